@@ -15,7 +15,8 @@ export function applyEffects(base: Base, core: Core, services: Services): void {
 }
 
 /** The change in memory for each type of effect: the only way from a commit to memory. */
-function effectTable({ bus }: Base, core: Core, { schedules, delivery, alerting, heartbeats }: Services): EffectTable {
+function effectTable({ bus }: Base, core: Core, services: Services): EffectTable {
+  const { schedules, delivery, alerting, heartbeats, ntfy } = services;
   const { reads } = core.access;
   const { runner, workerLeases } = core.jobs;
   const { announcer, backlog, throttle, rules, absences, alertLink } = core.pipeline;
@@ -31,6 +32,8 @@ function effectTable({ bus }: Base, core: Core, { schedules, delivery, alerting,
     "integrations-changed": (change) => alerting.integrations.changed(change),
     "receivers-changed": (change) => alerting.receivers.changed(change),
     "silences-changed": ({ silences }) => silencesChanged(alerting, silences),
+    "ntfy-topics-changed": (change) => ntfy.topicsChanged(change),
+    "ntfy-scheduled": ({ id, dueAt }) => ntfy.publisher.scheduled(id, dueAt),
     "status-pages-changed": (change) => alerting.statusPages.changed(change),
     "incidents-changed": (effect) => alerting.incidents.changed(effect),
     "policies-changed": ({ projectIds }) => policiesChanged(alerting, projectIds),

@@ -34,6 +34,7 @@ import { jobsFeature } from "../features/jobs/routes.ts";
 import { workersFeature } from "../features/jobs/workers/routes.ts";
 import { messagesFeature } from "../features/messages/routes.ts";
 import { notificationsFeature } from "../features/notifications/routes.ts";
+import { ntfyFeature } from "../features/ntfy/routes.ts";
 import { MAX_CALENDAR_BYTES } from "../features/oncall/index.ts";
 import { onCallFeature } from "../features/oncall/routes.ts";
 import { overviewFeature } from "../features/overview/routes.ts";
@@ -53,6 +54,7 @@ import { scheduledRoutes } from "../features/timers/index.ts";
 import { timeFeature } from "../features/timers/routes.ts";
 import type { Feature } from "../module/feature.ts";
 import { reloadSources } from "./listen.ts";
+import { ntfyOwn } from "./ntfy-own.ts";
 import { withheldNow } from "./open-alerts.ts";
 import { maintenanceFeature } from "./operator-routes.ts";
 import type { Parts } from "./parts.ts";
@@ -72,6 +74,7 @@ export function builtInFeatures(parts: Parts): Feature[] {
     statusPageFeature(statusPageOwn(parts)),
     ...notificationFeatures(parts),
     ...liveFeatures(parts),
+    ntfyFeature(ntfyOwn(parts)),
     ...jobFeatures(parts),
     ...operatorFeatures(parts),
     consoleFeature(parts.base.config),
@@ -113,15 +116,7 @@ function accessFeatures(parts: Parts): Feature[] {
     }),
     operatorFeature({ db, accounts }),
     rolesFeature({ db, clock }),
-    usersFeature({
-      db,
-      clock,
-      config,
-      principals,
-      reads,
-      pusherRegistry,
-      accounts,
-    }),
+    usersFeature({ db, clock, config, principals, reads, pusherRegistry, accounts }),
   ];
 }
 

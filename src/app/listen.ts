@@ -41,6 +41,7 @@ export async function startWork({ base, core, services, upkeep }: Parts): Promis
   startAlerts(services.alerting);
   await services.schedules.start();
   services.heartbeats.start();
+  await services.ntfy.start();
   services.modules.moduleWatch.start();
   base.bus.emit("system:ready");
 }

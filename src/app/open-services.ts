@@ -1,9 +1,11 @@
+import { passwordOwner } from "../features/access/index.ts";
 import { openServiceChannels, type ServiceChannels } from "../features/channels/index.ts";
 import { type Circuits, type DeliveryMemory, type DeliveryServices, openDelivery } from "../features/delivery/index.ts";
 import { appendEvents } from "../features/events/index.ts";
 import { Heartbeats } from "../features/heartbeats/index.ts";
 import { MailListener } from "../features/mail-in/index.ts";
 import { handleStorms, Notifier } from "../features/notifications/index.ts";
+import { Ntfy } from "../features/ntfy/index.ts";
 import { type OnCallPort, onCall } from "../features/oncall/index.ts";
 import { type ModulesServices, openModules } from "../features/plugins/index.ts";
 import { Schedules } from "../features/schedules/index.ts";
@@ -41,6 +43,7 @@ export interface Services {
   readonly alerting: AlertServices;
   readonly heartbeats: Heartbeats;
   readonly mailIn: MailListener;
+  readonly ntfy: Ntfy;
   readonly modules: ModulesServices;
   /** The built-in features, once they are registered. */
   readonly features: Feature[];
@@ -65,6 +68,7 @@ export function openServices(base: Base, core: Core, http: Http): Services {
     heartbeats: openHeartbeats(base, alerting),
     mailIn: openMailIn(base, alerting),
     modules: openModuleFolder(base, core, http, notifying, serviceChannels, features),
+    ntfy: openNtfy(base, core, notifying.realtime),
     features,
   };
 }
@@ -138,6 +142,16 @@ function openHeartbeats({ database: db, clock, log, metrics }: Base, { alerts }:
     metrics,
     submitAlerts: (inputs, options) => alerts.submit(inputs, options),
     appendEvents: (trx, events) => appendEvents(trx, events, { source: "prism:heartbeats", now: clock.now() }),
+  });
+}
+
+function openNtfy(base: Base, { access, live }: Core, realtime: RealtimeService): Ntfy {
+  const { accounts, projects, principals } = access;
+  const { hub, connections } = live;
+  return new Ntfy({
+    ...{ ...base, db: base.database, hub, connections, projects, principals, realtime },
+    passwordOwner: (login, password, ip) => passwordOwner(accounts, login, password, ip),
+    requireSpace: () => base.storage.requireSpace(),
   });
 }
 

@@ -1,11 +1,13 @@
 import { publicConfig } from "../config/load.ts";
 import { handleEventJobs } from "../features/events/index.ts";
 import { DeliveryMarks, handleRecipients } from "../features/notifications/index.ts";
+import { ntfySockets } from "../features/ntfy/index.ts";
 import { moduleServer } from "../features/plugins/index.ts";
 import { liveSockets } from "../features/streams/index.ts";
 import type { Feature, FeatureServer } from "../module/feature.ts";
 import type { CoreServices } from "../module/module-api.ts";
 import { allowsOrigin, builtInFeatures } from "./features.ts";
+import { ntfyOwn } from "./ntfy-own.ts";
 import type { Parts } from "./parts.ts";
 import { registerSystemMetrics, registerUpkeepMetrics } from "./system-metrics.ts";
 
@@ -97,5 +99,6 @@ function mountSockets(parts: Parts): void {
     allowsOrigin: (origin) => allowsOrigin(parts, origin),
   });
   listener.mount(mount);
+  listener.mount(ntfySockets(ntfyOwn(parts)));
   listener.serve((res, req, isControl) => kernel.handle(res, req, isControl));
 }

@@ -141,6 +141,7 @@ async function openParts(options: BaseOptions): Promise<Parts> {
   const services = openServices(base, core, http);
   applyEffects(base, core, services);
   await services.heartbeats.load();
+  services.ntfy.load();
   const upkeep = openUpkeep(base, core, http, services);
   const parts: Parts = { base, core, http, services, upkeep };
   await registerFeatures(parts);

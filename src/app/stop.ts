@@ -41,6 +41,7 @@ export async function stop({ base, core, http, services, upkeep }: Parts): Promi
   await within(left(), services.schedules.stop());
   await within(lastLeft(), core.pipeline.absences.stop());
   await within(left(), services.heartbeats.stop());
+  await within(left(), services.ntfy.stop());
   await within(left(), stopAlerts(services.alerting));
   modules.moduleWatch.stop();
   await within(lastLeft(), core.jobs.runner.stop(left()));

@@ -116,8 +116,9 @@ export class CorsPolicy {
   }
 
   /** Answers OPTIONS of any path for any web page. */
-  static preflightAny(exchange: Exchange, headers: string): void {
-    exchange.send(200, "", {
+  static preflightAny(exchange: Exchange, allowed: readonly string[], headers: string): void {
+    exchange.send(204, null, {
+      Allow: allowed.join(", "),
       "Access-Control-Allow-Methods": "GET, PUT, POST, PATCH, DELETE",
       "Access-Control-Allow-Headers": headers,
       "Access-Control-Max-Age": "600",

@@ -108,6 +108,7 @@ function requireBodyType(exchange: Exchange, route: Route): void {
   if (!accepted.includes("*") && (!accepted.includes(type.trim()) || !isUtf8)) {
     throw new PrismError("UNSUPPORTED_MEDIA_TYPE", `Send ${accepted.join(" or ")} in UTF-8`);
   }
+  if (route.raw?.encoded === true) return;
   const encoding = exchange.header("content-encoding");
   if (encoding !== "" && !(route.raw?.gzip === true && encoding.toLowerCase() === "gzip")) {
     throw new PrismError(

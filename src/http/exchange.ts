@@ -3,9 +3,8 @@ import type { Bucket } from "../core/bucket.ts";
 import { uuidv7 } from "../core/ids.ts";
 import type { Principal } from "../core/principal.ts";
 import { statusLine } from "./error-reply.ts";
-import { API_HEADERS, headerOf, headerValue, JSON_TYPE } from "./headers.ts";
+import { API_HEADERS, checkHead, ENDS_CONNECTION, headerOf, headerValue, IS_CHUNKED, JSON_TYPE } from "./headers.ts";
 import { rateLimitLines } from "./rate-limiter.ts";
-import { checkHead, ENDS_CONNECTION, IS_CHUNKED } from "./request-head.ts";
 
 const ID = /^[A-Za-z0-9._:-]{1,128}$/;
 
@@ -301,6 +300,19 @@ export class Exchange {
     this.res.writeHeader("X-Request-Id", this.requestId);
     this.res.writeHeader("X-Correlation-Id", this.correlationId);
     this.res.upgrade(data, key, protocol, extensions, context);
+    this.#onEnd(this, 101);
+  }
+
+  /**
+   * {@link upgrade} after the callback, without a cork: the library writes the whole head itself,
+   * and no socket of ours is used after it.
+   */
+  upgradeLater(data: object, context: us_socket_context_t): void {
+    if (this.#isInCallback) throw new TypeError("in the callback of the request, use upgrade()");
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const key = this.header("sec-websocket-key");
+    this.res.upgrade(data, key, "", this.header("sec-websocket-extensions"), context);
     this.#onEnd(this, 101);
   }
 

@@ -11,12 +11,12 @@ import { type Authenticator, readCredential, requestCaller, ticketOf } from "./c
 import { endsConnection, errorBody, errorHeaders, toPrismError } from "./error-reply.ts";
 import { type AddressReader, Exchange } from "./exchange.ts";
 import type { Faces } from "./faces.ts";
+import { BadHead } from "./headers.ts";
 import { bodyValue, checkShape, mayRepeat, parseQuery, withoutRepeated } from "./input.ts";
 import { ActiveRequests } from "./listener.ts";
 import { isAmongTags } from "./negotiation.ts";
 import { type RateLimiter, requireAllowed } from "./rate-limiter.ts";
 import { LARGE_REPLY_LENGTH, largeReply } from "./replies.ts";
-import { BadHead } from "./request-head.ts";
 import { ANSWERS_LATER, type Dialect, type Input, RawJson, Reply, type Route } from "./route.ts";
 import type { Router } from "./router.ts";
 
@@ -60,7 +60,7 @@ export class HttpKernel implements BodySink {
   }
 
   #dialectOf({ path }: Exchange): Dialect | undefined {
-    return this.#dialects.find(({ prefix }) => path.startsWith(prefix));
+    return this.#dialects.find(({ prefix }) => path.startsWith(prefix) || prefix === `${path}/`);
   }
 
   /** The prefix of the face whose host the request names; '' for Prism's own hosts. */
@@ -119,13 +119,10 @@ export class HttpKernel implements BodySink {
         return;
       }
       const { allowsHeaders } = this.#dialectOf(exchange) ?? {};
-      if (allowsHeaders !== undefined) {
-        CorsPolicy.preflightAny(exchange, allowsHeaders);
-        return;
-      }
       const allowed = router.allowed(this.#pathOf(exchange));
-      if (!allowed) throw new PrismError("NOT_FOUND", "No such route");
-      cors().preflight(exchange, allowed);
+      if (allowsHeaders !== undefined) CorsPolicy.preflightAny(exchange, allowed ?? [], allowsHeaders);
+      else if (!allowed) throw new PrismError("NOT_FOUND", "No such route");
+      else cors().preflight(exchange, allowed);
       return;
     }
     const match = router.find(exchange.method, this.#pathOf(exchange));
@@ -162,7 +159,7 @@ export class HttpKernel implements BodySink {
     );
     exchange.principal = principal;
     requireAccess(access, principal);
-    this.#limitPrincipal(exchange, principal);
+    this.limitPrincipal(exchange, principal);
     route.limit?.(exchange);
     this.#receive(exchange, route);
   }
@@ -230,7 +227,7 @@ export class HttpKernel implements BodySink {
   #countUnrouted(exchange: Exchange): void {
     if (this.#isUnlimited(exchange.path)) return;
     const principal = this.#callerIfValid(exchange);
-    if (principal) this.#limitPrincipal(exchange, principal);
+    if (principal) this.limitPrincipal(exchange, principal);
     else this.limitAddress(exchange);
   }
 
@@ -262,7 +259,8 @@ export class HttpKernel implements BodySink {
     if (enabled && global !== undefined) this.#takeRate(exchange, "all", global, "all");
   }
 
-  #limitPrincipal(exchange: Exchange, principal: Principal): void {
+  /** Counts a request by its caller, also one that its route found. @throws RATE_LIMITED */
+  limitPrincipal(exchange: Exchange, principal: Principal): void {
     const { key, user } = this.#parts.limits();
     // Project owners set the limits of keys; the operator's limit is the upper bound.
     const limit = principal.kind === "apiKey" ? Math.min(principal.rateLimit ?? key, key) : user;
@@ -293,7 +291,7 @@ export class HttpKernel implements BodySink {
 
   bodyRead(exchange: Exchange, route: Route, body: Buffer): void {
     this.#guard(exchange, () => {
-      if (exchange.header("content-encoding") === "") {
+      if (exchange.header("content-encoding") === "" || route.raw?.encoded === true) {
         this.#run(exchange, route, body);
         return;
       }
@@ -378,7 +376,9 @@ export class HttpKernel implements BodySink {
     if (error.code === "UNSUPPORTED_MEDIA_TYPE" && exchange.header("content-encoding") !== "")
       headers["Accept-Encoding"] = "gzip";
     const allowed = status === 405 ? (this.#parts.router.allowed(this.#pathOf(exchange)) ?? []) : [];
-    const added = this.#dialectOf(exchange)?.errorBody(error, exchange, allowed);
+    const dialect = this.#dialectOf(exchange);
+    if (dialect?.challenges === false) delete headers["WWW-Authenticate"];
+    const added = dialect?.errorBody(error, exchange, allowed);
     const body = { ...errorBody(error, exchange.requestId), ...added };
     exchange.send(
       status,

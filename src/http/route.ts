@@ -87,6 +87,8 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
   readonly raw?: {
     readonly types: readonly BodyType[];
     readonly gzip: boolean;
+    /** Any content encoding is accepted, and the bytes are passed as they were sent. */
+    readonly encoded?: true;
     /** A missing body is passed as no bytes, otherwise as `{}`. */
     readonly exact?: boolean;
   };
@@ -135,8 +137,10 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
  */
 export interface Dialect {
   readonly prefix: string;
-  /** Answers every OPTIONS with 200 and these headers, which its pages may send. */
+  /** Answers OPTIONS of every path with these headers, which its pages may send. */
   readonly allowsHeaders?: string;
+  /** False: a 401 has no challenge, because its clients would ask for a password. */
+  readonly challenges?: false;
   /**
    * Members for its clients, besides Prism's own, or in place of one of the same name.
    * @param allowed the methods of an existing path.

@@ -15,6 +15,8 @@ export type StreamRef =
    * follow it.
    */
   | { readonly kind: "pusher"; readonly channel: string }
+  /** Messages of a topic of ntfy, each as its clients receive it. */
+  | { readonly kind: "ntfy"; readonly topic: string }
   /** Changes of the server's state, for operators. */
   | { readonly kind: "system" };
 
@@ -86,6 +88,8 @@ export function streamName(stream: StreamRef): string {
       return stream.projectId === null ? `channel:${stream.name}` : `channel:${stream.projectId}/${stream.name}`;
     case "pusher":
       return `pusher:${stream.channel}`;
+    case "ntfy":
+      return `ntfy:${stream.topic}`;
     case "system":
       return SYSTEM;
     default:

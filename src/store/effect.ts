@@ -7,6 +7,7 @@ import type {
   EventsTable,
   IntegrationsTable,
   JobState,
+  NtfyTopicsTable,
   OutsideChannel,
   ReceiversTable,
   SilencesTable,
@@ -63,6 +64,13 @@ interface EffectData {
     readonly changed?: readonly Selectable<ReceiversTable>[];
     readonly deleted?: readonly string[];
   };
+  /** Topics of ntfy that are new or changed, and names of deleted ones. */
+  "ntfy-topics-changed": {
+    readonly changed?: readonly Selectable<NtfyTopicsTable>[];
+    readonly deleted?: readonly string[];
+  };
+  /** Messages of ntfy that wait for their time. */
+  "ntfy-scheduled": { readonly id: string; readonly dueAt: number };
   /** Status pages that are new or changed, and projects with pages that show something different. */
   "status-pages-changed": {
     readonly rows?: readonly Selectable<StatusPagesTable>[];

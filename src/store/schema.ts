@@ -65,6 +65,13 @@ import type {
   WebhooksTable,
 } from "./schema/events.ts";
 import type {
+  NtfyAttachmentsTable,
+  NtfyMessagesTable,
+  NtfyTokensTable,
+  NtfyTopicKind,
+  NtfyTopicsTable,
+} from "./schema/ntfy.ts";
+import type {
   ApiKeysTable,
   OnCallCalendarsTable,
   OnCallGapsTable,
@@ -137,6 +144,11 @@ export type {
   NotificationKind,
   NotificationRecipientsTable,
   NotificationsTable,
+  NtfyAttachmentsTable,
+  NtfyMessagesTable,
+  NtfyTokensTable,
+  NtfyTopicKind,
+  NtfyTopicsTable,
   OnCallCalendarsTable,
   OnCallSchedulesTable,
   OnCallShiftsTable,
@@ -242,6 +254,10 @@ export interface Schema {
   heartbeat_pings: HeartbeatPingsTable;
   heartbeat_flips: HeartbeatFlipsTable;
   heartbeat_keys: HeartbeatKeysTable;
+  ntfy_topics: NtfyTopicsTable;
+  ntfy_messages: NtfyMessagesTable;
+  ntfy_tokens: NtfyTokensTable;
+  ntfy_attachments: NtfyAttachmentsTable;
   stream_log: StreamLogTable;
   stream_gaps: StreamGapsTable;
   jobs: JobsTable;

@@ -11,6 +11,7 @@ import { UPGRADES } from "./support/access/realtime.ts";
 import { HOLDERS } from "./support/access/refusals.ts";
 import type { Refusal, Row } from "./support/access/row.ts";
 import { type AccessWorld, makeAccessWorld } from "./support/access/world.ts";
+import { errorCodeOf } from "./support/raw-connection.ts";
 
 /** Closes what development opens to this machine (D10): the matrix is about credentials. */
 const FORWARDED = { Via: "1.1 test" };
@@ -53,10 +54,12 @@ test("the operator, by the control socket, may do what an Admin may, but for wha
         const expected = row.isPublic || row.isOperators ? null : row.refusal(OPERATOR);
         const request = await row.request(world, OPERATOR, expected === null && !ABOUT_ME.has(key));
         const reply = await overSocket(prism.dir, request.method ?? route.method, request.path, request.body);
-        const { error } = reply.body as { error?: { code?: string; message?: string } };
+        const { error } = reply.body as { error?: { message?: string } };
         if (error?.message?.startsWith("The operator has no account")) refused.add(key);
-        else
-          assert.deepEqual([reply.status, error?.code ?? ""], expected ?? row.served ?? [reply.status, ""], reply.text);
+        else {
+          const outcome = [reply.status, errorCodeOf({ body: JSON.stringify(reply.body ?? {}) }) ?? ""];
+          assert.deepEqual(outcome, expected ?? row.served ?? [reply.status, ""], reply.text);
+        }
       }
     });
   }
@@ -184,7 +187,9 @@ function keyOf({ route }: Mount): string {
 async function differenceOf(world: AccessWorld, mount: Mount, row: Row, caller: Caller): Promise<string | null> {
   const known = caller.kind === "refused" ? ANYBODY : caller;
   const expected = row.isPublic
-    ? null
+    ? row.refusesInvalid && isInvalid(caller)
+      ? ([401, "UNAUTHENTICATED"] as const)
+      : null
     : caller.kind === "refused"
       ? ([caller.status, caller.code] as const)
       : row.refusal(caller);
@@ -201,14 +206,18 @@ async function differenceOf(world: AccessWorld, mount: Mount, row: Row, caller: 
   return `${caller.name}: ${response.status} ${response.text.slice(0, 200)} in place of ${outcome?.join(" ") ?? "success"}`;
 }
 
+/** Of two credentials the one in `Authorization` counts, and it is valid. */
+function isInvalid(caller: Caller): boolean {
+  if (caller.kind !== "refused" || caller.status === 400) return false;
+  return /^Bearer/.test(caller.headers["Authorization"] ?? "") || "X-API-Key" in caller.headers;
+}
+
 function isAsExpected({ status: got, text }: ClientReply, expected: Refusal | null, method: string): boolean {
   if (expected === null) return got < 400;
   const [status, code] = expected;
   if (got !== status) return false;
   if (method === "HEAD") return true;
-  const { error, code: own } = JSON.parse(text || "{}") as { error?: { code?: string } | string; code?: string };
-  // Errors of Healthchecks' API are texts.
-  return ((typeof error === "string" ? own : error?.code) ?? "") === code;
+  return (errorCodeOf({ body: text || "{}" }) ?? "") === code;
 }
 
 /** The request's path as the alias has it: same parameters, in the same order. */

@@ -7,6 +7,7 @@ import { TestPrism } from "../helpers/prism.ts";
 import { ACCESS } from "./support/access/index.ts";
 import { INTEGRATION_PATHS } from "./support/access/integrations.ts";
 import type { Known } from "./support/access/known.ts";
+import { NTFY_PATHS } from "./support/access/ntfy.ts";
 import { DOOR_PATHS } from "./support/access/receivers.ts";
 import { STATUS_PATHS } from "./support/access/status-page.ts";
 import { type AccessWorld, adminOf, makeAccessWorld } from "./support/access/world.ts";
@@ -136,6 +137,7 @@ test("S2-07, S0-02: canonical paths are under /api/v1, but for those that the co
     ...INTEGRATION_PATHS,
     ...DOOR_PATHS,
     ...STATUS_PATHS,
+    ...NTFY_PATHS,
   ];
   assert.deepEqual(absolute.sort(), listed.sort());
 });

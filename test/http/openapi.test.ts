@@ -7,6 +7,7 @@ import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { ACCESS } from "./support/access/index.ts";
 import { INTEGRATION_PATHS } from "./support/access/integrations.ts";
 import { ANYBODY, SCOPES } from "./support/access/known.ts";
+import { NTFY_PATHS } from "./support/access/ntfy.ts";
 import { DOOR_PATHS } from "./support/access/receivers.ts";
 import { STATUS_PATHS } from "./support/access/status-page.ts";
 import { makeAccessWorld } from "./support/access/world.ts";
@@ -113,6 +114,7 @@ test("S2-117, S2-08: the document holds every route of the router, aliases inclu
       "/account/unsubscribe",
       "/account/verify-email",
       ...CHECK_PATHS,
+      ...NTFY_PATHS,
       ...Array.from({ length: 5 }, () => "/api/push/:token"),
       "/api/v1/operator/backups",
       "/api/v1/operator/encryption",

@@ -232,6 +232,7 @@ test("S3-11: task sockets have their own count, and their user is present", asyn
     sse: 0,
     socketio: 0,
     pusher: 0,
+    ntfy: 0,
   });
   assert.match((await prism.get("/metrics")).text, /^prism_ws_connections{transport="tasks"} 1$/m);
   await client.close();

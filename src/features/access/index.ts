@@ -11,6 +11,7 @@ export { type KeptAnswer, keptAnswer, ReadCaches } from "./read-caches.ts";
 export { ACCOUNT_SWEEPS } from "./retention.ts";
 export { linksIdle } from "./sessions/account-links.ts";
 export { DevGate } from "./sessions/dev-token.ts";
+export { type PasswordOwner, passwordOwner } from "./sessions/login.ts";
 export { factorSealContext } from "./sessions/second-factor.ts";
 export { createSignInLink, type SignInLink } from "./sessions/sign-in.ts";
 export { activeUserByEmail, type UserName, userNames } from "./users/queries.ts";

@@ -14,6 +14,7 @@ import { HEARTBEAT_SWEEPS } from "../heartbeats/index.ts";
 import { JOB_SWEEPS, type JobRunner } from "../jobs/index.ts";
 import { MESSAGE_SWEEPS } from "../messages/index.ts";
 import { notificationSweep } from "../notifications/index.ts";
+import { attachmentSweep, NTFY_SWEEPS } from "../ntfy/index.ts";
 import { RECEIVER_SWEEPS } from "../receivers/index.ts";
 import { SUPPRESSION_SWEEPS } from "../rules/index.ts";
 import type { Schedules } from "../schedules/index.ts";
@@ -60,6 +61,7 @@ export const FIXED_SWEEPS: readonly NamedSweep[] = [
   ...DELIVERY_SWEEPS,
   ...HEARTBEAT_SWEEPS,
   ...RECEIVER_SWEEPS,
+  ...NTFY_SWEEPS,
 ];
 
 interface SweepsParts extends Omit<AuditSweepParts, "days"> {
@@ -70,6 +72,7 @@ interface SweepsParts extends Omit<AuditSweepParts, "days"> {
 export function allSweeps({ audit, dataDir, settings }: SweepsParts): NamedSweep[] {
   return [
     ...FIXED_SWEEPS,
+    attachmentSweep(dataDir),
     silenceSweep(() => settings.retention.silenceDays),
     ...statusSweeps(() => settings.retention.alertDays),
     auditSweep({ audit, dataDir, days: () => settings.retention.auditDays }),

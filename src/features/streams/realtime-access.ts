@@ -56,6 +56,9 @@ function check(rights: ChannelRights, principal: Principal, stream: StreamRef): 
       return isPublicChannel(stream.channel) || mayFollowGuarded(principal, stream.channel, rights)
         ? "allowed"
         : "forbidden";
+    case "ntfy":
+      // Only by ntfy's own routes, which check the topic.
+      return "forbidden";
     case "project":
       // A right in all projects includes deleted ones.
       if (!projects.exists(stream.projectId)) return "notFound";

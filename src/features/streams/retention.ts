@@ -7,6 +7,8 @@ const LOG_DAYS = 7;
 /** Limit of entries per stream in `stream_log`. */
 const LOG_ENTRIES = 10_000;
 const PUSHER_STREAM = "pusher:";
+/** Messages of ntfy are removed by their own sweep. */
+const NTFY_STREAM = "ntfy:%";
 
 interface LogKey {
   readonly seq: number;
@@ -48,6 +50,7 @@ const oldLog: RetentionRule<LogKey> = {
       .selectFrom("stream_log")
       .select(["seq", "stream"])
       .where("createdAt", "<=", daysBefore(now, LOG_DAYS))
+      .where("stream", "not like", NTFY_STREAM)
       .orderBy("seq")
       .limit(limit)
       .execute(),
@@ -59,7 +62,7 @@ const longLog: RetentionRule<LogKey> = {
   name: "stream_log",
   async find(scan, _now, limit) {
     const { rows } = await sql<{ stream: string; entries: number }>`
-      select stream, count(*) as entries from stream_log
+      select stream, count(*) as entries from stream_log where stream not like ${NTFY_STREAM}
       group by stream having count(*) > ${LOG_ENTRIES} limit 1`.execute(scan);
     const [long] = rows;
     if (!long) return [];

@@ -59,6 +59,7 @@ const TAGS: readonly (readonly [name: string, text: string, topic: string])[] = 
   ["Silences", "Alerts that notify no one for a time, once or in recurring windows", "alerts"],
   ["Alerts", "What fires until it is resolved, from monitoring, rules and programs", "alerts"],
   ["Integrations", "Programs that send alerts as PagerDuty or Opsgenie take them, and their keys", "integrations"],
+  ["ntfy", "Topics of ntfy's API, which has a page of its own", "ntfy"],
   ["Receivers", "URLs at which other programs deliver, the mappings of what they send, and a log", "receivers"],
   ["Status pages", "Public pages about the state of a project, their notices and subscribers", "status-page"],
   ["Messages", "Private messages between two users, now or later", "messages"],

@@ -2,8 +2,8 @@ import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets
 import { PrismError } from "../../core/errors.ts";
 import type { Principal } from "../../core/principal.ts";
 import type { Exchange } from "../../http/exchange.ts";
+import { BadHead } from "../../http/headers.ts";
 import type { HttpKernel } from "../../http/kernel.ts";
-import { BadHead } from "../../http/request-head.ts";
 import type { Router } from "../../http/router.ts";
 import type { Connections } from "../connections.ts";
 
@@ -13,8 +13,6 @@ export interface UpgradeParts {
   readonly connections: Connections;
   /** Requests come over the control socket. */
   readonly isControl?: boolean;
-  /** The socket belongs to a face and is served by `serveFaceSocket`. */
-  readonly isOfFace?: true;
   /** Whether pages of this origin may open live connections. */
   allowsOrigin(origin: string): boolean;
 }
@@ -63,18 +61,14 @@ export function upgrade<T extends object, P extends Principal | null>(
   prepare: (exchange: Exchange, upgraded: Upgraded<P>) => T,
 ): void {
   const { kernel, connections } = parts;
-  if (parts.isOfFace !== true && kernel.faceOf(req) !== "") {
+  if (kernel.faceOf(req) !== "") {
     // Left to the sockets of that face.
     req.setYield(true);
     return;
   }
   const exchange = kernel.open(res, req, parts.isControl);
   try {
-    exchange.refuseBadHead();
-    refuseBody(exchange);
-    findRoute(parts, exchange);
-    requireRunning(kernel);
-    requireVersion(exchange);
+    requireUpgrade(parts, exchange);
     requireOrigin(parts, exchange);
     const principal = authenticate(kernel, exchange);
     const { clientAddress: address, requestId } = exchange;
@@ -87,6 +81,18 @@ export function upgrade<T extends object, P extends Principal | null>(
     kernel.fail(exchange, error);
   }
   kernel.leave(exchange);
+}
+
+/**
+ * The checks of an upgrade that do not depend on its protocol; finds its route. @throws BadHead,
+ * NOT_FOUND, SHUTTING_DOWN, UPGRADE_REQUIRED
+ */
+export function requireUpgrade(parts: Pick<UpgradeParts, "kernel" | "router">, exchange: Exchange): void {
+  exchange.refuseBadHead();
+  refuseBody(exchange);
+  findRoute(parts, exchange);
+  requireRunning(parts.kernel);
+  requireVersion(exchange);
 }
 
 /**

@@ -196,7 +196,8 @@ export async function exchangeRaw(
 }
 
 export function errorCodeOf(reply: { readonly body: string }): string | undefined {
-  const { error, code } = JSON.parse(reply.body) as { error?: { code?: string } | string; code?: string };
-  // Errors of Healthchecks' API are texts.
-  return typeof error === "string" ? code : error?.code;
+  type Body = { error?: { code?: string } | string; code?: string | number; prism?: string };
+  const { error, code, prism } = JSON.parse(reply.body) as Body;
+  // Errors of Healthchecks' API are texts; those of ntfy have numbers.
+  return typeof error === "string" ? (typeof code === "string" ? code : prism) : error?.code;
 }

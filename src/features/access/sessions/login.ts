@@ -244,6 +244,31 @@ async function guessPassword<A extends { readonly id: string; readonly passwordH
   return null;
 }
 
+/** An account whose password was right, and the password's version. */
+export interface PasswordOwner {
+  readonly userId: string;
+  readonly passwordChangedAt: number | null;
+}
+
+/**
+ * The account of a login name and its password, for protocols that send both with each request. No
+ * session is opened. An account with a second factor is refused: its clients use a token.
+ * @throws INVALID_CREDENTIALS, RATE_LIMITED, OVERLOADED, VALIDATION_FAILED
+ */
+export async function passwordOwner(
+  ctx: AccountContext,
+  login: string,
+  password: string,
+  ip: string,
+): Promise<PasswordOwner> {
+  const name = loginNameOf({ login });
+  const client = { ip, userAgent: "" };
+  const user = await guessPassword(ctx, name.key, password, client, () => findByLoginName(name, ctx.db.read));
+  if (user?.status !== "active" || (await hasSecondFactor(user.id, ctx.db.read)))
+    throw new PrismError("INVALID_CREDENTIALS", "The login name or the password is not right");
+  return { userId: user.id, passwordChangedAt: user.passwordChangedAt };
+}
+
 /** Continues a session. @throws the errors of {@link rotateSession} */
 export async function continueLogin(ctx: AccountContext, refreshToken: string, client: ClientInfo): Promise<Login> {
   return loginOf(ctx, await rotateSession(ctx, refreshToken, client));

@@ -14,6 +14,7 @@ import { JOBS } from "./jobs.ts";
 import { MESSAGES } from "./messages.ts";
 import { MODULES } from "./modules.ts";
 import { NOTIFICATIONS } from "./notifications.ts";
+import { NTFY } from "./ntfy.ts";
 import { ONCALL } from "./oncall.ts";
 import { OPERATIONS } from "./operations.ts";
 import { OPERATOR } from "./operator.ts";
@@ -59,6 +60,7 @@ export const ACCESS: Table = {
   ...INTEGRATIONS,
   ...RECEIVERS,
   ...STATUS_PAGE,
+  ...NTFY,
   ...SCHEDULES,
   ...CHANNELS,
   ...WEBHOOKS,

@@ -19,6 +19,8 @@ export interface Row {
   readonly request: (world: AccessWorld, who: Known, isServed: boolean) => Request | Promise<Request>;
   /** Served to all callers, with or without a credential. */
   readonly isPublic?: true;
+  /** Of a public route: invalid credentials are refused all the same, as 401 UNAUTHENTICATED. */
+  readonly refusesInvalid?: true;
   /** Only the operator is served, by the control socket. */
   readonly isOperators?: true;
   /** What a request that is let in answers, where that is no success. */

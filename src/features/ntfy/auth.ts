@@ -1,0 +1,200 @@
+import { createHmac, randomBytes } from "node:crypto";
+import type { Database as Sqlite } from "better-sqlite3";
+import type { Clock } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import type { Principal } from "../../core/principal.ts";
+import { hashToken } from "../../core/tokens.ts";
+import { TtlCache } from "../../core/ttl-cache.ts";
+import { addressGroup, coarseAddressGroup } from "../../http/client-address.ts";
+import { type Authenticator, fromSecret } from "../../http/credentials.ts";
+import type { Exchange } from "../../http/exchange.ts";
+import type { RateLimiter } from "../../http/rate-limiter.ts";
+import type { PasswordOwner, Principals } from "../access/index.ts";
+import { NtfyError } from "./errors.ts";
+import { queryOf } from "./parameters.ts";
+
+/** Who made a request; `principal` is null for an anonymous one. */
+export interface Visitor {
+  readonly principal: Principal | null;
+  /** How the principal is known, to notice when it ends; null: by Prism's own credentials. */
+  readonly proof: PasswordOwner | { readonly tokenHash: string } | null;
+}
+
+export const ANONYMOUS: Visitor = { principal: null, proof: null };
+
+export interface AuthParts {
+  readonly reader: Sqlite;
+  readonly clock: Clock;
+  readonly authenticator: Authenticator;
+  readonly principals: Pick<Principals, "ofUser">;
+  /** @throws INVALID_CREDENTIALS, RATE_LIMITED, … */
+  readonly passwordOwner: (login: string, password: string, ip: string) => Promise<PasswordOwner>;
+  readonly limiter: RateLimiter;
+  /** Whether failures are counted. */
+  limits(): boolean;
+}
+
+interface TokenRow {
+  readonly userId: string;
+  readonly expiresAt: number | null;
+}
+
+/** Failures of one address with tokens; one more is allowed each two seconds. */
+const FAILURES_PER_MINUTE = 30;
+const PASSWORD_MS = 86_400_000;
+const MAX_PASSWORDS = 10_000;
+const MAX_LENGTH = 8192;
+
+/**
+ * Credentials of ntfy's clients: `Basic` with a password or a token, `Bearer`, and `?auth=` with
+ * the base64 of such a header. Tokens are those of `/v1/account/token` (`tk_…`) and all of Prism's.
+ *
+ * Clients send the password with each request, and bcrypt is slow: a right one is known by a keyed
+ * hash for a day, or until the password changes.
+ */
+export class NtfyAuth {
+  readonly #parts: AuthParts;
+  readonly #key = randomBytes(32);
+  readonly #passwords: TtlCache<string, PasswordOwner>;
+  readonly #used = new Map<string, { readonly at: number; readonly origin: string }>();
+  readonly #sql;
+
+  constructor(parts: AuthParts) {
+    this.#parts = parts;
+    this.#passwords = new TtlCache({ ttlMs: PASSWORD_MS, maxEntries: MAX_PASSWORDS, clock: parts.clock });
+    const { reader } = parts;
+    this.#sql = {
+      token: reader.prepare<[string], TokenRow>("select userId, expiresAt from ntfy_tokens where hash = ?"),
+      password: reader.prepare<[string], { passwordChangedAt: number | null }>(
+        "select passwordChangedAt from users where id = ? and deletedAt is null",
+      ),
+      factor: reader.prepare<[string], object>(
+        "select 1 from second_factors where userId = ? and enabledAt is not null",
+      ),
+    };
+  }
+
+  /**
+   * @returns a promise only if a password must be checked.
+   * @throws NtfyError 40101 for wrong credentials, 42909 after too many
+   */
+  visitor(exchange: Exchange): Visitor | Promise<Visitor> {
+    const value = authorizationOf(exchange);
+    const { clientAddress } = exchange;
+    const key = value === "" ? exchange.header("x-api-key") : "";
+    if (key !== "") return this.#guarded(clientAddress, () => this.#byToken(key, clientAddress));
+    if (value === "") return ANONYMOUS;
+    const given = readAuthorization(value);
+    if (given === null) return ANONYMOUS;
+    if ("token" in given) return this.#guarded(clientAddress, () => this.#byToken(given.token, clientAddress));
+    return this.#byPassword(given.login, given.password, clientAddress);
+  }
+
+  /** Whether the proof of a connection is still good. */
+  isCurrent({ proof }: Visitor): boolean {
+    if (proof === null) return true;
+    if ("tokenHash" in proof) return this.#liveToken(proof.tokenHash) !== undefined;
+    return this.#isUnchanged(proof);
+  }
+
+  /** Tokens used since the last call. */
+  takeUsed(): [string, { readonly at: number; readonly origin: string }][] {
+    const used = [...this.#used];
+    this.#used.clear();
+    return used;
+  }
+
+  /** Counts failures of an address, whatever it guesses. */
+  #guarded(address: string, check: () => Visitor): Visitor {
+    try {
+      return check();
+    } catch (error) {
+      this.#failed(address);
+      if (error instanceof PrismError) throw new NtfyError(40101);
+      throw error;
+    }
+  }
+
+  /** @throws NtfyError 42909 */
+  #failed(address: string): void {
+    if (!this.#parts.limits()) return;
+    const bucket = this.#parts.limiter.take(
+      `ntfy ${addressGroup(address)}`,
+      FAILURES_PER_MINUTE,
+      1,
+      `ntfy ${coarseAddressGroup(address)}`,
+    );
+    if (!bucket.isAllowed) throw new NtfyError(42909);
+  }
+
+  #byToken(token: string, address: string): Visitor {
+    if (!token.startsWith("tk_"))
+      return { principal: this.#parts.authenticator.authenticate(fromSecret(token)), proof: null };
+    const tokenHash = hashToken(token);
+    const row = this.#liveToken(tokenHash);
+    if (!row) throw new NtfyError(40101);
+    this.#used.set(tokenHash, { at: this.#parts.clock.now(), origin: address });
+    return { principal: this.#parts.principals.ofUser(row.userId), proof: { tokenHash } };
+  }
+
+  #liveToken(hash: string): TokenRow | undefined {
+    const row = this.#sql.token.get(hash);
+    return row && (row.expiresAt === null || row.expiresAt > this.#parts.clock.now()) ? row : undefined;
+  }
+
+  #byPassword(login: string, password: string, address: string): Visitor | Promise<Visitor> {
+    const key = createHmac("sha256", this.#key).update(`${login.length} ${login} ${password}`).digest("base64");
+    const known = this.#passwords.get(key);
+    if (known && this.#isUnchanged(known)) return this.#guarded(address, () => this.#ofOwner(known));
+    return this.#parts.passwordOwner(login, password, address).then(
+      (owner) => {
+        this.#passwords.set(key, owner);
+        return this.#ofOwner(owner);
+      },
+      (error: unknown) => {
+        throw refusalOf(error);
+      },
+    );
+  }
+
+  #ofOwner(owner: PasswordOwner): Visitor {
+    return { principal: this.#parts.principals.ofUser(owner.userId), proof: owner };
+  }
+
+  #isUnchanged({ userId, passwordChangedAt }: PasswordOwner): boolean {
+    const row = this.#sql.password.get(userId);
+    return row?.passwordChangedAt === passwordChangedAt && this.#sql.factor.get(userId) === undefined;
+  }
+}
+
+function refusalOf(error: unknown): unknown {
+  if (!(error instanceof PrismError)) return error;
+  if (error.code === "RATE_LIMITED") return new NtfyError(42909);
+  return error.code === "INVALID_CREDENTIALS" || error.code === "VALIDATION_FAILED" ? new NtfyError(40101) : error;
+}
+
+/** `?auth=` beats the header. @throws NtfyError 40101 if it cannot be decoded */
+function authorizationOf(exchange: Exchange): string {
+  const query = exchange.queryText.includes("auth") ? queryOf(exchange.queryText) : NO_QUERY;
+  const given = query.get("authorization") ?? query.get("auth") ?? "";
+  if (given === "") return exchange.header("authorization");
+  if (!/^[A-Za-z0-9+/_-]{1,11000}={0,2}$/.test(given)) throw new NtfyError(40101);
+  return Buffer.from(given, "base64url").toString("utf8");
+}
+
+const NO_QUERY: ReadonlyMap<string, string> = new Map();
+
+type Given = { readonly token: string } | { readonly login: string; readonly password: string };
+
+/** @returns null for another scheme, such as WebPush. @throws NtfyError 40101 */
+function readAuthorization(value: string): Given | null {
+  const [, scheme = "", rest = ""] = /^(\w+)\s+(\S+)\s*$/.exec(value.trim()) ?? [];
+  if (rest.length > MAX_LENGTH) throw new NtfyError(40101);
+  if (scheme.toLowerCase() === "bearer") return { token: rest };
+  if (scheme.toLowerCase() !== "basic") return null;
+  const pair = Buffer.from(rest, "base64").toString("utf8");
+  const colon = pair.indexOf(":");
+  if (colon < 0) throw new NtfyError(40101);
+  const [login, password] = [pair.slice(0, colon), pair.slice(colon + 1)];
+  return login === "" || /^(?:tk|prk|prt)_/.test(password) ? { token: password } : { login, password };
+}

@@ -1,0 +1,245 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import type { Clock, EpochMs } from "../../core/clock.ts";
+import { DueTimes, SteadyClock } from "../../core/due-times.ts";
+import { uuidv7 } from "../../core/ids.ts";
+import type { Logger } from "../../core/log.ts";
+import type { Counter } from "../../core/metrics.ts";
+import type { Level } from "../../core/vocabulary.ts";
+import { addEffect, type Database, type Trx } from "../../store/database.ts";
+import type { AuditTrail } from "../audit/index.ts";
+import { appendEvents } from "../events/index.ts";
+import type { RealtimeService } from "../streams/index.ts";
+import type { UploadedFile } from "./attachments.ts";
+import type { Visitor } from "./auth.ts";
+import { NtfyError } from "./errors.ts";
+import { newId } from "./ids.ts";
+import { type EventName, type Message, secondsOf } from "./message.ts";
+import type { Topic, Topics } from "./topics.ts";
+
+/** The members of a message that the publisher gives. */
+export type Content = Omit<Message, "id" | "sequence_id" | "time" | "expires" | "event" | "topic">;
+
+export interface Draft {
+  /** A new one, if the attachment was stored under it. */
+  readonly id: string;
+  readonly content: Content;
+  /** '' for a message of its own. */
+  readonly sequenceId: string;
+  readonly event: EventName;
+  /** Not stored: only current subscribers get it. */
+  readonly isUncached: boolean;
+  /** When to send it; null: now. */
+  readonly dueAt: EpochMs | null;
+  readonly file: UploadedFile | null;
+}
+
+interface PublisherParts {
+  readonly db: Database;
+  readonly reader: Sqlite;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly audit: AuditTrail;
+  readonly realtime: Pick<RealtimeService, "publishAll">;
+  readonly topics: Topics;
+  readonly published: Counter;
+  /** How long messages are kept. */
+  cacheMs(): number;
+}
+
+const MAX_TOPICS = 15_000;
+const LEVELS: readonly Level[] = ["info", "debug", "info", "info", "warn", "error"];
+
+/**
+ * Stores messages: the entry of the topic's stream, its row, and the event of the project commit
+ * together, before the publisher is answered. Scheduled messages wait as rows; a restart finds them.
+ */
+export class Publisher {
+  readonly #parts: PublisherParts;
+  readonly #due: DueTimes<string>;
+  readonly #startedAt: number;
+  #count = 0;
+
+  constructor(parts: PublisherParts) {
+    this.#parts = parts;
+    this.#startedAt = parts.clock.elapsed();
+    this.#due = new DueTimes({
+      clock: new SteadyClock(parts.clock),
+      handle: (ids) => this.#send(ids),
+      onError: (err) => parts.log.error({ err }, "sending scheduled messages of ntfy failed, retrying"),
+    });
+  }
+
+  start(): void {
+    const rows = this.#parts.reader.prepare<[], { id: string; dueAt: number }>(
+      "select id, dueAt from ntfy_messages where dueAt is not null",
+    );
+    for (const { id, dueAt } of rows.iterate()) this.#due.set(id, dueAt);
+    this.#due.start();
+  }
+
+  stop(): Promise<void> {
+    return this.#due.stop();
+  }
+
+  /** A commit has stored a scheduled message. */
+  scheduled(id: string, dueAt: EpochMs): void {
+    this.#due.set(id, dueAt);
+  }
+
+  /** Sends what is due now, for tests. */
+  checkDue(): Promise<void> {
+    return this.#due.check();
+  }
+
+  /** Messages published since the start. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Messages per second since the start. */
+  get rate(): number {
+    const seconds = (this.#parts.clock.elapsed() - this.#startedAt) / 1000;
+    return seconds > 0 ? this.#count / seconds : 0;
+  }
+
+  /** @returns the message as stored. @throws NtfyError 42904; STORAGE_FULL, DATABASE_UNAVAILABLE */
+  async publish(topic: Topic, { principal }: Visitor, draft: Draft): Promise<Message> {
+    const { db, clock, topics } = this.#parts;
+    if (topic.isNew && topics.size >= MAX_TOPICS) throw new NtfyError(42904);
+    const now = clock.now();
+    const message = this.#messageOf(topic.name, draft, now);
+    const sender = principal?.key ?? null;
+    await db.write(
+      async (trx) => {
+        if (topic.isNew) await this.#makeTopic(trx, topic, sender, now);
+        if (draft.file) await trx.insertInto("ntfy_attachments").values(draft.file.row).execute();
+        if (draft.sequenceId !== "") await cancelScheduled(trx, topic.name, draft.sequenceId);
+        if (draft.dueAt !== null) await this.#schedule(trx, message, draft, now, sender);
+        else
+          await this.#append(
+            trx,
+            topic.projectId,
+            message,
+            draft.isUncached ? now : now + this.#parts.cacheMs(),
+            sender,
+          );
+      },
+      { sharesCommit: true },
+    );
+    this.#count++;
+    this.#parts.published.add();
+    return message;
+  }
+
+  #messageOf(topic: string, { id, content, sequenceId, event, isUncached, dueAt }: Draft, now: EpochMs): Message {
+    const at = dueAt ?? now;
+    return {
+      id,
+      ...(sequenceId !== "" && sequenceId !== id && { sequence_id: sequenceId }),
+      time: secondsOf(at),
+      ...(!isUncached && { expires: secondsOf(at + this.#parts.cacheMs()) }),
+      event,
+      topic,
+      ...content,
+    };
+  }
+
+  /** @throws NtfyError 40301 if another project has got the topic meanwhile */
+  async #makeTopic(trx: Trx, topic: Topic, createdBy: string | null, now: EpochMs): Promise<void> {
+    const { name, kind, projectId } = topic;
+    const row = { name, kind, projectId, userId: null, patterns: "[]", createdBy, createdAt: now };
+    const stored = await trx.selectFrom("ntfy_topics").selectAll().where("name", "=", name).executeTakeFirst();
+    if (!stored) {
+      await trx.insertInto("ntfy_topics").values(row).execute();
+      addEffect(trx, { type: "ntfy-topics-changed", changed: [row] });
+      const metadata = { kind, projectId };
+      await this.#parts.audit.record(
+        { action: "ntfy_topic.create", resourceType: "ntfyTopic", resourceId: name, metadata },
+        { trx },
+      );
+      return;
+    }
+    if (stored.kind !== "messages" || stored.projectId !== projectId) throw new NtfyError(40301);
+  }
+
+  async #schedule(
+    trx: Trx,
+    message: Message,
+    { sequenceId, dueAt }: Draft,
+    now: EpochMs,
+    sender: string | null,
+  ): Promise<void> {
+    if (dueAt === null) return;
+    const { id, topic } = message;
+    await trx
+      .insertInto("ntfy_messages")
+      .values({
+        ...{ id, topic, sequenceId: sequenceId === "" ? id : sequenceId, seq: null, at: now, dueAt, sender },
+        ...{ expiresAt: dueAt + this.#parts.cacheMs(), body: JSON.stringify(message) },
+      })
+      .execute();
+    addEffect(trx, { type: "ntfy-scheduled", id, dueAt });
+  }
+
+  /** The message becomes an entry of its topic and an event of the project. */
+  async #append(
+    trx: Trx,
+    projectId: string | null,
+    message: Message,
+    expiresAt: EpochMs,
+    sender: string | null,
+  ): Promise<void> {
+    const { clock, realtime } = this.#parts;
+    const { id, topic, event } = message;
+    const now = clock.now();
+    const [seq = 0] = await realtime.publishAll([{ to: { kind: "ntfy", topic }, type: event, data: message }], { trx });
+    const sequenceId = message.sequence_id ?? id;
+    const row = { id, topic, sequenceId, seq, at: now, dueAt: null, expiresAt, body: null, sender };
+    await trx
+      .insertInto("ntfy_messages")
+      .values(row)
+      .onConflict((conflict) => conflict.column("id").doUpdateSet({ seq, at: now, dueAt: null, body: null }))
+      .execute();
+    if (projectId === null || event !== "message") return;
+    const { time: _time, expires: _expires, event: _event, ...payload } = message;
+    const level = LEVELS[message.priority ?? 0] ?? "info";
+    await appendEvents(trx, [{ id: uuidv7(), projectId, type: "ntfy.message", level, payload }], {
+      source: "ntfy",
+      now,
+    });
+  }
+
+  /** Sends scheduled messages whose time has come; a row that is gone was replaced or cancelled. */
+  async #send(ids: readonly string[]): Promise<void> {
+    const { db } = this.#parts;
+    for (const id of ids) {
+      await db.write(async (trx) => {
+        const row = await trx
+          .selectFrom("ntfy_messages as m")
+          .leftJoin("ntfy_topics as t", "t.name", "m.topic")
+          .select(["m.body", "m.expiresAt", "m.sender", "t.projectId"])
+          .where("m.id", "=", id)
+          .where("m.dueAt", "is not", null)
+          .executeTakeFirst();
+        if (!row?.body) return;
+        await this.#append(trx, row.projectId, JSON.parse(row.body) as Message, row.expiresAt, row.sender);
+      });
+      this.#due.delete(id);
+    }
+  }
+}
+
+/** @returns whether one was waiting */
+async function cancelScheduled(trx: Trx, topic: string, sequenceId: string): Promise<void> {
+  await trx
+    .deleteFrom("ntfy_messages")
+    .where("topic", "=", topic)
+    .where("sequenceId", "=", sequenceId)
+    .where("dueAt", "is not", null)
+    .execute();
+}
+
+/** A message that only names the sequence it clears or deletes. */
+export function sequenceDraft(event: "message_clear" | "message_delete", sequenceId: string): Draft {
+  return { id: newId(), content: {}, sequenceId, event, isUncached: false, dueAt: null, file: null };
+}

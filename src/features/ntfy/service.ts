@@ -1,0 +1,124 @@
+import { join } from "node:path";
+import type { Database as Sqlite } from "better-sqlite3";
+import type { Config } from "../../config/load.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { Logger } from "../../core/log.ts";
+import type { Metrics } from "../../core/metrics.ts";
+import type { LiveSettings } from "../../http/live-settings.ts";
+import { RateLimiter } from "../../http/rate-limiter.ts";
+import type { Connections } from "../../live/connections.ts";
+import type { Hub } from "../../live/hub.ts";
+import type { Database } from "../../store/database.ts";
+import type { PasswordOwner, Principals, Projects } from "../access/index.ts";
+import type { AuditTrail } from "../audit/index.ts";
+import { acknowledgeLink } from "../delivery/index.ts";
+import type { RealtimeService } from "../streams/index.ts";
+import { ATTACHMENTS_DIR, Attachments } from "./attachments.ts";
+import { NtfyAuth } from "./auth.ts";
+import { Publisher } from "./publisher.ts";
+import { Positions } from "./subscribe/positions.ts";
+import type { Subscriber } from "./subscribe/subscriber.ts";
+import { type TopicView, viewOf } from "./subscribe/views.ts";
+import { type Topic, type TopicRow, Topics } from "./topics.ts";
+
+const FLUSH_EVERY_MS = 60_000;
+
+export interface NtfyParts {
+  readonly config: Config;
+  readonly settings: LiveSettings;
+  readonly db: Database;
+  readonly reader: Sqlite;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly audit: AuditTrail;
+  readonly hub: Hub;
+  readonly connections: Connections;
+  readonly projects: Projects;
+  readonly principals: Principals;
+  readonly realtime: RealtimeService;
+  readonly passwordOwner: (login: string, password: string, ip: string) => Promise<PasswordOwner>;
+  /** @throws STORAGE_FULL while the disk has too little space. */
+  requireSpace(): void;
+}
+
+/** Topics, messages, callers and subscribers of ntfy. */
+export class Ntfy {
+  readonly topics: Topics;
+  readonly publisher: Publisher;
+  readonly auth: NtfyAuth;
+  readonly attachments: Attachments;
+  readonly positions: Positions;
+  /** Open subscriptions. */
+  readonly open = new Set<Subscriber>();
+  readonly #parts: NtfyParts;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(parts: NtfyParts) {
+    this.#parts = parts;
+    const { config, settings, db, reader, clock, principals, projects, passwordOwner, requireSpace } = parts;
+    const published = parts.metrics.counter("prism_ntfy_messages_total", "Messages published by ntfy's API")();
+    parts.metrics.gauge("prism_ntfy_subscribers", "Open subscriptions of ntfy's API", () => this.open.size);
+    this.topics = new Topics({ reader, projects, anonymous: () => settings.current.ntfy.anonymous });
+    this.publisher = new Publisher({ ...parts, topics: this.topics, published, cacheMs: this.cacheMs });
+    const limiter = new RateLimiter(clock);
+    const counting = { limiter, limits: () => settings.rateLimit.enabled };
+    this.auth = new NtfyAuth({ reader, clock, authenticator: principals, principals, passwordOwner, ...counting });
+    const dir = join(config.dataDir, ATTACHMENTS_DIR);
+    const limits = () => settings.current.ntfy.attachments;
+    this.attachments = new Attachments({ dir, db, clock, limits, requireSpace });
+    this.positions = new Positions(reader, clock, this.cacheMs);
+  }
+
+  /** How long messages are kept. */
+  readonly cacheMs = (): number => this.#parts.settings.current.ntfy.cacheMs;
+
+  viewOf(topic: Topic): TopicView {
+    const { clock, settings } = this.#parts;
+    const acknowledgeUrl = (userId: string, notificationId: string): string | undefined =>
+      acknowledgeLink(settings.current, { userId, notificationId }, clock.now());
+    return viewOf({ cacheMs: this.cacheMs, now: () => clock.now(), acknowledgeUrl }, topic);
+  }
+
+  /** Builds the memory from the tables, before the server answers. */
+  load(): void {
+    this.topics.load();
+  }
+
+  async start(): Promise<void> {
+    const removed = await this.attachments.sweepOrphans();
+    if (removed > 0) this.#parts.log.info({ files: removed }, "files without a message are removed");
+    this.publisher.start();
+    this.#timer = setInterval(() => void this.#flush(), FLUSH_EVERY_MS);
+    this.#timer.unref();
+  }
+
+  async stop(): Promise<void> {
+    if (this.#timer) clearInterval(this.#timer);
+    await this.publisher.stop();
+    await this.#flush();
+  }
+
+  /** A commit has changed topics. */
+  topicsChanged(change: { readonly changed?: readonly TopicRow[]; readonly deleted?: readonly string[] }): void {
+    this.topics.changed(change);
+    const names = new Set([...(change.changed ?? []).map(({ name }) => name), ...(change.deleted ?? [])]);
+    for (const subscriber of [...this.open]) subscriber.topicsChanged(names);
+  }
+
+  /** Stores when tokens were last used. */
+  async #flush(): Promise<void> {
+    const used = this.auth.takeUsed();
+    if (used.length === 0) return;
+    await this.#parts.db
+      .write(async (trx) => {
+        for (const [hash, { at, origin }] of used)
+          await trx
+            .updateTable("ntfy_tokens")
+            .set({ lastUsedAt: at, lastOrigin: origin })
+            .where("hash", "=", hash)
+            .execute();
+      })
+      .catch((err: unknown) => this.#parts.log.warn({ err }, "the last uses of ntfy's tokens were not stored"));
+  }
+}

@@ -1,0 +1,198 @@
+import type { Clock, EpochMs } from "../../../core/clock.ts";
+import type { Logger } from "../../../core/log.ts";
+import type { Principal } from "../../../core/principal.ts";
+import type { Connection, Connections } from "../../../live/connections.ts";
+import type { Hub } from "../../../live/hub.ts";
+import type { StreamEntry } from "../../../live/stream.ts";
+import { type From, type Sink, Subscription } from "../../../live/subscription.ts";
+import type { NtfyAuth, Visitor } from "../auth.ts";
+import { controlText, type Message } from "../message.ts";
+import type { Topic, Topics } from "../topics.ts";
+import type { Filter, TopicView } from "./views.ts";
+
+export interface SubscriberParts {
+  readonly hub: Hub;
+  readonly connections: Connections;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly topics: Topics;
+  readonly auth: Pick<NtfyAuth, "isCurrent">;
+  /** All that are open. */
+  readonly open: Set<Subscriber>;
+}
+
+/** What a client asked for. */
+export interface Request {
+  readonly visitor: Visitor;
+  readonly address: string;
+  /** The list of topics as the client gave it. */
+  readonly list: string;
+  readonly legs: readonly Leg[];
+  readonly filter: Filter;
+  readonly isPoll: boolean;
+  /** Texts of scheduled messages, sent after the stored ones. */
+  readonly scheduled: readonly string[];
+}
+
+/** One topic of a subscription. */
+export interface Leg {
+  readonly topic: Topic;
+  readonly from: From;
+  readonly view: TopicView;
+}
+
+/**
+ * One subscriber of some topics: each is a subscription to the stream with its entries. A connection
+ * ends without a Close frame and without the end of a body: clients take either for a wish that
+ * they stay away, or connect again without a pause (docs/ntfy.md).
+ */
+export abstract class Subscriber implements Connection {
+  readonly transport = "ntfy";
+  readonly address: string;
+  principal: Principal | null;
+  protected readonly parts: SubscriberParts;
+  protected readonly request: Request;
+  readonly #subscriptions: Subscription[] = [];
+  #isOpen = true;
+  /** Legs that have not caught up for the first time. */
+  #behind: number;
+
+  constructor(parts: SubscriberParts, request: Request) {
+    this.parts = parts;
+    this.request = request;
+    this.address = request.address;
+    this.principal = request.visitor.principal;
+    this.#behind = request.legs.length;
+  }
+
+  /** Sends `open`, then the stored messages, then what comes. */
+  start(): void {
+    const { connections, clock } = this.parts;
+    connections.add(this);
+    this.parts.open.add(this);
+    if (!this.principal) connections.markAnonymous(this);
+    const { list, legs, isPoll } = this.request;
+    if (!isPoll) this.write(this.controlled(controlText("open", list, clock.now())));
+    for (const leg of legs) this.#subscriptions.push(this.#subscriptionOf(leg));
+    for (const subscription of this.#subscriptions) if (this.#isOpen) subscription.start();
+  }
+
+  tick(now: EpochMs): void {
+    if (this.principal ? this.principal.expiresAt <= now : !this.#mayRead()) this.cut();
+    else this.ticked();
+  }
+
+  /** @param principal null: its credential or account has ended. */
+  rightsChanged(principal: Principal | null): void {
+    if (principal) this.principal = principal;
+    if (!principal || !this.parts.auth.isCurrent(this.request.visitor) || !this.#mayRead()) this.cut();
+  }
+
+  restart(): void {
+    this.cut();
+  }
+
+  /** A topic was made or deleted: another project may have it now. */
+  topicsChanged(names: ReadonlySet<string>): void {
+    const { topics } = this.parts;
+    const isOther = ({ topic }: Leg): boolean => {
+      if (!names.has(topic.name)) return false;
+      const now = topics.of(topic.name, this.principal);
+      return (
+        now.projectId !== topic.projectId ||
+        now.userId !== topic.userId ||
+        now.kind !== topic.kind ||
+        now.patterns.join() !== topic.patterns.join()
+      );
+    };
+    if (this.request.legs.some(isOther)) this.cut();
+  }
+
+  protected get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** The connection is gone. */
+  protected ended(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    for (const subscription of this.#subscriptions) subscription.end();
+    this.parts.connections.delete(this);
+    this.parts.open.delete(this);
+  }
+
+  /** The client has read what waited for it. */
+  protected resume(): void {
+    if (this.isReady()) for (const subscription of this.#subscriptions) subscription.drained();
+  }
+
+  /** The client does not read: what follows is read from the tables later. */
+  protected detach(): void {
+    for (const subscription of this.#subscriptions) subscription.detach();
+  }
+
+  /** Sends a text as its protocol frames it. @returns false if it was not taken. */
+  protected abstract write(text: string): boolean;
+  /** How the protocol shows a line that is no message. */
+  protected abstract controlled(text: string): string;
+  /** How the protocol shows a message. */
+  protected abstract framed(text: string): string;
+  protected abstract isReady(): boolean;
+  protected abstract ticked(): void;
+  /** Ends the connection without a word. */
+  abstract cut(): void;
+  /** All stored messages of a poll are sent. */
+  protected abstract finish(): void;
+  /** Joins the broadcasts of a stream; undefined if each text is written separately. */
+  protected groupOf(_leg: Leg): Sink["group"] {
+    return undefined;
+  }
+
+  #subscriptionOf(leg: Leg): Subscription {
+    const { hub, log } = this.parts;
+    const group =
+      this.request.filter === null && leg.view.isShared && !this.request.isPoll ? this.groupOf(leg) : undefined;
+    let isBehind = true;
+    const sink: Sink = {
+      connection: this,
+      isReady: () => this.#isOpen && this.isReady(),
+      entry: (entry) => this.#entry(leg, entry),
+      gap: () => undefined,
+      caughtUp: () => {
+        if (isBehind) this.#caughtUp();
+        isBehind = false;
+      },
+      failed: (error) => {
+        log.error({ topic: leg.topic.name, err: error }, "reading the messages of a topic failed");
+        this.cut();
+      },
+      ...(group && { group }),
+    };
+    return new Subscription(hub, leg.view.stream, leg.from, sink);
+  }
+
+  #entry({ view }: Leg, entry: StreamEntry): boolean {
+    if (!this.#isOpen || !this.isReady()) return false;
+    const text = view.textOf(entry);
+    if (text === null || !this.#isWanted(text)) return true;
+    return this.write(this.framed(text));
+  }
+
+  #isWanted(text: string): boolean {
+    const { filter } = this.request;
+    return filter === null || filter(JSON.parse(text) as Message);
+  }
+
+  #caughtUp(): void {
+    if (--this.#behind > 0) return;
+    for (const text of this.request.scheduled) if (this.#isWanted(text)) this.write(this.framed(text));
+    if (this.request.isPoll) this.finish();
+  }
+
+  #mayRead(): boolean {
+    const { topics } = this.parts;
+    return this.request.legs.every(({ topic }) =>
+      topics.mayRead(topics.of(topic.name, this.principal), this.principal),
+    );
+  }
+}

@@ -1,0 +1,157 @@
+import { NtfyError } from "../errors.ts";
+
+export function memberOf(value: unknown, name: string): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    if (value === undefined || value === null) return undefined;
+    throw failed(`can't evaluate field ${name}`);
+  }
+  return Object.hasOwn(value, name) ? (value as Readonly<Record<string, unknown>>)[name] : undefined;
+}
+
+export function entriesOf(value: unknown): [unknown, unknown][] {
+  if (Array.isArray(value)) return [...value.entries()];
+  if (typeof value === "object" && value !== null) return Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+  if (value === undefined || value === null) return [];
+  throw failed("range can't iterate over this value");
+}
+
+export function isTruthy(value: unknown): boolean {
+  if (Array.isArray(value)) return value.length > 0;
+  if (typeof value === "object" && value !== null) return Object.keys(value).length > 0;
+  return Boolean(value);
+}
+
+/** As Go prints a value. */
+export function shown(value: unknown): string {
+  if (value === undefined || value === null) return "<no value>";
+  if (typeof value === "string") return value;
+  if (typeof value === "number") return numberText(value);
+  if (Array.isArray(value)) return `[${value.map(shown).join(" ")}]`;
+  if (typeof value === "object")
+    return `map[${entriesOf(value)
+      .map(([key, each]) => `${String(key)}:${shown(each)}`)
+      .join(" ")}]`;
+  return String(value);
+}
+
+/** JSON numbers are floats in Go, which prints them with an exponent from 1e21 on. */
+function numberText(value: number): string {
+  return String(value).replace(/e([+-])(\d)$/, "e$10$2");
+}
+
+const texts = (values: readonly unknown[]): string[] =>
+  values.map((value) => (value === undefined ? "" : shown(value)));
+const numbers = (values: readonly unknown[]): number[] => values.map((value) => Number(value));
+
+function compared(test: (a: never, b: never) => boolean) {
+  return (a: unknown, b: unknown): boolean => {
+    if (typeof a !== typeof b || (typeof a !== "number" && typeof a !== "string"))
+      throw failed("incompatible types for comparison");
+    return test(a as never, b as never);
+  };
+}
+
+/** Functions of Go's templates and of Sprig; the piped value is the last argument. */
+export const TEMPLATE_FUNCTIONS: ReadonlyMap<string, (...values: unknown[]) => unknown> = new Map<
+  string,
+  (...values: unknown[]) => unknown
+>([
+  ["not", (value) => !isTruthy(value)],
+  ["eq", (first, ...others) => others.some((other) => first === other)],
+  ["ne", (a, b) => a !== b],
+  ["lt", compared((a: number, b: number) => a < b)],
+  ["le", compared((a: number, b: number) => a <= b)],
+  ["gt", compared((a: number, b: number) => a > b)],
+  ["ge", compared((a: number, b: number) => a >= b)],
+  ["len", (value) => (typeof value === "string" ? Buffer.byteLength(value) : entriesOf(value).length)],
+  [
+    "index",
+    (value, ...path) =>
+      path.reduce((each, key) => (Array.isArray(each) ? each[Number(key)] : memberOf(each, String(key))), value),
+  ],
+  ["print", (...values) => texts(values).join("")],
+  ["println", (...values) => `${texts(values).join(" ")}\n`],
+  ["printf", (format, ...values) => formatted(String(format), values)],
+  ["urlquery", (...values) => encodeURIComponent(texts(values).join(""))],
+  ["default", (fallback, value) => (isTruthy(value) ? value : fallback)],
+  ["coalesce", (...values) => values.find(isTruthy)],
+  ["ternary", (yes, no, test) => (isTruthy(test) ? yes : no)],
+  ["empty", (value) => !isTruthy(value)],
+  ["upper", (value) => shown(value).toUpperCase()],
+  ["lower", (value) => shown(value).toLowerCase()],
+  [
+    "title",
+    (value) => shown(value).replace(/(^|\s)(\S)/g, (_, space: string, letter: string) => space + letter.toUpperCase()),
+  ],
+  ["trim", (value) => shown(value).trim()],
+  [
+    "trimPrefix",
+    (prefix, value) => (shown(value).startsWith(shown(prefix)) ? shown(value).slice(shown(prefix).length) : value),
+  ],
+  [
+    "trimSuffix",
+    (suffix, value) =>
+      shown(value).endsWith(shown(suffix)) ? shown(value).slice(0, -shown(suffix).length || undefined) : value,
+  ],
+  [
+    "trunc",
+    (length, value) =>
+      (Number(length) >= 0 ? [...shown(value)].slice(0, Number(length)) : [...shown(value)].slice(Number(length))).join(
+        "",
+      ),
+  ],
+  ["replace", (from, to, value) => shown(value).replaceAll(shown(from), shown(to).replaceAll("$", "$$$$"))],
+  ["contains", (part, value) => shown(value).includes(shown(part))],
+  ["hasPrefix", (part, value) => shown(value).startsWith(shown(part))],
+  ["hasSuffix", (part, value) => shown(value).endsWith(shown(part))],
+  ["hasKey", (value, key) => memberOf(value, String(key)) !== undefined],
+  ["first", (value) => (Array.isArray(value) ? value[0] : undefined)],
+  ["last", (value) => (Array.isArray(value) ? value.at(-1) : undefined)],
+  ["join", (separator, value) => (Array.isArray(value) ? texts(value).join(shown(separator)) : shown(value))],
+  ["split", (separator, value) => shown(value).split(shown(separator))],
+  ["splitList", (separator, value) => shown(value).split(shown(separator))],
+  ["keys", (value) => entriesOf(value).map(([key]) => key)],
+  ["dig", (...given) => dug(given)],
+  ["toJson", (value) => JSON.stringify(value ?? null)],
+  ["toString", (value) => shown(value)],
+  [
+    "quote",
+    (...values) =>
+      texts(values)
+        .map((text) => JSON.stringify(text))
+        .join(" "),
+  ],
+  ["add", (...values) => numbers(values).reduce((a, b) => a + b, 0)],
+  ["sub", (a, b) => Number(a) - Number(b)],
+  ["mul", (...values) => numbers(values).reduce((a, b) => a * b, 1)],
+  [
+    "fail",
+    (text) => {
+      throw failed(shown(text));
+    },
+  ],
+]);
+
+/** `dig "a" "b" fallback map`. */
+function dug(given: readonly unknown[]): unknown {
+  const [fallback, map] = given.slice(-2);
+  let value = map;
+  for (const name of given.slice(0, -2)) value = memberOf(value, String(name));
+  return value ?? fallback;
+}
+
+/** The verbs `%s %v %d %q %t %%` and a precision for `%f`. */
+function formatted(format: string, values: readonly unknown[]): string {
+  let at = 0;
+  return format.replace(/%(?:\.(\d))?([svdqtf%])/g, (_, precision: string | undefined, verb: string) => {
+    if (verb === "%") return "%";
+    const value = values[at++];
+    if (verb === "q") return JSON.stringify(shown(value));
+    if (verb === "d") return String(Math.trunc(Number(value)));
+    return verb === "f" ? Number(value).toFixed(Number(precision ?? 6)) : shown(value);
+  });
+}
+
+export function failed(detail: string): NtfyError {
+  return new NtfyError(40045, detail);
+}

@@ -1,0 +1,56 @@
+/** Topics and messages of ntfy (docs/ntfy.md). */
+import type { Generated } from "kysely";
+
+export type NtfyTopicKind = "messages" | "events" | "inbox";
+
+export interface NtfyTopicsTable {
+  name: string;
+  kind: NtfyTopicKind;
+  /** Null for the inbox of a user. */
+  projectId: string | null;
+  /** Whose inbox it is. */
+  userId: string | null;
+  /** JSON: types of events that the topic shows. */
+  patterns: Generated<string>;
+  createdBy: string | null;
+  createdAt: number;
+}
+
+export interface NtfyMessagesTable {
+  id: string;
+  topic: string;
+  /** That of the message itself unless it was published into a sequence. */
+  sequenceId: string;
+  /** Offset in `stream_log`; null until it is sent. */
+  seq: number | null;
+  at: number;
+  /** When a scheduled message is sent. */
+  dueAt: number | null;
+  expiresAt: number;
+  /** The text of a scheduled message, as JSON. */
+  body: string | null;
+  /** Key of the principal who published it; null: anonymous. */
+  sender: string | null;
+}
+
+export interface NtfyTokensTable {
+  hash: string;
+  userId: string;
+  last4: string;
+  label: string | null;
+  createdAt: number;
+  expiresAt: number | null;
+  lastUsedAt: number | null;
+  lastOrigin: string | null;
+}
+
+export interface NtfyAttachmentsTable {
+  /** Id of the message. */
+  id: string;
+  owner: string;
+  name: string;
+  type: string;
+  sizeBytes: number;
+  createdAt: number;
+  expiresAt: number;
+}

@@ -1,0 +1,67 @@
+import { uuidv7 } from "../../../../src/core/ids.ts";
+import { scoped } from "./refusals.ts";
+import { open, type Refusal, type Row, type Table } from "./row.ts";
+
+const PATH = "/api/v1/ntfy/topics";
+const INVALID: Refusal = [400, "VALIDATION_FAILED"];
+const MISSING: Refusal = [404, "NOT_FOUND"];
+
+/**
+ * A route of the protocol: its topics decide who may, see test/features/ntfy. Invalid credentials
+ * are refused everywhere. A reserved topic is refused for every caller alike.
+ */
+function foreign(
+  method: string,
+  pattern: string,
+  path: string,
+  served: Refusal | null = INVALID,
+  body?: unknown,
+): [string, Row[]] {
+  const row = { ...open(path), request: () => ({ path, body }), refusesInvalid: true } as const;
+  return [`${method} /ntfy${pattern}`, [served === null ? row : { ...row, served }]];
+}
+
+const PROTOCOL: readonly [string, Row[]][] = [
+  ...["POST", "PUT"].map((method) => foreign(method, "", "/ntfy", INVALID, [])),
+  foreign("GET", "", "/ntfy", null),
+  foreign("GET", "/:topic", "/ntfy/x", null),
+  ...["POST", "PUT"].flatMap((method) => [
+    foreign(method, "/:topic", "/ntfy/static", INVALID, {}),
+    foreign(method, "/:topic/:action", "/ntfy/static/sequence", INVALID, {}),
+  ]),
+  foreign("GET", "/:topic/:action", "/ntfy/static/auth"),
+  foreign("GET", "/:topics/ws", "/ntfy/x/ws"),
+  foreign("DELETE", "/:topic/:action", "/ntfy/static/sequence"),
+  foreign("PUT", "/:topic/:action/clear", "/ntfy/static/sequence/clear"),
+  foreign("PUT", "/:topic/:action/read", "/ntfy/static/sequence/read"),
+  foreign("GET", "/file/:name", "/ntfy/file/none.txt", MISSING),
+  foreign("GET", "/config.js", "/ntfy/config.js", null),
+  foreign("GET", "/_matrix/push/v1/notify", "/ntfy/_matrix/push/v1/notify", null),
+  foreign("POST", "/_matrix/push/v1/notify", "/ntfy/_matrix/push/v1/notify", INVALID, {}),
+  ...["health", "stats", "version", "config", "account"].map((name) =>
+    foreign("GET", `/v1/${name}`, `/ntfy/v1/${name}`, null),
+  ),
+  ...["POST", "PATCH"].map((method) =>
+    foreign(method, "/v1/account/token", "/ntfy/v1/account/token", INVALID, { label: 1 }),
+  ),
+  foreign("DELETE", "/v1/account/token", "/ntfy/v1/account/token"),
+];
+
+/** The paths of the protocol, each as often as it has methods. */
+export const NTFY_PATHS = PROTOCOL.map(([key]) => key.split(" ")[1] ?? "");
+
+const own = ["notifications:own"] as const;
+
+export const NTFY: Table = {
+  ...Object.fromEntries(PROTOCOL),
+  [`GET ${PATH}`]: [{ refusal: scoped(["events:read", ...own]), request: () => ({ path: PATH }) }],
+  [`POST ${PATH}`]: [
+    {
+      refusal: scoped(["events:write", ...own]),
+      request: () => ({ path: PATH, body: { name: uuidv7(), kind: "inbox" } }),
+    },
+  ],
+  [`DELETE ${PATH}/:name`]: [
+    { refusal: scoped(["events:write", ...own]), request: () => ({ path: `${PATH}/none` }), served: MISSING },
+  ],
+};
