@@ -23,6 +23,8 @@ export interface NoticeText {
   readonly labels: readonly string[];
   /** At most ten. */
   readonly facts: readonly { readonly title: string; readonly value: string }[];
+  /** The facts as text, one a line, for services without fields. */
+  readonly details: string;
   readonly project: string;
   /** RFC 3339. */
   readonly at: string;
@@ -77,6 +79,7 @@ export function noticeOf(parts: NoticeParts): NoticeText {
   const shown = status === "resolved" || status === "acknowledged" ? status : severity;
   const color = COLORS[shown];
   const at = new Date(atMs).toISOString();
+  const facts = factsOf(parts);
   return {
     title,
     message,
@@ -92,15 +95,20 @@ export function noticeOf(parts: NoticeParts): NoticeText {
     url: parts.url ?? "",
     ackUrl: parts.ackUrl ?? "",
     labels: parts.labels ?? [],
-    facts: (parts.facts ?? [])
-      .filter(({ title: name, value }) => name !== "" && value !== "")
-      .slice(0, MAX_FACTS)
-      .map(({ title: name, value }) => ({ title: short(name, LONGEST.name), value: short(value, LONGEST.value) })),
+    facts,
+    details: facts.map(({ title: name, value }) => `${name}: ${value}`).join("\n"),
     project: short(parts.project ?? "", LONGEST.name),
     at,
     atText: `${at.slice(0, 10)} ${at.slice(11, 19)} UTC`,
     atMs,
   };
+}
+
+function factsOf({ facts = [] }: NoticeParts): NoticeText["facts"] {
+  return facts
+    .filter(({ title, value }) => title !== "" && value !== "")
+    .slice(0, MAX_FACTS)
+    .map(({ title, value }) => ({ title: short(title, LONGEST.name), value: short(value, LONGEST.value) }));
 }
 
 function short(text: string, limit: number): string {
@@ -127,6 +135,7 @@ export function withoutMentions(n: NoticeText, kind: "at" | "angle" | undefined)
     title: harmless(n.title),
     message: harmless(n.message),
     text: harmless(n.text),
+    details: harmless(n.details),
     project: harmless(n.project),
     labels: n.labels.map(harmless),
     facts: n.facts.map(({ title, value }) => ({ title: harmless(title), value: harmless(value) })),

@@ -24,7 +24,9 @@ export const apprise = {
     headers: { Accept: "application/json" },
     body: {
       title: "{{ n.emoji }} {{ n.title | line }}",
-      body: "{{ n.message | default:n.title }}{{ n.url | prefix:'\n' }}{{ n.ackUrl | prefix:'\nAcknowledge: ' }}",
+      body:
+        "{{ n.message | default:n.title }}{{ n.details | prefix:'\n' }}" +
+        "{{ n.url | prefix:'\n' }}{{ n.ackUrl | prefix:'\nAcknowledge: ' }}",
       type: {
         $map: "n.status",
         resolved: "success",

@@ -29,7 +29,8 @@ export const gotify = {
     body: {
       title: "{{ n.emoji }} {{ n.title | line }}",
       message:
-        "{{ n.message | default:n.title | md | br:'  \n' }}{{ n.url | prefix:'\n\n[Open](' | suffix:')' }}" +
+        "{{ n.message | default:n.title | md | br:'  \n' }}{{ n.details | md | br:'  \n' | prefix:'  \n' }}" +
+        "{{ n.url | prefix:'\n\n[Open](' | suffix:')' }}" +
         "{{ n.ackUrl | prefix:' [Acknowledge](' | suffix:')' }}",
       priority: {
         $map: "n.status",

@@ -1,11 +1,12 @@
 import type { ChannelPreset } from "../preset.ts";
 
 const TEXT =
-  "{{ n.emoji }} {{ n.title | line }}{{ n.message | prefix:'\n' }}{{ n.url | prefix:'\n' }}" +
-  "{{ n.ackUrl | prefix:'\nAcknowledge: ' }}";
+  "{{ n.emoji }} {{ n.title | line }}{{ n.message | prefix:'\n' }}{{ n.details | prefix:'\n' }}" +
+  "{{ n.url | prefix:'\n' }}{{ n.ackUrl | prefix:'\nAcknowledge: ' }}";
 const HTML =
   '<strong>{{ n.emoji }} <font color="{{ n.color }}">{{ n.title | line | html }}</font></strong>' +
-  "{{ n.message | prefix:'\n' | html | br }}{{ n.url | html | prefix:'<br>' }}" +
+  "{{ n.message | prefix:'\n' | html | br }}{{ n.details | prefix:'\n' | html | br }}" +
+  "{{ n.url | html | prefix:'<br>' }}" +
   "{{ n.ackUrl | html | prefix:'<br><a href=\"' | suffix:'\">Acknowledge</a>' }}";
 
 const content = {

@@ -1,8 +1,8 @@
 import type { ChannelPreset } from "../preset.ts";
 
 const TEXT =
-  "{{ n.emoji }} {{ n.title | line }}{{ n.message | prefix:'\n' }}{{ n.url | prefix:'\n' }}" +
-  "{{ n.ackUrl | prefix:'\nAcknowledge: ' }}";
+  "{{ n.emoji }} {{ n.title | line }}{{ n.message | prefix:'\n' }}{{ n.details | prefix:'\n' }}" +
+  "{{ n.url | prefix:'\n' }}{{ n.ackUrl | prefix:'\nAcknowledge: ' }}";
 const PHONE = "\\+[1-9]\\d{6,14}";
 
 const signalBody = {

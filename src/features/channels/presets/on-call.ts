@@ -41,7 +41,7 @@ export const opsgenie = {
     body: {
       message: "{{ n.title | line }}",
       alias: "{{ key }}",
-      "description?": "{{ n.message }}",
+      "description?": "{{ n.message }}{{ n.details | prefix:'\n\n' }}",
       "responders?": [{ $if: "field.team", type: "team", name: "{{ field.team }}" }],
       tags: ["prism", "{{ n.severity }}"],
       "details?": { "project?": "{{ n.project }}", "url?": "{{ n.url }}", "acknowledge?": "{{ n.ackUrl }}" },
@@ -123,7 +123,7 @@ export const signl4 = {
     url: signl4Url,
     body: {
       Title: "{{ n.title | line }}",
-      Message: "{{ n.message | default:n.title }}",
+      Message: "{{ n.message | default:n.title }}{{ n.details | prefix:'\n' }}",
       Severity: "{{ n.severity }}",
       "Link?": "{{ n.url }}",
       "X-S4-Service?": "{{ field.service }}",
@@ -184,7 +184,7 @@ export const splunkOnCall = {
       message_type: { $map: "n.severity", critical: "CRITICAL", error: "CRITICAL", warning: "WARNING", $else: "INFO" },
       entity_id: "{{ key }}",
       entity_display_name: "{{ n.title | line }}",
-      state_message: "{{ n.message | default:n.title }}",
+      state_message: "{{ n.message | default:n.title }}{{ n.details | prefix:'\n' }}",
       monitoring_tool: "Prism",
       "alert_url?": "{{ n.url }}",
       "ack_url?": "{{ n.ackUrl }}",
@@ -244,7 +244,7 @@ export const incidentIo = {
     auth: { bearer: "{{ field.token }}" },
     body: {
       title: "{{ n.title | line }}",
-      "description?": "{{ n.message }}",
+      "description?": "{{ n.message }}{{ n.details | prefix:'\n\n' }}",
       status: "firing",
       deduplication_key: "{{ key }}",
       "source_url?": "{{ n.url }}",
@@ -292,7 +292,8 @@ export const incidentIo = {
 
 const jiraAuth: ChannelPreset["send"]["auth"] = { basic: ["{{ field.email }}", "{{ field.token }}"] };
 const JIRA_TEXT =
-  "{{ n.message | default:n.title }}{{ n.url | prefix:'\n\n' }}{{ n.ackUrl | prefix:'\nAcknowledge: ' }}";
+  "{{ n.message | default:n.title }}{{ n.details | prefix:'\n\n' }}" +
+  "{{ n.url | prefix:'\n\n' }}{{ n.ackUrl | prefix:'\nAcknowledge: ' }}";
 
 /** https://developer.atlassian.com/cloud/jira/platform/rest/v2/api-group-issues/ */
 export const jira = {

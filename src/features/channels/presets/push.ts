@@ -1,7 +1,7 @@
 import type { ChannelPreset } from "../preset.ts";
 
 const TITLE = "{{ n.emoji }} {{ n.title | line }}";
-const TEXT = "{{ n.message | default:n.title }}{{ n.ackUrl | prefix:'\nAcknowledge: ' }}";
+const TEXT = "{{ n.message | default:n.title }}{{ n.details | prefix:'\n' }}{{ n.ackUrl | prefix:'\nAcknowledge: ' }}";
 /** −2 to 2, as Prowl and Pushsafer count. */
 const PRIORITY = {
   $map: "n.status",

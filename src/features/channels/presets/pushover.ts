@@ -56,7 +56,7 @@ export const pushover = {
       "device?": "{{ field.device }}",
       "sound?": "{{ field.sound }}",
       title: "{{ n.emoji }} {{ n.title | line }}",
-      message: "{{ n.message | default:n.title }}",
+      message: "{{ n.message | default:n.title }}{{ n.details | prefix:'\n' }}",
       "url?": { $if: "n.ackUrl", $then: "{{ n.ackUrl }}", $else: "{{ n.url }}" },
       "url_title?": { $if: "n.ackUrl", $then: "Acknowledge", $else: { $if: "n.url", $then: "Open", $else: "" } },
       priority: {

@@ -85,8 +85,8 @@ export const rocketChat = {
 
 const headers = { "X-Auth-Token": "{{ field.token }}", "X-User-Id": "{{ field.user }}" };
 const TEXT =
-  "{{ n.emoji }} *{{ n.title | line }}*{{ n.message | prefix:'\n' }}{{ n.url | prefix:'\n' }}" +
-  "{{ n.ackUrl | prefix:'\n[Acknowledge](' | suffix:')' }}";
+  "{{ n.emoji }} *{{ n.title | line }}*{{ n.message | prefix:'\n' }}{{ n.details | prefix:'\n' }}" +
+  "{{ n.url | prefix:'\n' }}{{ n.ackUrl | prefix:'\n[Acknowledge](' | suffix:')' }}";
 
 /** https://developer.rocket.chat/apidocs/post-message */
 export const rocketChatApi = {

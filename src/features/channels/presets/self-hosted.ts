@@ -1,8 +1,8 @@
 import type { ChannelPreset } from "../preset.ts";
 
 const TEXT =
-  "{{ n.emoji }} {{ n.title | line }}{{ n.message | prefix:'\n' }}{{ n.url | prefix:'\n' }}" +
-  "{{ n.ackUrl | prefix:'\nAcknowledge: ' }}";
+  "{{ n.emoji }} {{ n.title | line }}{{ n.message | prefix:'\n' }}{{ n.details | prefix:'\n' }}" +
+  "{{ n.url | prefix:'\n' }}{{ n.ackUrl | prefix:'\nAcknowledge: ' }}";
 
 /** https://kb.synology.com/en-global/DSM/help/Chat/chat_integration */
 export const synologyChat = {
@@ -192,7 +192,7 @@ export const homeAssistant = {
     auth: { bearer: "{{ field.token }}" },
     body: {
       title: "{{ n.emoji }} {{ n.title | line }}",
-      message: "{{ n.message | default:n.title }}",
+      message: "{{ n.message | default:n.title }}{{ n.details | prefix:'\n' }}",
       data: {
         $if: "field.service != 'persistent_notification'",
         // A message with the same tag replaces the first one.

@@ -2,6 +2,7 @@ import type { ChannelPreset } from "../preset.ts";
 
 const MARKDOWN =
   "{{ n.emoji }} **{{ n.title | line | md }}**{{ n.message | md | br:'  \n' | prefix:'\n\n' }}" +
+  "{{ n.details | md | br:'  \n' | prefix:'  \n' }}" +
   "{{ n.url | prefix:'\n\n[Open](' | suffix:')' }}{{ n.ackUrl | prefix:' [Acknowledge](' | suffix:')' }}";
 
 /** https://developer.webex.com/messaging/docs/api/v1/messages/create-a-message */

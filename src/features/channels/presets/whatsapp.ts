@@ -1,8 +1,8 @@
 import type { ChannelPreset } from "../preset.ts";
 
 const TEXT =
-  "{{ n.emoji }} {{ n.title | line }}{{ n.message | prefix:'\n' }}{{ n.url | prefix:'\n' }}" +
-  "{{ n.ackUrl | prefix:'\nAcknowledge: ' }}";
+  "{{ n.emoji }} {{ n.title | line }}{{ n.message | prefix:'\n' }}{{ n.details | prefix:'\n' }}" +
+  "{{ n.url | prefix:'\n' }}{{ n.ackUrl | prefix:'\nAcknowledge: ' }}";
 
 /** Parameters hold no line breaks, tabs or runs of spaces. */
 const PARAMETER = "{{ n.emoji }} {{ n.title | line }}{{ n.message | line | prefix:': ' }}{{ n.ackUrl | prefix:' ' }}";

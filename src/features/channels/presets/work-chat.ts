@@ -196,6 +196,7 @@ export const dingtalk = {
         title: "{{ n.title | line }}",
         text:
           "### {{ n.emoji }} {{ n.title | line | md }}\n\n{{ n.message | md | br:'  \n' | suffix:'\n\n' }}" +
+          "{{ n.details | md | br:'  \n' | suffix:'\n\n' }}" +
           "Prism · {{ n.severity }} · {{ n.status }} · {{ n.atText }}",
         btnOrientation: "1",
         btns: [
@@ -274,7 +275,7 @@ export const wecom = {
       msgtype: "markdown",
       markdown: {
         content:
-          "### {{ n.emoji }} {{ n.title | line }}\n{{ n.message | suffix:'\n' }}" +
+          "### {{ n.emoji }} {{ n.title | line }}\n{{ n.message | suffix:'\n' }}{{ n.details | suffix:'\n' }}" +
           "{{ n.url | prefix:'[Open](' | suffix:') ' }}{{ n.ackUrl | prefix:'[Acknowledge](' | suffix:')' }}" +
           "\n> {{ n.severity }} · {{ n.status }} · {{ n.atText }}",
       },

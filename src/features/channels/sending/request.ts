@@ -73,7 +73,7 @@ function scopeOf(preset: Preset, { n, field, ref = {}, id, now }: RequestValues,
 function halve(n: NoticeText, times: number): NoticeText {
   if (times === 0) return n;
   const cut = (text: string): string => cutTo(text, Math.max(8, measure(text, "codepoints") >> times), "codepoints");
-  return { ...n, message: cut(n.message), text: cut(n.text) };
+  return { ...n, message: cut(n.message), text: cut(n.text), details: cut(n.details) };
 }
 
 interface FilledBody {

@@ -37,7 +37,7 @@ export async function sendExample(
 /** What the readers of a service see of the example, by the record of its stand-in. */
 export async function exampleOf(t: TestContext, service: Service): Promise<string> {
   const { standIn } = await sent(await startStandIn(t, service), () => ({}), {});
-  return (standIn.seen[0]?.text ?? "").replace(/\n{2,}/g, "\n").trim();
+  return (standIn.seen[0]?.text ?? "").replace(/ *\n+/g, "\n").trim();
 }
 
 async function sent(standIn: StandIn, changed: (fields: Fields) => Fields, parts: Partial<NoticeParts>) {
