@@ -190,7 +190,7 @@ export const presetSchema = v.strictObject({
   methods: v.pipe(v.array(v.picklist(["POST", "PUT", "GET"])), v.minLength(1)),
   verify: v.pipe(
     v.array(verifyRow),
-    v.maxLength(4),
+    v.maxLength(8),
     v.description("Rows of which one must hold if the receiver has a secret: the first one with its header present"),
   ),
   replayId: v.optional(text(300, "Text of a mapping: the sender's id of the delivery. A repeated one is not stored")),

@@ -12,7 +12,7 @@ const secret = doc(
 );
 const mapping = doc(mappingSchema, "Members that override those of the preset's mapping; null removes one");
 const verify = doc(
-  v.pipe(v.array(verifyRow), v.maxLength(4)),
+  v.pipe(v.array(verifyRow), v.maxLength(8)),
   "How the secret is checked, in place of the preset's rows",
 );
 const labels = doc(stringRecord(8192), "Labels of each of its alerts and events, such as `team`");

@@ -2,11 +2,11 @@ import type { ReceiverPreset } from "../preset.ts";
 
 const SIGNATURE = {
   scheme: "hmac",
-  header: "x-grafana-alerting-signature",
   algorithm: "sha256",
   encoding: "hex",
   keyForm: "text",
 } as const;
+const WITH_TIME = { timestampHeader: "x-grafana-alerting-timestamp" } as const;
 
 /** Grafana's webhook contact point, and the webhook channel of Grafana 8 and older. */
 export const grafana = {
@@ -23,8 +23,11 @@ export const grafana = {
   ],
   methods: ["POST", "PUT"],
   verify: [
-    { ...SIGNATURE, signed: ["{ts}", ":", "{body}"], timestampHeader: "x-grafana-alerting-timestamp" },
-    { ...SIGNATURE, signed: ["{body}"] },
+    { ...SIGNATURE, ...WITH_TIME, signed: ["{ts}", ":", "{body}"], header: "x-grafana-alerting-signature" },
+    { ...SIGNATURE, signed: ["{body}"], header: "x-grafana-alerting-signature" },
+    // The name when the setting is left empty by provisioning.
+    { ...SIGNATURE, ...WITH_TIME, signed: ["{ts}", ":", "{body}"], header: "x-grafana-alert-signature" },
+    { ...SIGNATURE, signed: ["{body}"], header: "x-grafana-alert-signature" },
     { scheme: "credential" },
   ],
   detect: "exists(body.orgId) and (exists(body.alerts) or exists(body.evalMatches))",

@@ -134,7 +134,7 @@ const synology = {
     level:
       "= matches(words, 'fail|crash|degraded|critical|error|offline') ? 'error' : " +
       "matches(words, 'warn|low|abnormal|expire|improper') ? 'warning' : 'info'",
-    title: "= firstLine(message)",
+    title: "= first(body.title, firstLine(message))",
     message: "= message",
   },
   sample: { body: { text: "Storage Pool 1 on nas has degraded. Replace the failed drive." } },

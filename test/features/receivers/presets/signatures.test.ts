@@ -87,6 +87,11 @@ test("grafana: HMAC with and without a timestamp, Basic and Bearer", async (t) =
   await sender.expect(receiver, two, { [name]: hex(two), [time]: ts }, 401);
   const old = String(seconds(400));
   await sender.expect(receiver, two, { [name]: hex(`${old}:${two}`), [time]: old }, 401);
+  const three = body();
+  const older = "X-Grafana-Alert-Signature";
+  await sender.expect(receiver, three, { [older]: hex(three) }, 200);
+  await sender.expect(receiver, three, { [older]: hex(`${ts}:${three}`), [time]: ts }, 200);
+  await sender.expect(receiver, three, { [older]: hex(two) }, 401);
   const basic = Buffer.from(`prism:${SECRET}`).toString("base64");
   await sender.expect(receiver, body(), { Authorization: `Basic ${basic}` }, 200);
   await sender.expect(receiver, body(), { Authorization: `Bearer ${SECRET}` }, 200);
