@@ -85,6 +85,8 @@ export function reload({ base, core, http: { listener }, services }: Parts, conf
   if (tls && listener.isTls && listener.renewCertificate(tls)) noteCertificate(listener.certificate, base.log);
   base.settings.reload(config);
   services.mailIn.reload();
+  services.alerting.receiverPresets.reload();
+  services.alerting.receivers.presetsChanged();
   core.jobs.runner.reload();
   core.pipeline.channels.reload();
   base.log.reload?.({ level: config.log.level, debug: config.debug });

@@ -30,6 +30,34 @@ const CASES: Readonly<Record<string, readonly string[]>> = {
     "hour('Europe/Berlin') == 9 and hour('America/New_York') == 3 and hour('Asia/Kathmandu') == 14",
     "weekday('Pacific/Kiritimati') == 6 and weekday('Pacific/Pago_Pago') == 5",
   ],
+  "first is the first argument with content": [
+    "first(event.none, event.missing, event.empty, event.text, 'x') == 'Hello, World'",
+    "first(event.none, event.empty) == null and first(false, 1) == false and first(0, 1) == 0",
+  ],
+  "lookup selects by equality, with a default or null": [
+    "lookup(event.number, 4, 'four', 5, 'five', 'other') == 'five'",
+    "lookup(event.text, 4, 'four', 5, 'five', 'other') == 'other'",
+    "lookup(event.number, '5', 'text', null) == null and lookup(event.missing, 'a', 1) == null",
+  ],
+  "replace, firstLine, join and stripHtml make texts": [
+    "replace(event.text, 'o', '0') == 'Hell0, W0rld' and replace(event.text, ', World', '') == 'Hello'",
+    "replace(event.text, '', 'x') == null and replace(event.number, '5', '6') == null",
+    "firstLine(' \\n a b \\r\\n c') == 'a b' and firstLine(event.empty) == '' and firstLine(event.list) == null",
+    "join(event.list, '-') == 'a-1-true' and join([], ',') == '' and join(event.text, ',') == null",
+    "stripHtml('<p>a &amp; b</p><p>c<br>d</p>') == 'a & b\\nc\\nd' and stripHtml(event.number) == null",
+    "stripHtml('&#72;&#x69; &unknown; a < b') == 'Hi &unknown; a < b'",
+  ],
+  "at, pluck and pairs read lists and objects": [
+    "at(event.list, 0) == 'a' and at(event.list, -1) == true and at(event.list, 9) == null",
+    "at(event.object, 'a') == 1 and at(event.object, 'toString') == null and at(event.object, 0) == null",
+    "at(pluck(event.orders, 'sum'), 1) == 12 and length(pluck(event.orders, 'note')) == 0",
+    "at(pairs([['a', 1], ['b', 2]]), 'b') == 2 and pairs(event.text) == null",
+    "at(pairs(event.orders, 'sum', 'lines'), '7') != null or length(at(pairs(event.orders, 'sum', 'lines'), '7')) == 2",
+  ],
+  "parseJson reads JSON text, anything else is null": [
+    `at(parseJson('{"a": [1, 2]}'), 'b') == null and at(at(parseJson('{"a":[1,2]}'), 'a'), 1) == 2`,
+    `parseJson('{') == null and parseJson(event.number) == null and parseJson('"x"') == 'x'`,
+  ],
   "exists is about presence": ["exists(event.text)", "exists(event.none)", "not exists(event.missing)"],
   "lower and upper change case": [
     "lower(event.text) == 'hello, world'",
