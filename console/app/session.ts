@@ -85,6 +85,8 @@ const OTHER_ADDRESS =
 
 /** @returns a new access token; null when the session has ended. */
 async function renewToken(): Promise<string | null> {
+  // The server closes the sockets of a session that is being signed out.
+  if (localStorage.getItem(LOGOUT_KEY) !== null) return null;
   const renew = () => openRequest<Login>("/auth/refresh", {});
   try {
     // Browsers have locks on https and on this machine only.
@@ -179,8 +181,10 @@ export function onSignOut(cleanup: () => void | Promise<void>): void {
 /** Ends the session on the server and in all tabs. */
 export async function signOut(): Promise<void> {
   for (const cleanup of cleanups) await Promise.resolve(cleanup()).catch(() => undefined);
-  const isEnded = await logOut();
+  // First, so that no page takes the end of its socket for an expired token.
   channel.postMessage("signed out");
+  void client.value?.close();
+  const isEnded = await logOut();
   end(isEnded ? null : "You are signed out here. The server could not be reached, and learns of it at the next visit.");
 }
 
