@@ -7,7 +7,7 @@ create table channels (
   id text primary key, name text not null, preset text not null, projectId text, userId text references users (id),
   fields text not null default '{}' check (json_valid(fields)), secrets blob not null,
   eventTypes text not null default '["*"]' check (json_valid(eventTypes)), minPriority integer not null default 0,
-  sendResolved integer not null default 1, template text check (template is null or json_valid(template)),
+  sendResolved integer not null default 1, acknowledgeLink integer not null default 1, template text check (template is null or json_valid(template)),
   active integer not null default 1, failures integer not null default 0, disabledAt integer, disabledReason text,
   createdBy text, version integer not null default 1, createdAt integer not null, updatedAt integer not null,
   check ((projectId is null) <> (userId is null))

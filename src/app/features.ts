@@ -11,7 +11,7 @@ import { alertmanagerFeature } from "../features/alertmanager/routes.ts";
 import { alertsFeature } from "../features/alerts/book/routes.ts";
 import { errorAlertFeature } from "../features/alerts/errors/routes.ts";
 import { incidentsFeature } from "../features/alerts/incidents/routes.ts";
-import { policiesWithSchedule } from "../features/alerts/index.ts";
+import { policiesWithChannel, policiesWithSchedule } from "../features/alerts/index.ts";
 import { policiesFeature } from "../features/alerts/policies/routes.ts";
 import { silencesFeature } from "../features/alerts/silences/routes.ts";
 import { auditFeature } from "../features/audit/routes.ts";
@@ -215,9 +215,16 @@ function notificationFeatures({ base, core, http, services }: Parts): Feature[] 
     soundsFeature({ db, clock, config, bodies: http.bodies, runner, jobs, storage, settings, sounds }),
     tasksFeature({ db, clock, users, reads, storage, idempotency }),
     deliveriesFeature({ db, clock, channels, circuits, jobs, jobControl, rules }),
-    preferencesFeature({ db, clock, config, box, channels, notify, webPush: core.webPush }),
+    preferencesFeature({
+      ...{ db, clock, config, box, channels, notify, webPush: core.webPush },
+      acknowledgeIncident: (id, channelId) =>
+        services.alerting.incidents.acknowledge(id, { id: `channel:${channelId}`, via: "channel" }),
+    }),
     webhooksFeature({ db, clock, config, box, projects, storage, settings }),
-    channelsFeature({ ...serviceChannels.context, projects, storage, live: settings, policiesWith: async () => [] }),
+    channelsFeature({
+      ...{ ...serviceChannels.context, projects, storage, live: settings },
+      policiesWith: async (trx, id) => (await policiesWithChannel(trx, id)).map(({ name }) => name),
+    }),
   ];
 }
 

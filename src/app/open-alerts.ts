@@ -10,6 +10,7 @@ import {
   type Withheld,
   Withholding,
 } from "../features/alerts/index.ts";
+import type { IncidentChannels } from "../features/channels/index.ts";
 import { HostUnknown, OutsideHosts, outsideRulesOf, SafeFetch } from "../features/delivery/index.ts";
 import { Integrations } from "../features/integrations/index.ts";
 import { PermanentError } from "../features/jobs/index.ts";
@@ -39,13 +40,13 @@ export interface AlertServices {
   requireUrl(url: string): Promise<void>;
 }
 
-export function openAlerts(base: Base, core: Core, notify: Notifier): AlertServices {
+export function openAlerts(base: Base, core: Core, notify: Notifier, channels: IncidentChannels): AlertServices {
   const { database: db, reader, clock: wall, metrics } = base;
   const log = base.log.namespace("alerts");
   const clock = new SteadyClock(wall);
   const policies = new Policies(reader);
   const outside = new SafeFetch(new OutsideHosts(outsideRulesOf(base.config)));
-  const incidents = openIncidents(base, core, notify, { clock, policies, outside, services: () => services });
+  const incidents = openIncidents(base, core, notify, { clock, policies, outside, channels, services: () => services });
   const alerts = new Alerts({
     db,
     reader,
@@ -93,6 +94,7 @@ interface IncidentDependencies {
   readonly clock: SteadyClock;
   readonly policies: Policies;
   readonly outside: SafeFetch;
+  readonly channels: IncidentChannels;
   /** Complete when the first transaction starts. */
   readonly services: () => AlertServices;
 }
@@ -101,7 +103,7 @@ function openIncidents(
   { database: db, log, metrics, settings, audit }: Base,
   { access, jobs: queues }: Core,
   notify: Notifier,
-  { clock, policies, outside, services }: IncidentDependencies,
+  { clock, policies, outside, channels, services }: IncidentDependencies,
 ): Incidents {
   const incidents = new Incidents({
     db,
@@ -120,6 +122,7 @@ function openIncidents(
     withheldBy: (...parameters) => services().withholding.withheldBy(...parameters),
     recordHits: (...parameters) => services().silences.recordHits(...parameters),
     onCall: (...parameters) => onCall(access.users, ...parameters),
+    channels: () => channels,
     callWebhook: (url, request) =>
       outside.request(url, { method: "POST", ...request }).catch((error: unknown) => {
         const isRefused = error instanceof PrismError && !(error.cause instanceof HostUnknown);

@@ -56,7 +56,7 @@ export function openServices(base: Base, core: Core, http: Http): Services {
   const channels = openChannels(base, core, notifying);
   const serviceChannels = openServiceSending(base, core, notifying);
   const features: Feature[] = [];
-  const alerting = openAlerts(base, core, notifying.notify);
+  const alerting = openAlerts(base, core, notifying.notify, serviceChannels.incidents);
   return {
     ...notifying,
     circuits: channels.circuits,

@@ -11,7 +11,7 @@ export { checkLabels, compareLabels, compareText, type LabelRecord, type Labels,
 export { isSameMatcher, type Matcher, parseMatcher } from "./model/matchers.ts";
 export { compileMatchers, type LabelsTest, matchesEmpty, patternTest } from "./model/matching.ts";
 export { durationText, parseAlertTime } from "./model/times.ts";
-export { Policies, policiesWithSchedule } from "./policies/policies.ts";
+export { Policies, policiesWithChannel, policiesWithSchedule } from "./policies/policies.ts";
 export type { RouteMatch, RouteNode, RoutingDocument } from "./policies/routing.ts";
 export { type SilenceAt, type SilenceDraft, silenceAt } from "./silences/live-silence.ts";
 export { silenceSweep } from "./silences/queries.ts";

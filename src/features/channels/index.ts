@@ -1,3 +1,4 @@
 /** The part of `channels` that other features may use. */
+export type { IncidentChannels } from "./for-incidents.ts";
 export { openServiceChannels, type ServiceChannels } from "./open.ts";
 export { CHANNEL_SWEEPS, channelSealContext, refSealContext } from "./store.ts";

@@ -7,6 +7,7 @@ import type { JobRunner } from "../jobs/index.ts";
 import { PresetBook } from "./book.ts";
 import type { ChannelsContext } from "./context.ts";
 import { serviceChannel } from "./delivery-channel.ts";
+import { channelsForIncidents, type IncidentChannels } from "./for-incidents.ts";
 import { presetOfModule } from "./module-channel.ts";
 import { ChannelOutbox } from "./outbox.ts";
 import { Rates } from "./sending/rates.ts";
@@ -24,6 +25,7 @@ interface ServiceParts extends Omit<ChannelsContext, "book" | "sender" | "change
 export interface ServiceChannels {
   readonly context: ChannelsContext;
   readonly outbox: ChannelOutbox;
+  readonly incidents: IncidentChannels;
   /** @returns its removal. @throws TypeError, ValiError */
   addModuleChannel(channel: ModuleChannel): () => void;
 }
@@ -59,9 +61,11 @@ export function openServiceChannels(parts: ServiceParts): ServiceChannels {
   };
   channels.add(serviceChannel(context, () => isUsed));
   changed();
+  const outbox = new ChannelOutbox(context, parts.runner);
   return {
     context,
-    outbox: new ChannelOutbox(context, parts.runner),
+    outbox,
+    incidents: channelsForIncidents(context, outbox),
     addModuleChannel: (channel) => book.addOfModule(presetOfModule(channel)),
   };
 }

@@ -25,6 +25,12 @@ const entries = {
   ),
   minPriority: v.optional(doc(integer(0, 1000), "Notifications of lower priority are not sent. Default 0")),
   sendResolved: v.optional(doc(flag, "Whether the end of an alert is a new message if its first one cannot change")),
+  acknowledgeLink: v.optional(
+    doc(
+      flag,
+      "Whether messages of incidents have a link that acknowledges without a login. Default true; a project's channels only",
+    ),
+  ),
   template: v.optional(
     doc(
       v.nullable(jsonObject(MAX_TEMPLATE_BYTES)),
@@ -91,6 +97,7 @@ export const ChannelView = named(
     eventTypes: v.array(v.string()),
     minPriority: v.number(),
     sendResolved: v.boolean(),
+    acknowledgeLink: v.boolean(),
     template: v.nullable(v.record(v.string(), v.unknown())),
     active: v.boolean(),
     failures: selfChanging(doc(v.number(), `Consecutive failures; the ${MAX_FAILURES}th disables the channel`)),
@@ -190,6 +197,7 @@ export function channelView(row: ChannelRow, preset: Preset | undefined, all: Te
     eventTypes: JSON.parse(row.eventTypes) as string[],
     minPriority: row.minPriority,
     sendResolved: row.sendResolved === 1,
+    acknowledgeLink: row.acknowledgeLink === 1,
     template: row.template === null ? null : (JSON.parse(row.template) as Record<string, unknown>),
     active: row.active === 1,
     failures: row.failures,

@@ -22,7 +22,7 @@ export interface ManageContext extends ChannelsContext {
   readonly storage: StorageGuard;
   readonly live: LiveSettings;
   /** Names of the policies that send to a channel. */
-  readonly policiesWith: (db: ReadDb | Trx, channelId: string) => Promise<readonly string[]>;
+  readonly policiesWith: (trx: Trx, channelId: string) => Promise<readonly string[]>;
 }
 
 /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, SCOPE_MISSING, INVALID_CURSOR */
@@ -90,6 +90,7 @@ export async function createChannel(
     eventTypes: JSON.stringify(input.eventTypes ?? ["*"]),
     minPriority: input.minPriority ?? 0,
     sendResolved: input.sendResolved === false ? 0 : 1,
+    acknowledgeLink: input.acknowledgeLink === false ? 0 : 1,
     template: input.template ? JSON.stringify(input.template) : null,
     active: input.active === false ? 0 : 1,
     ...{ failures: 0, disabledAt: null, disabledReason: null, createdBy: principal.userId, version: 1 },
@@ -139,7 +140,7 @@ function after(
   row: ChannelRow,
   preset: Preset,
   fields: Texts,
-  { name, eventTypes, minPriority, sendResolved, template, active }: UpdateChannel,
+  { name, eventTypes, minPriority, sendResolved, acknowledgeLink, template, active }: UpdateChannel,
 ): ChannelRow {
   return {
     ...row,
@@ -148,6 +149,7 @@ function after(
     eventTypes: eventTypes ? JSON.stringify(eventTypes) : row.eventTypes,
     minPriority: minPriority ?? row.minPriority,
     sendResolved: sendResolved === undefined ? row.sendResolved : sendResolved ? 1 : 0,
+    acknowledgeLink: acknowledgeLink === undefined ? row.acknowledgeLink : acknowledgeLink ? 1 : 0,
     template: template === undefined ? row.template : template === null ? null : JSON.stringify(template),
     active: active === undefined ? row.active : active ? 1 : 0,
     ...(active === true ? { failures: 0, disabledAt: null, disabledReason: null } : {}),

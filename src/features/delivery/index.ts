@@ -11,7 +11,7 @@ export {
   type TargetSource,
   Throttled,
 } from "./channel.ts";
-export { acknowledgeLink } from "./channels/mail/acknowledge.ts";
+export { acknowledgeLink, channelAcknowledgeLink } from "./channels/mail/acknowledge.ts";
 export { smtpOptionsOf } from "./channels/mail/client.ts";
 export { MAIL_TEST_RESULTS, testMail } from "./channels/mail/mail-test.ts";
 export { inZone } from "./channels/mail/message.ts";

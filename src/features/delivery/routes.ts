@@ -4,7 +4,7 @@ import { userOf } from "../../http/access.ts";
 import { Reply, type Route, route } from "../../http/route.ts";
 import type { Feature } from "../../module/feature.ts";
 import { addEffect, type ReadDb } from "../../store/database.ts";
-import { acknowledgeRoutes } from "./channels/mail/acknowledge.ts";
+import { type AcknowledgeContext, acknowledgeRoutes } from "./channels/mail/acknowledge.ts";
 import { unsubscribeRoute } from "./channels/mail/unsubscribe.ts";
 import { DeviceView, PushBody, replaceDevices } from "./channels/push/devices.ts";
 import { OutsideHosts, outsideRulesOf } from "./channels/webhook/outside-hosts.ts";
@@ -14,7 +14,9 @@ import * as s from "./channels/webpush/subscriptions.ts";
 import { Preferences } from "./preferences.ts";
 
 /** What the feature needs besides the services of every module. */
-export type PreferencesOwn = Omit<s.SubscriptionContext, "fetch" | "client">;
+export interface PreferencesOwn
+  extends Omit<s.SubscriptionContext, "fetch" | "client">,
+    Pick<AcknowledgeContext, "acknowledgeIncident"> {}
 
 /** How and where a user is notified: preferences, devices, and the link that ends mails. */
 export function preferencesFeature(own: PreferencesOwn): Feature {

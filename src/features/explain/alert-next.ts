@@ -134,5 +134,6 @@ export async function namesOf(
 function actorText(id: string): string {
   if (id === "operator") return "The operator";
   if (id.startsWith("key:")) return "An API key";
+  if (id.startsWith("channel:")) return "A reader of a channel";
   return id.startsWith("integration:") ? "An integration" : id;
 }

@@ -58,6 +58,7 @@ export interface LogData {
   readonly otherwise?: string;
   readonly wanted?: number;
   readonly host?: string;
+  readonly isSent?: boolean;
   readonly rounds?: number;
   readonly text?: string;
 }
@@ -143,6 +144,10 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
     (reason === "renotifyOnNew" ? "the policy does not notify of alerts that join later." : `it is ${reason}.`),
   webhook: ({ step = 0, host, format }) =>
     `Step ${step + 1} called the webhook at ${host}${format === "alertmanager" ? " in Alertmanager's form" : ""}.`,
+  channel: ({ step = 0, isSent = true }) =>
+    isSent
+      ? `Step ${step + 1} sent to its channel.`
+      : `Step ${step + 1} did not send: its channel is disabled or gone.`,
   acknowledged: ({ given = 1, quorum = 1 }, who) =>
     given < quorum
       ? `${who} acknowledged it, ${given} of ${quorum}: only this user receives nothing more.`
@@ -197,6 +202,8 @@ export function forecastText({ action }: Forecast, names: Names): string | undef
       return `Those notified before are notified${action.reason === "resolved" ? " of its end" : " of the new alert"}.`;
     case "webhook":
       return `Step ${action.step + 1} calls its webhook.`;
+    case "channel":
+      return `Step ${action.step + 1} sends to its channel.`;
     case "withheld":
       return "Nothing is sent while its alerts are withheld; it is looked at again then.";
     case "log":

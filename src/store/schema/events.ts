@@ -329,6 +329,7 @@ export interface ChannelsTable {
   eventTypes: string;
   minPriority: Generated<number>;
   sendResolved: Generated<Flag>;
+  acknowledgeLink: Generated<Flag>;
   /** JSON of the channel's own templates. */
   template: string | null;
   active: Generated<Flag>;

@@ -15,7 +15,7 @@ import {
   acksOf,
   addLog,
   audienceOf,
-  calledWebhooks,
+  calledSteps,
   columnsOf,
   type IncidentRow,
   type LogEntry,
@@ -24,6 +24,7 @@ import {
   saveTurn,
 } from "./store.ts";
 import { targetsOf } from "./targets.ts";
+import { type ChannelCause, sendToChannel } from "./channel-steps.ts";
 import { type Holds, incidentEvent, noteChanged } from "./view.ts";
 import { enqueueWebhook, hostOf, webhookOf } from "./webhooks.ts";
 
@@ -117,7 +118,7 @@ export async function applyTurn(
   const isSame = turn.actions.length === 0 && isDeepStrictEqual(columnsOf(row), columnsOf(turn.incident));
   if (isSame && turn.firingNotified.length + turn.resolvedNotified.length === 0) return row;
   const change = new Change(parts, trx, { ...row, ...turn.incident }, turn, options);
-  const { notices } = await change.store();
+  const { notices } = await change.store(row);
   const { now, actor } = options;
   const saved = await saveTurn(trx, row, turn, { notices, via: actor?.via ?? "time", now });
   noteChanged(trx, [saved], { holds: holdsOf(row, turn, now), sent: change.sent });
@@ -157,10 +158,12 @@ class Change {
     this.#notices = row.notices;
   }
 
-  async store(): Promise<{ notices: number }> {
+  /** @param before the row as it was */
+  async store(before: IncidentRow): Promise<{ notices: number }> {
     const { now, lateSince } = this.#options;
     if (lateSince !== null) this.#log.push({ kind: "late", data: { dueAt: lateSince } });
     for (const action of this.#turn.actions) await this.#do(action);
+    await this.#showState(before);
     await this.#writeLog();
     await appendEvents(this.#trx, this.#events, { source: "prism:alerts", now });
     return { notices: this.#notices };
@@ -175,8 +178,11 @@ class Change {
         return this.#renotify(action);
       case "webhook":
         return this.#webhook(action.step, "step");
+      case "channel":
+        return this.#channel(action.step, "step");
       case "webhooks":
-        return this.#webhooks(action.reason);
+        await this.#webhooks(action.reason);
+        return action.reason === "some-resolved" ? undefined : this.#channels(action.reason);
       case "withheld":
         return this.#withheld(action);
       case "log":
@@ -248,7 +254,7 @@ class Change {
   }
 
   async #webhooks(reason: Exclude<NoticeReason, "step">): Promise<void> {
-    for (const step of await calledWebhooks(this.#trx, this.#row.id)) {
+    for (const step of await calledSteps(this.#trx, this.#row.id, "webhook")) {
       const isWanted = reason !== "some-resolved" || webhookOf(this.#parts, this.#row, step)?.format === "alertmanager";
       if (isWanted) await this.#webhook(step, reason);
     }
@@ -261,6 +267,33 @@ class Change {
     this.#notices += 1;
     await enqueueWebhook(this.#parts, this.#trx, this.#row, { step, reason, number: this.#notices, now });
     this.#log.push({ kind: "webhook", data: { step, reason, format: found.format, host: hostOf(found) } });
+  }
+
+  async #channels(reason: Exclude<ChannelCause["reason"], "step">): Promise<void> {
+    for (const step of await calledSteps(this.#trx, this.#row.id, "channel")) await this.#channel(step, reason);
+  }
+
+  async #channel(step: number, reason: ChannelCause["reason"]): Promise<void> {
+    const { policies } = this.#parts;
+    const { policyId, policyVersion, id } = this.#row;
+    const found = policies.definitionOf({ id: policyId, version: policyVersion }).steps[step];
+    if (found?.type !== "channel") return;
+    const isRepeated = reason === "step" && (await calledSteps(this.#trx, id, "channel")).includes(step);
+    const isEnd = this.#row.state === "resolved";
+    const notice = await this.#notice(isEnd ? "resolved" : reason === "state" ? "step" : reason, this.#row.urgency, "");
+    const by = await this.#nameOf(isEnd ? this.#row.resolvedBy : (this.#options.actor?.id ?? null));
+    const cause = { reason, notice, by, now: this.#options.now, isRepeated };
+    const isSent = await sendToChannel(this.#parts, this.#trx, this.#row, found.id, cause);
+    // A later change of the message is no step of its own in the timeline.
+    if (reason !== "state") this.#log.push({ kind: "channel", data: { step, reason, channelId: found.id, isSent } });
+  }
+
+  /** The messages in channels show who acknowledged, what is open again, and an end that is not notified. */
+  async #showState(before: IncidentRow): Promise<void> {
+    const { state, snoozedUntil } = this.#row;
+    const isSame = before.state === state && before.snoozedUntil === snoozedUntil;
+    const isShown = this.#turn.actions.some((each) => each.kind === "webhooks" && each.reason === "resolved");
+    if (!isSame && !isShown) await this.#channels("state");
   }
 
   /** Evidence, when it differs from the last one. */
@@ -297,7 +330,7 @@ class Change {
       cause,
       alerts: isEnd ? await this.#endedAlerts() : this.#shownAlerts(),
       lateSince: this.#options.lateSince,
-      resolvedBy: isEnd ? await this.#resolver() : null,
+      resolvedBy: isEnd ? await this.#nameOf(this.#row.resolvedBy) : null,
       number: this.#notices,
     };
   }
@@ -308,11 +341,10 @@ class Change {
     return this.#parts.alerts().read(ids.slice(-LISTED), this.#trx);
   }
 
-  /** The name of the user who resolved the incident. */
-  async #resolver(): Promise<string | null> {
-    const { resolvedBy } = this.#row;
-    if (resolvedBy === null || !isUuid(resolvedBy)) return null;
-    const user = await this.#trx.selectFrom("users").select("name").where("id", "=", resolvedBy).executeTakeFirst();
+  /** The name of a user; null for all others. */
+  async #nameOf(id: string | null): Promise<string | null> {
+    if (id === null || !isUuid(id)) return null;
+    const user = await this.#trx.selectFrom("users").select("name").where("id", "=", id).executeTakeFirst();
     return user?.name ?? null;
   }
 

@@ -11,6 +11,7 @@ import type { Policies } from "../policies/policies.ts";
 import type { RouteSettings } from "../policies/routing.ts";
 import type { Withheld } from "../silences/withholding.ts";
 import type { AlertView } from "../types.ts";
+import type { ChannelsOfIncidents } from "./channel-steps.ts";
 
 /** The answer of an on-call schedule. */
 export interface OnCall {
@@ -58,6 +59,7 @@ export interface IncidentParts {
     now: EpochMs,
   ) => Promise<void>;
   readonly onCall: (db: ReadDb | Trx, scheduleId: string, at: EpochMs) => Promise<OnCall>;
+  readonly channels: () => ChannelsOfIncidents;
   /** Posts to an address that a user named. @throws PermanentError if it is refused */
   readonly callWebhook: (
     url: string,
@@ -71,8 +73,8 @@ export interface IncidentParts {
 
 /** Who acts on an incident, and through what. */
 export interface Actor {
-  /** A user's id; `operator`, `integration:<id>` and the like for others. */
+  /** A user's id; `operator`, `integration:<id>`, `channel:<id>` and the like for others. */
   readonly id: string;
-  /** `api`, `webpush`, `mail`, `notification`, `integration`. */
+  /** `api`, `webpush`, `mail`, `notification`, `integration`, `channel`. */
   readonly via: string;
 }

@@ -78,7 +78,8 @@ export type Action =
       readonly urgency: Urgency;
     }
   | { readonly kind: "webhook"; readonly step: number }
-  /** To the webhooks of the steps that were executed. */
+  | { readonly kind: "channel"; readonly step: number }
+  /** To the webhooks and channels of the steps that were executed. */
   | { readonly kind: "webhooks"; readonly reason: Exclude<NoticeReason, "step"> }
   | { readonly kind: "withheld"; readonly alertIds: readonly string[]; readonly holds: "flush" | "step" | "repeat" }
   | { readonly kind: "log"; readonly entry: string; readonly data: Readonly<Record<string, unknown>> }
@@ -343,6 +344,9 @@ export function resolve(incident: Incident, by: string, facts: Facts, settings: 
   return work.done();
 }
 
+/** Types of steps that reach people. */
+const NOTIFYING: ReadonlySet<PolicyStep["type"]> = new Set(["notify", "webhook", "channel"]);
+
 /**
  * The next step that notifies is due now, whatever precedes it. An acknowledged or snoozed incident
  * is open again. After the last step the first one follows.
@@ -350,7 +354,7 @@ export function resolve(incident: Incident, by: string, facts: Facts, settings: 
 export function escalate(incident: Incident, facts: Facts, settings: StepSettings, now: EpochMs): Turn {
   const work = new Work(incident, facts, settings, now);
   const { steps } = settings;
-  const notifying = steps.flatMap(({ type }, index) => (type === "notify" || type === "webhook" ? [index] : []));
+  const notifying = steps.flatMap(({ type }, index) => (NOTIFYING.has(type) ? [index] : []));
   const next = notifying.find((index) => index >= incident.step);
   const [first] = notifying;
   if (incident.state === "resolved" || first === undefined) return work.done();

@@ -50,12 +50,14 @@ function alertCount(n: number): string {
 }
 
 /** What and since when, what the alerts state, their labels, the number and how to acknowledge. */
-export function noticeMessage(row: IncidentRow, notice: NoticeText): string {
+export function noticeMessage(row: IncidentRow, notice: NoticeText, { isForChannel = false } = {}): string {
   const { reason, alerts, lateSince } = notice;
   const late = lateSince === null ? "" : `Late: this was due at ${toRfc3339(lateSince)}.`;
   const details = alerts.length === 1 ? oneAlert(row, alerts) : manyAlerts(row, alerts);
   const hint = reason === "resolved" ? "" : " Acknowledge this notification if you take care of it.";
-  const parts = [firstLine(row, notice), ...details, late, `Incident ${row.number}.${hint}`];
+  // Channels have the number among their facts, and a link instead of the hint.
+  const end = isForChannel ? "" : `Incident ${row.number}.${hint}`;
+  const parts = [firstLine(row, notice), ...details, late, end];
   return cutText(parts.filter((part) => part !== "").join("\n\n"), MESSAGE_LENGTH);
 }
 

@@ -276,13 +276,17 @@ export function heldReader(reader: Sqlite): (row: IncidentRow) => Held {
   };
 }
 
-/** The steps of webhooks that were called. */
-export async function calledWebhooks(db: ReadDb | Trx, incidentId: string): Promise<number[]> {
+/** The steps that called a webhook, or sent to a channel. */
+export async function calledSteps(
+  db: ReadDb | Trx,
+  incidentId: string,
+  kind: "webhook" | "channel",
+): Promise<number[]> {
   const rows = await db
     .selectFrom("incident_log")
     .select("data")
     .where("incidentId", "=", incidentId)
-    .where("kind", "=", "webhook")
+    .where("kind", "=", kind)
     .execute();
   const steps = rows.map(({ data }) => (JSON.parse(data) as { step: number }).step);
   return [...new Set(steps)].sort((a, b) => a - b);

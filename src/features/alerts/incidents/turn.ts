@@ -125,7 +125,8 @@ function runStep(work: Work): void {
       work.notified();
       break;
     case "webhook":
-      work.actions.push({ kind: "webhook", step: index });
+    case "channel":
+      work.actions.push({ kind: step.type, step: index });
       work.notified();
       break;
     case "wait":

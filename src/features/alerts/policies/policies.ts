@@ -6,7 +6,7 @@ import type { Trx } from "../../../store/database.ts";
 import type { PoliciesTable } from "../../../store/schema.ts";
 import { holdsText } from "../../../store/sqlite/list-queries.ts";
 import { nextChange, isWithin as within } from "../model/time-intervals.ts";
-import { BUILT_IN_POLICY, DEFAULT_POLICY, type PolicyDefinition } from "./policy.ts";
+import { BUILT_IN_POLICY, DEFAULT_POLICY, type PolicyDefinition, type PolicyStep } from "./policy.ts";
 import { builtInRouting, type CompiledRouting, compileRouting, type RoutingDocument } from "./routing.ts";
 
 export type PolicyRow = Selectable<PoliciesTable>;
@@ -107,21 +107,35 @@ export class Policies {
 
 const MAX_NAMED_POLICIES = 100;
 
+type PolicyName = Pick<PolicyRow, "id" | "projectId" | "name">;
+
 /** The policies of all projects that name an on-call schedule in a step, at most 100. */
-export async function policiesWithSchedule(
+export function policiesWithSchedule(trx: Trx, scheduleId: string): Promise<readonly PolicyName[]> {
+  return policiesWith(trx, scheduleId, (step) =>
+    step.type === "notify" ? step.schedules.some(({ id }) => id === scheduleId) : false,
+  );
+}
+
+/** The policies that name a channel in a step, at most 100. */
+export function policiesWithChannel(trx: Trx, channelId: string): Promise<readonly PolicyName[]> {
+  return policiesWith(trx, channelId, (step) => step.type === "channel" && step.id === channelId);
+}
+
+async function policiesWith(
   trx: Trx,
-  scheduleId: string,
-): Promise<readonly Pick<PolicyRow, "id" | "projectId" | "name">[]> {
+  id: string,
+  names: (step: PolicyStep) => boolean,
+): Promise<readonly PolicyName[]> {
   const rows = await trx
     .selectFrom("policies")
     .select(["id", "projectId", "name", "definition"])
     .where("deletedAt", "is", null)
-    .where(holdsText("definition", scheduleId))
+    .where(holdsText("definition", id))
     .orderBy("name")
     .limit(MAX_NAMED_POLICIES)
     .execute();
   return rows.filter(({ definition }) => {
     const { steps } = JSON.parse(definition) as PolicyDefinition;
-    return steps.some((step) => step.type === "notify" && step.schedules.some(({ id }) => id === scheduleId));
+    return steps.some(names);
   });
 }

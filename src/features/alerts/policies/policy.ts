@@ -58,9 +58,13 @@ const WebhookStep = object({
     ),
   ),
 });
+const ChannelStep = object({
+  type: doc(v.literal("channel"), "Sends to a channel of the project, such as a room of a chat service"),
+  id: doc(uuid, "Id of the channel; its message changes with the incident"),
+});
 const ResolveStep = object({ type: doc(v.literal("resolve"), "Resolves the incident") });
 
-export const Step = v.variant("type", [NotifyStep, WaitStep, OnlyInStep, IfCountStep, WebhookStep, ResolveStep]);
+export const Step = v.variant("type", [NotifyStep, WaitStep, OnlyInStep, IfCountStep, WebhookStep, ChannelStep, ResolveStep]);
 
 export type StepInput = v.InferOutput<typeof Step>;
 
@@ -84,6 +88,7 @@ export type PolicyStep =
   | { readonly type: "onlyIn"; readonly interval: string; readonly otherwise: "skip" | "hold" }
   | { readonly type: "ifCount"; readonly alerts: number; readonly windowMs: number }
   | { readonly type: "webhook"; readonly url: string; readonly format: "prism" | "alertmanager" }
+  | { readonly type: "channel"; readonly id: string }
   | { readonly type: "resolve" };
 
 /** The step with the defaults of what is left out. */

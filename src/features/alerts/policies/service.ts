@@ -267,6 +267,7 @@ async function definitionFrom(
   for (const [at, step] of input.steps.map(completeStep).entries()) {
     const path = `steps.${at}`;
     if (step.type === "onlyIn") requireInterval(context, projectId, step.interval, `${path}.interval`);
+    if (step.type === "channel") await requireChannel(trx, projectId, step.id, `${path}.id`);
     if (step.type !== "notify") {
       steps.push(step);
       continue;
@@ -279,6 +280,15 @@ async function definitionFrom(
     });
   }
   return { ...old, ...given, steps };
+}
+
+/** @throws RECIPIENT_NOT_FOUND for a channel of another project or a user */
+async function requireChannel(trx: Trx, projectId: string, id: string, path: string): Promise<void> {
+  const found = await trx.selectFrom("channels").select("projectId").where("id", "=", id).executeTakeFirst();
+  if (found?.projectId === projectId) return;
+  throw new PrismError("RECIPIENT_NOT_FOUND", "No such channel in the project", {
+    details: [{ path, code: "RECIPIENT_NOT_FOUND", message: "is no channel of the project" }],
+  });
 }
 
 /** A policy may notify the schedules of other projects that the caller reads. @throws RECIPIENT_NOT_FOUND */

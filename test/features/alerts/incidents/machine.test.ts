@@ -127,7 +127,7 @@ class World {
 function textOf(action: Action): string {
   if (action.kind === "page") return `page ${action.round}.${action.step} ${action.notify.urgency}`;
   if (action.kind === "renotify") return `renotify ${action.reason} ${action.urgency}`;
-  if (action.kind === "webhook") return `webhook ${action.step}`;
+  if (action.kind === "webhook" || action.kind === "channel") return `${action.kind} ${action.step}`;
   if (action.kind === "webhooks") return `webhooks ${action.reason}`;
   if (action.kind === "withheld") return `withheld ${action.holds} ${action.alertIds.join(",")}`;
   return action.kind === "log" ? `log ${action.entry}` : action.type;

@@ -13,8 +13,9 @@ import { acknowledgeToken, readAcknowledgeToken } from "../webpush/message.ts";
 
 const ACKNOWLEDGE_PATH = "/account/acknowledge";
 const MAX_BODY_BYTES = 1024;
-/** Marks tokens of mails: those of push messages name a subscription here. */
+/** Mark tokens of mails and of channels: those of push messages name a subscription here. */
 const MAIL = "mail-";
+const CHANNEL = "channel-";
 
 type LinkConfig = Pick<Config, "publicUrl" | "secrets">;
 
@@ -28,16 +29,30 @@ export function acknowledgeLink(
   { userId, notificationId }: { readonly userId: string; readonly notificationId: string },
   now: EpochMs,
 ): string | undefined {
-  if (config.publicUrl === undefined) return undefined;
-  const token = acknowledgeToken(config, { subscriptionId: MAIL + userId, notificationId }, now);
-  return `${config.publicUrl.replace(/\/+$/, "")}${ACKNOWLEDGE_PATH}?token=${token}`;
+  return linkOf(config, { subscriptionId: MAIL + userId, notificationId }, now);
 }
 
-interface AcknowledgeContext {
+/** The same for an incident in a channel: whoever can read the channel may use it. */
+export function channelAcknowledgeLink(
+  config: LinkConfig,
+  { channelId, incidentId }: { readonly channelId: string; readonly incidentId: string },
+  now: EpochMs,
+): string | undefined {
+  return linkOf(config, { subscriptionId: CHANNEL + channelId, notificationId: incidentId }, now);
+}
+
+function linkOf(config: LinkConfig, of: Parameters<typeof acknowledgeToken>[1], now: EpochMs): string | undefined {
+  if (config.publicUrl === undefined) return undefined;
+  return `${config.publicUrl.replace(/\/+$/, "")}${ACKNOWLEDGE_PATH}?token=${acknowledgeToken(config, of, now)}`;
+}
+
+export interface AcknowledgeContext {
   readonly db: Database;
   readonly clock: Clock;
   readonly config: Config;
   readonly notify: Pick<Notifier, "acknowledge">;
+  /** Acknowledges an incident as a reader of a channel. @throws INCIDENT_NOT_FOUND */
+  readonly acknowledgeIncident: (incidentId: string, channelId: string) => Promise<unknown>;
 }
 
 /** The page of the link, and its button. */
@@ -49,7 +64,7 @@ export function acknowledgeRoutes(context: AcknowledgeContext): Route[] {
     route({
       ...common,
       method: "GET",
-      summary: "The page of a mail's acknowledge link",
+      summary: "The page of an acknowledge link",
       undocumented: true,
       response,
       handle: async (exchange, given) => answer(exchange, await askPage(context, given.query.token ?? "")),
@@ -58,7 +73,7 @@ export function acknowledgeRoutes(context: AcknowledgeContext): Route[] {
       ...common,
       method: "POST",
       id: "acknowledgeByMail",
-      summary: "Acknowledge a notification, and its incident, by the signed link of a mail",
+      summary: "Acknowledge a notification or an incident by the signed link of a mail or a channel",
       details: "The button of the page at the same address.",
       body: example(v.object({ acknowledge: doc(v.literal("yes"), "What the button sends") }), { acknowledge: "yes" }),
       raw: { types: ["application/x-www-form-urlencoded"], gzip: false },
@@ -95,7 +110,9 @@ async function askPage(context: AcknowledgeContext, token: string): Promise<stri
 
 /** @throws TOKEN_INVALID, TOKEN_EXPIRED */
 async function titleOf({ config, clock, db }: AcknowledgeContext, token: string): Promise<string | undefined> {
-  const { notificationId } = readAcknowledgeToken(config, token, clock.now());
+  const { subscriptionId, notificationId } = readAcknowledgeToken(config, token, clock.now());
+  if (subscriptionId.startsWith(CHANNEL))
+    return (await incidentOf(db, subscriptionId.slice(CHANNEL.length), notificationId))?.title;
   const row = await db.read
     .selectFrom("notifications")
     .select("title")
@@ -105,8 +122,11 @@ async function titleOf({ config, clock, db }: AcknowledgeContext, token: string)
 }
 
 /** @throws TOKEN_INVALID, also for a disabled account; TOKEN_EXPIRED, NOTIFICATION_NOT_FOUND */
-async function acknowledge({ config, clock, db, notify }: AcknowledgeContext, token: string): Promise<string> {
+async function acknowledge(context: AcknowledgeContext, token: string): Promise<string> {
+  const { config, clock, db, notify } = context;
   const { subscriptionId, notificationId } = readAcknowledgeToken(config, token, clock.now());
+  if (subscriptionId.startsWith(CHANNEL))
+    return acknowledgeInChannel(context, subscriptionId.slice(CHANNEL.length), notificationId);
   const user = subscriptionId.startsWith(MAIL)
     ? await db.read
         .selectFrom("users")
@@ -119,6 +139,35 @@ async function acknowledge({ config, clock, db, notify }: AcknowledgeContext, to
   if (!user) throw new PrismError("TOKEN_INVALID", "The link is not valid; log in instead");
   await notify.acknowledge(notificationId, user.id, "mail");
   return page("Acknowledged", "<p>You have acknowledged this. You can close this page.</p>");
+}
+
+/** The incident of a link, while the channel is active, has links, and belongs to the same project. */
+function incidentOf(db: Database, channelId: string, incidentId: string) {
+  return db.read
+    .selectFrom("incidents as i")
+    .innerJoin("channels as c", "c.projectId", "i.projectId")
+    .select(["i.title", "i.state", "i.number"])
+    .where("i.id", "=", incidentId)
+    .where("c.id", "=", channelId)
+    .where("c.active", "=", 1)
+    .where("c.acknowledgeLink", "=", 1)
+    .executeTakeFirst();
+}
+
+/** A second click, or one after the end, changes nothing. @throws TOKEN_INVALID */
+async function acknowledgeInChannel(
+  { db, acknowledgeIncident }: AcknowledgeContext,
+  channelId: string,
+  incidentId: string,
+): Promise<string> {
+  const incident = await incidentOf(db, channelId, incidentId);
+  if (!incident) throw new PrismError("TOKEN_INVALID", "The link is not valid; log in instead");
+  if (incident.state === "resolved")
+    return page("Resolved already", `<p>Incident ${incident.number} is resolved. You can close this page.</p>`);
+  if (incident.state === "acknowledged")
+    return page("Acknowledged already", `<p>Incident ${incident.number} is acknowledged. You can close this page.</p>`);
+  await acknowledgeIncident(incidentId, channelId);
+  return page("Acknowledged", `<p>You have acknowledged incident ${incident.number}. You can close this page.</p>`);
 }
 
 function answer(exchange: Exchange, html: string): typeof ANSWERS_LATER {

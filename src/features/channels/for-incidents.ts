@@ -1,0 +1,30 @@
+import type { EpochMs } from "../../core/clock.ts";
+import type { Trx } from "../../store/database.ts";
+import { channelAcknowledgeLink } from "../delivery/index.ts";
+import type { ChannelsContext } from "./context.ts";
+import type { ChannelMessage, ChannelOutbox } from "./outbox.ts";
+import { findChannel } from "./store.ts";
+
+/** Messages of incidents, sent by the steps of policies to the channels of the incident's project. */
+export interface IncidentChannels {
+  /** @returns false if the channel is gone, disabled, or of another project */
+  send(trx: Trx, projectId: string, message: ChannelMessage): Promise<boolean>;
+  /** A link that acknowledges an incident without a login; undefined: the channel has none. */
+  acknowledgeUrl(trx: Trx, channelId: string, incidentId: string, now: EpochMs): Promise<string | undefined>;
+}
+
+export function channelsForIncidents(context: ChannelsContext, outbox: ChannelOutbox): IncidentChannels {
+  return {
+    async send(trx, projectId, message) {
+      const channel = await findChannel(trx, message.channelId);
+      if (channel?.projectId !== projectId) return false;
+      const project = await trx.selectFrom("projects").select("name").where("id", "=", projectId).executeTakeFirst();
+      return outbox.enqueue(trx, { ...message, notice: { ...message.notice, project: project?.name } });
+    },
+    async acknowledgeUrl(trx, channelId, incidentId, now) {
+      const channel = await findChannel(trx, channelId);
+      if (channel?.acknowledgeLink !== 1) return undefined;
+      return channelAcknowledgeLink(context.settings(), { channelId, incidentId }, now);
+    },
+  };
+}
