@@ -8,6 +8,7 @@ import { appendEvents, type EventDraft } from "../../events/index.ts";
 import type { RouteSettings } from "../policies/routing.ts";
 import type { Withheld } from "../silences/withholding.ts";
 import type { AlertView } from "../types.ts";
+import { type ChannelCause, sendToChannel } from "./channel-steps.ts";
 import type { Actor, IncidentParts } from "./context.ts";
 import type { Action, Facts, Member, NoticeReason, Turn } from "./machine.ts";
 import { type Notice, notifyAudience, notifyUsers } from "./notices.ts";
@@ -24,7 +25,6 @@ import {
   saveTurn,
 } from "./store.ts";
 import { targetsOf } from "./targets.ts";
-import { type ChannelCause, sendToChannel } from "./channel-steps.ts";
 import { type Holds, incidentEvent, noteChanged } from "./view.ts";
 import { enqueueWebhook, hostOf, webhookOf } from "./webhooks.ts";
 

@@ -64,7 +64,15 @@ const ChannelStep = object({
 });
 const ResolveStep = object({ type: doc(v.literal("resolve"), "Resolves the incident") });
 
-export const Step = v.variant("type", [NotifyStep, WaitStep, OnlyInStep, IfCountStep, WebhookStep, ChannelStep, ResolveStep]);
+export const Step = v.variant("type", [
+  NotifyStep,
+  WaitStep,
+  OnlyInStep,
+  IfCountStep,
+  WebhookStep,
+  ChannelStep,
+  ResolveStep,
+]);
 
 export type StepInput = v.InferOutput<typeof Step>;
 

@@ -103,19 +103,23 @@ test("a pager opens, acknowledges and closes its own alert; a later round is sen
 test("while a service is down, the changes of an incident become one message", async (t) => {
   const world = await IncidentWorld.start(t, SETTINGS);
   const room = await roomOf(t, world, telegramBot());
-  const ann = await world.member("ann");
+  const headers = { token: (await world.member("ann")).token };
   await setSteps(world, [{ type: "channel", id: room.id }]);
   room.next.push({ status: 502, body: "down" });
   await world.fire("A");
   await eventually("it was tried", () => room.requests.length === 1);
   const { id } = await world.only();
-  assert.equal((await world.prism.post(`/api/v1/incidents/${id}/acknowledge`, {}, { token: ann.token })).status, 200);
+  for (const action of ["acknowledge", "unacknowledge"]) {
+    const reply = await world.prism.post(`/api/v1/incidents/${id}/${action}`, {}, headers);
+    assert.equal(reply.status, 200, reply.text);
+  }
   await eventually("it arrives at last", () => {
     world.clock.advance(MINUTE);
     world.prism.parts.core.jobs.runner.enqueued([]);
     return room.seen.length === 1;
   });
-  assert.match(room.seen[0]?.text ?? "", /Acknowledged/);
+  assert.match(room.seen[0]?.text ?? "", /A is firing/);
+  assert.equal(room.requests.length, 2);
 });
 
 test("a policy that ends incidents silently still changes the message", async (t) => {
