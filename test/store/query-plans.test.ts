@@ -194,8 +194,8 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
     await get(path);
   await post("/deliveries/retry", { filter: { channel: ["email"] } });
   await post("/deliveries/retry", { filter: { state: ["waiting"] } });
-  await post("/channels/email/resume");
-  await post("/channels/webhook/resume", { target: "x" });
+  await post("/deliveries/channels/email/resume");
+  await post("/deliveries/channels/webhook/resume", { target: "x" });
   await useTimers(prism);
   await useSchedules(prism);
   await useSilences(prism);

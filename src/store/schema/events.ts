@@ -323,10 +323,10 @@ export interface ChannelsTable {
   projectId: string | null;
   userId: string | null;
   /** JSON of the fields that are not secret. */
-  fields: string;
+  fields: Generated<string>;
   /** Sealed JSON of the secret ones. */
   secrets: Uint8Array;
-  eventTypes: string;
+  eventTypes: Generated<string>;
   minPriority: Generated<number>;
   sendResolved: Generated<Flag>;
   acknowledgeLink: Generated<Flag>;
