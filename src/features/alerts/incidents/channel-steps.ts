@@ -1,7 +1,7 @@
 import type { EpochMs } from "../../../core/clock.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { AlertView } from "../types.ts";
-import type { IncidentParts } from "./context.ts";
+import type { ChannelSeverity, ChannelStatus, IncidentParts } from "./context.ts";
 import type { NoticeReason } from "./machine.ts";
 import { type NoticeText, noticeMessage, noticeTitle } from "./notice-text.ts";
 import type { IncidentRow } from "./store.ts";
@@ -9,44 +9,12 @@ import type { IncidentRow } from "./store.ts";
 /* Steps that send to a channel: one message for each incident and channel, changed with the incident. */
 
 const PRIORITY = { high: 800, low: 300 } as const;
-const SEVERITIES = ["critical", "error", "warning", "info"] as const;
-type Severity = (typeof SEVERITIES)[number];
+const SEVERITIES = ["critical", "error", "warning", "info"] as const satisfies readonly ChannelSeverity[];
 /** Other words for the severities of channels, as senders of alerts have them. */
-const MEANS: Readonly<Record<string, Severity>> = {
+const MEANS: Readonly<Record<string, ChannelSeverity>> = {
   ...{ fatal: "critical", emergency: "critical", page: "critical", disaster: "critical", high: "error" },
   ...{ warn: "warning", average: "warning", medium: "warning", information: "info", low: "info", none: "info" },
 };
-
-/** The state of an incident as channels show it. */
-export type ChannelStatus = "firing" | "acknowledged" | "escalated" | "resolved";
-
-/** A message to a channel, in the form of the feature `channels`. */
-export interface IncidentMessage {
-  readonly channelId: string;
-  readonly notice: {
-    readonly title: string;
-    readonly message: string;
-    readonly severity: Severity;
-    readonly status: ChannelStatus;
-    readonly priority: number;
-    /** Equal for all messages about the incident. */
-    readonly key: string;
-    readonly atMs: EpochMs;
-    readonly url: string | undefined;
-    readonly ackUrl: string | undefined;
-    readonly facts: readonly { readonly title: string; readonly value: string }[];
-  };
-  /** The earlier message is changed; readers need no new one. */
-  readonly isChange: boolean;
-}
-
-/** What incidents need of channels. */
-export interface ChannelsOfIncidents {
-  /** @returns false if the channel is gone, disabled, or of another project */
-  send(trx: Trx, projectId: string, message: IncidentMessage): Promise<boolean>;
-  /** A link that acknowledges an incident without a login; undefined: the channel has none. */
-  acknowledgeUrl(trx: Trx, channelId: string, incidentId: string, now: EpochMs): Promise<string | undefined>;
-}
 
 /** Why a channel is sent a message. */
 export interface ChannelCause {
@@ -106,8 +74,8 @@ function titleOf(
 }
 
 /** The highest severity of the alerts; without one the urgency decides. */
-function severityOf({ urgency }: IncidentRow, alerts: readonly AlertView[]): Severity {
-  const named = alerts.flatMap(({ severity, labels }): Severity[] => {
+function severityOf({ urgency }: IncidentRow, alerts: readonly AlertView[]): ChannelSeverity {
+  const named = alerts.flatMap(({ severity, labels }): ChannelSeverity[] => {
     const word = (severity ?? labels["severity"] ?? "").toLowerCase();
     const known = SEVERITIES.find((each) => each === word) ?? MEANS[word];
     return known ? [known] : [];

@@ -11,7 +11,6 @@ import type { Policies } from "../policies/policies.ts";
 import type { RouteSettings } from "../policies/routing.ts";
 import type { Withheld } from "../silences/withholding.ts";
 import type { AlertView } from "../types.ts";
-import type { ChannelsOfIncidents } from "./channel-steps.ts";
 
 /** The answer of an on-call schedule. */
 export interface OnCall {
@@ -30,6 +29,39 @@ export interface AlertsOfIncidents {
   find(id: string): AlertView | null;
   read(ids: readonly string[], db?: Trx): Promise<AlertView[]>;
   resolve(trx: Trx, ids: readonly string[]): Promise<unknown>;
+}
+
+export type ChannelSeverity = "critical" | "error" | "warning" | "info";
+
+/** The state of an incident as channels show it. */
+export type ChannelStatus = "firing" | "acknowledged" | "escalated" | "resolved";
+
+/** A message to a channel, in the form of the feature `channels`. */
+export interface IncidentMessage {
+  readonly channelId: string;
+  readonly notice: {
+    readonly title: string;
+    readonly message: string;
+    readonly severity: ChannelSeverity;
+    readonly status: ChannelStatus;
+    readonly priority: number;
+    /** Equal for all messages about the incident. */
+    readonly key: string;
+    readonly atMs: EpochMs;
+    readonly url: string | undefined;
+    readonly ackUrl: string | undefined;
+    readonly facts: readonly { readonly title: string; readonly value: string }[];
+  };
+  /** The earlier message is changed; readers need no new one. */
+  readonly isChange: boolean;
+}
+
+/** What incidents need of channels. */
+export interface ChannelsOfIncidents {
+  /** @returns false if the channel is gone, disabled, or of another project */
+  send(trx: Trx, projectId: string, message: IncidentMessage): Promise<boolean>;
+  /** A link that acknowledges an incident without a login; undefined: the channel has none. */
+  acknowledgeUrl(trx: Trx, channelId: string, incidentId: string, now: EpochMs): Promise<string | undefined>;
 }
 
 export interface IncidentParts {
