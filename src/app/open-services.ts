@@ -80,7 +80,7 @@ function openMailIn(
   const { alerts, incidents, receivers } = alerting;
   const config = () => settings.current;
   return new MailListener({
-    ...{ db, clock, metrics, config, alerts, incidents, receivers },
+    ...{ db, clock, metrics, settings, config, alerts, incidents, receivers },
     log: log.namespace("mail-in"),
     requireSpace: () => storage.requireSpace(),
   });

@@ -11,6 +11,7 @@ export function receiversOwn({ base, core, http, services }: Parts) {
   return {
     ...{ db, clock, box, settings, alerts, incidents, receivers, presets },
     ...{ projects: core.access.projects, kernel: http.kernel },
+    mailDomain: () => services.mailIn.domain,
     publicUrl: () => publicUrlOf(settings.current, listening.port),
     async fetchText(url: string) {
       const { status, body } = await outside.request(url, { method: "GET" });

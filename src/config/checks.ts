@@ -32,7 +32,7 @@ export function checkPairs({ tls, smtp, mailIn }: Pick<ConfigValues, "tls" | "sm
 
 /** Warnings about valid but risky settings. `serve` logs each once, `doctor` shows each as WARN. */
 export function serverWarnings(
-  config: Pick<Config, "env" | "host" | "publicUrl" | "smtp" | "tls" | "trustedProxies" | "rateLimit">,
+  config: Pick<Config, "env" | "host" | "publicUrl" | "smtp" | "mailIn" | "tls" | "trustedProxies" | "rateLimit">,
 ): string[] {
   const isProduction = config.env === "production";
   const warnings: string[] = [];
@@ -48,6 +48,10 @@ export function serverWarnings(
     warnings.push(
       "smtp.host is set without publicUrl: links in mails lead to localhost; " +
         "set publicUrl to the address that users open",
+    );
+  if (config.mailIn.port !== undefined && config.mailIn.domain === undefined && config.publicUrl === undefined)
+    warnings.push(
+      "mailIn.port is set without mailIn.domain and publicUrl: receivers' mail addresses end in @localhost",
     );
   return warnings;
 }

@@ -29,6 +29,16 @@ for (const { name, environment, expected } of [
     expected: [LOCAL_LINKS],
   },
   {
+    name: "mail to receivers without a domain",
+    environment: { HOST: "127.0.0.1", PRISM_MAIL_IN_PORT: "2525" },
+    expected: [/^mailIn\.port is set without mailIn\.domain and publicUrl/],
+  },
+  {
+    name: "mail to receivers with a domain",
+    environment: { HOST: "127.0.0.1", PRISM_MAIL_IN_PORT: "2525", PRISM_MAIL_IN_DOMAIN: "in.example.org" },
+    expected: [],
+  },
+  {
     name: "production without request limits",
     environment: { HOST: "127.0.0.1", PRISM_RATE_LIMIT_ENABLED: "false" },
     expected: [/^rateLimit\.enabled is false/],

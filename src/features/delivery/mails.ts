@@ -16,7 +16,7 @@ const QUEUE = "notification-delivery";
 const PRIORITY = 500;
 
 /** A mail without a notification, such as one with a link for an account. */
-export interface DirectMail extends Pick<Mail, "to" | "subject" | "text" | "headers"> {
+export interface DirectMail extends Pick<Mail, "to" | "subject" | "text" | "headers" | "thread"> {
   /** Expiry of its link. After that it is not sent, and its text is deleted. */
   readonly expiresAt: EpochMs;
 }

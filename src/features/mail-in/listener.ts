@@ -149,6 +149,11 @@ export class MailListener {
     this.#port = 0;
   }
 
+  /** The domain of addresses; null if no mail is received. */
+  get domain(): string | null {
+    return this.#parts.config().mailIn.port === undefined ? null : this.#domain;
+  }
+
   get #domain(): string {
     const { mailIn, publicUrl } = this.#parts.config();
     return (mailIn.domain ?? (publicUrl === undefined ? "localhost" : new URL(publicUrl).hostname)).toLowerCase();

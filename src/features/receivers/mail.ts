@@ -1,4 +1,5 @@
 import { PrismError } from "../../core/errors.ts";
+import type { LiveSettings } from "../../http/live-settings.ts";
 import type { RequestResult } from "../../store/schema.ts";
 import { type AcceptContext, mappingInput, planRequest, replayIdsOf, storeRequest } from "./accept.ts";
 import { readContent } from "./read-request.ts";
@@ -6,7 +7,10 @@ import type { ReceiverRow, Receivers } from "./receivers.ts";
 import { Redaction } from "./redaction.ts";
 import { logEntryOf } from "./request-log.ts";
 
-export type MailContext = AcceptContext & { readonly receivers: Receivers };
+export interface MailContext extends AcceptContext {
+  readonly receivers: Receivers;
+  readonly settings: Pick<LiveSettings, "rateLimit">;
+}
 
 /** A mail as a request. */
 export interface IncomingMail {
@@ -38,12 +42,12 @@ export async function acceptMail(
   token: string,
   { body, headers, keys }: IncomingMail,
 ): Promise<RequestResult> {
-  const { receivers, clock } = context;
+  const { receivers, clock, settings } = context;
   const row = mailReceiver(receivers, token);
   const receiver = row && (await receivers.ready(row.id));
   if (!receiver) throw new PrismError("NOT_FOUND", "There is no receiver at this address");
   if (row.isActive === 0) throw new PrismError("FORBIDDEN", "The receiver is paused");
-  if (!receivers.takeRate(row).isAllowed) {
+  if (settings.rateLimit.enabled && !receivers.takeRate(row).isAllowed) {
     receivers.count(row.preset, "limited");
     throw new PrismError("RATE_LIMITED", "Too many mails to this receiver");
   }

@@ -25,6 +25,8 @@ export interface ManageContext {
   readonly audit: AuditTrail;
   /** The URL of this server for clients. */
   publicUrl(): string;
+  /** The domain of mail addresses; null if no mail is received. */
+  mailDomain(): string | null;
 }
 
 const MAX_RECEIVERS = 500;
@@ -85,7 +87,7 @@ export async function createReceiver(context: ManageContext, principal: Permissi
     await trx.insertInto("receivers").values(row).execute();
     await changed(context, trx, "create", row, { preset: row.preset, name: row.name });
   });
-  return { ...receiverView(row, null), url: urlOf(context, token) };
+  return { ...receiverView(row, null), ...issuedOf(context, row, token) };
 }
 
 /** Absent members keep their values. @throws as above, RECEIVER_NOT_FOUND, VERSION_CONFLICT */
@@ -137,13 +139,13 @@ export function rotateReceiver(
     if (secret !== undefined) {
       const row = await replace(context, trx, { ...old, ...replacedSecret(context, old, secret, graceMs, until) });
       await changed(context, trx, "rotate", row, { graceMs, of: "secret" });
-      return { ...(await shown(trx, row)), url: null };
+      return { ...(await shown(trx, row)), url: null, mailAddress: null };
     }
     const { token, prefix, hash } = createReceiverToken();
     const previous = graceMs === 0 ? NO_PREVIOUS : { previousHash: old.hash, previousUntil: until };
     const row = await replace(context, trx, { ...old, prefix, hash, ...previous });
     await changed(context, trx, "rotate", row, { graceMs, of: "url" });
-    return { ...(await shown(trx, row)), url: urlOf(context, token) };
+    return { ...(await shown(trx, row)), ...issuedOf(context, row, token) };
   });
 }
 
@@ -286,8 +288,13 @@ async function requireFreeName(trx: Trx, projectId: string, name: string, except
     throw new PrismError("NAME_TAKEN", "The project has a receiver with this name already");
 }
 
-function urlOf({ publicUrl }: ManageContext, token: string): string {
-  return `${publicUrl().replace(/\/$/, "")}/in/${token}`;
+/** What is shown only once. */
+function issuedOf({ publicUrl, mailDomain }: ManageContext, { preset }: Pick<ReceiverRow, "preset">, token: string) {
+  const domain = preset === "mail" ? mailDomain() : null;
+  return {
+    url: `${publicUrl().replace(/\/$/, "")}/in/${token}`,
+    mailAddress: domain === null ? null : `${token}@${domain}`,
+  };
 }
 
 async function shown(db: ReadDb | Trx, row: ReceiverRow): Promise<ReceiverView> {

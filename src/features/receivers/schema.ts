@@ -95,7 +95,14 @@ export type ReceiverView = v.InferOutput<typeof ReceiverView>;
 export const IssuedReceiver = named(
   "IssuedReceiver",
   "A receiver with its new URL",
-  v.object({ ...entries, url: doc(v.string(), "Where the program delivers; a credential, returned only once") }),
+  v.object({
+    ...entries,
+    url: doc(v.string(), "Where the program delivers; a credential, returned only once"),
+    mailAddress: doc(
+      v.nullable(v.string()),
+      "Where it sends mail, for the preset mail if mailIn.port is set; a credential",
+    ),
+  }),
 );
 
 export const PresetView = named(

@@ -121,6 +121,8 @@ interface MailPayload {
   readonly projectId: string;
   readonly subject: string;
   readonly text: string;
+  /** Mails about one notice or component form a thread. */
+  readonly thread?: string;
   /** Subscribers up to this id have their mail. */
   readonly after: string;
   readonly expiresAt: EpochMs;
@@ -140,15 +142,21 @@ export async function enqueueNotice(
       ? `\nPlanned: ${instantText(notice.startsAt)} to ${instantText(notice.endsAt)}\n`
       : "";
   const subject = `${page.document.title}: ${notice.title} (${NOTICE_WORDS[update.state]})`;
-  await enqueueMails(parts, trx, notice.projectId, subject, `${update.text}\n${when}`);
+  const mail = { subject, text: `${update.text}\n${when}`, thread: `notice.${notice.id}` };
+  await enqueueMails(parts, trx, notice.projectId, mail);
 }
 
 function instantText(at: EpochMs): string {
   return `${new Date(at).toISOString().slice(0, 16).replace("T", " ")} UTC`;
 }
 
-async function enqueueMails({ jobs, clock }: MailParts, trx: Trx, projectId: string, subject: string, text: string) {
-  const payload: MailPayload = { projectId, subject, text, after: "", expiresAt: clock.now() + DAY_MS };
+async function enqueueMails(
+  { jobs, clock }: MailParts,
+  trx: Trx,
+  projectId: string,
+  mail: Pick<MailPayload, "subject" | "text" | "thread">,
+) {
+  const payload: MailPayload = { projectId, ...mail, after: "", expiresAt: clock.now() + DAY_MS };
   await jobs.enqueue({ queue: QUEUE, kind: MAIL_JOB, payload, runAt: clock.now(), priority: PRIORITY }, { trx });
 }
 
@@ -167,13 +175,11 @@ async function sendChange(parts: MailParts, job: RunningJob): Promise<typeof COM
     if (last && name !== undefined && document?.enabled && document.subscriptions && last.state !== known) {
       await noteSent(trx, { componentId, projectId, state: last.state, at: clock.now() });
       const [now, before] = [COMPONENT_WORDS[last.state], COMPONENT_WORDS[known]];
-      await enqueueMails(
-        parts,
-        trx,
-        projectId,
-        `${document.title}: ${name} (${now})`,
-        `${name}: ${now}\nBefore: ${before}\n`,
-      );
+      await enqueueMails(parts, trx, projectId, {
+        subject: `${document.title}: ${name} (${now})`,
+        text: `${name}: ${now}\nBefore: ${before}\n`,
+        thread: `component.${componentId}`,
+      });
     }
     await jobs.complete(job, trx);
   });
@@ -207,7 +213,7 @@ async function noteSent(trx: Trx, row: Selectable<StatusSentTable>): Promise<voi
 
 async function sendBatch(parts: MailParts, job: RunningJob): Promise<typeof COMPLETED> {
   const { db, jobs, clock, pages } = parts;
-  const { projectId, after, subject, text, expiresAt } = job.payload as MailPayload;
+  const { projectId, after, expiresAt, ...mail } = job.payload as MailPayload;
   await db.write(async (trx) => {
     const project = await trx
       .selectFrom("projects")
@@ -228,7 +234,7 @@ async function sendBatch(parts: MailParts, job: RunningJob): Promise<typeof COMP
           .limit(BATCH)
           .execute()
       : [];
-    for (const row of rows) await mailUpdate(parts, trx, row, project?.slug ?? "", { subject, text, expiresAt });
+    for (const row of rows) await mailUpdate(parts, trx, row, project?.slug ?? "", { ...mail, expiresAt });
     const last = rows.length === BATCH ? rows.at(-1) : undefined;
     const next = { ...(job.payload as MailPayload), after: last?.id ?? "" };
     if (last)
@@ -246,12 +252,12 @@ async function mailUpdate(
   trx: Trx,
   row: SubscriberRow,
   slug: string,
-  { subject, text, expiresAt }: Pick<MailPayload, "subject" | "text" | "expiresAt">,
+  { text, ...mail }: Pick<MailPayload, "subject" | "text" | "thread" | "expiresAt">,
 ): Promise<void> {
   const unsubscribe = linkOf(parts, slug, "unsubscribe", row.id);
   const body = `${text}\n${pageUrl(parts.config().publicUrl, slug)}\n\nTo receive no more of these mails: ${unsubscribe}\n`;
   // RFC 8058 section 3.1 requires https for one click.
   const oneClick = unsubscribe.startsWith("https:") ? { "List-Unsubscribe-Post": "List-Unsubscribe=One-Click" } : {};
   const headers = { "List-Unsubscribe": `<${unsubscribe}>`, ...oneClick };
-  await enqueueMail(parts, { to: addressOf(parts, row), subject, text: body, headers, expiresAt }, trx);
+  await enqueueMail(parts, { ...mail, to: addressOf(parts, row), text: body, headers }, trx);
 }

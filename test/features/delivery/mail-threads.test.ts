@@ -8,7 +8,9 @@ import { MailClient, type SmtpOptions } from "../../../src/features/delivery/cha
 import { testMail } from "../../../src/features/delivery/channels/mail/mail-test.ts";
 import { mailOf } from "../../../src/features/delivery/channels/mail/message.ts";
 import { startBrowser } from "../../helpers/browser.ts";
+import { eventually } from "../../helpers/eventually.ts";
 import { temporaryDir } from "../../helpers/store.ts";
+import { IncidentWorld, MINUTE } from "../alerts/incidents/support.ts";
 import { mailPeer } from "./support/mail-peer.ts";
 
 const INCIDENT = "01900000-0000-7000-8000-000000000001";
@@ -67,6 +69,33 @@ test("all mails of an incident have one subject and refer to one thread, with id
     assert.equal(head.get("references"), `<incident.${INCIDENT}@example.com>`);
     assert.equal(head.get("in-reply-to"), head.get("references"));
     assert.equal(head.get("auto-submitted"), "auto-generated");
+  }
+});
+
+test("an alert that fires and ends sends two mails of one thread, with links into the console", async (t) => {
+  const peer = await mailPeer(t);
+  const world = await IncidentWorld.start(t, peer.settings);
+  const { prism } = world;
+  const put = await prism.put("/api/v1/settings", { values: { publicUrl: "https://p.example/base" } });
+  assert.equal(put.status, 200, put.text);
+  const ann = await world.member("ann");
+  await world.db.write((trx) =>
+    trx.updateTable("users").set({ email: "ann@example.com" }).where("id", "=", ann.id).execute(),
+  );
+  await world.fire("disk_full");
+  await eventually("the first mail", () => peer.accepted.length === 1);
+  await world.resolveAlert("disk_full");
+  await world.pass(10 * MINUTE);
+  await eventually("the second mail", () => peer.accepted.length === 2);
+  const { id, number } = await world.only();
+  for (const raw of peer.accepted) {
+    const head = headersOf(raw);
+    assert.equal(head.get("subject"), `Incident ${number}: disk_full`);
+    assert.equal(head.get("references"), `<incident.${id}@example.com>`);
+    const text = raw.replaceAll("=\r\n", "").replaceAll("=3D", "=");
+    assert.match(text, new RegExp(`Open the incident: https://p\\.example/base/dashboard/incidents/${id}\r`));
+    assert.match(head.get("list-unsubscribe") ?? "", /^<https:\/\/p\.example\/base\/account\/unsubscribe\?token=/);
+    assert.equal(head.get("list-unsubscribe-post"), "List-Unsubscribe=One-Click");
   }
 });
 

@@ -191,6 +191,8 @@ test("STARTTLS with the configured certificate; without one it is not offered, a
 test("without mailIn.port nothing listens; a taken port refuses the start", async (t) => {
   const off = await startPrism(t);
   assert.equal(off.parts.services.mailIn.port, 0);
+  const { body } = await off.post("/api/v1/receivers", { name: "Mail", preset: "mail" });
+  assert.equal(body["mailAddress"], null);
   const taken = createServer();
   const port = await new Promise<number>((resolve) => {
     taken.listen(0, "127.0.0.1", () => resolve((taken.address() as { port: number }).port));

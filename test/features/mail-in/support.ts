@@ -26,9 +26,10 @@ export class MailInTest extends ReceiverTest {
   }
 
   async receiver(body: Record<string, unknown> = {}): Promise<MailReceiver> {
-    const { id, url } = await this.make({ name: "Mailbox", preset: "mail", ...body });
+    const { id, url, mailAddress } = await this.make({ name: "Mailbox", preset: "mail", ...body });
     const token = url.slice(url.lastIndexOf("/") + 1);
-    return { id, token, address: `${token}@${DOMAIN}` };
+    assert.equal(mailAddress, `${token}@${DOMAIN}`);
+    return { id, token, address: mailAddress };
   }
 
   /** Sends a mail as a mail program does. @returns the server's reply, also of a refusal */

@@ -17,7 +17,8 @@ test("a receiver is created, listed, changed and deleted, each with an audit row
   assert.match(String(made.body["url"]), /\/in\/[A-Za-z0-9_-]{32}$/);
   const id = String(made.body["id"]);
   assert.equal((await prism.post(PATH, { name: "Shop", preset: "generic" })).status, 409);
-  const { url: _url, ...view } = made.body;
+  const { url: _url, mailAddress, ...view } = made.body;
+  assert.equal(mailAddress, null);
   const got = await prism.get(`${PATH}/${id}`);
   assert.deepEqual(got.body, view);
   const changed = await prism.patch(

@@ -5,6 +5,7 @@ import { type PrismOptions, startPrism, type TestPrism } from "../../helpers/pri
 export interface Made {
   readonly id: string;
   readonly url: string;
+  readonly mailAddress: string | null;
   readonly version: number;
 }
 

@@ -55,6 +55,8 @@ test("a subscription is confirmed by a link, receives changes and notices, and e
   await received(mail, 2);
   const { raw = "" } = mail.mails[1] ?? {};
   assert.match(raw, /Subject: Shop: Website \(Outage\)/);
+  assert.match(raw, /^References: <component\.[\w-]+@/m);
+  assert.match(raw, /^Content-Type: text\/html/m);
   assert.match(raw, /List-Unsubscribe:\s+<https:\/\/status\.example\/status\/default\/unsubscribe\?token=/);
   assert.match(raw, /List-Unsubscribe-Post: List-Unsubscribe=One-Click/);
   const unsubscribe = linkIn(mail, "unsubscribe");

@@ -9,7 +9,7 @@ export const mail = {
   secret: "none",
   setup: [
     "Set mailIn.port and mailIn.domain in the configuration, and restart Prism.",
-    "The mail address is the last part of {url}, then @ and the domain.",
+    "The mail address, shown with the URL, is the last part of {url}, then @ and the domain.",
     "Send a mail: PROBLEM: and OK: at the start of a subject fire and resolve an alert, other mails are events.",
   ],
   methods: ["POST"],
