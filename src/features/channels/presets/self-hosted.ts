@@ -210,12 +210,7 @@ export const homeAssistant = {
   ok: [{ status: 200, text: "^\\s*\\[" }],
   errors: [
     { status: [401, 403], class: "disable", hint: "the access token is not valid, or this address is banned" },
-    {
-      status: 400,
-      text: "service.*not found|^\\s*400: Bad Request",
-      class: "disable",
-      hint: "there is no such notify service",
-    },
+    { status: 400, class: "dead", hint: "is there a notify service of this name, and does it take data?" },
     { status: 404, class: "disable", hint: "there is no Home Assistant at this URL" },
   ],
   cut: { title: 250, message: 2500 },
@@ -226,7 +221,7 @@ export const homeAssistant = {
     { status: 200, body: [], class: "ok" },
     { name: "a proxy's limit", status: 429, headers: { "retry-after": "5" }, class: "wait", afterMs: 5000 },
     { status: 401, body: "401: Unauthorized", class: "disable" },
-    { status: 400, body: "400: Bad Request", class: "disable" },
+    { status: 400, body: "400: Bad Request", class: "dead" },
     { status: 400, body: { message: "extra keys not allowed @ data['x']" }, class: "dead" },
     { name: "200 but failed: the page of a proxy", status: 200, body: "<!doctype html>", class: "dead" },
     { status: 500, body: "500 Internal Server Error", class: "retry" },

@@ -78,6 +78,7 @@ export const webex = {
     { status: [400, 404], for: ["update", "thread"], class: "resend" },
     { status: 400, text: "length|too (large|long)", class: "shorten" },
     { status: [403, 404], class: "disable", hint: "the bot is not in the space, or the person cannot be found" },
+    { status: 400, text: "toPersonId|roomId", class: "disable", hint: "give the id of a space, or a mail address" },
     { status: 400, class: "dead" },
   ],
   cut: { markdown: 7000 },
@@ -106,7 +107,8 @@ export const webex = {
     },
     { status: 404, body: { message: "Could not find a room with provided ID." }, class: "disable" },
     { for: "update", status: 400, body: { message: "Unable to edit message" }, class: "resend" },
-    { status: 400, body: { message: "One of the following must be non-empty: toPersonId, roomId" }, class: "dead" },
+    { status: 400, body: { message: "One of the following must be non-empty: toPersonId, roomId" }, class: "disable" },
+    { status: 400, body: { message: "Unable to post message" }, class: "dead" },
     { name: "200 but failed", status: 200, body: {}, class: "dead" },
   ],
 } satisfies ChannelPreset;

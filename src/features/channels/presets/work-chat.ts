@@ -1,6 +1,7 @@
 import type { ChannelPreset } from "../preset.ts";
 
-const FOOTER = "{{ n.severity }} · {{ n.status }} · {{ n.atText }}{{ n.project | prefix:' · ' }}";
+/** A bot that asks for a keyword can have “Prism”. */
+const FOOTER = "Prism · {{ n.severity }} · {{ n.status }} · {{ n.atText }}{{ n.project | prefix:' · ' }}";
 
 /** https://open.larksuite.com/document/client-docs/bot-v3/add-custom-bot */
 export const lark = {
@@ -111,7 +112,7 @@ export const lark = {
       path: "$.code",
       equals: 19_024,
       class: "disable",
-      hint: "the bot asks for a keyword: remove it, or put it into the project's name",
+      hint: "the bot asks for a keyword: add Prism to its keywords",
     },
     { text: "too (large|long)|exceed.*size", class: "shorten" },
     { path: "$.code", equals: 0, class: "ok" },
@@ -170,7 +171,7 @@ export const dingtalk = {
       title: "Webhook URL",
       type: "url",
       secret: true,
-      pattern: "https://(oapi|api)\\.dingtalk\\.(com|io)/robot/send\\?access_token=\\w+",
+      pattern: "https://oapi\\.dingtalk\\.(com|io)/robot/send\\?access_token=\\w+",
       hint: "copy the whole URL, with access_token=",
       example: "https://oapi.dingtalk.com/robot/send?access_token=0123abcd",
     },
@@ -184,7 +185,7 @@ export const dingtalk = {
       example: "SEC0123456789abcdef",
     },
   ],
-  hosts: ["oapi.dingtalk.com", "api.dingtalk.io", "oapi.dingtalk.io"],
+  hosts: ["oapi.dingtalk.com", "oapi.dingtalk.io"],
   sign: { key: "{{ field.secret }}", text: "{{ ms }}\n{{ field.secret }}", when: "field.secret" },
   send: {
     url: "{{ field.url }}",
