@@ -42,9 +42,9 @@ export async function snsReplayId(
 
 /** Confirms a subscription of a verified request. @returns whether the request was one */
 export async function confirmSubscription(request: RawRequest, fetchText: FetchText): Promise<boolean> {
-  const type = request.headers["x-amz-sns-message-type"];
+  // The header is not signed, and neither is the URL in a message of another type.
+  const { Type: type, SubscribeURL: url = "" } = messageOf(request);
   if (type !== "SubscriptionConfirmation") return type === "UnsubscribeConfirmation";
-  const url = messageOf(request)["SubscribeURL"] ?? "";
   requireAmazon(url);
   await fetchText(url);
   return true;
