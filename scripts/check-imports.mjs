@@ -77,6 +77,7 @@ const FEATURES = {
   overview: ["access", "delivery", "jobs", "plugins"],
   settings: ["audit", "delivery"],
   heartbeats: ["access", "alerts", "audit", "schedules"],
+  gotify: ["access", "audit", "notifications"],
   statuspage: ["access", "alerts", "audit", "delivery", "jobs"],
   console: [],
   status: ["access", "audit", "delivery", "events", "jobs", "plugins", "pusher", "retention", "rules", "streams"],

@@ -53,6 +53,7 @@ import { tasksFeature } from "../features/tasks/routes.ts";
 import { scheduledRoutes } from "../features/timers/index.ts";
 import { timeFeature } from "../features/timers/routes.ts";
 import type { Feature } from "../module/feature.ts";
+import { gotify } from "./face-features.ts";
 import { reloadSources } from "./listen.ts";
 import { ntfyOwn } from "./ntfy-own.ts";
 import { withheldNow } from "./open-alerts.ts";
@@ -75,6 +76,7 @@ export function builtInFeatures(parts: Parts): Feature[] {
     ...notificationFeatures(parts),
     ...liveFeatures(parts),
     ntfyFeature(ntfyOwn(parts)),
+    gotify(parts, (origin) => allowsOrigin(parts, origin)),
     ...jobFeatures(parts),
     ...operatorFeatures(parts),
     consoleFeature(parts.base.config),

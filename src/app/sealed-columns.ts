@@ -5,6 +5,7 @@ import { factorSealContext } from "../features/access/index.ts";
 import type { AuditService } from "../features/audit/index.ts";
 import { channelSealContext, refSealContext } from "../features/channels/index.ts";
 import { mailSealContext, secretSealContext } from "../features/delivery/index.ts";
+import { gotifySealContext } from "../features/gotify/index.ts";
 import { contentPlace } from "../features/messages/index.ts";
 import { receiverSealContext } from "../features/receivers/index.ts";
 import { addressSealContext } from "../features/statuspage/index.ts";
@@ -50,6 +51,7 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
   sealedColumn("channel_messages", "ref", refSealContext, { where: sql`ref is not null` }),
   sealedColumn("sealed_mails", "content", mailSealContext),
   sealedColumn("status_subscribers", "address", addressSealContext),
+  sealedColumn("gotify_applications", "sealedToken", gotifySealContext, { id: "tokenHash" }),
 ];
 
 interface ColumnOptions {

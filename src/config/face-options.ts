@@ -46,7 +46,7 @@ export const NTFY_OPTIONS = {
   },
 };
 
-/** The API of Gotify. */
+/** The API of Gotify (docs/gotify.md). */
 export const GOTIFY_OPTIONS = {
   hosts: option(
     k.list(k.hostName),

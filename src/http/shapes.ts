@@ -291,9 +291,13 @@ export function requireServed(channels: readonly Channel[] | undefined, served: 
  * Browsers and apps open the links of notifications: allows http, https and the app schemes listed
  * by the operator. @throws VALIDATION_FAILED @param path of the member, for the error.
  */
-export function requireLink(url: string | undefined, path: string, { notifications }: Config): void {
-  if (url === undefined) return;
-  const scheme = URL.canParse(url) ? new URL(url).protocol.slice(0, -1) : "";
-  if (scheme === "http" || scheme === "https" || notifications.appSchemes.includes(scheme)) return;
+export function requireLink(url: string | undefined, path: string, config: Config): void {
+  if (url === undefined || isLinkAllowed(url, config)) return;
   throw invalidField("body", path, "must be an http or https URL, or one of the schemes in notifications.appSchemes");
+}
+
+/** Whether a notification may have this link. */
+export function isLinkAllowed(url: string, { notifications }: Pick<Config, "notifications">): boolean {
+  const scheme = URL.canParse(url) ? new URL(url).protocol.slice(0, -1) : "";
+  return scheme === "http" || scheme === "https" || notifications.appSchemes.includes(scheme);
 }

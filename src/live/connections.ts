@@ -29,7 +29,7 @@ export const CLOSE = {
 
 export type CloseReason = keyof typeof CLOSE;
 
-const TRANSPORTS = ["websocket", "pulse", "tasks", "sse", "socketio", "pusher", "ntfy"] as const;
+const TRANSPORTS = ["websocket", "pulse", "tasks", "sse", "socketio", "pusher", "ntfy", "gotify"] as const;
 export type Transport = (typeof TRANSPORTS)[number];
 
 /** Who may follow which stream: checked when subscribing and whenever rights change. */
@@ -115,6 +115,7 @@ export class Connections {
     socketio: 0,
     pusher: 0,
     ntfy: 0,
+    gotify: 0,
   };
   readonly #timer: NodeJS.Timeout;
   #added = 0;

@@ -65,6 +65,12 @@ import type {
   WebhooksTable,
 } from "./schema/events.ts";
 import type {
+  GotifyApplicationsTable,
+  GotifyClientsTable,
+  GotifyImagesTable,
+  GotifyMessagesTable,
+} from "./schema/gotify.ts";
+import type {
   NtfyAttachmentsTable,
   NtfyMessagesTable,
   NtfyTokensTable,
@@ -128,6 +134,8 @@ export type {
   EventSlicesTable,
   EventsTable,
   Flag,
+  GotifyApplicationsTable,
+  GotifyClientsTable,
   HeartbeatFlipsTable,
   HeartbeatKeysTable,
   HeartbeatPingsTable,
@@ -258,6 +266,10 @@ export interface Schema {
   ntfy_messages: NtfyMessagesTable;
   ntfy_tokens: NtfyTokensTable;
   ntfy_attachments: NtfyAttachmentsTable;
+  gotify_applications: GotifyApplicationsTable;
+  gotify_clients: GotifyClientsTable;
+  gotify_messages: GotifyMessagesTable;
+  gotify_images: GotifyImagesTable;
   stream_log: StreamLogTable;
   stream_gaps: StreamGapsTable;
   jobs: JobsTable;

@@ -4,6 +4,7 @@ import { STATUS_OF } from "../../src/core/errors.ts";
 import { VERSION } from "../../src/core/runtime.ts";
 import type { Mount } from "../../src/http/router.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
+import { GOTIFY_PATHS } from "./support/access/gotify.ts";
 import { ACCESS } from "./support/access/index.ts";
 import { INTEGRATION_PATHS } from "./support/access/integrations.ts";
 import { ANYBODY, SCOPES } from "./support/access/known.ts";
@@ -170,6 +171,7 @@ test("S2-117, S2-08: the document holds every route of the router, aliases inclu
       ...ALERTMANAGER_PATHS,
       ...INTEGRATION_PATHS,
       ...DOOR_PATHS,
+      ...GOTIFY_PATHS,
       ...STATUS_PATHS,
     ].sort(),
     "what is left out: protocols of their own, routes of the operator, and the parts of the page",

@@ -233,6 +233,7 @@ test("S3-11: task sockets have their own count, and their user is present", asyn
     socketio: 0,
     pusher: 0,
     ntfy: 0,
+    gotify: 0,
   });
   assert.match((await prism.get("/metrics")).text, /^prism_ws_connections{transport="tasks"} 1$/m);
   await client.close();

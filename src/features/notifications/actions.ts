@@ -142,11 +142,31 @@ export async function deleteNotification(
   id: string,
 ): Promise<void> {
   await change(context, principal, id, async (trx, row, now) => {
-    const changed = await queries.mark(trx, row, { times: ["deletedAt"], now });
-    await context.realtime.publish(streamOf(row), "notification.deleted", { id: row.id, offset: row.seq }, { trx });
+    const changed = await markDeleted(context, trx, row, now);
     if (row.readAt === null) await publishCount(context, trx, row.userId);
     return changed;
   });
+}
+
+/** {@link deleteNotification} of several, by offset, for code. @returns how many were in the list */
+export function removeAsUser(
+  context: NotificationsContext,
+  userId: string,
+  offsets: readonly number[],
+): Promise<number> {
+  const { db, clock } = context;
+  return db.write(async (trx) => {
+    const rows = await queries.inboxRows(trx, userId, offsets);
+    for (const row of rows) await markDeleted(context, trx, row, clock.now());
+    if (rows.some(({ readAt }) => readAt === null)) await publishCount(context, trx, userId);
+    return rows.length;
+  });
+}
+
+async function markDeleted(context: NotificationsContext, trx: Trx, row: queries.InboxRow, now: number) {
+  const changed = await queries.mark(trx, row, { times: ["deletedAt"], now });
+  await context.realtime.publish(streamOf(row), "notification.deleted", { id: row.id, offset: row.seq }, { trx });
+  return changed;
 }
 
 /**

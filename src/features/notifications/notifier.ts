@@ -26,6 +26,8 @@ interface InboxService {
   markRead(id: string, userRef: string, options?: InTransaction): Promise<void>;
   /** @throws NOTIFICATION_NOT_FOUND */
   acknowledge(id: string, userId: string, through: AcknowledgedThrough): Promise<void>;
+  /** @returns how many of the offsets were in the user's list */
+  remove(userId: string, offsets: readonly number[]): Promise<number>;
 }
 
 /** What a user without a login acknowledges through: a signed button or link. */
@@ -206,6 +208,11 @@ export class Notifier {
   /** Acknowledges for the user that a signed button or link names. @throws NOTIFICATION_NOT_FOUND */
   async acknowledge(id: string, userId: string, through: AcknowledgedThrough): Promise<void> {
     return this.#requireInbox().acknowledge(id, userId, through);
+  }
+
+  /** Removes notifications from a user's list, at most a few hundred. @returns how many were in it */
+  async remove(userId: string, offsets: readonly number[]): Promise<number> {
+    return this.#requireInbox().remove(userId, offsets);
   }
 
   /** Connects incidents when they are opened. */

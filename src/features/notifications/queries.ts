@@ -201,7 +201,7 @@ export function responsesTo(db: ReadDb, notificationId: string, userId: string |
 export type ResponseRow = Awaited<ReturnType<typeof responsesTo>>[number];
 
 /** Rows of a user's inbox by offset, oldest first. */
-export function inboxRows(db: ReadDb, userId: string, seqs: readonly number[]): Promise<InboxRow[]> {
+export function inboxRows(db: ReadDb | Trx, userId: string, seqs: readonly number[]): Promise<InboxRow[]> {
   return inbox(db, userId).where("r.seq", "in", seqs).orderBy("r.seq").execute();
 }
 

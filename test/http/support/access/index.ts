@@ -7,6 +7,7 @@ import { BUCKETS } from "./buckets.ts";
 import { CHANNELS } from "./channels.ts";
 import { EVENTS } from "./events.ts";
 import { EXPLAIN } from "./explain.ts";
+import { GOTIFY } from "./gotify.ts";
 import { HEARTBEATS } from "./heartbeats.ts";
 import { INCIDENTS } from "./incidents.ts";
 import { INTEGRATIONS } from "./integrations.ts";
@@ -59,6 +60,7 @@ export const ACCESS: Table = {
   ...HEARTBEATS,
   ...INTEGRATIONS,
   ...RECEIVERS,
+  ...GOTIFY,
   ...STATUS_PAGE,
   ...NTFY,
   ...SCHEDULES,

@@ -1,0 +1,197 @@
+import { createHmac, randomBytes } from "node:crypto";
+import type { Database as Sqlite } from "better-sqlite3";
+import type { Selectable } from "kysely";
+import type { Clock } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import type { Principal, UserPrincipal } from "../../core/principal.ts";
+import { hashToken } from "../../core/tokens.ts";
+import { TtlCache } from "../../core/ttl-cache.ts";
+import { hasTokenScope } from "../../http/access.ts";
+import { MAX_SECRET_LENGTH } from "../../http/credentials.ts";
+import type { Exchange } from "../../http/exchange.ts";
+import type { HttpKernel } from "../../http/kernel.ts";
+import type { GotifyApplicationsTable, GotifyClientsTable } from "../../store/schema.ts";
+import type { PasswordOwner, Principals } from "../access/index.ts";
+import { asGotifyError, unauthenticated } from "./errors.ts";
+
+export type ApplicationRow = Selectable<GotifyApplicationsTable>;
+export type ClientRow = Selectable<GotifyClientsTable>;
+
+/** Who made a request. */
+export type Visitor = ApplicationVisitor | UserVisitor;
+
+interface ApplicationVisitor {
+  readonly kind: "application";
+  readonly application: ApplicationRow;
+  /** The owner. */
+  readonly principal: UserPrincipal;
+}
+
+export interface UserVisitor {
+  readonly kind: "user";
+  readonly principal: UserPrincipal;
+  /** Its token; null: by a password or a credential of Prism. */
+  readonly client: { readonly row: ClientRow; readonly token: string } | null;
+  readonly password: PasswordOwner | null;
+}
+
+export interface AuthParts {
+  readonly reader: Sqlite;
+  readonly clock: Clock;
+  readonly kernel: HttpKernel;
+  readonly principals: Principals;
+  /** @throws INVALID_CREDENTIALS, RATE_LIMITED, … */
+  passwordOwner(login: string, password: string, ip: string): Promise<PasswordOwner>;
+}
+
+/** A right password is known by a keyed hash for this long: clients send it with each request. */
+const PASSWORD_MS = 3_600_000;
+const MAX_PASSWORDS = 10_000;
+const TOKEN_CHARACTERS = 14;
+
+/**
+ * A token in the form of Gotify 2, which its clients check: `A` (application) or `C` (client) and 14
+ * characters, 84 random bits.
+ */
+export function createGotifyToken(kind: "A" | "C"): string {
+  return kind + randomBytes(TOKEN_CHARACTERS).toString("base64url").slice(0, TOKEN_CHARACTERS);
+}
+
+/**
+ * Credentials of Gotify's clients: a token as `?token=`, `X-Gotify-Key` or `Bearer`, or Basic with
+ * the password of an account. A login or a service token of Prism is good wherever a client's is.
+ */
+export class GotifyAuth {
+  readonly #parts: AuthParts;
+  readonly #key = randomBytes(32);
+  readonly #passwords: TtlCache<string, PasswordOwner>;
+  /** The visitor of a running request; null: its token is wrong. */
+  readonly #visitors = new WeakMap<Exchange, Visitor | null>();
+  readonly #sql;
+
+  constructor(parts: AuthParts) {
+    this.#parts = parts;
+    const { clock, reader } = parts;
+    this.#passwords = new TtlCache({ ttlMs: PASSWORD_MS, maxEntries: MAX_PASSWORDS, clock });
+    this.#sql = {
+      application: reader.prepare<[string], ApplicationRow>("select * from gotify_applications where tokenHash = ?"),
+      client: reader.prepare<[string], ClientRow>("select * from gotify_clients where tokenHash = ?"),
+      password: reader.prepare<[string], { passwordChangedAt: number | null }>(
+        "select passwordChangedAt from users where id = ? and deletedAt is null",
+      ),
+      factor: reader.prepare<[string], object>(
+        "select 1 from second_factors where userId = ? and enabledAt is not null",
+      ),
+    };
+  }
+
+  /**
+   * Finds the caller before the body is read, so that its bytes are counted as the caller's; a
+   * password is checked later. @throws RATE_LIMITED for an address that sends wrong credentials.
+   */
+  readonly begin = (exchange: Exchange): void => {
+    const visitor = this.#known(exchange);
+    if (visitor) exchange.principal = visitor.principal;
+    else if (basicOf(exchange) === null) this.#parts.kernel.limitAddress(exchange);
+    this.#visitors.set(exchange, visitor);
+  };
+
+  /** @throws GotifyError 401, RATE_LIMITED, OVERLOADED */
+  async visitor(exchange: Exchange): Promise<Visitor> {
+    const known = this.#visitors.get(exchange);
+    if (known) return known;
+    const basic = basicOf(exchange);
+    if (basic === null) throw unauthenticated();
+    try {
+      const owner = await this.#parts.passwordOwner(basic.login, basic.password, exchange.clientAddress);
+      this.#passwords.set(this.#passwordKey(basic), owner);
+      const visitor = this.#ofPassword(owner);
+      exchange.principal = visitor.principal;
+      return visitor;
+    } catch (error) {
+      if (error instanceof PrismError && error.code === "VALIDATION_FAILED") throw unauthenticated();
+      throw asGotifyError(error);
+    }
+  }
+
+  /** The caller of an upgrade, which must be answered at once. @throws UNAUTHENTICATED, RATE_LIMITED */
+  socketVisitor(exchange: Exchange): UserVisitor {
+    const visitor = this.#known(exchange);
+    if (visitor?.kind === "user") return visitor;
+    this.#parts.kernel.limitAddress(exchange);
+    throw new PrismError("UNAUTHENTICATED", "Send the token of a client");
+  }
+
+  /** Whether the credential of a connection is still valid. */
+  isCurrent({ client, password }: UserVisitor): boolean {
+    if (client) return this.#sql.client.get(client.row.tokenHash)?.id === client.row.id;
+    return password === null || this.#isUnchanged(password);
+  }
+
+  /** The caller, if no password must be checked. */
+  #known(exchange: Exchange): Visitor | null {
+    const token = tokenOf(exchange);
+    const basic = basicOf(exchange);
+    try {
+      const visitor = token === "" || token.length > MAX_SECRET_LENGTH ? null : this.#byToken(token);
+      if (visitor || !basic) return visitor;
+      if (/^prt_/.test(basic.password)) return this.#ofPrism(basic.password);
+      const owner = this.#passwords.get(this.#passwordKey(basic));
+      return owner && this.#isUnchanged(owner) ? this.#ofPassword(owner) : null;
+    } catch (error) {
+      if (error instanceof PrismError) return null;
+      throw error;
+    }
+  }
+
+  #byToken(token: string): Visitor | null {
+    const { principals } = this.#parts;
+    const hash = hashToken(token);
+    const row = this.#sql.client.get(hash);
+    if (row) return { kind: "user", principal: principals.ofUser(row.userId), client: { row, token }, password: null };
+    const application = this.#sql.application.get(hash);
+    if (application) return { kind: "application", application, principal: principals.ofUser(application.userId) };
+    return /^prt_|\./.test(token) ? this.#ofPrism(token) : null;
+  }
+
+  /** A login, or a service token for one's own notifications. */
+  #ofPrism(secret: string): Visitor | null {
+    const principal: Principal = this.#parts.principals.authenticate({ kind: "bearer", secret });
+    if (principal.kind === "apiKey" || principal.kind === "operator") return null;
+    if (!hasTokenScope(principal, ["notifications:own"])) return null;
+    return { kind: "user", principal, client: null, password: null };
+  }
+
+  #ofPassword(password: PasswordOwner): UserVisitor {
+    return { kind: "user", principal: this.#parts.principals.ofUser(password.userId), client: null, password };
+  }
+
+  #isUnchanged({ userId, passwordChangedAt }: PasswordOwner): boolean {
+    const row = this.#sql.password.get(userId);
+    return row?.passwordChangedAt === passwordChangedAt && this.#sql.factor.get(userId) === undefined;
+  }
+
+  #passwordKey({ login, password }: Basic): string {
+    return createHmac("sha256", this.#key).update(`${login.length} ${login} ${password}`).digest("base64");
+  }
+}
+
+/** The first one that is not empty. */
+function tokenOf(exchange: Exchange): string {
+  const inQuery = exchange.queryText === "" ? null : new URLSearchParams(exchange.queryText).get("token");
+  const [, bearer = ""] = /^bearer (.*)$/i.exec(exchange.header("authorization")) ?? [];
+  return inQuery || exchange.header("x-gotify-key") || bearer.trim();
+}
+
+interface Basic {
+  readonly login: string;
+  readonly password: string;
+}
+
+function basicOf(exchange: Exchange): Basic | null {
+  const [, encoded] = /^basic (\S{1,8192})\s*$/i.exec(exchange.header("authorization")) ?? [];
+  if (encoded === undefined) return null;
+  const pair = Buffer.from(encoded, "base64").toString("utf8");
+  const colon = pair.indexOf(":");
+  return colon < 0 ? null : { login: pair.slice(0, colon), password: pair.slice(colon + 1) };
+}
