@@ -34,6 +34,9 @@ export interface Request {
   readonly scheduled: readonly string[];
 }
 
+/** Members of a topic that decide what its subscribers get. */
+const STABLE = ["kind", "projectId", "userId", "patterns"] as const;
+
 /** One topic of a subscription. */
 export interface Leg {
   readonly topic: Topic;
@@ -98,12 +101,8 @@ export abstract class Subscriber implements Connection {
     const isOther = ({ topic }: Leg): boolean => {
       if (!names.has(topic.name)) return false;
       const now = topics.of(topic.name, this.principal);
-      return (
-        now.projectId !== topic.projectId ||
-        now.userId !== topic.userId ||
-        now.kind !== topic.kind ||
-        now.patterns.join() !== topic.patterns.join()
-      );
+      if (now.isNew && !topic.isNew) return true;
+      return STABLE.some((member) => String(now[member]) !== String(topic[member]));
     };
     if (this.request.legs.some(isOther)) this.cut();
   }
