@@ -112,6 +112,7 @@ test("S2-07, S0-02: canonical paths are under /api/v1, but for those that the co
     "/docs/:topic",
     "/docs/api",
     "/docs/decisions/:topic",
+    "/docs/integrations/:topic",
     "/docs/images/:name",
     "/docs/init.js",
     "/docs/manual.css",

@@ -152,6 +152,7 @@ test("S2-117, S2-08: the document holds every route of the router, aliases inclu
       "/dashboard/assets/:name",
       "/docs/:topic",
       "/docs/decisions/:topic",
+      "/docs/integrations/:topic",
       "/docs/images/:name",
       "/docs/init.js",
       "/docs/manual.css",

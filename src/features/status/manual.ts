@@ -16,6 +16,7 @@ const FILES: Readonly<Record<string, string>> = {
   readme: "README.md",
   changelog: "CHANGELOG.md",
   decisions: "docs/decisions/README.md",
+  "integrations/index": "docs/integrations/README.md",
 };
 const NAME = /^[a-z][a-z-]*(?:\/[a-z][a-z-]*)?$/;
 

@@ -245,6 +245,7 @@ function serveManual(server: FeatureServer, access: "public" | { readonly anyTok
     ["/docs", INDEX],
     ["/docs/:topic", ""],
     ["/docs/decisions/:topic", "decisions/"],
+    ["/docs/integrations/:topic", "integrations/"],
   ] as const) {
     server.route(
       route({

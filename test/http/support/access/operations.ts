@@ -22,6 +22,7 @@ export const OPERATIONS: Table = {
   "GET /docs": [open("/docs")],
   "GET /docs/:topic": [open("/docs/rules")],
   "GET /docs/decisions/:topic": [open("/docs/decisions/http")],
+  "GET /docs/integrations/:topic": [open("/docs/integrations/github")],
   "GET /docs/images/:name": [open("/docs/images/overview-light.png")],
   "GET /docs/api": [open("/docs/api")],
   "GET /docs/manual.css": [open("/docs/manual.css")],
