@@ -1,11 +1,13 @@
-// Writes the tables of docs/integrations/README.md from the presets of receivers and channels. Run
-// with tsx (npm run integrations:docs); with --check it only reports a difference, as a test does.
-import { readFileSync, writeFileSync } from "node:fs";
+// Writes the tables of docs/integrations/README.md from the presets of receivers and channels, and
+// the list of the other pages. Run with tsx (npm run integrations:docs); with --check it only
+// reports a difference, as a test does.
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PRESETS as CHANNELS } from "../src/features/channels/presets/index.ts";
 import { BUILT_IN_PRESETS as RECEIVERS } from "../src/features/receivers/presets/index.ts";
 
-const page = join(import.meta.dirname, "../docs/integrations/README.md");
+const directory = join(import.meta.dirname, "../docs/integrations");
+const page = join(directory, "README.md");
 
 const SENDER_GROUPS = {
   monitoring: "Monitoring",
@@ -57,6 +59,19 @@ function services() {
   return tableOf(["", "service", "preset"], rows);
 }
 
+/** Pages of no preset, such as those of apps that speak to Prism's other APIs. */
+function others() {
+  const known = new Set(["README.md", ...[...RECEIVERS, ...CHANNELS].map(({ docs }) => `${docs}.md`)]);
+  const names = readdirSync(directory).filter((name) => !known.has(name));
+  return names
+    .sort()
+    .map((name) => {
+      const [title] = readFileSync(join(directory, name), "utf8").split("\n", 1);
+      return `- [${title.replace(/^# /, "")}](${name})`;
+    })
+    .join("\n");
+}
+
 function withTable(text, name, table) {
   const marked = new RegExp(`(<!-- ${name} -->\\n)[\\s\\S]*?(\\n<!-- end of ${name} -->)`);
   if (!marked.test(text)) throw new Error(`docs/integrations/README.md has no markers for the ${name}`);
@@ -64,7 +79,11 @@ function withTable(text, name, table) {
 }
 
 const text = readFileSync(page, "utf8");
-const made = withTable(withTable(text, "programs", senders()), "services", services());
+const made = [
+  ["programs", senders()],
+  ["services", services()],
+  ["others", others()],
+].reduce((before, [name, table]) => withTable(before, name, table), text);
 if (!process.argv.includes("--check")) writeFileSync(page, made);
 else if (made !== text) {
   console.error("docs/integrations/README.md differs from the presets: run npm run integrations:docs");
