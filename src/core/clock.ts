@@ -123,6 +123,16 @@ export function offsetChange(timezone: string, from: EpochMs, to: EpochMs): Epoc
   return other * 1000;
 }
 
+/**
+ * The first instant of a date in a time zone. A midnight that a change of clocks skips is the first
+ * instant after it. @param midnight of the date in UTC
+ */
+export function startOfDay(midnight: EpochMs, timezone: string): EpochMs {
+  const before = midnight - zoneOffsetMs(timezone, midnight - DAY_MS);
+  const found = midnight - zoneOffsetMs(timezone, before);
+  return zoneOffsetMs(timezone, found) === zoneOffsetMs(timezone, before) ? found : Math.max(found, before);
+}
+
 function formatterOf(timezone: string): Intl.DateTimeFormat {
   const kept = formatters.get(timezone);
   if (kept) return kept;

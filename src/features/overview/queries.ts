@@ -87,6 +87,28 @@ export async function eventLevels(
   return sampleOf(rows.rows);
 }
 
+interface GroupRow {
+  readonly name: string | null;
+  readonly n: number;
+}
+
+/** The first events of a project in a range, by a member. */
+export async function eventGroups(
+  db: ReadDb,
+  projectId: string,
+  by: "type" | "level" | "source",
+  [first, end]: readonly [number, number],
+  limit: number,
+): Promise<GroupRow[]> {
+  const { rows } = await sql<GroupRow>`
+    select name, count(*) as n from (
+      select case ${by} when 'type' then type when 'level' then level else source end as name
+      from events indexed by events_project where projectId = ${projectId} and seq >= ${first} and seq < ${end}
+      limit ${limit}
+    ) group by 1`.execute(db);
+  return rows;
+}
+
 /** Deliveries by their last change. */
 export function deliverySource(db: ReadDb): Source {
   return {

@@ -1,7 +1,8 @@
-import { holderOf } from "../../http/access.ts";
+import { callerOf, holderOf } from "../../http/access.ts";
 import type { Feature } from "../../module/feature.ts";
 import { recentJobCounts } from "../jobs/index.ts";
 import { type AttentionParts, attentionFor } from "./attention.ts";
+import { EventStatsQuery, EventStatsView, eventStats } from "./event-stats.ts";
 import { AttentionView, StatsQuery, StatsView } from "./schema.ts";
 import { Stats, type StatsParts } from "./stats.ts";
 
@@ -34,6 +35,19 @@ export function overviewFeature(own: OverviewOwn): Feature {
         response: StatsView,
         errors: ["PROJECT_NOT_FOUND", "UNAUTHORIZED_ROLE"],
         handle: (exchange, { query }) => stats.read(holderOf(exchange), query),
+      });
+      server.route({
+        method: "GET",
+        path: "/api/v1/events/stats",
+        id: "getEventStats",
+        summary: "Count the received events of a project by hour, day or week, and by type, level or source",
+        details: "At most 200 buckets. The segment `stats` takes precedence over the id of an event.",
+        tag: "Events",
+        access: { permission: "events:read", within: "project", keyScope: "events:read" },
+        query: EventStatsQuery,
+        response: EventStatsView,
+        errors: ["PROJECT_NOT_FOUND"],
+        handle: (exchange, { query }) => eventStats(own, callerOf(exchange), query),
       });
       server.route({
         method: "GET",

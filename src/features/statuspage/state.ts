@@ -1,4 +1,4 @@
-import { DAY_MS, type EpochMs, zoneOffsetMs } from "../../core/clock.ts";
+import { DAY_MS, type EpochMs, startOfDay, zoneOffsetMs } from "../../core/clock.ts";
 import type { ComponentState } from "../../store/schema.ts";
 
 // The states of components and their history: pure functions.
@@ -57,13 +57,6 @@ export function lastDays(count: number, timezone: string, now: EpochMs): Day[] {
 
 function localDate(at: EpochMs, timezone: string): string {
   return new Date(at + zoneOffsetMs(timezone, at)).toISOString().slice(0, 10);
-}
-
-/** @param midnight of the date in UTC. A midnight that a change of clocks skips is its first instant. */
-function startOfDay(midnight: EpochMs, timezone: string): EpochMs {
-  const before = midnight - zoneOffsetMs(timezone, midnight - DAY_MS);
-  const found = midnight - zoneOffsetMs(timezone, before);
-  return zoneOffsetMs(timezone, found) === zoneOffsetMs(timezone, before) ? found : Math.max(found, before);
 }
 
 /** A day of a component. */

@@ -28,6 +28,12 @@ export const EVENTS: Table = {
       request: ofUsers((world) => `projectId=${world.shop}`, "/api/v1/events"),
     },
   ],
+  "GET /api/v1/events/stats": [
+    {
+      refusal: inShop({ ...readEvents, hidden: "PROJECT_NOT_FOUND" }),
+      request: ofUsers((world) => `projectId=${world.shop}`, "/api/v1/events/stats"),
+    },
+  ],
   "GET /api/v1/events/export": [
     {
       refusal: inShop({ ...readEvents, hidden: "PROJECT_NOT_FOUND" }),
