@@ -37,7 +37,7 @@ export interface Envelope {
 }
 
 const READ_BYTES = 524_288;
-const READ_LINES = 8192;
+const READ_LINES = 4096;
 const LINE_FEED = 0x0a;
 const MAX_TEXT = 65_536;
 const MAX_LINE = 1000;
