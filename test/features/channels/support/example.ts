@@ -41,14 +41,18 @@ export async function exampleOf(t: TestContext, service: Service): Promise<strin
 }
 
 async function sent(standIn: StandIn, changed: (fields: Fields) => Fields, parts: Partial<NoticeParts>) {
-  const preset = presetOf(standIn.service.preset);
+  const given = standIn.service.fields(standIn.url);
+  return { standIn, outcome: await sendTo(standIn.service.preset, { ...given, ...changed(given) }, parts) };
+}
+
+/** Sends the example to a server on this computer. */
+export function sendTo(name: string, given: Fields, parts: Partial<NoticeParts> = {}): Promise<Outcome> {
+  const preset = presetOf(name);
   const clock = new FakeClock();
   const hosts = new OutsideHosts({ allowsHttp: false, allowPorts: [], allowPrivateCidrs: ["127.0.0.1/32"] });
   const defaults = preset.fields.flatMap(({ key, default: value }) => (value === undefined ? [] : [[key, value]]));
-  const given = standIn.service.fields(standIn.url);
-  const fields = { ...(Object.fromEntries(defaults) as Fields), ...given, ...changed(given) };
+  const fields = { ...(Object.fromEntries(defaults) as Fields), ...given };
   const senderParts = { fetch: new SafeFetch(hosts), clock, rates: new Rates(clock), count: () => undefined };
   const n = noticeOf({ ...ALERT, ...parts });
-  const outcome = await perform(senderParts, { id: "c", preset, fields }, "send", { n, id: "0190-id" });
-  return { standIn, outcome };
+  return perform(senderParts, { id: "c", preset, fields }, "send", { n, id: "0190-id" });
 }
