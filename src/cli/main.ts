@@ -27,6 +27,7 @@ import { addDocs } from "./commands/server/docs.ts";
 import { addDoctor } from "./commands/server/doctor.ts";
 import { addExport } from "./commands/server/export.ts";
 import { addHealth } from "./commands/server/health.ts";
+import { addIntegrations } from "./commands/server/integrations.ts";
 import { addMigrate } from "./commands/server/migrate.ts";
 import { addSeed } from "./commands/server/seed.ts";
 import { addServe } from "./commands/server/serve.ts";
@@ -139,6 +140,7 @@ Examples:
   addOnCall(program);
   addHeartbeats(program);
   addReceivers(program);
+  addIntegrations(program);
   addPolicies(program);
   addRoutes(program);
   program.commandsGroup("Jobs:");
