@@ -12,6 +12,7 @@ create table channels (
   createdBy text, version integer not null default 1, createdAt integer not null, updatedAt integer not null,
   check ((projectId is null) <> (userId is null))
 ) strict, without rowid;
+create index channels_active on channels (id) where active = 1;
 create index channels_user on channels (userId) where userId is not null;
 create index channels_project on channels (projectId) where projectId is not null;
 

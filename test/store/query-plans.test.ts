@@ -7,6 +7,7 @@ import { rowsOf } from "../helpers/tables.ts";
 import { whyNotTheSame } from "./support/applied-sql.ts";
 import { planOf, recordSql } from "./support/recorded-sql.ts";
 import { useBuckets } from "./support/use-buckets.ts";
+import { useChannels } from "./support/use-channels.ts";
 import { useHeartbeats } from "./support/use-heartbeats.ts";
 import { useJobs } from "./support/use-jobs.ts";
 import { useReceivers } from "./support/use-receivers.ts";
@@ -101,7 +102,9 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
       `from=${now}&to=${now}`,
     ]),
     `/deliveries?cursor=${Buffer.from('["x"]').toString("base64url")}`,
+    "/deliveries/channels",
     "/channels",
+    "/channels/presets",
     ...["", "q=a", "kind=rule", "minPriority=1", `from=${now}`, `to=${now}`].flatMap((filter) =>
       [filter, `${filter}&ruleId=${rule.id}`, `${filter}&projectId=${project.id}`].flatMap((path) => [
         `/notifications/all?${path}`,
@@ -205,6 +208,7 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
   await useStatusPage(prism);
   await useSounds(prism);
   await useWebhooks(prism);
+  await useChannels(prism);
   await ok(prism.get<Made>("/metrics"));
   for (const action of ["read", "acknowledge"] as const)
     await ok(prism.request<Made>(action === "read" ? "PATCH" : "PUT", v1(`/notifications/${note.id}/${action}`), {}));

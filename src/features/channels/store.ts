@@ -1,4 +1,4 @@
-import type { Insertable, Selectable, Updateable } from "kysely";
+import { type Insertable, type Selectable, sql, type Updateable } from "kysely";
 import type { EpochMs } from "../../core/clock.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import type { SealedBox } from "../../core/sealed-box.ts";
@@ -57,7 +57,9 @@ function activeChannels(db: ReadDb | Trx) {
 }
 
 export async function hasActiveChannel(db: ReadDb | Trx): Promise<boolean> {
-  const row = await db.selectFrom("channels").select("id").where("active", "=", 1).limit(1).executeTakeFirst();
+  // A literal, to match the partial index.
+  const active = db.selectFrom("channels").select("id").where("active", "=", sql.lit(1)).where("id", ">", "");
+  const row = await active.orderBy("id").limit(1).executeTakeFirst();
   return row !== undefined;
 }
 

@@ -359,6 +359,11 @@ export function reachOf(db: ReadDb, userIds: readonly string[]) {
           e.selectFrom("webhooks as w").select("w.id").whereRef("w.userId", "=", "u.id").where("w.active", "=", 1),
         )
         .as("hasWebhook"),
+      e
+        .exists(
+          e.selectFrom("channels as c").select("c.id").whereRef("c.userId", "=", "u.id").where("c.active", "=", 1),
+        )
+        .as("hasChannel"),
     ])
     .where("u.id", "in", userIds)
     .execute();

@@ -205,13 +205,15 @@ function channelReasons(
   return lines;
 }
 
-/** Users whom no channel reaches now: without an address, a device, a webhook and any login. */
+/** Users whom no channel reaches now: without an address, a device, a webhook, a channel and any login. */
 export async function unreachableOf(
   db: ReadDb,
   userIds: readonly string[],
 ): Promise<ReadonlyMap<string, UnreachableView>> {
   const rows = userIds.length === 0 ? [] : await queries.reachOf(db, userIds);
-  const found = rows.filter((row) => !row.email && row.lastLoginAt === null && !row.hasDevice && !row.hasWebhook);
+  const found = rows.filter(
+    (row) => !row.email && row.lastLoginAt === null && !row.hasDevice && !row.hasWebhook && !row.hasChannel,
+  );
   return new Map(found.map(({ id }) => [id, UNREACHABLE]));
 }
 
