@@ -87,8 +87,9 @@ export class ReceiverTest {
   }
 
   /** The log of a receiver, newest first. */
-  async requests({ id }: Pick<Made, "id">): Promise<LoggedRequest[]> {
-    const { body } = await this.prism.get<{ data: LoggedRequest[] }>(`/api/v1/receivers/${id}/requests?limit=100`);
+  async requests({ id }: Pick<Made, "id">, limit = 100): Promise<LoggedRequest[]> {
+    const path = `/api/v1/receivers/${id}/requests?limit=${limit}`;
+    const { body } = await this.prism.get<{ data: LoggedRequest[] }>(path);
     return body.data;
   }
 }

@@ -49,7 +49,7 @@ class GitHub {
     const headers = this.headersOf(event, body, isRepeated ? FORM : "application/json");
     const reply = await this.#it.send(this.#receiver, body, { headers });
     assert.equal(reply.status, 200, `${event}: ${reply.text}`);
-    const [logged] = await this.#it.requests(this.#receiver);
+    const [logged] = await this.#it.requests(this.#receiver, 1);
     assert.equal(logged?.result, "accepted", event);
     return logged.outcome as unknown as LoggedOutcome;
   }

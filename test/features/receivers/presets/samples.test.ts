@@ -35,7 +35,7 @@ test("the sample of each preset gets in with its secret, once, and not with a wr
     assert.ok(title !== undefined && title.length > 0 && stored !== "", name);
     if (name === "generic" || sign(body, at)["authorization"] !== undefined || name === "statuscake") continue;
     assert.equal((await it.send(receiver, body, { headers: signed })).status, 200, name);
-    const [again] = await it.requests(receiver);
+    const [again] = await it.requests(receiver, 1);
     assert.equal(again?.result, "replayed", `${name}: a repeated signed request`);
   }
   t.diagnostic(`${refused} requests without the secret were refused`);

@@ -23,7 +23,7 @@ interface ShownAlert {
 
 /** What the newest request of a receiver has stored, read back from the API. */
 export async function newestOutcome(it: ReceiverTest, receiver: Made): Promise<Outcome> {
-  const [logged] = await it.requests(receiver);
+  const [logged] = await it.requests(receiver, 1);
   assert.equal(logged?.result, "accepted", JSON.stringify(logged));
   const { eventIds, alerts } = logged.outcome as unknown as LoggedOutcome;
   const [alert] = alerts;
