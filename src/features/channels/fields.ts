@@ -97,7 +97,13 @@ function checkOwn(preset: Preset, { template }: ChannelRow): void {
   if (own.request !== undefined) checkRequest(requestOf(own.request), preset, () => undefined);
   // The rows are checked with the rest of a preset.
   const { ok = preset.ok, errors = preset.errors } = own as Partial<Preset>;
-  readPreset({ ...preset, ok, errors });
+  const { code: _, ...data } = preset;
+  const rows = readPreset({ ...data, ok, errors });
+  // Users write these: an expression that repeats could take minutes.
+  const isCostly = [...(own.ok ? rows.ok : []), ...(own.errors ? rows.errors : [])].some(({ text }) =>
+    /[*+?{([\\]/.test(text ?? ""),
+  );
+  if (isCostly) throw new BadTemplate("text of a row is plain words, with ^ at the start and | between them");
 }
 
 function problem(path: string, message: string): ErrorDetail {

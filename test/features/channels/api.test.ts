@@ -347,6 +347,7 @@ test("hostile input leaves nothing behind and breaks nothing", async (t) => {
       template: { request: { url: "{{ field.url }}", headers: { "A\r\nB": "x" } } },
     },
     { preset: "http", fields: { url: service.url }, template: { ok: [{ status: "2xx", text: "(" }] } },
+    { preset: "http", fields: { url: service.url }, template: { ok: [{ text: "^(a+)+$" }] } },
     { preset: "slack", fields: { url: "https://hooks.slack.com.evil.example/services/T/B/X" } },
     { preset: "discord", fields: { url: "https://discord.com@evil.example/api/webhooks/1/x" } },
     { name: "" },
