@@ -28,8 +28,8 @@ export const generic = {
     message: "= first(body.message, body.text, body.body, body.description, query.message, body == null ? text : null)",
     key: "= first(body.key, body.dedupeKey, body.dedup_key, body.id, query.key)",
     status:
-      "= lookup(state, 'firing', 'firing', 'alerting', 'firing', 'problem', 'firing', 'down', 'firing', 'open', 'firing', " +
-      "'triggered', 'firing', 'resolved', 'resolved', 'ok', 'resolved', 'up', 'resolved', 'closed', 'resolved', " +
+      "= lookup(state, 'firing', 'firing', 'alerting', 'firing', 'problem', 'firing', 'down', 'firing', " +
+      "'open', 'firing', 'triggered', 'firing', 'resolved', 'resolved', 'ok', 'resolved', 'up', 'resolved', 'closed', 'resolved', " +
       "'recovered', 'resolved', 'acknowledged', 'acknowledged', 'event')",
     time: "= first(body.time, body.timestamp, body.occurredAt, query.time)",
     link: "= first(body.link, body.url, query.link, query.url)",

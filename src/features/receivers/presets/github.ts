@@ -217,7 +217,9 @@ const forgejo: ReceiverPreset = {
     let: {
       hook: "= first(headers['x-forgejo-event'], headers['x-gitea-event'], 'event')",
       ...NAMES,
-      who: "= first(body.repository.full_name, body.run.repository.full_name, body.organization.login, body.sender.login)",
+      who:
+        "= first(body.repository.full_name, body.run.repository.full_name, body.organization.login, " +
+        "body.sender.login)",
       branch:
         "= first(body.run.prettyref, body.workflow_run.head_branch, body.workflow_job.head_branch, " +
         "body.branches[0].name)",

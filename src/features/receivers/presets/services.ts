@@ -82,8 +82,8 @@ const cloudwatch = {
       Message:
         '{"AlarmName":"CPU of web-1","AlarmDescription":"CPU above 90 %","AWSAccountId":"123456789012",' +
         '"NewStateValue":"ALARM","OldStateValue":"OK","NewStateReason":"Threshold Crossed: 1 datapoint [96.2] was ' +
-        "g" +
-        'reater than the threshold (90.0).","StateChangeTime":"2026-01-31T08:00:05.123+0000","Region":"EU (Frankfurt)",' +
+        'greater than the threshold (90.0).","StateChangeTime":"2026-01-31T08:00:05.123+0000",' +
+        '"Region":"EU (Frankfurt)",' +
         '"AlarmArn":"arn:aws:cloudwatch:eu-central-1:123456789012:alarm:CPU of web-1","Trigger":{"MetricName":' +
         '"CPUUtilization","Namespace":"AWS/EC2","Dimensions":[{"name":"InstanceId","value":"i-0abc"}],"Threshold":90}}',
       Timestamp: "2026-01-31T08:00:05.456Z",
