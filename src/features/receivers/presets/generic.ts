@@ -29,7 +29,8 @@ export const generic = {
     key: "= first(body.key, body.dedupeKey, body.dedup_key, body.id, query.key)",
     status:
       "= lookup(state, 'firing', 'firing', 'alerting', 'firing', 'problem', 'firing', 'down', 'firing', " +
-      "'open', 'firing', 'triggered', 'firing', 'resolved', 'resolved', 'ok', 'resolved', 'up', 'resolved', 'closed', 'resolved', " +
+      "'open', 'firing', 'triggered', 'firing', 'resolved', 'resolved', 'ok', 'resolved', 'up', 'resolved', " +
+      "'closed', 'resolved', " +
       "'recovered', 'resolved', 'acknowledged', 'acknowledged', 'event')",
     time: "= first(body.time, body.timestamp, body.occurredAt, query.time)",
     link: "= first(body.link, body.url, query.link, query.url)",
