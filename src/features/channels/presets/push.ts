@@ -10,7 +10,7 @@ const PRIORITY = {
   $else: { $map: "n.severity", critical: 2, error: 1, warning: 0, $else: -1 },
 } as const;
 
-/** https://github.com/Finb/bark-server/blob/master/docs/API_V2.md */
+/** https://github.com/Finb/bark-server/blob/master/ */
 export const bark = {
   name: "bark",
   title: "Bark (iOS)",
