@@ -54,10 +54,14 @@ test("the operator, by the control socket, may do what an Admin may, but for wha
         const expected = row.isPublic || row.isOperators ? null : row.refusal(OPERATOR);
         const request = await row.request(world, OPERATOR, expected === null && !ABOUT_ME.has(key));
         const reply = await overSocket(prism.dir, request.method ?? route.method, request.path, request.body);
-        const { error } = reply.body as { error?: { message?: string } };
-        if (error?.message?.startsWith("The operator has no account")) refused.add(key);
+        const { error, prism: own } = reply.body as {
+          error?: string | { message?: string; code?: string };
+          prism?: string;
+        };
+        const { message, code = "" } = typeof error === "object" ? error : { code: own };
+        if (message?.startsWith("The operator has no account")) refused.add(key);
         else {
-          const outcome = [reply.status, errorCodeOf({ body: JSON.stringify(reply.body ?? {}) }) ?? ""];
+          const outcome = [reply.status, code];
           assert.deepEqual(outcome, expected ?? row.served ?? [reply.status, ""], reply.text);
         }
       }
