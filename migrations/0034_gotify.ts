@@ -30,6 +30,6 @@ end;
 
 create table gotify_images (
   name text primary key, applicationId integer not null, type text not null, bytes blob not null
-) strict;
+) strict, without rowid;
 create index gotify_images_application on gotify_images (applicationId);
 `;

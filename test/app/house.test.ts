@@ -36,10 +36,10 @@ test("S4-09: the page and the tree name the same features", () => {
   assert.deepEqual(named, readdirSync(join(root, "src/features")).sort());
 });
 
-test("no file of src is longer than 400 lines, and there are under 820", () => {
+test("no file of src is longer than 400 lines, and there are under 900", () => {
   const long = sources.filter((file) => readFileSync(join(root, "src", file), "utf8").split("\n").length > 401);
   assert.deepEqual(long, []);
-  assert.ok(sources.length < 820, `${sources.length} files`);
+  assert.ok(sources.length < 900, `${sources.length} files`);
 });
 
 test("no folder of src holds more than 25 files", () => {

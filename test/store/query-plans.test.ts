@@ -250,7 +250,7 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
   },
   { plan: /^SCAN jobs USING COVERING INDEX jobs_id$/, why: "a requested total" },
   {
-    plan: /^SCAN (schedules|transfer_buckets|rules|webhooks|integrations|receivers|status_pages)\b/,
+    plan: /^SCAN (schedules|transfer_buckets|rules|webhooks|channels|integrations|receivers|status_pages)\b/,
     why: "as many as a user has created",
   },
   { plan: /^SCAN deliveries USING INDEX deliveries_open$/, why: "those that are not finished, up to a limit" },
@@ -262,10 +262,14 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
   { plan: /^SCAN event_failures( USING INDEX event_failures_open)?$/, why: "as many as there are failures" },
   { plan: /^SCAN alerts USING (COVERING )?INDEX alerts_live$/, why: "the live alerts, at the start" },
   { plan: /^SCAN incidents USING INDEX incidents_open$/, why: "the incidents that are not resolved, at the start" },
+  {
+    plan: /^SCAN ntfy_messages USING COVERING INDEX ntfy_messages_due$/,
+    why: "the scheduled messages, at the start",
+  },
   { plan: /^SCAN silences$/, why: "the silences that have not ended, at the start" },
   { plan: /^SCAN CONSTANT ROW$/, why: "no table" },
   { plan: /^SCAN alert_signals$/, why: "in the order of its key, as far as a batch goes" },
-  { plan: /^SCAN (heartbeats|oncall_(schedules|shifts|calendars))\b/, why: "as many as users have created" },
+  { plan: /^SCAN (ntfy_topics|heartbeats|oncall_(schedules|shifts|calendars))\b/, why: "as many as users have created" },
   { plan: /^SCAN workers$/, why: "those whose lease ended less than an hour ago" },
   {
     plan: /^SCAN sounds USING (COVERING )?INDEX sounds_created$/,

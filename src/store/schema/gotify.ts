@@ -27,7 +27,7 @@ export interface GotifyClientsTable {
 
 export interface GotifyMessagesTable {
   /** Offset of the recipient's row. */
-  id: number;
+  id: Generated<number>;
   applicationId: number;
   userId: string;
   /** As sent; null: that of the notification. */

@@ -115,7 +115,7 @@ function wrongTypes(make: RequestMaker): BadRequest[] {
     make.send("without a type", RULES, body, WRONG_TYPE, []),
     make.send("with two types", RULES, body, WRONG_TYPE, [JSON_TYPE, "Content-Type: text/plain"]),
     make.send("a rule as NDJSON", RULES, body, WRONG_TYPE, [NDJSON]),
-    make.send("an event as text", EVENTS, '{"type":"a"}', WRONG_TYPE, ["Content-Type: text/plain"]),
+    make.send("an event as an image", EVENTS, '{"type":"a"}', WRONG_TYPE, ["Content-Type: image/png"]),
   ];
 }
 
