@@ -250,7 +250,7 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
   },
   { plan: /^SCAN jobs USING COVERING INDEX jobs_id$/, why: "a requested total" },
   {
-    plan: /^SCAN (schedules|transfer_buckets|rules|webhooks|channels|integrations|receivers|status_pages)\b/,
+    plan: /^SCAN (schedules|transfer_buckets|rules|webhooks|channels|policies|integrations|receivers|status_pages)\b/,
     why: "as many as a user has created",
   },
   { plan: /^SCAN deliveries USING INDEX deliveries_open$/, why: "those that are not finished, up to a limit" },
