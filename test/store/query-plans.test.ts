@@ -269,7 +269,10 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
   { plan: /^SCAN silences$/, why: "the silences that have not ended, at the start" },
   { plan: /^SCAN CONSTANT ROW$/, why: "no table" },
   { plan: /^SCAN alert_signals$/, why: "in the order of its key, as far as a batch goes" },
-  { plan: /^SCAN (ntfy_topics|heartbeats|oncall_(schedules|shifts|calendars))\b/, why: "as many as users have created" },
+  {
+    plan: /^SCAN (ntfy_topics|heartbeats|oncall_(schedules|shifts|calendars))\b/,
+    why: "as many as users have created",
+  },
   { plan: /^SCAN workers$/, why: "those whose lease ended less than an hour ago" },
   {
     plan: /^SCAN sounds USING (COVERING )?INDEX sounds_created$/,

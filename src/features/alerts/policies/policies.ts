@@ -131,11 +131,9 @@ async function policiesWith(
     .select(["id", "projectId", "name", "definition"])
     .where("deletedAt", "is", null)
     .where(holdsText("definition", id))
-    .orderBy("name")
     .limit(MAX_NAMED_POLICIES)
     .execute();
-  return rows.filter(({ definition }) => {
-    const { steps } = JSON.parse(definition) as PolicyDefinition;
-    return steps.some(names);
-  });
+  return rows
+    .filter(({ definition }) => (JSON.parse(definition) as PolicyDefinition).steps.some(names))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
