@@ -66,7 +66,7 @@ export function gotifyFeature(own: GotifyOwn): Feature {
 
 function open(own: GotifyOwn, { audit }: Pick<CoreServices, "audit">): Context {
   const { kernel, db, clock, box } = own;
-  kernel.addDialect({ prefix: `${PREFIX}/`, errorBody: errorBodyOf });
+  kernel.addDialect({ prefix: `${PREFIX}/`, challenges: false, errorBody: errorBodyOf });
   const auth = new GotifyAuth(own);
   const messages = new Messages(own);
   const streams = new GotifyStreams({ ...own, auth, messages });

@@ -13,6 +13,8 @@ export interface UpgradeParts {
   readonly connections: Connections;
   /** Requests come over the control socket. */
   readonly isControl?: boolean;
+  /** The socket belongs to a face and is served by `serveFaceSocket`. */
+  readonly isOfFace?: true;
   /** Whether pages of this origin may open live connections. */
   allowsOrigin(origin: string): boolean;
 }
@@ -61,7 +63,7 @@ export function upgrade<T extends object, P extends Principal | null>(
   prepare: (exchange: Exchange, upgraded: Upgraded<P>) => T,
 ): void {
   const { kernel, connections } = parts;
-  if (kernel.faceOf(req) !== "") {
+  if (parts.isOfFace !== true && kernel.faceOf(req) !== "") {
     // Left to the sockets of that face.
     req.setYield(true);
     return;

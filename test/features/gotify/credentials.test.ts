@@ -101,6 +101,7 @@ test("a changed password ends the streams that were opened with it, and no other
   const byToken = await it.stream(t, client.token);
   const byPassword = await it.stream(t, "", { headers: [`Authorization: ${basic("uma")["Authorization"]}`] });
   const { token: login } = await logIn(it.prism, "uma");
+  clock.advance(1000);
   const passwords = { currentPassword: PASSWORD, password: "another good password" };
   const changed = await it.prism.put("/api/v1/users/me/password", passwords, { token: login });
   assert.ok(changed.status < 300, changed.text);

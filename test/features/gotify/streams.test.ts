@@ -126,6 +126,7 @@ test("who gets no stream", async (t) => {
   ] as const) {
     const stream = await open(path, headers);
     assert.equal(stream.status, status, `${path} ${headers.join()}`);
+    assert.doesNotMatch(stream.head, /www-authenticate/i);
   }
   const plain = await it.request("GET", `/stream?token=${client.token}`);
   assert.equal(plain.status, 400);
