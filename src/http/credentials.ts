@@ -79,12 +79,22 @@ function fromAuthorization(value: string, allowBasic: boolean): Credential {
   throw new PrismError("UNAUTHENTICATED", "Authorization must be Bearer or ApiKey");
 }
 
-/** RFC 7617: the username ends at the first colon. */
 function passwordOf(encoded: string): string {
+  const basic = readBasic(encoded);
+  if (!basic) throw new PrismError("UNAUTHENTICATED", "Basic authentication needs a username and a password");
+  return basic.password;
+}
+
+export interface Basic {
+  readonly login: string;
+  readonly password: string;
+}
+
+/** RFC 7617: the username ends at the first colon. @returns null without a colon */
+export function readBasic(encoded: string): Basic | null {
   const pair = Buffer.from(encoded, "base64").toString("utf8");
   const colon = pair.indexOf(":");
-  if (colon === -1) throw new PrismError("UNAUTHENTICATED", "Basic authentication needs a username and a password");
-  return pair.slice(colon + 1);
+  return colon === -1 ? null : { login: pair.slice(0, colon), password: pair.slice(colon + 1) };
 }
 
 function tokensBesideHeaders(exchange: Exchange): string[] {

@@ -1,17 +1,16 @@
-import { createHmac, randomBytes } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Selectable } from "kysely";
 import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Principal, UserPrincipal } from "../../core/principal.ts";
 import { hashToken } from "../../core/tokens.ts";
-import { TtlCache } from "../../core/ttl-cache.ts";
 import { hasTokenScope } from "../../http/access.ts";
-import { MAX_SECRET_LENGTH } from "../../http/credentials.ts";
+import { type Basic, MAX_SECRET_LENGTH, readBasic } from "../../http/credentials.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { HttpKernel } from "../../http/kernel.ts";
 import type { GotifyApplicationsTable, GotifyClientsTable } from "../../store/schema.ts";
-import type { PasswordOwner, Principals } from "../access/index.ts";
+import { KnownPasswords, type PasswordOwner, type Principals } from "../access/index.ts";
 import { asGotifyError, unauthenticated } from "./errors.ts";
 
 export type ApplicationRow = Selectable<GotifyApplicationsTable>;
@@ -44,9 +43,7 @@ export interface AuthParts {
   passwordOwner(login: string, password: string, ip: string): Promise<PasswordOwner>;
 }
 
-/** A right password is known by a keyed hash for this long: clients send it with each request. */
 const PASSWORD_MS = 3_600_000;
-const MAX_PASSWORDS = 10_000;
 const TOKEN_CHARACTERS = 14;
 
 /**
@@ -63,25 +60,18 @@ export function createGotifyToken(kind: "A" | "C"): string {
  */
 export class GotifyAuth {
   readonly #parts: AuthParts;
-  readonly #key = randomBytes(32);
-  readonly #passwords: TtlCache<string, PasswordOwner>;
+  readonly #passwords: KnownPasswords;
   /** The visitor of a running request; null: its token is wrong. */
   readonly #visitors = new WeakMap<Exchange, Visitor | null>();
   readonly #sql;
 
   constructor(parts: AuthParts) {
     this.#parts = parts;
-    const { clock, reader } = parts;
-    this.#passwords = new TtlCache({ ttlMs: PASSWORD_MS, maxEntries: MAX_PASSWORDS, clock });
+    const { reader } = parts;
+    this.#passwords = new KnownPasswords(parts, PASSWORD_MS);
     this.#sql = {
       application: reader.prepare<[string], ApplicationRow>("select * from gotify_applications where tokenHash = ?"),
       client: reader.prepare<[string], ClientRow>("select * from gotify_clients where tokenHash = ?"),
-      password: reader.prepare<[string], { passwordChangedAt: number | null }>(
-        "select passwordChangedAt from users where id = ? and deletedAt is null",
-      ),
-      factor: reader.prepare<[string], object>(
-        "select 1 from second_factors where userId = ? and enabledAt is not null",
-      ),
     };
   }
 
@@ -104,7 +94,7 @@ export class GotifyAuth {
     if (basic === null) throw unauthenticated();
     try {
       const owner = await this.#parts.passwordOwner(basic.login, basic.password, exchange.clientAddress);
-      this.#passwords.set(this.#passwordKey(basic), owner);
+      this.#passwords.add(basic.login, basic.password, owner);
       const visitor = this.#ofPassword(owner);
       exchange.principal = visitor.principal;
       return visitor;
@@ -125,7 +115,7 @@ export class GotifyAuth {
   /** Whether the credential of a connection is still valid. */
   isCurrent({ client, password }: UserVisitor): boolean {
     if (client) return this.#sql.client.get(client.row.tokenHash)?.id === client.row.id;
-    return password === null || this.#isUnchanged(password);
+    return password === null || this.#passwords.isUnchanged(password);
   }
 
   /** The caller, if no password must be checked. */
@@ -136,8 +126,8 @@ export class GotifyAuth {
       const visitor = token === "" || token.length > MAX_SECRET_LENGTH ? null : this.#byToken(token);
       if (visitor || !basic) return visitor;
       if (/^prt_/.test(basic.password)) return this.#ofPrism(basic.password);
-      const owner = this.#passwords.get(this.#passwordKey(basic));
-      return owner && this.#isUnchanged(owner) ? this.#ofPassword(owner) : null;
+      const owner = this.#passwords.get(basic.login, basic.password);
+      return owner ? this.#ofPassword(owner) : null;
     } catch (error) {
       if (error instanceof PrismError) return null;
       throw error;
@@ -165,15 +155,6 @@ export class GotifyAuth {
   #ofPassword(password: PasswordOwner): UserVisitor {
     return { kind: "user", principal: this.#parts.principals.ofUser(password.userId), client: null, password };
   }
-
-  #isUnchanged({ userId, passwordChangedAt }: PasswordOwner): boolean {
-    const row = this.#sql.password.get(userId);
-    return row?.passwordChangedAt === passwordChangedAt && this.#sql.factor.get(userId) === undefined;
-  }
-
-  #passwordKey({ login, password }: Basic): string {
-    return createHmac("sha256", this.#key).update(`${login.length} ${login} ${password}`).digest("base64");
-  }
 }
 
 /** The first one that is not empty. */
@@ -183,15 +164,7 @@ function tokenOf(exchange: Exchange): string {
   return inQuery || exchange.header("x-gotify-key") || bearer.trim();
 }
 
-interface Basic {
-  readonly login: string;
-  readonly password: string;
-}
-
 function basicOf(exchange: Exchange): Basic | null {
   const [, encoded] = /^basic (\S{1,8192})\s*$/i.exec(exchange.header("authorization")) ?? [];
-  if (encoded === undefined) return null;
-  const pair = Buffer.from(encoded, "base64").toString("utf8");
-  const colon = pair.indexOf(":");
-  return colon < 0 ? null : { login: pair.slice(0, colon), password: pair.slice(colon + 1) };
+  return encoded === undefined ? null : readBasic(encoded);
 }

@@ -1,15 +1,13 @@
-import { createHmac, randomBytes } from "node:crypto";
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Principal } from "../../core/principal.ts";
 import { hashToken } from "../../core/tokens.ts";
-import { TtlCache } from "../../core/ttl-cache.ts";
 import { addressGroup, coarseAddressGroup } from "../../http/client-address.ts";
-import { type Authenticator, fromSecret } from "../../http/credentials.ts";
+import { type Authenticator, type Basic, fromSecret, readBasic } from "../../http/credentials.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { RateLimiter } from "../../http/rate-limiter.ts";
-import type { PasswordOwner, Principals } from "../access/index.ts";
+import { KnownPasswords, type PasswordOwner, type Principals } from "../access/index.ts";
 import { NtfyError } from "./errors.ts";
 import { queryOf } from "./parameters.ts";
 
@@ -42,35 +40,23 @@ interface TokenRow {
 /** Failures of one address with tokens; one more is allowed each two seconds. */
 const FAILURES_PER_MINUTE = 30;
 const PASSWORD_MS = 86_400_000;
-const MAX_PASSWORDS = 10_000;
 const MAX_LENGTH = 8192;
 
 /**
  * Credentials of ntfy's clients: `Basic` with a password or a token, `Bearer`, and `?auth=` with
  * the base64 of such a header. Tokens are those of `/v1/account/token` (`tk_…`) and all of Prism's.
- *
- * Clients send the password with each request, and bcrypt is slow: a right one is known by a keyed
- * hash for a day, or until the password changes.
  */
 export class NtfyAuth {
   readonly #parts: AuthParts;
-  readonly #key = randomBytes(32);
-  readonly #passwords: TtlCache<string, PasswordOwner>;
+  readonly #passwords: KnownPasswords;
   readonly #used = new Map<string, { readonly at: number; readonly origin: string }>();
   readonly #sql;
 
   constructor(parts: AuthParts) {
     this.#parts = parts;
-    this.#passwords = new TtlCache({ ttlMs: PASSWORD_MS, maxEntries: MAX_PASSWORDS, clock: parts.clock });
-    const { reader } = parts;
+    this.#passwords = new KnownPasswords(parts, PASSWORD_MS);
     this.#sql = {
-      token: reader.prepare<[string], TokenRow>("select userId, expiresAt from ntfy_tokens where hash = ?"),
-      password: reader.prepare<[string], { passwordChangedAt: number | null }>(
-        "select passwordChangedAt from users where id = ? and deletedAt is null",
-      ),
-      factor: reader.prepare<[string], object>(
-        "select 1 from second_factors where userId = ? and enabledAt is not null",
-      ),
+      token: parts.reader.prepare<[string], TokenRow>("select userId, expiresAt from ntfy_tokens where hash = ?"),
     };
   }
 
@@ -94,7 +80,7 @@ export class NtfyAuth {
   isCurrent({ proof }: Visitor): boolean {
     if (proof === null) return true;
     if ("tokenHash" in proof) return this.#liveToken(proof.tokenHash) !== undefined;
-    return this.#isUnchanged(proof);
+    return this.#passwords.isUnchanged(proof);
   }
 
   /** Tokens used since the last call. */
@@ -143,12 +129,11 @@ export class NtfyAuth {
   }
 
   #byPassword(login: string, password: string, address: string): Visitor | Promise<Visitor> {
-    const key = createHmac("sha256", this.#key).update(`${login.length} ${login} ${password}`).digest("base64");
-    const known = this.#passwords.get(key);
-    if (known && this.#isUnchanged(known)) return this.#guarded(address, () => this.#ofOwner(known));
+    const known = this.#passwords.get(login, password);
+    if (known) return this.#guarded(address, () => this.#ofOwner(known));
     return this.#parts.passwordOwner(login, password, address).then(
       (owner) => {
-        this.#passwords.set(key, owner);
+        this.#passwords.add(login, password, owner);
         return this.#ofOwner(owner);
       },
       (error: unknown) => {
@@ -159,11 +144,6 @@ export class NtfyAuth {
 
   #ofOwner(owner: PasswordOwner): Visitor {
     return { principal: this.#parts.principals.ofUser(owner.userId), proof: owner };
-  }
-
-  #isUnchanged({ userId, passwordChangedAt }: PasswordOwner): boolean {
-    const row = this.#sql.password.get(userId);
-    return row?.passwordChangedAt === passwordChangedAt && this.#sql.factor.get(userId) === undefined;
   }
 }
 
@@ -184,7 +164,7 @@ function authorizationOf(exchange: Exchange): string {
 
 const NO_QUERY: ReadonlyMap<string, string> = new Map();
 
-type Given = { readonly token: string } | { readonly login: string; readonly password: string };
+type Given = { readonly token: string } | Basic;
 
 /** @returns null for another scheme, such as WebPush. @throws NtfyError 40101 */
 function readAuthorization(value: string): Given | null {
@@ -192,9 +172,7 @@ function readAuthorization(value: string): Given | null {
   if (rest.length > MAX_LENGTH) throw new NtfyError(40101);
   if (scheme.toLowerCase() === "bearer") return { token: rest };
   if (scheme.toLowerCase() !== "basic") return null;
-  const pair = Buffer.from(rest, "base64").toString("utf8");
-  const colon = pair.indexOf(":");
-  if (colon < 0) throw new NtfyError(40101);
-  const [login, password] = [pair.slice(0, colon), pair.slice(colon + 1)];
-  return login === "" || /^(?:tk|prk|prt)_/.test(password) ? { token: password } : { login, password };
+  const basic = readBasic(rest);
+  if (!basic) throw new NtfyError(40101);
+  return basic.login === "" || /^(?:tk|prk|prt)_/.test(basic.password) ? { token: basic.password } : basic;
 }

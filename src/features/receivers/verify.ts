@@ -1,6 +1,7 @@
 import { createHash, createHmac, createPublicKey, timingSafeEqual, verify as verifySignature } from "node:crypto";
 import { PrismError } from "../../core/errors.ts";
 import { secretsEqual, sha256Hex } from "../../core/tokens.ts";
+import { readBasic } from "../../http/credentials.ts";
 import type { VerifyRow } from "./preset.ts";
 import type { RawRequest } from "./read-request.ts";
 import { type FetchText, snsReplayId } from "./sns.ts";
@@ -117,9 +118,8 @@ function credentialsOf(row: CredentialRow, { headers, query, bytes }: RawRequest
 function authorizationOf(value: string): (string | undefined)[] {
   const [, scheme = "", rest = ""] = /^(\S+) +(.+)$/.exec(value) ?? [];
   if (scheme.toLowerCase() !== "basic") return [rest.trim()];
-  const pair = Buffer.from(rest, "base64").toString("utf8");
-  const colon = pair.indexOf(":");
-  return colon < 0 ? [] : [pair.slice(colon + 1)];
+  const basic = readBasic(rest);
+  return basic ? [basic.password] : [];
 }
 
 function formMember(headers: RawRequest["headers"], bytes: Buffer, name: string): string | undefined {

@@ -1,0 +1,47 @@
+import { createHmac, randomBytes } from "node:crypto";
+import type { Database as Sqlite } from "better-sqlite3";
+import type { Clock } from "../../../core/clock.ts";
+import { TtlCache } from "../../../core/ttl-cache.ts";
+import type { PasswordOwner } from "../sessions/login.ts";
+
+const MAX_PASSWORDS = 10_000;
+
+/**
+ * Correct passwords by a keyed hash, for clients that send one with each request: bcrypt is slow. An
+ * entry is valid until it expires, the password changes or a second factor is enabled.
+ */
+export class KnownPasswords {
+  readonly #key = randomBytes(32);
+  readonly #owners: TtlCache<string, PasswordOwner>;
+  readonly #sql;
+
+  constructor({ reader, clock }: { readonly reader: Sqlite; readonly clock: Clock }, ttlMs: number) {
+    this.#owners = new TtlCache({ ttlMs, maxEntries: MAX_PASSWORDS, clock });
+    this.#sql = {
+      password: reader.prepare<[string], { passwordChangedAt: number | null }>(
+        "select passwordChangedAt from users where id = ? and deletedAt is null",
+      ),
+      factor: reader.prepare<[string], object>(
+        "select 1 from second_factors where userId = ? and enabledAt is not null",
+      ),
+    };
+  }
+
+  get(login: string, password: string): PasswordOwner | null {
+    const owner = this.#owners.get(this.#hash(login, password));
+    return owner && this.isUnchanged(owner) ? owner : null;
+  }
+
+  add(login: string, password: string, owner: PasswordOwner): void {
+    this.#owners.set(this.#hash(login, password), owner);
+  }
+
+  isUnchanged({ userId, passwordChangedAt }: PasswordOwner): boolean {
+    const row = this.#sql.password.get(userId);
+    return row?.passwordChangedAt === passwordChangedAt && this.#sql.factor.get(userId) === undefined;
+  }
+
+  #hash(login: string, password: string): string {
+    return createHmac("sha256", this.#key).update(`${login.length} ${login} ${password}`).digest("base64");
+  }
+}
