@@ -11,7 +11,7 @@ import {
   readdirSync,
   statSync,
 } from "node:fs";
-import { open } from "node:fs/promises";
+import { mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type EpochMs, parseRfc3339, toRfc3339 } from "./clock.ts";
 
@@ -97,6 +97,33 @@ export async function syncDirLater(dir: string): Promise<void> {
   } finally {
     await handle.close();
   }
+}
+
+/** End of the name of a file that is being written, or that a crash has left. */
+export const PARTIAL = ".partial";
+
+/**
+ * Written to a temporary file and renamed, so that a file is always complete. Resolves when it is
+ * durable.
+ */
+export async function writeComplete(path: string, bytes: Buffer): Promise<void> {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  const partial = `${path}${PARTIAL}`;
+  try {
+    const file = await open(partial, "wx", 0o600);
+    try {
+      await file.writeFile(bytes);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(partial, path);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
+  // A rename is durable when its folder is flushed.
+  await syncDirLater(dirname(path));
 }
 
 /** Flushes a file. Not for a database in use. */

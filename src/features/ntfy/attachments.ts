@@ -1,7 +1,7 @@
-import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { open, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock, EpochMs } from "../../core/clock.ts";
-import { syncDirLater } from "../../core/data-dir.ts";
+import { PARTIAL, writeComplete } from "../../core/data-dir.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { MEDIA_HEADERS } from "../../http/headers.ts";
@@ -33,7 +33,6 @@ interface AttachmentsParts {
 
 export const ATTACHMENTS_DIR = "ntfy";
 const ID = /^[A-Za-z0-9]{12}$/;
-const PARTIAL = ".partial";
 const MAX_NAME = 255;
 
 /** Files of messages, in a folder of the data directory, each under the id of its message. */
@@ -76,7 +75,7 @@ export class Attachments {
     this.#pendingBytes += sizeBytes;
     try {
       await this.#requireRoom(owner, sizeBytes);
-      await this.#write(id, bytes);
+      await writeComplete(this.#pathOf(id), bytes);
       return await publish({ row });
     } catch (error) {
       await rm(this.#pathOf(id), { force: true });
@@ -135,27 +134,6 @@ export class Attachments {
     requireSpace();
     if ((await sizeOf(db.read, owner)) + bytes > userBytes) throw new NtfyError(41301);
     if ((await sizeOf(db.read, null)) + this.#pendingBytes > totalBytes) throw new NtfyError(41301);
-  }
-
-  /** Written to a temporary file and renamed, so that a file is always complete. */
-  async #write(id: string, bytes: Buffer): Promise<void> {
-    const { dir } = this.#parts;
-    await mkdir(dir, { recursive: true, mode: 0o700 });
-    const aside = `${this.#pathOf(id)}${PARTIAL}`;
-    try {
-      const file = await open(aside, "wx", 0o600);
-      try {
-        await file.writeFile(bytes);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await rename(aside, this.#pathOf(id));
-    } catch (error) {
-      await rm(aside, { force: true });
-      throw error;
-    }
-    await syncDirLater(dir);
   }
 
   /** @throws TypeError for a text that is not an id: client input never becomes a path */

@@ -1,8 +1,8 @@
-import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { open, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { AwsV4Signer } from "aws4fetch";
-import { syncDirLater } from "../../core/data-dir.ts";
+import { PARTIAL, writeComplete } from "../../core/data-dir.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { ByteRange } from "../../http/negotiation.ts";
@@ -18,8 +18,6 @@ export interface SoundFiles {
   remove(key: string): Promise<void>;
 }
 
-const PARTIAL = ".partial";
-
 /** Sounds in a folder of the data directory, by id, readable by the owner only. */
 export class LocalSounds implements SoundFiles {
   readonly kind = "local";
@@ -29,25 +27,8 @@ export class LocalSounds implements SoundFiles {
     this.#dir = dir;
   }
 
-  /** Written to a temporary file and renamed, so that a file is always complete. */
   async put(key: string, bytes: Buffer): Promise<void> {
-    await mkdir(this.#dir, { recursive: true, mode: 0o700 });
-    const aside = `${this.#pathOf(key)}${PARTIAL}`;
-    try {
-      const file = await open(aside, "wx", 0o600);
-      try {
-        await file.writeFile(bytes);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await rename(aside, this.#pathOf(key));
-    } catch (error) {
-      await rm(aside, { force: true });
-      throw error;
-    }
-    // A rename is durable when its folder is flushed.
-    await syncDirLater(this.#dir);
+    await writeComplete(this.#pathOf(key), bytes);
   }
 
   async read(key: string, { first, last }: ByteRange): Promise<Readable> {
