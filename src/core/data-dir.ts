@@ -11,9 +11,11 @@ import {
   readdirSync,
   statSync,
 } from "node:fs";
-import { mkdir, open, rename, rm } from "node:fs/promises";
+import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type EpochMs, parseRfc3339, toRfc3339 } from "./clock.ts";
+import { parseJsonWithin } from "./json-text.ts";
+import type { Logger } from "./log.ts";
 
 export const SOUNDS_DIR = "sounds";
 
@@ -124,6 +126,32 @@ export async function writeComplete(path: string, bytes: Buffer): Promise<void> 
   }
   // A rename is durable when its folder is flushed.
   await syncDirLater(dirname(path));
+}
+
+const MAX_OWN_FILE_BYTES = 262_144;
+const MAX_OWN_FILE_DEPTH = 32;
+
+/**
+ * The JSON files of a folder of the operator, by name; the folder may be missing.
+ * @param read throws for a value that is not valid: the file is skipped with a warning
+ */
+export async function readOwnFiles<T>(folder: string, read: (value: unknown) => T, log: Logger): Promise<T[]> {
+  const names = await readdir(folder).catch(() => []);
+  const values: T[] = [];
+  for (const name of names.filter((each) => each.endsWith(".json")).sort()) {
+    const path = join(folder, name);
+    try {
+      const text = await readFile(path, "utf8");
+      if (Buffer.byteLength(text) > MAX_OWN_FILE_BYTES)
+        throw new Error(`it is larger than ${MAX_OWN_FILE_BYTES} bytes`);
+      const value = parseJsonWithin(text, MAX_OWN_FILE_DEPTH);
+      if (value === undefined) throw new Error("it is not JSON, or it nests too deeply");
+      values.push(read(value));
+    } catch (error) {
+      log.warn({ path, err: error }, "a file cannot be used");
+    }
+  }
+  return values;
 }
 
 /** Flushes a file. Not for a database in use. */

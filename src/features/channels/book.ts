@@ -1,10 +1,7 @@
-import { readdir, readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { readOwnFiles } from "../../core/data-dir.ts";
 import type { Logger } from "../../core/log.ts";
 import { type Preset, readPreset } from "./preset.ts";
 import { checkedPreset } from "./preset-checks.ts";
-
-const MAX_FILE_BYTES = 262_144;
 
 /**
  * All presets by name: the built-in ones, those of modules, and those in files of the operator,
@@ -56,25 +53,13 @@ export class PresetBook {
   async #load(): Promise<ReadonlyMap<string, Preset>> {
     const { PRESETS } = await import("./presets/index.ts");
     const presets = new Map<string, Preset>();
-    for (const input of PRESETS) presets.set(input.name, checkedPreset(readPreset(input)));
+    for (const input of PRESETS) presets.set(input.name, toPreset(input));
     for (const preset of this.#ofModules.values()) presets.set(preset.name, preset);
-    for (const preset of await this.#ofOperator()) presets.set(preset.name, preset);
+    for (const preset of await readOwnFiles(this.#folder, toPreset, this.#log)) presets.set(preset.name, preset);
     return presets;
   }
+}
 
-  async #ofOperator(): Promise<Preset[]> {
-    const names = await readdir(this.#folder).catch(() => []);
-    const presets: Preset[] = [];
-    for (const name of names.filter((each) => each.endsWith(".json")).sort()) {
-      const path = join(this.#folder, name);
-      try {
-        const text = await readFile(path, "utf8");
-        if (Buffer.byteLength(text) > MAX_FILE_BYTES) throw new Error(`it is larger than ${MAX_FILE_BYTES} bytes`);
-        presets.push(checkedPreset(readPreset(JSON.parse(text))));
-      } catch (error) {
-        this.#log.warn({ path, err: error }, "a preset of channels cannot be used");
-      }
-    }
-    return presets;
-  }
+function toPreset(input: unknown): Preset {
+  return checkedPreset(readPreset(input));
 }

@@ -1,9 +1,9 @@
 import { type ErrorDetail, PrismError } from "../../core/errors.ts";
+import { maskOf } from "../../core/text/redact.ts";
 import { openWith } from "./messages.ts";
 import { noticeOf } from "./notice.ts";
 import { type Field, type Preset, readPreset, requestOf } from "./preset.ts";
 import { checkRequest } from "./preset-checks.ts";
-import { maskOf } from "./sending/redact.ts";
 import { previewOf } from "./sending/sender.ts";
 import type { ChannelRow, Texts } from "./store.ts";
 import { BadTemplate } from "./templates/template.ts";

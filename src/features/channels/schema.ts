@@ -1,10 +1,10 @@
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { maskOf } from "../../core/text/redact.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { doc, example, integer, jsonObject, named, object, selfChanging, text } from "../../http/shapes.ts";
 import { EventTypePattern } from "../events/index.ts";
 import { CLASSES, GROUPS, type Preset } from "./preset.ts";
-import { maskOf } from "./sending/redact.ts";
 import { type ChannelRow, MAX_FAILURES, type Texts } from "./store.ts";
 
 const MAX_PATTERNS = 50;

@@ -1,17 +1,13 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import * as v from "valibot";
+import { readOwnFiles } from "../../core/data-dir.ts";
 import { PrismError } from "../../core/errors.ts";
-import { parseJsonWithin } from "../../core/json-text.ts";
 import type { Logger } from "../../core/log.ts";
 import { compileMapping, compilePlain } from "./mapping.ts";
 import { presetSchema } from "./preset.ts";
 
 export type Preset = v.InferOutput<typeof presetSchema>;
-
-/** A preset's file is data of a person: a larger one is a mistake. */
-const MAX_FILE_BYTES = 262_144;
-const MAX_DEPTH = 16;
 
 interface PresetsParts {
   readonly dataDir: string;
@@ -58,39 +54,16 @@ export class Presets {
     const { BUILT_IN_PRESETS } = await import("./presets/index.ts");
     const presets = new Map<string, Preset>();
     for (const preset of BUILT_IN_PRESETS) presets.set(preset.name, v.parse(presetSchema, preset));
-    for (const file of this.#files()) {
-      const preset = this.#readFile(file);
-      if (preset) presets.set(preset.name, preset);
-    }
+    for (const preset of await readOwnFiles(this.#directory, readPreset, this.#parts.log))
+      presets.set(preset.name, preset);
     return presets;
   }
+}
 
-  #files(): string[] {
-    if (!existsSync(this.#directory)) return [];
-    return readdirSync(this.#directory)
-      .filter((name) => name.endsWith(".json"))
-      .sort()
-      .map((name) => join(this.#directory, name));
-  }
-
-  #readFile(file: string): Preset | null {
-    const warn = (problem: string): null => {
-      this.#parts.log.warn({ file, problem }, "a preset of receivers is not valid and left out");
-      return null;
-    };
-    try {
-      const text = readFileSync(file, "utf8");
-      if (text.length > MAX_FILE_BYTES) return warn(`the file is larger than ${MAX_FILE_BYTES} bytes`);
-      const result = v.safeParse(presetSchema, parseJsonWithin(text, MAX_DEPTH));
-      if (!result.success) {
-        const [issue] = result.issues;
-        return warn(`${v.getDotPath(issue) ?? "the file"}: ${issue.message}`);
-      }
-      compileMapping(result.output.mapping);
-      if (result.output.replayId !== undefined) compilePlain(result.output.replayId, "replayId");
-      return result.output;
-    } catch (error) {
-      return warn(error instanceof Error ? error.message : "cannot be read");
-    }
-  }
+function readPreset(value: unknown): Preset {
+  const { success, issues, output } = v.safeParse(presetSchema, value);
+  if (!success) throw new Error(`${v.getDotPath(issues[0]) ?? "the file"}: ${issues[0].message}`);
+  compileMapping(output.mapping);
+  if (output.replayId !== undefined) compilePlain(output.replayId, "replayId");
+  return output;
 }

@@ -305,7 +305,7 @@ test("presets in files are added and replace built-in ones; a broken file is a w
   const { body } = await prism.get<{ presets: { name: string; title: string }[] }>(`${PATH}/presets`);
   const titles = new Map(body.presets.map(({ name, title }) => [name, title]));
   assert.deepEqual([titles.get("own"), titles.get("ntfy"), titles.get("broken")], ["Own", "Our ntfy", undefined]);
-  const warned = log.lines.filter(({ message }) => message === "a preset of channels cannot be used");
+  const warned = log.lines.filter(({ message }) => message === "a file cannot be used");
   assert.deepEqual(
     warned.map(({ fields }) => String(fields["path"]).split("/").at(-1)),
     ["broken.json", "wrong.json"],

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { maskOf, redactorOf } from "../../../src/core/text/redact.ts";
 import { noticeOf, severityOf } from "../../../src/features/channels/notice.ts";
 import { readPreset } from "../../../src/features/channels/preset.ts";
 import { checkedPreset } from "../../../src/features/channels/preset-checks.ts";
-import { maskOf, redactorOf } from "../../../src/features/channels/sending/redact.ts";
 import { previewOf } from "../../../src/features/channels/sending/sender.ts";
 import { cutTo, measure, toGsm } from "../../../src/features/channels/templates/measure.ts";
 import { compile, render } from "../../../src/features/channels/templates/template.ts";

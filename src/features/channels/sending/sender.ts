@@ -1,12 +1,12 @@
 import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
+import { type Redact, redactorOf } from "../../../core/text/redact.ts";
 import { HostUnknown, type SafeFetch } from "../../delivery/index.ts";
 import { sendByModule } from "../module-channel.ts";
 import type { NoticeText } from "../notice.ts";
 import type { OutcomeClass, Preset, RequestTemplate, Step } from "../preset.ts";
 import { classify, type Verdict } from "./answers.ts";
 import type { Rates } from "./rates.ts";
-import { type Redact, redactorOf } from "./redact.ts";
 import { BadRequest, type BuiltRequest, buildRequest } from "./request.ts";
 
 /** A channel with its secrets open, ready to send. */

@@ -1,4 +1,5 @@
-const HIDDEN = "•••";
+/** Replaces a secret. */
+export const HIDDEN = "•••";
 /** Shorter values would hide parts of ordinary words. */
 const LEAST_LENGTH = 4;
 const LEAST_PART = 8;
