@@ -5,6 +5,7 @@ import { alerts } from "./alerts/index.ts";
 import { audit } from "./audit/index.ts";
 import { backups } from "./backups/index.ts";
 import { buckets } from "./buckets/index.ts";
+import { connect } from "./connect/index.ts";
 import { deliveries } from "./deliveries/index.ts";
 import { events } from "./events/index.ts";
 import { explain } from "./explain/index.ts";
@@ -44,6 +45,7 @@ export const pages: readonly PageModule[] = [
   statuspage,
   jobs,
   schedules,
+  connect,
   deliveries,
   tasks,
   messages,

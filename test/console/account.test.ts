@@ -122,7 +122,7 @@ test("a user keeps the account: profile, password, second factor, sessions, toke
       digest: false,
       minPriority: 500,
       quietHours: { from: "21:30", to: "07:00" },
-      channels: { rule: ["in_app", "push", "webhook"] },
+      channels: { rule: ["in_app", "push", "webhook", "service"] },
     });
     await assertAccessible(page, "preferences");
   });

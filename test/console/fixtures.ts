@@ -27,6 +27,8 @@ export interface Filled {
   readonly heartbeat: string;
   readonly silence: string;
   readonly policy: string;
+  readonly receiver: string;
+  readonly channel: string;
   readonly alert: string;
   readonly incident: string;
 }
@@ -119,6 +121,23 @@ export async function fill(console: ConsoleTest, text: string): Promise<Filled> 
   await make(`/oncall/schedules/${onCall.id}/overrides`, { ...span, users: [duty.id] });
   await make(`/oncall/schedules/${onCall.id}/swaps`, { ...span, userId: duty.id });
   const heartbeat = await make("/heartbeats", { name: text.slice(0, 100), description: text, severity: short });
+  const receiver = await make<{ id: string; url: string }>("/receivers", {
+    name: text.slice(0, 100),
+    preset: "generic",
+    mapping: { title: "{{ body.title }}" },
+  });
+  const sent = await fetch(prism.url + new URL(receiver.url).pathname, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", "X-Text": encodeURIComponent(short) },
+    body: JSON.stringify({ title: text, key: short, status: "firing" }),
+  });
+  assert.equal(sent.status, 200);
+  const channel = await make("/channels", {
+    name: text.slice(0, 100),
+    preset: "http",
+    fields: { url: "http://127.0.0.1:9/notify", username: short },
+    projectId: "default",
+  });
   const token = await tokenOf(console);
   const first = async (path: string) => {
     const reply = await prism.get<{ data: readonly { id: string }[] }>(`/api/v1${path}`, { token });
@@ -148,6 +167,8 @@ export async function fill(console: ConsoleTest, text: string): Promise<Filled> 
     alert,
     incident,
     policy: policy.id,
+    receiver: receiver.id,
+    channel: channel.id,
   };
 }
 
@@ -201,6 +222,12 @@ export function allPages(ids: Filled): readonly string[] {
     "/deliveries",
     `/deliveries/${ids.delivery}`,
     "/webhooks",
+    "/connect",
+    "/connect?kind=channels",
+    "/connect/receivers/new/github",
+    `/connect/receivers/${ids.receiver}`,
+    "/connect/channels/new/telegram",
+    `/connect/channels/${ids.channel}`,
     "/tasks",
     "/messages",
     `/messages/${ids.message}`,

@@ -4,5 +4,6 @@ export const CHANNELS = [
   { value: "push", label: "Push" },
   { value: "email", label: "Mail" },
   { value: "webhook", label: "Webhook" },
+  { value: "service", label: "Chat and paging services" },
 ] as const;
 export type Channel = (typeof CHANNELS)[number]["value"];

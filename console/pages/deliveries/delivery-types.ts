@@ -35,6 +35,7 @@ export const CHANNELS = {
   fcm: "Android push",
   apns: "iOS push",
   pusher: "Pusher",
+  service: "Chat and paging services",
 } as const;
 
 export const STATES = {

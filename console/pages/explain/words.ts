@@ -10,6 +10,7 @@ const CHANNELS: Readonly<Record<string, string>> = {
   apns: "Push to Apple devices",
   webpush: "Push to the browser",
   pusher: "Pusher",
+  service: "Chat and paging services",
 };
 
 export function channelName(channel: string): string {

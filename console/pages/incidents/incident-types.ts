@@ -59,6 +59,7 @@ export type PolicyStep =
   | { readonly type: "onlyIn"; readonly interval: string; readonly otherwise: "skip" | "hold" }
   | { readonly type: "ifCount"; readonly alerts: number; readonly windowMs: number }
   | { readonly type: "webhook"; readonly url: string; readonly format: string }
+  | { readonly type: "channel"; readonly id: string }
   | { readonly type: "resolve" };
 
 export interface LogEntry {
@@ -105,6 +106,7 @@ export function stateOf({ state, isSnoozed, urgency }: Pick<Incident, "state" | 
 /** Who acknowledged, within a sentence. */
 export function actorName({ userId, name }: { readonly userId: string; readonly name: string | null }): string {
   if (userId === me.value?.id) return "you";
+  if (userId.startsWith("channel:")) return name ?? "a reader of a channel";
   return name ?? (userId.startsWith("integration:") ? "an integration" : "a user");
 }
 

@@ -4,7 +4,7 @@ import { me } from "../../app/session.ts";
 import { formatDuration, Link, plural, Time, Timeline } from "../../ui/index.ts";
 import { WithheldText } from "../alerts/withheld.tsx";
 import { type IncidentDetail, isOpen, type PolicyStep, withheldOf } from "./incident-types.ts";
-import { ScheduleName } from "./timeline-words.tsx";
+import { ChannelName, ScheduleName } from "./timeline-words.tsx";
 
 interface Planned {
   readonly index: number;
@@ -86,6 +86,12 @@ function StepText({ step }: { readonly step: PolicyStep }) {
       return <>Only in “{step.interval}”</>;
     case "ifCount":
       return <>{`If ${plural(step.alerts, "alert")} joined within ${formatDuration(step.windowMs)}`}</>;
+    case "channel":
+      return (
+        <>
+          Send to <ChannelName id={step.id} />
+        </>
+      );
     case "webhook":
       return <>Call the webhook {step.url}</>;
     case "resolve":

@@ -36,6 +36,7 @@ function Person({ id, names, isWithin = false }: PersonProps) {
   const name = id === null ? undefined : names.get(id);
   if (name) return <bdi>{name}</bdi>;
   if (id?.startsWith("key:")) return <span>An API key</span>;
+  if (id?.startsWith("channel:")) return <span>A reader of a channel</span>;
   if (id?.startsWith("integration:")) return <span>An integration</span>;
   return id === "operator" ? <span>An operator</span> : <PersonName id={id} isPlain />;
 }
@@ -65,6 +66,10 @@ class Data {
     return Number(this.#data[name] ?? 0);
   }
 
+  flag(name: string): boolean {
+    return this.#data[name] === true;
+  }
+
   text(name: string): string {
     const value = this.#data[name];
     return typeof value === "string" ? value : "";
@@ -86,6 +91,7 @@ const VIA: Readonly<Record<string, string>> = {
   mail: "by the link in a mail",
   notification: "by the notification",
   integration: "by an integration",
+  channel: "by the link in a message of a channel",
 };
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -155,6 +161,15 @@ const WORDS: Readonly<Record<string, Words>> = {
     tone: "accent",
     title: `Webhook to ${data.text("host")}`,
     sub: `format ${data.text("format")}`,
+  }),
+  channel: (data) => ({
+    tone: data.flag("isSent") ? "accent" : "warn",
+    title: (
+      <>
+        {data.flag("isSent") ? "Sent to" : "Not sent to"} <ChannelName id={data.text("channelId")} />
+      </>
+    ),
+    sub: data.flag("isSent") ? `step ${data.number("step") + 1}` : "the channel is disabled or deleted",
   }),
   late: (data) => ({
     tone: "warn",
@@ -290,6 +305,12 @@ function Source({ source }: { readonly source: string }) {
 export function ScheduleName({ id }: { readonly id: string }) {
   const { data } = useGet<{ readonly name: string }>(`/oncall/schedules/${encodeURIComponent(id)}`);
   return data ? <bdi>{data.name}</bdi> : <span>a schedule</span>;
+}
+
+/** The name of a channel. */
+export function ChannelName({ id }: { readonly id: string }) {
+  const { data } = useGet<{ readonly name: string }>(`/channels/${encodeURIComponent(id)}`);
+  return data ? <bdi>{data.name}</bdi> : <span>a channel</span>;
 }
 
 function Empty({ sources, acknowledged }: { readonly sources: readonly string[]; readonly acknowledged: number }) {

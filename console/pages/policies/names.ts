@@ -15,6 +15,12 @@ export function useTargetNames(projectId: string, steps: readonly Step[]): Names
   const users = useNames(ids);
   const schedules = useGet<Page<Named>>(projectId === "" ? null : "/oncall/schedules", { projectId, limit: 100 });
   const roles = useGet<{ readonly data: readonly Named[] }>(can("roles:read") ? "/roles" : null);
+  const channels = useGet<Page<Named>>(projectId === "" ? null : "/channels", { projectId, limit: 100 });
   const byId = (items: readonly Named[] = []) => new Map(items.map(({ id, name }) => [id, name]));
-  return { users, schedules: byId(schedules.data?.data), roles: byId(roles.data?.data) };
+  return {
+    users,
+    schedules: byId(schedules.data?.data),
+    roles: byId(roles.data?.data),
+    channels: byId(channels.data?.data),
+  };
 }

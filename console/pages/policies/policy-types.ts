@@ -19,6 +19,7 @@ export type Step =
   | { readonly type: "onlyIn"; readonly interval: string; readonly otherwise?: "skip" | "hold" }
   | { readonly type: "ifCount"; readonly alerts: number; readonly windowMs: number }
   | { readonly type: "webhook"; readonly url: string; readonly format?: "prism" | "alertmanager" }
+  | { readonly type: "channel"; readonly id: string }
   | { readonly type: "resolve" };
 
 export type StepType = Step["type"];
@@ -55,6 +56,7 @@ export interface Names {
   readonly users: ReadonlyMap<string, string>;
   readonly schedules: ReadonlyMap<string, string>;
   readonly roles: ReadonlyMap<string, string>;
+  readonly channels: ReadonlyMap<string, string>;
 }
 
 export const STEP_WORDS: Readonly<Record<StepType, { readonly label: string; readonly hint: string }>> = {
@@ -63,6 +65,7 @@ export const STEP_WORDS: Readonly<Record<StepType, { readonly label: string; rea
   onlyIn: { label: "Only in a time interval", hint: "limits the next step" },
   ifCount: { label: "Once enough alerts joined", hint: "waits for a number of alerts" },
   webhook: { label: "Call a webhook", hint: "posts the incident" },
+  channel: { label: "Send to a channel", hint: "of a chat or paging service" },
   resolve: { label: "Resolve", hint: "ends the incident" },
 };
 
@@ -72,6 +75,7 @@ export const NEW_STEPS: Readonly<Record<StepType, Step>> = {
   onlyIn: { type: "onlyIn", interval: "", otherwise: "skip" },
   ifCount: { type: "ifCount", alerts: 5, windowMs: 600_000 },
   webhook: { type: "webhook", url: "", format: "prism" },
+  channel: { type: "channel", id: "" },
   resolve: { type: "resolve" },
 };
 
@@ -137,6 +141,8 @@ export function stepText(step: Step, names: Names): string {
       return `once ${plural(step.alerts, "alert")} joined within ${formatDuration(step.windowMs)}`;
     case "webhook":
       return `call ${step.url || "…"}${step.format === "alertmanager" ? " as Alertmanager does" : ""}`;
+    case "channel":
+      return `send to ${names.channels.get(step.id) ?? "a channel"}`;
     case "resolve":
       return "resolve the incident";
   }
@@ -159,13 +165,14 @@ export function problemOf({ name, steps }: Definition): string | undefined {
     const where = `Step ${at + 1}`;
     if (step.type === "onlyIn" && step.interval === "") return `${where} needs a time interval of the routes`;
     if (step.type === "webhook" && !/^https?:\/\/./.test(step.url)) return `${where} needs an http address`;
+    if (step.type === "channel" && step.id === "") return `${where} needs a channel of the project`;
     if (step.type === "notify" && targetsText(step, NO_NAMES) === "no one") return `${where} notifies no one`;
     if (step.type === "wait" && !(step.ms >= 0)) return `${where} needs a time`;
   }
   return steps.length === 0 ? "Without a step no one is notified" : undefined;
 }
 
-export const NO_NAMES: Names = { users: new Map(), schedules: new Map(), roles: new Map() };
+export const NO_NAMES: Names = { users: new Map(), schedules: new Map(), roles: new Map(), channels: new Map() };
 
 /** An input for moving an item of a list. */
 export function moved<T>(items: readonly T[], from: number, to: number): readonly T[] {

@@ -205,6 +205,21 @@ function StepFields({ step, onChange, names, intervals, projectId, readOnly }: F
           />
         </div>
       );
+    case "channel":
+      return (
+        <Field
+          label="Channel"
+          hint={names.channels.size === 0 ? "The project has no channels yet: Connect, Send." : undefined}
+        >
+          <Select
+            value={step.id}
+            onChange={(id) => onChange({ ...step, id })}
+            options={[...names.channels].map(([value, label]) => ({ value, label }))}
+            placeholder="Choose"
+            disabled={readOnly}
+          />
+        </Field>
+      );
     case "resolve":
       return null;
   }

@@ -35,6 +35,7 @@ export const CHANNELS: readonly ChannelWord[] = [
   { value: "apns", label: "iPhone push", hint: "apps with a push token" },
   { value: "email", label: "Mail", hint: "confirmed addresses" },
   { value: "webhook", label: "Webhook", hint: "own webhooks and the project's" },
+  { value: "service", label: "Chat and paging services", hint: "own channels and the project's" },
   { value: "pusher", label: "Pusher", hint: "apps that use the Pusher protocol" },
 ];
 

@@ -1,0 +1,86 @@
+import { useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { invalidate } from "../../app/query.ts";
+import { Banner, Button, CodeBlock, UserText } from "../../ui/index.ts";
+
+interface TestResult {
+  readonly class: keyof typeof CLASSES | null;
+  readonly status: number | null;
+  readonly error: string | null;
+  readonly hint: string | null;
+  readonly request: {
+    readonly method: string;
+    readonly url: string;
+    readonly headers: Readonly<Record<string, string>>;
+    readonly body: string | null;
+  } | null;
+  readonly answer: string | null;
+  readonly cut: readonly string[];
+  readonly ms: number;
+}
+
+const CLASSES = {
+  ok: { tone: "ok", text: "The service has accepted the message" },
+  wait: { tone: "warn", text: "The service asks to wait" },
+  retry: { tone: "warn", text: "The service was not reached, or fails; messages are repeated" },
+  dead: { tone: "bad", text: "The service refuses the message" },
+  disable: { tone: "bad", text: "The credentials are wrong" },
+  gone: { tone: "bad", text: "The address does not exist any more" },
+  shorten: { tone: "warn", text: "The message is too long" },
+  plain: { tone: "warn", text: "The service refuses the markup" },
+  resend: { tone: "warn", text: "The earlier message does not exist any more" },
+} as const;
+
+/** Sends a test message or shows its request; the result in words. */
+export function ChannelTest({ id }: { readonly id: string }) {
+  const [result, setResult] = useState<TestResult>();
+  const run = async (dryRun: boolean) => {
+    setResult(await api.post<TestResult>(`/channels/${id}/test`, { dryRun }));
+    if (!dryRun) invalidate(`/channels/${id}`);
+  };
+  return (
+    <div class="stack">
+      <div class="inline">
+        <Button variant="primary" onClick={() => run(false)}>
+          Send a test
+        </Button>
+        <Button onClick={() => run(true)}>Dry run</Button>
+      </div>
+      <div class="stack" role="status">
+        {result && <Result result={result} />}
+      </div>
+    </div>
+  );
+}
+
+function Result({
+  result: { class: name, status, error, hint, request, answer, cut, ms },
+}: {
+  readonly result: TestResult;
+}) {
+  const { tone, text } =
+    name === null ? ({ tone: "info", text: "Nothing was sent: this is the request" } as const) : CLASSES[name];
+  const head = request === null ? [] : Object.entries(request.headers).map(([key, value]) => `${key}: ${value}`);
+  return (
+    <>
+      <Banner tone={tone} title={text}>
+        <UserText>
+          {[
+            ...(status === null ? [] : [`Status ${status} after ${ms} ms`]),
+            ...(error === null || name === "ok" ? [] : [error]),
+            ...(hint === null ? [] : [hint]),
+            ...(cut.length === 0 ? [] : [`Shortened: ${cut.join(", ")}`]),
+          ].join(". ")}
+        </UserText>
+      </Banner>
+      {request !== null && (
+        <CodeBlock
+          wrap
+          label="Request"
+          text={[`${request.method} ${request.url}`, ...head, "", request.body ?? ""].join("\n")}
+        />
+      )}
+      {answer !== null && answer !== "" && <CodeBlock wrap label="Answer" text={answer} />}
+    </>
+  );
+}

@@ -1,0 +1,138 @@
+import { Trash2 } from "lucide";
+import { useState } from "preact/hooks";
+import { api, ifMatch } from "../../app/api.ts";
+import { href } from "../../app/base.ts";
+import { confirmDelete } from "../../app/confirm-delete.ts";
+import { useFieldErrors } from "../../app/field-errors.ts";
+import { LoadedPage } from "../../app/loaded-page.tsx";
+import { navigate } from "../../app/navigate.ts";
+import type { PageProps } from "../../app/page-module.ts";
+import { invalidate, useGet } from "../../app/query.ts";
+import { Banner, Button, Card, Field, Form, Input, Menu, Page, plural, toast, UserText } from "../../ui/index.ts";
+import { ChannelFields, changedFields, type Values } from "./channel-fields.tsx";
+import { ChannelTest } from "./channel-test.tsx";
+import { ChannelBadge } from "./connect.tsx";
+import { type Channel, type ChannelPreset, docsUrl } from "./connect-types.ts";
+
+export default function ChannelPage({ params }: PageProps) {
+  const query = useGet<Channel>(`/channels/${encodeURIComponent(params["id"] ?? "")}`);
+  const presets = useGet<{ readonly presets: readonly ChannelPreset[] }>("/channels/presets");
+  return (
+    <LoadedPage title="Channel" query={query}>
+      {(channel) => (
+        <ChannelView channel={channel} preset={presets.data?.presets.find(({ name }) => name === channel.preset)} />
+      )}
+    </LoadedPage>
+  );
+}
+
+interface ViewProps {
+  readonly channel: Channel;
+  readonly preset: ChannelPreset | undefined;
+}
+
+function ChannelView({ channel, preset }: ViewProps) {
+  const { id, name, projectId } = channel;
+  const path = `/channels/${id}`;
+  const switchTo = async (active: boolean) => {
+    await api.patch(path, { active });
+    invalidate("/channels");
+    toast.ok(active ? "The channel is on." : "The channel is disabled: nothing is sent.");
+  };
+  const remove = async () => {
+    const text = "Its pending messages are not sent. A channel that policies name cannot be deleted.";
+    await confirmDelete(path, { title: `Delete ${name}?`, text }, () => navigate("/connect?kind=channels"));
+  };
+  const items = [
+    channel.active
+      ? { label: "Disable", onSelect: () => switchTo(false) }
+      : { label: "Enable", onSelect: () => switchTo(true) },
+    "separator" as const,
+    { label: "Delete", icon: Trash2, danger: true, onSelect: remove },
+  ];
+  return (
+    <Page
+      title={name}
+      subtitle={`${preset?.title ?? channel.preset}: ${projectId === null ? "your notifications" : "notifications of a project"}.`}
+      breadcrumb={[{ label: "Connect", href: href("/connect?kind=channels") }]}
+      badge={<ChannelBadge channel={channel} />}
+      actions={<Menu label={`More for ${name}`} items={items} />}
+    >
+      <div class="stack">
+        <Health channel={channel} onEnable={() => switchTo(true)} />
+        <div class="two">
+          {preset && <Fields key={channel.id} channel={channel} preset={preset} />}
+          <Card title="Test" sub="A dry run shows the request without secrets; nothing is sent.">
+            <ChannelTest id={id} />
+          </Card>
+        </div>
+      </div>
+    </Page>
+  );
+}
+
+function Health({ channel, onEnable }: { readonly channel: Channel; readonly onEnable: () => Promise<void> }) {
+  const { disabledAt, disabledReason, failures } = channel;
+  if (disabledAt !== null) {
+    return (
+      <Banner
+        tone="bad"
+        title="Prism has disabled this channel"
+        action={
+          <Button small onClick={onEnable}>
+            Enable again
+          </Button>
+        }
+      >
+        <UserText>{disabledReason ?? ""}</UserText>
+      </Banner>
+    );
+  }
+  if (failures === 0) return null;
+  return <Banner tone="warn" title={`${plural(failures, "failure")} in a row`} />;
+}
+
+function Fields({ channel, preset }: { readonly channel: Channel; readonly preset: ChannelPreset }) {
+  const isSecret = (key: string) => preset.fields.find((field) => field.key === key)?.secret ?? true;
+  const [name, setName] = useState(channel.name);
+  const [values, setValues] = useState<Values>(() =>
+    Object.fromEntries(Object.entries(channel.fields).filter(([key]) => !isSecret(key))),
+  );
+  const errors = useFieldErrors(
+    preset.fields.map(({ key }) => key),
+    { prefix: "fields." },
+  );
+  const save = async () => {
+    const fields = changedFields(preset.fields, values, channel.fields);
+    const saved = await errors.attempt(() =>
+      api.patch<Channel>(`/channels/${channel.id}`, { name, fields }, ifMatch(channel)),
+    );
+    if (saved === undefined) return;
+    setValues(Object.fromEntries(Object.entries(values).filter(([key]) => !isSecret(key))));
+    invalidate("/channels");
+    toast.ok("Saved.");
+  };
+  return (
+    <Form onSubmit={save} label="Channel">
+      <Card title="Channel" link={{ href: docsUrl(preset), text: "Manual" }}>
+        <div class="stack">
+          <Field label="Name" required>
+            <Input value={name} onChange={setName} maxLength={100} />
+          </Field>
+          <ChannelFields
+            fields={preset.fields}
+            values={values}
+            onChange={setValues}
+            errorOf={errors.of}
+            stored={channel.fields}
+          />
+          <div>
+            <Button variant="primary" type="submit">
+              Save
+            </Button>
+          </div>
+        </div>
+      </Card>
+    </Form>
+  );
+}

@@ -1,0 +1,123 @@
+import { SERVER_URL } from "../../app/base.ts";
+import { plural } from "../../ui/index.ts";
+
+interface Preset {
+  readonly name: string;
+  readonly title: string;
+  readonly group: string;
+  readonly docs: string;
+  readonly setup: readonly string[];
+}
+
+export interface ReceiverPreset extends Preset {
+  readonly secret: "none" | "optional" | "required";
+  readonly secretTitle: string | null;
+  readonly mapping: object;
+}
+
+export interface PresetField {
+  readonly key: string;
+  readonly title: string;
+  readonly secret: boolean;
+  readonly type: string;
+  readonly required: boolean;
+  readonly choices: readonly string[] | null;
+  readonly hint: string | null;
+  readonly default: string | null;
+  readonly example: string;
+}
+
+export interface ChannelPreset extends Preset {
+  readonly fields: readonly PresetField[];
+}
+
+export interface Receiver {
+  readonly id: string;
+  readonly projectId: string;
+  readonly name: string;
+  readonly preset: string;
+  readonly active: boolean;
+  readonly mapping: object | null;
+  readonly hasSecret: boolean;
+  readonly lastRequestAt: string | null;
+  readonly version: number;
+}
+
+/** With the credentials, which are returned only once. */
+export interface IssuedReceiver extends Receiver {
+  readonly url: string;
+  readonly mailAddress: string | null;
+}
+
+export interface Channel {
+  readonly id: string;
+  readonly name: string;
+  readonly preset: string;
+  readonly projectId: string | null;
+  readonly fields: Readonly<Record<string, string>>;
+  readonly active: boolean;
+  readonly failures: number;
+  readonly disabledAt: string | null;
+  readonly disabledReason: string | null;
+  readonly version: number;
+}
+
+export interface LoggedRequest {
+  readonly id: string;
+  readonly at: string;
+  readonly result: keyof typeof RESULTS;
+  readonly status: number;
+  readonly method: string;
+  readonly query: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly bytes: number;
+  readonly body: string;
+  readonly isCut: boolean;
+  readonly outcome: {
+    readonly events?: number;
+    readonly eventIds?: readonly string[];
+    readonly alerts?: readonly { readonly alertId: string | null }[];
+    readonly problem?: string;
+    readonly message?: string;
+  };
+}
+
+export const RESULTS = {
+  accepted: { tone: "ok", text: "stored" },
+  replayed: { tone: "plain", text: "known before" },
+  unmapped: { tone: "warn", text: "not mapped" },
+  ignored: { tone: "plain", text: "left out" },
+  handshake: { tone: "info", text: "handshake" },
+  refused: { tone: "bad", text: "refused" },
+} as const;
+
+export const GROUPS: Readonly<Record<string, string>> = {
+  monitoring: "Monitoring",
+  platforms: "Platforms",
+  formats: "Formats",
+  chat: "Chat",
+  push: "Push",
+  paging: "Paging",
+  sms: "SMS and voice",
+  relay: "Relays",
+  generic: "Generic",
+};
+
+/** What became of a request, in words. */
+export function outcomeText({ result, outcome }: LoggedRequest): string {
+  const { events = 0, alerts = [], problem, message } = outcome;
+  if (result === "replayed") return "A repetition: nothing was stored";
+  if (result === "handshake") return "Answered; nothing to store";
+  const parts = [
+    ...(events > 0 ? [plural(events, "event")] : []),
+    ...(alerts.length > 0 ? [plural(alerts.length, "alert")] : []),
+    ...(message === undefined ? [] : [message]),
+    ...(problem === undefined ? [] : [problem]),
+  ];
+  return parts.length === 0 ? "Nothing was stored" : parts.join(" · ");
+}
+
+/** The page of the manual about a sender or a service. */
+export function docsUrl({ docs }: Preset): string {
+  return `${SERVER_URL}/docs/integrations/${docs}`;
+}

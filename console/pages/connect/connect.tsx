@@ -1,0 +1,183 @@
+import { Cable } from "lucide";
+import { href } from "../../app/base.ts";
+import { useFilters } from "../../app/filters.ts";
+import { canInProject } from "../../app/memberships.ts";
+import { ProjectChoice } from "../../app/project-choice.tsx";
+import { useProjects } from "../../app/projects.ts";
+import { useGet, useList } from "../../app/query.ts";
+import {
+  Badge,
+  type Column,
+  DataTable,
+  EmptyState,
+  Loaded,
+  Page,
+  SearchInput,
+  Segmented,
+  Time,
+  Toolbar,
+  UserText,
+} from "../../ui/index.ts";
+import { type Channel, type ChannelPreset, GROUPS, type Receiver, type ReceiverPreset } from "./connect-types.ts";
+
+const KINDS = [
+  { value: "receivers", label: "Receive" },
+  { value: "channels", label: "Send" },
+];
+
+/** All senders and services, those that are set up first. */
+export default function Connect() {
+  const filters = useFilters({ q: "", kind: "receivers", project: "default" });
+  const projects = useProjects();
+  const { q, kind, project } = filters.values;
+  return (
+    <Page title="Connect" subtitle="Programs that deliver to Prism, and services to which it sends.">
+      <Toolbar>
+        <Segmented label="Direction" {...filters.bind("kind")} options={KINDS} />
+        <SearchInput {...filters.bind("q")} placeholder="GitHub, Slack, …" label="Search programs and services" />
+        <ProjectChoice value={project} onChange={filters.bind("project").onChange} projects={projects} />
+      </Toolbar>
+      {kind === "channels" ? <Channels q={q} project={project} /> : <Receivers q={q} project={project} />}
+    </Page>
+  );
+}
+
+interface PartProps {
+  readonly q: string;
+  readonly project: string;
+}
+
+function matches(q: string, ...texts: readonly string[]): boolean {
+  return texts.some((text) => text.toLowerCase().includes(q.trim().toLowerCase()));
+}
+
+const RECEIVER_COLUMNS: readonly Column<Receiver>[] = [
+  { key: "name", label: "Receiver", cell: ({ name }) => <UserText>{name}</UserText>, width: "wide" },
+  {
+    key: "state",
+    label: "State",
+    cell: ({ active }) => <Badge tone={active ? "ok" : "warn"}>{active ? "on" : "paused"}</Badge>,
+    card: "aside",
+    width: "min",
+  },
+  { key: "preset", label: "From", cell: ({ preset }) => preset },
+  {
+    key: "last",
+    label: "Last request",
+    cell: ({ lastRequestAt }) => <Time at={lastRequestAt} empty="none yet" />,
+    align: "end",
+  },
+];
+
+function Receivers({ q, project }: PartProps) {
+  const list = useList<Receiver>("/receivers", { projectId: project, limit: 100 });
+  const presets = useGet<{ readonly data: readonly ReceiverPreset[] }>("/receivers/presets");
+  const rows = list.items?.filter(({ name, preset }) => matches(q, name, preset));
+  return (
+    <div class="stack s5">
+      <DataTable<Receiver>
+        label="Receivers"
+        list={list}
+        rows={rows}
+        rowKey={({ id }) => id}
+        columns={RECEIVER_COLUMNS}
+        rowHref={({ id }) => href(`/connect/receivers/${id}`)}
+        empty={<Empty what="receiver" q={q} text="Choose what sends below: Prism gives you a URL for it." />}
+      />
+      <Loaded query={presets}>
+        {({ data }) => (
+          <Presets presets={data} kind="receivers" q={q} canMake={canInProject("receivers:write") === true} />
+        )}
+      </Loaded>
+    </div>
+  );
+}
+
+const CHANNEL_COLUMNS: readonly Column<Channel>[] = [
+  { key: "name", label: "Channel", cell: ({ name }) => <UserText>{name}</UserText>, width: "wide" },
+  { key: "state", label: "State", cell: (channel) => <ChannelBadge channel={channel} />, card: "aside", width: "min" },
+  { key: "preset", label: "To", cell: ({ preset }) => preset },
+  { key: "owner", label: "Of", cell: ({ projectId }) => (projectId === null ? "you" : "the project"), align: "end" },
+];
+
+export function ChannelBadge({ channel }: { readonly channel: Channel }) {
+  const { active, failures, disabledAt } = channel;
+  if (!active) return <Badge tone={disabledAt === null ? "plain" : "bad"}>disabled</Badge>;
+  return failures > 0 ? <Badge tone="warn">fails</Badge> : <Badge tone="ok">on</Badge>;
+}
+
+function Channels({ q, project }: PartProps) {
+  const own = useList<Channel>("/channels", { limit: 100 });
+  const shared = useList<Channel>("/channels", { projectId: project, limit: 100 });
+  const presets = useGet<{ readonly presets: readonly ChannelPreset[] }>("/channels/presets");
+  const all = own.items && shared.items ? [...shared.items, ...own.items] : undefined;
+  const rows = all?.filter(({ name, preset }) => matches(q, name, preset));
+  return (
+    <div class="stack s5">
+      <DataTable<Channel>
+        label="Channels"
+        rows={rows}
+        loading={own.loading || shared.loading}
+        error={own.error ?? shared.error}
+        retry={() => {
+          own.reload();
+          shared.reload();
+        }}
+        rowKey={({ id }) => id}
+        columns={CHANNEL_COLUMNS}
+        rowHref={({ id }) => href(`/connect/channels/${id}`)}
+        rowTone={({ disabledAt }) => (disabledAt === null ? undefined : "bad")}
+        empty={<Empty what="channel" q={q} text="Choose a service below: your notifications are sent to it, too." />}
+      />
+      <Loaded query={presets}>{({ presets: data }) => <Presets presets={data} kind="channels" q={q} canMake />}</Loaded>
+    </div>
+  );
+}
+
+function Empty({ what, q, text }: { readonly what: string; readonly q: string; readonly text: string }) {
+  return q === "" ? (
+    <EmptyState small icon={Cable} title={`No ${what} is set up`} text={text} />
+  ) : (
+    <EmptyState small title={`No ${what} that is set up matches`} />
+  );
+}
+
+interface PresetsProps {
+  readonly presets: readonly (ReceiverPreset | ChannelPreset)[];
+  readonly kind: "receivers" | "channels";
+  readonly q: string;
+  /** Whether the user may set one up. */
+  readonly canMake: boolean;
+}
+
+/** The gallery by group. */
+function Presets({ presets, kind, q, canMake }: PresetsProps) {
+  const found = presets.filter(({ name, title, group }) => matches(q, name, title, GROUPS[group] ?? group));
+  const groups = [...new Set(found.map(({ group }) => group))];
+  if (found.length === 0)
+    return <EmptyState title="Nothing matches" text="“Generic” takes any program that can call a URL." />;
+  return (
+    <>
+      {groups.map((group) => (
+        <section key={group} class="section" aria-label={GROUPS[group] ?? group}>
+          <h2>{GROUPS[group] ?? group}</h2>
+          <div class="grid4">
+            {found
+              .filter((preset) => preset.group === group)
+              .map(({ name, title }) =>
+                canMake ? (
+                  <a key={name} class="connect-tile" href={href(`/connect/${kind}/new/${name}`)}>
+                    {title}
+                  </a>
+                ) : (
+                  <span key={name} class="connect-tile">
+                    {title}
+                  </span>
+                ),
+              )}
+          </div>
+        </section>
+      ))}
+    </>
+  );
+}

@@ -1,0 +1,188 @@
+import { useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { href } from "../../app/base.ts";
+import { useFieldErrors } from "../../app/field-errors.ts";
+import { LoadedPage } from "../../app/loaded-page.tsx";
+import type { PageProps } from "../../app/page-module.ts";
+import { ProjectField, useProjectOfNew } from "../../app/project-choice.tsx";
+import { invalidate, useGet } from "../../app/query.ts";
+import { useRefresh } from "../../app/refresh.ts";
+import {
+  Banner,
+  Button,
+  Card,
+  EmptyState,
+  Field,
+  Form,
+  Input,
+  Page,
+  Secret,
+  Skeleton,
+  Stepper,
+  UserText,
+} from "../../ui/index.ts";
+import {
+  docsUrl,
+  type IssuedReceiver,
+  type LoggedRequest,
+  outcomeText,
+  RESULTS,
+  type ReceiverPreset,
+} from "./connect-types.ts";
+import { SetupLines } from "./setup-lines.tsx";
+
+const STEPS = [{ label: "Name" }, { label: "URL" }, { label: "First request" }];
+/** Requests are not announced by a stream. */
+const POLL_MS = 2000;
+
+export default function NewReceiver({ params }: PageProps) {
+  const query = useGet<{ readonly data: readonly ReceiverPreset[] }>("/receivers/presets");
+  return (
+    <LoadedPage title="New receiver" query={query}>
+      {({ data }) => <Found key={params["preset"]} preset={data.find(({ name }) => name === params["preset"])} />}
+    </LoadedPage>
+  );
+}
+
+function Found({ preset }: { readonly preset: ReceiverPreset | undefined }) {
+  const [made, setMade] = useState<IssuedReceiver>();
+  const [step, setStep] = useState(0);
+  if (!preset) {
+    return (
+      <Page title="New receiver" breadcrumb={[{ label: "Connect", href: href("/connect") }]}>
+        <EmptyState title="No such preset" text="The gallery lists all of them." />
+      </Page>
+    );
+  }
+  return (
+    <Page
+      title={`Receive from ${preset.title}`}
+      breadcrumb={[{ label: "Connect", href: href("/connect") }]}
+      width="narrow"
+      actions={
+        <Button href={docsUrl(preset)} small>
+          Manual
+        </Button>
+      }
+    >
+      <div class="stack s5">
+        <Stepper steps={STEPS} current={step} />
+        {made === undefined ? (
+          <NameStep
+            preset={preset}
+            onMade={(receiver) => {
+              setMade(receiver);
+              setStep(1);
+            }}
+          />
+        ) : step === 1 ? (
+          <UrlStep preset={preset} receiver={made} onDone={() => setStep(2)} />
+        ) : (
+          <WaitStep receiver={made} />
+        )}
+      </div>
+    </Page>
+  );
+}
+
+interface NameProps {
+  readonly preset: ReceiverPreset;
+  readonly onMade: (receiver: IssuedReceiver) => void;
+}
+
+function NameStep({ preset, onMade }: NameProps) {
+  const [name, setName] = useState(preset.title);
+  const [secret, setSecret] = useState("");
+  const [projectId, setProject] = useProjectOfNew();
+  const errors = useFieldErrors(["name", "secret"]);
+  const create = async () => {
+    const body = { projectId, name, preset: preset.name, ...(secret === "" ? {} : { secret }) };
+    const made = await errors.attempt(() => api.post<IssuedReceiver>("/receivers", body));
+    if (made === undefined) return;
+    invalidate("/receivers");
+    onMade(made);
+  };
+  return (
+    <Form onSubmit={create} label="Receiver">
+      <Card>
+        <div class="stack">
+          <Field label="Name" required hint="Unique in the project; its events show it." error={errors.of("name")}>
+            <Input value={name} onChange={setName} maxLength={100} />
+          </Field>
+          <ProjectField value={projectId} onChange={setProject} />
+          {preset.secret !== "none" && (
+            <Field
+              label={preset.secretTitle ?? "Secret"}
+              optional={preset.secret === "optional"}
+              required={preset.secret === "required"}
+              hint="The same here and at the sender; requests without it are refused."
+              error={errors.of("secret")}
+            >
+              <Input type="password" value={secret} onChange={setSecret} autocomplete="new-password" maxLength={500} />
+            </Field>
+          )}
+          <div>
+            <Button variant="primary" type="submit">
+              Create
+            </Button>
+          </div>
+        </div>
+      </Card>
+    </Form>
+  );
+}
+
+interface UrlProps {
+  readonly preset: ReceiverPreset;
+  readonly receiver: IssuedReceiver;
+  readonly onDone: () => void;
+}
+
+function UrlStep({ preset, receiver: { url, mailAddress }, onDone }: UrlProps) {
+  return (
+    <Card title="Set up the sender" link={{ href: docsUrl(preset), text: "Manual" }}>
+      <div class="stack">
+        {mailAddress !== null && <Secret label="Mail address" value={mailAddress} hint="Mail to it is received." />}
+        <Secret
+          label="URL"
+          value={url}
+          hint="It is a credential and is shown only now; a lost one can be replaced on the receiver's page."
+        />
+        <SetupLines lines={preset.setup} url={url} mailAddress={mailAddress} />
+        <div>
+          <Button variant="primary" onClick={onDone}>
+            Wait for the first request
+          </Button>
+        </div>
+      </div>
+    </Card>
+  );
+}
+
+function WaitStep({ receiver: { id } }: { readonly receiver: IssuedReceiver }) {
+  const query = useGet<{ readonly data: readonly LoggedRequest[] }>(`/receivers/${id}/requests`, { limit: 1 });
+  const [first] = query.data?.data ?? [];
+  useRefresh(() => first === undefined && query.reload(), POLL_MS, POLL_MS);
+  const open = (
+    <Button variant="primary" href={href(`/connect/receivers/${id}`)}>
+      Open the receiver
+    </Button>
+  );
+  if (first === undefined) {
+    return (
+      <div class="stack">
+        <EmptyState title="Waiting for the first request" text="Let the sender deliver a test. It appears here." />
+        <Skeleton kind="text" />
+        <div>{open}</div>
+      </div>
+    );
+  }
+  return (
+    <div class="stack">
+      <Banner tone={RESULTS[first.result].tone} title={`The first request was ${RESULTS[first.result].text}`}>
+        <UserText>{outcomeText(first)}</UserText>
+      </Banner>
+      <div>{open}</div>
+    </div>
+  );
+}

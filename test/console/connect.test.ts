@@ -1,0 +1,219 @@
+import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import test, { type TestContext } from "node:test";
+import type { Page } from "playwright-core";
+import { assertAccessible, startConsole } from "./helpers.ts";
+
+const press = (scope: Pick<Page, "getByRole">, name: string) =>
+  scope.getByRole("button", { name, exact: true }).click();
+
+const SECRET = "It's a Secret to Everybody";
+
+/** A service that keeps what it was sent. */
+async function startService(t: TestContext) {
+  const bodies: string[] = [];
+  const server = createServer((request, response) => {
+    let body = "";
+    request.on("data", (chunk) => {
+      body += chunk;
+    });
+    request.on("end", () => {
+      bodies.push(body);
+      response.end("taken");
+    });
+  }).listen(0, "127.0.0.1");
+  t.after(() => server.close());
+  await once(server, "listening");
+  return { bodies, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/notify` };
+}
+
+test("a receiver is set up, gets a signed request, and its mapping is edited with it", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { prism } = console;
+  const page = await console.open("/connect");
+  const dialog = page.getByRole("dialog");
+  const deliver = (url: string, key = SECRET) => {
+    const body = JSON.stringify({ zen: "Design for failure.", hook_id: 1, repository: { full_name: "octo/demo" } });
+    const signature = `sha256=${createHmac("sha256", key).update(body).digest("hex")}`;
+    const headers = {
+      "Content-Type": "application/json",
+      "X-GitHub-Event": "ping",
+      "X-GitHub-Delivery": `${key.length}-${signature.slice(-8)}`,
+      "X-Hub-Signature-256": signature,
+    };
+    return fetch(prism.url + new URL(url).pathname, { method: "POST", headers, body });
+  };
+
+  let url = "";
+  await t.test("three steps: name and secret, the URL with its lines, the first request", async () => {
+    await page.getByText("No receiver is set up").waitFor();
+    await page.getByLabel("Search programs and services").fill("githu");
+    await page.getByRole("link", { name: "GitHub", exact: true }).click();
+    await page.getByLabel("Name").fill("Code");
+    await page.locator("input[type=password]").fill(SECRET);
+    await press(page, "Create");
+    const shown = page.getByRole("region", { name: "URL" }).locator("code");
+    url = (await shown.textContent()) ?? "";
+    assert.match(url, /\/in\/\S+$/);
+    await page.getByText(`Payload URL ${url}`).waitFor();
+    assert.match(
+      (await page.getByRole("link", { name: "Manual" }).first().getAttribute("href")) ?? "",
+      /\/docs\/integrations\/github$/,
+    );
+    await assertAccessible(page, "URL of a receiver");
+    await press(page, "Wait for the first request");
+    await page.getByText("Waiting for the first request").waitFor();
+    assert.equal((await deliver(url)).status, 200);
+    await page.getByText("The first request was stored").waitFor();
+    await page.getByRole("link", { name: "Open the receiver" }).click();
+    await page.getByRole("heading", { level: 1, name: "Code" }).waitFor();
+  });
+
+  await t.test("its last requests show what became of each, with the body", async () => {
+    assert.equal((await deliver(url, "another secret")).status, 401);
+    const rows = page.getByRole("table", { name: "Last requests" }).getByRole("row");
+    await rows.filter({ hasText: "refused" }).waitFor();
+    await rows.filter({ hasText: "stored" }).click();
+    await dialog.getByText("Design for failure.").waitFor();
+    // Colours are checked once the dialog has faded in.
+    await dialog.evaluate((element) =>
+      Promise.all(element.getAnimations({ subtree: true }).map(({ finished }) => finished)),
+    );
+    await assertAccessible(page, "request of a receiver");
+    await press(dialog, "Try with the mapping");
+    await page.getByText("It would be stored").waitFor();
+  });
+
+  await t.test("an error of the mapping is at it; a good one is tested and saved", async () => {
+    const mapping = page.getByLabel("Mapping as JSON");
+    await mapping.fill("{");
+    await press(page, "Test");
+    await page.locator(".field", { has: mapping }).getByText(/JSON/).last().waitFor();
+    console.expected.push(/status of 4(00|22) .*\/receivers\//);
+    await mapping.fill('{"cases": [], "title": "= body.("}');
+    await press(page, "Test");
+    await page.locator("[aria-invalid=true]").waitFor();
+    await mapping.fill('{"cases": [], "title": "Zen: {{ body.zen }}", "type": "code.zen"}');
+    await press(page, "Test");
+    await page.getByText("Zen: Design for failure.").waitFor();
+    await press(page, "Save");
+    await page.getByText("The mapping is saved.").waitFor();
+    await page.getByRole("table", { name: "Last requests" }).getByRole("row").filter({ hasText: "stored" }).click();
+    await press(dialog, "Replay");
+    await press(page.getByRole("dialog", { name: "Replay this request?" }), "Replay");
+    await page.getByText("It is stored again.").waitFor();
+    const { body } = await prism.get<{ data: { payload: { title: string } }[] }>("/api/v1/events?type=code.zen");
+    assert.deepEqual(
+      body.data.map(({ payload }) => payload.title),
+      ["Zen: Design for failure."],
+    );
+    await page.keyboard.press("Escape");
+  });
+
+  await t.test("it is paused, its URL is replaced after a question, and it is deleted", async () => {
+    await press(page, "Pause");
+    await page.getByText("Requests are refused until it is resumed.").waitFor();
+    assert.equal((await deliver(url)).status, 403);
+    await press(page, "Resume");
+    await page.getByText("Requests are taken again.").waitFor();
+    await press(page, "More for Code");
+    await page.getByRole("menuitem", { name: "Replace the URL" }).click();
+    await press(dialog, "Replace");
+    const next = (await page.getByRole("region", { name: "URL" }).locator("code").textContent()) ?? "";
+    await press(page, "I have stored it");
+    assert.equal((await deliver(url)).status, 404);
+    assert.equal((await deliver(next)).status, 200);
+    await press(page, "More for Code");
+    // The page asks for requests until it is left.
+    console.expected.push(/status of 404 .*\/requests/);
+    await page.getByRole("menuitem", { name: "Delete" }).click();
+    await press(dialog, "Delete");
+    await page.getByText("No receiver is set up").waitFor();
+    assert.equal((await deliver(next)).status, 404);
+  });
+  console.assertClean();
+});
+
+test("a channel is set up, tried without sending, tested, changed, used by a policy and deleted", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { prism } = console;
+  const service = await startService(t);
+  const page = await console.open("/connect?kind=channels");
+  const dialog = page.getByRole("dialog");
+  const row = async () =>
+    (await prism.get<{ data: { id: string; name: string }[] }>("/api/v1/channels?projectId=default")).body.data[0];
+
+  await t.test("three steps: name and owner, fields with errors at them, a test", async () => {
+    await page.getByText("No channel is set up").waitFor();
+    await page.getByRole("link", { name: "HTTP request", exact: true }).click();
+    await page.getByLabel("Name").fill("Room");
+    await page.getByRole("radio", { name: "A project's notifications" }).check();
+    await press(page, "Continue");
+    console.expected.push(/status of 400 .*\/channels/);
+    await page.getByLabel("URL", { exact: true }).fill("no url");
+    await press(page, "Create");
+    await page.locator("[aria-invalid=true]").waitFor();
+    await page.getByLabel("URL", { exact: true }).fill(service.url);
+    await page.getByLabel("Token, sent as").fill("very-secret-token");
+    await press(page, "Create");
+    await press(page, "Dry run");
+    await page.getByText("Nothing was sent: this is the request").waitFor();
+    assert.equal(await page.getByText("very-secret-token").count(), 0);
+    assert.deepEqual(service.bodies, []);
+    await assertAccessible(page, "dry run of a channel");
+    await press(page, "Send a test");
+    await page.getByText("The service has accepted the message").waitFor();
+    assert.match(service.bodies[0] ?? "", /Prism can reach this channel/);
+    await page.getByRole("link", { name: "Open the channel" }).click();
+  });
+
+  await t.test("its fields are changed; secrets that are left empty are kept", async () => {
+    await page.getByRole("heading", { level: 1, name: "Room" }).waitFor();
+    await page.getByLabel("Another secret").fill("another-secret");
+    await press(page, "Save");
+    await page.getByText("Saved.").waitFor();
+    const { body } = await prism.get<{ fields: object }>(`/api/v1/channels/${(await row())?.id}`);
+    assert.deepEqual(Object.keys(body.fields).sort(), ["secret", "token", "url"]);
+  });
+
+  await t.test("a policy sends to it, so it is not deleted", async () => {
+    const address = page.url();
+    await console.visit(page, "/policies/new");
+    await page.getByLabel("Name").fill("To the room");
+    await press(page, "Add a step");
+    await page.getByRole("menuitem", { name: /^Send to a channel/ }).click();
+    await page.getByText("Step 2 needs a channel of the project").waitFor();
+    await page.getByLabel("Channel", { exact: true }).selectOption({ label: "Room" });
+    await press(page, "Create");
+    await page.getByRole("heading", { level: 1, name: "To the room" }).waitFor();
+    await page.goto(address);
+    await press(page, "More for Room");
+    await page.getByRole("menuitem", { name: "Delete" }).click();
+    console.expected.push(/status of 409/);
+    await press(dialog, "Delete");
+    await page.getByText(/Policies send to this channel: To the room/).waitFor();
+    const policies = await prism.get<{ data: { id: string; name: string }[] }>("/api/v1/policies");
+    const made = policies.body.data.find(({ name }) => name === "To the room");
+    await prism.request("DELETE", `/api/v1/policies/${made?.id}`);
+  });
+
+  await t.test("it is disabled, enabled and deleted", async () => {
+    await page.reload();
+    await press(page, "More for Room");
+    await page.getByRole("menuitem", { name: "Disable" }).click();
+    await page.getByText("The channel is disabled: nothing is sent.").waitFor();
+    await press(page, "More for Room");
+    await page.getByRole("menuitem", { name: "Enable" }).click();
+    await page.getByText("The channel is on.").waitFor();
+    await press(page, "More for Room");
+    await page.getByRole("menuitem", { name: "Delete" }).click();
+    await press(dialog, "Delete");
+    await page.getByText("No channel is set up").waitFor();
+  });
+  console.assertClean();
+});
