@@ -1,4 +1,4 @@
-import { createHash, hash, randomBytes, timingSafeEqual } from "node:crypto";
+import { createHash, hash, hkdfSync, randomBytes, timingSafeEqual } from "node:crypto";
 import { crc32 } from "node:zlib";
 
 /**
@@ -23,6 +23,14 @@ export function createToken(kind: TokenKind): { token: string; prefix: string; h
 export function isTokenOf(kind: TokenKind, text: string): boolean {
   if (!text.startsWith(`${kind}_`) || text.length !== kind.length + 1 + 43 + 8) return false;
   return checksum(text.slice(0, -8)) === text.slice(-8);
+}
+
+/** Header of the requests of channels: a server that gets its own message back does not send it again. */
+export const ORIGIN_HEADER = "X-Prism-Origin";
+
+/** The value of {@link ORIGIN_HEADER}: names the server, and reveals nothing. */
+export function originOf(secret: string): string {
+  return Buffer.from(hkdfSync("sha256", secret, "", "prism origin", 16)).toString("hex");
 }
 
 /** SHA-256 in hex. A secret with 256 random bits needs no slow hash. */

@@ -93,7 +93,7 @@ test("S4-17, 12.10 backup.create: beside a server, an archive of mode 0600 that 
   assert.equal((await prism.post("/api/v1/events", { type: "order.paid" })).status, 202, "the server goes on");
   assert.equal((await prism.get<{ ok: boolean }>("/api/v1/audit/verify")).body.ok, true);
   const human = await runCli(["backup", "named.tar", "--data-dir", prism.dir], { cwd: prism.dir });
-  assert.match(human.stdout, /\/named\.tar\n\d+\.\d KiB, SHA-256 [0-9a-f]{64}\n$/);
+  assert.match(human.stdout, /\/named\.tar\n\d+\.\d [KM]iB, SHA-256 [0-9a-f]{64}\n$/);
 });
 
 test("--keep removes the oldest archives that Prism named, and no other file", async (t) => {

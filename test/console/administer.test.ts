@@ -103,7 +103,20 @@ test("an administrator verifies the audit trail, makes backups and changes setti
   await t.test("the chain is broken after a change of the database file", async () => {
     await go(console, page, "/audit");
     const file = openBeside(t, join(prism.dir, "prism.db"));
-    file.exec("drop trigger audit_log_no_update; update audit_log set action = 'auth.nothing' where seq = 2");
+    // The server may be within a transaction, and goes on only while this does not wait.
+    file.pragma("busy_timeout = 0");
+    await eventually("the file is free", () => {
+      try {
+        file.exec(
+          `begin immediate; drop trigger audit_log_no_update;
+           update audit_log set action = 'auth.nothing' where seq = 2; commit`,
+        );
+        return true;
+      } catch (error) {
+        if ((error as { code?: string }).code === "SQLITE_BUSY") return false;
+        throw error;
+      }
+    });
     await press(page, "Verify");
     await page.getByText("The chain is broken").waitFor();
     await page.getByText(/Entry 2 does not match its hash\./).waitFor();

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { Bus } from "../../core/bus.ts";
 import type { Metrics } from "../../core/metrics.ts";
+import { originOf } from "../../core/tokens.ts";
 import type { ModuleChannel } from "../../module/module-api.ts";
 import { type Channels, OutsideHosts, outsideRulesOf, SafeFetch } from "../delivery/index.ts";
 import type { JobRunner } from "../jobs/index.ts";
@@ -56,6 +57,7 @@ export function openServiceChannels(parts: ServiceParts): ServiceChannels {
       fetch,
       clock,
       rates: new Rates(clock),
+      origin: originOf(config.secrets.access),
       count: (preset, outcome) => calls({ preset, class: outcome }).add(1),
     },
   };

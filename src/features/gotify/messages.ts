@@ -3,7 +3,7 @@ import { sql } from "kysely";
 import type { Config } from "../../config/load.ts";
 import { cleanText, codePointLength } from "../../core/clean-text.ts";
 import { type Clock, toRfc3339 } from "../../core/clock.ts";
-import { isLinkAllowed } from "../../http/shapes.ts";
+import { DEFAULT_CHANNELS, isLinkAllowed } from "../../http/shapes.ts";
 import type { Database, Trx } from "../../store/database.ts";
 import type { StorageGuard } from "../../store/write-health.ts";
 import type { Notifier } from "../notifications/index.ts";
@@ -19,6 +19,8 @@ export const INTERNAL_PRIORITY = 5;
 const PRIORITY_FACTOR = 100;
 const MAX_PRIORITY = 1000;
 const MAX_GOTIFY_PRIORITY = 10;
+/** The channels of a message that a channel of this server sent. */
+const WITHOUT_SERVICE = DEFAULT_CHANNELS.filter((name) => name !== "service");
 const MAX_TITLE = 255;
 const MAX_MESSAGE = 4000;
 /** Longer extras are not copied into the data of the notification. */
@@ -93,8 +95,11 @@ export class Messages {
     };
   }
 
-  /** Sends a message to the owner of an application. @throws GotifyError 400 */
-  async send(application: ApplicationRow, fields: Fields): Promise<MessageView> {
+  /**
+   * Sends a message to the owner of an application. @param isOwn a channel of this server sent it:
+   * channels would send it again, without end. @throws GotifyError 400
+   */
+  async send(application: ApplicationRow, fields: Fields, { isOwn = false } = {}): Promise<MessageView> {
     const { db, notify, storage } = this.#parts;
     const { userId } = application;
     const message = requiredText(fields, "message");
@@ -111,6 +116,7 @@ export class Messages {
         {
           ...shown,
           recipients: [userId],
+          channels: isOwn ? WITHOUT_SERVICE : undefined,
           priority: Math.min(MAX_PRIORITY, Math.max(0, priority * PRIORITY_FACTOR)),
           data: dataOf(application, priority, extras, extrasText),
           action: this.#actionOf(extras),

@@ -3,6 +3,7 @@ import * as v from "valibot";
 import type { Config } from "../../config/load.ts";
 import { runAs } from "../../core/caller.ts";
 import type { SealedBox } from "../../core/sealed-box.ts";
+import { originOf } from "../../core/tokens.ts";
 import { requestCaller } from "../../http/credentials.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { MEDIA_HEADERS } from "../../http/headers.ts";
@@ -212,7 +213,8 @@ function messageRoutes(context: Context): Route[] {
         const fields = await readFields(exchange, body);
         const application =
           visitor.kind === "application" ? visitor.application : await named(context, visitor, fields);
-        const sent = await messages.send(application, fields);
+        const isOwn = exchange.header("x-prism-origin") === originOf(own.config.secrets.access);
+        const sent = await messages.send(application, fields, { isOwn });
         context.count("accepted");
         return new Reply(200, sent);
       } catch (error) {

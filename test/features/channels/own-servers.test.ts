@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { eventually } from "../../helpers/eventually.ts";
 import { startPrism } from "../../helpers/prism.ts";
+import { PASSWORD } from "../access/sessions/support/auth-client.ts";
 import { GotifyTest } from "../gotify/support.ts";
 import { sendTo } from "./support/example.ts";
 
@@ -30,4 +32,32 @@ test("the preset ntfy sends to the API of ntfy that Prism has itself", async (t)
   assert.deepEqual([message.id, message.title, message.priority], [outcome.ref?.id, "Disk almost full", 5]);
   const refused = await sendTo("ntfy", { ...fields, token: "tk_abcdefghijklmnopqrstuvwxyz012" });
   assert.equal(refused.class, "disable", JSON.stringify(refused));
+});
+
+test("a user's channel that points at the user's own application here sends nothing twice", async (t) => {
+  const it = await GotifyTest.start(t, { settings: { "webhooks.allowPrivateCidrs": "127.0.0.0/8" } });
+  const { token } = await it.application("Prism");
+  const given = { login: "uma", password: PASSWORD };
+  const session = await it.prism.post<{ accessToken: string }>("/api/v1/auth/login", given, { token: null });
+  const uma = { token: session.body.accessToken };
+  const body = { name: "own", preset: "gotify", fields: { url: it.base, token } };
+  const own = await it.prism.post("/api/v1/channels", body, uma);
+  assert.equal(own.status, 201, own.text);
+  const message = { recipients: ["uma"], title: "Hello", message: "once" };
+  const sent = await it.prism.post("/api/v1/notifications", message);
+  assert.ok(sent.status < 300, sent.text);
+  const client = await it.client();
+  const listed = async () => (await it.list(client.token)).messages.map(({ title }) => title);
+  await eventually("it comes back as a message", async () => (await listed()).length === 2);
+  const { jobs } = it.prism.parts.core;
+  await eventually("all is delivered", async () => {
+    jobs.runner.enqueued([]);
+    const rows = await it.prism.services.db.read
+      .selectFrom("deliveries")
+      .select(["channel", "state"])
+      .where("channel", "=", "service")
+      .execute();
+    return rows.length > 0 && rows.every(({ state }) => state === "delivered");
+  });
+  assert.equal((await listed()).length, 2);
 });

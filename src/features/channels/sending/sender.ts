@@ -1,6 +1,7 @@
 import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { type Redact, redactorOf } from "../../../core/text/redact.ts";
+import { ORIGIN_HEADER } from "../../../core/tokens.ts";
 import { HostUnknown, type SafeFetch } from "../../delivery/index.ts";
 import { sendByModule } from "../module-channel.ts";
 import type { NoticeText } from "../notice.ts";
@@ -61,6 +62,8 @@ export interface SenderParts {
   readonly fetch: SafeFetch;
   readonly clock: Clock;
   readonly rates: Rates;
+  /** Names this server to itself. */
+  readonly origin?: string;
   readonly count: (preset: string, outcome: OutcomeClass) => void;
 }
 
@@ -155,7 +158,7 @@ async function once(
 }
 
 async function byRequest(
-  { fetch, clock, rates, count }: SenderParts,
+  { fetch, clock, rates, count, origin }: SenderParts,
   channel: OpenChannel,
   step: Step,
   template: RequestTemplate,
@@ -175,7 +178,7 @@ async function byRequest(
     const { method, url, headers, body } = built;
     const reply = await fetch.request(url, {
       method,
-      headers: { "User-Agent": "Prism", ...headers },
+      headers: { "User-Agent": "Prism", ...(origin ? { [ORIGIN_HEADER]: origin } : {}), ...headers },
       ...(body === undefined ? {} : { body: Buffer.from(body) }),
       ...(options.signal ? { signal: options.signal } : {}),
     });
