@@ -24,6 +24,11 @@ export function escapeHtml(text: string): string {
   return text.replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? character);
 }
 
+/** The start of a text, without half of a surrogate pair at its end. */
+export function startOf(text: string, length: number): string {
+  return text.length <= length ? text : text.slice(0, length).replace(/[\ud800-\udbff]$/, "");
+}
+
 /** Length in Unicode code points, the unit of every limit on texts. */
 export function codePointLength(text: string): number {
   let length = text.length;

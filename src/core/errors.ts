@@ -1,3 +1,4 @@
+import { startOf } from "./clean-text.ts";
 /** Every error code and its HTTP status. Codes are API: clients, logs and metrics rely on them. */
 export const STATUS_OF = {
   VALIDATION_FAILED: 400,
@@ -128,7 +129,7 @@ const MAX_PATH_LENGTH = 256;
 
 /** A detail's path, truncated between characters. */
 export function shownPath(path: string): string {
-  return path.length <= MAX_PATH_LENGTH ? path : `${path.slice(0, MAX_PATH_LENGTH).replace(/[\ud800-\udbff]$/, "")}…`;
+  return path.length <= MAX_PATH_LENGTH ? path : `${startOf(path, MAX_PATH_LENGTH)}…`;
 }
 
 interface PrismErrorOptions extends ErrorOptions {

@@ -57,7 +57,7 @@ export type Step = (typeof STEPS)[number];
 
 /**
  * What an answer means. `ok`: accepted. `wait`: send again after the time that it names. `retry`:
- * with backoff. `dead`: this message is refused for good. `disable`: the channel no longer works.
+ * with backoff. `dead`: this message is refused and not sent again. `disable`: the channel no longer works.
  * `gone`: the address in it no longer exists, as `disable`. `shorten`: once again with half the
  * text. `plain`: once again with the request `plain`. `resend`: the message to update is missing,
  * so it is sent as a new one.

@@ -1,3 +1,4 @@
+import { startOf } from "../../core/clean-text.ts";
 import { toRfc3339 } from "../../core/clock.ts";
 import type { ReadDb } from "../../store/database.ts";
 import {
@@ -307,7 +308,7 @@ function valuesText({ trace, error }: NonNullable<RuleView["trace"]>): string {
 }
 
 function cut(text: string): string {
-  return text.length <= SHOWN_LENGTH ? text : `${text.slice(0, SHOWN_LENGTH)}…`;
+  return text.length <= SHOWN_LENGTH ? text : `${startOf(text, SHOWN_LENGTH)}…`;
 }
 
 /** Joins the rule's outcome and the reason why it could not have notified the user. */

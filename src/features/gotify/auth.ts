@@ -56,7 +56,7 @@ export function createGotifyToken(kind: "A" | "C"): string {
 
 /**
  * Credentials of Gotify's clients: a token as `?token=`, `X-Gotify-Key` or `Bearer`, or Basic with
- * the password of an account. A login or a service token of Prism is good wherever a client's is.
+ * the password of an account. A login or a service token of Prism is accepted like the token of a client.
  */
 export class GotifyAuth {
   readonly #parts: AuthParts;

@@ -106,11 +106,6 @@ export function textIn(object: Json, name: string): string | undefined {
   return value.trim() === "" ? undefined : value.trim();
 }
 
-/** Cuts a text between characters. */
-export function cut(text: string, length: number): string {
-  return text.length <= length ? text : text.slice(0, length).replace(/[\ud800-\udbff]$/, "");
-}
-
 /** Entries that have a text. */
 export function present(entries: Readonly<Record<string, string | undefined>>): Record<string, string> {
   return Object.fromEntries(

@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { startOf } from "../../core/clean-text.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import type { ReadDb } from "../../store/database.ts";
 import type { AlertView, LabelRecord } from "../alerts/index.ts";
@@ -35,7 +36,7 @@ function aliasOf({ key }: AlertView): string {
 
 /** The labels and annotations of a request that creates an alert. */
 export function contentOf(body: c.Json): { readonly labels: LabelRecord; readonly annotations: LabelRecord } {
-  const message = c.cut(c.textIn(body, "message") ?? "", MAX_MESSAGE);
+  const message = startOf(c.textIn(body, "message") ?? "", MAX_MESSAGE);
   const given = c.textIn(body, "priority") ?? "";
   const priority = PRIORITIES.includes(given) ? given : DEFAULT_PRIORITY;
   const details = detailsIn(body);
@@ -58,11 +59,11 @@ export function contentOf(body: c.Json): { readonly labels: LabelRecord; readonl
 }
 
 export function descriptionOf(text: string | undefined): string | undefined {
-  return text === undefined ? undefined : c.cut(text, MAX_DESCRIPTION);
+  return text === undefined ? undefined : startOf(text, MAX_DESCRIPTION);
 }
 
 export function summaryOf(text: string): string {
-  return c.cut(text, MAX_MESSAGE);
+  return startOf(text, MAX_MESSAGE);
 }
 
 export function prioritised(labels: LabelRecord, priority: string): LabelRecord {
@@ -99,7 +100,7 @@ function teamIn(body: c.Json): string | undefined {
 export function tagsIn(body: c.Json): string[] {
   const value = body["tags"];
   const tags = Array.isArray(value) ? value.filter((tag): tag is string => typeof tag === "string") : [];
-  return tags.map((tag) => c.cut(tag.trim().replaceAll(",", " "), MAX_TAG)).filter((tag) => tag !== "");
+  return tags.map((tag) => startOf(tag.trim().replaceAll(",", " "), MAX_TAG)).filter((tag) => tag !== "");
 }
 
 /** @returns undefined without tags */

@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { startOf } from "../../core/clean-text.ts";
 import { parseRfc3339, toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { recentlyUsed } from "../../core/ttl-cache.ts";
@@ -243,7 +244,7 @@ function noteOf(body: c.Json): string | undefined {
   const note = c.textIn(body, "note");
   const user = c.textIn(body, "user");
   if (note === undefined) return undefined;
-  return c.cut(user === undefined ? note : `${user}: ${note}`, MAX_NOTE);
+  return startOf(user === undefined ? note : `${user}: ${note}`, MAX_NOTE);
 }
 
 function required({ body }: Call, name: string): string {

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import * as v from "valibot";
+import { startOf } from "../../core/clean-text.ts";
 import { PrismError, STATUS_OF } from "../../core/errors.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { parseJson } from "../../http/input.ts";
@@ -112,7 +113,7 @@ async function enqueue(context: c.ProtocolContext, event: c.Json): Promise<Reply
   const dedupKey = dedupKeyOf(problems, event, "dedup_key", action);
   const payload = action === "trigger" ? problems.object(event, "payload") : {};
   if (action === "trigger" && payload !== event["payload"]) problems.refuse();
-  const summary = action === "trigger" ? c.cut(problems.required(payload, "summary"), MAX_SUMMARY) : "";
+  const summary = action === "trigger" ? startOf(problems.required(payload, "summary"), MAX_SUMMARY) : "";
   const source = action === "trigger" ? problems.required(payload, "source") : "";
   const severity = action === "trigger" ? problems.oneOf(payload, "severity", SEVERITIES) : "";
   const integration = integrationOf(context, problems, key, "routing_key");
@@ -140,7 +141,7 @@ async function createEvent(context: c.ProtocolContext, event: c.Json): Promise<R
   const key = problems.required(event, "service_key");
   const action = problems.oneOf(event, "event_type", ACTIONS);
   const dedupKey = dedupKeyOf(problems, event, "incident_key", action);
-  const summary = action === "trigger" ? c.cut(problems.required(event, "description"), MAX_SUMMARY) : "";
+  const summary = action === "trigger" ? startOf(problems.required(event, "description"), MAX_SUMMARY) : "";
   const integration = integrationOf(context, problems, key, "service_key");
   await perform(context, {
     integration,
@@ -226,5 +227,5 @@ function listIn(object: c.Json, name: string): readonly unknown[] | undefined {
 /** Details for people: a text as it is, anything else as JSON. */
 function detailsOf(value: unknown): string | undefined {
   if (value === undefined || value === null || value === "") return undefined;
-  return c.cut(typeof value === "string" ? value : JSON.stringify(value), MAX_DETAILS);
+  return startOf(typeof value === "string" ? value : JSON.stringify(value), MAX_DETAILS);
 }

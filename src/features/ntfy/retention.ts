@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { type NamedSweep, sweepOf } from "../../store/retention.ts";
 import { ATTACHMENTS_DIR } from "./attachments.ts";
 
-/** Messages with their entries. Nobody can ask for them any more, so no gap is noted. */
+/** Messages with their entries. Clients cannot request expired ones, so no gap is recorded. */
 const messages = sweepOf<{ id: string; seq: number | null }>({
   name: "ntfy_messages",
   find: (scan, now, limit) =>

@@ -33,7 +33,7 @@ const TopicView = named(
     name: v.string(),
     kind: doc(Kind, "Published messages, events of a project shown as messages, or a user's notifications"),
     projectId: v.nullable(v.string()),
-    userId: doc(v.nullable(v.string()), "Whose notifications an inbox shows"),
+    userId: doc(v.nullable(v.string()), "The user of the notifications in an inbox"),
     patterns: doc(v.array(v.string()), "Types of events that the topic shows"),
     createdAt: v.string(),
   }),
@@ -133,7 +133,7 @@ async function createTopic(
   const { name, kind } = input;
   requireFreeWord(name);
   const isInbox = kind === "inbox";
-  const projectId = isInbox ? null : projects.require(principal, input.projectId ?? projects.defaultId, "events:write");
+  const projectId = isInbox ? null : projects.requireOrDefault(principal, input.projectId, "events:write");
   const row: TopicRow = {
     ...{ name, kind, projectId, userId: isInbox ? requireAccount(principal).userId : null },
     ...{ patterns: JSON.stringify(kind === "events" ? (input.patterns ?? ["*"]) : []) },

@@ -1,5 +1,5 @@
 import { type Clock, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
-import { limitReached, PrismError } from "../../core/errors.ts";
+import { invalidField, limitReached, PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import type { SealedBox } from "../../core/sealed-box.ts";
@@ -35,7 +35,7 @@ const DEFAULTS = { maxBodyBytes: 1_048_576, perSecond: 60, burst: 600 };
 /** By name. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */
 export async function listReceivers(context: ManageContext, principal: PermissionHolder, query: ListReceivers) {
   const { db, projects } = context;
-  const projectId = projects.require(principal, query.projectId ?? projects.defaultId, "events:read");
+  const projectId = projects.requireOrDefault(principal, query.projectId, "events:read");
   const request = readPage(query, ["string"]);
   const filtered = db.read.selectFrom("receivers").where("projectId", "=", projectId);
   const { after, limit, offset } = request;
@@ -68,7 +68,7 @@ export async function getReceiver(context: ManageContext, principal: PermissionH
  */
 export async function createReceiver(context: ManageContext, principal: PermissionHolder, input: CreateReceiver) {
   const { db, projects, clock } = context;
-  const projectId = projects.require(principal, input.projectId ?? projects.defaultId, "receivers:write");
+  const projectId = projects.requireOrDefault(principal, input.projectId, "receivers:write");
   await checkSettings(context, input.preset, input, { mapping: null, hasSecret: false });
   const { token, prefix, hash } = createReceiverToken();
   const now = clock.now();
@@ -216,17 +216,18 @@ async function checkSettings(
   old: { readonly mapping: string | null; readonly hasSecret: boolean },
 ): Promise<void> {
   const preset = (await presets.all()).get(name);
-  if (!preset) throw invalid("preset", `there is no preset ${name}; GET /api/v1/receivers/presets lists them`);
+  if (!preset)
+    throw invalidField("body", "preset", `there is no preset ${name}; GET /api/v1/receivers/presets lists them`);
   const hasSecret = secret === undefined ? old.hasSecret : secret !== null;
   if (preset.secret === "required" && !hasSecret)
-    throw invalid("secret", `${preset.title} needs one: ${preset.secretTitle ?? "the secret of its signatures"}`);
+    throw invalidField(
+      "body",
+      "secret",
+      `${preset.title} needs one: ${preset.secretTitle ?? "the secret of its signatures"}`,
+    );
   if (labels) checkLabels(labels);
   const own = mapping === undefined ? old.mapping && (JSON.parse(old.mapping) as typeof mapping) : mapping;
   compileMapping(mergedMapping(preset.mapping, own || null));
-}
-
-function invalid(path: string, message: string): PrismError {
-  return new PrismError("VALIDATION_FAILED", "The body is not valid", { details: [{ path, code: "VALUE", message }] });
 }
 
 async function replace({ clock }: ManageContext, trx: Trx, next: ReceiverRow): Promise<ReceiverRow> {

@@ -1,4 +1,4 @@
-import { cleanText } from "../../core/clean-text.ts";
+import { cleanText, startOf } from "../../core/clean-text.ts";
 import { sha256Hex } from "../../core/tokens.ts";
 import type { Level } from "../../core/vocabulary.ts";
 
@@ -87,7 +87,7 @@ export function textOf(value: unknown): string | null {
 
 function cut(text: string | null, length: number): string | null {
   if (text === null || text.length <= length) return text;
-  return `${text.slice(0, length - 1).replace(/[\ud800-\udbff]$/, "")}…`;
+  return `${startOf(text, length - 1)}…`;
 }
 
 function oneLine(text: string | null): string | null {

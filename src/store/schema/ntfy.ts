@@ -8,7 +8,7 @@ export interface NtfyTopicsTable {
   kind: NtfyTopicKind;
   /** Null for the inbox of a user. */
   projectId: string | null;
-  /** Whose inbox it is. */
+  /** The owner of an inbox. */
   userId: string | null;
   /** JSON: types of events that the topic shows. */
   patterns: Generated<string>;

@@ -34,7 +34,7 @@ export interface FillOptions {
   readonly limitAt?: (path: string) => TextLimit | undefined;
   /** Called with the path of each text that was shortened. */
   readonly onCut?: (path: string) => void;
-  /** The tree that `@send` stands for. */
+  /** The tree that replaces `@send`. */
   readonly send?: Tree | undefined;
 }
 

@@ -32,7 +32,7 @@ export function acknowledgeLink(
   return linkOf(config, { subscriptionId: MAIL + userId, notificationId }, now);
 }
 
-/** The same for an incident in a channel: whoever can read the channel may use it. */
+/** The same for an incident in a channel: every reader of the channel may use it. */
 export function channelAcknowledgeLink(
   config: LinkConfig,
   { channelId, incidentId }: { readonly channelId: string; readonly incidentId: string },
