@@ -76,10 +76,11 @@ export function mappingInput(
   };
 }
 
-/** Members of a body are masked by name, so its text is made of them again. */
-function textOf({ text }: Content, body: unknown, redaction: Redaction): string | null {
-  if (body === null) return text === null ? null : redaction.text(text);
-  return JSON.stringify(body).slice(0, MAX_TEXT);
+/** The text of a body of which members are masked is made of the body again. */
+function textOf(content: Content, body: unknown, redaction: Redaction): string | null {
+  if (body === null) return content.text === null ? null : redaction.text(content.text);
+  const made = JSON.stringify(body);
+  return content.text !== null && made === JSON.stringify(content.body) ? content.text : made.slice(0, MAX_TEXT);
 }
 
 /** Decides what a request stores; stores nothing. */

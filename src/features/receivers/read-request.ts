@@ -36,8 +36,8 @@ export const MAX_TEXT = 65_536;
 const JSON_FIELDS = ["payload", "payload_json", "data", "json"];
 
 /**
- * Reads the body by its type, and by its content where types are wrong: curl sends JSON as a form,
- * SNS as text.
+ * Reads the body by its type, and by its content where types are wrong: curl sends JSON and
+ * plain text as a form, SNS sends JSON as text.
  * @throws MALFORMED_JSON for a body of a JSON type, VALIDATION_FAILED for a broken form
  */
 export function readContent({ headers, bytes }: Pick<RawRequest, "headers" | "bytes">): Content {
@@ -52,8 +52,20 @@ export function readContent({ headers, bytes }: Pick<RawRequest, "headers" | "by
   if (json !== undefined) return { ...EMPTY, body: json, text: shown };
   if (isJsonType) return { ...EMPTY, body: jsonOf(text, true), text: shown };
   if (type !== "application/x-www-form-urlencoded") return { ...EMPTY, text: shown };
+  const plain = plainOf(text);
+  if (plain !== null) return { ...EMPTY, text: plain.slice(0, MAX_TEXT) };
   const form = readForm(text);
   return { ...EMPTY, body: bodyOfForm(form), text: shown, form };
+}
+
+/**
+ * A text that `curl -d` or `--data-urlencode` sends as a form.
+ * @returns null for a form
+ */
+function plainOf(text: string): string | null {
+  if (text.includes("=")) return null;
+  if (/\s/.test(text) || !/%[0-9a-f]{2}/i.test(text)) return text;
+  return [...new URLSearchParams(text).keys()].join("&");
 }
 
 function decoded(bytes: Buffer, contentType: string): string {

@@ -59,6 +59,9 @@ test("every form of a body is read", async (t) => {
       "",
       "In payload",
     ],
+    ["Backup failed", { "Content-Type": "application/x-www-form-urlencoded" }, "", "Backup failed"],
+    ["Shop & web + db: 91 %", { "Content-Type": "application/x-www-form-urlencoded" }, "", "Shop & web + db: 91 %"],
+    ["Backup%20failed", { "Content-Type": "application/x-www-form-urlencoded" }, "", "Backup failed"],
     [form, {}, "", "Multipart"],
     [inForm, {}, "", "JSON in a part"],
     ["Backup failed\nno space", { "Content-Type": "text/plain" }, "", "Backup failed"],
@@ -178,4 +181,16 @@ test("an acknowledgement reaches the alert's incidents", async (t) => {
   await it.send(receiver, { ...item, status: "acknowledged" });
   const { body } = await it.prism.get<{ data: { state: string }[] }>("/api/v1/incidents?state=acknowledged");
   assert.equal(body.data.length, 1);
+});
+
+test("a mapping reads the text as it was sent; one with masked members is made again", async (t) => {
+  const it = await ReceiverTest.start(t);
+  const receiver = await it.make({ mapping: { title: "= text" } });
+  const form = { "Content-Type": "application/x-www-form-urlencoded" };
+  await it.send(receiver, "a=1&b=two+words", { headers: form });
+  await it.send(receiver, '{ "a" : 1 }', { headers: JSON_TYPE });
+  await it.send(receiver, '{ "a" : 1, "password" : "hunter2" }', { headers: JSON_TYPE });
+  const titles = (await it.events()).map(({ payload }) => payload["title"]);
+  assert.deepEqual(titles.slice(0, 2), ["a=1&b=two+words", '{ "a" : 1 }']);
+  assert.match(String(titles[2]), /^\{"a":1,"password":"[^h]+"\}$/);
 });
