@@ -219,15 +219,20 @@ function notificationFeatures({ base, core, http, services }: Parts): Feature[] 
     deliveriesFeature({ db, clock, channels, circuits, jobs, jobControl, rules }),
     preferencesFeature({
       ...{ db, clock, config, box, channels, notify, webPush: core.webPush },
-      acknowledgeIncident: (id, channelId) =>
-        services.alerting.incidents.acknowledge(id, { id: `channel:${channelId}`, via: "channel" }),
+      acknowledgeIncident: (id, channelId) => acknowledgeIn(services, id, channelId, "channel"),
     }),
     webhooksFeature({ db, clock, config, box, projects, storage, settings }),
     channelsFeature({
       ...{ ...serviceChannels.context, projects, storage, live: settings },
+      acknowledgeIncident: (id, channelId, via) => acknowledgeIn(services, id, channelId, via),
       policiesWith: async (trx, id) => (await policiesWithChannel(trx, id)).map(({ name }) => name),
     }),
   ];
+}
+
+/** Acknowledges an incident as a reader of a channel. */
+function acknowledgeIn({ alerting }: Parts["services"], id: string, channelId: string, via: string): Promise<unknown> {
+  return alerting.incidents.acknowledge(id, { id: `channel:${channelId}`, via });
 }
 
 /** Streams over Prism's and Pusher's protocols. */

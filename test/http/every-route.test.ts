@@ -4,6 +4,7 @@ import test, { after, before, type TestContext } from "node:test";
 import type { Mount } from "../../src/http/router.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { TestPrism } from "../helpers/prism.ts";
+import { HOOK_PATH } from "./support/access/channels.ts";
 import { GOTIFY_PATHS } from "./support/access/gotify.ts";
 import { ACCESS } from "./support/access/index.ts";
 import { INTEGRATION_PATHS } from "./support/access/integrations.ts";
@@ -137,6 +138,7 @@ test("S2-07, S0-02: canonical paths are under /api/v1, but for those that the co
     "/ws/updates",
     ...ALERTMANAGER_PATHS,
     ...INTEGRATION_PATHS,
+    HOOK_PATH,
     ...DOOR_PATHS,
     ...GOTIFY_PATHS,
     ...STATUS_PATHS,

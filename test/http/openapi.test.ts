@@ -4,6 +4,7 @@ import { STATUS_OF } from "../../src/core/errors.ts";
 import { VERSION } from "../../src/core/runtime.ts";
 import type { Mount } from "../../src/http/router.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
+import { HOOK_PATH } from "./support/access/channels.ts";
 import { GOTIFY_PATHS } from "./support/access/gotify.ts";
 import { ACCESS } from "./support/access/index.ts";
 import { INTEGRATION_PATHS } from "./support/access/integrations.ts";
@@ -171,6 +172,7 @@ test("S2-117, S2-08: the document holds every route of the router, aliases inclu
       "/ws/updates",
       ...ALERTMANAGER_PATHS,
       ...INTEGRATION_PATHS,
+      HOOK_PATH,
       ...DOOR_PATHS,
       ...GOTIFY_PATHS,
       ...STATUS_PATHS,

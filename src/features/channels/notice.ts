@@ -20,6 +20,9 @@ export interface NoticeText {
   /** Link into the console; empty without `publicUrl`. */
   readonly url: string;
   readonly ackUrl: string;
+  /** For a button, and the URL that its press is reported to, less `/<service>`; empty as `ackUrl`. */
+  readonly ackToken: string;
+  readonly hookUrl: string;
   readonly labels: readonly string[];
   /** At most ten. */
   readonly facts: readonly { readonly title: string; readonly value: string }[];
@@ -46,6 +49,8 @@ export interface NoticeParts {
   readonly atMs: number;
   readonly url?: string | undefined;
   readonly ackUrl?: string | undefined;
+  readonly ackToken?: string | undefined;
+  readonly hookUrl?: string | undefined;
   readonly labels?: readonly string[];
   readonly facts?: readonly { readonly title: string; readonly value: string }[];
   readonly project?: string | undefined;
@@ -94,6 +99,8 @@ export function noticeOf(parts: NoticeParts): NoticeText {
     key: parts.key,
     url: parts.url ?? "",
     ackUrl: parts.ackUrl ?? "",
+    ackToken: parts.ackToken ?? "",
+    hookUrl: parts.hookUrl ?? "",
     labels: parts.labels ?? [],
     facts,
     details: facts.map(({ title: name, value }) => `${name}: ${value}`).join("\n"),

@@ -4,6 +4,7 @@ import { stateOf } from "../../http/negotiation.ts";
 import { route, versioned } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
+import { type ButtonsContext, buttonRoutes } from "./buttons.ts";
 import * as s from "./schema.ts";
 import type { ManageContext } from "./service.ts";
 import * as service from "./service.ts";
@@ -15,12 +16,14 @@ const PATH = "/api/v1/channels";
 const common = { tag: "Channels", access: { anyToken: true } } as const;
 const one = { ...common, params: s.ChannelParams } as const;
 
-/** Management of channels to chat, push and paging services. */
-export function channelsFeature(context: ManageContext): Feature {
+type ChannelsOwn = ManageContext & ButtonsContext;
+
+/** Management of channels to chat, push and paging services, and the buttons of their messages. */
+export function channelsFeature(context: ChannelsOwn): Feature {
   return { name: "channels", version: "1.0.0", register: (server) => serve(server, context) };
 }
 
-function serve(server: FeatureServer, context: ManageContext): void {
+function serve(server: FeatureServer, context: ChannelsOwn): void {
   const tester = new ChannelTester(context);
 
   const reply = async (row: ChannelRow, status = 200) => {
@@ -106,5 +109,5 @@ function serve(server: FeatureServer, context: ManageContext): void {
       handle: (exchange, { params, body }) => tester.run(holderOf(exchange), params.id, body),
     }),
   ];
-  for (const each of routes) server.route(each);
+  for (const each of [...routes, ...buttonRoutes(context)]) server.route(each);
 }

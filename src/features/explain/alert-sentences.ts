@@ -168,9 +168,14 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
   note: ({ text = "" }, who) => `${who} noted: ${text}`,
 };
 
+/** Who pressed a button in a channel: `slack:anna`. */
+function nameInService({ via = "" }: LogData): string {
+  return via.includes(":") ? ` (${via})` : "";
+}
+
 /** One sentence about a row of the timeline. */
 export function sentenceOf({ kind, actor, data }: LogRow, names: Names): string {
-  const who = actor === null ? "" : names.user(actor);
+  const who = actor === null ? "" : `${names.user(actor)}${nameInService(data)}`;
   return SENTENCES[kind]?.(data, who, names) ?? `${kind}.`;
 }
 

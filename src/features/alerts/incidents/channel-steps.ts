@@ -43,6 +43,7 @@ export async function sendToChannel(
   const isChange = reason === "state" || reason === "new-alerts";
   return channels().send(trx, row.projectId, {
     channelId,
+    incidentId: row.id,
     isChange,
     notice: {
       title: titleOf(row, notice, { status, by }),

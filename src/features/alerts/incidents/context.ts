@@ -39,6 +39,7 @@ export type ChannelStatus = "firing" | "acknowledged" | "escalated" | "resolved"
 /** A message to a channel, in the form of the feature `channels`. */
 export interface IncidentMessage {
   readonly channelId: string;
+  readonly incidentId: string;
   readonly notice: {
     readonly title: string;
     readonly message: string;

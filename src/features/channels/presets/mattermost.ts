@@ -11,6 +11,15 @@ const attachments = [
     "fields?": [
       { $each: "n.facts", $do: { short: true, title: "{{ item.title | line | md }}", value: "{{ item.value | md }}" } },
     ],
+    "actions?": [
+      {
+        $if: "n.ackToken",
+        id: "ack",
+        name: "Acknowledge",
+        type: "button",
+        integration: { url: "{{ n.hookUrl }}/mattermost", context: { token: "{{ n.ackToken }}" } },
+      },
+    ],
     footer: "{{ n.severity }} · {{ n.status }} · {{ n.atText }}{{ n.project | prefix:' · ' }}",
   },
 ] as const;

@@ -71,6 +71,11 @@ export const pushover = {
       },
       retry: { $if: EMERGENCY, $then: 60 },
       expire: { $if: EMERGENCY, $then: 10_800 },
+      "callback?": {
+        $if: `n.ackToken && ${EMERGENCY}`,
+        $then: "{{ n.hookUrl }}/pushover?token={{ n.ackToken }}",
+        $else: "",
+      },
       tags: { $if: EMERGENCY, $then: "{{ key }}" },
     },
   },

@@ -38,16 +38,36 @@ const body = {
           elements: [
             { type: "button", text: { type: "plain_text", text: "Open" }, url: "{{ n.url }}" },
             {
-              $if: "n.ackUrl",
-              type: "button",
-              text: { type: "plain_text", text: "Acknowledge" },
-              url: "{{ n.ackUrl }}",
+              $if: "n.ackToken && field.signingSecret",
+              $then: {
+                type: "button",
+                action_id: "ack",
+                value: "{{ n.ackToken }}",
+                text: { type: "plain_text", text: "Acknowledge" },
+              },
+              $else: {
+                $if: "n.ackUrl",
+                type: "button",
+                text: { type: "plain_text", text: "Acknowledge" },
+                url: "{{ n.ackUrl }}",
+              },
             },
           ],
         },
       ],
     },
   ],
+} as const;
+
+/** Slack reports a press of a button only to an app's own URL, signed with this. */
+const SIGNING_SECRET = {
+  key: "signingSecret",
+  title: "Signing secret of the app, for buttons that need no browser",
+  secret: true,
+  pattern: "[0-9a-f]{32}",
+  required: false,
+  hint: "in the app's Basic Information: 32 characters",
+  example: "8f742231b10e8888abcd99000000085a",
 } as const;
 
 const limits = {
@@ -84,6 +104,7 @@ export const slack = {
       hint: "copy the whole URL, which starts with https://hooks.slack.com/services/",
       example: "https://hooks.slack.com/services/T000/B000/XXXXXXXX",
     },
+    SIGNING_SECRET,
   ],
   hosts: ["hooks.slack.com", "hooks.slack-gov.com"],
   send: { url: "{{ field.url }}", body },
@@ -119,6 +140,7 @@ export const slackApi = {
   fields: [
     { key: "token", title: "Bot token", secret: true, pattern: "xox[bpe]-[\\w-]+", example: "xoxb-1234-abcd" },
     { key: "channel", title: "Channel id", pattern: "[CDGU][A-Z0-9]+|#[^\\s]+", example: "C0123456789" },
+    SIGNING_SECRET,
   ],
   hosts: ["slack.com"],
   send: {

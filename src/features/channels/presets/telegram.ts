@@ -9,7 +9,11 @@ const keyboard = {
   inline_keyboard: [
     [
       { text: "Open", url: "{{ n.url }}" },
-      { $if: "n.ackUrl", text: "Acknowledge", url: "{{ n.ackUrl }}" },
+      {
+        $if: "n.ackToken && field.webhookSecret",
+        $then: { text: "Acknowledge", callback_data: "{{ n.ackToken }}" },
+        $else: { $if: "n.ackUrl", text: "Acknowledge", url: "{{ n.ackUrl }}" },
+      },
     ],
   ],
 } as const;
@@ -44,6 +48,15 @@ export const telegram = {
     },
     { key: "chat", title: "Chat id or @channel", pattern: "-?\\d+|@\\w+", example: "-1001234567890" },
     { key: "topic", title: "Topic id of a forum", pattern: "\\d+", required: false, example: "42" },
+    {
+      key: "webhookSecret",
+      title: "secret_token of the bot's webhook, for buttons that need no browser",
+      secret: true,
+      pattern: "[\\w-]{16,256}",
+      required: false,
+      hint: "16 to 256 letters, digits, _ and -, the same as in setWebhook",
+      example: "c0ffee-c0ffee-c0ffee",
+    },
   ],
   hosts: ["api.telegram.org"],
   mentions: "at",

@@ -173,7 +173,7 @@ function requireHost({ hosts, title }: Preset, { protocol, hostname, port, usern
 }
 
 /** The same request at another base URL, for proxies and tests. */
-function withApi(target: URL, api: string | undefined): URL {
+export function withApi(target: URL, api: string | undefined): URL {
   if (api === undefined || api === "") return target;
   if (!URL.canParse(api)) throw new BadRequest("the field api is not a URL");
   const base = new URL(api);

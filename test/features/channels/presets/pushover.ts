@@ -28,7 +28,7 @@ export function pushoverApi(): Service {
       if (at(json, "user") !== USER)
         return failed("user identifier is not a valid user, group, or subscribed user key");
       const isEmergency = at(json, "priority") === 2;
-      if (!hasOnly(json, isEmergency ? [...MEMBERS, "retry", "expire", "tags"] : MEMBERS))
+      if (!hasOnly(json, isEmergency ? [...MEMBERS, "retry", "expire", "tags", "callback"] : MEMBERS))
         return failed("unknown member");
       if (textAt(json, "message") === "") return failed("message cannot be blank");
       if (codePoints(textAt(json, "message")) > 1024) return failed("message is too long");

@@ -29,6 +29,8 @@ const FIRING: NoticeParts = {
   atMs: Date.UTC(2026, 0, 31, 8, 15),
   url: "https://prism.example.com/dashboard/incidents/0190",
   ackUrl: "https://prism.example.com/account/acknowledge?token=t",
+  ackToken: "t".repeat(64),
+  hookUrl: "https://prism.example.com/hooks/channels/0198c0de-0000-7000-8000-000000000000",
   facts: [{ title: "host", value: "db-1" }],
   project: "Shop",
 };

@@ -1,6 +1,6 @@
 import { idOf } from "./makers.ts";
 import { anyUser, type InProject, inShop, may, readEvents, scoped } from "./refusals.ts";
-import { at, inWorld, NO_ID, type Row, type Table } from "./row.ts";
+import { at, inWorld, NO_ID, open, type Row, type Table } from "./row.ts";
 import type { AccessWorld } from "./world.ts";
 
 const PATH = "/api/v1/channels";
@@ -25,7 +25,17 @@ const keyless =
   (who) =>
     anyUser(who) ?? rule(who);
 
+/** The URL of a channel's buttons, which no credential opens. */
+export const HOOK_PATH = "/hooks/channels/:id/:service";
+
 export const CHANNELS: Table = {
+  [`POST ${HOOK_PATH}`]: [
+    {
+      ...open(`/hooks/channels/${NO_ID}/slack`),
+      request: at(`/hooks/channels/${NO_ID}/slack`, {}),
+      served: [404, "CHANNEL_NOT_FOUND"],
+    },
+  ],
   [`GET ${PATH}`]: [
     { refusal: own, request: at(PATH) },
     { refusal: keyless(may("projects:all")), request: at(`${PATH}?scope=all`) },
