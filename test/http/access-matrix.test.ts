@@ -55,10 +55,10 @@ test("the operator, by the control socket, may do what an Admin may, but for wha
         const request = await row.request(world, OPERATOR, expected === null && !ABOUT_ME.has(key));
         const reply = await overSocket(prism.dir, request.method ?? route.method, request.path, request.body);
         const { error, prism: own } = reply.body as {
-          error?: string | { message?: string; code?: string };
+          error?: string | null | { message?: string; code?: string };
           prism?: string;
         };
-        const { message, code = "" } = typeof error === "object" ? error : { code: own };
+        const { message, code = "" } = typeof error === "object" && error !== null ? error : { code: own };
         if (message?.startsWith("The operator has no account")) refused.add(key);
         else {
           const outcome = [reply.status, code];
