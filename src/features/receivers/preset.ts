@@ -207,7 +207,6 @@ export const presetSchema = v.strictObject({
   handshake: v.optional(
     v.pipe(v.picklist(["slack", "meta", "graph"]), v.description("The sender checks the URL in this way")),
   ),
-  detect: v.optional(v.pipe(text(1000, "Condition that holds for requests of this sender"))),
   mapping: mappingSchema,
   answer: v.optional(answerSchema),
   errors: v.optional(v.pipe(v.picklist(["slack", "discord"]), v.description("Form of refusals"))),

@@ -15,7 +15,6 @@ export const alertmanager = {
   ],
   methods: ["POST"],
   verify: [{ scheme: "credential" }],
-  detect: "body.version == '4' and exists(body.groupKey) and not exists(body.orgId)",
   mapping: {
     split: "body.alerts",
     output: "alerts",

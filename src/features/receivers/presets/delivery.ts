@@ -15,7 +15,6 @@ const jenkins = {
   ],
   methods: ["POST"],
   verify: [{ scheme: "credential" }],
-  detect: "exists(body.build.phase) and exists(body.build.number)",
   mapping: {
     let: {
       state: "= upper(body.build.status)",
@@ -75,7 +74,6 @@ const argocd = {
   ],
   methods: ["POST"],
   verify: [{ scheme: "credential" }],
-  detect: "body.source == 'argocd'",
   mapping: {
     let: { isFailed: "= body.health == 'Degraded' or body.phase in ['Failed', 'Error']" },
     output: "both",
@@ -117,7 +115,6 @@ const dockerhub = {
   ],
   methods: ["POST"],
   verify: [{ scheme: "credential" }],
-  detect: "exists(body.push_data.tag) and exists(body.repository.repo_name)",
   mapping: {
     output: "events",
     type: "dockerhub.push",

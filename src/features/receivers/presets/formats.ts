@@ -15,7 +15,6 @@ const cloudevents = {
   ],
   methods: ["POST", "PUT"],
   verify: [{ scheme: "credential" }],
-  detect: "exists(headers['ce-specversion']) or exists(body.specversion)",
   mapping: {
     split: "body",
     let: {
@@ -96,7 +95,6 @@ const standardwebhooks = {
     },
   ],
   replayId: "= first(headers['webhook-id'], headers['svix-id'])",
-  detect: "exists(headers['webhook-signature']) or exists(headers['svix-signature'])",
   mapping: {
     let: {
       kind: "= first(body.type, body.event_type, body.eventType, 'webhook')",
@@ -138,7 +136,6 @@ const apprise = {
   ],
   methods: ["POST", "PUT", "GET"],
   verify: [{ scheme: "credential" }],
-  detect: "exists(body.version) and exists(body.message) and exists(body.type)",
   mapping: {
     let: {
       xml: "= body == null and contains(text, '<Notification') ? text : null",

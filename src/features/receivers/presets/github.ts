@@ -153,7 +153,6 @@ const github: ReceiverPreset = {
   methods: ["POST"],
   verify: [{ ...SIGNATURE, signed: ["{body}"], header: "x-hub-signature-256", prefix: "sha256=" }],
   replayId: "= headers['x-github-delivery']",
-  detect: "exists(headers['x-github-event'])",
   mapping: {
     ...MAPPING,
     let: { hook: "= first(headers['x-github-event'], 'event')", ...NAMES },
@@ -211,7 +210,6 @@ const forgejo: ReceiverPreset = {
     { scheme: "credential" },
   ],
   replayId: "= first(headers['x-forgejo-delivery'], headers['x-gitea-delivery'])",
-  detect: "exists(headers['x-gitea-event'])",
   mapping: {
     ...MAPPING,
     let: {

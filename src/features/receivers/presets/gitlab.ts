@@ -30,7 +30,6 @@ export const gitlab = {
     { scheme: "header", header: "x-gitlab-token" },
   ],
   replayId: "= first(headers['webhook-id'], headers['idempotency-key'], headers['x-gitlab-event-uuid'])",
-  detect: "exists(headers['x-gitlab-event'])",
   mapping: {
     let: {
       kind: "= first(body.object_kind, body.event_name, 'event')",

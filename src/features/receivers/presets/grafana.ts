@@ -30,7 +30,6 @@ export const grafana = {
     { ...SIGNATURE, signed: ["{body}"], header: "x-grafana-alert-signature" },
     { scheme: "credential" },
   ],
-  detect: "exists(body.orgId) and (exists(body.alerts) or exists(body.evalMatches))",
   mapping: {
     split: "body.alerts",
     output: "alerts",

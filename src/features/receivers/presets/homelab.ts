@@ -15,7 +15,6 @@ const proxmox = {
   ],
   methods: ["POST", "PUT"],
   verify: [{ scheme: "credential" }],
-  detect: "exists(body.severity) and exists(body.fields.type)",
   mapping: {
     output: "events",
     type: "= concat('proxmox.', first(body.fields.type, 'notification'))",

@@ -15,7 +15,6 @@ const zabbix = {
   ],
   methods: ["POST"],
   verify: [{ scheme: "credential" }],
-  detect: "body.source == 'zabbix'",
   mapping: {
     let: { value: "= string(body.value)", update: "= string(body.update)" },
     output: "alerts",
@@ -63,7 +62,6 @@ const datadog = {
   ],
   methods: ["POST"],
   verify: [{ scheme: "credential" }],
-  detect: "exists(body.last_updated) and exists(body.event_type)",
   mapping: {
     let: {
       given: "= lower(first(body.transition, body.alert_transition))",

@@ -27,7 +27,6 @@ export const pagerduty = {
     },
   ],
   replayId: "= body.event.id",
-  detect: "exists(body.event.event_type) and exists(body.event.occurred_at)",
   mapping: {
     let: { kind: "= body.event.event_type", data: "= body.event.data" },
     output: "alerts",

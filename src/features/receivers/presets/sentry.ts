@@ -25,7 +25,6 @@ export const sentry = {
     },
   ],
   replayId: "= headers['request-id']",
-  detect: "exists(headers['sentry-hook-resource'])",
   mapping: {
     let: {
       resource: "= first(headers['sentry-hook-resource'], 'alert')",

@@ -16,7 +16,6 @@ const cloudwatch = {
   methods: ["POST"],
   verify: [{ scheme: "sns" }],
   hook: "sns",
-  detect: "exists(headers['x-amz-sns-message-type'])",
   mapping: {
     let: {
       alarm: "= parsed",
@@ -123,7 +122,6 @@ const stripe = {
     },
   ],
   replayId: "= body.id",
-  detect: "body.object == 'event' and exists(body.livemode)",
   mapping: {
     let: { object: "= body.data.object" },
     output: "events",

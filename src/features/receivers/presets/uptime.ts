@@ -15,7 +15,6 @@ const uptimeKuma = {
   ],
   methods: ["POST", "GET"],
   verify: [{ scheme: "credential" }],
-  detect: "exists(body.heartbeat) and exists(body.monitor) and exists(body.msg)",
   mapping: {
     let: {
       msg: "= first(body.msg, query.msg)",
@@ -94,7 +93,6 @@ const healthchecks = {
   ],
   methods: ["POST", "PUT", "GET"],
   verify: [{ scheme: "credential" }],
-  detect: "exists(body.n_pings) and exists(body.status)",
   mapping: {
     let: {
       name: "= first(body.name, query.name, body.slug, query.id, 'A check')",
@@ -147,7 +145,6 @@ const uptimerobot = {
   ],
   methods: ["POST", "PUT", "GET"],
   verify: [{ scheme: "credential" }],
-  detect: "exists(body.alertType) or exists(query.alertType)",
   mapping: {
     let: {
       kind: "= string(first(body.alertType, query.alertType))",
@@ -198,7 +195,6 @@ const statuscake = {
   ],
   methods: ["POST", "GET"],
   verify: [{ scheme: "form", name: "Token" }, { scheme: "credential" }],
-  detect: "exists(body.StatusCode) and exists(body.Status)",
   mapping: {
     let: {
       state: "= lower(first(body.Status, query.Status))",
