@@ -5,6 +5,7 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import test, { type TestContext } from "node:test";
 import type { Page } from "playwright-core";
+import { eventually } from "../helpers/eventually.ts";
 import { assertAccessible, startConsole } from "./helpers.ts";
 
 const press = (scope: Pick<Page, "getByRole">, name: string) =>
@@ -154,7 +155,7 @@ test("a channel is set up, tried without sending, tested, changed, used by a pol
     await page.getByLabel("Name").fill("Room");
     await page.getByRole("radio", { name: "A project's notifications" }).check();
     await press(page, "Continue");
-    console.expected.push(/status of 400 .*\/channels/);
+    console.expected.push(/status of 4(00|22) .*\/channels/);
     await page.getByLabel("URL", { exact: true }).fill("no url");
     await press(page, "Create");
     await page.locator("[aria-invalid=true]").waitFor();
@@ -177,8 +178,27 @@ test("a channel is set up, tried without sending, tested, changed, used by a pol
     await page.getByLabel("Another secret").fill("another-secret");
     await press(page, "Save");
     await page.getByText("Saved.").waitFor();
-    const { body } = await prism.get<{ fields: object }>(`/api/v1/channels/${(await row())?.id}`);
-    assert.deepEqual(Object.keys(body.fields).sort(), ["secret", "token", "url"]);
+    const stored = async () =>
+      (await prism.get<{ fields: object; template: object }>(`/api/v1/channels/${(await row())?.id}`)).body;
+    assert.deepEqual(Object.keys((await stored()).fields).sort(), ["secret", "token", "url"]);
+    // Until the page has the saved version, its other form would be refused.
+    await page
+      .getByText(/^Stored: .* Empty keeps it\.$/)
+      .nth(2)
+      .waitFor();
+    const own = page.getByLabel("Own texts as JSON");
+    await own.fill('{"heading": "x"}');
+    await press(page, "Save messages");
+    await page.getByText(/heading is not a member of a template/).waitFor();
+    await own.fill('{"title": "[prod] {{ n.title }}"}');
+    await press(page, "Save messages");
+    await eventually("the stored texts", async () => (await stored()).template !== null);
+    await press(page, "Dry run");
+    await page
+      .getByText(/\[prod\] Test/)
+      .first()
+      .waitFor();
+    assert.deepEqual((await stored()).template, { title: "[prod] {{ n.title }}" });
   });
 
   await t.test("a policy sends to it, so it is not deleted", async () => {

@@ -1,6 +1,6 @@
 import { Trash2 } from "lucide";
 import { useState } from "preact/hooks";
-import { api, ifMatch } from "../../app/api.ts";
+import { api, errorText, ifMatch } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { useFieldErrors } from "../../app/field-errors.ts";
@@ -8,7 +8,22 @@ import { LoadedPage } from "../../app/loaded-page.tsx";
 import { navigate } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
 import { invalidate, useGet } from "../../app/query.ts";
-import { Banner, Button, Card, Field, Form, Input, Menu, Page, plural, toast, UserText } from "../../ui/index.ts";
+import {
+  Banner,
+  Button,
+  Card,
+  Field,
+  Form,
+  Input,
+  Menu,
+  MultiCombobox,
+  Page,
+  plural,
+  Switch,
+  Textarea,
+  toast,
+  UserText,
+} from "../../ui/index.ts";
 import { ChannelFields, changedFields, type Values } from "./channel-fields.tsx";
 import { ChannelTest } from "./channel-test.tsx";
 import { ChannelBadge } from "./connect.tsx";
@@ -62,9 +77,12 @@ function ChannelView({ channel, preset }: ViewProps) {
         <Health channel={channel} onEnable={() => switchTo(true)} />
         <div class="two">
           {preset && <Fields key={channel.id} channel={channel} preset={preset} />}
-          <Card title="Test" sub="A dry run shows the request without secrets; nothing is sent.">
-            <ChannelTest id={id} />
-          </Card>
+          <div class="stack">
+            <Card title="Test" sub="A dry run shows the request without secrets; nothing is sent.">
+              <ChannelTest id={id} />
+            </Card>
+            <Content key={channel.id} channel={channel} />
+          </div>
         </div>
       </div>
     </Page>
@@ -90,6 +108,54 @@ function Health({ channel, onEnable }: { readonly channel: Channel; readonly onE
   }
   if (failures === 0) return null;
   return <Banner tone="warn" title={`${plural(failures, "failure")} in a row`} />;
+}
+
+/** Which notifications are sent, and their texts. */
+function Content({ channel }: { readonly channel: Channel }) {
+  const [eventTypes, setTypes] = useState(channel.eventTypes);
+  const [sendResolved, setResolved] = useState(channel.sendResolved);
+  const [template, setTemplate] = useState(channel.template === null ? "" : JSON.stringify(channel.template, null, 2));
+  const [problem, setProblem] = useState<string>();
+  const save = async () => {
+    setProblem(undefined);
+    try {
+      const own = template.trim() === "" ? null : JSON.parse(template);
+      await api.patch(`/channels/${channel.id}`, { eventTypes, sendResolved, template: own }, ifMatch(channel));
+    } catch (error) {
+      setProblem(errorText(error));
+      return;
+    }
+    invalidate("/channels");
+    toast.ok("Saved.");
+  };
+  return (
+    <Form onSubmit={save} label="Messages">
+      <Card title="Messages">
+        <div class="stack">
+          <Field label="Event types" hint="Types or prefixes; * is all of them.">
+            <MultiCombobox values={eventTypes} onChange={setTypes} custom mono />
+          </Field>
+          <Switch
+            label="Send the end of an alert as a new message"
+            hint="Where its first message cannot be changed."
+            checked={sendResolved}
+            onChange={setResolved}
+          />
+          <Field
+            label="Own texts as JSON"
+            hint='Such as {"title": "[prod] {{ n.title }}"}; an HTTP request has "request", too.'
+            error={problem}
+            optional
+          >
+            <Textarea value={template} onChange={setTemplate} rows={5} mono />
+          </Field>
+          <div>
+            <Button type="submit">Save messages</Button>
+          </div>
+        </div>
+      </Card>
+    </Form>
+  );
 }
 
 function Fields({ channel, preset }: { readonly channel: Channel; readonly preset: ChannelPreset }) {

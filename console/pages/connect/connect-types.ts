@@ -55,6 +55,9 @@ export interface Channel {
   readonly preset: string;
   readonly projectId: string | null;
   readonly fields: Readonly<Record<string, string>>;
+  readonly eventTypes: readonly string[];
+  readonly sendResolved: boolean;
+  readonly template: object | null;
   readonly active: boolean;
   readonly failures: number;
   readonly disabledAt: string | null;
