@@ -223,7 +223,7 @@ function notificationFeatures({ base, core, http, services }: Parts): Feature[] 
     }),
     webhooksFeature({ db, clock, config, box, projects, storage, settings }),
     channelsFeature({
-      ...{ ...serviceChannels.context, projects, storage, live: settings },
+      ...{ ...serviceChannels.context, projects, users, storage, live: settings },
       acknowledgeIncident: (id, channelId, via) => acknowledgeIn(services, id, channelId, via),
       policiesWith: async (trx, id) => (await policiesWithChannel(trx, id)).map(({ name }) => name),
     }),

@@ -54,3 +54,25 @@ test("channels: created with a secret from a file, listed, shown, tried, changed
   for (const { stdout, stderr } of [made, shown, dry, tried, failed])
     assert.ok(!stdout.includes(secret) && !stderr.includes(secret));
 });
+
+test("channels: the operator next to the server names the owner, and finds the channels of all users", async (t) => {
+  const prism = await startPrism(t, { settings: { "webhooks.allowPrivateCidrs": "127.0.0.0/8" } });
+  await makeUser(prism, "ann", ["User"]);
+  const { token } = await makeUser(prism, "bob", ["User"]);
+  const run = (args: readonly string[], env: Readonly<Record<string, string>> = {}) =>
+    runCli(["channels", ...args], { cwd: prism.dir, env: { PRISM_DATA_DIR: prism.dir, ...env } });
+  const create = ["create", "http", "--field", "url=http://127.0.0.1:9/x"];
+  const refused = await run(create);
+  assert.deepEqual([refused.status, /--user\).*--project/.test(refused.stderr)], [5, true], refused.stderr);
+  assert.equal((await run([...create, "--user", "carl"])).status, 6);
+  assert.equal((await run([...create, "--user", "ann", "--project", "default"])).status, 7);
+  const made = await run([...create, "--user", "ann"]);
+  assert.equal(made.status, 0, made.stderr);
+  const hint = /Try it: prism channels (test \S+)/.exec(made.stderr)?.[1] ?? "";
+  assert.equal((await run([...hint.split(" "), "--dry-run"])).status, 0);
+  assert.match((await run(["list"])).stdout, /\(own\) +yes +0 +http +http\n/);
+  const byHttp = { PRISM_URL: prism.url, PRISM_TOKEN: token };
+  assert.equal((await run([...create, "--user", "ann"], byHttp)).status, 5);
+  assert.equal((await run([...create, "--user", "bob"], byHttp)).status, 0);
+  assert.match((await run(["list"], byHttp)).stdout, /^[^\n]+\n[^\n]+\n$/);
+});

@@ -41,6 +41,12 @@ test("prism receivers: create, deliver, requests, test, replay, rotate, delete",
   assert.equal((await deliver(url, {})).status, 404);
   assert.equal((await deliver(next, { headline: "x" })).status, 200);
   assert.match(await run("rotate Backups --secret", "a new secret", "--grace", "1h"), /Backups\n$/);
+  writeFileSync(join(prism.dir, "secret.txt"), "of a file\n");
+  await run("update Backups --secret @secret.txt");
+  const withSecret = (secret: string) =>
+    fetch(`${prism.url}${new URL(next.trim()).pathname}`, { method: "POST", headers: { "X-Api-Key": secret } });
+  assert.equal((await withSecret("@secret.txt")).status, 401);
+  assert.equal((await withSecret("of a file")).status, 200);
   assert.match(await run("show Backups"), /with a secret/);
   await run("delete Backups --yes");
   assert.equal(await run("list"), "no receivers\n");
@@ -48,4 +54,21 @@ test("prism receivers: create, deliver, requests, test, replay, rotate, delete",
   assert.equal(wrong.status, 6);
   const unknown = await runCli(["receivers", "create", "X", "--preset", "nothing"], options);
   assert.equal(unknown.status, 7);
+});
+
+test("prism receivers: the mail address is printed with the URL, or that no mail arrives", async (t) => {
+  const create = async (settings: Record<string, string>) => {
+    const prism = await startPrism(t, { settings });
+    const options = { cwd: prism.dir, env: { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken } };
+    const made = await runCli(["receivers", "create", "UPS", "--preset", "mail"], options);
+    const rotated = await runCli(["receivers", "rotate", "UPS"], options);
+    const shown = await runCli(["receivers", "show", "UPS"], options);
+    return { made, rotated, shown };
+  };
+  const on = await create({ "mailIn.port": "0", "mailIn.domain": "in.example" });
+  for (const { stdout } of [on.made, on.rotated]) assert.match(stdout, /\/in\/([\w-]{32})\n\1@in\.example\n$/);
+  assert.match(on.shown.stdout, /mail address is shown once, by create and rotate\n$/);
+  const off = await create({});
+  assert.match(off.made.stdout, /^\S+\n$/);
+  assert.match(off.made.stderr, /PRISM_MAIL_IN_PORT/);
 });

@@ -53,7 +53,7 @@ function serve(server: FeatureServer, context: ChannelsOwn): void {
       body: s.CreateChannel,
       status: 201,
       response: s.ChannelView,
-      errors: ["PROJECT_NOT_FOUND", "UNAUTHORIZED_ROLE", "URL_REFUSED", "LIMIT_REACHED"],
+      errors: ["PROJECT_NOT_FOUND", "RECIPIENT_NOT_FOUND", "UNAUTHORIZED_ROLE", "URL_REFUSED", "LIMIT_REACHED"],
       handle: async (exchange, { body }) => reply(await service.createChannel(context, holderOf(exchange), body), 201),
     }),
     route({

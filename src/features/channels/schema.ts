@@ -12,6 +12,9 @@ const MAX_FIELD = 4096;
 const MAX_TEMPLATE_BYTES = 65_536;
 
 const projectId = v.optional(doc(text(64, 1), "Id or slug of the project; default: a channel of the caller"));
+const userId = v.optional(
+  doc(text(128, 1), "Id or username of the owner; only the operator of the machine names another user"),
+);
 const flag = v.boolean("must be true or false");
 const fieldValue = v.union([text(MAX_FIELD), v.number(), v.null()], "must be a string, a number or null");
 
@@ -46,7 +49,7 @@ const fields = doc(
 );
 
 export const CreateChannel = example(
-  object({ ...entries, preset: doc(text(40, 1), "Name of the preset"), fields, projectId }),
+  object({ ...entries, preset: doc(text(40, 1), "Name of the preset"), fields, projectId, userId }),
   { name: "On-call room", preset: "ntfy", fields: { url: "https://ntfy.example.org", topic: "on-call" } },
 );
 export type CreateChannel = v.InferOutput<typeof CreateChannel>;

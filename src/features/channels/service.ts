@@ -8,7 +8,7 @@ import { requireVersion } from "../../http/negotiation.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { StorageGuard } from "../../store/write-health.ts";
-import { findProject, type Projects } from "../access/index.ts";
+import { findProject, type Projects, type UserDirectory } from "../access/index.ts";
 import type { ChannelsContext } from "./context.ts";
 import { fieldsAfter, requireUsable } from "./fields.ts";
 import type { Preset } from "./preset.ts";
@@ -19,6 +19,7 @@ import * as store from "./store.ts";
 /** What the API of channels needs besides sending. */
 export interface ManageContext extends ChannelsContext {
   readonly projects: Projects;
+  readonly users: Pick<UserDirectory, "find">;
   readonly storage: StorageGuard;
   readonly live: LiveSettings;
   /** Names of the policies that send to a channel. */
@@ -67,7 +68,10 @@ function openedOrNull(box: ManageContext["box"], row: ChannelRow): Texts | null 
   }
 }
 
-/** @throws VALIDATION_FAILED, PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, URL_REFUSED, LIMIT_REACHED */
+/**
+ * @throws VALIDATION_FAILED, PROJECT_NOT_FOUND, RECIPIENT_NOT_FOUND, UNAUTHORIZED_ROLE, FORBIDDEN,
+ * URL_REFUSED, LIMIT_REACHED
+ */
 export async function createChannel(
   context: ManageContext,
   principal: PermissionHolder,
@@ -75,7 +79,7 @@ export async function createChannel(
 ): Promise<ChannelRow> {
   const { database, clock, storage } = context;
   storage.requireSpace();
-  const owner = ownerOf(context, principal, input.projectId, "channels:write");
+  const owner = newOwner(context, principal, input);
   const preset = await presetOf(context, input.preset);
   const fields = fieldsAfter(preset, input.fields);
   const now = clock.now();
@@ -214,6 +218,25 @@ function ownerOf(
   if (projectRef !== undefined) return { projectId: projects.require(principal, projectRef, right) };
   requireOwnScope(principal);
   return { userId: requireAccount(principal).userId };
+}
+
+function newOwner(
+  context: ManageContext,
+  principal: PermissionHolder,
+  { projectId, userId }: CreateChannel,
+): ChannelOwner {
+  if (userId === undefined) {
+    if (principal.kind === "operator" && projectId === undefined)
+      throw new PrismError("FORBIDDEN", "Name the owner of the channel: a user (--user) or a project (--project)");
+    return ownerOf(context, principal, projectId, "channels:write");
+  }
+  if (projectId !== undefined) throw new PrismError("VALIDATION_FAILED", "A channel has a user or a project, not both");
+  const owner = context.users.find(userId);
+  if (principal.kind !== "operator" && owner !== principal.userId)
+    throw new PrismError("FORBIDDEN", "Only the operator of the machine creates channels of other users");
+  if (owner === undefined) throw new PrismError("RECIPIENT_NOT_FOUND", `There is no active user ${userId}`);
+  requireOwnScope(principal);
+  return { userId: owner };
 }
 
 /** A service token without this scope acts for projects only. */

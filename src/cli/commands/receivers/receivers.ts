@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { readInput, readJsonObject } from "../../files.ts";
 import { deleteAfterQuestion, everyItem, online, pick } from "../../on-server.ts";
 import { durationFlag } from "../../output/flag-values.ts";
-import { printable, table } from "../../output/output.ts";
+import { type Output, printable, table } from "../../output/output.ts";
 import type { ServerClient } from "../../server-client.ts";
 import { cut, OF_PROJECT, type ProjectFlag, shortTime, subcommand, wrapped } from "../alerts/things.ts";
 
@@ -20,6 +20,7 @@ interface Receiver {
   readonly lastRequestAt: string | null;
   readonly version: number;
   readonly url?: string | null;
+  readonly mailAddress?: string | null;
 }
 
 interface LoggedRequest {
@@ -67,6 +68,18 @@ async function mappingOf(given: string | undefined): Promise<Record<string, unkn
   return given === undefined ? undefined : readJsonObject(given, "--mapping");
 }
 
+/** @throws CommandError 2 */
+async function secretOf(given: string | undefined): Promise<string | undefined> {
+  return given === undefined ? undefined : (await readInput(given, "--secret")).trim();
+}
+
+/** URL and mail address, which are shown once. */
+function issuedLines({ id, preset, url, mailAddress }: Receiver, out: Output): string[] {
+  if (preset === "mail" && !mailAddress)
+    out.note("No mail arrives: the mail listener is off. Set PRISM_MAIL_IN_PORT, restart, and rotate the receiver.");
+  return [url ?? id, ...(mailAddress ? [mailAddress] : [])];
+}
+
 function addRead(receivers: Command): void {
   subcommand(receivers, "list", "list receivers by name", ["", "--project ops"])
     .option(...OF_PROJECT)
@@ -94,6 +107,7 @@ function addRead(receivers: Command): void {
         out.result(found, () => [
           lineOf(found),
           `  URL ${found.prefix}…, ${secret}, last request ${shortTime(found.lastRequestAt)}`,
+          ...(found.preset === "mail" ? ["  its mail address is shown once, by create and rotate"] : []),
         ]);
       }),
     );
@@ -116,12 +130,12 @@ interface WriteFlags extends ProjectFlag {
 function addCreate(receivers: Command): void {
   subcommand(receivers, "create", "create a receiver and print its URL, a credential", [
     "Backups",
-    'GitHub --preset github --secret "$SECRET"',
+    "GitHub --preset github --secret @secret.txt",
   ])
     .argument("<name>", "name")
     .option(...OF_PROJECT)
     .option("--preset <preset>", "what sends the requests", "generic")
-    .option("--secret <secret>", "key of the signatures, token or password")
+    .option("--secret <secret>", "key of the signatures, token or password: text, @file, or - for stdin")
     .option("--mapping <json>", MAPPING)
     .action(
       (
@@ -130,9 +144,9 @@ function addCreate(receivers: Command): void {
         command: Command,
       ) =>
         online(command, async (server, { out }) => {
-          const body = { projectId: project, name, preset, secret, mapping: await mappingOf(mapping) };
-          const made = await server.post<Receiver>(PATH, body);
-          out.result(made, () => made.url ?? made.id);
+          const given = { secret: await secretOf(secret), mapping: await mappingOf(mapping) };
+          const made = await server.post<Receiver>(PATH, { projectId: project, name, preset, ...given });
+          out.result(made, () => issuedLines(made, out));
         }),
     );
 }
@@ -142,12 +156,12 @@ function addChange(receivers: Command): void {
     .argument(...ONE)
     .option(...OF_PROJECT)
     .option("--name <name>", "new name")
-    .option("--secret <secret>", "new secret; the old one is refused at once")
+    .option("--secret <secret>", "new secret: text, @file or -; the old one is refused at once")
     .option("--mapping <json>", MAPPING)
     .action((ref: string, { name, secret, mapping, ...flags }: WriteFlags, command: Command) =>
       online(command, async (server, { out }) => {
         const { id, version } = await findReceiver(server, ref, flags);
-        const body = { name, secret, mapping: await mappingOf(mapping) };
+        const body = { name, secret: await secretOf(secret), mapping: await mappingOf(mapping) };
         const changed = await server.change<Receiver>("PATCH", `${PATH}/${id}`, body, version);
         out.result(changed, () => lineOf(changed));
       }),
@@ -155,13 +169,14 @@ function addChange(receivers: Command): void {
   subcommand(receivers, "rotate", "replace the URL and print it, or the secret", ["Backups --grace 1h"])
     .argument(...ONE)
     .option(...OF_PROJECT)
-    .option("--secret <secret>", "replaces the secret in place of the URL")
+    .option("--secret <secret>", "replaces the secret in place of the URL: text, @file or -")
     .option("--grace <duration>", "how long the old one still works", durationFlag)
     .action((ref: string, { secret, grace, ...flags }: WriteFlags & { readonly grace?: number }, command: Command) =>
       online(command, async (server, { out }) => {
         const { id } = await findReceiver(server, ref, flags);
-        const made = await server.post<Receiver>(`${PATH}/${id}/rotate`, { secret, graceMs: grace });
-        out.result(made, () => made.url ?? lineOf(made));
+        const body = { secret: await secretOf(secret), graceMs: grace };
+        const made = await server.post<Receiver>(`${PATH}/${id}/rotate`, body);
+        out.result(made, () => (made.url ? issuedLines(made, out) : lineOf(made)));
       }),
     );
   for (const name of ["pause", "resume"] as const)

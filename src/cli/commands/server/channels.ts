@@ -21,16 +21,18 @@ async function channelsOf(server: ServerClient, project: string | undefined): Pr
   const slugs = await slugsOf(server);
   if (project !== undefined)
     return { channels: await everyItem<ChannelView>(server, PATH, { projectId: project }), slugs };
-  // The operator of the machine has no own channels.
-  const channels = await everyItem<ChannelView>(server, PATH).catch(ignoreRefusal);
+  const own = await everyItem<ChannelView>(server, PATH).catch(ignoreRefusal);
+  // The operator of the machine has no own channels, and sees those of all users.
+  if (own === null) return { channels: await everyItem<ChannelView>(server, PATH, { scope: "all" }), slugs };
+  const channels = [...own];
   for (const projectId of slugs.keys())
-    channels.push(...(await everyItem<ChannelView>(server, PATH, { projectId }).catch(ignoreRefusal)));
+    channels.push(...((await everyItem<ChannelView>(server, PATH, { projectId }).catch(ignoreRefusal)) ?? []));
   return { channels, slugs };
 }
 
 /** Members of a project may lack the right to its channels. */
-function ignoreRefusal(error: unknown): ChannelView[] {
-  if (error instanceof ServerRefused && (error.status === 403 || error.status === 404)) return [];
+function ignoreRefusal(error: unknown): null {
+  if (error instanceof ServerRefused && (error.status === 403 || error.status === 404)) return null;
   throw error;
 }
 
@@ -60,6 +62,7 @@ function channelsTable({ channels, slugs }: Found): string[] {
 
 interface ContentFlags {
   readonly project?: string;
+  readonly user?: string;
   readonly name?: string;
   readonly field?: readonly string[];
   readonly types?: string;
@@ -110,17 +113,19 @@ function addManageChannels(channels: Command): void {
       .description("create a channel; prism channels presets lists the services and their fields")
       .argument("<preset>", "name of the preset, such as slack, telegram or ntfy")
       .option("--name <name>", "name for people (default: the preset's)")
-      .option("--project <project>", "send notifications of this project: id or slug (default: your own)"),
+      .option("--project <project>", "send notifications of this project: id or slug (default: your own)")
+      .option("--user <user>", "send notifications of this user; next to the server this or --project is needed"),
   )
     .addHelpText(
       "after",
-      "\nExamples:\n  $ prism channels create ntfy --field topic=on-call\n" +
+      "\nExamples:\n  $ prism channels create ntfy --user dev --field topic=on-call\n" +
         "  $ prism channels create slack --project ops --field url=@slack-url.txt",
     )
     .action((preset: string, flags: ContentFlags, command: Command) =>
       online(command, async (server, { out }) => {
-        const { name = preset, project: projectId } = flags;
-        const made = await server.post<ChannelView>(PATH, { preset, name, projectId, ...(await contentOf(flags)) });
+        const { name = preset, project: projectId, user: userId } = flags;
+        const body = { preset, name, projectId, userId, ...(await contentOf(flags)) };
+        const made = await server.post<ChannelView>(PATH, body);
         out.result(made, () => made.id);
         out.note(`Try it: prism channels test ${made.id}`);
       }),
