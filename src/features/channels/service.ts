@@ -227,7 +227,7 @@ function newOwner(
 ): ChannelOwner {
   if (userId === undefined) {
     if (principal.kind === "operator" && projectId === undefined)
-      throw new PrismError("FORBIDDEN", "Name the owner of the channel: a user (--user) or a project (--project)");
+      throw new PrismError("FORBIDDEN", "The operator has no account; name a user (--user) or a project (--project)");
     return ownerOf(context, principal, projectId, "channels:write");
   }
   if (projectId !== undefined) throw new PrismError("VALIDATION_FAILED", "A channel has a user or a project, not both");
