@@ -7,7 +7,7 @@ import type { AlertInput, Alerts } from "../alerts/index.ts";
 import { appendEvents, type EventDraft } from "../events/index.ts";
 import { ConditionTooCostly } from "../rules/index.ts";
 import { parsedBy } from "./hooks.ts";
-import type { ItemStatus, MappedItem } from "./mapped-item.ts";
+import { type ItemStatus, jsonLength, type MappedItem } from "./mapped-item.ts";
 import { applyMapping, type CompiledMapping, type Mapped, type MappingInput, plainTextOf } from "./mapping.ts";
 import { type Content, MAX_TEXT, type RawRequest } from "./read-request.ts";
 import type { Receiver, ReceiverRow } from "./receivers.ts";
@@ -91,21 +91,43 @@ export function planRequest(
   now: number,
 ): Plan {
   const whole = { row, preset: preset.name, now };
+  const unmapped = (problem: string | null, ignored = 0): Plan => ({
+    ...{ result: "unmapped", events: [unmappedEvent(row, input)], alerts: [], ignored, problem },
+  });
   let mapped: Mapped;
   try {
     mapped = applyMapping(mapping, input, now);
   } catch (error) {
     if (!(error instanceof ConditionTooCostly)) throw error;
-    return { result: "unmapped", events: [unmappedEvent(row, input)], alerts: [], ignored: 0, problem: error.message };
+    return unmapped(error.message);
   }
   const { items, ignored } = mapped;
   const found = items.filter((item) => !item.isUnmapped);
-  const problem = null;
-  if (items.length > 0 && found.length === 0)
-    return { result: "unmapped", events: [unmappedEvent(row, input)], alerts: [], ignored, problem };
-  const alerts = found.flatMap((item) => alertOf(item, whole) ?? []);
-  const events = found.flatMap((item) => (item.output === "both" || !isAlert(item) ? [eventOf(item, whole)] : []));
-  return { result: found.length === 0 ? "ignored" : "accepted", events, alerts, ignored, problem };
+  if (items.length > 0 && found.length === 0) return unmapped(null, ignored);
+  const limit = Math.max(MIN_STORED, STORED_PER_BODY * jsonLength(input.body));
+  const drafts = draftsOf(found, whole, limit);
+  if (drafts === null) return unmapped(`the mapping makes more than ${limit} characters of this request`, ignored);
+  return { result: found.length === 0 ? "ignored" : "accepted", ...drafts, ignored, problem: null };
+}
+
+/** What one request may store, in characters of JSON: a mapping may repeat parts of it in each element. */
+const MIN_STORED = 4_194_304;
+const STORED_PER_BODY = 4;
+
+/** @returns null if they are larger than the limit together */
+function draftsOf(items: readonly MappedItem[], whole: Whole, limit: number): Pick<Plan, "events" | "alerts"> | null {
+  const events: EventDraft[] = [];
+  const alerts: AlertPlan[] = [];
+  let size = 0;
+  for (const item of items) {
+    const alert = alertOf(item, whole);
+    if (alert) alerts.push(alert);
+    const event = item.output === "both" || !isAlert(item) ? eventOf(item, whole) : null;
+    if (event) events.push(event);
+    size += jsonLength(event?.payload ?? null) + jsonLength(alert?.input ?? null);
+    if (size > limit) return null;
+  }
+  return { events, alerts };
 }
 
 /** The ids of a request that refuse its repetition. */
@@ -144,7 +166,7 @@ function eventOf(item: MappedItem, { row, preset, now }: Whole): EventDraft {
     level: item.level ?? (status === "firing" ? "error" : "info"),
     source: item.source ?? row.name.slice(0, 100),
     occurredAt: item.time ?? now,
-    payload: item.payload !== null && sizeOf(item.payload) <= MAX_CONTENT ? item.payload : made,
+    payload: item.payload !== null && jsonLength(item.payload) <= MAX_CONTENT ? item.payload : made,
   };
 }
 
@@ -160,11 +182,7 @@ function unmappedEvent(row: ReceiverRow, { body, text, headers, query, method }:
 }
 
 function contentOf(content: unknown): { readonly body: unknown; readonly bodyOmitted?: true } {
-  return sizeOf(content) <= MAX_CONTENT ? { body: content } : { body: null, bodyOmitted: true };
-}
-
-function sizeOf(value: unknown): number {
-  return JSON.stringify(value ?? null).length;
+  return jsonLength(content) <= MAX_CONTENT ? { body: content } : { body: null, bodyOmitted: true };
 }
 
 function labelsOf(row: ReceiverRow): Record<string, string> {

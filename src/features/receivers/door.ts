@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import { startOf } from "../../core/clean-text.ts";
 import { type ErrorCode, PrismError, STATUS_OF } from "../../core/errors.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { parseQuery } from "../../http/input.ts";
@@ -143,7 +144,7 @@ class Door {
       const plan = isConfirmed
         ? ({ result: "ignored", events: [], alerts: [], ignored: 1, problem: null } as const)
         : planRequest(receiver, receiver.mapping, input, now);
-      const answer = answerOf(receiver, request);
+      const answer = answerOf(receiver, request, input.body);
       const replayIds = replayIdsOf(receiver, input, signed, now);
       const stored = await storeRequest(this.#context, receiver, plan, { replayIds, entry: entryOf(answer.status) });
       receivers.count(preset.name, stored.result);
@@ -175,8 +176,9 @@ class Door {
     if (shape === undefined) return receiver;
     if (receiver.preset.name !== "discord" || !SHAPES.includes(shape))
       throw new PrismError("NOT_FOUND", "There is no receiver at this URL");
-    const built = await this.#context.receivers.build({ ...receiver.row, preset: shape, mapping: null, verify: null });
-    return { ...built, secrets: [] };
+    const built = await this.#context.receivers.build({ ...receiver.row, preset: shape, mapping: null });
+    // The form of the body changes, the proof of the sender does not.
+    return { ...built, verify: receiver.verify, secrets: receiver.secrets };
   }
 }
 
@@ -203,13 +205,17 @@ interface Answer {
 /** Most senders want any 2xx; those of Slack's form take JSON only with `ok`. */
 const DEFAULT_ANSWER: Answer = { status: 200, type: "application/json; charset=utf-8", body: '{"ok":true}' };
 
-function answerOf({ preset }: Receiver, { query, bytes }: RawRequest): Answer {
+/** Discord's own limit of a message. */
+const MAX_SHOWN_CONTENT = 4000;
+
+function answerOf({ preset }: Receiver, { query }: RawRequest, body: unknown): Answer {
   if (preset.name === "discord" && query["wait"] === "true") {
-    const content = /"content"\s*:\s*("(?:[^"\\]|\\.)*")/.exec(bytes.toString("utf8"))?.[1] ?? '""';
+    const { content } = Object(body) as { readonly content?: unknown };
+    const shown = JSON.stringify(typeof content === "string" ? startOf(content, MAX_SHOWN_CONTENT) : "");
     return {
       status: 200,
       type: "application/json; charset=utf-8",
-      body: `{"id":"{id}","type":0,"content":${content}}`,
+      body: `{"id":"{id}","type":0,"content":${shown}}`,
     };
   }
   return preset.answer ?? DEFAULT_ANSWER;

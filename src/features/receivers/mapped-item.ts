@@ -1,6 +1,7 @@
 import { cleanText, startOf } from "../../core/clean-text.ts";
 import { sha256Hex } from "../../core/tokens.ts";
 import type { Level } from "../../core/vocabulary.ts";
+import { chargeText } from "../rules/index.ts";
 
 export type Output = "events" | "alerts" | "both";
 export type ItemStatus = "firing" | "resolved" | "acknowledged" | "event";
@@ -54,19 +55,22 @@ const MAX_ANNOTATION_TEXT = 32_768;
 
 /** Checks and limits the values of a mapping: too long ones are cut, wrong ones left out. */
 export function checkedItem({ output, fields, labels, annotations, payload, content }: MappedValues, now: number) {
-  const text = (name: string, length: number) => cut(textOf(fields[name]), length);
+  const text = (name: string, length: number) => limitedText(fields[name], length);
+  const word = (name: string) => limitedText(fields[name], MAX_NAME);
+  // A payload is charged as a text: it is measured when it is stored.
+  if (isObject(payload)) jsonOf(payload);
   const item: Omit<MappedItem, "isUnmapped"> = {
     output,
-    status: statusOf(textOf(fields["status"])),
+    status: statusOf(word("status")),
     type: oneLine(text("type", MAX_NAME)),
-    level: levelOf(textOf(fields["level"])),
+    level: levelOf(word("level")),
     title: oneLine(text("title", MAX_TITLE)),
     message: text("message", MAX_MESSAGE),
     key: keyOf(textOf(fields["key"])),
     time: instantOf(fields["time"]),
     startsAt: instantOf(fields["startsAt"]),
     endsAt: instantOf(fields["endsAt"]),
-    link: linkOf(textOf(fields["link"])),
+    link: linkOf(limitedText(fields["link"], MAX_URL + 1)),
     source: oneLine(text("source", MAX_NAME)),
     labels: recordOf(labels, { entries: MAX_LABELS, text: MAX_LABEL, all: MAX_LABEL_TEXT }),
     annotations: recordOf(annotations, { entries: MAX_ANNOTATIONS, text: MAX_MESSAGE, all: MAX_ANNOTATION_TEXT }),
@@ -77,17 +81,48 @@ export function checkedItem({ output, fields, labels, annotations, payload, cont
   return { ...item, time: notLaterThan(item.time, now), isUnmapped };
 }
 
-/** A text of any value: lists and objects as JSON; null for nothing and empty text. */
+/** A text of any value: lists and objects as JSON; null for nothing and empty text. @throws ConditionTooCostly */
 export function textOf(value: unknown): string | null {
+  const text = rawText(value);
+  return text === null ? null : cleaned(text);
+}
+
+/** Cut before it is cleaned, so that a long text costs no more than its limit. */
+function limitedText(value: unknown, length: number): string | null {
+  const text = rawText(value);
+  if (text === null) return null;
+  // Cleaning removes characters and spaces.
+  const clean = cleaned(startOf(text, length * 4));
+  return clean === null || clean.length <= length ? clean : `${startOf(clean, length - 1)}…`;
+}
+
+function rawText(value: unknown): string | null {
   if (value === null || value === undefined) return null;
-  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+  return typeof value === "object" ? jsonOf(value) : String(value);
+}
+
+function cleaned(text: string): string | null {
+  chargeText(text);
   const clean = cleanText(text).trim();
   return clean === "" ? null : clean;
 }
 
-function cut(text: string | null, length: number): string | null {
-  if (text === null || text.length <= length) return text;
-  return `${startOf(text, length - 1)}…`;
+const serialised = new WeakMap<object, string>();
+
+/** The JSON of a value of a request, made and charged once. @throws ConditionTooCostly */
+function jsonOf(value: object): string {
+  const known = serialised.get(value);
+  if (known !== undefined) return known;
+  const text = JSON.stringify(value);
+  serialised.set(value, text);
+  chargeText(text);
+  return text;
+}
+
+/** Length of a value's JSON. */
+export function jsonLength(value: unknown): number {
+  if (typeof value !== "object" || value === null) return JSON.stringify(value ?? null).length;
+  return (serialised.get(value) ?? JSON.stringify(value)).length;
 }
 
 function oneLine(text: string | null): string | null {
@@ -141,7 +176,7 @@ const FIRST_US = 1e14;
 
 /** Epoch ms of an ISO 8601 text, or of seconds, ms or µs since 1970; null out of 2000 to 2099. */
 function instantOf(value: unknown): number | null {
-  const text = textOf(value);
+  const text = limitedText(value, MAX_NAME);
   if (text === null) return null;
   const number = /^\d{9,16}(\.\d{1,9})?$/.test(text) ? Number(text) : null;
   const ms =
@@ -166,6 +201,9 @@ function linkOf(text: string | null): string | null {
   return URL.canParse(text) ? text : null;
 }
 
+/** The cost of a member of a spread object, in characters of text. */
+const SPREAD_UNITS = 32;
+
 interface RecordLimits {
   readonly entries: number;
   readonly text: number;
@@ -179,9 +217,10 @@ function recordOf(given: readonly (readonly [string, unknown])[], limits: Record
     .flatMap(([, value]) => (isObject(value) ? Object.entries(value) : []));
   const named = given.filter(([name]) => name !== "*");
   const texts = new Map<string, string>();
+  chargeText({ length: spread.length * SPREAD_UNITS });
   for (const [name, value] of [...spread, ...named]) {
-    const text = cut(textOf(value), limits.text);
-    const known = cut(textOf(name), MAX_NAME);
+    const text = limitedText(value, limits.text);
+    const known = limitedText(name, MAX_NAME);
     if (known !== null && text !== null) texts.set(known, text);
   }
   const kept: [string, string][] = [];

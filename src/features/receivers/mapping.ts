@@ -114,11 +114,11 @@ export function applyMapping(mapping: CompiledMapping, input: MappingInput, now:
   return withinBudget(() => {
     const whole = namedValues(mapping, { ...input, item: null }, now);
     const list = mapping.split?.(valuesOf(whole, now));
-    if (!Array.isArray(list)) return mapItems(mapping, [whole], now);
+    if (!Array.isArray(list)) return mapItems(mapping, [whole], { now, isElement: false });
     if (list.length > MAX_ITEMS)
       throw new PrismError("PAYLOAD_TOO_LARGE", `A request has at most ${MAX_ITEMS} elements`);
     const each = list.map((item: unknown) => namedValues(mapping, { ...input, item }, now));
-    return mapItems(mapping, each, now);
+    return mapItems(mapping, each, { now, isElement: true });
   });
 }
 
@@ -136,13 +136,19 @@ function namedValues(mapping: CompiledMapping, values: Values, now: number): Val
   return named;
 }
 
-function mapItems(mapping: CompiledMapping, all: readonly Values[], now: number): Mapped {
-  const items = all.flatMap((values) => mapItem(mapping, values, now) ?? []);
+interface MappingOf {
+  readonly now: number;
+  /** The values are of an element of `split`. */
+  readonly isElement: boolean;
+}
+
+function mapItems(mapping: CompiledMapping, all: readonly Values[], of: MappingOf): Mapped {
+  const items = all.flatMap((values) => mapItem(mapping, values, of) ?? []);
   return { items, ignored: all.length - items.length };
 }
 
 /** @returns null for an element that is left out */
-function mapItem(mapping: CompiledMapping, named: Values, now: number): MappedItem | null {
+function mapItem(mapping: CompiledMapping, named: Values, { now, isElement }: MappingOf): MappedItem | null {
   const values = valuesOf(named, now);
   if (mapping.when && mapping.when(values) !== true) return null;
   const chosen = mapping.cases.find(({ when }) => when(values) === true);
@@ -156,7 +162,7 @@ function mapItem(mapping: CompiledMapping, named: Values, now: number): MappedIt
       labels: record(chosen?.labels ?? mapping.labels),
       annotations: record(chosen?.annotations ?? mapping.annotations),
       payload: (chosen?.payload ?? mapping.payload)?.(values) ?? null,
-      content: named["item"] ?? named["body"] ?? named["text"] ?? null,
+      content: isElement ? named["item"] : (named["body"] ?? named["text"] ?? null),
     },
     now,
   );

@@ -10,6 +10,7 @@ export { Budget } from "./deciding/turn-limits.ts";
 export {
   type CompiledText,
   ConditionTooCostly,
+  chargeText,
   compileCondition,
   compileTemplate,
   compileTest,

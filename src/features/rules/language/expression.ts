@@ -1,5 +1,5 @@
 import { compileTree, fixedSteps } from "./evaluate/compile.ts";
-import { evaluationBudget } from "./evaluate/evaluation-budget.ts";
+import { evaluationBudget, FREE_UNITS } from "./evaluate/evaluation-budget.ts";
 import type { Value } from "./evaluate/values.ts";
 import type { Read, RuleEvent } from "./event.ts";
 import { LIMITS } from "./limits.ts";
@@ -25,7 +25,11 @@ export function compileText(source: string, field: string, names: Names): Compil
   if (trimmed.startsWith("=")) return compileExpression(trimmed.slice(1), names, "any");
   if (!source.includes("{{")) return () => source;
   const template = compileTemplate(source, field, names);
-  return (values) => template.render(values, MAX_TEMPLATE_CHARACTERS);
+  return (values) => {
+    const made = template.render(values, MAX_TEMPLATE_CHARACTERS);
+    chargeText(made);
+    return made;
+  };
 }
 
 /** Compiles a condition over named values, with or without `=`. @throws INVALID_CONDITION */
@@ -57,6 +61,11 @@ export function withinBudget<T>(evaluate: () => T): T {
   } finally {
     evaluationBudget.begin();
   }
+}
+
+/** Charges reading or making a text to the budget of the running evaluations. @throws ConditionTooCostly */
+export function chargeText({ length }: { readonly length: number }): void {
+  if (length > FREE_UNITS) evaluationBudget.charge(length >>> 1);
 }
 
 /** Named values as the language reads them. @param now epoch ms, for `now()` and `hour()` */

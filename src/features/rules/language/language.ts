@@ -5,6 +5,7 @@ export { cutText } from "./evaluate/values.ts";
 export type { RuleEvent } from "./event.ts";
 export {
   type CompiledText,
+  chargeText,
   compileTest,
   compileText,
   valuesOf,

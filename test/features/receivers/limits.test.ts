@@ -1,0 +1,87 @@
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import test from "node:test";
+import { ReceiverTest } from "./support.ts";
+
+test("empty elements of a list never store the whole body once more each", async (t) => {
+  const it = await ReceiverTest.start(t);
+  const receiver = await it.make({ preset: "alertmanager" });
+  const pad = randomBytes(60_000).toString("base64");
+  const alerts = Array.from({ length: 1000 }, () => null);
+  assert.ok((await it.send(receiver, { alerts, groupKey: "g", pad })).status < 300);
+  for (const { payload } of await it.events())
+    assert.ok(
+      !JSON.stringify(payload).includes(pad) || payload["method"] === "POST",
+      "only the unmapped request has it",
+    );
+  const { reader } = it.prism.parts.base;
+  const stored = reader.prepare("select sum(length(payload)) as n from events").get() as { n: number };
+  assert.ok(stored.n < 4_500_000, `${stored.n} characters`);
+});
+
+test("a mapping that repeats the body in each element is stopped, and the request is kept", async (t) => {
+  const it = await ReceiverTest.start(t);
+  const names = ["title", "message", "key", "type", "source", "link", "time", "level"];
+  const fields = Object.fromEntries(names.map((name) => [name, "= body"]));
+  const labels = Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`l${i}`, "= body"]));
+  const mappings = [
+    { fields, size: 700_000 },
+    { fields: { title: "t", labels }, size: 10_000 },
+    { fields: { title: "t", payload: "= body" }, size: 100_000 },
+    { fields: { title: "t", message: "{{ body.p }}" }, size: 100_000 },
+  ];
+  for (const [i, { fields: own, size }] of mappings.entries()) {
+    const receiver = await it.make({ name: `r${i}`, mapping: { split: "body.a", ...own } });
+    const sent = await it.send(receiver, { a: Array.from({ length: 1000 }, () => 1), p: "é".repeat(size / 2) });
+    assert.equal(sent.status, 200, sent.text);
+    const { body } = await it.prism.get<{ data: { result: string; outcome: { problem?: string } }[] }>(
+      `/api/v1/receivers/${receiver.id}/requests`,
+    );
+    assert.equal(body.data[0]?.result, "unmapped", `mapping ${i}`);
+    assert.match(body.data[0]?.outcome.problem ?? "", /too long|more than \d+ characters/);
+  }
+  assert.equal((await it.events("receiver.unmapped")).length, mappings.length);
+});
+
+test("a large list of usual alerts is within the limits", async (t) => {
+  const it = await ReceiverTest.start(t);
+  const receiver = await it.make({ preset: "alertmanager" });
+  const alerts = Array.from({ length: 500 }, (_, i) => ({
+    status: "firing",
+    fingerprint: `f${i}`,
+    labels: { alertname: "Disk", instance: `db-${i}`, severity: "critical" },
+    annotations: { summary: "s".repeat(100), description: "d".repeat(1000) },
+    startsAt: "2026-01-01T00:00:00Z",
+  }));
+  const sent = await it.send(receiver, {
+    status: "firing",
+    groupKey: "g",
+    alerts,
+    commonLabels: { alertname: "Disk" },
+  });
+  assert.ok(sent.status < 300, sent.text);
+  const { body } = await it.prism.get<{ data: { result: string }[] }>(`/api/v1/receivers/${receiver.id}/requests`);
+  assert.equal(body.data[0]?.result, "accepted");
+});
+
+test("the other forms at a Discord URL need the receiver's secret too", async (t) => {
+  const it = await ReceiverTest.start(t);
+  const secret = "the-own-credential";
+  const receiver = await it.make({ preset: "discord", secret, verify: [{ scheme: "credential" }] });
+  for (const suffix of ["", "/slack", "/github"]) {
+    const body = { text: "hello", content: "hello", zen: "hello" };
+    const github = { "X-GitHub-Event": "ping" };
+    assert.equal((await it.send(receiver, body, { suffix, headers: github })).status, 401, suffix);
+    const known = { Authorization: `Bearer ${secret}`, ...github };
+    assert.ok((await it.send(receiver, body, { suffix, headers: known })).status < 300, suffix);
+  }
+});
+
+test("a Discord message of any length is answered with its start", async (t) => {
+  const it = await ReceiverTest.start(t);
+  const receiver = await it.make({ preset: "discord", maxBodyBytes: 26_214_400 });
+  const sent = await it.send(receiver, { content: "a".repeat(16_000_000) }, { suffix: "?wait=true" });
+  assert.equal(sent.status, 200, sent.text.slice(0, 200));
+  assert.equal((JSON.parse(sent.text) as { content: string }).content, "a".repeat(4000));
+  assert.equal((await it.events()).length, 1);
+});
