@@ -32,7 +32,7 @@ test("S2-63, S3-11: a user is live while a connection of any kind is open, and /
   const { prism } = server;
   const followers = await connectAll(server);
   for (const { protocol, userId } of followers) assert.ok(prism.services.realtime.isLive(userId), protocol.name);
-  const wanted: Record<string, number> = {};
+  const wanted: Record<string, number> = { ntfy: 0, gotify: 0 };
   for (const { transport } of PROTOCOLS) wanted[transport] = (wanted[transport] ?? 0) + 1;
   const status = await prism.get<{ realtime: { connections: Record<string, number> } }>("/api/v1/status");
   assert.deepEqual(status.body.realtime.connections, wanted);

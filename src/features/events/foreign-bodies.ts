@@ -24,7 +24,7 @@ const LEVELS: Readonly<Record<string, string>> = {
 export function foreignEvents(exchange: Exchange, body: Buffer): string | null {
   const header = exchange.header("content-type").toLowerCase();
   const isBinary = exchange.header("ce-specversion") !== "";
-  if (header === "application/json" && !isBinary) return null;
+  if (header === "application/json" && !isBinary) return body.length === 0 ? "{}" : null;
   const [type = "", ...parameters] = header.split(";").map((part) => part.trim());
   // The prefix of a batch is the longer one.
   if (type.startsWith(BATCH)) return JSON.stringify(batched(type, body));

@@ -150,7 +150,7 @@ test("an earlier database keeps its devices and deliveries, and rules with the d
   migrateUp(connection);
   assert.deepEqual(rows(), before);
   assert.deepEqual(connection.prepare("select channels from rules order by id").pluck().all(), [
-    '["in_app","pusher","fcm","apns","webpush"]',
+    '["in_app","pusher","fcm","apns","webpush","service"]',
     '["in_app","fcm"]',
   ]);
   assert.throws(() => connection.exec("update deliveries set channel = 'fax'"), /CHECK constraint/);
