@@ -29,8 +29,21 @@ export function fieldsAfter(preset: Preset, given: GivenFields, before: Texts = 
     const wrong = value === "" ? missing(field) : problemWith(field, value);
     if (wrong !== undefined) problems.push(problem(`fields.${field.key}`, wrong));
   }
+  problems.push(...keptSecrets(preset, given, before, after));
   if (problems.length > 0) throw refused(problems);
   return after;
+}
+
+/** Who changes the server must know the secrets that it gets. */
+function keptSecrets({ fields }: Preset, given: GivenFields, before: Texts, after: Texts): ErrorDetail[] {
+  const moved = fields.find(({ key, type }) => type === "url" && (before[key] ?? "") !== (after[key] ?? ""));
+  if (!moved || Object.keys(before).length === 0) return [];
+  const isKept = ({ key, secret }: Field): boolean => {
+    const value = given[key];
+    return secret && key !== moved.key && key in after && (value === undefined || value === maskOf(before[key] ?? ""));
+  };
+  const why = `must be given again, because ${moved.key} changes: a stored secret is not sent to another address`;
+  return fields.filter(isKept).map(({ key }) => problem(`fields.${key}`, why));
 }
 
 function valueAfter({ key, secret }: Field, given: GivenFields, before: Texts): string {
@@ -94,7 +107,7 @@ function checkOwn(preset: Preset, { template }: ChannelRow): void {
     if (text !== undefined && typeof text !== "string") throw new BadTemplate(`${name} must be a string`);
     if (text !== undefined) checkText(text, onlyMessage);
   }
-  if (own.request !== undefined) checkRequest(requestOf(own.request), preset, () => undefined);
+  if (own.request !== undefined) checkRequest(requestOf(own.request), preset);
   // The rows are checked with the rest of a preset.
   const { ok = preset.ok, errors = preset.errors } = own as Partial<Preset>;
   const { code: _, ...data } = preset;

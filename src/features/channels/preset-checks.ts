@@ -1,6 +1,6 @@
 import type { Field, Preset, RequestTemplate } from "./preset.ts";
 import { BadTemplate, compile, readPath } from "./templates/template.ts";
-import { checkText, checkTree } from "./templates/tree.ts";
+import { checkText, checkTree, type OnPath } from "./templates/tree.ts";
 
 const ROOTS = new Set(["n", "field", "ref", "id", "key", "ms", "s", "sign", "item", "index"]);
 const API: Field = {
@@ -18,7 +18,10 @@ export function checkedPreset(preset: Preset): Preset {
     preset.hosts && !preset.fields.some(({ key }) => key === "api") ? [...preset.fields, API] : preset.fields;
   const known = new Set(fields.map(({ key }) => key));
   if (known.size !== fields.length) throw new BadTemplate("two fields have the same key");
-  const onPath = ([root = "", name]: readonly string[]): void => {
+  const onSecret = secretsStayWhole(fields);
+  const onPath: OnPath = (path, isWhole) => {
+    const [root = "", name] = path;
+    onSecret(path, isWhole);
     if (!ROOTS.has(root)) throw new BadTemplate(`there is no ${root}`);
     if (root === "field" && name !== undefined && !known.has(name)) throw new BadTemplate(`there is no field.${name}`);
     if (root === "ref" && name !== undefined && !Object.hasOwn(preset.ref ?? {}, name))
@@ -28,6 +31,16 @@ export function checkedPreset(preset: Preset): Preset {
   for (const text of [preset.key, preset.sign?.key, preset.sign?.text]) if (text !== undefined) checkText(text, onPath);
   for (const path of pathsOf(preset)) if (!path.startsWith("header:") && path !== "$") readPath(path);
   return { ...preset, fields };
+}
+
+/** What is shown of a request is masked by the values of secrets: a changed part of one would be shown. */
+function secretsStayWhole(fields: Preset["fields"]): OnPath {
+  const secrets = new Set(fields.flatMap(({ key, secret }) => (secret ? [key] : [])));
+  return ([root, name], isWhole) => {
+    if (root !== "field" || (name !== undefined && !secrets.has(name))) return;
+    if (name === undefined) throw new BadTemplate("a template reads fields by name, such as field.url");
+    if (!isWhole) throw new BadTemplate(`the secret field.${name} may only be used whole, without filters`);
+  };
 }
 
 function requestsOf(preset: Preset): RequestTemplate[] {
@@ -45,14 +58,19 @@ function pathsOf({ ok, errors, ref }: Preset): string[] {
 export function checkRequest(
   request: RequestTemplate,
   { fields, hosts }: Pick<Preset, "fields" | "hosts">,
-  onPath: (path: readonly string[]) => void,
+  onPath: OnPath = secretsStayWhole(fields),
 ): void {
   for (const text of textsOf(request)) checkText(text, onPath);
   if (request.body !== undefined) checkTree(request.body, onPath);
   if (request.type === "text" && typeof request.body === "string") requireFilters(request.body);
-  const [first] = compile(request.url);
+  const [first, next = "/"] = compile(request.url);
   const base = typeof first === "object" && first.path[0] === "field" ? first.path[1] : undefined;
-  if (fields.some(({ key, type }) => key === base && type === "url")) return;
+  if (typeof first === "object" && fields.some(({ key, type }) => key === base && type === "url")) {
+    // Other text there would be a part of the host.
+    const isHostKept = first.filters.length + first.escapes.length === 0 && typeof next === "string";
+    if (!isHostKept || !/^[/?]/.test(next)) throw new BadTemplate(`after field.${base} a URL goes on with / or ?`);
+    return;
+  }
   if (!hosts || typeof first !== "string" || !first.startsWith("https://"))
     throw new BadTemplate("a URL starts with a field of type url, or with https:// and one of the preset's hosts");
 }

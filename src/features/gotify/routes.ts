@@ -4,6 +4,7 @@ import type { Config } from "../../config/load.ts";
 import { runAs } from "../../core/caller.ts";
 import type { SealedBox } from "../../core/sealed-box.ts";
 import { originOf } from "../../core/tokens.ts";
+import { hasTokenScope } from "../../http/access.ts";
 import { requestCaller } from "../../http/credentials.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { MEDIA_HEADERS } from "../../http/headers.ts";
@@ -136,6 +137,15 @@ function userRoute(
   return anyRoute(context, method, path, forUser, maxBytes);
 }
 
+/** A limited service token must not make a credential that outlives it. @throws GotifyError 403 */
+function requireAccountScope(principal: UserVisitor["principal"]): void {
+  if (!mayMakeCredentials(principal)) throw forbidden();
+}
+
+function mayMakeCredentials(principal: UserVisitor["principal"]): boolean {
+  return hasTokenScope(principal, ["account:own"]);
+}
+
 /** Stores the last use of a client, at most every few minutes. */
 async function touch({ own }: Context, { client }: UserVisitor): Promise<void> {
   const now = own.clock.now();
@@ -250,21 +260,28 @@ async function named({ own }: Context, { principal }: UserVisitor, fields: Await
 function applicationRoutes(context: Context): Route[] {
   const { applications: parts } = context;
   return [
-    userRoute(context, "GET", "application", ({ principal }) => a.listApplications(parts, principal.userId)),
+    userRoute(context, "GET", "application", async ({ principal }) => {
+      const applications = await a.listApplications(parts, principal.userId);
+      return mayMakeCredentials(principal) ? applications : applications.map((each) => ({ ...each, token: "" }));
+    }),
     userRoute(
       context,
       "POST",
       "application",
-      async ({ principal }, exchange, body) =>
-        a.createApplication(parts, principal.userId, await readFields(exchange, body)),
+      async ({ principal }, exchange, body) => {
+        requireAccountScope(principal);
+        return a.createApplication(parts, principal.userId, await readFields(exchange, body));
+      },
       FORM_BYTES,
     ),
     userRoute(
       context,
       "PUT",
       "application/:id",
-      async ({ principal }, exchange, body) =>
-        a.updateApplication(parts, principal.userId, idOf(exchange), await readFields(exchange, body)),
+      async ({ principal }, exchange, body) => {
+        requireAccountScope(principal);
+        return a.updateApplication(parts, principal.userId, idOf(exchange), await readFields(exchange, body));
+      },
       FORM_BYTES,
     ),
     userRoute(context, "DELETE", "application/:id", ({ principal }, exchange) =>
@@ -295,8 +312,10 @@ function clientRoutes(context: Context): Route[] {
       context,
       "POST",
       "client",
-      async ({ principal }, exchange, body) =>
-        a.createClient(parts, principal.userId, await readFields(exchange, body)),
+      async ({ principal }, exchange, body) => {
+        requireAccountScope(principal);
+        return a.createClient(parts, principal.userId, await readFields(exchange, body));
+      },
       FORM_BYTES,
     ),
     userRoute(

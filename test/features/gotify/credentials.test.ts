@@ -53,6 +53,24 @@ test("which credential may do what", async (t) => {
   });
 });
 
+test("a service token without account:own makes no credential and sees none", async (t) => {
+  const it = await GotifyTest.start(t);
+  const app = await it.application();
+  const { token: login } = await logIn(it.prism, "uma");
+  const body = { name: "t", scopes: ["notifications:own"] };
+  const made = await it.prism.post<{ token: string }>("/api/v1/users/me/tokens", body, { token: login });
+  const headers = key(made.body.token);
+  for (const [method, path] of [
+    ["POST", "/client"],
+    ["POST", "/application"],
+    ["PUT", `/application/${app.id}`],
+  ] as const)
+    assert.equal((await it.request(method, path, headers, { name: "x" })).status, 403, path);
+  const listed = await it.ok<{ id: number; token: string }[]>("GET", "/application", headers);
+  assert.deepEqual([...new Set(listed.map(({ token }) => token))], [""]);
+  assert.ok(listed.some(({ id }) => id === app.id));
+});
+
 test("objects of another user are unknown", async (t) => {
   const it = await GotifyTest.start(t);
   await makeAccount(it.prism, { username: "vic" });

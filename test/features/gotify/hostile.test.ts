@@ -184,7 +184,7 @@ test("an account with a second factor logs in with a service token, not with its
   assert.equal((await it.request("GET", "/current/user", basic("uma"))).status, 401);
   assert.equal((await it.request("POST", "/client", basic("uma"), { name: "x" })).status, 401);
   assert.equal((await it.request("GET", "/current/user", key(before.token))).status, 200);
-  const body = { name: "phone", scopes: ["notifications:own"] };
+  const body = { name: "phone", scopes: ["notifications:own", "account:own"] };
   const made = await it.prism.post<{ token: string }>("/api/v1/users/me/tokens", body, { token: login });
   await it.ok("GET", "/current/user", basic("uma", made.body.token));
   const client = await it.ok<{ token: string }>("POST", "/client", basic("uma", made.body.token), { name: "phone" });

@@ -14,7 +14,7 @@ interface Call {
   readonly argument: { readonly text: string } | { readonly path: readonly string[] } | null;
 }
 
-interface Fill {
+export interface Fill {
   readonly path: readonly string[];
   readonly filters: readonly Call[];
   readonly escapes: readonly Call[];

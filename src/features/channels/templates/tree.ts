@@ -2,6 +2,7 @@ import type { Tree } from "../preset.ts";
 import {
   BadTemplate,
   compile,
+  type Fill,
   readPath,
   render,
   type Scope,
@@ -201,8 +202,14 @@ export function isPresent(value: unknown): boolean {
   return value !== undefined && value !== null && value !== "" && value !== false;
 }
 
-/** Reads all templates and paths of a tree. @throws BadTemplate @returns the paths' first steps */
-export function checkTree(tree: Tree, onPath: (path: readonly string[]) => void): void {
+/**
+ * Called with a path that a template reads. @param isWhole the value stays readable in the result, so
+ * that it can be masked by value: it is not taken apart, changed or compared
+ */
+export type OnPath = (path: readonly string[], isWhole: boolean) => void;
+
+/** Reads all templates and paths of a tree. @throws BadTemplate */
+export function checkTree(tree: Tree, onPath: OnPath): void {
   if (typeof tree === "string") {
     if (tree !== "@send") checkText(tree, onPath);
   } else if (Array.isArray(tree)) {
@@ -212,17 +219,41 @@ export function checkTree(tree: Tree, onPath: (path: readonly string[]) => void)
   }
 }
 
-function checkMember(name: string, value: Tree, onPath: (path: readonly string[]) => void): void {
-  if (PATHS.has(name)) onPath(readPath(String(value)));
-  else if (name === "$if") readCondition(String(value));
+function checkMember(name: string, value: Tree, onPath: OnPath): void {
+  if (PATHS.has(name)) onPath(readPath(String(value)), name === "$value");
+  else if (name === "$if") checkCondition(String(value), onPath);
   else if (/^\$(?!\$)/.test(name) && !KNOWN.has(name)) throw new BadTemplate(`there is no ${name}`);
   else checkTree(value, onPath);
+}
+
+/** Whether a value is present may depend on a secret, a comparison may not. */
+function checkCondition(source: string, onPath: OnPath): void {
+  readCondition(source);
+  for (const term of splitOutside(source, "&&")) {
+    const [, compared] = /^(.+?)\s*[=!]=/.exec(term) ?? [];
+    onPath(readPath(compared ?? term.replace(/^!/, "")), compared === undefined);
+  }
 }
 
 /** Members that hold a path. */
 const PATHS = new Set(["$map", "$each", "$value", "$number"]);
 const KNOWN = new Set(["$else", "$then", "$do", "$max", "$json", "$extend"]);
 
-export function checkText(source: string, onPath: (path: readonly string[]) => void): void {
-  for (const part of compile(source)) if (typeof part !== "string") onPath(part.path);
+export function checkText(source: string, onPath: OnPath): void {
+  for (const part of compile(source)) {
+    if (typeof part === "string") continue;
+    onPath(part.path, keepsWhole(part));
+    for (const { argument } of [...part.filters, ...part.escapes])
+      if (argument !== null && "path" in argument) onPath(argument.path, false);
+  }
+}
+
+/** Filters that add to a value. */
+const ADDING = new Set(["raw", "default", "prefix", "suffix"]);
+/** Filters after which a masked text still finds the value, if there is no other one. */
+const ENCODING = new Set(["json", "url"]);
+
+function keepsWhole({ filters, escapes }: Fill): boolean {
+  const names = [...filters, ...escapes].map(({ name }) => name).filter((name) => name !== "raw");
+  return names.every((name) => ADDING.has(name)) || (names.length === 1 && ENCODING.has(names[0] ?? ""));
 }
