@@ -34,6 +34,10 @@ Object.assign(process.env, {
   PRISM_LOG_LEVEL: "error",
 });
 process.stdout.write = () => true;
+// A start of this server would print its address and a sign-in link, which soon do not work.
+const notes = [];
+const writeError = process.stderr.write.bind(process.stderr);
+process.stderr.write = (text) => notes.push(text) > 0;
 const scripts = emulate(require, work, emulate.toString());
 compileFunction(readFileSync(join(work, "start.js"), "utf8"), ["require"])(require);
 const [script] = scripts;
@@ -47,7 +51,7 @@ async function run(command) {
   script.runInThisContext()(module.exports, require, module, process.execPath, work);
   await module.exports.ended;
   if (process.exitCode) {
-    console.error(`prism ${command.join(" ")} ended with ${process.exitCode}`);
+    writeError(`${notes.join("")}prism ${command.join(" ")} ended with ${process.exitCode}\n`);
     process.exit(1);
   }
 }

@@ -22,7 +22,10 @@ test("prism receivers: create, deliver, requests, test, replay, rotate, delete",
   assert.match(url, /\/in\/[\w-]{32}\n$/);
   assert.match(await run("list"), /generic +yes +- +Backups/);
   assert.equal((await deliver(url, { headline: "From the sender" })).status, 200);
-  assert.match(await run("requests Backups"), /unmapped 200 {2}POST/);
+  assert.match(
+    await run("requests Backups"),
+    /unmapped 200 {2}POST.*\n {2}title, message, key and payload have no value\n/,
+  );
   const { requests } = await runJson<{ requests: { id: string }[] }>(["receivers", "requests", "Backups"], options);
   const id = requests[0]?.id ?? "";
   writeFileSync(join(prism.dir, "mapping.json"), '{"title":"= body.headline","type":"sender.said"}');

@@ -37,7 +37,7 @@ export interface Plan {
   readonly alerts: readonly AlertPlan[];
   /** Elements that the mapping leaves out. */
   readonly ignored: number;
-  /** Why the mapping was stopped. */
+  /** Why the mapping was stopped, or the values that it left out. */
   readonly problem: string | null;
 }
 
@@ -101,13 +101,13 @@ export function planRequest(
     if (!(error instanceof ConditionTooCostly)) throw error;
     return unmapped(error.message);
   }
-  const { items, ignored } = mapped;
+  const { items, ignored, problem } = mapped;
   const found = items.filter((item) => !item.isUnmapped);
-  if (items.length > 0 && found.length === 0) return unmapped(null, ignored);
+  if (items.length > 0 && found.length === 0) return unmapped(problem, ignored);
   const limit = Math.max(MIN_STORED, STORED_PER_BODY * jsonLength(input.body));
   const drafts = draftsOf(found, whole, limit);
   if (drafts === null) return unmapped(`the mapping makes more than ${limit} characters of this request`, ignored);
-  return { result: found.length === 0 ? "ignored" : "accepted", ...drafts, ignored, problem: null };
+  return { result: found.length === 0 ? "ignored" : "accepted", ...drafts, ignored, problem };
 }
 
 /** What one request may store, in characters of JSON: a mapping may repeat parts of it in each element. */

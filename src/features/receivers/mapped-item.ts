@@ -30,6 +30,8 @@ export interface MappedItem {
   readonly content: unknown;
   /** The mapping found nothing in it. */
   readonly isUnmapped: boolean;
+  /** Values that were left out, with the reason. */
+  readonly problems: readonly string[];
 }
 
 /** Values of the texts of a mapping. */
@@ -59,7 +61,7 @@ export function checkedItem({ output, fields, labels, annotations, payload, cont
   const word = (name: string) => limitedText(fields[name], MAX_NAME);
   // A payload is charged as a text: it is measured when it is stored.
   if (isObject(payload)) jsonOf(payload);
-  const item: Omit<MappedItem, "isUnmapped"> = {
+  const item: Omit<MappedItem, "isUnmapped" | "problems"> = {
     output,
     status: statusOf(word("status")),
     type: oneLine(text("type", MAX_NAME)),
@@ -78,7 +80,33 @@ export function checkedItem({ output, fields, labels, annotations, payload, cont
     content,
   };
   const isUnmapped = [item.title, item.message, item.key, item.payload].every((each) => each === null);
-  return { ...item, time: notLaterThan(item.time, now), isUnmapped };
+  const problems = isUnmapped ? [NOTHING_FOUND] : problemsOf(item, fields);
+  return { ...item, time: notLaterThan(item.time, now), isUnmapped, problems };
+}
+
+const NOTHING_FOUND = "title, message, key and payload have no value";
+const WANTED = {
+  level: "no level",
+  time: "no time",
+  startsAt: "no time",
+  endsAt: "no time",
+  link: "no http or https URL",
+} as const;
+const MAX_QUOTED = 60;
+
+function problemsOf(item: Omit<MappedItem, "isUnmapped" | "problems">, fields: MappedValues["fields"]): string[] {
+  const problems: string[] = [];
+  const given = (name: string) => limitedText(fields[name], MAX_QUOTED);
+  const add = (name: string, text: string | null, why: string) =>
+    text !== null && problems.push(`${name}: ${JSON.stringify(text)} is ${why}`);
+  for (const [name, why] of Object.entries(WANTED) as [keyof typeof WANTED, string][])
+    if (item[name] === null) add(name, given(name), why);
+  const status = given("status");
+  if (status !== item.status) add("status", status, "not firing, resolved, acknowledged or event");
+  if (item.output !== "alerts") return problems;
+  if (status === null) problems.push("status has no value: no alert");
+  else if (item.status !== "event" && item.key === null) problems.push("key has no value: no alert");
+  return problems;
 }
 
 /** A text of any value: lists and objects as JSON; null for nothing and empty text. @throws ConditionTooCostly */

@@ -104,7 +104,11 @@ export interface Mapped {
   readonly items: readonly MappedItem[];
   /** Elements that `when` or a case leaves out. */
   readonly ignored: number;
+  /** What was left out, and why. */
+  readonly problem: string | null;
 }
+
+const MAX_PROBLEMS = 10;
 
 /**
  * Applies a mapping. @param now epoch ms, for times and `now()`
@@ -114,7 +118,8 @@ export function applyMapping(mapping: CompiledMapping, input: MappingInput, now:
   return withinBudget(() => {
     const whole = namedValues(mapping, { ...input, item: null }, now);
     const list = mapping.split?.(valuesOf(whole, now));
-    if (!Array.isArray(list)) return mapItems(mapping, [whole], { now, isElement: false });
+    if (!Array.isArray(list))
+      return mapItems(mapping, [whole], { now, isElement: false }, mapping.split ? ["split: no list"] : []);
     if (list.length > MAX_ITEMS)
       throw new PrismError("PAYLOAD_TOO_LARGE", `A request has at most ${MAX_ITEMS} elements`);
     const each = list.map((item: unknown) => namedValues(mapping, { ...input, item }, now));
@@ -142,9 +147,17 @@ interface MappingOf {
   readonly isElement: boolean;
 }
 
-function mapItems(mapping: CompiledMapping, all: readonly Values[], of: MappingOf): Mapped {
+function mapItems(
+  mapping: CompiledMapping,
+  all: readonly Values[],
+  of: MappingOf,
+  found: readonly string[] = [],
+): Mapped {
   const items = all.flatMap((values) => mapItem(mapping, values, of) ?? []);
-  return { items, ignored: all.length - items.length };
+  const problems = new Set([...found, ...items.flatMap((item) => item.problems)]);
+  const problem = problems.size === 0 ? null : [...problems].slice(0, MAX_PROBLEMS).join("; ");
+  return { items, ignored: all.length - items.length, problem };
+}
 }
 
 /** @returns null for an element that is left out */

@@ -48,9 +48,13 @@ export function receiverSealContext(column: "secret" | "previousSecret", id: str
   return `receivers.${column}.${id}`;
 }
 
-/** The mapping of a preset with the members that a receiver overrides; null removes a member. */
+/**
+ * The mapping of a preset with the members that a receiver overrides; null removes a member. Names
+ * of `let` are added to the preset's, which other members of the preset read.
+ */
 export function mergedMapping(preset: Mapping, own: Mapping | null): Mapping {
-  return own === null ? preset : { ...preset, ...own };
+  if (own === null) return preset;
+  return { ...preset, ...own, ...(own.let && { let: { ...preset.let, ...own.let } }) };
 }
 
 interface Known {

@@ -169,7 +169,7 @@ export const TestView = named(
   v.object({
     result: v.picklist(["accepted", "unmapped", "ignored"]),
     ignored: doc(v.number(), "Elements that the mapping leaves out"),
-    problem: doc(v.nullable(v.string()), "Why the mapping was stopped"),
+    problem: doc(v.nullable(v.string()), "Why the mapping was stopped, or the values that it left out and why"),
     events: v.array(
       v.object({
         type: v.string(),

@@ -33,7 +33,7 @@ export async function verifyRequest(request: RawRequest, context: VerifyContext)
   const { rows, secrets } = context;
   if (secrets.length === 0) return null;
   const row = rows.find((each) => isPresent(each, request) && secrets.some((secret) => isKeyOf(each, secret)));
-  if (!row) throw invalid(`the request has no ${expectedOf(rows)}`);
+  if (!row) throw invalid(`the request has no ${expectedOf(rows, request)}`);
   switch (row.scheme) {
     case "hmac":
     case "ed25519":
@@ -56,8 +56,12 @@ function invalid(why: string): PrismError {
   return new PrismError("SIGNATURE_INVALID", `The request is refused: ${why}`);
 }
 
-function expectedOf(rows: readonly VerifyRow[]): string {
-  const names = rows.map((row) => ("header" in row ? `header ${row.header}` : "name" in row ? row.name : row.scheme));
+function expectedOf(rows: readonly VerifyRow[], request: RawRequest): string {
+  const names = rows.map((row) => {
+    if (!("header" in row)) return "name" in row ? row.name : row.scheme;
+    const lacksTime = "timestampHeader" in row && isSignaturePresent({ ...row, timestampHeader: undefined }, request);
+    return `header ${lacksTime ? row.timestampHeader : row.header}`;
+  });
   return names.length === 0 ? "credential" : names.join(" or ");
 }
 

@@ -31,7 +31,7 @@ export function topics(): Topic[] {
   let group = "";
   for (const line of readPage(INDEX)?.split("\n") ?? []) {
     if (line.startsWith("## ")) group = line.slice("## ".length);
-    const [, name, summary] = /^- \[([a-z-]+)\]\(\S+\): (.+)$/.exec(line) ?? [];
+    const [, name, summary] = /^- \[([a-z/-]+)\]\(\S+\): (.+)$/.exec(line) ?? [];
     if (name && summary) found.push({ name, summary, group });
   }
   return found;

@@ -4,6 +4,7 @@ import { PrismError } from "../../../src/core/errors.ts";
 import { applyMapping, compileMapping, type MappingInput } from "../../../src/features/receivers/mapping.ts";
 import type { Mapping } from "../../../src/features/receivers/preset.ts";
 import { generic } from "../../../src/features/receivers/presets/generic.ts";
+import { mergedMapping } from "../../../src/features/receivers/receivers.ts";
 
 const NOW = Date.UTC(2026, 0, 31, 12);
 
@@ -70,6 +71,7 @@ test("constants, templates and expressions are read from body, headers, query an
       payload: null,
       content: null,
       isUnmapped: false,
+      problems: [],
     },
   );
 });
@@ -151,4 +153,28 @@ test("generic reads the usual names of JSON, a query and text", () => {
   );
   const [query] = map(generic.mapping, input("", { text: null, query: { title: "T", status: "up", key: "k" } })).items;
   assert.deepEqual([query?.title, query?.status], ["T", "resolved"]);
+});
+
+test("the problem names each value that was left out, and why nothing was found", () => {
+  const problemOf = (mapping: Mapping, body: unknown) => map(mapping, input(body)).problem;
+  assert.equal(problemOf({ title: "A", level: "warn", status: "event", link: "https://a.example" }, {}), null);
+  assert.equal(
+    problemOf({ title: "= body.a / body.b" }, { a: "x", b: 0 }),
+    "title, message, key and payload have no value",
+  );
+  assert.equal(
+    problemOf({ title: "A", level: "loud", link: "javascript:1", time: "yesterday", status: "broken" }, {}),
+    'level: "loud" is no level; time: "yesterday" is no time; link: "javascript:1" is no http or https URL; ' +
+      'status: "broken" is not firing, resolved, acknowledged or event',
+  );
+  assert.equal(problemOf({ title: "A", output: "alerts", status: "firing" }, {}), "key has no value: no alert");
+  assert.equal(problemOf({ title: "A", output: "alerts", key: "k" }, {}), "status has no value: no alert");
+  assert.equal(problemOf({ title: "A", split: "body.alerts" }, {}), "split: no list");
+  assert.equal(problemOf({ title: "A", split: "body", level: "loud" }, [1, 2]), 'level: "loud" is no level');
+});
+
+test("names of let are added to those of the preset", () => {
+  const mapping = mergedMapping(generic.mapping, { let: { a: "= body.x" }, title: "= a" });
+  const [item] = map(mapping, input({ x: "X", state: "down", key: "k" })).items;
+  assert.deepEqual([item?.title, item?.status], ["X", "firing"]);
 });

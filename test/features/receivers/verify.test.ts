@@ -304,3 +304,13 @@ test("a receiver without a secret checks nothing", async () => {
   const rows = [{ scheme: "credential" }] as const;
   assert.equal(await verifyRequest(request, { rows, secrets: [], now: 0, fetchText: async () => "" }), null);
 });
+
+test("a refusal names the header that is missing: the timestamp's if the signature is there", async (t) => {
+  const it = await ReceiverTest.start(t);
+  const signed = { signed: ["{ts}", ".", "{body}"], timestampHeader: "x-time", keyForm: "text" };
+  const row = { scheme: "hmac", header: "x-sig", algorithm: "sha256", encoding: "hex", ...signed };
+  const receiver = await it.make({ secret: SECRET, verify: [row] });
+  const refusal = async (headers: Headers) => (await it.send(receiver, { title: "A" }, { headers })).text;
+  assert.match(await refusal({}), /no header x-sig"/);
+  assert.match(await refusal({ "X-Sig": hmac(SECRET, "x") }), /no header x-time"/);
+});

@@ -30,7 +30,7 @@ interface LoggedRequest {
   readonly status: number;
   readonly method: string;
   readonly bytes: number;
-  readonly outcome: { readonly events?: number; readonly message?: string };
+  readonly outcome: { readonly events?: number; readonly message?: string; readonly problem?: string };
 }
 
 interface Preset {
@@ -43,6 +43,7 @@ interface Preset {
 
 interface Tried {
   readonly result: string;
+  readonly problem: string | null;
   readonly events: readonly { readonly type: string; readonly level: string; readonly payload: { title?: unknown } }[];
   readonly alerts: readonly {
     readonly key: string;
@@ -261,12 +262,14 @@ function addRequests(receivers: Command): void {
 
 function requestLines({ id, at, result, status, method, bytes, outcome }: LoggedRequest): string[] {
   const line = `${id}  ${shortTime(at)}  ${result} ${status}  ${method} ${bytes} bytes`;
-  return outcome.message === undefined ? [line] : [line, ...wrapped(outcome.message, "  ")];
+  const why = outcome.message ?? outcome.problem;
+  return why === undefined ? [line] : [line, ...wrapped(why, "  ")];
 }
 
-function triedLines({ result, events, alerts }: Tried): string[] {
+function triedLines({ result, problem, events, alerts }: Tried): string[] {
   return [
     result,
+    ...(problem === null ? [] : wrapped(problem, "  ")),
     ...events.flatMap(({ type, level, payload }) =>
       wrapped(`event ${type} ${level}: ${String(payload.title ?? "")}`, "  "),
     ),
