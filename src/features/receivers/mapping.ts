@@ -158,7 +158,6 @@ function mapItems(
   const problem = problems.size === 0 ? null : [...problems].slice(0, MAX_PROBLEMS).join("; ");
   return { items, ignored: all.length - items.length, problem };
 }
-}
 
 /** @returns null for an element that is left out */
 function mapItem(mapping: CompiledMapping, named: Values, { now, isElement }: MappingOf): MappedItem | null {

@@ -16,7 +16,7 @@ test("the index of docs lists every page once, with a line about it", () => {
     .filter((name) => name.endsWith(".md") && name !== "README.md")
     .map((name) => name.replace(/\.md$/, ""));
   const names = topics().map(({ name }) => name);
-  assert.deepEqual(names.sort(), [...files, "readme", "changelog", "decisions"].sort());
+  assert.deepEqual(names.sort(), [...files, "readme", "changelog", "decisions", "integrations/index"].sort());
 });
 
 test("every page of docs is served under /docs, and every link on it leads somewhere", async (t) => {
