@@ -42,6 +42,11 @@ export function sha256Hex(data: string | Uint8Array): string {
   return hash("sha256", data, "hex");
 }
 
+/** A text of at most 200 characters; a longer one by its start and hash, so that two of them differ. */
+export function boundedId(text: string): string {
+  return text.length <= 200 ? text : `${text.slice(0, 135)}:${sha256Hex(text)}`;
+}
+
 /** Constant-time comparison of two secrets, by their hashes, so that lengths do not leak. */
 export function secretsEqual(left: string, right: string): boolean {
   return timingSafeEqual(createHash("sha256").update(left).digest(), createHash("sha256").update(right).digest());

@@ -1,5 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import { uuidv7 } from "../../core/ids.ts";
+import { boundedId } from "../../core/tokens.ts";
 import type { Level } from "../../core/vocabulary.ts";
 import type { Database, InTransaction, Trx } from "../../store/database.ts";
 import type { RequestResult } from "../../store/schema.ts";
@@ -133,7 +134,7 @@ function draftsOf(items: readonly MappedItem[], whole: Whole, limit: number): Pi
 /** The ids of a request that refuse its repetition. */
 export function replayIdsOf(receiver: Receiver, input: MappingInput, signed: string | null, now: number): string[] {
   const given = receiver.replayId === null ? null : plainTextOf(receiver.replayId, input, now);
-  return [...(given === null ? [] : [`given:${given.slice(0, 200)}`]), ...(signed === null ? [] : [signed])];
+  return [...(given === null ? [] : [`given:${boundedId(given)}`]), ...(signed === null ? [] : [signed])];
 }
 
 interface Whole {

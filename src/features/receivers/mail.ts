@@ -1,4 +1,5 @@
 import { PrismError } from "../../core/errors.ts";
+import { boundedId } from "../../core/tokens.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import type { RequestResult } from "../../store/schema.ts";
 import { type AcceptContext, mappingInput, planRequest, replayIdsOf, storeRequest } from "./accept.ts";
@@ -80,7 +81,7 @@ async function isKnown({ db }: MailContext, receiverId: string, messageId: strin
     .selectFrom("receiver_replays")
     .select("at")
     .where("receiverId", "=", receiverId)
-    .where("replayId", "=", `given:${messageId.slice(0, 200)}`)
+    .where("replayId", "=", `given:${boundedId(messageId)}`)
     .executeTakeFirst();
   return row !== undefined;
 }

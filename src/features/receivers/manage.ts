@@ -12,9 +12,11 @@ import type { Projects } from "../access/index.ts";
 import { checkLabels } from "../alerts/index.ts";
 import type { AuditTrail } from "../audit/index.ts";
 import { compileMapping } from "./mapping.ts";
+import type { VerifyRow } from "./preset.ts";
 import type { Presets } from "./presets.ts";
 import { createReceiverToken, mergedMapping, type ReceiverRow, receiverSealContext } from "./receivers.ts";
 import type { CreateReceiver, ListReceivers, ReceiverView, RotateReceiver, UpdateReceiver } from "./schema.ts";
+import { isUsableSecret } from "./verify.ts";
 
 export interface ManageContext {
   readonly db: Database;
@@ -69,7 +71,7 @@ export async function getReceiver(context: ManageContext, principal: PermissionH
 export async function createReceiver(context: ManageContext, principal: PermissionHolder, input: CreateReceiver) {
   const { db, projects, clock } = context;
   const projectId = projects.requireOrDefault(principal, input.projectId, "receivers:write");
-  await checkSettings(context, input.preset, input, { mapping: null, hasSecret: false });
+  await checkSettings(context, input.preset, input, { mapping: null, verify: null, hasSecret: false });
   const { token, prefix, hash } = createReceiverToken();
   const now = clock.now();
   const id = uuidv7();
@@ -99,7 +101,7 @@ export async function updateReceiver(
   input: UpdateReceiver,
 ): Promise<ReceiverView> {
   const known = await findReceiver(context, principal, id, context.db.read);
-  const state = { mapping: known.mapping, hasSecret: known.secret !== null };
+  const state = { mapping: known.mapping, verify: known.verify, hasSecret: known.secret !== null };
   await checkSettings(context, input.preset ?? known.preset, input, state);
   return context.db.write(async (trx) => {
     const old = await writableReceiver(context, principal, id, trx);
@@ -127,12 +129,17 @@ export function setActive(context: ManageContext, principal: PermissionHolder, i
  * Replaces the URL, or the secret if one is given; the old one works for `graceMs` more.
  * @returns with `url` if that is new. @throws RECEIVER_NOT_FOUND, UNAUTHORIZED_ROLE
  */
-export function rotateReceiver(
+export async function rotateReceiver(
   context: ManageContext,
   principal: PermissionHolder,
   id: string,
   { graceMs = 0, secret }: RotateReceiver,
 ) {
+  if (secret !== undefined) {
+    const known = await findReceiver(context, principal, id, context.db.read);
+    const state = { mapping: known.mapping, verify: known.verify, hasSecret: true };
+    await checkSettings(context, known.preset, { secret }, state);
+  }
   return context.db.write(async (trx) => {
     const old = await writableReceiver(context, principal, id, trx);
     const until = context.clock.now() + graceMs;
@@ -212,8 +219,8 @@ function replacedSecret({ box }: ManageContext, old: ReceiverRow, secret: string
 async function checkSettings(
   { presets }: ManageContext,
   name: string,
-  { mapping, labels, secret }: Settings,
-  old: { readonly mapping: string | null; readonly hasSecret: boolean },
+  { mapping, labels, secret, verify }: Settings,
+  old: { readonly mapping: string | null; readonly verify: string | null; readonly hasSecret: boolean },
 ): Promise<void> {
   const preset = (await presets.all()).get(name);
   if (!preset)
@@ -225,9 +232,17 @@ async function checkSettings(
       "secret",
       `${preset.title} needs one: ${preset.secretTitle ?? "the secret of its signatures"}`,
     );
+  const ownRows = verify === undefined ? old.verify && (JSON.parse(old.verify) as VerifyRow[]) : verify;
+  if (secret) requireUsableSecret(ownRows || preset.verify, secret);
   if (labels) checkLabels(labels);
   const own = mapping === undefined ? old.mapping && (JSON.parse(old.mapping) as typeof mapping) : mapping;
   compileMapping(mergedMapping(preset.mapping, own || null));
+}
+
+/** @throws VALIDATION_FAILED */
+function requireUsableSecret(rows: readonly VerifyRow[], secret: string): void {
+  if (!isUsableSecret(rows, secret))
+    throw invalidField("body", "secret", "a signing secret is whsec_ and at least 16 bytes in base64");
 }
 
 async function replace({ clock }: ManageContext, trx: Trx, next: ReceiverRow): Promise<ReceiverRow> {

@@ -1,10 +1,19 @@
 import { HIDDEN, type Redact, redactorOf } from "../../core/text/redact.ts";
 
-const SECRET_NAMES =
-  /^(?:.*[_-])?(?:password|passwd|secret|token|api[_-]?key|apikey|access[_-]?key|private[_-]?key|authorization|auth|credentials?|signature|cookie|ping_url|update_url)$/i;
+const SECRET_NAMES = new RegExp(
+  `^(?:.*[._-])?(?:${[
+    ...["password", "passwords", "passwd", "passphrase", "pass", "pwd", "secret", "secrets", "token", "tokens"],
+    ...["api[_-]?keys?", "access[_-]?key", "private[_-]?key", "authorization", "auth", "credentials?"],
+    ...["signature", "cookie", "ping_url", "update_url"],
+  ].join("|")})$`,
+  "i",
+);
+/** Names of counts too, such as `{"tokens": 120, "pass": 3}`. */
+const TEXT_ONLY = /(?:tokens|pass|secrets)$/i;
 
 function isSecretName(name: string): boolean {
-  return SECRET_NAMES.test(name) || /signature|authorization|^cookie$|api-?key$/i.test(name);
+  const words = name.replace(/([a-z0-9])([A-Z])/g, "$1_$2");
+  return SECRET_NAMES.test(words) || /signature|authorization|^cookie$|api-?key$/i.test(name);
 }
 
 /** Masks secrets by value and by the names of members. */
@@ -20,9 +29,7 @@ export class Redaction {
 
   /** Headers and parameters, without secrets by name and value. */
   record(record: Readonly<Record<string, string>>): Record<string, string> {
-    return Object.fromEntries(
-      Object.entries(record).map(([name, value]) => [name, this.#isSecret(name) ? HIDDEN : this.text(value)]),
-    );
+    return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, this.member(name, value)]));
   }
 
   /** A copy of a JSON value, without secrets by name and value. */
@@ -31,10 +38,32 @@ export class Redaction {
     if (Array.isArray(value)) return value.map((each: unknown) => this.value(each));
     if (typeof value !== "object" || value === null) return value;
     const entries = Object.entries(value).map(([name, member]): [string, unknown] => {
-      const isMasked = this.#isSecret(name) && (typeof member === "string" || typeof member === "number");
-      return [this.text(name), isMasked ? HIDDEN : this.value(member)];
+      return [this.text(name), this.#isSecret(name) ? this.#masked(name, member) : this.value(member)];
     });
     return Object.fromEntries(entries);
+  }
+
+  /** A text under a name, such as a field of a form; JSON in it is masked as a value. */
+  member(name: string, text: string): string {
+    if (this.#isSecret(name)) return HIDDEN;
+    return this.json(text);
+  }
+
+  /** A text that may be JSON: that is made again, because it may have a member twice. */
+  json(text: string): string {
+    try {
+      if (/^\s*[[{]/.test(text)) return JSON.stringify(this.value(JSON.parse(text)));
+    } catch {
+      // Not JSON, or it nests too deeply: by value only.
+    }
+    return this.text(text);
+  }
+
+  #masked(name: string, member: unknown): unknown {
+    if (typeof member === "string") return HIDDEN;
+    if (typeof member === "number") return TEXT_ONLY.test(name) ? member : HIDDEN;
+    if (!Array.isArray(member)) return this.value(member);
+    return member.map((each: unknown) => this.#masked(name, each));
   }
 
   #isSecret(name: string): boolean {

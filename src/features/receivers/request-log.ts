@@ -43,17 +43,36 @@ export function logEntryOf(
 function redactedBody({ bytes, headers }: RawRequest, redaction: Redaction): Buffer {
   const type = headers["content-type"] ?? "";
   if (bytes.length === 0) return bytes;
+  const wide = /charset="?utf-16(le|be)?/i.exec(type);
+  if (wide) return redactedWide(bytes, wide[1]?.toLowerCase() === "be", redaction);
   const text = bytes.toString("utf8");
-  try {
-    if (/^\s*[[{]/.test(text)) return Buffer.from(JSON.stringify(redaction.value(JSON.parse(text))));
-  } catch {
-    // Not JSON, or it nests too deeply: by value only.
-  }
+  if (/^\s*[[{]/.test(text)) return Buffer.from(redaction.json(text));
+  if (type.startsWith("multipart/")) return Buffer.from(redactedParts(text, redaction));
   if (type.startsWith("application/x-www-form-urlencoded") && text.includes("=")) {
     const form = Object.fromEntries(new URLSearchParams(text));
     return Buffer.from(new URLSearchParams(redaction.record(form)).toString());
   }
   return Buffer.from(redaction.text(text));
+}
+
+/** In its own encoding, which a repetition of the request reads. */
+function redactedWide(bytes: Buffer, isBigEndian: boolean, redaction: Redaction): Buffer {
+  const text = new TextDecoder(isBigEndian ? "utf-16be" : "utf-16le").decode(bytes);
+  const shown = Buffer.from(redaction.json(text), "utf16le");
+  return isBigEndian ? shown.swap16() : shown;
+}
+
+const END_OF_HEAD = "\r\n\r\n";
+
+function redactedParts(text: string, redaction: Redaction): string {
+  const parts = text.split("\r\n--").map((part) => {
+    const end = part.indexOf(END_OF_HEAD);
+    if (end === -1) return redaction.text(part);
+    const head = part.slice(0, end);
+    const [, name = ""] = /[;\s]name="?([^"\r\n;]{0,200})/i.exec(head) ?? [];
+    return redaction.text(head) + END_OF_HEAD + redaction.member(name, part.slice(end + END_OF_HEAD.length));
+  });
+  return parts.join("\r\n--");
 }
 
 /** Adds an entry, and removes the oldest ones of its receiver. */

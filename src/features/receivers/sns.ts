@@ -1,5 +1,6 @@
 import { verify } from "node:crypto";
 import { PrismError } from "../../core/errors.ts";
+import { boundedId } from "../../core/tokens.ts";
 import type { RawRequest } from "./read-request.ts";
 
 /** Gets a text from a checked address. @throws on any other status than 200 */
@@ -37,7 +38,7 @@ export async function snsReplayId(
   const signature = Buffer.from(message["Signature"] ?? "", "base64");
   if (!isSigned(algorithm, `${signed.join("\n")}\n`, certificate, signature))
     throw refused("the signature does not fit the message");
-  return `sns:${(message["MessageId"] ?? "").slice(0, 200)}`;
+  return `sns:${boundedId(message["MessageId"] ?? "")}`;
 }
 
 /** Confirms a subscription of a verified request. @returns whether the request was one */

@@ -1,6 +1,6 @@
 import { createHash, createHmac, createPublicKey, timingSafeEqual, verify as verifySignature } from "node:crypto";
 import { PrismError } from "../../core/errors.ts";
-import { secretsEqual, sha256Hex } from "../../core/tokens.ts";
+import { boundedId, secretsEqual, sha256Hex } from "../../core/tokens.ts";
 import { readBasic } from "../../http/credentials.ts";
 import type { VerifyRow } from "./preset.ts";
 import type { RawRequest } from "./read-request.ts";
@@ -157,7 +157,7 @@ function checkSigned(row: SignedRow, request: RawRequest, context: VerifyContext
   const covers = (part: string) => row.signed.includes(part);
   if (covers("{ts}")) requireRecent(row, timestamp, context.now);
   if (row.allowRepeats) return null;
-  if (covers("{id}") && id !== "") return `id:${id.slice(0, 200)}`;
+  if (covers("{id}") && id !== "") return `id:${boundedId(id)}`;
   return `sha256:${createHash("sha256").update(signed).digest("hex")}`;
 }
 
@@ -194,9 +194,26 @@ function signerOf(row: SignedRow, secret: string, signed: Buffer): (signature: B
     const key = ed25519Key(row.keyForm, secret);
     return (signature) => key !== null && signature.length === 64 && verifySignature(null, signed, key, signature);
   }
-  const key = row.keyForm === "whsec" ? Buffer.from(secret.replace(/^whsec_/, ""), "base64") : secret;
+  const key = row.keyForm === "whsec" ? whsecKey(secret) : secret;
+  if (key === null || key.length === 0) return () => false;
   const expected = createHmac(row.algorithm, key).update(signed).digest();
   return (signature) => signature.length === expected.length && timingSafeEqual(signature, expected);
+}
+
+const LEAST_KEY_BYTES = 16;
+
+/** @returns null for a text that is no key: every sender could sign with an empty one */
+function whsecKey(secret: string): Buffer | null {
+  const text = secret.replace(/^whsec_/, "");
+  const key = /^[A-Za-z0-9+/_-]+={0,2}$/.test(text) ? Buffer.from(text, "base64") : null;
+  return key !== null && key.length >= LEAST_KEY_BYTES ? key : null;
+}
+
+/** Whether one of the rows can use the secret. */
+export function isUsableSecret(rows: readonly VerifyRow[], secret: string): boolean {
+  const needsKey = (row: VerifyRow) => row.scheme === "hmac" && row.keyForm === "whsec";
+  if (!rows.some(needsKey) || whsecKey(secret) !== null) return true;
+  return !secret.startsWith("whsec_") && rows.some((row) => !needsKey(row) && isKeyOf(row, secret));
 }
 
 /** DER of an Ed25519 public key without its 32 bytes (RFC 8410). */

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
+import { createHmac, randomBytes } from "node:crypto";
 import test from "node:test";
 import { ReceiverTest } from "./support.ts";
 
@@ -84,4 +84,59 @@ test("a Discord message of any length is answered with its start", async (t) => 
   assert.equal(sent.status, 200, sent.text.slice(0, 200));
   assert.equal((JSON.parse(sent.text) as { content: string }).content, "a".repeat(4000));
   assert.equal((await it.events()).length, 1);
+});
+
+test("a signing secret that is no key is refused, and a long id is not cut", async (t) => {
+  const it = await ReceiverTest.start(t);
+  for (const secret of ["whsec_", "whsec_!!!!", `whsec_${Buffer.alloc(8, 1).toString("base64")}`])
+    for (const preset of ["standardwebhooks", "gitlab"]) {
+      const refused = await it.prism.post("/api/v1/receivers", { name: "Empty", preset, secret });
+      assert.equal(refused.status, 400, `${preset} ${secret}: ${refused.text}`);
+    }
+  const secret = `whsec_${Buffer.alloc(32, 7).toString("base64")}`;
+  const receiver = await it.make({ preset: "standardwebhooks", secret });
+  const rotated = await it.prism.post(`/api/v1/receivers/${receiver.id}/rotate`, { secret: "whsec_!!!!" });
+  assert.equal(rotated.status, 400, rotated.text);
+  const ts = String(Math.floor(it.prism.parts.base.clock.now() / 1000));
+  for (const id of [`${"L".repeat(300)}1`, `${"L".repeat(300)}2`]) {
+    const body = JSON.stringify({ type: "t", data: { title: id.slice(-1) } });
+    const key = Buffer.alloc(32, 7);
+    const signature = `v1,${createHmac("sha256", key).update(`${id}.${ts}.${body}`).digest("base64")}`;
+    const headers = { "Webhook-Id": id, "Webhook-Timestamp": ts, "Webhook-Signature": signature };
+    const sent = await it.send(receiver, body, { headers: { "Content-Type": "application/json", ...headers } });
+    assert.ok(sent.status < 300, sent.text);
+  }
+  assert.equal((await it.events()).length, 2);
+});
+
+test("secrets by name are masked in every form of a body, in the log and in events", async (t) => {
+  const it = await ReceiverTest.start(t);
+  const receiver = await it.make({});
+  const SHOWN = "hunter2-hunter2";
+  const value = {
+    ...{ title: "t", dbPassword: SHOWN, smtp: { auth: { pass: SHOWN } }, tokens: [SHOWN], secret: [SHOWN] },
+    ...{ passphrase: SHOWN, usage: { tokens: 120 } },
+  };
+  const json = JSON.stringify(value);
+  const wide = (text: string) => new Uint8Array(Buffer.from(text, "utf16le"));
+  const bodies: readonly (readonly [string | Uint8Array, string])[] = [
+    [json, "application/json"],
+    [new URLSearchParams({ payload: json }).toString(), "application/x-www-form-urlencoded"],
+    [new URLSearchParams({ title: "t", password: SHOWN }).toString(), "application/x-www-form-urlencoded"],
+    [wide(json), "application/json; charset=utf-16"],
+    [
+      `--b\r\nContent-Disposition: form-data; name="password"\r\n\r\n${SHOWN}\r\n--b--\r\n`,
+      "multipart/form-data; boundary=b",
+    ],
+  ];
+  for (const [body, type] of bodies) {
+    const sent = await it.send(receiver, body, { headers: { "Content-Type": type } });
+    assert.equal(sent.status, 200, `${type}: ${sent.text}`);
+  }
+  const log = await it.prism.get(`/api/v1/receivers/${receiver.id}/requests?limit=100`);
+  assert.ok(!log.text.includes(SHOWN) && !log.text.replaceAll("\\u0000", "").includes(SHOWN), log.text);
+  const events = await it.events();
+  assert.equal(events.length, bodies.length);
+  assert.ok(!JSON.stringify(events).includes(SHOWN), JSON.stringify(events));
+  assert.ok(JSON.stringify(events).includes('"tokens":120'));
 });
