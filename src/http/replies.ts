@@ -88,7 +88,7 @@ function writeSized(exchange: Exchange, chunk: Uint8Array, length: number): Prom
       if (isTaken || isDone) return resolve(true);
       res.onWritable((offset) => {
         const [isRestTaken, isRestDone] = res.tryEnd(chunk.subarray(offset - before), length);
-        if (isRestTaken || isRestDone) resolve(true);
+        if (isRestTaken || isRestDone) afterwards(resolve);
         return isRestTaken;
       });
     });
@@ -185,10 +185,18 @@ function write(exchange: Exchange, chunk: string | Buffer): Promise<boolean> {
     exchange.onAbort = () => resolve(false);
     if (exchange.write(chunk)) return resolve(true);
     exchange.res.onWritable(() => {
-      resolve(true);
+      afterwards(resolve);
       return true;
     });
   });
+}
+
+/**
+ * Goes on after the callback of `onWritable`: the library restores that callback when it returns,
+ * so one that the next write sets within it would never be called.
+ */
+function afterwards(resolve: (isWritten: boolean) => void): void {
+  setImmediate(() => resolve(true));
 }
 
 /** Joins lines until a chunk is worth a write. */

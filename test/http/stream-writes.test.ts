@@ -1,9 +1,12 @@
 import type { HttpRequest, HttpResponse } from "uWebSockets.js";
 import assert from "node:assert/strict";
+import { connect } from "node:net";
 import test from "node:test";
 import fc from "fast-check";
 import { Exchange } from "../../src/http/exchange.ts";
+import { streamReply } from "../../src/http/replies.ts";
 import { route } from "../../src/http/route.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { startBareKernel } from "./support/bare-kernel.ts";
 
 /** What uWebSockets collects between two calls into the kernel. */
@@ -74,4 +77,31 @@ test("a handler that is done at once may answer with a large body, and the conne
   for (let i = 0; i < 3; i++)
     assert.deepEqual(await (await fetch(`http://127.0.0.1:${port}/large`)).json(), body, String(i));
   await kernel.requests.drain();
+});
+
+test("a stream of parts that are all there goes on each time that its slow reader has read", async (t) => {
+  const parts = 6;
+  async function* source() {
+    for (let i = 0; i < parts; i++) yield "x".repeat(4_000_000);
+  }
+  const access = "public" as const;
+  const stream = route({
+    ...{ method: "GET", path: "/stream", summary: "s", tag: "t", access },
+    handle: (exchange) => streamReply(exchange, { contentType: "text/plain" }, source()),
+  });
+  const { port } = startBareKernel(t, { routes: [stream] });
+  const socket = connect(port, "127.0.0.1");
+  t.after(() => socket.destroy());
+  let received = 0;
+  let end = "";
+  socket.on("data", (data: Buffer) => {
+    received += data.length;
+    end = (end + data.toString("latin1")).slice(-5);
+    // The server's socket fills up again and again.
+    socket.pause();
+    setImmediate(() => socket.resume());
+  });
+  socket.write("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+  await eventually("the last chunk arrives", () => end === "0\r\n\r\n");
+  assert.ok(received > parts * 4_000_000);
 });
