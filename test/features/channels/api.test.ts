@@ -174,11 +174,18 @@ test("a channel that its service no longer knows is disabled, and its owner is n
   assert.match(shown.body.disabledReason ?? "", /blocked or removed/);
   const inbox = await prism.get<{ data: { title: string }[] }>("/api/v1/notifications", { token: ann.token });
   assert.ok(inbox.body.data.some(({ title }) => title === "The channel Room is disabled"));
+  const actions = async () => {
+    const { body } = await prism.get<{ data: { action: string }[] }>("/api/v1/audit?limit=100");
+    return body.data.flatMap(({ action }) => (action.startsWith("channel.") ? [action] : [])).sort();
+  };
+  assert.deepEqual(await actions(), ["channel.create", "channel.disable"]);
   const later = await notify(world, [ann.id]);
   const enabled = await prism.patch<View>(`${PATH}/${body.id}`, { active: true }, { token: ann.token });
   assert.deepEqual([enabled.status, enabled.body.active, enabled.body.disabledReason], [200, true, null]);
   await until(world, await notify(world, [ann.id]), ({ state }) => state === "delivered");
   assert.deepEqual(deliveriesOf(world, later), []);
+  assert.equal((await prism.delete(`${PATH}/${body.id}`, { token: ann.token })).status, 204);
+  assert.deepEqual(await actions(), ["channel.create", "channel.delete", "channel.disable", "channel.update"]);
 });
 
 test("a project's channel gets one message per notification of the project", async (t) => {

@@ -130,9 +130,10 @@ test("an event that is decided again is decided in slices as well", async (t) =>
   prism.parts.core.pipeline.rules.put({ ...row, targetRoles: "not JSON" });
   await prism.post("/api/v1/events", { type: "x", a: 1 });
   await eventually("it is poison", () => countOf(prism, "event_failures") === 1);
-  await prism.delete(`/api/v1/rules/${row.id}`);
+  // All rules are there before the retry can succeed.
   await makeRules(prism);
   const sizes = commitSizes(prism);
+  await prism.delete(`/api/v1/rules/${row.id}`);
   await eventually(
     "the retry has decided it",
     () => scalarOf(prism, "select count(*) from event_failures where resolvedAt is null") === 0,
