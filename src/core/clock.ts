@@ -66,10 +66,10 @@ export function parseMoment(text: string): EpochMs | undefined {
   return parseRfc3339(text) ?? parseRfc3339(`${text}Z`);
 }
 
-/** @throws VALIDATION_FAILED for an invalid moment. */
+/** @returns whole milliseconds. @throws VALIDATION_FAILED for an invalid moment */
 export function epochOf(at: Moment | EpochMs): EpochMs {
-  const epochMs = typeof at === "string" ? parseMoment(at) : at.valueOf();
-  if (epochMs === undefined || !Number.isFinite(epochMs))
+  const epochMs = Math.round((typeof at === "string" ? parseMoment(at) : at.valueOf()) ?? Number.NaN);
+  if (!Number.isSafeInteger(epochMs))
     throw new PrismError("VALIDATION_FAILED", "A time must be an RFC 3339 date-time or a valid date");
   return epochMs;
 }

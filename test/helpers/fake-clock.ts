@@ -3,13 +3,16 @@ import type { Clock } from "../../src/core/clock.ts";
 /**
  * A clock that only moves on request. It starts at the real time, because tokens and ids are
  * checked against it.
+ * @param tickMs passes between two looks at the elapsed time: a fraction, as on a real machine
  */
 export class FakeClock implements Clock {
   #now: number;
   #elapsed = 0;
+  readonly #tickMs: number;
 
-  constructor(now = Date.now()) {
+  constructor(now = Date.now(), { tickMs = 0 }: { readonly tickMs?: number } = {}) {
     this.#now = now;
+    this.#tickMs = tickMs;
   }
 
   now(): number {
@@ -17,6 +20,7 @@ export class FakeClock implements Clock {
   }
 
   elapsed(): number {
+    this.#elapsed += this.#tickMs;
     return this.#elapsed;
   }
 

@@ -1,5 +1,5 @@
 import type { Selectable } from "kysely";
-import { DAY_MS, type EpochMs } from "../../core/clock.ts";
+import { DAY_MS, type EpochMs, HOUR_MS } from "../../core/clock.ts";
 import { unlessAborted } from "../../core/promises.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { DeliveriesTable, NotificationsTable, OutsideChannel } from "../../store/schema.ts";
@@ -170,20 +170,24 @@ export async function callWithin<T>(call: (signal: AbortSignal) => Promise<T>, s
   }
 }
 
-/** Limit of the delay. */
+/** Limit of a delay in seconds. */
 const MAX_WAIT_MS = DAY_MS;
+/** Limit of a delay until a date: one of the two clocks may be wrong. */
+const MAX_DATE_WAIT_MS = HOUR_MS;
 
 /**
- * Parses Retry-After, seconds or a date, as milliseconds from now (RFC 9110 section 10.2.3), at
- * most a day.
+ * Parses Retry-After, seconds or a date, as whole milliseconds from now (RFC 9110 section
+ * 10.2.3): at most a day, of a date at most an hour.
  * @returns undefined for a missing or invalid field.
  */
 export function readRetryAfter(field: string | undefined, now: EpochMs): number | undefined {
   const text = field?.trim() ?? "";
-  const waitMs = /^\d{1,10}$/.test(text)
-    ? Number(text) * 1000
-    : /[A-Za-z]/.test(text)
-      ? Date.parse(text) - now
-      : Number.NaN;
-  return Number.isNaN(waitMs) ? undefined : Math.min(Math.max(0, waitMs), MAX_WAIT_MS);
+  if (/^\d{1,10}$/.test(text)) return Math.min(Number(text) * 1000, MAX_WAIT_MS);
+  const waitMs = /[A-Za-z]/.test(text) ? untilDate(Date.parse(text), now) : Number.NaN;
+  return Number.isNaN(waitMs) ? undefined : waitMs;
+}
+
+/** Whole milliseconds until an instant that another clock named: 0 to an hour; NaN stays NaN. */
+export function untilDate(at: EpochMs, now: EpochMs): number {
+  return Math.min(Math.max(0, Math.ceil(at - now)), MAX_DATE_WAIT_MS);
 }

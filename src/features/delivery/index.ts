@@ -10,6 +10,7 @@ export {
   TargetGone,
   type TargetSource,
   Throttled,
+  untilDate,
 } from "./channel.ts";
 export { acknowledgeLink, channelAcknowledgeLink } from "./channels/mail/acknowledge.ts";
 export { smtpOptionsOf } from "./channels/mail/client.ts";

@@ -9,7 +9,7 @@ import { jobsAdded } from "../../store/effect.ts";
 import { commitError } from "../../store/sqlite/sqlite-errors.ts";
 import { type JobsContext, requeueLostJobs } from "./moved-jobs.ts";
 import { endOfFailure, type FailedEnd, finishOf, type JobEnd } from "./runner/attempt-end.ts";
-import { type NewJob, newJobRow, type RunningJob } from "./runner/job.ts";
+import { type NewJob, newJobRow, type RunningJob, requireWholeMs } from "./runner/job.ts";
 import type { BegunJobs } from "./runner/job-execution.ts";
 import type { JobRunner } from "./runner/runner.ts";
 
@@ -116,7 +116,7 @@ export class JobService {
 
   /**
    * @returns the new job, or the unfinished one of the queue that holds the dedupe key. @throws
-   * OVERLOADED when too many wait in the queue.
+   * OVERLOADED when too many wait in the queue; TypeError when `runAt` is no whole number.
    */
   async enqueue(
     job: Omit<NewJob, "maxAttempts"> & { readonly maxAttempts?: number },
@@ -141,7 +141,7 @@ export class JobService {
     });
   }
 
-  /** Inserts jobs with new keys, which cannot exist yet. @throws OVERLOADED if too many wait */
+  /** Inserts jobs with new keys, which cannot exist yet. @throws OVERLOADED if too many wait; TypeError as above */
   async enqueueNew(jobs: readonly Omit<NewJob, "maxAttempts">[], trx: Trx): Promise<void> {
     if (jobs.length === 0) return;
     const { runner, clock, settingsOf } = this.#parts;
@@ -154,9 +154,10 @@ export class JobService {
 
   /**
    * Makes a running job wait without counting its attempt, because something it needs is missing.
-   * The handler then resolves to COMPLETED. @throws LostLease
+   * The handler then resolves to COMPLETED. @param runAt whole epoch ms. @throws LostLease, TypeError
    */
-  postpone(job: Pick<RunningJob, "id" | "claimed">, trx: Trx, runAt: number): Promise<void> {
+  async postpone(job: Pick<RunningJob, "id" | "claimed">, trx: Trx, runAt: number): Promise<void> {
+    requireWholeMs(runAt);
     return this.#releaseRunning(job, trx, { queue: job.claimed.queue, state: "scheduled", runAt });
   }
 

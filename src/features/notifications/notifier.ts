@@ -186,7 +186,7 @@ export class Notifier {
   ): Promise<ScheduledNotification> {
     const input = asNotifyInput(given);
     const now = this.#parts.clock.now();
-    const runAt = at === undefined ? now + delayMs : epochOf(at);
+    const runAt = epochOf(at ?? now + delayMs);
     return this.#parts.scheduling.schedule(input, Math.max(runAt, now), options);
   }
 

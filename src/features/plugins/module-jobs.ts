@@ -52,7 +52,7 @@ export function moduleScheduler(owner: JobOwner, parts: ModuleJobParts, onCron: 
     async add(into, kind, payload, options = {}) {
       requireOwn(into, module);
       const { trx, delayMs = 0, priority = 0, maxAttempts, dedupeKey = null } = options;
-      const runAt = options.runAt === undefined ? clock.now() + delayMs : epochOf(options.runAt);
+      const runAt = epochOf(options.runAt ?? clock.now() + delayMs);
       const job = { queue, kind: fullKind(module, kind), payload: payload ?? null, runAt, module, priority, dedupeKey };
       const { jobId } = await jobs.enqueue(maxAttempts === undefined ? job : { ...job, maxAttempts }, { trx });
       return { jobId };

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { deferred } from "../../../src/core/promises.ts";
 import { LostLease } from "../../../src/features/jobs/job-service.ts";
-import type { RunningJob } from "../../../src/features/jobs/runner/job.ts";
+import { RetryLater, type RunningJob } from "../../../src/features/jobs/runner/job.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { TestRunner } from "./support/test-runner.ts";
 
@@ -96,4 +96,41 @@ test("effect and completion are one transaction: a job whose claim was lost leav
   assert.equal(helper.row(id).result, '{"done":true}');
   await assert.rejects(finish(), "not twice");
   end.resolve();
+});
+
+test("a due time with a fraction is refused by a TypeError, before any row is written", async (t) => {
+  const helper = new TestRunner(t);
+  const { jobs, store } = helper;
+  const job = { queue: "timers", kind: "test", payload: {}, runAt: helper.clock.now() } as const;
+  for (const runAt of [job.runAt + 0.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+    await assert.rejects(jobs.enqueue({ ...job, runAt }), TypeError);
+    await assert.rejects(jobs.enqueue({ ...job, runAt, dedupeKey: "k" }), TypeError);
+    await assert.rejects(
+      store.database.write((trx) => jobs.enqueueNew([{ ...job, runAt }], trx)),
+      TypeError,
+    );
+  }
+  assert.deepEqual(helper.rows(), []);
+  const begun = deferred<RunningJob>();
+  const end = deferred<void>();
+  helper.runner.handle("test", async (running) => {
+    begun.resolve(running);
+    await end.promise;
+  });
+  helper.runner.start();
+  const id = await helper.add({});
+  const running = await begun.promise;
+  await assert.rejects(
+    store.database.write((trx) => jobs.postpone(running, trx, helper.clock.now() + 0.5)),
+    TypeError,
+  );
+  assert.equal(helper.stateOf(id), "running");
+  end.resolve();
+  await eventually("it has ended", () => helper.stateOf(id) === "succeeded");
+});
+
+test("a handler's own waiting time is rounded up to whole milliseconds, and to a year at most", () => {
+  assert.equal(new RetryLater("busy", 1000.2).retryAfterMs, 1001);
+  assert.equal(new RetryLater("busy", 1e300).retryAfterMs, 365 * 86_400_000);
+  assert.throws(() => new RetryLater("busy", Number.NaN), TypeError);
 });

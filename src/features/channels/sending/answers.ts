@@ -1,4 +1,5 @@
 import { DAY_MS, type EpochMs } from "../../../core/clock.ts";
+import { untilDate } from "../../delivery/index.ts";
 import type { ErrorRow, OkRow, OutcomeClass, Preset, Step } from "../preset.ts";
 import { readPath, textOf, valueAt } from "../templates/template.ts";
 import { isPresent } from "../templates/tree.ts";
@@ -107,7 +108,7 @@ function isStatus(wanted: number | string, status: number): boolean {
   return typeof wanted === "number" ? wanted === status : Number(wanted[0]) === Math.floor(status / 100);
 }
 
-/** The first time that the answer has, at most a day. */
+/** The first time that the answer has, in whole ms: at most a day, of an instant at most an hour. */
 function waitOf(sources: readonly string[], read: Read, now: EpochMs): number {
   for (const source of sources) {
     const waitMs = waitFrom(source, read, now);
@@ -125,9 +126,9 @@ function waitFrom(source: string, read: Read, now: EpochMs): number | undefined 
   const number = Number(text);
   if (Number.isNaN(number)) {
     const date = Date.parse(text);
-    return Number.isNaN(date) ? undefined : date - now;
+    return Number.isNaN(date) ? undefined : untilDate(date, now);
   }
   if (unit === "ms") return number;
-  if (unit === "epoch") return number * 1000 - now;
-  return unit === "epoch-ms" ? number - now : number * 1000;
+  if (unit === "epoch") return untilDate(number * 1000, now);
+  return unit === "epoch-ms" ? untilDate(number, now) : number * 1000;
 }

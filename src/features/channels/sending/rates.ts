@@ -24,7 +24,7 @@ export class Rates {
 
   /**
    * Takes one message of a channel's rate, after a short wait if that is enough.
-   * @returns 0, or the milliseconds until a message may be sent
+   * @returns 0, or the whole milliseconds until a message may be sent
    */
   async take(
     id: string,
@@ -33,7 +33,7 @@ export class Rates {
   ): Promise<number> {
     const now = this.#clock.elapsed();
     const state = this.#byChannel.get(id) ?? this.#add(id, new Bucket(burst, (burst / perSecond) * 1000, now), now);
-    if (state.pausedUntil > now) return state.pausedUntil - now;
+    if (state.pausedUntil > now) return Math.ceil(state.pausedUntil - now);
     const waitMs = state.bucket.refill(now).waitMs(1);
     if (waitMs > MAX_WAIT_MS) return Math.ceil(waitMs);
     state.bucket.borrow(1);

@@ -1,3 +1,4 @@
+import { DAY_MS } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import type { QueueName } from "../../../core/queues.ts";
@@ -24,7 +25,7 @@ export interface NewJob {
   readonly queue: QueueName;
   readonly kind: string;
   readonly payload: unknown;
-  /** Epoch ms; past instants mean now. */
+  /** Whole epoch ms; past instants mean now. */
   readonly runAt: number;
   readonly maxAttempts: number;
   readonly priority?: number;
@@ -39,8 +40,14 @@ export interface NewJob {
 
 export const MAX_PAYLOAD_BYTES = 262_144;
 
-/** The row of a new job: ready when it is due, otherwise scheduled. @throws PAYLOAD_TOO_LARGE */
+/** Whole milliseconds: the strict table refuses a fraction, which would cost the transaction. @throws TypeError */
+export function requireWholeMs(runAt: number): void {
+  if (!Number.isSafeInteger(runAt)) throw new TypeError(`runAt of a job must be whole milliseconds, not ${runAt}`);
+}
+
+/** The row of a new job: ready when it is due, otherwise scheduled. @throws PAYLOAD_TOO_LARGE, TypeError */
 export function newJobRow(job: NewJob, now: number): JobRow {
+  requireWholeMs(job.runAt);
   const payload = JSON.stringify(job.payload);
   if (Buffer.byteLength(payload) > MAX_PAYLOAD_BYTES) {
     throw new PrismError("PAYLOAD_TOO_LARGE", `The payload of a job exceeds ${MAX_PAYLOAD_BYTES} bytes`);
@@ -69,14 +76,19 @@ export class PermanentError extends Error {
   override readonly name = "PermanentError";
 }
 
+/** Of a module's own number. */
+const LONGEST_WAIT_MS = 365 * DAY_MS;
+
 /** Thrown by a handler when the other side named a time: the next attempt is not earlier. */
 export class RetryLater extends Error {
+  /** Whole milliseconds, at most a year; a fraction is rounded up. */
   readonly retryAfterMs: number;
 
   constructor(message: string, retryAfterMs: number, options?: ErrorOptions) {
     super(message, options);
     this.name = "RetryLater";
-    this.retryAfterMs = retryAfterMs;
+    this.retryAfterMs = Math.min(Math.ceil(retryAfterMs), LONGEST_WAIT_MS);
+    requireWholeMs(this.retryAfterMs);
   }
 }
 
