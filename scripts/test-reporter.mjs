@@ -1,25 +1,42 @@
-// Node's spec reporter, which repeats failures at the end, for logs that keep only the last page.
+// Node's spec reporter, which repeats failures at the end, for logs that keep only the last page,
+// and lists the files that took longest.
 // Maps positions in compiled files to the sources, so that Node does not have to read the source
 // map of every file in every test process.
 import { readFileSync } from "node:fs";
 import { SourceMap } from "node:module";
+import { relative } from "node:path";
 import { Readable } from "node:stream";
 import { spec as Spec } from "node:test/reporters";
 
 const COMPILED = /(?:file:\/\/)?(\/[^\s():]+\/\.build\/tests\/[^\s():]+\.js):(\d+):(\d+)/g;
 const maps = new Map();
 
+const SLOWEST = 15;
+
 export default async function* report(events) {
-  yield* Readable.from(withSources(events)).pipe(new Spec());
+  const took = new Map();
+  yield* Readable.from(withSources(events, took)).pipe(new Spec());
+  yield slowest(took);
 }
 
-async function* withSources(events) {
+/** @param took milliseconds by file, to which each test of a file is added */
+async function* withSources(events, took) {
   for await (const event of events) {
-    const { data } = event;
+    const { data, type } = event;
     if (data?.file && data.line) Object.assign(data, originalOf(data.file, data.line, data.column));
     mapStacks(data?.details?.error);
+    if (data?.nesting === 0 && (type === "test:pass" || type === "test:fail"))
+      took.set(data.file, (took.get(data.file) ?? 0) + data.details.duration_ms);
     yield event;
   }
+}
+
+function slowest(took) {
+  const files = [...took].sort(([, one], [, other]) => other - one).slice(0, SLOWEST);
+  const lines = files.map(
+    ([file, ms]) => `  ${(ms / 1000).toFixed(1).padStart(6)} s  ${relative(process.cwd(), file)}\n`,
+  );
+  return `the ${files.length} slowest files:\n${lines.join("")}`;
 }
 
 /** Rewrites the stacks of an error, its causes and its parts. */

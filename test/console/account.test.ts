@@ -3,6 +3,7 @@ import test from "node:test";
 import type { Page } from "playwright-core";
 import { MailServer } from "../features/access/sessions/support/mail-server.ts";
 import { Authenticator } from "../features/access/sessions/support/second-factor.ts";
+import { stepsOf } from "../helpers/steps.ts";
 import { rowsOf } from "../helpers/tables.ts";
 import { assertAccessible, PASSWORD, startConsole } from "./helpers.ts";
 
@@ -22,8 +23,9 @@ test("a user keeps the account: profile, password, second factor, sessions, toke
   const page = await console.open("/account", { as: "ann" });
   const title = page.getByRole("heading", { level: 1, name: "Account" });
   await title.waitFor();
+  const step = stepsOf(t);
 
-  await t.test("profile, also with hostile text", async () => {
+  await step("profile, also with hostile text", async () => {
     const name = "<b>Ann</b> \u{1f642}";
     await page.getByLabel("Name", { exact: true }).fill(name);
     await page.getByLabel("Mail address").fill("ann@example.org");
@@ -36,7 +38,7 @@ test("a user keeps the account: profile, password, second factor, sessions, toke
     await assertAccessible(page, "profile");
   });
 
-  await t.test("a project invitation is accepted", async () => {
+  await step("a project invitation is accepted", async () => {
     const owner = await console.person("owner", ["User"]);
     const { body: shop } = await prism.post<{ id: string }>("/projects", { name: "shop" }, owner);
     // An address that the user has chosen opens no invitation.
@@ -49,7 +51,7 @@ test("a user keeps the account: profile, password, second factor, sessions, toke
   });
 
   let secret = "";
-  await t.test("the second factor: QR code, first code, recovery codes shown once", async () => {
+  await step("the second factor: QR code, first code, recovery codes shown once", async () => {
     await page.getByRole("link", { name: "Security" }).click();
     await page.getByText("The second factor is off").waitFor();
     await press(page, "Turn on");
@@ -69,7 +71,7 @@ test("a user keeps the account: profile, password, second factor, sessions, toke
     await page.getByText("The second factor is on").waitFor();
   });
 
-  await t.test("turning the second factor off needs password and code", async () => {
+  await step("turning the second factor off needs password and code", async () => {
     await press(page, "Turn off");
     await page.getByLabel("Your password").fill(PASSWORD);
     await page.getByLabel(/Code of the app/).fill(new Authenticator(prism, secret).code());
@@ -77,7 +79,7 @@ test("a user keeps the account: profile, password, second factor, sessions, toke
     await page.getByText("The second factor is off", { exact: false }).first().waitFor();
   });
 
-  await t.test("ending another session, after a question", async () => {
+  await step("ending another session, after a question", async () => {
     await prism.post("/api/v1/auth/login", { login: "ann", password: PASSWORD, device: "Old phone" }, { token: null });
     await page.reload();
     await page.getByText("you are signed in on 2 devices").waitFor();
@@ -88,7 +90,7 @@ test("a user keeps the account: profile, password, second factor, sessions, toke
     assert.equal(rowsOf(prism, "select 1 from sessions where userAgent = 'Old phone' and revokedAt is null").length, 0);
   });
 
-  await t.test("a service token: its secret is shown once, works, and is revoked", async () => {
+  await step("a service token: its secret is shown once, works, and is revoked", async () => {
     await page.getByRole("link", { name: "Service tokens" }).click();
     await page.getByText("No program acts for you.").waitFor();
     await page.getByRole("button", { name: "New token" }).first().click();
@@ -108,7 +110,7 @@ test("a user keeps the account: profile, password, second factor, sessions, toke
     assert.equal((await prism.get("/api/v1/users/me", { token })).status, 401);
   });
 
-  await t.test("preferences: channels by kind, quiet hours, muting, digest", async () => {
+  await step("preferences: channels by kind, quiet hours, muting, digest", async () => {
     await page.getByRole("link", { name: "Notifications" }).click();
     await page.getByLabel("Rules by Mail").uncheck();
     await page.getByLabel("Send", { exact: true }).selectOption("500");
@@ -127,7 +129,7 @@ test("a user keeps the account: profile, password, second factor, sessions, toke
     await assertAccessible(page, "preferences");
   });
 
-  await t.test("the theme, from the page and from the palette", async () => {
+  await step("the theme, from the page and from the palette", async () => {
     await page.getByRole("link", { name: "Appearance" }).click();
     await page.getByLabel("Dark").check();
     assert.equal(await page.evaluate(() => document.documentElement.dataset["theme"]), "dark");

@@ -5,6 +5,7 @@ import test from "node:test";
 import type { Page } from "playwright-core";
 import { MailServer } from "../features/access/sessions/support/mail-server.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { stepsOf } from "../helpers/steps.ts";
 import { openBeside } from "../helpers/store.ts";
 import { type ConsoleTest, startConsole } from "./helpers.ts";
 
@@ -19,8 +20,9 @@ test("an administrator verifies the audit trail, makes backups and changes setti
   const { prism } = console;
   const page = await console.open("/audit");
   const dialog = page.getByRole("dialog");
+  const step = stepsOf(t);
 
-  await t.test("the chain of the audit trail is unbroken, and its rows are exported", async () => {
+  await step("the chain of the audit trail is unbroken, and its rows are exported", async () => {
     await page
       .getByRole("row", { name: /auth\.login/ })
       .first()
@@ -36,7 +38,7 @@ test("an administrator verifies the audit trail, makes backups and changes setti
     assert.match(page.url(), /action=no\.such/);
   });
 
-  await t.test("a backup is made, verified, downloaded and deleted", async () => {
+  await step("a backup is made, verified, downloaded and deleted", async () => {
     await go(console, page, "/backups");
     await page.getByText("There is no backup yet").waitFor();
     await page.locator(".page-head").getByRole("button", { name: "Back up now" }).click();
@@ -61,7 +63,7 @@ test("an administrator verifies the audit trail, makes backups and changes setti
     await page.getByText("There is no backup yet").waitFor();
   });
 
-  await t.test("settings change at once; those of the command line say where they come from", async () => {
+  await step("settings change at once; those of the command line say where they come from", async () => {
     await go(console, page, "/settings");
     await page
       .getByText(/Held by command line, --\S+; change it there/)
@@ -81,7 +83,7 @@ test("an administrator verifies the audit trail, makes backups and changes setti
     await page.getByRole("row", { name: /publicUrl.*set here/ }).waitFor();
   });
 
-  await t.test("a test mail shows why it was not sent, and arrives after the correction", async () => {
+  await step("a test mail shows why it was not sent, and arrives after the correction", async () => {
     await go(console, page, "/settings");
     const card = page.locator(".card").filter({ has: page.getByRole("heading", { name: "Mail", exact: true }) });
     const send = async () => {
@@ -100,7 +102,7 @@ test("an administrator verifies the audit trail, makes backups and changes setti
     await mail.mailTo("ops@example.org");
   });
 
-  await t.test("the chain is broken after a change of the database file", async () => {
+  await step("the chain is broken after a change of the database file", async () => {
     await go(console, page, "/audit");
     const file = openBeside(t, join(prism.dir, "prism.db"));
     // The server may be within a transaction, and goes on only while this does not wait.

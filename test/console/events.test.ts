@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import test from "node:test";
 import type { Page } from "playwright-core";
+import { stepsOf } from "../helpers/steps.ts";
 import { assertAccessible, type ConsoleTest, startConsole } from "./helpers.ts";
 
 const BURST = 1500;
@@ -26,8 +27,9 @@ test("events appear live, are filtered by the address, and become rules", async 
   const page = await console.open("/events");
   await page.getByText("No events yet").waitFor();
   await isLive(page);
+  const step = stepsOf(t);
 
-  await t.test("an empty list offers a test event, which appears with its result", async () => {
+  await step("an empty list offers a test event, which appears with its result", async () => {
     await page.getByRole("button", { name: "Send test event" }).first().click();
     const payload = page.getByRole("textbox", { name: "Payload" });
     await payload.fill("{ not json");
@@ -45,7 +47,7 @@ test("events appear live, are filtered by the address, and become rules", async 
     payload: { message: "<b>paid</b> \u202e", total: 1500 },
   });
 
-  await t.test("new events wait while the pointer is in the list", async () => {
+  await step("new events wait while the pointer is in the list", async () => {
     await row(page, "order.paid").waitFor();
     await page.getByRole("table", { name: "Events" }).hover();
     await send(console, { type: "order.late", payload: {} });
@@ -54,7 +56,7 @@ test("events appear live, are filtered by the address, and become rules", async 
     await page.mouse.move(5, 5);
   });
 
-  await t.test("filters are in the address and hold for live events", async () => {
+  await step("filters are in the address and hold for live events", async () => {
     const filtered = await console.open("/events?type=order.*&level=error&q=PAID", { theme: "dark" });
     await row(filtered, "order.paid").waitFor();
     assert.equal(await row(filtered, "order.late").count(), 0);
@@ -71,7 +73,7 @@ test("events appear live, are filtered by the address, and become rules", async 
     await outcome.getByText("No event matches these filters").waitFor();
   });
 
-  await t.test("the page of an event shows payload and story, and starts a rule", async () => {
+  await step("the page of an event shows payload and story, and starts a rule", async () => {
     await row(page, "order.paid").first().waitFor();
     const detail = await console.open(`/events/${id}`, { width: 360 });
     await detail.getByRole("heading", { level: 1, name: "order.paid" }).waitFor();
@@ -89,7 +91,7 @@ test("events appear live, are filtered by the address, and become rules", async 
     await detail.getByText("The event is evaluated again.").waitFor();
   });
 
-  await t.test("the events of the filters are saved as CSV", async () => {
+  await step("the events of the filters are saved as CSV", async () => {
     const filtered = await console.open("/events?type=order.paid");
     await row(filtered, "order.paid").waitFor();
     await filtered.getByRole("button", { name: "Export" }).click();
@@ -101,7 +103,7 @@ test("events appear live, are filtered by the address, and become rules", async 
     assert.doesNotMatch(text, /order\.late/);
   });
 
-  await t.test("j and e explain the current row", async () => {
+  await step("j and e explain the current row", async () => {
     await page.keyboard.press("j");
     await page.keyboard.press("e");
     await page
@@ -111,7 +113,7 @@ test("events appear live, are filtered by the address, and become rules", async 
     await page.keyboard.press("Escape");
   });
 
-  await t.test("users without the permission see which one they need", async () => {
+  await step("users without the permission see which one they need", async () => {
     await console.person("ben", ["User"]);
     const forbidden = await console.open("/events", { as: "ben" });
     await forbidden.getByText("You may not open this page").waitFor();

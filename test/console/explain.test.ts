@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { eventually } from "../helpers/eventually.ts";
 import type { TestPrism } from "../helpers/prism.ts";
+import { stepsOf } from "../helpers/steps.ts";
 import { assertAccessible, startConsole } from "./helpers.ts";
 
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-/;
@@ -38,8 +39,9 @@ test("the story of an event shows conditions with their values, people, and one 
     targetRoles: ["Operator"],
   });
   const id = await sendEvent(prism, { type: "host.down", level: "error", payload: { host: "db-2", seconds: 30 } });
+  const step = stepsOf(t);
 
-  await t.test("for everyone, with the rule that did not match", async () => {
+  await step("for everyone, with the rule that did not match", async () => {
     const page = await console.open(`/explain/event/${id}`);
     await page.getByRole("heading", { level: 1, name: "What happened to host.down?" }).waitFor();
     const story = page.getByRole("list", { name: "What happened" });
@@ -57,7 +59,7 @@ test("the story of an event shows conditions with their values, people, and one 
     await assertAccessible(page, "explain an event");
   });
 
-  await t.test("for one person, chosen on the page and kept in the address", async () => {
+  await step("for one person, chosen on the page and kept in the address", async () => {
     const page = await console.open(`/explain/event/${id}`);
     await page
       .getByRole("button", { name: /Why was anna notified/ })
@@ -73,7 +75,7 @@ test("the story of an event shows conditions with their values, people, and one 
       .waitFor();
   });
 
-  await t.test("for the recipient, without conditions and other people", async () => {
+  await step("for the recipient, without conditions and other people", async () => {
     const page = await console.open("/inbox", { as: "anna", width: 360, theme: "dark" });
     await page.getByText("db-2 is down").click();
     await page.getByRole("heading", { name: "Why was it sent?" }).waitFor();
@@ -84,7 +86,7 @@ test("the story of an event shows conditions with their values, people, and one 
     await assertAccessible(page, "a notification at 360 px");
   });
 
-  await t.test("suppressed and deduped matches name the reason", async () => {
+  await step("suppressed and deduped matches name the reason", async () => {
     await makeRule(prism, {
       name: "Logins",
       condition: "event.type == 'login.failed'",
@@ -103,7 +105,7 @@ test("the story of an event shows conditions with their values, people, and one 
     await page.getByText(/no user was notified again/).waitFor();
   });
 
-  await t.test("an event that does not exist says so", async () => {
+  await step("an event that does not exist says so", async () => {
     console.expected.push(/404/);
     const page = await console.open("/explain/event/00000000-0000-7000-8000-000000000000");
     await page.getByText("No such event").waitFor();

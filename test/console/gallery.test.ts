@@ -7,7 +7,7 @@ import type { TestContext } from "node:test";
 import test from "node:test";
 import { build } from "esbuild";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
-import { startBrowser } from "../helpers/browser.ts";
+import { openPage, startBrowser } from "../helpers/browser.ts";
 import { assertAccessible } from "./helpers.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -63,9 +63,7 @@ async function openGallery(t: TestContext, browser: Browser): Promise<Gallery> {
   const address = await serveGallery(t);
   const problems: string[] = [];
   const open = async (section: string, options: BrowserContextOptions = {}) => {
-    const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
-    const page = await context.newPage();
-    page.setDefaultTimeout(60_000);
+    const page = await openPage(browser, { viewport: { width: 1280, height: 900 }, ...options });
     page.on("pageerror", (error) => problems.push(error.message));
     page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
     page.on("dialog", (dialog) => {
@@ -100,6 +98,21 @@ test("every component is accessible in both themes, fits a phone, and shows mark
       await page.context().close();
     }
   assert.deepEqual(gallery.problems, []);
+});
+
+test("a reader who asks for reduced motion gets none", async (t) => {
+  const browser = await startBrowser(t);
+  if (!browser) return;
+  const gallery = await openGallery(t, browser);
+  const moving = async (reducedMotion: "reduce" | "no-preference") => {
+    const page = await gallery.open("states", { reducedMotion });
+    return page.evaluate(() => {
+      const times = document.getAnimations().map(({ effect }) => effect?.getComputedTiming().activeDuration);
+      return times.filter((time) => Number(time) > 1).length;
+    });
+  };
+  assert.ok((await moving("no-preference")) > 0);
+  assert.equal(await moving("reduce"), 0);
 });
 
 test("dialogs, menus, tabs and lists work by keyboard and give the focus back", async (t) => {

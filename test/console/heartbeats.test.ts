@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Page } from "playwright-core";
+import { stepsOf } from "../helpers/steps.ts";
 import { assertAccessible, startConsole } from "./helpers.ts";
 
 interface Stored {
@@ -25,8 +26,9 @@ test("a heartbeat is created, pinged, watched, changed, paused and deleted", asy
     const reply = await fetch(prism.url + path, { method: "POST", ...(body === undefined ? {} : { body }) });
     assert.ok(reply.ok, `${path}: ${reply.status}`);
   };
+  const step = stepsOf(t);
 
-  await t.test("the command of the empty page works", async () => {
+  await step("the command of the empty page works", async () => {
     await page.getByText("No job is watched").waitFor();
     await press(page, "Show a command to try");
     const command = (await page.getByText(/^curl /).textContent()) ?? "";
@@ -38,7 +40,7 @@ test("a heartbeat is created, pinged, watched, changed, paused and deleted", asy
   });
 
   let pingPath = "";
-  await t.test("one is created in one step, with its next due times and then its ping URL", async () => {
+  await step("one is created in one step, with its next due times and then its ping URL", async () => {
     await page.locator(".page-head").getByRole("button", { name: "New heartbeat" }).click();
     await dialog.getByLabel("Name").fill("Weekly report");
     await dialog.getByRole("radio", { name: "OnCalendar" }).check();
@@ -63,7 +65,7 @@ test("a heartbeat is created, pinged, watched, changed, paused and deleted", asy
     await assertAccessible(page, "new heartbeat");
   });
 
-  await t.test("pings appear with their bodies, and the state follows", async () => {
+  await step("pings appear with their bodies, and the state follows", async () => {
     await ping(`${pingPath}/start`);
     await ping(`${pingPath}/3`, "The disk is full\n<img src=x>");
     await page.getByText("It is down", { exact: false }).waitFor();
@@ -85,7 +87,7 @@ test("a heartbeat is created, pinged, watched, changed, paused and deleted", asy
     await page.goto(address);
   });
 
-  await t.test("the plan is changed, and the heartbeat paused and resumed", async () => {
+  await step("the plan is changed, and the heartbeat paused and resumed", async () => {
     await page.locator(".page-tabs").getByRole("link", { name: "Settings" }).click();
     await page.getByRole("radio", { name: "Cron" }).check();
     await page.getByLabel("Cron pattern").fill("0 6 * * 1");
@@ -106,7 +108,7 @@ test("a heartbeat is created, pinged, watched, changed, paused and deleted", asy
     await page.getByText("It waits for its first ping.").waitFor();
   });
 
-  await t.test("a user without the right sees neither ping URLs nor changes; the list works on a phone", async () => {
+  await step("a user without the right sees neither ping URLs nor changes; the list works on a phone", async () => {
     await console.person("vera", ["Viewer"]);
     const phone = await console.open("/heartbeats", { as: "vera", width: 360, theme: "dark" });
     await phone.getByRole("link", { name: /Weekly report/ }).click();
@@ -117,7 +119,7 @@ test("a heartbeat is created, pinged, watched, changed, paused and deleted", asy
     await phone.close();
   });
 
-  await t.test("it is deleted after a question that counts its pings", async () => {
+  await step("it is deleted after a question that counts its pings", async () => {
     await press(page, "More for Weekly report");
     await page.getByRole("menuitem", { name: "Delete" }).click();
     await dialog.getByText(/2 pings and its changes are deleted/).waitFor();

@@ -2,14 +2,12 @@ import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import axeCore from "axe-core";
 import type { Browser, BrowserContext, Page } from "playwright-core";
-import { startBrowser } from "../helpers/browser.ts";
+import { openContext, settled, startBrowser } from "../helpers/browser.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { makeUser } from "../helpers/people.ts";
 import { type PrismOptions, startPrism, type TestPrism } from "../helpers/prism.ts";
 
 export const PASSWORD = "correct horse battery staple";
-/** Steps of a browser on a busy machine take long; a test that hangs must still fail. */
-const PATIENCE_MS = 60_000;
 
 export interface OpenOptions {
   /** A username of {@link ConsoleTest.person}; default: the administrator. null: not signed in. */
@@ -48,7 +46,6 @@ export class ConsoleTest {
   async open(path: string, { as = "admin", width = 1280, theme = "light" }: OpenOptions = {}): Promise<Page> {
     const context = await this.#context(`${as} ${width} ${theme}`, { as, width, theme });
     const page = await context.newPage();
-    page.setDefaultTimeout(PATIENCE_MS);
     this.#watch(page);
     await page.goto(`${this.prism.url}/dashboard${path}`);
     return page;
@@ -57,7 +54,7 @@ export class ConsoleTest {
   async #context(key: string, { as, width, theme }: Required<OpenOptions>): Promise<BrowserContext> {
     const known = this.#contexts.get(key);
     if (known) return known;
-    const context = await this.browser.newContext({ viewport: { width, height: 900 }, colorScheme: theme });
+    const context = await openContext(this.browser, { viewport: { width, height: 900 }, colorScheme: theme });
     this.#contexts.set(key, context);
     if (as === null) return context;
     const login = await context.request.post(`${this.prism.url}/api/v1/auth/login`, {
@@ -141,6 +138,7 @@ export async function startConsole(t: TestContext, options: PrismOptions = {}): 
 
 /** Fails if the page is wider than its window, or axe finds a serious or critical problem. */
 export async function assertAccessible(page: Page, name: string): Promise<void> {
+  await settled(page);
   const excess = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   assert.ok(excess <= 0, `${name} is ${excess} px too wide`);
   if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(axeCore.source);

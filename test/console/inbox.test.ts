@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Page } from "playwright-core";
+import { stepsOf } from "../helpers/steps.ts";
 import { assertAccessible, type ConsoleTest, startConsole } from "./helpers.ts";
 
 const HOSTILE = `<img src=x onerror="alert(1)"> \u202eevil ${"W".repeat(120)} مرحبا 🦄`;
@@ -29,15 +30,16 @@ test("what one window does with a notification shows in the other at once", asyn
   await first.getByText("Live", { exact: true }).waitFor();
   await second.getByText("Live", { exact: true }).waitFor();
   await badge(first, "1").waitFor();
+  const step = stepsOf(t);
 
-  await t.test("a new one appears in both", async () => {
+  await step("a new one appears in both", async () => {
     await notify(console, "db-2 is down", { priority: 800 });
     for (const page of [first, second]) await row(page, "db-2 is down").waitFor();
     await badge(second, "2").waitFor();
     await first.getByText("2 notifications are unread.").waitFor();
   });
 
-  await t.test("j and a acknowledge the current row; the other window follows", async () => {
+  await step("j and a acknowledge the current row; the other window follows", async () => {
     await first.keyboard.press("j");
     await first.keyboard.press("a");
     await first.getByText("Acknowledged.", { exact: true }).waitFor();
@@ -45,7 +47,7 @@ test("what one window does with a notification shows in the other at once", asyn
     await badge(second, "1").waitFor();
   });
 
-  await t.test("a note is shown in both", async () => {
+  await step("a note is shown in both", async () => {
     await second.getByRole("button", { name: "More actions for db-1 is slow" }).click();
     await second.getByRole("menuitem", { name: /with a note/ }).click();
     await second.getByRole("textbox", { name: "Note" }).fill("Looking at the disk");
@@ -54,12 +56,12 @@ test("what one window does with a notification shows in the other at once", asyn
     await first.getByText("You have seen everything.").waitFor();
   });
 
-  await t.test("both pages are accessible in their theme", async () => {
+  await step("both pages are accessible in their theme", async () => {
     await assertAccessible(first, "inbox, light");
     await assertAccessible(second, "inbox, dark");
   });
 
-  await t.test("deleting asks once and removes it from both", async () => {
+  await step("deleting asks once and removes it from both", async () => {
     await first.getByRole("button", { name: "More actions for db-1 is slow" }).click();
     await first.getByRole("menuitem", { name: /Delete/ }).click();
     await first.getByRole("dialog").getByRole("button", { name: "Delete", exact: true }).click();
@@ -85,8 +87,9 @@ test("a notification has its own page, and hostile text stays text", async (t) =
   assert.equal(await link.getAttribute("rel"), "noreferrer noopener");
   assert.equal(await page.locator("img").count(), 0);
   await assertAccessible(page, "a hostile notification at 360 px");
+  const step = stepsOf(t);
 
-  await t.test("looking at it reads it, and a acknowledges", async () => {
+  await step("looking at it reads it, and a acknowledges", async () => {
     await page.getByText("read", { exact: true }).waitFor();
     await page.keyboard.press("a");
     await page.getByText("acknowledged", { exact: true }).first().waitFor();
@@ -96,7 +99,7 @@ test("a notification has its own page, and hostile text stays text", async (t) =
       .waitFor();
   });
 
-  await t.test("the palette finds it by its id", async () => {
+  await step("the palette finds it by its id", async () => {
     const other = await console.open("/");
     await other.getByRole("heading", { level: 1 }).waitFor();
     await other.keyboard.press("Control+k");
@@ -105,7 +108,7 @@ test("a notification has its own page, and hostile text stays text", async (t) =
     await other.getByRole("heading", { level: 1 }).filter({ hasText: "<img src=x" }).waitFor();
   });
 
-  await t.test("operators see those of everyone, with who has seen them; users do not", async () => {
+  await step("operators see those of everyone, with who has seen them; users do not", async () => {
     const all = await console.open("/inbox?show=everyone");
     await all.getByText("1 of 2 acknowledged").waitFor();
     await all.getByRole("combobox", { name: "State" }).or(all.getByLabel("State")).first().selectOption("unseen");

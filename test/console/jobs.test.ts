@@ -6,6 +6,7 @@ import test, { type TestContext } from "node:test";
 import type { Page } from "playwright-core";
 import { makeJob } from "../features/jobs/support/make-jobs.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { stepsOf } from "../helpers/steps.ts";
 import { assertAccessible, type ConsoleTest, startConsole } from "./helpers.ts";
 
 const press = (scope: Pick<Page, "getByRole">, name: string) =>
@@ -45,8 +46,9 @@ test("an operator finds dead jobs and retries them, pauses a queue, and runs sch
   await console.person("olga", ["Operator"]);
   const page = await console.open("/modules");
   const dialog = page.getByRole("dialog");
+  const step = stepsOf(t);
 
-  await t.test("a module that failed says why", async () => {
+  await step("a module that failed says why", async () => {
     await page.getByText("broken failed").waitFor();
     await page
       .getByText(/WAREHOUSE_URL is not set/)
@@ -55,7 +57,7 @@ test("an operator finds dead jobs and retries them, pauses a queue, and runs sch
     await page.getByText("1 module failed.").waitFor();
   });
 
-  await t.test(
+  await step(
     "the link of what needs attention lists the dead jobs; a search finds one by payload or error",
     async () => {
       const { body } = await eventually("three dead jobs", async () => {
@@ -78,7 +80,7 @@ test("an operator finds dead jobs and retries them, pauses a queue, and runs sch
     },
   );
 
-  await t.test("the job that was found is retried and succeeds", async () => {
+  await step("the job that was found is retried and succeeds", async () => {
     modules.repair();
     await page
       .getByRole("link", { name: /export/ })
@@ -91,7 +93,7 @@ test("an operator finds dead jobs and retries them, pauses a queue, and runs sch
     await assertAccessible(page, "job");
   });
 
-  await t.test("the others are retried together, after a preview of their number", async () => {
+  await step("the others are retried together, after a preview of their number", async () => {
     await go(console, page, "/jobs?state=dead");
     await page.getByText("The drive of Initech is full").waitFor();
     await press(page, "All that match");
@@ -106,7 +108,7 @@ test("an operator finds dead jobs and retries them, pauses a queue, and runs sch
     });
   });
 
-  await t.test("a waiting job is cancelled by its selection", async () => {
+  await step("a waiting job is cancelled by its selection", async () => {
     await makeJob(prism, { label: "tomorrow's digest" });
     await go(console, page, "/jobs?state=scheduled&queue=digest");
     await page.getByText("tomorrow's digest").waitFor();
@@ -117,7 +119,7 @@ test("an operator finds dead jobs and retries them, pauses a queue, and runs sch
     await page.getByText("No job matches").waitFor();
   });
 
-  await t.test("an operator pauses a queue after a question, and resumes it", async () => {
+  await step("an operator pauses a queue after a question, and resumes it", async () => {
     const operator = await console.open("/jobs/queues", { as: "olga", width: 390, theme: "dark" });
     const row = operator.getByRole("row").filter({ hasText: "digest" });
     await press(row, "Pause");
@@ -133,7 +135,7 @@ test("an operator finds dead jobs and retries them, pauses a queue, and runs sch
     await operator.close();
   });
 
-  await t.test("a schedule is made with a preview of changes of the clock, and run now", async () => {
+  await step("a schedule is made with a preview of changes of the clock, and run now", async () => {
     await go(console, page, "/schedules");
     await page.locator(".page-head").getByRole("button", { name: "New schedule" }).click();
     await dialog.getByLabel("Name").fill("Nightly");
@@ -149,7 +151,7 @@ test("an operator finds dead jobs and retries them, pauses a queue, and runs sch
     await page.getByText("succeeded").waitFor();
   });
 
-  await t.test("a skipped run says why", async () => {
+  await step("a skipped run says why", async () => {
     await prism.post("/api/v1/queues/timers/pause");
     const payload = { action: { type: "event", event: "tick", payload: {} } };
     const body = { name: "Each second", queue: "timers", kind: "timer", everyMs: 1000, payload };

@@ -3,6 +3,7 @@ import test from "node:test";
 import { build } from "esbuild";
 import type { Page } from "playwright-core";
 import { eventually } from "../helpers/eventually.ts";
+import { stepsOf } from "../helpers/steps.ts";
 import { assertAccessible, type ConsoleTest, startConsole } from "./helpers.ts";
 
 const HOUR = 3_600_000;
@@ -79,8 +80,9 @@ test("who is on call: a schedule is made, shown as a calendar, and changed by dr
   await console.person("grace", ["User"]);
   const page = await console.open("/oncall");
   const dialog = page.getByRole("dialog");
+  const step = stepsOf(t);
 
-  await t.test("the empty page shows a command, and a schedule is made with a rotation", async () => {
+  await step("the empty page shows a command, and a schedule is made with a rotation", async () => {
     await page.getByText("There is no on-call schedule").waitFor();
     await page.getByText("/api/v1/oncall/schedules").waitFor();
     await page.locator(".page-head").getByRole("button", { name: "New schedule" }).click();
@@ -101,7 +103,7 @@ test("who is on call: a schedule is made, shown as a calendar, and changed by dr
   const path = `/api/v1/oncall/schedules/${schedule}`;
   const final = page.locator(".oc-final");
 
-  await t.test("the calendar has the result on top, the layers below, and marks gaps", async () => {
+  await step("the calendar has the result on top, the layers below, and marks gaps", async () => {
     await console.visit(page, `/oncall/${schedule}?at=${monday}`);
     await final.getByRole("button", { name: /^Gap, / }).waitFor();
     await final.getByRole("button", { name: /^ada, / }).waitFor();
@@ -110,7 +112,7 @@ test("who is on call: a schedule is made, shown as a calendar, and changed by dr
     await assertAccessible(page, "calendar");
   });
 
-  await t.test("a drag over the calendar makes an override, in full hours of the schedule's zone", async () => {
+  await step("a drag over the calendar makes an override, in full hours of the schedule's zone", async () => {
     const box = await final.locator(".oc-track").boundingBox();
     assert.ok(box);
     const at = (hours: number) => box.x + (box.width * hours) / 168;
@@ -139,7 +141,7 @@ test("who is on call: a schedule is made, shown as a calendar, and changed by dr
     assert.equal(clock.format(Date.parse(found.start)), `${day}, 00:00`);
   });
 
-  await t.test("the keyboard does the same: a shift opens the form with its time", async () => {
+  await step("the keyboard does the same: a shift opens the form with its time", async () => {
     await final
       .getByRole("button", { name: /^ada, / })
       .first()
@@ -150,7 +152,7 @@ test("who is on call: a schedule is made, shown as a calendar, and changed by dr
     await dialog.waitFor({ state: "detached" });
   });
 
-  await t.test("overrides are listed and deleted; gaps are reported", async () => {
+  await step("overrides are listed and deleted; gaps are reported", async () => {
     await console.visit(page, `/oncall/${schedule}?tab=changes`);
     await page.getByText("Dentist").waitFor();
     await press(page, "Delete");
@@ -160,7 +162,7 @@ test("who is on call: a schedule is made, shown as a calendar, and changed by dr
     await page.getByText("1 gap", { exact: true }).waitFor();
   });
 
-  await t.test("a calendar link is shown once", async () => {
+  await step("a calendar link is shown once", async () => {
     await console.visit(page, `/oncall/${schedule}?tab=settings`);
     await press(page, "Create a link");
     const link = (await page.locator(".secret code").textContent()) ?? "";
@@ -171,7 +173,7 @@ test("who is on call: a schedule is made, shown as a calendar, and changed by dr
     await assertAccessible(page, "settings of a schedule");
   });
 
-  await t.test("a user sees the own shifts on a phone and asks for a swap, which another one takes", async () => {
+  await step("a user sees the own shifts on a phone and asks for a swap, which another one takes", async () => {
     const phone = await console.open("/oncall/mine", { as: "ada", width: 360 });
     await phone.getByRole("button", { name: "Ask for a swap" }).first().waitFor();
     await assertAccessible(phone, "own shifts");
@@ -197,7 +199,7 @@ test("who is on call: a schedule is made, shown as a calendar, and changed by dr
     await other.close();
   });
 
-  await t.test("on a phone the calendar is a list by day, with the hours of a clock change", async () => {
+  await step("on a phone the calendar is a list by day, with the hours of a clock change", async () => {
     const phone = await console.open(`/oncall/${schedule}?at=2027-03-28`, { width: 360, theme: "dark" });
     const list = phone.getByRole("list", { name: "On call by day" });
     await list.getByText("clocks change: 23 h").waitFor();
@@ -205,7 +207,7 @@ test("who is on call: a schedule is made, shown as a calendar, and changed by dr
     await assertAccessible(phone, "calendar on a phone");
     await phone.close();
   });
-  await t.test("a schedule that a policy names is deleted after a second question", async () => {
+  await step("a schedule that a policy names is deleted after a second question", async () => {
     const steps = [{ type: "notify", schedules: [{ id: schedule }] }];
     const made = await prism.post("/api/v1/policies", { name: "Night", steps });
     assert.equal(made.status, 201, made.text);

@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import test, { type TestContext } from "node:test";
 import type { Page } from "playwright-core";
 import { eventually } from "../helpers/eventually.ts";
+import { stepsOf } from "../helpers/steps.ts";
 import { assertAccessible, type ConsoleTest, startConsole } from "./helpers.ts";
 
 const press = (scope: Pick<Page, "getByRole">, name: string) =>
@@ -35,8 +36,9 @@ test("deliveries, tasks, messages and buckets of a day", async (t) => {
   const adminId = row?.id ?? "";
   const page = await console.open("/deliveries");
   const dialog = page.getByRole("dialog");
+  const step = stepsOf(t);
 
-  await t.test("a webhook is made with a secret shown once, and tested", async () => {
+  await step("a webhook is made with a secret shown once, and tested", async () => {
     await page.getByText("Nothing was sent yet").waitFor();
     await go(console, page, "/deliveries?state=waiting&channel=email");
     await page.getByText("No delivery matches").waitFor();
@@ -53,7 +55,7 @@ test("deliveries, tasks, messages and buckets of a day", async (t) => {
     await page.getByText(/The test call failed/).waitFor();
   });
 
-  await t.test("a delivery shows its attempts, and is retried", async () => {
+  await step("a delivery shows its attempts, and is retried", async () => {
     hook.status = 500;
     // A retry at the moment of an automatic one is refused.
     console.expected.push(/status of 409/);
@@ -72,7 +74,7 @@ test("deliveries, tasks, messages and buckets of a day", async (t) => {
     await assertAccessible(page, "delivery");
   });
 
-  await t.test("a task is done, with undo", async () => {
+  await step("a task is done, with undo", async () => {
     await go(console, page, "/tasks");
     await page.getByText("You have no task").waitFor();
     await page.locator(".page-head").getByRole("button", { name: "New task" }).click();
@@ -89,7 +91,7 @@ test("deliveries, tasks, messages and buckets of a day", async (t) => {
     await page.getByText("You have no task").waitFor();
   });
 
-  await t.test("a message is scheduled and cancelled; another arrives live in a second window", async () => {
+  await step("a message is scheduled and cancelled; another arrives live in a second window", async () => {
     const olga = await console.person("olga", ["User"]);
     const second = await console.open("/messages", { as: "olga", width: 390, theme: "dark" });
     await second.getByText("No message", { exact: true }).waitFor();
@@ -119,7 +121,7 @@ test("deliveries, tasks, messages and buckets of a day", async (t) => {
     await second.close();
   });
 
-  await t.test("a bucket below its threshold stands out", async () => {
+  await step("a bucket below its threshold stands out", async () => {
     await go(console, page, "/buckets");
     await page.getByText("No balance is watched").waitFor();
     await page.locator(".page-head").getByRole("button", { name: "New bucket" }).click();

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { stepsOf } from "../helpers/steps.ts";
 import { assertAccessible, startConsole } from "./helpers.ts";
 
 test("an empty server shows the first steps, and the first event replaces them", async (t) => {
@@ -42,8 +43,9 @@ test("the overview shows what needs attention first, and the figures of the rang
   await page.getByRole("link", { name: /^Events\s*1/ }).waitFor();
   await page.getByRole("table", { name: "Latest events" }).getByText("fired").waitFor();
   await page.getByText(/The server works/).waitFor();
+  const step = stepsOf(t);
 
-  await t.test("in both themes and at 360 px", async () => {
+  await step("in both themes and at 360 px", async () => {
     await page.locator(".uplot canvas").first().waitFor();
     await assertAccessible(page, "overview");
     const phone = await console.open("/?range=7d", { width: 360, theme: "dark" });
@@ -55,7 +57,7 @@ test("the overview shows what needs attention first, and the figures of the rang
     await assertAccessible(phone, "overview at 360 px");
   });
 
-  await t.test("the range is part of the address", async () => {
+  await step("the range is part of the address", async () => {
     await page
       .getByRole("radio", { name: "24 h" })
       .or(page.getByText("24 h", { exact: true }))
@@ -68,7 +70,7 @@ test("the overview shows what needs attention first, and the figures of the rang
     assert.match(page.url(), /range=24h/);
   });
 
-  await t.test("explain opens beside it, acknowledge removes it", async () => {
+  await step("explain opens beside it, acknowledge removes it", async () => {
     await attention.getByRole("button", { name: "Explain" }).click();
     const story = page.getByRole("dialog", { name: "Why did this happen?" });
     await story.getByText(/Rule “Host down” matched and notified/).waitFor();
@@ -78,13 +80,13 @@ test("the overview shows what needs attention first, and the figures of the rang
     await page.getByText("Nothing needs attention.").waitFor();
   });
 
-  await t.test("new events and figures arrive without a reload", async () => {
+  await step("new events and figures arrive without a reload", async () => {
     await prism.post("/api/v1/events", { type: "later", payload: { message: "مرحبا" } });
     await page.getByRole("table", { name: "Latest events" }).getByText("later").waitFor();
     await page.getByRole("link", { name: /^Events\s*2/ }).waitFor();
   });
 
-  await t.test("a plain user sees own work, and nothing of the server", async () => {
+  await step("a plain user sees own work, and nothing of the server", async () => {
     const own = await console.open("/", { as: "ben" });
     await own.getByText("1 notification waits for you.").waitFor();
     await own.getByRole("table", { name: "Unread notifications" }).getByText("db-2 <b>is</b> down").waitFor();

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { Page } from "playwright-core";
 import { eventually } from "../helpers/eventually.ts";
+import { stepsOf } from "../helpers/steps.ts";
 import { type ConsoleTest, PASSWORD, startConsole } from "./helpers.ts";
 
 const press = (scope: Pick<Page, "getByRole">, name: string) =>
@@ -15,8 +16,9 @@ test("an administrator decides about accounts, roles, projects and keys", async 
   const page = await console.open("/people");
   const dialog = page.getByRole("dialog");
   await page.getByRole("heading", { level: 1, name: "People" }).waitFor();
+  const step = stepsOf(t);
 
-  await t.test("a person who registered is approved with a role, and can sign in then", async () => {
+  await step("a person who registered is approved with a role, and can sign in then", async () => {
     const account = { email: "pat@example.org", password: PASSWORD, name: "Pat" };
     assert.ok((await prism.post("/api/v1/auth/register", account, { token: null })).status < 300);
     const login = () => prism.post("/api/v1/auth/login", { login: account.email, password: PASSWORD }, { token: null });
@@ -30,7 +32,7 @@ test("an administrator decides about accounts, roles, projects and keys", async 
     assert.equal((await login()).status, 200);
   });
 
-  await t.test("an invitation without mail is a link, shown once", async () => {
+  await step("an invitation without mail is a link, shown once", async () => {
     await go(console, page, "/people?status=active");
     await page.getByRole("link", { name: /Pat/ }).waitFor();
     await press(page, "Invite");
@@ -43,7 +45,7 @@ test("an administrator decides about accounts, roles, projects and keys", async 
     assert.equal(await page.getByText(/#token=/).count(), 0);
   });
 
-  await t.test("a permission that a role gets applies to its users at once", async () => {
+  await step("a permission that a role gets applies to its users at once", async () => {
     const olga = await console.person("olga", ["Viewer"]);
     const sees = async () => (await prism.get("/api/v1/users", olga)).status === 200;
     assert.equal(await sees(), false);
@@ -56,7 +58,7 @@ test("an administrator decides about accounts, roles, projects and keys", async 
     await eventually("olga sees people", sees);
   });
 
-  await t.test("a person is signed out everywhere, and disabled, after a question", async () => {
+  await step("a person is signed out everywhere, and disabled, after a question", async () => {
     const { id } = await console.person("uwe", ["User"]);
     const login = () => prism.post("/api/v1/auth/login", { login: "uwe", password: PASSWORD }, { token: null });
     assert.equal((await login()).status, 200);
@@ -78,7 +80,7 @@ test("an administrator decides about accounts, roles, projects and keys", async 
     assert.equal((await login()).status, 200);
   });
 
-  await t.test("a project shows its keys once, and revokes them after a question", async () => {
+  await step("a project shows its keys once, and revokes them after a question", async () => {
     await go(console, page, "/projects");
     await press(page, "New project");
     await dialog.getByLabel("Name").fill("Web shop");

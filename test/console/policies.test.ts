@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Page } from "playwright-core";
+import { stepsOf } from "../helpers/steps.ts";
 import { startConsole } from "./helpers.ts";
 
 const press = (scope: Pick<Page, "getByRole">, name: string) =>
@@ -37,8 +38,9 @@ test("policies, routes and contact rules", async (t) => {
     await press(page, "Add a step");
     await page.getByRole("menuitem", { name }).click();
   };
+  const step = stepsOf(t);
 
-  await t.test("a policy is made of steps, which keys and buttons reorder", async () => {
+  await step("a policy is made of steps, which keys and buttons reorder", async () => {
     await page.getByText("notify all members").waitFor();
     await press(page, "New policy");
     await page.getByText("The policy needs a name").waitFor();
@@ -60,7 +62,7 @@ test("policies, routes and contact rules", async (t) => {
     );
   });
 
-  await t.test("a change of another person is kept when the own one goes on top", async () => {
+  await step("a change of another person is kept when the own one goes on top", async () => {
     const made = await database();
     await page.getByLabel("Further rounds").fill("3");
     const other = await prism.patch<object>(`/api/v1/policies/${made?.id}`, { description: "By another person" });
@@ -75,7 +77,7 @@ test("policies, routes and contact rules", async (t) => {
     assert.deepEqual([version, repeat, description], [3, 3, "By another person"]);
   });
 
-  await t.test("versions show what differs, and an earlier one is restored", async () => {
+  await step("versions show what differs, and an earlier one is restored", async () => {
     await page.getByRole("tab", { name: /Versions/ }).click();
     await page.locator("del", { hasText: "0" }).waitFor();
     await page.locator("ins", { hasText: "3" }).waitFor();
@@ -85,7 +87,7 @@ test("policies, routes and contact rules", async (t) => {
     assert.deepEqual([version, repeat, description], [4, 0, ""]);
   });
 
-  await t.test("a route is added, tested before it is saved, and saved", async () => {
+  await step("a route is added, tested before it is saved, and saved", async () => {
     await console.visit(page, "/policies/routes");
     await press(page, "Add a route below");
     const label = page.getByRole("combobox", { name: "Label" });
@@ -104,7 +106,7 @@ test("policies, routes and contact rules", async (t) => {
     assert.deepEqual((await routing()).route.routes, [{ matchers: ['team="db"'], policy: "Database" }]);
   });
 
-  await t.test("time intervals and inhibition rules are forms; a stale document is not overwritten", async () => {
+  await step("time intervals and inhibition rules are forms; a stale document is not overwritten", async () => {
     await press(page, "Add an interval");
     await page.getByRole("textbox", { name: "Name" }).first().fill("nights");
     await press(page, "Add a rule");
@@ -130,7 +132,7 @@ test("policies, routes and contact rules", async (t) => {
     assert.deepEqual(saved.inhibitRules[0]?.sourceMatchers, ['alertname="NodeDown"']);
   });
 
-  await t.test("a policy that routes name is not deleted, and the page says why", async () => {
+  await step("a policy that routes name is not deleted, and the page says why", async () => {
     console.expected.push(/status of 4(09|22)/);
     await console.visit(page, `/policies/${(await database())?.id}`);
     await press(page, "More actions");
@@ -139,7 +141,7 @@ test("policies, routes and contact rules", async (t) => {
     await page.getByText(/Routes of the project name this policy/).waitFor();
   });
 
-  await t.test("contact rules of the own account", async () => {
+  await step("contact rules of the own account", async () => {
     await console.visit(page, "/account/notifications");
     await press(page, "Add a rule for high urgency");
     await press(page, "Add a rule for high urgency");

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { BrowserContext, CDPSession, Page, Worker } from "playwright-core";
 import { eventually } from "../helpers/eventually.ts";
+import { stepsOf } from "../helpers/steps.ts";
 import { rowsOf, scalarOf } from "../helpers/tables.ts";
 import { PushService, verifiedVapid } from "../helpers/web-push.ts";
 import { assertAccessible, type ConsoleTest, startConsole } from "./helpers.ts";
@@ -37,8 +38,9 @@ test("the console can be installed, and shows what it last knew without a connec
   await page.getByText("db-2 is down").first().waitFor();
   const worker = await workerOf(page);
   const context = page.context();
+  const step = stepsOf(t);
 
-  await t.test("installable: manifest, icons, service worker", async () => {
+  await step("installable: manifest, icons, service worker", async () => {
     const session = await context.newCDPSession(page);
     const { installabilityErrors } = await session.send("Page.getInstallabilityErrors");
     // Contexts of tests are private windows, which install nothing.
@@ -58,7 +60,7 @@ test("the console can be installed, and shows what it last knew without a connec
     }
   });
 
-  await t.test("answers are kept per user, never sessions and tokens", async () => {
+  await step("answers are kept per user, never sessions and tokens", async () => {
     await page.goto(`${prism.url}/dashboard/account/security`);
     await page.getByText("you are signed in on").waitFor();
     const kept = await page.evaluate(async () => {
@@ -83,7 +85,7 @@ test("the console can be installed, and shows what it last knew without a connec
     assert.ok(shell.includes("/dashboard/") && shell.length > 10);
   });
 
-  await t.test("offline: a reload, a deep link and another page show the kept data", async () => {
+  await step("offline: a reload, a deep link and another page show the kept data", async () => {
     console.expected.push(/ERR_INTERNET_DISCONNECTED|Failed to fetch|WebSocket/);
     await context.setOffline(true);
     await page.goto(`${prism.url}/dashboard/inbox`);
@@ -98,7 +100,7 @@ test("the console can be installed, and shows what it last knew without a connec
     assert.equal(await page.getByText("The pages show what this browser last received").count(), 0);
   });
 
-  await t.test("a sign-out deletes what was kept", async () => {
+  await step("a sign-out deletes what was kept", async () => {
     await page.getByRole("button", { name: "Your account" }).click();
     await page.getByRole("menuitem", { name: "Sign out" }).click();
     await page.getByRole("heading", { name: "Sign in" }).waitFor();
@@ -267,8 +269,9 @@ test("push: subscribe, receive, decrypt in the service worker, acknowledge from 
     return { ...message, text: await decrypt(worker, message.body) };
   };
   const { body: key } = await prism.get<{ publicKey: string }>("/api/v1/push/key", { token: ann.token });
+  const step = stepsOf(t);
 
-  await t.test("turning push on, and a test", async () => {
+  await step("turning push on, and a test", async () => {
     await page.getByText("Push notifications are off in this browser.").waitFor();
     await page.getByRole("button", { name: "Turn on" }).click();
     await page.getByText("Push notifications are on in this browser.").waitFor();
@@ -292,7 +295,7 @@ test("push: subscribe, receive, decrypt in the service worker, acknowledge from 
     return body.id;
   };
 
-  await t.test("a notification, shown once, acknowledged by its button without an open page", async () => {
+  await step("a notification, shown once, acknowledged by its button without an open page", async () => {
     const id = await notify("db-2 is down");
     const { text } = await received(2);
     // Outside the console.
@@ -317,7 +320,7 @@ test("push: subscribe, receive, decrypt in the service worker, acknowledge from 
     await eventually("it is closed", async () => (await shownBy(worker)).length === 0 || undefined);
   });
 
-  await t.test("a click opens the notification", async () => {
+  await step("a click opens the notification", async () => {
     const id = await notify("db-3 is down");
     const { text } = await received(3);
     await page.goto(`${prism.url}/dashboard/rules`);
@@ -327,7 +330,7 @@ test("push: subscribe, receive, decrypt in the service worker, acknowledge from 
     await page.waitForURL(`${prism.url}/dashboard/inbox/${id}`);
   });
 
-  await t.test("a subscription that the push service replaces is sent again, and the session goes on", async () => {
+  await step("a subscription that the push service replaces is sent again, and the session goes on", async () => {
     await worker.evaluate(
       (json) => {
         const scope = globalThis as unknown as WorkerScope;
@@ -347,7 +350,7 @@ test("push: subscribe, receive, decrypt in the service worker, acknowledge from 
     await page.getByText("Live", { exact: true }).waitFor();
   });
 
-  await t.test("a sign-out ends push, on the server and in the browser", async () => {
+  await step("a sign-out ends push, on the server and in the browser", async () => {
     await page.goto(`${prism.url}/dashboard/account/device`);
     await page.getByText("Push notifications are on in this browser.").waitFor();
     await page.getByRole("button", { name: "Your account" }).click();

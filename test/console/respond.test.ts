@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Page } from "playwright-core";
+import { stepsOf } from "../helpers/steps.ts";
 import { assertAccessible, type ConsoleTest, startConsole } from "./helpers.ts";
 
 /** Fires alerts of the default project, of which the administrator is a member. */
@@ -29,8 +30,9 @@ test("an incident at work: it appears at once, is acknowledged, snoozed, escalat
   const page = await console.open("/incidents");
   await page.getByText("All is quiet").waitFor();
   await page.getByText("Live", { exact: true }).waitFor();
+  const step = stepsOf(t);
 
-  await t.test("it appears at once, with the number of open ones in the navigation", async () => {
+  await step("it appears at once, with the number of open ones in the navigation", async () => {
     await fire(console, [
       ["DiskFull", "db-1"],
       ["DiskFull", "db-2"],
@@ -42,7 +44,7 @@ test("an incident at work: it appears at once, is acknowledged, snoozed, escalat
     await nav.getByRole("link", { name: "Incidents 2" }).waitFor();
   });
 
-  await t.test("j and a acknowledge the current row; a filter is part of the link", async () => {
+  await step("j and a acknowledge the current row; a filter is part of the link", async () => {
     await page.keyboard.press("j");
     await page.keyboard.press("a");
     await row(page, "HighLatency").getByText("by you").waitFor();
@@ -54,7 +56,7 @@ test("an incident at work: it appears at once, is acknowledged, snoozed, escalat
     await assertAccessible(page, "the list");
   });
 
-  await t.test("the page of one shows alerts, who was notified, and what follows", async () => {
+  await step("the page of one shows alerts, who was notified, and what follows", async () => {
     await row(page, "DiskFull").getByRole("link", { name: "DiskFull" }).first().click();
     await page.getByRole("heading", { name: "DiskFull" }).waitFor();
     await page.getByText("DiskFull on db-2").waitFor();
@@ -63,7 +65,7 @@ test("an incident at work: it appears at once, is acknowledged, snoozed, escalat
     await assertAccessible(page, "the incident");
   });
 
-  await t.test("acknowledge, unacknowledge, snooze and escalate", async () => {
+  await step("acknowledge, unacknowledge, snooze and escalate", async () => {
     const timeline = page.getByRole("list", { name: "Timeline" });
     await button(page, "Acknowledge").click();
     await timeline.getByText("You acknowledged").waitFor();
@@ -77,7 +79,7 @@ test("an incident at work: it appears at once, is acknowledged, snoozed, escalat
     await timeline.getByText("escalated to step 1").waitFor();
   });
 
-  await t.test("a note is text; a label leads to the alerts with it", async () => {
+  await step("a note is text; a label leads to the alerts with it", async () => {
     await button(page, "Note").click();
     await page.getByRole("dialog").getByRole("textbox").fill("<b>Disk ordered</b>");
     await page.getByRole("dialog").getByRole("button", { name: "Add" }).click();
@@ -87,7 +89,7 @@ test("an incident at work: it appears at once, is acknowledged, snoozed, escalat
     assert.equal(await row(page, "DiskFull on db-2").count(), 0);
   });
 
-  await t.test("resolved, it tells everyone of the end and leaves the list", async () => {
+  await step("resolved, it tells everyone of the end and leaves the list", async () => {
     await page.goBack();
     await button(page, "Resolve").click();
     await page.getByRole("dialog").getByRole("button", { name: "Resolve" }).click();
@@ -96,7 +98,7 @@ test("an incident at work: it appears at once, is acknowledged, snoozed, escalat
     await row(page, "DiskFull").waitFor({ state: "detached" });
   });
 
-  await t.test("several at once", async () => {
+  await step("several at once", async () => {
     await fire(console, [["BackupFailed", "db-3"]]);
     await row(page, "BackupFailed").getByRole("checkbox").check();
     await row(page, "HighLatency").getByRole("checkbox").check();

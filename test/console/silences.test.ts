@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import type { Page } from "playwright-core";
 import { eventually } from "../helpers/eventually.ts";
+import { stepsOf } from "../helpers/steps.ts";
 import { startConsole } from "./helpers.ts";
 
 const press = (scope: Pick<Page, "getByRole">, name: string) =>
@@ -30,15 +31,16 @@ test("silences are made with a preview, extended, changed and ended", async (t) 
   const page = await console.open("/silences");
   const dialog = page.getByRole("dialog");
   const go = (path: string) => console.visit(page, path);
+  const step = stepsOf(t);
 
-  await t.test("an empty list names a command, and leads to the form", async () => {
+  await step("an empty list names a command, and leads to the form", async () => {
     await page.getByText("Nothing is silenced", { exact: true }).waitFor();
     await page.getByText(/amtool --alertmanager.url=/).waitFor();
     await page.locator(".page-head").getByRole("button", { name: "New silence" }).click();
     await page.getByText("Add a matcher to see what it hits.").waitFor();
   });
 
-  await t.test("matchers become chips, and the preview follows them", async () => {
+  await step("matchers become chips, and the preview follows them", async () => {
     const label = page.getByRole("combobox", { name: "Label" });
     const value = page.getByRole("combobox", { name: "Value" });
     await label.fill('team="db"');
@@ -60,7 +62,7 @@ test("silences are made with a preview, extended, changed and ended", async (t) 
     assert.equal(Date.parse(made?.endsAt ?? "") - Date.parse(made?.startsAt ?? ""), 4 * 3_600_000);
   });
 
-  await t.test("it is extended, and ended after a question with the number of alerts", async () => {
+  await step("it is extended, and ended after a question with the number of alerts", async () => {
     const end = (await all())[0]?.endsAt ?? "";
     await page.getByRole("heading", { level: 1, name: "The disks are exchanged" }).waitFor();
     await press(page, "More actions");
@@ -77,7 +79,7 @@ test("silences are made with a preview, extended, changed and ended", async (t) 
     assert.equal((await all())[0]?.state, "expired");
   });
 
-  await t.test("from an incident, with the labels that its alerts have in common, as a recurring window", async () => {
+  await step("from an incident, with the labels that its alerts have in common, as a recurring window", async () => {
     await go(`/silences/new?incident=${incident}`);
     await page.getByText("3 firing alerts in 1 incident now.").waitFor();
     await page.getByRole("radio", { name: "Recurring maintenance" }).click();
@@ -93,7 +95,7 @@ test("silences are made with a preview, extended, changed and ended", async (t) 
     await page.getByText("Nightly backups").waitFor();
   });
 
-  await t.test("a change keeps what it does not touch; a stale version is refused", async () => {
+  await step("a change keeps what it does not touch; a stale version is refused", async () => {
     const made = (await all()).find(({ recurrence }) => recurrence !== null);
     await go(`/silences/${made?.id}/edit`);
     await page.getByLabel("Comment").fill("Nightly backups, moved");
@@ -113,7 +115,7 @@ test("silences are made with a preview, extended, changed and ended", async (t) 
     assert.deepEqual((await all()).find(({ id }) => id === made?.id)?.recurrence?.cron, "0 22 * * 1-5");
   });
 
-  await t.test("a change by another person appears by itself", async () => {
+  await step("a change by another person appears by itself", async () => {
     await go("/silences");
     const body = { matchers: ['team="web"'], durationMs: 3_600_000, comment: "By amtool" };
     assert.equal((await prism.post<object>("/api/v1/silences", body)).status, 201);

@@ -8,6 +8,7 @@ import { startBrowser } from "../helpers/browser.ts";
 import { LogLines } from "../helpers/log-lines.ts";
 import { makeUser } from "../helpers/people.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
+import { stepsOf } from "../helpers/steps.ts";
 import { scalarOf } from "../helpers/tables.ts";
 import { assertAccessible, ConsoleTest } from "./helpers.ts";
 
@@ -210,8 +211,9 @@ test("the links in mails open pages of the console that do what the mail says", 
     await page.goto("about:blank");
     await page.goto(`${prism.url}/dashboard${path}`);
   };
+  const step = stepsOf(t);
 
-  await t.test("registering and confirming an address", async () => {
+  await step("registering and confirming an address", async () => {
     await page.getByRole("link", { name: "Create an account" }).click();
     await page.getByLabel("Mail address").fill("vera@example.com");
     await page.getByLabel("Password", { exact: true }).fill(PASSWORD);
@@ -224,7 +226,7 @@ test("the links in mails open pages of the console that do what the mail says", 
     await logIn(prism, "vera@example.com");
   });
 
-  await t.test("choosing a new password; one that is too short is refused, and the link is good once", async () => {
+  await step("choosing a new password; one that is too short is refused, and the link is good once", async () => {
     await makeAccount(prism, { username: "ann", email: "ann@example.com" });
     await open("/forgot-password");
     await page.getByLabel("Mail address").fill("ann@example.com");
@@ -248,7 +250,7 @@ test("the links in mails open pages of the console that do what the mail says", 
     await page.getByText("This link has expired or was used").waitFor();
   });
 
-  await t.test("opening an account that an administrator has made signs in", async () => {
+  await step("opening an account that an administrator has made signs in", async () => {
     const made = await prism.post("/api/v1/users", { email: "ivy@example.com", username: "ivy" });
     assert.equal(made.status, 201, made.text);
     await open(pathIn(await mail.mailTo("ivy@example.com")));
@@ -259,7 +261,7 @@ test("the links in mails open pages of the console that do what the mail says", 
     assert.equal((await logIn(prism, "ivy")).user.name, "Ivy");
   });
 
-  await t.test("joining a project: as oneself, and with a new account", async () => {
+  await step("joining a project: as oneself, and with a new account", async () => {
     const owner = await makeUser(prism, "owner", ["User"]);
     const as = { token: owner.token };
     const { body: shop } = await prism.post<{ id: string }>("/projects", { name: "<b>shop</b>" }, as);
@@ -286,7 +288,7 @@ test("the links in mails open pages of the console that do what the mail says", 
     assert.equal(scalarOf(prism, "select count(*) from project_members where projectId = ?", shop.id), 3);
   });
 
-  await t.test("unsubscribing needs a click", async () => {
+  await step("unsubscribing needs a click", async () => {
     const ann = await logIn(prism, "ann", NEW);
     const notification = { userId: ann.user.id, title: "Hello", message: "There", channels: ["email"] };
     assert.equal((await prism.post("/api/v1/notifications", notification)).status, 201);
@@ -302,7 +304,7 @@ test("the links in mails open pages of the console that do what the mail says", 
     assert.equal(Object.values(body.channels)[0]?.includes("email"), false);
   });
 
-  await t.test("a link without its token", async () => {
+  await step("a link without its token", async () => {
     await open("/invite");
     await page.getByText("This link is not complete").waitFor();
   });

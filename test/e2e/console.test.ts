@@ -1,10 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { startBrowser } from "../helpers/browser.ts";
+import { openContext, startBrowser } from "../helpers/browser.ts";
 import { PrismBinary } from "./prism-binary.ts";
-
-/** A busy machine is slow. */
-const PATIENCE_MS = 60_000;
 
 test("the printed sign-in link opens the console of the executable: an event, a rule, a live notification, its explanation, an acknowledgement in two windows", async (t) => {
   const browser = await startBrowser(t);
@@ -12,8 +9,7 @@ test("the printed sign-in link opens the console of the executable: an event, a 
   const prism = new PrismBinary(t);
   await prism.start();
   const [link = ""] = /http\S+\/dashboard\/sign-in-link#token=\S+/.exec(prism.output) ?? [];
-  const context = await browser.newContext();
-  context.setDefaultTimeout(PATIENCE_MS);
+  const context = await openContext(browser);
   const page = await context.newPage();
   const problems: string[] = [];
   page.on("pageerror", (error) => problems.push(error.message));

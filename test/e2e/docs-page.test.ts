@@ -7,6 +7,8 @@ import { openPage, startBrowser } from "../helpers/browser.ts";
 import { PrismBinary } from "./prism-binary.ts";
 
 const PAGE = "/docs/api";
+/** It reads a description of hundreds of operations before it shows something. */
+const LOAD_PATIENCE_MS = 120_000;
 const POLICY = {
   "default-src": "'none'",
   "script-src": "'self'",
@@ -84,7 +86,7 @@ async function openDocs(browser: Browser, url: string, width = 1280): Promise<{ 
     if (!/^(data|blob):/.test(request.url()) && new URL(request.url()).origin !== url) foreign.push(request.url());
   });
   await page.goto(url + PAGE);
-  await page.locator(".opblock-tag").first().waitFor();
+  await page.locator(".opblock-tag").first().waitFor({ timeout: LOAD_PATIENCE_MS });
   return { page, problems, foreign };
 }
 

@@ -5,6 +5,7 @@ import test from "node:test";
 import { gunzipSync } from "node:zlib";
 import { type CliOptions, eachCase, jsonLines, RunningCli, runCli, runJson } from "../cli/run-cli.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { stepsOf } from "../helpers/steps.ts";
 import { PrismBinary } from "./prism-binary.ts";
 
 /**
@@ -26,8 +27,9 @@ test("S0-01, S1-14, S1-22, S4-04: the executable in an empty folder, from the fi
   const prism = new PrismBinary(t);
   const cwd = prism.dir;
   const options: CliOptions = { cwd, executable: join(cwd, "prism"), env: { PORT: "0" } };
+  const step = stepsOf(t);
 
-  await t.test("S1-26 dist/prism is one file that says its version and its commands", async () => {
+  await step("S1-26 dist/prism is one file that says its version and its commands", async () => {
     assert.deepEqual(readdirSync(cwd), ["prism"]);
     assert.equal((await runCli(["--version"], options)).stdout, `${version}\n`);
     const { status, stdout, stderr } = await runCli(["--help"], options);
@@ -36,7 +38,7 @@ test("S0-01, S1-14, S1-22, S4-04: the executable in an empty folder, from the fi
       assert.match(stdout, new RegExp(`^ {2}${command}\\b`, "m"));
   });
 
-  await t.test("S0-12, S1-06, S1-23 migrate makes the database, and keeps a history of what was applied", async () => {
+  await step("S0-12, S1-06, S1-23 migrate makes the database, and keeps a history of what was applied", async () => {
     assert.equal((await runCli(["migrate", "status"], options)).status, 4);
     const made = await runJson<{ applied: string[]; pending: string[]; appliedNow: string[] }>(["migrate"], options);
     assert.deepEqual([made.applied, made.pending], [made.appliedNow, []]);
@@ -46,7 +48,7 @@ test("S0-01, S1-14, S1-22, S4-04: the executable in an empty folder, from the fi
   });
 
   const accounts = { token: "", key: "" };
-  await t.test("a user, a token and a key are made without a server", async () => {
+  await step("a user, a token and a key are made without a server", async () => {
     await runJson(["user", "create", "--username", "ann", "--role", "Admin"], options);
     accounts.token = (await runCli(["token", "create", "--user", "ann"], options)).stdout.trim();
     accounts.key = (await runCli(["key", "create", "--name", "shop"], options)).stdout.trim();
@@ -56,7 +58,7 @@ test("S0-01, S1-14, S1-22, S4-04: the executable in an empty folder, from the fi
   await prism.start();
   const online = { ...options, env: { PRISM_URL: prism.url, PRISM_TOKEN: accounts.token } };
 
-  await t.test(
+  await step(
     "what was made before the start counts, and tail shows what trigger and a key's holder bring about",
     async () => {
       const tail = new RunningCli(t, ["tail", "--json", "--from", "earliest", "--limit", "2"], online);
@@ -80,7 +82,7 @@ test("S0-01, S1-14, S1-22, S4-04: the executable in an empty folder, from the fi
     },
   );
 
-  await t.test("export gives the same rows beside the server and from it, plain and compressed", async () => {
+  await step("export gives the same rows beside the server and from it, plain and compressed", async () => {
     const offline = await runCli(["export", "events"], options);
     const [fromServer, compressed] = await Promise.all([
       runCli(["export", "events", "--format", "json", "--out", "events.json"], online),
@@ -96,7 +98,7 @@ test("S0-01, S1-14, S1-22, S4-04: the executable in an empty folder, from the fi
     assert.equal(gunzipSync(readFileSync(join(cwd, "events.gz"))).toString(), offline.stdout);
   });
 
-  await t.test("rules test says why, here and on the server", async () => {
+  await step("rules test says why, here and on the server", async () => {
     const args = ["rules", "test", "--condition", "event.amount > 1000", "--event", '{"amount":1500}'];
     for (const where of [options, online]) {
       const { status, stdout } = await runCli(args, where);
@@ -104,7 +106,7 @@ test("S0-01, S1-14, S1-22, S4-04: the executable in an empty folder, from the fi
     }
   });
 
-  await t.test("S0-15 doctor finds everything in order, and Redis embedded", async () => {
+  await step("S0-15 doctor finds everything in order, and Redis embedded", async () => {
     const { status, stdout, stderr } = await runCli(["doctor"], options);
     assert.equal(status, 0, stdout + stderr);
     assert.match(stdout, /^PASS {2}redis +embedded/m);
@@ -113,7 +115,7 @@ test("S0-01, S1-14, S1-22, S4-04: the executable in an empty folder, from the fi
     assert.doesNotMatch(stdout, /FAIL/);
   });
 
-  await t.test("an administrator's commands beside the server count there", async () => {
+  await step("an administrator's commands beside the server count there", async () => {
     const [key] = (await runJson<{ keys: { id: string }[] }>(["key", "list"], options)).keys;
     await runJson(["key", "revoke", key?.id ?? ""], options);
     await eventually("the server refuses the revoked key", async () => {
@@ -122,7 +124,7 @@ test("S0-01, S1-14, S1-22, S4-04: the executable in an empty folder, from the fi
     });
   });
 
-  await t.test("after a stop, and after kill -9, everything is still there", async () => {
+  await step("after a stop, and after kill -9, everything is still there", async () => {
     const before = await runCli(["export", "events"], options);
     assert.equal(await prism.stop(), 0);
     assert.deepEqual(await runCli(["export", "events"], options), before);

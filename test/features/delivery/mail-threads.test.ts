@@ -7,7 +7,7 @@ import { ProviderDown } from "../../../src/features/delivery/channel.ts";
 import { MailClient, type SmtpOptions } from "../../../src/features/delivery/channels/mail/client.ts";
 import { testMail } from "../../../src/features/delivery/channels/mail/mail-test.ts";
 import { mailOf } from "../../../src/features/delivery/channels/mail/message.ts";
-import { startBrowser } from "../../helpers/browser.ts";
+import { openPage, startBrowser } from "../../helpers/browser.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { temporaryDir } from "../../helpers/store.ts";
 import { IncidentWorld, MINUTE } from "../alerts/incidents/support.ts";
@@ -238,8 +238,7 @@ test("in a browser, light and dark, narrow and wide, a mail fits and is readable
   const { html = "" } = mailOf({ ...notice, message }, "d", reader);
   for (const colorScheme of ["light", "dark"] as const)
     for (const width of WIDTHS) {
-      const context = await browser.newContext({ viewport: { width, height: 640 }, colorScheme });
-      const page = await context.newPage();
+      const page = await openPage(browser, { viewport: { width, height: 640 }, colorScheme });
       const requests: string[] = [];
       page.on("request", (request) => requests.push(request.url()));
       await page.setContent(html);
@@ -247,6 +246,6 @@ test("in a browser, light and dark, narrow and wide, a mail fits and is readable
       assert.deepEqual([overflow, dark, left], [0, colorScheme === "dark", true], `${colorScheme} ${width}`);
       assert.deepEqual(directions, ["rtl", "ltr", "rtl", "ltr"]);
       assert.deepEqual(requests, []);
-      await context.close();
+      await page.context().close();
     }
 });

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import test from "node:test";
 import type { Page } from "playwright-core";
-import { startBrowser } from "../../helpers/browser.ts";
+import { openPage, settled, startBrowser } from "../../helpers/browser.ts";
 import { startPrism } from "../../helpers/prism.ts";
 import { fire, PATH, PUBLIC, putPage, shows, WEBSITE } from "./support.ts";
 
@@ -20,8 +20,7 @@ test("a browser without script shows states, history, notices and hostile text, 
   await prism.post(`${PATH}/notices`, { kind: "incident", title: "Payments fail", text: "We are looking into it" });
   for (const colorScheme of ["light", "dark"] as const) {
     const options = { javaScriptEnabled: false, colorScheme, viewport: { width: 360, height: 780 } };
-    const context = await browser.newContext(options);
-    const page = await context.newPage();
+    const page = await openPage(browser, options);
     await page.goto(prism.url + PUBLIC);
     await page.getByRole("heading", { level: 1, name: hostile }).waitFor();
     await page.getByRole("status").getByText("Outage", { exact: true }).waitFor();
@@ -32,7 +31,7 @@ test("a browser without script shows states, history, notices and hostile text, 
     const background = colorScheme === "light" ? "rgb(247, 247, 248)" : "rgb(15, 15, 20)";
     await page.locator(`body`).waitFor();
     assert.equal(await backgroundOf(page), background);
-    await context.close();
+    await page.context().close();
   }
 });
 
@@ -43,15 +42,15 @@ test("the page is accessible in both themes, and refreshes itself with script un
   await putPage(prism, { ...WEBSITE, subscriptions: true });
   await shows(prism, "operational");
   for (const colorScheme of ["light", "dark"] as const) {
-    const context = await browser.newContext({ colorScheme, bypassCSP: true });
-    const page = await context.newPage();
+    const page = await openPage(browser, { colorScheme, bypassCSP: true });
     await page.goto(prism.url + PUBLIC);
+    await settled(page);
     await page.evaluate(AXE);
     const found = await page.evaluate("axe.run().then(({ violations }) => violations.map(({ id }) => id))");
     assert.deepEqual(found, [], colorScheme);
-    await context.close();
+    await page.context().close();
   }
-  const page = await browser.newPage();
+  const page = await openPage(browser);
   const problems: string[] = [];
   page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
   page.on("pageerror", (error) => problems.push(error.message));
