@@ -145,8 +145,8 @@ function Incidents({ alert: { incidents } }: Props) {
         <p class="muted">It belongs to none.</p>
       ) : (
         <div class="stack s2">
-          {incidents.map(({ id, number, title, state }) => {
-            const { text, tone } = incidentState({ state, isSnoozed: false, urgency: "high" });
+          {incidents.map(({ id, number, title, state, resolvedBy }) => {
+            const { text, tone } = incidentState({ state, resolvedBy, isSnoozed: false, urgency: "high" });
             return (
               <div class="spread" key={id}>
                 <Link href={href(`/incidents/${id}`)}>

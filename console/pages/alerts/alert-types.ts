@@ -34,11 +34,13 @@ export interface AlertDetail extends Alert {
     readonly number: number;
     readonly title: string;
     readonly state: "open" | "acknowledged" | "resolved";
+    readonly resolvedBy: string | null;
   }[];
 }
 
 /** The state in a word, for a badge. */
-export function stateOf({ state, withheld }: Pick<Alert, "state" | "withheld">) {
+export function stateOf({ state, timedOut, withheld }: Pick<Alert, "state" | "timedOut" | "withheld">) {
+  if (state === "resolved" && timedOut) return { text: "no longer reported", tone: "plain" } as const;
   if (state === "resolved") return { text: "resolved", tone: "ok" } as const;
   if (state === "pending") return { text: "pending", tone: "warn" } as const;
   return withheld === null

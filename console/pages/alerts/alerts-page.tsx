@@ -62,11 +62,11 @@ const COLUMNS: readonly Column<Alert>[] = [
     label: "Notes",
     card: "meta",
     priority: 2,
-    cell: ({ withheld, severity, timedOut }) => (
+    cell: ({ withheld, severity }) => (
       <>
         {severity}
-        {severity !== null && (withheld !== null || timedOut) && ", "}
-        {withheld !== null ? <WithheldText withheld={withheld} /> : timedOut && "timed out"}
+        {severity !== null && withheld !== null && ", "}
+        {withheld !== null && <WithheldText withheld={withheld} />}
       </>
     ),
   },

@@ -20,6 +20,7 @@ export function IncidentState({ notification }: { readonly notification: Pick<No
   if (id === null || data === undefined) return null;
   const incident = data.data.find((each) => each.id === id);
   if (incident === undefined && data.nextCursor !== null) return null;
-  const { text, tone } = stateOf(incident ?? { state: "resolved", isSnoozed: false, urgency: "low" });
+  // It may be resolved or no longer reported.
+  const { text, tone } = incident ? stateOf(incident) : ({ text: "ended", tone: "ok" } as const);
   return <Badge tone={tone}>{`incident ${text}`}</Badge>;
 }

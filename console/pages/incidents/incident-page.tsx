@@ -230,7 +230,7 @@ function Alerts({ incident: { alertList, alerts, projectId } }: Props) {
 }
 
 function AlertCard({ alert, project }: { readonly alert: AlertOfIncident; readonly project: string }) {
-  const { id, state, labels, annotations, startsAt, resolvedAt, notifiedAt, generatorUrl, withheld } = alert;
+  const { id, state, timedOut, labels, annotations, startsAt, resolvedAt, notifiedAt, generatorUrl, withheld } = alert;
   const { summary, description, ...others } = annotations;
   const link = safeLink(generatorUrl);
   return (
@@ -250,7 +250,7 @@ function AlertCard({ alert, project }: { readonly alert: AlertOfIncident; readon
         since <Time at={startsAt} />
         {resolvedAt !== null && (
           <>
-            , resolved <Time at={resolvedAt} />
+            , {timedOut ? "not repeated until" : "resolved"} <Time at={resolvedAt} />
           </>
         )}
         {withheld !== null && (

@@ -34,7 +34,7 @@ export interface ListedIncident extends Incident {
   readonly isWithheld: boolean;
 }
 
-export interface AlertOfIncident extends Pick<Alert, "state" | "withheld"> {
+export interface AlertOfIncident extends Pick<Alert, "state" | "timedOut" | "withheld"> {
   readonly id: string;
   readonly severity: string | null;
   readonly labels: Labels;
@@ -96,7 +96,13 @@ export interface IncidentDetail extends Incident {
 }
 
 /** The state in a word, for a badge. */
-export function stateOf({ state, isSnoozed, urgency }: Pick<Incident, "state" | "isSnoozed" | "urgency">) {
+export function stateOf({
+  state,
+  resolvedBy,
+  isSnoozed,
+  urgency,
+}: Pick<Incident, "state" | "resolvedBy" | "isSnoozed" | "urgency">) {
+  if (state === "resolved" && resolvedBy === "timeout") return { text: "no longer reported", tone: "plain" } as const;
   if (state === "resolved") return { text: "resolved", tone: "ok" } as const;
   if (isSnoozed) return { text: "snoozed", tone: "plain" } as const;
   if (state === "acknowledged") return { text: "acknowledged", tone: "info" } as const;

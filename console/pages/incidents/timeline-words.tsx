@@ -98,6 +98,7 @@ const REASONS: Readonly<Record<string, string>> = {
   "new-alerts": "of further alerts",
   repeat: "again, as no one has acknowledged",
   resolved: "that it is resolved",
+  unreported: "that it is no longer reported",
 };
 
 const NOT_NOTIFIED: Readonly<Record<string, string>> = {
@@ -127,10 +128,10 @@ const WORDS: Readonly<Record<string, Words>> = {
     tone: "warn",
     title: `${plural(data.number("added"), "alert")} joined; ${data.number("firing")} firing`,
   }),
-  "alerts-resolved": (data) => ({ tone: "info", title: resolvedText(data.number("firing")) }),
+  "alerts-resolved": (data) => ({ tone: "info", title: endedText(data) }),
   "some-resolved": (data) => ({
     tone: "info",
-    title: `${plural(data.number("alerts"), "alert")} resolved, ${data.number("firing")} firing; no one was notified of that`,
+    title: `${plural(data.number("alerts"), "alert")} ended, ${data.number("firing")} firing; no one was notified of that`,
   }),
   notified: (data, _, names) => notified(data, names),
   "contact-notified": (data, _, names) => ({ ...notified(data, names), sub: "later, by their contact rules" }),
@@ -221,12 +222,16 @@ const WORDS: Readonly<Record<string, Words>> = {
   }),
 };
 
-function resolvedText(firing: number): string {
-  return firing === 0 ? "All alerts are resolved" : `Alerts were resolved; ${firing} firing`;
+function endedText(data: Data): string {
+  const [ended, timedOut, firing] = [data.number("ended"), data.number("timedOut"), data.number("firing")];
+  if (timedOut === 0) return firing === 0 ? "All alerts are resolved" : `Alerts were resolved; ${firing} firing`;
+  const silent = `${plural(timedOut, "alert is", "alerts are")} no longer reported`;
+  return `${silent}${ended > timedOut ? `, ${ended - timedOut} resolved` : ""}; ${firing} firing`;
 }
 
 function resolvedBy(by: string, entry: LogEntry, names: Names): Sentence {
   if (by === "alerts") return { tone: "ok", title: "Resolved: all its alerts are" };
+  if (by === "timeout") return { tone: "warn", title: "No longer reported: its alerts timed out" };
   if (by === "auto") return { tone: "ok", title: "Resolved: no alert joined for as long as the policy allows" };
   if (by === "policy") return { tone: "ok", title: "Resolved by a step of the policy" };
   return {
@@ -242,7 +247,7 @@ function resolvedBy(by: string, entry: LogEntry, names: Names): Sentence {
 function notified(data: Data, names: Names): Sentence {
   const users = data.list("users");
   const more = data.number("count") - users.length;
-  const reason = data.text("reason");
+  const reason = data.flag("isUnreported") ? "unreported" : data.text("reason");
   const step = reason === "step" ? `Step ${data.number("step") + 1}` : undefined;
   const round = data.number("round") > 0 ? `round ${data.number("round") + 1}` : undefined;
   const urgency = data.text("urgency") === "" ? undefined : `${data.text("urgency")} urgency`;

@@ -129,9 +129,9 @@ async function noticeOfNotification(
 ): Promise<NoticeText> {
   const { id, kind, title, message, priority, createdAt, projectId } = notification;
   const config = context.settings();
-  const data = Object(JSON.parse(notification.data ?? "{}")) as { reason?: unknown; incidentId?: unknown };
-  const isIncident = kind === "incident" && typeof data.incidentId === "string";
-  const status = isIncident ? (data.reason === "resolved" ? "resolved" : "firing") : "event";
+  const data = Object(JSON.parse(notification.data ?? "{}")) as Readonly<Record<string, unknown>>;
+  const isIncident = kind === "incident" && typeof data["incidentId"] === "string";
+  const status = isIncident ? (data["reason"] === "resolved" ? "resolved" : "firing") : "event";
   const mayAcknowledge = isIncident && status === "firing" && reader !== null;
   const base = config.publicUrl?.replace(/\/+$/, "");
   const shown = OWN_KINDS.has(kind) && reader ? inZone(message, reader.timezone) : message;
@@ -140,8 +140,9 @@ async function noticeOfNotification(
     message: shown,
     severity: severityOf(priority),
     status,
+    timedOut: data["timedOut"] === true,
     priority,
-    key: isIncident ? `incident:${String(data.incidentId)}` : `notification:${id}`,
+    key: isIncident ? `incident:${String(data["incidentId"])}` : `notification:${id}`,
     atMs: createdAt,
     url: linkOf(notification.action) ?? (base === undefined ? undefined : `${base}/dashboard/`),
     ackUrl: mayAcknowledge

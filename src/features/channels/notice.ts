@@ -9,6 +9,10 @@ export interface NoticeText {
   readonly severity: Severity;
   readonly level: string;
   readonly status: NoticeStatus;
+  /** Of the status `resolved`: the alerts are no longer reported, and may still fire. */
+  readonly timedOut: boolean;
+  /** The status for readers: `no longer reported` if it timed out. */
+  readonly statusText: string;
   /** `#rrggbb` of the status and severity, and the same as a number. */
   readonly color: string;
   readonly colorNumber: number;
@@ -54,24 +58,27 @@ export interface NoticeParts {
   readonly labels?: readonly string[];
   readonly facts?: readonly { readonly title: string; readonly value: string }[];
   readonly project?: string | undefined;
+  readonly timedOut?: boolean;
 }
 
-const COLORS: Readonly<Record<Severity | "resolved" | "acknowledged", string>> = {
+const COLORS: Readonly<Record<Severity | "resolved" | "timedOut" | "acknowledged", string>> = {
   critical: "#b91c1c",
   error: "#dc2626",
   warning: "#d97706",
   info: "#2563eb",
   acknowledged: "#6b7280",
   resolved: "#16a34a",
+  timedOut: "#6b7280",
 };
 
-const EMOJI: Readonly<Record<Severity | "resolved" | "acknowledged", string>> = {
+const EMOJI: Readonly<Record<Severity | "resolved" | "timedOut" | "acknowledged", string>> = {
   critical: "🔥",
   error: "🔴",
   warning: "🟠",
   info: "🔵",
   acknowledged: "👀",
   resolved: "✅",
+  timedOut: "❔",
 };
 
 const MAX_FACTS = 10;
@@ -80,8 +87,9 @@ const LONGEST = { title: 1000, message: 20_000, name: 200, value: 2000 } as cons
 
 export function noticeOf(parts: NoticeParts): NoticeText {
   const { severity, status, atMs } = parts;
+  const timedOut = status === "resolved" && parts.timedOut === true;
   const [title, message] = [short(parts.title, LONGEST.title), short(parts.message, LONGEST.message)];
-  const shown = status === "resolved" || status === "acknowledged" ? status : severity;
+  const shown = timedOut ? "timedOut" : status === "resolved" || status === "acknowledged" ? status : severity;
   const color = COLORS[shown];
   const at = new Date(atMs).toISOString();
   const facts = factsOf(parts);
@@ -92,6 +100,8 @@ export function noticeOf(parts: NoticeParts): NoticeText {
     severity,
     level: severity,
     status,
+    timedOut,
+    statusText: timedOut ? "no longer reported" : status,
     color,
     colorNumber: Number.parseInt(color.slice(1), 16),
     emoji: EMOJI[shown],

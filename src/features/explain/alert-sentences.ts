@@ -48,6 +48,11 @@ export interface LogData {
   readonly inhibited?: Readonly<Record<string, readonly string[]>>;
   readonly added?: number;
   readonly firing?: number;
+  readonly ended?: number;
+  /** How many alerts were not repeated in time. */
+  readonly timedOut?: number;
+  /** The end of which it notifies is a time-out. */
+  readonly isUnreported?: boolean;
   readonly until?: EpochMs;
   readonly dueAt?: EpochMs;
   readonly by?: string;
@@ -113,10 +118,12 @@ const NOTICES: Readonly<Record<string, string>> = {
   "new-alerts": "Because further alerts joined",
   repeat: "Because no one acknowledged it",
   resolved: "It is resolved: everyone notified before",
+  unreported: "It is no longer reported: everyone notified before",
 };
 
 const CLOSED_BY: Readonly<Record<string, string>> = {
   alerts: "all its alerts are resolved",
+  timeout: "its alerts timed out, as their source did not repeat them",
   auto: "the policy resolves it after this time",
   policy: "a step of the policy resolves it",
 };
@@ -126,7 +133,10 @@ type Sentence = (data: LogData, who: string, names: Names) => string;
 const SENTENCES: Readonly<Record<string, Sentence>> = {
   opened: ({ alerts = 1 }) => `The incident was opened by ${countText(alerts, "alert")}.`,
   "alerts-joined": ({ added = 1, firing }) => `${countText(added, "alert")} joined; ${firing} fire now.`,
-  "alerts-resolved": ({ firing }) => `Alerts were resolved; ${firing} fire now.`,
+  "alerts-resolved": ({ ended = 0, timedOut = 0, firing }) =>
+    timedOut === 0
+      ? `Alerts were resolved; ${firing} fire now.`
+      : `${countText(timedOut, "alert")} timed out${ended > timedOut ? `, ${ended - timedOut} resolved` : ""}; ${firing} fire now.`,
   "some-resolved": ({ alerts = 1, firing }) =>
     `${countText(alerts, "alert")} of those notified ended; ${firing} still fire. Only webhooks report that.`,
   late: ({ dueAt = 0 }) => `What follows was due at ${toRfc3339(dueAt)}: the server did not run then.`,
@@ -164,7 +174,8 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
     `Step ${step + 1}: the time is outside of the interval ${interval}, so the next step ` +
     `${otherwise === "hold" ? "waits" : "is passed over"}.`,
   exhausted: () => "All rounds of the policy are over, and no one acknowledged it.",
-  resolved: ({ by = "" }, who, names) => `Resolved: ${CLOSED_BY[by] ?? `by ${who || names.user(by)}`}.`,
+  resolved: ({ by = "" }, who, names) =>
+    `${by === "timeout" ? "No longer reported" : "Resolved"}: ${CLOSED_BY[by] ?? `by ${who || names.user(by)}`}.`,
   note: ({ text = "" }, who) => `${who} noted: ${text}`,
 };
 
@@ -182,7 +193,8 @@ export function sentenceOf({ kind, actor, data }: LogRow, names: Names): string 
 function noticeText({ reason, step = 0, round = 0, urgency, users = [], ...data }: LogData, _: string, names: Names) {
   const { count = users.length, through = {}, shifts, delayed = {} } = data;
   const named = users.map((id) => names.user(id));
-  if (reason !== "step") return `${NOTICES[reason ?? ""] ?? "Notified"}: ${listText(named, count)} notified.`;
+  const end = data.isUnreported === true ? "unreported" : reason;
+  if (reason !== "step") return `${NOTICES[end ?? ""] ?? "Notified"}: ${listText(named, count)} notified.`;
   const why = users.map((id, at) => {
     const source = through[id];
     return source === undefined ? named[at] : `${named[at]} (${throughText(source, shifts, names)})`;

@@ -331,7 +331,7 @@ async function alertStory(
   const lines: Line[] = [{ ...opened, text: `${sourceText(alert, name)}${cause}. Labels: ${labelsText(labels)}.` }];
   for (const row of incidents) lines.push(...(await alertLines(context, alert, row)));
   if (alert.resolvedAt !== null) {
-    const how = alert.timedOut ? "timed out: its source did not repeat it" : "was resolved";
+    const how = alert.timedOut ? "is no longer reported: its source did not repeat it" : "was resolved";
     lines.push({ at: toRfc3339(alert.resolvedAt), kind: "alert-resolved", text: `The alert ${how}.` });
   }
   const times = { startsAt: toRfc3339(alert.startsAt), resolvedAt: toRfc3339OrNull(alert.resolvedAt) };

@@ -47,7 +47,7 @@ function optionsOf(settings: Readonly<Record<string, string>>, dkim?: SmtpOption
   return { ...server, user, pass, from: "Prism <prism@example.com>", dkim };
 }
 
-test("all mails of an incident have one subject and refer to one thread, with ids of their own", async (t) => {
+test("mails of an incident refer to one thread, and the subject of its end says which end", async (t) => {
   const peer = await mailPeer(t);
   const options = optionsOf(peer.settings);
   const client = new MailClient(() => options);
@@ -64,8 +64,12 @@ test("all mails of an incident have one subject and refer to one thread, with id
     heads.map((head) => head.get("message-id")),
     ["<d-step@example.com>", "<d-new-alerts@example.com>", "<d-resolved@example.com>"],
   );
+  const open = "Incident 12: disk_full";
+  assert.deepEqual(
+    heads.map((head) => head.get("subject")),
+    [open, open, "Resolved: disk_full"],
+  );
   for (const head of heads) {
-    assert.equal(head.get("subject"), "Incident 12: disk_full");
     assert.equal(head.get("references"), `<incident.${INCIDENT}@example.com>`);
     assert.equal(head.get("in-reply-to"), head.get("references"));
     assert.equal(head.get("auto-submitted"), "auto-generated");
@@ -88,9 +92,9 @@ test("an alert that fires and ends sends two mails of one thread, with links int
   await world.pass(10 * MINUTE);
   await eventually("the second mail", () => peer.accepted.length === 2);
   const { id, number } = await world.only();
-  for (const raw of peer.accepted) {
+  for (const [at, raw] of peer.accepted.entries()) {
     const head = headersOf(raw);
-    assert.equal(head.get("subject"), `Incident ${number}: disk_full`);
+    assert.equal(head.get("subject"), at === 0 ? `Incident ${number}: disk_full` : "Resolved: disk_full");
     assert.equal(head.get("references"), `<incident.${id}@example.com>`);
     const text = raw.replaceAll("=\r\n", "").replaceAll("=3D", "=");
     assert.match(text, new RegExp(`Open the incident: https://p\\.example/base/dashboard/incidents/${id}\r`));

@@ -33,7 +33,13 @@ interface Alert {
   readonly source: string;
   readonly startsAt: string;
   readonly resolvedAt: string | null;
-  readonly incidents?: readonly { readonly number: number; readonly state: string; readonly title: string }[];
+  readonly timedOut: boolean;
+  readonly incidents?: readonly {
+    readonly number: number;
+    readonly state: string;
+    readonly resolvedBy: string | null;
+    readonly title: string;
+  }[];
 }
 
 interface ListFlags extends ProjectFlag {
@@ -86,14 +92,21 @@ async function findAlert(server: ServerClient, ref: string, { project }: Project
   return server.get<Alert>(`${PATH}/${found.id}`);
 }
 
+function endOf({ timedOut }: Alert): string {
+  return timedOut ? "no longer reported, timed out" : "resolved";
+}
+
 function show({ out }: Context, alert: Alert): void {
   out.result(alert, () => [
     out.bold(`Alert ${alert.id}`),
-    `  ${alert.state} since ${shortTime(alert.startsAt)}, source ${alert.source}, severity ${alert.severity ?? "-"}`,
-    ...(alert.resolvedAt === null ? [] : [`  resolved ${shortTime(alert.resolvedAt)}`]),
+    `  ${alert.timedOut ? "fired" : alert.state} since ${shortTime(alert.startsAt)}, source ${alert.source}, severity ${alert.severity ?? "-"}`,
+    ...(alert.resolvedAt === null ? [] : [`  ${endOf(alert)} ${shortTime(alert.resolvedAt)}`]),
     ...Object.entries(alert.labels).flatMap(([name, value]) => wrapped(`${name}=${JSON.stringify(value)}`, "  ")),
     ...Object.entries(alert.annotations).flatMap(([name, value]) => wrapped(`${name}: ${value}`, "  ")),
-    ...(alert.incidents ?? []).map((each) => `  incident ${each.number}, ${each.state}: ${cut(each.title, 50)}`),
+    ...(alert.incidents ?? []).map(
+      (each) =>
+        `  incident ${each.number}, ${each.resolvedBy === "timeout" ? "no longer reported" : each.state}: ${cut(each.title, 50)}`,
+    ),
   ]);
 }
 

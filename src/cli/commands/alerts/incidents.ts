@@ -26,7 +26,8 @@ const MAX_BULK = 100;
 const OTHER_COLUMNS = 46;
 const ONE = "number in the project, or id";
 
-function stateOf({ state, isSnoozed }: Incident): string {
+function stateOf({ state, resolvedBy, isSnoozed }: Incident): string {
+  if (resolvedBy === "timeout") return "not reported";
   return isSnoozed && state !== "resolved" ? "snoozed" : state;
 }
 

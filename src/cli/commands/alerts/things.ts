@@ -86,6 +86,7 @@ export interface Incident {
   /** What its first alert says; in lists only. */
   readonly summary?: string | null;
   readonly state: string;
+  readonly resolvedBy: string | null;
   readonly isSnoozed: boolean;
   readonly firing: number;
   readonly openedAt: string;

@@ -52,7 +52,7 @@ export async function getAlert(context: AlertsContext, principal: Principal, id:
   const incidents = await context.db.read
     .selectFrom("incident_alerts as m")
     .innerJoin("incidents as i", "i.id", "m.incidentId")
-    .select(["i.id", "i.number", "i.title", "i.state"])
+    .select(["i.id", "i.number", "i.title", "i.state", "i.resolvedBy"])
     .where("m.alertId", "=", alert.id)
     .execute();
   return { ...liveView(context, alert), incidents };

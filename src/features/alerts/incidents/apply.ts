@@ -11,6 +11,7 @@ import type { AlertView } from "../types.ts";
 import { type ChannelCause, sendToChannel } from "./channel-steps.ts";
 import type { Actor, IncidentParts } from "./context.ts";
 import type { Action, Facts, Member, NoticeReason, Turn } from "./machine.ts";
+import { isUnreported } from "./notice-text.ts";
 import { type Notice, notifyAudience, notifyUsers } from "./notices.ts";
 import {
   acksOf,
@@ -249,7 +250,9 @@ class Change {
     const { now } = this.#options;
     const notificationIds = await notifyAudience(this.#parts, this.#trx, this.#row, wanted, notice, now);
     const users = wanted.slice(0, LISTED).map(({ userId }) => userId);
-    this.#log.push({ kind: "notified", data: { reason, urgency, users, count: wanted.length, notificationIds } });
+    const end = reason === "resolved" ? { isUnreported: isUnreported(this.#row) } : {};
+    const data = { reason, urgency, users, count: wanted.length, notificationIds, ...end };
+    this.#log.push({ kind: "notified", data });
     this.#count(reason, wanted.length);
   }
 

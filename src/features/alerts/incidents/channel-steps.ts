@@ -3,7 +3,7 @@ import type { Trx } from "../../../store/database.ts";
 import type { AlertView } from "../types.ts";
 import type { ChannelSeverity, ChannelStatus, IncidentParts } from "./context.ts";
 import type { NoticeReason } from "./machine.ts";
-import { type NoticeText, noticeMessage, noticeTitle } from "./notice-text.ts";
+import { isUnreported, type NoticeText, noticeMessage, noticeTitle } from "./notice-text.ts";
 import type { IncidentRow } from "./store.ts";
 
 /* Steps that send to a channel: one message for each incident and channel, changed with the incident. */
@@ -56,6 +56,7 @@ export async function sendToChannel(
       url: base === undefined ? undefined : `${base}/dashboard/incidents/${row.id}`,
       ackUrl,
       facts: factsOf(row),
+      timedOut: isUnreported(row),
     },
   });
 }

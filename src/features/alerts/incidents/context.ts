@@ -52,6 +52,8 @@ export interface IncidentMessage {
     readonly url: string | undefined;
     readonly ackUrl: string | undefined;
     readonly facts: readonly { readonly title: string; readonly value: string }[];
+    /** It ended only because its alerts are no longer reported. */
+    readonly timedOut: boolean;
   };
   /** The earlier message is changed; readers need no new one. */
   readonly isChange: boolean;

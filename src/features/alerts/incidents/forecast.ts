@@ -82,7 +82,14 @@ async function tryRoute(parts: ForecastParts, alert: AlertView, match: RouteMatc
     ? settingsOf(policies, incident)
     : { ...policies.definitionOf(policy), ...timesOf(match.settings) };
   const route = incident?.route ?? JSON.stringify(match.settings);
-  const own = { alertId: alert.id, isFiring: true, addedAt: now, firingNotifiedAt: null, resolvedNotifiedAt: null };
+  const own = {
+    alertId: alert.id,
+    isFiring: true,
+    hasTimedOut: false,
+    addedAt: now,
+    firingNotifiedAt: null,
+    resolvedNotifiedAt: null,
+  };
   const known = {
     members: [...(incident ? await membersOf(db, incident.id) : []), own],
     acks: incident ? await acksOf(db, incident.id) : [],

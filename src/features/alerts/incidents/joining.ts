@@ -30,6 +30,9 @@ const MAX_FLAP_SEARCH = 1000;
 interface Draft {
   row: IncidentRow;
   readonly isNew: boolean;
+  /** Alerts that ended, and those of them that were not repeated. */
+  ended: number;
+  timedOut: number;
   readonly members: { alertId: string; firingNotifiedAt: EpochMs | null }[];
 }
 
@@ -71,21 +74,24 @@ class Joining {
       transitions.map(({ alert }) => alert.id),
     );
     const settings = new Map<string, StepSettings>();
-    for (const { alert, isAtOnce: atOnce } of transitions)
+    for (const { alert, reason, isAtOnce: atOnce } of transitions)
       for (const found of incidents.get(alert.id) ?? []) {
         const of = settings.get(found.id) ?? settingsOf(this.#parts.policies, found);
         settings.set(found.id, of);
-        const draft = this.#drafts.get(found.id) ?? { row: found, isNew: false, members: [] };
+        const draft = this.#drafts.get(found.id) ?? newDraft(found, false);
         this.#drafts.set(found.id, draft);
         const firing = Math.max(0, draft.row.firing - 1);
         const machine = memberResolved(draft.row, { firing, atOnce }, of, this.#now);
         draft.row = { ...draft.row, ...columnsOf(machine), firing };
+        draft.ended += 1;
+        if (reason === "timeout") draft.timedOut += 1;
       }
   }
 
   async store(): Promise<void> {
     const events: EventDraft[] = [];
-    for (const { row, isNew, members } of this.#drafts.values()) {
+    for (const draft of this.#drafts.values()) {
+      const { row, isNew, members } = draft;
       const { id, alerts, firing } = row;
       if (isNew) await this.#trx.insertInto("incidents").values(row).execute();
       else {
@@ -101,7 +107,7 @@ class Joining {
               .map((each) => ({ ...each, incidentId: id, addedAt: this.#now, resolvedNotifiedAt: null })),
           )
           .execute();
-      await this.#log(row, isNew, members.length);
+      await this.#log(draft);
       if (isNew) events.push(incidentEvent(row, "incident.opened", "warn", {}));
     }
     await appendEvents(this.#trx, events, { source: "prism:alerts", now: this.#now });
@@ -111,10 +117,14 @@ class Joining {
     );
   }
 
-  async #log(row: IncidentRow, isNew: boolean, added: number): Promise<void> {
+  async #log({ row, isNew, members, ended, timedOut }: Draft): Promise<void> {
     const { policyId, policyVersion, groupKey, firing } = row;
-    const opening = { kind: "opened", data: { policyId, policyVersion, groupKey, alerts: added } };
-    const entry = isNew ? opening : { kind: added > 0 ? "alerts-joined" : "alerts-resolved", data: { added, firing } };
+    const added = members.length;
+    const entry = isNew
+      ? { kind: "opened", data: { policyId, policyVersion, groupKey, alerts: added } }
+      : added > 0
+        ? { kind: "alerts-joined", data: { added, firing } }
+        : { kind: "alerts-resolved", data: { added, firing, ended, timedOut } };
     await addLog(this.#trx, row.id, [entry], this.#now);
   }
 
@@ -127,7 +137,7 @@ class Joining {
     if (known) return known;
     const found = await unresolvedOf(this.#trx, { projectId, policyId: policy.id, groupKey: match.groupKey });
     const row = found ?? (await this.#newRow(alert, match, policy));
-    const draft = this.#drafts.get(row.id) ?? { row, isNew: found === undefined, members: [] };
+    const draft = this.#drafts.get(row.id) ?? newDraft(row, found === undefined);
     this.#drafts.set(row.id, draft);
     this.#groups.set(group, row.id);
     return draft;
@@ -170,6 +180,10 @@ class Joining {
     if (notifiedAt === null || alerts === firing || alerts > MAX_FLAP_SEARCH) return null;
     return notifiedBefore(this.#trx, id, key);
   }
+}
+
+function newDraft(row: IncidentRow, isNew: boolean): Draft {
+  return { row, isNew, ended: 0, timedOut: 0, members: [] };
 }
 
 /** Routes transitions into incidents. */

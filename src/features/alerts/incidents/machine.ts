@@ -37,6 +37,8 @@ export interface Incident {
 export interface Member {
   readonly alertId: string;
   readonly isFiring: boolean;
+  /** It ended because its source did not repeat it, and no newer alert has its key. */
+  readonly hasTimedOut: boolean;
   readonly addedAt: EpochMs;
   readonly firingNotifiedAt: EpochMs | null;
   readonly resolvedNotifiedAt: EpochMs | null;
@@ -259,7 +261,7 @@ export function reopen({ incident, now }: Work): void {
   else incident.stepAt = now;
 }
 
-/** @param by a user's id, or `alerts`, `auto`, `policy` */
+/** @param by a user's id, or `alerts`, `timeout`, `auto`, `policy` */
 export function close(work: Work, by: string): void {
   const { incident, settings, facts, now } = work;
   const times = { flushAt: null, stepAt: null, repeatAt: null, ackExpiresAt: null, autoResolveAt: null };

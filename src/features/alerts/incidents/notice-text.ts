@@ -14,7 +14,7 @@ const SHOWN_ALERTS = 10;
 const SUBJECT_LABELS = ["instance", "host", "hostname", "node", "pod", "service", "job"] as const;
 
 type Labels = Readonly<Record<string, string>>;
-type TitledRow = Pick<IncidentRow, "title" | "groupLabels" | "alerts" | "firing">;
+type TitledRow = Pick<IncidentRow, "title" | "groupLabels" | "alerts" | "firing" | "resolvedBy">;
 
 export interface NoticeText {
   readonly reason: Exclude<NoticeReason, "some-resolved">;
@@ -26,11 +26,19 @@ export interface NoticeText {
   readonly resolvedBy: string | null;
 }
 
-/** Such as "disk_full (h1) is firing", "[3 alerts] disk_full", "Resolved: disk_full (h1)". */
+/** Whether the incident ended only because the sources of its alerts fell silent. */
+export function isUnreported({ resolvedBy }: Pick<IncidentRow, "resolvedBy">): boolean {
+  return resolvedBy === "timeout";
+}
+
+/**
+ * Such as "disk_full (h1) is firing", "[3 alerts] disk_full", "Resolved: disk_full (h1)" and
+ * "No longer reported: disk_full (h1)".
+ */
 export function noticeTitle(row: TitledRow, { reason, alerts }: NoticeText): string {
   const title =
     reason === "resolved"
-      ? `Resolved: ${nameOf(row, alerts)}`
+      ? `${isUnreported(row) ? "No longer reported" : "Resolved"}: ${nameOf(row, alerts)}`
       : row.alerts === 1
         ? `${nameOf(row, alerts)} is firing`
         : `[${alertCount(row.firing)}] ${row.title}`;
@@ -65,6 +73,7 @@ function firstLine(row: IncidentRow, { reason, alerts, resolvedBy }: NoticeText)
   const { openedAt, resolvedAt, firing } = row;
   const since = toRfc3339(alerts.reduce((first, { startsAt }) => Math.min(first, startsAt), openedAt));
   const what = row.alerts === 1 ? nameOf(row, alerts) : row.title;
+  if (reason === "resolved" && isUnreported(row)) return unreportedLine(row, alerts, since);
   if (reason === "resolved") {
     const by = resolvedBy === null ? "" : ` by ${resolvedBy}`;
     const rest = firing === 0 ? "" : ` ${alertCount(firing)} ${firing === 1 ? "still fires" : "still fire"}.`;
@@ -78,11 +87,22 @@ function firstLine(row: IncidentRow, { reason, alerts, resolvedBy }: NoticeText)
   return reason === "new-alerts" ? `Further alerts: ${state}` : state;
 }
 
+/** A source that falls silent says nothing about what it reported. */
+function unreportedLine(row: IncidentRow, alerts: readonly AlertView[], since: string): string {
+  const what = row.alerts === 1 ? nameOf(row, alerts) : `Alerts of ${row.title}`;
+  const [is, it, its] = row.alerts === 1 ? ["is", "it", "It"] : ["are", "them", "They"];
+  const last = Math.max(...alerts.filter(({ timedOut }) => timedOut).map(({ lastAt }) => lastAt), row.openedAt);
+  const silent = `${what} ${is} no longer reported: the source has not repeated ${it} since ${toRfc3339(last)}.`;
+  return `${silent} ${its} began at ${since} and may still fire.`;
+}
+
 function oneAlert(row: IncidentRow, alerts: readonly AlertView[]): string[] {
   const [alert] = alerts;
   if (alert === undefined) return [];
   const { labels } = alert;
-  return [statements(alert).join("\n"), pairs(without(labels, groupOf(row)))];
+  const texts = statements(alert).join("\n");
+  const isPast = alert.state === "resolved" && texts !== "";
+  return [isPast ? `Last report: ${texts}` : texts, pairs(without(labels, groupOf(row)))];
 }
 
 /** A line for each alert with the labels that differ; labels that all have follow once. */
@@ -98,8 +118,16 @@ function manyAlerts(row: IncidentRow, alerts: readonly AlertView[]): string[] {
 function alertLine(alert: AlertView, common: Labels): string {
   const [text] = statements(alert);
   const differing = pairs(without(alert.labels, common));
+  if (alert.state === "resolved") return endedLine(alert, differing || alert.label("alertname") || alert.key, text);
   const what = text === undefined ? differing : differing === "" ? text : `${text} (${differing})`;
   return `- ${cutText(oneLine(`${what || alert.key}, since ${toRfc3339(alert.startsAt)}`), LINE_LENGTH)}`;
+}
+
+/** What it stated while it fired is no longer so: it comes last, as a report. */
+function endedLine({ timedOut, lastAt, resolvedAt }: AlertView, name: string, text: string | undefined): string {
+  const end = timedOut ? `not reported since ${toRfc3339(lastAt)}` : `resolved at ${toRfc3339(resolvedAt ?? lastAt)}`;
+  const report = text === undefined ? "" : `; last report: ${text}`;
+  return `- ${cutText(oneLine(`${name}, ${end}${report}`), LINE_LENGTH)}`;
 }
 
 /** Annotations for people. */

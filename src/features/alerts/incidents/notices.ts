@@ -5,7 +5,7 @@ import type { Urgency } from "../../../store/schema/alerts.ts";
 import { COMPLETED, type RunningJob } from "../../jobs/index.ts";
 import type { AlertView } from "../types.ts";
 import type { IncidentParts } from "./context.ts";
-import { type NoticeText, noticeMessage, noticeTitle } from "./notice-text.ts";
+import { isUnreported, type NoticeText, noticeMessage, noticeTitle } from "./notice-text.ts";
 import { type AudienceMember, acksOf, addLog, findIncident, type IncidentRow, lastLog, membersOf } from "./store.ts";
 
 /* Notifications of incidents: contact rules, and the jobs of delayed ones. */
@@ -137,7 +137,10 @@ function contentOf(parts: IncidentParts, row: IncidentRow, notice: Notice) {
     title: noticeTitle(row, notice),
     message: noticeMessage(row, notice),
     action: url === undefined ? null : JSON.stringify(action),
-    data: JSON.stringify({ incidentId: id, number, title: row.title, reason, urgency, state: row.state, firing }),
+    data: JSON.stringify({
+      ...{ incidentId: id, number, title: row.title, reason, urgency, state: row.state, firing },
+      ...(isUnreported(row) && { timedOut: true }),
+    }),
   } as const;
 }
 

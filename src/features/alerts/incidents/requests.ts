@@ -258,9 +258,9 @@ async function alertsOf({ db, alerts, withheldBy }: IncidentsContext, incidentId
 }
 
 function alertView(alert: AlertView) {
-  const { id, fingerprint, state, severity, labels, annotations, generatorUrl } = alert;
+  const { id, fingerprint, state, timedOut, severity, labels, annotations, generatorUrl } = alert;
   const times = { startsAt: toRfc3339(alert.startsAt), resolvedAt: toRfc3339OrNull(alert.resolvedAt) };
-  return { id, fingerprint, state, severity, labels, annotations, generatorUrl, ...times };
+  return { id, fingerprint, state, timedOut, severity, labels, annotations, generatorUrl, ...times };
 }
 
 async function acknowledgementsOf(db: ReadDb, incidentId: string) {

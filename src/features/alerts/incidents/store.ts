@@ -109,10 +109,17 @@ export async function membersOf(db: ReadDb | Trx, incidentId: string): Promise<M
   const rows = await db
     .selectFrom("incident_alerts as m")
     .innerJoin("alerts as a", "a.id", "m.alertId")
-    .select(["m.alertId", "m.addedAt", "m.firingNotifiedAt", "m.resolvedNotifiedAt", "a.state"])
+    .select(["m.alertId", "m.addedAt", "m.firingNotifiedAt", "m.resolvedNotifiedAt", "a.state", "a.key", "a.timedOut"])
     .where("m.incidentId", "=", incidentId)
+    .orderBy("m.alertId")
     .execute();
-  return rows.map(({ state, ...row }) => ({ ...row, isFiring: state === "firing" }));
+  // Ids grow with time: the last of equal keys counts.
+  const newest = new Map(rows.map(({ key, alertId }) => [key, alertId]));
+  return rows.map(({ state, key, timedOut, ...row }) => ({
+    ...row,
+    isFiring: state === "firing",
+    hasTimedOut: timedOut === 1 && newest.get(key) === row.alertId,
+  }));
 }
 
 export async function acksOf(db: ReadDb | Trx, incidentId: string): Promise<AckRow[]> {

@@ -43,7 +43,7 @@ function flush(work: Work): void {
   incident.flushAt = null;
   incident.lastFlushAt = now;
   if (facts.members.length > 0 && work.firing.length === 0) {
-    close(work, "alerts");
+    close(work, facts.members.some(({ hasTimedOut }) => hasTimedOut) ? "timeout" : "alerts");
     return;
   }
   const { fresh } = work;

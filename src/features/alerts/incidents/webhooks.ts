@@ -8,6 +8,7 @@ import type { RouteSettings } from "../policies/routing.ts";
 import type { AlertView } from "../types.ts";
 import type { IncidentParts } from "./context.ts";
 import type { NoticeReason } from "./machine.ts";
+import { isUnreported } from "./notice-text.ts";
 import { findIncident, type IncidentRow } from "./store.ts";
 
 /* Webhook steps: jobs that post the state of an incident. Their addresses may hold secrets, so jobs,
@@ -141,6 +142,7 @@ function prismBody({ policies }: IncidentParts, { row, alerts, reason, at, id }:
       openedAt: toRfc3339(row.openedAt),
       acknowledgedAt: toRfc3339OrNull(row.acknowledgedAt),
       resolvedAt: toRfc3339OrNull(row.resolvedAt),
+      timedOut: isUnreported(row),
       alerts: row.alerts,
       firing: row.firing,
     },
@@ -152,6 +154,7 @@ function prismBody({ policies }: IncidentParts, { row, alerts, reason, at, id }:
       annotations: alert.annotations,
       startsAt: toRfc3339(alert.startsAt),
       resolvedAt: toRfc3339OrNull(alert.resolvedAt),
+      timedOut: alert.timedOut,
       generatorUrl: alert.generatorUrl,
     })),
   };
@@ -187,6 +190,8 @@ function alertmanagerAlert(alert: AlertView) {
     endsAt: alert.state === "firing" ? NEVER : toRfc3339(alert.resolvedAt ?? alert.lastAt),
     generatorURL: alert.generatorUrl ?? "",
     fingerprint: alert.fingerprint,
+    // Alertmanager has no such member: there a silent source looks like an end.
+    ...(alert.timedOut && { timedOut: true }),
   };
 }
 

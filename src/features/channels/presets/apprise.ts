@@ -28,8 +28,9 @@ export const apprise = {
         "{{ n.message | default:n.title }}{{ n.details | prefix:'\n' }}" +
         "{{ n.url | prefix:'\n' }}{{ n.ackUrl | prefix:'\nAcknowledge: ' }}",
       type: {
-        $map: "n.status",
+        $map: "n.statusText",
         resolved: "success",
+        "no longer reported": "info",
         $else: { $map: "n.severity", critical: "failure", error: "failure", warning: "warning", $else: "info" },
       },
       format: "text",

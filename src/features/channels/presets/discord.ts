@@ -40,7 +40,7 @@ export const discord = {
             { $each: "n.facts", $do: { name: "{{ item.title | line }}", value: "{{ item.value }}", inline: true } },
             { $if: "n.ackUrl", name: "Acknowledge", value: "[Acknowledge]({{ n.ackUrl }})" },
           ],
-          footer: { text: "{{ n.severity }} · {{ n.status }}{{ n.project | prefix:' · ' }}" },
+          footer: { text: "{{ n.severity }} · {{ n.statusText }}{{ n.project | prefix:' · ' }}" },
         },
       ],
       allowed_mentions: { parse: [] },

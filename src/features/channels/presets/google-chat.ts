@@ -37,7 +37,7 @@ export const googleChat = {
           card: {
             header: {
               title: "{{ n.emoji }} {{ n.title | line }}",
-              subtitle: "{{ n.severity }} · {{ n.status }} · {{ n.atText }}{{ n.project | prefix:' · ' }}",
+              subtitle: "{{ n.severity }} · {{ n.statusText }} · {{ n.atText }}{{ n.project | prefix:' · ' }}",
             },
             sections: [
               {

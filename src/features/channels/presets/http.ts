@@ -30,6 +30,7 @@ export const http = {
       text: "{{ n.text }}",
       severity: "{{ n.severity }}",
       status: "{{ n.status }}",
+      timedOut: { $value: "n.timedOut" },
       priority: { $value: "n.priority" },
       key: "{{ n.key }}",
       url: "{{ n.url }}",

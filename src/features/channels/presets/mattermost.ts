@@ -20,7 +20,7 @@ const attachments = [
         integration: { url: "{{ n.hookUrl }}/mattermost", context: { token: "{{ n.ackToken }}" } },
       },
     ],
-    footer: "{{ n.severity }} · {{ n.status }} · {{ n.atText }}{{ n.project | prefix:' · ' }}",
+    footer: "{{ n.severity }} · {{ n.statusText }} · {{ n.atText }}{{ n.project | prefix:' · ' }}",
   },
 ] as const;
 

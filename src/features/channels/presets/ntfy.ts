@@ -39,7 +39,15 @@ export const ntfy = {
       title: "{{ n.title }}",
       message: "{{ n.message | default:n.title }}",
       priority: { $map: "n.severity", critical: 5, error: 4, warning: 3, $else: 3 },
-      tags: [{ $map: "n.status", resolved: "white_check_mark", acknowledged: "eyes", $else: "rotating_light" }],
+      tags: [
+        {
+          $map: "n.statusText",
+          resolved: "white_check_mark",
+          "no longer reported": "grey_question",
+          acknowledged: "eyes",
+          $else: "rotating_light",
+        },
+      ],
       "click?": "{{ n.url }}",
       sequence_id: "{{ key | hash:32 }}",
       actions: [{ $if: "n.ackUrl", action: "view", label: "Acknowledge", url: "{{ n.ackUrl }}" }],

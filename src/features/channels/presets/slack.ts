@@ -28,7 +28,7 @@ const body = {
           elements: [
             {
               type: "mrkdwn",
-              text: "{{ n.severity }} · {{ n.status }} · {{ n.atText }}{{ n.project | mrkdwn | prefix:' · ' }}",
+              text: "{{ n.severity }} · {{ n.statusText }} · {{ n.atText }}{{ n.project | mrkdwn | prefix:' · ' }}",
             },
           ],
         },

@@ -1,8 +1,9 @@
 import type { ChannelPreset } from "../preset.ts";
 
 const COLOR = {
-  $map: "n.status",
+  $map: "n.statusText",
   resolved: "Good",
+  "no longer reported": "Default",
   acknowledged: "Default",
   $else: { $map: "n.severity", critical: "Attention", error: "Attention", warning: "Warning", $else: "Accent" },
 } as const;
@@ -71,7 +72,7 @@ export const teams = {
               },
               {
                 type: "TextBlock",
-                text: "{{ n.severity }} · {{ n.status }} · {{ n.atText }}{{ n.project | prefix:' · ' }}",
+                text: "{{ n.severity }} · {{ n.statusText }} · {{ n.atText }}{{ n.project | prefix:' · ' }}",
                 isSubtle: true,
                 size: "Small",
                 wrap: true,

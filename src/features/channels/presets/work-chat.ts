@@ -1,7 +1,7 @@
 import type { ChannelPreset } from "../preset.ts";
 
 /** A bot that asks for a keyword can have “Prism”. */
-const FOOTER = "Prism · {{ n.severity }} · {{ n.status }} · {{ n.atText }}{{ n.project | prefix:' · ' }}";
+const FOOTER = "Prism · {{ n.severity }} · {{ n.statusText }} · {{ n.atText }}{{ n.project | prefix:' · ' }}";
 
 /** https://open.larksuite.com/document/client-docs/bot-v3/add-custom-bot */
 export const lark = {
@@ -46,8 +46,9 @@ export const lark = {
         header: {
           title: { tag: "plain_text", content: "{{ n.emoji }} {{ n.title | line }}" },
           template: {
-            $map: "n.status",
+            $map: "n.statusText",
             resolved: "green",
+            "no longer reported": "grey",
             acknowledged: "grey",
             $else: { $map: "n.severity", critical: "red", error: "red", warning: "orange", $else: "blue" },
           },
@@ -198,7 +199,7 @@ export const dingtalk = {
         text:
           "### {{ n.emoji }} {{ n.title | line | md }}\n\n{{ n.message | md | br:'  \n' | suffix:'\n\n' }}" +
           "{{ n.details | md | br:'  \n' | suffix:'\n\n' }}" +
-          "Prism · {{ n.severity }} · {{ n.status }} · {{ n.atText }}",
+          "Prism · {{ n.severity }} · {{ n.statusText }} · {{ n.atText }}",
         btnOrientation: "1",
         btns: [
           { $if: "n.url", title: "Open", actionURL: "{{ n.url }}" },
@@ -278,7 +279,7 @@ export const wecom = {
         content:
           "### {{ n.emoji }} {{ n.title | line }}\n{{ n.message | suffix:'\n' }}{{ n.details | suffix:'\n' }}" +
           "{{ n.url | prefix:'[Open](' | suffix:') ' }}{{ n.ackUrl | prefix:'[Acknowledge](' | suffix:')' }}" +
-          "\n> {{ n.severity }} · {{ n.status }} · {{ n.atText }}",
+          "\n> {{ n.severity }} · {{ n.statusText }} · {{ n.atText }}",
       },
     },
   },

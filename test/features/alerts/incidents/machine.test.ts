@@ -73,7 +73,8 @@ class World {
   }
 
   #member(alertId: string): Member {
-    return { alertId, isFiring: true, addedAt: this.now, firingNotifiedAt: null, resolvedNotifiedAt: null };
+    const times = { addedAt: this.now, firingNotifiedAt: null, resolvedNotifiedAt: null };
+    return { alertId, isFiring: true, hasTimedOut: false, ...times };
   }
 
   fire(id: string): void {

@@ -102,6 +102,17 @@ export function channelContract(makeService: () => Service): void {
     }
   });
 
+  run("readers do not see an alert that is no longer reported as resolved", async ({ standIn, send }) => {
+    const title = "No longer reported: Disk almost full";
+    const outcome = await send({ ...FIRING, title, status: "resolved", timedOut: true });
+    assert.equal(outcome.class, "ok", JSON.stringify(outcome));
+    const { text = "" } = standIn.seen.at(-1) ?? {};
+    assert.match(text, /No longer reported: Disk almost full/);
+    // Programs read the status, and beside it that it timed out.
+    if (name !== "http") assert.doesNotMatch(text, /\bresolved\b|✅|white_check_mark|success/i);
+    assert.doesNotMatch(standIn.requests.at(-1)?.text ?? "", /white_check_mark|"success"|"green"|"Good"|16a34a/);
+  });
+
   run("long texts are cut at the service's limits, never within an emoji", async ({ standIn, send }) => {
     for (const filling of ["x".repeat(100_000), "word ".repeat(20_000), FAMILY.repeat(9000), "ü&<".repeat(30_000)]) {
       const facts = Array.from({ length: 40 }, (_, at) => ({ title: `${at} ${filling}`, value: filling }));

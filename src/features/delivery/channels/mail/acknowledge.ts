@@ -146,7 +146,7 @@ function incidentOf(db: Database, channelId: string, incidentId: string) {
   return db.read
     .selectFrom("incidents as i")
     .innerJoin("channels as c", "c.projectId", "i.projectId")
-    .select(["i.title", "i.state", "i.number"])
+    .select(["i.title", "i.state", "i.resolvedBy", "i.number"])
     .where("i.id", "=", incidentId)
     .where("c.id", "=", channelId)
     .where("c.active", "=", 1)
@@ -162,6 +162,8 @@ async function acknowledgeInChannel(
 ): Promise<string> {
   const incident = await incidentOf(db, channelId, incidentId);
   if (!incident) throw new PrismError("TOKEN_INVALID", "The link is not valid; log in instead");
+  if (incident.state === "resolved" && incident.resolvedBy === "timeout")
+    return page("Ended already", `<p>Incident ${incident.number} is no longer reported. You can close this page.</p>`);
   if (incident.state === "resolved")
     return page("Resolved already", `<p>Incident ${incident.number} is resolved. You can close this page.</p>`);
   if (incident.state === "acknowledged")

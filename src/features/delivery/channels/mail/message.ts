@@ -23,8 +23,8 @@ export interface MailReader {
 type Shown = Pick<NotificationFacts, "id" | "title" | "message" | "action" | "kind" | "priority" | "data">;
 
 /**
- * A notification as a mail. The title is the subject; all mails of an incident have its name as
- * their subject and refer to one thread (RFC 5322 section 3.6.4), as mail programs group by both.
+ * A notification as a mail. The title is the subject. All mails of an incident refer to one thread
+ * (RFC 5322 section 3.6.4); those while it is open have one subject, as mail programs group by both.
  * @param id of the delivery
  */
 export function mailOf(notification: Shown, id: string, reader: MailReader): Omit<Mail, "to"> {
@@ -34,7 +34,7 @@ export function mailOf(notification: Shown, id: string, reader: MailReader): Omi
     (link) => link !== null,
   );
   const incident = incidentOf(notification);
-  // The subject of a thread does not have the state that the title has.
+  // The subject of an open incident does not have the state that the title has.
   const text = [
     ...(incident === null ? [] : [title]),
     shown.trimEnd(),
@@ -53,17 +53,20 @@ export function mailOf(notification: Shown, id: string, reader: MailReader): Omi
 const RED = "#d5383f";
 const AMBER = "#c77700";
 const GREEN = "#2c9a52";
+const GREY = "#6b7280";
 
 /** What all mails of an incident have in common, and the color of its state. */
 function incidentOf({ kind, data }: Shown) {
   if (kind !== "incident") return null;
-  const { incidentId, number, title, reason, urgency } = JSON.parse(data ?? "{}") as Readonly<Record<string, unknown>>;
+  const facts = JSON.parse(data ?? "{}") as Readonly<Record<string, unknown>>;
+  const { incidentId, number, title, reason, urgency, timedOut } = facts;
   if (typeof incidentId !== "string") return null;
+  const isEnd = reason === "resolved";
   return {
     thread: `incident.${incidentId}`,
-    // Notifications of earlier versions do not have the title.
-    subject: typeof title === "string" ? `Incident ${String(number)}: ${title}` : undefined,
-    color: reason === "resolved" ? GREEN : urgency === "high" ? RED : AMBER,
+    // An end is read in the list of mails. Notifications of earlier versions do not have the title.
+    subject: typeof title === "string" && !isEnd ? `Incident ${String(number)}: ${title}` : undefined,
+    color: isEnd ? (timedOut === true ? GREY : GREEN) : urgency === "high" ? RED : AMBER,
   };
 }
 
