@@ -24,7 +24,7 @@ const CLASSES = {
   wait: { tone: "warn", text: "The service asks to wait" },
   retry: { tone: "warn", text: "The service was not reached, or fails; messages are repeated" },
   dead: { tone: "bad", text: "The service refuses the message" },
-  disable: { tone: "bad", text: "The credentials are wrong" },
+  refused: { tone: "bad", text: "The service refuses the credentials, the address or the room" },
   gone: { tone: "bad", text: "The address does not exist any more" },
   shorten: { tone: "warn", text: "The message is too long" },
   plain: { tone: "warn", text: "The service refuses the markup" },

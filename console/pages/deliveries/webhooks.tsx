@@ -40,7 +40,7 @@ const COLUMNS: readonly Column<Webhook>[] = [
 ];
 
 function WebhookState({ webhook }: { readonly webhook: Webhook }) {
-  if (webhook.disabledAt !== null) return <Badge tone="bad">disabled after failures</Badge>;
+  if (webhook.disabledAt !== null) return <Badge tone="bad">disabled: gone</Badge>;
   if (!webhook.active) return <Badge tone="plain">off</Badge>;
   if (webhook.failures > 0) return <Badge tone="warn">{plural(webhook.failures, "failure")}</Badge>;
   return <Badge tone="ok">active</Badge>;
@@ -69,7 +69,7 @@ export default function Webhooks() {
       title="Webhooks"
       subtitle={
         failing > 0
-          ? `${plural(failing, "webhook was", "webhooks were")} disabled after failures.`
+          ? `${plural(failing, "webhook was", "webhooks were")} disabled: the receiver says it is gone.`
           : "Notifications as signed calls to other servers."
       }
       actions={add}

@@ -182,7 +182,6 @@ async function interpret(context: ChannelsContext, { delivery }: Attempt, answer
   }
   const { failure } = answer;
   if (failure instanceof Throttled || failure instanceof TargetGone) return answer;
-  const error = failure instanceof Error ? failure.message : String(failure);
-  const isDisabled = await recordFailure(context, target, error);
-  return isDisabled ? { failure: new TargetGone(`the channel has failed too often: ${error}`) } : answer;
+  await recordFailure(context, target, failure);
+  return answer;
 }

@@ -1,29 +1,46 @@
 import { addEffect, type Trx } from "../../store/database.ts";
+import { Refused } from "../delivery/index.ts";
 import type { ChannelsContext } from "./context.ts";
-import { type ChannelRow, findChannel, MAX_FAILURES, updateChannel } from "./store.ts";
+import { type ChannelRow, findChannel, updateChannel } from "./store.ts";
 
-/* Failures of channels, and what ends in disabling one. */
+/* Failures of channels. None disables one: only the word of its service that it is gone does. */
 
 type HealthContext = Pick<ChannelsContext, "database" | "audit" | "clock" | "log" | "notify" | "changed">;
 
-/** Counts consecutive failures; too many disable a channel. @returns whether this did */
-export async function recordFailure(context: HealthContext, id: string, error: string): Promise<boolean> {
-  return context.database.write(async (trx) => {
-    const row = await trx
-      .updateTable("channels")
-      .set(({ eb }) => ({ failures: eb("failures", "+", 1) }))
-      .where("id", "=", id)
-      .returning("failures")
-      .executeTakeFirst();
-    if (!row || row.failures < MAX_FAILURES) return false;
-    return disableChannel(context, id, `it has failed ${row.failures} times in a row: ${error}`, trx);
-  });
+/** Consecutive failures at which the owner of a channel is notified that its service refuses every message. */
+const NOTICES_AT: ReadonlySet<number> = new Set([1, 10, 100]);
+
+/** Counts consecutive failures, for show. The owner is notified of refusals, which only a person can mend. */
+export async function recordFailure(context: HealthContext, id: string, error: unknown): Promise<void> {
+  const reason = error instanceof Error ? error.message : String(error);
+  await context.database
+    .write(async (trx) => {
+      const row = await trx
+        .updateTable("channels")
+        .set(({ eb }) => ({ failures: eb("failures", "+", 1) }))
+        .where("id", "=", id)
+        .returningAll()
+        .executeTakeFirst();
+      if (!row || !(error instanceof Refused) || !NOTICES_AT.has(row.failures)) return;
+      await notifyOwner(context, row, trx, {
+        title: `The channel ${row.name} does not work`,
+        message: `Its service refuses every message: ${reason}. Mend its fields; Prism goes on trying.`,
+      });
+    })
+    .catch(notCounted(context, id));
 }
 
 /** Writes only after a failure, which is rare. */
-export async function recordSuccess({ database }: HealthContext, id: string): Promise<void> {
+export async function recordSuccess(context: HealthContext, id: string): Promise<void> {
+  const { database } = context;
   const row = await database.read.selectFrom("channels").select("failures").where("id", "=", id).executeTakeFirst();
-  if (row && row.failures > 0) await database.write((trx) => updateChannel(trx, id, { failures: 0 }));
+  if (!row || row.failures === 0) return;
+  await database.write((trx) => updateChannel(trx, id, { failures: 0 })).catch(notCounted(context, id));
+}
+
+/** What the service said holds whether or not it can be stored. */
+function notCounted({ log }: HealthContext, channelId: string): (error: unknown) => void {
+  return (error) => log.warn({ channelId, err: error }, "the failures of a channel could not be stored");
 }
 
 /** The owner is notified by other ways. @returns whether it was active */
@@ -41,12 +58,25 @@ export async function disableChannel(context: HealthContext, id: string, reason:
   log.warn({ channelId: id, preset: row.preset, reason }, "a channel is being disabled");
   const { projectId, userId, name } = row;
   addEffect(trx, { type: "announced", event: "channel:disabled", data: { id, name, projectId, userId, reason } });
-  await notifyOwner(context, row, reason, trx);
+  await notifyOwner(context, row, trx, {
+    title: `The channel ${name} is disabled`,
+    message: `Prism no longer sends to it: ${reason}. Mend its fields and enable it again.`,
+  });
   context.changed();
   return true;
 }
 
-async function notifyOwner({ notify, log }: HealthContext, row: ChannelRow, reason: string, trx: Trx): Promise<void> {
+interface OwnerNotice {
+  readonly title: string;
+  readonly message: string;
+}
+
+async function notifyOwner(
+  { notify, log }: HealthContext,
+  row: ChannelRow,
+  trx: Trx,
+  notice: OwnerNotice,
+): Promise<void> {
   const owner = row.userId ?? row.createdBy;
   const account =
     owner === null
@@ -59,14 +89,13 @@ async function notifyOwner({ notify, log }: HealthContext, row: ChannelRow, reas
           .where("deletedAt", "is", null)
           .executeTakeFirst();
   if (!account) {
-    log.warn({ channelId: row.id }, "a disabled channel has no owner who could be notified");
+    log.warn({ channelId: row.id }, "a channel that does not work has no owner who could be notified");
     return;
   }
   await notify.send(
     {
       recipients: [account.id],
-      title: `The channel ${row.name} is disabled`,
-      message: `Prism no longer sends to it: ${reason}. Mend its fields and enable it again.`,
+      ...notice,
       priority: 500,
       data: { channelId: row.id, preset: row.preset },
       channels: ["in_app", "pusher", "fcm", "apns", "webpush"],

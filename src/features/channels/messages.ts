@@ -1,11 +1,11 @@
 import { UnsealError } from "../../core/sealed-box.ts";
 import type { Trx } from "../../store/database.ts";
-import { NoAnswer, TargetGone, Throttled } from "../delivery/index.ts";
+import { NoAnswer, Refused, TargetGone, Throttled } from "../delivery/index.ts";
 import { PermanentError } from "../jobs/index.ts";
 import type { ChannelsContext } from "./context.ts";
 import type { NoticeText } from "./notice.ts";
 import { noticeOf } from "./notice.ts";
-import { type Preset, requestOf, type Step } from "./preset.ts";
+import { errorRowsOf, type Preset, requestOf, type Step } from "./preset.ts";
 import { type OpenChannel, type Outcome, perform } from "./sending/sender.ts";
 import {
   type ChannelRow,
@@ -30,7 +30,7 @@ export interface OwnTemplate {
   readonly message?: string | undefined;
   readonly request?: unknown;
   readonly ok?: Preset["ok"] | undefined;
-  readonly errors?: Preset["errors"] | undefined;
+  readonly errors?: unknown;
 }
 
 export interface OpenedChannel extends OpenChannel {
@@ -61,7 +61,8 @@ export function openWith(preset: Preset, row: ChannelRow, given: Texts): OpenedC
   const own = (row.template === null ? {} : JSON.parse(row.template)) as OwnTemplate;
   const defaults = preset.fields.flatMap(({ key, default: value }) => (value === undefined ? [] : [[key, value]]));
   const fields = { ...(Object.fromEntries(defaults) as Texts), ...given };
-  const { ok = preset.ok, errors = preset.errors } = preset.custom ? own : {};
+  const { ok = preset.ok } = preset.custom ? own : {};
+  const errors = preset.custom && own.errors ? errorRowsOf(own.errors) : preset.errors;
   const request = preset.custom && own.request !== undefined ? requestOf(own.request) : undefined;
   return { id: row.id, preset: { ...preset, ok, errors }, fields, request, row, own };
 }
@@ -172,7 +173,8 @@ export function errorOf({ class: name, error, hint, afterMs, status }: Outcome):
       return new Throttled(message, afterMs);
     case "retry":
       return status === null ? new NoAnswer(message) : new Error(message);
-    case "disable":
+    case "refused":
+      return new Refused(message);
     case "gone":
       return new TargetGone(message);
     default:

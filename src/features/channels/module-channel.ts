@@ -53,7 +53,7 @@ export async function sendByModule(
 
 function classOf(thrown: unknown): Pick<Result, "class" | "afterMs"> {
   const { permanent, disable, retryAfterMs } = Object(thrown) as Readonly<Record<string, unknown>>;
-  if (disable === true) return { class: "disable", afterMs: 0 };
+  if (disable === true) return { class: "gone", afterMs: 0 };
   if (permanent === true) return { class: "dead", afterMs: 0 };
   const isTime = typeof retryAfterMs === "number" && Number.isFinite(retryAfterMs) && retryAfterMs >= 0;
   return isTime ? { class: "wait", afterMs: retryAfterMs } : { class: "retry", afterMs: 0 };

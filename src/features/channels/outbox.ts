@@ -113,7 +113,7 @@ export class ChannelOutbox {
     }
     const isGone = error instanceof TargetGone;
     const isFinal = isGone || error instanceof PermanentError || error instanceof Throttled;
-    if (!isGone) await recordFailure(context, row.channelId, text);
+    if (!isGone) await recordFailure(context, row.channelId, error);
     if (!isFinal) throw error;
     return this.#end(job, row, async (trx) => {
       await updateMessage(trx, row.id, { error: text, updatedAt: clock.now() });

@@ -57,21 +57,28 @@ export type Step = (typeof STEPS)[number];
 
 /**
  * What an answer means. `ok`: accepted. `wait`: send again after the time that it names. `retry`:
- * with backoff. `dead`: this message is refused and not sent again. `disable`: the channel no longer works.
- * `gone`: the address in it no longer exists, as `disable`. `shorten`: once again with half the
- * text. `plain`: once again with the request `plain`. `resend`: the message to update is missing,
- * so it is sent as a new one.
+ * with backoff. `dead`: this message is refused. `refused`: every message is, because of the
+ * credentials, the address or the room; a person may mend that. `gone`: the service's own documented
+ * word that the address no longer exists, which disables the channel; a status alone is no word.
+ * `shorten`: once again with half the text. `plain`: once again with the request `plain`. `resend`:
+ * the message to update is missing, so it is sent as a new one.
  */
-export const CLASSES = ["ok", "wait", "retry", "dead", "disable", "gone", "shorten", "plain", "resend"] as const;
+export const CLASSES = ["ok", "wait", "retry", "dead", "refused", "gone", "shorten", "plain", "resend"] as const;
 
 export type OutcomeClass = (typeof CLASSES)[number];
+
+/** `disable`: the earlier name of `refused`, from the time when such an answer disabled the channel. */
+const outcomeClass = v.pipe(
+  v.picklist([...CLASSES, "disable"]),
+  v.transform((name): OutcomeClass => (name === "disable" ? "refused" : name)),
+);
 
 const okRow = v.strictObject({ ...match, for: v.optional(v.array(v.picklist(STEPS))) });
 
 const errorRow = v.strictObject({
   ...match,
   for: v.optional(v.array(v.picklist(STEPS))),
-  class: v.picklist(CLASSES),
+  class: outcomeClass,
   /**
    * With `wait`, the first that is present: `$.retry_after` or `header:retry-after`, in seconds or
    * followed by ` ms`, ` epoch` (seconds) or ` epoch-ms`; or a constant such as `60s`.
@@ -122,7 +129,7 @@ const recorded = v.strictObject({
   status: v.pipe(v.number(), v.integer()),
   headers: v.optional(v.record(v.string(), v.string())),
   body: v.optional(tree),
-  class: v.picklist(CLASSES),
+  class: outcomeClass,
   /** With `wait`: the time that the answer names. */
   afterMs: v.optional(v.number()),
   ref: v.optional(v.record(v.string(), v.string())),
@@ -209,6 +216,11 @@ export type RequestTemplate = v.InferOutput<typeof requestTemplate>;
 /** A request as a channel has it itself. @throws ValiError */
 export function requestOf(input: unknown): RequestTemplate {
   return v.parse(requestTemplate, input);
+}
+
+/** Rows of `errors` as a channel has them itself. @throws ValiError */
+export function errorRowsOf(input: unknown): Preset["errors"] {
+  return v.parse(v.array(errorRow), input);
 }
 
 /** @throws ValiError */

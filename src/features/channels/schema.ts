@@ -5,7 +5,7 @@ import { pageEntries } from "../../http/pagination.ts";
 import { doc, example, integer, jsonObject, named, object, selfChanging, text } from "../../http/shapes.ts";
 import { EventTypePattern } from "../events/index.ts";
 import { CLASSES, GROUPS, type Preset } from "./preset.ts";
-import { type ChannelRow, MAX_FAILURES, type Texts } from "./store.ts";
+import type { ChannelRow, Texts } from "./store.ts";
 
 const MAX_PATTERNS = 50;
 const MAX_FIELD = 4096;
@@ -103,7 +103,7 @@ export const ChannelView = named(
     acknowledgeLink: v.boolean(),
     template: v.nullable(v.record(v.string(), v.unknown())),
     active: v.boolean(),
-    failures: selfChanging(doc(v.number(), `Consecutive failures; the ${MAX_FAILURES}th disables the channel`)),
+    failures: selfChanging(doc(v.number(), "Consecutive failures")),
     disabledAt: selfChanging(v.nullable(v.string())),
     disabledReason: selfChanging(doc(v.nullable(v.string()), "Why Prism disabled it")),
     createdBy: v.nullable(v.string()),

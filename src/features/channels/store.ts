@@ -15,8 +15,6 @@ export type MessageRow = Selectable<ChannelMessagesTable>;
 export type ChannelOwner = { readonly projectId: string } | { readonly userId: string };
 export type Texts = Readonly<Record<string, string>>;
 
-/** Consecutive failures after which a channel is disabled. */
-export const MAX_FAILURES = 50;
 const MESSAGE_DAYS = 30;
 
 /** Seal context of a channel's secret fields. */

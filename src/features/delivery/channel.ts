@@ -3,7 +3,7 @@ import { DAY_MS, type EpochMs, HOUR_MS } from "../../core/clock.ts";
 import { unlessAborted } from "../../core/promises.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { DeliveriesTable, NotificationsTable, OutsideChannel } from "../../store/schema.ts";
-import { RetryLater } from "../jobs/index.ts";
+import { PermanentError, RetryLater } from "../jobs/index.ts";
 
 export type NotificationFacts = Selectable<NotificationsTable>;
 
@@ -41,7 +41,7 @@ export type Answer = { readonly accepted: Accepted } | { readonly failure: unkno
  *
  * `call` resolves when the provider has taken responsibility. It throws RetryLater, or
  * {@link Throttled}, when the provider names a time, PermanentError when a retry cannot help, {@link TargetGone} when the
- * target no longer exists, {@link ProviderDown} when the problem is not this message, and any other
+ * target no longer exists, {@link Refused} or {@link ProviderDown} when the problem is not this message, and any other
  * error for a retry with backoff. Several such errors in a row open the circuit; RetryLater and
  * other answers about one message do not. The delivery id is sent as the message id, the same for
  * every attempt (at least once).
@@ -127,6 +127,14 @@ export class NoAnswer extends Error {
 /** The provider named a time: the message waits for it without using up attempts. */
 export class Throttled extends RetryLater {
   override readonly name = "Throttled";
+}
+
+/**
+ * The target refuses every message, because of its credentials or address, which its owner may mend:
+ * it is paused, and its deliveries wait.
+ */
+export class Refused extends PermanentError {
+  override readonly name = "Refused";
 }
 
 /** The provider is misconfigured or refuses everything: it is paused, and the message waits. */

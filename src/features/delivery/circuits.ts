@@ -3,7 +3,7 @@ import type { Logger } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import type { OutsideChannel } from "../../store/schema.ts";
 import { PermanentError, RetryLater } from "../jobs/index.ts";
-import { type Channel, ProviderDown, TargetGone } from "./channel.ts";
+import { type Channel, ProviderDown, Refused, TargetGone } from "./channel.ts";
 
 /** Consecutive failures, none about one message alone, after which the provider counts as down. */
 const FAILURES_TO_OPEN = 5;
@@ -115,7 +115,7 @@ export class CircuitBreaker {
   /** Reports a failed call: caused by the provider, this message, or the network. */
   refused(error: unknown): void {
     const cause = error instanceof Error ? error : new Error(String(error));
-    if (error instanceof ProviderDown) this.open(cause);
+    if (error instanceof ProviderDown || error instanceof Refused) this.open(cause);
     else if (error instanceof TargetGone || error instanceof PermanentError || error instanceof RetryLater)
       this.answered();
     else this.failed(cause);

@@ -6,6 +6,7 @@ export {
   NoAnswer,
   type NotificationFacts,
   PROJECT_RECIPIENT,
+  Refused,
   type Target,
   TargetGone,
   type TargetSource,

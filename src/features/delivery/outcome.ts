@@ -4,7 +4,7 @@ import { addEffect, type Trx } from "../../store/database.ts";
 import type { DeliveriesTable, OutsideChannel } from "../../store/schema.ts";
 import { PermanentError, type AttemptFacts as RunnerFacts, type RunningJob } from "../jobs/index.ts";
 import { markNotificationDelivered } from "../notifications/index.ts";
-import { type Accepted, type Channel, ProviderDown, TargetGone, Throttled } from "./channel.ts";
+import { type Accepted, type Channel, ProviderDown, Refused, TargetGone, Throttled } from "./channel.ts";
 import type { CircuitBreaker } from "./circuits.ts";
 import type { DeliveryContext } from "./context.ts";
 import { type DeliveryFacts, type DeliveryReason, updateDelivery } from "./deliveries.ts";
@@ -77,7 +77,7 @@ export async function recordFailure(
   const { worker: workerId, claimed } = job;
   const facts = { deliveryId, channel: channel.name, attempt: claimed.attempts, workerId, err: error };
   context.log.warn(facts, "a delivery failed");
-  if (error instanceof ProviderDown)
+  if (error instanceof ProviderDown || error instanceof Refused)
     return waitForProvider(context, job, found, context.clock.now() + circuit.waitMs(), error);
   if (error instanceof Throttled) return waitAsAsked(context, job, found, error);
   if (!(error instanceof TargetGone)) return fail(context, job, found, error);

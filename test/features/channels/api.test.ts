@@ -188,6 +188,37 @@ test("a channel that its service no longer knows is disabled, and its owner is n
   assert.deepEqual(await actions(), ["channel.create", "channel.delete", "channel.disable", "channel.update"]);
 });
 
+test("a channel whose credentials are refused stays active, its messages wait, and its owner is notified once", async (t) => {
+  const world = await open(t);
+  const { prism, service, clock } = world;
+  const ann = await makeUser(prism, "ann", ["User"]);
+  const { body } = await create(world, {}, ann.token);
+  const refusal = { status: 401, body: { ok: false, description: "Unauthorized" } };
+  service.next.push(refusal, refusal);
+  const first = await notify(world, [ann.id]);
+  const waiting = await until(world, first, ({ reason }) => reason === "provider paused");
+  assert.match(waiting.lastError ?? "", /answered 401.*the bot token is not valid/);
+  const pass = (): void => {
+    clock.advance(61_000);
+    prism.parts.core.jobs.runner.reload();
+  };
+  pass();
+  await eventually("it is tried again", () => service.requests.length === 2);
+  await until(world, first, ({ reason }) => reason === "provider paused");
+  const shown = await prism.get<View>(`${PATH}/${body.id}`, { token: ann.token });
+  assert.equal(shown.body.active, true);
+  const titles = async () => {
+    const inbox = await prism.get<{ data: { title: string }[] }>("/api/v1/notifications", { token: ann.token });
+    return inbox.body.data.map(({ title }) => title).filter((title) => title !== "Disk full");
+  };
+  assert.deepEqual(await titles(), ["The channel Room does not work"]);
+  await eventually("it arrives once the token is accepted", () => {
+    pass();
+    return service.seen.length === 1;
+  });
+  await until(world, first, ({ state, attempts }) => state === "delivered" && attempts === 3);
+});
+
 test("a project's channel gets one message per notification of the project", async (t) => {
   const world = await open(t);
   const { prism, service } = world;
@@ -249,7 +280,7 @@ test("a dry run shows the request and sends nothing; a test sends and changes th
   assert.deepEqual([service.seen.length, service.seen[0]?.edits], [1, 1]);
   service.next.push({ status: 400, body: { ok: false, description: "Bad Request: chat not found" } });
   const failed = await prism.post<{ class: string; hint: string }>(path, {});
-  assert.equal(failed.body.class, "disable");
+  assert.equal(failed.body.class, "refused");
   assert.match(failed.body.hint, /write to the bot first/);
   assert.equal(scalarOf(prism, "select failures from channels"), 0);
   assert.equal(scalarOf(prism, "select active from channels"), 1);

@@ -19,7 +19,7 @@ test("the preset gotify sends to the API of Gotify that Prism has itself", async
   );
   assert.match(message?.message ?? "", /^db-1 has 2 % left/);
   const refused = await sendTo("gotify", { url: it.base, token: "Axxxxxxxxxxxxxx" });
-  assert.deepEqual([refused.class, refused.status], ["disable", 401]);
+  assert.deepEqual([refused.class, refused.status], ["refused", 401]);
 });
 
 test("the preset ntfy sends to the API of ntfy that Prism has itself", async (t) => {
@@ -31,7 +31,7 @@ test("the preset ntfy sends to the API of ntfy that Prism has itself", async (t)
   const message = JSON.parse(text.trim()) as Record<string, unknown>;
   assert.deepEqual([message.id, message.title, message.priority], [outcome.ref?.id, "Disk almost full", 5]);
   const refused = await sendTo("ntfy", { ...fields, token: "tk_abcdefghijklmnopqrstuvwxyz012" });
-  assert.equal(refused.class, "disable", JSON.stringify(refused));
+  assert.equal(refused.class, "refused", JSON.stringify(refused));
 });
 
 test("a user's channel that points at the user's own application here sends nothing twice", async (t) => {

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { type ChannelPreset, type Preset, readPreset } from "../../../src/features/channels/preset.ts";
 import { checkedPreset } from "../../../src/features/channels/preset-checks.ts";
 import { PRESETS } from "../../../src/features/channels/presets/index.ts";
+import { classify } from "../../../src/features/channels/sending/answers.ts";
 
 test("every built-in preset is valid, has its own name and records an accepted and a refused answer", () => {
   const presets: Preset[] = PRESETS.map((preset: ChannelPreset) => readPreset(preset));
@@ -10,8 +11,32 @@ test("every built-in preset is valid, has its own name and records an accepted a
   for (const { name, recorded } of presets) {
     const classes = new Set(recorded.map((answer) => answer.class));
     assert.ok(classes.has("ok"), `${name} records no accepted answer`);
-    assert.ok(classes.has("dead") || classes.has("disable"), `${name} records no final answer`);
+    assert.ok(classes.has("dead") || classes.has("refused"), `${name} records no final answer`);
   }
+});
+
+test("only documented words of a service mean that an address is gone, never a status alone", () => {
+  for (const preset of PRESETS) {
+    const { name, errors, recorded } = readPreset(preset);
+    for (const row of errors.filter((each) => each.class === "gone"))
+      assert.ok(row.text !== undefined || (row.path !== undefined && row.equals !== undefined), name);
+    for (const status of [401, 403, 404, 410, 500, 503]) {
+      const answer = { status, headers: {}, body: "" };
+      assert.notEqual(classify(readPreset(preset), "send", answer, 0).class, "gone", `${name} ${status}`);
+    }
+    assert.equal(
+      errors.some((each) => each.class === "gone"),
+      recorded.some((each) => each.class === "gone"),
+      name,
+    );
+  }
+});
+
+test("the class disable of earlier files is read as refused", () => {
+  const [preset] = PRESETS;
+  assert.ok(preset);
+  const { errors } = readPreset({ ...preset, errors: [{ status: 401, class: "disable" }] });
+  assert.deepEqual(errors, [{ status: 401, class: "refused" }]);
 });
 
 test("every template and path of the built-in presets can be read", () => {

@@ -18,11 +18,11 @@ for (const makeService of MORE_SERVICES) {
   const secrets = presetOf(name).fields.filter(({ key, secret }) => secret && makeService().fields("http://x")[key]);
 
   for (const { key, title } of secrets)
-    test(`${name}: a wrong ${title} disables the channel, and the owner reads why`, async (t) => {
+    test(`${name}: a wrong ${title} is refused, and the owner reads why`, async (t) => {
       const outcome = await sendExample(t, makeService(), (fields) => ({ [key]: wrong(fields[key] ?? "") }));
       // A gateway of one's own may answer in any way; its errors end the message only.
-      if (name === "sms") assert.ok(["dead", "disable"].includes(outcome.class));
-      else assert.match(`${outcome.class}: ${outcome.hint}`, /^(disable|gone): \w/, JSON.stringify(outcome));
+      if (name === "sms") assert.ok(["dead", "refused"].includes(outcome.class));
+      else assert.match(`${outcome.class}: ${outcome.hint}`, /^(refused|gone): \w/, JSON.stringify(outcome));
     });
 }
 

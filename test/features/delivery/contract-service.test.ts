@@ -52,6 +52,8 @@ senderContract({
   async place(prism, userId) {
     const { body } = await prism.post<{ id: string }>("/api/v1/channels", {
       ...{ name: "Ann's", preset: "http", fields: { url } },
+      // The owner's word: no status means by itself that an address is gone.
+      template: { errors: [{ status: 410, class: "gone" }] },
     });
     await prism.services.db.write((trx) =>
       trx.updateTable("channels").set({ userId }).where("id", "=", body.id).execute(),

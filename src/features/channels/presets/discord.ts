@@ -65,9 +65,9 @@ export const discord = {
   errors: [
     { status: 429, class: "wait", after: ["$.retry_after", "header:retry-after", "header:x-ratelimit-reset-after"] },
     { path: "$.code", equals: 10008, for: ["update"], class: "resend" },
-    { path: "$.code", equals: 10015, class: "disable", hint: "the webhook was deleted in Discord: create a new one" },
-    { path: "$.code", equals: 10003, class: "disable", hint: "the Discord channel or thread no longer exists" },
-    { status: [401, 403, 404], class: "disable", hint: "Discord no longer takes messages at this URL" },
+    { path: "$.code", equals: 10015, class: "gone", hint: "the webhook was deleted in Discord: create a new one" },
+    { path: "$.code", equals: 10003, class: "refused", hint: "the Discord channel or thread no longer exists" },
+    { status: [401, 403, 404], class: "refused", hint: "Discord no longer takes messages at this URL" },
     { status: 400, class: "dead" },
   ],
   cut: {
@@ -91,9 +91,9 @@ export const discord = {
       afterMs: 64_570,
     },
     { status: 400, body: { embeds: ["0"], code: 50035, message: "Invalid Form Body" }, class: "dead" },
-    { status: 404, body: { message: "Unknown Webhook", code: 10015 }, class: "disable" },
+    { status: 404, body: { message: "Unknown Webhook", code: 10015 }, class: "gone" },
     { for: "update", status: 404, body: { message: "Unknown Message", code: 10008 }, class: "resend" },
-    { status: 401, body: { message: "Invalid Webhook Token", code: 50027 }, class: "disable" },
+    { status: 401, body: { message: "Invalid Webhook Token", code: 50027 }, class: "refused" },
     { name: "204: wait was ignored, so the message may not be stored", status: 204, class: "dead" },
   ],
 } satisfies ChannelPreset;

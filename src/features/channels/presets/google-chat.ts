@@ -77,10 +77,10 @@ export const googleChat = {
     { path: "$.error.status", equals: "RESOURCE_EXHAUSTED", class: "wait", after: ["60s"] },
     {
       status: [401, 403, 404],
-      class: "disable",
+      class: "refused",
       hint: "the webhook or the space was deleted, or the administrator does not allow webhooks",
     },
-    { path: "$.error.status", equals: "UNAUTHENTICATED", class: "disable" },
+    { path: "$.error.status", equals: "UNAUTHENTICATED", class: "refused" },
     { status: 400, text: "too (large|long)|exceed", class: "shorten" },
     { status: 400, class: "dead" },
   ],
@@ -115,7 +115,7 @@ export const googleChat = {
     {
       status: 404,
       body: { error: { code: 404, message: "Space not found.", status: "NOT_FOUND" } },
-      class: "disable",
+      class: "refused",
     },
     {
       status: 400,

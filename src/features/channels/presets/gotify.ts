@@ -47,8 +47,8 @@ export const gotify = {
   ok: [{ status: 200, path: "$.id" }],
   ref: { id: "$.id" },
   errors: [
-    { status: [401, 403], class: "disable", hint: "the token is not one of an application of this server" },
-    { status: 404, class: "disable", hint: "there is no Gotify at this URL" },
+    { status: [401, 403], class: "refused", hint: "the token is not one of an application of this server" },
+    { status: 404, class: "refused", hint: "there is no Gotify at this URL" },
   ],
   cut: { title: 250, message: 8000 },
   unit: "codepoints",
@@ -68,7 +68,7 @@ export const gotify = {
         errorCode: 401,
         errorDescription: "you need to provide a valid access token or user credentials to access this api",
       },
-      class: "disable",
+      class: "refused",
     },
     {
       status: 400,

@@ -49,7 +49,7 @@ export const http = {
     { status: 429, headers: { "retry-after": "7" }, class: "wait", afterMs: 7000 },
     { status: 503, headers: { "retry-after": "7" }, class: "wait", afterMs: 7000 },
     { status: 403, class: "dead" },
-    { status: 410, class: "gone" },
+    { status: 410, class: "dead" },
     { status: 502, class: "retry" },
   ],
 } satisfies ChannelPreset;

@@ -76,16 +76,16 @@ export const mattermost = {
     {
       path: "$.id",
       equals: ["web.incoming_webhook.invalid.app_error", "web.incoming_webhook.disabled.app_error"],
-      class: "disable",
+      class: "refused",
       hint: "the webhook was deleted, or incoming webhooks are off on this server",
     },
     {
       path: "$.id",
       equals: "web.incoming_webhook.channel.app_error",
-      class: "disable",
+      class: "refused",
       hint: "there is no such channel",
     },
-    { status: [403, 404], class: "disable", hint: "the server no longer takes messages at this URL" },
+    { status: [403, 404], class: "refused", hint: "the server no longer takes messages at this URL" },
     { status: 413, class: "shorten" },
   ],
   cut: limitsAt("attachments"),
@@ -100,12 +100,12 @@ export const mattermost = {
     {
       status: 400,
       body: { id: "web.incoming_webhook.invalid.app_error", message: "Invalid webhook.", status_code: 400 },
-      class: "disable",
+      class: "refused",
     },
     {
       status: 404,
       body: { id: "web.incoming_webhook.channel.app_error", message: "Couldn't find the channel.", status_code: 404 },
-      class: "disable",
+      class: "refused",
     },
     {
       status: 400,
@@ -157,10 +157,10 @@ export const mattermostApi = {
   ref: { id: "$.id" },
   errors: [
     { status: 429, class: "wait", after: ["header:retry-after", "header:x-ratelimit-reset", "60s"] },
-    { status: 401, class: "disable", hint: "the bot token is not valid" },
+    { status: 401, class: "refused", hint: "the bot token is not valid" },
     { status: [400, 403, 404], for: ["update"], class: "resend" },
     { status: 400, path: "$.id", equals: "api.post.create_post.root_id.app_error", class: "resend" },
-    { status: [403, 404], class: "disable", hint: "add the bot to the channel, or choose another one" },
+    { status: [403, 404], class: "refused", hint: "add the bot to the channel, or choose another one" },
     { status: 413, class: "shorten" },
   ],
   cut: limitsAt("props.attachments"),
@@ -180,12 +180,12 @@ export const mattermostApi = {
     {
       status: 401,
       body: { id: "api.context.session_expired.app_error", message: "Invalid or expired session", status_code: 401 },
-      class: "disable",
+      class: "refused",
     },
     {
       status: 403,
       body: { id: "api.context.permissions.app_error", message: "You do not have the permissions.", status_code: 403 },
-      class: "disable",
+      class: "refused",
     },
     {
       for: "update",

@@ -59,7 +59,7 @@ export const ntfy = {
     { status: 429, path: "$.code", equals: 42908, class: "wait", after: ["3600s"], hint: "the daily quota is used up" },
     { status: 429, class: "wait", after: ["header:retry-after", "10s"] },
     { status: 507, class: "retry" },
-    { status: [401, 403], class: "disable", hint: "the token may not publish to this topic" },
+    { status: [401, 403], class: "refused", hint: "the token may not publish to this topic" },
     { status: 413, class: "shorten" },
   ],
   cut: { title: 250, message: 4000 },
@@ -69,7 +69,7 @@ export const ntfy = {
   recorded: [
     { status: 200, body: { id: "hwQ2YpKdmg", event: "message" }, class: "ok", ref: { id: "hwQ2YpKdmg" } },
     { status: 429, body: { code: 42901, http: 429, error: "limit reached" }, class: "wait", afterMs: 10_000 },
-    { status: 403, body: { code: 40301, http: 403, error: "forbidden" }, class: "disable" },
+    { status: 403, body: { code: 40301, http: 403, error: "forbidden" }, class: "refused" },
     { name: "200 but failed", status: 200, body: {}, class: "dead" },
   ],
 } satisfies ChannelPreset;

@@ -60,7 +60,7 @@ export const pagerduty = {
   ref: { key: "$.dedup_key" },
   errors: [
     { status: 429, class: "wait", after: ["header:retry-after", "30s"] },
-    { status: 400, text: "routing[ _]key", class: "disable", hint: "the integration key is not valid" },
+    { status: 400, text: "routing[ _]key", class: "refused", hint: "the integration key is not valid" },
     { status: 400, class: "dead" },
     { status: 403, class: "wait", after: ["60s"] },
   ],
@@ -89,7 +89,7 @@ export const pagerduty = {
     {
       status: 400,
       body: { status: "invalid event", message: "Event object is invalid", errors: ["Invalid routing key"] },
-      class: "disable",
+      class: "refused",
     },
     { name: "200 but failed", status: 200, body: { status: "invalid event" }, class: "dead" },
     { status: 500, body: "", class: "retry" },

@@ -95,13 +95,13 @@ export const pushover = {
     {
       status: "4xx",
       text: "application token is invalid|token is invalid",
-      class: "disable",
+      class: "refused",
       hint: "the API token is not valid",
     },
     {
       status: "4xx",
       text: "user identifier is not a valid|user key is invalid|no active devices|device name is not valid",
-      class: "disable",
+      class: "refused",
       hint: "the user key or the device is not valid, or the user has no active device",
     },
     // Repeating a refused request gets a sender blocked.
@@ -129,7 +129,7 @@ export const pushover = {
     {
       status: 400,
       body: { token: "invalid", errors: ["application token is invalid"], status: 0, request: "5042853c" },
-      class: "disable",
+      class: "refused",
     },
     {
       status: 400,
@@ -138,7 +138,7 @@ export const pushover = {
         errors: ["user identifier is not a valid user, group, or subscribed user key"],
         status: 0,
       },
-      class: "disable",
+      class: "refused",
     },
     {
       status: 400,

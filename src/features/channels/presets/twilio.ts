@@ -35,36 +35,36 @@ const errors: NonNullable<ChannelPreset["errors"]> = [
   {
     path: "$.code",
     equals: [20_003, 20_008, 10_001, 20_005],
-    class: "disable",
+    class: "refused",
     hint: "the account, key or token is not valid",
   },
-  { status: 401, class: "disable", hint: "the account, key or token is not valid" },
+  { status: 401, class: "refused", hint: "the account, key or token is not valid" },
   {
     path: "$.code",
     equals: 21_610,
-    class: "disable",
+    class: "refused",
     hint: "the recipient has answered STOP; START allows messages again",
   },
   {
     path: "$.code",
     equals: [21_211, 21_614, 21_217, 13_224],
-    class: "disable",
+    class: "refused",
     hint: "the recipient is not a number that can be reached",
   },
   {
     path: "$.code",
     equals: [21_408, 21_215, 13_227],
-    class: "disable",
+    class: "refused",
     hint: "switch the recipient's country on in Twilio (Geo permissions)",
   },
   {
     path: "$.code",
     equals: [21_606, 21_212, 21_210, 21_659, 21_660],
-    class: "disable",
+    class: "refused",
     hint: "the sender is not a number of this account",
   },
   { path: "$.code", equals: 21_617, class: "shorten" },
-  { status: 404, class: "disable", hint: "there is no such account" },
+  { status: 404, class: "refused", hint: "there is no such account" },
   { path: "$.status", equals: ["failed", "undelivered", "canceled"], class: "dead" },
 ];
 
@@ -80,11 +80,11 @@ const recorded: NonNullable<ChannelPreset["recorded"]> = [
     class: "wait",
     afterMs: 30_000,
   },
-  { status: 401, body: { status: 401, code: 20_003, message: "Authenticate" }, class: "disable" },
+  { status: 401, body: { status: 401, code: 20_003, message: "Authenticate" }, class: "refused" },
   {
     status: 400,
     body: { status: 400, code: 21_211, message: "The 'To' number is not a valid phone number" },
-    class: "disable",
+    class: "refused",
   },
   { status: 500, body: { status: 500, code: 20_500, message: "Internal Server Error" }, class: "retry" },
 ];
@@ -149,7 +149,7 @@ export const twilioSms = {
     {
       status: 400,
       body: { status: 400, code: 21_610, message: "Attempt to send to unsubscribed recipient" },
-      class: "disable",
+      class: "refused",
     },
     { status: 400, body: { status: 400, code: 21_602, message: "Message body is required" }, class: "dead" },
     { name: "201 but failed", status: 201, body: { sid: "SM1", status: "failed", error_code: 30_007 }, class: "dead" },
@@ -211,7 +211,7 @@ export const twilioVoice = {
     {
       status: 400,
       body: { status: 400, code: 21_215, message: "Account not authorized to call +49…" },
-      class: "disable",
+      class: "refused",
     },
     { status: 400, body: { status: 400, code: 21_205, message: "Url is not a valid URL" }, class: "dead" },
     { name: "201 but failed", status: 201, body: { sid: "CA1", status: "failed" }, class: "dead" },

@@ -89,23 +89,23 @@ export const whatsapp = {
       after: ["header:retry-after", "60s"],
     },
     { path: "$.error.code", equals: [1, 2, 131000, 131016, 133004], class: "retry" },
-    { path: "$.error.code", equals: [0, 190], class: "disable", hint: "the access token has expired or was withdrawn" },
+    { path: "$.error.code", equals: [0, 190], class: "refused", hint: "the access token has expired or was withdrawn" },
     {
       path: "$.error.code",
       equals: [3, 10, 200, 368, 131031, 131042, 133010],
-      class: "disable",
+      class: "refused",
       hint: "the account may not send: check its permissions, payment and status in Meta's business manager",
     },
     {
       path: "$.error.code",
       equals: [132001, 132015, 132016],
-      class: "disable",
+      class: "refused",
       hint: "the template does not exist in this language, or it is paused",
     },
     {
       path: "$.error.code",
       equals: 131030,
-      class: "disable",
+      class: "refused",
       hint: "the recipient is not on the app's list of test numbers",
     },
     {
@@ -115,7 +115,7 @@ export const whatsapp = {
       hint: "more than 24 hours have passed since the recipient wrote: use an approved template",
     },
     { path: "$.error.code", class: "dead" },
-    { status: 401, class: "disable" },
+    { status: 401, class: "refused" },
   ],
   cut: { "template.components.0.parameters.0.text": 1000, "text.body": 4000 },
   unit: "codepoints",
@@ -140,7 +140,7 @@ export const whatsapp = {
     {
       status: 401,
       body: { error: { message: "Error validating access token", type: "OAuthException", code: 190 } },
-      class: "disable",
+      class: "refused",
     },
     {
       status: 400,
@@ -150,7 +150,7 @@ export const whatsapp = {
     {
       status: 404,
       body: { error: { message: "(#132001) Template name does not exist in the translation", code: 132_001 } },
-      class: "disable",
+      class: "refused",
     },
     { name: "200 but failed", status: 200, body: {}, class: "dead" },
     { status: 500, body: { error: { message: "(#131000) Something went wrong", code: 131_000 } }, class: "retry" },

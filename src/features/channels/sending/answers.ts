@@ -56,7 +56,6 @@ function byStatus(status: number, read: Read, now: EpochMs): Verdict {
   if (status === 429 || (status === 503 && hasTime))
     return { class: "wait", afterMs: waitOf(["header:retry-after"], read, now) };
   if (status >= 500 || RETRIED.has(status)) return { class: "retry" };
-  if (status === 410) return { class: "gone" };
   if (status === 413) return { class: "shorten" };
   if (status >= 300 && status < 400) return { class: "dead", hint: "redirects are not followed" };
   return { class: "dead" };

@@ -74,8 +74,10 @@ export const WebhookView = named(
     url: v.string(),
     eventTypes: v.array(v.string()),
     active: v.boolean(),
-    failures: selfChanging(doc(v.number(), "Consecutive failed attempts; the 50th disables the webhook")),
-    disabledAt: selfChanging(doc(v.nullable(v.string()), "Time when it was disabled for failures or an answer of 410")),
+    failures: selfChanging(doc(v.number(), "Consecutive failed attempts")),
+    disabledAt: selfChanging(
+      doc(v.nullable(v.string()), "Time when it was disabled because the receiver answered 410"),
+    ),
     previousSecretUntil: selfChanging(
       doc(v.nullable(v.string()), "End of the time in which the previous secret also signs"),
     ),

@@ -73,7 +73,7 @@ export function newJobRow(job: NewJob, now: number): JobRow {
 
 /** Thrown by a handler when a retry cannot help: the job is dead at once. */
 export class PermanentError extends Error {
-  override readonly name = "PermanentError";
+  override readonly name: string = "PermanentError";
 }
 
 /** Of a module's own number. */

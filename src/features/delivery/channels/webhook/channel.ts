@@ -42,7 +42,7 @@ export function webhookChannel(context: WebhookContext, calls: ChannelCalls<Sign
     interpret: (attempt, answer) => interpret(context, attempt, answer),
     sourceOf: (target) => sourceOf(context, target),
     disable: async (target, trx) => {
-      await disableWebhook(context, target, "gone", trx);
+      await disableWebhook(context, target, trx);
     },
   };
 }
@@ -96,10 +96,6 @@ async function interpret(context: WebhookContext, { delivery }: Attempt, answer:
   }
   const { failure } = answer;
   if (failure instanceof RetryLater || failure instanceof TargetGone) return answer;
-  const isDisabled = await recordFailure(context, target);
-  return isDisabled ? { failure: new TargetGone(`the webhook has failed too often: ${messageOf(failure)}`) } : answer;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  await recordFailure(context, target);
+  return answer;
 }

@@ -83,39 +83,37 @@ function ownedBy(db: ReadDb | Trx, owner: WebhookOwner | null) {
 
 export type WebhookHealthContext = Pick<DeliveryContext, "database" | "audit" | "clock" | "log">;
 
-/** Why a webhook is disabled until a user enables it. */
-export type DisabledReason = "gone" | "failures";
-
-/** Consecutive failures after which a webhook is disabled. */
-export const MAX_FAILURES = 50;
-
-/** Counts consecutive failures; too many disable a webhook. @returns whether this did */
-export async function recordFailure(context: WebhookHealthContext, id: string): Promise<boolean> {
-  return context.database.write(async (trx) => {
-    const row = await trx
-      .updateTable("webhooks")
-      .set(({ eb }) => ({ failures: eb("failures", "+", 1) }))
-      .where("id", "=", id)
-      .returning("failures")
-      .executeTakeFirst();
-    return row !== undefined && row.failures >= MAX_FAILURES && (await disableWebhook(context, id, "failures", trx));
-  });
+/** Counts consecutive failures, for show: none disables a webhook. */
+export async function recordFailure(context: WebhookHealthContext, id: string): Promise<void> {
+  await context.database
+    .write((trx) =>
+      trx
+        .updateTable("webhooks")
+        .set(({ eb }) => ({ failures: eb("failures", "+", 1) }))
+        .where("id", "=", id)
+        .execute(),
+    )
+    .catch(notCounted(context, id));
 }
 
 /** Writes only after a failure, which is rare. */
-export async function recordSuccess({ database }: WebhookHealthContext, id: string): Promise<void> {
+export async function recordSuccess(context: WebhookHealthContext, id: string): Promise<void> {
+  const { database } = context;
   const row = await database.read.selectFrom("webhooks").select("failures").where("id", "=", id).executeTakeFirst();
   if (!row || row.failures === 0) return;
-  await database.write((trx) => trx.updateTable("webhooks").set({ failures: 0 }).where("id", "=", id).execute());
+  await database
+    .write((trx) => trx.updateTable("webhooks").set({ failures: 0 }).where("id", "=", id).execute())
+    .catch(notCounted(context, id));
 }
 
-/** @returns whether it was active. */
-export async function disableWebhook(
-  { audit, clock, log }: WebhookHealthContext,
-  id: string,
-  reason: DisabledReason,
-  trx: Trx,
-): Promise<boolean> {
+/** What the receiver answered holds whether or not it can be stored. */
+function notCounted({ log }: WebhookHealthContext, webhookId: string): (error: unknown) => void {
+  return (error) => log.warn({ webhookId, err: error }, "the failures of a webhook could not be stored");
+}
+
+/** The receiver answered that it is gone: the webhook is disabled until a user enables it. */
+export async function disableWebhook({ audit, clock, log }: WebhookHealthContext, id: string, trx: Trx): Promise<void> {
+  const reason = "gone";
   const now = clock.now();
   const row = await trx
     .updateTable("webhooks")
@@ -124,12 +122,11 @@ export async function disableWebhook(
     .where("active", "=", 1)
     .returning(["projectId", "userId"])
     .executeTakeFirst();
-  if (!row) return false;
+  if (!row) return;
   await audit.record(
     { action: "webhook.disable", resourceType: "webhook", resourceId: id, metadata: { reason } },
     { trx },
   );
   log.warn({ webhookId: id, reason }, "a webhook is being disabled");
   addEffect(trx, { type: "announced", event: "webhook:disabled", data: { id, ...row, reason } });
-  return true;
 }
