@@ -80,6 +80,7 @@ const FEATURES = {
   gotify: ["access", "audit", "notifications"],
   statuspage: ["access", "alerts", "audit", "delivery", "jobs"],
   console: [],
+  emergency: ["jobs"],
   status: ["access", "audit", "delivery", "events", "jobs", "plugins", "pusher", "retention", "rules", "streams"],
 };
 /** Threads start in src/worker.ts, which imports only each thread's file of its feature. */

@@ -32,6 +32,8 @@ export async function listen(parts: Parts, acceptAudit: boolean): Promise<void> 
 export async function startWork({ base, core, services, upkeep }: Parts): Promise<void> {
   upkeep.usage.start();
   upkeep.retention.start();
+  upkeep.emergencyWatch.start();
+  await base.emergency.prepare();
   core.pipeline.backlog.start();
   core.pipeline.absences.start({
     recipientsOf: (rule) => core.pipeline.rules.recipientPage(rule, "", MAX_DIRECT_RECIPIENTS + 1),
@@ -80,10 +82,11 @@ function openControl({ base: { config, log }, http: { listener } }: Parts): void
 }
 
 /** Applies reloadable settings and a renewed certificate. */
-export function reload({ base, core, http: { listener }, services }: Parts, config: Config): void {
+export function reload({ base, core, http: { listener }, services, upkeep }: Parts, config: Config): void {
   const tls = tlsFilesOf(config);
   if (tls && listener.isTls && listener.renewCertificate(tls)) noteCertificate(listener.certificate, base.log);
   base.settings.reload(config);
+  upkeep.emergencyWatch.start();
   services.mailIn.reload();
   services.alerting.receiverPresets.reload();
   services.alerting.receivers.presetsChanged();

@@ -9,6 +9,7 @@ import type { Logger } from "../core/log.ts";
 import { Metrics } from "../core/metrics.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
 import { AuditService } from "../features/audit/index.ts";
+import { Emergency } from "../features/emergency/index.ts";
 import { EventBus } from "../features/events/index.ts";
 import { ClockTrust } from "../features/retention/index.ts";
 import { LiveSettings } from "../http/live-settings.ts";
@@ -49,6 +50,8 @@ export interface Base {
   readonly committer: Committer;
   readonly reader: Sqlite;
   readonly storage: StorageGuard;
+  /** The last resort when Prism itself cannot reach anyone. */
+  readonly emergency: Emergency;
   readonly audit: AuditService;
   readonly bus: EventBus;
   /** Problems of the configuration, for operators. */
@@ -70,6 +73,7 @@ export function openBase(options: BaseOptions): Base {
   const listening = { port: config.port };
   const settings = new LiveSettings(config);
   const directories = [dirname(config.databaseFile), config.dataDir];
+  const serverUrl = (): string => publicUrlOf(settings.current, listening.port);
   return {
     config,
     settings,
@@ -90,7 +94,11 @@ export function openBase(options: BaseOptions): Base {
     bus: new EventBus(log.namespace("bus")),
     warnings,
     listening,
-    publicUrl: () => publicUrlOf(settings.current, listening.port),
+    publicUrl: serverUrl,
+    emergency: new Emergency({
+      ...{ dataDir: config.dataDir, clock, log: log.namespace("emergency"), serverUrl },
+      options: () => settings.current.emergency,
+    }),
   };
 }
 

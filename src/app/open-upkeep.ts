@@ -1,5 +1,6 @@
 import { UsageMarks } from "../features/access/index.ts";
 import { AuditHeadKeeper } from "../features/audit/index.ts";
+import { EmergencyWatch } from "../features/emergency/index.ts";
 import { RetentionJob } from "../features/retention/index.ts";
 import { DescriptorWatch } from "../http/listener.ts";
 import type { Http } from "./open-http.ts";
@@ -13,6 +14,7 @@ export interface Upkeep {
   readonly retention: RetentionJob;
   readonly usage: UsageMarks;
   readonly descriptors: DescriptorWatch;
+  readonly emergencyWatch: EmergencyWatch;
 }
 
 export function openUpkeep(base: Base, core: Core, { listener }: Http, { schedules }: Services): Upkeep {
@@ -35,5 +37,10 @@ export function openUpkeep(base: Base, core: Core, { listener }: Http, { schedul
     }),
     usage: new UsageMarks(database, access.principals),
     descriptors: new DescriptorWatch(listener, base.log.namespace("http")),
+    emergencyWatch: new EmergencyWatch({
+      ...{ db: database, clock, log: base.log.namespace("emergency"), emergency: base.emergency },
+      ...{ health: store.health, storage: base.storage },
+      pausedQueues: () => jobs.runner.queueNames.filter((name) => jobs.runner.isPaused(name)),
+    }),
   };
 }

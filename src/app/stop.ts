@@ -38,6 +38,7 @@ export async function stop({ base, core, http, services, upkeep }: Parts): Promi
     services.mailIn.stop(left()),
   ]);
   upkeep.retention.stop();
+  await within(left(), upkeep.emergencyWatch.stop());
   await within(left(), services.schedules.stop());
   await within(lastLeft(), core.pipeline.absences.stop());
   await within(left(), services.heartbeats.stop());
@@ -54,6 +55,7 @@ export async function stop({ base, core, http, services, upkeep }: Parts): Promi
   core.access.issuer?.stop();
   base.storage.stop();
   presence.close();
+  await base.emergency.stop(left());
   await within(lastLeft(), store.committer.settled());
   await within(lastLeft(), upkeep.auditHead.stop());
   await quiet;

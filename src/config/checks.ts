@@ -30,6 +30,14 @@ export function checkPairs({ tls, smtp, mailIn }: Pick<ConfigValues, "tls" | "sm
     .map(([one, , other]) => `${one} and ${other} belong together; set both, or neither`);
 }
 
+/** Checks the mail way of `emergency`. @returns the problems */
+export function checkEmergency({ emergency }: Pick<ConfigValues, "emergency">): string[] {
+  const { host, to } = emergency.smtp;
+  if (host !== undefined && to.length === 0)
+    return ["emergency.smtp.to must hold at least one mail address with emergency.smtp.host"];
+  return host === undefined && to.length > 0 ? ["emergency.smtp.to needs emergency.smtp.host"] : [];
+}
+
 /** Warnings about valid but risky settings. `serve` logs each once, `doctor` shows each as WARN. */
 export function serverWarnings(
   config: Pick<Config, "env" | "host" | "publicUrl" | "smtp" | "mailIn" | "tls" | "trustedProxies" | "rateLimit">,

@@ -218,6 +218,29 @@ export function sender(): Kind<string> {
   };
 }
 
+/** One mail address without a name. */
+export const mailAddress = textThat(
+  "must be a mail address such as ops@example.org",
+  (value) => value.length <= 320 && new RegExp(`^${ADDRESS}$`).test(value),
+);
+
+/** A program and its arguments: a JSON array; text that is no JSON array is the program alone. */
+export function argumentList(): Kind<readonly string[]> {
+  const message = "must be a list of texts: a program and its arguments";
+  return {
+    schema: v.pipe(v.array(v.string(message), message), v.minLength(1, message), v.maxLength(100, message)),
+    fromText(text) {
+      if (!text.trim().startsWith("[")) return [text.trim()];
+      try {
+        return JSON.parse(text) as unknown;
+      } catch {
+        return text;
+      }
+    },
+    input: "list",
+  };
+}
+
 export const secretText = textThat(
   "must be a text of 1 to 4096 characters",
   (value) => value !== "" && value.length <= 4096,

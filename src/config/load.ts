@@ -2,6 +2,7 @@ import { join, resolve } from "node:path";
 import * as v from "valibot";
 import { SealedBox } from "../core/sealed-box.ts";
 import {
+  checkEmergency,
   checkFaces,
   checkLimits,
   checkPairs,
@@ -131,6 +132,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   problems.push(...checkSecretsFor(use, given, missing, secretsFile));
   problems.push(
     ...checkPairs(given),
+    ...checkEmergency(given),
     ...checkLimits(given),
     ...checkProviders(given),
     ...checkFaces(given),

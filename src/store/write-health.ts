@@ -72,11 +72,15 @@ interface WriteHealthParts {
 /** While commits succeed no probe is needed; an idle server writes at most once in this time. */
 const TRUSTED_MS = 5000;
 
-const MESSAGES: Readonly<Record<WriteProblem, string>> = {
+/** What each problem means for people; also those of {@link StorageGuard}, and a write without an answer. */
+export const PROBLEM_TEXT: Readonly<Record<WriteProblem | "disk" | "limit" | "blocked", string>> = {
   full: "the disk or the database is full: nothing can be stored",
   readonly: "the file system of the database is read-only: nothing can be stored",
   failed: "the database cannot be written: nothing can be stored",
   gone: "the database file was removed or replaced: what is stored now is lost when the server stops",
+  disk: "the disk has less free space than minFreeBytes: new data is refused",
+  limit: "the database has reached maxDbBytes: new data is refused",
+  blocked: "the database does not answer writes: nothing can be stored",
 };
 
 /**
@@ -117,7 +121,7 @@ export class WriteHealth {
     const { log } = this.#parts;
     this.#reported = problem;
     if (problem === null) log.info({}, "the database can be written again");
-    else log.error({ problem }, MESSAGES[problem]);
+    else log.error({ problem }, PROBLEM_TEXT[problem]);
   }
 }
 

@@ -13,6 +13,7 @@ interface Flags {
   readonly fix?: boolean;
   readonly db?: boolean;
   readonly redis?: boolean;
+  readonly emergency?: boolean;
   readonly deep?: boolean;
   readonly anchor?: AuditHead;
 }
@@ -24,6 +25,7 @@ export function addDoctor(program: Command): void {
     .option("--fix", "make the data directory and its secrets private; remove leftovers of interrupted commands")
     .option("--db", "check the database only")
     .option("--redis", "check Redis only: it is embedded")
+    .option("--emergency", "only call each way of the settings emergency.* with a test message")
     .option(
       "--deep",
       "also compare indexes with their tables, send a test mail to the sender, and use the bucket, Pusher " +
@@ -54,15 +56,19 @@ async function doctor(context: Context, flags: Flags): Promise<void> {
   const { checkConfig } = await import("../doctor/check.ts");
   const { loaded, checks: ofConfig } = checkConfig(() =>
     // The checks of the database and of Redis use no token.
-    context.loadConfig(flags.db || flags.redis ? "encryption" : "all"),
+    context.loadConfig(flags.db || flags.redis || flags.emergency ? "encryption" : "all"),
   );
-  const isPart = flags.db === true || flags.redis === true;
+  const isPart = isPartial(flags);
   const known = new Set([...ofConfig.map(({ message }) => message), nodeWarning(Date.now()) ?? ""]);
   const checks = [...(isPart && loaded ? [] : ofConfig), ...(loaded ? await checkAll(out, loaded, flags, known) : [])];
   const failed = checks.filter(({ status }) => status === "FAIL").length;
   out.result({ checks, ok: failed === 0 }, () => checksTable(out, checks));
   if (!loaded) out.note("The other checks need a valid configuration.");
   if (failed > 0) throw new CommandError(EXIT.checkFailed, failed === 1 ? "1 check failed" : `${failed} checks failed`);
+}
+
+function isPartial({ db, redis, emergency }: Flags): boolean {
+  return db === true || redis === true || emergency === true;
 }
 
 /** The requested checks; all of them by default. */
@@ -73,17 +79,25 @@ async function checkAll(
   known: ReadonlySet<string>,
 ): Promise<readonly Check[]> {
   const { config, warnings } = loaded;
-  const [{ attempt, checkNode, checkRedis }, files, network, providers, { checkModulesDir }, { DataDirLock }] =
-    await Promise.all([
-      import("../doctor/check.ts"),
-      import("../doctor/file-checks.ts"),
-      import("../doctor/network-checks.ts"),
-      import("../doctor/provider-checks.ts"),
-      import("../doctor/data-checks.ts"),
-      import("../../../store/sqlite/data-dir-lock.ts"),
-    ]);
+  const [
+    { attempt, checkNode, checkRedis },
+    emergencies,
+    files,
+    network,
+    providers,
+    { checkModulesDir },
+    { DataDirLock },
+  ] = await Promise.all([
+    import("../doctor/check.ts"),
+    import("../doctor/emergency-checks.ts"),
+    import("../doctor/file-checks.ts"),
+    import("../doctor/network-checks.ts"),
+    import("../doctor/provider-checks.ts"),
+    import("../doctor/data-checks.ts"),
+    import("../../../store/sqlite/data-dir-lock.ts"),
+  ]);
   const { fix = false, deep = false } = flags;
-  const isWhole = flags.db !== true && flags.redis !== true;
+  const isWhole = !isPartial(flags);
   const isServed = DataDirLock.isHeld(config);
   const checks: Check[] = [];
   const run = async (looks: readonly (readonly [string, () => MaybeAsync<readonly Check[]>])[]): Promise<void> => {
@@ -102,8 +116,10 @@ async function checkAll(
     ]);
   if (isWhole || flags.db) checks.push(...(await checkDatabaseOf(out, loaded, flags, isWhole, isServed)));
   if (isWhole || flags.redis) checks.push(...checkRedis(warnings));
+  if (flags.emergency) await run([["emergency", () => emergencies.testEmergency(config)]]);
   if (isWhole)
     await run([
+      ["emergency", () => emergencies.checkEmergency(config)],
       ["smtp", () => providers.checkSmtp(config, deep)],
       ["push", () => providers.checkPush(config, deep)],
       ["webpush", async () => providers.checkWebPush(config)],

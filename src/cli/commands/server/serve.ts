@@ -20,6 +20,7 @@ import { exitOnUncaught, ignoreSignals, interrupt } from "../../output/process-e
 import { asTyped } from "../../output/text.ts";
 import { lockUnlessServed } from "../../with-server.ts";
 import { backupWarning, newestBackupAt } from "./archives.ts";
+import { callEmergency, callForStore } from "./call-emergency.ts";
 
 interface ServeFlags {
   readonly port?: string;
@@ -62,10 +63,19 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
   const { port, host, dev, modulesDir } = flags;
   const overrides = { port, host, env: dev ? "development" : undefined, modulesDir };
   const loaded = context.loadConfig("all", overrides);
-  const { config } = loaded;
-  const log = openLog(context.out, config);
+  const log = openLog(context.out, loaded.config);
   exitOnUncaught((error) => log.error({ err: error }, "unexpected failure; exiting"));
   ignoreSignals(log);
+  try {
+    await run(context, flags, loaded, log);
+  } catch (error) {
+    await callEmergency(loaded, log, error);
+    throw error;
+  }
+}
+
+async function run(context: Context, flags: ServeFlags, loaded: LoadedConfig, log: Logger): Promise<void> {
+  const { config } = loaded;
   prepareDataDir(config.dataDir);
   const lock = await lockUnlessServed(loaded);
   if (!lock) throw heldBy(config);
@@ -85,7 +95,8 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
     acceptAudit: flags.acceptAudit === true,
     onFatal: (error) => {
       log.error({ err: error }, "the database can no longer be written; exiting");
-      process.exit(EXIT.failure);
+      const text = "the writer of the database ended; the server exits";
+      void callForStore(loaded, log, text).finally(() => process.exit(EXIT.failure));
     },
   });
   // A process that waits for the ready line may send a signal at once.

@@ -1,0 +1,37 @@
+import * as k from "./kinds.ts";
+import { option, optional } from "./option.ts";
+
+const LIVE = { reloadable: true } as const;
+const MINUTE = 60_000;
+
+/** The last resort when Prism itself cannot reach anyone. Not for the console: it must not depend on the database. */
+export const EMERGENCY_OPTIONS = {
+  webhook: optional(
+    k.httpUrl(),
+    "URL that gets a POST with JSON (`text`, `reason`, `since` …) when Prism itself cannot reach anyone; any answer " +
+      "of 200 to 299 accepts it",
+    { secret: true, ...LIVE },
+  ),
+  command: optional(
+    k.argumentList(),
+    "program with its arguments, run without a shell for the same; the text is on its standard input, it is ended " +
+      "after 10 s, and exit code 0 accepts it. In a variable: a JSON list, or the path of a program without arguments",
+    { secret: true, ...LIVE },
+  ),
+  smtp: {
+    host: optional(k.hostText(), "mail server for the same, better not the one of smtp.host", LIVE),
+    port: option(k.integer(1, 65535), 587, "port of that mail server; 465 is TLS from the first byte", LIVE),
+    user: optional(k.text(), "user name for that mail server", LIVE),
+    pass: optional(k.text(), "password for that mail server", { secret: true, ...LIVE }),
+    from: optional(k.sender(), "sender address; by default prism@<emergency.smtp.host>", LIVE),
+    to: option(k.list(k.mailAddress), [], "mail addresses that get it, at least one with emergency.smtp.host", LIVE),
+    secure: optional(k.boolean(), "TLS from the first byte; by default true if emergency.smtp.port is 465", LIVE),
+    allowPlain: option(k.boolean(), false, "allows mail and password without TLS to a server on another machine", LIVE),
+  },
+  afterMs: option(
+    k.duration(1000, 24 * 60 * MINUTE),
+    5 * MINUTE,
+    "how long a page may reach no one, and the server may be down with a page due, before `emergency` is used",
+    LIVE,
+  ),
+};

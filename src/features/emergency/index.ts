@@ -1,0 +1,4 @@
+/** The last resort, for the app. Features are given an `EmergencyPort` of the core. */
+
+export { Emergency } from "./emergency.ts";
+export { EmergencyWatch } from "./watch.ts";

@@ -1,0 +1,109 @@
+import { type Clock, MINUTE_MS } from "../../core/clock.ts";
+import type { EmergencyPort } from "../../core/emergency.ts";
+import type { Logger } from "../../core/log.ts";
+import { withinOr } from "../../core/promises.ts";
+import type { Database } from "../../store/database.ts";
+import { PROBLEM_TEXT, type StorageGuard, type WriteHealth } from "../../store/write-health.ts";
+import { pausedPages } from "./paused-pages.ts";
+
+export interface EmergencyWatchParts {
+  readonly emergency: EmergencyPort;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly db: Pick<Database, "scan">;
+  readonly health: Pick<WriteHealth, "check">;
+  readonly storage: Pick<StorageGuard, "problem">;
+  /** The queues that are paused now. */
+  pausedQueues(): readonly string[];
+}
+
+const LOOK_EVERY_MS = 15_000;
+/** While the store has a problem. */
+const LOOK_AGAIN_MS = 5000;
+/** A problem of the store that is shorter is over before anyone could act. */
+export const STORE_AFTER_MS = 10_000;
+/** How long a write may take before it counts as refused. */
+const ANSWER_LIMIT_MS = 10_000;
+/** How long a page may wait in a paused queue. */
+export const PAUSED_AFTER_MS = MINUTE_MS;
+
+/** Looks for two reasons of `emergency` that no one else reports. Runs only while a way is configured. */
+export class EmergencyWatch {
+  readonly #parts: EmergencyWatchParts;
+  #timer: NodeJS.Timeout | null = null;
+  #looking: Promise<void> | null = null;
+  /** On the elapsed clock: since when the store has had a problem. */
+  #refusedSince: number | null = null;
+
+  constructor(parts: EmergencyWatchParts) {
+    this.#parts = parts;
+  }
+
+  /** Starts or stops to look, as the settings say. Call it again after a reload. */
+  start(): void {
+    if (!this.#parts.emergency.isConfigured) void this.stop();
+    else if (!this.#timer) this.#wait(0);
+  }
+
+  async stop(): Promise<void> {
+    if (this.#timer) clearTimeout(this.#timer);
+    this.#timer = null;
+    await this.#looking;
+  }
+
+  /** Looks now; otherwise a timer does. One look runs at a time. */
+  check(): Promise<void> {
+    this.#looking ??= this.#look().finally(() => {
+      this.#looking = null;
+    });
+    return this.#looking;
+  }
+
+  #wait(ms: number): void {
+    this.#timer = setTimeout(async () => {
+      await this.check();
+      if (this.#timer) this.#wait(this.#refusedSince === null ? LOOK_EVERY_MS : LOOK_AGAIN_MS);
+    }, ms).unref();
+  }
+
+  async #look(): Promise<void> {
+    const { log } = this.#parts;
+    await this.#lookAtStore().catch((err: unknown) => log.warn({ err }, "the store could not be checked"));
+    await this.#lookAtQueues().catch((err: unknown) => log.warn({ err }, "paused queues could not be read"));
+  }
+
+  async #lookAtStore(): Promise<void> {
+    const { emergency, clock } = this.#parts;
+    const problem = await this.#storeProblem();
+    if (problem === null) {
+      this.#refusedSince = null;
+      return emergency.clear("store-refuses-writes");
+    }
+    this.#refusedSince ??= clock.elapsed();
+    const refusedMs = clock.elapsed() - this.#refusedSince;
+    if (refusedMs < STORE_AFTER_MS) return;
+    emergency.raise("store-refuses-writes", { text: problem, since: Math.round(clock.now() - refusedMs) });
+  }
+
+  async #storeProblem(): Promise<string | null> {
+    const { health, storage } = this.#parts;
+    const problem = await withinOr(ANSWER_LIMIT_MS, health.check(), () => "blocked" as const);
+    if (problem !== null) return PROBLEM_TEXT[problem];
+    return storage.problem === null ? null : PROBLEM_TEXT[storage.problem];
+  }
+
+  async #lookAtQueues(): Promise<void> {
+    const { emergency, clock, db } = this.#parts;
+    const queues = this.#parts.pausedQueues();
+    const waiting = queues.length === 0 ? [] : await pausedPages(db, queues, clock.now() - PAUSED_AFTER_MS);
+    if (waiting.length === 0) return emergency.clear("queue-paused");
+    const texts = waiting.map(
+      ({ queue, pages, by }) =>
+        `${by} paused the queue ${queue}, in which ${pages === 1 ? "1 page waits" : `${pages} pages wait`}`,
+    );
+    emergency.raise("queue-paused", {
+      text: `${texts.join("; ")}.`,
+      since: Math.min(...waiting.map(({ since }) => since)),
+    });
+  }
+}
