@@ -17,6 +17,7 @@ test("the settings that a reload takes over are the public URL, registration, ma
       "auth",
       "smtp",
       "mailIn",
+      "emergency",
       "ntfy",
       "gotify",
       "tls",
