@@ -191,3 +191,41 @@ test("with one hand at night: overview, inbox and incident on a phone", async (t
   await page.getByText("snoozed", { exact: true }).waitFor();
   console.assertClean();
 });
+
+test("a paged person without further rights has the buttons of that incident only, and silences its labels", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { prism } = console;
+  const paged = await console.person("ada", ["User"]);
+  const other = await console.person("grace", ["Viewer"]);
+  const to = (name: string, id: string) => ({ name, steps: [{ type: "notify", users: [id] }] });
+  for (const body of [to("Disks", paged.id), to("Web", other.id)])
+    assert.equal((await prism.post("/api/v1/policies", body)).status, 201);
+  const routes = [{ matchers: ['alertname="HighLatency"'], policy: "Web" }];
+  const document = { route: { policy: "Disks", groupWaitMs: 0, routes } };
+  assert.equal((await prism.put("/api/v1/routes", document)).status, 200);
+  await fire(console, [
+    ["DiskFull", "db-1"],
+    ["HighLatency", "web-1"],
+  ]);
+  const viewer = await console.open("/incidents", { as: "grace" });
+  await row(viewer, "HighLatency").getByRole("button", { name: "Acknowledge" }).waitFor();
+  assert.equal(await row(viewer, "DiskFull").getByRole("button", { name: "Acknowledge" }).count(), 0);
+
+  const { body } = await prism.get<{ data: { id: string; title: string }[] }>("/api/v1/incidents");
+  const idOf = (name: string) => body.data.find(({ title }) => title === name)?.id ?? "";
+  const page = await console.open(`/incidents/${idOf("HighLatency")}`, { as: "ada" });
+  await page.getByText("HighLatency on web-1").waitFor();
+  assert.equal(await button(page, "Acknowledge").count(), 0);
+  await console.visit(page, `/incidents/${idOf("DiskFull")}`);
+  await button(page, "Acknowledge").click();
+  await page.getByRole("list", { name: "Timeline" }).getByText("You acknowledged").waitFor();
+  await button(page, "Silence").click();
+  await page.getByLabel("Comment").fill("Disk is ordered");
+  await page.getByRole("button", { name: "Silence", exact: true }).click();
+  await page.getByText("It has withheld nothing yet").waitFor();
+  await page.locator(".page-actions").getByRole("button", { name: "End now" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "End it now" }).click();
+  await page.getByText(/It ended/).waitFor();
+  console.assertClean();
+});

@@ -80,7 +80,7 @@ test("silences are made with a preview, extended, changed and ended", async (t) 
   });
 
   await step("from an incident, with the labels that its alerts have in common, as a recurring window", async () => {
-    await go(`/silences/new?incident=${incident}`);
+    await go(`/incidents/${incident}/silence`);
     await page.getByText("3 firing alerts in 1 incident now.").waitFor();
     await page.getByRole("radio", { name: "Recurring maintenance" }).click();
     await page.getByLabel("Windows start").selectOption("0 22 * * 1-5");

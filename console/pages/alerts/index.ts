@@ -8,7 +8,8 @@ const read = { permission: "events:read", within: "project" } as const;
 export const alerts: PageModule = {
   routes: [
     { ...read, path: "/alerts", title: "Alerts", load: async () => ({ default: (await pages()).AlertsPage }) },
-    { ...read, path: "/alerts/:id", title: "Alert", load: async () => ({ default: (await pages()).AlertPage }) },
+    // Without a permission: a paged person comes from the incident. The server decides.
+    { path: "/alerts/:id", title: "Alert", load: async () => ({ default: (await pages()).AlertPage }) },
   ],
   nav: [{ ...read, label: "Alerts", path: "/alerts", icon: BellRing, group: "respond", shortcut: "a" }],
 };

@@ -79,7 +79,7 @@ export async function addNote(incident: Named): Promise<void> {
 }
 
 export function silence({ id }: Named): void {
-  navigate(`/silences/new?incident=${id}`);
+  navigate(`/incidents/${id}/silence`);
 }
 
 interface BulkResult {

@@ -3,7 +3,6 @@ import { useState } from "preact/hooks";
 import { href } from "../../app/base.ts";
 import { useHotkeys } from "../../app/hotkeys.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
-import { canInProject } from "../../app/memberships.ts";
 import type { PageProps } from "../../app/page-module.ts";
 import { useProjects } from "../../app/projects.ts";
 import { useGet } from "../../app/query.ts";
@@ -56,14 +55,13 @@ export function IncidentPage({ params }: PageProps) {
 }
 
 function IncidentView({ incident }: { readonly incident: IncidentDetail }) {
-  const { number, title, urgency, state } = incident;
+  const { number, title, urgency, state, mayAct } = incident;
   const [isSnoozing, setSnoozing] = useState(false);
-  const mayAct = canInProject("incidents:act") === true;
   const isLive = state !== "resolved" && mayAct;
   useHotkeys({
     a: () => void (isLive && mayAcknowledge(incident) && acknowledge(incident)),
     e: () => void (isLive && resolve(incident)),
-    s: () => silence(incident),
+    s: () => isLive && silence(incident),
     z: () => isLive && setSnoozing(true),
   });
   const actions = mayAct && <Actions incident={incident} onSnooze={() => setSnoozing(true)} />;

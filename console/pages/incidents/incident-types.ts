@@ -32,6 +32,8 @@ export interface ListedIncident extends Incident {
   readonly acknowledgedBy: readonly { readonly userId: string; readonly name: string | null }[];
   /** No firing alert of it notifies now. */
   readonly isWithheld: boolean;
+  /** Whether the user may acknowledge, snooze, resolve and so on. */
+  readonly mayAct: boolean;
 }
 
 export interface AlertOfIncident extends Pick<Alert, "state" | "timedOut" | "withheld"> {
@@ -90,6 +92,7 @@ export interface IncidentDetail extends Incident {
     readonly via: string;
   }[];
   readonly ackQuorum: number;
+  readonly mayAct: boolean;
   readonly audience: readonly AudienceMember[];
   readonly steps: readonly PolicyStep[];
   readonly timeline: readonly LogEntry[];

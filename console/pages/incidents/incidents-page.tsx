@@ -2,7 +2,6 @@ import { Siren } from "lucide";
 import { useState } from "preact/hooks";
 import { href } from "../../app/base.ts";
 import { useFilters } from "../../app/filters.ts";
-import { canInProject } from "../../app/memberships.ts";
 import { ProjectFilter, projectIdOf } from "../../app/project-choice.tsx";
 import { useProjects } from "../../app/projects.ts";
 import { useList } from "../../app/query.ts";
@@ -136,7 +135,7 @@ export function IncidentsPage() {
   };
   const list = useList<ListedIncident>("/incidents", query);
   useAlertingChanges(list.reload, projectIdOf(projects, project));
-  const mayAct = canInProject("incidents:act") === true;
+  const mayAct = list.items?.some((incident) => incident.mayAct) === true;
   return (
     <Page title="Incidents" subtitle={subtitleOf(list.items, filter)}>
       <Toolbar end={<Segmented small label="State" {...filters.bind("state")} options={FILTERS} />}>
@@ -166,10 +165,10 @@ export function IncidentsPage() {
                 <RowActions incident={incident} onSnooze={() => setSnoozed(incident)} />
               ),
               hotkeys: {
-                a: (incident: ListedIncident) => void (isOpen(incident) && acknowledge(incident)),
-                e: (incident: ListedIncident) => void (incident.state !== "resolved" && resolve(incident)),
-                s: (incident: ListedIncident) => silence(incident),
-                z: (incident: ListedIncident) => incident.state !== "resolved" && setSnoozed(incident),
+                a: (incident: ListedIncident) => void (isOpen(incident) && incident.mayAct && acknowledge(incident)),
+                e: (incident: ListedIncident) => void (isLive(incident) && resolve(incident)),
+                s: (incident: ListedIncident) => isLive(incident) && silence(incident),
+                z: (incident: ListedIncident) => isLive(incident) && setSnoozed(incident),
               },
             }
           : {})}
@@ -178,6 +177,11 @@ export function IncidentsPage() {
       <SnoozeDialog incident={snoozed} onClose={() => setSnoozed(null)} />
     </Page>
   );
+}
+
+/** Whether the user may act on it. */
+function isLive({ state, mayAct }: ListedIncident): boolean {
+  return mayAct && state !== "resolved";
 }
 
 function NoMatch({ onClear }: { readonly onClear: () => void }) {
@@ -219,7 +223,7 @@ function Bulk({ ids, onDone }: { readonly ids: readonly string[]; readonly onDon
 }
 
 function RowActions({ incident, onSnooze }: { readonly incident: ListedIncident; readonly onSnooze: () => void }) {
-  if (incident.state === "resolved") return null;
+  if (!isLive(incident)) return null;
   return (
     <span class="inline">
       {isOpen(incident) && (

@@ -14,7 +14,7 @@ export const incidents: PageModule = {
   routes: [
     { ...read, path: "/incidents", title: "Incidents", load: async () => ({ default: (await pages()).IncidentsPage }) },
     {
-      ...read,
+      // Without a permission: a paged person follows the link of the notification. The server decides.
       path: "/incidents/:id",
       title: "Incident",
       load: async () => ({ default: (await pages()).IncidentPage }),

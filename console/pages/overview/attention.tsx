@@ -143,6 +143,9 @@ function pathOf({ kind, ids, link }: AttentionItem): string {
 
 function IncidentActions({ item, onChange }: { readonly item: AttentionItem; readonly onChange: () => void }) {
   const id = item.ids[0] ?? "";
+  // Without the right in a project the user may act on incidents of which the user was notified.
+  const isActing = canInProject("incidents:act") === true;
+  const incident = useGet<{ readonly mayAct: boolean }>(isActing ? null : `/incidents/${id}`);
   const take = async () => {
     await api.post(`/incidents/${id}/acknowledge`, {});
     toast.ok(`${item.title}: acknowledged.`);
@@ -153,7 +156,7 @@ function IncidentActions({ item, onChange }: { readonly item: AttentionItem; rea
   return (
     <>
       <Button href={href(item.link)}>Show</Button>
-      {canInProject("incidents:act") && (
+      {(isActing || incident.data?.mayAct) && (
         <Button variant="primary" onClick={take}>
           Acknowledge
         </Button>

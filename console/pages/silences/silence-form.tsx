@@ -13,9 +13,9 @@ import { PreviewView, usePreview } from "./preview.tsx";
 import { nameOf, type Preview, type SilenceDetail } from "./silence-types.ts";
 import { type Times, TimesFields, timesBody, timesOf } from "./times.tsx";
 
-/** A silence of matchers, from an incident (`?incident=`), labels (`?labels=`) or another one (`?copy=`). */
-export function NewSilence() {
-  const [incident] = useQueryState("incident");
+/** A silence of matchers, from an incident, labels (`?labels=`) or another one (`?copy=`). */
+export function NewSilence({ params }: PageProps) {
+  const { incident = "" } = params;
   const [labels] = useQueryState("labels");
   const [copy] = useQueryState("copy");
   const [until] = useQueryState("for");

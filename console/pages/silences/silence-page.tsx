@@ -8,6 +8,7 @@ import { navigate } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
 import { useGet } from "../../app/query.ts";
 import { IDLE_MS, useRefresh } from "../../app/refresh.ts";
+import { me } from "../../app/session.ts";
 import {
   Badge,
   Button,
@@ -63,7 +64,13 @@ function Shown({ silence }: { readonly silence: SilenceDetail }) {
       breadcrumb={[{ label: "Silences", href: href("/silences") }]}
       badge={<Badge tone={STATES[state].tone}>{STATES[state].text}</Badge>}
       subtitle={`${whenText(silence)} It has withheld ${plural(hits, "alert")}.`}
-      actions={canInProject("silences:write") ? <Actions silence={silence} /> : undefined}
+      actions={
+        canInProject("silences:write") ? (
+          <Actions silence={silence} />
+        ) : silence.createdBy === me.value?.id && isLive ? (
+          <Button onClick={() => expire(silence)}>End now</Button>
+        ) : undefined
+      }
     >
       <div class="two">
         <div class="stack">

@@ -134,6 +134,15 @@ export class Projects {
     return hasProjectRight(principal, right, projectId, this.defaultId);
   }
 
+  /**
+   * Whether the caller may use a right that no role gives, such as that of a paged person: a user who
+   * sees the project, and a service token only with the scope.
+   */
+  mayBeGiven(principal: Principal, projectId: string, right: ProjectRight): boolean {
+    if (principal.kind === "apiKey" || principal.userId === null) return false;
+    return this.has(principal, projectId, "project:read") && isInScope(principal, right);
+  }
+
   find(ref: string): string | undefined {
     return this.#resolve(ref);
   }

@@ -33,6 +33,7 @@ import type { Policies } from "../policies/policies.ts";
 import type { AlertView } from "../types.ts";
 import type { Actor, AlertsOfIncidents } from "./context.ts";
 import type { Incidents } from "./engine.ts";
+import { actingOn } from "./paged.ts";
 import { acksOf, findIncident, type IncidentRow } from "./store.ts";
 import {
   type IncidentView,
@@ -146,6 +147,7 @@ export async function listIncidents(context: IncidentsContext, principal: Princi
     rows.map(({ id }) => id),
   );
   const withheld = await withheldOf(context, rows);
+  const acting = await actingOn(projects, db.scan, principal, rows);
   const summaries = await summariesOf(
     db.scan,
     rows.map(({ id }) => id),
@@ -158,6 +160,7 @@ export async function listIncidents(context: IncidentsContext, principal: Princi
       summary: summaries.get(row.id) ?? null,
       acknowledgedBy: acknowledgers.get(row.id) ?? [],
       isWithheld: withheld.has(row.id),
+      mayAct: acting.has(row.id),
     }),
     ({ id }) => [id],
     total,
@@ -217,7 +220,15 @@ async function withheldOf(
 
 export async function getIncident(context: IncidentsContext, principal: Principal, id: string) {
   const row = await visibleIncident(context, principal, id);
-  return { version: row.version, body: await detailOf(context, row, isWriter(context, principal, row)) };
+  const mayAct = await mayActOn(context, principal, row);
+  return {
+    version: row.version,
+    body: { ...(await detailOf(context, row, isWriter(context, principal, row))), mayAct },
+  };
+}
+
+async function mayActOn({ db, projects }: IncidentsContext, principal: Principal, row: IncidentRow): Promise<boolean> {
+  return (await actingOn(projects, db.read, principal, [row])).has(row.id);
 }
 
 async function detailOf(context: IncidentsContext, row: IncidentRow, showsUrls: boolean) {
@@ -344,7 +355,7 @@ export async function act(
   text?: string,
 ): Promise<IncidentView> {
   const row = await visibleIncident(context, principal, id);
-  if (!context.projects.has(principal, row.projectId, "incidents:act")) throw missingPermission("incidents:act");
+  if (!(await mayActOn(context, principal, row))) throw missingPermission("incidents:act");
   const actor: Actor = { id: actorOf(principal), via: "api" };
   await change(context.incidents, id, actor);
   if (text !== undefined) await context.incidents.note(id, text, actor);

@@ -99,6 +99,10 @@ const AlertOfIncident = v.object({
   withheld: WithheldNow,
 });
 
+const MayAct = selfChanging(
+  doc(v.boolean(), "Whether the caller may act on it: by `incidents:act`, or as a person who was notified of it"),
+);
+
 export const IncidentDetail = named(
   "IncidentDetail",
   "An incident with its alerts, people and timeline",
@@ -128,6 +132,7 @@ export const IncidentDetail = named(
       ),
       "Who was notified, and when",
     ),
+    mayAct: MayAct,
     steps: doc(v.array(v.unknown()), "The steps of the policy as the incident keeps them"),
     timeline: doc(
       v.array(
@@ -165,6 +170,7 @@ export const ListedIncident = named(
     isWithheld: selfChanging(
       doc(v.boolean(), `Whether all its firing alerts are withheld now; false with more than ${LOOKED_AT} of them`),
     ),
+    mayAct: MayAct,
   }),
 );
 

@@ -17,6 +17,7 @@ import {
   textOf,
   timesOf,
 } from "./live-silence.ts";
+import { requirePagedSilence } from "./paged.ts";
 import * as queries from "./queries.ts";
 import type {
   CreateSilence,
@@ -37,7 +38,10 @@ export interface SilencesContext {
   readonly warnHits: () => number;
 }
 
-/** Creates a silence from a request. @throws as `Silences.set`, PROJECT_NOT_FOUND, INCIDENT_NOT_FOUND */
+/**
+ * Creates a silence from a request. A person without `silences:write` may silence what the person was
+ * notified of. @throws as `Silences.set`, PROJECT_NOT_FOUND, INCIDENT_NOT_FOUND, UNAUTHORIZED_ROLE
+ */
 export async function createSilence(
   context: SilencesContext,
   principal: Principal,
@@ -45,7 +49,8 @@ export async function createSilence(
   trx: Trx,
 ): Promise<SilenceRow> {
   const { silences, projects, clock } = context;
-  const { projectId, matchers } = await selected(context, principal, input, "silences:write", trx);
+  const right = principal.kind === "apiKey" ? "silences:write" : "project:read";
+  const { projectId, matchers } = await selected(context, principal, input, right, trx);
   const now = clock.now();
   const recurrence = input.recurrence ?? null;
   const draft: SilenceDraft = {
@@ -59,8 +64,13 @@ export async function createSilence(
     createdBy: creatorOf(principal),
     annotations: (input.annotations ?? {}) as LabelRecord,
   };
-  const mayBeBroad = projects.has(principal, projectId, "silences:broad");
-  return (await silences.set(draft, { trx, mayBeBroad, at: now })).silence;
+  const isPaged = !projects.has(principal, projectId, "silences:write");
+  if (isPaged) {
+    const hits = silences.hits(projectId, matchers);
+    await requirePagedSilence({ projects, hits }, principal, draft, now, trx);
+  }
+  const mayBeBroad = !isPaged && projects.has(principal, projectId, "silences:broad");
+  return (await silences.set(draft, { trx, mayBeBroad, at: now, isPaged })).silence;
 }
 
 /** Members that are missing stay. @throws as `Silences.set` */
@@ -94,7 +104,7 @@ export async function updateSilence(
   });
 }
 
-/** @throws SILENCE_NOT_FOUND, UNAUTHORIZED_ROLE */
+/** A person may end a silence of the person's own. @throws SILENCE_NOT_FOUND, UNAUTHORIZED_ROLE */
 export async function expireSilence(
   context: SilencesContext,
   principal: Principal,
@@ -103,7 +113,9 @@ export async function expireSilence(
 ): Promise<void> {
   const { db, silences } = context;
   await db.write(async (trx) => {
-    const { projectId } = await writableSilence(context, principal, id, trx);
+    const row = await visibleSilence(context, principal, id, trx);
+    if (!isOwn(context, principal, row)) requireWriter(context, principal, row);
+    const { projectId } = row;
     await (onlyWindow ? silences.expireSpan(projectId, id, { trx }) : silences.expire(projectId, id, { trx }));
   });
 }
@@ -129,8 +141,16 @@ async function writableSilence(
   trx: Trx,
 ): Promise<SilenceRow> {
   const row = await visibleSilence(context, principal, id, trx);
-  if (!context.projects.has(principal, row.projectId, "silences:write")) throw missingPermission("silences:write");
+  requireWriter(context, principal, row);
   return row;
+}
+
+function requireWriter({ projects }: SilencesContext, principal: Principal, { projectId }: SilenceRow): void {
+  if (!projects.has(principal, projectId, "silences:write")) throw missingPermission("silences:write");
+}
+
+function isOwn({ projects }: SilencesContext, principal: Principal, { projectId, createdBy }: SilenceRow): boolean {
+  return createdBy === creatorOf(principal) && projects.mayBeGiven(principal, projectId, "silences:write");
 }
 
 /** Which alerts a silence would withhold now. Nothing is stored. */
@@ -207,7 +227,7 @@ async function selected(
   { db, projects }: SilencesContext,
   principal: Principal,
   { projectId, matchers, incidentId, notificationId }: Selection,
-  right: "silences:write" | "events:read",
+  right: "silences:write" | "events:read" | "project:read",
   trx?: Trx,
 ): Promise<{ readonly projectId: string; readonly matchers: readonly Matcher[] }> {
   if ([matchers, incidentId, notificationId].filter((each) => each !== undefined).length !== 1)

@@ -46,6 +46,8 @@ export interface SetOptions extends InTransaction {
   readonly mayBeBroad: boolean;
   /** The caller sees a recurring silence as its current window: only that one is replaced. */
   readonly seesWindow?: boolean;
+  /** The caller may create it as a person who was notified of an incident; for the audit trail. */
+  readonly isPaged?: boolean;
   /** The instant that the draft's times were computed from; default: now. */
   readonly at?: EpochMs;
 }
@@ -171,7 +173,7 @@ export class Silences {
         return { silence: await this.#replace(old, next, trx), isNew: false };
       }
       if (old) await (options.seesWindow ? this.#expireSpan(old, trx) : this.#expire(old, trx));
-      return { silence: await this.#insert(draft, now, trx), isNew: true };
+      return { silence: await this.#insert(draft, now, trx, options.isPaged), isNew: true };
     });
   }
 
@@ -235,7 +237,7 @@ export class Silences {
     if (hits > warnHits) throw missingPermission("silences:broad", `${hits} alerts match now, more than ${warnHits}`);
   }
 
-  async #insert(draft: SilenceDraft, now: EpochMs, trx: Trx): Promise<SilenceRow> {
+  async #insert(draft: SilenceDraft, now: EpochMs, trx: Trx, isPaged = false): Promise<SilenceRow> {
     const { perProject } = this.#parts.limits();
     if (this.#live.countOf(draft.projectId) >= perProject)
       throw limitReached(`A project has ${perProject} silences`, "limits.silencesPerProject", perProject);
@@ -254,7 +256,7 @@ export class Silences {
     await trx.insertInto("silences").values(row).execute();
     const span = activeSpan(row, now);
     if (span) await this.#report(row, { kind: "started", at: now, span }, trx);
-    await this.#changed(trx, row, "silence.create");
+    await this.#changed(trx, row, "silence.create", isPaged ? { right: "paged" } : {});
     return row;
   }
 
@@ -288,8 +290,8 @@ export class Silences {
     return reportBorders(this.#parts, trx, [{ row, border }], border.at);
   }
 
-  async #changed(trx: Trx, row: SilenceRow, action: string): Promise<void> {
-    const metadata = { projectId: row.projectId, kind: row.kind, version: row.version };
+  async #changed(trx: Trx, row: SilenceRow, action: string, more: { readonly right?: string } = {}): Promise<void> {
+    const metadata = { projectId: row.projectId, kind: row.kind, version: row.version, ...more };
     await this.#parts.audit.record({ action, resourceType: "silence", resourceId: row.id, metadata }, { trx });
     addEffect(trx, { type: "silences-changed", silences: [row] });
   }

@@ -1,4 +1,6 @@
 import { uuidv7 } from "../../../../src/core/ids.ts";
+import { notificationRow } from "../../../../src/store/commit/notification-row.ts";
+import type { Known } from "./known.ts";
 import { idOf } from "./makers.ts";
 import { anyUser, type InProject, inShop, readEvents, scoped } from "./refusals.ts";
 import { at, inWorld, type Row, type Rule, type Table } from "./row.ts";
@@ -32,6 +34,17 @@ export async function makeIncident({ prism, shop }: AccessWorld): Promise<string
   return id;
 }
 
+/** {@link makeIncident}, of which the caller was notified if the caller is a user. */
+async function makePagedIncident(world: AccessWorld, who: Known): Promise<string> {
+  const incidentId = await makeIncident(world);
+  if (who.kind === "key" || who.id === "") return incidentId;
+  const { db } = world.prism.services;
+  const notice = { kind: "incident", projectId: world.shop, title: "t", message: "m", channels: null } as const;
+  const row = notificationRow({ ...notice, createdAt: Date.now() });
+  await db.write((trx) => world.prism.parts.services.notify.store(row, [who.id], trx, { incidentId }));
+  return incidentId;
+}
+
 const policyBody = (world: AccessWorld) => ({
   projectId: world.shop,
   name: uuidv7(),
@@ -39,10 +52,20 @@ const policyBody = (world: AccessWorld) => ({
 });
 const makePolicy = (world: AccessWorld): Promise<string> => idOf(world.prism.post(POLICIES_PATH, policyBody(world)));
 
-const onIncident = (action: string, body: unknown = {}): Row => ({
-  refusal: inShop(act),
-  request: async (world) => ({ path: `${INCIDENTS_PATH}/${await makeIncident(world)}/${action}`, body }),
-});
+/** One row for a caller who was not notified, one for a caller who was. */
+const onIncident = (action: string, body: unknown = {}): Row[] => [
+  {
+    refusal: inShop(act),
+    request: async (world) => ({ path: `${INCIDENTS_PATH}/${await makeIncident(world)}/${action}`, body }),
+  },
+  {
+    refusal: inShop({ ...act, from: "viewer" }),
+    request: async (world, who) => ({
+      path: `${INCIDENTS_PATH}/${await makePagedIncident(world, who)}/${action}`,
+      body,
+    }),
+  },
+];
 /** Each incident has its own result, so that only keys and their like are refused as a whole. */
 const onMany: Rule = anyUser;
 
@@ -75,13 +98,13 @@ export const INCIDENTS: Table = {
       request: async (world) => ({ path: `${INCIDENTS_PATH}/resolve`, body: { ids: [await makeIncident(world)] } }),
     },
   ],
-  "POST /api/v1/incidents/:id/acknowledge": [onIncident("acknowledge")],
-  "POST /api/v1/incidents/:id/unacknowledge": [onIncident("unacknowledge")],
-  "POST /api/v1/incidents/:id/snooze": [onIncident("snooze", { durationMs: 60_000 })],
-  "POST /api/v1/incidents/:id/unsnooze": [onIncident("unsnooze")],
-  "POST /api/v1/incidents/:id/resolve": [onIncident("resolve")],
-  "POST /api/v1/incidents/:id/escalate": [onIncident("escalate")],
-  "POST /api/v1/incidents/:id/notes": [onIncident("notes", { text: "seen" })],
+  "POST /api/v1/incidents/:id/acknowledge": onIncident("acknowledge"),
+  "POST /api/v1/incidents/:id/unacknowledge": onIncident("unacknowledge"),
+  "POST /api/v1/incidents/:id/snooze": onIncident("snooze", { durationMs: 60_000 }),
+  "POST /api/v1/incidents/:id/unsnooze": onIncident("unsnooze"),
+  "POST /api/v1/incidents/:id/resolve": onIncident("resolve"),
+  "POST /api/v1/incidents/:id/escalate": onIncident("escalate"),
+  "POST /api/v1/incidents/:id/notes": onIncident("notes", { text: "seen" }),
   "GET /api/v1/users/me/contact-rules": [
     { refusal: scoped(["account:own"]), request: at("/api/v1/users/me/contact-rules") },
   ],

@@ -36,6 +36,8 @@ export async function makeAccessWorld(prism: TestPrism): Promise<AccessWorld> {
   const shop = await idOf(prism.post("/api/v1/projects", { name: "shop" }));
   const other = await idOf(prism.post("/api/v1/projects", { name: "other" }));
   await join(prism, shop, keeper, "owner");
+  // Incidents of the shop notify the keeper only: who is notified of one may act on it.
+  await prism.put(`/api/v1/policies/${shop}`, { name: "default", steps: [{ type: "notify", users: [keeper] }] });
   const admin = await idOf(prism.get("/api/v1/users/me"));
   await leave(prism, shop, admin);
   const role = await makeRole(prism);

@@ -1,0 +1,42 @@
+import type { Principal } from "../../../core/principal.ts";
+import type { ReadDb, Trx } from "../../../store/database.ts";
+import type { Projects } from "../../access/index.ts";
+import type { IncidentRow } from "./store.ts";
+
+/*
+ * The right of a paged person: a user who received a notification of an incident may act on it until
+ * it is resolved, with any role, as long as the user sees the project.
+ */
+
+type Incident = Pick<IncidentRow, "id" | "projectId" | "state">;
+
+/** The incidents on which the caller may act: by a right in the project, or because of a page. */
+export async function actingOn(
+  projects: Projects,
+  db: ReadDb | Trx,
+  principal: Principal,
+  incidents: readonly Incident[],
+): Promise<ReadonlySet<string>> {
+  const may = new Set<string>();
+  const asked: string[] = [];
+  for (const { id, projectId, state } of incidents) {
+    if (projects.has(principal, projectId, "incidents:act")) may.add(id);
+    else if (state !== "resolved" && projects.mayBeGiven(principal, projectId, "incidents:act")) asked.push(id);
+  }
+  if (asked.length === 0 || principal.kind === "apiKey") return may;
+  for (const id of await pagedOf(db, principal.userId ?? "", asked)) may.add(id);
+  return may;
+}
+
+/** Those of the incidents of which the user received a notification. */
+async function pagedOf(db: ReadDb | Trx, userId: string, ids: readonly string[]): Promise<string[]> {
+  const rows = await db
+    .selectFrom("notifications as n")
+    .innerJoin("notification_recipients as r", "r.notificationId", "n.id")
+    .select("n.incidentId")
+    .distinct()
+    .where("n.incidentId", "in", ids)
+    .where("r.userId", "=", userId)
+    .execute();
+  return rows.flatMap(({ incidentId }) => incidentId ?? []);
+}
