@@ -110,6 +110,15 @@ test("mail alone is not notified of the end, as in Alertmanager", () => {
   assert.deepEqual(of("webhook_configs: [ { url: 'http://x/' } ], email_configs: [ { to: a@b.c } ]"), [true, 1]);
 });
 
+test("max_alerts of a webhook is kept", () => {
+  const of = (entry: string) =>
+    readConfiguration(`{ route: { receiver: a }, receivers: [ { name: a, webhook_configs: [ { ${entry} } ] } ] }`)
+      .receivers[0]?.webhooks;
+  assert.deepEqual(of("url: 'http://x/', max_alerts: 20"), [{ url: "http://x/", maxAlerts: 20 }]);
+  assert.deepEqual(of("url: 'http://x/', max_alerts: 0"), [{ url: "http://x/" }]);
+  assert.throws(() => of("url: 'http://x/', max_alerts: -1"));
+});
+
 test("every problem of a file is reported with its position", () => {
   const problemsOf = (text: string): string[] => {
     try {

@@ -163,6 +163,18 @@ const WORDS: Readonly<Record<string, Words>> = {
     title: `Webhook to ${data.text("host")}`,
     sub: `format ${data.text("format")}`,
   }),
+  "left-out": (data) => ({
+    tone: "plain",
+    title:
+      data.number("alerts") === 0
+        ? "Webhooks name all firing alerts again"
+        : `Webhooks did not name ${plural(data.number("alerts"), "withheld alert")}`,
+  }),
+  "webhook-shortened": (data) => ({
+    tone: "warn",
+    title: `The webhook of step ${data.number("step") + 1} got ${plural(data.number("shown"), "alert")}, not the other ${data.number("truncated")}`,
+    sub: "the body would be larger than 32 MiB",
+  }),
   channel: (data) => ({
     tone: data.flag("isSent") ? "accent" : "warn",
     title: (

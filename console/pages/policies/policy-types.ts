@@ -18,7 +18,12 @@ export type Step =
   | { readonly type: "wait"; readonly ms: number }
   | { readonly type: "onlyIn"; readonly interval: string; readonly otherwise?: "skip" | "hold" }
   | { readonly type: "ifCount"; readonly alerts: number; readonly windowMs: number }
-  | { readonly type: "webhook"; readonly url: string; readonly format?: "prism" | "alertmanager" }
+  | {
+      readonly type: "webhook";
+      readonly url: string;
+      readonly format?: "prism" | "alertmanager";
+      readonly maxAlerts?: number;
+    }
   | { readonly type: "channel"; readonly id: string }
   | { readonly type: "resolve" };
 
@@ -139,8 +144,10 @@ export function stepText(step: Step, names: Names): string {
       return `only in ${step.interval || "…"}, otherwise ${step.otherwise === "hold" ? "wait for it" : "skip the next step"}`;
     case "ifCount":
       return `once ${plural(step.alerts, "alert")} joined within ${formatDuration(step.windowMs)}`;
-    case "webhook":
-      return `call ${step.url || "…"}${step.format === "alertmanager" ? " as Alertmanager does" : ""}`;
+    case "webhook": {
+      const most = step.maxAlerts ? `, with at most ${plural(step.maxAlerts, "alert")}` : "";
+      return `call ${step.url || "…"}${step.format === "alertmanager" ? " as Alertmanager does" : ""}${most}`;
+    }
     case "channel":
       return `send to ${names.channels.get(step.id) ?? "a channel"}`;
     case "resolve":

@@ -203,6 +203,14 @@ function StepFields({ step, onChange, names, intervals, projectId, readOnly }: F
               { value: "alertmanager", label: "Alertmanager" },
             ]}
           />
+          <Field label="Alerts in one call" hint="0: all of them">
+            <Input
+              type="number"
+              min={0}
+              value={String(step.maxAlerts ?? 0)}
+              onChange={(text) => onChange({ ...step, maxAlerts: Math.max(0, Math.round(Number(text))) })}
+            />
+          </Field>
         </div>
       );
     case "channel":

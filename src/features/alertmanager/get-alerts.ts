@@ -4,6 +4,7 @@ import type { Exchange } from "../../http/exchange.ts";
 import { RawJson, type Reply } from "../../http/route.ts";
 import {
   type AlertView,
+  compareInGroup,
   compareLabels,
   compareText,
   type Labels,
@@ -158,22 +159,13 @@ async function groupJson(
   receivers: ReadonlyMap<string, readonly string[]>,
   now: EpochMs,
 ): Promise<string> {
-  alerts.sort((left, right) => compareInGroup(left.alert, right.alert));
+  alerts.sort((left, right) => compareInGroup(left.alert.labelSet, right.alert.labelSet));
   const list = await joinedJson(alerts, (each) =>
     JSON.stringify(alertBody(each, mutedBy, receivers.get(each.alert.id) ?? [], now)),
   );
   const rest = { labels: route.groupLabels, receiver: { name: route.settings.policy }, routeLabels: {} };
   if (alerts.length > SMALL_GROUP) await setImmediate();
   return `{"alerts":${list},${JSON.stringify(rest).slice(1)}`;
-}
-
-/** Alertmanager's order: by the labels `job` and `instance`, then by all. */
-function compareInGroup(left: AlertView, right: AlertView): number {
-  return (
-    compareText(left.label("job"), right.label("job")) ||
-    compareText(left.label("instance"), right.label("instance")) ||
-    compareLabels(left.labelSet, right.labelSet)
-  );
 }
 
 function alertBody(

@@ -7,7 +7,15 @@ export { type Forecast, forecastOf, type Trial, trialAlert, tryAlert } from "./i
 export { incidentSweep } from "./incidents/retention.ts";
 export type { IncidentRow } from "./incidents/store.ts";
 export { candidatesOf } from "./incidents/targets.ts";
-export { checkLabels, compareLabels, compareText, type LabelRecord, type Labels, labelsOf } from "./model/labels.ts";
+export {
+  checkLabels,
+  compareInGroup,
+  compareLabels,
+  compareText,
+  type LabelRecord,
+  type Labels,
+  labelsOf,
+} from "./model/labels.ts";
 export { isSameMatcher, type Matcher, parseMatcher } from "./model/matchers.ts";
 export { compileMatchers, type LabelsTest, matchesEmpty, patternTest } from "./model/matching.ts";
 export { durationText, parseAlertTime } from "./model/times.ts";

@@ -65,6 +65,8 @@ export interface LogData {
   readonly host?: string;
   readonly isSent?: boolean;
   readonly rounds?: number;
+  readonly shown?: number;
+  readonly truncated?: number;
   readonly text?: string;
 }
 
@@ -154,6 +156,13 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
     (reason === "renotifyOnNew" ? "the policy does not notify of alerts that join later." : `it is ${reason}.`),
   webhook: ({ step = 0, host, format }) =>
     `Step ${step + 1} called the webhook at ${host}${format === "alertmanager" ? " in Alertmanager's form" : ""}.`,
+  "left-out": ({ alerts = 0 }) =>
+    alerts === 0
+      ? "Webhooks name all its firing alerts again."
+      : `Webhooks did not name ${countText(alerts, "alert")} that something withholds.`,
+  "webhook-shortened": ({ step = 0, shown = 0, truncated = 0 }) =>
+    `The webhook of step ${step + 1} got ${countText(shown, "alert")} and not the other ${truncated}: ` +
+    "the body would be larger than 32 MiB.",
   channel: ({ step = 0, isSent = true }) =>
     isSent
       ? `Step ${step + 1} sent to its channel.`

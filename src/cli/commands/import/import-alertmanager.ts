@@ -149,7 +149,7 @@ async function planPolicy(
   const users = await usersOf(server, receiver, notes);
   const steps = [
     ...(users.length > 0 ? [{ type: "notify", users: users.map(({ id }) => id), urgency: "high" }] : []),
-    ...webhooks.map((url) => ({ type: "webhook", url, format: "alertmanager" })),
+    ...webhooks.map((webhook) => ({ type: "webhook", ...webhook, format: "alertmanager" })),
   ];
   if (steps.length === 0)
     notes.push({ path, message: `the policy ${JSON.stringify(name)} has no steps and notifies no user` });

@@ -1,10 +1,16 @@
 import { type Findings, itemsOf, membersOf, textOf, type YamlObject } from "./yaml-file.ts";
 
+export interface ImportedWebhook {
+  readonly url: string;
+  /** Absent: all. */
+  readonly maxAlerts?: number;
+}
+
 /** A receiver as the parts of a policy. */
 export interface ImportedReceiver {
   readonly name: string;
   readonly path: string;
-  readonly webhooks: readonly string[];
+  readonly webhooks: readonly ImportedWebhook[];
   /** Addresses of users to notify. */
   readonly addresses: readonly { readonly address: string; readonly path: string }[];
   readonly sendResolved: boolean;
@@ -35,7 +41,7 @@ const RECEIVER = [
   ...Object.keys(SERVICES).map((service) => `${service}_configs`),
 ];
 /** Members with a counterpart. */
-const WEBHOOK = ["url", "send_resolved"];
+const WEBHOOK = ["url", "send_resolved", "max_alerts"];
 const EMAIL = ["to", "send_resolved"];
 
 /** Reads a receiver: webhooks and addresses of users are translated, other services are noted. */
@@ -52,7 +58,7 @@ export function readReceiver(value: unknown, path: string, findings: Findings): 
   return {
     name,
     path,
-    webhooks: webhooks.flatMap(({ entry, at }) => webhookUrl(entry, at, findings)),
+    webhooks: webhooks.flatMap(({ entry, at }) => webhookOf(entry, at, findings)),
     addresses: mails.flatMap(({ entry, at }) => addressesOf(entry, at, findings)),
     sendResolved: resolvedOf(webhooks, mails, path, findings),
   };
@@ -72,10 +78,12 @@ function entriesOf(receiver: YamlObject, member: string, path: string, findings:
   });
 }
 
-function webhookUrl(entry: YamlObject, at: string, findings: Findings): string[] {
+function webhookOf(entry: YamlObject, at: string, findings: Findings): ImportedWebhook[] {
   noteOthers(entry, at, WEBHOOK, findings);
   const url = textOf(entry["url"], `${at}.url`, findings);
-  if (url !== undefined && URL.canParse(url)) return [url];
+  const maxAlerts = Number(textOf(entry["max_alerts"], `${at}.max_alerts`, findings) ?? 0);
+  if (!Number.isSafeInteger(maxAlerts) || maxAlerts < 0) findings.problem(`${at}.max_alerts`, "must be a whole number");
+  if (url !== undefined && URL.canParse(url)) return [maxAlerts > 0 ? { url, maxAlerts } : { url }];
   if (url !== undefined) findings.leave(`${at}.url`, "is not a URL (a template or a masked secret), so it has no step");
   else if (entry["url_file"] === undefined) findings.problem(`${at}.url`, "is required");
   return [];

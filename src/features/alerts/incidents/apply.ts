@@ -22,12 +22,14 @@ import {
   type IncidentRow,
   type LogEntry,
   lastLog,
+  leftOutOf,
   membersOf,
   saveTurn,
+  settingsOf,
 } from "./store.ts";
 import { targetsOf } from "./targets.ts";
 import { type Holds, incidentEvent, noteChanged } from "./view.ts";
-import { enqueueWebhook, hostOf, webhookOf } from "./webhooks.ts";
+import { enqueueWebhook, hostOf, strongerOf, webhookOf } from "./webhooks.ts";
 
 /* Stores what the machine decided: rows, notifications, webhooks, timeline and events in one transaction. */
 
@@ -44,6 +46,7 @@ export interface FactParts extends Pick<IncidentParts, "policies" | "clock" | "w
 export class IncidentFacts implements Facts {
   readonly members: readonly Member[];
   readonly acks: Facts["acks"];
+  readonly leftOut: ReadonlySet<string>;
   readonly #parts: FactParts;
   readonly #row: Pick<IncidentRow, "projectId" | "route">;
   readonly #now: EpochMs;
@@ -52,7 +55,7 @@ export class IncidentFacts implements Facts {
   constructor(
     parts: FactParts,
     row: Pick<IncidentRow, "projectId" | "route">,
-    facts: Pick<Facts, "members" | "acks">,
+    facts: Pick<Facts, "members" | "acks" | "leftOut">,
     now: EpochMs,
   ) {
     this.#parts = parts;
@@ -60,6 +63,7 @@ export class IncidentFacts implements Facts {
     this.#now = now;
     this.members = facts.members;
     this.acks = facts.acks;
+    this.leftOut = facts.leftOut ?? new Set();
   }
 
   isWithheld(alertId: string): boolean {
@@ -95,7 +99,9 @@ export class IncidentFacts implements Facts {
 
 export async function factsOf(parts: IncidentParts, trx: Trx, row: IncidentRow, now: EpochMs): Promise<IncidentFacts> {
   const [members, acks] = [await membersOf(trx, row.id), await acksOf(trx, row.id)];
-  return new IncidentFacts(parts, row, { members, acks }, now);
+  const { steps } = settingsOf(parts.policies, row);
+  const leftOut = steps.some(({ type }) => type === "webhook") ? await leftOutOf(trx, row.id) : new Set<string>();
+  return new IncidentFacts(parts, row, { members, acks, leftOut }, now);
 }
 
 /** What a change is stored with. */
@@ -147,6 +153,8 @@ class Change {
   readonly #turn: Turn;
   readonly #options: ApplyOptions;
   readonly #events: EventDraft[] = [];
+  /** Webhooks to call, by step: one call for all reasons. */
+  readonly #calls = new Map<number, NoticeReason>();
   #log: LogEntry[] = [];
   #notices: number;
 
@@ -164,6 +172,7 @@ class Change {
     const { now, lateSince } = this.#options;
     if (lateSince !== null) this.#log.push({ kind: "late", data: { dueAt: lateSince } });
     for (const action of this.#turn.actions) await this.#do(action);
+    for (const [step, reason] of this.#calls) await this.#webhook(step, reason);
     await this.#showState(before);
     await this.#writeLog();
     await appendEvents(this.#trx, this.#events, { source: "prism:alerts", now });
@@ -178,7 +187,7 @@ class Change {
       case "renotify":
         return this.#renotify(action);
       case "webhook":
-        return this.#webhook(action.step, "step");
+        return this.#call(action.step, "step");
       case "channel":
         return this.#channel(action.step, "step");
       case "webhooks":
@@ -259,8 +268,12 @@ class Change {
   async #webhooks(reason: Exclude<NoticeReason, "step">): Promise<void> {
     for (const step of await calledSteps(this.#trx, this.#row.id, "webhook")) {
       const isWanted = reason !== "some-resolved" || webhookOf(this.#parts, this.#row, step)?.format === "alertmanager";
-      if (isWanted) await this.#webhook(step, reason);
+      if (isWanted) this.#call(step, reason);
     }
+  }
+
+  #call(step: number, reason: NoticeReason): void {
+    this.#calls.set(step, strongerOf(this.#calls.get(step) ?? reason, reason));
   }
 
   async #webhook(step: number, reason: NoticeReason): Promise<void> {

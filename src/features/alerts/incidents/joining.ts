@@ -11,9 +11,11 @@ import { joined, memberResolved, opened } from "./machine.ts";
 import {
   addLog,
   columnsOf,
+  type EndedMember,
+  endedMembers,
   type IncidentRow,
+  markNotified,
   nextNumber,
-  notifiedBefore,
   settingsOf,
   unresolvedOf,
   unresolvedWith,
@@ -24,8 +26,6 @@ import { incidentEvent, noteChanged } from "./view.ts";
 
 const ROWS_AT_ONCE = 500;
 const TITLE_LENGTH = 255;
-/** In larger incidents an alert that fires again is a new one. */
-const MAX_FLAP_SEARCH = 1000;
 
 interface Draft {
   row: IncidentRow;
@@ -34,6 +34,9 @@ interface Draft {
   ended: number;
   timedOut: number;
   readonly members: { alertId: string; firingNotifiedAt: EpochMs | null }[];
+  /** Alerts of the incident that fire again; read when the first one asks. */
+  unreported?: Map<string, EndedMember>;
+  readonly continued: string[];
 }
 
 /** Transitions of one kind in a row share their incidents' rows. */
@@ -62,7 +65,7 @@ class Joining {
       const isFirst = draft.isNew && draft.members.length === 0;
       const machine = isFirst ? draft.row : joined(draft.row, settings, this.#now);
       const counts = { alerts: draft.row.alerts + 1, firing: draft.row.firing + 1 };
-      const firingNotifiedAt = await this.#firingNotifiedAt(draft.row, alert);
+      const firingNotifiedAt = await this.#continued(draft, alert);
       draft.row = { ...draft.row, ...columnsOf(machine), ...counts };
       draft.members.push({ alertId: alert.id, firingNotifiedAt });
     }
@@ -91,7 +94,7 @@ class Joining {
   async store(): Promise<void> {
     const events: EventDraft[] = [];
     for (const draft of this.#drafts.values()) {
-      const { row, isNew, members } = draft;
+      const { row, isNew, members, continued } = draft;
       const { id, alerts, firing } = row;
       if (isNew) await this.#trx.insertInto("incidents").values(row).execute();
       else {
@@ -107,6 +110,7 @@ class Joining {
               .map((each) => ({ ...each, incidentId: id, addedAt: this.#now, resolvedNotifiedAt: null })),
           )
           .execute();
+      await markNotified(this.#trx, id, "resolvedNotifiedAt", continued, this.#now);
       await this.#log(draft);
       if (isNew) events.push(incidentEvent(row, "incident.opened", "warn", {}));
     }
@@ -172,18 +176,24 @@ class Joining {
     };
   }
 
-  /** An alert that fires again before its end was notified continues the earlier one. */
-  async #firingNotifiedAt(
-    { id, notifiedAt, alerts, firing }: IncidentRow,
-    { key }: AlertView,
-  ): Promise<EpochMs | null> {
-    if (notifiedAt === null || alerts === firing || alerts > MAX_FLAP_SEARCH) return null;
-    return notifiedBefore(this.#trx, id, key);
+  /**
+   * An alert that fires again before its end was notified continues the earlier one, whose end is none.
+   * @returns when the earlier one was notified
+   */
+  async #continued(draft: Draft, { key }: AlertView): Promise<EpochMs | null> {
+    const { id, notifiedAt, alerts, firing } = draft.row;
+    if (notifiedAt === null || alerts === firing) return null;
+    draft.unreported ??= await endedMembers(this.#trx, id);
+    const earlier = draft.unreported.get(key);
+    if (earlier === undefined) return null;
+    draft.unreported.delete(key);
+    draft.continued.push(earlier.alertId);
+    return earlier.firingNotifiedAt;
   }
 }
 
 function newDraft(row: IncidentRow, isNew: boolean): Draft {
-  return { row, isNew, ended: 0, timedOut: 0, members: [] };
+  return { row, isNew, ended: 0, timedOut: 0, members: [], continued: [] };
 }
 
 /** Routes transitions into incidents. */

@@ -1,6 +1,6 @@
 import type { EpochMs } from "../../../core/clock.ts";
 import type { IncidentState, Urgency } from "../../../store/schema/alerts.ts";
-import type { PolicyStep, StepSettings } from "../policies/policy.ts";
+import type { GroupTimes, PolicyStep, StepSettings } from "../policies/policy.ts";
 
 /*
  * The states and due times of an incident as pure functions: they read rows, and return the changed
@@ -23,6 +23,7 @@ export interface Incident {
   /** Index of the next step. */
   readonly step: number;
   readonly round: number;
+  /** The tick of the last look at its alerts: ticks are `groupIntervalMs` apart, from the first look on. */
   readonly lastFlushAt: EpochMs | null;
   /** When recipients were first notified, or would have been if it had any. */
   readonly notifiedAt: EpochMs | null;
@@ -60,6 +61,8 @@ export interface Facts {
   isWithin(interval: string, at: EpochMs): boolean;
   /** The next instant inside the interval, or when to look again. */
   opensAt(interval: string, after: EpochMs): EpochMs;
+  /** Firing alerts that the last webhooks left out, as something withheld them. */
+  readonly leftOut?: ReadonlySet<string>;
 }
 
 /** Why recipients are notified; also the label of a metric. */
@@ -138,6 +141,15 @@ export class Work {
   /** Firing alerts that were not notified and that nothing withholds. */
   get fresh(): readonly Member[] {
     return this.firing.filter((each) => !this.isNotified(each) && !this.facts.isWithheld(each.alertId));
+  }
+
+  /** Firing alerts that webhooks left out, and that nothing withholds any more. */
+  get returned(): readonly Member[] {
+    return this.firing.filter(({ alertId }) => this.isLeftOut(alertId) && !this.facts.isWithheld(alertId));
+  }
+
+  isLeftOut(alertId: string): boolean {
+    return this.facts.leftOut?.has(alertId) === true;
   }
 
   isNotified({ alertId, firingNotifiedAt }: Member): boolean {
@@ -220,7 +232,12 @@ export function opened(startsAt: EpochMs, settings: StepSettings, now: EpochMs):
 
 /** An alert joined the unresolved incident. */
 export function joined(incident: Incident, settings: StepSettings, now: EpochMs): Incident {
-  return { ...flushAgain(incident, settings, now), autoResolveAt: autoResolve(settings, now) };
+  const { lastFlushAt } = incident;
+  const autoResolveAt = autoResolve(settings, now);
+  // The first look is due in any case.
+  if (lastFlushAt === null) return { ...incident, autoResolveAt };
+  const next = Math.min(lastFlushAt, now) + settings.groupIntervalMs;
+  return { ...flushAgain(incident, Math.max(now, next)), autoResolveAt };
 }
 
 /**
@@ -234,16 +251,30 @@ export function memberResolved(
   now: EpochMs,
 ): Incident {
   const autoResolveAt = autoResolve(settings, now);
-  if (firing > 0) return { ...flushAgain(incident, settings, now), autoResolveAt };
-  const flushAt = incident.notifiedAt === null || atOnce ? now : now + settings.groupIntervalMs;
-  return { ...incident, flushAt, autoResolveAt };
+  const { lastFlushAt, notifiedAt } = incident;
+  if (firing === 0 && (notifiedAt === null || atOnce)) return { ...incident, flushAt: now, autoResolveAt };
+  // The first look is due in any case.
+  if (lastFlushAt === null) return { ...incident, autoResolveAt };
+  return { ...lookAgain(incident, settings, now), autoResolveAt };
 }
 
-function flushAgain(incident: Incident, { groupIntervalMs }: StepSettings, now: EpochMs): Incident {
-  const { lastFlushAt, flushAt } = incident;
-  if (lastFlushAt === null) return incident;
-  const next = Math.max(now, lastFlushAt + groupIntervalMs);
-  return { ...incident, flushAt: flushAt === null ? next : Math.min(flushAt, next) };
+/** The incident is looked at with the next tick. */
+export function lookAgain(incident: Incident, settings: StepSettings, now: EpochMs): Incident {
+  return flushAgain(incident, tickAfter(incident.lastFlushAt ?? now, settings, now));
+}
+
+function flushAgain(incident: Incident, at: EpochMs): Incident {
+  return { ...incident, flushAt: Math.min(incident.flushAt ?? at, at) };
+}
+
+/** The last tick that is not after `now`. A clock that was set back while the server was down starts them anew. */
+export function tickUpTo(tick: EpochMs, { groupIntervalMs }: GroupTimes, now: EpochMs): EpochMs {
+  return tick > now ? now : tick + groupIntervalMs * Math.floor((now - tick) / groupIntervalMs);
+}
+
+/** The next tick: alerts that fire again before it are no change. */
+function tickAfter(tick: EpochMs, times: GroupTimes, now: EpochMs): EpochMs {
+  return tickUpTo(tick, times, now) + times.groupIntervalMs;
 }
 
 function autoResolve({ autoResolveMs }: StepSettings, now: EpochMs): EpochMs | null {

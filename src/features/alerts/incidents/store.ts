@@ -126,23 +126,56 @@ export async function acksOf(db: ReadDb | Trx, incidentId: string): Promise<AckR
   return db.selectFrom("incident_acks").selectAll().where("incidentId", "=", incidentId).orderBy("at").execute();
 }
 
-/**
- * When the incident notified of an alert with this key that has ended since, without a notification
- * of its end: one that fires again continues it.
- */
-export async function notifiedBefore(trx: Trx, incidentId: string, key: string): Promise<EpochMs | null> {
-  const row = await trx
+/** An alert that was notified, and has ended without a notification of that. */
+export interface EndedMember {
+  readonly alertId: string;
+  readonly firingNotifiedAt: EpochMs;
+}
+
+/** Alerts by key that were notified, and have ended since without a notification: those that fire again continue them. */
+export async function endedMembers(trx: Trx, incidentId: string): Promise<Map<string, EndedMember>> {
+  const rows = await trx
     .selectFrom("incident_alerts as m")
     .innerJoin("alerts as a", "a.id", "m.alertId")
-    .select("m.firingNotifiedAt")
+    .select(["m.alertId", "m.firingNotifiedAt", "a.key"])
     .where("m.incidentId", "=", incidentId)
-    .where("a.key", "=", key)
-    .where("a.state", "=", "resolved")
     .where("m.firingNotifiedAt", "is not", null)
     .where("m.resolvedNotifiedAt", "is", null)
-    .limit(1)
-    .executeTakeFirst();
-  return row?.firingNotifiedAt ?? null;
+    .where("a.state", "=", "resolved")
+    .execute();
+  return new Map(
+    rows.map(({ key, alertId, firingNotifiedAt }) => [key, { alertId, firingNotifiedAt: firingNotifiedAt ?? 0 }]),
+  );
+}
+
+/** The ids of alerts that webhooks may name: notified, and not ended with a notification before `since`. */
+export async function reportedMembers(db: ReadDb, incidentId: string, since: EpochMs): Promise<string[]> {
+  const rows = await db
+    .selectFrom("incident_alerts")
+    .select("alertId")
+    .where("incidentId", "=", incidentId)
+    .where("firingNotifiedAt", "is not", null)
+    .where((e) => e.or([e("resolvedNotifiedAt", "is", null), e("resolvedNotifiedAt", ">=", since)]))
+    .execute();
+  return rows.map(({ alertId }) => alertId);
+}
+
+/** The fingerprints of alerts that fire in the incident. */
+export async function firingIn(db: ReadDb, incidentId: string): Promise<Set<string>> {
+  const rows = await db
+    .selectFrom("incident_alerts as m")
+    .innerJoin("alerts as a", "a.id", "m.alertId")
+    .select("a.fingerprint")
+    .where("m.incidentId", "=", incidentId)
+    .where("a.state", "=", "firing")
+    .execute();
+  return new Set(rows.map(({ fingerprint }) => fingerprint));
+}
+
+/** Firing alerts that the last webhooks left out. */
+export async function leftOutOf(db: ReadDb | Trx, incidentId: string): Promise<ReadonlySet<string>> {
+  const row = await lastLog(db, incidentId, ["left-out"]);
+  return new Set(row ? (JSON.parse(row.data) as { alertIds: string[] }).alertIds : []);
 }
 
 /** Stores what a change decided, without its notifications. @param via how acknowledgements came */
@@ -152,11 +185,17 @@ export async function saveTurn(
   { incident, acks, firingNotified, resolvedNotified }: Turn,
   { notices, via, now }: { readonly notices: number; readonly via: string; readonly now: EpochMs },
 ): Promise<IncidentRow> {
-  const changes = { ...columnsOf(incident), notices, version: row.version + 1, updatedAt: now };
-  await trx.updateTable("incidents").set(changes).where("id", "=", row.id).execute();
+  const saved = await saveIncident(trx, { ...row, notices }, incident, now);
   await markNotified(trx, row.id, "firingNotifiedAt", firingNotified, now);
   await markNotified(trx, row.id, "resolvedNotifiedAt", resolvedNotified, now);
   await saveAcks(trx, row.id, acks, via);
+  return saved;
+}
+
+/** Stores the columns that the machine decides about, and the number of notices of the row. */
+export async function saveIncident(trx: Trx, row: IncidentRow, incident: Incident, now: EpochMs): Promise<IncidentRow> {
+  const changes = { ...columnsOf(incident), notices: row.notices, version: row.version + 1, updatedAt: now };
+  await trx.updateTable("incidents").set(changes).where("id", "=", row.id).execute();
   return { ...row, ...changes };
 }
 
@@ -168,7 +207,8 @@ export function columnsOf(incident: Incident): Incident {
   return { state, urgency, openedAt, acknowledgedAt, resolvedAt, resolvedBy, snoozedUntil, step, round, ...times };
 }
 
-async function markNotified(
+/** Sets when the firing or the end of these alerts was notified. */
+export async function markNotified(
   trx: Trx,
   incidentId: string,
   column: "firingNotifiedAt" | "resolvedNotifiedAt",
@@ -266,9 +306,10 @@ export async function audienceOf(db: ReadDb | Trx, incidentId: string): Promise<
 type Held = ReadonlySet<"flush" | "step" | "repeat">;
 
 const UNNOTIFIED = `select 1 from incident_alerts m join alerts a on a.id = m.alertId where m.incidentId = @id
-  and m.firingNotifiedAt is null and m.addedAt <= @lastFlushAt and a.state = 'firing' limit 1`;
+  and m.firingNotifiedAt is null and a.state = 'firing' and exists (
+    select 1 from incident_log l where l.incidentId = @id and l.kind = 'withheld' and l.at >= m.addedAt) limit 1`;
 const LAST = `select kind, data from incident_log where incidentId = @id
-  and kind not in ('note', 'contact-notified', 'contact-dropped') order by seq desc limit 1`;
+  and kind not in ('note', 'contact-notified', 'contact-dropped', 'left-out', 'webhook-shortened') order by seq desc limit 1`;
 
 /** What waited for withheld alerts when the process stopped, as the members and the timeline show. */
 export function heldReader(reader: Sqlite): (row: IncidentRow) => Held {
@@ -278,7 +319,7 @@ export function heldReader(reader: Sqlite): (row: IncidentRow) => Held {
     if (lastFlushAt === null) return new Set();
     const entry = last.get({ id });
     const logged = entry?.kind === "withheld" ? [(JSON.parse(entry.data) as { holds: "step" }).holds] : [];
-    const isFlushHeld = flushAt !== null && unnotified.get({ id, lastFlushAt }) !== undefined;
+    const isFlushHeld = flushAt !== null && unnotified.get({ id }) !== undefined;
     return new Set([...(isFlushHeld ? (["flush"] as const) : []), ...logged]);
   };
 }

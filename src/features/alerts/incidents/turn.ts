@@ -1,7 +1,7 @@
 import type { EpochMs } from "../../../core/clock.ts";
 import { assertNever } from "../../../core/errors.ts";
 import type { PolicyStep, StepSettings } from "../policies/policy.ts";
-import { close, type Facts, type Incident, type Member, reopen, type Turn, Work } from "./machine.ts";
+import { close, type Facts, type Incident, type Member, reopen, type Turn, tickUpTo, Work } from "./machine.ts";
 
 /* What an incident does when one of its times is due, see machine.ts. */
 
@@ -40,23 +40,34 @@ function expireAcks(work: Work): void {
 
 function flush(work: Work): void {
   const { incident, facts, settings, now } = work;
+  const tick = tickUpTo(incident.lastFlushAt ?? now, settings, now);
   incident.flushAt = null;
-  incident.lastFlushAt = now;
+  incident.lastFlushAt = tick;
   if (facts.members.length > 0 && work.firing.length === 0) {
     close(work, facts.members.some(({ hasTimedOut }) => hasTimedOut) ? "timeout" : "alerts");
     return;
   }
-  const { fresh } = work;
-  const isFresh = new Set(fresh);
-  const withheld = work.firing.filter((each) => !work.isNotified(each) && !isFresh.has(each));
+  const waiting = work.firing.filter((each) => !work.isNotified(each) || work.isLeftOut(each.alertId));
+  const withheld = waiting.filter(({ alertId }) => facts.isWithheld(alertId)).map(({ alertId }) => alertId);
   if (withheld.length > 0) {
-    work.actions.push({ kind: "withheld", alertIds: withheld.map(({ alertId }) => alertId), holds: "flush" });
-    incident.flushAt = now + settings.groupIntervalMs;
+    work.actions.push({ kind: "withheld", alertIds: withheld, holds: "flush" });
+    incident.flushAt = tick + settings.groupIntervalMs;
   }
   notifyPartlyResolved(work);
+  showAgain(work);
+  const { fresh } = work;
   if (fresh.length === 0) return;
   if (incident.notifiedAt === null) notifyFirst(work, fresh);
   else notifyNew(work, fresh);
+}
+
+/** Alerts that webhooks left out are in the next ones: a receiver may take their absence for an end. */
+function showAgain(work: Work): void {
+  const { firing, returned, facts, incident } = work;
+  if (returned.length === 0 || incident.snoozedUntil !== null) return;
+  const left = firing.filter(({ alertId }) => work.isLeftOut(alertId) && facts.isWithheld(alertId));
+  work.log("left-out", { alerts: left.length, alertIds: left.map(({ alertId }) => alertId) });
+  work.actions.push({ kind: "webhooks", reason: "new-alerts" });
 }
 
 function notifyFirst(work: Work, fresh: readonly Member[]): void {
@@ -96,14 +107,15 @@ function notifyPartlyResolved(work: Work): void {
   if (resolved.length === 0) return;
   work.markResolvedNotified(resolved);
   work.log("some-resolved", { alerts: resolved.length, firing: work.firing.length });
-  if (work.isEscalating) work.actions.push({ kind: "webhooks", reason: "some-resolved" });
+  if (work.settings.sendResolved) work.actions.push({ kind: "webhooks", reason: "some-resolved" });
 }
 
 /** Executes steps up to the next wait. */
 function runSteps(work: Work): void {
   const { incident, settings } = work;
   if (!work.isEscalating || !work.isDue(incident.stepAt) || isHeld(work, "step")) return;
-  work.markFiringNotified(work.fresh);
+  // Those that joined later are notified with the next look: a step may reach others, or no one.
+  if (incident.notifiedAt === null) work.markFiringNotified(work.fresh);
   incident.notifiedAt ??= work.now;
   // A round that ends starts the next one at once; the limit stops rounds without any wait.
   for (let left = 2 * settings.steps.length + 2; left > 0 && work.isDue(incident.stepAt); left -= 1) runStep(work);

@@ -60,6 +60,16 @@ export function compareLabels(left: Labels, right: Labels): number {
   return 0;
 }
 
+/** Alertmanager's order of the alerts of a group: by `job` and `instance`, those without last, then by all labels. */
+export function compareInGroup(left: Labels, right: Labels): number {
+  for (const name of ["job", "instance"]) {
+    const [a, b] = [labelValue(left, name), labelValue(right, name)];
+    // Equal strings are mostly the same one.
+    if (a !== b) return Number(a === "") - Number(b === "") || compareText(a, b);
+  }
+  return compareLabels(left, right);
+}
+
 /** The text form in group keys: `{alertname="A", instance="i1"}`. */
 export function labelsText(labels: Labels): string {
   const parts: string[] = [];

@@ -57,6 +57,9 @@ const WebhookStep = object({
       "`alertmanager`: the body of Alertmanager's webhooks, version 4; default `prism`",
     ),
   ),
+  maxAlerts: v.optional(
+    doc(integer(0, 1_000_000), "Alerts in one body, firing ones first; default 0: all, as in Alertmanager"),
+  ),
 });
 const ChannelStep = object({
   type: doc(v.literal("channel"), "Sends to a channel of the project, such as a room of a chat service"),
@@ -95,7 +98,13 @@ export type PolicyStep =
   | { readonly type: "wait"; readonly ms: number }
   | { readonly type: "onlyIn"; readonly interval: string; readonly otherwise: "skip" | "hold" }
   | { readonly type: "ifCount"; readonly alerts: number; readonly windowMs: number }
-  | { readonly type: "webhook"; readonly url: string; readonly format: "prism" | "alertmanager" }
+  | {
+      readonly type: "webhook";
+      readonly url: string;
+      readonly format: "prism" | "alertmanager";
+      /** 0 or absent: all. */
+      readonly maxAlerts?: number | undefined;
+    }
   | { readonly type: "channel"; readonly id: string }
   | { readonly type: "resolve" };
 

@@ -10,6 +10,7 @@ import {
   type Facts,
   type Incident,
   joined,
+  lookAgain,
   type Member,
   memberResolved,
   opened,
@@ -51,6 +52,8 @@ class World {
   members: Member[] = [];
   acks: readonly Ack[] = [];
   withheld = new Set<string>();
+  /** The alerts of the last entry `left-out`. */
+  leftOut: readonly string[] = [];
   isOpenInterval = true;
   opensAt = START;
   readonly settings: StepSettings;
@@ -69,6 +72,7 @@ class World {
       isWithheld: (id) => this.withheld.has(id),
       isWithin: () => this.isOpenInterval,
       opensAt: () => this.opensAt,
+      leftOut: new Set(this.leftOut),
     };
   }
 
@@ -96,6 +100,8 @@ class World {
       firingNotifiedAt: each.firingNotifiedAt ?? (firingNotified.includes(each.alertId) ? this.now : null),
       resolvedNotifiedAt: each.resolvedNotifiedAt ?? (resolvedNotified.includes(each.alertId) ? this.now : null),
     }));
+    for (const action of actions)
+      if (action.kind === "log" && action.entry === "left-out") this.leftOut = action.data["alertIds"] as string[];
     this.did.push(...actions.map(textOf));
   }
 
@@ -204,6 +210,24 @@ test("alerts that join later are notified after the group interval, once for all
   assert.deepEqual(quiet.take(), ["log not-notified"]);
 });
 
+test("alerts that join between two steps are notified to those who were notified before", () => {
+  const world = new World({
+    groupWaitMs: 0,
+    steps: [notify(), wait(2 * MINUTE), { type: "webhook", url: "http://x/", format: "prism" }],
+  });
+  world.pass(MINUTE);
+  world.take();
+  world.fire("a2");
+  world.pass(4 * MINUTE);
+  assert.deepEqual(world.sent(), ["webhook 2", "renotify new-alerts high", "webhooks new-alerts"]);
+  const single = new World({ groupWaitMs: 0, steps: [notify()] });
+  single.pass(0);
+  single.take();
+  single.fire("a2");
+  single.pass(5 * MINUTE);
+  assert.deepEqual(single.sent(), ["renotify new-alerts high", "webhooks new-alerts"]);
+});
+
 test("a partial resolution is logged and sent to webhooks only", () => {
   const world = new World({ steps: [notify()], groupWaitMs: 0 });
   world.fire("a2");
@@ -228,6 +252,63 @@ test("the incident resolves a group interval after its last alert, and those who
   world.pass(1);
   assert.deepEqual(world.take(), ["log resolved", "incident.resolved", "renotify resolved high", "webhooks resolved"]);
   assert.equal(dueAt(world.incident), null);
+});
+
+test("looks have the rhythm of the first one: what changes late in it is not sent a whole interval later", () => {
+  const world = new World({ steps: [notify()], groupWaitMs: 0 });
+  world.pass(7 * MINUTE);
+  world.take();
+  world.fire("a2");
+  world.pass(0);
+  assert.deepEqual(world.sent(), ["renotify new-alerts high", "webhooks new-alerts"], "the last look is long ago");
+  world.resolveAlert("a1");
+  world.pass(3 * MINUTE - 1);
+  assert.deepEqual(world.sent(), []);
+  world.pass(1);
+  assert.deepEqual(world.sent(), ["webhooks some-resolved"]);
+  world.pass(4 * MINUTE);
+  world.resolveAlert("a2");
+  world.pass(MINUTE);
+  assert.deepEqual(world.sent(), ["renotify resolved high", "webhooks resolved"]);
+});
+
+test("partial ends are sent to webhooks while acknowledged or snoozed, but not without sendResolved", () => {
+  const ended = (settings: Partial<StepSettings>, act: (world: World) => Turn): string[] => {
+    const world = new World({ steps: [notify()], groupWaitMs: 0, ...settings });
+    world.fire("a2");
+    world.pass(0);
+    world.apply(act(world));
+    world.take();
+    world.resolveAlert("a1");
+    world.pass(5 * MINUTE);
+    return world.sent();
+  };
+  const ack = (world: World) => acknowledge(world.incident, "u1", world.facts, world.settings, world.now);
+  const sleep = (world: World) =>
+    snooze(world.incident, world.now + 60 * MINUTE, world.facts, world.settings, world.now);
+  assert.deepEqual(ended({}, ack), ["webhooks some-resolved"]);
+  assert.deepEqual(ended({}, sleep), ["webhooks some-resolved"]);
+  assert.deepEqual(ended({ sendResolved: false }, ack), []);
+});
+
+test("webhooks name an alert again that they left out while it was withheld; people are not notified of it", () => {
+  const world = new World({ steps: [notify()], groupWaitMs: 0 });
+  world.fire("a2");
+  world.pass(MINUTE);
+  world.take();
+  world.withheld.add("a1").add("a2");
+  world.leftOut = ["a1", "a2"];
+  world.incident = lookAgain(world.incident, world.settings, world.now);
+  world.pass(4 * MINUTE);
+  assert.deepEqual(world.take(), ["withheld flush a1,a2"]);
+  world.withheld.delete("a2");
+  world.pass(5 * MINUTE);
+  assert.deepEqual(world.take(), ["withheld flush a1", "log left-out", "webhooks new-alerts"]);
+  assert.deepEqual(world.leftOut, ["a1"]);
+  world.resolveAlert("a2");
+  world.resolveAlert("a1");
+  world.pass(5 * MINUTE);
+  assert.deepEqual(world.sent(), ["renotify resolved high", "webhooks resolved"]);
 });
 
 test("an alert that fires again meanwhile stays in its incident", () => {
@@ -299,7 +380,7 @@ test("steps wait while no alert fires, and continue when one fires again", () =>
   world.pass(3 * MINUTE);
   world.take();
   world.resolveAlert("a1");
-  world.pass(2 * MINUTE);
+  world.pass(1.5 * MINUTE);
   assert.deepEqual(world.sent(), []);
   world.fire("a2");
   world.pass(5 * MINUTE);
