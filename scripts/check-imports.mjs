@@ -62,7 +62,7 @@ const FEATURES = {
     "streams",
   ],
   ntfy: ["access", "audit", "delivery", "events", "streams"],
-  alerts: ["access", "audit", "events", "jobs", "notifications", "rules", "schedules"],
+  alerts: ["access", "audit", "delivery", "events", "jobs", "notifications", "rules", "schedules"],
   alertmanager: ["access", "alerts"],
   integrations: ["access", "alerts", "audit", "events"],
   receivers: ["access", "alerts", "audit", "events", "rules"],

@@ -16,7 +16,7 @@ export function applyEffects(base: Base, core: Core, services: Services): void {
 
 /** The change in memory for each type of effect: the only way from a commit to memory. */
 function effectTable({ bus }: Base, core: Core, services: Services): EffectTable {
-  const { schedules, delivery, alerting, heartbeats, ntfy } = services;
+  const { schedules, delivery, pages, alerting, heartbeats, ntfy } = services;
   const { reads } = core.access;
   const { runner, workerLeases } = core.jobs;
   const { announcer, backlog, throttle, rules, absences, alertLink } = core.pipeline;
@@ -68,6 +68,7 @@ function effectTable({ bus }: Base, core: Core, services: Services): EffectTable
       if (latencyMs === undefined) delivery.results.count(channel, state);
       else delivery.results.delivered(channel, latencyMs);
     },
+    "pages-changed": (change) => pages.changed(change),
     "turn-ended": ({ target, jobId }) => delivery.endTurn(target, jobId),
     announced: ({ event, data }) => bus.emit(event, data),
   };

@@ -41,6 +41,7 @@ export async function startWork({ base, core, services, upkeep }: Parts): Promis
   });
   core.jobs.runner.start();
   startAlerts(services.alerting);
+  services.pages.start();
   await services.schedules.start();
   services.heartbeats.start();
   await services.ntfy.start();
@@ -96,6 +97,11 @@ export function reload({ base, core, http: { listener }, services, upkeep }: Par
   base.bus.emit("system:reloaded");
 }
 
+function mailChanged({ circuits, pages }: Parts["services"]): void {
+  circuits.forget("email");
+  pages.retryNow(({ provider }) => provider === "email");
+}
+
 /** @param next default: all sources, loaded again. @throws ConfigRefused */
 export function reloadSources(
   parts: Parts,
@@ -104,7 +110,7 @@ export function reloadSources(
   const { configuration } = parts.base;
   const changes = changedSettings(configuration.loaded.config, next.config);
   reload(parts, next.config);
-  if (changes.inForce.some((key) => key.startsWith("smtp."))) parts.services.circuits.forget("email");
+  if (changes.inForce.some((key) => key.startsWith("smtp."))) mailChanged(parts.services);
   configuration.loaded = next;
   return changes;
 }

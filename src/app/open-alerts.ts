@@ -11,7 +11,15 @@ import {
   Withholding,
 } from "../features/alerts/index.ts";
 import type { IncidentChannels } from "../features/channels/index.ts";
-import { HostUnknown, OutsideHosts, outsideRulesOf, SafeFetch } from "../features/delivery/index.ts";
+import {
+  HostUnknown,
+  OutsideHosts,
+  outsideRulesOf,
+  type PagePeople,
+  type PageSender,
+  type ReachablePeople,
+  SafeFetch,
+} from "../features/delivery/index.ts";
 import { Integrations } from "../features/integrations/index.ts";
 import { PermanentError } from "../features/jobs/index.ts";
 import type { Notifier } from "../features/notifications/index.ts";
@@ -40,13 +48,21 @@ export interface AlertServices {
   requireUrl(url: string): Promise<void>;
 }
 
-export function openAlerts(base: Base, core: Core, notify: Notifier, channels: IncidentChannels): AlertServices {
+/** How incidents reach people, rooms and webhooks. */
+export interface Paging {
+  readonly channels: IncidentChannels;
+  readonly pages: PageSender;
+  readonly pagePeople: PagePeople;
+  readonly reachable: ReachablePeople;
+}
+
+export function openAlerts(base: Base, core: Core, notify: Notifier, paging: Paging): AlertServices {
   const { database: db, reader, clock: wall, metrics } = base;
   const log = base.log.namespace("alerts");
   const clock = new SteadyClock(wall);
   const policies = new Policies(reader);
   const outside = new SafeFetch(new OutsideHosts(outsideRulesOf(base.config)));
-  const incidents = openIncidents(base, core, notify, { clock, policies, outside, channels, services: () => services });
+  const incidents = openIncidents(base, core, notify, { clock, policies, outside, paging, services: () => services });
   const alerts = new Alerts({
     db,
     reader,
@@ -94,7 +110,7 @@ interface IncidentDependencies {
   readonly clock: SteadyClock;
   readonly policies: Policies;
   readonly outside: SafeFetch;
-  readonly channels: IncidentChannels;
+  readonly paging: Paging;
   /** Complete when the first transaction starts. */
   readonly services: () => AlertServices;
 }
@@ -103,7 +119,7 @@ function openIncidents(
   { database: db, log, metrics, settings, audit }: Base,
   { access, jobs: queues }: Core,
   notify: Notifier,
-  { clock, policies, outside, channels, services }: IncidentDependencies,
+  { clock, policies, outside, paging, services }: IncidentDependencies,
 ): Incidents {
   const incidents = new Incidents({
     db,
@@ -122,12 +138,20 @@ function openIncidents(
     withheldBy: (...parameters) => services().withholding.withheldBy(...parameters),
     recordHits: (...parameters) => services().silences.recordHits(...parameters),
     onCall: (...parameters) => onCall(access.users, ...parameters),
-    channels: () => channels,
+    channels: () => paging.channels,
+    pages: paging.pages,
+    pagePeople: paging.pagePeople,
+    reachable: paging.reachable,
+    shortened: new Map(),
+    toAdministrators: () => settings.current.escalation.toAdministrators,
     callWebhook: (url, request) =>
-      outside.request(url, { method: "POST", ...request }).catch((error: unknown) => {
-        const isRefused = error instanceof PrismError && !(error.cause instanceof HostUnknown);
-        throw isRefused ? new PermanentError(error.message, { cause: error }) : error;
-      }),
+      outside.request(url, { method: "POST", ...request }).then(
+        ({ status, headers }) => ({ status, retryAfter: headers["retry-after"] }),
+        (error: unknown) => {
+          const isRefused = error instanceof PrismError && !(error.cause instanceof HostUnknown);
+          throw isRefused ? new PermanentError(error.message, { cause: error }) : error;
+        },
+      ),
   });
   notify.provideIncidents((trx, id, userId, through) => incidents.acknowledgeByNotification(trx, id, userId, through));
   return incidents;

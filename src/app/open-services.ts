@@ -1,6 +1,12 @@
 import { passwordOwner } from "../features/access/index.ts";
 import { openServiceChannels, type ServiceChannels } from "../features/channels/index.ts";
-import { type Circuits, type DeliveryMemory, type DeliveryServices, openDelivery } from "../features/delivery/index.ts";
+import {
+  type Circuits,
+  type DeliveryMemory,
+  type DeliveryServices,
+  openDelivery,
+  type PageSender,
+} from "../features/delivery/index.ts";
 import { appendEvents } from "../features/events/index.ts";
 import { Heartbeats } from "../features/heartbeats/index.ts";
 import { MailListener } from "../features/mail-in/index.ts";
@@ -37,6 +43,7 @@ export interface Services {
   readonly realtime: RealtimeService;
   readonly circuits: Circuits;
   readonly delivery: DeliveryMemory;
+  readonly pages: PageSender;
   readonly serviceChannels: ServiceChannels;
   readonly idempotency: Idempotency;
   readonly onCall: OnCallPort;
@@ -54,13 +61,15 @@ type Notifying = Pick<Services, "schedules" | "time" | "notify" | "timer" | "pen
 export function openServices(base: Base, core: Core, http: Http): Services {
   const notifying = openNotifying(base, core);
   const channels = openChannels(base, core, notifying);
-  const serviceChannels = openServiceSending(base, core, notifying);
+  const serviceChannels = openServiceSending(base, core, notifying, channels);
   const features: Feature[] = [];
-  const alerting = openAlerts(base, core, notifying.notify, serviceChannels.incidents);
+  const paging = { ...channels, channels: serviceChannels.incidents };
+  const alerting = openAlerts(base, core, notifying.notify, paging);
   return {
     ...notifying,
     circuits: channels.circuits,
     delivery: channels.memory,
+    pages: channels.pages,
     serviceChannels,
     alerting,
     idempotency: new Idempotency(base.reader, base.clock, base.store.auditKey),
@@ -205,11 +214,16 @@ function openChannels(
   return delivery;
 }
 
-function openServiceSending(base: Base, { jobs: queues, pipeline }: Core, { notify }: Notifying): ServiceChannels {
+function openServiceSending(
+  base: Base,
+  { jobs: queues, pipeline }: Core,
+  { notify }: Notifying,
+  { pages }: DeliveryServices,
+): ServiceChannels {
   const { database, clock, log, box, audit, metrics, bus, settings } = base;
   const { runner, jobs } = queues;
   return openServiceChannels({
-    ...{ database, clock, log, box, audit, metrics, bus, runner, jobs, notify, channels: pipeline.channels },
+    ...{ database, clock, log, box, audit, metrics, bus, runner, jobs, notify, pages, channels: pipeline.channels },
     settings: () => settings.current,
   });
 }

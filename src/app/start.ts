@@ -146,5 +146,6 @@ async function openParts(options: BaseOptions): Promise<Parts> {
   const parts: Parts = { base, core, http, services, upkeep };
   await registerFeatures(parts);
   loadAlerts(services.alerting, base);
+  services.pages.load(base.reader);
   return parts;
 }

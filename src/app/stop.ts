@@ -46,6 +46,7 @@ export async function stop({ base, core, http, services, upkeep }: Parts): Promi
   await within(left(), stopAlerts(services.alerting));
   modules.moduleWatch.stop();
   await within(lastLeft(), core.jobs.runner.stop(left()));
+  await within(lastLeft(), services.pages.stop());
   await within(left(), Promise.all([modules.loaded.stop(), modules.consumers.stop()]));
   await within(left(), upkeep.usage.stop());
   await within(left(), bus.idle());

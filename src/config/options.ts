@@ -141,6 +141,14 @@ export const OPTIONS = {
     ),
     keyFile: optional(k.text(), "private key of the certificate in PEM, not encrypted", { reloadable: true }),
   },
+  escalation: {
+    toAdministrators: option(
+      k.boolean(),
+      true,
+      "pages administrators of an incident of high urgency that reaches no one else; they get its project, number and link",
+      LIVE,
+    ),
+  },
   alert: {
     errorThreshold: option(
       k.integer(1, 1_000_000),

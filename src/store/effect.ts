@@ -1,6 +1,7 @@
 import type { Selectable } from "kysely";
 import type { RightsChange } from "../core/principal.ts";
 import type { JobRow, NotificationRow, RecipientRow } from "./commit/write-set.ts";
+import type { PagesTable } from "./schema/alerts.ts";
 import type {
   AlertsTable,
   DeliveryState,
@@ -89,11 +90,20 @@ interface EffectData {
   "delivery-outcome": DeliveryOutcome;
   /** Heartbeats with another due time; null: they are not watched. */
   "heartbeats-changed": { readonly heartbeats: readonly WatchedHeartbeat[] };
+  /** Pages that are new or changed their times, and ids of those of which nothing more is sent. */
+  "pages-changed": { readonly open?: readonly OpenPageFacts[]; readonly ended?: readonly string[] };
   /** A delivery no longer waits for its target. */
   "turn-ended": { readonly target: string; readonly jobId: string };
   /** An event of the bus. */
   announced: { readonly event: string; readonly data: unknown };
 }
+
+/** What memory keeps of a page that waits. */
+export type OpenPageFacts = Pick<
+  Selectable<PagesTable>,
+  | ("id" | "incidentId" | "projectId" | "kind" | "target" | "provider" | "owner" | "channel" | "urgency" | "severity")
+  | ("isEnd" | "attempts" | "firstAttemptAt" | "failedAt" | "heldUntil" | "createdAt")
+>;
 
 export interface ChangedIncident {
   readonly id: string;

@@ -18,6 +18,7 @@ import type {
   IncidentsTable,
   IntegrationKind,
   IntegrationsTable,
+  PagesTable,
   PingKind,
   PoliciesTable,
   PolicyTurnsTable,
@@ -247,6 +248,7 @@ export interface Schema {
   policy_turns: PolicyTurnsTable;
   incidents: IncidentsTable;
   incident_alerts: IncidentAlertsTable;
+  pages: PagesTable;
   incident_acks: IncidentAcksTable;
   incident_log: IncidentLogTable;
   silence_hits: SilenceHitsTable;

@@ -7,7 +7,7 @@ export { type ProjectRight, Projects, reauthorize } from "./authorize.ts";
 export { type AccountContext, type AccountOptions, openAccounts } from "./context.ts";
 export { awaitFirstAdmin, bootstrap, type FirstAdmin, makeConfiguredAdmin } from "./first-start.ts";
 export { KnownPasswords } from "./passwords/known-passwords.ts";
-export { findProject, projectPeople } from "./projects/queries.ts";
+export { administrators, findProject, ownersOf, projectPeople } from "./projects/queries.ts";
 export { type KeptAnswer, keptAnswer, ReadCaches } from "./read-caches.ts";
 export { ACCOUNT_SWEEPS } from "./retention.ts";
 export { linksIdle } from "./sessions/account-links.ts";

@@ -4,6 +4,7 @@ export { Alerts } from "./book/alerts.ts";
 export { alertSweep } from "./book/retention.ts";
 export { Incidents } from "./incidents/engine.ts";
 export { type Forecast, forecastOf, type Trial, trialAlert, tryAlert } from "./incidents/forecast.ts";
+export { lastPages, type NoticeOutcome, withOutcomes } from "./incidents/page-view.ts";
 export { incidentSweep } from "./incidents/retention.ts";
 export type { IncidentRow } from "./incidents/store.ts";
 export { candidatesOf } from "./incidents/targets.ts";

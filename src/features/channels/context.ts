@@ -4,6 +4,7 @@ import type { Logger } from "../../core/log.ts";
 import type { SealedBox } from "../../core/sealed-box.ts";
 import type { Database } from "../../store/database.ts";
 import type { AuditService } from "../audit/index.ts";
+import type { PageSender } from "../delivery/index.ts";
 import type { JobService } from "../jobs/index.ts";
 import type { Notifier } from "../notifications/index.ts";
 import type { PresetBook } from "./book.ts";
@@ -17,6 +18,7 @@ export interface ChannelsContext {
   readonly box: SealedBox;
   readonly audit: AuditService;
   readonly jobs: JobService;
+  readonly pages: Pick<PageSender, "add" | "handle" | "retryNow">;
   readonly notify: Pick<Notifier, "send">;
   readonly book: PresetBook;
   readonly sender: SenderParts;

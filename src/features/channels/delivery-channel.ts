@@ -7,6 +7,7 @@ import {
   type Channel,
   inZone,
   type NotificationFacts,
+  type Place,
   PROJECT_RECIPIENT,
   type Target,
   TargetGone,
@@ -15,9 +16,9 @@ import {
 } from "../delivery/index.ts";
 import type { ChannelsContext } from "./context.ts";
 import { disableChannel, recordFailure, recordSuccess } from "./health.ts";
-import { continuationOf, errorOf, openChannel, opened, recordSent, sendMessage } from "./messages.ts";
+import { continuationOf, errorOf, openChannel, recordSent, sendMessage } from "./messages.ts";
 import { type NoticeText, noticeOf, severityOf } from "./notice.ts";
-import { channelsOfProject, channelsOfUsers, findChannel } from "./store.ts";
+import { type ChannelRow, channelsOfProject, channelsOfUsers, findChannel } from "./store.ts";
 
 /** Event type that selects channels for notifications without an event. */
 const WITHOUT_EVENT = "notification";
@@ -91,18 +92,19 @@ async function typeOfEvent(db: ReadDb | Trx, eventId: string): Promise<string | 
 async function sourceOf(context: ChannelsContext, target: string): Promise<TargetSource | undefined> {
   const row = await findChannel(context.database.read, target);
   if (!row) return undefined;
-  const owner = row.userId ?? `project ${row.projectId}`;
-  return { host: await hostOf(context, target), owner };
+  const { provider, owner } = placeOfChannel(target, row);
+  return { host: provider, owner };
 }
 
-/** The host whose slowness the channels of one service share. */
-async function hostOf(context: ChannelsContext, target: string): Promise<string> {
-  const row = await findChannel(context.database.read, target);
-  if (!row) return target;
-  const { fields, preset } = await opened(context, row).catch(() => ({ fields: {}, preset: null }));
-  const url = (fields as Readonly<Record<string, string>>).api ?? (fields as Readonly<Record<string, string>>).url;
-  if (url !== undefined && URL.canParse(url)) return new URL(url).host;
-  return preset?.hosts?.[0] ?? row.preset;
+/** What the calls of a channel share: its own queue, and the host or service that others use too. */
+export function placeOfChannel(id: string, row: ChannelRow | undefined): Place {
+  const target = `channel ${id}`;
+  if (!row) return { target, provider: id, owner: id };
+  // Addresses that are secret are not read: their preset names the service.
+  const fields = JSON.parse(row.fields) as Readonly<Record<string, string>>;
+  const url = fields["api"] ?? fields["url"];
+  const provider = url !== undefined && URL.canParse(url) ? new URL(url).host : row.preset;
+  return { target, provider, owner: row.userId ?? `project ${row.projectId}` };
 }
 
 async function prepare(context: ChannelsContext, { delivery, notification }: Attempt): Promise<ServiceMessage> {

@@ -3,17 +3,18 @@ import type { Trx } from "../../store/database.ts";
 import { channelAcknowledgeLink } from "../delivery/index.ts";
 import { buttonToken } from "./buttons.ts";
 import type { ChannelsContext } from "./context.ts";
-import type { ChannelMessage, ChannelOutbox } from "./outbox.ts";
+import type { ChannelMessage, ChannelOutbox, MessagePage } from "./outbox.ts";
 import { findChannel } from "./store.ts";
 
 export interface IncidentMessage extends ChannelMessage {
   readonly incidentId: string;
+  readonly page: Pick<MessagePage, "step" | "reason" | "urgency">;
 }
 
 /** Messages of incidents, sent by the steps of policies to the channels of the incident's project. */
 export interface IncidentChannels {
-  /** @returns false if the channel is gone, disabled, or of another project */
-  send(trx: Trx, projectId: string, message: IncidentMessage): Promise<boolean>;
+  /** Adds a page. A channel that is gone, disabled, or of another project is a failed way. @returns its id */
+  send(trx: Trx, projectId: string, message: IncidentMessage): Promise<string>;
   /** A link that acknowledges an incident without a login; undefined: the channel has none. */
   acknowledgeUrl(trx: Trx, channelId: string, incidentId: string, now: EpochMs): Promise<string | undefined>;
 }
@@ -21,11 +22,10 @@ export interface IncidentChannels {
 export function channelsForIncidents(context: ChannelsContext, outbox: ChannelOutbox): IncidentChannels {
   return {
     async send(trx, projectId, message) {
-      const channel = await findChannel(trx, message.channelId);
-      if (channel?.projectId !== projectId) return false;
       const project = await trx.selectFrom("projects").select("name").where("id", "=", projectId).executeTakeFirst();
       const notice = { ...message.notice, ...buttonOf(context, message), project: project?.name };
-      return outbox.enqueue(trx, { ...message, notice });
+      const { incidentId, page } = message;
+      return outbox.enqueue(trx, { ...message, notice }, { ...page, incidentId, projectId });
     },
     async acknowledgeUrl(trx, channelId, incidentId, now) {
       const channel = await findChannel(trx, channelId);

@@ -170,7 +170,7 @@ export function errorOf({ class: name, error, hint, afterMs, status }: Outcome):
   const message = [error ?? "the message was not accepted", ...(hint === null ? [] : [hint])].join("; ");
   switch (name) {
     case "wait":
-      return new Throttled(message, afterMs);
+      return new Throttled(message, afterMs, { isOwnRate: status === null });
     case "retry":
       return status === null ? new NoAnswer(message) : new Error(message);
     case "refused":

@@ -1,15 +1,13 @@
-import { DAY_MS } from "../../core/clock.ts";
+import { uuidv7 } from "../../core/ids.ts";
 import type { Trx } from "../../store/database.ts";
-import { TargetGone, Throttled } from "../delivery/index.ts";
+import { type Accepted, type NotSent, type PageKind, type PageRow, TargetGone } from "../delivery/index.ts";
 import { COMPLETED, type JobRunner, PermanentError, type RunningJob } from "../jobs/index.ts";
 import type { ChannelsContext } from "./context.ts";
-import { disableChannel, recordFailure, recordSuccess } from "./health.ts";
-import { continuationOf, errorOf, openChannel, recordSent, sendMessage } from "./messages.ts";
-import { type NoticeParts, noticeOf } from "./notice.ts";
-
-import { findChannel, findMessage, type MessageRow, requireMessage, updateMessage } from "./store.ts";
-
-const MESSAGE_JOB = "channel.message";
+import { placeOfChannel } from "./delivery-channel.ts";
+import { disableChannel } from "./health.ts";
+import { continuationOf, errorOf, opened, recordSent, sendMessage } from "./messages.ts";
+import { type NoticeParts, type NoticeText, noticeOf } from "./notice.ts";
+import { findChannel, findMessage, requireMessage, updateMessage } from "./store.ts";
 
 /** A message that a channel is to show. */
 export interface ChannelMessage {
@@ -20,104 +18,118 @@ export interface ChannelMessage {
   readonly isChange?: boolean;
 }
 
+/** The page that carries a message. */
+export interface MessagePage {
+  readonly incidentId: string;
+  readonly projectId: string;
+  readonly step: number | null;
+  readonly reason: string;
+  readonly urgency: PageRow["urgency"];
+}
+
 interface Wanted {
   readonly notice: NoticeParts;
   readonly isChange: boolean;
 }
 
-interface MessagePayload {
-  readonly channelId: string;
-  readonly key: string;
-}
+const SEVERITY_RANK: Readonly<Record<string, number>> = { critical: 0, error: 1, warning: 2 };
 
 /**
- * Sends messages of alerts to channels. A transaction stores the message that a channel is to show
- * and adds one job for its key. The job sends the latest one: while a service is down, several
- * changes of one alert become one message, and none overtakes another.
+ * Messages of incidents to channels. A transaction stores the message that a channel is to show and
+ * adds a page. The page sends the latest one: while a service is down, several changes of one
+ * incident become one message, and none overtakes another.
  */
 export class ChannelOutbox {
   readonly #context: ChannelsContext;
 
   constructor(context: ChannelsContext, runner: JobRunner) {
     this.#context = context;
-    runner.handle(MESSAGE_JOB, (job, signal) => this.#send(job, signal));
+    context.pages.handle("channel", this.#kind());
+    runner.handle("channel.message", (job) => this.#adopt(job));
   }
 
-  /** @returns false if the channel no longer exists or is disabled */
-  async enqueue(trx: Trx, { channelId, notice, isChange = false }: ChannelMessage): Promise<boolean> {
-    const { clock, jobs } = this.#context;
-    const channel = await findChannel(trx, channelId);
-    if (channel?.active !== 1) return false;
+  /** A channel that is missing or disabled is a failed way. */
+  async enqueue(trx: Trx, { channelId, notice, isChange = false }: ChannelMessage, page: MessagePage): Promise<string> {
+    const { clock, pages } = this.#context;
     const now = clock.now();
     const row = await requireMessage(trx, channelId, notice.key, now);
     const wanted = JSON.stringify({ notice, isChange } satisfies Wanted);
     await updateMessage(trx, row.id, { wanted, wantedVersion: row.wantedVersion + 1, updatedAt: now });
-    const payload: MessagePayload = { channelId, key: notice.key };
-    const dedupeKey = `channel:${channelId}:${notice.key}`;
-    const kind = { queue: "notification-delivery", kind: MESSAGE_JOB, priority: notice.priority } as const;
-    await jobs.enqueue({ ...kind, payload, runAt: now, dedupeKey, correlationId: row.id }, { trx });
-    return true;
+    const place = placeOfChannel(channelId, await findChannel(trx, channelId));
+    const id = uuidv7();
+    await pages.add(trx, [
+      {
+        ...page,
+        ...place,
+        id,
+        kind: "channel",
+        way: place.target,
+        channel: channelId,
+        severity: SEVERITY_RANK[notice.severity] ?? 3,
+        isEnd: notice.status === "resolved",
+        content: { key: notice.key },
+      },
+    ]);
+    return id;
   }
 
-  async #send(job: RunningJob, signal: AbortSignal): Promise<unknown> {
+  #kind(): PageKind {
+    return {
+      atOnce: 4,
+      needsRecord: true,
+      send: (page, { signal }) => this.#send(page, signal),
+      gone: async (trx, page) => {
+        if (page.channel !== null) await disableChannel(this.#context, page.channel, page.lastError ?? "", trx);
+      },
+    };
+  }
+
+  async #send(page: PageRow, signal: AbortSignal): Promise<Accepted | NotSent> {
     const context = this.#context;
-    const { channelId, key } = job.payload as MessagePayload;
-    const row = await findMessage(context.database.read, channelId, key);
-    if (!row || row.wanted === null || row.wantedVersion === row.sentVersion) return this.#end(job, row, null);
+    const { database } = context;
+    const channelId = page.channel ?? "";
+    const { key } = JSON.parse(page.content) as { readonly key: string };
+    const channelRow = await findChannel(database.read, channelId);
+    if (!channelRow) throw new TargetGone("the channel has been deleted");
+    if (channelRow.projectId !== page.projectId) throw new PermanentError("the channel is not one of the project");
+    if (channelRow.active === 0) throw new PermanentError("the channel is disabled");
+    const row = await findMessage(database.read, channelId, key);
+    if (!row || row.wanted === null || row.wantedVersion === row.sentVersion)
+      return { skipped: "the channel shows the incident already" };
     const { notice, isChange } = JSON.parse(row.wanted) as Wanted;
-    try {
-      const channel = await openChannel(context, channelId);
-      const n = noticeOf(notice);
-      const continues = await continuationOf(context, channelId, key, isChange);
-      const outcome = await sendMessage(context, channel, n, {
-        id: `${row.id}-${row.wantedVersion}`,
-        continues,
-        signal,
-      });
-      if (outcome && outcome.class !== "ok") throw errorOf(outcome);
-      await recordSuccess(context, channelId);
-      return await this.#end(job, row, async (trx) => {
-        if (outcome) await recordSent(context, channel, n, outcome, trx);
-      });
-    } catch (error) {
-      if (signal.aborted) throw error;
-      return this.#failed(job, row, error);
+    const channel = await opened(context, channelRow);
+    const n: NoticeText = noticeOf(notice);
+    const continues = await continuationOf(context, channelId, key, isChange);
+    const outcome = await sendMessage(context, channel, n, { id: page.id, continues, signal });
+    if (outcome && outcome.class !== "ok") throw errorOf(outcome);
+    const sentVersion = row.wantedVersion;
+    if (outcome === null) {
+      const record = (trx: Trx): Promise<void> => updateMessage(trx, row.id, { sentVersion });
+      return { skipped: "the service has nothing to change", record };
     }
+    return {
+      answer: outcome.status === null ? null : String(outcome.status),
+      record: async (trx) => {
+        await recordSent(context, channel, n, outcome, trx);
+        await updateMessage(trx, row.id, { sentVersion });
+      },
+    };
   }
 
-  /** The job runs again at once if another message is wanted by now. */
-  async #end(
-    job: RunningJob,
-    row: MessageRow | undefined,
-    change: ((trx: Trx) => Promise<void>) | null,
-  ): Promise<typeof COMPLETED> {
-    const { database, jobs, clock } = this.#context;
+  /** A job of an earlier version of Prism: its message becomes a page. */
+  async #adopt(job: RunningJob): Promise<typeof COMPLETED> {
+    const { database, jobs } = this.#context;
+    const { channelId, key } = job.payload as { readonly channelId: string; readonly key: string };
     await database.write(async (trx) => {
-      await change?.(trx);
-      if (row && change) await updateMessage(trx, row.id, { sentVersion: row.wantedVersion });
-      const current = row && (await findMessage(trx, row.channelId, row.key));
-      if (current && current.wantedVersion > current.sentVersion) await jobs.postpone(job, trx, clock.now());
-      else await jobs.complete(job, trx);
+      await jobs.complete(job, trx);
+      const row = await findMessage(trx, channelId, key);
+      const channel = await findChannel(trx, channelId);
+      if (!row?.wanted || row.wantedVersion === row.sentVersion || !channel?.projectId) return;
+      const { notice, isChange } = JSON.parse(row.wanted) as Wanted;
+      const incidentId = key.replace(/^incident:/, "");
+      const page = { incidentId, projectId: channel.projectId, step: null, reason: "step", urgency: "high" } as const;
+      await this.enqueue(trx, { channelId, notice, isChange }, page);
     });
     return COMPLETED;
-  }
-
-  async #failed(job: RunningJob, row: MessageRow, error: unknown): Promise<typeof COMPLETED> {
-    const context = this.#context;
-    const { database, jobs, clock } = context;
-    const text = error instanceof Error ? error.message : String(error);
-    const isRecent = clock.now() - row.updatedAt < DAY_MS;
-    if (error instanceof Throttled && isRecent) {
-      await database.write((trx) => jobs.postpone(job, trx, clock.now() + error.retryAfterMs));
-      return COMPLETED;
-    }
-    const isGone = error instanceof TargetGone;
-    const isFinal = isGone || error instanceof PermanentError || error instanceof Throttled;
-    if (!isGone) await recordFailure(context, row.channelId, error);
-    if (!isFinal) throw error;
-    return this.#end(job, row, async (trx) => {
-      await updateMessage(trx, row.id, { error: text, updatedAt: clock.now() });
-      if (isGone) await disableChannel(context, row.channelId, text, trx);
-    });
   }
 }

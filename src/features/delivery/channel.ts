@@ -127,6 +127,17 @@ export class NoAnswer extends Error {
 /** The provider named a time: the message waits for it without using up attempts. */
 export class Throttled extends RetryLater {
   override readonly name = "Throttled";
+  /** The rate of Prism's own limit is used up; nothing was sent. */
+  readonly isOwnRate: boolean;
+
+  constructor(message: string, retryAfterMs: number, { isOwnRate = false, ...options }: ThrottledOptions = {}) {
+    super(message, retryAfterMs, options);
+    this.isOwnRate = isOwnRate;
+  }
+}
+
+interface ThrottledOptions extends ErrorOptions {
+  readonly isOwnRate?: boolean;
 }
 
 /**

@@ -16,6 +16,7 @@ import type { WebPushSender } from "./channels/webpush/sender.ts";
 import type { Channels } from "./channels.ts";
 import type { Circuits } from "./circuits.ts";
 import type { DeliveryLimits } from "./limits.ts";
+import type { PageSender } from "./pages/sender.ts";
 import type { TargetQueues } from "./target-queues.ts";
 
 /** A notification may wait for hours, for quiet hours to end or a provider to recover. */
@@ -63,10 +64,11 @@ export interface DeliveryContext {
   readonly metrics: DeliveryMetrics;
   /** This process's attempts, ordered by target. */
   readonly queues: TargetQueues;
+  readonly pages: PageSender;
 }
 
 /** Dependencies for opening the feature. */
-export interface DeliveryParts extends Omit<DeliveryContext, "circuits" | "limits" | "metrics" | "queues"> {
+export interface DeliveryParts extends Omit<DeliveryContext, "circuits" | "limits" | "metrics" | "queues" | "pages"> {
   readonly config: Config;
   readonly metrics: Metrics;
   readonly runner: JobRunner;

@@ -23,6 +23,8 @@ export type DeliveryReason =
   | "behind earlier ones"
   /** Waits for a remote worker to claim it. */
   | "for a worker"
+  /** Skipped: a later notice of the incident replaces it, or a person has taken care of it. */
+  | "overtaken"
   /** Skipped: one message represents it and others that exceeded the limit. */
   | "merged"
   /** Skipped: the user has seen it live. */

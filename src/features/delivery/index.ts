@@ -7,6 +7,7 @@ export {
   type NotificationFacts,
   PROJECT_RECIPIENT,
   Refused,
+  readRetryAfter,
   type Target,
   TargetGone,
   type TargetSource,
@@ -24,6 +25,16 @@ export { closedWebPush, openWebPush, type WebPushSender } from "./channels/webpu
 export { Channels } from "./channels.ts";
 export type { CircuitFacts, Circuits } from "./circuits.ts";
 export { enqueueMail, mailSealContext } from "./mails.ts";
-export { type DeliveryMemory, type DeliveryServices, openDelivery } from "./open.ts";
+export {
+  type DeliveryMemory,
+  type DeliveryServices,
+  openDelivery,
+  type PagePeople,
+  type ReachablePeople,
+} from "./open.ts";
 export { openByChannel } from "./operate/queries.ts";
+export type { Accepted, NotSent, PageFollower, PageKind, PageRow, Place } from "./pages/page.ts";
+export type { PageFacts } from "./pages/people.ts";
+export { PageSender } from "./pages/sender.ts";
+export { pagesOf } from "./pages/store.ts";
 export { DELIVERY_SWEEPS } from "./retention.ts";

@@ -1,5 +1,7 @@
 import type { Logger } from "../../core/log.ts";
 import { WORKER_CHANNELS } from "../../core/vocabulary.ts";
+import type { NotificationRow } from "../../store/commit/write-set.ts";
+import type { ReadDb, Trx } from "../../store/database.ts";
 import type { JobService } from "../jobs/index.ts";
 import { DELIVER_JOB } from "../rules/index.ts";
 import { attemptDelivery, followJob } from "./attempt.ts";
@@ -17,6 +19,8 @@ import { ATTEMPT_JOB, MERGE_JOB } from "./deliveries.ts";
 import { DeliveryLimits } from "./limits.ts";
 import { MAIL_JOB, sendMail } from "./mails.ts";
 import { mergeDeliveries } from "./merge.ts";
+import { type PageFacts, type PlannedPages, peoplePages, planPages, reachableUsers } from "./pages/people.ts";
+import { PageSender } from "./pages/sender.ts";
 import { planDeliveries } from "./plan.ts";
 import { serveWorkers } from "./remote.ts";
 import { TargetQueues } from "./target-queues.ts";
@@ -28,9 +32,27 @@ export interface DeliveryMemory {
   endTurn(target: string, jobId: string): void;
 }
 
+/** Pages the recipients of a notification of an incident, in the transaction that stores it. */
+export type PagePeople = (
+  trx: Trx,
+  notification: NotificationRow,
+  userIds: readonly string[],
+  facts: PageFacts,
+) => Promise<PlannedPages>;
+
+/** The users whom a notice of an incident may reach outside of the app. */
+export type ReachablePeople = (
+  db: ReadDb | Trx,
+  userIds: readonly string[],
+  facts: { readonly projectId: string; readonly priority: number; readonly channels: string },
+) => Promise<ReadonlySet<string>>;
+
 export interface DeliveryServices {
   readonly circuits: Circuits;
   readonly memory: DeliveryMemory;
+  readonly pages: PageSender;
+  readonly pagePeople: PagePeople;
+  readonly reachable: ReachablePeople;
 }
 
 /**
@@ -44,27 +66,34 @@ export function openDelivery(parts: DeliveryParts): DeliveryServices {
   const circuits = new Circuits(clock, log, parts.metrics);
   const metrics = new DeliveryMetrics(parts.metrics);
   const queues = new TargetQueues(clock, recalling(jobs, log));
+  const pages = new PageSender({ database, clock, log, channels });
   addChannels(parts, log);
-  handleJobs(
-    {
-      database,
-      jobs,
-      audit,
-      box,
-      clock,
-      log,
-      presence,
-      settings,
-      notify,
-      channels,
-      circuits,
-      limits: new DeliveryLimits(clock, () => settings.delivery),
-      metrics,
-      queues,
-    },
-    parts,
-  );
-  return { circuits, memory: { results: metrics, endTurn: (target, jobId) => queues.forget(target, jobId) } };
+  const context = {
+    database,
+    jobs,
+    audit,
+    box,
+    clock,
+    log,
+    presence,
+    settings,
+    notify,
+    channels,
+    circuits,
+    limits: new DeliveryLimits(clock, () => settings.delivery),
+    metrics,
+    queues,
+    pages,
+  };
+  handleJobs(context, parts);
+  pages.handle("delivery", peoplePages(context));
+  return {
+    circuits,
+    memory: { results: metrics, endTurn: (target, jobId) => queues.forget(target, jobId) },
+    pages,
+    pagePeople: (...given) => planPages(context, ...given),
+    reachable: (...given) => reachableUsers(context, ...given),
+  };
 }
 
 /** Adds all channels; unconfigured ones are never planned for. */

@@ -15,7 +15,7 @@ const ERROR_LENGTH = 1000;
 /** Safe to share commits: no decision here depends on the effects of another attempt's commit. */
 const SHARED = { sharesCommit: true } as const;
 
-type OutcomeContext = Pick<DeliveryContext, "database" | "jobs" | "audit" | "clock" | "log">;
+type OutcomeContext = Pick<DeliveryContext, "database" | "jobs" | "audit" | "clock" | "log" | "pages">;
 
 /** The job of an attempt, run by this server or claimed by a remote worker. */
 export interface AttemptJob extends Pick<RunningJob, "id" | "kind" | "label" | "claimed"> {
@@ -60,6 +60,8 @@ export async function recordDelivered(
     await recordCompletion(context, notification.id, channel, trx);
     const latencyMs = deliveredAt - notification.createdAt;
     addEffect(trx, { type: "delivery-outcome", channel, state: "delivered", latencyMs });
+    // A page that a remote worker has sent.
+    if (job.worker !== undefined) await context.pages.endedElsewhere(trx, deliveryId, "delivered", providerId ?? null);
   }, SHARED);
   log.debug({ deliveryId, channel, attempt: attempts }, "a delivery is accepted");
 }

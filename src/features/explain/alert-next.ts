@@ -3,7 +3,14 @@ import type { SteadyClock } from "../../core/due-times.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import type { ReadDb } from "../../store/database.ts";
 import { type Projects, type UserDirectory, userNames } from "../access/index.ts";
-import { type Alerts, candidatesOf, type Forecast, type Policies, type Withholding } from "../alerts/index.ts";
+import {
+  type Alerts,
+  candidatesOf,
+  type Forecast,
+  type Incidents,
+  type Policies,
+  type Withholding,
+} from "../alerts/index.ts";
 import { onCall } from "../oncall/index.ts";
 import * as queries from "./alert-queries.ts";
 import type { Line } from "./alert-schema.ts";
@@ -20,6 +27,7 @@ export interface AlertingParts {
   readonly alerts: Alerts;
   readonly policies: Policies;
   readonly withholding: Withholding;
+  readonly incidents: Pick<Incidents, "hasWays">;
 }
 
 export interface AlertExplainContext {
@@ -31,9 +39,9 @@ export interface AlertExplainContext {
 
 /** What the machine reads to run ahead. */
 export function forecastParts({ db, alerting }: AlertExplainContext) {
-  const { clock, alerts, policies, withholding } = alerting;
+  const { clock, alerts, policies, withholding, incidents } = alerting;
   const withheldBy: Withholding["withheldBy"] = (...parameters) => withholding.withheldBy(...parameters);
-  return { db: db.scan, clock, alerts, policies, withheldBy };
+  return { db: db.scan, clock, alerts, policies, withheldBy, pages: incidents };
 }
 
 /** The next actions of an incident as sentences, with the people on call at the time of each. */

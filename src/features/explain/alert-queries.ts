@@ -1,5 +1,6 @@
 import type { ReadDb } from "../../store/database.ts";
 import type { IncidentRow } from "../alerts/index.ts";
+import { lastPages, withOutcomes } from "../alerts/index.ts";
 import type { LogData, LogRow } from "./alert-sentences.ts";
 
 const MAX_ROWS = 500;
@@ -60,7 +61,8 @@ export async function timelineOf(db: ReadDb, incidentId: string): Promise<LogRow
     .orderBy("seq", "desc")
     .limit(MAX_ROWS)
     .execute();
-  return rows.reverse().map((row) => ({ ...row, data: JSON.parse(row.data) as LogData }));
+  const pages = await lastPages(db, incidentId);
+  return rows.reverse().map((row) => ({ ...row, data: withOutcomes(JSON.parse(row.data) as LogData, pages) }));
 }
 
 /** The silences that withheld an alert of an incident. */

@@ -1,5 +1,5 @@
 import { type EpochMs, toRfc3339 } from "../../core/clock.ts";
-import type { AlertView, Forecast, Withheld } from "../alerts/index.ts";
+import type { AlertView, Forecast, NoticeOutcome, Withheld } from "../alerts/index.ts";
 import { countText } from "./rule-outcomes.ts";
 
 /* Sentences about rows of an incident's timeline, and about what an incident does next. */
@@ -63,7 +63,16 @@ export interface LogData {
   readonly otherwise?: string;
   readonly wanted?: number;
   readonly host?: string;
-  readonly isSent?: boolean;
+  readonly format?: string;
+  readonly way?: string;
+  readonly userId?: string | null;
+  readonly channel?: string;
+  readonly error?: string | null;
+  readonly level?: string;
+  readonly from?: EpochMs;
+  readonly to?: EpochMs;
+  readonly outcome?: NoticeOutcome;
+  readonly outcomes?: readonly NoticeOutcome[];
   readonly rounds?: number;
   readonly shown?: number;
   readonly truncated?: number;
@@ -154,8 +163,9 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
   "not-notified": ({ reason, alerts = 1 }) =>
     `Not notified of ${countText(alerts, "alert")}: ` +
     (reason === "renotifyOnNew" ? "the policy does not notify of alerts that join later." : `it is ${reason}.`),
-  webhook: ({ step = 0, host, format }) =>
-    `Step ${step + 1} called the webhook at ${host}${format === "alertmanager" ? " in Alertmanager's form" : ""}.`,
+  webhook: ({ step = 0, host, format, outcome }) =>
+    `Step ${step + 1}, the webhook at ${host}${format === "alertmanager" ? " in Alertmanager's form" : ""}: ` +
+    `${outcomeText(outcome)}.`,
   "left-out": ({ alerts = 0 }) =>
     alerts === 0
       ? "Webhooks name all its firing alerts again."
@@ -163,10 +173,16 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
   "webhook-shortened": ({ step = 0, shown = 0, truncated = 0 }) =>
     `The webhook of step ${step + 1} got ${countText(shown, "alert")} and not the other ${truncated}: ` +
     "the body would be larger than 32 MiB.",
-  channel: ({ step = 0, isSent = true }) =>
-    isSent
-      ? `Step ${step + 1} sent to its channel.`
-      : `Step ${step + 1} did not send: its channel is disabled or gone.`,
+  channel: ({ step = 0, outcome }) => `Step ${step + 1}, its channel: ${outcomeText(outcome)}.`,
+  "page-failed": ({ way, userId, channel, error, step }, _who, names) =>
+    `${failedWay(way, userId, channel, step, names)} counts as failed${error ? `: ${error}` : ""}. It goes on being tried.`,
+  "wait-shortened": ({ from = 0, to = 0 }) =>
+    `No one was reached: the next step runs at ${toRfc3339(to)} instead of ${toRfc3339(from)}.`,
+  "looked-again": () => "No one was reached so far: the targets of the executed steps are notified again.",
+  unreachable: () => "No one can be reached: no person of the project, and no administrator, has a way that works.",
+  fallback: ({ level = "", users = [], count, ways = [] }, _who, names) =>
+    `The steps reached no one. Fallback to ${level}: ` +
+    `${listText([...users.map((id) => names.user(id)), ...(ways as readonly string[])], count)}.`,
   acknowledged: ({ given = 1, quorum = 1 }, who) =>
     given < quorum
       ? `${who} acknowledged it, ${given} of ${quorum}: only this user receives nothing more.`
@@ -199,11 +215,53 @@ export function sentenceOf({ kind, actor, data }: LogRow, names: Names): string 
   return SENTENCES[kind]?.(data, who, names) ?? `${kind}.`;
 }
 
+/** What came of a notice. */
+export function outcomeText(outcome: NoticeOutcome | undefined): string {
+  if (!outcome) return "no outcome is recorded";
+  const { attempts, lastError, deliveredAt, answer, note, heldUntil } = outcome;
+  const tries = countText(attempts, "attempt");
+  const because = lastError === null ? "" : `, last failure: ${lastError}`;
+  switch (outcome.outcome) {
+    case "queued":
+      return "waits to be sent";
+    case "trying":
+      return `being tried, ${tries}${because}`;
+    case "held":
+      return `held until ${heldUntil ?? "later"} (${note ?? "quiet hours"})`;
+    case "delivered":
+      return `delivered at ${deliveredAt}${answer === null ? "" : ` (answer: ${answer})`}`;
+    case "failed":
+      return `failed after ${tries}${because}${outcome.endedAt === null ? "; it goes on being tried" : ""}`;
+    case "overtaken":
+      return `not sent: ${note ?? "a later notice replaces it"}`;
+    default:
+      return `skipped: ${note ?? "not wanted"}`;
+  }
+}
+
+/** What came of the notices to people, the first of them. */
+function outcomesText(outcomes: readonly NoticeOutcome[], names: Names): string {
+  const shown = outcomes.map((each) => `${names.user(each.userId ?? "")} by ${each.channel}: ${outcomeText(each)}`);
+  return shown.length === 0 ? "" : ` ${listText(shown)}.`;
+}
+
+function failedWay(
+  way: string | undefined,
+  userId: string | null | undefined,
+  channel: string | undefined,
+  step: number | undefined,
+  names: Names,
+): string {
+  if (way === "delivery" && userId) return `The notice to ${names.user(userId)} by ${channel ?? "a channel"}`;
+  return `The ${way ?? "notice"} of step ${(step ?? 0) + 1}`;
+}
+
 function noticeText({ reason, step = 0, round = 0, urgency, users = [], ...data }: LogData, _: string, names: Names) {
   const { count = users.length, through = {}, shifts, delayed = {} } = data;
   const named = users.map((id) => names.user(id));
   const end = data.isUnreported === true ? "unreported" : reason;
-  if (reason !== "step") return `${NOTICES[end ?? ""] ?? "Notified"}: ${listText(named, count)} notified.`;
+  const came = outcomesText(data.outcomes ?? [], names);
+  if (reason !== "step") return `${NOTICES[end ?? ""] ?? "Notified"}: ${listText(named, count)} notified.${came}`;
   const why = users.map((id, at) => {
     const source = through[id];
     return source === undefined ? named[at] : `${named[at]} (${throughText(source, shifts, names)})`;
@@ -211,7 +269,7 @@ function noticeText({ reason, step = 0, round = 0, urgency, users = [], ...data 
   const later = Object.keys(delayed).map((id) => names.user(id));
   const more = later.length === 0 ? "" : ` Contact rules delay further notifications of ${listText(later)}.`;
   const head = `Step ${step + 1}${round === 0 ? "" : `, round ${round + 1},`} notified with ${urgency} urgency`;
-  return `${head}: ${listText(why as string[], count)}.${more}`;
+  return `${head}: ${listText(why as string[], count)}.${more}${came}`;
 }
 
 function noTargetsText({ step = 0, empty = [], acknowledged = 0 }: LogData, _: string, names: Names): string {

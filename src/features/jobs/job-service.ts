@@ -162,8 +162,8 @@ export class JobService {
   }
 
   /** Makes postponed jobs ready now, except those that have started or ended. */
-  async recall(jobIds: readonly string[]): Promise<void> {
-    await this.#parts.database.write(async (trx) => {
+  async recall(jobIds: readonly string[], options: InTransaction = {}): Promise<void> {
+    await this.#parts.database.writeIn(options, async (trx) => {
       const recalled = await makeReady(trx, jobIds, ["scheduled"], this.#parts.clock.now());
       for (const { queue } of recalled) addEffect(trx, { type: "jobs-removed", queue, count: 1 });
       addEffect(trx, jobsAdded(recalled.map((job) => ({ ...job, state: "ready" }))));

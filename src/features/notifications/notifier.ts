@@ -237,10 +237,13 @@ export class Notifier {
     {
       scheduledJobId = null,
       incidentId = null,
+      isPaged = false,
       targets,
     }: {
       scheduledJobId?: string | null;
       incidentId?: string | null;
+      /** The caller plans its deliveries in this transaction. */
+      isPaged?: boolean;
       targets?: Parameters<typeof recipientsJob>[1];
     },
   ): Promise<void> {
@@ -252,7 +255,7 @@ export class Notifier {
     if (targets && userIds.length > MAX_DIRECT_RECIPIENTS) await jobs.enqueue(recipientsJob(row, targets), { trx });
     else {
       await this.addRecipients(row, userIds, trx);
-      if (channels.hasExternalChannel(row.channels)) await jobs.enqueue(deliverJob(row), { trx });
+      if (!isPaged && channels.hasExternalChannel(row.channels)) await jobs.enqueue(deliverJob(row), { trx });
     }
     const metadata = { kind: row.kind, channel: "in_app", recipients: userIds.length };
     await audit.record(

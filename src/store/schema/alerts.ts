@@ -121,6 +121,49 @@ export interface IncidentsTable {
   autoResolveAt: number | null;
   version: Generated<number>;
   updatedAt: number;
+  /** When a page was first accepted outside of the app, or a person acknowledged or opened one. */
+  reachedAt: number | null;
+  /** When the last step that notifies was executed. */
+  steppedAt: number | null;
+}
+
+/** Notices of incidents, one for each target. */
+export interface PagesTable {
+  id: string;
+  incidentId: string;
+  projectId: string;
+  kind: "delivery" | "channel" | "webhook";
+  /** The way within the incident. */
+  way: string;
+  /** What is sent in order, and what shares a probe. */
+  target: string;
+  provider: string;
+  /** The user or project that named the target. */
+  owner: string;
+  userId: string | null;
+  channel: string | null;
+  step: number | null;
+  notificationId: string | null;
+  reason: string;
+  urgency: Urgency;
+  severity: Generated<number>;
+  isEnd: Generated<Flag>;
+  content: Generated<string>;
+  outcome: Generated<"queued" | "trying" | "held" | "delivered" | "failed" | "overtaken" | "skipped">;
+  /** Why it is held, skipped or overtaken. */
+  note: string | null;
+  attempts: Generated<number>;
+  firstAttemptAt: number | null;
+  failedAt: number | null;
+  heldUntil: number | null;
+  lastError: string | null;
+  /** What the other side said when it accepted. */
+  answer: string | null;
+  deliveredAt: number | null;
+  createdAt: number;
+  updatedAt: number;
+  /** Nothing more is sent. */
+  endedAt: number | null;
 }
 
 export interface IncidentAlertsTable {

@@ -294,13 +294,17 @@ test("messages of an alert change the first one, in order, and while the service
   const { outbox } = prism.parts.services.serviceChannels;
   const show = (title: string, status: "firing" | "acknowledged" | "resolved", key = "incident:1") =>
     prism.services.db.write((trx) =>
-      outbox.enqueue(trx, {
-        channelId: body.id,
-        notice: { title, message: "", severity: "critical", status, priority: 800, key, atMs: clock.now() },
-      }),
+      outbox.enqueue(
+        trx,
+        {
+          channelId: body.id,
+          notice: { title, message: "", severity: "critical", status, priority: 800, key, atMs: clock.now() },
+        },
+        { incidentId: key, projectId, step: 0, reason: "step", urgency: "high" },
+      ),
     );
   const text = (at: number): string => service.seen[at]?.text ?? "";
-  assert.equal(await show("Disk full", "firing"), true);
+  await show("Disk full", "firing");
   await eventually("it is sent", () => text(0).includes("Disk full"));
   await show("Disk full, Ann looks", "acknowledged");
   await eventually("it is changed", () => text(0).includes("Ann looks"));
@@ -319,7 +323,10 @@ test("messages of an alert change the first one, in order, and while the service
   await show("Second, over", "resolved", "incident:2");
   clock.advance(61_000);
   prism.parts.core.jobs.runner.reload();
-  await eventually("the last one is sent", () => text(1).includes("Second, over"));
+  await eventually("the last one is sent", async () => {
+    await prism.parts.services.pages.check();
+    return text(1).includes("Second, over");
+  });
   assert.equal(service.seen.length, 2);
 });
 

@@ -12,6 +12,7 @@ import { type Seen, type StandIn, startStandIn } from "./support/stand-in.ts";
 type Status = "firing" | "acknowledged" | "resolved";
 
 interface Room {
+  readonly projectId: string;
   readonly id: string;
   readonly standIn: StandIn;
 }
@@ -30,7 +31,14 @@ async function show(prism: TestPrism, clock: FakeClock, rooms: readonly Room[], 
   const texts = { title: `Disk ${status}`, message: "db-1", url: "https://prism.example/i/1" };
   const notice = { ...texts, severity, status, priority: 800, key: "incident:1", atMs: clock.now() } as const;
   await prism.services.db.write(async (trx) => {
-    for (const { id } of rooms) assert.equal(await outbox.enqueue(trx, { channelId: id, notice }), true);
+    const page = {
+      incidentId: "1",
+      projectId: rooms[0]?.projectId ?? "",
+      step: 0,
+      reason: "step",
+      urgency: "high",
+    } as const;
+    for (const { id } of rooms) await outbox.enqueue(trx, { channelId: id, notice }, page);
   });
   prism.parts.core.jobs.runner.reload();
   await eventually(`all channels have sent: ${status}`, () => {
@@ -62,7 +70,7 @@ test("an alert fires, is acknowledged and is resolved in the form of every servi
     const made = await prism.post<{ id: string }>("/api/v1/channels", body);
     assert.equal(made.status, 201, `${preset}: ${made.text}`);
     for (const secret of standIn.service.secrets) assert.ok(!made.text.includes(secret), preset);
-    rooms.push({ id: made.body.id, standIn });
+    rooms.push({ id: made.body.id, projectId, standIn });
   }
   for (const status of ["firing", "acknowledged", "resolved"] as const) await show(prism, clock, rooms, status);
   for (const { standIn } of rooms) {

@@ -18,7 +18,7 @@ test("a paused queue in which a page waits for a minute is called, with who paus
   const { prism, clock } = world;
   const { emergencyWatch } = prism.parts.upkeep;
   const { emergency } = prism.parts.base;
-  assert.equal((await prism.post("/api/v1/queues/notification-delivery/pause")).status, 200);
+  assert.equal((await prism.post("/api/v1/queues/alert/pause")).status, 200);
   const look = async (): Promise<void> => {
     await emergencyWatch.check();
     await emergency.check();
@@ -27,21 +27,21 @@ test("a paused queue in which a page waits for a minute is called, with who paus
   await look();
   assert.equal(hook.calls.length, 0, "no page waits");
 
-  const { version } = (await prism.get<{ version: number }>(`/api/v1/policies/${world.projectId}`)).body;
-  const steps = [{ type: "webhook", url: "http://127.0.0.1:9/hook" }];
-  const headers = { "If-Match": `"${version}"` };
-  const saved = await prism.put(`/api/v1/policies/${world.projectId}`, { steps }, { headers });
+  const ann = await world.member("ann");
+  const rules = { low: [], high: [{ afterMs: 60_000, channels: ["email"] }] };
+  const saved = await prism.put("/api/v1/users/me/contact-rules", rules, { token: ann.token });
   assert.equal(saved.status, 200, saved.text);
   await world.fire("A");
+  await world.pass(60_000);
   await look();
   assert.equal(hook.calls.length, 0, "it has not waited long enough");
   clock.advance(PAUSED_AFTER_MS);
   await look();
   assert.equal(hook.calls.length, 1);
   assert.equal(hook.calls[0]?.reason, "queue-paused");
-  assert.match(hook.calls[0]?.what ?? "", /^dev paused the queue notification-delivery, in which 1 page waits\.$/);
+  assert.match(hook.calls[0]?.what ?? "", /^dev paused the queue alert, in which 1 page waits\.$/);
 
-  assert.equal((await prism.post("/api/v1/queues/notification-delivery/resume")).status, 200);
+  assert.equal((await prism.post("/api/v1/queues/alert/resume")).status, 200);
   await look();
   assert.equal(emergency.raised.size, 0);
 });

@@ -7,7 +7,7 @@ const CHANNEL = { name: "Room", preset: "http", fields: { url: "https://1.1.1.1/
 /** Uses every route of channels, without a message, and asks which of them are to be sent to. */
 export async function useChannels(prism: TestPrism): Promise<void> {
   const { body } = await prism.post<{ id: string; userId: string }>(PATH, CHANNEL);
-  const ofProject = await prism.post<{ id: string }>(PATH, { ...CHANNEL, projectId: "default" });
+  const ofProject = await prism.post<{ id: string; projectId: string }>(PATH, { ...CHANNEL, projectId: "default" });
   const cursor = Buffer.from(JSON.stringify([body.id])).toString("base64url");
   for (const filter of ["", "projectId=default", "scope=all"])
     for (const query of ["", "limit=1", "page=1", "offset=1", `cursor=${cursor}`]) {
@@ -37,7 +37,14 @@ export async function useChannels(prism: TestPrism): Promise<void> {
   } as const;
   // Disabled at once, because no message is to be sent.
   await db.write(async (trx) => {
-    assert.equal(await outbox.enqueue(trx, { channelId: ofProject.body.id, notice }), true);
+    const page = {
+      incidentId: "1",
+      projectId: ofProject.body.projectId,
+      step: 0,
+      reason: "step",
+      urgency: "high",
+    } as const;
+    await outbox.enqueue(trx, { channelId: ofProject.body.id, notice }, page);
     await sender.disable?.(ofProject.body.id, trx);
   });
   assert.equal((await prism.delete(`${PATH}/${ofProject.body.id}`)).status, 204);

@@ -188,12 +188,26 @@ export async function projectPeople(
     .where("m.projectId", "=", projectId)
     .execute();
   if (members.length > 0 || projectId !== defaultProjectId) return members.map(personOf);
-  const admins = await active(db)
+  return (await administrators(db)).map(personOf);
+}
+
+/** Ids of the active owners of a project. */
+export async function ownersOf(db: ReadDb | Trx, projectId: string): Promise<string[]> {
+  const owners = await active(db)
+    .innerJoin("project_members as m", "m.userId", "u.id")
+    .where("m.projectId", "=", projectId)
+    .where("m.role", "=", "owner")
+    .execute();
+  return owners.map(({ id }) => id);
+}
+
+/** Active users with the role Admin of the server. */
+export function administrators(db: ReadDb | Trx): Promise<{ id: string; prefs: string }[]> {
+  return active(db)
     .innerJoin("user_roles as r", "r.userId", "u.id")
     .innerJoin("roles", "roles.id", "r.roleId")
     .where("roles.name", "=", "Admin")
     .execute();
-  return admins.map(personOf);
 }
 
 function active(db: ReadDb | Trx) {

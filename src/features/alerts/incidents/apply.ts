@@ -13,6 +13,7 @@ import type { Actor, IncidentParts } from "./context.ts";
 import type { Action, Facts, Member, NoticeReason, Turn } from "./machine.ts";
 import { isUnreported } from "./notice-text.ts";
 import { type Notice, notifyAudience, notifyUsers } from "./notices.ts";
+import { afterNotReached, overtakeNotices } from "./outcomes.ts";
 import {
   acksOf,
   addLog,
@@ -24,12 +25,13 @@ import {
   lastLog,
   leftOutOf,
   membersOf,
+  saveIncident,
   saveTurn,
   settingsOf,
 } from "./store.ts";
 import { targetsOf } from "./targets.ts";
 import { type Holds, incidentEvent, noteChanged } from "./view.ts";
-import { enqueueWebhook, hostOf, strongerOf, webhookOf } from "./webhooks.ts";
+import { hostOf, pageWebhook, strongerOf, webhookOf } from "./webhooks.ts";
 
 /* Stores what the machine decided: rows, notifications, webhooks, timeline and events in one transaction. */
 
@@ -39,6 +41,7 @@ const LISTED = 100;
 
 /** What facts are read from, besides the rows. */
 export interface FactParts extends Pick<IncidentParts, "policies" | "clock" | "withheldBy"> {
+  readonly pages: Pick<IncidentParts["pages"], "hasWays">;
   readonly alerts: () => Pick<ReturnType<IncidentParts["alerts"]>, "find">;
 }
 
@@ -47,6 +50,7 @@ export class IncidentFacts implements Facts {
   readonly members: readonly Member[];
   readonly acks: Facts["acks"];
   readonly leftOut: ReadonlySet<string>;
+  readonly hasWays: boolean;
   readonly #parts: FactParts;
   readonly #row: Pick<IncidentRow, "projectId" | "route">;
   readonly #now: EpochMs;
@@ -64,6 +68,7 @@ export class IncidentFacts implements Facts {
     this.members = facts.members;
     this.acks = facts.acks;
     this.leftOut = facts.leftOut ?? new Set();
+    this.hasWays = parts.pages.hasWays;
   }
 
   isWithheld(alertId: string): boolean {
@@ -128,8 +133,12 @@ export async function applyTurn(
   const { notices } = await change.store(row);
   const { now, actor } = options;
   const saved = await saveTurn(trx, row, turn, { notices, via: actor?.via ?? "time", now });
-  noteChanged(trx, [saved], { holds: holdsOf(row, turn, now), sent: change.sent });
-  return saved;
+  const hasTried =
+    saved.steppedAt === now || turn.actions.some((each) => each.kind === "log" && each.entry === "looked-again");
+  const moved = hasTried ? await afterNotReached(parts, trx, saved, now) : saved;
+  const next = moved === saved ? saved : await saveIncident(trx, moved, moved, now);
+  noteChanged(trx, [next], { holds: holdsOf(row, turn, now), sent: change.sent });
+  return next;
 }
 
 /** Which looks at the incident this turn repeated, and whether alerts were withheld. */
@@ -171,6 +180,7 @@ class Change {
   async store(before: IncidentRow): Promise<{ notices: number }> {
     const { now, lateSince } = this.#options;
     if (lateSince !== null) this.#log.push({ kind: "late", data: { dueAt: lateSince } });
+    await overtakeNotices(this.#parts, this.#trx, before, this.#row, this.#turn.acks);
     for (const action of this.#turn.actions) await this.#do(action);
     for (const [step, reason] of this.#calls) await this.#webhook(step, reason);
     await this.#showState(before);
@@ -229,7 +239,7 @@ class Change {
     if (wanted.length === 0) return;
     const { name } = this.#parts.policies.definitionOf({ id: this.#row.policyId, version: this.#row.policyVersion });
     const cause = `Step ${step + 1} of the policy ${name}${round === 0 ? "" : `, round ${round + 1}`}`;
-    const notice = await this.#notice("step", notify.urgency, cause);
+    const notice = await this.#notice("step", notify.urgency, cause, step);
     // The row must be in the timeline before jobs refer to it.
     await this.#writeLog();
     const logSeq = await addLog(this.#trx, this.#row.id, [], this.#options.now);
@@ -257,7 +267,7 @@ class Change {
     if (wanted.length === 0) return;
     const notice = await this.#notice(reason, urgency, CAUSES[reason]);
     const { now } = this.#options;
-    const notificationIds = await notifyAudience(this.#parts, this.#trx, this.#row, wanted, notice, now);
+    const { ids: notificationIds } = await notifyAudience(this.#parts, this.#trx, this.#row, wanted, notice, now);
     const users = wanted.slice(0, LISTED).map(({ userId }) => userId);
     const end = reason === "resolved" ? { isUnreported: isUnreported(this.#row) } : {};
     const data = { reason, urgency, users, count: wanted.length, notificationIds, ...end };
@@ -267,7 +277,8 @@ class Change {
 
   async #webhooks(reason: Exclude<NoticeReason, "step">): Promise<void> {
     for (const step of await calledSteps(this.#trx, this.#row.id, "webhook")) {
-      const isWanted = reason !== "some-resolved" || webhookOf(this.#parts, this.#row, step)?.format === "alertmanager";
+      const isWanted =
+        reason !== "some-resolved" || webhookOf(this.#parts, this.#policy, step)?.format === "alertmanager";
       if (isWanted) this.#call(step, reason);
     }
   }
@@ -278,11 +289,15 @@ class Change {
 
   async #webhook(step: number, reason: NoticeReason): Promise<void> {
     const { now } = this.#options;
-    const found = webhookOf(this.#parts, this.#row, step);
+    const found = webhookOf(this.#parts, this.#policy, step);
     if (!found) return;
-    this.#notices += 1;
-    await enqueueWebhook(this.#parts, this.#trx, this.#row, { step, reason, number: this.#notices, now });
-    this.#log.push({ kind: "webhook", data: { step, reason, format: found.format, host: hostOf(found) } });
+    const call = { index: step, step: found, reason, now };
+    const pageId = await pageWebhook(this.#parts, this.#trx, this.#row, call);
+    this.#log.push({ kind: "webhook", data: { step, reason, format: found.format, host: hostOf(found), pageId } });
+  }
+
+  get #policy() {
+    return { id: this.#row.policyId, version: this.#row.policyVersion };
   }
 
   async #channels(reason: Exclude<ChannelCause["reason"], "step">): Promise<void> {
@@ -291,17 +306,18 @@ class Change {
 
   async #channel(step: number, reason: ChannelCause["reason"]): Promise<void> {
     const { policies } = this.#parts;
-    const { policyId, policyVersion, id } = this.#row;
-    const found = policies.definitionOf({ id: policyId, version: policyVersion }).steps[step];
+    const { id } = this.#row;
+    const found = policies.definitionOf(this.#policy).steps[step];
     if (found?.type !== "channel") return;
     const isRepeated = reason === "step" && (await calledSteps(this.#trx, id, "channel")).includes(step);
     const isEnd = this.#row.state === "resolved";
-    const notice = await this.#notice(isEnd ? "resolved" : reason === "state" ? "step" : reason, this.#row.urgency, "");
+    const shown = isEnd ? "resolved" : reason === "state" ? "step" : reason;
+    const notice = await this.#notice(shown, this.#row.urgency, "", step);
     const by = await this.#nameOf(isEnd ? this.#row.resolvedBy : (this.#options.actor?.id ?? null));
     const cause = { reason, notice, by, now: this.#options.now, isRepeated };
-    const isSent = await sendToChannel(this.#parts, this.#trx, this.#row, found.id, cause);
+    const pageId = await sendToChannel(this.#parts, this.#trx, this.#row, found.id, cause);
     // A later change of the message is no step of its own in the timeline.
-    if (reason !== "state") this.#log.push({ kind: "channel", data: { step, reason, channelId: found.id, isSent } });
+    if (reason !== "state") this.#log.push({ kind: "channel", data: { step, reason, channelId: found.id, pageId } });
   }
 
   /** The messages in channels show who acknowledged, what is open again, and an end that is not notified. */
@@ -337,7 +353,12 @@ class Change {
     this.#log.push({ kind: "withheld", data });
   }
 
-  async #notice(reason: Notice["reason"], urgency: Notice["urgency"], cause: string): Promise<Notice> {
+  async #notice(
+    reason: Notice["reason"],
+    urgency: Notice["urgency"],
+    cause: string,
+    step: number | null = null,
+  ): Promise<Notice> {
     this.#notices += 1;
     const isEnd = reason === "resolved";
     return {
@@ -348,6 +369,7 @@ class Change {
       lateSince: this.#options.lateSince,
       resolvedBy: isEnd ? await this.#nameOf(this.#row.resolvedBy) : null,
       number: this.#notices,
+      step,
     };
   }
 

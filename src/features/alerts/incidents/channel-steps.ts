@@ -9,7 +9,7 @@ import type { IncidentRow } from "./store.ts";
 /* Steps that send to a channel: one message for each incident and channel, changed with the incident. */
 
 const PRIORITY = { high: 800, low: 300 } as const;
-const SEVERITIES = ["critical", "error", "warning", "info"] as const satisfies readonly ChannelSeverity[];
+export const SEVERITIES = ["critical", "error", "warning", "info"] as const satisfies readonly ChannelSeverity[];
 /** Other words for the severities of channels, as senders of alerts have them. */
 const MEANS: Readonly<Record<string, ChannelSeverity>> = {
   ...{ fatal: "critical", emergency: "critical", page: "critical", disaster: "critical", high: "error" },
@@ -20,7 +20,7 @@ const MEANS: Readonly<Record<string, ChannelSeverity>> = {
 export interface ChannelCause {
   /** `state`: it was acknowledged, is open again, or ended without a notification. */
   readonly reason: Exclude<NoticeReason, "some-resolved"> | "state";
-  readonly notice: NoticeText;
+  readonly notice: NoticeText & { readonly step: number | null };
   /** The name of the user who caused it. */
   readonly by: string | null;
   readonly now: EpochMs;
@@ -28,27 +28,29 @@ export interface ChannelCause {
   readonly isRepeated: boolean;
 }
 
-/** @returns false if the channel cannot take it */
+/** Adds the page that brings the message to the channel. @returns its id */
 export async function sendToChannel(
   { channels, publicUrl }: IncidentParts,
   trx: Trx,
   row: IncidentRow,
   channelId: string,
   { reason, notice, by, now, isRepeated }: ChannelCause,
-): Promise<boolean> {
+): Promise<string> {
   const status = statusOf(row, isRepeated);
   const base = publicUrl()?.replace(/\/+$/, "");
   const isOpen = status === "firing" || status === "escalated";
   const ackUrl = isOpen ? await channels().acknowledgeUrl(trx, channelId, row.id, now) : undefined;
   const isChange = reason === "state" || reason === "new-alerts";
+  const page = { step: notice.step, reason, urgency: "high" } as const;
   return channels().send(trx, row.projectId, {
+    page,
     channelId,
     incidentId: row.id,
     isChange,
     notice: {
       title: titleOf(row, notice, { status, by }),
       message: noticeMessage(row, notice, { isForChannel: true }),
-      severity: severityOf(row, notice.alerts),
+      severity: severityOf(row.urgency, notice.alerts),
       status,
       priority: PRIORITY[row.urgency],
       key: `incident:${row.id}`,
@@ -76,7 +78,7 @@ function titleOf(
 }
 
 /** The highest severity of the alerts; without one the urgency decides. */
-function severityOf({ urgency }: IncidentRow, alerts: readonly AlertView[]): ChannelSeverity {
+export function severityOf(urgency: IncidentRow["urgency"], alerts: readonly AlertView[]): ChannelSeverity {
   const named = alerts.flatMap(({ severity, labels }): ChannelSeverity[] => {
     const word = (severity ?? labels["severity"] ?? "").toLowerCase();
     const known = SEVERITIES.find((each) => each === word) ?? MEANS[word];

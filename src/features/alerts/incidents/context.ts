@@ -3,8 +3,10 @@ import type { SteadyClock } from "../../../core/due-times.ts";
 import type { Logger } from "../../../core/log.ts";
 import type { Metrics } from "../../../core/metrics.ts";
 import type { Database, ReadDb, Trx } from "../../../store/database.ts";
+import type { Urgency } from "../../../store/schema/alerts.ts";
 import type { Projects, UserDirectory } from "../../access/index.ts";
 import type { AuditTrail } from "../../audit/index.ts";
+import type { PagePeople, PageSender, ReachablePeople } from "../../delivery/index.ts";
 import type { JobRunner, JobService } from "../../jobs/index.ts";
 import type { Notifier } from "../../notifications/index.ts";
 import type { Policies } from "../policies/policies.ts";
@@ -22,6 +24,8 @@ export interface OnCall {
 /** An answer of a webhook. */
 export interface WebhookAnswer {
   readonly status: number;
+  /** The header, seconds or a date. */
+  readonly retryAfter: string | undefined;
 }
 
 /** What incidents need of alerts. */
@@ -57,12 +61,13 @@ export interface IncidentMessage {
   };
   /** The earlier message is changed; readers need no new one. */
   readonly isChange: boolean;
+  readonly page: { readonly step: number | null; readonly reason: string; readonly urgency: Urgency };
 }
 
 /** What incidents need of channels. */
 export interface ChannelsOfIncidents {
-  /** @returns false if the channel is gone, disabled, or of another project */
-  send(trx: Trx, projectId: string, message: IncidentMessage): Promise<boolean>;
+  /** Adds a page. A channel that is gone, disabled, or of another project is a failed way. @returns its id */
+  send(trx: Trx, projectId: string, message: IncidentMessage): Promise<string>;
   /** A link that acknowledges an incident without a login; undefined: the channel has none. */
   acknowledgeUrl(trx: Trx, channelId: string, incidentId: string, now: EpochMs): Promise<string | undefined>;
 }
@@ -95,6 +100,13 @@ export interface IncidentParts {
   ) => Promise<void>;
   readonly onCall: (db: ReadDb | Trx, scheduleId: string, at: EpochMs) => Promise<OnCall>;
   readonly channels: () => ChannelsOfIncidents;
+  readonly pages: PageSender;
+  readonly pagePeople: PagePeople;
+  readonly reachable: ReachablePeople;
+  /** When a step of a project was last shortened because of failed ways. */
+  readonly shortened: Map<string, EpochMs>;
+  /** Whether administrators are paged when no one else is reached. */
+  readonly toAdministrators: () => boolean;
   /** Posts to an address that a user named. @throws PermanentError if it is refused */
   readonly callWebhook: (
     url: string,

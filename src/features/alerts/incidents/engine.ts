@@ -12,10 +12,11 @@ import type { Actor, IncidentParts } from "./context.ts";
 import { joinTransitions } from "./joining.ts";
 import * as machine from "./machine.ts";
 import { handleDelayed } from "./notices.ts";
+import { pageFollower } from "./outcomes.ts";
 import { addLog, countEnded, findIncident, heldReader, type IncidentRow, incidentsWith, settingsOf } from "./store.ts";
 import { turn } from "./turn.ts";
 import { noteChanged } from "./view.ts";
-import { handleWebhooks } from "./webhooks.ts";
+import { adoptWebhookJobs, webhookPages } from "./webhooks.ts";
 
 /** A later step is noted as late, and its notification says so. */
 const LATE_MS = 600_000;
@@ -67,7 +68,14 @@ export class Incidents {
     this.#sent = metrics.counter("prism_incident_notifications_total", "Users notified of incidents, by reason");
     metrics.gauge("prism_incidents", "Incidents that are not resolved, by state", () => this.#counts());
     handleDelayed(parts);
-    handleWebhooks(parts);
+    adoptWebhookJobs(parts);
+    parts.pages.handle("webhook", webhookPages(parts));
+    parts.pages.follow(pageFollower(parts));
+  }
+
+  /** Whether people can be reached outside of the app at all. */
+  get hasWays(): boolean {
+    return this.#parts.pages.hasWays;
   }
 
   /** Builds the memory from the tables, before the server answers. */

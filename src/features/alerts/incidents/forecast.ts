@@ -127,8 +127,9 @@ function forecast(incident: Incident, facts: Facts, settings: StepSettings, now:
   return found;
 }
 
-function bound(facts: Facts): Pick<Facts, "isWithheld" | "isWithin" | "opensAt"> {
+function bound(facts: Facts): Pick<Facts, "hasWays" | "isWithheld" | "isWithin" | "opensAt"> {
   return {
+    hasWays: facts.hasWays,
     isWithheld: (alertId) => facts.isWithheld(alertId),
     isWithin: (interval, at) => facts.isWithin(interval, at),
     opensAt: (interval, after) => facts.opensAt(interval, after),

@@ -27,6 +27,10 @@ export interface Incident {
   readonly lastFlushAt: EpochMs | null;
   /** When recipients were first notified, or would have been if it had any. */
   readonly notifiedAt: EpochMs | null;
+  /** When a page was first accepted outside of the app, or a person acknowledged or opened one. */
+  readonly reachedAt: EpochMs | null;
+  /** When the last step that notifies was executed. */
+  readonly steppedAt: EpochMs | null;
   readonly flushAt: EpochMs | null;
   readonly stepAt: EpochMs | null;
   readonly repeatAt: EpochMs | null;
@@ -59,6 +63,8 @@ export interface Facts {
   isWithheld(alertId: string): boolean;
   /** Whether the instant is inside the named time interval. */
   isWithin(interval: string, at: EpochMs): boolean;
+  /** Whether people have ways outside of the app; without any, a notice in the app counts as reached. */
+  readonly hasWays: boolean;
   /** The next instant inside the interval, or when to look again. */
   opensAt(interval: string, after: EpochMs): EpochMs;
   /** Firing alerts that the last webhooks left out, as something withheld them. */
@@ -75,6 +81,8 @@ export type Action =
       readonly step: number;
       readonly round: number;
       readonly notify: Extract<PolicyStep, { type: "notify" }>;
+      /** The step was executed before and reached no one. */
+      readonly isAgain: boolean;
     }
   /** To everyone who received an earlier notification of the incident, without those who acknowledged it. */
   | {
@@ -173,9 +181,10 @@ export class Work {
     this.notified();
   }
 
-  /** Repeats count from the last notification. */
+  /** Repeats count from the last notification; until someone is reached they come sooner. */
   notified(): void {
-    if (this.isEscalating) this.incident.repeatAt = this.now + this.settings.repeatMs;
+    if (!this.facts.hasWays) this.incident.reachedAt ??= this.now;
+    if (this.isEscalating) this.incident.repeatAt = this.now + repeatMsOf(this.incident, this.settings);
   }
 
   setAcks(acks: readonly Ack[]): void {
@@ -200,6 +209,14 @@ export class Work {
   readonly #notified = new Set<string>();
 }
 
+/** While no one is reached the targets of the steps are looked at again after this time. */
+const UNREACHED_MS = 300_000;
+
+/** The time from a notification to its repetition. */
+export function repeatMsOf({ reachedAt }: Pick<Incident, "reachedAt">, { repeatMs }: StepSettings): number {
+  return reachedAt === null ? Math.min(repeatMs, UNREACHED_MS) : repeatMs;
+}
+
 /** The earliest due time; null for none. */
 export function dueAt(incident: Incident): EpochMs | null {
   const { flushAt, stepAt, repeatAt, snoozedUntil, ackExpiresAt, autoResolveAt } = incident;
@@ -221,6 +238,8 @@ export function opened(startsAt: EpochMs, settings: StepSettings, now: EpochMs):
     round: 0,
     lastFlushAt: null,
     notifiedAt: null,
+    reachedAt: null,
+    steppedAt: null,
     // A start in the future must not delay the first notification.
     flushAt: Math.max(now, Math.min(startsAt, now) + settings.groupWaitMs),
     stepAt: null,
@@ -322,6 +341,7 @@ export function acknowledge(
   const work = new Work(incident, facts, settings, now);
   const held = facts.acks.find((each) => each.userId === userId);
   if (incident.state === "resolved" || (held && held.expiresAt === null)) return work.done();
+  work.incident.reachedAt ??= now;
   const ack = {
     userId,
     at: held?.at ?? now,

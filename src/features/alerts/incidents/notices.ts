@@ -2,8 +2,10 @@ import type { EpochMs } from "../../../core/clock.ts";
 import { notificationRow } from "../../../store/commit/notification-row.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
+import type { PageFacts } from "../../delivery/index.ts";
 import { COMPLETED, type RunningJob } from "../../jobs/index.ts";
 import type { AlertView } from "../types.ts";
+import { SEVERITIES, severityOf } from "./channel-steps.ts";
 import type { IncidentParts } from "./context.ts";
 import { isUnreported, type NoticeText, noticeMessage, noticeTitle } from "./notice-text.ts";
 import { type AudienceMember, acksOf, addLog, findIncident, type IncidentRow, lastLog, membersOf } from "./store.ts";
@@ -31,6 +33,8 @@ export interface Notice extends NoticeText {
   readonly cause: string;
   /** Number of the notice in its incident. */
   readonly number: number;
+  /** Index of the step that notifies; null: none. */
+  readonly step: number | null;
 }
 
 /** What was stored: for the timeline. */
@@ -38,6 +42,12 @@ export interface Sent {
   readonly notificationIds: readonly string[];
   /** Users whose contact rules delay a further notification, with the delays. */
   readonly delayed: Readonly<Record<string, readonly number[]>>;
+}
+
+/** The stored notifications, and the users that one of their pages may reach. */
+export interface StoredNotices {
+  readonly ids: readonly string[];
+  readonly reachable: ReadonlySet<string>;
 }
 
 interface Contact {
@@ -58,13 +68,18 @@ export async function notifyUsers(
   const contacts = await contactsOf(trx, users, notice.urgency);
   const later = contacts.filter(({ afterMs }) => afterMs > 0);
   const atOnce = contacts.filter(({ afterMs }) => afterMs === 0);
-  const notificationIds = await storeNotices(parts, trx, row, atOnce, notice, now);
+  const { ids, reachable } = await storeNotices(parts, trx, row, atOnce, notice, now);
   const delayed: Record<string, number[]> = {};
   for (const [at, contact] of later.entries()) {
-    delayed[contact.userId] = [...(delayed[contact.userId] ?? []), contact.afterMs];
-    await parts.jobs.enqueue(delayedJob(row, contact, notice, { now, logSeq, at }), { trx });
+    const { userId, afterMs } = contact;
+    const isFirst = delayed[userId] === undefined;
+    delayed[userId] = [...(delayed[userId] ?? []), afterMs];
+    // Whoever has no way for the first rule gets the next one at once.
+    const isAtOnce = isFirst && !reachable.has(userId) && parts.pages.hasWays;
+    const job = delayedJob(row, isAtOnce ? { ...contact, afterMs: 0 } : contact, notice, { now, logSeq, at });
+    await parts.jobs.enqueue(job, { trx });
   }
-  return { notificationIds, delayed };
+  return { notificationIds: ids, delayed };
 }
 
 /** Notifies the audience of earlier notifications by the channels of those. */
@@ -75,7 +90,7 @@ export function notifyAudience(
   audience: readonly AudienceMember[],
   notice: Notice,
   now: EpochMs,
-): Promise<string[]> {
+): Promise<StoredNotices> {
   const contacts = audience.map(({ userId, channels }) => ({ userId, channels, afterMs: 0 }));
   return storeNotices(parts, trx, row, contacts, notice, now);
 }
@@ -96,6 +111,31 @@ async function contactsOf(trx: Trx, users: readonly string[], urgency: Urgency):
   });
 }
 
+/** The users whom a notice of this urgency may reach outside of the app, by their contact rules. */
+export async function reachableOf(
+  parts: IncidentParts,
+  trx: Trx,
+  { projectId }: IncidentRow,
+  users: readonly string[],
+  urgency: Urgency,
+): Promise<ReadonlySet<string>> {
+  const found = new Set<string>();
+  if (users.length === 0) return found;
+  for (const [channels, ids] of byChannels(await contactsOf(trx, users, urgency)))
+    for (const id of await parts.reachable(trx, [...ids], { projectId, priority: PRIORITY[urgency], channels }))
+      found.add(id);
+  return found;
+}
+
+function byChannels(contacts: readonly Contact[]): Map<string, Set<string>> {
+  const groups = new Map<string, Set<string>>();
+  for (const { userId, channels } of contacts) {
+    const key = JSON.stringify(channels);
+    groups.set(key, (groups.get(key) ?? new Set()).add(userId));
+  }
+  return groups;
+}
+
 function channelsOf(stored: string): readonly string[] {
   return (JSON.parse(stored) as ContactChannel[]).flatMap((each) => CONTACT_CHANNELS[each]).sort();
 }
@@ -108,20 +148,26 @@ async function storeNotices(
   contacts: readonly Contact[],
   notice: Notice,
   now: EpochMs,
-): Promise<string[]> {
-  const groups = new Map<string, Set<string>>();
-  for (const { userId, channels } of contacts) {
-    const key = JSON.stringify(channels);
-    groups.set(key, (groups.get(key) ?? new Set()).add(userId));
-  }
+): Promise<StoredNotices> {
+  const groups = byChannels(contacts);
   const ids: string[] = [];
+  const reachable = new Set<string>();
+  const facts = pageFactsOf(row, notice);
   for (const [channels, users] of groups) {
     const dedupeKey = `incident:${row.id}:${notice.number}:${ids.length}`;
     const stored = notificationRow({ ...contentOf(parts, row, notice), channels, dedupeKey, createdAt: now });
-    await parts.notify.store(stored, [...users], trx, { incidentId: row.id });
+    await parts.notify.store(stored, [...users], trx, { incidentId: row.id, isPaged: true });
+    const planned = await parts.pagePeople(trx, stored, [...users], facts);
+    await parts.pages.add(trx, planned.pages);
+    for (const userId of planned.reachable) reachable.add(userId);
     ids.push(stored.id);
   }
-  return ids;
+  return { ids, reachable };
+}
+
+function pageFactsOf({ id, projectId }: IncidentRow, { reason, urgency, alerts, step }: Notice): PageFacts {
+  const severity = SEVERITIES.indexOf(severityOf(urgency, alerts));
+  return { incidentId: id, projectId, urgency, severity, isEnd: reason === "resolved", reason, step };
 }
 
 function contentOf(parts: IncidentParts, row: IncidentRow, notice: Notice) {
@@ -154,17 +200,19 @@ interface DelayedPayload {
   readonly cause: string;
   readonly number: number;
   readonly logSeq: number;
+  readonly step?: number | null;
 }
 
 function delayedJob(
   { id }: IncidentRow,
   { userId, channels, afterMs }: Contact,
-  { urgency, cause, number }: Notice,
+  { urgency, cause, number, step }: Notice,
   { now, logSeq, at }: { readonly now: EpochMs; readonly logSeq: number; readonly at: number },
 ) {
-  const payload: DelayedPayload = { incidentId: id, userId, channels, urgency, cause, number, logSeq };
+  const payload: DelayedPayload = { incidentId: id, userId, channels, urgency, cause, number, logSeq, step };
   return {
-    queue: "notification-delivery",
+    // Not behind jobs that call outside.
+    queue: "alert",
     kind: CONTACT_JOB,
     payload,
     runAt: now + afterMs,
@@ -183,7 +231,7 @@ export function handleDelayed(parts: IncidentParts): void {
 }
 
 async function sendDelayed(parts: IncidentParts, job: RunningJob): Promise<typeof COMPLETED> {
-  const { incidentId, userId, channels, urgency, cause, number, logSeq } = job.payload as DelayedPayload;
+  const { incidentId, userId, channels, urgency, cause, number, logSeq, step = null } = job.payload as DelayedPayload;
   await parts.db.write(async (trx) => {
     const row = await findIncident(trx, incidentId);
     const isWanted = row !== undefined && (await isStillWanted(parts, trx, row, userId, logSeq));
@@ -191,16 +239,17 @@ async function sendDelayed(parts: IncidentParts, job: RunningJob): Promise<typeo
     if (row === undefined) return;
     const now = parts.clock.now();
     const alerts = isWanted ? await firingOf(parts, trx, row.id) : [];
-    const notice: Notice = { reason: "step", urgency, cause, alerts, lateSince: null, resolvedBy: null, number };
+    const base = { reason: "step", urgency, cause, alerts, lateSince: null, resolvedBy: null } as const;
     const contact = { userId, channels, afterMs: 0 };
-    const notificationIds = isWanted ? await storeNotices(parts, trx, row, [contact], notice, now) : [];
+    const stored = isWanted ? await storeNotices(parts, trx, row, [contact], { ...base, number, step }, now) : null;
+    const notificationIds = stored?.ids ?? [];
     const data = { users: [userId], channels, urgency, cause, notificationIds };
     await addLog(trx, row.id, [{ kind: isWanted ? "contact-notified" : "contact-dropped", data }], now);
   });
   return COMPLETED;
 }
 
-async function firingOf({ alerts }: IncidentParts, trx: Trx, incidentId: string): Promise<AlertView[]> {
+export async function firingOf({ alerts }: IncidentParts, trx: Trx, incidentId: string): Promise<AlertView[]> {
   const firing = (await membersOf(trx, incidentId)).filter(({ isFiring }) => isFiring);
   return firing.flatMap(({ alertId }) => alerts().find(alertId) ?? []);
 }

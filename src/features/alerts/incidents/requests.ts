@@ -28,11 +28,13 @@ import {
   type RowBytes,
 } from "../../../store/sqlite/list-queries.ts";
 import { type Projects, userNames } from "../../access/index.ts";
+import type { PageRow } from "../../delivery/index.ts";
 import { type AlertsOwn, withheldNow } from "../book/service.ts";
 import type { Policies } from "../policies/policies.ts";
 import type { AlertView } from "../types.ts";
 import type { Actor, AlertsOfIncidents } from "./context.ts";
 import type { Incidents } from "./engine.ts";
+import { lastPages, noticeOutcome, withOutcomes } from "./page-view.ts";
 import { actingOn } from "./paged.ts";
 import { acksOf, findIncident, type IncidentRow } from "./store.ts";
 import {
@@ -234,6 +236,7 @@ async function mayActOn({ db, projects }: IncidentsContext, principal: Principal
 async function detailOf(context: IncidentsContext, row: IncidentRow, showsUrls: boolean) {
   const { db, policies } = context;
   const { steps, ackQuorum } = policies.definitionOf({ id: row.policyId, version: row.policyVersion });
+  const pages = await lastPages(db.read, row.id);
   return {
     ...incidentView(policies, row),
     alertList: await alertsOf(context, row.id),
@@ -241,7 +244,8 @@ async function detailOf(context: IncidentsContext, row: IncidentRow, showsUrls: 
     ackQuorum,
     audience: await audienceView(db.read, row.id),
     steps: steps.map((step) => (step.type === "webhook" && !showsUrls ? { ...step, url: originOf(step.url) } : step)),
-    timeline: await timelineOf(db.read, row.id),
+    notices: pages.map(noticeOutcome),
+    timeline: await timelineOf(db.read, row.id, pages),
   };
 }
 
@@ -315,7 +319,7 @@ async function audienceView(db: ReadDb, incidentId: string) {
   }));
 }
 
-async function timelineOf(db: ReadDb, incidentId: string) {
+async function timelineOf(db: ReadDb, incidentId: string, pages: readonly PageRow[]) {
   const rows = await db
     .selectFrom("incident_log")
     .selectAll()
@@ -324,7 +328,8 @@ async function timelineOf(db: ReadDb, incidentId: string) {
     .limit(SHOWN_TIMELINE)
     .execute();
   return rows.reverse().map(({ seq, at, kind, actor, data }) => {
-    return { seq, at: toRfc3339(at), kind, actor, data: JSON.parse(data) as Record<string, unknown> };
+    const found = JSON.parse(data) as Record<string, unknown>;
+    return { seq, at: toRfc3339(at), kind, actor, data: withOutcomes(found, pages) };
   });
 }
 

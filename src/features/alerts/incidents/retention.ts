@@ -27,6 +27,7 @@ export function incidentSweep(days: () => number): NamedSweep {
         let left = ROWS_AT_ONCE;
         for (const id of ids) {
           left -= (await removeMembers(trx, id, left)) + (await removeLog(trx, id, left));
+          left -= left > 0 ? await removePages(trx, id, left) : 0;
           if (left <= 0) break;
           await trx.deleteFrom("incident_acks").where("incidentId", "=", id).execute();
           await trx.deleteFrom("incidents").where("id", "=", id).execute();
@@ -47,6 +48,14 @@ async function removeMembers(trx: Trx, id: string, limit: number): Promise<numbe
     .where("alertId", "in", (e) =>
       e.selectFrom("incident_alerts").select("alertId").where("incidentId", "=", id).limit(limit),
     )
+    .executeTakeFirst();
+  return Number(numDeletedRows);
+}
+
+async function removePages(trx: Trx, id: string, limit: number): Promise<number> {
+  const { numDeletedRows } = await trx
+    .deleteFrom("pages")
+    .where("id", "in", (e) => e.selectFrom("pages").select("id").where("incidentId", "=", id).limit(limit))
     .executeTakeFirst();
   return Number(numDeletedRows);
 }

@@ -202,8 +202,10 @@ export async function saveIncident(trx: Trx, row: IncidentRow, incident: Inciden
 /** The columns that the machine decides about. */
 export function columnsOf(incident: Incident): Incident {
   const { state, urgency, openedAt, acknowledgedAt, resolvedAt, resolvedBy, snoozedUntil, step, round } = incident;
-  const { lastFlushAt, notifiedAt, flushAt, stepAt, repeatAt, ackExpiresAt, autoResolveAt } = incident;
-  const times = { lastFlushAt, notifiedAt, flushAt, stepAt, repeatAt, ackExpiresAt, autoResolveAt };
+  const { lastFlushAt, notifiedAt, reachedAt, steppedAt, flushAt, stepAt, repeatAt, ackExpiresAt, autoResolveAt } =
+    incident;
+  const reached = { reachedAt, steppedAt };
+  const times = { ...reached, lastFlushAt, notifiedAt, flushAt, stepAt, repeatAt, ackExpiresAt, autoResolveAt };
   return { state, urgency, openedAt, acknowledgedAt, resolvedAt, resolvedBy, snoozedUntil, step, round, ...times };
 }
 

@@ -87,7 +87,10 @@ function notifyFirst(work: Work, fresh: readonly Member[]): void {
 function notifyNew(work: Work, fresh: readonly Member[]): void {
   const { incident, settings, now } = work;
   const isAcknowledged = incident.state === "acknowledged" && incident.snoozedUntil === null;
-  if (!settings.renotifyOnNew || !(work.isEscalating || isAcknowledged)) {
+  if (work.isEscalating && incident.reachedAt === null && incident.step > 0) {
+    tryAgain(work);
+    work.markFiringNotified(fresh);
+  } else if (!settings.renotifyOnNew || !(work.isEscalating || isAcknowledged)) {
     work.log("not-notified", { reason: work.pausedBy ?? "renotifyOnNew", alerts: fresh.length });
     if (work.isEscalating || isAcknowledged) work.markFiringNotified(fresh);
   } else {
@@ -133,12 +136,14 @@ function runStep(work: Work): void {
   switch (step.type) {
     case "notify":
       incident.urgency = step.urgency;
-      work.actions.push({ kind: "page", step: index, round: incident.round, notify: step });
+      work.actions.push({ kind: "page", step: index, round: incident.round, notify: step, isAgain: false });
+      incident.steppedAt = now;
       work.notified();
       break;
     case "webhook":
     case "channel":
       work.actions.push({ kind: step.type, step: index });
+      incident.steppedAt = now;
       work.notified();
       break;
     case "wait":
@@ -178,7 +183,11 @@ function outside(work: Work, step: Extract<PolicyStep, { type: "onlyIn" }>, inde
 function endRound(work: Work): void {
   const { incident, settings, now } = work;
   incident.stepAt = null;
-  if (settings.steps.length === 0) return;
+  if (settings.steps.length === 0) {
+    incident.steppedAt = now;
+    work.notified();
+    return;
+  }
   if (incident.round < settings.repeat) {
     incident.round += 1;
     incident.step = 0;
@@ -192,7 +201,25 @@ function endRound(work: Work): void {
 function repeat(work: Work): void {
   const { incident } = work;
   if (!work.isEscalating || !work.isDue(incident.repeatAt) || isHeld(work, "repeat")) return;
-  work.renotify("repeat", incident.urgency);
+  if (incident.reachedAt === null) tryAgain(work);
+  else work.renotify("repeat", incident.urgency);
+}
+
+/**
+ * No one was reached so far: the targets of the executed steps are asked again, because another
+ * person may be on call, or a way may work by now. Steps to come keep their times.
+ */
+function tryAgain(work: Work): void {
+  const { incident, settings, facts, now } = work;
+  work.log("looked-again");
+  for (let index = 0; index < incident.step; index += 1) {
+    const step = settings.steps[index];
+    if (step?.type === "onlyIn" && !facts.isWithin(step.interval, now)) index += 1;
+    else if (step?.type === "notify")
+      work.actions.push({ kind: "page", step: index, round: incident.round, notify: step, isAgain: true });
+    else if (step?.type === "webhook" || step?.type === "channel") work.actions.push({ kind: step.type, step: index });
+  }
+  work.notified();
 }
 
 /** While no alert fires, or all that fire are withheld, the incident notifies no one. */

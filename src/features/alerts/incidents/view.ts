@@ -7,6 +7,7 @@ import type { EventDraft } from "../../events/index.ts";
 import { WithheldNow } from "../book/schema.ts";
 import type { Policies } from "../policies/policies.ts";
 import { dueAt, type NoticeReason } from "./machine.ts";
+import { NoticeOutcome } from "./page-view.ts";
 import type { IncidentRow } from "./store.ts";
 
 /* Incidents as others see them: in events, in memory, in answers. */
@@ -71,6 +72,9 @@ export const IncidentView = named(
       "A user's id, `alerts`, `timeout` (its alerts are no longer reported), `auto` or `policy`",
     ),
     notifiedAt: doc(v.nullable(v.string()), "When its steps started"),
+    reachedAt: selfChanging(
+      doc(v.nullable(v.string()), "When a notice was first accepted outside of the app, or a person answered one"),
+    ),
     step: doc(v.number(), "Index of the next step of the policy"),
     round: doc(v.number(), "Rounds of all steps so far, from 0"),
     nextStepAt: selfChanging(doc(v.nullable(v.string()), "When the next step runs; null while it waits for people")),
@@ -133,6 +137,7 @@ export const IncidentDetail = named(
       "Who was notified, and when",
     ),
     mayAct: MayAct,
+    notices: selfChanging(doc(v.array(NoticeOutcome), "The last 500 notices with their outcomes, oldest first")),
     steps: doc(v.array(v.unknown()), "The steps of the policy as the incident keeps them"),
     timeline: doc(
       v.array(
@@ -195,6 +200,7 @@ export function incidentView(policies: Policies, row: IncidentRow): IncidentView
     resolvedAt: toRfc3339OrNull(row.resolvedAt),
     resolvedBy: row.resolvedBy,
     notifiedAt: toRfc3339OrNull(row.notifiedAt),
+    reachedAt: toRfc3339OrNull(row.reachedAt),
     step: row.step,
     round: row.round,
     nextStepAt: toRfc3339OrNull(row.state === "resolved" ? null : row.stepAt),

@@ -79,18 +79,17 @@ async function rulesOf(parts: IncidentParts, row: IncidentRow, sendResolved: boo
 /** Stores what a post that was accepted, or skipped, did not name. */
 export async function recordPost(
   parts: IncidentParts,
+  trx: Trx,
   incidentId: string,
   step: number,
   post: Post | NoPost,
 ): Promise<void> {
   const isCut = "body" in post && post.body.isTooLarge;
   if (!isCut && post.leftOut.length === 0) return;
-  await parts.db.write(async (trx) => {
-    const row = await findIncident(trx, incidentId);
-    if (!row) return;
-    if (isCut) await logCut(parts, trx, row, { step, shown: post.body.shown, truncated: post.body.truncated });
-    await recordLeftOut(parts, trx, row, post.leftOut.slice(0, MAX_LEFT_OUT));
-  });
+  const row = await findIncident(trx, incidentId);
+  if (!row) return;
+  if (isCut) await logCut(parts, trx, row, { step, shown: post.body.shown, truncated: post.body.truncated });
+  await recordLeftOut(parts, trx, row, post.leftOut.slice(0, MAX_LEFT_OUT));
 }
 
 async function logCut(

@@ -1,83 +1,120 @@
+import { createHash } from "node:crypto";
 import type { EpochMs } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
+import { uuidv7 } from "../../../core/ids.ts";
 import { VERSION } from "../../../core/runtime.ts";
 import type { Trx } from "../../../store/database.ts";
-import { PermanentError, type RunningJob } from "../../jobs/index.ts";
+import {
+  type Accepted,
+  NoAnswer,
+  type NotSent,
+  type PageKind,
+  type PageRow,
+  readRetryAfter,
+  Throttled,
+} from "../../delivery/index.ts";
+import { COMPLETED, PermanentError } from "../../jobs/index.ts";
+import type { PolicyRef } from "../policies/policies.ts";
 import type { PolicyStep } from "../policies/policy.ts";
-import type { IncidentParts } from "./context.ts";
+import type { IncidentParts, WebhookAnswer } from "./context.ts";
 import type { NoticeReason } from "./machine.ts";
 import { findIncident, type IncidentRow } from "./store.ts";
-import { type Post, postOf, recordPost } from "./webhook-post.ts";
+import { postOf, recordPost } from "./webhook-post.ts";
 
-/* Webhook steps: jobs that post the state of an incident. Their addresses may hold secrets, so jobs,
+/* Webhook steps: pages that post the state of an incident. Their addresses may hold secrets, so pages,
  * the timeline and errors name the step and the host only. */
 
-const WEBHOOK_JOB = "incident.webhook";
-
-interface WebhookPayload {
-  readonly incidentId: string;
+/** The data of a webhook's page. */
+interface WebhookContent {
   readonly step: number;
   readonly reason: NoticeReason;
   readonly at: EpochMs;
+  /** Of the first notice that this webhook has not accepted yet. */
+  readonly since?: EpochMs;
+  /** The policy of the step, if it is not the incident's: a fallback. */
+  readonly policy?: Pick<PolicyRef, "id" | "version">;
 }
 
 type WebhookStep = Extract<PolicyStep, { type: "webhook" }>;
 
-/** @param number of the notice, so that a repeated request can be recognised */
-export async function enqueueWebhook(
-  { jobs }: IncidentParts,
-  trx: Trx,
-  { id }: IncidentRow,
-  call: { readonly step: number; readonly reason: NoticeReason; readonly number: number; readonly now: EpochMs },
-): Promise<void> {
-  const { step, reason, number, now } = call;
-  const payload: WebhookPayload = { incidentId: id, step, reason, at: now };
-  const dedupeKey = `incident:${id}:${number}:webhook:${step}`;
-  const kind = { queue: "notification-delivery", kind: WEBHOOK_JOB } as const;
-  await jobs.enqueue({ ...kind, payload, runAt: now, priority: 800, dedupeKey, correlationId: id }, { trx });
-}
-
-export function handleWebhooks(parts: IncidentParts): void {
-  parts.runner.handle(WEBHOOK_JOB, (job, signal) => call(parts, job, signal));
-}
-
-async function call(parts: IncidentParts, job: RunningJob, signal: AbortSignal): Promise<unknown> {
-  const payload = job.payload as WebhookPayload;
-  const row = await findIncident(parts.db.read, payload.incidentId);
-  const step = row && webhookOf(parts, row, payload.step);
-  if (!row || !step) return { skipped: "the incident or its webhook is gone" };
-  const { reason, at } = payload;
-  const post = await postOf(parts, row, step, { reason, at, since: at, id: job.id });
-  if ("skipped" in post) await recordPost(parts, row.id, payload.step, post);
-  if ("skipped" in post) return { skipped: post.skipped };
-  const status = await send(parts, step, post, { id: job.id, signal });
-  await recordPost(parts, row.id, payload.step, post);
-  return { status };
-}
-
-async function send(
+/** Adds the page of a webhook step: its body is made when it is sent. */
+export async function pageWebhook(
   parts: IncidentParts,
-  step: WebhookStep,
-  { body }: Post,
-  { id, signal }: { readonly id: string; readonly signal: AbortSignal },
-): Promise<number> {
-  const agent = step.format === "alertmanager" ? "Alertmanager/0.34.0" : `Prism/${VERSION}`;
-  const headers = { "Content-Type": "application/json", "User-Agent": agent, "webhook-id": id };
-  const { status } = await parts
-    .callWebhook(step.url, { headers, body: body.bytes, signal })
-    .catch((error: unknown) => {
-      throw withoutAddress(error, step);
-    });
-  return requireAccepted(status, step);
+  trx: Trx,
+  row: IncidentRow,
+  call: {
+    readonly index: number;
+    readonly step: WebhookStep;
+    readonly reason: NoticeReason;
+    readonly now: EpochMs;
+    readonly policy?: Pick<PolicyRef, "id" | "version">;
+  },
+): Promise<string> {
+  const { index, step, reason, now, policy } = call;
+  const { id: incidentId, projectId } = row;
+  const content: WebhookContent = { step: index, reason, at: now, ...(policy ? { policy } : {}) };
+  const way = policy ? `webhook ${policy.id} ${index}` : `webhook ${index}`;
+  const id = uuidv7();
+  await parts.pages.add(trx, [
+    {
+      ...{ id, incidentId, projectId, kind: "webhook", way, step: index, content },
+      ...placeOf(step, projectId),
+      ...{ reason, urgency: "high", isEnd: reason === "resolved" },
+    },
+  ]);
+  return id;
 }
 
-/** The step as the incident keeps it. */
+/** Webhooks with the same address share a queue. Addresses may hold secrets: their hash names it. */
+function placeOf(step: WebhookStep, projectId: string) {
+  const target = `webhook ${createHash("sha256").update(step.url).digest("hex").slice(0, 24)}`;
+  return { target, provider: `host ${hostOf(step)}`, owner: `project ${projectId}` };
+}
+
+/** Sends the pages of webhooks. */
+export function webhookPages(parts: IncidentParts): PageKind {
+  return { atOnce: 8, send: (page, { signal }) => send(parts, page, signal) };
+}
+
+async function send(parts: IncidentParts, page: PageRow, signal: AbortSignal): Promise<Accepted | NotSent> {
+  const { step: index, reason, at, since = at, policy } = JSON.parse(page.content) as WebhookContent;
+  const row = await findIncident(parts.db.read, page.incidentId);
+  const step = row && webhookOf(parts, policy ?? { id: row.policyId, version: row.policyVersion }, index);
+  if (!row || !step) return { skipped: "the incident is gone" };
+  const post = await postOf(parts, row, step, { reason, at, since, id: page.id });
+  const record = (trx: Trx): Promise<void> => recordPost(parts, trx, row.id, index, post);
+  if ("skipped" in post) return { skipped: post.skipped, record };
+  const agent = step.format === "alertmanager" ? "Alertmanager/0.34.0" : `Prism/${VERSION}`;
+  const headers = { "Content-Type": "application/json", "User-Agent": agent, "webhook-id": page.id };
+  const request = { headers, body: post.body.bytes, signal };
+  const answer = await parts.callWebhook(step.url, request).catch((error: unknown) => {
+    throw signal.aborted ? error : withoutAddress(error, step);
+  });
+  requireAccepted(answer, step, parts.clock.now() - parts.clock.fromWall(0));
+  return { answer: String(answer.status), record };
+}
+
+/** Jobs of an earlier version of Prism become pages. */
+export function adoptWebhookJobs(parts: IncidentParts): void {
+  parts.runner.handle("incident.webhook", async (job) => {
+    const { incidentId, step: index, reason, at } = job.payload as WebhookContent & { readonly incidentId: string };
+    await parts.db.write(async (trx) => {
+      await parts.jobs.complete(job, trx);
+      const row = await findIncident(trx, incidentId);
+      const step = row && webhookOf(parts, { id: row.policyId, version: row.policyVersion }, index);
+      if (row && step) await pageWebhook(parts, trx, row, { index, step, reason, now: at });
+    });
+    return COMPLETED;
+  });
+}
+
+/** The webhook step of a version of a policy. */
 export function webhookOf(
-  { policies }: IncidentParts,
-  { policyId, policyVersion }: IncidentRow,
+  { policies }: Pick<IncidentParts, "policies">,
+  policy: Pick<PolicyRef, "id" | "version">,
   step: number,
 ): WebhookStep | undefined {
-  const found = policies.definitionOf({ id: policyId, version: policyVersion }).steps[step];
+  const found = policies.definitionOf(policy).steps[step];
   return found?.type === "webhook" ? found : undefined;
 }
 
@@ -92,10 +129,13 @@ export function hostOf({ url }: WebhookStep): string {
   return URL.canParse(url) ? new URL(url).host : "";
 }
 
-function requireAccepted(status: number, step: WebhookStep): number {
-  if (status >= 200 && status < 300) return status;
+/** @throws what the answer means for the page */
+function requireAccepted({ status, retryAfter }: WebhookAnswer, step: WebhookStep, wallNow: EpochMs): void {
+  if (status >= 200 && status < 300) return;
   const message = `${hostOf(step)} answered ${status}`;
-  const isFinal = status >= 400 && status < 500 && status !== 408 && status !== 429;
+  const waitMs = status === 429 || status === 503 ? readRetryAfter(retryAfter, wallNow) : undefined;
+  if (waitMs !== undefined) throw new Throttled(message, waitMs);
+  const isFinal = status >= 300 && status < 500 && status !== 408 && status !== 425 && status !== 429;
   throw isFinal ? new PermanentError(message) : new Error(message);
 }
 
@@ -103,6 +143,7 @@ function requireAccepted(status: number, step: WebhookStep): number {
 function withoutAddress(error: unknown, step: WebhookStep): Error {
   const isRefused = error instanceof PermanentError || (error instanceof PrismError && error.code === "URL_REFUSED");
   if (isRefused) return new PermanentError(`requests to ${hostOf(step)} are refused`);
-  const code = Object(error) as { readonly code?: unknown; readonly name?: unknown };
-  return new Error(`${hostOf(step)} was not reached (${String(code.code ?? code.name ?? "error")})`);
+  const { code, name } = Object(error) as { readonly code?: unknown; readonly name?: unknown };
+  const why = name === "RequestTimeout" ? "no answer in time" : String(code ?? name ?? "error");
+  return new NoAnswer(`${hostOf(step)} was not reached (${why})`);
 }

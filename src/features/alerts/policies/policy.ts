@@ -150,6 +150,13 @@ export const definitionEntries = {
     ),
   ),
   renotifyOnNew: v.optional(doc(v.boolean(), "Whether alerts that join later are notified; default true")),
+  fallback: v.optional(
+    doc(
+      v.nullable(text(128, 1)),
+      "Name of the policy whose first steps run while an incident reaches no one; default null: `default`, " +
+        "then the project's owners, then administrators",
+    ),
+  ),
 };
 
 /** The versioned content of a policy. */
@@ -163,6 +170,8 @@ export interface PolicyDefinition {
   readonly ackExpiresMs: number | null;
   readonly autoResolveMs: number | null;
   readonly renotifyOnNew: boolean;
+  /** Name of the policy that follows while no one is reached; absent in older versions. */
+  readonly fallback?: string | null;
 }
 
 /** The settings of a route that an incident keeps. */
@@ -186,6 +195,7 @@ export const UNSET = {
   ackExpiresMs: null,
   autoResolveMs: null,
   renotifyOnNew: true,
+  fallback: null,
 } as const satisfies Omit<PolicyDefinition, "name">;
 
 /** The policy of projects that have not changed theirs: notify all members at once. */

@@ -72,7 +72,7 @@ test("a message in a room follows its incident: firing, acknowledged by its link
   assert.equal(room.seen.length, 1, "one message for the whole life");
   assert.match(await (await press()).text(), /Resolved already/);
   const explained = await world.prism.get<{ timeline: { text: string }[] }>(`/api/v1/explain/incident/${id}`);
-  assert.match(explained.text, /Step 1 sent to its channel/);
+  assert.match(explained.text, /Step 1, its channel: delivered at /);
   assert.match(explained.text, /A reader of a channel acknowledged it/);
 });
 
@@ -155,8 +155,10 @@ test("steps name active channels of their project; a named channel cannot be del
   assert.equal(off.status, 200, off.text);
   await world.fire("A");
   const { id } = await world.only();
-  const explained = await world.prism.get(`/api/v1/explain/incident/${id}`);
-  assert.match(explained.text, /Step 1 did not send: its channel is disabled or gone/);
+  await eventually("the step counts as failed", async () => {
+    const { text } = await world.prism.get(`/api/v1/explain/incident/${id}`);
+    return /Step 1, its channel: failed after 1 attempt, last failure: the channel is disabled/.test(text);
+  });
 });
 
 test("a channel may have no links; a link ends with its channel, and is of its project only", async (t) => {

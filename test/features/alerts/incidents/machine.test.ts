@@ -69,6 +69,7 @@ class World {
     return {
       members: this.members,
       acks: this.acks,
+      hasWays: false,
       isWithheld: (id) => this.withheld.has(id),
       isWithin: () => this.isOpenInterval,
       opensAt: () => this.opensAt,

@@ -51,7 +51,11 @@ async function prepare({ database, settings, clock }: MailContext, { delivery, n
   const acknowledgeUrl = mayAcknowledge(notification) ? acknowledgeLink(config, of, clock.now()) : undefined;
   const reader = { timezone: user.timezone, publicUrl: config.publicUrl, acknowledgeUrl };
   const mail = mailOf({ ...notification, message }, delivery.id, reader);
-  const unsubscribe = unsubscribeHeaders(config, { userId, kind }, isDigest ? unsubscribeAddress(config) : undefined);
+  // A click in a mail program must not end pages.
+  const unsubscribe =
+    kind === "incident"
+      ? {}
+      : unsubscribeHeaders(config, { userId, kind }, isDigest ? unsubscribeAddress(config) : undefined);
   return { to: user.email, ...mail, headers: { ...mail.headers, ...unsubscribe } };
 }
 

@@ -1,0 +1,39 @@
+import { MINUTE_MS } from "../../../core/clock.ts";
+import { PermanentError, RetryLater } from "../../jobs/index.ts";
+import { NoAnswer, ProviderDown, TargetGone, Throttled } from "../channel.ts";
+
+/** A final refusal is tried again after this time: keys are renewed, chats come back. */
+export const REFUSED_PAUSE_MS = 5 * MINUTE_MS;
+/** A longer time that a service names counts as a failed way at once. */
+const LONGEST_WAIT_MS = 30_000;
+const ERROR_LENGTH = 500;
+
+/**
+ * What a failed attempt means for its target.
+ * `gone`: the service's own word that the target no longer exists: nothing more is sent.
+ * `refused`: this message is refused, and tried again some minutes later.
+ * `wait`: the service, or the channel's rate, named a time for all messages of the target.
+ * `network`: the provider was not reached, or refuses every message: all its targets share a probe.
+ * `error`: the target failed.
+ */
+export type PageFailure =
+  | { readonly is: "gone" | "refused" | "network" | "error"; readonly text: string }
+  | { readonly is: "wait"; readonly text: string; readonly waitMs: number; readonly isOwnRate: boolean };
+
+export function failureOf(thrown: unknown): PageFailure {
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  const text = error.message.slice(0, ERROR_LENGTH);
+  if (error instanceof TargetGone) return { is: "gone", text };
+  if (error instanceof PermanentError) return { is: "refused", text };
+  if (error instanceof RetryLater) {
+    const isOwnRate = error instanceof Throttled && error.isOwnRate;
+    return { is: "wait", text, waitMs: Math.ceil(error.retryAfterMs), isOwnRate };
+  }
+  return { is: error instanceof NoAnswer || error instanceof ProviderDown ? "network" : "error", text };
+}
+
+/** Whether the way counts as failed at once. */
+export function failsAtOnce(failure: PageFailure): boolean {
+  if (failure.is === "wait") return !failure.isOwnRate && failure.waitMs > LONGEST_WAIT_MS;
+  return failure.is === "gone" || failure.is === "refused";
+}

@@ -1,0 +1,52 @@
+/** Calls of pages that run at the same time. Each is a socket. */
+const MAX_CALLS = 256;
+/** Share for targets that have not answered since the start of the process. */
+const MAX_UNPROVEN = MAX_CALLS / 2;
+/** Share for targets whose last call timed out, and for the unproven ones of one owner. */
+const MAX_SUSPECT = MAX_CALLS / 4;
+
+type Standing = "proven" | "unproven" | "suspect";
+
+/** A place for one call. */
+export interface Slot {
+  readonly standing: Standing;
+  readonly owner: string;
+}
+
+/**
+ * The sockets of pages. Targets that may hang never use all of them: a page to a target that answers
+ * always finds one.
+ */
+export class Lanes {
+  #running = 0;
+  readonly #by = { proven: 0, unproven: 0, suspect: 0 };
+  /** Slots of unproven and suspect targets by owner. */
+  readonly #owners = new Map<string, number>();
+
+  /** @returns undefined if there is no room now */
+  take(standing: Standing, owner: string): Slot | undefined {
+    if (this.#running >= MAX_CALLS) return undefined;
+    if (standing !== "proven") {
+      const held = this.#owners.get(owner) ?? 0;
+      const isFull = this.#by.unproven + this.#by.suspect >= MAX_UNPROVEN || held >= MAX_SUSPECT;
+      if (isFull || (standing === "suspect" && this.#by.suspect >= MAX_SUSPECT)) return undefined;
+      this.#owners.set(owner, held + 1);
+    }
+    this.#running += 1;
+    this.#by[standing] += 1;
+    return { standing, owner };
+  }
+
+  release({ standing, owner }: Slot): void {
+    this.#running -= 1;
+    this.#by[standing] -= 1;
+    if (standing === "proven") return;
+    const held = (this.#owners.get(owner) ?? 1) - 1;
+    if (held > 0) this.#owners.set(owner, held);
+    else this.#owners.delete(owner);
+  }
+
+  get running(): number {
+    return this.#running;
+  }
+}

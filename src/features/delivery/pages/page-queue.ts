@@ -1,0 +1,118 @@
+import type { OpenPageFacts } from "../../../store/effect.ts";
+import { Gate } from "./gate.ts";
+import { comparePages } from "./page.ts";
+
+/** A page in memory. Times are elapsed milliseconds. */
+export interface Waiting {
+  facts: OpenPageFacts;
+  /** Since when it may be sent; its time without acceptance counts from here. */
+  readySince: number;
+  /** It is refused or held until then. */
+  notBefore: number;
+  /** When it was created. */
+  readonly bornAt: number;
+  attempts: number;
+  isRunning: boolean;
+  /** It counts as failed, stored or about to be. */
+  isFailed: boolean;
+  /** Attempts since the start of the process. */
+  triedHere: number;
+}
+
+/** The waiting pages of one target, in the order in which they are sent. */
+export class PageQueue {
+  readonly key: string;
+  readonly owner: string;
+  readonly provider: string;
+  readonly gate = new Gate();
+  /** Calls that run, by incident: the messages of one incident never overtake each other. */
+  readonly running = new Set<string>();
+  #ordered: Waiting[] = [];
+  /** Those with a time of their own. */
+  readonly #later = new Set<Waiting>();
+  readonly #byId = new Map<string, Waiting>();
+
+  constructor({ target, owner, provider }: OpenPageFacts) {
+    this.key = target;
+    this.owner = owner;
+    this.provider = provider;
+  }
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  get pages(): Iterable<Waiting> {
+    return this.#byId.values();
+  }
+
+  get(id: string): Waiting | undefined {
+    return this.#byId.get(id);
+  }
+
+  add(page: Waiting, now: number): void {
+    this.#byId.set(page.facts.id, page);
+    this.#place(page, now);
+  }
+
+  remove(id: string): void {
+    const page = this.#byId.get(id);
+    if (!page) return;
+    this.#byId.delete(id);
+    this.#take(page);
+  }
+
+  /** Its attempt has ended: it waits again, at the latest time of `notBefore`. */
+  requeue(page: Waiting, now: number): void {
+    page.isRunning = false;
+    this.#take(page);
+    if (this.#byId.has(page.facts.id)) this.#place(page, now);
+  }
+
+  /** The next page that may be sent now. */
+  head(now: number): Waiting | undefined {
+    for (const page of this.#later) if (page.notBefore <= now) this.requeueDue(page);
+    return this.#ordered[0];
+  }
+
+  /** Takes the head out of the order while its attempt runs. */
+  begin(page: Waiting): void {
+    page.isRunning = true;
+    this.#take(page);
+  }
+
+  /** The earliest time of pages with one of their own. */
+  get nextAt(): number {
+    let at = Number.POSITIVE_INFINITY;
+    for (const { notBefore } of this.#later) at = Math.min(at, notBefore);
+    return at;
+  }
+
+  private requeueDue(page: Waiting): void {
+    this.#later.delete(page);
+    this.#insert(page);
+  }
+
+  #place(page: Waiting, now: number): void {
+    if (page.notBefore > now) this.#later.add(page);
+    else this.#insert(page);
+  }
+
+  #insert(page: Waiting): void {
+    let low = 0;
+    let high = this.#ordered.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const other = this.#ordered[middle];
+      if (other && comparePages(other.facts, page.facts) <= 0) low = middle + 1;
+      else high = middle;
+    }
+    this.#ordered.splice(low, 0, page);
+  }
+
+  #take(page: Waiting): void {
+    this.#later.delete(page);
+    const at = this.#ordered[0] === page ? 0 : this.#ordered.indexOf(page);
+    if (at >= 0) this.#ordered.splice(at, 1);
+  }
+}

@@ -1,0 +1,103 @@
+import type { Selectable } from "kysely";
+import type { Trx } from "../../../store/database.ts";
+import type { OpenPageFacts } from "../../../store/effect.ts";
+import type { PagesTable } from "../../../store/schema/alerts.ts";
+
+/*
+ * A page is a notice of an incident: to a target of a person, a room, a keyed service or a webhook.
+ * docs/delivery.md has the rules. The row is the message: its id is the message id of every attempt.
+ */
+
+export type PageRow = Selectable<PagesTable>;
+export type PageKindName = PageRow["kind"];
+
+/** Where a page goes: what shares queues, probes and limits with it. */
+export interface Place {
+  /** Messages to one target are sent in order: urgency, severity, age. */
+  readonly target: string;
+  /** Targets of one provider share the probe while it cannot be reached. */
+  readonly provider: string;
+  /** The user or project that named the target. */
+  readonly owner: string;
+}
+
+/** A page to add. */
+export interface NewPage extends Place {
+  readonly id: string;
+  readonly incidentId: string;
+  readonly projectId: string;
+  readonly kind: PageKindName;
+  /** The way within the incident: a later page of the same way replaces a waiting one. */
+  readonly way: string;
+  readonly userId?: string | null;
+  readonly channel?: string | null;
+  readonly step?: number | null;
+  readonly notificationId?: string | null;
+  readonly reason: string;
+  readonly urgency: PageRow["urgency"];
+  /** 0 is the most severe. */
+  readonly severity?: number;
+  /** It reports the end of the incident. */
+  readonly isEnd?: boolean;
+  /** Data of the kind. */
+  readonly content?: object;
+  /** Quiet hours of a person: it is not sent before. */
+  readonly heldUntil?: number | null;
+  /** Nothing is sent; why. */
+  readonly skipped?: string | null;
+}
+
+/** What the other side answered when it accepted a page. */
+export interface Accepted {
+  /** For people, such as "250 queued" or an id. */
+  readonly answer: string | null;
+  /** Stores what the answer says, in the transaction that records it. */
+  readonly record?: (trx: Trx) => Promise<void>;
+}
+
+/** A page that is not to be sent any more. */
+export interface NotSent {
+  readonly skipped: string;
+  readonly record?: (trx: Trx) => Promise<void>;
+}
+
+export interface SendOptions {
+  readonly signal: AbortSignal;
+}
+
+/** How pages of one kind are sent. */
+export interface PageKind {
+  /** Calls to one target at the same time, once it has answered. */
+  readonly atOnce: number;
+  /**
+   * Makes one attempt. @throws as a channel's call: TargetGone, PermanentError, Throttled,
+   * ProviderDown, NoAnswer, and any other error for a retry
+   */
+  send(page: PageRow, options: SendOptions): Promise<Accepted | NotSent>;
+  /** The next page of the incident needs what the answer to this one said. */
+  readonly needsRecord?: boolean;
+  /** Follows a page whose outcome changes, in the same transaction. */
+  changed?(trx: Trx, page: PageRow): Promise<void>;
+  /** The service's own word that the target no longer exists. */
+  gone?(trx: Trx, page: PageRow): Promise<unknown>;
+  /** A write before each attempt: for ways that cost or ring. */
+  readonly recordsBegin?: (page: PageRow) => boolean;
+}
+
+/** What incidents do with outcomes, in the transaction that records them. */
+export interface PageFollower {
+  delivered(trx: Trx, pages: readonly PageRow[]): Promise<void>;
+  /** They count as failed from now on, and go on being tried. */
+  failed(trx: Trx, pages: readonly PageRow[]): Promise<void>;
+}
+
+/** Which of two waiting pages of a target is sent first. */
+export function comparePages(a: OpenPageFacts, b: OpenPageFacts): number {
+  return (
+    Number(a.urgency === "low") - Number(b.urgency === "low") ||
+    a.isEnd - b.isEnd ||
+    a.severity - b.severity ||
+    a.createdAt - b.createdAt ||
+    (a.id < b.id ? -1 : Number(a.id > b.id))
+  );
+}

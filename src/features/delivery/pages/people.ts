@@ -1,0 +1,210 @@
+import { uuidv7 } from "../../../core/ids.ts";
+import type { NotificationRow } from "../../../store/commit/write-set.ts";
+import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import { PermanentError } from "../../jobs/index.ts";
+import { type Attempt, type Channel, NoAnswer, type NotificationFacts, Throttled } from "../channel.ts";
+import type { DeliveryContext } from "../context.ts";
+import { attemptJob, findDelivery, updateDelivery } from "../deliveries.ts";
+import { recordCompletion } from "../outcome.ts";
+import { heldUntil, type Preferences, refusal } from "../preferences.ts";
+import type { Accepted, NewPage, NotSent, PageKind, PageRow } from "./page.ts";
+import { hasFailed } from "./store.ts";
+
+/* Pages to people: one delivery for each target of a person, sent by the page with its id. */
+
+/** What a notice of an incident is about. */
+export interface PageFacts extends Pick<NewPage, "incidentId" | "projectId" | "urgency" | "severity" | "isEnd"> {
+  readonly reason: string;
+  readonly step: number | null;
+}
+
+/** Pages of a notification, and the people that one of them may reach. */
+export interface PlannedPages {
+  readonly pages: readonly NewPage[];
+  /** Users with a target that is wanted and did not fail last time. */
+  readonly reachable: ReadonlySet<string>;
+}
+
+/**
+ * Plans the pages of a notification of an incident, with their deliveries. Limits per user, presence
+ * and merging do not apply; preferences do, and quiet hours for low urgency.
+ */
+export async function planPages(
+  context: DeliveryContext,
+  trx: Trx,
+  stored: NotificationRow,
+  userIds: readonly string[],
+  facts: PageFacts,
+): Promise<PlannedPages> {
+  const { clock } = context;
+  const now = clock.now();
+  const notification = { ...stored, incidentId: facts.incidentId } as unknown as NotificationFacts;
+  const readers = await readersOf(trx, userIds);
+  const pages: NewPage[] = [];
+  const reachable = new Set<string>();
+  for (const channel of context.channels.forChannels(stored.channels)) {
+    for (const { userId, target } of await channel.targets(userIds, notification, trx)) {
+      const reader = readers.get(userId);
+      if (!reader) continue;
+      const { prefs, timezone } = reader;
+      const refused = refusal(prefs, channel.name, notification);
+      const held = refused ? null : heldUntil(prefs, timezone, channel.name, notification, now);
+      const id = uuidv7();
+      const row = { id, notificationId: stored.id, userId, channel: channel.name, target };
+      const state = refused ? "skipped" : "queued";
+      const reason = refused ?? (held === null ? null : "quiet hours");
+      const isForWorkers = context.channels.isForWorkers(channel.name);
+      await trx
+        .insertInto("deliveries")
+        .values({ ...row, state, reason, jobId: isForWorkers && !refused ? id : null, createdAt: now, updatedAt: now })
+        .execute();
+      if (refused) addEffect(trx, { type: "delivery-outcome", channel: channel.name, state: "skipped" });
+      else if (isForWorkers) {
+        const job = attemptJob(row, stored, Math.max(now, held ?? 0), context.channels.queueOf(channel.name));
+        await context.jobs.enqueueNew([job], trx);
+      }
+      const place = await placeOf(channel, userId, target);
+      pages.push({
+        ...{ ...facts, ...place, id, kind: "delivery", way: place.target, userId, channel: channel.name },
+        ...{ notificationId: stored.id, heldUntil: held, skipped: refused },
+      });
+      // Pusher is a live connection of the app.
+      const isOutside = !refused && channel.name !== "pusher";
+      if (isOutside && !(await hasFailed(trx, place.target))) reachable.add(userId);
+    }
+  }
+  return { pages, reachable };
+}
+
+async function readersOf(db: ReadDb | Trx, userIds: readonly string[]) {
+  const rows = await db.selectFrom("users").select(["id", "timezone", "prefs"]).where("id", "in", userIds).execute();
+  return new Map(
+    rows.map(({ id, timezone, prefs }) => [id, { timezone, prefs: JSON.parse(prefs) as Preferences }] as const),
+  );
+}
+
+async function placeOf(channel: Channel, userId: string, target: string) {
+  const source = await channel.sourceOf?.(target);
+  return {
+    target: targetKey(channel.name, userId, target),
+    provider: source === undefined ? channel.name : source.host,
+    owner: source?.owner ?? userId,
+  };
+}
+
+/** A worker gets this long to take a page before it counts as not sent. */
+const WORKER_MS = 5000;
+
+/** Sends the pages to people. */
+export function peoplePages(context: DeliveryContext): PageKind {
+  return {
+    atOnce: 1,
+    send: (page, { signal }) => send(context, page, signal),
+    changed: (trx, page) => followPage(context, trx, page),
+    gone: async (trx, page) => context.channels.of(channelOf(page))?.disable?.(targetOf(page), trx),
+  };
+}
+
+function channelOf(page: PageRow): Attempt["delivery"]["channel"] {
+  return page.channel as Attempt["delivery"]["channel"];
+}
+
+/** The target within its channel, as in `deliveries.target`. */
+function targetOf({ channel, userId, target }: PageRow): string {
+  return target.slice(`${channel} ${userId} `.length);
+}
+
+async function send(context: DeliveryContext, page: PageRow, signal: AbortSignal): Promise<Accepted | NotSent> {
+  const { database, channels, clock, log } = context;
+  const found = await findDelivery(page.id, database.read);
+  if (!found) return { skipped: "recipient not active" };
+  const { delivery, notification, recipient, user, offset } = found;
+  if (delivery.state === "skipped" || delivery.state === "delivered")
+    return { skipped: delivery.reason ?? "cancelled" };
+  if (user.status !== "active" || user.deletedAt !== null) return { skipped: "recipient not active" };
+  if (recipient.deletedAt !== null) return { skipped: "deleted by recipient" };
+  const channel = channels.get(delivery.channel);
+  if (!channel) throw new PermanentError("the channel is not configured");
+  if (channels.isForWorkers(delivery.channel)) {
+    const leftMs = page.createdAt + WORKER_MS - clock.now();
+    if (leftMs > 0) throw new Throttled("a remote worker sends it", leftMs, { isOwnRate: true });
+    throw new NoAnswer("no remote worker has sent it");
+  }
+  const attempt = { delivery: { ...delivery, attempts: page.attempts + 1 }, notification, offset };
+  const message = await channel.prepare(attempt);
+  try {
+    const accepted = await channel.call(message, signal);
+    await interpreted(context, channel, attempt, { accepted });
+    return { answer: accepted.providerId ?? null };
+  } catch (failure) {
+    if (signal.aborted) throw failure;
+    log.warn({ deliveryId: page.id, channel: channel.name, err: failure }, "an attempt to page a person failed");
+    await interpreted(context, channel, attempt, { failure });
+    throw failure;
+  }
+}
+
+/** What the answer says about the target. That it cannot be stored now changes nothing. */
+async function interpreted(
+  { log }: DeliveryContext,
+  channel: Channel,
+  attempt: Attempt,
+  answer: Parameters<NonNullable<Channel["interpret"]>>[1],
+): Promise<void> {
+  try {
+    await channel.interpret?.(attempt, answer);
+  } catch (error) {
+    log.warn({ err: error }, "what an answer says about its target could not be stored");
+  }
+}
+
+/** The delivery has the documented state of its page. */
+async function followPage(context: DeliveryContext, trx: Trx, page: PageRow): Promise<void> {
+  const { id, outcome, attempts, lastError, note, answer, deliveredAt, endedAt, notificationId, createdAt } = page;
+  const channel = channelOf(page);
+  const updatedAt = page.updatedAt;
+  if (outcome === "delivered") {
+    const changes = { state: "delivered", deliveredAt, lastError: null, reason: null } as const;
+    await updateDelivery(trx, id, { ...changes, attempts, providerId: answer, updatedAt });
+    addEffect(trx, {
+      type: "delivery-outcome",
+      channel,
+      state: "delivered",
+      latencyMs: (deliveredAt ?? createdAt) - createdAt,
+    });
+  } else if (outcome === "overtaken" || outcome === "skipped") {
+    const reason = outcome === "overtaken" ? ("overtaken" as const) : (note as "recipient not active");
+    await updateDelivery(trx, id, { state: "skipped", reason, attempts, updatedAt });
+    addEffect(trx, { type: "delivery-outcome", channel, state: "skipped" });
+  } else {
+    const state = endedAt === null ? "failed" : "dead";
+    await updateDelivery(trx, id, { state, attempts, lastError, reason: null, updatedAt });
+    addEffect(trx, { type: "delivery-outcome", channel, state });
+  }
+  if (endedAt !== null && notificationId !== null) await recordCompletion(context, notificationId, channel, trx);
+}
+
+/** The users whom a notice of an incident may reach outside of the app, by the channels given. */
+export async function reachableUsers(
+  context: Pick<DeliveryContext, "channels">,
+  db: ReadDb | Trx,
+  userIds: readonly string[],
+  facts: { readonly projectId: string; readonly priority: number; readonly channels: string },
+): Promise<ReadonlySet<string>> {
+  const notification = { ...facts, kind: "incident", eventId: null } as unknown as NotificationFacts;
+  const readers = await readersOf(db, userIds);
+  const found = new Set<string>();
+  for (const channel of context.channels.forChannels(facts.channels)) {
+    if (channel.name === "pusher") continue;
+    for (const { userId, target } of await channel.targets(userIds, notification, db)) {
+      const reader = readers.get(userId);
+      if (!reader || found.has(userId) || refusal(reader.prefs, channel.name, notification)) continue;
+      if (!(await hasFailed(db, targetKey(channel.name, userId, target)))) found.add(userId);
+    }
+  }
+  return found;
+}
+
+function targetKey(channel: string, userId: string, target: string): string {
+  return `${channel} ${userId} ${target}`;
+}

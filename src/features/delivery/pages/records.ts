@@ -1,0 +1,206 @@
+import { setTimeout as wait } from "node:timers/promises";
+import type { Clock } from "../../../core/clock.ts";
+import type { Logger } from "../../../core/log.ts";
+import { addEffect, type Database, type Trx } from "../../../store/database.ts";
+import type { Accepted, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";
+import { findPages, updatePage } from "./store.ts";
+
+interface Delivered extends Accepted {
+  readonly attempts: number;
+  /** Epoch ms. */
+  readonly startedAt: number;
+}
+
+interface Attempted {
+  readonly error: string;
+  readonly attempts: number;
+  /** Epoch ms; null: it waited behind others. */
+  readonly startedAt: number | null;
+  /** It counts as failed from now on. */
+  readonly isFailed: boolean;
+  /** Nothing more is sent. */
+  readonly isOver: boolean;
+  /** The service says that the target no longer exists. */
+  readonly isGone: boolean;
+}
+
+type Outcome =
+  | ({ readonly is: "delivered" } & Delivered)
+  | ({ readonly is: "attempted" } & Attempted)
+  | { readonly is: "skipped"; readonly note: string; readonly record?: Accepted["record"] };
+
+const ROWS_AT_ONCE = 64;
+const RETRY_MS = 1000;
+
+interface RecordParts {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/**
+ * Stores what came of attempts, several in one transaction. While nothing can be stored it keeps the
+ * last outcome of each page in memory: pages are sent without a write, and recorded later.
+ */
+export class PageRecords {
+  follower: PageFollower | null = null;
+  readonly #parts: RecordParts;
+  readonly #kinds: ReadonlyMap<PageKindName, PageKind>;
+  readonly #pending = new Map<string, Outcome>();
+  #writing: Promise<void> | null = null;
+  #isStopped = false;
+
+  constructor(parts: RecordParts, kinds: ReadonlyMap<PageKindName, PageKind>) {
+    this.#parts = parts;
+    this.#kinds = kinds;
+  }
+
+  delivered(id: string, delivered: Delivered): void {
+    this.#add(id, { is: "delivered", ...delivered });
+  }
+
+  attempted(id: string, attempted: Attempted): void {
+    const earlier = this.#pending.get(id);
+    // An outcome that is not stored yet keeps what follows from it.
+    const isFailed = attempted.isFailed || (earlier?.is === "attempted" && earlier.isFailed);
+    this.#add(id, { is: "attempted", ...attempted, isFailed });
+  }
+
+  skipped(id: string, { skipped: note, ...rest }: NotSent): void {
+    this.#add(id, { is: "skipped", note, ...rest });
+  }
+
+  /** Counts an attempt before its call, if that can be stored. */
+  async begun({ id, attempts, firstAttemptAt }: PageRow): Promise<void> {
+    const { database, clock, log } = this.#parts;
+    const now = clock.now();
+    await database
+      .write((trx) => updatePage(trx, id, { attempts: attempts + 1, firstAttemptAt: firstAttemptAt ?? now }))
+      .catch((error: unknown) => log.warn({ err: error, page: id }, "an attempt could not be counted"));
+  }
+
+  /** Another process has sent the page, or it was ended: its delivery is stored already. */
+  async endedElsewhere(trx: Trx, id: string, outcome: "delivered" | "skipped", answer: string | null): Promise<void> {
+    const [row] = await findPages(trx, [id]);
+    if (!row || row.endedAt !== null) return;
+    const now = this.#parts.clock.now();
+    const end = outcome === "delivered" ? { answer, note: null, deliveredAt: now } : { note: answer };
+    await updatePage(trx, id, { outcome, ...end, updatedAt: now, endedAt: now });
+    addEffect(trx, { type: "pages-changed", ended: [id] });
+    const after = { ...row, outcome, ...end, endedAt: now };
+    if (outcome === "delivered") await this.follower?.delivered(trx, [after]);
+  }
+
+  /** Resolves when everything is stored. */
+  async idle(): Promise<void> {
+    while (this.#writing) await this.#writing;
+  }
+
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    await this.idle();
+  }
+
+  #add(id: string, outcome: Outcome): void {
+    this.#pending.set(id, outcome);
+    this.#writing ??= this.#write().finally(() => {
+      this.#writing = null;
+      if (this.#pending.size > 0 && !this.#isStopped) this.#writing = this.#write();
+    });
+  }
+
+  async #write(): Promise<void> {
+    // What ends in the same turn of the event loop shares a transaction.
+    await new Promise(setImmediate);
+    while (this.#pending.size > 0) {
+      const batch = [...this.#pending].slice(0, ROWS_AT_ONCE);
+      try {
+        await this.#store(batch);
+        for (const [id, outcome] of batch) if (this.#pending.get(id) === outcome) this.#pending.delete(id);
+      } catch (error) {
+        this.#parts.log.error({ err: error }, "outcomes of pages could not be stored, retrying");
+        if (this.#isStopped) return;
+        await wait(RETRY_MS, undefined, { ref: false });
+      }
+    }
+  }
+
+  /** One by one after an error, without what follows: an outcome is stored in any case. */
+  async #store(batch: readonly (readonly [string, Outcome])[]): Promise<void> {
+    const { database, log } = this.#parts;
+    try {
+      await database.write((trx) => this.#apply(trx, batch, true));
+    } catch (error) {
+      log.warn({ err: error }, "outcomes of pages could not be stored together");
+      for (const each of batch)
+        await database
+          .write((trx) => this.#apply(trx, [each], true))
+          .catch(async (single: unknown) => {
+            log.error({ err: single, page: each[0] }, "what follows from the outcome of a page failed");
+            await database.write((trx) => this.#apply(trx, [each], false));
+          });
+    }
+  }
+
+  async #apply(trx: Trx, batch: readonly (readonly [string, Outcome])[], follows: boolean): Promise<void> {
+    const rows = new Map(
+      (
+        await findPages(
+          trx,
+          batch.map(([id]) => id),
+        )
+      ).map((row) => [row.id, row]),
+    );
+    const delivered: PageRow[] = [];
+    const failed: PageRow[] = [];
+    const ended: string[] = [];
+    for (const [id, outcome] of batch) {
+      const row = rows.get(id);
+      if (!row) continue;
+      const after = await this.#applyOne(trx, row, outcome);
+      if (after === undefined) continue;
+      if (after.endedAt !== null) ended.push(id);
+      if (outcome.is === "delivered") delivered.push(after);
+      else if (outcome.is === "attempted" && outcome.isFailed) failed.push(after);
+    }
+    if (ended.length > 0) addEffect(trx, { type: "pages-changed", ended });
+    if (!follows || !this.follower) return;
+    if (delivered.length > 0) await this.follower.delivered(trx, delivered);
+    if (failed.length > 0) await this.follower.failed(trx, failed);
+  }
+
+  /** @returns the row afterwards; undefined if it had ended */
+  async #applyOne(trx: Trx, row: PageRow, outcome: Outcome): Promise<PageRow | undefined> {
+    const now = this.#parts.clock.now();
+    // A message that was on its way when its page was overtaken has arrived all the same.
+    if (row.endedAt !== null && (outcome.is !== "delivered" || row.outcome === "delivered")) return undefined;
+    const after = { ...row, ...valuesOf(row, outcome, now) };
+    const { outcome: state, note, attempts, firstAttemptAt, failedAt, lastError, answer, deliveredAt, endedAt } = after;
+    const changes = { note, attempts, firstAttemptAt, failedAt, lastError, answer, deliveredAt, endedAt };
+    await updatePage(trx, row.id, { ...changes, outcome: state, updatedAt: now });
+    if (outcome.is !== "attempted") await outcome.record?.(trx);
+    const kind = this.#kinds.get(row.kind);
+    if (outcome.is === "attempted" && outcome.isGone) await kind?.gone?.(trx, after);
+    await kind?.changed?.(trx, after);
+    return after;
+  }
+}
+
+function valuesOf(row: PageRow, outcome: Outcome, now: number): Partial<PageRow> {
+  switch (outcome.is) {
+    case "delivered": {
+      const { attempts, startedAt, answer } = outcome;
+      const times = { firstAttemptAt: row.firstAttemptAt ?? startedAt, deliveredAt: now, endedAt: now };
+      return { outcome: "delivered", note: null, attempts, answer, lastError: null, ...times };
+    }
+    case "skipped":
+      return { outcome: "skipped", note: outcome.note, endedAt: now };
+    default: {
+      const { error, attempts, startedAt, isFailed, isOver } = outcome;
+      const failedAt = row.failedAt ?? (isFailed ? now : null);
+      const firstAttemptAt = row.firstAttemptAt ?? startedAt;
+      const state = failedAt === null ? "trying" : "failed";
+      return { outcome: state, attempts, firstAttemptAt, failedAt, lastError: error, endedAt: isOver ? now : null };
+    }
+  }
+}

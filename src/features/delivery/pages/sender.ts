@@ -1,0 +1,443 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import type { Clock } from "../../../core/clock.ts";
+import { DAY_MS } from "../../../core/clock.ts";
+import { DueTimes, SteadyClock } from "../../../core/due-times.ts";
+import type { Logger } from "../../../core/log.ts";
+import { within } from "../../../core/promises.ts";
+import type { Database, Trx } from "../../../store/database.ts";
+import type { EffectOf, OpenPageFacts } from "../../../store/effect.ts";
+import { callWithin, NoAnswer } from "../channel.ts";
+import type { Channels } from "../channels.ts";
+import { failsAtOnce, failureOf, type PageFailure, REFUSED_PAUSE_MS } from "./failures.ts";
+import { Gate } from "./gate.ts";
+import { Lanes } from "./lanes.ts";
+import type { Accepted, NewPage, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";
+import { PageQueue, type Waiting } from "./page-queue.ts";
+import { PageRecords } from "./records.ts";
+import { addPages, findPage, overtakePages, pagesOf, readOpenPages } from "./store.ts";
+
+export interface PageSenderParts {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly channels: Pick<Channels, "names" | "get">;
+}
+
+/** A provider or target in trouble, for operators. */
+export interface TroubleFacts {
+  readonly target: string;
+  readonly provider: string;
+  readonly kind: PageKindName;
+  readonly waiting: number;
+  /** For how long nothing was accepted. */
+  readonly sinceMs: number;
+  readonly error: string;
+  readonly isFailed: boolean;
+}
+
+/**
+ * Sends the pages of incidents. It holds what waits, by target, in memory: rebuilt from the table by
+ * {@link load}, kept current by effects of commits, sent from {@link start} on. An attempt needs no
+ * write: what came of it is stored afterwards, later if nothing can be stored now (records.ts).
+ */
+export class PageSender {
+  readonly #parts: PageSenderParts;
+  readonly #kinds = new Map<PageKindName, PageKind>();
+  readonly #queues = new Map<string, PageQueue>();
+  readonly #providers = new Map<string, { readonly gate: Gate; readonly queues: Set<PageQueue> }>();
+  readonly #targetOf = new Map<string, PageQueue>();
+  readonly #lanes = new Lanes();
+  readonly #records: PageRecords;
+  /** Due times in elapsed time, so that a clock that jumps moves nothing. */
+  readonly #clock: SteadyClock;
+  readonly #due: DueTimes<string>;
+  /** Targets whose next page found no free socket. */
+  readonly #crowded = new Set<PageQueue>();
+  readonly #stop = new AbortController();
+  readonly #calls = new Set<Promise<void>>();
+  #isRunning = false;
+
+  constructor(parts: PageSenderParts) {
+    const { clock, log } = parts;
+    this.#parts = parts;
+    const elapsed = (): number => Math.floor(clock.elapsed());
+    this.#clock = new SteadyClock({ now: elapsed, elapsed });
+    this.#due = new DueTimes({
+      clock: this.#clock,
+      handle: async (keys) => {
+        for (const key of keys) this.#advanceKey(key);
+      },
+      onError: (error) => log.error({ err: error }, "pages that are due could not be sent, retrying"),
+    });
+    this.#records = new PageRecords(parts, this.#kinds);
+  }
+
+  /** @throws TypeError if the kind has a handler */
+  handle(name: PageKindName, kind: PageKind): void {
+    if (this.#kinds.has(name)) throw new TypeError(`pages of the kind ${name} have a handler already`);
+    this.#kinds.set(name, kind);
+  }
+
+  /** Connects incidents, which decide what follows from an outcome. */
+  follow(follower: PageFollower): void {
+    this.#records.follower = follower;
+  }
+
+  /** Builds the memory from the table. Nothing is sent. */
+  load(reader: Sqlite): void {
+    for (const page of readOpenPages(reader)) this.#add(page, true);
+  }
+
+  /** Starts to send. */
+  start(): void {
+    this.#isRunning = true;
+    this.#due.start();
+    for (const queue of this.#queues.values()) this.#advance(queue);
+  }
+
+  /** Waits for calls that run, and stores what came of them. */
+  async stop(): Promise<void> {
+    this.#isRunning = false;
+    this.#stop.abort(new Error("the server is stopping"));
+    await this.#due.stop();
+    await Promise.allSettled(this.#calls);
+    await this.#records.stop();
+  }
+
+  /** Handles what is due now; for tests. */
+  check(): Promise<void> {
+    return this.#due.check();
+  }
+
+  /** Resolves when no call runs and everything is stored; for tests and a stop. */
+  async idle(): Promise<void> {
+    while (this.#calls.size > 0) await Promise.allSettled(this.#calls);
+    await this.#records.idle();
+  }
+
+  /** A commit has changed pages. */
+  changed({ open = [], ended = [] }: EffectOf<"pages-changed">): void {
+    for (const id of ended) this.#remove(id);
+    const queues = new Set<PageQueue>();
+    for (const page of open) queues.add(this.#add(page, false));
+    for (const queue of queues) this.#advance(queue);
+  }
+
+  /** Adds pages of one incident; a waiting page of the same way is overtaken. */
+  async add(trx: Trx, pages: readonly NewPage[]): Promise<void> {
+    const overtaken = await addPages(trx, pages, this.#parts.clock.now());
+    for (const row of overtaken) await this.#kinds.get(row.kind)?.changed?.(trx, row);
+  }
+
+  /** Nothing more is sent of these waiting pages of an incident. @param note why */
+  async overtake(trx: Trx, incidentId: string, note: string, isMeant: (page: PageRow) => boolean): Promise<void> {
+    const waiting = (await pagesOf(trx, incidentId)).filter((page) => page.endedAt === null && isMeant(page));
+    const rows = await overtakePages(trx, waiting, note, this.#parts.clock.now());
+    for (const row of rows) await this.#kinds.get(row.kind)?.changed?.(trx, row);
+  }
+
+  /** A remote worker has sent the page, or an operator ended it. */
+  async endedElsewhere(trx: Trx, id: string, outcome: "delivered" | "skipped", answer: string | null): Promise<void> {
+    await this.#records.endedElsewhere(trx, id, outcome, answer);
+  }
+
+  /** Tries the pages of these targets now: their settings were changed, or an operator asks for it. */
+  retryNow(isMeant: (queue: { readonly key: string; readonly provider: string }) => boolean): void {
+    const now = this.#clock.now();
+    for (const queue of this.#queues.values()) {
+      if (!isMeant(queue)) continue;
+      queue.gate.retryNow();
+      this.#providers.get(queue.provider)?.gate.retryNow();
+      for (const page of queue.pages) if (page.facts.heldUntil === null) page.notBefore = now;
+      this.#advance(queue);
+    }
+  }
+
+  /** Whether people can be reached outside of the app at all. */
+  get hasWays(): boolean {
+    const { channels } = this.#parts;
+    return channels.names.some((name) => name !== "webhook" && name !== "pusher" && channels.get(name) !== undefined);
+  }
+
+  /** How many pages wait. */
+  get waiting(): number {
+    return this.#targetOf.size;
+  }
+
+  /** Targets that have accepted nothing for a while, the longest first. */
+  get troubles(): readonly TroubleFacts[] {
+    const now = this.#clock.now();
+    const found: TroubleFacts[] = [];
+    for (const queue of this.#queues.values()) {
+      const gate = [queue.gate, this.#gateOf(queue)].find(({ trouble }) => trouble !== null);
+      const [first] = queue.pages;
+      if (!gate?.trouble || !first) continue;
+      const { since, error } = gate.trouble;
+      const { kind } = first.facts;
+      const facts = { target: queue.key, provider: queue.provider, kind, waiting: queue.size, error };
+      found.push({ ...facts, sinceMs: now - since, isFailed: gate.isFailed });
+    }
+    return found.sort((a, b) => b.sinceMs - a.sinceMs);
+  }
+
+  /** How long the ready page that waits longest was not attempted; 0 for none. */
+  get longestUnattemptedMs(): number {
+    const now = this.#clock.now();
+    let longest = 0;
+    const isWell = (queue: PageQueue): boolean =>
+      [queue.gate, this.#gateOf(queue)].every(({ trouble, pausedUntil }) => !trouble && pausedUntil <= now);
+    for (const queue of [...this.#queues.values()].filter(isWell))
+      for (const { triedHere, readySince, notBefore, isRunning } of queue.pages)
+        if (triedHere === 0 && !isRunning && notBefore <= now) longest = Math.max(longest, now - readySince);
+    return longest;
+  }
+
+  #add(facts: OpenPageFacts, isLoaded: boolean): PageQueue {
+    const queue = this.#queueOf(facts);
+    const now = this.#clock.now();
+    // Its times in the table are of the wall clock: here they count as elapsed.
+    const wallNow = Math.max(this.#parts.clock.now(), facts.createdAt);
+    const ago = (at: number): number => now - Math.max(0, wallNow - at);
+    const heldMs = facts.heldUntil === null ? 0 : Math.max(0, facts.heldUntil - this.#parts.clock.now());
+    const readySince = facts.firstAttemptAt === null ? now + heldMs : ago(facts.firstAttemptAt);
+    const page: Waiting = {
+      facts,
+      readySince,
+      notBefore: now + heldMs,
+      bornAt: isLoaded ? ago(facts.createdAt) : now,
+      attempts: facts.attempts,
+      isRunning: false,
+      isFailed: facts.failedAt !== null,
+      triedHere: 0,
+    };
+    queue.remove(facts.id);
+    queue.add(page, now);
+    this.#targetOf.set(facts.id, queue);
+    return queue;
+  }
+
+  #queueOf(facts: OpenPageFacts): PageQueue {
+    const known = this.#queues.get(facts.target);
+    if (known) return known;
+    const queue = new PageQueue(facts);
+    this.#queues.set(facts.target, queue);
+    const provider = this.#providers.get(facts.provider) ?? { gate: new Gate(), queues: new Set() };
+    provider.queues.add(queue);
+    this.#providers.set(facts.provider, provider);
+    return queue;
+  }
+
+  #gateOf({ provider }: PageQueue): Gate {
+    return this.#providers.get(provider)?.gate ?? new Gate();
+  }
+
+  #remove(id: string): void {
+    const queue = this.#targetOf.get(id);
+    if (!queue) return;
+    queue.remove(id);
+    this.#targetOf.delete(id);
+    this.#trim(queue);
+  }
+
+  /** What is known of a target without pages is kept only while it is in trouble. */
+  #trim(queue: PageQueue): void {
+    if (queue.size > 0 || queue.running.size > 0) return;
+    this.#crowded.delete(queue);
+    this.#due.delete(queue.key);
+    if (this.#queues.size <= MAX_IDLE_TARGETS && this.#isRunning) return;
+    this.#queues.delete(queue.key);
+    const provider = this.#providers.get(queue.provider);
+    provider?.queues.delete(queue);
+    if (provider?.queues.size === 0) this.#providers.delete(queue.provider);
+  }
+
+  #advanceKey(key: string): void {
+    this.#due.delete(key);
+    const queue = this.#queues.get(key);
+    if (queue) this.#advance(queue);
+  }
+
+  /** Sends what may be sent now, and sets when to look at the target again. */
+  #advance(queue: PageQueue): void {
+    if (!this.#isRunning) return;
+    const now = this.#clock.now();
+    this.#failOverdue(queue, now);
+    while (this.#sendNext(queue, now));
+    this.#wakeAt(queue, now);
+  }
+
+  /** @returns whether a call was started */
+  #sendNext(queue: PageQueue, now: number): boolean {
+    const page = queue.head(now);
+    if (!page || queue.running.has(page.facts.incidentId)) return false;
+    if (queue.running.size >= (this.#kinds.get(page.facts.kind)?.atOnce ?? 1)) return false;
+    const { gate } = queue;
+    const provider = this.#gateOf(queue);
+    const { urgency } = page.facts;
+    if (!gate.isOpen(now, urgency) || !provider.isOpen(now, urgency)) return false;
+    // The first call to a target tells whether it answers; until then there is only one.
+    if (!gate.isProven && queue.running.size > 0) return false;
+    const isSuspect = gate.trouble?.timedOut === true || provider.trouble?.timedOut === true;
+    const standing = isSuspect ? "suspect" : gate.isProven ? "proven" : "unproven";
+    const slot = this.#lanes.take(standing, queue.owner);
+    if (!slot) {
+      this.#crowded.add(queue);
+      return false;
+    }
+    if (gate.trouble) gate.isProbing = true;
+    if (provider.trouble) provider.isProbing = true;
+    queue.begin(page);
+    queue.running.add(page.facts.incidentId);
+    page.triedHere += 1;
+    const call = this.#attempt(queue, page).finally(() => {
+      queue.running.delete(page.facts.incidentId);
+      this.#lanes.release(slot);
+      this.#calls.delete(call);
+      this.#ended(queue);
+    });
+    this.#calls.add(call);
+    return true;
+  }
+
+  async #attempt(queue: PageQueue, page: Waiting): Promise<void> {
+    const { id, kind: name } = page.facts;
+    const startedAt = this.#clock.now();
+    const startedWall = this.#parts.clock.now();
+    try {
+      const result = await this.#send(id, name);
+      if (result === undefined) this.#remove(id);
+      else if ("skipped" in result) this.#skipped(page, result);
+      else this.#accepted(queue, page, result, startedWall);
+      if (this.#kinds.get(name)?.needsRecord) await within(RECORD_MS, this.#records.idle());
+    } catch (error) {
+      if (this.#stop.signal.aborted) return;
+      this.#failed(queue, page, failureOf(error), { startedAt, startedWall, timedOut: error instanceof NoAnswer });
+    }
+  }
+
+  /** @returns undefined if the page is gone */
+  async #send(id: string, name: PageKindName): Promise<Accepted | NotSent | undefined> {
+    const kind = this.#kinds.get(name);
+    if (!kind) throw new TypeError(`pages of the kind ${name} have no handler`);
+    const row = await findPage(this.#parts.database.read, id);
+    if (!row || row.endedAt !== null) return undefined;
+    if (kind.recordsBegin?.(row)) await this.#records.begun(row);
+    return callWithin((signal) => kind.send(row, { signal }), this.#stop.signal);
+  }
+
+  #accepted(queue: PageQueue, page: Waiting, accepted: Accepted, startedAt: number): void {
+    queue.gate.accepted();
+    const provider = this.#providers.get(queue.provider);
+    const wasInTrouble = provider !== undefined && provider.gate.trouble !== null;
+    provider?.gate.accepted();
+    this.#remove(page.facts.id);
+    this.#records.delivered(page.facts.id, { ...accepted, attempts: page.attempts + 1, startedAt });
+    if (wasInTrouble) this.#advanceOthers(queue);
+  }
+
+  /** After a probe: the targets that waited behind it, those with urgent pages first. */
+  #advanceOthers(queue: PageQueue): void {
+    const now = this.#clock.now();
+    const others = [...(this.#providers.get(queue.provider)?.queues ?? [])].filter((each) => each !== queue);
+    const isUrgent = (each: PageQueue): boolean => each.head(now)?.facts.urgency === "high";
+    for (const each of others.filter(isUrgent)) this.#advance(each);
+    for (const each of others) if (!isUrgent(each)) this.#advance(each);
+  }
+
+  #skipped({ facts }: Waiting, notSent: NotSent): void {
+    this.#remove(facts.id);
+    this.#records.skipped(facts.id, notSent);
+  }
+
+  #failed(queue: PageQueue, page: Waiting, failure: PageFailure, times: AttemptTimes): void {
+    const { startedAt, startedWall, timedOut } = times;
+    const now = this.#clock.now();
+    const provider = this.#gateOf(queue);
+    if (failure.is === "wait") {
+      if (!failure.isOwnRate) queue.gate.failed(startedAt, failure.text, false);
+      queue.gate.pause(now + failure.waitMs);
+      if (failsAtOnce(failure)) queue.gate.isFailed = true;
+    } else if (failure.is === "error") queue.gate.failed(startedAt, failure.text, timedOut);
+    else if (failure.is === "refused") page.notBefore = startedAt + REFUSED_PAUSE_MS;
+    if (failure.is === "network") provider.failed(startedAt, failure.text, timedOut);
+    else if (provider.trouble) provider.accepted();
+    provider.isProbing = false;
+    queue.gate.isProbing = false;
+    if (failure.is === "refused" || failure.is === "gone") queue.gate.isProven = true;
+    if (failure.is === "wait" && failure.isOwnRate) {
+      page.triedHere -= 1;
+      queue.requeue(page, now);
+      return;
+    }
+    page.attempts += 1;
+    const isOver = failure.is === "gone" || now - page.bornAt > DAY_MS;
+    if (isOver) this.#remove(page.facts.id);
+    else queue.requeue(page, now);
+    const failsNow = !page.isFailed && (isOver || failsAtOnce(failure));
+    if (failsNow) page.isFailed = true;
+    const record = { error: failure.text, attempts: page.attempts, startedAt: startedWall };
+    this.#records.attempted(page.facts.id, { ...record, isFailed: failsNow, isOver, isGone: failure.is === "gone" });
+    // Where a service closes for longer than a way may take, all that wait have failed.
+    if (failure.is === "wait" && queue.gate.isFailed) this.#failOverdue(queue, now);
+    if (failure.is === "network") this.#advanceOthers(queue);
+  }
+
+  /** Pages that have waited too long behind a target in trouble count as failed, and go on waiting. */
+  #failOverdue(queue: PageQueue, now: number): void {
+    const gates = [queue.gate, this.#gateOf(queue)];
+    if (gates.every(({ trouble, isFailed }) => !trouble && !isFailed)) return;
+    for (const page of queue.pages) {
+      if (page.isFailed || page.notBefore > now) continue;
+      const gate = gates.find((each) => each.failsAt(page.facts.urgency, page.readySince) <= now);
+      if (!gate) continue;
+      page.isFailed = true;
+      if (page.facts.urgency === "high") gate.isFailed = true;
+      this.#records.attempted(page.facts.id, {
+        error: gate.trouble?.error ?? "the service asks to wait",
+        attempts: page.attempts,
+        startedAt: null,
+        isFailed: true,
+        isOver: false,
+        isGone: false,
+      });
+    }
+  }
+
+  #wakeAt(queue: PageQueue, now: number): void {
+    let at = queue.nextAt;
+    const head = queue.head(now);
+    const gates = [queue.gate, this.#gateOf(queue)];
+    if (head) {
+      const { urgency } = head.facts;
+      const opensAt = Math.max(...gates.map((gate) => gate.opensAt(urgency)));
+      if (opensAt > now) at = Math.min(at, opensAt);
+    }
+    if (gates.some(({ trouble }) => trouble))
+      for (const { isFailed, facts, readySince } of queue.pages)
+        if (!isFailed) for (const gate of gates) at = Math.min(at, gate.failsAt(facts.urgency, readySince));
+    if (at === Number.POSITIVE_INFINITY) this.#due.delete(queue.key);
+    else this.#due.set(queue.key, Math.max(Math.ceil(at), now + 1));
+  }
+
+  /** A socket is free, and the target may take its next page. */
+  #ended(queue: PageQueue): void {
+    this.#advance(queue);
+    for (const crowded of this.#crowded) {
+      this.#crowded.delete(crowded);
+      if (crowded !== queue) this.#advance(crowded);
+      if (this.#crowded.has(crowded)) break;
+    }
+    this.#trim(queue);
+  }
+}
+
+interface AttemptTimes {
+  readonly startedAt: number;
+  readonly startedWall: number;
+  readonly timedOut: boolean;
+}
+
+/** A page waits no longer for the record of the one before it. */
+const RECORD_MS = 2000;
+/** Targets without pages whose state is kept: whether they answered, and what they asked for. */
+const MAX_IDLE_TARGETS = 10_000;
