@@ -121,6 +121,7 @@ export const KEY_SCOPES = [
   "realtime:publish",
   "notifications:send",
   "silences:write",
+  "silences:broad",
 ] as const;
 
 export type KeyScope = (typeof KEY_SCOPES)[number];

@@ -26,6 +26,8 @@ const SCOPES = [
   { name: "realtime:subscribe", text: "follow streams" },
   { name: "realtime:publish", text: "publish to channels" },
   { name: "notifications:send", text: "send notifications to members" },
+  { name: "silences:write", text: "silence alerts" },
+  { name: "silences:broad", text: "silence many alerts at once, besides silences:write" },
 ] as const;
 
 /** How long the previous key works after a rotation. */

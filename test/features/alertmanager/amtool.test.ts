@@ -85,6 +85,10 @@ test("every command of amtool works against a project", async (t) => {
   await t.test("a silence that is refused says why", async () => {
     const broad = await amtool(url, "silence", "add", "alertname=~.+", "-c", "all");
     assert.deepEqual([broad.code, /silences:broad/.test(broad.stderr)], [1, true], broad.stderr);
+    const scopes = ["silences:write", "silences:broad"];
+    const { body } = await prism.post<{ key: string }>("/api/v1/projects/default/keys", { scopes });
+    const id = succeeded(await amtool(urlWithKey(prism, body.key), "silence", "add", "alertname=~.+", "-c", "all"));
+    await run("silence", "expire", id.trim());
     const turned = await amtool(
       url,
       "silence",

@@ -142,7 +142,7 @@ export const CreateKey = example(
     scopes: v.optional(
       doc(
         v.pipe(v.array(v.picklist(KEY_SCOPES)), v.minLength(1)),
-        "What the key may do; default: `events:write` and `events:read`",
+        "What the key may do; default: `events:write`, `events:read` and `silences:write`",
       ),
     ),
     expiresAt: v.optional(doc(instant, "End of its validity; default: none")),

@@ -71,6 +71,7 @@ const TOKEN_SCOPES: Readonly<Record<KeyScope, Permission>> = {
   "realtime:publish": "realtime:publish",
   "notifications:send": "notifications:send",
   "silences:write": "silences:write",
+  "silences:broad": "silences:broad",
 };
 
 /** A slug has 64 characters; the rest is for a number. */
@@ -183,7 +184,7 @@ export async function createProjectKey(
 ) {
   const { scopes = DEFAULT_KEY_SCOPES, name = "key" } = input;
   const issued = await changeAsOwner(ctx, principal, ref, (projectId, trx) => {
-    requireMayGive(principal, scopes);
+    requireMayGive(ctx, principal, projectId, scopes);
     return createKey(ctx, { ...input, projectId, name, scopes, createdBy: principal.userId }, trx);
   });
   return issuedView(issued);
@@ -205,7 +206,7 @@ export async function rotateProjectKey(
     requireKeyId(keyId);
     const key = await rotateKey(ctx, projectId, keyId, graceMs, principal.userId, trx);
     // The new secret is a new key for the caller.
-    requireMayGive(principal, key.scopes);
+    requireMayGive(ctx, principal, projectId, key.scopes);
     return key;
   });
   return issuedView(issued);
@@ -256,8 +257,15 @@ function projectView(ctx: ProjectsContext, row: ProjectRow, principal: Principal
 }
 
 /** @throws PRIVILEGE_ESCALATION */
-function requireMayGive(principal: PermissionHolder, scopes: readonly KeyScope[]): void {
-  const refused = scopes.find((scope) => !mayGive(principal, scope));
+function requireMayGive(
+  { projects }: ProjectsContext,
+  principal: PermissionHolder,
+  projectId: string,
+  scopes: readonly KeyScope[],
+): void {
+  const isLacking = (scope: KeyScope): boolean =>
+    scope === "silences:broad" && !projects.has(principal, projectId, scope);
+  const refused = scopes.find((scope) => !mayGive(principal, scope) || isLacking(scope));
   if (refused) throw new PrismError("PRIVILEGE_ESCALATION", `Only a holder of ${refused} can grant it to a key`);
 }
 

@@ -100,6 +100,21 @@ test("scopes that reach beyond the project are given only by who holds the permi
   assert.equal(await ingest(prism, project.apiKey), 202);
 });
 
+test("silences:broad is given only by who has it in the project", async (t) => {
+  const prism = await startPrism(t);
+  const { make, path } = await setUp(prism);
+  const scopes = ["silences:write", "silences:broad"];
+  const role = { name: "Everywhere", permissions: ["projects:all", "silences:write"] };
+  assert.equal((await prism.post("/api/v1/roles", role)).status, 201);
+  const { token } = await makeUser(prism, "everywhere", ["Everywhere"]);
+  const refused = await make({ scopes }, token);
+  assert.deepEqual([refused.status, refused.body.error?.code], [422, "PRIVILEGE_ESCALATION"]);
+  const { status, body } = await make({ scopes });
+  assert.deepEqual([status, body.scopes], [201, scopes], "the owner has it");
+  const rotated = await prism.post<Key>(`${path}/${body.id}/rotate`, {}, { token });
+  assert.equal(rotated.body.error?.code, "PRIVILEGE_ESCALATION");
+});
+
 test("a rotated key ends after its grace, the new one has its rights", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock });

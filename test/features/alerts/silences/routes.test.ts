@@ -100,6 +100,14 @@ test("a broad silence needs silences:broad", async (t) => {
   );
   assert.equal(byKey.status, 201, byKey.text);
   assert.match(String(byKey.body["createdBy"]), /^key:/);
+  for (const [scopes, expected] of [
+    [["silences:write"], 403],
+    [["silences:write", "silences:broad"], 201],
+  ] as const) {
+    const made = await prism.post<{ key: string }>(`/api/v1/projects/${projectId}/keys`, { scopes });
+    const body = { matchers: ['team="db"'], durationMs: HOUR, comment: "" };
+    assert.equal((await prism.post(PATH, body, { apiKey: made.body.key })).status, expected, String(scopes));
+  }
 });
 
 test("a project has at most limits.silencesPerProject silences that have not ended", async (t) => {

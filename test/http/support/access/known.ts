@@ -7,6 +7,7 @@ export const SCOPES = [
   "realtime:publish",
   "notifications:send",
   "silences:write",
+  "silences:broad",
 ] as const;
 
 /** Of every user who calls. */

@@ -8,7 +8,7 @@ const HIDDEN = "SILENCE_NOT_FOUND";
 const write: Omit<InProject, "hidden"> = { from: "editor", or: "silences:write", scope: "silences:write" };
 const create = inShop({ ...write, hidden: "PROJECT_NOT_FOUND" });
 const createBroad = inShop({ from: "owner", or: "silences:broad", hidden: "PROJECT_NOT_FOUND" });
-/** No key has the scope. */
+/** A key needs both scopes, and each of these has one. */
 const broad: Rule = (who) => create(who) ?? (who.kind === "key" ? NO_ROLE : createBroad(who));
 
 const body = (world: AccessWorld, more: object = {}) => ({
