@@ -36,5 +36,5 @@ export { openByChannel } from "./operate/queries.ts";
 export type { Accepted, NotSent, PageFollower, PageKind, PageRow, Place } from "./pages/page.ts";
 export type { PageFacts } from "./pages/people.ts";
 export { PageSender } from "./pages/sender.ts";
-export { pagesOf } from "./pages/store.ts";
+export { notAccepted, pagesOf } from "./pages/store.ts";
 export { DELIVERY_SWEEPS } from "./retention.ts";

@@ -8,6 +8,7 @@ import {
   type Accepted,
   NoAnswer,
   type NotSent,
+  notAccepted,
   type PageKind,
   type PageRow,
   readRetryAfter,
@@ -29,8 +30,6 @@ interface WebhookContent {
   readonly step: number;
   readonly reason: NoticeReason;
   readonly at: EpochMs;
-  /** Of the first notice that this webhook has not accepted yet. */
-  readonly since?: EpochMs;
   /** The policy of the step, if it is not the incident's: a fallback. */
   readonly policy?: Pick<PolicyRef, "id" | "version">;
 }
@@ -73,14 +72,15 @@ function placeOf(step: WebhookStep, projectId: string) {
 
 /** Sends the pages of webhooks. */
 export function webhookPages(parts: IncidentParts): PageKind {
-  return { atOnce: 8, send: (page, { signal }) => send(parts, page, signal) };
+  return { atOnce: 8, needsRecord: true, send: (page, { signal }) => send(parts, page, signal) };
 }
 
 async function send(parts: IncidentParts, page: PageRow, signal: AbortSignal): Promise<Accepted | NotSent> {
-  const { step: index, reason, at, since = at, policy } = JSON.parse(page.content) as WebhookContent;
+  const { step: index, reason, at, policy } = JSON.parse(page.content) as WebhookContent;
   const row = await findIncident(parts.db.read, page.incidentId);
   const step = row && webhookOf(parts, policy ?? { id: row.policyId, version: row.policyVersion }, index);
   if (!row || !step) return { skipped: "the incident is gone" };
+  const since = Math.min(at, ...(await notAccepted(parts.db.read, page)).map(decidedAt));
   const post = await postOf(parts, row, step, { reason, at, since, id: page.id });
   const record = (trx: Trx): Promise<void> => recordPost(parts, trx, row.id, index, post);
   if ("skipped" in post) return { skipped: post.skipped, record };
@@ -92,6 +92,10 @@ async function send(parts: IncidentParts, page: PageRow, signal: AbortSignal): P
   });
   requireAccepted(answer, step, parts.clock.now() - parts.clock.fromWall(0));
   return { answer: String(answer.status), record };
+}
+
+function decidedAt({ content }: PageRow): EpochMs {
+  return (JSON.parse(content) as WebhookContent).at;
 }
 
 /** Jobs of an earlier version of Prism become pages. */

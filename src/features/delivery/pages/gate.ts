@@ -55,7 +55,6 @@ export class Gate {
 
   accepted(): void {
     this.trouble = null;
-    this.isProbing = false;
     this.isFailed = false;
     this.isProven = true;
   }
@@ -63,7 +62,6 @@ export class Gate {
   /** @param startedAt of the attempt: pauses count from start to start */
   failed(startedAt: number, error: string, timedOut: boolean): void {
     const { trouble } = this;
-    this.isProbing = false;
     if (!trouble) {
       this.trouble = { since: startedAt, tries: 1, startedAt, error, timedOut };
       return;
@@ -77,7 +75,6 @@ export class Gate {
 
   /** The service asks for no message before this time. */
   pause(until: number): void {
-    this.isProbing = false;
     this.isProven = true;
     this.pausedUntil = Math.max(this.pausedUntil, until);
   }

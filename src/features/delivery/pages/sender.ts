@@ -284,14 +284,17 @@ export class PageSender {
       this.#crowded.add(queue);
       return false;
     }
-    if (gate.trouble) gate.isProbing = true;
-    if (provider.trouble) provider.isProbing = true;
+    const probed = [gate, provider].filter(({ trouble }) => trouble !== null);
+    for (const each of probed) each.isProbing = true;
     queue.begin(page);
     queue.running.add(page.facts.incidentId);
     page.triedHere += 1;
     const call = this.#attempt(queue, page).finally(() => {
       queue.running.delete(page.facts.incidentId);
       this.#lanes.release(slot);
+      // Also when nothing was sent after all.
+      for (const each of probed) each.isProbing = false;
+      if (probed.includes(provider)) this.#advanceOthers(queue);
       this.#calls.delete(call);
       this.#ended(queue);
     });
@@ -328,11 +331,9 @@ export class PageSender {
   #accepted(queue: PageQueue, page: Waiting, accepted: Accepted, startedAt: number): void {
     queue.gate.accepted();
     const provider = this.#providers.get(queue.provider);
-    const wasInTrouble = provider !== undefined && provider.gate.trouble !== null;
     provider?.gate.accepted();
     this.#remove(page.facts.id);
     this.#records.delivered(page.facts.id, { ...accepted, attempts: page.attempts + 1, startedAt });
-    if (wasInTrouble) this.#advanceOthers(queue);
   }
 
   /** After a probe: the targets that waited behind it, those with urgent pages first. */
@@ -361,8 +362,6 @@ export class PageSender {
     else if (failure.is === "refused") page.notBefore = startedAt + REFUSED_PAUSE_MS;
     if (failure.is === "network") provider.failed(startedAt, failure.text, timedOut);
     else if (provider.trouble) provider.accepted();
-    provider.isProbing = false;
-    queue.gate.isProbing = false;
     if (failure.is === "refused" || failure.is === "gone") queue.gate.isProven = true;
     if (failure.is === "wait" && failure.isOwnRate) {
       page.triedHere -= 1;

@@ -40,6 +40,24 @@ export function findPages(db: ReadDb | Trx, ids: readonly string[]): Promise<Pag
   return db.selectFrom("pages").selectAll().where("id", "in", ids).execute();
 }
 
+/** The pages of the same way before this one that were not accepted, the newest first; a few at most. */
+export async function notAccepted(db: ReadDb, { incidentId, way, createdAt, id }: PageRow): Promise<PageRow[]> {
+  const earlier = await db
+    .selectFrom("pages")
+    .selectAll()
+    .where("incidentId", "=", incidentId)
+    .where("way", "=", way)
+    .where("createdAt", "<=", createdAt)
+    .where("id", "<>", id)
+    .orderBy("createdAt", "desc")
+    .limit(LOOKED_BACK)
+    .execute();
+  const last = earlier.findIndex(({ outcome }) => outcome === "delivered");
+  return last === -1 ? earlier : earlier.slice(0, last);
+}
+
+const LOOKED_BACK = 50;
+
 /** The pages of an incident, oldest first. */
 export function pagesOf(db: ReadDb | Trx, incidentId: string): Promise<PageRow[]> {
   return db.selectFrom("pages").selectAll().where("incidentId", "=", incidentId).orderBy("createdAt").execute();
@@ -79,9 +97,6 @@ export async function addPages(trx: Trx, pages: readonly NewPage[], now: EpochMs
 function rowOf(page: NewPage, before: PageRow | undefined, now: EpochMs): PageRow {
   const { skipped = null, heldUntil = null } = page;
   const isHeld = heldUntil !== null && heldUntil > now;
-  const earlier = before ? (JSON.parse(before.content) as { readonly at?: number; readonly since?: number }) : {};
-  // What the earlier notices were to report is reported by this one.
-  const since = earlier.since ?? earlier.at;
   return {
     id: page.id,
     incidentId: page.incidentId,
@@ -99,7 +114,7 @@ function rowOf(page: NewPage, before: PageRow | undefined, now: EpochMs): PageRo
     urgency: page.urgency,
     severity: page.severity ?? 3,
     isEnd: page.isEnd ? 1 : 0,
-    content: JSON.stringify(since === undefined ? (page.content ?? {}) : { ...page.content, since }),
+    content: JSON.stringify(page.content ?? {}),
     outcome: skipped !== null ? "skipped" : isHeld ? "held" : "queued",
     note: skipped ?? (isHeld ? "quiet hours" : null),
     attempts: 0,
