@@ -1,3 +1,4 @@
+import { UnsealError } from "../../core/sealed-box.ts";
 import { matchesType } from "../../live/stream.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import {
@@ -18,7 +19,7 @@ import type { ChannelsContext } from "./context.ts";
 import { disableChannel, recordFailure, recordSuccess } from "./health.ts";
 import { continuationOf, errorOf, openChannel, recordSent, sendMessage } from "./messages.ts";
 import { type NoticeText, noticeOf, severityOf } from "./notice.ts";
-import { type ChannelRow, channelsOfProject, channelsOfUsers, findChannel } from "./store.ts";
+import { type ChannelRow, channelsOfProject, channelsOfUsers, findChannel, openFields } from "./store.ts";
 
 /** Event type that selects channels for notifications without an event. */
 const WITHOUT_EVENT = "notification";
@@ -92,19 +93,29 @@ async function typeOfEvent(db: ReadDb | Trx, eventId: string): Promise<string | 
 async function sourceOf(context: ChannelsContext, target: string): Promise<TargetSource | undefined> {
   const row = await findChannel(context.database.read, target);
   if (!row) return undefined;
-  const { provider, owner } = placeOfChannel(target, row);
+  const { provider, owner } = placeOfChannel(context, target, row);
   return { host: provider, owner };
 }
 
 /** What the calls of a channel share: its own queue, and the host or service that others use too. */
-export function placeOfChannel(id: string, row: ChannelRow | undefined): Place {
+export function placeOfChannel({ box }: Pick<ChannelsContext, "box">, id: string, row: ChannelRow | undefined): Place {
   const target = `channel ${id}`;
   if (!row) return { target, provider: id, owner: id };
-  // Addresses that are secret are not read: their preset names the service.
-  const fields = JSON.parse(row.fields) as Readonly<Record<string, string>>;
-  const url = fields["api"] ?? fields["url"];
-  const provider = url !== undefined && URL.canParse(url) ? new URL(url).host : row.preset;
+  const provider = hostOf(box, row) ?? row.preset;
   return { target, provider, owner: row.userId ?? `project ${row.projectId}` };
+}
+
+/** The host that a channel's own address names. */
+function hostOf(box: ChannelsContext["box"], row: ChannelRow): string | undefined {
+  try {
+    const { api, url, ...others } = openFields(box, row);
+    const address = [api, url, ...Object.values(others)].find((each) => /^https?:/i.test(each ?? ""));
+    return address !== undefined && URL.canParse(address) ? new URL(address).host : undefined;
+  } catch (error) {
+    // Its attempt names the problem.
+    if (error instanceof UnsealError) return undefined;
+    throw error;
+  }
 }
 
 async function prepare(context: ChannelsContext, { delivery, notification }: Attempt): Promise<ServiceMessage> {

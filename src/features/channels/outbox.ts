@@ -55,7 +55,7 @@ export class ChannelOutbox {
     const row = await requireMessage(trx, channelId, notice.key, now);
     const wanted = JSON.stringify({ notice, isChange } satisfies Wanted);
     await updateMessage(trx, row.id, { wanted, wantedVersion: row.wantedVersion + 1, updatedAt: now });
-    const place = placeOfChannel(channelId, await findChannel(trx, channelId));
+    const place = placeOfChannel(this.#context, channelId, await findChannel(trx, channelId));
     const id = uuidv7();
     await pages.add(trx, [
       {

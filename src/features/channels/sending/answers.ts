@@ -24,8 +24,8 @@ export interface Verdict {
 }
 
 const TEXT_LENGTH = 2048;
-/** A service that names no time does not want the message soon. */
-const WAIT_MS = 60_000;
+/** A service that names no time does not want the message at once. */
+const WAIT_MS = 30_000;
 const RETRIED = new Set([408, 425]);
 
 export function classify(preset: Preset, step: Step, answer: ServiceAnswer, now: EpochMs): Verdict {
@@ -44,7 +44,7 @@ function verdictOf(row: ErrorRow, preset: Preset, read: Read, now: EpochMs): Ver
   const values = Object.entries(set ?? {}).map(([field, path]) => [field, textOf(read(path))]);
   return {
     class: name,
-    ...(name === "wait" ? { afterMs: waitOf([...after, "header:retry-after", "60s"], read, now) } : {}),
+    ...(name === "wait" ? { afterMs: waitOf([...after, "header:retry-after"], read, now) } : {}),
     ...(name === "ok" ? refOf(preset, read) : {}),
     ...(hint === undefined ? {} : { hint }),
     ...(set ? { set: Object.fromEntries(values) as Record<string, string> } : {}),

@@ -11,25 +11,28 @@ const ERROR_LENGTH = 500;
 /**
  * What a failed attempt means for its target.
  * `gone`: the service's own word that the target no longer exists: nothing more is sent.
- * `refused`: this message is refused, and tried again some minutes later.
+ * `refused`: this message, or every one, is refused: it is tried again some minutes later.
+ * `deferred`: this message is to be tried again at a time, such as after greylisting.
  * `wait`: the service, or the channel's rate, named a time for all messages of the target.
- * `network`: the provider was not reached, or refuses every message: all its targets share a probe.
+ * `network`: the provider was not reached: all its targets share a probe.
  * `error`: the target failed.
  */
 export type PageFailure =
   | { readonly is: "gone" | "refused" | "network" | "error"; readonly text: string }
+  | { readonly is: "deferred"; readonly text: string; readonly waitMs: number }
   | { readonly is: "wait"; readonly text: string; readonly waitMs: number; readonly isOwnRate: boolean };
 
 export function failureOf(thrown: unknown): PageFailure {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
   const text = error.message.slice(0, ERROR_LENGTH);
   if (error instanceof TargetGone) return { is: "gone", text };
-  if (error instanceof PermanentError) return { is: "refused", text };
+  if (error instanceof PermanentError || error instanceof ProviderDown) return { is: "refused", text };
   if (error instanceof RetryLater) {
-    const isOwnRate = error instanceof Throttled && error.isOwnRate;
-    return { is: "wait", text, waitMs: Math.ceil(error.retryAfterMs), isOwnRate };
+    const waitMs = Math.ceil(error.retryAfterMs);
+    if (!(error instanceof Throttled)) return { is: "deferred", text, waitMs };
+    return { is: "wait", text, waitMs, isOwnRate: error.isOwnRate };
   }
-  return { is: error instanceof NoAnswer || error instanceof ProviderDown ? "network" : "error", text };
+  return { is: error instanceof NoAnswer ? "network" : "error", text };
 }
 
 /** Whether the way counts as failed at once. */

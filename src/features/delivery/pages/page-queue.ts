@@ -13,6 +13,8 @@ export interface Waiting {
   readonly bornAt: number;
   attempts: number;
   isRunning: boolean;
+  /** Why this message alone is to be tried again later; null: it is not. */
+  deferred: string | null;
   /** It counts as failed, stored or about to be. */
   isFailed: boolean;
   /** Attempts since the start of the process. */
@@ -36,6 +38,13 @@ export class PageQueue {
     this.key = target;
     this.owner = owner;
     this.provider = provider;
+  }
+
+  /** How many messages are to be tried again later by themselves. */
+  get deferred(): number {
+    let count = 0;
+    for (const { deferred } of this.#later) if (deferred !== null) count += 1;
+    return count;
   }
 
   get size(): number {

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Clock } from "../../../core/clock.ts";
 import { DAY_MS } from "../../../core/clock.ts";
@@ -9,7 +10,7 @@ import type { EffectOf, OpenPageFacts } from "../../../store/effect.ts";
 import { callWithin, NoAnswer } from "../channel.ts";
 import type { Channels } from "../channels.ts";
 import { failsAtOnce, failureOf, type PageFailure, REFUSED_PAUSE_MS } from "./failures.ts";
-import { Gate } from "./gate.ts";
+import { FAILED_AFTER_MS, Gate } from "./gate.ts";
 import { Lanes } from "./lanes.ts";
 import type { Accepted, NewPage, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";
 import { PageQueue, type Waiting } from "./page-queue.ts";
@@ -70,6 +71,8 @@ export class PageSender {
       onError: (error) => log.error({ err: error }, "pages that are due could not be sent, retrying"),
     });
     this.#records = new PageRecords(parts, this.#kinds);
+    // Every call listens for the stop.
+    setMaxListeners(0, this.#stop.signal);
   }
 
   /** @throws TypeError if the kind has a handler */
@@ -207,6 +210,7 @@ export class PageSender {
       bornAt: isLoaded ? ago(facts.createdAt) : now,
       attempts: facts.attempts,
       isRunning: false,
+      deferred: null,
       isFailed: facts.failedAt !== null,
       triedHere: 0,
     };
@@ -360,9 +364,13 @@ export class PageSender {
       if (failsAtOnce(failure)) queue.gate.isFailed = true;
     } else if (failure.is === "error") queue.gate.failed(startedAt, failure.text, timedOut);
     else if (failure.is === "refused") page.notBefore = startedAt + REFUSED_PAUSE_MS;
+    else if (failure.is === "deferred") {
+      page.notBefore = startedAt + failure.waitMs;
+      page.deferred = failure.text;
+    }
     if (failure.is === "network") provider.failed(startedAt, failure.text, timedOut);
     else if (provider.trouble) provider.accepted();
-    if (failure.is === "refused" || failure.is === "gone") queue.gate.isProven = true;
+    if (failure.is === "refused" || failure.is === "gone" || failure.is === "deferred") queue.gate.isProven = true;
     if (failure.is === "wait" && failure.isOwnRate) {
       page.triedHere -= 1;
       queue.requeue(page, now);
@@ -384,15 +392,16 @@ export class PageSender {
   /** Pages that have waited too long behind a target in trouble count as failed, and go on waiting. */
   #failOverdue(queue: PageQueue, now: number): void {
     const gates = [queue.gate, this.#gateOf(queue)];
-    if (gates.every(({ trouble, isFailed }) => !trouble && !isFailed)) return;
+    const isWell = gates.every(({ trouble, isFailed }) => !trouble && !isFailed);
+    if (isWell && queue.deferred === 0) return;
     for (const page of queue.pages) {
-      if (page.isFailed || page.notBefore > now) continue;
+      if (page.isFailed || (page.notBefore > now && page.deferred === null)) continue;
       const gate = gates.find((each) => each.failsAt(page.facts.urgency, page.readySince) <= now);
-      if (!gate) continue;
+      if (!gate && !(page.deferred !== null && deferredFailsAt(page) <= now)) continue;
       page.isFailed = true;
-      if (page.facts.urgency === "high") gate.isFailed = true;
+      if (gate && page.facts.urgency === "high") gate.isFailed = true;
       this.#records.attempted(page.facts.id, {
-        error: gate.trouble?.error ?? "the service asks to wait",
+        error: gate?.trouble?.error ?? page.deferred ?? "the service asks to wait",
         attempts: page.attempts,
         startedAt: null,
         isFailed: true,
@@ -411,6 +420,9 @@ export class PageSender {
       const opensAt = Math.max(...gates.map((gate) => gate.opensAt(urgency)));
       if (opensAt > now) at = Math.min(at, opensAt);
     }
+    if (queue.deferred > 0)
+      for (const page of queue.pages)
+        if (!page.isFailed && page.deferred !== null) at = Math.min(at, deferredFailsAt(page));
     if (gates.some(({ trouble }) => trouble))
       for (const { isFailed, facts, readySince } of queue.pages)
         if (!isFailed) for (const gate of gates) at = Math.min(at, gate.failsAt(facts.urgency, readySince));
@@ -428,6 +440,11 @@ export class PageSender {
     }
     this.#trim(queue);
   }
+}
+
+/** When a page whose message is to be tried again later counts as failed. */
+function deferredFailsAt({ readySince, facts }: Waiting): number {
+  return readySince + FAILED_AFTER_MS[facts.urgency];
 }
 
 interface AttemptTimes {
