@@ -72,7 +72,7 @@ test("a configuration of Alertmanager is read with its defaults and its older fo
     ],
   });
   assert.deepEqual(
-    receivers.map(({ name, webhooks, addresses, sendResolved }) => [name, webhooks.length, addresses, sendResolved]),
+    receivers.map((each) => [each.name, each.webhooks.length, each.addresses, each.sendResolved, each.isSink]),
     [
       [
         "ops",
@@ -82,9 +82,10 @@ test("a configuration of Alertmanager is read with its defaults and its older fo
           path: "receivers.0.email_configs.0.to",
         })),
         true,
+        false,
       ],
-      ["pager", 0, [], true],
-      ["sink", 0, [], true],
+      ["pager", 0, [], true, false],
+      ["sink", 0, [], true, true],
     ],
   );
   assert.deepEqual(
@@ -156,7 +157,12 @@ time_intervals: [ { name: x, time_intervals: [ { weekdays: [ someday ] } ] } ]
 });
 
 interface Report {
-  readonly policies: readonly { readonly name: string; readonly outcome: string; readonly users: readonly string[] }[];
+  readonly policies: readonly {
+    readonly name: string;
+    readonly outcome: string;
+    readonly users: readonly string[];
+    readonly opensIncidents: boolean;
+  }[];
   readonly routing: { readonly outcome: string; readonly routes: number };
   readonly notTranslated: readonly { readonly path: string; readonly message: string }[];
 }
@@ -200,11 +206,11 @@ test("prism import alertmanager stores policies and routes once, and names what 
 
   const dry = await report("alertmanager.yml", "--dry-run");
   assert.deepEqual(
-    dry.policies.map(({ name, outcome, users }) => [name, outcome, users]),
+    dry.policies.map(({ name, outcome, users, opensIncidents }) => [name, outcome, users, opensIncidents]),
     [
-      ["ops", "created", ["ada@example.com"]],
-      ["pager", "created", []],
-      ["sink", "created", []],
+      ["ops", "created", ["ada@example.com"], true],
+      ["pager", "created", [], true],
+      ["sink", "created", [], false],
     ],
   );
   assert.deepEqual(dry.routing, { outcome: "created", routes: 3 });
@@ -216,6 +222,7 @@ test("prism import alertmanager stores policies and routes once, and names what 
   assert.ok(
     done.notTranslated.some(({ message }) => message === 'the policy "pager" has no steps and notifies no user'),
   );
+  assert.ok(!done.notTranslated.some(({ message }) => message.includes("sink")), "a receiver without configurations");
   const ops = (await policies()).find(({ name }) => name === "ops");
   assert.deepEqual(
     ops?.steps.map(({ type }) => type),
@@ -254,6 +261,7 @@ test("prism import alertmanager refuses an invalid file, an unknown project and 
   const text = await run("alertmanager.yml");
   assert.equal(text.status, 8);
   assert.match(text.stdout, /POLICY +OUTCOME +WEBHOOKS +USERS\nops +created +1 +ada@example\.com/);
+  assert.match(text.stdout, /sink +created +0 +opens no incidents/);
   assert.match(text.stderr, /not translated: receivers\.1\.pagerduty_configs: PagerDuty/);
   assert.ok(!(text.stdout + text.stderr).includes("s3cret"));
 });

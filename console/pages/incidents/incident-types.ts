@@ -10,6 +10,8 @@ export interface Incident {
   readonly state: "open" | "acknowledged" | "resolved";
   readonly isSnoozed: boolean;
   readonly urgency: "high" | "low";
+  /** Otherwise its policy only calls webhooks. */
+  readonly notifiesPeople: boolean;
   readonly policy: { readonly id: string; readonly name: string; readonly version: number };
   readonly groupLabels: Labels;
   readonly alerts: number;

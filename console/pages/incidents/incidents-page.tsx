@@ -94,7 +94,8 @@ const COLUMNS: readonly Column<ListedIncident>[] = [
 
 /** Who has it, or what happens next. */
 function Next({ incident }: { readonly incident: ListedIncident }) {
-  const { acknowledgedBy, isSnoozed, isWithheld, snoozedUntil, nextStepAt, resolvedAt, state } = incident;
+  const { acknowledgedBy, isSnoozed, isWithheld, snoozedUntil, nextStepAt, resolvedAt, state, notifiesPeople } =
+    incident;
   if (state === "resolved")
     return (
       <span>
@@ -111,7 +112,7 @@ function Next({ incident }: { readonly incident: ListedIncident }) {
   if (state === "acknowledged") return <UserText lines={1}>{`by ${names.join(", ")}`}</UserText>;
   if (isWithheld) return <span class="muted">withheld</span>;
   return nextStepAt === null ? (
-    <span class="muted">waits for people</span>
+    <span class="muted">{notifiesPeople ? "waits for people" : "calls webhooks only"}</span>
   ) : (
     <span>
       next step <Time at={nextStepAt} />

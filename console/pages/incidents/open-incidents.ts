@@ -3,19 +3,22 @@ import { api, type Page } from "../../app/api.ts";
 import { connection, listen } from "../../app/live.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { client } from "../../app/session.ts";
+import type { ListedIncident } from "./incident-types.ts";
 
 const LOAD_DELAY_MS = 1000;
 const EVERY_MS = 60_000;
 const COUNTED = 100;
 
-/** Incidents that no user has acknowledged; the badge of the navigation. */
+/** Incidents that wait for people; the badge of the navigation. */
 export const openIncidents = signal(0);
+
+type Counted = Pick<ListedIncident, "notifiesPeople">;
 
 async function load(): Promise<void> {
   if (!client.peek() || canInProject("events:read") !== true) return;
   // Without an answer the badge keeps the last known number.
-  const page = await api.get<Page<object>>("/incidents", { state: "open", limit: COUNTED }).catch(() => null);
-  if (page) openIncidents.value = page.data.length;
+  const page = await api.get<Page<Counted>>("/incidents", { state: "open", limit: COUNTED }).catch(() => null);
+  if (page) openIncidents.value = page.data.filter(({ notifiesPeople }) => notifiesPeople).length;
 }
 
 let isPlanned = false;

@@ -63,14 +63,14 @@ export function StatCards({ stats, range }: Props) {
 }
 
 interface Incidents {
-  readonly data: readonly { readonly state: string; readonly firing: number }[];
+  readonly data: readonly { readonly state: string; readonly firing: number; readonly notifiesPeople: boolean }[];
 }
 
 /** Only where there are unresolved ones: otherwise the room is for the others. */
 function IncidentsCard() {
   const isReader = canInProject("events:read") === true;
   const query = useGet<Incidents>(isReader ? "/incidents" : null, { state: "unresolved", limit: 100 });
-  const incidents = query.data?.data ?? [];
+  const incidents = (query.data?.data ?? []).filter(({ notifiesPeople }) => notifiesPeople);
   if (incidents.length === 0) return null;
   const open = openIncidents.value;
   const firing = incidents.reduce((sum, each) => sum + each.firing, 0);

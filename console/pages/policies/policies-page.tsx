@@ -99,9 +99,11 @@ function columnsOf(names: Names): readonly Column<Policy>[] {
       label: "Steps",
       width: "wide",
       card: "text",
-      cell: ({ steps, repeat }) => (
+      cell: ({ steps, repeat, opensIncidents }) => (
         <UserText lines={2}>
-          {`${steps.map((step) => stepText(step, names)).join(" → ") || "none"}${repeat > 0 ? `, ${repeat + 1} rounds` : ""}`}
+          {opensIncidents
+            ? `${steps.map((step) => stepText(step, names)).join(" → ") || "none"}${repeat > 0 ? `, ${repeat + 1} rounds` : ""}`
+            : "opens no incidents"}
         </UserText>
       ),
     },

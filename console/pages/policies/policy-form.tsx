@@ -94,6 +94,13 @@ export function PolicyForm({ draft, onChange, projectId, readOnly }: Props) {
                 hint="Everyone who was notified that it fires."
                 disabled={readOnly}
               />
+              <Switch
+                checked={draft.opensIncidents}
+                onChange={(opensIncidents) => change({ opensIncidents })}
+                label="Open incidents"
+                hint="Otherwise its alerts are listed, and no one is notified."
+                disabled={readOnly}
+              />
             </div>
           </Card>
         </div>

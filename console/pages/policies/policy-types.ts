@@ -40,6 +40,7 @@ export interface Definition {
   readonly ackExpiresMs: number | null;
   readonly autoResolveMs: number | null;
   readonly renotifyOnNew: boolean;
+  readonly opensIncidents: boolean;
 }
 
 export interface Policy extends Definition {
@@ -94,6 +95,7 @@ export const EMPTY: Definition = {
   ackExpiresMs: null,
   autoResolveMs: null,
   renotifyOnNew: true,
+  opensIncidents: true,
 };
 
 export const LABELS: Readonly<Record<keyof Definition, string>> = {
@@ -106,6 +108,7 @@ export const LABELS: Readonly<Record<keyof Definition, string>> = {
   ackExpiresMs: "Acknowledgements expire",
   autoResolveMs: "Resolves by itself",
   renotifyOnNew: "Notify of new alerts",
+  opensIncidents: "Open incidents",
 };
 export const MEMBERS = Object.keys(LABELS) as readonly (keyof Definition)[];
 
@@ -166,7 +169,7 @@ export function memberText(definition: Definition, member: keyof Definition, nam
 }
 
 /** Why a policy cannot be saved. */
-export function problemOf({ name, steps }: Definition): string | undefined {
+export function problemOf({ name, steps, opensIncidents }: Definition): string | undefined {
   if (name.trim() === "") return "The policy needs a name";
   for (const [at, step] of steps.entries()) {
     const where = `Step ${at + 1}`;
@@ -176,7 +179,7 @@ export function problemOf({ name, steps }: Definition): string | undefined {
     if (step.type === "notify" && targetsText(step, NO_NAMES) === "no one") return `${where} notifies no one`;
     if (step.type === "wait" && !(step.ms >= 0)) return `${where} needs a time`;
   }
-  return steps.length === 0 ? "Without a step no one is notified" : undefined;
+  return steps.length === 0 && opensIncidents ? "Without a step no one is notified" : undefined;
 }
 
 export const NO_NAMES: Names = { users: new Map(), schedules: new Map(), roles: new Map(), channels: new Map() };

@@ -96,9 +96,10 @@ const TrialRoute = v.object({
   route: doc(v.array(v.string()), "Matchers from the root to the route"),
   policy: v.object({ id: v.string(), name: v.string(), version: v.number() }),
   groupKey: v.string(),
+  isListedOnly: doc(v.boolean(), "The policy opens no incidents: no one is notified"),
   incident: doc(
     v.nullable(v.object({ id: v.string(), number: v.number(), state: v.picklist(["open", "acknowledged"]) })),
-    "The incident that the alert would join; null: it would open one",
+    "The incident that the alert would join; null: it would open one, unless it is only listed",
   ),
   withheld: doc(v.array(Line), "Silences, inhibiting alerts and time intervals that withhold it now"),
   next: doc(v.array(Line), "What would happen, with the people on call at that time"),

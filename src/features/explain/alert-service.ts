@@ -66,12 +66,27 @@ export async function explainAlert(
   const rows = await queries.incidentsOfAlert(context.db.scan, id, SHOWN);
   const incidents = await Promise.all(rows.map((row) => incidentStory(context, principal, row)));
   const story = await alertStory(context, alert, rows);
+  if (rows.length === 0) story.lines.push(...listedLines(context, alert));
   const last = story.lines.at(-1);
   const answer =
     alert.state === "pending"
       ? "The alert is pending: its condition has not held for long enough, so no one was notified."
       : (incidents.map(({ number, answer }) => `Incident ${number}: ${answer}`)[0] ?? last?.text ?? "");
   return { subject: { kind: "alert", id }, answer, alerts: [story], alertsLeftOut: 0, incidents };
+}
+
+/** The policies of a firing alert that open no incidents. */
+function listedLines({ alerting: { policies } }: AlertExplainContext, alert: AlertView): Line[] {
+  if (alert.state !== "firing") return [];
+  return policies
+    .routingOf(alert.projectId)
+    .match(alert.labels)
+    .flatMap(({ settings }) => {
+      const policy = policies.named(alert.projectId, settings.policy);
+      if (policies.definitionOf(policy).opensIncidents) return [];
+      const text = `The policy ${policy.name} opens no incidents: the alert is listed, and no one is notified.`;
+      return [{ at: toRfc3339(alert.startsAt), kind: "route", text }];
+    });
 }
 
 /** What led to a notification of an incident. @param userId the only user of whom it says why; null: all */
@@ -129,7 +144,7 @@ export async function explainLabels(
 }
 
 async function trialRoute(context: AlertExplainContext, principal: PermissionHolder, projectId: string, trial: Trial) {
-  const { match, policy, incident, withheld, actions } = trial;
+  const { match, policy, isListedOnly, incident, withheld, actions } = trial;
   const names = await namesOf(context, projectId, [
     { at: 0, kind: "withheld", actor: null, data: { silences: withheld.silencedBy } },
   ]);
@@ -138,6 +153,7 @@ async function trialRoute(context: AlertExplainContext, principal: PermissionHol
     route: [...match.settings.path],
     policy: { id: policy.id, name: policy.name, version: policy.version },
     groupKey: match.groupKey,
+    isListedOnly,
     incident: incident && {
       id: incident.id,
       number: incident.number,
@@ -155,7 +171,9 @@ async function trialRoute(context: AlertExplainContext, principal: PermissionHol
 function trialAnswer(routes: AlertTrial["routes"], live: AlertView | undefined): string {
   const [route] = routes;
   if (!route) return "No route takes the alert.";
-  const { incident, withheld, next, policy } = route;
+  const { isListedOnly, incident, withheld, next, policy } = route;
+  const others = routes.length === 1 ? "" : ` ${countText(routes.length - 1, "further route")} would take it, too.`;
+  if (isListedOnly) return `The policy ${policy.name} opens no incidents: the alert would only be listed.${others}`;
   const where = incident ? `join incident ${incident.number}` : "open an incident";
   const first = next.find(({ kind }) => kind === "notified");
   const what =
@@ -163,7 +181,6 @@ function trialAnswer(routes: AlertTrial["routes"], live: AlertView | undefined):
       ? `No one would be notified: ${lower(withheld[0]?.text ?? "")}`
       : (first?.text ?? next[0]?.text ?? "No one would be notified: the policy has no step that notifies.");
   const head = live ? "An alert with these labels fires already; it" : "The alert";
-  const others = routes.length === 1 ? "" : ` ${countText(routes.length - 1, "further route")} would take it, too.`;
   return `${head} would ${where} of the policy ${policy.name}. ${what}${others}`;
 }
 

@@ -255,12 +255,16 @@ export interface OpenIncidentRow {
   readonly openedAt: number;
 }
 
-/** Incidents that wait for an acknowledgement, the latest first. */
+/** Incidents that wait for an acknowledgement, the latest first; not those whose policy only calls webhooks. */
 export async function openIncidents(db: ReadDb, projects: readonly string[]): Promise<OpenIncidentRow[]> {
   const { rows } = await sql<OpenIncidentRow>`
     select id, number, title, urgency, alerts, firing, openedAt
     from incidents indexed by incidents_waiting
     where state = 'open' and snoozedUntil is null and projectId in (select value from json_each(${JSON.stringify(projects)}))
+      and not exists (
+        select 1 from policy_versions p where p.policyId = incidents.policyId and p.version = incidents.policyVersion
+          and exists (select 1 from json_each(p.definition, '$.steps') s where s.value ->> 'type' = 'webhook')
+          and not exists (select 1 from json_each(p.definition, '$.steps') s where s.value ->> 'type' in ('notify', 'channel')))
     order by openedAt desc limit ${LISTED}`.execute(db);
   return rows;
 }

@@ -15,6 +15,7 @@ interface Policy {
   readonly name: string;
   readonly description: string;
   readonly steps: readonly { readonly type: string }[];
+  readonly opensIncidents: boolean;
   readonly version: number;
 }
 
@@ -67,9 +68,9 @@ export function addPolicies(program: Command): void {
         out.result({ policies: found }, () =>
           table(
             ["VERSION", "STEPS", "NAME"],
-            found.map(({ version, steps, name }) => [
+            found.map(({ version, steps, opensIncidents, name }) => [
               version,
-              cut(steps.map(({ type }) => type).join(" ")),
+              opensIncidents ? cut(steps.map(({ type }) => type).join(" ")) : "opens no incidents",
               cut(name, 30),
             ]),
           ),

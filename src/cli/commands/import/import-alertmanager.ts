@@ -25,6 +25,7 @@ interface PolicyReport {
   readonly outcome: Outcome;
   readonly webhooks: number;
   readonly users: readonly string[];
+  readonly opensIncidents: boolean;
 }
 
 /** The report of an import, which `--json` prints. */
@@ -55,7 +56,7 @@ export function addImport(program: Command): void {
       "after",
       `
 A receiver becomes a policy: a webhook is a step that sends Alertmanager's body, an e-mail address notifies the user
-with this address. Routes, inhibition rules and time intervals become the project's routes, with the same defaults.
+with this address; a receiver without either opens no incidents. Routes, inhibition rules and time intervals become the project's routes, with the same defaults.
 Other services and templates are listed as not translated; the exit code is then 8. An invalid file changes nothing
 and exits with 7, as do routes or policies that exist already, without --replace.
 
@@ -136,7 +137,11 @@ async function importInto(
 interface PolicyPlan {
   readonly report: PolicyReport;
   readonly existing: PolicyView | undefined;
-  readonly body: { readonly steps: readonly object[]; readonly sendResolved: boolean };
+  readonly body: {
+    readonly steps: readonly object[];
+    readonly sendResolved: boolean;
+    readonly opensIncidents: boolean;
+  };
 }
 
 async function planPolicy(
@@ -145,21 +150,22 @@ async function planPolicy(
   policies: readonly PolicyView[],
   notes: ImportNote[],
 ): Promise<PolicyPlan> {
-  const { name, webhooks, sendResolved, path } = receiver;
+  const { name, webhooks, sendResolved, isSink, path } = receiver;
   const users = await usersOf(server, receiver, notes);
   const steps = [
     ...(users.length > 0 ? [{ type: "notify", users: users.map(({ id }) => id), urgency: "high" }] : []),
     ...webhooks.map((webhook) => ({ type: "webhook", ...webhook, format: "alertmanager" })),
   ];
-  if (steps.length === 0)
+  if (steps.length === 0 && !isSink)
     notes.push({ path, message: `the policy ${JSON.stringify(name)} has no steps and notifies no user` });
   const existing = policies.find((policy) => policy.name === name);
-  const body = { steps, sendResolved };
+  const body = { steps, sendResolved, opensIncidents: !isSink };
   const report = {
     name,
     outcome: outcomeOf(existing && existing.version > 0 ? existing : null, body),
     webhooks: webhooks.length,
     users: users.map(({ address }) => address),
+    opensIncidents: !isSink,
   };
   return { report, existing, body };
 }
@@ -224,11 +230,11 @@ function countRoutes({ routes = [] }: RouteNode): number {
 
 function linesOf({ dryRun, policies, routing, inhibitRules, timeIntervals }: ImportReport): string[] {
   const head = ["POLICY", dryRun ? "WOULD BE" : "OUTCOME", "WEBHOOKS", "USERS"];
-  const rows = policies.map(({ name, outcome, webhooks, users }) => [
+  const rows = policies.map(({ name, outcome, webhooks, users, opensIncidents }) => [
     printable(name),
     outcome,
     String(webhooks),
-    users.map(printable).join(", ") || "-",
+    opensIncidents ? users.map(printable).join(", ") || "-" : "opens no incidents",
   ]);
   const counts = [
     `${routing.routes} ${routing.routes === 1 ? "route" : "routes"}`,

@@ -14,6 +14,8 @@ export interface ImportedReceiver {
   /** Addresses of users to notify. */
   readonly addresses: readonly { readonly address: string; readonly path: string }[];
   readonly sendResolved: boolean;
+  /** It has no configurations, also none that are not translated: Alertmanager notifies no one. */
+  readonly isSink: boolean;
 }
 
 /** The lists of other services, by the name in messages. */
@@ -61,7 +63,12 @@ export function readReceiver(value: unknown, path: string, findings: Findings): 
     webhooks: webhooks.flatMap(({ entry, at }) => webhookOf(entry, at, findings)),
     addresses: mails.flatMap(({ entry, at }) => addressesOf(entry, at, findings)),
     sendResolved: resolvedOf(webhooks, mails, path, findings),
+    isSink: !Object.entries(receiver).some(([member, list]) => member.endsWith("_configs") && isFilled(list)),
   };
+}
+
+function isFilled(list: unknown): boolean {
+  return Array.isArray(list) && list.length > 0;
 }
 
 interface Entry {

@@ -46,6 +46,8 @@ export async function forecastOf(parts: ForecastParts, row: IncidentRow): Promis
 export interface Trial {
   readonly match: RouteMatch;
   readonly policy: PolicyRef;
+  /** The policy opens no incidents: the alert is only listed. */
+  readonly isListedOnly: boolean;
   /** The unresolved incident that it would join; null: it would open one. */
   readonly incident: IncidentRow | null;
   readonly withheld: Withheld;
@@ -76,6 +78,10 @@ async function tryRoute(parts: ForecastParts, alert: AlertView, match: RouteMatc
   const { projectId } = alert;
   const now = clock.now();
   const policy = policies.named(projectId, match.settings.policy);
+  const { muteIntervals, activeIntervals } = match.settings;
+  const withheld = parts.withheldBy(alert, { projectId, muteIntervals, activeIntervals }, now);
+  if (!policies.definitionOf(policy).opensIncidents)
+    return { match, policy, isListedOnly: true, incident: null, withheld, actions: [] };
   const group = { projectId, policyId: policy.id, groupKey: match.groupKey };
   const incident = (await unresolvedOf(db, group)) ?? null;
   const settings = incident
@@ -97,9 +103,7 @@ async function tryRoute(parts: ForecastParts, alert: AlertView, match: RouteMatc
   const alerts = { find: (id: string) => (id === alert.id ? alert : parts.alerts.find(id)) };
   const facts = new IncidentFacts({ ...parts, alerts: () => alerts }, { projectId, route }, known, now);
   const start = incident ? joined(incident, settings, now) : opened(now, settings, now);
-  const { muteIntervals, activeIntervals } = match.settings;
-  const withheld = parts.withheldBy(alert, { projectId, muteIntervals, activeIntervals }, now);
-  return { match, policy, incident, withheld, actions: forecast(start, facts, settings, now) };
+  return { match, policy, isListedOnly: false, incident, withheld, actions: forecast(start, facts, settings, now) };
 }
 
 function timesOf({ groupWaitMs, groupIntervalMs, repeatMs }: RouteMatch["settings"]) {

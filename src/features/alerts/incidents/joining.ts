@@ -3,6 +3,7 @@ import { uuidv7 } from "../../../core/ids.ts";
 import type { Trx } from "../../../store/database.ts";
 import { appendEvents, type EventDraft } from "../../events/index.ts";
 import { cutText } from "../../rules/index.ts";
+import type { PolicyRef } from "../policies/policies.ts";
 import type { StepSettings } from "../policies/policy.ts";
 import type { RouteMatch } from "../policies/routing.ts";
 import type { AlertView, Transition } from "../types.ts";
@@ -58,8 +59,11 @@ class Joining {
   async open(alert: AlertView, isChanged: boolean): Promise<void> {
     const known = isChanged ? ((await unresolvedWith(this.#trx, [alert.id])).get(alert.id) ?? []) : [];
     const knownIds = new Set(known.map(({ id }) => id));
-    for (const match of this.#parts.policies.routingOf(alert.projectId).match(alert.labels)) {
-      const draft = await this.#groupOf(alert, match);
+    const { policies } = this.#parts;
+    for (const match of policies.routingOf(alert.projectId).match(alert.labels)) {
+      const policy = policies.named(alert.projectId, match.settings.policy);
+      if (!policies.definitionOf(policy).opensIncidents) continue;
+      const draft = await this.#groupOf(alert, match, policy);
       if (knownIds.has(draft.row.id) || draft.members.some(({ alertId }) => alertId === alert.id)) continue;
       const settings = settingsOf(this.#parts.policies, draft.row);
       const isFirst = draft.isNew && draft.members.length === 0;
@@ -133,9 +137,8 @@ class Joining {
   }
 
   /** The unresolved incident of a group; a new one if there is none. */
-  async #groupOf(alert: AlertView, match: RouteMatch): Promise<Draft> {
+  async #groupOf(alert: AlertView, match: RouteMatch, policy: PolicyRef): Promise<Draft> {
     const { projectId } = alert;
-    const policy = this.#parts.policies.named(projectId, match.settings.policy);
     const group = `${projectId}\n${policy.id}\n${match.groupKey}`;
     const known = this.#drafts.get(this.#groups.get(group) ?? "");
     if (known) return known;
@@ -150,7 +153,7 @@ class Joining {
   async #newRow(
     alert: AlertView,
     { settings: route, groupKey, groupLabels }: RouteMatch,
-    policy: { readonly id: string; readonly version: number },
+    policy: PolicyRef,
   ): Promise<IncidentRow> {
     const { projectId } = alert;
     const definition = this.#parts.policies.definitionOf(policy);

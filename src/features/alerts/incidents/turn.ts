@@ -1,6 +1,6 @@
 import type { EpochMs } from "../../../core/clock.ts";
 import { assertNever } from "../../../core/errors.ts";
-import type { PolicyStep, StepSettings } from "../policies/policy.ts";
+import { notifiesPeople, type PolicyStep, type StepSettings } from "../policies/policy.ts";
 import { close, type Facts, type Incident, type Member, reopen, type Turn, tickUpTo, Work } from "./machine.ts";
 
 /* What an incident does when one of its times is due, see machine.ts. */
@@ -194,6 +194,7 @@ function endRound(work: Work): void {
     incident.stepAt = now;
     return;
   }
+  if (!notifiesPeople(settings)) return;
   work.log("exhausted");
   work.event("incident.exhausted", { rounds: incident.round + 1 });
 }

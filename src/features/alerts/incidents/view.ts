@@ -6,6 +6,7 @@ import { addEffect, type Trx } from "../../../store/database.ts";
 import type { EventDraft } from "../../events/index.ts";
 import { WithheldNow } from "../book/schema.ts";
 import type { Policies } from "../policies/policies.ts";
+import { notifiesPeople } from "../policies/policy.ts";
 import { dueAt, type NoticeReason } from "./machine.ts";
 import { NoticeOutcome } from "./page-view.ts";
 import type { IncidentRow } from "./store.ts";
@@ -58,6 +59,7 @@ export const IncidentView = named(
     state: v.picklist(STATES),
     isSnoozed: v.boolean(),
     urgency: v.picklist(["high", "low"]),
+    notifiesPeople: doc(v.boolean(), "Its policy notifies people or channels; otherwise it only calls webhooks"),
     policy: v.object({ id: v.string(), name: v.string(), version: v.number() }),
     groupKey: doc(v.string(), "Identity of the group, in Alertmanager's form"),
     groupLabels: v.record(v.string(), v.string()),
@@ -180,7 +182,7 @@ export const ListedIncident = named(
 );
 
 export function incidentView(policies: Policies, row: IncidentRow): IncidentView {
-  const { name } = policies.definitionOf({ id: row.policyId, version: row.policyVersion });
+  const definition = policies.definitionOf({ id: row.policyId, version: row.policyVersion });
   return {
     id: row.id,
     number: row.number,
@@ -189,7 +191,8 @@ export function incidentView(policies: Policies, row: IncidentRow): IncidentView
     state: row.state,
     isSnoozed: row.snoozedUntil !== null,
     urgency: row.urgency,
-    policy: { id: row.policyId, name, version: row.policyVersion },
+    notifiesPeople: notifiesPeople(definition),
+    policy: { id: row.policyId, name: definition.name, version: row.policyVersion },
     groupKey: row.groupKey,
     groupLabels: JSON.parse(row.groupLabels) as Record<string, string>,
     alerts: row.alerts,

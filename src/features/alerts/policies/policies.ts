@@ -6,7 +6,7 @@ import type { Trx } from "../../../store/database.ts";
 import type { PoliciesTable } from "../../../store/schema.ts";
 import { holdsText } from "../../../store/sqlite/list-queries.ts";
 import { nextChange, isWithin as within } from "../model/time-intervals.ts";
-import { BUILT_IN_POLICY, DEFAULT_POLICY, type PolicyDefinition, type PolicyStep } from "./policy.ts";
+import { BUILT_IN_POLICY, DEFAULT_POLICY, type PolicyDefinition, type PolicyStep, storedDefinition } from "./policy.ts";
 import { builtInRouting, type CompiledRouting, compileRouting, type RoutingDocument } from "./routing.ts";
 
 export type PolicyRow = Selectable<PoliciesTable>;
@@ -88,7 +88,7 @@ export class Policies {
     const known = this.#definitions.get(key);
     if (known) return known;
     const row = this.#readVersion.get(id, version);
-    const definition = row ? (JSON.parse(row.definition) as PolicyDefinition) : BUILT_IN_POLICY;
+    const definition = row ? storedDefinition(row.definition) : BUILT_IN_POLICY;
     if (row) this.#definitions.set(key, definition);
     return definition;
   }
@@ -134,6 +134,6 @@ async function policiesWith(
     .limit(MAX_NAMED_POLICIES)
     .execute();
   return rows
-    .filter(({ definition }) => (JSON.parse(definition) as PolicyDefinition).steps.some(names))
+    .filter(({ definition }) => storedDefinition(definition).steps.some(names))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }

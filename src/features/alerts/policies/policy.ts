@@ -157,6 +157,9 @@ export const definitionEntries = {
         "then the project's owners, then administrators",
     ),
   ),
+  opensIncidents: v.optional(
+    doc(v.boolean(), "Whether alerts open incidents; default true. With false they are listed, and no one is notified"),
+  ),
 };
 
 /** The versioned content of a policy. */
@@ -172,6 +175,7 @@ export interface PolicyDefinition {
   readonly renotifyOnNew: boolean;
   /** Name of the policy that follows while no one is reached; absent in older versions. */
   readonly fallback?: string | null;
+  readonly opensIncidents: boolean;
 }
 
 /** The settings of a route that an incident keeps. */
@@ -196,7 +200,20 @@ export const UNSET = {
   autoResolveMs: null,
   renotifyOnNew: true,
   fallback: null,
+  opensIncidents: true,
 } as const satisfies Omit<PolicyDefinition, "name">;
+
+/** A definition as it is stored: those of earlier versions lack members. */
+export function storedDefinition(text: string): PolicyDefinition {
+  return { ...UNSET, ...(JSON.parse(text) as PolicyDefinition) };
+}
+
+/** Whether a step reaches people. The incidents of other policies wait for no one: they call webhooks only. */
+export function notifiesPeople({ steps }: Pick<PolicyDefinition, "steps">): boolean {
+  return (
+    !steps.some(({ type }) => type === "webhook") || steps.some(({ type }) => type === "notify" || type === "channel")
+  );
+}
 
 /** The policy of projects that have not changed theirs: notify all members at once. */
 export const BUILT_IN_POLICY: PolicyDefinition = {

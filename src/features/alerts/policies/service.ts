@@ -22,6 +22,7 @@ import {
   type ScheduleTarget,
   Step,
   type StepInput,
+  storedDefinition,
   UNSET,
 } from "./policy.ts";
 import { policiesIn } from "./routing.ts";
@@ -68,6 +69,7 @@ export const PolicyView = named(
     ackExpiresMs: v.nullable(v.number()),
     autoResolveMs: v.nullable(v.number()),
     renotifyOnNew: v.boolean(),
+    opensIncidents: v.boolean(),
     version: doc(v.number(), "0: the built-in policy, which was never changed"),
     createdBy: v.nullable(v.string()),
     createdAt: v.nullable(v.string()),
@@ -156,7 +158,7 @@ export async function updatePolicy(
   const row = await db.write(async (trx) => {
     const old = await writablePolicy(context, principal, id, trx);
     requireVersion(ifMatch, old.version);
-    const before = JSON.parse(old.definition) as PolicyDefinition;
+    const before = storedDefinition(old.definition);
     const definition = await definitionFrom(context, trx, { principal, projectId: old.projectId }, input, before);
     if (isDeepStrictEqual(definition, before)) return old;
     if (definition.name !== before.name) await requireRenamable(context, trx, old, definition.name);
@@ -204,7 +206,7 @@ export async function listPolicyVersions(
     page,
     rows,
     ({ version, definition, createdBy, createdAt }) => {
-      const content = JSON.parse(definition) as PolicyDefinition;
+      const content = storedDefinition(definition);
       const steps = content.steps.map((step) => (isWriter ? step : masked(step)));
       return { version, definition: { ...content, steps }, createdBy, createdAt: toRfc3339(createdAt) };
     },
@@ -363,7 +365,7 @@ async function recordVersion(
 
 async function viewOf(context: PolicyContext, principal: PermissionHolder, row: Stored) {
   const { id, projectId, version, createdBy, createdAt, updatedAt } = row;
-  const { steps, ...rest } = JSON.parse(row.definition) as PolicyDefinition;
+  const { steps, ...rest } = storedDefinition(row.definition);
   const roles = await roleNames(context.db.read);
   const isWriter = context.projects.has(principal, projectId, "policies:write");
   const shown = steps.map((step) => {
