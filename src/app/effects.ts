@@ -28,6 +28,7 @@ function effectTable({ bus }: Base, core: Core, services: Services): EffectTable
     },
     "alerts-changed"({ alerts: rows = [] }) {
       alertsChanged(alerting, rows);
+      heartbeats.feeds.alertsChanged(rows);
     },
     "integrations-changed": (change) => alerting.integrations.changed(change),
     "receivers-changed": (change) => alerting.receivers.changed(change),
@@ -64,6 +65,7 @@ function effectTable({ bus }: Base, core: Core, services: Services): EffectTable
     notified: ({ notified }) => announcer.notifications(notified),
     "storm-closed": ({ ruleId, key }) => throttle.closed(ruleId, key),
     "heartbeats-changed": (change) => heartbeats.changed(change.heartbeats),
+    "heartbeats-fed": (change) => heartbeats.feeds.changed(change.heartbeats),
     "delivery-outcome"({ channel, state, latencyMs }) {
       if (latencyMs === undefined) delivery.results.count(channel, state);
       else delivery.results.delivered(channel, latencyMs);

@@ -150,6 +150,11 @@ function openHeartbeats({ database: db, clock, log, metrics }: Base, { alerts }:
     log: log.namespace("heartbeats"),
     metrics,
     submitAlerts: (inputs, options) => alerts.submit(inputs, options),
+    alerts: {
+      listen: (fn) => alerts.whenRepeated(fn),
+      findAlert: (id) => alerts.find(id),
+      firing: (projectId, filter) => alerts.list(projectId, filter),
+    },
     appendEvents: (trx, events) => appendEvents(trx, events, { source: "prism:heartbeats", now: clock.now() }),
   });
 }

@@ -92,6 +92,8 @@ interface EffectData {
   "heartbeats-changed": { readonly heartbeats: readonly WatchedHeartbeat[] };
   /** Pages that are new or changed their times, and ids of those of which nothing more is sent. */
   "pages-changed": { readonly open?: readonly OpenPageFacts[]; readonly ended?: readonly string[] };
+  /** Heartbeats that are fed by other alerts than before; null: by none. */
+  "heartbeats-fed": { readonly heartbeats: readonly FedHeartbeat[] };
   /** A delivery no longer waits for its target. */
   "turn-ended": { readonly target: string; readonly jobId: string };
   /** An event of the bus. */
@@ -138,6 +140,13 @@ export interface WatchedHeartbeat {
   readonly id: string;
   readonly dueAt: number | null;
   readonly graceMs: number;
+}
+
+export interface FedHeartbeat {
+  readonly id: string;
+  readonly projectId: string;
+  /** Matchers of alerts. */
+  readonly fedBy: string | null;
 }
 
 /** A row of `stream_log`. */

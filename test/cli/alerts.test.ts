@@ -66,6 +66,11 @@ test("prism alerts, incidents, silences, oncall, heartbeats, policies and routes
     assert.match(await run("heartbeats list"), /Nightly backup/);
     assert.match(await run("heartbeats show nightly-backup"), /slug nightly-backup/);
     await run("heartbeats delete nightly-backup --yes");
+    await run("heartbeats create", "Prometheus", "--fed-by", 'alertname="Watchdog"');
+    assert.match(
+      await run("heartbeats show prometheus"),
+      /every 300 s, slug prometheus\n {2}fed by alertname="Watchdog"/,
+    );
     const file = join(prism.dir, "policies.json");
     writeFileSync(file, JSON.stringify({ name: "Night", steps: [{ type: "notify", members: true }] }));
     assert.equal(await run(`policies import ${file}`), "Night  version 1\n");

@@ -102,6 +102,10 @@ test("a heartbeat is created, pinged, watched, changed, paused and deleted", asy
     assert.deepEqual([stored?.kind, stored?.schedule], ["cron", "0 6 * * 1"]);
     assert.deepEqual(stored?.labels, { team: "db", host: "a=b" });
     assert.deepEqual(stored?.filters, { httpBody: true, failureKeywords: "ERROR,refused", defaultFail: true });
+    await page.getByLabel("Fed by an alert").fill('alertname="Watchdog"');
+    await press(page, "Save");
+    await page.locator(".page-tabs").getByRole("link", { name: "Overview" }).click();
+    await page.getByText('alertname="Watchdog"').first().waitFor();
     await press(page, "Pause");
     await page.getByText("It is paused: nothing is expected.").waitFor();
     await press(page, "Resume");

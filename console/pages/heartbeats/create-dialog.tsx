@@ -6,7 +6,7 @@ import { invalidate } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
 import { Dialog, Field, Input, MultiCombobox } from "../../ui/index.ts";
 import type { Heartbeat } from "./heartbeat-types.ts";
-import { type Plan, PlanForm, planBody } from "./plan-form.tsx";
+import { FedByField, fedPlan, type Plan, PlanForm, planBody } from "./plan-form.tsx";
 
 const DAY_MS = 86_400_000;
 
@@ -21,13 +21,20 @@ export function CreateDialog({ isOpen, onClose }: Props) {
   const [tags, setTags] = useState<readonly string[]>([]);
   const [projectId, setProject] = useProjectOfNew();
   const [plan, setPlan] = useState<Plan>(emptyPlan);
+  const [fedBy, setFedBy] = useState("");
   useEffect(() => setPlan(emptyPlan()), [isOpen]);
+  const changeFedBy = (next: string) => {
+    setFedBy(next);
+    if (next !== "") setPlan(fedPlan(plan, emptyPlan()));
+  };
   const create = async () => {
-    const body = { name, tags, ...planBody(plan), ...(projectId === undefined ? {} : { projectId }) };
+    const feed = fedBy === "" ? {} : { fedBy };
+    const body = { name, tags, ...feed, ...planBody(plan), ...(projectId === undefined ? {} : { projectId }) };
     const { id } = await api.post<Heartbeat>("/heartbeats", body);
     invalidate("/heartbeats");
     setName("");
     setTags([]);
+    setFedBy("");
     onClose();
     navigate(`/heartbeats/${id}`);
   };
@@ -45,6 +52,7 @@ export function CreateDialog({ isOpen, onClose }: Props) {
       </Field>
       <ProjectField value={projectId} onChange={setProject} />
       <PlanForm plan={plan} projectId={projectId} onChange={setPlan} />
+      <FedByField value={fedBy} onChange={changeFedBy} />
       <Field label="Tags" hint="Words for badges and lists." optional>
         <MultiCombobox values={tags} onChange={setTags} custom placeholder="backup" />
       </Field>

@@ -38,6 +38,8 @@ export interface Heartbeat {
   readonly channels: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
   readonly severity: string | null;
+  /** Matchers of the alerts that feed it. */
+  readonly fedBy: string | null;
   readonly status: Status;
   readonly isStarted: boolean;
   readonly pingCount: number;
@@ -57,6 +59,8 @@ export interface Ping extends RecentPing {
   readonly n: number;
   readonly exitStatus: number | null;
   readonly rid: string | null;
+  /** `alert`: a report of an alert that feeds it. */
+  readonly scheme: string;
   readonly method: string;
   readonly userAgent: string;
   readonly address: string | null;

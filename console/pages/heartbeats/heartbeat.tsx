@@ -35,7 +35,7 @@ import { type Filters, type Heartbeat, planOf, STATUS, titleOf } from "./heartbe
 import { Flips, Pings } from "./history.tsx";
 import { HowTo } from "./how-to.tsx";
 import { useHeartbeatsLive } from "./live.ts";
-import { type Plan, PlanForm, planBody } from "./plan-form.tsx";
+import { FedByField, type Plan, PlanForm, planBody } from "./plan-form.tsx";
 
 export default function HeartbeatPage({ params }: PageProps) {
   const query = useGet<Heartbeat>(`/heartbeats/${params["id"]}`);
@@ -90,10 +90,15 @@ function subtitleOf({ status, lastPingAt, nextPingAt, dueAt, isStarted }: Heartb
 }
 
 function Overview({ heartbeat }: { readonly heartbeat: Heartbeat }) {
-  const { id, status, pingUrl } = heartbeat;
+  const { id, status, pingUrl, fedBy } = heartbeat;
   return (
     <div class="stack">
-      {status === "new" && pingUrl !== null && (
+      {status === "new" && fedBy !== null && (
+        <Banner tone="info" title="Waiting for the alert">
+          The heartbeat is watched from the first report of an alert that matches {fedBy}, or from its first ping on.
+        </Banner>
+      )}
+      {status === "new" && fedBy === null && pingUrl !== null && (
         <Banner tone="info" title="Call the ping URL">
           The heartbeat is watched from its first ping on. Copy a line below into the job; this page shows the ping when
           it arrives.
@@ -116,13 +121,14 @@ function Overview({ heartbeat }: { readonly heartbeat: Heartbeat }) {
 }
 
 function Facts({ heartbeat }: { readonly heartbeat: Heartbeat }) {
-  const { lastPingAt, nextPingAt, dueAt, lastDurationMs, graceMs, pingCount, tags, description } = heartbeat;
+  const { lastPingAt, nextPingAt, dueAt, lastDurationMs, graceMs, pingCount, tags, description, fedBy } = heartbeat;
   return (
     <Card title="State" sub={description || undefined}>
       <DescriptionList
         items={[
           { label: "Expected", value: <span class="num">{planOf(heartbeat)}</span> },
           { label: "Grace time", value: formatDuration(graceMs) },
+          ...(fedBy === null ? [] : [{ label: "Fed by", value: <code>{fedBy}</code> }]),
           { label: "Last ping", value: <Time at={lastPingAt} empty="never" /> },
           { label: "Next due", value: <Time at={nextPingAt} /> },
           { label: "Goes down", value: <Time at={dueAt} /> },
@@ -250,6 +256,7 @@ function Settings({ heartbeat }: { readonly heartbeat: Heartbeat }) {
   const [severity, setSeverity] = useState(heartbeat.severity ?? "");
   const [postOnly, setPostOnly] = useState(heartbeat.methods === "POST");
   const [manualResume, setManual] = useState(heartbeat.manualResume);
+  const [fedBy, setFedBy] = useState(heartbeat.fedBy ?? "");
   const [filters, setFilters] = useState(heartbeat.filters);
   const [channels, setChannels] = useState<readonly string[]>(heartbeat.channels);
   const [labels, setLabels] = useState(() => labelLines(heartbeat.labels));
@@ -262,6 +269,7 @@ function Settings({ heartbeat }: { readonly heartbeat: Heartbeat }) {
       description,
       tags,
       severity: severity === "" ? null : severity,
+      fedBy: fedBy === "" ? null : fedBy,
       methods: postOnly ? "POST" : "",
       manualResume,
       filters,
@@ -276,7 +284,10 @@ function Settings({ heartbeat }: { readonly heartbeat: Heartbeat }) {
     <Form onSubmit={save} label="Heartbeat">
       <div class="two">
         <Card title="When pings are expected">
-          <PlanForm plan={plan} projectId={heartbeat.projectId} onChange={setPlan} />
+          <div class="stack">
+            <PlanForm plan={plan} projectId={heartbeat.projectId} onChange={setPlan} />
+            <FedByField value={fedBy} onChange={setFedBy} />
+          </div>
         </Card>
         <Card title="Heartbeat">
           <div class="stack">

@@ -38,9 +38,11 @@ const COLUMNS: readonly Column<Ping>[] = [
   {
     key: "from",
     label: "From",
-    cell: ({ address, method, userAgent }) => (
+    cell: ({ address, method, scheme, userAgent }) => (
       <span title={userAgent}>
-        <UserText lines={1}>{[method, address, userAgent].filter(Boolean).join(" · ")}</UserText>
+        <UserText lines={1}>
+          {[scheme === "alert" ? "alert" : method, address, userAgent].filter(Boolean).join(" · ")}
+        </UserText>
       </span>
     ),
     card: "text",

@@ -38,6 +38,32 @@ export function planBody({ kind, timeoutMs, graceMs, schedule, timezone }: Plan)
   return kind === "simple" ? { kind, timeoutMs, graceMs, schedule: null } : { kind, graceMs, schedule, timezone };
 }
 
+const FED_PLAN = { kind: "simple", timeoutMs: 5 * MINUTE_MS, graceMs: MINUTE_MS } as const;
+
+interface FedByProps {
+  readonly value: string;
+  readonly onChange: (value: string) => void;
+}
+
+/** The matchers of alerts whose reports count as pings. */
+export function FedByField({ value, onChange }: FedByProps) {
+  return (
+    <Field
+      label="Fed by an alert"
+      hint="Matchers of an alert that always fires. Each report of it is a ping; its end is a failure."
+      optional
+    >
+      <Input value={value} onChange={onChange} maxLength={1000} placeholder='alertname="Watchdog"' mono />
+    </Field>
+  );
+}
+
+/** The plan for a heartbeat that an alert feeds, in place of one that no one has changed. */
+export function fedPlan(plan: Plan, untouched: Plan): Plan {
+  const isUntouched = plan.kind === "simple" && plan.timeoutMs === untouched.timeoutMs;
+  return isUntouched ? { ...plan, ...FED_PLAN } : plan;
+}
+
 function Period({ value, onChange }: { readonly value: number; readonly onChange: (ms: number) => void }) {
   const periods = PERIODS.includes(value) ? PERIODS : [...PERIODS, value].sort((a, b) => a - b);
   return (

@@ -17,7 +17,7 @@ export {
   type Labels,
   labelsOf,
 } from "./model/labels.ts";
-export { isSameMatcher, type Matcher, parseMatcher } from "./model/matchers.ts";
+export { isSameMatcher, type Matcher, parseMatcher, parseMatchers } from "./model/matchers.ts";
 export { compileMatchers, type LabelsTest, matchesEmpty, patternTest } from "./model/matching.ts";
 export { durationText, parseAlertTime } from "./model/times.ts";
 export { Policies, policiesWithChannel, policiesWithSchedule } from "./policies/policies.ts";

@@ -8,7 +8,8 @@ import type { Counter, Metrics } from "../../core/metrics.ts";
 import { addEffect, type Database, type Trx } from "../../store/database.ts";
 import type { WatchedHeartbeat } from "../../store/effect.ts";
 import type { AlertInput } from "../alerts/index.ts";
-import { kindOf, type Ping } from "./pings.ts";
+import { AlertFeeds, type AlertReport, type FeedsParts } from "./feeds.ts";
+import { ALERT_SCHEME, kindOf, type Ping } from "./pings.ts";
 import {
   afterPing,
   afterTimeout,
@@ -44,12 +45,19 @@ export interface HeartbeatsParts {
   readonly metrics: Metrics;
   readonly submitAlerts: SubmitAlerts;
   readonly appendEvents: AppendEvents;
+  /** The alerts of all projects. */
+  readonly alerts: Pick<FeedsParts, "listen" | "findAlert" | "firing">;
 }
 
 /** Which heartbeat a URL names. */
 export type PingTarget =
   | { readonly uuid: string }
   | { readonly pingKey: string; readonly slug: string; readonly creates: boolean };
+
+/** A heartbeat that an alert feeds. */
+interface FedTarget {
+  readonly fedId: string;
+}
 
 export interface PingResult {
   readonly outcome: "ok" | "created" | "not-found" | "ambiguous" | "too-many";
@@ -59,6 +67,7 @@ export interface PingResult {
 /** Heartbeats of one project. */
 export const MAX_HEARTBEATS = 20_000;
 const ALIVE_EVERY_MS = 30_000;
+const MAX_ALERT_NAME = 200;
 
 /** A flip that opens or resolves an alert needs a transaction of its own. */
 const NEEDS_ALERT = Symbol("needs alert");
@@ -70,6 +79,7 @@ const NEEDS_ALERT = Symbol("needs alert");
 export class Heartbeats {
   readonly #parts: HeartbeatsParts;
   readonly clock: SteadyClock;
+  readonly feeds: AlertFeeds;
   readonly #due: DueTimes<string>;
   readonly #watched = new Map<string, WatchedHeartbeat & { readonly dueAt: EpochMs }>();
   readonly #pings: (labels: { kind: string }) => Counter;
@@ -81,6 +91,8 @@ export class Heartbeats {
   constructor(parts: HeartbeatsParts) {
     this.#parts = parts;
     this.clock = new SteadyClock(parts.wall);
+    const { alerts, log } = parts;
+    this.feeds = new AlertFeeds({ ...alerts, clock: this.clock, log, ping: (id, report) => this.#feed(id, report) });
     this.#due = new DueTimes({
       clock: this.clock,
       handle: (ids) => this.#overdue(ids),
@@ -99,6 +111,7 @@ export class Heartbeats {
     const now = this.clock.now();
     this.#back = { at: now, downMs: aliveAt === null ? 0 : Math.max(0, now - aliveAt) };
     this.changed(await table.watched(db.read));
+    this.feeds.changed(await table.fed(db.read));
   }
 
   /** Number of heartbeats that go down without another ping. */
@@ -119,6 +132,7 @@ export class Heartbeats {
   async stop(): Promise<void> {
     if (this.#alive) clearInterval(this.#alive);
     await this.#due.stop();
+    await this.feeds.settled();
     await this.#noteAlive();
   }
 
@@ -128,6 +142,7 @@ export class Heartbeats {
       if (dueAt === null) {
         this.#watched.delete(id);
         this.#due.delete(id);
+        this.feeds.wake(id);
       } else {
         this.#watched.set(id, { id, dueAt, graceMs });
         this.#due.set(id, fairDueAt(dueAt, graceMs, this.#back));
@@ -136,7 +151,7 @@ export class Heartbeats {
   }
 
   /** Stores a ping and what it changes. Resolves when it is on disk. */
-  async ping(target: PingTarget, ping: Ping): Promise<PingResult> {
+  async ping(target: PingTarget | FedTarget, ping: Ping): Promise<PingResult> {
     const { db } = this.#parts;
     // Pings share a commit: they decide by their rows alone.
     const shared = await db.write((trx) => this.#record(trx, target, ping, false), { sharesCommit: true });
@@ -146,7 +161,7 @@ export class Heartbeats {
     return alone;
   }
 
-  async #record(trx: Trx, target: PingTarget, ping: Ping, isExclusive: boolean) {
+  async #record(trx: Trx, target: PingTarget | FedTarget, ping: Ping, isExclusive: boolean) {
     const found = await this.#target(trx, target);
     if (typeof found === "string") return { outcome: found, isIgnored: false } as const;
     const { row, isNew } = found;
@@ -163,7 +178,17 @@ export class Heartbeats {
     return { outcome: isNew ? "created" : "ok", isIgnored: kind === "ignored" } as const;
   }
 
-  async #target(trx: Trx, target: PingTarget) {
+  #feed(fedId: string, { kind, name }: AlertReport): Promise<PingResult> {
+    const nothing = { exitStatus: null, rid: null, method: "", address: null, body: null };
+    return this.ping({ fedId }, { ...nothing, kind, scheme: ALERT_SCHEME, userAgent: name.slice(0, MAX_ALERT_NAME) });
+  }
+
+  async #target(trx: Trx, target: PingTarget | FedTarget) {
+    if ("fedId" in target) {
+      const row = await table.findHeartbeat(trx, target.fedId);
+      // A pause is ended by a person: an alert that goes on would end it at once.
+      return row && row.fedBy !== null && row.status !== "paused" ? { row, isNew: false } : "not-found";
+    }
     if ("uuid" in target) {
       const row = await table.findByPingUuid(trx, target.uuid);
       return row ? { row, isNew: false } : "not-found";
@@ -294,6 +319,7 @@ export function newHeartbeat(
     createdBy: null,
     createdAt: now,
     updatedAt: now,
+    fedBy: null,
   };
 }
 
@@ -334,12 +360,18 @@ function alertInput(row: HeartbeatRow, flip: Flip, action: "open" | "resolve", n
       tags: row.tags,
       channels: (JSON.parse(row.channels) as string[]).join(","),
     },
-    annotations: { summary: `${name} is down`, description: REASON_TEXT[flip.reason] ?? "" },
+    annotations: { summary: `${name} is down`, description: reasonText(row, flip) },
     severity: row.severity,
     startsAt: Math.min(flip.at, now),
     ...(action === "resolve" ? { endsAt: now } : {}),
     resolvesAtOnce: true,
   };
+}
+
+function reasonText({ fedBy }: HeartbeatRow, { reason }: Flip): string {
+  if (fedBy !== null && reason === "timeout") return `No firing alert that matches ${fedBy} was reported in time`;
+  if (fedBy !== null && reason === "fail") return `The alert that matches ${fedBy} was resolved`;
+  return REASON_TEXT[reason] ?? "";
 }
 
 const REASON_TEXT: Partial<Record<Flip["reason"], string>> = {

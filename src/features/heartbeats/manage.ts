@@ -6,10 +6,11 @@ import type { Principal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import type { CoreServices } from "../../module/module-api.ts";
-import type { Database, ReadDb, Trx } from "../../store/database.ts";
+import { addEffect, type Database, type ReadDb, type Trx } from "../../store/database.ts";
 import type { StorageGuard } from "../../store/write-health.ts";
 import type { Projects } from "../access/index.ts";
 import { Recurrence, readCron } from "../schedules/index.ts";
+import { compileFedBy, MAX_FEEDS } from "./feeds.ts";
 import { type Heartbeats, keysOf, MAX_HEARTBEATS, newHeartbeat, newPingKey } from "./heartbeats.ts";
 import { nextElapse, readOnCalendar } from "./on-calendar.ts";
 import { paused, resumed } from "./status.ts";
@@ -48,6 +49,7 @@ export type Definition = Pick<
   | "channels"
   | "labels"
   | "severity"
+  | "fedBy"
 >;
 
 /** @throws HEARTBEAT_NOT_FOUND, also for one that the caller may not see */
@@ -69,6 +71,21 @@ export async function writableHeartbeat(ctx: ManageContext, principal: Principal
   return row;
 }
 
+/** Prometheus reports a firing alert each minute. */
+const FED_PLAN = { timeoutMs: 300_000, graceMs: 60_000 } as const;
+
+/** @throws LIMIT_REACHED, VALIDATION_FAILED */
+async function requireFeed(trx: Trx, { projectId, fedBy }: HeartbeatRow): Promise<void> {
+  compileFedBy(fedBy ?? "");
+  if ((await table.countFed(trx, projectId)) >= MAX_FEEDS)
+    throw new PrismError("LIMIT_REACHED", `A project has at most ${MAX_FEEDS} heartbeats that alerts feed`);
+}
+
+function noteFeed(trx: Trx, { id, projectId, fedBy: before }: HeartbeatRow, fedBy: string | null): void {
+  if (before === null && fedBy === null) return;
+  addEffect(trx, { type: "heartbeats-fed", heartbeats: [{ id, projectId, fedBy }] });
+}
+
 /** @throws LIMIT_REACHED, INVALID_CRON, INVALID_TIMEZONE */
 export async function createHeartbeat(
   ctx: ManageContext,
@@ -83,9 +100,12 @@ export async function createHeartbeat(
     throw new PrismError("LIMIT_REACHED", `A project has at most ${MAX_HEARTBEATS} heartbeats`);
   const now = heartbeats.clock.now();
   const name = definition.name ?? "";
-  const row = { ...newHeartbeat(projectId, { name, slug: slugOf(name) }, now), ...definition, createdBy };
+  const plan = definition.fedBy ? FED_PLAN : {};
+  const row = { ...newHeartbeat(projectId, { name, slug: slugOf(name) }, now), ...plan, ...definition, createdBy };
   requirePlan(row, now);
+  if (row.fedBy !== null) await requireFeed(trx, row);
   await table.insertHeartbeat(trx, row);
+  noteFeed(trx, row, row.fedBy);
   await keysOf(trx, projectId, now);
   const metadata = { projectId, kind: row.kind };
   await audit.record({ action: "heartbeat.create", resourceType: "heartbeat", resourceId: row.id, metadata }, { trx });
@@ -97,6 +117,10 @@ export async function updateHeartbeat(ctx: ManageContext, trx: Trx, row: Heartbe
   const { heartbeats, audit } = ctx;
   const now = heartbeats.clock.now();
   requirePlan({ ...row, ...changes }, now);
+  if (changes.fedBy !== undefined && changes.fedBy !== row.fedBy) {
+    if (changes.fedBy !== null) await requireFeed(trx, { ...row, ...changes });
+    noteFeed(trx, row, changes.fedBy);
+  }
   const next = await heartbeats.store(trx, row, null, { ...changes, version: row.version + 1, updatedAt: now });
   const metadata = { changed: Object.keys(changes).sort() };
   await audit.record({ action: "heartbeat.update", resourceType: "heartbeat", resourceId: row.id, metadata }, { trx });
@@ -109,6 +133,7 @@ export async function deleteHeartbeat(ctx: ManageContext, trx: Trx, row: Heartbe
   const flip = { from: row.status, to: "paused", at: heartbeats.clock.now(), reason: "delete" } as const;
   await heartbeats.alert(trx, row, flip);
   heartbeats.noteDue(trx, { id: row.id, dueAt: null, graceMs: row.graceMs });
+  noteFeed(trx, row, null);
   await table.deleteHeartbeat(trx, row.id);
   await audit.record({ action: "heartbeat.delete", resourceType: "heartbeat", resourceId: row.id }, { trx });
 }

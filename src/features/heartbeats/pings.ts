@@ -12,6 +12,9 @@ export interface PingAction {
   readonly exitStatus: number | null;
 }
 
+/** The scheme of pings by alerts that feed the heartbeat. */
+export const ALERT_SCHEME = "alert";
+
 /** A ping as it arrived. */
 export interface Ping extends PingAction {
   readonly rid: string | null;
@@ -49,7 +52,7 @@ export function actionOf(suffix: string | undefined): PingAction | null | "out-o
 /** What a ping means for a heartbeat: filters and a manual pause change what the URL says. */
 export function kindOf(heartbeat: HeartbeatRow, { kind, method, scheme, body }: Ping): PingKind {
   if (heartbeat.status === "paused" && heartbeat.manualResume === 1) return "ignored";
-  if (scheme === "email") return kind;
+  if (scheme === "email" || scheme === ALERT_SCHEME) return kind;
   if (heartbeat.methods !== "" && method !== heartbeat.methods) return "ignored";
   const filters = JSON.parse(heartbeat.filters) as PingFilters;
   return filters.httpBody ? kindByKeyword(filters, Buffer.from(body ?? []).toString("utf8")) : kind;

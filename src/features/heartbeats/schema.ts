@@ -57,6 +57,15 @@ const entries = {
   ),
   labels: v.optional(doc(v.record(labelName, text(1000)), "Labels of its alert, for routes and silences")),
   severity: v.optional(v.nullable(doc(text(50, 1), "Severity of its alert"))),
+  fedBy: v.optional(
+    v.nullable(
+      doc(
+        text(1000, 1),
+        'Matchers as in Alertmanager, such as `alertname="Watchdog"`: each report of a firing alert of the project that ' +
+          "matches is a ping, its end a failure. Its default plan is a ping each 5 minutes with 1 minute of grace",
+      ),
+    ),
+  ),
 };
 
 export const CreateHeartbeat = example(
@@ -136,6 +145,7 @@ export const HeartbeatView = named(
     channels: v.array(v.string()),
     labels: v.record(v.string(), v.string()),
     severity: v.nullable(v.string()),
+    fedBy: doc(v.nullable(v.string()), "Matchers of the alerts that feed it"),
     status: selfChanging(v.picklist(STATUSES)),
     isStarted: selfChanging(v.boolean()),
     pingCount: selfChanging(v.number()),
@@ -187,6 +197,7 @@ export function heartbeatView(
     channels: JSON.parse(row.channels) as string[],
     labels: JSON.parse(row.labels) as Record<string, string>,
     severity,
+    fedBy: row.fedBy,
     status: shownStatus(row, row, ctx.heartbeats.clock.now()),
     isStarted: row.lastStartAt !== null,
     pingCount: row.pingCount,

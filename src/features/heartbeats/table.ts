@@ -2,6 +2,7 @@ import { type Insertable, type Selectable, sql } from "kysely";
 import type { EpochMs } from "../../core/clock.ts";
 import type { PageRequest } from "../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
+import type { FedHeartbeat } from "../../store/effect.ts";
 import { daysBefore, type NamedSweep, sweepOf } from "../../store/retention.ts";
 import type {
   HeartbeatFlipsTable,
@@ -201,6 +202,15 @@ export async function putKeys(trx: Trx, row: KeysRow): Promise<void> {
 export function watched(db: ReadDb): Promise<{ id: string; dueAt: number; graceMs: number }[]> {
   const due = db.selectFrom("heartbeats").select(["id", "dueAt", "graceMs"]).where("dueAt", "is not", null);
   return due.$castTo<{ id: string; dueAt: number; graceMs: number }>().execute();
+}
+
+/** Heartbeats that alerts feed. */
+export function fed(db: ReadDb): Promise<FedHeartbeat[]> {
+  return db.selectFrom("heartbeats").select(["id", "projectId", "fedBy"]).where("fedBy", "is not", null).execute();
+}
+
+export function countFed(db: Db, projectId: string): Promise<number> {
+  return countOf(db.selectFrom("heartbeats").where("projectId", "=", projectId).where("fedBy", "is not", null));
 }
 
 export function heartbeatsById(trx: Trx, ids: readonly string[]): Promise<HeartbeatRow[]> {

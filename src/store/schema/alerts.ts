@@ -268,6 +268,8 @@ export interface HeartbeatsTable {
   createdBy: string | null;
   createdAt: number;
   updatedAt: number;
+  /** Matchers of alerts whose reports count as pings. */
+  fedBy: string | null;
 }
 
 export interface HeartbeatPingsTable {

@@ -20,6 +20,7 @@ interface Heartbeat {
   readonly lastPingAt: string | null;
   readonly dueAt: string | null;
   readonly pingUrl: string | null;
+  readonly fedBy: string | null;
 }
 
 async function findHeartbeat(server: ServerClient, ref: string, { project }: ProjectFlag): Promise<Heartbeat> {
@@ -64,6 +65,7 @@ function addRead(heartbeats: Command): void {
         out.result(found, () => [
           lineOf(found),
           `  ${found.schedule ?? `every ${found.timeoutMs / 1000} s`}, slug ${found.slug}`,
+          ...(found.fedBy === null ? [] : [`  fed by ${printable(found.fedBy)}`]),
           `  last ping ${shortTime(found.lastPingAt)}, due ${shortTime(found.dueAt)}`,
           `  ${found.pingUrl ?? "the ping URL is secret"}`,
         ]);
@@ -76,11 +78,13 @@ interface CreateFlags extends ProjectFlag {
   readonly timezone?: string;
   readonly every?: number;
   readonly grace?: number;
+  readonly fedBy?: string;
 }
 
 function addWrite(heartbeats: Command): void {
   subcommand(heartbeats, "create", "create a heartbeat and print its ping URL", [
     "'Nightly backup' --schedule '30 2 * * *' --timezone Europe/Berlin",
+    "Prometheus --fed-by 'alertname=\"Watchdog\"'",
   ])
     .argument("<name>", "name")
     .option(...OF_PROJECT)
@@ -88,9 +92,10 @@ function addWrite(heartbeats: Command): void {
     .option("--timezone <zone>", "IANA time zone of the schedule")
     .option("--every <duration>", "without a schedule: longest time between pings", durationFlag)
     .option("--grace <duration>", "how late a ping may be", durationFlag)
-    .action((name: string, { project, schedule, timezone, every, grace }: CreateFlags, command: Command) =>
+    .option("--fed-by <matchers>", 'an alert whose reports count as pings, such as alertname="Watchdog"')
+    .action((name: string, { project, schedule, timezone, every, grace, fedBy }: CreateFlags, command: Command) =>
       online(command, async (server, { out }) => {
-        const body = { projectId: project, name, schedule, timezone, timeoutMs: every, graceMs: grace };
+        const body = { projectId: project, name, schedule, timezone, timeoutMs: every, graceMs: grace, fedBy };
         const made = await server.post<Heartbeat>(PATH, body);
         out.result(made, () => made.pingUrl ?? made.id);
       }),

@@ -60,6 +60,8 @@ export class Alerts {
   readonly #transactions = new WeakMap<Trx, AlertTransaction>();
   /** A commit that deletes the project or rule calls it from inside its transaction. */
   readonly #endOutside = AsyncResource.bind((next: () => string[]) => this.#endAll(next));
+  /** Called with each firing alert that its source repeats. */
+  #whenRepeated: ((alert: AlertView) => void) | null = null;
   /** Rules that commits have changed in this turn of the loop: one search finds their alerts. */
   #changedRules = new Set<string>();
 
@@ -155,6 +157,11 @@ export class Alerts {
   /** A commit has changed these alerts. */
   changed(rows: readonly AlertRow[]): void {
     for (const row of rows) this.#put(row);
+  }
+
+  /** From now on `fn` is called with each firing alert that its source repeats. At most one listens. */
+  whenRepeated(fn: ((alert: AlertView) => void) | null): void {
+    this.#whenRepeated = fn;
   }
 
   /** A commit has added rows to `alert_signals`. */
@@ -308,6 +315,7 @@ export class Alerts {
     alert.repeat(repetition);
     this.#repetitions.add(alert);
     this.#due.set(alert, this.#dueOf(alert));
+    if (this.#whenRepeated !== null && alert.state === "firing") this.#whenRepeated(alert);
   }
 
   #put(row: AlertRow): void {
