@@ -17,7 +17,7 @@ export interface Upkeep {
   readonly emergencyWatch: EmergencyWatch;
 }
 
-export function openUpkeep(base: Base, core: Core, { listener }: Http, { schedules }: Services): Upkeep {
+export function openUpkeep(base: Base, core: Core, { listener }: Http, { schedules, pages, alerting }: Services): Upkeep {
   const { config, database, reader, box, audit, clock, clockTrust, settings, store } = base;
   const { access, jobs } = core;
   const { dataDir } = config;
@@ -40,6 +40,10 @@ export function openUpkeep(base: Base, core: Core, { listener }: Http, { schedul
     emergencyWatch: new EmergencyWatch({
       ...{ db: database, clock, log: base.log.namespace("emergency"), emergency: base.emergency },
       ...{ health: store.health, storage: base.storage },
+      afterMs: () => settings.current.emergency.afterMs,
+      unattemptedMs: () => pages.longestUnattemptedMs,
+      incidents: alerting.incidents,
+      publicUrl: () => settings.current.publicUrl,
       pausedQueues: () => jobs.runner.queueNames.filter((name) => jobs.runner.isPaused(name)),
     }),
   };

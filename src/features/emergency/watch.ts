@@ -1,4 +1,4 @@
-import { type Clock, MINUTE_MS } from "../../core/clock.ts";
+import { type Clock, type EpochMs, MINUTE_MS } from "../../core/clock.ts";
 import type { EmergencyPort } from "../../core/emergency.ts";
 import type { Logger } from "../../core/log.ts";
 import { withinOr } from "../../core/promises.ts";
@@ -15,6 +15,26 @@ export interface EmergencyWatchParts {
   readonly storage: Pick<StorageGuard, "problem">;
   /** The queues that are paused now. */
   pausedQueues(): readonly string[];
+  /** How long an incident may reach no one. */
+  afterMs(): number;
+  /** How long the page that waits longest for its first attempt has waited. */
+  unattemptedMs(): number;
+  readonly incidents: WatchedIncidents;
+  publicUrl(): string | undefined;
+}
+
+/** What incidents tell the last resort. */
+export interface WatchedIncidents {
+  /** Incidents of high urgency that have reached no one for this long, the oldest first. */
+  unreached(afterMs: number): Promise<readonly UnreachedIncident[]>;
+  /** How long the turn of an incident has failed; 0 for none. */
+  readonly failingMs: number;
+}
+
+export interface UnreachedIncident {
+  readonly id: string;
+  readonly number: number;
+  readonly since: EpochMs;
 }
 
 const LOOK_EVERY_MS = 15_000;
@@ -24,10 +44,12 @@ const LOOK_AGAIN_MS = 5000;
 export const STORE_AFTER_MS = 10_000;
 /** How long a write may take before it counts as refused. */
 const ANSWER_LIMIT_MS = 10_000;
+/** A ready page is attempted within this time. */
+const ATTEMPTED_WITHIN_MS = MINUTE_MS;
 /** How long a page may wait in a paused queue. */
 export const PAUSED_AFTER_MS = MINUTE_MS;
 
-/** Looks for two reasons of `emergency` that no one else reports. Runs only while a way is configured. */
+/** Looks for reasons of `emergency` that no one else reports. Runs only while a way is configured. */
 export class EmergencyWatch {
   readonly #parts: EmergencyWatchParts;
   #timer: NodeJS.Timeout | null = null;
@@ -70,6 +92,42 @@ export class EmergencyWatch {
     const { log } = this.#parts;
     await this.#lookAtStore().catch((err: unknown) => log.warn({ err }, "the store could not be checked"));
     await this.#lookAtQueues().catch((err: unknown) => log.warn({ err }, "paused queues could not be read"));
+    await this.#lookAtIncidents().catch((err: unknown) => log.warn({ err }, "open incidents could not be read"));
+    this.#lookAtPages();
+  }
+
+  async #lookAtIncidents(): Promise<void> {
+    const { emergency, incidents, publicUrl, clock } = this.#parts;
+    const afterMs = this.#parts.afterMs();
+    const unreached = await incidents.unreached(afterMs);
+    const [oldest] = unreached;
+    if (!oldest) emergency.clear("page-undelivered");
+    else {
+      const url = publicUrl()?.replace(/\/+$/, "");
+      const link = url === undefined ? {} : { link: `${url}/dashboard/incidents/${oldest.id}` };
+      const count = unreached.length === 1 ? "An incident has" : `${unreached.length} incidents have`;
+      emergency.raise("page-undelivered", {
+        text: `${count} reached no one. The oldest is incident ${oldest.number}.`,
+        since: oldest.since,
+        facts: { incidents: unreached.length, number: oldest.number, ...link },
+      });
+    }
+    const { failingMs } = incidents;
+    if (failingMs < afterMs) emergency.clear("turn-failed");
+    else {
+      const text = "Steps of an incident fail with an error; the log names it.";
+      emergency.raise("turn-failed", { text, since: Math.round(clock.now() - failingMs) });
+    }
+  }
+
+  #lookAtPages(): void {
+    const { emergency, clock } = this.#parts;
+    const waitedMs = this.#parts.unattemptedMs();
+    if (waitedMs < ATTEMPTED_WITHIN_MS) emergency.clear("page-not-attempted");
+    else {
+      const text = "A page is ready and was not attempted for over a minute.";
+      emergency.raise("page-not-attempted", { text, since: Math.round(clock.now() - waitedMs) });
+    }
   }
 
   async #lookAtStore(): Promise<void> {

@@ -7,13 +7,23 @@ import type { InTransaction, Trx } from "../../../store/database.ts";
 import type { EffectOf } from "../../../store/effect.ts";
 import type { AlertSource } from "../../../store/schema.ts";
 import type { JoinIncidents, Transition } from "../types.ts";
-import { applyTurn, factsOf } from "./apply.ts";
+import { applyTurn, factsOf, IncidentFacts } from "./apply.ts";
 import type { Actor, IncidentParts } from "./context.ts";
 import { joinTransitions } from "./joining.ts";
 import * as machine from "./machine.ts";
 import { handleDelayed } from "./notices.ts";
 import { pageFollower } from "./outcomes.ts";
-import { addLog, countEnded, findIncident, heldReader, type IncidentRow, incidentsWith, settingsOf } from "./store.ts";
+import {
+  addLog,
+  countEnded,
+  findIncident,
+  heldReader,
+  type IncidentRow,
+  incidentsWith,
+  membersOf,
+  settingsOf,
+  unreachedSince,
+} from "./store.ts";
 import { turn } from "./turn.ts";
 import { noteChanged } from "./view.ts";
 import { adoptWebhookJobs, webhookPages } from "./webhooks.ts";
@@ -55,6 +65,8 @@ export class Incidents {
   readonly #due: DueTimes<string>;
   readonly #live = new Map<string, Live>();
   readonly #reconsidered = new Set<string>();
+  /** Since when turns of incidents throw, in elapsed time. */
+  readonly #failing = new Map<string, number>();
   readonly #sent;
 
   constructor(parts: IncidentParts) {
@@ -71,6 +83,26 @@ export class Incidents {
     adoptWebhookJobs(parts);
     parts.pages.handle("webhook", webhookPages(parts));
     parts.pages.follow(pageFollower(parts));
+  }
+
+  /** Incidents of high urgency that have reached no one for this long, the oldest first. */
+  async unreached(afterMs: number): Promise<{ id: string; number: number; since: EpochMs }[]> {
+    const now = this.#parts.clock.now();
+    const rows = await unreachedSince(this.#parts.db.scan, now - afterMs);
+    const found = [];
+    for (const row of rows) {
+      const members = await membersOf(this.#parts.db.scan, row.id);
+      const facts = new IncidentFacts(this.#parts, row, { members, acks: [] }, now);
+      const isHeld = members.every(({ alertId, isFiring }) => !isFiring || facts.isWithheld(alertId));
+      if (members.length === 0 || !isHeld) found.push({ id: row.id, number: row.number, since: row.notifiedAt ?? now });
+    }
+    return found;
+  }
+
+  /** How long the turn of an incident has failed; 0 for none. */
+  get failingMs(): number {
+    const [since] = this.#failing.values();
+    return since === undefined ? 0 : this.#parts.clock.elapsed() - since;
   }
 
   /** Whether people can be reached outside of the app at all. */
@@ -206,8 +238,12 @@ export class Incidents {
   async #handleDue(ids: readonly string[]): Promise<void> {
     const { log } = this.#parts;
     for (const id of ids)
-      await this.#handle(id).catch((error: unknown) =>
-        log.error({ err: error, incident: id }, "an incident that is due could not be handled, retrying"),
+      await this.#handle(id).then(
+        () => this.#failing.delete(id),
+        (error: unknown) => {
+          if (!this.#failing.has(id)) this.#failing.set(id, this.#parts.clock.elapsed());
+          log.error({ err: error, incident: id }, "an incident that is due could not be handled, retrying");
+        },
       );
   }
 

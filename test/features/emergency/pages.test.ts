@@ -1,0 +1,54 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { eventually } from "../../helpers/eventually.ts";
+import { IncidentWorld, MINUTE } from "../alerts/incidents/support.ts";
+import { httpServer } from "../channels/presets/http.ts";
+import { startStandIn } from "../channels/support/stand-in.ts";
+import { webhookReceiver } from "./support.ts";
+
+test("an incident that reaches no one for afterMs is called once, and no more when a page arrives", async (t) => {
+  const hook = await webhookReceiver(t);
+  const world = await IncidentWorld.start(t, {
+    "emergency.webhook": hook.url,
+    "emergency.afterMs": String(5 * MINUTE),
+    "escalation.toAdministrators": "false",
+    "webhooks.allowPrivateCidrs": "127.0.0.0/8",
+  });
+  const { prism, clock } = world;
+  const pager = await startStandIn(t, httpServer());
+  pager.next.push(...Array.from({ length: 100 }, () => ({ status: 503, body: "down" })));
+  const made = await prism.post<{ id: string }>("/api/v1/channels", {
+    ...{ name: "pager", preset: "http", projectId: world.projectId, fields: pager.service.fields(pager.url) },
+  });
+  assert.equal(made.status, 201, made.text);
+  const steps = [{ type: "channel", id: made.body.id }];
+  assert.equal((await prism.patch(`/api/v1/policies/${world.projectId}`, { steps })).status, 200);
+  const { emergencyWatch } = prism.parts.upkeep;
+  const look = async (): Promise<void> => {
+    await emergencyWatch.check();
+    await prism.parts.base.emergency.check();
+  };
+  await world.fire("A");
+  await eventually("it is tried", () => pager.requests.length > 0);
+  await world.pass(4 * MINUTE);
+  await look();
+  assert.equal(hook.calls.length, 0, "not long enough");
+  await world.pass(MINUTE);
+  await look();
+  await look();
+  assert.deepEqual(
+    hook.calls.map(({ reason }) => reason),
+    ["page-undelivered"],
+  );
+  assert.match(hook.calls[0]?.what ?? "", /^An incident has reached no one\. The oldest is incident 1\.$/);
+
+  pager.next.length = 0;
+  clock.advance(MINUTE);
+  await eventually("the page arrives", async () => {
+    await prism.parts.services.pages.check();
+    return pager.seen.length === 1;
+  });
+  await prism.parts.services.pages.idle();
+  await look();
+  assert.equal(prism.parts.base.emergency.raised.size, 0);
+});
