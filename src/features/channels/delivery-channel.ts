@@ -31,6 +31,8 @@ export interface ServiceMessage {
   readonly channelId: string;
   readonly id: string;
   readonly n: NoticeText;
+  /** It has no turn of the channel's rate yet: it takes the next one. */
+  readonly isPage: boolean;
 }
 
 /**
@@ -55,6 +57,7 @@ export function serviceChannel(context: ChannelsContext, isUsed: () => boolean):
       if (result instanceof TargetGone) reasons.set(message.channelId, result.message);
       throw result;
     },
+    turnMs: (delivery) => turnMs(context, delivery),
     interpret: (attempt, answer) => interpret(context, attempt, answer),
     sourceOf: (target) => sourceOf(context, target),
     disable: async (target, trx) => {
@@ -118,11 +121,18 @@ function hostOf(box: ChannelsContext["box"], row: ChannelRow): string | undefine
   }
 }
 
-async function prepare(context: ChannelsContext, { delivery, notification }: Attempt): Promise<ServiceMessage> {
+/** The rate of a channel is that of its preset. */
+async function turnMs({ database, book, sender }: ChannelsContext, { id, target }: Attempt["delivery"]) {
+  const row = await findChannel(database.read, target);
+  const preset = row && (await book.get(row.preset));
+  return preset ? sender.rates.takeAfterPages(target, preset.rate, id) : 0;
+}
+
+async function prepare(context: ChannelsContext, { delivery, notification, page }: Attempt): Promise<ServiceMessage> {
   const { row } = await openChannel(context, delivery.target);
   const reader = row.userId === null ? null : await readerOf(context, delivery.userId);
   const n = await noticeOfNotification(context, notification, reader);
-  return { channelId: row.id, id: delivery.id, n };
+  return { channelId: row.id, id: delivery.id, n, isPage: page !== undefined };
 }
 
 interface Reader {
@@ -175,10 +185,10 @@ async function projectName({ database }: ChannelsContext, id: string): Promise<s
   return row?.name;
 }
 
-async function call(context: ChannelsContext, { channelId, id, n }: ServiceMessage, signal: AbortSignal) {
+async function call(context: ChannelsContext, { channelId, id, n, isPage }: ServiceMessage, signal: AbortSignal) {
   const channel = await openChannel(context, channelId);
   const continues = await continuationOf(context, channelId, n.key);
-  const outcome = await sendMessage(context, channel, n, { id, continues, signal });
+  const outcome = await sendMessage(context, channel, n, { id, continues, signal, hasTurn: !isPage });
   if (outcome === null) return {};
   if (outcome.class !== "ok") return errorOf(outcome);
   await context.database.write((trx) => recordSent(context, channel, n, outcome, trx));

@@ -112,17 +112,26 @@ export function stepsOf(
   }
 }
 
+export interface MessageOptions {
+  readonly id: string;
+  readonly continues: Continuation;
+  readonly signal?: AbortSignal;
+  /** The channel's rate was asked for it already; otherwise it is asked as for a page. */
+  readonly hasTurn?: boolean;
+}
+
 /** Sends a message by its steps. @returns null if there is nothing to send */
 export async function sendMessage(
   { sender }: ChannelsContext,
   channel: OpenedChannel,
   n: NoticeText,
-  options: { readonly id: string; readonly continues: Continuation; readonly signal?: AbortSignal },
+  { id, continues, signal, hasTurn = false }: MessageOptions,
 ): Promise<Outcome | null> {
-  const { id, continues, signal } = options;
   const steps = stepsOf(channel.preset, n, continues, channel.row.sendResolved === 1);
-  for (const step of steps) {
-    const outcome = await perform(sender, channel, step, { n: ownTexts(channel, n), id, ref: continues.ref, signal });
+  const options = { n: ownTexts(channel, n), id, ref: continues.ref, signal };
+  for (const [at, step] of steps.entries()) {
+    if (at > 0) sender.rates.spend(channel.id);
+    const outcome = await perform(sender, channel, step, { ...options, hasTurn: hasTurn || at > 0 });
     if (outcome.class !== "resend") return outcome;
   }
   return null;

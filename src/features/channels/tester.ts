@@ -48,11 +48,9 @@ export class ChannelTester {
     const mayUpdate = update === true && outcome.class === "ok" && outcome.ref !== null && channel.preset.update;
     if (!mayUpdate) return { ...shownOutcome(outcome), update: null };
     const resolved = noticeOf({ ...n, title: `Resolved: ${n.title}`, status: "resolved" });
-    const changed = await perform(context.sender, channel, "update", {
-      n: resolved,
-      id: testId,
-      ref: outcome.ref ?? {},
-    });
+    context.sender.rates.spend(id);
+    const again = { n: resolved, id: testId, ref: outcome.ref ?? {}, hasTurn: true };
+    const changed = await perform(context.sender, channel, "update", again);
     return { ...shownOutcome(outcome), update: shownOutcome(changed) };
   }
 }

@@ -2,7 +2,7 @@ import type { EpochMs } from "../../core/clock.ts";
 import { deliveryQueue } from "../../core/queues.ts";
 import { addEffect, type Trx } from "../../store/database.ts";
 import { COMPLETED, type MovedJob, type RunningJob } from "../jobs/index.ts";
-import { type Accepted, callChannel, callWithin, NoAnswer, type TargetSource } from "./channel.ts";
+import { type Accepted, callChannel, callWithin, NoAnswer, type TargetSource, Throttled } from "./channel.ts";
 import type { CircuitBreaker } from "./circuits.ts";
 import type { DeliveryContext } from "./context.ts";
 import {
@@ -22,6 +22,7 @@ import {
   recordDelivered,
   recordFailure,
   skip,
+  waitAsAsked,
   waitForProvider,
 } from "./outcome.ts";
 import { heldUntil, isPush, type Preferences } from "./preferences.ts";
@@ -112,6 +113,11 @@ async function send(
   signal: AbortSignal,
 ): Promise<void> {
   const { notification, offset } = found;
+  const turnMs = (await channel.turnMs?.(found.delivery)) ?? 0;
+  if (turnMs > 0) {
+    await waitAsAsked(context, job, found, new Throttled("the target's rate is used up", turnMs));
+    return;
+  }
   const delivery = await recordBegin(context, found);
   job.begun();
   let accepted: Accepted;

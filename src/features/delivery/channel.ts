@@ -23,6 +23,13 @@ export interface Attempt {
   readonly notification: NotificationFacts;
   /** Offset of the recipient's entry; the message carries it so that the app can catch up. */
   readonly offset: number;
+  /** Of a notice of an incident that goes through the sender of pages. */
+  readonly page?: PageAttempt;
+}
+
+export interface PageAttempt {
+  /** Until the next step of the policy: a provider need not keep the message for longer. */
+  readonly ttlMs: number;
 }
 
 /** The provider's answer to an accepted message. */
@@ -60,6 +67,11 @@ export interface Channel<M extends object = object> extends ChannelCalls<M> {
    * PermanentError, or Error for a retry
    */
   prepare(attempt: Attempt): Promise<M>;
+  /**
+   * Takes a turn of the target's own rate for a delivery that is no page. @returns 0, or whole ms
+   * until its turn
+   */
+  turnMs?(delivery: Attempt["delivery"]): Promise<number>;
   /** Handles what an answer says about the target. @returns the final answer of the attempt */
   interpret?(attempt: Attempt, answer: Answer): Promise<Answer>;
   /** Owner and host of a user's target. @returns undefined if the target no longer exists */

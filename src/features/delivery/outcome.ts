@@ -100,7 +100,8 @@ export async function waitForProvider(
   return fail(context, job, found, new PermanentError("the provider was paused for a day", { cause: error }));
 }
 
-function waitAsAsked(
+/** Waits for the time that the service, or the rate of its target, names; without using up attempts. */
+export function waitAsAsked(
   context: OutcomeContext,
   job: AttemptJob,
   found: DeliveryFacts,

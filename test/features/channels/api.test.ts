@@ -315,6 +315,8 @@ test("messages of an alert change the first one, in order, and while the service
   service.seen.length = 0;
   await show("Disk full again", "resolved");
   await eventually("it is sent anew", () => text(0).includes("full again"));
+  // The channel's rate lets the next one through.
+  clock.advance(60_000);
   service.next.push({ status: 429, body: { ok: false, parameters: { retry_after: 60 } } });
   await show("Second", "firing", "incident:2");
   const asked = service.requests.length;

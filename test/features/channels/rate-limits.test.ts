@@ -61,14 +61,14 @@ function linesOf({ prism }: World, channelId: string): Line[] {
 }
 
 /** Lets time pass until every delivery has ended; a wait of the service is an hour at most here. */
-async function drain(world: World, channelId: string, count: number): Promise<Line[]> {
+async function drain(world: World, channelId: string, count: number, stepMs = 10_007): Promise<Line[]> {
   const isOver = ({ state }: Line): boolean => state === "delivered" || state === "dead";
   return eventually(
     () => JSON.stringify(linesOf(world, channelId).slice(0, 3)),
     () => {
       const lines = linesOf(world, channelId);
       if (lines.length === count && lines.every(isOver)) return lines;
-      world.clock.advance(10_007);
+      world.clock.advance(stepMs);
       world.prism.parts.core.jobs.runner.reload();
       return null;
     },
@@ -90,6 +90,27 @@ for (const { seconds, count } of [
       assert.deepEqual([state, attempts], ["delivered", 1]);
     assert.equal(world.service.seen.length, count);
   });
+
+test("messages that wait for their turn hold no worker, and each has a time of its own", async (t) => {
+  const world = await open(t);
+  const id = await makeChannel(world);
+  const count = 80;
+  for (let n = 0; n < count; n++) await notify(world, `n${n}`);
+  const waiting = await eventually("all but the burst wait in the table", () => {
+    const jobs = rowsOf<{ state: string; runAt: number; reason: string | null }>(
+      world.prism,
+      "select j.state, j.runAt, d.reason from deliveries d join jobs j on j.id = d.jobId where d.channel = 'service'",
+    );
+    const left = jobs.filter(({ state }) => state !== "succeeded");
+    const isWaiting = left.every(({ state, reason }) => state === "scheduled" && reason === "asked to wait");
+    return jobs.length === count && isWaiting ? left : null;
+  });
+  assert.ok(waiting.length > 10, `${waiting.length} wait`);
+  assert.equal(new Set(waiting.map(({ runAt }) => runAt)).size, waiting.length);
+  for (const { state, attempts } of await drain(world, id, count, 211))
+    assert.deepEqual([state, attempts], ["delivered", 1]);
+  assert.equal(world.service.seen.length, count);
+});
 
 test("whatever a service answers, each message arrives once, no write fails and only real failures cost an attempt", async (t) => {
   const world = await open(t);

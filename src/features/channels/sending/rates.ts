@@ -1,62 +1,145 @@
-import { setTimeout as wait } from "node:timers/promises";
 import { Bucket } from "../../../core/bucket.ts";
 import type { Clock } from "../../../core/clock.ts";
 
-/** A call waits this long for its turn; a longer wait is another attempt. */
-const MAX_WAIT_MS = 5000;
 /** Channels that sent lately. Those that could send at once are dropped first. */
 const MAX_CHANNELS = 10_000;
+/** Messages whose place is remembered, of all channels. */
+const MAX_WAITING = 100_000;
+/** A message that does not come at its time was cancelled, or is sent elsewhere. */
+const LOST_MS = 10_000;
+/** It comes at its time by the wall clock, which differs a little from elapsed time. */
+const EARLY_MS = 5;
 
-interface State {
-  readonly bucket: Bucket;
-  /** The service asked for no message before. */
-  pausedUntil: number;
+export interface Rate {
+  readonly perSecond: number;
+  readonly burst: number;
 }
 
-/** What each channel may send now, in memory. */
+interface Place {
+  readonly ordinal: number;
+  /** When it may come, in elapsed time. */
+  slotAt: number;
+}
+
+interface State {
+  bucket: Bucket;
+  /** The service asked for no message before. */
+  pausedUntil: number;
+  /** Messages that wait, in the order in which they first came. */
+  readonly line: Map<string, Place>;
+  nextOrdinal: number;
+}
+
+/**
+ * What each channel may send now, in memory. Nothing here waits: a caller whose turn is later
+ * returns its message to its queue until then. Pages come first; the other messages of a channel
+ * stand in a line, each with a time of its own, at which it comes back.
+ */
 export class Rates {
   readonly #clock: Clock;
   readonly #byChannel = new Map<string, State>();
+  readonly #pages = new Map<string, number>();
+  #waiting = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /**
-   * Takes one message of a channel's rate, after a short wait if that is enough.
-   * @returns 0, or the whole milliseconds until a message may be sent
-   */
-  async take(
-    id: string,
-    { perSecond, burst }: { readonly perSecond: number; readonly burst: number },
-    signal?: AbortSignal,
-  ): Promise<number> {
+  /** Takes one message of a channel's rate, for a page. @returns 0, or whole ms until there is one */
+  take(id: string, rate: Rate): number {
     const now = this.#clock.elapsed();
-    const state = this.#byChannel.get(id) ?? this.#add(id, new Bucket(burst, (burst / perSecond) * 1000, now), now);
-    if (state.pausedUntil > now) return Math.ceil(state.pausedUntil - now);
-    const waitMs = state.bucket.refill(now).waitMs(1);
-    if (waitMs > MAX_WAIT_MS) return Math.ceil(waitMs);
-    state.bucket.borrow(1);
-    if (waitMs > 0) await wait(Math.ceil(waitMs), undefined, signal ? { signal } : {});
-    return 0;
+    const state = this.#stateOf(id, rate, now);
+    const waitMs = waitOf(state, rate, now, 1);
+    if (waitMs === 0) state.bucket.borrow(1);
+    return waitMs;
   }
 
-  /** No message of the channel for this time. */
+  /**
+   * Takes one for a message that is no page, in the order of the messages, while no page waits.
+   * @returns 0, or whole ms until its turn, which it keeps
+   */
+  takeAfterPages(id: string, rate: Rate, messageId: string): number {
+    const now = this.#clock.elapsed();
+    const state = this.#stateOf(id, rate, now);
+    this.#dropLost(state, now);
+    const place = state.line.get(messageId);
+    if (place && place.slotAt > now + EARLY_MS) return Math.ceil(place.slotAt - now);
+    const [first] = state.line.values();
+    const ordinal = place?.ordinal ?? state.nextOrdinal;
+    const before = (first === undefined ? 0 : ordinal - first.ordinal) + (this.#pages.get(id) ?? 0);
+    const waitMs = waitOf(state, rate, now, 1 + before);
+    if (before === 0 && waitMs <= EARLY_MS) {
+      this.#leave(state, messageId);
+      state.bucket.borrow(1);
+      return 0;
+    }
+    // A place before it may be free by now, but its message has yet to come.
+    const slotAt = now + Math.max(1, waitMs);
+    if (place) place.slotAt = slotAt;
+    else this.#join(state, messageId, slotAt);
+    return Math.ceil(slotAt - now);
+  }
+
+  /** Another request of a message that had its turn. */
+  spend(id: string): void {
+    this.#byChannel.get(id)?.bucket.borrow(1);
+  }
+
+  /** How many pages wait for the channel: other messages come after them. */
+  pagesWaiting(id: string, count: number): void {
+    if (count > 0) this.#pages.set(id, count);
+    else this.#pages.delete(id);
+  }
+
+  /** No message of the channel for this time; then one at a time. */
   pause(id: string, waitMs: number): void {
     const state = this.#byChannel.get(id);
-    if (state) state.pausedUntil = this.#clock.elapsed() + waitMs;
+    if (!state) return;
+    const { limit, windowMs } = state.bucket;
+    state.pausedUntil = this.#clock.elapsed() + waitMs;
+    state.bucket = new Bucket(limit, windowMs, state.pausedUntil);
+    state.bucket.borrow(limit - 1);
   }
 
   forget(id: string): void {
+    this.#waiting -= this.#byChannel.get(id)?.line.size ?? 0;
     this.#byChannel.delete(id);
   }
 
-  #add(id: string, bucket: Bucket, now: number): State {
+  #join(state: State, messageId: string, slotAt: number): void {
+    const ordinal = state.nextOrdinal++;
+    if (this.#waiting >= MAX_WAITING) return;
+    state.line.set(messageId, { ordinal, slotAt });
+    this.#waiting += 1;
+  }
+
+  #leave(state: State, messageId: string): void {
+    if (state.line.delete(messageId)) this.#waiting -= 1;
+  }
+
+  #dropLost(state: State, now: number): void {
+    for (const [messageId, { slotAt }] of state.line) {
+      if (slotAt + LOST_MS > now) return;
+      this.#leave(state, messageId);
+    }
+  }
+
+  #stateOf(id: string, { perSecond, burst }: Rate, now: number): State {
+    const known = this.#byChannel.get(id);
+    if (known) return known;
     if (this.#byChannel.size >= MAX_CHANNELS)
-      for (const [key, { bucket: other, pausedUntil }] of this.#byChannel)
-        if (pausedUntil <= now && other.refill(now).isFull) this.#byChannel.delete(key);
-    const state = { bucket, pausedUntil: 0 };
+      for (const [key, { bucket, pausedUntil, line }] of this.#byChannel)
+        if (pausedUntil <= now && line.size === 0 && bucket.refill(now).isFull) this.#byChannel.delete(key);
+    const bucket = new Bucket(burst, (burst / perSecond) * 1000, now);
+    const state: State = { bucket, pausedUntil: 0, line: new Map(), nextOrdinal: 0 };
     this.#byChannel.set(id, state);
     return state;
   }
+}
+
+/** Whole ms until the channel may send this many messages. */
+function waitOf({ bucket, pausedUntil }: State, { perSecond }: Rate, now: number, count: number): number {
+  const startAt = Math.max(now, pausedUntil);
+  const missing = count - bucket.refill(now).remaining;
+  return Math.ceil(startAt - now + Math.max(0, (missing * 1000) / perSecond));
 }

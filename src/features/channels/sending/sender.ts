@@ -26,6 +26,8 @@ export interface SendOptions {
   readonly id: string;
   readonly ref?: Readonly<Record<string, string>> | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** The channel's rate was asked for this message already. */
+  readonly hasTurn?: boolean | undefined;
 }
 
 /** The result of one step. Its texts hold no secret. */
@@ -93,18 +95,24 @@ export function previewOf(
   return { request: shown(built, redactorFor(channel, built)), cut: built.cut };
 }
 
-/** Makes one step and classifies its answer; repeats it at once where the preset says so. */
+/**
+ * Makes one step and classifies its answer; repeats it at once where the preset says so. The rate is
+ * asked once, in the way of a page: the class is `wait` without a request if it is used up.
+ */
 export async function perform(
   parts: SenderParts,
   channel: OpenChannel,
   step: Step,
   options: SendOptions,
 ): Promise<Outcome> {
+  const waitMs = options.hasTurn ? 0 : parts.rates.take(channel.id, channel.preset.rate);
+  if (waitMs > 0) return waiting(step, waitMs);
   let template = templateOf(channel, step) ?? channel.preset.send;
   let current = channel;
   let shortened = false;
   let set: Readonly<Record<string, string>> | null = null;
   for (let round = 1; ; round++) {
+    if (round > 1) parts.rates.spend(channel.id);
     const outcome: Outcome = await once(parts, current, step, template, options, shortened);
     const result: Outcome = set === null ? outcome : { ...outcome, set };
     if (round >= MAX_ROUNDS) return final(result);
@@ -133,8 +141,6 @@ async function byModule(
 ): Promise<Outcome> {
   const { id, preset, fields } = channel;
   const startedAt = clock.now();
-  const waitMs = await rates.take(id, preset.rate, options.signal);
-  if (waitMs > 0) return waiting(step, waitMs);
   const result = await sendByModule(code, options, fields);
   if (result.class === "wait") rates.pause(id, result.afterMs);
   count(preset.name, result.class);
@@ -173,8 +179,6 @@ async function byRequest(
   let error: string | null = null;
   try {
     built = buildRequest(preset, template, { ...options, field: fields, now: startedAt }, { shortened });
-    const waitMs = await rates.take(id, preset.rate, options.signal);
-    if (waitMs > 0) return waiting(step, waitMs);
     const { method, url, headers, body } = built;
     const reply = await fetch.request(url, {
       method,
