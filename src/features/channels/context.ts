@@ -18,7 +18,7 @@ export interface ChannelsContext {
   readonly box: SealedBox;
   readonly audit: AuditService;
   readonly jobs: JobService;
-  readonly pages: Pick<PageSender, "add" | "handle" | "retryNow">;
+  readonly pages: Pick<PageSender, "add" | "handle" | "readyFor" | "retryNow">;
   readonly notify: Pick<Notifier, "send">;
   readonly book: PresetBook;
   readonly sender: SenderParts;

@@ -14,6 +14,7 @@ import {
   TargetGone,
   type TargetSource,
   Throttled,
+  targetKey,
 } from "../delivery/index.ts";
 import type { ChannelsContext } from "./context.ts";
 import { disableChannel, recordFailure, recordSuccess } from "./health.ts";
@@ -100,9 +101,14 @@ async function sourceOf(context: ChannelsContext, target: string): Promise<Targe
   return { host: provider, owner };
 }
 
+/** Key of the pages to a room. */
+function targetOfChannel(id: string): string {
+  return `channel ${id}`;
+}
+
 /** What the calls of a channel share: its own queue, and the host or service that others use too. */
 export function placeOfChannel({ box }: Pick<ChannelsContext, "box">, id: string, row: ChannelRow | undefined): Place {
-  const target = `channel ${id}`;
+  const target = targetOfChannel(id);
   if (!row) return { target, provider: id, owner: id };
   const provider = hostOf(box, row) ?? row.preset;
   return { target, provider, owner: row.userId ?? `project ${row.projectId}` };
@@ -122,10 +128,13 @@ function hostOf(box: ChannelsContext["box"], row: ChannelRow): string | undefine
 }
 
 /** The rate of a channel is that of its preset. */
-async function turnMs({ database, book, sender }: ChannelsContext, { id, target }: Attempt["delivery"]) {
+async function turnMs({ database, book, sender, pages }: ChannelsContext, delivery: Attempt["delivery"]) {
+  const { id, target, userId } = delivery;
   const row = await findChannel(database.read, target);
   const preset = row && (await book.get(row.preset));
-  return preset ? sender.rates.takeAfterPages(target, preset.rate, id) : 0;
+  if (!preset) return 0;
+  const ready = pages.readyFor(targetOfChannel(target)) + pages.readyFor(targetKey("service", userId, target));
+  return sender.rates.takeAfterPages(target, preset.rate, id, ready);
 }
 
 async function prepare(context: ChannelsContext, { delivery, notification, page }: Attempt): Promise<ServiceMessage> {

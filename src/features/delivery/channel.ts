@@ -29,7 +29,7 @@ export interface Attempt {
 
 export interface PageAttempt {
   /** Until the next step of the policy: a provider need not keep the message for longer. */
-  readonly ttlMs: number;
+  readonly ttlMs?: number;
 }
 
 /** The provider's answer to an accepted message. */

@@ -34,7 +34,7 @@ export {
 } from "./open.ts";
 export { openByChannel } from "./operate/queries.ts";
 export type { Accepted, NotSent, PageFollower, PageKind, PageRow, Place } from "./pages/page.ts";
-export type { PageFacts } from "./pages/people.ts";
+export { type PageFacts, targetKey } from "./pages/people.ts";
 export { PageSender } from "./pages/sender.ts";
 export { notAccepted, pagesOf } from "./pages/store.ts";
 export { DELIVERY_SWEEPS } from "./retention.ts";

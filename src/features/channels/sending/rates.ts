@@ -38,7 +38,6 @@ interface State {
 export class Rates {
   readonly #clock: Clock;
   readonly #byChannel = new Map<string, State>();
-  readonly #pages = new Map<string, number>();
   #waiting = 0;
 
   constructor(clock: Clock) {
@@ -55,10 +54,11 @@ export class Rates {
   }
 
   /**
-   * Takes one for a message that is no page, in the order of the messages, while no page waits.
+   * Takes one for a message that is no page, in the order of the messages.
+   * @param pages that may be sent now: they go first
    * @returns 0, or whole ms until its turn, which it keeps
    */
-  takeAfterPages(id: string, rate: Rate, messageId: string): number {
+  takeAfterPages(id: string, rate: Rate, messageId: string, pages = 0): number {
     const now = this.#clock.elapsed();
     const state = this.#stateOf(id, rate, now);
     this.#dropLost(state, now);
@@ -66,7 +66,7 @@ export class Rates {
     if (place && place.slotAt > now + EARLY_MS) return Math.ceil(place.slotAt - now);
     const [first] = state.line.values();
     const ordinal = place?.ordinal ?? state.nextOrdinal;
-    const before = (first === undefined ? 0 : ordinal - first.ordinal) + (this.#pages.get(id) ?? 0);
+    const before = (first === undefined ? 0 : ordinal - first.ordinal) + pages;
     const waitMs = waitOf(state, rate, now, 1 + before);
     if (before === 0 && waitMs <= EARLY_MS) {
       this.#leave(state, messageId);
@@ -83,12 +83,6 @@ export class Rates {
   /** Another request of a message that had its turn. */
   spend(id: string): void {
     this.#byChannel.get(id)?.bucket.borrow(1);
-  }
-
-  /** How many pages wait for the channel: other messages come after them. */
-  pagesWaiting(id: string, count: number): void {
-    if (count > 0) this.#pages.set(id, count);
-    else this.#pages.delete(id);
   }
 
   /** No message of the channel for this time; then one at a time. */

@@ -51,6 +51,11 @@ export class PageQueue {
     return this.#byId.size;
   }
 
+  /** Those that may be sent now, or are being sent. */
+  get ready(): number {
+    return this.#ordered.length + this.running.size;
+  }
+
   get pages(): Iterable<Waiting> {
     return this.#byId.values();
   }

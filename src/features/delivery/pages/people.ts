@@ -130,7 +130,7 @@ async function send(context: DeliveryContext, page: PageRow, signal: AbortSignal
     if (leftMs > 0) throw new Throttled("a remote worker sends it", leftMs, { isOwnRate: true });
     throw new NoAnswer("no remote worker has sent it");
   }
-  const attempt = { delivery: { ...delivery, attempts: page.attempts + 1 }, notification, offset };
+  const attempt = { delivery: { ...delivery, attempts: page.attempts + 1 }, notification, offset, page: {} };
   const message = await channel.prepare(attempt);
   try {
     const accepted = await channel.call(message, signal);
@@ -205,6 +205,7 @@ export async function reachableUsers(
   return found;
 }
 
-function targetKey(channel: string, userId: string, target: string): string {
+/** Key of the queue of one target of a person, such as a device. */
+export function targetKey(channel: string, userId: string, target: string): string {
   return `${channel} ${userId} ${target}`;
 }

@@ -162,6 +162,11 @@ export class PageSender {
     return channels.names.some((name) => name !== "webhook" && name !== "pusher" && channels.get(name) !== undefined);
   }
 
+  /** How many pages of a target may be sent now: its other messages come after them. */
+  readyFor(target: string): number {
+    return this.#queues.get(target)?.ready ?? 0;
+  }
+
   /** How many pages wait. */
   get waiting(): number {
     return this.#targetOf.size;
