@@ -17,7 +17,12 @@ export interface Upkeep {
   readonly emergencyWatch: EmergencyWatch;
 }
 
-export function openUpkeep(base: Base, core: Core, { listener }: Http, { schedules, pages, alerting }: Services): Upkeep {
+export function openUpkeep(
+  base: Base,
+  core: Core,
+  { listener }: Http,
+  { schedules, pages, alerting }: Services,
+): Upkeep {
   const { config, database, reader, box, audit, clock, clockTrust, settings, store } = base;
   const { access, jobs } = core;
   const { dataDir } = config;
