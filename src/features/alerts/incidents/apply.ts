@@ -135,7 +135,7 @@ export async function applyTurn(
   const saved = await saveTurn(trx, row, turn, { notices, via: actor?.via ?? "time", now });
   const hasTried =
     saved.steppedAt === now || turn.actions.some((each) => each.kind === "log" && each.entry === "looked-again");
-  const moved = hasTried ? await afterNotReached(parts, trx, saved, now) : saved;
+  const moved = hasTried && !change.hasPages ? await afterNotReached(parts, trx, saved, now) : saved;
   const next = moved === saved ? saved : await saveIncident(trx, moved, moved, now);
   noteChanged(trx, [next], { holds: holdsOf(row, turn, now), sent: change.sent });
   return next;
@@ -155,6 +155,8 @@ function holdsOf(before: IncidentRow, { actions }: Turn, now: EpochMs): Holds {
 
 /** Carries out the actions of one turn. */
 class Change {
+  /** Something is to be sent outside of the app. */
+  hasPages = false;
   readonly sent: Partial<Record<NoticeReason, number>> = {};
   readonly #parts: IncidentParts;
   readonly #trx: Trx;
@@ -243,10 +245,11 @@ class Change {
     // The row must be in the timeline before jobs refer to it.
     await this.#writeLog();
     const logSeq = await addLog(this.#trx, this.#row.id, [], this.#options.now);
-    const sent = await notifyUsers(this.#parts, this.#trx, this.#row, wanted, notice, {
+    const { hasPages, ...sent } = await notifyUsers(this.#parts, this.#trx, this.#row, wanted, notice, {
       now: this.#options.now,
       logSeq,
     });
+    this.hasPages ||= hasPages;
     const users100 = wanted.slice(0, LISTED);
     const why = Object.fromEntries(users100.map((id) => [id, through.get(id)]));
     const data = { reason: "step", step, round, urgency: notify.urgency, users: users100, count: wanted.length };
@@ -293,6 +296,7 @@ class Change {
     if (!found) return;
     const call = { index: step, step: found, reason, now };
     const pageId = await pageWebhook(this.#parts, this.#trx, this.#row, call);
+    this.hasPages = true;
     this.#log.push({ kind: "webhook", data: { step, reason, format: found.format, host: hostOf(found), pageId } });
   }
 
@@ -316,6 +320,7 @@ class Change {
     const by = await this.#nameOf(isEnd ? this.#row.resolvedBy : (this.#options.actor?.id ?? null));
     const cause = { reason, notice, by, now: this.#options.now, isRepeated };
     const pageId = await sendToChannel(this.#parts, this.#trx, this.#row, found.id, cause);
+    this.hasPages = true;
     // A later change of the message is no step of its own in the timeline.
     if (reason !== "state") this.#log.push({ kind: "channel", data: { step, reason, channelId: found.id, pageId } });
   }

@@ -32,6 +32,8 @@ import { adoptWebhookJobs, webhookPages } from "./webhooks.ts";
 const LATE_MS = 600_000;
 /** So many incidents are looked at again without a search for the right ones. */
 const FEW_HELD = 50;
+/** Incidents per transaction: the writer is not held longer than for a set of events. */
+const TURNS_AT_ONCE = 16;
 /** What is due again at once within one transaction. */
 const MAX_TURNS = 10;
 /** These sources send no end of their own, or not reliably: a resolved incident ends their alerts. */
@@ -235,33 +237,52 @@ export class Incidents {
     await this.#parts.audit.record(isUuid(by) ? { ...entry, byUser: by } : entry, { trx });
   }
 
+  /** Several in one transaction; one by one if that fails, so that one of them does not hold the others. */
   async #handleDue(ids: readonly string[]): Promise<void> {
-    const { log } = this.#parts;
-    for (const id of ids)
-      await this.#handle(id).then(
-        () => this.#failing.delete(id),
-        (error: unknown) => {
-          if (!this.#failing.has(id)) this.#failing.set(id, this.#parts.clock.elapsed());
-          log.error({ err: error, incident: id }, "an incident that is due could not be handled, retrying");
-        },
-      );
+    for (let at = 0; at < ids.length; at += TURNS_AT_ONCE) {
+      const some = ids.slice(at, at + TURNS_AT_ONCE).map((id) => [id, this.#holdsAgain(id)] as const);
+      await this.#parts.db
+        .write(async (trx) => {
+          for (const [id, again] of some) await this.#handle(trx, id, again);
+        })
+        .then(
+          () => {
+            for (const [id] of some) this.#failing.delete(id);
+          },
+          () => this.#handleEach(some),
+        );
+    }
   }
 
-  async #handle(id: string): Promise<void> {
-    const { db, clock } = this.#parts;
-    await db.write(async (trx) => {
-      const now = clock.now();
-      const row = await findIncident(trx, id);
-      if (!row) {
-        this.#due.delete(id);
-        return;
-      }
-      const again = this.#reconsidered.delete(id) ? this.#live.get(id)?.holds : undefined;
-      const due = again ? lookedAtAgain(row, again, now) : row;
-      const changed = await this.#turn(trx, due, now);
-      // Also if nothing changed, so that the due time in memory is the row's.
-      noteChanged(trx, [changed]);
-    });
+  async #handleEach(some: readonly (readonly [string, Live["holds"] | undefined])[]): Promise<void> {
+    const { db, clock, log } = this.#parts;
+    for (const [id, again] of some)
+      await db
+        .write((trx) => this.#handle(trx, id, again))
+        .then(
+          () => this.#failing.delete(id),
+          (error: unknown) => {
+            if (!this.#failing.has(id)) this.#failing.set(id, clock.elapsed());
+            log.error({ err: error, incident: id }, "an incident that is due could not be handled, retrying");
+          },
+        );
+  }
+
+  /** What of an incident that is looked at again waits for withheld alerts. */
+  #holdsAgain(id: string): Live["holds"] | undefined {
+    return this.#reconsidered.delete(id) ? this.#live.get(id)?.holds : undefined;
+  }
+
+  async #handle(trx: Trx, id: string, again: Live["holds"] | undefined): Promise<void> {
+    const now = this.#parts.clock.now();
+    const row = await findIncident(trx, id);
+    if (!row) {
+      this.#due.delete(id);
+      return;
+    }
+    const changed = await this.#turn(trx, again ? lookedAtAgain(row, again, now) : row, now);
+    // Also if nothing changed, so that the due time in memory is the row's.
+    noteChanged(trx, [changed]);
   }
 
   /** Does what is due, and what is then due at once. */

@@ -42,12 +42,15 @@ export interface Sent {
   readonly notificationIds: readonly string[];
   /** Users whose contact rules delay a further notification, with the delays. */
   readonly delayed: Readonly<Record<string, readonly number[]>>;
+  /** Whether something is to be sent outside of the app. */
+  readonly hasPages: boolean;
 }
 
 /** The stored notifications, and the users that one of their pages may reach. */
 export interface StoredNotices {
   readonly ids: readonly string[];
   readonly reachable: ReadonlySet<string>;
+  readonly hasPages: boolean;
 }
 
 interface Contact {
@@ -68,7 +71,7 @@ export async function notifyUsers(
   const contacts = await contactsOf(trx, users, notice.urgency);
   const later = contacts.filter(({ afterMs }) => afterMs > 0);
   const atOnce = contacts.filter(({ afterMs }) => afterMs === 0);
-  const { ids, reachable } = await storeNotices(parts, trx, row, atOnce, notice, now);
+  const { ids, reachable, hasPages } = await storeNotices(parts, trx, row, atOnce, notice, now);
   const delayed: Record<string, number[]> = {};
   for (const [at, contact] of later.entries()) {
     const { userId, afterMs } = contact;
@@ -79,7 +82,7 @@ export async function notifyUsers(
     const job = delayedJob(row, isAtOnce ? { ...contact, afterMs: 0 } : contact, notice, { now, logSeq, at });
     await parts.jobs.enqueue(job, { trx });
   }
-  return { notificationIds: ids, delayed };
+  return { notificationIds: ids, delayed, hasPages: hasPages || later.length > 0 };
 }
 
 /** Notifies the audience of earlier notifications by the channels of those. */
@@ -152,6 +155,7 @@ async function storeNotices(
   const groups = byChannels(contacts);
   const ids: string[] = [];
   const reachable = new Set<string>();
+  let hasPages = false;
   const facts = pageFactsOf(row, notice);
   for (const [channels, users] of groups) {
     const dedupeKey = `incident:${row.id}:${notice.number}:${ids.length}`;
@@ -159,10 +163,11 @@ async function storeNotices(
     await parts.notify.store(stored, [...users], trx, { incidentId: row.id, isPaged: true });
     const planned = await parts.pagePeople(trx, stored, [...users], facts);
     await parts.pages.add(trx, planned.pages);
+    hasPages ||= planned.pages.some(({ skipped, channel }) => !skipped && channel !== "pusher");
     for (const userId of planned.reachable) reachable.add(userId);
     ids.push(stored.id);
   }
-  return { ids, reachable };
+  return { ids, reachable, hasPages };
 }
 
 function pageFactsOf({ id, projectId }: IncidentRow, { reason, urgency, alerts, step }: Notice): PageFacts {
