@@ -120,9 +120,7 @@ test("with a publicUrl only its pages come in by the other doors", async (t) => 
     );
 });
 
-test("a renewed certificate is shown on every port, and a second server finds each taken", {
-  timeout: 120_000,
-}, async (t) => {
+test("a renewed certificate is shown on every port, and a second server finds each taken", async (t) => {
   const cwd = temporaryDir(t);
   const extra = await lastingPort();
   const files = [join(cwd, "server.crt"), join(cwd, "server.key")] as const;

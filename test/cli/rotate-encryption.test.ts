@@ -137,7 +137,7 @@ test("S4-37 12.8 key rotate --encryption: then the old key can go", async (t) =>
   );
 });
 
-test("killed at any moment it continues from its last position", { timeout: 120_000 }, async (t) => {
+test("killed at any moment it continues from its last position", async (t) => {
   const { cwd, file, env } = await usedDir(t);
   addDevices(t, file, new SealedBox([OLD]), 3000);
   const box = new SealedBox([NEW, OLD]);

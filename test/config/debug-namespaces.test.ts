@@ -81,7 +81,7 @@ test("DEBUG shows what each part does, without payloads and secrets, and its nam
     await t.test(ns, async () => {
       const isShown = (): boolean =>
         lines().some((line) => line.ns === ns && line.level === "debug" && msg.test(line.msg));
-      await eventually(`a debug line of ${ns}`, isShown, 15_000);
+      await eventually(`a debug line of ${ns}`, isShown);
     });
   const all = text.join("");
   assert.ok(

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Page } from "playwright-core";
+import { eventually } from "../helpers/eventually.ts";
 import { stepsOf } from "../helpers/steps.ts";
 import { assertAccessible, startConsole } from "./helpers.ts";
 
@@ -76,7 +77,8 @@ test("a heartbeat is created, pinged, watched, changed, paused and deleted", asy
     await page.getByText("it reported a failure").waitFor();
     const badge = page.getByRole("img", { name: "Badge of Weekly report: down" });
     await badge.waitFor();
-    assert.ok(await badge.evaluate((image) => (image as HTMLImageElement).naturalWidth > 0));
+    const isDrawn = () => badge.evaluate((image) => (image as HTMLImageElement).naturalWidth > 0);
+    await eventually("the badge is drawn", isDrawn);
     await assertAccessible(page, "heartbeat");
     const address = page.url();
     await console.visit(page, "/heartbeats");

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import test from "node:test";
 import type { Browser, Locator, Page } from "playwright-core";
 import { openPage, startBrowser } from "../helpers/browser.ts";
+import { stepsOf } from "../helpers/steps.ts";
 import { PrismBinary } from "./prism-binary.ts";
 
 const PAGE = "/docs/api";
@@ -47,94 +48,6 @@ test("S2-117: the API page is served whole from the executable, with nothing fro
   }
 });
 
-test("S2-117: the API page shows every operation in a browser that reaches this server only, without an error", async (t) => {
-  const browser = await startBrowser(t);
-  if (!browser) return;
-  const prism = new PrismBinary(t);
-  await prism.start();
-  const { problems, foreign, shown } = await look(browser, prism.url);
-  const document = (await (await fetch(`${prism.url}/openapi.json`)).json()) as { paths: Record<string, object> };
-  const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
-    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
-  );
-  assert.deepEqual(problems, []);
-  assert.deepEqual(foreign, []);
-  assert.deepEqual(shown.sort(), operations.sort());
-});
-
-interface Look {
-  /** Errors and warnings of the console and the network. */
-  readonly problems: string[];
-  /** Requests to any other origin. */
-  readonly foreign: string[];
-  /** Method and path of the operations on the page. */
-  readonly shown: string[];
-}
-
-/** A page that reports errors, and requests that leave the host. */
-async function openDocs(browser: Browser, url: string, width = 1280): Promise<{ page: Page } & Omit<Look, "shown">> {
-  const page = await openPage(browser);
-  await page.setViewportSize({ width, height: 900 });
-  const problems: string[] = [];
-  const foreign: string[] = [];
-  page.on("console", (message) => {
-    if (message.type() === "error" || message.type() === "warning") problems.push(message.text());
-  });
-  page.on("pageerror", (error) => problems.push(String(error)));
-  page.on("requestfailed", (request) => problems.push(`${request.url()}: ${request.failure()?.errorText}`));
-  page.on("request", (request) => {
-    if (!/^(data|blob):/.test(request.url()) && new URL(request.url()).origin !== url) foreign.push(request.url());
-  });
-  await page.goto(url + PAGE);
-  await page.locator(".opblock-tag").first().waitFor({ timeout: LOAD_PATIENCE_MS });
-  return { page, problems, foreign };
-}
-
-const search = (page: Page, phrase: string): Promise<void> => page.locator(".operation-filter-input").fill(phrase);
-
-async function look(browser: Browser, url: string): Promise<Look> {
-  const { page, problems, foreign } = await openDocs(browser, url);
-  // A search that finds every operation opens every group.
-  await search(page, "/");
-  const blocks = page.locator(".opblock");
-  await blocks.first().waitFor();
-  // Of a long document the page draws only what is in view.
-  const shown = new Set<string>();
-  const opened = page.locator("#operations-Rules-createRule");
-  let hasOpened = false;
-  for (let isEnd = false; !isEnd; ) {
-    for (const operation of await operationsOf(blocks)) shown.add(operation);
-    if (!hasOpened && (await opened.count()) > 0) {
-      // Opened, an operation shows its schemas, which are drawn only then.
-      await opened.locator(".opblock-summary-control").first().click();
-      await opened.locator(".opblock-body").waitFor();
-      await opened.locator(".opblock-summary-control").first().click();
-      hasOpened = true;
-    }
-    isEnd = await page.evaluate<boolean>(SCROLL_ON);
-  }
-  for (const operation of await operationsOf(blocks)) shown.add(operation);
-  assert.ok(hasOpened, "an operation was opened");
-  return { problems, foreign, shown: [...shown] };
-}
-
-function operationsOf(blocks: Locator): Promise<string[]> {
-  return blocks.evaluateAll((elements) =>
-    elements.map((element) => {
-      const method = element.querySelector(".opblock-summary-method")?.textContent;
-      const path = element.querySelector(".opblock-summary-path")?.getAttribute("data-path");
-      return `${method} ${path}`;
-    }),
-  );
-}
-
-/** Half a window further, and when that is drawn: whether the page's end was in view already. */
-const SCROLL_ON = `new Promise((resolve) => {
-  const { scrollTop, scrollHeight, clientHeight } = document.documentElement;
-  window.scrollBy(0, clientHeight / 2);
-  requestAnimationFrame(() => requestAnimationFrame(() => resolve(scrollTop + clientHeight >= scrollHeight - 1)));
-})`;
-
 test("the executable prints its documentation and shows it in a browser, on a phone and in the dark", async (t) => {
   const prism = new PrismBinary(t);
   const printed = spawnSync(join(prism.dir, "prism"), ["docs", "rules"], { cwd: prism.dir, encoding: "utf8" });
@@ -159,28 +72,38 @@ test("the executable prints its documentation and shows it in a browser, on a ph
   assert.notEqual(await page.evaluate<string>(background), light);
 });
 
-test("the API page shows groups, finds operations by words, and names permissions, limits and schemas", async (t) => {
+test("S2-117: the API page in a browser that reaches this server only: every operation, found by words, and executed", async (t) => {
   const browser = await startBrowser(t);
   if (!browser) return;
   const prism = new PrismBinary(t);
   await prism.start();
+  // One page for all steps: it takes seconds to read a description of hundreds of operations.
+  const { page, problems, foreign } = await openDocs(browser, prism.url);
+  const step = stepsOf(t);
+
+  await step("it has groups, and says where a token comes from", async () => {
+    const groups = await page
+      .locator(".opblock-tag")
+      .evaluateAll((all) => all.map((each) => each.getAttribute("data-tag")));
+    assert.deepEqual(groups.slice(0, 3), ["Events", "Rules", "Notifications"]);
+    assert.deepEqual([groups.at(-1), groups.includes("Webhooks")], ["Aliases", true], "for Ctrl-F");
+    assert.equal(await page.locator(".opblock").count(), 0, "groups are closed");
+    const text = await page.locator("body").innerText();
+    for (const source of ["/api/v1/auth/login", "/api/v1/users/me/tokens", "/dev/token"])
+      assert.ok(text.includes(source), `${source}: where a token comes from`);
+  });
+
+  await step("it lists the schemas", async () => {
+    await page.getByText("AcceptInvitationByToken").first().waitFor();
+    const last = page.getByText("WebhookWithSecret");
+    // The list draws what is in view, and its length is an estimate until then.
+    while ((await last.count()) === 0)
+      await page.locator(".models-scroll").evaluate((list) => list.scrollTo(0, list.scrollHeight));
+  });
+
   for (const width of [1280, 390])
-    await t.test(`${width} px wide`, async () => {
-      const { page, problems, foreign } = await openDocs(browser, prism.url, width);
-      const groups = await page
-        .locator(".opblock-tag")
-        .evaluateAll((all) => all.map((each) => each.getAttribute("data-tag")));
-      assert.deepEqual(groups.slice(0, 3), ["Events", "Rules", "Notifications"]);
-      assert.deepEqual([groups.at(-1), groups.includes("Webhooks")], ["Aliases", true], "for Ctrl-F");
-      assert.equal(await page.locator(".opblock").count(), 0, "groups are closed");
-      const text = await page.locator("body").innerText();
-      for (const source of ["/api/v1/auth/login", "/api/v1/users/me/tokens", "/dev/token"])
-        assert.ok(text.includes(source), `${source}: where a token comes from`);
-      await page.getByText("AcceptInvitationByToken").first().waitFor();
-      const last = page.getByText("WebhookWithSecret");
-      // The list draws what is in view, and its length is an estimate until then.
-      while ((await last.count()) === 0)
-        await page.locator(".models-scroll").evaluate((list) => list.scrollTo(0, list.scrollHeight));
+    await step(`it finds operations by words, and names permissions and limits, ${width} px wide`, async () => {
+      await page.setViewportSize({ width, height: 900 });
       for (const [phrase, found] of [
         ["webhooks CREATE", "POST /api/v1/webhooks"],
         ["createRule", "POST /api/v1/rules"],
@@ -193,52 +116,116 @@ test("the API page shows groups, finds operations by words, and names permission
           .locator(`.opblock-summary-path[data-path="${found.split(" ")[1]}"]`)
           .first()
           .waitFor();
-        assert.ok((await operationsOf(page.locator(".opblock"))).includes(found), phrase);
+        assert.ok((await operationsOf(page)).includes(found), phrase);
       }
       await search(page, "createWebhook");
       const operation = page.locator("#operations-Webhooks-createWebhook");
-      await operation.locator(".opblock-summary-control").first().click();
+      await toggle(operation);
       const shown = operation.locator(".opblock-body");
       await shown.getByText("webhooks:manage").first().waitFor();
       await shown.getByText("requests per minute").first().waitFor();
       await shown.getByText("https://example.com/hooks/prism").first().waitFor();
-      await search(page, "no such words");
-      await page.locator(".opblock").first().waitFor({ state: "detached" });
+      await toggle(operation);
       const isWider = "document.documentElement.scrollWidth > document.documentElement.clientWidth";
       assert.equal(await page.evaluate<boolean>(isWider), false, "nothing is cut off");
-      assert.deepEqual([problems, foreign], [[], []]);
-      await page.close();
     });
+
+  await step("it shows every operation", async () => {
+    await page.setViewportSize({ width: 1280, height: 900 });
+    const shown = await allOperations(page);
+    const document = (await (await fetch(`${prism.url}/openapi.json`)).json()) as { paths: Record<string, object> };
+    const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+    );
+    assert.deepEqual(shown.sort(), operations.sort());
+  });
+
+  await step("an administrator executes offered bodies; test/http/examples.test.ts sends all of them", async () => {
+    await page.locator(".btn.authorize").first().click();
+    await page.locator("#auth-bearer-value").fill(prism.token);
+    await page.locator(".auth-container .modal-btn.authorize").first().click();
+    await page.locator(".btn-done").first().click();
+    for (const [group, id, status] of [
+      ["Events", "sendEvents", "202"],
+      ["Rules", "createRule", "201"],
+    ] as const) {
+      await search(page, id);
+      const operation = page.locator(`#operations-${group}-${id}`);
+      await toggle(operation);
+      await operation.locator(".try-out__btn").click();
+      await operation.locator(".execute").click();
+      const answer = operation.locator(".live-responses-table .response-col_status").last();
+      await answer.waitFor();
+      assert.equal((await answer.innerText()).trim(), status, id);
+    }
+  });
+  assert.deepEqual([problems, foreign], [[], []]);
 });
 
-test("on the API page, an administrator executes the offered bodies, and each succeeds", async (t) => {
-  const browser = await startBrowser(t);
-  if (!browser) return;
-  const prism = new PrismBinary(t);
-  await prism.start();
-  const { token } = (await (await fetch(`${prism.url}/dev/token`)).json()) as { token: string };
-  const { page, problems } = await openDocs(browser, prism.url);
-  await page.locator(".btn.authorize").first().click();
-  await page.locator("#auth-bearer-value").fill(token);
-  await page.locator(".auth-container .modal-btn.authorize").first().click();
-  await page.locator(".btn-done").first().click();
-  for (const [group, id, status] of [
-    ["Events", "sendEvents", "202"],
-    ["Rules", "createRule", "201"],
-    ["Rules", "testRule", "200"],
-    ["Timers", "createTimer", "201"],
-    ["Notifications", "sendNotification", "201"],
-    ["Schedules", "createSchedule", "201"],
-    ["Users", "createUser", "201"],
-  ] as const) {
-    await search(page, id);
-    const operation = page.locator(`#operations-${group}-${id}`);
-    await operation.locator(".opblock-summary-control").first().click();
-    await operation.locator(".try-out__btn").click();
-    await operation.locator(".execute").click();
-    const answer = operation.locator(".live-responses-table .response-col_status").last();
-    await answer.waitFor();
-    assert.equal((await answer.innerText()).trim(), status, id);
+interface DocsPage {
+  readonly page: Page;
+  /** Errors and warnings of the console and the network. */
+  readonly problems: string[];
+  /** Requests to any other origin. */
+  readonly foreign: string[];
+}
+
+/** A page that reports errors, and requests that leave the host. */
+async function openDocs(browser: Browser, url: string): Promise<DocsPage> {
+  const page = await openPage(browser, { viewport: { width: 1280, height: 900 } });
+  const problems: string[] = [];
+  const foreign: string[] = [];
+  page.on("console", (message) => {
+    if (message.type() === "error" || message.type() === "warning") problems.push(message.text());
+  });
+  page.on("pageerror", (error) => problems.push(String(error)));
+  page.on("requestfailed", (request) => problems.push(`${request.url()}: ${request.failure()?.errorText}`));
+  page.on("request", (request) => {
+    if (!/^(data|blob):/.test(request.url()) && new URL(request.url()).origin !== url) foreign.push(request.url());
+  });
+  await page.goto(url + PAGE);
+  await page.locator(".opblock-tag").first().waitFor({ timeout: LOAD_PATIENCE_MS });
+  return { page, problems, foreign };
+}
+
+/** Finds nothing first, so that no operation of the search before is left, which would go under a click. */
+async function search(page: Page, phrase: string): Promise<void> {
+  const field = page.locator(".operation-filter-input");
+  await field.fill("no such words");
+  await page.locator(".opblock").first().waitFor({ state: "detached" });
+  await field.fill(phrase);
+}
+
+/** Opens a closed operation, and closes an open one. */
+const toggle = (operation: Locator): Promise<void> => operation.locator(".opblock-summary-control").first().click();
+
+async function allOperations(page: Page): Promise<string[]> {
+  // A search that finds every operation opens every group.
+  await search(page, "/");
+  await page.locator(".opblock").first().waitFor();
+  // Of a long document the page draws only what is in view.
+  const shown = new Set<string>();
+  for (let isEnd = false; !isEnd; ) {
+    for (const operation of await operationsOf(page)) shown.add(operation);
+    isEnd = await page.evaluate<boolean>(SCROLL_ON);
   }
-  assert.deepEqual(problems, []);
-});
+  for (const operation of await operationsOf(page)) shown.add(operation);
+  return [...shown];
+}
+
+function operationsOf(page: Page): Promise<string[]> {
+  return page.locator(".opblock").evaluateAll((elements) =>
+    elements.map((element) => {
+      const method = element.querySelector(".opblock-summary-method")?.textContent;
+      const path = element.querySelector(".opblock-summary-path")?.getAttribute("data-path");
+      return `${method} ${path}`;
+    }),
+  );
+}
+
+/** Half a window further, and when that is drawn: whether the page's end was in view already. */
+const SCROLL_ON = `new Promise((resolve) => {
+  const { scrollTop, scrollHeight, clientHeight } = document.documentElement;
+  window.scrollBy(0, clientHeight / 2);
+  requestAnimationFrame(() => requestAnimationFrame(() => resolve(scrollTop + clientHeight >= scrollHeight - 1)));
+})`;

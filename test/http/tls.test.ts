@@ -111,9 +111,7 @@ interface RequestOptions {
   readonly body?: object | string;
 }
 
-test("S4-03 S4-36 TLS by configuration, and certificates that are renewed under way", {
-  timeout: 120_000,
-}, async (t) => {
+test("S4-03 S4-36 TLS by configuration, and certificates that are renewed under way", async (t) => {
   const server = new TlsServer(t);
   await server.ready();
   const { body } = await server.request("/dev/token");

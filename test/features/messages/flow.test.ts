@@ -96,9 +96,7 @@ test("S4-25 from registration to the read message: people log in, one writes, th
   assert.deepEqual([secondId, content], [later.body.id, "Or at nine"]);
 });
 
-test("8.7 the process is killed again and again while messages are on their way: each is delivered, and once", {
-  timeout: 180_000,
-}, async (t) => {
+test("8.7 the process is killed again and again while messages are on their way: each is delivered, and once", async (t) => {
   const server = await SpawnedServer.start(t, ENVIRONMENT);
   let [ann, bob] = [
     await new Client(server.target.url).register("ann"),
