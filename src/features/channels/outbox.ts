@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import { uuidv7 } from "../../core/ids.ts";
 import type { Trx } from "../../store/database.ts";
 import { type Accepted, type NotSent, type PageKind, type PageRow, TargetGone } from "../delivery/index.ts";
@@ -32,6 +33,9 @@ interface Wanted {
   readonly isChange: boolean;
 }
 
+/** Incidents that a summary names. */
+const NAMED = 5;
+const SEVERITY_OF_RANK = ["critical", "error", "warning", "info"] as const;
 const SEVERITY_RANK: Readonly<Record<string, number>> = { critical: 0, error: 1, warning: 2 };
 
 /**
@@ -41,6 +45,8 @@ const SEVERITY_RANK: Readonly<Record<string, number>> = { critical: 0, error: 1,
  */
 export class ChannelOutbox {
   readonly #context: ChannelsContext;
+  /** Messages a minute of channels whose messages may be combined, by target, once one was sent. */
+  readonly #perMinute = new LRUCache<string, number>({ max: 10_000 });
 
   constructor(context: ChannelsContext, runner: JobRunner) {
     this.#context = context;
@@ -77,6 +83,10 @@ export class ChannelOutbox {
     return {
       atOnce: 4,
       needsRecord: true,
+      fold: {
+        above: (target) => this.#perMinute.get(target) ?? Number.POSITIVE_INFINITY,
+        send: (pages, { signal }) => this.#sendSummary(pages, signal),
+      },
       send: (page, { signal }) => this.#send(page, signal),
       gone: async (trx, page) => {
         if (page.channel !== null) await disableChannel(this.#context, page.channel, page.lastError ?? "", trx);
@@ -98,6 +108,8 @@ export class ChannelOutbox {
       return { skipped: "the channel shows the incident already" };
     const { notice, isChange } = JSON.parse(row.wanted) as Wanted;
     const channel = await opened(context, channelRow);
+    const { rate, group, foldable = group === "chat" || group === "sms" } = channel.preset;
+    if (foldable) this.#perMinute.set(page.target, Math.max(1, Math.floor(rate.perSecond * 60)));
     const n: NoticeText = noticeOf(notice);
     const continues = await continuationOf(context, channelId, key, isChange);
     const outcome = await sendMessage(context, channel, n, { id: page.id, continues, signal });
@@ -114,6 +126,38 @@ export class ChannelOutbox {
         await updateMessage(trx, row.id, { sentVersion });
       },
     };
+  }
+
+  /** One message for many incidents: it names the most severe, and acknowledges nothing. */
+  async #sendSummary(pages: readonly PageRow[], signal: AbortSignal): Promise<Accepted> {
+    const context = this.#context;
+    const { database, clock, settings } = context;
+    const [first] = pages;
+    const row = first?.channel ? await findChannel(database.read, first.channel) : undefined;
+    if (!first || !row) throw new TargetGone("the channel has been deleted");
+    if (row.active === 0) throw new PermanentError("the channel is disabled");
+    const titles: string[] = [];
+    for (const { content } of pages.slice(0, NAMED)) {
+      const { key } = JSON.parse(content) as { readonly key: string };
+      const message = await findMessage(database.read, row.id, key);
+      if (message?.wanted) titles.push(`- ${(JSON.parse(message.wanted) as Wanted).notice.title}`);
+    }
+    const base = settings().publicUrl?.replace(/\/+$/, "");
+    const more = pages.length > titles.length ? [`- and ${pages.length - titles.length} more`] : [];
+    const n = noticeOf({
+      title: `${pages.length} further incidents`,
+      message: [...titles, ...more].join("\n"),
+      severity: SEVERITY_OF_RANK[first.severity] ?? "critical",
+      status: "event",
+      priority: 800,
+      key: `summary:${first.id}`,
+      atMs: clock.now(),
+      url: base === undefined ? undefined : `${base}/dashboard/incidents`,
+    });
+    const continues = { ref: undefined, isKnown: false, isChange: false };
+    const outcome = await sendMessage(context, await opened(context, row), n, { id: first.id, continues, signal });
+    if (outcome && outcome.class !== "ok") throw errorOf(outcome);
+    return { answer: outcome?.status == null ? null : String(outcome.status) };
   }
 
   /** A job of an earlier version of Prism: its message becomes a page. */

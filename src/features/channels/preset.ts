@@ -141,6 +141,8 @@ const preset = v.strictObject({
   name: v.pipe(v.string(), v.regex(NAME)),
   title,
   group: v.picklist(GROUPS),
+  /** Whether many messages that wait may be sent as one summary; default: chats and SMS. */
+  foldable: v.optional(v.boolean()),
   /** Page in docs/integrations, without `.md`. */
   docs: v.pipe(v.string(), v.regex(NAME)),
   /** Three lines: how to set it up. */

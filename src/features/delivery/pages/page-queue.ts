@@ -27,6 +27,8 @@ export class PageQueue {
   readonly owner: string;
   readonly provider: string;
   readonly gate = new Gate();
+  /** It works again after an outage, and what waited is not sent yet. */
+  isBack = false;
   /** Calls that run, by incident: the messages of one incident never overtake each other. */
   readonly running = new Set<string>();
   #ordered: Waiting[] = [];
@@ -87,6 +89,11 @@ export class PageQueue {
   head(now: number): Waiting | undefined {
     for (const page of this.#later) if (page.notBefore <= now) this.requeueDue(page);
     return this.#ordered[0];
+  }
+
+  /** The first pages that may be sent now. */
+  first(limit: number): readonly Waiting[] {
+    return this.#ordered.slice(0, limit);
   }
 
   /** Takes the head out of the order while its attempt runs. */

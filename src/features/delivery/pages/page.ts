@@ -65,6 +65,14 @@ export interface SendOptions {
   readonly signal: AbortSignal;
 }
 
+/** One message in place of many pages of a target. */
+export interface Folding {
+  /** How many pages may wait until they are combined. @param isBack the target works again after an outage */
+  above(target: string, isBack: boolean): number;
+  /** The pages are in the order in which they would be sent. @throws as {@link PageKind.send} */
+  send(pages: readonly PageRow[], options: SendOptions): Promise<Accepted>;
+}
+
 /** How pages of one kind are sent. */
 export interface PageKind {
   /** Calls to one target at the same time, once it has answered. */
@@ -74,6 +82,7 @@ export interface PageKind {
    * ProviderDown, NoAnswer, and any other error for a retry
    */
   send(page: PageRow, options: SendOptions): Promise<Accepted | NotSent>;
+  readonly fold?: Folding;
   /** The next page of the incident needs what the answer to this one said. */
   readonly needsRecord?: boolean;
   /** Follows a page whose outcome changes, in the same transaction. */

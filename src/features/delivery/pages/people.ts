@@ -99,10 +99,51 @@ const WORKER_MS = 5000;
 export function peoplePages(context: DeliveryContext): PageKind {
   return {
     atOnce: 1,
+    // After an outage a person gets the oldest message and a summary of the others.
+    fold: {
+      above: (_target, isBack) => (isBack ? MESSAGES_AFTER_OUTAGE : Number.POSITIVE_INFINITY),
+      send: (pages, { signal }) => sendSummary(context, pages, signal),
+    },
     send: (page, { signal }) => send(context, page, signal),
     changed: (trx, page) => followPage(context, trx, page),
     gone: async (trx, page) => context.channels.of(channelOf(page))?.disable?.(targetOf(page), trx),
   };
+}
+
+/** More messages that waited in an outage are sent as one. */
+const MESSAGES_AFTER_OUTAGE = 5;
+const NAMED = 5;
+
+/** One message to a person in place of many: it names the most severe, and acknowledges nothing. */
+async function sendSummary(
+  context: DeliveryContext,
+  pages: readonly PageRow[],
+  signal: AbortSignal,
+): Promise<Accepted> {
+  const { database, channels, settings } = context;
+  const found = [];
+  for (const { id } of pages.slice(0, NAMED)) {
+    const each = await findDelivery(id, database.read);
+    if (each) found.push(each);
+  }
+  const [first] = found;
+  const channel = first && channels.get(first.delivery.channel);
+  if (!first || !channel) throw new PermanentError("the channel is not configured");
+  const titles = found.map(({ notification }) => `- ${notification.title}`);
+  const more = pages.length > titles.length ? [`- and ${pages.length - titles.length} more`] : [];
+  const base = settings.current.publicUrl?.replace(/\/+$/, "");
+  const action = { type: "open", label: "Open the incidents", url: `${base}/dashboard/incidents` };
+  const notification: NotificationFacts = {
+    ...first.notification,
+    kind: "aggregate",
+    title: `${pages.length} incidents`,
+    message: ["They waited for this way to work again:", ...titles, ...more].join("\n"),
+    action: base === undefined ? null : JSON.stringify(action),
+    data: null,
+  };
+  const message = await channel.prepare({ delivery: first.delivery, notification, offset: first.offset });
+  const { providerId } = await channel.call(message, signal);
+  return { answer: providerId ?? null };
 }
 
 function channelOf(page: PageRow): Attempt["delivery"]["channel"] {

@@ -15,7 +15,7 @@ import { Lanes } from "./lanes.ts";
 import type { Accepted, NewPage, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";
 import { PageQueue, type Waiting } from "./page-queue.ts";
 import { PageRecords } from "./records.ts";
-import { addPages, findPage, overtakePages, pagesOf, readOpenPages } from "./store.ts";
+import { addPages, findPage, findPages, overtakePages, pagesOf, readOpenPages } from "./store.ts";
 
 export interface PageSenderParts {
   readonly database: Database;
@@ -250,6 +250,7 @@ export class PageSender {
 
   /** What is known of a target without pages is kept only while it is in trouble. */
   #trim(queue: PageQueue): void {
+    if (queue.size === 0) queue.isBack = false;
     if (queue.size > 0 || queue.running.size > 0) return;
     this.#crowded.delete(queue);
     this.#due.delete(queue.key);
@@ -295,11 +296,14 @@ export class PageSender {
     }
     const probed = [gate, provider].filter(({ trouble }) => trouble !== null);
     for (const each of probed) each.isProbing = true;
-    queue.begin(page);
-    queue.running.add(page.facts.incidentId);
-    page.triedHere += 1;
-    const call = this.#attempt(queue, page).finally(() => {
-      queue.running.delete(page.facts.incidentId);
+    const batch = this.#batchOf(queue, page);
+    for (const each of batch) {
+      queue.begin(each);
+      queue.running.add(each.facts.incidentId);
+      each.triedHere += 1;
+    }
+    const call = this.#attempt(queue, page, batch).finally(() => {
+      for (const { facts } of batch) queue.running.delete(facts.incidentId);
       this.#lanes.release(slot);
       // Also when nothing was sent after all.
       for (const each of probed) each.isProbing = false;
@@ -311,11 +315,22 @@ export class PageSender {
     return true;
   }
 
-  async #attempt(queue: PageQueue, page: Waiting): Promise<void> {
+  /** The page alone, or all that are combined with it because too many wait. */
+  #batchOf(queue: PageQueue, page: Waiting): readonly Waiting[] {
+    const fold = this.#kinds.get(page.facts.kind)?.fold;
+    if (!fold || queue.gate.trouble || queue.ready <= fold.above(queue.key, queue.isBack)) return [page];
+    return queue.first(MAX_FOLDED).filter(({ facts }) => !queue.running.has(facts.incidentId));
+  }
+
+  async #attempt(queue: PageQueue, page: Waiting, batch: readonly Waiting[]): Promise<void> {
     const { id, kind: name } = page.facts;
     const startedAt = this.#clock.now();
     const startedWall = this.#parts.clock.now();
     try {
+      if (batch.length > 1) {
+        await this.#sendFolded(queue, batch, startedWall);
+        return;
+      }
       const result = await this.#send(id, name);
       if (result === undefined) this.#remove(id);
       else if ("skipped" in result) this.#skipped(page, result);
@@ -323,8 +338,23 @@ export class PageSender {
       if (this.#kinds.get(name)?.needsRecord) await within(RECORD_MS, this.#records.idle());
     } catch (error) {
       if (this.#stop.signal.aborted) return;
+      for (const each of batch) if (each !== page) queue.requeue(each, startedAt);
       this.#failed(queue, page, failureOf(error), { startedAt, startedWall, timedOut: error instanceof NoAnswer });
     }
+  }
+
+  async #sendFolded(queue: PageQueue, batch: readonly Waiting[], startedAt: number): Promise<void> {
+    const byId = new Map(batch.map((page) => [page.facts.id, page]));
+    const rows = await findPages(this.#parts.database.read, [...byId.keys()]);
+    const open = new Set(rows.flatMap(({ id, endedAt }) => (endedAt === null ? [id] : [])));
+    for (const id of byId.keys()) if (!open.has(id)) this.#remove(id);
+    const sent = batch.filter(({ facts }) => open.has(facts.id));
+    const ordered = sent.flatMap(({ facts }) => rows.find(({ id }) => id === facts.id) ?? []);
+    const fold = this.#kinds.get(sent[0]?.facts.kind ?? "delivery")?.fold;
+    if (!fold || ordered.length === 0) return;
+    const { answer } = await callWithin((signal) => fold.send(ordered, { signal }), this.#stop.signal);
+    const told = `in a summary of ${ordered.length}${answer === null ? "" : `: ${answer}`}`;
+    for (const page of sent) this.#accepted(queue, page, { answer: told }, startedAt);
   }
 
   /** @returns undefined if the page is gone */
@@ -338,6 +368,8 @@ export class PageSender {
   }
 
   #accepted(queue: PageQueue, page: Waiting, accepted: Accepted, startedAt: number): void {
+    queue.isBack ||=
+      queue.gate.trouble !== null || (this.#providers.get(queue.provider)?.gate.trouble ?? null) !== null;
     queue.gate.accepted();
     const provider = this.#providers.get(queue.provider);
     provider?.gate.accepted();
@@ -458,6 +490,8 @@ interface AttemptTimes {
   readonly timedOut: boolean;
 }
 
+/** Pages that one message stands for at most. */
+const MAX_FOLDED = 500;
 /** A page waits no longer for the record of the one before it. */
 const RECORD_MS = 2000;
 /** Targets without pages whose state is kept: whether they answered, and what they asked for. */
