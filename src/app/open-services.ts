@@ -114,6 +114,7 @@ function openNotifying(base: Base, core: Core): Notifying {
     clock,
     jobs,
     channels,
+    realtime,
     scheduling: {
       schedule: (input, runAt, options) => scheduleNotification(sending, input, runAt, options),
       cancel: (jobId, options) => pending.cancelIfWaiting("notifications", jobId, () => true, options),
@@ -194,7 +195,7 @@ function openChannels(
   const { runner, jobs, jobControl, workerLeases } = queues;
   const { sounds, pusher, presence } = live;
   const { rules, throttle, channels } = pipeline;
-  const { notify, realtime } = notifying;
+  const { notify } = notifying;
   const delivery = openDelivery({
     config,
     database,
@@ -215,7 +216,7 @@ function openChannels(
     settings,
     notify,
   });
-  handleStorms({ database, clock, bus, jobs, runner, jobControl, realtime, notifier: notify, rules, throttle });
+  handleStorms({ database, clock, bus, jobs, runner, jobControl, notifier: notify, rules, throttle });
   return delivery;
 }
 

@@ -7,6 +7,7 @@ import type {
   AlertsTable,
   ComponentState,
   ContactRulesTable,
+  FailedWaysTable,
   HeartbeatFlipsTable,
   HeartbeatKeysTable,
   HeartbeatPingsTable,
@@ -31,6 +32,7 @@ import type {
   StatusPagesTable,
   StatusSentTable,
   StatusSubscribersTable,
+  WayNoticesTable,
 } from "./schema/alerts.ts";
 import type {
   ChannelMessagesTable,
@@ -249,6 +251,8 @@ export interface Schema {
   incidents: IncidentsTable;
   incident_alerts: IncidentAlertsTable;
   pages: PagesTable;
+  failed_ways: FailedWaysTable;
+  way_notices: WayNoticesTable;
   incident_acks: IncidentAcksTable;
   incident_log: IncidentLogTable;
   silence_hits: SilenceHitsTable;

@@ -37,4 +37,5 @@ export type { Accepted, NotSent, PageFollower, PageKind, PageRow, Place } from "
 export { type PageFacts, targetKey } from "./pages/people.ts";
 export { PageSender } from "./pages/sender.ts";
 export { notAccepted, pagesOf } from "./pages/store.ts";
+export { namesOfWays } from "./pages/way-names.ts";
 export { DELIVERY_SWEEPS } from "./retention.ts";

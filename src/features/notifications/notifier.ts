@@ -16,6 +16,7 @@ import type { UserDirectory } from "../access/index.ts";
 import type { AuditService } from "../audit/index.ts";
 import type { JobService } from "../jobs/index.ts";
 import { deliverJob, MAX_DIRECT_RECIPIENTS, recipientsJob } from "../rules/index.ts";
+import type { RealtimeService } from "../streams/index.ts";
 import type { Announcer } from "./announcer.ts";
 
 /** Reads and marks notifications, for code without a principal. */
@@ -125,6 +126,14 @@ interface NotifierParts {
   readonly jobs: JobService;
   readonly scheduling: Scheduling;
   readonly channels: ServedChannels;
+  readonly realtime: Pick<RealtimeService, "publish">;
+}
+
+/** Members of a stored notification that may change. */
+interface NotificationChange {
+  readonly title: string;
+  readonly message: string;
+  readonly aggregateCount?: number;
 }
 
 /**
@@ -262,6 +271,24 @@ export class Notifier {
       { action: "notification.sent", resourceType: "notification", resourceId: row.id, metadata },
       { trx },
     );
+  }
+
+  /**
+   * Changes the text of a notification for all recipients, without a sound. Live streams notify at
+   * most as many of them as a rule does directly; the others see it in their list.
+   */
+  async update(id: string, changes: NotificationChange, trx: Trx): Promise<void> {
+    const { realtime } = this.#parts;
+    await trx.updateTable("notifications").set(changes).where("id", "=", id).execute();
+    const recipients = await trx
+      .selectFrom("notification_recipients")
+      .select("userId")
+      .where("notificationId", "=", id)
+      .where("deletedAt", "is", null)
+      .limit(MAX_DIRECT_RECIPIENTS)
+      .execute();
+    for (const { userId } of recipients)
+      await realtime.publish({ kind: "user", userId }, "notification.updated", { id, ...changes }, { trx });
   }
 
   /**

@@ -18,7 +18,6 @@ import {
   type Throttle,
   throttleSettings,
 } from "../rules/index.ts";
-import type { RealtimeService } from "../streams/index.ts";
 import type { Notifier } from "./notifier.ts";
 
 /** Minimum time between updates of a notice. */
@@ -36,7 +35,6 @@ type RuleRow = Selectable<RulesTable>;
 interface StormContext {
   readonly notifier: Notifier;
   readonly jobs: JobService;
-  readonly realtime: RealtimeService;
   readonly clock: Clock;
   readonly database: Database;
   readonly runner: JobRunner;
@@ -103,7 +101,7 @@ async function update(context: StormContext, trx: Trx, rule: RuleRow, batch: Bat
     await remember(trx, batch, { noticeId, toldCount: batch.count });
   } else if (batch.count !== batch.toldCount) {
     const text = noticeText(rule, batch, await keysOf(trx, batch));
-    await updateNotice(context, batch.noticeId, { ...text, aggregateCount: batch.count }, trx);
+    await context.notifier.update(batch.noticeId, { ...text, aggregateCount: batch.count }, trx);
     await remember(trx, batch, { toldCount: batch.count });
   }
   await jobs.enqueue(stormJob(batch.id, rule.priority, clock.now() + UPDATE_EVERY_MS), { trx });
@@ -113,7 +111,11 @@ async function end(context: StormContext, trx: Trx, rule: RuleRow, batch: Batch)
   const { clock } = context;
   const keys = await keysOf(trx, batch);
   if (batch.noticeId !== null && batch.count !== batch.toldCount)
-    await updateNotice(context, batch.noticeId, { ...noticeText(rule, batch, keys), aggregateCount: batch.count }, trx);
+    await context.notifier.update(
+      batch.noticeId,
+      { ...noticeText(rule, batch, keys), aggregateCount: batch.count },
+      trx,
+    );
   const isBatch = throttleSettings(rule).suppression?.mode === "batch";
   const samples = isBatch ? await samplesOf(trx, rule, batch) : [];
   const data = {
@@ -149,28 +151,6 @@ async function send(
   const userIds = rules.recipientPage(rule, "", MAX_DIRECT_RECIPIENTS + 1);
   await notifier.store(row, userIds, trx, { targets: rule });
   return row.id;
-}
-
-/**
- * Changes the text of a notification for all recipients. Live streams notify at most as many of
- * them as a rule does directly; the others see it in their list.
- */
-async function updateNotice(
-  { realtime }: StormContext,
-  id: string,
-  changes: { readonly title: string; readonly message: string; readonly aggregateCount: number },
-  trx: Trx,
-): Promise<void> {
-  await trx.updateTable("notifications").set(changes).where("id", "=", id).execute();
-  const recipients = await trx
-    .selectFrom("notification_recipients")
-    .select("userId")
-    .where("notificationId", "=", id)
-    .where("deletedAt", "is", null)
-    .limit(MAX_DIRECT_RECIPIENTS)
-    .execute();
-  for (const { userId } of recipients)
-    await realtime.publish({ kind: "user", userId }, "notification.updated", { id, ...changes }, { trx });
 }
 
 async function samplesOf(trx: Trx, rule: RuleRow, batch: Batch): Promise<{ eventId: string; title: string }[]> {

@@ -166,6 +166,30 @@ export interface PagesTable {
   endedAt: number | null;
 }
 
+/** Targets of a project's pages that accept nothing. */
+export interface FailedWaysTable {
+  target: string;
+  projectId: string;
+  kind: PagesTable["kind"];
+  provider: string;
+  /** The policy of the incident whose page failed first. */
+  policyId: string;
+  error: string;
+  since: number;
+  /** When a page to it failed last. */
+  failedAt: number;
+}
+
+/** The last notice of failed ways to a person who looks after a project. */
+export interface WayNoticesTable {
+  projectId: string;
+  userId: string;
+  notificationId: string;
+  sentAt: number;
+  /** The ways accept messages again, and the person has a notice of it. */
+  endedAt: number | null;
+}
+
 export interface IncidentAlertsTable {
   incidentId: string;
   alertId: string;

@@ -26,6 +26,7 @@ import {
 } from "./store.ts";
 import { turn } from "./turn.ts";
 import { noteChanged } from "./view.ts";
+import { handleWayNotices } from "./way-notices.ts";
 import { adoptWebhookJobs, webhookPages } from "./webhooks.ts";
 
 /** A later step is noted as late, and its notification says so. */
@@ -82,6 +83,7 @@ export class Incidents {
     this.#sent = metrics.counter("prism_incident_notifications_total", "Users notified of incidents, by reason");
     metrics.gauge("prism_incidents", "Incidents that are not resolved, by state", () => this.#counts());
     handleDelayed(parts);
+    handleWayNotices(parts);
     adoptWebhookJobs(parts);
     parts.pages.handle("webhook", webhookPages(parts));
     parts.pages.follow(pageFollower(parts));

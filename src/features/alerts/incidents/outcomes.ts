@@ -9,6 +9,7 @@ import { type Ack, repeatMsOf } from "./machine.ts";
 import { firingOf } from "./notices.ts";
 import { addLog, findIncident, type IncidentRow, lastLog, saveIncident, settingsOf } from "./store.ts";
 import { noteChanged } from "./view.ts";
+import { waysFailed, waysWork } from "./way-notices.ts";
 
 /* What follows from the outcomes of an incident's pages, in the transaction that stores them. */
 
@@ -42,6 +43,7 @@ export function pageFollower(parts: IncidentParts): PageFollower {
   return {
     async delivered(trx, pages) {
       for (const id of incidentsOf(pages.filter(isOutside))) await reached(parts, trx, id);
+      await waysWork(parts, trx, pages);
     },
     async failed(trx, pages) {
       for (const id of incidentsOf(pages)) {
@@ -82,6 +84,7 @@ async function failed(parts: IncidentParts, trx: Trx, id: string, pages: readonl
   if (!row) return;
   const now = parts.clock.now();
   await addLog(trx, id, pages.map(failedEntry), now);
+  await waysFailed(parts, trx, row, pages);
   if (row.state !== "open" || row.snoozedUntil !== null) return;
   for (const userId of new Set(pages.flatMap((page) => page.userId ?? [])))
     await nextContact(parts, trx, row, userId, now);

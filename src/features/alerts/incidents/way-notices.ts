@@ -1,0 +1,286 @@
+import { sql } from "kysely";
+import { DAY_MS, type EpochMs, MINUTE_MS, toRfc3339 } from "../../../core/clock.ts";
+import { notificationRow } from "../../../store/commit/notification-row.ts";
+import type { Trx } from "../../../store/database.ts";
+import { administrators, ownersOf } from "../../access/index.ts";
+import { namesOfWays, type PageRow } from "../../delivery/index.ts";
+import { COMPLETED } from "../../jobs/index.ts";
+import type { IncidentParts } from "./context.ts";
+import type { IncidentRow } from "./store.ts";
+
+/*
+ * Notices of failed ways to those who look after a project: docs/alerts.md, "Failed ways". They are
+ * sent directly, not by rules; at most one in 15 minutes to a person, whose text follows meanwhile,
+ * and one when the ways accept messages again.
+ */
+
+const EVERY_MS = 15 * MINUTE_MS;
+const JOB = "incident.ways";
+/** Not held by quiet hours: pages do not arrive. */
+const PRIORITY = 500;
+const CHANNELS = ["in_app", "pusher", "fcm", "apns", "webpush", "email"];
+const LISTED = 20;
+
+interface Way {
+  readonly target: string;
+  readonly name: string;
+  readonly userId: string | null;
+  readonly channel: string | null;
+  readonly policyId: string;
+  readonly error: string;
+  readonly since: EpochMs;
+}
+
+/** Pages of an incident count as failed from now on. */
+export async function waysFailed(
+  parts: IncidentParts,
+  trx: Trx,
+  { projectId, policyId }: IncidentRow,
+  pages: readonly PageRow[],
+): Promise<void> {
+  const now = parts.clock.now();
+  let isNew = false;
+  for (const { target, kind, provider, channel, lastError } of pages) {
+    // Pusher is a live connection of the app.
+    if (channel === "pusher") continue;
+    const error = lastError ?? "";
+    const known = await trx
+      .selectFrom("failed_ways")
+      .select("failedAt")
+      .where("target", "=", target)
+      .where("projectId", "=", projectId)
+      .executeTakeFirst();
+    const since = known && known.failedAt > now - DAY_MS ? {} : { since: now };
+    await trx
+      .insertInto("failed_ways")
+      .values({ target, projectId, kind, provider, policyId, error, failedAt: now, since: now })
+      .onConflict((conflict) =>
+        conflict.columns(["target", "projectId"]).doUpdateSet({ error, failedAt: now, ...since }),
+      )
+      .execute();
+    isNew ||= "since" in since;
+  }
+  if (isNew) await report(parts, trx, projectId, now);
+}
+
+/** Pages were accepted. */
+export async function waysWork(parts: IncidentParts, trx: Trx, pages: readonly PageRow[]): Promise<void> {
+  const targets = [...new Set(pages.map(({ target }) => target))];
+  const mended = await trx.deleteFrom("failed_ways").where("target", "in", targets).returningAll().execute();
+  if (mended.length === 0) return;
+  const now = parts.clock.now();
+  const names = await namesOfWays(trx, mended);
+  for (const projectId of new Set(mended.map((way) => way.projectId))) {
+    if (await hasWaiting(trx, projectId)) {
+      await report(parts, trx, projectId, now);
+      continue;
+    }
+    // Of the others nothing waits: whether they work shows with the next page.
+    await trx.deleteFrom("failed_ways").where("projectId", "=", projectId).execute();
+    const own = mended.filter((way) => way.projectId === projectId);
+    await reportEnd(
+      parts,
+      trx,
+      projectId,
+      own.map(({ target }) => names.get(target)?.name ?? target),
+      now,
+    );
+  }
+}
+
+/** Registers the job that sends a notice that had to wait. */
+export function handleWayNotices(parts: IncidentParts): void {
+  parts.runner.handle(JOB, async (job) => {
+    const { projectId } = job.payload as { readonly projectId: string };
+    await parts.db.write(async (trx) => {
+      await parts.jobs.complete(job, trx);
+      await report(parts, trx, projectId, parts.clock.now());
+    });
+    return COMPLETED;
+  });
+}
+
+async function hasWaiting(trx: Trx, projectId: string): Promise<boolean> {
+  const row = await trx
+    .selectFrom("failed_ways as w")
+    .innerJoin("pages as p", "p.target", "w.target")
+    .select("p.id")
+    .where("w.projectId", "=", projectId)
+    .where("p.endedAt", "is", null)
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** Those that failed within a day, or of which messages wait; the longest first. */
+async function waysOf(trx: Trx, projectId: string, now: EpochMs): Promise<Way[]> {
+  const rows = await trx
+    .selectFrom("failed_ways as w")
+    .selectAll("w")
+    .where("w.projectId", "=", projectId)
+    .where((e) =>
+      e.or([
+        e("w.failedAt", ">", now - DAY_MS),
+        e.exists(
+          e
+            .selectFrom("pages as p")
+            .select(sql.lit(1).as("one"))
+            .whereRef("p.target", "=", "w.target")
+            .where("p.endedAt", "is", null),
+        ),
+      ]),
+    )
+    .orderBy("w.since")
+    .execute();
+  const names = await namesOfWays(trx, rows);
+  return rows.map(({ target, policyId, error, since }) => {
+    const { name = target, userId = null, channel = null } = names.get(target) ?? {};
+    return { target, name, userId, channel, policyId, error, since };
+  });
+}
+
+/** Sends a notice of the failed ways, changes the last one, or plans the next one. */
+async function report(parts: IncidentParts, trx: Trx, projectId: string, now: EpochMs): Promise<void> {
+  const ways = await waysOf(trx, projectId, now);
+  if (ways.length === 0) return;
+  const text = failedText(await nameOf(trx, projectId), ways);
+  const { users, isOfProject } = await recipientsOf(parts, trx, projectId, ways);
+  for (const userId of users) {
+    const last = await noticeOf(trx, projectId, userId);
+    const isReported = last !== undefined && ways.every(({ since }) => since <= last.sentAt);
+    if (!last || (!isReported && last.sentAt + EVERY_MS <= now)) {
+      const data = {
+        ways: ways.slice(0, LISTED).map(({ name, error, since }) => ({ name, error, since: toRfc3339(since) })),
+      };
+      const notice = { ...text, data, projectId: isOfProject ? projectId : null };
+      const notificationId = await send(parts, trx, { userId, without: channelsOf(ways, userId), notice, now });
+      await trx
+        .insertInto("way_notices")
+        .values({ projectId, userId, notificationId, sentAt: now, endedAt: null })
+        .onConflict((conflict) =>
+          conflict.columns(["projectId", "userId"]).doUpdateSet({ notificationId, sentAt: now, endedAt: null }),
+        )
+        .execute();
+      continue;
+    }
+    if (last.endedAt === null) await parts.notify.update(last.notificationId, text, trx);
+    if (!isReported) await sendLater(parts, trx, projectId, last.sentAt + EVERY_MS);
+  }
+}
+
+async function sendLater({ jobs }: IncidentParts, trx: Trx, projectId: string, runAt: EpochMs): Promise<void> {
+  const dedupeKey = `ways:${projectId}:${runAt}`;
+  await jobs.enqueue({ queue: "alert", kind: JOB, payload: { projectId }, runAt, dedupeKey }, { trx });
+}
+
+/** The ways accept messages again: those who have a notice of their failure get another one. */
+async function reportEnd(
+  parts: IncidentParts,
+  trx: Trx,
+  projectId: string,
+  names: readonly string[],
+  now: EpochMs,
+): Promise<void> {
+  const open = await trx
+    .selectFrom("way_notices")
+    .selectAll()
+    .where("projectId", "=", projectId)
+    .where("endedAt", "is", null)
+    .execute();
+  const users = new Set(
+    parts.users.reachable(
+      open.map(({ userId }) => userId),
+      null,
+    ),
+  );
+  const title = `Notices of ${await nameOf(trx, projectId)} arrive again`;
+  const message = `It accepts messages again: ${listed(names).join(", ")}.`;
+  for (const { userId } of open.filter((each) => users.has(each.userId))) {
+    const isMember = parts.users.reachable([userId], projectId).length > 0;
+    const notice = { title, message, data: { mended: names }, projectId: isMember ? projectId : null };
+    await send(parts, trx, { userId, without: [], notice, now });
+  }
+  await trx
+    .updateTable("way_notices")
+    .set({ endedAt: now })
+    .where("projectId", "=", projectId)
+    .where("endedAt", "is", null)
+    .execute();
+}
+
+function noticeOf(trx: Trx, projectId: string, userId: string) {
+  return trx
+    .selectFrom("way_notices")
+    .selectAll()
+    .where("projectId", "=", projectId)
+    .where("userId", "=", userId)
+    .executeTakeFirst();
+}
+
+async function nameOf(trx: Trx, projectId: string): Promise<string> {
+  const row = await trx.selectFrom("projects").select("name").where("id", "=", projectId).executeTakeFirst();
+  return row?.name ?? "a project";
+}
+
+/** Who made the policies if that is an active member, else the project's owners, else administrators. */
+async function recipientsOf(
+  { users }: IncidentParts,
+  trx: Trx,
+  projectId: string,
+  ways: readonly Way[],
+): Promise<{ readonly users: readonly string[]; readonly isOfProject: boolean }> {
+  const policyIds = [...new Set(ways.map(({ policyId }) => policyId))];
+  const policies = await trx.selectFrom("policies").select(["id", "createdBy"]).where("id", "in", policyIds).execute();
+  const makers = policyIds.map((id) => policies.find((policy) => policy.id === id)?.createdBy ?? "");
+  const found = new Set(users.reachable(makers, projectId));
+  if (found.size < new Set(makers).size)
+    for (const id of users.reachable(await ownersOf(trx, projectId), projectId)) found.add(id);
+  if (found.size > 0) return { users: [...found], isOfProject: true };
+  return { users: (await administrators(trx)).map(({ id }) => id), isOfProject: false };
+}
+
+/** The person's own channels that fail: a notice by them does not arrive either. */
+function channelsOf(ways: readonly Way[], userId: string): string[] {
+  return ways.flatMap((way) => (way.userId === userId && way.channel !== null ? [way.channel] : []));
+}
+
+interface WayNotice {
+  readonly title: string;
+  readonly message: string;
+  readonly data: object;
+  readonly projectId: string | null;
+}
+
+async function send(
+  { notify }: IncidentParts,
+  trx: Trx,
+  given: {
+    readonly userId: string;
+    readonly without: readonly string[];
+    readonly notice: WayNotice;
+    readonly now: EpochMs;
+  },
+): Promise<string> {
+  const { userId, without, notice, now } = given;
+  const channels = CHANNELS.filter((each) => !without.includes(each));
+  const stored = notificationRow({
+    ...notice,
+    ...{ kind: "direct", priority: PRIORITY, createdAt: now },
+    data: JSON.stringify(notice.data),
+    channels: JSON.stringify(channels),
+  });
+  await notify.store(stored, [userId], trx, {});
+  return stored.id;
+}
+
+function failedText(project: string, ways: readonly Way[]): Pick<WayNotice, "title" | "message"> {
+  const count = ways.length === 1 ? "1 way fails" : `${ways.length} ways fail`;
+  const lines = ways.map(({ name, since, error }) => `- ${name}, since ${toRfc3339(since)}: ${error}`);
+  const intro = "Pages wait and are sent again until they are accepted. What accepts nothing now:";
+  return { title: `Notices of ${project} do not arrive: ${count}`, message: [intro, ...listed(lines)].join("\n") };
+}
+
+function listed(lines: readonly string[]): string[] {
+  const more = lines.length - LISTED;
+  return more > 0 ? [...lines.slice(0, LISTED), `and ${more} more`] : [...lines];
+}

@@ -1,0 +1,69 @@
+import type { ReadDb, Trx } from "../../../store/database.ts";
+import type { OutsideChannel } from "../../../store/schema.ts";
+import type { PageKindName, Place } from "./page.ts";
+
+/** A target of pages, as people know it. */
+export interface NamedWay {
+  /** Such as "channel Pager", "webhook hooks.example.com" or "mail of ann". */
+  readonly name: string;
+  readonly userId: string | null;
+  /** Of a person's way. */
+  readonly channel: OutsideChannel | null;
+}
+
+type Way = Pick<Place, "target" | "provider"> & { readonly kind: PageKindName };
+
+const OF_PEOPLE: Readonly<Record<OutsideChannel, string>> = {
+  email: "mail",
+  webhook: "webhook",
+  service: "channel",
+  fcm: "push (FCM)",
+  apns: "push (APNs)",
+  webpush: "push of a browser",
+  pusher: "Pusher",
+};
+
+/** Names of targets, by key. Addresses of webhooks may hold secrets: they have the host only. */
+export async function namesOfWays(db: ReadDb | Trx, ways: readonly Way[]): Promise<ReadonlyMap<string, NamedWay>> {
+  const parsed = ways.map((way) => ({ ...way, ...partsOf(way) }));
+  const people = await namesOf(db, "users", parsed);
+  const channels = await namesOf(db, "channels", parsed);
+  return new Map(
+    parsed.map(({ target, kind, provider, userId, channel, channelId }) => {
+      const own = channelId === null ? "" : ` ${channels.get(channelId) ?? "that is deleted"}`;
+      if (kind === "webhook") return [target, { name: `webhook ${provider.replace(/^host /, "")}`, userId, channel }];
+      if (userId === null || channel === null) return [target, { name: `channel${own}`, userId, channel }];
+      const name = `${OF_PEOPLE[channel]}${own} of ${people.get(userId) ?? "a deleted user"}`;
+      return [target, { name, userId, channel }];
+    }),
+  );
+}
+
+interface WayParts {
+  readonly userId: string | null;
+  readonly channel: OutsideChannel | null;
+  readonly channelId: string | null;
+}
+
+/** The parts of a target's key. */
+function partsOf({ kind, target }: Way): WayParts {
+  const [channel = "", second = "", third = ""] = target.split(" ");
+  if (kind === "webhook") return { userId: null, channel: null, channelId: null };
+  if (kind === "channel") return { userId: null, channel: null, channelId: second };
+  const channelId = channel === "service" ? third : null;
+  return { userId: second, channel: channel as OutsideChannel, channelId };
+}
+
+async function namesOf(
+  db: ReadDb | Trx,
+  table: "users" | "channels",
+  parts: readonly WayParts[],
+): Promise<ReadonlyMap<string, string>> {
+  const ids = parts.flatMap(({ userId, channelId }) => (table === "users" ? userId : channelId) ?? []);
+  if (ids.length === 0) return new Map();
+  const rows =
+    table === "users"
+      ? await db.selectFrom("users").select(["id", "username as name"]).where("id", "in", ids).execute()
+      : await db.selectFrom("channels").select(["id", "name"]).where("id", "in", ids).execute();
+  return new Map(rows.map(({ id, name }) => [id, name ?? id]));
+}

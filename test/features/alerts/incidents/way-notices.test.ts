@@ -1,0 +1,168 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { eventually } from "../../../helpers/eventually.ts";
+import { makeUser } from "../../../helpers/people.ts";
+import { httpServer } from "../../channels/presets/http.ts";
+import { type StandIn, startStandIn } from "../../channels/support/stand-in.ts";
+import { IncidentWorld, MINUTE } from "./support.ts";
+
+const SETTINGS = { "webhooks.allowPrivateCidrs": "127.0.0.0/8" };
+const REFUSED = { status: 404, body: "no such hook" };
+
+interface Room extends StandIn {
+  readonly id: string;
+}
+
+async function roomOf(t: TestContext, { prism, projectId }: IncidentWorld, name: string): Promise<Room> {
+  const standIn = await startStandIn(t, httpServer());
+  const body = { name, preset: "http", fields: standIn.service.fields(standIn.url), projectId };
+  const made = await prism.post<{ id: string }>("/api/v1/channels", { ...body, eventTypes: ["none.x"] });
+  assert.equal(made.status, 201, made.text);
+  return { ...standIn, id: made.body.id };
+}
+
+/** Changes the default policy; its first change makes it the caller's. */
+async function setSteps(world: IncidentWorld, steps: readonly object[], token?: string): Promise<void> {
+  const path = `/api/v1/policies/${world.projectId}`;
+  const current = await world.prism.get<{ version: number }>(path);
+  const headers = { "If-Match": `"${current.body.version}"` };
+  const reply = await world.prism.put(path, { steps }, { headers, ...(token === undefined ? {} : { token }) });
+  assert.equal(reply.status, 200, reply.text);
+}
+
+interface Notice {
+  readonly user: string;
+  readonly title: string;
+  readonly message: string;
+  readonly channels: string;
+}
+
+/** Notices of failed ways, in order. */
+function noticesOf({ db }: IncidentWorld): Promise<Notice[]> {
+  return db.read
+    .selectFrom("notifications as n")
+    .innerJoin("notification_recipients as r", "r.notificationId", "n.id")
+    .innerJoin("users as u", "u.id", "r.userId")
+    .select(["u.username as user", "n.title", "n.message", "n.channels"])
+    .where("n.kind", "=", "direct")
+    .orderBy("r.seq")
+    .$castTo<Notice>()
+    .execute();
+}
+
+async function notices(world: IncidentWorld, count: number): Promise<Notice[]> {
+  await eventually(`${count} notices`, async () => (await noticesOf(world)).length >= count);
+  return noticesOf(world);
+}
+
+/** Time passes for incidents, pages and jobs. */
+async function pass(world: IncidentWorld, ms: number): Promise<void> {
+  await world.pass(ms);
+  await world.prism.parts.services.pages.check();
+  await world.prism.parts.services.pages.idle();
+  world.prism.parts.core.jobs.runner.enqueued([]);
+}
+
+test("who made the policy has one notice in 15 minutes of its failed ways, and one when they work again", async (t) => {
+  const world = await IncidentWorld.start(t, SETTINGS);
+  const [first, second] = [await roomOf(t, world, "Pager"), await roomOf(t, world, "Room")];
+  const ann = await makeUser(world.prism, "ann", ["Admin"]);
+  await world.member("bob");
+  const steps = [
+    { type: "channel", id: first.id },
+    { type: "channel", id: second.id },
+  ];
+  await setSteps(world, steps, ann.token);
+  first.next.push(REFUSED);
+  await world.fire("A");
+  const [one] = await notices(world, 1);
+  assert.equal(one?.user, "ann");
+  assert.match(one?.title ?? "", /do not arrive: 1 way fails$/);
+  assert.match(one?.message ?? "", /- channel Pager, since \S+: .*404/);
+  assert.ok(!one?.message.includes("http:"), one?.message);
+
+  await pass(world, MINUTE);
+  first.next.push(REFUSED);
+  second.next.push(REFUSED);
+  await world.fire("B");
+  await eventually("the notice names both", async () => /2 ways fail/.test((await noticesOf(world))[0]?.title ?? ""));
+  const [changed, ...others] = await noticesOf(world);
+  assert.match(changed?.message ?? "", /channel Pager[\s\S]*channel Room/);
+  assert.equal(others.length, 0, "the limit of 15 minutes holds");
+
+  await world.prism.parts.services.pages.idle();
+  for (let n = 0; n < 8; n++) second.next.push(REFUSED);
+  for (let n = 0; n < 8; n++) first.next.push(REFUSED);
+  await pass(world, 15 * MINUTE);
+  const [, later] = await notices(world, 2);
+  assert.match(later?.title ?? "", /2 ways fail$/);
+
+  second.next.length = 0;
+  await pass(world, 6 * MINUTE);
+  await eventually("one is left", async () => /1 way fails$/.test((await noticesOf(world))[1]?.title ?? ""));
+  first.next.length = 0;
+  await pass(world, 6 * MINUTE);
+  const [, , end, ...rest] = await notices(world, 3);
+  assert.deepEqual([end?.user, rest.length], ["ann", 0]);
+  assert.match(end?.title ?? "", /arrive again$/);
+  assert.match(end?.message ?? "", /channel Pager/);
+});
+
+test("a way that fails again soon after it worked is reported when the 15 minutes are over, also after a restart", async (t) => {
+  const world = await IncidentWorld.start(t, SETTINGS);
+  const room = await roomOf(t, world, "Pager");
+  await makeUser(world.prism, "ann", ["Admin"]);
+  await setSteps(world, [{ type: "channel", id: room.id }]);
+  // A policy of a maker who is no user, in a project without owners.
+  await world.db.write((trx) => trx.updateTable("policies").set({ createdBy: null }).execute());
+  room.next.push(REFUSED);
+  await world.fire("A");
+  await eventually("administrators have a notice", async () =>
+    (await noticesOf(world)).some(({ user, title }) => user === "ann" && /do not arrive/.test(title)),
+  );
+  const users = new Set((await noticesOf(world)).map(({ user }) => user)).size;
+  await pass(world, 6 * MINUTE);
+  await notices(world, 2 * users);
+  for (let n = 0; n < 8; n++) room.next.push(REFUSED);
+  await world.fire("B");
+  await eventually(
+    "the failure is stored",
+    async () => (await world.db.read.selectFrom("failed_ways").selectAll().execute()).length === 1,
+  );
+  assert.equal((await noticesOf(world)).length, 2 * users);
+  await world.prism.restart();
+  await pass(world.of(world.prism, world.clock), 10 * MINUTE);
+  const all = await notices(world, 3 * users);
+  assert.match(all.at(-1)?.title ?? "", /do not arrive: 1 way fails$/);
+});
+
+test("a person's way that fails is not used for the notice to that person; owners follow a maker who is gone", async (t) => {
+  const world = await IncidentWorld.start(t, {
+    ...SETTINGS,
+    "smtp.url": "smtp://127.0.0.1:1",
+    "smtp.from": "p@example.com",
+  });
+  const ann = await makeUser(world.prism, "ann", ["Admin"]);
+  const oli = await world.member("oli");
+  const room = await roomOf(t, world, "Pager");
+  await setSteps(world, [{ type: "channel", id: room.id }], ann.token);
+  await world.db.write(async (trx) => {
+    await trx.updateTable("users").set({ status: "disabled" }).where("id", "=", ann.id).execute();
+    await trx.updateTable("project_members").set({ role: "owner" }).where("userId", "=", oli.id).execute();
+    const way = { target: `email ${oli.id} `, provider: "email", kind: "delivery", error: "mailbox full" } as const;
+    const times = { since: world.clock.now(), failedAt: world.clock.now() };
+    const where = { projectId: world.projectId, policyId: world.projectId };
+    await trx
+      .insertInto("failed_ways")
+      .values({ ...way, ...times, ...where })
+      .execute();
+  });
+  world.prism.rightsChanged();
+  room.next.push(REFUSED);
+  await world.fire("A");
+  const [notice, ...others] = await notices(world, 1);
+  assert.deepEqual([notice?.user, others.length], ["oli", 0]);
+  assert.match(notice?.title ?? "", /2 ways fail$/);
+  assert.match(notice?.message ?? "", /- mail of oli, since \S+: mailbox full/);
+  assert.deepEqual(JSON.parse(notice?.channels ?? "[]"), ["in_app", "pusher", "fcm", "apns", "webpush"]);
+});
