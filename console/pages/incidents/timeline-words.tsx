@@ -5,6 +5,7 @@ import { useGet } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
 import { Link, plural, Time, UserText } from "../../ui/index.ts";
 import type { IncidentDetail, LogEntry } from "./incident-types.ts";
+import { isOutcome, type Outcome, OutcomeText, outcomeTone } from "./outcome-words.tsx";
 
 export type Tone = "accent" | "ok" | "bad" | "warn" | "info" | "plain";
 type Names = ReadonlyMap<string, string>;
@@ -78,6 +79,16 @@ class Data {
   list(name: string): readonly string[] {
     const value = this.#data[name];
     return Array.isArray(value) ? value.filter((each) => typeof each === "string") : [];
+  }
+
+  get outcome(): Outcome | undefined {
+    const value = this.#data["outcome"];
+    return isOutcome(value) ? value : undefined;
+  }
+
+  get outcomes(): readonly Outcome[] {
+    const value = this.#data["outcomes"];
+    return Array.isArray(value) ? value.filter(isOutcome) : [];
   }
 
   map(name: string): Readonly<Record<string, unknown>> {
@@ -159,9 +170,39 @@ const WORDS: Readonly<Record<string, Words>> = {
     sub: NOT_NOTIFIED[data.text("reason")] ?? data.text("reason"),
   }),
   webhook: (data) => ({
-    tone: "accent",
+    tone: outcomeTone(data.outcome),
     title: `Webhook to ${data.text("host")}`,
-    sub: `format ${data.text("format")}`,
+    sub: (
+      <>
+        <OutcomeText of={data.outcome} /> · format {data.text("format")}
+      </>
+    ),
+  }),
+  "page-failed": (data, _, names) => ({
+    tone: "bad",
+    title: <FailedWay data={data} names={names} />,
+    sub: data.text("error"),
+  }),
+  "wait-shortened": (data) => ({
+    tone: "warn",
+    title: "No one was reached: the next step comes sooner",
+    sub: (
+      <>
+        at <Time at={data.number("to")} mode="full" /> instead of <Time at={data.number("from")} mode="full" />
+      </>
+    ),
+  }),
+  "looked-again": () => ({ tone: "warn", title: "No one was reached so far: the executed steps are notified again" }),
+  unreachable: () => ({ tone: "bad", title: "No one can be reached", sub: "no person has a way that works" }),
+  fallback: (data, _, names) => ({
+    tone: "warn",
+    title: (
+      <>
+        The steps reached no one; notified instead: <People ids={data.list("users")} names={names} />
+        {data.list("ways").join(", ")}
+      </>
+    ),
+    sub: data.text("level"),
   }),
   "left-out": (data) => ({
     tone: "plain",
@@ -176,13 +217,17 @@ const WORDS: Readonly<Record<string, Words>> = {
     sub: "the body would be larger than 32 MiB",
   }),
   channel: (data) => ({
-    tone: data.flag("isSent") ? "accent" : "warn",
+    tone: outcomeTone(data.outcome),
     title: (
       <>
-        {data.flag("isSent") ? "Sent to" : "Not sent to"} <ChannelName id={data.text("channelId")} />
+        Message to <ChannelName id={data.text("channelId")} />
       </>
     ),
-    sub: data.flag("isSent") ? `step ${data.number("step") + 1}` : "the channel is disabled or deleted",
+    sub: (
+      <>
+        <OutcomeText of={data.outcome} /> · step {data.number("step") + 1}
+      </>
+    ),
   }),
   late: (data) => ({
     tone: "warn",
@@ -283,9 +328,35 @@ function notified(data: Data, names: Names): Sentence {
             <Link href={href(`/explain/notification/${notification}`)}>how</Link>
           </>
         )}
+        {data.outcomes.slice(0, SHOWN_OUTCOMES).map((each) => (
+          <div key={`${each.userId} ${each.channel}`}>
+            <Person id={each.userId} names={names} /> by {each.channel}: <OutcomeText of={each} />
+          </div>
+        ))}
       </>
     ),
   };
+}
+
+/** Outcomes that one entry shows. */
+const SHOWN_OUTCOMES = 10;
+
+function FailedWay({ data, names }: { readonly data: Data; readonly names: Names }) {
+  const way = data.text("way");
+  if (way === "channel")
+    return (
+      <>
+        The message to <ChannelName id={data.text("channelId")} /> counts as failed; it goes on being tried
+      </>
+    );
+  if (way === "webhook")
+    return <>The webhook of step {data.number("step") + 1} counts as failed; it goes on being tried</>;
+  return (
+    <>
+      The notice to <Person id={data.text("userId")} names={names} isWithin /> by {data.text("channel")} counts as
+      failed; it goes on being tried
+    </>
+  );
 }
 
 /** Why these users: the schedules, roles and memberships. */
