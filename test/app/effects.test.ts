@@ -56,6 +56,7 @@ const alertRow = (projectId: string): AlertRow => ({
   severity: null,
   source: "api",
   sourceId: null,
+  sender: null,
   state: "firing",
   startsAt: 0,
   firesAt: null,

@@ -59,7 +59,9 @@ export const SOURCES: Readonly<Record<string, string>> = {
   heartbeat: "Heartbeat",
   pagerduty: "PagerDuty events",
   opsgenie: "Opsgenie API",
+  receiver: "Receiver",
   api: "Native API",
+  prism: "Prism",
 };
 
 const ENDED_BY_SOURCE: ReadonlySet<string> = new Set(["alertmanager", "heartbeat"]);

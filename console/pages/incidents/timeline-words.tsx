@@ -91,6 +91,11 @@ class Data {
     return Array.isArray(value) ? value.filter(isOutcome) : [];
   }
 
+  objects(name: string): readonly Data[] {
+    const value = this.#data[name];
+    return Array.isArray(value) ? value.map((each) => new Data(each as Readonly<Record<string, unknown>>)) : [];
+  }
+
   map(name: string): Readonly<Record<string, unknown>> {
     const value = this.#data[name];
     return typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
@@ -109,6 +114,7 @@ const REASONS: Readonly<Record<string, string>> = {
   "new-alerts": "of further alerts",
   repeat: "again, as no one has acknowledged",
   resolved: "that it is resolved",
+  "silent-source": "that the source of another incident is silent",
   unreported: "that it is no longer reported",
 };
 
@@ -143,6 +149,20 @@ const WORDS: Readonly<Record<string, Words>> = {
   "some-resolved": (data) => ({
     tone: "info",
     title: `${plural(data.number("alerts"), "alert")} ended, ${data.number("firing")} firing; no one was notified of that`,
+  }),
+  "source-silent": (data) => ({
+    tone: "bad",
+    title: `Its source is silent: ${plural(data.number("count"), "incident")} ended as timed out`,
+    sub: <IncidentLinks data={data} />,
+  }),
+  "handed-over": (data) => ({
+    tone: "warn",
+    title: (
+      <>
+        Its source is silent: people are notified of{" "}
+        <Link href={href(`/incidents/${data.text("incidentId")}`)}>{`#${data.number("number")}`}</Link> instead
+      </>
+    ),
   }),
   notified: (data, _, names) => notified(data, names),
   "contact-notified": (data, _, names) => ({ ...notified(data, names), sub: "later, by their contact rules" }),
@@ -386,6 +406,7 @@ function Source({ source }: { readonly source: string }) {
       </>
     );
   if (kind === "members") return <>members of the project</>;
+  if (kind === "silent-source") return <>notified of incidents of the silent source</>;
   return <>{kind === "role" ? "by a role" : "named by the policy"}</>;
 }
 
@@ -412,6 +433,23 @@ function Empty({ sources, acknowledged }: { readonly sources: readonly string[];
         </span>
       ))}
       {acknowledged > 0 && ` ${plural(acknowledged, "user has", "users have")} acknowledged`}
+    </>
+  );
+}
+
+/** The incidents of a silent source. */
+function IncidentLinks({ data }: { readonly data: Data }) {
+  const incidents = data.objects("incidents");
+  const more = data.number("count") - incidents.length;
+  return (
+    <>
+      {incidents.map((each, at) => (
+        <span key={each.text("id")}>
+          {at > 0 && ", "}
+          <Link href={href(`/incidents/${each.text("id")}`)}>{`#${each.number("number")}`}</Link>
+        </span>
+      ))}
+      {more > 0 && ` and ${more} more`}
     </>
   );
 }

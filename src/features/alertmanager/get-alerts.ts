@@ -79,7 +79,8 @@ export async function* withheldAlerts(
   projectId: string,
   matches: LabelsTest,
 ): AsyncGenerator<Pick<ShownAlert, "alert" | "withheld">> {
-  const list = alerts.list(projectId);
+  // Alertmanager has no alerts of its own.
+  const list = alerts.list(projectId, ({ source }) => source !== "prism");
   const now = steadyClock.now();
   let since = performance.now();
   for (const alert of list) {

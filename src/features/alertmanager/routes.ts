@@ -8,7 +8,7 @@ import type { HttpKernel } from "../../http/kernel.ts";
 import { ANSWERS_LATER, type Method, Reply, type Route, route } from "../../http/route.ts";
 import type { Feature } from "../../module/feature.ts";
 import type { ProjectRight } from "../access/index.ts";
-import type { AlertInput } from "../alerts/index.ts";
+import { type AlertInput, senderOf } from "../alerts/index.ts";
 import type { AlertmanagerOwn } from "./context.ts";
 import { listAlerts, listGroups } from "./get-alerts.ts";
 import { inputOf, type PostedAlert, readPostedAlerts } from "./post-alerts.ts";
@@ -64,7 +64,9 @@ function routesOf(own: AlertmanagerOwn): Route[] {
     ...api("GET", "/api/v2/status", "events:read", (id) => getStatus(own, id)),
     ...api("GET", "/api/v2/receivers", "events:read", (id) => listReceivers(own, id)),
     ...api("GET", "/api/v2/alerts", "events:read", (id, exchange) => listAlerts(own, exchange, id)),
-    ...api("POST", "/api/v2/alerts", "events:write", (id, _, body) => postAlerts(own, received, id, body)),
+    ...api("POST", "/api/v2/alerts", "events:write", (projectId, exchange, body) =>
+      postAlerts(own, received, { projectId, sender: senderOf(callerOf(exchange)) }, body),
+    ),
     ...api("GET", "/api/v2/alerts/groups", "events:read", (id, exchange) => listGroups(own, exchange, id)),
     ...api("GET", "/api/v2/silences", "events:read", (id, exchange) => listSilences(own, new Query(exchange), id)),
     ...api("POST", "/api/v2/silences", "silences:write", (projectId, exchange, body) => {
@@ -126,26 +128,27 @@ function mounted(method: Method, path: string, rest: Pick<Route, "access" | "han
 /** Alerts of a body that are read before other requests may run. */
 const SLICE = 500;
 
+/** Where posted alerts belong, and who posts them. */
+interface Origin {
+  readonly projectId: string;
+  readonly sender: string;
+}
+
 /** `POST /api/v2/alerts`: valid alerts are stored, whatever the others of the batch are. */
-async function postAlerts(
-  own: AlertmanagerOwn,
-  received: ReceivedAlerts,
-  projectId: string,
-  body: Buffer,
-): Promise<Reply> {
+async function postAlerts(own: AlertmanagerOwn, received: ReceivedAlerts, from: Origin, body: Buffer): Promise<Reply> {
   const posted = readPostedAlerts(body);
   if ("refusal" in posted) return posted.refusal;
   const now = own.clock.now();
   const inputs: AlertInput[] = [];
   const problems: string[] = [];
-  for (let from = 0; from < posted.alerts.length; from += SLICE) {
-    if (from > 0) await setImmediate();
-    const read = inputsOf(posted.alerts.slice(from, from + SLICE), projectId, now, problems);
+  for (let at = 0; at < posted.alerts.length; at += SLICE) {
+    if (at > 0) await setImmediate();
+    const read = inputsOf(posted.alerts.slice(at, at + SLICE), from, now, problems);
     const outcomes = read.length === 0 ? [] : await own.alerts.submit(read);
     for (const outcome of outcomes) if (outcome.status === "refused") problems.push(messageOf(outcome.error));
     inputs.push(...read);
   }
-  const counts = received.of(projectId);
+  const counts = received.of(from.projectId);
   counts.invalid += problems.length;
   for (const { endsAt } of inputs) counts[endsAt != null && endsAt > now ? "firing" : "resolved"] += 1;
   return problems.length === 0 ? empty() : refused(400, problems.join("\n"));
@@ -153,13 +156,13 @@ async function postAlerts(
 
 function inputsOf(
   alerts: readonly PostedAlert[],
-  projectId: string,
+  { projectId, sender }: Origin,
   now: EpochMs,
   problems: string[],
 ): readonly AlertInput[] {
   const inputs: AlertInput[] = [];
   for (const alert of alerts) {
-    const input = orRefused("", () => inputOf(alert, projectId, now));
+    const input = orRefused("", () => inputOf(alert, projectId, sender, now));
     if ("value" in input) inputs.push(input.value);
     else problems.push(String(input.refusal.body));
   }

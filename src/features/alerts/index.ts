@@ -2,6 +2,7 @@
 
 export { Alerts } from "./book/alerts.ts";
 export { alertSweep } from "./book/retention.ts";
+export { senderOf } from "./book/senders.ts";
 export { Incidents } from "./incidents/engine.ts";
 export { type Forecast, forecastOf, type Trial, trialAlert, tryAlert } from "./incidents/forecast.ts";
 export { lastPages, type NoticeOutcome, withOutcomes } from "./incidents/page-view.ts";

@@ -12,8 +12,10 @@ export type AlertRow = Selectable<AlertsTable>;
 export interface AlertInput {
   readonly projectId: string;
   readonly source: AlertSource;
-  /** Id of the rule, heartbeat or integration. */
+  /** Id of the rule, heartbeat or integration; of the source `prism` the sender that fell silent. */
   readonly sourceId: string | null;
+  /** The credential by which it arrived, see `senderOf`. Default: null, as of rules and heartbeats. */
+  readonly sender?: string | null;
   /**
    * The identity at the source; default: `fp:<fingerprint>`. Others are `rule:<ruleId>:<key>`, `hb:<id>`,
    * `pd:<integrationId>:<dedup_key>`, `og:<integrationId>:<alias>`, `api:<key>`.
@@ -63,6 +65,8 @@ export interface AlertView {
   readonly severity: string | null;
   readonly source: AlertSource;
   readonly sourceId: string | null;
+  /** The credential of its last input; null: it has none. */
+  readonly sender: string | null;
   readonly state: AlertState;
   readonly startsAt: EpochMs;
   /** While it fires: when it times out; null: when its source resolves it. */

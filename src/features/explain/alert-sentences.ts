@@ -49,6 +49,8 @@ export interface LogData {
   readonly added?: number;
   readonly firing?: number;
   readonly ended?: number;
+  readonly number?: number;
+  readonly incidents?: readonly { readonly number: number }[];
   /** How many alerts were not repeated in time. */
   readonly timedOut?: number;
   /** The end of which it notifies is a time-out. */
@@ -97,6 +99,7 @@ export function throughText(source: string, shifts: LogData["shifts"], names: Na
   const [kind = "", id = "", who] = source.split(":");
   if (kind === "role") return `holds the role ${names.role(id)}`;
   if (kind === "members") return "is a member of the project";
+  if (kind === "silent-source") return "was notified of an incident of the silent source";
   if (kind !== "schedule") return "is named in the step";
   if (who === "next") return `is next on call on ${names.schedule(id)}`;
   const shift = shifts?.[id];
@@ -129,6 +132,7 @@ const NOTICES: Readonly<Record<string, string>> = {
   "new-alerts": "Because further alerts joined",
   repeat: "Because no one acknowledged it",
   resolved: "It is resolved: everyone notified before",
+  "silent-source": "Because the source of another incident is silent",
   unreported: "It is no longer reported: everyone notified before",
 };
 
@@ -150,6 +154,14 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
       : `${countText(timedOut, "alert")} timed out${ended > timedOut ? `, ${ended - timedOut} resolved` : ""}; ${firing} fire now.`,
   "some-resolved": ({ alerts = 1, firing }) =>
     `${countText(alerts, "alert")} of those notified ended; ${firing} still fire. Only webhooks report that.`,
+  "source-silent": ({ incidents = [], count = incidents.length }) =>
+    `Its source is silent. In place of these incidents people are notified of this one: ` +
+    `${listText(
+      incidents.map(({ number }) => `#${number}`),
+      count,
+    )}.`,
+  "handed-over": ({ number }) =>
+    `Its source is silent: in place of its end, people are notified of incident ${number}.`,
   late: ({ dueAt = 0 }) => `What follows was due at ${toRfc3339(dueAt)}: the server did not run then.`,
   withheld: (data, _who, names) =>
     `Not notified: ${countText(data.alerts ?? 1, "alert")} withheld by ` +
@@ -311,6 +323,8 @@ export function sourceText({ source }: Pick<AlertView, "source">, name: string |
       return `A client of Opsgenie's API sent it (integration${known})`;
     case "receiver":
       return `A request at the receiver${known} reported it`;
+    case "prism":
+      return "Its source fell silent";
     case "alertmanager":
       return "A client of Alertmanager's API, such as Prometheus, sent it";
     default:

@@ -199,6 +199,8 @@ function pathOf({ route }: IncidentRow): string[] {
 
 function routeText(row: IncidentRow, { name, version }: { readonly name: string; readonly version: number }): string {
   const built = version === 0 ? "built in" : `version ${version}`;
+  // Of a silent source: no route led to it.
+  if (pathOf(row).length === 0) return `It follows the policy ${name} (${built}) of the incidents of the source.`;
   return `The route ${pathOf(row).join(" / ")} led it to the policy ${name} (${built}).`;
 }
 

@@ -46,7 +46,9 @@ export async function submit(
   key: string,
   content: Content,
 ): Promise<AlertView | null> {
-  const [outcome] = await alerts.submit([{ projectId, source: kind, sourceId: id, key, ...content }]);
+  const [outcome] = await alerts.submit([
+    { projectId, source: kind, sourceId: id, sender: `integration:${id}`, key, ...content },
+  ]);
   if (outcome?.status === "refused") throw outcome.error;
   return outcome?.alert ?? null;
 }

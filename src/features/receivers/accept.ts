@@ -203,7 +203,13 @@ function alertOf(item: MappedItem, whole: Whole): AlertPlan | null {
   if (!isAlert(item)) return null;
   const { row, now } = whole;
   const { key, status } = item;
-  const base = { projectId: row.projectId, source: "receiver", sourceId: row.id, key: `rc:${row.id}:${key}` } as const;
+  const base = {
+    projectId: row.projectId,
+    source: "receiver",
+    sourceId: row.id,
+    sender: `receiver:${row.id}`,
+    key: `rc:${row.id}:${key}`,
+  } as const;
   const input: AlertPlan["input"] =
     status === "resolved"
       ? { ...base, labels: {}, endsAt: Math.min(item.endsAt ?? now, now), resolvesAtOnce: true }

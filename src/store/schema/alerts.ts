@@ -2,7 +2,16 @@
 import type { Generated } from "kysely";
 import type { Flag } from "./system.ts";
 
-export type AlertSource = "alertmanager" | "rule" | "heartbeat" | "pagerduty" | "opsgenie" | "receiver" | "api";
+/** `prism`: the server itself, such as of a source that fell silent. */
+export type AlertSource =
+  | "alertmanager"
+  | "rule"
+  | "heartbeat"
+  | "pagerduty"
+  | "opsgenie"
+  | "receiver"
+  | "api"
+  | "prism";
 /** `pending`: the condition has to hold for some time before the alert fires. */
 export type AlertState = "pending" | "firing" | "resolved";
 export type IncidentState = "open" | "acknowledged" | "resolved";
@@ -19,7 +28,7 @@ export interface AlertsTable {
   generatorUrl: string | null;
   severity: string | null;
   source: AlertSource;
-  /** The rule, heartbeat or integration. */
+  /** The rule, heartbeat or integration; of the source `prism` the sender that fell silent. */
   sourceId: string | null;
   state: AlertState;
   startsAt: number;
@@ -32,6 +41,8 @@ export interface AlertsTable {
   lastAt: number;
   count: Generated<number>;
   resolvedAt: number | null;
+  /** The credential of the last input, such as `key:<id>`; null: rules and heartbeats have none. */
+  sender: string | null;
 }
 
 /** What a rule decided about an alert, until the alerts have taken it. */
@@ -125,6 +136,8 @@ export interface IncidentsTable {
   reachedAt: number | null;
   /** When the last step that notifies was executed. */
   steppedAt: number | null;
+  /** The incident that reports that its source is silent: its own end notifies no person. */
+  sourceIncidentId: string | null;
 }
 
 /** Notices of incidents, one for each target. */

@@ -5,6 +5,7 @@ import type { AlertRow, AlertView } from "../types.ts";
 
 /** What a repetition moves: in memory at once, in the table with the next flush. */
 export interface Repetition {
+  readonly sender: string | null;
   readonly startsAt: EpochMs;
   readonly endsAt: EpochMs | null;
   readonly isTimeoutEnd: boolean;
@@ -37,6 +38,7 @@ export class StoredAlert implements AlertView {
   labelSet: Labels;
   readonly source: AlertSource;
   sourceId: string | null = null;
+  sender: string | null = null;
   severity: string | null = null;
   /** JSON text: a third of the memory of an object. */
   annotationsText = "{}";
@@ -78,6 +80,7 @@ export class StoredAlert implements AlertView {
     if (this.fingerprint !== row.fingerprint) this.labelSet = labelsOf(JSON.parse(row.labels) as LabelRecord);
     this.fingerprint = row.fingerprint;
     this.sourceId = shared(row.sourceId);
+    this.sender = shared(row.sender);
     this.severity = shared(row.severity);
     this.annotationsText = row.annotations;
     this.generatorUrl = row.generatorUrl;
@@ -93,6 +96,7 @@ export class StoredAlert implements AlertView {
   }
 
   repeat(repetition: Repetition): void {
+    this.sender = repetition.sender;
     this.startsAt = repetition.startsAt;
     this.endsAt = repetition.endsAt;
     this.isTimeoutEnd = repetition.isTimeoutEnd;
@@ -118,6 +122,7 @@ export class StoredAlert implements AlertView {
       severity: this.severity,
       source: this.source,
       sourceId: this.sourceId,
+      sender: this.sender,
       state: this.state,
       startsAt: this.startsAt,
       firesAt: this.firesAt,

@@ -52,20 +52,15 @@ export function alertsById(db: ReadDb | Trx, ids: readonly string[]): Promise<Al
 
 /** Stores what repetitions have moved. An alert that was resolved meanwhile keeps its row. */
 export async function storeRepetitions(trx: Trx, alerts: readonly StoredAlert[]): Promise<void> {
-  const rows = alerts.map(({ id, startsAt, endsAt, isTimeoutEnd, lastAt, count, annotationsText, generatorUrl }) => [
-    id,
-    startsAt,
-    endsAt,
-    isTimeoutEnd ? 1 : 0,
-    lastAt,
-    count,
-    annotationsText,
-    generatorUrl,
-  ]);
+  const rows = alerts.map((alert) => {
+    const { id, startsAt, endsAt, isTimeoutEnd, lastAt, count, annotationsText, generatorUrl, sender } = alert;
+    return [id, startsAt, endsAt, isTimeoutEnd ? 1 : 0, lastAt, count, annotationsText, generatorUrl, sender];
+  });
   // One statement for all: 500 rows take 4 ms, one by one 40.
   await sql`
     update alerts set startsAt = r.value ->> 1, endsAt = r.value ->> 2, isTimeoutEnd = r.value ->> 3,
-      lastAt = r.value ->> 4, count = r.value ->> 5, annotations = r.value ->> 6, generatorUrl = r.value ->> 7
+      lastAt = r.value ->> 4, count = r.value ->> 5, annotations = r.value ->> 6, generatorUrl = r.value ->> 7,
+      sender = r.value ->> 8
     from json_each(${JSON.stringify(rows)}) r
     where alerts.id = r.value ->> 0 and alerts.state <> 'resolved'`.execute(trx);
 }

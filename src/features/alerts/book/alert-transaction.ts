@@ -224,6 +224,7 @@ function newAlert(input: CheckedInput, now: EpochMs): StoredAlert {
     severity: input.severity,
     source: input.source,
     sourceId: input.sourceId,
+    sender: input.sender,
     state: isHeld ? "pending" : "firing",
     startsAt,
     firesAt: isHeld ? now + holdMs : null,
@@ -237,9 +238,11 @@ function newAlert(input: CheckedInput, now: EpochMs): StoredAlert {
 }
 
 export function repetitionOf(known: StoredAlert, input: CheckedInput, now: EpochMs): Repetition {
-  const { annotations, generatorUrl = known.generatorUrl } = input;
+  const { annotations, generatorUrl = known.generatorUrl, sender } = input;
   return {
     ...timesAfter(known, input),
+    // One that ends by other means, such as a person, was still reported by its sender.
+    sender: sender ?? known.sender,
     annotations: annotations ?? known.annotationsText,
     generatorUrl,
     lastAt: now,

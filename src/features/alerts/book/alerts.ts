@@ -15,6 +15,7 @@ import { InputQueue } from "./input-queue.ts";
 import { alertMetrics, type CountInput } from "./metrics.ts";
 import { type CheckedInput, checkInput } from "./normalise.ts";
 import { Repetitions } from "./repetitions.ts";
+import { Senders } from "./senders.ts";
 import { SignalReader } from "./signals.ts";
 
 export interface AlertsParts {
@@ -52,6 +53,7 @@ export class Alerts {
   readonly #book = new AlertBook();
   readonly #countInput: CountInput;
   readonly #repetitions: Repetitions;
+  readonly #senders = new Senders();
   readonly #due: DueTimes<StoredAlert>;
   readonly #queue: InputQueue;
   readonly #signals: SignalReader;
@@ -83,6 +85,7 @@ export class Alerts {
   /** Builds the memory from the tables. Call it before the server answers. */
   load(): void {
     for (const row of liveAlerts(this.#parts.reader)) this.#put(row);
+    for (const alert of this.#book.all()) this.#senders.loaded(alert);
     this.#grantGrace();
   }
 
@@ -92,6 +95,7 @@ export class Alerts {
     this.rulesChanged(Array.from(this.#book.all()).flatMap((alert) => ruleOf(alert) ?? []));
     this.#due.start();
     this.#signals.read();
+    this.#endReports(this.#senders.outdated());
   }
 
   async stop(): Promise<void> {
@@ -108,6 +112,7 @@ export class Alerts {
    */
   async submit(inputs: readonly AlertInput[], { trx }: InTransaction = {}): Promise<AlertOutcome[]> {
     if (!trx) this.#parts.db.requireOutside();
+    this.#heard(inputs);
     const wall = this.#parts.wall.now();
     const checked = inputs.map((input) => attemptCheck(input, wall));
     const outcomes = trx ? await this.#submitIn(trx, checked) : await this.#submitAll(checked);
@@ -149,6 +154,20 @@ export class Alerts {
     return [...live, ...rows.map((row) => new StoredAlert(row))];
   }
 
+  /** When the sender last reported an alert, by the clock of alerts; null: unknown. */
+  lastHeard(sender: string): EpochMs | null {
+    return this.#senders.lastAt(sender);
+  }
+
+  /** Up to `max` live alerts of the sender that time out by then, unless it repeats them. */
+  countEnding(projectId: string, sender: string, until: EpochMs, max: number): number {
+    let count = 0;
+    for (const alert of this.#book.ofProject(projectId))
+      if (alert.sender === sender && alert.endsAt !== null && (this.#due.at(alert) ?? 0) <= until && ++count >= max)
+        break;
+    return count;
+  }
+
   /** Number of firing and pending alerts, of one project or of all. */
   counts(projectId?: string): { readonly firing: number; readonly pending: number } {
     return this.#book.counts(projectId);
@@ -157,6 +176,7 @@ export class Alerts {
   /** A commit has changed these alerts. */
   changed(rows: readonly AlertRow[]): void {
     for (const row of rows) this.#put(row);
+    if (rows.some(({ source }) => source === "prism")) this.#endReports(this.#senders.outdated());
   }
 
   /** From now on `fn` is called with each firing alert that its source repeats. At most one listens. */
@@ -185,6 +205,32 @@ export class Alerts {
   async flush(): Promise<void> {
     await this.#due.check();
     await this.#repetitions.flush();
+  }
+
+  #heard(inputs: readonly AlertInput[]): void {
+    const now = this.#parts.clock.now();
+    let last: string | null = null;
+    for (const { sender = null } of inputs) {
+      if (sender === null || sender === last) continue;
+      last = sender;
+      this.#endReports(this.#senders.heard(sender, now));
+    }
+  }
+
+  /** Resolves the alerts that report a silence which is over. */
+  #endReports(reports: Iterable<StoredAlert>): void {
+    const endsAt = this.#parts.wall.now();
+    for (const { projectId, sourceId, key } of reports) {
+      const end = { projectId, source: "prism", sourceId, key, labels: {}, endsAt, resolvesAtOnce: true } as const;
+      const input = checkInput(end, endsAt);
+      if (this.#queue.has(input)) continue;
+      this.#queue.add(input).catch((error: unknown) => {
+        this.#parts.log.warn(
+          { err: error, sender: sourceId },
+          "the end of a source's silence was not stored, retrying",
+        );
+      });
+    }
   }
 
   /** Waits only if an input does: promises take more time than a repetition. */
@@ -322,8 +368,13 @@ export class Alerts {
     const before = this.#book.find(row.id);
     const alert = this.#book.put(row);
     if (before) this.#repetitions.delete(before);
-    if (alert) this.#due.set(alert, this.#dueOf(alert));
-    else if (before) this.#due.delete(before);
+    if (alert) {
+      this.#due.set(alert, this.#dueOf(alert));
+      this.#senders.opened(alert);
+    } else if (before) {
+      this.#due.delete(before);
+      this.#senders.ended(before);
+    }
   }
 
   /** When it fires or times out; null: when its source reports something. */

@@ -17,6 +17,7 @@ export interface CheckedInput {
   readonly projectId: string;
   readonly source: AlertSource;
   readonly sourceId: string | null;
+  readonly sender: string | null;
   readonly key: string;
   readonly labelSet: Labels;
   readonly fingerprint: string;
@@ -50,6 +51,7 @@ export function checkInput(input: AlertInput, wall: EpochMs): CheckedInput {
     projectId: input.projectId,
     source: input.source,
     sourceId: input.sourceId,
+    sender: input.sender ?? null,
     key: input.key ?? `fp:${fingerprint}`,
     labelSet,
     fingerprint,

@@ -21,6 +21,7 @@ const SOURCES = [
   "opsgenie",
   "receiver",
   "api",
+  "prism",
 ] as const satisfies readonly AlertSource[];
 const STATES = ["pending", "firing", "resolved"] as const;
 /** Alerts of one request. */
@@ -106,8 +107,8 @@ const alertEntries = {
   labels: v.record(v.string(), v.string()),
   annotations: v.record(v.string(), v.string()),
   severity: v.nullable(v.string()),
-  source: v.picklist(SOURCES),
-  sourceId: doc(v.nullable(v.string()), "Id of the rule, heartbeat or integration"),
+  source: doc(v.picklist(SOURCES), "`prism`: the server itself, of a source that fell silent"),
+  sourceId: doc(v.nullable(v.string()), "Id of the rule, heartbeat or integration; the sender that fell silent"),
   generatorUrl: v.nullable(v.string()),
   startsAt: v.string(),
   endsAt: doc(v.nullable(v.string()), "While it fires: when it times out"),

@@ -16,6 +16,7 @@ import type { AlertInput, AlertRow, AlertView } from "../types.ts";
 import { StoredAlert } from "./alert-book.ts";
 import type { Alerts } from "./alerts.ts";
 import type { ListAlerts, PostAlerts, PostedAlert } from "./schema.ts";
+import { senderOf } from "./senders.ts";
 
 /** Dependencies besides the services of every module. */
 export interface AlertsOwn {
@@ -62,7 +63,9 @@ export async function getAlert(context: AlertsContext, principal: Principal, id:
 export async function postAlerts({ alerts, clock, projects }: AlertsContext, principal: Principal, body: PostAlerts) {
   const projectId = projects.requireOrDefault(principal, body.projectId, "events:write");
   const now = clock.now();
-  const outcomes = await alerts.submit(body.alerts.map((posted) => inputOf(posted, projectId, now)));
+  const outcomes = await alerts.submit(
+    body.alerts.map((posted) => ({ ...inputOf(posted, projectId, now), sender: senderOf(principal) })),
+  );
   const [first] = outcomes;
   if (first?.status === "refused" && outcomes.every(({ status }) => status === "refused")) throw first.error;
   return {

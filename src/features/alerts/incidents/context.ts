@@ -2,7 +2,7 @@ import type { EpochMs } from "../../../core/clock.ts";
 import type { SteadyClock } from "../../../core/due-times.ts";
 import type { Logger } from "../../../core/log.ts";
 import type { Metrics } from "../../../core/metrics.ts";
-import type { Database, ReadDb, Trx } from "../../../store/database.ts";
+import type { Database, InTransaction, ReadDb, Trx } from "../../../store/database.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 import type { Projects, UserDirectory } from "../../access/index.ts";
 import type { AuditTrail } from "../../audit/index.ts";
@@ -12,7 +12,7 @@ import type { Notifier } from "../../notifications/index.ts";
 import type { Policies } from "../policies/policies.ts";
 import type { RouteSettings } from "../policies/routing.ts";
 import type { Withheld } from "../silences/withholding.ts";
-import type { AlertView } from "../types.ts";
+import type { AlertInput, AlertOutcome, AlertView } from "../types.ts";
 
 /** The answer of an on-call schedule. */
 export interface OnCall {
@@ -33,6 +33,9 @@ export interface AlertsOfIncidents {
   find(id: string): AlertView | null;
   read(ids: readonly string[], db?: Trx): Promise<AlertView[]>;
   resolve(trx: Trx, ids: readonly string[]): Promise<unknown>;
+  submit(inputs: readonly AlertInput[], options: InTransaction): Promise<AlertOutcome[]>;
+  lastHeard(sender: string): EpochMs | null;
+  countEnding(projectId: string, sender: string, until: EpochMs, max: number): number;
 }
 
 export type ChannelSeverity = "critical" | "error" | "warning" | "info";

@@ -38,7 +38,14 @@ const TURNS_AT_ONCE = 16;
 /** What is due again at once within one transaction. */
 const MAX_TURNS = 10;
 /** These sources send no end of their own, or not reliably: a resolved incident ends their alerts. */
-const ENDED_BY_PEOPLE: ReadonlySet<AlertSource> = new Set(["pagerduty", "opsgenie", "receiver", "api", "rule"]);
+const ENDED_BY_PEOPLE: ReadonlySet<AlertSource> = new Set([
+  "pagerduty",
+  "opsgenie",
+  "receiver",
+  "api",
+  "rule",
+  "prism",
+]);
 
 type Changed = EffectOf<"incidents-changed">["incidents"][number];
 

@@ -61,7 +61,7 @@ export function trialAlert(projectId: string, given: LabelRecord, now: EpochMs):
   const fingerprint = fingerprintOf(sortedLabels(labels));
   const times = { startsAt: now, firesAt: null, endsAt: null, lastAt: now, resolvedAt: null };
   return new StoredAlert({
-    ...{ id: uuidv7(), projectId, key: `api:${fingerprint}`, fingerprint, source: "api", sourceId: null },
+    ...{ id: uuidv7(), projectId, key: `api:${fingerprint}`, fingerprint, source: "api", sourceId: null, sender: null },
     ...{ labels: JSON.stringify(labels), annotations: "{}", generatorUrl: null, severity: null, state: "firing" },
     ...{ ...times, timedOut: 0, isTimeoutEnd: 0, count: 1 },
   });

@@ -9,6 +9,7 @@ import type { RouteMatch } from "../policies/routing.ts";
 import type { AlertView, Transition } from "../types.ts";
 import type { IncidentParts } from "./context.ts";
 import { joined, memberResolved, opened } from "./machine.ts";
+import { type TimedOut, timedOut } from "./silent-source.ts";
 import {
   addLog,
   columnsOf,
@@ -34,6 +35,8 @@ interface Draft {
   /** Alerts that ended, and those of them that were not repeated. */
   ended: number;
   timedOut: number;
+  /** The sender whose time-out ended its last alert. */
+  silentSender: string | null;
   readonly members: { alertId: string; firingNotifiedAt: EpochMs | null }[];
   /** Alerts of the incident that fire again; read when the first one asks. */
   unreported?: Map<string, EndedMember>;
@@ -45,6 +48,7 @@ class Joining {
   readonly #parts: IncidentParts;
   readonly #trx: Trx;
   readonly #now: EpochMs;
+  /** By id of the incident. */
   readonly #drafts = new Map<string, Draft>();
   readonly #groups = new Map<string, string>();
   readonly #numbers = new Map<string, number>();
@@ -56,13 +60,18 @@ class Joining {
   }
 
   /** A firing alert joins the incident of each route that takes it, or opens it. */
-  async open(alert: AlertView, isChanged: boolean): Promise<void> {
+  async open(
+    alert: AlertView,
+    isChanged: boolean,
+    matches: readonly RouteMatch[] = this.#parts.policies.routingOf(alert.projectId).match(alert.labels),
+  ): Promise<void> {
     const known = isChanged ? ((await unresolvedWith(this.#trx, [alert.id])).get(alert.id) ?? []) : [];
     const knownIds = new Set(known.map(({ id }) => id));
     const { policies } = this.#parts;
-    for (const match of policies.routingOf(alert.projectId).match(alert.labels)) {
+    for (const match of matches) {
       const policy = policies.named(alert.projectId, match.settings.policy);
-      if (!policies.definitionOf(policy).opensIncidents) continue;
+      // That of a silent source has people of other incidents.
+      if (!policies.definitionOf(policy).opensIncidents && alert.source !== "prism") continue;
       const draft = await this.#groupOf(alert, match, policy);
       if (knownIds.has(draft.row.id) || draft.members.some(({ alertId }) => alertId === alert.id)) continue;
       const settings = settingsOf(this.#parts.policies, draft.row);
@@ -92,7 +101,19 @@ class Joining {
         draft.row = { ...draft.row, ...columnsOf(machine), firing };
         draft.ended += 1;
         if (reason === "timeout") draft.timedOut += 1;
+        draft.silentSender = firing === 0 && reason === "timeout" ? alert.sender : null;
       }
+  }
+
+  get rows(): IncidentRow[] {
+    return [...this.#drafts.values()].map(({ row }) => row);
+  }
+
+  /** Incidents of which no alert fires any more, as their senders did not repeat the last ones. */
+  get timedOut(): TimedOut[] {
+    return [...this.#drafts.values()].flatMap(({ row, silentSender: sender }) =>
+      sender === null ? [] : { row, sender },
+    );
   }
 
   async store(): Promise<void> {
@@ -119,10 +140,7 @@ class Joining {
       if (isNew) events.push(incidentEvent(row, "incident.opened", "warn", {}));
     }
     await appendEvents(this.#trx, events, { source: "prism:alerts", now: this.#now });
-    noteChanged(
-      this.#trx,
-      [...this.#drafts.values()].map(({ row }) => row),
-    );
+    noteChanged(this.#trx, this.rows);
   }
 
   async #log({ row, isNew, members, ended, timedOut }: Draft): Promise<void> {
@@ -196,7 +214,7 @@ class Joining {
 }
 
 function newDraft(row: IncidentRow, isNew: boolean): Draft {
-  return { row, isNew, ended: 0, timedOut: 0, members: [], continued: [] };
+  return { row, isNew, ended: 0, timedOut: 0, silentSender: null, members: [], continued: [] };
 }
 
 /** Routes transitions into incidents. */
@@ -214,13 +232,30 @@ export async function joinTransitions(
     // Stored before the next run: the search for resolved alerts reads the rows of those that joined.
     const joining = new Joining(parts, trx, now);
     if (isResolving) await joining.resolve(run);
-    else for (const { kind, alert } of run) await joining.open(alert, kind === "changed");
+    // Alerts of the server itself are opened with their incident.
+    else for (const { kind, alert } of run) if (alert.source !== "prism") await joining.open(alert, kind === "changed");
     await joining.store();
+    await timedOut(parts, trx, joining.timedOut, now, (alert, match) => openWith(parts, trx, { alert, match, now }));
   }
 }
 
-/** Such as "HighLatency (cluster=a, env=prod)". */
+/** Opens an incident, or joins one, by another route than that of the alert's labels. */
+async function openWith(
+  parts: IncidentParts,
+  trx: Trx,
+  { alert, match, now }: { readonly alert: AlertView; readonly match: RouteMatch; readonly now: EpochMs },
+): Promise<IncidentRow> {
+  const joining = new Joining(parts, trx, now);
+  await joining.open(alert, false, [match]);
+  await joining.store();
+  const [row] = joining.rows;
+  if (!row) throw new TypeError("an alert opened no incident");
+  return row;
+}
+
+/** Such as "HighLatency (cluster=a, env=prod)"; alerts of the server itself have their own title. */
 function titleOf(alert: AlertView, group: Readonly<Record<string, string>>): string {
+  if (alert.source === "prism") return alert.annotations["summary"] ?? alert.key;
   const { alertname, ...others } = group;
   const subject = alertname ?? (alert.label("alertname") || alert.annotations["summary"] || alert.key);
   const pairs = Object.entries(others).map(([name, value]) => `${name}=${value}`);

@@ -19,6 +19,8 @@ export interface Incident {
   readonly acknowledgedAt: EpochMs | null;
   readonly resolvedAt: EpochMs | null;
   readonly resolvedBy: string | null;
+  /** The incident that reports that its source is silent. */
+  readonly sourceIncidentId: string | null;
   readonly snoozedUntil: EpochMs | null;
   /** Index of the next step. */
   readonly step: number;
@@ -233,6 +235,7 @@ export function opened(startsAt: EpochMs, settings: StepSettings, now: EpochMs):
     acknowledgedAt: null,
     resolvedAt: null,
     resolvedBy: null,
+    sourceIncidentId: null,
     snoozedUntil: null,
     step: 0,
     round: 0,
@@ -252,11 +255,11 @@ export function opened(startsAt: EpochMs, settings: StepSettings, now: EpochMs):
 /** An alert joined the unresolved incident. */
 export function joined(incident: Incident, settings: StepSettings, now: EpochMs): Incident {
   const { lastFlushAt } = incident;
-  const autoResolveAt = autoResolve(settings, now);
+  const again = { autoResolveAt: autoResolve(settings, now), sourceIncidentId: null };
   // The first look is due in any case.
-  if (lastFlushAt === null) return { ...incident, autoResolveAt };
+  if (lastFlushAt === null) return { ...incident, ...again };
   const next = Math.min(lastFlushAt, now) + settings.groupIntervalMs;
-  return { ...flushAgain(incident, Math.max(now, next)), autoResolveAt };
+  return { ...flushAgain(incident, Math.max(now, next)), ...again };
 }
 
 /**
@@ -323,7 +326,9 @@ export function close(work: Work, by: string): void {
   );
   work.markResolvedNotified(notified);
   if (incident.notifiedAt === null || !settings.sendResolved) return;
-  work.actions.push({ kind: "renotify", reason: "resolved", urgency: incident.urgency });
+  // People have the incident of the source instead.
+  const isReported = by === "timeout" && incident.sourceIncidentId !== null;
+  if (!isReported) work.actions.push({ kind: "renotify", reason: "resolved", urgency: incident.urgency });
   work.actions.push({ kind: "webhooks", reason: "resolved" });
 }
 

@@ -35,14 +35,20 @@ export function isUnreported({ resolvedBy }: Pick<IncidentRow, "resolvedBy">): b
  * Such as "disk_full (h1) is firing", "[3 alerts] disk_full", "Resolved: disk_full (h1)" and
  * "No longer reported: disk_full (h1)".
  */
-export function noticeTitle(row: TitledRow, { reason, alerts }: NoticeText): string {
-  const title =
-    reason === "resolved"
-      ? `${isUnreported(row) ? "No longer reported" : "Resolved"}: ${nameOf(row, alerts)}`
-      : row.alerts === 1
-        ? `${nameOf(row, alerts)} is firing`
-        : `[${alertCount(row.firing)}] ${row.title}`;
-  return cutText(title, TITLE_LENGTH);
+export function noticeTitle(row: TitledRow, notice: NoticeText): string {
+  return cutText(titleOf(row, notice), TITLE_LENGTH);
+}
+
+function titleOf(row: TitledRow, { reason, alerts }: NoticeText): string {
+  const name = nameOf(row, alerts);
+  if (reason === "resolved") return `${isUnreported(row) ? "No longer reported" : "Resolved"}: ${name}`;
+  if (ownAlertOf(alerts)) return name;
+  return row.alerts === 1 ? `${name} is firing` : `[${alertCount(row.firing)}] ${row.title}`;
+}
+
+/** An alert of the server itself: it has its own words, and its labels say nothing more. */
+function ownAlertOf(alerts: readonly AlertView[]): AlertView | undefined {
+  return alerts.find(({ source }) => source === "prism");
 }
 
 /** The title, with what its only alert is about unless the group names it already. */
@@ -61,7 +67,7 @@ function alertCount(n: number): string {
 export function noticeMessage(row: IncidentRow, notice: NoticeText, { isForChannel = false } = {}): string {
   const { reason, alerts, lateSince } = notice;
   const late = lateSince === null ? "" : `Late: this was due at ${toRfc3339(lateSince)}.`;
-  const details = alerts.length === 1 ? oneAlert(row, alerts) : manyAlerts(row, alerts);
+  const details = ownAlertOf(alerts) ? [] : alerts.length === 1 ? oneAlert(row, alerts) : manyAlerts(row, alerts);
   const hint = reason === "resolved" ? "" : " Acknowledge this notification if you take care of it.";
   // Channels have the number among their facts, and a link instead of the hint.
   const end = isForChannel ? "" : `Incident ${row.number}.${hint}`;
@@ -71,6 +77,10 @@ export function noticeMessage(row: IncidentRow, notice: NoticeText, { isForChann
 
 function firstLine(row: IncidentRow, { reason, alerts, resolvedBy }: NoticeText): string {
   const { openedAt, resolvedAt, firing } = row;
+  const own = ownAlertOf(alerts);
+  if (own && row.resolvedBy === "alerts") return returnedLine(own);
+  if (own && reason !== "resolved")
+    return `${reason === "repeat" ? "Not acknowledged yet: " : ""}${own.annotations["description"] ?? row.title}`;
   const since = toRfc3339(alerts.reduce((first, { startsAt }) => Math.min(first, startsAt), openedAt));
   const what = row.alerts === 1 ? nameOf(row, alerts) : row.title;
   if (reason === "resolved" && isUnreported(row)) return unreportedLine(row, alerts, since);
@@ -85,6 +95,11 @@ function firstLine(row: IncidentRow, { reason, alerts, resolvedBy }: NoticeText)
       : `${alertCount(firing)} of ${what} ${firing === 1 ? "fires" : "fire"}, the first since ${since}.`;
   if (reason === "repeat") return `Not acknowledged yet: ${state}`;
   return reason === "new-alerts" ? `Further alerts: ${state}` : state;
+}
+
+function returnedLine({ labels, resolvedAt, lastAt }: AlertView): string {
+  const at = toRfc3339(resolvedAt ?? lastAt);
+  return `${labels["sender"]} reports alerts again since ${at}. Those that still fire are notified as new incidents.`;
 }
 
 /** A source that falls silent says nothing about what it reported. */

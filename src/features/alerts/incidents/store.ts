@@ -4,7 +4,7 @@ import type { EpochMs } from "../../../core/clock.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { IncidentAcksTable, IncidentLogTable, IncidentsTable } from "../../../store/schema/alerts.ts";
 import type { Policies } from "../policies/policies.ts";
-import type { StepSettings } from "../policies/policy.ts";
+import type { PolicyStep, StepSettings } from "../policies/policy.ts";
 import type { RouteSettings } from "../policies/routing.ts";
 import type { Ack, Incident, Member, Turn } from "./machine.ts";
 
@@ -224,7 +224,8 @@ export function columnsOf(incident: Incident): Incident {
     incident;
   const reached = { reachedAt, steppedAt };
   const times = { ...reached, lastFlushAt, notifiedAt, flushAt, stepAt, repeatAt, ackExpiresAt, autoResolveAt };
-  return { state, urgency, openedAt, acknowledgedAt, resolvedAt, resolvedBy, snoozedUntil, step, round, ...times };
+  const ends = { acknowledgedAt, resolvedAt, resolvedBy, sourceIncidentId: incident.sourceIncidentId, snoozedUntil };
+  return { state, urgency, openedAt, ...ends, step, round, ...times };
 }
 
 /** Sets when the firing or the end of these alerts was notified. */
@@ -280,6 +281,21 @@ export async function addLog(
   });
   await trx.insertInto("incident_log").values(rows).execute();
   return seq;
+}
+
+/** Adds one row to the timeline of each of these incidents. */
+export async function addSameLog(
+  trx: Trx,
+  incidents: readonly Pick<IncidentRow, "id">[],
+  { kind, data = {} }: LogEntry,
+  now: EpochMs,
+): Promise<void> {
+  const ids = JSON.stringify(incidents.map(({ id }) => id));
+  await sql`
+    insert into incident_log (incidentId, seq, at, kind, actor, data)
+    select value, (select coalesce(max(seq), 0) + 1 from incident_log where incidentId = value),
+      ${now}, ${kind}, null, ${JSON.stringify(data)}
+    from json_each(${ids})`.execute(trx);
 }
 
 /** The newest row of one of these kinds. */
@@ -362,6 +378,106 @@ export async function calledSteps(
 
 /** Policy and route as the incident keeps them. */
 export function settingsOf(policies: Policies, { policyId, policyVersion, route }: IncidentRow): StepSettings {
-  const { groupWaitMs, groupIntervalMs, repeatMs } = JSON.parse(route) as RouteSettings;
-  return { ...policies.definitionOf({ id: policyId, version: policyVersion }), groupWaitMs, groupIntervalMs, repeatMs };
+  const { groupWaitMs, groupIntervalMs, repeatMs, silentSource } = JSON.parse(route) as RouteSettings;
+  const definition = policies.definitionOf({ id: policyId, version: policyVersion });
+  const steps = silentSource?.urgency === "high" ? definition.steps.map(withHighUrgency) : definition.steps;
+  return { ...definition, steps, groupWaitMs, groupIntervalMs, repeatMs };
+}
+
+function withHighUrgency(step: PolicyStep): PolicyStep {
+  return step.type === "notify" ? { ...step, urgency: "high" } : step;
+}
+
+/** An alert that timed out, with an incident that it is in. */
+export interface TimedOutAlert {
+  readonly incidentId: string;
+  readonly lastAt: EpochMs;
+  readonly endsAt: EpochMs | null;
+}
+
+/** Alerts of a sender that timed out since then. */
+export function timedOutSince(
+  trx: Trx,
+  projectId: string,
+  sender: string,
+  since: EpochMs,
+): Promise<readonly TimedOutAlert[]> {
+  return trx
+    .selectFrom("alerts as a")
+    .innerJoin("incident_alerts as m", "m.alertId", "a.id")
+    .select(["m.incidentId", "a.lastAt", "a.endsAt"])
+    .where("a.projectId", "=", projectId)
+    .where("a.state", "=", sql.lit("resolved"))
+    .where("a.resolvedAt", ">=", since)
+    .where("a.timedOut", "=", 1)
+    .where("a.sender", "=", sender)
+    .execute();
+}
+
+/** The id of the sender's last alert in an incident that timed out. */
+export async function lastTimedOut(trx: Trx, incidentId: string, sender: string): Promise<string | undefined> {
+  const row = await trx
+    .selectFrom("incident_alerts as m")
+    .innerJoin("alerts as a", "a.id", "m.alertId")
+    .select("a.id")
+    .where("m.incidentId", "=", incidentId)
+    .where("a.timedOut", "=", 1)
+    .where("a.sender", "=", sender)
+    .orderBy("m.alertId", "desc")
+    .limit(1)
+    .executeTakeFirst();
+  return row?.id;
+}
+
+export function incidentsById(trx: Trx, ids: readonly string[]): Promise<IncidentRow[]> {
+  return trx.selectFrom("incidents").selectAll().where("id", "in", valuesOf(ids)).orderBy("number").execute();
+}
+
+/** The live alert with this key, and its incident if that is not resolved. */
+export async function reportOf(
+  trx: Trx,
+  projectId: string,
+  key: string,
+): Promise<{ readonly alertId: string; readonly row: IncidentRow } | undefined> {
+  const found = await trx
+    .selectFrom("alerts as a")
+    .innerJoin("incident_alerts as m", "m.alertId", "a.id")
+    .innerJoin("incidents as i", "i.id", "m.incidentId")
+    .selectAll("i")
+    .select("m.alertId")
+    .where("a.projectId", "=", projectId)
+    .where("a.key", "=", key)
+    .where("a.state", "<>", sql.lit("resolved"))
+    .where("i.state", "<>", "resolved")
+    .executeTakeFirst();
+  if (!found) return undefined;
+  const { alertId, ...row } = found;
+  return { alertId, row };
+}
+
+/** Changes columns of incidents that no turn decides about. @returns the changed rows */
+export async function changeIncidents(
+  trx: Trx,
+  rows: readonly IncidentRow[],
+  changes: Partial<Pick<IncidentRow, "flushAt" | "sourceIncidentId" | "route" | "notices">>,
+  now: EpochMs,
+): Promise<IncidentRow[]> {
+  await trx
+    .updateTable("incidents")
+    .set((e) => ({ ...changes, version: e("version", "+", 1), updatedAt: now }))
+    .where("id", "in", valuesOf(rows.map(({ id }) => id)))
+    .execute();
+  return rows.map((row) => ({ ...row, ...changes, version: row.version + 1, updatedAt: now }));
+}
+
+/** The users who received a notification of one of these incidents. */
+export async function notifiedUsers(trx: Trx, incidentIds: readonly string[]): Promise<string[]> {
+  const rows = await trx
+    .selectFrom("notifications as n")
+    .innerJoin("notification_recipients as r", "r.notificationId", "n.id")
+    .select("r.userId")
+    .distinct()
+    .where("n.incidentId", "in", valuesOf(incidentIds))
+    .execute();
+  return rows.map(({ userId }) => userId);
 }

@@ -1,9 +1,10 @@
 import type { EpochMs } from "../../../core/clock.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import { projectPeople } from "../../access/index.ts";
+import type { RouteSettings } from "../policies/routing.ts";
 import type { IncidentParts } from "./context.ts";
 import type { Action } from "./machine.ts";
-import type { IncidentRow } from "./store.ts";
+import { type IncidentRow, notifiedUsers } from "./store.ts";
 
 /** The users of a step, and why each of them. */
 export interface Targets {
@@ -24,13 +25,24 @@ type TargetParts = Pick<IncidentParts, "users" | "projects" | "onCall">;
 export async function targetsOf(
   parts: IncidentParts,
   trx: Trx,
-  { projectId, policyId }: IncidentRow,
+  row: IncidentRow,
   { notify, step }: Page,
   now: EpochMs,
 ): Promise<Targets> {
+  const { projectId, policyId } = row;
   const targets = await candidatesOf(parts, trx, projectId, notify, now);
   const users = notify.roundRobin ? await nextOf(trx, policyId, step, targets.users) : targets.users;
-  return { ...targets, users };
+  const concerned = (await concernedBy(parts, trx, row)).filter((id) => !users.includes(id));
+  const through = new Map([...concerned.map((id) => [id, "silent-source"] as const), ...targets.through]);
+  return { ...targets, users: [...users, ...concerned].sort(), through };
+}
+
+/** The people of a silent source whom its incident has not notified yet. */
+async function concernedBy(parts: TargetParts, trx: Trx, { id, projectId, route }: IncidentRow): Promise<string[]> {
+  const { silentSource } = JSON.parse(route) as RouteSettings;
+  if (silentSource === undefined || silentSource.people.length === 0) return [];
+  const notified = new Set(await notifiedUsers(trx, [id]));
+  return parts.users.reachable(silentSource.people, projectId).filter((user) => !notified.has(user));
 }
 
 /** {@link targetsOf} without the choice of one user by `roundRobin`. Nothing is stored. */

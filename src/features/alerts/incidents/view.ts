@@ -73,6 +73,10 @@ export const IncidentView = named(
       v.nullable(v.string()),
       "A user's id, `alerts`, `timeout` (its alerts are no longer reported), `auto` or `policy`",
     ),
+    sourceIncidentId: doc(
+      v.nullable(v.string()),
+      "The incident that reports that its source is silent, in place of its own end",
+    ),
     notifiedAt: doc(v.nullable(v.string()), "When its steps started"),
     reachedAt: selfChanging(
       doc(v.nullable(v.string()), "When a notice was first accepted outside of the app, or a person answered one"),
@@ -202,6 +206,7 @@ export function incidentView(policies: Policies, row: IncidentRow): IncidentView
     snoozedUntil: toRfc3339OrNull(row.snoozedUntil),
     resolvedAt: toRfc3339OrNull(row.resolvedAt),
     resolvedBy: row.resolvedBy,
+    sourceIncidentId: row.sourceIncidentId,
     notifiedAt: toRfc3339OrNull(row.notifiedAt),
     reachedAt: toRfc3339OrNull(row.reachedAt),
     step: row.step,

@@ -3,6 +3,7 @@ import { DAY_MS } from "../../../core/clock.ts";
 import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../../../core/errors.ts";
 import { checkShape } from "../../../http/input.ts";
 import { doc, integer, jsonObject, named, object, text } from "../../../http/shapes.ts";
+import type { Urgency } from "../../../store/schema/alerts.ts";
 import { type LabelRecord, type Labels, labelRecord, labelsOf, labelsText, pickLabels } from "../model/labels.ts";
 import { type Matcher, matchersText, parseMatcher } from "../model/matchers.ts";
 import { compileMatchers, type LabelsTest } from "../model/matching.ts";
@@ -104,6 +105,19 @@ export interface RouteSettings extends GroupTimes {
   readonly labels: Readonly<Record<string, string>>;
   /** Texts of the matchers from the root to the node, such as `{}`, `{team="db"}`. */
   readonly path: readonly string[];
+  /** Of the incident that reports that a source is silent. */
+  readonly silentSource?: SilentSource;
+}
+
+/** What an incident about a silent source takes over from the incidents in its place. */
+export interface SilentSource {
+  readonly sender: string;
+  /** The highest of theirs: steps of lower urgency are raised to it. */
+  readonly urgency: Urgency;
+  /** How many they are. */
+  readonly incidents: number;
+  /** Ids of users who were notified of them, or would have been. */
+  readonly people: readonly string[];
 }
 
 /** As in Alertmanager. */

@@ -20,7 +20,14 @@ const RULES: EntryRules = { isEnded: false, firingLater: new Set(), sendResolved
 function alertOf(id: string, labels: LabelRecord, more: Partial<AlertRow> = {}): AlertView {
   return new StoredAlert({
     ...{ id, projectId: "p", key: id, fingerprint: fingerprintOf(labelsOf(labels)), source: "alertmanager" },
-    ...{ labels: JSON.stringify(labels), annotations: "{}", generatorUrl: null, severity: null, sourceId: null },
+    ...{
+      labels: JSON.stringify(labels),
+      annotations: "{}",
+      generatorUrl: null,
+      severity: null,
+      sourceId: null,
+      sender: null,
+    },
     ...{ state: "firing", startsAt: AT, firesAt: null, endsAt: null, lastAt: AT, resolvedAt: null },
     ...{ timedOut: 0, isTimeoutEnd: 0, count: 1 },
     ...more,
