@@ -307,7 +307,7 @@ function operatorFeatures(parts: Parts): Feature[] {
   const { runner } = core.jobs;
   const { backlog, events: pipeline, rules, channels } = core.pipeline;
   const { connections, pusher } = core.live;
-  const { circuits, realtime } = services;
+  const { circuits, pages, realtime } = services;
   const { loaded, consumers } = services.modules;
   const { auditHead } = upkeep;
   const { forwards, kernel, router } = http;
@@ -337,6 +337,7 @@ function operatorFeatures(parts: Parts): Feature[] {
         queues: { db, clock, runner, channels, settings },
         channels,
         circuits,
+        pages,
         pusher,
         loaded,
         connections,
@@ -362,6 +363,7 @@ function operatorFeatures(parts: Parts): Feature[] {
       projects: core.access.projects,
       runner,
       circuits,
+      pages,
       loaded,
       storage,
       backlog,

@@ -76,6 +76,7 @@ const TONES = { critical: "bad", warning: "warn", info: "info" } as const;
 const TAGS: Readonly<Record<AttentionItem["kind"], string>> = {
   incident: "incident",
   notification: "critical",
+  way: "delivery",
   channel: "delivery",
   jobs: "jobs",
   queue: "queue",

@@ -33,6 +33,7 @@ export {
   type ReachablePeople,
 } from "./open.ts";
 export { openByChannel } from "./operate/queries.ts";
+export { type FailingWay, failingWays } from "./pages/failing-ways.ts";
 export type { Accepted, NotSent, PageFollower, PageKind, PageRow, Place } from "./pages/page.ts";
 export { type PageFacts, targetKey } from "./pages/people.ts";
 export { PageSender } from "./pages/sender.ts";

@@ -7,7 +7,14 @@ import type { Database } from "../../store/database.ts";
 import type { OutsideChannel } from "../../store/schema.ts";
 import type { StorageGuard } from "../../store/write-health.ts";
 import type { Projects } from "../access/index.ts";
-import { type CircuitFacts, type Circuits, openByChannel } from "../delivery/index.ts";
+import {
+  type CircuitFacts,
+  type Circuits,
+  type FailingWay,
+  failingWays,
+  openByChannel,
+  type PageSender,
+} from "../delivery/index.ts";
 import type { JobCount, JobRunner } from "../jobs/index.ts";
 import type { LoadedModules } from "../plugins/index.ts";
 import * as queries from "./queries.ts";
@@ -19,6 +26,7 @@ export interface AttentionParts {
   readonly projects: Pick<Projects, "readable">;
   readonly runner: JobRunner;
   readonly circuits: Circuits;
+  readonly pages: PageSender;
   readonly loaded: LoadedModules;
   readonly storage: StorageGuard;
   readonly backlog: { readonly isBehind: boolean };
@@ -32,6 +40,7 @@ export interface AttentionParts {
 const SEVERITIES = ["critical", "warning", "info"] as const;
 /** Paused webhooks and devices of a channel that are listed one by one. */
 const LISTED_TARGETS = 3;
+const LISTED_WAYS = 10;
 const CHANNEL_NAMES: Readonly<Record<OutsideChannel, string>> = {
   email: "Mail",
   webhook: "Webhook",
@@ -49,6 +58,7 @@ export async function attentionFor(parts: AttentionParts, caller: PermissionHold
   const found = await Promise.all([
     incidents,
     notificationItems(parts, caller, new Set(incidents.flatMap(({ ids }) => ids))),
+    may("system:status") ? wayItems(parts) : [],
     may("system:status") ? channelItems(parts) : [],
     may("system:status") ? stateItems(parts) : [],
     may("jobs:read") ? jobItems(parts) : [],
@@ -79,21 +89,28 @@ function item(given: Item): AttentionItem {
   return { at: null, ids: [], counts: {}, until: null, ...given };
 }
 
-async function incidentItems({ db, projects }: AttentionParts, caller: PermissionHolder): Promise<AttentionItem[]> {
+async function incidentItems(
+  { db, projects, pages }: AttentionParts,
+  caller: PermissionHolder,
+): Promise<AttentionItem[]> {
   if (!hasTokenScope(caller, ["events:read"])) return [];
   const readable = projects.readable(caller, "events:read") ?? (await queries.projectIds(db.scan));
   if (readable.length === 0) return [];
-  return (await queries.openIncidents(db.scan, readable)).map(incidentItem);
+  return (await queries.openIncidents(db.scan, readable)).map((row) => incidentItem(row, pages.hasWays));
 }
 
-function incidentItem(row: queries.OpenIncidentRow): AttentionItem {
-  const { id, number, title, urgency, alerts, firing, openedAt } = row;
+/** @param hasWays people can be reached outside of the app at all */
+function incidentItem(row: queries.OpenIncidentRow, hasWays: boolean): AttentionItem {
+  const { id, number, title, urgency, alerts, firing, openedAt, steppedAt, reachedAt } = row;
+  const isUnreached = hasWays && steppedAt !== null && reachedAt === null;
   return item({
     kind: "incident",
     severity: urgency === "high" ? "critical" : "warning",
     key: `incident:${id}`,
     title: `#${number} ${title}`,
-    detail: `${firing === 1 ? "1 alert fires" : `${firing} alerts fire`}, not acknowledged`,
+    detail:
+      `${firing === 1 ? "1 alert fires" : `${firing} alerts fire`}, ` +
+      (isUnreached ? "no one is reached yet" : "not acknowledged"),
     link: `/incidents/${id}`,
     at: toRfc3339(openedAt),
     ids: [id],
@@ -142,6 +159,44 @@ function seenText({ rule, recipients, seen, aggregateCount, suppressed }: querie
     suppressed > 0 ? `${suppressed} more suppressed` : "",
   ];
   return parts.filter((part) => part !== "").join(" · ");
+}
+
+/** Ways of incidents that accept nothing. */
+async function wayItems({ db, pages, clock }: AttentionParts): Promise<AttentionItem[]> {
+  const ways = (await failingWays(pages, db.scan, clock)).filter(({ isFailed }) => isFailed);
+  const listed = ways.slice(0, LISTED_WAYS).map(wayItem);
+  return ways.length <= LISTED_WAYS ? listed : [...listed, moreWaysItem(ways.slice(LISTED_WAYS))];
+}
+
+function wayItem({ target, name, kind, since, waiting, error }: FailingWay): AttentionItem {
+  return item({
+    kind: "way",
+    severity: "critical",
+    key: `way:${target}`,
+    title: `Incidents do not reach the ${name}`,
+    detail: [redactText(error), waiting === 1 ? "1 page waits" : `${waiting} pages wait`].join(" · "),
+    link: WAY_LINKS[kind],
+    at: toRfc3339(since),
+    ids: [name],
+    counts: { waiting },
+  });
+}
+
+const WAY_LINKS = { delivery: "/deliveries?state=waiting", channel: "/connect", webhook: "/incidents" } as const;
+
+function moreWaysItem(ways: readonly FailingWay[]): AttentionItem {
+  return item({
+    kind: "way",
+    severity: "critical",
+    key: "ways",
+    title: `Incidents do not reach ${ways.length} other targets`,
+    detail: ways
+      .slice(0, LISTED_WAYS)
+      .map(({ name }) => name)
+      .join(", "),
+    link: "/incidents",
+    counts: { ways: ways.length, waiting: ways.reduce((sum, { waiting }) => sum + waiting, 0) },
+  });
 }
 
 async function channelItems({ db, circuits }: AttentionParts): Promise<AttentionItem[]> {

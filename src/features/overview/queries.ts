@@ -253,12 +253,14 @@ export interface OpenIncidentRow {
   readonly alerts: number;
   readonly firing: number;
   readonly openedAt: number;
+  readonly steppedAt: number | null;
+  readonly reachedAt: number | null;
 }
 
 /** Incidents that wait for an acknowledgement, the latest first; not those whose policy only calls webhooks. */
 export async function openIncidents(db: ReadDb, projects: readonly string[]): Promise<OpenIncidentRow[]> {
   const { rows } = await sql<OpenIncidentRow>`
-    select id, number, title, urgency, alerts, firing, openedAt
+    select id, number, title, urgency, alerts, firing, openedAt, steppedAt, reachedAt
     from incidents indexed by incidents_waiting
     where state = 'open' and snoozedUntil is null and projectId in (select value from json_each(${JSON.stringify(projects)}))
       and not exists (

@@ -65,6 +65,7 @@ export type StatsView = v.InferOutput<typeof StatsView>;
 export const ATTENTION_KINDS = [
   "incident",
   "notification",
+  "way",
   "channel",
   "jobs",
   "queue",

@@ -1,4 +1,5 @@
 import { statSync } from "node:fs";
+import { sql } from "kysely";
 import type { Config } from "../../config/load.ts";
 import { type Clock, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { withinOr } from "../../core/promises.ts";
@@ -6,10 +7,11 @@ import { VERSION } from "../../core/runtime.ts";
 import type { HttpKernel } from "../../http/kernel.ts";
 import { Reply } from "../../http/route.ts";
 import type { Connections } from "../../live/connections.ts";
+import type { ReadDb } from "../../store/database.ts";
 import type { OutsideChannel } from "../../store/schema.ts";
 import type { Store } from "../../store/store.ts";
 import type { StorageGuard, WriteProblem } from "../../store/write-health.ts";
-import type { Channels, Circuits } from "../delivery/index.ts";
+import { type Channels, type Circuits, failingWays, type PageSender } from "../delivery/index.ts";
 import type { Backlog, EventConsumers, EventPipeline } from "../events/index.ts";
 import { type QueueParts, queueViews } from "../jobs/index.ts";
 import type { LoadedModules } from "../plugins/index.ts";
@@ -132,6 +134,7 @@ export interface StatusParts {
   readonly queues: QueueParts;
   readonly channels: Channels;
   readonly circuits: Circuits;
+  readonly pages: PageSender;
   readonly pusher: PusherApp;
   readonly loaded: LoadedModules;
   readonly connections: Connections;
@@ -143,8 +146,12 @@ export interface StatusParts {
 }
 
 /** The operators' overview. */
-export async function systemStatus(health: Health, { store, storage, backlog }: HealthParts, parts: StatusParts) {
-  const { config, circuits, loaded, connections, consumers, rules, pipeline } = parts;
+export async function systemStatus(
+  health: Health,
+  { store, storage, backlog, clock }: HealthParts,
+  parts: StatusParts,
+) {
+  const { config, circuits, pages, queues, loaded, connections, consumers, rules, pipeline } = parts;
   const { databaseBytes, walBytes } = store.sizes();
   const { status, version, uptimeMs, checks } = await health.report();
   return {
@@ -170,6 +177,11 @@ export async function systemStatus(health: Health, { store, storage, backlog }: 
     apns: channelStatus(parts, "apns"),
     webpush: channelStatus(parts, "webpush"),
     paused: circuits.paused().map(({ channel, state }) => ({ channel, state })),
+    ways: (await failingWays(pages, queues.db.scan, clock)).map(({ target: _, since, ...way }) => ({
+      ...way,
+      since: toRfc3339(since),
+    })),
+    pages: { waiting: pages.waiting, incidentsUnreached: pages.hasWays ? await countUnreached(queues.db.scan) : 0 },
     modules: loaded.list().map(({ name, version, state, error }) => ({ name, version, state, error })),
     queues: await queueViews(parts.queues),
     realtime: { connections: connections.counts },
@@ -178,6 +190,19 @@ export async function systemStatus(health: Health, { store, storage, backlog }: 
     ingest: { pendingBytes: pipeline.pendingBytes },
     warnings: parts.warnings(),
   };
+}
+
+/** Open incidents whose steps have run and reached no one outside of the app. */
+async function countUnreached(db: ReadDb): Promise<number> {
+  const row = await db
+    .selectFrom("incidents")
+    .select(({ fn }) => fn.countAll<number>().as("n"))
+    .where("state", "=", sql.lit("open"))
+    .where("snoozedUntil", "is", null)
+    .where("steppedAt", "is not", null)
+    .where("reachedAt", "is", null)
+    .executeTakeFirst();
+  return row?.n ?? 0;
 }
 
 /** The embedded server runs in this process, so it works if this answers. */

@@ -40,7 +40,8 @@ export function addStatus(program: Command): void {
 }
 
 function statusLines(status: Status, out: Output): string[] {
-  const { version, uptimeMs, database, queues, realtime, rules, modules, paused, consumers, warnings } = status;
+  const { version, uptimeMs, database, queues, realtime, rules, modules, paused, consumers, ways, pages, warnings } =
+    status;
   const failed = Object.entries(status.checks).filter(([, value]) => value !== "ok" && value !== true);
   const broken = modules.filter(({ state }) => state === "failed");
   const lines = table(
@@ -57,6 +58,7 @@ function statusLines(status: Status, out: Output): string[] {
       ["jobs", jobsText(queues)],
       ["paused queues", names(queues.filter((queue) => queue.paused))],
       ["paused channels", paused.map(({ channel }) => channel).join(", ")],
+      ["incidents that reach no one", pages.incidentsUnreached === 0 ? "" : String(pages.incidentsUnreached)],
       ["failed modules", names(broken)],
     ],
   );
@@ -65,9 +67,15 @@ function statusLines(status: Status, out: Output): string[] {
   return [
     head.replace(status.status, colour.call(out, status.status)),
     ...rest,
+    ...ways.map((way) => out.red(wayText(way))),
     ...failed.map(([name, value]) => out.yellow(`check ${name}: ${String(value)}`)),
     ...warnings.map((text) => out.yellow(`warning: ${printable(text)}`)),
   ];
+}
+
+function wayText({ name, since, waiting, error, isFailed }: Status["ways"][number]): string {
+  const wait = waiting === 1 ? "1 page waits" : `${waiting} pages wait`;
+  return printable(`${name} ${isFailed ? "accepts no pages" : "is being tried"} since ${since}, ${wait}: ${error}`);
 }
 
 function connectionsText(counts: Readonly<Record<string, number>>): string {

@@ -14,6 +14,7 @@ import type { Action, Facts, Member, NoticeReason, Turn } from "./machine.ts";
 import { isUnreported } from "./notice-text.ts";
 import { type Notice, notifyAudience, notifyUsers } from "./notices.ts";
 import { afterNotReached, overtakeNotices } from "./outcomes.ts";
+import { noticeCounts } from "./page-view.ts";
 import {
   acksOf,
   addLog,
@@ -211,7 +212,8 @@ class Change {
         this.#log.push({ kind: action.entry, actor, data: { ...action.data, ...this.#via } });
         return;
       case "event": {
-        const data = actor === null ? action.data : { ...action.data, actor };
+        const notices = await noticeCounts(this.#trx, this.#row.id);
+        const data = { ...action.data, notices, ...(actor === null ? {} : { actor }) };
         this.#events.push(incidentEvent(this.#row, action.type, LEVELS[action.type] ?? "info", data));
         return;
       }

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { doc, named } from "../../../http/shapes.ts";
-import type { ReadDb } from "../../../store/database.ts";
+import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { PageRow } from "../../delivery/index.ts";
 
 /* Outcomes of an incident's notices as others see them. */
@@ -62,6 +62,36 @@ export async function lastPages(db: ReadDb, incidentId: string): Promise<PageRow
     .limit(SHOWN_NOTICES)
     .execute();
   return rows.reverse();
+}
+
+/** How many notices of an incident were delivered, count as failed, and wait. */
+export interface NoticeCounts {
+  readonly delivered: number;
+  readonly failed: number;
+  readonly trying: number;
+}
+
+const COUNTED: Readonly<Partial<Record<PageRow["outcome"], keyof NoticeCounts>>> = {
+  delivered: "delivered",
+  failed: "failed",
+  queued: "trying",
+  trying: "trying",
+  held: "trying",
+};
+
+export async function noticeCounts(db: ReadDb | Trx, incidentId: string): Promise<NoticeCounts> {
+  const rows = await db
+    .selectFrom("pages")
+    .select(["outcome", ({ fn }) => fn.countAll<number>().as("n")])
+    .where("incidentId", "=", incidentId)
+    .groupBy("outcome")
+    .execute();
+  const counts = { delivered: 0, failed: 0, trying: 0 };
+  for (const { outcome, n } of rows) {
+    const name = COUNTED[outcome];
+    if (name) counts[name] += n;
+  }
+  return counts;
 }
 
 /** The data of a row of the timeline, with the outcomes of the notices that it names. */

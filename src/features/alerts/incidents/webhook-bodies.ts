@@ -6,6 +6,7 @@ import type { RouteSettings } from "../policies/routing.ts";
 import type { AlertView } from "../types.ts";
 import type { NoticeReason } from "./machine.ts";
 import { isUnreported } from "./notice-text.ts";
+import type { NoticeCounts } from "./page-view.ts";
 import type { IncidentRow } from "./store.ts";
 
 /* Bodies of webhook steps: pure functions over rows as they are when the body is made. */
@@ -93,6 +94,8 @@ export interface BodyContent {
   /** Id of the message, the same for each attempt. */
   readonly id: string;
   readonly publicUrl: string | undefined;
+  /** Outcomes of the incident's notices so far, this one included. */
+  readonly notices: NoticeCounts;
 }
 
 export interface Body {
@@ -241,7 +244,7 @@ const ALERTMANAGER: Format = {
 };
 
 const PRISM: Format = {
-  head: ({ row, policy, reason, at, id }) => ({
+  head: ({ row, policy, reason, at, id, notices }) => ({
     type: "incident",
     id,
     reason,
@@ -261,6 +264,7 @@ const PRISM: Format = {
       timedOut: isUnreported(row),
       alerts: row.alerts,
       firing: row.firing,
+      notices,
     },
   }),
   entry: (_, { alert }) => ({

@@ -5,6 +5,7 @@ import type { RouteSettings } from "../policies/routing.ts";
 import type { AlertView } from "../types.ts";
 import type { IncidentParts } from "./context.ts";
 import { lookAgain, type NoticeReason } from "./machine.ts";
+import { noticeCounts } from "./page-view.ts";
 import {
   addLog,
   findIncident,
@@ -58,7 +59,8 @@ export async function postOf(
   const { shown: entries, leftOut } = await entriesOf(alerts, await rulesOf(parts, row, sendResolved));
   if (entries.length === 0 && row.alerts > 0)
     return { skipped: "its alerts are withheld, or fire in a later incident", leftOut };
-  const content = { row, policy: name, entries, reason, at, id, publicUrl: parts.publicUrl() };
+  const notices = await noticeCounts(parts.db.read, row.id);
+  const content = { row, policy: name, entries, reason, at, id, publicUrl: parts.publicUrl(), notices };
   return { body: await bodyOf(step, content), leftOut };
 }
 

@@ -172,6 +172,11 @@ export class PageSender {
     return this.#targetOf.size;
   }
 
+  /** How many pages wait for a target. */
+  waitingFor(target: string): number {
+    return this.#queues.get(target)?.size ?? 0;
+  }
+
   /** Targets that have accepted nothing for a while, the longest first. */
   get troubles(): readonly TroubleFacts[] {
     const now = this.#clock.now();

@@ -11,14 +11,20 @@ const REFUSED = { status: 404, body: "no such hook" };
 
 interface Room extends StandIn {
   readonly id: string;
+  refuses: boolean;
 }
 
 async function roomOf(t: TestContext, { prism, projectId }: IncidentWorld, name: string): Promise<Room> {
-  const standIn = await startStandIn(t, httpServer());
+  const service = httpServer();
+  const standIn = await startStandIn(t, {
+    ...service,
+    answer: (request, seen) => (room.refuses ? REFUSED : service.answer(request, seen)),
+  });
+  const room: Room = { ...standIn, id: "", refuses: true };
   const body = { name, preset: "http", fields: standIn.service.fields(standIn.url), projectId };
   const made = await prism.post<{ id: string }>("/api/v1/channels", { ...body, eventTypes: ["none.x"] });
   assert.equal(made.status, 201, made.text);
-  return { ...standIn, id: made.body.id };
+  return Object.assign(room, { id: made.body.id });
 }
 
 /** Changes the default policy; its first change makes it the caller's. */
@@ -73,7 +79,7 @@ test("who made the policy has one notice in 15 minutes of its failed ways, and o
     { type: "channel", id: second.id },
   ];
   await setSteps(world, steps, ann.token);
-  first.next.push(REFUSED);
+  second.refuses = false;
   await world.fire("A");
   const [one] = await notices(world, 1);
   assert.equal(one?.user, "ann");
@@ -82,26 +88,27 @@ test("who made the policy has one notice in 15 minutes of its failed ways, and o
   assert.ok(!one?.message.includes("http:"), one?.message);
 
   await pass(world, MINUTE);
-  first.next.push(REFUSED);
-  second.next.push(REFUSED);
+  second.refuses = true;
   await world.fire("B");
   await eventually("the notice names both", async () => /2 ways fail/.test((await noticesOf(world))[0]?.title ?? ""));
   const [changed, ...others] = await noticesOf(world);
   assert.match(changed?.message ?? "", /channel Pager[\s\S]*channel Room/);
   assert.equal(others.length, 0, "the limit of 15 minutes holds");
 
-  await world.prism.parts.services.pages.idle();
-  for (let n = 0; n < 8; n++) second.next.push(REFUSED);
-  for (let n = 0; n < 8; n++) first.next.push(REFUSED);
   await pass(world, 15 * MINUTE);
   const [, later] = await notices(world, 2);
   assert.match(later?.title ?? "", /2 ways fail$/);
 
-  second.next.length = 0;
-  await pass(world, 6 * MINUTE);
-  await eventually("one is left", async () => /1 way fails$/.test((await noticesOf(world))[1]?.title ?? ""));
-  first.next.length = 0;
-  await pass(world, 6 * MINUTE);
+  second.refuses = false;
+  await eventually("one is left", async () => {
+    await pass(world, MINUTE);
+    return /1 way fails$/.test((await noticesOf(world))[1]?.title ?? "");
+  });
+  first.refuses = false;
+  await eventually("none is left", async () => {
+    await pass(world, MINUTE);
+    return (await noticesOf(world)).length > 2;
+  });
   const [, , end, ...rest] = await notices(world, 3);
   assert.deepEqual([end?.user, rest.length], ["ann", 0]);
   assert.match(end?.title ?? "", /arrive again$/);
@@ -115,15 +122,15 @@ test("a way that fails again soon after it worked is reported when the 15 minute
   await setSteps(world, [{ type: "channel", id: room.id }]);
   // A policy of a maker who is no user, in a project without owners.
   await world.db.write((trx) => trx.updateTable("policies").set({ createdBy: null }).execute());
-  room.next.push(REFUSED);
   await world.fire("A");
   await eventually("administrators have a notice", async () =>
     (await noticesOf(world)).some(({ user, title }) => user === "ann" && /do not arrive/.test(title)),
   );
   const users = new Set((await noticesOf(world)).map(({ user }) => user)).size;
+  room.refuses = false;
   await pass(world, 6 * MINUTE);
   await notices(world, 2 * users);
-  for (let n = 0; n < 8; n++) room.next.push(REFUSED);
+  room.refuses = true;
   await world.fire("B");
   await eventually(
     "the failure is stored",
@@ -158,11 +165,54 @@ test("a person's way that fails is not used for the notice to that person; owner
       .execute();
   });
   world.prism.rightsChanged();
-  room.next.push(REFUSED);
   await world.fire("A");
   const [notice, ...others] = await notices(world, 1);
   assert.deepEqual([notice?.user, others.length], ["oli", 0]);
   assert.match(notice?.title ?? "", /2 ways fail$/);
   assert.match(notice?.message ?? "", /- mail of oli, since \S+: mailbox full/);
   assert.deepEqual(JSON.parse(notice?.channels ?? "[]"), ["in_app", "pusher", "fcm", "apns", "webpush"]);
+});
+
+test("attention and status name ways that accept nothing, and incidents that reach no one; events count notices", async (t) => {
+  const settings = { "smtp.url": "smtp://127.0.0.1:1", "smtp.from": "p@example.com" };
+  const world = await IncidentWorld.start(t, { ...SETTINGS, ...settings });
+  const { prism } = world;
+  const room = await roomOf(t, world, "Pager");
+  await setSteps(world, [{ type: "channel", id: room.id }]);
+  await world.fire("A");
+  await eventually("it fails", async () => (await noticesOf(world)).length > 0);
+  interface Shown {
+    items: { kind: string; severity: string; title: string; detail: string; counts: object }[];
+  }
+  const attention = async () => (await prism.get<Shown>("/api/v1/attention")).body.items;
+  const [incident] = (await attention()).filter(({ kind }) => kind === "incident");
+  assert.equal(incident?.detail, "1 alert fires, no one is reached yet");
+  const [way] = (await attention()).filter(({ kind }) => kind === "way");
+  assert.equal(way?.title, "Incidents do not reach the channel Pager");
+  assert.match(way?.detail ?? "", /404.* · 1 page waits$/);
+  interface State {
+    ways: { name: string; waiting: number; isFailed: boolean; since: string; error: string }[];
+    pages: { waiting: number; incidentsUnreached: number };
+  }
+  const { body: status } = await prism.get<State>("/api/v1/status");
+  assert.deepEqual(
+    status.ways.map(({ name, waiting, isFailed }) => [name, waiting, isFailed]),
+    [["channel Pager", 1, true]],
+  );
+  assert.deepEqual(status.pages, { waiting: 1, incidentsUnreached: 1 });
+
+  room.refuses = false;
+  await eventually("it works", async () => {
+    await pass(world, MINUTE);
+    return (await world.only()).reachedAt !== null;
+  });
+  assert.deepEqual((await attention()).filter(({ kind }) => kind === "way").length, 0);
+  const { id } = await world.only();
+  assert.equal((await prism.post(`/api/v1/incidents/${id}/acknowledge`, {})).status, 200);
+  const event = await world.db.read
+    .selectFrom("events")
+    .select("payload")
+    .where("type", "=", "incident.acknowledged")
+    .executeTakeFirstOrThrow();
+  assert.deepEqual((JSON.parse(event.payload) as { notices: unknown }).notices, { delivered: 1, failed: 0, trying: 0 });
 });

@@ -47,7 +47,8 @@ const ROW: IncidentRow = {
 async function contentOf(alerts: readonly AlertView[], rules: Partial<EntryRules> = {}): Promise<BodyContent> {
   const { shown: entries } = await entriesOf(alerts, { ...RULES, ...rules });
   const publicUrl = "https://prism.example/base/";
-  return { row: ROW, policy: "db.team (1)", entries, reason: "new-alerts", at: AT, id: "m1", publicUrl };
+  const notices = { delivered: 2, failed: 1, trying: 1 };
+  return { row: ROW, policy: "db.team (1)", entries, reason: "new-alerts", at: AT, id: "m1", publicUrl, notices };
 }
 
 interface Posted {
@@ -212,6 +213,8 @@ test("the body for the format prism has the incident, its alerts, and how many w
       ["resolved", true],
     ],
   );
+  const { notices } = value["incident"] as { notices: unknown };
+  assert.deepEqual(notices, { delivered: 2, failed: 1, trying: 1 });
   const none = await bodyOf({ format: "prism" }, { ...(await contentOf([])), row: { ...ROW, alerts: 0 } });
   assert.deepEqual((JSON.parse(none.bytes.toString()) as Record<string, unknown>)["alerts"], []);
 });
