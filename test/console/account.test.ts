@@ -147,12 +147,12 @@ test("the account's pages fit a phone in both themes", async (t) => {
   const console = await startConsole(t);
   if (!console) return;
   for (const theme of ["light", "dark"] as const) {
+    const page = await console.open("/account", { width: 360, theme });
     for (const path of ["", "/security", "/tokens", "/notifications", "/device", "/appearance"]) {
-      const page = await console.open(`/account${path}`, { width: 360, theme });
+      await console.visit(page, `/account${path}`);
       await page.getByRole("heading", { level: 1, name: "Account" }).waitFor();
       await page.locator(".card, .empty").first().waitFor();
       await assertAccessible(page, `account${path} ${theme}`);
-      await page.close();
     }
   }
   console.assertClean();
