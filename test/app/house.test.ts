@@ -36,17 +36,17 @@ test("S4-09: the page and the tree name the same features", () => {
   assert.deepEqual(named, readdirSync(join(root, "src/features")).sort());
 });
 
-test("no file of src is longer than 400 lines, and there are under 900", () => {
-  const long = sources.filter((file) => readFileSync(join(root, "src", file), "utf8").split("\n").length > 401);
+test("no file of src is longer than 500 lines, and there are under 950", () => {
+  const long = sources.filter((file) => readFileSync(join(root, "src", file), "utf8").split("\n").length > 501);
   assert.deepEqual(long, []);
-  assert.ok(sources.length < 900, `${sources.length} files`);
+  assert.ok(sources.length < 950, `${sources.length} files`);
 });
 
-test("no folder of src holds more than 25 files", () => {
+test("no folder of src holds more than 30 files", () => {
   const counts = new Map<string, number>();
   for (const file of sources) counts.set(dirname(file), (counts.get(dirname(file)) ?? 0) + 1);
   assert.deepEqual(
-    [...counts].filter(([, count]) => count > 25),
+    [...counts].filter(([, count]) => count > 30),
     [],
   );
 });

@@ -94,6 +94,14 @@ export function PolicyForm({ draft, onChange, projectId, readOnly }: Props) {
                 hint="Everyone who was notified that it fires."
                 disabled={readOnly}
               />
+              <Field label="Fallback" optional hint="The policy that follows while an incident reaches no one.">
+                <Input
+                  value={draft.fallback ?? ""}
+                  onChange={(fallback) => change({ fallback: fallback === "" ? null : fallback })}
+                  maxLength={128}
+                  disabled={readOnly}
+                />
+              </Field>
               <Switch
                 checked={draft.opensIncidents}
                 onChange={(opensIncidents) => change({ opensIncidents })}

@@ -41,6 +41,7 @@ export interface Definition {
   readonly autoResolveMs: number | null;
   readonly renotifyOnNew: boolean;
   readonly opensIncidents: boolean;
+  readonly fallback: string | null;
 }
 
 export interface Policy extends Definition {
@@ -96,6 +97,7 @@ export const EMPTY: Definition = {
   autoResolveMs: null,
   renotifyOnNew: true,
   opensIncidents: true,
+  fallback: null,
 };
 
 export const LABELS: Readonly<Record<keyof Definition, string>> = {
@@ -109,6 +111,7 @@ export const LABELS: Readonly<Record<keyof Definition, string>> = {
   autoResolveMs: "Resolves by itself",
   renotifyOnNew: "Notify of new alerts",
   opensIncidents: "Open incidents",
+  fallback: "Fallback",
 };
 export const MEMBERS = Object.keys(LABELS) as readonly (keyof Definition)[];
 

@@ -70,6 +70,7 @@ export const PolicyView = named(
     autoResolveMs: v.nullable(v.number()),
     renotifyOnNew: v.boolean(),
     opensIncidents: v.boolean(),
+    fallback: v.nullable(v.string()),
     version: doc(v.number(), "0: the built-in policy, which was never changed"),
     createdBy: v.nullable(v.string()),
     createdAt: v.nullable(v.string()),
