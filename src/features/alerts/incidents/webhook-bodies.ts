@@ -288,9 +288,9 @@ function statusOf({ state, alerts }: IncidentRow, entries: readonly BodyEntry[])
   return isFiring ? "firing" : "resolved";
 }
 
-/** An alert of an incident that a person ended may go on firing. */
-function endOf({ resolvedAt, lastAt }: AlertView, row: IncidentRow): EpochMs {
-  return resolvedAt ?? row.resolvedAt ?? lastAt;
+/** What the sender stated, as in Alertmanager. An alert of an incident that a person ended may go on firing. */
+function endOf({ endsAt, resolvedAt, lastAt }: AlertView, row: IncidentRow): EpochMs {
+  return Math.min(endsAt ?? Number.POSITIVE_INFINITY, resolvedAt ?? row.resolvedAt ?? lastAt);
 }
 
 /** As `regexp.QuoteMeta` of Go. */
