@@ -78,7 +78,7 @@ export const bark = {
   rate: { perSecond: 1, burst: 10 },
   recorded: [
     { status: 200, body: { code: 200, message: "success", timestamp: 1_712_000_000 }, class: "ok" },
-    { name: "a proxy's limit", status: 429, class: "wait", afterMs: 60_000 },
+    { name: "a proxy's limit", status: 429, class: "wait", afterMs: 30_000 },
     {
       status: 400,
       body: { code: 400, message: "failed to get device token: failed to get [x] device token from database" },

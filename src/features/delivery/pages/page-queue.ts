@@ -1,5 +1,5 @@
 import type { OpenPageFacts } from "../../../store/effect.ts";
-import { Gate } from "./gate.ts";
+import { FAILED_AFTER_MS, Gate } from "./gate.ts";
 import { comparePages } from "./page.ts";
 
 /** A page in memory. Times are elapsed milliseconds. */
@@ -19,6 +19,11 @@ export interface Waiting {
   isFailed: boolean;
   /** Attempts since the start of the process. */
   triedHere: number;
+}
+
+/** When a page whose message is to be tried again later counts as failed. */
+export function deferredFailsAt({ readySince, facts }: Waiting): number {
+  return readySince + FAILED_AFTER_MS[facts.urgency];
 }
 
 /** The waiting pages of one target, in the order in which they are sent. */

@@ -10,10 +10,10 @@ import type { EffectOf, OpenPageFacts } from "../../../store/effect.ts";
 import { callWithin, NoAnswer } from "../channel.ts";
 import type { Channels } from "../channels.ts";
 import { failsAtOnce, failureOf, type PageFailure, REFUSED_PAUSE_MS } from "./failures.ts";
-import { FAILED_AFTER_MS, Gate } from "./gate.ts";
+import { Gate } from "./gate.ts";
 import { Lanes } from "./lanes.ts";
 import type { Accepted, NewPage, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";
-import { PageQueue, type Waiting } from "./page-queue.ts";
+import { deferredFailsAt, PageQueue, type Waiting } from "./page-queue.ts";
 import { PageRecords } from "./records.ts";
 import { addPages, findPage, findPages, overtakePages, pagesOf, readOpenPages } from "./store.ts";
 
@@ -482,11 +482,6 @@ export class PageSender {
     }
     this.#trim(queue);
   }
-}
-
-/** When a page whose message is to be tried again later counts as failed. */
-function deferredFailsAt({ readySince, facts }: Waiting): number {
-  return readySince + FAILED_AFTER_MS[facts.urgency];
 }
 
 interface AttemptTimes {
