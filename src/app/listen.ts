@@ -30,6 +30,7 @@ export async function listen(parts: Parts, acceptAudit: boolean): Promise<void> 
 
 /** Call it once the server listens. */
 export async function startWork({ base, core, services, upkeep }: Parts): Promise<void> {
+  await upkeep.watch.begin();
   upkeep.usage.start();
   upkeep.retention.start();
   upkeep.emergencyWatch.start();
@@ -46,6 +47,7 @@ export async function startWork({ base, core, services, upkeep }: Parts): Promis
   services.heartbeats.start();
   await services.ntfy.start();
   services.modules.moduleWatch.start();
+  await upkeep.watch.start();
   base.bus.emit("system:ready");
 }
 
@@ -88,6 +90,7 @@ export function reload({ base, core, http: { listener }, services, upkeep }: Par
   if (tls && listener.isTls && listener.renewCertificate(tls)) noteCertificate(listener.certificate, base.log);
   base.settings.reload(config);
   upkeep.emergencyWatch.start();
+  upkeep.watch.reload();
   services.mailIn.reload();
   services.alerting.receiverPresets.reload();
   services.alerting.receivers.presetsChanged();

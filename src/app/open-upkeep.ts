@@ -1,7 +1,9 @@
 import { UsageMarks } from "../features/access/index.ts";
 import { AuditHeadKeeper } from "../features/audit/index.ts";
 import { EmergencyWatch } from "../features/emergency/index.ts";
+import { storeTestEvent } from "../features/events/index.ts";
 import { RetentionJob } from "../features/retention/index.ts";
+import { ServerWatch } from "../features/watch/index.ts";
 import { DescriptorWatch } from "../http/listener.ts";
 import type { Http } from "./open-http.ts";
 import type { Services } from "./open-services.ts";
@@ -15,14 +17,11 @@ export interface Upkeep {
   readonly usage: UsageMarks;
   readonly descriptors: DescriptorWatch;
   readonly emergencyWatch: EmergencyWatch;
+  readonly watch: ServerWatch;
 }
 
-export function openUpkeep(
-  base: Base,
-  core: Core,
-  { listener }: Http,
-  { schedules, pages, alerting }: Services,
-): Upkeep {
+export function openUpkeep(base: Base, core: Core, { listener }: Http, services: Services): Upkeep {
+  const { schedules, pages, alerting } = services;
   const { config, database, reader, box, audit, clock, clockTrust, settings, store } = base;
   const { access, jobs } = core;
   const { dataDir } = config;
@@ -51,5 +50,22 @@ export function openUpkeep(
       publicUrl: () => settings.current.publicUrl,
       pausedQueues: () => jobs.runner.queueNames.filter((name) => jobs.runner.isPaused(name)),
     }),
+    watch: openWatch(base, core, services),
   };
+}
+
+function openWatch(
+  { config, database, committer, clock, emergency, settings, log: baseLog }: Base,
+  { pipeline }: Core,
+  { notify, alerting, pages }: Services,
+): ServerWatch {
+  const { events, backlog } = pipeline;
+  return new ServerWatch({
+    ...{ db: database, dataDir: config.dataDir, clock, notify, emergency, log: baseLog.namespace("watch") },
+    afterMs: () => settings.current.emergency.afterMs,
+    options: () => settings.current.watch,
+    storeTestEvent: () => storeTestEvent({ committer, pipeline: events, backlog, clock }),
+    handleIncidents: () => alerting.incidents.check(),
+    throughLane: (send) => pages.throughLane(send),
+  });
 }

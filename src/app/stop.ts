@@ -39,6 +39,7 @@ export async function stop({ base, core, http, services, upkeep }: Parts): Promi
   ]);
   upkeep.retention.stop();
   await within(left(), upkeep.emergencyWatch.stop());
+  await within(left(), upkeep.watch.stop());
   await within(left(), services.schedules.stop());
   await within(lastLeft(), core.pipeline.absences.stop());
   await within(left(), services.heartbeats.stop());

@@ -6,7 +6,7 @@ import { INGEST_OPTIONS, LIMIT_OPTIONS, QUEUE_OPTIONS, RATE_LIMIT_OPTIONS, REALT
 import { DKIM_OPTIONS, MAIL_IN_OPTIONS } from "./mail-options.ts";
 import { option, optional, type ValuesOf } from "./option.ts";
 import { PUSHER_OPTIONS, STORAGE_OPTIONS } from "./provider-options.ts";
-import { EMERGENCY_OPTIONS } from "./watch-options.ts";
+import { EMERGENCY_OPTIONS, WATCH_OPTIONS } from "./watch-options.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -99,6 +99,7 @@ export const OPTIONS = {
   },
   mailIn: MAIL_IN_OPTIONS,
   emergency: EMERGENCY_OPTIONS,
+  watch: WATCH_OPTIONS,
   pusher: PUSHER_OPTIONS,
   ntfy: NTFY_OPTIONS,
   gotify: GOTIFY_OPTIONS,

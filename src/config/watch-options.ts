@@ -4,6 +4,23 @@ import { option, optional } from "./option.ts";
 const LIVE = { reloadable: true } as const;
 const MINUTE = 60_000;
 
+/** The heartbeat that Prism sends to a service outside. */
+export const WATCH_OPTIONS = {
+  url: optional(
+    k.httpUrl(),
+    "URL of a check at Healthchecks, Uptime Kuma or another Prism, called by GET while a test event passes through " +
+      "the store, the incidents and the lane of pages in time",
+    { secret: true, ...LIVE },
+  ),
+  everyMs: option(k.duration(1000, 60 * MINUTE), MINUTE, "interval of the calls of watch.url", LIVE),
+  withinMs: option(
+    k.duration(100, 10 * MINUTE),
+    10_000,
+    "how long the test event may take; after a longer time watch.url is not called",
+    LIVE,
+  ),
+};
+
 /** The last resort when Prism itself cannot reach anyone. Not for the console: it must not depend on the database. */
 export const EMERGENCY_OPTIONS = {
   webhook: optional(

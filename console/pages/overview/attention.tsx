@@ -83,6 +83,7 @@ const TAGS: Readonly<Record<AttentionItem["kind"], string>> = {
   approvals: "people",
   module: "module",
   events: "events",
+  watch: "server",
   storage: "storage",
   audit: "audit",
   config: "settings",

@@ -28,6 +28,7 @@ export interface AttentionItem {
     | "module"
     | "events"
     | "storage"
+    | "watch"
     | "audit"
     | "config";
   readonly severity: "critical" | "warning" | "info";

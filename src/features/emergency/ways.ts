@@ -1,9 +1,7 @@
 import { spawn } from "node:child_process";
-import { request as requestHttp } from "node:http";
-import { request as requestHttps } from "node:https";
 import type { Config } from "../../config/load.ts";
-import { VERSION } from "../../core/runtime.ts";
 import { WAYS, type WayName } from "./call-file.ts";
+import { callUrl, nameOf } from "./call-url.ts";
 import type { EmergencyMessage } from "./message.ts";
 
 /* The ways of `emergency`. They share nothing with the channels: what is broken there must not
@@ -40,29 +38,8 @@ function callWebhook(
   { id, body }: EmergencyMessage,
   limitMs: number,
 ): Promise<string> {
-  const url = new URL(webhook);
-  const content = Buffer.from(JSON.stringify(body));
-  const headers = {
-    "Content-Type": "application/json",
-    "Content-Length": content.length,
-    "User-Agent": `Prism/${VERSION}`,
-    "webhook-id": id,
-  };
-  return new Promise((resolve, reject) => {
-    const start = url.protocol === "https:" ? requestHttps : requestHttp;
-    const signal = AbortSignal.timeout(limitMs);
-    const request = start(url, { method: "POST", headers, signal, agent: false }, (response) => {
-      const status = response.statusCode ?? 0;
-      response.destroy();
-      if (status >= 200 && status < 300) resolve(`${url.host} answered ${status}`);
-      else reject(new Error(`${url.host} answered ${status}`));
-    });
-    // The message of an error may hold the whole address.
-    request.on("error", (error: NodeJS.ErrnoException) =>
-      reject(new Error(`${url.host} was not reached (${signal.aborted ? "no answer in time" : nameOf(error)})`)),
-    );
-    request.end(content);
-  });
+  const headers = { "Content-Type": "application/json", "webhook-id": id };
+  return callUrl(webhook, { content: Buffer.from(JSON.stringify(body)), headers }, limitMs);
 }
 
 const SMTPS_PORT = 465;
@@ -149,9 +126,4 @@ function endGroup(pid: number | undefined): void {
   } catch {
     // It has ended meanwhile.
   }
-}
-
-function nameOf(error: unknown): string {
-  const { code, name } = Object(error) as { readonly code?: unknown; readonly name?: unknown };
-  return String(code ?? name ?? "error");
 }

@@ -7,5 +7,6 @@ export { EventConsumers } from "./consumers.ts";
 export { Backlog, handleEventJobs } from "./pipeline/backlog.ts";
 export { EventTypePattern } from "./pipeline/event-envelope.ts";
 export { EventPipeline } from "./pipeline/pipeline.ts";
+export { storeTestEvent } from "./pipeline/test-event.ts";
 export { firstSeqSince, IS_ERROR_ROW, isErrorEvent } from "./queries.ts";
 export { EVENT_SWEEPS, eventSweep } from "./retention.ts";

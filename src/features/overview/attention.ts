@@ -17,6 +17,7 @@ import {
 } from "../delivery/index.ts";
 import type { JobCount, JobRunner } from "../jobs/index.ts";
 import type { LoadedModules } from "../plugins/index.ts";
+import type { ServerWatch } from "../watch/index.ts";
 import * as queries from "./queries.ts";
 import type { AttentionItem, AttentionView } from "./schema.ts";
 
@@ -30,6 +31,7 @@ export interface AttentionParts {
   readonly loaded: LoadedModules;
   readonly storage: StorageGuard;
   readonly backlog: { readonly isBehind: boolean };
+  readonly watch: Pick<ServerWatch, "findings">;
   /** Problems of settings, files and proxies. */
   warnings(): readonly string[];
   /** Null: the audit trail is complete. */
@@ -255,6 +257,7 @@ async function stateItems(parts: AttentionParts): Promise<AttentionItem[]> {
   const audit = parts.auditWarning();
   const modules = loaded.list().filter(({ state }) => state === "failed");
   return [
+    ...parts.watch.findings().map((finding) => item({ kind: "watch", link: "/settings", ...finding })),
     ...(storage.problem === null ? [] : [storageItem(storage.problem)]),
     ...(audit === null ? [] : [auditItem(audit)]),
     ...(failed === 0 ? [] : [failedItem(failed)]),

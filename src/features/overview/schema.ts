@@ -73,6 +73,7 @@ export const ATTENTION_KINDS = [
   "module",
   "events",
   "storage",
+  "watch",
   "audit",
   "config",
 ] as const;

@@ -17,6 +17,7 @@ import { type QueueParts, queueViews } from "../jobs/index.ts";
 import type { LoadedModules } from "../plugins/index.ts";
 import type { PusherApp } from "../pusher/index.ts";
 import type { RuleBook } from "../rules/index.ts";
+import type { ServerWatch } from "../watch/index.ts";
 
 const PROBE_EVERY_MS = 1000;
 /** A database that takes longer is of no use to clients, and probes have timed out. */
@@ -141,6 +142,7 @@ export interface StatusParts {
   readonly consumers: EventConsumers;
   readonly rules: RuleBook;
   readonly pipeline: EventPipeline;
+  readonly watch: ServerWatch;
   /** Problems, for an operator. */
   warnings(): readonly string[];
 }
@@ -188,6 +190,7 @@ export async function systemStatus(
     consumers: [{ name: "rule-engine", lag: backlog.lag() }, ...consumers.lags()],
     rules: { active: rules.size },
     ingest: { pendingBytes: pipeline.pendingBytes },
+    watch: parts.watch.view(),
     warnings: parts.warnings(),
   };
 }

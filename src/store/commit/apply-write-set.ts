@@ -47,6 +47,7 @@ export class WriteSetApplier {
     const sql = this.#sql;
     this.storeSequenceEnds(set.sequenceEnds);
     this.#insertEvents(set.events);
+    for (const seq of set.withdrawn) sql.withdrawEvent.run(seq);
     if (set.processed) for (const seq of set.processed.seqs) sql.markProcessed.run(set.processed.at, seq);
     const failedEffects = this.#applyAllEffects(set.effects);
     for (const sum of set.ruleStats) {
@@ -246,6 +247,7 @@ function prepareAll(connection: Sqlite) {
     rollbackTo: prepare("rollback to effects"),
     event: connection.prepare<[Value[]]>(insertEventsText(1)),
     sixteenEvents: connection.prepare<[Value[]]>(insertEventsText(EVENTS_AT_ONCE)),
+    withdrawEvent: prepare("delete from events where seq = ?"),
     markProcessed: prepare("update events set processedAt = ? where seq = ? and processedAt is null"),
     clearProcessed: prepare("update events set processedAt = null where seq = ?"),
     // A reprocessed event may meet a rule without recipients before: only that is replaced.

@@ -326,7 +326,8 @@ export class Committer {
         this.record.committed();
         this.sequences.stored(sequenceEnds);
       } else this.#failed(outcome.failure, delivered);
-      if (outcome.ok) this.#onCommit(performance.now() - startedAt, content.events.seq.length);
+      if (outcome.ok)
+        this.#onCommit(performance.now() - startedAt, content.events.seq.length - content.withdrawn.length);
       settle(outcome);
       if (this.#epochFailed && this.#setsInFlight === 0) this.#nextEpoch();
       this.#schedulePump();
@@ -357,6 +358,7 @@ function shuttingDown(): PrismError {
 export function emptyContent(): SetContent {
   return {
     events: eventColumns([]),
+    withdrawn: [],
     effects: [],
     processed: null,
     ruleStats: [],

@@ -19,6 +19,8 @@ export interface WriteSet {
   /** A failed set fails every later set of its epoch, because they were decided on top of it. */
   readonly epoch: number;
   readonly events: EventColumns;
+  /** Events of this set that its commit removes again: test events. */
+  readonly withdrawn: readonly number[];
   readonly effects: Effects[];
   /** Events stored earlier that are now decided without any effect. */
   readonly processed: { readonly seqs: readonly number[]; readonly at: number } | null;

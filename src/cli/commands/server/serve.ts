@@ -1,4 +1,3 @@
-import { execFile } from "node:child_process";
 import { existsSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
@@ -21,6 +20,7 @@ import { asTyped } from "../../output/text.ts";
 import { lockUnlessServed } from "../../with-server.ts";
 import { backupWarning, newestBackupAt } from "./archives.ts";
 import { callEmergency, callForStore } from "./call-emergency.ts";
+import { notifySystemd } from "./systemd.ts";
 
 interface ServeFlags {
   readonly port?: string;
@@ -144,15 +144,6 @@ function requireCurrent(loaded: LoadedConfig): void {
     EXIT.refused,
     `the database lacks ${pending.join(", ")}; run prism migrate, or serve without --no-migrate`,
   );
-}
-
-/** For units with Type=notify: systemd's program sends it, as Node has no datagram sockets. */
-function notifySystemd(log: Logger): void {
-  if (process.env["NOTIFY_SOCKET"] === undefined) return;
-  execFile("systemd-notify", ["--ready"], (error) => {
-    if (error)
-      log.error({ reason: error.message }, "systemd-notify failed: systemd does not know that the server is ready");
-  });
 }
 
 async function announce({ out }: Context, loaded: LoadedConfig, app: App, log: Logger): Promise<void> {

@@ -40,8 +40,21 @@ export function addStatus(program: Command): void {
 }
 
 function statusLines(status: Status, out: Output): string[] {
-  const { version, uptimeMs, database, queues, realtime, rules, modules, paused, consumers, ways, pages, warnings } =
-    status;
+  const {
+    version,
+    uptimeMs,
+    database,
+    queues,
+    realtime,
+    rules,
+    modules,
+    paused,
+    consumers,
+    ways,
+    pages,
+    warnings,
+    watch,
+  } = status;
   const failed = Object.entries(status.checks).filter(([, value]) => value !== "ok" && value !== true);
   const broken = modules.filter(({ state }) => state === "failed");
   const lines = table(
@@ -60,6 +73,7 @@ function statusLines(status: Status, out: Output): string[] {
       ["paused channels", paused.map(({ channel }) => channel).join(", ")],
       ["incidents that reach no one", pages.incidentsUnreached === 0 ? "" : String(pages.incidentsUnreached)],
       ["failed modules", names(broken)],
+      ...(watch.url === null ? [] : [["watch.url", watchText(watch.url)] as const]),
     ],
   );
   const colour = status.status === "ok" ? out.green : out.red;
@@ -68,6 +82,8 @@ function statusLines(status: Status, out: Output): string[] {
     head.replace(status.status, colour.call(out, status.status)),
     ...rest,
     ...ways.map((way) => out.red(wayText(way))),
+    ...watch.emergency.raised.map(({ since, text }) => out.red(`emergency since ${since}: ${printable(text)}`)),
+    ...(watch.lastDown === null ? [] : [`was down: ${watch.lastDown.text}`]),
     ...failed.map(([name, value]) => out.yellow(`check ${name}: ${String(value)}`)),
     ...warnings.map((text) => out.yellow(`warning: ${printable(text)}`)),
   ];
@@ -76,6 +92,11 @@ function statusLines(status: Status, out: Output): string[] {
 function wayText({ name, since, waiting, error, isFailed }: Status["ways"][number]): string {
   const wait = waiting === 1 ? "1 page waits" : `${waiting} pages wait`;
   return printable(`${name} ${isFailed ? "accepts no pages" : "is being tried"} since ${since}, ${wait}: ${error}`);
+}
+
+function watchText({ calledAt, problem }: NonNullable<Status["watch"]["url"]>): string {
+  if (problem) return `not called since ${problem.since}: ${printable(problem.text)}`;
+  return calledAt === null ? "not called yet" : `called ${calledAt}`;
 }
 
 function connectionsText(counts: Readonly<Record<string, number>>): string {

@@ -1,3 +1,5 @@
+import { type Deferred, deferred, unlessAborted } from "../../../core/promises.ts";
+
 /** Calls of pages that run at the same time. Each is a socket. */
 const MAX_CALLS = 256;
 /** Share for targets that have not answered since the start of the process. */
@@ -22,6 +24,8 @@ export class Lanes {
   readonly #by = { proven: 0, unproven: 0, suspect: 0 };
   /** Slots of unproven and suspect targets by owner. */
   readonly #owners = new Map<string, number>();
+  /** Calls that are no pages: they get the next free slot. */
+  readonly #waiting: Deferred<Slot>[] = [];
 
   /** @returns undefined if there is no room now */
   take(standing: Standing, owner: string): Slot | undefined {
@@ -37,9 +41,20 @@ export class Lanes {
     return { standing, owner };
   }
 
+  /** The next slot for a target that answers, as soon as one is free. Rejects when the signal aborts. */
+  next(signal: AbortSignal): Promise<Slot> {
+    const turn = deferred<Slot>();
+    this.#waiting.push(turn);
+    return unlessAborted(turn.promise, signal);
+  }
+
   release({ standing, owner }: Slot): void {
     this.#running -= 1;
     this.#by[standing] -= 1;
+    const turn = this.#waiting.shift();
+    const slot = turn && this.take("proven", "");
+    if (slot) turn.resolve(slot);
+    else if (turn) this.#waiting.unshift(turn);
     if (standing === "proven") return;
     const held = (this.#owners.get(owner) ?? 1) - 1;
     if (held > 0) this.#owners.set(owner, held);

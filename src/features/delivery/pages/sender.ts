@@ -156,6 +156,20 @@ export class PageSender {
     }
   }
 
+  /**
+   * Calls `send` as a page to a target that answers is called: after what is due, with the next free
+   * socket. For the test event of `watch.url`. Rejects as `send` does, and when the server stops.
+   */
+  async throughLane(send: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    await this.#due.check();
+    const slot = this.#lanes.take("proven", "") ?? (await this.#lanes.next(this.#stop.signal));
+    try {
+      await callWithin((signal) => send(signal), this.#stop.signal);
+    } finally {
+      this.#lanes.release(slot);
+    }
+  }
+
   /** Whether people can be reached outside of the app at all. */
   get hasWays(): boolean {
     const { channels } = this.#parts;
