@@ -21,6 +21,7 @@ export interface AttentionItem {
   readonly kind:
     | "incident"
     | "notification"
+    | "way"
     | "channel"
     | "jobs"
     | "queue"

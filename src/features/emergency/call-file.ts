@@ -2,7 +2,7 @@ import { mkdir, open, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { EpochMs } from "../../core/clock.ts";
 import { PARTIAL, writeComplete } from "../../core/data-dir.ts";
-import type { EmergencyReason } from "../../core/emergency.ts";
+import type { EmergencyReason } from "./port.ts";
 
 export const WAYS = ["webhook", "smtp", "command"] as const;
 export type WayName = (typeof WAYS)[number];

@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { type Clock, type EpochMs, MINUTE_MS, toRfc3339 } from "../../core/clock.ts";
 import { DueTimes, SteadyClock } from "../../core/due-times.ts";
-import type { EmergencyNews, EmergencyPort, EmergencyReason } from "../../core/emergency.ts";
 import type { Logger } from "../../core/log.ts";
 import { within } from "../../core/promises.ts";
 import { CallFiles, type CallRecord, type WayName, type WayState } from "./call-file.ts";
+import type { EmergencyNews, EmergencyPort, EmergencyReason } from "./port.ts";
 import type { EmergencyOptions } from "./ways.ts";
 
 export interface EmergencyParts {

@@ -1,5 +1,6 @@
-/** The last resort, for the app. Features are given an `EmergencyPort` of the core. */
+/** The part of `emergency` that other features may use. */
 
 export { callUrl } from "./call-url.ts";
 export { Emergency } from "./emergency.ts";
+export type { EmergencyPort } from "./port.ts";
 export { EmergencyWatch } from "./watch.ts";

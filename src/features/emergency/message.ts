@@ -1,7 +1,7 @@
 import { hostname } from "node:os";
 import { type EpochMs, toRfc3339 } from "../../core/clock.ts";
-import type { EmergencyNews, EmergencyReason } from "../../core/emergency.ts";
 import { VERSION } from "../../core/runtime.ts";
+import type { EmergencyNews, EmergencyReason } from "./port.ts";
 
 /** A call as each way sends it. */
 export interface EmergencyMessage {

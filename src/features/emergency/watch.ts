@@ -1,10 +1,10 @@
 import { type Clock, type EpochMs, MINUTE_MS } from "../../core/clock.ts";
-import type { EmergencyPort } from "../../core/emergency.ts";
 import type { Logger } from "../../core/log.ts";
 import { withinOr } from "../../core/promises.ts";
 import type { Database } from "../../store/database.ts";
 import { PROBLEM_TEXT, type StorageGuard, type WriteHealth } from "../../store/write-health.ts";
 import { pausedPages } from "./paused-pages.ts";
+import type { EmergencyPort } from "./port.ts";
 
 export interface EmergencyWatchParts {
   readonly emergency: EmergencyPort;

@@ -1,8 +1,8 @@
 import { type Clock, type EpochMs, MINUTE_MS, toRfc3339 } from "../../core/clock.ts";
-import type { EmergencyPort } from "../../core/emergency.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Database } from "../../store/database.ts";
 import { administrators } from "../access/index.ts";
+import type { EmergencyPort } from "../emergency/index.ts";
 import type { Notifier } from "../notifications/index.ts";
 import type { LastAlive } from "./alive-file.ts";
 import { type LateWork, lateWork } from "./late-work.ts";

@@ -18,6 +18,7 @@ test("the settings that a reload takes over are the public URL, registration, ma
       "smtp",
       "mailIn",
       "emergency",
+      "watch",
       "ntfy",
       "gotify",
       "tls",

@@ -118,10 +118,10 @@ for (const { name, minutes, calls } of [
     await world.fire("A");
     await prism.restart(() => clock.advance(minutes * MINUTE));
     await prism.parts.base.emergency.check();
-    assert.equal(hook.calls.length, calls);
+    // That the incident has reached no one is a reason of its own.
+    const ofDown = hook.calls.filter(({ reason }) => reason === "server-was-down");
+    assert.equal(ofDown.length, calls);
     const [notice] = await notices(prism);
     assert.match(notice?.message ?? "", /1 incident with due pages \(1 of high urgency\)/);
-    if (calls === 0) return;
-    assert.equal(hook.calls[0]?.reason, "server-was-down");
-    assert.match(hook.calls[0]?.what ?? "", /1 incident with due pages/);
+    for (const { what } of ofDown) assert.match(what, /1 incident with due pages/);
   });

@@ -11,6 +11,7 @@ import { nodeWarning } from "../../../core/runtime.ts";
 import { hasLocalPublicUrl } from "../../../features/access/sessions/dev-token.ts";
 import type { DataDirLock } from "../../../store/sqlite/data-dir-lock.ts";
 import { beatFileOf } from "../../../store/write-health.ts";
+import { callEmergency, callForStore } from "../../call-emergency.ts";
 import { type Context, contextOf, refuseUrl } from "../../context.ts";
 import { heldBy, lostDatabase, makeCurrent, requireSomeDatabase } from "../../data-dir.ts";
 import { CommandError, describeFailure, EXIT } from "../../output/exit-codes.ts";
@@ -19,7 +20,6 @@ import { exitOnUncaught, ignoreSignals, interrupt } from "../../output/process-e
 import { asTyped } from "../../output/text.ts";
 import { lockUnlessServed } from "../../with-server.ts";
 import { backupWarning, newestBackupAt } from "./archives.ts";
-import { callEmergency, callForStore } from "./call-emergency.ts";
 import { notifySystemd } from "./systemd.ts";
 
 interface ServeFlags {

@@ -1,4 +1,5 @@
 import { type Deferred, deferred, unlessAborted } from "../../../core/promises.ts";
+import { callWithin } from "../channel.ts";
 
 /** Calls of pages that run at the same time. Each is a socket. */
 const MAX_CALLS = 256;
@@ -41,11 +42,20 @@ export class Lanes {
     return { standing, owner };
   }
 
-  /** The next slot for a target that answers, as soon as one is free. Rejects when the signal aborts. */
-  next(signal: AbortSignal): Promise<Slot> {
+  /** Calls `send` with the next free slot for a target that answers. Rejects when `stop` aborts. */
+  async call(send: (signal: AbortSignal) => Promise<void>, stop: AbortSignal): Promise<void> {
+    const slot = this.take("proven", "") ?? (await this.#next(stop));
+    try {
+      await callWithin(send, stop);
+    } finally {
+      this.release(slot);
+    }
+  }
+
+  #next(stop: AbortSignal): Promise<Slot> {
     const turn = deferred<Slot>();
     this.#waiting.push(turn);
-    return unlessAborted(turn.promise, signal);
+    return unlessAborted(turn.promise, stop);
   }
 
   release({ standing, owner }: Slot): void {

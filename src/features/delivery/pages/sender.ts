@@ -162,12 +162,7 @@ export class PageSender {
    */
   async throughLane(send: (signal: AbortSignal) => Promise<void>): Promise<void> {
     await this.#due.check();
-    const slot = this.#lanes.take("proven", "") ?? (await this.#lanes.next(this.#stop.signal));
-    try {
-      await callWithin((signal) => send(signal), this.#stop.signal);
-    } finally {
-      this.#lanes.release(slot);
-    }
+    await this.#lanes.call(send, this.#stop.signal);
   }
 
   /** Whether people can be reached outside of the app at all. */

@@ -1,8 +1,8 @@
-import type { LoadedConfig } from "../../../config/load.ts";
-import { publicUrlOf } from "../../../config/public-url.ts";
-import { systemClock } from "../../../core/clock.ts";
-import type { Logger } from "../../../core/log.ts";
-import { describeFailure } from "../../output/exit-codes.ts";
+import type { LoadedConfig } from "../config/load.ts";
+import { publicUrlOf } from "../config/public-url.ts";
+import { systemClock } from "../core/clock.ts";
+import type { Logger } from "../core/log.ts";
+import { describeFailure } from "./output/exit-codes.ts";
 
 /** Longer than one attempt of each way. */
 const LIMIT_MS = 12_000;
@@ -21,7 +21,7 @@ export async function callEmergency({ config }: LoadedConfig, log: Logger, error
 
 /** As {@link callEmergency}, for a server whose writer has ended. */
 export async function callForStore({ config }: Pick<LoadedConfig, "config">, log: Logger, text: string): Promise<void> {
-  const { Emergency } = await import("../../../features/emergency/emergency.ts");
+  const { Emergency } = await import("../features/emergency/emergency.ts");
   const emergency = new Emergency({
     ...{ dataDir: config.dataDir, clock: systemClock, log: log.namespace("emergency") },
     options: () => config.emergency,

@@ -1,4 +1,4 @@
-import type { EpochMs } from "./clock.ts";
+import type { EpochMs } from "../../core/clock.ts";
 
 /** Why the last resort is used. Stable: receivers of the call decide by them. */
 export const EMERGENCY_REASONS = [
