@@ -166,7 +166,7 @@ function alertFeatures(parts: Parts): Feature[] {
   const withheldBy: Parameters<typeof alertsFeature>[0]["withheldBy"] = (alert) => withheldNow(alerting, alert);
   return [
     alertsFeature({ db, clock, projects, alerts, withheldBy }),
-    incidentsFeature({ db, clock, projects, policies, incidents, alerts, idempotency, withheldBy }),
+    incidentsFeature({ db, clock, projects, users, policies, incidents, alerts, idempotency, withheldBy }),
     policiesFeature({ db, clock, projects, users, policies, idempotency, requireUrl }),
     silencesFeature({ db, clock, projects, silences, warnHits, idempotency }),
     alertmanagerFeature({

@@ -215,6 +215,8 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
   resolveIncident: onIncident,
   escalateIncident: onIncident,
   addIncidentNote: onIncident,
+  addResponders: onIncident,
+  reassignIncident: onIncident,
   updatePolicy: made("/api/v1/policies", "createPolicy"),
   patchPolicy: made("/api/v1/policies", "createPolicy"),
   updateSilence: made("/api/v1/silences", "createSilence"),

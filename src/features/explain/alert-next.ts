@@ -58,7 +58,8 @@ export async function nextLines(
     const { at, action } = forecast;
     if (action.kind === "page") {
       const { users: found, ...more } = await candidatesOf(ports, db.scan, projectId, action.notify, at);
-      const data = { reason: "step", step: action.step, round: action.round, urgency: action.notify.urgency };
+      const place = action.step === null ? { by: action.by } : { step: action.step, round: action.round };
+      const data = { reason: action.by ?? "step", ...place, urgency: action.notify.urgency };
       const through = Object.fromEntries(more.through);
       const [kind, row] =
         found.length === 0
@@ -110,7 +111,10 @@ export async function namesOf(
 ): Promise<Names> {
   const { db, alerting } = context;
   const sources = rows.flatMap(({ data }) => [...Object.values(data.through ?? {}), ...(data.empty ?? [])]);
-  const schedules = sources.flatMap((source) => (source.startsWith("schedule:") ? [source.split(":")[1] ?? ""] : []));
+  const schedules = [
+    ...sources.flatMap((source) => (source.startsWith("schedule:") ? [source.split(":")[1] ?? ""] : [])),
+    ...rows.flatMap(({ data }) => data.schedules ?? []),
+  ];
   const people = rows.flatMap(({ actor, data }) => [
     ...(data.users ?? []),
     ...Object.keys(data.delayed ?? {}),

@@ -79,6 +79,7 @@ export interface LogData {
   readonly shown?: number;
   readonly truncated?: number;
   readonly text?: string;
+  readonly schedules?: readonly string[];
 }
 
 const LISTED = 10;
@@ -136,6 +137,13 @@ const NOTICES: Readonly<Record<string, string>> = {
   unreported: "It is no longer reported: everyone notified before",
 };
 
+/** Those whom a person named. */
+const ASKED: Readonly<Record<string, string>> = {
+  page: "Those paged first are notified",
+  reassign: "Those who have it now are notified",
+  responder: "Those asked for help are notified",
+};
+
 const CLOSED_BY: Readonly<Record<string, string>> = {
   alerts: "all its alerts are resolved",
   timeout: "its alerts timed out, as their source did not repeat them",
@@ -146,7 +154,15 @@ const CLOSED_BY: Readonly<Record<string, string>> = {
 type Sentence = (data: LogData, who: string, names: Names) => string;
 
 const SENTENCES: Readonly<Record<string, Sentence>> = {
-  opened: ({ alerts = 1 }) => `The incident was opened by ${countText(alerts, "alert")}.`,
+  opened: ({ alerts = 1, text = "" }, who) =>
+    who === ""
+      ? `The incident was opened by ${countText(alerts, "alert")}.`
+      : `${who} opened it to page people${text === "" ? "." : `: ${text}`}`,
+  reassigned: ({ users = [] }, who, names) =>
+    `${who} gave it to ${listText(users.map((id) => names.user(id)))}: the steps start if they do not acknowledge it.`,
+  "responders-added": ({ users = [], schedules = [] }, who, names) =>
+    `${who} asked for help: ` +
+    `${listText([...users.map((id) => names.user(id)), ...schedules.map((id) => `those on call on ${names.schedule(id)}`)])}.`,
   "alerts-joined": ({ added = 1, firing }) => `${countText(added, "alert")} joined; ${firing} fire now.`,
   "alerts-resolved": ({ ended = 0, timedOut = 0, firing }) =>
     timedOut === 0
@@ -273,21 +289,26 @@ function noticeText({ reason, step = 0, round = 0, urgency, users = [], ...data 
   const named = users.map((id) => names.user(id));
   const end = data.isUnreported === true ? "unreported" : reason;
   const came = outcomesText(data.outcomes ?? [], names);
-  if (reason !== "step") return `${NOTICES[end ?? ""] ?? "Notified"}: ${listText(named, count)} notified.${came}`;
+  const asked = ASKED[reason ?? ""];
+  if (reason !== "step" && asked === undefined)
+    return `${NOTICES[end ?? ""] ?? "Notified"}: ${listText(named, count)} notified.${came}`;
   const why = users.map((id, at) => {
     const source = through[id];
-    return source === undefined ? named[at] : `${named[at]} (${throughText(source, shifts, names)})`;
+    return source === undefined || (asked && source === "user")
+      ? named[at]
+      : `${named[at]} (${throughText(source, shifts, names)})`;
   });
   const later = Object.keys(delayed).map((id) => names.user(id));
   const more = later.length === 0 ? "" : ` Contact rules delay further notifications of ${listText(later)}.`;
-  const head = `Step ${step + 1}${round === 0 ? "" : `, round ${round + 1},`} notified with ${urgency} urgency`;
-  return `${head}: ${listText(why as string[], count)}.${more}${came}`;
+  const head = asked ?? `Step ${step + 1}${round === 0 ? "" : `, round ${round + 1},`} notified`;
+  return `${head} with ${urgency} urgency: ${listText(why as string[], count)}.${more}${came}`;
 }
 
-function noTargetsText({ step = 0, empty = [], acknowledged = 0 }: LogData, _: string, names: Names): string {
+function noTargetsText({ step = 0, by, empty = [], acknowledged = 0 }: LogData, _: string, names: Names): string {
   const reasons = empty.map((source) => emptyText(source, names));
   if (acknowledged > 0) reasons.push(`${countText(acknowledged, "user")} had acknowledged it`);
-  return `Step ${step + 1} had targets without users: ${reasons.length > 0 ? listText(reasons) : "it names no one"}.`;
+  const who = by === undefined ? `Step ${step + 1}` : "The page by a person";
+  return `${who} had targets without users: ${reasons.length > 0 ? listText(reasons) : "it names no one"}.`;
 }
 
 /** What an incident does next, without the steps that notify. Undefined: nothing that people see. */

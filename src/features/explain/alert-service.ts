@@ -199,6 +199,7 @@ function pathOf({ route }: IncidentRow): string[] {
 
 function routeText(row: IncidentRow, { name, version }: { readonly name: string; readonly version: number }): string {
   const built = version === 0 ? "built in" : `version ${version}`;
+  if (row.direct !== null) return `The policy ${name} (${built}) follows if no one acknowledges it.`;
   // Of a silent source: no route led to it.
   if (pathOf(row).length === 0) return `It follows the policy ${name} (${built}) of the incidents of the source.`;
   return `The route ${pathOf(row).join(" / ")} led it to the policy ${name} (${built}).`;
@@ -266,6 +267,13 @@ function stateText(row: IncidentRow, lines: readonly Line[], next: readonly Line
   return then?.at ? `It is open; next, at ${then.at}: ${then.text}` : "It is open; nothing follows.";
 }
 
+/** Those whom a person named. */
+const ASKED_FOR: Readonly<Record<string, string>> = {
+  page: "A person paged them",
+  reassign: "A person gave them the incident",
+  responder: "A person asked them for help",
+};
+
 /** Who was notified, why, and what kept their channels from reaching them. */
 async function peopleOf(
   { db: { scan } }: AlertExplainContext,
@@ -281,7 +289,10 @@ async function peopleOf(
       const own = reasons.get(user) ?? new Set<string>();
       reasons.set(user, own);
       const source = data.through?.[user];
-      if (source !== undefined) own.add(`Step ${(data.step ?? 0) + 1}: ${throughText(source, data.shifts, names)}`);
+      const asked = ASKED_FOR[data.reason ?? ""];
+      if (asked) own.add(asked);
+      else if (source !== undefined)
+        own.add(`Step ${(data.step ?? 0) + 1}: ${throughText(source, data.shifts, names)}`);
       for (const ms of data.delayed?.[user] ?? []) own.add(`A contact rule delays a notification by ${ms / 1000} s`);
     }
   }

@@ -138,6 +138,10 @@ export interface IncidentsTable {
   steppedAt: number | null;
   /** The incident that reports that its source is silent: its own end notifies no person. */
   sourceIncidentId: string | null;
+  /** JSON text: what a person wrote who opened it without alerts. */
+  direct: string | null;
+  /** JSON text: people who are paged before the steps of the policy. */
+  assigned: string | null;
 }
 
 /** Notices of incidents, one for each target. */

@@ -8,6 +8,7 @@ import { appendEvents, type EventDraft } from "../../events/index.ts";
 import type { RouteSettings } from "../policies/routing.ts";
 import type { Withheld } from "../silences/withholding.ts";
 import type { AlertView } from "../types.ts";
+import { holdersOf, type PagedBy } from "./assigned.ts";
 import { type ChannelCause, sendToChannel } from "./channel-steps.ts";
 import type { Actor, IncidentParts } from "./context.ts";
 import type { Action, Facts, Member, NoticeReason, Turn } from "./machine.ts";
@@ -229,7 +230,8 @@ class Change {
 
   /** A step notifies its users, without those who acknowledged. */
   async #page(action: Extract<Action, { kind: "page" }>): Promise<void> {
-    const { step, round, notify } = action;
+    const { round, notify, by } = action;
+    const place = action.step === null ? { by } : { step: action.step, round };
     const { users, through, shifts, empty } = await targetsOf(
       this.#parts,
       this.#trx,
@@ -239,11 +241,10 @@ class Change {
     );
     const wanted = this.#withoutAcks(users);
     if (empty.length > 0 || wanted.length === 0)
-      this.#log.push({ kind: "no-targets", data: { step, round, empty, acknowledged: users.length - wanted.length } });
+      this.#log.push({ kind: "no-targets", data: { ...place, empty, acknowledged: users.length - wanted.length } });
     if (wanted.length === 0) return;
-    const { name } = this.#parts.policies.definitionOf({ id: this.#row.policyId, version: this.#row.policyVersion });
-    const cause = `Step ${step + 1} of the policy ${name}${round === 0 ? "" : `, round ${round + 1}`}`;
-    const notice = await this.#notice("step", notify.urgency, cause, step);
+    const plain = await this.#notice("step", notify.urgency, this.#causeOf(action), action.step);
+    const notice = by === undefined ? plain : { ...plain, by, asked: await this.#askedBy(by) };
     // The row must be in the timeline before jobs refer to it.
     await this.#writeLog();
     const logSeq = await addLog(this.#trx, this.#row.id, [], this.#options.now);
@@ -254,13 +255,26 @@ class Change {
     this.hasPages ||= hasPages;
     const users100 = wanted.slice(0, LISTED);
     const why = Object.fromEntries(users100.map((id) => [id, through.get(id)]));
-    const data = { reason: "step", step, round, urgency: notify.urgency, users: users100, count: wanted.length };
+    const data = { reason: by ?? "step", ...place, urgency: notify.urgency, users: users100, count: wanted.length };
     this.#log.push({ kind: "notified", data: { ...data, through: why, shifts, ...sent } });
-    this.#events.push(incidentEvent(this.#row, "incident.escalated", "warn", { step, round, users: users100 }));
+    this.#events.push(incidentEvent(this.#row, "incident.escalated", "warn", { ...place, users: users100 }));
     this.#count("step", wanted.length);
   }
 
-  /** Those who received earlier notifications are notified again. */
+  #causeOf({ step, round, by }: Extract<Action, { kind: "page" }>): string {
+    if (step === null) return PAGED[by ?? "page"];
+    const { name } = this.#parts.policies.definitionOf(this.#policy);
+    return `Step ${step + 1} of the policy ${name}${round === 0 ? "" : `, round ${round + 1}`}`;
+  }
+
+  /** What a person wants of those whom the person named; an incident that pages them says it itself. */
+  async #askedBy(by: PagedBy): Promise<string | undefined> {
+    if (by === "page") return undefined;
+    const name = (await this.#nameOf(this.#options.actor?.id ?? null)) ?? "A person";
+    return by === "reassign" ? `${name} gave you this incident.` : `${name} asks you to help with this incident.`;
+  }
+
+  /** Those who received earlier notifications are notified again; of a reassigned incident those who have it. */
   async #renotify({ reason, urgency }: Extract<Action, { kind: "renotify" }>): Promise<void> {
     const audience = await audienceOf(this.#trx, this.#row.id);
     const left = new Set(
@@ -268,7 +282,8 @@ class Change {
         ? audience.map(({ userId }) => userId)
         : this.#withoutAcks(audience.map((each) => each.userId)),
     );
-    const wanted = audience.filter(({ userId }) => left.has(userId));
+    const holders = reason === "resolved" ? null : holdersOf(this.#row.assigned);
+    const wanted = audience.filter(({ userId }) => left.has(userId) && (holders?.has(userId) ?? true));
     if (wanted.length === 0) return;
     const notice = await this.#notice(reason, urgency, CAUSES[reason]);
     const { now } = this.#options;
@@ -420,6 +435,12 @@ class Change {
     await addLog(this.#trx, this.#row.id, entries, this.#options.now);
   }
 }
+
+const PAGED: Readonly<Record<PagedBy, string>> = {
+  page: "A person paged you",
+  reassign: "A person gave you the incident",
+  responder: "A person asks you to help",
+};
 
 const CAUSES = {
   "new-alerts": "Further alerts have joined",

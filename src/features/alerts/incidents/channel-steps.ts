@@ -1,6 +1,7 @@
 import type { EpochMs } from "../../../core/clock.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { AlertView } from "../types.ts";
+import { directOf } from "./assigned.ts";
 import type { ChannelSeverity, ChannelStatus, IncidentParts } from "./context.ts";
 import type { NoticeReason } from "./machine.ts";
 import { isUnreported, type NoticeText, noticeMessage, noticeTitle } from "./notice-text.ts";
@@ -87,11 +88,13 @@ export function severityOf(urgency: IncidentRow["urgency"], alerts: readonly Ale
   return SEVERITIES.find((each) => named.includes(each)) ?? (urgency === "high" ? "critical" : "warning");
 }
 
-function factsOf({ number, alerts, firing, groupLabels }: IncidentRow) {
+function factsOf({ number, alerts, firing, groupLabels, direct }: IncidentRow) {
   const labels = Object.entries(JSON.parse(groupLabels) as Readonly<Record<string, string>>);
   return [
     { title: "Incident", value: String(number) },
-    { title: "Alerts", value: alerts === firing ? String(alerts) : `${firing} of ${alerts} firing` },
+    direct !== null
+      ? { title: "Opened by", value: directOf(direct)?.byName ?? "" }
+      : { title: "Alerts", value: alerts === firing ? String(alerts) : `${firing} of ${alerts} firing` },
     ...labels.map(([title, value]) => ({ title, value })),
   ];
 }

@@ -9,10 +9,12 @@ import type { AlertSource } from "../../../store/schema.ts";
 import type { JoinIncidents, Transition } from "../types.ts";
 import { applyTurn, factsOf, IncidentFacts } from "./apply.ts";
 import type { Actor, IncidentParts } from "./context.ts";
+import { type DirectPage, insertDirect } from "./direct.ts";
 import { joinTransitions } from "./joining.ts";
 import * as machine from "./machine.ts";
 import { handleDelayed } from "./notices.ts";
 import { pageFollower } from "./outcomes.ts";
+import { addResponders, type Named, reassign, start } from "./responders.ts";
 import {
   addLog,
   countEnded,
@@ -215,6 +217,26 @@ export class Incidents {
 
   escalate(id: string, actor: Actor, options?: InTransaction): Promise<IncidentRow> {
     return this.#act(id, "escalate", actor, machine.escalate, options);
+  }
+
+  /** Opens an incident without alerts, and pages the people that it names. */
+  page(page: DirectPage, actor: Actor, options: InTransaction = {}): Promise<IncidentRow> {
+    const { db, clock } = this.#parts;
+    return db.writeIn(options, async (trx) => {
+      const now = clock.now();
+      const row = await insertDirect(this.#parts, trx, page, now);
+      await this.#record(trx, row.id, "page", actor);
+      return this.#turn(trx, await this.#apply(trx, row, start, { actor, lateSince: null, now }), now);
+    });
+  }
+
+  /** Pages these people now, see responders.ts. */
+  reassign(id: string, named: Named, actor: Actor, options?: InTransaction): Promise<IncidentRow> {
+    return this.#act(id, "reassign", actor, (...given) => reassign(given[0], named, ...rest(given)), options);
+  }
+
+  addResponders(id: string, named: Named, actor: Actor, options?: InTransaction): Promise<IncidentRow> {
+    return this.#act(id, "responders", actor, (...given) => addResponders(given[0], named, ...rest(given)), options);
   }
 
   /** Adds a text to the timeline, also of a resolved incident. */

@@ -1,6 +1,7 @@
 import type { EpochMs } from "../../../core/clock.ts";
 import type { IncidentState, Urgency } from "../../../store/schema/alerts.ts";
 import type { GroupTimes, PolicyStep, StepSettings } from "../policies/policy.ts";
+import { dueAgain, type PagedBy, released, unassigned } from "./assigned.ts";
 
 /*
  * The states and due times of an incident as pure functions: they read rows, and return the changed
@@ -38,6 +39,9 @@ export interface Incident {
   readonly repeatAt: EpochMs | null;
   readonly ackExpiresAt: EpochMs | null;
   readonly autoResolveAt: EpochMs | null;
+  /** Set: a person opened it, and it has no alerts; see assigned.ts for both. */
+  readonly direct: string | null;
+  readonly assigned: string | null;
 }
 
 /** An alert of the incident. */
@@ -80,7 +84,9 @@ export type NoticeReason = "step" | "new-alerts" | "some-resolved" | "repeat" | 
 export type Action =
   | {
       readonly kind: "page";
-      readonly step: number;
+      /** Null: a person named them. */
+      readonly step: number | null;
+      readonly by?: PagedBy;
       readonly round: number;
       readonly notify: Extract<PolicyStep, { type: "notify" }>;
       /** The step was executed before and reached no one. */
@@ -249,6 +255,8 @@ export function opened(startsAt: EpochMs, settings: StepSettings, now: EpochMs):
     repeatAt: null,
     ackExpiresAt: null,
     autoResolveAt: autoResolve(settings, now),
+    direct: null,
+    assigned: null,
   };
 }
 
@@ -310,6 +318,7 @@ export function reopen({ incident, now }: Work): void {
   incident.snoozedUntil = null;
   incident.step = 0;
   incident.round = 0;
+  incident.assigned = dueAgain(incident.assigned);
   if (incident.notifiedAt === null) incident.flushAt = now;
   else incident.stepAt = now;
 }
@@ -372,6 +381,7 @@ export function unacknowledge(incident: Incident, facts: Facts, settings: StepSe
   work.event("incident.unacknowledged", { reason: "person" });
   const until = incident.snoozedUntil;
   reopen(work);
+  work.incident.assigned = unassigned(work.incident.assigned);
   if (until !== null) Object.assign(work.incident, { snoozedUntil: until, stepAt: null });
   return work.done();
 }
@@ -419,7 +429,8 @@ export function escalate(incident: Incident, facts: Facts, settings: StepSetting
   work.setAcks([]);
   reopen(work);
   const round = next === undefined ? incident.round + 1 : incident.round;
-  Object.assign(work.incident, { step: next ?? first, round, stepAt: now });
+  const assigned = released(work.incident.assigned);
+  Object.assign(work.incident, { step: next ?? first, round, stepAt: now, assigned });
   work.log("escalated", { step: next ?? first });
   return work.done();
 }

@@ -1,6 +1,7 @@
 import { type EpochMs, toRfc3339 } from "../../../core/clock.ts";
 import { cutText } from "../../rules/index.ts";
 import type { AlertView } from "../types.ts";
+import { type Direct, directOf } from "./assigned.ts";
 import type { NoticeReason } from "./machine.ts";
 import type { IncidentRow } from "./store.ts";
 
@@ -14,7 +15,7 @@ const SHOWN_ALERTS = 10;
 const SUBJECT_LABELS = ["instance", "host", "hostname", "node", "pod", "service", "job"] as const;
 
 type Labels = Readonly<Record<string, string>>;
-type TitledRow = Pick<IncidentRow, "title" | "groupLabels" | "alerts" | "firing" | "resolvedBy">;
+type TitledRow = Pick<IncidentRow, "title" | "groupLabels" | "alerts" | "firing" | "resolvedBy" | "direct">;
 
 export interface NoticeText {
   readonly reason: Exclude<NoticeReason, "some-resolved">;
@@ -24,6 +25,8 @@ export interface NoticeText {
   readonly lateSince: EpochMs | null;
   /** Of a resolved incident: the name of the user who resolved it. */
   readonly resolvedBy: string | null;
+  /** What another person wants of the reader. */
+  readonly asked?: string | undefined;
 }
 
 /** Whether the incident ended only because the sources of its alerts fell silent. */
@@ -42,6 +45,7 @@ export function noticeTitle(row: TitledRow, notice: NoticeText): string {
 function titleOf(row: TitledRow, { reason, alerts }: NoticeText): string {
   const name = nameOf(row, alerts);
   if (reason === "resolved") return `${isUnreported(row) ? "No longer reported" : "Resolved"}: ${name}`;
+  if (row.direct !== null) return row.title;
   if (ownAlertOf(alerts)) return name;
   return row.alerts === 1 ? `${name} is firing` : `[${alertCount(row.firing)}] ${row.title}`;
 }
@@ -65,18 +69,19 @@ function alertCount(n: number): string {
 
 /** What and since when, what the alerts state, their labels, the number and how to acknowledge. */
 export function noticeMessage(row: IncidentRow, notice: NoticeText, { isForChannel = false } = {}): string {
-  const { reason, alerts, lateSince } = notice;
+  const { reason, alerts, lateSince, asked = "" } = notice;
   const late = lateSince === null ? "" : `Late: this was due at ${toRfc3339(lateSince)}.`;
   const details = ownAlertOf(alerts) ? [] : alerts.length === 1 ? oneAlert(row, alerts) : manyAlerts(row, alerts);
   const hint = reason === "resolved" ? "" : " Acknowledge this notification if you take care of it.";
   // Channels have the number among their facts, and a link instead of the hint.
   const end = isForChannel ? "" : `Incident ${row.number}.${hint}`;
-  const parts = [firstLine(row, notice), ...details, late, end];
+  const parts = [asked, firstLine(row, notice), ...details, late, end];
   return cutText(parts.filter((part) => part !== "").join("\n\n"), MESSAGE_LENGTH);
 }
 
 function firstLine(row: IncidentRow, { reason, alerts, resolvedBy }: NoticeText): string {
   const { openedAt, resolvedAt, firing } = row;
+  const direct = directOf(row.direct);
   const own = ownAlertOf(alerts);
   if (own && row.resolvedBy === "alerts") return returnedLine(own);
   if (own && reason !== "resolved")
@@ -90,11 +95,18 @@ function firstLine(row: IncidentRow, { reason, alerts, resolvedBy }: NoticeText)
     return `${what} was resolved${by} at ${toRfc3339(resolvedAt ?? openedAt)}, after it began at ${since}.${rest}`;
   }
   const state =
-    row.alerts === 1
-      ? `${what} has been firing since ${since}.`
-      : `${alertCount(firing)} of ${what} ${firing === 1 ? "fires" : "fire"}, the first since ${since}.`;
+    direct !== null
+      ? directText(direct, since)
+      : row.alerts === 1
+        ? `${what} has been firing since ${since}.`
+        : `${alertCount(firing)} of ${what} ${firing === 1 ? "fires" : "fire"}, the first since ${since}.`;
   if (reason === "repeat") return `Not acknowledged yet: ${state}`;
   return reason === "new-alerts" ? `Further alerts: ${state}` : state;
+}
+
+function directText({ message, byName }: Direct, since: string): string {
+  const opener = `${byName} opened this incident at ${since}.`;
+  return message === "" ? opener : `${message}\n\n${opener}`;
 }
 
 function returnedLine({ labels, resolvedAt, lastAt }: AlertView): string {

@@ -5,6 +5,7 @@ import type { Urgency } from "../../../store/schema/alerts.ts";
 import type { PageFacts } from "../../delivery/index.ts";
 import { COMPLETED, type RunningJob } from "../../jobs/index.ts";
 import type { AlertView } from "../types.ts";
+import { isBurning, type PagedBy } from "./assigned.ts";
 import { SEVERITIES, severityOf } from "./channel-steps.ts";
 import type { IncidentParts } from "./context.ts";
 import { isUnreported, type NoticeText, noticeMessage, noticeTitle } from "./notice-text.ts";
@@ -35,6 +36,8 @@ export interface Notice extends NoticeText {
   readonly number: number;
   /** Index of the step that notifies; null: none. */
   readonly step: number | null;
+  /** People whom a person named, and not a step. */
+  readonly by?: PagedBy;
 }
 
 /** What was stored: for the timeline. */
@@ -206,15 +209,19 @@ interface DelayedPayload {
   readonly number: number;
   readonly logSeq: number;
   readonly step?: number | null;
+  readonly by?: PagedBy;
 }
 
 function delayedJob(
   { id }: IncidentRow,
   { userId, channels, afterMs }: Contact,
-  { urgency, cause, number, step }: Notice,
+  { urgency, cause, number, step, by }: Notice,
   { now, logSeq, at }: { readonly now: EpochMs; readonly logSeq: number; readonly at: number },
 ) {
-  const payload: DelayedPayload = { incidentId: id, userId, channels, urgency, cause, number, logSeq, step };
+  const payload: DelayedPayload = {
+    ...{ incidentId: id, userId, channels, urgency, cause, number, logSeq, step },
+    ...(by && { by }),
+  };
   return {
     // Not behind jobs that call outside.
     queue: "alert",
@@ -228,7 +235,15 @@ function delayedJob(
 }
 
 /** Changes of an incident that end the delayed notifications of earlier steps. */
-const ENDS_DELAYED = ["unacknowledged", "ack-expired", "snoozed", "unsnoozed", "snooze-ended", "escalated"];
+const ENDS_DELAYED = [
+  "unacknowledged",
+  "ack-expired",
+  "snoozed",
+  "unsnoozed",
+  "snooze-ended",
+  "escalated",
+  "reassigned",
+];
 
 /** Registers the job that sends the delayed notification of a contact rule. */
 export function handleDelayed(parts: IncidentParts): void {
@@ -236,10 +251,11 @@ export function handleDelayed(parts: IncidentParts): void {
 }
 
 async function sendDelayed(parts: IncidentParts, job: RunningJob): Promise<typeof COMPLETED> {
-  const { incidentId, userId, channels, urgency, cause, number, logSeq, step = null } = job.payload as DelayedPayload;
+  const payload = job.payload as DelayedPayload;
+  const { incidentId, userId, channels, urgency, cause, number, step = null } = payload;
   await parts.db.write(async (trx) => {
     const row = await findIncident(trx, incidentId);
-    const isWanted = row !== undefined && (await isStillWanted(parts, trx, row, userId, logSeq));
+    const isWanted = row !== undefined && (await isStillWanted(parts, trx, row, userId, payload));
     await parts.jobs.complete(job, trx, { sent: isWanted });
     if (row === undefined) return;
     const now = parts.clock.now();
@@ -264,9 +280,10 @@ async function isStillWanted(
   trx: Trx,
   row: IncidentRow,
   userId: string,
-  logSeq: number,
+  { logSeq, by }: DelayedPayload,
 ): Promise<boolean> {
-  if (row.state !== "open" || row.snoozedUntil !== null || row.firing === 0) return false;
+  const isPaused = row.state !== "open" || row.snoozedUntil !== null;
+  if (row.state === "resolved" || (isPaused && by !== "responder") || !isBurning(row)) return false;
   if (users.reachable([userId], row.projectId).length === 0) return false;
   if ((await acksOf(trx, row.id)).some((ack) => ack.userId === userId)) return false;
   const changed = await lastLog(trx, row.id, ENDS_DELAYED);

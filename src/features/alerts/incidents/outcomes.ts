@@ -3,6 +3,7 @@ import type { EpochMs } from "../../../core/clock.ts";
 import type { Trx } from "../../../store/database.ts";
 import { type PageFollower, type PageRow, pagesOf } from "../../delivery/index.ts";
 import type { PolicyStep } from "../policies/policy.ts";
+import { holdersOf, isBurning } from "./assigned.ts";
 import type { IncidentParts } from "./context.ts";
 import { fallBack } from "./fallback.ts";
 import { type Ack, repeatMsOf } from "./machine.ts";
@@ -31,7 +32,11 @@ export async function overtakeNotices(
     await pages.overtake(trx, after.id, "a person acknowledged the incident", isNotice);
   else if (after.snoozedUntil !== null && before.snoozedUntil === null)
     await pages.overtake(trx, after.id, "the incident is snoozed", isNotice);
-  else if (acks.length > 0) {
+  else if (after.assigned !== before.assigned && holdersOf(after.assigned)) {
+    const holders = holdersOf(after.assigned);
+    const isOthers = (page: PageRow): boolean => isNotice(page) && holders?.has(page.userId ?? "") !== true;
+    await pages.overtake(trx, after.id, "the incident was reassigned", isOthers);
+  } else if (acks.length > 0) {
     const users = new Set(acks.map(({ userId }) => userId));
     const isOwn = (page: PageRow): boolean => isNotice(page) && page.userId !== null && users.has(page.userId);
     await pages.overtake(trx, after.id, "the person acknowledged the incident", isOwn);
@@ -143,7 +148,7 @@ export async function afterNotReached(
   now: EpochMs,
 ): Promise<IncidentRow> {
   const isEscalating = row.state === "open" && row.snoozedUntil === null && row.reachedAt === null;
-  if (!isEscalating || row.steppedAt === null || row.firing === 0 || (await hasHope(trx, row))) return row;
+  if (!isEscalating || row.steppedAt === null || !isBurning(row) || (await hasHope(trx, row))) return row;
   const next = nextStep(parts, row);
   if (next === "steps" && row.stepAt !== null) return sooner(parts, trx, row, now);
   const number = row.notices + 1;

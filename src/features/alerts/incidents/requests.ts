@@ -18,7 +18,7 @@ import {
   text,
   uuid,
 } from "../../../http/shapes.ts";
-import type { Database, ReadDb } from "../../../store/database.ts";
+import type { Database, ReadDb, Trx } from "../../../store/database.ts";
 import {
   bytesOf,
   countOf,
@@ -349,25 +349,31 @@ function isWriter({ projects }: IncidentsContext, principal: Principal, { projec
   return projects.has(principal, projectId, "policies:write");
 }
 
-export type Act = (incidents: Incidents, id: string, actor: Actor) => Promise<unknown>;
+export type Act = (
+  incidents: Incidents,
+  id: string,
+  actor: Actor,
+  row: Pick<IncidentRow, "projectId">,
+) => Promise<unknown>;
 
-/** Acts on one incident as the caller. @throws INCIDENT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_STATE */
+/** Acts on one incident as the caller. @param db the transaction of the change, if it has one. @throws INCIDENT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_STATE */
 export async function act(
   context: IncidentsContext,
   principal: Principal,
   id: string,
   change: Act,
-  text?: string,
+  { text, db = context.db.read }: { readonly text?: string | undefined; readonly db?: ReadDb | Trx } = {},
 ): Promise<IncidentView> {
   const row = await visibleIncident(context, principal, id);
   if (!(await mayActOn(context, principal, row))) throw missingPermission("incidents:act");
   const actor: Actor = { id: actorOf(principal), via: "api" };
-  await change(context.incidents, id, actor);
+  await change(context.incidents, id, actor, row);
   if (text !== undefined) await context.incidents.note(id, text, actor);
-  return incidentView(context.policies, (await findIncident(context.db.read, id)) ?? row);
+  return incidentView(context.policies, (await findIncident(db, id)) ?? row);
 }
 
-function actorOf(principal: Principal): string {
+/** The caller as the actor of a timeline. */
+export function actorOf(principal: Principal): string {
   if (principal.kind === "apiKey") return `key:${principal.keyId}`;
   return principal.userId ?? "operator";
 }
@@ -382,7 +388,7 @@ export async function actOnMany(
   const data: v.InferOutput<typeof BulkView>["data"] = [];
   for (const id of new Set(ids)) {
     try {
-      const { state } = await act(context, principal, id, change, text);
+      const { state } = await act(context, principal, id, change, { text });
       data.push({ id, state, error: null });
     } catch (error) {
       if (!(error instanceof PrismError)) throw error;

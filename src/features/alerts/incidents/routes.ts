@@ -1,13 +1,14 @@
 import * as v from "valibot";
 import type { Clock } from "../../../core/clock.ts";
 import { invalidField } from "../../../core/errors.ts";
-import { callerOf, userOf } from "../../../http/access.ts";
+import { callerOf, holderOf, userOf } from "../../../http/access.ts";
 import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../../http/idempotency.ts";
 import { Reply } from "../../../http/route.ts";
 import { doc, example, integer, object, pageOf } from "../../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
 import type { Database, ReadDb, Trx } from "../../../store/database.ts";
 import type { AuditTrail } from "../../audit/index.ts";
+import * as d from "./direct-requests.ts";
 import { CONTACT_CHANNELS, type ContactChannel } from "./notices.ts";
 import * as s from "./requests.ts";
 import { IncidentDetail, IncidentView, ListedIncident } from "./view.ts";
@@ -15,7 +16,7 @@ import { IncidentDetail, IncidentView, ListedIncident } from "./view.ts";
 const PATH = "/api/v1/incidents";
 const tag = "Incidents";
 
-interface IncidentsOwn extends s.IncidentsContext {
+interface IncidentsOwn extends d.DirectContext {
   readonly clock: Clock;
   readonly idempotency: Idempotency;
 }
@@ -28,6 +29,7 @@ export function incidentsFeature(own: IncidentsOwn): Feature {
     register(server, { audit }) {
       serveIncidents(server, own);
       serveActions(server, own);
+      servePaging(server, own);
       serveContactRules(server, { ...own, audit });
     },
   };
@@ -99,13 +101,9 @@ function serveActions(server: FeatureServer, context: IncidentsOwn): void {
       summary,
       body: s.ActBody,
       handle: (exchange, { params, body }) =>
-        s.act(
-          context,
-          callerOf(exchange),
-          params.id,
-          (incidents, each, actor) => incidents[action](each, actor),
-          body.note,
-        ),
+        s.act(context, callerOf(exchange), params.id, (incidents, each, actor) => incidents[action](each, actor), {
+          text: body.note,
+        }),
     });
   server.route({
     ...one,
@@ -118,7 +116,7 @@ function serveActions(server: FeatureServer, context: IncidentsOwn): void {
       const until = body.until ?? now + (body.durationMs ?? 0);
       if (until <= now) throw invalidField("body", "until", "must be in the future");
       const change: s.Act = (incidents, each, actor) => incidents.snooze(each, until, actor);
-      return s.act(context, callerOf(exchange), params.id, change, body.note);
+      return s.act(context, callerOf(exchange), params.id, change, { text: body.note });
     },
   });
   server.route({
@@ -132,9 +130,65 @@ function serveActions(server: FeatureServer, context: IncidentsOwn): void {
       const principal = callerOf(exchange);
       const addNote = async (trx: Trx): Promise<Reply> => {
         const change: s.Act = (incidents, each, actor) => incidents.note(each, body.text, actor, { trx });
-        return new Reply(200, await s.act(context, principal, id, change));
+        return new Reply(200, await s.act(context, principal, id, change, { db: trx }));
       };
       return context.idempotency.run(exchange, principal, { id, body }, context.db, addNote, {});
+    },
+  });
+}
+
+function servePaging(server: FeatureServer, context: IncidentsOwn): void {
+  const { db, idempotency } = context;
+  const paging = { ...write, method: "POST" } as const;
+  const refusals = ["RECIPIENT_NOT_FOUND", ...IDEMPOTENCY_ERRORS] as const;
+  server.route({
+    ...paging,
+    path: PATH,
+    id: "pagePeople",
+    summary: "Page people: opens an incident without alerts",
+    details:
+      "It is repeated until a person acknowledges it, and only a person resolves it. Those named are paged now; after " +
+      "10 minutes without an acknowledgement the steps of the policy start.",
+    body: d.PageBody,
+    status: 201,
+    response: IncidentView,
+    errors: ["PROJECT_NOT_FOUND", "POLICY_NOT_FOUND", ...refusals],
+    handle(exchange, { body }) {
+      const principal = holderOf(exchange);
+      const page = async (trx: Trx) => new Reply(201, await d.pagePeople(context, principal, body, trx));
+      return idempotency.run(exchange, principal, body, db, page, {});
+    },
+  });
+  server.route({
+    ...paging,
+    path: `${PATH}/:id/responders`,
+    id: "addResponders",
+    summary: "Page further people of an incident now, in any state but resolved",
+    params: s.IncidentParams,
+    body: d.RespondersBody,
+    response: IncidentView,
+    errors: [...errors, ...refusals],
+    handle(exchange, { params: { id }, body }) {
+      const principal = holderOf(exchange);
+      const add = async (trx: Trx) => new Reply(200, await d.addResponders(context, principal, id, body, trx));
+      return idempotency.run(exchange, principal, { id, body }, db, add, {});
+    },
+  });
+  server.route({
+    ...paging,
+    path: `${PATH}/:id/reassign`,
+    id: "reassignIncident",
+    summary: "Give an incident to others, who are paged now in place of those notified before",
+    details:
+      "Acknowledgements and a snooze end. After 10 minutes without an acknowledgement the steps of the policy start.",
+    params: s.IncidentParams,
+    body: d.ReassignBody,
+    response: IncidentView,
+    errors: [...errors, ...refusals],
+    handle(exchange, { params: { id }, body }) {
+      const principal = holderOf(exchange);
+      const change = async (trx: Trx) => new Reply(200, await d.reassign(context, principal, id, body, trx));
+      return idempotency.run(exchange, principal, { id, body }, db, change, {});
     },
   });
 }

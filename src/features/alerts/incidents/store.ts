@@ -222,7 +222,8 @@ export function columnsOf(incident: Incident): Incident {
   const { state, urgency, openedAt, acknowledgedAt, resolvedAt, resolvedBy, snoozedUntil, step, round } = incident;
   const { lastFlushAt, notifiedAt, reachedAt, steppedAt, flushAt, stepAt, repeatAt, ackExpiresAt, autoResolveAt } =
     incident;
-  const reached = { reachedAt, steppedAt };
+  const { direct, assigned } = incident;
+  const reached = { reachedAt, steppedAt, direct, assigned };
   const times = { ...reached, lastFlushAt, notifiedAt, flushAt, stepAt, repeatAt, ackExpiresAt, autoResolveAt };
   const ends = { acknowledgedAt, resolvedAt, resolvedBy, sourceIncidentId: incident.sourceIncidentId, snoozedUntil };
   return { state, urgency, openedAt, ...ends, step, round, ...times };

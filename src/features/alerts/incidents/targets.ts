@@ -31,6 +31,8 @@ export async function targetsOf(
 ): Promise<Targets> {
   const { projectId, policyId } = row;
   const targets = await candidatesOf(parts, trx, projectId, notify, now);
+  // A person who names people means those alone.
+  if (step === null) return targets;
   const users = notify.roundRobin ? await nextOf(trx, policyId, step, targets.users) : targets.users;
   const concerned = (await concernedBy(parts, trx, row)).filter((id) => !users.includes(id));
   const through = new Map([...concerned.map((id) => [id, "silent-source"] as const), ...targets.through]);

@@ -2,6 +2,7 @@ import type { EpochMs } from "../../../core/clock.ts";
 import { assertNever } from "../../../core/errors.ts";
 import { notifiesPeople, type PolicyStep, type StepSettings } from "../policies/policy.ts";
 import { close, type Facts, type Incident, type Member, reopen, type Turn, tickUpTo, Work } from "./machine.ts";
+import { pageAssignedAgain, runAssigned } from "./responders.ts";
 
 /* What an incident does when one of its times is due, see machine.ts. */
 
@@ -126,6 +127,7 @@ function runSteps(work: Work): void {
 
 function runStep(work: Work): void {
   const { incident, settings, facts, now } = work;
+  if (runAssigned(work)) return;
   const index = incident.step;
   const step = settings.steps[index];
   if (!step) {
@@ -213,7 +215,8 @@ function repeat(work: Work): void {
 function tryAgain(work: Work): void {
   const { incident, settings, facts, now } = work;
   work.log("looked-again");
-  for (let index = 0; index < incident.step; index += 1) {
+  const isTheirs = pageAssignedAgain(work);
+  for (let index = 0; index < incident.step && !isTheirs; index += 1) {
     const step = settings.steps[index];
     if (step?.type === "onlyIn" && !facts.isWithin(step.interval, now)) index += 1;
     else if (step?.type === "notify")
@@ -226,7 +229,7 @@ function tryAgain(work: Work): void {
 /** While no alert fires, or all that fire are withheld, the incident notifies no one. */
 function isHeld(work: Work, holds: "step" | "repeat"): boolean {
   const { incident, firing, facts, settings, now } = work;
-  if (firing.some(({ alertId }) => !facts.isWithheld(alertId))) return false;
+  if (incident.direct !== null || firing.some(({ alertId }) => !facts.isWithheld(alertId))) return false;
   const again = firing.length === 0 ? Math.max(incident.flushAt ?? 0, now + 1) : now + settings.groupIntervalMs;
   if (holds === "step") incident.stepAt = again;
   else incident.repeatAt = again;

@@ -7,6 +7,7 @@ import type { EventDraft } from "../../events/index.ts";
 import { WithheldNow } from "../book/schema.ts";
 import type { Policies } from "../policies/policies.ts";
 import { notifiesPeople } from "../policies/policy.ts";
+import { assignedOf, directOf } from "./assigned.ts";
 import { dueAt, type NoticeReason } from "./machine.ts";
 import { NoticeOutcome } from "./page-view.ts";
 import type { IncidentRow } from "./store.ts";
@@ -85,6 +86,28 @@ export const IncidentView = named(
     round: doc(v.number(), "Rounds of all steps so far, from 0"),
     nextStepAt: selfChanging(doc(v.nullable(v.string()), "When the next step runs; null while it waits for people")),
     nextDueAt: selfChanging(doc(v.nullable(v.string()), "When the incident does something next")),
+    direct: doc(
+      v.nullable(v.object({ message: v.string(), by: v.string(), byName: v.string() })),
+      "Of an incident that a person opened to page others: `by` is a user's id or `operator`",
+    ),
+    assigned: doc(
+      v.nullable(
+        v.object({
+          by: doc(
+            v.picklist(["page", "reassign"]),
+            "`page`: it was opened to page them. `reassign`: it was given to them",
+          ),
+          users: v.array(v.string()),
+          schedules: v.array(v.object({ id: v.string(), who: v.picklist(["current", "next", "both"]) })),
+          urgency: v.picklist(["high", "low"]),
+          phase: doc(
+            v.picklist(["due", "waiting", "over"]),
+            "`waiting`: they were paged, and the steps start with `nextStepAt`; `over`: the steps run",
+          ),
+        }),
+      ),
+      "Who is paged before the steps of the policy, as a person named them",
+    ),
     version: v.number(),
     updatedAt: v.string(),
   }),
@@ -195,7 +218,7 @@ export function incidentView(policies: Policies, row: IncidentRow): IncidentView
     state: row.state,
     isSnoozed: row.snoozedUntil !== null,
     urgency: row.urgency,
-    notifiesPeople: notifiesPeople(definition),
+    notifiesPeople: row.assigned !== null || notifiesPeople(definition),
     policy: { id: row.policyId, name: definition.name, version: row.policyVersion },
     groupKey: row.groupKey,
     groupLabels: JSON.parse(row.groupLabels) as Record<string, string>,
@@ -213,7 +236,14 @@ export function incidentView(policies: Policies, row: IncidentRow): IncidentView
     round: row.round,
     nextStepAt: toRfc3339OrNull(row.state === "resolved" ? null : row.stepAt),
     nextDueAt: toRfc3339OrNull(dueAt(row)),
+    direct: directOf(row.direct),
+    assigned: assignedView(row.assigned),
     version: row.version,
     updatedAt: toRfc3339(row.updatedAt),
   };
+}
+
+function assignedView(stored: string | null): IncidentView["assigned"] {
+  const assigned = assignedOf(stored);
+  return assigned && { ...assigned, users: [...assigned.users], schedules: [...assigned.schedules] };
 }

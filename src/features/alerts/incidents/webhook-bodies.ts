@@ -4,6 +4,7 @@ import { compareInGroup, type LabelRecord } from "../model/labels.ts";
 import type { PolicyStep } from "../policies/policy.ts";
 import type { RouteSettings } from "../policies/routing.ts";
 import type { AlertView } from "../types.ts";
+import { directOf } from "./assigned.ts";
 import type { NoticeReason } from "./machine.ts";
 import { isUnreported } from "./notice-text.ts";
 import type { NoticeCounts } from "./page-view.ts";
@@ -254,6 +255,7 @@ const PRISM: Format = {
       number: row.number,
       projectId: row.projectId,
       title: row.title,
+      message: directOf(row.direct)?.message ?? null,
       state: row.state,
       urgency: row.urgency,
       policy,

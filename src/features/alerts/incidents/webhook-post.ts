@@ -4,6 +4,7 @@ import type { PolicyStep } from "../policies/policy.ts";
 import type { RouteSettings } from "../policies/routing.ts";
 import type { AlertView } from "../types.ts";
 import type { IncidentParts } from "./context.ts";
+import { pagedAlert } from "./direct.ts";
 import { lookAgain, type NoticeReason } from "./machine.ts";
 import { noticeCounts } from "./page-view.ts";
 import {
@@ -55,7 +56,10 @@ export async function postOf(
   { reason, at, since, id }: PostCause,
 ): Promise<Post | NoPost> {
   const { name, sendResolved } = parts.policies.definitionOf({ id: row.policyId, version: row.policyVersion });
-  const alerts = await parts.alerts().read(await reportedMembers(parts.db.read, row.id, since));
+  const isPaged = row.direct !== null && step.format === "alertmanager";
+  const alerts = isPaged
+    ? [pagedAlert(row)]
+    : await parts.alerts().read(await reportedMembers(parts.db.read, row.id, since));
   const { shown: entries, leftOut } = await entriesOf(alerts, await rulesOf(parts, row, sendResolved));
   if (entries.length === 0 && row.alerts > 0)
     return { skipped: "its alerts are withheld, or fire in a later incident", leftOut };
@@ -71,6 +75,7 @@ async function rulesOf(parts: IncidentParts, row: IncidentRow, sendResolved: boo
   const isEnded = row.state === "resolved";
   const later = isEnded ? await unresolvedOf(parts.db.read, row) : undefined;
   const isWithheld = (alert: AlertView): boolean => {
+    if (row.direct !== null) return false;
     const by = parts.withheldBy(alert, { projectId, muteIntervals, activeIntervals }, now);
     return by.silencedBy.length + by.inhibitedBy.length + by.mutedBy.length > 0;
   };

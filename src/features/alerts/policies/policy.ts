@@ -9,17 +9,19 @@ const YEAR_MS = 31_536_000_000;
 const MAX_STEPS = 50;
 const MAX_TARGETS = 100;
 
-const users = v.pipe(v.array(text(128, 1)), v.maxLength(MAX_TARGETS));
+export const users = v.pipe(v.array(text(128, 1)), v.maxLength(MAX_TARGETS));
 const schedule = object({
   id: doc(uuid, "Id of the on-call schedule"),
   who: v.optional(doc(v.picklist(["current", "next", "both"]), "Who of it; default `current`")),
 });
 
+export const schedules = v.pipe(v.array(schedule), v.maxLength(MAX_TARGETS));
+
 const NotifyStep = object({
   type: doc(v.literal("notify"), "Notifies users"),
   users: v.optional(doc(users, "Ids, external ids or usernames; answers have ids")),
   roles: v.optional(doc(v.pipe(v.array(text(64, 1)), v.maxLength(MAX_TARGETS)), "Names of roles")),
-  schedules: v.optional(doc(v.pipe(v.array(schedule), v.maxLength(MAX_TARGETS)), "On-call schedules")),
+  schedules: v.optional(doc(schedules, "On-call schedules")),
   members: v.optional(doc(v.boolean(), "The members of the project")),
   urgency: v.optional(
     doc(

@@ -168,6 +168,11 @@ export interface CompiledRouting {
   readonly timeIntervals: ReadonlyMap<string, readonly TimeInterval[]>;
 }
 
+/** The settings of the root, for incidents that no alert opens. */
+export function rootSettings({ routes }: CompiledRouting): RouteSettings {
+  return routes[0] ?? ROOT_SETTINGS;
+}
+
 /** @throws VALIDATION_FAILED with the path of each problem */
 export function compileRouting(document: RoutingDocument, version: number): CompiledRouting {
   const problems: ErrorDetail[] = [];

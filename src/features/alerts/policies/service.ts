@@ -294,9 +294,9 @@ async function requireChannel(trx: Trx, projectId: string, id: string, path: str
   });
 }
 
-/** A policy may notify the schedules of other projects that the caller reads. @throws RECIPIENT_NOT_FOUND */
-async function requireSchedules(
-  { projects }: PolicyContext,
+/** A policy, or a person, may notify the schedules of other projects that the caller reads. @throws RECIPIENT_NOT_FOUND */
+export async function requireSchedules(
+  { projects }: Pick<PolicyContext, "projects">,
   principal: PermissionHolder,
   trx: Trx,
   targets: readonly ScheduleTarget[],

@@ -53,16 +53,19 @@ const policyBody = (world: AccessWorld) => ({
 const makePolicy = (world: AccessWorld): Promise<string> => idOf(world.prism.post(POLICIES_PATH, policyBody(world)));
 
 /** One row for a caller who was not notified, one for a caller who was. */
-const onIncident = (action: string, body: unknown = {}): Row[] => [
+const onIncident = (action: string, body: (world: AccessWorld) => object = () => ({})): Row[] => [
   {
     refusal: inShop(act),
-    request: async (world) => ({ path: `${INCIDENTS_PATH}/${await makeIncident(world)}/${action}`, body }),
+    request: async (world) => ({
+      path: `${INCIDENTS_PATH}/${await makeIncident(world)}/${action}`,
+      body: body(world),
+    }),
   },
   {
     refusal: inShop({ ...act, from: "viewer" }),
     request: async (world, who) => ({
       path: `${INCIDENTS_PATH}/${await makePagedIncident(world, who)}/${action}`,
-      body,
+      body: body(world),
     }),
   },
 ];
@@ -100,11 +103,22 @@ export const INCIDENTS: Table = {
   ],
   "POST /api/v1/incidents/:id/acknowledge": onIncident("acknowledge"),
   "POST /api/v1/incidents/:id/unacknowledge": onIncident("unacknowledge"),
-  "POST /api/v1/incidents/:id/snooze": onIncident("snooze", { durationMs: 60_000 }),
+  "POST /api/v1/incidents/:id/snooze": onIncident("snooze", () => ({ durationMs: 60_000 })),
   "POST /api/v1/incidents/:id/unsnooze": onIncident("unsnooze"),
   "POST /api/v1/incidents/:id/resolve": onIncident("resolve"),
   "POST /api/v1/incidents/:id/escalate": onIncident("escalate"),
-  "POST /api/v1/incidents/:id/notes": onIncident("notes", { text: "seen" }),
+  "POST /api/v1/incidents/:id/notes": onIncident("notes", () => ({ text: "seen" })),
+  "POST /api/v1/incidents/:id/responders": onIncident("responders", ({ keeper }) => ({ users: [keeper] })),
+  "POST /api/v1/incidents/:id/reassign": onIncident("reassign", ({ keeper }) => ({ users: [keeper] })),
+  "POST /api/v1/incidents": [
+    {
+      refusal: inShop({ ...act, hidden: "PROJECT_NOT_FOUND" }),
+      request: ({ shop, keeper }) => ({
+        path: INCIDENTS_PATH,
+        body: { projectId: shop, title: "t", users: [keeper] },
+      }),
+    },
+  ],
   "GET /api/v1/users/me/contact-rules": [
     { refusal: scoped(["account:own"]), request: at("/api/v1/users/me/contact-rules") },
   ],
