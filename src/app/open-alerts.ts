@@ -153,7 +153,10 @@ function openIncidents(
         },
       ),
   });
-  notify.provideIncidents((trx, id, userId, through) => incidents.acknowledgeByNotification(trx, id, userId, through));
+  notify.provideIncidents({
+    acknowledged: (...given) => incidents.acknowledgeByNotification(...given),
+    opened: (...given) => incidents.openedByNotification(...given),
+  });
   return incidents;
 }
 

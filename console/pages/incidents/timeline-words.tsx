@@ -164,6 +164,7 @@ const WORDS: Readonly<Record<string, Words>> = {
       </>
     ),
   }),
+  read: byPerson("info", "read a notification of it"),
   notified: (data, _, names) => notified(data, names),
   "contact-notified": (data, _, names) => ({ ...notified(data, names), sub: "later, by their contact rules" }),
   "contact-dropped": (data, _, names) => ({

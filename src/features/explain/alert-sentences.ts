@@ -211,6 +211,7 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
   fallback: ({ level = "", users = [], count, ways = [] }, _who, names) =>
     `The steps reached no one. Fallback to ${level}: ` +
     `${listText([...users.map((id) => names.user(id)), ...(ways as readonly string[])], count)}.`,
+  read: (_data, who) => `${who} read a notification of it: someone is reached.`,
   acknowledged: ({ given = 1, quorum = 1 }, who) =>
     given < quorum
       ? `${who} acknowledged it, ${given} of ${quorum}: only this user receives nothing more.`

@@ -46,7 +46,8 @@ export async function markNotificationRead(
   id: string,
   userRef?: string,
 ) {
-  return markRead(context, readerOf(context, principal, userRef), id);
+  const reader = readerOf(context, principal, userRef);
+  return markRead(context, reader, id, { isOpened: reader.userId === principal.userId });
 }
 
 /** {@link markNotificationRead}, for code without a principal. @throws NOTIFICATION_NOT_FOUND */
@@ -58,7 +59,7 @@ export async function markReadAsUser(
 ): Promise<void> {
   const userId = context.users.findAny(userRef);
   if (userId === undefined) throw noSuchNotification();
-  await markRead(context, { userId, permissions: new Set() }, id, options);
+  await markRead(context, { userId, permissions: new Set() }, id, { isOpened: false }, options);
 }
 
 /** Also marks it read. Keeps the first time and the last note. */
@@ -122,6 +123,7 @@ export async function recordWebviewAction(
     const view: WebviewActionView = { action, url: url ?? null, metadata: metadata ?? null, at: toRfc3339(now) };
     const isNew = !isSameAction(row.webviewAction, view);
     const response = isNew ? { webviewAction: JSON.stringify(view) } : {};
+    if (row.incidentId !== null) await context.notify.openedIncident(trx, row.incidentId, row.userId);
     const changed = await queries.mark(trx, row, { times: ["openedAt"], now, response });
     if (isNew) await publishChange(context, trx, changed, "notification.updated", now);
     await recordAudit(
@@ -191,8 +193,16 @@ export async function readAllNotifications(
   return { updated };
 }
 
-function markRead(context: NotificationsContext, reader: Reader, id: string, options?: InTransaction) {
+/** @param isOpened the recipient did it, not someone for the recipient */
+function markRead(
+  context: NotificationsContext,
+  reader: Reader,
+  id: string,
+  { isOpened }: { readonly isOpened: boolean },
+  options?: InTransaction,
+) {
   const read = async (trx: Trx, row: queries.InboxRow, now: number) => {
+    if (isOpened && row.incidentId !== null) await context.notify.openedIncident(trx, row.incidentId, row.userId);
     const changed = await queries.mark(trx, row, { times: ["readAt"], now });
     if (changed === row) return row;
     await publishChange(context, trx, changed, "notification.read", now);

@@ -34,8 +34,12 @@ interface InboxService {
 /** What a user without a login acknowledges through: a signed button or link. */
 export type AcknowledgedThrough = "webpush" | "mail";
 
-/** Acknowledges the incident of a notification in the same transaction. */
-export type AcknowledgeIncident = (trx: Trx, incidentId: string, userId: string, through: string) => Promise<void>;
+/** What incidents do with their notifications, in the same transaction. */
+interface IncidentsOfNotifications {
+  acknowledged(trx: Trx, incidentId: string, userId: string, through: string): Promise<void>;
+  /** A recipient has opened one in a live client. */
+  opened(trx: Trx, incidentId: string, userId: string): Promise<void>;
+}
 
 /** The bus event that sends a notification to a user. */
 export const NOTIFY_EVENT = "notify";
@@ -147,7 +151,7 @@ export class Notifier {
   };
   readonly #parts: NotifierParts;
   #inbox: InboxService | null = null;
-  #acknowledgeIncident: AcknowledgeIncident = async () => undefined;
+  #incidents: IncidentsOfNotifications | null = null;
 
   constructor(parts: NotifierParts) {
     this.#parts = parts;
@@ -224,14 +228,19 @@ export class Notifier {
     return this.#requireInbox().remove(userId, offsets);
   }
 
-  /** Connects incidents when they are opened. */
-  provideIncidents(acknowledge: AcknowledgeIncident): void {
-    this.#acknowledgeIncident = acknowledge;
+  /** Connects incidents at the start. */
+  provideIncidents(incidents: IncidentsOfNotifications): void {
+    this.#incidents = incidents;
   }
 
   /** For a notification that was acknowledged. */
-  acknowledgeIncident(trx: Trx, incidentId: string, userId: string, through: string): Promise<void> {
-    return this.#acknowledgeIncident(trx, incidentId, userId, through);
+  async acknowledgeIncident(trx: Trx, incidentId: string, userId: string, through: string): Promise<void> {
+    await this.#incidents?.acknowledged(trx, incidentId, userId, through);
+  }
+
+  /** For a notification that its recipient opened. */
+  async openedIncident(trx: Trx, incidentId: string, userId: string): Promise<void> {
+    await this.#incidents?.opened(trx, incidentId, userId);
   }
 
   /**

@@ -13,7 +13,7 @@ import { type DirectPage, insertDirect } from "./direct.ts";
 import { joinTransitions } from "./joining.ts";
 import * as machine from "./machine.ts";
 import { handleDelayed } from "./notices.ts";
-import { pageFollower } from "./outcomes.ts";
+import { pageFollower, reached } from "./outcomes.ts";
 import { addResponders, type Named, reassign, start } from "./responders.ts";
 import {
   addLog,
@@ -197,6 +197,12 @@ export class Incidents {
   async acknowledgeByNotification(trx: Trx, id: string, userId: string, via: string): Promise<void> {
     const row = await findIncident(trx, id);
     if (row && row.state !== "resolved") await this.acknowledge(id, { id: userId, via }, { trx });
+  }
+
+  /** Its recipient has opened a notification: a person is reached. */
+  async openedByNotification(trx: Trx, id: string, userId: string): Promise<void> {
+    if (await reached(this.#parts, trx, id))
+      await addLog(trx, id, [{ kind: "read", actor: userId }], this.#parts.clock.now());
   }
 
   unacknowledge(id: string, actor: Actor, options?: InTransaction): Promise<IncidentRow> {

@@ -68,14 +68,15 @@ function isOutside({ channel, isEnd }: PageRow): boolean {
   return channel !== "pusher" && isEnd === 0;
 }
 
-/** Someone has a notice of the incident: repetitions have the route's time from now on. */
-export async function reached(parts: IncidentParts, trx: Trx, id: string): Promise<void> {
+/** Someone has a notice of the incident: repetitions have the route's time from now on. @returns whether it is the first one */
+export async function reached(parts: IncidentParts, trx: Trx, id: string): Promise<boolean> {
   const row = await findIncident(trx, id);
-  if (!row || row.state === "resolved" || row.reachedAt !== null) return;
+  if (!row || row.state === "resolved" || row.reachedAt !== null) return false;
   const now = parts.clock.now();
   const wait = repeatMsOf({ reachedAt: now }, settingsOf(parts.policies, row));
   const repeatAt = row.repeatAt === null ? null : now + wait;
   await save(parts, trx, { ...row, reachedAt: now, repeatAt });
+  return true;
 }
 
 async function save(parts: IncidentParts, trx: Trx, row: IncidentRow): Promise<IncidentRow> {

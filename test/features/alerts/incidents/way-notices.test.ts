@@ -174,7 +174,7 @@ test("a person's way that fails is not used for the notice to that person; owner
 });
 
 test("attention and status name ways that accept nothing, and incidents that reach no one; events count notices", async (t) => {
-  const settings = { "smtp.url": "smtp://127.0.0.1:1", "smtp.from": "p@example.com" };
+  const settings = { "smtp.host": "127.0.0.1", "smtp.port": "9" };
   const world = await IncidentWorld.start(t, { ...SETTINGS, ...settings });
   const { prism } = world;
   const room = await roomOf(t, world, "Pager");
