@@ -148,6 +148,11 @@ export class Throttled extends RetryLater {
   }
 }
 
+/** The service asks to send this message later, and says nothing about others: greylisting, a full mailbox. */
+export class Deferred extends RetryLater {
+  override readonly name = "Deferred";
+}
+
 interface ThrottledOptions extends ErrorOptions {
   readonly isOwnRate?: boolean;
 }

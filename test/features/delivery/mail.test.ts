@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import { createServer, type Socket } from "node:net";
 import test, { type TestContext } from "node:test";
-import { ProviderDown, TargetGone } from "../../../src/features/delivery/channel.ts";
+import { Deferred, ProviderDown, TargetGone } from "../../../src/features/delivery/channel.ts";
 import { MailClient, mailFailure, smtpOptionsOf } from "../../../src/features/delivery/channels/mail/client.ts";
 import { mailOf } from "../../../src/features/delivery/channels/mail/message.ts";
-import { PermanentError, RetryLater } from "../../../src/features/jobs/runner/job.ts";
+import { PermanentError } from "../../../src/features/jobs/runner/job.ts";
 import { DeliveryWorld } from "./support/delivery-world.ts";
 import { mailPeer } from "./support/mail-peer.ts";
 
@@ -118,7 +118,7 @@ test("a server without smtp refuses the channel email, where one with it takes i
 
 for (const { name, error, type } of [
   { name: "a refused recipient", error: { responseCode: 550, command: "RCPT TO" }, type: TargetGone },
-  { name: "a recipient who is put off", error: { responseCode: 451, command: "RCPT TO" }, type: RetryLater },
+  { name: "a recipient who is put off", error: { responseCode: 451, command: "RCPT TO" }, type: Deferred },
   { name: "a refused text", error: { responseCode: 554, command: "DATA" }, type: PermanentError },
   { name: "a refused login", error: { responseCode: 535, code: "EAUTH", command: "AUTH PLAIN" }, type: ProviderDown },
   { name: "a login that is put off", error: { responseCode: 454, code: "EAUTH" }, type: ProviderDown },

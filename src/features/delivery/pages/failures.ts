@@ -1,6 +1,6 @@
 import { MINUTE_MS } from "../../../core/clock.ts";
 import { PermanentError, RetryLater } from "../../jobs/index.ts";
-import { NoAnswer, ProviderDown, TargetGone, Throttled } from "../channel.ts";
+import { Deferred, NoAnswer, ProviderDown, TargetGone, Throttled } from "../channel.ts";
 
 /** A final refusal is tried again after this time: keys are renewed, chats come back. */
 export const REFUSED_PAUSE_MS = 5 * MINUTE_MS;
@@ -29,8 +29,10 @@ export function failureOf(thrown: unknown): PageFailure {
   if (error instanceof PermanentError || error instanceof ProviderDown) return { is: "refused", text };
   if (error instanceof RetryLater) {
     const waitMs = Math.ceil(error.retryAfterMs);
-    if (!(error instanceof Throttled)) return { is: "deferred", text, waitMs };
-    return { is: "wait", text, waitMs, isOwnRate: error.isOwnRate };
+    if (error instanceof Deferred) return { is: "deferred", text, waitMs };
+    // No time was named: as after any other error, with growing pauses.
+    if (waitMs <= 0) return { is: "error", text };
+    return { is: "wait", text, waitMs, isOwnRate: error instanceof Throttled && error.isOwnRate };
   }
   return { is: error instanceof NoAnswer ? "network" : "error", text };
 }

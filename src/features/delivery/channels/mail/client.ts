@@ -3,8 +3,8 @@ import { readFileSync } from "node:fs";
 import type { Transporter } from "nodemailer";
 import type { Config } from "../../../../config/load.ts";
 import { PrismError } from "../../../../core/errors.ts";
-import { PermanentError, RetryLater } from "../../../jobs/index.ts";
-import { type Accepted, type ChannelCalls, ProviderDown, TargetGone } from "../../channel.ts";
+import { PermanentError } from "../../../jobs/index.ts";
+import { type Accepted, type ChannelCalls, Deferred, ProviderDown, TargetGone } from "../../channel.ts";
 
 export interface SmtpOptions {
   readonly host: string;
@@ -208,7 +208,7 @@ export function mailFailure(error: unknown): Error {
   if (code === "EAUTH" || code === "ENOAUTH" || code === "ETLS") return new ProviderDown(message, options);
   const isPermanent = responseCode >= 500 && responseCode < 600;
   if (responseCode === 421) return error;
-  if (responseCode >= 400 && !isPermanent) return new RetryLater(message, TRY_AGAIN_MS, options);
+  if (responseCode >= 400 && !isPermanent) return new Deferred(message, TRY_AGAIN_MS, options);
   if (!isPermanent) return error;
   if (command === "RCPT TO") return new TargetGone(message, options);
   if (command === "DATA") return new PermanentError(message, options);
