@@ -1,15 +1,20 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { copyFileSync, existsSync, linkSync, mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, linkSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { TestContext } from "node:test";
 import { ChildOutput } from "../helpers/child-output.ts";
+import type { Scope } from "../helpers/scope.ts";
 
 const built = join(import.meta.dirname, "../../dist/prism");
 
 export interface BinaryOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
+  /**
+   * Its data directory is a file system in memory of this size, seen at {@link PrismBinary.dataDir}
+   * while it runs; the machine must permit unshare(1).
+   */
+  readonly diskBytes?: number;
 }
 
 let copy: string | undefined;
@@ -34,7 +39,7 @@ export class PrismBinary {
   url = "";
   token = "";
 
-  constructor(t: TestContext, options: BinaryOptions = {}) {
+  constructor(t: Scope, options: BinaryOptions = {}) {
     if (!existsSync(built)) throw new Error("dist/prism is not built; run npm run build, or npm test which does");
     this.#options = options;
     this.dir = mkdtempSync(join(tmpdir(), "prism-e2e-"));
@@ -48,7 +53,8 @@ export class PrismBinary {
   /** Starts the server and fetches a token. @param onPort 0: one that is free. */
   async start(onPort = 0): Promise<void> {
     const args = ["serve", "--port", String(onPort), ...(this.#options.args ?? [])];
-    this.#child = spawn(join(this.dir, "prism"), args, {
+    const [program, ...all] = this.#command(args);
+    this.#child = spawn(program, all, {
       cwd: this.dir,
       env: this.#env(),
       stdio: ["ignore", "pipe", "pipe"],
@@ -70,6 +76,23 @@ export class PrismBinary {
 
   get pid(): number {
     return this.#child?.pid ?? 0;
+  }
+
+  /** The data directory as other processes of this user see it. */
+  get dataDir(): string {
+    const own = join(this.dir, "data");
+    return this.#options.diskBytes === undefined ? own : `/proc/${this.pid}/root${own}`;
+  }
+
+  #command(args: readonly string[]): [string, ...string[]] {
+    const { diskBytes } = this.#options;
+    const program = join(this.dir, "prism");
+    if (diskBytes === undefined) return [program, ...args];
+    const data = join(this.dir, "data");
+    mkdirSync(data, { recursive: true });
+    const enter = 'mount -t tmpfs -o "size=$1" none "$2" && shift 2 && exec "$@"';
+    const names = ["--user", "--map-root-user", "--mount"];
+    return ["unshare", ...names, "/bin/sh", "-c", enter, "sh", String(diskBytes), data, program, ...args];
   }
 
   /** SIGKILL: no chance to say goodbye. */

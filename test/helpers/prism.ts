@@ -1,7 +1,6 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { TestContext } from "node:test";
 import { forgetRights } from "../../src/app/effects.ts";
 import { type App, startApp } from "../../src/app/start.ts";
 import { loadConfig } from "../../src/config/load.ts";
@@ -11,6 +10,7 @@ import { type Logger, silentLogger } from "../../src/core/log.ts";
 import { DataDirLock } from "../../src/store/sqlite/data-dir-lock.ts";
 import { migrateFile } from "../../src/store/sqlite/migrate.ts";
 import { HttpClient } from "./http-client.ts";
+import type { Scope } from "./scope.ts";
 import { createMigratedFile } from "./store.ts";
 
 export interface PrismOptions {
@@ -164,7 +164,7 @@ export class TestPrism {
 }
 
 /** {@link TestPrism.start}, stopped and removed when the test ends. */
-export async function startPrism(t: TestContext, options: PrismOptions = {}): Promise<TestPrism> {
+export async function startPrism(t: Scope, options: PrismOptions = {}): Promise<TestPrism> {
   const prism = await TestPrism.start(options);
   t.after(async () => {
     for (const farewell of prism.farewells) farewell();

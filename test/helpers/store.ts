@@ -7,6 +7,7 @@ import { SealedBox } from "../../src/core/sealed-box.ts";
 import { migrateFile } from "../../src/store/sqlite/migrate.ts";
 import { openStore, type Store, type StoreOptions } from "../../src/store/store.ts";
 import { LogLines } from "./log-lines.ts";
+import type { Scope } from "./scope.ts";
 
 /** The implementations of the committer's writer. */
 export const WRITERS = ["main", "thread", "adaptive"] as const;
@@ -15,7 +16,7 @@ export type WriterKind = (typeof WRITERS)[number];
 export const TEST_KEY = new Uint8Array(32).fill(7);
 
 /** A directory that goes when the test ends. */
-export function temporaryDir(t: TestContext): string {
+export function temporaryDir(t: Scope): string {
   const dir = mkdtempSync(join(tmpdir(), "prism-test-"));
   t.after(() => rmSync(dir, { recursive: true, force: true }));
   return dir;

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { createDecipheriv, createECDH, createPublicKey, type ECDH, hkdfSync, randomBytes } from "node:crypto";
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
-import type { TestContext } from "node:test";
 import { type JWTPayload, jwtVerify } from "jose";
+import type { Scope } from "./scope.ts";
 
 const SALT_BYTES = 16;
 const KEY_BYTES = 65;
@@ -80,7 +80,7 @@ export class PushService {
   answer: PushAnswering = accepted;
   #origin = "";
 
-  static async start(t: TestContext): Promise<PushService> {
+  static async start(t: Scope): Promise<PushService> {
     const service = new PushService();
     const open = new Set<Socket>();
     const server = createServer((request, response) => void service.#take(request, response));

@@ -2,15 +2,15 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { TestContext } from "node:test";
 import { ChildOutput } from "../../../helpers/child-output.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { lastingPort } from "../../../helpers/free-ports.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
+import type { Scope } from "../../../helpers/scope.ts";
 import { temporaryDir } from "../../../helpers/store.ts";
 
 /** Debian's Alertmanager with its own port and data directory. @returns its URL */
-export async function startAlertmanager(t: TestContext, configuration: string): Promise<string> {
+export async function startAlertmanager(t: Scope, configuration: string): Promise<string> {
   const dir = temporaryDir(t);
   const port = await lastingPort();
   writeFileSync(join(dir, "alertmanager.yml"), configuration);
@@ -32,7 +32,7 @@ export interface RunningPrometheus {
 
 /** Debian's Prometheus with these files in its directory. */
 export async function startPrometheus(
-  t: TestContext,
+  t: Scope,
   files: Readonly<Record<string, string>>,
   flags: readonly string[],
 ): Promise<RunningPrometheus> {
@@ -82,7 +82,7 @@ export function urlWithKey(prism: TestPrism, key: string, project?: string): str
   return `http://any:${key}@${base.host}/alertmanager${project === undefined ? "" : `/${project}`}`;
 }
 
-function run(t: TestContext, program: string, parameters: readonly string[]): ChildProcess {
+function run(t: Scope, program: string, parameters: readonly string[]): ChildProcess {
   const child = spawn(program, parameters, { stdio: "ignore" });
   t.after(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;

@@ -12,10 +12,10 @@ import {
 } from "node:http2";
 import type { Socket } from "node:net";
 import { join } from "node:path";
-import type { TestContext } from "node:test";
 import { decodeJwt, jwtVerify } from "jose";
 import type { ApnsOptions } from "../../../../src/features/delivery/channels/push/apns-client.ts";
 import { makeCertificate } from "../../../helpers/certificate.ts";
+import type { Scope } from "../../../helpers/scope.ts";
 import { temporaryDir } from "../../../helpers/store.ts";
 import type { Fault } from "./push-faults.ts";
 
@@ -67,7 +67,7 @@ export class ApnsServer {
   }
 
   /** @param isPlain HTTP/2 without TLS, for clients without a setting for trusted certificates. */
-  static async start(t: TestContext, { isPlain = false } = {}): Promise<ApnsServer> {
+  static async start(t: Scope, { isPlain = false } = {}): Promise<ApnsServer> {
     const certificate = makeCertificate();
     const server = isPlain ? createServer() : createSecureServer(certificate);
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -85,6 +85,7 @@ export class ApnsServer {
     apns.#serve(server);
     t.after(async () => {
       for (const session of apns.sessions) session.destroy();
+      for (const socket of apns.#sockets) socket.destroy();
       await new Promise<void>((resolve) => server.close(() => resolve()));
     });
     return apns;
@@ -144,7 +145,7 @@ export class ApnsServer {
 }
 
 /** A key as Apple's site gives it. */
-export function keyFile(t: TestContext, pem = privateKey.export({ type: "pkcs8", format: "pem" }).toString()): string {
+export function keyFile(t: Scope, pem = privateKey.export({ type: "pkcs8", format: "pem" }).toString()): string {
   const path = join(temporaryDir(t), "AuthKey.p8");
   writeFileSync(path, pem, { mode: 0o600 });
   return path;

@@ -3,9 +3,9 @@ import { generateKeyPairSync } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { join } from "node:path";
-import type { TestContext } from "node:test";
 import { jwtVerify } from "jose";
 import type { FcmOptions } from "../../../../src/features/delivery/channels/push/fcm-client.ts";
+import type { Scope } from "../../../helpers/scope.ts";
 import { temporaryDir } from "../../../helpers/store.ts";
 import type { Fault } from "./push-faults.ts";
 
@@ -70,7 +70,7 @@ export class FcmServer {
     this.options = { credentials, endpoint: origin, tokenEndpoint: `${origin}/token`, timeoutMs: 20_000 };
   }
 
-  static async start(t: TestContext): Promise<FcmServer> {
+  static async start(t: Scope): Promise<FcmServer> {
     const server = createServer();
     const origin = await listen(t, server);
     const fcm = new FcmServer(origin, credentialsFile(t));
@@ -152,7 +152,7 @@ export function fcmError(
 }
 
 /** A service account's file as Google's console gives it. */
-export function credentialsFile(t: TestContext, changed: Readonly<Record<string, unknown>> = {}): string {
+export function credentialsFile(t: Scope, changed: Readonly<Record<string, unknown>> = {}): string {
   const path = join(temporaryDir(t), "service-account.json");
   const account = {
     type: "service_account",
@@ -182,7 +182,7 @@ function respond(response: ServerResponse, fault: Fault): void {
   response.end(fault.json === undefined ? "" : JSON.stringify(fault.json));
 }
 
-async function listen(t: TestContext, server: Server): Promise<string> {
+async function listen(t: Scope, server: Server): Promise<string> {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   t.after(
     () =>
