@@ -65,7 +65,7 @@ function requireTest(path: string, title: string, where: string): void {
   const file = join(root, `test/${path}.test.ts`);
   assert.ok(existsSync(file), `${path}: ${where}`);
   const text = readFileSync(file, "utf8");
-  const titles = [...text.matchAll(/(?:\b(?:test|eachCase)\(\s*(?:t, )?|\bname: )(["`])(.*?)\1,/gs)].map(
+  const titles = [...text.matchAll(/(?:\b(?:test|step|eachCase)\(\s*(?:t, )?|\bname: )(["`])(.*?)\1,/gs)].map(
     ([, , each = ""]) => each,
   );
   const isId = /^S\d-\d+$/.test(title);
