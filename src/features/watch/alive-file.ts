@@ -35,7 +35,8 @@ export class AliveFile {
   read(): LastAlive | null {
     try {
       const wasStopped = readFileSync(this.#path, "utf8").trim() === "stopped";
-      return { at: Math.floor(statSync(this.#path).mtimeMs), wasStopped };
+      // A file system keeps fractions: the time is stored in seconds.
+      return { at: Math.round(statSync(this.#path).mtimeMs), wasStopped };
     } catch {
       return null;
     }

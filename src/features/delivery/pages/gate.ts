@@ -1,3 +1,5 @@
+import type { PageKindName } from "./page.ts";
+
 /** Pauses between the starts of probes: doubling from the first to the longest. */
 const FIRST_PAUSE_MS = 1000;
 /** A waiting page leaves at most this long after its target has recovered. */
@@ -89,4 +91,16 @@ export class Gate {
     const { tries, startedAt } = this.trouble ?? { tries: 1, startedAt: 0 };
     return startedAt + Math.min(FIRST_PAUSE_MS * 2 ** Math.min(tries - 1, 10), LONGEST_PAUSE_MS[urgency]);
   }
+}
+
+/** A provider or target in trouble, for operators. */
+export interface TroubleFacts {
+  readonly target: string;
+  readonly provider: string;
+  readonly kind: PageKindName;
+  readonly waiting: number;
+  /** For how long nothing was accepted. */
+  readonly sinceMs: number;
+  readonly error: string;
+  readonly isFailed: boolean;
 }

@@ -10,7 +10,7 @@ import type { EffectOf, OpenPageFacts } from "../../../store/effect.ts";
 import { callWithin, NoAnswer } from "../channel.ts";
 import type { Channels } from "../channels.ts";
 import { failsAtOnce, failureOf, type PageFailure, REFUSED_PAUSE_MS } from "./failures.ts";
-import { Gate } from "./gate.ts";
+import { Gate, type TroubleFacts } from "./gate.ts";
 import { Lanes } from "./lanes.ts";
 import type { Accepted, NewPage, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";
 import { deferredFailsAt, PageQueue, type Waiting } from "./page-queue.ts";
@@ -22,18 +22,6 @@ export interface PageSenderParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly channels: Pick<Channels, "names" | "get">;
-}
-
-/** A provider or target in trouble, for operators. */
-export interface TroubleFacts {
-  readonly target: string;
-  readonly provider: string;
-  readonly kind: PageKindName;
-  readonly waiting: number;
-  /** For how long nothing was accepted. */
-  readonly sinceMs: number;
-  readonly error: string;
-  readonly isFailed: boolean;
 }
 
 /**
