@@ -19,6 +19,8 @@ export interface PrismOptions {
   readonly clock?: Clock;
   /** Default: nothing is logged. */
   readonly log?: Logger;
+  /** Whether a start notifies administrators of the time without a server. */
+  readonly reportsDownTime?: boolean;
   /** An existing data directory; it is then the caller's to remove. */
   readonly dir?: string;
 }
@@ -174,7 +176,10 @@ export async function startPrism(t: Scope, options: PrismOptions = {}): Promise<
   return prism;
 }
 
-async function run(dir: string, { settings, clock, log = silentLogger }: PrismOptions): Promise<[App, DataDirLock]> {
+async function run(dir: string, options: PrismOptions): Promise<[App, DataDirLock]> {
+  const { settings, clock, log = silentLogger, reportsDownTime = false } = options;
+  // A test that lets hours pass between two servers is not about the notice of it.
+  if (!reportsDownTime) rmSync(join(dir, "alive"), { force: true });
   const loaded = loadConfig({
     // Without a storm limit each match of a rule notifies; a stop does not wait long for what a
     // test left open.

@@ -15,7 +15,7 @@ interface Down {
 }
 
 async function start(t: TestContext, options: PrismOptions): Promise<TestPrism> {
-  const prism = await TestPrism.start(options);
+  const prism = await TestPrism.start({ ...options, reportsDownTime: true });
   t.after(async () => {
     await prism.stop();
     rmSync(prism.dir, { recursive: true, force: true });
