@@ -9,6 +9,7 @@ create table failed_ways (
   since integer not null, failedAt integer not null, primary key (target, projectId)
 ) strict, without rowid;
 create index failed_ways_project on failed_ways (projectId);
+create index failed_ways_since on failed_ways (since);
 
 create table way_notices (
   projectId text not null, userId text not null, notificationId text not null, sentAt integer not null,

@@ -1,4 +1,5 @@
 import { type RawBuilder, sql } from "kysely";
+import type { EpochMs } from "../../core/clock.ts";
 import { firstIdAt } from "../../core/ids.ts";
 import { URGENT_PRIORITY } from "../../http/shapes.ts";
 import type { ReadDb } from "../../store/database.ts";
@@ -159,11 +160,15 @@ interface NotificationRow {
 }
 
 /** Notifications of all users, or those of a project. Ids are in the order of their creation. */
-export function notificationSource(db: ReadDb, projectId: string | null): Source {
-  const within = ({ from, to }: Period): RawBuilder<boolean> =>
-    projectId === null
-      ? sql<boolean>`id >= ${firstIdAt(from)} and id < ${firstIdAt(to)}`
-      : sql<boolean>`projectId = ${projectId} and createdAt >= ${from} and createdAt < ${to}`;
+export function notificationSource(db: ReadDb, projectId: string | null, now: EpochMs): Source {
+  const within = ({ from, to }: Period): RawBuilder<boolean> => {
+    if (projectId !== null)
+      return sql<boolean>`projectId = ${projectId} and createdAt >= ${from} and createdAt < ${to}`;
+    const first = firstIdAt(from);
+    // After the clock was set back, ids go on from the latest instant.
+    if (to >= now) return sql<boolean>`id >= ${first} and createdAt >= ${from} and createdAt < ${to}`;
+    return sql<boolean>`id >= ${first} and id < ${firstIdAt(to)}`;
+  };
   return {
     async count(period, limit) {
       return counted(

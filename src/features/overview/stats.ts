@@ -96,10 +96,11 @@ export class Stats {
     projectId: string | null,
     period: Period,
   ): Promise<StatsView["notifications"]> {
-    const { scan } = this.#parts.db;
+    const { clock, db } = this.#parts;
+    const { scan } = db;
     const { userId, permissions } = principal;
     if (permissions.has("notifications:read_all")) {
-      const source = queries.notificationSource(scan, projectId);
+      const source = queries.notificationSource(scan, projectId, clock.now());
       return this.#share(["notifications", projectId, period], async () => ({
         ...(await section(NOTIFICATION_STATES, period, (each) => countCells(source, each))),
         scope: "all" as const,

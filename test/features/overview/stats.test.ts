@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { sql } from "kysely";
+import { uuidv7 } from "../../../src/core/ids.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
@@ -149,3 +150,11 @@ function insertEvents(
       cast(${first} + i * ${step / perBucket} as integer), cast(${first} + i * ${step / perBucket} as integer), 1
     from n`.execute(trx);
 }
+
+test("notifications of now are counted when ids are ahead of the clock, as after it was set back", async (t) => {
+  const prism = await startPrism(t);
+  uuidv7(Date.now() + 10 * MINUTE_MS);
+  await prism.post("/api/v1/notifications", { userId: "me", title: "t", message: "m" });
+  const { notifications } = await statsOf(prism);
+  assert.equal(notifications?.totals["sent"], 1);
+});
