@@ -9,6 +9,7 @@ import { addAlerts } from "./commands/alerts/alerts.ts";
 import { addHeartbeats } from "./commands/alerts/heartbeats.ts";
 import { addIncidents } from "./commands/alerts/incidents.ts";
 import { addOnCall } from "./commands/alerts/oncall.ts";
+import { addPage } from "./commands/alerts/page.ts";
 import { addPolicies, addRoutes } from "./commands/alerts/policies.ts";
 import { addSilences } from "./commands/alerts/silences.ts";
 import { addImport } from "./commands/import/import-alertmanager.ts";
@@ -136,6 +137,7 @@ Examples:
   program.commandsGroup("Alerts:");
   addAlerts(program);
   addIncidents(program);
+  addPage(program);
   addSilences(program);
   addOnCall(program);
   addHeartbeats(program);

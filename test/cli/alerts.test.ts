@@ -57,6 +57,21 @@ test("prism alerts, incidents, silences, oncall, heartbeats, policies and routes
     assert.match(await run("oncall gaps Database"), /^FROM/);
   });
 
+  await t.test("people are paged, added and given incidents", async () => {
+    const page = await runJson<{ number: number; title: string; direct: { message: string } }>(
+      ["page", "me", "The shop is slow\nCan you look?", "--urgency", "low", "--policy", "default"],
+      options,
+    );
+    assert.deepEqual([page.title, page.direct.message], ["The shop is slow", "The shop is slow\nCan you look?"]);
+    const number = String(page.number);
+    assert.match(await run(`incidents add-responder ${number} me --schedule Database --note helps`), / {2}open {2}/);
+    assert.match(await run(`incidents reassign ${number} me`), / {2}open {2}The shop is slow/);
+    assert.match(await run(`incidents show ${number}`), /gave it to/);
+    await run(`incidents resolve ${number}`);
+    assert.match(await run("page me", "Done"), / {2}open {2}Done/);
+    await run("incidents resolve --all-open --yes");
+  });
+
   await t.test("heartbeats, policies and routes", async () => {
     assert.match(await run("heartbeats create", "Nightly backup", "--every", "1h"), /\/ping\//);
     assert.match(await run("heartbeats ping nightly-backup"), / {2}up {2}/);
@@ -91,6 +106,8 @@ test("prism alerts, incidents, silences, oncall, heartbeats, policies and routes
       ["incidents show 99", 6],
       ["incidents ack x", 2],
       ["incidents ack", 2],
+      ["page nobody text", 6],
+      ["incidents add-responder 1", 2],
       ["silences add", 2],
       ["alerts fire nothing", 2],
       ["alerts show nothing", 6],

@@ -8,6 +8,7 @@ import { printable, table } from "../../output/output.ts";
 import { withServer } from "../../with-server.ts";
 import { confirm } from "../access/prompt.ts";
 import { showExplanation } from "./alerts.ts";
+import { addPeople } from "./page.ts";
 import {
   cut,
   findIncident,
@@ -167,4 +168,5 @@ export function addIncidents(program: Command): void {
     .addHelpText("after", "\nExamples:\n  $ prism incidents list\n  $ prism incidents ack 12");
   addRead(incidents);
   addActions(incidents);
+  addPeople(incidents);
 }

@@ -36,7 +36,8 @@ const peopleText = (people: readonly Person[] | undefined): string =>
     ? "no one"
     : people.map((each) => each.username ?? each.name ?? each.id).join(", ");
 
-async function findSchedule(server: ServerClient, ref: string, { project }: ProjectFlag): Promise<Schedule> {
+/** The schedule of an id or name, or a prefix of one. @throws CommandError 6, 7 */
+export async function findSchedule(server: ServerClient, ref: string, { project }: ProjectFlag): Promise<Schedule> {
   return pick(await everyItem<Schedule>(server, `${PATH}/schedules`, { projectId: project }), ref, {
     one: "schedule",
     namesOf: ({ name }) => [name],
