@@ -229,3 +229,43 @@ test("a paged person without further rights has the buttons of that incident onl
   await page.getByText(/It ended/).waitFor();
   console.assertClean();
 });
+
+test("someone is paged from the incidents and on-call pages, added to an incident and given it", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  await console.person("ada", ["User"]);
+  await console.person("grace", ["User"]);
+  const page = await console.open("/incidents");
+  const choose = async (name: string) => {
+    await page.getByRole("dialog").getByRole("combobox", { name: "Who" }).fill(name);
+    await page.getByRole("option", { name }).first().click();
+  };
+  await page.getByRole("button", { name: "Page someone" }).first().click();
+  await choose("ada");
+  await page.getByRole("textbox", { name: "What" }).fill("The shop is slow");
+  await page.getByRole("textbox", { name: "Message" }).fill("Can you look?");
+  await assertAccessible(page, "the dialog to page someone");
+  await page.getByRole("dialog").getByRole("button", { name: "Page", exact: true }).click();
+  await page.getByRole("heading", { name: "The shop is slow" }).waitFor();
+  const timeline = page.getByRole("list", { name: "Timeline" });
+  await timeline.getByText("opened it to page people").waitFor();
+  await timeline.getByText("as they were paged directly").waitFor();
+  await page.getByText("People were paged directly.", { exact: false }).waitFor();
+  assert.equal(await button(page, "Silence").count(), 0, "it has no alerts");
+  await assertAccessible(page, "an incident without alerts");
+
+  for (const [item, name, action, text] of [
+    ["Add responders…", "grace", "Page them", "asked for help"],
+    ["Reassign…", "grace", "Reassign", "gave it to"],
+  ] as const) {
+    await button(page, "People").click();
+    await page.getByRole("menuitem", { name: item }).click();
+    await choose(name);
+    await page.getByRole("dialog").getByRole("button", { name: action, exact: true }).click();
+    await timeline.getByText(text).first().waitFor();
+  }
+  await console.visit(page, "/oncall");
+  await page.getByRole("button", { name: "Page someone" }).first().click();
+  await page.getByRole("dialog").getByText("It opens an incident without alerts.", { exact: false }).waitFor();
+  console.assertClean();
+});

@@ -21,7 +21,7 @@ import { countSoon } from "./open-incidents.ts";
 type Named = Pick<Incident, "id" | "number" | "title">;
 
 /** What shows incidents and what they contain. */
-function changed(): void {
+export function changed(): void {
   invalidate("/incidents", "/alerts", "/attention", "/notifications", "/silences");
   countSoon();
 }

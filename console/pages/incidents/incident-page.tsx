@@ -39,6 +39,7 @@ import {
 import { type AlertOfIncident, actorName, type IncidentDetail, stateOf } from "./incident-types.ts";
 import { LabelLinks } from "./label-links.tsx";
 import { NextSteps } from "./next-steps.tsx";
+import { type Asking, PeopleDialog } from "./page-dialog.tsx";
 import { namesOf, sentenceOf } from "./timeline-words.tsx";
 
 const SHOWN_ALERTS = 10;
@@ -57,14 +58,15 @@ export function IncidentPage({ params }: PageProps) {
 function IncidentView({ incident }: { readonly incident: IncidentDetail }) {
   const { number, title, urgency, state, mayAct } = incident;
   const [isSnoozing, setSnoozing] = useState(false);
+  const [asking, setAsking] = useState<Asking | null>(null);
   const isLive = state !== "resolved" && mayAct;
   useHotkeys({
     a: () => void (isLive && mayAcknowledge(incident) && acknowledge(incident)),
     e: () => void (isLive && resolve(incident)),
-    s: () => isLive && silence(incident),
+    s: () => isLive && incident.direct === null && silence(incident),
     z: () => isLive && setSnoozing(true),
   });
-  const actions = mayAct && <Actions incident={incident} onSnooze={() => setSnoozing(true)} />;
+  const actions = mayAct && <Actions incident={incident} onSnooze={() => setSnoozing(true)} onAsk={setAsking} />;
   return (
     <Page
       title={title}
@@ -81,7 +83,7 @@ function IncidentView({ incident }: { readonly incident: IncidentDetail }) {
     >
       <div class="two incident-body">
         <div class="stack">
-          <Alerts incident={incident} />
+          {incident.direct === null ? <Alerts incident={incident} /> : <Message incident={incident} />}
           <History incident={incident} />
         </div>
         <div class="stack">
@@ -100,9 +102,10 @@ function IncidentView({ incident }: { readonly incident: IncidentDetail }) {
       </div>
       {isLive && (
         <div class="incident-bar" role="group" aria-label="Actions in reach">
-          <BarActions incident={incident} onSnooze={() => setSnoozing(true)} />
+          <BarActions incident={incident} onSnooze={() => setSnoozing(true)} onAsk={setAsking} />
         </div>
       )}
+      <PeopleDialog incident={incident} asking={asking} onClose={() => setAsking(null)} />
       <SnoozeDialog incident={isSnoozing ? incident : null} onClose={() => setSnoozing(false)} />
     </Page>
   );
@@ -122,7 +125,13 @@ function Subtitle({ incident }: Props) {
   const { number, firing, alerts, openedAt, resolvedAt, acknowledgements, ackQuorum, isSnoozed, snoozedUntil } =
     incident;
   const who = acknowledgements.map(actorName);
-  const count = firing === alerts ? plural(firing, "alert fires", "alerts fire") : `${firing} of ${alerts} alerts fire`;
+  const { direct } = incident;
+  const count =
+    direct !== null
+      ? `opened by ${direct.byName}`
+      : firing === alerts
+        ? plural(firing, "alert fires", "alerts fire")
+        : `${firing} of ${alerts} alerts fire`;
   if (resolvedAt !== null)
     return (
       <>
@@ -146,16 +155,20 @@ function Subtitle({ incident }: Props) {
 
 interface ActionProps extends Props {
   readonly onSnooze: () => void;
+  readonly onAsk: (asking: Asking) => void;
 }
 
-function Actions({ incident, onSnooze }: ActionProps) {
+function Actions({ incident, onSnooze, onAsk }: ActionProps) {
   if (incident.state === "resolved") return <Button onClick={() => addNote(incident)}>Add a note</Button>;
   return (
     <>
       <Button onClick={() => addNote(incident)}>Note</Button>
-      <Button icon={BellOff} keys="s" onClick={() => silence(incident)}>
-        Silence
-      </Button>
+      {incident.direct === null && (
+        <Button icon={BellOff} keys="s" onClick={() => silence(incident)}>
+          Silence
+        </Button>
+      )}
+      <Menu label="People" text="People" variant="default" items={peopleItems(onAsk)} />
       <Menu label="Snooze" text="Snooze" variant="default" items={snoozeItems(incident, onSnooze)} />
       <Button onClick={() => escalate(incident)}>Escalate now</Button>
       <Button keys="e" onClick={() => resolve(incident)}>
@@ -183,8 +196,15 @@ function snoozeItems(incident: IncidentDetail, onSnooze: () => void) {
     : snoozeEntries(incident, onSnooze);
 }
 
+function peopleItems(onAsk: ActionProps["onAsk"]) {
+  return [
+    { label: "Add responders…", onSelect: () => onAsk("responders") },
+    { label: "Reassign…", onSelect: () => onAsk("reassign") },
+  ];
+}
+
 /** On phones at the bottom of the screen. */
-function BarActions({ incident, onSnooze }: ActionProps) {
+function BarActions({ incident, onSnooze, onAsk }: ActionProps) {
   return (
     <>
       <MainAction incident={incident} />
@@ -199,12 +219,26 @@ function BarActions({ incident, onSnooze }: ActionProps) {
         items={[
           { label: "Resolve…", onSelect: () => resolve(incident) },
           { label: "Escalate now…", onSelect: () => escalate(incident) },
-          { label: "Silence…", onSelect: () => silence(incident) },
+          ...(incident.direct === null ? [{ label: "Silence…", onSelect: () => silence(incident) }] : []),
+          ...peopleItems(onAsk),
           { label: "Add a note…", onSelect: () => addNote(incident) },
           ...(incident.isSnoozed ? [{ label: "End the snooze", onSelect: () => unsnooze(incident) }] : []),
         ]}
       />
     </>
+  );
+}
+
+/** What the person wrote who pages others. */
+function Message({ incident: { direct } }: Props) {
+  return (
+    <Card title="Message" sub={`by ${direct?.byName ?? "a person"}`}>
+      {direct?.message ? (
+        <UserText>{direct.message}</UserText>
+      ) : (
+        <p class="muted">There is no text besides the title.</p>
+      )}
+    </Card>
   );
 }
 

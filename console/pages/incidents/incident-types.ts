@@ -26,6 +26,14 @@ export interface Incident {
   readonly round: number;
   readonly nextStepAt: string | null;
   readonly nextDueAt: string | null;
+  /** What a person wrote who opened it to page others, without alerts. */
+  readonly direct: { readonly message: string; readonly by: string; readonly byName: string } | null;
+  /** Who is paged before the steps of the policy. */
+  readonly assigned: {
+    readonly by: "page" | "reassign";
+    readonly users: readonly string[];
+    readonly phase: "due" | "waiting" | "over";
+  } | null;
 }
 
 export interface ListedIncident extends Incident {

@@ -2,6 +2,7 @@ import { Siren } from "lucide";
 import { useState } from "preact/hooks";
 import { href } from "../../app/base.ts";
 import { useFilters } from "../../app/filters.ts";
+import { canInProject } from "../../app/memberships.ts";
 import { ProjectFilter, projectIdOf } from "../../app/project-choice.tsx";
 import { useProjects } from "../../app/projects.ts";
 import { useList } from "../../app/query.ts";
@@ -33,6 +34,7 @@ import {
   snoozeEntries,
 } from "./incident-actions.tsx";
 import { actorName, isOpen, type ListedIncident, stateOf } from "./incident-types.ts";
+import { PageDialog } from "./page-dialog.tsx";
 
 const FILTERS = [
   { value: "unresolved", label: "Unresolved" },
@@ -125,6 +127,7 @@ export function IncidentsPage() {
   const filters = useFilters({ state: "unresolved", q: "", project: "", mine: "" });
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const [snoozed, setSnoozed] = useState<ListedIncident | null>(null);
+  const [isPaging, setPaging] = useState(false);
   const { state: filter, q, project, mine } = filters.values;
   const projects = useProjects();
   const query = {
@@ -138,7 +141,11 @@ export function IncidentsPage() {
   useAlertingChanges(list.reload, projectIdOf(projects, project));
   const mayAct = list.items?.some((incident) => incident.mayAct) === true;
   return (
-    <Page title="Incidents" subtitle={subtitleOf(list.items, filter)}>
+    <Page
+      title="Incidents"
+      subtitle={subtitleOf(list.items, filter)}
+      actions={canInProject("incidents:act") === true && <Button onClick={() => setPaging(true)}>Page someone</Button>}
+    >
       <Toolbar end={<Segmented small label="State" {...filters.bind("state")} options={FILTERS} />}>
         <SearchInput {...filters.bind("q")} label="Search incidents" placeholder="Part of the title" />
         <ProjectFilter small by="slug" {...filters.bind("project")} />
@@ -175,6 +182,7 @@ export function IncidentsPage() {
           : {})}
         empty={filters.isFiltered ? <NoMatch onClear={() => filters.set({ state: "unresolved" })} /> : <NoIncident />}
       />
+      <PageDialog isOpen={isPaging} onClose={() => setPaging(false)} />
       <SnoozeDialog incident={snoozed} onClose={() => setSnoozed(null)} />
     </Page>
   );
@@ -238,7 +246,7 @@ function RowActions({ incident, onSnooze }: { readonly incident: ListedIncident;
         items={[
           { label: "Resolve…", keys: "e", onSelect: () => resolve(incident) },
           { label: "Escalate now…", onSelect: () => escalate(incident) },
-          { label: "Silence…", keys: "s", onSelect: () => silence(incident) },
+          ...(incident.direct === null ? [{ label: "Silence…", keys: "s", onSelect: () => silence(incident) }] : []),
           { label: "Add a note…", onSelect: () => addNote(incident) },
           { heading: "Snooze" },
           ...snoozeEntries(incident, onSnooze),

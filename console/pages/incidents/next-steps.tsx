@@ -61,6 +61,12 @@ export function NextSteps({ incident }: { readonly incident: IncidentDetail }) {
           {nextDueAt !== null && <Time at={nextDueAt} />}
         </p>
       ) : null}
+      {isOpen(incident) && incident.assigned?.phase === "waiting" && (
+        <p>
+          {incident.assigned.by === "page" ? "People were paged directly. " : "It was given to others. "}
+          If no one acknowledges it, the policy starts <Time at={incident.nextStepAt} />.
+        </p>
+      )}
       {isOpen(incident) && withheld === null && planned.length > 0 && (
         <Timeline
           label="Next steps"

@@ -42,13 +42,20 @@ function Person({ id, names, isWithin = false }: PersonProps) {
   return id === "operator" ? <span>An operator</span> : <PersonName id={id} isPlain />;
 }
 
-function People({ ids, names }: { readonly ids: readonly string[]; readonly names: Names }) {
+interface PeopleProps {
+  readonly ids: readonly string[];
+  readonly names: Names;
+  /** They do not start the sentence. */
+  readonly within?: boolean;
+}
+
+function People({ ids, names, within = false }: PeopleProps) {
   return (
     <>
       {ids.map((id, at) => (
         <span key={id}>
           {at > 0 && (at === ids.length - 1 ? " and " : ", ")}
-          <Person id={id} names={names} isWithin={at > 0} />
+          <Person id={id} names={names} isWithin={within || at > 0} />
         </span>
       ))}
     </>
@@ -118,6 +125,13 @@ const REASONS: Readonly<Record<string, string>> = {
   unreported: "that it is no longer reported",
 };
 
+/** Those whom a person named. */
+const ASKED: Readonly<Record<string, string>> = {
+  page: "as they were paged directly",
+  reassign: "as the incident was given to them",
+  responder: "as they were asked to help",
+};
+
 const NOT_NOTIFIED: Readonly<Record<string, string>> = {
   acknowledged: "the incident is acknowledged",
   snoozed: "the incident is snoozed",
@@ -140,7 +154,41 @@ function byPerson(tone: Tone, verb: string): Words {
 }
 
 const WORDS: Readonly<Record<string, Words>> = {
-  opened: (data) => ({ tone: "bad", title: `Opened by ${plural(data.number("alerts"), "alert")}` }),
+  opened: (data, entry, names) =>
+    entry.actor === null
+      ? { tone: "bad", title: `Opened by ${plural(data.number("alerts"), "alert")}` }
+      : {
+          ...byPerson("bad", "opened it to page people")(data, entry, names),
+          ...(data.text("text") === "" ? {} : { sub: <UserText>{data.text("text")}</UserText> }),
+        },
+  reassigned: (data, entry, names) => ({
+    tone: "warn",
+    title: (
+      <>
+        <Person id={entry.actor} names={names} /> gave it to <People ids={data.list("users")} names={names} within />
+      </>
+    ),
+    sub: "the steps start if they do not acknowledge it",
+  }),
+  "responders-added": (data, entry, names) => ({
+    tone: "info",
+    title: (
+      <>
+        <Person id={entry.actor} names={names} /> asked for help
+      </>
+    ),
+    sub: (
+      <>
+        <People ids={data.list("users")} names={names} within />
+        {data.list("schedules").map((id) => (
+          <span key={id}>
+            {" "}
+            on call on <ScheduleName id={id} />
+          </span>
+        ))}
+      </>
+    ),
+  }),
   "alerts-joined": (data) => ({
     tone: "warn",
     title: `${plural(data.number("added"), "alert")} joined; ${data.number("firing")} firing`,
@@ -177,7 +225,7 @@ const WORDS: Readonly<Record<string, Words>> = {
   }),
   "no-targets": (data) => ({
     tone: "warn",
-    title: `Step ${data.number("step") + 1} notified no one`,
+    title: data.text("by") === "" ? `Step ${data.number("step") + 1} notified no one` : "The page reached no one",
     sub: <Empty sources={data.list("empty")} acknowledged={data.number("acknowledged")} />,
   }),
   withheld: (data) => ({
@@ -335,7 +383,8 @@ function notified(data: Data, names: Names): Sentence {
     title: (
       <>
         <People ids={users} names={names} /> {more > 0 && `and ${more} more `}
-        {users.length + more === 1 && users[0] !== me.value?.id ? "was" : "were"} notified {REASONS[reason] ?? ""}
+        {users.length + more === 1 && users[0] !== me.value?.id ? "was" : "were"} notified{" "}
+        {REASONS[reason] ?? ASKED[reason] ?? ""}
       </>
     ),
     sub: (

@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
+import { memberFinder } from "../../app/members.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { invalidate, useList } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
@@ -21,7 +22,6 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { spanLabel } from "./calendar-time.ts";
-import { memberFinder } from "./members.ts";
 import { nameOf, namesOf, type Override, type Person, type Schedule, type Swap, schedulePath } from "./oncall-types.ts";
 import { OverrideDialog } from "./override-dialog.tsx";
 

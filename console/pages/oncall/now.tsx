@@ -19,6 +19,7 @@ import {
   Time,
   UserText,
 } from "../../ui/index.ts";
+import { PageDialog } from "../incidents/page-dialog.tsx";
 import { useOnCallLive } from "./live.ts";
 import { type Duty, nameOf, namesOf } from "./oncall-types.ts";
 import { ScheduleDialog } from "./schedule-dialog.tsx";
@@ -32,6 +33,7 @@ export default function OnCallNow() {
   const [isMaking, setMaking] = useState(false);
   const query = useGet<{ data: readonly Duty[] }>("/oncall/now");
   useOnCallLive();
+  const [isPaging, setPaging] = useState(false);
   const make =
     canInProject("oncall:write") === true ? (
       <NewButton onClick={() => setMaking(true)}>New schedule</NewButton>
@@ -40,7 +42,12 @@ export default function OnCallNow() {
     <Page
       title="On-call"
       subtitle={query.data ? subtitleOf(query.data.data) : "Who is on call now, and who is next."}
-      actions={make}
+      actions={
+        <>
+          {canInProject("incidents:act") === true && <Button onClick={() => setPaging(true)}>Page someone</Button>}
+          {make}
+        </>
+      }
       tabs={<OnCallTabs value="now" />}
     >
       <Loaded
@@ -65,6 +72,7 @@ export default function OnCallNow() {
           </div>
         )}
       </Loaded>
+      <PageDialog isOpen={isPaging} onClose={() => setPaging(false)} />
       <ScheduleDialog isOpen={isMaking} onClose={() => setMaking(false)} />
     </Page>
   );

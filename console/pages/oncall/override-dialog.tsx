@@ -1,11 +1,11 @@
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
+import { memberFinder } from "../../app/members.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { invalidate } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
 import { DateTimeInput, Dialog, Field, Input, MultiCombobox, Select, toast } from "../../ui/index.ts";
 import type { Chosen } from "./calendar.tsx";
-import { memberFinder } from "./members.ts";
 import { nameOf, type Override, type Person, type Schedule, schedulePath } from "./oncall-types.ts";
 
 const EVERYONE = "*";

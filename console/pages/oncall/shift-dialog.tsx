@@ -1,6 +1,7 @@
 import { ArrowDown, ArrowUp, Plus, X } from "lucide";
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
+import { memberFinder } from "../../app/members.ts";
 import { invalidate } from "../../app/query.ts";
 import {
   Button,
@@ -20,7 +21,6 @@ import {
   toWallClock,
 } from "../../ui/index.ts";
 import { addDays, dateOf, firstDay } from "./calendar-time.ts";
-import { memberFinder } from "./members.ts";
 import {
   type Frequency,
   nameOf,

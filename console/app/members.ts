@@ -1,7 +1,7 @@
-import { api, type Page } from "../../app/api.ts";
-import { findUsers, personName } from "../../app/people.ts";
-import { can, me } from "../../app/session.ts";
-import type { Option } from "../../ui/index.ts";
+import type { Option } from "../ui/index.ts";
+import { api, type Page } from "./api.ts";
+import { findUsers, personName } from "./people.ts";
+import { can, me } from "./session.ts";
 
 interface Member {
   readonly userId: string;
@@ -9,7 +9,7 @@ interface Member {
   readonly name: string;
 }
 
-/** Finds users who may be on call in a project: its members; in the default project every user. */
+/** Finds users who may be on call or paged in a project: its members; in the default project every user. */
 export function memberFinder(projectId: string): (text: string) => Promise<readonly Option[]> {
   return async (text) => {
     const { slug } = await api.get<{ slug: string }>(`/projects/${projectId}`).catch(() => ({ slug: "" }));

@@ -1,0 +1,152 @@
+import { useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { memberFinder } from "../../app/members.ts";
+import { navigate } from "../../app/navigate.ts";
+import { ProjectField, useProjectOfNew } from "../../app/project-choice.tsx";
+import { useGet } from "../../app/query.ts";
+import { Dialog, Field, Input, MultiCombobox, Select, Textarea, toast } from "../../ui/index.ts";
+import { changed } from "./incident-actions.tsx";
+import type { Incident } from "./incident-types.ts";
+
+const URGENCIES = [
+  { value: "high", label: "High: at once, also in quiet hours" },
+  { value: "low", label: "Low" },
+];
+
+interface Props {
+  readonly isOpen: boolean;
+  readonly onClose: () => void;
+}
+
+/** Pages people without an alert. */
+export function PageDialog({ isOpen, onClose }: Props) {
+  return isOpen ? <PageForm onClose={onClose} /> : null;
+}
+
+function PageForm({ onClose }: Pick<Props, "onClose">) {
+  const [projectId, setProject] = useProjectOfNew();
+  const [users, setUsers] = useState<readonly string[]>([]);
+  const [title, setTitle] = useState("");
+  const [message, setMessage] = useState("");
+  const [urgency, setUrgency] = useState("high");
+  const [policy, setPolicy] = useState("default");
+  const policies = useGet<{ data: readonly { readonly name: string }[] }>(
+    projectId === undefined ? null : "/policies",
+    projectId === undefined ? {} : { projectId },
+  );
+  const names = policies.data?.data.map(({ name }) => name) ?? ["default"];
+  const submit = async () => {
+    const body = { projectId, users, title, message, urgency, policy };
+    const { id, number } = await api.post<Incident>("/incidents", body);
+    changed();
+    toast.ok(`Incident ${number} pages them.`);
+    onClose();
+    navigate(`/incidents/${id}`);
+  };
+  const choose = (id: string) => {
+    setProject(id);
+    setUsers([]);
+    setPolicy("default");
+  };
+  return (
+    <Dialog
+      open
+      onClose={onClose}
+      title="Page someone"
+      subtitle="It opens an incident without alerts. If no one acknowledges it for 10 minutes, its policy follows."
+      onSubmit={submit}
+      action="Page"
+      blocked={users.length === 0 || title.trim() === ""}
+    >
+      <ProjectField value={projectId} onChange={choose} />
+      <Field label="Who" required>
+        <MultiCombobox
+          values={users}
+          onChange={setUsers}
+          options={[]}
+          load={memberFinder(projectId ?? "")}
+          placeholder="Name"
+        />
+      </Field>
+      <Field label="What" required>
+        <Input value={title} onChange={setTitle} maxLength={255} placeholder="The shop is slow" />
+      </Field>
+      <Field label="Message" optional>
+        <Textarea value={message} onChange={setMessage} rows={3} maxLength={3000} autoGrow />
+      </Field>
+      <div class="grid2">
+        <Field label="Urgency">
+          <Select value={urgency} onChange={setUrgency} options={URGENCIES} />
+        </Field>
+        <Field label="Then">
+          <Select value={policy} onChange={setPolicy} options={names.map((name) => ({ value: name, label: name }))} />
+        </Field>
+      </div>
+    </Dialog>
+  );
+}
+
+const ASKS = {
+  responders: {
+    title: "Add responders",
+    text: "They are paged now, besides those whom the policy notifies.",
+    action: "Page them",
+    done: "They are paged.",
+  },
+  reassign: {
+    title: "Reassign",
+    text: "They are paged now in place of those notified before. If no one acknowledges it for 10 minutes, the policy starts again.",
+    action: "Reassign",
+    done: "It is theirs now.",
+  },
+} as const;
+
+export type Asking = keyof typeof ASKS;
+
+interface PeopleProps {
+  readonly incident: Pick<Incident, "id" | "number" | "projectId">;
+  /** Null: closed. */
+  readonly asking: Asking | null;
+  readonly onClose: () => void;
+}
+
+/** Adds people to an incident, or gives it to them. */
+export function PeopleDialog({ asking, ...props }: PeopleProps) {
+  return asking === null ? null : <PeopleForm key={asking} asking={asking} {...props} />;
+}
+
+function PeopleForm({ incident, asking, onClose }: PeopleProps & { readonly asking: Asking }) {
+  const [users, setUsers] = useState<readonly string[]>([]);
+  const [note, setNote] = useState("");
+  const { title, text, action, done } = ASKS[asking];
+  const submit = async () => {
+    await api.post(`/incidents/${incident.id}/${asking}`, { users, ...(note.trim() === "" ? {} : { note }) });
+    changed();
+    toast.ok(done);
+    onClose();
+  };
+  return (
+    <Dialog
+      open
+      onClose={onClose}
+      title={`${title}: incident ${incident.number}`}
+      subtitle={text}
+      onSubmit={submit}
+      action={action}
+      blocked={users.length === 0}
+    >
+      <Field label="Who" required>
+        <MultiCombobox
+          values={users}
+          onChange={setUsers}
+          options={[]}
+          load={memberFinder(incident.projectId)}
+          placeholder="Name"
+        />
+      </Field>
+      <Field label="Note" optional hint="Added to the timeline.">
+        <Textarea value={note} onChange={setNote} rows={2} maxLength={1000} autoGrow />
+      </Field>
+    </Dialog>
+  );
+}
