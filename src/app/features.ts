@@ -19,7 +19,7 @@ import { backupsFeature } from "../features/backup/routes.ts";
 import { transferBucketsFeature } from "../features/buckets/routes.ts";
 import { channelsFeature } from "../features/channels/routes.ts";
 import { consoleFeature } from "../features/console/routes.ts";
-import { HostUnknown, OutsideHosts, outsideRulesOf, SafeFetch } from "../features/delivery/index.ts";
+import { safeFetchOf } from "../features/delivery/index.ts";
 import { deliveriesFeature } from "../features/delivery/operate/routes.ts";
 import { preferencesFeature } from "../features/delivery/routes.ts";
 import { webhooksFeature } from "../features/delivery/webhooks/routes.ts";
@@ -181,8 +181,7 @@ function alertFeatures(parts: Parts): Feature[] {
 function onCall({ base, core, services }: Parts): Feature {
   const { database: db, clock, config, storage, publicUrl } = base;
   const { principals, projects, users } = core.access;
-  const hosts = new OutsideHosts(outsideRulesOf(config));
-  const fetch = new SafeFetch(hosts, { maxBodyBytes: MAX_CALENDAR_BYTES });
+  const fetch = safeFetchOf(config, { maxBodyBytes: MAX_CALENDAR_BYTES });
   const { notify, idempotency } = services;
   return onCallFeature({
     ...{ db, clock, config, projects, principals, users, storage, notify, idempotency, fetch, publicUrl },
@@ -375,14 +374,12 @@ function operatorFeatures(parts: Parts): Feature[] {
   ];
 }
 
-/** A refused URL is a permanent error, unless its host was only not found. */
+/** A refused URL is a permanent error. */
 function pusherWebhookCaller(config: Config): PusherOwn["callWebhook"] {
-  const outside = new SafeFetch(new OutsideHosts(outsideRulesOf(config)), { timeoutMs: PUSHER_WEBHOOK_TIMEOUT_MS });
+  const outside = safeFetchOf(config, { limits: { answerMs: PUSHER_WEBHOOK_TIMEOUT_MS } });
   return (url, request) =>
     outside.request(url, request).catch((error: unknown) => {
-      const isRefused =
-        error instanceof PrismError && error.code === "URL_REFUSED" && !(error.cause instanceof HostUnknown);
-      throw isRefused ? new PermanentError(error.message, { cause: error }) : error;
+      throw error instanceof PrismError ? new PermanentError(error.message, { cause: error }) : error;
     });
 }
 

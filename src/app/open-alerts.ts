@@ -12,13 +12,11 @@ import {
 } from "../features/alerts/index.ts";
 import type { IncidentChannels } from "../features/channels/index.ts";
 import {
-  HostUnknown,
-  OutsideHosts,
-  outsideRulesOf,
   type PagePeople,
   type PageSender,
   type ReachablePeople,
-  SafeFetch,
+  type SafeFetch,
+  safeFetchOf,
 } from "../features/delivery/index.ts";
 import { Integrations } from "../features/integrations/index.ts";
 import { PermanentError } from "../features/jobs/index.ts";
@@ -61,7 +59,7 @@ export function openAlerts(base: Base, core: Core, notify: Notifier, paging: Pag
   const log = base.log.namespace("alerts");
   const clock = new SteadyClock(wall);
   const policies = new Policies(reader);
-  const outside = new SafeFetch(new OutsideHosts(outsideRulesOf(base.config)));
+  const outside = safeFetchOf(base.config);
   const incidents = openIncidents(base, core, notify, { clock, policies, outside, paging, services: () => services });
   const alerts = new Alerts({
     db,
@@ -148,8 +146,7 @@ function openIncidents(
       outside.request(url, { method: "POST", ...request }).then(
         ({ status, headers }) => ({ status, retryAfter: headers["retry-after"] }),
         (error: unknown) => {
-          const isRefused = error instanceof PrismError && !(error.cause instanceof HostUnknown);
-          throw isRefused ? new PermanentError(error.message, { cause: error }) : error;
+          throw error instanceof PrismError ? new PermanentError(error.message, { cause: error }) : error;
         },
       ),
   });

@@ -1,4 +1,4 @@
-import { OutsideHosts, outsideRulesOf, SafeFetch } from "../features/delivery/index.ts";
+import { safeFetchOf } from "../features/delivery/index.ts";
 import { eventJson, notificationView } from "../features/notifications/index.ts";
 import { ChannelAuthorizers, openPusherApp, type PusherApp } from "../features/pusher/index.ts";
 import { openSounds, type SoundServices } from "../features/sounds/index.ts";
@@ -30,8 +30,7 @@ const NO_APP: PusherApp = { appId: "", key: "", secret: "" };
 export async function openLive(base: Base, { principals, projects }: Access): Promise<Live> {
   const { config, database, reader, box, clock, committer, publicUrl } = base;
   const log = base.log.namespace("realtime");
-  const bucketFetch = (maxBodyBytes: number) =>
-    new SafeFetch(new OutsideHosts(outsideRulesOf(config)), { maxBodyBytes });
+  const bucketFetch = (maxBodyBytes: number) => safeFetchOf(config, { maxBodyBytes });
   const sounds = openSounds({ config, reader, clock, publicUrl, bucketFetch });
   const channelAuthorizers = new ChannelAuthorizers(log);
   const presence = new Presence();

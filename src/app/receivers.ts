@@ -1,13 +1,13 @@
 import { publicUrlOf } from "../config/public-url.ts";
 import { PrismError } from "../core/errors.ts";
-import { OutsideHosts, outsideRulesOf, SafeFetch } from "../features/delivery/index.ts";
+import { safeFetchOf } from "../features/delivery/index.ts";
 import type { Parts } from "./parts.ts";
 
 /** What the feature of receivers needs of the others. */
 export function receiversOwn({ base, core, http, services }: Parts) {
   const { database: db, clock, settings, box, listening, config } = base;
   const { alerts, incidents, receivers, receiverPresets: presets } = services.alerting;
-  const outside = new SafeFetch(new OutsideHosts(outsideRulesOf(config)));
+  const outside = safeFetchOf(config);
   return {
     ...{ db, clock, box, settings, alerts, incidents, receivers, presets },
     ...{ projects: core.access.projects, kernel: http.kernel },

@@ -187,3 +187,19 @@ export const LIMIT_OPTIONS = {
     "memory in bytes for compiled patterns; those unused for longest are removed and compiled again when needed",
   ),
 };
+
+/** Time limits of outside calls, each of its own phase. */
+export const CALL_OPTIONS = {
+  dnsMs: option(k.duration(100, 60_000), 3000, "longest time to resolve the name of a host that is called"),
+  connectMs: option(
+    k.duration(100, 60_000),
+    3000,
+    "longest time to connect to a host, to all its addresses of both families together",
+  ),
+  tlsMs: option(k.duration(100, 60_000), 5000, "longest time to agree on TLS with a host"),
+  answerMs: option(
+    k.duration(100, 60_000),
+    10_000,
+    "longest time for the answer to a call, and for the greeting of the mail server; APNs and FCM have 30 s",
+  ),
+};

@@ -2,7 +2,14 @@ import { WORKER_CHANNELS } from "../core/vocabulary.ts";
 import { AUTH_OPTIONS } from "./auth-options.ts";
 import { GOTIFY_OPTIONS, NTFY_OPTIONS } from "./face-options.ts";
 import * as k from "./kinds.ts";
-import { INGEST_OPTIONS, LIMIT_OPTIONS, QUEUE_OPTIONS, RATE_LIMIT_OPTIONS, REALTIME_OPTIONS } from "./limit-options.ts";
+import {
+  CALL_OPTIONS,
+  INGEST_OPTIONS,
+  LIMIT_OPTIONS,
+  QUEUE_OPTIONS,
+  RATE_LIMIT_OPTIONS,
+  REALTIME_OPTIONS,
+} from "./limit-options.ts";
 import { DKIM_OPTIONS, MAIL_IN_OPTIONS } from "./mail-options.ts";
 import { option, optional, type ValuesOf } from "./option.ts";
 import { PUSHER_OPTIONS, STORAGE_OPTIONS } from "./provider-options.ts";
@@ -296,6 +303,7 @@ export const OPTIONS = {
     global: option(k.integer(1, 1e9), 5000, "outside deliveries per minute to all users together", {
       reloadable: true,
     }),
+    timeouts: CALL_OPTIONS,
   },
   buckets: {
     checkMs: option(

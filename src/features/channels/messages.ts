@@ -175,13 +175,13 @@ async function storeFields(box: ChannelsContext["box"], channel: OpenedChannel, 
 }
 
 /** The error of a message that was not accepted. */
-export function errorOf({ class: name, error, hint, afterMs, status }: Outcome): Error {
+export function errorOf({ class: name, error, hint, afterMs, status, isOwnRate, noAnswer }: Outcome): Error {
   const message = [error ?? "the message was not accepted", ...(hint === null ? [] : [hint])].join("; ");
   switch (name) {
     case "wait":
-      return new Throttled(message, afterMs, { isOwnRate: status === null });
+      return new Throttled(message, afterMs, { isOwnRate });
     case "retry":
-      return status === null ? new NoAnswer(message) : new Error(message);
+      return status === null ? new NoAnswer(message, noAnswer ?? {}) : new Error(message);
     case "refused":
       return new Refused(message);
     case "gone":

@@ -3,7 +3,7 @@ import type { Bus } from "../../core/bus.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import { originOf } from "../../core/tokens.ts";
 import type { ModuleChannel } from "../../module/module-api.ts";
-import { type Channels, OutsideHosts, outsideRulesOf, SafeFetch } from "../delivery/index.ts";
+import { type Channels, safeFetchOf } from "../delivery/index.ts";
 import type { JobRunner } from "../jobs/index.ts";
 import { PresetBook } from "./book.ts";
 import type { ChannelsContext } from "./context.ts";
@@ -36,7 +36,7 @@ export function openServiceChannels(parts: ServiceParts): ServiceChannels {
   const config = settings();
   const log = parts.log.namespace("channels");
   const calls = metrics.counter("prism_channel_calls_total", "Requests to services by preset and class of the answer");
-  const fetch = new SafeFetch(new OutsideHosts(outsideRulesOf(config)));
+  const fetch = safeFetchOf(config);
   const book = new PresetBook(join(config.dataDir, "presets", "channels"), log);
   bus.on("system:reloaded", () => book.reload());
   // Until the first look, as if there were channels: planning then finds none.

@@ -115,7 +115,7 @@ async function send(
   const { notification, offset } = found;
   const turnMs = (await channel.turnMs?.(found.delivery)) ?? 0;
   if (turnMs > 0) {
-    await waitAsAsked(context, job, found, new Throttled("the target's rate is used up", turnMs));
+    await waitAsAsked(context, job, found, new Throttled("the target's rate is used up", turnMs, { isOwnRate: true }));
     return;
   }
   const delivery = await recordBegin(context, found);

@@ -5,8 +5,7 @@ import { MailClient, smtpOptionsOf } from "./channels/mail/client.ts";
 import { ApnsClient, apnsOptionsOf } from "./channels/push/apns-client.ts";
 import { FcmClient, fcmOptionsOf } from "./channels/push/fcm-client.ts";
 import { WebhookClient } from "./channels/webhook/client.ts";
-import { OutsideHosts, outsideRulesOf } from "./channels/webhook/outside-hosts.ts";
-import { SafeFetch } from "./channels/webhook/safe-fetch.ts";
+import { safeFetchOf } from "./channels/webhook/safe-fetch.ts";
 import { WebPushClient } from "./channels/webpush/channel.ts";
 
 /**
@@ -16,7 +15,7 @@ import { WebPushClient } from "./channels/webpush/channel.ts";
  */
 export function channelCalls(config: Config, clock: Clock, current: () => Config = () => config) {
   const [fcm, apns] = [fcmOptionsOf(config), apnsOptionsOf(config)];
-  const outside = new SafeFetch(new OutsideHosts(outsideRulesOf(config)));
+  const outside = safeFetchOf(config);
   return {
     email: new MailClient(() => smtpOptionsOf(current())),
     webhook: new WebhookClient(outside, clock),

@@ -131,19 +131,39 @@ export class TargetGone extends Error {
   }
 }
 
-/** The host did not answer: unreachable or too slow. */
-export class NoAnswer extends Error {
-  override readonly name = "NoAnswer";
+/** How far a call came: `answer` is after the request, which the other side may have taken. */
+export type CallPhase = "dns" | "connect" | "tls" | "answer";
+
+interface NoAnswerOptions extends ErrorOptions {
+  readonly phase?: CallPhase | undefined;
+  readonly timedOut?: boolean;
 }
 
-/** The provider named a time: the message waits for it without using up attempts. */
+/** The host did not answer: unreachable or too slow. The message holds no address and no secret. */
+export class NoAnswer extends Error {
+  override readonly name = "NoAnswer";
+  readonly phase: CallPhase | undefined;
+  /** The call took its whole time. */
+  readonly timedOut: boolean;
+
+  constructor(message: string, { phase, timedOut = false, ...options }: NoAnswerOptions = {}) {
+    super(message, options);
+    this.phase = phase;
+    this.timedOut = timedOut;
+  }
+}
+
+/** A service that says "now" is not asked over and over. */
+const LEAST_WAIT_MS = 1000;
+
+/** The provider named a time: the message waits for it, at least a second, without using up attempts. */
 export class Throttled extends RetryLater {
   override readonly name = "Throttled";
   /** The rate of Prism's own limit is used up; nothing was sent. */
   readonly isOwnRate: boolean;
 
   constructor(message: string, retryAfterMs: number, { isOwnRate = false, ...options }: ThrottledOptions = {}) {
-    super(message, retryAfterMs, options);
+    super(message, isOwnRate ? retryAfterMs : Math.max(retryAfterMs, LEAST_WAIT_MS), options);
     this.isOwnRate = isOwnRate;
   }
 }
@@ -195,7 +215,7 @@ export async function callWithin<T>(call: (signal: AbortSignal) => Promise<T>, s
     timers.push(setTimeout(() => controller.abort(error), ms));
   };
   const onStop = (): void => abortIn(GRACE_MS, new StoppedCall("the process is stopping"));
-  abortIn(LIMIT_MS, new Error(`no answer within ${LIMIT_MS / 1000} seconds`));
+  abortIn(LIMIT_MS, new NoAnswer(`no answer within ${LIMIT_MS / 1000} s`, { phase: "answer", timedOut: true }));
   if (stop.aborted) onStop();
   else stop.addEventListener("abort", onStop, { once: true });
   try {

@@ -7,8 +7,7 @@ import { addEffect, type ReadDb } from "../../store/database.ts";
 import { type AcknowledgeContext, acknowledgeRoutes } from "./channels/mail/acknowledge.ts";
 import { unsubscribeRoute } from "./channels/mail/unsubscribe.ts";
 import { DeviceView, PushBody, replaceDevices } from "./channels/push/devices.ts";
-import { OutsideHosts, outsideRulesOf } from "./channels/webhook/outside-hosts.ts";
-import { SafeFetch } from "./channels/webhook/safe-fetch.ts";
+import { safeFetchOf } from "./channels/webhook/safe-fetch.ts";
 import { WebPushClient } from "./channels/webpush/channel.ts";
 import * as s from "./channels/webpush/subscriptions.ts";
 import { Preferences } from "./preferences.ts";
@@ -24,7 +23,7 @@ export function preferencesFeature(own: PreferencesOwn): Feature {
     name: "preferences",
     version: "1.0.0",
     register(server, { audit }) {
-      const fetch = new SafeFetch(new OutsideHosts(outsideRulesOf(own.config)));
+      const fetch = safeFetchOf(own.config);
       const context = { ...own, fetch, client: new WebPushClient(fetch, own.clock) };
       const links = [unsubscribeRoute({ ...own, audit }), ...acknowledgeRoutes(own)];
       const routes = [...preferenceRoutes(own), ...subscriptionRoutes(context), ...links];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import test, { type TestContext } from "node:test";
-import { ProviderDown, TargetGone } from "../../../src/features/delivery/channel.ts";
+import { NoAnswer, ProviderDown, TargetGone } from "../../../src/features/delivery/channel.ts";
 import { PushChannel } from "../../../src/features/delivery/channels/push/channel.ts";
 import { FcmClient, type FcmOptions } from "../../../src/features/delivery/channels/push/fcm-client.ts";
 import { PermanentError, RetryLater } from "../../../src/features/jobs/runner/job.ts";
@@ -193,14 +193,14 @@ test("connections that are reset, silent or never finish their answer are tried 
     async () => !(await failureOf(send(sender, world.attempt(device)))),
   );
   for (const [fault, says] of [
-    ["reset", /^FCM was not reached/],
-    ["silence", /^FCM did not answer within 3000 ms/],
-    ["slow-body", /^FCM did not answer within 3000 ms/],
+    ["reset", /^FCM: no answer: the connection was reset/],
+    ["silence", /^FCM: no answer within 3 s/],
+    ["slow-body", /^FCM: no answer within 3 s/],
   ] as const) {
     fcm.next(fault);
     const error = await failureOf(send(sender, world.attempt(device)));
-    assert.equal(error?.constructor, Error);
-    assert.match(error?.message ?? "", says);
+    assert.ok(error instanceof NoAnswer && error.phase === "answer");
+    assert.match(error.message, says);
   }
 });
 
@@ -237,7 +237,7 @@ test("Google's token server: a key that it refuses pauses the provider, trouble 
   const later = await sendOne();
   assert.ok(later instanceof RetryLater && later.retryAfterMs === 3000);
   assert.equal((await sendOne())?.constructor, Error);
-  assert.match((await sendOne())?.message ?? "", /^Google's token server was not reached/);
+  assert.match((await sendOne())?.message ?? "", /^Google's token server: no answer/);
   assert.equal(await sendOne(), null);
 });
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { CALL_LIMITS } from "../../../src/features/delivery/calls/connect.ts";
 import { DeliveryLimits } from "../../../src/features/delivery/limits.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 
@@ -10,6 +11,7 @@ const SETTINGS = {
   perUser: 60,
   perUserBurst: 30,
   global: 5000,
+  timeouts: CALL_LIMITS,
 };
 
 function limits(settings: Partial<typeof SETTINGS> = {}) {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { createServer, type Socket } from "node:net";
 import test, { type TestContext } from "node:test";
-import { Deferred, ProviderDown, TargetGone } from "../../../src/features/delivery/channel.ts";
+import { Deferred, NoAnswer, ProviderDown, TargetGone } from "../../../src/features/delivery/channel.ts";
 import { MailClient, mailFailure, smtpOptionsOf } from "../../../src/features/delivery/channels/mail/client.ts";
 import { mailOf } from "../../../src/features/delivery/channels/mail/message.ts";
 import { PermanentError } from "../../../src/features/jobs/runner/job.ts";
@@ -132,10 +132,12 @@ for (const { name, error, type } of [
   });
 }
 
-test("SMTP: what got no answer is tried again as it is, and so is a server that shuts down", () => {
+test("SMTP: what got no answer is a failure of the network, and so is a server that shuts down", () => {
   for (const error of [{ code: "ECONNECTION" }, { code: "ETIMEDOUT" }, { responseCode: 421, command: "DATA" }]) {
     const thrown = Object.assign(new Error("x"), error);
-    assert.equal(mailFailure(thrown), thrown);
+    const failure = mailFailure(thrown);
+    assert.ok(failure instanceof NoAnswer && failure.cause === thrown);
+    assert.equal(failure.timedOut, error.code === "ETIMEDOUT");
   }
 });
 
@@ -178,6 +180,7 @@ for (const word of ["", "EHLO", "RCPT", "."] as const) {
       (error: unknown) => error,
     );
     assert.equal((thrown as { code?: string }).code, "ETIMEDOUT");
-    assert.equal(mailFailure(thrown), thrown);
+    const failure = mailFailure(thrown);
+    assert.ok(failure instanceof NoAnswer && failure.timedOut && failure.phase === "answer");
   });
 }

@@ -67,7 +67,7 @@ test("a redirect leads nowhere, and an error says nothing of the signature", asy
   peer.redirect(`http://127.0.0.2:${(elsewhere.address() as AddressInfo).port}/`);
   const id = await world.notify([ann], ["pusher"]);
   const failed = await world.only(id, "failed");
-  assert.match(failed.lastError ?? "", /^Pusher cannot be reached/);
+  assert.match(failed.lastError ?? "", /^Pusher: no answer/);
   assert.doesNotMatch(failed.lastError ?? "", new RegExp(`auth_signature|${APP.key}|${APP.secret}`));
   assert.equal(visits, 0);
   assert.deepEqual(rowsOf(world.prism, "select pusherEventSent from notifications where id = ?", id), [

@@ -132,7 +132,7 @@ test("Retry-After is respected, and a 5xx is tried again", async (t) => {
   await subscribe();
   service.answer = (response) => void response.writeHead(429, { "Retry-After": "120" }).end();
   const id = await world.notify([ann.id], ["webpush"]);
-  const failed = await world.only(id, "failed");
+  const failed = await world.putOff(id);
   assert.equal(failed.lastError, "the push service answered 429");
   const dueAt = await eventually("it waits", () => world.dueAt(failed.id));
   assert.ok(dueAt >= world.clock.now() + 120_000);

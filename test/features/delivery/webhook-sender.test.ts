@@ -6,7 +6,6 @@ import { SealedBox } from "../../../src/core/sealed-box.ts";
 import { AuditService } from "../../../src/features/audit/audit-log.ts";
 import { NoAnswer, TargetGone } from "../../../src/features/delivery/channel.ts";
 import { asPrevious, signingKeys } from "../../../src/features/delivery/channels/webhook/message.ts";
-import { RequestTimeout } from "../../../src/features/delivery/channels/webhook/safe-fetch.ts";
 import { RetryLater } from "../../../src/features/jobs/runner/job.ts";
 import { TEST_KEY } from "../../helpers/store.ts";
 import { send as sendBy } from "./support/push-world.ts";
@@ -20,7 +19,7 @@ interface Body {
 }
 
 /** What is answered at once is answered within it on a slow machine, too. */
-const HASTY = { timeoutMs: 3000 };
+const HASTY = { limits: { answerMs: 3000 } };
 
 /** Uma, her webhook at a real server, and a notification for her. */
 async function umasWorld(t: TestContext, options: WebhookWorldOptions = {}) {
@@ -113,7 +112,7 @@ test("what happens on the way is tried again: silence, a reset, a body without e
   const { peer, world, hook, send } = await umasWorld(t, { fetch: HASTY });
   peer.answer = silence;
   const late = await thrownBy(send());
-  assert.ok(late instanceof NoAnswer && late.cause instanceof RequestTimeout);
+  assert.ok(late instanceof NoAnswer && late.timedOut && late.phase === "answer");
   peer.answer = reset;
   assert.match(String(await thrownBy(send())), /ECONNRESET|socket hang up/);
   peer.answer = (response) => void response.writeHead(500).write(Buffer.alloc(100_000));

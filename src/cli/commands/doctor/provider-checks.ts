@@ -9,7 +9,7 @@ import { ApnsClient, apnsOptionsOf, readApnsKey } from "../../../features/delive
 import { FcmClient, fcmOptionsOf, readFcmCredentials } from "../../../features/delivery/channels/push/fcm-client.ts";
 import { PusherClient } from "../../../features/delivery/channels/pusher/client.ts";
 import { OutsideHosts, outsideRulesOf } from "../../../features/delivery/channels/webhook/outside-hosts.ts";
-import { SafeFetch } from "../../../features/delivery/channels/webhook/safe-fetch.ts";
+import { safeFetchOf } from "../../../features/delivery/channels/webhook/safe-fetch.ts";
 import { contactOf } from "../../../features/delivery/channels/webpush/sender.ts";
 import { bucketOf } from "../../../features/sounds/open-sounds.ts";
 import { reasonOf as failureReason } from "../../server-client.ts";
@@ -25,8 +25,7 @@ export async function checkProviders(config: Config, isDeep: boolean): Promise<C
 
 /** Writes and removes a small object, which is the only way to test the permissions. */
 async function checkBucket(config: Config, isDeep: boolean): Promise<Check[]> {
-  const bucketFetch = (maxBodyBytes: number) =>
-    new SafeFetch(new OutsideHosts(outsideRulesOf(config)), { maxBodyBytes });
+  const bucketFetch = (maxBodyBytes: number) => safeFetchOf(config, { maxBodyBytes });
   const bucket = config.storage.kind === "s3" ? bucketOf(config, bucketFetch) : undefined;
   const name = config.storage.s3.bucket;
   if (!bucket) return [];

@@ -143,11 +143,14 @@ function requireAccepted({ status, retryAfter }: WebhookAnswer, step: WebhookSte
   throw isFinal ? new PermanentError(message) : new Error(message);
 }
 
-/** Errors of a client may hold the whole address. */
+/** Errors may hold the whole address, except those that say what a call did not get. */
 function withoutAddress(error: unknown, step: WebhookStep): Error {
   const isRefused = error instanceof PermanentError || (error instanceof PrismError && error.code === "URL_REFUSED");
   if (isRefused) return new PermanentError(`requests to ${hostOf(step)} are refused`);
+  if (error instanceof NoAnswer) {
+    const { message, phase, timedOut } = error;
+    return new NoAnswer(`${hostOf(step)}: ${message}`, { phase, timedOut });
+  }
   const { code, name } = Object(error) as { readonly code?: unknown; readonly name?: unknown };
-  const why = name === "RequestTimeout" ? "no answer in time" : String(code ?? name ?? "error");
-  return new NoAnswer(`${hostOf(step)} was not reached (${why})`);
+  return new NoAnswer(`${hostOf(step)} was not reached (${String(code ?? name ?? "error")})`);
 }

@@ -2,7 +2,7 @@ import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { type Redact, redactorOf } from "../../../core/text/redact.ts";
 import { ORIGIN_HEADER } from "../../../core/tokens.ts";
-import { HostUnknown, type SafeFetch } from "../../delivery/index.ts";
+import { NoAnswer, type SafeFetch } from "../../delivery/index.ts";
 import { sendByModule } from "../module-channel.ts";
 import type { NoticeText } from "../notice.ts";
 import type { OutcomeClass, Preset, RequestTemplate, Step } from "../preset.ts";
@@ -36,6 +36,10 @@ export interface Outcome {
   readonly step: Step;
   /** Null without an answer. */
   readonly status: number | null;
+  /** The rate of the channel is used up: there was no call. */
+  readonly isOwnRate: boolean;
+  /** Of a call without an answer, how far it came. */
+  readonly noAnswer: Pick<NoAnswer, "phase" | "timedOut"> | null;
   readonly error: string | null;
   readonly hint: string | null;
   readonly afterMs: number;
@@ -145,7 +149,16 @@ async function byModule(
   if (result.class === "wait") rates.pause(id, result.afterMs);
   count(preset.name, result.class);
   const error = result.error === null ? null : redactorFor(channel)(result.error);
-  const none = { status: null, hint: null, set: null, request: null, answer: null, cut: [] };
+  const none = {
+    status: null,
+    isOwnRate: false,
+    noAnswer: null,
+    hint: null,
+    set: null,
+    request: null,
+    answer: null,
+    cut: [],
+  };
   return { ...none, ...result, error, step, ms: clock.now() - startedAt };
 }
 
@@ -177,6 +190,7 @@ async function byRequest(
   let verdict: Verdict;
   let answer: { status: number; text: string } | null = null;
   let error: string | null = null;
+  let noAnswer: Outcome["noAnswer"] = null;
   try {
     built = buildRequest(preset, template, { ...options, field: fields, now: startedAt }, { shortened });
     const { method, url, headers, body } = built;
@@ -193,6 +207,7 @@ async function byRequest(
   } catch (thrown) {
     if (options.signal?.aborted) throw thrown;
     error = thrown instanceof Error ? thrown.message : String(thrown);
+    if (thrown instanceof NoAnswer) noAnswer = { phase: thrown.phase, timedOut: thrown.timedOut };
     verdict = { class: isRefused(thrown) ? "dead" : "retry" };
   }
   count(preset.name, verdict.class);
@@ -202,6 +217,8 @@ async function byRequest(
     class: verdict.class,
     step,
     status: answer?.status ?? null,
+    isOwnRate: false,
+    noAnswer,
     error: error === null ? null : redact(withReason(error, text)),
     hint: verdict.hint ?? null,
     afterMs: verdict.afterMs ?? 0,
@@ -221,14 +238,22 @@ function withReason(error: string, answer: string | null): string {
   return reason ? `${error}: ${reason}` : error;
 }
 
-/** The URL stays refused, except when its name does not resolve at the moment. */
+/** The URL stays refused. */
 function isRefused(error: unknown): boolean {
-  if (error instanceof BadRequest) return true;
-  return error instanceof PrismError && error.code === "URL_REFUSED" && !(error.cause instanceof HostUnknown);
+  return error instanceof BadRequest || error instanceof PrismError;
 }
 
 function waiting(step: Step, afterMs: number): Outcome {
-  const none = { status: null, hint: null, ref: null, set: null, request: null, answer: null };
+  const none = {
+    status: null,
+    isOwnRate: true,
+    noAnswer: null,
+    hint: null,
+    ref: null,
+    set: null,
+    request: null,
+    answer: null,
+  };
   return { ...none, class: "wait", step, afterMs, error: "the channel's rate is used up", cut: [], ms: 0 };
 }
 

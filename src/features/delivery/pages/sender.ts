@@ -341,7 +341,11 @@ export class PageSender {
     } catch (error) {
       if (this.#stop.signal.aborted) return;
       for (const each of batch) if (each !== page) queue.requeue(each, startedAt);
-      this.#failed(queue, page, failureOf(error), { startedAt, startedWall, timedOut: error instanceof NoAnswer });
+      this.#failed(queue, page, failureOf(error), {
+        startedAt,
+        startedWall,
+        timedOut: error instanceof NoAnswer && error.timedOut,
+      });
     }
   }
 

@@ -3,8 +3,7 @@ import { stateOf } from "../../../http/negotiation.ts";
 import { route, versioned } from "../../../http/route.ts";
 import { pageOf } from "../../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
-import { OutsideHosts, outsideRulesOf } from "../channels/webhook/outside-hosts.ts";
-import { SafeFetch } from "../channels/webhook/safe-fetch.ts";
+import { safeFetchOf } from "../channels/webhook/safe-fetch.ts";
 import * as s from "./schema.ts";
 import type { Changed, WebhooksContext, WebhooksOwn } from "./service.ts";
 import * as service from "./service.ts";
@@ -20,7 +19,7 @@ export function webhooksFeature(own: WebhooksOwn): Feature {
     name: "webhooks",
     version: "1.0.0",
     register(server, { audit }) {
-      const fetch = new SafeFetch(new OutsideHosts(outsideRulesOf(own.config)));
+      const fetch = safeFetchOf(own.config);
       serve(server, { ...own, audit, fetch });
     },
   };

@@ -92,6 +92,13 @@ export class DeliveryWorld {
     return row;
   }
 
+  /** Waits until a delivery is to be tried again: with backoff, or at the time that the provider named. */
+  async putOff(notificationId: string): Promise<DeliveryRow> {
+    return eventually("a delivery is put off", () =>
+      this.deliveries(notificationId).find(({ state, reason }) => state === "failed" || reason === "asked to wait"),
+    );
+  }
+
   /** Waits until a delivery is held for a reason, its job with it. */
   async untilHeld(notificationId: string, reason: string): Promise<DeliveryRow> {
     return eventually(

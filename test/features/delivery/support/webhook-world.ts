@@ -42,7 +42,7 @@ export class WebhookWorld {
       box: this.box,
       sounds: { urlOf: () => null },
     };
-    const http = new SafeFetch(new OutsideHosts(rules, resolve), { timeoutMs: 60_000, ...fetch });
+    const http = new SafeFetch(new OutsideHosts(rules, resolve), fetch);
     this.sender = webhookChannel(context, new WebhookClient(http, this.clock));
   }
 

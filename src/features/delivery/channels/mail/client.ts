@@ -1,10 +1,12 @@
 import { createPrivateKey } from "node:crypto";
 import { readFileSync } from "node:fs";
+import type { Socket } from "node:net";
 import type { Transporter } from "nodemailer";
 import type { Config } from "../../../../config/load.ts";
 import { PrismError } from "../../../../core/errors.ts";
 import { PermanentError } from "../../../jobs/index.ts";
-import { type Accepted, type ChannelCalls, Deferred, ProviderDown, TargetGone } from "../../channel.ts";
+import { CALL_LIMITS, type CallLimits, callLimitsOf, connectTo } from "../../calls/connect.ts";
+import { type Accepted, type ChannelCalls, Deferred, NoAnswer, ProviderDown, TargetGone } from "../../channel.ts";
 
 export interface SmtpOptions {
   readonly host: string;
@@ -18,7 +20,9 @@ export interface SmtpOptions {
   readonly allowPlain: boolean;
   /** Signs every mail (RFC 6376). */
   readonly dkim?: DkimKey | undefined;
-  /** For connecting, the greeting and each answer. */
+  /** For connecting and the greeting. */
+  readonly limits?: CallLimits;
+  /** Of each answer. */
   readonly timeoutMs?: number;
 }
 
@@ -32,7 +36,7 @@ interface DkimKey {
 const SMTPS_PORT = 465;
 
 /** @returns null when no mail server is configured. */
-export function smtpOptionsOf({ smtp }: Pick<Config, "smtp">): SmtpOptions | null {
+export function smtpOptionsOf({ smtp, delivery }: Pick<Config, "smtp" | "delivery">): SmtpOptions | null {
   const { host, port, user, pass, allowPlain, dkim } = smtp;
   const { domain, selector, keyFile } = dkim;
   if (host === undefined) return null;
@@ -44,6 +48,7 @@ export function smtpOptionsOf({ smtp }: Pick<Config, "smtp">): SmtpOptions | nul
     allowPlain,
     from: smtp.from ?? `prism@${host}`,
     secure: smtp.secure ?? port === SMTPS_PORT,
+    limits: callLimitsOf({ delivery }),
     ...(domain !== undefined && keyFile !== undefined && { dkim: { domain, selector, keyFile } }),
   };
 }
@@ -66,6 +71,7 @@ export interface Mail {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
+/** A server may look at a mail for some time before it answers. */
 const TIMEOUT_MS = 30_000;
 /** Suppresses automatic replies (RFC 3834 section 5, and Exchange's own header). */
 const AUTOMATIC = { "Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All" } as const;
@@ -146,10 +152,22 @@ export class MailClient implements ChannelCalls<Mail> {
 }
 
 /** The options of nodemailer for a mail server. */
-export function transportOptions({ timeoutMs = TIMEOUT_MS, ...options }: SmtpOptions) {
+export function transportOptions({ limits = CALL_LIMITS, timeoutMs = TIMEOUT_MS, ...options }: SmtpOptions) {
   const { host, port, user, pass, secure, allowPlain } = options;
   const isOnThisMachine = LOOPBACK.test(host);
+  const tls = { rejectUnauthorized: !isOnThisMachine };
+  const url = new URL(`${secure ? "smtps" : "smtp"}://${host.includes(":") ? `[${host}]` : host}:${port}`);
   return {
+    /** Opens the connection, with TLS from the first byte where that is set. */
+    getSocket: (
+      _options: unknown,
+      done: (error: unknown, opened?: { connection: Socket; secured: boolean }) => void,
+    ) => {
+      connectTo(url, limits, { tls }).then(
+        (connection) => done(null, { connection, secured: secure }),
+        (error: unknown) => done(error),
+      );
+    },
     host,
     port,
     secure,
@@ -157,8 +175,7 @@ export function transportOptions({ timeoutMs = TIMEOUT_MS, ...options }: SmtpOpt
     // Local mail servers usually have a self-signed certificate, and no attacker is in between.
     ...(isOnThisMachine ? { tls: { rejectUnauthorized: false } } : {}),
     ...(user === undefined ? {} : { auth: { user, pass: pass ?? "" } }),
-    connectionTimeout: timeoutMs,
-    greetingTimeout: timeoutMs,
+    greetingTimeout: Math.min(limits.answerMs, timeoutMs),
     socketTimeout: timeoutMs,
     disableFileAccess: true,
     disableUrlAccess: true,
@@ -193,24 +210,31 @@ interface SmtpError extends Error {
   readonly command?: string;
 }
 
+/** RFC 5321 section 3.8. */
+const SHUTS_DOWN = 421;
 /** After a 4xx; the backoff of the queue may be longer. */
 const TRY_AGAIN_MS = 60_000;
 
 /**
  * Classifies a failed mail (RFC 5321 section 4.2.1: 4xx may be retried, 5xx may not). A refused
- * recipient or text concerns this message; a refused login or sender concerns every mail. Other
- * errors came before an answer and are retried.
+ * recipient or text concerns this message; a refused login or sender concerns every mail. A server
+ * that closes (421) and errors of the connection are no answer.
  */
 export function mailFailure(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error));
   const { code, responseCode = 0, command = "", message } = error as SmtpError;
   const options = { cause: error };
   if (code === "EAUTH" || code === "ENOAUTH" || code === "ETLS") return new ProviderDown(message, options);
-  const isPermanent = responseCode >= 500 && responseCode < 600;
-  if (responseCode === 421) return error;
-  if (responseCode >= 400 && !isPermanent) return new Deferred(message, TRY_AGAIN_MS, options);
-  if (!isPermanent) return error;
-  if (command === "RCPT TO") return new TargetGone(message, options);
-  if (command === "DATA") return new PermanentError(message, options);
-  return new ProviderDown(message, options);
+  if (responseCode >= 500 && responseCode < 600) return refusalOf(error, command);
+  if (responseCode >= 400 && responseCode !== SHUTS_DOWN) return new Deferred(message, TRY_AGAIN_MS, options);
+  const isNetwork = responseCode === SHUTS_DOWN || /^E[A-Z]+$/.test(code ?? "");
+  if (!isNetwork) return error;
+  return new NoAnswer(message, { phase: "answer", timedOut: code === "ETIMEDOUT", ...options });
+}
+
+function refusalOf(cause: Error, command: string): Error {
+  const { message } = cause;
+  if (command === "RCPT TO") return new TargetGone(message, { cause });
+  if (command === "DATA") return new PermanentError(message, { cause });
+  return new ProviderDown(message, { cause });
 }

@@ -1,5 +1,6 @@
 import { format } from "node:util";
 import { withinOr } from "../../../../core/promises.ts";
+import { NoAnswer } from "../../channel.ts";
 import { dkimOptions, type SmtpOptions, transportOptions } from "./client.ts";
 
 export const MAIL_TEST_RESULTS = [
@@ -27,7 +28,6 @@ export interface MailTest {
   readonly transcript: readonly string[];
 }
 
-const TIMEOUT_MS = 10_000;
 const WHOLE_MS = 30_000;
 const MAX_LINES = 60;
 const MAX_LINE_LENGTH = 300;
@@ -47,7 +47,7 @@ export async function testMail(options: SmtpOptions | null, to: string): Promise
     return { ok: false, result: "dkim", message: `${(error as Error).message}.`, transcript: [] };
   }
   const transport = createTransport({
-    ...transportOptions({ ...options, timeoutMs: TIMEOUT_MS }),
+    ...transportOptions(options),
     ...signing,
     debug: true,
     logger: conversation.logger,
@@ -109,16 +109,17 @@ function explained(
 ): Pick<MailTest, "result" | "message"> {
   const { code = "", command = "", response, message } = error as SmtpError;
   const said = response ?? message;
-  if (/ENOTFOUND|EAI_AGAIN|EDNS/.test(`${code} ${message}`))
+  const { phase, timedOut } = error instanceof NoAnswer ? error : {};
+  if (phase === "dns" || /ENOTFOUND|EAI_AGAIN|EDNS/.test(`${code} ${message}`))
     return { result: "unknown_host", message: `The name of ${server} cannot be resolved. Check smtp.host.` };
   if (code === "EAUTH" || code === "ENOAUTH")
     return { result: "login", message: `${server} refused the login: ${said}. Check smtp.user and smtp.pass.` };
-  if (code === "ETLS" || /certificate|SSL|TLS|self.signed/i.test(message))
+  if (phase === "tls" || code === "ETLS" || /certificate|SSL|TLS|self.signed/i.test(message))
     return {
       result: "tls",
       message: `There is no secure connection to ${server}: ${message}. ${tlsHint(port, secure)}`,
     };
-  if (code === "ETIMEDOUT" || /timeout/i.test(message))
+  if (timedOut || code === "ETIMEDOUT" || /timeout/i.test(message))
     return { result: "timeout", message: `${server} did not answer in time. Check smtp.port and the firewall.` };
   if (command === "MAIL FROM")
     return { result: "sender", message: `${server} refused the sender: ${said}. Check smtp.from.` };

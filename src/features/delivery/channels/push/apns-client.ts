@@ -5,7 +5,9 @@ import { SignJWT } from "jose";
 import * as v from "valibot";
 import type { Config } from "../../../../config/load.ts";
 import type { Clock } from "../../../../core/clock.ts";
+import { unlessAborted } from "../../../../core/promises.ts";
 import { PermanentError } from "../../../jobs/index.ts";
+import { CALL_LIMITS, type CallLimits, connectTo, late, named } from "../../calls/connect.ts";
 import { type Accepted, type ChannelCalls, ProviderDown, readRetryAfter, TargetGone } from "../../channel.ts";
 import {
   KeptToken,
@@ -30,6 +32,7 @@ interface ApnsConnectionOptions {
   readonly origin: string;
   /** For the whole exchange, including the last byte of the answer. */
   readonly timeoutMs: number;
+  readonly limits: CallLimits;
   /** Additional trusted certificates, in PEM. */
   readonly ca?: string | undefined;
 }
@@ -56,7 +59,9 @@ class ApnsConnection {
   /** The socket of a closed session may still wait for Apple to close its side. */
   readonly #sockets = new Set<Socket>();
   #current: ClientHttp2Session | null = null;
-  #isClosed = false;
+  /** Requests that arrive meanwhile wait for the same connection. */
+  #opening: Promise<ClientHttp2Session> | null = null;
+  readonly #closing = new AbortController();
 
   constructor(options: ApnsConnectionOptions) {
     this.#options = options;
@@ -77,15 +82,15 @@ class ApnsConnection {
   }
 
   close(): void {
-    this.#isClosed = true;
+    this.#closing.abort(new Error("the server stops"));
     for (const session of this.#open) session.destroy();
     for (const socket of this.#sockets) socket.destroy();
   }
 
   async #exchange(headers: OutgoingHttpHeaders, body: string, signal?: AbortSignal): Promise<ApnsReply> {
-    const timeout = AbortSignal.timeout(this.#options.timeoutMs);
     signal?.throwIfAborted();
-    const session = await this.#session();
+    const session = await (signal ? unlessAborted(this.#session(), signal) : this.#session());
+    const timeout = AbortSignal.timeout(this.#options.timeoutMs);
     try {
       const either = signal ? AbortSignal.any([signal, timeout]) : timeout;
       return await read(start(session, headers, either), body);
@@ -93,27 +98,38 @@ class ApnsConnection {
       signal?.throwIfAborted();
       if (!timeout.aborted) throw error instanceof Unprocessed ? error : notReached("APNs", error);
       this.#retire(session);
-      throw new Error(`APNs did not answer within ${this.#options.timeoutMs} ms`, { cause: error });
+      throw named("APNs", late("answer", this.#options.timeoutMs));
     }
   }
 
   async #session(): Promise<ClientHttp2Session> {
+    this.#closing.signal.throwIfAborted();
+    if (this.#current && !this.#current.closed && !this.#current.destroyed) return this.#current;
+    this.#opening ??= this.#connect().finally(() => {
+      this.#opening = null;
+    });
+    return this.#opening;
+  }
+
+  async #connect(): Promise<ClientHttp2Session> {
+    const { origin, ca, limits } = this.#options;
+    const { signal } = this.#closing;
+    const tls = { ca, alpn: ["h2"] };
+    const socket = await connectTo(new URL(origin), limits, { tls, signal }).catch((error: unknown) => {
+      throw named("APNs", error);
+    });
     // Loaded with the first message: most servers never need it.
     const { connect } = await import("node:http2");
-    if (this.#isClosed) throw new Error("the server stops");
-    if (this.#current && !this.#current.closed && !this.#current.destroyed) return this.#current;
-    const { origin, ca } = this.#options;
-    const session = connect(origin, ca === undefined ? {} : { ca });
+    signal.throwIfAborted();
+    const session = connect(origin, { createConnection: () => socket });
     this.#current = session;
     this.#open.add(session);
     // Each request receives the error itself.
     session.on("error", () => undefined);
     session.on("goaway", () => this.#retire(session));
     session.on("close", () => this.#open.delete(session));
-    session.on("connect", (_session, socket) => {
-      this.#sockets.add(socket);
-      socket.once("close", () => this.#sockets.delete(socket));
-    });
+    this.#sockets.add(socket);
+    socket.once("close", () => this.#sockets.delete(socket));
     session.setTimeout(IDLE_MS, () => this.#retire(session));
     return session;
   }
@@ -164,6 +180,7 @@ export interface ApnsOptions extends ApnsKeyOptions {
   readonly bundleId: string;
   readonly endpoint: string;
   readonly timeoutMs?: number;
+  readonly limits?: CallLimits;
   /** Trusted certificates in place of the system's; in PEM. */
   readonly ca?: string;
 }
@@ -172,10 +189,17 @@ const PRODUCTION = "https://api.push.apple.com";
 const SANDBOX = "https://api.sandbox.push.apple.com";
 
 /** @returns null when APNs is not configured. */
-export function apnsOptionsOf({ apns, env }: Config): ApnsOptions | null {
+export function apnsOptionsOf({ apns, env, delivery }: Config): ApnsOptions | null {
   const { keyFile, keyId, teamId, bundleId, production = env === "production" } = apns;
   if (keyFile === undefined || keyId === undefined || teamId === undefined || bundleId === undefined) return null;
-  return { keyFile, keyId, teamId, bundleId, endpoint: apns.endpoint ?? (production ? PRODUCTION : SANDBOX) };
+  return {
+    keyFile,
+    keyId,
+    teamId,
+    bundleId,
+    endpoint: apns.endpoint ?? (production ? PRODUCTION : SANDBOX),
+    limits: delivery.timeouts,
+  };
 }
 
 /** No device has this token. */
@@ -207,6 +231,7 @@ export class ApnsClient implements ChannelCalls<PushMessage> {
     this.#connection = new ApnsConnection({
       origin: options.endpoint,
       timeoutMs: options.timeoutMs ?? PUSH_TIMEOUT_MS,
+      limits: options.limits ?? CALL_LIMITS,
       ca: options.ca,
     });
   }

@@ -5,11 +5,13 @@ import type { Config } from "../../../../config/load.ts";
 import type { Clock } from "../../../../core/clock.ts";
 import { unlessAborted } from "../../../../core/promises.ts";
 import { PermanentError } from "../../../jobs/index.ts";
+import { CALL_LIMITS, type CallLimits } from "../../calls/connect.ts";
 import { type Accepted, type ChannelCalls, ProviderDown, TargetGone } from "../../channel.ts";
 import {
   KeptToken,
   type PostReply,
   PUSH_TIMEOUT_MS,
+  PushConnections,
   parseJson,
   postText,
   privateKeyOf,
@@ -40,6 +42,7 @@ interface FcmAccessOptions {
   /** Overrides the endpoint of the credentials. */
   readonly tokenEndpoint?: string | undefined;
   readonly timeoutMs: number;
+  readonly connections: PushConnections;
   /** Aborts when the server stops. */
   readonly closing: AbortSignal;
 }
@@ -50,7 +53,7 @@ interface FcmAccessOptions {
  * @throws ProviderDown, RetryLater, or a network error
  */
 async function fetchAccess(
-  { credentials: path, tokenEndpoint, timeoutMs, closing }: FcmAccessOptions,
+  { credentials: path, tokenEndpoint, timeoutMs, connections, closing }: FcmAccessOptions,
   clock: Clock,
 ): Promise<FcmAccess> {
   const credentials = await readFcmCredentials(path);
@@ -60,6 +63,7 @@ async function fetchAccess(
     headers: { "content-type": "application/x-www-form-urlencoded" },
     body: new URLSearchParams({ grant_type: GRANT, assertion: await assertionOf(credentials, clock) }).toString(),
     timeoutMs,
+    connections,
     signal: closing,
     now: clock.now(),
   });
@@ -137,12 +141,13 @@ export interface FcmOptions {
   readonly endpoint?: string | undefined;
   readonly tokenEndpoint?: string | undefined;
   readonly timeoutMs?: number;
+  readonly limits?: CallLimits;
 }
 
 /** @returns null when FCM is not configured. */
-export function fcmOptionsOf({ fcm }: Config): FcmOptions | null {
+export function fcmOptionsOf({ fcm, delivery }: Config): FcmOptions | null {
   const { credentials, endpoint, tokenEndpoint } = fcm;
-  return credentials === undefined ? null : { credentials, endpoint, tokenEndpoint };
+  return credentials === undefined ? null : { credentials, endpoint, tokenEndpoint, limits: delivery.timeouts };
 }
 
 const ENDPOINT = "https://fcm.googleapis.com";
@@ -162,12 +167,15 @@ export class FcmClient implements ChannelCalls<PushMessage> {
   readonly #clock: Clock;
   readonly #access: KeptToken<FcmAccess>;
   readonly #closing = new AbortController();
+  readonly #connections: PushConnections;
 
   constructor(options: FcmOptions, clock: Clock) {
     this.#options = options;
     this.#timeoutMs = options.timeoutMs ?? PUSH_TIMEOUT_MS;
     this.#clock = clock;
-    const access = { ...options, timeoutMs: this.#timeoutMs, closing: this.#closing.signal };
+    this.#connections = new PushConnections(options.limits ?? CALL_LIMITS);
+    const parts = { timeoutMs: this.#timeoutMs, connections: this.#connections, closing: this.#closing.signal };
+    const access = { ...options, ...parts };
     this.#access = new KeptToken(clock, () => fetchAccess(access, clock));
   }
 
@@ -184,6 +192,7 @@ export class FcmClient implements ChannelCalls<PushMessage> {
 
   close(): void {
     this.#closing.abort(new Error("the server stops"));
+    this.#connections.close();
   }
 
   async #post(body: string, token: string, signal: AbortSignal): Promise<Accepted> {
@@ -203,6 +212,7 @@ export class FcmClient implements ChannelCalls<PushMessage> {
       headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
       body,
       timeoutMs: this.#timeoutMs,
+      connections: this.#connections,
       signal,
       now: this.#clock.now(),
     });

@@ -1,7 +1,9 @@
 import { createPrivateKey, type KeyObject } from "node:crypto";
 import { readFile } from "node:fs/promises";
+import type { Agent, IncomingMessage } from "node:http";
 import type { Clock } from "../../../../core/clock.ts";
 import { RetryLater } from "../../../jobs/index.ts";
+import { broken, type CallLimits, connectTo, late, named } from "../../calls/connect.ts";
 import { ProviderDown, readRetryAfter, TargetGone } from "../../channel.ts";
 
 /** Time limit for the provider's answer; its own attempts to reach a device continue without us. */
@@ -15,8 +17,9 @@ export interface PostOptions {
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
-  /** For the whole exchange, including the last byte of the answer. */
+  /** From the request to the last byte of the answer. */
   readonly timeoutMs: number;
+  readonly connections: PushConnections;
   readonly signal?: AbortSignal;
   /** Epoch ms, for a Retry-After with a date. */
   readonly now: number;
@@ -29,40 +32,97 @@ export interface PostReply {
   readonly retryAfterMs: number | undefined;
 }
 
-/**
- * One POST with Node's client, which keeps connections alive. Does not follow redirects. @throws
- * network errors, or the signal's reason
- */
-export async function postText(options: PostOptions): Promise<PostReply> {
-  const { url, headers, body, timeoutMs, signal } = options;
-  const timeout = AbortSignal.timeout(timeoutMs);
-  try {
-    const response = await fetch(url, {
-      method: "POST",
-      headers,
-      body,
-      redirect: "manual",
-      signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
-    });
-    const text = await readText(response);
-    return {
-      status: response.status,
-      json: parseJson(text),
-      retryAfterMs: readRetryAfter(response.headers.get("retry-after") ?? undefined, options.now),
+/** Kept connections to one provider, each opened within the limits. */
+export class PushConnections {
+  readonly #limits: CallLimits;
+  readonly #closing = new AbortController();
+  readonly #agents = new Map<string, Agent>();
+
+  constructor(limits: CallLimits) {
+    this.#limits = limits;
+  }
+
+  /** The agent for requests with this protocol. */
+  async agentOf(url: URL): Promise<Agent> {
+    const isTls = url.protocol === "https:";
+    const { Agent: AgentOf } = await (isTls ? import("node:https") : import("node:http"));
+    const known = this.#agents.get(url.protocol);
+    if (known) return known;
+    const agent = new AgentOf({ keepAlive: true });
+    agent.createConnection = (options, done) => {
+      const target = new URL(`${url.protocol}//${hostText(options.host ?? url.hostname)}:${options.port}`);
+      connectTo(target, this.#limits, { tls: {}, signal: this.#closing.signal }).then(
+        (socket) => done?.(null, socket),
+        (error: Error) => done?.(error, undefined as never),
+      );
+      return undefined as never;
     };
-  } catch (error) {
-    signal?.throwIfAborted();
-    throw timeout.aborted
-      ? new Error(`${options.provider} did not answer within ${timeoutMs} ms`, { cause: error })
-      : notReached(options.provider, error);
+    this.#agents.set(url.protocol, agent);
+    return agent;
+  }
+
+  close(): void {
+    this.#closing.abort(new Error("the server stops"));
+    for (const agent of this.#agents.values()) agent.destroy();
   }
 }
 
-async function readText(response: Response): Promise<string> {
-  if (!response.body) return "";
-  const chunks: Uint8Array[] = [];
+function hostText(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
+}
+
+/** One POST on a kept connection. Does not follow redirects. @throws NoAnswer, or the signal's reason */
+export async function postText(options: PostOptions): Promise<PostReply> {
+  const { provider, signal, now } = options;
+  try {
+    const { status, retryAfter, text } = await exchange(options);
+    return { status, json: parseJson(text), retryAfterMs: readRetryAfter(retryAfter, now) };
+  } catch (error) {
+    signal?.throwIfAborted();
+    throw named(provider, broken(error as Error));
+  }
+}
+
+interface RawReply {
+  readonly status: number;
+  readonly retryAfter: string | undefined;
+  readonly text: string;
+}
+
+async function exchange({ url, headers, body, timeoutMs, signal, connections }: PostOptions): Promise<RawReply> {
+  const target = new URL(url);
+  const client = await (target.protocol === "https:" ? import("node:https") : import("node:http"));
+  const agent = await connections.agentOf(target);
+  const length = String(Buffer.byteLength(body));
+  return new Promise((resolve, reject) => {
+    const call = client.request(target, {
+      ...{ method: "POST", agent, headers: { ...headers, "content-length": length } },
+      ...(signal ? { signal } : {}),
+    });
+    let timer: NodeJS.Timeout | undefined;
+    const fail = (error: Error): void => {
+      clearTimeout(timer);
+      reject(error);
+    };
+    call.on("socket", () => {
+      timer = setTimeout(() => call.destroy(late("answer", timeoutMs)), timeoutMs);
+    });
+    call.on("error", fail);
+    call.on("response", (response) => {
+      readText(response).then((text) => {
+        clearTimeout(timer);
+        const { statusCode = 0, headers: replied } = response;
+        resolve({ status: statusCode, retryAfter: replied["retry-after"], text });
+      }, fail);
+    });
+    call.end(body);
+  });
+}
+
+async function readText(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
   let bytes = 0;
-  for await (const chunk of response.body) {
+  for await (const chunk of response as AsyncIterable<Buffer>) {
     bytes += chunk.byteLength;
     if (bytes > MAX_ANSWER_BYTES) throw new Error("the answer is too long");
     chunks.push(chunk);
@@ -90,12 +150,9 @@ export function tryAgain(message: string, retryAfterMs: number | undefined): Err
   return retryAfterMs === undefined ? new Error(message) : new RetryLater(message, retryAfterMs);
 }
 
-/** Why a provider was not reached, from the innermost cause. */
-export function notReached(provider: string, error: unknown): Error {
-  let cause = error;
-  while (cause instanceof Error && cause.cause instanceof Error) cause = cause.cause;
-  const words = cause instanceof Error ? cause.message || cause.name : String(cause);
-  return new Error(`${provider} was not reached: ${words}`, { cause: error });
+/** The connection to a provider broke. */
+export function notReached(provider: string, error: unknown): unknown {
+  return named(provider, broken(error instanceof Error ? error : new Error(String(error))));
 }
 
 /** Passes if the provider only objects to the unused token of a check. @throws any other error */

@@ -1,12 +1,14 @@
 import type { Agent } from "node:http";
-import type { LookupFunction } from "node:net";
 import type Pusher from "pusher";
 import type { Config } from "../../../../config/load.ts";
 import { PrismError } from "../../../../core/errors.ts";
 import { PermanentError, RetryLater } from "../../../jobs/index.ts";
 import type { PusherApp } from "../../../pusher/index.ts";
-import { ProviderDown } from "../../channel.ts";
-import { HostUnknown, type OutsideHosts, type ResolvedAddress } from "../webhook/outside-hosts.ts";
+import { type CallLimits, callLimitsOf, late, named, openConnection } from "../../calls/connect.ts";
+import type { ResolvedAddress } from "../../calls/resolve.ts";
+import { NoAnswer, ProviderDown } from "../../channel.ts";
+import { addressesOf, type OutsideHosts } from "../webhook/outside-hosts.ts";
+import { hostOf } from "../webhook/safe-fetch.ts";
 
 /** One event for one channel, in the format of the REST API. */
 export interface PusherEvent {
@@ -72,12 +74,11 @@ export class PusherBatches {
 }
 
 export interface PusherClientParts {
-  readonly config: Pick<Config, "pusher">;
+  readonly config: Pick<Config, "pusher" | "delivery">;
   readonly app: PusherApp;
   readonly hosts: OutsideHosts;
 }
 
-const TIMEOUT_MS = 10_000;
 /** Pusher's documented delay after a rate limit without Retry-After. */
 const RATE_LIMIT_MS = 10_000;
 
@@ -103,16 +104,16 @@ export class PusherClient {
   }
 
   async #call(fn: (pusher: Pusher) => Promise<unknown>): Promise<void> {
-    const agent = await this.#agent();
+    const call = new AbortController();
     // The library's own limit passes a signal to its HTTP client, which recognises signals by a
     // class name that bundling changes.
-    const limit = setTimeout(() => agent.destroy(), TIMEOUT_MS);
+    const agent = await this.#agent(call);
     try {
       await fn(await this.#pusher(agent));
     } catch (error) {
-      throw failureOf(error);
+      throw call.signal.aborted ? named("Pusher", call.signal.reason) : failureOf(error);
     } finally {
-      clearTimeout(limit);
+      call.abort();
       agent.destroy();
     }
   }
@@ -124,34 +125,52 @@ export class PusherClient {
     return new Library({ ...this.#parts.app, host: hostname, port, useTLS, agent });
   }
 
-  async #agent(): Promise<Agent> {
+  async #agent(call: AbortController): Promise<Agent> {
+    const { hosts, config } = this.#parts;
+    const limits = callLimitsOf(config);
     try {
-      const { url, addresses } = await this.#parts.hosts.require(this.#url.href);
-      return await agentFor(url, addresses);
+      const { url, addresses } = await addressesOf(hosts, this.#url.href, limits);
+      return await agentFor(url, addresses, limits, call);
     } catch (error) {
-      const isRefused = error instanceof PrismError && !(error.cause instanceof HostUnknown);
-      throw isRefused ? new ProviderDown(error.message, { cause: error }) : error;
+      throw error instanceof PrismError ? new ProviderDown(error.message, { cause: error }) : named("Pusher", error);
     }
   }
 }
 
-/** Connects only to these addresses of this host, wherever a redirect points. */
-async function agentFor(url: URL, addresses: readonly ResolvedAddress[]): Promise<Agent> {
-  const lookup: LookupFunction = (host, { all }, done) => {
-    const [first] = addresses;
-    if (!first || host !== url.hostname) done(new Error(`${host} is not the host of the Pusher app`), "", 0);
-    else if (all) done(null, [...addresses]);
-    else done(null, first.address, first.family);
-  };
+/**
+ * Connects only to these addresses of this host, wherever a redirect points.
+ * @param call aborted with the reason when there is no connection, or no answer in time
+ */
+async function agentFor(
+  url: URL,
+  addresses: readonly ResolvedAddress[],
+  limits: CallLimits,
+  call: AbortController,
+): Promise<Agent> {
+  const isTls = url.protocol === "https:";
   // Loaded with the first call, like the library.
-  const { Agent: AgentOf } = await (url.protocol === "https:" ? import("node:https") : import("node:http"));
-  const agent = new AgentOf({ lookup });
-  const name = url.hostname.replace(/^\[|\]$/g, "");
-  const connect = agent.createConnection.bind(agent);
+  const { Agent: AgentOf } = await (isTls ? import("node:https") : import("node:http"));
+  const agent = new AgentOf();
+  const host = hostOf(url);
+  const port = url.port === "" ? (isTls ? 443 : 80) : Number(url.port);
+  const giveUp = (error: Error): void => {
+    call.abort(error);
+    agent.destroy();
+  };
   agent.createConnection = (options, done) => {
-    // An IP address in a URL is not resolved.
-    if (options.host !== name) throw new Error("the Pusher app redirects elsewhere");
-    return connect(options, done);
+    if (options.host !== host) throw new Error("the Pusher app redirects elsewhere");
+    openConnection({ host, port, addresses, tls: isTls ? {} : undefined }, limits, call.signal).then(
+      (socket) => {
+        const timer = setTimeout(() => giveUp(late("answer", limits.answerMs)), limits.answerMs);
+        call.signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
+        done?.(null, socket);
+      },
+      (error: Error) => {
+        giveUp(error);
+        done?.(error, undefined as never);
+      },
+    );
+    return undefined as never;
   };
   return agent;
 }
@@ -162,7 +181,7 @@ async function agentFor(url: URL, addresses: readonly ResolvedAddress[]): Promis
  */
 function failureOf(error: unknown): Error {
   const { status, error: cause } = Object(error) as { status?: unknown; error?: unknown };
-  if (typeof status !== "number") return new Error(`Pusher cannot be reached${codeOf(cause)}`);
+  if (typeof status !== "number") return new NoAnswer(`Pusher: no answer${codeOf(cause)}`, { phase: "answer" });
   const says = `Pusher answered ${status}`;
   if (status === 400 || status === 413) return new PermanentError(says);
   if (status === 401 || status === 403 || status === 404)

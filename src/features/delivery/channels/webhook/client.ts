@@ -1,9 +1,8 @@
 import type { Clock } from "../../../../core/clock.ts";
 import { PrismError } from "../../../../core/errors.ts";
 import { PermanentError, RetryLater } from "../../../jobs/index.ts";
-import { type Accepted, type ChannelCalls, NoAnswer, readRetryAfter, TargetGone } from "../../channel.ts";
+import { type Accepted, type ChannelCalls, readRetryAfter, TargetGone, Throttled } from "../../channel.ts";
 import { post, type SignedCall } from "./message.ts";
-import { HostUnknown } from "./outside-hosts.ts";
 import type { SafeAnswer, SafeFetch } from "./safe-fetch.ts";
 
 /** Posts signed requests to webhooks, to addresses checked by the `webhooks.*` settings. */
@@ -19,7 +18,7 @@ export class WebhookClient implements ChannelCalls<SignedCall> {
 
   async call(message: SignedCall, signal: AbortSignal): Promise<Accepted> {
     const answer = await post(this.#fetch, message, signal).catch((error: unknown) => {
-      throw signal.aborted ? error : asOutcome(error);
+      throw asOutcome(error);
     });
     this.#requireTaken(answer);
     return {};
@@ -31,15 +30,13 @@ export class WebhookClient implements ChannelCalls<SignedCall> {
     const says = `the webhook answered ${status}`;
     if (status === 410) throw new TargetGone(says);
     const waitMs = readRetryAfter(headers["retry-after"], this.#clock.now());
-    if (status === 429 || (status === 503 && waitMs !== undefined)) throw new RetryLater(says, waitMs ?? 0);
+    if (waitMs !== undefined && (status === 429 || status === 503)) throw new Throttled(says, waitMs);
+    if (status === 429) throw new RetryLater(says, 0);
     throw new Error(status >= 300 && status < 400 ? `${says}; redirects are not followed` : says);
   }
 }
 
-/** A refused URL stays refused, except when its name does not resolve at the moment. */
-export function asOutcome(error: unknown): Error {
-  const message = error instanceof Error ? error.message : String(error);
-  const isRefused =
-    error instanceof PrismError && error.code === "URL_REFUSED" && !(error.cause instanceof HostUnknown);
-  return isRefused ? new PermanentError(message, { cause: error }) : new NoAnswer(message, { cause: error });
+/** A refused URL stays refused. */
+export function asOutcome(error: unknown): unknown {
+  return error instanceof PrismError ? new PermanentError(error.message, { cause: error }) : error;
 }

@@ -1,60 +1,13 @@
-import { Resolver as DnsResolver, lookup } from "node:dns/promises";
-import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import type { Config } from "../../../../config/load.ts";
 import { PrismError } from "../../../../core/errors.ts";
 import { CidrSet, isPublicAddress } from "../../../../core/ip-addresses.ts";
-
-const HOSTS_FILE = "/etc/hosts";
-/** Leaves time for one retry of a name server. */
-const TIMEOUT_MS = 3000;
-const TRIES = 2;
-/** The name does not exist, or has no address of this family. */
-const ABSENT: ReadonlySet<string> = new Set(["ENOTFOUND", "ENODATA"]);
-
-/**
- * All addresses of a host: from the hosts file, otherwise from DNS. c-ares queries DNS without a
- * thread, so that slow name servers do not block other look-ups. Only names unknown to DNS go to
- * the system resolver, for its search domains and other sources.
- * @throws the resolver's error when there is none
- */
-async function resolveHost(host: string): Promise<readonly ResolvedAddress[]> {
-  const own = addressesIn(await readFile(HOSTS_FILE, "utf8").catch(() => ""), host);
-  if (own.length > 0) return own;
-  const resolver = new DnsResolver({ timeout: TIMEOUT_MS, tries: TRIES });
-  const answers = await Promise.allSettled([resolver.resolve4(host), resolver.resolve6(host)]);
-  const found = answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
-  if (found.length > 0) return found.map(toAddress);
-  const failure = answers.find((answer) => answer.status === "rejected" && !isAbsent(answer.reason));
-  if (failure?.status === "rejected") throw failure.reason;
-  return lookup(host, { all: true, verbatim: true });
-}
-
-/** @param text lines of an address and its names, as in hosts(5) */
-export function addressesIn(text: string, host: string): ResolvedAddress[] {
-  const name = host.toLowerCase();
-  return text
-    .split("\n")
-    .map((line) => line.replace(/#.*/, "").trim().split(/\s+/))
-    .filter(([address = "", ...names]) => isIP(address) > 0 && names.some((each) => each.toLowerCase() === name))
-    .map(([address = ""]) => toAddress(address));
-}
-
-function toAddress(address: string): ResolvedAddress {
-  return { address, family: isIP(address) };
-}
-
-function isAbsent(error: unknown): boolean {
-  return error instanceof Error && "code" in error && ABSENT.has(String(error.code));
-}
+import { type CallLimits, withinDns } from "../../calls/connect.ts";
+import { type ResolvedAddress, resolveHost } from "../../calls/resolve.ts";
+import { NoAnswer } from "../../channel.ts";
 
 /** Resolves a host name to all its addresses. */
 export type Resolver = (host: string) => Promise<readonly ResolvedAddress[]>;
-
-export interface ResolvedAddress {
-  readonly address: string;
-  readonly family: number;
-}
 
 export interface OutsideRules {
   /** Permits http to public addresses: development only. */
@@ -128,6 +81,24 @@ export class HostUnknown extends Error {
 
   constructor(host: string, options?: ErrorOptions) {
     super(`${host} has no address`, options);
+  }
+}
+
+/**
+ * The addresses of a URL that is called now. @throws URL_REFUSED; NoAnswer for a name that does not
+ * resolve, or not in time; the signal's reason
+ */
+export async function addressesOf(
+  hosts: OutsideHosts,
+  url: string,
+  limits: Pick<CallLimits, "dnsMs">,
+  signal?: AbortSignal,
+): ReturnType<OutsideHosts["require"]> {
+  try {
+    return await withinDns(hosts.require(url), limits, signal);
+  } catch (error) {
+    if (!(error instanceof PrismError && error.cause instanceof HostUnknown)) throw error;
+    throw new NoAnswer(error.message, { phase: "dns", cause: error });
   }
 }
 

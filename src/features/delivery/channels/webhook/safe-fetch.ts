@@ -1,11 +1,20 @@
-import type { ClientRequest, IncomingMessage, RequestOptions } from "node:http";
-import type { LookupFunction } from "node:net";
+import type { ClientRequest, IncomingMessage } from "node:http";
+import type { Config } from "../../../../config/load.ts";
 import { PrismError } from "../../../../core/errors.ts";
-import { unlessAborted } from "../../../../core/promises.ts";
-import type { OutsideHosts, ResolvedAddress } from "./outside-hosts.ts";
+import {
+  broken,
+  CALL_LIMITS,
+  type CallLimits,
+  callLimitsOf,
+  late,
+  openConnection,
+  withinDns,
+} from "../../calls/connect.ts";
+import { NoAnswer } from "../../channel.ts";
+import { addressesOf, OutsideHosts, outsideRulesOf } from "./outside-hosts.ts";
 
 export interface SafeFetchOptions {
-  readonly timeoutMs?: number;
+  readonly limits?: Partial<CallLimits>;
   readonly maxBodyBytes?: number;
   /** Trusted certificate authorities in PEM, in place of Node's. */
   readonly ca?: string;
@@ -26,17 +35,7 @@ export interface SafeAnswer {
   readonly isWhole: boolean;
 }
 
-const TIMEOUT_MS = 10_000;
 const MAX_BODY_BYTES = 65_536;
-
-/** No answer in time. */
-export class RequestTimeout extends Error {
-  override readonly name = "RequestTimeout";
-
-  constructor(timeoutMs: number) {
-    super(`no answer within ${timeoutMs} ms`);
-  }
-}
 
 /**
  * Requests to hosts named by users: only to checked addresses, without redirects, limited in time
@@ -44,29 +43,23 @@ export class RequestTimeout extends Error {
  */
 export class SafeFetch {
   readonly #hosts: OutsideHosts;
-  readonly #timeoutMs: number;
+  readonly #limits: CallLimits;
   readonly #maxBodyBytes: number;
   readonly #ca: string | undefined;
 
-  constructor(
-    hosts: OutsideHosts,
-    { timeoutMs = TIMEOUT_MS, maxBodyBytes = MAX_BODY_BYTES, ca }: SafeFetchOptions = {},
-  ) {
+  constructor(hosts: OutsideHosts, { limits, maxBodyBytes = MAX_BODY_BYTES, ca }: SafeFetchOptions = {}) {
     this.#hosts = hosts;
-    this.#timeoutMs = timeoutMs;
+    this.#limits = { ...CALL_LIMITS, ...limits };
     this.#maxBodyBytes = maxBodyBytes;
     this.#ca = ca;
   }
 
-  /**
-   * Checks whether requests to this URL are permitted now. @throws URL_REFUSED, also when its name
-   * does not resolve in time
-   */
+  /** Checks whether requests to this URL are permitted now. @throws URL_REFUSED, also for a name that does not resolve */
   async check(url: string): Promise<void> {
     try {
-      await limited(this.#timeoutMs, undefined, (limit) => unlessAborted(this.#hosts.require(url), limit));
+      await withinDns(this.#hosts.require(url), this.#limits);
     } catch (error) {
-      if (!(error instanceof RequestTimeout)) throw error;
+      if (!(error instanceof NoAnswer)) throw error;
       throw new PrismError("URL_REFUSED", "The URL is refused: the host's name is not resolved in time", {
         cause: error,
       });
@@ -76,38 +69,47 @@ export class SafeFetch {
   /**
    * Resolves with any status. A body truncated by size, time or the connection sets `isWhole` to
    * false and is not an error.
-   * @throws URL_REFUSED, RequestTimeout, the signal's reason, and connection errors
+   * @throws URL_REFUSED, NoAnswer, the signal's reason
    */
-  request(url: string, request: SafeRequest): Promise<SafeAnswer> {
-    return limited(this.#timeoutMs, request.signal, async (limit) => {
-      const target = await unlessAborted(this.#hosts.require(url), limit);
-      // Loaded with the first call, for a quicker start.
-      const client = await (target.url.protocol === "https:" ? import("node:https") : import("node:http"));
-      limit.throwIfAborted();
-      const call = client.request(target.url, this.#optionsOf(target.addresses, request)).end(request.body);
-      limit.addEventListener("abort", () => call.destroy(limit.reason));
-      return this.#answerOf(call);
+  async request(text: string, request: SafeRequest): Promise<SafeAnswer> {
+    const { signal } = request;
+    const { url, addresses } = await addressesOf(this.#hosts, text, this.#limits, signal);
+    const isTls = url.protocol === "https:";
+    const port = url.port === "" ? (isTls ? 443 : 80) : Number(url.port);
+    const tls = isTls ? { ca: this.#ca } : undefined;
+    const socket = await openConnection({ host: hostOf(url), port, addresses, tls }, this.#limits, signal);
+    // Loaded with the first call, for a quicker start.
+    const client = await import("node:http");
+    signal?.throwIfAborted();
+    const { method, headers, body } = request;
+    const length = body ? { "Content-Length": String(body.length) } : {};
+    // The connection has TLS already, so the client of http serves both.
+    const call = client.request({
+      ...{ method, path: url.pathname + url.search, createConnection: () => socket },
+      headers: { Host: url.host, ...headers, ...length, Connection: "close" },
     });
+    return this.#answerOf(call.end(body), signal);
   }
 
-  /** For https the certificate must match the name in the URL, through `servername`. */
-  #optionsOf(
-    addresses: readonly ResolvedAddress[],
-    { method, headers, body }: SafeRequest,
-  ): RequestOptions & { ca?: string } {
-    return {
-      method,
-      agent: false,
-      lookup: only(addresses),
-      headers: { ...headers, ...(body ? { "Content-Length": String(body.length) } : {}), Connection: "close" },
-      ...(this.#ca === undefined ? {} : { ca: this.#ca }),
-    };
+  async #answerOf(call: ClientRequest, signal: AbortSignal | undefined): Promise<SafeAnswer> {
+    const { answerMs } = this.#limits;
+    const stop = (): void => void call.destroy(signal?.reason);
+    const timer = setTimeout(() => call.destroy(late("answer", answerMs)), answerMs);
+    signal?.addEventListener("abort", stop, { once: true });
+    try {
+      return await this.#read(call);
+    } catch (error) {
+      throw signal?.aborted ? signal.reason : broken(error as Error);
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", stop);
+    }
   }
 
-  #answerOf(call: ClientRequest): Promise<SafeAnswer> {
+  #read(call: ClientRequest): Promise<SafeAnswer> {
     return new Promise((resolve, reject) => {
-      let failed = (error: Error): void => reject(firstOf(error));
-      let closed = (): void => reject(new Error("the connection was closed before an answer"));
+      let failed: (error: Error) => void = reject;
+      let closed = (): void => reject(new Error("the connection was closed"));
       call.on("error", (error) => failed(error));
       call.on("close", () => closed());
       call.on("response", (response) => {
@@ -134,36 +136,16 @@ export class SafeFetch {
   }
 }
 
-/** With several addresses Node.js reports an error per address and none for the whole. */
-function firstOf(error: Error): unknown {
-  return error instanceof AggregateError ? (error.errors[0] ?? error) : error;
+/** With the rules and limits of the configuration. */
+export function safeFetchOf(
+  config: Pick<Config, "env" | "webhooks" | "delivery">,
+  options: SafeFetchOptions = {},
+): SafeFetch {
+  const limits = { ...callLimitsOf(config), ...options.limits };
+  return new SafeFetch(new OutsideHosts(outsideRulesOf(config)), { ...options, limits });
 }
 
-/** A look-up that always returns these addresses. */
-function only(addresses: readonly ResolvedAddress[]): LookupFunction {
-  return (host, options, done) => {
-    const [first] = addresses;
-    if (!first) done(new Error(`${host} has no address`), "", 0);
-    else if (options.all) done(null, [...addresses]);
-    else done(null, first.address, first.family);
-  };
-}
-
-/** Runs work with a signal that aborts with the caller's, or after a time limit. */
-async function limited<T>(
-  timeoutMs: number,
-  signal: AbortSignal | undefined,
-  work: (limit: AbortSignal) => Promise<T>,
-): Promise<T> {
-  const limit = new AbortController();
-  const stop = (): void => limit.abort(signal?.reason);
-  const timer = setTimeout(() => limit.abort(new RequestTimeout(timeoutMs)), timeoutMs);
-  if (signal?.aborted) stop();
-  signal?.addEventListener("abort", stop);
-  try {
-    return await work(limit.signal);
-  } finally {
-    clearTimeout(timer);
-    signal?.removeEventListener("abort", stop);
-  }
+/** Without the brackets of an IPv6 address. */
+export function hostOf({ hostname }: URL): string {
+  return hostname.replace(/^\[|\]$/g, "");
 }

@@ -12,6 +12,7 @@ import {
   readRetryAfter,
   TargetGone,
   type TargetSource,
+  Throttled,
 } from "../../channel.ts";
 import { type PushContext, PushDevices } from "../push/devices.ts";
 import { parseJson } from "../push/http.ts";
@@ -45,7 +46,7 @@ export class WebPushClient implements ChannelCalls<PushRequest> {
       ...(signal ? { signal } : {}),
     } as const;
     return this.#fetch.request(url, given).catch((error: unknown) => {
-      throw signal?.aborted ? error : asOutcome(error);
+      throw asOutcome(error);
     });
   }
 
@@ -55,7 +56,8 @@ export class WebPushClient implements ChannelCalls<PushRequest> {
     const answered = `the push service answered ${status}${reasonIn(body)}`;
     if (status === 404 || status === 410) throw new TargetGone(`${answered}: the subscription has ended`);
     const waitMs = readRetryAfter(headers["retry-after"], this.#clock.now());
-    if (status === 429 || (status >= 500 && waitMs !== undefined)) throw new RetryLater(answered, waitMs ?? 0);
+    if (waitMs !== undefined && (status === 429 || status >= 500)) throw new Throttled(answered, waitMs);
+    if (status === 429) throw new RetryLater(answered, 0);
     if (status >= 500) throw new Error(answered);
     if (status < 400) throw new PermanentError(`${answered}; redirects are not followed`);
     throw new PermanentError(`${answered}${HINTS.get(status) ?? ""}`);

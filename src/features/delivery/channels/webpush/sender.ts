@@ -128,7 +128,7 @@ export function closedWebPush(clock: Clock): WebPushSender {
 }
 
 /** The operator's contact for push services (RFC 8292 section 2.1): an https or a mailto URL. */
-export function contactOf(config: Pick<Config, "publicUrl" | "smtp">): string | undefined {
+export function contactOf(config: Pick<Config, "publicUrl" | "smtp" | "delivery">): string | undefined {
   const { publicUrl } = config;
   if (publicUrl?.startsWith("https:") && new URL(publicUrl).hostname !== "localhost") return publicUrl;
   const sender = smtpOptionsOf(config)?.from ?? config.smtp.from;
