@@ -175,11 +175,11 @@ async function storeFields(box: ChannelsContext["box"], channel: OpenedChannel, 
 }
 
 /** The error of a message that was not accepted. */
-export function errorOf({ class: name, error, hint, afterMs, status, isOwnRate, noAnswer }: Outcome): Error {
+export function errorOf({ class: name, error, hint, afterMs, status, isOwnRate, isGuess, noAnswer }: Outcome): Error {
   const message = [error ?? "the message was not accepted", ...(hint === null ? [] : [hint])].join("; ");
   switch (name) {
     case "wait":
-      return new Throttled(message, afterMs, { isOwnRate });
+      return new Throttled(message, afterMs, { isOwnRate, isGuess });
     case "retry":
       return status === null ? new NoAnswer(message, noAnswer ?? {}) : new Error(message);
     case "refused":

@@ -161,10 +161,14 @@ export class Throttled extends RetryLater {
   override readonly name = "Throttled";
   /** The rate of Prism's own limit is used up; nothing was sent. */
   readonly isOwnRate: boolean;
+  /** The answer has no time: this one is usual for the service. A page is tried sooner. */
+  readonly isGuess: boolean;
 
-  constructor(message: string, retryAfterMs: number, { isOwnRate = false, ...options }: ThrottledOptions = {}) {
-    super(message, isOwnRate ? retryAfterMs : Math.max(retryAfterMs, LEAST_WAIT_MS), options);
+  constructor(message: string, retryAfterMs: number, options: ThrottledOptions = {}) {
+    const { isOwnRate = false, isGuess = false, ...rest } = options;
+    super(message, isOwnRate ? retryAfterMs : Math.max(retryAfterMs, LEAST_WAIT_MS), rest);
     this.isOwnRate = isOwnRate;
+    this.isGuess = isGuess;
   }
 }
 
@@ -175,6 +179,7 @@ export class Deferred extends RetryLater {
 
 interface ThrottledOptions extends ErrorOptions {
   readonly isOwnRate?: boolean;
+  readonly isGuess?: boolean;
 }
 
 /**

@@ -32,6 +32,14 @@ test("only documented words of a service mean that an address is gone, never a s
   }
 });
 
+test("a 429 without a time closes no service for pages, whatever is usual for it", () => {
+  for (const preset of PRESETS.map((each: ChannelPreset) => readPreset(each)))
+    for (const body of ["", ...preset.errors.flatMap(({ text }) => (text === undefined ? [] : [text.split("|")[0]]))]) {
+      const verdict = classify(preset, "send", { status: 429, headers: {}, body: body ?? "" }, 0);
+      assert.ok(verdict.class !== "wait" || verdict.isGuess, `${preset.name}: ${body}`);
+    }
+});
+
 test("the class disable of earlier files is read as refused", () => {
   const [preset] = PRESETS;
   assert.ok(preset);

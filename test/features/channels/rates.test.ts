@@ -110,6 +110,19 @@ test("after a time that the service named, messages go one at a time, in their o
   assert.deepEqual(line.sent, ["first", ...names(30)]);
 });
 
+test("a pause that the service did not name holds messages, and no page", () => {
+  const line = new Line();
+  line.come("first");
+  line.rates.pause("c", 60_000, true);
+  line.come("second");
+  assert.equal(line.rates.take("c", RATE), 0);
+  assert.ok(line.rates.take("c", RATE) > 0, "one at a time");
+  line.pass(59_000);
+  assert.deepEqual(line.sent, ["first"]);
+  line.pass(2000);
+  assert.deepEqual(line.sent, ["first", "second"]);
+});
+
 test("a message that was cancelled holds up the others for some seconds at most", () => {
   const line = new Line();
   for (const id of names(60)) line.come(id);

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import test, { type TestContext } from "node:test";
-import { NoAnswer, ProviderDown, TargetGone } from "../../../src/features/delivery/channel.ts";
+import { NoAnswer, ProviderDown, TargetGone, Throttled } from "../../../src/features/delivery/channel.ts";
 import { PushChannel } from "../../../src/features/delivery/channels/push/channel.ts";
 import { FcmClient, type FcmOptions } from "../../../src/features/delivery/channels/push/fcm-client.ts";
 import { PermanentError, RetryLater } from "../../../src/features/jobs/runner/job.ts";
@@ -155,7 +155,7 @@ test("what FCM refuses is dead, later, permanent, or the provider's fault", asyn
       kind: RetryLater,
       ms: 120_000,
     },
-    { name: "quota without a time", fault: { status: 429 }, kind: RetryLater, ms: 60_000 },
+    { name: "quota without a time", fault: { status: 429 }, kind: Throttled, ms: 60_000 },
     { name: "unavailable", fault: { status: 503, headers: { "retry-after": "7" } }, kind: RetryLater, ms: 7000 },
     { name: "an error of the server", fault: { status: 500 }, kind: Error, says: /500/ },
     { name: "a redirect", fault: { status: 302, headers: { location: "/" } }, kind: Error, says: /302/ },

@@ -121,7 +121,8 @@ for (const { name, error, type } of [
   { name: "a recipient who is put off", error: { responseCode: 451, command: "RCPT TO" }, type: Deferred },
   { name: "a refused text", error: { responseCode: 554, command: "DATA" }, type: PermanentError },
   { name: "a refused login", error: { responseCode: 535, code: "EAUTH", command: "AUTH PLAIN" }, type: ProviderDown },
-  { name: "a login that is put off", error: { responseCode: 454, code: "EAUTH" }, type: ProviderDown },
+  { name: "a login that is put off", error: { responseCode: 454, code: "EAUTH" }, type: NoAnswer },
+  { name: "a sender who is put off", error: { responseCode: 451, command: "MAIL FROM" }, type: NoAnswer },
   { name: "a refused sender", error: { responseCode: 550, command: "MAIL FROM" }, type: ProviderDown },
   { name: "missing TLS", error: { code: "ETLS" }, type: ProviderDown },
 ]) {

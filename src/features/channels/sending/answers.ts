@@ -16,6 +16,8 @@ export interface Verdict {
   readonly class: OutcomeClass;
   /** With `wait`. */
   readonly afterMs?: number;
+  /** With `wait`: the answer names no time, `afterMs` is a usual one. */
+  readonly isGuess?: boolean;
   readonly hint?: string;
   /** With `ok` after `send`. */
   readonly ref?: Readonly<Record<string, string>>;
@@ -44,7 +46,7 @@ function verdictOf(row: ErrorRow, preset: Preset, read: Read, now: EpochMs): Ver
   const values = Object.entries(set ?? {}).map(([field, path]) => [field, textOf(read(path))]);
   return {
     class: name,
-    ...(name === "wait" ? { afterMs: waitOf([...after, "header:retry-after"], read, now) } : {}),
+    ...(name === "wait" ? waitOf([...after, "header:retry-after"], read, now) : {}),
     ...(name === "ok" ? refOf(preset, read) : {}),
     ...(hint === undefined ? {} : { hint }),
     ...(set ? { set: Object.fromEntries(values) as Record<string, string> } : {}),
@@ -54,7 +56,7 @@ function verdictOf(row: ErrorRow, preset: Preset, read: Read, now: EpochMs): Ver
 function byStatus(status: number, read: Read, now: EpochMs): Verdict {
   const hasTime = isPresent(read("header:retry-after"));
   if (status === 429 || (status === 503 && hasTime))
-    return { class: "wait", afterMs: waitOf(["header:retry-after"], read, now) };
+    return { class: "wait", ...waitOf(["header:retry-after"], read, now) };
   if (status >= 500 || RETRIED.has(status)) return { class: "retry" };
   if (status === 413) return { class: "shorten" };
   if (status >= 300 && status < 400) return { class: "dead", hint: "redirects are not followed" };
@@ -108,17 +110,17 @@ function isStatus(wanted: number | string, status: number): boolean {
 }
 
 /** The first time that the answer has, in whole ms: at most a day, of an instant at most an hour. */
-function waitOf(sources: readonly string[], read: Read, now: EpochMs): number {
+function waitOf(sources: readonly string[], read: Read, now: EpochMs): Pick<Verdict, "afterMs" | "isGuess"> {
   for (const source of sources) {
+    const constant = /^(\d+)s$/.exec(source);
+    if (constant) return { afterMs: Number(constant[1]) * 1000, isGuess: true };
     const waitMs = waitFrom(source, read, now);
-    if (waitMs !== undefined) return Math.min(Math.max(0, Math.ceil(waitMs)), DAY_MS);
+    if (waitMs !== undefined) return { afterMs: Math.min(Math.max(0, Math.ceil(waitMs)), DAY_MS) };
   }
-  return WAIT_MS;
+  return { afterMs: WAIT_MS, isGuess: true };
 }
 
 function waitFrom(source: string, read: Read, now: EpochMs): number | undefined {
-  const constant = /^(\d+)s$/.exec(source);
-  if (constant) return Number(constant[1]) * 1000;
   const [path = "", unit = "s"] = source.split(" ");
   const text = textOf(read(path)).trim();
   if (text === "") return undefined;

@@ -25,6 +25,8 @@ interface State {
   bucket: Bucket;
   /** The service asked for no message before. */
   pausedUntil: number;
+  /** The same, if its answer named the time: pages wait for no other. */
+  namedUntil: number;
   /** Messages that wait, in the order in which they first came. */
   readonly line: Map<string, Place>;
   nextOrdinal: number;
@@ -48,7 +50,7 @@ export class Rates {
   take(id: string, rate: Rate): number {
     const now = this.#clock.elapsed();
     const state = this.#stateOf(id, rate, now);
-    const waitMs = waitOf(state, rate, now, 1);
+    const waitMs = waitOf(state.bucket, state.namedUntil, rate, now, 1);
     if (waitMs === 0) state.bucket.borrow(1);
     return waitMs;
   }
@@ -67,7 +69,7 @@ export class Rates {
     const [first] = state.line.values();
     const ordinal = place?.ordinal ?? state.nextOrdinal;
     const before = (first === undefined ? 0 : ordinal - first.ordinal) + pages;
-    const waitMs = waitOf(state, rate, now, 1 + before);
+    const waitMs = waitOf(state.bucket, state.pausedUntil, rate, now, 1 + before);
     if (before === 0 && waitMs <= EARLY_MS) {
       this.#leave(state, messageId);
       state.bucket.borrow(1);
@@ -85,13 +87,18 @@ export class Rates {
     this.#byChannel.get(id)?.bucket.borrow(1);
   }
 
-  /** No message of the channel for this time; then one at a time. */
-  pause(id: string, waitMs: number): void {
+  /**
+   * No message of the channel for this time; then one at a time.
+   * @param isGuess the service named no time: pages go on, one at a time
+   */
+  pause(id: string, waitMs: number, isGuess = false): void {
     const state = this.#byChannel.get(id);
     if (!state) return;
     const { limit, windowMs } = state.bucket;
-    state.pausedUntil = this.#clock.elapsed() + waitMs;
-    state.bucket = new Bucket(limit, windowMs, state.pausedUntil);
+    const now = this.#clock.elapsed();
+    state.pausedUntil = now + waitMs;
+    if (!isGuess) state.namedUntil = state.pausedUntil;
+    state.bucket = new Bucket(limit, windowMs, isGuess ? now : state.pausedUntil);
     state.bucket.borrow(limit - 1);
   }
 
@@ -125,14 +132,14 @@ export class Rates {
       for (const [key, { bucket, pausedUntil, line }] of this.#byChannel)
         if (pausedUntil <= now && line.size === 0 && bucket.refill(now).isFull) this.#byChannel.delete(key);
     const bucket = new Bucket(burst, (burst / perSecond) * 1000, now);
-    const state: State = { bucket, pausedUntil: 0, line: new Map(), nextOrdinal: 0 };
+    const state: State = { bucket, pausedUntil: 0, namedUntil: 0, line: new Map(), nextOrdinal: 0 };
     this.#byChannel.set(id, state);
     return state;
   }
 }
 
 /** Whole ms until the channel may send this many messages. */
-function waitOf({ bucket, pausedUntil }: State, { perSecond }: Rate, now: number, count: number): number {
+function waitOf(bucket: Bucket, pausedUntil: number, { perSecond }: Rate, now: number, count: number): number {
   const startAt = Math.max(now, pausedUntil);
   const missing = count - bucket.refill(now).remaining;
   return Math.ceil(startAt - now + Math.max(0, (missing * 1000) / perSecond));

@@ -43,6 +43,8 @@ export interface Outcome {
   readonly error: string | null;
   readonly hint: string | null;
   readonly afterMs: number;
+  /** With `wait`: the answer names no time. */
+  readonly isGuess: boolean;
   readonly ref: Readonly<Record<string, string>> | null;
   /** New values of fields. */
   readonly set: Readonly<Record<string, string>> | null;
@@ -152,6 +154,7 @@ async function byModule(
   const none = {
     status: null,
     isOwnRate: false,
+    isGuess: false,
     noAnswer: null,
     hint: null,
     set: null,
@@ -202,7 +205,7 @@ async function byRequest(
     });
     answer = { status: reply.status, text: reply.body.toString("utf8") };
     verdict = classify(preset, step, { status: reply.status, headers: reply.headers, body: answer.text }, clock.now());
-    if (verdict.class === "wait") rates.pause(id, verdict.afterMs ?? 0);
+    if (verdict.class === "wait") rates.pause(id, verdict.afterMs ?? 0, verdict.isGuess);
     if (verdict.class !== "ok") error = `${preset.title} answered ${reply.status}`;
   } catch (thrown) {
     if (options.signal?.aborted) throw thrown;
@@ -222,6 +225,7 @@ async function byRequest(
     error: error === null ? null : redact(withReason(error, text)),
     hint: verdict.hint ?? null,
     afterMs: verdict.afterMs ?? 0,
+    isGuess: verdict.isGuess ?? false,
     ref: verdict.ref ?? null,
     set: verdict.set ?? null,
     request: built ? shown(built, redact) : null,
@@ -247,6 +251,7 @@ function waiting(step: Step, afterMs: number): Outcome {
   const none = {
     status: null,
     isOwnRate: true,
+    isGuess: false,
     noAnswer: null,
     hint: null,
     ref: null,

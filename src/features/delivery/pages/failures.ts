@@ -7,19 +7,25 @@ export const REFUSED_PAUSE_MS = 5 * MINUTE_MS;
 /** A longer time that a service names counts as a failed way at once. */
 const LONGEST_WAIT_MS = 30_000;
 const ERROR_LENGTH = 500;
+/** From start to start; the last one goes on. */
+const DEFERRED_PAUSES_MS = [MINUTE_MS, 2 * MINUTE_MS, 5 * MINUTE_MS] as const;
+
+/** When a message that was put off by itself is tried again. @param times it was, before this one */
+export function deferredPauseMs(times: number): number {
+  return DEFERRED_PAUSES_MS[times] ?? 5 * MINUTE_MS;
+}
 
 /**
  * What a failed attempt means for its target.
  * `gone`: the service's own word that the target no longer exists: nothing more is sent.
  * `refused`: this message, or every one, is refused: it is tried again some minutes later.
- * `deferred`: this message is to be tried again at a time, such as after greylisting.
+ * `deferred`: this message alone is to be tried again later, such as after greylisting.
  * `wait`: the service, or the channel's rate, named a time for all messages of the target.
  * `network`: the provider was not reached: all its targets share a probe.
  * `error`: the target failed.
  */
 export type PageFailure =
-  | { readonly is: "gone" | "refused" | "network" | "error"; readonly text: string }
-  | { readonly is: "deferred"; readonly text: string; readonly waitMs: number }
+  | { readonly is: "gone" | "refused" | "network" | "error" | "deferred"; readonly text: string }
   | { readonly is: "wait"; readonly text: string; readonly waitMs: number; readonly isOwnRate: boolean };
 
 export function failureOf(thrown: unknown): PageFailure {
@@ -29,10 +35,11 @@ export function failureOf(thrown: unknown): PageFailure {
   if (error instanceof PermanentError || error instanceof ProviderDown) return { is: "refused", text };
   if (error instanceof RetryLater) {
     const waitMs = Math.ceil(error.retryAfterMs);
-    if (error instanceof Deferred) return { is: "deferred", text, waitMs };
+    if (error instanceof Deferred) return { is: "deferred", text };
+    const { isOwnRate, isGuess } = error instanceof Throttled ? error : { isOwnRate: false, isGuess: false };
     // No time was named: as after any other error, with growing pauses.
-    if (waitMs <= 0) return { is: "error", text };
-    return { is: "wait", text, waitMs, isOwnRate: error instanceof Throttled && error.isOwnRate };
+    if (waitMs <= 0 || isGuess) return { is: "error", text };
+    return { is: "wait", text, waitMs, isOwnRate };
   }
   return { is: error instanceof NoAnswer ? "network" : "error", text };
 }

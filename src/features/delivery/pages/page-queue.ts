@@ -15,6 +15,8 @@ export interface Waiting {
   isRunning: boolean;
   /** Why this message alone is to be tried again later; null: it is not. */
   deferred: string | null;
+  /** How often it was. */
+  deferrals: number;
   /** It counts as failed, stored or about to be. */
   isFailed: boolean;
   /** Attempts since the start of the process. */

@@ -9,7 +9,7 @@ import type { Database, Trx } from "../../../store/database.ts";
 import type { EffectOf, OpenPageFacts } from "../../../store/effect.ts";
 import { callWithin, NoAnswer } from "../channel.ts";
 import type { Channels } from "../channels.ts";
-import { failsAtOnce, failureOf, type PageFailure, REFUSED_PAUSE_MS } from "./failures.ts";
+import { deferredPauseMs, failsAtOnce, failureOf, type PageFailure, REFUSED_PAUSE_MS } from "./failures.ts";
 import { Gate, type TroubleFacts } from "./gate.ts";
 import { Lanes } from "./lanes.ts";
 import type { Accepted, NewPage, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";
@@ -218,6 +218,7 @@ export class PageSender {
       attempts: facts.attempts,
       isRunning: false,
       deferred: null,
+      deferrals: 0,
       isFailed: facts.failedAt !== null,
       triedHere: 0,
     };
@@ -408,7 +409,7 @@ export class PageSender {
     } else if (failure.is === "error") queue.gate.failed(startedAt, failure.text, timedOut);
     else if (failure.is === "refused") page.notBefore = startedAt + REFUSED_PAUSE_MS;
     else if (failure.is === "deferred") {
-      page.notBefore = startedAt + failure.waitMs;
+      page.notBefore = startedAt + deferredPauseMs(page.deferrals++);
       page.deferred = failure.text;
     }
     if (failure.is === "network") provider.failed(startedAt, failure.text, timedOut);

@@ -72,6 +72,8 @@ export function channelContract(makeService: () => Service): void {
     standIn.next.push({ status: recorded.status, headers: recorded.headers ?? {}, body: recorded.body });
     const refused = await send(FIRING);
     assert.equal(refused.class, "wait");
+    // Without a time in the answer pages go on, at the pauses of their sender.
+    if (refused.isGuess) return;
     const before = standIn.requests.length;
     assert.equal((await send(FIRING)).class, "wait");
     assert.equal(standIn.requests.length, before, "no request in the pause");

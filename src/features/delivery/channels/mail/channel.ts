@@ -56,7 +56,7 @@ async function prepare({ database, settings, clock }: MailContext, { delivery, n
     kind === "incident"
       ? {}
       : unsubscribeHeaders(config, { userId, kind }, isDigest ? unsubscribeAddress(config) : undefined);
-  return { to: user.email, ...mail, headers: { ...mail.headers, ...unsubscribe } };
+  return { to: user.email, ...mail, isPage: kind === "incident", headers: { ...mail.headers, ...unsubscribe } };
 }
 
 /** Readers of an incident that goes on may acknowledge it. */

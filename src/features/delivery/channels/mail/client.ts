@@ -69,10 +69,18 @@ export interface Mail {
   readonly thread?: string;
   /** Further headers, never with text from users. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** A notice of an incident: it has connections of its own. */
+  readonly isPage?: boolean;
 }
 
 /** A server may look at a mail for some time before it answers. */
 const TIMEOUT_MS = 30_000;
+/** Connections, opened when needed. However many other mails wait, pages find their own. */
+const CONNECTIONS = { page: 4, other: 2 } as const;
+/** A connection without mails is closed. */
+const IDLE_MS = 60_000;
+/** A mail whose connection the server closed before any of it was sent goes over another one. */
+const REQUEUES = 1;
 /** Suppresses automatic replies (RFC 3834 section 5, and Exchange's own header). */
 const AUTOMATIC = { "Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All" } as const;
 const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
@@ -84,7 +92,7 @@ const LOOPBACK = /^(localhost|127\.\d+\.\d+\.\d+|::1)$/;
 export class MailClient implements ChannelCalls<Mail> {
   readonly #read: () => SmtpOptions | null;
   /** The connections, for one text of the options. */
-  #open: { readonly of: string; readonly transport: Transporter } | null = null;
+  #open: { readonly of: string; readonly page: Transporter; readonly other: Transporter } | null = null;
 
   /** @param read the options in use; null when no mail server is configured. */
   constructor(read: () => SmtpOptions | null) {
@@ -96,17 +104,18 @@ export class MailClient implements ChannelCalls<Mail> {
   }
 
   /** A 250 reply means that the server has taken responsibility (RFC 5321 section 4.2.5). */
-  async call(mail: Mail): Promise<Accepted> {
+  async call(mail: Mail, signal?: AbortSignal): Promise<Accepted> {
     try {
-      return { providerId: await this.send(mail) };
+      return { providerId: await this.send(mail, signal) };
     } catch (error) {
+      signal?.throwIfAborted();
       throw mailFailure(error);
     }
   }
 
   /** Sends a mail and resolves to its Message-ID. @throws NOT_CONFIGURED, and SMTP errors */
-  async send({ id, thread, to: address, ...mail }: Mail): Promise<string> {
-    const transport = await this.#connect();
+  async send({ id, thread, to: address, isPage = false, ...mail }: Mail, signal?: AbortSignal): Promise<string> {
+    const transport = (await this.#connect())[isPage ? "page" : "other"];
     // As an object: a text would be parsed as a list, and a comma would add a recipient.
     const to = { name: "", address };
     const messageId = id === undefined ? {} : { messageId: `<${id}@${this.#domain}>` };
@@ -116,9 +125,8 @@ export class MailClient implements ChannelCalls<Mail> {
     const subject = mail.subject.replaceAll(/\s+/g, " ").trim();
     const headers = { ...AUTOMATIC, ...mail.headers };
     const from = this.#read()?.from;
-    const sent = (await transport.sendMail({ ...mail, ...messageId, ...reference, headers, subject, to, from })) as {
-      messageId: string;
-    };
+    const whole = { ...mail, ...messageId, ...reference, headers, subject, to, from, ...(signal && { signal }) };
+    const sent = (await transport.sendMail(whole)) as { messageId: string };
     return sent.messageId;
   }
 
@@ -129,15 +137,16 @@ export class MailClient implements ChannelCalls<Mail> {
 
   /** Checks that the server is reachable and accepts the credentials. @throws also SMTP errors */
   async check(): Promise<void> {
-    await (await this.#connect()).verify();
+    await (await this.#connect()).other.verify();
   }
 
   close(): void {
-    this.#open?.transport.close();
+    this.#open?.page.close();
+    this.#open?.other.close();
     this.#open = null;
   }
 
-  async #connect(): Promise<Transporter> {
+  async #connect() {
     // Loaded with the first mail: most servers send none for hours.
     const { createTransport } = await import("nodemailer");
     const options = this.#read();
@@ -145,9 +154,11 @@ export class MailClient implements ChannelCalls<Mail> {
     const of = JSON.stringify(options);
     // The settings have changed. Mails on their way keep their connections; queued ones are retried.
     if (this.#open && this.#open.of !== of) this.close();
-    const pooled = { pool: true, maxConnections: 2, ...transportOptions(options), ...dkimOptions(options) };
-    this.#open ??= { of, transport: createTransport(pooled) };
-    return this.#open.transport;
+    const shared = { ...transportOptions(options), ...dkimOptions(options), idleTimeout: IDLE_MS };
+    const pool = (maxConnections: number): Transporter =>
+      createTransport({ pool: true, maxConnections, maxRequeues: REQUEUES, ...shared });
+    this.#open ??= { of, page: pool(CONNECTIONS.page), other: pool(CONNECTIONS.other) };
+    return this.#open;
   }
 }
 
@@ -215,19 +226,25 @@ const SHUTS_DOWN = 421;
 /** After a 4xx; the backoff of the queue may be longer. */
 const TRY_AGAIN_MS = 60_000;
 
+/** Commands whose answer is about one message. */
+const OF_MESSAGE: ReadonlySet<string> = new Set(["RCPT TO", "DATA"]);
+
 /**
  * Classifies a failed mail (RFC 5321 section 4.2.1: 4xx may be retried, 5xx may not). A refused
  * recipient or text concerns this message; a refused login or sender concerns every mail. A server
- * that closes (421) and errors of the connection are no answer.
+ * that closes (421) or asks to come back before it knows the recipient, and errors of the
+ * connection, are no answer.
  */
 export function mailFailure(error: unknown): Error {
   if (!(error instanceof Error)) return new Error(String(error));
   const { code, responseCode = 0, command = "", message } = error as SmtpError;
   const options = { cause: error };
-  if (code === "EAUTH" || code === "ENOAUTH" || code === "ETLS") return new ProviderDown(message, options);
+  const isLater = responseCode >= 400 && responseCode < 500;
+  if (isLater && responseCode !== SHUTS_DOWN && OF_MESSAGE.has(command))
+    return new Deferred(message, TRY_AGAIN_MS, options);
+  if (!isLater && /^(EAUTH|ENOAUTH|ETLS)$/.test(code ?? "")) return new ProviderDown(message, options);
   if (responseCode >= 500 && responseCode < 600) return refusalOf(error, command);
-  if (responseCode >= 400 && responseCode !== SHUTS_DOWN) return new Deferred(message, TRY_AGAIN_MS, options);
-  const isNetwork = responseCode === SHUTS_DOWN || /^E[A-Z]+$/.test(code ?? "");
+  const isNetwork = isLater || /^E[A-Z]+$/.test(code ?? "");
   if (!isNetwork) return error;
   return new NoAnswer(message, { phase: "answer", timedOut: code === "ETIMEDOUT", ...options });
 }

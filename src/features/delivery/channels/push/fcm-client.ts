@@ -6,7 +6,7 @@ import type { Clock } from "../../../../core/clock.ts";
 import { unlessAborted } from "../../../../core/promises.ts";
 import { PermanentError } from "../../../jobs/index.ts";
 import { CALL_LIMITS, type CallLimits } from "../../calls/connect.ts";
-import { type Accepted, type ChannelCalls, ProviderDown, TargetGone } from "../../channel.ts";
+import { type Accepted, type ChannelCalls, ProviderDown, TargetGone, Throttled } from "../../channel.ts";
 import {
   KeptToken,
   type PostReply,
@@ -222,9 +222,9 @@ export class FcmClient implements ChannelCalls<PushMessage> {
     if (status === 200) return { providerId: this.#nameOf(json) };
     const { code, message, namesToken } = fcmRefusal(json);
     const said = `FCM answered ${status} ${code}: ${reasonOf(message, token)}`;
-    if (status === 429) throw tryAgain(said, retryAfterMs ?? QUOTA_PAUSE_MS);
+    if (status === 429 && retryAfterMs === undefined) throw new Throttled(said, QUOTA_PAUSE_MS, { isGuess: true });
     // A redirect comes from a proxy in between.
-    if (status < 400 || status >= 500) throw tryAgain(said, retryAfterMs);
+    if (status < 400 || status >= 500 || status === 429) throw tryAgain(said, retryAfterMs);
     const isBadToken =
       (status === 404 && code === "UNREGISTERED") ||
       (status === 403 && code === "SENDER_ID_MISMATCH") ||

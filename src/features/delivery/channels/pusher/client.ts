@@ -2,11 +2,11 @@ import type { Agent } from "node:http";
 import type Pusher from "pusher";
 import type { Config } from "../../../../config/load.ts";
 import { PrismError } from "../../../../core/errors.ts";
-import { PermanentError, RetryLater } from "../../../jobs/index.ts";
+import { PermanentError } from "../../../jobs/index.ts";
 import type { PusherApp } from "../../../pusher/index.ts";
 import { type CallLimits, callLimitsOf, late, named, openConnection } from "../../calls/connect.ts";
 import type { ResolvedAddress } from "../../calls/resolve.ts";
-import { NoAnswer, ProviderDown } from "../../channel.ts";
+import { NoAnswer, ProviderDown, Throttled } from "../../channel.ts";
 import { addressesOf, type OutsideHosts } from "../webhook/outside-hosts.ts";
 import { hostOf } from "../webhook/safe-fetch.ts";
 
@@ -93,7 +93,7 @@ export class PusherClient {
     this.#url = new URL(endpoint ?? `https://api-${cluster}.pusher.com`);
   }
 
-  /** Sends up to ten events. @throws PermanentError, RetryLater, ProviderDown, or Error to retry */
+  /** Sends up to ten events. @throws PermanentError, Throttled, ProviderDown, or Error to retry */
   async send(events: readonly PusherEvent[]): Promise<void> {
     await this.#call((pusher) => pusher.triggerBatch(events.map((event) => ({ ...event }))));
   }
@@ -188,7 +188,7 @@ function failureOf(error: unknown): Error {
     return new ProviderDown(
       `${says}: pusher.appId, key and secret are not those of an active app, or its quota is used up`,
     );
-  return status === 429 ? new RetryLater(says, RATE_LIMIT_MS) : new Error(says);
+  return status === 429 ? new Throttled(says, RATE_LIMIT_MS, { isGuess: true }) : new Error(says);
 }
 
 function codeOf(cause: unknown): string {
