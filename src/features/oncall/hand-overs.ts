@@ -1,5 +1,5 @@
 import { DAY_MS, type EpochMs, toRfc3339 } from "../../core/clock.ts";
-import type { Trx } from "../../store/database.ts";
+import { addEffect, type Trx } from "../../store/database.ts";
 import { type UserName, userNames } from "../access/index.ts";
 import { appendEvents, type EventDraft } from "../events/index.ts";
 import { type Counts, type FinalShift, finalShifts, type Gap, gapsOf, type Roster } from "./model/layers.ts";
@@ -7,7 +7,7 @@ import type { ScheduleRow } from "./queries.ts";
 import * as queries from "./queries.ts";
 import { dutiesOf } from "./reading.ts";
 import { countsIn, rosterOf, spanOf } from "./roster.ts";
-import { KEPT_MS, type OnCallContext } from "./schedules.ts";
+import { KEPT_MS, ON_CALL_CHANGED, type OnCallContext } from "./schedules.ts";
 
 /** Gaps are searched this far ahead, and a longer lead of a notice is not possible. */
 const AHEAD_MS = 14 * DAY_MS;
@@ -71,6 +71,7 @@ async function reportChange(context: OnCallContext, look: Look): Promise<readonl
     },
   };
   await appendEvents(trx, [event], { source: SOURCE, now });
+  addEffect(trx, { type: "announced", event: ON_CALL_CHANGED, data: { id: schedule.id } });
   if (schedule.notifiesOff === 1) {
     const successors = users.length === 0 ? "Now there is a gap." : `Now on call: ${listed(names, users)}.`;
     for (const user of before.filter((id) => !users.includes(id) && look.counts(id)))
