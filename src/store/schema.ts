@@ -83,6 +83,8 @@ import type {
 import type {
   ApiKeysTable,
   OnCallCalendarsTable,
+  OnCallConflictsTable,
+  OnCallDaysOffTable,
   OnCallGapsTable,
   OnCallNoticesTable,
   OnCallSchedulesTable,
@@ -161,6 +163,7 @@ export type {
   NtfyTopicKind,
   NtfyTopicsTable,
   OnCallCalendarsTable,
+  OnCallDaysOffTable,
   OnCallSchedulesTable,
   OnCallShiftsTable,
   OutsideChannel,
@@ -264,6 +267,8 @@ export interface Schema {
   oncall_notices: OnCallNoticesTable;
   oncall_gaps: OnCallGapsTable;
   oncall_users: OnCallUsersTable;
+  oncall_days_off: OnCallDaysOffTable;
+  oncall_conflicts: OnCallConflictsTable;
   heartbeats: HeartbeatsTable;
   heartbeat_pings: HeartbeatPingsTable;
   heartbeat_flips: HeartbeatFlipsTable;

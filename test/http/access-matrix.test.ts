@@ -105,6 +105,7 @@ const OPERATOR: Known = { kind: "user", role: "Admin", member: null, id: "", sco
 /** Routes about the caller's own objects; of some only requests that name no user, or `me`. */
 const ABOUT_ME = new Set([
   "POST /api/v1/ntfy/topics",
+  "GET /api/v1/oncall/days-off",
   "GET /api/v1/oncall/preferences",
   "PUT /api/v1/oncall/preferences",
   "POST /api/v1/oncall/preferences/calendar-link",

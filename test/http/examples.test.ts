@@ -232,6 +232,10 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
     const span = { start: "2099-01-01T00:00:00Z", end: "2099-01-02T00:00:00Z", userId };
     return { params: { id, shiftId: await seeded.create(`/api/v1/oncall/schedules/${id}/swaps`, span) } };
   },
+  updateOnCallDaysOff: async (seeded) => {
+    const days = { userId: "admin", firstDay: "2031-05-01", lastDay: "2031-05-01" };
+    return { params: { id: await seeded.create("/api/v1/oncall/days-off", days) } };
+  },
   updateChannel: made("/api/v1/channels", "createChannel"),
   testChannel: made("/api/v1/channels", "createChannel"),
   updateWebhook: made("/api/v1/webhooks", "createWebhook"),

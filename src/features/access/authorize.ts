@@ -135,6 +135,16 @@ export class Projects {
   }
 
   /**
+   * A project of a user in which the caller has a right: with it the caller may change what the user
+   * has in all of them, such as days off. @param isOf whether the user is reachable in a project
+   */
+  sharedWith(principal: PermissionHolder, right: ProjectRight, isOf: (projectId: string) => boolean) {
+    const projectIds = this.readable(principal, right);
+    // Every user is reachable in the default project.
+    return projectIds === null ? this.defaultId : projectIds.find(isOf);
+  }
+
+  /**
    * Whether the caller may use a right that no role gives, such as that of a paged person: a user who
    * sees the project, and a service token only with the scope.
    */

@@ -42,7 +42,7 @@ function eventLines({ uid, start, end, summary, description }: CalendarEvent, ch
     `DTSTART:${utc(start)}`,
     `DTEND:${utc(end)}`,
     `SUMMARY:${escaped(summary)}`,
-    ...(description === undefined ? [] : [`DESCRIPTION:${escaped(description)}`]),
+    ...(description ? [`DESCRIPTION:${escaped(description)}`] : []),
     "END:VEVENT",
   ];
 }

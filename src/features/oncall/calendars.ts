@@ -4,7 +4,7 @@ import type { Trx } from "../../store/database.ts";
 import { activeUserByEmail } from "../access/index.ts";
 import { CalendarUnreadable, type ReadEvent } from "./calendar-read.ts";
 import { readInThread } from "./calendar-thread.ts";
-import { editorsOf } from "./hand-overs.ts";
+import { editorsOf } from "./look.ts";
 import type { CalendarRow, ScheduleRow } from "./queries.ts";
 import * as queries from "./queries.ts";
 import { type CalendarSpan, pastOf, spansOf } from "./roster.ts";

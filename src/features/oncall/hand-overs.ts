@@ -1,31 +1,20 @@
 import { DAY_MS, type EpochMs, toRfc3339 } from "../../core/clock.ts";
-import { addEffect, type Trx } from "../../store/database.ts";
+import type { Trx } from "../../store/database.ts";
 import { type UserName, userNames } from "../access/index.ts";
 import { appendEvents, type EventDraft } from "../events/index.ts";
-import { type Counts, type FinalShift, finalShifts, type Gap, gapsOf, type Roster } from "./model/layers.ts";
+import { awayOf } from "./away.ts";
+import { reportConflicts } from "./conflict-notices.ts";
+import { AHEAD_MS, editorsOf, type Look, MAX_LISTED, SOURCE, send } from "./look.ts";
+import { dutiesOf, finalShifts, type Gap, gapsOf } from "./model/layers.ts";
 import type { ScheduleRow } from "./queries.ts";
 import * as queries from "./queries.ts";
-import { dutiesOf } from "./reading.ts";
 import { countsIn, rosterOf, spanOf } from "./roster.ts";
-import { KEPT_MS, ON_CALL_CHANGED, type OnCallContext } from "./schedules.ts";
+import { KEPT_MS, type OnCallContext } from "./schedules.ts";
+import { daysText, listed, localTime, shownUser } from "./texts.ts";
 
-/** Gaps are searched this far ahead, and a longer lead of a notice is not possible. */
-const AHEAD_MS = 14 * DAY_MS;
-const SOURCE = "prism:oncall";
 const GAPS_EVERY_MS = DAY_MS;
-/** Gaps of one search that get an event each; a notification names them all. */
-const MAX_GAPS = 20;
 /** How far back the start of a running shift is searched. */
 const BACK_MS = 8 * DAY_MS;
-
-interface Look {
-  readonly trx: Trx;
-  readonly schedule: ScheduleRow;
-  readonly roster: Roster;
-  readonly counts: Counts;
-  readonly shifts: readonly FinalShift[];
-  readonly now: EpochMs;
-}
 
 /**
  * Reports what is due on a schedule in one transaction with what it remembers of it: a restart
@@ -43,7 +32,9 @@ export async function reportDue(context: OnCallContext, trx: Trx, id: string, at
   const look = { trx, schedule, roster, counts, shifts, now };
   const users = await reportChange(context, look);
   const nextNoticeAt = await sendNotices(context, look);
-  const gapsAt = await reportGaps(context, look);
+  const isSearch = schedule.gapsAt === null || schedule.gapsAt <= now;
+  await reportConflicts(context, look, isSearch);
+  const gapsAt = isSearch ? await reportGaps(context, look) : (schedule.gapsAt ?? now);
   const changeAt = shifts.flatMap(({ start, end }) => [start, end]).find((border) => border > now);
   const dueAt = Math.min(gapsAt, nextNoticeAt, changeAt ?? gapsAt);
   await queries.updateSchedule(trx, id, { onCall: JSON.stringify(users), checkedAt: now, gapsAt, dueAt });
@@ -71,22 +62,35 @@ async function reportChange(context: OnCallContext, look: Look): Promise<readonl
     },
   };
   await appendEvents(trx, [event], { source: SOURCE, now });
-  addEffect(trx, { type: "announced", event: ON_CALL_CHANGED, data: { id: schedule.id } });
   if (schedule.notifiesOff === 1) {
-    const successors = users.length === 0 ? "Now there is a gap." : `Now on call: ${listed(names, users)}.`;
+    const successors =
+      users.length === 0
+        ? "Now there is a gap."
+        : `Now on call: ${await successorsText(look, names, users, current?.end ?? now)}.`;
+    const message = `Your shift on ${schedule.name} is over. ${successors}`;
     for (const user of before.filter((id) => !users.includes(id) && look.counts(id)))
-      await send(
-        context,
-        look,
-        [user],
-        `Off call: ${schedule.name}`,
-        `Your shift on ${schedule.name} is over. ${successors}`,
-        {
-          endedAt: toRfc3339(now),
-        },
-      );
+      await send(context, look, [user], {
+        title: `Off call: ${schedule.name}`,
+        message,
+        data: { endedAt: toRfc3339(now) },
+      });
   }
   return users;
+}
+
+/** Their names, with their days off in this time. */
+async function successorsText(
+  { trx, now }: Look,
+  names: ReadonlyMap<string, UserName>,
+  users: readonly string[],
+  end: EpochMs,
+) {
+  const away = await awayOf(trx, users, now, end);
+  const texts = users.map((id) => {
+    const days = away.find(({ userId }) => userId === id);
+    return days ? `${listed(names, [id])} (away ${daysText(days)}; no swap is taken)` : listed(names, [id]);
+  });
+  return texts.join(", ");
 }
 
 /** Notifies users of their shifts that start within their lead. @returns when the next one is due */
@@ -128,13 +132,17 @@ async function sendNotice(context: OnCallContext, look: Look, user: string, { st
   const message = isRunning
     ? `You are on call for ${schedule.name} ${until}.`
     : `You are on call for ${schedule.name} from ${localTime(start, timezone)} ${until}.`;
-  await send(context, look, [user], title, message, { start: toRfc3339(start), end: toRfc3339(end) });
+  const [away] = await awayOf(trx, [user], Math.max(start, now), end);
+  const warning = away
+    ? ` You are away ${daysText(away)}: no swap or override is taken, so you stay on call on these days.`
+    : "";
+  const data = { start: toRfc3339(start), end: toRfc3339(end) };
+  await send(context, look, [user], { title, message: message + warning, data });
 }
 
 /** Reports each gap once, as long as it overlaps one that was reported. @returns the next search */
 async function reportGaps(context: OnCallContext, look: Look): Promise<EpochMs> {
   const { trx, schedule, roster, counts, now } = look;
-  if (schedule.gapsAt !== null && schedule.gapsAt > now) return schedule.gapsAt;
   await removeOld(look);
   if (schedule.reportsGaps === 1 && roster.layers.length > 0) {
     const known = await trx.selectFrom("oncall_gaps").selectAll().where("scheduleId", "=", schedule.id).execute();
@@ -161,22 +169,21 @@ async function putGap({ trx, schedule }: Look, startsAt: EpochMs, gap: Gap, repo
 async function announceGaps(context: OnCallContext, look: Look, gaps: readonly Gap[]): Promise<void> {
   const { trx, schedule, now } = look;
   const { id: scheduleId, projectId, name } = schedule;
-  const payloads = gaps.slice(0, MAX_GAPS).map(({ start, end }) => ({ start: toRfc3339(start), end: toRfc3339(end) }));
+  const payloads = gaps
+    .slice(0, MAX_LISTED)
+    .map(({ start, end }) => ({ start: toRfc3339(start), end: toRfc3339(end) }));
   const events = payloads.map(
     (gap): EventDraft => ({ projectId, type: "oncall.gap", level: "warn", payload: { scheduleId, name, ...gap } }),
   );
   await appendEvents(trx, events, { source: SOURCE, now });
   const lines = gaps
-    .slice(0, MAX_GAPS)
+    .slice(0, MAX_LISTED)
     .map(({ start, end }) => `- ${localTime(start, schedule.timezone)} until ${localTime(end, schedule.timezone)}`);
-  const more = gaps.length > MAX_GAPS ? [`and ${gaps.length - MAX_GAPS} more`] : [];
+  const more = gaps.length > MAX_LISTED ? [`and ${gaps.length - MAX_LISTED} more`] : [];
   const message = [`No user is on call on ${name} (${schedule.timezone}):`, ...lines, ...more];
   const editors = await editorsOf(context, trx, schedule);
-  await send(context, look, editors, `Gap on call: ${name}`, message.join("\n"), { gaps: payloads });
-}
-
-export async function editorsOf({ projects, users }: OnCallContext, trx: Trx, { projectId }: ScheduleRow) {
-  return users.reachable(await queries.editorsOf(trx, projectId, projects.defaultId), projectId);
+  const notice = { title: `Gap on call: ${name}`, message: message.join("\n"), data: { gaps: payloads } };
+  await send(context, look, editors, notice);
 }
 
 /** Removes what is older than schedules keep. */
@@ -209,43 +216,4 @@ async function sentNotices(trx: Trx, scheduleId: string): Promise<ReadonlySet<st
     .where("scheduleId", "=", scheduleId)
     .execute();
   return new Set(rows.map(({ userId, startsAt }) => `${userId} ${startsAt}`));
-}
-
-const PRIORITY = 300;
-
-async function send(
-  { notify }: OnCallContext,
-  { trx, schedule: { id, projectId } }: Pick<Look, "trx" | "schedule">,
-  recipients: readonly string[],
-  title: string,
-  message: string,
-  data: Readonly<Record<string, unknown>>,
-): Promise<void> {
-  if (recipients.length === 0) return;
-  await notify.send(
-    { kind: "oncall", recipients, projectId, title, message, priority: PRIORITY, data: { scheduleId: id, ...data } },
-    { trx },
-  );
-}
-
-function shownUser(names: ReadonlyMap<string, UserName>, id: string) {
-  return { id, username: names.get(id)?.username ?? null };
-}
-
-function listed(names: ReadonlyMap<string, UserName>, ids: readonly string[]): string {
-  return ids.map((id) => names.get(id)?.name ?? names.get(id)?.username ?? id).join(", ");
-}
-
-/** Such as "Mon, 23 Nov 2026, 09:00 (Europe/Berlin)". */
-function localTime(at: EpochMs, timezone: string): string {
-  const text = new Intl.DateTimeFormat("en-GB", {
-    timeZone: timezone,
-    weekday: "short",
-    day: "numeric",
-    month: "short",
-    year: "numeric",
-    hour: "2-digit",
-    minute: "2-digit",
-  }).format(at);
-  return `${text} (${timezone})`;
 }

@@ -4,12 +4,16 @@ import { isUuid } from "../../core/ids.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import { createToken, hashToken, secretsEqual } from "../../core/tokens.ts";
 import type { UserName } from "../access/index.ts";
+import { awayOf, usersOf } from "./away.ts";
 import { calendarText } from "./calendar-text.ts";
+import { awayIn } from "./model/away.ts";
+import type { FinalShift } from "./model/layers.ts";
 import * as queries from "./queries.ts";
 import { peopleOf, plannedShifts, shiftsOfUser } from "./reading.ts";
 import type { UpdatePreferences } from "./reading-schema.ts";
 import { rosterOf } from "./roster.ts";
 import type { OnCallContext } from "./schedules.ts";
+import { daysText } from "./texts.ts";
 
 const BACK_MS = 15 * DAY_MS;
 const AHEAD_MS = 180 * DAY_MS;
@@ -22,12 +26,13 @@ export async function scheduleCalendar(context: OnCallContext, id: string, token
   if (!schedule) throw noCalendar();
   const shifts = await plannedShifts(context, await rosterOf(db.read, id), schedule.projectId, spanOf(context));
   const people = await peopleOf(db.read, shifts);
+  const notes = await awayNotes(context, shifts);
   const events = shifts.map(({ start, end, users }) => ({
     uid: `${id}-${start}@prism`,
     start,
     end,
     summary: people(users).map(nameOf).join(", "),
-    description: schedule.name,
+    description: [schedule.name, ...notes({ start, end, users })].join("\n"),
   }));
   return calendarText({ name: schedule.name, timezone: schedule.timezone, changedAt: schedule.updatedAt, events });
 }
@@ -44,13 +49,34 @@ export async function userCalendar(context: OnCallContext, userId: string, token
     .executeTakeFirst();
   if (user?.status !== "active" || user.deletedAt !== null) throw noCalendar();
   const shifts = await shiftsOfUser(context, userId, null, spanOf(context));
+  const notes = await awayNotes(
+    context,
+    shifts.map((shift) => ({ ...shift, users: [userId] })),
+  );
   const events = shifts.map(({ schedule, start, end }) => ({
     uid: `${schedule.id}-${userId}-${start}@prism`,
     start,
     end,
     summary: `On call: ${schedule.name}`,
+    description: notes({ start, end, users: [userId] }).join("\n"),
   }));
   return calendarText({ name: "On call", timezone: user.timezone, changedAt: user.updatedAt, events });
+}
+
+/** Who is away in a shift: its users stay on call, so their names stay in its summary. */
+async function awayNotes(context: OnCallContext, shifts: readonly Pick<FinalShift, "users">[]) {
+  const { db } = context;
+  const { from, to } = spanOf(context);
+  const people = await peopleOf(db.read, shifts);
+  const away = await awayOf(db.read, usersOf(shifts), from, to);
+  return ({ start, end, users }: Pick<FinalShift, "start" | "end" | "users">): string[] =>
+    awayIn(away, start, end)
+      .filter(({ userId }) => users.includes(userId))
+      .flatMap((days) =>
+        people([days.userId]).map(
+          (user) => `${nameOf(user)} is away ${daysText(days)}; no swap or override covers it.`,
+        ),
+      );
 }
 
 export async function readPreferences({ db }: OnCallContext, { userId }: UserPrincipal) {

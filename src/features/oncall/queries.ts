@@ -1,12 +1,18 @@
 import { type Selectable, sql } from "kysely";
 import type { PageRequest } from "../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
-import type { OnCallCalendarsTable, OnCallSchedulesTable, OnCallShiftsTable } from "../../store/schema.ts";
+import type {
+  OnCallCalendarsTable,
+  OnCallDaysOffTable,
+  OnCallSchedulesTable,
+  OnCallShiftsTable,
+} from "../../store/schema.ts";
 import { countOf, holdsText, newestFirst } from "../../store/sqlite/list-queries.ts";
 
 export type ScheduleRow = Selectable<OnCallSchedulesTable>;
 export type ShiftRow = Selectable<OnCallShiftsTable>;
 export type CalendarRow = Selectable<OnCallCalendarsTable>;
+export type DaysOffRow = Selectable<OnCallDaysOffTable>;
 
 type Db = ReadDb | Trx;
 
@@ -140,4 +146,64 @@ export function dueCalendars(db: ReadDb) {
 
 export function preferencesOf(db: Db, userId: string) {
   return db.selectFrom("oncall_users").selectAll().where("userId", "=", userId).executeTakeFirst();
+}
+
+/** Schedules whose shifts or imported events name the user. */
+export async function schedulesWith(db: Db, userId: string): Promise<ScheduleRow[]> {
+  const { rows } = await sql<ScheduleRow>`
+    select s.* from oncall_schedules s where
+      exists (select 1 from oncall_shifts h where h.scheduleId = s.id and h.validUntil is null and instr(h.turns, ${userId}) > 0)
+      or exists (select 1 from oncall_calendars c where c.scheduleId = s.id and instr(c.content, ${userId}) > 0)
+    order by s.id`.execute(db);
+  return rows;
+}
+
+export interface DaysOffFilter {
+  /** Undefined: of all users. */
+  readonly userIds?: readonly string[] | undefined;
+  /** Days in UTC, or one more for other zones. */
+  readonly fromDay: string;
+  readonly toDay?: string | undefined;
+}
+
+/** Days off with the time zone of their user, in order. */
+export function daysOffOf(db: Db, { userIds, fromDay, toDay }: DaysOffFilter) {
+  let query = db
+    .selectFrom("oncall_days_off as d")
+    .innerJoin("users as u", "u.id", "d.userId")
+    .selectAll("d")
+    .select("u.timezone")
+    .where("d.lastDay", ">=", fromDay)
+    .orderBy("d.firstDay")
+    .orderBy("d.id");
+  if (userIds) query = query.where("d.userId", "in", userIds);
+  if (toDay !== undefined) query = query.where("d.firstDay", "<=", toDay);
+  return query.execute();
+}
+
+export function findDaysOff(db: Db, id: string) {
+  return db
+    .selectFrom("oncall_days_off as d")
+    .innerJoin("users as u", "u.id", "d.userId")
+    .selectAll("d")
+    .select("u.timezone")
+    .where("d.id", "=", id)
+    .executeTakeFirst();
+}
+
+export async function insertDaysOff(trx: Trx, row: DaysOffRow): Promise<void> {
+  await trx.insertInto("oncall_days_off").values(row).execute();
+}
+
+export async function updateDaysOff(trx: Trx, id: string, values: Partial<DaysOffRow>): Promise<void> {
+  await trx.updateTable("oncall_days_off").set(values).where("id", "=", id).execute();
+}
+
+export async function deleteDaysOff(trx: Trx, id: string): Promise<void> {
+  await trx.deleteFrom("oncall_days_off").where("id", "=", id).execute();
+}
+
+/** Removes those of a user that ended before a day. */
+export async function deleteOldDaysOff(trx: Trx, userId: string, day: string): Promise<void> {
+  await trx.deleteFrom("oncall_days_off").where("userId", "=", userId).where("lastDay", "<", day).execute();
 }

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { doc, example, instant, named, object, selfChanging, text } from "../../http/shapes.ts";
-import { leadMs, nullableText } from "./schema.ts";
+import { leadMs, nullableText, Person } from "./schema.ts";
 
 export const Range = object({
   from: v.optional(doc(instant, "Start; default: now")),
@@ -8,12 +8,14 @@ export const Range = object({
 });
 export type Range = v.InferOutput<typeof Range>;
 
-const Person = named(
-  "OnCallUser",
-  "A user of an on-call schedule",
-  v.object({ id: v.string(), username: nullableText, name: nullableText }),
-);
 const people = v.array(Person);
+
+const away = doc(
+  v.nullable(v.object({ daysOffId: v.string(), firstDay: v.string(), lastDay: v.string() })),
+  "Days off of the user in this time, which no swap or override covers",
+);
+/** Those on call, who may be away. */
+const onCall = v.array(named("OnCallPerson", "A user on call", v.object({ ...Person.entries, away })));
 
 export const FinalShifts = named(
   "OnCallFinalShifts",
@@ -25,7 +27,7 @@ export const FinalShifts = named(
       v.object({
         start: v.string(),
         end: v.string(),
-        users: people,
+        users: onCall,
         level: doc(v.number(), "Of the shift; 10: an override"),
         shiftIds: doc(v.array(v.string()), "The shifts, overrides and swaps that name these users"),
       }),
@@ -79,9 +81,9 @@ export const NowView = named(
         scheduleId: v.string(),
         projectId: v.string(),
         name: v.string(),
-        current: doc(people, "Empty: a gap"),
+        current: doc(onCall, "Empty: a gap. `away` looks 14 days ahead"),
         until: doc(nullableText, "End of the current shift or gap; null: no change within 400 days"),
-        next: v.nullable(v.object({ start: v.string(), end: v.string(), users: people })),
+        next: v.nullable(v.object({ start: v.string(), end: v.string(), users: onCall })),
       }),
     ),
   }),
@@ -106,6 +108,7 @@ export const OwnShifts = named(
         name: v.string(),
         start: v.string(),
         end: v.string(),
+        away,
       }),
     ),
   }),

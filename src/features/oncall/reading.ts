@@ -3,9 +3,12 @@ import { invalidField, PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { PermissionHolder, Principal } from "../../core/principal.ts";
 import { requireAccount } from "../../http/access.ts";
-import type { ReadDb } from "../../store/database.ts";
+import type { ReadDb, Trx } from "../../store/database.ts";
 import { userNames } from "../access/index.ts";
+import { awayOf, awayView, usersOf } from "./away.ts";
+import type { Away } from "./model/away.ts";
 import {
+  dutiesOf,
   type FinalShift,
   finalShifts,
   type Gap,
@@ -13,7 +16,6 @@ import {
   type Layer,
   nextOnCall,
   type Roster,
-  stints,
 } from "./model/layers.ts";
 import * as queries from "./queries.ts";
 import type { NowQuery, OwnShiftsQuery, Range } from "./reading-schema.ts";
@@ -23,6 +25,8 @@ import { type OnCallContext, projectsOf, visibleSchedule } from "./schedules.ts"
 /** Schedules of one answer about all of them. */
 const MAX_SCHEDULES = 500;
 const MAX_RANGE_MS = 366 * DAY_MS;
+/** Length of an answer without a given end. */
+const AHEAD_MS = 14 * DAY_MS;
 
 interface Span {
   readonly from: EpochMs;
@@ -51,16 +55,26 @@ export async function readFinalShifts(context: OnCallContext, principal: Princip
   const span = spanOf(context, range);
   const shifts = await plannedShifts(context, await rosterOf(db.read, id), projectId, span);
   const people = await peopleOf(db.read, shifts);
+  const away = await awayOf(db.read, usersOf(shifts), span.from, span.to);
   return {
     ...shown(span),
     data: shifts.map(({ start, end, users, level, shiftIds }) => ({
       start: toRfc3339(start),
       end: toRfc3339(end),
-      users: people(users),
+      users: withAway(people(users), away, start, end),
       level,
       shiftIds,
     })),
   };
+}
+
+function withAway<P extends { readonly id: string }>(
+  people: readonly P[],
+  away: readonly Away[],
+  start: EpochMs,
+  end: EpochMs,
+) {
+  return people.map((person) => ({ ...person, away: awayView(away, person.id, start, end) }));
 }
 
 /** Joins what was cut at the current instant. */
@@ -136,22 +150,35 @@ export async function readNow(context: OnCallContext, principal: Principal, quer
     const duty = nextOnCall(roster, at, countsIn(users, schedule.projectId));
     if (user === null || duty.current?.users.includes(user)) found.push({ schedule, duty });
   }
-  const people = await peopleOf(
+  const spans = found.flatMap(({ duty: { current, next } }) => [current ?? { users: [] }, next ?? { users: [] }]);
+  const people = await peopleOf(db.read, spans);
+  const away = await awayOf(
     db.read,
-    found.flatMap(({ duty: { current, next } }) => [current ?? { users: [] }, next ?? { users: [] }]),
+    usersOf(spans),
+    at,
+    Math.max(at, ...found.map(({ duty }) => duty.next?.end ?? at), at + AHEAD_MS),
   );
   const data = found.map(({ schedule: { id, projectId, name }, duty: { current, next } }) => ({
     scheduleId: id,
     projectId,
     name,
-    current: people(current?.users ?? []),
+    current: withAway(people(current?.users ?? []), away, at, Math.min(current?.end ?? at + AHEAD_MS, at + AHEAD_MS)),
     until: toRfc3339OrNull(current ? current.end : (next?.start ?? null)),
-    next: next && { start: toRfc3339(next.start), end: toRfc3339(next.end), users: people(next.users) },
+    next: next && {
+      start: toRfc3339(next.start),
+      end: toRfc3339(next.end),
+      users: withAway(people(next.users), away, next.start, next.end),
+    },
   }));
   return { at: toRfc3339(at), data };
 }
 
-async function schedulesOf(context: OnCallContext, principal: Principal, { scheduleId, projectId }: NowQuery) {
+/** The schedules that the caller reads. @throws PROJECT_NOT_FOUND, SCHEDULE_NOT_FOUND */
+export async function schedulesOf(
+  context: OnCallContext,
+  principal: Principal,
+  { scheduleId, projectId }: Pick<NowQuery, "scheduleId" | "projectId">,
+) {
   const { db } = context;
   const projectIds = projectsOf(context, principal, projectId);
   if (scheduleId === undefined) return queries.allSchedules(db.read, { projectIds }, MAX_SCHEDULES);
@@ -165,6 +192,7 @@ export async function readOwnShifts(context: OnCallContext, principal: Permissio
   if (query.userId === undefined || query.userId === "me") requireAccount(principal);
   const userId = requireUser(context, query.userId ?? "me");
   const shifts = await shiftsOfUser(context, userId, projectsOf(context, principal, undefined), span);
+  const away = await awayOf(context.db.read, [userId], span.from, span.to);
   return {
     ...shown(span),
     data: shifts.map(({ schedule: { id, projectId, name }, start, end }) => ({
@@ -173,6 +201,7 @@ export async function readOwnShifts(context: OnCallContext, principal: Permissio
       name,
       start: toRfc3339(start),
       end: toRfc3339(end),
+      away: awayView(away, userId, start, end),
     })),
   };
 }
@@ -193,30 +222,25 @@ export async function shiftsOfUser(
   return found.sort((a, b) => a.start - b.start);
 }
 
-/** The spans in which a user is on call, alone or with others. */
-export function dutiesOf(shifts: readonly FinalShift[], userId: string): Gap[] {
-  const own = shifts.filter(({ users }) => users.includes(userId)).map((shift) => ({ ...shift, users: [userId] }));
-  return stints(own).map(({ start, end }) => ({ start, end }));
-}
-
 /** Names of the users of these shifts. */
-export async function peopleOf(db: ReadDb, shifts: readonly Pick<FinalShift, "users">[]) {
-  const names = await userNames(db, [...new Set(shifts.flatMap(({ users }) => users))]);
+export async function peopleOf(db: ReadDb | Trx, shifts: readonly Pick<FinalShift, "users">[]) {
+  const names = await userNames(db, usersOf(shifts));
   return (ids: readonly string[]) => ids.map((id) => names.get(id) ?? { id, username: null, name: null });
 }
 
-function requireUser({ users }: OnCallContext, ref: string): string {
+/** A user in any status. @throws USER_NOT_FOUND */
+export function requireUser({ users }: OnCallContext, ref: string): string {
   const id = users.findAny(ref);
   if (id === undefined || !isUuid(id)) throw new PrismError("USER_NOT_FOUND", "No such user");
   return id;
 }
 
 /** @throws VALIDATION_FAILED */
-function spanOf({ clock }: OnCallContext, { from = clock.now(), to = from + 14 * DAY_MS }: Range): Span {
+export function spanOf({ clock }: OnCallContext, { from = clock.now(), to = from + AHEAD_MS }: Range): Span {
   if (to > from && to - from <= MAX_RANGE_MS) return { from, to };
   throw invalidField("query", "to", "must be after from, by at most 366 days");
 }
 
-function shown({ from, to }: Span) {
+export function shown({ from, to }: Span) {
   return { from: toRfc3339(from), to: toRfc3339(to) };
 }

@@ -1,11 +1,11 @@
 import { callerOf, holderOf } from "../../http/access.ts";
-import type { Exchange } from "../../http/exchange.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { stateOf } from "../../http/negotiation.ts";
-import { type Reply, versioned } from "../../http/route.ts";
+import { versioned } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
-import type { Trx } from "../../store/database.ts";
+import { createOnce } from "./create-once.ts";
+import { serveDaysOff } from "./days-off-routes.ts";
 import { serveCalendars, servePreferences, serveReading } from "./reading-routes.ts";
 import type { OnCallContext, OnCallOwn } from "./schedules.ts";
 import * as schedules from "./schedules.ts";
@@ -36,6 +36,7 @@ export function onCallFeature(parts: OnCallOwn): Feature {
       serveShifts(server, context);
       serveOverrides(server, context);
       serveSwaps(server, context);
+      serveDaysOff(server, context);
       serveReading(server, context);
       servePreferences(server, context);
       serveCalendars(server, context);
@@ -112,20 +113,6 @@ function serveSchedules(server: FeatureServer, context: OnCallContext): void {
       return schedules.deleteSchedule(context, holderOf(exchange), params.id, ifMatch, query.force === true);
     },
   });
-}
-
-/** Answers a repeated Idempotency-Key with the first answer. @param request all that the key is for */
-function createOnce<V>(
-  { db, idempotency }: OnCallContext,
-  exchange: Exchange,
-  request: unknown,
-  create: (trx: Trx) => Promise<{ readonly version: number; readonly body: V }>,
-): Promise<Reply> {
-  const effect = async (trx: Trx): Promise<Reply> => {
-    const { version, body } = await create(trx);
-    return versioned(version, body, { status: 201 });
-  };
-  return idempotency.run(exchange, holderOf(exchange), request, db, effect, {});
 }
 
 /** The state of the calendar and its link change without a new version. */

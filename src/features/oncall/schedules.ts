@@ -58,8 +58,6 @@ export type OnCallContext = OnCallOwn & Pick<CoreServices, "audit" | "events" | 
 
 /** A schedule or its shifts changed: hand-overs and gaps are searched again after the commit. */
 export const DUE_EVENT = "oncall:due";
-/** Others are on call on a schedule. */
-export const ON_CALL_CHANGED = "oncall:changed";
 /** Changes of one edit are looked at together. */
 const GAPS_AFTER_MS = 600_000;
 /** The past of a schedule is kept for this time. */
@@ -262,7 +260,8 @@ export function revokeLink(context: OnCallContext, principal: PermissionHolder, 
 
 type Action =
   | `oncall_schedule.${"create" | "update" | "delete" | "link" | "unlink"}`
-  | `oncall_shift.${"create" | "update" | "delete" | "take"}`;
+  | `oncall_shift.${"create" | "update" | "delete" | "take"}`
+  | `oncall_days_off.${"create" | "update" | "delete"}`;
 
 export function recordChange(
   { audit }: Pick<OnCallContext, "audit">,

@@ -67,6 +67,34 @@ export type ListSchedules = v.InferOutput<typeof ListSchedules>;
 
 export const nullableText = v.nullable(v.string());
 
+export const Person = named(
+  "OnCallUser",
+  "A user of an on-call schedule",
+  v.object({ id: v.string(), username: nullableText, name: nullableText }),
+);
+
+export const Conflict = named(
+  "OnCallConflict",
+  "A time in which a user is on call and away",
+  v.object({
+    scheduleId: v.string(),
+    projectId: v.string(),
+    name: doc(v.string(), "Of the schedule"),
+    user: Person,
+    start: v.string(),
+    end: v.string(),
+    daysOffId: v.string(),
+    firstDay: v.string(),
+    lastDay: v.string(),
+    swapId: doc(nullableText, "An open request of the user for a substitute in this time"),
+    message: v.string(),
+  }),
+);
+
+const warnings = v.optional(
+  doc(v.array(Conflict), "In answers to changes: users who are put on call on their days off, at most 20, for 92 days"),
+);
+
 export const ScheduleView = named(
   "OnCallSchedule",
   "An on-call schedule",
@@ -207,6 +235,7 @@ export const ShiftView = named(
     ...effect,
     currentId: doc(nullableText, "For an earlier form: the id of the current one"),
     ...changed,
+    warnings,
   }),
 );
 
@@ -271,6 +300,7 @@ export const OverrideView = named(
     reason: v.string(),
     ...effect,
     ...changed,
+    warnings,
   }),
 );
 
@@ -310,6 +340,7 @@ export const SwapView = named(
     version: v.number(),
     createdAt: v.string(),
     updatedAt: v.string(),
+    warnings,
   }),
 );
 

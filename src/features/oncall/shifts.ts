@@ -6,6 +6,7 @@ import { missingPermission, requireAccount } from "../../http/access.ts";
 import { requireVersion } from "../../http/negotiation.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
+import { warningsOf } from "./conflicts.ts";
 import { OVERRIDE_LEVEL } from "./model/layers.ts";
 import { occurrences, type Recurrence } from "./model/recurrence.ts";
 import type { ScheduleRow, ShiftRow } from "./queries.ts";
@@ -49,7 +50,7 @@ export async function createShift(
     requireTimes(row);
     return row;
   });
-  return readShift(context, principal, { id, shiftId }, SHIFT_KINDS, shiftView, trx);
+  return readChanged(context, principal, { id, shiftId }, SHIFT_KINDS, shiftView, trx);
 }
 
 /** Inserts a row in the caller's transaction. */
@@ -84,7 +85,7 @@ export async function updateShift(
     requireTimes(next);
     await change(context, trx, old, next, now);
   });
-  return readShift(context, principal, params, SHIFT_KINDS, shiftView);
+  return readChanged(context, principal, params, SHIFT_KINDS, shiftView);
 }
 
 /**
@@ -121,7 +122,7 @@ export async function createOverride(
     const row = { ...blank(schedule, principal, now), kind: "override", level: OVERRIDE_LEVEL } as const;
     return overrideOf(context, principal, schedule, { ...row, swapFor: null }, input);
   });
-  return readShift(context, principal, { id, shiftId }, ["override"], overrideView, trx);
+  return readChanged(context, principal, { id, shiftId }, ["override"], overrideView, trx);
 }
 
 /** @throws SHIFT_NOT_FOUND, VERSION_CONFLICT, and as {@link createOverride} */
@@ -138,7 +139,7 @@ export async function updateOverride(
     if (old.swapFor !== principal.userId) requireWriter(context, principal, schedule);
     await change(context, trx, old, overrideOf(context, principal, schedule, old, input), now);
   });
-  return readShift(context, principal, params, ["override"], overrideView);
+  return readChanged(context, principal, params, ["override"], overrideView);
 }
 
 /** @throws SCHEDULE_NOT_FOUND, UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND, LIMIT_REACHED */
@@ -158,7 +159,7 @@ export async function createSwap(
     swapFor: oneOf(context, principal, schedule, input.userId),
     turns: "[[]]",
   }));
-  return readShift(context, principal, { id, shiftId }, ["swap"], (row) => swapView(row, context.clock.now()), trx);
+  return readChanged(context, principal, { id, shiftId }, ["swap"], (row) => swapView(row, context.clock.now()), trx);
 }
 
 /** @throws SHIFT_NOT_FOUND, INVALID_STATE, RECIPIENT_NOT_FOUND, UNAUTHORIZED_ROLE */
@@ -180,7 +181,7 @@ export async function takeSwap(
     await recordChange(context, "oncall_shift.take", old.id, { ...facts(next), takenBy: user }, trx);
     await noteChange(trx, schedule.id, now);
   });
-  return readShift(context, principal, params, ["swap"], (row) => swapView(row, context.clock.now()));
+  return readChanged(context, principal, params, ["swap"], (row) => swapView(row, context.clock.now()));
 }
 
 /** @throws SCHEDULE_NOT_FOUND, SHIFT_NOT_FOUND */
@@ -196,6 +197,13 @@ export async function readShift<V>(
   await visibleSchedule(context, principal, params.id, db);
   const row = await anyShift(db, params, kinds);
   return { version: row.version, body: view(row) };
+}
+
+/** {@link readShift} after a change, with the days off of users whom it puts on call. */
+async function readChanged<V>(...given: Parameters<typeof readShift<V>>) {
+  const [context, , params, , , trx] = given;
+  const { version, body } = await readShift(...given);
+  return { version, body: { ...body, warnings: await warningsOf(context, trx ?? context.db.read, params) } };
 }
 
 /** @throws SCHEDULE_NOT_FOUND, INVALID_CURSOR */

@@ -260,3 +260,27 @@ export interface OnCallUsersTable {
   handoverLeadMs: number | null;
   tokenHash: string | null;
 }
+
+/** Whole days of the user's time zone. */
+export interface OnCallDaysOffTable {
+  id: string;
+  userId: string;
+  /** Such as `2026-11-24`. */
+  firstDay: string;
+  lastDay: string;
+  note: Generated<string>;
+  version: Generated<number>;
+  createdBy: string | null;
+  createdAt: number;
+  updatedAt: number;
+}
+
+/** Times on call on days off that have been reported. */
+export interface OnCallConflictsTable {
+  scheduleId: string;
+  userId: string;
+  startsAt: number;
+  endsAt: number;
+  /** The notification that names it. */
+  noticeId: string;
+}

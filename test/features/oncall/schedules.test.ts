@@ -117,7 +117,7 @@ test("who is on call now, until when, and who is next; for a key, a project, and
     recurrence: { frequency: "hourly", interval: 12 },
     turns: [["ada"], ["grace"]],
   });
-  const person = ({ id }: { id: string }, username: string) => ({ id, username, name: username });
+  const person = ({ id }: { id: string }, username: string) => ({ id, username, name: username, away: null });
   const entry = {
     scheduleId: schedule,
     projectId,

@@ -133,12 +133,13 @@ export class PageSender {
   }
 
   /** Tries the pages of these targets now: their settings were changed, or an operator asks for it. */
-  retryNow(isMeant: (queue: Pick<PageQueue, "key" | "provider" | "owner">) => boolean): void {
+  retryNow(isMeant: (queue: { readonly key: string; readonly provider: string }) => boolean): void {
     const now = this.#clock.now();
     for (const queue of this.#queues.values()) {
       if (!isMeant(queue)) continue;
-      queue.retryNow(now);
+      queue.gate.retryNow();
       this.#providers.get(queue.provider)?.gate.retryNow();
+      for (const page of queue.pages) if (page.facts.heldUntil === null) page.notBefore = now;
       this.#advance(queue);
     }
   }
@@ -419,7 +420,6 @@ export class PageSender {
       queue.requeue(page, now);
       return;
     }
-    if (queue.isAskedAgain(page, now)) provider.retryNow();
     page.attempts += 1;
     const isOver = failure.is === "gone" || now - page.bornAt > DAY_MS;
     if (isOver) this.#remove(page.facts.id);

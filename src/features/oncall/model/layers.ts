@@ -76,6 +76,12 @@ export function stints(shifts: readonly FinalShift[]): FinalShift[] {
   return joined;
 }
 
+/** The spans in which a user is on call, alone or with others. */
+export function dutiesOf(shifts: readonly FinalShift[], userId: string): Gap[] {
+  const own = shifts.filter(({ users }) => users.includes(userId)).map((shift) => ({ ...shift, users: [userId] }));
+  return stints(own).map(({ start, end }) => ({ start, end }));
+}
+
 export interface OnCall {
   /** From `at` on; null: a gap. `end` is null when no change is found within a year. */
   readonly current: (Omit<FinalShift, "end"> & { readonly end: EpochMs | null }) | null;

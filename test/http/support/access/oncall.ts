@@ -1,7 +1,7 @@
 import { makeUser } from "../../../helpers/people.ts";
 import { idOf, join } from "./makers.ts";
-import { inShop, readEvents, scoped } from "./refusals.ts";
-import { at, inWorld, NO_ID, type Row, type Rule, type Table } from "./row.ts";
+import { anyUser, holds, inShop, NO_ROLE, readEvents, scoped } from "./refusals.ts";
+import { at, inWorld, NO_ID, type Refusal, type Row, type Rule, type Table } from "./row.ts";
 import type { AccessWorld } from "./world.ts";
 
 const PATH = "/api/v1/oncall";
@@ -57,6 +57,34 @@ const resources = (kind: string, content: (world: AccessWorld) => object): Table
 
 const noCalendar = { refusal: () => null, isPublic: true, served: [404, "NOT_FOUND"] } as const;
 
+/** The keeper's days off: for owners of the shop, and for `oncall:write`, which also counts in the default project. */
+const keeps = (refused: Refusal): Rule =>
+  scoped(
+    ["account:own", "oncall:write"],
+    (who) => anyUser(who) ?? (holds(who, "oncall:write") || isOwner(who) ? null : refused),
+  );
+const isOwner = (who: Parameters<Rule>[0]): boolean =>
+  who.kind === "user" && who.member === "owner" && who.scopes === null;
+
+const DAYS_OFF = `${PATH}/days-off`;
+const hidden = keeps([404, "DAYS_OFF_NOT_FOUND"]);
+const daysOffOf = ({ keeper }: AccessWorld): object => {
+  // No entry overlaps another one.
+  const day = new Date(Date.UTC(2030, 0, 1 + made++)).toISOString().slice(0, 10);
+  return { userId: keeper, firstDay: day, lastDay: day };
+};
+const makeDaysOff = (world: AccessWorld): Promise<string> => idOf(world.prism.post(DAYS_OFF, daysOffOf(world)));
+const shared = new WeakMap<AccessWorld, Promise<string>>();
+/** One entry for all who do not delete it: a user has at most 100. */
+const sharedDaysOff = (world: AccessWorld): Promise<string> => {
+  const id = shared.get(world) ?? makeDaysOff(world);
+  shared.set(world, id);
+  return id;
+};
+const onDaysOff =
+  (body?: unknown): Row["request"] =>
+  async (world) => ({ path: `${DAYS_OFF}/${await sharedDaysOff(world)}`, body });
+
 /** Reading as events; changes by `oncall:write`, and by members for their own shifts. */
 export const ONCALL: Table = {
   [`GET ${SCHEDULES}`]: [
@@ -89,6 +117,28 @@ export const ONCALL: Table = {
         await join(world.prism, world.shop, userId, "viewer");
         return { ...(await within("swaps", swapOf, "/take")(world, who, isServed)), body: { userId } };
       },
+    },
+  ],
+  [`GET ${DAYS_OFF}`]: [
+    { refusal: keeps(NO_ROLE), request: inWorld(({ keeper }) => `${DAYS_OFF}?userId=${keeper}`) },
+    { refusal: own, request: at(DAYS_OFF) },
+  ],
+  [`POST ${DAYS_OFF}`]: [{ refusal: keeps(NO_ROLE), request: (world) => ({ path: DAYS_OFF, body: daysOffOf(world) }) }],
+  [`GET ${DAYS_OFF}/:id`]: [{ refusal: hidden, request: onDaysOff() }],
+  [`PUT ${DAYS_OFF}/:id`]: [{ refusal: hidden, request: onDaysOff({ note: "n" }) }],
+  [`DELETE ${DAYS_OFF}/:id`]: [
+    {
+      refusal: hidden,
+      request: async (world, _who, isServed) => ({
+        path: `${DAYS_OFF}/${await (isServed ? makeDaysOff(world) : sharedDaysOff(world))}`,
+      }),
+    },
+  ],
+  [`GET ${ONE}/days-off`]: [{ refusal: reads, request: fresh("/days-off") }],
+  [`GET ${PATH}/conflicts`]: [
+    {
+      refusal: inShop({ ...readEvents, hidden: "PROJECT_NOT_FOUND" }),
+      request: inWorld(({ shop }) => `${PATH}/conflicts?projectId=${shop}`),
     },
   ],
   [`GET ${ONE}/final-shifts`]: [{ refusal: reads, request: fresh("/final-shifts") }],
