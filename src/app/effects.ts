@@ -3,7 +3,7 @@ import type { QueueName } from "../core/queues.ts";
 import { storedEvent } from "../features/rules/index.ts";
 import { announceEntry } from "../features/streams/index.ts";
 import { applyEffect, type EffectTable } from "../store/effect.ts";
-import { alertsChanged, policiesChanged, silencesChanged } from "./open-alerts.ts";
+import { alertsChanged, personChanged, policiesChanged, silencesChanged, waysChanged } from "./open-alerts.ts";
 import type { Services } from "./open-services.ts";
 import type { Base } from "./open-store.ts";
 import type { Core } from "./start-core.ts";
@@ -37,11 +37,15 @@ function effectTable({ bus }: Base, core: Core, services: Services): EffectTable
     "ntfy-scheduled": ({ id, dueAt }) => ntfy.publisher.scheduled(id, dueAt),
     "status-pages-changed": (change) => alerting.statusPages.changed(change),
     "incidents-changed": (effect) => alerting.incidents.changed(effect),
-    "policies-changed": ({ projectIds }) => policiesChanged(alerting, projectIds),
+    "policies-changed": ({ projectIds }) => policiesChanged(alerting, pages, projectIds),
     "rights-changed"(change) {
       forgetRights(core, change);
       if (change.of === "project") alerting.alerts.projectChanged(change.projectId);
-      if (change.of === "user") bus.emit("user:rights-changed", { userId: change.userId });
+      if (change.of === "user") {
+        bus.emit("user:rights-changed", { userId: change.userId });
+        waysChanged(alerting, pages, { userId: change.userId });
+        personChanged(alerting, core, change.userId);
+      }
     },
     "answers-changed": ({ of, userId }) => (of === "tasks" ? reads.tasks : reads.profiles).changed(userId),
     "rules-changed"({ ruleIds }) {
@@ -71,6 +75,7 @@ function effectTable({ bus }: Base, core: Core, services: Services): EffectTable
       else delivery.results.delivered(channel, latencyMs);
     },
     "pages-changed": (change) => pages.changed(change),
+    "ways-changed": (change) => waysChanged(alerting, pages, change),
     "turn-ended": ({ target, jobId }) => delivery.endTurn(target, jobId),
     announced: ({ event, data }) => bus.emit(event, data),
   };

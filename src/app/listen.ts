@@ -97,6 +97,7 @@ export function reload({ base, core, http: { listener }, services, upkeep }: Par
   core.jobs.runner.reload();
   core.pipeline.channels.reload();
   base.log.reload?.({ level: config.log.level, debug: config.debug });
+  services.pages.retryNow(() => true);
   base.bus.emit("system:reloaded");
 }
 

@@ -6,6 +6,7 @@ import {
   type AlertView,
   Incidents,
   Policies,
+  type PolicyStep,
   Silences,
   type Withheld,
   Withholding,
@@ -237,9 +238,48 @@ export function silencesChanged(
 }
 
 /** Projects with policies or routing that a commit has changed. */
-export function policiesChanged({ policies, incidents }: AlertServices, projectIds: readonly string[]): void {
+export function policiesChanged(
+  { policies, incidents }: AlertServices,
+  pages: PageSender,
+  projectIds: readonly string[],
+): void {
   policies.changed(projectIds);
-  for (const projectId of projectIds) incidents.reconsider(projectId);
+  for (const projectId of projectIds) {
+    incidents.reconsider(projectId);
+    pages.retryNow(({ owner }) => owner === `project ${projectId}`);
+  }
+  incidents.tryUnreached(({ projectId }) => projectIds.includes(projectId));
+}
+
+/** What a commit has changed of ways of pages: what waits for them is tried, and incidents that reached no one look again. */
+export function waysChanged(
+  { incidents }: AlertServices,
+  pages: PageSender,
+  { channelId, userId }: Omit<EffectOf<"ways-changed">, "type">,
+): void {
+  pages.retryNow(({ key }) => {
+    const [kind, first, second] = key.split(" ");
+    const isOwn = userId !== undefined && kind !== "channel" && first === userId;
+    return isOwn || (channelId !== undefined && (kind === "service" ? second : first) === channelId);
+  });
+  if (userId !== undefined) incidents.tryUnreached(() => true, userId);
+  else if (channelId !== undefined) incidents.tryUnreached((_row, { steps }) => steps.some(isTo(channelId)));
+}
+
+function isTo(channelId: string) {
+  return (step: PolicyStep): boolean => step.type === "channel" && step.id === channelId;
+}
+
+/** A person may be active, or a member, again. */
+export function personChanged({ incidents }: AlertServices, { access }: Core, userId: string): void {
+  incidents.tryUnreached(({ projectId }) => access.users.reachable([userId], projectId).length > 0);
+}
+
+/** Others are on call on a schedule. */
+export function onCallChanged({ incidents }: AlertServices, scheduleId: string): void {
+  const isOf = (step: PolicyStep): boolean =>
+    step.type === "notify" && step.schedules.some(({ id }) => id === scheduleId);
+  incidents.tryUnreached((_row, { steps }) => steps.some(isOf));
 }
 
 /** Starts what happens by time. */

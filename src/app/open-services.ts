@@ -12,7 +12,7 @@ import { Heartbeats } from "../features/heartbeats/index.ts";
 import { MailListener } from "../features/mail-in/index.ts";
 import { handleStorms, Notifier } from "../features/notifications/index.ts";
 import { Ntfy } from "../features/ntfy/index.ts";
-import { type OnCallPort, onCall } from "../features/oncall/index.ts";
+import { ON_CALL_CHANGED, type OnCallPort, onCall } from "../features/oncall/index.ts";
 import { type ModulesServices, openModules } from "../features/plugins/index.ts";
 import { Schedules } from "../features/schedules/index.ts";
 import { RealtimeService } from "../features/streams/index.ts";
@@ -28,7 +28,7 @@ import {
 } from "../features/timers/index.ts";
 import { Idempotency } from "../http/idempotency.ts";
 import type { Feature } from "../module/feature.ts";
-import { type AlertServices, openAlerts } from "./open-alerts.ts";
+import { type AlertServices, onCallChanged, openAlerts } from "./open-alerts.ts";
 import type { Http } from "./open-http.ts";
 import type { Base } from "./open-store.ts";
 import type { Core } from "./start-core.ts";
@@ -65,6 +65,7 @@ export function openServices(base: Base, core: Core, http: Http): Services {
   const features: Feature[] = [];
   const paging = { ...channels, channels: serviceChannels.incidents };
   const alerting = openAlerts(base, core, notifying.notify, paging);
+  base.bus.on(ON_CALL_CHANGED, (data) => onCallChanged(alerting, (data as { readonly id: string }).id));
   return {
     ...notifying,
     circuits: channels.circuits,

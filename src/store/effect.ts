@@ -92,6 +92,8 @@ interface EffectData {
   "heartbeats-changed": { readonly heartbeats: readonly WatchedHeartbeat[] };
   /** Pages that are new or changed their times, and ids of those of which nothing more is sent. */
   "pages-changed": { readonly open?: readonly OpenPageFacts[]; readonly ended?: readonly string[] };
+  /** Settings of a way of pages: of a channel, or what a person has and wants. */
+  "ways-changed": { readonly channelId?: string; readonly userId?: string };
   /** Heartbeats that are fed by other alerts than before; null: by none. */
   "heartbeats-fed": { readonly heartbeats: readonly FedHeartbeat[] };
   /** A delivery no longer waits for its target. */

@@ -1,4 +1,5 @@
 import { daysBefore, type NamedSweep, type RetentionRule, sweepOf, sweepRows } from "../../store/retention.ts";
+import { forgetWays } from "./projects/queries.ts";
 
 const SESSION_DAYS = 30;
 const LINK_DAYS = 1;
@@ -54,6 +55,7 @@ const removedUsers: RetentionRule<string> = {
     return (await known.limit(limit).execute()).map(({ id }) => id);
   },
   async remove(trx, ids, now) {
+    for (const id of ids) await forgetWays(trx, id, "pages");
     const noName = { name: "", email: null, username: null, phone: null, externalId: null, prefs: "{}" };
     const { numUpdatedRows } = await trx
       .updateTable("users")

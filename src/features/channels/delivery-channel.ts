@@ -138,7 +138,7 @@ async function turnMs({ database, book, sender, pages }: ChannelsContext, delive
 }
 
 async function prepare(context: ChannelsContext, { delivery, notification, page }: Attempt): Promise<ServiceMessage> {
-  const { row } = await openChannel(context, delivery.target);
+  const { row } = await openChannel(context, delivery.target, page !== undefined);
   const reader = row.userId === null ? null : await readerOf(context, delivery.userId);
   const n = await noticeOfNotification(context, notification, reader);
   return { channelId: row.id, id: delivery.id, n, isPage: page !== undefined };
@@ -195,7 +195,7 @@ async function projectName({ database }: ChannelsContext, id: string): Promise<s
 }
 
 async function call(context: ChannelsContext, { channelId, id, n, isPage }: ServiceMessage, signal: AbortSignal) {
-  const channel = await openChannel(context, channelId);
+  const channel = await openChannel(context, channelId, isPage);
   const continues = await continuationOf(context, channelId, n.key);
   const outcome = await sendMessage(context, channel, n, { id, continues, signal, hasTurn: !isPage });
   if (outcome === null) return {};

@@ -38,11 +38,11 @@ export interface OpenedChannel extends OpenChannel {
   readonly own: OwnTemplate;
 }
 
-/** A channel with its secrets. @throws TargetGone, PermanentError */
-export async function openChannel(context: ChannelsContext, id: string): Promise<OpenedChannel> {
+/** A channel with its secrets. @param isPage it waits until it is enabled again. @throws TargetGone, PermanentError */
+export async function openChannel(context: ChannelsContext, id: string, isPage = false): Promise<OpenedChannel> {
   const row = await findChannel(context.database.read, id);
   if (!row) throw new TargetGone("the channel has been deleted");
-  if (row.active === 0) throw new TargetGone("the channel is disabled");
+  if (row.active === 0) throw new (isPage ? PermanentError : TargetGone)("the channel is disabled");
   return opened(context, row);
 }
 

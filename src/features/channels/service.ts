@@ -6,7 +6,8 @@ import { hasTokenScope, missingPermission, requireAccount } from "../../http/acc
 import type { LiveSettings } from "../../http/live-settings.ts";
 import { requireVersion } from "../../http/negotiation.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
-import type { ReadDb, Trx } from "../../store/database.ts";
+import { addEffect, type ReadDb, type Trx } from "../../store/database.ts";
+import type { EffectOf } from "../../store/effect.ts";
 import type { StorageGuard } from "../../store/write-health.ts";
 import { findProject, type Projects, type UserDirectory } from "../access/index.ts";
 import type { ChannelsContext } from "./context.ts";
@@ -104,6 +105,7 @@ export async function createChannel(
   await database.write(async (trx) => {
     await requireRoom(context, owner, trx);
     await store.insertChannel(trx, row);
+    addEffect(trx, changedWay(row));
     await recordAudit(context, "channel.create", row, trx);
   });
   context.changed();
@@ -132,11 +134,17 @@ export async function updateChannel(
     const next = after(context, current, preset, fields, input);
     const { id: _, ...values } = next;
     await store.updateChannel(trx, id, values);
+    addEffect(trx, changedWay(next));
     await recordAudit(context, "channel.update", next, trx, { members: Object.keys(input) });
     return next;
   });
   context.changed();
   return row;
+}
+
+/** Pages that wait for it are tried now: also to say that it is disabled or gone. */
+function changedWay({ id, userId }: ChannelRow): EffectOf<"ways-changed"> {
+  return { type: "ways-changed", channelId: id, ...(userId !== null && { userId }) };
 }
 
 function after(
@@ -170,6 +178,7 @@ export async function deleteChannel(context: ManageContext, principal: Permissio
     if (policies.length > 0)
       throw new PrismError("CHANNEL_IN_USE", `Policies send to this channel: ${policies.join(", ")}`);
     await store.deleteChannel(trx, id);
+    addEffect(trx, changedWay(row));
     await recordAudit(context, "channel.delete", row, trx);
   });
   context.sender.rates.forget(id);

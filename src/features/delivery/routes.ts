@@ -62,6 +62,7 @@ function preferenceRoutes(context: PreferencesOwn): Route[] {
         await db.write(async (trx) => {
           await trx.updateTable("users").set({ prefs, updatedAt: clock.now() }).where("id", "=", userId).execute();
           addEffect(trx, { type: "answers-changed", of: "profile", userId });
+          addEffect(trx, { type: "ways-changed", userId });
         });
         return preferencesOf(prefs);
       },

@@ -1,5 +1,5 @@
 import { DAY_MS, type EpochMs, toRfc3339 } from "../../core/clock.ts";
-import type { Trx } from "../../store/database.ts";
+import { addEffect, type Trx } from "../../store/database.ts";
 import { type UserName, userNames } from "../access/index.ts";
 import { appendEvents, type EventDraft } from "../events/index.ts";
 import { awayOf } from "./away.ts";
@@ -9,7 +9,7 @@ import { dutiesOf, finalShifts, type Gap, gapsOf } from "./model/layers.ts";
 import type { ScheduleRow } from "./queries.ts";
 import * as queries from "./queries.ts";
 import { countsIn, rosterOf, spanOf } from "./roster.ts";
-import { KEPT_MS, type OnCallContext } from "./schedules.ts";
+import { KEPT_MS, ON_CALL_CHANGED, type OnCallContext } from "./schedules.ts";
 import { daysText, listed, localTime, shownUser } from "./texts.ts";
 
 const GAPS_EVERY_MS = DAY_MS;
@@ -62,6 +62,7 @@ async function reportChange(context: OnCallContext, look: Look): Promise<readonl
     },
   };
   await appendEvents(trx, [event], { source: SOURCE, now });
+  addEffect(trx, { type: "announced", event: ON_CALL_CHANGED, data: { id: schedule.id } });
   if (schedule.notifiesOff === 1) {
     const successors =
       users.length === 0

@@ -58,6 +58,8 @@ export type OnCallContext = OnCallOwn & Pick<CoreServices, "audit" | "events" | 
 
 /** A schedule or its shifts changed: hand-overs and gaps are searched again after the commit. */
 export const DUE_EVENT = "oncall:due";
+/** Others are on call on a schedule. */
+export const ON_CALL_CHANGED = "oncall:changed";
 /** Changes of one edit are looked at together. */
 const GAPS_AFTER_MS = 600_000;
 /** The past of a schedule is kept for this time. */

@@ -96,8 +96,27 @@ export function deleteWebhooks(trx: Trx, projectId: string) {
 }
 
 /** What is known of their messages expires by itself. */
-export function deleteChannels(trx: Trx, projectId: string) {
+/** Deletes the channels. While incidents are open they stay until services have their ends: a job deletes them. */
+export async function endChannels(trx: Trx, projectId: string) {
+  const incident = await trx
+    .selectFrom("incidents")
+    .select("id")
+    .where("projectId", "=", projectId)
+    .where("state", "in", ["open", "acknowledged"])
+    .limit(1)
+    .executeTakeFirst();
+  if (incident)
+    return trx.selectFrom("channels").select(["id", "version"]).where("projectId", "=", projectId).execute();
   return trx.deleteFrom("channels").where("projectId", "=", projectId).returning(["id", "version"]).execute();
+}
+
+/** Deletes what is known of the ways of a person who is deleted. @param table pages: their errors may hold addresses */
+export async function forgetWays(trx: Trx, userId: string, table: "failed_ways" | "pages"): Promise<void> {
+  for (const channel of ["email", "webhook", "service", "fcm", "apns", "webpush", "pusher"]) {
+    const [from, before] = [`${channel} ${userId} `, `${channel} ${userId}!`];
+    await trx.deleteFrom(table).where("target", ">=", from).where("target", "<", before).execute();
+  }
+  if (table === "failed_ways") await trx.deleteFrom("way_notices").where("userId", "=", userId).execute();
 }
 
 /** With their shifts and calendars, by the foreign keys. */

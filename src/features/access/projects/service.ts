@@ -319,7 +319,8 @@ function issuedView({ expiresAt, ...key }: IssuedKey) {
 const MAX_ROWS = 100;
 
 /**
- * Deletes a project with its keys, rules, webhooks and channels in one transaction; a job removes its events.
+ * Deletes a project with its keys, rules, webhooks and channels in one transaction; jobs remove its events, and what
+ * is left of its incidents once rooms and services have their ends.
  * Each has an audit row; with more than 100 keys or rules, the project's own row has the number and
  * the first 100 ids instead.
  * @throws PROJECT_NOT_FOUND, also for the second of two concurrent deletions; DEFAULT_PROJECT
@@ -334,7 +335,7 @@ export async function deleteProject(context: ProjectsContext, principal: Permiss
     const keys = await queries.revokeKeys(trx, id, now);
     const deleted = await queries.deleteRules(trx, id, now);
     const webhooks = await queries.deleteWebhooks(trx, id);
-    const channels = await queries.deleteChannels(trx, id);
+    const channels = await queries.endChannels(trx, id);
     const schedules = await queries.deleteOnCallSchedules(trx, id);
     const by = { by: "project.delete" };
     for (const entry of [
@@ -389,6 +390,16 @@ export async function deleteProject(context: ProjectsContext, principal: Permiss
         payload: { projectId: id, before: now + 1 },
         runAt: now,
         dedupeKey: `project:${id}`,
+      },
+      { trx },
+    );
+    await jobs.enqueue(
+      {
+        queue: "alert",
+        kind: "project.ways.delete",
+        payload: { projectId: id, deletedAt: now },
+        runAt: now,
+        dedupeKey: `project-ways:${id}`,
       },
       { trx },
     );

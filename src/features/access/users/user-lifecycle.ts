@@ -6,6 +6,7 @@ import type { UserStatus } from "../../../store/schema.ts";
 import { type Granter, replaceRoles, requireMayManage } from "../authorize.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 import { hasAdmin } from "../first-start.ts";
+import { forgetWays } from "../projects/queries.ts";
 import { ownKey } from "../sessions/login.ts";
 import { revokeOneTimeTokens } from "../sessions/mail-links.ts";
 import { clearFactorFailures, factorKey } from "../sessions/second-factor.ts";
@@ -126,6 +127,7 @@ export async function removeUser(ctx: AccountContext, id: string, granter: Grant
     await trx.deleteFrom("webhooks").where("userId", "=", id).execute();
     await trx.deleteFrom("channels").where("userId", "=", id).execute();
     await trx.deleteFrom("oncall_days_off").where("userId", "=", id).execute();
+    await forgetWays(trx, id, "failed_ways");
     await recordChange(ctx, "user.update", "user", id, { changed: ["deletedAt"] }, trx);
   });
 }

@@ -6,7 +6,10 @@ import { isUuid } from "../../../core/ids.ts";
 import type { InTransaction, Trx } from "../../../store/database.ts";
 import type { EffectOf } from "../../../store/effect.ts";
 import type { AlertSource } from "../../../store/schema.ts";
+import type { PolicyDefinition } from "../policies/policy.ts";
 import type { JoinIncidents, Transition } from "../types.ts";
+import { handleDeletedProjects } from "../ways/deleted-projects.ts";
+import { type UnreachedRow, unreachedNow, unreachedSince } from "../ways/unreached.ts";
 import { applyTurn, factsOf, IncidentFacts } from "./apply.ts";
 import type { Actor, IncidentParts } from "./context.ts";
 import { type DirectPage, insertDirect } from "./direct.ts";
@@ -23,8 +26,8 @@ import {
   type IncidentRow,
   incidentsWith,
   membersOf,
+  saveIncident,
   settingsOf,
-  unreachedSince,
 } from "./store.ts";
 import { turn } from "./turn.ts";
 import { noteChanged } from "./view.ts";
@@ -77,6 +80,9 @@ export class Incidents {
   readonly #due: DueTimes<string>;
   readonly #live = new Map<string, Live>();
   readonly #reconsidered = new Set<string>();
+  /** Incidents that have reached no one, and are to ask their targets again. */
+  readonly #retried = new Set<string>();
+  #isRunning = false;
   /** Since when turns of incidents throw, in elapsed time. */
   readonly #failing = new Map<string, number>();
   readonly #sent;
@@ -93,6 +99,7 @@ export class Incidents {
     metrics.gauge("prism_incidents", "Incidents that are not resolved, by state", () => this.#counts());
     handleDelayed(parts);
     handleWayNotices(parts);
+    handleDeletedProjects(parts, (id, by) => this.resolve(id, by));
     adoptWebhookJobs(parts);
     parts.pages.handle("webhook", webhookPages(parts));
     parts.pages.follow(pageFollower(parts));
@@ -137,11 +144,13 @@ export class Incidents {
 
   /** What withheld alerts may have ended while the process was down, or just before it died. */
   start(): void {
+    this.#isRunning = true;
     this.#lookAgain([...this.#live].flatMap(([id, { holds }]) => (holds.size > 0 ? [id] : [])));
     this.#due.start();
   }
 
   stop(): Promise<void> {
+    this.#isRunning = false;
     return this.#due.stop();
   }
 
@@ -174,6 +183,23 @@ export class Incidents {
         (found) => this.#lookAgain(ids.filter((id) => found.has(id))),
         (error: unknown) => this.#parts.log.error({ err: error }, "incidents of silenced alerts were not found"),
       );
+  }
+
+  /**
+   * People or ways may be there by now: incidents that have reached no one ask their targets again.
+   * @param userId only those that have notified this user
+   */
+  tryUnreached(isMeant: (row: UnreachedRow, policy: PolicyDefinition) => boolean, userId?: string): void {
+    const { db, clock, policies, log } = this.#parts;
+    const search = async (): Promise<void> => {
+      for (const row of await unreachedNow(db.scan, userId)) {
+        if (!isMeant(row, policies.definitionOf({ id: row.policyId, version: row.policyVersion }))) continue;
+        this.#retried.add(row.id);
+        this.#due.set(row.id, clock.now());
+      }
+    };
+    if (!this.#isRunning || this.#live.size === 0) return;
+    search().catch((error: unknown) => log.error({ err: error }, "incidents that reach no one were not found"));
   }
 
   #lookAgain(ids: readonly string[]): void {
@@ -317,7 +343,10 @@ export class Incidents {
       this.#due.delete(id);
       return;
     }
-    const changed = await this.#turn(trx, again ? lookedAtAgain(row, again, now) : row, now);
+    const tried = this.#retried.delete(id)
+      ? await triedAgain(trx, row, settingsOf(this.#parts.policies, row), now)
+      : row;
+    const changed = await this.#turn(trx, again ? lookedAtAgain(tried, again, now) : tried, now);
     // Also if nothing changed, so that the due time in memory is the row's.
     noteChanged(trx, [changed]);
   }
@@ -377,6 +406,22 @@ function lookedAtAgain(row: IncidentRow, holds: Live["holds"], now: EpochMs): In
     stepAt: at("step", row.stepAt),
     repeatAt: at("repeat", row.repeatAt),
   };
+}
+
+/** So long after its last look an incident that reaches no one may ask its targets again. */
+const SHORTEST_LOOK_MS = 30_000;
+
+/** Its next repetition is due now, or soon after the last one. */
+async function triedAgain(
+  trx: Trx,
+  row: IncidentRow,
+  settings: ReturnType<typeof settingsOf>,
+  now: EpochMs,
+): Promise<IncidentRow> {
+  const isUnreached = row.state === "open" && row.snoozedUntil === null && row.reachedAt === null;
+  if (!isUnreached || row.repeatAt === null || row.steppedAt === null) return row;
+  const repeatAt = Math.max(now, row.repeatAt - machine.repeatMsOf(row, settings) + SHORTEST_LOOK_MS);
+  return repeatAt < row.repeatAt ? saveIncident(trx, row, { ...row, repeatAt }, now) : row;
 }
 
 function merged(held: Live["holds"] = new Set(), changes: Changed["holds"]): Live["holds"] {

@@ -6,7 +6,7 @@ import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../../http/idempotency.
 import { Reply } from "../../../http/route.ts";
 import { doc, example, integer, object, pageOf } from "../../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
-import type { Database, ReadDb, Trx } from "../../../store/database.ts";
+import { addEffect, type Database, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { AuditTrail } from "../../audit/index.ts";
 import * as d from "./direct-requests.ts";
 import { CONTACT_CHANNELS, type ContactChannel } from "./notices.ts";
@@ -280,6 +280,7 @@ async function setContactRules({ db, audit }: ContactContext, userId: string, gi
   await db.write(async (trx) => {
     await trx.deleteFrom("contact_rules").where("userId", "=", userId).execute();
     if (rows.length > 0) await trx.insertInto("contact_rules").values(rows).execute();
+    addEffect(trx, { type: "ways-changed", userId });
     const metadata = { high: given.high.length, low: given.low.length };
     await audit.record({ action: "user.contact_rules", resourceType: "user", resourceId: userId, metadata }, { trx });
   });

@@ -96,24 +96,6 @@ export async function countEnded(trx: Trx, id: string, alerts: number): Promise<
     .execute();
 }
 
-/** Open incidents of high urgency whose steps started before this instant and reached no one. */
-export function unreachedSince(db: ReadDb, before: EpochMs): Promise<IncidentRow[]> {
-  return (
-    db
-      .selectFrom("incidents")
-      .selectAll()
-      // Literals, to match the partial index.
-      .where("state", "=", sql.lit("open"))
-      .where("snoozedUntil", "is", null)
-      .where("reachedAt", "is", null)
-      .where("urgency", "=", "high")
-      .where("notifiedAt", "<=", before)
-      .orderBy("openedAt")
-      .limit(ROWS_AT_ONCE)
-      .execute()
-  );
-}
-
 export async function nextNumber(trx: Trx, projectId: string): Promise<number> {
   const row = await trx
     .selectFrom("incidents")

@@ -21,6 +21,8 @@ export interface Waiting {
   isFailed: boolean;
   /** Attempts since the start of the process. */
   triedHere: number;
+  /** An attempt was asked for while one ran. */
+  isAskedFor?: boolean;
 }
 
 /** When a page whose message is to be tried again later counts as failed. */
@@ -101,6 +103,24 @@ export class PageQueue {
   /** The first pages that may be sent now. */
   first(limit: number): readonly Waiting[] {
     return this.#ordered.slice(0, limit);
+  }
+
+  /** All of them may be sent now. An attempt that runs may be from before the change: it is made again if it fails. */
+  retryNow(now: number): void {
+    this.gate.retryNow();
+    for (const page of this.#byId.values()) {
+      if (page.facts.heldUntil === null) page.notBefore = now;
+      page.isAskedFor = page.isRunning;
+    }
+  }
+
+  /** The attempt of a page has failed. @returns whether another one was asked for meanwhile */
+  isAskedAgain(page: Waiting, now: number): boolean {
+    const isAskedFor = page.isAskedFor === true;
+    page.isAskedFor = false;
+    if (isAskedFor) this.gate.retryNow();
+    if (isAskedFor) page.notBefore = now;
+    return isAskedFor;
   }
 
   /** Takes the head out of the order while its attempt runs. */

@@ -164,7 +164,8 @@ async function send(context: DeliveryContext, page: PageRow, signal: AbortSignal
     return { skipped: delivery.reason ?? "cancelled" };
   if (user.status !== "active" || user.deletedAt !== null) return { skipped: "recipient not active" };
   if (recipient.deletedAt !== null) return { skipped: "deleted by recipient" };
-  const channel = channels.get(delivery.channel);
+  // Of a service the row of the channel says whether it is in use.
+  const channel = delivery.channel === "service" ? channels.of("service") : channels.get(delivery.channel);
   if (!channel) throw new PermanentError("the channel is not configured");
   if (channels.isForWorkers(delivery.channel)) {
     const leftMs = page.createdAt + WORKER_MS - clock.now();

@@ -133,13 +133,12 @@ export class PageSender {
   }
 
   /** Tries the pages of these targets now: their settings were changed, or an operator asks for it. */
-  retryNow(isMeant: (queue: { readonly key: string; readonly provider: string }) => boolean): void {
+  retryNow(isMeant: (queue: Pick<PageQueue, "key" | "provider" | "owner">) => boolean): void {
     const now = this.#clock.now();
     for (const queue of this.#queues.values()) {
       if (!isMeant(queue)) continue;
-      queue.gate.retryNow();
+      queue.retryNow(now);
       this.#providers.get(queue.provider)?.gate.retryNow();
-      for (const page of queue.pages) if (page.facts.heldUntil === null) page.notBefore = now;
       this.#advance(queue);
     }
   }
@@ -420,6 +419,7 @@ export class PageSender {
       queue.requeue(page, now);
       return;
     }
+    if (queue.isAskedAgain(page, now)) provider.retryNow();
     page.attempts += 1;
     const isOver = failure.is === "gone" || now - page.bornAt > DAY_MS;
     if (isOver) this.#remove(page.facts.id);

@@ -10,7 +10,7 @@ import type { LiveSettings } from "../../../http/live-settings.ts";
 import { requireVersion } from "../../../http/negotiation.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
 import type { CoreServices } from "../../../module/module-api.ts";
-import type { Database, ReadDb, Trx } from "../../../store/database.ts";
+import { addEffect, type Database, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { StorageGuard } from "../../../store/write-health.ts";
 import { findProject, type Projects } from "../../access/index.ts";
 import { notificationView, UNTOUCHED } from "../../notifications/index.ts";
@@ -110,6 +110,7 @@ export async function createWebhook(
       updatedAt: now,
     });
     const webhook = await existingWebhook(context, principal, id, trx);
+    addChanged(trx, webhook);
     await recordAudit(context, "webhook.create", webhook, trx);
     return { webhook, secret: secret.text };
   });
@@ -143,9 +144,15 @@ export async function updateWebhook(
       updatedAt: clock.now(),
     });
     const webhook = await existingWebhook(context, principal, id, trx);
+    addChanged(trx, webhook);
     await recordAudit(context, "webhook.update", webhook, trx, { members: Object.keys(input) });
     return rotation ? { webhook, secret: rotation.secret } : { webhook };
   });
+}
+
+/** Pages that wait for its owner are tried now. */
+function addChanged(trx: Trx, { userId }: { readonly userId: string | null }): void {
+  if (userId !== null) addEffect(trx, { type: "ways-changed", userId });
 }
 
 /** @throws WEBHOOK_NOT_FOUND */

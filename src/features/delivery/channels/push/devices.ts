@@ -175,7 +175,8 @@ export async function replaceDevices(
 ) {
   const { db } = ctx;
   await db.write(async (trx) => {
-    addEffect(trx, { type: "answers-changed", of: "profile", userId });
+    profilesChanged(trx, [{ userId }]);
+    addEffect(trx, { type: "ways-changed", userId });
     if ("devices" in body) {
       const named = new Set(body.devices.map(({ kind, device }) => nameOf(kind, device)));
       for (const { id, kind, device } of await devicesOf(userId, trx))

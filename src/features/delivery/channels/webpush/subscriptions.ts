@@ -8,7 +8,7 @@ import type { UserPrincipal } from "../../../../core/principal.ts";
 import { UnsealError } from "../../../../core/sealed-box.ts";
 import { sha256Hex } from "../../../../core/tokens.ts";
 import { doc, example, named, object, openObject, pattern, text } from "../../../../http/shapes.ts";
-import type { ReadDb, Trx } from "../../../../store/database.ts";
+import { addEffect, type ReadDb, type Trx } from "../../../../store/database.ts";
 import type { Notifier } from "../../../notifications/index.ts";
 import { TargetGone } from "../../channel.ts";
 import type { Channels } from "../../channels.ts";
@@ -137,6 +137,7 @@ async function storeSubscription(
   const own = await subscriptionsOf(userId, trx);
   const same = own.find((row) => row.tokenHash === tokenHash);
   const others = own.filter((row) => row !== same);
+  addEffect(trx, { type: "ways-changed", userId });
   const now = clock.now();
   const id = same?.id ?? uuidv7(now);
   const token = sealToken(box, id, JSON.stringify(subscription));

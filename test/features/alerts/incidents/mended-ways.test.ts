@@ -1,0 +1,219 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { eventually } from "../../../helpers/eventually.ts";
+import { makeProject } from "../../../helpers/people.ts";
+import { rowsOf } from "../../../helpers/tables.ts";
+import { httpServer } from "../../channels/presets/http.ts";
+import { pagerdutyEvents } from "../../channels/presets/pagerduty.ts";
+import { type Service, type StandIn, startStandIn } from "../../channels/support/stand-in.ts";
+import { IncidentWorld, MINUTE } from "./support.ts";
+
+const SETTINGS = { "webhooks.allowPrivateCidrs": "127.0.0.0/8" };
+
+interface Way extends StandIn {
+  readonly id: string;
+}
+
+/** A channel of a project, or of the user of a token. */
+async function wayOf(
+  t: TestContext,
+  { prism }: IncidentWorld,
+  owner: { readonly projectId?: string; readonly token?: string },
+  service: Service = httpServer(),
+): Promise<Way> {
+  const standIn = await startStandIn(t, service);
+  const { projectId, token } = owner;
+  const body = { name: "Pager", preset: service.preset, fields: service.fields(standIn.url), projectId };
+  const made = await prism.post<{ id: string }>("/api/v1/channels", body, token === undefined ? {} : { token });
+  assert.equal(made.status, 201, made.text);
+  return { ...standIn, id: made.body.id };
+}
+
+async function setSteps({ prism }: IncidentWorld, projectId: string, steps: readonly object[]): Promise<void> {
+  const path = `/api/v1/policies/${projectId}`;
+  const { version } = (await prism.get<{ version: number }>(path)).body;
+  const reply = await prism.put(path, { steps }, { headers: { "If-Match": `"${version}"` } });
+  assert.equal(reply.status, 200, reply.text);
+}
+
+async function change({ prism }: IncidentWorld, id: string, values: object, token?: string): Promise<void> {
+  const path = `/api/v1/channels/${id}`;
+  const given = token === undefined ? {} : { token };
+  const { version } = (await prism.get<{ version: number }>(path, given)).body;
+  const reply = await prism.patch(path, values, { ...given, headers: { "If-Match": `"${version}"` } });
+  assert.equal(reply.status, 200, reply.text);
+}
+
+interface Page {
+  readonly outcome: string;
+  readonly lastError: string | null;
+}
+
+function pagesOf({ prism }: IncidentWorld): Page[] {
+  return rowsOf<Page>(prism, "select outcome, lastError from pages order by createdAt, id");
+}
+
+test("a channel that is disabled fails at once with these words, and is sent what still burns when it is enabled", async (t) => {
+  const world = await IncidentWorld.start(t, SETTINGS);
+  const room = await wayOf(t, world, world);
+  await setSteps(world, world.projectId, [{ type: "channel", id: room.id }]);
+  await change(world, room.id, { active: false });
+  await world.fire("A");
+  await eventually("it has failed", () => pagesOf(world)[0]?.outcome === "failed");
+  assert.equal(pagesOf(world)[0]?.lastError, "the channel is disabled");
+  assert.equal(room.requests.length, 0);
+  await change(world, room.id, { active: true });
+  await eventually("it is sent, and no time has passed", () => room.seen.length === 1);
+});
+
+test("a page that a service refused is tried again as soon as the channel is edited", async (t) => {
+  const world = await IncidentWorld.start(t, SETTINGS);
+  const room = await wayOf(t, world, world);
+  await setSteps(world, world.projectId, [{ type: "channel", id: room.id }]);
+  await change(world, room.id, { fields: { token: "a-key-that-was-revoked" } });
+  await world.fire("A");
+  await eventually("it has failed", () => pagesOf(world)[0]?.outcome === "failed");
+  assert.match(pagesOf(world)[0]?.lastError ?? "", /401/);
+  await change(world, room.id, { fields: { token: String(httpServer().fields("").token) } });
+  await eventually("it is sent", () => room.seen.length === 1);
+});
+
+test("a channel that is deleted under a running incident is a failed way in these words", async (t) => {
+  const world = await IncidentWorld.start(t, SETTINGS);
+  const room = await wayOf(t, world, world);
+  await setSteps(world, world.projectId, [{ type: "channel", id: room.id }]);
+  for (let n = 0; n < 9; n++) room.next.push({ status: 500, body: "down" });
+  await world.fire("A");
+  await eventually("it was tried", () => pagesOf(world)[0]?.outcome === "trying");
+  await setSteps(world, world.projectId, [{ type: "notify", members: true }]);
+  const gone = await world.prism.delete(`/api/v1/channels/${room.id}`);
+  assert.equal(gone.status, 204, gone.text);
+  await eventually("it has failed", () => pagesOf(world)[0]?.lastError === "the channel has been deleted");
+  const { id } = await world.only();
+  await eventually("the timeline says so", async () => (await world.log(id)).includes("page-failed"));
+});
+
+test("a person's channel that is disabled and enabled again is sent what still burns", async (t) => {
+  const world = await IncidentWorld.start(t, SETTINGS);
+  const ann = await world.member("ann");
+  const phone = await wayOf(t, world, ann);
+  await setSteps(world, world.projectId, [{ type: "notify", users: ["ann"] }]);
+  phone.next.push({ status: 500, body: "down" });
+  await world.fire("A");
+  await eventually("it was tried", () => pagesOf(world)[0]?.outcome === "trying");
+  await change(world, phone.id, { active: false }, ann.token);
+  await eventually("it has failed", () =>
+    pagesOf(world).some(({ lastError }) => lastError === "the channel is disabled"),
+  );
+  await change(world, phone.id, { active: true }, ann.token);
+  await eventually("it is sent", () => phone.seen.length >= 1);
+});
+
+test("an incident that reaches no one asks again when a person gets a way, is active again, or is on call", async (t) => {
+  const world = await IncidentWorld.start(t, SETTINGS);
+  const { prism, projectId } = world;
+  const [ann, bob] = [await world.member("ann"), await world.member("bob")];
+  // Another person's way: without any on the server the rule is off.
+  await wayOf(t, world, { token: (await world.member("cas")).token });
+  const schedule = await prism.post<{ id: string }>("/api/v1/oncall/schedules", { name: "Night" });
+  assert.equal(schedule.status, 201, schedule.text);
+  const steps = [{ type: "notify", users: ["ann"], schedules: [{ id: schedule.body.id }] }];
+  await setSteps(world, projectId, steps);
+  await world.fire("A");
+  const { id } = await world.only();
+  const looks = async (): Promise<number> => (await world.log(id)).filter((kind) => kind === "looked-again").length;
+  assert.equal(await looks(), 0);
+  const again = async (what: string, wanted: number): Promise<void> => {
+    world.clock.advance(MINUTE / 2);
+    await eventually(what, async () => {
+      await world.incidents.check();
+      return (await looks()) >= wanted;
+    });
+  };
+  const shift = { start: "2020-01-01T00:00:00", durationMs: 86_400_000, recurrence: { frequency: "daily" } };
+  const shifts = `/api/v1/oncall/schedules/${schedule.body.id}/shifts`;
+  assert.equal((await prism.post(shifts, { ...shift, turns: [["bob"]] })).status, 201);
+  await again("a shift starts", 1);
+  assert.ok((await world.notified()).some((each) => each.includes("bob")));
+
+  const lock = (status: string) => prism.patch(`/api/v1/users/${bob.id}`, { status });
+  assert.equal((await lock("disabled")).status, 200);
+  assert.equal((await lock("active")).status, 200);
+  await again("a person is active again", 2);
+
+  const phone = await wayOf(t, world, ann);
+  await again("a person has a way", 3);
+  await eventually("it is sent", () => phone.seen.length >= 1);
+  await eventually("the incident is reached", async () => (await world.only()).reachedAt !== null);
+});
+
+test("changes within 30 seconds make an incident that reaches no one ask its people once", async (t) => {
+  const world = await IncidentWorld.start(t, SETTINGS);
+  await world.member("ann");
+  await wayOf(t, world, { token: (await world.member("cas")).token });
+  await setSteps(world, world.projectId, [{ type: "notify", users: ["ann"] }]);
+  await world.fire("A");
+  const { id } = await world.only();
+  for (let n = 0; n < 3; n++)
+    await setSteps(world, world.projectId, [
+      { type: "notify", users: ["ann"] },
+      { type: "wait", ms: n + 1 },
+    ]);
+  await world.incidents.check();
+  world.clock.advance(MINUTE / 2);
+  await eventually("it looks again", async () => {
+    await world.incidents.check();
+    return (await world.log(id)).includes("looked-again");
+  });
+  await world.incidents.check();
+  assert.equal((await world.log(id)).filter((kind) => kind === "looked-again").length, 1);
+});
+
+test("a deleted project sends the end to its pager first, then its channels and the rows of its pages go", async (t) => {
+  const world = await IncidentWorld.start(t, SETTINGS);
+  const { prism } = world;
+  const { id: projectId } = await makeProject(prism);
+  const pager = await wayOf(t, world, { projectId }, pagerdutyEvents());
+  await setSteps(world, projectId, [{ type: "channel", id: pager.id }]);
+  await world.fire("A", { projectId });
+  await eventually("the pager has it", () => pager.seen.length === 1);
+  pager.next.push({ status: 500, body: "down" });
+  const gone = await prism.delete(`/api/v1/projects/${projectId}`);
+  assert.equal(gone.status, 204, gone.text);
+  await eventually("the end was refused", () => pager.requests.length === 2);
+  assert.equal(rowsOf(prism, "select id from channels").length, 1, "it waits for the end");
+  await eventually("the pager has the end", async () => {
+    world.clock.advance(MINUTE);
+    await world.incidents.check();
+    await prism.parts.services.pages.check();
+    prism.parts.core.jobs.runner.enqueued([]);
+    return pager.seen[0]?.state === "resolved";
+  });
+  await eventually("the rows are gone", () => {
+    world.clock.advance(MINUTE);
+    prism.parts.core.jobs.runner.enqueued([]);
+    const tables = ["channels", "channel_messages", "pages", "failed_ways", "way_notices"];
+    return tables.every((table) => rowsOf(prism, `select 1 from ${table}`).length === 0);
+  });
+  assert.deepEqual(
+    (await world.rows()).map(({ state }) => state),
+    ["resolved"],
+  );
+});
+
+test("of a person who is deleted no failed way is left, and nothing more is sent", async (t) => {
+  const world = await IncidentWorld.start(t, SETTINGS);
+  const { prism } = world;
+  const ann = await world.member("ann");
+  const phone = await wayOf(t, world, ann);
+  await setSteps(world, world.projectId, [{ type: "notify", users: ["ann"] }]);
+  phone.next.push({ status: 404, body: "gone" });
+  await world.fire("A");
+  await eventually("it has failed", () => rowsOf(prism, "select 1 from failed_ways").length === 1);
+  const reply = await prism.delete(`/api/v1/users/${ann.id}`);
+  assert.equal(reply.status, 204, reply.text);
+  assert.equal(rowsOf(prism, "select 1 from failed_ways").length, 0);
+  await eventually("nothing more is sent", () =>
+    pagesOf(world).every(({ outcome }) => outcome === "skipped" || outcome === "overtaken" || outcome === "failed"),
+  );
+});
