@@ -107,6 +107,7 @@ export type OpenPageFacts = Pick<
   Selectable<PagesTable>,
   | ("id" | "incidentId" | "projectId" | "kind" | "target" | "provider" | "owner" | "channel" | "urgency" | "severity")
   | ("isEnd" | "attempts" | "firstAttemptAt" | "failedAt" | "heldUntil" | "createdAt")
+  | ("rings" | "lostAnswers" | "lostAt")
 >;
 
 export interface ChangedIncident {

@@ -97,8 +97,8 @@ async function typeOfEvent(db: ReadDb | Trx, eventId: string): Promise<string | 
 async function sourceOf(context: ChannelsContext, target: string): Promise<TargetSource | undefined> {
   const row = await findChannel(context.database.read, target);
   if (!row) return undefined;
-  const { provider, owner } = placeOfChannel(context, target, row);
-  return { host: provider, owner };
+  const { provider, owner, rings } = await placeOfChannel(context, target, row);
+  return { host: provider, owner, rings };
 }
 
 /** Key of the pages to a room. */
@@ -107,11 +107,16 @@ function targetOfChannel(id: string): string {
 }
 
 /** What the calls of a channel share: its own queue, and the host or service that others use too. */
-export function placeOfChannel({ box }: Pick<ChannelsContext, "box">, id: string, row: ChannelRow | undefined): Place {
+export async function placeOfChannel(
+  { box, book }: Pick<ChannelsContext, "box" | "book">,
+  id: string,
+  row: ChannelRow | undefined,
+): Promise<Place> {
   const target = targetOfChannel(id);
   if (!row) return { target, provider: id, owner: id };
   const provider = hostOf(box, row) ?? row.preset;
-  return { target, provider, owner: row.userId ?? `project ${row.projectId}` };
+  const { group, rings = group === "sms" } = (await book.get(row.preset)) ?? {};
+  return { target, provider, owner: row.userId ?? `project ${row.projectId}`, rings };
 }
 
 /** The host that a channel's own address names. */
@@ -200,9 +205,9 @@ async function call(context: ChannelsContext, { channelId, id, n, isPage }: Serv
   const outcome = await sendMessage(context, channel, n, { id, continues, signal, hasTurn: !isPage });
   if (outcome === null) return {};
   if (outcome.class !== "ok") return errorOf(outcome);
-  await context.database.write((trx) => recordSent(context, channel, n, outcome, trx));
+  const record = (trx: Trx): Promise<void> => recordSent(context, channel, n, outcome, trx);
   const [first] = Object.values(outcome.ref ?? {});
-  return first === undefined ? {} : { providerId: first };
+  return first === undefined ? { record } : { providerId: first, record };
 }
 
 /** Counts failures of the channel, except answers with a time or that it is gone. */

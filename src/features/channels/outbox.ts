@@ -61,7 +61,7 @@ export class ChannelOutbox {
     const row = await requireMessage(trx, channelId, notice.key, now);
     const wanted = JSON.stringify({ notice, isChange } satisfies Wanted);
     await updateMessage(trx, row.id, { wanted, wantedVersion: row.wantedVersion + 1, updatedAt: now });
-    const place = placeOfChannel(this.#context, channelId, await findChannel(trx, channelId));
+    const place = await placeOfChannel(this.#context, channelId, await findChannel(trx, channelId));
     const id = uuidv7();
     await pages.add(trx, [
       {

@@ -143,6 +143,8 @@ const preset = v.strictObject({
   group: v.picklist(GROUPS),
   /** Whether many messages that wait may be sent as one summary; default: chats and SMS. */
   foldable: v.optional(v.boolean()),
+  /** Whether a message rings or costs: it is repeated a few times only; default: SMS and calls. */
+  rings: v.optional(v.boolean()),
   /** Page in docs/integrations, without `.md`. */
   docs: v.pipe(v.string(), v.regex(NAME)),
   /** Three lines: how to set it up. */

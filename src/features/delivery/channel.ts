@@ -35,6 +35,8 @@ export interface PageAttempt {
 /** The provider's answer to an accepted message. */
 export interface Accepted {
   readonly providerId?: string;
+  /** Stores what the answer says, in the transaction that records it: a call needs no write. */
+  readonly record?: (trx: Trx) => Promise<void>;
 }
 
 /** The result of a call. */
@@ -98,6 +100,8 @@ export interface TargetSource {
   readonly host: string;
   /** The user or project that owns the target. */
   readonly owner: string;
+  /** A message rings or costs. */
+  readonly rings?: boolean | undefined;
 }
 
 /** Makes an attempt in this process. @throws the error of a failed attempt */
@@ -109,7 +113,8 @@ export async function callChannel(channel: Channel, attempt: Attempt, signal: Ab
   return ended.accepted;
 }
 
-async function answerOf(channel: Channel, message: object, signal: AbortSignal): Promise<Answer> {
+/** @throws only what ended the call before an answer: the signal's reason */
+export async function answerOf(channel: Channel, message: object, signal: AbortSignal): Promise<Answer> {
   try {
     return { accepted: await channel.call(message, signal) };
   } catch (error) {

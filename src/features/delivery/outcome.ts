@@ -48,7 +48,7 @@ export async function recordDelivered(
   context: OutcomeContext,
   job: AttemptJob,
   { delivery, notification }: DeliveryFacts,
-  { providerId }: Accepted,
+  { providerId, record }: Accepted,
 ): Promise<void> {
   const { database, jobs, clock, log } = context;
   const { id: deliveryId, channel, attempts } = delivery;
@@ -56,6 +56,7 @@ export async function recordDelivered(
   await database.write(async (trx) => {
     const changes = { state: "delivered", deliveredAt, lastError: null, updatedAt: deliveredAt } as const;
     await updateDelivery(trx, deliveryId, { ...changes, providerId: providerId ?? null });
+    await record?.(trx);
     await jobs.complete(job, trx);
     await recordCompletion(context, notification.id, channel, trx);
     const latencyMs = deliveredAt - notification.createdAt;

@@ -181,6 +181,12 @@ export interface PagesTable {
   updatedAt: number;
   /** Nothing more is sent. */
   endedAt: number | null;
+  /** It rings or costs. */
+  rings: Generated<Flag>;
+  /** Of such a page: attempts whose answer was lost after the message was sent, with the one that runs. */
+  lostAnswers: Generated<number>;
+  /** Start of the last of them. */
+  lostAt: number | null;
 }
 
 /** Targets of a project's pages that accept nothing. */

@@ -182,6 +182,8 @@ export const threema = {
   name: "threema",
   title: "Threema",
   group: "push",
+  // Each message costs.
+  rings: true,
   docs: "more-services",
   setup: [
     "At gateway.threema.ch request an ID in basic mode and buy credits.",

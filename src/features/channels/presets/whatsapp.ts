@@ -12,6 +12,8 @@ export const whatsapp = {
   name: "whatsapp",
   title: "WhatsApp (Cloud API)",
   group: "push",
+  // Each message costs.
+  rings: true,
   docs: "whatsapp",
   setup: [
     "In Meta's business manager create an app with WhatsApp, and a permanent token of a system user.",

@@ -21,11 +21,13 @@ export function deferredPauseMs(times: number): number {
  * `refused`: this message, or every one, is refused: it is tried again some minutes later.
  * `deferred`: this message alone is to be tried again later, such as after greylisting.
  * `wait`: the service, or the channel's rate, named a time for all messages of the target.
- * `network`: the provider was not reached: all its targets share a probe.
+ * `network`: the provider was not reached: all its targets share a probe. `isLost`: the request was
+ * sent, so that the message may have arrived.
  * `error`: the target failed.
  */
 export type PageFailure =
-  | { readonly is: "gone" | "refused" | "network" | "error" | "deferred"; readonly text: string }
+  | { readonly is: "gone" | "refused" | "error" | "deferred"; readonly text: string }
+  | { readonly is: "network"; readonly text: string; readonly isLost: boolean }
   | { readonly is: "wait"; readonly text: string; readonly waitMs: number; readonly isOwnRate: boolean };
 
 export function failureOf(thrown: unknown): PageFailure {
@@ -41,7 +43,8 @@ export function failureOf(thrown: unknown): PageFailure {
     if (waitMs <= 0 || isGuess) return { is: "error", text };
     return { is: "wait", text, waitMs, isOwnRate };
   }
-  return { is: error instanceof NoAnswer ? "network" : "error", text };
+  if (!(error instanceof NoAnswer)) return { is: "error", text };
+  return { is: "network", text, isLost: error.phase === undefined || error.phase === "answer" };
 }
 
 /** Whether the way counts as failed at once. */

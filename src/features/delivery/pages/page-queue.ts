@@ -17,6 +17,8 @@ export interface Waiting {
   deferred: string | null;
   /** How often it was. */
   deferrals: number;
+  /** Answers that were lost, of a page that rings, with the one of the attempt that runs. */
+  lost: number;
   /** It counts as failed, stored or about to be. */
   isFailed: boolean;
   /** Attempts since the start of the process. */
@@ -28,6 +30,12 @@ export interface Waiting {
 /** When a page whose message is to be tried again later counts as failed. */
 export function deferredFailsAt({ readySince, facts }: Waiting): number {
   return readySince + FAILED_AFTER_MS[facts.urgency];
+}
+
+/** It is tried again by itself, not before a time. @param why for people */
+export function putOff(page: Waiting, why: string, until: number): void {
+  page.notBefore = until;
+  page.deferred = why;
 }
 
 /** The waiting pages of one target, in the order in which they are sent. */
@@ -109,8 +117,9 @@ export class PageQueue {
   retryNow(now: number): void {
     this.gate.retryNow();
     for (const page of this.#byId.values()) {
-      if (page.facts.heldUntil === null) page.notBefore = now;
-      page.isAskedFor = page.isRunning;
+      // A call that may have rung is not repeated sooner.
+      if (page.facts.heldUntil === null && page.lost === 0) page.notBefore = now;
+      page.isAskedFor = page.isRunning && page.facts.rings === 0;
     }
   }
 

@@ -19,6 +19,8 @@ export interface Place {
   readonly provider: string;
   /** The user or project that named the target. */
   readonly owner: string;
+  /** A message rings or costs, such as a call or an SMS: it is repeated a few times only. */
+  readonly rings?: boolean | undefined;
 }
 
 /** A page to add. */
@@ -51,7 +53,7 @@ export interface NewPage extends Place {
 export interface Accepted {
   /** For people, such as "250 queued" or an id. */
   readonly answer: string | null;
-  /** Stores what the answer says, in the transaction that records it. */
+  /** Stores what the answer says, in the transaction that records it. The target's next page waits for it. */
   readonly record?: (trx: Trx) => Promise<void>;
 }
 
@@ -83,14 +85,12 @@ export interface PageKind {
    */
   send(page: PageRow, options: SendOptions): Promise<Accepted | NotSent>;
   readonly fold?: Folding;
-  /** The next page of the incident needs what the answer to this one said. */
+  /** The next page of the incident needs the outcome of this one. */
   readonly needsRecord?: boolean;
   /** Follows a page whose outcome changes, in the same transaction. */
   changed?(trx: Trx, page: PageRow): Promise<void>;
   /** The service's own word that the target no longer exists. */
   gone?(trx: Trx, page: PageRow): Promise<unknown>;
-  /** A write before each attempt: for ways that cost or ring. */
-  readonly recordsBegin?: (page: PageRow) => boolean;
 }
 
 /** What incidents do with outcomes, in the transaction that records them. */

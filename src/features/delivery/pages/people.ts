@@ -1,8 +1,18 @@
 import { uuidv7 } from "../../../core/ids.ts";
+import { withinOr } from "../../../core/promises.ts";
 import type { NotificationRow } from "../../../store/commit/write-set.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { PermanentError } from "../../jobs/index.ts";
-import { type Attempt, type Channel, NoAnswer, type NotificationFacts, Throttled } from "../channel.ts";
+import {
+  type Answer,
+  type Attempt,
+  answerOf,
+  type Channel,
+  type Accepted as ChannelAccepted,
+  NoAnswer,
+  type NotificationFacts,
+  Throttled,
+} from "../channel.ts";
 import type { DeliveryContext } from "../context.ts";
 import { attemptJob, findDelivery, updateDelivery } from "../deliveries.ts";
 import { recordCompletion } from "../outcome.ts";
@@ -89,6 +99,7 @@ async function placeOf(channel: Channel, userId: string, target: string) {
     target: targetKey(channel.name, userId, target),
     provider: source === undefined ? channel.name : source.host,
     owner: source?.owner ?? userId,
+    rings: source?.rings,
   };
 }
 
@@ -142,8 +153,11 @@ async function sendSummary(
     data: null,
   };
   const message = await channel.prepare({ delivery: first.delivery, notification, offset: first.offset });
-  const { providerId } = await channel.call(message, signal);
-  return { answer: providerId ?? null };
+  return taken(await channel.call(message, signal));
+}
+
+function taken({ providerId, record }: ChannelAccepted): Accepted {
+  return { answer: providerId ?? null, ...(record && { record }) };
 }
 
 function channelOf(page: PageRow): Attempt["delivery"]["channel"] {
@@ -174,29 +188,30 @@ async function send(context: DeliveryContext, page: PageRow, signal: AbortSignal
   }
   const attempt = { delivery: { ...delivery, attempts: page.attempts + 1 }, notification, offset, page: {} };
   const message = await channel.prepare(attempt);
-  try {
-    const accepted = await channel.call(message, signal);
-    await interpreted(context, channel, attempt, { accepted });
-    return { answer: accepted.providerId ?? null };
-  } catch (failure) {
-    if (signal.aborted) throw failure;
-    log.warn({ deliveryId: page.id, channel: channel.name, err: failure }, "an attempt to page a person failed");
-    await interpreted(context, channel, attempt, { failure });
-    throw failure;
-  }
+  const answer = await answerOf(channel, message, signal);
+  if ("failure" in answer)
+    log.warn({ deliveryId: page.id, channel: channel.name, err: answer.failure }, "an attempt to page a person failed");
+  const ended = await interpreted(context, channel, attempt, answer);
+  if ("failure" in ended) throw ended.failure;
+  return taken(ended.accepted);
 }
+
+/** An answer is not kept back for longer by a store that takes no writes. */
+const INTERPRET_MS = 2000;
 
 /** What the answer says about the target. That it cannot be stored now changes nothing. */
 async function interpreted(
   { log }: DeliveryContext,
   channel: Channel,
   attempt: Attempt,
-  answer: Parameters<NonNullable<Channel["interpret"]>>[1],
-): Promise<void> {
+  answer: Answer,
+): Promise<Answer> {
   try {
-    await channel.interpret?.(attempt, answer);
+    const ended = channel.interpret?.(attempt, answer) ?? answer;
+    return await withinOr(INTERPRET_MS, Promise.resolve(ended), () => answer);
   } catch (error) {
     log.warn({ err: error }, "what an answer says about its target could not be stored");
+    return answer;
   }
 }
 

@@ -1,9 +1,10 @@
 import { setTimeout as wait } from "node:timers/promises";
-import type { Clock } from "../../../core/clock.ts";
+import type { Clock, EpochMs } from "../../../core/clock.ts";
 import type { Logger } from "../../../core/log.ts";
 import { addEffect, type Database, type Trx } from "../../../store/database.ts";
 import type { Accepted, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";
-import { findPages, updatePage } from "./store.ts";
+import type { Waiting } from "./page-queue.ts";
+import { findPages, pageBegun, updatePage } from "./store.ts";
 
 interface Delivered extends Accepted {
   readonly attempts: number;
@@ -22,6 +23,8 @@ interface Attempted {
   readonly isOver: boolean;
   /** The service says that the target no longer exists. */
   readonly isGone: boolean;
+  /** Answers that were lost so far, of a page that rings. */
+  readonly lost: number;
 }
 
 type Outcome =
@@ -70,13 +73,19 @@ export class PageRecords {
     this.#add(id, { is: "skipped", note, ...rest });
   }
 
-  /** Counts an attempt before its call, if that can be stored. */
-  async begun({ id, attempts, firstAttemptAt }: PageRow): Promise<void> {
-    const { database, clock, log } = this.#parts;
-    const now = clock.now();
+  /**
+   * Counts attempts of pages that ring before their call, if that can be stored: after a kill it is
+   * unknown whether they arrived.
+   */
+  async begun(pages: readonly Waiting[], startedAt: EpochMs): Promise<void> {
+    const { database, log } = this.#parts;
+    // The transaction that added a page ends first: its effects start the call.
+    await new Promise(setImmediate);
     await database
-      .write((trx) => updatePage(trx, id, { attempts: attempts + 1, firstAttemptAt: firstAttemptAt ?? now }))
-      .catch((error: unknown) => log.warn({ err: error, page: id }, "an attempt could not be counted"));
+      .write(async (trx) => {
+        for (const { facts, lost } of pages) await pageBegun(trx, facts.id, lost, startedAt);
+      })
+      .catch((error: unknown) => log.warn({ err: error }, "an attempt could not be counted"));
   }
 
   /** Another process has sent the page, or it was ended: its delivery is stored already. */
@@ -176,7 +185,8 @@ export class PageRecords {
     if (row.endedAt !== null && (outcome.is !== "delivered" || row.outcome === "delivered")) return undefined;
     const after = { ...row, ...valuesOf(row, outcome, now) };
     const { outcome: state, note, attempts, firstAttemptAt, failedAt, lastError, answer, deliveredAt, endedAt } = after;
-    const changes = { note, attempts, firstAttemptAt, failedAt, lastError, answer, deliveredAt, endedAt };
+    const times = { firstAttemptAt, failedAt, deliveredAt, endedAt };
+    const changes = { note, attempts, lastError, answer, lostAnswers: after.lostAnswers, ...times };
     await updatePage(trx, row.id, { ...changes, outcome: state, updatedAt: now });
     if (outcome.is !== "attempted") await outcome.record?.(trx);
     const kind = this.#kinds.get(row.kind);
@@ -196,11 +206,12 @@ function valuesOf(row: PageRow, outcome: Outcome, now: number): Partial<PageRow>
     case "skipped":
       return { outcome: "skipped", note: outcome.note, endedAt: now };
     default: {
-      const { error, attempts, startedAt, isFailed, isOver } = outcome;
+      const { error, attempts, startedAt, isFailed, isOver, lost: lostAnswers } = outcome;
       const failedAt = row.failedAt ?? (isFailed ? now : null);
       const firstAttemptAt = row.firstAttemptAt ?? startedAt;
       const state = failedAt === null ? "trying" : "failed";
-      return { outcome: state, attempts, firstAttemptAt, failedAt, lastError: error, endedAt: isOver ? now : null };
+      const end = { endedAt: isOver ? now : null, lostAnswers };
+      return { outcome: state, attempts, firstAttemptAt, failedAt, lastError: error, ...end };
     }
   }
 }

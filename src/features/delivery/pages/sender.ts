@@ -13,8 +13,10 @@ import { deferredPauseMs, failsAtOnce, failureOf, type PageFailure, REFUSED_PAUS
 import { Gate, type TroubleFacts } from "./gate.ts";
 import { Lanes } from "./lanes.ts";
 import type { Accepted, NewPage, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";
-import { deferredFailsAt, PageQueue, type Waiting } from "./page-queue.ts";
+import { deferredFailsAt, PageQueue, putOff, type Waiting } from "./page-queue.ts";
+import { longestUnattemptedMs, troublesOf } from "./queue-facts.ts";
 import { PageRecords } from "./records.ts";
+import { noteLost, resumeLost } from "./ringing.ts";
 import { addPages, findPage, findPages, overtakePages, pagesOf, readOpenPages } from "./store.ts";
 
 export interface PageSenderParts {
@@ -175,30 +177,12 @@ export class PageSender {
 
   /** Targets that have accepted nothing for a while, the longest first. */
   get troubles(): readonly TroubleFacts[] {
-    const now = this.#clock.now();
-    const found: TroubleFacts[] = [];
-    for (const queue of this.#queues.values()) {
-      const gate = [queue.gate, this.#gateOf(queue)].find(({ trouble }) => trouble !== null);
-      const [first] = queue.pages;
-      if (!gate?.trouble || !first) continue;
-      const { since, error } = gate.trouble;
-      const { kind } = first.facts;
-      const facts = { target: queue.key, provider: queue.provider, kind, waiting: queue.size, error };
-      found.push({ ...facts, sinceMs: now - since, isFailed: gate.isFailed });
-    }
-    return found.sort((a, b) => b.sinceMs - a.sinceMs);
+    return troublesOf(this.#queues.values(), (queue) => this.#gateOf(queue), this.#clock.now());
   }
 
   /** How long the ready page that waits longest was not attempted; 0 for none. */
   get longestUnattemptedMs(): number {
-    const now = this.#clock.now();
-    let longest = 0;
-    const isWell = (queue: PageQueue): boolean =>
-      [queue.gate, this.#gateOf(queue)].every(({ trouble, pausedUntil }) => !trouble && pausedUntil <= now);
-    for (const queue of [...this.#queues.values()].filter(isWell))
-      for (const { triedHere, readySince, notBefore, isRunning } of queue.pages)
-        if (triedHere === 0 && !isRunning && notBefore <= now) longest = Math.max(longest, now - readySince);
-    return longest;
+    return longestUnattemptedMs(this.#queues.values(), (queue) => this.#gateOf(queue), this.#clock.now());
   }
 
   #add(facts: OpenPageFacts, isLoaded: boolean): PageQueue {
@@ -218,9 +202,11 @@ export class PageSender {
       isRunning: false,
       deferred: null,
       deferrals: 0,
+      lost: facts.lostAnswers,
       isFailed: facts.failedAt !== null,
       triedHere: 0,
     };
+    resumeLost(page, ago(facts.lostAt ?? 0));
     queue.remove(facts.id);
     queue.add(page, now);
     this.#targetOf.set(facts.id, queue);
@@ -303,6 +289,7 @@ export class PageSender {
       queue.begin(each);
       queue.running.add(each.facts.incidentId);
       each.triedHere += 1;
+      each.lost += each.facts.rings;
     }
     const call = this.#attempt(queue, page, batch).finally(() => {
       for (const { facts } of batch) queue.running.delete(facts.incidentId);
@@ -329,6 +316,7 @@ export class PageSender {
     const startedAt = this.#clock.now();
     const startedWall = this.#parts.clock.now();
     try {
+      if (page.facts.rings === 1) await within(RECORD_MS, this.#records.begun(batch, startedWall));
       if (batch.length > 1) {
         await this.#sendFolded(queue, batch, startedWall);
         return;
@@ -337,11 +325,13 @@ export class PageSender {
       if (result === undefined) this.#remove(id);
       else if ("skipped" in result) this.#skipped(page, result);
       else this.#accepted(queue, page, result, startedWall);
-      if (this.#kinds.get(name)?.needsRecord) await within(RECORD_MS, this.#records.idle());
+      if (this.#kinds.get(name)?.needsRecord || result?.record) await within(RECORD_MS, this.#records.idle());
     } catch (error) {
       if (this.#stop.signal.aborted) return;
+      const failure = failureOf(error);
+      for (const each of batch) noteLost(each, failure, startedAt);
       for (const each of batch) if (each !== page) queue.requeue(each, startedAt);
-      this.#failed(queue, page, failureOf(error), {
+      this.#failed(queue, page, failure, {
         startedAt,
         startedWall,
         timedOut: error instanceof NoAnswer && error.timedOut,
@@ -369,7 +359,6 @@ export class PageSender {
     if (!kind) throw new TypeError(`pages of the kind ${name} have no handler`);
     const row = await findPage(this.#parts.database.read, id);
     if (!row || row.endedAt !== null) return undefined;
-    if (kind.recordsBegin?.(row)) await this.#records.begun(row);
     return callWithin((signal) => kind.send(row, { signal }), this.#stop.signal);
   }
 
@@ -407,10 +396,7 @@ export class PageSender {
       if (failsAtOnce(failure)) queue.gate.isFailed = true;
     } else if (failure.is === "error") queue.gate.failed(startedAt, failure.text, timedOut);
     else if (failure.is === "refused") page.notBefore = startedAt + REFUSED_PAUSE_MS;
-    else if (failure.is === "deferred") {
-      page.notBefore = startedAt + deferredPauseMs(page.deferrals++);
-      page.deferred = failure.text;
-    }
+    else if (failure.is === "deferred") putOff(page, failure.text, startedAt + deferredPauseMs(page.deferrals++));
     if (failure.is === "network") provider.failed(startedAt, failure.text, timedOut);
     else if (provider.trouble) provider.accepted();
     if (failure.is === "refused" || failure.is === "gone" || failure.is === "deferred") queue.gate.isProven = true;
@@ -426,7 +412,7 @@ export class PageSender {
     else queue.requeue(page, now);
     const failsNow = !page.isFailed && (isOver || failsAtOnce(failure));
     if (failsNow) page.isFailed = true;
-    const record = { error: failure.text, attempts: page.attempts, startedAt: startedWall };
+    const record = { error: failure.text, attempts: page.attempts, startedAt: startedWall, lost: page.lost };
     this.#records.attempted(page.facts.id, { ...record, isFailed: failsNow, isOver, isGone: failure.is === "gone" });
     // Where a service closes for longer than a way may take, all that wait have failed.
     if (failure.is === "wait" && queue.gate.isFailed) this.#failOverdue(queue, now);
@@ -451,6 +437,7 @@ export class PageSender {
         isFailed: true,
         isOver: false,
         isGone: false,
+        lost: page.lost,
       });
     }
   }

@@ -22,10 +22,11 @@ const FACTS = [
     "severity",
   ] as const),
   ...(["isEnd", "attempts", "firstAttemptAt", "failedAt", "heldUntil", "createdAt"] as const),
+  ...(["rings", "lostAnswers", "lostAt"] as const),
 ];
 
 const OPEN_PAGES = `select id, incidentId, projectId, kind, target, provider, owner, channel, urgency, severity, isEnd,
-  attempts, firstAttemptAt, failedAt, heldUntil, createdAt from pages where endedAt is null order by createdAt`;
+  attempts, firstAttemptAt, failedAt, heldUntil, createdAt, rings, lostAnswers, lostAt from pages where endedAt is null order by createdAt`;
 
 /** All pages of which something may still be sent. For the start. */
 export function readOpenPages(reader: Sqlite): OpenPageFacts[] {
@@ -69,7 +70,7 @@ function factsOf(row: PageRow): OpenPageFacts {
 
 /**
  * Adds pages of one incident. A waiting page of the same way is overtaken: the new one has the later
- * content, and continues its time without acceptance.
+ * content, and continues its time without acceptance, and its count of lost answers.
  * @returns the overtaken rows
  */
 export async function addPages(trx: Trx, pages: readonly NewPage[], now: EpochMs): Promise<PageRow[]> {
@@ -127,6 +128,9 @@ function rowOf(page: NewPage, before: PageRow | undefined, now: EpochMs): PageRo
     createdAt: now,
     updatedAt: now,
     endedAt: skipped === null ? null : now,
+    rings: page.rings ? 1 : 0,
+    lostAnswers: before?.lostAnswers ?? 0,
+    lostAt: before?.lostAt ?? null,
   };
 }
 
@@ -145,6 +149,21 @@ export async function overtakePages(
 
 export async function updatePage(trx: Trx, id: string, values: Updateable<PagesTable>): Promise<void> {
   await trx.updateTable("pages").set(values).where("id", "=", id).execute();
+}
+
+/** An attempt of a page that rings begins. @param lost answers, should this one be lost too */
+export async function pageBegun(trx: Trx, id: string, lost: number, startedAt: EpochMs): Promise<void> {
+  await trx
+    .updateTable("pages")
+    .set((e) => ({
+      attempts: e("attempts", "+", 1),
+      firstAttemptAt: e.fn.coalesce("firstAttemptAt", e.val(startedAt)),
+      lostAnswers: lost,
+      lostAt: startedAt,
+    }))
+    .where("id", "=", id)
+    .where("endedAt", "is", null)
+    .execute();
 }
 
 /** Whether the last page to a target that ended or failed did not arrive. */
