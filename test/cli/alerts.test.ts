@@ -57,6 +57,31 @@ test("prism alerts, incidents, silences, oncall, heartbeats, policies and routes
     assert.match(await run("oncall gaps Database"), /^FROM/);
   });
 
+  await t.test("days off, who is on call on them, and the warning of an override", async () => {
+    const day = (days: number): string => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
+    assert.equal(await run("oncall days-off"), "no days off\n");
+    const warned = await run(`oncall add-days-off ${day(0)} ${day(1)}`, "--note", "Family");
+    assert.match(warned, new RegExp(`${day(0)} to ${day(1)} .*\\nwarning: .* is away, on call .*: Database`));
+    assert.match(await run("oncall conflicts"), /^Database .* -$/m);
+    assert.match(await run("oncall conflicts Database --user me --to 2d"), /^Database /m);
+    assert.match(await run("oncall now"), new RegExp(`\\(away to ${day(1)}\\)`));
+    assert.match(await run("oncall override Database --user me --to 1h"), /\nwarning: /);
+    const later = await runJson<{ id: string; warnings: unknown[] }>(["oncall", "add-days-off", day(9)], options);
+    assert.deepEqual(later.warnings, []);
+    assert.match(
+      await run(`oncall change-days-off ${day(9)} --last ${day(10)}`),
+      new RegExp(`${day(9)} to ${day(10)}`),
+    );
+    const all = await runJson<{ data: { note: string }[] }>(["oncall", "days-off", "--schedule", "Database"], options);
+    assert.deepEqual(
+      all.data.map(({ note }) => note),
+      ["Family", ""],
+    );
+    for (const id of [day(0), later.id.slice(0, 34)])
+      assert.match(await run(`oncall delete-days-off ${id}`), / {2}deleted\n$/);
+    assert.equal(await run("oncall conflicts"), "no conflicts\n");
+  });
+
   await t.test("people are paged, added and given incidents", async () => {
     const page = await runJson<{ number: number; title: string; direct: { message: string } }>(
       ["page", "me", "The shop is slow\nCan you look?", "--urgency", "low", "--policy", "default"],

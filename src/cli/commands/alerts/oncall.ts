@@ -1,17 +1,20 @@
 import type { Command } from "commander";
-import { everyItem, online, pick } from "../../on-server.ts";
+import { online } from "../../on-server.ts";
 import { futureFlag } from "../../output/flag-values.ts";
 import { table } from "../../output/output.ts";
-import type { ServerClient } from "../../server-client.ts";
+import { addDaysOff } from "./days-off.ts";
+import {
+  at,
+  findSchedule,
+  PATH,
+  type Person,
+  peopleText,
+  type RangeFlags,
+  schedulesOf,
+  type Warned,
+  warningLines,
+} from "./oncall-things.ts";
 import { cut, OF_PROJECT, type ProjectFlag, shortTime, subcommand } from "./things.ts";
-
-const PATH = "/api/v1/oncall";
-
-interface Person {
-  readonly id: string;
-  readonly username: string | null;
-  readonly name: string | null;
-}
 
 interface Shift {
   readonly start: string;
@@ -23,26 +26,6 @@ interface Duty {
   readonly current: readonly Person[];
   readonly until: string | null;
   readonly next: (Shift & { readonly users: readonly Person[] }) | null;
-}
-
-interface Schedule {
-  readonly id: string;
-  readonly name: string;
-  readonly timezone: string;
-}
-
-const peopleText = (people: readonly Person[] | undefined): string =>
-  people === undefined || people.length === 0
-    ? "no one"
-    : people.map((each) => each.username ?? each.name ?? each.id).join(", ");
-
-/** The schedule of an id or name, or a prefix of one. @throws CommandError 6, 7 */
-export async function findSchedule(server: ServerClient, ref: string, { project }: ProjectFlag): Promise<Schedule> {
-  return pick(await everyItem<Schedule>(server, `${PATH}/schedules`, { projectId: project }), ref, {
-    one: "schedule",
-    namesOf: ({ name }) => [name],
-    lineOf: ({ id, name }) => `${id}  ${name}`,
-  });
 }
 
 function addNow(oncall: Command): void {
@@ -65,9 +48,9 @@ function addNow(oncall: Command): void {
       );
   subcommand(oncall, "schedules", "list schedules", [""])
     .option(...OF_PROJECT)
-    .action(({ project }: ProjectFlag, command: Command) =>
+    .action((flags: ProjectFlag, command: Command) =>
       online(command, async (server, { out }) => {
-        const schedules = await everyItem<Schedule>(server, `${PATH}/schedules`, { projectId: project });
+        const schedules = await schedulesOf(server, flags);
         out.result({ schedules }, () =>
           table(
             ["ID", "TIME ZONE", "NAME"],
@@ -77,13 +60,6 @@ function addNow(oncall: Command): void {
       }),
     );
 }
-
-interface RangeFlags extends ProjectFlag {
-  readonly from?: number;
-  readonly to?: number;
-}
-
-const at = (ms: number | undefined): string | undefined => (ms === undefined ? undefined : new Date(ms).toISOString());
 
 function addRanges(oncall: Command): void {
   for (const [name, path, description] of [
@@ -132,8 +108,9 @@ function addOverride(oncall: Command): void {
         const { id } = await findSchedule(server, ref, flags);
         const { user, for: replaces, reason, from = Date.now(), to } = flags;
         const body = { start: at(from), end: at(to), users: [user], replaces, reason };
-        const made = await server.post<Shift & { id: string }>(`${PATH}/schedules/${id}/overrides`, body);
-        out.result(made, () => `${made.id}  ${shortTime(made.start)} to ${shortTime(made.end)}  ${user}`);
+        const made = await server.post<Shift & Warned & { id: string }>(`${PATH}/schedules/${id}/overrides`, body);
+        const line = `${made.id}  ${shortTime(made.start)} to ${shortTime(made.end)}  ${user}`;
+        out.result(made, () => [line, ...warningLines(made)]);
       }),
     );
 }
@@ -142,9 +119,10 @@ function addOverride(oncall: Command): void {
 export function addOnCall(program: Command): void {
   const oncall = program
     .command("oncall")
-    .description("show who is on call now, next and when; put a user on call")
+    .description("show who is on call now, next and when; put a user on call; days off")
     .addHelpText("after", "\nExamples:\n  $ prism oncall now\n  $ prism oncall gaps Database");
   addNow(oncall);
   addRanges(oncall);
   addOverride(oncall);
+  addDaysOff(oncall);
 }

@@ -1,7 +1,7 @@
 import { type Command, Option } from "commander";
 import { online } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
-import { findSchedule } from "./oncall.ts";
+import { findSchedule } from "./oncall-things.ts";
 import { cut, findIncident, type Incident, OF_PROJECT, type ProjectFlag, subcommand } from "./things.ts";
 
 const PATH = "/api/v1/incidents";
