@@ -142,11 +142,14 @@ async function turnMs({ database, book, sender, pages }: ChannelsContext, delive
   return sender.rates.takeAfterPages(target, preset.rate, id, ready);
 }
 
-async function prepare(context: ChannelsContext, { delivery, notification, page }: Attempt): Promise<ServiceMessage> {
-  const { row } = await openChannel(context, delivery.target, page !== undefined);
+async function prepare(
+  context: ChannelsContext,
+  { delivery, notification, isPage = false }: Attempt,
+): Promise<ServiceMessage> {
+  const { row } = await openChannel(context, delivery.target, isPage);
   const reader = row.userId === null ? null : await readerOf(context, delivery.userId);
   const n = await noticeOfNotification(context, notification, reader);
-  return { channelId: row.id, id: delivery.id, n, isPage: page !== undefined };
+  return { channelId: row.id, id: delivery.id, n, isPage };
 }
 
 interface Reader {

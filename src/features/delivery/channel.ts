@@ -24,12 +24,7 @@ export interface Attempt {
   /** Offset of the recipient's entry; the message carries it so that the app can catch up. */
   readonly offset: number;
   /** Of a notice of an incident that goes through the sender of pages. */
-  readonly page?: PageAttempt;
-}
-
-export interface PageAttempt {
-  /** Until the next step of the policy: a provider need not keep the message for longer. */
-  readonly ttlMs?: number;
+  readonly isPage?: boolean;
 }
 
 /** The provider's answer to an accepted message. */

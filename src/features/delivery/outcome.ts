@@ -5,6 +5,7 @@ import type { DeliveriesTable, OutsideChannel } from "../../store/schema.ts";
 import { PermanentError, type AttemptFacts as RunnerFacts, type RunningJob } from "../jobs/index.ts";
 import { markNotificationDelivered } from "../notifications/index.ts";
 import { type Accepted, type Channel, ProviderDown, Refused, TargetGone, Throttled } from "./channel.ts";
+import { endTarget } from "./channels/push/last-device.ts";
 import type { CircuitBreaker } from "./circuits.ts";
 import type { DeliveryContext } from "./context.ts";
 import { type DeliveryFacts, type DeliveryReason, updateDelivery } from "./deliveries.ts";
@@ -15,7 +16,10 @@ const ERROR_LENGTH = 1000;
 /** Safe to share commits: no decision here depends on the effects of another attempt's commit. */
 const SHARED = { sharesCommit: true } as const;
 
-type OutcomeContext = Pick<DeliveryContext, "database" | "jobs" | "audit" | "clock" | "log" | "pages">;
+type OutcomeContext = Pick<
+  DeliveryContext,
+  "database" | "jobs" | "audit" | "clock" | "log" | "pages" | "channels" | "box" | "settings"
+>;
 
 /** The job of an attempt, run by this server or claimed by a remote worker. */
 export interface AttemptJob extends Pick<RunningJob, "id" | "kind" | "label" | "claimed"> {
@@ -76,7 +80,7 @@ export async function recordFailure(
 ): Promise<AttemptOutcome> {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
   circuit.refused(error);
-  const { id: deliveryId, target } = found.delivery;
+  const { id: deliveryId } = found.delivery;
   const { worker: workerId, claimed } = job;
   const facts = { deliveryId, channel: channel.name, attempt: claimed.attempts, workerId, err: error };
   context.log.warn(facts, "a delivery failed");
@@ -85,7 +89,7 @@ export async function recordFailure(
   if (error instanceof Throttled) return waitAsAsked(context, job, found, error);
   if (!(error instanceof TargetGone)) return fail(context, job, found, error);
   const permanent = new PermanentError(error.message, { cause: error });
-  return fail(context, job, found, permanent, async (trx) => channel.disable?.(target, trx));
+  return fail(context, job, found, permanent, (trx) => endTarget(context, found.delivery, trx));
 }
 
 /** Waits for a paused provider without using up attempts, up to a limit. */

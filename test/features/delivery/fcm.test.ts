@@ -39,7 +39,11 @@ test("S2-67, S2-109: a notification reaches an Android device through FCM HTTP v
     data: { notificationId: urgent.notification.id, offset: "4711", action },
     android: { priority: "HIGH", ttl: "60s", notification: { tag: urgent.notification.id, sound: "alarm" } },
     apns: {
-      headers: { "apns-priority": "10", "apns-collapse-id": urgent.notification.id },
+      headers: {
+        "apns-priority": "10",
+        "apns-collapse-id": urgent.notification.id,
+        "apns-expiration": String(Math.floor((urgent.notification.expiresAt ?? 0) / 1000)),
+      },
       payload: { aps: { sound: "alarm.wav" } },
     },
   });

@@ -1,3 +1,4 @@
+import { HOUR_MS } from "../../../core/clock.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { withinOr } from "../../../core/promises.ts";
 import type { NotificationRow } from "../../../store/commit/write-set.ts";
@@ -13,10 +14,11 @@ import {
   type NotificationFacts,
   Throttled,
 } from "../channel.ts";
+import { endTarget } from "../channels/push/last-device.ts";
 import type { DeliveryContext } from "../context.ts";
 import { attemptJob, findDelivery, updateDelivery } from "../deliveries.ts";
 import { recordCompletion } from "../outcome.ts";
-import { heldUntil, type Preferences, refusal } from "../preferences.ts";
+import { heldUntil, isPush, type Preferences, refusal } from "../preferences.ts";
 import type { Accepted, NewPage, NotSent, PageKind, PageRow } from "./page.ts";
 import { hasFailed } from "./store.ts";
 
@@ -117,7 +119,8 @@ export function peoplePages(context: DeliveryContext): PageKind {
     },
     send: (page, { signal }) => send(context, page, signal),
     changed: (trx, page) => followPage(context, trx, page),
-    gone: async (trx, page) => context.channels.of(channelOf(page))?.disable?.(targetOf(page), trx),
+    gone: (trx, page) =>
+      endTarget(context, { channel: channelOf(page), target: targetOf(page), userId: page.userId ?? "" }, trx),
   };
 }
 
@@ -186,7 +189,8 @@ async function send(context: DeliveryContext, page: PageRow, signal: AbortSignal
     if (leftMs > 0) throw new Throttled("a remote worker sends it", leftMs, { isOwnRate: true });
     throw new NoAnswer("no remote worker has sent it");
   }
-  const attempt = { delivery: { ...delivery, attempts: page.attempts + 1 }, notification, offset, page: {} };
+  const told = isPush(channel.name) ? await untilNextStep(context, page, notification) : notification;
+  const attempt = { delivery: { ...delivery, attempts: page.attempts + 1 }, notification: told, offset, isPage: true };
   const message = await channel.prepare(attempt);
   const answer = await answerOf(channel, message, signal);
   if ("failure" in answer)
@@ -194,6 +198,23 @@ async function send(context: DeliveryContext, page: PageRow, signal: AbortSignal
   const ended = await interpreted(context, channel, attempt, answer);
   if ("failure" in ended) throw ended.failure;
   return taken(ended.accepted);
+}
+
+const LEAST_TTL_MS = HOUR_MS;
+
+/** A push service keeps a page until the next step, or repetition, of its incident; an hour at least. */
+async function untilNextStep(
+  { database, clock }: DeliveryContext,
+  { incidentId }: PageRow,
+  notification: NotificationFacts,
+): Promise<NotificationFacts> {
+  const incident = await database.read
+    .selectFrom("incidents")
+    .select(["stepAt", "repeatAt"])
+    .where("id", "=", incidentId)
+    .executeTakeFirst();
+  const next = incident?.stepAt ?? incident?.repeatAt;
+  return next ? { ...notification, expiresAt: Math.max(next, clock.now() + LEAST_TTL_MS) } : notification;
 }
 
 /** An answer is not kept back for longer by a store that takes no writes. */

@@ -55,9 +55,14 @@ function androidPart({ id, sound, priority, expiresAt }: NotificationFacts, now:
   };
 }
 
-function applePart({ id, sound, priority }: NotificationFacts): unknown {
+function applePart({ id, sound, priority, expiresAt }: NotificationFacts): unknown {
+  const expiration = expiresAt === null ? {} : { "apns-expiration": String(Math.floor(expiresAt / 1000)) };
   return {
-    headers: { "apns-priority": priority >= URGENT_PRIORITY ? "10" : "5", "apns-collapse-id": id },
+    headers: {
+      "apns-priority": priority >= URGENT_PRIORITY ? "10" : "5",
+      "apns-collapse-id": id,
+      ...expiration,
+    },
     ...(sound === null ? {} : { payload: { aps: { sound } } }),
   };
 }
