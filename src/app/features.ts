@@ -24,6 +24,7 @@ import { deliveriesFeature } from "../features/delivery/operate/routes.ts";
 import { preferencesFeature } from "../features/delivery/routes.ts";
 import { webhooksFeature } from "../features/delivery/webhooks/routes.ts";
 import { digestFeature } from "../features/digest/routes.ts";
+import { drillFeature } from "../features/drill/routes.ts";
 import { trialEvent } from "../features/events/index.ts";
 import { eventsFeature } from "../features/events/routes.ts";
 import { explainFeature } from "../features/explain/routes.ts";
@@ -72,6 +73,7 @@ export function builtInFeatures(parts: Parts): Feature[] {
     ...eventFeatures(parts),
     ...alertFeatures(parts),
     onCall(parts),
+    drill(parts),
     statusPageFeature(statusPageOwn(parts)),
     ...notificationFeatures(parts),
     ...liveFeatures(parts),
@@ -189,6 +191,11 @@ function onCall({ base, core, services }: Parts): Feature {
   });
 }
 
+function drill({ core, services }: Parts): Feature {
+  const { projects } = core.access;
+  return drillFeature({ ...services.drills.parts, projects, drills: services.drills });
+}
+
 /** Notifications, sounds, messages, tasks and the like. */
 function notificationFeatures({ base, core, http, services }: Parts): Feature[] {
   const { database: db, clock, config, settings, box, storage, committer } = base;
@@ -218,6 +225,7 @@ function notificationFeatures({ base, core, http, services }: Parts): Feature[] 
     deliveriesFeature({ db, clock, channels, circuits, jobs, jobControl, rules }),
     preferencesFeature({
       ...{ db, clock, config, box, channels, notify, webPush: core.webPush },
+      confirmDrill: (deliveryId) => services.drills.confirm(deliveryId),
       acknowledgeIncident: (id, channelId) => acknowledgeIn(services, id, channelId, "channel"),
     }),
     webhooksFeature({ db, clock, config, box, projects, storage, settings }),

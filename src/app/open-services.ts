@@ -7,6 +7,7 @@ import {
   openDelivery,
   type PageSender,
 } from "../features/delivery/index.ts";
+import { Drills } from "../features/drill/index.ts";
 import { appendEvents } from "../features/events/index.ts";
 import { Heartbeats } from "../features/heartbeats/index.ts";
 import { MailListener } from "../features/mail-in/index.ts";
@@ -48,6 +49,7 @@ export interface Services {
   readonly idempotency: Idempotency;
   readonly onCall: OnCallPort;
   readonly alerting: AlertServices;
+  readonly drills: Drills;
   readonly heartbeats: Heartbeats;
   readonly mailIn: MailListener;
   readonly ntfy: Ntfy;
@@ -75,12 +77,23 @@ export function openServices(base: Base, core: Core, http: Http): Services {
     alerting,
     idempotency: new Idempotency(base.reader, base.clock, base.store.auditKey),
     onCall: (db, scheduleId, at) => onCall(core.access.users, db, scheduleId, at),
+    drills: openDrills(base, core, notifying, channels),
     heartbeats: openHeartbeats(base, alerting),
     mailIn: openMailIn(base, alerting),
     modules: openModuleFolder(base, core, http, notifying, serviceChannels, features),
     ntfy: openNtfy(base, core, notifying.realtime),
     features,
   };
+}
+
+function openDrills(
+  { database: db, clock, log, audit, settings }: Base,
+  { access: { users } }: Core,
+  { notify }: Notifying,
+  { pages, pagePeople, waysOf }: DeliveryServices,
+): Drills {
+  const parts = { db, clock, log: log.namespace("drill"), audit, notify, users, pages, pagePeople, waysOf };
+  return new Drills({ ...parts, settings: () => settings.current });
 }
 
 function openMailIn(

@@ -6,6 +6,7 @@ import { addProjects } from "./commands/access/projects.ts";
 import { addToken } from "./commands/access/token.ts";
 import { addUser } from "./commands/access/user.ts";
 import { addAlerts } from "./commands/alerts/alerts.ts";
+import { addDrill } from "./commands/alerts/drill.ts";
 import { addHeartbeats } from "./commands/alerts/heartbeats.ts";
 import { addIncidents } from "./commands/alerts/incidents.ts";
 import { addOnCall } from "./commands/alerts/oncall.ts";
@@ -138,6 +139,7 @@ Examples:
   addAlerts(program);
   addIncidents(program);
   addPage(program);
+  addDrill(program);
   addSilences(program);
   addOnCall(program);
   addHeartbeats(program);

@@ -13,7 +13,7 @@ import {
 import { DKIM_OPTIONS, MAIL_IN_OPTIONS } from "./mail-options.ts";
 import { option, optional, type ValuesOf } from "./option.ts";
 import { PUSHER_OPTIONS, STORAGE_OPTIONS } from "./provider-options.ts";
-import { EMERGENCY_OPTIONS, WATCH_OPTIONS } from "./watch-options.ts";
+import { DRILL_OPTIONS, EMERGENCY_OPTIONS, WATCH_OPTIONS } from "./watch-options.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -149,6 +149,7 @@ export const OPTIONS = {
     ),
     keyFile: optional(k.text(), "private key of the certificate in PEM, not encrypted", { reloadable: true }),
   },
+  drill: DRILL_OPTIONS,
   escalation: {
     toAdministrators: option(
       k.boolean(),

@@ -52,3 +52,12 @@ export const EMERGENCY_OPTIONS = {
     LIVE,
   ),
 };
+
+const WEEKDAYS = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"] as const;
+
+/** The weekly test pages to people who are on call. */
+export const DRILL_OPTIONS = {
+  enabled: option(k.boolean(), true, "sends a drill each week to who is on call within 7 days", LIVE),
+  day: option(k.oneOf(...WEEKDAYS), "wednesday", "day of weekly drills, for people who chose none", LIVE),
+  hour: option(k.integer(0, 23), 11, "hour of weekly drills in each person's time zone, for the same people", LIVE),
+};

@@ -106,7 +106,7 @@ interface EffectData {
 export type OpenPageFacts = Pick<
   Selectable<PagesTable>,
   | ("id" | "incidentId" | "projectId" | "kind" | "target" | "provider" | "owner" | "channel" | "urgency" | "severity")
-  | ("isEnd" | "attempts" | "firstAttemptAt" | "failedAt" | "heldUntil" | "createdAt")
+  | ("isEnd" | "attempts" | "firstAttemptAt" | "failedAt" | "heldUntil" | "createdAt" | "reason")
   | ("rings" | "lostAnswers" | "lostAt")
 >;
 

@@ -7,6 +7,9 @@ import type {
   AlertsTable,
   ComponentState,
   ContactRulesTable,
+  DrillPeopleTable,
+  DrillsTable,
+  DrillWaysTable,
   FailedWaysTable,
   HeartbeatFlipsTable,
   HeartbeatKeysTable,
@@ -256,6 +259,9 @@ export interface Schema {
   pages: PagesTable;
   failed_ways: FailedWaysTable;
   way_notices: WayNoticesTable;
+  drills: DrillsTable;
+  drill_ways: DrillWaysTable;
+  drill_people: DrillPeopleTable;
   incident_acks: IncidentAcksTable;
   incident_log: IncidentLogTable;
   silence_hits: SilenceHitsTable;

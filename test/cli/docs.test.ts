@@ -26,9 +26,10 @@ const manual = [
 function commandsOf(parent: Command, prefix = ""): [name: string, command: Command][] {
   return parent.commands.flatMap((command) => {
     const name = prefix + command.name();
-    return command.commands.length > 0
-      ? commandsOf(command, `${name} `)
-      : [[name, command] satisfies [string, Command]];
+    const own: [string, Command][] = [[name, command]];
+    if (command.commands.length === 0) return own;
+    // A group that takes arguments is a command, too.
+    return [...(command.registeredArguments.length > 0 ? own : []), ...commandsOf(command, `${name} `)];
   });
 }
 

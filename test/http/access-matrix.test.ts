@@ -106,6 +106,10 @@ const OPERATOR: Known = { kind: "user", role: "Admin", member: null, id: "", sco
 const ABOUT_ME = new Set([
   "POST /api/v1/ntfy/topics",
   "GET /api/v1/oncall/days-off",
+  "POST /api/v1/drills",
+  "GET /api/v1/drills/ways",
+  "GET /api/v1/drills/preferences",
+  "PUT /api/v1/drills/preferences",
   "GET /api/v1/oncall/preferences",
   "PUT /api/v1/oncall/preferences",
   "POST /api/v1/oncall/preferences/calendar-link",

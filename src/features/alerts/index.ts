@@ -5,6 +5,7 @@ export { alertSweep } from "./book/retention.ts";
 export { senderOf } from "./book/senders.ts";
 export { Incidents } from "./incidents/engine.ts";
 export { type Forecast, forecastOf, type Trial, trialAlert, tryAlert } from "./incidents/forecast.ts";
+export { PRIORITY as INCIDENT_PRIORITY, pagedChannels } from "./incidents/notices.ts";
 export { lastPages, type NoticeOutcome, withOutcomes } from "./incidents/page-view.ts";
 export { incidentSweep } from "./incidents/retention.ts";
 export type { IncidentRow } from "./incidents/store.ts";

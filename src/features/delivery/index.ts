@@ -31,12 +31,22 @@ export {
   openDelivery,
   type PagePeople,
   type ReachablePeople,
+  type WaysOfPeople,
 } from "./open.ts";
 export { openByChannel } from "./operate/queries.ts";
 export { type FailingWay, failingWays } from "./pages/failing-ways.ts";
-export type { Accepted, NotSent, PageFollower, PageKind, PageRow, Place } from "./pages/page.ts";
-export { type PageFacts, targetKey } from "./pages/people.ts";
+export {
+  type Accepted,
+  DRILL,
+  type NotSent,
+  type PageFollower,
+  type PageKind,
+  type PageRow,
+  type Place,
+} from "./pages/page.ts";
+export { type PageFacts, type PersonWay, targetKey } from "./pages/people.ts";
 export { PageSender } from "./pages/sender.ts";
 export { notAccepted, pagesOf } from "./pages/store.ts";
 export { namesOfWays } from "./pages/way-names.ts";
+export { quietUntil } from "./preferences.ts";
 export { DELIVERY_SWEEPS } from "./retention.ts";

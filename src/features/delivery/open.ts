@@ -19,7 +19,15 @@ import { ATTEMPT_JOB, MERGE_JOB } from "./deliveries.ts";
 import { DeliveryLimits } from "./limits.ts";
 import { MAIL_JOB, sendMail } from "./mails.ts";
 import { mergeDeliveries } from "./merge.ts";
-import { type PageFacts, type PlannedPages, peoplePages, planPages, reachableUsers } from "./pages/people.ts";
+import {
+  type PageFacts,
+  type PersonWay,
+  type PlannedPages,
+  peoplePages,
+  planPages,
+  reachableUsers,
+  waysOf,
+} from "./pages/people.ts";
 import { PageSender } from "./pages/sender.ts";
 import { planDeliveries } from "./plan.ts";
 import { serveWorkers } from "./remote.ts";
@@ -47,12 +55,20 @@ export type ReachablePeople = (
   facts: { readonly projectId: string; readonly priority: number; readonly channels: string },
 ) => Promise<ReadonlySet<string>>;
 
+/** The ways by which notices of incidents go to people, outside of the app. */
+export type WaysOfPeople = (
+  db: ReadDb | Trx,
+  userIds: readonly string[],
+  facts: Parameters<typeof waysOf>[3],
+) => Promise<readonly PersonWay[]>;
+
 export interface DeliveryServices {
   readonly circuits: Circuits;
   readonly memory: DeliveryMemory;
   readonly pages: PageSender;
   readonly pagePeople: PagePeople;
   readonly reachable: ReachablePeople;
+  readonly waysOf: WaysOfPeople;
 }
 
 /**
@@ -93,6 +109,7 @@ export function openDelivery(parts: DeliveryParts): DeliveryServices {
     pages,
     pagePeople: (...given) => planPages(context, ...given),
     reachable: (...given) => reachableUsers(context, ...given),
+    waysOf: (...given) => waysOf(context, ...given),
   };
 }
 

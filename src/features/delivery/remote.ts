@@ -25,6 +25,7 @@ import {
   recordDelivered,
   recordFailure,
 } from "./outcome.ts";
+import { withConfirmLink } from "./pages/drill-messages.ts";
 
 /** An attempt as a remote worker receives it: all it needs but the provider's settings. */
 export interface DispatchedAttempt {
@@ -79,9 +80,11 @@ async function dispatch(
   route: AttemptRoute,
 ): Promise<DispatchedAttempt | undefined> {
   const { notification, offset } = found;
+  const { clock, settings } = context;
   const delivery = await recordBegin(context, found);
   try {
-    const message = await route.channel.prepare({ delivery, notification, offset });
+    const attempt = withConfirmLink(settings.current, { delivery, notification, offset }, clock.now());
+    const message = await route.channel.prepare(attempt);
     return { deliveryId: delivery.id, channel: delivery.channel, message };
   } catch (error) {
     await recordFailure(context, job, found, route, error);

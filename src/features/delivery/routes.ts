@@ -15,7 +15,7 @@ import { Preferences } from "./preferences.ts";
 /** What the feature needs besides the services of every module. */
 export interface PreferencesOwn
   extends Omit<s.SubscriptionContext, "fetch" | "client">,
-    Pick<AcknowledgeContext, "acknowledgeIncident"> {}
+    Pick<AcknowledgeContext, "acknowledgeIncident" | "confirmDrill"> {}
 
 /** How and where a user is notified: preferences, devices, and the link that ends mails. */
 export function preferencesFeature(own: PreferencesOwn): Feature {

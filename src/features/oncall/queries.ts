@@ -43,6 +43,12 @@ export function allSchedules(db: ReadDb, filter: ScheduleFilter, limit: number):
   return filtered(db, filter).selectAll().orderBy("name").orderBy("id").limit(limit).execute();
 }
 
+/** The schedules of projects; null: of all. */
+export function schedulesOf(db: Db, projectIds: readonly string[] | null) {
+  const query = db.selectFrom("oncall_schedules").select(["id", "name", "projectId"]).orderBy("name");
+  return (projectIds ? query.where("projectId", "in", projectIds) : query).execute();
+}
+
 export function findSchedule(db: Db, id: string): Promise<ScheduleRow | undefined> {
   return db.selectFrom("oncall_schedules").selectAll().where("id", "=", id).executeTakeFirst();
 }

@@ -1,9 +1,17 @@
 import type { EpochMs } from "../../core/clock.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { UserDirectory } from "../access/index.ts";
-import { type Counts, type Layer, nextOnCall, OVERRIDE_LEVEL, type Roster, type Span } from "./model/layers.ts";
+import {
+  type Counts,
+  finalShifts,
+  type Layer,
+  nextOnCall,
+  OVERRIDE_LEVEL,
+  type Roster,
+  type Span,
+} from "./model/layers.ts";
 import { occurrences, type Recurrence, type ShiftTimes } from "./model/recurrence.ts";
-import { type CalendarRow, calendarOf, findSchedule, type ShiftRow, shiftsOf } from "./queries.ts";
+import { type CalendarRow, calendarOf, findSchedule, type ShiftRow, schedulesOf, shiftsOf } from "./queries.ts";
 
 /** An event of an imported calendar as it is stored. */
 export interface CalendarSpan extends Span {
@@ -56,6 +64,31 @@ export async function onCall(
   if (!schedule) return { current: [], next: [], shift: null };
   const { current, next } = nextOnCall(await rosterOf(db, scheduleId), at, countsIn(users, schedule.projectId));
   return { current: current?.users ?? [], next: next?.users ?? [], shift: current?.shiftIds[0] ?? null };
+}
+
+/** When a user is on call first in a span, and on which schedule. */
+export interface OnCallSpan {
+  readonly userId: string;
+  readonly from: EpochMs;
+  readonly schedule: string;
+}
+
+/** The users who are on call at some time of a span, the first ones first. @param projectIds null: of all projects */
+export async function onCallBetween(
+  users: UserDirectory,
+  db: ReadDb | Trx,
+  span: { readonly from: EpochMs; readonly to: EpochMs },
+  projectIds: readonly string[] | null = null,
+): Promise<OnCallSpan[]> {
+  const found = new Map<string, OnCallSpan>();
+  for (const { id, name: schedule, projectId } of await schedulesOf(db, projectIds)) {
+    const shifts = finalShifts(await rosterOf(db, id), span.from, span.to, countsIn(users, projectId));
+    for (const { start, users: ids } of shifts)
+      for (const userId of ids)
+        if (start < (found.get(userId)?.from ?? Number.POSITIVE_INFINITY))
+          found.set(userId, { userId, from: start, schedule });
+  }
+  return [...found.values()].sort((a, b) => a.from - b.from);
 }
 
 export function timesOf({ startLocal, durationMs, timezone, recurrence }: ShiftRow): ShiftTimes {

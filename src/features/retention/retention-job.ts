@@ -9,6 +9,7 @@ import { alertSweep, incidentSweep, silenceSweep } from "../alerts/index.ts";
 import { type AuditSweepParts, auditSweep } from "../audit/index.ts";
 import { CHANNEL_SWEEPS } from "../channels/index.ts";
 import { DELIVERY_SWEEPS } from "../delivery/index.ts";
+import { DRILL_SWEEPS } from "../drill/index.ts";
 import { EVENT_SWEEPS, eventSweep } from "../events/index.ts";
 import { HEARTBEAT_SWEEPS } from "../heartbeats/index.ts";
 import { JOB_SWEEPS, type JobRunner } from "../jobs/index.ts";
@@ -59,6 +60,7 @@ export const FIXED_SWEEPS: readonly NamedSweep[] = [
   ...MESSAGE_SWEEPS,
   ...CHANNEL_SWEEPS,
   ...DELIVERY_SWEEPS,
+  ...DRILL_SWEEPS,
   ...HEARTBEAT_SWEEPS,
   ...RECEIVER_SWEEPS,
   ...NTFY_SWEEPS,

@@ -213,6 +213,45 @@ export interface WayNoticesTable {
   endedAt: number | null;
 }
 
+/** A test page to a person. */
+export interface DrillsTable {
+  id: string;
+  userId: string;
+  /** A user's id, or `operator`; null: the weekly plan. */
+  startedBy: string | null;
+  notificationId: string;
+  startedAt: number;
+}
+
+/** A way of a drill; its page has the same id. */
+export interface DrillWaysTable {
+  id: string;
+  drillId: string;
+  userId: string;
+  /** Key of the target, as in `pages.target`. */
+  target: string;
+  /** Hash of where the target led then. */
+  address: string;
+  name: string;
+  /** As in `pages.channel`. */
+  channel: string;
+  startedAt: number;
+  confirmedAt: number | null;
+}
+
+/** When a person has the weekly drill. */
+export interface DrillPeopleTable {
+  userId: string;
+  /** 0 is Sunday; null: that of the configuration. */
+  day: number | null;
+  hour: number | null;
+  takesPart: Generated<Flag>;
+  /** The next drill is at the first chosen time after this instant; null: not planned. */
+  plannedAfter: number | null;
+  /** The drill that is due waits until then. */
+  deferredUntil: number | null;
+}
+
 export interface IncidentAlertsTable {
   incidentId: string;
   alertId: string;

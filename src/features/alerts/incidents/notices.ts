@@ -1,6 +1,6 @@
 import type { EpochMs } from "../../../core/clock.ts";
 import { notificationRow } from "../../../store/commit/notification-row.ts";
-import type { Trx } from "../../../store/database.ts";
+import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 import type { PageFacts } from "../../delivery/index.ts";
 import { COMPLETED, type RunningJob } from "../../jobs/index.ts";
@@ -13,7 +13,7 @@ import { type AudienceMember, acksOf, addLog, findIncident, type IncidentRow, la
 
 /* Notifications of incidents: contact rules, and the jobs of delayed ones. */
 
-const PRIORITY = { high: 800, low: 300 } as const satisfies Record<Urgency, number>;
+export const PRIORITY = { high: 800, low: 300 } as const satisfies Record<Urgency, number>;
 
 /** Names in contact rules, as in preferences, and their channels. */
 export const CONTACT_CHANNELS = {
@@ -101,7 +101,7 @@ export function notifyAudience(
   return storeNotices(parts, trx, row, contacts, notice, now);
 }
 
-async function contactsOf(trx: Trx, users: readonly string[], urgency: Urgency): Promise<Contact[]> {
+async function contactsOf(trx: ReadDb | Trx, users: readonly string[], urgency: Urgency): Promise<Contact[]> {
   const rows = await trx
     .selectFrom("contact_rules")
     .selectAll()
@@ -130,6 +130,17 @@ export async function reachableOf(
   for (const [channels, ids] of byChannels(await contactsOf(trx, users, urgency)))
     for (const id of await parts.reachable(trx, [...ids], { projectId, priority: PRIORITY[urgency], channels }))
       found.add(id);
+  return found;
+}
+
+/** The names of channels that a notice of high urgency uses for each user, at once or later. */
+export async function pagedChannels(
+  db: ReadDb | Trx,
+  userIds: readonly string[],
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const found = new Map<string, readonly string[]>();
+  for (const { userId, channels } of await contactsOf(db, userIds, "high"))
+    found.set(userId, [...new Set([...(found.get(userId) ?? []), ...channels])].sort());
   return found;
 }
 

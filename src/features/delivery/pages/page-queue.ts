@@ -1,6 +1,6 @@
 import type { OpenPageFacts } from "../../../store/effect.ts";
 import { FAILED_AFTER_MS, Gate } from "./gate.ts";
-import { comparePages } from "./page.ts";
+import { comparePages, DRILL } from "./page.ts";
 
 /** A page in memory. Times are elapsed milliseconds. */
 export interface Waiting {
@@ -30,6 +30,11 @@ export interface Waiting {
 /** When a page whose message is to be tried again later counts as failed. */
 export function deferredFailsAt({ readySince, facts }: Waiting): number {
   return readySince + FAILED_AFTER_MS[facts.urgency];
+}
+
+/** It is about no incident: no summary names it, and it is no reason for `emergency`. */
+export function isDrill({ facts }: Waiting): boolean {
+  return facts.reason === DRILL;
 }
 
 /** It is tried again by itself, not before a time. @param why for people */
@@ -108,9 +113,9 @@ export class PageQueue {
     return this.#ordered[0];
   }
 
-  /** The first pages that may be sent now. */
-  first(limit: number): readonly Waiting[] {
-    return this.#ordered.slice(0, limit);
+  /** The first pages that may be sent now, and in one message. */
+  foldable(limit: number): readonly Waiting[] {
+    return this.#ordered.slice(0, limit).filter((page) => !isDrill(page) && !this.running.has(page.facts.incidentId));
   }
 
   /** All of them may be sent now. An attempt that runs may be from before the change: it is made again if it fails. */

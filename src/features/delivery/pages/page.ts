@@ -100,6 +100,9 @@ export interface PageFollower {
   failed(trx: Trx, pages: readonly PageRow[]): Promise<void>;
 }
 
+/** The reason of pages of a drill: they are about no incident. */
+export const DRILL = "drill";
+
 /** Which of two waiting pages of a target is sent first. */
 export function comparePages(a: OpenPageFacts, b: OpenPageFacts): number {
   return (

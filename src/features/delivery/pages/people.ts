@@ -19,6 +19,7 @@ import type { DeliveryContext } from "../context.ts";
 import { attemptJob, findDelivery, updateDelivery } from "../deliveries.ts";
 import { recordCompletion } from "../outcome.ts";
 import { heldUntil, isPush, type Preferences, refusal } from "../preferences.ts";
+import { isDrillOver, withConfirmLink } from "./drill-messages.ts";
 import type { Accepted, NewPage, NotSent, PageKind, PageRow } from "./page.ts";
 import { hasFailed } from "./store.ts";
 
@@ -173,7 +174,8 @@ function targetOf({ channel, userId, target }: PageRow): string {
 }
 
 async function send(context: DeliveryContext, page: PageRow, signal: AbortSignal): Promise<Accepted | NotSent> {
-  const { database, channels, clock, log } = context;
+  const { database, channels, clock, log, settings } = context;
+  if (isDrillOver(page, clock.now())) return { skipped: "the drill is over" };
   const found = await findDelivery(page.id, database.read);
   if (!found) return { skipped: "recipient not active" };
   const { delivery, notification, recipient, user, offset } = found;
@@ -190,7 +192,8 @@ async function send(context: DeliveryContext, page: PageRow, signal: AbortSignal
     throw new NoAnswer("no remote worker has sent it");
   }
   const told = isPush(channel.name) ? await untilNextStep(context, page, notification) : notification;
-  const attempt = { delivery: { ...delivery, attempts: page.attempts + 1 }, notification: told, offset, isPage: true };
+  const given = { delivery: { ...delivery, attempts: page.attempts + 1 }, notification: told, offset, isPage: true };
+  const attempt = withConfirmLink(settings.current, given, clock.now());
   const message = await channel.prepare(attempt);
   const answer = await answerOf(channel, message, signal);
   if ("failure" in answer)
@@ -262,22 +265,52 @@ async function followPage(context: DeliveryContext, trx: Trx, page: PageRow): Pr
   if (endedAt !== null && notificationId !== null) await recordCompletion(context, notificationId, channel, trx);
 }
 
+/** The channels, as in a notification, and the priority of notices. */
+interface NoticeFacts {
+  /** Null: of no project. */
+  readonly projectId: string | null;
+  readonly priority: number;
+  readonly channels: string;
+}
+
 /** The users whom a notice of an incident may reach outside of the app, by the channels given. */
 export async function reachableUsers(
   context: Pick<DeliveryContext, "channels">,
   db: ReadDb | Trx,
   userIds: readonly string[],
-  facts: { readonly projectId: string; readonly priority: number; readonly channels: string },
+  facts: NoticeFacts,
 ): Promise<ReadonlySet<string>> {
+  const found = new Set<string>();
+  for (const { userId, target } of await waysOf(context, db, userIds, facts))
+    if (!found.has(userId) && !(await hasFailed(db, target))) found.add(userId);
+  return found;
+}
+
+/** A target of a person, outside of the app. */
+export interface PersonWay extends Pick<NewPage, "target" | "provider"> {
+  readonly userId: string;
+  readonly channel: Channel["name"];
+  /** The target within its channel, as in `deliveries.target`. */
+  readonly address: string;
+}
+
+/** The ways by which notices of incidents go to these users, outside of the app. */
+export async function waysOf(
+  { channels }: Pick<DeliveryContext, "channels">,
+  db: ReadDb | Trx,
+  userIds: readonly string[],
+  facts: NoticeFacts,
+): Promise<PersonWay[]> {
   const notification = { ...facts, kind: "incident", eventId: null } as unknown as NotificationFacts;
   const readers = await readersOf(db, userIds);
-  const found = new Set<string>();
-  for (const channel of context.channels.forChannels(facts.channels)) {
+  const found: PersonWay[] = [];
+  for (const channel of channels.forChannels(facts.channels)) {
     if (channel.name === "pusher") continue;
-    for (const { userId, target } of await channel.targets(userIds, notification, db)) {
+    for (const { userId, target: address } of await channel.targets(userIds, notification, db)) {
       const reader = readers.get(userId);
-      if (!reader || found.has(userId) || refusal(reader.prefs, channel.name, notification)) continue;
-      if (!(await hasFailed(db, targetKey(channel.name, userId, target)))) found.add(userId);
+      if (!reader || refusal(reader.prefs, channel.name, notification)) continue;
+      const target = targetKey(channel.name, userId, address);
+      found.push({ userId, channel: channel.name, address, target, provider: channel.name });
     }
   }
   return found;

@@ -1,5 +1,5 @@
 import type { Gate, TroubleFacts } from "./gate.ts";
-import type { PageQueue } from "./page-queue.ts";
+import { isDrill, type PageQueue } from "./page-queue.ts";
 
 /* Facts of the queues for operators. */
 
@@ -26,7 +26,8 @@ export function longestUnattemptedMs(queues: Iterable<PageQueue>, gateOf: GateOf
   const isWell = (queue: PageQueue): boolean =>
     [queue.gate, gateOf(queue)].every(({ trouble, pausedUntil }) => !trouble && pausedUntil <= now);
   for (const queue of [...queues].filter(isWell))
-    for (const { triedHere, readySince, notBefore, isRunning } of queue.pages)
-      if (triedHere === 0 && !isRunning && notBefore <= now) longest = Math.max(longest, now - readySince);
+    for (const page of queue.pages)
+      if (page.triedHere === 0 && !page.isRunning && page.notBefore <= now && !isDrill(page))
+        longest = Math.max(longest, now - page.readySince);
   return longest;
 }

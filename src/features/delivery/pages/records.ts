@@ -46,7 +46,7 @@ interface RecordParts {
  * last outcome of each page in memory: pages are sent without a write, and recorded later.
  */
 export class PageRecords {
-  follower: PageFollower | null = null;
+  readonly followers: PageFollower[] = [];
   readonly #parts: RecordParts;
   readonly #kinds: ReadonlyMap<PageKindName, PageKind>;
   readonly #pending = new Map<string, Outcome>();
@@ -97,7 +97,7 @@ export class PageRecords {
     await updatePage(trx, id, { outcome, ...end, updatedAt: now, endedAt: now });
     addEffect(trx, { type: "pages-changed", ended: [id] });
     const after = { ...row, outcome, ...end, endedAt: now };
-    if (outcome === "delivered") await this.follower?.delivered(trx, [after]);
+    if (outcome === "delivered") for (const follower of this.followers) await follower.delivered(trx, [after]);
   }
 
   /** Resolves when everything is stored. */
@@ -173,9 +173,11 @@ export class PageRecords {
       else if (outcome.is === "attempted" && outcome.isFailed) failed.push(after);
     }
     if (ended.length > 0) addEffect(trx, { type: "pages-changed", ended });
-    if (!follows || !this.follower) return;
-    if (delivered.length > 0) await this.follower.delivered(trx, delivered);
-    if (failed.length > 0) await this.follower.failed(trx, failed);
+    if (!follows) return;
+    for (const follower of this.followers) {
+      if (delivered.length > 0) await follower.delivered(trx, delivered);
+      if (failed.length > 0) await follower.failed(trx, failed);
+    }
   }
 
   /** @returns the row afterwards; undefined if it had ended */

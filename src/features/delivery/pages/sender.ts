@@ -13,7 +13,7 @@ import { deferredPauseMs, failsAtOnce, failureOf, type PageFailure, REFUSED_PAUS
 import { Gate, type TroubleFacts } from "./gate.ts";
 import { Lanes } from "./lanes.ts";
 import type { Accepted, NewPage, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";
-import { deferredFailsAt, PageQueue, putOff, type Waiting } from "./page-queue.ts";
+import { deferredFailsAt, isDrill, PageQueue, putOff, type Waiting } from "./page-queue.ts";
 import { longestUnattemptedMs, troublesOf } from "./queue-facts.ts";
 import { PageRecords } from "./records.ts";
 import { noteLost, resumeLost } from "./ringing.ts";
@@ -71,9 +71,9 @@ export class PageSender {
     this.#kinds.set(name, kind);
   }
 
-  /** Connects incidents, which decide what follows from an outcome. */
+  /** Connects those who decide what follows from an outcome: incidents and drills. */
   follow(follower: PageFollower): void {
-    this.#records.follower = follower;
+    this.#records.followers.push(follower);
   }
 
   /** Builds the memory from the table. Nothing is sent. */
@@ -308,7 +308,7 @@ export class PageSender {
   #batchOf(queue: PageQueue, page: Waiting): readonly Waiting[] {
     const fold = this.#kinds.get(page.facts.kind)?.fold;
     if (!fold || queue.gate.trouble || queue.ready <= fold.above(queue.key, queue.isBack)) return [page];
-    return queue.first(MAX_FOLDED).filter(({ facts }) => !queue.running.has(facts.incidentId));
+    return isDrill(page) ? [page] : queue.foldable(MAX_FOLDED);
   }
 
   async #attempt(queue: PageQueue, page: Waiting, batch: readonly Waiting[]): Promise<void> {

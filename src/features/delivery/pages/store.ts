@@ -21,12 +21,12 @@ const FACTS = [
     "urgency",
     "severity",
   ] as const),
-  ...(["isEnd", "attempts", "firstAttemptAt", "failedAt", "heldUntil", "createdAt"] as const),
+  ...(["isEnd", "attempts", "firstAttemptAt", "failedAt", "heldUntil", "createdAt", "reason"] as const),
   ...(["rings", "lostAnswers", "lostAt"] as const),
 ];
 
 const OPEN_PAGES = `select id, incidentId, projectId, kind, target, provider, owner, channel, urgency, severity, isEnd,
-  attempts, firstAttemptAt, failedAt, heldUntil, createdAt, rings, lostAnswers, lostAt from pages where endedAt is null order by createdAt`;
+  attempts, firstAttemptAt, failedAt, heldUntil, createdAt, reason, rings, lostAnswers, lostAt from pages where endedAt is null order by createdAt`;
 
 /** All pages of which something may still be sent. For the start. */
 export function readOpenPages(reader: Sqlite): OpenPageFacts[] {

@@ -6,6 +6,8 @@ import type { PageKindName, Place } from "./page.ts";
 export interface NamedWay {
   /** Such as "channel Pager", "webhook hooks.example.com" or "mail of ann". */
   readonly name: string;
+  /** The same without the person, such as "mail". */
+  readonly short: string;
   readonly userId: string | null;
   /** Of a person's way. */
   readonly channel: OutsideChannel | null;
@@ -31,10 +33,11 @@ export async function namesOfWays(db: ReadDb | Trx, ways: readonly Way[]): Promi
   return new Map(
     parsed.map(({ target, kind, provider, userId, channel, channelId }) => {
       const own = channelId === null ? "" : ` ${channels.get(channelId) ?? "that is deleted"}`;
-      if (kind === "webhook") return [target, { name: `webhook ${provider.replace(/^host /, "")}`, userId, channel }];
-      if (userId === null || channel === null) return [target, { name: `channel${own}`, userId, channel }];
-      const name = `${OF_PEOPLE[channel]}${own} of ${people.get(userId) ?? "a deleted user"}`;
-      return [target, { name, userId, channel }];
+      const base = { userId, channel };
+      const room = kind === "webhook" ? `webhook ${provider.replace(/^host /, "")}` : `channel${own}`;
+      if (userId === null || channel === null) return [target, { ...base, name: room, short: room }];
+      const short = `${OF_PEOPLE[channel]}${own}`;
+      return [target, { ...base, name: `${short} of ${people.get(userId) ?? "a deleted user"}`, short }];
     }),
   );
 }

@@ -6,6 +6,7 @@ import type { AccessWorld } from "./world.ts";
 
 const PATH = "/api/v1/oncall";
 const SCHEDULES = `${PATH}/schedules`;
+const DRILLS = "/api/v1/drills";
 const ONE = `${SCHEDULES}/:id`;
 let made = 0;
 
@@ -159,15 +160,40 @@ export const ONCALL: Table = {
   [`GET ${PATH}/shifts`]: [
     {
       // Every active user reads the default project.
-      refusal: (who) => (who.kind === "key" ? [403, "FORBIDDEN"] : readsAnywhere(who)),
+      refusal: inPerson,
       request: inWorld(({ keeper }) => `${PATH}/shifts?userId=${keeper}`),
     },
   ],
+  [`GET ${PATH}/proofs`]: [
+    {
+      refusal: inShop({ ...readEvents, hidden: "PROJECT_NOT_FOUND" }),
+      request: inWorld(({ shop }) => `${PATH}/proofs?projectId=${shop}`),
+    },
+  ],
+  [`GET ${DRILLS}`]: [{ refusal: inPerson, request: at(DRILLS) }],
+  [`POST ${DRILLS}`]: [
+    {
+      refusal: inPerson,
+      async request({ prism }) {
+        // Callers are the same few people: none of them has had a drill in this hour.
+        await prism.services.db.write((trx) => trx.deleteFrom("drills").execute());
+        return { path: DRILLS, body: {} };
+      },
+    },
+  ],
+  [`GET ${DRILLS}/:id`]: [{ refusal: inPerson, served: [404, "DRILL_NOT_FOUND"], request: at(`${DRILLS}/${NO_ID}`) }],
+  [`GET ${DRILLS}/ways`]: [{ refusal: own, request: at(`${DRILLS}/ways`) }],
+  [`GET ${DRILLS}/preferences`]: [{ refusal: own, request: at(`${DRILLS}/preferences`) }],
+  [`PUT ${DRILLS}/preferences`]: [{ refusal: own, request: at(`${DRILLS}/preferences`, { hour: 12 }) }],
   [`GET ${PATH}/preferences`]: [{ refusal: own, request: at(`${PATH}/preferences`) }],
   [`PUT ${PATH}/preferences`]: [{ refusal: own, request: at(`${PATH}/preferences`, { handoverLeadMs: null }) }],
   [`POST ${PATH}/preferences/calendar-link`]: [{ refusal: own, request: at(`${PATH}/preferences/calendar-link`) }],
   [`DELETE ${PATH}/preferences/calendar-link`]: [{ refusal: own, request: at(`${PATH}/preferences/calendar-link`) }],
 };
+
+function inPerson(who: Parameters<Rule>[0]): ReturnType<Rule> {
+  return who.kind === "key" ? [403, "FORBIDDEN"] : readsAnywhere(who);
+}
 
 function readsAnywhere(who: Parameters<Rule>[0]): ReturnType<Rule> {
   const hasScope = who.kind !== "user" || who.scopes === null || who.scopes.includes("events:read");

@@ -9,7 +9,7 @@ import { ANSWERS_LATER, type Route, route } from "../../../../http/route.ts";
 import { doc, example, object } from "../../../../http/shapes.ts";
 import type { Database } from "../../../../store/database.ts";
 import type { Notifier } from "../../../notifications/index.ts";
-import { acknowledgeToken, readAcknowledgeToken } from "../webpush/message.ts";
+import { acknowledgeToken, DRILL_WAY, readAcknowledgeToken } from "../webpush/message.ts";
 
 const ACKNOWLEDGE_PATH = "/account/acknowledge";
 const MAX_BODY_BYTES = 1024;
@@ -41,6 +41,15 @@ export function channelAcknowledgeLink(
   return linkOf(config, { subscriptionId: CHANNEL + channelId, notificationId: incidentId }, now);
 }
 
+/** A link that confirms that the message of a drill arrived by one way. */
+export function drillLink(
+  config: LinkConfig,
+  { deliveryId, notificationId }: { readonly deliveryId: string; readonly notificationId: string },
+  now: EpochMs,
+): string | undefined {
+  return linkOf(config, { subscriptionId: DRILL_WAY + deliveryId, notificationId }, now);
+}
+
 function linkOf(config: LinkConfig, of: Parameters<typeof acknowledgeToken>[1], now: EpochMs): string | undefined {
   if (config.publicUrl === undefined) return undefined;
   return `${config.publicUrl.replace(/\/+$/, "")}${ACKNOWLEDGE_PATH}?token=${acknowledgeToken(config, of, now)}`;
@@ -53,6 +62,8 @@ export interface AcknowledgeContext {
   readonly notify: Pick<Notifier, "acknowledge">;
   /** Acknowledges an incident as a reader of a channel. @throws INCIDENT_NOT_FOUND */
   readonly acknowledgeIncident: (incidentId: string, channelId: string) => Promise<unknown>;
+  /** Confirms a way of a drill; once more changes nothing. @throws TOKEN_INVALID if it, or its person, is gone */
+  readonly confirmDrill: (deliveryId: string) => Promise<unknown>;
 }
 
 /** The page of the link, and its button. */
@@ -101,11 +112,16 @@ async function askPage(context: AcknowledgeContext, token: string): Promise<stri
   });
   if (title === undefined)
     return page("This link does not work", "<p>It has expired, or the notification is no longer kept.</p>");
+  const verb = isDrillToken(context, token) ? "Confirm" : "Acknowledge";
   return page(
-    "Acknowledge?",
+    `${verb}?`,
     `<p>${escapeHtml(title)}</p>
-<form method="post"><button name="acknowledge" value="yes">Acknowledge</button></form>`,
+<form method="post"><button name="acknowledge" value="yes">${verb}</button></form>`,
   );
+}
+
+function isDrillToken({ config, clock }: AcknowledgeContext, token: string): boolean {
+  return readAcknowledgeToken(config, token, clock.now()).subscriptionId.startsWith(DRILL_WAY);
 }
 
 /** @throws TOKEN_INVALID, TOKEN_EXPIRED */
@@ -127,6 +143,10 @@ async function acknowledge(context: AcknowledgeContext, token: string): Promise<
   const { subscriptionId, notificationId } = readAcknowledgeToken(config, token, clock.now());
   if (subscriptionId.startsWith(CHANNEL))
     return acknowledgeInChannel(context, subscriptionId.slice(CHANNEL.length), notificationId);
+  if (subscriptionId.startsWith(DRILL_WAY)) {
+    await context.confirmDrill(subscriptionId.slice(DRILL_WAY.length));
+    return page("Confirmed", "<p>Pages reach you this way. You can close this page.</p>");
+  }
   const user = subscriptionId.startsWith(MAIL)
     ? await db.read
         .selectFrom("users")

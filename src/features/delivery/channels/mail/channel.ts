@@ -2,6 +2,7 @@ import type { Config } from "../../../../config/load.ts";
 import type { ReadDb, Trx } from "../../../../store/database.ts";
 import { type Attempt, type Channel, type ChannelCalls, type Target, TargetGone } from "../../channel.ts";
 import type { DeliveryParts } from "../../context.ts";
+import { isDrillNotification } from "../../pages/drill-messages.ts";
 import { acknowledgeLink } from "./acknowledge.ts";
 import { type Mail, smtpOptionsOf } from "./client.ts";
 import { digestPostscript, mailOf } from "./message.ts";
@@ -62,7 +63,7 @@ async function prepare({ database, settings, clock }: MailContext, { delivery, n
 /** Readers of an incident that goes on may acknowledge it. */
 function mayAcknowledge({ kind, data }: Attempt["notification"]): boolean {
   const { reason } = JSON.parse(data ?? "{}") as { reason?: unknown };
-  return kind === "incident" && reason !== "resolved";
+  return kind === "incident" && reason !== "resolved" && !isDrillNotification({ kind, data });
 }
 
 /** The user's unread notifications, without digests. */

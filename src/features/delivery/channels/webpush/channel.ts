@@ -14,11 +14,12 @@ import {
   type TargetSource,
   Throttled,
 } from "../../channel.ts";
+import { isDrillNotification } from "../../pages/drill-messages.ts";
 import { type PushContext, PushDevices } from "../push/devices.ts";
 import { parseJson } from "../push/http.ts";
 import { asOutcome } from "../webhook/client.ts";
 import type { SafeAnswer, SafeFetch } from "../webhook/safe-fetch.ts";
-import { acknowledgeToken, pushHeaders, pushPayload } from "./message.ts";
+import { acknowledgeToken, DRILL_WAY, pushHeaders, pushPayload } from "./message.ts";
 import type { PushRequest, PushSubscription, WebPushSender } from "./sender.ts";
 
 /** Posts encrypted messages to push services, to addresses checked by the `webhooks.*` settings. */
@@ -112,8 +113,10 @@ async function prepare(
   const opened = await openSubscription(devices, delivery.target);
   if (!opened) throw new TargetGone("the browser's subscription has been removed");
   const now = clock.now();
-  const ids = { subscriptionId: delivery.target, notificationId: notification.id };
-  const payload = pushPayload(attempt, acknowledgeToken(config, ids, now));
+  const isDrill = isDrillNotification(notification);
+  const subscriptionId = isDrill ? DRILL_WAY + delivery.id : delivery.target;
+  const token = acknowledgeToken(config, { subscriptionId, notificationId: notification.id }, now);
+  const payload = pushPayload(attempt, token, isDrill ? "Confirm" : "Acknowledge");
   return webPush.request(opened.subscription, payload, pushHeaders(notification, now));
 }
 

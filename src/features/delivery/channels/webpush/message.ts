@@ -21,7 +21,11 @@ const TOPIC_LENGTH = 32;
  * action without room is omitted.
  * @param acknowledgeToken for the button of the notification
  */
-export function pushPayload({ notification, offset }: Attempt, acknowledgeToken: string): string {
+export function pushPayload(
+  { notification, offset }: Attempt,
+  acknowledgeToken: string,
+  button: "Acknowledge" | "Confirm" = "Acknowledge",
+): string {
   const { id, title, message, kind, priority, projectId, createdAt, sound, action } = notification;
   const parsed: unknown = action === null ? null : JSON.parse(action);
   return fitPush(
@@ -39,7 +43,7 @@ export function pushPayload({ notification, offset }: Attempt, acknowledgeToken:
         projectId,
         createdAt: toRfc3339(createdAt),
         offset,
-        actions: [{ action: "acknowledge", title: "Acknowledge" }],
+        actions: [{ action: "acknowledge", title: button }],
         acknowledgeToken,
         ...(sound === null ? {} : { sound }),
         ...(data === null ? {} : { action: data }),
@@ -69,6 +73,9 @@ export function topicOf(id: string): string {
 }
 
 type SigningConfig = Pick<Config, "secrets">;
+
+/** Marks tokens of drills: they name a delivery in place of a subscription. */
+export const DRILL_WAY = "drill-";
 
 /** What the token of a message permits: to acknowledge one notification. */
 export interface Acknowledgement {

@@ -15,7 +15,7 @@ import type { Channels } from "../../channels.ts";
 import { openToken, type PushDeviceContext, sealToken } from "../push/devices.ts";
 import type { SafeFetch } from "../webhook/safe-fetch.ts";
 import type { WebPushClient } from "./channel.ts";
-import { readAcknowledgeToken, testPayload, topicOf } from "./message.ts";
+import { DRILL_WAY, readAcknowledgeToken, testPayload, topicOf } from "./message.ts";
 import type { PushSubscription, WebPushSender } from "./sender.ts";
 
 /** As many as a user has devices; a new browser replaces the one unused for longest. */
@@ -90,6 +90,8 @@ export interface SubscriptionContext extends PushDeviceContext {
   readonly fetch: SafeFetch;
   readonly client: WebPushClient;
   readonly notify: Pick<Notifier, "acknowledge">;
+  /** As of the links in mails. */
+  readonly confirmDrill: (deliveryId: string) => Promise<unknown>;
 }
 
 type Caller = Pick<UserPrincipal, "userId" | "sessionId">;
@@ -208,8 +210,12 @@ export class PushTester {
  * has ended or the account was disabled; TOKEN_EXPIRED, NOTIFICATION_NOT_FOUND
  */
 export async function acknowledgePushed(context: SubscriptionContext, token: string): Promise<{ id: string }> {
-  const { db, config, clock, notify } = context;
+  const { db, config, clock, notify, confirmDrill } = context;
   const { subscriptionId, notificationId } = readAcknowledgeToken(config, token, clock.now());
+  if (subscriptionId.startsWith(DRILL_WAY)) {
+    await confirmDrill(subscriptionId.slice(DRILL_WAY.length));
+    return { id: notificationId };
+  }
   const owner = await db.read
     .selectFrom("push_devices as d")
     .innerJoin("users as u", "u.id", "d.userId")

@@ -1,0 +1,32 @@
+import type { ReadDb, Trx } from "../../store/database.ts";
+import { onCallBetween } from "../oncall/index.ts";
+import type { DrillParts } from "./context.ts";
+import { confirmWay, drillFollower } from "./drill.ts";
+import { AHEAD_MS, DrillPlan } from "./plan.ts";
+
+/** Test pages to people, and the weekly plan of them. */
+export class Drills {
+  readonly plan: DrillPlan;
+  /** What drills need of the server. */
+  readonly parts: DrillParts;
+
+  constructor(parts: DrillParts) {
+    this.parts = parts;
+    this.plan = new DrillPlan({
+      ...parts,
+      onCallBetween: (db, span) => onCallBetween(parts.users, db, span),
+    });
+    parts.pages.follow(drillFollower(parts));
+  }
+
+  /** A person tapped the link of a way. @throws TOKEN_INVALID */
+  confirm(wayId: string): Promise<void> {
+    return confirmWay(this.parts, wayId);
+  }
+
+  /** Who is on call within 7 days. @param projectIds null: of all projects */
+  onCallSoon(projectIds: readonly string[] | null, db: ReadDb | Trx = this.parts.db.read) {
+    const from = this.parts.clock.now();
+    return onCallBetween(this.parts.users, db, { from, to: from + AHEAD_MS }, projectIds);
+  }
+}

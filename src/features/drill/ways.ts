@@ -1,0 +1,151 @@
+import { createHash } from "node:crypto";
+import type { EpochMs } from "../../core/clock.ts";
+import { DAY_MS } from "../../core/clock.ts";
+import type { ReadDb, Trx } from "../../store/database.ts";
+import { INCIDENT_PRIORITY, pagedChannels } from "../alerts/index.ts";
+import { namesOfWays, type PersonWay } from "../delivery/index.ts";
+import type { DrillParts } from "./context.ts";
+
+/* The ways of people, and when the last drill of each was accepted and confirmed. */
+
+/** An older proof is none. */
+export const PROOF_MS = 14 * DAY_MS;
+
+/** What the drills of a way have shown. Durations are from the start of the drill. */
+export interface Way {
+  readonly userId: string;
+  readonly target: string;
+  readonly channel: PersonWay["channel"];
+  /** Such as "mail", or "channel Telegram". */
+  readonly name: string;
+  /** The last confirmation by the person. */
+  readonly confirmed: Moment | null;
+  /** The last time that the provider accepted the message. */
+  readonly accepted: Moment | null;
+  /** The last drill failed, or has neither arrived nor failed yet. */
+  readonly failed: { readonly at: EpochMs; readonly error: string } | null;
+  readonly isWaiting: boolean;
+}
+
+interface Moment {
+  readonly at: EpochMs;
+  readonly afterMs: number;
+}
+
+/** `outdated`: it was confirmed, longer than 14 days ago. */
+export type ProofState = "proven" | "failed" | "waiting" | "accepted" | "outdated" | "unproven";
+
+export function stateOf({ confirmed, accepted, failed, isWaiting }: Way, now: EpochMs): ProofState {
+  if (failed) return "failed";
+  if (confirmed && now - confirmed.at <= PROOF_MS) return "proven";
+  if (isWaiting) return "waiting";
+  if (accepted && now - accepted.at <= PROOF_MS) return "accepted";
+  return confirmed ? "outdated" : "unproven";
+}
+
+/** Whether a tap has shown within 14 days that pages reach the owner of the ways. */
+export function isProven(ways: readonly Way[], now: EpochMs): boolean {
+  return ways.some((way) => stateOf(way, now) === "proven");
+}
+
+/** The ways by which pages of high urgency go to these users, with what drills have shown. */
+export async function waysOfUsers(
+  { waysOf }: Pick<DrillParts, "waysOf">,
+  db: ReadDb | Trx,
+  userIds: readonly string[],
+): Promise<Way[]> {
+  const groups = new Map<string, string[]>();
+  for (const [userId, channels] of await pagedChannels(db, userIds)) {
+    const key = JSON.stringify(channels);
+    groups.set(key, [...(groups.get(key) ?? []), userId]);
+  }
+  const ways: PersonWay[] = [];
+  for (const [channels, users] of groups)
+    ways.push(...(await waysOf(db, users, { projectId: null, priority: INCIDENT_PRIORITY.high, channels })));
+  if (ways.length === 0) return [];
+  const names = await namesOfWays(
+    db,
+    ways.map((way) => ({ ...way, kind: "delivery" })),
+  );
+  const addresses = await addressesOf(
+    db,
+    ways.map(({ target }) => target),
+  );
+  const rows = await lastResults(db, [...new Set(ways.map(({ userId }) => userId))]);
+  return ways.map(({ userId, target, channel }) => {
+    const own = rows.filter((row) => row.target === target && row.address === addresses.get(target));
+    return { userId, target, channel, name: names.get(target)?.short ?? channel, ...resultOf(own) };
+  });
+}
+
+type Result = Awaited<ReturnType<typeof lastResults>>[number];
+
+/** The ways of the last drills of users, the newest first. */
+function lastResults(db: ReadDb | Trx, userIds: readonly string[]) {
+  return db
+    .selectFrom("drill_ways as w")
+    .leftJoin("pages as p", "p.id", "w.id")
+    .select(["w.target", "w.address", "w.startedAt", "w.confirmedAt"])
+    .select(["p.deliveredAt", "p.failedAt", "p.lastError", "p.endedAt"])
+    .where("w.userId", "in", userIds)
+    .orderBy("w.startedAt", "desc")
+    .limit(ROWS_PER_USER * userIds.length)
+    .execute();
+}
+
+const ROWS_PER_USER = 200;
+
+function resultOf(rows: readonly Result[]): Pick<Way, "confirmed" | "accepted" | "failed" | "isWaiting"> {
+  const [last] = rows;
+  const arrived = (row: Result): boolean => row.deliveredAt !== null || row.confirmedAt !== null;
+  const confirmed = rows.find(({ confirmedAt }) => confirmedAt !== null);
+  const accepted = rows.find(({ deliveredAt }) => deliveredAt !== null);
+  const failedAt = last && !arrived(last) ? last.failedAt : null;
+  return {
+    confirmed: momentOf(confirmed, confirmed?.confirmedAt),
+    accepted: momentOf(accepted, accepted?.deliveredAt),
+    failed: failedAt === null ? null : { at: failedAt, error: last?.lastError ?? "" },
+    isWaiting: last !== undefined && !arrived(last) && last.endedAt === null,
+  };
+}
+
+function momentOf(row: Result | undefined, at: EpochMs | null | undefined): Moment | null {
+  return row && at ? { at, afterMs: Math.max(0, at - row.startedAt) } : null;
+}
+
+/** Hashes of where targets lead, by their keys: a changed address has no proof. */
+export async function addressesOf(db: ReadDb | Trx, targets: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  const parsed = targets.map((target) => {
+    const [channel = "", userId = "", id = ""] = target.split(" ");
+    return { target, channel, userId, id };
+  });
+  const idsOf = (channel: string, column: "userId" | "id"): string[] =>
+    parsed.filter((each) => each.channel === channel).map((each) => each[column]);
+  const places = new Map<string, string>();
+  for (const { id, email } of await read(idsOf("email", "userId"), (ids) =>
+    db.selectFrom("users").select(["id", "email"]).where("id", "in", ids).execute(),
+  ))
+    places.set(id, email?.toLowerCase() ?? "");
+  for (const { id, url } of await read(idsOf("webhook", "id"), (ids) =>
+    db.selectFrom("webhooks").select(["id", "url"]).where("id", "in", ids).execute(),
+  ))
+    places.set(id, url);
+  for (const { id, preset, fields, secrets } of await read(idsOf("service", "id"), (ids) =>
+    db.selectFrom("channels").select(["id", "preset", "fields", "secrets"]).where("id", "in", ids).execute(),
+  ))
+    places.set(id, `${preset} ${fields} ${Buffer.from(secrets).toString("base64")}`);
+  return new Map(
+    parsed.map(({ target, channel, userId, id }) => [
+      target,
+      hashOf(places.get(channel === "email" ? userId : id) ?? ""),
+    ]),
+  );
+}
+
+function read<T>(ids: readonly string[], find: (ids: readonly string[]) => Promise<T[]>): Promise<T[]> {
+  return ids.length === 0 ? Promise.resolve([]) : find(ids);
+}
+
+function hashOf(text: string): string {
+  return createHash("sha256").update(text).digest("base64url").slice(0, 22);
+}

@@ -1,0 +1,38 @@
+import { DAY_MS, type EpochMs, HOUR_MS, MINUTE_MS } from "../../core/clock.ts";
+import { stateOf, type Way } from "./ways.ts";
+
+/** Such as "proven 6 days ago, 3.1 s", "accepted today, not confirmed" or "no proof". */
+export function proofText(way: Way, now: EpochMs): string {
+  const { confirmed, accepted, failed } = way;
+  switch (stateOf(way, now)) {
+    case "failed":
+      return `failed ${ago(failed?.at ?? now, now)}: ${failed?.error ?? ""}`;
+    case "waiting":
+      return "a drill is under way";
+    case "accepted":
+      return `accepted ${ago(accepted?.at ?? now, now)}, not confirmed`;
+    case "unproven":
+      return "no proof";
+    default:
+      return `proven ${ago(confirmed?.at ?? now, now)}, ${durationText(confirmed?.afterMs ?? 0)}`;
+  }
+}
+
+function ago(at: EpochMs, now: EpochMs): string {
+  const ms = Math.max(0, now - at);
+  if (ms < MINUTE_MS) return "just now";
+  const units = [
+    [DAY_MS, "day"],
+    [HOUR_MS, "hour"],
+    [MINUTE_MS, "minute"],
+  ] as const;
+  const [unit, name] = units.find(([each]) => ms >= each) ?? [MINUTE_MS, "minute"];
+  const count = Math.floor(ms / unit);
+  return `${count} ${name}${count === 1 ? "" : "s"} ago`;
+}
+
+/** `3.1 s`, `4 min`, `2 h`. */
+function durationText(ms: number): string {
+  if (ms < MINUTE_MS) return `${(ms / 1000).toFixed(1)} s`;
+  return ms < 2 * HOUR_MS ? `${Math.round(ms / MINUTE_MS)} min` : `${Math.round(ms / HOUR_MS)} h`;
+}
