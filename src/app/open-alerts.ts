@@ -144,7 +144,7 @@ function openIncidents(
     shortened: new Map(),
     toAdministrators: () => settings.current.escalation.toAdministrators,
     callWebhook: (url, request) =>
-      outside.request(url, { method: "POST", ...request }).then(
+      outside.request(url, { method: "POST", keepsAlive: true, ...request }).then(
         ({ status, headers }) => ({ status, retryAfter: headers["retry-after"] }),
         (error: unknown) => {
           throw error instanceof PrismError ? new PermanentError(error.message, { cause: error }) : error;

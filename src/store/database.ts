@@ -1,16 +1,26 @@
 import type { Kysely, Transaction } from "kysely";
 import { AsyncScope } from "../core/async-scope.ts";
 import { PrismError } from "../core/errors.ts";
-import { kyselyOver, ReadDriver, TransactionScope, WriteDriver, type WriteParts } from "./commit/write-driver.ts";
+import {
+  kyselyOver,
+  ReadDriver,
+  type Run,
+  type RunAll,
+  TransactionScope,
+  WriteDriver,
+  type WriteParts,
+} from "./commit/write-driver.ts";
 import type { AuditRow, CommitFailure } from "./commit/write-set.ts";
 import type { Effect } from "./effect.ts";
 import type { Scanner } from "./scanner.ts";
 import type { Schema } from "./schema.ts";
-import type { StatementCache } from "./sqlite/connection.ts";
+import type { BoundStatement, StatementCache } from "./sqlite/connection.ts";
 import { commitError, failureOf } from "./sqlite/sqlite-errors.ts";
 
 export type Trx = Transaction<Schema>;
 export type ReadDb = Kysely<Schema>;
+
+export type { BoundStatement } from "./sqlite/connection.ts";
 
 /** Last argument of service methods that write: they join the caller's transaction. */
 export interface InTransaction {
@@ -49,11 +59,9 @@ export class Database {
   constructor(parts: DatabaseParts) {
     const { reader, scanner } = parts;
     this.#committer = parts.committer;
-    this.read = kyselyOver(new ReadDriver((sql, parameters) => reader.run(sql, parameters)));
+    this.read = readerOver((sql, parameters) => reader.run(sql, parameters));
     this.scan = scanner
-      ? kyselyOver(
-          new ReadDriver(async (sql, parameters) => ({ rows: await scanner.query(sql, parameters), changes: 0 })),
-        )
+      ? readerOver(async (sql, parameters) => ({ rows: await scanner.query(sql, parameters), changes: 0 }))
       : this.read;
     const onEffect = (effect: Effect): void => this.#onEffect(effect);
     this.#writer = kyselyOver(new WriteDriver(parts, () => this.#running.get(), onEffect));
@@ -115,6 +123,12 @@ export function nextEventSeq(trx: Trx): number {
   return scopeOf(trx).sequences.events.next();
 }
 
+function readerOver(run: Run): ReadDb {
+  const db = kyselyOver(new ReadDriver(run));
+  runners.set(db, (statements) => Promise.all(statements.map(({ sql, parameters }) => run(sql, parameters))));
+  return db;
+}
+
 const scopes = new WeakMap<Trx, TransactionScope>();
 
 function scopeOf(trx: Trx): TransactionScope {
@@ -130,6 +144,32 @@ function scopeOf(trx: Trx): TransactionScope {
  */
 export function addEffect(trx: Trx, effect: Effect): void {
   scopeOf(trx).effects.push(effect);
+}
+
+/**
+ * Runs a statement of the transaction without waiting for it: before the next one that is awaited, or
+ * at the commit, whose promise has its error. Many statements then cost one message to the writer.
+ */
+export function later(trx: Trx, sql: string, parameters: readonly unknown[]): void {
+  scopeOf(trx).defer({ sql, parameters });
+}
+
+const runners = new WeakMap<ReadDb, RunAll>();
+
+/**
+ * Rows of a statement of which the text is constant: building and compiling it each time takes longer
+ * than running it.
+ */
+export async function rowsOf<T>(db: ReadDb | Trx, sql: string, parameters: readonly unknown[]): Promise<T[]> {
+  const [rows] = await rowsOfAll(db, [{ sql, parameters }]);
+  return rows as T[];
+}
+
+/** {@link rowsOf} of several statements, which cost one message to the writer. */
+export async function rowsOfAll(db: ReadDb | Trx, statements: readonly BoundStatement[]): Promise<unknown[][]> {
+  const run = runners.get(db) ?? scopeOf(db as Trx).run;
+  if (!run) throw new TypeError("the transaction has not begun");
+  return (await run(statements)).map(({ rows }) => rows);
 }
 
 /** Maps errors of SQLite to public codes; passes others through. */

@@ -5,6 +5,7 @@ import { PrismBinary } from "../../../test/e2e/prism-binary.ts";
 import { startAlertmanager } from "../../../test/features/alertmanager/support/programs.ts";
 import type { Scope } from "../../../test/helpers/scope.ts";
 import { eventBodies } from "../prism-setup.ts";
+import { cpuSeconds } from "../processes.ts";
 import type { Row } from "../report.ts";
 import { runWrk } from "../wrk.ts";
 
@@ -27,7 +28,14 @@ export async function measureStorm(scope: Scope): Promise<Row[]> {
   const rate = beside.perSecond / beside.idlePerSecond;
   return [
     { server: "Alertmanager", "first posts": reference.posts, ms: reference.ms },
-    { server: "Prism", "first posts": alone.posts, ms: alone.ms, ratio: round(times), kept: kept(times <= MOST_TIMES) },
+    {
+      server: "Prism",
+      "first posts": alone.posts,
+      ms: alone.ms,
+      "processor ms": alone.cpuMs,
+      ratio: round(times),
+      kept: kept(times <= MOST_TIMES),
+    },
     {
       server: `Prism beside ${CONNECTIONS} connections of single events`,
       "first posts": beside.posts,
@@ -58,12 +66,12 @@ receivers: [ { name: r, webhook_configs: [ { url: "${url}/" } ] } ]
   return storm(`${server}/api/v2/alerts`, {}, ledger);
 }
 
-async function ofPrism(scope: Scope): Promise<Storm>;
+async function ofPrism(scope: Scope): Promise<Storm & { readonly cpuMs: number }>;
 async function ofPrism(
   scope: Scope,
   withEvents: true,
-): Promise<Storm & { readonly idlePerSecond: number; readonly perSecond: number }>;
-async function ofPrism(scope: Scope, withEvents = false) {
+): Promise<Storm & { readonly cpuMs: number; readonly idlePerSecond: number; readonly perSecond: number }>;
+async function ofPrism(scope: Scope, withEvents = false): Promise<Storm & { readonly cpuMs: number }> {
   const { ledger, url } = await stormReceiver(scope);
   const env = { PRISM_WEBHOOKS_ALLOW_PRIVATE_CIDRS: "127.0.0.0/8", PRISM_RATE_LIMIT_ENABLED: "false" };
   const prism = new PrismBinary(scope, { env });
@@ -76,9 +84,11 @@ async function ofPrism(scope: Scope, withEvents = false) {
   const { key } = await server.call<{ key: string }>("POST", "/projects/default/keys", { name: "storm" });
   const send = (): Promise<Storm> =>
     storm(`${prism.url}/alertmanager/default/api/v2/alerts`, { Authorization: `Bearer ${key}` }, ledger);
+  const usedBefore = cpuSeconds(prism.pid);
   const result = withEvents ? await besideEvents(prism, server, send) : await send();
+  const cpuMs = Math.round((cpuSeconds(prism.pid) - usedBefore) * 1000);
   await prism.kill();
-  return result;
+  return { ...result, cpuMs };
 }
 
 /** The rate is that from the request of the storm on, until its last first post or the end of the load. */

@@ -38,6 +38,7 @@ export { type FailingWay, failingWays } from "./pages/failing-ways.ts";
 export {
   type Accepted,
   DRILL,
+  type NewPage,
   type NotSent,
   type PageFollower,
   type PageKind,

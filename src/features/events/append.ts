@@ -3,6 +3,7 @@ import { uuidv7 } from "../../core/ids.ts";
 import type { Level } from "../../core/vocabulary.ts";
 import { addEffect, nextEventSeq, type Trx } from "../../store/database.ts";
 import type { EventsTable } from "../../store/schema.ts";
+import { insertLater } from "../../store/statements.ts";
 
 /** An event that the server itself emits in a transaction. */
 export interface EventDraft {
@@ -18,9 +19,6 @@ export interface EventDraft {
   /** Default: now. */
   readonly occurredAt?: EpochMs;
 }
-
-/** Rows per statement, so that few different statements are prepared. */
-const ROWS_AT_ONCE = 50;
 
 /**
  * Appends events to the log as part of a transaction. After the commit they are published, and the
@@ -49,11 +47,7 @@ export async function appendEvents(
       correlationId,
     };
   });
-  for (let at = 0; at < rows.length; at += ROWS_AT_ONCE)
-    await trx
-      .insertInto("events")
-      .values(rows.slice(at, at + ROWS_AT_ONCE))
-      .execute();
+  for (const row of rows) insertLater(trx, "events", row);
   addEffect(trx, { type: "events-appended", events: rows });
   return rows.map(({ id }) => id);
 }

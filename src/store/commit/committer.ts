@@ -184,7 +184,7 @@ export class Committer {
   async #commitGroup(group: CommitGroup): Promise<void> {
     const sequenceEnds = this.sequences.unstoredEnds();
     try {
-      await this.#port.commit({ audit: [], sequenceEnds, effects: [] });
+      await this.#port.commit({ statements: [], audit: [], sequenceEnds, effects: [] });
       this.record.committed();
       this.sequences.stored(sequenceEnds);
       group.committed();

@@ -26,7 +26,7 @@ export class SmallWrites {
       try {
         await this.#port.begin();
         for (const [sql, parameters] of statements) await this.#port.query(sql, parameters);
-        await this.#port.commit({ audit: [], sequenceEnds: [], effects: [] });
+        await this.#port.commit({ statements: [], audit: [], sequenceEnds: [], effects: [] });
         record.committed();
       } catch (error) {
         record.failed(failureOf(error));

@@ -14,7 +14,7 @@ import type { Logger } from "../../core/log.ts";
 import { type Deferred, deferred } from "../../core/promises.ts";
 import type { Effect } from "../effect.ts";
 import type { Schema } from "../schema.ts";
-import type { QueryRows } from "../sqlite/connection.ts";
+import type { BoundStatement, QueryRows } from "../sqlite/connection.ts";
 import { failureOf } from "../sqlite/sqlite-errors.ts";
 import type { CommitGroup } from "./commit-group.ts";
 import type { Committer } from "./committer.ts";
@@ -33,7 +33,9 @@ export function kyselyOver(driver: Driver): Kysely<Schema> {
   return new Kysely<Schema>({ dialect });
 }
 
-type Run = (sql: string, parameters: readonly unknown[]) => QueryRows | Promise<QueryRows>;
+export type RunAll = (statements: readonly BoundStatement[]) => QueryRows[] | Promise<QueryRows[]>;
+
+export type Run = (sql: string, parameters: readonly unknown[]) => QueryRows | Promise<QueryRows>;
 
 /** A Kysely connection over a function that runs one statement. */
 class RunConnection implements DatabaseConnection {
@@ -93,6 +95,9 @@ export class TransactionScope {
   /** Rejects when the writer was withdrawn, which the callback may never notice. */
   readonly expiry: Deferred<never> = deferred<never>();
   state: "open" | "ended" | "expired" = "open";
+  /** Runs statements of the transaction in one message; null before it has begun. */
+  run: RunAll | null = null;
+  #deferred: BoundStatement[] = [];
   /** Whether other transactions may commit with it. */
   readonly sharesCommit: boolean;
   readonly sequences: Sequences;
@@ -100,6 +105,17 @@ export class TransactionScope {
   constructor(sharesCommit: boolean, sequences: Sequences) {
     this.sharesCommit = sharesCommit;
     this.sequences = sequences;
+  }
+
+  /** Runs the statement before the next one that is awaited, or at the commit. */
+  defer(statement: BoundStatement): void {
+    this.#deferred.push(statement);
+  }
+
+  takeDeferred(): readonly BoundStatement[] {
+    const taken = this.#deferred;
+    if (taken.length > 0) this.#deferred = [];
+    return taken;
   }
 
   /** @throws TypeError, DATABASE_UNAVAILABLE */
@@ -166,6 +182,8 @@ class WriteConnection implements DatabaseConnection {
   readonly #connection: RunConnection;
   readonly #onEffect: (effect: Effect) => void;
   #startedAt = 0;
+  /** The answer to `begin`, until it is there. */
+  #beginning: Promise<void> | null = null;
   #limit: NodeJS.Timeout | null = null;
   #released = false;
   /** Written; waits for the commit or is committed. */
@@ -183,16 +201,39 @@ class WriteConnection implements DatabaseConnection {
     this.#scope = scope;
     this.#group = group;
     this.#isFirst = group.isFirst;
+    scope.run = async (statements) => (await this.#run(statements)).slice(-statements.length);
     this.#connection = new RunConnection(async (sql, parameters) => {
-      scope.requireOpen();
-      this.#firstQuery ??= sql;
-      try {
-        return await this.#recorded(parts.port.query(sql, parameters));
-      } catch (error) {
-        this.#lastError = error;
-        throw error;
-      }
+      const answers = await this.#run([{ sql, parameters }]);
+      return answers.at(-1) ?? { rows: [], changes: 0 };
     });
+  }
+
+  /** Runs the deferred statements, and these. */
+  async #run(statements: readonly BoundStatement[]): Promise<QueryRows[]> {
+    const { port } = this.#parts;
+    this.#scope.requireOpen();
+    const all = [...this.#scope.takeDeferred(), ...statements];
+    const [first] = all;
+    this.#firstQuery ??= first?.sql ?? null;
+    const isOne = all.length === 1 && first;
+    // Sent before the answer to `begin` is there.
+    const call = isOne ? port.query(first.sql, first.parameters).then((rows) => [rows]) : port.queries(all);
+    call.catch(() => undefined);
+    try {
+      await this.#begun();
+      return await this.#recorded(call);
+    } catch (error) {
+      this.#lastError = error;
+      throw error;
+    }
+  }
+
+  /** @throws what `begin` met */
+  async #begun(): Promise<void> {
+    const beginning = this.#beginning;
+    if (beginning === null) return;
+    await this.#recorded(beginning);
+    this.#beginning = null;
   }
 
   async #recorded<T>(call: Promise<T>): Promise<T> {
@@ -206,7 +247,8 @@ class WriteConnection implements DatabaseConnection {
 
   async begin(): Promise<void> {
     const { port } = this.#parts;
-    await this.#recorded(this.#isFirst ? port.begin() : port.beginPart());
+    this.#beginning = this.#isFirst ? port.begin() : port.beginPart();
+    this.#beginning.catch(() => undefined);
     this.#group.hasTransaction = true;
     this.#startedAt = performance.now();
     this.#limit = setTimeout(() => void this.#expire(), TRANSACTION_LIMIT_MS);
@@ -214,11 +256,15 @@ class WriteConnection implements DatabaseConnection {
 
   async commit(): Promise<void> {
     this.#scope.requireOpen();
+    await this.#begun();
+    this.#scope.requireOpen();
+    const statements = this.#scope.takeDeferred();
+    this.#firstQuery ??= statements[0]?.sql ?? null;
     this.#end();
     const { committer, port } = this.#parts;
     const sequenceEnds = committer.sequences.unstoredEnds();
     const { audit, effects } = this.#scope;
-    const end = { audit, sequenceEnds, effects };
+    const end = { statements, audit, sequenceEnds, effects };
     const isLast = committer.isLastOfCommit;
     await this.#recorded(isLast ? port.commit(end) : port.endPart(end, this.#isFirst));
     this.#hasEnded = true;

@@ -1,17 +1,20 @@
 import { AsyncResource } from "node:async_hooks";
 import type { Effect } from "../effect.ts";
-import type { QueryRows } from "../sqlite/connection.ts";
+import type { BoundStatement, QueryRows } from "../sqlite/connection.ts";
 import type { CommitOutcome, WriteSet } from "./write-set.ts";
 import type { TransactionRows, WritingConnection } from "./writing-connection.ts";
 
 /** The end of a transaction. Its effects are not stored: they keep memory current. */
 export interface TransactionEnd extends TransactionRows {
+  /** They run first. */
+  readonly statements: readonly BoundStatement[];
   readonly effects: readonly Effect[];
 }
 
 /** Requests to a writing connection besides write sets. Each is answered once, in order. */
 export type WriterRequest =
-  | { readonly op: "query"; readonly sql: string; readonly parameters: readonly unknown[] }
+  | ({ readonly op: "query" } & BoundStatement)
+  | { readonly op: "queries"; readonly statements: readonly BoundStatement[] }
   | { readonly op: "commit"; readonly end: TransactionEnd }
   | { readonly op: "endPart"; readonly end: TransactionEnd; readonly isFirst: boolean }
   | { readonly op: "begin" | "rollback" | "beginPart" | "rollbackPart" | "ping" | "checkpoint" | "close" };
@@ -42,6 +45,11 @@ export abstract class WriterPort {
 
   async query(sql: string, parameters: readonly unknown[]): Promise<QueryRows> {
     return (await this.ask({ op: "query", sql, parameters })) as QueryRows;
+  }
+
+  /** Runs several statements, up to the first one that fails. */
+  async queries(statements: readonly BoundStatement[]): Promise<QueryRows[]> {
+    return (await this.ask({ op: "queries", statements })) as QueryRows[];
   }
 
   async commit(end: TransactionEnd): Promise<void> {
@@ -76,10 +84,12 @@ export abstract class WriterPort {
   }
 }
 
-export function perform(connection: WritingConnection, request: WriterRequest): QueryRows | number | undefined {
+export function perform(connection: WritingConnection, request: WriterRequest): QueryRows | QueryRows[] | undefined {
   switch (request.op) {
     case "query":
       return connection.query(request.sql, request.parameters);
+    case "queries":
+      return connection.queries(request.statements);
     case "commit":
       return connection.commit(request.end) as undefined;
     case "endPart":

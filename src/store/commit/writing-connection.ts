@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import type { Database as Sqlite } from "better-sqlite3";
-import { IngestLimit, type QueryRows, reading, StatementCache } from "../sqlite/connection.ts";
+import { type BoundStatement, IngestLimit, type QueryRows, reading, StatementCache } from "../sqlite/connection.ts";
 import { requireModuleChanges, schemaVersion } from "../sqlite/migrate.ts";
 import { diskProblem, failureOf, limitReached, withDiskReason } from "../sqlite/sqlite-errors.ts";
 import { WriteSetApplier } from "./apply-write-set.ts";
@@ -100,9 +100,15 @@ export class WritingConnection {
     return this.#explained(() => this.#statements.run(sql, parameters));
   }
 
+  /** {@link query} for several statements. */
+  queries(statements: readonly BoundStatement[]): QueryRows[] {
+    return statements.map(({ sql, parameters }) => this.query(sql, parameters));
+  }
+
   /** @throws SchemaRefused if the transaction changed the schema in a way that restores refuse */
-  commit(end: TransactionRows): void {
+  commit(end: TransactionRows & { readonly statements: readonly BoundStatement[] }): void {
     this.#requireTransaction();
+    this.queries(end.statements);
     const version = this.#schemaVersionNow.get() ?? 0;
     if (version !== this.#schemaVersion) this.#checkSchema();
     this.#applier.storeSequenceEnds(end.sequenceEnds);
@@ -135,8 +141,9 @@ export class WritingConnection {
     this.#beginPart.run();
   }
 
-  endPart(end: TransactionRows, isFirst: boolean): void {
+  endPart(end: TransactionRows & { readonly statements: readonly BoundStatement[] }, isFirst: boolean): void {
     this.#requireTransaction();
+    this.queries(end.statements);
     this.#applier.storeSequenceEnds(end.sequenceEnds);
     this.#audit.append(end.audit);
     if (!isFirst) this.#endPart.run();

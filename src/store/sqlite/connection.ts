@@ -156,6 +156,11 @@ export class StatementCache {
   }
 }
 
+export interface BoundStatement {
+  readonly sql: string;
+  readonly parameters: readonly unknown[];
+}
+
 export interface QueryRows {
   readonly rows: unknown[];
   readonly changes: number;

@@ -57,7 +57,7 @@ class Run {
   readonly #prefix: string;
   /** The model: what fires, and what is silenced by which silence. */
   readonly #firing = new Set<string>();
-  readonly #silences = new Map<string, string>();
+  readonly #silences = new Map<string, { readonly id: string; readonly since: number }>();
   #opened = 0;
   #resolved = 0;
 
@@ -100,7 +100,7 @@ class Run {
       this.#firing.add(name);
       this.#opened += 1;
       const now = await this.#open(name);
-      if (this.#silences.has(name) && now) assert.equal(await this.#notified(now.id), before, `${name} is silenced`);
+      if (this.#isSilenced(name) && now) assert.equal(await this.#notified(now.id), before, `${name} is silenced`);
     } else if (action.do === "resolve" && this.#firing.delete(name)) {
       await this.#world.resolveAlert(name);
       this.#resolved += 1;
@@ -108,13 +108,18 @@ class Run {
       const body = { matchers, comment: "model", durationMs: 365 * 1440 * MINUTE };
       const made = await prism.post<{ id: string }>("/api/v1/silences", body);
       assert.equal(made.status, 201, made.text);
-      this.#silences.set(name, made.body.id);
+      this.#silences.set(name, { id: made.body.id, since: clock.now() });
     } else if (action.do === "unsilence" && this.#silences.has(name)) {
-      const gone = await prism.delete(`/api/v1/silences/${this.#silences.get(name)}`);
+      const gone = await prism.delete(`/api/v1/silences/${this.#silences.get(name)?.id}`);
       assert.ok(gone.status < 300, gone.text);
       this.#silences.delete(name);
     } else if (action.do === "ack" || action.do === "snooze") await this.#act(name, action.do);
     await this.#world.incidents.check();
+  }
+
+  /** While the clock is set back to before it, a silence has not begun. */
+  #isSilenced(name: string): boolean {
+    return (this.#silences.get(name)?.since ?? Number.POSITIVE_INFINITY) <= this.#world.clock.now();
   }
 
   /** Nothing is sent after it until time passes or an alert joins. */

@@ -2,20 +2,14 @@ import type { Database as Sqlite } from "better-sqlite3";
 import { sql } from "kysely";
 import type { EpochMs } from "../../../core/clock.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import { insertLater } from "../../../store/statements.ts";
 import type { AlertRow } from "../types.ts";
 import type { StoredAlert } from "./alert-book.ts";
 
 // The only file that writes the tables `alerts` and `alert_signals`; rules insert the signals.
 
-/** Rows per statement, so that few different statements are prepared. */
-const ROWS_AT_ONCE = 50;
-
-export async function insertAlerts(trx: Trx, rows: readonly AlertRow[]): Promise<void> {
-  for (let at = 0; at < rows.length; at += ROWS_AT_ONCE)
-    await trx
-      .insertInto("alerts")
-      .values(rows.slice(at, at + ROWS_AT_ONCE))
-      .execute();
+export function insertAlerts(trx: Trx, rows: readonly AlertRow[]): void {
+  for (const row of rows) insertLater(trx, "alerts", row);
 }
 
 /** One statement for all, as in {@link storeRepetitions}. */

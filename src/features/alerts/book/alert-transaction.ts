@@ -124,7 +124,7 @@ export class AlertTransaction {
     const replaced = stored.filter(({ isDropped }) => !isDropped);
     await replaceAlerts(this.#trx, replaced.map(rowOf));
     // After the others: one of them may free the key of a new alert.
-    await insertAlerts(this.#trx, drafts.filter(isNew).map(rowOf));
+    insertAlerts(this.#trx, drafts.filter(isNew).map(rowOf));
     for (const draft of drafts) draft.isInTable = true;
   }
 

@@ -5,19 +5,18 @@ import { isUuid } from "../../../core/ids.ts";
 import type { Level } from "../../../core/vocabulary.ts";
 import type { Trx } from "../../../store/database.ts";
 import { appendEvents, type EventDraft } from "../../events/index.ts";
-import type { RouteSettings } from "../policies/routing.ts";
 import type { Withheld } from "../silences/withholding.ts";
 import type { AlertView } from "../types.ts";
 import { holdersOf, type PagedBy } from "./assigned.ts";
 import { type ChannelCause, sendToChannel } from "./channel-steps.ts";
 import type { Actor, IncidentParts } from "./context.ts";
-import type { Action, Facts, Member, NoticeReason, Turn } from "./machine.ts";
+import type { IncidentFacts } from "./facts.ts";
+import type { Action, NoticeReason, Turn } from "./machine.ts";
 import { isUnreported } from "./notice-text.ts";
 import { type Notice, notifyAudience, notifyUsers } from "./notices.ts";
 import { afterNotReached, overtakeNotices } from "./outcomes.ts";
 import { noticeCounts } from "./page-view.ts";
 import {
-  acksOf,
   addLog,
   audienceOf,
   calledSteps,
@@ -25,11 +24,9 @@ import {
   type IncidentRow,
   type LogEntry,
   lastLog,
-  leftOutOf,
-  membersOf,
+  lastLogSeq,
   saveIncident,
   saveTurn,
-  settingsOf,
 } from "./store.ts";
 import { targetsOf } from "./targets.ts";
 import { type Holds, incidentEvent, noteChanged } from "./view.ts";
@@ -40,76 +37,6 @@ import { hostOf, pageWebhook, strongerOf, webhookOf } from "./webhooks.ts";
 const LEVELS: Readonly<Record<string, Level>> = { "incident.exhausted": "error", "incident.unacknowledged": "warn" };
 /** A timeline row names this many alerts and users of a list. */
 const LISTED = 100;
-
-/** What facts are read from, besides the rows. */
-export interface FactParts extends Pick<IncidentParts, "policies" | "clock" | "withheldBy"> {
-  readonly pages: Pick<IncidentParts["pages"], "hasWays">;
-  readonly alerts: () => Pick<ReturnType<IncidentParts["alerts"]>, "find">;
-}
-
-/** The facts of a decision; labels are read only if something may withhold them. */
-export class IncidentFacts implements Facts {
-  readonly members: readonly Member[];
-  readonly acks: Facts["acks"];
-  readonly leftOut: ReadonlySet<string>;
-  readonly hasWays: boolean;
-  readonly #parts: FactParts;
-  readonly #row: Pick<IncidentRow, "projectId" | "route">;
-  readonly #now: EpochMs;
-  readonly #withheld = new Map<string, Withheld | null>();
-
-  constructor(
-    parts: FactParts,
-    row: Pick<IncidentRow, "projectId" | "route">,
-    facts: Pick<Facts, "members" | "acks" | "leftOut">,
-    now: EpochMs,
-  ) {
-    this.#parts = parts;
-    this.#row = row;
-    this.#now = now;
-    this.members = facts.members;
-    this.acks = facts.acks;
-    this.leftOut = facts.leftOut ?? new Set();
-    this.hasWays = parts.pages.hasWays;
-  }
-
-  isWithheld(alertId: string): boolean {
-    return this.withheld(alertId) !== null;
-  }
-
-  /** Why an alert is withheld; null if it is not. */
-  withheld(alertId: string): Withheld | null {
-    const known = this.#withheld.get(alertId);
-    if (known !== undefined) return known;
-    const alert = this.#parts.alerts().find(alertId);
-    const { muteIntervals, activeIntervals } = JSON.parse(this.#row.route) as RouteSettings;
-    const route = { projectId: this.#row.projectId, muteIntervals, activeIntervals };
-    const by = alert && this.#parts.withheldBy(alert, route, this.#now);
-    const isFree = by === null || by.silencedBy.length + by.inhibitedBy.length + by.mutedBy.length === 0;
-    this.#withheld.set(alertId, isFree ? null : by);
-    return isFree ? null : by;
-  }
-
-  isWithin(interval: string, at: EpochMs): boolean {
-    return this.#parts.policies.isWithin(this.#row.projectId, interval, at - this.#aheadMs);
-  }
-
-  opensAt(interval: string, after: EpochMs): EpochMs {
-    return this.#parts.policies.nextChange(this.#row.projectId, interval, after - this.#aheadMs) + this.#aheadMs;
-  }
-
-  /** Intervals follow the wall clock. */
-  get #aheadMs(): number {
-    return this.#parts.clock.fromWall(0);
-  }
-}
-
-export async function factsOf(parts: IncidentParts, trx: Trx, row: IncidentRow, now: EpochMs): Promise<IncidentFacts> {
-  const [members, acks] = [await membersOf(trx, row.id), await acksOf(trx, row.id)];
-  const { steps } = settingsOf(parts.policies, row);
-  const leftOut = steps.some(({ type }) => type === "webhook") ? await leftOutOf(trx, row.id) : new Set<string>();
-  return new IncidentFacts(parts, row, { members, acks, leftOut }, now);
-}
 
 /** What a change is stored with. */
 export interface ApplyOptions {
@@ -131,14 +58,15 @@ export async function applyTurn(
 ): Promise<IncidentRow> {
   const isSame = turn.actions.length === 0 && isDeepStrictEqual(columnsOf(row), columnsOf(turn.incident));
   if (isSame && turn.firingNotified.length + turn.resolvedNotified.length === 0) return row;
-  const change = new Change(parts, trx, { ...row, ...turn.incident }, turn, options);
-  const { notices } = await change.store(row);
+  const change = new Change(parts, trx, row, turn, options);
+  const { notices } = await change.store();
   const { now, actor } = options;
-  const saved = await saveTurn(trx, row, turn, { notices, via: actor?.via ?? "time", now });
+  const held = options.facts.acks;
+  const saved = saveTurn(trx, row, turn, { notices, via: actor?.via ?? "time", held, now });
   const hasTried =
     saved.steppedAt === now || turn.actions.some((each) => each.kind === "log" && each.entry === "looked-again");
   const moved = hasTried && !change.hasPages ? await afterNotReached(parts, trx, saved, now) : saved;
-  const next = moved === saved ? saved : await saveIncident(trx, moved, moved, now);
+  const next = moved === saved ? saved : saveIncident(trx, moved, moved, now);
   noteChanged(trx, [next], { holds: holdsOf(row, turn, now), sent: change.sent });
   return next;
 }
@@ -162,6 +90,7 @@ class Change {
   readonly sent: Partial<Record<NoticeReason, number>> = {};
   readonly #parts: IncidentParts;
   readonly #trx: Trx;
+  readonly #before: IncidentRow;
   readonly #row: IncidentRow;
   readonly #turn: Turn;
   readonly #options: ApplyOptions;
@@ -171,24 +100,26 @@ class Change {
   #log: LogEntry[] = [];
   #notices: number;
 
-  constructor(parts: IncidentParts, trx: Trx, row: IncidentRow, turn: Turn, options: ApplyOptions) {
+  /** @param before the row as it was */
+  constructor(parts: IncidentParts, trx: Trx, before: IncidentRow, turn: Turn, options: ApplyOptions) {
     this.#parts = parts;
     this.#trx = trx;
+    this.#before = before;
+    const row = { ...before, ...turn.incident };
     this.#row = row;
     this.#turn = turn;
     this.#options = options;
     this.#notices = row.notices;
   }
 
-  /** @param before the row as it was */
-  async store(before: IncidentRow): Promise<{ notices: number }> {
+  async store(): Promise<{ notices: number }> {
     const { now, lateSince } = this.#options;
     if (lateSince !== null) this.#log.push({ kind: "late", data: { dueAt: lateSince } });
-    await overtakeNotices(this.#parts, this.#trx, before, this.#row, this.#turn.acks);
+    await overtakeNotices(this.#parts, this.#trx, this.#before, this.#row, this.#turn.acks);
     for (const action of this.#turn.actions) await this.#do(action);
     for (const [step, reason] of this.#calls) await this.#webhook(step, reason);
-    await this.#showState(before);
-    await this.#writeLog();
+    await this.#showState();
+    this.#writeLog();
     await appendEvents(this.#trx, this.#events, { source: "prism:alerts", now });
     return { notices: this.#notices };
   }
@@ -246,8 +177,8 @@ class Change {
     const plain = await this.#notice("step", notify.urgency, this.#causeOf(action), action.step);
     const notice = by === undefined ? plain : { ...plain, by, asked: await this.#askedBy(by) };
     // The row must be in the timeline before jobs refer to it.
-    await this.#writeLog();
-    const logSeq = await addLog(this.#trx, this.#row.id, [], this.#options.now);
+    this.#writeLog();
+    const logSeq = await lastLogSeq(this.#trx, this.#row.id);
     const { hasPages, ...sent } = await notifyUsers(this.#parts, this.#trx, this.#row, wanted, notice, {
       now: this.#options.now,
       logSeq,
@@ -311,7 +242,8 @@ class Change {
     const { now } = this.#options;
     const found = webhookOf(this.#parts, this.#policy, step);
     if (!found) return;
-    const call = { index: step, step: found, reason, now };
+    const { notifiedAt, steppedAt } = this.#before;
+    const call = { index: step, step: found, reason, now, isFirst: notifiedAt === null && steppedAt === null };
     const pageId = await pageWebhook(this.#parts, this.#trx, this.#row, call);
     this.hasPages = true;
     this.#log.push({ kind: "webhook", data: { step, reason, format: found.format, host: hostOf(found), pageId } });
@@ -343,7 +275,8 @@ class Change {
   }
 
   /** The messages in channels show who acknowledged, what is open again, and an end that is not notified. */
-  async #showState(before: IncidentRow): Promise<void> {
+  async #showState(): Promise<void> {
+    const before = this.#before;
     const { state, snoozedUntil } = this.#row;
     const isSame = before.state === state && before.snoozedUntil === snoozedUntil;
     const isShown = this.#turn.actions.some((each) => each.kind === "webhooks" && each.reason === "resolved");
@@ -429,10 +362,10 @@ class Change {
     this.sent[reason] = (this.sent[reason] ?? 0) + users;
   }
 
-  async #writeLog(): Promise<void> {
+  #writeLog(): void {
     const entries = this.#log;
     this.#log = [];
-    await addLog(this.#trx, this.#row.id, entries, this.#options.now);
+    addLog(this.#trx, this.#row.id, entries, this.#options.now);
   }
 }
 

@@ -88,7 +88,7 @@ export async function insertDirect(
   };
   await trx.insertInto("incidents").values(row).execute();
   const data = { policyId: policy.id, policyVersion: policy.version, alerts: 0, text: message };
-  await addLog(trx, id, [{ kind: "opened", actor: by.by, data }], now);
+  addLog(trx, id, [{ kind: "opened", actor: by.by, data }], now);
   const event = incidentEvent(row, "incident.opened", "warn", { message, actor: by.by });
   await appendEvents(trx, [event], { source: "prism:alerts", now });
   return row;

@@ -10,9 +10,10 @@ import type { PolicyDefinition } from "../policies/policy.ts";
 import type { JoinIncidents, Transition } from "../types.ts";
 import { handleDeletedProjects } from "../ways/deleted-projects.ts";
 import { type UnreachedRow, unreachedNow, unreachedSince } from "../ways/unreached.ts";
-import { applyTurn, factsOf, IncidentFacts } from "./apply.ts";
+import { applyTurn } from "./apply.ts";
 import type { Actor, IncidentParts } from "./context.ts";
 import { type DirectPage, insertDirect } from "./direct.ts";
+import { factsOf, IncidentFacts, membersOf, readIncidents } from "./facts.ts";
 import { joinTransitions } from "./joining.ts";
 import * as machine from "./machine.ts";
 import { handleDelayed } from "./notices.ts";
@@ -25,7 +26,6 @@ import {
   heldReader,
   type IncidentRow,
   incidentsWith,
-  membersOf,
   saveIncident,
   settingsOf,
 } from "./store.ts";
@@ -39,7 +39,7 @@ const LATE_MS = 600_000;
 /** So many incidents are looked at again without a search for the right ones. */
 const FEW_HELD = 50;
 /** Incidents per transaction: the writer is not held longer than for a set of events. */
-const TURNS_AT_ONCE = 16;
+const TURNS_AT_ONCE = 32;
 /** What is due again at once within one transaction. */
 const MAX_TURNS = 10;
 /** These sources send no end of their own, or not reliably: a resolved incident ends their alerts. */
@@ -60,6 +60,8 @@ interface Live {
   /** What waits for withheld alerts. */
   readonly holds: ReadonlySet<"flush" | "step" | "repeat">;
 }
+
+type HeldAgain = Live["holds"] | undefined;
 
 type Decide = (
   incident: machine.Incident,
@@ -228,7 +230,7 @@ export class Incidents {
   /** Its recipient has opened a notification: a person is reached. */
   async openedByNotification(trx: Trx, id: string, userId: string): Promise<void> {
     if (await reached(this.#parts, trx, id))
-      await addLog(trx, id, [{ kind: "read", actor: userId }], this.#parts.clock.now());
+      addLog(trx, id, [{ kind: "read", actor: userId }], this.#parts.clock.now());
   }
 
   unacknowledge(id: string, actor: Actor, options?: InTransaction): Promise<IncidentRow> {
@@ -276,7 +278,7 @@ export class Incidents {
     const { db, clock } = this.#parts;
     return db.writeIn(options, async (trx) => {
       const row = await requireIncident(trx, id);
-      await addLog(trx, id, [{ kind: "note", actor: actor.id, data: { text, via: actor.via } }], clock.now());
+      addLog(trx, id, [{ kind: "note", actor: actor.id, data: { text, via: actor.via } }], clock.now());
       await this.#record(trx, id, "note", actor);
       return row;
     });
@@ -303,25 +305,23 @@ export class Incidents {
   /** Several in one transaction; one by one if that fails, so that one of them does not hold the others. */
   async #handleDue(ids: readonly string[]): Promise<void> {
     for (let at = 0; at < ids.length; at += TURNS_AT_ONCE) {
-      const some = ids.slice(at, at + TURNS_AT_ONCE).map((id) => [id, this.#holdsAgain(id)] as const);
+      const some = new Map(ids.slice(at, at + TURNS_AT_ONCE).map((id) => [id, this.#holdsAgain(id)]));
       await this.#parts.db
-        .write(async (trx) => {
-          for (const [id, again] of some) await this.#handle(trx, id, again);
-        })
+        .write((trx) => this.#handle(trx, some))
         .then(
           () => {
-            for (const [id] of some) this.#failing.delete(id);
+            for (const id of some.keys()) this.#failing.delete(id);
           },
           () => this.#handleEach(some),
         );
     }
   }
 
-  async #handleEach(some: readonly (readonly [string, Live["holds"] | undefined])[]): Promise<void> {
+  async #handleEach(some: ReadonlyMap<string, HeldAgain>): Promise<void> {
     const { db, clock, log } = this.#parts;
     for (const [id, again] of some)
       await db
-        .write((trx) => this.#handle(trx, id, again))
+        .write((trx) => this.#handle(trx, new Map([[id, again]])))
         .then(
           () => this.#failing.delete(id),
           (error: unknown) => {
@@ -332,33 +332,39 @@ export class Incidents {
   }
 
   /** What of an incident that is looked at again waits for withheld alerts. */
-  #holdsAgain(id: string): Live["holds"] | undefined {
+  #holdsAgain(id: string): HeldAgain {
     return this.#reconsidered.delete(id) ? this.#live.get(id)?.holds : undefined;
   }
 
-  async #handle(trx: Trx, id: string, again: Live["holds"] | undefined): Promise<void> {
+  async #handle(trx: Trx, some: ReadonlyMap<string, HeldAgain>): Promise<void> {
     const now = this.#parts.clock.now();
-    const row = await findIncident(trx, id);
-    if (!row) {
-      this.#due.delete(id);
-      return;
+    const known = await readIncidents(this.#parts, trx, [...some.keys()], now);
+    for (const [id, again] of some) {
+      const { row, facts } = known.get(id) ?? (await readIncidents(this.#parts, trx, [id], now)).get(id) ?? {};
+      if (!row) {
+        this.#due.delete(id);
+        continue;
+      }
+      const tried = this.#retried.delete(id) ? triedAgain(trx, row, settingsOf(this.#parts.policies, row), now) : row;
+      const start = again ? lookedAtAgain(tried, again, now) : tried;
+      const changed = await this.#turn(trx, start, now, facts);
+      // Also if nothing changed, so that the due time in memory is the row's.
+      noteChanged(trx, [changed]);
+      // The end of alerts may have changed other incidents that they are in.
+      if (changed.state === "resolved") known.clear();
     }
-    const tried = this.#retried.delete(id)
-      ? await triedAgain(trx, row, settingsOf(this.#parts.policies, row), now)
-      : row;
-    const changed = await this.#turn(trx, again ? lookedAtAgain(tried, again, now) : tried, now);
-    // Also if nothing changed, so that the due time in memory is the row's.
-    noteChanged(trx, [changed]);
   }
 
   /** Does what is due, and what is then due at once. */
-  async #turn(trx: Trx, row: IncidentRow, now: EpochMs): Promise<IncidentRow> {
+  async #turn(trx: Trx, row: IncidentRow, now: EpochMs, known?: IncidentFacts): Promise<IncidentRow> {
     let current = row;
+    let facts = known;
     for (let left = MAX_TURNS; left > 0; left -= 1) {
       const due = machine.dueAt(current);
       if (due === null || due > now) break;
       const lateSince = now - due > LATE_MS ? due : null;
-      current = await this.#apply(trx, current, turn, { actor: null, lateSince, now });
+      current = await this.#apply(trx, current, turn, { actor: null, lateSince, now, facts });
+      facts = undefined;
     }
     return current;
   }
@@ -367,11 +373,16 @@ export class Incidents {
     trx: Trx,
     row: IncidentRow,
     decide: Decide,
-    options: { readonly actor: Actor | null; readonly lateSince: EpochMs | null; readonly now: EpochMs },
+    options: {
+      readonly actor: Actor | null;
+      readonly lateSince: EpochMs | null;
+      readonly now: EpochMs;
+      readonly facts?: IncidentFacts | undefined;
+    },
   ): Promise<IncidentRow> {
     const { policies } = this.#parts;
     const { now } = options;
-    const facts = await factsOf(this.#parts, trx, row, now);
+    const facts = options.facts ?? (await factsOf(this.#parts, trx, row, now));
     const decided = decide(row, facts, settingsOf(policies, row), now);
     const changed = await applyTurn(this.#parts, trx, row, decided, { ...options, facts });
     const isClosed = row.state !== "resolved" && changed.state === "resolved" && changed.resolvedBy !== "alerts";
@@ -412,12 +423,7 @@ function lookedAtAgain(row: IncidentRow, holds: Live["holds"], now: EpochMs): In
 const SHORTEST_LOOK_MS = 30_000;
 
 /** Its next repetition is due now, or soon after the last one. */
-async function triedAgain(
-  trx: Trx,
-  row: IncidentRow,
-  settings: ReturnType<typeof settingsOf>,
-  now: EpochMs,
-): Promise<IncidentRow> {
+function triedAgain(trx: Trx, row: IncidentRow, settings: ReturnType<typeof settingsOf>, now: EpochMs): IncidentRow {
   const isUnreached = row.state === "open" && row.snoozedUntil === null && row.reachedAt === null;
   if (!isUnreached || row.repeatAt === null || row.steppedAt === null) return row;
   const repeatAt = Math.max(now, row.repeatAt - machine.repeatMsOf(row, settings) + SHORTEST_LOOK_MS);

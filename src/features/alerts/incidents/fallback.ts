@@ -5,7 +5,7 @@ import { DEFAULT_POLICY, type PolicyStep } from "../policies/policy.ts";
 import { sendToChannel } from "./channel-steps.ts";
 import type { IncidentParts } from "./context.ts";
 import { type Notice, notifyUsers, reachableOf } from "./notices.ts";
-import { addLog, type IncidentRow, type LogEntry } from "./store.ts";
+import { type IncidentRow, type LogEntry, lastLogSeq } from "./store.ts";
 import { candidatesOf } from "./targets.ts";
 import { hostOf, pageWebhook } from "./webhooks.ts";
 
@@ -94,7 +94,7 @@ async function toUsers(
   given: { readonly level: string; readonly users: readonly string[]; readonly notice: Notice; readonly now: number },
 ): Promise<LogEntry> {
   const { level, users, notice, now } = given;
-  const logSeq = await addLog(trx, row.id, [], now);
+  const logSeq = await lastLogSeq(trx, row.id);
   const { notificationIds } = await notifyUsers(parts, trx, row, users, notice, { now, logSeq });
   return { kind: "fallback", data: { level, users, count: users.length, notificationIds } };
 }

@@ -9,10 +9,10 @@ import type { StepSettings } from "../policies/policy.ts";
 import type { RouteMatch } from "../policies/routing.ts";
 import type { Withheld } from "../silences/withholding.ts";
 import type { AlertView } from "../types.ts";
-import { type FactParts, IncidentFacts } from "./apply.ts";
 import type { IncidentParts } from "./context.ts";
+import { acksOf, type FactParts, IncidentFacts, membersOf } from "./facts.ts";
 import { type Action, dueAt, type Facts, type Incident, joined, opened } from "./machine.ts";
-import { acksOf, type IncidentRow, membersOf, settingsOf, unresolvedOf } from "./store.ts";
+import { type IncidentRow, settingsOf, unresolvedOf } from "./store.ts";
 import { turn } from "./turn.ts";
 
 /* What incidents would do if nothing changes. Nothing is stored. */

@@ -1,6 +1,7 @@
 import type { EpochMs } from "../../../core/clock.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import type { Trx } from "../../../store/database.ts";
+import { insertLater, updateLater } from "../../../store/statements.ts";
 import { appendEvents, type EventDraft } from "../../events/index.ts";
 import { cutText } from "../../rules/index.ts";
 import type { PolicyRef } from "../policies/policies.ts";
@@ -12,13 +13,16 @@ import { joined, memberResolved, opened } from "./machine.ts";
 import { type TimedOut, timedOut } from "./silent-source.ts";
 import {
   addLog,
+  addMembers,
   columnsOf,
   type EndedMember,
   endedMembers,
+  type GroupOfIncident,
   type IncidentRow,
   markNotified,
   nextNumber,
   settingsOf,
+  unresolvedIn,
   unresolvedOf,
   unresolvedWith,
 } from "./store.ts";
@@ -26,7 +30,6 @@ import { incidentEvent, noteChanged } from "./view.ts";
 
 /* From transitions of alerts to incidents, in the transaction of the alerts. */
 
-const ROWS_AT_ONCE = 500;
 const TITLE_LENGTH = 255;
 
 interface Draft {
@@ -52,6 +55,8 @@ class Joining {
   readonly #drafts = new Map<string, Draft>();
   readonly #groups = new Map<string, string>();
   readonly #numbers = new Map<string, number>();
+  /** Unresolved incidents that were read at once; null: the group has none. */
+  readonly #found = new Map<string, IncidentRow | null>();
 
   constructor(parts: IncidentParts, trx: Trx, now: EpochMs) {
     this.#parts = parts;
@@ -59,12 +64,26 @@ class Joining {
     this.#now = now;
   }
 
-  /** A firing alert joins the incident of each route that takes it, or opens it. */
-  async open(
-    alert: AlertView,
-    isChanged: boolean,
-    matches: readonly RouteMatch[] = this.#parts.policies.routingOf(alert.projectId).match(alert.labels),
-  ): Promise<void> {
+  /** Firing alerts join the incidents of the routes that take them, or open them. */
+  async openAll(transitions: readonly Transition[]): Promise<void> {
+    const { policies } = this.#parts;
+    const routed = transitions.map(({ kind, alert }) => ({
+      alert,
+      isChanged: kind === "changed",
+      matches: policies.routingOf(alert.projectId).match(alert.labels),
+    }));
+    const groups = routed.flatMap(({ alert: { projectId }, matches }) =>
+      matches.map(({ settings, groupKey }) => ({
+        ...{ projectId, policyId: policies.named(projectId, settings.policy).id, groupKey },
+      })),
+    );
+    for (const group of groups) this.#found.set(nameOf(group), null);
+    for (const row of await unresolvedIn(this.#trx, groups)) this.#found.set(nameOf(row), row);
+    for (const { alert, isChanged, matches } of routed) await this.open(alert, isChanged, matches);
+  }
+
+  /** A firing alert joins the incident of each of these routes, or opens it. */
+  async open(alert: AlertView, isChanged: boolean, matches: readonly RouteMatch[]): Promise<void> {
     const known = isChanged ? ((await unresolvedWith(this.#trx, [alert.id])).get(alert.id) ?? []) : [];
     const knownIds = new Set(known.map(({ id }) => id));
     const { policies } = this.#parts;
@@ -121,29 +140,21 @@ class Joining {
     for (const draft of this.#drafts.values()) {
       const { row, isNew, members, continued } = draft;
       const { id, alerts, firing } = row;
-      if (isNew) await this.#trx.insertInto("incidents").values(row).execute();
+      if (isNew) insertLater(this.#trx, "incidents", row);
       else {
         const changes = { ...columnsOf(row), alerts, firing, version: row.version + 1, updatedAt: this.#now };
-        await this.#trx.updateTable("incidents").set(changes).where("id", "=", id).execute();
+        updateLater(this.#trx, "incidents", id, changes);
       }
-      for (let at = 0; at < members.length; at += ROWS_AT_ONCE)
-        await this.#trx
-          .insertInto("incident_alerts")
-          .values(
-            members
-              .slice(at, at + ROWS_AT_ONCE)
-              .map((each) => ({ ...each, incidentId: id, addedAt: this.#now, resolvedNotifiedAt: null })),
-          )
-          .execute();
-      await markNotified(this.#trx, id, "resolvedNotifiedAt", continued, this.#now);
-      await this.#log(draft);
+      addMembers(this.#trx, id, members, this.#now);
+      markNotified(this.#trx, id, "resolvedNotifiedAt", continued, this.#now);
+      this.#log(draft);
       if (isNew) events.push(incidentEvent(row, "incident.opened", "warn", {}));
     }
     await appendEvents(this.#trx, events, { source: "prism:alerts", now: this.#now });
     noteChanged(this.#trx, this.rows);
   }
 
-  async #log({ row, isNew, members, ended, timedOut }: Draft): Promise<void> {
+  #log({ row, isNew, members, ended, timedOut }: Draft): void {
     const { policyId, policyVersion, groupKey, firing } = row;
     const added = members.length;
     const entry = isNew
@@ -151,18 +162,19 @@ class Joining {
       : added > 0
         ? { kind: "alerts-joined", data: { added, firing } }
         : { kind: "alerts-resolved", data: { added, firing, ended, timedOut } };
-    await addLog(this.#trx, row.id, [entry], this.#now);
+    addLog(this.#trx, row.id, [entry], this.#now);
   }
 
   /** The unresolved incident of a group; a new one if there is none. */
   async #groupOf(alert: AlertView, match: RouteMatch, policy: PolicyRef): Promise<Draft> {
-    const { projectId } = alert;
-    const group = `${projectId}\n${policy.id}\n${match.groupKey}`;
+    const key = { projectId: alert.projectId, policyId: policy.id, groupKey: match.groupKey };
+    const group = nameOf(key);
     const known = this.#drafts.get(this.#groups.get(group) ?? "");
     if (known) return known;
-    const found = await unresolvedOf(this.#trx, { projectId, policyId: policy.id, groupKey: match.groupKey });
+    const read = this.#found.get(group);
+    const found = read === undefined ? await unresolvedOf(this.#trx, key) : read;
     const row = found ?? (await this.#newRow(alert, match, policy));
-    const draft = this.#drafts.get(row.id) ?? newDraft(row, found === undefined);
+    const draft = this.#drafts.get(row.id) ?? newDraft(row, !found);
     this.#drafts.set(row.id, draft);
     this.#groups.set(group, row.id);
     return draft;
@@ -213,6 +225,10 @@ class Joining {
   }
 }
 
+function nameOf({ projectId, policyId, groupKey }: GroupOfIncident): string {
+  return `${projectId}\n${policyId}\n${groupKey}`;
+}
+
 function newDraft(row: IncidentRow, isNew: boolean): Draft {
   return { row, isNew, ended: 0, timedOut: 0, silentSender: null, members: [], continued: [] };
 }
@@ -233,7 +249,7 @@ export async function joinTransitions(
     const joining = new Joining(parts, trx, now);
     if (isResolving) await joining.resolve(run);
     // Alerts of the server itself are opened with their incident.
-    else for (const { kind, alert } of run) if (alert.source !== "prism") await joining.open(alert, kind === "changed");
+    else await joining.openAll(run.filter(({ alert }) => alert.source !== "prism"));
     await joining.store();
     await timedOut(parts, trx, joining.timedOut, now, (alert, match) => openWith(parts, trx, { alert, match, now }));
   }

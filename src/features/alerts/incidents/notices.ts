@@ -8,8 +8,9 @@ import type { AlertView } from "../types.ts";
 import { isBurning, type PagedBy } from "./assigned.ts";
 import { SEVERITIES, severityOf } from "./channel-steps.ts";
 import type { IncidentParts } from "./context.ts";
+import { acksOf, membersOf } from "./facts.ts";
 import { isUnreported, type NoticeText, noticeMessage, noticeTitle } from "./notice-text.ts";
-import { type AudienceMember, acksOf, addLog, findIncident, type IncidentRow, lastLog, membersOf } from "./store.ts";
+import { type AudienceMember, addLog, findIncident, type IncidentRow, lastLog } from "./store.ts";
 
 /* Notifications of incidents: contact rules, and the jobs of delayed ones. */
 
@@ -276,7 +277,7 @@ async function sendDelayed(parts: IncidentParts, job: RunningJob): Promise<typeo
     const stored = isWanted ? await storeNotices(parts, trx, row, [contact], { ...base, number, step }, now) : null;
     const notificationIds = stored?.ids ?? [];
     const data = { users: [userId], channels, urgency, cause, notificationIds };
-    await addLog(trx, row.id, [{ kind: isWanted ? "contact-notified" : "contact-dropped", data }], now);
+    addLog(trx, row.id, [{ kind: isWanted ? "contact-notified" : "contact-dropped", data }], now);
   });
   return COMPLETED;
 }

@@ -8,7 +8,7 @@ import type { IncidentParts } from "./context.ts";
 import { fallBack } from "./fallback.ts";
 import { type Ack, repeatMsOf } from "./machine.ts";
 import { firingOf } from "./notices.ts";
-import { addLog, findIncident, type IncidentRow, lastLog, saveIncident, settingsOf } from "./store.ts";
+import { addLog, findIncident, type IncidentRow, incidentsById, lastLog, saveIncident, settingsOf } from "./store.ts";
 import { noteChanged } from "./view.ts";
 import { waysFailed, waysWork } from "./way-notices.ts";
 
@@ -47,7 +47,8 @@ export async function overtakeNotices(
 export function pageFollower(parts: IncidentParts): PageFollower {
   return {
     async delivered(trx, pages) {
-      for (const id of incidentsOf(pages.filter(isOutside))) await reached(parts, trx, id);
+      const ids = incidentsOf(pages.filter(isOutside));
+      for (const row of await incidentsById(trx, [...ids])) markReached(parts, trx, row);
       await waysWork(parts, trx, pages);
     },
     async failed(trx, pages) {
@@ -71,16 +72,20 @@ function isOutside({ channel, isEnd }: PageRow): boolean {
 /** Someone has a notice of the incident: repetitions have the route's time from now on. @returns whether it is the first one */
 export async function reached(parts: IncidentParts, trx: Trx, id: string): Promise<boolean> {
   const row = await findIncident(trx, id);
-  if (!row || row.state === "resolved" || row.reachedAt !== null) return false;
+  return row !== undefined && markReached(parts, trx, row);
+}
+
+function markReached(parts: IncidentParts, trx: Trx, row: IncidentRow): boolean {
+  if (row.state === "resolved" || row.reachedAt !== null) return false;
   const now = parts.clock.now();
   const wait = repeatMsOf({ reachedAt: now }, settingsOf(parts.policies, row));
   const repeatAt = row.repeatAt === null ? null : now + wait;
-  await save(parts, trx, { ...row, reachedAt: now, repeatAt });
+  save(parts, trx, { ...row, reachedAt: now, repeatAt });
   return true;
 }
 
-async function save(parts: IncidentParts, trx: Trx, row: IncidentRow): Promise<IncidentRow> {
-  const saved = await saveIncident(trx, row, row, parts.clock.now());
+function save(parts: IncidentParts, trx: Trx, row: IncidentRow): IncidentRow {
+  const saved = saveIncident(trx, row, row, parts.clock.now());
   noteChanged(trx, [saved]);
   return saved;
 }
@@ -89,13 +94,13 @@ async function failed(parts: IncidentParts, trx: Trx, id: string, pages: readonl
   const row = await findIncident(trx, id);
   if (!row) return;
   const now = parts.clock.now();
-  await addLog(trx, id, pages.map(failedEntry), now);
+  addLog(trx, id, pages.map(failedEntry), now);
   await waysFailed(parts, trx, row, pages);
   if (row.state !== "open" || row.snoozedUntil !== null) return;
   for (const userId of new Set(pages.flatMap((page) => page.userId ?? [])))
     await nextContact(parts, trx, row, userId, now);
   const moved = await afterNotReached(parts, trx, row, now);
-  if (moved !== row) await save(parts, trx, moved);
+  if (moved !== row) save(parts, trx, moved);
 }
 
 function failedEntry({ id, kind, channel, userId, step, lastError }: PageRow) {
@@ -158,11 +163,11 @@ export async function afterNotReached(
   const notice = { ...base, alerts, lateSince: null, resolvedBy: null, number, step: null };
   const entries = await fallBack(parts, trx, row, { notice, now });
   if (entries.length > 0) {
-    await addLog(trx, row.id, entries, now);
+    addLog(trx, row.id, entries, now);
     return { ...row, notices: number };
   }
   if ((await lastLog(trx, row.id, ["unreachable", "fallback"]))?.kind !== "unreachable")
-    await addLog(trx, row.id, [{ kind: "unreachable" }], now);
+    addLog(trx, row.id, [{ kind: "unreachable" }], now);
   return row;
 }
 
@@ -208,6 +213,6 @@ function mayShorten({ shortened }: IncidentParts, { projectId }: IncidentRow, no
 async function sooner(parts: IncidentParts, trx: Trx, row: IncidentRow, now: EpochMs): Promise<IncidentRow> {
   const stepAt = Math.max(now, (row.steppedAt ?? now) + SHORTEST_STEP_MS);
   if (row.stepAt === null || row.stepAt <= stepAt || !mayShorten(parts, row, now)) return row;
-  await addLog(trx, row.id, [{ kind: "wait-shortened", data: { from: row.stepAt, to: stepAt } }], now);
+  addLog(trx, row.id, [{ kind: "wait-shortened", data: { from: row.stepAt, to: stepAt } }], now);
   return { ...row, stepAt };
 }

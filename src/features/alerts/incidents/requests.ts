@@ -34,9 +34,10 @@ import type { Policies } from "../policies/policies.ts";
 import type { AlertView } from "../types.ts";
 import type { Actor, AlertsOfIncidents } from "./context.ts";
 import type { Incidents } from "./engine.ts";
+import { acksOf } from "./facts.ts";
 import { lastPages, noticeOutcome, withOutcomes } from "./page-view.ts";
 import { actingOn } from "./paged.ts";
-import { acksOf, findIncident, type IncidentRow } from "./store.ts";
+import { findIncident, type IncidentRow } from "./store.ts";
 import {
   type IncidentView,
   incidentView,

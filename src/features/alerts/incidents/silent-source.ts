@@ -5,6 +5,7 @@ import { silentKey } from "../book/senders.ts";
 import type { RouteMatch, RouteSettings, SilentSource } from "../policies/routing.ts";
 import type { AlertInput, AlertView } from "../types.ts";
 import type { IncidentParts } from "./context.ts";
+import { membersOf } from "./facts.ts";
 import { type Notice, notifyUsers } from "./notices.ts";
 import {
   addLog,
@@ -13,8 +14,8 @@ import {
   type IncidentRow,
   incidentsById,
   lastLog,
+  lastLogSeq,
   lastTimedOut,
-  membersOf,
   notifiedUsers,
   reportOf,
   type TimedOutAlert,
@@ -204,7 +205,7 @@ class Source {
     const [changed = report] = await changeIncidents(this.#trx, [report], changes, this.#now);
     const listed = ended.slice(0, LISTED).map(({ id, number }) => ({ id, number }));
     const data = { sender: this.#sender, incidents: listed, count: ended.length };
-    await addLog(this.#trx, report.id, [{ kind: "source-silent", data }], this.#now);
+    addLog(this.#trx, report.id, [{ kind: "source-silent", data }], this.#now);
     noteChanged(this.#trx, [added.length > 0 ? await this.#page(changed, added) : changed]);
   }
 
@@ -247,15 +248,10 @@ class Source {
       number: report.notices + 1,
       step: null,
     };
-    const logSeq = await addLog(this.#trx, id, [], this.#now);
+    const logSeq = await lastLogSeq(this.#trx, id);
     const sent = await notifyUsers(this.#parts, this.#trx, report, users, notice, { now: this.#now, logSeq });
     const shown = { users: users.slice(0, LISTED), count: users.length, urgency: notice.urgency };
-    await addLog(
-      this.#trx,
-      id,
-      [{ kind: "notified", data: { reason: "silent-source", ...shown, ...sent } }],
-      this.#now,
-    );
+    addLog(this.#trx, id, [{ kind: "notified", data: { reason: "silent-source", ...shown, ...sent } }], this.#now);
     const [changed = report] = await changeIncidents(this.#trx, [report], { notices: notice.number }, this.#now);
     noteChanged(this.#trx, [changed], { sent: { step: users.length } });
     return changed;

@@ -1,17 +1,17 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import { type Selectable, sql } from "kysely";
 import type { EpochMs } from "../../../core/clock.ts";
-import type { ReadDb, Trx } from "../../../store/database.ts";
-import type { IncidentAcksTable, IncidentLogTable, IncidentsTable } from "../../../store/schema/alerts.ts";
+import { type BoundStatement, later, type ReadDb, rowsOf, type Trx } from "../../../store/database.ts";
+import type { IncidentLogTable, IncidentsTable } from "../../../store/schema/alerts.ts";
+import { updateLater } from "../../../store/statements.ts";
 import type { Policies } from "../policies/policies.ts";
 import type { PolicyStep, StepSettings } from "../policies/policy.ts";
 import type { RouteSettings } from "../policies/routing.ts";
-import type { Ack, Incident, Member, Turn } from "./machine.ts";
+import type { Ack, Incident, Turn } from "./machine.ts";
 
 /* Rows of incidents; the only writer of these tables besides retention. */
 
 export type IncidentRow = Selectable<IncidentsTable>;
-export type AckRow = Selectable<IncidentAcksTable>;
 
 /** What a row of the timeline says; `data` depends on the kind (docs/alerts.md). */
 export interface LogEntry {
@@ -23,23 +23,27 @@ export interface LogEntry {
 /** SQLite binds up to 32 766 values per statement. */
 const ROWS_AT_ONCE = 1000;
 
-export function findIncident(db: ReadDb | Trx, id: string): Promise<IncidentRow | undefined> {
-  return db.selectFrom("incidents").selectAll().where("id", "=", id).executeTakeFirst();
+export async function findIncident(db: ReadDb | Trx, id: string): Promise<IncidentRow | undefined> {
+  const [row] = await rowsOf<IncidentRow>(db, "select * from incidents where id = ?", [id]);
+  return row;
+}
+
+/** Alerts of a group share an incident until it is resolved. */
+export type GroupOfIncident = Pick<IncidentRow, "projectId" | "policyId" | "groupKey">;
+
+const UNRESOLVED = `select i.* from json_each(?) g cross join incidents i on i.projectId = g.value ->> 0
+  and i.policyId = g.value ->> 1 and i.groupKey = g.value ->> 2 and i.state <> 'resolved'`;
+
+/** The incidents that alerts of these groups join. */
+export function unresolvedIn(db: ReadDb | Trx, groups: readonly GroupOfIncident[]): Promise<IncidentRow[]> {
+  const values = groups.map(({ projectId, policyId, groupKey }) => [projectId, policyId, groupKey]);
+  return rowsOf(db, UNRESOLVED, [JSON.stringify(values)]);
 }
 
 /** The incident that alerts of this group join. */
-export function unresolvedOf(
-  db: ReadDb | Trx,
-  { projectId, policyId, groupKey }: Pick<IncidentRow, "projectId" | "policyId" | "groupKey">,
-): Promise<IncidentRow | undefined> {
-  return db
-    .selectFrom("incidents")
-    .selectAll()
-    .where("projectId", "=", projectId)
-    .where("policyId", "=", policyId)
-    .where("groupKey", "=", groupKey)
-    .where("state", "<>", "resolved")
-    .executeTakeFirst();
+export async function unresolvedOf(db: ReadDb | Trx, group: GroupOfIncident): Promise<IncidentRow | undefined> {
+  const [row] = await unresolvedIn(db, [group]);
+  return row;
 }
 
 /** The unresolved incidents that each of the alerts is in. One search for all saves half the time. */
@@ -105,25 +109,20 @@ export async function nextNumber(trx: Trx, projectId: string): Promise<number> {
   return (row?.last ?? 0) + 1;
 }
 
-export async function membersOf(db: ReadDb | Trx, incidentId: string): Promise<Member[]> {
-  const rows = await db
-    .selectFrom("incident_alerts as m")
-    .innerJoin("alerts as a", "a.id", "m.alertId")
-    .select(["m.alertId", "m.addedAt", "m.firingNotifiedAt", "m.resolvedNotifiedAt", "a.state", "a.key", "a.timedOut"])
-    .where("m.incidentId", "=", incidentId)
-    .orderBy("m.alertId")
-    .execute();
-  // Ids grow with time: the last of equal keys counts.
-  const newest = new Map(rows.map(({ key, alertId }) => [key, alertId]));
-  return rows.map(({ state, key, timedOut, ...row }) => ({
-    ...row,
-    isFiring: state === "firing",
-    hasTimedOut: timedOut === 1 && newest.get(key) === row.alertId,
-  }));
-}
-
-export async function acksOf(db: ReadDb | Trx, incidentId: string): Promise<AckRow[]> {
-  return db.selectFrom("incident_acks").selectAll().where("incidentId", "=", incidentId).orderBy("at").execute();
+/** Adds alerts to an incident. */
+export function addMembers(
+  trx: Trx,
+  incidentId: string,
+  members: readonly { readonly alertId: string; readonly firingNotifiedAt: EpochMs | null }[],
+  now: EpochMs,
+): void {
+  if (members.length === 0) return;
+  later(
+    trx,
+    `insert into incident_alerts (incidentId, alertId, addedAt, firingNotifiedAt, resolvedNotifiedAt)
+      select ?, value ->> 0, ?, value ->> 1, null from json_each(?)`,
+    [incidentId, now, JSON.stringify(members.map(({ alertId, firingNotifiedAt }) => [alertId, firingNotifiedAt]))],
+  );
 }
 
 /** An alert that was notified, and has ended without a notification of that. */
@@ -148,15 +147,12 @@ export async function endedMembers(trx: Trx, incidentId: string): Promise<Map<st
   );
 }
 
+const REPORTED = `select alertId from incident_alerts where incidentId = ? and firingNotifiedAt is not null
+  and (resolvedNotifiedAt is null or resolvedNotifiedAt >= ?)`;
+
 /** The ids of alerts that webhooks may name: notified, and not ended with a notification before `since`. */
 export async function reportedMembers(db: ReadDb, incidentId: string, since: EpochMs): Promise<string[]> {
-  const rows = await db
-    .selectFrom("incident_alerts")
-    .select("alertId")
-    .where("incidentId", "=", incidentId)
-    .where("firingNotifiedAt", "is not", null)
-    .where((e) => e.or([e("resolvedNotifiedAt", "is", null), e("resolvedNotifiedAt", ">=", since)]))
-    .execute();
+  const rows = await rowsOf<{ alertId: string }>(db, REPORTED, [incidentId, since]);
   return rows.map(({ alertId }) => alertId);
 }
 
@@ -172,30 +168,25 @@ export async function firingIn(db: ReadDb, incidentId: string): Promise<Set<stri
   return new Set(rows.map(({ fingerprint }) => fingerprint));
 }
 
-/** Firing alerts that the last webhooks left out. */
-export async function leftOutOf(db: ReadDb | Trx, incidentId: string): Promise<ReadonlySet<string>> {
-  const row = await lastLog(db, incidentId, ["left-out"]);
-  return new Set(row ? (JSON.parse(row.data) as { alertIds: string[] }).alertIds : []);
-}
-
 /** Stores what a change decided, without its notifications. @param via how acknowledgements came */
-export async function saveTurn(
+export function saveTurn(
   trx: Trx,
   row: IncidentRow,
   { incident, acks, firingNotified, resolvedNotified }: Turn,
-  { notices, via, now }: { readonly notices: number; readonly via: string; readonly now: EpochMs },
-): Promise<IncidentRow> {
-  const saved = await saveIncident(trx, { ...row, notices }, incident, now);
-  await markNotified(trx, row.id, "firingNotifiedAt", firingNotified, now);
-  await markNotified(trx, row.id, "resolvedNotifiedAt", resolvedNotified, now);
-  await saveAcks(trx, row.id, acks, via);
+  how: { readonly notices: number; readonly via: string; readonly held: readonly Ack[]; readonly now: EpochMs },
+): IncidentRow {
+  const { notices, via, held, now } = how;
+  const saved = saveIncident(trx, { ...row, notices }, incident, now);
+  markNotified(trx, row.id, "firingNotifiedAt", firingNotified, now);
+  markNotified(trx, row.id, "resolvedNotifiedAt", resolvedNotified, now);
+  saveAcks(trx, row.id, { held, acks, via });
   return saved;
 }
 
 /** Stores the columns that the machine decides about, and the number of notices of the row. */
-export async function saveIncident(trx: Trx, row: IncidentRow, incident: Incident, now: EpochMs): Promise<IncidentRow> {
+export function saveIncident(trx: Trx, row: IncidentRow, incident: Incident, now: EpochMs): IncidentRow {
   const changes = { ...columnsOf(incident), notices: row.notices, version: row.version + 1, updatedAt: now };
-  await trx.updateTable("incidents").set(changes).where("id", "=", row.id).execute();
+  updateLater(trx, "incidents", row.id, changes);
   return { ...row, ...changes };
 }
 
@@ -212,58 +203,55 @@ export function columnsOf(incident: Incident): Incident {
 }
 
 /** Sets when the firing or the end of these alerts was notified. */
-export async function markNotified(
+export function markNotified(
   trx: Trx,
   incidentId: string,
   column: "firingNotifiedAt" | "resolvedNotifiedAt",
   ids: readonly string[],
   now: EpochMs,
-): Promise<void> {
-  for (let at = 0; at < ids.length; at += ROWS_AT_ONCE)
-    await trx
-      .updateTable("incident_alerts")
-      .set({ [column]: now })
-      .where("incidentId", "=", incidentId)
-      .where("alertId", "in", ids.slice(at, at + ROWS_AT_ONCE))
-      .execute();
+): void {
+  if (ids.length === 0) return;
+  const all = "(select value from json_each(?))";
+  const sql = `update incident_alerts set ${column} = ? where incidentId = ? and alertId in ${all}`;
+  later(trx, sql, [now, incidentId, JSON.stringify(ids)]);
 }
 
-async function saveAcks(trx: Trx, incidentId: string, acks: readonly Ack[], via: string): Promise<void> {
-  const held = await acksOf(trx, incidentId);
-  const gone = held.filter(({ userId }) => !acks.some((each) => each.userId === userId));
-  for (const { userId } of gone)
-    await trx.deleteFrom("incident_acks").where("incidentId", "=", incidentId).where("userId", "=", userId).execute();
+function saveAcks(
+  trx: Trx,
+  incidentId: string,
+  { held, acks, via }: { readonly held: readonly Ack[]; readonly acks: readonly Ack[]; readonly via: string },
+): void {
+  for (const { userId } of held)
+    if (!acks.some((each) => each.userId === userId))
+      later(trx, "delete from incident_acks where incidentId = ? and userId = ?", [incidentId, userId]);
   for (const { userId, at, expiresAt } of acks) {
     const old = held.find((each) => each.userId === userId);
     if (old?.expiresAt === expiresAt && old.at === at) continue;
-    await trx
-      .insertInto("incident_acks")
-      .values({ incidentId, userId, at, expiresAt, via })
-      .onConflict((conflict) => conflict.columns(["incidentId", "userId"]).doUpdateSet({ at, expiresAt, via }))
-      .execute();
+    later(
+      trx,
+      `insert into incident_acks (incidentId, userId, at, expiresAt, via) values (?, ?, ?, ?, ?)
+        on conflict (incidentId, userId) do update set at = excluded.at, expiresAt = excluded.expiresAt, via = excluded.via`,
+      [incidentId, userId, at, expiresAt, via],
+    );
   }
 }
 
-/** Adds to the timeline. @returns the number of the last row */
-export async function addLog(
-  trx: Trx,
-  incidentId: string,
-  entries: readonly LogEntry[],
-  now: EpochMs,
-): Promise<number> {
-  const { last } = await trx
-    .selectFrom("incident_log")
-    .select((e) => e.fn.max("seq").as("last"))
-    .where("incidentId", "=", incidentId)
-    .executeTakeFirstOrThrow();
-  let seq = last ?? 0;
-  if (entries.length === 0) return seq;
-  const rows = entries.map(({ kind, actor = null, data = {} }) => {
-    seq += 1;
-    return { incidentId, seq, at: now, kind, actor, data: JSON.stringify(data) };
-  });
-  await trx.insertInto("incident_log").values(rows).execute();
-  return seq;
+/** Adds to the timeline. */
+export function addLog(trx: Trx, incidentId: string, entries: readonly LogEntry[], now: EpochMs): void {
+  for (const { kind, actor = null, data = {} } of entries)
+    later(
+      trx,
+      `insert into incident_log (incidentId, seq, at, kind, actor, data)
+        select ?, coalesce(max(seq), 0) + 1, ?, ?, ?, ? from incident_log where incidentId = ?`,
+      [incidentId, now, kind, actor, JSON.stringify(data), incidentId],
+    );
+}
+
+/** The number of the last row of the timeline. */
+export async function lastLogSeq(trx: Trx, incidentId: string): Promise<number> {
+  const text = "select max(seq) as last from incident_log where incidentId = ?";
+  const [row] = await rowsOf<{ last: number | null }>(trx, text, [incidentId]);
+  return row?.last ?? 0;
 }
 
 /** Adds one row to the timeline of each of these incidents. */
@@ -282,19 +270,18 @@ export async function addSameLog(
 }
 
 /** The newest row of one of these kinds. */
-export function lastLog(
+export async function lastLog(
   db: ReadDb | Trx,
   incidentId: string,
   kinds: readonly string[],
-): Promise<Selectable<IncidentLogTable> | undefined> {
-  return db
-    .selectFrom("incident_log")
-    .selectAll()
-    .where("incidentId", "=", incidentId)
-    .where("kind", "in", kinds)
-    .orderBy("seq", "desc")
-    .limit(1)
-    .executeTakeFirst();
+): Promise<Pick<Selectable<IncidentLogTable>, "seq" | "kind" | "data"> | undefined> {
+  const text = `select seq, kind, data from incident_log where incidentId = ?
+    and kind in (select value from json_each(?)) order by seq desc limit 1`;
+  const [row] = await rowsOf<Pick<Selectable<IncidentLogTable>, "seq" | "kind" | "data">>(db, text, [
+    incidentId,
+    JSON.stringify(kinds),
+  ]);
+  return row;
 }
 
 /** A user who received a notification of the incident, with the channels of all of them. */
@@ -413,7 +400,14 @@ export async function lastTimedOut(trx: Trx, incidentId: string, sender: string)
 }
 
 export function incidentsById(trx: Trx, ids: readonly string[]): Promise<IncidentRow[]> {
-  return trx.selectFrom("incidents").selectAll().where("id", "in", valuesOf(ids)).orderBy("number").execute();
+  const { sql: text, parameters } = incidentsOf(ids);
+  return rowsOf(trx, text, parameters);
+}
+
+/** Reads incidents by id. */
+export function incidentsOf(ids: readonly string[]): BoundStatement {
+  const text = "select * from incidents where id in (select value from json_each(?)) order by number";
+  return { sql: text, parameters: [JSON.stringify(ids)] };
 }
 
 /** The live alert with this key, and its incident if that is not resolved. */

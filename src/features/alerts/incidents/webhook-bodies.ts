@@ -95,8 +95,8 @@ export interface BodyContent {
   /** Id of the message, the same for each attempt. */
   readonly id: string;
   readonly publicUrl: string | undefined;
-  /** Outcomes of the incident's notices so far, this one included. */
-  readonly notices: NoticeCounts;
+  /** Outcomes of the incident's notices so far, this one included; null: the format has none. */
+  readonly notices: NoticeCounts | null;
 }
 
 export interface Body {

@@ -5,6 +5,7 @@ import type { RouteSettings } from "../policies/routing.ts";
 import type { AlertView } from "../types.ts";
 import type { IncidentParts } from "./context.ts";
 import { pagedAlert } from "./direct.ts";
+import { leftOutOf } from "./facts.ts";
 import { lookAgain, type NoticeReason } from "./machine.ts";
 import { noticeCounts } from "./page-view.ts";
 import {
@@ -12,7 +13,6 @@ import {
   findIncident,
   firingIn,
   type IncidentRow,
-  leftOutOf,
   reportedMembers,
   saveIncident,
   settingsOf,
@@ -63,7 +63,7 @@ export async function postOf(
   const { shown: entries, leftOut } = await entriesOf(alerts, await rulesOf(parts, row, sendResolved));
   if (entries.length === 0 && row.alerts > 0)
     return { skipped: "its alerts are withheld, or fire in a later incident", leftOut };
-  const notices = await noticeCounts(parts.db.read, row.id);
+  const notices = step.format === "prism" ? await noticeCounts(parts.db.read, row.id) : null;
   const content = { row, policy: name, entries, reason, at, id, publicUrl: parts.publicUrl(), notices };
   return { body: await bodyOf(step, content), leftOut };
 }
@@ -105,7 +105,7 @@ async function logCut(
   { id }: IncidentRow,
   data: { readonly step: number; readonly shown: number; readonly truncated: number },
 ): Promise<void> {
-  await addLog(trx, id, [{ kind: "webhook-shortened", data }], clock.now());
+  addLog(trx, id, [{ kind: "webhook-shortened", data }], clock.now());
 }
 
 /** The incident is looked at again while they fire and are withheld. */
@@ -119,7 +119,7 @@ async function recordLeftOut(
   const known = await leftOutOf(trx, row.id);
   if (alertIds.length === known.size && alertIds.every((id) => known.has(id))) return;
   const now = clock.now();
-  await addLog(trx, row.id, [{ kind: "left-out", data: { alerts: alertIds.length, alertIds } }], now);
-  const saved = await saveIncident(trx, row, lookAgain(row, settingsOf(policies, row), now), now);
+  addLog(trx, row.id, [{ kind: "left-out", data: { alerts: alertIds.length, alertIds } }], now);
+  const saved = saveIncident(trx, row, lookAgain(row, settingsOf(policies, row), now), now);
   noteChanged(trx, [saved], { holds: { flush: true } });
 }

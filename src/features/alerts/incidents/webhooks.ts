@@ -6,6 +6,7 @@ import { VERSION } from "../../../core/runtime.ts";
 import type { Trx } from "../../../store/database.ts";
 import {
   type Accepted,
+  type NewPage,
   NoAnswer,
   type NotSent,
   notAccepted,
@@ -47,20 +48,21 @@ export async function pageWebhook(
     readonly reason: NoticeReason;
     readonly now: EpochMs;
     readonly policy?: Pick<PolicyRef, "id" | "version">;
+    /** The incident has no earlier pages. */
+    readonly isFirst?: boolean;
   },
 ): Promise<string> {
-  const { index, step, reason, now, policy } = call;
+  const { index, step, reason, now, policy, isFirst } = call;
   const { id: incidentId, projectId } = row;
   const content: WebhookContent = { step: index, reason, at: now, ...(policy ? { policy } : {}) };
   const way = policy ? `webhook ${policy.id} ${index}` : `webhook ${index}`;
   const id = uuidv7();
-  await parts.pages.add(trx, [
-    {
-      ...{ id, incidentId, projectId, kind: "webhook", way, step: index, content },
-      ...placeOf(step, projectId),
-      ...{ reason, urgency: "high", isEnd: reason === "resolved" },
-    },
-  ]);
+  const page: NewPage = {
+    ...{ id, incidentId, projectId, kind: "webhook" as const, way, step: index, content },
+    ...placeOf(step, projectId),
+    ...{ reason, urgency: "high" as const, isEnd: reason === "resolved" },
+  };
+  await parts.pages.add(trx, [page], { isFirst });
   return id;
 }
 

@@ -27,6 +27,40 @@ export interface Waiting {
   isAskedFor?: boolean;
 }
 
+/** An instant of the wall clock in the row of a page as elapsed time. */
+export function elapsedOf(
+  { createdAt }: OpenPageFacts,
+  at: number,
+  { now, wall }: { readonly now: number; readonly wall: number },
+): number {
+  return now - Math.max(0, Math.max(wall, createdAt) - at);
+}
+
+/**
+ * A page of the table in memory. Its times in the table are of the wall clock: here they count as elapsed.
+ * @param isLoaded it was there when the process started
+ */
+export function waitingFrom(
+  facts: OpenPageFacts,
+  { now, wall, isLoaded }: { readonly now: number; readonly wall: number; readonly isLoaded: boolean },
+): Waiting {
+  const ago = (at: number): number => elapsedOf(facts, at, { now, wall });
+  const heldMs = facts.heldUntil === null ? 0 : Math.max(0, facts.heldUntil - wall);
+  return {
+    facts,
+    readySince: facts.firstAttemptAt === null ? now + heldMs : ago(facts.firstAttemptAt),
+    notBefore: now + heldMs,
+    bornAt: isLoaded ? ago(facts.createdAt) : now,
+    attempts: facts.attempts,
+    isRunning: false,
+    deferred: null,
+    deferrals: 0,
+    lost: facts.lostAnswers,
+    isFailed: facts.failedAt !== null,
+    triedHere: 0,
+  };
+}
+
 /** When a page whose message is to be tried again later counts as failed. */
 export function deferredFailsAt({ readySince, facts }: Waiting): number {
   return readySince + FAILED_AFTER_MS[facts.urgency];
@@ -51,8 +85,10 @@ export class PageQueue {
   readonly gate = new Gate();
   /** It works again after an outage, and what waited is not sent yet. */
   isBack = false;
-  /** Calls that run, by incident: the messages of one incident never overtake each other. */
+  /** Incidents whose message is on its way or being recorded: those of one incident never overtake each other. */
   readonly running = new Set<string>();
+  /** Calls that run. */
+  calls = 0;
   #ordered: Waiting[] = [];
   /** Those with a time of their own. */
   readonly #later = new Set<Waiting>();

@@ -34,6 +34,8 @@ type Outcome =
 
 const ROWS_AT_ONCE = 64;
 const RETRY_MS = 1000;
+/** At least this long between two writes. */
+const SHARED_MS = 20;
 
 interface RecordParts {
   readonly database: Database;
@@ -50,8 +52,11 @@ export class PageRecords {
   readonly #parts: RecordParts;
   readonly #kinds: ReadonlyMap<PageKindName, PageKind>;
   readonly #pending = new Map<string, Outcome>();
+  /** Called when the outcome of a page is stored. */
+  readonly #whenStored = new Map<string, () => void>();
   #writing: Promise<void> | null = null;
   #isStopped = false;
+  #writtenAt = Number.NEGATIVE_INFINITY;
 
   constructor(parts: RecordParts, kinds: ReadonlyMap<PageKindName, PageKind>) {
     this.#parts = parts;
@@ -94,10 +99,20 @@ export class PageRecords {
     if (!row || row.endedAt !== null) return;
     const now = this.#parts.clock.now();
     const end = outcome === "delivered" ? { answer, note: null, deliveredAt: now } : { note: answer };
-    await updatePage(trx, id, { outcome, ...end, updatedAt: now, endedAt: now });
+    updatePage(trx, id, { outcome, ...end, updatedAt: now, endedAt: now });
     addEffect(trx, { type: "pages-changed", ended: [id] });
     const after = { ...row, outcome, ...end, endedAt: now };
     if (outcome === "delivered") for (const follower of this.followers) await follower.delivered(trx, [after]);
+  }
+
+  /**
+   * Resolves when the outcome of the page is stored; null: none waits to be, or only its own row does.
+   * One caller for each page. @param always also if only its own row does
+   */
+  stored(id: string, always: boolean): Promise<void> | null {
+    const outcome = this.#pending.get(id);
+    if (!outcome || !(always || (outcome.is !== "attempted" && outcome.record))) return null;
+    return new Promise((resolve) => this.#whenStored.set(id, resolve));
   }
 
   /** Resolves when everything is stored. */
@@ -122,16 +137,26 @@ export class PageRecords {
     // What ends in the same turn of the event loop shares a transaction.
     await new Promise(setImmediate);
     while (this.#pending.size > 0) {
+      // So does what ends shortly after a write: in a storm there are few commits.
+      const pauseMs = this.#isStopped ? 0 : this.#writtenAt + SHARED_MS - performance.now();
+      if (pauseMs > 0) await wait(pauseMs);
       const batch = [...this.#pending].slice(0, ROWS_AT_ONCE);
       try {
         await this.#store(batch);
-        for (const [id, outcome] of batch) if (this.#pending.get(id) === outcome) this.#pending.delete(id);
+        this.#writtenAt = performance.now();
+        for (const [id, outcome] of batch) if (this.#pending.get(id) === outcome) this.#isStored(id);
       } catch (error) {
         this.#parts.log.error({ err: error }, "outcomes of pages could not be stored, retrying");
         if (this.#isStopped) return;
         await wait(RETRY_MS, undefined, { ref: false });
       }
     }
+  }
+
+  #isStored(id: string): void {
+    this.#pending.delete(id);
+    this.#whenStored.get(id)?.();
+    this.#whenStored.delete(id);
   }
 
   /** One by one after an error, without what follows: an outcome is stored in any case. */
@@ -189,7 +214,7 @@ export class PageRecords {
     const { outcome: state, note, attempts, firstAttemptAt, failedAt, lastError, answer, deliveredAt, endedAt } = after;
     const times = { firstAttemptAt, failedAt, deliveredAt, endedAt };
     const changes = { note, attempts, lastError, answer, lostAnswers: after.lostAnswers, ...times };
-    await updatePage(trx, row.id, { ...changes, outcome: state, updatedAt: now });
+    updatePage(trx, row.id, { ...changes, outcome: state, updatedAt: now });
     if (outcome.is !== "attempted") await outcome.record?.(trx);
     const kind = this.#kinds.get(row.kind);
     if (outcome.is === "attempted" && outcome.isGone) await kind?.gone?.(trx, after);

@@ -13,11 +13,11 @@ import { deferredPauseMs, failsAtOnce, failureOf, type PageFailure, REFUSED_PAUS
 import { Gate, type TroubleFacts } from "./gate.ts";
 import { Lanes } from "./lanes.ts";
 import type { Accepted, NewPage, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";
-import { deferredFailsAt, isDrill, PageQueue, putOff, type Waiting } from "./page-queue.ts";
+import { deferredFailsAt, elapsedOf, isDrill, PageQueue, putOff, type Waiting, waitingFrom } from "./page-queue.ts";
 import { longestUnattemptedMs, troublesOf } from "./queue-facts.ts";
 import { PageRecords } from "./records.ts";
 import { noteLost, resumeLost } from "./ringing.ts";
-import { addPages, findPage, findPages, overtakePages, pagesOf, readOpenPages } from "./store.ts";
+import { type AddOptions, addPages, findPage, findPages, overtakePages, pagesOf, readOpenPages } from "./store.ts";
 
 export interface PageSenderParts {
   readonly database: Database;
@@ -117,15 +117,15 @@ export class PageSender {
   }
 
   /** Adds pages of one incident; a waiting page of the same way is overtaken. */
-  async add(trx: Trx, pages: readonly NewPage[]): Promise<void> {
-    const overtaken = await addPages(trx, pages, this.#parts.clock.now());
+  async add(trx: Trx, pages: readonly NewPage[], options?: AddOptions): Promise<void> {
+    const overtaken = await addPages(trx, pages, this.#parts.clock.now(), options);
     for (const row of overtaken) await this.#kinds.get(row.kind)?.changed?.(trx, row);
   }
 
   /** Nothing more is sent of these waiting pages of an incident. @param note why */
   async overtake(trx: Trx, incidentId: string, note: string, isMeant: (page: PageRow) => boolean): Promise<void> {
     const waiting = (await pagesOf(trx, incidentId)).filter((page) => page.endedAt === null && isMeant(page));
-    const rows = await overtakePages(trx, waiting, note, this.#parts.clock.now());
+    const rows = overtakePages(trx, waiting, note, this.#parts.clock.now());
     for (const row of rows) await this.#kinds.get(row.kind)?.changed?.(trx, row);
   }
 
@@ -188,25 +188,9 @@ export class PageSender {
   #add(facts: OpenPageFacts, isLoaded: boolean): PageQueue {
     const queue = this.#queueOf(facts);
     const now = this.#clock.now();
-    // Its times in the table are of the wall clock: here they count as elapsed.
-    const wallNow = Math.max(this.#parts.clock.now(), facts.createdAt);
-    const ago = (at: number): number => now - Math.max(0, wallNow - at);
-    const heldMs = facts.heldUntil === null ? 0 : Math.max(0, facts.heldUntil - this.#parts.clock.now());
-    const readySince = facts.firstAttemptAt === null ? now + heldMs : ago(facts.firstAttemptAt);
-    const page: Waiting = {
-      facts,
-      readySince,
-      notBefore: now + heldMs,
-      bornAt: isLoaded ? ago(facts.createdAt) : now,
-      attempts: facts.attempts,
-      isRunning: false,
-      deferred: null,
-      deferrals: 0,
-      lost: facts.lostAnswers,
-      isFailed: facts.failedAt !== null,
-      triedHere: 0,
-    };
-    resumeLost(page, ago(facts.lostAt ?? 0));
+    const times = { now, wall: this.#parts.clock.now() };
+    const page = waitingFrom(facts, { ...times, isLoaded });
+    resumeLost(page, elapsedOf(facts, facts.lostAt ?? 0, times));
     queue.remove(facts.id);
     queue.add(page, now);
     this.#targetOf.set(facts.id, queue);
@@ -268,13 +252,13 @@ export class PageSender {
   #sendNext(queue: PageQueue, now: number): boolean {
     const page = queue.head(now);
     if (!page || queue.running.has(page.facts.incidentId)) return false;
-    if (queue.running.size >= (this.#kinds.get(page.facts.kind)?.atOnce ?? 1)) return false;
+    if (queue.calls >= (this.#kinds.get(page.facts.kind)?.atOnce ?? 1)) return false;
     const { gate } = queue;
     const provider = this.#gateOf(queue);
     const { urgency } = page.facts;
     if (!gate.isOpen(now, urgency) || !provider.isOpen(now, urgency)) return false;
     // The first call to a target tells whether it answers; until then there is only one.
-    if (!gate.isProven && queue.running.size > 0) return false;
+    if (!gate.isProven && queue.calls > 0) return false;
     const isSuspect = gate.trouble?.timedOut === true || provider.trouble?.timedOut === true;
     const standing = isSuspect ? "suspect" : gate.isProven ? "proven" : "unproven";
     const slot = this.#lanes.take(standing, queue.owner);
@@ -291,8 +275,10 @@ export class PageSender {
       each.triedHere += 1;
       each.lost += each.facts.rings;
     }
+    queue.calls += 1;
     const call = this.#attempt(queue, page, batch).finally(() => {
-      for (const { facts } of batch) queue.running.delete(facts.incidentId);
+      queue.calls -= 1;
+      for (const { facts } of batch) this.#free(queue, facts);
       this.#lanes.release(slot);
       // Also when nothing was sent after all.
       for (const each of probed) each.isProbing = false;
@@ -302,6 +288,20 @@ export class PageSender {
     });
     this.#calls.add(call);
     return true;
+  }
+
+  /** The next page of the incident may be sent, at once or when the outcome of this one is stored. */
+  #free(queue: PageQueue, { id, incidentId, kind }: OpenPageFacts): void {
+    const stored = this.#records.stored(id, this.#kinds.get(kind)?.needsRecord === true);
+    if (stored === null) {
+      queue.running.delete(incidentId);
+      return;
+    }
+    void within(RECORD_MS, stored).then(() => {
+      queue.running.delete(incidentId);
+      this.#advance(queue);
+      this.#trim(queue);
+    });
   }
 
   /** The page alone, or all that are combined with it because too many wait. */
@@ -325,7 +325,6 @@ export class PageSender {
       if (result === undefined) this.#remove(id);
       else if ("skipped" in result) this.#skipped(page, result);
       else this.#accepted(queue, page, result, startedWall);
-      if (this.#kinds.get(name)?.needsRecord || result?.record) await within(RECORD_MS, this.#records.idle());
     } catch (error) {
       if (this.#stop.signal.aborted) return;
       const failure = failureOf(error);

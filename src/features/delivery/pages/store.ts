@@ -1,9 +1,10 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Updateable } from "kysely";
 import type { EpochMs } from "../../../core/clock.ts";
-import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import { addEffect, type ReadDb, rowsOf, type Trx } from "../../../store/database.ts";
 import type { OpenPageFacts } from "../../../store/effect.ts";
 import type { PagesTable } from "../../../store/schema/alerts.ts";
+import { insertLater, updateLater } from "../../../store/statements.ts";
 import type { NewPage, PageRow } from "./page.ts";
 
 /* Rows of pages; the only writer of the table besides retention. */
@@ -33,30 +34,24 @@ export function readOpenPages(reader: Sqlite): OpenPageFacts[] {
   return reader.prepare<[], OpenPageFacts>(OPEN_PAGES).all();
 }
 
-export function findPage(db: ReadDb | Trx, id: string): Promise<PageRow | undefined> {
-  return db.selectFrom("pages").selectAll().where("id", "=", id).executeTakeFirst();
+export async function findPage(db: ReadDb | Trx, id: string): Promise<PageRow | undefined> {
+  const [row] = await rowsOf<PageRow>(db, "select * from pages where id = ?", [id]);
+  return row;
 }
 
 export function findPages(db: ReadDb | Trx, ids: readonly string[]): Promise<PageRow[]> {
-  return db.selectFrom("pages").selectAll().where("id", "in", ids).execute();
+  return rowsOf(db, "select * from pages where id in (select value from json_each(?))", [JSON.stringify(ids)]);
 }
 
 /** The pages of the same way before this one that were not accepted, the newest first; a few at most. */
 export async function notAccepted(db: ReadDb, { incidentId, way, createdAt, id }: PageRow): Promise<PageRow[]> {
-  const earlier = await db
-    .selectFrom("pages")
-    .selectAll()
-    .where("incidentId", "=", incidentId)
-    .where("way", "=", way)
-    .where("createdAt", "<=", createdAt)
-    .where("id", "<>", id)
-    .orderBy("createdAt", "desc")
-    .limit(LOOKED_BACK)
-    .execute();
+  const earlier = await rowsOf<PageRow>(db, EARLIER, [incidentId, way, createdAt, id, LOOKED_BACK]);
   const last = earlier.findIndex(({ outcome }) => outcome === "delivered");
   return last === -1 ? earlier : earlier.slice(0, last);
 }
 
+const EARLIER = `select * from pages where incidentId = ? and way = ? and createdAt <= ? and id <> ?
+  order by createdAt desc limit ?`;
 const LOOKED_BACK = 50;
 
 /** The pages of an incident, oldest first. */
@@ -68,31 +63,40 @@ function factsOf(row: PageRow): OpenPageFacts {
   return Object.fromEntries(FACTS.map((name) => [name, row[name]])) as unknown as OpenPageFacts;
 }
 
+export interface AddOptions {
+  /** The incident has no earlier pages, and these are of different ways: none is searched for. */
+  readonly isFirst?: boolean | undefined;
+}
+
 /**
  * Adds pages of one incident. A waiting page of the same way is overtaken: the new one has the later
  * content, and continues its time without acceptance, and its count of lost answers.
  * @returns the overtaken rows
  */
-export async function addPages(trx: Trx, pages: readonly NewPage[], now: EpochMs): Promise<PageRow[]> {
+export async function addPages(
+  trx: Trx,
+  pages: readonly NewPage[],
+  now: EpochMs,
+  { isFirst = false }: AddOptions = {},
+): Promise<PageRow[]> {
   const [first] = pages;
   if (!first) return [];
-  const waiting = await trx
-    .selectFrom("pages")
-    .selectAll()
-    .where("incidentId", "=", first.incidentId)
-    .where("endedAt", "is", null)
-    .execute();
+  const waiting = isFirst ? [] : await waitingOf(trx, first.incidentId);
   const open: OpenPageFacts[] = [];
   const overtaken: PageRow[] = [];
   for (const page of pages) {
     const before = waiting.find(({ way }) => way === page.way);
     if (before) overtaken.push(before);
     const row = rowOf(page, before, now);
-    await trx.insertInto("pages").values(row).execute();
+    insertLater(trx, "pages", row);
     if (row.endedAt === null) open.push(factsOf(row));
   }
   if (open.length > 0) addEffect(trx, { type: "pages-changed", open });
   return overtakePages(trx, overtaken, "a later notice replaces it", now);
+}
+
+function waitingOf(trx: Trx, incidentId: string): Promise<PageRow[]> {
+  return rowsOf(trx, "select * from pages where incidentId = ? and endedAt is null", [incidentId]);
 }
 
 function rowOf(page: NewPage, before: PageRow | undefined, now: EpochMs): PageRow {
@@ -135,20 +139,15 @@ function rowOf(page: NewPage, before: PageRow | undefined, now: EpochMs): PageRo
 }
 
 /** Ends waiting pages of which nothing is sent any more. @param note why, for the timeline */
-export async function overtakePages(
-  trx: Trx,
-  rows: readonly PageRow[],
-  note: string,
-  now: EpochMs,
-): Promise<PageRow[]> {
+export function overtakePages(trx: Trx, rows: readonly PageRow[], note: string, now: EpochMs): PageRow[] {
   const ended = rows.map((row) => ({ ...row, outcome: "overtaken" as const, note, updatedAt: now, endedAt: now }));
-  for (const { id, outcome } of ended) await updatePage(trx, id, { outcome, note, updatedAt: now, endedAt: now });
+  for (const { id, outcome } of ended) updatePage(trx, id, { outcome, note, updatedAt: now, endedAt: now });
   if (ended.length > 0) addEffect(trx, { type: "pages-changed", ended: ended.map(({ id }) => id) });
   return ended;
 }
 
-export async function updatePage(trx: Trx, id: string, values: Updateable<PagesTable>): Promise<void> {
-  await trx.updateTable("pages").set(values).where("id", "=", id).execute();
+export function updatePage(trx: Trx, id: string, values: Updateable<PagesTable>): void {
+  updateLater(trx, "pages", id, values);
 }
 
 /** An attempt of a page that rings begins. @param lost answers, should this one be lost too */

@@ -1,4 +1,5 @@
 import type { ClientRequest, IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
 import type { Config } from "../../../../config/load.ts";
 import { PrismError } from "../../../../core/errors.ts";
 import {
@@ -11,6 +12,7 @@ import {
   withinDns,
 } from "../../calls/connect.ts";
 import { NoAnswer } from "../../channel.ts";
+import type { KeptConnections, KeptOptions } from "./kept-connections.ts";
 import { addressesOf, OutsideHosts, outsideRulesOf } from "./outside-hosts.ts";
 
 export interface SafeFetchOptions {
@@ -25,6 +27,8 @@ export interface SafeRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: Buffer;
   readonly signal?: AbortSignal;
+  /** A connection may be kept for the next request: for messages that may be repeated, see `request`. */
+  readonly keepsAlive?: boolean;
 }
 
 export interface SafeAnswer {
@@ -37,15 +41,19 @@ export interface SafeAnswer {
 
 const MAX_BODY_BYTES = 65_536;
 
+/** Loaded with the first call, for a quicker start. */
+let client: Promise<typeof import("node:http")> | null = null;
+
 /**
  * Requests to hosts named by users: only to checked addresses, without redirects, limited in time
- * and size. Each uses a new connection, because a kept one was checked at another time.
+ * and size. A kept connection is used again only for the same addresses, which each request checks.
  */
 export class SafeFetch {
   readonly #hosts: OutsideHosts;
   readonly #limits: CallLimits;
   readonly #maxBodyBytes: number;
   readonly #ca: string | undefined;
+  #kept: Promise<KeptConnections> | null = null;
 
   constructor(hosts: OutsideHosts, { limits, maxBodyBytes = MAX_BODY_BYTES, ca }: SafeFetchOptions = {}) {
     this.#hosts = hosts;
@@ -68,7 +76,8 @@ export class SafeFetch {
 
   /**
    * Resolves with any status. A body truncated by size, time or the connection sets `isWhole` to
-   * false and is not an error.
+   * false and is not an error. A kept connection that the other side has closed is replaced, and the
+   * request repeated (RFC 9112 section 9.3.1).
    * @throws URL_REFUSED, NoAnswer, the signal's reason
    */
   async request(text: string, request: SafeRequest): Promise<SafeAnswer> {
@@ -76,19 +85,45 @@ export class SafeFetch {
     const { url, addresses } = await addressesOf(this.#hosts, text, this.#limits, signal);
     const isTls = url.protocol === "https:";
     const port = url.port === "" ? (isTls ? 443 : 80) : Number(url.port);
-    const tls = isTls ? { ca: this.#ca } : undefined;
-    const socket = await openConnection({ host: hostOf(url), port, addresses, tls }, this.#limits, signal);
-    // Loaded with the first call, for a quicker start.
-    const client = await import("node:http");
+    const peer = { host: hostOf(url), port, addresses, tls: isTls ? { ca: this.#ca } : undefined };
+    const open = () => openConnection(peer, this.#limits, signal);
+    if (!request.keepsAlive) {
+      const socket = await open();
+      return this.#answerOf(await this.#call(url, request, { createConnection: () => socket }), signal);
+    }
+    const agent = await this.#agent();
+    const name = [url.origin, ...addresses.map(({ address }) => address).sort()].join(" ");
+    const attempt = () => this.#call(url, request, { agent, peer: name, open });
+    const call = await attempt();
+    try {
+      return await this.#answerOf(call, signal);
+    } catch (error) {
+      if (!call.reusedSocket || !(error instanceof NoAnswer) || error.timedOut) throw error;
+      return this.#answerOf(await attempt(), signal);
+    }
+  }
+
+  #agent(): Promise<KeptConnections> {
+    this.#kept ??= import("./kept-connections.ts").then((loaded) => new loaded.KeptConnections());
+    return this.#kept;
+  }
+
+  async #call(
+    url: URL,
+    { method, headers, body, signal }: SafeRequest,
+    connection: KeptOptions | { readonly createConnection: () => Socket },
+  ): Promise<ClientRequest> {
+    client ??= import("node:http");
+    const http = await client;
     signal?.throwIfAborted();
-    const { method, headers, body } = request;
     const length = body ? { "Content-Length": String(body.length) } : {};
+    const close = "agent" in connection ? {} : { Connection: "close" };
     // The connection has TLS already, so the client of http serves both.
-    const call = client.request({
-      ...{ method, path: url.pathname + url.search, createConnection: () => socket },
-      headers: { Host: url.host, ...headers, ...length, Connection: "close" },
+    const call = http.request({
+      ...{ method, path: url.pathname + url.search, ...connection },
+      headers: { Host: url.host, ...headers, ...length, ...close },
     });
-    return this.#answerOf(call.end(body), signal);
+    return call.end(body);
   }
 
   async #answerOf(call: ClientRequest, signal: AbortSignal | undefined): Promise<SafeAnswer> {
@@ -118,7 +153,8 @@ export class SafeFetch {
         const settle = (isWhole: boolean): void => {
           const body = Buffer.concat(chunks).subarray(0, this.#maxBodyBytes);
           resolve({ status: response.statusCode ?? 0, headers: response.headers, body, isWhole });
-          call.destroy();
+          // A whole answer leaves the connection for the next request.
+          if (!isWhole || !call.shouldKeepAlive) call.destroy();
         };
         failed = () => settle(false);
         // If the body has not been read yet, the response's own end completes it.

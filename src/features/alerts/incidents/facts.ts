@@ -1,0 +1,175 @@
+import type { EpochMs } from "../../../core/clock.ts";
+import type { BoundStatement } from "../../../store/database.ts";
+import { type ReadDb, rowsOf, rowsOfAll, type Trx } from "../../../store/database.ts";
+import type { RouteSettings } from "../policies/routing.ts";
+import type { Withheld } from "../silences/withholding.ts";
+import type { IncidentParts } from "./context.ts";
+import type { Ack, Facts, Member } from "./machine.ts";
+import { type IncidentRow, incidentsOf } from "./store.ts";
+
+/* What a decision about an incident is based on, besides its row. */
+
+/** What facts are read from, besides the rows. */
+export interface FactParts extends Pick<IncidentParts, "policies" | "clock" | "withheldBy"> {
+  readonly pages: Pick<IncidentParts["pages"], "hasWays">;
+  readonly alerts: () => Pick<ReturnType<IncidentParts["alerts"]>, "find">;
+}
+
+/** The facts of a decision; labels are read only if something may withhold them. */
+export class IncidentFacts implements Facts {
+  readonly members: readonly Member[];
+  readonly acks: Facts["acks"];
+  readonly leftOut: ReadonlySet<string>;
+  readonly hasWays: boolean;
+  readonly #parts: FactParts;
+  readonly #row: Pick<IncidentRow, "projectId" | "route">;
+  readonly #now: EpochMs;
+  readonly #withheld = new Map<string, Withheld | null>();
+
+  constructor(
+    parts: FactParts,
+    row: Pick<IncidentRow, "projectId" | "route">,
+    facts: Pick<Facts, "members" | "acks" | "leftOut">,
+    now: EpochMs,
+  ) {
+    this.#parts = parts;
+    this.#row = row;
+    this.#now = now;
+    this.members = facts.members;
+    this.acks = facts.acks;
+    this.leftOut = facts.leftOut ?? new Set();
+    this.hasWays = parts.pages.hasWays;
+  }
+
+  isWithheld(alertId: string): boolean {
+    return this.withheld(alertId) !== null;
+  }
+
+  /** Why an alert is withheld; null if it is not. */
+  withheld(alertId: string): Withheld | null {
+    const known = this.#withheld.get(alertId);
+    if (known !== undefined) return known;
+    const alert = this.#parts.alerts().find(alertId);
+    const { muteIntervals, activeIntervals } = JSON.parse(this.#row.route) as RouteSettings;
+    const route = { projectId: this.#row.projectId, muteIntervals, activeIntervals };
+    const by = alert && this.#parts.withheldBy(alert, route, this.#now);
+    const isFree = by === null || by.silencedBy.length + by.inhibitedBy.length + by.mutedBy.length === 0;
+    this.#withheld.set(alertId, isFree ? null : by);
+    return isFree ? null : by;
+  }
+
+  isWithin(interval: string, at: EpochMs): boolean {
+    return this.#parts.policies.isWithin(this.#row.projectId, interval, at - this.#aheadMs);
+  }
+
+  opensAt(interval: string, after: EpochMs): EpochMs {
+    return this.#parts.policies.nextChange(this.#row.projectId, interval, after - this.#aheadMs) + this.#aheadMs;
+  }
+
+  /** Intervals follow the wall clock. */
+  get #aheadMs(): number {
+    return this.#parts.clock.fromWall(0);
+  }
+}
+
+/** The facts of an incident, for one decision. */
+export async function factsOf(parts: IncidentParts, trx: Trx, row: IncidentRow, now: EpochMs): Promise<IncidentFacts> {
+  const known = knownFacts(await rowsOfAll(trx, factStatements([row.id])));
+  return new IncidentFacts(parts, row, known(row.id), now);
+}
+
+/** Incidents and their facts, read in one message to the writer. */
+export async function readIncidents(
+  parts: IncidentParts,
+  trx: Trx,
+  ids: readonly string[],
+  now: EpochMs,
+): Promise<Map<string, { readonly row: IncidentRow; readonly facts: IncidentFacts }>> {
+  const [rows = [], ...facts] = await rowsOfAll(trx, [incidentsOf(ids), ...factStatements(ids)]);
+  const known = knownFacts(facts);
+  return new Map(
+    (rows as IncidentRow[]).map((row) => [row.id, { row, facts: new IncidentFacts(parts, row, known(row.id), now) }]),
+  );
+}
+
+type KnownFacts = Required<Pick<Facts, "members" | "acks" | "leftOut">>;
+
+function factStatements(ids: readonly string[]): BoundStatement[] {
+  const parameters = [JSON.stringify(ids)];
+  return [MEMBERS, ACKS, LEFT_OUT].map((sql) => ({ sql, parameters }));
+}
+
+function knownFacts([memberRows, ackRows, leftOutRows]: readonly unknown[][]): (id: string) => KnownFacts {
+  const members = grouped(memberRows as MemberRow[]);
+  const acks = grouped(ackRows as AckRow[]);
+  const leftOut = grouped(leftOutRows as LeftOutRow[]);
+  return (id) => ({
+    members: membersFrom(members.get(id) ?? []),
+    acks: acks.get(id) ?? [],
+    leftOut: leftOutFrom(leftOut.get(id)),
+  });
+}
+
+export async function membersOf(db: ReadDb | Trx, incidentId: string): Promise<readonly Member[]> {
+  return membersFrom(await rowsOf<MemberRow>(db, MEMBERS, [JSON.stringify([incidentId])]));
+}
+
+export function acksOf(db: ReadDb | Trx, incidentId: string): Promise<AckRow[]> {
+  return rowsOf<AckRow>(db, ACKS, [JSON.stringify([incidentId])]);
+}
+
+/** Firing alerts that the last webhooks left out. */
+export async function leftOutOf(db: ReadDb | Trx, incidentId: string): Promise<ReadonlySet<string>> {
+  return leftOutFrom(await rowsOf<LeftOutRow>(db, LEFT_OUT, [JSON.stringify([incidentId])]));
+}
+
+interface MemberRow extends Pick<Member, "alertId" | "addedAt" | "firingNotifiedAt" | "resolvedNotifiedAt"> {
+  readonly incidentId: string;
+  readonly state: string;
+  readonly key: string;
+  readonly timedOut: number;
+}
+
+const MEMBERS = `select m.incidentId, m.alertId, m.addedAt, m.firingNotifiedAt, m.resolvedNotifiedAt, a.state, a.key, a.timedOut
+  from json_each(?) i cross join incident_alerts m on m.incidentId = i.value cross join alerts a on a.id = m.alertId
+  order by m.alertId`;
+
+function membersFrom(rows: readonly MemberRow[]): Member[] {
+  // Ids grow with time: the last of equal keys counts.
+  const newest = new Map(rows.map(({ key, alertId }) => [key, alertId]));
+  return rows.map(({ alertId, addedAt, firingNotifiedAt, resolvedNotifiedAt, state, key, timedOut }) => ({
+    ...{ alertId, addedAt, firingNotifiedAt, resolvedNotifiedAt, isFiring: state === "firing" },
+    hasTimedOut: timedOut === 1 && newest.get(key) === alertId,
+  }));
+}
+
+interface AckRow extends Ack {
+  readonly incidentId: string;
+  readonly via: string;
+}
+
+const ACKS = `select a.* from json_each(?) i cross join incident_acks a on a.incidentId = i.value order by a.at`;
+
+interface LeftOutRow {
+  readonly incidentId: string;
+  readonly data: string;
+}
+
+const LEFT_OUT = `select l.incidentId, l.data from json_each(?) i cross join incident_log l on l.incidentId = i.value
+  where l.kind = 'left-out' order by l.seq`;
+
+/** The last row counts. */
+function leftOutFrom(rows: readonly LeftOutRow[] = []): ReadonlySet<string> {
+  const last = rows.at(-1);
+  return new Set(last ? (JSON.parse(last.data) as { alertIds: string[] }).alertIds : []);
+}
+
+function grouped<T extends { readonly incidentId: string }>(rows: readonly T[]): Map<string, T[]> {
+  const found = new Map<string, T[]>();
+  for (const row of rows) {
+    const own = found.get(row.incidentId);
+    if (own) own.push(row);
+    else found.set(row.incidentId, [row]);
+  }
+  return found;
+}
