@@ -223,3 +223,83 @@ test("who is on call: a schedule is made, shown as a calendar, and changed by dr
   });
   console.assertClean();
 });
+
+test("days off: entered, shown on the calendar, and covered by a swap or an override", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { prism } = console;
+  await console.person("ada", ["User"]);
+  await console.person("grace", ["User"]);
+  const { schedule, monday, wednesday } = await makeSchedule(console);
+  const { addDays } = await calendarTime();
+  const step = stepsOf(t);
+  const thursday = addDays(wednesday, 1);
+  const path = `/api/v1/oncall/schedules/${schedule}`;
+  const card = (page: Page) => page.locator(".card").filter({ hasText: "On call while away" });
+
+  await step("a user enters days off, is warned, and asks for a swap", async () => {
+    const page = await console.open("/oncall/mine", { as: "ada" });
+    const dialog = page.getByRole("dialog");
+    await press(page, "Add days off");
+    await dialog.getByLabel("First day").fill(wednesday);
+    await dialog.getByLabel("Last day").fill(thursday);
+    await dialog.getByLabel("Note", { exact: false }).fill("Family");
+    await assertAccessible(page, "the form of days off");
+    await press(dialog, "Save days off");
+    await page.getByText("On call 1 time on these days: find a substitute.").waitFor();
+    await page.getByText("Family").waitFor();
+    await card(page).getByText("Database").waitFor();
+    await page.getByRole("table", { name: "My shifts" }).getByText("away", { exact: true }).first().waitFor();
+    await assertAccessible(page, "own days off");
+    await press(card(page), "Ask for a swap");
+    await press(dialog, "Ask");
+    await card(page).getByText("asked", { exact: true }).waitFor();
+    await page.close();
+  });
+
+  await step("the calendar shows who is away, and the shift is that user's", async () => {
+    const page = await console.open(`/oncall/${schedule}?at=${monday}`, { as: "grace" });
+    await page.locator(".oc-off").getByText("ada").waitFor();
+    await page
+      .locator(".oc-final")
+      .getByRole("button", { name: /^ada \(ada away\), / })
+      .waitFor();
+    assert.equal(await page.getByText("Family").count(), 0, "the note is for those who may change it");
+    assert.equal(await card(page).getByRole("button").count(), 0);
+    await assertAccessible(page, "a calendar with days off");
+    await page.close();
+  });
+
+  await step("who may change the schedule sees the conflict and puts a substitute on call", async () => {
+    const page = await console.open(`/oncall/${schedule}?tab=days-off`);
+    const dialog = page.getByRole("dialog");
+    await page.getByText("Family").waitFor();
+    await press(card(page), "Override");
+    assert.equal(await dialog.getByLabel("In place of").locator("option:checked").textContent(), "ada");
+    await dialog.getByLabel("On call").fill("grace");
+    await page.getByRole("option", { name: /grace/ }).click();
+    await press(dialog, "Save override");
+    await card(page).waitFor({ state: "detached" });
+    const { text } = await prism.get(`${path}/final-shifts?from=${wednesday}T12:00:00Z&to=${wednesday}T13:00:00Z`);
+    assert.match(text, /"username":"grace"/);
+  });
+
+  await step("days off of a member are added, changed and deleted", async () => {
+    const page = await console.open(`/oncall/${schedule}?tab=days-off`);
+    const dialog = page.getByRole("dialog");
+    await press(page, "Add days off");
+    await dialog.getByRole("combobox", { name: "Who" }).fill("grace");
+    await page.getByRole("option", { name: /grace/ }).first().click();
+    await dialog.getByLabel("First day").fill(addDays(monday, 30));
+    await press(dialog, "Save days off");
+    const row = page.getByRole("table", { name: "Days off" }).getByRole("row").filter({ hasText: "grace" });
+    await press(row, "Change");
+    await dialog.getByLabel("Note", { exact: false }).fill("Moving house");
+    await press(dialog, "Save days off");
+    await row.getByText("Moving house").waitFor();
+    await press(row, "Delete");
+    await press(dialog, "Delete");
+    await row.waitFor({ state: "detached" });
+  });
+  console.assertClean();
+});

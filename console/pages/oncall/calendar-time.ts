@@ -78,6 +78,11 @@ export function rangeLabel(days: readonly Day[], view: View): string {
   return `${dayLabel(first)} – ${dayLabel(last)} ${last.slice(0, 4)}`;
 }
 
+/** "Tue 24 Nov – Thu 26 Nov", or one day. */
+export function daysLabel(firstDay: string, lastDay: string): string {
+  return firstDay === lastDay ? dayLabel(firstDay) : `${dayLabel(firstDay)} – ${dayLabel(lastDay)}`;
+}
+
 /** "09:00", or with the day when it is another one than `on`. */
 export function clockOf(at: number, zone: string, on?: string): string {
   const wall = toWallClock(at, zone);

@@ -8,6 +8,7 @@ import {
   type Day,
   dateOf,
   dayLabel,
+  daysLabel,
   daysOf,
   firstDay,
   rangeLabel,
@@ -17,9 +18,11 @@ import {
   type View,
 } from "./calendar-time.ts";
 import {
+  type DaysOff,
   type FinalShift,
   type Layer,
   type Layers,
+  nameOf,
   namesOf,
   type Person,
   type Schedule,
@@ -31,6 +34,8 @@ export interface Chosen {
   readonly start: number;
   readonly end: number;
   readonly users: readonly Person[];
+  /** Id of the only user who is replaced. */
+  readonly replaces?: string;
 }
 
 /** A part of a row: who is on call, or a gap. */
@@ -40,6 +45,8 @@ interface Bar {
   readonly users: readonly Person[];
   readonly isOverride: boolean;
   readonly isGap: boolean;
+  /** Users who are away in this time, and stay on call. */
+  readonly away: readonly Person[];
 }
 
 const OVERRIDE_LEVEL = 10;
@@ -72,6 +79,7 @@ export function Calendar({ schedule, onChoose }: Props) {
   const layers = useGet<Layers>(`${schedulePath(schedule.id)}/layers`, range);
   const go = (next: string) => setAt(firstDay(next, view) === firstDay(today, view) ? "" : next);
   useHotkeys({ t: () => setAt(""), "[": () => go(step(date, view, -1)), "]": () => go(step(date, view, 1)) });
+  const daysOff = useGet<{ data: readonly DaysOff[] }>(`${schedulePath(schedule.id)}/days-off`, range);
   const failed = final.error ?? layers.error;
   const bars = barsOf(final.data?.data ?? [], Math.max(from, Date.parse(schedule.createdAt)), from, to);
   const zones = [
@@ -108,7 +116,15 @@ export function Calendar({ schedule, onChoose }: Props) {
         <Skeleton kind="chart" />
       ) : (
         <>
-          <Grid days={days} view={view} zone={zone} bars={bars} layers={layers.data} onChoose={onChoose} />
+          <Grid
+            days={days}
+            view={view}
+            zone={zone}
+            bars={bars}
+            layers={layers.data}
+            daysOff={daysOff.data?.data ?? []}
+            onChoose={onChoose}
+          />
           <DayList days={days} zone={zone} bars={bars} onChoose={onChoose} />
         </>
       )}
@@ -120,13 +136,14 @@ export function Calendar({ schedule, onChoose }: Props) {
 function barsOf(shifts: readonly FinalShift[], since: number, from: number, to: number): readonly Bar[] {
   const bars: Bar[] = [];
   const gap = (start: number, end: number) => {
-    if (start < end) bars.push({ start, end, users: [], isOverride: false, isGap: true });
+    if (start < end) bars.push({ start, end, users: [], isOverride: false, isGap: true, away: [] });
   };
   let covered = since;
   for (const { start, end, users, level } of shifts) {
     const [first, last] = [Math.max(Date.parse(start), from), Math.min(Date.parse(end), to)];
     gap(covered, first);
-    bars.push({ start: first, end: last, users, isOverride: level === OVERRIDE_LEVEL, isGap: false });
+    const away = users.filter((user) => user.away !== null);
+    bars.push({ start: first, end: last, users, isOverride: level === OVERRIDE_LEVEL, isGap: false, away });
     covered = last;
   }
   gap(covered, to);
@@ -139,11 +156,12 @@ interface GridProps {
   readonly zone: string;
   readonly bars: readonly Bar[];
   readonly layers: Layers;
+  readonly daysOff: readonly DaysOff[];
   readonly onChoose: (chosen: Chosen) => void;
 }
 
 /** Rows over a common time axis; by instants, so that days of clock changes have their length. */
-function Grid({ days, view, zone, bars, layers, onChoose }: GridProps) {
+function Grid({ days, view, zone, bars, layers, daysOff, onChoose }: GridProps) {
   const [from, to] = [days[0]?.start ?? 0, days.at(-1)?.end ?? 1];
   const share = (at: number) => `${(100 * (Math.min(Math.max(at, from), to) - from)) / (to - from)}%`;
   const width = (start: number, end: number) => `${(100 * (Math.min(end, to) - Math.max(start, from))) / (to - from)}%`;
@@ -190,11 +208,7 @@ function Grid({ days, view, zone, bars, layers, onChoose }: GridProps) {
             <button
               type="button"
               key={`${bar.start} ${bar.isGap}`}
-              class={
-                bar.isGap
-                  ? "oc-bar oc-gap"
-                  : `oc-bar ${colour(bar.users[0]?.id)} ${bar.isOverride ? "oc-override" : ""}`
-              }
+              class={`oc-bar ${bar.isGap ? "oc-gap" : `${colour(bar.users[0]?.id)} ${marksOf(bar)}`}`}
               style={place(bar.start, bar.end)}
               title={`${bar.isGap ? "Gap" : namesOf(bar.users)}: ${spanLabel(bar.start, bar.end, zone)}`}
               aria-label={barLabel(bar, zone)}
@@ -210,6 +224,16 @@ function Grid({ days, view, zone, bars, layers, onChoose }: GridProps) {
           )}
         </div>
       </div>
+      {daysOff.length > 0 && (
+        <div class="oc-row">
+          <div class="oc-label">Away</div>
+          <div class="oc-track">
+            {daysOff.map((each) => (
+              <DaysOffBar key={each.id} daysOff={each} place={place} />
+            ))}
+          </div>
+        </div>
+      )}
       {layers.data.map((layer) => (
         <div class="oc-row" key={layer.id}>
           <div class="oc-label ellipsis" title={layerName(layer)} dir="auto">
@@ -237,6 +261,24 @@ function Grid({ days, view, zone, bars, layers, onChoose }: GridProps) {
   );
 }
 
+function marksOf({ isOverride, away }: Bar): string {
+  return `${isOverride ? "oc-override" : ""} ${away.length > 0 ? "oc-away" : ""}`;
+}
+
+interface DaysOffBarProps {
+  readonly daysOff: DaysOff;
+  readonly place: (start: number, end: number) => { readonly left: string; readonly width: string };
+}
+
+function DaysOffBar({ daysOff: { user, firstDay, lastDay, start, end }, place }: DaysOffBarProps) {
+  const text = `${nameOf(user)} is away: ${daysLabel(firstDay, lastDay)}`;
+  return (
+    <span class="oc-bar oc-layer oc-off" style={place(Date.parse(start), Date.parse(end))} title={text}>
+      <span dir="auto">{nameOf(user)}</span>
+    </span>
+  );
+}
+
 function layerName({ name, kind, level }: Layer): string {
   const text = name || (kind === "single" ? "Shift" : "Rotation");
   return level > 0 && level < OVERRIDE_LEVEL ? `${text} (level ${level})` : text;
@@ -246,8 +288,9 @@ function isWeekend(date: string): boolean {
   return [0, 6].includes(new Date(`${date}T00:00:00Z`).getUTCDay());
 }
 
-function barLabel({ isGap, isOverride, users, start, end }: Bar, zone: string): string {
-  const who = isGap ? "Gap" : `${namesOf(users)}${isOverride ? " (override)" : ""}`;
+function barLabel({ isGap, isOverride, users, away, start, end }: Bar, zone: string): string {
+  const note = away.length > 0 ? ` (${namesOf(away)} away)` : "";
+  const who = isGap ? "Gap" : `${namesOf(users)}${isOverride ? " (override)" : ""}${note}`;
   return `${who}, ${spanLabel(start, end, zone)}. Add an override`;
 }
 
@@ -331,6 +374,7 @@ function DayList({ days, zone, bars, onChoose }: ListProps) {
                   {bar.isGap ? "Gap" : namesOf(bar.users)}
                 </span>
                 {bar.isOverride && <small class="muted">override</small>}
+                {bar.away.length > 0 && <small class="text-warn">away</small>}
               </button>
             ))}
         </li>

@@ -218,14 +218,16 @@ interface AskProps {
   readonly people: readonly Person[];
   readonly isOpen: boolean;
   readonly span?: { readonly start: string; readonly end: string } | undefined;
+  /** Whose shifts; default: the user's own. */
+  readonly asker?: string | undefined;
   readonly onClose: () => void;
 }
 
 /** Asks that another user takes over shifts. */
-export function AskForSwap({ scheduleId, projectId, zone, people, isOpen, span, onClose }: AskProps) {
+export function AskForSwap({ scheduleId, projectId, zone, people, isOpen, span, asker, onClose }: AskProps) {
   const [start, setStart] = useState<string>();
   const [end, setEnd] = useState<string>();
-  const [userId, setUser] = useState(me.value?.id ?? "");
+  const [userId, setUser] = useState(asker ?? me.value?.id ?? "");
   const [reason, setReason] = useState("");
   const [from, to] = [start ?? span?.start ?? "", end ?? span?.end ?? ""];
   const ask = async () => {

@@ -21,10 +21,12 @@ import {
   toast,
   UserText,
 } from "../../ui/index.ts";
+import { AwayBadge } from "./away-badge.tsx";
 import { spanLabel } from "./calendar-time.ts";
 import { AskForSwap } from "./changes.tsx";
+import { ConflictsCard, DaysOffCard } from "./days-off.tsx";
 import { useOnCallLive } from "./live.ts";
-import { type Schedule, schedulePath } from "./oncall-types.ts";
+import { type Away, type Conflict, type Schedule, schedulePath } from "./oncall-types.ts";
 import { OnCallTabs } from "./tabs.tsx";
 
 interface OwnShift {
@@ -33,7 +35,11 @@ interface OwnShift {
   readonly name: string;
   readonly start: string;
   readonly end: string;
+  readonly away: Away | null;
 }
+
+/** A time for which a substitute is asked. */
+type Given = Pick<OwnShift, "scheduleId" | "projectId" | "start" | "end">;
 
 const DAYS = 90;
 const DAY_MS = 86_400_000;
@@ -41,12 +47,23 @@ const DAY_MS = 86_400_000;
 /** When the user is on call, on all schedules. */
 export default function MyShifts() {
   const [to] = useState(() => new Date(Date.now() + DAYS * DAY_MS).toISOString());
-  const [given, setGiven] = useState<OwnShift>();
+  const [given, setGiven] = useState<Given>();
   const query = useGet<{ data: readonly OwnShift[] }>("/oncall/shifts", { to });
+  const conflicts = useGet<{ data: readonly Conflict[] }>("/oncall/conflicts", { userId: "me", to });
   useOnCallLive();
   const shifts = query.data?.data;
   const columns: readonly Column<OwnShift>[] = [
-    { key: "name", label: "Schedule", cell: ({ name }) => <UserText>{name}</UserText>, card: "title" },
+    {
+      key: "name",
+      label: "Schedule",
+      cell: ({ name, away }) => (
+        <span class="inline">
+          <UserText>{name}</UserText>
+          <AwayBadge away={away} isShort />
+        </span>
+      ),
+      card: "title",
+    },
     {
       key: "when",
       label: "When",
@@ -66,25 +83,38 @@ export default function MyShifts() {
   return (
     <Page title="My shifts" subtitle={subtitleOf(shifts)} tabs={<OnCallTabs value="mine" />} documentTitle="My shifts">
       <div class="two">
-        <Card title={`The next ${DAYS} days`} sub={`Times in ${displayZone.value}.`} flush>
-          <DataTable<OwnShift>
-            bare
-            label="My shifts"
-            list={query}
-            rows={shifts}
-            rowKey={({ scheduleId, start }) => `${scheduleId} ${start}`}
-            columns={columns}
-            rowHref={({ scheduleId }) => href(`/oncall/${scheduleId}`)}
-            rowActions={(shift) => (
-              <Button small onClick={() => setGiven(shift)}>
-                Ask for a swap
-              </Button>
-            )}
-            empty={
-              <EmptyState small title="You are not on call" text="Shifts of all schedules that name you appear here." />
-            }
+        <div class="stack">
+          <ConflictsCard
+            conflicts={conflicts.data?.data ?? []}
+            days={DAYS}
+            zone={displayZone.value}
+            onSwap={setGiven}
+            isOwn
           />
-        </Card>
+          <Card title={`The next ${DAYS} days`} sub={`Times in ${displayZone.value}.`} flush>
+            <DataTable<OwnShift>
+              bare
+              label="My shifts"
+              list={query}
+              rows={shifts}
+              rowKey={({ scheduleId, start }) => `${scheduleId} ${start}`}
+              columns={columns}
+              rowHref={({ scheduleId }) => href(`/oncall/${scheduleId}`)}
+              rowActions={(shift) => (
+                <Button small onClick={() => setGiven(shift)}>
+                  Ask for a swap
+                </Button>
+              )}
+              empty={
+                <EmptyState
+                  small
+                  title="You are not on call"
+                  text="Shifts of all schedules that name you appear here."
+                />
+              }
+            />
+          </Card>
+        </div>
         <OwnSettings />
       </div>
       {given && <SwapOf key={given.start} shift={given} onClose={() => setGiven(undefined)} />}
@@ -99,7 +129,7 @@ function subtitleOf(shifts: readonly OwnShift[] | undefined): string {
   return `Your next shift, ${first.name}, starts ${formatRelative(first.start)}.`;
 }
 
-function SwapOf({ shift, onClose }: { readonly shift: OwnShift; readonly onClose: () => void }) {
+function SwapOf({ shift, onClose }: { readonly shift: Given; readonly onClose: () => void }) {
   const schedule = useGet<Schedule>(schedulePath(shift.scheduleId)).data;
   const { scheduleId, projectId } = shift;
   const zone = schedule?.timezone ?? displayZone.value;
@@ -139,6 +169,7 @@ function OwnSettings() {
   };
   return (
     <div class="stack">
+      <DaysOffCard />
       <Card title="Notices">
         <Field label="Before my shift">
           <Select value={lead} onChange={(value) => save(value).catch(toast.error)} options={leads} />

@@ -20,6 +20,7 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { PageDialog } from "../incidents/page-dialog.tsx";
+import { AwayBadge } from "./away-badge.tsx";
 import { useOnCallLive } from "./live.ts";
 import { type Duty, nameOf, namesOf } from "./oncall-types.ts";
 import { ScheduleDialog } from "./schedule-dialog.tsx";
@@ -110,6 +111,7 @@ function DutyCard({ duty }: { readonly duty: Duty }) {
               <span class="strong grow">
                 <UserText lines={1}>{nameOf(person)}</UserText>
               </span>
+              <AwayBadge away={person.away} />
             </span>
           ))
         )}
@@ -125,7 +127,8 @@ function DutyCard({ duty }: { readonly duty: Duty }) {
         {next && (
           <span class="small">
             {"Next: "}
-            <span dir="auto">{namesOf(next.users)}</span>, <Time at={next.start} />
+            <span dir="auto">{namesOf(next.users)}</span>, <Time at={next.start} />{" "}
+            <AwayBadge away={next.users.find(({ away }) => away !== null)?.away ?? null} />
           </span>
         )}
         <div>

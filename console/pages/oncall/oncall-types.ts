@@ -6,6 +6,39 @@ export interface Person {
   readonly name: string | null;
 }
 
+/** Days off in the time of a shift, which no swap or override covers. */
+export interface Away {
+  readonly firstDay: string;
+  readonly lastDay: string;
+}
+
+/** A user on call. */
+export interface OnCallPerson extends Person {
+  readonly away: Away | null;
+}
+
+export interface DaysOff extends Away {
+  readonly id: string;
+  readonly user: Person;
+  readonly start: string;
+  readonly end: string;
+  /** Null: the user may not change it. */
+  readonly note: string | null;
+  readonly warnings?: readonly Conflict[];
+}
+
+/** A time in which a user is on call and away. */
+export interface Conflict extends Away {
+  readonly scheduleId: string;
+  readonly projectId: string;
+  readonly name: string;
+  readonly user: Person;
+  readonly start: string;
+  readonly end: string;
+  readonly daysOffId: string;
+  readonly swapId: string | null;
+}
+
 export interface Schedule {
   readonly id: string;
   readonly projectId: string;
@@ -30,15 +63,15 @@ export interface Duty {
   readonly projectId: string;
   readonly name: string;
   /** Empty: a gap. */
-  readonly current: readonly Person[];
+  readonly current: readonly OnCallPerson[];
   readonly until: string | null;
-  readonly next: { readonly start: string; readonly end: string; readonly users: readonly Person[] } | null;
+  readonly next: { readonly start: string; readonly end: string; readonly users: readonly OnCallPerson[] } | null;
 }
 
 export interface FinalShift {
   readonly start: string;
   readonly end: string;
-  readonly users: readonly Person[];
+  readonly users: readonly OnCallPerson[];
   readonly level: number;
   readonly shiftIds: readonly string[];
 }

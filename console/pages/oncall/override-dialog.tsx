@@ -26,6 +26,11 @@ export function OverrideDialog({ chosen, ...props }: Props) {
   return <OverrideForm key={`${chosen.start} ${chosen.end}`} chosen={chosen} {...props} />;
 }
 
+function firstReplaced(chosen: Chosen | Override, isWriter: boolean, own: string): string {
+  if (!("id" in chosen) && chosen.replaces !== undefined) return chosen.replaces;
+  return isWriter ? EVERYONE : own;
+}
+
 function OverrideForm({ schedule, chosen, people, zone, onClose }: Props & { readonly chosen: Chosen | Override }) {
   const known = "id" in chosen ? chosen : undefined;
   const isWriter = canInProject("oncall:write") === true;
@@ -33,7 +38,7 @@ function OverrideForm({ schedule, chosen, people, zone, onClose }: Props & { rea
   const [start, setStart] = useState(new Date(chosen.start).toISOString());
   const [end, setEnd] = useState(new Date(chosen.end).toISOString());
   const [users, setUsers] = useState<readonly string[]>(known?.users ?? []);
-  const [replaces, setReplaces] = useState(known ? (known.replaces ?? EVERYONE) : isWriter ? EVERYONE : own);
+  const [replaces, setReplaces] = useState(known ? (known.replaces ?? EVERYONE) : firstReplaced(chosen, isWriter, own));
   const [reason, setReason] = useState(known?.reason ?? "");
   const current = "id" in chosen ? people : chosen.users;
   const others = isWriter ? current : current.filter(({ id }) => id === own);

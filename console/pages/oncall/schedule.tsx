@@ -21,9 +21,18 @@ import {
 } from "../../ui/index.ts";
 import { Calendar, type Chosen } from "./calendar.tsx";
 import { spanLabel } from "./calendar-time.ts";
-import { Changes } from "./changes.tsx";
+import { AskForSwap, Changes } from "./changes.tsx";
+import { ConflictsCard, DaysOffCard } from "./days-off.tsx";
 import { useOnCallLive } from "./live.ts";
-import { type Duty, type Gap, type Layers, namesOf, type Schedule, schedulePath } from "./oncall-types.ts";
+import {
+  type Conflict,
+  type Duty,
+  type Gap,
+  type Layers,
+  namesOf,
+  type Schedule,
+  schedulePath,
+} from "./oncall-types.ts";
 import { OverrideDialog } from "./override-dialog.tsx";
 import { Rotations } from "./rotations.tsx";
 import { Settings } from "./settings.tsx";
@@ -49,6 +58,8 @@ function ScheduleView({ schedule }: { readonly schedule: Schedule }) {
   const path = schedulePath(schedule.id);
   const now = useGet<{ data: readonly Duty[] }>("/oncall/now", { scheduleId: schedule.id });
   const gaps = useGet<{ data: readonly Gap[] }>(`${path}/gaps`, { to });
+  const conflicts = useGet<{ data: readonly Conflict[] }>("/oncall/conflicts", { scheduleId: schedule.id, to });
+  const [asked, setAsked] = useState<Conflict>();
   const people = useGet<Layers>(`${path}/layers`).data?.people ?? [];
   const duty = now.data?.data[0];
   const link = (value: string) => href(`/oncall/${schedule.id}${value === "calendar" ? "" : `?tab=${value}`}`);
@@ -56,9 +67,21 @@ function ScheduleView({ schedule }: { readonly schedule: Schedule }) {
     { value: "calendar", label: "Calendar", href: link("calendar") },
     { value: "rotations", label: "Rotations", href: link("rotations") },
     { value: "changes", label: "Overrides and swaps", href: link("changes") },
+    { value: "days-off", label: "Days off", href: link("days-off"), count: conflicts.data?.data.length },
     { value: "gaps", label: "Gaps", href: link("gaps"), count: gaps.data?.data.length },
     { value: "settings", label: "Settings", href: link("settings") },
   ].map(({ count, ...each }) => (count ? { ...each, count } : each));
+  const conflictList = (
+    <ConflictsCard
+      conflicts={conflicts.data?.data ?? []}
+      days={GAP_DAYS}
+      zone={schedule.timezone}
+      onSwap={setAsked}
+      onOverride={({ user, start, end }) =>
+        setChosen({ start: Date.parse(start), end: Date.parse(end), users: [user], replaces: user.id })
+      }
+    />
+  );
   const hour = () => Math.ceil(Date.now() / 3_600_000) * 3_600_000;
   return (
     <Page
@@ -81,6 +104,11 @@ function ScheduleView({ schedule }: { readonly schedule: Schedule }) {
         <Rotations schedule={schedule} people={people} />
       ) : tab === "changes" ? (
         <Changes schedule={schedule} people={people} />
+      ) : tab === "days-off" ? (
+        <div class="stack">
+          {conflictList}
+          <DaysOffCard scheduleId={schedule.id} projectId={schedule.projectId} people={people} />
+        </div>
       ) : tab === "gaps" ? (
         <Gaps schedule={schedule} gaps={gaps} />
       ) : tab === "settings" ? (
@@ -88,6 +116,7 @@ function ScheduleView({ schedule }: { readonly schedule: Schedule }) {
       ) : (
         <div class="stack">
           <Calendar schedule={schedule} onChoose={setChosen} />
+          {conflictList}
           <p class="muted small">
             Drag over the row “On call”, or press a shift, to put others on call for that time. Keys: [ and ] move, t is
             today.
@@ -101,6 +130,19 @@ function ScheduleView({ schedule }: { readonly schedule: Schedule }) {
         zone={zoneChoice === "own" ? displayZone.value : schedule.timezone}
         onClose={() => setChosen(undefined)}
       />
+      {asked && (
+        <AskForSwap
+          key={`${asked.daysOffId} ${asked.start}`}
+          scheduleId={schedule.id}
+          projectId={schedule.projectId}
+          zone={schedule.timezone}
+          people={people}
+          isOpen
+          span={asked}
+          asker={asked.user.id}
+          onClose={() => setAsked(undefined)}
+        />
+      )}
     </Page>
   );
 }

@@ -1,0 +1,234 @@
+import { useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { confirmDelete } from "../../app/confirm-delete.ts";
+import { memberFinder } from "../../app/members.ts";
+import { canInProject } from "../../app/memberships.ts";
+import { invalidate, useGet } from "../../app/query.ts";
+import { me } from "../../app/session.ts";
+import {
+  Badge,
+  Button,
+  Card,
+  type Column,
+  Combobox,
+  DataTable,
+  Dialog,
+  EmptyState,
+  Field,
+  Input,
+  plural,
+  toast,
+  UserText,
+} from "../../ui/index.ts";
+import { daysLabel, spanLabel } from "./calendar-time.ts";
+import { type Conflict, type DaysOff, nameOf, type Person } from "./oncall-types.ts";
+
+interface ListProps {
+  /** Of all users of this schedule; undefined: the user's own. */
+  readonly scheduleId?: string;
+  /** Whose members managers may choose; undefined: the user's own only. */
+  readonly projectId?: string;
+  readonly people?: readonly Person[];
+}
+
+/** Who is away, with forms to enter and change it. */
+export function DaysOffCard({ scheduleId, projectId, people = [] }: ListProps) {
+  const [edited, setEdited] = useState<DaysOff | "new">();
+  const [to] = useState(() => new Date(Date.now() + 365 * 86_400_000).toISOString());
+  const path = scheduleId === undefined ? "/oncall/days-off" : `/oncall/schedules/${scheduleId}/days-off`;
+  const list = useGet<{ data: readonly DaysOff[] }>(path, scheduleId === undefined ? {} : { to });
+  const columns: readonly Column<DaysOff>[] = [
+    { key: "who", label: "User", cell: ({ user }) => <UserText>{nameOf(user)}</UserText>, card: "title" },
+    {
+      key: "days",
+      label: "Away",
+      cell: ({ firstDay, lastDay, note }) => (
+        <div>
+          <span class="num">{daysLabel(firstDay, lastDay)}</span>
+          {note && (
+            <div class="muted small">
+              <UserText lines={1}>{note}</UserText>
+            </div>
+          )}
+        </div>
+      ),
+    },
+  ];
+  return (
+    <Card
+      title="Days off"
+      sub="Whole days of the user's time zone. The user stays on call until a swap or an override is taken."
+      actions={<Button onClick={() => setEdited("new")}>Add days off</Button>}
+      flush
+    >
+      <DataTable<DaysOff>
+        bare
+        label="Days off"
+        list={list}
+        rows={list.data?.data}
+        rowKey={({ id }) => id}
+        columns={scheduleId === undefined ? columns.slice(1) : columns}
+        rowActions={(days) =>
+          days.note === null ? null : (
+            <span class="inline">
+              <Button small onClick={() => setEdited(days)}>
+                Change
+              </Button>
+              <Button small variant="quiet" onClick={() => remove(days)}>
+                Delete
+              </Button>
+            </span>
+          )
+        }
+        empty={<EmptyState small title="No days off" text="Days on which users are away appear here." />}
+      />
+      {edited && (
+        <DaysOffForm
+          known={edited === "new" ? undefined : edited}
+          projectId={projectId}
+          people={people}
+          onClose={() => setEdited(undefined)}
+        />
+      )}
+    </Card>
+  );
+}
+
+async function remove({ id, user, firstDay, lastDay }: DaysOff): Promise<void> {
+  const text = `${nameOf(user)}, ${daysLabel(firstDay, lastDay)}. Nothing else changes.`;
+  await confirmDelete(`/oncall/days-off/${id}`, { title: "Delete the days off?", text }, () => invalidate("/oncall"));
+}
+
+interface FormProps {
+  readonly known: DaysOff | undefined;
+  readonly projectId: string | undefined;
+  readonly people: readonly Person[];
+  readonly onClose: () => void;
+}
+
+function DaysOffForm({ known, projectId, people, onClose }: FormProps) {
+  const own = me.value?.id ?? "";
+  const [userId, setUser] = useState(known?.user.id ?? own);
+  const [firstDay, setFirst] = useState(known?.firstDay ?? "");
+  const [lastDay, setLast] = useState(known?.lastDay ?? "");
+  const [note, setNote] = useState(known?.note ?? "");
+  const others = people.filter(({ id }) => id !== own).map((each) => ({ value: each.id, label: nameOf(each) }));
+  const save = async () => {
+    const days = { firstDay, lastDay: lastDay || firstDay, note };
+    const { warnings = [] } = known
+      ? await api.put<DaysOff>(`/oncall/days-off/${known.id}`, days)
+      : await api.post<DaysOff>("/oncall/days-off", userId === own ? days : { ...days, userId });
+    invalidate("/oncall");
+    toast.ok(
+      warnings.length === 0
+        ? "Days off saved."
+        : `Days off saved. On call ${plural(warnings.length, "time")} on these days: find a substitute.`,
+    );
+    onClose();
+  };
+  return (
+    <Dialog
+      open
+      onClose={onClose}
+      title={known ? "Change the days off" : "Add days off"}
+      subtitle="Pages go on until a swap or an override is taken."
+      onSubmit={save}
+      action="Save days off"
+      blocked={firstDay === ""}
+    >
+      {!known && projectId !== undefined && canInProject("oncall:write") === true && (
+        <Field label="Who" required>
+          <Combobox
+            value={userId}
+            onChange={setUser}
+            options={[{ value: own, label: "Me" }, ...others]}
+            load={memberFinder(projectId)}
+          />
+        </Field>
+      )}
+      <div class="grid2">
+        <Field label="First day" required>
+          <Input type="date" value={firstDay} onChange={setFirst} />
+        </Field>
+        <Field label="Last day" hint="Empty: the first day">
+          <Input type="date" value={lastDay} onChange={setLast} min={firstDay} />
+        </Field>
+      </div>
+      <Field label="Note" hint="For the user, and for those who may change it." optional>
+        <Input value={note} onChange={setNote} maxLength={200} />
+      </Field>
+    </Dialog>
+  );
+}
+
+interface ConflictsProps {
+  readonly conflicts: readonly Conflict[];
+  readonly days: number;
+  readonly zone: string;
+  /** Opens a form of a request for a substitute, or of an override. */
+  readonly onSwap: (conflict: Conflict) => void;
+  readonly onOverride?: (conflict: Conflict) => void;
+  /** They are those of the reader. */
+  readonly isOwn?: boolean;
+}
+
+/** Who is on call while away, with the ways to find a substitute. Nothing without conflicts. */
+export function ConflictsCard({ conflicts, days, zone, onSwap, onOverride, isOwn = false }: ConflictsProps) {
+  const columns: readonly Column<Conflict>[] = [
+    isOwn
+      ? { key: "schedule", label: "Schedule", cell: ({ name }) => <UserText>{name}</UserText>, card: "title" }
+      : { key: "who", label: "User", cell: ({ user }) => <UserText>{nameOf(user)}</UserText>, card: "title" },
+    {
+      key: "when",
+      label: "On call",
+      cell: ({ start, end }) => <span class="num">{spanLabel(Date.parse(start), Date.parse(end), zone)}</span>,
+    },
+    {
+      key: "away",
+      label: "Away",
+      cell: ({ firstDay, lastDay }) => <span class="num">{daysLabel(firstDay, lastDay)}</span>,
+      priority: 2,
+    },
+    {
+      key: "swap",
+      label: "Swap",
+      cell: ({ swapId }) => (swapId === null ? <span class="faint">—</span> : <Badge tone="warn">asked</Badge>),
+      card: "aside",
+    },
+  ];
+  const mayChange = canInProject("oncall:write") === true;
+  if (conflicts.length === 0) return null;
+  return (
+    <Card
+      title="On call while away"
+      sub={`${plural(conflicts.length, "time")} within ${days} days that no swap or override covers, in ${zone}.`}
+      tone="warn"
+      flush
+    >
+      <DataTable<Conflict>
+        bare
+        label="On call while away"
+        rows={conflicts}
+        rowKey={({ scheduleId, daysOffId, start }) => `${scheduleId} ${daysOffId} ${start}`}
+        columns={columns}
+        rowActions={(conflict) => {
+          if (conflict.user.id !== me.value?.id && !mayChange) return null;
+          return (
+            <span class="inline">
+              {conflict.swapId === null && (
+                <Button small onClick={() => onSwap(conflict)}>
+                  Ask for a swap
+                </Button>
+              )}
+              {onOverride && (
+                <Button small onClick={() => onOverride(conflict)}>
+                  Override
+                </Button>
+              )}
+            </span>
+          );
+        }}
+      />
+    </Card>
+  );
+}
