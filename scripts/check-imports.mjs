@@ -67,7 +67,7 @@ const FEATURES = {
   alertmanager: ["access", "alerts"],
   integrations: ["access", "alerts", "audit", "events"],
   receivers: ["access", "alerts", "audit", "events", "rules"],
-  "mail-in": ["receivers"],
+  "mail-in": ["delivery", "receivers"],
   tasks: ["access"],
   buckets: ["access", "events", "jobs", "schedules"],
   channels: ["access", "audit", "delivery", "events", "jobs", "notifications"],

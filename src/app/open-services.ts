@@ -4,6 +4,7 @@ import {
   type Circuits,
   type DeliveryMemory,
   type DeliveryServices,
+  mailBounces,
   openDelivery,
   type PageSender,
 } from "../features/delivery/index.ts";
@@ -79,7 +80,7 @@ export function openServices(base: Base, core: Core, http: Http): Services {
     onCall: (db, scheduleId, at) => onCall(core.access.users, db, scheduleId, at),
     drills: openDrills(base, core, notifying, channels),
     heartbeats: openHeartbeats(base, alerting),
-    mailIn: openMailIn(base, alerting),
+    mailIn: openMailIn(base, alerting, channels.pages),
     modules: openModuleFolder(base, core, http, notifying, serviceChannels, features),
     ntfy: openNtfy(base, core, notifying.realtime),
     features,
@@ -99,12 +100,14 @@ function openDrills(
 function openMailIn(
   { database: db, clock, metrics, log, settings, storage }: Base,
   alerting: AlertServices,
+  pages: PageSender,
 ): MailListener {
   const { alerts, incidents, receivers } = alerting;
   const config = () => settings.current;
   return new MailListener({
     ...{ db, clock, metrics, settings, config, alerts, incidents, receivers },
     log: log.namespace("mail-in"),
+    bounces: mailBounces(pages, config),
     requireSpace: () => storage.requireSpace(),
   });
 }

@@ -224,6 +224,11 @@ export const mailAddress = textThat(
   (value) => value.length <= 320 && new RegExp(`^${ADDRESS}$`).test(value),
 );
 
+/** As {@link mailAddress}, for an option. */
+export function oneAddress(): Kind<string> {
+  return { schema: mailAddress, fromText: (text) => text.trim() };
+}
+
 /** A program and its arguments: a JSON array; text that is no JSON array is the program alone. */
 export function argumentList(): Kind<readonly string[]> {
   const message = "must be a list of texts: a program and its arguments";

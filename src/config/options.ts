@@ -100,6 +100,12 @@ export const OPTIONS = {
     user: optional(k.text(), "user name for the mail server", { seed: ["SMTP_USER"], ...LIVE }),
     pass: optional(k.text(), "password for the mail server", { seed: ["SMTP_PASS"], secret: true, ...LIVE }),
     from: optional(k.sender(), "sender address of all mails", { seed: ["SMTP_FROM"], ...LIVE }),
+    returnPath: optional(
+      k.oneAddress(),
+      "envelope sender of all mails, where bounces go; by default the address of smtp.from. With a domain that is " +
+        "mailIn.domain, a bounce fails the page",
+      LIVE,
+    ),
     secure: optional(k.boolean(), "TLS from the first byte; by default true if smtp.port is 465", LIVE),
     allowPlain: option(k.boolean(), false, "allows mail and password without TLS to a server on another machine", LIVE),
     dkim: DKIM_OPTIONS,

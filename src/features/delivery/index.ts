@@ -15,6 +15,7 @@ export {
   untilDate,
 } from "./channel.ts";
 export { acknowledgeLink, channelAcknowledgeLink } from "./channels/mail/acknowledge.ts";
+export { BOUNCE_HEADER, type Bounce, type MailBounces, mailBounces } from "./channels/mail/bounce.ts";
 export { smtpOptionsOf } from "./channels/mail/client.ts";
 export { MAIL_TEST_RESULTS, testMail } from "./channels/mail/mail-test.ts";
 export { inZone } from "./channels/mail/message.ts";

@@ -7,12 +7,15 @@ import { isUuid } from "../../core/ids.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import { within } from "../../core/promises.ts";
+import type { MailBounces } from "../delivery/index.ts";
 import { acceptMail, type MailContext, mailReceiver } from "../receivers/index.ts";
+import { readBounce } from "./read-bounce.ts";
 import { type ReadMail, readMail } from "./read-mail.ts";
 
 interface ListenerParts extends MailContext {
   readonly log: Logger;
   readonly metrics: Metrics;
+  readonly bounces: MailBounces;
   /** @throws STORAGE_FULL */
   requireSpace(): void;
   /** Follows the configuration. */
@@ -62,7 +65,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: "this machine has no such address",
 };
 
-type Outcome = "accepted" | "replayed" | "ignored" | "unmapped" | "refused" | "deferred" | "aborted";
+type Outcome = "accepted" | "bounced" | "replayed" | "ignored" | "unmapped" | "refused" | "deferred" | "aborted";
 
 interface Peer {
   readonly timer: NodeJS.Timeout;
@@ -219,9 +222,11 @@ export class MailListener {
       }
   }
 
-  /** The only recipients are receivers: nothing is relayed. */
-  #checkRecipient(address: string, { id }: SMTPServerSession): Refusal | null {
+  /** The only recipients are receivers, and the return path for bounces: nothing is relayed. */
+  #checkRecipient(address: string, { id, envelope }: SMTPServerSession): Refusal | null {
     if (this.#isStopping) return stopping();
+    // RFC 3464 section 2: reports have the null sender.
+    if (this.#isReturnPath(address) && senderOf(envelope) === "") return null;
     const token = this.#tokenOf(address);
     if (token !== null && mailReceiver(this.#parts.receivers, token)) return null;
     const peer = this.#peers.get(id);
@@ -239,16 +244,34 @@ export class MailListener {
   /** @throws Refusal, PrismError */
   async #receive(stream: SMTPServerDataStream, { envelope }: SMTPServerSession): Promise<void> {
     const raw = await this.#collect(stream);
+    const isReturnPath = (address: string): boolean => this.#isReturnPath(address);
     if (stream.sizeExceeded) throw new Refusal(552, `A mail has at most ${MAX_MAIL_BYTES} bytes`);
     this.#parts.requireSpace();
-    const sender = envelope.mailFrom === false ? "" : envelope.mailFrom.address;
+    const sender = senderOf(envelope);
+    const recipients = envelope.rcptTo.map(({ address }) => address);
+    if (sender === "" && recipients.some(isReturnPath)) await this.#bounced(raw);
+    const others = recipients.filter((address) => sender !== "" || !isReturnPath(address));
+    if (others.length === 0) return;
     const mail = await this.#read(raw, sender);
     // One after the other: a failure leaves the rest to the sender's next attempt, in which those
     // that are stored are repetitions.
-    for (const { address } of envelope.rcptTo) {
+    for (const address of others) {
       const result = await acceptMail(this.#parts, this.#tokenOf(address) ?? "", mail);
       this.#count(result === "handshake" ? "accepted" : result);
     }
+  }
+
+  #isReturnPath(address: string): boolean {
+    const own = this.#parts.bounces.address();
+    return own?.endsWith(`@${this.#domain}`) === true && address.toLowerCase() === own;
+  }
+
+  /** A report that a mail of this server did not arrive. @throws Refusal if it comes too early */
+  async #bounced(raw: Buffer): Promise<void> {
+    const bounce = await readBounce(raw).catch(() => null);
+    const result = bounce === null ? "unknown" : await this.#parts.bounces.note(bounce);
+    if (result === "early") throw new Refusal(451, "The mail is on its way still");
+    this.#count(result === "failed" ? "bounced" : result === "repeated" ? "replayed" : "ignored");
   }
 
   /** @throws Refusal, and an error if the connection ends within the mail */
@@ -306,6 +329,11 @@ export class MailListener {
   #count(result: Outcome): void {
     this.#mails({ result }).add(1);
   }
+}
+
+/** Empty for the null sender. */
+function senderOf({ mailFrom }: SMTPServerSession["envelope"]): string {
+  return mailFrom === false ? "" : mailFrom.address;
 }
 
 function stopping(): Refusal {

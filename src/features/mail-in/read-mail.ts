@@ -45,7 +45,7 @@ const MAX_HEADERS = 60;
 const MAX_ATTACHMENTS = 50;
 /** A mail that passed more servers is in a loop (RFC 5321 section 6.3). */
 const MAX_HOPS = 50;
-const LIMITS = { maxNestingDepth: 32, maxHeadersSize: 262_144, maxRfc822NestingDepth: 2 } as const;
+export const LIMITS = { maxNestingDepth: 32, maxHeadersSize: 262_144, maxRfc822NestingDepth: 2 } as const;
 /** Of no use in mappings, and long. */
 const LEFT_OUT = /^(?:received|dkim-|arc-|authentication-results|x-google-|x-ms-exchange-|x-microsoft-)/;
 const HEADER_NAME = /^[a-z0-9-]{1,80}$/;
@@ -88,7 +88,7 @@ export async function readMail(raw: Uint8Array, envelope: Envelope): Promise<Rea
  * The part of a mail that is read: the parser takes microseconds for each line on the main thread,
  * and texts come before files.
  */
-function startOf(raw: Uint8Array): Uint8Array {
+export function startOf(raw: Uint8Array): Uint8Array {
   let end = 0;
   for (let i = 0; i < READ_LINES; i++) {
     const next = raw.indexOf(LINE_FEED, end) + 1;

@@ -51,6 +51,7 @@ export function pageFollower(parts: IncidentParts): PageFollower {
       for (const row of await incidentsById(trx, [...ids])) markReached(parts, trx, row);
       await waysWork(parts, trx, pages);
     },
+    returned: (trx, page) => notReached(parts, trx, page),
     async failed(trx, pages) {
       for (const id of incidentsOf(pages)) {
         const own = pages.filter(({ incidentId }) => incidentId === id);
@@ -82,6 +83,29 @@ function markReached(parts: IncidentParts, trx: Trx, row: IncidentRow): boolean 
   const repeatAt = row.repeatAt === null ? null : now + wait;
   save(parts, trx, { ...row, reachedAt: now, repeatAt });
   return true;
+}
+
+/** An accepted page was returned: if it was all that reached someone, the incident has reached no one. */
+async function notReached(parts: IncidentParts, trx: Trx, { incidentId, notificationId }: PageRow): Promise<void> {
+  const row = await findIncident(trx, incidentId);
+  if (row?.state !== "open" || row.reachedAt === null) return;
+  const others = (await pagesOf(trx, incidentId)).filter(isOutside);
+  if (others.some(({ outcome }) => outcome === "delivered")) return;
+  const notifications = new Set(
+    [notificationId, ...others.map((page) => page.notificationId)].flatMap((id) => id ?? []),
+  );
+  const opened = await trx
+    .selectFrom("notification_recipients")
+    .select("notificationId")
+    .where("notificationId", "in", [...notifications])
+    .where("readAt", "is not", null)
+    .limit(1)
+    .executeTakeFirst();
+  if (opened) return;
+  const now = parts.clock.now();
+  const wait = repeatMsOf({ reachedAt: null }, settingsOf(parts.policies, row));
+  const repeatAt = row.repeatAt === null ? null : Math.min(row.repeatAt, now + wait);
+  save(parts, trx, { ...row, reachedAt: null, repeatAt });
 }
 
 function save(parts: IncidentParts, trx: Trx, row: IncidentRow): IncidentRow {

@@ -93,11 +93,19 @@ export interface PageKind {
   gone?(trx: Trx, page: PageRow): Promise<unknown>;
 }
 
+/**
+ * What came of a bounce. `unknown`: no page by mail that was sent. `early`: its acceptance is not
+ * stored yet.
+ */
+export type BounceResult = "failed" | "repeated" | "unknown" | "early";
+
 /** What incidents do with outcomes, in the transaction that records them. */
 export interface PageFollower {
   delivered(trx: Trx, pages: readonly PageRow[]): Promise<void>;
   /** They count as failed from now on, and go on being tried. */
   failed(trx: Trx, pages: readonly PageRow[]): Promise<void>;
+  /** An accepted page was returned. `failed` follows. */
+  returned?(trx: Trx, page: PageRow): Promise<void>;
 }
 
 /** The reason of pages of a drill: they are about no incident. */

@@ -2,7 +2,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import type { Clock, EpochMs } from "../../../core/clock.ts";
 import type { Logger } from "../../../core/log.ts";
 import { addEffect, type Database, type Trx } from "../../../store/database.ts";
-import type { Accepted, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";
+import type { Accepted, BounceResult, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";
 import type { Waiting } from "./page-queue.ts";
 import { findPages, pageBegun, updatePage } from "./store.ts";
 
@@ -113,6 +113,26 @@ export class PageRecords {
     const outcome = this.#pending.get(id);
     if (!outcome || !(always || (outcome.is !== "attempted" && outcome.record))) return null;
     return new Promise((resolve) => this.#whenStored.set(id, resolve));
+  }
+
+  /** The acceptance of a mail is taken back; what follows from a failed way follows. */
+  bounced(id: string, error: string): Promise<BounceResult> {
+    const { database, clock } = this.#parts;
+    return database.write(async (trx) => {
+      const [row] = await findPages(trx, [id]);
+      if (row?.channel !== "email" || row.outcome === "overtaken" || row.outcome === "skipped") return "unknown";
+      if (row.outcome !== "delivered") return row.endedAt === null ? "early" : "repeated";
+      const now = clock.now();
+      const changes = { outcome: "failed", lastError: error, failedAt: now, deliveredAt: null } as const;
+      updatePage(trx, id, { ...changes, updatedAt: now });
+      const after = { ...row, ...changes, updatedAt: now };
+      await this.#kinds.get(row.kind)?.changed?.(trx, after);
+      for (const follower of this.followers) {
+        await follower.returned?.(trx, after);
+        await follower.failed(trx, [after]);
+      }
+      return "failed";
+    });
   }
 
   /** Resolves when everything is stored. */

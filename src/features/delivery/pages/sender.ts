@@ -134,6 +134,11 @@ export class PageSender {
     await this.#records.endedElsewhere(trx, id, outcome, answer);
   }
 
+  /** A mail server has returned a page that it accepted: the way has failed. @param words of the bounce */
+  bounced(id: string, words: string): ReturnType<PageRecords["bounced"]> {
+    return this.#records.bounced(id, words);
+  }
+
   /** Tries the pages of these targets now: their settings were changed, or an operator asks for it. */
   retryNow(isMeant: (queue: Pick<PageQueue, "key" | "provider" | "owner">) => boolean): void {
     const now = this.#clock.now();

@@ -4,6 +4,7 @@ import { type Attempt, type Channel, type ChannelCalls, type Target, TargetGone 
 import type { DeliveryParts } from "../../context.ts";
 import { isDrillNotification } from "../../pages/drill-messages.ts";
 import { acknowledgeLink } from "./acknowledge.ts";
+import { BOUNCE_HEADER, bounceToken } from "./bounce.ts";
 import { type Mail, smtpOptionsOf } from "./client.ts";
 import { digestPostscript, mailOf } from "./message.ts";
 import { unsubscribeHeaders } from "./unsubscribe.ts";
@@ -57,7 +58,10 @@ async function prepare({ database, settings, clock }: MailContext, { delivery, n
     kind === "incident"
       ? {}
       : unsubscribeHeaders(config, { userId, kind }, isDigest ? unsubscribeAddress(config) : undefined);
-  return { to: user.email, ...mail, isPage: kind === "incident", headers: { ...mail.headers, ...unsubscribe } };
+  const isPage = kind === "incident";
+  const isReturned = isPage && config.mailIn.port !== undefined;
+  const returned = isReturned ? { [BOUNCE_HEADER]: bounceToken(config, delivery.id) } : {};
+  return { to: user.email, ...mail, isPage, headers: { ...mail.headers, ...unsubscribe, ...returned } };
 }
 
 /** Readers of an incident that goes on may acknowledge it. */

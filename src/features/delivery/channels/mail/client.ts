@@ -14,6 +14,8 @@ export interface SmtpOptions {
   readonly user?: string | undefined;
   readonly pass?: string | undefined;
   readonly from: string;
+  /** The envelope sender; default: the address of `from`. */
+  readonly returnPath?: string | undefined;
   /** TLS from the first byte (port 465); otherwise STARTTLS. */
   readonly secure: boolean;
   /** Permits credentials and mails without TLS. */
@@ -47,6 +49,7 @@ export function smtpOptionsOf({ smtp, delivery }: Pick<Config, "smtp" | "deliver
     pass,
     allowPlain,
     from: smtp.from ?? `prism@${host}`,
+    returnPath: smtp.returnPath,
     secure: smtp.secure ?? port === SMTPS_PORT,
     limits: callLimitsOf({ delivery }),
     ...(domain !== undefined && keyFile !== undefined && { dkim: { domain, selector, keyFile } }),
@@ -124,8 +127,19 @@ export class MailClient implements ChannelCalls<Mail> {
     // A line break in a subject would start another header; do not rely on the library here.
     const subject = mail.subject.replaceAll(/\s+/g, " ").trim();
     const headers = { ...AUTOMATIC, ...mail.headers };
-    const from = this.#read()?.from;
-    const whole = { ...mail, ...messageId, ...reference, headers, subject, to, from, ...(signal && { signal }) };
+    const { from, returnPath } = this.#read() ?? {};
+    const envelope = returnPath === undefined ? {} : { envelope: { from: returnPath, to: [to] } };
+    const whole = {
+      ...mail,
+      ...messageId,
+      ...reference,
+      headers,
+      subject,
+      to,
+      from,
+      ...envelope,
+      ...(signal && { signal }),
+    };
     const sent = (await transport.sendMail(whole)) as { messageId: string };
     return sent.messageId;
   }
