@@ -188,6 +188,7 @@ function onCall({ base, core, services }: Parts): Feature {
   return onCallFeature({
     ...{ db, clock, config, projects, principals, users, storage, notify, idempotency, fetch, publicUrl },
     policiesWith: policiesWithSchedule,
+    proofOf: (db, userId) => services.drills.proofOf(db, userId),
   });
 }
 

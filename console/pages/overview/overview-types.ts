@@ -22,6 +22,7 @@ export interface AttentionItem {
     | "incident"
     | "notification"
     | "way"
+    | "unproven"
     | "channel"
     | "jobs"
     | "queue"

@@ -3,6 +3,8 @@ import { onCallBetween } from "../oncall/index.ts";
 import type { DrillParts } from "./context.ts";
 import { confirmWay, drillFollower } from "./drill.ts";
 import { AHEAD_MS, DrillPlan } from "./plan.ts";
+import { waysOfUsers } from "./ways.ts";
+import { proofSentence } from "./words.ts";
 
 /** Test pages to people, and the weekly plan of them. */
 export class Drills {
@@ -22,6 +24,12 @@ export class Drills {
   /** A person tapped the link of a way. @throws TOKEN_INVALID */
   confirm(wayId: string): Promise<void> {
     return confirmWay(this.parts, wayId);
+  }
+
+  /** A sentence for the notice of a shift; null while the server can reach people in the app only. */
+  async proofOf(db: ReadDb | Trx, userId: string): Promise<string | null> {
+    if (!this.parts.pages.hasWays) return null;
+    return proofSentence(await waysOfUsers(this.parts, db, [userId]), this.parts.clock.now());
   }
 
   /** Who is on call within 7 days. @param projectIds null: of all projects */

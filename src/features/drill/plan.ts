@@ -124,11 +124,12 @@ export class DrillPlan {
   async #planOf({ userId, from }: OnCallSpan, now: EpochMs): Promise<EpochMs | null> {
     const { db } = this.#parts;
     const person = await personOf(this.#parts, db.read, userId);
-    if (!person?.takesPart) return null;
+    if (!person) return null;
     if (person.plannedAfter === null) {
       await db.write((trx) => savePlan(trx, userId, { plannedAfter: now, deferredUntil: null }));
-      return dueOf({ ...person, plannedAfter: now, deferredUntil: null });
+      return person.takesPart ? dueOf({ ...person, plannedAfter: now, deferredUntil: null }) : null;
     }
+    if (!person.takesPart) return null;
     const dueAt = dueOf(person);
     if (dueAt === null || dueAt > now) return dueAt;
     const next = await db.write((trx) => this.#whenDue(trx, person, dueAt, from - now <= AHEAD_MS, now));

@@ -1,5 +1,5 @@
 import { DAY_MS, type EpochMs, HOUR_MS, MINUTE_MS } from "../../core/clock.ts";
-import { stateOf, type Way } from "./ways.ts";
+import { isProven, stateOf, type Way } from "./ways.ts";
 
 /** Such as "proven 6 days ago, 3.1 s", "accepted today, not confirmed" or "no proof". */
 export function proofText(way: Way, now: EpochMs): string {
@@ -16,6 +16,13 @@ export function proofText(way: Way, now: EpochMs): string {
     default:
       return `proven ${ago(confirmed?.at ?? now, now)}, ${durationText(confirmed?.afterMs ?? 0)}`;
   }
+}
+
+/** For the notice of a shift: whether pages are known to reach the person. */
+export function proofSentence(ways: readonly Way[], now: EpochMs): string {
+  const list = ways.map((way) => `${way.name} ${proofText(way, now)}`).join("; ");
+  if (isProven(ways, now)) return `Pages reach you: ${list}.`;
+  return `No drill has shown within 14 days that pages reach you: ${list || "no way outside of the app"}.`;
 }
 
 function ago(at: EpochMs, now: EpochMs): string {

@@ -52,6 +52,8 @@ export interface OnCallOwn {
     scheduleId: string,
   ): Promise<readonly { readonly id: string; readonly projectId: string; readonly name: string }[]>;
   publicUrl(): string;
+  /** A sentence on whether drills have shown that pages reach the user; null: no way is configured. */
+  proofOf(db: ReadDb | Trx, userId: string): Promise<string | null>;
 }
 
 export type OnCallContext = OnCallOwn & Pick<CoreServices, "audit" | "events" | "log">;

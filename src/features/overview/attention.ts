@@ -15,6 +15,7 @@ import {
   openByChannel,
   type PageSender,
 } from "../delivery/index.ts";
+import { unprovenPeople, unprovenText } from "../drill/index.ts";
 import type { JobCount, JobRunner } from "../jobs/index.ts";
 import type { LoadedModules } from "../plugins/index.ts";
 import type { ServerWatch } from "../watch/index.ts";
@@ -43,6 +44,7 @@ const SEVERITIES = ["critical", "warning", "info"] as const;
 /** Paused webhooks and devices of a channel that are listed one by one. */
 const LISTED_TARGETS = 3;
 const LISTED_WAYS = 10;
+const LISTED_PEOPLE = 100;
 const CHANNEL_NAMES: Readonly<Record<OutsideChannel, string>> = {
   email: "Mail",
   webhook: "Webhook",
@@ -61,6 +63,7 @@ export async function attentionFor(parts: AttentionParts, caller: PermissionHold
     incidents,
     notificationItems(parts, caller, new Set(incidents.flatMap(({ ids }) => ids))),
     may("system:status") ? wayItems(parts) : [],
+    may("system:status") ? unprovenItems(parts) : [],
     may("system:status") ? channelItems(parts) : [],
     may("system:status") ? stateItems(parts) : [],
     may("jobs:read") ? jobItems(parts) : [],
@@ -199,6 +202,24 @@ function moreWaysItem(ways: readonly FailingWay[]): AttentionItem {
     link: "/incidents",
     counts: { ways: ways.length, waiting: ways.reduce((sum, { waiting }) => sum + waiting, 0) },
   });
+}
+
+/** Who is on call soon without a proof that pages arrive. */
+async function unprovenItems({ db, clock }: AttentionParts): Promise<AttentionItem[]> {
+  const people = await unprovenPeople(db.scan, clock.now());
+  if (people.length === 0) return [];
+  return [
+    item({
+      kind: "unproven",
+      severity: "info",
+      key: "unproven",
+      title: `On call soon without proof that pages arrive: ${countText(people.length, "user")}`,
+      detail: unprovenText(people),
+      link: "/oncall",
+      ids: people.slice(0, LISTED_PEOPLE).map(({ name }) => name),
+      counts: { users: people.length },
+    }),
+  ];
 }
 
 async function channelItems({ db, circuits }: AttentionParts): Promise<AttentionItem[]> {

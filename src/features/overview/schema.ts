@@ -66,6 +66,7 @@ export const ATTENTION_KINDS = [
   "incident",
   "notification",
   "way",
+  "unproven",
   "channel",
   "jobs",
   "queue",

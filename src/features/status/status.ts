@@ -12,6 +12,7 @@ import type { OutsideChannel } from "../../store/schema.ts";
 import type { Store } from "../../store/store.ts";
 import type { StorageGuard, WriteProblem } from "../../store/write-health.ts";
 import { type Channels, type Circuits, failingWays, type PageSender } from "../delivery/index.ts";
+import { unprovenPeople } from "../drill/index.ts";
 import type { Backlog, EventConsumers, EventPipeline } from "../events/index.ts";
 import { type QueueParts, queueViews } from "../jobs/index.ts";
 import type { LoadedModules } from "../plugins/index.ts";
@@ -183,6 +184,7 @@ export async function systemStatus(
       ...way,
       since: toRfc3339(since),
     })),
+    unproven: (await unprovenPeople(queues.db.scan, clock.now())).map(({ name, takesPart }) => ({ name, takesPart })),
     pages: { waiting: pages.waiting, incidentsUnreached: pages.hasWays ? await countUnreached(queues.db.scan) : 0 },
     modules: loaded.list().map(({ name, version, state, error }) => ({ name, version, state, error })),
     queues: await queueViews(parts.queues),

@@ -3,8 +3,8 @@ import test from "node:test";
 import { nextSlot } from "../../../src/features/drill/plan.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { rowsOf, scalarOf } from "../../helpers/tables.ts";
-import { local, makeSchedule, makeShift } from "../oncall/support.ts";
-import { type DrillWorld, drillWorld, PATH } from "./support.ts";
+import { local, makeSchedule, makeShift, noticesOf } from "../oncall/support.ts";
+import { type DrillWorld, drillWorld, mailLink, PATH, tap } from "./support.ts";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -199,4 +199,35 @@ test("drills are removed after 60 days with their ways and pages", async (t) => 
   clock.advance(2 * DAY);
   await sweep();
   assert.deepEqual(counts(), [0, 0, 0]);
+});
+
+test("who is on call without a proof is named by attention, status, doctor and the notice of the shift", async (t) => {
+  const world = await drillWorld(t);
+  const { prism, clock, ada, mail } = world;
+  const at = await planned(world);
+  const kinds = async (): Promise<string[]> => {
+    const { body } = await prism.get<{ items: { kind: string; detail: string }[] }>("/api/v1/attention");
+    return body.items.filter(({ kind }) => kind === "unproven").map(({ detail }) => detail);
+  };
+  const named = async () => (await prism.get<{ unproven: unknown[] }>("/api/v1/status")).body.unproven;
+  const doctor = async () => {
+    const { checkDrills } = await import("../../../src/cli/commands/doctor/drill-checks.ts");
+    const [check] = await checkDrills(prism.services.db.read, prism.parts.base.config);
+    return `${check?.status} ${check?.message}`;
+  };
+  assert.deepEqual([await kinds(), await named()], [["ada"], [{ name: "ada", takesPart: true }]]);
+  assert.match(await doctor(), /warn.*on call soon without proof within 14 days: ada/i);
+  await goTo(world, at);
+  assert.equal((await tap(await mailLink(world))).status, 200);
+  assert.deepEqual([await kinds(), await named()], [[], []]);
+  assert.match(await doctor(), /pages are known to reach/);
+  const before = mail.accepted.length;
+  clock.advance(12 * HOUR + DAY);
+  await eventually("the notice of the shift", () => noticesOf(world, ada).includes("On call now: Database"));
+  const text = scalarOf<string>(prism, "select message from notifications where kind = 'oncall'") ?? "";
+  assert.match(
+    text,
+    /Pages reach you: mail proven \d+ (hours?|days?) ago, 0\.0 s; webhook accepted .* ago, not confirmed\.$/,
+  );
+  assert.ok(before > 0);
 });

@@ -28,6 +28,7 @@ import {
   hasServed,
   quickCheck,
 } from "./data-checks.ts";
+import { checkDrills } from "./drill-checks.ts";
 
 const CLOCK_TOLERANCE_MS = 5000;
 /** Earlier than this program was written: a clock before it is wrong. */
@@ -199,5 +200,6 @@ export async function checkDatabase(
     ...(await attempt("encryption", () => checkEncryption(db, config))),
     ...(await attempt("audit", () => checkAudit(db, config, anchor))),
     ...(await attempt("queues", () => checkQueues(db, isServed))),
+    ...(await attempt("drills", () => checkDrills(db, config))),
   ];
 }

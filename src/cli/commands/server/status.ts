@@ -51,6 +51,7 @@ function statusLines(status: Status, out: Output): string[] {
     paused,
     consumers,
     ways,
+    unproven,
     pages,
     warnings,
     watch,
@@ -82,6 +83,7 @@ function statusLines(status: Status, out: Output): string[] {
     head.replace(status.status, colour.call(out, status.status)),
     ...rest,
     ...ways.map((way) => out.red(wayText(way))),
+    ...(unproven.length === 0 ? [] : [out.yellow(`on call soon without proof: ${peopleText(unproven)}`)]),
     ...watch.emergency.raised.map(({ since, text }) => out.red(`emergency since ${since}: ${printable(text)}`)),
     ...(watch.lastDown === null ? [] : [`was down: ${watch.lastDown.text}`]),
     ...failed.map(([name, value]) => out.yellow(`check ${name}: ${String(value)}`)),
@@ -92,6 +94,12 @@ function statusLines(status: Status, out: Output): string[] {
 function wayText({ name, since, waiting, error, isFailed }: Status["ways"][number]): string {
   const wait = waiting === 1 ? "1 page waits" : `${waiting} pages wait`;
   return printable(`${name} ${isFailed ? "accepts no pages" : "is being tried"} since ${since}, ${wait}: ${error}`);
+}
+
+function peopleText(people: Status["unproven"]): string {
+  return printable(
+    people.map(({ name, takesPart }) => (takesPart ? name : `${name} (takes no part in drills)`)).join(", "),
+  );
 }
 
 function watchText({ calledAt, problem }: NonNullable<Status["watch"]["url"]>): string {
