@@ -77,6 +77,7 @@ const TAGS: Readonly<Record<AttentionItem["kind"], string>> = {
   incident: "incident",
   notification: "critical",
   way: "delivery",
+  unproven: "delivery",
   channel: "delivery",
   jobs: "jobs",
   queue: "queue",
