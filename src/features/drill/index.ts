@@ -1,4 +1,4 @@
 /** The part of `drill` that other features and the wiring may use. */
 export { Drills } from "./drills.ts";
 export { DRILL_SWEEPS } from "./retention.ts";
-export { type UnprovenPerson, unprovenPeople, unprovenText } from "./unproven.ts";
+export { unprovenPeople, unprovenText } from "./unproven.ts";
