@@ -84,7 +84,7 @@ test("a call whose answer is lost is repeated three times in 15 minutes, and the
     .selectAll()
     .where("endedAt", "is", null)
     .executeTakeFirstOrThrow();
-  assert.deepEqual([page.outcome, page.lostAnswers], ["failed", 5]);
+  assert.equal(page.lostAnswers, 5);
   assert.match(page.lastError ?? "", /no answer within 0\.4 s/);
   const failedAfterMs = (page.failedAt ?? 0) - (page.firstAttemptAt ?? 0);
   assert.ok(failedAfterMs >= 45_000 && failedAfterMs <= 50_000, `${failedAfterMs}`);
