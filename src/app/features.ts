@@ -162,14 +162,15 @@ function alertFeatures(parts: Parts): Feature[] {
   const { database: db, clock, config, settings, startedAt } = base;
   const { projects, users } = core.access;
   const { idempotency, alerting } = services;
-  const { alerts, incidents, policies, silences, integrations, withholding, clock: steadyClock, requireUrl } = alerting;
+  const { alerts, incidents, policies, silences, integrations, withholding, requireUrl, warnings } = alerting;
+  const { clock: steadyClock } = alerting;
   const { kernel } = http;
   const warnHits = (): number => settings.silences.warnHits;
   const withheldBy: Parameters<typeof alertsFeature>[0]["withheldBy"] = (alert) => withheldNow(alerting, alert);
   return [
     alertsFeature({ db, clock, projects, alerts, withheldBy }),
     incidentsFeature({ db, clock, projects, users, policies, incidents, alerts, idempotency, withheldBy }),
-    policiesFeature({ db, clock, projects, users, policies, idempotency, requireUrl }),
+    policiesFeature({ db, clock, projects, users, policies, idempotency, requireUrl, warnings }),
     silencesFeature({ db, clock, projects, silences, warnHits, idempotency }),
     alertmanagerFeature({
       ...{ config, clock, steadyClock, startedAt, kernel: http.kernel },

@@ -5,9 +5,11 @@ import {
   Alerts,
   type AlertView,
   Incidents,
+  PagingWarningNotices,
   Policies,
   type PolicyStep,
   Silences,
+  type WarningParts,
   type Withheld,
   Withholding,
 } from "../features/alerts/index.ts";
@@ -22,7 +24,7 @@ import {
 import { Integrations } from "../features/integrations/index.ts";
 import { PermanentError } from "../features/jobs/index.ts";
 import type { Notifier } from "../features/notifications/index.ts";
-import { onCall } from "../features/oncall/index.ts";
+import { gapsBetween, onCall } from "../features/oncall/index.ts";
 import { Presets, Receivers } from "../features/receivers/index.ts";
 import { StatusPages } from "../features/statuspage/index.ts";
 import type { EffectOf } from "../store/effect.ts";
@@ -43,6 +45,9 @@ export interface AlertServices {
   readonly statusPages: StatusPages;
   /** Why an alert is not sent now: silences, inhibition, time intervals. */
   readonly withholding: Withholding;
+  /** What would keep pages from arriving. */
+  readonly warnings: WarningParts;
+  readonly warningNotices: PagingWarningNotices;
   /** Checks whether requests to a URL are permitted. @throws URL_REFUSED */
   requireUrl(url: string): Promise<void>;
 }
@@ -94,7 +99,17 @@ export function openAlerts(base: Base, core: Core, notify: Notifier, paging: Pag
     isInMaintenance: (alert, now) => isInMaintenance(withholding.silences, alert, now),
   });
   const sources = { clock, alerts, incidents, policies, integrations, receivers, receiverPresets };
-  const services: AlertServices = { ...sources, statusPages, requireUrl, ...withholding };
+  const warnings: WarningParts = {
+    ...{ policies, users: core.access.users, projects: core.access.projects, clock: wall },
+    ...{ pages: paging.pages, reachable: paging.reachable },
+    onCall: (...parameters) => onCall(core.access.users, ...parameters),
+    gapsOf: (...parameters) => gapsBetween(core.access.users, ...parameters),
+  };
+  const warningNotices = new PagingWarningNotices({ db, wall, log, notify, warnings });
+  const services: AlertServices = {
+    ...{ ...sources, statusPages, requireUrl, warnings, warningNotices },
+    ...withholding,
+  };
   return services;
 }
 
@@ -205,7 +220,7 @@ export function withheldNow({ withholding, policies, clock }: AlertServices, ale
 
 /** Builds the memory from the tables, before the server answers. */
 export function loadAlerts(
-  { alerts, silences, incidents, integrations, receivers, receiverPresets, statusPages }: AlertServices,
+  { alerts, silences, incidents, integrations, receivers, receiverPresets, statusPages, warningNotices }: AlertServices,
   { reader }: Base,
 ): void {
   integrations.load();
@@ -214,6 +229,7 @@ export function loadAlerts(
   alerts.load();
   silences.load();
   incidents.load(reader);
+  warningNotices.load(reader);
   statusPages.load();
 }
 
@@ -239,11 +255,12 @@ export function silencesChanged(
 
 /** Projects with policies or routing that a commit has changed. */
 export function policiesChanged(
-  { policies, incidents }: AlertServices,
+  { policies, incidents, warningNotices }: AlertServices,
   pages: PageSender,
   projectIds: readonly string[],
 ): void {
   policies.changed(projectIds);
+  warningNotices.policiesChanged(projectIds);
   for (const projectId of projectIds) {
     incidents.reconsider(projectId);
     pages.retryNow(({ owner }) => owner === `project ${projectId}`);
@@ -283,7 +300,9 @@ export function onCallChanged({ incidents }: AlertServices, scheduleId: string):
 }
 
 /** Starts what happens by time. */
-export function startAlerts({ alerts, incidents, silences, integrations, statusPages }: AlertServices): void {
+export function startAlerts(services: AlertServices): void {
+  const { alerts, incidents, silences, integrations, statusPages, warningNotices } = services;
+  warningNotices.start();
   statusPages.start();
   integrations.start();
   alerts.start();
@@ -293,7 +312,8 @@ export function startAlerts({ alerts, incidents, silences, integrations, statusP
 
 /** Stops it, and stores what only memory has. */
 export async function stopAlerts(services: AlertServices): Promise<void> {
-  const { alerts, incidents, silences, integrations, statusPages } = services;
+  const { alerts, incidents, silences, integrations, statusPages, warningNotices } = services;
+  await warningNotices.stop();
   await integrations.stop();
   await incidents.stop();
   await silences.stop();

@@ -23,6 +23,7 @@ import type {
   IntegrationKind,
   IntegrationsTable,
   PagesTable,
+  PagingWarningsTable,
   PingKind,
   PoliciesTable,
   PolicyTurnsTable,
@@ -262,6 +263,7 @@ export interface Schema {
   drills: DrillsTable;
   drill_ways: DrillWaysTable;
   drill_people: DrillPeopleTable;
+  paging_warnings: PagingWarningsTable;
   incident_acks: IncidentAcksTable;
   incident_log: IncidentLogTable;
   silence_hits: SilenceHitsTable;

@@ -40,7 +40,7 @@ const DEMO_MADE = {
   publications: 1,
   invitations: 1,
   backups: 1,
-  policies: 2,
+  policies: 3,
   routes: 1,
   "contact rules": 1,
   silences: 4,

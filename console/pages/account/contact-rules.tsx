@@ -34,9 +34,11 @@ function RulesForm({ stored }: { readonly stored: Rules }) {
   const isComplete = [...rules.high, ...rules.low].every(({ channels }) => channels.length > 0);
   const save = async () => {
     const { high, low } = rules;
-    await api.put(PATH, { high, low });
+    type Saved = { readonly warnings: readonly { readonly message: string }[] };
+    const { warnings } = await api.put<Saved>(PATH, { high, low });
     invalidate(PATH);
     toast.ok("Your contact rules are saved.");
+    for (const { message } of warnings) toast.info(message);
   };
   return (
     <Form onSubmit={save} label="Contact rules">

@@ -29,6 +29,10 @@ interface Preferences {
   readonly digest: boolean;
 }
 
+interface Saved {
+  readonly warnings: readonly { readonly message: string }[];
+}
+
 export default function NotificationPreferences() {
   const query = useGet<Preferences>("/users/me/preferences");
   return (
@@ -61,9 +65,10 @@ function PreferencesForm({ stored }: { readonly stored: Preferences }) {
   const change = (part: Partial<Preferences>) => setPreferences({ ...preferences, ...part });
   const { quietHours, minPriority } = preferences;
   const save = async () => {
-    await api.put("/users/me/preferences", preferences);
+    const { warnings } = await api.put<Saved>("/users/me/preferences", preferences);
     invalidate("/users/me/preferences");
     toast.ok("Your preferences are saved.");
+    for (const { message } of warnings) toast.info(message);
   };
   const isKnown = PRIORITIES.some(({ value }) => value === String(minPriority));
   const priorities = isKnown

@@ -6,6 +6,7 @@ import { ProjectChoice, useProjectChoice } from "../../app/project-choice.tsx";
 import { useGet } from "../../app/query.ts";
 import {
   Badge,
+  Banner,
   type Column,
   DataTable,
   NewButton,
@@ -65,6 +66,7 @@ export default function PoliciesPage() {
           <ProjectChoice value={project} onChange={setProject} projects={projects} />
         </Toolbar>
       )}
+      <PagingWarnings project={project} />
       <DataTable<Policy>
         label="Policies"
         list={query}
@@ -74,6 +76,28 @@ export default function PoliciesPage() {
         columns={columnsOf(names)}
       />
     </Page>
+  );
+}
+
+interface Warnings {
+  readonly data: readonly { readonly message: string; readonly policyId: string }[];
+}
+
+/** What would keep pages of the project from arriving. */
+function PagingWarnings({ project }: { readonly project: string }) {
+  const { data: found } = useGet<Warnings>("/policies/warnings", { projectId: project });
+  const warnings = found?.data ?? [];
+  if (warnings.length === 0) return null;
+  return (
+    <Banner tone="warn" title="Pages may not arrive">
+      <ul>
+        {warnings.map(({ message }) => (
+          <li key={message}>
+            <UserText>{message}</UserText>
+          </li>
+        ))}
+      </ul>
+    </Banner>
   );
 }
 

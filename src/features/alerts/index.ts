@@ -34,3 +34,5 @@ export type {
   AlertRow,
   AlertView,
 } from "./types.ts";
+export { PagingWarningNotices } from "./ways/warning-notices.ts";
+export type { WarningParts } from "./ways/warnings.ts";

@@ -1,3 +1,4 @@
+import { type EpochMs, HOUR_MS } from "../../core/clock.ts";
 import { UnsealError } from "../../core/sealed-box.ts";
 import type { Trx } from "../../store/database.ts";
 import { NoAnswer, Refused, TargetGone, Throttled } from "../delivery/index.ts";
@@ -157,10 +158,19 @@ export async function recordSent(
   trx: Trx,
 ): Promise<void> {
   const now = clock.now();
+  await recordAccepted(trx, channel, now);
   if (outcome.set) await storeFields(box, channel, outcome.set, trx);
   const row = await requireMessage(trx, channel.id, n.key, now);
   const ref = outcome.ref && outcome.step === "send" ? { ref: sealRef(box, row.id, outcome.ref) } : {};
   await updateMessage(trx, row.id, { state: n.status, error: null, updatedAt: now, ...ref });
+}
+
+/** Its present settings work. Written about once an hour: messages follow each other closely in an incident. */
+export async function recordAccepted(trx: Trx, { row }: OpenedChannel, now: EpochMs): Promise<void> {
+  if (row.acceptedAt !== null && row.acceptedAt > now - HOUR_MS) return;
+  const ofVersion = trx.updateTable("channels").set({ acceptedAt: now }).where("id", "=", row.id);
+  // A message that was sent with earlier settings says nothing about these.
+  await ofVersion.where("fields", "=", row.fields).where("secrets", "=", row.secrets).execute();
 }
 
 async function storeFields(box: ChannelsContext["box"], channel: OpenedChannel, set: Texts, trx: Trx): Promise<void> {

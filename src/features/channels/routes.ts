@@ -26,10 +26,11 @@ export function channelsFeature(context: ChannelsOwn): Feature {
 function serve(server: FeatureServer, context: ChannelsOwn): void {
   const tester = new ChannelTester(context);
 
-  const reply = async (row: ChannelRow, status = 200) => {
+  const reply = async (row: ChannelRow, { status = 200, isChange = false } = {}) => {
     const view = await service.viewOf(context, row);
     const { failures, disabledAt } = view;
-    return versioned(row.version, view, { status, state: stateOf({ failures, disabledAt }) });
+    const options = { status, state: stateOf({ failures, disabledAt, acceptedAt: view.acceptedAt }) };
+    return versioned(row.version, isChange ? { ...view, warnings: s.channelWarnings(view) } : view, options);
   };
 
   const routes = [
@@ -52,9 +53,10 @@ function serve(server: FeatureServer, context: ChannelsOwn): void {
       ...common,
       body: s.CreateChannel,
       status: 201,
-      response: s.ChannelView,
+      response: s.ChangedChannel,
       errors: ["PROJECT_NOT_FOUND", "RECIPIENT_NOT_FOUND", "UNAUTHORIZED_ROLE", "URL_REFUSED", "LIMIT_REACHED"],
-      handle: async (exchange, { body }) => reply(await service.createChannel(context, holderOf(exchange), body), 201),
+      handle: async (exchange, { body }) =>
+        reply(await service.createChannel(context, holderOf(exchange), body), { status: 201, isChange: true }),
     }),
     route({
       method: "GET",
@@ -83,10 +85,14 @@ function serve(server: FeatureServer, context: ChannelsOwn): void {
       summary: "Change a channel, or enable it again",
       ...one,
       body: s.UpdateChannel,
-      response: s.ChannelView,
+      response: s.ChangedChannel,
       errors: ["CHANNEL_NOT_FOUND", "UNAUTHORIZED_ROLE", "VERSION_CONFLICT", "URL_REFUSED"],
-      handle: async (exchange, { params, body }) =>
-        reply(await service.updateChannel(context, holderOf(exchange), params.id, exchange.header("if-match"), body)),
+      handle: async (exchange, { params, body }) => {
+        const ifMatch = exchange.header("if-match");
+        return reply(await service.updateChannel(context, holderOf(exchange), params.id, ifMatch, body), {
+          isChange: true,
+        });
+      },
     }),
     route({
       method: "DELETE",

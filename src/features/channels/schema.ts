@@ -106,6 +106,12 @@ export const ChannelView = named(
     failures: selfChanging(doc(v.number(), "Consecutive failures")),
     disabledAt: selfChanging(v.nullable(v.string())),
     disabledReason: selfChanging(doc(v.nullable(v.string()), "Why Prism disabled it")),
+    acceptedAt: selfChanging(
+      doc(
+        v.nullable(v.string()),
+        "When it last accepted a message or a test with its present settings, to about an hour; null: never",
+      ),
+    ),
     createdBy: v.nullable(v.string()),
     version: v.number(),
     createdAt: v.string(),
@@ -113,6 +119,24 @@ export const ChannelView = named(
   }),
 );
 export type ChannelView = v.InferOutput<typeof ChannelView>;
+
+/** The answer to a change. */
+export const ChangedChannel = named(
+  "ChangedChannel",
+  "A channel, with what would keep its messages from arriving",
+  v.object({
+    ...ChannelView.entries,
+    warnings: v.array(v.object({ code: v.picklist(["channel-untested", "channel-disabled"]), message: v.string() })),
+  }),
+);
+export type ChangedChannel = v.InferOutput<typeof ChangedChannel>;
+
+export function channelWarnings({ name, active, acceptedAt }: ChannelView): ChangedChannel["warnings"] {
+  if (!active) return [{ code: "channel-disabled", message: `The channel ${name} is disabled` }];
+  if (acceptedAt !== null) return [];
+  const message = `The channel ${name} has accepted no message with its present settings: send a test`;
+  return [{ code: "channel-untested", message: `${message} (prism channels test)` }];
+}
 
 const request = v.object({
   method: v.string(),
@@ -206,6 +230,7 @@ export function channelView(row: ChannelRow, preset: Preset | undefined, all: Te
     failures: row.failures,
     disabledAt: toRfc3339OrNull(row.disabledAt),
     disabledReason: row.disabledReason,
+    acceptedAt: toRfc3339OrNull(row.acceptedAt),
     createdBy: row.createdBy,
     version: row.version,
     createdAt: toRfc3339(row.createdAt),

@@ -99,7 +99,7 @@ export async function createChannel(
     template: input.template ? JSON.stringify(input.template) : null,
     active: input.active === false ? 0 : 1,
     ...{ failures: 0, disabledAt: null, disabledReason: null, createdBy: principal.userId, version: 1 },
-    ...{ createdAt: now, updatedAt: now },
+    ...{ acceptedAt: null, createdAt: now, updatedAt: now },
   };
   await requireReachable(context, preset, row, fields);
   await database.write(async (trx) => {
@@ -152,8 +152,9 @@ function after(
   row: ChannelRow,
   preset: Preset,
   fields: Texts,
-  { name, eventTypes, minPriority, sendResolved, acknowledgeLink, template, active }: UpdateChannel,
+  input: UpdateChannel,
 ): ChannelRow {
+  const { name, eventTypes, minPriority, sendResolved, acknowledgeLink, template, active } = input;
   return {
     ...row,
     ...storedFields(context, row.id, preset, fields),
@@ -164,6 +165,7 @@ function after(
     acknowledgeLink: acknowledgeLink === undefined ? row.acknowledgeLink : acknowledgeLink ? 1 : 0,
     template: template === undefined ? row.template : template === null ? null : JSON.stringify(template),
     active: active === undefined ? row.active : active ? 1 : 0,
+    ...(input.fields === undefined && template === undefined ? {} : { acceptedAt: null }),
     ...(active === true ? { failures: 0, disabledAt: null, disabledReason: null } : {}),
     version: row.version + 1,
     updatedAt: context.clock.now(),

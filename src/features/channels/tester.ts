@@ -1,7 +1,7 @@
 import { PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
-import { opened, ownTexts } from "./messages.ts";
+import { opened, ownTexts, recordAccepted } from "./messages.ts";
 import { type NoticeText, noticeOf, type Severity } from "./notice.ts";
 import type { TestChannel, TestResult } from "./schema.ts";
 import { BadRequest } from "./sending/request.ts";
@@ -45,6 +45,8 @@ export class ChannelTester {
     const n = ownTexts(channel, testNotice(event ?? {}, testId, context.clock.now()));
     if (dryRun) return dry(channel, n, testId, context.clock.now());
     const outcome = await perform(context.sender, channel, "send", { n, id: testId });
+    const now = context.clock.now();
+    if (outcome.class === "ok") await context.database.write((trx) => recordAccepted(trx, channel, now));
     const mayUpdate = update === true && outcome.class === "ok" && outcome.ref !== null && channel.preset.update;
     if (!mayUpdate) return { ...shownOutcome(outcome), update: null };
     const resolved = noticeOf({ ...n, title: `Resolved: ${n.title}`, status: "resolved" });

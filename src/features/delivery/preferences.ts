@@ -62,6 +62,37 @@ const NAMED = {
 
 type Facts = Pick<NotificationFacts, "kind" | "priority">;
 
+/** Pages of high urgency have this priority. */
+const PAGE_PRIORITY = 800;
+const OUTSIDE = ["push", "email", "webhook", "service"] as const;
+
+/** What of these preferences keeps pages from the user. Nothing is refused because of it. */
+export function preferenceWarnings({ minPriority = 0, channels: byKind }: Preferences) {
+  const found: { code: "below-minimum" | "no-outside-way"; message: string }[] = [];
+  if (minPriority > PAGE_PRIORITY)
+    found.push({
+      code: "below-minimum",
+      message: `minPriority is above ${PAGE_PRIORITY}: notices of incidents do not reach you outside of the app`,
+    });
+  const wanted = byKind?.incident;
+  if (wanted && !OUTSIDE.some((each) => wanted.includes(each)))
+    found.push({
+      code: "no-outside-way",
+      message: "No channel outside of the app is chosen for incidents: you are not paged, and others are instead",
+    });
+  return found;
+}
+
+/** The answer to a change. */
+export const ChangedPreferences = named(
+  "ChangedPreferences",
+  "The notification preferences of a user, with what of them keeps pages from the user",
+  v.object({
+    ...Preferences.entries,
+    warnings: v.array(v.object({ code: v.picklist(["below-minimum", "no-outside-way"]), message: v.string() })),
+  }),
+);
+
 /** Why a user does not want a notification by a channel; null when wanted. */
 export function refusal(prefs: Preferences, channel: OutsideChannel, { kind, priority }: Facts): DeliveryReason | null {
   const wanted = prefs.channels?.[kind];

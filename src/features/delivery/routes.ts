@@ -10,7 +10,7 @@ import { DeviceView, PushBody, replaceDevices } from "./channels/push/devices.ts
 import { safeFetchOf } from "./channels/webhook/safe-fetch.ts";
 import { WebPushClient } from "./channels/webpush/channel.ts";
 import * as s from "./channels/webpush/subscriptions.ts";
-import { Preferences } from "./preferences.ts";
+import { ChangedPreferences, Preferences, preferenceWarnings } from "./preferences.ts";
 
 /** What the feature needs besides the services of every module. */
 export interface PreferencesOwn
@@ -55,7 +55,7 @@ function preferenceRoutes(context: PreferencesOwn): Route[] {
       tag: "Users",
       access: { tokenScopes: ["account:own"] },
       body: Preferences,
-      response: Preferences,
+      response: ChangedPreferences,
       async handle(exchange, { body }) {
         const { userId } = userOf(exchange);
         const prefs = JSON.stringify(body);
@@ -64,7 +64,7 @@ function preferenceRoutes(context: PreferencesOwn): Route[] {
           addEffect(trx, { type: "answers-changed", of: "profile", userId });
           addEffect(trx, { type: "ways-changed", userId });
         });
-        return preferencesOf(prefs);
+        return { ...preferencesOf(prefs), warnings: preferenceWarnings(body) };
       },
     }),
     route({

@@ -4,6 +4,8 @@ import type { UserDirectory } from "../access/index.ts";
 import {
   type Counts,
   finalShifts,
+  type Gap,
+  gapsOf,
   type Layer,
   nextOnCall,
   OVERRIDE_LEVEL,
@@ -89,6 +91,16 @@ export async function onCallBetween(
           found.set(userId, { userId, from: start, schedule });
   }
   return [...found.values()].sort((a, b) => a.from - b.from);
+}
+
+/** The times without anyone on call on a schedule with shifts; one that is gone has none. */
+export async function gapsBetween(
+  users: UserDirectory,
+  ...[db, scheduleId, from, to]: [db: ReadDb | Trx, scheduleId: string, from: EpochMs, to: EpochMs]
+): Promise<Gap[]> {
+  const schedule = await findSchedule(db, scheduleId);
+  if (!schedule) return [];
+  return gapsOf(await rosterOf(db, scheduleId), from, to, countsIn(users, schedule.projectId));
 }
 
 export function timesOf({ startLocal, durationMs, timezone, recurrence }: ShiftRow): ShiftTimes {

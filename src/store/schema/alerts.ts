@@ -203,6 +203,14 @@ export interface FailedWaysTable {
   failedAt: number;
 }
 
+/** A warning of paging of which people have a notice; gone when its cause is. */
+export interface PagingWarningsTable {
+  cause: string;
+  projectId: string;
+  notificationId: string;
+  sentAt: number;
+}
+
 /** The last notice of failed ways to a person who looks after a project. */
 export interface WayNoticesTable {
   projectId: string;

@@ -340,6 +340,8 @@ export interface ChannelsTable {
   version: Generated<number>;
   createdAt: number;
   updatedAt: number;
+  /** When it last accepted a message since its fields were changed, about; null: never. */
+  acceptedAt: number | null;
 }
 
 /** The last message about one alert in a channel. */

@@ -17,6 +17,8 @@ interface Policy {
   readonly steps: readonly { readonly type: string }[];
   readonly opensIncidents: boolean;
   readonly version: number;
+  /** Of an answer to a change. */
+  readonly warnings?: readonly { readonly message: string }[];
 }
 
 async function policiesOf(server: ServerClient, { project }: ProjectFlag): Promise<readonly Policy[]> {
@@ -33,7 +35,16 @@ async function findPolicy(server: ServerClient, ref: string, flags: ProjectFlag)
 
 /** The members that a request takes. */
 function portable(policy: object): object {
-  const ofServer = new Set(["id", "projectId", "version", "createdBy", "createdAt", "updatedAt", "updatedBy"]);
+  const ofServer = new Set([
+    "id",
+    "projectId",
+    "version",
+    "createdBy",
+    "createdAt",
+    "updatedAt",
+    "updatedBy",
+    "warnings",
+  ]);
   return Object.fromEntries(Object.entries(policy).filter(([member]) => !ofServer.has(member)));
 }
 
@@ -113,6 +124,8 @@ export function addPolicies(program: Command): void {
         out.result({ policies: stored }, () =>
           stored.map(({ name, version }) => `${printable(name)}  version ${version}`),
         );
+        for (const { warnings = [] } of stored)
+          for (const { message } of warnings) out.note(`warning: ${printable(message)}`);
       });
     });
 }

@@ -63,10 +63,27 @@ export async function checkServer(
     const news = warnings.filter((text) => !known.has(text)).map((text) => warn("server", text));
     if (version !== VERSION)
       news.push(warn("server", `version ${version} runs, this program is ${VERSION}`, "restart the service"));
-    return news.length > 0 ? news : [pass("server", `version ${version} runs and reports nothing else`)];
+    const paging = version === VERSION ? await checkPaging(api) : [];
+    return [
+      ...(news.length > 0 ? news : [pass("server", `version ${version} runs and reports nothing else`)]),
+      ...paging,
+    ];
   } finally {
     transport.close();
   }
+}
+
+const LISTED = 20;
+
+/** What would keep pages from arriving; nothing for a server whose policies are all the built-in one and work. */
+async function checkPaging(api: ServerClient): Promise<Check[]> {
+  type Found = { data: readonly { message: string }[]; hasOutsideWay: boolean };
+  const { data, hasOutsideWay } = await api.get<Found>("/api/v1/policies/warnings", { scope: "all" });
+  const messages = [...new Set(data.map(({ message }) => message))];
+  const listed = messages.slice(0, LISTED).map((message) => warn("paging", message));
+  if (messages.length > LISTED) listed.push(warn("paging", `and ${messages.length - LISTED} more warnings of paging`));
+  if (listed.length > 0) return listed;
+  return hasOutsideWay ? [pass("paging", "every policy reaches people by ways that are tested")] : [];
 }
 
 interface FoundServer {

@@ -1,5 +1,5 @@
 import { HOUR_MS, MINUTE_MS, toRfc3339 } from "../../../core/clock.ts";
-import { FAILED_CHECKOUTS, ON_CALL } from "./demo-samples.ts";
+import { COLLEAGUES, FAILED_CHECKOUTS, FORMER, ON_CALL } from "./demo-samples.ts";
 import { counted, type SeededKind, type SeedFill, until } from "./fill.ts";
 import * as samples from "./samples.ts";
 
@@ -8,6 +8,12 @@ const ROUTING = "/api/v1/routes";
 const ALERTS = "/api/v1/alerts";
 const INCIDENTS = "/api/v1/incidents";
 
+/** Sample accounts: sample data pages no real person, and by its label it never falls back to one. */
+const TEAM = COLLEAGUES.flatMap(({ username, status }) => (status === "active" ? username : [])).filter(
+  (username) => username !== FORMER,
+);
+const DEMO = { prism_demo: "true" } as const;
+
 const POLICIES = [
   {
     name: "Database on call",
@@ -15,7 +21,7 @@ const POLICIES = [
     steps: [
       { type: "notify", roles: [ON_CALL.name] },
       { type: "wait", ms: 300_000 },
-      { type: "notify", roles: ["Operator"], members: true },
+      { type: "notify", users: TEAM },
       { type: "wait", ms: 900_000 },
     ],
     repeat: 2,
@@ -25,9 +31,14 @@ const POLICIES = [
     description: "For what can wait until the morning",
     steps: [
       { type: "onlyIn", interval: "office hours", otherwise: "hold" },
-      { type: "notify", members: true, urgency: "low" },
+      { type: "notify", users: TEAM, urgency: "low" },
     ],
     autoResolveMs: 604_800_000,
+  },
+  {
+    name: "Demo team",
+    description: "For all other alerts of the sample data",
+    steps: [{ type: "notify", users: TEAM }],
   },
 ] as const;
 
@@ -47,6 +58,7 @@ const INHIBITION = {
 const ROUTES = [
   { matchers: ['team="db"'], policy: "Database on call", groupWaitMs: 30_000, groupBy: ["alertname", "cluster"] },
   { matchers: ['severity="info"'], policy: "Tickets", repeatMs: 86_400_000 },
+  { matchers: ['prism_demo="true"'], policy: "Demo team" },
 ];
 
 const CONTACT_RULES = {
@@ -184,7 +196,7 @@ async function seedIncidents(fill: SeedFill): Promise<SeededKind> {
 
 function alertsOf({ name, labels, instances, summary = "", startedMs = 0 }: DemoIncident, now: number) {
   return instances.map((instance) => ({
-    labels: { alertname: name, instance, ...labels },
+    labels: { alertname: name, instance, ...DEMO, ...labels },
     annotations: { summary, runbook_url: `https://wiki.prism.example/runbooks/${name}` },
     startsAt: toRfc3339(now - startedMs),
   }));

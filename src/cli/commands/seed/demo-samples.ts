@@ -128,7 +128,7 @@ export const RULES = [
     threshold: { count: 3, windowMs: 10 * MINUTE_MS, key: "{{ event.country }}" },
     alert: {
       key: "{{ event.country }}",
-      labels: { team: "shop", country: "{{ event.country }}" },
+      labels: { team: "shop", country: "{{ event.country }}", prism_demo: "true" },
       severity: "critical",
       resolve: "event.type == 'checkout.worked'",
     },

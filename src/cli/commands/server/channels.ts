@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import type { ChannelView, PresetView, TestResult } from "../../../features/channels/schema.ts";
+import type { ChangedChannel, ChannelView, PresetView, TestResult } from "../../../features/channels/schema.ts";
 import { contextOf } from "../../context.ts";
 import { readInput, readJsonObject } from "../../files.ts";
 import { deleteAfterQuestion, everyItem, online, pick } from "../../on-server.ts";
@@ -146,8 +146,9 @@ function addManageChannels(channels: Command): void {
         const active = flags.enable ? true : flags.disable ? false : undefined;
         const changes = { ...content, name: flags.name, active, ...(flags.field ? { fields } : {}) };
         const { id } = await findChannel(server, ref);
-        const changed = await server.change<ChannelView>("PATCH", `${PATH}/${id}`, changes);
+        const changed = await server.change<ChangedChannel>("PATCH", `${PATH}/${id}`, changes);
         out.result(changed, () => `${changed.id}  ${printable(changed.name)}  updated`);
+        for (const { message } of changed.warnings) out.note(`warning: ${printable(message)}`);
       }),
     );
   channels

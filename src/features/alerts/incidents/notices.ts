@@ -120,9 +120,9 @@ async function contactsOf(trx: ReadDb | Trx, users: readonly string[], urgency: 
 
 /** The users whom a notice of this urgency may reach outside of the app, by their contact rules. */
 export async function reachableOf(
-  parts: IncidentParts,
-  trx: Trx,
-  { projectId }: IncidentRow,
+  parts: Pick<IncidentParts, "reachable">,
+  trx: ReadDb | Trx,
+  { projectId }: Pick<IncidentRow, "projectId">,
   users: readonly string[],
   urgency: Urgency,
 ): Promise<ReadonlySet<string>> {

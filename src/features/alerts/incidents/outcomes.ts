@@ -181,9 +181,10 @@ export async function afterNotReached(
   if (!isEscalating || row.steppedAt === null || !isBurning(row) || (await hasHope(trx, row))) return row;
   const next = nextStep(parts, row);
   if (next === "steps" && row.stepAt !== null) return sooner(parts, trx, row, now);
+  const alerts = await firingOf(parts, trx, row.id);
+  if (alerts.length > 0 && alerts.every(({ labels }) => labels["prism_demo"] === "true")) return row;
   const number = row.notices + 1;
   const base = { reason: "step", urgency: row.urgency, cause: "The steps of its policy reached no one" } as const;
-  const alerts = await firingOf(parts, trx, row.id);
   const notice = { ...base, alerts, lateSince: null, resolvedBy: null, number, step: null };
   const entries = await fallBack(parts, trx, row, { notice, now });
   if (entries.length > 0) {

@@ -247,13 +247,24 @@ function serveContactRules(server: FeatureServer, context: ContactContext): void
     summary: "Set how the caller is notified of incidents",
     returns: "The rules by urgency, in order",
     body: ContactRules,
-    response,
+    response: v.object({ ...ContactRules.entries, warnings: contactWarnings }),
     async handle(exchange, { body }) {
       const { userId } = userOf(exchange);
       await setContactRules(context, userId, body);
-      return contactRulesOf(context.db.read, userId);
+      return { ...(await contactRulesOf(context.db.read, userId)), warnings: warningsOf(body) };
     },
   });
+}
+
+const contactWarnings = v.array(v.object({ code: v.literal("no-outside-way"), message: v.string() }));
+
+/** Rules that keep pages in the app: the person counts as one without a way. */
+function warningsOf({ high }: ContactRules): v.InferOutput<typeof contactWarnings> {
+  const isOutside = high.some(({ channels }) => channels.some((each) => each !== "in_app"));
+  if (high.length === 0 || isOutside) return [];
+  const message =
+    "No rule for high urgency has a channel outside of the app: you are not paged, and others are instead";
+  return [{ code: "no-outside-way", message }];
 }
 
 async function contactRulesOf(db: ReadDb, userId: string): Promise<ContactRules> {

@@ -15,6 +15,12 @@ const projectId = v.optional(
   doc(v.pipe(v.string(), v.maxLength(64)), "Id or slug of a project; default: the default project"),
 );
 const ProjectQuery = object({ projectId });
+const WarningsQuery = object({
+  projectId,
+  scope: v.optional(
+    doc(v.picklist(["own", "all"]), "`all`: those of all projects; needs `projects:all`; default `own`"),
+  ),
+});
 const paging = { limit: pageEntries().limit, cursor: pageEntries().cursor };
 const VersionsQuery = object(paging);
 const RoutingVersionsQuery = object({ projectId, ...paging });
@@ -65,7 +71,7 @@ function servePolicies(server: FeatureServer, context: s.PolicyContext, { db, id
     access: write,
     body: s.CreatePolicy,
     status: 201,
-    response: s.PolicyView,
+    response: s.ChangedPolicy,
     errors: ["PROJECT_NOT_FOUND", "LIMIT_REACHED", ...invalid, ...IDEMPOTENCY_ERRORS],
     async handle(exchange, { body }) {
       const principal = holderOf(exchange);
@@ -77,6 +83,20 @@ function servePolicies(server: FeatureServer, context: s.PolicyContext, { db, id
       };
       return idempotency.run(exchange, principal, body, db, create, {});
     },
+  });
+  server.route({
+    method: "GET",
+    path: `${PATH}/warnings`,
+    id: "listPolicyWarnings",
+    summary: "List what would keep pages of a project from arriving",
+    details:
+      "Policies without steps, channels that were never tested, people on call without a way, gaps of schedules.",
+    tag,
+    access: read,
+    query: WarningsQuery,
+    response: s.PolicyWarnings,
+    errors: ["PROJECT_NOT_FOUND"],
+    handle: (exchange, { query }) => s.listPolicyWarnings(context, holderOf(exchange), query),
   });
   server.route({
     ...one,
@@ -100,7 +120,7 @@ function servePolicies(server: FeatureServer, context: s.PolicyContext, { db, id
       details: "Incidents that are open keep the version with which they started.",
       access: write,
       body: s.UpdatePolicy,
-      response: s.PolicyView,
+      response: s.ChangedPolicy,
       errors: ["POLICY_NOT_FOUND", "VERSION_CONFLICT", "INVALID_STATE", ...invalid],
       async handle(exchange, { params, body }) {
         const ifMatch = exchange.header("if-match");

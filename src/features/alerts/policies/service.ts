@@ -11,6 +11,7 @@ import { doc, example, named, object, text, uuid } from "../../../http/shapes.ts
 import { addEffect, type Database, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { Projects, UserDirectory } from "../../access/index.ts";
 import type { AuditTrail } from "../../audit/index.ts";
+import { PagingWarnings, policyWarnings, projectWarnings, type WarningParts } from "../ways/warnings.ts";
 import type { Policies, PolicyRow } from "./policies.ts";
 import {
   BUILT_IN_POLICY,
@@ -78,6 +79,23 @@ export const PolicyView = named(
   }),
 );
 
+/** The answer to a change. */
+export const ChangedPolicy = named(
+  "ChangedPolicy",
+  "A policy, with what would keep its pages from arriving",
+  v.object({ ...PolicyView.entries, warnings: PagingWarnings }),
+);
+
+export const PolicyWarnings = v.object({
+  data: v.array(
+    v.object({
+      ...{ code: v.string(), message: v.string(), projectId: v.string() },
+      policyId: doc(v.string(), "The policy with the step; that of `default` is the project's"),
+    }),
+  ),
+  hasOutsideWay: doc(v.boolean(), "Whether people can be reached outside of the app: without, nothing falls back"),
+});
+
 export const PolicyVersion = named(
   "PolicyVersion",
   "A version of a policy",
@@ -98,6 +116,7 @@ export interface PolicyContext {
   readonly users: UserDirectory;
   readonly policies: Policies;
   readonly audit: AuditTrail;
+  readonly warnings: WarningParts;
   /** Checks whether requests to a URL are permitted. @throws URL_REFUSED */
   requireUrl(url: string): Promise<void>;
 }
@@ -144,7 +163,7 @@ export async function createPolicy(context: PolicyContext, principal: Permission
   const row = { ...made, id: uuidv7(), definition: JSON.stringify(definition), version: 1, updatedAt: now };
   await trx.insertInto("policies").values(row).execute();
   await recordVersion(context, trx, row, principal, "policy.create");
-  return viewOf(context, principal, row);
+  return changedView(context, principal, row, trx);
 }
 
 export async function updatePolicy(
@@ -177,7 +196,33 @@ export async function updatePolicy(
     await recordVersion(context, trx, values, principal, "policy.update");
     return values;
   });
-  return viewOf(context, principal, row);
+  return changedView(context, principal, row, db.read);
+}
+
+/** What would keep pages of a project from arriving. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE */
+export async function listPolicyWarnings(
+  { warnings, projects, db }: PolicyContext,
+  principal: PermissionHolder,
+  { projectId, scope = "own" }: { readonly projectId?: string | undefined; readonly scope?: "own" | "all" | undefined },
+) {
+  if (scope === "all" && !principal.permissions.has("projects:all")) throw missingPermission("projects:all");
+  const isAll = scope === "all" && projectId === undefined;
+  const ids = isAll
+    ? (await db.scan.selectFrom("projects").select("id").where("deletedAt", "is", null).execute()).map(({ id }) => id)
+    : [projects.requireOrDefault(principal, projectId, "events:read")];
+  const data = [];
+  for (const id of ids)
+    for (const { code, message, policyId } of await projectWarnings(warnings, db.scan, id))
+      data.push({ code, message, projectId: id, policyId });
+  return { data, hasOutsideWay: warnings.pages.hasWays };
+}
+
+async function changedView(context: PolicyContext, principal: PermissionHolder, row: Stored, db: ReadDb | Trx) {
+  const { id, projectId } = row;
+  const definition = storedDefinition(row.definition);
+  const found = await policyWarnings(context.warnings, db, { id, projectId, definition });
+  const warnings = found.map(({ code, message }) => ({ code, message }));
+  return { ...(await viewOf(context, principal, row)), warnings };
 }
 
 /** Running incidents keep their version. */

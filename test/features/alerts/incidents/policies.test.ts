@@ -187,7 +187,7 @@ test("contact rules decide channels and delays; a delayed one is not sent after 
     low: [],
   };
   const put = await world.prism.put("/api/v1/users/me/contact-rules", rules, { token: ann.token });
-  assert.deepEqual([put.status, put.body], [200, rules], put.text);
+  assert.deepEqual([put.status, put.body], [200, { ...rules, warnings: [] }], put.text);
   await world.fire("A");
   await world.fire("B");
   const notes = await world.db.read.selectFrom("notifications").select("channels").execute();

@@ -132,6 +132,7 @@ export const INCIDENTS: Table = {
       request: (world) => ({ path: POLICIES_PATH, body: policyBody(world) }),
     },
   ],
+  "GET /api/v1/policies/warnings": [ofShop(usersRead, `${POLICIES_PATH}/warnings`)],
   "GET /api/v1/policies/:id": [onPolicy(usersRead)],
   "GET /api/v1/policies/:id/versions": [onPolicy(usersRead, "/versions")],
   "PUT /api/v1/policies/:id": [onPolicy(write, "", { repeat: 1 })],

@@ -1,0 +1,189 @@
+import * as v from "valibot";
+import { DAY_MS, type EpochMs, toRfc3339 } from "../../../core/clock.ts";
+import { doc } from "../../../http/shapes.ts";
+import type { ReadDb, Trx } from "../../../store/database.ts";
+import type { Urgency } from "../../../store/schema/alerts.ts";
+import type { IncidentParts } from "../incidents/context.ts";
+import { reachableOf } from "../incidents/notices.ts";
+import { candidatesOf } from "../incidents/targets.ts";
+import { BUILT_IN_POLICY, type PolicyDefinition, type PolicyStep } from "../policies/policy.ts";
+
+/* What would keep a page from arriving, found before one is sent: docs/alerts.md, "Warnings". */
+
+/** A gap this near is warned of, unless the step has another target meanwhile. */
+const GAP_AHEAD_MS = DAY_MS;
+const GAP_BACK_MS = 30 * DAY_MS;
+
+const CODES = [
+  ...(["no-steps", "no-outside-way", "person-without-way"] as const),
+  ...(["channel-untested", "channel-disabled", "channel-gone"] as const),
+  ...(["schedule-gap", "schedule-gone"] as const),
+] as const;
+
+export interface PagingWarning {
+  readonly code: (typeof CODES)[number];
+  readonly message: string;
+  /** The same for as long as the warning is about the same thing. */
+  readonly cause: string;
+  readonly policyId: string;
+}
+
+export const PagingWarnings = doc(
+  v.array(v.object({ code: v.picklist(CODES), message: v.string() })),
+  "What would keep a page from arriving: nothing is refused because of it",
+);
+
+type Db = ReadDb | Trx;
+
+/** What the search needs of incidents. */
+export interface WarningParts
+  extends Pick<IncidentParts, "policies" | "users" | "projects" | "onCall" | "reachable" | "pages"> {
+  readonly clock: { now(): EpochMs };
+  /** The times without anyone on call on a schedule. */
+  readonly gapsOf: (
+    db: Db,
+    scheduleId: string,
+    from: EpochMs,
+    to: EpochMs,
+  ) => Promise<readonly { readonly start: EpochMs; readonly end: EpochMs }[]>;
+}
+
+/** A policy as it is, or is about to be. */
+export interface WarnedPolicy {
+  readonly id: string;
+  readonly projectId: string;
+  readonly definition: PolicyDefinition;
+}
+
+/** The warnings of all policies of a project; without one of its own, those of the built-in policy. */
+export async function projectWarnings(parts: WarningParts, db: Db, projectId: string): Promise<PagingWarning[]> {
+  const found: PagingWarning[] = [];
+  for (const ref of parts.policies.of(projectId).values()) {
+    const definition = parts.policies.definitionOf(ref);
+    found.push(...(await policyWarnings(parts, db, { id: ref.id, projectId, definition })));
+  }
+  const byCause = new Map(found.map((warning) => [warning.cause, warning]));
+  return [...byCause.values()];
+}
+
+/** The warnings of one policy. Nothing is stored. */
+export async function policyWarnings(parts: WarningParts, db: Db, policy: WarnedPolicy): Promise<PagingWarning[]> {
+  const { definition, id, projectId } = policy;
+  const { name, steps, opensIncidents } = definition;
+  if (!opensIncidents) return [];
+  const warn = (code: PagingWarning["code"], subject: string, message: string): PagingWarning => ({
+    ...{ code, message, policyId: id },
+    cause: `${projectId} ${code} ${subject}`,
+  });
+  const reaching = steps.filter(({ type }) => type === "notify" || type === "channel" || type === "webhook");
+  if (reaching.length === 0) return [warn("no-steps", id, `The policy ${name} has no step that reaches anyone`)];
+  const found: PagingWarning[] = [];
+  for (const step of reaching) {
+    if (step.type === "channel") found.push(...(await channelWarnings(db, name, step.id, warn)));
+    if (step.type !== "notify") continue;
+    found.push(...(await peopleWarnings(parts, db, policy, step, warn)));
+    found.push(...(await gapWarnings(parts, db, policy, step, warn)));
+  }
+  const isOwn = definition !== BUILT_IN_POLICY;
+  if (isOwn && !parts.pages.hasWays && steps.some(({ type }) => type === "notify") && !steps.some(isOutside))
+    found.push(
+      warn(
+        "no-outside-way",
+        "server",
+        "No way outside of the app is configured on this server: people read incidents in the app only, " +
+          "and incidents that reach no one do not fall back",
+      ),
+    );
+  return found;
+}
+
+function isOutside({ type }: PolicyStep): boolean {
+  return type === "channel" || type === "webhook";
+}
+
+type Warn = (code: PagingWarning["code"], subject: string, message: string) => PagingWarning;
+
+async function channelWarnings(db: Db, policy: string, id: string, warn: Warn): Promise<PagingWarning[]> {
+  const row = await db
+    .selectFrom("channels")
+    .select(["name", "active", "acceptedAt"])
+    .where("id", "=", id)
+    .executeTakeFirst();
+  if (!row) return [warn("channel-gone", id, `The policy ${policy} sends to a channel that is deleted`)];
+  const { name, active, acceptedAt } = row;
+  if (active === 0) return [warn("channel-disabled", id, `The policy ${policy} sends to ${name}, which is disabled`)];
+  return acceptedAt === null ? [warn("channel-untested", id, untestedText(name))] : [];
+}
+
+function untestedText(name: string): string {
+  return `The channel ${name} has accepted no message with its present settings: send a test (prism channels test)`;
+}
+
+type NotifyStep = Extract<PolicyStep, { type: "notify" }>;
+
+/** People whom the step names, or who are on call now or next, without a way for this urgency. */
+async function peopleWarnings(
+  parts: WarningParts,
+  db: Db,
+  { projectId, definition }: WarnedPolicy,
+  { users, schedules, urgency }: NotifyStep,
+  warn: Warn,
+): Promise<PagingWarning[]> {
+  if (!parts.pages.hasWays) return [];
+  const wanted = new Set(users);
+  for (const { id } of schedules) {
+    const { current, next } = await parts.onCall(db, id, parts.clock.now());
+    for (const user of [...current, ...next]) wanted.add(user);
+  }
+  const active = parts.users.reachable([...wanted], projectId);
+  const withWay = await reachableOf(parts, db, { projectId }, active, urgency);
+  const without = active.filter((id) => !withWay.has(id));
+  if (without.length === 0) return [];
+  const rows = await db.selectFrom("users").select(["id", "name", "username"]).where("id", "in", without).execute();
+  return rows.map(({ id, name, username }) =>
+    warn(
+      "person-without-way",
+      `${id} ${urgency}`,
+      `${noWayText(name || (username ?? id), urgency)} (${definition.name})`,
+    ),
+  );
+}
+
+function noWayText(name: string, urgency: Urgency): string {
+  return `${name} has no way that takes notices of incidents with ${urgency} urgency outside of the app`;
+}
+
+/** Gaps of the step's schedules that start within a day, and that no other target of the step covers. */
+async function gapWarnings(
+  parts: WarningParts,
+  db: Db,
+  { projectId }: WarnedPolicy,
+  step: NotifyStep,
+  warn: Warn,
+): Promise<PagingWarning[]> {
+  const found: PagingWarning[] = [];
+  const now = parts.clock.now();
+  for (const { id } of step.schedules) {
+    const row = await db
+      .selectFrom("oncall_schedules")
+      .select(["name", "reportsGaps"])
+      .where("id", "=", id)
+      .executeTakeFirst();
+    if (!row) {
+      found.push(warn("schedule-gone", id, "A policy notifies an on-call schedule that is deleted"));
+      continue;
+    }
+    // From the past, so that a gap that has begun keeps its start.
+    for (const { start, end } of await parts.gapsOf(db, id, now - GAP_BACK_MS, now + GAP_AHEAD_MS)) {
+      if (end <= now) continue;
+      const { users } = await candidatesOf(parts, db, projectId, step, Math.max(now, start));
+      if (users.length > 0) continue;
+      const until = end >= now + GAP_AHEAD_MS ? "" : ` until ${toRfc3339(end)}`;
+      const from = start <= now ? "now" : `from ${toRfc3339(start)}`;
+      const subject = `${id} ${start > now - GAP_BACK_MS ? start : "long"}`;
+      const message = `No one is on call on ${row.name} ${from}${until}, and the step has no other target`;
+      found.push(warn("schedule-gap", subject, message));
+    }
+  }
+  return found;
+}

@@ -1,0 +1,266 @@
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+import { eventually } from "../../../helpers/eventually.ts";
+import { makeProject, makeUser } from "../../../helpers/people.ts";
+import { rowsOf } from "../../../helpers/tables.ts";
+import { httpServer } from "../../channels/presets/http.ts";
+import { type StandIn, startStandIn } from "../../channels/support/stand-in.ts";
+import { IncidentWorld, MINUTE } from "./support.ts";
+
+const SETTINGS = { "webhooks.allowPrivateCidrs": "127.0.0.0/8", "auth.accessExpires": "30d" };
+const PATH = "/api/v1/policies";
+const HOUR = 60 * MINUTE;
+
+interface Warned {
+  readonly id: string;
+  readonly version: number;
+  readonly warnings: readonly { readonly code: string; readonly message: string }[];
+}
+
+interface Way extends StandIn {
+  readonly channel: Warned;
+}
+
+async function wayOf(
+  t: TestContext,
+  { prism }: IncidentWorld,
+  owner: { readonly projectId?: string; readonly token?: string },
+): Promise<Way> {
+  const standIn = await startStandIn(t, httpServer());
+  const { projectId, token } = owner;
+  const body = { name: "Pager", preset: "http", fields: standIn.service.fields(standIn.url), projectId };
+  const made = await prism.post<Warned>("/api/v1/channels", body, token === undefined ? {} : { token });
+  assert.equal(made.status, 201, made.text);
+  return { ...standIn, channel: made.body };
+}
+
+const codesOf = ({ warnings }: Warned): string[] => warnings.map(({ code }) => code);
+
+async function listed({ prism }: IncidentWorld): Promise<string[]> {
+  const { body } = await prism.get<{ data: readonly { code: string }[] }>(`${PATH}/warnings`);
+  return body.data.map(({ code }) => code);
+}
+
+async function policy({ prism }: IncidentWorld, body: object, token?: string): Promise<Warned> {
+  const made = await prism.post<Warned>(PATH, body, token === undefined ? {} : { token });
+  assert.equal(made.status, 201, made.text);
+  return made.body;
+}
+
+async function changed({ prism }: IncidentWorld, path: string, method: "put" | "patch", body: object, token?: string) {
+  const given = token === undefined ? {} : { token };
+  const { version } = (await prism.get<{ version: number }>(path, given)).body;
+  const reply = await prism[method]<Warned>(path, body, { ...given, headers: { "If-Match": `"${version}"` } });
+  assert.equal(reply.status, 200, reply.text);
+  return reply.body;
+}
+
+test("a policy without a step that reaches anyone is warned of when it is saved, and not refused", async (t) => {
+  const world = await IncidentWorld.start(t, SETTINGS);
+  const made = await policy(world, { name: "Empty", steps: [{ type: "wait", ms: MINUTE }] });
+  assert.deepEqual(codesOf(made), ["no-steps"]);
+  assert.deepEqual(await listed(world), ["no-steps"]);
+  assert.deepEqual(codesOf(await policy(world, { name: "Listed", steps: [], opensIncidents: false })), []);
+});
+
+test("a channel counts as untested until it accepts a message, and again after its fields change", async (t) => {
+  const world = await IncidentWorld.start(t, SETTINGS);
+  const { prism, projectId } = world;
+  const room = await wayOf(t, world, { projectId });
+  const path = `/api/v1/channels/${room.channel.id}`;
+  assert.deepEqual(codesOf(room.channel), ["channel-untested"]);
+  assert.deepEqual(codesOf(await policy(world, { name: "Room", steps: [{ type: "channel", id: room.channel.id }] })), [
+    "channel-untested",
+  ]);
+  room.next.push({ status: 500, body: "down" });
+  assert.equal((await prism.post(`${path}/test`, {})).status, 200);
+  assert.deepEqual(await listed(world), ["channel-untested"], "a test that fails is none");
+  assert.equal((await prism.post(`${path}/test`, {})).status, 200);
+  assert.deepEqual(await listed(world), []);
+  assert.deepEqual(codesOf(await changed(world, path, "patch", { name: "Pager 2" })), []);
+  const { token } = httpServer().fields("");
+  assert.deepEqual(codesOf(await changed(world, path, "patch", { fields: { token: String(token) } })), [
+    "channel-untested",
+  ]);
+  const steps = [{ type: "channel", id: room.channel.id }];
+  await changed(world, `${PATH}/${projectId}`, "put", { steps });
+  await world.fire("A");
+  await eventually("a page is as good as a test", async () => (await listed(world)).length === 0);
+  assert.deepEqual(codesOf(await changed(world, path, "patch", { active: false })), ["channel-disabled"]);
+  assert.ok((await listed(world)).includes("channel-disabled"));
+});
+
+test("a person on call whose preferences refuse pages counts as without a way, and is warned when saving them", async (t) => {
+  const world = await IncidentWorld.start(t, SETTINGS);
+  const { prism } = world;
+  const ann = await world.member("ann");
+  await wayOf(t, world, { token: (await world.member("cas")).token });
+  const steps = [{ type: "notify", users: ["ann"] }];
+  const made = await policy(world, { name: "Ann", steps });
+  assert.deepEqual(codesOf(made), ["person-without-way"]);
+  assert.match(made.warnings[0]?.message ?? "", /^ann has no way .* with high urgency .*\(Ann\)$/i);
+  await wayOf(t, world, ann);
+  assert.deepEqual(await listed(world), []);
+
+  const prefs = async (body: object): Promise<string[]> => {
+    const reply = await prism.put<Warned>("/api/v1/users/me/preferences", body, { token: ann.token });
+    assert.equal(reply.status, 200, reply.text);
+    return codesOf(reply.body);
+  };
+  for (const [body, codes, found] of [
+    [{ minPriority: 801 }, ["below-minimum"], ["person-without-way"]],
+    [{ minPriority: 800 }, [], []],
+    [{ channels: { incident: ["in_app"] } }, ["no-outside-way"], ["person-without-way"]],
+    [{ quietHours: { from: "00:00", to: "23:59" } }, [], []],
+    [{}, [], []],
+  ] as const) {
+    assert.deepEqual(await prefs(body), codes, JSON.stringify(body));
+    assert.deepEqual(await listed(world), found, JSON.stringify(body));
+  }
+
+  const rules = { low: [], high: [{ afterMs: 0, channels: ["in_app"] }] };
+  const kept = await prism.put<Warned>("/api/v1/users/me/contact-rules", rules, { token: ann.token });
+  assert.deepEqual(codesOf(kept.body), ["no-outside-way"]);
+  assert.deepEqual(await listed(world), ["person-without-way"]);
+});
+
+test("quiet hours hold pages of low urgency only, and held is not failed", async (t) => {
+  const world = await IncidentWorld.start(t, SETTINGS);
+  const { prism, projectId } = world;
+  const ann = await world.member("ann");
+  const phone = await wayOf(t, world, ann);
+  const quiet = { quietHours: { from: "00:00", to: "23:59" } };
+  assert.equal((await prism.put("/api/v1/users/me/preferences", quiet, { token: ann.token })).status, 200);
+  const steps = (urgency: string) => [{ type: "notify", users: ["ann"], urgency }];
+  await changed(world, `${PATH}/${projectId}`, "put", { steps: steps("low") });
+  await world.fire("Low");
+  const pages = () =>
+    rowsOf<{ outcome: string }>(prism, "select outcome from pages order by createdAt").map(({ outcome }) => outcome);
+  await eventually("it is held", () => pages()[0] === "held");
+  const [low] = await world.rows();
+  await world.pass(30 * MINUTE);
+  const kinds = await world.log(low?.id ?? "");
+  for (const kind of ["page-failed", "fallback", "unreachable"]) assert.ok(!kinds.includes(kind), kinds.join());
+  assert.equal(rowsOf(prism, "select 1 from failed_ways").length, 0);
+  assert.equal(phone.seen.length, 0);
+  await changed(world, `${PATH}/${projectId}`, "put", { steps: steps("high") });
+  await world.fire("High");
+  await eventually("high urgency is sent", () => phone.seen.length === 1);
+});
+
+test("a gap of a schedule within a day is warned of unless another target of the step covers it", async (t) => {
+  const world = await IncidentWorld.start(t, SETTINGS);
+  const { prism } = world;
+  const ann = await world.member("ann");
+  await wayOf(t, world, ann);
+  const schedule = (await prism.post<{ id: string }>("/api/v1/oncall/schedules", { name: "Night" })).body.id;
+  const ofNight = { type: "notify", schedules: [{ id: schedule }] };
+  const made = await policy(world, { name: "Night", steps: [ofNight] });
+  assert.deepEqual(codesOf(made), ["schedule-gap"]);
+  assert.match(made.warnings[0]?.message ?? "", /^No one is on call on Night now, and the step has no other target$/);
+  const covered = { ...ofNight, users: ["ann"] };
+  assert.deepEqual(codesOf(await changed(world, `${PATH}/${made.id}`, "put", { steps: [covered] })), []);
+  const shift = { start: "2020-01-01T00:00:00", durationMs: 86_400_000, recurrence: { frequency: "daily" } };
+  const path = `/api/v1/oncall/schedules/${schedule}/shifts`;
+  assert.equal((await prism.post(path, { ...shift, turns: [["ann"]] })).status, 201);
+  assert.deepEqual(codesOf(await changed(world, `${PATH}/${made.id}`, "put", { steps: [ofNight] })), []);
+});
+
+test("who made a policy has one notice of each cause, which says when it is mended", async (t) => {
+  const world = await IncidentWorld.start(t, SETTINGS);
+  const { prism, clock } = world;
+  const ann = await makeUser(prism, "ann", ["Admin"]);
+  const room = await wayOf(t, world, { projectId: world.projectId });
+  await policy(world, { name: "Room", steps: [{ type: "channel", id: room.channel.id }] }, ann.token);
+  const { warningNotices } = prism.parts.services.alerting;
+  const notices = () =>
+    rowsOf<{ username: string; title: string; message: string }>(
+      prism,
+      `select u.username, n.title, n.message from notifications n join notification_recipients r on r.notificationId = n.id
+        join users u on u.id = r.userId where n.kind = 'oncall'`,
+    );
+  await warningNotices.check();
+  assert.equal(notices().length, 0, "there is time for a test");
+  for (let n = 0; n < 3; n++) {
+    clock.advance(HOUR);
+    await warningNotices.check();
+  }
+  assert.deepEqual(
+    notices().map(({ username, title }) => [username, title]),
+    [["ann", "Pages may not arrive"]],
+  );
+  assert.match(notices()[0]?.message ?? "", /^The channel Pager has accepted no message/);
+  assert.equal((await prism.post(`/api/v1/channels/${room.channel.id}/test`, {})).status, 200);
+  clock.advance(HOUR);
+  await warningNotices.check();
+  assert.deepEqual(
+    notices().map(({ title }) => title),
+    ["Mended: pages may not arrive"],
+  );
+});
+
+test("a gap is reported a day ahead to who made the policy, once", async (t) => {
+  const world = await IncidentWorld.start(t, SETTINGS);
+  const { prism, clock } = world;
+  const ann = await makeUser(prism, "ann", ["Admin"]);
+  await wayOf(t, world, { token: ann.token });
+  const schedule = (await prism.post<{ id: string }>("/api/v1/oncall/schedules", { name: "Night", reportsGaps: false }))
+    .body.id;
+  // It ends in two days.
+  const start = new Date(clock.now() - HOUR).toISOString().slice(0, 19);
+  const shift = { start, timezone: "UTC", durationMs: 49 * HOUR, turns: [["ann"]] };
+  const made = await prism.post(`/api/v1/oncall/schedules/${schedule}/shifts`, shift);
+  assert.equal(made.status, 201, made.text);
+  const steps = [{ type: "notify", schedules: [{ id: schedule }] }];
+  assert.deepEqual(codesOf(await policy(world, { name: "Night", steps }, ann.token)), []);
+  const gaps = () =>
+    rowsOf<{ message: string }>(prism, "select message from notifications where message like 'No one is on call%'");
+  const { warningNotices } = prism.parts.services.alerting;
+  const hours = async (count: number): Promise<void> => {
+    for (let n = 0; n < count; n++) {
+      clock.advance(HOUR);
+      await warningNotices.check();
+    }
+  };
+  await hours(23);
+  assert.equal(gaps().length, 0);
+  await hours(3);
+  assert.equal(gaps().length, 1);
+  assert.match(gaps()[0]?.message ?? "", /^No one is on call on Night from \S+, and the step has no other target$/);
+  await hours(26);
+  assert.equal(gaps().length, 1, "a gap has one notice, also once it has begun");
+});
+
+test("without any way outside of the app a policy that notifies people is warned of, as nothing falls back", async (t) => {
+  const world = await IncidentWorld.start(t);
+  await world.member("ann");
+  assert.deepEqual(await listed(world), [], "the built-in policy of a server for the app alone is well");
+  assert.deepEqual(codesOf(await policy(world, { name: "Ann", steps: [{ type: "notify", users: ["ann"] }] })), [
+    "no-outside-way",
+  ]);
+});
+
+test("sample data and tests of channels never fall back, and administrators read the project, number and link only", async (t) => {
+  const world = await IncidentWorld.start(t, { ...SETTINGS, publicUrl: "http://localhost:4321" });
+  const { prism, db } = world;
+  const admin = await makeUser(prism, "root2", ["Admin"]);
+  const phone = await wayOf(t, world, admin);
+  const { id: projectId } = await makeProject(prism, "Shop");
+  await db.write((trx) => trx.deleteFrom("project_members").where("projectId", "=", projectId).execute());
+  prism.rightsChanged();
+  await world.fire("Demo", { projectId, labels: { alertname: "Demo", prism_demo: "true" } });
+  const [demo] = await world.rows();
+  const kinds = await world.log(demo?.id ?? "");
+  assert.ok(!kinds.includes("fallback") && !kinds.includes("unreachable"), kinds.join());
+  assert.equal((await prism.post(`/api/v1/channels/${phone.channel.id}/test`, {}, { token: admin.token })).status, 200);
+  assert.equal((await world.rows()).length, 1, "a test opens no incident");
+  assert.equal(phone.seen.length, 1);
+
+  await world.fire("SecretName", { projectId, labels: { alertname: "SecretName", customer: "acme" } });
+  await eventually("the administrator is paged", () => phone.seen.length === 2);
+  const [, real] = await world.rows();
+  const text = JSON.stringify(phone.requests[1]?.json);
+  assert.ok(text.includes(`Incident ${real?.number} of Shop reaches no one`), text);
+  assert.ok(text.includes(`/dashboard/incidents/${real?.id}`), text);
+  for (const hidden of ["SecretName", "acme"]) assert.ok(!text.includes(hidden), text);
+});
