@@ -44,9 +44,7 @@ export class InputQueue {
     const taken = deferred<Taken>();
     this.#count(input, 1);
     this.#waiting.push({ input, taken });
-    this.#running ??= this.#runOutside().finally(() => {
-      this.#running = null;
-    });
+    this.#running ??= this.#runOutside();
     return taken.promise;
   }
 
@@ -57,6 +55,8 @@ export class InputQueue {
       const entries = this.#waiting.splice(0, MAX_INPUTS);
       await this.#store(entries);
     }
+    // At once: an input that comes in the same turn starts the next run.
+    this.#running = null;
   }
 
   async #store(entries: readonly Entry[]): Promise<void> {
