@@ -284,22 +284,35 @@ test("days off: entered, shown on the calendar, and covered by a swap or an over
     assert.match(text, /"username":"grace"/);
   });
 
-  await step("days off of a member are added, changed and deleted", async () => {
-    const page = await console.open(`/oncall/${schedule}?tab=days-off`);
-    const dialog = page.getByRole("dialog");
-    await press(page, "Add days off");
-    await dialog.getByRole("combobox", { name: "Who" }).fill("grace");
-    await page.getByRole("option", { name: /grace/ }).first().click();
-    await dialog.getByLabel("First day").fill(addDays(monday, 30));
-    await press(dialog, "Save days off");
-    const row = page.getByRole("table", { name: "Days off" }).getByRole("row").filter({ hasText: "grace" });
-    await press(row, "Change");
-    await dialog.getByLabel("Note", { exact: false }).fill("Moving house");
-    await press(dialog, "Save days off");
-    await row.getByText("Moving house").waitFor();
-    await press(row, "Delete");
-    await press(dialog, "Delete");
-    await row.waitFor({ state: "detached" });
-  });
+  await step(
+    "days off of a member are added, changed and deleted; an override that puts one on call warns",
+    async () => {
+      const page = await console.open(`/oncall/${schedule}?tab=days-off`);
+      const dialog = page.getByRole("dialog");
+      await press(page, "Add days off");
+      await dialog.getByRole("combobox", { name: "Who" }).fill("grace");
+      await page.getByRole("option", { name: /grace/ }).first().click();
+      await dialog.getByLabel("First day").fill(addDays(monday, 30));
+      await press(dialog, "Save days off");
+      const row = page.getByRole("table", { name: "Days off" }).getByRole("row").filter({ hasText: "grace" });
+      await press(row, "Change");
+      await dialog.getByLabel("Note", { exact: false }).fill("Moving house");
+      await press(dialog, "Save days off");
+      await row.getByText("Moving house").waitFor();
+      await console.visit(page, `/oncall/${schedule}?at=${addDays(monday, 30)}`);
+      await page
+        .locator(".oc-final")
+        .getByRole("button", { name: /^ada, / })
+        .press("Enter");
+      await dialog.getByLabel("On call").fill("grace");
+      await page.getByRole("option", { name: /grace/ }).click();
+      await press(dialog, "Save override");
+      await page.getByText("Override saved. On call while away: grace.").waitFor();
+      await console.visit(page, `/oncall/${schedule}?tab=days-off`);
+      await press(row, "Delete");
+      await press(dialog, "Delete");
+      await row.waitFor({ state: "detached" });
+    },
+  );
   console.assertClean();
 });

@@ -22,8 +22,18 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { spanLabel } from "./calendar-time.ts";
-import { nameOf, namesOf, type Override, type Person, type Schedule, type Swap, schedulePath } from "./oncall-types.ts";
+import {
+  nameOf,
+  namesOf,
+  type Override,
+  type Person,
+  type Schedule,
+  type Swap,
+  schedulePath,
+  type Warned,
+} from "./oncall-types.ts";
 import { OverrideDialog } from "./override-dialog.tsx";
+import { showSaved } from "./saved.ts";
 
 interface Props {
   readonly schedule: Schedule;
@@ -137,9 +147,7 @@ function Swaps({ schedule, people }: Props) {
   const take = async (swap: Swap) => {
     const text = `${spanLabel(Date.parse(swap.start), Date.parse(swap.end), zone)}: you are on call in place of ${name(swap.userId)}.`;
     if (!(await confirm({ title: "Take these shifts?", text, action: "Take" }))) return;
-    await api.post(`${path}/${swap.id}/take`);
-    invalidate("/oncall");
-    toast.ok("The shifts are yours.");
+    showSaved("The shifts are yours.", await api.post<Warned>(`${path}/${swap.id}/take`));
   };
   const cancel = async (swap: Swap) => {
     const text = `${name(swap.userId)} is on call again from now on.`;

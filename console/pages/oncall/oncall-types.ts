@@ -149,6 +149,11 @@ export interface Swap {
   readonly reason: string;
 }
 
+/** What changes of shifts, overrides and swaps answer. */
+export interface Warned {
+  readonly warnings?: readonly Conflict[];
+}
+
 /** The id for scopes of queries and of keys. */
 export const schedulePath = (id: string): string => `/oncall/schedules/${id}`;
 

@@ -2,11 +2,11 @@ import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { memberFinder } from "../../app/members.ts";
 import { canInProject } from "../../app/memberships.ts";
-import { invalidate } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
-import { DateTimeInput, Dialog, Field, Input, MultiCombobox, Select, toast } from "../../ui/index.ts";
+import { DateTimeInput, Dialog, Field, Input, MultiCombobox, Select } from "../../ui/index.ts";
 import type { Chosen } from "./calendar.tsx";
-import { nameOf, type Override, type Person, type Schedule, schedulePath } from "./oncall-types.ts";
+import { nameOf, type Override, type Person, type Schedule, schedulePath, type Warned } from "./oncall-types.ts";
+import { showSaved } from "./saved.ts";
 
 const EVERYONE = "*";
 
@@ -50,10 +50,8 @@ function OverrideForm({ schedule, chosen, people, zone, onClose }: Props & { rea
   const save = async () => {
     const body = { start, end, users, replaces: replaces === EVERYONE ? null : replaces, reason };
     const path = `${schedulePath(schedule.id)}/overrides`;
-    if (known) await api.put(`${path}/${known.id}`, body);
-    else await api.post(path, body);
-    invalidate("/oncall");
-    toast.ok("Override saved.");
+    const saved = known ? await api.put<Warned>(`${path}/${known.id}`, body) : await api.post<Warned>(path, body);
+    showSaved("Override saved.", saved);
     onClose();
   };
   return (

@@ -2,7 +2,6 @@ import { ArrowDown, ArrowUp, Plus, X } from "lucide";
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { memberFinder } from "../../app/members.ts";
-import { invalidate } from "../../app/query.ts";
 import {
   Button,
   Checkbox,
@@ -17,7 +16,6 @@ import {
   MultiCombobox,
   RadioGroup,
   Select,
-  toast,
   toWallClock,
 } from "../../ui/index.ts";
 import { addDays, dateOf, firstDay } from "./calendar-time.ts";
@@ -29,8 +27,10 @@ import {
   type Schedule,
   type Shift,
   schedulePath,
+  type Warned,
   WEEKDAYS,
 } from "./oncall-types.ts";
+import { showSaved } from "./saved.ts";
 import { ZONES } from "./schedule-dialog.tsx";
 
 const HOUR_MS = 3_600_000;
@@ -151,10 +151,8 @@ export function ShiftDialog({ schedule, shift, people, onClose }: Props) {
   const save = async () => {
     const path = `${schedulePath(schedule.id)}/shifts`;
     const body = bodyOf(draft, known?.recurrence);
-    if (known) await api.put(`${path}/${known.id}`, body);
-    else await api.post(path, body);
-    invalidate("/oncall");
-    toast.ok("Rotation saved. It is in effect from now on.");
+    const saved = known ? await api.put<Warned>(`${path}/${known.id}`, body) : await api.post<Warned>(path, body);
+    showSaved("Rotation saved. It is in effect from now on.", saved);
     onClose();
   };
   const { frequency } = draft;
