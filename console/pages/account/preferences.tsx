@@ -6,6 +6,7 @@ import { Button, Card, Checkbox, Field, Form, Input, Loaded, Select, Skeleton, S
 import { AccountPage } from "./account-page.tsx";
 import { CHANNELS, type Channel } from "./channels.ts";
 import { ContactRules } from "./contact-rules.tsx";
+import { Drills } from "./drills.tsx";
 
 const ALL = CHANNELS.map(({ value }) => value);
 
@@ -41,6 +42,7 @@ export default function NotificationPreferences() {
         {(preferences) => <PreferencesForm key={JSON.stringify(preferences)} stored={preferences} />}
       </Loaded>
       <ContactRules />
+      <Drills />
     </AccountPage>
   );
 }

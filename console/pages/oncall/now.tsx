@@ -23,6 +23,7 @@ import { PageDialog } from "../incidents/page-dialog.tsx";
 import { AwayBadge } from "./away-badge.tsx";
 import { useOnCallLive } from "./live.ts";
 import { type Duty, nameOf, namesOf } from "./oncall-types.ts";
+import { Proofs } from "./proofs.tsx";
 import { ScheduleDialog } from "./schedule-dialog.tsx";
 import { OnCallTabs } from "./tabs.tsx";
 
@@ -73,6 +74,7 @@ export default function OnCallNow() {
           </div>
         )}
       </Loaded>
+      <Proofs />
       <PageDialog isOpen={isPaging} onClose={() => setPaging(false)} />
       <ScheduleDialog isOpen={isMaking} onClose={() => setMaking(false)} />
     </Page>
