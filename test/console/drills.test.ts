@@ -41,7 +41,7 @@ test("a person starts a drill, taps its link, and the pages of the account and o
     .getByRole("list", { name: "Your ways" })
     .getByText(/^proven/)
     .waitFor();
-  await account.getByLabel("Day").selectOption("tuesday");
+  await account.getByLabel("Day", { exact: true }).selectOption("tuesday");
   await eventually("the day is stored", () => scalarOf(prism, "select day from drill_people") === 2);
   await assertAccessible(account, "the account");
   const oncall = await console.open("/oncall");
