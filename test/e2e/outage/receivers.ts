@@ -153,7 +153,7 @@ function listeningMail(scope: Scope, ledger: Ledger): Promise<number> {
       const status = ledger.fault?.status;
       if (status !== 429 && status !== 410) return callback();
       ledger.take([{ id: "", text: address }]);
-      callback(status === 429 ? smtpError(451, "Try again later") : smtpError(550, "No such user"));
+      callback(status === 429 ? smtpError(451, "Try again later") : smtpError(550, "5.1.1 No such user"));
     },
     onData(stream, _session, callback) {
       const chunks: Buffer[] = [];

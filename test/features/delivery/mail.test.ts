@@ -117,7 +117,7 @@ test("a server without smtp refuses the channel email, where one with it takes i
 });
 
 for (const { name, error, type } of [
-  { name: "a refused recipient", error: { responseCode: 550, command: "RCPT TO" }, type: TargetGone },
+  { name: "a refused recipient", error: { responseCode: 550, command: "RCPT TO" }, type: PermanentError },
   { name: "a recipient who is put off", error: { responseCode: 451, command: "RCPT TO" }, type: Deferred },
   { name: "a refused text", error: { responseCode: 554, command: "DATA" }, type: PermanentError },
   { name: "a refused login", error: { responseCode: 535, code: "EAUTH", command: "AUTH PLAIN" }, type: ProviderDown },
@@ -140,6 +140,15 @@ test("SMTP: what got no answer is a failure of the network, and so is a server t
     assert.ok(failure instanceof NoAnswer && failure.cause === thrown);
     assert.equal(failure.timedOut, error.code === "ETIMEDOUT");
   }
+});
+
+test("SMTP: only a mailbox that does not exist, or no longer, is gone", () => {
+  const refused = (text: string) =>
+    mailFailure(Object.assign(new Error(text), { responseCode: 550, command: "RCPT TO" }));
+  for (const text of ["550 5.1.1 no such user", "550 5.1.6 it has moved", "556 5.1.10 the domain takes no mail"])
+    assert.ok(refused(text) instanceof TargetGone, text);
+  for (const text of ["550 5.7.1 rejected by policy", "550 no", "552 5.2.2 mailbox full"])
+    assert.ok(!(refused(text) instanceof TargetGone), text);
 });
 
 /** A mail server that says nothing any more from some word of the client's on. */

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from "node:timers/promises";
 import type { Database as Sqlite } from "better-sqlite3";
 import type { EpochMs } from "../../../core/clock.ts";
 import { DueTimes } from "../../../core/due-times.ts";
@@ -40,6 +41,10 @@ const LATE_MS = 600_000;
 const FEW_HELD = 50;
 /** Incidents per transaction: the writer is not held longer than for a set of events. */
 const TURNS_AT_ONCE = 32;
+/** Ingest that stores so many events beside such a transaction is busy: a pause follows, so many times as long. */
+const BUSY_EVENTS = 16;
+const PAUSES = 2;
+const MAX_PAUSE_MS = 100;
 /** What is due again at once within one transaction. */
 const MAX_TURNS = 10;
 /** These sources send no end of their own, or not reliably: a resolved incident ends their alerts. */
@@ -305,6 +310,7 @@ export class Incidents {
   /** Several in one transaction; one by one if that fails, so that one of them does not hold the others. */
   async #handleDue(ids: readonly string[]): Promise<void> {
     for (let at = 0; at < ids.length; at += TURNS_AT_ONCE) {
+      const [startedAt, stored] = [performance.now(), this.#parts.db.storedEvents];
       const some = new Map(ids.slice(at, at + TURNS_AT_ONCE).map((id) => [id, this.#holdsAgain(id)]));
       await this.#parts.db
         .write((trx) => this.#handle(trx, some))
@@ -314,6 +320,9 @@ export class Incidents {
           },
           () => this.#handleEach(some),
         );
+      // Ingest and what follows from these turns have their part of the event loop.
+      if (this.#parts.db.storedEvents - stored >= BUSY_EVENTS)
+        await wait(Math.min(PAUSES * (performance.now() - startedAt), MAX_PAUSE_MS));
     }
   }
 

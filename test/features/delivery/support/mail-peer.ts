@@ -31,7 +31,7 @@ export async function mailPeer(t: TestContext): Promise<Peer> {
     onRcptTo(_address, _session, callback) {
       const answer = takes("later", "gone");
       if (answer === "later") callback(reply(451, "Try again later"));
-      else if (answer === "gone") callback(reply(550, "No such user"));
+      else if (answer === "gone") callback(reply(550, "5.1.1 No such user"));
       else callback();
     },
     onData(stream, session, callback) {

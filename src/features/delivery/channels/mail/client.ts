@@ -263,9 +263,12 @@ export function mailFailure(error: unknown): Error {
   return new NoAnswer(message, { phase: "answer", timedOut: code === "ETIMEDOUT", ...options });
 }
 
+/** The mailbox does not exist, has moved, or its domain takes no mail (RFC 3463 section 3.2, RFC 7505). */
+const NO_MAILBOX = /\b5\.1\.(1|6|10)\b/;
+
 function refusalOf(cause: Error, command: string): Error {
   const { message } = cause;
-  if (command === "RCPT TO") return new TargetGone(message, { cause });
-  if (command === "DATA") return new PermanentError(message, { cause });
+  if (command === "RCPT TO" && NO_MAILBOX.test(message)) return new TargetGone(message, { cause });
+  if (command === "RCPT TO" || command === "DATA") return new PermanentError(message, { cause });
   return new ProviderDown(message, { cause });
 }
