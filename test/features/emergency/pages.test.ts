@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { eventually } from "../../helpers/eventually.ts";
 import { IncidentWorld, MINUTE } from "../alerts/incidents/support.ts";
+import { Way } from "../alerts/promise-ways.ts";
 import { httpServer } from "../channels/presets/http.ts";
 import { startStandIn } from "../channels/support/stand-in.ts";
 import { webhookReceiver } from "./support.ts";
@@ -51,4 +52,32 @@ test("an incident that reaches no one for afterMs is called once, and no more wh
   await prism.parts.services.pages.idle();
   await look();
   assert.equal(prism.parts.base.emergency.raised.size, 0);
+});
+
+test("after a restart pages that wait behind the first call to their target are no emergency", async (t) => {
+  const hook = await webhookReceiver(t);
+  const world = await IncidentWorld.start(t, {
+    "emergency.webhook": hook.url,
+    "emergency.afterMs": String(60 * MINUTE),
+    "webhooks.allowPrivateCidrs": "127.0.0.0/8",
+  });
+  const { prism, clock } = world;
+  const pager = await Way.start(t, () => clock.elapsed());
+  pager.set("down");
+  const steps = [{ type: "webhook", url: `${pager.url}/pager` }];
+  assert.equal((await prism.patch(`/api/v1/policies/${world.projectId}`, { steps })).status, 200);
+  await world.fire("A");
+  await world.fire("B");
+  await eventually("both wait", () => prism.parts.services.pages.waiting === 2);
+  await prism.parts.services.pages.idle();
+  // Each has been the first of the target at some time.
+  await world.db.write((trx) => trx.updateTable("pages").set({ firstAttemptAt: clock.now() }).execute());
+  clock.advance(2 * MINUTE);
+  pager.set("hanging");
+  await prism.restart();
+  await eventually("the first is tried", () => pager.holds);
+  await prism.parts.upkeep.emergencyWatch.check();
+  await prism.parts.base.emergency.check();
+  assert.deepEqual(hook.calls, []);
+  pager.set("well");
 });

@@ -7,7 +7,7 @@ import type { IncidentRow } from "../incidents/store.ts";
 
 const ROWS_AT_ONCE = 1000;
 
-/** Open incidents of high urgency whose steps started before this instant and reached no one. */
+/** Open incidents of high urgency whose steps started before this instant and reached no one; not those held before the first. */
 export function unreachedSince(db: ReadDb, before: EpochMs): Promise<IncidentRow[]> {
   return (
     db
@@ -19,6 +19,7 @@ export function unreachedSince(db: ReadDb, before: EpochMs): Promise<IncidentRow
       .where("reachedAt", "is", null)
       .where("urgency", "=", "high")
       .where("notifiedAt", "<=", before)
+      .where("steppedAt", "is not", null)
       .orderBy("openedAt")
       .limit(ROWS_AT_ONCE)
       .execute()

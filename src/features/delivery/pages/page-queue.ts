@@ -23,6 +23,8 @@ export interface Waiting {
   isFailed: boolean;
   /** Attempts since the start of the process. */
   triedHere: number;
+  /** Since when this process may attempt it. */
+  readonly hereSince: number;
   /** An attempt was asked for while one ran. */
   isAskedFor?: boolean;
 }
@@ -58,6 +60,7 @@ export function waitingFrom(
     lost: facts.lostAnswers,
     isFailed: facts.failedAt !== null,
     triedHere: 0,
+    hereSince: now,
   };
 }
 

@@ -20,7 +20,7 @@ export function troublesOf(queues: Iterable<PageQueue>, gateOf: GateOf, now: num
   return found.sort((a, b) => b.sinceMs - a.sinceMs);
 }
 
-/** How long the ready page that waits longest was not attempted; 0 for none. @param now elapsed ms */
+/** How long the ready page that waits longest was not attempted by this process; 0 for none. @param now elapsed ms */
 export function longestUnattemptedMs(queues: Iterable<PageQueue>, gateOf: GateOf, now: number): number {
   let longest = 0;
   const isWell = (queue: PageQueue): boolean =>
@@ -28,6 +28,6 @@ export function longestUnattemptedMs(queues: Iterable<PageQueue>, gateOf: GateOf
   for (const queue of [...queues].filter(isWell))
     for (const page of queue.pages)
       if (page.triedHere === 0 && !page.isRunning && page.notBefore <= now && !isDrill(page))
-        longest = Math.max(longest, now - page.readySince);
+        longest = Math.max(longest, now - Math.max(page.readySince, page.hereSince));
   return longest;
 }

@@ -19,8 +19,11 @@ export interface AlertWorld {
   readonly pass: (ms: number) => Promise<void>;
 }
 
-export async function alertWorld(t: TestContext, settings: Record<string, string> = {}): Promise<AlertWorld> {
-  const clock = new FakeClock();
+export async function alertWorld(
+  t: TestContext,
+  settings: Record<string, string> = {},
+  clock = new FakeClock(),
+): Promise<AlertWorld> {
   const prism = await startPrism(t, { clock, settings });
   return worldOf(prism, clock);
 }

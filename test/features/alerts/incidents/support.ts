@@ -22,8 +22,8 @@ export class IncidentWorld {
     this.projectId = prism.parts.core.access.defaultProjectId;
   }
 
-  static async start(t: TestContext, settings: Record<string, string> = {}): Promise<IncidentWorld> {
-    const { prism, clock } = await alertWorld(t, settings);
+  static async start(t: TestContext, settings: Record<string, string> = {}, given?: FakeClock): Promise<IncidentWorld> {
+    const { prism, clock } = await alertWorld(t, settings, given);
     return new IncidentWorld(prism, clock);
   }
 
