@@ -157,6 +157,12 @@ test("an incident whose first step is held is no reason for emergency", async (t
   await playWell(t, [edit(8), fire("A"), pass(6), edit(7), fire("B"), pass(6)]);
 });
 
+test("a clock that was set back before a restart does not delay what is due", async (t) => {
+  const back: readonly Action[] = [{ do: "set", minutes: -30 }, { do: "restart" }, pass(2)];
+  await playWell(t, [fire("A"), pass(7), ...back]);
+  await playWell(t, [{ do: "down", way: "ann" }, { do: "down", way: "bob" }, fire("A"), pass(7), ...back]);
+});
+
 async function playWell(t: TestContext, history: readonly Action[]): Promise<void> {
   const run = await PromiseRun.start(t);
   await run.play(history);

@@ -145,7 +145,8 @@ export class Incidents {
       const { id, projectId } = row;
       const state = row.state === "open" && row.snoozedUntil !== null ? "snoozed" : row.state;
       this.#live.set(id, { projectId, state, holds: heldOf(row) });
-      this.#due.set(id, machine.dueAt(row));
+      const now = this.#parts.clock.now();
+      this.#due.set(id, row.updatedAt > now ? now : machine.dueAt(row));
     }
   }
 
@@ -354,7 +355,8 @@ export class Incidents {
         this.#due.delete(id);
         continue;
       }
-      const tried = this.#retried.delete(id) ? triedAgain(trx, row, settingsOf(this.#parts.policies, row), now) : row;
+      const own = row.updatedAt > now ? movedBack(trx, row, now) : row;
+      const tried = this.#retried.delete(id) ? triedAgain(trx, own, settingsOf(this.#parts.policies, own), now) : own;
       const start = again ? lookedAtAgain(tried, again, now) : tried;
       const changed = await this.#turn(trx, start, now, facts);
       // Also if nothing changed, so that the due time in memory is the row's.
@@ -414,6 +416,14 @@ export class Incidents {
     for (const { state } of this.#live.values()) if (state !== "resolved") counts[state] += 1;
     return Object.entries(counts).map(([state, count]) => [{ state }, count] as const);
   }
+}
+
+/** The clock was set back while the server was down, or before: what is due comes no later by that. */
+function movedBack(trx: Trx, row: IncidentRow, now: EpochMs): IncidentRow {
+  const back = (at: EpochMs | null): EpochMs | null => (at === null ? null : at - (row.updatedAt - now));
+  const { flushAt, stepAt, repeatAt, notifiedAt, steppedAt } = row;
+  const due = { flushAt: back(flushAt), stepAt: back(stepAt), repeatAt: back(repeatAt) };
+  return saveIncident(trx, row, { ...row, ...due, notifiedAt: back(notifiedAt), steppedAt: back(steppedAt) }, now);
 }
 
 /** Sets what waits for withheld alerts due. */
