@@ -190,6 +190,14 @@ export class Refused extends PermanentError {
   override readonly name = "Refused";
 }
 
+/**
+ * The target's own server refuses, as with 401 or 404, which its owner may mend: a job is retried as
+ * after any error; for a page the way has failed.
+ */
+export class RefusedNow extends Error {
+  override readonly name = "RefusedNow";
+}
+
 /** The provider is misconfigured or refuses everything: it is paused, and the message waits. */
 export class ProviderDown extends Error {
   override readonly name = "ProviderDown";

@@ -2,9 +2,11 @@ import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { PrismError } from "../../../src/core/errors.ts";
 import { eventually } from "../../helpers/eventually.ts";
+import { makeUser } from "../../helpers/people.ts";
 import { IncidentWorld } from "../alerts/incidents/support.ts";
 import { httpServer } from "../channels/presets/http.ts";
 import { type StandIn, startStandIn } from "../channels/support/stand-in.ts";
+import { status, WebPeer } from "./support/web-peer.ts";
 
 /** A policy that pages a room. */
 async function pageRoom({ prism, projectId }: IncidentWorld, { service, url }: StandIn): Promise<void> {
@@ -88,4 +90,31 @@ test("a 429 that names no time fails no way, and the page leaves at most 30 s af
   assert.ok(clock.now() - startedAt <= 30_000, `${clock.now() - startedAt} ms`);
   const page = await world.db.read.selectFrom("pages").select(["outcome", "failedAt"]).executeTakeFirst();
   assert.deepEqual(page, { outcome: "delivered", failedAt: null });
+});
+
+test("a person's own webhook that answers 403 is a failed way at once, and is tried again after 5 minutes", async (t) => {
+  const world = await IncidentWorld.start(t, { "webhooks.allowPrivateCidrs": "127.0.0.0/8" });
+  const { prism, projectId, clock } = world;
+  const peer = await WebPeer.start(t);
+  peer.answer = status(403);
+  const { token } = await makeUser(prism, "ann", ["RuleManager"]);
+  const made = await prism.post("/api/v1/webhooks", { url: peer.url }, { token });
+  assert.equal(made.status, 201, made.text);
+  const steps = [{ type: "notify", users: ["ann"] }];
+  assert.equal((await prism.patch(`/api/v1/policies/${projectId}`, { steps })).status, 200);
+  await world.fire("A");
+  const page = () =>
+    world.db.read
+      .selectFrom("pages")
+      .select(["outcome", "lastError"])
+      .where("userId", "is not", null)
+      .executeTakeFirst();
+  await eventually("the way has failed", async () => (await page())?.outcome === "failed");
+  assert.equal((await page())?.lastError, "the webhook answered 403");
+  const tried = peer.received.length;
+  peer.answer = status(204);
+  clock.advance(301_000);
+  await prism.parts.services.pages.check();
+  await eventually("it arrives", async () => (await page())?.outcome === "delivered");
+  assert.equal(peer.received.length, tried + 1);
 });

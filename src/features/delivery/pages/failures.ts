@@ -1,6 +1,6 @@
 import { MINUTE_MS } from "../../../core/clock.ts";
 import { PermanentError, RetryLater } from "../../jobs/index.ts";
-import { Deferred, NoAnswer, ProviderDown, TargetGone, Throttled } from "../channel.ts";
+import { Deferred, NoAnswer, ProviderDown, RefusedNow, TargetGone, Throttled } from "../channel.ts";
 
 /** A final refusal is tried again after this time: keys are renewed, chats come back. */
 export const REFUSED_PAUSE_MS = 5 * MINUTE_MS;
@@ -34,7 +34,8 @@ export function failureOf(thrown: unknown): PageFailure {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
   const text = error.message.slice(0, ERROR_LENGTH);
   if (error instanceof TargetGone) return { is: "gone", text };
-  if (error instanceof PermanentError || error instanceof ProviderDown) return { is: "refused", text };
+  const isRefused = [PermanentError, ProviderDown, RefusedNow].some((type) => error instanceof type);
+  if (isRefused) return { is: "refused", text };
   if (error instanceof RetryLater) {
     const waitMs = Math.ceil(error.retryAfterMs);
     if (error instanceof Deferred) return { is: "deferred", text };

@@ -1,9 +1,12 @@
 import type { Clock } from "../../../../core/clock.ts";
 import { PrismError } from "../../../../core/errors.ts";
 import { PermanentError, RetryLater } from "../../../jobs/index.ts";
-import { type Accepted, type ChannelCalls, readRetryAfter, TargetGone, Throttled } from "../../channel.ts";
+import { type Accepted, type ChannelCalls, RefusedNow, readRetryAfter, TargetGone, Throttled } from "../../channel.ts";
 import { post, type SignedCall } from "./message.ts";
 import type { SafeAnswer, SafeFetch } from "./safe-fetch.ts";
+
+/** Request Timeout and Too Early: the same request may be taken a little later. */
+const PASSING: ReadonlySet<number> = new Set([408, 425]);
 
 /** Posts signed requests to webhooks, to addresses checked by the `webhooks.*` settings. */
 export class WebhookClient implements ChannelCalls<SignedCall> {
@@ -32,7 +35,8 @@ export class WebhookClient implements ChannelCalls<SignedCall> {
     const waitMs = readRetryAfter(headers["retry-after"], this.#clock.now());
     if (waitMs !== undefined && (status === 429 || status === 503)) throw new Throttled(says, waitMs);
     if (status === 429) throw new RetryLater(says, 0);
-    throw new Error(status >= 300 && status < 400 ? `${says}; redirects are not followed` : says);
+    if (status >= 300 && status < 400) throw new RefusedNow(`${says}; redirects are not followed`);
+    throw status < 500 && !PASSING.has(status) ? new RefusedNow(says) : new Error(says);
   }
 }
 
