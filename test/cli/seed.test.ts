@@ -287,4 +287,6 @@ test("seed asks in production, and refuses a server's URL", async (t) => {
   const server = new RunningCli(t, ["serve", "--port", "0"], { cwd, env: secrets });
   await server.until(/Prism is ready/);
   assert.doesNotMatch(server.stderr, /No administrator yet/);
+  server.signal("SIGTERM");
+  assert.equal(await server.ended(), 0);
 });

@@ -18,7 +18,8 @@ export const TEST_KEY = new Uint8Array(32).fill(7);
 /** A directory that goes when the test ends. */
 export function temporaryDir(t: Scope): string {
   const dir = mkdtempSync(join(tmpdir(), "prism-test-"));
-  t.after(() => rmSync(dir, { recursive: true, force: true }));
+  // A process of the test, which ends after this, may still make files.
+  t.after(() => rmSync(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 }));
   return dir;
 }
 

@@ -61,7 +61,12 @@ async function prepare({ database, settings, clock }: MailContext, { delivery, n
   const isPage = kind === "incident";
   const isReturned = isPage && config.mailIn.port !== undefined;
   const returned = isReturned ? { [BOUNCE_HEADER]: bounceToken(config, delivery.id) } : {};
-  return { to: user.email, ...mail, isPage, headers: { ...mail.headers, ...unsubscribe, ...returned } };
+  return {
+    to: user.email,
+    ...mail,
+    ...(isPage && { isPage }),
+    headers: { ...mail.headers, ...unsubscribe, ...returned },
+  };
 }
 
 /** Readers of an incident that goes on may acknowledge it. */
