@@ -58,8 +58,8 @@ test("a store that refuses writes for 10 s is called; a shorter problem is not",
     await emergencyWatch.check();
     await emergency.check();
   };
-  // Fills what ingest may use.
-  const events = Array.from({ length: 50 }, () => ({ type: "a.b", payload: { text: "x".repeat(4000) } }));
+  // Fills what ingest may use, in steps that are smaller than what frees it again.
+  const events = Array.from({ length: 10 }, () => ({ type: "a.b", payload: { text: "x".repeat(4000) } }));
   await eventually("ingest is refused", async () => {
     await prism.post("/api/v1/events", events);
     return storage.problem === "limit";

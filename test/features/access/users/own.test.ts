@@ -123,11 +123,11 @@ test("preferences are kept whole, and what was not said has its default", async 
     digest: false,
   };
   const put = await prism.put(path, wanted, as);
-  assert.deepEqual([put.status, put.body], [200, wanted]);
+  assert.deepEqual([put.status, put.body], [200, { ...wanted, warnings: [] }]);
   assert.deepEqual((await prism.get(path, as)).body, wanted);
   assert.deepEqual(
     (await prism.put(path, { minPriority: 1 }, as)).body,
-    { ...defaults, minPriority: 1 },
+    { ...defaults, minPriority: 1, warnings: [] },
     "a PUT is the whole",
   );
   assert.deepEqual((await prism.get(path)).body, defaults, "of others nothing has changed");
