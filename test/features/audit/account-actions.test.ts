@@ -315,6 +315,8 @@ const PROVEN_IN: Readonly<Record<string, string>> = {
   "job.bulk": "features/jobs/bulk.test.ts",
   "backup.download": "features/backup/routes.test.ts",
   "backup.delete": "features/backup/routes.test.ts",
+  "drill.start": "features/drill/drills.test.ts",
+  "drill.confirm": "features/drill/drills.test.ts",
   "config.change": "features/settings/settings.test.ts",
   "config.mail_test": "features/settings/settings.test.ts",
   "config.reload": "cli/serve.test.ts",

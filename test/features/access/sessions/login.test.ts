@@ -232,6 +232,8 @@ test("S2-105: the audit trail names who logged in, and of what failed the reason
   assert.equal(body.id, id);
 });
 
+const OF_LOGIN: ReadonlySet<string> = new Set(["users", "sessions"]);
+
 test("a wrong password, an unknown name and an account without password cost the same: queries, one comparison, one audit row", async (t) => {
   const prism = await startAccounts(t);
   const { db } = prism.services;
@@ -245,12 +247,14 @@ test("a wrong password, an unknown name and an account without password cost the
     return verify(password, hash);
   });
   const select = t.mock.method(db.read, "selectFrom");
+  // Others, such as the plan of drills, may read at the same time.
+  const queries = () => select.mock.calls.filter(({ arguments: [table] }) => OF_LOGIN.has(String(table))).length;
   const rows = () => scalarOf<number>(prism, "select count(*) from audit_log") ?? 0;
   const costs = [];
   for (const login of ["ann", "ann@example.com", "nobody", "nobody@example.com", "no-password"]) {
-    const [queriesBefore, comparedBefore, rowsBefore] = [select.mock.callCount(), compared.length, rows()];
+    const [queriesBefore, comparedBefore, rowsBefore] = [queries(), compared.length, rows()];
     assert.equal(outcomeOf(await call(prism, LOGIN, { login, password: "wrong password" })), "401 INVALID_CREDENTIALS");
-    costs.push([select.mock.callCount() - queriesBefore, compared.length - comparedBefore, rows() - rowsBefore]);
+    costs.push([queries() - queriesBefore, compared.length - comparedBefore, rows() - rowsBefore]);
   }
   for (const cost of costs) assert.deepEqual(cost, [5, 1, 1]);
   assert.deepEqual(compared, ["a hash", "a hash", null, null, null]);
