@@ -39,12 +39,12 @@ export class Gate {
   isOpen(now: number, urgency: Urgency): boolean {
     if (this.pausedUntil > now) return false;
     if (!this.trouble) return true;
-    return !this.isProbing && this.probeAt(urgency) <= now;
+    return !this.isProbing && this.#probeAt(urgency) <= now;
   }
 
   /** When the next page may pass, if it is closed. */
   opensAt(urgency: Urgency): number {
-    const probeAt = this.trouble && !this.isProbing ? this.probeAt(urgency) : 0;
+    const probeAt = this.trouble && !this.isProbing ? this.#probeAt(urgency) : 0;
     return Math.max(this.pausedUntil, probeAt);
   }
 
@@ -87,7 +87,7 @@ export class Gate {
     if (this.trouble) this.trouble.startedAt = Number.NEGATIVE_INFINITY;
   }
 
-  private probeAt(urgency: Urgency): number {
+  #probeAt(urgency: Urgency): number {
     const { tries, startedAt } = this.trouble ?? { tries: 1, startedAt: 0 };
     return startedAt + Math.min(FIRST_PAUSE_MS * 2 ** Math.min(tries - 1, 10), LONGEST_PAUSE_MS[urgency]);
   }

@@ -123,10 +123,6 @@ export class PageQueue {
     return this.#byId.values();
   }
 
-  get(id: string): Waiting | undefined {
-    return this.#byId.get(id);
-  }
-
   add(page: Waiting, now: number): void {
     this.#byId.set(page.facts.id, page);
     this.#place(page, now);
@@ -148,7 +144,11 @@ export class PageQueue {
 
   /** The next page that may be sent now. */
   head(now: number): Waiting | undefined {
-    for (const page of this.#later) if (page.notBefore <= now) this.requeueDue(page);
+    for (const page of this.#later) {
+      if (page.notBefore > now) continue;
+      this.#later.delete(page);
+      this.#insert(page);
+    }
     return this.#ordered[0];
   }
 
@@ -169,11 +169,11 @@ export class PageQueue {
 
   /** The attempt of a page has failed. @returns whether another one was asked for meanwhile */
   isAskedAgain(page: Waiting, now: number): boolean {
-    const isAskedFor = page.isAskedFor === true;
+    if (page.isAskedFor !== true) return false;
     page.isAskedFor = false;
-    if (isAskedFor) this.gate.retryNow();
-    if (isAskedFor) page.notBefore = now;
-    return isAskedFor;
+    this.gate.retryNow();
+    page.notBefore = now;
+    return true;
   }
 
   /** Takes the head out of the order while its attempt runs. */
@@ -187,11 +187,6 @@ export class PageQueue {
     let at = Number.POSITIVE_INFINITY;
     for (const { notBefore } of this.#later) at = Math.min(at, notBefore);
     return at;
-  }
-
-  private requeueDue(page: Waiting): void {
-    this.#later.delete(page);
-    this.#insert(page);
   }
 
   #place(page: Waiting, now: number): void {

@@ -197,14 +197,8 @@ export class PageRecords {
   }
 
   async #apply(trx: Trx, batch: readonly (readonly [string, Outcome])[], follows: boolean): Promise<void> {
-    const rows = new Map(
-      (
-        await findPages(
-          trx,
-          batch.map(([id]) => id),
-        )
-      ).map((row) => [row.id, row]),
-    );
+    const ids = batch.map(([id]) => id);
+    const rows = new Map((await findPages(trx, ids)).map((row) => [row.id, row]));
     const delivered: PageRow[] = [];
     const failed: PageRow[] = [];
     const ended: string[] = [];

@@ -367,11 +367,10 @@ export class PageSender {
   }
 
   #accepted(queue: PageQueue, page: Waiting, accepted: Accepted, startedAt: number): void {
-    queue.isBack ||=
-      queue.gate.trouble !== null || (this.#providers.get(queue.provider)?.gate.trouble ?? null) !== null;
+    const provider = this.#gateOf(queue);
+    queue.isBack ||= queue.gate.trouble !== null || provider.trouble !== null;
     queue.gate.accepted();
-    const provider = this.#providers.get(queue.provider);
-    provider?.gate.accepted();
+    provider.accepted();
     this.#remove(page.facts.id);
     this.#records.delivered(page.facts.id, { ...accepted, attempts: page.attempts + 1, startedAt });
   }

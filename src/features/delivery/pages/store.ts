@@ -26,8 +26,7 @@ const FACTS = [
   ...(["rings", "lostAnswers", "lostAt"] as const),
 ];
 
-const OPEN_PAGES = `select id, incidentId, projectId, kind, target, provider, owner, channel, urgency, severity, isEnd,
-  attempts, firstAttemptAt, failedAt, heldUntil, createdAt, reason, rings, lostAnswers, lostAt from pages where endedAt is null order by createdAt`;
+const OPEN_PAGES = `select ${FACTS.join(", ")} from pages where endedAt is null order by createdAt`;
 
 /** All pages of which something may still be sent. For the start. */
 export function readOpenPages(reader: Sqlite): OpenPageFacts[] {
