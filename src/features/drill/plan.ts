@@ -1,6 +1,8 @@
+import type { Updateable } from "kysely";
 import { DAY_MS, type EpochMs, HOUR_MS, zoneOffsetMs } from "../../core/clock.ts";
 import { DueTimes, SteadyClock } from "../../core/due-times.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
+import type { DrillPeopleTable } from "../../store/schema/alerts.ts";
 import { quietUntil } from "../delivery/index.ts";
 import { instantOf, type OnCallSpan } from "../oncall/index.ts";
 import type { DrillParts } from "./context.ts";
@@ -126,7 +128,7 @@ export class DrillPlan {
     const person = await personOf(this.#parts, db.read, userId);
     if (!person) return null;
     if (person.plannedAfter === null) {
-      await db.write((trx) => savePlan(trx, userId, { plannedAfter: now, deferredUntil: null }));
+      await db.write((trx) => saveChoices(trx, userId, { plannedAfter: now, deferredUntil: null }));
       return person.takesPart ? dueOf({ ...person, plannedAfter: now, deferredUntil: null }) : null;
     }
     if (!person.takesPart) return null;
@@ -144,19 +146,18 @@ export class DrillPlan {
     isOnCallSoon: boolean,
     now: EpochMs,
   ): Promise<Pick<Person, "plannedAfter" | "deferredUntil">> {
-    const { userId, slot, timezone, quietHours } = person;
+    const { userId, slot, timezone } = person;
     const deferred = (deferredUntil: EpochMs) => ({ plannedAfter: person.plannedAfter, deferredUntil });
-    const quietEnd = quietHours ? quietUntil(now, timezone, quietHours) : null;
-    const isBusy = async (): Promise<boolean> => hasUrgentIncident(trx, userId);
+    const quietEnd = quietEndOf(person, now);
     let next: Pick<Person, "plannedAfter" | "deferredUntil"> = { plannedAfter: now, deferredUntil: null };
     if (isOnCallSoon) {
       if (now - dueAt > LATE_MS) next = deferred(nextSlot({ day: null, hour: slot.hour }, timezone, now));
       else if (quietEnd !== null) next = deferred(quietEnd);
-      else if (await isBusy()) next = deferred(now + HOUR_MS);
+      else if (await hasUrgentIncident(trx, userId)) next = deferred(now + HOUR_MS);
       else if ((await waysOfUsers(this.#parts, trx, [userId])).length > 0)
         await startDrill(this.#parts, trx, userId, null);
     }
-    await savePlan(trx, userId, next);
+    await saveChoices(trx, userId, next);
     return next;
   }
 }
@@ -185,7 +186,12 @@ export async function plannedDrill(
   return { slot, timezone, takesPart, nextAt: isOn ? dueOf(person) : null };
 }
 
-async function personOf(
+/** When quiet hours end that the person has now; null: it has none now. */
+export function quietEndOf({ timezone, quietHours }: Pick<Person, "timezone" | "quietHours">, now: EpochMs) {
+  return quietHours ? quietUntil(now, timezone, quietHours) : null;
+}
+
+export async function personOf(
   { settings }: Pick<DrillParts, "settings">,
   db: ReadDb | Trx,
   userId: string,
@@ -205,14 +211,15 @@ async function personOf(
   return { userId, slot, timezone, quietHours, takesPart: row.takesPart !== 0, plannedAfter, deferredUntil };
 }
 
-async function savePlan(
+/** Stores some values of a person; those not given stay as they are. */
+export async function saveChoices(
   trx: Trx,
   userId: string,
-  values: { readonly plannedAfter: EpochMs | null; readonly deferredUntil: EpochMs | null },
+  values: Omit<Updateable<DrillPeopleTable>, "userId">,
 ): Promise<void> {
   await trx
     .insertInto("drill_people")
-    .values({ userId, day: null, hour: null, ...values })
+    .values({ userId, day: null, hour: null, plannedAfter: null, deferredUntil: null, ...values })
     .onConflict((conflict) => conflict.column("userId").doUpdateSet(values))
     .execute();
 }

@@ -7,11 +7,10 @@ import { pageBody, readPage } from "../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import { countOf, newestFirst } from "../../store/sqlite/list-queries.ts";
 import { type Projects, userNames } from "../access/index.ts";
-import { quietUntil } from "../delivery/index.ts";
 import type { DrillParts } from "./context.ts";
 import { startDrill } from "./drill.ts";
 import type { Drills } from "./drills.ts";
-import { DAYS, hasUrgentIncident, plannedDrill } from "./plan.ts";
+import { DAYS, hasUrgentIncident, personOf, plannedDrill, quietEndOf, saveChoices } from "./plan.ts";
 import type {
   DrillState,
   DrillView,
@@ -81,13 +80,13 @@ function mayDrill({ projects, users }: DrillContext, principal: Principal, userI
 }
 
 async function requireTime(
-  { clock }: DrillContext,
+  context: DrillContext,
   trx: Trx,
   principal: PermissionHolder,
   userId: string,
   isForced: boolean,
 ): Promise<void> {
-  const now = clock.now();
+  const now = context.clock.now();
   const last = await trx
     .selectFrom("drills")
     .select("startedAt")
@@ -102,7 +101,8 @@ async function requireTime(
     throw new PrismError("RATE_LIMITED", `A person has at most ${MAX_PER_HOUR} drills in an hour`, { retryAfterMs });
   }
   if (isForced || userId === principal.userId) return;
-  const until = await quietEnd(trx, userId, now);
+  const person = await personOf(context, trx, userId);
+  const until = person ? quietEndOf(person, now) : null;
   if (until !== null)
     throw new PrismError(
       "INVALID_STATE",
@@ -110,14 +110,6 @@ async function requireTime(
     );
   if (await hasUrgentIncident(trx, userId))
     throw new PrismError("INVALID_STATE", "The person has an incident of high urgency; `now` starts it anyway");
-}
-
-async function quietEnd(trx: Trx, userId: string, now: EpochMs): Promise<EpochMs | null> {
-  const user = await trx.selectFrom("users").select(["timezone", "prefs"]).where("id", "=", userId).executeTakeFirst();
-  const { quietHours = null } = JSON.parse(user?.prefs ?? "{}") as {
-    quietHours?: { readonly from: string; readonly to: string } | null;
-  };
-  return user && quietHours ? quietUntil(now, user.timezone, quietHours) : null;
 }
 
 /** The caller's drills and those that the caller started, newest first; with `oncall:write` everywhere all. */
@@ -213,7 +205,6 @@ function drillState({ confirmedAt, deliveredAt, failedAt, attempts, endedAt }: W
   return (attempts ?? 0) > 0 ? "trying" : "queued";
 }
 
-/** The caller's ways with their proofs. */
 export async function readOwnWays(context: DrillContext, { userId }: UserPrincipal): Promise<{ data: WayView[] }> {
   const now = context.clock.now();
   return { data: (await waysOfUsers(context, context.db.read, [userId])).map((way) => wayView(way, now)) };
@@ -281,11 +272,7 @@ export async function updatePreferences(
     deferredUntil: null,
   };
   await db.write(async (trx) => {
-    await trx
-      .insertInto("drill_people")
-      .values({ userId, day: null, hour: null, plannedAfter: null, ...values })
-      .onConflict((conflict) => conflict.column("userId").doUpdateSet(values))
-      .execute();
+    await saveChoices(trx, userId, values);
     await audit.record({ action: "drill_preferences.update", resourceType: "user", resourceId: userId }, { trx });
   });
   await drills.plan.changed();

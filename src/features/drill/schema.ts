@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { pageEntries } from "../../http/pagination.ts";
 import { doc, example, integer, named, object, text } from "../../http/shapes.ts";
 import { DAYS } from "./plan.ts";
+import { PROOF_STATES } from "./ways.ts";
 
 const userRefs = v.pipe(v.array(text(128, 1)), v.minLength(1), v.maxLength(50, "must be at most 50 users"));
 
@@ -56,8 +57,6 @@ export const ListDrills = object({
   ...pageEntries(),
 });
 export type ListDrills = v.InferOutput<typeof ListDrills>;
-
-const PROOF_STATES = ["proven", "failed", "waiting", "accepted", "outdated", "unproven"] as const;
 
 export const WayView = named(
   "WayProof",

@@ -29,9 +29,9 @@ interface Moment {
 }
 
 /** `outdated`: it was confirmed, longer than 14 days ago. */
-export type ProofState = "proven" | "failed" | "waiting" | "accepted" | "outdated" | "unproven";
+export const PROOF_STATES = ["proven", "failed", "waiting", "accepted", "outdated", "unproven"] as const;
 
-export function stateOf({ confirmed, accepted, failed, isWaiting }: Way, now: EpochMs): ProofState {
+export function stateOf({ confirmed, accepted, failed, isWaiting }: Way, now: EpochMs): (typeof PROOF_STATES)[number] {
   if (failed) return "failed";
   if (confirmed && now - confirmed.at <= PROOF_MS) return "proven";
   if (isWaiting) return "waiting";

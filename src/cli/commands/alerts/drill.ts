@@ -5,17 +5,12 @@ import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { durationFlag, integerFlag } from "../../output/flag-values.ts";
 import { table } from "../../output/output.ts";
 import type { ServerClient } from "../../server-client.ts";
+import { nameOf, type Person } from "./oncall-things.ts";
 import { cut, OF_PROJECT, type ProjectFlag, shortTime, subcommand } from "./things.ts";
 
 const PATH = "/api/v1/drills";
 const LOOK_EVERY_MS = 1000;
 const DAYS = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"] as const;
-
-interface Person {
-  readonly id: string;
-  readonly username: string | null;
-  readonly name: string | null;
-}
 
 interface Drill {
   readonly id: string;
@@ -53,7 +48,6 @@ interface DrillFlags {
   readonly wait?: number | true;
 }
 
-const nameOf = ({ username, name, id }: Person): string => username ?? name ?? id;
 const seconds = (ms: number | null): string => (ms === null ? "-" : `${(ms / 1000).toFixed(1)} s`);
 
 function drillText(drills: readonly Drill[]): string[] {

@@ -18,6 +18,8 @@ function textOf(text: string): { title: string; message?: string } {
   return title === text.trim() ? { title } : { title, message: text.trim() };
 }
 
+const lineOf = ({ number, state, title }: Incident): string => `${number}  ${state}  ${cut(title, 60)}`;
+
 /** Pages a person without an alert. */
 export function addPage(program: Command): void {
   program
@@ -39,7 +41,7 @@ export function addPage(program: Command): void {
       online(command, async (server, { out }) => {
         const body = { projectId: project, ...textOf(text), users: [user], urgency, policy };
         const incident = await server.post<Incident>(PATH, body);
-        out.result(incident, () => `${incident.number}  ${incident.state}  ${cut(incident.title, 60)}`);
+        out.result(incident, () => lineOf(incident));
       }),
     );
 }
@@ -70,7 +72,7 @@ export function addPeople(incidents: Command): void {
         const schedules = schedule === undefined ? {} : { schedules: [{ id: schedule.id }] };
         const body = { users, note: flags.note, ...schedules };
         const incident = await server.post<Incident>(`${PATH}/${id}/${path}`, body);
-        out.result(incident, () => `${incident.number}  ${incident.state}  ${cut(incident.title, 60)}`);
+        out.result(incident, () => lineOf(incident));
       });
     });
   }
