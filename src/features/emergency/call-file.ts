@@ -10,7 +10,7 @@ export type WayName = (typeof WAYS)[number];
 /** `started`: the outcome is not known; after a kill it counts as a call. */
 export type WayState = "started" | "accepted" | "failed";
 
-/** The last call for one reason. */
+/** The last call for one reason, of this process or an earlier one. */
 export interface CallRecord {
   readonly id: string;
   readonly at: EpochMs;
@@ -56,13 +56,10 @@ export class CallFiles {
 
   /** Makes the file of a reason that is raised when the disk is full. Failing changes nothing. */
   async prepare(reason: EmergencyReason): Promise<void> {
-    if ((await this.#exists(reason)) !== null) return;
+    const path = this.#path(reason);
+    if (await readFile(path).catch(() => null)) return;
     await mkdir(this.#dir, { mode: 0o700, recursive: true }).catch(() => undefined);
-    await writeComplete(this.#path(reason), Buffer.from("{}".padEnd(FILE_BYTES))).catch(() => undefined);
-  }
-
-  #exists(reason: EmergencyReason): Promise<string | null> {
-    return readFile(this.#path(reason), "utf8").catch(() => null);
+    await writeComplete(path, Buffer.from("{}".padEnd(FILE_BYTES))).catch(() => undefined);
   }
 
   #path(reason: EmergencyReason): string {

@@ -3,7 +3,7 @@ import { type Clock, type EpochMs, MINUTE_MS, toRfc3339 } from "../../core/clock
 import { DueTimes, SteadyClock } from "../../core/due-times.ts";
 import type { Logger } from "../../core/log.ts";
 import { within } from "../../core/promises.ts";
-import { CallFiles, type CallRecord, type WayName, type WayState } from "./call-file.ts";
+import { CallFiles, type CallRecord, type WayName } from "./call-file.ts";
 import type { EmergencyNews, EmergencyPort, EmergencyReason } from "./port.ts";
 import type { EmergencyOptions } from "./ways.ts";
 
@@ -34,9 +34,6 @@ interface Raised {
   readonly raisedAt: EpochMs;
 }
 
-/** The last call for a reason, of this process or an earlier one. */
-type Call = Omit<CallRecord, "ways"> & { readonly ways: Partial<Record<WayName, WayState>> };
-
 /**
  * The last resort: calls people by ways of its own when Prism itself cannot reach anyone. It uses
  * no database and nothing of the channels. While a reason is raised it is called every 15 minutes,
@@ -46,7 +43,7 @@ export class Emergency implements EmergencyPort {
   readonly #parts: EmergencyParts;
   readonly #files: CallFiles;
   readonly #raised = new Map<EmergencyReason, Raised>();
-  readonly #calls = new Map<EmergencyReason, Call>();
+  readonly #calls = new Map<EmergencyReason, CallRecord>();
   /** Reasons of which the file has been read. */
   readonly #loaded = new Map<EmergencyReason, Promise<void>>();
   readonly #clock: Clock;
@@ -151,7 +148,7 @@ export class Emergency implements EmergencyPort {
   }
 
   /** The call of these 15 minutes; a new one if the last is older. Null: the event was called already. */
-  #current(reason: EmergencyReason): Call | null {
+  #current(reason: EmergencyReason): CallRecord | null {
     const now = this.#clock.now();
     const last = this.#calls.get(reason);
     if (last && now - last.at < CALL_EVERY_MS) return last;
@@ -159,18 +156,18 @@ export class Emergency implements EmergencyPort {
       this.clear(reason);
       return null;
     }
-    const call: Call = { id: randomUUID(), at: now, ways: {} };
+    const call: CallRecord = { id: randomUUID(), at: now, ways: {} };
     this.#calls.set(reason, call);
     return call;
   }
 
   /** Only an acceptance since the reason was raised counts, not one of an earlier process. */
-  #wasAccepted(reason: EmergencyReason, { at, ways }: Call): boolean {
+  #wasAccepted(reason: EmergencyReason, { at, ways }: CallRecord): boolean {
     const raised = this.#raised.get(reason);
     return raised !== undefined && at >= raised.raisedAt && Object.values(ways).includes("accepted");
   }
 
-  async #send(reason: EmergencyReason, call: Call, way: WayName, isRetry: boolean): Promise<void> {
+  async #send(reason: EmergencyReason, call: CallRecord, way: WayName, isRetry: boolean): Promise<void> {
     const { log, clock } = this.#parts;
     const raised = this.#raised.get(reason);
     if (!raised) return;
@@ -206,15 +203,14 @@ export class Emergency implements EmergencyPort {
     const known = this.#loaded.get(reason);
     if (known) return known;
     const loading = this.#files.read(reason).then((record) => {
-      if (record)
-        this.#calls.set(reason, { ...record, at: Math.min(record.at, this.#clock.now()), ways: { ...record.ways } });
+      if (record) this.#calls.set(reason, { ...record, at: Math.min(record.at, this.#clock.now()) });
     });
     this.#loaded.set(reason, loading);
     return loading;
   }
 
   /** Without the file, on a read-only disk for instance, memory limits the calls of this process. */
-  #save(reason: EmergencyReason, call: Call): Promise<void> {
+  #save(reason: EmergencyReason, call: CallRecord): Promise<void> {
     this.#saving = this.#saving
       .then(() => this.#files.write(reason, call))
       .catch((err: unknown) => this.#parts.log.warn({ err, reason }, "the time of an emergency call cannot be stored"));
