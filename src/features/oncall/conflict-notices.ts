@@ -7,7 +7,7 @@ import { AHEAD_MS, editorsOf, type Look, MAX_LISTED, SOURCE, send } from "./look
 import { type Away, type Conflict, conflictsOf } from "./model/away.ts";
 import { finalShifts } from "./model/layers.ts";
 import type { OnCallContext } from "./schedules.ts";
-import { daysText, localTime, nameOf, shownUser } from "./texts.ts";
+import { daysText, localTime, nameIn, shownUser } from "./texts.ts";
 
 /** A stored conflict. */
 interface Reported {
@@ -134,10 +134,6 @@ async function store({ trx, schedule }: Look, known: readonly Reported[], curren
     const row = { scheduleId: schedule.id, userId: away.userId, startsAt: start, endsAt: end, noticeId };
     await trx.insertInto("oncall_conflicts").values(row).execute();
   }
-}
-
-function nameIn(names: ReadonlyMap<string, UserName>, id: string): string {
-  return nameOf(names.get(id) ?? { id, name: null, username: null });
 }
 
 function noticeText(schedule: string, name: string, conflicts: readonly Conflict[]) {

@@ -8,8 +8,12 @@ export function nameOf({ id, name, username }: UserName): string {
   return name ?? username ?? id;
 }
 
+export function nameIn(names: ReadonlyMap<string, UserName>, id: string): string {
+  return nameOf(names.get(id) ?? { id, name: null, username: null });
+}
+
 export function listed(names: ReadonlyMap<string, UserName>, ids: readonly string[]): string {
-  return ids.map((id) => nameOf(names.get(id) ?? { id, name: null, username: null })).join(", ");
+  return ids.map((id) => nameIn(names, id)).join(", ");
 }
 
 export function shownUser(names: ReadonlyMap<string, UserName>, id: string) {
