@@ -11,7 +11,7 @@ import { fingerprintOf } from "../model/fingerprint.ts";
 import { sortedLabels } from "../model/labels.ts";
 import { parseMatchers } from "../model/matchers.ts";
 import { compileMatchers } from "../model/matching.ts";
-import type { Withheld } from "../silences/withholding.ts";
+import { isWithheld, type Withheld } from "../silences/withholding.ts";
 import type { AlertInput, AlertRow, AlertView } from "../types.ts";
 import { StoredAlert } from "./alert-book.ts";
 import type { Alerts } from "./alerts.ts";
@@ -232,9 +232,10 @@ function liveView({ withheldBy }: AlertsContext, alert: AlertView) {
 /** What withholds an alert now; null: nothing, or it does not fire. */
 export function withheldNow(withheldBy: AlertsOwn["withheldBy"], alert: AlertView) {
   if (alert.state !== "firing") return null;
-  const { silencedBy, inhibitedBy, mutedBy } = withheldBy(alert);
-  const isWithheld = silencedBy.length + inhibitedBy.length + mutedBy.length > 0;
-  return isWithheld ? { silencedBy, inhibitedBy, mutedBy } : null;
+  const withheld = withheldBy(alert);
+  if (!isWithheld(withheld)) return null;
+  const { silencedBy, inhibitedBy, mutedBy } = withheld;
+  return { silencedBy, inhibitedBy, mutedBy };
 }
 
 function alertView(alert: AlertView) {

@@ -2,7 +2,7 @@ import type { EpochMs } from "../../../core/clock.ts";
 import type { BoundStatement } from "../../../store/database.ts";
 import { type ReadDb, rowsOf, rowsOfAll, type Trx } from "../../../store/database.ts";
 import type { RouteSettings } from "../policies/routing.ts";
-import type { Withheld } from "../silences/withholding.ts";
+import { isWithheld, type Withheld } from "../silences/withholding.ts";
 import type { IncidentParts } from "./context.ts";
 import type { Ack, Facts, Member } from "./machine.ts";
 import { type IncidentRow, incidentsOf } from "./store.ts";
@@ -53,9 +53,9 @@ export class IncidentFacts implements Facts {
     const { muteIntervals, activeIntervals } = JSON.parse(this.#row.route) as RouteSettings;
     const route = { projectId: this.#row.projectId, muteIntervals, activeIntervals };
     const by = alert && this.#parts.withheldBy(alert, route, this.#now);
-    const isFree = by === null || by.silencedBy.length + by.inhibitedBy.length + by.mutedBy.length === 0;
-    this.#withheld.set(alertId, isFree ? null : by);
-    return isFree ? null : by;
+    const found = by && isWithheld(by) ? by : null;
+    this.#withheld.set(alertId, found);
+    return found;
   }
 
   isWithin(interval: string, at: EpochMs): boolean {

@@ -3,6 +3,7 @@ import type { Trx } from "../../../store/database.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 import { silentKey } from "../book/senders.ts";
 import type { RouteMatch, RouteSettings, SilentSource } from "../policies/routing.ts";
+import { isWithheld } from "../silences/withholding.ts";
 import type { AlertInput, AlertView } from "../types.ts";
 import type { IncidentParts } from "./context.ts";
 import { membersOf } from "./facts.ts";
@@ -64,10 +65,8 @@ export async function timedOut(
     const [{ row, sender } = { row: undefined, sender: "" }] = group;
     if (!row) continue;
     const source = new Source(parts, trx, { projectId: row.projectId, sender, now });
-    await source.timedOut(
-      group.map((each) => each.row),
-      open,
-    );
+    const rows = group.map((each) => each.row);
+    await source.timedOut(rows, open);
   }
 }
 
@@ -144,8 +143,7 @@ class Source {
     const [alert] = last === undefined ? [] : await alerts().read([last], this.#trx);
     if (!alert) return true;
     const { muteIntervals, activeIntervals } = JSON.parse(route) as RouteSettings;
-    const by = withheldBy(alert, { projectId, muteIntervals, activeIntervals }, this.#now);
-    return by.silencedBy.length + by.inhibitedBy.length + by.mutedBy.length > 0;
+    return isWithheld(withheldBy(alert, { projectId, muteIntervals, activeIntervals }, this.#now));
   }
 
   /** Opens the incident about the source, with an alert of its own. It follows the policy of `first`. */

@@ -2,6 +2,7 @@ import type { EpochMs } from "../../../core/clock.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { PolicyStep } from "../policies/policy.ts";
 import type { RouteSettings } from "../policies/routing.ts";
+import { isWithheld } from "../silences/withholding.ts";
 import type { AlertView } from "../types.ts";
 import type { IncidentParts } from "./context.ts";
 import { pagedAlert } from "./direct.ts";
@@ -74,13 +75,11 @@ async function rulesOf(parts: IncidentParts, row: IncidentRow, sendResolved: boo
   const now = parts.clock.now();
   const isEnded = row.state === "resolved";
   const later = isEnded ? await unresolvedOf(parts.db.read, row) : undefined;
-  const isWithheld = (alert: AlertView): boolean => {
-    if (row.direct !== null) return false;
-    const by = parts.withheldBy(alert, { projectId, muteIntervals, activeIntervals }, now);
-    return by.silencedBy.length + by.inhibitedBy.length + by.mutedBy.length > 0;
-  };
+  const route = { projectId, muteIntervals, activeIntervals };
+  const isLeftOut = (alert: AlertView): boolean =>
+    row.direct === null && isWithheld(parts.withheldBy(alert, route, now));
   const firingLater = later ? await firingIn(parts.db.read, later.id) : new Set<string>();
-  return { isEnded, firingLater, sendResolved, isWithheld };
+  return { isEnded, firingLater, sendResolved, isWithheld: isLeftOut };
 }
 
 /** Stores what a post that was accepted, or skipped, did not name. */

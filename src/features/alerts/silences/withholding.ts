@@ -32,6 +32,10 @@ export interface Withheld {
   readonly mutedBy: readonly string[];
 }
 
+export function isWithheld({ silencedBy, inhibitedBy, mutedBy }: Withheld): boolean {
+  return silencedBy.length + inhibitedBy.length + mutedBy.length > 0;
+}
+
 export interface WithholdingParts {
   readonly clock: SteadyClock;
   readonly routingOf: (projectId: string) => WithholdingRules;
