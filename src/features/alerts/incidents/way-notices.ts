@@ -2,9 +2,9 @@ import { sql } from "kysely";
 import { DAY_MS, type EpochMs, MINUTE_MS, toRfc3339 } from "../../../core/clock.ts";
 import { notificationRow } from "../../../store/commit/notification-row.ts";
 import type { Trx } from "../../../store/database.ts";
-import { administrators, ownersOf } from "../../access/index.ts";
 import { namesOfWays, type PageRow } from "../../delivery/index.ts";
 import { COMPLETED } from "../../jobs/index.ts";
+import { responsibleFor } from "../ways/responsible.ts";
 import type { IncidentParts } from "./context.ts";
 import type { IncidentRow } from "./store.ts";
 
@@ -78,13 +78,8 @@ export async function waysWork(parts: IncidentParts, trx: Trx, pages: readonly P
     // Of the others nothing waits: whether they work shows with the next page.
     await trx.deleteFrom("failed_ways").where("projectId", "=", projectId).execute();
     const own = mended.filter((way) => way.projectId === projectId);
-    await reportEnd(
-      parts,
-      trx,
-      projectId,
-      own.map(({ target }) => names.get(target)?.name ?? target),
-      now,
-    );
+    const works = own.map(({ target }) => names.get(target)?.name ?? target);
+    await reportEnd(parts, trx, projectId, works, now);
   }
 }
 
@@ -144,7 +139,8 @@ async function report(parts: IncidentParts, trx: Trx, projectId: string, now: Ep
   const ways = await waysOf(trx, projectId, now);
   if (ways.length === 0) return;
   const text = failedText(await nameOf(trx, projectId), ways);
-  const { users, isOfProject } = await recipientsOf(parts, trx, projectId, ways);
+  const policyIds = [...new Set(ways.map(({ policyId }) => policyId))];
+  const { users, isOfProject } = await responsibleFor(parts.users, trx, projectId, policyIds);
   for (const userId of users) {
     const last = await noticeOf(trx, projectId, userId);
     const isReported = last !== undefined && ways.every(({ since }) => since <= last.sentAt);
@@ -187,12 +183,8 @@ async function reportEnd(
     .where("projectId", "=", projectId)
     .where("endedAt", "is", null)
     .execute();
-  const users = new Set(
-    parts.users.reachable(
-      open.map(({ userId }) => userId),
-      null,
-    ),
-  );
+  const noticed = open.map(({ userId }) => userId);
+  const users = new Set(parts.users.reachable(noticed, null));
   const title = `Notices of ${await nameOf(trx, projectId)} arrive again`;
   const message = `It accepts messages again: ${listed(names).join(", ")}.`;
   for (const { userId } of open.filter((each) => users.has(each.userId))) {
@@ -220,23 +212,6 @@ function noticeOf(trx: Trx, projectId: string, userId: string) {
 async function nameOf(trx: Trx, projectId: string): Promise<string> {
   const row = await trx.selectFrom("projects").select("name").where("id", "=", projectId).executeTakeFirst();
   return row?.name ?? "a project";
-}
-
-/** Who made the policies if that is an active member, else the project's owners, else administrators. */
-async function recipientsOf(
-  { users }: IncidentParts,
-  trx: Trx,
-  projectId: string,
-  ways: readonly Way[],
-): Promise<{ readonly users: readonly string[]; readonly isOfProject: boolean }> {
-  const policyIds = [...new Set(ways.map(({ policyId }) => policyId))];
-  const policies = await trx.selectFrom("policies").select(["id", "createdBy"]).where("id", "in", policyIds).execute();
-  const makers = policyIds.map((id) => policies.find((policy) => policy.id === id)?.createdBy ?? "");
-  const found = new Set(users.reachable(makers, projectId));
-  if (found.size < new Set(makers).size)
-    for (const id of users.reachable(await ownersOf(trx, projectId), projectId)) found.add(id);
-  if (found.size > 0) return { users: [...found], isOfProject: true };
-  return { users: (await administrators(trx)).map(({ id }) => id), isOfProject: false };
 }
 
 /** The person's own channels that fail: a notice by them does not arrive either. */

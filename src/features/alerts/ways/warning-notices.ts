@@ -4,8 +4,8 @@ import { HOUR_MS, MINUTE_MS } from "../../../core/clock.ts";
 import { DueTimes, SteadyClock } from "../../../core/due-times.ts";
 import type { Logger } from "../../../core/log.ts";
 import type { Database, Trx } from "../../../store/database.ts";
-import { administrators, ownersOf } from "../../access/index.ts";
 import type { Notifier } from "../../notifications/index.ts";
+import { responsibleFor } from "./responsible.ts";
 import { type PagingWarning, projectWarnings, type WarningParts } from "./warnings.ts";
 
 /** Changes of one edit are looked at together, and a channel that was just created may be tested first. */
@@ -88,8 +88,8 @@ export class PagingWarningNotices {
   }
 
   async #send(trx: Trx, projectId: string, { cause, code, message, policyId }: PagingWarning): Promise<void> {
-    const { notify, wall } = this.#parts;
-    const { users, isOfProject } = await this.#recipientsOf(trx, projectId, policyId);
+    const { notify, wall, warnings } = this.#parts;
+    const { users, isOfProject } = await responsibleFor(warnings.users, trx, projectId, [policyId]);
     if (users.length === 0) return;
     const title = "Pages may not arrive";
     const { id } = await notify.send(
@@ -108,16 +108,5 @@ export class PagingWarningNotices {
   async #mended(trx: Trx, id: string): Promise<void> {
     const row = await trx.selectFrom("notifications").select("message").where("id", "=", id).executeTakeFirst();
     if (row) await this.#parts.notify.update(id, { title: "Mended: pages may not arrive", message: row.message }, trx);
-  }
-
-  /** Who made the policy if that is an active member, else the project's owners, else administrators. */
-  async #recipientsOf(trx: Trx, projectId: string, policyId: string) {
-    const { users } = this.#parts.warnings;
-    const policy = await trx.selectFrom("policies").select("createdBy").where("id", "=", policyId).executeTakeFirst();
-    for (const ids of [policy?.createdBy ? [policy.createdBy] : [], await ownersOf(trx, projectId)]) {
-      const found = users.reachable(ids, projectId);
-      if (found.length > 0) return { users: found, isOfProject: true };
-    }
-    return { users: (await administrators(trx)).map(({ id }) => id), isOfProject: false };
   }
 }
