@@ -35,7 +35,7 @@ interface State {
 /**
  * What each channel may send now, in memory. Nothing here waits: a caller whose turn is later
  * returns its message to its queue until then. Pages come first; the other messages of a channel
- * stand in a line, each with a time of its own, at which it comes back.
+ * keep their order, and each has a time at which it comes back.
  */
 export class Rates {
   readonly #clock: Clock;
