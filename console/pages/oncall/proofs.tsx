@@ -1,9 +1,9 @@
 import { useGet } from "../../app/query.ts";
 import { Badge, Card, Loaded, Skeleton, Time, UserText } from "../../ui/index.ts";
-import { nameOf } from "./oncall-types.ts";
+import { nameOf, type Person } from "./oncall-types.ts";
 
 interface Proof {
-  readonly user: { readonly id: string; readonly username: string | null; readonly name: string | null };
+  readonly user: Person;
   readonly onCallFrom: string;
   readonly schedule: string;
   readonly isProven: boolean;
