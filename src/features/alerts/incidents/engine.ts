@@ -222,7 +222,7 @@ export class Incidents {
       id,
       "acknowledge",
       actor,
-      (...given) => machine.acknowledge(given[0], actor.id, ...rest(given)),
+      (row, ...given) => machine.acknowledge(row, actor.id, ...given),
       options,
     );
   }
@@ -244,7 +244,7 @@ export class Incidents {
   }
 
   snooze(id: string, until: EpochMs, actor: Actor, options?: InTransaction): Promise<IncidentRow> {
-    return this.#act(id, "snooze", actor, (...given) => machine.snooze(given[0], until, ...rest(given)), options);
+    return this.#act(id, "snooze", actor, (row, ...given) => machine.snooze(row, until, ...given), options);
   }
 
   unsnooze(id: string, actor: Actor, options?: InTransaction): Promise<IncidentRow> {
@@ -252,7 +252,7 @@ export class Incidents {
   }
 
   resolve(id: string, actor: Actor, options?: InTransaction): Promise<IncidentRow> {
-    return this.#act(id, "resolve", actor, (...given) => machine.resolve(given[0], actor.id, ...rest(given)), options);
+    return this.#act(id, "resolve", actor, (row, ...given) => machine.resolve(row, actor.id, ...given), options);
   }
 
   escalate(id: string, actor: Actor, options?: InTransaction): Promise<IncidentRow> {
@@ -272,11 +272,11 @@ export class Incidents {
 
   /** Pages these people now, see responders.ts. */
   reassign(id: string, named: Named, actor: Actor, options?: InTransaction): Promise<IncidentRow> {
-    return this.#act(id, "reassign", actor, (...given) => reassign(given[0], named, ...rest(given)), options);
+    return this.#act(id, "reassign", actor, (row, ...given) => reassign(row, named, ...given), options);
   }
 
   addResponders(id: string, named: Named, actor: Actor, options?: InTransaction): Promise<IncidentRow> {
-    return this.#act(id, "responders", actor, (...given) => addResponders(given[0], named, ...rest(given)), options);
+    return this.#act(id, "responders", actor, (row, ...given) => addResponders(row, named, ...given), options);
   }
 
   /** Adds a text to the timeline, also of a resolved incident. */
@@ -456,10 +456,6 @@ function merged(held: Live["holds"] = new Set(), changes: Changed["holds"]): Liv
     else if (changes[name] === false) result.delete(name);
   }
   return result;
-}
-
-function rest(given: Parameters<Decide>): [machine.Facts, ReturnType<typeof settingsOf>, EpochMs] {
-  return [given[1], given[2], given[3]];
 }
 
 /** @throws INCIDENT_NOT_FOUND */
