@@ -174,27 +174,22 @@ export interface DaysOffFilter {
 
 /** Days off with the time zone of their user, in order. */
 export function daysOffOf(db: Db, { userIds, fromDay, toDay }: DaysOffFilter) {
-  let query = db
-    .selectFrom("oncall_days_off as d")
-    .innerJoin("users as u", "u.id", "d.userId")
-    .selectAll("d")
-    .select("u.timezone")
-    .where("d.lastDay", ">=", fromDay)
-    .orderBy("d.firstDay")
-    .orderBy("d.id");
+  let query = zonedDaysOff(db).where("d.lastDay", ">=", fromDay).orderBy("d.firstDay").orderBy("d.id");
   if (userIds) query = query.where("d.userId", "in", userIds);
   if (toDay !== undefined) query = query.where("d.firstDay", "<=", toDay);
   return query.execute();
 }
 
 export function findDaysOff(db: Db, id: string) {
+  return zonedDaysOff(db).where("d.id", "=", id).executeTakeFirst();
+}
+
+function zonedDaysOff(db: Db) {
   return db
     .selectFrom("oncall_days_off as d")
     .innerJoin("users as u", "u.id", "d.userId")
     .selectAll("d")
-    .select("u.timezone")
-    .where("d.id", "=", id)
-    .executeTakeFirst();
+    .select("u.timezone");
 }
 
 export async function insertDaysOff(trx: Trx, row: DaysOffRow): Promise<void> {
