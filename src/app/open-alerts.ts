@@ -268,7 +268,10 @@ export function policiesChanged(
   incidents.tryUnreached(({ projectId }) => projectIds.includes(projectId));
 }
 
-/** What a commit has changed of ways of pages: what waits for them is tried, and incidents that reached no one look again. */
+/**
+ * What a commit has changed of ways of pages: what waits for them is tried, and incidents that
+ * reached no one look again.
+ */
 export function waysChanged(
   { incidents }: AlertServices,
   pages: PageSender,

@@ -21,7 +21,10 @@ export const WATCH_OPTIONS = {
   ),
 };
 
-/** The last resort when Prism itself cannot reach anyone. Not for the console: it must not depend on the database. */
+/**
+ * The last resort when Prism itself cannot reach anyone. Not for the console: it must not depend on
+ * the database.
+ */
 export const EMERGENCY_OPTIONS = {
   webhook: optional(
     k.httpUrl(),

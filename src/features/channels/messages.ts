@@ -39,7 +39,10 @@ export interface OpenedChannel extends OpenChannel {
   readonly own: OwnTemplate;
 }
 
-/** A channel with its secrets. @param isPage it waits until it is enabled again. @throws TargetGone, PermanentError */
+/**
+ * A channel with its secrets. @param isPage it waits until it is enabled again. @throws TargetGone,
+ * PermanentError
+ */
 export async function openChannel(context: ChannelsContext, id: string, isPage = false): Promise<OpenedChannel> {
   const row = await findChannel(context.database.read, id);
   if (!row) throw new TargetGone("the channel has been deleted");

@@ -75,7 +75,10 @@ export interface OnCallSpan {
   readonly schedule: string;
 }
 
-/** The users who are on call at some time of a span, the first ones first. @param projectIds null: of all projects */
+/**
+ * The users who are on call at some time of a span, the first ones first. @param projectIds null:
+ * of all projects
+ */
 export async function onCallBetween(
   users: UserDirectory,
   db: ReadDb | Trx,

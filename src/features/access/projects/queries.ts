@@ -110,7 +110,10 @@ export async function endChannels(trx: Trx, projectId: string) {
   return trx.deleteFrom("channels").where("projectId", "=", projectId).returning(["id", "version"]).execute();
 }
 
-/** Deletes what is known of the ways of a person who is deleted. @param table pages: their errors may hold addresses */
+/**
+ * Deletes what is known of the ways of a person who is deleted. @param table pages: their errors
+ * may hold addresses
+ */
 export async function forgetWays(trx: Trx, userId: string, table: "failed_ways" | "pages"): Promise<void> {
   for (const channel of ["email", "webhook", "service", "fcm", "apns", "webpush", "pusher"]) {
     const [from, before] = [`${channel} ${userId} `, `${channel} ${userId}!`];

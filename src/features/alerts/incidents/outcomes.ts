@@ -70,7 +70,10 @@ function isOutside({ channel, isEnd }: PageRow): boolean {
   return channel !== "pusher" && isEnd === 0;
 }
 
-/** Someone has a notice of the incident: repetitions have the route's time from now on. @returns whether it is the first one */
+/**
+ * Someone has a notice of the incident: repetitions have the route's time from now on. @returns
+ * whether it is the first one
+ */
 export async function reached(parts: IncidentParts, trx: Trx, id: string): Promise<boolean> {
   const row = await findIncident(trx, id);
   return row !== undefined && markReached(parts, trx, row);

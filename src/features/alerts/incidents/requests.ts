@@ -357,7 +357,10 @@ export type Act = (
   row: Pick<IncidentRow, "projectId">,
 ) => Promise<unknown>;
 
-/** Acts on one incident as the caller. @param db the transaction of the change, if it has one. @throws INCIDENT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_STATE */
+/**
+ * Acts on one incident as the caller. @param db the transaction of the change, if it has one.
+ * @throws INCIDENT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_STATE
+ */
 export async function act(
   context: IncidentsContext,
   principal: Principal,

@@ -60,8 +60,9 @@ export function start(incident: Incident, facts: Facts, settings: StepSettings, 
 }
 
 /**
- * The incident is these people's: they are paged now, and the others only if it is not acknowledged within
- * {@link ASSIGNED_MS}; then the policy starts from its first step. An acknowledged or snoozed incident is open again.
+ * The incident is these people's: they are paged now, and the others only if it is not
+ * acknowledged within {@link ASSIGNED_MS}; then the policy starts from its first step. An
+ * acknowledged or snoozed incident is open again.
  */
 export function reassign(incident: Incident, named: Named, facts: Facts, settings: StepSettings, now: EpochMs): Turn {
   const work = new Work(incident, facts, settings, now);

@@ -131,7 +131,10 @@ export interface EndedMember {
   readonly firingNotifiedAt: EpochMs;
 }
 
-/** Alerts by key that were notified, and have ended since without a notification: those that fire again continue them. */
+/**
+ * Alerts by key that were notified, and have ended since without a notification: those that fire
+ * again continue them.
+ */
 export async function endedMembers(trx: Trx, incidentId: string): Promise<Map<string, EndedMember>> {
   const rows = await trx
     .selectFrom("incident_alerts as m")

@@ -60,7 +60,10 @@ export function compareLabels(left: Labels, right: Labels): number {
   return 0;
 }
 
-/** Alertmanager's order of the alerts of a group: by `job` and `instance`, those without last, then by all labels. */
+/**
+ * Alertmanager's order of the alerts of a group: by `job` and `instance`, those without last, then
+ * by all labels.
+ */
 export function compareInGroup(left: Labels, right: Labels): number {
   for (const name of ["job", "instance"]) {
     const [a, b] = [labelValue(left, name), labelValue(right, name)];

@@ -339,7 +339,10 @@ async function requireChannel(trx: Trx, projectId: string, id: string, path: str
   });
 }
 
-/** A policy, or a person, may notify the schedules of other projects that the caller reads. @throws RECIPIENT_NOT_FOUND */
+/**
+ * A policy, or a person, may notify the schedules of other projects that the caller reads. @throws
+ * RECIPIENT_NOT_FOUND
+ */
 export async function requireSchedules(
   { projects }: Pick<PolicyContext, "projects">,
   principal: PermissionHolder,

@@ -7,7 +7,10 @@ import type { IncidentRow } from "../incidents/store.ts";
 
 const ROWS_AT_ONCE = 1000;
 
-/** Open incidents of high urgency whose steps started before this instant and reached no one; not those held before the first. */
+/**
+ * Open incidents of high urgency whose steps started before this instant and reached no one; not
+ * those held before the first.
+ */
 export function unreachedSince(db: ReadDb, before: EpochMs): Promise<IncidentRow[]> {
   return (
     db

@@ -157,7 +157,10 @@ export class PageQueue {
     return this.#ordered.slice(0, limit).filter((page) => !isDrill(page) && !this.running.has(page.facts.incidentId));
   }
 
-  /** All of them may be sent now. An attempt that runs may be from before the change: it is made again if it fails. */
+  /**
+   * All of them may be sent now. An attempt that runs may be from before the change: it is made
+   * again if it fails.
+   */
   retryNow(now: number): void {
     this.gate.retryNow();
     for (const page of this.#byId.values()) {

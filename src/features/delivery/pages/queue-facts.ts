@@ -20,7 +20,10 @@ export function troublesOf(queues: Iterable<PageQueue>, gateOf: GateOf, now: num
   return found.sort((a, b) => b.sinceMs - a.sinceMs);
 }
 
-/** How long the ready page that waits longest was not attempted by this process; 0 for none. @param now elapsed ms */
+/**
+ * How long the ready page that waits longest was not attempted by this process; 0 for none. @param
+ * now elapsed ms
+ */
 export function longestUnattemptedMs(queues: Iterable<PageQueue>, gateOf: GateOf, now: number): number {
   let longest = 0;
   const isWell = (queue: PageQueue): boolean =>

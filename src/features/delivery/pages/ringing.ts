@@ -19,7 +19,10 @@ export function noteLost(page: Waiting, failure: PageFailure, startedAt: number)
   else page.lost -= 1;
 }
 
-/** After a restart: its process may have ended before the answer. @param lostAt start of that attempt, elapsed ms */
+/**
+ * After a restart: its process may have ended before the answer. @param lostAt start of that
+ * attempt, elapsed ms
+ */
 export function resumeLost(page: Waiting, lostAt: number): void {
   if (page.lost === 0) return;
   const until = Math.max(page.notBefore, lostAt + pauseMs(page.lost));

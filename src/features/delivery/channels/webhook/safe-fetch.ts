@@ -62,7 +62,10 @@ export class SafeFetch {
     this.#ca = ca;
   }
 
-  /** Checks whether requests to this URL are permitted now. @throws URL_REFUSED, also for a name that does not resolve */
+  /**
+   * Checks whether requests to this URL are permitted now. @throws URL_REFUSED, also for a name
+   * that does not resolve
+   */
   async check(url: string): Promise<void> {
     try {
       await withinDns(this.#hosts.require(url), this.#limits);
