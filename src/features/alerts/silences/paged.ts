@@ -10,7 +10,7 @@ import type { SilenceDraft } from "./live-silence.ts";
 
 /*
  * Silences of a person without `silences:write` who was notified of an incident: for at most a day, by
- * equality with labels of its alerts, and of no alert of which the person was not notified.
+ * equality with labels of an alert of it that fires, and of no alert of which the person was not notified.
  */
 
 const MAX_MS = DAY_MS;
@@ -33,10 +33,10 @@ export async function requirePagedSilence(
   if (principal.kind === "apiKey" || principal.userId === null) throw missingPermission("silences:write");
   if (!projects.mayBeGiven(principal, projectId, "silences:write")) throw missingPermission("silences:write");
   const { userId } = principal;
-  if (!(await isOwn(trx, userId, projectId, matchers))) throw refused("you were notified of no open incident with it");
+  const own = await ownAlert(trx, userId, projectId, matchers);
+  if (!own) throw refused("no alert with it fires in an open incident that you were notified of");
   if (!isPlain(draft, now)) throw refused("of an incident that you were notified of, silence labels for a day at most");
-  if (hits.some(({ labels }) => "alertname" in labels) && !matchers.some(({ name }) => name === "alertname"))
-    throw refused("add the matcher of alertname");
+  if (own.isNamed === 0) throw refused("add the matcher of alertname, or of each label of an alert without it");
   const others = await othersOf(trx, userId, hits);
   if (others > 0) throw refused(`${others} other alerts match; add labels of the alert`);
 }
@@ -52,16 +52,21 @@ function isPlain({ matchers, startsAt, endsAt, recurrence }: SilenceDraft, now: 
   return recurrence === null && isNow && isEqual && endsAt <= now + MAX_MS;
 }
 
-/** Whether an alert of an open incident of which the user was notified has these labels. */
-async function isOwn(trx: Trx, userId: string, projectId: string, matchers: readonly Matcher[]): Promise<boolean> {
+/**
+ * A firing alert with these labels, of an open incident of which the user was notified. It is named if
+ * its alertname is among them, or all labels of an alert without that: what fires later is matched too.
+ */
+async function ownAlert(trx: Trx, userId: string, projectId: string, matchers: readonly Matcher[]) {
   const wanted = JSON.stringify(matchers.map(({ name, value }) => [name, value]));
-  const { rows } = await sql<{ id: string }>`select a.id from incidents i
-    join incident_alerts m on m.incidentId = i.id join alerts a on a.id = m.alertId
-    where i.projectId = ${projectId} and i.state <> 'resolved' and ${wasNotified(userId)}
+  const { rows } = await sql<{ isNamed: 0 | 1 }>`select not exists (select 1 from json_each(a.labels) l
+      where (l.key = 'alertname' or json_type(a.labels, '$.alertname') is null)
+      and not exists (select 1 from json_each(${wanted}) w where l.key = w.value ->> 0)) as isNamed
+    from incidents i join incident_alerts m on m.incidentId = i.id join alerts a on a.id = m.alertId
+    where i.projectId = ${projectId} and i.state <> 'resolved' and a.state = 'firing' and ${wasNotified(userId)}
     and not exists (select 1 from json_each(${wanted}) w where not exists (
       select 1 from json_each(a.labels) l where l.key = w.value ->> 0 and l.value = w.value ->> 1))
-    limit 1`.execute(trx);
-  return rows.length > 0;
+    order by isNamed desc limit 1`.execute(trx);
+  return rows[0];
 }
 
 /** How many of the alerts are in no open incident of which the user was notified. */

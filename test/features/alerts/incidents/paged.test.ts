@@ -166,6 +166,31 @@ test("a paged viewer silences the labels of the own alerts for a day, and nothin
   assert.ok(audit.every(({ userId, metadata }) => userId === paged.id && metadata.includes('"right":"paged"')));
 });
 
+test("a paged viewer silences no severity when the alert of the page has ended", async (t) => {
+  const { world, prism, shop, paged, fire } = await shopWorld(t);
+  const [labels, other] = [
+    { alertname: "A", severity: "critical" },
+    { alertname: "A", severity: "warning" },
+  ];
+  await fire("A", labels);
+  await fire("A2", other);
+  await world.resolveAlert("A", { projectId: shop, labels });
+  assert.equal((await world.only()).state, "open");
+  const silence = (...matchers: string[]) => silenceBy(prism, paged.token, { projectId: shop, matchers });
+  assert.equal(outcome(await silence('severity="critical"')), "403 UNAUTHORIZED_ROLE");
+  assert.equal(outcome(await silence('alertname="A"', 'severity="critical"')), "403 UNAUTHORIZED_ROLE", "it has ended");
+  assert.equal(outcome(await silence('severity="warning"')), "403 UNAUTHORIZED_ROLE");
+  assert.equal(outcome(await silence('alertname="A"')), "201");
+});
+
+test("of an alert without alertname a paged viewer silences all labels together", async (t) => {
+  const { prism, shop, paged, fire } = await shopWorld(t);
+  await fire("A", { instance: "db-1", severity: "critical" });
+  const silence = (...matchers: string[]) => silenceBy(prism, paged.token, { projectId: shop, matchers });
+  assert.equal(outcome(await silence('severity="critical"')), "403 UNAUTHORIZED_ROLE");
+  assert.equal(outcome(await silence('instance="db-1"', 'severity="critical"')), "201");
+});
+
 test("after the incident a viewer silences nothing", async (t) => {
   const { world, prism, shop, paged, fire } = await shopWorld(t);
   await fire("A", { alertname: "A" });
