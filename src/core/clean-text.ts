@@ -11,6 +11,15 @@ export function cleanText(text: string): string {
   return text.replace(LONE_SURROGATE, "").replace(REMOVED, "").normalize("NFC");
 }
 
+const ADDRESS_ROOM = 2000;
+
+/** Text from outside without mail addresses, shortened to 2000 characters: it is read by others than their users. */
+export function withoutAddresses(text: string): string {
+  // Bounded, since the pattern is tried at each character; a word that is cut may be part of an address.
+  const start = text.length <= ADDRESS_ROOM ? text : text.slice(0, ADDRESS_ROOM).replace(/\S+$/, "");
+  return start.replaceAll(/<?[^\s<>]+@[^\s<>]*>?/g, "…");
+}
+
 const ENTITIES: Readonly<Record<string, string>> = {
   "&": "&amp;",
   "<": "&lt;",

@@ -1,4 +1,4 @@
-import { cleanText } from "../../core/clean-text.ts";
+import { cleanText, withoutAddresses } from "../../core/clean-text.ts";
 import { isUuid } from "../../core/ids.ts";
 import { BOUNCE_HEADER, type Bounce } from "../delivery/index.ts";
 import { LIMITS, startOf } from "./read-mail.ts";
@@ -47,6 +47,6 @@ function fieldsOf(text: string): ReadonlyMap<string, string> {
 function wordsOf(fields: ReadonlyMap<string, string>): string {
   const diagnosis = fields.get("diagnostic-code")?.replace(/^[\w-]+\s*;\s*/, "");
   const said = diagnosis ?? fields.get("status") ?? "";
-  const shown = cleanText(said.replaceAll(/<?[^\s<>]+@[^\s<>]+>?/g, "…").replaceAll(/\s+/g, " ")).trim();
+  const shown = cleanText(withoutAddresses(said).replaceAll(/\s+/g, " ")).trim();
   return `the mail was returned${shown === "" ? "" : `: ${shown.slice(0, MAX_WORDS)}`}`;
 }

@@ -151,6 +151,30 @@ test("SMTP: only a mailbox that does not exist, or no longer, is gone", () => {
     assert.ok(!(refused(text) instanceof TargetGone), text);
 });
 
+test("SMTP: a failure is shown without mail addresses and the name of the mailbox; its cause has the words", () => {
+  const [rcpt, login] = [
+    { responseCode: 550, command: "RCPT TO" },
+    { responseCode: 535, code: "EAUTH" },
+  ];
+  for (const [error, said, shown] of [
+    [rcpt, "550 5.7.1 <viv.b+x@x.test>: rejected", "550 5.7.1 …: rejected"],
+    [rcpt, "550 5.7.1 viv.b+x@x.test rejected", "550 5.7.1 … rejected"],
+    [rcpt, "550 5.1.1 No such user: Viv.b+x", "550 5.1.1 No such user: …"],
+    [rcpt, "550 5.1.1 <viv.b+x> unknown; vivxb+x", "550 5.1.1 <…> unknown; vivxb+x"],
+    [{ responseCode: 451, command: "DATA" }, "451 sender p@example.com deferred", "451 sender … deferred"],
+    [{ responseCode: 550, command: "MAIL FROM" }, "550 <p@example.com> refused", "550 … refused"],
+    [login, "535 p@example.com: bad password", "535 … bad password"],
+    [{ code: "ECONNECTION" }, "closed for p@example.com", "closed for …"],
+  ] as const) {
+    const thrown = Object.assign(new Error(said), error);
+    const failure = mailFailure(thrown, "viv.b+x@x.test");
+    assert.equal(failure.message, shown);
+    assert.equal(failure.cause, thrown);
+  }
+  const long = mailFailure(Object.assign(new Error(`550 ${"a ".repeat(996)}viv.b+x@x.test`), rcpt), "").message;
+  assert.ok(!long.includes("viv"), long.slice(-50));
+});
+
 /** A mail server that says nothing any more from some word of the client's on. */
 async function stuckAt(t: TestContext, word: "" | "EHLO" | "RCPT" | "."): Promise<number> {
   const sockets = new Set<Socket>();

@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import type { Socket } from "node:net";
 import type { Transporter } from "nodemailer";
 import type { Config } from "../../../../config/load.ts";
+import { withoutAddresses } from "../../../../core/clean-text.ts";
 import { PrismError } from "../../../../core/errors.ts";
 import { PermanentError } from "../../../jobs/index.ts";
 import { CALL_LIMITS, type CallLimits, callLimitsOf, connectTo } from "../../calls/connect.ts";
@@ -112,7 +113,7 @@ export class MailClient implements ChannelCalls<Mail> {
       return { providerId: await this.send(mail, signal) };
     } catch (error) {
       signal?.throwIfAborted();
-      throw mailFailure(error);
+      throw mailFailure(error, mail.to);
     }
   }
 
@@ -222,7 +223,7 @@ export function dkimOptions({ dkim }: SmtpOptions) {
     const { asymmetricKeyType } = createPrivateKey(privateKey);
     if (asymmetricKeyType !== "rsa") throw new Error(`it is a key of the type ${asymmetricKeyType}, not rsa`);
   } catch (error) {
-    const { message } = error as Error;
+    const message = (error as Error).message.replaceAll(keyFile, "…");
     throw new ProviderDown(`smtp.dkim.keyFile cannot be used: ${message}`, { cause: error });
   }
   return { dkim: { domainName: domain, keySelector: selector, privateKey, headerFieldNames: SIGNED_HEADERS } };
@@ -247,17 +248,19 @@ const OF_MESSAGE: ReadonlySet<string> = new Set(["RCPT TO", "DATA"]);
  * Classifies a failed mail (RFC 5321 section 4.2.1: 4xx may be retried, 5xx may not). A refused
  * recipient or text concerns this message; a refused login or sender concerns every mail. A server
  * that closes (421) or asks to come back before it knows the recipient, and errors of the
- * connection, are no answer.
+ * connection, are no answer. Messages have no mail addresses, since they are stored and shown; the
+ * cause has the server's words. @param to the recipient, whose name is left out too
  */
-export function mailFailure(error: unknown): Error {
+export function mailFailure(error: unknown, to = ""): Error {
   if (!(error instanceof Error)) return new Error(String(error));
-  const { code, responseCode = 0, command = "", message } = error as SmtpError;
+  const { code, responseCode = 0, command = "" } = error as SmtpError;
+  const message = shownOf(error.message, to);
   const options = { cause: error };
   const isLater = responseCode >= 400 && responseCode < 500;
   if (isLater && responseCode !== SHUTS_DOWN && OF_MESSAGE.has(command))
     return new Deferred(message, TRY_AGAIN_MS, options);
   if (!isLater && /^(EAUTH|ENOAUTH|ETLS)$/.test(code ?? "")) return new ProviderDown(message, options);
-  if (responseCode >= 500 && responseCode < 600) return refusalOf(error, command);
+  if (responseCode >= 500 && responseCode < 600) return refusalOf(error, command, message);
   const isNetwork = isLater || /^E[A-Z]+$/.test(code ?? "");
   if (!isNetwork) return error;
   return new NoAnswer(message, { phase: "answer", timedOut: code === "ETIMEDOUT", ...options });
@@ -266,9 +269,17 @@ export function mailFailure(error: unknown): Error {
 /** The mailbox does not exist, has moved, or its domain takes no mail (RFC 3463 section 3.2, RFC 7505). */
 const NO_MAILBOX = /\b5\.1\.(1|6|10)\b/;
 
-function refusalOf(cause: Error, command: string): Error {
-  const { message } = cause;
-  if (command === "RCPT TO" && NO_MAILBOX.test(message)) return new TargetGone(message, { cause });
+/** Servers also name a mailbox without its domain, such as `no such user here: viv`. */
+function shownOf(text: string, to: string): string {
+  const name = to.slice(0, Math.max(0, to.lastIndexOf("@")));
+  const shown = withoutAddresses(text);
+  if (name === "") return shown;
+  const pattern = name.replaceAll(/[^\p{L}\p{N}]/gu, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
+  return shown.replaceAll(new RegExp(`(?<![\\p{L}\\p{N}])${pattern}(?![\\p{L}\\p{N}])`, "giu"), "…");
+}
+
+function refusalOf(cause: Error, command: string, message: string): Error {
+  if (command === "RCPT TO" && NO_MAILBOX.test(cause.message)) return new TargetGone(message, { cause });
   if (command === "RCPT TO" || command === "DATA") return new PermanentError(message, { cause });
   return new ProviderDown(message, { cause });
 }
