@@ -207,7 +207,15 @@ class Change {
 
   /** Those who received earlier notifications are notified again; of a reassigned incident those who have it. */
   async #renotify({ reason, urgency }: Extract<Action, { kind: "renotify" }>): Promise<void> {
-    const audience = await audienceOf(this.#trx, this.#row.id);
+    const notified = await audienceOf(this.#trx, this.#row.id);
+    // Not those who have left the project, nor administrators whom only the fallback asked.
+    const members = new Set(
+      this.#parts.users.reachable(
+        notified.map(({ userId }) => userId),
+        this.#row.projectId,
+      ),
+    );
+    const audience = notified.filter(({ userId }) => members.has(userId));
     const left = new Set(
       reason === "resolved"
         ? audience.map(({ userId }) => userId)

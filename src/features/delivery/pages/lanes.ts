@@ -5,8 +5,11 @@ import { callWithin } from "../channel.ts";
 const MAX_CALLS = 256;
 /** Share for targets that have not answered since the start of the process. */
 const MAX_UNPROVEN = MAX_CALLS / 2;
-/** Share for targets whose last call timed out, and for the unproven ones of one owner. */
+/** Share for targets whose last call timed out, and for those of one owner. */
 const MAX_SUSPECT = MAX_CALLS / 4;
+
+/** The owner of calls of the server itself. */
+const SERVER = "";
 
 type Standing = "proven" | "unproven" | "suspect";
 
@@ -23,7 +26,7 @@ export interface Slot {
 export class Lanes {
   #running = 0;
   readonly #by = { proven: 0, unproven: 0, suspect: 0 };
-  /** Slots of unproven and suspect targets by owner. */
+  /** Slots by owner. */
   readonly #owners = new Map<string, number>();
   /** Calls that are no pages: they get the next free slot. */
   readonly #waiting: Deferred<Slot>[] = [];
@@ -31,12 +34,11 @@ export class Lanes {
   /** @returns undefined if there is no room now */
   take(standing: Standing, owner: string): Slot | undefined {
     if (this.#running >= MAX_CALLS) return undefined;
-    if (standing !== "proven") {
-      const held = this.#owners.get(owner) ?? 0;
-      const isFull = this.#by.unproven + this.#by.suspect >= MAX_UNPROVEN || held >= MAX_SUSPECT;
-      if (isFull || (standing === "suspect" && this.#by.suspect >= MAX_SUSPECT)) return undefined;
-      this.#owners.set(owner, held + 1);
-    }
+    const held = this.#owners.get(owner) ?? 0;
+    if (held >= MAX_SUSPECT && owner !== SERVER) return undefined;
+    if (standing !== "proven" && this.#by.unproven + this.#by.suspect >= MAX_UNPROVEN) return undefined;
+    if (standing === "suspect" && this.#by.suspect >= MAX_SUSPECT) return undefined;
+    this.#owners.set(owner, held + 1);
     this.#running += 1;
     this.#by[standing] += 1;
     return { standing, owner };
@@ -44,7 +46,7 @@ export class Lanes {
 
   /** Calls `send` with the next free slot for a target that answers. Rejects when `stop` aborts. */
   async call(send: (signal: AbortSignal) => Promise<void>, stop: AbortSignal): Promise<void> {
-    const slot = this.take("proven", "") ?? (await this.#next(stop));
+    const slot = this.take("proven", SERVER) ?? (await this.#next(stop));
     try {
       await callWithin(send, stop);
     } finally {
@@ -62,10 +64,9 @@ export class Lanes {
     this.#running -= 1;
     this.#by[standing] -= 1;
     const turn = this.#waiting.shift();
-    const slot = turn && this.take("proven", "");
+    const slot = turn && this.take("proven", SERVER);
     if (slot) turn.resolve(slot);
     else if (turn) this.#waiting.unshift(turn);
-    if (standing === "proven") return;
     const held = (this.#owners.get(owner) ?? 1) - 1;
     if (held > 0) this.#owners.set(owner, held);
     else this.#owners.delete(owner);

@@ -14,7 +14,7 @@ import { Gate, type TroubleFacts } from "./gate.ts";
 import { Lanes } from "./lanes.ts";
 import type { Accepted, NewPage, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";
 import { deferredFailsAt, elapsedOf, isDrill, PageQueue, putOff, type Waiting, waitingFrom } from "./page-queue.ts";
-import { longestUnattemptedMs, troublesOf } from "./queue-facts.ts";
+import { isHost, isWay, longestUnattemptedMs, troublesOf } from "./queue-facts.ts";
 import { PageRecords } from "./records.ts";
 import { noteLost, resumeLost } from "./ringing.ts";
 import { type AddOptions, addPages, findPage, findPages, overtakePages, pagesOf, readOpenPages } from "./store.ts";
@@ -47,6 +47,8 @@ export class PageSender {
   readonly #stop = new AbortController();
   readonly #calls = new Set<Promise<void>>();
   #isRunning = false;
+  /** Whether a person has a webhook; asked only where the server has no other way. */
+  #hasOwnWebhooks = (): boolean => false;
 
   constructor(parts: PageSenderParts) {
     const { clock, log } = parts;
@@ -78,6 +80,9 @@ export class PageSender {
 
   /** Builds the memory from the table. Nothing is sent. */
   load(reader: Sqlite): void {
+    const own = "select 1 from webhooks where userId is not null and active = 1 limit 1";
+    const statement = reader.prepare<[], number>(own).pluck();
+    this.#hasOwnWebhooks = () => statement.get() !== undefined;
     for (const page of readOpenPages(reader)) this.#add(page, true);
   }
 
@@ -162,7 +167,7 @@ export class PageSender {
   /** Whether people can be reached outside of the app at all. */
   get hasWays(): boolean {
     const { channels } = this.#parts;
-    return channels.names.some((name) => name !== "webhook" && name !== "pusher" && channels.get(name) !== undefined);
+    return channels.names.some((name) => isWay(name, channels)) || this.#hasOwnWebhooks();
   }
 
   /** How many pages of a target may be sent now: its other messages come after them. */
@@ -393,14 +398,17 @@ export class PageSender {
     const { startedAt, startedWall, timedOut } = times;
     const now = this.#clock.now();
     const provider = this.#gateOf(queue);
+    // On a host that users name, a path that hangs says nothing about the others.
+    const isShared = failure.is === "network" && !(failure.isLost && isHost(queue, this.#parts.channels));
     if (failure.is === "wait") {
       if (!failure.isOwnRate) queue.gate.failed(startedAt, failure.text, false);
       queue.gate.pause(now + failure.waitMs);
       if (failsAtOnce(failure)) queue.gate.isFailed = true;
-    } else if (failure.is === "error") queue.gate.failed(startedAt, failure.text, timedOut);
+    } else if (failure.is === "error" || (failure.is === "network" && !isShared))
+      queue.gate.failed(startedAt, failure.text, timedOut);
     else if (failure.is === "refused") page.notBefore = startedAt + REFUSED_PAUSE_MS;
     else if (failure.is === "deferred") putOff(page, failure.text, startedAt + deferredPauseMs(page.deferrals++));
-    if (failure.is === "network") provider.failed(startedAt, failure.text, timedOut);
+    if (isShared) provider.failed(startedAt, failure.text, timedOut);
     else if (provider.trouble) provider.accepted();
     if (failure.is === "refused" || failure.is === "gone" || failure.is === "deferred") queue.gate.isProven = true;
     if (failure.is === "wait" && failure.isOwnRate) {
@@ -419,7 +427,7 @@ export class PageSender {
     this.#records.attempted(page.facts.id, { ...record, isFailed: failsNow, isOver, isGone: failure.is === "gone" });
     // Where a service closes for longer than a way may take, all that wait have failed.
     if (failure.is === "wait" && queue.gate.isFailed) this.#failOverdue(queue, now);
-    if (failure.is === "network") this.#advanceOthers(queue);
+    if (isShared) this.#advanceOthers(queue);
   }
 
   /** Pages that have waited too long behind a target in trouble count as failed, and go on waiting. */

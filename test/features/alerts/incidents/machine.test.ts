@@ -218,6 +218,7 @@ test("alerts that join between two steps are notified to those who were notified
   });
   world.pass(MINUTE);
   world.take();
+  world.incident = { ...world.incident, reachedAt: world.now };
   world.fire("a2");
   world.pass(4 * MINUTE);
   assert.deepEqual(world.sent(), ["webhook 2", "renotify new-alerts high", "webhooks new-alerts"]);

@@ -62,6 +62,7 @@ class WebhookWorld {
   /** What was posted, once there are so many posts: `reason: host state, host state`. */
   async posts(count: number): Promise<string[]> {
     await eventually(`${count} posts`, () => this.recorder.posts.length >= count);
+    await this.world.prism.parts.services.pages.idle();
     return this.recorder.posts.map(({ body }) => {
       const alerts = body.alerts.map(({ status, labels }) => `${labels.host} ${status}`);
       return `${body.notification_reason}: ${alerts.join(", ")}`;
