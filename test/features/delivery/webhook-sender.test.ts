@@ -4,7 +4,7 @@ import test, { type TestContext } from "node:test";
 import { reseal, SEALED_COLUMNS } from "../../../src/app/sealed-columns.ts";
 import { SealedBox } from "../../../src/core/sealed-box.ts";
 import { AuditService } from "../../../src/features/audit/audit-log.ts";
-import { NoAnswer, TargetGone } from "../../../src/features/delivery/channel.ts";
+import { NoAnswer, RefusedNow, TargetGone } from "../../../src/features/delivery/channel.ts";
 import { asPrevious, signingKeys } from "../../../src/features/delivery/channels/webhook/message.ts";
 import { RetryLater } from "../../../src/features/jobs/runner/job.ts";
 import { TEST_KEY } from "../../helpers/store.ts";
@@ -98,7 +98,7 @@ test("what a webhook answers decides: taken, later, again, or never", async (t) 
     peer.answer = status(code, code === 302 ? { Location: peer.url } : {});
     const before = peer.received.length;
     const error = await thrownBy(send());
-    assert.ok(error instanceof Error && error.constructor === Error, `${code} is tried again`);
+    assert.equal(Object(error).constructor, code < 500 ? RefusedNow : Error, `${code} is tried again`);
     assert.match(error.message, new RegExp(`answered ${code}`));
     assert.equal(peer.received.length, before + 1, "nothing is followed");
   }
