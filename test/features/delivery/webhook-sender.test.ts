@@ -98,7 +98,8 @@ test("what a webhook answers decides: taken, later, again, or never", async (t) 
     peer.answer = status(code, code === 302 ? { Location: peer.url } : {});
     const before = peer.received.length;
     const error = await thrownBy(send());
-    assert.equal(Object(error).constructor, code < 500 ? RefusedNow : Error, `${code} is tried again`);
+    assert.ok(error instanceof Error);
+    assert.equal(error.constructor, code < 500 ? RefusedNow : Error, `${code} is tried again`);
     assert.match(error.message, new RegExp(`answered ${code}`));
     assert.equal(peer.received.length, before + 1, "nothing is followed");
   }
