@@ -343,6 +343,7 @@ function operatorFeatures(parts: Parts): Feature[] {
       health: { clock, startedAt, kernel, storage, store, backlog },
       status: {
         config,
+        projects: core.access.projects,
         queues: { db, clock, runner, channels, settings },
         channels,
         circuits,

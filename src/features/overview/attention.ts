@@ -62,8 +62,8 @@ export async function attentionFor(parts: AttentionParts, caller: PermissionHold
   const found = await Promise.all([
     incidents,
     notificationItems(parts, caller, new Set(incidents.flatMap(({ ids }) => ids))),
-    may("system:status") ? wayItems(parts) : [],
-    may("system:status") ? unprovenItems(parts) : [],
+    may("system:status") ? wayItems(parts, caller) : [],
+    may("system:status") ? unprovenItems(parts, caller) : [],
     may("system:status") ? channelItems(parts) : [],
     may("system:status") ? stateItems(parts) : [],
     may("jobs:read") ? jobItems(parts) : [],
@@ -166,11 +166,16 @@ function seenText({ rule, recipients, seen, aggregateCount, suppressed }: querie
   return parts.filter((part) => part !== "").join(" · ");
 }
 
-/** Ways of incidents that accept nothing. */
-async function wayItems({ db, pages, clock }: AttentionParts): Promise<AttentionItem[]> {
-  const ways = (await failingWays(pages, db.scan, clock)).filter(({ isFailed }) => isFailed);
-  const listed = ways.slice(0, LISTED_WAYS).map(wayItem);
-  return ways.length <= LISTED_WAYS ? listed : [...listed, moreWaysItem(ways.slice(LISTED_WAYS))];
+/** Ways of incidents that accept nothing. Those of projects that the caller does not see are counted. */
+async function wayItems(
+  { db, pages, clock, projects }: AttentionParts,
+  caller: PermissionHolder,
+): Promise<AttentionItem[]> {
+  const reader = { userId: caller.userId, projectIds: projects.readable(caller, "project:read") };
+  const ways = (await failingWays(pages, db.scan, clock, reader)).filter(({ isFailed }) => isFailed);
+  const listed = ways.filter(({ isHidden }) => !isHidden).slice(0, LISTED_WAYS);
+  const others = ways.filter((way) => !listed.includes(way));
+  return [...listed.map(wayItem), ...(others.length === 0 ? [] : [moreWaysItem(others)])];
 }
 
 function wayItem({ target, name, kind, since, waiting, error }: FailingWay): AttentionItem {
@@ -194,8 +199,9 @@ function moreWaysItem(ways: readonly FailingWay[]): AttentionItem {
     kind: "way",
     severity: "critical",
     key: "ways",
-    title: `Incidents do not reach ${ways.length} other targets`,
+    title: `Incidents do not reach ${countText(ways.length, "other target")}`,
     detail: ways
+      .filter(({ isHidden }) => !isHidden)
       .slice(0, LISTED_WAYS)
       .map(({ name }) => name)
       .join(", "),
@@ -204,19 +210,27 @@ function moreWaysItem(ways: readonly FailingWay[]): AttentionItem {
   });
 }
 
-/** Who is on call soon without a proof that pages arrive. */
-async function unprovenItems({ db, clock }: AttentionParts): Promise<AttentionItem[]> {
+/** Who is on call soon without a proof that pages arrive; other users are counted for who does not see all projects. */
+async function unprovenItems(
+  { db, clock, projects }: AttentionParts,
+  caller: PermissionHolder,
+): Promise<AttentionItem[]> {
   const people = await unprovenPeople(db.scan, clock.now());
   if (people.length === 0) return [];
+  const seesAll = projects.readable(caller, "project:read") === null;
+  const shown = people.filter(({ userId }) => seesAll || userId === caller.userId);
+  const others = people.length - shown.length;
   return [
     item({
       kind: "unproven",
       severity: "info",
       key: "unproven",
       title: `On call soon without proof that pages arrive: ${countText(people.length, "user")}`,
-      detail: unprovenText(people),
+      detail: [unprovenText(shown), others === 0 ? "" : countText(others, "other user")]
+        .filter((text) => text !== "")
+        .join(", "),
       link: "/oncall",
-      ids: people.slice(0, LISTED_PEOPLE).map(({ name }) => name),
+      ids: shown.slice(0, LISTED_PEOPLE).map(({ name }) => name),
       counts: { users: people.length },
     }),
   ];

@@ -5,6 +5,7 @@ import type { Logger } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import { VERSION } from "../../core/runtime.ts";
 import { secretsEqual } from "../../core/tokens.ts";
+import { holderOf } from "../../http/access.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import { openApiDocument } from "../../http/openapi/document.ts";
@@ -149,7 +150,7 @@ function serveStatus(server: FeatureServer, probes: Health, health: HealthParts,
       tag,
       access: { permission: "system:status" },
       response: v.record(v.string(), v.unknown()),
-      handle: () => systemStatus(probes, health, parts),
+      handle: (exchange) => systemStatus(probes, health, parts, holderOf(exchange)),
     }),
   );
 }

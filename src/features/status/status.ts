@@ -2,6 +2,7 @@ import { statSync } from "node:fs";
 import { sql } from "kysely";
 import type { Config } from "../../config/load.ts";
 import { type Clock, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import type { PermissionHolder } from "../../core/principal.ts";
 import { withinOr } from "../../core/promises.ts";
 import { VERSION } from "../../core/runtime.ts";
 import type { HttpKernel } from "../../http/kernel.ts";
@@ -11,6 +12,7 @@ import type { ReadDb } from "../../store/database.ts";
 import type { OutsideChannel } from "../../store/schema.ts";
 import type { Store } from "../../store/store.ts";
 import type { StorageGuard, WriteProblem } from "../../store/write-health.ts";
+import type { Projects } from "../access/index.ts";
 import { type Channels, type Circuits, failingWays, type PageSender } from "../delivery/index.ts";
 import { unprovenPeople } from "../drill/index.ts";
 import type { Backlog, EventConsumers, EventPipeline } from "../events/index.ts";
@@ -133,6 +135,7 @@ function probeOf(problem: WriteProblem | null, startedAt: number): Probe {
 /** Sources of the operators' status besides health. */
 export interface StatusParts {
   readonly config: Config;
+  readonly projects: Pick<Projects, "readable">;
   readonly queues: QueueParts;
   readonly channels: Channels;
   readonly circuits: Circuits;
@@ -148,12 +151,14 @@ export interface StatusParts {
   warnings(): readonly string[];
 }
 
-/** The operators' overview. */
+/** The operators' overview. Ways and people of projects that the caller does not see have no names. */
 export async function systemStatus(
   health: Health,
   { store, storage, backlog, clock }: HealthParts,
   parts: StatusParts,
+  caller: PermissionHolder,
 ) {
+  const reader = { userId: caller.userId, projectIds: parts.projects.readable(caller, "project:read") };
   const { config, circuits, pages, queues, loaded, connections, consumers, rules, pipeline } = parts;
   const { databaseBytes, walBytes } = store.sizes();
   const { status, version, uptimeMs, checks } = await health.report();
@@ -180,11 +185,13 @@ export async function systemStatus(
     apns: channelStatus(parts, "apns"),
     webpush: channelStatus(parts, "webpush"),
     paused: circuits.paused().map(({ channel, state }) => ({ channel, state })),
-    ways: (await failingWays(pages, queues.db.scan, clock)).map(({ target: _, since, ...way }) => ({
-      ...way,
-      since: toRfc3339(since),
+    ways: (await failingWays(pages, queues.db.scan, clock, reader)).map(
+      ({ target: _, isHidden: _hidden, since, ...way }) => ({ ...way, since: toRfc3339(since) }),
+    ),
+    unproven: (await unprovenPeople(queues.db.scan, clock.now())).map(({ userId, name, takesPart }) => ({
+      name: reader.projectIds === null || userId === reader.userId ? name : "another user",
+      takesPart,
     })),
-    unproven: (await unprovenPeople(queues.db.scan, clock.now())).map(({ name, takesPart }) => ({ name, takesPart })),
     pages: { waiting: pages.waiting, incidentsUnreached: pages.hasWays ? await countUnreached(queues.db.scan) : 0 },
     modules: loaded.list().map(({ name, version, state, error }) => ({ name, version, state, error })),
     queues: await queueViews(parts.queues),

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { nextSlot } from "../../../src/features/drill/plan.ts";
 import { eventually } from "../../helpers/eventually.ts";
+import { makeUser } from "../../helpers/people.ts";
 import { rowsOf, scalarOf } from "../../helpers/tables.ts";
 import { local, makeSchedule, makeShift, noticesOf } from "../oncall/support.ts";
 import { type DrillWorld, drillWorld, mailLink, PATH, tap } from "./support.ts";
@@ -205,17 +206,24 @@ test("who is on call without a proof is named by attention, status, doctor and t
   const world = await drillWorld(t);
   const { prism, clock, ada, mail } = world;
   const at = await planned(world);
-  const kinds = async (): Promise<string[]> => {
-    const { body } = await prism.get<{ items: { kind: string; detail: string }[] }>("/api/v1/attention");
+  const kinds = async (caller: { token?: string } = {}): Promise<string[]> => {
+    const { body } = await prism.get<{ items: { kind: string; detail: string }[] }>("/api/v1/attention", caller);
     return body.items.filter(({ kind }) => kind === "unproven").map(({ detail }) => detail);
   };
-  const named = async () => (await prism.get<{ unproven: unknown[] }>("/api/v1/status")).body.unproven;
+  const named = async (caller: { token?: string } = {}) =>
+    (await prism.get<{ unproven: unknown[] }>("/api/v1/status", caller)).body.unproven;
   const doctor = async () => {
     const { checkDrills } = await import("../../../src/cli/commands/doctor/drill-checks.ts");
     const [check] = await checkDrills(prism.services.db.read, prism.parts.base.config);
     return `${check?.status} ${check?.message}`;
   };
   assert.deepEqual([await kinds(), await named()], [["ada"], [{ name: "ada", takesPart: true }]]);
+  const vera = await makeUser(prism, "vera", ["Viewer"]);
+  assert.deepEqual(
+    [await kinds(vera), await named(vera)],
+    [["1 other user"], [{ name: "another user", takesPart: true }]],
+    "who does not see all projects sees how many",
+  );
   assert.match(await doctor(), /warn.*on call soon without proof within 14 days: ada/i);
   await goTo(world, at);
   assert.equal((await tap(await mailLink(world))).status, 200);

@@ -14,7 +14,9 @@ interface Room extends StandIn {
   refuses: boolean;
 }
 
-async function roomOf(t: TestContext, { prism, projectId }: IncidentWorld, name: string): Promise<Room> {
+type Place = Pick<IncidentWorld, "prism" | "projectId">;
+
+async function roomOf(t: TestContext, { prism, projectId }: Place, name: string): Promise<Room> {
   const service = httpServer();
   const standIn = await startStandIn(t, {
     ...service,
@@ -28,7 +30,7 @@ async function roomOf(t: TestContext, { prism, projectId }: IncidentWorld, name:
 }
 
 /** Changes the default policy; its first change makes it the caller's. */
-async function setSteps(world: IncidentWorld, steps: readonly object[], token?: string): Promise<void> {
+async function setSteps(world: Place, steps: readonly object[], token?: string): Promise<void> {
   const path = `/api/v1/policies/${world.projectId}`;
   const current = await world.prism.get<{ version: number }>(path);
   const headers = { "If-Match": `"${current.body.version}"` };
@@ -216,3 +218,64 @@ test("attention and status name ways that accept nothing, and incidents that rea
     .executeTakeFirstOrThrow();
   assert.deepEqual((JSON.parse(event.payload) as { notices: unknown }).notices, { delivered: 1, failed: 0, trying: 0 });
 });
+
+test("status and attention name failing ways of the caller and of projects that the caller sees; others are counted", async (t) => {
+  const world = await IncidentWorld.start(t, SETTINGS);
+  const { prism, clock } = world;
+  const made = await prism.post<{ id: string }>("/api/v1/projects", { name: "shop" });
+  const shop = { prism, projectId: made.body.id };
+  const [vera, bob] = [await makeUser(prism, "vera", ["Viewer"]), await makeUser(prism, "bob", ["Viewer"])];
+  const member = { userId: bob.id, role: "viewer" };
+  assert.equal((await prism.post(`/api/v1/projects/${shop.projectId}/members`, member)).status, 201);
+  const room = await roomOf(t, shop, "Pager");
+  await setSteps(shop, [{ type: "channel", id: room.id }]);
+  await world.fire("A", { projectId: shop.projectId });
+  await eventually(
+    "it fails",
+    async () => (await world.db.read.selectFrom("failed_ways").selectAll().execute()).length === 1,
+  );
+  const times = { since: clock.now(), failedAt: clock.now() };
+  const where = { projectId: shop.projectId, policyId: shop.projectId };
+  const mails = [vera, bob].map(({ id }) => ({ target: `email ${id} `, provider: "email", kind: "delivery" as const }));
+  await world.db.write(async (trx) => {
+    await trx
+      .insertInto("failed_ways")
+      .values(mails.map((way) => ({ ...way, ...times, ...where, error: "mailbox full" })))
+      .execute();
+  });
+
+  const shown = async (token?: string) => {
+    const caller = token === undefined ? {} : { token };
+    const status = await prism.get<{ ways: { name: string; error: string }[] }>("/api/v1/status", caller);
+    const attention = await prism.get<{ items: { kind: string; title: string; detail: string }[] }>(
+      "/api/v1/attention",
+      caller,
+    );
+    const items = attention.body.items.filter(({ kind }) => kind === "way");
+    assert.ok(status.body.ways.every((way) => Object.keys(way).sort().join() === KEYS));
+    return {
+      ways: status.body.ways.map(({ name, error }) => `${name}: ${error.includes("404") ? "404" : error}`).sort(),
+      items: items.map(({ title, detail }) => `${title}: ${detail}`.replace(/: .*(404).*/, ": $1")).sort(),
+    };
+  };
+  const all = ["channel Pager: 404", "mail of bob: mailbox full", "mail of vera: mailbox full"];
+  for (const token of [undefined, bob.token]) assert.deepEqual((await shown(token)).ways, all);
+  assert.deepEqual(await shown(vera.token), {
+    ways: ["mail of vera: mailbox full", ...Array<string>(2).fill("way of another project: not shown")],
+    items: [
+      "Incidents do not reach 2 other targets: ",
+      "Incidents do not reach the mail of vera: mailbox full · 0 pages wait",
+    ],
+  });
+
+  const hidden = await prism.post<{ id: string }>("/api/v1/projects", { name: "hidden" });
+  await world.db.write(async (trx) => {
+    await trx.deleteFrom("failed_ways").where("kind", "=", "delivery").execute();
+    await trx.updateTable("failed_ways").set({ projectId: hidden.body.id }).execute();
+  });
+  assert.deepEqual((await shown(bob.token)).ways, ["channel Pager: 404"], "a page of the project waits for it");
+  assert.deepEqual((await shown(vera.token)).ways, ["way of another project: not shown"]);
+  assert.deepEqual((await shown(vera.token)).items, ["Incidents do not reach 1 other target: "]);
+});
+
+const KEYS = "error,isFailed,kind,name,since,waiting";
