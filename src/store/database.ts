@@ -111,11 +111,6 @@ export class Database {
     this.#onEffect = apply;
   }
 
-  /** Events that ingest has stored since the start. */
-  get storedEvents(): number {
-    return this.#committer.storedEvents;
-  }
-
   /** Draws the next offset of the user, task, message and channel streams. */
   nextOffset(trx: Trx): number {
     scopeOf(trx); // Only the holder of the writer may draw.

@@ -91,8 +91,6 @@ export class Committer {
   readonly #marksSource: SetSource = {
     seal: () => (this.#marks.length === 0 ? null : { content: emptyContent(), settle: () => undefined }),
   };
-  /** Events that sets have stored since the start: how busy ingest is. */
-  storedEvents = 0;
   #idle: (() => void)[] = [];
   #isClosed = false;
 
@@ -328,11 +326,8 @@ export class Committer {
         this.record.committed();
         this.sequences.stored(sequenceEnds);
       } else this.#failed(outcome.failure, delivered);
-      if (outcome.ok) {
-        const events = content.events.seq.length - content.withdrawn.length;
-        this.storedEvents += events;
-        this.#onCommit(performance.now() - startedAt, events);
-      }
+      if (outcome.ok)
+        this.#onCommit(performance.now() - startedAt, content.events.seq.length - content.withdrawn.length);
       settle(outcome);
       if (this.#epochFailed && this.#setsInFlight === 0) this.#nextEpoch();
       this.#schedulePump();

@@ -1,4 +1,3 @@
-import { setTimeout as wait } from "node:timers/promises";
 import type { Database as Sqlite } from "better-sqlite3";
 import type { EpochMs } from "../../../core/clock.ts";
 import { DueTimes } from "../../../core/due-times.ts";
@@ -14,7 +13,7 @@ import { type UnreachedRow, unreachedNow, unreachedSince } from "../ways/unreach
 import { applyTurn } from "./apply.ts";
 import type { Actor, IncidentParts } from "./context.ts";
 import { type DirectPage, insertDirect } from "./direct.ts";
-import { factsOf, IncidentFacts, membersOf, readIncidents } from "./facts.ts";
+import { factsOf, factsOfAll, type IncidentFacts, readIncidents } from "./facts.ts";
 import { joinTransitions } from "./joining.ts";
 import * as machine from "./machine.ts";
 import { handleDelayed } from "./notices.ts";
@@ -41,10 +40,6 @@ const LATE_MS = 600_000;
 const FEW_HELD = 50;
 /** Incidents per transaction: the writer is not held longer than for a set of events. */
 const TURNS_AT_ONCE = 32;
-/** Ingest that stores so many events beside such a transaction is busy: a pause follows, so many times as long. */
-const BUSY_EVENTS = 16;
-const PAUSES = 2;
-const MAX_PAUSE_MS = 100;
 /** What is due again at once within one transaction. */
 const MAX_TURNS = 10;
 /** These sources send no end of their own, or not reliably: a resolved incident ends their alerts. */
@@ -116,12 +111,13 @@ export class Incidents {
   async unreached(afterMs: number): Promise<{ id: string; number: number; since: EpochMs }[]> {
     const now = this.#parts.clock.now();
     const rows = await unreachedSince(this.#parts.db.scan, now - afterMs);
+    const known = await factsOfAll(this.#parts, this.#parts.db.scan, rows, now);
     const found = [];
     for (const row of rows) {
-      const members = await membersOf(this.#parts.db.scan, row.id);
-      const facts = new IncidentFacts(this.#parts, row, { members, acks: [] }, now);
-      const isHeld = members.every(({ alertId, isFiring }) => !isFiring || facts.isWithheld(alertId));
-      if (members.length === 0 || !isHeld) found.push({ id: row.id, number: row.number, since: row.notifiedAt ?? now });
+      const facts = known(row);
+      const isHeld = facts.members.every(({ alertId, isFiring }) => !isFiring || facts.isWithheld(alertId));
+      if (facts.members.length === 0 || !isHeld)
+        found.push({ id: row.id, number: row.number, since: row.notifiedAt ?? now });
     }
     return found;
   }
@@ -311,7 +307,6 @@ export class Incidents {
   /** Several in one transaction; one by one if that fails, so that one of them does not hold the others. */
   async #handleDue(ids: readonly string[]): Promise<void> {
     for (let at = 0; at < ids.length; at += TURNS_AT_ONCE) {
-      const [startedAt, stored] = [performance.now(), this.#parts.db.storedEvents];
       const some = new Map(ids.slice(at, at + TURNS_AT_ONCE).map((id) => [id, this.#holdsAgain(id)]));
       await this.#parts.db
         .write((trx) => this.#handle(trx, some))
@@ -321,9 +316,6 @@ export class Incidents {
           },
           () => this.#handleEach(some),
         );
-      // Ingest and what follows from these turns have their part of the event loop.
-      if (this.#parts.db.storedEvents - stored >= BUSY_EVENTS)
-        await wait(Math.min(PAUSES * (performance.now() - startedAt), MAX_PAUSE_MS));
     }
   }
 

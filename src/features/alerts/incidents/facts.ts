@@ -20,7 +20,6 @@ export class IncidentFacts implements Facts {
   readonly members: readonly Member[];
   readonly acks: Facts["acks"];
   readonly leftOut: ReadonlySet<string>;
-  readonly hasWays: boolean;
   readonly #parts: FactParts;
   readonly #row: Pick<IncidentRow, "projectId" | "route">;
   readonly #now: EpochMs;
@@ -38,7 +37,10 @@ export class IncidentFacts implements Facts {
     this.members = facts.members;
     this.acks = facts.acks;
     this.leftOut = facts.leftOut ?? new Set();
-    this.hasWays = parts.pages.hasWays;
+  }
+
+  get hasWays(): boolean {
+    return this.#parts.pages.hasWays;
   }
 
   isWithheld(alertId: string): boolean {
@@ -73,9 +75,24 @@ export class IncidentFacts implements Facts {
 }
 
 /** The facts of an incident, for one decision. */
-export async function factsOf(parts: IncidentParts, trx: Trx, row: IncidentRow, now: EpochMs): Promise<IncidentFacts> {
-  const known = knownFacts(await rowsOfAll(trx, factStatements([row.id])));
-  return new IncidentFacts(parts, row, known(row.id), now);
+export async function factsOf(
+  parts: FactParts,
+  db: ReadDb | Trx,
+  row: IncidentRow,
+  now: EpochMs,
+): Promise<IncidentFacts> {
+  return (await factsOfAll(parts, db, [row], now))(row);
+}
+
+/** {@link factsOf} for several incidents: the number of reads does not depend on that of incidents. */
+export async function factsOfAll(
+  parts: FactParts,
+  db: ReadDb | Trx,
+  rows: readonly IncidentRow[],
+  now: EpochMs,
+): Promise<(row: IncidentRow) => IncidentFacts> {
+  const known = knownFacts(await rowsOfAll(db, factStatements(rows.map(({ id }) => id))));
+  return (row) => new IncidentFacts(parts, row, known(row.id), now);
 }
 
 /** Incidents and their facts, read in one message to the writer. */

@@ -192,7 +192,7 @@ export class Work {
   /** Repeats count from the last notification; until someone is reached they come sooner. */
   notified(): void {
     const callsOthers = this.settings.steps.some(({ type }) => type === "webhook" || type === "channel");
-    if (!this.facts.hasWays && !callsOthers) this.incident.reachedAt ??= this.now;
+    if (!callsOthers && !this.facts.hasWays) this.incident.reachedAt ??= this.now;
     if (this.isEscalating) this.incident.repeatAt = this.now + repeatMsOf(this.incident, this.settings);
   }
 

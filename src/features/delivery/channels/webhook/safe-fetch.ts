@@ -132,7 +132,13 @@ export class SafeFetch {
   async #answerOf(call: ClientRequest, signal: AbortSignal | undefined): Promise<SafeAnswer> {
     const { answerMs } = this.#limits;
     const stop = (): void => void call.destroy(signal?.reason);
-    const timer = setTimeout(() => call.destroy(late("answer", answerMs)), answerMs);
+    let timer: NodeJS.Timeout | undefined;
+    const start = (): void => {
+      timer = setTimeout(() => call.destroy(late("answer", answerMs)), answerMs);
+    };
+    // A kept connection may have to be opened first, within limits of its own.
+    if (call.socket) start();
+    else call.once("socket", start);
     signal?.addEventListener("abort", stop, { once: true });
     try {
       return await this.#read(call);
