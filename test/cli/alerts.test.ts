@@ -43,6 +43,9 @@ test("prism alerts, incidents, silences, oncall, heartbeats, policies and routes
     assert.match(await run("incidents resolve --all-open --yes"), /^1 incidents changed/);
     assert.equal(await run("incidents list"), "no incidents\n");
     assert.equal(await run("alerts list"), "no alerts\n");
+    await run("alerts fire alertname=Fan --key fan --severity critical");
+    const fan = await runJson<{ labels: Record<string, string>; severity: string }>(["alerts", "show", "fan"], options);
+    assert.deepEqual([fan.labels["severity"], fan.severity], ["critical", "critical"], "routes match the label");
   });
 
   await t.test("who is on call", async () => {

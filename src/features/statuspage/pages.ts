@@ -1,3 +1,4 @@
+import { AsyncResource } from "node:async_hooks";
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Clock, EpochMs } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
@@ -72,6 +73,8 @@ export class StatusPages {
   #storing: Promise<void> | null = null;
   #retry: NodeJS.Timeout | null = null;
   #isRunning = false;
+  /** Effects are applied in the context of the transaction that carried them. */
+  readonly #flushOutside = AsyncResource.bind(() => void this.flush());
 
   constructor(parts: StatusPagesParts) {
     this.#parts = parts;
@@ -155,7 +158,7 @@ export class StatusPages {
         this.#record(projectId, component, now);
       }
     }
-    void this.flush();
+    this.#flushOutside();
   }
 
   /** A commit has changed silences of these projects, or one has started or ended. */
@@ -174,7 +177,7 @@ export class StatusPages {
         this.#record(projectId, component, now);
       }
     }
-    void this.flush();
+    this.#flushOutside();
   }
 
   /** Resolves when every change is on disk. */
@@ -212,7 +215,7 @@ export class StatusPages {
     }
     this.#pages.set(projectId, { row, document, components });
     this.#touch(projectId);
-    void this.flush();
+    this.#flushOutside();
   }
 
   #stateBy(component: LiveComponent, alert: AlertView, now: EpochMs): ComponentState | null {
@@ -250,7 +253,7 @@ export class StatusPages {
       this.#parts.log.warn({ err: error }, "changes of status pages could not be stored, retrying");
       this.#retry ??= setTimeout(() => {
         this.#retry = null;
-        void this.flush();
+        this.#flushOutside();
       }, RETRY_MS).unref();
     }
   }

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
+import { LogLines } from "../../helpers/log-lines.ts";
 import { startPrism } from "../../helpers/prism.ts";
 import { rowsOf } from "../../helpers/tables.ts";
 import { fire, PATH, PUBLIC, putPage, resolve, type Summary, shows, type View, visit, WEBSITE } from "./support.ts";
@@ -264,4 +265,17 @@ test("components keep their history by their id, and ids of others are refused",
   const groups = [{ name: "", components: [{ name: "x", sources: [{ matchers: ["no matcher"], effect: "outage" }] }] }];
   assert.equal((await prism.request("PUT", PATH, { ...WEBSITE, groups })).status, 400);
   assert.equal((await prism.get(PUBLIC, { token: null })).status, 200);
+});
+
+test("a change of state is stored once its alert's commit is over, without a refused write", async (t) => {
+  const log = new LogLines();
+  const prism = await startPrism(t, { log });
+  await putPage(prism);
+  await shows(prism, "operational");
+  await fire(prism, "k", { service: "web" });
+  await shows(prism, "outage");
+  const stored = () => prism.services.db.read.selectFrom("status_changes").select("state").execute();
+  await eventually("both states are stored", async () => (await stored()).length === 2);
+  const refused = log.lines.filter(({ message }) => message.includes("status pages"));
+  assert.deepEqual(refused, []);
 });

@@ -139,11 +139,12 @@ function addFire(alerts: Command): void {
     .argument("<labels...>", "labels, such as team=db")
     .option(...OF_PROJECT)
     .option("--key <key>", "identity of the alert (default: its labels)")
-    .option("--severity <severity>", "severity (default: the label severity)")
+    .option("--severity <severity>", "severity, and the label severity unless it is given")
     .option("--summary <text>", "text for people")
     .action((given: readonly string[], { project, key, severity, summary }: FireFlags, command: Command) => {
       const annotations = summary === undefined ? {} : { annotations: { summary } };
-      const alert = { key, severity, labels: labelsOf(given), ...annotations };
+      const labels = { ...(severity === undefined ? {} : { severity }), ...labelsOf(given) };
+      const alert = { key, severity, labels, ...annotations };
       return online(command, async (server, { out }) => {
         const { data } = await server.post<{ data: { status: string; id: string | null }[] }>(PATH, {
           projectId: project,
