@@ -147,7 +147,7 @@ test("a connection without a subscription stays; a new one is pending until it s
   await establish(t, prism);
 });
 
-test("a connection that is silent for a minute is closed with 4201; a stop closes all with 4200", async (t) => {
+test("a connection that is silent for a minute is closed with 4201; a stop closes all with 4100", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock });
   const silent = await establish(t, prism, { autoPong: false });
@@ -157,7 +157,7 @@ test("a connection that is silent for a minute is closed with 4201; a stop close
   const last = await establish(t, prism);
   await subscribe(last, "news");
   await prism.stop();
-  assert.deepEqual(await endOf(last.client), [4200, 4200]);
+  assert.deepEqual(await endOf(last.client), [4100, 4100]);
 });
 
 test("a client that never reads is closed with 4100, and the others are served", async (t) => {

@@ -18,7 +18,7 @@ export const pusherProtocol: LiveProtocol = {
     forbidden: "4009 forbidden",
     notFound: "4009 notFound",
     tooSlow: "4100 tooSlow",
-    restart: "4200 restart",
+    restart: "4100 restart",
   },
   async connect({ url, projectId, token: ownToken }, { token = ownToken, headers = {} } = {}) {
     const channel = `private-project-${projectId}`;

@@ -23,7 +23,9 @@ export const PUSHER_CODE = {
   noProtocol: 4008,
   unauthorised: 4009,
   overloaded: 4100,
-  restart: 4200,
+  // Not 4200: right after a stop nothing listens, and after one failed attempt pusher-js waits 15 s.
+  restart: 4100,
+  renewToken: 4200,
   noPong: 4201,
   idle: 4202,
   other: 4300,
@@ -103,7 +105,7 @@ const CLOSINGS: Readonly<Record<CloseReason, Closing>> = {
   unauthenticated: closing(PUSHER_CODE.unauthorised, "The session has ended"),
   // The client reconnects and calls its auth route again: with a newer token it gets its channels
   // back.
-  expired: closing(PUSHER_CODE.restart, "The token has expired; connect again"),
+  expired: closing(PUSHER_CODE.renewToken, "The token has expired; connect again"),
   forbidden: closing(PUSHER_CODE.unauthorised, "The connection may no longer follow one of its channels"),
   notFound: closing(PUSHER_CODE.unauthorised, "One of the connection's channels no longer exists"),
   rate: closing(PUSHER_CODE.overQuota, "Too many messages"),
