@@ -34,6 +34,18 @@ export function toRfc3339OrNull(at: EpochMs | null): string | null {
   return at === null ? null : new Date(at).toISOString();
 }
 
+/** A span of time for people, at least a minute: `2 h 5 min`, `12 min`, `1 min`. */
+export function spanText(ms: number): string {
+  const minutes = Math.max(1, Math.round(ms / MINUTE_MS));
+  const [days, hours] = [Math.floor(minutes / 1440), Math.floor((minutes % 1440) / 60)];
+  const units = [
+    days > 0 ? `${days} d` : "",
+    hours > 0 ? `${hours} h` : "",
+    minutes % 60 > 0 ? `${minutes % 60} min` : "",
+  ];
+  return units.filter((unit) => unit !== "").join(" ");
+}
+
 // RFC 3339 section 5.6: date-time with a mandatory offset. Its note allows a space as separator.
 const RFC3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
 

@@ -174,7 +174,7 @@ test("with one hand at night: overview, inbox and incident on a phone", async (t
   const page = await console.open("/", { width: 360, theme: "dark" });
   await page.getByText("#1 DiskFull").waitFor();
   await console.visit(page, "/inbox?show=all");
-  await page.getByText("DiskFull (db-1) is firing").first().waitFor();
+  await page.getByText("Critical: DiskFull (db-1)").first().waitFor();
   await page.getByText("incident open").waitFor();
   await page.getByRole("button", { name: "Acknowledge", exact: true }).click();
   await page.getByText("incident acknowledged").waitFor();

@@ -56,7 +56,7 @@ test("a Prometheus that dies leaves one incident about it, also after kill -9, u
     const now = await incidents();
     return now.join() === [...ended, `${SILENT} resolved alerts`, "B open"].join();
   });
-  const expected = ["A is firing", "B is firing", "B is firing", "C is firing", `Resolved: ${SILENT}`, SILENT];
+  const expected = ["Critical: A", "Critical: B", "Critical: B", "Critical: C", `Resolved: ${SILENT}`, SILENT];
   await eventually("each of them was notified once, and no end but the source's", async () => {
     const all = await prism.all<Notification>("/api/v1/notifications");
     const titles = all.filter(({ kind }) => kind === "incident").map(({ title }) => title);

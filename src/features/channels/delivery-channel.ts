@@ -7,6 +7,7 @@ import {
   acknowledgeLink,
   type Channel,
   inZone,
+  isDrillNotification,
   type NotificationFacts,
   type Place,
   PROJECT_RECIPIENT,
@@ -19,7 +20,7 @@ import {
 import type { ChannelsContext } from "./context.ts";
 import { disableChannel, recordFailure, recordSuccess } from "./health.ts";
 import { continuationOf, errorOf, openChannel, recordSent, sendMessage } from "./messages.ts";
-import { type NoticeText, noticeOf, severityOf } from "./notice.ts";
+import { type NoticeText, noticeOf, SEVERITIES, severityOf } from "./notice.ts";
 import { type ChannelRow, channelsOfProject, channelsOfUsers, findChannel, openFields } from "./store.ts";
 
 /** Event type that selects channels for notifications without an event. */
@@ -171,6 +172,7 @@ async function noticeOfNotification(
   const config = context.settings();
   const data = Object(JSON.parse(notification.data ?? "{}")) as Readonly<Record<string, unknown>>;
   const isIncident = kind === "incident" && typeof data["incidentId"] === "string";
+  const stated = isIncident ? SEVERITIES.find((each) => each === data["severity"]) : undefined;
   const status = isIncident ? (data["reason"] === "resolved" ? "resolved" : "firing") : "event";
   const mayAcknowledge = isIncident && status === "firing" && reader !== null;
   const base = config.publicUrl?.replace(/\/+$/, "");
@@ -178,7 +180,7 @@ async function noticeOfNotification(
   return noticeOf({
     title,
     message: shown,
-    severity: severityOf(priority),
+    severity: isDrillNotification(notification) ? "info" : (stated ?? severityOf(priority)),
     status,
     timedOut: data["timedOut"] === true,
     priority,

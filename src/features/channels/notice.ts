@@ -39,7 +39,8 @@ export interface NoticeText {
   readonly atMs: number;
 }
 
-export type Severity = "critical" | "error" | "warning" | "info";
+export const SEVERITIES = ["critical", "error", "warning", "info"] as const;
+export type Severity = (typeof SEVERITIES)[number];
 export type NoticeStatus = "firing" | "acknowledged" | "escalated" | "resolved" | "event";
 
 /** The parts of a message that its sender knows; the others follow from them. */

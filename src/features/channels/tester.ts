@@ -2,7 +2,7 @@ import { PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { opened, ownTexts, recordAccepted } from "./messages.ts";
-import { type NoticeText, noticeOf, type Severity } from "./notice.ts";
+import { type NoticeText, noticeOf, SEVERITIES } from "./notice.ts";
 import type { TestChannel, TestResult } from "./schema.ts";
 import { BadRequest } from "./sending/request.ts";
 import { type Outcome, perform, previewOf } from "./sending/sender.ts";
@@ -12,7 +12,6 @@ import { textOf } from "./templates/template.ts";
 /** Limit of concurrent tests: each holds a request open for some seconds. */
 const MAX_TESTS = 8;
 const RETRY_AFTER_MS = 1000;
-const SEVERITIES: readonly string[] = ["critical", "error", "warning", "info"];
 const STATUSES: readonly string[] = ["firing", "acknowledged", "escalated", "resolved", "event"];
 
 /** Sends test messages for users. They count against the channel's rate, not its failures. */
@@ -88,7 +87,7 @@ function testNotice(event: Readonly<Record<string, unknown>>, id: string, now: n
   return noticeOf({
     title: textOf(title ?? type) || "Test",
     message: textOf(message ?? payload) || "Prism can reach this channel.",
-    severity: (SEVERITIES.includes(level) ? level : "info") as Severity,
+    severity: SEVERITIES.find((each) => each === level) ?? "info",
     status: (STATUSES.includes(state) ? state : "event") as NoticeText["status"],
     priority: typeof priority === "number" ? priority : 0,
     key: textOf(key) || `test:${id}`,

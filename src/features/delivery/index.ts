@@ -35,6 +35,7 @@ export {
   type WaysOfPeople,
 } from "./open.ts";
 export { openByChannel } from "./operate/queries.ts";
+export { isDrillNotification } from "./pages/drill-messages.ts";
 export { type FailingWay, failingWays } from "./pages/failing-ways.ts";
 export {
   type Accepted,

@@ -1,4 +1,4 @@
-import { type Clock, type EpochMs, MINUTE_MS, toRfc3339 } from "../../core/clock.ts";
+import { type Clock, type EpochMs, MINUTE_MS, spanText, toRfc3339 } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Database } from "../../store/database.ts";
 import { administrators } from "../access/index.ts";
@@ -81,16 +81,4 @@ function lateText({ incidents, urgentIncidents, timers, scheduledRuns, deliverie
     [otherJobs, "1 other job", `${otherJobs} other jobs`],
   ];
   return parts.flatMap(([n, one, many]) => (n === 0 ? [] : [n === 1 ? one : many])).join(", ");
-}
-
-/** `2 h 5 min`, `12 min`, `1 min`. */
-function spanText(ms: number): string {
-  const minutes = Math.max(1, Math.round(ms / MINUTE_MS));
-  const [days, hours] = [Math.floor(minutes / 1440), Math.floor((minutes % 1440) / 60)];
-  const units = [
-    days > 0 ? `${days} d` : "",
-    hours > 0 ? `${hours} h` : "",
-    minutes % 60 > 0 ? `${minutes % 60} min` : "",
-  ];
-  return units.filter((unit) => unit !== "").join(" ");
 }

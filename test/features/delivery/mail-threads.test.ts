@@ -47,15 +47,15 @@ function optionsOf(settings: Readonly<Record<string, string>>, dkim?: SmtpOption
   return { ...server, user, pass, from: "Prism <prism@example.com>", dkim };
 }
 
-test("mails of an incident refer to one thread, and the subject of its end says which end", async (t) => {
+test("mails of an incident refer to one thread; the subject is the title, and an end is not important", async (t) => {
   const peer = await mailPeer(t);
   const options = optionsOf(peer.settings);
   const client = new MailClient(() => options);
   t.after(() => client.close());
   const reader = { timezone: "Asia/Kolkata", publicUrl: "https://p.example" };
   for (const [title, reason] of [
-    ["disk_full (h1) is firing", "step"],
-    ["[2 alerts] disk_full", "new-alerts"],
+    ["Critical: disk_full (h1)", "step"],
+    ["Critical: disk_full, 2 alerts", "new-alerts"],
     ["Resolved: disk_full", "resolved"],
   ] as const)
     await client.send({ to: "ann@example.com", ...mailOf(noticeOf(title, reason), `d-${reason}`, reader) });
@@ -64,15 +64,17 @@ test("mails of an incident refer to one thread, and the subject of its end says 
     heads.map((head) => head.get("message-id")),
     ["<d-step@example.com>", "<d-new-alerts@example.com>", "<d-resolved@example.com>"],
   );
-  const open = "Incident 12: disk_full";
   assert.deepEqual(
     heads.map((head) => head.get("subject")),
-    [open, open, "Resolved: disk_full"],
+    ["Critical: disk_full (h1)", "Critical: disk_full, 2 alerts", "Resolved: disk_full"],
   );
   for (const head of heads) {
     assert.equal(head.get("references"), `<incident.${INCIDENT}@example.com>`);
     assert.equal(head.get("in-reply-to"), head.get("references"));
     assert.equal(head.get("auto-submitted"), "auto-generated");
+    const isEnd = head.get("subject") === "Resolved: disk_full";
+    assert.equal(head.get("importance"), isEnd ? undefined : "high");
+    assert.equal(head.get("x-priority"), isEnd ? undefined : "1");
   }
 });
 
@@ -91,10 +93,10 @@ test("an alert that fires and ends sends two mails of one thread, with links int
   await world.resolveAlert("disk_full");
   await world.pass(10 * MINUTE);
   await eventually("the second mail", () => peer.accepted.length === 2);
-  const { id, number } = await world.only();
+  const { id } = await world.only();
   for (const [at, raw] of peer.accepted.entries()) {
     const head = headersOf(raw);
-    assert.equal(head.get("subject"), at === 0 ? `Incident ${number}: disk_full` : "Resolved: disk_full");
+    assert.equal(head.get("subject"), at === 0 ? "Critical: disk_full" : "Resolved: disk_full");
     assert.equal(head.get("references"), `<incident.${id}@example.com>`);
     const text = raw.replaceAll("=\r\n", "").replaceAll("=3D", "=");
     assert.match(text, new RegExp(`Open the incident: https://p\\.example/base/dashboard/incidents/${id}\r`));
@@ -110,8 +112,9 @@ test("plain text and HTML of an incident's mail have the same content, and times
     .replace(/<style>.*<\/style>|<title>.*<\/title>/g, "")
     .replaceAll(/<a href="([^"]*)"[^>]*>([^<]*)<\/a>/g, "$2: $1")
     .replaceAll(/<[^>]*>/g, " ");
-  assert.equal(words(shown), words(text));
-  assert.match(text, /^Resolved: disk_full\n\nResolved: disk_full since 2026-07-01 15:30:00 Asia\/Kolkata\.\n/);
+  // The subject has the title; the HTML repeats it as its heading.
+  assert.equal(words(shown), `Resolved: disk_full ${words(text)}`);
+  assert.match(text, /^Resolved: disk_full since 2026-07-01 15:30:00 Asia\/Kolkata\.\n/);
   assert.match(text, new RegExp(`Open the incident: https://p\\.example/dashboard/incidents/${INCIDENT}\n`));
   assert.doesNotMatch(html, /<img|src=|url\(/);
 });

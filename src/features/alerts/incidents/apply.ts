@@ -202,7 +202,9 @@ class Change {
   async #askedBy(by: PagedBy): Promise<string | undefined> {
     if (by === "page") return undefined;
     const name = (await this.#nameOf(this.#options.actor?.id ?? null)) ?? "A person";
-    return by === "reassign" ? `${name} gave you this incident.` : `${name} asks you to help with this incident.`;
+    return by === "reassign"
+      ? `${name} assigned this incident to you.`
+      : `${name} asks you to help with this incident.`;
   }
 
   /** Those who received earlier notifications are notified again; of a reassigned incident those who have it. */
@@ -379,7 +381,7 @@ class Change {
 
 const PAGED: Readonly<Record<PagedBy, string>> = {
   page: "A person paged you",
-  reassign: "A person gave you the incident",
+  reassign: "A person assigned the incident to you",
   responder: "A person asks you to help",
 };
 

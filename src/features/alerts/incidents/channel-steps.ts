@@ -1,21 +1,15 @@
 import type { EpochMs } from "../../../core/clock.ts";
 import type { Trx } from "../../../store/database.ts";
-import type { AlertView } from "../types.ts";
+import { inZone } from "../../delivery/index.ts";
 import { directOf } from "./assigned.ts";
-import type { ChannelSeverity, ChannelStatus, IncidentParts } from "./context.ts";
+import type { ChannelStatus, IncidentParts } from "./context.ts";
 import type { NoticeReason } from "./machine.ts";
-import { isUnreported, type NoticeText, noticeMessage, noticeTitle } from "./notice-text.ts";
+import { isUnreported, type NoticeText, noticeMessage, noticeTitle, severityOf } from "./notice-text.ts";
 import type { IncidentRow } from "./store.ts";
 
 /* Steps that send to a channel: one message for each incident and channel, changed with the incident. */
 
 const PRIORITY = { high: 800, low: 300 } as const;
-export const SEVERITIES = ["critical", "error", "warning", "info"] as const satisfies readonly ChannelSeverity[];
-/** Other words for the severities of channels, as senders of alerts have them. */
-const MEANS: Readonly<Record<string, ChannelSeverity>> = {
-  ...{ fatal: "critical", emergency: "critical", page: "critical", disaster: "critical", high: "error" },
-  ...{ warn: "warning", average: "warning", medium: "warning", information: "info", low: "info", none: "info" },
-};
 
 /** Why a channel is sent a message. */
 export interface ChannelCause {
@@ -49,8 +43,9 @@ export async function sendToChannel(
     incidentId: row.id,
     isChange,
     notice: {
-      title: titleOf(row, notice, { status, by }),
-      message: noticeMessage(row, notice, { isForChannel: true }),
+      title: noticeTitle(row, notice, status === "acknowledged" ? { by } : undefined),
+      // Readers of a room have no common time zone.
+      message: inZone(noticeMessage(row, notice, { isForChannel: true }), "UTC"),
       severity: severityOf(row.urgency, notice.alerts),
       status,
       priority: PRIORITY[row.urgency],
@@ -67,25 +62,6 @@ export async function sendToChannel(
 function statusOf({ state }: IncidentRow, isRepeated: boolean): ChannelStatus {
   if (state === "resolved" || state === "acknowledged") return state;
   return isRepeated ? "escalated" : "firing";
-}
-
-function titleOf(
-  row: IncidentRow,
-  notice: NoticeText,
-  { status, by }: { readonly status: ChannelStatus; readonly by: string | null },
-): string {
-  if (status !== "acknowledged") return noticeTitle(row, notice);
-  return `${by === null ? "Acknowledged" : `Acknowledged by ${by}`}: ${row.title}`;
-}
-
-/** The highest severity of the alerts; without one the urgency decides. */
-export function severityOf(urgency: IncidentRow["urgency"], alerts: readonly AlertView[]): ChannelSeverity {
-  const named = alerts.flatMap(({ severity, labels }): ChannelSeverity[] => {
-    const word = (severity ?? labels["severity"] ?? "").toLowerCase();
-    const known = SEVERITIES.find((each) => each === word) ?? MEANS[word];
-    return known ? [known] : [];
-  });
-  return SEVERITIES.find((each) => named.includes(each)) ?? (urgency === "high" ? "critical" : "warning");
 }
 
 function factsOf({ number, alerts, firing, groupLabels, direct }: IncidentRow) {

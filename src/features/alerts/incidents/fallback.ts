@@ -107,8 +107,9 @@ async function toAdministrators(parts: IncidentParts, trx: Trx, row: IncidentRow
   const project = await trx.selectFrom("projects").select("name").where("id", "=", row.projectId).executeTakeFirst();
   const url = parts.publicUrl()?.replace(/\/+$/, "");
   const link = url === undefined ? null : `${url}/dashboard/incidents/${row.id}`;
-  const title = `Incident ${row.number} of ${project?.name ?? "a project"} reaches no one`;
-  const message = "No person of the project could be reached. Check who is on call and how they are notified.";
+  const title = `Incident ${row.number} of ${project?.name ?? "a project"} has reached no one`;
+  const message =
+    "No person of the project could be reached. Open the incident, and check who is on call and how they are notified.";
   const stored = notificationRow({
     kind: "incident",
     projectId: null,

@@ -1,21 +1,35 @@
-import { type EpochMs, toRfc3339 } from "../../../core/clock.ts";
+import { type EpochMs, spanText, toRfc3339 } from "../../../core/clock.ts";
 import { cutText } from "../../rules/index.ts";
 import type { AlertView } from "../types.ts";
-import { type Direct, directOf } from "./assigned.ts";
+import { directOf } from "./assigned.ts";
+import type { ChannelSeverity } from "./context.ts";
 import type { NoticeReason } from "./machine.ts";
 import type { IncidentRow } from "./store.ts";
 
-/* Texts of notifications of incidents. Mails and the console show the instants in the reader's zone. */
+/*
+ * Texts of notifications of incidents. A lock screen shows the title and about 80 characters: the
+ * title says how bad, what and where, and the message begins with the reason. Mails and the console
+ * show the instants in the reader's zone.
+ */
 
 const TITLE_LENGTH = 255;
 const MESSAGE_LENGTH = 4000;
 const LINE_LENGTH = 300;
 const SHOWN_ALERTS = 10;
 /** Labels that name what an alert is about, the most specific first. */
-const SUBJECT_LABELS = ["instance", "host", "hostname", "node", "pod", "service", "job"] as const;
+const SUBJECT_LABELS = [
+  ...["heartbeat", "monitor", "instance", "host", "hostname", "node", "pod", "service", "job"],
+] as const;
+
+export const SEVERITIES = ["critical", "error", "warning", "info"] as const satisfies readonly ChannelSeverity[];
+/** Other words for the severities of channels, as senders of alerts have them. */
+const MEANS: Readonly<Record<string, ChannelSeverity>> = {
+  ...{ fatal: "critical", emergency: "critical", page: "critical", disaster: "critical", high: "error" },
+  ...{ warn: "warning", average: "warning", medium: "warning", information: "info", low: "info", none: "info" },
+};
 
 type Labels = Readonly<Record<string, string>>;
-type TitledRow = Pick<IncidentRow, "title" | "groupLabels" | "alerts" | "firing" | "resolvedBy" | "direct">;
+type TitledRow = Pick<IncidentRow, "title" | "groupLabels" | "alerts" | "firing" | "urgency" | "resolvedBy" | "direct">;
 
 export interface NoticeText {
   readonly reason: Exclude<NoticeReason, "some-resolved">;
@@ -34,20 +48,32 @@ export function isUnreported({ resolvedBy }: Pick<IncidentRow, "resolvedBy">): b
   return resolvedBy === "timeout";
 }
 
-/**
- * Such as "disk_full (h1) is firing", "[3 alerts] disk_full", "Resolved: disk_full (h1)" and
- * "No longer reported: disk_full (h1)".
- */
-export function noticeTitle(row: TitledRow, notice: NoticeText): string {
-  return cutText(titleOf(row, notice), TITLE_LENGTH);
+/** The highest severity of the alerts; without one the urgency decides. */
+export function severityOf(urgency: IncidentRow["urgency"], alerts: readonly AlertView[]): ChannelSeverity {
+  const named = alerts.flatMap(({ severity, labels }): ChannelSeverity[] => {
+    const word = (severity ?? labels["severity"] ?? "").toLowerCase();
+    const known = SEVERITIES.find((each) => each === word) ?? MEANS[word];
+    return known ? [known] : [];
+  });
+  return SEVERITIES.find((each) => named.includes(each)) ?? (urgency === "high" ? "critical" : "warning");
 }
 
-function titleOf(row: TitledRow, { reason, alerts }: NoticeText): string {
-  const name = nameOf(row, alerts);
-  if (reason === "resolved") return `${isUnreported(row) ? "No longer reported" : "Resolved"}: ${name}`;
-  if (row.direct !== null) return row.title;
-  if (ownAlertOf(alerts)) return name;
-  return row.alerts === 1 ? `${name} is firing` : `[${alertCount(row.firing)}] ${row.title}`;
+/**
+ * Such as "Critical: disk_full (h1)", "Warning: disk_full, 3 alerts", "Resolved: disk_full (h1)",
+ * "No longer reported: disk_full (h1)" and, in channels, "Acknowledged by ann: disk_full (h1)".
+ * @param acknowledged undefined: it is not, or its readers are not told
+ */
+export function noticeTitle(row: TitledRow, notice: NoticeText, acknowledged?: { readonly by: string | null }): string {
+  return cutText(`${titlePrefix(row, notice, acknowledged)}${nameOf(row, notice)}`, TITLE_LENGTH);
+}
+
+function titlePrefix(row: TitledRow, { reason, alerts }: NoticeText, acknowledged?: { by: string | null }): string {
+  if (acknowledged) return acknowledged.by === null ? "Acknowledged: " : `Acknowledged by ${acknowledged.by}: `;
+  if (reason === "resolved") return isUnreported(row) ? "No longer reported: " : "Resolved: ";
+  // What a person wrote, and what the server itself says, has its own words.
+  if (row.direct !== null || ownAlertOf(alerts)) return "";
+  const severity = severityOf(row.urgency, alerts);
+  return `${severity.slice(0, 1).toUpperCase()}${severity.slice(1)}: `;
 }
 
 /** An alert of the server itself: it has its own words, and its labels say nothing more. */
@@ -55,59 +81,82 @@ function ownAlertOf(alerts: readonly AlertView[]): AlertView | undefined {
   return alerts.find(({ source }) => source === "prism");
 }
 
-/** The title, with what its only alert is about unless the group names it already. */
-function nameOf({ title, groupLabels, alerts }: TitledRow, [alert]: readonly AlertView[]): string {
-  const group = Object.keys(JSON.parse(groupLabels) as Labels).filter((name) => name !== "alertname");
-  if (alerts !== 1 || group.length > 0 || alert === undefined) return title;
+/** The title, with what its only alert is about unless the group names it already, or how many fire. */
+function nameOf(row: TitledRow, { alerts, reason }: NoticeText): string {
+  const { title, firing } = row;
+  const isOne = row.alerts === 1 || (reason !== "resolved" && firing === 1 && alerts.length === 1);
+  if (!isOne) return reason !== "resolved" && firing > 1 ? `${title}, ${firing} alerts` : title;
+  const group = Object.keys(groupOf(row)).filter((name) => name !== "alertname");
+  const [alert] = alerts;
+  if (group.length > 0 || alert === undefined || alert.source === "prism") return title;
   const subject = SUBJECT_LABELS.map((name) => alert.label(name)).find((value) => value !== "" && value !== title);
   return subject === undefined ? title : `${title} (${subject})`;
 }
 
-function alertCount(n: number): string {
-  return n === 1 ? "1 alert" : `${n} alerts`;
-}
-
-/** What and since when, what the alerts state, their labels, the number and how to acknowledge. */
+/** Why, where, since when, the number and how to acknowledge. */
 export function noticeMessage(row: IncidentRow, notice: NoticeText, { isForChannel = false } = {}): string {
-  const { reason, alerts, lateSince, asked = "" } = notice;
-  const late = lateSince === null ? "" : `Late: this was due at ${toRfc3339(lateSince)}.`;
-  const details = ownAlertOf(alerts) ? [] : alerts.length === 1 ? oneAlert(row, alerts) : manyAlerts(row, alerts);
+  const { reason, lateSince, asked = "" } = notice;
+  const late = lateSince === null ? "" : `This is late: it was due at ${toRfc3339(lateSince)}.`;
   const hint = reason === "resolved" ? "" : " Acknowledge this notification if you take care of it.";
   // Channels have the number among their facts, and a link instead of the hint.
   const end = isForChannel ? "" : `Incident ${row.number}.${hint}`;
-  const parts = [asked, firstLine(row, notice), ...details, late, end];
-  return cutText(parts.filter((part) => part !== "").join("\n\n"), MESSAGE_LENGTH);
+  const content = reason === "resolved" ? endContent(row, notice) : firingContent(row, notice);
+  return cutText([asked, ...content, late, end].filter((part) => part !== "").join("\n\n"), MESSAGE_LENGTH);
 }
 
-function firstLine(row: IncidentRow, { reason, alerts, resolvedBy }: NoticeText): string {
-  const { openedAt, resolvedAt, firing } = row;
-  const direct = directOf(row.direct);
+const BECAUSE = {
+  step: "",
+  repeat: "Not acknowledged yet. ",
+  "new-alerts": "Further alerts have joined. ",
+  resolved: "",
+};
+
+/** What the alerts state comes first, then where, then since when. */
+function firingContent(row: IncidentRow, { reason, alerts }: NoticeText): string[] {
+  const because = BECAUSE[reason];
   const own = ownAlertOf(alerts);
-  if (own && row.resolvedBy === "alerts") return returnedLine(own);
-  if (own && reason !== "resolved")
-    return `${reason === "repeat" ? "Not acknowledged yet: " : ""}${own.annotations["description"] ?? row.title}`;
-  const since = toRfc3339(alerts.reduce((first, { startsAt }) => Math.min(first, startsAt), openedAt));
-  const what = row.alerts === 1 ? nameOf(row, alerts) : row.title;
-  if (reason === "resolved" && isUnreported(row)) return unreportedLine(row, alerts, since);
-  if (reason === "resolved") {
-    const by = resolvedBy === null ? "" : ` by ${resolvedBy}`;
-    const rest = firing === 0 ? "" : ` ${alertCount(firing)} ${firing === 1 ? "still fires" : "still fire"}.`;
-    return `${what} was resolved${by} at ${toRfc3339(resolvedAt ?? openedAt)}, after it began at ${since}.${rest}`;
-  }
-  const state =
-    direct !== null
-      ? directText(direct, since)
-      : row.alerts === 1
-        ? `${what} has been firing since ${since}.`
-        : `${alertCount(firing)} of ${what} ${firing === 1 ? "fires" : "fire"}, the first since ${since}.`;
-  if (reason === "repeat") return `Not acknowledged yet: ${state}`;
-  return reason === "new-alerts" ? `Further alerts: ${state}` : state;
+  if (own) return [own.annotations["description"] ?? row.title, because.trim()];
+  const since = beginOf(row, alerts);
+  const direct = directOf(row.direct);
+  if (direct) return [direct.message, `${because}${direct.byName} opened this incident at ${since}.`];
+  const [only] = alerts;
+  if (only && alerts.length === 1)
+    return [statements(row, only).join("\n"), labelsOf(row, only), `${because}Firing since ${since}.`];
+  const many = `${because}${alertCount(row.firing)} ${row.firing === 1 ? "fires" : "fire"}, the first since ${since}.`;
+  return [...manyAlerts(row, alerts), many];
 }
 
-function directText({ message, byName }: Direct, since: string): string {
-  const opener = `${byName} opened this incident at ${since}.`;
-  return message === "" ? opener : `${message}\n\n${opener}`;
+/** How it ended comes first. What a resolved alert stated is no longer so, and is left out. */
+function endContent(row: IncidentRow, { alerts, resolvedBy }: NoticeText): string[] {
+  const own = ownAlertOf(alerts);
+  if (own && row.resolvedBy === "alerts") return [returnedLine(own)];
+  const end = isUnreported(row) ? unreportedLine(row, alerts) : resolvedLine(row, alerts, resolvedBy);
+  const [only] = alerts;
+  if (own || !only) return [end];
+  if (alerts.length > 1) return [end, ...manyAlerts(row, alerts)];
+  const text = only.state === "resolved" && !only.timedOut ? "" : statements(row, only).join("\n");
+  const lead = only.state === "resolved" ? "Last report" : "Still firing";
+  return [end, text === "" ? "" : `${lead}: ${text}`, labelsOf(row, only)];
 }
+
+function resolvedLine(row: IncidentRow, alerts: readonly AlertView[], by: string | null): string {
+  const { openedAt, resolvedAt, firing } = row;
+  const at = resolvedAt ?? openedAt;
+  const span = spanText(at - Date.parse(beginOf(row, alerts)));
+  const who = by === null ? (ENDED_BY[row.resolvedBy ?? ""] ?? "Resolved") : `Resolved by ${by}`;
+  const rest =
+    firing === 0
+      ? ""
+      : firing === 1
+        ? " 1 alert still fires, and notifies no one until it ends and fires again."
+        : ` ${firing} alerts still fire, and notify no one until they end and fire again.`;
+  return `${who} at ${toRfc3339(at)}, after ${span}.${rest}`;
+}
+
+const ENDED_BY: Readonly<Record<string, string>> = {
+  auto: "Resolved automatically",
+  policy: "Resolved by a step of its policy",
+};
 
 function returnedLine({ labels, resolvedAt, lastAt }: AlertView): string {
   const at = toRfc3339(resolvedAt ?? lastAt);
@@ -115,52 +164,71 @@ function returnedLine({ labels, resolvedAt, lastAt }: AlertView): string {
 }
 
 /** A source that falls silent says nothing about what it reported. */
-function unreportedLine(row: IncidentRow, alerts: readonly AlertView[], since: string): string {
-  const what = row.alerts === 1 ? nameOf(row, alerts) : `Alerts of ${row.title}`;
-  const [is, it, its] = row.alerts === 1 ? ["is", "it", "It"] : ["are", "them", "They"];
+function unreportedLine(row: IncidentRow, alerts: readonly AlertView[]): string {
+  const [these, they] = row.alerts === 1 ? ["this alert", "It"] : ["these alerts", "They"];
   const last = Math.max(...alerts.filter(({ timedOut }) => timedOut).map(({ lastAt }) => lastAt), row.openedAt);
-  const silent = `${what} ${is} no longer reported: the source has not repeated ${it} since ${toRfc3339(last)}.`;
-  return `${silent} ${its} began at ${since} and may still fire.`;
+  const silent = `The source has not repeated ${these} since ${toRfc3339(last)}.`;
+  return `${silent} ${they} began at ${beginOf(row, alerts)} and may still fire.`;
 }
 
-function oneAlert(row: IncidentRow, alerts: readonly AlertView[]): string[] {
-  const [alert] = alerts;
-  if (alert === undefined) return [];
-  const { labels } = alert;
-  const texts = statements(alert).join("\n");
-  const isPast = alert.state === "resolved" && texts !== "";
-  return [isPast ? `Last report: ${texts}` : texts, pairs(without(labels, groupOf(row)))];
+/** When its first alert started, RFC 3339. */
+function beginOf({ openedAt }: IncidentRow, alerts: readonly AlertView[]): string {
+  return toRfc3339(alerts.reduce((first, { startsAt }) => Math.min(first, startsAt), openedAt));
+}
+
+function alertCount(n: number): string {
+  return n === 1 ? "1 alert" : `${n} alerts`;
 }
 
 /** A line for each alert with the labels that differ; labels that all have follow once. */
 function manyAlerts(row: IncidentRow, alerts: readonly AlertView[]): string[] {
   if (alerts.length === 0) return [];
-  const all = alerts.map(({ labels }) => labels);
-  const common = commonOf(all);
-  const lines = alerts.slice(0, SHOWN_ALERTS).map((alert) => alertLine(alert, common));
+  const common = commonOf(alerts.map(({ labels }) => labels));
+  const lines = alerts.slice(0, SHOWN_ALERTS).map((alert) => alertLine(row, alert, common));
   const more = alerts.length > SHOWN_ALERTS ? [`- and ${alerts.length - SHOWN_ALERTS} more`] : [];
-  return [[...lines, ...more].join("\n"), pairs(without(common, groupOf(row)))];
+  return [[...lines, ...more].join("\n"), pairs(withoutKnown(row, common))];
 }
 
-function alertLine(alert: AlertView, common: Labels): string {
-  const [text] = statements(alert);
-  const differing = pairs(without(alert.labels, common));
-  if (alert.state === "resolved") return endedLine(alert, differing || alert.label("alertname") || alert.key, text);
-  const what = text === undefined ? differing : differing === "" ? text : `${text} (${differing})`;
-  return `- ${cutText(oneLine(`${what || alert.key}, since ${toRfc3339(alert.startsAt)}`), LINE_LENGTH)}`;
+function alertLine(row: IncidentRow, alert: AlertView, common: Labels): string {
+  const [text] = statements(row, alert);
+  const differing = pairs(withoutKnown(row, without(alert.labels, common)));
+  const name = differing || alert.label("alertname") || alert.key;
+  if (alert.state === "resolved") return listed(endedText(alert, name, text));
+  const what = text === undefined ? name : differing === "" ? text : `${text} (${differing})`;
+  const state = row.state === "resolved" ? "still firing, " : "";
+  return listed(`${what}, ${state}since ${toRfc3339(alert.startsAt)}`);
 }
 
-/** What it stated while it fired is no longer so: it comes last, as a report. */
-function endedLine({ timedOut, lastAt, resolvedAt }: AlertView, name: string, text: string | undefined): string {
-  const end = timedOut ? `not reported since ${toRfc3339(lastAt)}` : `resolved at ${toRfc3339(resolvedAt ?? lastAt)}`;
+/** What a resolved alert stated is no longer so; of one that is not reported it may be. */
+function endedText({ timedOut, lastAt, resolvedAt }: AlertView, name: string, text: string | undefined): string {
+  if (!timedOut) return `${name}, resolved at ${toRfc3339(resolvedAt ?? lastAt)}`;
   const report = text === undefined ? "" : `; last report: ${text}`;
-  return `- ${cutText(oneLine(`${name}, ${end}${report}`), LINE_LENGTH)}`;
+  return `${name}, not reported since ${toRfc3339(lastAt)}${report}`;
 }
 
-/** Annotations for people. */
-function statements({ annotations }: AlertView): string[] {
+function listed(text: string): string {
+  return `- ${cutText(oneLine(text), LINE_LENGTH)}`;
+}
+
+/** Annotations for people that say more than the title. */
+function statements({ title }: TitledRow, { annotations }: AlertView): string[] {
   const texts = [annotations["summary"], annotations["description"] ?? annotations["message"]];
-  return [...new Set(texts.filter((text) => text !== undefined && text !== ""))] as string[];
+  return [...new Set(texts)].flatMap((text) => (text === undefined || text === "" || text === title ? [] : [text]));
+}
+
+function labelsOf(row: TitledRow, { labels }: AlertView): string {
+  return pairs(withoutKnown(row, labels));
+}
+
+/** Labels that the title does not say: it has the group, the name and the severity. */
+function withoutKnown(row: TitledRow, labels: Labels): Labels {
+  const { severity, ...others } = labels;
+  const known = { alertname: row.title, ...groupOf(row) };
+  return without(row.resolvedBy === null && isKnownSeverity(severity) ? others : labels, known);
+}
+
+function isKnownSeverity(word = ""): boolean {
+  return SEVERITIES.some((each) => each === word.toLowerCase());
 }
 
 function groupOf({ groupLabels }: TitledRow): Labels {

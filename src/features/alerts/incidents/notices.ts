@@ -6,10 +6,9 @@ import type { PageFacts } from "../../delivery/index.ts";
 import { COMPLETED, type RunningJob } from "../../jobs/index.ts";
 import type { AlertView } from "../types.ts";
 import { isBurning, type PagedBy } from "./assigned.ts";
-import { SEVERITIES, severityOf } from "./channel-steps.ts";
 import type { IncidentParts } from "./context.ts";
 import { acksOf, membersOf } from "./facts.ts";
-import { isUnreported, type NoticeText, noticeMessage, noticeTitle } from "./notice-text.ts";
+import { isUnreported, type NoticeText, noticeMessage, noticeTitle, SEVERITIES, severityOf } from "./notice-text.ts";
 import { type AudienceMember, addLog, findIncident, type IncidentRow, lastLog } from "./store.ts";
 
 /* Notifications of incidents: contact rules, and the jobs of delayed ones. */
@@ -205,6 +204,7 @@ function contentOf(parts: IncidentParts, row: IncidentRow, notice: Notice) {
     action: url === undefined ? null : JSON.stringify(action),
     data: JSON.stringify({
       ...{ incidentId: id, number, title: row.title, reason, urgency, state: row.state, firing },
+      severity: severityOf(row.urgency, notice.alerts),
       ...(isUnreported(row) && { timedOut: true }),
     }),
   } as const;

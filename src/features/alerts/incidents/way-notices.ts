@@ -185,8 +185,8 @@ async function reportEnd(
     .execute();
   const noticed = open.map(({ userId }) => userId);
   const users = new Set(parts.users.reachable(noticed, null));
-  const title = `Notices of ${await nameOf(trx, projectId)} arrive again`;
-  const message = `It accepts messages again: ${listed(names).join(", ")}.`;
+  const title = `Pages of ${await nameOf(trx, projectId)} arrive again`;
+  const message = `These ways work again: ${listed(names).join(", ")}.`;
   for (const { userId } of open.filter((each) => users.has(each.userId))) {
     const isMember = parts.users.reachable([userId], projectId).length > 0;
     const notice = { title, message, data: { mended: names }, projectId: isMember ? projectId : null };
@@ -249,10 +249,11 @@ async function send(
 }
 
 function failedText(project: string, ways: readonly Way[]): Pick<WayNotice, "title" | "message"> {
-  const count = ways.length === 1 ? "1 way fails" : `${ways.length} ways fail`;
+  const [first, ...others] = ways;
+  const which = first && others.length === 0 ? first.name : `${ways.length} ways fail`;
   const lines = ways.map(({ name, since, error }) => `- ${name}, since ${toRfc3339(since)}: ${error}`);
-  const intro = "Pages wait and are sent again until they are accepted. What accepts nothing now:";
-  return { title: `Notices of ${project} do not arrive: ${count}`, message: [intro, ...listed(lines)].join("\n") };
+  const outlook = "Prism keeps trying until the pages are accepted.";
+  return { title: `Pages of ${project} do not arrive: ${which}`, message: `${listed(lines).join("\n")}\n\n${outlook}` };
 }
 
 function listed(lines: readonly string[]): string[] {

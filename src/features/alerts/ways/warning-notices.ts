@@ -107,6 +107,6 @@ export class PagingWarningNotices {
 
   async #mended(trx: Trx, id: string): Promise<void> {
     const row = await trx.selectFrom("notifications").select("message").where("id", "=", id).executeTakeFirst();
-    if (row) await this.#parts.notify.update(id, { title: "Mended: pages may not arrive", message: row.message }, trx);
+    if (row) await this.#parts.notify.update(id, { title: "Fixed: pages may not arrive", message: row.message }, trx);
   }
 }

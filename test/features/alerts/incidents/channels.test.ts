@@ -39,7 +39,7 @@ test("a message in a room follows its incident: firing, acknowledged by its link
   await world.fire("A");
   await eventually("it arrives", () => room.seen.length === 1);
   const [first] = room.seen;
-  assert.match(first?.text ?? "", /A is firing/);
+  assert.match(first?.text ?? "", /Critical: A/);
   const { id } = await world.only();
   const request = JSON.stringify(room.requests[0]?.json);
   assert.ok(request.includes(`http://localhost:4321/base/dashboard/incidents/${id}`), request);
@@ -118,7 +118,7 @@ test("while a service is down, the changes of an incident become one message", a
     world.prism.parts.core.jobs.runner.enqueued([]);
     return room.seen.length === 1;
   });
-  assert.match(room.seen[0]?.text ?? "", /A is firing/);
+  assert.match(room.seen[0]?.text ?? "", /Critical: A/);
   assert.equal(room.requests.length, 2);
 });
 

@@ -24,16 +24,16 @@ test("a first alert reaches the members of a project that configured nothing, at
   const notification = await world.db.read.selectFrom("notifications").selectAll().executeTakeFirstOrThrow();
   assert.equal(notification.incidentId, row.id);
   assert.equal(notification.priority, 800);
-  assert.equal(notification.title, "DiskFull (a) is firing");
+  assert.equal(notification.title, "Critical: DiskFull (a)");
   assert.deepEqual(notification.message.replaceAll(INSTANT, "<at>").split("\n\n"), [
-    "DiskFull (a) has been firing since <at>.",
     "Disk is full",
     "host=a",
+    "Firing since <at>.",
     "Incident 1. Acknowledge this notification if you take care of it.",
   ]);
 });
 
-test("texts of notifications: what and since when, annotations, differing labels, number", async (t) => {
+test("texts of notifications begin with the reason; then differing labels, since when, number", async (t) => {
   const world = await IncidentWorld.start(t, { publicUrl: "https://prism.example/base/" });
   const ann = await world.member("ann");
   for (const host of ["a", "b"])
@@ -46,7 +46,7 @@ test("texts of notifications: what and since when, annotations, differing labels
   const rows = await world.db.read.selectFrom("notifications").selectAll().orderBy("createdAt").execute();
   assert.deepEqual(
     rows.map(({ title }) => title),
-    ["DiskFull (a) is firing", "[2 alerts] DiskFull", "Resolved: DiskFull"],
+    ["Critical: DiskFull (a)", "Critical: DiskFull, 2 alerts", "Resolved: DiskFull"],
   );
   const { id } = await world.only();
   assert.deepEqual(JSON.parse(rows[0]?.action ?? ""), {
@@ -56,18 +56,20 @@ test("texts of notifications: what and since when, annotations, differing labels
   });
   const texts = rows.map(({ message }) => message.replaceAll(INSTANT, "<at>").split("\n\n"));
   assert.deepEqual(texts[0], [
-    "DiskFull (a) has been firing since <at>.",
     "Disk of a is full\nFree space is below 2 %",
-    "host=a, severity=critical",
+    "host=a",
+    "Firing since <at>.",
     "Incident 1. Acknowledge this notification if you take care of it.",
   ]);
   assert.deepEqual(texts[1], [
-    "Further alerts: 2 alerts of DiskFull fire, the first since <at>.",
     "- Disk of b is full (host=b), since <at>\n- Disk of a is full (host=a), since <at>",
-    "severity=critical",
+    "Further alerts have joined. 2 alerts fire, the first since <at>.",
     "Incident 1. Acknowledge this notification if you take care of it.",
   ]);
-  assert.match(texts[2]?.[0] ?? "", /^DiskFull was resolved by \S+ at <at>, after it began at <at>\./);
+  assert.equal(
+    texts[2]?.[0],
+    "Resolved by ann at <at>, after 1 min. 2 alerts still fire, and notify no one until they end and fire again.",
+  );
   assert.equal(texts[2]?.at(-1), "Incident 1.");
 });
 

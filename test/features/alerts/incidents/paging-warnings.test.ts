@@ -195,7 +195,7 @@ test("who made a policy has one notice of each cause, which says when it is mend
   await warningNotices.check();
   assert.deepEqual(
     notices().map(({ title }) => title),
-    ["Mended: pages may not arrive"],
+    ["Fixed: pages may not arrive"],
   );
 });
 
@@ -260,7 +260,7 @@ test("sample data and tests of channels never fall back, and administrators read
   await eventually("the administrator is paged", () => phone.seen.length === 2);
   const [, real] = await world.rows();
   const text = JSON.stringify(phone.requests[1]?.json);
-  assert.ok(text.includes(`Incident ${real?.number} of Shop reaches no one`), text);
+  assert.ok(text.includes(`Incident ${real?.number} of Shop has reached no one`), text);
   assert.ok(text.includes(`/dashboard/incidents/${real?.id}`), text);
   for (const hidden of ["SecretName", "acme"]) assert.ok(!text.includes(hidden), text);
 });

@@ -79,7 +79,7 @@ test("the end of an alert that was not repeated reads no longer reported, everyw
   assert.deepEqual(await lastNotice(world), {
     title: "No longer reported: DiskFull (a)",
     lines: [
-      "DiskFull (a) is no longer reported: the source has not repeated it since <at>. It began at <at> and may still fire.",
+      "The source has not repeated this alert since <at>. It began at <at> and may still fire.",
       "Last report: Disk of a is full",
       "host=a",
       "Incident 1.",
@@ -117,8 +117,8 @@ test("an incident is resolved only if the last word on each of its alerts is an 
   assert.deepEqual(await lastNotice(world), {
     title: "No longer reported: A",
     lines: [
-      "Alerts of A are no longer reported: the source has not repeated them since <at>. They began at <at> and may still fire.",
-      "- host=h1, not reported since <at>; last report: h1 is down\n- host=h2, resolved at <at>; last report: h2 is down",
+      "The source has not repeated these alerts since <at>. They began at <at> and may still fire.",
+      "- host=h1, not reported since <at>; last report: h1 is down\n- host=h2, resolved at <at>",
       "Incident 1.",
     ],
     timedOut: true,

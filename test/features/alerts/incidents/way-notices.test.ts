@@ -85,7 +85,7 @@ test("who made the policy has one notice in 15 minutes of its failed ways, and o
   await world.fire("A");
   const [one] = await notices(world, 1);
   assert.equal(one?.user, "ann");
-  assert.match(one?.title ?? "", /do not arrive: 1 way fails$/);
+  assert.match(one?.title ?? "", /^Pages of .* do not arrive: channel Pager$/);
   assert.match(one?.message ?? "", /- channel Pager, since \S+: .*404/);
   assert.ok(!one?.message.includes("http:"), one?.message);
 
@@ -104,7 +104,7 @@ test("who made the policy has one notice in 15 minutes of its failed ways, and o
   second.refuses = false;
   await eventually("one is left", async () => {
     await pass(world, MINUTE);
-    return /1 way fails$/.test((await noticesOf(world))[1]?.title ?? "");
+    return /channel Pager$/.test((await noticesOf(world))[1]?.title ?? "");
   });
   first.refuses = false;
   await eventually("none is left", async () => {
@@ -142,7 +142,7 @@ test("a way that fails again soon after it worked is reported when the 15 minute
   await world.prism.restart();
   await pass(world.of(world.prism, world.clock), 10 * MINUTE);
   const all = await notices(world, 3 * users);
-  assert.match(all.at(-1)?.title ?? "", /do not arrive: 1 way fails$/);
+  assert.match(all.at(-1)?.title ?? "", /^Pages of .* do not arrive: channel Pager$/);
 });
 
 test("a person's way that fails is not used for the notice to that person; owners follow a maker who is gone", async (t) => {

@@ -1,9 +1,10 @@
 import { zoneOffsetMs } from "../../../../core/clock.ts";
 import type { NotificationFacts } from "../../channel.ts";
+import { isDrillNotification } from "../../pages/drill-messages.ts";
 import type { Mail } from "./client.ts";
 import { type Link, mailHtml } from "./html.ts";
 
-/** Mails of this priority and above are marked as important. Quiet hours use the same limit. */
+/** Mails of this priority and above are marked as important, without ends and drills. Quiet hours use the same limit. */
 const IMPORTANT_PRIORITY = 500;
 const IMPORTANT = { Importance: "high", "X-Priority": "1" } as const;
 /** Kinds with Prism's own text: their times are instants, shown in each reader's time zone. */
@@ -24,7 +25,7 @@ type Shown = Pick<NotificationFacts, "id" | "title" | "message" | "action" | "ki
 
 /**
  * A notification as a mail. The title is the subject. All mails of an incident refer to one thread
- * (RFC 5322 section 3.6.4); those while it is open have one subject, as mail programs group by both.
+ * (RFC 5322 section 3.6.4).
  * @param id of the delivery
  */
 export function mailOf(notification: Shown, id: string, reader: MailReader): Omit<Mail, "to"> {
@@ -34,19 +35,15 @@ export function mailOf(notification: Shown, id: string, reader: MailReader): Omi
     (link) => link !== null,
   );
   const incident = incidentOf(notification);
-  // The subject of an open incident does not have the state that the title has.
-  const text = [
-    ...(incident === null ? [] : [title]),
-    shown.trimEnd(),
-    ...links.map(({ label, url }) => `${label}: ${url}`),
-  ];
+  const text = [shown.trimEnd(), ...links.map(({ label, url }) => `${label}: ${url}`)];
+  const isImportant = priority >= IMPORTANT_PRIORITY && !incident?.isEnd && !isDrillNotification(notification);
   return {
-    subject: incident?.subject ?? title,
+    subject: title,
     text: `${text.join("\n\n")}\n`,
     html: mailHtml({ title, text: shown, links, ...(incident && { color: incident.color }) }),
     id,
     ...(incident && { thread: incident.thread }),
-    ...(priority >= IMPORTANT_PRIORITY ? { headers: IMPORTANT } : {}),
+    ...(isImportant ? { headers: IMPORTANT } : {}),
   };
 }
 
@@ -59,13 +56,12 @@ const GREY = "#6b7280";
 function incidentOf({ kind, data }: Shown) {
   if (kind !== "incident") return null;
   const facts = JSON.parse(data ?? "{}") as Readonly<Record<string, unknown>>;
-  const { incidentId, number, title, reason, urgency, timedOut } = facts;
+  const { incidentId, reason, urgency, timedOut } = facts;
   if (typeof incidentId !== "string") return null;
   const isEnd = reason === "resolved";
   return {
     thread: `incident.${incidentId}`,
-    // An end is read in the list of mails. Notifications of earlier versions do not have the title.
-    subject: typeof title === "string" && !isEnd ? `Incident ${String(number)}: ${title}` : undefined,
+    isEnd,
     color: isEnd ? (timedOut === true ? GREY : GREEN) : urgency === "high" ? RED : AMBER,
   };
 }

@@ -28,6 +28,8 @@ export function pushPayload(
 ): string {
   const { id, title, message, kind, priority, projectId, createdAt, sound, action } = notification;
   const parsed: unknown = action === null ? null : JSON.parse(action);
+  const isEnd =
+    kind === "incident" && (JSON.parse(notification.data ?? "{}") as { reason?: unknown }).reason === "resolved";
   return fitPush(
     message,
     parsed,
@@ -43,7 +45,7 @@ export function pushPayload(
         projectId,
         createdAt: toRfc3339(createdAt),
         offset,
-        actions: [{ action: "acknowledge", title: button }],
+        actions: isEnd ? [] : [{ action: "acknowledge", title: button }],
         acknowledgeToken,
         ...(sound === null ? {} : { sound }),
         ...(data === null ? {} : { action: data }),
