@@ -50,8 +50,8 @@ export function isUnreported({ resolvedBy }: Pick<IncidentRow, "resolvedBy">): b
 
 /** The highest severity of the alerts; without one the urgency decides. */
 export function severityOf(urgency: IncidentRow["urgency"], alerts: readonly AlertView[]): ChannelSeverity {
-  const named = alerts.flatMap(({ severity, labels }): ChannelSeverity[] => {
-    const word = (severity ?? labels["severity"] ?? "").toLowerCase();
+  const named = alerts.flatMap((alert): ChannelSeverity[] => {
+    const word = (alert.severity ?? alert.label("severity")).toLowerCase();
     const known = SEVERITIES.find((each) => each === word) ?? MEANS[word];
     return known ? [known] : [];
   });
@@ -61,7 +61,7 @@ export function severityOf(urgency: IncidentRow["urgency"], alerts: readonly Ale
 /**
  * Such as "Critical: disk_full (h1)", "Warning: disk_full, 3 alerts", "Resolved: disk_full (h1)",
  * "No longer reported: disk_full (h1)" and, in channels, "Acknowledged by ann: disk_full (h1)".
- * @param acknowledged undefined: it is not, or its readers are not told
+ * @param acknowledged undefined: its readers see that it fires
  */
 export function noticeTitle(row: TitledRow, notice: NoticeText, acknowledged?: { readonly by: string | null }): string {
   return cutText(`${titlePrefix(row, notice, acknowledged)}${nameOf(row, notice)}`, TITLE_LENGTH);
@@ -89,7 +89,7 @@ function nameOf(row: TitledRow, { alerts, reason }: NoticeText): string {
   const group = Object.keys(groupOf(row)).filter((name) => name !== "alertname");
   const [alert] = alerts;
   if (group.length > 0 || alert === undefined || alert.source === "prism") return title;
-  const subject = SUBJECT_LABELS.map((name) => alert.label(name)).find((value) => value !== "" && value !== title);
+  const subject = SUBJECT_LABELS.map((name) => alert.label(name)).find((value) => !title.includes(value));
   return subject === undefined ? title : `${title} (${subject})`;
 }
 
@@ -191,7 +191,7 @@ function manyAlerts(row: IncidentRow, alerts: readonly AlertView[]): string[] {
 
 function alertLine(row: IncidentRow, alert: AlertView, common: Labels): string {
   const [text] = statements(row, alert);
-  const differing = pairs(withoutKnown(row, without(alert.labels, common)));
+  const differing = pairs(without(without(alert.labels, common), { alertname: row.title }));
   const name = differing || alert.label("alertname") || alert.key;
   if (alert.state === "resolved") return listed(endedText(alert, name, text));
   const what = text === undefined ? name : differing === "" ? text : `${text} (${differing})`;
@@ -221,13 +221,12 @@ function labelsOf(row: TitledRow, { labels }: AlertView): string {
 }
 
 /** Labels that the title does not say: it has the group, the name and the severity. */
-function withoutKnown(row: TitledRow, labels: Labels): Labels {
-  const { severity, ...others } = labels;
-  const known = { alertname: row.title, ...groupOf(row) };
-  return without(row.resolvedBy === null && isKnownSeverity(severity) ? others : labels, known);
+function withoutKnown(row: TitledRow, { severity, ...others }: Labels): Labels {
+  const shown = severity === undefined || isKnownSeverity(severity) ? others : { ...others, severity };
+  return without(shown, { alertname: row.title, ...groupOf(row) });
 }
 
-function isKnownSeverity(word = ""): boolean {
+function isKnownSeverity(word: string): boolean {
   return SEVERITIES.some((each) => each === word.toLowerCase());
 }
 

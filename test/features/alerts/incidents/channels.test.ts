@@ -63,7 +63,7 @@ test("a message in a room follows its incident: firing, acknowledged by its link
 
   const headers = { token: ann.token };
   assert.equal((await world.prism.post(`/api/v1/incidents/${id}/unacknowledge`, {}, headers)).status, 200);
-  await eventually("it is open again", () => first?.edits === 2 && /firing/.test(first.text));
+  await eventually("it is open again", () => first?.edits === 2 && /Critical: A/.test(first.text));
   assert.equal((await world.prism.post(`/api/v1/incidents/${id}/acknowledge`, {}, headers)).status, 200);
   await eventually("who acknowledged is shown", () => /Acknowledged by ann/i.test(first?.text ?? ""));
   await world.resolveAlert("A");

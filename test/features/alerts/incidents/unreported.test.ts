@@ -149,8 +149,12 @@ test("the end of heartbeats does not state that they are down", async (t) => {
   for (const name of ["hb1", "hb2"]) await world.resolveAlert(name, { ...labels(name), ...summary(name), ...more });
   const { title, lines } = await lastNotice(world);
   assert.equal(title, "Resolved: HeartbeatDown");
-  assert.deepEqual(lines[1]?.split("\n"), [
-    "- heartbeat=hb1, resolved at <at>; last report: hb1 is down",
-    "- heartbeat=hb2, resolved at <at>; last report: hb2 is down",
-  ]);
+  assert.deepEqual(lines[1]?.split("\n"), ["- heartbeat=hb1, resolved at <at>", "- heartbeat=hb2, resolved at <at>"]);
+
+  // Nor that of a single one.
+  await world.fire("hb3", { ...labels("hb3"), ...summary("hb3"), ...more });
+  await world.resolveAlert("hb3", { ...labels("hb3"), ...summary("hb3"), ...more });
+  const one = await lastNotice(world);
+  assert.equal(one.title, "Resolved: HeartbeatDown (hb3)");
+  assert.doesNotMatch(one.lines.join(), /down/);
 });
