@@ -29,13 +29,15 @@ export interface StartOptions {
    * server stops.
    */
   readonly dir?: string;
+  /** Default: dist/prism. */
+  readonly executable?: string;
 }
 
-/** Starts dist/prism on a free port. */
+/** Starts Prism on a free port. */
 export async function startPrism(options: StartOptions = {}): Promise<Server> {
   const dir = options.dir ?? mkdtempSync(join(tmpdir(), "prism-bench-"));
   const args = ["serve", "--port", "0", "--data-dir", dir];
-  const child = launch(join(root, "dist/prism"), args, dir, {
+  const child = launch(options.executable ?? join(root, "dist/prism"), args, dir, {
     ...options,
     env: {
       PRISM_LOG_LEVEL: "warn",

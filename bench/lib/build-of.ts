@@ -1,0 +1,54 @@
+import { execFileSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
+
+const root = join(import.meta.dirname, "../..");
+const folder = join(root, ".build/against");
+
+export interface Build {
+  /** Abbreviated id of the commit. */
+  readonly commit: string;
+  readonly executable: string;
+}
+
+/**
+ * The executable of a commit, built once and kept in `.build/against/`. Packages are those of this
+ * checkout if the commit has the same lock file, else they are installed.
+ * @param ref anything that git resolves to a commit
+ * @throws Error if git does not know the commit, such as in a clone without history
+ */
+export function buildOf(ref: string): Build {
+  const commit = git("rev-parse", "--verify", "--short=10", `${ref}^{commit}`);
+  const executable = join(folder, `prism-${commit}`);
+  if (!existsSync(executable)) build(commit, executable);
+  return { commit, executable };
+}
+
+function build(commit: string, executable: string): void {
+  mkdirSync(folder, { recursive: true });
+  const dir = mkdtempSync(join(folder, "source-"));
+  try {
+    const archive = join(dir, "source.tar");
+    git("archive", "--output", archive, commit);
+    run(dir, "tar", "-xf", archive);
+    const lock = (at: string): string => readFileSync(join(at, "package-lock.json"), "utf8");
+    if (lock(dir) === lock(root)) symlinkSync(join(root, "node_modules"), join(dir, "node_modules"));
+    else run(dir, "npm", "ci", "--no-audit", "--no-fund");
+    run(dir, "npm", "run", "build");
+    const copy = `${executable}.new`;
+    cpSync(join(dir, "dist/prism"), copy);
+    renameSync(copy, executable);
+  } finally {
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+function run(cwd: string, command: string, ...args: string[]): void {
+  console.error(`${command} ${args.join(" ")}`);
+  // Standard output is the report's.
+  execFileSync(command, args, { cwd, stdio: ["ignore", 2, 2] });
+}
+
+function git(...args: string[]): string {
+  return execFileSync("git", args, { cwd: root, encoding: "utf8" }).trim();
+}
