@@ -78,6 +78,8 @@ export async function openAccess(base: Base, enqueueMail: AccountOptions["enqueu
       audit,
       clock,
       unknownRecipient: config.unknownRecipient,
+      provisionAddresses: config.notifications.provisionAddresses,
+      isDevelopment: config.env === "development",
       timezone: config.timezone,
       defaultProjectId,
     }),

@@ -258,6 +258,12 @@ export const OPTIONS = {
       "provision creates a user without password for an unknown recipient (default in development), reject " +
         "answers RECIPIENT_NOT_FOUND (default otherwise)",
     ),
+    provisionAddresses: option(
+      k.boolean(),
+      false,
+      "whether unknownRecipient: provision also creates users for mail addresses; otherwise an address without " +
+        "an account answers RECIPIENT_NOT_FOUND",
+    ),
     appSchemes: option(
       k.list(k.urlScheme),
       [],

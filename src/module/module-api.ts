@@ -317,11 +317,11 @@ export interface AuditService {
 
 export interface RealtimeService {
   /**
-   * Appends to a stream such as `channel:<name>` or `user:<id>` (also by external id or username),
+   * Appends to a stream such as `channel:<name>` or `user:<id>` (also by external id, username or mail address),
    * for current and later followers. Data: at most 64 KiB.
    */
   publish(stream: string, type: string, data: Json, options?: InTransaction): Promise<{ offset: number }>;
-  /** Whether the user (by id, external id or username) has a live connection. */
+  /** Whether the user (by id, external id, username or mail address) has a live connection. */
   isLive(userId: string): boolean;
   /**
    * Lets `allows` decide which users may subscribe to channels of the embedded Pusher server with

@@ -167,7 +167,7 @@ test("rules export and import carry all of a rule to another Prism, by names: fr
   });
 });
 
-test("users that the token may not read are written by id, and are not found by mail address", async (t) => {
+test("users that the token may not read are written by id, and an address of an account is found like any recipient", async (t) => {
   const prism = await startPrism(t);
   await makeRules(prism);
   const scopes = ["rules:read", "rules:write", "projects:all"];
@@ -179,7 +179,9 @@ test("users that the token may not read are written by id, and are not found by 
   assert.match(rule?.targetUsers[0] ?? "", /^[0-9a-f-]{36}$/);
   assert.deepEqual(counts(await runJson(["rules", "import", "-"], { ...options, input: exported.stdout })), [0, 0, 1]);
   const input = JSON.stringify({ ...rule, targetUsers: ["ann@example.org"] });
-  const refused = await runCli(["rules", "import", "-"], { ...options, input });
+  assert.deepEqual(counts(await runJson(["rules", "import", "-"], { ...options, input })), [0, 0, 1]);
+  const stranger = JSON.stringify({ ...rule, targetUsers: ["bob@example.org"] });
+  const refused = await runCli(["rules", "import", "-"], { ...options, input: stranger });
   assert.deepEqual([refused.status, /RECIPIENT_NOT_FOUND/.test(refused.stderr)], [6, true]);
   const { token } = await makeUser(prism, "uma", ["User"]);
   const hers = JSON.stringify({ name: "r", condition: "true", projectId: "default", targetUsers: ["me"] });

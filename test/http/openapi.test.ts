@@ -414,7 +414,7 @@ test("a path parameter has the name of what it is", async (t) => {
   const { paths } = await documentOf(prism);
   const parameter = (method: string) =>
     paths["/notifications/{id}"]?.[method]?.parameters.find((each) => each.in === "path")?.description;
-  assert.equal(parameter("get"), "Id, external id or username, or `me`");
+  assert.equal(parameter("get"), "Id, external id, username or mail address, or `me`");
   assert.equal(parameter("delete"), "Id of the job, or of the schedule of a recurring timer");
 });
 

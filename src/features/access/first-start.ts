@@ -203,7 +203,11 @@ export async function makeConfiguredAdmin(parts: FirstAdminParts): Promise<void>
     requireStrong(password, config.auth.passwordMin, [email]);
     const passwordHash = await passwords.hash(password);
     const { id } = await database.write((trx) =>
-      createUser({ audit, clock, timezone: config.timezone }, { email, passwordHash, roles: ["Admin"] }, trx),
+      createUser(
+        { audit, clock, timezone: config.timezone },
+        { email, passwordHash, roles: ["Admin"], isEmailVerified: true },
+        trx,
+      ),
     );
     log.info({ userId: id }, "the administrator of auth.bootstrapAdmin was made");
   } catch (error) {

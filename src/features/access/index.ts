@@ -15,5 +15,5 @@ export { DevGate } from "./sessions/dev-token.ts";
 export { type PasswordOwner, passwordOwner } from "./sessions/login.ts";
 export { factorSealContext } from "./sessions/second-factor.ts";
 export { createSignInLink, type SignInLink } from "./sessions/sign-in.ts";
-export { activeUserByEmail, type UserName, userNames } from "./users/queries.ts";
+export { type UserName, userNames } from "./users/queries.ts";
 export { UserDirectory } from "./users/user-directory.ts";

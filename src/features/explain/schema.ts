@@ -6,7 +6,10 @@ import { NotificationCause, unreachable } from "./alert-schema.ts";
 export const Params = object({ id: doc(v.string(), "Id of the event or notification") });
 export const Query = object({
   userId: v.optional(
-    doc(text(128, 1), "Also explains why this user was notified or not: id, username, external id or `me`"),
+    doc(
+      text(128, 1),
+      "Also explains why this user was notified or not: id, external id, username, mail address or `me`",
+    ),
   ),
 });
 

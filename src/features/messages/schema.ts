@@ -15,7 +15,7 @@ const reference = text(128, 1);
 export const SendBody = example(
   v.pipe(
     object({
-      recipientId: v.optional(doc(reference, "Id, external id or username; `me` for the caller")),
+      recipientId: v.optional(doc(reference, "Id, external id, username or mail address; `me` for the caller")),
       recipient_id: v.optional(doc(reference, "Another name of `recipientId`")),
       content: doc(text(10_000, 1), "Text of the message"),
       sendAt: v.optional(doc(instant, "Time to deliver it; a past time means now")),

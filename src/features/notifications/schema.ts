@@ -57,7 +57,7 @@ export const ExportQuery = object({
 });
 export type ExportQuery = v.InferOutput<typeof ExportQuery>;
 
-export const UserParams = object({ userId: doc(v.string(), "Id, external id or username, or `me`") });
+export const UserParams = object({ userId: doc(v.string(), "Id, external id, username or mail address, or `me`") });
 export const Params = object({ id: doc(v.string(), "Id of the notification") });
 
 export const SendBody = example(
@@ -69,7 +69,7 @@ export const SendBody = example(
           "Ids, external ids or usernames; this or `userId`",
         ),
       ),
-      userId: v.optional(doc(text(128, 1), "Id, external id or username; `me` for the caller")),
+      userId: v.optional(doc(text(128, 1), "Id, external id, username or mail address; `me` for the caller")),
       title: doc(text(255, 1), "Title"),
       message: v.optional(doc(text(4000, 1), "Text; this or `body`")),
       body: v.optional(doc(text(4000, 1), "Another name of `message`")),

@@ -1,7 +1,6 @@
 import { DAY_MS, type EpochMs } from "../../core/clock.ts";
 import { sha256Hex } from "../../core/tokens.ts";
 import type { Trx } from "../../store/database.ts";
-import { activeUserByEmail } from "../access/index.ts";
 import { CalendarUnreadable, type ReadEvent } from "./calendar-read.ts";
 import { readInThread } from "./calendar-thread.ts";
 import { editorsOf } from "./look.ts";
@@ -97,7 +96,7 @@ async function storeAnswer(
     await reportError(context, trx, schedule, row, answer.error);
     return;
   }
-  const { spans, unknown } = await toSpans(context, trx, answer.events);
+  const { spans, unknown } = toSpans(context, answer.events);
   const error = unknown.length === 0 ? null : `it names unknown users: ${unknown.slice(0, 20).join(", ")}`;
   // The first answer also gives the past; later the stored past is kept.
   const past = pastOf(row.hash === null && row.content === null ? spans : spansOf(row), now);
@@ -117,10 +116,9 @@ function futureOf(spans: readonly CalendarSpan[], now: EpochMs): CalendarSpan[] 
 }
 
 /** The users that the events name, by username, external id or mail address. */
-async function toSpans(context: OnCallContext, trx: Trx, events: readonly ReadEvent[]) {
+function toSpans(context: OnCallContext, events: readonly ReadEvent[]) {
   const ids = new Map<string, string | undefined>();
-  for (const name of new Set(events.flatMap(({ names }) => names)))
-    ids.set(name, context.users.find(name) ?? (await activeUserByEmail(trx, name)));
+  for (const name of new Set(events.flatMap(({ names }) => names))) ids.set(name, context.users.find(name));
   const spans = events.flatMap(({ id, start, end, level, names }): CalendarSpan[] => {
     const users = names.flatMap((name) => ids.get(name) ?? []);
     return users.length === 0 ? [] : [{ id, start, end, level, users }];

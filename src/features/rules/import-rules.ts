@@ -25,7 +25,7 @@ export interface Importer {
   /** Undefined: the importer's default. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE */
   projectOf(ref: string | null | undefined, trx: Trx): Promise<string | null>;
   /** The id of an active user. */
-  userOf(ref: string, trx: Trx): Promise<string | undefined>;
+  userOf(ref: string): string | undefined;
   /** @throws UNAUTHORIZED_ROLE where the importer may not store a rule like this */
   requireStorable?(row: queries.RuleRow): void;
 }
@@ -103,9 +103,7 @@ async function plan(
     try {
       const projectId = await importer.projectOf(rule.projectId, trx);
       requireOnce(places, `${projectId} ${rule.name}`, at);
-      steps.push(
-        await stepOf(trx, context, await withUserIds(rule, importer, trx), projectId, { update, importer, roles }),
-      );
+      steps.push(await stepOf(trx, context, withUserIds(rule, importer), projectId, { update, importer, roles }));
     } catch (error) {
       if (!(error instanceof PrismError)) throw error;
       problems.push({ at, name: rule.name, error });
@@ -143,11 +141,11 @@ function comparable(row: queries.RuleRow, roles: ReadonlyMap<string, string>) {
 }
 
 /** With ids for its users: an import creates no users. @throws RECIPIENT_NOT_FOUND */
-async function withUserIds(rule: GivenRule, importer: Importer, trx: Trx): Promise<GivenRule> {
+function withUserIds(rule: GivenRule, importer: Importer): GivenRule {
   if (rule.targetUsers === undefined) return rule;
   const targetUsers: string[] = [];
   for (const [at, ref] of rule.targetUsers.entries()) {
-    const id = await importer.userOf(ref, trx);
+    const id = importer.userOf(ref);
     if (id === undefined)
       throw refused("RECIPIENT_NOT_FOUND", `targetUsers.${at}`, `${ref} is no active user that you can reach`);
     targetUsers.push(id);

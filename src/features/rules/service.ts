@@ -10,7 +10,7 @@ import { pageBody, readPage } from "../../http/pagination.ts";
 import type { ServedChannels } from "../../http/shapes.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import { addEffect, type Database } from "../../store/database.ts";
-import { activeUserByEmail, type Projects, type UserDirectory } from "../access/index.ts";
+import type { Projects, UserDirectory } from "../access/index.ts";
 import type { SoundServices } from "../sounds/index.ts";
 import type { RuleBook } from "./deciding/rule-book.ts";
 import { COUNTED_AS } from "./deciding/rule-stats.ts";
@@ -115,13 +115,11 @@ export async function restoreVersion(
 /** All of them or none. @throws as {@link createRule}, with each problem's path in `details` */
 export function importAs(context: RulesContext, principal: PermissionHolder, input: ImportRules): Promise<ImportReply> {
   const { db, users } = context;
-  const mayReadUsers = principal.permissions.has("users:read");
   return importRules(db, context, input, {
     userId: principal.userId,
     projectOf: async (ref) => projectOf(context.projects, principal, ref),
     requireStorable: (row) => requirePriority(principal, row),
-    // A caller who may not read users must not learn who owns a mail address.
-    userOf: async (ref, trx) => users.find(ref) ?? (mayReadUsers ? activeUserByEmail(trx, ref) : undefined),
+    userOf: (ref) => users.find(ref),
   });
 }
 

@@ -125,7 +125,7 @@ export const TimerActionBody = v.variant("type", [
     type: doc(v.literal("notify"), "Sends a notification"),
     payload: doc(
       object({
-        userId: doc(text(128, 1), "Id, external id or username; `me` for the caller"),
+        userId: doc(text(128, 1), "Id, external id, username or mail address; `me` for the caller"),
         ...notifyEntries,
       }),
       "The notification",

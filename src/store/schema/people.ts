@@ -32,8 +32,8 @@ export interface UsersTable {
   deletedAt: number | null;
   createdAt: number;
   updatedAt: number;
-  /** Whether the user entered the address, so that it is not verified. */
-  hasChosenEmail: Generated<Flag>;
+  /** Whether the address is known to be the user's (docs/security.md). */
+  isEmailVerified: Generated<Flag>;
 }
 
 export interface UserRolesTable {

@@ -29,7 +29,10 @@ interface Flags {
   readonly user?: string;
 }
 
-const OF_USER = ["--user <user>", "act for another user: id, external id or username; for administrators"] as const;
+const OF_USER = [
+  "--user <user>",
+  "act for another user: id, external id, username or mail address; for administrators",
+] as const;
 
 function notificationsOf(
   server: ServerClient,

@@ -138,7 +138,7 @@ function addMembers(projects: Command): void {
     .command("remove-member")
     .description("remove a member from a project")
     .argument("<project>", "id or slug")
-    .argument("<user>", "id, external id or username; me to leave it")
+    .argument("<user>", "id, external id, username or mail address; me to leave it")
     .addHelpText("after", "\nExample:\n  $ prism projects remove-member ops ann")
     .action((project: string, user: string, _flags: object, command: Command) =>
       online(command, async (server, { out }) => {

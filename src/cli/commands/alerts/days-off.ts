@@ -37,7 +37,7 @@ interface ListFlags extends ProjectFlag {
 function addList(oncall: Command): void {
   subcommand(oncall, "days-off", "list days off, your own by default", ["", "--schedule Database"])
     .option(...OF_PROJECT)
-    .option("--user <user>", "of this user: id, external id or username")
+    .option("--user <user>", "of this user: id, external id, username or mail address")
     .option("--schedule <schedule>", "of all users of a schedule, for a year")
     .action(({ user, ...flags }: ListFlags, command: Command) =>
       online(command, async (server, { out }) => {
@@ -74,7 +74,7 @@ function addChanges(oncall: Command): void {
   )
     .argument("<first>", "first day, such as 2030-12-24, in the user's time zone")
     .argument("[last]", "last day (default: the first)")
-    .option("--user <user>", "who is away (default: you): id, external id or username")
+    .option("--user <user>", "who is away (default: you): id, external id, username or mail address")
     .option("--note <text>", "text for the user and those who may change it")
     .action((firstDay: string, last: string | undefined, { user, note }: DaysFlags, command: Command) =>
       online(command, async (server, { out }) => {
@@ -85,7 +85,7 @@ function addChanges(oncall: Command): void {
     );
   subcommand(oncall, "change-days-off", "change days off", ["2030-12-24 --last 2030-12-27"])
     .argument("<days-off>", "first day or id, or a prefix")
-    .option("--user <user>", "of this user (default: yours): id, external id or username")
+    .option("--user <user>", "of this user (default: yours): id, external id, username or mail address")
     .option("--first <day>", "first day")
     .option("--last <day>", "last day")
     .option("--note <text>", "text for the user and those who may change it")
@@ -99,7 +99,7 @@ function addChanges(oncall: Command): void {
     );
   subcommand(oncall, "delete-days-off", "delete days off", ["2030-12-24", "2030-12-24 --user ann"])
     .argument("<days-off>", "first day or id, or a prefix")
-    .option("--user <user>", "of this user (default: yours): id, external id or username")
+    .option("--user <user>", "of this user (default: yours): id, external id, username or mail address")
     .action((ref: string, { user }: DaysFlags, command: Command) =>
       online(command, async (server, { out }) => {
         const found = await findDaysOff(server, ref, user);
@@ -129,7 +129,7 @@ function addConflicts(oncall: Command): void {
   )
     .argument("[schedule]", "id or name, or a prefix (default: all)")
     .option(...OF_PROJECT)
-    .option("--user <user>", "only this user: id, external id, username, or me")
+    .option("--user <user>", "only this user: id, external id, username, mail address, or me")
     .option("--from <time>", "start (default: now)", futureFlag)
     .option("--to <time>", "end (default: 14 days after the start)", futureFlag)
     .action((ref: string | undefined, flags: ConflictFlags, command: Command) =>

@@ -98,7 +98,7 @@ function addOverride(oncall: Command): void {
   subcommand(oncall, "override", "put a user on call for a time", ["Database --user ann --to 8h --reason Dentist"])
     .argument("<schedule>", "id or name, or a prefix")
     .option(...OF_PROJECT)
-    .requiredOption("--user <user>", "who is on call: id, external id or username")
+    .requiredOption("--user <user>", "who is on call: id, external id, username or mail address")
     .option("--for <user>", "replace only this user (default: all who are on call)")
     .option("--from <time>", "start (default: now)", futureFlag)
     .requiredOption("--to <time>", "end", futureFlag)

@@ -25,7 +25,7 @@ export function addPage(program: Command): void {
   program
     .command("page")
     .description("page a person: opens an incident without alerts")
-    .argument("<user>", "member of the project: id, external id or username")
+    .argument("<user>", "member of the project: id, external id, username or mail address")
     .argument("<text>", "what it is about; the first line is the title")
     .option(...OF_PROJECT)
     .addOption(new Option("--urgency <urgency>", "which contact rules are used").choices(["high", "low"]))
@@ -59,7 +59,10 @@ export function addPeople(incidents: Command): void {
   ] as const) {
     const command = subcommand(incidents, name, description, [example])
       .argument("<incident>", "number in the project, or id")
-      .argument(path === "responders" ? "[users...]" : "<users...>", "id, external id or username of members")
+      .argument(
+        path === "responders" ? "[users...]" : "<users...>",
+        "id, external id, username or mail address of members",
+      )
       .option(...OF_PROJECT)
       .option("--note <text>", "text for the timeline");
     if (path === "responders") command.option("--schedule <schedule>", "and who is on call: id or name, or a prefix");

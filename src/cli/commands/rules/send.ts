@@ -209,8 +209,8 @@ async function sendNotification(
     message,
     ...more,
   });
-  // A sender that may not read all gets only the first recipient: count the names instead.
-  const count = Math.max(sent.recipients.length, new Set(recipients).size);
+  // People, not names: an id and an address may be of one person.
+  const count = sent.recipients.length;
   out.result({ id: sent.id, recipients: count }, () => `${sent.id}  sent to ${counted(count, "recipient")}`);
 }
 

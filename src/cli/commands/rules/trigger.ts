@@ -37,7 +37,7 @@ export function addTrigger(program: Command): void {
     .option("--at <time>", "time to fire, instead of --delay: 2026-01-31T08:00:00Z; a past time means now", futureFlag)
     .option("--cron <pattern>", "repeat by cron, instead of --delay: five or six fields")
     .option("--timezone <zone>", "time zone of --cron, such as Europe/Berlin (default: the server's)")
-    .option("--notify <user>", "recipient: me, username, external id or id")
+    .option("--notify <user>", "recipient: me, id, external id, username or mail address")
     .option("--title <text>", "title of the notification")
     .option("--body <text>", "text of the notification")
     .option("--event <name>", "type of the event to send to project default, instead of a notification")

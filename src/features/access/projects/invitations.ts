@@ -216,7 +216,7 @@ export async function revokeInvitation(
 /** The open invitations for the caller's address. */
 export async function ownInvitations(ctx: ProjectsContext, principal: UserPrincipal) {
   const { read } = ctx.db;
-  const email = await ownAddress(ctx, principal.userId, read);
+  const email = await ownAddress(principal.userId, read);
   if (email === null) return { data: [] };
   const found = openInvitations(ctx, read).where("i.email", "=", email).orderBy("i.id").limit(MAX_OF_USER);
   return { data: (await found.execute()).map(invitedViewOf) };
@@ -273,25 +273,20 @@ async function requireOwnInvitation(
   id: string,
   trx: Trx,
 ): Promise<OpenInvitation> {
-  const email = await ownAddress(ctx, userId, trx);
+  const email = await ownAddress(userId, trx);
   const found = await findInvitation(ctx, id, trx);
   if (!found || found.email !== email) throw noSuchInvitation();
   return found;
 }
 
-/**
- * The caller's verified address. If registration needs no verification, or users changed the
- * address themselves, only the link in the mail is accepted.
- */
-async function ownAddress(ctx: ProjectsContext, userId: string, db: ReadDb | Trx): Promise<string | null> {
-  const { registration, requireEmailVerification } = ctx.config.auth;
-  if (registration === "open" && !requireEmailVerification) return null;
+/** The caller's address if it is verified; others join by the link in the mail. */
+async function ownAddress(userId: string, db: ReadDb | Trx): Promise<string | null> {
   const user = await db
     .selectFrom("users")
-    .select(["email", "hasChosenEmail"])
+    .select(["email", "isEmailVerified"])
     .where("id", "=", userId)
     .executeTakeFirst();
-  return user && user.hasChosenEmail === 0 ? user.email : null;
+  return user?.isEmailVerified === 1 ? user.email : null;
 }
 
 function limitInvitations(ctx: ProjectsContext, inviterId: string, email: string): void {

@@ -25,9 +25,9 @@ type MailedKind = "verify_email" | "reset_password";
  * answer nor its timing reveals whether an account exists.
  */
 
-/** Sends another verification link to an unverified account. Returns at once. */
+/** Sends another verification link to an account whose address is unverified. Returns at once. */
 export function resendVerification(ctx: AccountContext, email: string): void {
-  sendLink(ctx, email, "verify_email", (status) => status === "unverified");
+  sendLink(ctx, email, "verify_email", (status, isVerified) => !isVerified && status !== "disabled");
 }
 
 /** Sends a link to reset the password. Returns at once. */
@@ -48,6 +48,7 @@ export async function verifyEmail(ctx: AccountContext, token: string): Promise<U
     const account = await usersWith(trx, "id", userId).select("status").executeTakeFirst();
     // An old mail must not reopen an account that was disabled since.
     if (!account || account.status === "disabled") throw linkExpired();
+    await writeUser(trx, userId, { isEmailVerified: 1 });
     if (account.status !== "unverified") return account.status;
     const status = config.auth.registration === "open" ? "active" : "pending";
     await writeUser(trx, userId, { status });
@@ -74,6 +75,8 @@ export async function resetPassword(
   await setPassword(ctx, userId, password, {
     before: async (trx) => {
       await consumeOneTimeToken(ctx.clock, token, "reset_password", trx);
+      // The link came to this mailbox: a change of the address revokes it.
+      await writeUser(trx, userId, { isEmailVerified: account.email === null ? 0 : 1 });
     },
   });
   // Access to the mailbox proves the owner: earlier failed logins must not delay them.
@@ -85,7 +88,7 @@ function sendLink(
   ctx: AccountContext,
   email: string,
   kind: MailedKind,
-  isMeant: (status: UserStatus) => boolean,
+  isMeant: (status: UserStatus, isVerified: boolean) => boolean,
 ): void {
   const { mail, log } = ctx;
   if (!mail.isConfigured) {
@@ -106,13 +109,15 @@ async function makeLink(
   ctx: AccountContext,
   email: string,
   kind: MailedKind,
-  isMeant: (status: UserStatus) => boolean,
+  isMeant: (status: UserStatus, isVerified: boolean) => boolean,
 ): Promise<void> {
   const { db, mail } = ctx;
   // The answer is sent first.
   await new Promise((resolve) => setImmediate(resolve));
-  const account = await usersWith(db.read, "email", email).select(["id", "status"]).executeTakeFirst();
-  if (!account || !isMeant(account.status)) return;
+  const account = await usersWith(db.read, "email", email)
+    .select(["id", "status", "isEmailVerified"])
+    .executeTakeFirst();
+  if (!account || !isMeant(account.status, account.isEmailVerified === 1)) return;
   await db.write(async (trx) => {
     const { count, isRecent } = await openOneTimeTokens(ctx.clock, account.id, kind, PAUSE_MS, trx);
     if (isRecent || count >= MAX_LINKS) return;

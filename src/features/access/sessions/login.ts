@@ -13,6 +13,7 @@ import {
   findByLoginName,
   type LoginNames,
   loginNameOf,
+  type NewUser,
   plainName,
   requireLoginName,
 } from "../users/create-user.ts";
@@ -110,7 +111,10 @@ async function makeAccount(
   const mustVerify = isOpen && config.auth.requireEmailVerification && !isConfirmed;
   const status = setupToken !== undefined ? "active" : !isOpen ? "pending" : mustVerify ? "unverified" : "active";
   const roles = setupToken !== undefined ? ["Admin"] : isOpen ? ["User"] : [];
-  const { id, email } = await createUser(ctx, { ...registration, status, roles, passwordHash }, trx);
+  // Without a mail server the link of an invitation goes to its inviter, who is no administrator.
+  const isEmailVerified = setupToken !== undefined || (invitation !== undefined && ctx.mail.isConfigured);
+  const account: NewUser = { ...registration, status, roles, passwordHash, isEmailVerified };
+  const { id, email } = await createUser(ctx, account, trx);
   if (invitation) await acceptInvitation(ctx, invitation, id, trx);
   const verifyToken =
     mustVerify && email !== null ? await createOneTimeToken(ctx.clock, id, "verify_email", trx) : null;

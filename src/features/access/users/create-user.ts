@@ -70,8 +70,14 @@ export interface UserContext extends RecordContext {
   readonly timezone?: string;
 }
 
-/** @property id undefined: a new one. @property roles names of roles. */
-export type NewUser = Omit<ImportedAccount, "roles"> & { readonly roles: readonly string[] };
+/**
+ * @property id undefined: a new one. @property roles names of roles. @property isEmailVerified
+ * whether the address is known to be the user's: undefined means no.
+ */
+export type NewUser = Omit<ImportedAccount, "roles"> & {
+  readonly roles: readonly string[];
+  readonly isEmailVerified?: boolean;
+};
 
 export interface NewServiceToken {
   readonly userId: string;
@@ -112,6 +118,7 @@ export async function createUser(
       phone: names.phone ?? null,
       passwordHash: user.passwordHash ?? null,
       externalId: user.externalId ?? null,
+      isEmailVerified: names.email !== undefined && user.isEmailVerified === true ? 1 : 0,
       name: cleanText(user.name ?? names.username ?? ""),
       status: user.status ?? "active",
       timezone: user.timezone ?? ctx.timezone ?? "UTC",

@@ -162,7 +162,7 @@ async function create(account: ImportedAccount, { ctx, granter, roles, trx }: Co
     return role;
   });
   requireHeld(permissionsOf(wanted), granter, "roles");
-  const { id } = await createUser(ctx, { ...account, roles: names }, trx, "import");
+  const { id } = await createUser(ctx, { ...account, roles: names, isEmailVerified: true }, trx, "import");
   return id;
 }
 
@@ -172,7 +172,9 @@ async function update(held: Holder, account: ImportedAccount, { ctx, granter, tr
   if (status !== undefined && status !== held.status && status !== "active" && status !== "disabled")
     throw refused("INVALID_STATE", "status", `the account is ${held.status}; set active or disabled`);
   const settable = status === "active" || status === "disabled" ? { status } : {};
-  const changed = [...(await updateUserIn(ctx, held.id, { ...members, ...settable }, granter, trx))];
+  const updated = await updateUserIn(ctx, held.id, { ...members, ...settable }, granter, trx);
+  // The file has the address; that it counts as verified from now on is no difference to the file.
+  const changed = updated.filter((member) => member !== "emailVerified");
   // A password set here is not replaced by an older one.
   if (passwordHash === undefined || held.passwordHash !== null) return changed;
   const now = ctx.clock.now();
@@ -238,7 +240,16 @@ const BYTE_ORDER_MARK = "\ufeff";
 
 /** Read-only members in exports of `prism export users`. */
 const READ_ONLY: ReadonlySet<string> = new Set([
-  ...["permissions", "createdAt", "updatedAt", "lastLoginAt", "pushTokens", "pusherChannels", "secondFactor"],
+  ...[
+    "permissions",
+    "createdAt",
+    "updatedAt",
+    "lastLoginAt",
+    "pushTokens",
+    "pusherChannels",
+    "secondFactor",
+    "emailVerified",
+  ],
 ]);
 
 /**

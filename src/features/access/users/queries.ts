@@ -17,6 +17,9 @@ export const UserView = named(
   v.object({
     id: v.string(),
     email: v.nullable(v.string()),
+    emailVerified: v.optional(
+      selfChanging(v.pipe(v.boolean(), v.description("Whether the mail address is known to be the user's"))),
+    ),
     username: v.nullable(v.string()),
     phone: v.nullable(v.string()),
     externalId: v.nullable(v.string()),
@@ -80,6 +83,7 @@ export function userFields(user: Selectable<Schema["users"]> & { readonly roles:
   return {
     id: user.id,
     email: user.email,
+    emailVerified: user.isEmailVerified === 1,
     username: user.username,
     phone: user.phone,
     externalId: user.externalId,
@@ -208,17 +212,6 @@ export async function rolesOfUsers(db: ReadDb, userIds: readonly string[]) {
     const allowed = new Set(held.flatMap(({ permissions }) => JSON.parse(permissions) as Permission[]));
     return { roles: held.map(({ name }) => name), permissions: PERMISSIONS.filter((each) => allowed.has(each)) };
   };
-}
-
-export async function activeUserByEmail(db: ReadDb | Trx, email: string): Promise<string | undefined> {
-  const user = await db
-    .selectFrom("users")
-    .select("id")
-    .where("email", "=", email.toLowerCase())
-    .where("status", "=", "active")
-    .where("deletedAt", "is", null)
-    .executeTakeFirst();
-  return user?.id;
 }
 
 export interface UserName {

@@ -8,6 +8,7 @@ import { requireAccount } from "../../../http/access.ts";
 import { addEffect, type Database, type Trx } from "../../../store/database.ts";
 import type { AuditService } from "../../audit/index.ts";
 import { recordChange } from "../context.ts";
+import { plainName } from "./create-user.ts";
 import { usersWith } from "./queries.ts";
 
 export interface DirectoryParts {
@@ -16,25 +17,41 @@ export interface DirectoryParts {
   readonly audit: AuditService;
   readonly clock: Clock;
   readonly unknownRecipient: "provision" | "reject";
+  /** Whether {@link unknownRecipient} also creates users of mail addresses. */
+  readonly provisionAddresses: boolean;
+  /** In development any address finds its account, elsewhere only a verified one. */
+  readonly isDevelopment: boolean;
   readonly timezone: string;
   readonly defaultProjectId: string;
 }
 
-/** Resolves references to users (docs/http.md): `me`, an id, an external id, a username. */
+interface Found {
+  readonly id: string;
+  readonly status: string;
+}
+
+/**
+ * Resolves references to users (docs/http.md): `me`, an id, an external id, a username, a verified
+ * mail address, in this order.
+ */
 export class UserDirectory {
   readonly #parts: DirectoryParts;
   readonly #find;
+  readonly #findAddress;
   readonly #isMember;
 
   constructor(parts: DirectoryParts) {
     this.#parts = parts;
     // Three look-ups instead of `or`, for which SQLite would read all users.
-    this.#find = parts.reader.prepare<{ ref: string }, { id: string; status: string }>(
+    this.#find = parts.reader.prepare<{ ref: string }, Found>(
       `select id, status from (
          select id, status, 1 as rank from users where id = @ref and deletedAt is null
          union all select id, status, 2 from users where externalId = @ref and deletedAt is null
          union all select id, status, 3 from users where username = lower(@ref) and deletedAt is null
        ) order by rank limit 1`,
+    );
+    this.#findAddress = parts.reader.prepare<[string], Found & { isEmailVerified: number }>(
+      "select id, status, isEmailVerified from users where email = ? and deletedAt is null",
     );
     this.#isMember = parts.reader.prepare<[string, string]>(
       "select 1 from project_members where projectId = ? and userId = ?",
@@ -52,11 +69,21 @@ export class UserDirectory {
     return this.#lookUp(ref)?.id;
   }
 
-  #lookUp(ref: string): { readonly id: string; readonly status: string } | undefined {
-    if (ref !== "me") return this.#find.get({ ref });
+  #lookUp(ref: string): Found | undefined {
+    if (ref !== "me") return this.#find.get({ ref }) ?? this.#ofAddress(ref);
     const { principal } = currentCaller();
     if (!principal || principal.kind === "apiKey") return undefined;
     return { id: requireAccount(principal).userId, status: "active" };
+  }
+
+  /** Users may enter any address: messages to it must not reach someone who only claims to own it. */
+  #ofAddress(ref: string): Found | undefined {
+    const account = this.#accountOfAddress(ref);
+    return account && (account.isEmailVerified === 1 || this.#parts.isDevelopment) ? account : undefined;
+  }
+
+  #accountOfAddress(ref: string) {
+    return ref.includes("@") ? this.#findAddress.get(plainName(ref)) : undefined;
   }
 
   /**
@@ -77,7 +104,7 @@ export class UserDirectory {
 
   /** {@link recipients} for one reference. @param path its member. @throws RECIPIENT_NOT_FOUND */
   async recipient(ref: string, trx: Trx, projectId: string | null, path: string): Promise<string> {
-    return this.#requireReachable(this.find(ref) ?? (await this.#provision(ref, trx)), projectId, path);
+    return this.#requireReachable(ref, this.find(ref) ?? (await this.#provision(ref, trx)), projectId, path);
   }
 
   /**
@@ -90,14 +117,24 @@ export class UserDirectory {
 
   /** {@link existing} for one reference. @throws RECIPIENT_NOT_FOUND */
   existingOne(ref: string, projectId: string, path: string): string {
-    return this.#requireReachable(this.find(ref), projectId, path);
+    return this.#requireReachable(ref, this.find(ref), projectId, path);
   }
 
-  #requireReachable(id: string | undefined, projectId: string | null, path: string): string {
+  #requireReachable(ref: string, id: string | undefined, projectId: string | null, path: string): string {
     if (id !== undefined && this.#isReachable(id, projectId)) return id;
     throw new PrismError("RECIPIENT_NOT_FOUND", "No such recipient", {
-      details: [{ path, code: "RECIPIENT_NOT_FOUND", message: "is no active user that you can reach" }],
+      details: [{ path, code: "RECIPIENT_NOT_FOUND", message: this.#reasonOf(ref) }],
     });
+  }
+
+  /** One text for all reasons, unless the caller may know which addresses have an account. */
+  #reasonOf(ref: string): string {
+    const isUnverified = this.#accountOfAddress(ref)?.isEmailVerified === 0 && !this.#parts.isDevelopment;
+    const { principal } = currentCaller();
+    const mayReadUsers = principal !== null && principal.kind !== "apiKey" && principal.permissions.has("users:read");
+    if (isUnverified && mayReadUsers)
+      return "is a mail address that is not verified; its owner can confirm it, or an administrator set it again";
+    return "is no active user that you can reach";
   }
 
   /** The active ones of these users, and only members of the project if one is given. */
@@ -115,12 +152,13 @@ export class UserDirectory {
 
   /** Creates a user who only receives notifications: no password, no role, an external id. */
   async #provision(ref: string, trx: Trx): Promise<string | undefined> {
-    const { clock, timezone, audit, unknownRecipient } = this.#parts;
+    const { clock, timezone, audit, unknownRecipient, provisionAddresses } = this.#parts;
     const externalId = cleanText(ref);
     if (unknownRecipient !== "provision" || ref === "me" || isUuid(ref) || externalId !== ref || ref.length > 128)
       return undefined;
-    // Known but not active: a disabled user is not created again.
-    if (this.#find.get({ ref })) return undefined;
+    if (ref.includes("@") && !provisionAddresses) return undefined;
+    // Known but not active or not verified: the account of this name is not created again.
+    if (this.#find.get({ ref }) ?? this.#accountOfAddress(ref)) return undefined;
     // This transaction may have created it for an earlier reference.
     const made = await usersWith(trx, "externalId", externalId).select("id").executeTakeFirst();
     if (made) return made.id;

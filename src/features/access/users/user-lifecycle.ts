@@ -2,7 +2,7 @@ import type * as v from "valibot";
 import { cleanText } from "../../../core/clean-text.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
-import type { UserStatus } from "../../../store/schema.ts";
+import type { Flag, UserStatus } from "../../../store/schema.ts";
 import { type Granter, replaceRoles, requireMayManage } from "../authorize.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 import { hasAdmin } from "../first-start.ts";
@@ -20,7 +20,10 @@ export type UserPatch = v.InferOutput<typeof PatchBody> & { readonly locale?: st
 
 const COLUMNS = ["name", "email", "username", "phone", "externalId", "timezone", "locale", "status"] as const;
 
-type Account = { readonly [C in (typeof COLUMNS)[number]]: string | null } & { readonly status: UserStatus };
+type Account = { readonly [C in (typeof COLUMNS)[number]]: string | null } & {
+  readonly status: UserStatus;
+  readonly isEmailVerified: Flag;
+};
 
 /*
  * The lifecycle of an account: `pending` → `active` (approved) or `disabled` (rejected), `active` ↔
@@ -41,7 +44,8 @@ export async function approveUser(
 ): Promise<void> {
   await changeManaged(ctx, id, granter, async (user, now, trx) => {
     requirePending(user);
-    await writeUser(trx, id, { status: "active", updatedAt: now });
+    // Who approves an account has seen its address.
+    await writeUser(trx, id, { status: "active", isEmailVerified: user.email === null ? 0 : 1, updatedAt: now });
     const { added } = await replaceRoles(id, roles, granter, now, trx);
     await recordChange(ctx, "user.approve", "user", id, { roles: added }, trx);
     addEffect(trx, { type: "announced", event: "user:approved", data: { userId: id, roles: added } });
@@ -97,9 +101,11 @@ export async function updateUserIn(
     throw new PrismError("INVALID_STATE", "The account is pending: approve or reject it");
   const roles = patch.roles ? await replaceRoles(id, patch.roles, granter, now, trx) : { added: [], removed: [] };
   const areRolesChanged = roles.added.length + roles.removed.length > 0;
-  const changed = [...Object.keys(values), ...(areRolesChanged ? ["roles"] : [])];
+  const verified = verification(user, patch, granter, id);
+  const changed = [...Object.keys(values), ...(verified === null ? [] : ["emailVerified"])];
+  if (areRolesChanged) changed.push("roles");
   if (changed.length === 0) return changed;
-  await writeUser(trx, id, { ...values, ...chosenBy(granter, id, values), updatedAt: now });
+  await writeUser(trx, id, { ...values, ...(verified === null ? {} : { isEmailVerified: verified }), updatedAt: now });
   // A link sent to the old address must not open the account.
   if (values.email !== undefined) await revokeOneTimeTokens(ctx.clock, id, trx);
   const { status } = values;
@@ -200,7 +206,9 @@ async function changeManaged(
 
 /** An account that the granter may change. @throws USER_NOT_FOUND, PRIVILEGE_ESCALATION */
 async function managedUser(id: string, granter: Granter, trx: Trx): Promise<Account> {
-  const user = await usersWith(trx, "id", id).select(COLUMNS).executeTakeFirst();
+  const user = await usersWith(trx, "id", id)
+    .select([...COLUMNS, "isEmailVerified"])
+    .executeTakeFirst();
   if (!user) throw new PrismError("USER_NOT_FOUND", "No such user");
   await requireMayManage(id, granter, trx);
   return user;
@@ -221,9 +229,16 @@ async function revokeCredentials(ctx: AccountContext, userId: string, now: numbe
   await trx.deleteFrom("push_devices").where("userId", "=", userId).where("kind", "=", "webpush").execute();
 }
 
-/** An address that users enter themselves is unverified; one that a manager enters is verified. */
-function chosenBy({ userId }: Granter, id: string, { email }: Pick<UserPatch, "email">): { hasChosenEmail?: 0 | 1 } {
-  return email === undefined ? {} : { hasChosenEmail: userId === id ? 1 : 0 };
+/**
+ * The new value of `isEmailVerified`; null: unchanged. An address that users enter themselves is
+ * unverified; one that a manager of users enters, also the present one again, is verified.
+ */
+function verification(user: Account, { email }: UserPatch, granter: Granter, id: string): 0 | 1 | null {
+  if (email === undefined) return null;
+  const isManager = granter.userId !== id || granter.permissions.has("users:manage");
+  const isSame = namesOf({ email }).email === user.email;
+  const verified = isManager || (isSame && user.isEmailVerified === 1) ? 1 : 0;
+  return verified === user.isEmailVerified ? null : verified;
 }
 
 function requirePending({ status }: Account): void {

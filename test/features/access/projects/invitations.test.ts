@@ -162,12 +162,15 @@ test("the link of the mail opens the invitation to a person without an account, 
 });
 
 test("where anyone registers under any address, only the link lets in", async (t) => {
-  const { prism, ann, invite } = await makeTeam(t, { settings: { "auth.registration": "open" } });
-  const invited = await invite("ann@example.com");
-  assert.deepEqual((await prism.get<List>(OWN, ann)).body.data, []);
-  const accept = await prism.post(`${OWN}/${invited.body.id}/accept`, undefined, ann);
+  const { prism, invite } = await makeTeam(t, { settings: { "auth.registration": "open" } });
+  const email = "stranger@example.com";
+  await prism.post("/auth/register", { email, password: PASSWORD }, { token: null });
+  const stranger = { token: (await logIn(prism, email)).token };
+  const invited = await invite(email);
+  assert.deepEqual((await prism.get<List>(OWN, stranger)).body.data, []);
+  const accept = await prism.post(`${OWN}/${invited.body.id}/accept`, undefined, stranger);
   assert.equal(outcomeOf(accept), "404 INVITATION_NOT_FOUND");
-  assert.equal((await prism.post(OWN, { token: tokenOf(invited) }, ann)).status, 200);
+  assert.equal((await prism.post(OWN, { token: tokenOf(invited) }, stranger)).status, 200);
 });
 
 test("users who change their own address do not get the invitations to it, but by the link", async (t) => {

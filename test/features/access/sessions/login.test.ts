@@ -54,6 +54,7 @@ test("D12, D13: a login answers with all that the seeds' clients read, and nothi
     [
       "createdAt",
       "email",
+      "emailVerified",
       "externalId",
       "id",
       "lastLoginAt",

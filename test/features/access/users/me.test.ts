@@ -38,6 +38,7 @@ test("S2-45, S3-23: the caller's own account, by every path, without internal me
           {
             id,
             email: "ann@example.org",
+            emailVerified: false,
             username: "ann",
             phone: null,
             externalId: "ext-1",
