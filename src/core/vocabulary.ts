@@ -3,6 +3,35 @@ export const LEVELS = ["debug", "info", "warn", "error", "fatal"] as const;
 
 export type Level = (typeof LEVELS)[number];
 
+const LEVEL_WORDS: Readonly<Record<Level, readonly string[]>> = {
+  debug: ["debug", "trace", "verbose"],
+  info: [
+    "info",
+    "information",
+    "informational",
+    "notice",
+    "normal",
+    "success",
+    "ok",
+    "good",
+    "low",
+    "p4",
+    "p5",
+    "none",
+  ],
+  warn: ["warn", "warning", "average", "medium", "moderate", "minor", "p3"],
+  error: ["error", "err", "high", "major", "failure", "failed", "danger", "p2"],
+  fatal: ["fatal", "critical", "crit", "emergency", "emerg", "alert", "disaster", "panic", "p1", "p0"],
+};
+const LEVEL_OF: ReadonlyMap<string, Level> = new Map(
+  Object.entries(LEVEL_WORDS).flatMap(([level, words]) => words.map((word) => [word, level as Level] as const)),
+);
+
+/** The level of a usual word for a severity, without case; null for another one. */
+export function levelOfWord(word: string): Level | null {
+  return LEVEL_OF.get(word.toLowerCase()) ?? null;
+}
+
 /** Channels that a remote worker can send through. Messages to Pusher apps the server sends. */
 export const WORKER_CHANNELS = ["email", "webhook", "fcm", "apns", "webpush"] as const;
 export type WorkerChannel = (typeof WORKER_CHANNELS)[number];

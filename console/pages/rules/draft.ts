@@ -37,8 +37,8 @@ export const EMPTY: Definition = {
   targetRoles: [],
   targetUsers: [],
   channels: ["in_app", "pusher", "fcm", "apns", "webpush", "service"],
-  titleTemplate: "",
-  messageTemplate: "",
+  titleTemplate: null,
+  messageTemplate: null,
   sound: null,
   action: null,
   priority: 0,
@@ -127,17 +127,12 @@ const URGENT = 500;
 
 /** A rule for events like this one, to be changed by its author. */
 export function definitionFrom(event: EventSummary, role: string | undefined): Definition {
-  const members = Object.entries(event.payload).filter(([, value]) => typeof value !== "object");
-  const lines = members.slice(0, 4).map(([name]) => `${name}: {{ ${payloadPath(name)} }}`);
-  const source = event.source === null ? "" : " from {{ event.source }}";
   return {
     ...EMPTY,
     name: sentenceOf(event.type),
     projectId: event.projectId,
     condition: conditionFor(event),
     targetRoles: role === undefined ? [] : [role],
-    titleTemplate: `{{ event.type }}${source}`,
-    messageTemplate: lines.length === 0 ? "{{ event.type }} at {{ event.occurredAt | date }}" : lines.join("\n"),
     priority: event.level === "fatal" ? URGENT : 0,
   };
 }

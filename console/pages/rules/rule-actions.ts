@@ -9,21 +9,15 @@ import type { Definition, Rule } from "./types.ts";
 
 const PATH = "/rules";
 
-/** The server refuses an empty template, and has a default for an absent one. */
-function bodyOf(definition: Partial<Definition>): Partial<Definition> {
-  const { titleTemplate, messageTemplate, ...rest } = definition;
-  return { ...rest, ...(titleTemplate ? { titleTemplate } : {}), ...(messageTemplate ? { messageTemplate } : {}) };
-}
-
 export async function createRule(definition: Definition): Promise<Rule> {
-  const rule = await api.post<Rule>(PATH, bodyOf(definition));
+  const rule = await api.post<Rule>(PATH, definition);
   invalidate(PATH);
   return rule;
 }
 
 /** Saves the changed members. @throws PrismError VERSION_CONFLICT when another version is stored */
 export async function saveRule(base: Rule, definition: Definition): Promise<Rule> {
-  const body = bodyOf(changesOf(base, definition));
+  const body = changesOf(base, definition);
   const rule = await api.patch<Rule>(`${PATH}/${base.id}`, body, ifMatch(base));
   invalidate(PATH);
   return rule;

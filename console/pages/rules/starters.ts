@@ -14,8 +14,6 @@ export const STARTERS: readonly {
     definition: {
       name: "Errors",
       condition: "event.level in ['error', 'fatal']",
-      titleTemplate: "{{ event.type }} from {{ event.source | default:'an unknown source' }}",
-      messageTemplate: "{{ event.message | default:'No message' }}",
       dedupe: { key: "{{ event.type }}", windowMs: 600_000 },
     },
   },

@@ -29,8 +29,9 @@ export interface Definition {
   readonly targetRoles: readonly string[];
   readonly targetUsers: readonly string[];
   readonly channels: readonly string[];
-  readonly titleTemplate: string;
-  readonly messageTemplate: string;
+  /** Null: what the event says. */
+  readonly titleTemplate: string | null;
+  readonly messageTemplate: string | null;
   readonly sound: string | null;
   readonly action: RuleAction | null;
   readonly priority: number;

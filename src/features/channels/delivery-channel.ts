@@ -180,8 +180,11 @@ async function noticeOfNotification(
   return noticeOf({
     title,
     message: shown,
-    severity: isDrillNotification(notification) ? "info" : (stated ?? severityOf(priority)),
+    severity: isDrillNotification(notification)
+      ? "info"
+      : (stated ?? severityOf(priority, kind === "rule" ? data["level"] : undefined)),
     status,
+    facts: kind === "rule" ? fieldsOf(data["fields"]) : [],
     timedOut: data["timedOut"] === true,
     priority,
     key: isIncident ? `incident:${String(data["incidentId"])}` : `notification:${id}`,
@@ -191,6 +194,15 @@ async function noticeOfNotification(
       ? acknowledgeLink(config, { userId: reader.userId, notificationId: id }, context.clock.now())
       : undefined,
     project: projectId === null ? undefined : await projectName(context, projectId),
+  });
+}
+
+/** Of a rule's notification: the values that its event names. */
+function fieldsOf(fields: unknown): NoticeText["facts"] {
+  const list = Array.isArray(fields) ? (fields as readonly unknown[]) : [];
+  return list.flatMap((each) => {
+    const { title, value } = Object(each) as { title?: unknown; value?: unknown };
+    return typeof title === "string" && typeof value === "string" ? [{ title, value }] : [];
   });
 }
 

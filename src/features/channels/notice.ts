@@ -133,11 +133,16 @@ function short(text: string, limit: number): string {
   return cutTo(text, limit, "codepoints");
 }
 
-/** A priority of notifications as a severity. */
-export function severityOf(priority: number): Severity {
-  if (priority >= 800) return "critical";
-  if (priority >= 500) return "error";
-  return priority >= 250 ? "warning" : "info";
+const RANK_OF_LEVEL: ReadonlyMap<unknown, number> = new Map([
+  ["warn", 1],
+  ["error", 2],
+  ["fatal", 3],
+]);
+
+/** The severity of a notification: that of its priority, or of its event's level if that is worse. */
+export function severityOf(priority: number, level?: unknown): Severity {
+  const rank = [250, 500, 800].filter((least) => priority >= least).length;
+  return SEVERITIES[SEVERITIES.length - 1 - Math.max(rank, RANK_OF_LEVEL.get(level) ?? 0)] ?? "info";
 }
 
 const AT = /(^|[^\p{L}\p{N}_.])@(?=[\p{L}*_])/gu;

@@ -242,8 +242,8 @@ export interface Definition {
   readonly suppression?: SuppressionSetting | null;
   readonly dedupe?: { readonly key: string; readonly windowMs: number } | null;
   readonly cooldownMs?: number;
-  readonly titleTemplate?: string;
-  readonly messageTemplate?: string;
+  readonly titleTemplate?: string | null;
+  readonly messageTemplate?: string | null;
   readonly threshold?: { readonly count: number; readonly windowMs: number } | null;
   readonly absence?: { readonly forMs: number } | null;
   readonly alert?: object | null;
@@ -252,7 +252,7 @@ export interface Definition {
 /** The alert of a stored version for an event; null if the version has none or cannot be read. */
 function alertOf(definition: Definition, event: IncomingEvent): ReturnType<typeof previewAlert> {
   const column = (value: object | null | undefined): string | null => (value ? JSON.stringify(value) : null);
-  const { name, titleTemplate = "", messageTemplate = "" } = definition;
+  const { name, titleTemplate = null, messageTemplate = null } = definition;
   const [threshold, absence, alert] = [definition.threshold, definition.absence, definition.alert].map(column);
   const settings = { threshold: threshold ?? null, absence: absence ?? null, alert: alert ?? null };
   try {

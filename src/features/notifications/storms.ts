@@ -1,6 +1,5 @@
 import type { Selectable } from "kysely";
 import type { Bus } from "../../core/bus.ts";
-import { cleanText } from "../../core/clean-text.ts";
 import { type Clock, toRfc3339 } from "../../core/clock.ts";
 import { notificationRow } from "../../store/commit/notification-row.ts";
 import { addEffect, type Database, type Trx } from "../../store/database.ts";
@@ -8,14 +7,15 @@ import type { DeadJob } from "../../store/effect.ts";
 import type { RulesTable, SuppressedBatchesTable } from "../../store/schema.ts";
 import { COMPLETED, type JobControl, type JobRunner, type JobService, type RunningJob } from "../jobs/index.ts";
 import {
-  compileTemplate,
   cutText,
   MAX_DIRECT_RECIPIENTS,
   type RuleBook,
+  rendered,
   STORM_JOB,
   storedEvent,
   stormJob,
   type Throttle,
+  textsOf,
   throttleSettings,
 } from "../rules/index.ts";
 import type { Notifier } from "./notifier.ts";
@@ -156,10 +156,10 @@ async function send(
 async function samplesOf(trx: Trx, rule: RuleRow, batch: Batch): Promise<{ eventId: string; title: string }[]> {
   const ids = JSON.parse(batch.samples) as string[];
   const events = await trx.selectFrom("events").selectAll().where("id", "in", ids).orderBy("seq").execute();
-  const template = compileTemplate(rule.titleTemplate, "titleTemplate");
+  const { title } = textsOf(rule);
   return events.map((row) => ({
     eventId: row.id,
-    title: cutText(cleanText(template.render(storedEvent(row), SAMPLE_LENGTH)), SAMPLE_LENGTH),
+    title: rendered(title, storedEvent(row), SAMPLE_LENGTH),
   }));
 }
 

@@ -1,6 +1,6 @@
 import { cleanText, startOf } from "../../core/clean-text.ts";
 import { sha256Hex } from "../../core/tokens.ts";
-import type { Level } from "../../core/vocabulary.ts";
+import { type Level, levelOfWord } from "../../core/vocabulary.ts";
 import { chargeText } from "../rules/index.ts";
 
 export type Output = "events" | "alerts" | "both";
@@ -167,33 +167,9 @@ function statusOf(text: string | null): ItemStatus {
   return text === "firing" || text === "resolved" || text === "acknowledged" ? text : "event";
 }
 
-const LEVEL_WORDS: Readonly<Record<Level, readonly string[]>> = {
-  debug: ["debug", "trace", "verbose"],
-  info: [
-    "info",
-    "information",
-    "informational",
-    "notice",
-    "normal",
-    "success",
-    "ok",
-    "good",
-    "low",
-    "p4",
-    "p5",
-    "none",
-  ],
-  warn: ["warn", "warning", "average", "medium", "moderate", "minor", "p3"],
-  error: ["error", "err", "high", "major", "failure", "failed", "danger", "p2"],
-  fatal: ["fatal", "critical", "crit", "emergency", "emerg", "alert", "disaster", "panic", "p1", "p0"],
-};
-const LEVEL_OF: ReadonlyMap<string, Level> = new Map(
-  Object.entries(LEVEL_WORDS).flatMap(([level, words]) => words.map((word) => [word, level as Level] as const)),
-);
-
 /** The level of a usual word for a severity; null for another one. */
 function levelOf(text: string | null): Level | null {
-  return text === null ? null : (LEVEL_OF.get(text.toLowerCase()) ?? null);
+  return text === null ? null : levelOfWord(text);
 }
 
 const EARLIEST = Date.UTC(2000, 0, 1);

@@ -20,9 +20,9 @@ import type { RulesContext } from "./service.ts";
 export interface TriedRule
   extends Pick<RuleRow, "condition" | "suppression" | "dedupe" | "cooldownMs" | "threshold" | "absence" | "alert"> {
   readonly name: string;
-  /** For samples; null without a rule. */
+  /** For samples. */
   readonly titleTemplate: string | null;
-  readonly messageTemplate: string;
+  readonly messageTemplate: string | null;
   /** False for a rule that opens alerts only. */
   readonly hasTargets: boolean;
 }
@@ -262,8 +262,8 @@ async function prepare(context: RulesContext, principal: PermissionHolder, input
   const defaults = settings.defaultSuppression;
   const texts = {
     name: rule?.name ?? "backtest",
-    titleTemplate: rule?.titleTemplate ?? "",
-    messageTemplate: rule?.messageTemplate ?? "",
+    titleTemplate: rule?.titleTemplate ?? null,
+    messageTemplate: rule?.messageTemplate ?? null,
   };
   const overTime = overTimeColumns(input, texts, rule ?? undefined);
   const tried: TriedRule = {
@@ -271,7 +271,6 @@ async function prepare(context: RulesContext, principal: PermissionHolder, input
     ...throttlingColumns(input, rule ?? undefined),
     ...overTime,
     ...texts,
-    titleTemplate: rule?.titleTemplate ?? null,
     hasTargets: rule ? hasTargets(rule) : overTime.alert === null,
   };
   compileCondition(tried.condition);

@@ -28,4 +28,5 @@ export { MatchCounts, storedMatches } from "./over-time/match-counts.ts";
 export { OverTime } from "./over-time/over-time.ts";
 export { SUPPRESSION_SWEEPS } from "./retention.ts";
 export { evaluation } from "./schema.ts";
+export { rendered, textsOf } from "./texts.ts";
 export { type DefaultSuppression, type SuppressionSetting, Throttle, throttleSettings } from "./throttle/throttle.ts";

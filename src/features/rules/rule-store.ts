@@ -9,10 +9,11 @@ import type { UserDirectory } from "../access/index.ts";
 import type { AuditTrail } from "../audit/index.ts";
 import { requireSound } from "../sounds/index.ts";
 import type { RuleBook } from "./deciding/rule-book.ts";
-import { compileCondition, compileTemplate, readCondition } from "./language/language.ts";
-import { escaped, overTimeColumns, overTimeSettings } from "./over-time/settings.ts";
+import { compileCondition, readCondition } from "./language/language.ts";
+import { overTimeColumns, overTimeSettings } from "./over-time/settings.ts";
 import * as queries from "./queries.ts";
 import type { CreateRule, UpdateRule } from "./schema.ts";
+import { textsOf } from "./texts.ts";
 import { throttleSettings } from "./throttle/throttle.ts";
 import { definitionView } from "./view.ts";
 
@@ -40,7 +41,7 @@ export async function newRow(
 ): Promise<queries.RuleRow> {
   check(context, input);
   const now = context.clock.now();
-  const texts = templates(input.titleTemplate ?? escaped(input.name), input.messageTemplate ?? "{{event.type}}");
+  const texts = templates(input);
   return {
     id: uuidv7(),
     projectId,
@@ -76,7 +77,7 @@ export async function changedRow(
   check(context, input);
   const old = withoutStats(stored);
   const name = input.name ?? old.name;
-  const texts = templates(input.titleTemplate ?? old.titleTemplate, input.messageTemplate ?? old.messageTemplate);
+  const texts = templates(input, old);
   return {
     ...old,
     projectId,
@@ -194,11 +195,19 @@ function withoutStats(rule: queries.RuleWithStats): queries.RuleRow {
   return Object.fromEntries(columns) as queries.RuleRow;
 }
 
-/** @throws INVALID_TEMPLATE */
-function templates(titleTemplate: string, messageTemplate: string): { titleTemplate: string; messageTemplate: string } {
-  compileTemplate(titleTemplate, "titleTemplate");
-  compileTemplate(messageTemplate, "messageTemplate");
-  return { titleTemplate, messageTemplate };
+type Templates = Pick<queries.RuleRow, "titleTemplate" | "messageTemplate">;
+
+/** Null: the description of the event. @throws INVALID_TEMPLATE */
+function templates(
+  input: Pick<UpdateRule, keyof Templates>,
+  old: Templates = { titleTemplate: null, messageTemplate: null },
+): Templates {
+  const texts = {
+    titleTemplate: input.titleTemplate === undefined ? old.titleTemplate : input.titleTemplate,
+    messageTemplate: input.messageTemplate === undefined ? old.messageTemplate : input.messageTemplate,
+  };
+  textsOf({ name: "", ...texts });
+  return texts;
 }
 
 const UNTHROTTLED = { suppression: null, dedupe: null, cooldownMs: 0 };

@@ -16,6 +16,7 @@ import { type AlertSetting, overTimeEntries } from "./over-time/schema.ts";
 import { overTimeColumns, overTimeSettings } from "./over-time/settings.ts";
 import { evaluation, warnings } from "./schema.ts";
 import type { RulesContext } from "./service.ts";
+import { textsOf } from "./texts.ts";
 
 export const TestRule = example(
   object({
@@ -25,10 +26,10 @@ export const TestRule = example(
     templates: v.optional(
       doc(
         object({
-          title: v.optional(doc(v.pipe(v.string(), v.maxLength(255)), "Template of the title")),
-          message: v.optional(doc(v.pipe(v.string(), v.maxLength(4000)), "Template of the message")),
+          title: v.optional(doc(v.nullable(v.pipe(v.string(), v.maxLength(255))), "Template of the title")),
+          message: v.optional(doc(v.nullable(v.pipe(v.string(), v.maxLength(4000))), "Template of the message")),
         }),
-        "Templates to render with the event",
+        "Templates to render with the event; null for what the event says",
       ),
     ),
     alert: v.optional(overTimeEntries.alert),
@@ -64,10 +65,15 @@ export const TestReply = named(
   }),
 );
 
+interface Templates {
+  readonly title?: string | null | undefined;
+  readonly message?: string | null | undefined;
+}
+
 export interface RuleTest {
   readonly condition: string;
   readonly event: RuleEvent;
-  readonly templates?: { readonly title?: string | undefined; readonly message?: string | undefined } | undefined;
+  readonly templates?: Templates | undefined;
   readonly alert?: AlertSetting | null | undefined;
   readonly name?: string | undefined;
 }
@@ -91,8 +97,12 @@ export type RuleTestResult = ConditionTrace & {
  */
 export function testRule({ condition, event, templates, alert, name }: RuleTest): RuleTestResult {
   const trace = compileCondition(condition).trace(event);
-  const render = (source: string | undefined, field: string, max: number) =>
-    source === undefined ? {} : { [field]: compileTemplate(source, field).render(event, max) };
+  const defaults = textsOf({ name: name ?? "test", titleTemplate: null, messageTemplate: null });
+  const render = (source: string | null | undefined, field: "title" | "message", max: number) => {
+    if (source === undefined) return {};
+    const text = source === null ? defaults[field] : compileTemplate(source, field);
+    return { [field]: text.render(event, max) };
+  };
   const warnings = conditionWarnings(condition);
   return {
     ...trace,
@@ -103,16 +113,14 @@ export function testRule({ condition, event, templates, alert, name }: RuleTest)
   };
 }
 
-interface Texts {
+interface Texts extends Templates {
   readonly name?: string | undefined;
-  readonly title?: string | undefined;
-  readonly message?: string | undefined;
 }
 
 /** The alert of a trial. @throws INVALID_CONDITION, INVALID_TEMPLATE */
 function alertOf(
   setting: AlertSetting,
-  { name = "test", title = "", message = "" }: Texts,
+  { name = "test", title = null, message = null }: Texts,
   event: RuleEvent,
   isMatch: boolean,
 ): NonNullable<RuleTestResult["alert"]> {

@@ -65,8 +65,6 @@ export interface RulesTable {
   targetRoles: string;
   targetUsers: string;
   channels: string;
-  titleTemplate: string;
-  messageTemplate: string;
   sound: string | null;
   action: string | null;
   priority: Generated<number>;
@@ -84,6 +82,9 @@ export interface RulesTable {
   threshold: string | null;
   absence: string | null;
   alert: string | null;
+  /** Null: the description of the event. */
+  titleTemplate: string | null;
+  messageTemplate: string | null;
 }
 
 export interface RuleVersionsTable {

@@ -44,9 +44,9 @@ test("a backtest counts by day, shows samples, and stores nothing", async (t) =>
   assert.deepEqual(
     samples.map(({ seq, type, title }) => [seq, type, title]),
     [
-      [2, "payment", null],
-      [3, "payment", null],
-      [4, "payment", null],
+      [2, "payment", "Payment"],
+      [3, "payment", "Payment"],
+      [4, "payment", "Payment"],
     ],
   );
 

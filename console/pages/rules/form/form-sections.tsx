@@ -190,7 +190,10 @@ export function TextSection({ draft, onChange, trial, readOnly }: SectionProps) 
   const paths = useKnownPaths(draft.projectId);
   const { templateErrors, result } = trial;
   return (
-    <Card title="What they read" sub="Placeholders take their values from the event.">
+    <Card
+      title="What they read"
+      sub="Leave both empty, or write templates: placeholders take their values from the event."
+    >
       <div class="form">
         <Field
           label="Title"
@@ -199,17 +202,17 @@ export function TextSection({ draft, onChange, trial, readOnly }: SectionProps) 
             !readOnly && (
               <InsertMenu
                 paths={paths}
-                text={draft.titleTemplate}
+                text={draft.titleTemplate ?? ""}
                 onInsert={(titleTemplate) => onChange({ titleTemplate })}
               />
             )
           }
-          hint="Empty: the name of the rule."
+          hint="Empty: what happened, as the event says it."
         >
           <Input
             mono
-            value={draft.titleTemplate}
-            onChange={(titleTemplate) => onChange({ titleTemplate })}
+            value={draft.titleTemplate ?? ""}
+            onChange={(text) => onChange({ titleTemplate: text || null })}
             maxLength={255}
             readOnly={readOnly}
             placeholder="Payment of {{ event.amount }} failed"
@@ -222,18 +225,19 @@ export function TextSection({ draft, onChange, trial, readOnly }: SectionProps) 
             !readOnly && (
               <InsertMenu
                 paths={paths}
-                text={draft.messageTemplate}
+                text={draft.messageTemplate ?? ""}
                 onInsert={(messageTemplate) => onChange({ messageTemplate })}
               />
             )
           }
+          hint="Empty: how bad, where, and the event's own text. Its link and level come with it."
         >
           <Textarea
             mono
             rows={3}
             autoGrow
-            value={draft.messageTemplate}
-            onChange={(messageTemplate) => onChange({ messageTemplate })}
+            value={draft.messageTemplate ?? ""}
+            onChange={(text) => onChange({ messageTemplate: text || null })}
             maxLength={4000}
             readOnly={readOnly}
             placeholder="Order {{ event.orderId }}: {{ event.reason | default:'no reason given' }}"

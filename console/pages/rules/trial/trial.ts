@@ -55,9 +55,7 @@ export function useTrial(draft: Tried, subject: Subject | null): Trial {
 }
 
 async function tryDraft(draft: Tried, subject: Subject | null, signal: AbortSignal): Promise<Trial> {
-  const title = draft.titleTemplate || undefined;
-  const message = draft.messageTemplate || undefined;
-  const templates = title === undefined && message === undefined ? undefined : { title, message };
+  const templates = { title: draft.titleTemplate, message: draft.messageTemplate };
   const send = (part: object) =>
     api.post<TestResult>(
       "/rules/test",

@@ -3,8 +3,8 @@ export interface RuleTemplate {
   readonly name: string;
   readonly text: string;
   readonly condition: string;
-  readonly titleTemplate: string;
-  readonly messageTemplate: string;
+  readonly titleTemplate: string | null;
+  readonly messageTemplate: string | null;
   readonly priority: number;
   readonly event: {
     readonly type: string;
@@ -42,8 +42,8 @@ export const TEMPLATES: readonly RuleTemplate[] = [
     name: "Any error",
     text: "A program reports an event of level error or fatal.",
     condition: "event.level in ['error', 'fatal']",
-    titleTemplate: "{{ event.type }} on {{ event.source | default:'an unknown source' }}",
-    messageTemplate: "{{ event.message | default:'no message' }}",
+    titleTemplate: null,
+    messageTemplate: null,
     priority: 500,
     event: { type: "program.failed", level: "error", source: "set-up", payload: { message: "the disk is full" } },
   },

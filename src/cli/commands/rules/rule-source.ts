@@ -7,7 +7,7 @@ import type { ServerClient } from "../../server-client.ts";
 /** The tested part of a rule: condition, texts and alert. */
 export interface RuleDraft {
   readonly condition: string;
-  readonly templates?: { readonly title: string; readonly message: string };
+  readonly templates?: { readonly title: string | null; readonly message: string | null };
   readonly alert?: AlertSetting | null;
   readonly name?: string;
 }
@@ -20,8 +20,8 @@ interface Sources {
 
 interface StoredRule {
   readonly condition: string;
-  readonly titleTemplate: string;
-  readonly messageTemplate: string;
+  readonly titleTemplate: string | null;
+  readonly messageTemplate: string | null;
   readonly alert?: AlertSetting | null;
   readonly name?: string;
 }
@@ -49,10 +49,8 @@ function draftOfText(text: string): RuleDraft {
   try {
     const value = JSON.parse(source) as Partial<StoredRule> | null;
     if (typeof value?.condition === "string") {
-      const { condition, titleTemplate, messageTemplate, ...rest } = value;
-      const hasTemplates = typeof titleTemplate === "string" && typeof messageTemplate === "string";
-      if (hasTemplates) return draftOf({ condition, titleTemplate, messageTemplate, ...rest });
-      return { condition, ...alertOf(rest) };
+      const { condition, titleTemplate = null, messageTemplate = null, ...rest } = value;
+      return draftOf({ condition, titleTemplate, messageTemplate, ...rest });
     }
   } catch {
     // Most conditions are not JSON.

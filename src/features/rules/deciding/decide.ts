@@ -1,4 +1,3 @@
-import { cleanText } from "../../../core/clean-text.ts";
 import type { QueueName, QueueSettings } from "../../../core/queues.ts";
 import { notificationRow } from "../../../store/commit/notification-row.ts";
 import type { Sequence } from "../../../store/commit/sequences.ts";
@@ -17,16 +16,10 @@ import type {
 import type { EnqueuedRow, NotifiedRecipient } from "../../../store/effect.ts";
 import type { DecisionOutcome } from "../../../store/schema.ts";
 import { type NewJob, newJobRow } from "../../jobs/index.ts";
-import {
-  cutText,
-  inRuleOrder,
-  RULES_START,
-  type RuleEvent,
-  type RulePosition,
-  type Template,
-} from "../language/language.ts";
+import { inRuleOrder, RULES_START, type RuleEvent, type RulePosition } from "../language/language.ts";
 import type { AlertLink } from "../over-time/alert-link.ts";
 import { type OverTime, outcomeOf, type Pass, type TimedRule } from "../over-time/over-time.ts";
+import { extrasOf, rendered } from "../texts.ts";
 import type { Throttle, Verdict } from "../throttle/throttle.ts";
 import type { IncomingEvent } from "./incoming-event.ts";
 import { type ActiveRule, MAX_DIRECT_RECIPIENTS, type RuleBook, resolveEntry } from "./rule-book.ts";
@@ -359,6 +352,7 @@ export function notificationOf(
   dedupeKey: string | null,
   now: number,
 ): NotificationRow {
+  const { action, data } = extrasOf(event, row);
   return notificationRow({
     ruleId: row.id,
     eventId: event.id === "" ? null : event.id,
@@ -367,18 +361,14 @@ export function notificationOf(
     title: rendered(title, event, TITLE_LENGTH),
     message: rendered(message, event, MESSAGE_LENGTH),
     sound: row.sound,
-    action: row.action,
+    action: row.action ?? action,
+    data,
     priority: row.priority,
     dedupeKey,
     correlationId: event.correlationId,
     createdAt: now,
     channels: row.channels,
   });
-}
-
-/** Normalising can lengthen a text, so it is truncated again. */
-function rendered(template: Template, event: RuleEvent, length: number): string {
-  return cutText(cleanText(template.render(event, length)), length);
 }
 
 function messageOf(error: unknown): string {

@@ -5,15 +5,14 @@ import type { Logger } from "../../../core/log.ts";
 import {
   type Condition,
   ConditionTooCostly,
-  compileTemplate,
   RuleIndex,
   type RulePosition,
   type RuleWalk,
   readCondition,
-  type Template,
 } from "../language/language.ts";
 import { type OverTimeSettings, overTimeSettings } from "../over-time/settings.ts";
 import type { RuleRow } from "../queries.ts";
+import { type Text, textsOf } from "../texts.ts";
 import { type ThrottleSettings, throttleSettings } from "../throttle/throttle.ts";
 import type { IncomingEvent } from "./incoming-event.ts";
 import { type PatternLimits, PatternQuota, RuleStrikes, RuleWork } from "./rule-costs.ts";
@@ -22,8 +21,8 @@ import { type PatternLimits, PatternQuota, RuleStrikes, RuleWork } from "./rule-
 export interface ActiveRule {
   readonly row: RuleRow;
   readonly condition: Condition;
-  readonly title: Template;
-  readonly message: Template;
+  readonly title: Text;
+  readonly message: Text;
   readonly throttling: ThrottleSettings;
   /** Null for a rule without a threshold, an absence or an alert. */
   readonly overTime: OverTimeSettings | null;
@@ -185,8 +184,7 @@ export class RuleBook {
       const rule: ActiveRule = {
         row,
         condition: readCondition(row.condition),
-        title: compileTemplate(row.titleTemplate, "titleTemplate"),
-        message: compileTemplate(row.messageTemplate, "messageTemplate"),
+        ...textsOf(row),
         throttling: throttleSettings(row),
         overTime: overTimeSettings(row),
         isResolve: false,

@@ -54,7 +54,7 @@ export function firing(ruleId: string, alert: AlertTemplates, key: string, event
     sourceId: ruleId,
     key: alertKey(ruleId, key),
     labels: rendered(alert.labels, event, MAX_VALUE),
-    annotations: rendered(alert.annotations, event, MAX_ANNOTATION),
+    annotations: withoutEmpty(rendered(alert.annotations, event, MAX_ANNOTATION)),
     severity: alert.severity?.render(event, 100) ?? null,
     startsAt: at,
     endsAt: alert.resolveAfterMs === null ? null : at + alert.resolveAfterMs,
@@ -81,8 +81,13 @@ export function resolving(ruleId: string, key: string, projectId: string, at: Ep
   return { ...source, labels: {}, endsAt: at, resolvesAtOnce: true };
 }
 
-function rendered(templates: AlertTemplates["labels"], event: RuleEvent, length: number): Record<string, string> {
+function rendered(templates: AlertTemplates["annotations"], event: RuleEvent, length: number): Record<string, string> {
   return Object.fromEntries(templates.map(([name, template]) => [name, template.render(event, length)]));
+}
+
+/** An event may have no text of its own. */
+function withoutEmpty({ description, ...others }: Record<string, string>): Record<string, string> {
+  return description ? { ...others, description } : others;
 }
 
 type Action = AlertSignalRow["action"];

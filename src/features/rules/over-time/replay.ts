@@ -1,9 +1,9 @@
-import { cleanText } from "../../../core/clean-text.ts";
 import type { EpochMs } from "../../../core/clock.ts";
 import type { AlertSignalRow } from "../../../store/commit/write-set.ts";
 import type { AlertSpan, ReplayedAlerts, TriedRule } from "../backtest.ts";
 import type { IncomingEvent } from "../deciding/incoming-event.ts";
-import { type Condition, compileCondition, compileTemplate, cutText, type Template } from "../language/language.ts";
+import { type Condition, compileCondition } from "../language/language.ts";
+import { rendered, type Text, textsOf } from "../texts.ts";
 import { EMPTY_HISTORY } from "../throttle/history.ts";
 import {
   type DefaultSuppression,
@@ -32,7 +32,7 @@ export class Replay {
   readonly #overTime: OverTimeSettings | null;
   readonly #rule: JudgedRule;
   readonly #hasTargets: boolean;
-  readonly #title: Template | null;
+  readonly #title: Text;
   readonly #throttle: Throttle;
   readonly #alerts = new AlertReplay();
   readonly #judge: OverTime;
@@ -43,10 +43,10 @@ export class Replay {
   constructor(rule: TriedRule, defaults: DefaultSuppression) {
     const throttling = throttleSettings(rule);
     this.#condition = compileCondition(rule.condition);
-    this.#overTime = overTimeSettings({ ...rule, titleTemplate: rule.titleTemplate ?? "" });
+    this.#overTime = overTimeSettings(rule);
     this.#rule = { row: { id: RULE_ID }, throttling };
     this.#hasTargets = rule.hasTargets;
-    this.#title = rule.titleTemplate === null ? null : compileTemplate(rule.titleTemplate, "titleTemplate");
+    this.#title = textsOf(rule).title;
     this.#throttle = new Throttle(EMPTY_HISTORY, defaults, MAX_KEYS);
     const counts = new MatchCounts(NO_EARLIER_MATCHES);
     this.#judge = new OverTime({ counts, alerts: this.#alerts, absences: this.#alerts });
@@ -88,9 +88,8 @@ export class Replay {
     return outcome;
   }
 
-  title(event: IncomingEvent): string | null {
-    if (this.#title === null) return null;
-    return cutText(cleanText(this.#title.render(event, TITLE_LENGTH)), TITLE_LENGTH);
+  title(event: IncomingEvent): string {
+    return rendered(this.#title, event, TITLE_LENGTH);
   }
 
   /** Drops the rows that a running server would write. */

@@ -1,6 +1,7 @@
 import { PrismError } from "../../../core/errors.ts";
 import { type Condition, compileTemplate, type RuleEvent, readCondition, type Template } from "../language/language.ts";
 import type { RuleRow } from "../queries.ts";
+import { type Text, textsOf } from "../texts.ts";
 import type { AbsenceSetting, AlertSetting, ThresholdSetting } from "./schema.ts";
 
 const MAX_KEY_LENGTH = 256;
@@ -17,7 +18,7 @@ type Keyed<T extends { key?: string | undefined }> = Omit<T, "key"> & { readonly
 export interface AlertTemplates {
   readonly key: Template | null;
   readonly labels: readonly (readonly [string, Template])[];
-  readonly annotations: readonly (readonly [string, Template])[];
+  readonly annotations: readonly NamedText[];
   readonly severity: Template | null;
   readonly resolve: Condition | null;
   /** Null: it fires until it is resolved. */
@@ -29,6 +30,7 @@ export interface AlertTemplates {
 type Columns = Pick<RuleRow, "threshold" | "absence" | "alert">;
 type Templates = Readonly<Record<string, string>> | undefined;
 type Texts = Pick<RuleRow, "name" | "titleTemplate" | "messageTemplate">;
+type NamedText = readonly [string, Text];
 
 /**
  * @returns null for a rule without such settings, which is then evaluated as if they did not exist.
@@ -50,12 +52,14 @@ function alertTemplates(alert: AlertSetting, absence: AbsenceSetting | null, tex
   const { resolve } = alert;
   const severity = alert.severity === undefined ? {} : { severity: alert.severity };
   const labels = { alertname: escaped(texts.name), ...severity, ...(alert.labels as Templates) };
-  const { titleTemplate: summary, messageTemplate: description } = texts;
-  const annotations = { summary, description, ...(alert.annotations as Templates) };
+  const annotations = new Map<string, Text>(compiled((alert.annotations as Templates) ?? {}, "alert.annotations"));
+  const own = textsOf({ ...texts, absence: absence && JSON.stringify(absence) });
+  if (!annotations.has("summary")) annotations.set("summary", own.title);
+  if (!annotations.has("description")) annotations.set("description", own.description);
   return {
     key: optionalTemplate(absence?.key ?? alert.key, "alert.key"),
     labels: compiled(labels, "alert.labels"),
-    annotations: compiled(annotations, "alert.annotations"),
+    annotations: [...annotations],
     severity: optionalTemplate(alert.severity, "alert.severity"),
     resolve: resolve === undefined ? null : refusedAs("alert.resolve", () => readCondition(resolve)),
     resolveAfterMs: alert.resolveAfterMs ?? null,

@@ -78,7 +78,9 @@ test("without a key the first match is awaited from when the rule was made", asy
   await timedRule(world, { name: "Backup", targetUsers: ["me"], absence: { forMs: 60 * MINUTE } });
   clock.advance(60 * MINUTE);
   await due(world);
-  assert.deepEqual(notices(world), [{ title: "Backup", message: "", eventId: null }]);
+  assert.deepEqual(notices(world), [
+    { title: "Backup: nothing for 1 h", message: "No event has come yet", eventId: null },
+  ]);
 });
 
 test("what is awaited survives a restart and a kill; after a down time it has that time once more", async (t) => {

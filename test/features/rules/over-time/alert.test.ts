@@ -31,7 +31,7 @@ test("a rule without targets opens an alert for each key, repeats it without a r
     ...{ alertname: "Disk { {full}}", severity: "critical", team: "db", host: "a" },
   });
   assert.deepEqual(JSON.parse(alert.annotations), {
-    ...{ summary: "Disk of a", description: "x", runbook: "https://example.test/x" },
+    ...{ summary: "Disk of a", runbook: "https://example.test/x" },
   });
   await send(world, "ok", { host: "b" });
   await send(world, "x", { host: "a" });
@@ -213,7 +213,7 @@ test("a trial shows the alert of a rule: its key and labels, and whether the eve
     return (await prism.post<Reply>("/api/v1/rules/test", { ...body, event })).body;
   };
   const labels = { alertname: "Disk", severity: "critical", team: "db" };
-  const annotations = { summary: "Disk of a", description: "" };
+  const annotations = { summary: "Disk of a" };
   const base = { key: "a", labels, annotations, severity: "critical" };
   assert.deepEqual((await shown("x")).alert, { ...base, resolves: false });
   assert.deepEqual((await shown("ok")).alert, { ...base, resolves: true });

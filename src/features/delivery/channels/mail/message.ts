@@ -4,7 +4,7 @@ import { isDrillNotification } from "../../pages/drill-messages.ts";
 import type { Mail } from "./client.ts";
 import { type Link, mailHtml } from "./html.ts";
 
-/** Mails of this priority and above are marked as important, without ends and drills. Quiet hours use the same limit. */
+/** Mails of this priority and above, or of an error, are important; ends and drills are not. Quiet hours use the same limit. */
 const IMPORTANT_PRIORITY = 500;
 const IMPORTANT = { Importance: "high", "X-Priority": "1" } as const;
 /** Kinds with Prism's own text: their times are instants, shown in each reader's time zone. */
@@ -36,11 +36,13 @@ export function mailOf(notification: Shown, id: string, reader: MailReader): Omi
   );
   const incident = incidentOf(notification);
   const text = [shown.trimEnd(), ...links.map(({ label, url }) => `${label}: ${url}`)];
-  const isImportant = priority >= IMPORTANT_PRIORITY && !incident?.isEnd && !isDrillNotification(notification);
+  const color = incident?.color ?? COLOR_OF.get(levelOf(notification));
+  const isUrgent = priority >= IMPORTANT_PRIORITY || (incident === null && color === RED);
+  const isImportant = isUrgent && !incident?.isEnd && !isDrillNotification(notification);
   return {
     subject: title,
     text: `${text.join("\n\n")}\n`,
-    html: mailHtml({ title, text: shown, links, ...(incident && { color: incident.color }) }),
+    html: mailHtml({ title, text: shown, links, ...(color !== undefined && { color }) }),
     id,
     ...(incident && { thread: incident.thread }),
     ...(isImportant ? { headers: IMPORTANT } : {}),
@@ -51,6 +53,17 @@ const RED = "#d5383f";
 const AMBER = "#c77700";
 const GREEN = "#2c9a52";
 const GREY = "#6b7280";
+
+const COLOR_OF: ReadonlyMap<unknown, string> = new Map([
+  ["warn", AMBER],
+  ["error", RED],
+  ["fatal", RED],
+]);
+
+/** The level of the event of a rule's notification, from `warn` on. */
+function levelOf({ kind, data }: Shown): unknown {
+  return kind === "rule" && data !== null ? (JSON.parse(data) as { level?: unknown }).level : undefined;
+}
 
 /** What all mails of an incident have in common, and the color of its state. */
 function incidentOf({ kind, data }: Shown) {

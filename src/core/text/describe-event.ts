@@ -1,0 +1,367 @@
+import { cleanText, startOf } from "../clean-text.ts";
+import { type Level, levelOfWord } from "../vocabulary.ts";
+
+/** The members of an event that its description is made of. */
+export interface DescribedEvent {
+  readonly type: string;
+  readonly level: string;
+  readonly source: string | null;
+  readonly payload: Readonly<Record<string, unknown>>;
+}
+
+/** What an event says to a person who has not seen it. Texts are plain and of one line, unless noted. */
+export interface EventDescription {
+  /** What happened; never empty, at most 80 code units. */
+  readonly title: string;
+  /** How bad it is and where, a line; then {@link body}. At most 4000 code units. */
+  readonly text: string;
+  /** The event's own text, or its first values; several lines, may be empty. */
+  readonly body: string;
+  /** Of the event, or a worse one that its payload names. */
+  readonly level: Level;
+  /** The http or https URL that the event names. */
+  readonly link?: string;
+  /** Short values that the title and the text do not show, at most eight. No names of secrets. */
+  readonly fields: readonly { readonly title: string; readonly value: string }[];
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+const NONE: Json = {};
+
+const TITLE_LENGTH = 80;
+const TEXT_LENGTH = 4000;
+const VALUE_LENGTH = 200;
+const MAX_URL = 2048;
+const MAX_FIELDS = 8;
+const BODY_FIELDS = 4;
+const MOST_PLACES = 3;
+
+const TITLES = ["title", "subject", "headline", "summary"];
+const TEXTS = ["message", "text", "body", "description", "details", "detail", "msg", "reason", "error", "content"];
+const NAMES = ["name", "alertname", "check", "monitor", "task"];
+const STATES = ["status", "state", "conclusion"];
+const LEVELS = ["severity", "level", "priority", "urgency"];
+const LINKS = [
+  ...["link", "url", "html_url", "web_url", "permalink", "href", "compare", "target_url"],
+  ...["dashboardURL", "generatorURL", "externalURL"],
+];
+const HOSTS = ["host", "hostname", "instance", "server", "node", "device", "machine"];
+const SERVICES = ["service", "app", "application", "job", "repository", "project", "site", "namespace", "cluster"];
+const SENDERS = ["from", "sender", "author", "user", "pusher"];
+/** Members in which senders wrap the facts of an event, searched after the payload itself. */
+const WRAPPERS = ["labels", "annotations", "data", "object", "object_attributes", "body", "event", "alert", "incident"];
+const ALL_WRAPPERS = [
+  ...WRAPPERS,
+  ...["commonLabels", "commonAnnotations", "issue", "pull_request", "release", "tags"],
+  ...["workflow_run", "workflow_job", "check_run"],
+];
+/** Those whose values are worth a field of their own. */
+const VALUES = ["labels", "data", "tags", "commonLabels"];
+/** Types that say nothing, so that an event needs another title. */
+const VAGUE = /^(?:|event|events|message|webhook|notification|alert|test|unknown)$/i;
+const BAD =
+  /^(?:firing|alerting|down|fail|failed|failure|error|critical|problem|timed_out|crashed|unhealthy|degraded)$/i;
+const GOOD = /^(?:resolved|ok|up|recovered|closed|fixed|healthy)$/i;
+const SECRET = /pass(?:word|phrase|wd)?$|secret|token|authorization|api[-_]?key|cookie|credential|private/i;
+/** Members that say nothing to a person, or that a message shows in another place. */
+const DULL =
+  /^(?:id|messageId|uuid|key|guid|hash|sha|ref|type|object|method|version|api_version|livemode|status|state|action|fingerprint)$|^is[A-Z]|(?:At|_at|time|Time|timestamp|Timestamp|date|Date|_url|URL|Url)$/;
+const SHOWN_ELSEWHERE: ReadonlySet<string> = new Set([...TITLES, ...TEXTS, ...LEVELS, ...LINKS, "alertname"]);
+const OPAQUE = /^(?:[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{24,}|https?:\/\/\S+)$/i;
+const LEVEL_WORDS: Readonly<Record<Level, string>> = {
+  debug: "Debug",
+  info: "Info",
+  warn: "Warning",
+  error: "Error",
+  fatal: "Critical",
+};
+const VENDORS: Readonly<Record<string, string>> = { github: "GitHub", gitlab: "GitLab" };
+
+/**
+ * Describes an event for the title, the text, the colour and the link of a notification, by the
+ * usual names of members. Pure; reads the payload only as deep as its known wrappers.
+ * @param note a short addition to the first line of the text
+ */
+export function describeEvent(event: DescribedEvent, note?: string): EventDescription {
+  const facts = new Facts(event.payload);
+  const body = facts.text();
+  const level = levelOf(event, facts);
+  const title = titleOf(event, facts, body);
+  const places = placesOf(event, facts, title);
+  const rest = withoutTitle(body, title);
+  const fields = facts.fields([title, rest, ...places]);
+  const shown =
+    rest === ""
+      ? fields
+          .slice(0, BODY_FIELDS)
+          .map((each) => `${each.title}: ${each.value}`)
+          .join(", ")
+      : rest;
+  const lead = [LEVEL_WORDS[level], ...places, ...(note === undefined ? [] : [note])].join(" · ");
+  const link = facts.link();
+  return {
+    title,
+    text: startOf(shown === "" ? lead : `${lead}\n${shown}`, TEXT_LENGTH),
+    body: shown,
+    level,
+    ...(link !== undefined && { link }),
+    fields: rest === "" ? fields.slice(BODY_FIELDS) : fields,
+  };
+}
+
+/** The look-up of members by their usual names: the payload first, then what it wraps. */
+class Facts {
+  readonly #scopes: readonly Json[];
+  readonly payload: Json;
+
+  constructor(payload: Json) {
+    const inner = wrappedIn(payload, ALL_WRAPPERS);
+    const deeper = inner.flatMap((each) => wrappedIn(each, WRAPPERS));
+    // The webhook of Alertmanager and what resembles it: the first alert speaks for all.
+    const [first] = listOf(payload, "alerts");
+    const alert = first === undefined ? [] : [first, ...wrappedIn(first, WRAPPERS)];
+    this.payload = payload;
+    this.#scopes = [payload, ...inner, ...deeper, ...alert];
+  }
+
+  /** The first value of these names, in one line. */
+  line(names: readonly string[]): string | undefined {
+    for (const scope of this.#scopes) {
+      for (const name of names) {
+        const text = oneLine(scalar(scope, name));
+        if (text !== "") return text;
+      }
+    }
+    return undefined;
+  }
+
+  text(): string {
+    for (const scope of this.#scopes) {
+      for (const name of TEXTS) {
+        const text = cleanText(startOf(scalar(scope, name), TEXT_LENGTH * 2)).trim();
+        if (text !== "") return text;
+      }
+    }
+    return "";
+  }
+
+  link(): string | undefined {
+    for (const scope of this.#scopes) {
+      for (const name of LINKS) {
+        const url = urlOf(scope, name);
+        if (url !== undefined) return url;
+      }
+    }
+    const repository = objectOf(this.payload, "repository");
+    return repository && urlOf(repository, "html_url");
+  }
+
+  /** Names of things may be objects of them: `repository.full_name`, `sender.login`. */
+  named(names: readonly string[]): string | undefined {
+    for (const scope of this.#scopes) {
+      for (const name of names) {
+        const within = objectOf(scope, name);
+        const text = within
+          ? oneLine(firstOf(within, ["full_name", "path_with_namespace", "login", "username", "address", "name"]))
+          : oneLine(scalar(scope, name));
+        if (text !== "" && text.length <= VALUE_LENGTH) return text;
+      }
+    }
+    return undefined;
+  }
+
+  /** @param shown texts whose values are left out */
+  fields(shown: readonly string[]): EventDescription["fields"] {
+    const fields = new Map<string, string>();
+    const all = shown.join("\n").toLowerCase();
+    const told = wrappedIn(this.payload, VALUES);
+    const object = objectOf(objectOf(this.payload, "data") ?? NONE, "object");
+    // A body that a receiver keeps beside its mapping says it all again, in the sender's own names.
+    const others = told.length === 0 ? this.#scopes.slice(1) : [];
+    for (const scope of [this.payload, ...told, ...(object ? [object] : []), ...others]) {
+      for (const title of Object.keys(scope)) {
+        if (fields.size >= MAX_FIELDS) break;
+        const value = oneLine(scalar(scope, title));
+        if (value === "" || isHidden(title, value) || isShown(value.toLowerCase(), all)) continue;
+        if (!fields.has(title)) fields.set(oneLine(title), value);
+      }
+    }
+    return [...fields].map(([title, value]) => ({ title, value }));
+  }
+}
+
+/** A short value must be a word of the text: `eu` is not shown by `queue`. */
+function isShown(value: string, text: string): boolean {
+  const at = text.indexOf(value);
+  if (at === -1 || value.length > 3) return at !== -1;
+  return text.split(/[^\p{L}\p{N}]+/u).includes(value);
+}
+
+function isHidden(name: string, value: string): boolean {
+  if (value.length > VALUE_LENGTH || OPAQUE.test(value)) return true;
+  return SHOWN_ELSEWHERE.has(name) || DULL.test(name) || SECRET.test(name);
+}
+
+function titleOf(event: DescribedEvent, facts: Facts, text: string): string {
+  const state = facts.line(STATES);
+  const given = facts.line(TITLES);
+  const title = given ?? madeTitle(event, facts, text, state);
+  const isOver = state !== undefined && GOOD.test(state) && given !== undefined;
+  return shortened(
+    isOver && !/resolved|recovered|\bok\b|\bup\b|closed|fixed/i.test(title) ? `Resolved: ${title}` : title,
+  );
+}
+
+/** The title of an event that has none. */
+function madeTitle({ type, source }: DescribedEvent, facts: Facts, text: string, state: string | undefined): string {
+  const repository = facts.named(["repository"]);
+  if (type === "receiver.unmapped") return `Request with an unknown form at ${oneLine(source ?? "a receiver")}`;
+  const words = sentenceOf(type);
+  const isVague = words === "" || VAGUE.test(type);
+  if (repository !== undefined) return ofRepository(words, repository, facts, state);
+  const name = facts.line(NAMES) ?? facts.named(["cloudevent"]) ?? facts.named([...HOSTS, ...SERVICES]);
+  const first = firstLine(text);
+  if (isVague && first !== "") return name === undefined ? first : `${name}: ${first}`;
+  if (isVague && name !== undefined) return state === undefined ? `Event about ${name}` : `${name}: ${state}`;
+  if (isVague) return source === null ? "Event without a text" : `Event without a text from ${oneLine(source)}`;
+  const said = name ?? first;
+  return said === "" ? `${words}${source === null ? "" : ` from ${oneLine(source)}`}` : `${words}: ${said}`;
+}
+
+/** `Push to acme/shop by anna: fix login`, of a body as GitHub, GitLab and Forgejo send it. */
+function ofRepository(words: string, repository: string, facts: Facts, state: string | undefined): string {
+  const what = words.replace(/^(?:GitHub|GitLab|Forgejo|Gitea|Bitbucket) (.)/, (_, letter: string) =>
+    letter.toUpperCase(),
+  );
+  const isPush = /push/i.test(what);
+  const who = facts.named(["sender", "pusher", "user", "actor"]) ?? facts.line(["user_name", "user_username"]);
+  const run = wrappedIn(facts.payload, WORKS)[0];
+  const commit = objectOf(facts.payload, "head_commit") ?? listOf(facts.payload, "commits").at(-1);
+  const said = run
+    ? [firstOf(run, ["name"]), firstOf(run, ["conclusion", "state", "status"]) || (state ?? "")]
+        .filter(Boolean)
+        .join(" ")
+    : firstLine(facts.line(["title"]) ?? scalar(commit ?? NONE, "message"));
+  const by = who === undefined || run ? "" : ` by ${who}`;
+  return `${what} ${isPush ? "to" : "in"} ${repository}${by}${said === "" ? "" : `: ${said}`}`;
+}
+
+const WORKS = ["workflow_run", "workflow_job", "check_run", "check_suite", "deployment_status", "build"];
+
+function placesOf({ source }: DescribedEvent, facts: Facts, title: string): string[] {
+  const candidates = [facts.named(HOSTS), facts.named(SERVICES), facts.named(SENDERS), oneLine(source ?? "")];
+  const places: string[] = [];
+  for (const place of candidates) {
+    if (place === undefined || place === "" || places.includes(place) || OPAQUE.test(place) || !/\p{L}/u.test(place))
+      continue;
+    if (!title.toLowerCase().includes(place.toLowerCase())) places.push(startOf(place, 60));
+  }
+  return places.slice(0, MOST_PLACES);
+}
+
+/** A level that the sender chose stands; the default one gives way to what the payload says. */
+function levelOf({ level, type }: DescribedEvent, facts: Facts): Level {
+  const given = levelOfWord(level) ?? "info";
+  if (given !== "info") return given;
+  const named = LEVELS.map((name) => levelOfWord(facts.line([name]) ?? "")).find((each) => each !== null);
+  if (named !== undefined && named !== null) return named;
+  const states = [
+    ...STATES.map((name) => facts.line([name]) ?? ""),
+    ...WORKS.map((name) => stateOf(facts.payload, name)),
+  ];
+  return states.some((state) => BAD.test(state)) || BAD.test(lastWord(type)) ? "error" : "info";
+}
+
+function stateOf(payload: Json, name: string): string {
+  return firstOf(objectOf(payload, name) ?? NONE, ["conclusion", "state", "status"]);
+}
+
+function lastWord(type: string): string {
+  return type.split(/[._:/-]+/).at(-1) ?? "";
+}
+
+/** `payment.failed` → `Payment failed`, `com.example.scale.overload` → `Scale overload`. */
+function sentenceOf(type: string): string {
+  const parts = oneLine(type)
+    .split(/[.:/]+/)
+    .filter((part) => part !== "");
+  const own = parts.length > 2 && /^(?:com|org|net|io|dev|de)$/.test(parts[0] ?? "") ? parts.slice(2) : parts;
+  const words = own.join(" ").replaceAll(/[_-]+/g, " ").trim();
+  const [first = ""] = words.split(" ");
+  const start = VENDORS[first.toLowerCase()] ?? first.charAt(0).toUpperCase() + first.slice(1);
+  return start + words.slice(first.length);
+}
+
+/** The text without a first line that the title shows. */
+function withoutTitle(text: string, title: string): string {
+  const line = oneLine(firstLine(text));
+  const isShown = line !== "" && (title === line || title.endsWith(`: ${line}`));
+  return isShown ? text.slice(text.indexOf("\n") === -1 ? text.length : text.indexOf("\n")).trim() : text;
+}
+
+/** At the end of a word, if there is one near. */
+function shortened(title: string): string {
+  if (title.length <= TITLE_LENGTH) return title;
+  const start = startOf(title, TITLE_LENGTH - 1);
+  const space = start.lastIndexOf(" ");
+  return `${(space > TITLE_LENGTH / 2 ? start.slice(0, space) : start).trimEnd()}…`;
+}
+
+function firstLine(text: string): string {
+  return (
+    text
+      .trimStart()
+      .split(/[\r\n]/, 1)[0]
+      ?.trim() ?? ""
+  );
+}
+
+/** Most values: a line of plain words. */
+const PLAIN_LINE = /^(?:[!-~]+(?: [!-~]+)*)?$/;
+
+function oneLine(text: string): string {
+  if (text.length <= VALUE_LENGTH && PLAIN_LINE.test(text)) return text;
+  return cleanText(startOf(text, TEXT_LENGTH)).replace(/\s+/g, " ").trim();
+}
+
+function urlOf(scope: Json, name: string): string | undefined {
+  const url = scalar(scope, name);
+  return url.length <= MAX_URL && /^https?:\/\//i.test(url) && URL.canParse(url) ? url : undefined;
+}
+
+function firstOf(scope: Json, names: readonly string[]): string {
+  for (const name of names) {
+    const text = scalar(scope, name);
+    if (text !== "") return text;
+  }
+  return "";
+}
+
+function scalar(scope: Json, name: string): string {
+  if (!Object.hasOwn(scope, name)) return "";
+  const value = scope[name];
+  if (typeof value === "string") return value;
+  return typeof value === "number" || typeof value === "boolean" ? String(value) : "";
+}
+
+function objectOf(scope: Json, name: string): Json | undefined {
+  const value = Object.hasOwn(scope, name) ? scope[name] : undefined;
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Json) : undefined;
+}
+
+/** In the order of `names`. */
+function wrappedIn(scope: Json, names: readonly string[]): Json[] {
+  const wrapped: Json[] = [];
+  for (const name of names) {
+    const value = objectOf(scope, name);
+    if (value !== undefined) wrapped.push(value);
+  }
+  return wrapped;
+}
+
+function listOf(scope: Json, name: string): Json[] {
+  const value = Object.hasOwn(scope, name) ? scope[name] : undefined;
+  if (!Array.isArray(value)) return [];
+  return value.filter((each): each is Json => typeof each === "object" && each !== null).slice(0, 50);
+}

@@ -1,0 +1,163 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import fc from "fast-check";
+import { describeEvent } from "../../src/core/text/describe-event.ts";
+
+const event = (type: string, payload: object, more: object = {}) => ({
+  ...{ type, level: "info", source: null, payload: payload as Record<string, unknown> },
+  ...more,
+});
+
+const ROWS = [
+  {
+    name: "title and message",
+    event: event("message", { title: "Disk almost full", message: "/var 98 %", host: "db-2" }, { level: "fatal" }),
+    title: "Disk almost full",
+    text: "Critical · db-2\n/var 98 %",
+  },
+  {
+    name: "a push as GitHub sends it",
+    event: event("github.push", {
+      ref: "refs/heads/main",
+      repository: { full_name: "acme/shop" },
+      sender: { login: "anna" },
+      head_commit: { message: "fix login\n\nIt was broken." },
+    }),
+    title: "Push to acme/shop by anna: fix login",
+    text: "Info",
+  },
+  {
+    name: "a star",
+    event: event("github.star.created", { repository: { full_name: "acme/shop" }, sender: { login: "anna" } }),
+    title: "Star created in acme/shop by anna",
+    text: "Info",
+  },
+  {
+    name: "a failed workflow has no level of its own",
+    event: event("github.workflow_run.completed", {
+      repository: { full_name: "acme/shop" },
+      workflow_run: { name: "CI", conclusion: "failure", html_url: "https://git.example/1" },
+    }),
+    title: "Workflow run completed in acme/shop: CI failure",
+    text: "Error",
+    link: "https://git.example/1",
+  },
+  {
+    name: "Alertmanager's webhook",
+    event: event("webhook", {
+      status: "firing",
+      commonLabels: { severity: "critical" },
+      alerts: [
+        { labels: { alertname: "InstanceDown", instance: "db-2:9100" }, annotations: { summary: "db-2 is down" } },
+      ],
+    }),
+    title: "db-2 is down",
+    text: "Critical · db-2:9100",
+  },
+  {
+    name: "the name of an alert without other words",
+    event: event("webhook", { labels: { alertname: "InstanceDown", instance: "db-2" }, status: "firing" }),
+    title: "InstanceDown: firing",
+    text: "Error · db-2",
+  },
+  {
+    name: "only values",
+    event: event("payment.failed", { orderId: "A-1001", amount: 1200 }, { source: "shop" }),
+    title: "Payment failed from shop",
+    text: "Error\norderId: A-1001, amount: 1200",
+  },
+  {
+    name: "a level that the sender chose stands",
+    event: event("payment.failed", { severity: "critical" }, { level: "warn" }),
+    title: "Payment failed",
+    text: "Warning",
+  },
+  {
+    name: "a text body: its first line is shown once",
+    event: event("message", { title: "Backup done", message: "Backup done\n12 GB in 3 min" }, { source: "cron" }),
+    title: "Backup done",
+    text: "Info · cron\n12 GB in 3 min",
+  },
+  {
+    name: "a message without a title",
+    event: event("backup.finished", { message: "12 GB in 3 min", host: "nas" }),
+    title: "Backup finished: nas",
+    text: "Info\n12 GB in 3 min",
+  },
+  {
+    name: "a CloudEvent",
+    event: event("com.example.scale.overload", { text: "1250 kg", cloudevent: { id: "1" } }, { source: "/scales/7" }),
+    title: "Scale overload: 1250 kg",
+    text: "Info · /scales/7",
+  },
+  {
+    name: "the end of something",
+    event: event("message", { title: "Disk almost full", status: "resolved" }),
+    title: "Resolved: Disk almost full",
+    text: "Info",
+  },
+  {
+    name: "a request that a receiver has no mapping for",
+    event: event(
+      "receiver.unmapped",
+      { method: "POST", headers: { cookie: "c" }, body: { eventType: "Grab" } },
+      { source: "Sonarr" },
+    ),
+    title: "Request with an unknown form at Sonarr",
+    text: "Info\neventType: Grab",
+  },
+  { name: "nothing at all", event: event("message", {}), title: "Event without a text", text: "Info" },
+];
+
+for (const { name, event: given, title, text, link } of ROWS)
+  test(`describes ${name}`, () => {
+    const description = describeEvent(given);
+    assert.deepEqual([description.title, description.text], [title, text]);
+    if (link !== undefined) assert.equal(description.link, link);
+  });
+
+test("a long title ends at a word within 80 characters, and the text goes on to 4000", () => {
+  const { title, text } = describeEvent(event("x", { title: "word ".repeat(50), message: "y".repeat(9000) }));
+  assert.ok(title.length <= 80 && title.endsWith("word…"), title);
+  assert.equal(text.length, 4000);
+});
+
+test("links are http or https, secrets and other members of no use are no fields", () => {
+  const payload = {
+    title: "t",
+    message: "m",
+    url: "javascript:alert(1)",
+    link: "https://a.example/",
+    password: "p",
+    apiKey: "k",
+  };
+  const { link, fields } = describeEvent(event("x", { ...payload, createdAt: "2026-01-01", region: "eu" }));
+  assert.equal(link, "https://a.example/");
+  assert.deepEqual(fields, [{ title: "region", value: "eu" }]);
+  assert.equal(describeEvent(event("x", { url: "//a.example" })).link, undefined);
+});
+
+test("any payload gives a title and a text of the right length in reasonable time", () => {
+  fc.assert(
+    fc.property(fc.string(), fc.object({ key: fc.constantFrom(...NAMES), maxDepth: 3 }), (type, payload) => {
+      const { title, text, fields } = describeEvent(event(type, payload));
+      assert.ok(title.trim() !== "" && title.length <= 80 && !/[\r\n]/.test(title));
+      assert.ok(text !== "" && text.length <= 4000);
+      assert.ok(fields.length <= 8);
+    }),
+  );
+});
+
+const NAMES = [
+  "title",
+  "message",
+  "labels",
+  "alerts",
+  "repository",
+  "status",
+  "body",
+  "__proto__",
+  "host",
+  "sender",
+  "x",
+];
