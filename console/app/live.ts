@@ -7,6 +7,28 @@ import { client } from "./session.ts";
 /** `live`: entries arrive at once. `connecting`: the connection was lost or is being opened. */
 export const connection = signal<"live" | "connecting" | "offline">("connecting");
 
+/** Whether the connection has been lost for so long that what is shown may be old. */
+export const isLost = signal(false);
+
+/** A server that restarts is back by then. */
+const LOST_AFTER_MS = 3000;
+let lostTimer: ReturnType<typeof setTimeout> | undefined;
+let wasLive = false;
+
+connection.subscribe((state) => {
+  if (state === "live") {
+    wasLive = true;
+    clearTimeout(lostTimer);
+    lostTimer = undefined;
+    isLost.value = false;
+  } else if (wasLive) {
+    // Where WebSockets do not pass, the connection is never live, and nothing is lost.
+    lostTimer ??= setTimeout(() => {
+      isLost.value = true;
+    }, LOST_AFTER_MS);
+  }
+});
+
 type Listener = (entry: Entry) => void;
 
 interface Shared {

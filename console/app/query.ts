@@ -1,6 +1,7 @@
 import { computed, type Signal, signal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { api, type Page, PrismError, type Query } from "./api.ts";
+import { shownFrom } from "./offline.ts";
 import { me } from "./session.ts";
 
 /** What a page shows of a request: data, perhaps older, beside the state of the latest request. */
@@ -71,6 +72,22 @@ export function invalidate(...prefixes: readonly string[]): void {
     if (!prefixes.some((prefix) => key.startsWith(prefix))) continue;
     if (entry.users > 0) void run(entry);
     else entries.delete(key);
+  }
+}
+
+/** How often the server became reachable: a request that began before may have failed for that reason. */
+let returns = 0;
+
+/**
+ * Loads again what could not be loaded, and what was shown from this browser's store. Call it when
+ * the server can be reached again.
+ */
+export function retryFailed(): void {
+  returns += 1;
+  const isKept = shownFrom.peek() !== null;
+  for (const entry of entries.values()) {
+    const { error, loading } = entry.state.peek();
+    if (entry.users > 0 && !loading && (isKept || error)) void run(entry);
   }
 }
 
@@ -152,6 +169,7 @@ function entryOf<T>(key: string, load: () => Promise<T>): Entry<T> {
 async function run<T>(entry: Entry<T>, load: () => Promise<T> = () => entry.load()): Promise<void> {
   entry.turn += 1;
   const { turn } = entry;
+  const began = returns;
   entry.state.value = { ...entry.state.peek(), loading: true };
   try {
     const data = await load();
@@ -159,6 +177,7 @@ async function run<T>(entry: Entry<T>, load: () => Promise<T> = () => entry.load
   } catch (cause) {
     if (turn !== entry.turn) return;
     const error = cause instanceof PrismError ? cause : new PrismError("INTERNAL", String(cause), { cause });
+    if (began !== returns && entry.users > 0) return run(entry, load);
     entry.state.value = { ...entry.state.peek(), error, loading: false };
   }
 }

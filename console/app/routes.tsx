@@ -5,6 +5,7 @@ import { Route, Router } from "preact-iso/router";
 import { pages } from "../pages/index.ts";
 import { EmptyState, ErrorState, Page } from "../ui/index.ts";
 import { href } from "./base.ts";
+import { connection } from "./live.ts";
 import { canInProject } from "./memberships.ts";
 import type { PageProps, PageRoute } from "./page-module.ts";
 import { can } from "./session.ts";
@@ -46,6 +47,15 @@ export function Pages() {
   useEffect(() => {
     document.documentElement.toggleAttribute("data-loading", isLoading);
   }, [isLoading]);
+  useEffect(() => {
+    if (failure === undefined) return;
+    // A script that could not be loaded stays failed until the page loads again.
+    let isAway = false;
+    return connection.subscribe((state) => {
+      if (state === "live" && isAway) location.reload();
+      isAway = state !== "live";
+    });
+  }, [failure]);
   if (failure !== undefined) {
     const retry = () => location.reload();
     return <ErrorState title="This page could not be shown" error={failure} retry={retry} />;

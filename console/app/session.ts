@@ -102,6 +102,9 @@ async function renewToken(): Promise<string | null> {
   }
 }
 
+/** People wait for the page: it connects again soon after the server is back. */
+const RECONNECT = { maxMs: 5000 };
+
 /** Opens the session of an earlier visit, if there is one. Call it once, at start. */
 export async function resumeSession(): Promise<void> {
   if (localStorage.getItem(LOGOUT_KEY) !== null) await logOut();
@@ -124,7 +127,7 @@ function resumeOffline(): void {
   const known = readMe();
   if (!known) return end("The server cannot be reached. Try again later.");
   me.value = known;
-  client.value = new PrismClient({ url: SERVER_URL, getToken: renewToken });
+  client.value = new PrismClient({ url: SERVER_URL, getToken: renewToken, reconnect: RECONNECT });
   session.value = "signedIn";
 }
 
@@ -151,7 +154,7 @@ export function isRemembered(): boolean {
  * default: as before
  */
 export async function openSession(token: string, rememberMe = isRemembered()): Promise<void> {
-  const next = new PrismClient({ url: SERVER_URL, token, getToken: renewToken });
+  const next = new PrismClient({ url: SERVER_URL, token, getToken: renewToken, reconnect: RECONNECT });
   const user = await next.api.request<Me>({ method: "GET", path: "/api/v1/users/me" });
   localStorage.setItem(ME_KEY, rememberMe ? JSON.stringify(user) : BRIEF);
   localStorage.removeItem(LOGOUT_KEY);

@@ -2,11 +2,12 @@ import { useEffect, useState } from "preact/hooks";
 import { SetupOffer } from "../pages/start/setup-offer.tsx";
 import { Banner, Button, Time, UiHost } from "../ui/index.ts";
 import { goTo, useHotkeys } from "./hotkeys.ts";
-import { connection, useStream } from "./live.ts";
+import { connection, isLost, useStream } from "./live.ts";
 import { navigate } from "./navigate.ts";
 import { MoreMenu, SideBar, TabBar, visibleNav } from "./navigation.tsx";
 import { shownFrom } from "./offline.ts";
 import { Palette } from "./palette.tsx";
+import { retryFailed } from "./query.ts";
 import { useRefresh } from "./refresh.ts";
 import { Pages } from "./routes.tsx";
 import { me, reloadMe } from "./session.ts";
@@ -23,6 +24,14 @@ export function Shell() {
   useStream("user:me", () => undefined);
   // Roles may have changed since.
   useRefresh(() => void reloadMe().catch(() => undefined));
+  useEffect(() => {
+    addEventListener("online", retryFailed);
+    const stop = connection.subscribe((state) => state === "live" && retryFailed());
+    return () => {
+      removeEventListener("online", retryFailed);
+      stop();
+    };
+  }, []);
   useEffect(() => {
     const openPalette = (event: KeyboardEvent) => {
       if (event.key !== "k" || !(event.ctrlKey || event.metaKey)) return;
@@ -60,7 +69,7 @@ export function Shell() {
 
 function OfflineBanner() {
   const at = shownFrom.value;
-  if (connection.value !== "offline" && at === null) return null;
+  if (connection.value !== "offline" && !isLost.value && at === null) return null;
   return (
     <div class="shell-banner">
       <Banner tone="warn">

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { lastingPort } from "../helpers/free-ports.ts";
 import { assertAccessible, PASSWORD, startConsole } from "./helpers.ts";
 
 test("a visitor signs in, opens pages by keyboard and palette, and signs out in all tabs", async (t) => {
@@ -56,4 +57,27 @@ test("a list that was extended stays so when a live change comes", async (t) => 
   await console.shown(page);
   assert.equal(await page.getByText("Task number 0", { exact: true }).count(), 1);
   console.assertClean();
+});
+
+test("after an outage a page that could not be loaded shows its data without a click", async (t) => {
+  const port = String(await lastingPort());
+  const console = await startConsole(t, { settings: { port } });
+  if (!console) return;
+  console.expected.push(/ERR_CONNECTION_REFUSED|Failed to (fetch|load)|WebSocket|status of 50\d|ERR_/);
+  const { prism } = console;
+  const matchers = [{ name: "alertname", value: "DiskFull" }];
+  const made = await prism.post("/api/v1/silences", { matchers, comment: "Disks are replaced", durationMs: 3_600_000 });
+  assert.equal(made.status, 201, made.text);
+  const page = await console.open("/incidents");
+  await page.getByText("Live", { exact: true }).waitFor();
+  // Its script is loaded before the outage, its data is not.
+  await console.visit(page, "/silences/new");
+  await console.visit(page, "/incidents");
+  await prism.restart(async () => {
+    await page.getByText("The server cannot be reached. The pages show").waitFor();
+    await page.getByRole("link", { name: "Silences" }).click();
+    await page.getByRole("button", { name: "Try again" }).waitFor();
+  });
+  await page.getByText("Disks are replaced").first().waitFor();
+  assert.equal(await page.getByText("The server cannot be reached").count(), 0);
 });

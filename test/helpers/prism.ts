@@ -105,9 +105,9 @@ export class TestPrism {
   }
 
   /** Stops and starts again on the same directory. */
-  async restart(whileDown: () => void = () => undefined): Promise<void> {
+  async restart(whileDown: () => void | Promise<void> = () => undefined): Promise<void> {
     await this.stop();
-    whileDown();
+    await whileDown();
     [this.app, this.#lock] = await run(this.dir, this.#options);
     await this.#signIn();
   }
