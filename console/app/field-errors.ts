@@ -12,8 +12,8 @@ interface FieldErrors {
 interface Options {
   /** In front of the names in the paths of the server's errors, such as `values.`. */
   readonly prefix?: string;
-  /** Replaces words of the server, such as keys by labels. */
-  readonly textOf?: (message: string) => string;
+  /** Replaces words of the server, such as keys by labels. @param path such as `users.0` */
+  readonly textOf?: (message: string, path: string) => string;
 }
 
 /** Shows what the server refuses at its field. An error about anything other is thrown. */
@@ -30,8 +30,9 @@ export function useFieldErrors(names: readonly string[], { prefix = "", textOf }
       } catch (error) {
         const details = error instanceof PrismError ? error.details : [];
         const found = details.map(({ path = "", message = "is not valid" }): [string, string] => {
-          const text = textOf?.(message) ?? message;
-          const name = path.startsWith(prefix) ? path.slice(prefix.length) : path;
+          const text = textOf?.(message, path) ?? message;
+          const own = path.startsWith(prefix) ? path.slice(prefix.length) : path;
+          const name = names.find((each) => own === each || own.startsWith(`${each}.`)) ?? own;
           return [name, text.charAt(0).toUpperCase() + text.slice(1)];
         });
         if (found.length === 0 || !found.every(([name]) => names.includes(name))) throw error;

@@ -125,7 +125,9 @@ function Account() {
 /** The bar at the bottom of a phone's screen. */
 export function TabBar({ onMore }: { readonly onMore: () => void }) {
   const path = usePath();
-  const items = visibleNav().filter(({ isInTabBar }) => isInTabBar);
+  const items = visibleNav()
+    .filter(({ tab }) => tab !== undefined)
+    .sort((a, b) => (a.tab ?? 0) - (b.tab ?? 0));
   return (
     <nav class="tabbar" aria-label="Main, phone">
       {items.slice(0, 4).map((item) => (

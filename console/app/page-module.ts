@@ -33,8 +33,8 @@ export interface NavItem {
   readonly shortcut?: string;
   /** A number beside the label; 0 is not shown. */
   readonly badge?: ReadonlySignal<number>;
-  /** In the bar at the bottom of a phone's screen. */
-  readonly isInTabBar?: boolean;
+  /** Place in the bar at the bottom of a phone's screen, which has the first four that the user may open. */
+  readonly tab?: number;
 }
 
 /** A result of the command palette. */

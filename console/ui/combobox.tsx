@@ -18,6 +18,8 @@ interface CommonProps {
   readonly label?: string | undefined;
   readonly mono?: boolean | undefined;
   readonly disabled?: boolean | undefined;
+  /** The list is always shown, below the field, so that it covers nothing. */
+  readonly inline?: boolean | undefined;
 }
 
 export interface ComboboxProps extends CommonProps {
@@ -60,7 +62,10 @@ function useOptions({ options, load }: CommonProps, query: string, open: boolean
   const known = options ?? [];
   const words = query.toLowerCase();
   const fits = (option: Option) => `${option.label} ${option.value} ${option.hint ?? ""}`.toLowerCase().includes(words);
-  const found = [...known.filter(fits), ...(load === undefined ? [] : loaded)].slice(0, SHOWN_OPTIONS);
+  const local = known.filter(fits);
+  const values = new Set(local.map(({ value }) => value));
+  const others = load === undefined ? [] : loaded.filter(({ value }) => !values.has(value));
+  const found = [...local, ...others].slice(0, SHOWN_OPTIONS);
   return { found, state };
 }
 
@@ -72,12 +77,11 @@ interface PickerProps extends CommonProps {
   readonly after?: ComponentChildren;
   readonly onPick: (option: Option) => void;
   readonly onBackspace?: (() => void) | undefined;
-  readonly keepOpen?: boolean;
 }
 
 /** The field with its list; see the ARIA practices' editable combobox with list autocomplete. */
 function Picker(props: PickerProps) {
-  const { shown, chosen, onPick, custom = false, keepOpen = false } = props;
+  const { shown, chosen, onPick, custom = false, inline = false } = props;
   const control = useControl(props.label);
   const listId = useId();
   const [query, setQuery] = useState<string>();
@@ -85,7 +89,8 @@ function Picker(props: PickerProps) {
   const box = useRef<HTMLDivElement>(null);
   const list = useRef<HTMLDivElement>(null);
   const input = useRef<HTMLInputElement>(null);
-  const open = query !== undefined;
+  const hasMoved = useRef(false);
+  const open = inline || query !== undefined;
   const { found, state } = useOptions(props, query ?? "", open);
   const entries = useMemo(() => {
     const typed = (query ?? "").trim();
@@ -95,17 +100,18 @@ function Picker(props: PickerProps) {
   useLayoutEffect(() => {
     const { current } = list;
     if (!open || current === null || box.current === null) return;
-    if (!current.matches(":popover-open")) current.showPopover();
-    placeNextTo(current, box.current, { matchWidth: true });
-    current.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
+    if (!inline && !current.matches(":popover-open")) current.showPopover();
+    if (!inline) placeNextTo(current, box.current, { matchWidth: true });
+    if (inline && document.activeElement !== input.current) return;
+    current.querySelector(".at")?.scrollIntoView({ block: "nearest" });
   }, [open, entries.length, at, state]);
 
   const close = () => setQuery(undefined);
   const pick = (option: Option | undefined) => {
     if (option === undefined || option.disabled) return;
     onPick(option);
-    if (keepOpen) setQuery("");
-    else close();
+    hasMoved.current = false;
+    close();
   };
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.isComposing) return;
@@ -113,21 +119,60 @@ function Picker(props: PickerProps) {
     if (key === "ArrowDown" || key === "ArrowUp") {
       event.preventDefault();
       if (!open) return setQuery("");
+      hasMoved.current = true;
       const step = key === "ArrowDown" ? 1 : -1;
       return setAt((at + step + entries.length) % Math.max(1, entries.length));
     }
-    if (key === "Enter" && open) {
+    // Enter in a list that is always open sends the form, unless an option was looked for.
+    const isSending = inline && !hasMoved.current && (query ?? "") === "";
+    if (key === "Enter" && open && !isSending) {
       event.preventDefault();
       return pick(entries[at]);
     }
-    if (key === "Escape" && open) {
+    if (key === "Escape" && query !== undefined) {
       event.preventDefault();
       event.stopPropagation();
       return close();
     }
     if (key === "Backspace" && (query ?? "") === "") props.onBackspace?.();
   };
-  return (
+  const options = open && (
+    <div
+      class={inline ? "list in-flow" : "pop list"}
+      popover={inline ? undefined : "manual"}
+      ref={list}
+      id={listId}
+      role="listbox"
+      aria-label={props.label ?? "Options"}
+      aria-multiselectable={inline || undefined}
+      onPointerDown={(event) => event.preventDefault() /* the field keeps the focus */}
+    >
+      {entries.map((option, index) => (
+        <div
+          key={option.value}
+          id={`${listId}-${index}`}
+          class={cx("item", index === at && "at")}
+          role="option"
+          aria-selected={inline ? chosen.includes(option.value) : index === at}
+          aria-disabled={option.disabled}
+          onClick={() => pick(option)}
+          onPointerMove={() => index === at || setAt(index)}
+        >
+          <span class="item-t">
+            <span dir="auto" class="ellipsis">
+              {option.label}
+            </span>
+            {option.hint !== undefined && <span class="item-h">{option.hint}</span>}
+          </span>
+          {chosen.includes(option.value) && <Icon node={Check} size={14} label="chosen" />}
+        </div>
+      ))}
+      {entries.length === 0 && (
+        <div class="item none">{state === "loading" ? "Searching…" : state === "idle" ? "No match" : state}</div>
+      )}
+    </div>
+  );
+  const field = (
     <div class={cx("control combo", props.mono && "mono-in", props.disabled && "off")} ref={box}>
       {props.before}
       <input
@@ -147,6 +192,7 @@ function Picker(props: PickerProps) {
         onFocus={(event) => event.currentTarget.select()}
         onClick={() => open || setQuery("")}
         onInput={(event) => {
+          hasMoved.current = false;
           setAt(0);
           setQuery(event.currentTarget.value);
         }}
@@ -157,43 +203,17 @@ function Picker(props: PickerProps) {
         onKeyDown={onKeyDown}
       />
       {props.after}
-      <Icon node={ChevronDown} size={14} />
-      {open && (
-        <div
-          class="pop list"
-          popover="manual"
-          ref={list}
-          id={listId}
-          role="listbox"
-          aria-label={props.label ?? "Options"}
-          onPointerDown={(event) => event.preventDefault() /* the field keeps the focus */}
-        >
-          {entries.map((option, index) => (
-            <div
-              key={option.value}
-              id={`${listId}-${index}`}
-              class={cx("item", index === at && "at")}
-              role="option"
-              aria-selected={index === at}
-              aria-disabled={option.disabled}
-              onClick={() => pick(option)}
-              onPointerMove={() => index === at || setAt(index)}
-            >
-              <span class="item-t">
-                <span dir="auto" class="ellipsis">
-                  {option.label}
-                </span>
-                {option.hint !== undefined && <span class="item-h">{option.hint}</span>}
-              </span>
-              {chosen.includes(option.value) && <Icon node={Check} size={14} label="chosen" />}
-            </div>
-          ))}
-          {entries.length === 0 && (
-            <div class="item none">{state === "loading" ? "Searching…" : state === "idle" ? "No match" : state}</div>
-          )}
-        </div>
-      )}
+      {!inline && <Icon node={ChevronDown} size={14} />}
+      {!inline && options}
     </div>
+  );
+  return inline ? (
+    <>
+      {field}
+      {options}
+    </>
+  ) : (
+    field
   );
 }
 
@@ -246,7 +266,6 @@ export function MultiCombobox({ values, onChange, ...props }: MultiComboboxProps
       shown=""
       chosen={values}
       before={chips}
-      keepOpen
       onBackspace={() => values.length > 0 && onChange(values.slice(0, -1))}
       onPick={(option) => {
         seen.current.set(option.value, option.label);

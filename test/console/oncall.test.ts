@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { build } from "esbuild";
-import type { Page } from "playwright-core";
+import type { Locator, Page } from "playwright-core";
 import { eventually } from "../helpers/eventually.ts";
 import { stepsOf } from "../helpers/steps.ts";
+import { countClicks } from "./clicks.ts";
 import { assertAccessible, type ConsoleTest, startConsole } from "./helpers.ts";
 
 const HOUR = 3_600_000;
@@ -20,30 +21,36 @@ async function calendarTime(): Promise<typeof import("../../console/pages/oncall
 }
 
 test("days of a calendar have the hours of their zone, also when the clocks change", async () => {
-  const { daysOf, snapped, step } = await calendarTime();
-  const week = daysOf("2026-10-21", "week", "Europe/Berlin");
+  const { daysOf, nextWeekend, snapped, step } = await calendarTime();
+  const days = daysOf("2026-10-19", "fortnight", "Europe/Berlin");
   assert.deepEqual(
-    week.map(({ date, hours }) => [date, hours]),
-    [
-      ...["2026-10-19", "2026-10-20", "2026-10-21", "2026-10-22", "2026-10-23", "2026-10-24"].map((day) => [day, null]),
-      ["2026-10-25", 25],
-    ],
+    [days.length, days[0]?.date, days.at(-1)?.date, days.filter(({ hours }) => hours !== null)],
+    [14, "2026-10-19", "2026-11-01", [{ ...days[6], date: "2026-10-25", hours: 25 }]],
   );
-  assert.equal(new Date(week[6]?.end ?? 0).toISOString(), "2026-10-25T23:00:00.000Z");
+  assert.equal(new Date(days[6]?.end ?? 0).toISOString(), "2026-10-25T23:00:00.000Z");
   const march = daysOf("2026-03-15", "month", "Europe/Berlin");
   assert.deepEqual([march.length, march.find(({ hours }) => hours !== null)?.hours], [31, 23]);
   // Lord Howe's clocks move by half an hour.
-  assert.equal(daysOf("2026-04-05", "week", "Australia/Lord_Howe")[6]?.hours, 24.5);
+  assert.equal(daysOf("2026-04-05", "fortnight", "Australia/Lord_Howe")[0]?.hours, 24.5);
   for (const day of march) assert.equal(day.start, march[march.indexOf(day) - 1]?.end ?? day.start);
   assert.equal(
-    snapped(Date.parse("2026-10-25T00:20:00Z"), "week", "Europe/Berlin"),
+    snapped(Date.parse("2026-10-25T00:20:00Z"), "fortnight", "Europe/Berlin"),
     Date.parse("2026-10-25T00:00:00Z"),
   );
-  assert.equal(snapped(Date.parse("2026-10-25T20:00:00Z"), "month", "Europe/Berlin"), week[6]?.end);
+  assert.equal(snapped(Date.parse("2026-10-25T20:00:00Z"), "month", "Europe/Berlin"), days[6]?.end);
   assert.deepEqual(
-    [step("2026-12-31", "month", 1), step("2026-03-31", "month", -1), step("2026-11-25", "week", -1)],
-    ["2027-01-01", "2026-02-01", "2026-11-16"],
+    [step("2026-12-31", "month", 1), step("2026-03-31", "month", -1), step("2026-11-25", "fortnight", -1)],
+    ["2027-01-01", "2026-02-01", "2026-11-11"],
   );
+  for (const [today, saturday] of [
+    ["2026-11-20", "2026-11-21"],
+    ["2026-11-21", "2026-11-28"],
+    ["2026-11-22", "2026-11-28"],
+    ["2026-11-23", "2026-11-28"],
+  ] as const) {
+    const { start, end } = nextWeekend(today, "UTC");
+    assert.deepEqual([new Date(start).toISOString().slice(0, 10), end - start], [saturday, 2 * DAY], today);
+  }
 });
 
 interface World {
@@ -54,8 +61,8 @@ interface World {
 
 /** A schedule in Berlin: Ada and Grace take turns by week from next Monday at 09:00. */
 async function makeSchedule({ prism }: ConsoleTest): Promise<World> {
-  const { addDays, firstDay } = await calendarTime();
-  const monday = addDays(firstDay(new Date().toISOString().slice(0, 10), "week"), 7);
+  const { addDays, nextMonday } = await calendarTime();
+  const monday = nextMonday(new Date().toISOString().slice(0, 10));
   const { body } = await prism.post<{ id: string }>("/api/v1/oncall/schedules", {
     name: "Database",
     timezone: "Europe/Berlin",
@@ -115,7 +122,7 @@ test("who is on call: a schedule is made, shown as a calendar, and changed by dr
   await step("a drag over the calendar makes an override, in full hours of the schedule's zone", async () => {
     const box = await final.locator(".oc-track").boundingBox();
     assert.ok(box);
-    const at = (hours: number) => box.x + (box.width * hours) / 168;
+    const at = (hours: number) => box.x + (box.width * hours) / (14 * 24);
     const y = box.y + box.height / 2;
     await page.mouse.move(at(48.2), y);
     await page.mouse.down();
@@ -303,6 +310,7 @@ test("days off: entered, shown on the calendar, and covered by a swap or an over
       await page
         .locator(".oc-final")
         .getByRole("button", { name: /^ada, / })
+        .first()
         .press("Enter");
       await dialog.getByLabel("On call").fill("grace");
       await page.getByRole("option", { name: /grace/ }).click();
@@ -316,3 +324,120 @@ test("days off: entered, shown on the calendar, and covered by a swap or an over
   );
   console.assertClean();
 });
+
+test("who has next weekend is seen at once, and changed in at most 4 clicks from the overview", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { prism } = console;
+  for (const name of ["ada", "grace"]) await console.person(name, ["User"]);
+  for (const [name, status] of [
+    ["dormant", "disabled"],
+    ["waiting", "pending"],
+  ] as const) {
+    const made = await prism.post("/api/v1/users", { email: `${name}@prism.example`, name, status });
+    assert.equal(made.status, 201, made.text);
+  }
+  const { body } = await prism.post<{ id: string }>("/api/v1/oncall/schedules", { name: "Database", timezone: "UTC" });
+  const path = `/api/v1/oncall/schedules/${body.id}`;
+  const { nextWeekend } = await calendarTime();
+  const weekend = nextWeekend(new Date().toISOString().slice(0, 10), "UTC");
+  const between = { from: new Date(weekend.start).toISOString(), to: new Date(weekend.end).toISOString() };
+  const shift = { name: "Days", durationMs: DAY, recurrence: { frequency: "daily" }, turns: [["ada"]] };
+  // From this second on: the calendar has no gap without a length.
+  const start = new Date(Date.now() - DAY).toISOString().slice(0, 19);
+  assert.equal((await prism.post(`${path}/shifts`, { ...shift, start })).status, 201);
+
+  for (const [width, other] of [
+    [1440, "grace"],
+    [390, "ada"],
+  ] as const)
+    await t.test(`at ${width} px`, async (step) => {
+      const page = await console.open("/", { width });
+      await console.shown(page);
+      const clicks = await countClicks(step, page);
+      await page.getByRole("link", { name: "On-call" }).filter({ visible: true }).click();
+      const slot = page.locator(".oc-slot").filter({ hasText: "Next weekend" });
+      await slot.getByText(width === 1440 ? "ada" : "grace", { exact: true }).waitFor();
+      assert.ok(await isInView(slot), "the next weekend is seen without scrolling");
+      await press(slot, "Override");
+      const dialog = page.getByRole("dialog");
+      const people = dialog.getByRole("listbox");
+      const option = people.getByRole("option", { name: other });
+      await option.waitFor();
+      for (const name of ["dormant", "waiting"])
+        assert.equal(await people.getByRole("option", { name }).count(), 0, `${name} cannot serve`);
+      await option.click();
+      for (const label of ["In place of", "Reason", "Save override"])
+        assert.ok(await isUncovered(dialog.getByLabel(label).or(dialog.getByRole("button", { name: label }))), label);
+      await assertAccessible(page, "the form of an override");
+      await press(dialog, "Save override");
+      await slot.getByText(other, { exact: true }).waitFor();
+      await clicks.atMost(4, "who has next weekend, swap it");
+      const { text } = await prism.get(`${path}/final-shifts?${new URLSearchParams(between)}`);
+      assert.match(text, new RegExp(`"username":"${other}"`));
+      await assertAccessible(page, "on-call");
+      await console.visit(page, `/oncall/${body.id}`);
+      assert.ok(await isInView(slot), "also on the schedule's page");
+      assert.equal(await page.getByText("Gap", { exact: true }).count(), 0);
+      await assertAccessible(page, "a schedule");
+      await page.close();
+    });
+
+  await t.test("the keyboard does the same, and what the server refuses is said at the field", async () => {
+    const page = await console.open(`/oncall/${body.id}`, { width: 1440 });
+    await press(page.locator(".oc-slot").filter({ hasText: "Next weekend" }), "Override");
+    const dialog = page.getByRole("dialog");
+    const people = dialog.getByRole("listbox");
+    await people.getByRole("option", { name: "ada" }).waitFor();
+    const field = dialog.getByLabel("On call");
+    await field.focus();
+    await page.keyboard.type("grac");
+    await people.getByRole("option", { name: "ada" }).waitFor({ state: "detached" });
+    await people.getByRole("option", { name: "grace" }).waitFor();
+    await page.keyboard.press("Enter");
+    await dialog.getByRole("button", { name: "Remove grace" }).waitFor();
+    // The account is disabled while the form is open.
+    const { body: users } = await prism.get<{ data: readonly { id: string }[] }>("/api/v1/users?q=grace");
+    assert.equal((await prism.patch(`/api/v1/users/${users.data[0]?.id}`, { status: "disabled" })).status, 200);
+    console.expected.push(/status of 4\d\d/);
+    await page.keyboard.press("Enter");
+    await dialog.getByText("Only active members of the project can be on call. Choose someone else.").waitFor();
+    assert.equal(await field.getAttribute("aria-invalid"), "true");
+    await page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "detached" });
+    await page.close();
+  });
+
+  await t.test("the calendar begins today, goes by a fortnight, and gaps say of which time", async () => {
+    const page = await console.open(`/oncall/${body.id}`, { width: 1440 });
+    const days = page.locator(".oc-day");
+    await days.first().waitFor();
+    assert.equal(await days.count(), 14);
+    assert.equal(await days.first().getAttribute("data-today"), "true");
+    await page.getByRole("button", { name: /^Next/ }).click();
+    await page.waitForURL(/at=/);
+    assert.equal(await page.locator(".oc-day[data-today]").count(), 0);
+    await page.getByRole("link", { name: /^Gaps, 90 days/ }).waitFor();
+    await page.close();
+  });
+  console.assertClean();
+});
+
+/** Whether all of it is inside of the window, above the bar of a phone. */
+function isInView(element: Locator): Promise<boolean> {
+  return element.evaluate((node) => {
+    const { top, bottom } = node.getBoundingClientRect();
+    const bar = document.querySelector(".tabbar")?.getBoundingClientRect();
+    return top >= 0 && bottom <= (bar && bar.height > 0 ? bar.top : innerHeight);
+  });
+}
+
+/** Whether a press on its middle reaches it, scrolled to if needed. */
+function isUncovered(element: Locator): Promise<boolean> {
+  return element.evaluate((node) => {
+    node.scrollIntoView({ block: "center" });
+    const { left, top, width, height } = node.getBoundingClientRect();
+    const hit = document.elementFromPoint(left + width / 2, top + height / 2);
+    return hit !== null && (node === hit || node.contains(hit) || hit.contains(node));
+  });
+}

@@ -34,7 +34,7 @@ export const events: PageModule = {
       permission: "events:read",
       within: "project",
       shortcut: "e",
-      isInTabBar: true,
+      tab: 5,
     },
   ],
   // Not looked up: an id of anything else would be an error in the browser's log.

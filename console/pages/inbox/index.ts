@@ -21,7 +21,7 @@ export const inbox: PageModule = {
       group: "main",
       shortcut: "i",
       badge: unread,
-      isInTabBar: true,
+      tab: 2,
     },
   ],
   // Not looked up: an id of anything else would be an error in the browser's log.

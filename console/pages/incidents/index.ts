@@ -29,7 +29,7 @@ export const incidents: PageModule = {
       group: "respond",
       shortcut: "n",
       badge: openIncidents,
-      isInTabBar: true,
+      tab: 3,
     },
   ],
   async search(text) {

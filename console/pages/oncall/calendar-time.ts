@@ -5,7 +5,10 @@ import { fromWallClock, toWallClock } from "../../ui/clock.ts";
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
 
-export type View = "week" | "month";
+export type View = "fortnight" | "month";
+
+/** Days of a fortnight, which starts on any day. */
+export const FORTNIGHT = 14;
 
 export interface Day {
   /** Such as 2026-11-23. */
@@ -25,23 +28,21 @@ export function addDays(date: string, days: number): string {
   return new Date(Date.parse(`${date}T00:00:00Z`) + days * DAY_MS).toISOString().slice(0, 10);
 }
 
-/** The first day of the week (Monday) or month that has a date. */
+/** The first day of the view that has a date: that of the month; a fortnight starts with the date. */
 export function firstDay(date: string, view: View): string {
-  if (view === "month") return `${date.slice(0, 7)}-01`;
-  return addDays(date, -((new Date(`${date}T00:00:00Z`).getUTCDay() + 6) % 7));
+  return view === "month" ? `${date.slice(0, 7)}-01` : date;
 }
 
-/** The first day of the week or month before or after. */
+/** The first day of the fortnight or month before or after. */
 export function step(date: string, view: View, by: 1 | -1): string {
-  const first = firstDay(date, view);
-  if (view === "week") return addDays(first, 7 * by);
-  return firstDay(addDays(first, by === 1 ? 31 : -1), "month");
+  if (view === "fortnight") return addDays(date, FORTNIGHT * by);
+  return firstDay(addDays(firstDay(date, view), by === 1 ? 31 : -1), view);
 }
 
-/** The days of the week or month that has a date. */
+/** The days of the fortnight from a date, or of its month. */
 export function daysOf(date: string, view: View, zone: string): readonly Day[] {
   const first = firstDay(date, view);
-  const count = view === "week" ? 7 : (Date.parse(step(first, view, 1)) - Date.parse(first)) / DAY_MS;
+  const count = view === "fortnight" ? FORTNIGHT : (Date.parse(step(first, view, 1)) - Date.parse(first)) / DAY_MS;
   return Array.from({ length: count }, (_, at) => {
     const day = addDays(first, at);
     const [start, end] = [fromWallClock(day, zone), fromWallClock(addDays(day, 1), zone)];
@@ -49,9 +50,25 @@ export function daysOf(date: string, view: View, zone: string): readonly Day[] {
   });
 }
 
+/** The Monday after a date. */
+export function nextMonday(date: string): string {
+  return addDays(date, 7 - ((new Date(`${date}T00:00:00Z`).getUTCDay() + 6) % 7));
+}
+
+/** Saturday and Sunday that begin after a date: on a weekend those of the next one. */
+export function nextWeekend(date: string, zone: string): { readonly start: number; readonly end: number } {
+  const weekday = new Date(`${date}T00:00:00Z`).getUTCDay();
+  const saturday = addDays(date, (6 - weekday + 7) % 7 || 7);
+  return { start: fromWallClock(saturday, zone), end: fromWallClock(addDays(saturday, 2), zone) };
+}
+
+export function isWeekend(date: string): boolean {
+  return [0, 6].includes(new Date(`${date}T00:00:00Z`).getUTCDay());
+}
+
 /** The nearest full hour of a zone's clocks, or in a month the nearest midnight. */
 export function snapped(at: number, view: View, zone: string): number {
-  if (view === "week") {
+  if (view === "fortnight") {
     const wall = toWallClock(at + HOUR_MS / 2, zone);
     const minutes = Number(wall.slice(14, 16)) * 60_000 + Number(wall.slice(17, 19)) * 1000;
     return Math.floor((at + HOUR_MS / 2 - minutes) / 1000) * 1000;

@@ -1,8 +1,10 @@
+import { ChevronLeft, ChevronRight } from "lucide";
 import { useRef, useState } from "preact/hooks";
 import { useHotkeys } from "../../app/hotkeys.ts";
 import { useQueryState } from "../../app/navigate.ts";
 import { useGet } from "../../app/query.ts";
-import { Button, displayZone, ErrorState, now, Segmented, Skeleton, Toolbar } from "../../ui/index.ts";
+import { Button, displayZone, ErrorState, IconButton, now, Segmented, Skeleton, Toolbar } from "../../ui/index.ts";
+import { type Bar, barsIn, barsOf, marksOf, usersOf } from "./bars.ts";
 import {
   clockOf,
   type Day,
@@ -11,6 +13,7 @@ import {
   daysLabel,
   daysOf,
   firstDay,
+  isWeekend,
   rangeLabel,
   snapped,
   spanLabel,
@@ -28,6 +31,7 @@ import {
   type Schedule,
   schedulePath,
 } from "./oncall-types.ts";
+import { BarNames } from "./strip.tsx";
 
 /** A time that a user has chosen on the calendar. */
 export interface Chosen {
@@ -38,37 +42,28 @@ export interface Chosen {
   readonly replaces?: string;
 }
 
-/** A part of a row: who is on call, or a gap. */
-interface Bar {
-  readonly start: number;
-  readonly end: number;
-  readonly users: readonly Person[];
-  readonly isOverride: boolean;
-  readonly isGap: boolean;
-  /** Users who are away in this time, and stay on call. */
-  readonly away: readonly Person[];
-}
-
 const OVERRIDE_LEVEL = 10;
-const COLOURS = 6;
+/** Of the whole row on a wide screen, to choose names that fit. */
+const ROW_PX = 1000;
 /** Movement in pixels from which a press is a drag. */
 const DRAG_PX = 5;
 const VIEWS = [
-  { value: "week", label: "Week" },
+  { value: "fortnight", label: "2 weeks" },
   { value: "month", label: "Month" },
 ];
 
 interface Props {
   readonly schedule: Schedule;
+  readonly colour: (id: string | undefined) => string;
   readonly onChoose: (chosen: Chosen) => void;
 }
 
 /** Who is on call when: the result on top, its layers below. */
-export function Calendar({ schedule, onChoose }: Props) {
+export function Calendar({ schedule, colour, onChoose }: Props) {
   const [zoneChoice, setZone] = useQueryState("zone");
   const zone = zoneChoice === "own" ? displayZone.value : schedule.timezone;
-  const [viewName, setView] = useQueryState("view", "week");
-  const view: View = viewName === "month" ? "month" : "week";
+  const [viewName, setView] = useQueryState("view", "fortnight");
+  const view: View = viewName === "month" ? "month" : "fortnight";
   const today = dateOf(now.value, zone);
   const [at, setAt] = useQueryState("at");
   const date = /^\d{4}-\d\d-\d\d$/.test(at) ? at : today;
@@ -98,15 +93,11 @@ export function Calendar({ schedule, onChoose }: Props) {
           )
         }
       >
-        <Button onClick={() => go(step(date, view, -1))} title="Back ([)">
-          Back
-        </Button>
+        <IconButton icon={ChevronLeft} label="Back ([)" onClick={() => go(step(date, view, -1))} />
         <Button onClick={() => setAt("")} title="Today (t)">
           Today
         </Button>
-        <Button onClick={() => go(step(date, view, 1))} title="Next (])">
-          Next
-        </Button>
+        <IconButton icon={ChevronRight} label="Next (])" onClick={() => go(step(date, view, 1))} />
         <Segmented label="View" value={view} onChange={setView} options={VIEWS} />
         <span class="strong nowrap">{rangeLabel(days, view)}</span>
       </Toolbar>
@@ -123,31 +114,15 @@ export function Calendar({ schedule, onChoose }: Props) {
             bars={bars}
             layers={layers.data}
             daysOff={daysOff.data?.data ?? []}
+            colour={colour}
             onChoose={onChoose}
           />
-          <DayList days={days} zone={zone} bars={bars} onChoose={onChoose} />
+          <DayList days={days} zone={zone} bars={bars} colour={colour} onChoose={onChoose} />
+          <Legend people={usersOf(bars)} hasGap={bars.some(({ isGap }) => isGap)} colour={colour} />
         </>
       )}
     </div>
   );
-}
-
-/** The final shifts with the gaps between them. @param since before it there was no schedule */
-function barsOf(shifts: readonly FinalShift[], since: number, from: number, to: number): readonly Bar[] {
-  const bars: Bar[] = [];
-  const gap = (start: number, end: number) => {
-    if (start < end) bars.push({ start, end, users: [], isOverride: false, isGap: true, away: [] });
-  };
-  let covered = since;
-  for (const { start, end, users, level } of shifts) {
-    const [first, last] = [Math.max(Date.parse(start), from), Math.min(Date.parse(end), to)];
-    gap(covered, first);
-    const away = users.filter((user) => user.away !== null);
-    bars.push({ start: first, end: last, users, isOverride: level === OVERRIDE_LEVEL, isGap: false, away });
-    covered = last;
-  }
-  gap(covered, to);
-  return bars;
 }
 
 interface GridProps {
@@ -157,21 +132,22 @@ interface GridProps {
   readonly bars: readonly Bar[];
   readonly layers: Layers;
   readonly daysOff: readonly DaysOff[];
+  readonly colour: (id: string | undefined) => string;
   readonly onChoose: (chosen: Chosen) => void;
 }
 
 /** Rows over a common time axis; by instants, so that days of clock changes have their length. */
-function Grid({ days, view, zone, bars, layers, daysOff, onChoose }: GridProps) {
+function Grid({ days, view, zone, bars, layers, daysOff, colour, onChoose }: GridProps) {
   const [from, to] = [days[0]?.start ?? 0, days.at(-1)?.end ?? 1];
   const share = (at: number) => `${(100 * (Math.min(Math.max(at, from), to) - from)) / (to - from)}%`;
   const width = (start: number, end: number) => `${(100 * (Math.min(end, to) - Math.max(start, from))) / (to - from)}%`;
   const place = (start: number, end: number) => ({ left: share(start), width: width(start, end) });
   const { drag, onPointerDown } = useDrag(from, to, view, zone, (start, end) =>
-    onChoose({ start, end, users: usersIn(bars, start, end) }),
+    onChoose({ start, end, users: usersOf(barsIn(bars, start, end)) }),
   );
-  const order = new Map(layers.people.map(({ id }, at) => [id, at % COLOURS]));
   const people = new Map(layers.people.map((person) => [person.id, person]));
-  const colour = (id: string | undefined) => `oc-c${order.get(id ?? "") ?? 0}`;
+  const personOf = (id: string) => people.get(id) ?? { id, name: null, username: null };
+  const room = (start: number, end: number) => ((end - start) / (to - from)) * ROW_PX - 16;
   const isNow = now.value >= from && now.value < to;
   return (
     <div class="oc-grid" data-view={view}>
@@ -191,7 +167,7 @@ function Grid({ days, view, zone, bars, layers, daysOff, onChoose }: GridProps) 
               style={place(day.start, day.end)}
               data-today={dateOf(now.value, zone) === day.date || undefined}
             >
-              {view === "week" ? dayLabel(day.date) : Number(day.date.slice(8))}
+              {view === "month" ? Number(day.date.slice(8)) : shortDay(day.date)}
               {day.hours !== null && (
                 <span class="oc-change" title={`The clocks change: this day has ${day.hours} hours.`}>
                   {day.hours} h
@@ -208,13 +184,14 @@ function Grid({ days, view, zone, bars, layers, daysOff, onChoose }: GridProps) 
             <button
               type="button"
               key={`${bar.start} ${bar.isGap}`}
-              class={`oc-bar ${bar.isGap ? "oc-gap" : `${colour(bar.users[0]?.id)} ${marksOf(bar)}`}`}
+              class={`oc-bar ${bar.isGap ? "oc-gap" : colour(bar.users[0]?.id)}${bar.isOverride ? " oc-override" : ""}`}
               style={place(bar.start, bar.end)}
+              data-marks={shownMarks(bar, room(bar.start, bar.end))}
               title={`${bar.isGap ? "Gap" : namesOf(bar.users)}: ${spanLabel(bar.start, bar.end, zone)}`}
               aria-label={barLabel(bar, zone)}
               onClick={() => onChoose(bar)}
             >
-              <span dir="auto">{bar.isGap ? "Gap" : namesOf(bar.users)}</span>
+              <BarNames bar={bar} px={room(bar.start, bar.end)} />
             </button>
           ))}
           {drag && (
@@ -242,7 +219,7 @@ function Grid({ days, view, zone, bars, layers, daysOff, onChoose }: GridProps) 
           <div class="oc-track">
             {layer.spans.map(({ start, end, users, id }) => {
               const [first, last] = [Date.parse(start), Date.parse(end)];
-              const names = namesOf(users.map((user) => people.get(user) ?? { id: user, name: null, username: null }));
+              const names = namesOf(users.map(personOf));
               return (
                 <span
                   key={`${id} ${start}`}
@@ -250,7 +227,7 @@ function Grid({ days, view, zone, bars, layers, daysOff, onChoose }: GridProps) 
                   style={place(first, last)}
                   title={`${names}: ${spanLabel(first, last, zone)}`}
                 >
-                  <span dir="auto">{names}</span>
+                  <BarNames bar={{ users: users.map(personOf), isGap: false }} px={room(first, last)} />
                 </span>
               );
             })}
@@ -261,8 +238,42 @@ function Grid({ days, view, zone, bars, layers, daysOff, onChoose }: GridProps) 
   );
 }
 
-function marksOf({ isOverride, away }: Bar): string {
-  return `${isOverride ? "oc-override" : ""} ${away.length > 0 ? "oc-away" : ""}`;
+/** "Sun 22", and "Tue 1 Dec" where a month begins. */
+function shortDay(date: string): string {
+  const label = dayLabel(date);
+  return date.endsWith("-01") ? label : label.replace(/ \w+$/, "");
+}
+
+/** "override, away", where there is room. */
+function shownMarks(bar: Bar, px: number): string | undefined {
+  const text = marksOf(bar).join(", ");
+  return text !== "" && text.length * 6 < px ? text : undefined;
+}
+
+interface LegendProps {
+  readonly people: readonly Person[];
+  readonly hasGap: boolean;
+  readonly colour: (id: string | undefined) => string;
+}
+
+/** The colours of the shown people. */
+function Legend({ people, hasGap, colour }: LegendProps) {
+  return (
+    <ul class="oc-legend plain-list" aria-label="People">
+      {people.map((person) => (
+        <li key={person.id} class="oc-person">
+          <i class={`oc-dot ${colour(person.id)}`} />
+          <span dir="auto">{nameOf(person)}</span>
+        </li>
+      ))}
+      {hasGap && (
+        <li class="oc-person">
+          <i class="oc-dot oc-gap" />
+          Gap: no one is on call
+        </li>
+      )}
+    </ul>
+  );
 }
 
 interface DaysOffBarProps {
@@ -284,19 +295,10 @@ function layerName({ name, kind, level }: Layer): string {
   return level > 0 && level < OVERRIDE_LEVEL ? `${text} (level ${level})` : text;
 }
 
-function isWeekend(date: string): boolean {
-  return [0, 6].includes(new Date(`${date}T00:00:00Z`).getUTCDay());
-}
-
 function barLabel({ isGap, isOverride, users, away, start, end }: Bar, zone: string): string {
   const note = away.length > 0 ? ` (${namesOf(away)} away)` : "";
   const who = isGap ? "Gap" : `${namesOf(users)}${isOverride ? " (override)" : ""}${note}`;
   return `${who}, ${spanLabel(start, end, zone)}. Add an override`;
-}
-
-function usersIn(bars: readonly Bar[], start: number, end: number): readonly Person[] {
-  const found = bars.filter((bar) => bar.start < end && bar.end > start).flatMap(({ users }) => users);
-  return [...new Map(found.map((person) => [person.id, person])).values()];
 }
 
 /** A time that is chosen by a drag over a row. A press without a movement stays a click. */
@@ -342,43 +344,50 @@ interface ListProps {
   readonly days: readonly Day[];
   readonly zone: string;
   readonly bars: readonly Bar[];
+  readonly colour: (id: string | undefined) => string;
   readonly onChoose: (chosen: Chosen) => void;
 }
 
 /** The result on narrow screens: a list by day. */
-function DayList({ days, zone, bars, onChoose }: ListProps) {
+function DayList({ days, zone, bars, colour, onChoose }: ListProps) {
+  const today = dateOf(now.value, zone);
   return (
-    <ol class="oc-list plain-list stack s2" aria-label="On call by day">
+    <ol class="oc-list plain-list" aria-label="On call by day">
       {days.map((day) => (
-        <li key={day.date} class="stack s2">
-          <div class="spread">
-            <span class={day.date === dateOf(now.value, zone) ? "strong" : "muted"}>{dayLabel(day.date)}</span>
-            {day.hours !== null && <span class="text-warn small">clocks change: {day.hours} h</span>}
-          </div>
-          {bars
-            .filter(({ start, end }) => start < day.end && end > day.start)
-            .map((bar) => (
+        <li
+          key={day.date}
+          class={isWeekend(day.date) ? "weekend" : undefined}
+          data-today={day.date === today || undefined}
+        >
+          <span class="oc-list-day">
+            {shortDay(day.date)}
+            {day.hours !== null && <small class="text-warn">clocks change: {day.hours} h</small>}
+          </span>
+          <div class="oc-list-bars">
+            {barsIn(bars, day.start, day.end).map((part) => (
               <button
                 type="button"
-                key={`${bar.start} ${bar.isGap}`}
-                class={bar.isGap ? "oc-item oc-gap" : "oc-item"}
+                key={`${part.start} ${part.isGap}`}
+                class={part.isGap ? "oc-item oc-gap" : `oc-item ${colour(part.users[0]?.id)}`}
                 title="Add an override"
-                onClick={() => onChoose(bar)}
+                onClick={() => onChoose(bars.find(({ start, end }) => start <= part.start && end >= part.end) ?? part)}
               >
-                <span class="num nowrap">
-                  {bar.start <= day.start && bar.end >= day.end
-                    ? "all day"
-                    : `${clockOf(Math.max(bar.start, day.start), zone)}–${bar.end >= day.end ? "24:00" : clockOf(bar.end, zone)}`}
-                </span>
                 <span class="grow oc-name" dir="auto">
-                  {bar.isGap ? "Gap" : namesOf(bar.users)}
+                  {part.isGap ? "Gap" : namesOf(part.users)}
                 </span>
-                {bar.isOverride && <small class="muted">override</small>}
-                {bar.away.length > 0 && <small class="text-warn">away</small>}
+                {part.isOverride && <small class="muted">override</small>}
+                {part.away.length > 0 && <small class="text-warn">away</small>}
+                <span class="num nowrap small">{hoursOf(part, day, zone)}</span>
               </button>
             ))}
+          </div>
         </li>
       ))}
     </ol>
   );
+}
+
+function hoursOf({ start, end }: Bar, day: Day, zone: string): string {
+  if (start <= day.start && end >= day.end) return "all day";
+  return `${clockOf(start, zone)}–${end >= day.end ? "24:00" : clockOf(end, zone)}`;
 }

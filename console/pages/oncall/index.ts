@@ -11,5 +11,5 @@ export const oncall: PageModule = {
     { path: "/oncall/mine", title: "My shifts", load: async () => ({ default: (await pages()).MyShifts }) },
     { path: "/oncall/:id", title: "On-call schedule", load: async () => ({ default: (await pages()).SchedulePage }) },
   ],
-  nav: [{ label: "On-call", path: "/oncall", icon: PhoneCall, group: "respond", shortcut: "n" }],
+  nav: [{ label: "On-call", path: "/oncall", icon: PhoneCall, group: "respond", shortcut: "q", tab: 4 }],
 };

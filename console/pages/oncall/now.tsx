@@ -6,25 +6,27 @@ import { useProjects } from "../../app/projects.ts";
 import { useGet } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
 import {
-  Avatar,
   Badge,
   Button,
   Card,
+  displayZone,
   EmptyState,
   Loaded,
   NewButton,
   Page,
   plural,
   Skeleton,
-  Time,
-  UserText,
 } from "../../ui/index.ts";
 import { PageDialog } from "../incidents/page-dialog.tsx";
-import { AwayBadge } from "./away-badge.tsx";
+import { paletteOf } from "./bars.ts";
+import type { Chosen } from "./calendar.tsx";
 import { useOnCallLive } from "./live.ts";
-import { type Duty, nameOf, namesOf } from "./oncall-types.ts";
+import type { Duty, Person } from "./oncall-types.ts";
+import { OverrideDialog } from "./override-dialog.tsx";
 import { Proofs } from "./proofs.tsx";
 import { ScheduleDialog } from "./schedule-dialog.tsx";
+import { Slots, untilOfSlots } from "./slots.tsx";
+import { Strip } from "./strip.tsx";
 import { OnCallTabs } from "./tabs.tsx";
 
 const COMMAND = `curl -s $PRISM_URL/api/v1/oncall/schedules -H "Authorization: Bearer $PRISM_TOKEN" \\
@@ -33,7 +35,10 @@ const COMMAND = `curl -s $PRISM_URL/api/v1/oncall/schedules -H "Authorization: B
 /** Who is on call now, on all schedules. */
 export default function OnCallNow() {
   const [isMaking, setMaking] = useState(false);
-  const query = useGet<{ data: readonly Duty[] }>("/oncall/now");
+  const [to] = useState(untilOfSlots);
+  const query = useGet<{ data: readonly Duty[] }>("/oncall/now", { to });
+  const [changed, setChanged] = useState<Changed>();
+  const colour = paletteOf((query.data?.data ?? []).flatMap(peopleOf));
   useOnCallLive();
   const [isPaging, setPaging] = useState(false);
   const make =
@@ -67,14 +72,26 @@ export default function OnCallNow() {
         }
       >
         {({ data }) => (
-          <div class="grid3">
+          <div class="stack">
             {data.map((duty) => (
-              <DutyCard key={duty.scheduleId} duty={duty} />
+              <DutyCard
+                key={duty.scheduleId}
+                duty={duty}
+                colour={colour}
+                onChoose={(chosen) => setChanged({ duty, chosen })}
+              />
             ))}
           </div>
         )}
       </Loaded>
       <Proofs />
+      <OverrideDialog
+        schedule={{ id: changed?.duty.scheduleId ?? "", projectId: changed?.duty.projectId ?? "" }}
+        chosen={changed?.chosen}
+        people={changed ? peopleOf(changed.duty) : []}
+        zone={changed?.duty.timezone ?? ""}
+        onClose={() => setChanged(undefined)}
+      />
       <PageDialog isOpen={isPaging} onClose={() => setPaging(false)} />
       <ScheduleDialog isOpen={isMaking} onClose={() => setMaking(false)} />
     </Page>
@@ -89,56 +106,43 @@ function subtitleOf(duties: readonly Duty[]): string {
   return own > 0 ? `${covered} You are on call on ${own}.` : covered;
 }
 
-function DutyCard({ duty }: { readonly duty: Duty }) {
-  const { scheduleId, projectId, name, current, until, next } = duty;
+/** A time of a schedule for which others are put on call. */
+interface Changed {
+  readonly duty: Duty;
+  readonly chosen: Chosen;
+}
+
+function peopleOf({ current, next, shifts = [] }: Duty): readonly Person[] {
+  return [...current, ...(next?.users ?? []), ...shifts.flatMap(({ users }) => users)];
+}
+
+interface CardProps {
+  readonly duty: Duty;
+  readonly colour: (id: string | undefined) => string;
+  readonly onChoose: (chosen: Chosen) => void;
+}
+
+function DutyCard({ duty, colour, onChoose }: CardProps) {
+  const { scheduleId, projectId, name, current } = duty;
   const project = useProjects().find(({ id }) => id === projectId);
-  const path = href(`/oncall/${scheduleId}`);
   const isOwn = current.some(({ id }) => id === me.value?.id);
+  const zone = displayZone.value;
   return (
     <Card
       title={name}
       sub={project?.name}
       tone={current.length === 0 ? "bad" : undefined}
       actions={
-        current.length === 0 ? <Badge tone="bad">gap</Badge> : isOwn ? <Badge tone="info">you</Badge> : undefined
-      }
-    >
-      <div class="stack s2">
-        {current.length === 0 ? (
-          <span class="text-bad strong">No one is on call</span>
-        ) : (
-          current.map((person) => (
-            <span class="inline" key={person.id}>
-              <Avatar name={nameOf(person)} />
-              <span class="strong grow">
-                <UserText lines={1}>{nameOf(person)}</UserText>
-              </span>
-              <AwayBadge away={person.away} />
-            </span>
-          ))
-        )}
-        <span class="muted small">
-          {until === null ? (
-            "No change is planned."
-          ) : (
-            <>
-              until <Time at={until} mode="full" />
-            </>
-          )}
-        </span>
-        {next && (
-          <span class="small">
-            {"Next: "}
-            <span dir="auto">{namesOf(next.users)}</span>, <Time at={next.start} />{" "}
-            <AwayBadge away={next.users.find(({ away }) => away !== null)?.away ?? null} />
-          </span>
-        )}
-        <div>
-          <Button small icon={CalendarDays} href={path} title={`Calendar of ${name}`}>
+        <span class="inline">
+          {isOwn && <Badge tone="info">you</Badge>}
+          <Button small icon={CalendarDays} href={href(`/oncall/${scheduleId}`)} title={`Calendar of ${name}`}>
             Calendar
           </Button>
-        </div>
-      </div>
+        </span>
+      }
+    >
+      <Slots duty={duty} zone={zone} colour={colour} onChoose={onChoose} />
+      <Strip duty={duty} zone={zone} colour={colour} />
     </Card>
   );
 }

@@ -62,10 +62,13 @@ export interface Duty {
   readonly scheduleId: string;
   readonly projectId: string;
   readonly name: string;
+  readonly timezone: string;
   /** Empty: a gap. */
   readonly current: readonly OnCallPerson[];
   readonly until: string | null;
   readonly next: { readonly start: string; readonly end: string; readonly users: readonly OnCallPerson[] } | null;
+  /** From now on, as far as was asked. */
+  readonly shifts?: readonly FinalShift[];
 }
 
 export interface FinalShift {

@@ -1,17 +1,29 @@
-import { useState } from "preact/hooks";
+import { useMemo, useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
+import { useFieldErrors } from "../../app/field-errors.ts";
 import { memberFinder } from "../../app/members.ts";
 import { canInProject } from "../../app/memberships.ts";
+import { useGet } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
 import { DateTimeInput, Dialog, Field, Input, MultiCombobox, Select } from "../../ui/index.ts";
+import { usersOf } from "./bars.ts";
 import type { Chosen } from "./calendar.tsx";
-import { nameOf, type Override, type Person, type Schedule, schedulePath, type Warned } from "./oncall-types.ts";
+import {
+  type FinalShift,
+  nameOf,
+  type Override,
+  type Person,
+  type Schedule,
+  schedulePath,
+  type Warned,
+} from "./oncall-types.ts";
 import { showSaved } from "./saved.ts";
 
 const EVERYONE = "*";
+const CANNOT_SERVE = "Only active members of the project can be on call. Choose someone else.";
 
 interface Props {
-  readonly schedule: Schedule;
+  readonly schedule: Pick<Schedule, "id" | "projectId">;
   /** Undefined: closed. */
   readonly chosen: Chosen | Override | undefined;
   readonly people: readonly Person[];
@@ -47,10 +59,24 @@ function OverrideForm({ schedule, chosen, people, zone, onClose }: Props & { rea
     ...others.map((person) => ({ value: person.id, label: person.id === own ? "Me" : nameOf(person) })),
     ...(!isWriter && others.length === 0 ? [{ value: own, label: "Me" }] : []),
   ];
+  // Those on call in the next days can serve, which is not sure of others whom the schedule names.
+  const shifts = useGet<{ data: readonly FinalShift[] }>(`${schedulePath(schedule.id)}/final-shifts`).data?.data;
+  const serving = usersOf<Person>(shifts ?? []);
+  const named = [
+    ...serving,
+    ...people.filter(({ id }) => users.includes(id) && !serving.some((each) => each.id === id)),
+  ];
+  const find = useMemo(() => memberFinder(schedule.projectId), [schedule.projectId]);
+  const errors = useFieldErrors(["start", "end", "users", "replaces"], {
+    textOf: (message, at) => (at.startsWith("users") ? CANNOT_SERVE : message),
+  });
   const save = async () => {
     const body = { start, end, users, replaces: replaces === EVERYONE ? null : replaces, reason };
     const path = `${schedulePath(schedule.id)}/overrides`;
-    const saved = known ? await api.put<Warned>(`${path}/${known.id}`, body) : await api.post<Warned>(path, body);
+    const saved = await errors.attempt(() =>
+      known ? api.put<Warned>(`${path}/${known.id}`, body) : api.post<Warned>(path, body),
+    );
+    if (!saved) return;
     showSaved("Override saved.", saved);
     onClose();
   };
@@ -65,23 +91,31 @@ function OverrideForm({ schedule, chosen, people, zone, onClose }: Props & { rea
       blocked={users.length === 0}
     >
       <div class="grid2">
-        <Field label="From" required>
+        <Field label="From" error={errors.of("start")} required>
           <DateTimeInput value={start} onChange={setStart} zone={zone} />
         </Field>
-        <Field label="Until" required>
+        <Field label="Until" error={errors.of("end")} required>
           <DateTimeInput value={end} onChange={setEnd} zone={zone} />
         </Field>
       </div>
-      <Field label="On call" hint="They are on call for this time." required>
+      <Field label="On call" error={errors.of("users")} required>
         <MultiCombobox
+          inline
           values={users}
           onChange={setUsers}
-          options={people.map((person) => ({ value: person.id, label: nameOf(person) }))}
-          load={memberFinder(schedule.projectId)}
-          placeholder="Name"
+          options={named.map((person) => ({
+            value: person.id,
+            label: person.id === own ? `${nameOf(person)} (you)` : nameOf(person),
+          }))}
+          load={find}
+          placeholder="Find a person"
         />
       </Field>
-      <Field label="In place of" hint={isWriter ? undefined : "You may replace yourself."}>
+      <Field
+        label="In place of"
+        error={errors.of("replaces")}
+        hint={isWriter ? undefined : "You may replace yourself."}
+      >
         <Select value={replaces} onChange={setReplaces} options={options} />
       </Field>
       <Field label="Reason" optional>

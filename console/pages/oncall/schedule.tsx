@@ -19,6 +19,7 @@ import {
   Tabs,
   Time,
 } from "../../ui/index.ts";
+import { paletteOf } from "./bars.ts";
 import { Calendar, type Chosen } from "./calendar.tsx";
 import { spanLabel } from "./calendar-time.ts";
 import { AskForSwap, Changes } from "./changes.tsx";
@@ -36,6 +37,7 @@ import {
 import { OverrideDialog } from "./override-dialog.tsx";
 import { Rotations } from "./rotations.tsx";
 import { Settings } from "./settings.tsx";
+import { Slots, untilOfSlots } from "./slots.tsx";
 
 const GAP_DAYS = 90;
 const DAY_MS = 86_400_000;
@@ -55,20 +57,23 @@ function ScheduleView({ schedule }: { readonly schedule: Schedule }) {
   const [chosen, setChosen] = useState<Chosen>();
   const [zoneChoice] = useQueryState("zone");
   const [to] = useState(() => new Date(Date.now() + GAP_DAYS * DAY_MS).toISOString());
+  const [ahead] = useState(untilOfSlots);
   const path = schedulePath(schedule.id);
-  const now = useGet<{ data: readonly Duty[] }>("/oncall/now", { scheduleId: schedule.id });
+  const now = useGet<{ data: readonly Duty[] }>("/oncall/now", { scheduleId: schedule.id, to: ahead });
+  const zone = zoneChoice === "own" ? displayZone.value : schedule.timezone;
   const gaps = useGet<{ data: readonly Gap[] }>(`${path}/gaps`, { to });
   const conflicts = useGet<{ data: readonly Conflict[] }>("/oncall/conflicts", { scheduleId: schedule.id, to });
   const [asked, setAsked] = useState<Conflict>();
   const people = useGet<Layers>(`${path}/layers`).data?.people ?? [];
   const duty = now.data?.data[0];
+  const colour = paletteOf([...people, ...(duty?.shifts ?? []).flatMap(({ users }) => users)]);
   const link = (value: string) => href(`/oncall/${schedule.id}${value === "calendar" ? "" : `?tab=${value}`}`);
   const tabs = [
     { value: "calendar", label: "Calendar", href: link("calendar") },
     { value: "rotations", label: "Rotations", href: link("rotations") },
     { value: "changes", label: "Overrides and swaps", href: link("changes") },
     { value: "days-off", label: "Days off", href: link("days-off"), count: conflicts.data?.data.length },
-    { value: "gaps", label: "Gaps", href: link("gaps"), count: gaps.data?.data.length },
+    { value: "gaps", label: `Gaps, ${GAP_DAYS} days`, href: link("gaps"), count: gaps.data?.data.length },
     { value: "settings", label: "Settings", href: link("settings") },
   ].map(({ count, ...each }) => (count ? { ...each, count } : each));
   const conflictList = (
@@ -115,11 +120,16 @@ function ScheduleView({ schedule }: { readonly schedule: Schedule }) {
         <Settings schedule={schedule} />
       ) : (
         <div class="stack">
-          <Calendar schedule={schedule} onChoose={setChosen} />
+          {duty && (
+            <Card>
+              <Slots duty={duty} zone={zone} colour={colour} onChoose={setChosen} />
+            </Card>
+          )}
+          <Calendar schedule={schedule} colour={colour} onChoose={setChosen} />
           {conflictList}
           <p class="muted small">
-            Drag over the row “On call”, or press a shift, to put others on call for that time. Keys: [ and ] move, t is
-            today.
+            Press a shift or a gap, or drag over the row “On call”, to put others on call for that time. Keys: [ and ]
+            move, t is today.
           </p>
         </div>
       )}
@@ -127,7 +137,7 @@ function ScheduleView({ schedule }: { readonly schedule: Schedule }) {
         schedule={schedule}
         chosen={chosen}
         people={people}
-        zone={zoneChoice === "own" ? displayZone.value : schedule.timezone}
+        zone={zone}
         onClose={() => setChosen(undefined)}
       />
       {asked && (

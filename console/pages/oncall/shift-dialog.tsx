@@ -18,7 +18,7 @@ import {
   Select,
   toWallClock,
 } from "../../ui/index.ts";
-import { addDays, dateOf, firstDay } from "./calendar-time.ts";
+import { dateOf, nextMonday } from "./calendar-time.ts";
 import {
   type Frequency,
   nameOf,
@@ -69,7 +69,7 @@ interface Draft {
 
 /** From next Monday at 09:00, each user for a week. */
 function emptyDraft({ timezone }: Schedule): Draft {
-  const monday = firstDay(addDays(dateOf(Date.now(), timezone), 7), "week");
+  const monday = nextMonday(dateOf(Date.now(), timezone));
   return {
     name: "",
     level: "0",

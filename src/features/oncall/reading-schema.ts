@@ -17,21 +17,21 @@ const away = doc(
 /** Those on call, who may be away. */
 const onCall = v.array(named("OnCallPerson", "A user on call", v.object({ ...Person.entries, away })));
 
+const finalShift = v.object({
+  start: v.string(),
+  end: v.string(),
+  users: onCall,
+  level: doc(v.number(), "Of the shift; 10: an override"),
+  shiftIds: doc(v.array(v.string()), "The shifts, overrides and swaps that name these users"),
+});
+
 export const FinalShifts = named(
   "OnCallFinalShifts",
   "Who is on call when, after levels, overrides and swaps",
   v.object({
     from: v.string(),
     to: v.string(),
-    data: v.array(
-      v.object({
-        start: v.string(),
-        end: v.string(),
-        users: onCall,
-        level: doc(v.number(), "Of the shift; 10: an override"),
-        shiftIds: doc(v.array(v.string()), "The shifts, overrides and swaps that name these users"),
-      }),
-    ),
+    data: v.array(finalShift),
   }),
 );
 
@@ -68,6 +68,7 @@ export const NowQuery = object({
   scheduleId: v.optional(doc(text(64, 1), "Only this schedule")),
   projectId: v.optional(doc(text(64, 1), "Only schedules of this project, by id or slug")),
   userId: v.optional(doc(text(128, 1), "Only schedules on which this user is on call now; `me`: the caller")),
+  to: v.optional(doc(instant, "Adds `shifts`: who is on call from now until then, at most 62 days")),
 });
 export type NowQuery = v.InferOutput<typeof NowQuery>;
 
@@ -84,6 +85,8 @@ export const NowView = named(
         current: doc(onCall, "Empty: a gap. `away` looks 14 days ahead"),
         until: doc(nullableText, "End of the current shift or gap; null: no change within 400 days"),
         next: v.nullable(v.object({ start: v.string(), end: v.string(), users: onCall })),
+        timezone: v.string(),
+        shifts: v.optional(doc(v.array(finalShift), "With `to` only; the times between them are gaps")),
       }),
     ),
   }),

@@ -25,6 +25,8 @@ import { type OnCallContext, projectsOf, visibleSchedule } from "./schedules.ts"
 /** Schedules of one answer about all of them. */
 const MAX_SCHEDULES = 500;
 const MAX_RANGE_MS = 366 * DAY_MS;
+/** For all schedules at once. */
+const MAX_AHEAD_MS = 62 * DAY_MS;
 /** Length of an answer without a given end. */
 const AHEAD_MS = 14 * DAY_MS;
 
@@ -56,16 +58,18 @@ export async function readFinalShifts(context: OnCallContext, principal: Princip
   const shifts = await plannedShifts(context, await rosterOf(db.read, id), projectId, span);
   const people = await peopleOf(db.read, shifts);
   const away = await awayOf(db.read, usersOf(shifts), span.from, span.to);
-  return {
-    ...shown(span),
-    data: shifts.map(({ start, end, users, level, shiftIds }) => ({
-      start: toRfc3339(start),
-      end: toRfc3339(end),
-      users: withAway(people(users), away, start, end),
-      level,
-      shiftIds,
-    })),
-  };
+  return { ...shown(span), data: shifts.map(shiftView(people, away)) };
+}
+
+/** @param people names by id */
+function shiftView(people: Awaited<ReturnType<typeof peopleOf>>, away: readonly Away[]) {
+  return ({ start, end, users, level, shiftIds }: FinalShift) => ({
+    start: toRfc3339(start),
+    end: toRfc3339(end),
+    users: withAway(people(users), away, start, end),
+    level,
+    shiftIds,
+  });
 }
 
 function withAway<P extends { readonly id: string }>(
@@ -138,30 +142,36 @@ function gapView({ start, end }: Gap) {
   return { start: toRfc3339(start), end: toRfc3339(end), durationMs: end - start };
 }
 
-/** @throws PROJECT_NOT_FOUND, SCHEDULE_NOT_FOUND, USER_NOT_FOUND */
+/** @throws PROJECT_NOT_FOUND, SCHEDULE_NOT_FOUND, USER_NOT_FOUND, VALIDATION_FAILED */
 export async function readNow(context: OnCallContext, principal: Principal, query: NowQuery) {
   const { db, users, clock } = context;
   const at = clock.now();
   const user = query.userId === undefined ? null : requireUser(context, query.userId);
+  const { to } = query;
+  if (to !== undefined && !(to > at && to - at <= MAX_AHEAD_MS))
+    throw invalidField("query", "to", "must be in the future, by at most 62 days");
   const schedules = await schedulesOf(context, principal, query);
-  const found: { schedule: queries.ScheduleRow; duty: ReturnType<typeof nextOnCall> }[] = [];
+  const found: { schedule: queries.ScheduleRow; duty: ReturnType<typeof nextOnCall>; shifts: FinalShift[] }[] = [];
   for (const schedule of schedules) {
     const roster = await rosterOf(db.read, schedule.id);
-    const duty = nextOnCall(roster, at, countsIn(users, schedule.projectId));
-    if (user === null || duty.current?.users.includes(user)) found.push({ schedule, duty });
+    const counts = countsIn(users, schedule.projectId);
+    const duty = nextOnCall(roster, at, counts);
+    if (user !== null && !duty.current?.users.includes(user)) continue;
+    found.push({ schedule, duty, shifts: to === undefined ? [] : finalShifts(roster, at, to, counts) });
   }
-  const spans = found.flatMap(({ duty: { current, next } }) => [current ?? { users: [] }, next ?? { users: [] }]);
+  const spans = found.flatMap(({ duty: { current, next }, shifts }) => [current, next, ...shifts].filter((s) => !!s));
   const people = await peopleOf(db.read, spans);
   const away = await awayOf(
     db.read,
     usersOf(spans),
     at,
-    Math.max(at, ...found.map(({ duty }) => duty.next?.end ?? at), at + AHEAD_MS),
+    Math.max(to ?? at, ...found.map(({ duty }) => duty.next?.end ?? at), at + AHEAD_MS),
   );
-  const data = found.map(({ schedule: { id, projectId, name }, duty: { current, next } }) => ({
+  const data = found.map(({ schedule: { id, projectId, name, timezone }, duty: { current, next }, shifts }) => ({
     scheduleId: id,
     projectId,
     name,
+    timezone,
     current: withAway(people(current?.users ?? []), away, at, Math.min(current?.end ?? at + AHEAD_MS, at + AHEAD_MS)),
     until: toRfc3339OrNull(current ? current.end : (next?.start ?? null)),
     next: next && {
@@ -169,6 +179,7 @@ export async function readNow(context: OnCallContext, principal: Principal, quer
       end: toRfc3339(next.end),
       users: withAway(people(next.users), away, next.start, next.end),
     },
+    ...(to !== undefined && { shifts: shifts.map(shiftView(people, away)) }),
   }));
   return { at: toRfc3339(at), data };
 }

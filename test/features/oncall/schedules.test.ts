@@ -122,6 +122,7 @@ test("who is on call now, until when, and who is next; for a key, a project, and
     scheduleId: schedule,
     projectId,
     name: "Database",
+    timezone: "UTC",
     current: [person(ada, "ada")],
     until: iso(now + 12 * HOUR),
     next: { start: iso(now + 12 * HOUR), end: iso(now + 24 * HOUR), users: [person(grace, "grace")] },
@@ -136,6 +137,18 @@ test("who is on call now, until when, and who is next; for a key, a project, and
     const reply = await prism.get(`${PATH}/now${query}`, options);
     assert.equal(stripped(reply.text), stripped(wanted), query);
   }
+  const ahead = await made<{ data: { shifts: { start: string; end: string; users: { username: string }[] }[] }[] }>(
+    prism.get(`${PATH}/now?to=${iso(now + 30 * HOUR)}`),
+  );
+  assert.deepEqual(
+    ahead.data[0]?.shifts.map(({ start, end, users }) => [start, end, ...users.map(({ username }) => username)]),
+    [
+      [iso(now), iso(now + 12 * HOUR), "ada"],
+      [iso(now + 12 * HOUR), iso(now + 24 * HOUR), "grace"],
+      [iso(now + 24 * HOUR), iso(now + 30 * HOUR), "ada"],
+    ],
+  );
+  for (const to of [now, now + 63 * DAY]) assert.equal((await prism.get(`${PATH}/now?to=${iso(to)}`)).status, 400);
   const own = await made<{ data: object[] }>(prism.get(`${PATH}/now?userId=me`, { token: grace.token }));
   assert.deepEqual(own.data, []);
   const mine = await made<{ data: { start: string }[] }>(

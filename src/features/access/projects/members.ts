@@ -20,8 +20,8 @@ export async function membersPage(
 ) {
   const projectId = projects.require(principal, ref, "project:read");
   const request = readPage(query, ["string"]);
-  const rows = await queries.listMembers(db.read, projectId, request);
-  const total = request.wantsTotal ? await queries.countMembers(db.read, projectId) : undefined;
+  const rows = await queries.listMembers(db.read, projectId, query, request);
+  const total = request.wantsTotal ? await queries.countMembers(db.read, projectId, query) : undefined;
   return pageBody(request, rows, memberView, (row) => [row.userId], total);
 }
 

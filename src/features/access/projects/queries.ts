@@ -2,6 +2,7 @@ import type { PageRequest } from "../../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { ProjectRole } from "../../../store/schema.ts";
 import { countOf, holdsText, newestFirst } from "../../../store/sqlite/list-queries.ts";
+import type { ListMembers } from "./schema.ts";
 
 export interface ProjectFilter {
   /** Only projects of this member, and the default one; null for all. */
@@ -147,19 +148,29 @@ export interface MemberRow {
   readonly name: string;
 }
 
-function members(db: ReadDb | Trx, projectId: string) {
-  return db
+type MemberFilters = Pick<ListMembers, "q" | "status">;
+
+function members(db: ReadDb | Trx, projectId: string, { q, status }: MemberFilters = {}) {
+  let query = db
     .selectFrom("project_members as m")
     .innerJoin("users as u", "u.id", "m.userId")
     .where("m.projectId", "=", projectId)
     .where("u.deletedAt", "is", null);
+  if (status !== undefined) query = query.where("u.status", "=", status);
+  if (q !== undefined) query = query.where((e) => e.or([holdsText("u.name", q), holdsText("u.username", q)]));
+  return query;
 }
 
 const COLUMNS = ["m.projectId", "m.userId", "m.role", "m.createdAt", "u.username", "u.name"] as const;
 
 /** In the order in which the accounts were created. */
-export function listMembers(db: ReadDb, projectId: string, page: PageRequest): Promise<MemberRow[]> {
-  let query = members(db, projectId).select(COLUMNS);
+export function listMembers(
+  db: ReadDb,
+  projectId: string,
+  filters: MemberFilters,
+  page: PageRequest,
+): Promise<MemberRow[]> {
+  let query = members(db, projectId, filters).select(COLUMNS);
   if (page.after) query = query.where("m.userId", ">", String(page.after[0]));
   return query
     .orderBy("m.userId")
@@ -168,8 +179,8 @@ export function listMembers(db: ReadDb, projectId: string, page: PageRequest): P
     .execute();
 }
 
-export function countMembers(db: ReadDb, projectId: string): Promise<number> {
-  return countOf(members(db, projectId));
+export function countMembers(db: ReadDb, projectId: string, filters: MemberFilters): Promise<number> {
+  return countOf(members(db, projectId, filters));
 }
 
 export function findMember(db: ReadDb | Trx, projectId: string, userId: string): Promise<MemberRow | undefined> {

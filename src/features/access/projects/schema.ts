@@ -71,7 +71,11 @@ const projectId = doc(v.string(), "Id or slug of the project");
 export const ProjectParams = object({ id: projectId });
 export const KeyParams = object({ id: projectId, keyId: doc(v.string(), "Id of the API key") });
 
-export const ListMembers = object(pageEntries());
+export const ListMembers = object({
+  ...pageEntries(),
+  q: v.optional(doc(text(100, 1), "Part of a name or username")),
+  status: v.optional(doc(v.picklist(["active"]), "Only members who can sign in and be notified")),
+});
 export type ListMembers = v.InferOutput<typeof ListMembers>;
 export const MemberParams = object({ id: projectId, userId: doc(v.string(), "Id of the user") });
 

@@ -36,8 +36,9 @@ async function makeTeam(t: TestContext, { settings, ...options }: PrismOptions =
 }
 
 const tokenOf = ({ body }: { body: Invitation }): string => body.inviteUrl?.split("#token=")[1] ?? "";
-const membersOf = async (prism: TestPrism, path: string): Promise<string[]> =>
-  (await prism.get<{ data: { username: string }[] }>(`${path}/members`)).body.data.map(({ username }) => username);
+const namesIn = async (prism: TestPrism, path: string): Promise<string[]> =>
+  (await prism.get<{ data: { username: string }[] }>(path)).body.data.map(({ username }) => username);
+const membersOf = (prism: TestPrism, path: string): Promise<string[]> => namesIn(prism, `${path}/members`);
 
 test("an owner invites by mail address, and the invited person becomes a member by accepting", async (t) => {
   const { prism, path, ann, shop, invite } = await makeTeam(t);
@@ -241,4 +242,21 @@ test("a rule that breaks through quiet hours needs notifications:send, made, cha
   assert.equal((await prism.put(path, { priority: 900 })).status, 200, "an administrator may");
   assert.equal(outcomeOf(await prism.put(path, { messageTemplate: "mine" }, as)), "403 UNAUTHORIZED_ROLE");
   assert.equal((await prism.put(path, { active: false }, as)).status, 200, "switching it off is free");
+});
+
+test("members are found by name, and only active ones if asked for", async (t) => {
+  const { prism, path } = await makeTeam(t);
+  for (const name of ["bea", "ben", "cleo"]) {
+    const { id } = await makeUser(prism, name);
+    assert.ok((await prism.post(`${path}/members`, { userId: id, role: "viewer" })).status < 300);
+    if (name === "ben") assert.equal((await prism.patch(`/api/v1/users/${id}`, { status: "disabled" })).status, 200);
+  }
+  for (const [query, found] of [
+    ["", ["owner", "bea", "ben", "cleo"]],
+    ["?q=BE", ["bea", "ben"]],
+    ["?q=be&status=active", ["bea"]],
+    ["?status=active&page=1", ["owner", "bea", "cleo"]],
+    ["?q=%25", []],
+  ] as const)
+    assert.deepEqual(await namesIn(prism, `${path}/members${query}`), found, query);
 });

@@ -1,0 +1,64 @@
+import { now } from "../../ui/index.ts";
+import { type Bar, barsOf, fittingInitials, fittingNames } from "./bars.ts";
+import { type Day, dateOf, dayLabel, daysOf, isWeekend, spanLabel } from "./calendar-time.ts";
+import { type Duty, namesOf, type Person } from "./oncall-types.ts";
+
+/** Of the strip on a wide screen. */
+const STRIP_PX = 1080;
+const GAP_PX = 22;
+
+interface NamesProps {
+  readonly bar: { readonly users: readonly Person[]; readonly isGap: boolean };
+  /** Room for the text. */
+  readonly px: number;
+}
+
+/** As much of who is on call as fits. */
+export function BarNames({ bar: { users, isGap }, px }: NamesProps) {
+  if (isGap) return px > GAP_PX ? <span>Gap</span> : null;
+  const names = fittingNames(users, px);
+  if (names !== undefined) return <span dir="auto">{names}</span>;
+  // Not as text: for those who hear it, the bar's name is the full one.
+  return <span class="oc-initials" data-text={fittingInitials(users, px)} />;
+}
+
+interface Props {
+  readonly duty: Duty;
+  readonly zone: string;
+  readonly colour: (id: string | undefined) => string;
+}
+
+/** A fortnight from today in one line, for wide screens. */
+export function Strip({ duty, zone, colour }: Props) {
+  const days = daysOf(dateOf(now.peek(), zone), "fortnight", zone);
+  const [from, to] = [days[0]?.start ?? 0, days.at(-1)?.end ?? 1];
+  const at = now.peek();
+  const bars = barsOf(duty.shifts ?? [], at, at, to);
+  const place = ({ start, end }: Pick<Bar | Day, "start" | "end">) => ({
+    left: `${(100 * (start - from)) / (to - from)}%`,
+    width: `${(100 * (end - start)) / (to - from)}%`,
+  });
+  return (
+    <div class="oc-strip">
+      {days.map((day) => (
+        <span key={day.date} class={isWeekend(day.date) ? "oc-strip-day weekend" : "oc-strip-day"} style={place(day)}>
+          {dayLabel(day.date).replace(/ \w+$/, "")}
+        </span>
+      ))}
+      {bars.map((bar) => {
+        const who = bar.isGap ? "Gap" : namesOf(bar.users);
+        const px = ((bar.end - bar.start) / (to - from)) * STRIP_PX - 16;
+        return (
+          <span
+            key={bar.start}
+            class={`oc-bar oc-strip-bar ${bar.isGap ? "oc-gap" : colour(bar.users[0]?.id)}`}
+            style={place(bar)}
+            title={`${who}: ${spanLabel(bar.start, bar.end, zone)}`}
+          >
+            <BarNames bar={bar} px={px} />
+          </span>
+        );
+      })}
+    </div>
+  );
+}
