@@ -123,24 +123,33 @@ export async function namesOf(
   const shifts = rows.flatMap(({ data }) => Object.values(data.shifts ?? {}));
   const silences = rows.flatMap(({ data }) => data.silences ?? []);
   const inhibitors = new Set(rows.flatMap(({ data }) => [...(data.inhibitedBy ?? [])]));
-  const [users, roles, ofSchedule, ofShift, comments] = await Promise.all([
-    userNames(db.scan, [...new Set(people)]),
-    sources.some((source) => source.startsWith("role:")) ? queries.roleNames(db.scan) : new Map<string, string>(),
-    queries.scheduleNames(db.scan, [...new Set(schedules)]),
-    queries.shiftNames(db.scan, [...new Set(shifts)]),
-    queries.silenceComments(db.scan, [...new Set(silences)]),
-  ]);
+  const users = await userNames(db.scan, [...new Set(people)]);
+  const roles = await named(
+    sources.filter((source) => source.startsWith("role:")),
+    () => queries.roleNames(db.scan),
+  );
+  const ofSchedule = await named(schedules, (ids) => queries.scheduleNames(db.scan, ids));
+  const ofShift = await named(shifts, (ids) => queries.shiftNames(db.scan, ids));
+  const comments = await named(silences, (ids) => queries.silenceComments(db.scan, ids));
   const firing =
     inhibitors.size === 0 ? [] : alerting.alerts.list(projectId, (each) => inhibitors.has(each.fingerprint));
   const labels = new Map(firing.map((each) => [each.fingerprint, labelsText(each.labels)]));
   return {
-    user: (id) => users.get(id)?.username ?? users.get(id)?.name ?? actorText(id),
+    user: (id) => users.get(id)?.name || users.get(id)?.username || actorText(id),
     role: (id) => roles.get(id) ?? id,
     schedule: (id) => ofSchedule.get(id) ?? `the deleted schedule ${id}`,
     shift: (id) => ofShift.get(id) ?? id,
     silence: (id) => (comments.has(id) ? `${id} ("${comments.get(id)}")` : id),
     inhibitor: (fingerprint) => labels.get(fingerprint) ?? fingerprint,
   };
+}
+
+/** Reads names only of what is there. */
+async function named(
+  ids: readonly string[],
+  read: (ids: readonly string[]) => Promise<ReadonlyMap<string, string>>,
+): Promise<ReadonlyMap<string, string>> {
+  return ids.length === 0 ? new Map() : read([...new Set(ids)]);
 }
 
 function actorText(id: string): string {

@@ -1,6 +1,6 @@
+import { sql } from "kysely";
 import type { ReadDb } from "../../store/database.ts";
-import type { IncidentRow } from "../alerts/index.ts";
-import { lastPages, withOutcomes } from "../alerts/index.ts";
+import { type IncidentRow, lastPages, withOutcomes } from "../alerts/index.ts";
 import type { LogData, LogRow } from "./alert-sentences.ts";
 
 const MAX_ROWS = 500;
@@ -33,23 +33,14 @@ export function membersOf(db: ReadDb, incidentId: string, limit: number) {
     .execute();
 }
 
-export async function countMembers(db: ReadDb, incidentId: string): Promise<number> {
-  const { n } = await db
-    .selectFrom("incident_alerts")
-    .select((e) => e.fn.countAll<number>().as("n"))
-    .where("incidentId", "=", incidentId)
-    .executeTakeFirstOrThrow();
-  return n;
-}
-
-/** When an incident counts an alert as notified. */
-export function membershipOf(db: ReadDb, incidentId: string, alertId: string) {
+/** When incidents count alerts as notified. */
+export function membershipsOf(db: ReadDb, incidentIds: readonly string[], alertIds: readonly string[]) {
   return db
     .selectFrom("incident_alerts")
-    .select(["addedAt", "firingNotifiedAt", "resolvedNotifiedAt"])
-    .where("incidentId", "=", incidentId)
-    .where("alertId", "=", alertId)
-    .executeTakeFirst();
+    .select(["incidentId", "alertId", "addedAt", "firingNotifiedAt"])
+    .where("incidentId", "in", incidentIds)
+    .where("alertId", "in", alertIds)
+    .execute();
 }
 
 /** The last rows of a timeline, oldest first. */
@@ -65,13 +56,40 @@ export async function timelineOf(db: ReadDb, incidentId: string): Promise<LogRow
   return rows.reverse().map((row) => ({ ...row, data: withOutcomes(JSON.parse(row.data) as LogData, pages) }));
 }
 
-/** The silences that withheld an alert of an incident. */
-export function silenceHits(db: ReadDb, incidentId: string, alertId: string) {
+/** The row of a timeline that names a notification; undefined if retention has removed it. */
+export async function entryOf(db: ReadDb, incidentId: string, notificationId: string): Promise<LogRow | undefined> {
+  const row = await db
+    .selectFrom("incident_log")
+    .select(["at", "kind", "actor", "data"])
+    .where("incidentId", "=", incidentId)
+    .where(sql<boolean>`instr(data, ${notificationId}) > 0`)
+    .orderBy("seq")
+    .limit(1)
+    .executeTakeFirst();
+  if (!row) return undefined;
+  const pages = await lastPages(db, incidentId);
+  return { ...row, data: withOutcomes(JSON.parse(row.data) as LogData, pages) };
+}
+
+/** The silences that held alerts of incidents, each with its first time. */
+export function silenceHits(db: ReadDb, incidentIds: readonly string[], alertIds: readonly string[]) {
   return db
     .selectFrom("silence_hits")
-    .select(["silenceId", "at"])
-    .where("alertId", "=", alertId)
+    .select(["incidentId", "alertId", "silenceId", ({ fn }) => fn.min("at").as("at")])
+    .where("incidentId", "in", incidentIds)
+    .where("alertId", "in", alertIds)
+    .groupBy(["incidentId", "alertId", "silenceId"])
+    .limit(MAX_ROWS)
+    .execute();
+}
+
+/** Who has acknowledged an incident, the first one first. */
+export function acksOf(db: ReadDb, incidentId: string) {
+  return db
+    .selectFrom("incident_acks")
+    .select(["userId", "at"])
     .where("incidentId", "=", incidentId)
+    .orderBy("at")
     .limit(MAX_ROWS)
     .execute();
 }
@@ -100,18 +118,25 @@ export function noticesTo(db: ReadDb, incidentId: string, userIds: readonly stri
     .execute();
 }
 
-/** The match that opened an alert of a rule. */
-export async function openingMatch(db: ReadDb, ruleId: string, key: string) {
-  return db
-    .selectFrom("decisions as d")
-    .innerJoin("events as e", "e.seq", "d.eventSeq")
-    .select(["e.id", "e.type", "d.at", "d.ruleVersion"])
-    .where("d.ruleId", "=", ruleId)
-    .where("d.key", "=", key)
-    .where("d.outcome", "=", "alert-opened")
-    .orderBy("d.eventSeq", "desc")
-    .limit(1)
-    .executeTakeFirst();
+/** The last matches that opened alerts of rules, by rule and key. */
+export async function openingMatches(db: ReadDb, alerts: readonly { readonly ruleId: string; readonly key: string }[]) {
+  if (alerts.length === 0) return [];
+  const rows = await sql<OpeningMatch>`
+    select e.id, e.type, d.ruleId, d.key, d.ruleVersion from json_each(${JSON.stringify(alerts)}) a
+    join decisions d on d.ruleId = a.value ->> 'ruleId' and d.key = a.value ->> 'key' and d.eventSeq = (
+      select max(o.eventSeq) from decisions o
+      where o.ruleId = a.value ->> 'ruleId' and o.key = a.value ->> 'key' and o.outcome = 'alert-opened'
+    )
+    join events e on e.seq = d.eventSeq`.execute(db);
+  return rows.rows;
+}
+
+interface OpeningMatch {
+  readonly id: string;
+  readonly type: string;
+  readonly ruleId: string;
+  readonly key: string;
+  readonly ruleVersion: number;
 }
 
 const SOURCES = {
@@ -119,19 +144,28 @@ const SOURCES = {
   heartbeat: "heartbeats",
   pagerduty: "integrations",
   opsgenie: "integrations",
+  receiver: "receivers",
 } as const;
 
-/** The name of the rule, heartbeat or integration of an alert. */
-export async function sourceName(db: ReadDb, source: string, id: string | null): Promise<string | undefined> {
-  const table = SOURCES[source as keyof typeof SOURCES] as (typeof SOURCES)[keyof typeof SOURCES] | undefined;
-  if (table === undefined || id === null) return undefined;
-  const row =
-    table === "rules"
-      ? await db.selectFrom("rules").select("name").where("id", "=", id).executeTakeFirst()
-      : table === "heartbeats"
-        ? await db.selectFrom("heartbeats").select("name").where("id", "=", id).executeTakeFirst()
-        : await db.selectFrom("integrations").select("name").where("id", "=", id).executeTakeFirst();
-  return row?.name;
+/** The names of the rules, heartbeats, integrations and receivers of alerts, by id: one read for each kind. */
+export async function sourceNames(
+  db: ReadDb,
+  alerts: readonly { readonly source: string; readonly sourceId: string | null }[],
+): Promise<Named> {
+  const names = new Map<string, string>();
+  for (const table of new Set(Object.values(SOURCES))) {
+    const ids = alerts.flatMap(({ source, sourceId }) =>
+      sourceId !== null && SOURCES[source as keyof typeof SOURCES] === table ? [sourceId] : [],
+    );
+    if (ids.length === 0) continue;
+    const rows = await db
+      .selectFrom(table)
+      .select(["id", "name"])
+      .where("id", "in", [...new Set(ids)])
+      .execute();
+    for (const { id, name } of rows) names.set(id, name);
+  }
+  return names;
 }
 
 type Named = ReadonlyMap<string, string>;

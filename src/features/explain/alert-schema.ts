@@ -57,9 +57,15 @@ const IncidentStory = v.object({
   policy: v.object({ id: v.string(), name: v.string(), version: v.number() }),
   route: doc(v.array(v.string()), "Matchers from the root to the route"),
   groupKey: v.string(),
+  alerts: doc(v.number(), "All its alerts"),
+  firing: doc(v.number(), "How many of them fire"),
   answer: doc(v.string(), "Who was notified, or why no one was"),
-  lines: doc(v.array(Line), "The timeline"),
-  people: doc(v.array(PersonView), "Users who were notified, or will be after the delay of their contact rules"),
+  lines: doc(v.array(Line), "The timeline: at most the first 2 and the newest 98"),
+  linesLeftOut: doc(v.number(), "Lines that are not listed"),
+  people: doc(
+    v.array(PersonView),
+    "Users who were notified, or will be after the delay of their contact rules, acknowledgements",
+  ),
   next: selfChanging(doc(v.array(Line), "What happens next if no one acts and no alert changes")),
 });
 export type IncidentStory = v.InferOutput<typeof IncidentStory>;
@@ -70,8 +76,8 @@ export const AlertExplanation = named(
   v.object({
     subject: v.object({ kind: v.picklist(["alert", "incident"]), id: v.string() }),
     answer: doc(v.string(), "Summary in one sentence"),
-    alerts: doc(v.array(AlertStory), "At most 20"),
-    alertsLeftOut: v.number(),
+    alerts: doc(v.array(AlertStory), "Of an incident at most 10: those that fire first, then the newest"),
+    alertsLeftOut: doc(v.number(), "Alerts that are not listed"),
     incidents: doc(v.array(IncidentStory), "At most 20, the newest first"),
   }),
 );
@@ -125,5 +131,10 @@ export const NotificationCause = v.object({
   number: v.number(),
   title: v.string(),
   projectId: v.string(),
+  state: v.picklist(["open", "acknowledged", "resolved"]),
+  acknowledgements: doc(
+    v.array(v.object({ userId: v.string(), name: v.string(), at: v.string() })),
+    "Who has acknowledged the incident, by any way; `userId` may name another actor, such as `channel:<id>`",
+  ),
   lines: doc(v.array(Line), "Alert, route, incident, policy and step, schedule and shift, contact rules"),
 });

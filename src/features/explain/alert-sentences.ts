@@ -116,12 +116,12 @@ function emptyText(source: string, names: Names): string {
   return kind === "members" ? "the project has no active members" : "a named user is not an active member";
 }
 
-/** What withholds alerts: at least one part. */
+/** Why alerts are not notified, such as `silenced by …`: at least one part. */
 export function withheldParts({ silencedBy, inhibitedBy, mutedBy }: Withheld, names: Names): string[] {
   return [
-    ...silencedBy.map((id) => `the silence ${names.silence(id)}`),
-    ...inhibitedBy.map((fingerprint) => `the firing alert ${names.inhibitor(fingerprint)}, which inhibits it`),
-    ...mutedBy.map((name) => `the time interval ${name}`),
+    ...silencedBy.map((id) => `silenced by ${names.silence(id)}`),
+    ...inhibitedBy.map((fingerprint) => `inhibited by the firing alert ${names.inhibitor(fingerprint)}`),
+    ...mutedBy.map((name) => `muted by the time interval ${name}`),
   ];
 }
 
@@ -159,7 +159,7 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
       ? `The incident was opened by ${countText(alerts, "alert")}.`
       : `${who} opened it to page people${text === "" ? "." : `: ${text}`}`,
   reassigned: ({ users = [] }, who, names) =>
-    `${who} gave it to ${listText(users.map((id) => names.user(id)))}: the steps start if they do not acknowledge it.`,
+    `${who} assigned it to ${listText(users.map((id) => names.user(id)))}: the steps start if they do not acknowledge it.`,
   "responders-added": ({ users = [], schedules = [] }, who, names) =>
     `${who} asked for help: ` +
     `${listText([...users.map((id) => names.user(id)), ...schedules.map((id) => `those on call on ${names.schedule(id)}`)])}.`,
@@ -180,7 +180,7 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
     `Its source is silent: in place of its end, people are notified of incident ${number}.`,
   late: ({ dueAt = 0 }) => `What follows was due at ${toRfc3339(dueAt)}: the server did not run then.`,
   withheld: (data, _who, names) =>
-    `Not notified: ${countText(data.alerts ?? 1, "alert")} withheld by ` +
+    `Not notified of ${countText(data.alerts ?? 1, "alert")}: ` +
     `${listText(withheldParts(withheldOf(data), names))}.`,
   notified: noticeText,
   "contact-notified": ({ users = [], channels = [] }, _who, names) =>
@@ -197,7 +197,7 @@ const SENTENCES: Readonly<Record<string, Sentence>> = {
   "left-out": ({ alerts = 0 }) =>
     alerts === 0
       ? "Webhooks name all its firing alerts again."
-      : `Webhooks did not name ${countText(alerts, "alert")} that something withholds.`,
+      : `Webhooks left out ${countText(alerts, "alert")}: silenced, inhibited or muted.`,
   "webhook-shortened": ({ step = 0, shown = 0, truncated = 0 }) =>
     `The webhook of step ${step + 1} got ${countText(shown, "alert")} and not the other ${truncated}: ` +
     "the body would be larger than 32 MiB.",
@@ -323,7 +323,7 @@ export function forecastText({ action }: Forecast, names: Names): string | undef
     case "channel":
       return `Step ${action.step + 1} sends to its channel.`;
     case "withheld":
-      return "Nothing is sent while its alerts are withheld; it is looked at again then.";
+      return "Nothing is sent while its alerts are silenced, inhibited or muted; the incident goes on when that ends.";
     case "log":
       return sentenceOf({ at: 0, kind: action.entry, actor: null, data: action.data }, names);
     default:

@@ -2,8 +2,15 @@ import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
-import type { ReadDb } from "../../store/database.ts";
-import { type AlertView, forecastOf, type IncidentRow, type Trial, trialAlert, tryAlert } from "../alerts/index.ts";
+import {
+  type AlertView,
+  forecastOf,
+  type IncidentRow,
+  type Trial,
+  trialAlert,
+  tryAlert,
+  type Withheld,
+} from "../alerts/index.ts";
 import { type AlertExplainContext, forecastParts, namesOf, nextLines } from "./alert-next.ts";
 import * as queries from "./alert-queries.ts";
 import type {
@@ -24,7 +31,6 @@ import {
   sentenceOf,
   sourceText,
   throughText,
-  withheldOf,
   withheldParts,
 } from "./alert-sentences.ts";
 import { countText } from "./rule-outcomes.ts";
@@ -32,7 +38,10 @@ import { unreachableOf } from "./user-reasons.ts";
 
 /* Why people were notified of alerts and incidents, or not, and what would happen. Nothing is stored. */
 
-const SHOWN = 20;
+/** An incident may have thousands of alerts: the answer has the newest ones, and counts. */
+const SHOWN_ALERTS = 10;
+const SHOWN_INCIDENTS = 20;
+const SHOWN_LINES = 100;
 const SHOWN_PEOPLE = 50;
 
 /** @throws INCIDENT_NOT_FOUND */
@@ -45,13 +54,19 @@ export async function explainIncident(
   const row = isUuid(id) ? await queries.findIncident(scan, id) : undefined;
   if (!row || !context.projects.has(principal, row.projectId, "events:read"))
     throw new PrismError("INCIDENT_NOT_FOUND", "No such incident");
-  const members = await queries.membersOf(scan, id, SHOWN);
+  const members = await queries.membersOf(scan, id, SHOWN_ALERTS);
   const alerts = await context.alerting.alerts.read(members.map(({ alertId }) => alertId));
-  const story = await incidentStory(context, principal, row);
-  const stories = await Promise.all(alerts.map((alert) => alertStory(context, alert, [row])));
-  const total = await queries.countMembers(scan, id);
-  const subject = { kind: "incident", id } as const;
-  return { subject, answer: story.answer, alerts: stories, alertsLeftOut: total - stories.length, incidents: [story] };
+  const of = { row, timeline: await queries.timelineOf(scan, id) };
+  const story = await incidentStory(context, principal, of);
+  const stories = await alertStories(context, alerts, [of]);
+  const alertsLeftOut = Math.max(0, row.alerts - stories.length);
+  return {
+    subject: { kind: "incident", id },
+    answer: story.answer,
+    alerts: stories,
+    alertsLeftOut,
+    incidents: [story],
+  };
 }
 
 /** @throws ALERT_NOT_FOUND */
@@ -60,19 +75,26 @@ export async function explainAlert(
   principal: PermissionHolder,
   id: string,
 ): Promise<AlertExplanation> {
+  const { scan } = context.db;
   const [alert] = isUuid(id) ? await context.alerting.alerts.read([id]) : [];
   if (!alert || !context.projects.has(principal, alert.projectId, "events:read"))
     throw new PrismError("ALERT_NOT_FOUND", "No such alert");
-  const rows = await queries.incidentsOfAlert(context.db.scan, id, SHOWN);
-  const incidents = await Promise.all(rows.map((row) => incidentStory(context, principal, row)));
-  const story = await alertStory(context, alert, rows);
-  if (rows.length === 0) story.lines.push(...listedLines(context, alert));
-  const last = story.lines.at(-1);
+  const known: Told[] = [];
+  const incidents: IncidentStory[] = [];
+  // One after the other: reads of one caller wait for each other anyway, and only a few may wait.
+  for (const row of await queries.incidentsOfAlert(scan, id, SHOWN_INCIDENTS)) {
+    const of = { row, timeline: await queries.timelineOf(scan, row.id) };
+    known.push(of);
+    incidents.push(await incidentStory(context, principal, of));
+  }
+  const [story] = await alertStories(context, [alert], known);
+  if (story && known.length === 0) story.lines.push(...listedLines(context, alert));
+  const last = story?.lines.at(-1);
   const answer =
     alert.state === "pending"
       ? "The alert is pending: its condition has not held for long enough, so no one was notified."
       : (incidents.map(({ number, answer }) => `Incident ${number}: ${answer}`)[0] ?? last?.text ?? "");
-  return { subject: { kind: "alert", id }, answer, alerts: [story], alertsLeftOut: 0, incidents };
+  return { subject: { kind: "alert", id }, answer, alerts: story ? [story] : [], alertsLeftOut: 0, incidents };
 }
 
 /** The policies of a firing alert that open no incidents. */
@@ -98,26 +120,34 @@ export async function notificationCause(
   const { scan } = context.db;
   const row = await queries.findIncident(scan, incidentId);
   if (!row) return null;
-  const timeline = await queries.timelineOf(scan, incidentId);
-  const entry = timeline.find(({ data }) => data.notificationIds?.includes(notificationId));
-  const members = await queries.membersOf(scan, incidentId, SHOWN);
+  const entry = await queries.entryOf(scan, incidentId, notificationId);
+  const members = await queries.membersOf(scan, incidentId, SHOWN_ALERTS);
   const known = members.filter(({ addedAt }) => entry === undefined || addedAt <= entry.at);
   const alerts = await context.alerting.alerts.read(known.map(({ alertId }) => alertId).slice(0, 3));
-  const stories = await Promise.all(alerts.map((alert) => alertStory(context, alert, [])));
-  const policy = policyOf(context, row);
+  const stories = await alertStories(context, alerts, []);
+  const acks = await queries.acksOf(scan, incidentId);
+  const own = entry && (userId === null ? entry : ofUser(entry, userId));
+  const acked: LogRow[] = acks.map((each) => ({ at: each.at, kind: "acknowledged", actor: each.userId, data: {} }));
+  const names = await namesOf(context, row.projectId, own ? [own, ...acked] : acked);
   const opening = { at: toRfc3339(row.openedAt), kind: "opened" };
   const lines: Line[] = [
     ...stories.flatMap(({ lines: [first] }) => (first ? [first] : [])),
-    { ...opening, kind: "route", text: routeText(row, policy) },
-    { ...opening, text: `It was opened as incident ${row.number}, group ${row.groupKey}.` },
+    { ...opening, kind: "route", text: routeText(row, policyOf(context, row)) },
+    {
+      ...opening,
+      text: `It was opened as incident ${row.number}${row.alerts > 1 ? `, which has ${row.alerts} alerts now` : ""}.`,
+    },
   ];
-  if (entry) {
-    const own = userId === null ? entry : ofUser(entry, userId);
-    const names = await namesOf(context, row.projectId, [own]);
-    lines.push({ at: toRfc3339(own.at), kind: own.kind, text: sentenceOf(own, names) });
-  }
-  const { id, number, title, projectId } = row;
-  return { incidentId: id, number, title, projectId, lines };
+  if (own) lines.push({ at: toRfc3339(own.at), kind: own.kind, text: sentenceOf(own, names) });
+  const acknowledgements = acks.map((each) => ({
+    userId: each.userId,
+    name: names.user(each.userId),
+    at: toRfc3339(each.at),
+  }));
+  for (const { name, at } of acknowledgements)
+    lines.push({ at, kind: "acknowledged", text: `${name} acknowledged the incident.` });
+  const { id, number, title, projectId, state } = row;
+  return { incidentId: id, number, title, projectId, state, acknowledgements, lines };
 }
 
 /** Without the other users of the row. */
@@ -138,7 +168,8 @@ export async function explainLabels(
   const trial = trialAlert(projectId, labels, alerting.clock.now());
   const [live] = alerting.alerts.list(projectId, ({ fingerprint }) => fingerprint === trial.fingerprint);
   const trials = await tryAlert(forecastParts(context), live ?? trial);
-  const routes = await Promise.all(trials.map((each) => trialRoute(context, principal, projectId, each)));
+  const routes: AlertTrial["routes"] = [];
+  for (const each of trials) routes.push(await trialRoute(context, principal, projectId, each));
   const { fingerprint } = trial;
   return { projectId, fingerprint, alertId: live?.id ?? null, answer: trialAnswer(routes, live), routes };
 }
@@ -162,7 +193,7 @@ async function trialRoute(context: AlertExplainContext, principal: PermissionHol
     withheld: withheldParts(withheld, names).map((part) => ({
       at: null,
       kind: "withheld",
-      text: `Withheld by ${part}.`,
+      text: `It is ${part}.`,
     })),
     next: lines,
   };
@@ -205,16 +236,24 @@ function routeText(row: IncidentRow, { name, version }: { readonly name: string;
   return `The route ${pathOf(row).join(" / ")} led it to the policy ${name} (${built}).`;
 }
 
+/** An incident and its timeline. */
+interface Told {
+  readonly row: IncidentRow;
+  readonly timeline: readonly LogRow[];
+}
+
 async function incidentStory(
   context: AlertExplainContext,
   principal: PermissionHolder,
-  row: IncidentRow,
+  { row, timeline }: Told,
 ): Promise<IncidentStory> {
-  const { scan } = context.db;
-  const timeline = await queries.timelineOf(scan, row.id);
   const names = await namesOf(context, row.projectId, timeline);
   const policy = policyOf(context, row);
-  const lines = timeline.map((each) => ({ at: toRfc3339(each.at), kind: each.kind, text: sentenceOf(each, names) }));
+  const lines = folded(timeline).map((each) => ({
+    at: toRfc3339(each.at),
+    kind: each.kind,
+    text: sentenceOf(each, names),
+  }));
   lines.splice(1, 0, { at: toRfc3339(row.openedAt), kind: "route", text: routeText(row, policy) });
   const people = await peopleOf(context, principal, row, timeline, names);
   const next =
@@ -231,11 +270,34 @@ async function incidentStory(
     policy,
     route: pathOf(row),
     groupKey: row.groupKey,
+    alerts: row.alerts,
+    firing: row.firing,
     answer: incidentAnswer(row, timeline, people, lines, next),
-    lines,
+    lines: lines.length <= SHOWN_LINES ? lines : [...lines.slice(0, 2), ...lines.slice(2 - SHOWN_LINES)],
+    linesLeftOut: Math.max(0, lines.length - SHOWN_LINES),
     people,
     next,
   };
+}
+
+/** Alerts that join or end one after the other are one row of each kind: in a storm there are thousands. */
+function folded(timeline: readonly LogRow[]): LogRow[] {
+  const rows: LogRow[] = [];
+  for (const row of timeline) {
+    const run = rows.findLastIndex(({ kind }) => !COUNTING.has(kind)) + 1;
+    const at = COUNTING.has(row.kind) ? rows.findIndex(({ kind }, i) => i >= run && kind === row.kind) : -1;
+    const same = rows[at];
+    if (same) rows[at] = { ...row, data: summed(same.data, row.data) };
+    else rows.push(row);
+  }
+  return rows;
+}
+
+const COUNTING: ReadonlySet<string> = new Set(["alerts-joined", "alerts-resolved"]);
+
+function summed(earlier: LogRow["data"], later: LogRow["data"]): LogRow["data"] {
+  const sum = (name: "added" | "ended" | "timedOut") => (earlier[name] ?? 0) + (later[name] ?? 0);
+  return { ...later, added: sum("added"), ended: sum("ended"), timedOut: sum("timedOut") };
 }
 
 /** The reasons that keep people from being notified, worst last. */
@@ -254,6 +316,7 @@ function incidentAnswer(
     const open = row.state === "open" && last && timeline.at(-1)?.kind === last.kind ? ` Since then: ${last.text}` : "";
     return `${countText(people.length, "person was", "people were")} notified: ${listText(people.map(({ name }) => name))}. ${state}${open}`;
   }
+  if (last?.kind === "withheld") return `No one was notified ${last.text.replace(/^Not notified /, "")} ${state}`;
   if (last) return `No one was notified. ${last.text} ${state}`;
   if (row.state === "resolved") return `No one was notified: it ended before the first notification was due. ${state}`;
   return `No one was notified yet. ${state}`;
@@ -270,7 +333,7 @@ function stateText(row: IncidentRow, lines: readonly Line[], next: readonly Line
 /** Those whom a person named. */
 const ASKED_FOR: Readonly<Record<string, string>> = {
   page: "A person paged them",
-  reassign: "A person gave them the incident",
+  reassign: "A person assigned the incident to them",
   responder: "A person asked them for help",
 };
 
@@ -346,62 +409,97 @@ function reachText(deliveries: Deliveries, notices: Notices): string[] {
   return lines;
 }
 
-/** What opened an alert, and what its incidents did with it. */
-async function alertStory(
+/** What opened alerts, and what their incidents did with them. The reads do not depend on how many there are. */
+async function alertStories(
   context: AlertExplainContext,
-  alert: AlertView,
-  incidents: readonly IncidentRow[],
-): Promise<AlertStory> {
+  alerts: readonly AlertView[],
+  incidents: readonly Told[],
+): Promise<AlertStory[]> {
   const { scan } = context.db;
-  const { id, state, labels, source, sourceId } = alert;
-  const name = await queries.sourceName(scan, source, sourceId);
-  const match = source === "rule" && sourceId !== null ? await openingMatchOf(scan, sourceId, alert.key) : undefined;
-  const cause = match ? `: the event ${match.type} (${match.id}) matched its version ${match.ruleVersion}` : "";
-  const opened = { at: toRfc3339(alert.startsAt), kind: "alert" };
-  const lines: Line[] = [{ ...opened, text: `${sourceText(alert, name)}${cause}. Labels: ${labelsText(labels)}.` }];
-  for (const row of incidents) lines.push(...(await alertLines(context, alert, row)));
-  if (alert.resolvedAt !== null) {
-    const how = alert.timedOut ? "is no longer reported: its source did not repeat it" : "was resolved";
-    lines.push({ at: toRfc3339(alert.resolvedAt), kind: "alert-resolved", text: `The alert ${how}.` });
-  }
-  const times = { startsAt: toRfc3339(alert.startsAt), resolvedAt: toRfc3339OrNull(alert.resolvedAt) };
-  return { id, state, labels, source, sourceId, eventId: match?.id ?? null, ...times, lines };
+  const sources = await queries.sourceNames(scan, alerts);
+  const ofRules = alerts.flatMap((alert) =>
+    alert.source === "rule" && alert.sourceId !== null ? [ruleKey(alert)] : [],
+  );
+  const matches = await queries.openingMatches(scan, ofRules);
+  const linesOf = await incidentLines(context, alerts, incidents);
+  return alerts.map((alert) => {
+    const { id, state, labels, source, sourceId } = alert;
+    const { ruleId, key } = ruleKey(alert);
+    const match = source === "rule" ? matches.find((each) => each.ruleId === ruleId && each.key === key) : undefined;
+    const cause = match ? `: the event ${match.type} (${match.id}) matched its version ${match.ruleVersion}` : "";
+    const name = sourceId === null ? undefined : sources.get(sourceId);
+    const text = `${sourceText(alert, name)}${cause}. Labels: ${labelsText(labels)}.`;
+    const lines: Line[] = [{ at: toRfc3339(alert.startsAt), kind: "alert", text }, ...linesOf(alert)];
+    if (alert.resolvedAt !== null) {
+      const how = alert.timedOut ? "is no longer reported: its source did not repeat it" : "was resolved";
+      lines.push({ at: toRfc3339(alert.resolvedAt), kind: "alert-resolved", text: `The alert ${how}.` });
+    }
+    const times = { startsAt: toRfc3339(alert.startsAt), resolvedAt: toRfc3339OrNull(alert.resolvedAt) };
+    return { id, state, labels, source, sourceId, eventId: match?.id ?? null, ...times, lines };
+  });
 }
 
 /** The key of a rule's alert is `rule:<ruleId>:<key>`. */
-function openingMatchOf(db: ReadDb, ruleId: string, key: string) {
-  return queries.openingMatch(db, ruleId, key.slice(`rule:${ruleId}:`.length));
+function ruleKey({ sourceId, key }: AlertView): { readonly ruleId: string; readonly key: string } {
+  const ruleId = sourceId ?? "";
+  return { ruleId, key: key.slice(`rule:${ruleId}:`.length) };
 }
 
-/** Whether an incident notified of an alert, and what withheld it. */
-async function alertLines(context: AlertExplainContext, { id }: AlertView, row: IncidentRow): Promise<Line[]> {
+/** Whether incidents notified of an alert, and what silenced, inhibited or muted it. */
+async function incidentLines(
+  context: AlertExplainContext,
+  alerts: readonly AlertView[],
+  incidents: readonly Told[],
+): Promise<(alert: AlertView) => Line[]> {
+  const [first] = incidents;
+  if (!first || alerts.length === 0) return () => [];
   const { scan } = context.db;
-  const member = await queries.membershipOf(scan, row.id, id);
-  if (!member) return [];
-  const hits = await queries.silenceHits(scan, row.id, id);
-  const withheld = (await queries.timelineOf(scan, row.id)).filter(
-    ({ kind, data }) => kind === "withheld" && data.alertIds?.includes(id),
-  );
-  const own: LogRow[] = withheld.map((each) => {
-    const silences = hits.filter(({ at }) => at <= each.at).map(({ silenceId }) => silenceId);
-    const mine = (each.data.silences ?? []).filter((silence) => silences.includes(silence));
-    const inhibitedBy = each.data.inhibited?.[id] ?? [];
-    return { ...each, data: { silences: mine, inhibitedBy, intervals: each.data.intervals ?? [] } };
-  });
-  const names = await namesOf(context, row.projectId, own);
-  const lines: Line[] = own.map(({ at, kind, data }) => ({
-    at: toRfc3339(at),
-    kind,
-    text: `Incident ${row.number} did not notify of it: withheld by ${listText(withheldParts(withheldOf(data), names))}.`,
-  }));
-  const notified = member.firingNotifiedAt;
-  const policy = policyOf(context, row);
-  lines.unshift({
-    at: toRfc3339(member.addedAt),
-    kind: "route",
-    text: `${routeText(row, policy).slice(0, -1)}, incident ${row.number}.`,
-  });
-  if (notified !== null)
-    lines.push({ at: toRfc3339(notified), kind: "notified", text: `Incident ${row.number} counts it as notified.` });
-  return lines;
+  const [ids, alertIds] = [incidents.map(({ row }) => row.id), alerts.map(({ id }) => id)];
+  const members = await queries.membershipsOf(scan, ids, alertIds);
+  const hits = await queries.silenceHits(scan, ids, alertIds);
+  const held = incidents.flatMap(({ timeline }) => timeline.filter(({ kind }) => kind === "withheld"));
+  const names = await namesOf(context, first.row.projectId, held);
+  return ({ id }) =>
+    incidents.flatMap(({ row, timeline }) => {
+      const member = members.find((each) => each.incidentId === row.id && each.alertId === id);
+      if (!member) return [];
+      const own = hits.filter((each) => each.incidentId === row.id && each.alertId === id);
+      const withheld = timeline
+        .filter(({ kind, data }) => kind === "withheld" && data.alertIds?.includes(id))
+        .slice(-SHOWN_REASONS);
+      return [
+        { at: toRfc3339(member.addedAt), kind: "route", text: joinedText(context, row) },
+        ...withheld.map((each) => {
+          const parts = withheldParts(ofAlert(each, id, own), names);
+          const text = `Incident ${row.number} did not notify of it: ${listText(parts)}.`;
+          return { at: toRfc3339(each.at), kind: each.kind, text };
+        }),
+        ...(member.firingNotifiedAt === null
+          ? []
+          : [
+              {
+                at: toRfc3339(member.firingNotifiedAt),
+                kind: "notified",
+                text: `Incident ${row.number} counts it as notified.`,
+              },
+            ]),
+      ];
+    });
+}
+
+/** Lines of an alert about what silenced, inhibited or muted it. */
+const SHOWN_REASONS = 5;
+
+function joinedText(context: AlertExplainContext, row: IncidentRow): string {
+  return `${routeText(row, policyOf(context, row)).slice(0, -1)}, incident ${row.number}.`;
+}
+
+/** What a row of the timeline says about one of its alerts. */
+function ofAlert(
+  { at, data }: LogRow,
+  alertId: string,
+  hits: readonly { readonly silenceId: string; readonly at: number }[],
+): Withheld {
+  const silencedBy = (data.silences ?? []).filter((id) => hits.some((hit) => hit.silenceId === id && hit.at <= at));
+  return { silencedBy, inhibitedBy: data.inhibited?.[alertId] ?? [], mutedBy: data.intervals ?? [] };
 }

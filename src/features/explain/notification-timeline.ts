@@ -22,13 +22,12 @@ export async function notificationTimeline(
   { only, also }: ShownRecipients,
 ): Promise<NotificationView> {
   const { id } = notification;
-  const [counts, channels, first, asked, storm] = await Promise.all([
-    queries.recipientCounts(db, id),
-    queries.channelCounts(db, id, only),
-    queries.recipientsOf(db, id, only, LISTED_RECIPIENTS),
-    also === null || only !== null ? [] : queries.recipientsOf(db, id, also, 1),
-    only === null ? stormOf(db, notification) : undefined,
-  ]);
+  // One after the other: only a few reads of one caller may wait at once.
+  const counts = await queries.recipientCounts(db, id);
+  const channels = await queries.channelCounts(db, id, only);
+  const first = await queries.recipientsOf(db, id, only, LISTED_RECIPIENTS);
+  const asked = also === null || only !== null ? [] : await queries.recipientsOf(db, id, also, 1);
+  const storm = only === null ? await stormOf(db, notification) : undefined;
   const rows = [...first, ...asked.filter(({ userId }) => !first.some((row) => row.userId === userId))];
   const recipients = await withDeliveries(db, id, rows);
   return {

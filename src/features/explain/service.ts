@@ -265,7 +265,7 @@ const UNMATCHED: ReadonlySet<string> = new Set(["condition false", "inactive", "
 /** The answer in one sentence, about the user in question or about all recipients. */
 function answerOf(parts: Parts): string {
   const { user, event, subject } = parts;
-  if (user) return userAnswer(parts, user);
+  if (user) return `${userAnswer(parts, user)}${acknowledgedText(parts, user.id)}`;
   if (subject.kind === "notification") return notificationAnswer(parts);
   if (event?.state === "failed")
     return (
@@ -298,8 +298,10 @@ function notificationAnswer({ notifications: [notification], event, incident }: 
     `${countText(counts.recipients, "person", "people")}: ${counts.delivered} reached live, ` +
     `${counts.read} read it, ${counts.acknowledged} acknowledged it`;
   if (storm) return `It says that ${storm.heldBack} matches were held back, and went to ${people}.`;
-  if (incident)
-    return `${incident.lines.at(-1)?.text ?? ""} It is of incident ${incident.number}, and it went to ${people}.`;
+  if (incident) {
+    const cause = incident.lines.findLast(({ kind }) => kind !== "acknowledged")?.text ?? "";
+    return `${cause} It is of incident ${incident.number}, and it went to ${people}.${acknowledgedText({ incident })}`;
+  }
   const repeats = aggregateCount > 1 ? ` It covers ${aggregateCount} events.` : "";
   const origin =
     kind === "rule"
@@ -308,6 +310,15 @@ function notificationAnswer({ notifications: [notification], event, incident }: 
         : "A rule made it of an event that is no longer stored"
       : `It is of the kind ${kind}`;
   return `${origin}, and it went to ${people}.${repeats}`;
+}
+
+/** Who acknowledged the incident of a notification. @param userId not this user, of whom it is said already */
+function acknowledgedText({ incident }: Pick<Parts, "incident">, userId?: string): string {
+  const acks = incident?.acknowledgements.filter((each) => each.userId !== userId) ?? [];
+  const [first, ...others] = acks;
+  if (!first) return "";
+  const more = others.length === 0 ? "" : ` and ${countText(others.length, "other")}`;
+  return ` ${first.name}${more} acknowledged the incident, at ${first.at}.`;
 }
 
 const WORDS: Readonly<Record<string, string>> = {

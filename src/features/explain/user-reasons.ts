@@ -224,5 +224,5 @@ const UNREACHABLE: UnreachableView = {
 };
 
 export function nameOf(person: Pick<queries.Recipient, "name" | "username" | "email">): string {
-  return person.username ?? (person.name || person.email) ?? "a user without a name";
+  return person.name || person.username || person.email || "a user without a name";
 }

@@ -138,8 +138,8 @@ test("explain says why no one was notified", async (t) => {
     await world.fire("Quiet");
     const incident = (await world.rows()).at(-1);
     const { answer, alerts } = await at.explain(`incident/${incident?.id}`);
-    const expected = `withheld by the silence ${silence.id} ("Disks are exchanged")`;
-    assert.ok(answer.startsWith(`No one was notified. Not notified: 1 alert ${expected}`), answer);
+    const expected = `silenced by ${silence.id} ("Disks are exchanged")`;
+    assert.ok(answer.startsWith(`No one was notified of 1 alert: ${expected}`), answer);
     const alert = await at.explain(`alert/${alerts[0]?.id}`);
     assert.ok(texts(alert.alerts[0]?.lines ?? []).includes(expected));
     assert.equal(alert.incidents[0]?.number, incident?.number);
@@ -157,7 +157,7 @@ test("explain says why no one was notified", async (t) => {
     await world.fire("Slow");
     const slow = (await world.rows()).at(-1);
     const { answer } = await at.explain(`incident/${slow?.id}`);
-    assert.match(answer, /withheld by the firing alert \{.*alertname="NodeDown".*\}, which inhibits it/);
+    assert.match(answer, /of 1 alert: inhibited by the firing alert \{.*alertname="NodeDown".*\}\./);
     await world.incidents.snooze(slow?.id ?? "", world.clock.now() + HOUR_MS, { id: "operator", via: "api" });
     const snoozed = await at.explain(`incident/${slow?.id}`);
     assert.match(snoozed.answer, /It is snoozed until /);
@@ -198,7 +198,7 @@ test("explain shows what would happen to labels, and stores nothing", async (t) 
   assert.equal(await count(), 0);
 
   await at.made("/silences", { matchers: ['instance="db-2"'], durationMs: HOUR_MS, comment: "Move" });
-  assert.match((await explain()).answer, /No one would be notified: withheld by the silence .* \("Move"\)\.$/);
+  assert.match((await explain()).answer, /No one would be notified: it is silenced by .* \("Move"\)\.$/);
 
   await world.fire("DiskFull");
   const joining = await explain();

@@ -70,7 +70,9 @@ export function trialAlert(projectId: string, given: LabelRecord, now: EpochMs):
 /** What each route that takes the alert would do with it now. */
 export async function tryAlert(parts: ForecastParts, alert: AlertView): Promise<Trial[]> {
   const matches = parts.policies.routingOf(alert.projectId).match(alert.labels);
-  return Promise.all(matches.map((match) => tryRoute(parts, alert, match)));
+  const trials: Trial[] = [];
+  for (const match of matches) trials.push(await tryRoute(parts, alert, match));
+  return trials;
 }
 
 async function tryRoute(parts: ForecastParts, alert: AlertView, match: RouteMatch): Promise<Trial> {
