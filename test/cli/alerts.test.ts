@@ -94,7 +94,7 @@ test("prism alerts, incidents, silences, oncall, heartbeats, policies and routes
     const number = String(page.number);
     assert.match(await run(`incidents add-responder ${number} me --schedule Database --note helps`), / {2}open {2}/);
     assert.match(await run(`incidents reassign ${number} me`), / {2}open {2}The shop is slow/);
-    assert.match(await run(`incidents show ${number}`), /gave it to/);
+    assert.match(await run(`incidents show ${number}`), /assigned it to/);
     await run(`incidents resolve ${number}`);
     assert.match(await run("page me", "Done"), / {2}open {2}Done/);
     await run("incidents resolve --all-open --yes");

@@ -98,17 +98,35 @@ function acknowledge(
   return change(context, reader, id, async (trx, row, now) => {
     const hasNewNote = note !== undefined && note !== row.acknowledgeNote;
     const through = String(audited.metadata?.["through"] ?? "notification");
-    if (row.incidentId !== null) await context.notify.acknowledgeIncident(trx, row.incidentId, row.userId, through);
     const response = hasNewNote ? { acknowledgeNote: note } : {};
     const changed = await queries.mark(trx, row, { times: ["readAt", "acknowledgedAt"], now, response });
-    if (row.acknowledgedAt !== null && !hasNewNote) return changed;
-    const metadata = { ...audited.metadata, ...(note === undefined ? {} : { noteLength: note.length }) };
-    const resource = { resourceType: "notification", resourceId: row.id };
-    await context.audit.record({ action: "notification.acknowledged", ...audited, ...resource, metadata }, { trx });
-    await publishChange(context, trx, changed, "notification.acknowledged", now);
-    if (row.readAt === null) await publishCount(context, trx, row.userId);
+    if (row.acknowledgedAt === null || hasNewNote) {
+      const metadata = { ...audited.metadata, ...(note === undefined ? {} : { noteLength: note.length }) };
+      const resource = { resourceType: "notification", resourceId: row.id };
+      await context.audit.record({ action: "notification.acknowledged", ...audited, ...resource, metadata }, { trx });
+      await publishChange(context, trx, changed, "notification.acknowledged", now);
+      if (row.readAt === null) await publishCount(context, trx, row.userId);
+    }
+    // Acknowledges the person's other notifications of it too.
+    if (row.incidentId !== null) await context.notify.acknowledgeIncident(trx, row.incidentId, row.userId, through);
     return changed;
   });
+}
+
+/** A person has acknowledged an incident: so are the person's notifications of it, and they are read. */
+export async function acknowledgeOfIncident(
+  context: NotificationsContext,
+  trx: Trx,
+  incidentId: string,
+  userId: string,
+): Promise<void> {
+  const now = context.clock.now();
+  const rows = await queries.unacknowledgedOf(trx, incidentId, userId);
+  for (const row of rows) {
+    const changed = await queries.mark(trx, row, { times: ["readAt", "acknowledgedAt"], now });
+    await publishChange(context, trx, changed, "notification.acknowledged", now);
+  }
+  if (rows.some(({ readAt }) => readAt === null)) await publishCount(context, trx, userId);
 }
 
 /** Records that the app opened something from the notification. */

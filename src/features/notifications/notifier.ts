@@ -27,6 +27,8 @@ interface InboxService {
   markRead(id: string, userRef: string, options?: InTransaction): Promise<void>;
   /** @throws NOTIFICATION_NOT_FOUND */
   acknowledge(id: string, userId: string, through: AcknowledgedThrough): Promise<void>;
+  /** A person has acknowledged an incident: so are the person's notifications of it. */
+  acknowledgeOf(trx: Trx, incidentId: string, userId: string): Promise<void>;
   /** @returns how many of the offsets were in the user's list */
   remove(userId: string, offsets: readonly number[]): Promise<number>;
 }
@@ -236,6 +238,11 @@ export class Notifier {
   /** For a notification that was acknowledged. */
   async acknowledgeIncident(trx: Trx, incidentId: string, userId: string, through: string): Promise<void> {
     await this.#incidents?.acknowledged(trx, incidentId, userId, through);
+  }
+
+  /** Marks a person's notifications of an incident as acknowledged, and so as read. */
+  async acknowledgeOf(trx: Trx, incidentId: string, userId: string): Promise<void> {
+    await this.#requireInbox().acknowledgeOf(trx, incidentId, userId);
   }
 
   /** For a notification that its recipient opened. */

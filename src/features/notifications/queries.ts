@@ -4,6 +4,8 @@ import type { DeliveriesTable, NotificationRecipientsTable, NotificationsTable }
 import { bytesOf, countOf, type FittingRows, fittingRows, type RowBytes } from "../../store/sqlite/list-queries.ts";
 import type { Filters } from "./schema.ts";
 
+const MAX_MARKED = 1000;
+
 /** A notification with the row of one recipient. */
 export type InboxRow = Selectable<NotificationsTable> &
   Omit<Selectable<NotificationRecipientsTable>, "delivered" | "deliveredAt"> & { recipientDelivered: 0 | 1 };
@@ -141,6 +143,16 @@ export function listMissed(
 
 export function findInInbox(db: ReadDb | Trx, userId: string, notificationId: string): Promise<InboxRow | undefined> {
   return inbox(db, userId).where("r.notificationId", "=", notificationId).executeTakeFirst();
+}
+
+/** A user's notifications of an incident that the user has not acknowledged; the newest of very many. */
+export function unacknowledgedOf(trx: Trx, incidentId: string, userId: string): Promise<InboxRow[]> {
+  return inbox(trx, userId)
+    .where("n.incidentId", "=", incidentId)
+    .where("r.acknowledgedAt", "is", null)
+    .orderBy("r.seq", "desc")
+    .limit(MAX_MARKED)
+    .execute();
 }
 
 /** The row of the recipient with the lowest offset, for callers who may read all. */

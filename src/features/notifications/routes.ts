@@ -33,6 +33,7 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
     history: (userRef, page) => inbox.historyAsUser(context, userRef, page),
     markRead: (id, userRef, options) => actions.markReadAsUser(context, id, userRef, options),
     acknowledge: (id, userId, through) => actions.acknowledgeAsUser(context, id, userId, through),
+    acknowledgeOf: (...given) => actions.acknowledgeOfIncident(context, ...given),
     remove: (userId, offsets) => actions.removeAsUser(context, userId, offsets),
   });
 

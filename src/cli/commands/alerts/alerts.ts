@@ -199,8 +199,10 @@ function showTrial({ out }: Context, trial: AlertTrial): void {
 export function showExplanation({ out }: Context, view: AlertExplanation): void {
   out.result(view, () => [
     ...view.alerts.flatMap(({ id, lines }) => [out.bold(`Alert ${id}`), ...timelineText(lines, out), ""]),
-    ...view.incidents.flatMap(({ number, title, lines, people, next }) => [
-      out.bold(`Incident ${number}  ${printable(title)}`),
+    ...(view.alertsLeftOut > 0 ? [`and ${view.alertsLeftOut} more`, ""] : []),
+    ...view.incidents.flatMap(({ number, title, alerts, firing, lines, linesLeftOut, people, next }) => [
+      `${out.bold(`Incident ${number}  ${printable(title)}`)}  ${firing} of ${alerts} firing`,
+      ...(linesLeftOut > 0 ? [`  (${linesLeftOut} earlier lines left out)`] : []),
       ...timelineText(lines, out),
       ...people.flatMap(({ name, reasons }) => wrapped(`${name}: ${reasons.join("; ")}`, "  ")),
       ...(next.length > 0 ? [out.bold("Next"), ...timelineText(next, out)] : []),

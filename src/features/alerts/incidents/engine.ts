@@ -5,7 +5,6 @@ import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import type { InTransaction, Trx } from "../../../store/database.ts";
 import type { EffectOf } from "../../../store/effect.ts";
-import type { AlertSource } from "../../../store/schema.ts";
 import type { PolicyDefinition } from "../policies/policy.ts";
 import type { JoinIncidents, Transition } from "../types.ts";
 import { handleDeletedProjects } from "../ways/deleted-projects.ts";
@@ -13,7 +12,7 @@ import { type UnreachedRow, unreachedNow, unreachedSince } from "../ways/unreach
 import { applyTurn } from "./apply.ts";
 import type { Actor, IncidentParts } from "./context.ts";
 import { type DirectPage, insertDirect } from "./direct.ts";
-import { factsOf, factsOfAll, type IncidentFacts, readIncidents } from "./facts.ts";
+import { ENDED_BY_PEOPLE, factsOf, factsOfAll, type IncidentFacts, readIncidents } from "./facts.ts";
 import { joinTransitions } from "./joining.ts";
 import * as machine from "./machine.ts";
 import { handleDelayed } from "./notices.ts";
@@ -42,15 +41,6 @@ const FEW_HELD = 50;
 const TURNS_AT_ONCE = 32;
 /** What is due again at once within one transaction. */
 const MAX_TURNS = 10;
-/** These sources send no end of their own, or not reliably: a resolved incident ends their alerts. */
-const ENDED_BY_PEOPLE: ReadonlySet<AlertSource> = new Set([
-  "pagerduty",
-  "opsgenie",
-  "receiver",
-  "api",
-  "rule",
-  "prism",
-]);
 
 type Changed = EffectOf<"incidents-changed">["incidents"][number];
 
@@ -213,14 +203,14 @@ export class Incidents {
     }
   }
 
-  acknowledge(id: string, actor: Actor, options?: InTransaction): Promise<IncidentRow> {
-    return this.#act(
-      id,
-      "acknowledge",
-      actor,
-      (row, ...given) => machine.acknowledge(row, actor.id, ...given),
-      options,
-    );
+  /** Also acknowledges the notifications of the incident that the person has, so that all pages agree. */
+  acknowledge(id: string, actor: Actor, options: InTransaction = {}): Promise<IncidentRow> {
+    return this.#parts.db.writeIn(options, async (trx) => {
+      const decide: Decide = (row, ...given) => machine.acknowledge(row, actor.id, ...given);
+      const row = await this.#act(id, "acknowledge", actor, decide, { trx });
+      if (isUuid(actor.id)) await this.#parts.notify.acknowledgeOf(trx, id, actor.id);
+      return row;
+    });
   }
 
   /** Of a notification: a resolved incident stays as it is. */

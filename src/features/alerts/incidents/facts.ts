@@ -1,6 +1,7 @@
 import type { EpochMs } from "../../../core/clock.ts";
 import type { BoundStatement } from "../../../store/database.ts";
 import { type ReadDb, rowsOf, rowsOfAll, type Trx } from "../../../store/database.ts";
+import type { AlertSource } from "../../../store/schema.ts";
 import type { RouteSettings } from "../policies/routing.ts";
 import { isWithheld, type Withheld } from "../silences/withholding.ts";
 import type { IncidentParts } from "./context.ts";
@@ -8,6 +9,16 @@ import type { Ack, Facts, Member } from "./machine.ts";
 import { type IncidentRow, incidentsOf } from "./store.ts";
 
 /* What a decision about an incident is based on, besides its row. */
+
+/** These sources send no end of their own, or not reliably: a resolved incident ends their alerts. */
+export const ENDED_BY_PEOPLE: ReadonlySet<AlertSource> = new Set([
+  "pagerduty",
+  "opsgenie",
+  "receiver",
+  "api",
+  "rule",
+  "prism",
+]);
 
 /** What facts are read from, besides the rows. */
 export interface FactParts extends Pick<IncidentParts, "policies" | "clock" | "withheldBy"> {

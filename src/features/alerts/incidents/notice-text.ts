@@ -3,6 +3,7 @@ import { cutText } from "../../rules/index.ts";
 import type { AlertView } from "../types.ts";
 import { directOf } from "./assigned.ts";
 import type { ChannelSeverity } from "./context.ts";
+import { ENDED_BY_PEOPLE } from "./facts.ts";
 import type { NoticeReason } from "./machine.ts";
 import type { IncidentRow } from "./store.ts";
 
@@ -134,16 +135,17 @@ function endContent(row: IncidentRow, { alerts, resolvedBy }: NoticeText): strin
   const [only] = alerts;
   if (own || !only) return [end];
   if (alerts.length > 1) return [end, ...manyAlerts(row, alerts)];
-  const text = only.state === "resolved" && !only.timedOut ? "" : statements(row, only).join("\n");
-  const lead = only.state === "resolved" ? "Last report" : "Still firing";
+  const text = isOver(only) && !only.timedOut ? "" : statements(row, only).join("\n");
+  const lead = only.timedOut ? "Last report" : "Still firing";
   return [end, text === "" ? "" : `${lead}: ${text}`, labelsOf(row, only)];
 }
 
 function resolvedLine(row: IncidentRow, alerts: readonly AlertView[], by: string | null): string {
-  const { openedAt, resolvedAt, firing } = row;
+  const { openedAt, resolvedAt } = row;
   const at = resolvedAt ?? openedAt;
   const span = spanText(at - Date.parse(beginOf(row, alerts)));
   const who = by === null ? (ENDED_BY[row.resolvedBy ?? ""] ?? "Resolved") : `Resolved by ${by}`;
+  const firing = stillFiring(row, alerts);
   const rest =
     firing === 0
       ? ""
@@ -151,6 +153,17 @@ function resolvedLine(row: IncidentRow, alerts: readonly AlertView[], by: string
         ? " 1 alert still fires, and notifies no one until it ends and fires again."
         : ` ${firing} alerts still fire, and notify no one until they end and fire again.`;
   return `${who} at ${toRfc3339(at)}, after ${span}.${rest}`;
+}
+
+/** How many alerts outlive an incident that a person, a step or a time has resolved. Not all alerts are given. */
+function stillFiring({ firing }: IncidentRow, alerts: readonly AlertView[]): number {
+  const left = alerts.filter((alert) => !isOver(alert)).length;
+  return alerts.some(({ state, source }) => state !== "resolved" && ENDED_BY_PEOPLE.has(source)) ? left : firing;
+}
+
+/** Of a resolved incident: the alert ended before it, or ends with it. */
+function isOver({ state, source }: AlertView): boolean {
+  return state === "resolved" || ENDED_BY_PEOPLE.has(source);
 }
 
 const ENDED_BY: Readonly<Record<string, string>> = {
@@ -194,6 +207,7 @@ function alertLine(row: IncidentRow, alert: AlertView, common: Labels): string {
   const differing = pairs(without(without(alert.labels, common), { alertname: row.title }));
   const name = differing || alert.label("alertname") || alert.key;
   if (alert.state === "resolved") return listed(endedText(alert, name, text));
+  if (row.state === "resolved" && isOver(alert)) return listed(`${name}, resolved with the incident`);
   const what = text === undefined ? name : differing === "" ? text : `${text} (${differing})`;
   const state = row.state === "resolved" ? "still firing, " : "";
   return listed(`${what}, ${state}since ${toRfc3339(alert.startsAt)}`);

@@ -68,6 +68,7 @@ test("the lock screen of an incident's life: more alerts, no answer, an end by a
   const disk = (host: string) => ({
     labels: { alertname: "DiskFull", host, severity: "error" },
     annotations: { summary: `/var of ${host} is full` },
+    source: "alertmanager" as const,
   });
   await world.fire("a", disk("a"));
   assert.match(await lockScreen(world), /^Error: DiskFull \(a\) \| \/var of a is full host=a Firing since <at>\. /);

@@ -300,7 +300,7 @@ test("the timeline and explain name who asked whom", async (t) => {
   for (const expected of [
     /dev asked for help: bob\./,
     /Those asked for help are notified with high urgency: bob\./,
-    /dev gave it to cas: the steps start if they do not acknowledge it\./,
+    /dev assigned it to cas: the steps start if they do not acknowledge it\./,
     /Those who have it now are notified with high urgency: cas\./,
   ])
     assert.match(text, expected);
