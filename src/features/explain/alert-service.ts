@@ -1,4 +1,4 @@
-import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
@@ -15,7 +15,6 @@ import { type AlertExplainContext, forecastParts, namesOf, nextLines } from "./a
 import * as queries from "./alert-queries.ts";
 import type {
   AlertExplanation,
-  AlertStory,
   AlertTrial,
   IncidentStory,
   Line,
@@ -23,16 +22,8 @@ import type {
   TrialBody,
   UnreachableView,
 } from "./alert-schema.ts";
-import {
-  type LogRow,
-  labelsText,
-  listText,
-  type Names,
-  sentenceOf,
-  sourceText,
-  throughText,
-  withheldParts,
-} from "./alert-sentences.ts";
+import { type LogRow, listText, type Names, sentenceOf, throughText, withheldParts } from "./alert-sentences.ts";
+import { alertStories, pathOf, policyOf, routeText, type Told } from "./alert-stories.ts";
 import { countText } from "./rule-outcomes.ts";
 import { unreachableOf } from "./user-reasons.ts";
 
@@ -219,29 +210,6 @@ function lower(text: string): string {
   return text.charAt(0).toLowerCase() + text.slice(1);
 }
 
-function policyOf({ alerting: { policies } }: AlertExplainContext, { policyId, policyVersion }: IncidentRow) {
-  const { name } = policies.definitionOf({ id: policyId, version: policyVersion });
-  return { id: policyId, name, version: policyVersion };
-}
-
-function pathOf({ route }: IncidentRow): string[] {
-  return [...(JSON.parse(route) as { path: readonly string[] }).path];
-}
-
-function routeText(row: IncidentRow, { name, version }: { readonly name: string; readonly version: number }): string {
-  const built = version === 0 ? "built in" : `version ${version}`;
-  if (row.direct !== null) return `The policy ${name} (${built}) follows if no one acknowledges it.`;
-  // Of a silent source: no route led to it.
-  if (pathOf(row).length === 0) return `It follows the policy ${name} (${built}) of the incidents of the source.`;
-  return `The route ${pathOf(row).join(" / ")} led it to the policy ${name} (${built}).`;
-}
-
-/** An incident and its timeline. */
-interface Told {
-  readonly row: IncidentRow;
-  readonly timeline: readonly LogRow[];
-}
-
 async function incidentStory(
   context: AlertExplainContext,
   principal: PermissionHolder,
@@ -407,99 +375,4 @@ function reachText(deliveries: Deliveries, notices: Notices): string[] {
   if (notices.length > 0)
     lines.push(`Read ${read} and acknowledged ${acknowledged} of ${countText(notices.length, "notification")}`);
   return lines;
-}
-
-/** What opened alerts, and what their incidents did with them. The reads do not depend on how many there are. */
-async function alertStories(
-  context: AlertExplainContext,
-  alerts: readonly AlertView[],
-  incidents: readonly Told[],
-): Promise<AlertStory[]> {
-  const { scan } = context.db;
-  const sources = await queries.sourceNames(scan, alerts);
-  const ofRules = alerts.flatMap((alert) =>
-    alert.source === "rule" && alert.sourceId !== null ? [ruleKey(alert)] : [],
-  );
-  const matches = await queries.openingMatches(scan, ofRules);
-  const linesOf = await incidentLines(context, alerts, incidents);
-  return alerts.map((alert) => {
-    const { id, state, labels, source, sourceId } = alert;
-    const { ruleId, key } = ruleKey(alert);
-    const match = source === "rule" ? matches.find((each) => each.ruleId === ruleId && each.key === key) : undefined;
-    const cause = match ? `: the event ${match.type} (${match.id}) matched its version ${match.ruleVersion}` : "";
-    const name = sourceId === null ? undefined : sources.get(sourceId);
-    const text = `${sourceText(alert, name)}${cause}. Labels: ${labelsText(labels)}.`;
-    const lines: Line[] = [{ at: toRfc3339(alert.startsAt), kind: "alert", text }, ...linesOf(alert)];
-    if (alert.resolvedAt !== null) {
-      const how = alert.timedOut ? "is no longer reported: its source did not repeat it" : "was resolved";
-      lines.push({ at: toRfc3339(alert.resolvedAt), kind: "alert-resolved", text: `The alert ${how}.` });
-    }
-    const times = { startsAt: toRfc3339(alert.startsAt), resolvedAt: toRfc3339OrNull(alert.resolvedAt) };
-    return { id, state, labels, source, sourceId, eventId: match?.id ?? null, ...times, lines };
-  });
-}
-
-/** The key of a rule's alert is `rule:<ruleId>:<key>`. */
-function ruleKey({ sourceId, key }: AlertView): { readonly ruleId: string; readonly key: string } {
-  const ruleId = sourceId ?? "";
-  return { ruleId, key: key.slice(`rule:${ruleId}:`.length) };
-}
-
-/** Whether incidents notified of an alert, and what silenced, inhibited or muted it. */
-async function incidentLines(
-  context: AlertExplainContext,
-  alerts: readonly AlertView[],
-  incidents: readonly Told[],
-): Promise<(alert: AlertView) => Line[]> {
-  const [first] = incidents;
-  if (!first || alerts.length === 0) return () => [];
-  const { scan } = context.db;
-  const [ids, alertIds] = [incidents.map(({ row }) => row.id), alerts.map(({ id }) => id)];
-  const members = await queries.membershipsOf(scan, ids, alertIds);
-  const hits = await queries.silenceHits(scan, ids, alertIds);
-  const held = incidents.flatMap(({ timeline }) => timeline.filter(({ kind }) => kind === "withheld"));
-  const names = await namesOf(context, first.row.projectId, held);
-  return ({ id }) =>
-    incidents.flatMap(({ row, timeline }) => {
-      const member = members.find((each) => each.incidentId === row.id && each.alertId === id);
-      if (!member) return [];
-      const own = hits.filter((each) => each.incidentId === row.id && each.alertId === id);
-      const withheld = timeline
-        .filter(({ kind, data }) => kind === "withheld" && data.alertIds?.includes(id))
-        .slice(-SHOWN_REASONS);
-      return [
-        { at: toRfc3339(member.addedAt), kind: "route", text: joinedText(context, row) },
-        ...withheld.map((each) => {
-          const parts = withheldParts(ofAlert(each, id, own), names);
-          const text = `Incident ${row.number} did not notify of it: ${listText(parts)}.`;
-          return { at: toRfc3339(each.at), kind: each.kind, text };
-        }),
-        ...(member.firingNotifiedAt === null
-          ? []
-          : [
-              {
-                at: toRfc3339(member.firingNotifiedAt),
-                kind: "notified",
-                text: `Incident ${row.number} counts it as notified.`,
-              },
-            ]),
-      ];
-    });
-}
-
-/** Lines of an alert about what silenced, inhibited or muted it. */
-const SHOWN_REASONS = 5;
-
-function joinedText(context: AlertExplainContext, row: IncidentRow): string {
-  return `${routeText(row, policyOf(context, row)).slice(0, -1)}, incident ${row.number}.`;
-}
-
-/** What a row of the timeline says about one of its alerts. */
-function ofAlert(
-  { at, data }: LogRow,
-  alertId: string,
-  hits: readonly { readonly silenceId: string; readonly at: number }[],
-): Withheld {
-  const silencedBy = (data.silences ?? []).filter((id) => hits.some((hit) => hit.silenceId === id && hit.at <= at));
-  return { silencedBy, inhibitedBy: data.inhibited?.[alertId] ?? [], mutedBy: data.intervals ?? [] };
 }

@@ -298,9 +298,9 @@ test("the timeline and explain name who asked whom", async (t) => {
   );
   const text = body.incidents[0]?.lines.map((line) => line.text).join("\n") ?? "";
   for (const expected of [
-    /dev asked for help: bob\./,
+    /Developer asked for help: bob\./,
     /Those asked for help are notified with high urgency: bob\./,
-    /dev assigned it to cas: the steps start if they do not acknowledge it\./,
+    /Developer assigned it to cas: the steps start if they do not acknowledge it\./,
     /Those who have it now are notified with high urgency: cas\./,
   ])
     assert.match(text, expected);
