@@ -2,15 +2,7 @@ import { toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
-import {
-  type AlertView,
-  forecastOf,
-  type IncidentRow,
-  type Trial,
-  trialAlert,
-  tryAlert,
-  type Withheld,
-} from "../alerts/index.ts";
+import { type AlertView, forecastOf, type IncidentRow, type Trial, trialAlert, tryAlert } from "../alerts/index.ts";
 import { type AlertExplainContext, forecastParts, namesOf, nextLines } from "./alert-next.ts";
 import * as queries from "./alert-queries.ts";
 import type {
