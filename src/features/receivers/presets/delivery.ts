@@ -23,7 +23,9 @@ const jenkins = {
     output: "both",
     type: "= concat('jenkins.', lower(first(state, body.build.phase)))",
     level: "= lookup(state, 'FAILURE', 'error', 'UNSTABLE', 'warning', 'info')",
-    title: "= concat(name, ' #', string(body.build.number), ': ', lower(first(state, body.build.phase)))",
+    title:
+      "= concat(name, ' #', string(body.build.number), ' ', lookup(state, 'FAILURE', 'failed', 'SUCCESS', " +
+      "'succeeded', 'UNSTABLE', 'is unstable', 'ABORTED', 'was aborted', lower(first(state, body.build.phase))))",
     message: "= first(body.build.notes, body.build.log)",
     // The URL of the job: branches of several pipelines have the same name.
     key: "= concat('jenkins/', first(body.url, body.name))",

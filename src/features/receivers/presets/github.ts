@@ -41,6 +41,10 @@ const LABELS = {
 const RUN_STATUS =
   "'failure', 'firing', 'timed_out', 'firing', 'startup_failure', 'firing', 'error', 'firing', " +
   "'success', 'resolved', 'event')";
+/** Words of titles: `CI failed on main`. */
+const RUN_WORDS =
+  "'failure', 'failed', 'success', 'succeeded', 'timed_out', 'timed out', 'cancelled', 'was cancelled', " +
+  "'skipped', 'was skipped', 'startup_failure', 'could not start', 'action_required', 'needs an action', ";
 const RUN_LEVEL = "'failure', 'error', 'timed_out', 'error', 'startup_failure', 'error', 'error', 'error', 'info')";
 
 type Case = NonNullable<Mapping["cases"]>[number];
@@ -54,7 +58,7 @@ function runCase(event: string, names: { readonly state: string; readonly name: 
     output: "both",
     status: `= lookup(${state}, ${RUN_STATUS}`,
     level: `= lookup(${state}, ${RUN_LEVEL}`,
-    title: `= concat(who, ': ', ${name}, ' ', ${state}, ' on ', ${target})`,
+    title: `= concat(who, ': ', ${name}, ' ', lookup(${state}, ${RUN_WORDS}${state}), ' on ', ${target})`,
     key: `= concat('${event}/', who, '/', ${key})`,
   };
 }
@@ -107,6 +111,16 @@ const CASES: Case[] = [
     key: "body.deployment.environment",
   }),
   SECURITY_CASE,
+  {
+    when: "hook == 'push' and body.head_commit != null and body.sender != null",
+    title:
+      "= concat(who, ': ', body.sender.login, ' pushed to ', replace(body.ref, 'refs/heads/', ''), ': ', " +
+      "firstLine(body.head_commit.message))",
+  },
+  {
+    when: "hook == 'star' and body.sender != null",
+    title: "= concat(who, body.action == 'deleted' ? ': star removed by ' : ': starred by ', body.sender.login)",
+  },
   {
     when: "hook == 'ping'",
     title: "= concat(who, ': the webhook works')",
@@ -234,8 +248,8 @@ const forgejo: ReceiverPreset = {
           "'action_run_success', 'resolved', 'event')",
         level: "= hook == 'action_run_failure' ? 'error' : 'info'",
         title:
-          "= concat(who, ': ', first(body.run.title, body.run.workflow_id, 'run'), ' ', replace(hook, " +
-          "'action_run_', ''))",
+          "= concat(who, ': ', first(body.run.title, body.run.workflow_id, 'run'), ' ', lookup(hook, " +
+          "'action_run_failure', 'failed', 'action_run_recover', 'recovered', 'succeeded'))",
         key: "= concat('action_run/', who, '/', body.run.workflow_id, '/', branch)",
         link: "= body.run.html_url",
       },

@@ -130,7 +130,9 @@ const stripe = {
       "= body.type in ['charge.dispute.created', 'payout.failed', 'radar.early_fraud_warning.created'] ? 'error' : " +
       "endsWith(body.type, 'failed') ? 'warning' : 'info'",
     title:
-      "= concat(body.type, object.id == null ? '' : concat(': ', object.id), body.livemode == false ? ' (test)' : '')",
+      "= concat(replace(replace(body.type, '.', ' '), '_', ' '), first(object.number, object.id) == null ? '' : " +
+      "concat(': ', first(object.number, object.id)), object.customer_name == null ? '' : concat(', ', " +
+      "object.customer_name), body.livemode == false ? ' (test)' : '')",
     message:
       "= first(object.last_payment_error.message, object.failure_message, object.reason, object.description, " +
       "object.number)",

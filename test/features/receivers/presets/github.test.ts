@@ -129,8 +129,8 @@ test("a run that succeeds resolves the alert of the same branch, and no other", 
   await run("main", "failure", 1);
   await run("next", "timed_out", 2);
   assert.deepEqual((await it.alerts()).map(({ annotations }) => annotations["summary"]).sort(), [
-    "example/shop: CI failure on main",
-    "example/shop: CI timed_out on next",
+    "example/shop: CI failed on main",
+    "example/shop: CI timed out on next",
   ]);
   await run("main", "cancelled", 3);
   assert.equal((await it.alerts()).length, 2);

@@ -174,7 +174,7 @@ const ROWS: Readonly<Record<string, readonly Row[]>> = {
     [
       "a failed run",
       run("failure"),
-      "firing error a/b: Test failure [action_run/a/b/ci.yml/main]",
+      "firing error a/b: Test failed [action_run/a/b/ci.yml/main]",
       { headers: { "x-forgejo-event": "action_run_failure" } },
     ],
     [
@@ -246,8 +246,8 @@ const ROWS: Readonly<Record<string, readonly Row[]>> = {
   ],
   jenkins: [
     ["success", jenkins("FINALIZED", "SUCCESS"), "resolved [jenkins/job/web/]"],
-    ["unstable", jenkins("FINALIZED", "UNSTABLE"), "firing warning web #4: unstable [jenkins/job/web/]"],
-    ["aborted", jenkins("FINALIZED", "ABORTED"), "jenkins.aborted info web #4: aborted"],
+    ["unstable", jenkins("FINALIZED", "UNSTABLE"), "firing warning web #4 is unstable [jenkins/job/web/]"],
+    ["aborted", jenkins("FINALIZED", "ABORTED"), "jenkins.aborted info web #4 was aborted"],
     ["started", jenkins("STARTED"), "ignored"],
   ],
   argocd: [
@@ -278,7 +278,7 @@ const ROWS: Readonly<Record<string, readonly Row[]>> = {
         livemode: false,
         data: { object: { id: "dp_1" } },
       },
-      "stripe.charge.dispute.created error charge.dispute.created: dp_1 (test)",
+      "stripe.charge.dispute.created error charge dispute created: dp_1 (test)",
     ],
   ],
   cloudevents: [
