@@ -12,7 +12,10 @@ export interface Me {
   readonly name: string | null;
   readonly roles: readonly string[];
   readonly permissions: readonly string[];
-  readonly timezone: string;
+  /** Null: not chosen, so times are shown in the browser's zone. */
+  readonly timezone: string | null;
+  /** The zone of mails and quiet hours: chosen, otherwise that of the last browser. */
+  readonly effectiveTimezone?: string;
   readonly locale: string;
   readonly status: string;
   readonly createdAt: string;
@@ -137,7 +140,7 @@ function readMe(): Me | null {
   const { id, roles, permissions, timezone, locale } = kept;
   if (typeof id !== "string" || !Array.isArray(roles) || !Array.isArray(permissions)) return null;
   try {
-    new Intl.DateTimeFormat(locale, { timeZone: timezone ?? "" });
+    new Intl.DateTimeFormat(locale, { timeZone: timezone ?? "UTC" });
     return kept as Me;
   } catch {
     return null;
@@ -163,6 +166,15 @@ export async function openSession(token: string, rememberMe = isRemembered()): P
   me.value = user;
   client.value = next;
   session.value = "signedIn";
+  void reportZone(next, user);
+}
+
+/** Tells the server the browser's zone when it has another one, for mails and quiet hours. */
+async function reportZone({ api }: PrismClient, { timezone, effectiveTimezone }: Me): Promise<void> {
+  const browserTimezone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (timezone !== null || effectiveTimezone === browserTimezone) return;
+  // The next sign-in reports it again.
+  await api.request({ method: "PUT", path: "/api/v1/users/me", body: { browserTimezone } }).catch(() => undefined);
 }
 
 /** Reads the user again, after a change of the account or its roles. */

@@ -94,7 +94,7 @@ function PreferencesForm({ stored }: { readonly stored: Preferences }) {
             checked={quietHours !== null}
             onChange={(isOn) => change({ quietHours: isOn ? { from: "22:00", to: "07:00" } : null })}
             label="Quiet hours"
-            hint={`Push and mail wait until they end, in your time zone (${me.value?.timezone ?? "UTC"}). Urgent ones do not wait.`}
+            hint={`Push and mail wait until they end, in your time zone (${me.value?.effectiveTimezone ?? "UTC"}). Urgent ones do not wait.`}
           />
           {quietHours && (
             <div class="account-times">

@@ -50,7 +50,7 @@ function ProfileForm({ account }: { readonly account: OwnAccount }) {
   const [name, setName] = useState(account.name ?? "");
   const [email, setEmail] = useState(account.email ?? "");
   const [phone, setPhone] = useState(account.phone ?? "");
-  const [timezone, setTimezone] = useState(account.timezone);
+  const [timezone, setTimezone] = useState(account.timezone ?? AUTOMATIC);
   const [locale, setLocale] = useState(account.locale);
   const [currentPassword, setCurrentPassword] = useState("");
   const isOtherEmail = email.trim() !== (account.email ?? "");
@@ -58,7 +58,7 @@ function ProfileForm({ account }: { readonly account: OwnAccount }) {
     await api.put("/users/me", {
       ...(name.trim() !== "" && { name: name.trim() }),
       phone: phone.trim() || null,
-      timezone,
+      timezone: timezone === AUTOMATIC ? null : timezone,
       locale,
       ...(isOtherEmail && { email: email.trim(), currentPassword }),
     });
@@ -110,10 +110,12 @@ function ProfileForm({ account }: { readonly account: OwnAccount }) {
   );
 }
 
-const ZONES = [...new Set(["UTC", ...Intl.supportedValuesOf("timeZone")])].map((zone) => ({
-  value: zone,
-  label: zone,
-}));
+/** The zone of the browser in use, stored as null. */
+const AUTOMATIC = "automatic";
+const ZONES = [
+  { value: AUTOMATIC, label: `That of the browser (${Intl.DateTimeFormat().resolvedOptions().timeZone})` },
+  ...[...new Set(["UTC", ...Intl.supportedValuesOf("timeZone")])].map((zone) => ({ value: zone, label: zone })),
+];
 
 const LOCALES = ["en", "en-GB", "de", "de-AT", "de-CH", "fr", "es", "it", "nl", "pl", "pt", "pt-BR", "sv", "ja", "zh"];
 

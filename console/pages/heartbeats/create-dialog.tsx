@@ -3,8 +3,7 @@ import { api } from "../../app/api.ts";
 import { navigate } from "../../app/navigate.ts";
 import { ProjectField, useProjectOfNew } from "../../app/project-choice.tsx";
 import { invalidate } from "../../app/query.ts";
-import { me } from "../../app/session.ts";
-import { Dialog, Field, Input, MultiCombobox } from "../../ui/index.ts";
+import { Dialog, displayZone, Field, Input, MultiCombobox } from "../../ui/index.ts";
 import type { Heartbeat } from "./heartbeat-types.ts";
 import { FedByField, fedPlan, type Plan, PlanForm, planBody } from "./plan-form.tsx";
 
@@ -66,6 +65,6 @@ function emptyPlan(): Plan {
     timeoutMs: DAY_MS,
     graceMs: DAY_MS / 24,
     schedule: "30 2 * * *",
-    timezone: me.value?.timezone ?? "UTC",
+    timezone: displayZone.value,
   };
 }

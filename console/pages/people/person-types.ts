@@ -7,7 +7,7 @@ export interface Person {
   readonly name: string;
   readonly roles: readonly string[];
   readonly status: "pending" | "active" | "disabled" | "unverified";
-  readonly timezone: string;
+  readonly timezone: string | null;
   readonly createdAt: string;
   readonly lastLoginAt?: string | null;
   readonly secondFactor?: { readonly enabled: boolean };

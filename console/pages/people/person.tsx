@@ -91,7 +91,7 @@ function AccountFacts({ person }: { readonly person: Person }) {
     { label: "Mail address", value: person.email ?? "none" },
     { label: "Username", value: person.username ?? "none" },
     { label: "Phone number", value: person.phone ?? "none" },
-    { label: "Time zone", value: person.timezone },
+    { label: "Time zone", value: person.timezone ?? "not chosen: that of the browser" },
     { label: "Created", value: <Time at={person.createdAt} /> },
     { label: "Last sign-in", value: <Time at={person.lastLoginAt} empty="never" /> },
   ];

@@ -1,8 +1,7 @@
 import { Plus, X } from "lucide";
 import { MatcherField } from "../../app/matcher-field.tsx";
 import { type Matcher, matcherText, readMatcher } from "../../app/matchers.ts";
-import { me } from "../../app/session.ts";
-import { Button, Combobox, Field, IconButton, Input, MultiCombobox } from "../../ui/index.ts";
+import { Button, Combobox, displayZone, Field, IconButton, Input, MultiCombobox } from "../../ui/index.ts";
 import type { InhibitRule, IntervalItem, NamedInterval } from "./routing-types.ts";
 
 const ZONES = Intl.supportedValuesOf("timeZone").map((value) => ({ value, label: value }));
@@ -24,7 +23,7 @@ function without<T>(items: readonly T[], at: number): readonly T[] {
 /** Named time intervals; their items are alternatives. */
 export function TimeIntervals({ items, onChange, readOnly }: ListProps<NamedInterval>) {
   const add = () => {
-    const location = me.value?.timezone ?? "UTC";
+    const location = displayZone.value;
     const item: IntervalItem = { times: [{ start_time: "22:00", end_time: "24:00" }], location };
     onChange([...items, { name: `interval ${items.length + 1}`, intervals: [item] }]);
   };

@@ -59,7 +59,7 @@ const removedUsers: RetentionRule<string> = {
     const noName = { name: "", email: null, username: null, phone: null, externalId: null, prefs: "{}" };
     const { numUpdatedRows } = await trx
       .updateTable("users")
-      .set({ ...noName, timezone: "UTC", locale: "en", updatedAt: now })
+      .set({ ...noName, timezone: "UTC", hasChosenTimezone: 0, locale: "en", updatedAt: now })
       .where("id", "in", ids)
       .executeTakeFirst();
     return Number(numUpdatedRows);

@@ -24,6 +24,7 @@ export interface UsersTable {
   name: Generated<string>;
   passwordHash: string | null;
   status: UserStatus;
+  /** The chosen zone, otherwise that of the last browser. */
   timezone: Generated<string>;
   locale: Generated<string>;
   prefs: Generated<string>;
@@ -34,6 +35,7 @@ export interface UsersTable {
   updatedAt: number;
   /** Whether the address is known to be the user's (docs/security.md). */
   isEmailVerified: Generated<Flag>;
+  hasChosenTimezone: Generated<Flag>;
 }
 
 export interface UserRolesTable {

@@ -122,6 +122,7 @@ export async function createUser(
       name: cleanText(user.name ?? names.username ?? ""),
       status: user.status ?? "active",
       timezone: user.timezone ?? ctx.timezone ?? "UTC",
+      hasChosenTimezone: typeof user.timezone === "string" ? 1 : 0,
       ...(user.locale === undefined ? {} : { locale: user.locale }),
       passwordChangedAt: user.passwordHash === undefined ? null : now,
       createdAt: now,
@@ -160,7 +161,7 @@ export async function activateInvited(
     ...(username === undefined ? {} : { username }),
     ...(phone === undefined ? {} : { phone }),
     ...(user.name === undefined ? {} : { name: cleanText(user.name) }),
-    ...(user.timezone === undefined ? {} : { timezone: user.timezone }),
+    ...(typeof user.timezone === "string" ? { timezone: user.timezone, hasChosenTimezone: 1 } : {}),
   });
   addEffect(trx, { type: "rights-changed", of: "user", userId });
   await recordChange(ctx, "user.register", "user", userId, { by: "invitation" }, trx);
@@ -228,8 +229,8 @@ export function requireLoginName({ email, username }: UserNames): void {
 }
 
 /** @throws INVALID_TIMEZONE for an unknown IANA zone */
-export function requireTimezone(timezone: string | undefined): void {
-  if (timezone === undefined || isTimezone(timezone)) return;
+export function requireTimezone(timezone: string | null | undefined): void {
+  if (timezone === undefined || timezone === null || isTimezone(timezone)) return;
   const message = "must be an IANA time zone such as Europe/Berlin";
   throw new PrismError("INVALID_TIMEZONE", `timezone: ${message}`, {
     details: [{ path: "timezone", code: "INVALID_TIMEZONE", message }],

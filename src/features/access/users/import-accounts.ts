@@ -249,6 +249,7 @@ const READ_ONLY: ReadonlySet<string> = new Set([
     "pusherChannels",
     "secondFactor",
     "emailVerified",
+    "effectiveTimezone",
   ],
 ]);
 

@@ -27,7 +27,15 @@ export const UserView = named(
     roles: v.array(v.string()),
     permissions: v.array(v.picklist(PERMISSIONS)),
     status: v.picklist(["pending", "active", "disabled", "unverified"]),
-    timezone: v.string(),
+    timezone: v.pipe(
+      v.nullable(v.string()),
+      v.description("The zone that the user chose; null: that of the browser in use"),
+    ),
+    effectiveTimezone: v.optional(
+      selfChanging(
+        v.pipe(v.string(), v.description("The zone of mails and quiet hours: chosen, or of the last browser")),
+      ),
+    ),
     locale: v.string(),
     createdAt: v.string(),
     updatedAt: v.string(),
@@ -90,7 +98,8 @@ export function userFields(user: Selectable<Schema["users"]> & { readonly roles:
     name: user.name,
     roles: user.roles,
     status: user.status,
-    timezone: user.timezone,
+    timezone: user.hasChosenTimezone === 1 ? user.timezone : null,
+    effectiveTimezone: user.timezone,
     locale: user.locale,
     createdAt: toRfc3339(user.createdAt),
     updatedAt: toRfc3339(user.updatedAt),

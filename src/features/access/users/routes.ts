@@ -22,7 +22,7 @@ import { adminRoutes, importRoute, type UsersContext, type UsersOwn } from "./ad
 import { createServiceToken, namesOf, revokeServiceToken } from "./create-user.ts";
 import { findUser, ownDetails, UserView, userView } from "./queries.ts";
 import { OwnBody, PasswordBody, TokenBody, TokenView } from "./schema.ts";
-import { updateUser } from "./user-lifecycle.ts";
+import { noteBrowserTimezone, updateUser } from "./user-lifecycle.ts";
 
 type OwnChange = v.InferOutput<typeof OwnBody>;
 
@@ -36,7 +36,7 @@ function ownRoutes(context: UsersContext): Route[] {
 
   const change = async (exchange: Exchange, { body }: Input<unknown, unknown, OwnChange>) => {
     const principal = userOf(exchange);
-    const { currentPassword, ...patch } = body;
+    const { currentPassword, browserTimezone, ...patch } = body;
     // A person who finds an open session must not be able to take the account over.
     if (patch.email !== undefined && (await isOther(patch.email, principal.userId))) {
       if (currentPassword === undefined) {
@@ -46,6 +46,7 @@ function ownRoutes(context: UsersContext): Route[] {
     }
     // As the person, whatever a service token carries: nothing here gives a right.
     await updateUser(accounts, principal.userId, patch, granterOf(principals.ofUser(principal.userId)));
+    if (browserTimezone !== undefined) await noteBrowserTimezone(accounts, principal.userId, browserTimezone);
     return view(await findUser(db.read, principal.userId));
   };
   const view = async (user: Awaited<ReturnType<typeof findUser>>) =>

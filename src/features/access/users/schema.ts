@@ -39,6 +39,11 @@ const timezone = doc(
   "IANA time zone such as Europe/Berlin",
 );
 
+const chosenTimezone = doc(
+  v.nullable(timezone),
+  "IANA time zone such as Europe/Berlin; null: that of the browser in use",
+);
+
 const locale = doc(
   pattern(/^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$/, "must be a language tag such as en or de-AT"),
   "Language tag such as en or de-AT",
@@ -70,7 +75,7 @@ export const ImportedAccount = object({
   passwordHash: v.optional(passwordHash),
   roles: v.optional(roleNames),
   status: v.optional(accountStatus),
-  timezone: v.optional(timezone),
+  timezone: v.optional(chosenTimezone),
   locale: v.optional(locale),
 });
 export type ImportedAccount = v.InferOutput<typeof ImportedAccount>;
@@ -107,7 +112,7 @@ export const CreateBody = example(
     password: v.optional(doc(password, "Password; without one the owner is invited to choose it")),
     passwordHash: v.optional(passwordHash),
     name: v.optional(doc(text(255), "Display name")),
-    timezone: v.optional(timezone),
+    timezone: v.optional(chosenTimezone),
     roles: v.optional(roleNames),
     status: v.optional(accountStatus),
   }),
@@ -122,7 +127,7 @@ export const PatchBody = example(
     phone: v.optional(v.nullable(phone)),
     status: v.optional(doc(v.picklist(["active", "disabled"], "must be active or disabled"), "Status")),
     roles: v.optional(roleNames),
-    timezone: v.optional(timezone),
+    timezone: v.optional(chosenTimezone),
     externalId: v.optional(v.nullable(externalId)),
   }),
   { name: "Grace Hopper", timezone: "America/New_York" },
@@ -146,7 +151,10 @@ export const OwnBody = example(
     name: v.optional(doc(text(255, 1), "Display name")),
     email: v.optional(doc(loginName, "Email address; needs `currentPassword`")),
     phone: v.optional(v.nullable(phone)),
-    timezone: v.optional(timezone),
+    timezone: v.optional(chosenTimezone),
+    browserTimezone: v.optional(
+      doc(timezone, "Time zone of the caller's browser, for mails and quiet hours while none is chosen"),
+    ),
     locale: v.optional(locale),
     currentPassword: v.optional(currentPassword),
   }),

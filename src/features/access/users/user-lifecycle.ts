@@ -1,7 +1,7 @@
 import type * as v from "valibot";
 import { cleanText } from "../../../core/clean-text.ts";
 import { PrismError } from "../../../core/errors.ts";
-import { addEffect, type Trx } from "../../../store/database.ts";
+import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { Flag, UserStatus } from "../../../store/schema.ts";
 import { type Granter, replaceRoles, requireMayManage } from "../authorize.ts";
 import { type AccountContext, recordChange } from "../context.ts";
@@ -22,6 +22,7 @@ const COLUMNS = ["name", "email", "username", "phone", "externalId", "timezone",
 
 type Account = { readonly [C in (typeof COLUMNS)[number]]: string | null } & {
   readonly status: UserStatus;
+  readonly hasChosenTimezone: Flag;
   readonly isEmailVerified: Flag;
 };
 
@@ -103,9 +104,12 @@ export async function updateUserIn(
   const areRolesChanged = roles.added.length + roles.removed.length > 0;
   const verified = verification(user, patch, granter, id);
   const changed = [...Object.keys(values), ...(verified === null ? [] : ["emailVerified"])];
+  const hasChosen: Flag = patch.timezone === undefined ? user.hasChosenTimezone : patch.timezone === null ? 0 : 1;
+  if (hasChosen !== user.hasChosenTimezone && values.timezone === undefined) changed.push("timezone");
   if (areRolesChanged) changed.push("roles");
   if (changed.length === 0) return changed;
-  await writeUser(trx, id, { ...values, ...(verified === null ? {} : { isEmailVerified: verified }), updatedAt: now });
+  const flags = { hasChosenTimezone: hasChosen, isEmailVerified: verified ?? user.isEmailVerified };
+  await writeUser(trx, id, { ...values, ...flags, updatedAt: now });
   // A link sent to the old address must not open the account.
   if (values.email !== undefined) await revokeOneTimeTokens(ctx.clock, id, trx);
   const { status } = values;
@@ -117,6 +121,23 @@ export async function updateUserIn(
     await recordChange(ctx, "user.lock", "user", id, {}, trx);
   } else if (status === "active") await recordChange(ctx, "user.unlock", "user", id, {}, trx);
   return changed;
+}
+
+/** Keeps the zone of the user's browser for mails and quiet hours, unless the user chose one. */
+export async function noteBrowserTimezone(
+  { db }: Pick<AccountContext, "db">,
+  id: string,
+  timezone: string,
+): Promise<void> {
+  requireTimezone(timezone);
+  const differs = (source: ReadDb | Trx) =>
+    usersWith(source, "id", id).select("id").where("hasChosenTimezone", "=", 0).where("timezone", "!=", timezone);
+  if ((await differs(db.read).executeTakeFirst()) === undefined) return;
+  await db.write(async (trx) => {
+    if ((await differs(trx).executeTakeFirst()) === undefined) return;
+    await writeUser(trx, id, { timezone });
+    addEffect(trx, { type: "answers-changed", of: "profile", userId: id });
+  });
 }
 
 /**
@@ -207,7 +228,7 @@ async function changeManaged(
 /** An account that the granter may change. @throws USER_NOT_FOUND, PRIVILEGE_ESCALATION */
 async function managedUser(id: string, granter: Granter, trx: Trx): Promise<Account> {
   const user = await usersWith(trx, "id", id)
-    .select([...COLUMNS, "isEmailVerified"])
+    .select([...COLUMNS, "hasChosenTimezone", "isEmailVerified"])
     .executeTakeFirst();
   if (!user) throw new PrismError("USER_NOT_FOUND", "No such user");
   await requireMayManage(id, granter, trx);
@@ -254,9 +275,11 @@ function changedValues(user: Account, patch: UserPatch) {
     email,
     username,
     phone: patch.phone === null ? null : phone,
+    // Without a choice the zone of the last browser stays in use.
+    timezone: patch.timezone ?? undefined,
     name: patch.name === undefined ? undefined : cleanText(patch.name),
   };
   const entries = COLUMNS.map((column) => [column, wanted[column]] as const);
   const changed = entries.filter(([column, value]) => value !== undefined && value !== user[column]);
-  return Object.fromEntries(changed) as Omit<UserPatch, "roles">;
+  return Object.fromEntries(changed) as Omit<UserPatch, "roles" | "timezone"> & { readonly timezone?: string };
 }

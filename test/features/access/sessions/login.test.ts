@@ -53,6 +53,7 @@ test("D12, D13: a login answers with all that the seeds' clients read, and nothi
     Object.keys(body.user).sort(),
     [
       "createdAt",
+      "effectiveTimezone",
       "email",
       "emailVerified",
       "externalId",

@@ -111,7 +111,7 @@ test("S2-10, S2-97: an administrator makes accounts", async (t) => {
         "e-1",
         "Ann Lee",
         ["Operator", "Viewer"],
-        "Europe/Rome",
+        null,
         "active",
         undefined,
       ],

@@ -60,6 +60,7 @@ test("S2-45, S3-23: the caller's own account, by every path, without internal me
             ],
             status: "active",
             timezone: "Europe/Vienna",
+            effectiveTimezone: "Europe/Vienna",
             locale: "en",
             createdAt: new Date(row?.createdAt ?? 0).toISOString(),
             updatedAt: new Date(row?.updatedAt ?? 0).toISOString(),
