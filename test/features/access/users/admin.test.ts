@@ -104,17 +104,7 @@ test("S2-10, S2-97: an administrator makes accounts", async (t) => {
     const { email, phone, externalId, name, roles, timezone, status: state, inviteUrl } = user;
     assert.deepEqual(
       [status, email, phone, externalId, name, roles, timezone, state, inviteUrl],
-      [
-        201,
-        "ann@example.org",
-        "+4930123456",
-        "e-1",
-        "Ann Lee",
-        ["Operator", "Viewer"],
-        null,
-        "active",
-        undefined,
-      ],
+      [201, "ann@example.org", "+4930123456", "e-1", "Ann Lee", ["Operator", "Viewer"], null, "active", undefined],
     );
     assert.equal((await logIn(prism, "ann@example.org")).user.id, user.id);
   });
