@@ -76,7 +76,7 @@ const FEATURES = {
   drill: ["access", "alerts", "audit", "delivery", "notifications", "oncall"],
   explain: ["access", "alerts", "oncall", "rules"],
   plugins: ["access", "audit", "events", "jobs", "notifications", "schedules", "sounds", "streams", "timers"],
-  overview: ["access", "delivery", "drill", "jobs", "plugins", "watch"],
+  overview: ["access", "alerts", "delivery", "drill", "jobs", "plugins", "watch"],
   settings: ["audit", "delivery"],
   heartbeats: ["access", "alerts", "audit", "schedules"],
   gotify: ["access", "audit", "notifications"],

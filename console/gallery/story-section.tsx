@@ -56,38 +56,27 @@ export function StorySection() {
 
 function NeedsAttention() {
   return (
-    <section class="stack s2" aria-label="Needs attention">
-      <Attention
-        tone="bad"
-        tag="critical"
-        title="db-2 is down"
-        sub="rule Host down · 2 of 3 people have not seen it"
-        meta={
-          <>
-            <Time at={NOW - 6 * 60_000} />, 14 more suppressed
-          </>
-        }
-        href="#story"
-        actions={
-          <>
-            <Button keys="e">Explain</Button>
-            <Button variant="primary">Acknowledge</Button>
-          </>
-        }
-      />
-      <Attention
-        tone="warn"
-        tag="delivery"
-        title="Mail is paused"
-        sub="mail.example.org refused 5 connections in a row"
-        meta="23 deliveries wait, next attempt in 40 s"
-        actions={
-          <>
-            <Button>Show</Button>
-            <Button>Retry now</Button>
-          </>
-        }
-      />
+    <section class="card" aria-label="Needs attention">
+      <ul class="attentions">
+        <Attention
+          tone="bad"
+          tag="critical"
+          strong
+          title="db-2 is down"
+          sub="Anna, Ben notified · Shop"
+          meta={<Time at={NOW - 6 * 60_000} />}
+          href="#story"
+          action={<Button small>Acknowledge</Button>}
+        />
+        <Attention
+          tone="warn"
+          tag="delivery"
+          title="Mail is paused"
+          sub="mail.example.org refused 5 connections in a row"
+          meta="next attempt in 40 s"
+          action={<Button small>Retry now</Button>}
+        />
+      </ul>
     </section>
   );
 }

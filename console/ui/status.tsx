@@ -18,17 +18,20 @@ const TONE_ICON: Record<Tone, IconNode> = {
 /** A state as a word on its colour. */
 export function Badge({
   tone,
+  strong,
   icon,
   title,
   children,
 }: {
   readonly tone: Tone;
+  /** The most severe of its kind: filled with the colour. */
+  readonly strong?: boolean | undefined;
   readonly icon?: IconNode | undefined;
   readonly title?: string | undefined;
   readonly children?: ComponentChildren;
 }) {
   return (
-    <span class={`badge ${tone}`} title={title} dir="auto">
+    <span class={cx("badge", tone, strong && "strong")} title={title} dir="auto">
       {icon && <Icon node={icon} size={12} />}
       {children}
     </span>
@@ -80,43 +83,49 @@ export function Banner({
   );
 }
 
-/** A row of "needs attention": what happened, who was notified, what to do. */
+/** A line of "needs attention": how bad it is, what happened, since when, and the one thing to do. */
 export function Attention({
   tone,
   tag,
+  strong,
   title,
   sub,
   meta,
-  actions,
+  action,
   href,
 }: {
   readonly tone: "bad" | "warn" | "info";
   /** The word of the badge: "critical". */
   readonly tag: string;
+  /** The badge is filled. */
+  readonly strong?: boolean | undefined;
   readonly title: string;
   readonly sub?: ComponentChildren;
+  /** Since when, at the end of the line. */
   readonly meta?: ComponentChildren;
-  readonly actions?: ComponentChildren;
+  readonly action?: ComponentChildren;
   readonly href?: string | undefined;
 }) {
   return (
-    <div class={`attention ${tone}`}>
-      <Badge tone={tone}>{tag}</Badge>
+    <li class={`attention ${tone}`}>
+      <span class="attention-k">
+        <Badge tone={tone} strong={strong}>
+          {tag}
+        </Badge>
+      </span>
       <div class="attention-t">
-        <div>
-          {href === undefined ? (
-            <b dir="auto">{title}</b>
-          ) : (
-            <a class="title-link" href={href} dir="auto">
-              {title}
-            </a>
-          )}
-          {sub !== undefined && <span class="sub"> · {sub}</span>}
-        </div>
-        {meta !== undefined && <div class="sub">{meta}</div>}
+        {href === undefined ? (
+          <b dir="auto">{title}</b>
+        ) : (
+          <a class="title-link" href={href} dir="auto">
+            {title}
+          </a>
+        )}
+        {sub !== undefined && <span class="sub">{sub}</span>}
       </div>
-      {actions !== undefined && <div class="attention-a">{actions}</div>}
-    </div>
+      {meta !== undefined && <div class="attention-m">{meta}</div>}
+      {action !== undefined && <div class="attention-a">{action}</div>}
+    </li>
   );
 }
 

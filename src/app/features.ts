@@ -375,6 +375,8 @@ function operatorFeatures(parts: Parts): Feature[] {
       runner,
       circuits,
       pages,
+      alerts: services.alerting.alerts,
+      withheldBy: (alert) => withheldNow(services.alerting, alert),
       loaded,
       storage,
       backlog,

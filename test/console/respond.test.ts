@@ -20,6 +20,11 @@ function row(page: Page, title: string) {
   return page.getByRole("row").filter({ hasText: title });
 }
 
+/** What the rows of the list of incidents are about, from the first one. */
+function titlesOf(page: Page): Promise<string[]> {
+  return page.getByRole("table", { name: "Incidents" }).locator(".one-line > .user-text:first-of-type").allInnerTexts();
+}
+
 function button(page: Page, name: string) {
   return page.locator(".page-actions").getByRole("button", { name: new RegExp(`^${name}`) });
 }
@@ -45,6 +50,7 @@ test("an incident at work: it appears at once, is acknowledged, snoozed, escalat
   });
 
   await step("j and a acknowledge the current row; a filter is part of the link", async () => {
+    await page.keyboard.press("j");
     await page.keyboard.press("j");
     await page.keyboard.press("a");
     await row(page, "HighLatency").getByText("by you").waitFor();
@@ -109,7 +115,7 @@ test("an incident at work: it appears at once, is acknowledged, snoozed, escalat
   console.assertClean();
 });
 
-test("an incident of withheld alerts says what withholds it and until when, and announces no step", async (t) => {
+test("an incident of silenced alerts says by what and until when, announces no step, and does not need anyone", async (t) => {
   const console = await startConsole(t);
   if (!console) return;
   const silence = { matchers: ['instance="db-2"'], durationMs: 3_600_000, comment: "Disks are exchanged" };
@@ -119,20 +125,64 @@ test("an incident of withheld alerts says what withholds it and until when, and 
     ["HighLatency", "web-1"],
   ]);
   const page = await console.open("/incidents");
-  await row(page, "DiskFull").getByText("withheld", { exact: true }).waitFor();
-  assert.equal(await row(page, "HighLatency").getByText("withheld").count(), 0);
+  await row(page, "DiskFull").getByText("silenced", { exact: true }).waitFor();
+  assert.equal(await row(page, "HighLatency").getByText("silenced").count(), 0);
+  assert.deepEqual(await titlesOf(page), ["HighLatency on web-1", "DiskFull on db-2"], "the silenced one is last");
   await row(page, "DiskFull").getByRole("link", { name: "DiskFull" }).first().click();
-  await page.getByText(/Nothing is sent: its firing alert is withheld by a silence until/).waitFor();
-  await page.locator(".alert-card").getByText("withheld", { exact: true }).waitFor();
+  await page.getByText(/Nothing is sent: its firing alert is silenced by “Disks are exchanged” until/).waitFor();
+  await page.locator(".alert-card").getByText("silenced", { exact: true }).waitFor();
   assert.equal(await page.getByText("The steps start").count(), 0);
   assert.equal(await page.getByRole("list", { name: "Next steps" }).count(), 0);
-  await assertAccessible(page, "a withheld incident");
+  await assertAccessible(page, "a silenced incident");
   await console.visit(page, "/");
-  await page.getByText(/acknowledged or snoozed · 2 alerts/).waitFor();
+  const attention = page.getByRole("region", { name: "Needs attention" });
+  await attention.getByText("HighLatency on web-1").waitFor();
+  assert.equal(await attention.getByText("DiskFull").count(), 0);
   assert.equal(await page.getByText("There is no rule yet").count(), 0);
 });
 
-test("alerts are grouped and filtered, say what withholds them, and are resolved by hand", async (t) => {
+test("U6 incidents: severity is a colour and a filter, the age is that of the alert, rows are dense, and boxes are for thumbs", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { prism } = console;
+  const ago = (minutes: number) => new Date(Date.now() - minutes * 60_000).toISOString();
+  const alerts = [
+    { labels: { alertname: "Slow", severity: "warning" }, startsAt: ago(51) },
+    { labels: { alertname: "Taken", severity: "critical" }, startsAt: ago(90) },
+    { labels: { alertname: "Down", severity: "critical" }, startsAt: ago(12) },
+    { labels: { alertname: "Note", severity: "info" }, startsAt: ago(300) },
+  ];
+  assert.equal((await prism.post("/api/v1/alerts", { alerts })).status, 200);
+  const { body } = await prism.get<{ data: { id: string; title: string }[] }>("/api/v1/incidents");
+  await prism.post(`/api/v1/incidents/${body.data.find(({ title }) => title === "Taken")?.id}/acknowledge`, {});
+  const page = await console.open("/incidents", { width: 1440 });
+  await row(page, "Down").getByText("for 12 min").waitFor();
+  assert.deepEqual(await titlesOf(page), ["Down", "Slow", "Note", "Taken"]);
+  const colours = await page.getByRole("table", { name: "Incidents" }).locator(".badge.bad, .badge.warn, .badge.info");
+  assert.deepEqual(
+    (await colours.evaluateAll((all) => all.map(({ className, textContent }) => `${className} ${textContent}`))).slice(
+      0,
+      3,
+    ),
+    ["badge bad strong critical", "badge warn warning", "badge info info"],
+  );
+  const height = await row(page, "Slow").evaluate((element) => element.getBoundingClientRect().height);
+  assert.ok(height <= 48, `a row is ${height} px high`);
+  await page.getByRole("combobox", { name: "Severity" }).selectOption("warning");
+  await row(page, "Down").waitFor({ state: "detached" });
+  assert.match(page.url(), /severity=warning/);
+  await assertAccessible(page, "incidents by severity");
+  const phone = await console.open("/incidents", { width: 390, theme: "dark" });
+  await row(phone, "Slow").getByText("for 51 min").waitFor();
+  const box = await row(phone, "Slow").getByRole("checkbox").boundingBox();
+  assert.ok(box && box.width >= 24 && box.height >= 24, `a checkbox is ${box?.width} px wide`);
+  const card = await row(phone, "Slow").evaluate((element) => element.getBoundingClientRect().height);
+  assert.ok(card <= 100, `a row on the phone is ${card} px high`);
+  await assertAccessible(phone, "incidents on a phone");
+  console.assertClean();
+});
+
+test("alerts are grouped and filtered by severity and labels, say what silences them, and are resolved by hand", async (t) => {
   const console = await startConsole(t);
   if (!console) return;
   await fire(console, [
@@ -144,14 +194,14 @@ test("alerts are grouped and filtered, say what withholds them, and are resolved
   assert.equal((await console.prism.post("/api/v1/silences", silence)).status, 201);
   const page = await console.open("/alerts?group=alertname");
   await page.getByRole("heading", { name: "alertname=DiskFull" }).waitFor();
-  await page.getByText("3 firing, 1 of them withheld.").waitFor();
+  await page.getByText("3 firing, 1 silenced.").waitFor();
   await assertAccessible(page, "grouped alerts");
   await console.visit(page, "/alerts?matcher=instance%3D~%22db-.%2A%22");
-  await row(page, "DiskFull on db-2").getByText("withheld", { exact: true }).waitFor();
+  await row(page, "DiskFull on db-2").getByText("silenced", { exact: true }).waitFor();
   assert.equal(await row(page, "HighLatency").count(), 0);
-  await row(page, "DiskFull on db-2")
-    .getByText(/a silence until/)
-    .waitFor();
+  await page.getByRole("combobox", { name: "Severity" }).selectOption("warning");
+  await page.getByText("No alert matches").waitFor();
+  await page.getByRole("combobox", { name: "Severity" }).selectOption("critical");
   await row(page, "DiskFull on db-2").getByRole("link", { name: "DiskFull on db-2" }).click();
   await page.getByText("No one is notified of it now").waitFor();
   await assertAccessible(page, "an alert");

@@ -121,6 +121,43 @@ test("a database whose directory is not there is refused with the directory's na
   );
 });
 
+test("an upgrade gives unresolved and earlier incidents the severity and the start of their alerts", (t) => {
+  const connection = new SqliteDatabase(join(temporaryDir(t), "prism.db"));
+  t.after(() => connection.close());
+  const at = MIGRATIONS.findIndex(({ name }) => name === "0054_incident_severity");
+  migrateUp(connection, MIGRATIONS.slice(0, at));
+  const incident = (id: string, policyId: string, openedAt: number) =>
+    connection.exec(`insert into incidents (id, number, projectId, policyId, policyVersion, groupKey, groupLabels, route, title,
+      state, openedAt, updatedAt) values ('${id}', ${openedAt}, 'p', '${policyId}', 1, '${id}', '{}', '{}', 't', 'open', ${openedAt}, 1)`);
+  const alert = (id: string, incidentId: string, severity: string | null, label: string, startsAt: number) => {
+    const labels = JSON.stringify(label === "" ? {} : { severity: label });
+    connection
+      .prepare(`insert into alerts (id, projectId, key, fingerprint, labels, annotations, severity, source, state, startsAt, lastAt)
+        values (?, 'p', ?, 'f', ?, '{}', ?, 'api', 'firing', ?, 1)`)
+      .run(id, id, labels, severity, startsAt);
+    connection
+      .prepare("insert into incident_alerts (incidentId, alertId, addedAt) values (?, ?, 1)")
+      .run(incidentId, id);
+  };
+  const steps = JSON.stringify({ steps: [{ type: "webhook" }] });
+  connection
+    .prepare("insert into policy_versions (policyId, version, definition, createdAt) values ('hooks', 1, ?, 1)")
+    .run(steps);
+  incident("i1", "people", 10);
+  alert("a1", "i1", "warn", "", 5);
+  alert("a2", "i1", null, "Page", 7);
+  incident("i2", "people", 20);
+  alert("a3", "i2", null, "", 18);
+  incident("i3", "hooks", 30);
+  migrateUp(connection, MIGRATIONS);
+  const rows = connection.prepare("select id, severity, firingSince, forPeople from incidents order by id").all();
+  assert.deepEqual(rows, [
+    { id: "i1", severity: "critical", firingSince: 5, forPeople: 1 },
+    { id: "i2", severity: null, firingSince: 18, forPeople: 1 },
+    { id: "i3", severity: null, firingSince: 30, forPeople: 0 },
+  ]);
+});
+
 test("an upgrade gives the roles of earlier versions the permissions for alerts, and keeps what was changed", (t) => {
   const file = join(temporaryDir(t), "prism.db");
   const connection = new SqliteDatabase(file);

@@ -192,6 +192,13 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
     "/stats",
     `/stats?projectId=${project.id}`,
     "/attention",
+    "/attention?grouped=true",
+    ...both("/incidents", [
+      "order=attention",
+      "order=attention&projectId=shop&severity=critical,none",
+      "severity=info",
+    ]),
+    `/incidents?order=attention&cursor=${Buffer.from('[1,2,"x"]').toString("base64url")}`,
     ...(await useJobs(prism, post, both)),
   ])
     await get(path);
@@ -234,7 +241,10 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
 
 /** Why a statement may read a whole table, or part of an index from end to end. */
 const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
-  { plan: /^SCAN incidents USING INDEX incidents_waiting$/, why: "the latest open incidents, up to the limit" },
+  {
+    plan: /^SCAN incidents USING INDEX incidents_attention$/,
+    why: "the unresolved incidents, at the start, and in their order as far as a page goes",
+  },
   {
     plan: /^SCAN (sqlite_schema|sqlite_sequence|migrations|roles|projects|modules)\b/,
     why: "as small as an installation is",
@@ -249,6 +259,7 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
     why: "holds what waits, runs or is dead",
   },
   { plan: /^SCAN jobs USING COVERING INDEX jobs_id$/, why: "a requested total" },
+  { plan: /^SCAN incidents USING COVERING INDEX incidents_state$/, why: "a requested total" },
   {
     plan: /^SCAN (schedules|transfer_buckets|rules|webhooks|channels|policies|integrations|receivers|status_pages)\b/,
     why: "as many as a user has created",
@@ -263,7 +274,6 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
   { plan: /^SCAN alerts USING (COVERING )?INDEX alerts_live$/, why: "the live alerts, at the start" },
   { plan: /^SCAN pages USING INDEX pages_open$/, why: "the pages that are not ended, at the start" },
   { plan: /^SCAN failed_ways USING INDEX failed_ways_since$/, why: "the oldest ones, up to the limit" },
-  { plan: /^SCAN incidents USING INDEX incidents_open$/, why: "the incidents that are not resolved, at the start" },
   {
     plan: /^SCAN ntfy_messages USING COVERING INDEX ntfy_messages_due$/,
     why: "the scheduled messages, at the start",

@@ -39,7 +39,7 @@ import {
   silencePath,
   stateOf,
 } from "./alert-types.ts";
-import { WithheldText } from "./withheld.tsx";
+import { QuietText } from "./quiet.tsx";
 
 /** `/alerts/:id`: what fires since when, who is notified of it, and when it fired before. */
 export function AlertPage({ params }: PageProps) {
@@ -92,7 +92,7 @@ function AlertView({ alert }: Props) {
       <div class="stack">
         {withheld !== null && (
           <Banner tone="info" title="No one is notified of it now">
-            It is <WithheldText withheld={withheld} />.
+            It is <QuietText withheld={withheld} />.
           </Banner>
         )}
         <div class="two">

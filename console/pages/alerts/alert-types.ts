@@ -43,9 +43,14 @@ export function stateOf({ state, timedOut, withheld }: Pick<Alert, "state" | "ti
   if (state === "resolved" && timedOut) return { text: "no longer reported", tone: "plain" } as const;
   if (state === "resolved") return { text: "resolved", tone: "ok" } as const;
   if (state === "pending") return { text: "pending", tone: "warn" } as const;
-  return withheld === null
-    ? ({ text: "firing", tone: "bad" } as const)
-    : ({ text: "withheld", tone: "plain" } as const);
+  if (withheld === null) return { text: "firing", tone: "bad" } as const;
+  return { text: quietWord(withheld), tone: "plain" } as const;
+}
+
+/** Why no one is notified of it, in a word. */
+export function quietWord({ silencedBy, inhibitedBy }: NonNullable<Alert["withheld"]>): string {
+  if (silencedBy.length > 0) return "silenced";
+  return inhibitedBy.length > 0 ? "inhibited" : "muted";
 }
 
 /** What it is called: its summary, or its name. */

@@ -2,7 +2,7 @@ import { BellRing } from "lucide";
 import { useState } from "preact/hooks";
 import { href } from "../../app/base.ts";
 import { useFilters } from "../../app/filters.ts";
-import { LabelChips, MatcherField } from "../../app/matcher-field.tsx";
+import { MatcherField } from "../../app/matcher-field.tsx";
 import { type Matcher, matcherText, readMatchers } from "../../app/matchers.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { navigate, useQueryState } from "../../app/navigate.ts";
@@ -26,58 +26,70 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { useAlertingChanges } from "../incidents/changes.ts";
-import { type Alert, isResolvable, nameOf, resolveAlert, silencePath, stateOf } from "./alert-types.ts";
-import { WithheldText } from "./withheld.tsx";
+import { Age, SEVERITY_OPTIONS, SeverityBadge, severityTone, wordsOf } from "../incidents/severity.tsx";
+import { type Alert, isResolvable, nameOf, quietWord, resolveAlert, silencePath, stateOf } from "./alert-types.ts";
 
 const STATES = [
   { value: "firing", label: "Firing" },
   { value: "pending", label: "Pending" },
   { value: "resolved", label: "Resolved" },
 ];
-/** Labels that take most of a row are in the detail. */
+/** As many as fit into the line; the detail has all of them. */
 const SHOWN_LABELS = 6;
+const IN_OTHER_COLUMNS: ReadonlySet<string> = new Set(["severity"]);
+
+function labelsText({ labels }: Alert): string {
+  const shown = Object.entries(labels).filter(([name]) => !IN_OTHER_COLUMNS.has(name));
+  return shown
+    .slice(0, SHOWN_LABELS)
+    .map(([name, value]) => `${name}=${value}`)
+    .join("  ");
+}
 
 const COLUMNS: readonly Column<Alert>[] = [
+  {
+    key: "severity",
+    label: "Severity",
+    card: "aside",
+    width: "min",
+    cell: ({ severity }) => <SeverityBadge word={severity} />,
+  },
   {
     key: "alert",
     label: "Alert",
     card: "title",
     width: "wide",
     cell: (alert) => (
-      <div class="silence-what">
+      <span class="one-line">
         <UserText lines={1}>{nameOf(alert)}</UserText>
-        <LabelChips labels={Object.fromEntries(Object.entries(alert.labels).slice(0, SHOWN_LABELS))} />
-      </div>
+        <UserText lines={1} mono>
+          {labelsText(alert)}
+        </UserText>
+      </span>
     ),
   },
   {
     key: "state",
     label: "State",
-    card: "aside",
-    width: "min",
-    cell: (alert) => <Badge tone={stateOf(alert).tone}>{stateOf(alert).text}</Badge>,
-  },
-  {
-    key: "why",
-    label: "Notes",
     card: "meta",
-    priority: 2,
-    cell: ({ withheld, severity }) => (
-      <>
-        {severity}
-        {severity !== null && withheld !== null && ", "}
-        {withheld !== null && <WithheldText withheld={withheld} />}
-      </>
-    ),
+    width: "min",
+    cell: (alert) => <State alert={alert} />,
   },
   {
     key: "since",
-    label: "Since",
+    label: "Fires",
     card: "meta",
     width: "min",
-    cell: ({ startsAt, resolvedAt }) => <Time at={resolvedAt ?? startsAt} />,
+    cell: ({ startsAt, resolvedAt }) => (resolvedAt === null ? <Age at={startsAt} /> : <Time at={resolvedAt} />),
   },
 ];
+
+/** The colour of a row is its severity; one of which no one is notified says why. */
+function State({ alert }: { readonly alert: Alert }) {
+  const { text, tone } = stateOf(alert);
+  if (alert.withheld !== null) return <Badge tone="plain">{text}</Badge>;
+  return alert.state === "firing" ? <span class="only-wide">{text}</span> : <Badge tone={tone}>{text}</Badge>;
+}
 
 interface Group {
   readonly value: string;
@@ -96,15 +108,20 @@ function groupsOf(alerts: readonly Alert[], label: string): readonly Group[] {
     .sort((a, b) => b.alerts.length - a.alerts.length || a.value.localeCompare(b.value));
 }
 
-/** What fires, and what withholds it. */
+/** What fires, and how bad it is. */
 export function AlertsPage() {
   const [project, setProject, projects] = useProjectChoice();
-  const filters = useFilters({ state: "firing", matcher: "", q: "" });
-  const { state, matcher, q } = filters.values;
+  const filters = useFilters({ state: "firing", severity: "", matcher: "", q: "" });
+  const { state, severity, matcher, q } = filters.values;
   const [group, setGroup] = useQueryState("group");
   const [isWide, setWide] = useState(matcher !== "");
   const matchers: readonly Matcher[] = readMatchers(matcher) ?? [];
-  const list = useList<Alert>("/alerts", { projectId: project, ...filters.values, limit: 100 });
+  const list = useList<Alert>("/alerts", {
+    projectId: project,
+    ...filters.values,
+    severity: wordsOf(severity),
+    limit: 100,
+  });
   useAlertingChanges(list.reload, projectIdOf(projects, project));
   const change = (next: readonly Matcher[]) => filters.set({ matcher: next.map(matcherText).join(",") });
   const names = [...new Set((list.items ?? []).flatMap(({ labels }) => Object.keys(labels)))].sort();
@@ -117,14 +134,14 @@ export function AlertsPage() {
       rowKey={({ id }) => id}
       rowHref={({ id }) => href(`/alerts/${id}`)}
       columns={COLUMNS}
-      rowTone={(alert) => (stateOf(alert).tone === "bad" ? "bad" : undefined)}
+      rowTone={(alert) => (stateOf(alert).tone === "bad" ? severityTone(alert.severity) : undefined)}
       rowActions={(alert) => <RowActions alert={alert} project={project} />}
       hotkeys={{
         s: (alert) => navigate(silencePath(alert, project)),
         e: (alert) => void (mayResolve(alert) && resolveAlert(alert)),
       }}
       {...(isPart && { bare: true, more: null })}
-      empty={<NoAlert state={state} isFiltered={matcher !== "" || q !== ""} onClear={clear} />}
+      empty={<NoAlert state={state} isFiltered={matcher !== "" || q !== "" || severity !== ""} onClear={clear} />}
     />
   );
   return (
@@ -133,6 +150,7 @@ export function AlertsPage() {
         <Toolbar end={<Segmented small label="State" {...filters.bind("state")} options={STATES} />}>
           <SearchInput {...filters.bind("q")} label="Search alerts" placeholder="Text in labels or annotations" />
           <ProjectChoice value={project} onChange={setProject} projects={projects} />
+          <Select small label="Severity" {...filters.bind("severity")} options={SEVERITY_OPTIONS} />
           <Select
             small
             label="Group by"
@@ -216,12 +234,13 @@ function NoAlert({ state, isFiltered, onClear }: NoAlertProps) {
 }
 
 function subtitleOf(items: readonly Alert[] | undefined, state: string, hasMore: boolean): string {
-  if (items === undefined) return "What fires, and what withholds it.";
+  if (items === undefined) return "What fires, and how bad it is.";
   const count = `${items.length}${hasMore ? "+" : ""}`;
   if (state === "resolved") return "What is over, the latest first.";
   if (state === "pending")
     return items.length === 0 ? "Nothing is pending." : `${count} pending: they fire if it lasts.`;
-  const withheld = items.filter((alert) => alert.withheld !== null).length;
+  const quiet = items.flatMap(({ withheld }) => withheld ?? []).map(quietWord);
   if (items.length === 0) return "Nothing fires.";
-  return `${count} firing${withheld === 0 ? "" : `, ${withheld} of them withheld`}.`;
+  const words = [...new Set(quiet)].map((word) => `${quiet.filter((each) => each === word).length} ${word}`);
+  return `${[`${count} firing`, ...words].join(", ")}.`;
 }

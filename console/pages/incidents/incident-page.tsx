@@ -22,7 +22,7 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { stateOf as stateOfAlert } from "../alerts/alert-types.ts";
-import { WithheldText } from "../alerts/withheld.tsx";
+import { QuietText } from "../alerts/quiet.tsx";
 import { safeLink } from "../inbox/notification-types.ts";
 import { useAlertingChanges } from "./changes.ts";
 import {
@@ -288,7 +288,7 @@ function AlertCard({ alert, project }: { readonly alert: AlertOfIncident; readon
         {withheld !== null && (
           <>
             {" · "}
-            <WithheldText withheld={withheld} />
+            <QuietText withheld={withheld} />
           </>
         )}
         {notifiedAt === null && state === "firing" && " · no one was notified of it yet"}

@@ -1,6 +1,7 @@
 import type { Labels } from "../../app/matchers.ts";
 import { me } from "../../app/session.ts";
 import type { Alert } from "../alerts/alert-types.ts";
+import type { Severity } from "./severity.tsx";
 
 export interface Incident {
   readonly id: string;
@@ -10,6 +11,10 @@ export interface Incident {
   readonly state: "open" | "acknowledged" | "resolved";
   readonly isSnoozed: boolean;
   readonly urgency: "high" | "low";
+  /** The highest severity of its alerts; null: they name none. */
+  readonly severity: Severity | null;
+  /** Start of its earliest alert. */
+  readonly firingSince: string;
   /** Otherwise its policy only calls webhooks. */
   readonly notifiesPeople: boolean;
   readonly policy: { readonly id: string; readonly name: string; readonly version: number };
@@ -42,6 +47,7 @@ export interface ListedIncident extends Incident {
   readonly acknowledgedBy: readonly { readonly userId: string; readonly name: string | null }[];
   /** No firing alert of it notifies now. */
   readonly isWithheld: boolean;
+  readonly withheldAs: "silenced" | "inhibited" | "muted" | null;
   /** Whether the user may acknowledge, snooze, resolve and so on. */
   readonly mayAct: boolean;
 }

@@ -4,7 +4,7 @@ import { href } from "../../app/base.ts";
 import { useFilters } from "../../app/filters.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { ProjectFilter, projectIdOf } from "../../app/project-choice.tsx";
-import { useProjects } from "../../app/projects.ts";
+import { type Project, useProjects } from "../../app/projects.ts";
 import { useList } from "../../app/query.ts";
 import {
   Badge,
@@ -18,6 +18,7 @@ import {
   plural,
   SearchInput,
   Segmented,
+  Select,
   Time,
   Toolbar,
   UserText,
@@ -35,6 +36,9 @@ import {
 } from "./incident-actions.tsx";
 import { actorName, isOpen, type ListedIncident, stateOf } from "./incident-types.ts";
 import { PageDialog } from "./page-dialog.tsx";
+import { Age, SEVERITY_OPTIONS, SeverityBadge, severityTone } from "./severity.tsx";
+
+const SEVERITIES_OF_INCIDENTS = [...SEVERITY_OPTIONS, { value: "none", label: "Not set" }];
 
 const FILTERS = [
   { value: "unresolved", label: "Unresolved" },
@@ -44,59 +48,80 @@ const FILTERS = [
   { value: "resolved", label: "Resolved" },
 ];
 
-const COLUMNS: readonly Column<ListedIncident>[] = [
-  {
-    key: "number",
-    label: "Number",
-    cell: ({ number }) => <span class="num muted">#{number}</span>,
-    width: "min",
-    card: "meta",
-  },
-  {
-    key: "title",
-    label: "Incident",
-    cell: ({ title, summary, urgency }) => (
-      <span class="inline">
-        <UserText lines={2}>{title}</UserText>
-        {summary && summary !== title && (
-          <span class="muted small">
-            <UserText lines={2}>{summary}</UserText>
-          </span>
-        )}
-        {urgency === "low" && <Badge tone="plain">low urgency</Badge>}
-      </span>
-    ),
-    card: "title",
-    width: "wide",
-  },
-  {
-    key: "state",
-    label: "State",
-    cell: (incident) => <Badge tone={stateOf(incident).tone}>{stateOf(incident).text}</Badge>,
-    card: "aside",
-    width: "min",
-  },
-  {
-    key: "alerts",
-    label: "Firing",
-    cell: ({ alerts, firing }) => <span class="num nowrap">{`${firing} of ${alerts}`}</span>,
-    align: "end",
-    width: "min",
-    card: "meta",
-  },
-  {
-    key: "since",
-    label: "Since",
-    cell: ({ openedAt }) => <Time at={openedAt} />,
-    card: "meta",
-    width: "min",
-  },
-  { key: "next", label: "Then", cell: (incident) => <Next incident={incident} />, card: "meta" },
-];
+/** @param projects more than one: each row says which it is of */
+function columnsOf(projects: readonly Project[]): readonly Column<ListedIncident>[] {
+  return [
+    {
+      key: "severity",
+      label: "Severity",
+      cell: ({ severity, urgency }) => <SeverityBadge word={severity} urgency={urgency} />,
+      width: "min",
+      card: "aside",
+    },
+    {
+      key: "title",
+      label: "Incident",
+      cell: ({ number, title, summary }) => (
+        <span class="one-line">
+          <span class="num muted">#{number}</span>
+          <UserText lines={1}>{summary || title}</UserText>
+          {summary && summary !== title && <UserText lines={1}>{title}</UserText>}
+        </span>
+      ),
+      card: "title",
+      width: "wide",
+    },
+    ...(projects.length < 2
+      ? []
+      : [
+          {
+            key: "project",
+            label: "Project",
+            cell: ({ projectId }: ListedIncident) => (
+              <UserText lines={1}>{projects.find(({ id }) => id === projectId)?.name ?? ""}</UserText>
+            ),
+            card: "meta",
+            priority: 3,
+            width: "min",
+          } as const,
+        ]),
+    {
+      key: "state",
+      label: "State",
+      cell: (incident) => <State incident={incident} />,
+      card: "meta",
+      width: "min",
+    },
+    {
+      key: "alerts",
+      label: "Firing",
+      cell: ({ alerts, firing }) => <span class="num nowrap">{`${firing} of ${alerts}`}</span>,
+      align: "end",
+      width: "min",
+      card: "hide",
+      priority: 2,
+    },
+    {
+      key: "since",
+      label: "Fires",
+      cell: ({ firingSince, resolvedAt }) =>
+        resolvedAt === null ? <Age at={firingSince} /> : <Time at={resolvedAt} />,
+      card: "meta",
+      width: "min",
+    },
+    { key: "next", label: "Then", cell: (incident) => <Next incident={incident} />, card: "meta", width: "min" },
+  ];
+}
+
+/** The colour of a row is its severity; the state needs a colour only where someone has it. */
+function State({ incident }: { readonly incident: ListedIncident }) {
+  const { text, tone } = stateOf(incident);
+  return isOpen(incident) ? <span class="only-wide">{text}</span> : <Badge tone={tone}>{text}</Badge>;
+}
 
 /** Who has it, or what happens next. */
 function Next({ incident }: { readonly incident: ListedIncident }) {
-  const { acknowledgedBy, isSnoozed, isWithheld, snoozedUntil, nextStepAt, resolvedAt, state, notifiesPeople } =
+  const { acknowledgedBy, isSnoozed, withheldAs, snoozedUntil, nextStepAt, resolvedAt, state, notifiesPeople } =
     incident;
   if (state === "resolved")
     return (
@@ -112,11 +137,11 @@ function Next({ incident }: { readonly incident: ListedIncident }) {
     );
   const names = acknowledgedBy.map(actorName);
   if (state === "acknowledged") return <UserText lines={1}>{`by ${names.join(", ")}`}</UserText>;
-  if (isWithheld) return <span class="muted">withheld</span>;
+  if (withheldAs !== null) return <span class="muted">{withheldAs}</span>;
   return nextStepAt === null ? (
-    <span class="muted">{notifiesPeople ? "waits for people" : "calls webhooks only"}</span>
+    <span class="muted only-wide">{notifiesPeople ? "waits for people" : "calls webhooks only"}</span>
   ) : (
-    <span>
+    <span class="only-wide">
       next step <Time at={nextStepAt} />
     </span>
   );
@@ -124,17 +149,20 @@ function Next({ incident }: { readonly incident: ListedIncident }) {
 
 /** What people are notified of, and who has it. */
 export function IncidentsPage() {
-  const filters = useFilters({ state: "unresolved", q: "", project: "", mine: "" });
+  const filters = useFilters({ state: "unresolved", severity: "", q: "", project: "", mine: "" });
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const [snoozed, setSnoozed] = useState<ListedIncident | null>(null);
   const [isPaging, setPaging] = useState(false);
-  const { state: filter, q, project, mine } = filters.values;
+  const { state: filter, severity, q, project, mine } = filters.values;
   const projects = useProjects();
   const query = {
     state: filter === "all" ? "" : filter,
+    severity,
     q,
     projectId: project,
     mine,
+    // What is over is read from its end.
+    order: filter === "resolved" ? "newest" : "attention",
     limit: 50,
   };
   const list = useList<ListedIncident>("/incidents", query);
@@ -149,6 +177,7 @@ export function IncidentsPage() {
       <Toolbar end={<Segmented small label="State" {...filters.bind("state")} options={FILTERS} />}>
         <SearchInput {...filters.bind("q")} label="Search incidents" placeholder="Part of the title" />
         <ProjectFilter small by="slug" {...filters.bind("project")} />
+        <Select small label="Severity" {...filters.bind("severity")} options={SEVERITIES_OF_INCIDENTS} />
         <Checkbox
           checked={mine !== ""}
           onChange={(isOn) => filters.set({ mine: isOn ? "true" : "" })}
@@ -160,8 +189,9 @@ export function IncidentsPage() {
         list={list}
         rowKey={({ id }) => id}
         rowHref={({ id }) => href(`/incidents/${id}`)}
-        columns={COLUMNS}
-        rowTone={(incident) => (isOpen(incident) ? (incident.urgency === "high" ? "bad" : "warn") : undefined)}
+        rows={list.items?.toSorted((a, b) => Number(isQuiet(a)) - Number(isQuiet(b)))}
+        columns={columnsOf(projects)}
+        rowTone={(incident) => (isWaiting(incident) ? severityTone(incident.severity, incident.urgency) : undefined)}
         {...(mayAct && filter !== "resolved"
           ? {
               selection: {
@@ -180,12 +210,22 @@ export function IncidentsPage() {
               },
             }
           : {})}
-        empty={filters.isFiltered ? <NoMatch onClear={() => filters.set({ state: "unresolved" })} /> : <NoIncident />}
+        empty={filters.isFiltered ? <NoMatch onClear={filters.clear} /> : <NoIncident />}
       />
       <PageDialog isOpen={isPaging} onClose={() => setPaging(false)} />
       <SnoozeDialog incident={snoozed} onClose={() => setSnoozed(null)} />
     </Page>
   );
+}
+
+/** Open, and people are notified of it. */
+function isWaiting(incident: ListedIncident): boolean {
+  return isOpen(incident) && incident.notifiesPeople && incident.withheldAs === null;
+}
+
+/** Open, but all its alerts are silenced, inhibited or muted: it comes after those that wait for people. */
+function isQuiet(incident: ListedIncident): boolean {
+  return isOpen(incident) && incident.withheldAs !== null;
 }
 
 /** Whether the user may act on it. */
@@ -198,8 +238,8 @@ function NoMatch({ onClear }: { readonly onClear: () => void }) {
     <EmptyState
       icon={Siren}
       title="No such incident"
-      text="Choose another state, or clear the search."
-      action={<Button onClick={onClear}>Unresolved ones</Button>}
+      text="Choose another state or severity, or clear the search."
+      action={<Button onClick={onClear}>All unresolved ones</Button>}
     />
   );
 }
@@ -259,9 +299,9 @@ function RowActions({ incident, onSnooze }: { readonly incident: ListedIncident;
 function subtitleOf(items: readonly ListedIncident[] | undefined, filter: string): string {
   if (items === undefined) return "What people are notified of, and who has it.";
   if (filter === "resolved") return "What is over, the latest first.";
-  const open = items.filter(isOpen).length;
-  const others = items.filter(({ state }) => state !== "resolved").length - open;
-  if (open === 0) return others === 0 ? "Nothing is open." : `Nothing is open; ${others} acknowledged or snoozed.`;
-  const rest = others === 0 ? "" : `, ${others} acknowledged or snoozed`;
+  const open = items.filter(isWaiting).length;
+  const taken = items.filter((each) => each.state !== "resolved" && !isOpen(each)).length;
+  const rest = taken === 0 ? "" : `, ${taken} acknowledged or snoozed`;
+  if (open === 0) return taken === 0 ? "No incident waits for people." : `None waits for people${rest}.`;
   return `${plural(open, "incident waits", "incidents wait")} for an acknowledgement${rest}.`;
 }

@@ -2,7 +2,7 @@ import { href } from "../../app/base.ts";
 import { PersonName } from "../../app/person-name.tsx";
 import { me } from "../../app/session.ts";
 import { formatDuration, Link, plural, Time, Timeline } from "../../ui/index.ts";
-import { WithheldText } from "../alerts/withheld.tsx";
+import { QuietText } from "../alerts/quiet.tsx";
 import { type IncidentDetail, isOpen, type PolicyStep, withheldOf } from "./incident-types.ts";
 import { ChannelName, ScheduleName } from "./timeline-words.tsx";
 
@@ -48,7 +48,7 @@ export function NextSteps({ incident }: { readonly incident: IncidentDetail }) {
       ) : withheld !== null ? (
         <p>
           Nothing is sent: {incident.firing === 1 ? "its firing alert is " : "its firing alerts are "}
-          <WithheldText withheld={withheld} />.
+          <QuietText withheld={withheld} />.
         </p>
       ) : notifiedAt === null ? (
         <p>

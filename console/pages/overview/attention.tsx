@@ -1,21 +1,21 @@
+import { CircleCheck } from "lucide";
 import { useState } from "preact/hooks";
 import type { Notification } from "../../../src/client/views.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useStream } from "../../app/live.ts";
 import { canInProject } from "../../app/memberships.ts";
-import { invalidate, useGet } from "../../app/query.ts";
+import { useGet } from "../../app/query.ts";
 import { IDLE_MS, useRefresh } from "../../app/refresh.ts";
 import { can, me } from "../../app/session.ts";
-import { Attention, Button, confirm, plural, Time, toast } from "../../ui/index.ts";
-import { ExplainDrawer } from "../explain/index.ts";
+import { Attention, Button, Card, confirm, EmptyState, plural, Skeleton, Time, toast } from "../../ui/index.ts";
 import { plainText } from "../explain/words.ts";
 import { acknowledge } from "../inbox/inbox-actions.ts";
 import { useAlertingChanges } from "../incidents/changes.ts";
-import { countSoon } from "../incidents/open-incidents.ts";
+import { acknowledge as acknowledgeIncident } from "../incidents/incident-actions.tsx";
+import { Age, severityOf } from "../incidents/severity.tsx";
 import type { AttentionItem, AttentionView } from "./overview-types.ts";
 
-const SHOWN = 5;
 const EVERY_MS = 2000;
 
 /** The server counts jobs this often: what was mended may still be in its answer. */
@@ -24,13 +24,16 @@ const COUNTED_MS = 3000;
 export interface AttentionState {
   /** Undefined until they are known. */
   readonly items: readonly AttentionItem[] | undefined;
+  /** How much is watched, if there are none. */
+  readonly watched: AttentionView["watched"];
+  readonly isFailed: boolean;
   /** Hides a repaired item until the server has counted again. */
   readonly done: (key: string) => void;
 }
 
-/** What needs attention, the most severe first; reloaded after live entries that may change it. */
+/** What needs attention, in the order of the server; reloaded after live entries that may change it. */
 export function useAttention(): AttentionState {
-  const query = useGet<AttentionView>("/attention");
+  const query = useGet<AttentionView>("/attention", { grouped: true });
   const [mended, setMended] = useState<readonly string[]>([]);
   const changed = useRefresh(query.reload, EVERY_MS, IDLE_MS);
   useStream("user:me", ({ type }) => type.startsWith("notification") && changed());
@@ -39,49 +42,68 @@ export function useAttention(): AttentionState {
   const done = (key: string) => {
     setMended((keys) => [...keys, key]);
     setTimeout(() => {
-      query.change((view) => view && { ...view, items: view.items.filter((item) => item.key !== key) });
       query.reload();
       setMended((keys) => keys.filter((each) => each !== key));
     }, COUNTED_MS);
   };
-  return { items: query.data?.items.filter(({ key }) => !mended.includes(key)), done };
+  return {
+    items: query.data?.items.filter(({ key }) => !mended.includes(key)),
+    watched: query.data?.watched ?? null,
+    isFailed: query.error !== undefined && query.data === undefined,
+    done,
+  };
 }
 
-export function AttentionList({ attention: { items = [], done } }: { readonly attention: AttentionState }) {
-  const [isAll, setAll] = useState(false);
-  const [explained, setExplained] = useState<string | null>(null);
-  if (items.length === 0) return null;
-  const shown = isAll ? items : items.slice(0, SHOWN);
+export function AttentionList({
+  attention: { items, watched, isFailed, done },
+}: {
+  readonly attention: AttentionState;
+}) {
+  if (isFailed) return null;
+  if (items === undefined) return <Skeleton count={5} />;
   return (
-    <section class="stack s2" aria-label="Needs attention">
-      {shown.map((item) => (
-        <AttentionRow key={item.key} item={item} onChange={() => done(item.key)} onExplain={setExplained} />
-      ))}
-      {items.length > SHOWN && (
-        <div>
-          <Button small variant="quiet" onClick={() => setAll(!isAll)}>
-            {isAll ? "Show fewer" : `Show ${items.length - SHOWN} more`}
-          </Button>
-        </div>
-      )}
-      <ExplainDrawer
-        subject={explained === null ? null : { kind: "notification", id: explained }}
-        onClose={() => setExplained(null)}
-      />
+    <section aria-label="Needs attention">
+      <Card flush>
+        {items.length === 0 ? (
+          <EmptyState small icon={CircleCheck} title="Nothing needs you" text={watchedText(watched)} />
+        ) : (
+          <ul class="attentions">
+            {items.map((item) => (
+              <AttentionRow key={item.key} item={item} onChange={() => done(item.key)} />
+            ))}
+          </ul>
+        )}
+      </Card>
     </section>
   );
+}
+
+function watchedText(watched: AttentionView["watched"]): string {
+  const parts =
+    watched === null
+      ? []
+      : [
+          ...(watched.rules > 0 ? [plural(watched.rules, "rule")] : []),
+          ...(watched.heartbeats > 0 ? [plural(watched.heartbeats, "heartbeat")] : []),
+          ...(watched.receivers > 0 ? [plural(watched.receivers, "receiver")] : []),
+        ];
+  const calm = "No incident is open, and no notification waits for an acknowledgement.";
+  return parts.length === 0 ? calm : `${calm} Watched: ${parts.join(", ")}.`;
 }
 
 const TONES = { critical: "bad", warning: "warn", info: "info" } as const;
 const TAGS: Readonly<Record<AttentionItem["kind"], string>> = {
   incident: "incident",
-  notification: "critical",
+  incidents: "incidents",
+  notification: "unseen",
+  notifications: "unseen",
   way: "delivery",
-  unproven: "delivery",
+  unproven: "on-call",
   channel: "delivery",
   jobs: "jobs",
   queue: "queue",
   approvals: "people",
+  heartbeats: "heartbeats",
   module: "module",
   events: "events",
   watch: "server",
@@ -93,44 +115,37 @@ const TAGS: Readonly<Record<AttentionItem["kind"], string>> = {
 interface RowProps {
   readonly item: AttentionItem;
   readonly onChange: () => void;
-  readonly onExplain: (notificationId: string) => void;
 }
 
-function AttentionRow({ item, onChange, onExplain }: RowProps) {
-  const { kind, severity, detail, at, until } = item;
-  const actions =
-    kind === "incident" ? (
-      <IncidentActions item={item} onChange={onChange} />
-    ) : kind === "notification" ? (
-      <NotificationActions item={item} onChange={onChange} onExplain={onExplain} />
-    ) : (
-      <OtherActions item={item} onChange={onChange} />
-    );
+function AttentionRow({ item, onChange }: RowProps) {
+  const { kind, severity, word, project, at, until } = item;
+  const sub = [item.detail, project ?? ""].filter((text) => text !== "").join(" · ");
   return (
     <Attention
       tone={TONES[severity]}
-      tag={TAGS[kind]}
+      tag={word ?? TAGS[kind]}
+      strong={word === null ? severity === "critical" : severityOf(word) === "critical"}
       title={titleOf(item)}
       href={href(pathOf(item))}
-      {...(detail === "" ? {} : { sub: <bdi>{detail}</bdi> })}
-      {...(at === null && until === null
-        ? {}
-        : {
-            meta: (
-              <>
-                {at !== null && <Time at={at} />}
-                {at !== null && until !== null && ", "}
-                {until !== null && (
-                  <>
-                    next attempt <Time at={until} />
-                  </>
-                )}
-              </>
-            ),
-          })}
-      actions={actions}
+      {...(sub === "" ? {} : { sub: <bdi>{sub}</bdi> })}
+      meta={
+        until !== null ? (
+          <>
+            next attempt <Time at={until} />
+          </>
+        ) : (
+          at !== null && (kind === "incident" ? <Age at={at} /> : <Time at={at} />)
+        )
+      }
+      action={<RowAction item={item} onChange={onChange} />}
     />
   );
+}
+
+function RowAction(props: RowProps) {
+  const { kind } = props.item;
+  if (kind === "incident") return <IncidentAction {...props} />;
+  return kind === "notification" ? <NotificationAction {...props} /> : <OtherAction {...props} />;
 }
 
 /** Titles of the server may contain ids and start in the middle of a sentence. */
@@ -144,31 +159,29 @@ function pathOf({ kind, ids, link }: AttentionItem): string {
   return kind === "approvals" ? "/people/pending" : link;
 }
 
-function IncidentActions({ item, onChange }: { readonly item: AttentionItem; readonly onChange: () => void }) {
-  const id = item.ids[0] ?? "";
+function IncidentAction({ item, onChange }: RowProps) {
+  const { ids, link, title } = item;
+  const [id = ""] = ids;
   // Without the right in a project the user may act on incidents of which the user was notified.
   const isActing = canInProject("incidents:act") === true;
   const incident = useGet<{ readonly mayAct: boolean }>(isActing ? null : `/incidents/${id}`);
   const take = async () => {
-    await api.post(`/incidents/${id}/acknowledge`, {});
-    toast.ok(`${item.title}: acknowledged.`);
-    invalidate("/incidents");
-    countSoon();
+    const number = Number(/^#(\d+)/.exec(title)?.[1]);
+    await acknowledgeIncident({ id, number, title });
     onChange();
   };
-  return (
-    <>
-      <Button href={href(item.link)}>Show</Button>
-      {(isActing || incident.data?.mayAct) && (
-        <Button variant="primary" onClick={take}>
-          Acknowledge
-        </Button>
-      )}
-    </>
+  return isActing || incident.data?.mayAct ? (
+    <Button small onClick={take}>
+      Acknowledge
+    </Button>
+  ) : (
+    <Button small href={href(link)}>
+      Show
+    </Button>
   );
 }
 
-function NotificationActions({ item, onChange, onExplain }: RowProps) {
+function NotificationAction({ item, onChange }: RowProps) {
   const id = item.ids[0] ?? "";
   // Operators see the notifications of others too, but only recipients acknowledge.
   const query = useGet<Notification>(`/notifications/${id}`);
@@ -179,30 +192,31 @@ function NotificationActions({ item, onChange, onExplain }: RowProps) {
     await acknowledge(notification, (next) => query.change(() => next));
     onChange();
   };
-  return (
-    <>
-      <Button onClick={() => onExplain(id)}>Explain</Button>
-      {isMine && (
-        <Button variant="primary" onClick={take}>
-          Acknowledge
-        </Button>
-      )}
-      {notification && !isMine && <Button href={href(`/inbox/${id}`)}>Show</Button>}
-    </>
+  return isMine ? (
+    <Button small onClick={take}>
+      Acknowledge
+    </Button>
+  ) : (
+    <Button small href={href(pathOf(item))}>
+      Show
+    </Button>
   );
 }
 
-function OtherActions({ item, onChange }: { readonly item: AttentionItem; readonly onChange: () => void }) {
+function OtherAction({ item, onChange }: RowProps) {
   const work = can("jobs:manage") ? workOf(item) : null;
   const run = async () => {
     if (!work || !(await work.run())) return;
     onChange();
   };
-  return (
-    <>
-      <Button href={href(pathOf(item))}>Show</Button>
-      {work && <Button onClick={run}>{work.label}</Button>}
-    </>
+  return work ? (
+    <Button small onClick={run}>
+      {work.label}
+    </Button>
+  ) : (
+    <Button small href={href(pathOf(item))}>
+      Show
+    </Button>
   );
 }
 
@@ -215,6 +229,7 @@ interface Work {
 /** What an operator can do at once. */
 function workOf({ kind, ids, counts, title }: AttentionItem): Work | null {
   const [name = "", target] = ids;
+  if (name === "") return null;
   const path = encodeURIComponent(name);
   switch (kind) {
     case "channel":

@@ -1,12 +1,10 @@
 import { useEffect, useRef } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
-import { canInProject } from "../../app/memberships.ts";
 import { navigate } from "../../app/navigate.ts";
-import { type QueryResult, useGet, useQuery } from "../../app/query.ts";
+import { type QueryResult, useQuery } from "../../app/query.ts";
 import { IDLE_MS, useRefresh } from "../../app/refresh.ts";
 import { ChartCard, formatNumber, formatPercent, plural, Skeleton, StatCard } from "../../ui/index.ts";
-import { openIncidents } from "../incidents/open-incidents.ts";
 import { RANGES, type Range, type Stats } from "./overview-types.ts";
 
 const EVERY_MS = 5000;
@@ -55,33 +53,9 @@ export function StatCards({ stats, range }: Props) {
           href={href("/inbox?show=all")}
         />
       )}
-      <IncidentsCard />
       {deliveries && <DeliveredCard deliveries={deliveries} />}
       {jobs && <JobsCard jobs={jobs} />}
     </div>
-  );
-}
-
-interface Incidents {
-  readonly data: readonly { readonly state: string; readonly firing: number; readonly notifiesPeople: boolean }[];
-}
-
-/** Only where there are unresolved ones: otherwise the room is for the others. */
-function IncidentsCard() {
-  const isReader = canInProject("events:read") === true;
-  const query = useGet<Incidents>(isReader ? "/incidents" : null, { state: "unresolved", limit: 100 });
-  const incidents = (query.data?.data ?? []).filter(({ notifiesPeople }) => notifiesPeople);
-  if (incidents.length === 0) return null;
-  const open = openIncidents.value;
-  const firing = incidents.reduce((sum, each) => sum + each.firing, 0);
-  return (
-    <StatCard
-      label="Open incidents"
-      value={formatNumber(open)}
-      sub={`${formatNumber(incidents.length - open)} acknowledged or snoozed · ${plural(firing, "alert")}`}
-      tone={open > 0 ? "bad" : "accent"}
-      href={href("/incidents")}
-    />
   );
 }
 

@@ -20,13 +20,16 @@ export interface Stats {
 export interface AttentionItem {
   readonly kind:
     | "incident"
+    | "incidents"
     | "notification"
+    | "notifications"
     | "way"
     | "unproven"
     | "channel"
     | "jobs"
     | "queue"
     | "approvals"
+    | "heartbeats"
     | "module"
     | "events"
     | "storage"
@@ -44,10 +47,15 @@ export interface AttentionItem {
   readonly counts: Readonly<Record<string, number>>;
   /** Next attempt of a paused channel. */
   readonly until: string | null;
+  /** Severity of an incident, or its urgency. */
+  readonly word: string | null;
+  /** Name of the project of an incident. */
+  readonly project: string | null;
 }
 
 export interface AttentionView {
   readonly items: readonly AttentionItem[];
+  readonly watched: { readonly rules: number; readonly heartbeats: number; readonly receivers: number } | null;
 }
 
 export type Range = "1h" | "24h" | "7d";

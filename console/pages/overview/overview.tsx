@@ -22,10 +22,24 @@ export default function Overview() {
   return can("events:read") ? <OperatorOverview /> : <OwnOverview />;
 }
 
+const DELIVERY: ReadonlySet<string> = new Set(["way", "channel"]);
+const INCIDENTS: ReadonlySet<string> = new Set(["incident", "incidents"]);
+
+/** The answer before the lines: "1 delivery problem, 5 open incidents, 3 other things." */
 function attentionText(items: readonly AttentionItem[] | undefined): string {
-  if (!items) return "What needs attention, and how much happens.";
-  if (items.length === 0) return "Nothing needs attention.";
-  return `${plural(items.length, "thing needs", "things need")} attention.`;
+  if (!items) return "What needs you now, and how much happens.";
+  if (items.length === 0) return "Nothing needs you.";
+  const delivery = items.filter(({ kind }) => DELIVERY.has(kind)).length;
+  const incidents = items
+    .filter(({ kind }) => INCIDENTS.has(kind))
+    .reduce((sum, { counts }) => sum + (counts["incidents"] ?? 1), 0);
+  const others = items.filter(({ kind }) => !DELIVERY.has(kind) && !INCIDENTS.has(kind)).length;
+  const parts = [
+    ...(delivery > 0 ? [plural(delivery, "delivery problem")] : []),
+    ...(incidents > 0 ? [plural(incidents, "open incident")] : []),
+    ...(others > 0 ? [plural(others, "other thing")] : []),
+  ];
+  return `${parts.join(", ")}.`;
 }
 
 const EVERYTHING: Filters = {
@@ -55,35 +69,37 @@ function OperatorOverview() {
       subtitle={
         isNew ? "This server has no events yet. Three steps, and it notifies you." : attentionText(attention.items)
       }
-      actions={
-        !isNew && (
-          <Segmented
-            label="Range"
-            value={range}
-            onChange={setRange}
-            options={Object.entries(RANGES).map(([value, { label }]) => ({ value, label }))}
-            small
-          />
-        )
-      }
     >
       <div class="stack s5">
-        <AttentionList attention={attention} />
+        {!isNew && <AttentionList attention={attention} />}
         {isNew ? (
           <FirstSteps projects={projects} />
         ) : (
-          <>
-            {stats.error && !stats.data ? (
-              <ErrorState error={stats.error} retry={stats.reload} title="The figures could not be loaded" small />
-            ) : (
-              figures.cards
-            )}
-            <div class="two">
-              <LatestEvents events={events} />
-              {figures.beside}
-            </div>
-            {figures.below}
-          </>
+          // Below the lines: what was shown earlier would move when they arrive.
+          (attention.items !== undefined || attention.isFailed) && (
+            <>
+              <div class="spread">
+                <h2>Activity</h2>
+                <Segmented
+                  label="Range"
+                  value={range}
+                  onChange={setRange}
+                  options={Object.entries(RANGES).map(([value, { label }]) => ({ value, label }))}
+                  small
+                />
+              </div>
+              {stats.error && !stats.data ? (
+                <ErrorState error={stats.error} retry={stats.reload} title="The figures could not be loaded" small />
+              ) : (
+                figures.cards
+              )}
+              <div class="two">
+                <LatestEvents events={events} />
+                {figures.beside}
+              </div>
+              {figures.below}
+            </>
+          )
         )}
         <NoRuleYet isShown={!isNew && events.items !== undefined} />
         {can("system:status") && <HealthLine />}
@@ -126,7 +142,7 @@ function NoRuleYet({ isShown }: { readonly isShown: boolean }) {
 /** For users without the events: what concerns them. */
 function OwnOverview() {
   const attention = useAttention();
-  const count = attention.items?.length ?? 0;
+  const count = (attention.items ?? []).reduce((sum, { counts }) => sum + (counts["notifications"] ?? 1), 0);
   const subtitle =
     count > 0
       ? `${plural(count, "notification waits", "notifications wait")} for you.`

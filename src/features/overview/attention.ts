@@ -7,6 +7,7 @@ import type { Database } from "../../store/database.ts";
 import type { OutsideChannel } from "../../store/schema.ts";
 import type { StorageGuard } from "../../store/write-health.ts";
 import type { Projects } from "../access/index.ts";
+import type { WithheldParts } from "../alerts/index.ts";
 import {
   type CircuitFacts,
   type Circuits,
@@ -29,6 +30,9 @@ export interface AttentionParts {
   readonly runner: JobRunner;
   readonly circuits: Circuits;
   readonly pages: PageSender;
+  /** For incidents whose alerts are silenced or inhibited now. */
+  readonly alerts: WithheldParts["alerts"];
+  readonly withheldBy: WithheldParts["withheldBy"];
   readonly loaded: LoadedModules;
   readonly storage: StorageGuard;
   readonly backlog: { readonly isBehind: boolean };
@@ -55,22 +59,48 @@ const CHANNEL_NAMES: Readonly<Record<OutsideChannel, string>> = {
   pusher: "Pusher",
 };
 
-/** What the caller may see of what needs attention, the most severe first. */
-export async function attentionFor(parts: AttentionParts, caller: PermissionHolder): Promise<AttentionView> {
+/** What the caller may see besides incidents and notifications. */
+export type FoundItems = Readonly<
+  Record<"ways" | "unproven" | "channels" | "state" | "jobs" | "approvals", readonly AttentionItem[]>
+>;
+
+async function foundFor(parts: AttentionParts, caller: PermissionHolder): Promise<FoundItems> {
   const may = (permission: Permission): boolean => caller.permissions.has(permission);
+  return {
+    ways: may("system:status") ? await wayItems(parts, caller) : [],
+    unproven: may("system:status") ? await unprovenItems(parts, caller) : [],
+    channels: may("system:status") ? await channelItems(parts, caller) : [],
+    state: may("system:status") ? await stateItems(parts) : [],
+    jobs: may("jobs:read") ? await jobItems(parts) : [],
+    approvals: may("users:approve") ? await approvalItems(parts) : [],
+  };
+}
+
+/** Puts lines together, from all that the caller may see besides incidents and notifications. */
+export type Grouping = (parts: AttentionParts, caller: PermissionHolder, found: FoundItems) => Promise<AttentionItem[]>;
+
+/** What needs attention, as lines of {@link everything} or of another grouping. */
+export async function attentionFor(
+  parts: AttentionParts,
+  caller: PermissionHolder,
+  grouping: Grouping,
+): Promise<AttentionView> {
+  const items = await grouping(parts, caller, await foundFor(parts, caller));
+  const watched = items.length > 0 || grouping === everything ? null : await watchedBy(parts, caller);
+  return { items, watched, streams: streamsOf(caller.permissions.has("system:status")) };
+}
+
+/** One line for each, the most severe first. */
+export const everything: Grouping = async (parts, caller, found) => {
+  const { ways, unproven, channels, state, jobs, approvals } = found;
   const incidents = await incidentItems(parts, caller);
-  const found = await Promise.all([
-    incidents,
-    notificationItems(parts, caller, new Set(incidents.flatMap(({ ids }) => ids))),
-    may("system:status") ? wayItems(parts, caller) : [],
-    may("system:status") ? unprovenItems(parts, caller) : [],
-    may("system:status") ? channelItems(parts) : [],
-    may("system:status") ? stateItems(parts) : [],
-    may("jobs:read") ? jobItems(parts) : [],
-    may("users:approve") ? approvalItems(parts) : [],
-  ]);
-  const items = found.flat().sort((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
-  return { items, streams: streamsOf(may("system:status")) };
+  const notifications = await notificationItems(parts, caller, new Set(incidents.flatMap(({ ids }) => ids)));
+  const others = [...ways, ...unproven, ...channels, ...state, ...jobs, ...approvals];
+  return bySeverity([...incidents, ...notifications, ...others]);
+};
+
+export function bySeverity(items: readonly AttentionItem[]): AttentionItem[] {
+  return items.toSorted((a, b) => SEVERITIES.indexOf(a.severity) - SEVERITIES.indexOf(b.severity));
 }
 
 function streamsOf(seesSystem: boolean): AttentionView["streams"] {
@@ -90,16 +120,27 @@ function streamsOf(seesSystem: boolean): AttentionView["streams"] {
 
 type Item = Pick<AttentionItem, "kind" | "severity" | "key" | "title" | "detail" | "link"> & Partial<AttentionItem>;
 
-function item(given: Item): AttentionItem {
-  return { at: null, ids: [], counts: {}, until: null, ...given };
+export function item(given: Item): AttentionItem {
+  return { at: null, ids: [], counts: {}, until: null, word: null, project: null, ...given };
 }
 
-async function incidentItems(
-  { db, projects, pages }: AttentionParts,
+/** Ids of the projects whose incidents the caller may read. */
+export async function readableProjects(
+  { db, projects }: AttentionParts,
   caller: PermissionHolder,
-): Promise<AttentionItem[]> {
+): Promise<readonly string[]> {
   if (!hasTokenScope(caller, ["events:read"])) return [];
-  const readable = projects.readable(caller, "events:read") ?? (await queries.projectIds(db.scan));
+  return projects.readable(caller, "events:read") ?? (await queries.projectIds(db.scan));
+}
+
+async function watchedBy(parts: AttentionParts, caller: PermissionHolder): Promise<AttentionView["watched"]> {
+  const projects = await readableProjects(parts, caller);
+  return projects.length === 0 ? null : queries.countWatched(parts.db.scan, projects);
+}
+
+async function incidentItems(parts: AttentionParts, caller: PermissionHolder): Promise<AttentionItem[]> {
+  const { db, pages } = parts;
+  const readable = await readableProjects(parts, caller);
   if (readable.length === 0) return [];
   return (await queries.openIncidents(db.scan, readable)).map((row) => incidentItem(row, pages.hasWays));
 }
@@ -125,20 +166,36 @@ function incidentItem(row: queries.OpenIncidentRow, hasWays: boolean): Attention
 
 /** @param incidents are listed themselves */
 async function notificationItems(
-  { db, clock }: AttentionParts,
+  parts: AttentionParts,
   caller: PermissionHolder,
   incidents: ReadonlySet<string>,
 ): Promise<AttentionItem[]> {
-  const since = clock.now() - DAY_MS;
-  if (caller.permissions.has("notifications:read_all"))
-    return (await queries.unacknowledged(db.scan, since)).map((row) => notificationItem(row, seenText(row)));
-  if (caller.userId === null || !hasTokenScope(caller, ["notifications:own"])) return [];
-  const own = await queries.ownUnacknowledged(db.scan, caller.userId, since);
-  const others = own.filter(({ incidentId }) => incidentId === null || !incidents.has(incidentId));
-  return others.map((row) => notificationItem(row, "You have not acknowledged it"));
+  const { rows, scope } = await notificationRows(parts, caller, queries.LISTED);
+  const others = rows.filter(({ incidentId }) => incidentId === null || !incidents.has(incidentId));
+  return others.map((row) => notificationItem(row, scope));
 }
 
-function notificationItem(row: queries.UrgentRow, detail: string): AttentionItem {
+interface UrgentRows {
+  readonly rows: readonly queries.UrgentRow[];
+  /** `own`: those of the caller. */
+  readonly scope: "all" | "own";
+}
+
+/** Urgent notifications of the last day that wait for an acknowledgement, as far as the caller may read them. */
+export async function notificationRows(
+  { db, clock }: AttentionParts,
+  caller: PermissionHolder,
+  limit: number,
+): Promise<UrgentRows> {
+  const since = clock.now() - DAY_MS;
+  if (caller.permissions.has("notifications:read_all"))
+    return { rows: await queries.unacknowledged(db.scan, since, limit), scope: "all" };
+  if (caller.userId === null || !hasTokenScope(caller, ["notifications:own"])) return { rows: [], scope: "own" };
+  return { rows: await queries.ownUnacknowledged(db.scan, caller.userId, since, limit), scope: "own" };
+}
+
+export function notificationItem(row: queries.UrgentRow, scope: UrgentRows["scope"]): AttentionItem {
+  const detail = scope === "own" ? "You have not acknowledged it" : seenText(row);
   const { id, title, createdAt, recipients, seen, suppressed } = row;
   return item({
     kind: "notification",
@@ -236,27 +293,47 @@ async function unprovenItems(
   ];
 }
 
-async function channelItems({ db, circuits }: AttentionParts): Promise<AttentionItem[]> {
-  const paused = circuits.paused().map(({ facts }) => facts);
+async function channelItems(
+  { db, circuits, projects }: AttentionParts,
+  caller: PermissionHolder,
+): Promise<AttentionItem[]> {
+  const all = circuits.paused().map(({ facts }) => facts);
+  // The circuit of a host says nothing more than that of its targets.
+  const isNamed = new Set(all.flatMap(({ channel, target }) => (isHost(target) ? [] : [channel])));
+  const paused = all.filter(({ channel, target }) => !isHost(target) || !isNamed.has(channel));
   if (paused.length === 0) return [];
   const waiting = await openByChannel(db.scan);
+  const names = await queries.namesOfTargets(
+    db.scan,
+    paused.map(({ target }) => target),
+    { userId: caller.userId, projectIds: projects.readable(caller, "project:read") },
+  );
   const channels = [...new Set(paused.map(({ channel }) => channel))];
   return channels.flatMap((channel) => {
     const of = paused.filter((each) => each.channel === channel);
     const count = waiting.get(channel) ?? 0;
     return of.length <= LISTED_TARGETS
-      ? of.map((each) => pausedItem(each, count))
-      : [manyPausedItem(channel, of, count)];
+      ? of.map((each) => pausedItem(each, names.get(each.target), count))
+      : [manyPausedItem(channel, of, names, count)];
   });
 }
 
-function pausedItem({ channel, target, pausedUntil, lastError, lastFailureAt }: CircuitFacts, waiting: number) {
+function isHost(target: string): boolean {
+  return target.startsWith("host ");
+}
+
+/** @param known what people call the target */
+function pausedItem(
+  { channel, target, pausedUntil, lastError, lastFailureAt }: CircuitFacts,
+  known: string | undefined,
+  waiting: number,
+) {
   const name = CHANNEL_NAMES[channel];
   return item({
     kind: "channel",
     severity: "warning",
     key: `channel:${channel}:${target}`,
-    title: `${target === "" ? name : `${name} ${target}`} is paused`,
+    title: `${target === "" ? name : `${name} ${known ?? target}`} is paused`,
     detail: [redactText(lastError ?? "Its calls failed"), waitText(waiting)].join(" · "),
     link: `/deliveries?channel=${channel}&state=waiting`,
     at: toRfc3339OrNull(lastFailureAt),
@@ -266,14 +343,20 @@ function pausedItem({ channel, target, pausedUntil, lastError, lastFailureAt }: 
   });
 }
 
-function manyPausedItem(channel: OutsideChannel, of: readonly CircuitFacts[], waiting: number): AttentionItem {
+function manyPausedItem(
+  channel: OutsideChannel,
+  of: readonly CircuitFacts[],
+  names: ReadonlyMap<string, string>,
+  waiting: number,
+): AttentionItem {
+  const listed = of.flatMap(({ target }) => names.get(target) ?? []).slice(0, LISTED_TARGETS);
   const times = of.flatMap(({ pausedUntil }) => pausedUntil ?? []);
   return item({
     kind: "channel",
     severity: "warning",
     key: `channel:${channel}`,
     title: `${CHANNEL_NAMES[channel]}: ${of.length} targets are paused`,
-    detail: waitText(waiting),
+    detail: [...(listed.length === 0 ? [] : [`${listed.join(", ")}, …`]), waitText(waiting)].join(" · "),
     link: `/deliveries?channel=${channel}&state=waiting`,
     ids: [channel, ...of.map(({ target }) => target)].slice(0, 100),
     counts: { waiting, targets: of.length },
@@ -405,6 +488,6 @@ async function approvalItems({ db }: AttentionParts): Promise<AttentionItem[]> {
   ];
 }
 
-function countText(count: number, one: string): string {
+export function countText(count: number, one: string): string {
   return count === 1 ? `1 ${one}` : `${count} ${one}s`;
 }

@@ -3,6 +3,8 @@ import type { EpochMs } from "../../core/clock.ts";
 import { firstIdAt } from "../../core/ids.ts";
 import { URGENT_PRIORITY } from "../../http/shapes.ts";
 import type { ReadDb } from "../../store/database.ts";
+import type { IncidentSeverity } from "../../store/schema/alerts.ts";
+import { ACKNOWLEDGED_RANK, attentionRank, isUnresolved } from "../alerts/index.ts";
 import type { Period, Sample, Source } from "./series.ts";
 
 /** Rows of a group in a bucket of the period. */
@@ -231,12 +233,16 @@ function counted({ rows }: { readonly rows: readonly { readonly n: number }[] })
 /** Notifications that are looked through, newest first. */
 const WINDOW = 20_000;
 /** Urgent ones of these that are checked. */
-const CHECKED = 100;
+export const CHECKED = 100;
 /** Limit of listed notifications. */
 export const LISTED = 20;
 /** Limit of a user's own that are looked through. */
 const OWN_WINDOW = 1000;
 const MAX_COUNTED = 1000;
+
+/** Drills, and notices that targets accept messages again, ask for nothing. */
+const isAsking = sql<boolean>`(kind <> 'incident' and (kind <> 'direct'
+  or (data ->> '$.drillId' is null and coalesce(json_type(data, '$.mended'), '') <> 'array')))`;
 
 export interface UrgentRow {
   readonly id: string;
@@ -257,44 +263,160 @@ export interface OpenIncidentRow {
   readonly urgency: "high" | "low";
   readonly alerts: number;
   readonly firing: number;
+  readonly state: "open";
+  readonly severity: IncidentSeverity | null;
   readonly openedAt: number;
+  readonly firingSince: number;
   readonly steppedAt: number | null;
   readonly reachedAt: number | null;
+  /** Name of its project. */
+  readonly project: string;
 }
 
-/** Incidents that wait for an acknowledgement, the latest first; not those whose policy only calls webhooks. */
+/** Incidents that wait for an acknowledgement of a person, the most severe first, then the earliest alert. */
 export async function openIncidents(db: ReadDb, projects: readonly string[]): Promise<OpenIncidentRow[]> {
   const { rows } = await sql<OpenIncidentRow>`
-    select id, number, title, urgency, alerts, firing, openedAt, steppedAt, reachedAt
-    from incidents indexed by incidents_waiting
-    where state = 'open' and snoozedUntil is null and projectId in (select value from json_each(${JSON.stringify(projects)}))
-      and not exists (
-        select 1 from policy_versions p where p.policyId = incidents.policyId and p.version = incidents.policyVersion
-          and exists (select 1 from json_each(p.definition, '$.steps') s where s.value ->> 'type' = 'webhook')
-          and not exists (select 1 from json_each(p.definition, '$.steps') s where s.value ->> 'type' in ('notify', 'channel')))
-    order by openedAt desc limit ${LISTED}`.execute(db);
+    select id, number, title, urgency, state, severity, alerts, firing, openedAt, firingSince, steppedAt, reachedAt,
+      (select p.name from projects p where p.id = projectId) as project
+    from incidents indexed by incidents_attention
+    where ${isUnresolved} and ${attentionRank} < ${ACKNOWLEDGED_RANK}
+      and projectId in (select value from json_each(${JSON.stringify(projects)}))
+    order by ${attentionRank}, firingSince, id limit ${LISTED}`.execute(db);
   return rows;
 }
 
+/** Number of the incidents of which {@link openIncidents} are the first, up to a limit. */
+export async function countOpenIncidents(db: ReadDb, projects: readonly string[]): Promise<number> {
+  const { rows } = await sql<{ n: number }>`
+    select count(*) as n from (
+      select 1 from incidents indexed by incidents_attention
+      where ${isUnresolved} and ${attentionRank} < ${ACKNOWLEDGED_RANK}
+        and projectId in (select value from json_each(${JSON.stringify(projects)})) limit ${MAX_COUNTED}
+    )`.execute(db);
+  return rows[0]?.n ?? 0;
+}
+
+/** Names of the people who were notified of each incident, the first one first. */
+export async function notifiedPeople(db: ReadDb, ids: readonly string[]): Promise<ReadonlyMap<string, string[]>> {
+  const rows = await db
+    .selectFrom("notifications as n")
+    .innerJoin("notification_recipients as r", "r.notificationId", "n.id")
+    .innerJoin("users as u", "u.id", "r.userId")
+    .select((e) => ["n.incidentId", "u.name", e.fn.min("n.createdAt").as("at")])
+    .where("n.incidentId", "in", ids)
+    .groupBy(["n.incidentId", "r.userId", "u.name"])
+    .orderBy("at")
+    .orderBy("u.name")
+    .execute();
+  return namesBy(rows);
+}
+
+/** Names of the people who have acknowledged each incident. */
+export async function acknowledgers(db: ReadDb, ids: readonly string[]): Promise<ReadonlyMap<string, string[]>> {
+  const rows = await db
+    .selectFrom("incident_acks as k")
+    .innerJoin("users as u", "u.id", "k.userId")
+    .select(["k.incidentId", "u.name"])
+    .where("k.incidentId", "in", ids)
+    .orderBy("k.at")
+    .execute();
+  return namesBy(rows);
+}
+
+function namesBy(rows: readonly { readonly incidentId: string | null; readonly name: string }[]) {
+  const names = new Map<string, string[]>();
+  for (const { incidentId, name } of rows)
+    if (incidentId !== null) names.set(incidentId, [...(names.get(incidentId) ?? []), name]);
+  return names;
+}
+
+/** Heartbeats that are down without an unresolved incident. */
+export async function downHeartbeats(
+  db: ReadDb,
+  projects: readonly string[],
+): Promise<{ readonly id: string; readonly name: string }[]> {
+  const { rows } = await sql<{ id: string; name: string }>`
+    select h.id, h.name from json_each(${JSON.stringify(projects)}) p
+    cross join heartbeats h on h.projectId = p.value
+    where h.status = 'down' and not exists (
+      select 1 from alerts a join incident_alerts m on m.alertId = a.id join incidents i on i.id = m.incidentId
+      where a.projectId = h.projectId and a.key = 'hb:' || h.id and a.state <> 'resolved' and i.state <> 'resolved')
+    limit ${LISTED}`.execute(db);
+  return rows;
+}
+
+/** What reports or decides in these projects. */
+export async function countWatched(db: ReadDb, projects: readonly string[]) {
+  const { rows } = await sql<{ rules: number; heartbeats: number; receivers: number }>`
+    select
+      (select count(*) from rules r where r.active = 1 and r.deletedAt is null and (r.projectId is null
+        or r.projectId in (select value from json_each(${JSON.stringify(projects)})))) as rules,
+      (select count(*) from json_each(${JSON.stringify(projects)}) p cross join heartbeats h on h.projectId = p.value
+        where h.status <> 'paused') as heartbeats,
+      (select count(*) from json_each(${JSON.stringify(projects)}) p cross join receivers r on r.projectId = p.value) as receivers`.execute(
+    db,
+  );
+  return rows[0] ?? { rules: 0, heartbeats: 0, receivers: 0 };
+}
+
+/** Who asks for names of targets. */
+interface NameReader {
+  readonly userId: string | null;
+  /** Null: all projects. */
+  readonly projectIds: readonly string[] | null;
+}
+
+/**
+ * What people call the targets of channels and webhooks, by id: a channel's name, a webhook's host. Those of other
+ * projects and people have none.
+ */
+export async function namesOfTargets(
+  db: ReadDb,
+  ids: readonly string[],
+  { userId, projectIds }: NameReader,
+): Promise<ReadonlyMap<string, string>> {
+  const channels = await db
+    .selectFrom("channels")
+    .select(["id", "projectId", "userId", "name"])
+    .where("id", "in", ids)
+    .execute();
+  const webhooks = await db
+    .selectFrom("webhooks")
+    .select(["id", "projectId", "userId", "url"])
+    .where("id", "in", ids)
+    .execute();
+  const named = webhooks.map(({ url, ...row }) => ({ ...row, name: URL.canParse(url) ? new URL(url).host : "" }));
+  const isSeen = (row: { readonly projectId: string | null; readonly userId: string | null }): boolean =>
+    projectIds === null || (row.projectId === null ? row.userId === userId : projectIds.includes(row.projectId));
+  return new Map(
+    [...channels, ...named].flatMap((row) => (row.name !== "" && isSeen(row) ? [[row.id, row.name]] : [])),
+  );
+}
+
 /** Urgent notifications since a time that no recipient has acknowledged, without those of incidents. */
-export async function unacknowledged(db: ReadDb, since: number): Promise<UrgentRow[]> {
+export async function unacknowledged(db: ReadDb, since: number, limit: number): Promise<UrgentRow[]> {
   const { rows } = await sql<UrgentRow>`
     select recent.id, recent.title, recent.createdAt, recent.aggregateCount, null as incidentId, count(*) as recipients, count(r.readAt) as seen,
       (select name from rules where id = recent.ruleId) as rule,
       coalesce((select sum(count) from suppressed_batches where ruleId = recent.ruleId and closedAt is null), 0) as suppressed
     from (
       select * from (
-        select id, ruleId, title, createdAt, aggregateCount, priority, incidentId from notifications
+        select id, ruleId, title, createdAt, aggregateCount, priority, incidentId, kind, data from notifications
         where id >= ${firstIdAt(since)} order by id desc limit ${WINDOW}
-      ) where priority >= ${URGENT_PRIORITY} and incidentId is null order by id desc limit ${CHECKED}
+      ) where priority >= ${URGENT_PRIORITY} and incidentId is null and ${isAsking} order by id desc limit ${CHECKED}
     ) recent
     cross join notification_recipients r on r.notificationId = recent.id and r.deletedAt is null
-    group by recent.id having count(r.acknowledgedAt) = 0 order by recent.id desc limit ${LISTED}`.execute(db);
+    group by recent.id having count(r.acknowledgedAt) = 0 order by recent.id desc limit ${limit}`.execute(db);
   return rows;
 }
 
 /** {@link unacknowledged} by the user; of the other recipients nothing is read. */
-export async function ownUnacknowledged(db: ReadDb, userId: string, since: number): Promise<UrgentRow[]> {
+export async function ownUnacknowledged(
+  db: ReadDb,
+  userId: string,
+  since: number,
+  limit: number,
+): Promise<UrgentRow[]> {
   const { rows } = await sql<UrgentRow>`
     select n.id, n.title, n.createdAt, n.aggregateCount, n.incidentId, 1 as recipients, readAt is not null as seen,
       null as rule, 0 as suppressed
@@ -303,9 +425,9 @@ export async function ownUnacknowledged(db: ReadDb, userId: string, since: numbe
       where userId = ${userId} and acknowledgedAt is null and deletedAt is null order by seq desc limit ${OWN_WINDOW}
     ) recent
     cross join notifications n on n.id = recent.notificationId
-    where n.priority >= ${URGENT_PRIORITY} and n.createdAt >= ${since} and (n.incidentId is null
+    where n.priority >= ${URGENT_PRIORITY} and n.createdAt >= ${since} and (n.incidentId is null and ${isAsking}
       or exists (select 1 from incidents i where i.id = n.incidentId and i.state = 'open' and i.snoozedUntil is null))
-    order by recent.seq desc limit ${LISTED}`.execute(db);
+    order by recent.seq desc limit ${limit}`.execute(db);
   return rows;
 }
 

@@ -1,9 +1,10 @@
 import { callerOf, holderOf } from "../../http/access.ts";
 import type { Feature } from "../../module/feature.ts";
 import { recentJobCounts } from "../jobs/index.ts";
-import { type AttentionParts, attentionFor } from "./attention.ts";
+import { type AttentionParts, attentionFor, everything } from "./attention.ts";
 import { EventStatsQuery, EventStatsView, eventStats } from "./event-stats.ts";
-import { AttentionView, StatsQuery, StatsView } from "./schema.ts";
+import { grouped } from "./grouped.ts";
+import { AttentionQuery, AttentionView, StatsQuery, StatsView } from "./schema.ts";
 import { Stats, type StatsParts } from "./stats.ts";
 
 /** What the feature needs besides the services of every module. */
@@ -56,6 +57,7 @@ export function overviewFeature(own: OverviewOwn): Feature {
         summary:
           "List what needs attention first: open incidents, unacknowledged notifications, paused channels, dead jobs and the like",
         details: "Only what the caller may see. `streams` names the live entries after which to ask again.",
+        query: AttentionQuery,
         tag,
         access: {
           tokenScopes: [
@@ -68,7 +70,7 @@ export function overviewFeature(own: OverviewOwn): Feature {
           ],
         },
         response: AttentionView,
-        handle: (exchange) => attentionFor(parts, holderOf(exchange)),
+        handle: (exchange, { query }) => attentionFor(parts, holderOf(exchange), query.grouped ? grouped : everything),
       });
     },
   };

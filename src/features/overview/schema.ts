@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { doc, instant, named, object, queryInteger } from "../../http/shapes.ts";
+import { doc, instant, named, object, queryBoolean, queryInteger } from "../../http/shapes.ts";
 
 /** Limit of points of a chart. */
 export const MAX_POINTS = 200;
@@ -62,15 +62,24 @@ export const StatsView = named(
 );
 export type StatsView = v.InferOutput<typeof StatsView>;
 
+export const AttentionQuery = object({
+  grouped: v.optional(
+    doc(queryBoolean, "About ten lines: what is not delivered, then incidents by severity, then a line for each kind"),
+  ),
+});
+
 export const ATTENTION_KINDS = [
   "incident",
+  "incidents",
   "notification",
+  "notifications",
   "way",
   "unproven",
   "channel",
   "jobs",
   "queue",
   "approvals",
+  "heartbeats",
   "module",
   "events",
   "storage",
@@ -93,6 +102,8 @@ const AttentionItem = named(
     ids: doc(v.array(v.string()), "Ids or names of the objects concerned"),
     counts: doc(counts, "Figures of the detail"),
     until: doc(v.nullable(v.string()), "Time of the next attempt of a paused channel"),
+    word: doc(v.nullable(v.string()), "Of a line about an incident: its severity, or its urgency if that has no name"),
+    project: doc(v.nullable(v.string()), "Of a line about an incident: the name of its project"),
   }),
 );
 export type AttentionItem = v.InferOutput<typeof AttentionItem>;
@@ -102,6 +113,10 @@ export const AttentionView = named(
   "What needs attention first, the most severe first",
   v.object({
     items: v.array(AttentionItem),
+    watched: doc(
+      v.nullable(v.object({ rules: v.number(), heartbeats: v.number(), receivers: v.number() })),
+      "With `grouped` and without items: how much the caller's projects watch",
+    ),
     streams: doc(
       v.array(v.object({ stream: v.string(), types: v.array(v.string()) })),
       "Entries of live streams after which the answer may differ, besides the `incident.*` events of projects",

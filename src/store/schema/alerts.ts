@@ -16,6 +16,7 @@ export type AlertSource =
 export type AlertState = "pending" | "firing" | "resolved";
 export type IncidentState = "open" | "acknowledged" | "resolved";
 export type Urgency = "high" | "low";
+export type IncidentSeverity = "critical" | "error" | "warning" | "info";
 
 export interface AlertsTable {
   id: string;
@@ -142,6 +143,12 @@ export interface IncidentsTable {
   direct: string | null;
   /** JSON text: people who are paged before the steps of the policy. */
   assigned: string | null;
+  /** The highest of its alerts; null: they name none. */
+  severity: IncidentSeverity | null;
+  /** Start of its earliest alert. */
+  firingSince: Generated<number>;
+  /** 0: its policy only calls webhooks. */
+  forPeople: Generated<Flag>;
 }
 
 /** Notices of incidents, one for each target. */

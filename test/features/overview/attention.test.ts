@@ -13,13 +13,22 @@ interface Item {
   link: string;
   ids: string[];
   counts: Record<string, number>;
+  at: string | null;
   until: string | null;
+  word: string | null;
+  project: string | null;
 }
 
-async function itemsOf(prism: TestPrism, token?: string): Promise<Item[]> {
-  const reply = await prism.get<{ items: Item[] }>("/api/v1/attention", token === undefined ? {} : { token });
+async function itemsOf(prism: TestPrism, token?: string, query = ""): Promise<Item[]> {
+  const reply = await prism.get<{ items: Item[] }>(`/api/v1/attention${query}`, token === undefined ? {} : { token });
   assert.equal(reply.status, 200, reply.text);
   return reply.body.items;
+}
+
+/** Lines as people read them. */
+async function linesOf(prism: TestPrism, token?: string): Promise<string[]> {
+  const items = await itemsOf(prism, token, "?grouped=true");
+  return items.map(({ severity, word, title, detail }) => [severity, word ?? "", title, detail].join(" | "));
 }
 
 const ofKind = (items: readonly Item[], kind: string): Item[] => items.filter((item) => item.kind === kind);
@@ -116,4 +125,70 @@ test("an incident needs attention while it is open; its notifications are not li
   assert.deepEqual(ofKind(items, "notification"), []);
   await prism.post(`/api/v1/incidents/${id}/acknowledge`, {}, { token: uma.token });
   assert.deepEqual(ofKind(await itemsOf(prism, uma.token), "incident"), []);
+});
+
+/** Pauses a provider that has one target, or one target of a channel. */
+function pause(prism: TestPrism, channel: "email" | "webhook", target: string): void {
+  const found = prism.parts.core.pipeline.channels.of(channel);
+  assert.ok(found);
+  prism.parts.services.circuits.of(found, target).open(new Error("the connection was refused"));
+}
+
+test("U5 what needs attention fits into ten lines: deliveries by name, incidents by severity and age, one line for each of the rest", async (t) => {
+  const prism = await startPrism(t, { settings: { "webhooks.allowPrivateCidrs": "127.0.0.0/8" } });
+  await makeUser(prism, "ann", ["Admin"]);
+  const now = prism.parts.base.clock.now();
+  const fire = (alertname: string, severity: string | undefined, minutes: number) =>
+    prism.post("/api/v1/alerts", {
+      alerts: [{ labels: { alertname }, severity, startsAt: new Date(now - minutes * 60_000).toISOString() }],
+    });
+  const fired: readonly (readonly [string, string | undefined, number])[] = [
+    ["Slow", "warning", 51],
+    ["Note", "info", 300],
+    ["Down", "critical", 3],
+    ["Older", "page", 12],
+    ["Unnamed", undefined, 5],
+    ...Array.from({ length: 4 }, (_, i) => [`Info${i}`, "info", 1] as const),
+  ];
+  for (const each of fired) await fire(...each);
+  for (const [name, count] of [
+    ["Backup failed", 3],
+    ["Payment declined", 2],
+  ] as const) {
+    const rule = {
+      ...{ name, condition: `event.type == '${name}'`, titleTemplate: name, messageTemplate: "m" },
+      ...{ targetRoles: ["Admin"], priority: 800 },
+    };
+    assert.equal((await prism.post("/api/v1/rules", rule)).status, 201);
+    for (let i = 0; i < count; i++) await prism.post("/api/v1/events", { type: name });
+  }
+  const { body: webhook } = await prism.post<{ id: string }>("/api/v1/webhooks", {
+    url: "http://127.0.0.1:9/secret-path",
+    eventTypes: ["*"],
+  });
+  pause(prism, "email", "");
+  pause(prism, "webhook", webhook.id);
+  await eventually("the incidents and notifications", async () => {
+    const items = await itemsOf(prism, undefined, "?grouped=true");
+    return ofKind(items, "incident").length === 5 && ofKind(items, "notifications").length === 1;
+  });
+  const lines = (await linesOf(prism)).filter((line) => !line.includes("Node.js"));
+  const people = "Developer, ann notified";
+  assert.deepEqual(
+    lines.map((line) => line.replace(/\d+ deliver(y|ies) waits?/, "deliveries wait")),
+    [
+      "critical |  | Mail is paused | the connection was refused · deliveries wait",
+      "warning |  | Webhook 127.0.0.1:9 is paused | the connection was refused · deliveries wait",
+      `critical | critical | #4 Older | ${people}`,
+      `critical | critical | #3 Down | ${people}`,
+      `critical | high urgency | #5 Unnamed | ${people}`,
+      `warning | warning | #1 Slow | ${people}`,
+      `info | info | #2 Note | ${people}`,
+      "warning |  | 4 more open incidents | They are less severe, or newer",
+      "warning |  | 5 unseen notifications of 2 rules | Backup failed (3), Payment declined (2)",
+    ],
+  );
+  const [first] = ofKind(await itemsOf(prism, undefined, "?grouped=true"), "incident");
+  assert.equal(first?.project, null, "there is only one");
+  assert.equal(first?.at, new Date(now - 12 * 60_000).toISOString());
 });

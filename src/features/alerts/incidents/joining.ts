@@ -5,11 +5,12 @@ import { insertLater, updateLater } from "../../../store/statements.ts";
 import { appendEvents, type EventDraft } from "../../events/index.ts";
 import { cutText } from "../../rules/index.ts";
 import type { PolicyRef } from "../policies/policies.ts";
-import type { StepSettings } from "../policies/policy.ts";
+import { notifiesPeople, type StepSettings } from "../policies/policy.ts";
 import type { RouteMatch } from "../policies/routing.ts";
 import type { AlertView, Transition } from "../types.ts";
 import type { IncidentParts } from "./context.ts";
 import { joined, memberResolved, opened } from "./machine.ts";
+import { highestSeverity, namedSeverity } from "./notice-text.ts";
 import { type TimedOut, timedOut } from "./silent-source.ts";
 import {
   addLog,
@@ -92,6 +93,7 @@ class Joining {
       // That of a silent source has people of other incidents.
       if (!policies.definitionOf(policy).opensIncidents && alert.source !== "prism") continue;
       const draft = await this.#groupOf(alert, match, policy);
+      draft.row = { ...draft.row, ...ratingOf(draft.row, alert) };
       if (knownIds.has(draft.row.id) || draft.members.some(({ alertId }) => alertId === alert.id)) continue;
       const settings = settingsOf(this.#parts.policies, draft.row);
       const isFirst = draft.isNew && draft.members.length === 0;
@@ -139,10 +141,18 @@ class Joining {
     const events: EventDraft[] = [];
     for (const draft of this.#drafts.values()) {
       const { row, isNew, members, continued } = draft;
-      const { id, alerts, firing } = row;
+      const { id, alerts, firing, severity, firingSince } = row;
       if (isNew) insertLater(this.#trx, "incidents", row);
       else {
-        const changes = { ...columnsOf(row), alerts, firing, version: row.version + 1, updatedAt: this.#now };
+        const rating = { severity, firingSince };
+        const changes = {
+          ...columnsOf(row),
+          ...rating,
+          alerts,
+          firing,
+          version: row.version + 1,
+          updatedAt: this.#now,
+        };
         updateLater(this.#trx, "incidents", id, changes);
       }
       addMembers(this.#trx, id, members, this.#now);
@@ -203,6 +213,9 @@ class Joining {
       notices: 0,
       alerts: 0,
       firing: 0,
+      severity: null,
+      firingSince: alert.startsAt,
+      forPeople: notifiesPeople(definition) ? 1 : 0,
       version: 1,
       updatedAt: this.#now,
       ...opened(alert.startsAt, settings, this.#now),
@@ -223,6 +236,14 @@ class Joining {
     draft.continued.push(earlier.alertId);
     return earlier.firingNotifiedAt;
   }
+}
+
+/** The highest severity of its alerts so far, and the start of the earliest one. */
+function ratingOf({ severity, firingSince }: IncidentRow, alert: AlertView) {
+  return {
+    severity: highestSeverity([severity, namedSeverity(alert)]),
+    firingSince: Math.min(firingSince, alert.startsAt),
+  };
 }
 
 function nameOf({ projectId, policyId, groupKey }: GroupOfIncident): string {

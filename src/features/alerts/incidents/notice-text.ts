@@ -51,12 +51,17 @@ export function isUnreported({ resolvedBy }: Pick<IncidentRow, "resolvedBy">): b
 
 /** The highest severity of the alerts; without one the urgency decides. */
 export function severityOf(urgency: IncidentRow["urgency"], alerts: readonly AlertView[]): ChannelSeverity {
-  const named = alerts.flatMap((alert): ChannelSeverity[] => {
-    const word = (alert.severity ?? alert.label("severity")).toLowerCase();
-    const known = SEVERITIES.find((each) => each === word) ?? MEANS[word];
-    return known ? [known] : [];
-  });
-  return SEVERITIES.find((each) => named.includes(each)) ?? (urgency === "high" ? "critical" : "warning");
+  return highestSeverity(alerts.map(namedSeverity)) ?? (urgency === "high" ? "critical" : "warning");
+}
+
+/** The severity that an alert names, by whatever word; null: it names none. */
+export function namedSeverity(alert: Pick<AlertView, "severity" | "label">): ChannelSeverity | null {
+  const word = (alert.severity ?? alert.label("severity")).toLowerCase();
+  return SEVERITIES.find((each) => each === word) ?? MEANS[word] ?? null;
+}
+
+export function highestSeverity(named: readonly (ChannelSeverity | null)[]): ChannelSeverity | null {
+  return SEVERITIES.find((each) => named.includes(each)) ?? null;
 }
 
 /**

@@ -15,6 +15,7 @@ import {
   object,
   queryBoolean,
   queryInteger,
+  queryList,
   text,
   uuid,
 } from "../../../http/shapes.ts";
@@ -35,12 +36,16 @@ import type { AlertView } from "../types.ts";
 import type { Actor, AlertsOfIncidents } from "./context.ts";
 import type { Incidents } from "./engine.ts";
 import { acksOf } from "./facts.ts";
+import { SEVERITIES } from "./notice-text.ts";
 import { lastPages, noticeOutcome, withOutcomes } from "./page-view.ts";
 import { actingOn } from "./paged.ts";
 import { findIncident, type IncidentRow } from "./store.ts";
 import {
+  attentionRank,
   type IncidentView,
+  inAttentionOrder,
   incidentView,
+  isUnresolved,
   type ListedIncident,
   LOOKED_AT,
   SHOWN_ALERTS,
@@ -62,6 +67,16 @@ export const ListIncidents = object({
   number: v.optional(doc(queryInteger(1, Number.MAX_SAFE_INTEGER), "Number in the project")),
   q: v.optional(doc(text(100, 1), "Part of the title")),
   mine: v.optional(doc(queryBoolean, "Only incidents of which the caller was notified")),
+  severity: v.optional(
+    doc(queryList(v.picklist([...SEVERITIES, "none"])), "Highest severities, separated by commas; `none`: not named"),
+  ),
+  order: v.optional(
+    doc(
+      v.picklist(["newest", "attention"]),
+      "`attention`: unresolved ones; open before acknowledged, snoozed, and those that wait for no person, " +
+        "then by severity, then the earliest alert first. Default: the newest first",
+    ),
+  ),
   ...pageEntries(),
 });
 export type ListIncidents = v.InferOutput<typeof ListIncidents>;
@@ -114,19 +129,25 @@ export interface IncidentsContext {
   readonly withheldBy: AlertsOwn["withheldBy"];
 }
 
+/** Dependencies of {@link withheldOf}. */
+export type WithheldParts = Pick<IncidentsContext, "db" | "alerts" | "withheldBy">;
+
 type Acknowledger = v.InferOutput<typeof ListedIncident>["acknowledgedBy"][number];
 
 const INCIDENT_BYTES: RowBytes = { bytes: bytesOf("groupKey", "groupLabels", "route", "title"), largest: 262_144 };
 
 export async function listIncidents(context: IncidentsContext, principal: Principal, given: ListIncidents) {
-  const { projectId, state, policy, number, q, mine, ...paging } = given;
+  const { projectId, state, policy, number, q, mine, severity, order, ...paging } = given;
   const { db, projects, policies } = context;
-  const page = readPage(paging, ["string"]);
+  const byAttention = order === "attention";
+  const page = readPage(paging, byAttention ? ["number", "number", "string"] : ["string"]);
   const projectIds = projects.readable(principal, "events:read", projectId);
   const userId = mine && principal.kind !== "apiKey" ? requireAccount(principal).userId : null;
   const filtered = (scan: ReadDb) => {
     let query = scan.selectFrom("incidents");
-    if (projectIds !== null) query = query.where("projectId", "in", projectIds);
+    if (byAttention) query = query.where(isUnresolved);
+    // By the other index all unresolved ones of the projects would be sorted for each page.
+    if (projectIds !== null) query = query.where(byAttention ? sql<string>`+projectId` : "projectId", "in", projectIds);
     if (state === "snoozed") query = query.where("snoozedUntil", "is not", null).where("state", "<>", "resolved");
     else if (state === "unresolved") query = query.where("state", "<>", "resolved");
     else if (state !== undefined) query = query.where("state", "=", state);
@@ -134,13 +155,15 @@ export async function listIncidents(context: IncidentsContext, principal: Princi
     if (policy !== undefined) query = query.where("policyId", "=", policy);
     if (number !== undefined) query = query.where("number", "=", number);
     if (q !== undefined) query = query.where(holdsText("title", q));
+    if (severity) query = query.where(sql<string>`coalesce(severity, 'none')`, "in", severity);
     if (userId !== null)
       query = query.where(sql<boolean>`exists (select 1 from notifications n join notification_recipients r
         on r.notificationId = n.id where n.incidentId = incidents.id and r.userId = ${userId})`);
     return query;
   };
+  const all = filtered(db.scan).selectAll().select(attentionRank.as("rank"));
   const { rows, isCut } = await fittingRows(
-    newestFirst(filtered(db.scan).selectAll(), page),
+    byAttention ? inAttentionOrder(all, page) : newestFirst(all, page),
     page.limit + 1,
     INCIDENT_BYTES,
   );
@@ -163,14 +186,16 @@ export async function listIncidents(context: IncidentsContext, principal: Princi
       summary: summaries.get(row.id) ?? null,
       acknowledgedBy: acknowledgers.get(row.id) ?? [],
       isWithheld: withheld.has(row.id),
+      withheldAs: withheld.get(row.id) ?? null,
       mayAct: acting.has(row.id),
     }),
-    ({ id }) => [id],
+    (row) => (byAttention ? [row.rank, row.firingSince, row.id] : [row.id]),
     total,
   );
 }
 
 async function acknowledgersOf(db: ReadDb, ids: readonly string[]): Promise<ReadonlyMap<string, Acknowledger[]>> {
+  if (ids.length === 0) return new Map();
   const rows = await db
     .selectFrom("incident_acks as k")
     .leftJoin("users as u", "u.id", "k.userId")
@@ -185,7 +210,8 @@ async function acknowledgersOf(db: ReadDb, ids: readonly string[]): Promise<Read
 }
 
 /** What the first alert of each incident says; ids of alerts grow with time. */
-async function summariesOf(db: ReadDb, ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+export async function summariesOf(db: ReadDb, ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  if (ids.length === 0) return new Map();
   const text = sql<string | null>`substr(coalesce(nullif(a.annotations ->> '$.summary', ''),
     nullif(a.annotations ->> '$.description', ''), a.annotations ->> '$.message'), 1, ${SUMMARY_LENGTH})`;
   const rows = await db
@@ -199,14 +225,15 @@ async function summariesOf(db: ReadDb, ids: readonly string[]): Promise<Readonly
   return new Map(rows.flatMap(({ id, summary }) => (summary ? [[id, summary]] : [])));
 }
 
-/** The incidents without a firing alert that notifies now. */
-async function withheldOf(
-  { db, alerts, withheldBy }: IncidentsContext,
-  rows: readonly IncidentRow[],
-): Promise<ReadonlySet<string>> {
+/** The incidents without a firing alert that notifies now, and by what their last one is withheld. */
+export async function withheldOf(
+  { db, alerts, withheldBy }: WithheldParts,
+  rows: readonly Pick<IncidentRow, "id" | "state" | "firing">[],
+): Promise<ReadonlyMap<string, WithheldAs>> {
   const examined = rows.filter(({ state, firing }) => state !== "resolved" && firing > 0 && firing <= LOOKED_AT);
   const ids = new Set(examined.map(({ id }) => id));
-  if (ids.size === 0) return ids;
+  const found = new Map<string, WithheldAs>();
+  if (ids.size === 0) return found;
   const members = await db.scan
     .selectFrom("incident_alerts as m")
     .innerJoin("alerts as a", "a.id", "m.alertId")
@@ -216,9 +243,18 @@ async function withheldOf(
     .execute();
   for (const { incidentId, alertId } of members) {
     const alert = alerts.find(alertId);
-    if (alert && withheldNow(withheldBy, alert) === null) ids.delete(incidentId);
+    const withheld = alert && withheldNow(withheldBy, alert);
+    if (withheld === null) ids.delete(incidentId);
+    else if (withheld) found.set(incidentId, withheldAs(withheld));
   }
-  return ids;
+  return new Map([...found].filter(([id]) => ids.has(id)));
+}
+
+type WithheldAs = "silenced" | "inhibited" | "muted";
+
+function withheldAs({ silencedBy, inhibitedBy }: NonNullable<ReturnType<typeof withheldNow>>): WithheldAs {
+  if (silencedBy.length > 0) return "silenced";
+  return inhibitedBy.length > 0 ? "inhibited" : "muted";
 }
 
 export async function getIncident(context: IncidentsContext, principal: Principal, id: string) {

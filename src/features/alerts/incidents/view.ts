@@ -1,14 +1,16 @@
+import { type SelectQueryBuilder, sql } from "kysely";
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import type { Level } from "../../../core/vocabulary.ts";
+import type { PageRequest } from "../../../http/pagination.ts";
 import { doc, named, selfChanging } from "../../../http/shapes.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import type { EventDraft } from "../../events/index.ts";
 import { WithheldNow } from "../book/schema.ts";
 import type { Policies } from "../policies/policies.ts";
-import { notifiesPeople } from "../policies/policy.ts";
 import { assignedOf, directOf } from "./assigned.ts";
 import { dueAt, type NoticeReason } from "./machine.ts";
+import { SEVERITIES } from "./notice-text.ts";
 import { NoticeOutcome } from "./page-view.ts";
 import type { IncidentRow } from "./store.ts";
 
@@ -60,6 +62,11 @@ export const IncidentView = named(
     state: v.picklist(STATES),
     isSnoozed: v.boolean(),
     urgency: v.picklist(["high", "low"]),
+    severity: doc(
+      v.nullable(v.picklist(SEVERITIES)),
+      "The highest severity of its alerts; null: they name none. Words such as `page` and `high` are translated",
+    ),
+    firingSince: doc(v.string(), "Start of its earliest alert; of one without alerts: when it was opened"),
     notifiesPeople: doc(v.boolean(), "Its policy notifies people or channels; otherwise it only calls webhooks"),
     policy: v.object({ id: v.string(), name: v.string(), version: v.number() }),
     groupKey: doc(v.string(), "Identity of the group, in Alertmanager's form"),
@@ -204,6 +211,12 @@ export const ListedIncident = named(
     isWithheld: selfChanging(
       doc(v.boolean(), `Whether all its firing alerts are withheld now; false with more than ${LOOKED_AT} of them`),
     ),
+    withheldAs: selfChanging(
+      doc(
+        v.nullable(v.picklist(["silenced", "inhibited", "muted"])),
+        "With `isWithheld`: by silences, other alerts or time intervals; null without it",
+      ),
+    ),
     mayAct: MayAct,
   }),
 );
@@ -218,7 +231,9 @@ export function incidentView(policies: Policies, row: IncidentRow): IncidentView
     state: row.state,
     isSnoozed: row.snoozedUntil !== null,
     urgency: row.urgency,
-    notifiesPeople: row.assigned !== null || notifiesPeople(definition),
+    severity: row.severity,
+    firingSince: toRfc3339(row.firingSince),
+    notifiesPeople: row.assigned !== null || row.forPeople === 1,
     policy: { id: row.policyId, name: definition.name, version: row.policyVersion },
     groupKey: row.groupKey,
     groupLabels: JSON.parse(row.groupLabels) as Record<string, string>,
@@ -246,4 +261,34 @@ export function incidentView(policies: Policies, row: IncidentRow): IncidentView
 function assignedView(stored: string | null): IncidentView["assigned"] {
   const assigned = assignedOf(stored);
   return assigned && { ...assigned, users: [...assigned.users], schedules: [...assigned.schedules] };
+}
+
+/* The order in which unresolved incidents need people. */
+
+/**
+ * Open ones before acknowledged, snoozed, and those that wait for no person, each by severity. The expression is that
+ * of the index `incidents_attention`, which serves it for rows that are {@link isUnresolved}.
+ */
+export const attentionRank = sql<number>`(case when forPeople = 0 and assigned is null then 300 when snoozedUntil is not null then 200 when state = 'acknowledged' then 100 else 0 end
+    + case severity when 'critical' then 0 when 'error' then 1 when 'warning' then 3 when 'info' then 4 else iif(urgency = 'high', 2, 5) end)`;
+
+/** The first rank after those that wait for an acknowledgement. */
+export const ACKNOWLEDGED_RANK = 100;
+
+export const isUnresolved = sql<boolean>`state <> 'resolved'`;
+
+/** Those of one rank with the earliest alert first. @param after rank, start of the earliest alert, id */
+export function inAttentionOrder<DB, TB extends keyof DB, O>(
+  query: SelectQueryBuilder<DB, TB, O>,
+  { after, limit, offset }: PageRequest,
+): SelectQueryBuilder<DB, TB, O> {
+  const rows = after
+    ? query.where(sql<boolean>`(${attentionRank}, firingSince, id) > (${sql.join([...after])})`)
+    : query;
+  return rows
+    .orderBy(attentionRank)
+    .orderBy(sql`firingSince`)
+    .orderBy(sql`id`)
+    .limit(limit + 1)
+    .offset(offset);
 }
