@@ -9,7 +9,7 @@ import {
   type PageSender,
 } from "../features/delivery/index.ts";
 import { Drills } from "../features/drill/index.ts";
-import { appendEvents } from "../features/events/index.ts";
+import { appendOwnEvents } from "../features/events/index.ts";
 import { Heartbeats } from "../features/heartbeats/index.ts";
 import { MailListener } from "../features/mail-in/index.ts";
 import { handleStorms, Notifier } from "../features/notifications/index.ts";
@@ -173,7 +173,7 @@ function openHeartbeats({ database: db, clock, log, metrics }: Base, { alerts }:
       findAlert: (id) => alerts.find(id),
       firing: (projectId, filter) => alerts.list(projectId, filter),
     },
-    appendEvents: (trx, events) => appendEvents(trx, events, { source: "prism:heartbeats", now: clock.now() }),
+    appendEvents: (trx, events) => appendOwnEvents(trx, events, { source: "prism:heartbeats", now: clock.now() }),
   });
 }
 

@@ -32,6 +32,25 @@ export function levelOfWord(word: string): Level | null {
   return LEVEL_OF.get(word.toLowerCase()) ?? null;
 }
 
+/** Start of the source of an event that the server itself writes. Producers cannot use it. */
+export const OWN_SOURCE = "prism:";
+
+/** Types of the events that the server itself writes, by what they are about. */
+export const OWN_EVENT_TYPES = [
+  ...(["alert.opened", "alert.resolved"] as const),
+  ...(["incident.opened", "incident.acknowledged", "incident.unacknowledged", "incident.snoozed"] as const),
+  ...(["incident.reassigned", "incident.escalated", "incident.exhausted", "incident.resolved"] as const),
+  ...(["silence.started", "silence.expiring", "silence.ended"] as const),
+  ...(["heartbeat.down", "heartbeat.up"] as const),
+  ...(["oncall.changed", "oncall.gap", "oncall.conflict"] as const),
+] as const;
+
+export type OwnEventType = (typeof OWN_EVENT_TYPES)[number];
+
+export function isOwnEvent({ source }: { readonly source: string | null }): boolean {
+  return source?.startsWith(OWN_SOURCE) === true;
+}
+
 /** Channels that a remote worker can send through. Messages to Pusher apps the server sends. */
 export const WORKER_CHANNELS = ["email", "webhook", "fcm", "apns", "webpush"] as const;
 export type WorkerChannel = (typeof WORKER_CHANNELS)[number];

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import type { EpochMs } from "../../core/clock.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
-import { firstSeqSince } from "../events/index.ts";
+import { firstSeqSince, IS_OF_PRODUCER } from "../events/index.ts";
 
 export type EventCount = {
   readonly type: string;
@@ -29,6 +29,7 @@ export async function activitySince(
     .select(["type", "level", (e) => e.fn.countAll<number>().as("events")])
     .where("projectId", "=", projectId)
     .where("seq", ">=", from)
+    .where(IS_OF_PRODUCER)
     .groupBy(["type", "level"])
     .orderBy("events", "desc")
     .execute();

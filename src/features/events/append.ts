@@ -1,11 +1,11 @@
 import type { EpochMs } from "../../core/clock.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import type { Level } from "../../core/vocabulary.ts";
+import type { Level, OwnEventType } from "../../core/vocabulary.ts";
 import { addEffect, nextEventSeq, type Trx } from "../../store/database.ts";
 import type { EventsTable } from "../../store/schema.ts";
 import { insertLater } from "../../store/statements.ts";
 
-/** An event that the server itself emits in a transaction. */
+/** An event that is stored in a transaction. */
 export interface EventDraft {
   /** Default: a new id. */
   readonly id?: string;
@@ -20,10 +20,22 @@ export interface EventDraft {
   readonly occurredAt?: EpochMs;
 }
 
+/** An event about what the server itself does; rules see it only if they name it. */
+export type OwnEventDraft = Omit<EventDraft, "type" | "source"> & { readonly type: OwnEventType };
+
+/** {@link appendEvents} of the server's own events. */
+export function appendOwnEvents(
+  trx: Trx,
+  events: readonly OwnEventDraft[],
+  options: { readonly source: `prism:${string}`; readonly now: EpochMs },
+): Promise<string[]> {
+  return appendEvents(trx, events, options);
+}
+
 /**
  * Appends events to the log as part of a transaction. After the commit they are published, and the
  * backlog decides them by the rules.
- * @param source such as `prism:alerts`. @returns their ids
+ * @param source of those that name none. @returns their ids
  */
 export async function appendEvents(
   trx: Trx,

@@ -85,7 +85,7 @@ export function trialEvent(value: Readonly<Record<string, unknown>>, projectId: 
       correlationId: null,
       projectOf: () => projectId,
     },
-    { maxEventBytes: 262_144, lenient: true },
+    { maxEventBytes: 262_144, lenient: true, takesOwn: true },
   );
 }
 

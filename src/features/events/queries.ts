@@ -174,6 +174,9 @@ export function isErrorEvent({ type, level }: { readonly type: string; readonly 
   return type === "error" || type.startsWith("error.") || type.endsWith(".error");
 }
 
+/** A row of `events` that is none of the server's own. */
+export const IS_OF_PRODUCER = sql<boolean>`(source is null or source not glob 'prism:*')`;
+
 /** {@link isErrorEvent} for a row of `events`. */
 export const IS_ERROR_ROW = sql<boolean>`(level in ('error', 'fatal') or type = 'error'
   or type glob 'error.*' or type glob '*.error')`;

@@ -1,5 +1,6 @@
 import { startOf } from "../../core/clean-text.ts";
 import { toRfc3339 } from "../../core/clock.ts";
+import { isOwnEvent } from "../../core/vocabulary.ts";
 import type { ReadDb } from "../../store/database.ts";
 import {
   compileCondition,
@@ -194,12 +195,17 @@ function silence(
   const trace = traceOf(definition, event);
   if (!trace) return ["error", "its condition cannot be read by this version of the program", null];
   if (trace.error !== undefined) return ["error", `its condition stopped: ${trace.error}`, trace];
+  if (isOwnEvent(event) && !compileCondition(definition.condition).seesOwnEvents)
+    return ["condition false", OWN_EVENT, trace];
   if (!trace.matched) return ["condition false", `the condition was false: ${valuesText(trace)}`, trace];
   if (state === "waiting")
     return ["undecided", "the condition is true, but the event still waits to be decided", trace];
   if (state === "failed") return ["undecided", "the condition is true, but the event could not be decided", trace];
   return ["undecided", "the condition is true, but it was not in force yet when the event was decided", trace];
 }
+
+const OWN_EVENT =
+  "not asked: the event is of the server itself, and the condition compares nothing with its source or type";
 
 function traceOf(definition: Definition | null, event: IncomingEvent): Trace | null {
   if (!definition) return null;

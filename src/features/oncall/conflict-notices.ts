@@ -1,7 +1,7 @@
 import { type EpochMs, toRfc3339 } from "../../core/clock.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import { type UserName, userNames } from "../access/index.ts";
-import { appendEvents, type EventDraft } from "../events/index.ts";
+import { appendOwnEvents, type OwnEventDraft } from "../events/index.ts";
 import { awayOf, usersOf } from "./away.ts";
 import { AHEAD_MS, editorsOf, type Look, MAX_LISTED, SOURCE, send } from "./look.ts";
 import { type Away, type Conflict, conflictsOf } from "./model/away.ts";
@@ -116,12 +116,12 @@ async function announce(
     const recipients = [...new Set([userId, ...editors])];
     const notice = { ...text, data: { ...days, conflicts: spans.slice(0, MAX_LISTED) } };
     sent.set(daysOffId, (await send(context, look, recipients, notice)) ?? uuidv7());
-    const events = spans.slice(0, MAX_LISTED).map((span): EventDraft => {
+    const events = spans.slice(0, MAX_LISTED).map((span): OwnEventDraft => {
       const { id: scheduleId, projectId, name } = schedule;
       const payload = { scheduleId, name, user: shownUser(names, userId), daysOffId, firstDay, lastDay, ...span };
       return { projectId, type: "oncall.conflict", level: "warn", payload };
     });
-    await appendEvents(trx, events, { source: SOURCE, now });
+    await appendOwnEvents(trx, events, { source: SOURCE, now });
   }
   return current.map((each) => ({ ...each, noticeId: each.noticeId ?? sent.get(each.away.id) ?? null }));
 }

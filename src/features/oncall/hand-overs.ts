@@ -1,7 +1,7 @@
 import { DAY_MS, type EpochMs, toRfc3339 } from "../../core/clock.ts";
 import { addEffect, type Trx } from "../../store/database.ts";
 import { type UserName, userNames } from "../access/index.ts";
-import { appendEvents, type EventDraft } from "../events/index.ts";
+import { appendOwnEvents, type OwnEventDraft } from "../events/index.ts";
 import { awayOf } from "./away.ts";
 import { reportConflicts } from "./conflict-notices.ts";
 import { AHEAD_MS, editorsOf, type Look, MAX_LISTED, SOURCE, send } from "./look.ts";
@@ -49,7 +49,7 @@ async function reportChange(context: OnCallContext, look: Look): Promise<readonl
   const before = JSON.parse(schedule.onCall) as string[];
   if (JSON.stringify([...before].sort()) === JSON.stringify(users)) return users;
   const names = await userNames(trx, [...users, ...before]);
-  const event: EventDraft = {
+  const event: OwnEventDraft = {
     projectId: schedule.projectId,
     type: "oncall.changed",
     level: "info",
@@ -61,7 +61,7 @@ async function reportChange(context: OnCallContext, look: Look): Promise<readonl
       until: current ? toRfc3339(current.end) : null,
     },
   };
-  await appendEvents(trx, [event], { source: SOURCE, now });
+  await appendOwnEvents(trx, [event], { source: SOURCE, now });
   addEffect(trx, { type: "announced", event: ON_CALL_CHANGED, data: { id: schedule.id } });
   if (schedule.notifiesOff === 1) {
     const successors =
@@ -175,9 +175,9 @@ async function announceGaps(context: OnCallContext, look: Look, gaps: readonly G
     .slice(0, MAX_LISTED)
     .map(({ start, end }) => ({ start: toRfc3339(start), end: toRfc3339(end) }));
   const events = payloads.map(
-    (gap): EventDraft => ({ projectId, type: "oncall.gap", level: "warn", payload: { scheduleId, name, ...gap } }),
+    (gap): OwnEventDraft => ({ projectId, type: "oncall.gap", level: "warn", payload: { scheduleId, name, ...gap } }),
   );
-  await appendEvents(trx, events, { source: SOURCE, now });
+  await appendOwnEvents(trx, events, { source: SOURCE, now });
   const lines = gaps
     .slice(0, MAX_LISTED)
     .map(({ start, end }) => `- ${localTime(start, schedule.timezone)} until ${localTime(end, schedule.timezone)}`);

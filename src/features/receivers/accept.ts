@@ -1,11 +1,11 @@
 import type { Clock } from "../../core/clock.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import { boundedId } from "../../core/tokens.ts";
-import type { Level } from "../../core/vocabulary.ts";
+import { isOwnEvent, type Level, OWN_SOURCE } from "../../core/vocabulary.ts";
 import type { Database, InTransaction, Trx } from "../../store/database.ts";
 import type { RequestResult } from "../../store/schema.ts";
 import type { AlertInput, Alerts } from "../alerts/index.ts";
-import { appendEvents, type EventDraft } from "../events/index.ts";
+import { appendEvents, type EventDraft, reservedSource } from "../events/index.ts";
 import { ConditionTooCostly } from "../rules/index.ts";
 import { parsedBy } from "./hooks.ts";
 import { type ItemStatus, jsonLength, type MappedItem } from "./mapped-item.ts";
@@ -84,7 +84,7 @@ function textOf(content: Content, body: unknown, redaction: Redaction): string |
   return content.text !== null && made === JSON.stringify(content.body) ? content.text : made.slice(0, MAX_TEXT);
 }
 
-/** Decides what a request stores; stores nothing. */
+/** Decides what a request stores; stores nothing. @throws VALIDATION_FAILED for a source of the server's own events */
 export function planRequest(
   { row, preset }: Pick<Receiver, "row" | "preset">,
   mapping: CompiledMapping,
@@ -106,6 +106,7 @@ export function planRequest(
   const found = items.filter((item) => !item.isUnmapped);
   if (items.length > 0 && found.length === 0) return unmapped(problem, ignored);
   const limit = Math.max(MIN_STORED, STORED_PER_BODY * jsonLength(input.body));
+  if (found.some(({ source }) => isOwnEvent({ source }))) throw reservedSource();
   const drafts = draftsOf(found, whole, limit);
   if (drafts === null) return unmapped(`the mapping makes more than ${limit} characters of this request`, ignored);
   return { result: found.length === 0 ? "ignored" : "accepted", ...drafts, ignored, problem };
@@ -165,7 +166,7 @@ function eventOf(item: MappedItem, { row, preset, now }: Whole): EventDraft {
     projectId: row.projectId,
     type: item.type ?? `${preset}.${status}`,
     level: item.level ?? (status === "firing" ? "error" : "info"),
-    source: item.source ?? row.name.slice(0, 100),
+    source: item.source ?? sourceOf(row),
     occurredAt: item.time ?? now,
     payload: item.payload !== null && jsonLength(item.payload) <= MAX_CONTENT ? item.payload : made,
   };
@@ -177,13 +178,20 @@ function unmappedEvent(row: ReceiverRow, { body, text, headers, query, method }:
     projectId: row.projectId,
     type: UNMAPPED_TYPE,
     level: "warn",
-    source: row.name.slice(0, 100),
+    source: sourceOf(row),
     payload,
   };
 }
 
 function contentOf(content: unknown): { readonly body: unknown; readonly bodyOmitted?: true } {
   return jsonLength(content) <= MAX_CONTENT ? { body: content } : { body: null, bodyOmitted: true };
+}
+
+/** Names of older receivers may start as the server's own sources do. */
+function sourceOf({ name }: Pick<ReceiverRow, "name">): string {
+  return isOwnEvent({ source: name })
+    ? sourceOf({ name: name.slice(OWN_SOURCE.length) || "receiver" })
+    : name.slice(0, 100);
 }
 
 function labelsOf(row: ReceiverRow): Record<string, string> {
@@ -322,7 +330,7 @@ async function storePlan(
     if (alertId === null) refused.push(each.fallback);
     shown.push({ key: each.key, outcome: alertId === null ? "unknown" : "acknowledged", alertId });
   }
-  const source = receiver.row.name.slice(0, 100);
+  const source = sourceOf(receiver.row);
   const eventIds = await appendEvents(trx, [...plan.events, ...refused], { source, now });
   return { result: plan.result, eventIds, alerts: shown };
 }

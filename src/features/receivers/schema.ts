@@ -1,10 +1,17 @@
 import * as v from "valibot";
+import { OWN_SOURCE } from "../../core/vocabulary.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { doc, example, integer, named, object, stringRecord, text, uuid } from "../../http/shapes.ts";
 import { MAX_BODY_BYTES } from "./door.ts";
 import { mappingSchema, verifyRow } from "./preset.ts";
 
-const name = doc(text(100, 1), "Unique in the project; the source of its events");
+const name = doc(
+  v.pipe(
+    text(100, 1),
+    v.check((value) => !value.startsWith(OWN_SOURCE), `must not start with ${OWN_SOURCE}`),
+  ),
+  "Unique in the project; the source of its events",
+);
 const preset = doc(v.pipe(v.string(), v.maxLength(40)), "Name of a preset: what sends the requests");
 const secret = doc(
   v.pipe(v.string(), v.minLength(6), v.maxLength(500)),

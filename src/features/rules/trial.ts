@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { PrismError } from "../../core/errors.ts";
 import type { Principal } from "../../core/principal.ts";
+import { isOwnEvent } from "../../core/vocabulary.ts";
 import { doc, example, jsonObject, named, object, uuid } from "../../http/shapes.ts";
 import { storedEvent } from "./deciding/incoming-event.ts";
 import {
@@ -96,14 +97,17 @@ export type RuleTestResult = ConditionTrace & {
  * @throws INVALID_CONDITION, INVALID_TEMPLATE
  */
 export function testRule({ condition, event, templates, alert, name }: RuleTest): RuleTestResult {
-  const trace = compileCondition(condition).trace(event);
+  const compiled = compileCondition(condition);
+  const isAsked = compiled.seesOwnEvents || !isOwnEvent(event);
+  const traced = compiled.trace(event);
+  const trace = isAsked ? traced : { ...traced, matched: false };
   const defaults = textsOf({ name: name ?? "test", titleTemplate: null, messageTemplate: null });
   const render = (source: string | null | undefined, field: "title" | "message", max: number) => {
     if (source === undefined) return {};
     const text = source === null ? defaults[field] : compileTemplate(source, field);
     return { [field]: text.render(event, max) };
   };
-  const warnings = conditionWarnings(condition);
+  const warnings = [...(isAsked ? [] : [NOT_ASKED]), ...conditionWarnings(condition)];
   return {
     ...trace,
     warnings,
@@ -112,6 +116,12 @@ export function testRule({ condition, event, templates, alert, name }: RuleTest)
     ...(alert ? { alert: alertOf(alert, { name, ...templates }, event, trace.matched) } : {}),
   };
 }
+
+const NOT_ASKED: ConditionWarning = {
+  code: "OWN_EVENT",
+  message: "the event is of the server itself: a rule sees it only if its condition names its source or its type",
+  ...{ position: 0, line: 1, column: 1 },
+};
 
 interface Texts extends Templates {
   readonly name?: string | undefined;

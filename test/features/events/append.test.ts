@@ -15,7 +15,7 @@ async function append(
   const projectId = prism.parts.core.access.defaultProjectId;
   return prism.services.db.write(async (trx) => {
     const events = types.map((type) => ({ projectId, type, level: "warn" as const, payload: { n: 1 } }));
-    const ids = await appendEvents(trx, events, { source: "prism:test", now: 1000 });
+    const ids = await appendEvents(trx, events, { source: "server", now: 1000 });
     then();
     return ids;
   });
@@ -60,7 +60,7 @@ test("events of a transaction are stored with it, decided by rules once, and pub
   );
   assert.deepEqual(
     body.data.map(({ source, payload, level }) => [source, payload, level]),
-    [["prism:test", { n: 1 }, "warn"]],
+    [["server", { n: 1 }, "warn"]],
   );
 });
 

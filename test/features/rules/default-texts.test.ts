@@ -78,8 +78,8 @@ test("a rule without templates says what happened, whatever the event came from"
     [
       () => it.send(github, push, { headers: HEADERS }),
       {
-        title: "acme/shop: push: fix login",
-        message: "Info · anna · Code",
+        title: "acme/shop: anna pushed to main: fix login",
+        message: "Info · Code",
         action: '{"type":"open","url":"https://github.com/acme/shop/compare/a...b"}',
       },
     ],

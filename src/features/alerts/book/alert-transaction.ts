@@ -1,8 +1,8 @@
 import { type EpochMs, toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { uuidv7 } from "../../../core/ids.ts";
-import type { Level } from "../../../core/vocabulary.ts";
+import type { Level, OwnEventType } from "../../../core/vocabulary.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
-import { appendEvents, type EventDraft } from "../../events/index.ts";
+import { appendOwnEvents, type OwnEventDraft } from "../../events/index.ts";
 import { labelRecord } from "../model/labels.ts";
 import type { AlertRow, AlertView, JoinIncidents, Transition, TransitionReason } from "../types.ts";
 import { type AlertBook, type Repetition, StoredAlert } from "./alert-book.ts";
@@ -51,7 +51,7 @@ export class AlertTransaction {
   readonly #current = new Map<string, Draft | null>();
   readonly #unstored = new Set<Draft>();
   #transitions: Transition[] = [];
-  #events: EventDraft[] = [];
+  #events: OwnEventDraft[] = [];
 
   constructor(parts: TransactionParts, trx: Trx, now: EpochMs) {
     this.#parts = parts;
@@ -112,7 +112,7 @@ export class AlertTransaction {
     this.#transitions = [];
     this.#events = [];
     await this.#storeRows(drafts);
-    await appendEvents(this.#trx, events, { source: "prism:alerts", now: this.#now });
+    await appendOwnEvents(this.#trx, events, { source: "prism:alerts", now: this.#now });
     if (drafts.length > 0) addEffect(this.#trx, { type: "alerts-changed", alerts: drafts.map(rowOf) });
     if (transitions.length > 0) await this.#parts.joinIncidents(this.#trx, transitions, this.#now);
   }
@@ -191,7 +191,7 @@ export class AlertTransaction {
     this.#transitions.push({ kind, alert: alert.copy(), reason, isAtOnce });
   }
 
-  #event(alert: StoredAlert, event: { id: string; type: string; level: Level; reason: TransitionReason }): void {
+  #event(alert: StoredAlert, event: { id: string; type: OwnEventType; level: Level; reason: TransitionReason }): void {
     const { id, type, level, reason } = event;
     const { projectId, id: correlationId } = alert;
     this.#events.push({ id, projectId, type, level, correlationId, payload: payloadOf(alert, reason) });

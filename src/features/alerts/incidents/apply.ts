@@ -4,7 +4,7 @@ import { assertNever } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import type { Level } from "../../../core/vocabulary.ts";
 import type { Trx } from "../../../store/database.ts";
-import { appendEvents, type EventDraft } from "../../events/index.ts";
+import { appendOwnEvents, type OwnEventDraft } from "../../events/index.ts";
 import type { Withheld } from "../silences/withholding.ts";
 import type { AlertView } from "../types.ts";
 import { holdersOf, type PagedBy } from "./assigned.ts";
@@ -94,7 +94,7 @@ class Change {
   readonly #row: IncidentRow;
   readonly #turn: Turn;
   readonly #options: ApplyOptions;
-  readonly #events: EventDraft[] = [];
+  readonly #events: OwnEventDraft[] = [];
   /** Webhooks to call, by step: one call for all reasons. */
   readonly #calls = new Map<number, NoticeReason>();
   #log: LogEntry[] = [];
@@ -120,7 +120,7 @@ class Change {
     for (const [step, reason] of this.#calls) await this.#webhook(step, reason);
     await this.#showState();
     this.#writeLog();
-    await appendEvents(this.#trx, this.#events, { source: "prism:alerts", now });
+    await appendOwnEvents(this.#trx, this.#events, { source: "prism:alerts", now });
     return { notices: this.#notices };
   }
 

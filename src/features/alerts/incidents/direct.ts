@@ -2,7 +2,7 @@ import type { EpochMs } from "../../../core/clock.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
-import { appendEvents } from "../../events/index.ts";
+import { appendOwnEvents } from "../../events/index.ts";
 import { StoredAlert } from "../book/alert-book.ts";
 import { fingerprintOf } from "../model/fingerprint.ts";
 import { sortedLabels } from "../model/labels.ts";
@@ -93,6 +93,6 @@ export async function insertDirect(
   const data = { policyId: policy.id, policyVersion: policy.version, alerts: 0, text: message };
   addLog(trx, id, [{ kind: "opened", actor: by.by, data }], now);
   const event = incidentEvent(row, "incident.opened", "warn", { message, actor: by.by });
-  await appendEvents(trx, [event], { source: "prism:alerts", now });
+  await appendOwnEvents(trx, [event], { source: "prism:alerts", now });
   return row;
 }

@@ -2,7 +2,7 @@ import type { EpochMs } from "../../../core/clock.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import type { Trx } from "../../../store/database.ts";
 import { insertLater, updateLater } from "../../../store/statements.ts";
-import { appendEvents, type EventDraft } from "../../events/index.ts";
+import { appendOwnEvents, type OwnEventDraft } from "../../events/index.ts";
 import { cutText } from "../../rules/index.ts";
 import type { PolicyRef } from "../policies/policies.ts";
 import { notifiesPeople, type StepSettings } from "../policies/policy.ts";
@@ -138,7 +138,7 @@ class Joining {
   }
 
   async store(): Promise<void> {
-    const events: EventDraft[] = [];
+    const events: OwnEventDraft[] = [];
     for (const draft of this.#drafts.values()) {
       const { row, isNew, members, continued } = draft;
       const { id, alerts, firing, severity, firingSince } = row;
@@ -160,7 +160,7 @@ class Joining {
       this.#log(draft);
       if (isNew) events.push(incidentEvent(row, "incident.opened", "warn", {}));
     }
-    await appendEvents(this.#trx, events, { source: "prism:alerts", now: this.#now });
+    await appendOwnEvents(this.#trx, events, { source: "prism:alerts", now: this.#now });
     noteChanged(this.#trx, this.rows);
   }
 

@@ -1,4 +1,5 @@
 import type { EpochMs } from "../../../core/clock.ts";
+import type { OwnEventType } from "../../../core/vocabulary.ts";
 import type { IncidentState, Urgency } from "../../../store/schema/alerts.ts";
 import type { GroupTimes, PolicyStep, StepSettings } from "../policies/policy.ts";
 import { dueAgain, type PagedBy, released, unassigned } from "./assigned.ts";
@@ -11,6 +12,8 @@ import { dueAgain, type PagedBy, released, unassigned } from "./assigned.ts";
  *   open, acknowledged ─ snooze ─▶ the same with `snoozedUntil` ─ its end ─▶ open (steps from 0)
  *   open, acknowledged ─ all alerts resolved, a person, a step, autoResolveMs ─▶ resolved
  */
+
+export type IncidentEventType = Extract<OwnEventType, `incident.${string}`>;
 
 /** The columns of `incidents` that change. */
 export interface Incident {
@@ -104,7 +107,7 @@ export type Action =
   | { readonly kind: "webhooks"; readonly reason: Exclude<NoticeReason, "step"> }
   | { readonly kind: "withheld"; readonly alertIds: readonly string[]; readonly holds: "flush" | "step" | "repeat" }
   | { readonly kind: "log"; readonly entry: string; readonly data: Readonly<Record<string, unknown>> }
-  | { readonly kind: "event"; readonly type: `incident.${string}`; readonly data: Readonly<Record<string, unknown>> };
+  | { readonly kind: "event"; readonly type: IncidentEventType; readonly data: Readonly<Record<string, unknown>> };
 
 export interface Turn {
   readonly incident: Incident;
@@ -206,7 +209,7 @@ export class Work {
     this.actions.push({ kind: "log", entry, data });
   }
 
-  event(type: `incident.${string}`, data: Readonly<Record<string, unknown>> = {}): void {
+  event(type: IncidentEventType, data: Readonly<Record<string, unknown>> = {}): void {
     this.actions.push({ kind: "event", type, data });
   }
 

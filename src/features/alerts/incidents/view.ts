@@ -5,11 +5,11 @@ import type { Level } from "../../../core/vocabulary.ts";
 import type { PageRequest } from "../../../http/pagination.ts";
 import { doc, named, selfChanging } from "../../../http/shapes.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
-import type { EventDraft } from "../../events/index.ts";
+import type { OwnEventDraft } from "../../events/index.ts";
 import { WithheldNow } from "../book/schema.ts";
 import type { Policies } from "../policies/policies.ts";
 import { assignedOf, directOf } from "./assigned.ts";
-import { dueAt, type NoticeReason } from "./machine.ts";
+import { dueAt, type IncidentEventType, type NoticeReason } from "./machine.ts";
 import { SEVERITIES } from "./notice-text.ts";
 import { NoticeOutcome } from "./page-view.ts";
 import type { IncidentRow } from "./store.ts";
@@ -19,10 +19,10 @@ import type { IncidentRow } from "./store.ts";
 /** The event of a change. */
 export function incidentEvent(
   row: IncidentRow,
-  type: `incident.${string}`,
+  type: IncidentEventType,
   level: Level,
   data: Readonly<Record<string, unknown>>,
-): EventDraft {
+): OwnEventDraft {
   const { id, number, projectId, title, state, urgency, policyId, policyVersion, alerts, firing } = row;
   const facts = { incidentId: id, number, title, state, urgency, policyId, policyVersion, alerts, firing };
   const groupLabels = JSON.parse(row.groupLabels) as unknown;

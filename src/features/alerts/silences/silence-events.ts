@@ -3,7 +3,7 @@ import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { UserDirectory } from "../../access/index.ts";
-import { appendEvents, type EventDraft } from "../../events/index.ts";
+import { appendOwnEvents, type OwnEventDraft } from "../../events/index.ts";
 import type { Notifier } from "../../notifications/index.ts";
 import { type SilenceRow, textOf } from "./live-silence.ts";
 import type { Border } from "./spans.ts";
@@ -26,13 +26,13 @@ export async function reportBorders(
   reported: readonly Reported[],
   now: EpochMs,
 ): Promise<void> {
-  await appendEvents(trx, reported.map(eventOf), { source: "prism:alerts", now });
+  await appendOwnEvents(trx, reported.map(eventOf), { source: "prism:alerts", now });
   // A silence that ended during a down time is reported by its events only.
   for (const { row, border } of reported)
     if (border.kind === "expiring" && border.span.endsAt > now) await notifyCreator(parts, trx, row, border);
 }
 
-function eventOf({ row, border: { kind, span } }: Reported): EventDraft {
+function eventOf({ row, border: { kind, span } }: Reported): OwnEventDraft {
   const { id, projectId, comment, createdBy, hits, recurrence } = row;
   return {
     projectId,

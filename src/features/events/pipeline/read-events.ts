@@ -2,6 +2,7 @@ import { DAY_MS } from "../../../core/clock.ts";
 import { invalidField, PrismError, shownPath } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { type JsonSpans, jsonValueEnd, minifyJson, replaceLoneSurrogates, scanJson } from "../../../core/json-text.ts";
+import { isOwnEvent, OWN_SOURCE } from "../../../core/vocabulary.ts";
 import { MAX_JSON_DEPTH, parseJsonText, tooDeep } from "../../../http/input.ts";
 import { IncomingEvent } from "../../rules/index.ts";
 import { foreignTime, isPlainObject, readEnvelope } from "./event-envelope.ts";
@@ -21,6 +22,8 @@ const OWN_MEMBERS = 8;
 export interface EventLimits {
   readonly maxEventBytes: number;
   readonly lenient: boolean;
+  /** Takes the sources of the server's own events, for a trial. */
+  readonly takesOwn?: boolean;
 }
 
 /** The problem with one event of a request. */
@@ -72,6 +75,7 @@ export function readEvent(source: EventSource, limits: EventLimits): IncomingEve
   const occurredAt = given.occurredAt ?? foreignAt ?? receivedAt;
   if (occurredAt > receivedAt + DAY_MS)
     throw invalidField("event", "occurredAt", "must not be more than 24 hours ahead");
+  if (limits.takesOwn !== true && isOwnEvent(given)) throw reservedSource();
   if (given.unknown && !limits.lenient) throw unknownMembers(given.unknown);
   const sentText = readPayloadText(source, given.payload, given.unknown);
   const payloadText = source.outline.unicodeEscape ? replaceLoneSurrogates(sentText) : sentText;
@@ -98,6 +102,12 @@ export function readEvent(source: EventSource, limits: EventLimits): IncomingEve
     receivedAt,
     givenCorrelationId: source.correlationId === id ? null : source.correlationId,
   });
+}
+
+/** @returns the refusal of an event that claims to be the server's own */
+export function reservedSource(): PrismError {
+  const message = `must not start with ${OWN_SOURCE}: only the server's own events do`;
+  return invalidField("event", "source", message, "RESERVED");
 }
 
 /** An error of one event in the form of a batch result. */

@@ -1,9 +1,11 @@
+import { OWN_EVENT_TYPES, OWN_SOURCE } from "../../../core/vocabulary.ts";
 import { InvalidCondition } from "./errors.ts";
 import { compileTree, fixedSteps } from "./evaluate/compile.ts";
 import { evaluationBudget } from "./evaluate/evaluation-budget.ts";
 import type { Read, RuleEvent } from "./event.ts";
 import { type Fact, factsOf } from "./lookup/path-index.ts";
 import { measurePatterns, parseCondition } from "./parse/parse-condition.ts";
+import { type Node, nodesOf } from "./parse/tree.ts";
 import { type ConditionTrace, traceCondition } from "./trace.ts";
 import { type ConditionWarning, warningsOf } from "./warnings.ts";
 
@@ -35,6 +37,8 @@ export class Condition {
   readonly facts: readonly Fact[];
   /** Cost of an evaluation on an event with short texts and lists, in steps. */
   readonly fixedSteps: number;
+  /** Whether it asks for events that the server itself writes; {@link test} does not look at this. */
+  readonly seesOwnEvents: boolean;
   readonly #evaluate: Read;
   readonly #hasPatterns: boolean;
 
@@ -44,6 +48,7 @@ export class Condition {
     this.source = source;
     this.facts = factsOf(root);
     this.fixedSteps = fixedSteps(root);
+    this.seesOwnEvents = namesOwnEvents(root);
     this.#evaluate = compileTree(root);
     this.#hasPatterns = source.includes("matches");
   }
@@ -71,4 +76,26 @@ export class Condition {
   trace(event: RuleEvent): ConditionTrace {
     return traceCondition(this.source, event);
   }
+}
+
+/**
+ * Whether a literal starts with `prism:`, or is one of the own types or the start of one up to its
+ * dot (`startsWith(event.type, 'incident.')`).
+ */
+function namesOwnEvents(root: Node): boolean {
+  for (const node of nodesOf(root)) {
+    if (node.kind === "literal" && typeof node.value === "string" && isOwnName(node.value)) return true;
+    if (node.kind === "matches" && isOwnName(startOfPattern(node.pattern.source))) return true;
+  }
+  return false;
+}
+
+function isOwnName(text: string): boolean {
+  if (text.startsWith(OWN_SOURCE)) return true;
+  return text.includes(".") && OWN_EVENT_TYPES.some((type) => type.startsWith(text));
+}
+
+/** The text that a pattern begins with, as far as it is plain. */
+function startOfPattern(source: string): string {
+  return /^\^?((?:[\w:-]|\\\.)*)/.exec(source)?.[1]?.replaceAll("\\", "") ?? "";
 }

@@ -7,7 +7,7 @@ import { type Mismatch, sureMismatch, typesOf } from "./types.ts";
 
 /** A valid part of a condition that cannot do what it appears to. */
 export interface ConditionWarning {
-  readonly code: Mismatch["code"] | "TEXT_ORDER" | "UNREADABLE" | "WRONG_ARGUMENT" | "SIMILAR_NAME";
+  readonly code: Mismatch["code"] | "TEXT_ORDER" | "UNREADABLE" | "WRONG_ARGUMENT" | "SIMILAR_NAME" | "OWN_EVENT";
   readonly message: string;
   /** 0-based index in the condition, in UTF-16 units. */
   readonly position: number;

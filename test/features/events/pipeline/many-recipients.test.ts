@@ -61,7 +61,7 @@ test("recipients of a job get it live, at increasing offsets", async (t) => {
   });
   await eventually("the notification comes live", () => heard.length === 1);
   socket.close();
-  assert.equal(heard[0]?.data?.title, "r");
+  assert.equal(heard[0]?.data?.title, "X");
   const offsets = rowsOf<{ userId: string }>(prism, "select userId from notification_recipients order by seq");
   const ids = offsets.map(({ userId }) => userId);
   assert.deepEqual(ids, ids.toSorted());

@@ -164,6 +164,7 @@ for (const { name, source, miss } of [
     const counting = {
       facts: compiled.facts,
       fixedSteps: compiled.fixedSteps,
+      seesOwnEvents: false,
       testWithin: (each: RuleEvent) => {
         asked += 1;
         return compiled.testWithin(each);
@@ -186,7 +187,7 @@ test("a rule is filed under the value that fewest rules wait for, among equals u
     };
     index.add(
       key,
-      { facts: compiled.facts, fixedSteps: compiled.fixedSteps, testWithin },
+      { facts: compiled.facts, fixedSteps: compiled.fixedSteps, seesOwnEvents: false, testWithin },
       { priority: 0, createdAt: 0 },
       null,
       key,

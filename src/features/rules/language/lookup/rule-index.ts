@@ -1,3 +1,4 @@
+import { isOwnEvent } from "../../../../core/vocabulary.ts";
 import type { Condition } from "../condition.ts";
 import { ConditionTooCostly, evaluationBudget } from "../evaluate/evaluation-budget.ts";
 import type { Path, RuleEvent } from "../event.ts";
@@ -5,7 +6,7 @@ import { LIMITS } from "../limits.ts";
 import { pathKey } from "../parse/path.ts";
 import { type Fact, PathIndex } from "./path-index.ts";
 
-export type IndexedCondition = Pick<Condition, "facts" | "fixedSteps" | "testWithin">;
+export type IndexedCondition = Pick<Condition, "facts" | "fixedSteps" | "testWithin" | "seesOwnEvents">;
 
 interface Entry<R> extends AskedRule<R> {
   readonly projectId: string | null;
@@ -100,7 +101,7 @@ export class RuleIndex<R> {
     const candidates: Entry<R>[] = [];
     this.#projects.get(null)?.collect(event, candidates);
     this.#projects.get(event.projectId)?.collect(event, candidates);
-    return candidates;
+    return isOwnEvent(event) ? candidates.filter(({ condition }) => condition.seesOwnEvents) : candidates;
   }
 }
 
