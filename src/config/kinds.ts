@@ -97,12 +97,23 @@ export function list<T>(item: v.GenericSchema<unknown, T>): Kind<readonly T[]> {
   return {
     schema: v.array(item, "must be a list"),
     fromText: (text) =>
+      jsonList(text) ??
       text
         .split(",")
         .map((part) => part.trim())
         .filter((part) => part !== ""),
     input: "list",
   };
+}
+
+/** The items of a JSON array; undefined for other text. */
+function jsonList(text: string): unknown[] | undefined {
+  if (!/^\s*\[.*\]\s*$/s.test(text)) return undefined;
+  try {
+    return JSON.parse(text) as unknown[];
+  } catch {
+    return undefined;
+  }
 }
 
 /** A text for which `test` is true. Other values and other types get the same message. */

@@ -59,8 +59,12 @@ export class HttpKernel implements BodySink {
     this.#dialects.push(dialect);
   }
 
-  #dialectOf({ path }: Exchange): Dialect | undefined {
-    return this.#dialects.find(({ prefix }) => path.startsWith(prefix) || prefix === `${path}/`);
+  #dialectOf(exchange: Exchange): Dialect | undefined {
+    const { path } = exchange;
+    return this.#dialects.find(
+      ({ prefix, withKey }) =>
+        path.startsWith(prefix) || prefix === `${path}/` || (path === withKey && isReadByKey(exchange)),
+    );
   }
 
   /** The prefix of the face whose host the request names; '' for Prism's own hosts. */
@@ -68,7 +72,9 @@ export class HttpKernel implements BodySink {
 
   /** The path for the router. */
   #pathOf(exchange: Exchange): string {
-    return this.#dialectOf(exchange) ? exchange.path.replace(/\/$/, "") : exchange.path;
+    const { prefix, withKey } = this.#dialectOf(exchange) ?? {};
+    if (prefix === undefined) return exchange.path;
+    return exchange.path === withKey ? prefix : exchange.path.replace(/\/$/, "");
   }
 
   /** @param isControl the request arrived through the control socket. */
@@ -398,3 +404,7 @@ export class HttpKernel implements BodySink {
 }
 
 const EMPTY_BODY = Buffer.alloc(0);
+
+function isReadByKey(exchange: Exchange): boolean {
+  return exchange.method === "GET" && exchange.queryText === "" && exchange.header("x-api-key") !== "";
+}

@@ -139,6 +139,8 @@ export interface Dialect {
   readonly prefix: string;
   /** Answers OPTIONS of every path with these headers, which its pages may send. */
   readonly allowsHeaders?: string;
+  /** A path of Prism's own that takes no API keys: a GET with one and without a query means the path `prefix`. */
+  readonly withKey?: string;
   /** False: a 401 has no challenge, because its clients would ask for a password. */
   readonly challenges?: false;
   /**

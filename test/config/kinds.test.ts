@@ -67,6 +67,12 @@ test("address ranges are addresses or CIDR of both families", () => {
   assert.deepEqual(parse(kind, "10.0.0.0/8, fd00::/8,192.0.2.1 , ::1"), ["10.0.0.0/8", "fd00::/8", "192.0.2.1", "::1"]);
   assert.deepEqual(parse(kind, ""), []);
   assert.deepEqual(parse(kind, ","), []);
+  // As in the file and in its default, which is shown as [].
+  assert.deepEqual(parse(kind, ' ["127.0.0.0/8", "::1"] '), ["127.0.0.0/8", "::1"]);
+  assert.deepEqual(parse(kind, "[]"), []);
+  assert.deepEqual(parse(k.list(k.portItem), "[8080,8081]"), [8080, 8081]);
+  for (const text of ["[", '["10.0.0.0/8"', "[127.0.0.0/8]", '[["::1"]]', "[1]"])
+    assert.equal(parse(kind, text), undefined, text);
   for (const text of ["10.0.0.0/33", "fd00::/129", "10.0.0", "localhost", "10.0.0.0/-1", "10.0.0.0/", "::1/x"])
     assert.equal(parse(kind, text), undefined, text);
 });

@@ -2,16 +2,19 @@ import { createHash } from "node:crypto";
 import { durationText, type RouteNode, type RoutingDocument } from "../alerts/index.ts";
 import { RESOLVE_TIMEOUT_MS } from "./post-alerts.ts";
 
+const DEFAULT = "default";
+
 /**
- * The names of receivers in the order of the configuration: policies of the routing tree, then the
- * others.
+ * The names of receivers: policies in the order of their creation, which an import makes that of
+ * the file. The built-in policy is last, unless the root names it.
  */
 export function receiverNames({ route }: RoutingDocument, policies: readonly string[]): readonly string[] {
   const walk = ({ policy, routes = [] }: RouteNode): string[] => [
     ...(policy === undefined ? [] : [policy]),
     ...routes.flatMap(walk),
   ];
-  return [...new Set([...walk(route), ...policies])];
+  const named = walk(route);
+  return [...new Set([...policies.filter((name) => name !== DEFAULT || named.includes(name)), ...named, ...policies])];
 }
 
 /**

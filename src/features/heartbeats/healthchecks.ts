@@ -52,6 +52,9 @@ const TEXT = { "Content-Type": "text/plain; charset=utf-8" };
 /** The management API of Healthchecks, versions 1 to 3. A protocol of its own: not in OpenAPI. */
 export function healthchecksRoutes(context: HealthchecksContext): Route[] {
   for (const prefix of PREFIXES) context.kernel.addDialect({ prefix, errorBody: errorBodyOf });
+  // Its Python client asks without the last slash.
+  const channels = { prefix: "/healthchecks/api/v1/channels", withKey: "/api/v1/channels" };
+  context.kernel.addDialect({ ...channels, errorBody: errorBodyOf });
   const { db } = context;
   const api = (method: Method, path: string, handle: Handle, isWrite = method !== "GET"): Route =>
     route({
@@ -133,7 +136,7 @@ function statusRoute({ kernel }: HealthchecksContext): Route {
   });
 }
 
-/** Prism's own API is at `/api/v1`, so that `channels` is there only with its last slash. */
+/** Prism's own API is at `/api/v1`: its `channels` takes no API keys, so that a GET with one is this one. */
 function mountsOf(path: string) {
   const own = path === "channels" ? "/api/v1/channels/" : `/api/v1/${path}`;
   const aliases = [1, 2].map((version) => `/healthchecks/api/v${version}/${path}`);

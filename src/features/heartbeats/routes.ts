@@ -68,7 +68,11 @@ function serveHeartbeats(server: FeatureServer, context: Context): void {
       const principal = callerOf(exchange);
       const page = readPage(filter, ["string"]);
       const projectIds = projects.readable(principal, "events:read", projectId);
-      const { rows, total } = await table.listHeartbeats(db.scan, { ...filter, projectIds }, page);
+      const { rows, total } = await table.listHeartbeats(
+        db.scan,
+        { ...filter, projectIds, now: context.heartbeats.clock.now() },
+        page,
+      );
       const recent = new Map<string, readonly table.PingListRow[]>();
       for (const row of pings === undefined ? [] : rows.slice(0, page.limit))
         recent.set(row.id, await table.pingsOf(db.read, row, undefined, pings));

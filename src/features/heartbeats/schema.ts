@@ -85,7 +85,12 @@ export type UpdateHeartbeat = v.InferOutput<typeof UpdateHeartbeat>;
 
 export const ListHeartbeats = object({
   projectId: v.optional(doc(text(128, 1), "Id or slug; default: all projects that the caller may read")),
-  status: v.optional(doc(v.picklist(STORED), "Stored status: one in its grace time is `up`")),
+  status: v.optional(
+    doc(
+      v.picklist([...STORED, "grace"]),
+      "Stored status: `up` has those in their grace time too; `grace` has only these",
+    ),
+  ),
   slug: v.optional(doc(text(100, 1), "Exact slug")),
   q: v.optional(doc(text(100, 1), "Part of the name or of the tags")),
   pings: v.optional(doc(queryInteger(1, 30), "Adds so many of the last pings of each heartbeat")),

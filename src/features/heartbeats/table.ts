@@ -83,7 +83,9 @@ export function countHeartbeats(db: Db, projectId: string): Promise<number> {
 export interface HeartbeatFilter {
   /** Null: all. */
   readonly projectIds: readonly string[] | null;
-  readonly status?: HeartbeatRow["status"] | undefined;
+  readonly status?: HeartbeatRow["status"] | "grace" | undefined;
+  /** The time, for `grace`. */
+  readonly now: EpochMs;
   readonly slug?: string | undefined;
   readonly q?: string | undefined;
 }
@@ -94,10 +96,18 @@ export async function listHeartbeats(db: ReadDb, filter: HeartbeatFilter, page: 
   return { rows, total: page.wantsTotal ? await countOf(filtered(db, filter)) : undefined };
 }
 
-function filtered(db: ReadDb, { projectIds, status, slug, q }: HeartbeatFilter) {
+/** A run that began before its ping was late has its own end in `dueAt`, and only a period tells when it was. */
+function isInGrace(now: EpochMs) {
+  return sql<boolean>`status = 'up' and dueAt > ${now} and (
+    dueAt - graceMs <= ${now} and (lastStartAt is null or dueAt - graceMs < lastStartAt)
+    or lastStartAt is not null and kind = 'simple' and lastPingAt + timeoutMs <= ${now})`;
+}
+
+function filtered(db: ReadDb, { projectIds, status, now, slug, q }: HeartbeatFilter) {
   let query = db.selectFrom("heartbeats");
   if (projectIds !== null) query = query.where("projectId", "in", projectIds);
-  if (status !== undefined) query = query.where("status", "=", status);
+  if (status === "grace") query = query.where(isInGrace(now));
+  else if (status !== undefined) query = query.where("status", "=", status);
   if (slug !== undefined) query = query.where("slug", "=", slug);
   if (q !== undefined) query = query.where((e) => e.or([holdsText("name", q), holdsText("tags", q)]));
   return query;

@@ -92,7 +92,11 @@ export function opsgenieRoutes(context: c.ProtocolContext): Route[] {
       if (c.textIn(call.body, "message") === undefined)
         return unprocessable(call, "message", "Message can not be empty.");
       if (alias.length > MAX_ALIAS) return unprocessable(call, "alias", `must be at most ${MAX_ALIAS} characters long`);
-      const alert = await c.fire(context, call.integration, o.keyOf(call.integration, alias), o.contentOf(call.body));
+      const key = o.keyOf(call.integration, alias);
+      // A repetition counts only: message, tags and the rest of the open alert stay.
+      const { annotations } = context.alerts.byKey(call.integration.projectId, key) ?? {};
+      const content = { ...o.contentOf(call.body), ...(annotations ? { annotations } : {}) };
+      const alert = await c.fire(context, call.integration, key, content);
       return accepted(call, "Create", alert, alias, alert?.count === 1 ? "Created alert" : "Alert count increased");
     }),
     serve("GET", "", "List alerts", (call) => listAlerts(context, call)),

@@ -157,6 +157,15 @@ test("errors of the management API are texts, and keys may be in the body", asyn
     channels.body.channels.map(({ name }) => name),
     ["default"],
   );
+  // healthchecks-io-client for Python asks without the last slash.
+  const withKey = await call<typeof channels.body>("GET", "/api/v1/channels");
+  assert.deepEqual([withKey.status, withKey.body], [200, channels.body]);
+  assert.equal((await call("GET", "/api/v1/channels", undefined, "prk_wrong")).body["error"], "wrong api key");
+  assert.deepEqual(
+    (await prism.get<{ data: unknown[] }>("/api/v1/channels")).body.data,
+    [],
+    "Prism's own with a token",
+  );
   assert.equal((await call("GET", "/healthchecks/api/v3/status/", undefined, "")).text, "OK");
   const preflight = await fetch(prism.url + path, {
     method: "OPTIONS",

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { FakeClock } from "../../helpers/fake-clock.ts";
 import { startPrism } from "../../helpers/prism.ts";
 
 const PATH = "/api/v1/heartbeats";
@@ -68,6 +69,32 @@ test("a plan that cannot be used is refused with its reason, and so is a slug th
     const reply = await prism.post<{ error?: { code: string } }>(PATH, body);
     assert.deepEqual([reply.status, reply.body.error?.code], [status, code], JSON.stringify(body));
   }
+});
+
+test("the list is filtered by the status shown, its grace time included", async (t) => {
+  const clock = new FakeClock();
+  const prism = await startPrism(t, { clock, settings: { "auth.accessExpires": "1d" } });
+  const plan = { timeoutMs: 600_000, graceMs: 600_000 };
+  const ping = async (name: string, rest = ""): Promise<Body> => {
+    const { body } = await prism.post<Body>(PATH, { name, ...plan });
+    assert.equal((await prism.get(new URL(body.pingUrl).pathname + rest, { token: null })).status, 200);
+    return body;
+  };
+  const late = await ping("late");
+  await prism.post<Body>(PATH, { name: "new", ...plan });
+  clock.advance(595_000);
+  const early = await ping("running");
+  await ping("up");
+  clock.advance(10_000);
+  await prism.get(`${new URL(early.pingUrl).pathname}/start`, { token: null });
+  await prism.get(`${new URL(late.pingUrl).pathname}/start`, { token: null });
+  const named = async (status: string) => {
+    const { body } = await prism.get<{ data: { name: string; status: string }[] }>(`${PATH}?status=${status}`);
+    return body.data.map((each) => `${each.name} ${each.status}`).sort();
+  };
+  assert.deepEqual(await named("grace"), ["late grace"]);
+  assert.deepEqual(await named("up"), ["late grace", "running up", "up up"]);
+  assert.deepEqual(await named("new"), ["new new"]);
 });
 
 test("an API key with events:read reads heartbeats of its project without their ping URLs", async (t) => {

@@ -73,11 +73,13 @@ test("an alert is created, repeated, shown by id, alias and tiny id, and closed"
     team: "database",
   });
   assert.equal(result.alertId, alert?.id);
-  await it.genie("POST", PATH, { ...NEW, message: "Disk full again" });
+  // A repetition is counted, and changes nothing else (Opsgenie's "Alert Deduplication").
+  const repeated = await it.genie<Accepted>("POST", PATH, { message: "Disk full again", alias: NEW.alias });
+  assert.equal((await resultOf(it, repeated.body)).status, "Alert count increased");
   const shown = (await it.genie<{ data: OpsgenieAlert }>("GET", one())).body.data;
   assert.deepEqual(
     [shown.id, shown.alias, shown.message, shown.status, shown.count, shown.tags, shown.priority, shown.description],
-    [alert?.id, NEW.alias, "Disk full again", "open", 2, ["disk", "db"], "P1", "2 % left"],
+    [alert?.id, NEW.alias, NEW.message, "open", 2, ["disk", "db"], "P1", "2 % left"],
   );
   assert.deepEqual(shown.details, { env: "prod", instance: "db-2", team: "database" });
   for (const path of [`${PATH}/${shown.id}`, `${PATH}/${shown.tinyId}?identifierType=tiny`])

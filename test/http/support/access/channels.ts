@@ -1,3 +1,4 @@
+import { readChecks } from "./heartbeats.ts";
 import { idOf } from "./makers.ts";
 import { anyUser, type InProject, inShop, may, readEvents, scoped } from "./refusals.ts";
 import { at, inWorld, NO_ID, open, type Row, type Table } from "./row.ts";
@@ -37,7 +38,8 @@ export const CHANNELS: Table = {
     },
   ],
   [`GET ${PATH}`]: [
-    { refusal: own, request: at(PATH) },
+    // A client of Healthchecks asks here with its key.
+    { refusal: (who) => (who.kind === "key" ? readChecks(who) : own(who)), request: at(PATH) },
     { refusal: keyless(may("projects:all")), request: at(`${PATH}?scope=all`) },
     {
       refusal: keyless(inShop({ ...readEvents, hidden: "PROJECT_NOT_FOUND" })),

@@ -52,7 +52,7 @@ function pings(methods: readonly string[], path: string, request: Row["request"]
 const HEALTHCHECKS = "/healthchecks/api/v3";
 
 /** In the project of a key, and the default project of a user, which each user may read. */
-const readChecks: Rule = (who) => {
+export const readChecks: Rule = (who) => {
   if (who.kind === "key") return who.scope === "events:read" || who.scope === "events:write" ? null : NO_SCOPE;
   return who.scopes === null || who.scopes.includes("events:read") ? null : NO_SCOPE;
 };
