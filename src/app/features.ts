@@ -17,6 +17,7 @@ import { silencesFeature } from "../features/alerts/silences/routes.ts";
 import { auditFeature } from "../features/audit/routes.ts";
 import { backupsFeature } from "../features/backup/routes.ts";
 import { transferBucketsFeature } from "../features/buckets/routes.ts";
+import { channelsOfImport, type ManageContext } from "../features/channels/index.ts";
 import { channelsFeature } from "../features/channels/routes.ts";
 import { consoleFeature } from "../features/console/routes.ts";
 import { safeFetchOf } from "../features/delivery/index.ts";
@@ -165,12 +166,13 @@ function alertFeatures(parts: Parts): Feature[] {
   const { alerts, incidents, policies, silences, integrations, withholding, requireUrl, warnings } = alerting;
   const { clock: steadyClock } = alerting;
   const { kernel } = http;
+  const channels = channelsOfImport(channelManagement(parts));
   const warnHits = (): number => settings.silences.warnHits;
   const withheldBy: Parameters<typeof alertsFeature>[0]["withheldBy"] = (alert) => withheldNow(alerting, alert);
   return [
     alertsFeature({ db, clock, projects, alerts, withheldBy }),
     incidentsFeature({ db, clock, projects, users, policies, incidents, alerts, idempotency, withheldBy }),
-    policiesFeature({ db, clock, projects, users, policies, idempotency, requireUrl, warnings }),
+    policiesFeature({ db, clock, projects, users, policies, idempotency, requireUrl, warnings, channels }),
     silencesFeature({ db, clock, projects, silences, warnHits, idempotency }),
     alertmanagerFeature({
       ...{ config, clock, steadyClock, startedAt, kernel: http.kernel },
@@ -199,13 +201,14 @@ function drill({ core, services }: Parts): Feature {
 }
 
 /** Notifications, sounds, messages, tasks and the like. */
-function notificationFeatures({ base, core, http, services }: Parts): Feature[] {
+function notificationFeatures(parts: Parts): Feature[] {
+  const { base, core, http, services } = parts;
   const { database: db, clock, config, settings, box, storage, committer } = base;
   const { projects, users, reads } = core.access;
   const { runner, jobs, jobControl } = core.jobs;
   const { channels, rules } = core.pipeline;
   const { sounds } = core.live;
-  const { idempotency, notify, pendingTimers, realtime, circuits, serviceChannels } = services;
+  const { idempotency, notify, pendingTimers, realtime, circuits } = services;
   return [
     messagesFeature({ db, clock, box, runner, jobControl, jobs, users, storage, settings, idempotency, realtime }),
     notificationsFeature({
@@ -232,11 +235,18 @@ function notificationFeatures({ base, core, http, services }: Parts): Feature[] 
     }),
     webhooksFeature({ db, clock, config, box, projects, storage, settings }),
     channelsFeature({
-      ...{ ...serviceChannels.context, projects, users, storage, live: settings },
+      ...channelManagement(parts),
       acknowledgeIncident: (id, channelId, via) => acknowledgeIn(services, id, channelId, via),
-      policiesWith: async (trx, id) => (await policiesWithChannel(trx, id)).map(({ name }) => name),
     }),
   ];
+}
+
+function channelManagement({ base, core, services }: Parts): ManageContext {
+  const { projects, users } = core.access;
+  return {
+    ...{ ...services.serviceChannels.context, projects, users, storage: base.storage, live: base.settings },
+    policiesWith: async (trx, id) => (await policiesWithChannel(trx, id)).map(({ name }) => name),
+  };
 }
 
 /** Acknowledges an incident as a reader of a channel. */

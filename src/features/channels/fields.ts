@@ -70,7 +70,8 @@ function problemWith({ type, pattern, choices, hint }: Field, value: string): st
   return undefined;
 }
 
-const SAMPLE = noticeOf({
+/** A message that is only built, not sent. */
+export const SAMPLE = noticeOf({
   ...{ title: "Test", message: "Prism can reach this channel.", severity: "info", status: "event", priority: 0 },
   ...{ key: "test", atMs: 0, url: "https://prism.example.com/", project: "Test" },
 });

@@ -75,9 +75,9 @@ export function checkRequest(
     throw new BadTemplate("a URL starts with a field of type url, or with https:// and one of the preset's hosts");
 }
 
-function textsOf({ url, query, headers, auth }: RequestTemplate): string[] {
+function textsOf({ url, query, headers, headerLines, auth }: RequestTemplate): string[] {
   const authTexts = auth === undefined ? [] : "bearer" in auth ? [auth.bearer] : auth.basic;
-  return [url, ...Object.values(query ?? {}), ...Object.values(headers ?? {}), ...authTexts];
+  return [url, ...Object.values(query ?? {}), ...Object.values(headers ?? {}), headerLines ?? "", ...authTexts];
 }
 
 /** A body that is one text has no structure that keeps values apart. */

@@ -97,6 +97,8 @@ const requestTemplate = v.strictObject({
   /** Members of the query; as with every member, a name that ends in `?` drops an empty value. */
   query: v.optional(v.record(v.string(), text)),
   headers: v.optional(v.record(v.string(), text)),
+  /** Further headers, one `Name: value` a line, from a field. */
+  headerLines: v.optional(text),
   /** Header `Authorization`. */
   auth: v.optional(v.union([v.strictObject({ bearer: text }), v.strictObject({ basic: v.strictTuple([text, text]) })])),
   /** `text`: the body is one string. Default `json`. */

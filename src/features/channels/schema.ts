@@ -8,7 +8,8 @@ import { CLASSES, GROUPS, type Preset } from "./preset.ts";
 import type { ChannelRow, Texts } from "./store.ts";
 
 const MAX_PATTERNS = 50;
-const MAX_FIELD = 4096;
+/** A bundle of certificates. */
+const MAX_FIELD = 16_384;
 const MAX_TEMPLATE_BYTES = 65_536;
 
 const projectId = v.optional(doc(text(64, 1), "Id or slug of the project; default: a channel of the caller"));

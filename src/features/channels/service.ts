@@ -60,7 +60,7 @@ export async function viewOf({ book, box }: ManageContext, row: ChannelRow): Pro
   return channelView(row, await book.get(row.preset), openedOrNull(box, row));
 }
 
-function openedOrNull(box: ManageContext["box"], row: ChannelRow): Texts | null {
+export function openedOrNull(box: ManageContext["box"], row: ChannelRow): Texts | null {
   try {
     return store.openFields(box, row);
   } catch (error) {
@@ -78,12 +78,25 @@ export async function createChannel(
   principal: PermissionHolder,
   input: CreateChannel,
 ): Promise<ChannelRow> {
-  const { database, clock, storage } = context;
+  const { database, storage } = context;
   storage.requireSpace();
   const owner = newOwner(context, principal, input);
+  const row = await newChannel(context, principal, owner, input);
+  await database.write((trx) => insertNew(context, owner, row, trx));
+  context.changed();
+  return row;
+}
+
+/** The row of a channel, checked and not stored. @throws VALIDATION_FAILED, URL_REFUSED */
+export async function newChannel(
+  context: ManageContext,
+  principal: PermissionHolder,
+  owner: ChannelOwner,
+  input: CreateChannel,
+): Promise<ChannelRow> {
   const preset = await presetOf(context, input.preset);
   const fields = fieldsAfter(preset, input.fields);
-  const now = clock.now();
+  const now = context.clock.now();
   const id = uuidv7();
   const row: ChannelRow = {
     id,
@@ -102,14 +115,15 @@ export async function createChannel(
     ...{ acceptedAt: null, createdAt: now, updatedAt: now },
   };
   await requireReachable(context, preset, row, fields);
-  await database.write(async (trx) => {
-    await requireRoom(context, owner, trx);
-    await store.insertChannel(trx, row);
-    addEffect(trx, changedWay(row));
-    await recordAudit(context, "channel.create", row, trx);
-  });
-  context.changed();
   return row;
+}
+
+/** @throws PROJECT_NOT_FOUND, LIMIT_REACHED */
+export async function insertNew(context: ManageContext, owner: ChannelOwner, row: ChannelRow, trx: Trx): Promise<void> {
+  await requireRoom(context, owner, trx);
+  await store.insertChannel(trx, row);
+  addEffect(trx, changedWay(row));
+  await recordAudit(context, "channel.create", row, trx);
 }
 
 /** Absent secrets keep their value. @throws CHANNEL_NOT_FOUND, VERSION_CONFLICT, VALIDATION_FAILED, URL_REFUSED */
@@ -143,7 +157,7 @@ export async function updateChannel(
 }
 
 /** Pages that wait for it are tried now: also to say that it is disabled or gone. */
-function changedWay({ id, userId }: ChannelRow): EffectOf<"ways-changed"> {
+export function changedWay({ id, userId }: ChannelRow): EffectOf<"ways-changed"> {
   return { type: "ways-changed", channelId: id, ...(userId !== null && { userId }) };
 }
 
@@ -295,7 +309,7 @@ export async function channelToTest(
   });
 }
 
-async function recordAudit(
+export async function recordAudit(
   { audit }: ManageContext,
   action: "channel.create" | "channel.update" | "channel.delete" | "channel.test",
   { id, projectId, version, preset }: ChannelRow,

@@ -1,4 +1,6 @@
 /** The part of `delivery` that other features may use. */
+
+export type { TlsOptions } from "./calls/connect.ts";
 export {
   type Answer,
   type Attempt,

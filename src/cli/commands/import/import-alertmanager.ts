@@ -1,21 +1,23 @@
-import { isDeepStrictEqual } from "node:util";
+import { readFileSync } from "node:fs";
+import { dirname, isAbsolute, join } from "node:path";
 import type { Command } from "commander";
-import { PrismError } from "../../../core/errors.ts";
+import { type ErrorDetail, PrismError } from "../../../core/errors.ts";
 import type { RouteNode } from "../../../features/alerts/policies/routing.ts";
 import { type Context, contextOf } from "../../context.ts";
 import { readStdin, readTextFile } from "../../files.ts";
-import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
 import type { ServerClient } from "../../server-client.ts";
 import { withServer } from "../../with-server.ts";
 import type { ImportedConfiguration } from "./read-configuration.ts";
-import type { ImportedReceiver } from "./read-receiver.ts";
+import type { ImportedChannel, ImportedReceiver } from "./read-receiver.ts";
 import type { ImportNote } from "./yaml-file.ts";
 
 interface Flags {
   readonly project: string;
   readonly dryRun?: boolean;
   readonly replace?: boolean;
+  readonly allowEmpty?: boolean;
 }
 
 type Outcome = "created" | "updated" | "unchanged";
@@ -23,6 +25,7 @@ type Outcome = "created" | "updated" | "unchanged";
 interface PolicyReport {
   readonly name: string;
   readonly outcome: Outcome;
+  readonly channels: number;
   readonly webhooks: number;
   readonly users: readonly string[];
   readonly opensIncidents: boolean;
@@ -33,6 +36,7 @@ interface ImportReport {
   readonly project: string;
   readonly dryRun: boolean;
   readonly policies: readonly PolicyReport[];
+  readonly channels: readonly { readonly name: string; readonly preset: string; readonly outcome: Outcome }[];
   readonly routing: { readonly outcome: Outcome; readonly routes: number };
   readonly inhibitRules: number;
   readonly timeIntervals: number;
@@ -47,18 +51,21 @@ export function addImport(program: Command): void {
     .description("import the configuration of another program")
     .addHelpText("after", "\nExample:\n  $ prism import alertmanager alertmanager.yml --dry-run")
     .command("alertmanager")
-    .description("turn a configuration of Alertmanager into policies and routes")
+    .description("turn a configuration of Alertmanager into channels, policies and routes")
     .argument("<file>", "alertmanager.yml; - for stdin")
     .option("--project <project>", "id or slug of the project", "default")
     .option("--dry-run", "check everything, report what would be done, and change nothing")
-    .option("--replace", "replace the routes of the project, and policies of the same name")
+    .option("--replace", "replace the routes of the project, and policies and channels of the same name")
+    .option("--allow-empty", "import without what cannot be translated; a policy without steps falls back")
     .addHelpText(
       "after",
       `
-A receiver becomes a policy: a webhook is a step that sends Alertmanager's body, an e-mail address notifies the user
-with this address; a receiver without either opens no incidents. Routes, inhibition rules and time intervals become the project's routes, with the same defaults.
-Other services and templates are listed as not translated; the exit code is then 8. An invalid file changes nothing
-and exits with 7, as do routes or policies that exist already, without --replace.
+A receiver becomes a policy: a service such as Slack is a channel of the project, a webhook is a step that sends
+Alertmanager's body, a mail address notifies the user with this verified address; a receiver without configurations
+opens no incidents. Routes, inhibition rules and time intervals become the project's routes, with the same defaults.
+All is stored, or nothing. What cannot be translated is refused with its position, unless --allow-empty is given (exit
+code 8). An invalid file changes nothing and exits with 7, as does a file that would change what exists, without
+--replace.
 
 Examples:
   $ prism import alertmanager /etc/prometheus/alertmanager.yml --dry-run
@@ -70,7 +77,10 @@ Examples:
 async function run(context: Context, file: string, flags: Flags): Promise<void> {
   const { readConfiguration } = await import("./read-configuration.ts");
   const text = file === "-" ? await readStdin() : readTextFile(file, "<file>");
-  const configuration = read(() => readConfiguration(text));
+  // As in Alertmanager, files of secrets are named relative to the configuration.
+  const folder = file === "-" ? "." : dirname(file);
+  const readFile = (path: string): string => readFileSync(isAbsolute(path) ? path : join(folder, path), "utf8");
+  const configuration = read(() => readConfiguration(text, readFile));
   const report = await withServer(context, (server) => importInto(server, configuration, flags));
   context.out.result(report, () => linesOf(report));
   for (const { path, message } of report.changed) context.out.note(`changed: ${path}: ${printable(message)}`);
@@ -85,154 +95,180 @@ function read(readFile: () => ImportedConfiguration): ImportedConfiguration {
     return readFile();
   } catch (error) {
     if (!(error instanceof PrismError)) throw error;
-    const lines = (error.details ?? []).map(({ path, message }) => `  - ${path ? `${path}: ` : ""}${message}`);
-    throw new CommandError(EXIT.conflict, [`${error.message}; nothing was imported:`, ...lines].join("\n"), {
-      cause: error,
-    });
+    const problems = (error.details ?? []).map(({ path, message }) => ({ path: path ?? "", message }));
+    throw refusal(`${error.message}; nothing was imported:`, problems, error);
   }
 }
 
-interface PolicyView extends Readonly<Record<string, unknown>> {
-  readonly id: string;
-  readonly name: string;
-  readonly version: number;
-  readonly steps: readonly Readonly<Record<string, unknown>>[];
-  readonly sendResolved: boolean;
+function refusal(text: string, problems: readonly ImportNote[], cause?: unknown): CommandError {
+  const lines = problems.map(({ path, message }) => `  - ${path ? `${path}: ` : ""}${printable(message)}`);
+  return new CommandError(EXIT.conflict, [text, ...lines].join("\n"), { cause });
 }
 
-interface RoutingView extends Readonly<Record<string, unknown>> {
-  readonly version: number;
+/** The answer of the server. */
+interface Answer {
+  readonly channels: readonly {
+    readonly ref: string;
+    readonly name: string;
+    readonly preset: string;
+    outcome: Outcome;
+  }[];
+  readonly policies: readonly { readonly name: string; readonly outcome: Outcome }[];
+  readonly routing: Outcome;
 }
 
-/** Everything is compared first, so that a refusal changes nothing. */
+/** Each refusal leaves out at least one part. */
+const MAX_ROUNDS = 100;
+
+/** The server checks everything before it stores anything; what it refuses is a part of a receiver. */
 async function importInto(
   server: ServerClient,
-  { routing, receivers, left, changed }: ImportedConfiguration,
-  { project, dryRun = false, replace = false }: Flags,
+  { routing, receivers: all, left, changed }: ImportedConfiguration,
+  { project, dryRun = false, replace = false, allowEmpty = false }: Flags,
 ): Promise<ImportReport> {
-  const query = `projectId=${encodeURIComponent(project)}`;
-  const existing = (await server.get<{ data: PolicyView[] }>(`/api/v1/policies?${query}`)).data;
-  const current = await server.get<RoutingView>(`/api/v1/routes?${query}`);
-  const notes = [...left];
-  const plans: PolicyPlan[] = [];
-  for (const receiver of receivers) plans.push(await planPolicy(server, receiver, existing, notes));
-  const routingOutcome = outcomeOf(current.version > 0 ? current : null, routing);
-  if (!replace) requireNew(plans, routingOutcome, project);
-  if (!dryRun) {
-    for (const plan of plans) await storePolicy(server, plan, project);
-    if (routingOutcome !== "unchanged") await server.change("PUT", `/api/v1/routes?${query}`, routing, current.version);
+  const path = `/api/v1/routes/import?projectId=${encodeURIComponent(project)}`;
+  const notTranslated = [...left];
+  let receivers = all;
+  let checked: Answer | undefined;
+  for (let round = 0; checked === undefined && round < MAX_ROUNDS; round += 1) {
+    const { body, parts } = requestOf(receivers, routing);
+    try {
+      checked = await server.post<Answer>(path, { ...body, dryRun: true });
+    } catch (error) {
+      const refused = refusedParts(error, parts);
+      notTranslated.push(...refused.map(({ part, message }) => ({ path: part.path, message })));
+      receivers = receivers.map((receiver) => without(receiver, new Set(refused.map(({ part }) => part))));
+    }
   }
+  notTranslated.sort((a, b) => a.path.localeCompare(b.path, "en", { numeric: true }));
+  if (notTranslated.length > 0 && !allowEmpty)
+    throw refusal(
+      "this cannot be translated; nothing was imported. Mend the file, or give --allow-empty to import the rest:",
+      notTranslated,
+    );
+  if (checked === undefined) throw refusal("the server refuses the import; nothing was imported:", notTranslated);
+  if (!replace) requireNew(checked, project);
+  const { body } = requestOf(receivers, routing);
+  const done = dryRun ? checked : await server.post<Answer>(path, { ...body, replace });
   return {
-    project,
-    dryRun,
-    policies: plans.map(({ report }) => report),
-    routing: { outcome: routingOutcome, routes: countRoutes(routing.route) },
+    ...{ project, dryRun, policies: policiesOf(receivers, done), channels: done.channels.map(channelReport) },
+    routing: { outcome: done.routing, routes: countRoutes(routing.route) },
     inhibitRules: routing.inhibitRules.length,
     timeIntervals: routing.timeIntervals.length,
-    changed,
-    notTranslated: notes,
+    ...{ changed, notTranslated },
   };
 }
 
-interface PolicyPlan {
-  readonly report: PolicyReport;
-  readonly existing: PolicyView | undefined;
-  readonly body: {
-    readonly steps: readonly object[];
-    readonly sendResolved: boolean;
-    readonly opensIncidents: boolean;
+/** A part of a receiver that the server may refuse. */
+type Part = ImportedChannel | ImportedReceiver["webhooks"][number] | ImportedReceiver["addresses"][number];
+
+/** The request for receivers, and the part of the file behind each path in it. */
+function requestOf(receivers: readonly ImportedReceiver[], routing: ImportedConfiguration["routing"]) {
+  const parts = new Map<string, Part>();
+  const channels: object[] = [];
+  const add = (channel: ImportedChannel, part: Part = channel): string => {
+    const { ref, name, preset, fields, sendResolved } = channel;
+    parts.set(`channels.${channels.length}`, part);
+    channels.push({ ref, name, preset, fields, sendResolved, eventTypes: FOR_INCIDENTS });
+    return ref;
   };
+  const policies = receivers.map(({ name, webhooks, channels: own, addresses, sendResolved, isSink }, at) => {
+    const users = { type: "notify", users: addresses.map(({ address }) => address), urgency: "high" };
+    for (const [n, part] of addresses.entries()) parts.set(`policies.${at}.steps.0.users.${n}`, part);
+    const steps: object[] = addresses.length > 0 ? [users] : [];
+    for (const channel of own) steps.push({ type: "channel", id: add(channel) });
+    for (const webhook of webhooks) {
+      const { url, maxAlerts, channel } = webhook;
+      const access = channel ? { channel: add(channel, webhook) } : {};
+      parts.set(`policies.${at}.steps.${steps.length}`, webhook);
+      steps.push({ type: "webhook", url, format: "alertmanager", ...(maxAlerts ? { maxAlerts } : {}), ...access });
+    }
+    return { name, steps, sendResolved, opensIncidents: !isSink };
+  });
+  return { body: { channels, policies, routing }, parts };
 }
 
-async function planPolicy(
-  server: ServerClient,
-  receiver: ImportedReceiver,
-  policies: readonly PolicyView[],
-  notes: ImportNote[],
-): Promise<PolicyPlan> {
-  const { name, webhooks, sendResolved, isSink, path } = receiver;
-  const users = await usersOf(server, receiver, notes);
-  const steps = [
-    ...(users.length > 0 ? [{ type: "notify", users: users.map(({ id }) => id), urgency: "high" }] : []),
-    ...webhooks.map((webhook) => ({ type: "webhook", ...webhook, format: "alertmanager" })),
-  ];
-  if (steps.length === 0 && !isSink)
-    notes.push({ path, message: `the policy ${JSON.stringify(name)} has no steps and notifies no user` });
-  const existing = policies.find((policy) => policy.name === name);
-  const body = { steps, sendResolved, opensIncidents: !isSink };
-  const report = {
-    name,
-    outcome: outcomeOf(existing && existing.version > 0 ? existing : null, body),
-    webhooks: webhooks.length,
-    users: users.map(({ address }) => address),
-    opensIncidents: !isSink,
+/** A project's channels also get notifications of rules, which Alertmanager does not have. */
+const FOR_INCIDENTS = ["incident.*"];
+
+/** @throws the error if it is about something else */
+function refusedParts(error: unknown, parts: ReadonlyMap<string, Part>) {
+  if (!(error instanceof ServerRefused) || error.details.length === 0) throw error;
+  const refused = error.details.map((detail) => {
+    const part = partAt(detail, parts);
+    return { part, message: wordsOf(detail, part) };
+  });
+  const known = refused.flatMap(({ part, message }) => (part ? [{ part, message }] : []));
+  if (known.length < refused.length) throw refusal(`${error.message}:`, error.details.map(noteOf), error);
+  return known;
+}
+
+function partAt({ path = "" }: ErrorDetail, parts: ReadonlyMap<string, Part>): Part | undefined {
+  const found = [...parts].find(([prefix]) => path === prefix || path.startsWith(`${prefix}.`));
+  return found?.[1];
+}
+
+function noteOf({ path = "", message }: ErrorDetail): ImportNote {
+  return { path, message };
+}
+
+/** What is wrong, and with an address what to do. */
+function wordsOf({ path = "", message }: ErrorDetail, part: Part | undefined): string {
+  if (part && "address" in part)
+    return `${part.address} ${message}: create the user with this address, add it to the project, or use a service`;
+  const member = path.replace(/^channels\.\d+\.?(fields\.)?/, "").replace(/^policies\..*\./, "");
+  return `${member} ${message}`;
+}
+
+function without(receiver: ImportedReceiver, refused: ReadonlySet<Part>): ImportedReceiver {
+  const { channels, webhooks, addresses } = receiver;
+  return {
+    ...receiver,
+    channels: channels.filter((each) => !refused.has(each)),
+    webhooks: webhooks.filter((each) => !refused.has(each)),
+    addresses: addresses.filter((each) => !refused.has(each)),
   };
-  return { report, existing, body };
-}
-
-async function usersOf(
-  server: ServerClient,
-  { addresses }: ImportedReceiver,
-  notes: ImportNote[],
-): Promise<{ id: string; address: string }[]> {
-  const users: { id: string; address: string }[] = [];
-  for (const { address, path } of addresses) {
-    const found = await server.get<{ data: { id: string; email: string | null }[] }>(
-      `/api/v1/users?q=${encodeURIComponent(address)}`,
-    );
-    const user = found.data.find(({ email }) => email?.toLowerCase() === address.toLowerCase());
-    if (user) users.push({ id: user.id, address });
-    else notes.push({ path, message: `no user has the address ${address}; create one and import again` });
-  }
-  return users;
-}
-
-/** Members that the server adds do not count. */
-function outcomeOf(current: Readonly<Record<string, unknown>> | null, wanted: object): Outcome {
-  if (current === null) return "created";
-  return isIncluded(wanted, current) ? "unchanged" : "updated";
-}
-
-/** Whether `current` has all members of `wanted`; lists have the same items. */
-function isIncluded(wanted: unknown, current: unknown): boolean {
-  if (typeof wanted !== "object" || wanted === null) return isDeepStrictEqual(wanted, current);
-  if (typeof current !== "object" || current === null) return false;
-  if (Array.isArray(wanted))
-    return (
-      Array.isArray(current) &&
-      wanted.length === current.length &&
-      wanted.every((item, at) => isIncluded(item, current[at]))
-    );
-  return Object.entries(wanted).every(([name, value]) => isIncluded(value, (current as Record<string, unknown>)[name]));
 }
 
 /** @throws CommandError 7 */
-function requireNew(plans: readonly PolicyPlan[], routing: Outcome, project: string): void {
-  const updated = plans.filter(({ report }) => report.outcome === "updated").map(({ report }) => report.name);
-  if (updated.length === 0 && routing !== "updated") return;
+function requireNew({ policies, channels, routing }: Answer, project: string): void {
+  const updated = (items: readonly { readonly name: string; readonly outcome: Outcome }[]): string =>
+    items.flatMap(({ name, outcome }) => (outcome === "updated" ? [name] : [])).join(", ");
   const what = [
     ...(routing === "updated" ? [`the routes of the project ${project}`] : []),
-    ...(updated.length > 0 ? [`the policies ${updated.join(", ")}`] : []),
+    ...(updated(policies) === "" ? [] : [`the policies ${updated(policies)}`]),
+    ...(updated(channels) === "" ? [] : [`the channels ${updated(channels)}`]),
   ].join(" and ");
-  throw new CommandError(EXIT.conflict, `this would change ${what}; nothing was imported: give --replace`);
+  if (what !== "")
+    throw new CommandError(EXIT.conflict, `this would change ${what}; nothing was imported: give --replace`);
 }
 
-async function storePolicy(server: ServerClient, plan: PolicyPlan, project: string): Promise<void> {
-  const { existing, body, report } = plan;
-  if (report.outcome === "unchanged") return;
-  if (existing) await server.change("PATCH", `/api/v1/policies/${existing.id}`, body, existing.version);
-  else await server.post("/api/v1/policies", { projectId: project, name: report.name, ...body });
+function policiesOf(receivers: readonly ImportedReceiver[], { policies }: Answer): PolicyReport[] {
+  return receivers.map(({ name, channels, webhooks, addresses, isSink }, at) => ({
+    name,
+    outcome: policies[at]?.outcome ?? "unchanged",
+    channels: channels.length,
+    webhooks: webhooks.length,
+    users: addresses.map(({ address }) => address),
+    opensIncidents: !isSink,
+  }));
+}
+
+function channelReport({ name, preset, outcome }: Answer["channels"][number]) {
+  return { name, preset, outcome };
 }
 
 function countRoutes({ routes = [] }: RouteNode): number {
   return 1 + routes.reduce((count, route) => count + countRoutes(route), 0);
 }
 
-function linesOf({ dryRun, policies, routing, inhibitRules, timeIntervals }: ImportReport): string[] {
-  const head = ["POLICY", dryRun ? "WOULD BE" : "OUTCOME", "WEBHOOKS", "USERS"];
-  const rows = policies.map(({ name, outcome, webhooks, users, opensIncidents }) => [
+function linesOf(report: ImportReport): string[] {
+  const { dryRun, policies, channels, routing, inhibitRules, timeIntervals } = report;
+  const head = ["POLICY", dryRun ? "WOULD BE" : "OUTCOME", "CHANNELS", "WEBHOOKS", "USERS"];
+  const rows = policies.map(({ name, outcome, channels: own, webhooks, users, opensIncidents }) => [
     printable(name),
     outcome,
+    String(own),
     String(webhooks),
     opensIncidents ? users.map(printable).join(", ") || "-" : "opens no incidents",
   ]);
@@ -241,5 +277,11 @@ function linesOf({ dryRun, policies, routing, inhibitRules, timeIntervals }: Imp
     `${inhibitRules} ${inhibitRules === 1 ? "inhibition rule" : "inhibition rules"}`,
     `${timeIntervals} ${timeIntervals === 1 ? "time interval" : "time intervals"}`,
   ];
-  return [...[table(head, rows)].flat(), `Routes ${dryRun ? "would be " : ""}${routing.outcome}: ${counts.join(", ")}`];
+  const untested = dryRun ? [] : channels.filter(({ outcome }) => outcome !== "unchanged");
+  return [
+    ...[table(head, rows)].flat(),
+    `Routes ${dryRun ? "would be " : ""}${routing.outcome}: ${counts.join(", ")}`,
+    ...(untested.length > 0 ? ["Test the channels (prism doctor lists those that were never tested):"] : []),
+    ...untested.map(({ name }) => `  prism channels test ${JSON.stringify(printable(name))}`),
+  ];
 }

@@ -11,6 +11,7 @@ import {
   itemsOf,
   membersOf,
   parseYaml,
+  type Reading,
   textOf,
   textsOf,
   type YamlObject,
@@ -36,6 +37,19 @@ const ROUTE = [
   ...["receiver", "group_by", "matchers", "match", "match_re", "continue", "labels", "routes"],
   ...["group_wait", "group_interval", "repeat_interval", "mute_time_intervals", "active_time_intervals"],
 ];
+/** Settings of all receivers; those for mail are Prism's own. */
+const GLOBAL = [
+  ...["resolve_timeout", "http_config", "slack_api_url", "slack_api_url_file", "slack_app_token"],
+  ...["slack_app_token_file", "slack_app_url", "pagerduty_url", "opsgenie_api_url", "opsgenie_api_key"],
+  ...["opsgenie_api_key_file", "victorops_api_url", "victorops_api_key", "victorops_api_key_file"],
+  ...["telegram_api_url", "telegram_bot_token", "telegram_bot_token_file", "webex_api_url", "jira_api_url"],
+  ...["rocketchat_api_url", "rocketchat_token", "rocketchat_token_file", "rocketchat_token_id"],
+  ...["rocketchat_token_id_file", "mattermost_webhook_url", "mattermost_webhook_url_file"],
+  ...["wechat_api_url", "wechat_api_secret", "wechat_api_secret_file", "wechat_api_corp_id"],
+  ...["smtp_from", "smtp_hello", "smtp_smarthost", "smtp_auth_username", "smtp_auth_password"],
+  ...["smtp_auth_password_file", "smtp_auth_secret", "smtp_auth_secret_file", "smtp_auth_identity"],
+  ...["smtp_require_tls", "smtp_tls_config", "smtp_force_implicit_tls"],
+];
 const INHIBIT = [
   ...["name", "source_match", "source_match_re", "source_matchers"],
   ...["target_match", "target_match_re", "target_matchers", "equal"],
@@ -46,18 +60,19 @@ const MAX_DEPTH = 32;
 
 /**
  * Reads a configuration file of Alertmanager. Its defaults keep their meaning: the routing document
- * has the same ones.
+ * has the same ones. @param readFile reads the files of secrets that it names
  * @throws VALIDATION_FAILED with every problem of the file
  */
-export function readConfiguration(text: string): ImportedConfiguration {
+export function readConfiguration(text: string, readFile: Reading["readFile"] = noFile): ImportedConfiguration {
   const findings = new Findings();
   const file = membersOf(parseYaml(text), "", TOP, findings);
   const timeIntervals = [
     ...readIntervals(file["time_intervals"], "time_intervals", findings),
     ...readIntervals(file["mute_time_intervals"], "mute_time_intervals", findings),
   ];
+  const globals = membersOf(file["global"], "global", GLOBAL, findings);
   const receivers = itemsOf(file["receivers"], "receivers", findings).map((item, at) =>
-    readReceiver(item, `receivers.${at}`, findings),
+    readReceiver(item, `receivers.${at}`, { findings, globals, readFile }),
   );
   if (file["route"] === undefined) findings.problem("route", "is required");
   const reading = { findings, receivers: new Set(receivers.map(({ name }) => name)) };
@@ -70,21 +85,32 @@ export function readConfiguration(text: string): ImportedConfiguration {
   };
   requireUnique(receivers, "receivers", findings);
   requireUnique(timeIntervals, "time_intervals", findings);
-  noteGlobal(file["global"], findings);
+  noteGlobal(globals, findings);
   if (itemsOf(file["templates"], "templates", findings).length > 0)
-    findings.leave("templates", "Go templates are not translated; texts of notifications are Prism's");
-  const { problems, left, changed } = findings;
+    findings.change("templates", "Go templates are not used: texts of notifications are Prism's own");
+  const { problems } = findings;
+  const left = distinct(findings.left);
+  const changed = distinct(findings.changed);
   if (problems.length > 0)
     throw new PrismError("VALIDATION_FAILED", "The configuration is not valid", { details: problems });
   return { routing, receivers, left, changed };
 }
 
-interface Reading {
+function noFile(): never {
+  throw new Error("there are no files");
+}
+
+/** A global setting is found with each receiver that uses it. */
+function distinct(notes: readonly ImportNote[]): readonly ImportNote[] {
+  return [...new Map(notes.map((note) => [`${note.path} ${note.message}`, note])).values()];
+}
+
+interface RouteReading {
   readonly findings: Findings;
   readonly receivers: ReadonlySet<string>;
 }
 
-function readRoute(value: unknown, path: string, reading: Reading): RouteNode {
+function readRoute(value: unknown, path: string, reading: RouteReading): RouteNode {
   const { findings } = reading;
   if (path.split(".routes.").length > MAX_DEPTH) {
     findings.problem(path, `the tree is deeper than ${MAX_DEPTH} routes`);
@@ -114,7 +140,7 @@ function readRoute(value: unknown, path: string, reading: Reading): RouteNode {
   };
 }
 
-function routesOf(value: unknown, path: string, reading: Reading): Pick<RouteNode, "routes"> {
+function routesOf(value: unknown, path: string, reading: RouteReading): Pick<RouteNode, "routes"> {
   const items = itemsOf(value, `${path}.routes`, reading.findings);
   return items.length === 0
     ? {}
@@ -201,14 +227,13 @@ function requireUnique(items: readonly { readonly name: string }[], path: string
   }
 }
 
-/** The settings of receivers, which the receivers of Prism do not use. Values may be secrets. */
-function noteGlobal(value: unknown, findings: Findings): void {
-  for (const [name, setting] of Object.entries((value ?? {}) as YamlObject)) {
-    if (name !== "resolve_timeout")
-      findings.leave(`global.${name}`, "is a setting of receivers that Prism does not have");
-    else if (parsePrometheusDuration(String(setting)) !== 300_000)
-      findings.change("global.resolve_timeout", `${String(setting)} becomes 5m, for alerts without an end`);
-  }
+/** Receivers read the others. */
+function noteGlobal(globals: YamlObject, findings: Findings): void {
+  const timeout = globals["resolve_timeout"];
+  if (timeout !== undefined && parsePrometheusDuration(String(timeout)) !== 300_000)
+    findings.change("global.resolve_timeout", `${String(timeout)} becomes 5m, for alerts without an end`);
+  if (Object.keys(globals).some((name) => name.startsWith("smtp_")))
+    findings.change("global.smtp_*", "mail is sent with Prism's own settings (mail.*)");
 }
 
 /** Runs `read`; its refusal is a problem at the path. */

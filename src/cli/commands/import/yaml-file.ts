@@ -87,3 +87,90 @@ export function textOf(value: unknown, path: string, findings: Findings): string
 export function joined(path: string, name: string): string {
   return path === "" ? name : `${path}.${name}`;
 }
+
+/** What reading the parts of a configuration needs. */
+export interface Reading {
+  readonly findings: Findings;
+  /** The settings of all receivers. */
+  readonly globals: YamlObject;
+  /** The text of a file that a member `*_file` names. @throws Error with the reason */
+  readonly readFile: (path: string) => string;
+}
+
+/** One configuration of a receiver, or a part of it. Its texts may be secrets: no message has them. */
+export class Entry implements Reading {
+  readonly value: YamlObject;
+  readonly path: string;
+  /** Name of the service for people. */
+  readonly shown: string;
+  readonly findings: Findings;
+  readonly globals: YamlObject;
+  readonly readFile: Reading["readFile"];
+
+  constructor(value: YamlObject, path: string, shown: string, { findings, globals, readFile }: Reading) {
+    this.value = value;
+    this.path = path;
+    this.shown = shown;
+    this.findings = findings;
+    this.globals = globals;
+    this.readFile = readFile;
+  }
+
+  /** An object inside, or the global settings. */
+  part(value: YamlObject, path: string): Entry {
+    return new Entry(value, path, this.shown, this);
+  }
+
+  has(name: string): boolean {
+    return this.value[name] !== undefined && this.value[name] !== null && this.value[name] !== "";
+  }
+
+  /** A text that is the same for every alert; a template is left with a reason. */
+  text(name: string): string | undefined {
+    const text = textOf(this.value[name], joined(this.path, name), this.findings);
+    if (text === undefined || text === "") return undefined;
+    if (text === MASKED) this.findings.leave(joined(this.path, name), "is masked: import the file that has the secret");
+    else if (isTemplate(text))
+      this.findings.leave(joined(this.path, name), "is a template: write one receiver for each of its values");
+    else return text;
+    return undefined;
+  }
+
+  /** The member, its file, or the global setting or its file. */
+  secret(name: string, global?: string): string | undefined {
+    if (this.has(name)) return this.text(name);
+    if (this.has(`${name}_file`)) return this.#file(`${name}_file`);
+    return global === undefined ? undefined : this.part(this.globals, "global").secret(global);
+  }
+
+  texts(name: string): readonly string[] {
+    return textsOf(this.value[name], joined(this.path, name), this.findings);
+  }
+
+  /** The texts of a list of files. */
+  files(name: string): readonly string[] {
+    return this.texts(name).flatMap((file, at) => this.#read(file, `${joined(this.path, name)}.${at}`) ?? []);
+  }
+
+  #file(name: string): string | undefined {
+    const file = this.text(name);
+    return file === undefined ? undefined : this.#read(file, joined(this.path, name));
+  }
+
+  #read(file: string, path: string): string | undefined {
+    try {
+      return this.readFile(file).trim();
+    } catch (error) {
+      const reason = error instanceof Error && "code" in error ? String(error.code) : "it is not there";
+      this.findings.leave(path, `${file} cannot be read (${reason}): import where it is, as a user who may read it`);
+      return undefined;
+    }
+  }
+}
+
+/** Alertmanager shows secrets like this. */
+const MASKED = "<secret>";
+
+export function isTemplate(text: string): boolean {
+  return text.includes("{{");
+}

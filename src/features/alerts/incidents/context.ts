@@ -6,7 +6,7 @@ import type { Database, InTransaction, ReadDb, Trx } from "../../../store/databa
 import type { Urgency } from "../../../store/schema/alerts.ts";
 import type { Projects, UserDirectory } from "../../access/index.ts";
 import type { AuditTrail } from "../../audit/index.ts";
-import type { PagePeople, PageSender, ReachablePeople } from "../../delivery/index.ts";
+import type { PagePeople, PageSender, ReachablePeople, TlsOptions } from "../../delivery/index.ts";
 import type { JobRunner, JobService } from "../../jobs/index.ts";
 import type { Notifier } from "../../notifications/index.ts";
 import type { Policies } from "../policies/policies.ts";
@@ -73,6 +73,16 @@ export interface ChannelsOfIncidents {
   send(trx: Trx, projectId: string, message: IncidentMessage): Promise<string>;
   /** A link that acknowledges an incident without a login; undefined: the channel has none. */
   acknowledgeUrl(trx: Trx, channelId: string, incidentId: string, now: EpochMs): Promise<string | undefined>;
+  /** What a webhook step takes from its channel. @throws PermanentError if it is not the project's, or for another host */
+  accessFor(channelId: string, projectId: string, url: string): Promise<WebhookAccess>;
+}
+
+/** What a call has of a channel. */
+export interface WebhookAccess {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly tls: TlsOptions | undefined;
+  /** The channel works with its present settings. */
+  accepted(trx: Trx): Promise<void>;
 }
 
 export interface IncidentParts {
@@ -115,6 +125,7 @@ export interface IncidentParts {
     url: string,
     request: {
       readonly headers: Readonly<Record<string, string>>;
+      readonly tls: TlsOptions | undefined;
       readonly body: Buffer;
       readonly signal: AbortSignal;
     },

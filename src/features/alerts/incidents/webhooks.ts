@@ -87,13 +87,19 @@ async function send(parts: IncidentParts, page: PageRow, signal: AbortSignal): P
   const record = (trx: Trx): Promise<void> => recordPost(parts, trx, row.id, index, post);
   if ("skipped" in post) return { skipped: post.skipped, record };
   const agent = step.format === "alertmanager" ? "Alertmanager/0.34.0" : `Prism/${VERSION}`;
-  const headers = { "Content-Type": "application/json", "User-Agent": agent, "webhook-id": page.id };
-  const request = { headers, body: post.body.bytes, signal };
+  const { channel } = step;
+  const access = channel === undefined ? null : await parts.channels().accessFor(channel, row.projectId, step.url);
+  const own = { "Content-Type": "application/json", "User-Agent": agent, "webhook-id": page.id };
+  const request = { headers: { ...access?.headers, ...own }, tls: access?.tls, body: post.body.bytes, signal };
   const answer = await parts.callWebhook(step.url, request).catch((error: unknown) => {
     throw signal.aborted ? error : withoutAddress(error, step);
   });
   requireAccepted(answer, step, parts.clock.now() - parts.clock.fromWall(0));
-  return { answer: String(answer.status), record };
+  const accepted = async (trx: Trx): Promise<void> => {
+    await record(trx);
+    await access?.accepted(trx);
+  };
+  return { answer: String(answer.status), record: accepted };
 }
 
 function decidedAt({ content }: PageRow): EpochMs {

@@ -39,7 +39,7 @@ export class Policies {
       "select document, version from alert_routing where projectId = ?",
     );
     this.#readPolicies = reader.prepare<[string], PolicyRef>(
-      "select id, version, name from policies where projectId = ? and deletedAt is null",
+      "select id, version, name from policies where projectId = ? and deletedAt is null order by id",
     );
     this.#readVersion = reader.prepare<[string, number], { definition: string }>(
       "select definition from policy_versions where policyId = ? and version = ?",
@@ -118,7 +118,13 @@ export function policiesWithSchedule(trx: Trx, scheduleId: string): Promise<read
 
 /** The policies that name a channel in a step, at most 100. */
 export function policiesWithChannel(trx: Trx, channelId: string): Promise<readonly PolicyName[]> {
-  return policiesWith(trx, channelId, (step) => step.type === "channel" && step.id === channelId);
+  return policiesWith(trx, channelId, (step) => channelOf(step) === channelId);
+}
+
+/** The channel that a step sends to, or whose credentials its webhook has. */
+export function channelOf(step: PolicyStep): string | undefined {
+  if (step.type === "channel") return step.id;
+  return step.type === "webhook" ? step.channel : undefined;
 }
 
 async function policiesWith(

@@ -62,6 +62,13 @@ const WebhookStep = object({
   maxAlerts: v.optional(
     doc(integer(0, 1_000_000), "Alerts in one body, firing ones first; default 0: all, as in Alertmanager"),
   ),
+  channel: v.optional(
+    doc(
+      uuid,
+      "Id of a channel of the project with the preset `http`, at the same scheme, host and port: the call has its " +
+        "credentials, headers and TLS settings",
+    ),
+  ),
 });
 const ChannelStep = object({
   type: doc(v.literal("channel"), "Sends to a channel of the project, such as a room of a chat service"),
@@ -106,6 +113,8 @@ export type PolicyStep =
       readonly format: "prism" | "alertmanager";
       /** 0 or absent: all. */
       readonly maxAlerts?: number | undefined;
+      /** Id of the channel whose credentials the call has. */
+      readonly channel?: string | undefined;
     }
   | { readonly type: "channel"; readonly id: string }
   | { readonly type: "resolve" };

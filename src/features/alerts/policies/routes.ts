@@ -6,6 +6,7 @@ import { type Reply, versioned } from "../../../http/route.ts";
 import { doc, object, pageOf } from "../../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
 import type { Trx } from "../../../store/database.ts";
+import { ImportAlerting, type ImportContext, ImportedAlerting, importAlerting } from "./import.ts";
 import * as r from "./routing-service.ts";
 import * as s from "./service.ts";
 
@@ -25,7 +26,7 @@ const paging = { limit: pageEntries().limit, cursor: pageEntries().cursor };
 const VersionsQuery = object(paging);
 const RoutingVersionsQuery = object({ projectId, ...paging });
 
-interface PoliciesOwn extends Omit<s.PolicyContext, "audit"> {
+interface PoliciesOwn extends Omit<ImportContext, "audit"> {
   readonly idempotency: Idempotency;
 }
 
@@ -153,7 +154,7 @@ function servePolicies(server: FeatureServer, context: s.PolicyContext, { db, id
   });
 }
 
-function serveRouting(server: FeatureServer, context: s.PolicyContext): void {
+function serveRouting(server: FeatureServer, context: ImportContext): void {
   const tag = "Incidents";
   server.route({
     method: "GET",
@@ -200,6 +201,20 @@ function serveRouting(server: FeatureServer, context: s.PolicyContext): void {
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
     handle: (exchange, { query: { projectId, ...query } }) =>
       r.listRoutingVersions(context, holderOf(exchange), projectId, readPage(query, ["number"])),
+  });
+  server.route({
+    method: "POST",
+    path: `${ROUTES}/import`,
+    id: "importAlerting",
+    summary: "Store channels, policies and routes of a project together: all or none",
+    details: "Channels and policies are found again by their names. Channels need `channels:write` too.",
+    tag,
+    access: write,
+    query: ProjectQuery,
+    body: ImportAlerting,
+    response: ImportedAlerting,
+    errors: ["PROJECT_NOT_FOUND", "INVALID_STATE", "LIMIT_REACHED"],
+    handle: (exchange, { query, body }) => importAlerting(context, holderOf(exchange), query.projectId, body),
   });
   server.route({
     method: "POST",

@@ -146,12 +146,22 @@ export async function putRouting(
   ifMatch: string,
   given: RoutingDocument,
 ) {
-  const { db, projects, policies, clock, audit } = context;
+  const { db, projects, policies } = context;
   const projectId = projects.requireOrDefault(principal, ref, "policies:write");
   const document = checkedRouting(given);
-  const known = policies.of(projectId);
-  const unknown = policiesIn(document).filter((each) => !known.has(each.name));
+  requirePolicies(document, policies.of(projectId));
   compileRouting(document, 0);
+  const row = await db.write(async (trx) => {
+    const old = await storedRouting(trx, projectId);
+    requireVersion(ifMatch, old?.version ?? 0);
+    return (await storeRouting(context, principal, trx, projectId, document)) ?? old ?? BUILT_IN;
+  });
+  return viewOf(projectId, row);
+}
+
+/** @throws VALIDATION_FAILED for routes that name other policies */
+export function requirePolicies(document: RoutingDocument, known: { has(name: string): boolean }): void {
+  const unknown = policiesIn(document).filter((each) => !known.has(each.name));
   if (unknown.length > 0)
     throw new PrismError("VALIDATION_FAILED", "The routing document is not valid", {
       details: unknown.map(({ path, name: policy }) => ({
@@ -160,28 +170,33 @@ export async function putRouting(
         message: `no policy of the project has the name ${JSON.stringify(policy)}`,
       })),
     });
-  const row = await db.write(async (trx) => {
-    const old = await storedRouting(trx, projectId);
-    requireVersion(ifMatch, old?.version ?? 0);
-    const content = JSON.stringify(document);
-    const current = old ?? BUILT_IN;
-    if (isDeepStrictEqual(contentOf(current.document), contentOf(content))) return current;
-    const updatedAt = clock.now();
-    const row = { projectId, document: content, version: (old?.version ?? 0) + 1, updatedBy: principal.userId };
-    const { version } = row;
-    await trx
-      .insertInto("alert_routing")
-      .values({ ...row, updatedAt })
-      .onConflict((conflict) => conflict.column("projectId").doUpdateSet({ ...row, updatedAt }))
-      .execute();
-    const made = { projectId, version, document: content, createdBy: principal.userId, createdAt: updatedAt };
-    await trx.insertInto("alert_routing_versions").values(made).execute();
-    const entry = { action: "routing.update", resourceType: "project", resourceId: projectId } as const;
-    await audit.record({ ...entry, metadata: { version } }, { trx });
-    addEffect(trx, { type: "policies-changed", projectIds: [projectId] });
-    return { ...row, updatedAt };
-  });
-  return viewOf(projectId, row);
+}
+
+/** Stores a document that was checked as a new version. @returns null if it is the present one */
+export async function storeRouting(
+  { clock, audit }: Pick<PolicyContext, "clock" | "audit">,
+  principal: PermissionHolder,
+  trx: Trx,
+  projectId: string,
+  document: RoutingDocument,
+): Promise<RoutingRow | null> {
+  const old = await storedRouting(trx, projectId);
+  const content = JSON.stringify(document);
+  if (isDeepStrictEqual(contentOf((old ?? BUILT_IN).document), contentOf(content))) return null;
+  const updatedAt = clock.now();
+  const row = { projectId, document: content, version: (old?.version ?? 0) + 1, updatedBy: principal.userId };
+  const { version } = row;
+  await trx
+    .insertInto("alert_routing")
+    .values({ ...row, updatedAt })
+    .onConflict((conflict) => conflict.column("projectId").doUpdateSet({ ...row, updatedAt }))
+    .execute();
+  const made = { projectId, version, document: content, createdBy: principal.userId, createdAt: updatedAt };
+  await trx.insertInto("alert_routing_versions").values(made).execute();
+  const entry = { action: "routing.update", resourceType: "project", resourceId: projectId } as const;
+  await audit.record({ ...entry, metadata: { version } }, { trx });
+  addEffect(trx, { type: "policies-changed", projectIds: [projectId] });
+  return { ...row, updatedAt };
 }
 
 export async function listRoutingVersions(

@@ -28,6 +28,8 @@ import {
 } from "./policy.ts";
 import { policiesIn } from "./routing.ts";
 
+/** Its channels have a URL and credentials of any service. */
+const CREDENTIALS_PRESET = "http";
 /** More would make lists without pages too long. */
 const MAX_POLICIES = 500;
 
@@ -121,7 +123,7 @@ export interface PolicyContext {
   requireUrl(url: string): Promise<void>;
 }
 
-type Stored = Omit<PolicyRow, "createdAt" | "updatedAt"> & {
+export type Stored = Omit<PolicyRow, "createdAt" | "updatedAt"> & {
   readonly createdAt: number | null;
   readonly updatedAt: number | null;
 };
@@ -145,7 +147,13 @@ export async function getPolicy(context: PolicyContext, principal: PermissionHol
 }
 
 /** The URLs of webhooks are checked by {@link requireUrls}, outside of the transaction. */
-export async function createPolicy(context: PolicyContext, principal: PermissionHolder, input: CreatePolicy, trx: Trx) {
+export async function createPolicy(
+  context: PolicyContext,
+  principal: PermissionHolder,
+  input: CreatePolicy,
+  trx: Trx,
+  hasInterval?: PolicyOwner["hasInterval"],
+) {
   const { projects, clock } = context;
   const projectId = projects.requireOrDefault(principal, input.projectId, "policies:write");
   const { n } = await trx
@@ -156,7 +164,7 @@ export async function createPolicy(context: PolicyContext, principal: Permission
     .executeTakeFirstOrThrow();
   if (n >= MAX_POLICIES) throw limitReached("A project has too many policies", "policies", MAX_POLICIES);
   const unset = { ...UNSET, name: input.name };
-  const definition = await definitionFrom(context, trx, { principal, projectId }, input, unset);
+  const definition = await definitionFrom(context, trx, { principal, projectId, hasInterval }, input, unset);
   await requireFreeName(trx, projectId, definition.name, null);
   const now = clock.now();
   const made = { projectId, name: definition.name, createdBy: principal.userId, createdAt: now, deletedAt: null };
@@ -173,7 +181,7 @@ export async function updatePolicy(
   ifMatch: string,
   input: UpdatePolicy,
 ) {
-  const { db, clock } = context;
+  const { db } = context;
   await requireUrls(context, input.steps);
   const row = await db.write(async (trx) => {
     const old = await writablePolicy(context, principal, id, trx);
@@ -182,21 +190,31 @@ export async function updatePolicy(
     const definition = await definitionFrom(context, trx, { principal, projectId: old.projectId }, input, before);
     if (isDeepStrictEqual(definition, before)) return old;
     if (definition.name !== before.name) await requireRenamable(context, trx, old, definition.name);
-    const now = clock.now();
-    const changes = { name: definition.name, definition: JSON.stringify(definition), updatedAt: now };
-    const row = { ...old, ...changes, version: old.version + 1, createdAt: old.createdAt ?? now };
-    const values = { ...row, createdBy: old.version === 0 ? principal.userId : old.createdBy };
-    if (old.version === 0) await trx.insertInto("policies").values(values).execute();
-    else
-      await trx
-        .updateTable("policies")
-        .set({ ...changes, version: row.version })
-        .where("id", "=", id)
-        .execute();
-    await recordVersion(context, trx, values, principal, "policy.update");
-    return values;
+    return storeChanged(context, principal, trx, old, definition);
   });
   return changedView(context, principal, row, db.read);
+}
+
+export async function storeChanged(
+  context: PolicyContext,
+  principal: PermissionHolder,
+  trx: Trx,
+  old: Stored,
+  definition: PolicyDefinition,
+): Promise<Stored> {
+  const now = context.clock.now();
+  const changes = { name: definition.name, definition: JSON.stringify(definition), updatedAt: now };
+  const row = { ...old, ...changes, version: old.version + 1, createdAt: old.createdAt ?? now };
+  const values = { ...row, createdBy: old.version === 0 ? principal.userId : old.createdBy };
+  if (old.version === 0) await trx.insertInto("policies").values(values).execute();
+  else
+    await trx
+      .updateTable("policies")
+      .set({ ...changes, version: row.version })
+      .where("id", "=", old.id)
+      .execute();
+  await recordVersion(context, trx, values, principal, "policy.update");
+  return values;
 }
 
 /** What would keep pages of a project from arriving. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE */
@@ -292,17 +310,25 @@ async function writablePolicy(context: PolicyContext, principal: PermissionHolde
   return row;
 }
 
-function implicit(projectId: string): Stored {
+export function implicit(projectId: string): Stored {
   const definition = JSON.stringify(BUILT_IN_POLICY);
   const times = { createdBy: null, createdAt: null, updatedAt: null, deletedAt: null };
   return { id: projectId, projectId, name: DEFAULT_POLICY, definition, version: 0, ...times };
 }
 
+/** Who stores a policy, and for which project. */
+export interface PolicyOwner {
+  readonly principal: PermissionHolder;
+  readonly projectId: string;
+  /** Whether the routes have a time interval of this name; default: the routes that are stored. */
+  readonly hasInterval?: ((name: string) => boolean) | undefined;
+}
+
 /** Absent members keep their values. @throws RECIPIENT_NOT_FOUND, ROLE_NOT_FOUND, VALIDATION_FAILED */
-async function definitionFrom(
+export async function definitionFrom(
   context: PolicyContext,
   trx: Trx,
-  { principal, projectId }: { readonly principal: PermissionHolder; readonly projectId: string },
+  { principal, projectId, hasInterval }: PolicyOwner,
   input: UpdatePolicy,
   old: PolicyDefinition,
 ): Promise<PolicyDefinition> {
@@ -314,8 +340,11 @@ async function definitionFrom(
   const steps: PolicyStep[] = [];
   for (const [at, step] of input.steps.map(completeStep).entries()) {
     const path = `steps.${at}`;
-    if (step.type === "onlyIn") requireInterval(context, projectId, step.interval, `${path}.interval`);
+    if (step.type === "onlyIn")
+      requireInterval(hasInterval ?? intervalsOf(context, projectId), step.interval, `${path}.interval`);
     if (step.type === "channel") await requireChannel(trx, projectId, step.id, `${path}.id`);
+    if (step.type === "webhook" && step.channel !== undefined)
+      await requireChannel(trx, projectId, step.channel, `${path}.channel`, CREDENTIALS_PRESET);
     if (step.type !== "notify") {
       steps.push(step);
       continue;
@@ -331,11 +360,22 @@ async function definitionFrom(
 }
 
 /** @throws RECIPIENT_NOT_FOUND for a channel of another project or a user */
-async function requireChannel(trx: Trx, projectId: string, id: string, path: string): Promise<void> {
-  const found = await trx.selectFrom("channels").select("projectId").where("id", "=", id).executeTakeFirst();
-  if (found?.projectId === projectId) return;
+async function requireChannel(
+  trx: Trx,
+  projectId: string,
+  id: string,
+  path: string,
+  preset: string | null = null,
+): Promise<void> {
+  const found = await trx
+    .selectFrom("channels")
+    .select(["projectId", "preset"])
+    .where("id", "=", id)
+    .executeTakeFirst();
+  if (found?.projectId === projectId && (preset === null || found.preset === preset)) return;
+  const message = `is no channel of the project${preset === null ? "" : ` with the preset ${preset}`}`;
   throw new PrismError("RECIPIENT_NOT_FOUND", "No such channel in the project", {
-    details: [{ path, code: "RECIPIENT_NOT_FOUND", message: "is no channel of the project" }],
+    details: [{ path, code: "RECIPIENT_NOT_FOUND", message }],
   });
 }
 
@@ -360,8 +400,12 @@ export async function requireSchedules(
   }
 }
 
-function requireInterval({ policies }: PolicyContext, projectId: string, interval: string, path: string): void {
-  if (policies.routingOf(projectId).timeIntervals.has(interval)) return;
+function intervalsOf({ policies }: PolicyContext, projectId: string) {
+  return (name: string): boolean => policies.routingOf(projectId).timeIntervals.has(name);
+}
+
+function requireInterval(hasInterval: (name: string) => boolean, interval: string, path: string): void {
+  if (hasInterval(interval)) return;
   throw invalidField("body", path, `no time interval of the project has the name ${interval}`);
 }
 

@@ -6,6 +6,7 @@ import type { Urgency } from "../../../store/schema/alerts.ts";
 import type { IncidentParts } from "../incidents/context.ts";
 import { reachableOf } from "../incidents/notices.ts";
 import { candidatesOf } from "../incidents/targets.ts";
+import { channelOf } from "../policies/policies.ts";
 import { BUILT_IN_POLICY, type PolicyDefinition, type PolicyStep } from "../policies/policy.ts";
 
 /* What would keep a page from arriving, found before one is sent: docs/alerts.md, "Warnings". */
@@ -79,7 +80,8 @@ export async function policyWarnings(parts: WarningParts, db: Db, policy: Warned
   if (reaching.length === 0) return [warn("no-steps", id, `The policy ${name} has no step that reaches anyone`)];
   const found: PagingWarning[] = [];
   for (const step of reaching) {
-    if (step.type === "channel") found.push(...(await channelWarnings(db, name, step.id, warn)));
+    const channel = channelOf(step);
+    if (channel !== undefined) found.push(...(await channelWarnings(db, name, channel, warn)));
     if (step.type !== "notify") continue;
     found.push(...(await peopleWarnings(parts, db, policy, step, warn)));
     found.push(...(await gapWarnings(parts, db, policy, step, warn)));

@@ -1,5 +1,7 @@
 import type { ChannelPreset } from "../preset.ts";
 
+const PEM = "-----BEGIN CERTIFICATE-----";
+
 /** Any service that takes an HTTP request. */
 export const http = {
   name: "http",
@@ -17,11 +19,39 @@ export const http = {
     { key: "username", title: "User name", required: false, example: "prism" },
     { key: "password", title: "Password", secret: true, required: false, example: "secret" },
     { key: "secret", title: "Another secret for the template", secret: true, required: false, example: "secret" },
+    {
+      key: "headers",
+      title: "Further headers, one a line",
+      type: "long",
+      secret: true,
+      required: false,
+      example: "X-Team: db",
+    },
+    { key: "ca", title: "Trusted authority in PEM", type: "long", required: false, example: PEM },
+    { key: "cert", title: "Certificate of the client in PEM", type: "long", required: false, example: PEM },
+    { key: "key", title: "Its private key in PEM", type: "long", secret: true, required: false, example: PEM },
+    {
+      key: "serverName",
+      title: "Name in the certificate",
+      pattern: "[\\w.-]{1,253}",
+      required: false,
+      example: "hooks.internal",
+    },
+    {
+      key: "verify",
+      title: "Verify the certificate",
+      type: "choice",
+      choices: ["on", "off"],
+      default: "on",
+      required: false,
+      example: "on",
+    },
   ],
   custom: true,
   send: {
     url: "{{ field.url }}",
     headers: { "Authorization?": "{{ field.token | prefix:'Bearer ' }}", "Idempotency-Key": "{{ id }}" },
+    headerLines: "{{ field.headers }}",
     auth: { basic: ["{{ field.username }}", "{{ field.password }}"] },
     body: {
       id: "{{ id }}",

@@ -104,10 +104,17 @@ export const slack = {
       hint: "copy the whole URL, which starts with https://hooks.slack.com/services/",
       example: "https://hooks.slack.com/services/T000/B000/XXXXXXXX",
     },
+    {
+      key: "channel",
+      title: "Another channel than the webhook's; only older webhooks can",
+      pattern: "[#@]?[^\\s#@]{1,80}",
+      required: false,
+      example: "#alerts",
+    },
     SIGNING_SECRET,
   ],
   hosts: ["hooks.slack.com", "hooks.slack-gov.com"],
-  send: { url: "{{ field.url }}", body },
+  send: { url: "{{ field.url }}", body: { $extend: body, "channel?": "{{ field.channel }}" } },
   ok: [{ status: 200, text: "^ok" }],
   errors: [
     { status: 429, class: "wait", after: ["header:retry-after"] },

@@ -23,6 +23,7 @@ const body = {
   "message_thread_id?": "{{ field.topic }}",
   text: TEXT,
   parse_mode: "HTML",
+  disable_notification: { $if: "field.silent == 'on'", $then: true },
   link_preview_options: { is_disabled: true },
   reply_markup: keyboard,
 } as const;
@@ -48,6 +49,15 @@ export const telegram = {
     },
     { key: "chat", title: "Chat id or @channel", pattern: "-?\\d+|@\\w+", example: "-1001234567890" },
     { key: "topic", title: "Topic id of a forum", pattern: "\\d+", required: false, example: "42" },
+    {
+      key: "silent",
+      title: "Messages without a sound",
+      type: "choice",
+      choices: ["on", "off"],
+      default: "off",
+      required: false,
+      example: "on",
+    },
     {
       key: "webhookSecret",
       title: "secret_token of the bot's webhook, for buttons that need no browser",

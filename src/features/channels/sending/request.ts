@@ -1,4 +1,5 @@
 import { createHmac } from "node:crypto";
+import type { TlsOptions } from "../../delivery/index.ts";
 import { type NoticeText, withoutMentions } from "../notice.ts";
 import type { Preset, RequestTemplate } from "../preset.ts";
 import { cutTo, measure } from "../templates/measure.ts";
@@ -191,13 +192,38 @@ function headersOf(template: RequestTemplate, scope: Scope, hasBody: boolean): R
   if (hasBody) headers["Content-Type"] = template.contentType ?? CONTENT_TYPES[template.type];
   for (const [written, value] of Object.entries(template.headers ?? {})) {
     const name = written.replace(/\?$/, "");
-    if (!TOKEN.test(name) || RESERVED.has(name.toLowerCase())) throw new BadRequest(`the header ${name} cannot be set`);
+    requireSettable(name);
     const text = headerText(render(compile(value), scope).text);
     if (text !== "" || name === written) headers[name] = text;
+  }
+  for (const { name, value } of headerLinesOf(render(compile(template.headerLines ?? ""), scope).text)) {
+    requireSettable(name);
+    headers[name] = value;
   }
   const authorization = authorizationOf(template, scope);
   if (authorization !== undefined) headers.Authorization = authorization;
   return headers;
+}
+
+/** The headers of a text with one `Name: value` a line; the name is empty if a line has none. */
+export function headerLinesOf(text: string): { readonly name: string; readonly value: string }[] {
+  return text.split("\n").flatMap((line) => {
+    const [, name = "", value = ""] = /^\s*([^:\s]*)\s*:(.*)$/.exec(line) ?? [];
+    return line.trim() === "" ? [] : [{ name, value: headerText(value) }];
+  });
+}
+
+function requireSettable(name: string): void {
+  // A line that cannot be read may be a secret.
+  if (!TOKEN.test(name)) throw new BadRequest("a header needs a name, such as X-Team: db");
+  if (RESERVED.has(name.toLowerCase())) throw new BadRequest(`the header ${name} cannot be set`);
+}
+
+/** TLS settings in the fields of a channel; undefined: the server's. */
+export function tlsOf(fields: Readonly<Record<string, string>>): TlsOptions | undefined {
+  const { ca, cert, key, serverName: servername, verify } = fields;
+  if (![ca, cert, key, servername].some(Boolean) && verify !== "off") return undefined;
+  return { ...(ca ? { ca } : {}), cert, key, servername, rejectUnauthorized: verify !== "off" };
 }
 
 const CONTENT_TYPES = {

@@ -8,7 +8,7 @@ import type { NoticeText } from "../notice.ts";
 import type { OutcomeClass, Preset, RequestTemplate, Step } from "../preset.ts";
 import { classify, type Verdict } from "./answers.ts";
 import type { Rates } from "./rates.ts";
-import { BadRequest, type BuiltRequest, buildRequest } from "./request.ts";
+import { BadRequest, type BuiltRequest, buildRequest, headerLinesOf, tlsOf } from "./request.ts";
 
 /** A channel with its secrets open, ready to send. */
 export interface OpenChannel {
@@ -85,7 +85,11 @@ export function templateOf({ preset, request }: OpenChannel, step: Step): Reques
 export function redactorFor({ preset, fields }: OpenChannel, built?: BuiltRequest): Redact {
   const secrets = preset.fields.flatMap(({ key, secret }) => (secret && fields[key] ? [fields[key]] : []));
   const authorization = built?.headers.Authorization?.replace(/^\w+ /, "");
-  return redactorOf(secrets, authorization === undefined || secrets.length === 0 ? [] : [authorization]);
+  const values = preset.custom ? headerLinesOf(fields["headers"] ?? "").map(({ value }) => value) : [];
+  return redactorOf(
+    [...secrets, ...values],
+    authorization === undefined || secrets.length === 0 ? [] : [authorization],
+  );
 }
 
 /** What the step would send. @throws BadRequest */
@@ -202,6 +206,7 @@ async function byRequest(
       headers: { "User-Agent": "Prism", ...(origin ? { [ORIGIN_HEADER]: origin } : {}), ...headers },
       ...(body === undefined ? {} : { body: Buffer.from(body) }),
       ...(options.signal ? { signal: options.signal } : {}),
+      ...(preset.custom ? { tls: tlsOf(fields) } : {}),
     });
     answer = { status: reply.status, text: reply.body.toString("utf8") };
     verdict = classify(preset, step, { status: reply.status, headers: reply.headers, body: answer.text }, clock.now());

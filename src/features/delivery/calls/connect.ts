@@ -38,6 +38,11 @@ export interface TlsOptions {
   readonly alpn?: readonly string[];
   /** Default: true. */
   readonly rejectUnauthorized?: boolean;
+  /** Certificate and private key of the client in PEM. */
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+  /** The name in the certificate of the other side; default: the host. */
+  readonly servername?: string | undefined;
 }
 
 /** Opens a connection, with TLS if asked. @throws NoAnswer; the signal's reason */
@@ -152,20 +157,31 @@ function alternating(addresses: readonly ResolvedAddress[]): ResolvedAddress[] {
 async function secured(
   socket: Socket,
   host: string,
-  { ca, alpn, rejectUnauthorized = true }: TlsOptions,
+  { ca, alpn, rejectUnauthorized = true, cert, key, servername }: TlsOptions,
   tlsMs: number,
   signal?: AbortSignal,
 ): Promise<TLSSocket> {
   // Loaded with the first call, for a quicker start.
   const { connect } = await import("node:tls");
   return new Promise((resolve, reject) => {
-    const tls = connect({
-      ...{ socket, host, rejectUnauthorized },
+    const options = {
+      ...{ socket, host: servername ?? host, rejectUnauthorized },
       // RFC 6066 section 3: no addresses.
-      ...(isIP(host) === 0 ? { servername: host } : {}),
+      ...(isIP(servername ?? host) === 0 ? { servername: servername ?? host } : {}),
       ...(ca === undefined ? {} : { ca }),
+      ...(cert === undefined ? {} : { cert }),
+      ...(key === undefined ? {} : { key }),
       ...(alpn === undefined ? {} : { ALPNProtocols: [...alpn] }),
-    });
+    };
+    let tls: TLSSocket;
+    try {
+      tls = connect(options);
+    } catch (cause) {
+      // A certificate or key that cannot be read.
+      socket.destroy();
+      reject(new NoAnswer(`no TLS: ${String((cause as Error).message)}`, { phase: "tls", cause }));
+      return;
+    }
     const end = (error: unknown): void => {
       clearTimeout(limit);
       signal?.removeEventListener("abort", aborted);

@@ -141,5 +141,8 @@ export const INCIDENTS: Table = {
   "GET /api/v1/routes": [ofShop(usersRead, ROUTES_PATH)],
   "GET /api/v1/routes/versions": [ofShop(usersRead, `${ROUTES_PATH}/versions`)],
   "PUT /api/v1/routes": [ofShop(write, ROUTES_PATH, { route: { policy: "default" } })],
+  "POST /api/v1/routes/import": [
+    ofShop(write, `${ROUTES_PATH}/import`, { routing: { route: { policy: "default" } }, dryRun: true }),
+  ],
   "POST /api/v1/routes/test": [ofShop(usersRead, `${ROUTES_PATH}/test`, { labels: { alertname: "A" } })],
 };

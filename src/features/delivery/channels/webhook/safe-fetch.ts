@@ -9,6 +9,7 @@ import {
   callLimitsOf,
   late,
   openConnection,
+  type TlsOptions,
   withinDns,
 } from "../../calls/connect.ts";
 import { NoAnswer } from "../../channel.ts";
@@ -29,6 +30,8 @@ export interface SafeRequest {
   readonly signal?: AbortSignal;
   /** A connection may be kept for the next request: for messages that may be repeated, see `request`. */
   readonly keepsAlive?: boolean;
+  /** TLS settings of this request alone: its connection is not kept. */
+  readonly tls?: TlsOptions | undefined;
 }
 
 export interface SafeAnswer {
@@ -88,9 +91,9 @@ export class SafeFetch {
     const { url, addresses } = await addressesOf(this.#hosts, text, this.#limits, signal);
     const isTls = url.protocol === "https:";
     const port = url.port === "" ? (isTls ? 443 : 80) : Number(url.port);
-    const peer = { host: hostOf(url), port, addresses, tls: isTls ? { ca: this.#ca } : undefined };
+    const peer = { host: hostOf(url), port, addresses, tls: isTls ? { ca: this.#ca, ...request.tls } : undefined };
     const open = () => openConnection(peer, this.#limits, signal);
-    if (!request.keepsAlive) {
+    if (!request.keepsAlive || request.tls) {
       const socket = await open();
       return this.#answerOf(await this.#call(url, request, { createConnection: () => socket }), signal);
     }

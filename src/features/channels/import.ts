@@ -1,0 +1,98 @@
+import { isDeepStrictEqual } from "node:util";
+import { type ErrorDetail, PrismError } from "../../core/errors.ts";
+import type { PermissionHolder } from "../../core/principal.ts";
+import { addEffect, type Trx } from "../../store/database.ts";
+import type { CreateChannel } from "./schema.ts";
+import { changedWay, insertNew, type ManageContext, newChannel, openedOrNull, recordAudit } from "./service.ts";
+import { type ChannelRow, openFields, sealSecrets, updateChannel } from "./store.ts";
+
+/* Channels that an import stores together with policies and routes. */
+
+interface Imported extends Pick<CreateChannel, "name" | "preset" | "fields" | "sendResolved" | "eventTypes"> {
+  readonly ref: string;
+}
+
+interface Stored {
+  readonly ref: string;
+  readonly id: string;
+  readonly name: string;
+  readonly preset: string;
+  readonly outcome: "created" | "updated" | "unchanged";
+}
+
+/** The channels of a project that an import names, found again by their names. */
+export function channelsOfImport(context: ManageContext) {
+  return {
+    async prepare(principal: PermissionHolder, projectId: string, channels: readonly Imported[]) {
+      if (channels.length > 0) context.projects.require(principal, projectId, "channels:write");
+      const problems: ErrorDetail[] = [];
+      const rows: { readonly ref: string; readonly row: ChannelRow }[] = [];
+      const names = new Set<string>();
+      for (const [at, { ref, ...input }] of channels.entries()) {
+        const path = `channels.${at}`;
+        if (names.has(input.name))
+          problems.push({ path: `${path}.name`, code: "NAME_TAKEN", message: "is the name of another channel too" });
+        names.add(input.name);
+        try {
+          rows.push({ ref, row: await newChannel(context, principal, { projectId }, input) });
+        } catch (error) {
+          problems.push(...detailsOf(error, path));
+        }
+      }
+      const store = async (trx: Trx): Promise<Stored[]> => {
+        const stored: Stored[] = [];
+        for (const { ref, row } of rows) {
+          const { id, outcome } = await storeOne(context, projectId, row, trx);
+          stored.push({ ref, id, name: row.name, preset: row.preset, outcome });
+        }
+        return stored;
+      };
+      return { problems, store, changed: () => context.changed() };
+    },
+  };
+}
+
+/** The settings that an import does not have stay as they are. @throws INVALID_STATE */
+async function storeOne(
+  context: ManageContext,
+  projectId: string,
+  row: ChannelRow,
+  trx: Trx,
+): Promise<{ id: string; outcome: Stored["outcome"] }> {
+  const { box, clock } = context;
+  const before = await trx
+    .selectFrom("channels")
+    .selectAll()
+    .where("projectId", "=", projectId)
+    .where("name", "=", row.name)
+    .orderBy("id")
+    .executeTakeFirst();
+  if (!before) {
+    await insertNew(context, { projectId }, row, trx);
+    return { id: row.id, outcome: "created" };
+  }
+  const { id, preset, name } = before;
+  if (preset !== row.preset)
+    throw new PrismError("INVALID_STATE", `The channel ${name} has the preset ${preset}, not ${row.preset}: rename it`);
+  const fields = openFields(box, row);
+  const isSame = isDeepStrictEqual(openedOrNull(box, before), fields) && before.sendResolved === row.sendResolved;
+  if (isSame) return { id, outcome: "unchanged" };
+  const plain = JSON.parse(row.fields) as Readonly<Record<string, string>>;
+  const secrets = Object.fromEntries(Object.entries(fields).filter(([key]) => !(key in plain)));
+  const sealed = { fields: row.fields, secrets: sealSecrets(box, id, secrets) };
+  const next: ChannelRow = {
+    ...{ ...before, ...sealed, sendResolved: row.sendResolved },
+    ...{ acceptedAt: null, version: before.version + 1, updatedAt: clock.now() },
+  };
+  const { id: _, ...values } = next;
+  await updateChannel(trx, id, values);
+  addEffect(trx, changedWay(next));
+  await recordAudit(context, "channel.update", next, trx, { members: ["fields", "sendResolved"] });
+  return { id, outcome: "updated" };
+}
+
+function detailsOf(error: unknown, path: string): ErrorDetail[] {
+  if (!(error instanceof PrismError)) throw error;
+  const found = error.details ?? [{ path: "", code: error.code, message: error.message }];
+  return found.map((each) => ({ ...each, path: each.path ? `${path}.${each.path}` : path }));
+}
