@@ -19,7 +19,7 @@ function effectTable({ bus }: Base, core: Core, services: Services): EffectTable
   const { schedules, delivery, pages, alerting, heartbeats, ntfy } = services;
   const { reads } = core.access;
   const { runner, workerLeases } = core.jobs;
-  const { announcer, backlog, throttle, rules, absences, alertLink } = core.pipeline;
+  const { announcer, backlog, throttle, rules, receiverRules, absences, alertLink } = core.pipeline;
   const { hub } = core.live;
   return {
     "events-appended"({ events }) {
@@ -31,7 +31,10 @@ function effectTable({ bus }: Base, core: Core, services: Services): EffectTable
       heartbeats.feeds.alertsChanged(rows);
     },
     "integrations-changed": (change) => alerting.integrations.changed(change),
-    "receivers-changed": (change) => alerting.receivers.changed(change),
+    "receivers-changed"(change) {
+      alerting.receivers.changed(change);
+      receiverRules.changed(change);
+    },
     "silences-changed": ({ silences }) => silencesChanged(alerting, silences),
     "ntfy-topics-changed": (change) => ntfy.topicsChanged(change),
     "ntfy-scheduled": ({ id, dueAt }) => ntfy.publisher.scheduled(id, dueAt),

@@ -11,6 +11,7 @@ import {
   type PipelineMetrics,
   patternPool,
   pipelineMetrics,
+  ReceiverRules,
   RuleBook,
   recordCostlyRules,
   storedMatches,
@@ -23,6 +24,8 @@ import type { Base } from "./open-store.ts";
 /** The event pipeline: ingest, deciding by rules, announcing, and their jobs. */
 export interface Pipeline {
   readonly rules: RuleBook;
+  /** The notifications of receivers. */
+  readonly receiverRules: ReceiverRules;
   readonly throttle: Throttle;
   /** Rules that fire when nothing matches. */
   readonly absences: Absences;
@@ -97,12 +100,14 @@ export function openPipeline(
   const rules = openRules(base, defaultProjectId, timed);
   const throttle = Throttle.overTables(reader, () => settings.defaultSuppression);
   const channels = new Channels(config.delivery.workers);
+  const receiverRules = new ReceiverRules(reader);
   const settingsOf = settings.queue.bind(settings);
   const decider = new Decider({
     book: rules,
     throttle,
     overTime: new OverTime({ counts, alerts: alertLink, absences }),
     alerts: alertLink,
+    receivers: receiverRules,
     offsets: committer.sequences.streams,
     settingsOf,
     channels,
@@ -133,5 +138,5 @@ export function openPipeline(
     requireSpace: () => storage.requireSpace(),
   });
   const ingest = new IngestService(events, config.ingest, clock);
-  return { rules, throttle, absences, alertLink, channels, metrics, announcer, backlog, events, ingest };
+  return { rules, receiverRules, throttle, absences, alertLink, channels, metrics, announcer, backlog, events, ingest };
 }

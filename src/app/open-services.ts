@@ -211,7 +211,7 @@ function openChannels(
   const { config, database, audit, box, clock, metrics, log, bus, settings } = base;
   const { runner, jobs, jobControl, workerLeases } = queues;
   const { sounds, pusher, presence } = live;
-  const { rules, throttle, channels } = pipeline;
+  const { rules, receiverRules, throttle, channels } = pipeline;
   const { notify } = notifying;
   const delivery = openDelivery({
     config,
@@ -233,7 +233,18 @@ function openChannels(
     settings,
     notify,
   });
-  handleStorms({ database, clock, bus, jobs, runner, jobControl, notifier: notify, rules, throttle });
+  handleStorms({
+    database,
+    clock,
+    bus,
+    jobs,
+    runner,
+    jobControl,
+    notifier: notify,
+    rules,
+    throttle,
+    receivers: receiverRules,
+  });
   return delivery;
 }
 

@@ -109,7 +109,13 @@ import type {
   UserStatus,
   UsersTable,
 } from "./schema/people.ts";
-import type { ReceiverReplaysTable, ReceiverRequestsTable, ReceiversTable, RequestResult } from "./schema/receivers.ts";
+import type {
+  ReceiverEventsTable,
+  ReceiverReplaysTable,
+  ReceiverRequestsTable,
+  ReceiversTable,
+  RequestResult,
+} from "./schema/receivers.ts";
 import type {
   AuditLogTable,
   Flag,
@@ -241,6 +247,7 @@ export interface Schema {
   alerts: AlertsTable;
   integrations: IntegrationsTable;
   receivers: ReceiversTable;
+  receiver_events: ReceiverEventsTable;
   receiver_requests: ReceiverRequestsTable;
   receiver_replays: ReceiverReplaysTable;
   status_pages: StatusPagesTable;

@@ -18,6 +18,8 @@ export interface EventDraft {
   readonly source?: string;
   /** Default: now. */
   readonly occurredAt?: EpochMs;
+  /** The receiver that notifies of it when no rule takes it. */
+  readonly receiverId?: string;
 }
 
 /** An event about what the server itself does; rules see it only if they name it. */
@@ -59,7 +61,11 @@ export async function appendEvents(
       correlationId,
     };
   });
-  for (const row of rows) insertLater(trx, "events", row);
+  for (const [at, row] of rows.entries()) {
+    insertLater(trx, "events", row);
+    const receiverId = events[at]?.receiverId;
+    if (receiverId !== undefined) insertLater(trx, "receiver_events", { eventSeq: row.seq, receiverId });
+  }
   addEffect(trx, { type: "events-appended", events: rows });
   return rows.map(({ id }) => id);
 }

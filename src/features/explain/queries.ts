@@ -39,7 +39,9 @@ export function decisionsOf(db: ReadDb, eventSeq: number, ruleId: string | null)
     .leftJoin("rule_versions as v", (on) =>
       on.onRef("v.ruleId", "=", "d.ruleId").onRef("v.version", "=", "d.ruleVersion"),
     )
+    .leftJoin("receivers as c", "c.id", "d.ruleId")
     .select([
+      "c.name as receiverName",
       "d.ruleId",
       "d.ruleVersion as version",
       "d.outcome",

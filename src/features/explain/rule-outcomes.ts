@@ -34,10 +34,15 @@ export async function decidedRule(
   event: IncomingEvent,
 ): Promise<ExplainedRule> {
   const definition = definitionOf(row.definition);
+  const { receiverName } = row;
+  const name = receiverName === null ? row.name : `Receiver ${receiverName}`;
   const view: RuleView = {
-    ...baseView(row, definition),
+    ...baseView({ ...row, name }, definition),
     outcome: row.outcome,
-    reason: REASONS[row.outcome],
+    reason:
+      receiverName !== null && row.outcome === "fired"
+        ? `receiver ${receiverName} notifies its project's members; no rule matched`
+        : REASONS[row.outcome],
     at: toRfc3339(row.at),
     notificationId: row.notificationId,
     trace: traceOf(definition, event),

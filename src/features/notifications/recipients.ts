@@ -14,6 +14,7 @@ interface RecipientsPayload {
   readonly targetUsers: string;
   readonly targetRoles: string;
   readonly projectId: string | null;
+  readonly isForMembers?: boolean;
 }
 
 export interface RecipientsContext {

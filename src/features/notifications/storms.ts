@@ -9,6 +9,7 @@ import { COMPLETED, type JobControl, type JobRunner, type JobService, type Runni
 import {
   cutText,
   MAX_DIRECT_RECIPIENTS,
+  type ReceiverRules,
   type RuleBook,
   rendered,
   STORM_JOB,
@@ -30,7 +31,7 @@ const COUNTED_KEYS = 1000;
 const KEY_LENGTH = 80;
 
 type Batch = Selectable<SuppressedBatchesTable>;
-type RuleRow = Selectable<RulesTable>;
+type RuleRow = Selectable<RulesTable> & { readonly isForMembers?: true };
 
 interface StormContext {
   readonly notifier: Notifier;
@@ -42,6 +43,7 @@ interface StormContext {
   readonly bus: Bus;
   readonly rules: RuleBook;
   readonly throttle: Throttle;
+  readonly receivers: Pick<ReceiverRules, "rowOf">;
 }
 
 interface StormPayload {
@@ -80,14 +82,31 @@ async function report(context: StormContext, job: RunningJob): Promise<typeof CO
   await database.write(async (trx) => {
     const batch = await openBatch(trx, batchId);
     // Also an inactive or deleted rule: what it held back is reported all the same.
-    const rule = batch && (await trx.selectFrom("rules").selectAll().where("id", "=", batch.ruleId).executeTakeFirst());
+    const rule = batch && (await ruleOf(context, trx, batch.ruleId));
     await jobs.complete(job, trx);
-    if (!batch || !rule) return;
+    if (!batch) return;
+    if (!rule) {
+      await close(trx, batch, batch.toldCount, clock.now());
+      return;
+    }
     const { matches, count } = throttle.windowCount(rule.id, throttleSettings(rule), batch.key, clock.now());
     if (matches > count) await update(context, trx, rule, batch);
     else await end(context, trx, rule, batch);
   });
   return COMPLETED;
+}
+
+/** The rule, or that of a receiver, which ends with it. */
+async function ruleOf({ receivers }: StormContext, trx: Trx, id: string): Promise<RuleRow | undefined> {
+  const rule = await trx.selectFrom("rules").selectAll().where("id", "=", id).executeTakeFirst();
+  if (rule) return rule;
+  const row = receivers.rowOf(id);
+  return row && { ...row, isForMembers: true };
+}
+
+async function close(trx: Trx, batch: Batch, toldCount: number, closedAt: number): Promise<void> {
+  await remember(trx, batch, { toldCount, closedAt });
+  addEffect(trx, { type: "storm-closed", ruleId: batch.ruleId, key: batch.key });
 }
 
 async function update(context: StormContext, trx: Trx, rule: RuleRow, batch: Batch): Promise<void> {
@@ -126,8 +145,7 @@ async function end(context: StormContext, trx: Trx, rule: RuleRow, batch: Batch)
     ...(keys.length > 0 ? { keys: keys.slice(0, LISTED_KEYS) } : {}),
   };
   await send(context, trx, rule, { ...summaryText(rule, batch, samples, keys), sound: null, data });
-  await remember(trx, batch, { toldCount: batch.count, closedAt: clock.now() });
-  addEffect(trx, { type: "storm-closed", ruleId: batch.ruleId, key: batch.key });
+  await close(trx, batch, batch.count, clock.now());
 }
 
 /** Sends to all current recipients of the rule. @returns the notification's id. */

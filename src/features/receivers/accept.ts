@@ -93,7 +93,13 @@ export function planRequest(
 ): Plan {
   const whole = { row, preset: preset.name, now };
   const unmapped = (problem: string | null, ignored = 0): Plan => ({
-    ...{ result: "unmapped", events: [unmappedEvent(row, input)], alerts: [], ignored, problem },
+    ...{
+      result: "unmapped",
+      events: [notifying(row, "warn", unmappedEvent(row, input))],
+      alerts: [],
+      ignored,
+      problem,
+    },
   });
   let mapped: Mapped;
   try {
@@ -125,11 +131,19 @@ function draftsOf(items: readonly MappedItem[], whole: Whole, limit: number): Pi
     const alert = alertOf(item, whole);
     if (alert) alerts.push(alert);
     const event = item.output === "both" || !isAlert(item) ? eventOf(item, whole) : null;
-    if (event) events.push(event);
+    if (event) events.push(alert ? event : notifying(whole.row, item.level, event));
     size += jsonLength(event?.payload ?? null) + jsonLength(alert?.input ?? null);
     if (size > limit) return null;
   }
   return { events, alerts };
+}
+
+const QUIET: ReadonlySet<Level> = new Set(["debug", "info"]);
+
+/** Marks an event of which its receiver notifies when no rule takes it. @param level null: none */
+function notifying(row: ReceiverRow, level: Level | null, event: EventDraft): EventDraft {
+  const notifies = row.notifies === 1 && (level === null || !QUIET.has(level));
+  return notifies ? { ...event, receiverId: row.id } : event;
 }
 
 /** The ids of a request that refuse its repetition. */
@@ -222,7 +236,7 @@ function alertOf(item: MappedItem, whole: Whole): AlertPlan | null {
     status === "resolved"
       ? { ...base, labels: {}, endsAt: Math.min(item.endsAt ?? now, now), resolvesAtOnce: true }
       : { ...base, ...firingOf(item, row, now) };
-  return { key, status, input, fallback: eventOf(item, whole) };
+  return { key, status, input, fallback: notifying(row, item.level, eventOf(item, whole)) };
 }
 
 function firingOf(item: AlertItem, row: ReceiverRow, now: number) {

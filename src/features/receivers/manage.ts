@@ -78,7 +78,7 @@ export async function createReceiver(context: ManageContext, principal: Permissi
   const row: ReceiverRow = {
     ...{ id, projectId, name: input.name, preset: input.preset, mapping: null, verify: null, labels: "{}" },
     ...{ prefix, hash, previousHash: null, previousUntil: null },
-    ...{ secret: null, previousSecret: null, previousSecretUntil: null, isActive: 1 },
+    ...{ secret: null, previousSecret: null, previousSecretUntil: null, isActive: 1, notifies: 1 },
     ...DEFAULTS,
     ...{ createdBy: principal.userId, createdAt: now, updatedAt: now, version: 1 },
     ...settingsOf(context, id, input),
@@ -185,7 +185,7 @@ type Settings = Omit<CreateReceiver, "projectId" | "name" | "preset">;
 
 /** Columns of the given settings. */
 function settingsOf({ box }: ManageContext, id: string, input: Settings): Partial<ReceiverRow> {
-  const { secret, mapping, verify, labels, maxBodyBytes, perSecond, burst, active } = input;
+  const { secret, mapping, verify, labels, maxBodyBytes, perSecond, burst, active, notify } = input;
   const json = (value: unknown) => (value === null ? null : JSON.stringify(value));
   const none = { previousSecret: null, previousSecretUntil: null };
   return {
@@ -197,6 +197,7 @@ function settingsOf({ box }: ManageContext, id: string, input: Settings): Partia
     ...(perSecond !== undefined && { perSecond }),
     ...(burst !== undefined && { burst }),
     ...(active !== undefined && { isActive: active ? (1 as const) : (0 as const) }),
+    ...(notify !== undefined && { notifies: notify === "members" ? (1 as const) : (0 as const) }),
   };
 }
 
@@ -343,6 +344,7 @@ function receiverView(row: ReceiverRow, lastRequestAt: number | null): ReceiverV
     mapping: row.mapping === null ? null : (JSON.parse(row.mapping) as Record<string, unknown>),
     verify: row.verify === null ? null : (JSON.parse(row.verify) as Record<string, unknown>[]),
     labels: JSON.parse(row.labels) as Record<string, string>,
+    notify: row.notifies === 1 ? "members" : "none",
     hasSecret: row.secret !== null,
     previousSecretUntil: toRfc3339OrNull(row.previousSecretUntil),
     prefix: row.prefix,

@@ -30,6 +30,13 @@ const active = doc(v.boolean(), "A paused receiver answers 403");
 const projectId = v.optional(
   doc(v.pipe(v.string(), v.maxLength(64)), "Id or slug of the project; default: the default project"),
 );
+/** Who is notified of its events that no rule takes. */
+export const NOTIFY = ["members", "none"] as const;
+const notify = doc(
+  v.picklist(NOTIFY, "must be members or none"),
+  "Who is notified of its events, without a level and from `warn` on, while no rule takes them: the project's " +
+    "`members` (default; of `default` the explicit ones, else the administrators), or `none`",
+);
 const graceMs = doc(integer(0, 604_800_000), "Time for which the old one still works; default 0");
 
 export const ListReceivers = object({ projectId, ...pageEntries() });
@@ -50,6 +57,7 @@ const settings = {
   perSecond: v.optional(perSecond),
   burst: v.optional(burst),
   active: v.optional(active),
+  notify: v.optional(notify),
 };
 
 export const CreateReceiver = example(object({ projectId, name, preset, ...settings }), {
@@ -82,6 +90,7 @@ const entries = {
   mapping: v.nullable(v.record(v.string(), v.unknown())),
   verify: v.nullable(v.array(v.record(v.string(), v.unknown()))),
   labels: v.record(v.string(), v.string()),
+  notify: v.picklist(NOTIFY),
   hasSecret: v.boolean(),
   previousSecretUntil: doc(v.nullable(v.string()), "Until when a replaced secret works"),
   prefix: doc(v.string(), "First characters of the URL's token"),

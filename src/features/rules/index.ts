@@ -2,6 +2,7 @@
 
 export { Decider, type Decision, type Earlier, enqueuedBy, sliceMark } from "./deciding/decide.ts";
 export { EVENT_OVERHEAD_BYTES, type EventResult, IncomingEvent, storedEvent } from "./deciding/incoming-event.ts";
+export { ReceiverRules } from "./deciding/receiver-rules.ts";
 export { MAX_DIRECT_RECIPIENTS, RuleBook } from "./deciding/rule-book.ts";
 export { recordCostlyRules } from "./deciding/rule-costs.ts";
 export { DELIVER_JOB, deliverJob, recipientsJob, STORM_JOB, stormJob } from "./deciding/rule-jobs.ts";

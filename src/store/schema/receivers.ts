@@ -30,6 +30,14 @@ export interface ReceiversTable {
   createdAt: number;
   updatedAt: number;
   version: Generated<number>;
+  /** Whether it notifies its project's members of events that no rule takes. */
+  notifies: Generated<Flag>;
+}
+
+/** The events of receivers that notify, until the events are removed. */
+export interface ReceiverEventsTable {
+  eventSeq: Generated<number>;
+  receiverId: string;
 }
 
 /**

@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { readInput, readJsonObject } from "../../files.ts";
 import { deleteAfterQuestion, everyItem, online, pick } from "../../on-server.ts";
 import { durationFlag } from "../../output/flag-values.ts";
@@ -15,6 +15,7 @@ interface Receiver {
   readonly name: string;
   readonly preset: string;
   readonly active: boolean;
+  readonly notify: "members" | "none";
   readonly hasSecret: boolean;
   readonly prefix: string;
   readonly lastRequestAt: string | null;
@@ -108,6 +109,7 @@ function addRead(receivers: Command): void {
         out.result(found, () => [
           lineOf(found),
           `  URL ${found.prefix}…, ${secret}, last request ${shortTime(found.lastRequestAt)}`,
+          `  notifies ${found.notify === "none" ? "no one" : "its project's members"} of events that no rule takes`,
           ...(found.preset === "mail" ? ["  its mail address is shown once, by create and rotate"] : []),
         ]);
       }),
@@ -125,7 +127,13 @@ function addRead(receivers: Command): void {
 interface WriteFlags extends ProjectFlag {
   readonly secret?: string;
   readonly mapping?: string;
+  readonly notify?: "members" | "none";
   readonly name?: string;
+}
+
+function notifyOption(): Option {
+  const text = "who is notified of its events that no rule takes: the project's members (default of create), or none";
+  return new Option("--notify <who>", text).choices(["members", "none"]);
 }
 
 function addCreate(receivers: Command): void {
@@ -138,14 +146,15 @@ function addCreate(receivers: Command): void {
     .option("--preset <preset>", "what sends the requests", "generic")
     .option("--secret <secret>", "key of the signatures, token or password: text, @file, or - for stdin")
     .option("--mapping <json>", MAPPING)
+    .addOption(notifyOption())
     .action(
       (
         name: string,
-        { project, preset, secret, mapping }: WriteFlags & { readonly preset: string },
+        { project, preset, secret, mapping, notify }: WriteFlags & { readonly preset: string },
         command: Command,
       ) =>
         online(command, async (server, { out }) => {
-          const given = { secret: await secretOf(secret), mapping: await mappingOf(mapping) };
+          const given = { secret: await secretOf(secret), mapping: await mappingOf(mapping), notify };
           const made = await server.post<Receiver>(PATH, { projectId: project, name, preset, ...given });
           out.result(made, () => issuedLines(made, out));
         }),
@@ -153,16 +162,20 @@ function addCreate(receivers: Command): void {
 }
 
 function addChange(receivers: Command): void {
-  subcommand(receivers, "update", "change name, secret or mapping", ["Backups --mapping @mapping.json"])
+  subcommand(receivers, "update", "change name, secret, mapping or who is notified", [
+    "Backups --mapping @mapping.json",
+    "Backups --notify none",
+  ])
     .argument(...ONE)
     .option(...OF_PROJECT)
     .option("--name <name>", "new name")
     .option("--secret <secret>", "new secret: text, @file or -; the old one is refused at once")
     .option("--mapping <json>", MAPPING)
-    .action((ref: string, { name, secret, mapping, ...flags }: WriteFlags, command: Command) =>
+    .addOption(notifyOption())
+    .action((ref: string, { name, secret, mapping, notify, ...flags }: WriteFlags, command: Command) =>
       online(command, async (server, { out }) => {
         const { id, version } = await findReceiver(server, ref, flags);
-        const body = { name, secret: await secretOf(secret), mapping: await mappingOf(mapping) };
+        const body = { name, secret: await secretOf(secret), mapping: await mappingOf(mapping), notify };
         const changed = await server.change<Receiver>("PATCH", `${PATH}/${id}`, body, version);
         out.result(changed, () => lineOf(changed));
       }),

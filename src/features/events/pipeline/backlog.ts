@@ -41,6 +41,10 @@ export interface BacklogParts {
   onJobs(jobs: readonly EnqueuedRow[]): void;
 }
 
+type DecidableRow = EventsTable & { readonly receiverId: string | null };
+
+const RECEIVER = "(select r.receiverId from receiver_events r where r.eventSeq = events.seq) as receiverId";
+
 const PAGE_EVENTS = 1000;
 const PAGE_BYTES = 4_194_304;
 
@@ -113,14 +117,14 @@ export class Backlog implements SetSource {
 
   constructor(parts: BacklogParts) {
     this.#parts = parts;
-    this.#unprocessed = parts.reader.prepare<[number], EventsTable>(
-      `select * from events where processedAt is null and seq > ? and not exists
+    this.#unprocessed = parts.reader.prepare<[number], DecidableRow>(
+      `select *, ${RECEIVER} from events where processedAt is null and seq > ? and not exists
        (select 1 from event_failures f where f.consumer = '${RULE_ENGINE}' and f.eventSeq = events.seq
          and f.resolvedAt is null)
        order by seq`,
     );
-    this.#one = parts.reader.prepare<[number], EventsTable & { hasFailed: Flag }>(
-      `select *, exists (select 1 from event_failures f where f.consumer = '${RULE_ENGINE}' and f.eventSeq = events.seq
+    this.#one = parts.reader.prepare<[number], DecidableRow & { hasFailed: Flag }>(
+      `select *, ${RECEIVER}, exists (select 1 from event_failures f where f.consumer = '${RULE_ENGINE}' and f.eventSeq = events.seq
        and f.resolvedAt is null) as hasFailed from events where seq = ?`,
     );
     this.#decided = parts.reader.prepare<[number], { ruleId: string; outcome: DecisionOutcome }>(

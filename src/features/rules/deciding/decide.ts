@@ -22,6 +22,7 @@ import { type OverTime, outcomeOf, type Pass, type TimedRule } from "../over-tim
 import { extrasOf, rendered } from "../texts.ts";
 import type { Throttle, Verdict } from "../throttle/throttle.ts";
 import type { IncomingEvent } from "./incoming-event.ts";
+import type { ReceiverRules } from "./receiver-rules.ts";
 import { type ActiveRule, MAX_DIRECT_RECIPIENTS, type RuleBook, resolveEntry } from "./rule-book.ts";
 import { deliverJob, recipientsJob, stormJob } from "./rule-jobs.ts";
 import { countDecisions, type RuleStats } from "./rule-stats.ts";
@@ -74,6 +75,7 @@ export interface DeciderParts {
   /** Rules with a threshold, an absence or an alert. */
   readonly overTime: OverTime;
   readonly alerts: Pick<AlertLink, "taken" | "port">;
+  readonly receivers: Pick<ReceiverRules, "ruleOf">;
   /** The offset of user streams. */
   readonly offsets: Sequence;
   settingsOf(queue: QueueName): QueueSettings;
@@ -102,7 +104,8 @@ export class Decider {
    */
   decide(event: IncomingEvent, stats: RuleStats, now: number, earlier: Earlier | null = null): Decision | null {
     const after = earlier?.askedTo ?? null;
-    const turn = after ? this.#decideAfter(after, event, now, earlier) : this.#decideWhole(event, now, earlier);
+    const asked = after ? this.#decideAfter(after, event, now, earlier) : this.#decideWhole(event, now, earlier);
+    const turn = event.receiverId === null ? asked : this.#withReceiver(event.receiverId, asked, event, now, earlier);
     const { decided, errors, askedTo } = turn;
     // Counted only when nothing can throw any more: a failed event adds nothing.
     this.#countErrors(errors, event, stats);
@@ -110,6 +113,15 @@ export class Decider {
     const decision = this.#decisionOf(event, turn, after !== null, now);
     countDecisions(decision.effects.decisions, earlier?.outcomes ?? null, stats, now);
     return decision;
+  }
+
+  /** An event that no rule takes is notified of by its receiver, as the last of the rules. */
+  #withReceiver(receiverId: string, turn: Turn, event: IncomingEvent, now: number, earlier: Earlier | null): Turn {
+    const outcomes = [...(earlier?.outcomes.values() ?? NONE), ...turn.decided.map(({ outcome }) => outcome)];
+    const isTaken = outcomes.some((outcome) => outcome !== "no recipients");
+    const rule = turn.askedTo === null && !isTaken ? this.#parts.receivers.ruleOf(receiverId, event.type) : null;
+    const decided = rule && this.#judge(rule, event, now, earlier?.isLate);
+    return decided ? { ...turn, decided: [...turn.decided, decided] } : turn;
   }
 
   /** Asks all rules at once, as for nearly every event. */
@@ -209,7 +221,8 @@ export class Decider {
       decisions.push(decisionRow(event, each, now));
       if (!notification) continue;
       notifications.push(notification);
-      if (users.length > MAX_DIRECT_RECIPIENTS) jobs.push(this.#jobRow(recipientsJob(notification, rule.row), now));
+      if (users.length > MAX_DIRECT_RECIPIENTS)
+        jobs.push(this.#jobRow(recipientsJob(notification, targetsOf(rule)), now));
       else {
         for (const userId of users) {
           const recipient = { notificationId: notification.id, userId, seq: offsets.next() };
@@ -321,6 +334,10 @@ interface Decided {
 
 function isTimed(rule: ActiveRule): rule is ActiveRule & TimedRule {
   return rule.overTime !== null;
+}
+
+function targetsOf({ row, isReceiver = false }: ActiveRule): Parameters<typeof recipientsJob>[1] {
+  return isReceiver ? { ...row, isForMembers: true } : row;
 }
 
 function positionOf({ row: { id, priority, createdAt }, isResolve }: ActiveRule): RulePosition {

@@ -2,7 +2,7 @@ import type { Level } from "../../../core/vocabulary.ts";
 import type { EventsTable } from "../../../store/schema.ts";
 import type { RuleEvent } from "../language/language.ts";
 
-type EventFields = Omit<IncomingEvent, "seq" | "processedAt" | "correlationId" | "bytes">;
+type EventFields = Omit<IncomingEvent, "seq" | "processedAt" | "receiverId" | "correlationId" | "bytes">;
 
 /** The result of an event once its commit is on disk or has failed. */
 export type EventResult =
@@ -32,6 +32,8 @@ export class IncomingEvent implements RuleEvent {
   seq = 0;
   /** When its rules were decided; null before. */
   processedAt: number | null = null;
+  /** The receiver that notifies of the event when no rule takes it. */
+  receiverId: string | null = null;
 
   constructor(fields: EventFields) {
     this.id = fields.id;
@@ -59,7 +61,7 @@ export class IncomingEvent implements RuleEvent {
 }
 
 /** Restores an event from its row. */
-export function storedEvent(row: EventsTable): IncomingEvent {
+export function storedEvent(row: EventsTable & { readonly receiverId?: string | null }): IncomingEvent {
   const event = new IncomingEvent({
     ...row,
     isGivenId: false,
@@ -68,5 +70,6 @@ export function storedEvent(row: EventsTable): IncomingEvent {
     givenCorrelationId: row.correlationId,
   });
   event.seq = row.seq;
+  event.receiverId = row.receiverId ?? null;
   return event;
 }

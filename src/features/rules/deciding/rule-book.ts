@@ -28,6 +28,8 @@ export interface ActiveRule {
   readonly overTime: OverTimeSettings | null;
   /** An entry of the index for the condition that resolves the rule's alert. */
   readonly isResolve: boolean;
+  /** A receiver's own rule, whose recipients are the members of its project. */
+  readonly isReceiver?: boolean;
 }
 
 /** The key in the index of a rule's condition `resolve`; it comes right after the rule. */
@@ -90,13 +92,20 @@ const NAMED = `
       select 1 from project_members m where m.projectId = @projectId and m.userId = u.id))
   order by u.id limit @limit`;
 
+const MEMBERS = `
+  select u.id from project_members m cross join users u on u.id = m.userId
+  where m.projectId = @projectId and m.userId > @after and ${IS_ACTIVE} order by m.userId limit @limit`;
+
 interface Page {
   readonly projectId: string | null;
   readonly after: string;
   readonly limit: number;
 }
 
-export type Targets = Pick<RuleRow, "targetUsers" | "targetRoles" | "projectId">;
+export type Targets = Pick<RuleRow, "targetUsers" | "targetRoles" | "projectId"> & {
+  /** All members of the project, in place of users and roles. */
+  readonly isForMembers?: boolean;
+};
 
 /**
  * The active rules, compiled and indexed, and their recipients. A copy of tables, kept current by
@@ -123,6 +132,8 @@ export class RuleBook {
   readonly #holders;
   readonly #holdersInProject;
   readonly #named;
+  readonly #members;
+  readonly #adminRole;
 
   constructor({ reader, defaultProjectId, limits, clock, log, onTooCostly, overTime }: RuleBookParts) {
     this.#defaultProjectId = defaultProjectId;
@@ -144,6 +155,8 @@ export class RuleBook {
     this.#holders = reader.prepare<Page & { role: string }, { id: string }>(HOLDERS);
     this.#holdersInProject = reader.prepare<Page & { role: string }, { id: string }>(HOLDERS_IN_PROJECT);
     this.#named = reader.prepare<Page & { users: string }, { id: string }>(NAMED);
+    this.#members = reader.prepare<Page, { id: string }>(MEMBERS);
+    this.#adminRole = reader.prepare<[], string>("select id from roles where name = 'Admin'").pluck();
     this.reload();
   }
 
@@ -317,10 +330,10 @@ export class RuleBook {
    * Ids of the rule's recipients, ascending; at most {@link MAX_DIRECT_RECIPIENTS} and one more,
    * which means too many.
    */
-  recipientsOf({ row }: ActiveRule): readonly string[] {
+  recipientsOf({ row, isReceiver = false }: ActiveRule): readonly string[] {
     let ids = this.#recipients.get(row.id);
     if (!ids) {
-      ids = this.recipientPage(row, "", MAX_DIRECT_RECIPIENTS + 1);
+      ids = this.recipientPage({ ...row, isForMembers: isReceiver }, "", MAX_DIRECT_RECIPIENTS + 1);
       this.#recipients.set(row.id, ids);
     }
     return ids;
@@ -328,6 +341,7 @@ export class RuleBook {
 
   /** The rule's next recipients with an id greater than `after`, ascending. */
   recipientPage(rule: Targets, after: string, limit: number): string[] {
+    if (rule.isForMembers) return this.#memberPage(rule.projectId ?? this.#defaultProjectId, after, limit);
     const projectId = rule.projectId === this.#defaultProjectId ? null : rule.projectId;
     const page = { projectId, after, limit };
     const holders = projectId === null ? this.#holders : this.#holdersInProject;
@@ -335,6 +349,15 @@ export class RuleBook {
     for (const role of JSON.parse(rule.targetRoles) as string[])
       for (const { id } of holders.all({ ...page, role })) found.add(id);
     return [...found].sort().slice(0, limit);
+  }
+
+  /** Of the project `default`, to which all users belong: its explicit members, else administrators. */
+  #memberPage(projectId: string, after: string, limit: number): string[] {
+    const members = this.#members.all({ projectId, after, limit });
+    const hasMembers = members.length > 0 || this.#members.get({ projectId, after: "", limit: 1 }) !== undefined;
+    if (projectId !== this.#defaultProjectId || hasMembers) return members.map(({ id }) => id);
+    const page = { projectId: null, after, limit, role: this.#adminRole.get() ?? "" };
+    return this.#holders.all(page).map(({ id }) => id);
   }
 
   forgetRecipients(): void {

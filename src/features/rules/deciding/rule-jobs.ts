@@ -6,12 +6,12 @@ import type { Targets } from "./rule-book.ts";
 /** The job that writes the recipients of a rule with many of them. */
 export function recipientsJob(
   { id, correlationId, createdAt }: NotificationRow,
-  { targetUsers, targetRoles, projectId, priority }: Targets & Pick<RuleRow, "priority">,
+  { targetUsers, targetRoles, projectId, priority, isForMembers = false }: Targets & Pick<RuleRow, "priority">,
 ): Omit<NewJob, "maxAttempts"> {
   return {
     queue: "notification-delivery",
     kind: "notification.recipients",
-    payload: { notificationId: id, targetUsers, targetRoles, projectId },
+    payload: { notificationId: id, targetUsers, targetRoles, projectId, ...(isForMembers && { isForMembers }) },
     runAt: createdAt,
     priority,
     dedupeKey: `recipients:${id}`,
