@@ -1,4 +1,6 @@
-import { Menu as MenuIcon, Search } from "lucide";
+import { signal } from "@preact/signals";
+import { ChevronDown, ChevronRight, Menu as MenuIcon, Search } from "lucide";
+import { useEffect, useRef } from "preact/hooks";
 import { pages } from "../pages/index.ts";
 import { Avatar, Button, Drawer, Icon, KeyHint, Menu } from "../ui/index.ts";
 import { href } from "./base.ts";
@@ -11,11 +13,30 @@ import { personName } from "./people.ts";
 import { can, me, signOut } from "./session.ts";
 
 const GROUPS = [
-  { name: "main", title: null },
-  { name: "respond", title: "Respond" },
-  { name: "operate", title: "Operate" },
-  { name: "administer", title: "Administer" },
+  { name: "main", title: null, isOpen: true },
+  { name: "respond", title: "Respond", isOpen: true },
+  { name: "operate", title: "Operate", isOpen: false },
+  { name: "administer", title: "Administer", isOpen: false },
 ] as const;
+type Group = (typeof GROUPS)[number];
+
+const OPEN_KEY = "prism.menu";
+/** By the names of groups: those that a person has opened or folded in this browser. */
+const chosen = signal<Readonly<Record<string, boolean>>>(readChosen());
+
+function readChosen(): Readonly<Record<string, boolean>> {
+  try {
+    const kept: unknown = JSON.parse(localStorage.getItem(OPEN_KEY) ?? "{}");
+    return typeof kept === "object" && kept !== null ? (kept as Record<string, boolean>) : {};
+  } catch {
+    return {};
+  }
+}
+
+function choose(name: string, isOpen: boolean): void {
+  chosen.value = { ...chosen.peek(), [name]: isOpen };
+  localStorage.setItem(OPEN_KEY, JSON.stringify(chosen.peek()));
+}
 
 /** All entries that the user may open, in the order of the modules. */
 export function visibleNav(): readonly NavItem[] {
@@ -41,9 +62,7 @@ export function SideBar({ onSearch }: { readonly onSearch: () => void }) {
         <KeyHint keys="Ctrl K" />
       </button>
       <div class="side-items">
-        {GROUPS.map(({ name, title }) => (
-          <NavGroup key={name} title={title} items={items.filter(({ group }) => group === name)} path={path} />
-        ))}
+        <NavGroups items={items} path={path} />
       </div>
       <Account />
     </nav>
@@ -59,20 +78,64 @@ function Brand() {
   );
 }
 
-interface GroupProps {
-  readonly title: string | null;
+interface GroupsProps {
   readonly items: readonly NavItem[];
   readonly path: string;
 }
 
-function NavGroup({ title, items, path }: GroupProps) {
-  if (items.length === 0) return null;
+/** The entries by groups, which fold. The current entry is in an open one and in view. */
+function NavGroups({ items, path }: GroupsProps) {
+  const end = useRef<HTMLSpanElement>(null);
+  const current = items.find((item) => isCurrent(item, path));
+  const group = current?.group;
+  useEffect(() => {
+    // A page that is opened in another way, such as by its key, shows where it is.
+    if (group !== undefined && chosen.peek()[group] === false) choose(group, true);
+  }, [group]);
+  useEffect(() => {
+    end.current?.parentElement?.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
+  }, [current?.path]);
   return (
     <>
-      {title && <div class="group">{title}</div>}
-      {items.map((item) => (
-        <NavLink key={item.path} item={item} path={path} />
+      {GROUPS.map((each) => (
+        <NavGroup
+          key={each.name}
+          group={each}
+          isOpen={chosen.value[each.name] ?? (each.isOpen || each.name === group)}
+          items={items.filter((item) => item.group === each.name)}
+          path={path}
+        />
       ))}
+      <span ref={end} />
+    </>
+  );
+}
+
+interface GroupProps extends GroupsProps {
+  readonly group: Group;
+  readonly isOpen: boolean;
+}
+
+function NavGroup({ group: { name, title }, isOpen, items, path }: GroupProps) {
+  if (items.length === 0) return null;
+  const links = items.map((item) => <NavLink key={item.path} item={item} path={path} />);
+  if (title === null) return <>{links}</>;
+  return (
+    <>
+      <button
+        type="button"
+        class="group"
+        aria-expanded={isOpen}
+        onClick={(event) => {
+          // The menu of a phone closes with a press on an entry.
+          event.stopPropagation();
+          choose(name, !isOpen);
+        }}
+      >
+        {title}
+        <Icon node={isOpen ? ChevronDown : ChevronRight} size={14} />
+      </button>
+      {isOpen && links}
     </>
   );
 }
@@ -168,9 +231,7 @@ export function MoreMenu({ isOpen, onClose, onSearch }: MoreProps) {
         <Account />
       </div>
       <nav class="more" aria-label="All pages" onClick={(event) => event.target !== event.currentTarget && onClose()}>
-        {GROUPS.map(({ name, title }) => (
-          <NavGroup key={name} title={title} items={items.filter(({ group }) => group === name)} path={path} />
-        ))}
+        <NavGroups items={items} path={path} />
       </nav>
     </Drawer>
   );

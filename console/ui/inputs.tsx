@@ -185,7 +185,7 @@ export function SearchInput(props: SearchInputProps) {
     else timer.current = setTimeout(change, afterMs);
   };
   return (
-    <div class="control search-in" role="search">
+    <div class="control search-in" role={slash ? "search" : undefined}>
       <Icon node={Search} size={14} />
       <input
         ref={input}

@@ -340,7 +340,10 @@ function operatorFeatures(parts: Parts): Feature[] {
     ].filter((text) => text !== null);
   const warnings = () => [...ownWarnings(), ...(auditHead.warning === null ? [] : [auditHead.warning])];
   return [
-    auditFeature({ db, dataDir: config.dataDir, auditKey: store.auditKey, auditHead }),
+    auditFeature({
+      ...{ db, dataDir: config.dataDir, auditKey: store.auditKey, auditHead },
+      readableProjects: (principal, permission) => core.access.projects.readable(principal, permission),
+    }),
     backupsFeature({ config, clock, runner, jobs: core.jobs.jobs }),
     maintenanceFeature(parts),
     modulesFeature({ loaded }),

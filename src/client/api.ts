@@ -13,7 +13,13 @@ export interface Page<T> {
 
 export interface NotificationQuery {
   readonly status?: "unread" | "read" | "acknowledged" | "undelivered" | "all";
+  /** Text in title or message. */
+  readonly q?: string;
   readonly ruleId?: string;
+  readonly projectId?: string;
+  readonly kind?: Notification["kind"];
+  /** 500 and above are urgent. */
+  readonly minPriority?: number;
   /** RFC 3339. */
   readonly from?: string;
   readonly to?: string;
@@ -155,8 +161,10 @@ export class PrismApi {
     return this.request({ method: "PATCH", path: `${NOTIFICATIONS}/${encodeURIComponent(id)}/read` });
   }
 
-  /** Marks all unread ones as read, or those from before an instant. */
-  markAllRead(body: { readonly before?: string } = {}): Promise<{ readonly updated: number }> {
+  /** Marks all unread ones as read, or those from before an instant, or with these ids. */
+  markAllRead(
+    body: { readonly before?: string; readonly ids?: readonly string[] } = {},
+  ): Promise<{ readonly updated: number }> {
     return this.request({ method: "POST", path: `${NOTIFICATIONS}/read-all`, body });
   }
 

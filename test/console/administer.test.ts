@@ -7,7 +7,8 @@ import { MailServer } from "../features/access/sessions/support/mail-server.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { stepsOf } from "../helpers/steps.ts";
 import { openBeside } from "../helpers/store.ts";
-import { type ConsoleTest, startConsole } from "./helpers.ts";
+import { countClicks } from "./clicks.ts";
+import { assertAccessible, type ConsoleTest, startConsole } from "./helpers.ts";
 
 const press = (scope: Pick<Page, "getByRole">, name: string) =>
   scope.getByRole("button", { name, exact: true }).click();
@@ -123,5 +124,52 @@ test("an administrator verifies the audit trail, makes backups and changes setti
     await page.getByText("The chain is broken").waitFor();
     await page.getByText(/Entry 2 does not match its hash\./).waitFor();
   });
+  console.assertClean();
+});
+
+test("who changed that rule is found in at most 4 clicks from the overview, by names", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { prism } = console;
+  const grace = await console.person("grace", ["Admin"]);
+  const rule = { name: "Disk is full", condition: "event.type == 'disk'", targetUsers: ["admin"] };
+  const { body: made } = await prism.post<{ id: string }>("/api/v1/rules", rule);
+  const changed = await prism.patch(`/api/v1/rules/${made.id}`, { priority: 700 }, { token: grace.token });
+  assert.equal(changed.status, 200, changed.text);
+  for (let n = 0; n < 60; n++)
+    await prism.post("/api/v1/notifications", { userId: "admin", title: `Door ${n}`, message: "open" });
+  for (const width of [1440, 390])
+    await t.test(`at ${width} px`, async (step) => {
+      const page = await console.open("/", { width });
+      await console.shown(page);
+      const clicks = await countClicks(step, page);
+      if (width === 390) await page.getByRole("button", { name: "More", exact: true }).click();
+      const menu = page.getByRole("navigation", { name: width === 390 ? "All pages" : "Main", exact: true });
+      const link = menu.getByRole("link", { name: "Audit" });
+      if (!(await link.isVisible())) await menu.getByRole("button", { name: "Administer" }).click();
+      await link.click();
+      const row = page.getByRole("row").filter({ hasText: "rule.update" });
+      await row.getByText("Disk is full").waitFor();
+      await row.getByText("grace", { exact: true }).waitFor();
+      await clicks.atMost(4, "who changed that rule");
+      assert.equal(await page.getByText("notification.sent").count(), 0, "notifications are left out");
+      await page.getByRole("searchbox", { name: "Action" }).fill("rule");
+      await page.getByRole("row").filter({ hasText: "rule.create" }).waitFor();
+      await page.getByRole("row").filter({ hasText: "auth.login" }).first().waitFor({ state: "detached" });
+      await assertAccessible(page, `audit at ${width} px`);
+      await page.getByRole("combobox", { name: "By" }).fill("grace");
+      await page.getByRole("option", { name: "grace" }).click();
+      await page.getByRole("row").filter({ hasText: "rule.create" }).waitFor({ state: "detached" });
+      for (const box of [".search-in", ".combo"])
+        await page.locator(box).getByRole("button", { name: "Clear", exact: true }).click();
+      await page.getByText("Notifications", { exact: true }).click();
+      await page.getByText("notification.sent").first().waitFor();
+      if (width === 1440) {
+        await console.visit(page, "/audit");
+        await row.getByRole("link", { name: "Disk is full" }).click();
+        await page.getByRole("heading", { level: 1, name: "Disk is full" }).waitFor();
+      }
+      await page.close();
+    });
   console.assertClean();
 });

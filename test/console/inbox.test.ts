@@ -122,3 +122,42 @@ test("a notification has its own page, and hostile text stays text", async (t) =
   });
   console.assertClean();
 });
+
+test("one's own notifications are searched and filtered on the server, and the chosen ones are marked as read", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  await notify(console, "Backup failed", { priority: 800 });
+  for (let n = 1; n <= 60; n++) await notify(console, `Door ${n} opened`);
+  for (const width of [1440, 390])
+    await t.test(`at ${width} px`, async () => {
+      const page = await console.open("/inbox?show=all", { width });
+      await row(page, "Door 60 opened").waitFor();
+      assert.equal(await row(page, "Backup failed").count(), 0, "it is not on the first page");
+      await page.getByRole("searchbox").fill("backup");
+      await row(page, "Backup failed").waitFor();
+      await page.waitForURL(/q=backup/);
+      assert.equal(await row(page, "Door").count(), 0);
+      await notify(console, `Backup of ${width}`);
+      await row(page, `Backup of ${width}`).waitFor();
+      await notify(console, "Window opened");
+      await page.getByLabel("Urgency").selectOption("500");
+      await row(page, `Backup of ${width}`).waitFor({ state: "detached" });
+      await page.getByRole("button", { name: "Clear filters" }).click();
+      await row(page, "Window opened").first().waitFor();
+      await page.getByLabel("Kind").selectOption("rule");
+      await page.getByText("No notification matches these filters").waitFor();
+      await page.getByRole("button", { name: "Clear filters" }).click();
+      const chosen = row(page, `Backup of ${width}`);
+      const box = chosen.getByRole("checkbox");
+      const size = await box.boundingBox();
+      assert.ok(size !== null && (width > 640 || size.width >= 24), `a box of ${size?.width} px`);
+      await box.check();
+      await assertAccessible(page, `inbox at ${width} px`);
+      await page.getByRole("button", { name: "Mark as read", exact: true }).click();
+      await page.getByText("1 notification marked as read.").waitFor();
+      await chosen.getByText("read", { exact: true }).waitFor();
+      await row(page, "Window opened").first().getByText("unread", { exact: true }).waitFor();
+      await page.close();
+    });
+  console.assertClean();
+});

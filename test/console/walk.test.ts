@@ -45,6 +45,7 @@ for (const { username, roles, hidden, shown } of ROLES) {
     const page = await console.open("/", { as: username });
     const nav = page.getByRole("navigation", { name: "Main", exact: true });
     await nav.waitFor();
+    for (const group of await nav.getByRole("button", { expanded: false }).all()) await group.click();
     for (const label of shown) await nav.getByRole("link", { name: label, exact: true }).waitFor();
     for (const label of hidden)
       assert.equal(await nav.getByRole("link", { name: label, exact: true }).count(), 0, label);

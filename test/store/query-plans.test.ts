@@ -143,6 +143,11 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
       `to=${now}`,
       "after=1",
       "userId=uma",
+      "q=a",
+      "q=a&status=unread",
+      "kind=rule",
+      "minPriority=1",
+      `projectId=${project.id}`,
     ]),
     `/notifications/user/${uma.id}`,
     "/notifications/unread-count",
@@ -228,6 +233,7 @@ async function useEveryRoute(prism: TestPrism): Promise<void> {
   await ok(prism.delete<Made>(v1(`/messages/${later.id}`)));
   await ok(prism.put<Made>(v1(`/tasks/${task.id}`), { status: "DONE" }));
   await ok(prism.delete<Made>(v1(`/tasks/${task.id}`)));
+  await post("/notifications/read-all", { ids: [note.id] });
   await post("/notifications/read-all");
   await post("/notifications/read-all", { before: decodeURIComponent(now) });
   await ok(prism.delete<Made>(v1(`/notifications/${note.id}`)));

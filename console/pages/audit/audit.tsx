@@ -3,8 +3,9 @@ import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useFilters } from "../../app/filters.ts";
+import { findUsers, type Named, personName } from "../../app/people.ts";
 import { PersonName } from "../../app/person-name.tsx";
-import { useList } from "../../app/query.ts";
+import { useGet, useList } from "../../app/query.ts";
 import { saveFile } from "../../app/save-file.ts";
 import { can, me } from "../../app/session.ts";
 import {
@@ -12,6 +13,7 @@ import {
   Button,
   Code,
   type Column,
+  Combobox,
   DataTable,
   DateTimeInput,
   DescriptionList,
@@ -20,6 +22,7 @@ import {
   formatNumber,
   Page,
   SearchInput,
+  Switch,
   Time,
   Toolbar,
   UserText,
@@ -36,6 +39,8 @@ interface Row {
   readonly actorName?: string | null;
   readonly resourceType: string | null;
   readonly resourceId: string | null;
+  /** Null: it has none, is deleted, or is not for this user. */
+  readonly resourceName: string | null;
   readonly metadata: object;
   readonly ip: string | null;
   readonly requestId: string | null;
@@ -51,14 +56,6 @@ interface Verified {
 }
 
 const COLUMNS: readonly Column<Row>[] = [
-  {
-    key: "seq",
-    label: "No.",
-    cell: ({ seq }) => <span class="num">{formatNumber(seq)}</span>,
-    priority: 3,
-    card: "hide",
-    width: "min",
-  },
   { key: "action", label: "Action", cell: ({ action }) => <span class="mono nowrap">{action}</span>, card: "title" },
   {
     key: "by",
@@ -72,9 +69,7 @@ const COLUMNS: readonly Column<Row>[] = [
   {
     key: "resource",
     label: "On",
-    cell: ({ resourceType, resourceId }) => (
-      <UserText lines={1}>{[resourceType, resourceId].filter(Boolean).join(" ")}</UserText>
-    ),
+    cell: (row) => <Resource row={row} />,
     priority: 2,
     card: "text",
     width: "wide",
@@ -89,6 +84,42 @@ const COLUMNS: readonly Column<Row>[] = [
   { key: "at", label: "Time", cell: ({ timestamp }) => <Time at={timestamp} />, align: "end", card: "aside" },
 ];
 
+const PATHS: Readonly<Record<string, string>> = {
+  user: "/people",
+  rule: "/rules",
+  project: "/projects",
+  policy: "/policies",
+  heartbeat: "/heartbeats",
+  silence: "/silences",
+  incident: "/incidents",
+  alert: "/alerts",
+  receiver: "/connect/receivers",
+  channel: "/connect/channels",
+  oncall_schedule: "/oncall",
+  schedule: "/schedules",
+  job: "/jobs",
+  message: "/messages",
+  notification: "/inbox",
+};
+
+/** The changed thing by its name, with a link where it has a page. */
+function Resource({ row: { resourceType, resourceId, resourceName } }: { readonly row: Row }) {
+  if (resourceType === null) return <span class="faint">—</span>;
+  const kind = resourceType.replaceAll("_", " ");
+  if (resourceId === null) return <span>{kind}</span>;
+  const isId = /^[0-9a-f-]{36}$/.test(resourceId);
+  const name =
+    resourceName === null && isId ? <span class="mono">{resourceId.slice(-12)}</span> : (resourceName ?? resourceId);
+  const text = typeof name === "string" ? <UserText lines={1}>{name}</UserText> : name;
+  const path = PATHS[resourceType];
+  return (
+    <span class="audit-on">
+      <span class="muted">{kind}</span>
+      {path !== undefined && isId && resourceName !== null ? <a href={href(`${path}/${resourceId}`)}>{text}</a> : text}
+    </span>
+  );
+}
+
 function Actor({ row }: { readonly row: Row }) {
   if (row.userId === null && row.actor.type === "operator") return <span>Operator on the host</span>;
   if (row.actorName && row.userId !== null && row.userId !== me.value?.id) {
@@ -101,13 +132,26 @@ function Actor({ row }: { readonly row: Row }) {
   return <PersonName id={row.userId} />;
 }
 
+/** What finds actions by the beginning that a person types. */
+function beginning(text: string): string {
+  const found = /[a-z_]+(\.[a-z_]*)?/.exec(text.toLowerCase())?.[0];
+  return found === undefined ? "" : `${found}*`;
+}
+
 /** Who did what, in a chain of hashes. */
 export default function Audit() {
-  const filters = useFilters({ action: "", resource: "", from: "", to: "" });
+  const filters = useFilters({ action: "", userId: "", resource: "", from: "", to: "", notifications: "" });
   const [shown, setShown] = useState<Row>();
   const [verified, setVerified] = useState<Verified>();
-  const { resource, ...others } = filters.values;
-  const filter = { ...others, resourceId: resource };
+  const { resource, notifications, ...others } = filters.values;
+  // Those who look for them by name find them, whatever the switch says.
+  const isWithNotifications = notifications !== "" || resource !== "" || others.action.startsWith("notification");
+  const filter = {
+    ...others,
+    action: beginning(others.action),
+    resourceId: resource,
+    ...(isWithNotifications ? {} : { notifications: false }),
+  };
   const list = useList<Row>("/audit", { ...filter, limit: 50 });
   const verify = async () => setVerified(await api.get<Verified>("/audit/verify"));
   const download = async () => saveFile(await api.blob("/audit/export", filter, "text/csv"), "audit.csv");
@@ -130,10 +174,17 @@ export default function Audit() {
     >
       {verified && <VerifyResult result={verified} onDismiss={() => setVerified(undefined)} />}
       <Toolbar>
-        <SearchInput {...filters.bind("action")} placeholder="Action, such as rule.update" label="Action" />
-        <SearchInput {...filters.bind("resource")} placeholder="Id of a resource" label="Resource" slash={false} />
+        <SearchInput {...filters.bind("action")} placeholder="Action, such as rule" label="Action" />
+        {can("users:read") && <PersonFilter {...filters.bind("userId")} />}
+        <Switch
+          label="Notifications"
+          checked={isWithNotifications}
+          disabled={notifications === "" && isWithNotifications}
+          onChange={(isOn) => filters.set({ notifications: isOn ? "shown" : "" })}
+        />
         <DateTimeInput {...filters.bind("from")} label="From" />
         <DateTimeInput {...filters.bind("to")} label="To" />
+        {resource !== "" && <Button onClick={() => filters.set({ resource: "" })}>All resources</Button>}
       </Toolbar>
       <DataTable<Row>
         label="Audit trail"
@@ -144,12 +195,20 @@ export default function Audit() {
         empty={
           <EmptyState
             title="No entry matches"
-            text="Change the filters. Actions are written in full, such as auth.login."
+            text="Change the filters. An action is found by its beginning, such as rule or auth.login."
           />
         }
       />
       <Drawer open={shown !== undefined} onClose={() => setShown(undefined)} title={shown?.action ?? ""}>
-        {shown && <RowDetail row={shown} />}
+        {shown && (
+          <RowDetail
+            row={shown}
+            onOnly={(id) => {
+              filters.set({ resource: id });
+              setShown(undefined);
+            }}
+          />
+        )}
       </Drawer>
     </Page>
   );
@@ -173,19 +232,51 @@ function VerifyResult({ result, onDismiss }: { readonly result: Verified; readon
   );
 }
 
-function RowDetail({ row }: { readonly row: Row }) {
+/** Everything that one person did. */
+function PersonFilter({ value, onChange }: { readonly value: string; readonly onChange: (id: string) => void }) {
+  const person = useGet<Named>(value === "" ? null : `/users/${value}`).data;
+  return (
+    <Combobox
+      label="By"
+      placeholder="Anyone"
+      value={value}
+      onChange={onChange}
+      options={person ? [{ value, label: personName(person) }] : []}
+      load={findUsers}
+      clearable
+    />
+  );
+}
+
+interface DetailProps {
+  readonly row: Row;
+  /** Shows the rows of one resource. */
+  readonly onOnly: (resourceId: string) => void;
+}
+
+function RowDetail({ row, onOnly }: DetailProps) {
+  const { resourceId } = row;
   return (
     <div class="stack">
       <DescriptionList
         items={[
+          { label: "Number", value: formatNumber(row.seq) },
           { label: "Time", value: <Time at={row.timestamp} mode="full" /> },
           { label: "By", value: <Actor row={row} /> },
-          { label: "On", value: `${row.resourceType ?? ""} ${row.resourceId ?? ""}` },
+          { label: "On", value: <Resource row={row} /> },
+          { label: "Id", value: <span class="mono">{resourceId ?? "none"}</span> },
           { label: "Address", value: row.ip ?? "none" },
           { label: "Request", value: <span class="mono">{row.requestId ?? "none"}</span> },
           { label: "Hash", value: <span class="mono">{row.hash}</span> },
         ]}
       />
+      {resourceId !== null && (
+        <div>
+          <Button small onClick={() => onOnly(resourceId)}>
+            Everything that happened to it
+          </Button>
+        </div>
+      )}
       <Code label="Details" value={row.metadata} />
       <Code label="Actor" value={row.actor} />
     </div>

@@ -1,3 +1,4 @@
+import "./audit.css";
 import { ShieldCheck } from "lucide";
 import type { PageModule } from "../../app/page-module.ts";
 

@@ -17,7 +17,7 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { plainText } from "../explain/words.ts";
-import { kindName, type SentNotification, URGENT } from "./notification-types.ts";
+import { KIND_OPTIONS, kindName, type SentNotification, URGENT } from "./notification-types.ts";
 
 const STATES = [
   { value: "", label: "Any state" },
@@ -27,14 +27,6 @@ const STATES = [
   { value: "acknowledged", label: "Acknowledged" },
   { value: "undelivered", label: "Not delivered" },
 ];
-const KINDS = [
-  { value: "", label: "Any kind" },
-  ...(["rule", "direct", "timer", "digest", "alert", "aggregate", "incident", "oncall"] as const).map((value) => ({
-    value,
-    label: kindName(value),
-  })),
-];
-
 const COLUMNS: readonly Column<SentNotification>[] = [
   {
     key: "title",
@@ -88,7 +80,7 @@ export function AllNotifications() {
       <Toolbar>
         <SearchInput {...filters.bind("q")} placeholder="Title or message" />
         <Select label="State" {...filters.bind("state")} options={STATES} />
-        <Select label="Kind" {...filters.bind("kind")} options={KINDS} />
+        <Select label="Kind" {...filters.bind("kind")} options={KIND_OPTIONS} />
       </Toolbar>
       <DataTable<SentNotification>
         label="Notifications of all users"

@@ -59,6 +59,13 @@ export async function readAll(): Promise<void> {
   toast.ok(`${plural(updated, "notification")} marked as read.`);
 }
 
+/** Marks the chosen ones as read. */
+export async function readSome(ids: readonly string[]): Promise<void> {
+  const { updated } = await api.post<{ updated: number }>("/notifications/read-all", { ids });
+  invalidate("/notifications");
+  toast.ok(updated === 0 ? "They were read already." : `${plural(updated, "notification")} marked as read.`);
+}
+
 /** @returns whether it was removed */
 export async function remove({ id, title }: Notification): Promise<boolean> {
   const isSure = await confirm({

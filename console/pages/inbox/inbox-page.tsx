@@ -1,31 +1,39 @@
 import { BellOff, CheckCheck, Inbox as InboxIcon, Volume2, VolumeX } from "lucide";
 import { useState } from "preact/hooks";
 import type { Notification } from "../../../src/client/views.ts";
+import { api, type Page as ListPage } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
+import { useFilters } from "../../app/filters.ts";
 import { navigate, useQueryState } from "../../app/navigate.ts";
-import { invalidate } from "../../app/query.ts";
+import { ProjectFilter } from "../../app/project-choice.tsx";
+import { invalidate, useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import {
   Badge,
   Button,
   type Column,
+  Combobox,
   DataTable,
   EmptyState,
   IconButton,
   Menu,
+  type Option,
   Page,
   plural,
+  SearchInput,
+  Select,
   Tabs,
   Time,
+  Toolbar,
   UserText,
 } from "../../ui/index.ts";
 import { ExplainDrawer } from "../explain/index.ts";
 import { useAlertingChanges } from "../incidents/changes.ts";
 import { AllNotifications } from "./all-notifications.tsx";
-import { acknowledge, askNote, readAll, remove } from "./inbox-actions.ts";
+import { acknowledge, askNote, readAll, readSome, remove } from "./inbox-actions.ts";
 import { IncidentState, incidentIdOf } from "./incident-state.tsx";
 import { type Filter, replace, useInbox } from "./live-inbox.ts";
-import { stateOf, textOf, URGENT } from "./notification-types.ts";
+import { KIND_OPTIONS, stateOf, textOf, URGENT } from "./notification-types.ts";
 import { playsSounds, setPlaysSounds } from "./sounds.ts";
 import { unread } from "./unread.ts";
 
@@ -65,6 +73,11 @@ const COLUMNS: readonly Column<Notification>[] = [
     width: "min",
   },
   { key: "createdAt", label: "Received", cell: ({ createdAt }) => <Time at={createdAt} />, card: "meta", width: "min" },
+];
+
+const URGENCIES = [
+  { value: "", label: "Any urgency" },
+  { value: String(URGENT), label: "Urgent" },
 ];
 
 const EMPTY: Readonly<Record<Filter, { title: string; text: string }>> = {
@@ -119,7 +132,11 @@ export default function InboxPage() {
         />
       }
     >
-      {isEveryone ? <AllNotifications /> : <MyNotifications filter={filter} onShowAll={() => setShow("all")} />}
+      {isEveryone ? (
+        <AllNotifications />
+      ) : (
+        <MyNotifications key={filter} filter={filter} onShowAll={() => setShow("all")} />
+      )}
     </Page>
   );
 }
@@ -136,7 +153,13 @@ function subtitleOf(isEveryone: boolean): string {
 }
 
 function MyNotifications({ filter, onShowAll }: { readonly filter: Filter; readonly onShowAll: () => void }) {
-  const list = useInbox(filter, true);
+  const filters = useFilters({ q: "", kind: "", projectId: "", ruleId: "", minPriority: "" });
+  const list = useInbox(filter, true, filters.values);
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
+  const readSelected = async (ids: readonly string[]) => {
+    await readSome(ids);
+    setSelected(new Set());
+  };
   useAlertingChanges(() => invalidate("/incidents"));
   const [explained, setExplained] = useState<string | null>(null);
   const change = (next: Notification) => replace(list, next);
@@ -168,7 +191,15 @@ function MyNotifications({ filter, onShowAll }: { readonly filter: Filter; reado
     </>
   );
   return (
-    <>
+    <div class="stack">
+      <Toolbar>
+        <SearchInput {...filters.bind("q")} placeholder="Title or message" />
+        <ProjectFilter {...filters.bind("projectId")} />
+        <RuleFilter {...filters.bind("ruleId")} />
+        <Select label="Kind" {...filters.bind("kind")} options={KIND_OPTIONS} />
+        <Select label="Urgency" {...filters.bind("minPriority")} options={URGENCIES} />
+        {filters.isFiltered && <Button onClick={filters.clear}>Clear filters</Button>}
+      </Toolbar>
       <DataTable<Notification>
         label="Notifications"
         list={list}
@@ -176,6 +207,15 @@ function MyNotifications({ filter, onShowAll }: { readonly filter: Filter; reado
         columns={COLUMNS}
         rowHref={({ id }) => href(`/inbox/${id}`)}
         rowActions={rowActions}
+        selection={{
+          selected,
+          onChange: setSelected,
+          bulk: (ids) => (
+            <Button small icon={CheckCheck} onClick={() => readSelected(ids)}>
+              Mark as read
+            </Button>
+          ),
+        }}
         isUnread={({ read }) => !read}
         rowTone={({ priority, me }) => (priority >= URGENT && me.acknowledgedAt === null ? "bad" : undefined)}
         hotkeys={{
@@ -183,17 +223,49 @@ function MyNotifications({ filter, onShowAll }: { readonly filter: Filter; reado
           e: ({ id }) => setExplained(id),
         }}
         empty={
-          <EmptyState
-            icon={filter === "unread" ? BellOff : InboxIcon}
-            {...EMPTY[filter]}
-            action={filter === "unread" && <Button onClick={() => onShowAll()}>Show all</Button>}
-          />
+          filters.isFiltered ? (
+            <EmptyState
+              icon={InboxIcon}
+              title="No notification matches these filters"
+              text={list.hasMore ? "Older ones may match." : "Change the search or the filters."}
+              action={list.hasMore && <Button onClick={list.more}>Search older ones</Button>}
+            />
+          ) : (
+            <EmptyState
+              icon={filter === "unread" ? BellOff : InboxIcon}
+              {...EMPTY[filter]}
+              action={filter === "unread" && <Button onClick={() => onShowAll()}>Show all</Button>}
+            />
+          )
         }
       />
       <ExplainDrawer
         subject={explained === null ? null : { kind: "notification", id: explained }}
         onClose={() => setExplained(null)}
       />
-    </>
+    </div>
   );
+}
+
+/** A filter by rule, for users who may read rules. */
+function RuleFilter({ value, onChange }: { readonly value: string; readonly onChange: (id: string) => void }) {
+  const isAllowed = can("rules:read");
+  const chosen = useGet<{ name: string }>(isAllowed && value !== "" ? `/rules/${value}` : null).data;
+  if (!isAllowed) return null;
+  return (
+    <Combobox
+      label="Rule"
+      placeholder="Any rule"
+      value={value}
+      onChange={onChange}
+      options={chosen ? [{ value, label: chosen.name }] : []}
+      load={findRules}
+      clearable
+    />
+  );
+}
+
+async function findRules(text: string): Promise<readonly Option[]> {
+  const { data } = await api.get<ListPage<{ id: string; name: string }>>("/rules", { q: text, limit: 20 });
+  return data.map(({ id, name }) => ({ value: id, label: name }));
 }

@@ -7,17 +7,39 @@ export type Filter = "unread" | "all" | "acknowledged";
 /** Rows in the page; older ones are loaded by "load more". */
 const MAX_ROWS = 500;
 
+/** What is searched for; empty members do not matter. */
+export interface Search {
+  readonly q: string;
+  readonly kind: string;
+  readonly projectId: string;
+  readonly ruleId: string;
+  readonly minPriority: string;
+}
+
+const ANY: Search = { q: "", kind: "", projectId: "", ruleId: "", minPriority: "" };
+
 /** The user's notifications, newest first, changed by every device of the user. */
-export function useInbox(filter: Filter, isShown: boolean): ListResult<Notification> {
-  const list = useList<Notification>(isShown ? "/notifications" : null, { status: filter, limit: 50 });
+export function useInbox(filter: Filter, isShown: boolean, search: Search = ANY): ListResult<Notification> {
+  const list = useList<Notification>(isShown ? "/notifications" : null, { status: filter, ...search, limit: 50 });
   useStream("user:me", ({ type, data }) => {
-    if (type === "notification") add(list, filter, data as Notification);
+    if (type === "notification" && matches(data as Notification, search)) add(list, filter, data as Notification);
     else if (type === "notification.deleted") drop(list, (data as DeletedNotification).id);
     else if (type === "notification.read" && "all" in (data as object)) readUpTo(list, data as AllRead);
     else if (type.startsWith("notification.")) replace(list, data as ChangedNotification);
   });
   useReconnected(list.reload);
   return list;
+}
+
+function matches(notification: Notification, { q, kind, projectId, ruleId, minPriority }: Search): boolean {
+  const { title, message, priority } = notification;
+  return (
+    `${title}\n${message}`.toLowerCase().includes(q.toLowerCase()) &&
+    (kind === "" || notification.kind === kind) &&
+    (projectId === "" || notification.projectId === projectId) &&
+    (ruleId === "" || notification.ruleId === ruleId) &&
+    priority >= Number(minPriority)
+  );
 }
 
 function add(list: ListResult<Notification>, filter: Filter, notification: Notification): void {

@@ -41,6 +41,12 @@ const KINDS: Readonly<Record<Notification["kind"], string>> = {
   aggregate: "Summary",
 };
 
+/** For a filter. */
+export const KIND_OPTIONS = [
+  { value: "", label: "Any kind" },
+  ...Object.entries(KINDS).map(([value, label]) => ({ value, label })),
+];
+
 export function kindName(kind: Notification["kind"]): string {
   return KINDS[kind];
 }

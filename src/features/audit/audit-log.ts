@@ -1,4 +1,4 @@
-import type { Selectable } from "kysely";
+import { type Selectable, sql } from "kysely";
 import { actorOf, currentCaller } from "../../core/caller.ts";
 import { type Clock, toRfc3339 } from "../../core/clock.ts";
 import { csvLine } from "../../core/csv.ts";
@@ -67,8 +67,10 @@ interface AuditSelection {
   readonly from?: number | undefined;
   readonly to?: number | undefined;
   readonly userId?: string | undefined;
-  /** Exact, or `resource.*`. */
+  /** Exact; with `*` at the end, or without a dot, the beginning. */
   readonly action?: string | undefined;
+  /** False: without `notification.*`. */
+  readonly notifications?: boolean | undefined;
   readonly resourceType?: string | undefined;
   readonly resourceId?: string | undefined;
   readonly requestId?: string | undefined;
@@ -115,14 +117,17 @@ export const AUDIT_BYTES: RowBytes = { bytes: bytesOf("metadata", "actor"), larg
 
 /** Rows that match the filters; the caller sorts and limits. */
 export function auditRows(db: ReadDb, selection: AuditSelection, { fromSeq, toSeq }: SeqBounds) {
-  const { from, to, userId, action, resourceType, resourceId, requestId } = selection;
+  const { from, to, userId, action, notifications, resourceType, resourceId, requestId } = selection;
   let query = db.selectFrom("audit_log").selectAll();
   if (from !== undefined) query = query.where("seq", ">=", fromSeq).where("timestamp", ">=", from);
   if (to !== undefined) query = query.where("seq", "<", toSeq).where("timestamp", "<", to);
   if (userId !== undefined) query = query.where("userId", "=", userId);
-  if (action?.endsWith(".*"))
-    query = query.where("action", ">=", action.slice(0, -1)).where("action", "<", `${action.slice(0, -2)}/`);
-  else if (action !== undefined) query = query.where("action", "=", action);
+  if (action !== undefined && (action.endsWith("*") || !action.includes("."))) {
+    const start = action.replace("*", "");
+    query = query.where("action", ">=", start).where("action", "<", `${start}~`);
+  } else if (action !== undefined) query = query.where("action", "=", action);
+  // By the order of rows: an index of actions has no range for "all others".
+  if (notifications === false) query = query.where(sql<boolean>`+action not glob 'notification.*'`);
   if (resourceType !== undefined) query = query.where("resourceType", "=", resourceType);
   if (resourceId !== undefined) query = query.where("resourceId", "=", resourceId);
   if (requestId !== undefined) query = query.where("requestId", "=", requestId);

@@ -3,7 +3,7 @@ import { holderOf } from "../../http/access.ts";
 import { pageBody, pageEntries, readPage } from "../../http/pagination.ts";
 import { streamReply } from "../../http/replies.ts";
 import { route } from "../../http/route.ts";
-import { doc, instant, named, object, pageOf, pattern } from "../../http/shapes.ts";
+import { doc, instant, named, object, pageOf, pattern, queryBoolean } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import type { Database, ReadDb } from "../../store/database.ts";
@@ -19,6 +19,7 @@ import {
   seqBounds,
   verifyAudit,
 } from "./audit-log.ts";
+import { type ReadableProjects, resourceNames } from "./resource-names.ts";
 
 const filters = {
   from: v.optional(doc(instant, "At or after")),
@@ -26,9 +27,12 @@ const filters = {
   userId: v.optional(doc(v.pipe(v.string(), v.maxLength(64)), "Id of the acting user")),
   action: v.optional(
     doc(
-      pattern(/^[a-z]+(\.[a-z_]+|\.\*)?$/, "must be an action such as rule.create, or rule.*"),
-      "Action such as `rule.create`, or `rule.*`",
+      pattern(/^[a-z_]+((\.[a-z_]+)?|(\.[a-z_]*)?\*)$/, "must be an action such as rule.create, or rule.*"),
+      "Action such as `rule.create`, or its beginning: `rule`, `rule.*`, `rule.cr*`",
     ),
+  ),
+  notifications: v.optional(
+    doc(queryBoolean, "False leaves out what became of notifications: actions `notification.*`; default true"),
   ),
   resourceType: v.optional(doc(v.pipe(v.string(), v.maxLength(50)), "Kind of the changed resource, such as `rule`")),
   resourceId: v.optional(doc(v.pipe(v.string(), v.maxLength(64)), "Id of the changed resource")),
@@ -54,6 +58,9 @@ const AuditView = named(
     ),
     resourceType: v.nullable(v.string()),
     resourceId: v.nullable(v.string()),
+    resourceName: v.optional(
+      doc(v.nullable(v.string()), "Current name of the changed resource; in lists, for callers who may read it"),
+    ),
     metadata: v.record(v.string(), v.unknown()),
     ip: v.nullable(v.string()),
     requestId: v.nullable(v.string()),
@@ -80,6 +87,7 @@ interface AuditOwn {
   readonly dataDir: string;
   readonly auditKey: Uint8Array;
   readonly auditHead: AuditHeadKeeper;
+  readonly readableProjects: ReadableProjects;
 }
 
 type AuditContext = AuditOwn & Pick<CoreServices, "audit">;
@@ -92,7 +100,7 @@ export function auditFeature(own: AuditOwn): Feature {
 }
 
 function serve(server: FeatureServer, context: AuditContext): void {
-  const { db, audit: trail, dataDir, auditKey, auditHead } = context;
+  const { db, audit: trail, dataDir, auditKey, auditHead, readableProjects } = context;
   server.route(
     route({
       method: "GET",
@@ -111,10 +119,14 @@ function serve(server: FeatureServer, context: AuditContext): void {
         if (request.after) rows = rows.where("seq", "<", Number(request.after[0]));
         const total = request.wantsTotal ? await countRows(query) : undefined;
         const { rows: found, isCut } = await fittingRows(rows, request.limit + 1, AUDIT_BYTES);
-        const seesNames = holderOf(exchange).permissions.has("users:read");
-        const names = seesNames ? await namesOf(db.read, found) : null;
-        const view = (row: AuditLogRow) =>
-          names ? { ...auditView(row), actorName: names.get(row.userId ?? "") ?? null } : auditView(row);
+        const holder = holderOf(exchange);
+        const names = holder.permissions.has("users:read") ? await namesOf(db.read, found) : null;
+        const resourceName = await resourceNames(db.read, readableProjects, holder, found);
+        const view = (row: AuditLogRow) => ({
+          ...auditView(row),
+          ...(names && { actorName: names.get(row.userId ?? "") ?? null }),
+          resourceName: resourceName(row),
+        });
         return pageBody({ ...request, isCut }, found, view, (row) => [row.seq], total);
       },
     }),

@@ -12,7 +12,7 @@ import type { NotificationsContext } from "./inbox.ts";
 import { inboxItemView, noSuchNotification, noSuchUser } from "./inbox.ts";
 import type { AcknowledgedThrough } from "./notifier.ts";
 import * as queries from "./queries.ts";
-import type { WebviewActionView, WebviewBody } from "./schema.ts";
+import type { ReadAllBody, WebviewActionView, WebviewBody } from "./schema.ts";
 
 /*
  * Actions of a recipient on a notification. Each change is an entry of the user's stream, so that
@@ -197,10 +197,12 @@ async function markDeleted(context: NotificationsContext, trx: Trx, row: queries
 export async function readAllNotifications(
   context: NotificationsContext,
   principal: PermissionHolder,
-  before: number | undefined,
+  { before, ids }: ReadAllBody,
   userRef?: string,
 ) {
-  const { userId } = readerOf(context, principal, userRef);
+  const reader = readerOf(context, principal, userRef);
+  const { userId } = reader;
+  if (ids !== undefined) return { updated: await readSome(context, reader, [...new Set(ids)], before) };
   let end: number | null = null;
   let updated = 0;
   for (let after: number | null = 0; after !== null; await setImmediate()) {
@@ -209,6 +211,29 @@ export async function readAllNotifications(
     updated += slice.updated;
   }
   return { updated };
+}
+
+/** In one transaction; ids of others are left out. @returns the number of changes */
+function readSome(
+  context: NotificationsContext,
+  { userId }: Reader,
+  ids: readonly string[],
+  before = Number.POSITIVE_INFINITY,
+): Promise<number> {
+  const { db, clock } = context;
+  return db.write(async (trx) => {
+    const now = clock.now();
+    let updated = 0;
+    for (const id of ids) {
+      const row = await queries.findInInbox(trx, userId, id);
+      if (!row || row.readAt !== null || row.createdAt >= before) continue;
+      const changed = await queries.mark(trx, row, { times: ["readAt"], now });
+      await publishChange(context, trx, changed, "notification.read", now);
+      updated += 1;
+    }
+    if (updated > 0) await publishCount(context, trx, userId);
+    return updated;
+  });
 }
 
 /** @param isOpened the recipient did it, not someone for the recipient */

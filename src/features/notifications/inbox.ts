@@ -7,7 +7,7 @@ import type { PermissionHolder, UserPrincipal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import type { Idempotency } from "../../http/idempotency.ts";
 import { checkShape } from "../../http/input.ts";
-import { isFarPage, MAX_PAGE_BYTES, pageBody, pageEntries, readPage } from "../../http/pagination.ts";
+import { cursorOf, isFarPage, MAX_PAGE_BYTES, pageBody, pageEntries, readPage } from "../../http/pagination.ts";
 import type { Route } from "../../http/route.ts";
 import { object } from "../../http/shapes.ts";
 import type { CoreServices, NotificationView, Page, PageInput } from "../../module/module-api.ts";
@@ -177,23 +177,23 @@ async function inboxPage(
   const request = readPage(query, ["number"]);
   const before = request.after ? Number(request.after[0]) : null;
   const source = queries.isInboxIndexed(query) && !isFarPage(request) ? db.read : db.scan;
-  const found = await queries.listInbox(source, userId, query, {
-    before,
-    limit: request.limit + 1,
-    offset: request.offset,
-  });
+  const page = { before, limit: request.limit + 1, offset: request.offset };
+  const found = await queries.listInbox(source, userId, query, page);
+  const last = queries.isInboxSearch(query) ? await queries.lastSearched(source, userId, query, page) : undefined;
   const total = request.wantsTotal ? await queries.countInbox(db.scan, userId, query) : undefined;
   const seesAll = principal.permissions.has("notifications:read_all");
   const { all, rows, isCut } = seesAll
     ? await withRecipients(context, found, request.limit)
     : { ...found, all: new Map<string, queries.AllRecipients>() };
-  return pageBody(
+  const body = pageBody(
     { ...request, isCut },
     rows,
     (row) => inboxItemView(row, all.get(row.id) ?? null, context),
     (row) => [row.seq],
     total,
   );
+  const next = body.nextCursor ?? (last === undefined ? null : cursorOf([last]));
+  return { ...body, nextCursor: next };
 }
 
 /** The rows whose recipients fit into a page: a notification may have as many as users exist. */

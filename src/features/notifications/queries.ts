@@ -1,7 +1,14 @@
 import { type Selectable, sql } from "kysely";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { DeliveriesTable, NotificationRecipientsTable, NotificationsTable } from "../../store/schema.ts";
-import { bytesOf, countOf, type FittingRows, fittingRows, type RowBytes } from "../../store/sqlite/list-queries.ts";
+import {
+  bytesOf,
+  countOf,
+  type FittingRows,
+  fittingRows,
+  holdsText,
+  type RowBytes,
+} from "../../store/sqlite/list-queries.ts";
 import type { Filters } from "./schema.ts";
 
 const MAX_MARKED = 1000;
@@ -34,7 +41,8 @@ function received(db: ReadDb | Trx) {
     ]);
 }
 
-function filtered(db: ReadDb, userId: string, { status = "all", ruleId, from, to, after }: Filters) {
+function filtered(db: ReadDb, userId: string, filters: Filters) {
+  const { status = "all", ruleId, from, to, after, q, projectId, kind, minPriority } = filters;
   let query = inbox(db, userId);
   if (status === "unread") query = query.where("r.readAt", "is", null);
   if (status === "read") query = query.where("r.readAt", "is not", null);
@@ -44,6 +52,11 @@ function filtered(db: ReadDb, userId: string, { status = "all", ruleId, from, to
   if (from !== undefined) query = query.where("n.createdAt", ">=", from);
   if (to !== undefined) query = query.where("n.createdAt", "<", to);
   if (after !== undefined) query = query.where("r.seq", ">", after);
+  // Without the index of projects: the page is in the order of the recipient's rows.
+  if (projectId !== undefined) query = query.where(sql<boolean>`+n.projectId = ${projectId}`);
+  if (kind !== undefined) query = query.where("n.kind", "=", kind);
+  if (minPriority !== undefined) query = query.where("n.priority", ">=", minPriority);
+  if (q !== undefined) query = query.where((e) => e.or([holdsText("n.title", q), holdsText("n.message", q)]));
   return query;
 }
 
@@ -53,10 +66,19 @@ export interface InboxPage {
   readonly offset: number;
 }
 
+/** Notifications that a page of a search looks through. */
+const SEARCHED_AT_ONCE = 20_000;
+
 /** Whether an index serves these filters; otherwise the whole inbox may have to be read. */
-export function isInboxIndexed({ status = "all", ruleId, from, to }: Filters): boolean {
+export function isInboxIndexed(filters: Filters): boolean {
+  const { status = "all", ruleId, from, to } = filters;
   const isServed = status === "all" || status === "unread" || status === "undelivered";
-  return isServed && ruleId === undefined && from === undefined && to === undefined;
+  return isServed && ruleId === undefined && from === undefined && to === undefined && !isInboxSearch(filters);
+}
+
+/** Whether texts and members of notifications are searched, so that a page looks through a part only. */
+export function isInboxSearch({ q, projectId, kind, minPriority }: Filters): boolean {
+  return [q, projectId, kind, minPriority].some((value) => value !== undefined);
 }
 
 /** The message is returned under two names. */
@@ -73,6 +95,11 @@ export function listInbox(
   page: InboxPage,
 ): Promise<FittingRows<InboxRow>> {
   const { status } = filters;
+  if (isInboxSearch(filters)) {
+    const seqs = candidates(db, userId, filters, page).limit(SEARCHED_AT_ONCE);
+    const found = filtered(db, userId, filters).where("r.seq", "in", seqs).orderBy("r.seq", "desc");
+    return fittingRows(found.offset(page.offset), page.limit, INBOX_BYTES);
+  }
   if ((status === "unread" || status === "undelivered") && isInboxIndexed(filters)) {
     let seqs = openSeqs(db, userId, status).orderBy("o.seq", "desc").limit(page.limit).offset(page.offset);
     if (filters.after !== undefined) seqs = seqs.where("o.seq", ">", filters.after);
@@ -82,6 +109,35 @@ export function listInbox(
   let query = filtered(db, userId, filters).orderBy("r.seq", "desc").offset(page.offset);
   if (page.before !== null) query = query.where("r.seq", "<", page.before);
   return fittingRows(query, page.limit, INBOX_BYTES);
+}
+
+/** Offsets that a page of a search looks through, newest first. */
+function candidates(db: ReadDb, userId: string, { status, after }: Filters, { before }: InboxPage) {
+  let seqs =
+    status === "unread" || status === "undelivered"
+      ? openSeqs(db, userId, status)
+      : db
+          .selectFrom("notification_recipients as o")
+          .select("o.seq")
+          .where("o.userId", "=", userId)
+          .where("o.deletedAt", "is", null);
+  if (after !== undefined) seqs = seqs.where("o.seq", ">", after);
+  if (before !== null) seqs = seqs.where("o.seq", "<", before);
+  return seqs.orderBy("o.seq", "desc");
+}
+
+/** The last offset that a page of a search looked through; undefined: there are no older ones. */
+export async function lastSearched(
+  db: ReadDb,
+  userId: string,
+  filters: Filters,
+  page: InboxPage,
+): Promise<number | undefined> {
+  const row = await candidates(db, userId, filters, page)
+    .offset(SEARCHED_AT_ONCE - 1)
+    .limit(1)
+    .executeTakeFirst();
+  return row?.seq;
 }
 
 /**

@@ -46,6 +46,8 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       path: PATH,
       id: "listNotifications",
       summary: "List the caller's notifications, newest first",
+      details:
+        "A page of a search (`q`, `projectId`, `kind`, `minPriority`) may hold fewer entries than the limit: `nextCursor` is null on the last one.",
       ...ofAnyone,
       query: s.ListQuery,
       response: pageOf(s.NotificationView),
@@ -144,7 +146,7 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       response: v.object({ updated: v.number() }),
       errors: ["USER_NOT_FOUND"],
       handle: (exchange, { query, body }) =>
-        actions.readAllNotifications(context, holderOf(exchange), body.before, query.userId),
+        actions.readAllNotifications(context, holderOf(exchange), body, query.userId),
     }),
     route({
       method: "GET",

@@ -24,6 +24,8 @@ export const MAX_DELAY_MS = 31_536_000_000;
 
 const STATUSES = ["unread", "read", "acknowledged", "undelivered", "all"] as const;
 
+const KINDS = ["rule", "direct", "timer", "digest", "alert", "aggregate", "incident", "oncall"] as const;
+
 const filters = {
   status: v.optional(doc(v.picklist(STATUSES), "Only notifications in this state; default `all`")),
   ruleId: v.optional(doc(v.pipe(v.string(), v.maxLength(64)), "Id of the rule that sent it")),
@@ -34,6 +36,10 @@ const filters = {
 
 export const ListQuery = object({
   ...filters,
+  q: v.optional(doc(text(100, 1), "Text in title or message")),
+  projectId: v.optional(doc(v.pipe(v.string(), v.maxLength(64)), "Id of the project")),
+  kind: v.optional(doc(v.picklist(KINDS), "Kind of notification")),
+  minPriority: v.optional(doc(queryInteger(0, 1000), "Lowest priority; 500 and above are urgent")),
   userId: v.optional(doc(v.pipe(v.string(), v.maxLength(128)), "Another user; needs `notifications:read_all`")),
   ...pageEntries(),
 });
@@ -122,9 +128,14 @@ export const OnBehalfQuery = object({
 });
 
 export const ReadAllBody = example(
-  object({ before: v.optional(doc(instant, "Only notifications created before; default: all")) }),
+  object({
+    before: v.optional(doc(instant, "Only notifications created before; default: all")),
+    ids: v.optional(doc(v.pipe(v.array(uuid), v.minLength(1), v.maxLength(200)), "Only these notifications")),
+  }),
   {},
 );
+
+export type ReadAllBody = v.InferOutput<typeof ReadAllBody>;
 
 export const AcknowledgeBody = example(
   object({ note: v.optional(doc(text(500), "Stored with the acknowledgement; a later note replaces it")) }),
@@ -156,7 +167,7 @@ export const NotificationView = named(
     ruleId: v.nullable(v.string()),
     eventId: v.nullable(v.string()),
     projectId: v.nullable(v.string()),
-    kind: v.picklist(["rule", "direct", "timer", "digest", "alert", "aggregate", "incident", "oncall"]),
+    kind: v.picklist(KINDS),
     title: v.string(),
     message: v.string(),
     body: v.string(),

@@ -20,6 +20,7 @@ interface Row {
   prevHash: string;
   hash: string;
   actorName?: string | null;
+  resourceName?: string | null;
 }
 interface Page {
   data: Row[];
@@ -61,6 +62,7 @@ test("S2-13 a row says what was done to what, by whom, from where, when, and by 
       actor: { type: "user", id: devUserId },
       resourceType: "rule",
       resourceId: rule.id,
+      resourceName: "r",
       metadata: row.metadata,
       ip: "127.0.0.1",
       requestId: "request-13",
@@ -103,6 +105,9 @@ test("S2-53 the trail is filtered by time, user, action, kind of resource, resou
     { query: "userId=u2", found: ["key.create"] },
     { query: `${bounds}&action=rule.create`, found: ["rule.create"] },
     { query: `${bounds}&action=rule.*`, found: ["rule.update", "rule.create"] },
+    { query: `${bounds}&action=rule`, found: ["rules.fake", "rule.update", "rule.create"] },
+    { query: `${bounds}&action=rule.up*`, found: ["rule.update"] },
+    { query: `${bounds}&action=rul`, found: ["rules.fake", "rule.update", "rule.create"] },
     { query: `${bounds}&action=key.*`, found: ["key.revoke", "key.create"] },
     { query: "resourceType=apiKey", found: ["key.revoke", "key.create"] },
     { query: `${bounds}&resourceType=rule&userId=u1&action=rule.update`, found: ["rule.update"] },
@@ -139,6 +144,44 @@ test("joined pages give every row once, newest first, also while rows are added"
   const third = await list("?action=page.test&offset=40&limit=20");
   assert.deepEqual([third.body.data.length, third.body.total], [10, 50]);
   assert.equal((await list("?limit=1000")).status, 200);
+});
+
+test("notifications are left out if asked for, and resources have names for those who may read them", async () => {
+  const auditor = await makeUser(prism, "auditor", ["Auditor"]);
+  const { body: role } = await prism.post<{ id: string }>("/api/v1/roles", {
+    name: "Trail",
+    permissions: ["audit:read"],
+  });
+  assert.ok(role.id);
+  const reader = await makeUser(prism, "reader", ["Trail"]);
+  const { body: rule } = await prism.post<{ id: string }>("/api/v1/rules", {
+    ...{ name: "Disk is full", condition: "true", targetUsers: ["auditor"] },
+  });
+  const { body: shop } = await prism.post<{ id: string }>("/api/v1/projects", { name: "shop" });
+  const { body: policy } = await prism.post<{ id: string }>("/api/v1/policies", {
+    ...{ name: "Night", projectId: shop.id, steps: [{ type: "resolve" }] },
+  });
+  const sent = await prism.post<{ id: string }>("/api/v1/notifications", {
+    ...{ userId: "auditor", title: "Look here", message: "now" },
+  });
+  const names = async (id: string, token?: string) => {
+    const { body } = await prism.get<Page>(`${PATH}?resourceId=${id}`, token === undefined ? {} : { token });
+    return [...new Set(body.data.map(({ resourceName }) => resourceName))];
+  };
+  for (const [id, name] of [
+    [rule.id, "Disk is full"],
+    [policy.id, "Night"],
+    [auditor.id, "auditor"],
+    [sent.body.id, "Look here"],
+  ] as const) {
+    assert.deepEqual(await names(id), [name]);
+    assert.deepEqual(await names(id, reader.token), [null], "the trail alone does not show names");
+  }
+  await prism.delete(`/api/v1/policies/${policy.id}`);
+  assert.equal((await list("?action=notification.*&limit=1")).body.data.length, 1);
+  const { data } = (await list("?notifications=false&limit=1000")).body;
+  assert.ok(data.some(({ action }) => action === "policy.delete"));
+  assert.equal(data.filter(({ action }) => action.startsWith("notification.")).length, 0);
 });
 
 test("an unknown filter is refused", async (t) => {

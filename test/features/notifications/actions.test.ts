@@ -180,20 +180,24 @@ test("read-all reads what is there, or what was made before a time, and says so 
   await prism.patch(`${PATH}/${ids[0]}/read`, {}, { token });
   const before = new Date(clock.now() - 2000).toISOString();
   const readAll = async (body?: object) => (await prism.post(`${PATH}/read-all`, body, { token })).body;
+  const others = await send(prism, ["me"]);
+  assert.deepEqual(await readAll({ ids: [ids[0], ids[3], ids[3], others] }), { updated: 1 }, "only own unread ones");
+  assert.equal((await prism.get<Note & { read: boolean }>(`${PATH}/${ids[3]}`, { token })).body.read, true);
+  assert.deepEqual(await readAll({ ids: [ids[3]] }), { updated: 0 });
   assert.deepEqual(await readAll({ before }), { updated: 1 });
-  assert.deepEqual(await readAll(), { updated: 2 });
+  assert.deepEqual(await readAll(), { updated: 1 });
   assert.deepEqual(await readAll(), { updated: 0 });
-  const told = streamOf(prism, uma.id).slice(2);
+  const told = streamOf(prism, uma.id).slice(4);
   assert.deepEqual(
     told.map(({ type, data }) => [type, data["before"], data["updated"], data["count"]]),
     [
       ["notification.read", before, 1, undefined],
-      ["unread-count", undefined, undefined, 2],
-      ["notification.read", null, 2, undefined],
+      ["unread-count", undefined, undefined, 1],
+      ["notification.read", null, 1, undefined],
       ["unread-count", undefined, undefined, 0],
     ],
   );
-  assert.deepEqual((await prism.get(`${PATH}/unread-count`)).body, { count: 4, unreadCount: 4 }, "others' stay unread");
+  assert.deepEqual((await prism.get(`${PATH}/unread-count`)).body, { count: 5, unreadCount: 5 }, "others' stay unread");
   assert.equal((await prism.post(`${PATH}/read-all`, { before: "now" }, { token })).status, 400);
 });
 

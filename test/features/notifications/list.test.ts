@@ -81,6 +81,37 @@ test("S2-37: one's own notifications, newest first, with page, limit and status"
   assert.equal((await get(prism, "?cursor=WyJhIl0", token)).body.error?.code, "INVALID_CURSOR");
 });
 
+test("one's own notifications are searched by text, project, kind and urgency, also in a large inbox", async (t) => {
+  const prism = await startPrism(t);
+  const { id, token } = await makeUser(prism, "uma");
+  const projectId = (await prism.post<{ id: string }>("/api/v1/projects", { name: "shop" })).body.id;
+  assert.equal((await prism.post(`/api/v1/projects/${projectId}/members`, { userId: id, role: "viewer" })).status, 201);
+  const rule = { condition: "event.type == 'x'", targetUsers: ["uma"], titleTemplate: "Of a rule", priority: 700 };
+  for (const more of [{ name: "a" }, { name: "b", projectId, titleTemplate: "Of the shop" }])
+    assert.equal((await prism.post("/api/v1/rules", { ...rule, ...more })).status, 201);
+  const first = await send(prism, "Disk 100% full", ["uma"]);
+  await send(prism, "Disk 100 percent full", ["uma"]);
+  await send(prism, "Disk of another", ["me"]);
+  for (const more of [{}, { projectId }]) await prism.post("/api/v1/events", { type: "x", ...more });
+  await eventually("the rules' notifications", async () => (await get(prism, "", token)).body.data.length === 5);
+  await prism.patch(`${PATH}/${first}/read`, {}, { token });
+  for (const { query, found } of [
+    { query: "?q=DISK", found: ["Disk 100 percent full", "Disk 100% full"] },
+    { query: "?q=100%25", found: ["Disk 100% full"] },
+    { query: "?q=disk&status=unread", found: ["Disk 100 percent full"] },
+    { query: "?kind=rule", found: ["Of the shop", "Of a rule", "Of a rule"] },
+    { query: `?projectId=${projectId}`, found: ["Of the shop", "Of a rule"] },
+    { query: "?minPriority=500&q=rule", found: ["Of a rule", "Of a rule"] },
+    { query: "?q=disk&page=1&limit=1", found: ["Disk 100 percent full"] },
+    { query: "?q=nothing", found: [] },
+  ])
+    await t.test(query, async () => {
+      const { status, body } = await get(prism, query, token);
+      assert.deepEqual([status, titles(body).sort()], [200, [...found].sort()]);
+    });
+  assert.equal((await get(prism, "?kind=other", token)).status, 400);
+});
+
 test("S0-31: the history of a user, for the user and for callers who may read all", async (t) => {
   const prism = await startPrism(t);
   const uma = await makeUser(prism, "uma");
