@@ -135,7 +135,10 @@ function eventFeatures({ base, core, http, services }: Parts): Feature[] {
   const { alerting, idempotency, notify, schedules } = services;
   const { kernel, bodies } = http;
   return [
-    errorAlertFeature({ db, reader, clock, runner, jobs, announcer, projects, users, settings, notify }),
+    errorAlertFeature({
+      ...{ db, reader, clock, runner, jobs, announcer, projects, users, settings, notify },
+      silences: alerting.silences,
+    }),
     digestFeature({ db, clock, settings, runner, jobs, schedules, projects, users, notify }),
     eventsFeature({
       db,

@@ -15,7 +15,9 @@ export interface EventDescription {
   readonly title: string;
   /** How bad it is and where, a line; then {@link body}. At most 4000 code units. */
   readonly text: string;
-  /** The event's own text, or its first values; several lines, may be empty. */
+  /** The event's own text without the title; several lines, may be empty. */
+  readonly message: string;
+  /** {@link message}, or else the first values. */
   readonly body: string;
   /** Of the event, or a worse one that its payload names. */
   readonly level: Level;
@@ -103,6 +105,7 @@ export function describeEvent(event: DescribedEvent, note?: string): EventDescri
   return {
     title,
     text: startOf(shown === "" ? lead : `${lead}\n${shown}`, TEXT_LENGTH),
+    message: rest,
     body: shown,
     level,
     ...(link !== undefined && { link }),

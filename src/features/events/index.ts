@@ -9,5 +9,5 @@ export { EventTypePattern } from "./pipeline/event-envelope.ts";
 export { EventPipeline } from "./pipeline/pipeline.ts";
 export { reservedSource } from "./pipeline/read-events.ts";
 export { storeTestEvent } from "./pipeline/test-event.ts";
-export { firstSeqSince, IS_ERROR_ROW, IS_OF_PRODUCER, isErrorEvent } from "./queries.ts";
+export { firstSeqSince, IS_ERROR_ROW, IS_IN_ALERT, IS_OF_PRODUCER, isErrorEvent } from "./queries.ts";
 export { EVENT_SWEEPS, eventSweep } from "./retention.ts";

@@ -182,6 +182,22 @@ export const IS_ERROR_ROW = sql<boolean>`(level in ('error', 'fatal') or type = 
   or type glob 'error.*' or type glob '*.error')`;
 
 /**
+ * A row of `events` whose alert pages for it: a rule that matched it, or the receiver that stored
+ * it, has an alert that was not over when it came.
+ */
+export const IS_IN_ALERT = sql<boolean>`(
+  exists (select 1 from alert_signals s where s.eventSeq = events.seq and s.action = 'fire')
+  or exists (
+    select 1 from decisions d join alerts a on a.projectId = events.projectId and a.source = 'rule' and a.sourceId = d.ruleId
+      and a.key in ('rule:' || d.ruleId || ':' || d.key, 'rule:' || d.ruleId || ':' || substr(d.key, 38))
+    where d.eventSeq = events.seq and d.key is not null and d.outcome <> 'alert-resolved'
+      and (a.state <> 'resolved' or (a.state = 'resolved' and a.resolvedAt >= events.receivedAt)))
+  or (payload glob '{"receiver":*' and exists (
+    select 1 from alerts a where a.projectId = events.projectId and a.source = 'receiver'
+      and a.key = 'rc:' || (payload ->> '$.receiver.id') || ':' || (payload ->> '$.key')
+      and (a.state <> 'resolved' or (a.state = 'resolved' and a.resolvedAt >= events.receivedAt)))))`;
+
+/**
  * The offset of the first event received at or after an instant; after the last event if there is
  * none. Offsets are in the order of receipt, so binary search takes about forty look-ups without an
  * index on the time.

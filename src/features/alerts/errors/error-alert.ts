@@ -1,6 +1,6 @@
-import { cleanText } from "../../../core/clean-text.ts";
 import { type EpochMs, toRfc3339 } from "../../../core/clock.ts";
 import type { QueueName } from "../../../core/queues.ts";
+import { describeEvent } from "../../../core/text/describe-event.ts";
 import { DEFAULT_CHANNELS } from "../../../http/shapes.ts";
 import type { Trx } from "../../../store/database.ts";
 import { findProject, projectPeople } from "../../access/index.ts";
@@ -10,19 +10,23 @@ import { cutText } from "../../rules/index.ts";
 import {
   type AlertMark,
   type AlertsContext,
+  burstLabels,
   countErrors,
   type ErrorRange,
   ErrorWatch,
+  hasUndecided,
   isSilent,
   markOf,
   newestErrors,
   putMark,
   type RaisedBurst,
+  sourcesIn,
 } from "./error-watch.ts";
 
 const TITLE_LENGTH = 255;
 const MESSAGE_LENGTH = 4000;
 const SAMPLE_LENGTH = 200;
+const MOST_LINES = 5;
 
 interface AlertFacts {
   readonly project: string;
@@ -30,6 +34,7 @@ interface AlertFacts {
   readonly windowMs: number;
   readonly firstAt: EpochMs;
   readonly lastAt: EpochMs;
+  /** The newest ones, oldest first. */
   readonly samples: readonly Sample[];
 }
 
@@ -37,7 +42,7 @@ interface Sample {
   readonly id: string;
   readonly type: string;
   readonly level: string;
-  readonly receivedAt: EpochMs;
+  readonly source: string | null;
   /** JSON text. */
   readonly payload: string;
 }
@@ -45,11 +50,10 @@ interface Sample {
 /** Title and text of an alert, in the app and by mail. */
 function alertText({ project, count, windowMs, firstAt, lastAt, samples }: AlertFacts) {
   const errors = count === 1 ? "1 error" : `${count} errors`;
-  const lines = samples.map((sample) => `- ${sampleText(sample)}`);
   const message = [
+    ...(samples.length > 0 ? [commonest(samples).join("\n")] : []),
     `${errors} in the project ${project} within ${spelledDuration(windowMs)}.`,
     `First: ${toRfc3339(firstAt)}\nLast: ${toRfc3339(lastAt)}`,
-    ...(lines.length > 0 ? [`Among them:\n${lines.join("\n")}`] : []),
   ].join("\n\n");
   return {
     title: cutText(`${project}: ${errors} within ${spelledDuration(windowMs)}`, TITLE_LENGTH),
@@ -57,11 +61,20 @@ function alertText({ project, count, windowMs, firstAt, lastAt, samples }: Alert
   };
 }
 
-/** The message of an event's payload, if it has one. */
-function sampleText({ id, type, level, receivedAt, payload }: Sample): string {
-  const { message } = JSON.parse(payload) as { message?: unknown };
-  const said = typeof message === "string" && message !== "" ? `: ${cleanText(message).replaceAll(/\s+/g, " ")}` : "";
-  return cutText(`${toRfc3339(receivedAt)} ${level} ${type} (${id})${said}`, SAMPLE_LENGTH);
+/** What happened how often, the commonest first: `6 × Card refused (shop)`. */
+function commonest(samples: readonly Sample[]): string[] {
+  const counts = new Map<string, number>();
+  for (const { payload, ...event } of samples) {
+    const { title, message } = describeEvent({ ...event, payload: JSON.parse(payload) as Record<string, unknown> });
+    const place = event.source === null || title.includes(event.source) ? "" : ` (${event.source})`;
+    const said = message.split("\n", 1)[0] ?? "";
+    const text = said === "" || title.includes(said) ? `${title}${place}` : `${title}${place}: ${said}`;
+    counts.set(cutText(text, SAMPLE_LENGTH), (counts.get(cutText(text, SAMPLE_LENGTH)) ?? 0) + 1);
+  }
+  const sorted = [...counts].sort(([, a], [, b]) => b - a);
+  const lines = sorted.slice(0, MOST_LINES).map(([text, count]) => `${count} × ${text}`);
+  const others = sorted.slice(MOST_LINES).reduce((sum, [, count]) => sum + count, 0);
+  return others === 0 ? lines : [...lines, `${others} × others`];
 }
 
 const UNITS = [
@@ -83,8 +96,12 @@ const ALERT_JOB = "alert";
 /** High enough for a phone to make a sound at night. */
 const PRIORITY = 500;
 
-/** An alert names this many of the latest errors. */
-const SAMPLES = 5;
+/** An alert says what the latest errors are about, and has the ids of a few. */
+const SAMPLES = 100;
+const LISTED_IDS = 5;
+/** An error is decided in this time, unless its rules fail. */
+const DECIDED_MS = 30_000;
+const LOOK_AGAIN_MS = 1000;
 
 interface AlertPayload extends Pick<RaisedBurst, "count" | "lastAt" | "lastSeq"> {
   readonly projectId: string;
@@ -95,6 +112,10 @@ interface AlertPayload extends Pick<RaisedBurst, "count" | "lastAt" | "lastSeq">
 
 /** The errors that an alert reports, as stored. */
 interface Reported {
+  /** A silence holds the others. */
+  readonly isSilenced: boolean;
+  readonly isUndecided: boolean;
+  readonly range: ErrorRange;
   readonly count: number;
   readonly windowMs: number;
   readonly firstAt: EpochMs;
@@ -135,8 +156,10 @@ export class ErrorAlert {
     const payload = job.payload as AlertPayload;
     const { projectId } = payload;
     const reported = await this.#reported(payload, await markOf(db.read, projectId));
+    let fewer = false;
     try {
       const latest = await db.write(async (trx) => {
+        fewer = false;
         const now = clock.now();
         const { cooldownMs } = settings.alert;
         const mark = await markOf(trx, projectId);
@@ -149,12 +172,22 @@ export class ErrorAlert {
           await jobs.complete(job, trx, { told: 0 });
           return mark;
         }
+        if (reported.isUndecided) {
+          await jobs.postpone(job, trx, now + LOOK_AGAIN_MS);
+          return null;
+        }
+        if (reported.count < payload.count) {
+          await jobs.complete(job, trx, { told: 0 });
+          fewer = true;
+          return null;
+        }
         const result = await this.#notifyPeople(projectId, reported, job, trx);
         const made = { at: now, upToSeq: reported.lastSeq };
         await putMark(trx, projectId, made);
         await jobs.complete(job, trx, result);
         return made;
       });
+      if (fewer) this.#watch.recounted(projectId, reported.isSilenced ? reported.lastSeq : reported.range.after);
       if (latest) this.#watch.notified(projectId, latest.at, latest.upToSeq);
     } catch (error) {
       this.#watch.released(projectId);
@@ -168,15 +201,20 @@ export class ErrorAlert {
     const { db, settings } = this.#context;
     const { projectId, windowMs, isFollowUp = false, count, lastAt, lastSeq } = payload;
     const start = lastAt - windowMs;
-    const range: ErrorRange = {
+    const whole: ErrorRange = {
       projectId,
       after: Math.max(mark?.upToSeq ?? 0, isFollowUp ? 0 : (await firstSeqSince(db.scan, start)) - 1),
       upTo: isFollowUp ? Number.MAX_SAFE_INTEGER : lastSeq,
       since: isFollowUp ? Number.MIN_SAFE_INTEGER : start,
       limit: isFollowUp ? Number.MAX_SAFE_INTEGER : count,
     };
+    const silenced = await this.#silenced(projectId, whole);
+    const range = { ...whole, silenced };
     const stored = await countErrors(db.scan, range);
     return {
+      range,
+      isSilenced: silenced.length > 0,
+      isUndecided: await hasUndecided(db.scan, range, this.#context.clock.now() - DECIDED_MS),
       count: stored.count,
       windowMs: isFollowUp ? Math.max(windowMs, settings.alert.cooldownMs) : windowMs,
       firstAt: stored.firstAt ?? lastAt,
@@ -184,6 +222,18 @@ export class ErrorAlert {
       lastSeq: Math.max(lastSeq, stored.lastSeq ?? 0),
       samples: await newestErrors(db.scan, range, SAMPLES),
     };
+  }
+
+  /** The sources whose errors a silence matches. */
+  async #silenced(projectId: string, range: ErrorRange): Promise<(string | null)[]> {
+    const { db, silences, clock } = this.#context;
+    const { slug } = (await findProject(db.read, projectId)) ?? { slug: "" };
+    const now = clock.now();
+    const isSilenced = (source: string | null): boolean => {
+      const labels = burstLabels(slug, source);
+      return silences.silencing(projectId, { label: (name) => labels[name] ?? "" }, now).length > 0;
+    };
+    return (await sourcesIn(db.scan, range)).filter(isSilenced);
   }
 
   async #notifyPeople(
@@ -216,7 +266,7 @@ export class ErrorAlert {
           windowMs,
           firstAt: toRfc3339(firstAt),
           lastAt: toRfc3339(lastAt),
-          eventIds: samples.map(({ id }) => id),
+          eventIds: samples.slice(-LISTED_IDS).map(({ id }) => id),
         },
         correlationId: job.correlationId,
       },

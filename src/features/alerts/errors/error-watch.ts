@@ -1,14 +1,17 @@
 import type { Database as Sqlite } from "better-sqlite3";
+import { sql } from "kysely";
 import type { Clock, EpochMs } from "../../../core/clock.ts";
 import { deferred } from "../../../core/promises.ts";
+import { isOwnEvent } from "../../../core/vocabulary.ts";
 import type { LiveSettings } from "../../../http/live-settings.ts";
 import type { CoreServices } from "../../../module/module-api.ts";
 import type { Database, ReadDb, Trx } from "../../../store/database.ts";
 import type { Projects, UserDirectory } from "../../access/index.ts";
-import { firstSeqSince, IS_ERROR_ROW, isErrorEvent } from "../../events/index.ts";
+import { firstSeqSince, IS_ERROR_ROW, IS_IN_ALERT, IS_OF_PRODUCER, isErrorEvent } from "../../events/index.ts";
 import type { JobRunner, JobService } from "../../jobs/index.ts";
 import type { Announcer, Notifier, Observer } from "../../notifications/index.ts";
 import { type IncomingEvent, MatchCounts } from "../../rules/index.ts";
+import type { Silences } from "../silences/silences.ts";
 
 const MARK = "alert:";
 
@@ -52,10 +55,12 @@ export async function putMark(trx: Trx, projectId: string, mark: AlertMark): Pro
 export function errorsBetween(scan: ReadDb, from: number, upTo: number, limit: number) {
   return scan
     .selectFrom("events")
-    .select(["seq", "projectId", "receivedAt"])
+    .select(["seq", "projectId", "receivedAt", "source"])
     .where("seq", ">=", from)
     .where("seq", "<=", upTo)
     .where(IS_ERROR_ROW)
+    .where(IS_OF_PRODUCER)
+    .where(sql<boolean>`not ${IS_IN_ALERT}`)
     .orderBy("seq")
     .limit(limit)
     .execute();
@@ -71,16 +76,21 @@ export interface ErrorRange {
   readonly since: EpochMs;
   /** Only the newest ones count. */
   readonly limit: number;
+  /** Sources whose errors do not count, because a silence matches them; null is none. */
+  readonly silenced?: readonly (string | null)[];
 }
 
-function errorsIn(db: ReadDb, { projectId, after, upTo, since, limit }: ErrorRange) {
+function errorsIn(db: ReadDb, { projectId, after, upTo, since, limit, silenced = [] }: ErrorRange) {
   return db
     .selectFrom("events")
     .where("projectId", "=", projectId)
     .where("seq", ">", after)
     .where("seq", "<=", upTo)
     .where(IS_ERROR_ROW)
+    .where(IS_OF_PRODUCER)
+    .where(sql<boolean>`not ${IS_IN_ALERT}`)
     .where("receivedAt", ">", since)
+    .where(sql<boolean>`not exists (select 1 from json_each(${JSON.stringify(silenced)}) where value is source)`)
     .orderBy("seq", "desc")
     .limit(limit);
 }
@@ -98,13 +108,41 @@ export function countErrors(scan: ReadDb, range: ErrorRange) {
     .executeTakeFirstOrThrow();
 }
 
+/** The sources of the errors in a range, at most a thousand. */
+export async function sourcesIn(scan: ReadDb, range: ErrorRange): Promise<(string | null)[]> {
+  const errors = errorsIn(scan, range).select("source").as("e");
+  const rows = await scan.selectFrom(errors).select("source").distinct().limit(1000).execute();
+  return rows.map(({ source }) => source);
+}
+
+/** Whether rules still have to decide an error of the range that came after an instant. */
+export async function hasUndecided(scan: ReadDb, range: ErrorRange, after: EpochMs): Promise<boolean> {
+  const row = await scan
+    .selectFrom(errorsIn(scan, range).select(["processedAt", "receivedAt"]).as("e"))
+    .select("receivedAt")
+    .where("processedAt", "is", null)
+    .where("receivedAt", ">", after)
+    .executeTakeFirst();
+  return row !== undefined;
+}
+
+/** Larger payloads are not read for a text about many errors. */
+const MAX_PAYLOAD_BYTES = 32_768;
+
 /** The newest errors of a range, ascending. */
 export async function newestErrors(scan: ReadDb, range: ErrorRange, limit: number) {
-  const columns = ["seq", "id", "type", "level", "receivedAt", "payload"] as const;
   const rows = await errorsIn(scan, { ...range, limit: Math.min(limit, range.limit) })
-    .select(columns)
+    .select(["seq", "id", "type", "level", "source"])
+    .select(
+      sql<string>`case when octet_length(payload) <= ${MAX_PAYLOAD_BYTES} then payload else '{}' end`.as("payload"),
+    )
     .execute();
   return rows.reverse();
+}
+
+/** The labels by which silences match errors of a source. */
+export function burstLabels(project: string, source: string | null): Readonly<Record<string, string>> {
+  return { alertname: "ErrorBurst", project, severity: "error", ...(source === null ? {} : { source }) };
 }
 
 /** Dependencies besides the services of every module. */
@@ -119,6 +157,7 @@ export interface AlertsOwn {
   readonly users: UserDirectory;
   readonly settings: LiveSettings;
   readonly notify: Notifier;
+  readonly silences: Pick<Silences, "silencing">;
 }
 
 export type AlertsContext = AlertsOwn & Pick<CoreServices, "log">;
@@ -193,18 +232,21 @@ export class ErrorWatch implements Observer {
     this.#thresholdOf = context.reader.prepare<[string], { threshold: number | null }>(
       "select json_extract(settings, '$.alertThreshold') as threshold from projects where id = ?",
     );
-    const since = context.reader.prepare<[string, number, number, number], { at: EpochMs; isCounted: 1 }>(
-      `select receivedAt as at, 1 as isCounted from events where projectId = ? and seq > ? and seq <= ?
-       and (level in ('error', 'fatal') or type = 'error' or type glob 'error.*' or type glob '*.error')
-       order by seq desc limit ?`,
-    );
     this.#counts = new MatchCounts((_rule, projectId, limit) => {
       const reported = this.#reported.get(projectId);
       // After an alert only the few errors that came while it was sent.
-      return reported === undefined
-        ? []
-        : since.all(projectId, reported, this.#newest.get(projectId)?.seq ?? reported, limit);
+      return reported === undefined ? [] : this.#errorsSince(projectId, reported, limit);
     }, MAX_INSTANTS);
+  }
+
+  #errorsSince(projectId: string, after: number, limit: number): { at: EpochMs; isCounted: 1 }[] {
+    const { db, reader } = this.#context;
+    const upTo = this.#newest.get(projectId)?.seq ?? after;
+    const range = { projectId, after, upTo, since: Number.MIN_SAFE_INTEGER, limit };
+    const { sql: text, parameters } = errorsIn(db.read, range)
+      .select(["receivedAt as at", sql<1>`1`.as("isCounted")])
+      .compile();
+    return reader.prepare<unknown[], { at: EpochMs; isCounted: 1 }>(text).all(...parameters);
   }
 
   /** Resolves when the errors before the start are counted; callers need not wait. */
@@ -228,7 +270,7 @@ export class ErrorWatch implements Observer {
   }
 
   events(events: readonly IncomingEvent[]): void {
-    const errors = events.filter(isErrorEvent);
+    const errors = events.filter((event) => isErrorEvent(event) && !event.isInAlert && !isOwnEvent(event));
     if (errors.length === 0) return;
     if (this.#held === null) this.#note(errors);
     else if (this.#held.length < MAX_HELD) this.#held.push(...errors.map(factsOf));
@@ -241,6 +283,14 @@ export class ErrorWatch implements Observer {
     this.#busy.delete(projectId);
     this.#notifiedAt.set(projectId, at);
     this.#reported.set(projectId, upToSeq);
+    this.#counts.forgetKey(RULE, projectId);
+    this.#look(projectId);
+  }
+
+  /** Fewer errors count than it seemed: those until an offset are forgotten. */
+  recounted(projectId: string, upToSeq: number): void {
+    this.#busy.delete(projectId);
+    this.#reported.set(projectId, Math.max(upToSeq, this.#reported.get(projectId) ?? 0));
     this.#counts.forgetKey(RULE, projectId);
     this.#look(projectId);
   }

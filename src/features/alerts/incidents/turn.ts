@@ -1,6 +1,6 @@
 import type { EpochMs } from "../../../core/clock.ts";
 import { assertNever } from "../../../core/errors.ts";
-import { notifiesPeople, type PolicyStep, type StepSettings } from "../policies/policy.ts";
+import type { PolicyStep, StepSettings } from "../policies/policy.ts";
 import { close, type Facts, type Incident, type Member, reopen, type Turn, tickUpTo, Work } from "./machine.ts";
 import { pageAssignedAgain, runAssigned } from "./responders.ts";
 
@@ -196,7 +196,8 @@ function endRound(work: Work): void {
     incident.stepAt = now;
     return;
   }
-  if (!notifiesPeople(settings)) return;
+  // No person is meant to acknowledge it.
+  if (incident.assigned === null && !settings.steps.some(({ type }) => type === "notify")) return;
   work.log("exhausted");
   work.event("incident.exhausted", { rounds: incident.round + 1 });
 }

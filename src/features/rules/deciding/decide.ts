@@ -215,6 +215,7 @@ export class Decider {
       if (pass && isTimed(rule)) {
         const signal = this.#parts.overTime.apply(rule, event, pass, outcome, now);
         if (signal) signals.push(signal);
+        if (pass.repeat || pass.signal?.action === "fire") event.isInAlert = true;
       }
       const storm = verdict && throttle.apply(verdict, event, notification?.id ?? null);
       if (storm) this.#stormJobs.push(this.#stormJob(storm, rule, now));

@@ -2,7 +2,8 @@ import type { Level } from "../../../core/vocabulary.ts";
 import type { EventsTable } from "../../../store/schema.ts";
 import type { RuleEvent } from "../language/language.ts";
 
-type EventFields = Omit<IncomingEvent, "seq" | "processedAt" | "receiverId" | "correlationId" | "bytes">;
+type OwnFields = "seq" | "processedAt" | "receiverId" | "isInAlert" | "correlationId" | "bytes";
+type EventFields = Omit<IncomingEvent, OwnFields>;
 
 /** The result of an event once its commit is on disk or has failed. */
 export type EventResult =
@@ -34,6 +35,8 @@ export class IncomingEvent implements RuleEvent {
   processedAt: number | null = null;
   /** The receiver that notifies of the event when no rule takes it. */
   receiverId: string | null = null;
+  /** A rule that was decided with its commit has opened an alert for it, or joined it to one. */
+  isInAlert = false;
 
   constructor(fields: EventFields) {
     this.id = fields.id;

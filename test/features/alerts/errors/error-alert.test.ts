@@ -259,3 +259,83 @@ test("a stop gives the mail of an alert back when the mail server stalls, long b
     .all();
   assert.deepEqual(left, [{ state: "ready", attempts: 0 }]);
 });
+
+const critical = (count: number, more: object = {}) =>
+  Array.from({ length: count }, (_, i) => ({
+    type: "job.failed",
+    level: "error",
+    payload: { title: "Backup failed", n: i },
+    ...more,
+  }));
+
+test("the text says what happened how often and where, not ids", async (t) => {
+  const world = await alertWorld(t);
+  await send(
+    world,
+    ...critical(6, { source: "nas" }),
+    ...critical(4, { source: "db", payload: { message: "disk full" } }),
+  );
+  const told = await alert(world);
+  const [first, second] = told.message.split("\n");
+  assert.deepEqual([first, second], ["6 × Backup failed (nas)", "4 × Job failed: disk full (db)"]);
+  const { eventIds } = JSON.parse(told.data) as { eventIds: string[] };
+  assert.ok(!told.message.includes(eventIds[0] ?? "-"));
+});
+
+test("Prism's own events, and errors that an alert pages for, are not counted", async (t) => {
+  const world = await alertWorld(t);
+  const { prism, projectId } = world;
+  const rule = {
+    name: "Jobs",
+    condition: "event.type == 'job.failed'",
+    alert: { key: "{{event.payload.title}}" },
+    projectId,
+  };
+  assert.equal((await prism.post("/api/v1/rules", rule)).status, 201);
+  await send(world, ...critical(15));
+  const labels = (i: number) => ({ alertname: `Down ${i}`, severity: "critical" });
+  const alerts = Array.from({ length: 15 }, (_, i) => ({ key: `k${i}`, labels: labels(i) }));
+  const posted = await prism.post("/api/v1/alerts", { projectId, alerts });
+  assert.equal(posted.status, 200, posted.text);
+  await eventually("they are open", () => scalarOf(prism, "select count(*) from alerts where state = 'firing'") === 16);
+  const { body } = await prism.post<{ url: string }>("/api/v1/receivers", {
+    name: "NAS",
+    preset: "generic",
+    projectId,
+  });
+  for (let i = 0; i < 12; i++)
+    await fetch(`${prism.url}${new URL(body.url).pathname}`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ title: `Disk ${i}`, key: `disk${i}`, status: "firing", level: "error" }),
+    });
+  const undecided = "select count(*) from events where processedAt is null";
+  await eventually("all is decided", () => scalarOf(prism, undecided) === 0);
+  const waiting = "select count(*) from jobs where queue = 'alert' and state in ('ready', 'scheduled', 'active')";
+  await eventually("no alert waits", () => {
+    world.clock.advance(2000);
+    prism.parts.core.jobs.runner.enqueued([]);
+    return scalarOf(prism, waiting) === 0;
+  });
+  assert.deepEqual(alertsOf(world), []);
+  await send(world, ...errors(10));
+  assert.equal(JSON.parse((await alert(world)).data).count, 10, "others count");
+});
+
+test("a silence holds the errors of a source, and others are still reported", async (t) => {
+  const world = await alertWorld(t);
+  const { prism, projectId, clock } = world;
+  const silence = await prism.post("/api/v1/silences", {
+    matchers: [
+      { name: "alertname", operator: "=", value: "ErrorBurst" },
+      { name: "source", operator: "=", value: "nas" },
+    ],
+    ...{ projectId, comment: "known", endsAt: new Date(clock.now() + 60 * MINUTE).toISOString() },
+  });
+  assert.equal(silence.status, 201, silence.text);
+  await send(world, ...critical(20, { source: "nas" }));
+  await send(world, ...critical(10, { source: "db" }));
+  const told = await alert(world);
+  assert.equal(JSON.parse(told.data).count, 10);
+  assert.match(told.message, /^10 × Backup failed \(db\)\n/);
+});
