@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
@@ -36,7 +37,9 @@ const DEMO_MADE = {
   "dead jobs": 3,
   "on-call schedules": 2,
   heartbeats: 5,
-  "status pages": 1,
+  "status pages": 3,
+  receivers: 3,
+  channels: 3,
   publications: 1,
   invitations: 1,
   backups: 1,
@@ -82,6 +85,51 @@ function rowsIn(dataDir: string): Record<string, number> {
   }
 }
 
+/** The pages that the sources of the console have in its menu. */
+function pagesOfMenu(): string[] {
+  const folder = join(import.meta.dirname, "../../console/pages");
+  const sources = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) =>
+    /index\.tsx?$/.test(file),
+  );
+  return sources.flatMap((file) =>
+    [...readFileSync(join(folder, file), "utf8").matchAll(/label: "[^"]+",\s*path: "([^"]+)"/g)].map(
+      ([, path = ""]) => path,
+    ),
+  );
+}
+
+/** What each page reads; none for those that no data of users fill. */
+const SHOWN_ON: Readonly<Record<string, readonly string[]>> = {
+  "/": ["/api/v1/incidents?state=unresolved"],
+  "/inbox": ["/api/v1/notifications/all"],
+  "/events": ["/api/v1/events?projectId=*"],
+  "/rules": ["/api/v1/rules"],
+  "/policies": ["/api/v1/policies"],
+  "/incidents": ["/api/v1/incidents"],
+  "/alerts": ["/api/v1/alerts"],
+  "/oncall": ["/api/v1/oncall/now", "/api/v1/oncall/schedules"],
+  "/heartbeats": ["/api/v1/heartbeats"],
+  "/silences": ["/api/v1/silences"],
+  "/status-page": ["default", "infra", "shop"].map((project) => `/api/v1/status-page?projectId=${project}`),
+  "/connect": ["/api/v1/receivers?projectId=default", "/api/v1/channels?projectId=default"],
+  "/deliveries": ["/api/v1/deliveries"],
+  "/webhooks": ["/api/v1/webhooks?scope=all"],
+  "/jobs": ["/api/v1/jobs"],
+  "/schedules": ["/api/v1/schedules"],
+  "/timers": ["/api/v1/jobs?queue=timers"],
+  "/tasks": ["/api/v1/tasks?userId=admin"],
+  "/messages": ["/api/v1/messages?userId=admin"],
+  "/buckets": ["/api/v1/transfer-buckets"],
+  "/projects": ["/api/v1/projects"],
+  "/people": ["/api/v1/users"],
+  "/sounds": ["/api/v1/sounds"],
+  "/audit": ["/api/v1/audit"],
+  "/backups": ["/api/v1/backups"],
+  "/settings": [],
+  "/modules": [],
+  "/reference": [],
+};
+
 test("S1-23, S3-18: seed makes accounts with passwords that log in, rules, tasks and events, and a second run creates nothing again", async (t) => {
   const cwd = temporaryDir(t);
   const dataDir = join(cwd, "data");
@@ -105,6 +153,16 @@ test("S1-23, S3-18: seed makes accounts with passwords that log in, rules, tasks
       /^KIND +CREATED +EXISTED\naccounts +0 +2\nrules +0 +3\nbuckets +0 +2\ntasks +0 +5\nevents +0 +20\n$/,
     );
     assert.deepEqual(rowsIn(dataDir), before);
+  });
+
+  await t.test("the project gets routes and a policy of its own, as in docs/first-alert.md", async (st) => {
+    const prism = await startPrism(st, { dir: dataDir, settings: { "auth.bcryptCost": "4" } });
+    const steps = [{ type: "notify", users: ["admin"] }];
+    assert.equal((await prism.post("/api/v1/policies", { name: "Escalate", steps })).status, 201);
+    const routes = [{ matchers: ['severity="critical"'], policy: "Escalate" }];
+    const route = { policy: "default", groupBy: ["alertname"], groupWaitMs: 10_000, groupIntervalMs: 60_000, routes };
+    assert.equal((await prism.put("/api/v1/routes", { route })).status, 200);
+    await prism.stop();
   });
 
   await t.test("--demo adds what is missing, and also again nothing", async () => {
@@ -172,6 +230,16 @@ test("S1-23, S3-18: seed makes accounts with passwords that log in, rules, tasks
       ["one is resolved", "select 1 from incidents where state = 'resolved'"],
       ["one is withheld by a silence", "select 1 from incident_log where kind = 'withheld' limit 1"],
       ["one has a note", "select 1 from incident_log where kind = 'note' limit 1"],
+      [
+        "no rule has notified of Prism's own events",
+        `select count(*) = 0 from notifications n join events e on e.id = n.eventId
+          where n.kind = 'rule' and e.source like 'prism:%'`,
+      ],
+      [
+        "a night is told from the alert to its end",
+        `select count(distinct l.kind) = 4 from incident_log l join incidents i on i.id = l.incidentId
+          where i.title like '%QueueBacklog%' and l.kind in ('notified', 'acknowledged', 'note', 'resolved')`,
+      ],
       ["a rule has opened an alert", "select 1 from alerts where source = 'rule'"],
       ["a channel has an entry", "select 1 from stream_log where stream = 'channel:news'"],
     ] as const)
@@ -180,6 +248,19 @@ test("S1-23, S3-18: seed makes accounts with passwords that log in, rules, tasks
 
   await t.test("its data works: accounts log in by name and mail address, rules have notified users", async (st) => {
     const prism = await startPrism(st, { dir: dataDir, settings: { "auth.bcryptCost": "4" } });
+    const pages = pagesOfMenu();
+    assert.deepEqual(pages.toSorted(), Object.keys(SHOWN_ON).toSorted(), "every page of the menu is looked at");
+    for (const [page, paths] of Object.entries(SHOWN_ON))
+      for (const path of paths) {
+        const { status, body } = await prism.get<{ data?: unknown[]; version?: number }>(path);
+        assert.ok(status === 200 && (body.data?.length ?? body.version ?? 0) > 0, `${page} has data: ${path}`);
+      }
+    const { body: routing } = await prism.get<{ route: { routes: { policy: string }[] } }>("/api/v1/routes");
+    assert.deepEqual(
+      routing.route.routes.map(({ policy }) => policy),
+      ["Demo team", "Escalate"],
+      "the project's own routes are kept",
+    );
     for (const { username, email, password } of first.accounts) {
       for (const name of [{ username }, { email }]) {
         const login = await prism.post("/auth/login", { ...name, password }, { token: null });

@@ -8,11 +8,12 @@ const ROUTING = "/api/v1/routes";
 const ALERTS = "/api/v1/alerts";
 const INCIDENTS = "/api/v1/incidents";
 
-/** Sample accounts: sample data pages no real person, and by its label it never falls back to one. */
+/** Sample accounts: sample data pages no real person. */
 const TEAM = COLLEAGUES.flatMap(({ username, status }) => (status === "active" ? username : [])).filter(
   (username) => username !== FORMER,
 );
-const DEMO = { prism_demo: "true" } as const;
+/** Label of all alerts: they never fall back to a real person. */
+export const DEMO = { prism_demo: "true" } as const;
 
 const POLICIES = [
   {
@@ -48,18 +49,22 @@ const OFFICE = {
     { times: [{ start_time: "09:00", end_time: "17:00" }], weekdays: ["monday:friday"], location: "Europe/Berlin" },
   ],
 };
-const ROOT = { policy: PROJECT, groupBy: ["alertname"], groupWaitMs: 0, groupIntervalMs: 60_000 };
+const MATCHER = 'prism_demo="true"';
 const INHIBITION = {
   name: "A host that is down",
-  sourceMatchers: ['alertname="HostDown"'],
+  sourceMatchers: ['alertname="HostDown"', MATCHER],
   targetMatchers: ['severity="warning"'],
   equal: ["instance"],
 };
-const ROUTES = [
-  { matchers: ['team="db"'], policy: "Database on call", groupWaitMs: 30_000, groupBy: ["alertname", "cluster"] },
-  { matchers: ['severity="info"'], policy: "Tickets", repeatMs: 86_400_000 },
-  { matchers: ['prism_demo="true"'], policy: "Demo team" },
-];
+/** The first of the project's routes: its own are for other alerts. */
+const ROUTE = {
+  matchers: [MATCHER],
+  ...{ policy: "Demo team", groupBy: ["alertname"], groupWaitMs: 0, groupIntervalMs: 60_000 },
+  routes: [
+    { matchers: ['team="db"'], policy: "Database on call", groupWaitMs: 30_000, groupBy: ["alertname", "cluster"] },
+    { matchers: ['severity="info"'], policy: "Tickets", repeatMs: 86_400_000 },
+  ],
+};
 
 const CONTACT_RULES = {
   high: [
@@ -101,7 +106,9 @@ interface DemoIncident {
   readonly summary?: string;
   readonly startedMs?: number;
   readonly act?: { readonly action: "acknowledge" | "snooze"; readonly durationMs?: number; readonly note: string };
-  readonly note?: string;
+  /** Who acts; default the administrator. */
+  readonly by?: string;
+  readonly notes?: readonly string[];
   readonly isOver?: boolean;
 }
 
@@ -129,7 +136,7 @@ const DEMO_INCIDENTS: readonly DemoIncident[] = [
     summary: "No answer to any of 3 monitors",
     startedMs: 25 * MINUTE_MS,
     act: { action: "acknowledge", note: "The provider replaces the power supply" },
-    note: "A technician is in the data centre, back at about noon",
+    notes: ["A technician is in the data centre, back at about noon"],
   },
   {
     // That host inhibits the first one.
@@ -141,13 +148,17 @@ const DEMO_INCIDENTS: readonly DemoIncident[] = [
     act: { action: "snooze", durationMs: 8 * HOUR_MS, note: "Until the host is back" },
   },
   {
+    // The story of a night, from the alert to its end.
     name: "QueueBacklog",
-    labels: { severity: "warning", team: "shop" },
+    labels: { severity: "critical", team: "shop", service: "orders" },
     instances: ["worker-1"],
-    summary: "18 000 orders wait",
-    startedMs: 3 * HOUR_MS,
-    act: { action: "acknowledge", note: "A second worker is started" },
-    note: "Cause: the nightly import ran during the day",
+    summary: "18 000 orders wait, the oldest for 40 minutes",
+    by: "sofia.rossi",
+    act: { action: "acknowledge", note: "I am on it: worker-1 takes no orders" },
+    notes: [
+      "Cause: old logs fill the disk of worker-1. They are deleted, and the worker is started again",
+      "The queue gets shorter: 3 000 orders wait. In the morning: rotate these logs each day",
+    ],
     isOver: true,
   },
   {
@@ -166,7 +177,7 @@ async function seedIncidents(fill: SeedFill): Promise<SeededKind> {
     return undefined;
   };
   return fill.each("incidents", DEMO_INCIDENTS, async (incident) => {
-    const { name, instances, act, note, isOver } = incident;
+    const { name, instances, act, by = samples.ADMIN.username, notes = [], isOver } = incident;
     if ((await idOf(name)) !== undefined) return false;
     const admin = await fill.as(samples.ADMIN.username);
     const alerts = alertsOf(incident, Date.now());
@@ -180,11 +191,12 @@ async function seedIncidents(fill: SeedFill): Promise<SeededKind> {
       return timeline.some(({ kind }) => kind === "notified" || kind === "withheld" || kind === "no-targets");
     });
     if (id === undefined) return false;
+    const person = await fill.as(by);
     if (act) {
       const { action, ...body } = act;
-      await admin.post(`${INCIDENTS}/${id}/${action}`, body);
+      await person.post(`${INCIDENTS}/${id}/${action}`, body);
     }
-    if (note !== undefined) await admin.post(`${INCIDENTS}/${id}/notes`, { text: note });
+    for (const text of notes) await person.post(`${INCIDENTS}/${id}/notes`, { text });
     if (isOver)
       await admin.post(ALERTS, {
         projectId: PROJECT,
@@ -202,24 +214,38 @@ function alertsOf({ name, labels, instances, summary = "", startedMs = 0 }: Demo
   }));
 }
 
+interface Routing {
+  readonly route: { readonly routes?: readonly { readonly matchers?: readonly string[] }[] };
+  readonly inhibitRules: readonly object[];
+  readonly timeIntervals: readonly { readonly name: string }[];
+}
+
+/** The project's routes with those of the sample data before them. */
+function withDemo({ route, inhibitRules, timeIntervals }: Routing) {
+  const hasOffice = timeIntervals.some(({ name }) => name === OFFICE.name);
+  return {
+    route: { ...route, routes: [ROUTE, ...(route.routes ?? [])] },
+    inhibitRules: [...inhibitRules, INHIBITION],
+    timeIntervals: hasOffice ? timeIntervals : [...timeIntervals, OFFICE],
+  };
+}
+
 /** Silences, policies with routes, contact rules and incidents, in the project `default`. */
 export async function seedRespond(fill: SeedFill): Promise<readonly SeededKind[]> {
   const admin = () => fill.as(samples.ADMIN.username);
-  const { version } = await fill.operator.get<{ version: number }>(ROUTING);
-  const isFirst = version === 0;
-  // Steps of policies name its intervals, its routes name policies.
-  if (isFirst) await (await admin()).change("PUT", ROUTING, { route: ROOT, timeIntervals: [OFFICE] });
+  const stored = await fill.operator.get<Routing>(ROUTING);
+  const isFirst = !stored.route.routes?.some(({ matchers }) => matchers?.includes(MATCHER));
   const { data: known } = await fill.operator.get<{ data: readonly { name: string }[] }>("/api/v1/policies");
-  const policies = await fill.each("policies", POLICIES, async (policy) => {
-    if (known.some(({ name }) => name === policy.name)) return false;
-    await (await admin()).post("/api/v1/policies", policy);
-    return true;
-  });
-  if (isFirst) {
-    const document = { route: { ...ROOT, routes: ROUTES }, inhibitRules: [INHIBITION], timeIntervals: [OFFICE] };
-    await (await admin()).change("PUT", ROUTING, document);
-    await (await admin()).change("PUT", "/api/v1/users/me/contact-rules", CONTACT_RULES);
-  }
+  const missing = POLICIES.filter(({ name }) => !known.some((each) => each.name === name));
+  // Steps of policies name intervals of the routes, which name the policies.
+  const routing = isFirst ? { routing: withDemo(stored) } : {};
+  if (isFirst || missing.length > 0)
+    await (await admin()).post(`${ROUTING}/import`, { policies: missing, ...routing, replace: true });
+  if (isFirst) await (await admin()).change("PUT", "/api/v1/users/me/contact-rules", CONTACT_RULES);
+  const policies = counted(
+    "policies",
+    POLICIES.map((policy) => missing.includes(policy)),
+  );
   const made = await fill.each("silences", silences(Date.now()), async ({ isEnded, ...silence }) => {
     if (await fill.has("/api/v1/silences", {}, ({ comment }) => comment === silence.comment)) return false;
     const { id } = await (await admin()).post<{ id: string }>("/api/v1/silences", silence);

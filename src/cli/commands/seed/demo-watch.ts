@@ -1,4 +1,5 @@
 import { DAY_MS, HOUR_MS, toRfc3339 } from "../../../core/clock.ts";
+import { DEMO } from "./demo-respond.ts";
 import type { SeededKind, SeedFill } from "./fill.ts";
 import * as samples from "./samples.ts";
 
@@ -53,7 +54,35 @@ const JOBS = [
   { job: { name: "Export to the old system", tags: ["db"] }, runs: [12_000, 11_700], isPaused: true },
 ] as const;
 
+/** Of the projects but the first. */
+const MORE_PAGES = [
+  {
+    projectId: samples.PROJECT.infra,
+    ...{ enabled: true, title: "Infrastructure", description: "Hosts and what runs on them" },
+    groups: [
+      {
+        name: "Hosts",
+        components: [
+          { name: "Databases", sources: [{ matchers: ['team="db"'], effect: "outage" }] },
+          { name: "Web servers", sources: [{ matchers: ['team="web"'], effect: "partial" }] },
+        ],
+      },
+    ],
+  },
+  {
+    projectId: samples.PROJECT.shop,
+    ...{ enabled: true, title: "Orders", description: "Whether orders arrive" },
+    groups: [
+      {
+        name: "Orders",
+        components: [{ name: "Checkout", sources: [{ matchers: ['team="shop"'], effect: "outage" }] }],
+      },
+    ],
+  },
+] as const;
+
 const STATUS_PAGE = {
+  projectId: "default",
   enabled: true,
   title: "Web shop",
   description: "Availability of the shop and of what it needs",
@@ -76,9 +105,57 @@ const STATUS_PAGE = {
   ],
 };
 
-/** On-call schedules, heartbeats and the status page, in the project `default`. @param usernames `admin` first */
+/** What is connected. The channels are disabled: their addresses are no real ones. */
+const CONNECTED = {
+  receivers: [
+    { name: "Backup scripts", preset: "generic", labels: { team: "ops" } },
+    { name: "Repositories", preset: "github", secret: "sample data, no secret" },
+    { name: "Grafana", preset: "grafana" },
+  ],
+  channels: [
+    {
+      name: "On-call room",
+      ...{ preset: "slack", fields: { url: "https://hooks.slack.com/services/T000/B000/SAMPLE" } },
+    },
+    { name: "PagerDuty", preset: "pagerduty", fields: { key: "0123456789abcdef0123456789abcdef" } },
+    {
+      name: "Phones",
+      ...{ preset: "telegram", fields: { token: "123456789:SAMPLE-DATA-IS-NO-TOKEN", chat: "-1001234567890" } },
+    },
+  ],
+} as const;
+const BACKUP = { title: "Backup of db-1 finished", level: "info", size: "81 GB" };
+
+/**
+ * On-call schedules, heartbeats, receivers and channels in the project `default`, and the status
+ * pages. @param usernames `admin` first
+ */
 export async function seedWatch(fill: SeedFill, usernames: readonly string[]): Promise<readonly SeededKind[]> {
-  return [await onCallSchedules(fill, usernames.slice(0, 3)), await heartbeats(fill), await statusPage(fill)];
+  return [
+    await onCallSchedules(fill, usernames.slice(0, 3)),
+    await heartbeats(fill),
+    await statusPage(fill),
+    ...(await connected(fill)),
+  ];
+}
+
+async function connected(fill: SeedFill): Promise<SeededKind[]> {
+  const hasOne = (path: string, name: string) =>
+    fill.has(path, { projectId: STATUS_PAGE.projectId }, (found) => found["name"] === name);
+  const receivers = await fill.each("receivers", CONNECTED.receivers, async (receiver) => {
+    if (await hasOne("/api/v1/receivers", receiver.name)) return false;
+    const admin = await fill.as(samples.ADMIN.username);
+    const { url } = await admin.post<{ url: string | null }>("/api/v1/receivers", receiver);
+    if (receiver.preset === "generic" && url !== null) await admin.post(new URL(url).pathname, BACKUP);
+    return true;
+  });
+  const channels = await fill.each("channels", CONNECTED.channels, async (channel) => {
+    if (await hasOne("/api/v1/channels", channel.name)) return false;
+    const body = { ...channel, projectId: STATUS_PAGE.projectId, active: false };
+    await (await fill.as(samples.ADMIN.username)).post("/api/v1/channels", body);
+    return true;
+  });
+  return [receivers, channels];
 }
 
 async function onCallSchedules(fill: SeedFill, users: readonly string[]): Promise<SeededKind> {
@@ -104,7 +181,8 @@ async function heartbeats(fill: SeedFill): Promise<SeededKind> {
   return fill.each("heartbeats", JOBS, async ({ job, runs, ...more }) => {
     if (await fill.has(HEARTBEATS, {}, ({ name }) => name === job.name)) return false;
     const admin = await fill.as(samples.ADMIN.username);
-    const { id, pushUrl } = await admin.post<{ id: string; pushUrl: string }>(HEARTBEATS, job);
+    const body = { ...job, labels: DEMO };
+    const { id, pushUrl } = await admin.post<{ id: string; pushUrl: string }>(HEARTBEATS, body);
     const path = new URL(pushUrl).pathname;
     for (const ping of runs) {
       const report = ping === null ? { status: "down", msg: "The provider did not answer" } : { status: "up", ping };
@@ -117,10 +195,11 @@ async function heartbeats(fill: SeedFill): Promise<SeededKind> {
 
 async function statusPage(fill: SeedFill): Promise<SeededKind> {
   const path = "/api/v1/status-page";
-  return fill.each("status pages", [STATUS_PAGE], async (page) => {
-    if ((await fill.operator.get<{ version: number }>(path)).version > 0) return false;
+  return fill.each("status pages", [STATUS_PAGE, ...MORE_PAGES], async ({ projectId, ...page }) => {
+    if ((await fill.operator.get<{ version: number }>(path, { projectId })).version > 0) return false;
     const admin = await fill.as(samples.ADMIN.username);
-    await admin.change("PUT", path, page);
+    await admin.change("PUT", `${path}?projectId=${projectId}`, page);
+    if (projectId !== STATUS_PAGE.projectId) return true;
     const inDays = (days: number) => toRfc3339(Math.floor(Date.now() / HOUR_MS) * HOUR_MS + days * DAY_MS);
     const move = { title: "Move to new hardware", text: "The shop is slower for an hour." };
     await admin.post(`${path}/notices`, { kind: "maintenance", startsAt: inDays(3), endsAt: inDays(3.1), ...move });

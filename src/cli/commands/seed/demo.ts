@@ -71,11 +71,12 @@ export class DemoFill {
         await this.#messages(),
         await this.#timers(),
         await this.#lostReminders(),
+        // Its routes are for the alerts of the heartbeats too.
+        ...(await seedRespond(this.#fill)),
         ...(await seedWatch(this.#fill, this.#usernames)),
         await this.#publication(apiKey !== null),
         await this.#invitation(apiKey !== null),
         await this.#backup(),
-        ...(await seedRespond(this.#fill)),
       ],
       apiKey,
     };

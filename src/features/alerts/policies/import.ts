@@ -29,10 +29,9 @@ const Channel = object({
 });
 export type ImportedChannel = v.InferOutput<typeof Channel>;
 
-const { description, steps, sendResolved, opensIncidents, fallback } = definitionEntries;
 const Policy = object({
   name: doc(text(255, 1), "Name; a policy of the project with this name is changed"),
-  ...{ description, steps, sendResolved, opensIncidents, fallback },
+  ...definitionEntries,
 });
 
 export const ImportAlerting = example(
