@@ -52,7 +52,7 @@ test("silences are made with a preview, extended, changed and ended", async (t) 
     await value.fill("db-[12]");
     await value.press("Enter");
     await page.getByText("2 firing alerts in 1 incident now.").waitFor();
-    await page.getByText("Say why, for other people").waitFor();
+    await page.getByText("Add a comment: others see why").waitFor();
     await page.getByLabel("Comment").fill("The disks are exchanged");
     await page.getByRole("radio", { name: "4 h" }).click();
     await press(page, "Silence");

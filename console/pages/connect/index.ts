@@ -34,4 +34,5 @@ export const connect: PageModule = {
     },
   ],
   nav: [{ label: "Connect", path: "/connect", icon: Cable, group: "operate" }],
+  search: async (text) => (await import("./search.ts")).searchTargets(text),
 };

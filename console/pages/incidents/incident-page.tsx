@@ -36,11 +36,13 @@ import {
   unacknowledge,
   unsnooze,
 } from "./incident-actions.tsx";
-import { type AlertOfIncident, actorName, type IncidentDetail, stateOf } from "./incident-types.ts";
+import { type AlertOfIncident, actorName, type IncidentDetail, isOpen, stateOf } from "./incident-types.ts";
 import { LabelLinks } from "./label-links.tsx";
 import { NextSteps } from "./next-steps.tsx";
 import { type Asking, PeopleDialog } from "./page-dialog.tsx";
+import { Age, SeverityBadge } from "./severity.tsx";
 import { namesOf, sentenceOf } from "./timeline-words.tsx";
+import { WhyPaged } from "./why-paged.tsx";
 
 const SHOWN_ALERTS = 10;
 
@@ -75,8 +77,9 @@ function IncidentView({ incident }: { readonly incident: IncidentDetail }) {
       breadcrumb={[{ label: "Incidents", href: href("/incidents") }]}
       badge={
         <span class="inline">
-          <Badge tone={stateOf(incident).tone}>{stateOf(incident).text}</Badge>
-          {urgency === "low" && <Badge tone="plain">low urgency</Badge>}
+          {incident.direct === null && <SeverityBadge word={incident.severity} urgency={urgency} />}
+          <State incident={incident} />
+          {urgency === "low" && incident.severity !== null && <Badge tone="plain">low urgency</Badge>}
         </span>
       }
       actions={<div class="inline only-wide">{actions}</div>}
@@ -115,15 +118,52 @@ interface Props {
   readonly incident: IncidentDetail;
 }
 
+/** The colour of an open one is that of its severity beside it. */
+function State({ incident }: Props) {
+  const { text, tone } = stateOf(incident);
+  return <Badge tone={isOpen(incident) ? "plain" : tone}>{text}</Badge>;
+}
+
 /** Whether an acknowledgement of the user changes anything. */
 function mayAcknowledge(incident: IncidentDetail): boolean {
   const isMine = incident.acknowledgements.some(({ userId }) => userId === me.value?.id);
   return incident.state === "open" && !isMine;
 }
 
+/** What happens in the words of its first alert, then since when, where, and who has it. */
 function Subtitle({ incident }: Props) {
-  const { number, firing, alerts, openedAt, resolvedAt, acknowledgements, ackQuorum, isSnoozed, snoozedUntil } =
-    incident;
+  const { title, alertList } = incident;
+  const [first] = alertList;
+  const reason = first?.annotations["summary"] || first?.annotations["description"];
+  return (
+    <span class="incident-sub">
+      {reason && reason !== title && (
+        <b>
+          <UserText lines={2}>{reason}</UserText>
+        </b>
+      )}
+      <span>
+        <Facts incident={incident} />
+      </span>
+      <WhyPaged incident={incident} />
+    </span>
+  );
+}
+
+function Facts({ incident }: Props) {
+  const project = useProjects().find(({ id }) => id === incident.projectId)?.name;
+  const {
+    number,
+    firing,
+    alerts,
+    openedAt,
+    firingSince,
+    resolvedAt,
+    acknowledgements,
+    ackQuorum,
+    isSnoozed,
+    snoozedUntil,
+  } = incident;
   const who = acknowledgements.map(actorName);
   const { direct } = incident;
   const count =
@@ -132,15 +172,18 @@ function Subtitle({ incident }: Props) {
       : firing === alerts
         ? plural(firing, "alert fires", "alerts fire")
         : `${firing} of ${alerts} alerts fire`;
+  const where = project === undefined ? "" : ` in ${project}`;
   if (resolvedAt !== null)
     return (
       <>
-        #{number}, open from <Time at={openedAt} mode="full" /> to <Time at={resolvedAt} mode="full" />.
+        #{number}
+        {where}, open from <Time at={openedAt} mode="full" /> to <Time at={resolvedAt} mode="full" />.
       </>
     );
   return (
     <>
-      #{number}: {count}, open since <Time at={openedAt} />
+      #{number}
+      {where}: {count} <Age at={direct === null ? firingSince : openedAt} />
       {who.length > 0 && `, acknowledged by ${who.join(", ")}`}
       {who.length > 0 && who.length < ackQuorum && ` (${who.length} of ${ackQuorum})`}
       {isSnoozed && (

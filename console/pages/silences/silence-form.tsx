@@ -75,7 +75,7 @@ function SilenceForm({ start, silence }: { readonly start: Start; readonly silen
       : when === undefined
         ? "Choose an end"
         : comment.trim() === ""
-          ? "Say why, for other people"
+          ? "Add a comment: others see why"
           : undefined;
   const save = async () => {
     const body = { matchers, comment, ...when };
@@ -113,7 +113,7 @@ function SilenceForm({ start, silence }: { readonly start: Start; readonly silen
                 <Textarea value={comment} onChange={setComment} rows={3} maxLength={4000} autoGrow />
               </Field>
             </Card>
-            <div class="inline">
+            <div class="inline silence-save">
               <Button variant="primary" type="submit" disabled={problem !== undefined}>
                 {silence ? "Save" : "Silence"}
               </Button>

@@ -13,11 +13,19 @@ export interface Times {
   readonly recurrence: Recurrence;
 }
 
-const LENGTHS: Readonly<Record<string, number>> = { "30m": 30 * MINUTE, "1h": HOUR, "4h": 4 * HOUR };
+const LENGTHS: Readonly<Record<string, number>> = {
+  "30m": 30 * MINUTE,
+  "1h": HOUR,
+  "2h": 2 * HOUR,
+  "4h": 4 * HOUR,
+  "8h": 8 * HOUR,
+};
 const CHOICES = [
   { value: "30m", label: "30 min" },
   { value: "1h", label: "1 h" },
+  { value: "2h", label: "2 h" },
   { value: "4h", label: "4 h" },
+  { value: "8h", label: "8 h" },
   { value: "morning", label: "Tomorrow 9:00" },
   { value: "custom", label: "Other" },
 ];
@@ -83,7 +91,14 @@ export function TimesFields({ times, onChange }: Props) {
         <Windows rule={times.recurrence} onChange={(recurrence) => change({ recurrence })} />
       ) : (
         <>
-          <Segmented label="Length" value={times.length} onChange={(length) => change({ length })} options={CHOICES} />
+          <div class="silence-length">
+            <Segmented
+              label="Length"
+              value={times.length}
+              onChange={(length) => change({ length })}
+              options={CHOICES}
+            />
+          </div>
           {times.length === "custom" && (
             <Field label="End" required>
               <DateTimeInput value={times.endsAt} onChange={(endsAt) => change({ endsAt })} />

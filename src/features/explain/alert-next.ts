@@ -7,17 +7,19 @@ import {
   type Alerts,
   candidatesOf,
   type Forecast,
+  type IncidentRow,
   type Incidents,
   type Policies,
+  type PolicyStep,
   type Withholding,
 } from "../alerts/index.ts";
 import { onCall } from "../oncall/index.ts";
 import * as queries from "./alert-queries.ts";
-import type { Line } from "./alert-schema.ts";
-import { forecastText, type LogRow, labelsText, type Names, sentenceOf } from "./alert-sentences.ts";
+import type { Line, PersonView } from "./alert-schema.ts";
+import { forecastText, type LogRow, labelsText, listText, type Names, sentenceOf } from "./alert-sentences.ts";
 import { unreachableOf } from "./user-reasons.ts";
 
-/* What sentences about alerts are made of: the services they read, names, and the steps to come. */
+/* What sentences about alerts are made of: the services they read, names, the steps to come, and the reader. */
 
 const SHOWN_PEOPLE = 50;
 
@@ -157,4 +159,99 @@ function actorText(id: string): string {
   if (id.startsWith("key:")) return "An API key";
   if (id.startsWith("channel:")) return "A reader of a channel";
   return id.startsWith("integration:") ? "An integration" : id;
+}
+
+type Notify = Extract<PolicyStep, { type: "notify" }>;
+
+/** Why the reader of an explanation was paged, or was not. Null: the caller is no person. */
+export async function readerPart(
+  context: AlertExplainContext,
+  principal: PermissionHolder,
+  row: IncidentRow,
+  timeline: readonly LogRow[],
+  people: readonly PersonView[],
+): Promise<{ notified: boolean; lines: string[] } | null> {
+  const { userId } = principal;
+  if (userId === null) return null;
+  const own = people.find((person) => person.userId === userId);
+  const isNotified = timeline.some(({ kind, data }) => NOTIFIED.has(kind) && data.users?.includes(userId));
+  if (own || isNotified) return { notified: isNotified, lines: [...(own?.reasons ?? [])] };
+  return { notified: false, lines: await whyNot(context, userId, row, timeline) };
+}
+
+const NOTIFIED: ReadonlySet<string> = new Set(["notified", "contact-notified"]);
+
+async function whyNot(
+  context: AlertExplainContext,
+  userId: string,
+  row: IncidentRow,
+  timeline: readonly LogRow[],
+): Promise<string[]> {
+  const { alerting, users } = context;
+  if (users.reachable([userId], row.projectId).length === 0)
+    return ["You are not an active member of its project: the steps of a policy notify members only."];
+  const { steps } = alerting.policies.definitionOf({ id: row.policyId, version: row.policyVersion });
+  const notifying = steps.flatMap((step, index) => (step.type === "notify" ? [{ step, index }] : []));
+  if (notifying.length === 0) return ["No step of its policy notifies a person."];
+  const sources = notifying.flatMap(({ step }) => sourcesOf(step));
+  const names = await namesOf(context, row.projectId, [
+    { at: 0, kind: "no-targets", actor: null, data: { empty: sources } },
+    ...timeline,
+  ]);
+  const lines: string[] = [];
+  for (const { step, index } of notifying) {
+    const run = timeline.find(({ kind, data }) => RAN.has(kind) && data.step === index);
+    const at = run?.at ?? alerting.clock.now();
+    const ports = { users, projects: context.projects, onCall: onCall.bind(undefined, users) };
+    const { users: found } = await candidatesOf(ports, context.db.scan, row.projectId, step, at);
+    const isTarget = found.includes(userId);
+    const reached = (run?.data.users ?? []).map((id) => names.user(id));
+    lines.push(`Step ${index + 1} ${stepText(step, run, { isTarget, reached, names, row })}`);
+  }
+  return lines;
+}
+
+const RAN: ReadonlySet<string> = new Set(["notified", "no-targets"]);
+
+interface Facts {
+  /** The user is one of the people whom the step names. */
+  readonly isTarget: boolean;
+  readonly reached: readonly string[];
+  readonly names: Names;
+  readonly row: IncidentRow;
+}
+
+function stepText(step: Notify, run: LogRow | undefined, { isTarget, reached, names, row }: Facts): string {
+  if (!run) return isTarget ? `notifies you, but ${waitText(row)}.` : `does not notify you: ${missText(step, names)}.`;
+  const who = reached.length === 0 ? "notified no one" : `notified ${listText(reached)}`;
+  if (!isTarget) return `${who}, not you: ${missText(step, names)}.`;
+  if (step.roundRobin) return `${who}: it takes one person in turn, and it was not your turn.`;
+  return `${who}. You belong to its people, but did not when it ran, or had acknowledged before.`;
+}
+
+function waitText({ state, snoozedUntil, stepAt }: IncidentRow): string {
+  if (state === "resolved") return "the incident was resolved before";
+  if (state === "acknowledged") return "a person acknowledged the incident before";
+  if (snoozedUntil !== null) return "the incident is snoozed";
+  return stepAt === null ? "it has not run" : "it has not run yet";
+}
+
+/** Why the user is none of the people of a step, for each of its targets. */
+function missText(step: Notify, names: Names): string {
+  const parts = [
+    ...step.schedules.map(({ id, who }) =>
+      who === "next"
+        ? `you were not next on call on ${names.schedule(id)}`
+        : `you were not on call on ${names.schedule(id)}`,
+    ),
+    ...step.roles.map((id) => `you do not hold the role ${names.role(id)}`),
+    ...(step.users.length > 0 ? ["you are not named in it"] : []),
+    ...(step.members ? ["you are not a member of the project"] : []),
+  ];
+  return parts.length === 0 ? "it names no one" : parts.join(", ");
+}
+
+/** In the form of {@link LogRow}, for the names. */
+function sourcesOf({ schedules, roles }: Notify): string[] {
+  return [...schedules.map(({ id }) => `schedule:${id}:current`), ...roles.map((id) => `role:${id}`)];
 }

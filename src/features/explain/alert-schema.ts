@@ -66,6 +66,15 @@ const IncidentStory = v.object({
     v.array(PersonView),
     "Users who were notified, or will be after the delay of their contact rules, acknowledgements",
   ),
+  you: doc(
+    v.nullable(
+      v.object({
+        notified: v.boolean(),
+        lines: doc(v.array(v.string()), "Why, or for each step of the policy why not"),
+      }),
+    ),
+    "Whether the caller was notified; null for API keys",
+  ),
   next: selfChanging(doc(v.array(Line), "What happens next if no one acts and no alert changes")),
 });
 export type IncidentStory = v.InferOutput<typeof IncidentStory>;

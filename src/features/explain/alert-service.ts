@@ -3,7 +3,7 @@ import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { type AlertView, forecastOf, type IncidentRow, type Trial, trialAlert, tryAlert } from "../alerts/index.ts";
-import { type AlertExplainContext, forecastParts, namesOf, nextLines } from "./alert-next.ts";
+import { type AlertExplainContext, forecastParts, namesOf, nextLines, readerPart } from "./alert-next.ts";
 import * as queries from "./alert-queries.ts";
 import type {
   AlertExplanation,
@@ -236,6 +236,7 @@ async function incidentStory(
     lines: lines.length <= SHOWN_LINES ? lines : [...lines.slice(0, 2), ...lines.slice(2 - SHOWN_LINES)],
     linesLeftOut: Math.max(0, lines.length - SHOWN_LINES),
     people,
+    you: await readerPart(context, principal, row, timeline, people),
     next,
   };
 }
