@@ -178,3 +178,16 @@ test("a burst of events is counted, and the page stays responsive and small", as
   await page.waitForURL(/to=/);
   console.assertClean();
 });
+
+test("Prism's own events are hidden until they are asked for, and are sentences", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const alerts = [{ key: "k", labels: { alertname: "InstanceDown", severity: "critical" } }];
+  assert.equal((await console.prism.post("/api/v1/alerts", { alerts })).status, 200);
+  await send(console, { type: "deploy.done", payload: { message: "Version 7" } });
+  const page = await console.open("/events");
+  await row(page, "deploy.done").waitFor();
+  assert.equal(await row(page, "alert.opened").count(), 0);
+  await page.getByLabel("Prism's own events").check();
+  await row(page, "alert.opened").getByText("InstanceDown is firing").waitFor();
+});

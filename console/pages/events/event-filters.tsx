@@ -2,6 +2,7 @@ import type { ComponentChildren } from "preact";
 import type { Project } from "../../app/projects.ts";
 import { useGet } from "../../app/query.ts";
 import {
+  Checkbox,
   Combobox,
   DateTimeInput,
   Field,
@@ -32,7 +33,7 @@ interface Seen {
 const ANY: Option = { value: "", label: "Any" };
 
 export function EventFilters({ filters, setFilter, projects, isWide, end }: Props) {
-  const { project, type, level, source, q, outcome, from, to } = filters;
+  const { project, type, level, source, q, outcome, from, to, own } = filters;
   const seen = useGet<Seen>("/events/paths", { projectId: project === "" ? "*" : project });
   const types = (seen.data?.types ?? []).map((value) => ({ value, label: value }));
   const sources = (seen.data?.sources ?? []).map((value) => ({ value, label: value }));
@@ -58,6 +59,11 @@ export function EventFilters({ filters, setFilter, projects, isWide, end }: Prop
             { value: "", label: "Any result" },
             ...RESULTS.map((value) => ({ value, label: outcomeText(value) })),
           ]}
+        />
+        <Checkbox
+          label="Prism's own events"
+          checked={own === "true"}
+          onChange={(isOn) => setFilter("own", isOn ? "true" : "")}
         />
       </Toolbar>
       {isWide && (

@@ -14,7 +14,12 @@ export interface Filters {
   readonly from: string;
   readonly to: string;
   readonly processed: string;
+  /** `true`: Prism's own events are listed too. */
+  readonly own: string;
 }
+
+/** Start of the sources of events that Prism itself writes. */
+const OWN = "prism:";
 
 export type SetFilter = (name: keyof Filters, value: string) => void;
 
@@ -28,6 +33,7 @@ const NONE: Filters = {
   from: "",
   to: "",
   processed: "",
+  own: "",
 };
 
 export function useFilters(): [Filters, SetFilter] {
@@ -36,8 +42,10 @@ export function useFilters(): [Filters, SetFilter] {
 }
 
 /** Filters that the server applies. */
-export function queryOf({ project, type, level, source, q, from, to, processed }: Filters) {
-  return { projectId: project === "" ? "*" : project, type, level, source, q, from, to, processed };
+export function queryOf({ project, type, level, source, q, from, to, processed, own }: Filters) {
+  const isAsked = own === "true" || source.startsWith(OWN);
+  const projectId = project === "" ? "*" : project;
+  return { projectId, type, level, source, q, from, to, processed, own: isAsked ? "" : "false" };
 }
 
 export function isFiltered(filters: Filters): boolean {
@@ -46,7 +54,8 @@ export function isFiltered(filters: Filters): boolean {
 
 /** Whether a live event belongs into the list. Events of the future of `to` do not arrive. */
 export function accepts(filters: Filters, event: ListedEvent): boolean {
-  const { type, level, source, q, to, processed } = filters;
+  const { type, level, source, q, to, processed, own } = filters;
+  if (own !== "true" && !source.startsWith(OWN) && event.source?.startsWith(OWN)) return false;
   if (to !== "" || processed === "true") return false;
   if (type !== "" && !type.split(",").some((pattern) => matchesType(pattern.trim(), event.type))) return false;
   if (level !== "" && !level.split(",").includes(event.level)) return false;

@@ -52,6 +52,7 @@ const EVERYTHING: Filters = {
   from: "",
   to: "",
   processed: "",
+  own: "",
 };
 
 function OperatorOverview() {

@@ -46,7 +46,7 @@ function Shown({ rule, query }: { readonly rule: Rule; readonly query: QueryResu
   const subtitle =
     stats.lastMatchedAt === null
       ? `Has not matched an event yet. Notifies ${targetsText(rule, names)}.`
-      : `Notified ${stats.fired === 1 ? "once" : plural(stats.fired, "time")}, last match ${formatRelative(stats.lastMatchedAt)}. Notifies ${targetsText(rule, names)}.`;
+      : `Notified ${stats.fired === 1 ? "once" : plural(stats.fired, "time")}${alertsText(stats)}, last match ${formatRelative(stats.lastMatchedAt)}. Notifies ${targetsText(rule, names)}.`;
   return (
     <Page
       title={rule.name}
@@ -121,4 +121,8 @@ function Actions({ rule, query, isWritable }: ActionsProps) {
       />
     </>
   );
+}
+
+function alertsText({ alertsOpened }: Rule["stats"]): string {
+  return alertsOpened === 0 ? "" : `, opened ${plural(alertsOpened, "alert")}`;
 }

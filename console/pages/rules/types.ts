@@ -47,6 +47,7 @@ export interface Stats {
   readonly suppressed: number;
   readonly deduped: number;
   readonly cooled: number;
+  readonly alertsOpened: number;
   readonly noRecipients: number;
   readonly errors: number;
   readonly lastMatchedAt: string | null;

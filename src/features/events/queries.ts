@@ -11,7 +11,7 @@ export interface EventSelection extends EventFilters {
 
 /** Events of the selection that match the filters, unordered and unlimited: the base of every list. */
 function selected(db: ReadDb, selection: EventSelection) {
-  const { projectId, type, level, source, from, to, afterSeq, processed, q } = selection;
+  const { projectId, type, level, source, from, to, afterSeq, processed, own, q } = selection;
   let query = db.selectFrom("events");
   if (typeof projectId === "string") query = query.where("projectId", "=", projectId);
   // Without the index of projects: the pages of several are in the order of the table.
@@ -34,6 +34,7 @@ function selected(db: ReadDb, selection: EventSelection) {
   if (to !== undefined) query = query.where("receivedAt", "<", to);
   if (afterSeq !== undefined) query = query.where("seq", ">", afterSeq);
   if (processed !== undefined) query = query.where("processedAt", processed ? "is not" : "is", null);
+  if (own !== undefined) query = query.where(own ? sql<boolean>`source glob 'prism:*'` : IS_OF_PRODUCER);
   if (q !== undefined)
     query = query.where((e) => e.or([holdsText("type", q), holdsText("source", q), holdsText("payload", q)]));
   return query;

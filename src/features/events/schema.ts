@@ -25,6 +25,9 @@ const filters = {
   to: v.optional(doc(instant, "Received before")),
   afterSeq: v.optional(doc(queryInteger(0, Number.MAX_SAFE_INTEGER), "Only events after this sequence number")),
   processed: v.optional(doc(queryBoolean, "Only evaluated, or only pending events")),
+  own: v.optional(
+    doc(queryBoolean, "Only events that Prism itself writes, with sources `prism:*`, or only the others"),
+  ),
 };
 
 const projectOrAll = v.optional(

@@ -252,18 +252,18 @@ function projectsOf({ projects }: EventsContext, principal: Principal, ref: stri
 }
 
 function filtersOf(query: EventFilters): EventFilters {
-  const { type, level, source, from, to, afterSeq, processed, q } = query;
-  return { type, level, source, from, to, afterSeq, processed, q };
+  const { type, level, source, from, to, afterSeq, processed, own, q } = query;
+  return { type, level, source, from, to, afterSeq, processed, own, q };
 }
 
 /** Whether an index finds the page; any other read could visit the whole project. */
 function isIndexed(
-  { level, source, from, to, processed, type, q }: EventFilters,
+  { level, source, from, to, processed, own, type, q }: EventFilters,
   projectId: string | readonly string[] | null,
 ): boolean {
   const isOneType = type === undefined || (type.length === 1 && !type[0]?.endsWith("*"));
   const isOneRange = typeof projectId === "string" ? isOneType : projectId === null && type === undefined;
-  return isOneRange && [level, source, from, to, processed, q].every((filter) => filter === undefined);
+  return isOneRange && [level, source, from, to, processed, own, q].every((filter) => filter === undefined);
 }
 
 /** As many of the events as the limit allows, at least one. */

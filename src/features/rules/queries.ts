@@ -207,6 +207,7 @@ export interface Activity {
   readonly ruleId: string;
   /** At most {@link ACTIVITY_DECISIONS}. */
   readonly matched: number;
+  /** Matches that notified, or opened an alert. */
   readonly fired: number;
   readonly lastFiredAt: number | null;
 }
@@ -225,8 +226,8 @@ export async function activityOf(
         order by e.eventSeq desc limit 1 offset ${ACTIVITY_DECISIONS - 1}), 0)
     )
     select ruleId, sum(at >= ${since}) as matched,
-      sum(at >= ${since} and outcome = 'fired') as fired,
-      max(case when outcome = 'fired' then at end) as lastFiredAt
+      sum(at >= ${since} and outcome in ('fired', 'alert-opened')) as fired,
+      max(case when outcome in ('fired', 'alert-opened') then at end) as lastFiredAt
     from latest group by ruleId`.execute(db);
   return new Map(rows.map((row) => [row.ruleId, row]));
 }

@@ -271,8 +271,8 @@ export const RuleView = named(
         doc(
           v.object({
             matched: v.number(),
-            fired: v.number(),
-            lastFiredAt: v.nullable(v.string()),
+            fired: doc(v.number(), "Matches that notified or opened an alert"),
+            lastFiredAt: doc(v.nullable(v.string()), "The last of these, also before"),
             isCut: doc(v.boolean(), "More than 500 matches, of which the latest 500 are counted"),
           }),
           "In lists with `include=activity`: the last 24 hours",

@@ -65,6 +65,9 @@ test("rules leave Prism's own events alone unless their condition names them", a
   const { body } = await prism.post<{ matched: number }>("/api/v1/rules/backtest", { ruleId: all.id });
   assert.equal(body.matched, 0);
   const listed = await prism.get<{ data: { source: string }[] }>("/api/v1/events");
+  const filtered = async (own: boolean) =>
+    (await prism.get<{ data: { source: string }[] }>(`/api/v1/events?own=${own}`)).body.data;
+  assert.deepEqual([(await filtered(true)).length, (await filtered(false)).length], [1, 0]);
   assert.ok(
     listed.body.data.some(({ source }) => source === "prism:alerts"),
     "lists show them as before",
@@ -108,4 +111,18 @@ test("a source of Prism's own is refused in every way in", async (t) => {
   const named = await prism.post("/api/v1/receivers", { name: "prism:alerts", preset: "generic" });
   assert.equal(named.status, 400);
   assert.equal(scalarOf(prism, "select count(*) from events where source glob 'prism:*'"), 0);
+});
+
+test("a rule that opens alerts only counts as fired in lists", async (t) => {
+  const prism = await startPrism(t);
+  const rule = { name: "Down", condition: "event.type == 'down'", alert: {}, projectId: "default" };
+  assert.equal((await prism.post("/api/v1/rules", rule)).status, 201);
+  await prism.post("/api/v1/events", { type: "down" });
+  const activity = await eventually("it has fired", async () => {
+    const { body } = await prism.get<{ data: { activity: { fired: number; lastFiredAt: string | null } }[] }>(
+      "/api/v1/rules?include=activity",
+    );
+    return body.data[0]?.activity.fired === 1 ? body.data[0].activity : null;
+  });
+  assert.notEqual(activity.lastFiredAt, null);
 });
