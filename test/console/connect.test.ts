@@ -72,6 +72,10 @@ test("a receiver is set up, gets a signed request, and its mapping is edited wit
     await page.getByText("Waiting for the first request").waitFor();
     assert.equal((await deliver(url)).status, 200);
     await page.getByText("The first request was stored").waitFor();
+    // A ping has the level info.
+    await page.getByText("No one is notified of it").waitFor();
+    const rule = page.getByRole("link", { name: "Create a rule" });
+    assert.match((await rule.getAttribute("href")) ?? "", /\/rules\/new\?from=[0-9a-f-]{36}$/);
     await page.getByRole("link", { name: "Open the receiver" }).click();
     await page.getByRole("heading", { level: 1, name: "Code" }).waitFor();
   });
@@ -135,6 +139,60 @@ test("a receiver is set up, gets a signed request, and its mapping is edited wit
     assert.equal((await deliver(next)).status, 404);
   });
   console.assertClean();
+});
+
+test("the wizard ends with who was notified, or with the choice when no one was", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const page = await console.open("/connect/receivers/new/generic");
+  await press(page, "Create");
+  const url = (await page.getByRole("region", { name: "URL" }).locator("code").textContent()) ?? "";
+  const deliver = () => fetch(console.prism.url + new URL(url).pathname, { method: "POST", body: "Backup failed" });
+  await press(page, "Wait for the first request");
+  await deliver();
+  await page.getByText("It arrived, and Developer and admin were notified").waitFor();
+  await assertAccessible(page, "first request of a receiver");
+
+  await console.open("/connect/receivers/new/generic").then(async (next) => {
+    await next.getByLabel("Name").fill("Stores only");
+    await next.getByLabel("Who is notified").selectOption("none");
+    await press(next, "Create");
+    const address = (await next.getByRole("region", { name: "URL" }).locator("code").textContent()) ?? "";
+    await press(next, "Wait for the first request");
+    await fetch(console.prism.url + new URL(address).pathname, { method: "POST", body: "Backup failed" });
+    await next.getByText("the receiver only stores").waitFor();
+    await press(next, "Notify the members");
+    await next.getByText("The project's members are notified.").waitFor();
+    await next.getByRole("link", { name: "Open the receiver" }).click();
+    await next.getByLabel("Who is notified").waitFor();
+    assert.equal(await next.getByLabel("Who is notified").inputValue(), "members");
+  });
+});
+
+test("U19: services begin with those that most people know, each with a word of what it is", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const page = await console.open("/connect?kind=channels");
+  const known = page.getByRole("region", { name: "Most used" });
+  await known.waitFor();
+  const tiles = await known.locator(".connect-tile").allInnerTexts();
+  assert.deepEqual(
+    tiles.map((text) => text.split("\n")[0]),
+    [
+      "Slack (incoming webhook)",
+      "Telegram",
+      "Discord",
+      "ntfy",
+      "Microsoft Teams",
+      "PagerDuty",
+      "SMS (Twilio)",
+      "HTTP request",
+      "Mail",
+    ],
+  );
+  assert.ok(tiles.every((text) => text.includes("\n")));
+  const [first] = await page.locator("section.section h2").allInnerTexts();
+  assert.equal(first, "Most used");
 });
 
 test("a channel is set up, tried without sending, tested, changed, used by a policy and deleted", async (t) => {

@@ -38,6 +38,8 @@ export interface Receiver {
   readonly preset: string;
   readonly active: boolean;
   readonly mapping: object | null;
+  /** Who is notified of its events that no rule takes. */
+  readonly notify: "members" | "none";
   readonly hasSecret: boolean;
   readonly lastRequestAt: string | null;
   readonly version: number;
@@ -95,6 +97,7 @@ export const RESULTS = {
 } as const;
 
 export const GROUPS: Readonly<Record<string, string>> = {
+  known: "Most used",
   monitoring: "Monitoring",
   platforms: "Platforms",
   formats: "Formats",
@@ -105,6 +108,56 @@ export const GROUPS: Readonly<Record<string, string>> = {
   relay: "Relays",
   generic: "Generic",
 };
+
+/** Groups of the gallery, the most used first. */
+const GROUP_ORDER = [
+  "known",
+  "chat",
+  "push",
+  "paging",
+  "sms",
+  "monitoring",
+  "platforms",
+  "formats",
+  "generic",
+  "relay",
+];
+
+/** Services that most people know, in this order, with a word of what they are. */
+const KNOWN: Readonly<Record<string, string>> = {
+  slack: "team chat",
+  telegram: "messenger",
+  discord: "chat server",
+  ntfy: "push to a phone",
+  teams: "Microsoft's team chat",
+  pagerduty: "on-call service",
+  "twilio-sms": "text messages",
+  http: "any URL",
+};
+
+const GROUP_WORDS: Readonly<Record<string, string>> = {
+  chat: "chat",
+  push: "push messages",
+  paging: "on-call service",
+  sms: "text messages and calls",
+  relay: "passes on to other services",
+  generic: "any program",
+};
+
+/** A preset of the gallery of services, with its section and a word of what it is. */
+export function serviceOf({ name, group }: Preset): { readonly section: string; readonly word: string } {
+  const word = KNOWN[name];
+  return word === undefined ? { section: group, word: GROUP_WORDS[group] ?? "" } : { section: "known", word };
+}
+
+/** Compares presets of one gallery by section, well-known ones in their order, others by title. */
+export function galleryOrder(a: Preset, b: Preset): number {
+  const [one, other] = [serviceOf(a).section, serviceOf(b).section];
+  if (one !== other) return GROUP_ORDER.indexOf(one) - GROUP_ORDER.indexOf(other);
+  if (one !== "known") return a.title.localeCompare(b.title);
+  const names = Object.keys(KNOWN);
+  return names.indexOf(a.name) - names.indexOf(b.name);
+}
 
 /** What became of a request, in words. */
 export function outcomeText({ result, outcome }: LoggedRequest): string {

@@ -18,7 +18,15 @@ import {
   Toolbar,
   UserText,
 } from "../../ui/index.ts";
-import { type Channel, type ChannelPreset, GROUPS, type Receiver, type ReceiverPreset } from "./connect-types.ts";
+import {
+  type Channel,
+  type ChannelPreset,
+  GROUPS,
+  galleryOrder,
+  type Receiver,
+  type ReceiverPreset,
+  serviceOf,
+} from "./connect-types.ts";
 
 const KINDS = [
   { value: "receivers", label: "Receive" },
@@ -150,34 +158,56 @@ interface PresetsProps {
   readonly canMake: boolean;
 }
 
-/** The gallery by group. */
+/** The gallery by group; services with the most used first, and a word of what each is. */
 function Presets({ presets, kind, q, canMake }: PresetsProps) {
   const found = presets.filter(({ name, title, group }) => matches(q, name, title, GROUPS[group] ?? group));
-  const groups = [...new Set(found.map(({ group }) => group))];
+  const isServices = kind === "channels";
+  const tiles = (isServices ? found.toSorted(galleryOrder) : found).map((preset) => {
+    const { section, word } = isServices ? serviceOf(preset) : { section: preset.group, word: "" };
+    return { name: preset.name, title: preset.title, section, word };
+  });
+  const sections = [...new Set(tiles.map(({ section }) => section))];
   if (found.length === 0)
     return <EmptyState title="Nothing matches" text="“Generic” takes any program that can call a URL." />;
   return (
     <>
-      {groups.map((group) => (
-        <section key={group} class="section" aria-label={GROUPS[group] ?? group}>
-          <h2>{GROUPS[group] ?? group}</h2>
+      {sections.map((section) => (
+        <section key={section} class="section" aria-label={GROUPS[section] ?? section}>
+          <h2>{GROUPS[section] ?? section}</h2>
           <div class="grid4">
-            {found
-              .filter((preset) => preset.group === group)
-              .map(({ name, title }) =>
-                canMake ? (
-                  <a key={name} class="connect-tile" href={href(`/connect/${kind}/new/${name}`)}>
-                    {title}
-                  </a>
-                ) : (
-                  <span key={name} class="connect-tile">
-                    {title}
-                  </span>
-                ),
-              )}
+            {tiles
+              .filter((tile) => tile.section === section)
+              .map(({ name, title, word }) => (
+                <Tile key={name} title={title} word={word} path={canMake ? `/connect/${kind}/new/${name}` : null} />
+              ))}
+            {section === "known" && (
+              <Tile title="Mail" word="to the address of your account" path="/account/notifications" />
+            )}
           </div>
         </section>
       ))}
     </>
+  );
+}
+
+interface TileProps {
+  readonly title: string;
+  readonly word: string;
+  /** Null: the user may not set it up. */
+  readonly path: string | null;
+}
+
+function Tile({ title, word, path }: TileProps) {
+  const content = (
+    <>
+      {title}
+      {word !== "" && <span class="muted small connect-word">{word}</span>}
+    </>
+  );
+  if (path === null) return <span class="connect-tile">{content}</span>;
+  return (
+    <a class="connect-tile" href={href(path)} aria-label={title}>
+      {content}
+    </a>
   );
 }

@@ -7,28 +7,9 @@ import type { PageProps } from "../../app/page-module.ts";
 import { ProjectField, useProjectOfNew } from "../../app/project-choice.tsx";
 import { invalidate, useGet } from "../../app/query.ts";
 import { useRefresh } from "../../app/refresh.ts";
-import {
-  Banner,
-  Button,
-  Card,
-  EmptyState,
-  Field,
-  Form,
-  Input,
-  Page,
-  Secret,
-  Skeleton,
-  Stepper,
-  UserText,
-} from "../../ui/index.ts";
-import {
-  docsUrl,
-  type IssuedReceiver,
-  type LoggedRequest,
-  outcomeText,
-  RESULTS,
-  type ReceiverPreset,
-} from "./connect-types.ts";
+import { Button, Card, EmptyState, Field, Form, Input, Page, Secret, Skeleton, Stepper } from "../../ui/index.ts";
+import { docsUrl, type IssuedReceiver, type LoggedRequest, type ReceiverPreset } from "./connect-types.ts";
+import { FirstRequest, NotifyField } from "./first-request.tsx";
 import { SetupLines } from "./setup-lines.tsx";
 
 const STEPS = [{ label: "Name" }, { label: "URL" }, { label: "First request" }];
@@ -93,10 +74,11 @@ interface NameProps {
 function NameStep({ preset, onMade }: NameProps) {
   const [name, setName] = useState(preset.title);
   const [secret, setSecret] = useState("");
+  const [notify, setNotify] = useState<IssuedReceiver["notify"]>("members");
   const [projectId, setProject] = useProjectOfNew();
   const errors = useFieldErrors(["name", "secret"]);
   const create = async () => {
-    const body = { projectId, name, preset: preset.name, ...(secret === "" ? {} : { secret }) };
+    const body = { projectId, name, preset: preset.name, notify, ...(secret === "" ? {} : { secret }) };
     const made = await errors.attempt(() => api.post<IssuedReceiver>("/receivers", body));
     if (made === undefined) return;
     invalidate("/receivers");
@@ -110,6 +92,7 @@ function NameStep({ preset, onMade }: NameProps) {
             <Input value={name} onChange={setName} maxLength={100} />
           </Field>
           <ProjectField value={projectId} onChange={setProject} />
+          <NotifyField value={notify} onChange={setNotify} />
           {preset.secret !== "none" && (
             <Field
               label={preset.secretTitle ?? "Secret"}
@@ -179,9 +162,7 @@ function WaitStep({ receiver: { id } }: { readonly receiver: IssuedReceiver }) {
   }
   return (
     <div class="stack">
-      <Banner tone={RESULTS[first.result].tone} title={`The first request was ${RESULTS[first.result].text}`}>
-        <UserText>{outcomeText(first)}</UserText>
-      </Banner>
+      <FirstRequest receiverId={id} request={first} />
       <div>{open}</div>
     </div>
   );

@@ -38,6 +38,7 @@ import {
   type Receiver,
   type ReceiverPreset,
 } from "./connect-types.ts";
+import { NotifyField, saveNotify } from "./first-request.tsx";
 import { MappingEditor } from "./mapping-editor.tsx";
 
 /** Requests are not announced by a stream. */
@@ -179,6 +180,9 @@ function Editable({ receiver, preset }: ViewProps) {
           onOpen={setShown}
           empty={<EmptyState small title="No request yet" text="What the sender delivers appears here." />}
         />
+      </Card>
+      <Card>
+        <NotifyField value={receiver.notify} onChange={(notify) => saveNotify(receiver, notify)} />
       </Card>
       <MappingEditor
         receiver={receiver}

@@ -1,0 +1,145 @@
+import type { ComponentChildren } from "preact";
+import { api, errorText, ifMatch } from "../../app/api.ts";
+import { href } from "../../app/base.ts";
+import { invalidate, useGet } from "../../app/query.ts";
+import { useRefresh } from "../../app/refresh.ts";
+import { Banner, Button, Field, Select, toast, UserText } from "../../ui/index.ts";
+import { type LoggedRequest, outcomeText, RESULTS, type Receiver } from "./connect-types.ts";
+
+/** What the answer of `GET /explain/event/:id` says of people. */
+interface Told {
+  readonly event: { readonly state: "decided" | "waiting" | "failed" } | null;
+  readonly notifications: readonly {
+    readonly recipients: readonly { readonly name: string }[];
+    readonly recipientsLeftOut: number;
+  }[];
+}
+
+/** Events are decided right after they are stored. */
+const POLL_MS = 1000;
+
+const NOTIFY_OPTIONS = [
+  { value: "members", label: "The project's members, until a rule takes over" },
+  { value: "none", label: "No one: events are stored for rules" },
+] as const;
+
+const NOTIFY_HINT = "Of events without a level or from warning on. Alerts are notified by policies.";
+
+interface NotifyProps {
+  readonly value: Receiver["notify"];
+  readonly onChange: (next: Receiver["notify"]) => void;
+}
+
+/** Who is notified of events that no rule takes. */
+export function NotifyField({ value, onChange }: NotifyProps) {
+  return (
+    <Field label="Who is notified" hint={NOTIFY_HINT}>
+      <Select
+        value={value}
+        onChange={(next) => onChange(next === "none" ? "none" : "members")}
+        options={NOTIFY_OPTIONS}
+      />
+    </Field>
+  );
+}
+
+export async function saveNotify(receiver: Receiver, notify: Receiver["notify"]): Promise<void> {
+  try {
+    await api.patch(`/receivers/${receiver.id}`, { notify }, ifMatch(receiver));
+  } catch (error) {
+    toast.error(errorText(error));
+    return;
+  } finally {
+    invalidate("/receivers");
+  }
+  toast.ok(notify === "members" ? "The project's members are notified." : "No one is notified; events are stored.");
+}
+
+interface FirstProps {
+  readonly receiverId: string;
+  readonly request: LoggedRequest;
+}
+
+/** The end of the wizard: who was notified of the first request, or the choices when no one was. */
+export function FirstRequest({ receiverId, request }: FirstProps) {
+  const { result, outcome } = request;
+  const [eventId] = outcome.eventIds ?? [];
+  const hasAlert = outcome.alerts?.some(({ alertId }) => alertId !== null) === true;
+  const title = `The first request was ${RESULTS[result].text}`;
+  if (hasAlert)
+    return (
+      <Banner tone="ok" title={title}>
+        It arrived as an alert: the routes and policies of the project decide who is notified.
+      </Banner>
+    );
+  if (eventId === undefined)
+    return (
+      <Banner tone={RESULTS[result].tone} title={title}>
+        <UserText>{outcomeText(request)}</UserText>
+      </Banner>
+    );
+  return <Notified receiverId={receiverId} eventId={eventId} title={title} />;
+}
+
+function Notified({
+  receiverId,
+  eventId,
+  title,
+}: {
+  readonly receiverId: string;
+  readonly eventId: string;
+  readonly title: string;
+}) {
+  const receiver = useGet<Receiver>(`/receivers/${receiverId}`).data;
+  const { data, error, reload } = useGet<Told>(`/explain/event/${eventId}`);
+  const isOpen = data === undefined ? error === undefined : data.event?.state === "waiting";
+  useRefresh(() => isOpen && reload(), POLL_MS, POLL_MS);
+  if (!receiver || isOpen) return <Banner tone="ok" title={title} />;
+  const people = data ? peopleOf(data) : null;
+  if (people !== null && people !== "")
+    return (
+      <Banner tone="ok" title={title}>
+        It arrived, and <UserText>{people}</UserText> notified.
+      </Banner>
+    );
+  if (people === null && receiver.notify === "members")
+    return (
+      <Banner tone="ok" title={title}>
+        The project's members are notified of events without a level or from warning on, unless a rule decides.
+      </Banner>
+    );
+  return (
+    <Banner tone="warn" title={title} action={<Choices receiver={receiver} eventId={eventId} />}>
+      {receiver.notify === "members"
+        ? "No one is notified of it: no rule matched, and its level is below warning."
+        : "No one is notified: no rule matched, and the receiver only stores."}
+    </Banner>
+  );
+}
+
+function Choices({ receiver, eventId }: { readonly receiver: Receiver; readonly eventId: string }): ComponentChildren {
+  return (
+    <span class="inline">
+      {receiver.notify === "none" && (
+        <Button small onClick={() => saveNotify(receiver, "members")}>
+          Notify the members
+        </Button>
+      )}
+      <Button small href={href(`/rules/new?from=${eventId}`)}>
+        Create a rule
+      </Button>
+    </span>
+  );
+}
+
+/** "Anna was", "Anna and Ben were"; empty for no one. */
+function peopleOf({ notifications }: Told): string {
+  const names = [...new Set(notifications.flatMap(({ recipients }) => recipients.map(({ name }) => name)))];
+  const others = notifications.reduce((sum, { recipientsLeftOut }) => sum + recipientsLeftOut, 0);
+  const more = Math.max(names.length - SHOWN, 0) + others;
+  const shown = [...names.slice(0, SHOWN), ...(more > 0 ? [`${more} more`] : [])];
+  if (shown.length < 2) return shown.length === 0 ? "" : `${shown[0]} was`;
+  return `${shown.slice(0, -1).join(", ")} and ${shown.at(-1)} were`;
+}
+
+const SHOWN = 3;
