@@ -91,7 +91,9 @@ function waitingSteps(event: ExplainedEvent | null): TimelineItem[] {
 const DOT = { ok: "accent", warn: "warn", info: "info", plain: "plain", bad: "bad" } as const;
 
 function ruleStep(rule: ExplainedRule, from: number): TimelineItem {
-  const { ruleId, name, outcome, condition, trace, at, user } = rule;
+  const { ruleId, name, version, outcome, condition, trace, at, user } = rule;
+  // A receiver's own rule has no versions.
+  const path = version === 0 ? `/connect/receivers/${ruleId}` : `/rules/${encodeURIComponent(ruleId)}`;
   const { title, tone } = OUTCOMES[outcome];
   const reason = ruleReason(rule);
   return {
@@ -102,7 +104,7 @@ function ruleStep(rule: ExplainedRule, from: number): TimelineItem {
       <>
         Rule “
         {canInProject("rules:read") ? (
-          <Link quiet href={href(`/rules/${encodeURIComponent(ruleId)}`)}>
+          <Link quiet href={href(path)}>
             {name}
           </Link>
         ) : (

@@ -144,9 +144,7 @@ function Actions({ notification, change }: ActionProps) {
           ...(notification.eventId !== null && canInProject("events:read")
             ? [{ label: "Show the event", href: href(`/events/${notification.eventId}`) }]
             : []),
-          ...(notification.ruleId !== null && canInProject("rules:read")
-            ? [{ label: "Show the rule", href: href(`/rules/${notification.ruleId}`) }]
-            : []),
+          ...(notification.ruleId !== null && canInProject("rules:read") ? [causeOf(notification)] : []),
           {
             label: "Delete…",
             danger: true,
@@ -268,4 +266,12 @@ function Details({ notification, isMine }: Props) {
       ]}
     />
   );
+}
+
+/** The rule, or the receiver that notified by itself. */
+function causeOf({ ruleId, data }: Pick<Notification, "ruleId" | "data">) {
+  const receiver = data?.["receiver"] as { readonly id?: string } | undefined;
+  return receiver?.id === ruleId
+    ? { label: "Show the receiver", href: href(`/connect/receivers/${ruleId}`) }
+    : { label: "Show the rule", href: href(`/rules/${ruleId}`) };
 }

@@ -78,6 +78,8 @@ test("U1: the four lines of the page: an alert, its end, a notification to the m
   assert.deepEqual(others, []);
   assert.match(one?.title ?? "", /Backup failed/);
   assert.equal(sorted(one?.users), MEMBERS);
+  const data = scalarOf<string>(prism, "select data from notifications where kind = 'rule'");
+  assert.equal((JSON.parse(data ?? "{}") as { receiver?: { name: string } }).receiver?.name, "Backups");
   const { body } = await prism.get<Explained>(
     `/api/v1/explain/event/${scalarOf(prism, "select eventId from notifications where kind = 'rule'")}`,
   );

@@ -366,7 +366,7 @@ function decisionRow(
 /** @param event one without an id is not stored */
 export function notificationOf(
   event: RuleEvent,
-  { row, title, message }: Pick<ActiveRule, "row" | "title" | "message">,
+  { row, title, message, isReceiver }: Pick<ActiveRule, "row" | "title" | "message" | "isReceiver">,
   dedupeKey: string | null,
   now: number,
 ): NotificationRow {
@@ -380,13 +380,18 @@ export function notificationOf(
     message: rendered(message, event, MESSAGE_LENGTH),
     sound: row.sound,
     action: row.action ?? action,
-    data,
+    data: isReceiver ? withReceiver(data, row) : data,
     priority: row.priority,
     dedupeKey,
     correlationId: event.correlationId,
     createdAt: now,
     channels: row.channels,
   });
+}
+
+/** `ruleId` of such a notification is no rule's: clients learn here which receiver it was. */
+function withReceiver(data: string | null, { id, name }: ActiveRule["row"]): string {
+  return JSON.stringify({ ...(JSON.parse(data ?? "{}") as object), receiver: { id, name } });
 }
 
 function messageOf(error: unknown): string {
