@@ -65,7 +65,7 @@ test("an incident at work: it appears at once, is acknowledged, snoozed, escalat
   await step("the page of one shows alerts, who was notified, and what follows", async () => {
     await row(page, "DiskFull").getByRole("link", { name: "DiskFull" }).first().click();
     await page.getByRole("heading", { name: "DiskFull" }).waitFor();
-    await page.getByText("DiskFull on db-2").waitFor();
+    await page.locator(".alert-card").getByText("DiskFull on db-2").waitFor();
     await page.getByRole("list", { name: "Timeline" }).getByText("Opened by 2 alerts").waitFor();
     await page.getByRole("list", { name: "Timeline" }).getByText("notified").first().waitFor();
     await assertAccessible(page, "the incident");
@@ -265,7 +265,7 @@ test("a paged person without further rights has the buttons of that incident onl
   const { body } = await prism.get<{ data: { id: string; title: string }[] }>("/api/v1/incidents");
   const idOf = (name: string) => body.data.find(({ title }) => title === name)?.id ?? "";
   const page = await console.open(`/incidents/${idOf("HighLatency")}`, { as: "ada" });
-  await page.getByText("HighLatency on web-1").waitFor();
+  await page.locator(".alert-card").getByText("HighLatency on web-1").waitFor();
   assert.equal(await button(page, "Acknowledge").count(), 0);
   await console.visit(page, `/incidents/${idOf("DiskFull")}`);
   await button(page, "Acknowledge").click();

@@ -303,5 +303,7 @@ function subtitleOf(items: readonly ListedIncident[] | undefined, filter: string
   const taken = items.filter((each) => each.state !== "resolved" && !isOpen(each)).length;
   const rest = taken === 0 ? "" : `, ${taken} acknowledged or snoozed`;
   if (open === 0) return taken === 0 ? "No incident waits for people." : `None waits for people${rest}.`;
-  return `${plural(open, "incident waits", "incidents wait")} for an acknowledgement${rest}.`;
+  // One line on a phone, as before the rows are known.
+  const wait = plural(open, "incident waits", "incidents wait");
+  return rest === "" ? `${wait} for an acknowledgement.` : `${wait}${rest}.`;
 }
