@@ -112,3 +112,87 @@ test("the story of an event shows conditions with their values, people, and one 
   });
   console.assertClean();
 });
+
+test("the story of an incident's notification names route, step and people, and agrees with its acknowledgement", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { prism } = console;
+  const claire = await console.person("viewer", ["Operator"]);
+  const { defaultProjectId } = prism.parts.core.access;
+  await prism.parts.base.database.write(async (trx) => {
+    await trx.updateTable("users").set({ name: "Claire Martin" }).where("id", "=", claire.id).execute();
+    const member = { projectId: defaultProjectId, userId: claire.id, role: "editor", createdAt: Date.now() } as const;
+    await trx.insertInto("project_members").values(member).execute();
+  });
+  prism.rightsChanged();
+  const alerts = [{ labels: { alertname: "DiskFull", instance: "db-1" }, annotations: { summary: "/var is full" } }];
+  assert.ok((await prism.post("/api/v1/alerts", { alerts })).status < 300);
+  interface Inbox {
+    data: { id: string }[];
+  }
+  const inbox = () => prism.get<Inbox>("/api/v1/notifications", { token: claire.token });
+  await eventually("she is notified", async () => (await inbox()).body.data.length === 1);
+  const id = (await inbox()).body.data[0]?.id ?? "";
+  const step = stepsOf(t);
+
+  await step("beside the inbox; Back closes it and stays, and so does Esc", async () => {
+    const page = await console.open("/incidents", { as: "viewer" });
+    await console.visit(page, "/inbox");
+    const row = page.getByRole("row", { name: /DiskFull \(db-1\)/ });
+    const open = async () => {
+      await row.getByRole("button", { name: /More actions/ }).click();
+      await page.getByRole("menuitem", { name: "Explain" }).click();
+      return page.getByRole("dialog");
+    };
+    const drawer = await open();
+    await drawer.getByText("The route {} led it to the policy default (built in).").waitFor();
+    await drawer
+      .getByText(/Step 1 notified with high urgency: Claire Martin \(is a member of the project\)/)
+      .first()
+      .waitFor();
+    await drawer.getByText(/A client of the native API sent it\. Labels: .*DiskFull/).waitFor();
+    await drawer.getByRole("link", { name: "Show incident 1" }).waitFor();
+    await page.goBack();
+    await drawer.waitFor({ state: "detached" });
+    assert.match(page.url(), /\/inbox$/);
+    await open();
+    await page.keyboard.press("Escape");
+    await drawer.waitFor({ state: "detached" });
+    await page.goBack();
+    await page.waitForURL(/\/incidents$/);
+  });
+
+  await step("for the chosen person, by the name that people see", async () => {
+    const page = await console.open(`/explain/notification/${id}?user=${claire.id}`);
+    await page.getByRole("heading", { level: 1, name: "Why was Claire Martin notified?" }).waitFor();
+    await page
+      .getByText(/^Claire Martin was notified of incident 1, and .* Step 1 notified with high urgency/)
+      .waitFor();
+    assert.doesNotMatch(await page.locator("main").innerText(), /viewer/);
+    await assertAccessible(page, "explain a notification of an incident");
+  });
+
+  await step("acknowledged on the incident's page: story, inbox and number agree", async () => {
+    const page = await console.open("/inbox", { as: "viewer" });
+    await page.getByText("1 notification is unread.").waitFor();
+    const { body } = await prism.get<Inbox>("/api/v1/incidents");
+    await console.visit(page, `/incidents/${body.data[0]?.id}`);
+    const actions = page.locator(".page-actions");
+    await actions.getByRole("button", { name: /^Acknowledge/ }).click();
+    await actions.getByRole("button", { name: /^Unacknowledge/ }).waitFor();
+    await console.visit(page, "/inbox?show=all");
+    await page.getByText("You have seen everything.").waitFor();
+    const row = page.getByRole("row", { name: /DiskFull \(db-1\)/ });
+    await row.getByText("incident acknowledged").waitFor();
+    await row.getByText("acknowledged", { exact: true }).waitFor();
+    await console.visit(page, `/explain/notification/${id}`);
+    await page.getByText(/^You were notified of incident 1, and acknowledged it at /).waitFor();
+    await page.getByText("Claire Martin acknowledged the incident.").waitFor();
+  });
+
+  await step("others read who has it", async () => {
+    const page = await console.open(`/explain/notification/${id}`);
+    await page.getByText(/^It is of incident 1\. .*Claire Martin acknowledged the incident at /).waitFor();
+  });
+  console.assertClean();
+});

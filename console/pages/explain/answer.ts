@@ -1,5 +1,11 @@
 import { formatInstant, plural } from "../../ui/index.ts";
-import type { ExplainedNotification, ExplainedRecipient, ExplainedRule, Explanation } from "./types.ts";
+import type {
+  ExplainedIncident,
+  ExplainedNotification,
+  ExplainedRecipient,
+  ExplainedRule,
+  Explanation,
+} from "./types.ts";
 import { channelName, OUTCOMES, plainText, ruleReason, sentence } from "./words.ts";
 
 /** Text that the server puts between an outcome and the reason why the user was out of reach. */
@@ -13,13 +19,36 @@ export function questionOf({ user, subject, event, notifications }: Explanation,
   return `What happened to ${event?.type ?? "this event"}?`;
 }
 
-/** The answer in one sentence. */
+/** The answer in a few sentences. */
 export function answerOf(explanation: Explanation, isMe: boolean): string {
-  const { user } = explanation;
+  const { user, incident } = explanation;
+  if (incident)
+    return [incidentAnswer(explanation, incident, isMe), acknowledgedBy(incident, user?.id)].join(" ").trim();
   if (!user) return generalAnswer(explanation);
   const name = isMe ? "You" : user.name;
   const were = isMe ? "were" : "was";
   return user.told ? notifiedAnswer(explanation, name, were) : missedAnswer(explanation, name, were);
+}
+
+/** Why people were notified of an incident: the step, the schedule or a person that led to them. */
+function incidentAnswer({ user, notifications }: Explanation, incident: ExplainedIncident, isMe: boolean): string {
+  const [notification] = notifications;
+  const { number, lines } = incident;
+  const cause = sentence(lines.findLast(({ kind }) => kind !== "acknowledged")?.text ?? "");
+  const mine = notification?.recipients.find(({ userId }) => userId === user?.id);
+  const [name, were] = isMe ? ["You", "were"] : [user?.name ?? "", "was"];
+  if (user && !mine) return `${name} ${were} not notified by this. ${cause}`;
+  if (mine) return `${name} ${were} notified of incident ${number}, and ${doneText(mine, were)}. ${cause}`;
+  const people = notification ? `It went to ${peopleText(notification)}.` : "";
+  return `It is of incident ${number}. ${cause} ${people}`;
+}
+
+/** Who acknowledged the incident. @param userId not this user, of whom it is said already */
+function acknowledgedBy({ acknowledgements }: ExplainedIncident, userId: string | undefined): string {
+  return acknowledgements
+    .filter((each) => each.userId !== userId)
+    .map(({ name, at }) => `${name} acknowledged the incident at ${formatInstant(at, "clock")}.`)
+    .join(" ");
 }
 
 /** What the rules made of it, for everyone. */

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { href } from "../../app/base.ts";
 import { Button, Drawer, ErrorState, Skeleton } from "../../ui/index.ts";
 import type { Story as StoryComponent, Subject } from "./story.tsx";
@@ -11,6 +11,7 @@ interface Props {
 
 /** The story beside a list. Its code is loaded when it is opened first. */
 export function ExplainDrawer({ subject, onClose }: Props) {
+  useBackCloses(subject !== null, onClose);
   if (!subject) return null;
   const path = `/explain/${subject.kind}/${encodeURIComponent(subject.id)}`;
   return (
@@ -30,6 +31,27 @@ export function ExplainDrawer({ subject, onClose }: Props) {
       <LazyStory key={path} subject={subject} />
     </Drawer>
   );
+}
+
+/** The back button closes what is open over the page, and does not leave the page. */
+function useBackCloses(isOpen: boolean, onClose: () => void): void {
+  const close = useRef(onClose);
+  close.current = onClose;
+  useEffect(() => {
+    if (!isOpen) return;
+    const entry = { overlay: Math.random() };
+    const isOurs = () => (history.state as typeof entry | null)?.overlay === entry.overlay;
+    history.pushState(entry, "");
+    const onBack = () => {
+      if (!isOurs()) close.current();
+    };
+    addEventListener("popstate", onBack);
+    return () => {
+      removeEventListener("popstate", onBack);
+      // Closed in another way: the entry would need a second press of the button.
+      if (isOurs()) history.back();
+    };
+  }, [isOpen]);
 }
 
 function LazyStory({ subject }: { readonly subject: Subject }) {

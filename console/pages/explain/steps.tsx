@@ -4,7 +4,7 @@ import { Badge, Condition, Link, plural, Time, type TimelineItem, UserText } fro
 import { resultOf, valuesOf } from "./condition-values.ts";
 import { Offset } from "./offset.tsx";
 import { OtherChannels, Recipients } from "./recipients.tsx";
-import type { ExplainedEvent, ExplainedNotification, ExplainedRule, Explanation } from "./types.ts";
+import type { ExplainedEvent, ExplainedIncident, ExplainedNotification, ExplainedRule, Explanation } from "./types.ts";
 import { OUTCOMES, plainText, ruleReason } from "./words.ts";
 
 export interface StoryOptions {
@@ -31,7 +31,7 @@ export function foldedRules({ rules }: Explanation): number {
 /** The story: the event, its rules, their notifications with the people reached. */
 export function storySteps(options: StoryOptions): readonly TimelineItem[] {
   const { explanation, project, isComplete } = options;
-  const { event, rules, notifications } = explanation;
+  const { event, rules, notifications, incident } = explanation;
   const from = Date.parse(event?.receivedAt ?? notifications[0]?.createdAt ?? "");
   const isFolded = foldedRules(explanation) > 0 && !isComplete;
   const shown = isFolded ? rules.filter(({ outcome }) => !UNMATCHED.has(outcome)) : rules;
@@ -44,7 +44,30 @@ export function storySteps(options: StoryOptions): readonly TimelineItem[] {
     return [step, notificationStep(notification, from, options)];
   });
   const others = notifications.filter(({ id }) => !placed.has(id)).map((each) => notificationStep(each, from, options));
-  return [...(event ? [eventStep(event, project)] : []), ...waitingSteps(event), ...ofRules, ...others];
+  const steps = [...(event ? [eventStep(event, project)] : []), ...waitingSteps(event), ...ofRules, ...others];
+  return incident ? [...incidentSteps(incident, false), ...steps, ...incidentSteps(incident, true)] : steps;
+}
+
+const LINE_TONES: Readonly<Record<string, TimelineItem["tone"]>> = {
+  alert: "bad",
+  notified: "accent",
+  acknowledged: "ok",
+  resolved: "ok",
+};
+
+/** What led to the notification of an incident; its acknowledgements follow the notification. */
+function incidentSteps({ incidentId, number, lines }: ExplainedIncident, areAcks: boolean): TimelineItem[] {
+  return lines
+    .filter(({ kind }) => (kind === "acknowledged") === areAcks)
+    .map(({ at, kind, text }, index) => ({
+      key: `incident ${kind} ${index}`,
+      tone: LINE_TONES[kind] ?? "plain",
+      time: at === null ? undefined : <Time at={at} mode="clock-ms" />,
+      title: <UserText>{plainText(text)}</UserText>,
+      ...(kind === "opened" && {
+        sub: <Link href={href(`/incidents/${encodeURIComponent(incidentId)}`)}>Show incident {number}</Link>,
+      }),
+    }));
 }
 
 function eventStep(event: ExplainedEvent, project: string | null): TimelineItem {
@@ -139,19 +162,26 @@ const KINDS: Readonly<Record<string, string>> = {
   timer: "sent by a timer",
   digest: "a digest",
   alert: "an alert",
+  incident: "of an incident",
   aggregate: "a summary of suppressed matches",
 };
+
+function acknowledgedText(people: number, incident: ExplainedIncident | null): string {
+  if (people > 0) return `${people} acknowledged`;
+  if (incident?.state === "resolved") return "incident ended";
+  return (incident?.acknowledgements.length ?? 0) > 0 ? "incident acknowledged" : "not acknowledged yet";
+}
 
 function notificationStep(
   notification: ExplainedNotification,
   from: number,
-  { explanation: { user, event }, onAsk }: StoryOptions,
+  { explanation: { user, event, incident }, onAsk }: StoryOptions,
 ): TimelineItem {
   const { id, title, kind, createdAt, aggregateCount, counts, storm } = notification;
   const details = [
     KINDS[kind] ?? "",
     plural(counts.recipients, "person", "people"),
-    counts.acknowledged > 0 ? `${counts.acknowledged} acknowledged` : "not acknowledged yet",
+    acknowledgedText(counts.acknowledged, incident),
     aggregateCount > 1 ? `covers ${aggregateCount} events` : "",
     storm ? `${storm.heldBack} matches suppressed` : "",
   ];

@@ -11,7 +11,18 @@ export interface Explanation {
   readonly rules: readonly ExplainedRule[];
   readonly rulesLeftOut: number;
   readonly notifications: readonly ExplainedNotification[];
+  /** What led to a notification of an incident; null for others, and for who may not read incidents. */
+  readonly incident: ExplainedIncident | null;
   readonly user: ExplainedUser | null;
+}
+
+export interface ExplainedIncident {
+  readonly incidentId: string;
+  readonly number: number;
+  readonly state: "open" | "acknowledged" | "resolved";
+  readonly acknowledgements: readonly { readonly userId: string; readonly name: string; readonly at: string }[];
+  /** Alerts, route, policy, step with its people, contact rules, acknowledgements. */
+  readonly lines: readonly { readonly at: string | null; readonly kind: string; readonly text: string }[];
 }
 
 export interface ExplainedEvent {

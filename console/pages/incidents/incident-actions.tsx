@@ -22,7 +22,7 @@ type Named = Pick<Incident, "id" | "number" | "title">;
 
 /** What shows incidents and what they contain. */
 export function changed(): void {
-  invalidate("/incidents", "/alerts", "/attention", "/notifications", "/silences");
+  invalidate("/incidents", "/alerts", "/attention", "/notifications", "/silences", "/explain/");
   countSoon();
 }
 
