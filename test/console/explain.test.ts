@@ -117,7 +117,7 @@ test("the story of an incident's notification names route, step and people, and 
   const console = await startConsole(t);
   if (!console) return;
   const { prism } = console;
-  const claire = await console.person("viewer", ["Operator"]);
+  const claire = await console.person("viewer", ["User"]);
   const { defaultProjectId } = prism.parts.core.access;
   await prism.parts.base.database.write(async (trx) => {
     await trx.updateTable("users").set({ name: "Claire Martin" }).where("id", "=", claire.id).execute();

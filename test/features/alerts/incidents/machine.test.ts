@@ -274,6 +274,35 @@ test("looks have the rhythm of the first one: what changes late in it is not sen
   assert.deepEqual(world.sent(), ["renotify resolved high", "webhooks resolved"]);
 });
 
+/** When Alertmanager sends the end: with the next flush. It flushes each interval from the first one on. */
+function endOfAlertmanager(firstFlush: number, lastEnd: number): number {
+  const { groupIntervalMs } = SETTINGS;
+  return firstFlush + groupIntervalMs * (Math.floor((lastEnd - firstFlush) / groupIntervalMs) + 1);
+}
+
+test("no end is sent later than Alertmanager sends it, whatever joined and ended before", () => {
+  const second = fc.integer({ min: 1, max: 20 * 60 }).map((s) => s * 1000);
+  const changes = fc.array(fc.record({ afterMs: second, isEnd: fc.boolean() }), { maxLength: 12 });
+  fc.assert(
+    fc.property(changes, second, fc.constantFrom(0, 30_000), (given, lastMs, groupWaitMs) => {
+      const world = new World({ steps: [notify()], groupWaitMs, repeatMs: 24 * 60 * MINUTE });
+      const firstFlush = START + groupWaitMs;
+      world.pass(groupWaitMs);
+      for (const [at, { afterMs, isEnd }] of given.entries()) {
+        world.pass(afterMs);
+        const firing = world.members.filter(({ isFiring }) => isFiring);
+        if (isEnd && firing.length > 1) world.resolveAlert(firing[0]?.alertId ?? "");
+        else world.fire(`b${at}`);
+      }
+      world.pass(lastMs);
+      for (const { alertId, isFiring } of world.members) if (isFiring) world.resolveAlert(alertId);
+      const due = endOfAlertmanager(firstFlush, world.now);
+      world.pass(due - world.now);
+      assert.equal(world.incident.state, "resolved", `an end at ${due - START} ms`);
+    }),
+  );
+});
+
 test("partial ends are sent to webhooks while acknowledged or snoozed, but not without sendResolved", () => {
   const ended = (settings: Partial<StepSettings>, act: (world: World) => Turn): string[] => {
     const world = new World({ steps: [notify()], groupWaitMs: 0, ...settings });
