@@ -209,7 +209,11 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
   recordWebviewAction: onNotification,
   updateSchedule: made("/api/v1/schedules", "createSchedule"),
   acknowledgeIncident: onIncident,
-  unacknowledgeIncident: onIncident,
+  unacknowledgeIncident: async (seeded) => {
+    const made = await onIncident(seeded);
+    await seeded.prism.post(`/api/v1/incidents/${made.params?.["id"]}/acknowledge`, {});
+    return made;
+  },
   snoozeIncident: onIncident,
   unsnoozeIncident: onIncident,
   resolveIncident: onIncident,

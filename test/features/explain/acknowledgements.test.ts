@@ -87,6 +87,8 @@ test("an acknowledgement of an incident is one of the person's notifications of 
 
   await t.test("without its acknowledgements it is open, and what people did stays", async () => {
     assert.equal((await world.prism.post(`/api/v1/incidents/${id}/unacknowledge`, {}, headers)).status, 200);
+    const again = await world.prism.post(`/api/v1/incidents/${id}/unacknowledge`, {}, headers);
+    assert.deepEqual([again.status, /INVALID_STATE.*No one has acknowledged/.test(again.text)], [409, true]);
     const { incident, rows } = await readBy(world, bob.token);
     assert.deepEqual([incident?.state, incident?.acknowledgements], ["open", []]);
     assert.equal(rows.filter(({ me }) => me.acknowledgedAt !== null).length, 2);

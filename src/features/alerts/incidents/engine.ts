@@ -225,8 +225,18 @@ export class Incidents {
       addLog(trx, id, [{ kind: "read", actor: userId }], this.#parts.clock.now());
   }
 
-  unacknowledge(id: string, actor: Actor, options?: InTransaction): Promise<IncidentRow> {
-    return this.#act(id, "unacknowledge", actor, machine.unacknowledge, options);
+  /** @param strict @throws INVALID_STATE if no one has acknowledged it */
+  unacknowledge(
+    id: string,
+    actor: Actor,
+    { strict = false, ...options }: InTransaction & { readonly strict?: boolean } = {},
+  ): Promise<IncidentRow> {
+    const decide: Decide = (row, facts, ...given) => {
+      if (strict && facts.acks.length === 0)
+        throw new PrismError("INVALID_STATE", "No one has acknowledged the incident");
+      return machine.unacknowledge(row, facts, ...given);
+    };
+    return this.#act(id, "unacknowledge", actor, decide, options);
   }
 
   snooze(id: string, until: EpochMs, actor: Actor, options?: InTransaction): Promise<IncidentRow> {

@@ -101,9 +101,14 @@ function serveActions(server: FeatureServer, context: IncidentsOwn): void {
       summary,
       body: s.ActBody,
       handle: (exchange, { params, body }) =>
-        s.act(context, callerOf(exchange), params.id, (incidents, each, actor) => incidents[action](each, actor), {
-          text: body.note,
-        }),
+        s.act(
+          context,
+          callerOf(exchange),
+          params.id,
+          (incidents, each, actor) =>
+            incidents[action](each, actor, action === "unacknowledge" ? { strict: true } : {}),
+          { text: body.note },
+        ),
     });
   server.route({
     ...one,

@@ -20,8 +20,14 @@ test("the link of a mail acknowledges without a login by its button; following i
   assert.equal((await world.only()).state, "open", "nothing was clicked");
   const press = (to: string) => fetch(to, { method: "POST", headers: FORM, body: "acknowledge=yes" });
   const bob = await world.member("bob");
+  const forged = `${url.slice(0, -2)}xx`;
   assert.equal((await press(url.replace(ann.id, bob.id))).status, 401, "another user");
-  assert.equal((await press(`${url.slice(0, -2)}xx`)).status, 401, "another signature");
+  assert.equal((await press(forged)).status, 401, "another signature");
+  for (const reply of [await fetch(forged), await fetch(url.replace(/token=.*/, "token=x"))]) {
+    assert.equal(reply.status, 401, "another signature");
+    assert.match(reply.headers.get("content-type") ?? "", /^text\/html/);
+    assert.match(await reply.text(), /<h1>This link does not work<\/h1>/);
+  }
   const done = await press(url);
   assert.deepEqual([done.status, /Acknowledged/.test(await done.text())], [200, true]);
   assert.equal((await world.only()).state, "acknowledged");

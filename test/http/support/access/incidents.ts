@@ -52,19 +52,26 @@ const policyBody = (world: AccessWorld) => ({
 });
 const makePolicy = (world: AccessWorld): Promise<string> => idOf(world.prism.post(POLICIES_PATH, policyBody(world)));
 
+/** An incident that the action applies to. */
+async function ready({ prism, keeper }: AccessWorld, id: string, action: string): Promise<string> {
+  const { incidents } = prism.parts.services.alerting;
+  if (action === "unacknowledge") await incidents.acknowledge(id, { id: keeper, via: "api" });
+  return id;
+}
+
 /** One row for a caller who was not notified, one for a caller who was. */
 const onIncident = (action: string, body: (world: AccessWorld) => object = () => ({})): Row[] => [
   {
     refusal: inShop(act),
     request: async (world) => ({
-      path: `${INCIDENTS_PATH}/${await makeIncident(world)}/${action}`,
+      path: `${INCIDENTS_PATH}/${await ready(world, await makeIncident(world), action)}/${action}`,
       body: body(world),
     }),
   },
   {
     refusal: inShop({ ...act, from: "viewer" }),
     request: async (world, who) => ({
-      path: `${INCIDENTS_PATH}/${await makePagedIncident(world, who)}/${action}`,
+      path: `${INCIDENTS_PATH}/${await ready(world, await makePagedIncident(world, who), action)}/${action}`,
       body: body(world),
     }),
   },

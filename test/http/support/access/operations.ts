@@ -37,7 +37,7 @@ export const OPERATIONS: Table = {
       [open(`/account/${page}`)],
     ]),
   ),
-  "GET /account/acknowledge": [open("/account/acknowledge")],
+  "GET /account/acknowledge": [{ ...open("/account/acknowledge"), served: [401, ""] }],
   "POST /account/acknowledge": [open("/account/acknowledge?token=none")],
   "POST /account/unsubscribe": [{ ...open("/account/unsubscribe?token=none"), served: [401, "SIGNATURE_INVALID"] }],
   "GET /prism-client.js": [open("/prism-client.js")],

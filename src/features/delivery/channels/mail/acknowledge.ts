@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { Config } from "../../../../config/load.ts";
 import { escapeHtml } from "../../../../core/clean-text.ts";
 import type { Clock, EpochMs } from "../../../../core/clock.ts";
-import { PrismError } from "../../../../core/errors.ts";
+import { PrismError, STATUS_OF } from "../../../../core/errors.ts";
 import type { Exchange } from "../../../../http/exchange.ts";
 import { DOCUMENT_HEADERS } from "../../../../http/headers.ts";
 import { ANSWERS_LATER, type Route, route } from "../../../../http/route.ts";
@@ -78,7 +78,7 @@ export function acknowledgeRoutes(context: AcknowledgeContext): Route[] {
       summary: "The page of an acknowledge link",
       undocumented: true,
       response,
-      handle: async (exchange, given) => answer(exchange, await askPage(context, given.query.token ?? "")),
+      handle: (exchange, given) => answerAny(exchange, askPage(context, given.query.token ?? "")),
     }),
     route({
       ...common,
@@ -94,7 +94,7 @@ export function acknowledgeRoutes(context: AcknowledgeContext): Route[] {
       async handle(exchange, given) {
         const token = given.query.token ?? "";
         const isPressed = isClick(given.body as unknown as Uint8Array);
-        return answer(exchange, isPressed ? await acknowledge(context, token) : await askPage(context, token));
+        return answer(exchange, 200, await (isPressed ? acknowledge(context, token) : askPage(context, token)));
       },
     }),
   ];
@@ -105,13 +105,10 @@ function isClick(body: Uint8Array): boolean {
   return new URLSearchParams(Buffer.from(body).toString()).get("acknowledge") === "yes";
 }
 
+/** @throws TOKEN_INVALID, TOKEN_EXPIRED, NOTIFICATION_NOT_FOUND */
 async function askPage(context: AcknowledgeContext, token: string): Promise<string> {
-  const title = await titleOf(context, token).catch((error: unknown) => {
-    if (error instanceof PrismError) return undefined;
-    throw error;
-  });
-  if (title === undefined)
-    return page("This link does not work", "<p>It has expired, or the notification is no longer kept.</p>");
+  const title = await titleOf(context, token);
+  if (title === undefined) throw new PrismError("NOTIFICATION_NOT_FOUND", "The notification is no longer kept");
   const verb = isDrillToken(context, token) ? "Confirm" : "Acknowledge";
   return page(
     `${verb}?`,
@@ -192,10 +189,21 @@ async function acknowledgeInChannel(
   return page("Acknowledged", `<p>You have acknowledged incident ${incident.number}. You can close this page.</p>`);
 }
 
-function answer(exchange: Exchange, html: string): typeof ANSWERS_LATER {
+function answer(exchange: Exchange, status: number, html: string): typeof ANSWERS_LATER {
   const headers = { "Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store" };
-  exchange.send(200, html, headers, { fixedHeaders: DOCUMENT_HEADERS });
+  exchange.send(status, html, headers, { fixedHeaders: DOCUMENT_HEADERS });
   return ANSWERS_LATER;
+}
+
+/** A link that does not work has a page for people too, with the status of the error. */
+async function answerAny(exchange: Exchange, html: Promise<string>): Promise<typeof ANSWERS_LATER> {
+  try {
+    return answer(exchange, 200, await html);
+  } catch (error) {
+    if (!(error instanceof PrismError) || STATUS_OF[error.code] >= 500) throw error;
+    const status = STATUS_OF[error.code];
+    return answer(exchange, status, page("This link does not work", `<p>${escapeHtml(error.message)}.</p>`));
+  }
 }
 
 /** No script and no style: it works in every browser and under the policy of all pages. */
