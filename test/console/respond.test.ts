@@ -306,7 +306,7 @@ test("someone is paged from the incidents and on-call pages, added to an inciden
 
   for (const [item, name, action, text] of [
     ["Add responders…", "grace", "Page them", "asked for help"],
-    ["Reassign…", "grace", "Reassign", "gave it to"],
+    ["Reassign…", "grace", "Reassign", "assigned it to"],
   ] as const) {
     await button(page, "People").click();
     await page.getByRole("menuitem", { name: item }).click();

@@ -126,14 +126,13 @@ function Subtitle({ alert: { state, startsAt, resolvedAt, timedOut, incidents } 
     return (
       <>
         It fired from <Time at={startsAt} mode="full" /> to <Time at={resolvedAt} mode="full" />
-        {timedOut && ", as its source stopped to report it"}.
+        {timedOut && ", when its source stopped reporting it"}.
       </>
     );
   return (
     <>
-      {state === "pending" ? "Its condition is true since " : "It fires since "}
-      <Time at={startsAt} />
-      {incident === undefined ? "." : ` in the incident #${incident.number}, which is ${incident.state}.`}
+      {state === "pending" ? "Its condition has been true since " : "It has been firing since "}
+      <Time at={startsAt} mode="full" />.{incident && ` Incident #${incident.number} is ${incident.state}.`}
     </>
   );
 }
@@ -239,7 +238,7 @@ function History({ alert }: Props) {
           },
         ]}
         bare
-        empty={<p class="muted small card-body">It has not fired before, as far as is kept.</p>}
+        empty={<p class="muted small card-body">No earlier occurrence is stored.</p>}
       />
     </Card>
   );

@@ -5,7 +5,8 @@ import { useGet } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
 import { Link, plural, Time, UserText } from "../../ui/index.ts";
 import type { IncidentDetail, LogEntry } from "./incident-types.ts";
-import { isOutcome, type Outcome, OutcomeText, outcomeTone } from "./outcome-words.tsx";
+import { OutcomeText, outcomeTone } from "./outcome-words.tsx";
+import { Data } from "./timeline-data.ts";
 
 export type Tone = "accent" | "ok" | "bad" | "warn" | "info" | "plain";
 type Names = ReadonlyMap<string, string>;
@@ -62,53 +63,6 @@ function People({ ids, names, within = false }: PeopleProps) {
   );
 }
 
-/** Members of `data`, which depends on the kind. */
-class Data {
-  readonly #data: Readonly<Record<string, unknown>>;
-
-  constructor(data: Readonly<Record<string, unknown>>) {
-    this.#data = data;
-  }
-
-  number(name: string): number {
-    return Number(this.#data[name] ?? 0);
-  }
-
-  flag(name: string): boolean {
-    return this.#data[name] === true;
-  }
-
-  text(name: string): string {
-    const value = this.#data[name];
-    return typeof value === "string" ? value : "";
-  }
-
-  list(name: string): readonly string[] {
-    const value = this.#data[name];
-    return Array.isArray(value) ? value.filter((each) => typeof each === "string") : [];
-  }
-
-  get outcome(): Outcome | undefined {
-    const value = this.#data["outcome"];
-    return isOutcome(value) ? value : undefined;
-  }
-
-  get outcomes(): readonly Outcome[] {
-    const value = this.#data["outcomes"];
-    return Array.isArray(value) ? value.filter(isOutcome) : [];
-  }
-
-  objects(name: string): readonly Data[] {
-    const value = this.#data[name];
-    return Array.isArray(value) ? value.map((each) => new Data(each as Readonly<Record<string, unknown>>)) : [];
-  }
-
-  map(name: string): Readonly<Record<string, unknown>> {
-    const value = this.#data[name];
-    return typeof value === "object" && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
-  }
-}
-
 const VIA: Readonly<Record<string, string>> = {
   webpush: "by the button of a push message",
   mail: "by the link in a mail",
@@ -128,7 +82,7 @@ const REASONS: Readonly<Record<string, string>> = {
 /** Those whom a person named. */
 const ASKED: Readonly<Record<string, string>> = {
   page: "as they were paged directly",
-  reassign: "as the incident was given to them",
+  reassign: "as the incident was assigned to them",
   responder: "as they were asked to help",
 };
 
@@ -165,7 +119,8 @@ const WORDS: Readonly<Record<string, Words>> = {
     tone: "warn",
     title: (
       <>
-        <Person id={entry.actor} names={names} /> gave it to <People ids={data.list("users")} names={names} within />
+        <Person id={entry.actor} names={names} /> assigned it to{" "}
+        <People ids={data.list("users")} names={names} within />
       </>
     ),
     sub: "the steps start if they do not acknowledge it",
@@ -219,7 +174,7 @@ const WORDS: Readonly<Record<string, Words>> = {
     tone: "plain",
     title: (
       <>
-        A later notification of <People ids={data.list("users")} names={names} /> was not needed any more
+        A later notification of <People ids={data.list("users")} names={names} /> was no longer needed
       </>
     ),
   }),
@@ -230,8 +185,8 @@ const WORDS: Readonly<Record<string, Words>> = {
   }),
   withheld: (data) => ({
     tone: "plain",
-    title: `${plural(data.number("alerts"), "alert was", "alerts were")} withheld`,
-    sub: <Withheld data={data} />,
+    title: `No one was notified of ${plural(data.number("alerts"), "alert")}`,
+    sub: <Quieted data={data} />,
   }),
   "not-notified": (data) => ({
     tone: "plain",
@@ -278,7 +233,7 @@ const WORDS: Readonly<Record<string, Words>> = {
     title:
       data.number("alerts") === 0
         ? "Webhooks name all firing alerts again"
-        : `Webhooks did not name ${plural(data.number("alerts"), "withheld alert")}`,
+        : `Webhooks left out ${plural(data.number("alerts"), "alert")}: silenced, inhibited or muted`,
   }),
   "webhook-shortened": (data) => ({
     tone: "warn",
@@ -504,14 +459,14 @@ function IncidentLinks({ data }: { readonly data: Data }) {
   );
 }
 
-/** What withholds alerts, with links. */
-function Withheld({ data }: { readonly data: Data }) {
+/** What silences, inhibits or mutes alerts, with links. */
+function Quieted({ data }: { readonly data: Data }) {
   const silences = data.list("silences");
   const inhibitors = data.list("inhibitedBy");
   const intervals = data.list("intervals");
   return (
     <>
-      {silences.length > 0 && "by "}
+      {silences.length > 0 && "silenced by "}
       {silences.map((id, at) => (
         <span key={id}>
           {at > 0 && ", "}
@@ -519,7 +474,8 @@ function Withheld({ data }: { readonly data: Data }) {
         </span>
       ))}
       {inhibitors.length > 0 && `${silences.length > 0 ? " · " : ""}inhibited by ${plural(inhibitors.length, "alert")}`}
-      {intervals.length > 0 && ` · in the time interval ${intervals.join(", ")}`}
+      {intervals.length > 0 &&
+        `${silences.length + inhibitors.length > 0 ? " · " : ""}muted by the time interval ${intervals.join(", ")}`}
     </>
   );
 }

@@ -155,8 +155,8 @@ function incidentItem(row: queries.OpenIncidentRow, hasWays: boolean): Attention
     key: `incident:${id}`,
     title: `#${number} ${title}`,
     detail:
-      `${firing === 1 ? "1 alert fires" : `${firing} alerts fire`}, ` +
-      (isUnreached ? "no one is reached yet" : "not acknowledged"),
+      `${firing === 1 ? "1 alert is firing" : `${firing} alerts are firing`}; ` +
+      (isUnreached ? "no one has been reached yet" : "no one has acknowledged it"),
     link: `/incidents/${id}`,
     at: toRfc3339(openedAt),
     ids: [id],

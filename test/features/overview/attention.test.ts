@@ -121,7 +121,7 @@ test("an incident needs attention while it is open; its notifications are not li
   const [item] = ofKind(items, "incident");
   const id = item?.ids[0];
   assert.deepEqual([item?.severity, item?.title, item?.link], ["critical", "#1 DiskFull", `/incidents/${id}`]);
-  assert.equal(item?.detail, "1 alert fires, not acknowledged");
+  assert.equal(item?.detail, "1 alert is firing; no one has acknowledged it");
   assert.deepEqual(ofKind(items, "notification"), []);
   await prism.post(`/api/v1/incidents/${id}/acknowledge`, {}, { token: uma.token });
   assert.deepEqual(ofKind(await itemsOf(prism, uma.token), "incident"), []);

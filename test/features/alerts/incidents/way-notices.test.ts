@@ -188,7 +188,7 @@ test("attention and status name ways that accept nothing, and incidents that rea
   }
   const attention = async () => (await prism.get<Shown>("/api/v1/attention")).body.items;
   const [incident] = (await attention()).filter(({ kind }) => kind === "incident");
-  assert.equal(incident?.detail, "1 alert fires, no one is reached yet");
+  assert.equal(incident?.detail, "1 alert is firing; no one has been reached yet");
   const [way] = (await attention()).filter(({ kind }) => kind === "way");
   assert.equal(way?.title, "Incidents do not reach the channel Pager");
   assert.match(way?.detail ?? "", /404.* · 1 page waits$/);
