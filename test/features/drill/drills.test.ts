@@ -3,6 +3,8 @@ import test from "node:test";
 import { eventually } from "../../helpers/eventually.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { scalarOf } from "../../helpers/tables.ts";
+import { telegramBot } from "../channels/presets/telegram.ts";
+import { startStandIn } from "../channels/support/stand-in.ts";
 import {
   drillWorld,
   hookLink,
@@ -34,6 +36,7 @@ test("a drill goes to each way of a person, and a tap on its link proves that wa
   assert.match(text, /This is a drill: nothing is broken/);
   assert.match(text, /Confirm: http:/);
   assert.doesNotMatch(text, /Acknowledge|List-Unsubscribe/);
+  assert.doesNotMatch(text, /^(Importance|X-Priority):/im, "nothing is broken");
   assert.deepEqual(hook.posts[0]?.body.data.action?.label, "Confirm");
   assert.notEqual(await hookLink(world), link, "each way has its own link");
 
@@ -184,4 +187,16 @@ test("others are drilled by those who may change their schedules, six times in a
   assert.equal(listed.body.data.length, 7);
   const hidden = await prism.get<{ data: { id: string }[] }>(PATH, { token: stranger.token });
   assert.deepEqual(hidden.body.data, []);
+});
+
+test("in a chat a drill does not look like an alarm", async (t) => {
+  const world = await drillWorld(t);
+  const { prism, ada } = world;
+  const chat = await startStandIn(t, telegramBot());
+  const channel = { name: "Chat", preset: "telegram", fields: telegramBot().fields(chat.url) };
+  const made = await prism.post("/api/v1/channels", channel, { token: ada.token });
+  assert.equal(made.status, 201, made.text);
+  await startDrill(world, ada.token);
+  await eventually("the drill arrives", () => chat.seen.length === 1);
+  assert.match(chat.seen[0]?.text ?? "", /🔵 Drill: tap to confirm/);
 });

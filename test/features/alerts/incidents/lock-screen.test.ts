@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { eventually } from "../../../helpers/eventually.ts";
 import { makeUser } from "../../../helpers/people.ts";
+import { telegramBot } from "../../channels/presets/telegram.ts";
+import { startStandIn } from "../../channels/support/stand-in.ts";
 import { IncidentWorld, MINUTE } from "./support.ts";
 
 const INSTANT = /\d{4}-\d\d-\d\dT[\d:.]+Z/g;
@@ -107,4 +110,18 @@ test("a page to a person begins with what the person wrote, also while it is not
   const reply = await world.prism.post("/api/v1/incidents", body, { token });
   assert.equal(reply.status, 201, reply.text);
   assert.match(await lockScreen(world), /^Call me \| The till does not open carol opened this incident at <at>\. /);
+});
+
+test("in a person's chat the page of an incident has its severity, and its end is no alarm", async (t) => {
+  const world = await IncidentWorld.start(t, { "webhooks.allowPrivateCidrs": "127.0.0.0/8" });
+  const { token } = await world.member("ann");
+  const chat = await startStandIn(t, telegramBot());
+  const channel = { name: "Chat", preset: "telegram", fields: telegramBot().fields(chat.url) };
+  assert.equal((await world.prism.post("/api/v1/channels", channel, { token })).status, 201);
+  const disk = { labels: { alertname: "DiskFull", severity: "warning" }, annotations: { summary: "/var is full" } };
+  await world.fire("DiskFull", disk);
+  await eventually("it arrives", () => /🟠 Warning: DiskFull[\s\S]*\/var is full/.test(chat.seen[0]?.text ?? ""));
+  await world.resolveAlert("DiskFull", disk);
+  await world.pass(10 * MINUTE);
+  await eventually("its end", () => chat.seen.some(({ text = "" }) => /✅ Resolved: DiskFull/.test(text)));
 });
