@@ -196,6 +196,8 @@ export async function exchangeRaw(
 }
 
 export function errorCodeOf(reply: { readonly body: string }): string | undefined {
+  // A page for people has no code.
+  if (reply.body.startsWith("<!doctype")) return undefined;
   type Body = { error?: { code?: string } | string; code?: string | number; prism?: string };
   const { error, code, prism } = JSON.parse(reply.body) as Body;
   // Errors of Healthchecks' API are texts; those of ntfy have numbers.
