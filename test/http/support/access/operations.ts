@@ -38,7 +38,7 @@ export const OPERATIONS: Table = {
     ]),
   ),
   "GET /account/acknowledge": [{ ...open("/account/acknowledge"), served: [401, ""] }],
-  "POST /account/acknowledge": [open("/account/acknowledge?token=none")],
+  "POST /account/acknowledge": [{ ...open("/account/acknowledge?token=none"), served: [401, "TOKEN_INVALID"] }],
   "POST /account/unsubscribe": [{ ...open("/account/unsubscribe?token=none"), served: [401, "SIGNATURE_INVALID"] }],
   "GET /prism-client.js": [open("/prism-client.js")],
   "GET /metrics": [{ refusal: may("system:status"), request: at("/metrics") }],
