@@ -1,6 +1,7 @@
 import { ChevronRight } from "lucide";
 import { type ComponentChildren, createContext } from "preact";
 import { useContext, useEffect, useId } from "preact/hooks";
+import { dateFormat, displayZone } from "./clock.ts";
 import { cx } from "./dom.ts";
 import { Icon } from "./icon.tsx";
 import type { IconNode, Tone } from "./types.ts";
@@ -26,6 +27,19 @@ export interface PageProps {
 }
 
 /** A page: where it is, its title, the line that answers its question, its actions, its content. */
+/** Names the zone of the page's times where it is not the browser's. */
+function ZoneNote() {
+  const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  // Zones have several names.
+  const shown = dateFormat({}, displayZone.value).resolvedOptions().timeZone;
+  if (shown === own) return null;
+  return (
+    <span class="page-zone" title={`Your account chose this zone; this browser is in ${own}.`}>
+      Times in {displayZone.value}
+    </span>
+  );
+}
+
 export function Page(props: PageProps) {
   const {
     title,
@@ -70,6 +84,7 @@ export function Page(props: PageProps) {
             </p>
           )}
         </div>
+        <ZoneNote />
         <div class="page-tools">{tools}</div>
         {actions !== undefined && <div class="page-actions">{actions}</div>}
       </header>

@@ -81,3 +81,69 @@ test("after an outage a page that could not be loaded shows its data without a c
   await page.getByText("Disks are replaced").first().waitFor();
   assert.equal(await page.getByText("The server cannot be reached").count(), 0);
 });
+
+test("groups of the menu fold and stay so; the current entry is in an open group and in view", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const page = await console.open("/", { width: 1440 });
+  const nav = page.getByRole("navigation", { name: "Main", exact: true });
+  const group = (name: string) => nav.getByRole("button", { name });
+  const isInView = () =>
+    nav.locator("[aria-current]").evaluate((link) => {
+      const [own, list] = [link.getBoundingClientRect(), link.parentElement?.getBoundingClientRect()];
+      return list !== undefined && own.top >= list.top && own.bottom <= list.bottom;
+    });
+  await nav.getByRole("link", { name: "Incidents" }).waitFor();
+  for (const [name, isOpen] of [
+    ["Respond", "true"],
+    ["Operate", "false"],
+    ["Administer", "false"],
+  ] as const)
+    assert.equal(await group(name).getAttribute("aria-expanded"), isOpen, name);
+  assert.equal(await nav.getByRole("link", { name: "Jobs", exact: true }).count(), 0);
+  await group("Operate").click();
+  await nav.getByRole("link", { name: "Jobs", exact: true }).waitFor();
+  await group("Respond").click();
+  await nav.getByRole("link", { name: "Incidents" }).waitFor({ state: "detached" });
+  await page.reload();
+  await nav.getByRole("link", { name: "Jobs", exact: true }).waitFor();
+  assert.equal(await group("Respond").getAttribute("aria-expanded"), "false", "this browser keeps what was chosen");
+  for (const path of ["/settings", "/incidents", "/buckets"]) {
+    await console.visit(page, path);
+    assert.equal(await nav.locator("[aria-current]").count(), 1, path);
+    assert.ok(await isInView(), `the entry of ${path} is in view`);
+  }
+  await assertAccessible(page, "the menu");
+
+  const phone = await console.open("/settings", { width: 390 });
+  await phone.getByRole("button", { name: "More", exact: true }).click();
+  const all = phone.getByRole("navigation", { name: "All pages" });
+  await all.locator("[aria-current]").getByText("Settings").waitFor();
+  await all.getByRole("button", { name: "Operate" }).click();
+  await all.getByRole("link", { name: "Jobs", exact: true }).click();
+  await phone.getByRole("heading", { level: 1, name: "Jobs" }).waitFor();
+  assert.equal(await all.count(), 0, "a press on an entry closes the menu, one on a group does not");
+  console.assertClean();
+});
+
+test("times are in the user's zone, which a page names once where it is not the browser's", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { token } = await console.person("mia", ["Admin"]);
+  const page = await console.open("/audit", { as: "mia", width: 1440 });
+  const own = await page.evaluate(() => Intl.DateTimeFormat().resolvedOptions().timeZone);
+  await console.shown(page);
+  assert.equal(await page.getByText("Times in").count(), 0, "without a chosen zone it is the browser's");
+  const zone = own === "Asia/Tokyo" ? "Asia/Kathmandu" : "Asia/Tokyo";
+  const set = await console.prism.put("/api/v1/users/me", { timezone: zone }, { token });
+  assert.equal(set.status, 200, set.text);
+  await page.reload();
+  await page.getByText(`Times in ${zone}`).waitFor();
+  assert.equal(await page.getByText("Times in").count(), 1);
+  const time = page.getByRole("table", { name: "Audit trail" }).locator("time").first();
+  const shown = new Intl.DateTimeFormat("en-GB", { timeZone: zone, timeZoneName: "short" }).formatToParts();
+  const name = shown.find(({ type }) => type === "timeZoneName")?.value ?? "";
+  assert.ok((await time.getAttribute("data-tip"))?.endsWith(name), "the exact time on hover names its zone");
+  await assertAccessible(page, "a page with the name of its zone");
+  console.assertClean();
+});

@@ -174,3 +174,35 @@ test("an operator finds dead jobs and retries them, pauses a queue, and runs sch
   });
   console.assertClean();
 });
+
+test("jobs begin with what is left to do; schedules and timers are named in words", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { prism } = console;
+  const action = { type: "notify", payload: { userId: "admin", title: "Prices", message: "They are new." } };
+  const feed = { name: "Price feed", queue: "timers", kind: "timer", everyMs: 900_000, payload: { action } };
+  const made = await prism.post<{ id: string }>("/api/v1/schedules", feed);
+  assert.equal(made.status, 201, made.text);
+  assert.ok((await prism.post(`/api/v1/schedules/${made.body.id}/run`)).status < 300);
+  await eventually("the finished job", async () => {
+    const { body } = await prism.get<{ data: readonly object[] }>("/api/v1/jobs?state=succeeded&kind=timer");
+    return body.data.length === 1;
+  });
+  const bucket = { name: "Float", currency: "EUR", currentBalance: "5", threshold: "10" };
+  assert.equal((await prism.post("/api/v1/transfer-buckets", bucket)).status, 201);
+  const page = await console.open("/schedules", { width: 1440 });
+  await page.getByText(/^The next one, Price feed, runs in/).waitFor();
+  await page.getByRole("row").filter({ hasText: "Check of bucket balances" }).getByText("Prism's own").waitFor();
+  assert.equal(await page.getByText("prism:").count(), 0);
+  assert.equal((await prism.put(`/api/v1/schedules/${made.body.id}`, { active: false })).status, 200);
+  await console.visit(page, "/timers");
+  const timer = page.getByRole("row").filter({ hasText: "Prices" });
+  await timer.getByText("every 15\u202fmin").waitFor();
+  await timer.getByText("paused").waitFor();
+  await console.visit(page, "/jobs");
+  assert.equal(await page.getByRole("row").getByText("succeeded").count(), 0);
+  await page.getByLabel("State").selectOption("any");
+  await page.getByRole("row").getByText("succeeded").first().waitFor();
+  await assertAccessible(page, "all jobs");
+  console.assertClean();
+});

@@ -65,14 +65,18 @@ function JobTime({ job }: { readonly job: Job }) {
   return <Time at={job.finishedAt ?? job.startedAt ?? job.runAt} />;
 }
 
-const STATE_OPTIONS = optionsOf("Any state", STATES);
+/** What is left to do, and what failed: finished jobs are far more, many of them Prism's own. */
+const OPEN = "dead,retrying,running,ready,scheduled";
+const ANY = "any";
+const STATE_OPTIONS = optionsOf("Not finished", STATES);
 
 /** Jobs by state and queue, with a search in payloads and errors. */
 export default function Jobs() {
   const filters = useFilters({ q: "", state: "", queue: "" });
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const { q, state, queue } = filters.values;
-  const list = useList<Job>("/jobs", { ...filters.values, limit: 50 });
+  const wanted = state === "" ? OPEN : state === ANY ? "" : state;
+  const list = useList<Job>("/jobs", { ...filters.values, state: wanted, limit: 50 });
   const counts = useGet<Counts>("/jobs/counts", { q, queue });
   const queues = useGet<{ queues: readonly Queue[] }>("/queues");
   useStream("system", ({ type }) => {
@@ -86,7 +90,7 @@ export default function Jobs() {
   ];
   const filter: JobFilter = {
     ...(queue === "" ? {} : { queue }),
-    ...(state === "" ? {} : { state: [state] }),
+    ...(wanted === "" ? {} : { state: wanted.split(",") }),
     ...(q === "" ? {} : { q }),
   };
   const { isFiltered } = filters;
@@ -94,7 +98,7 @@ export default function Jobs() {
     <Page
       title="Jobs"
       subtitle={subtitleOf(counts.data)}
-      actions={can("jobs:manage") ? <AllMenu filter={filter} state={state} /> : undefined}
+      actions={can("jobs:manage") ? <AllMenu filter={filter} /> : undefined}
       tabs={<JobTabs value="jobs" />}
     >
       <Toolbar>
@@ -120,11 +124,11 @@ export default function Jobs() {
           : {})}
         empty={
           <EmptyState
-            title={isFiltered ? "No job matches" : "No job has run yet"}
+            title={isFiltered ? "No job matches" : "Nothing waits, and nothing has failed"}
             text={
               isFiltered
                 ? "Change the search, the state or the queue."
-                : "Deliveries, timers and schedules run as jobs and appear here."
+                : "Deliveries, timers and schedules run as jobs. Those that are done are under “Any state”."
             }
           />
         }
@@ -142,17 +146,20 @@ function subtitleOf(counts: Counts | undefined): string {
 }
 
 function countedStates(counts: Counts | undefined) {
-  if (!counts) return STATE_OPTIONS;
-  return STATE_OPTIONS.map(({ value, label }) => {
-    const count = value === "" ? counts.total : counts.states[value as keyof typeof STATES];
+  const options = [...STATE_OPTIONS, { value: ANY, label: "Any state" }];
+  if (!counts) return options;
+  const open = OPEN.split(",").reduce((sum, state) => sum + counts.states[state as keyof typeof STATES], 0);
+  return options.map(({ value, label }) => {
+    const count = value === "" ? open : value === ANY ? counts.total : counts.states[value as keyof typeof STATES];
     return { value, label: `${label} (${formatNumber(count)}${counts.complete ? "" : "+"})` };
   });
 }
 
 /** Actions on everything that the filter matches. */
-function AllMenu({ filter, state }: { readonly filter: JobFilter; readonly state: string }) {
-  const items = ACTIONS.filter(({ states }) => state === "" || states.some((each) => each === state)).map((action) => {
-    const states = state === "" ? action.states : [state];
+function AllMenu({ filter }: { readonly filter: JobFilter }) {
+  const items = ACTIONS.flatMap((action) => {
+    const states = action.states.filter((each) => filter.state === undefined || filter.state.includes(each));
+    if (states.length === 0) return [];
     return {
       label: `${action.label} all that match`,
       danger: action.isDangerous === true,

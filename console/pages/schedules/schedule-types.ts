@@ -37,3 +37,22 @@ export const DST = {
 export function rhythmOf({ cron, everyMs, timezone }: Schedule): string {
   return cron === null ? `every ${formatDuration(everyMs ?? 0)}` : `${cron} in ${timezone}`;
 }
+
+const OWN = "prism:";
+const OWN_NAMES: Readonly<Record<string, string>> = {
+  "prism:retention": "Clean-up of old data",
+  "prism:bucket-monitoring": "Check of bucket balances",
+  "prism:digest": "Daily digest",
+};
+
+/** Whether Prism made the schedule for itself. */
+export function isOwn({ name }: Pick<Schedule, "name">): boolean {
+  return name.startsWith(OWN);
+}
+
+/** The name, in words also for Prism's own ones. @param projectOf names a project by its id */
+export function scheduleName({ name }: Pick<Schedule, "name">, projectOf: (id: string) => string | undefined): string {
+  const [, digestOf] = /^prism:digest:(.+)$/.exec(name) ?? [];
+  if (digestOf !== undefined) return `Digest of ${projectOf(digestOf) ?? "a project"}`;
+  return OWN_NAMES[name] ?? name;
+}

@@ -2,6 +2,7 @@ import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useStream } from "../../app/live.ts";
+import { useProjects } from "../../app/projects.ts";
 import { useList } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import {
@@ -19,16 +20,24 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { ScheduleDialog } from "./schedule-dialog.tsx";
-import { DST, rhythmOf, type Schedule } from "./schedule-types.ts";
+import { DST, isOwn, rhythmOf, type Schedule, scheduleName } from "./schedule-types.ts";
 
-function columns(reload: () => void): readonly Column<Schedule>[] {
+type NameOf = (schedule: Schedule) => string;
+
+function columns(reload: () => void, nameOf: NameOf): readonly Column<Schedule>[] {
   const toggle = async (schedule: Schedule, active: boolean) => {
     await api.put(`/schedules/${schedule.id}`, { active });
-    toast.ok(`${schedule.name} ${active ? "runs again" : "does not run any more"}.`);
+    toast.ok(`${nameOf(schedule)} ${active ? "runs again" : "does not run any more"}.`);
     reload();
   };
   return [
-    { key: "name", label: "Schedule", cell: ({ name }) => <UserText>{name}</UserText>, card: "title", width: "wide" },
+    {
+      key: "name",
+      label: "Schedule",
+      cell: (schedule) => <Name schedule={schedule} nameOf={nameOf} />,
+      card: "title",
+      width: "wide",
+    },
     {
       key: "when",
       label: "Runs",
@@ -51,7 +60,7 @@ function columns(reload: () => void): readonly Column<Schedule>[] {
         can("jobs:manage") ? (
           <Switch
             hideLabel
-            label={`${schedule.name} is active`}
+            label={`${nameOf(schedule)} is active`}
             checked={schedule.active}
             onChange={(active) => toggle(schedule, active)}
           />
@@ -61,6 +70,15 @@ function columns(reload: () => void): readonly Column<Schedule>[] {
       card: "aside",
     },
   ];
+}
+
+function Name({ schedule, nameOf }: { readonly schedule: Schedule; readonly nameOf: NameOf }) {
+  return (
+    <span class="inline">
+      <UserText>{nameOf(schedule)}</UserText>
+      {isOwn(schedule) && <Badge tone="plain">Prism's own</Badge>}
+    </span>
+  );
 }
 
 function Next({ schedule }: { readonly schedule: Schedule }) {
@@ -85,18 +103,23 @@ export default function Schedules() {
   useStream("system", ({ type }) => type === "jobs.changed" && list.reload());
   const run = async (schedule: Schedule) => {
     await api.post(`/schedules/${schedule.id}/run`);
-    toast.ok(`${schedule.name} runs now.`);
+    toast.ok(`${nameOf(schedule)} runs now.`);
     list.reload();
   };
   const make = can("jobs:manage") ? <NewButton onClick={() => setMaking(true)}>New schedule</NewButton> : undefined;
+  const projects = useProjects();
+  const nameOf: NameOf = (schedule) => scheduleName(schedule, (id) => projects.find((each) => each.id === id)?.name);
   const upcoming = (list.items ?? []).filter(({ active, nextRunAt }) => active && nextRunAt !== null);
-  const [first] = upcoming.sort((a, b) => (a.nextRunAt ?? "").localeCompare(b.nextRunAt ?? ""));
+  // Those of people first: Prism's own ones run all the time.
+  const [first] = upcoming.sort(
+    (a, b) => Number(isOwn(a)) - Number(isOwn(b)) || (a.nextRunAt ?? "").localeCompare(b.nextRunAt ?? ""),
+  );
   return (
     <Page
       title="Schedules"
       subtitle={
         first?.nextRunAt
-          ? `The next one, ${first.name}, runs ${formatRelative(first.nextRunAt)}.`
+          ? `The next one, ${nameOf(first)}, runs ${formatRelative(first.nextRunAt)}.`
           : "Jobs that recur by a cron pattern or an interval."
       }
       actions={make}
@@ -105,7 +128,7 @@ export default function Schedules() {
         label="Schedules"
         list={list}
         rowKey={({ id }) => id}
-        columns={columns(list.reload)}
+        columns={columns(list.reload, nameOf)}
         rowHref={({ id }) => href(`/schedules/${id}`)}
         rowActions={(schedule) =>
           can("jobs:manage") ? (

@@ -12,6 +12,7 @@ import {
   Dialog,
   EmptyState,
   Field,
+  formatDuration,
   formatRelative,
   Input,
   NewButton,
@@ -29,6 +30,8 @@ interface Timer {
   readonly runAt: string | null;
   readonly cron: string | null;
   readonly timezone: string | null;
+  readonly everyMs: number | null;
+  readonly state: string;
   readonly createdBy: string | null;
   readonly label: string;
   readonly action: {
@@ -54,15 +57,22 @@ const COLUMNS: readonly Column<Timer>[] = [
   {
     key: "rhythm",
     label: "Repeats",
-    cell: ({ cron, timezone, scheduleId }) =>
-      cron === null ? (
-        <Badge tone="plain">{scheduleId === null ? "once" : "at an interval"}</Badge>
-      ) : (
+    cell: ({ cron, timezone, everyMs }) =>
+      cron !== null ? (
         <span class="mono nowrap">{`${cron} ${timezone ?? ""}`}</span>
+      ) : (
+        <Badge tone="plain">{everyMs === null ? "once" : `every ${formatDuration(everyMs)}`}</Badge>
       ),
     card: "aside",
   },
-  { key: "runAt", label: "Fires", cell: ({ runAt }) => <Time at={runAt} />, align: "end" },
+  {
+    key: "runAt",
+    label: "Fires",
+    cell: ({ runAt, state }) => (
+      <Time at={state === "paused" ? null : runAt} empty={state === "paused" ? "paused" : undefined} />
+    ),
+    align: "end",
+  },
 ];
 
 /** Pending timers. */
@@ -70,7 +80,7 @@ export default function Timers() {
   const [isMaking, setMaking] = useState(false);
   const list = useList<Timer>("/timers", { limit: 50 });
   const cancel = async (timer: Timer) => {
-    const text = timer.cron === null ? "It does not fire." : "It does not fire any more.";
+    const text = timer.scheduleId === null ? "It does not fire." : "It does not fire any more.";
     await confirmDelete(
       `/timers/${timer.scheduleId ?? timer.jobId}`,
       { title: `Cancel ${nameOf(timer)}?`, text, action: "Cancel timer", done: "The timer is cancelled." },
@@ -79,7 +89,7 @@ export default function Timers() {
   };
   const make = <NewButton onClick={() => setMaking(true)}>New timer</NewButton>;
   const [next] = (list.items ?? [])
-    .filter(({ runAt }) => runAt !== null)
+    .filter(({ runAt, state }) => runAt !== null && state !== "paused")
     .sort((a, b) => (a.runAt ?? "").localeCompare(b.runAt ?? ""));
   return (
     <Page

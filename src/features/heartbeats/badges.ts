@@ -47,12 +47,13 @@ export function badgeUrlOf(
 
 export type BadgeFormat = "svg" | "json" | "shields";
 
-type BadgeStatus = "up" | "late" | "down";
+type BadgeStatus = "up" | "late" | "down" | "paused";
 
 const COLOURS: Readonly<Record<BadgeStatus, { readonly svg: string; readonly shields: string }>> = {
   up: { svg: "#4c1", shields: "success" },
   late: { svg: "#fe7d37", shields: "important" },
   down: { svg: "#e05d44", shields: "critical" },
+  paused: { svg: "#9f9f9f", shields: "inactive" },
 };
 
 /** One or several heartbeats, as a badge shows them. */
@@ -122,12 +123,13 @@ export function badgeRoutes(context: Pick<ManageContext, "db" | "heartbeats">): 
       path: "/b/:states/:file",
       summary,
       async handle(exchange) {
-        const { states, file = "" } = exchange.params;
-        const named = fileOf(file);
+        const { states, file: name = "" } = exchange.params;
+        const named = fileOf(name);
         const row = named && isUuid(named.name) ? await findByBadgeUuid(db.read, named.name) : undefined;
         if (!named || !row || (states !== "2" && states !== "3")) throw noBadge();
         const summary = summaryOf([row], heartbeats.clock.now());
-        return sendBadge(exchange, shownName(row), summary, { format: named.format, isShort: states === "2" });
+        const file = { format: named.format, isShort: states === "2" };
+        return sendBadge(exchange, shownName(row), summary, file, row.status === "paused" ? "paused" : undefined);
       },
     }),
   ];
@@ -147,8 +149,15 @@ function noBadge(): PrismError {
   return new PrismError("NOT_FOUND", "No such badge");
 }
 
-function sendBadge(exchange: Exchange, label: string, summary: Summary, { format, isShort }: BadgeFile) {
-  const status: BadgeStatus = summary.down > 0 ? "down" : summary.grace > 0 && !isShort ? "late" : "up";
+/** @param own the status of a single heartbeat that no count shows */
+function sendBadge(
+  exchange: Exchange,
+  label: string,
+  summary: Summary,
+  { format, isShort }: BadgeFile,
+  own?: BadgeStatus,
+) {
+  const status: BadgeStatus = own ?? (summary.down > 0 ? "down" : summary.grace > 0 && !isShort ? "late" : "up");
   openToPages(exchange);
   const headers = { "Cache-Control": "max-age=0, no-cache, no-store, must-revalidate, private" };
   if (format === "svg") {

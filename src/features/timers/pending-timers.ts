@@ -37,6 +37,8 @@ export interface PendingRow extends Owner {
   /** Null for an item that runs once. */
   readonly cron: string | null;
   readonly timezone: string | null;
+  /** Of a schedule with an interval. */
+  readonly everyMs: number | null;
   readonly createdAt: EpochMs;
 }
 
@@ -198,6 +200,7 @@ function waiting(db: ReadDb, pending: Pending, createdBy: string | null, before:
     .selectFrom("jobs")
     .select(["id", "kind", "label", "runAt", "state", "payload", "createdBy", "module", "createdAt"])
     .select([sql<string | null>`null`.as("cron"), sql<string | null>`null`.as("timezone")])
+    .select(sql<number | null>`null`.as("everyMs"))
     // A literal, to match the partial index.
     .where("queue", "=", sql.lit("timers"))
     .where("finishedAt", "is", null)
@@ -206,7 +209,7 @@ function waiting(db: ReadDb, pending: Pending, createdBy: string | null, before:
     .selectFrom("schedules")
     .select(["id", "kind", "label", "nextRunAt as runAt"])
     .select(sql<string>`case active when 1 then 'scheduled' else 'paused' end`.as("state"))
-    .select(["payload", "createdBy", "module", "createdAt", "cron", "timezone"])
+    .select(["payload", "createdBy", "module", "createdAt", "cron", "timezone", "everyMs"])
     .where("kind", "=", TIMER_KIND);
   if (pending === "timers") jobs = jobs.where("kind", "=", TIMER_KIND);
   else {

@@ -96,6 +96,7 @@ const pendingEntries = {
   runAt: v.nullable(v.string()),
   cron: v.nullable(v.string()),
   timezone: v.nullable(v.string()),
+  everyMs: doc(v.nullable(v.number()), "Interval of a recurring one without a cron pattern"),
   state: v.string(),
   createdBy: v.nullable(v.string()),
   createdAt: v.string(),
@@ -161,13 +162,14 @@ export function scheduledView(row: PendingRow, caller: PermissionHolder): v.Infe
 }
 
 /** A recurring one goes by its schedule's id. */
-function pendingView({ id, runAt, cron, timezone, state, createdBy, createdAt }: PendingRow) {
+function pendingView({ id, runAt, cron, timezone, everyMs, state, createdBy, createdAt }: PendingRow) {
   return {
     jobId: id,
-    scheduleId: cron === null ? null : id,
+    scheduleId: cron === null && everyMs === null ? null : id,
     runAt: toRfc3339OrNull(runAt),
     cron,
     timezone,
+    everyMs,
     state,
     createdBy,
     createdAt: toRfc3339(createdAt),

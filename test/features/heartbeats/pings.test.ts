@@ -241,6 +241,12 @@ test("badges show one heartbeat, a tag or the project, as SVG, JSON and for shie
     message: "down",
     color: "critical",
   });
+  const paused = await create(prism, { name: "paused" });
+  assert.equal((await prism.post(`${PATH}/${paused.id}/pause`)).status, 200);
+  const ofPaused = pathOf((await prism.get<{ badgeUrl: string }>(`${PATH}/${paused.id}`)).body.badgeUrl);
+  assert.match((await ping(prism, ofPaused)).text, /paused: paused.*#9f9f9f/s);
+  assert.equal(JSON.parse((await ping(prism, ofPaused.replace(".svg", ".json"))).text).status, "paused");
+  assert.equal((await prism.delete(`${PATH}/${paused.id}`)).status, 204);
   const [keys] = await prism.services.db.read.selectFrom("heartbeat_keys").selectAll().execute();
   assert.ok(keys);
   const ofTag = pathOf(badgeUrlOf(prism.url, keys, "db", { format: "json" }));

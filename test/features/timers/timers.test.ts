@@ -80,6 +80,16 @@ test("GET /timers lists what has not ended, one-shot and recurring, newest first
   assert.deepEqual(await labels(), ["four", "three", "two"]);
 });
 
+test("a schedule with an interval is a recurring timer, also while it is paused", async (t) => {
+  const { prism } = await server(t);
+  const schedule = { name: "Price feed", queue: "timers", kind: "timer", everyMs: 900_000, active: false };
+  const made = await prism.post<{ id: string }>("/api/v1/schedules", { ...schedule, payload: { action: note } });
+  assert.equal(made.status, 201, made.text);
+  const [timer] = (await prism.get<{ data: object[] }>(TIMERS)).body.data;
+  const { id } = made.body;
+  assert.deepEqual(timer, { ...timer, jobId: id, scheduleId: id, cron: null, everyMs: 900_000, state: "paused" });
+});
+
 test("users see their own timers; with timers:any they see all, and can cancel any", async (t) => {
   const { prism, make, labels } = await server(t);
   const uma = await makeUser(prism, "uma", ["User"]);
