@@ -2,8 +2,17 @@ import type { Config } from "../config/load.ts";
 import { passwordOwner } from "../features/access/index.ts";
 import { gotifyFeature } from "../features/gotify/index.ts";
 import { DeliveryMarks } from "../features/notifications/index.ts";
+import type { NtfyOwn } from "../features/ntfy/index.ts";
 import type { Feature } from "../module/feature.ts";
 import type { Parts } from "./parts.ts";
+
+/** What ntfy's routes and sockets need. */
+export function ntfyOwn({ base, core, http, services }: Parts): NtfyOwn {
+  const { database: db, clock, log, config, settings } = base;
+  const { hub, connections } = core.live;
+  const { projects } = core.access;
+  return { db, clock, log, config, settings, projects, hub, connections, ...http, ntfy: services.ntfy };
+}
 
 /** @param allowsOwn whether a page of this origin may open live connections. */
 export function gotify(parts: Parts, allowsOwn: (origin: string) => boolean): Feature {

@@ -8,6 +8,7 @@ import {
   PagingWarningNotices,
   Policies,
   type PolicyStep,
+  peopleOf,
   Silences,
   type WarningParts,
   type Withheld,
@@ -18,6 +19,7 @@ import {
   type PagePeople,
   type PageSender,
   type ReachablePeople,
+  type ReadEventAlerts,
   type SafeFetch,
   safeFetchOf,
 } from "../features/delivery/index.ts";
@@ -26,6 +28,7 @@ import { PermanentError } from "../features/jobs/index.ts";
 import type { Notifier } from "../features/notifications/index.ts";
 import { gapsBetween, onCall } from "../features/oncall/index.ts";
 import { Presets, Receivers } from "../features/receivers/index.ts";
+import { alertKey } from "../features/rules/index.ts";
 import { StatusPages } from "../features/statuspage/index.ts";
 import type { EffectOf } from "../store/effect.ts";
 import type { Base } from "./open-store.ts";
@@ -58,6 +61,7 @@ export interface Paging {
   readonly pages: PageSender;
   readonly pagePeople: PagePeople;
   readonly reachable: ReachablePeople;
+  connectAlerts(read: ReadEventAlerts): void;
 }
 
 export function openAlerts(base: Base, core: Core, notify: Notifier, paging: Paging): AlertServices {
@@ -105,6 +109,20 @@ export function openAlerts(base: Base, core: Core, notify: Notifier, paging: Pag
     onCall: (...parameters) => onCall(core.access.users, ...parameters),
     gapsOf: (...parameters) => gapsBetween(core.access.users, ...parameters),
   };
+  paging.connectAlerts(async ({ projectId, correlationId, rules }) => {
+    const opening = rules.filter(({ ruleId }) => core.pipeline.rules.opensAlerts(ruleId, projectId));
+    const keys = opening.map(({ ruleId, key }) => alertKey(ruleId, key));
+    if (keys.some((key) => !alerts.byKey(projectId, key))) await alerts.signalled();
+    const found = [
+      ...(await alerts.read([correlationId])),
+      ...keys.flatMap((key) => alerts.byKey(projectId, key) ?? []),
+    ];
+    if (found.length === 0) return null;
+    const { users, projects } = core.access;
+    const withheldBy: Withholding["withheldBy"] = (...parameters) => withholding.withholding.withheldBy(...parameters);
+    const ports = { users, projects, onCall: warnings.onCall, pages: incidents };
+    return peopleOf({ db: db.scan, clock, alerts, policies, withheldBy, ...ports }, found);
+  });
   const warningNotices = new PagingWarningNotices({ db, wall, log, notify, warnings });
   const services: AlertServices = {
     ...{ ...sources, statusPages, requireUrl, warnings, warningNotices },

@@ -6,8 +6,8 @@ import { moduleServer } from "../features/plugins/index.ts";
 import { liveSockets } from "../features/streams/index.ts";
 import type { Feature, FeatureServer } from "../module/feature.ts";
 import type { CoreServices } from "../module/module-api.ts";
+import { ntfyOwn } from "./face-features.ts";
 import { allowsOrigin, builtInFeatures } from "./features.ts";
-import { ntfyOwn } from "./ntfy-own.ts";
 import type { Parts } from "./parts.ts";
 import { registerSystemMetrics, registerUpkeepMetrics } from "./system-metrics.ts";
 

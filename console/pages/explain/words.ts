@@ -72,6 +72,8 @@ const REASONS: Readonly<Record<string, string>> = {
   "for a worker": "for a remote worker",
   merged: "one message covers it and others",
   "delivered live": "the person has seen it live",
+  "same alarm": "another rule or an incident notifies of the same event",
+  silenced: "a silence matches the alert of the event",
   "channel off": "switched off by the person",
   "below minimum priority": "below the person's minimum priority",
   expired: "it came too late",

@@ -47,6 +47,23 @@ export class DeliveryMetrics {
   }
 }
 
+/** What incidents do about the alerts of an event. */
+export interface EventAlerts {
+  /** The alerts fire, and silences match all of them. */
+  readonly areSilenced: boolean;
+  /** Users whom their incidents have notified, or notify next. */
+  readonly people: ReadonlySet<string>;
+}
+
+/** Reads {@link EventAlerts}; connected at the wiring, because alerts use delivery. */
+export type ReadEventAlerts = (event: {
+  readonly projectId: string;
+  /** The id of the alert that the event was stored with, else another id. */
+  readonly correlationId: string;
+  /** Rules with a key for the event: they may have opened alerts. */
+  readonly rules: readonly { readonly ruleId: string; readonly key: string }[];
+}) => Promise<EventAlerts | null>;
+
 /** Dependencies of the steps of a delivery. */
 export interface DeliveryContext {
   readonly database: Database;
@@ -65,10 +82,13 @@ export interface DeliveryContext {
   /** This process's attempts, ordered by target. */
   readonly queues: TargetQueues;
   readonly pages: PageSender;
+  /** Whom incidents notify of the alerts of an event. */
+  readonly eventAlerts: ReadEventAlerts;
 }
 
 /** Dependencies for opening the feature. */
-export interface DeliveryParts extends Omit<DeliveryContext, "circuits" | "limits" | "metrics" | "queues" | "pages"> {
+export interface DeliveryParts
+  extends Omit<DeliveryContext, "circuits" | "limits" | "metrics" | "queues" | "pages" | "eventAlerts"> {
   readonly config: Config;
   readonly metrics: Metrics;
   readonly runner: JobRunner;

@@ -29,6 +29,10 @@ export type DeliveryReason =
   | "merged"
   /** Skipped: the user has seen it live. */
   | "delivered live"
+  /** Skipped: another rule or an incident notifies the user of the same event. */
+  | "same alarm"
+  /** Skipped: a silence matches the alert of the event. */
+  | "silenced"
   /** Skipped: the user has switched off this kind on this channel. */
   | "channel off"
   | "below minimum priority"

@@ -27,6 +27,7 @@ export { SafeFetch, safeFetchOf } from "./channels/webhook/safe-fetch.ts";
 export { closedWebPush, openWebPush, type WebPushSender } from "./channels/webpush/sender.ts";
 export { Channels } from "./channels.ts";
 export type { CircuitFacts, Circuits } from "./circuits.ts";
+export type { ReadEventAlerts } from "./context.ts";
 export { enqueueMail, mailSealContext } from "./mails.ts";
 export {
   type DeliveryMemory,

@@ -13,7 +13,7 @@ import { webhookChannel } from "./channels/webhook/channel.ts";
 import { OutsideHosts, outsideRulesOf } from "./channels/webhook/outside-hosts.ts";
 import { webPushChannel } from "./channels/webpush/channel.ts";
 import { Circuits } from "./circuits.ts";
-import type { DeliveryContext, DeliveryParts } from "./context.ts";
+import type { DeliveryContext, DeliveryParts, ReadEventAlerts } from "./context.ts";
 import { DeliveryMetrics } from "./context.ts";
 import { ATTEMPT_JOB, MERGE_JOB } from "./deliveries.ts";
 import { DeliveryLimits } from "./limits.ts";
@@ -69,6 +69,8 @@ export interface DeliveryServices {
   readonly pagePeople: PagePeople;
   readonly reachable: ReachablePeople;
   readonly waysOf: WaysOfPeople;
+  /** Alerts are opened later. */
+  connectAlerts(read: ReadEventAlerts): void;
 }
 
 /**
@@ -84,7 +86,9 @@ export function openDelivery(parts: DeliveryParts): DeliveryServices {
   const queues = new TargetQueues(clock, recalling(jobs, log));
   const pages = new PageSender({ database, clock, log, channels });
   addChannels(parts, log);
-  const context = {
+  let readAlerts: ReadEventAlerts = async () => null;
+  const context: DeliveryContext = {
+    eventAlerts: (event) => readAlerts(event),
     database,
     jobs,
     audit,
@@ -110,6 +114,9 @@ export function openDelivery(parts: DeliveryParts): DeliveryServices {
     pagePeople: (...given) => planPages(context, ...given),
     reachable: (...given) => reachableUsers(context, ...given),
     waysOf: (...given) => waysOf(context, ...given),
+    connectAlerts(read) {
+      readAlerts = read;
+    },
   };
 }
 

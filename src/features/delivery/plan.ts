@@ -9,6 +9,7 @@ import type { DeliveryContext } from "./context.ts";
 import { attemptJob, type DeliveryReason, mergeJob } from "./deliveries.ts";
 import { recordCompletion } from "./outcome.ts";
 import { heldUntil, isPush, type Preferences, refusal } from "./preferences.ts";
+import { sameAlarm } from "./same-alarm.ts";
 
 /** Recipients per transaction: ingest waits no longer than for a few commits. */
 const RECIPIENTS_AT_ONCE = 250;
@@ -102,6 +103,7 @@ async function planOf(
   const readers = new Map<string, Reader>(
     recipients.map(({ userId, timezone, prefs }) => [userId, { timezone, prefs: JSON.parse(prefs) as Preferences }]),
   );
+  const alarm = await sameAlarm(context, notification, readers);
   /** One token per user and notification, for any number of targets. */
   const waits = new Map<string, number | null>();
   for (const channel of channels) {
@@ -109,7 +111,7 @@ async function planOf(
       const { userId } = target;
       const reader = userId === PROJECT_RECIPIENT ? PROJECT_READER : readers.get(userId);
       if (!reader) continue;
-      const refused = refusal(reader.prefs, channel.name, notification);
+      const refused = refusal(reader.prefs, channel.name, notification) ?? alarm.reasonFor(userId, channel.name);
       if (!refused && !waits.has(userId)) waits.set(userId, takeToken(context, userId, notification));
       const waitMs = waits.get(userId) ?? null;
       const decided: Decision = refused

@@ -49,6 +49,8 @@ export interface AlertPlan {
   readonly input: AlertInput & { readonly key: string };
   /** Stored in its place if it is refused, so that nothing is lost. */
   readonly fallback: EventDraft;
+  /** Its event among those of the plan. */
+  readonly eventAt: number | null;
 }
 
 export const UNMAPPED_TYPE = "receiver.unmapped";
@@ -129,8 +131,8 @@ function draftsOf(items: readonly MappedItem[], whole: Whole, limit: number): Pi
   let size = 0;
   for (const item of items) {
     const alert = alertOf(item, whole);
-    if (alert) alerts.push(alert);
     const event = item.output === "both" || !isAlert(item) ? eventOf(item, whole) : null;
+    if (alert) alerts.push({ ...alert, eventAt: event ? events.length : null });
     if (event) events.push(alert ? event : notifying(whole.row, item.level, event));
     size += jsonLength(event?.payload ?? null) + jsonLength(alert?.input ?? null);
     if (size > limit) return null;
@@ -221,7 +223,7 @@ const SEVERITY_OF: Readonly<Record<Level, string>> = {
 };
 
 /** @returns null for an element that is no alert */
-function alertOf(item: MappedItem, whole: Whole): AlertPlan | null {
+function alertOf(item: MappedItem, whole: Whole): Omit<AlertPlan, "eventAt"> | null {
   if (!isAlert(item)) return null;
   const { row, now } = whole;
   const { key, status } = item;
@@ -324,6 +326,7 @@ async function storePlan(
 ): Promise<Stored> {
   const { alerts } = context;
   const refused: EventDraft[] = [];
+  const events = [...plan.events];
   const shown: Stored["alerts"][number][] = [];
   const inputs = plan.alerts.map((each) => (each.status === "firing" ? withKeptLabels(alerts, each) : each));
   const submitted = inputs.filter(({ status }) => status !== "acknowledged");
@@ -335,9 +338,11 @@ async function storePlan(
           { trx },
         );
   for (const [i, outcome] of outcomes.entries()) {
-    const { key, fallback } = submitted[i] ?? { key: "", fallback: undefined };
+    const { key, fallback, eventAt = null } = submitted[i] ?? { key: "", fallback: undefined };
     if (outcome.status === "refused" && fallback) refused.push(withProblem(fallback, outcome.error.message));
     shown.push({ key, outcome: outcome.status, alertId: outcome.alert?.id ?? null });
+    const event = eventAt === null ? undefined : events[eventAt];
+    if (event && outcome.alert) events[eventAt ?? 0] = { ...event, correlationId: outcome.alert.id };
   }
   for (const each of inputs.filter(({ status }) => status === "acknowledged")) {
     const alertId = await acknowledge(context, trx, receiver.row, each);
@@ -345,7 +350,7 @@ async function storePlan(
     shown.push({ key: each.key, outcome: alertId === null ? "unknown" : "acknowledged", alertId });
   }
   const source = sourceOf(receiver.row);
-  const eventIds = await appendEvents(trx, [...plan.events, ...refused], { source, now });
+  const eventIds = await appendEvents(trx, [...events, ...refused], { source, now });
   return { result: plan.result, eventIds, alerts: shown };
 }
 

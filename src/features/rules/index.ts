@@ -24,7 +24,7 @@ export {
   withinBudget,
 } from "./language/language.ts";
 export { Absences } from "./over-time/absences.ts";
-export { AlertLink, previewAlert } from "./over-time/alert-link.ts";
+export { AlertLink, alertKey, previewAlert } from "./over-time/alert-link.ts";
 export { MatchCounts, storedMatches } from "./over-time/match-counts.ts";
 export { OverTime } from "./over-time/over-time.ts";
 export { SUPPRESSION_SWEEPS } from "./retention.ts";

@@ -94,7 +94,7 @@ export class Alerts {
     for (const projectId of this.#book.projects()) this.projectChanged(projectId);
     this.rulesChanged(Array.from(this.#book.all()).flatMap((alert) => ruleOf(alert) ?? []));
     this.#due.start();
-    this.#signals.read();
+    void this.#signals.read();
     this.#endReports(this.#senders.outdated());
   }
 
@@ -184,9 +184,9 @@ export class Alerts {
     this.#whenRepeated = fn;
   }
 
-  /** A commit has added rows to `alert_signals`. */
-  signalled(): void {
-    this.#signals.read();
+  /** A commit has added rows to `alert_signals`. Resolves when they are alerts. */
+  signalled(): Promise<void> {
+    return this.#signals.read();
   }
 
   /** The alerts of a deleted project are over. */

@@ -34,13 +34,14 @@ export class SignalReader {
     this.#parts = parts;
   }
 
-  /** Rows may have been added. */
-  read(): void {
+  /** Rows may have been added. Resolves when those that are there now have been taken. */
+  async read(): Promise<void> {
     this.#isWanted = true;
     if (this.#isStopped) return;
     this.#reading ??= this.#readOutside().finally(() => {
       this.#reading = null;
     });
+    await this.#reading;
   }
 
   async stop(): Promise<void> {

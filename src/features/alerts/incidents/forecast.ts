@@ -12,7 +12,8 @@ import type { AlertView } from "../types.ts";
 import type { IncidentParts } from "./context.ts";
 import { acksOf, type FactParts, IncidentFacts, membersOf } from "./facts.ts";
 import { type Action, dueAt, type Facts, type Incident, joined, opened } from "./machine.ts";
-import { type IncidentRow, settingsOf, unresolvedOf } from "./store.ts";
+import { type IncidentRow, notifiedUsers, settingsOf, unresolvedOf } from "./store.ts";
+import { candidatesOf } from "./targets.ts";
 import { turn } from "./turn.ts";
 
 /* What incidents would do if nothing changes. Nothing is stored. */
@@ -73,6 +74,54 @@ export async function tryAlert(parts: ForecastParts, alert: AlertView): Promise<
   const trials: Trial[] = [];
   for (const match of matches) trials.push(await tryRoute(parts, alert, match));
   return trials;
+}
+
+/** A first page later than this is no reason to be silent until then. */
+const SOON_MS = 5 * 60_000;
+
+/** What incidents do about alerts now. */
+export interface AlertPeople {
+  /** The alerts fire, and silences match all of them. */
+  readonly areSilenced: boolean;
+  /** Users whom their incidents have notified, or notify soon. */
+  readonly people: ReadonlySet<string>;
+}
+
+/** @param alerts at least one; ended ones count for those whom their incident has notified */
+export async function peopleOf(
+  parts: ForecastParts & Parameters<typeof candidatesOf>[0],
+  alerts: readonly AlertView[],
+): Promise<AlertPeople> {
+  const { db, clock } = parts;
+  const people = new Set<string>();
+  let areSilenced = alerts.some(({ state }) => state === "firing");
+  for (const alert of alerts) {
+    const notified = await notifiedOf(db, alert.id);
+    for (const id of notified) people.add(id);
+    if (alert.state !== "firing") continue;
+    const trials = await tryAlert(parts, alert);
+    areSilenced &&= trials.length > 0 && trials.every(({ withheld }) => withheld.silencedBy.length > 0);
+    if (notified.length > 0) continue;
+    for (const { actions } of trials) {
+      const first = actions.find(({ action }) => action.kind === "page");
+      if (first?.action.kind !== "page" || first.at > clock.now() + SOON_MS) continue;
+      const { users } = await candidatesOf(parts, db, alert.projectId, first.action.notify, first.at);
+      for (const id of users) people.add(id);
+    }
+  }
+  return { areSilenced, people };
+}
+
+/** Whom the newest incident of an alert has notified. */
+async function notifiedOf(db: ReadDb, alertId: string): Promise<string[]> {
+  const row = await db
+    .selectFrom("incident_alerts as m")
+    .innerJoin("incidents as i", "i.id", "m.incidentId")
+    .select("i.id")
+    .where("m.alertId", "=", alertId)
+    .orderBy("i.id", "desc")
+    .executeTakeFirst();
+  return row ? notifiedUsers(db, [row.id]) : [];
 }
 
 async function tryRoute(parts: ForecastParts, alert: AlertView, match: RouteMatch): Promise<Trial> {

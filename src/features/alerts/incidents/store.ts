@@ -451,7 +451,7 @@ export async function changeIncidents(
 }
 
 /** The users who received a notification of one of these incidents. */
-export async function notifiedUsers(trx: Trx, incidentIds: readonly string[]): Promise<string[]> {
+export async function notifiedUsers(trx: ReadDb | Trx, incidentIds: readonly string[]): Promise<string[]> {
   const rows = await trx
     .selectFrom("notifications as n")
     .innerJoin("notification_recipients as r", "r.notificationId", "n.id")

@@ -1,0 +1,560 @@
+/**
+ * What 25 senders send, in the form of their documentation, and a key of what a person must be able
+ * to read from it on a lock screen: what happened, where, and how bad it is. The key was written
+ * before the texts.
+ */
+export interface Sender {
+  readonly name: string;
+  /** Of the receiver; `mail` is a mail, `alertmanager-api` is a POST to Alertmanager's API. */
+  readonly preset: string;
+  readonly secret?: true;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Signed as the sender does, if it must be. */
+  readonly body: unknown;
+  readonly what: RegExp;
+  readonly where: RegExp;
+  /** `none`: the sender does not say that anything is wrong. */
+  readonly bad: "none" | "warning" | "error";
+}
+
+const repository = {
+  id: 35129377,
+  name: "checkout",
+  full_name: "acme/checkout",
+  html_url: "https://github.com/acme/checkout",
+  stargazers_count: 512,
+  default_branch: "main",
+};
+const octo = { login: "mona", id: 21031067, html_url: "https://github.com/mona" };
+
+const GITHUB: readonly Sender[] = [
+  {
+    name: "GitHub push",
+    preset: "github",
+    headers: { "x-github-event": "push", "x-github-delivery": "5c1b2f00-1111-4222-8333-000000000001" },
+    body: {
+      ref: "refs/heads/main",
+      before: "6113728f27ae82c7b1a177c8d03f9e96e0adf246",
+      after: "0d1a26e67d8f5eaf1f6ba5c57fc3c7d91ac0fd1c",
+      created: false,
+      deleted: false,
+      forced: false,
+      compare: "https://github.com/acme/checkout/compare/6113728f27ae...0d1a26e67d8f",
+      commits: [
+        { id: "0d1a26e67d8f5eaf1f6ba5c57fc3c7d91ac0fd1c", message: "Round totals to cents", author: { name: "Mona" } },
+      ],
+      head_commit: {
+        id: "0d1a26e67d8f5eaf1f6ba5c57fc3c7d91ac0fd1c",
+        message: "Round totals to cents\n\nFixes #41",
+        timestamp: "2026-01-31T08:00:05+01:00",
+        url: "https://github.com/acme/checkout/commit/0d1a26e67d8f",
+        author: { name: "Mona", email: "mona@example.com" },
+      },
+      repository,
+      pusher: { name: "mona", email: "mona@example.com" },
+      sender: octo,
+    },
+    what: /push[\s\S]*Round totals to cents|Round totals to cents/i,
+    where: /acme\/checkout/,
+    bad: "none",
+  },
+  {
+    name: "GitHub star",
+    preset: "github",
+    headers: { "x-github-event": "star", "x-github-delivery": "5c1b2f00-1111-4222-8333-000000000002" },
+    body: { action: "created", starred_at: "2026-01-31T08:00:05Z", repository, sender: octo },
+    what: /star/i,
+    where: /acme\/checkout/,
+    bad: "none",
+  },
+  {
+    name: "GitHub failed workflow",
+    preset: "github",
+    headers: { "x-github-event": "workflow_run", "x-github-delivery": "5c1b2f00-1111-4222-8333-000000000003" },
+    body: {
+      action: "completed",
+      workflow_run: {
+        id: 30433642,
+        name: "Deploy to production",
+        head_branch: "main",
+        head_sha: "acb5820ced9479c074f688cc328bf03f341a511d",
+        run_number: 562,
+        event: "push",
+        status: "completed",
+        conclusion: "failure",
+        html_url: "https://github.com/acme/checkout/actions/runs/30433642",
+        created_at: "2026-01-31T08:00:05Z",
+        updated_at: "2026-01-31T08:04:11Z",
+      },
+      workflow: { id: 159038, name: "Deploy to production", path: ".github/workflows/deploy.yml", state: "active" },
+      repository,
+      sender: octo,
+    },
+    what: /Deploy to production[\s\S]*fail/i,
+    where: /acme\/checkout/,
+    bad: "error",
+  },
+];
+
+const project = {
+  id: 1,
+  name: "Billing",
+  web_url: "https://gitlab.example.com/acme/billing",
+  path_with_namespace: "acme/billing",
+  default_branch: "main",
+};
+
+const FORGES: readonly Sender[] = [
+  {
+    name: "GitLab failed pipeline",
+    preset: "gitlab",
+    headers: { "x-gitlab-event": "Pipeline Hook", "x-gitlab-event-uuid": "aaaa1111-0000-4000-8000-000000000001" },
+    body: {
+      object_kind: "pipeline",
+      object_attributes: {
+        id: 3311,
+        iid: 12,
+        name: null,
+        ref: "release-7",
+        tag: false,
+        sha: "bcbb5ec396a2c0f828686f14fac9b80b780504f2",
+        source: "push",
+        status: "failed",
+        detailed_status: "failed",
+        stages: ["build", "test", "deploy"],
+        created_at: "2026-01-31 08:00:05 UTC",
+        finished_at: "2026-01-31 08:06:05 UTC",
+        duration: 360,
+        url: "https://gitlab.example.com/acme/billing/-/pipelines/3311",
+      },
+      user: { id: 2, name: "Grace Hopper", username: "grace" },
+      project,
+      commit: { id: "bcbb5ec396a2c0f828686f14fac9b80b780504f2", title: "Send invoices at night" },
+      builds: [{ id: 9, stage: "test", name: "unit tests", status: "failed", failure_reason: "script_failure" }],
+    },
+    what: /pipeline[\s\S]*failed/i,
+    where: /acme\/billing/,
+    bad: "error",
+  },
+  {
+    name: "Forgejo release",
+    preset: "forgejo",
+    headers: { "x-gitea-event": "release", "x-gitea-delivery": "bbbb1111-0000-4000-8000-000000000001" },
+    body: {
+      action: "published",
+      release: {
+        id: 4,
+        tag_name: "v2.3.0",
+        name: "2.3.0 Winter",
+        body: "Faster start",
+        html_url: "https://git.example.com/tools/press/releases/tag/v2.3.0",
+        draft: false,
+        prerelease: false,
+      },
+      repository: { id: 9, full_name: "tools/press", html_url: "https://git.example.com/tools/press" },
+      sender: { id: 1, login: "linus" },
+    },
+    what: /release[\s\S]*2\.3\.0|2\.3\.0[\s\S]*(release|published)/i,
+    where: /tools\/press/,
+    bad: "none",
+  },
+];
+
+const MONITORS: readonly Sender[] = [
+  {
+    name: "Grafana alert",
+    preset: "grafana",
+    body: {
+      receiver: "prism",
+      status: "firing",
+      orgId: 1,
+      alerts: [
+        {
+          status: "firing",
+          labels: { alertname: "DiskAlmostFull", grafana_folder: "Storage", instance: "nas-2", severity: "critical" },
+          annotations: { summary: "Volume /srv on nas-2 is 97 % full", description: "About 2 hours until it is full" },
+          startsAt: "2026-01-31T08:00:00+01:00",
+          endsAt: "0001-01-01T00:00:00Z",
+          values: { A: 97.1 },
+          valueString: "[ var='A' labels={instance=nas-2} value=97.1 ]",
+          generatorURL: "https://grafana.example.com/alerting/grafana/abc/view",
+          fingerprint: "57c6d9296de2ad39",
+        },
+      ],
+      groupLabels: { alertname: "DiskAlmostFull" },
+      commonLabels: { alertname: "DiskAlmostFull", grafana_folder: "Storage", instance: "nas-2", severity: "critical" },
+      commonAnnotations: { summary: "Volume /srv on nas-2 is 97 % full" },
+      externalURL: "https://grafana.example.com/",
+      version: "1",
+      groupKey: '{}:{alertname="DiskAlmostFull"}',
+      truncatedAlerts: 0,
+      title: "[FIRING:1] DiskAlmostFull (Storage)",
+      state: "alerting",
+      message: "**Firing**",
+    },
+    what: /97 % full/,
+    where: /nas-2/,
+    bad: "error",
+  },
+  {
+    name: "Prometheus alert",
+    preset: "alertmanager-api",
+    body: [
+      {
+        labels: { alertname: "InstanceDown", instance: "web-7:9100", job: "node", severity: "critical" },
+        annotations: { summary: "web-7 does not answer", description: "No scrape succeeded for 5 minutes." },
+        startsAt: "2026-01-31T08:00:00.000Z",
+        generatorURL: "http://prometheus.example.com:9090/graph?g0.expr=up+%3D%3D+0",
+      },
+    ],
+    what: /does not answer|InstanceDown/,
+    where: /web-7/,
+    bad: "error",
+  },
+  {
+    name: "Alertmanager webhook",
+    preset: "alertmanager",
+    headers: { "user-agent": "Alertmanager/0.28.0" },
+    body: {
+      version: "4",
+      groupKey: '{}:{alertname="CertificateExpiresSoon"}',
+      truncatedAlerts: 0,
+      status: "firing",
+      receiver: "prism",
+      groupLabels: { alertname: "CertificateExpiresSoon" },
+      commonLabels: { alertname: "CertificateExpiresSoon", severity: "warning" },
+      commonAnnotations: {},
+      externalURL: "http://alertmanager.example.com:9093",
+      alerts: [
+        {
+          status: "firing",
+          labels: { alertname: "CertificateExpiresSoon", instance: "https://pay.example.com", severity: "warning" },
+          annotations: { description: "The certificate of pay.example.com expires in 6 days" },
+          startsAt: "2026-01-31T08:00:05.123Z",
+          endsAt: "0001-01-01T00:00:00Z",
+          generatorURL: "http://prometheus.example.com:9090/graph",
+          fingerprint: "8a5f2b1c9d3e4f61",
+        },
+      ],
+    },
+    what: /certificate[\s\S]*expires/i,
+    where: /pay\.example\.com/,
+    bad: "warning",
+  },
+  {
+    name: "Uptime Kuma",
+    preset: "uptime-kuma",
+    body: {
+      heartbeat: {
+        monitorID: 8,
+        status: 0,
+        time: "2026-01-31 08:00:05.123",
+        msg: "timeout of 48000ms exceeded",
+        ping: null,
+        important: true,
+        duration: 62,
+        timezone: "Europe/Berlin",
+        timezoneOffset: "+01:00",
+        localDateTime: "2026-01-31 09:00:05",
+      },
+      monitor: {
+        id: 8,
+        name: "Web shop",
+        url: "https://shop.example.com/health",
+        hostname: null,
+        type: "http",
+        tags: [],
+      },
+      msg: "[Web shop] [🔴 Down] timeout of 48000ms exceeded",
+    },
+    what: /down[\s\S]*timeout|timeout/i,
+    where: /Web shop/,
+    bad: "error",
+  },
+  {
+    name: "UptimeRobot",
+    preset: "uptimerobot",
+    body: {
+      monitorID: "779471239",
+      monitorURL: "https://api.example.com",
+      monitorFriendlyName: "Public API",
+      alertType: "1",
+      alertTypeFriendlyName: "Down",
+      alertDetails: "HTTP 502 - Bad Gateway",
+      alertDateTime: "1769846405",
+    },
+    what: /down|502/i,
+    where: /Public API/,
+    bad: "error",
+  },
+  {
+    name: "StatusCake",
+    preset: "statuscake",
+    headers: { "content-type": "application/x-www-form-urlencoded" },
+    body: "URL=https%3A%2F%2Fblog.example.com&Token=x&Name=Blog&StatusCode=500&Status=Down&Method=Website&Tags=web&IP=192.0.2.10&CheckRate=300",
+    what: /down|500/i,
+    where: /Blog/,
+    bad: "error",
+  },
+  {
+    name: "Healthchecks",
+    preset: "healthchecks",
+    body: {
+      name: "Nightly export",
+      slug: "nightly-export",
+      tags: "prod",
+      desc: "Runs at 02:00",
+      grace: 3600,
+      n_pings: 214,
+      status: "down",
+      started: false,
+      last_ping: "2026-01-30T02:00:11+00:00",
+      next_ping: "2026-01-31T02:00:11+00:00",
+      timeout: 86400,
+    },
+    what: /down|missed|late|no ping/i,
+    where: /Nightly export/,
+    bad: "error",
+  },
+  {
+    name: "Zabbix",
+    preset: "zabbix",
+    body: {
+      source: "zabbix",
+      id: "23457",
+      event: "120785",
+      value: "1",
+      update: "0",
+      acknowledged: "No",
+      severity: "4",
+      name: "High CPU temperature: 96 °C",
+      host: "rack3-node11",
+      message: "Problem started at 08:00:05 on 2026.01.31",
+      tags: [{ tag: "component", value: "cpu" }],
+      url: "https://zabbix.example.com/tr_events.php?triggerid=23457&eventid=120785",
+    },
+    what: /CPU temperature/,
+    where: /rack3-node11/,
+    bad: "error",
+  },
+  {
+    name: "Datadog",
+    preset: "datadog",
+    body: {
+      id: "6894213507123456790",
+      title: "[Triggered on {service:search}] Latency of search is high",
+      body: "p99 is 4.2 s, the limit is 1 s",
+      text: "p99 is 4.2 s, the limit is 1 s",
+      event_type: "query_alert_monitor",
+      last_updated: "1769846405000",
+      date: "1769846405000",
+      org: { id: "11023", name: "Example" },
+      transition: "Triggered",
+      cycle: "8143275612835",
+      aggreg: "9bd4ac313a4d1e8fae2482df7b77629",
+      priority: "P3",
+      alert_type: "warning",
+      status: "avg(last_5m) > 1",
+      hostname: "",
+      tags: "service:search,env:prod",
+      link: "https://app.datadoghq.com/event/event?id=6894213507123456790",
+    },
+    what: /Latency[\s\S]*high/i,
+    where: /search/,
+    bad: "warning",
+  },
+];
+
+const HOMELAB: readonly Sender[] = [
+  {
+    name: "Proxmox failed backup",
+    preset: "proxmox",
+    body: {
+      title: "vzdump backup status (pve2): backup failed",
+      message:
+        "Details\n=======\nVMID    Name    Status    Time\n104     mail    err       12s\n\nVM 104: No space left on device",
+      severity: "error",
+      timestamp: 1769846405,
+      fields: { type: "vzdump", hostname: "pve2", "job-id": "backup-11" },
+    },
+    what: /backup failed/i,
+    where: /pve2/,
+    bad: "error",
+  },
+  {
+    name: "cron mail",
+    preset: "mail",
+    body: {
+      subject: "Cron <root@db-4> /usr/local/bin/dump-all",
+      text: "pg_dump: error: connection to server failed: FATAL: too many connections\n",
+      from: "root <root@db-4.example>",
+    },
+    what: /dump-all[\s\S]*pg_dump: error|pg_dump: error/,
+    where: /db-4/,
+    bad: "none",
+  },
+  {
+    name: "TrueNAS",
+    preset: "truenas",
+    body: {
+      text: "TrueNAS @ vault.example\n\nNew alerts:\n* Pool backup state is DEGRADED: One or more devices has been removed.\n",
+    },
+    what: /DEGRADED/,
+    where: /vault/,
+    bad: "warning",
+  },
+  {
+    name: "Synology",
+    preset: "synology",
+    body: { text: "Drive 3 on nas-attic has reported 14 bad sectors." },
+    what: /bad sectors/,
+    where: /nas-attic/,
+    bad: "none",
+  },
+  {
+    name: "Home Assistant",
+    preset: "home-assistant",
+    body: { title: "Freezer is warm", message: "-4 °C in the garage freezer since 20 minutes", severity: "warning" },
+    what: /Freezer is warm/,
+    where: /garage/,
+    bad: "warning",
+  },
+];
+
+const SERVICES: readonly Sender[] = [
+  {
+    name: "Sentry issue",
+    preset: "sentry",
+    headers: { "sentry-hook-resource": "event_alert", "sentry-hook-timestamp": "1769846405", "request-id": "r-1" },
+    body: {
+      action: "triggered",
+      installation: { uuid: "a8e5d37a-696c-4c54-adb5-b3f28d64c7de" },
+      actor: { type: "application", id: "sentry", name: "Sentry" },
+      data: {
+        event: {
+          event_id: "e4874d664c3540c1a32eab185f12c5aa",
+          issue_id: "1117540177",
+          title: "TypeError: Cannot read properties of undefined (reading 'price')",
+          culprit: "renderCart(cart.tsx)",
+          level: "error",
+          platform: "javascript",
+          project: 1,
+          datetime: "2026-01-31T08:00:05.123000Z",
+          tags: [
+            ["environment", "production"],
+            ["release", "8.1.0"],
+          ],
+          web_url: "https://sentry.io/organizations/acme/issues/1117540177/",
+          issue_url: "https://sentry.io/api/0/issues/1117540177/",
+        },
+        triggered_rule: "New errors in production",
+      },
+    },
+    what: /TypeError: Cannot read properties of undefined/,
+    where: /cart/,
+    bad: "error",
+  },
+  {
+    name: "Stripe failed payment",
+    preset: "stripe",
+    secret: true,
+    body: {
+      id: "evt_1NG8Du2eZvKYlo2CUI79vXW1",
+      object: "event",
+      api_version: "2026-01-28",
+      created: 1769846405,
+      data: {
+        object: {
+          id: "in_1NG8Du2eZvKYlo2C9Yv0g1aU",
+          object: "invoice",
+          amount_due: 129900,
+          currency: "eur",
+          customer: "cus_Nffr",
+          customer_email: "buyer@example.com",
+          customer_name: "Nordwind GmbH",
+          number: "NW-0042",
+          hosted_invoice_url: "https://invoice.stripe.com/i/acct_1/test_1",
+        },
+      },
+      livemode: true,
+      pending_webhooks: 1,
+      request: { id: null, idempotency_key: null },
+      type: "invoice.payment_failed",
+    },
+    what: /payment[ _]failed/i,
+    where: /NW-0042|Nordwind/,
+    bad: "warning",
+  },
+  {
+    name: "Jenkins failed build",
+    preset: "jenkins",
+    body: {
+      name: "warehouse-api",
+      display_name: "warehouse-api",
+      url: "job/warehouse-api/",
+      build: {
+        full_url: "https://jenkins.example.com/job/warehouse-api/318/",
+        number: 318,
+        queue_id: 41,
+        timestamp: 1769846405123,
+        duration: 61230,
+        phase: "FINALIZED",
+        status: "FAILURE",
+        url: "job/warehouse-api/318/",
+        scm: { url: "https://git.example.com/warehouse.git", branch: "origin/main", commit: "c6d86dc6" },
+        log: "",
+        notes: "",
+        artifacts: {},
+      },
+    },
+    what: /fail/i,
+    where: /warehouse-api/,
+    bad: "error",
+  },
+  {
+    name: "Docker Hub push",
+    preset: "dockerhub",
+    body: {
+      callback_url: "https://registry.hub.docker.com/u/acme/gateway/hook/2141/",
+      push_data: { pushed_at: 1769846405, pusher: "grace", tag: "3.0.1", images: null, media_type: null },
+      repository: {
+        name: "gateway",
+        namespace: "acme",
+        repo_name: "acme/gateway",
+        repo_url: "https://hub.docker.com/r/acme/gateway",
+      },
+    },
+    what: /push|3\.0\.1/i,
+    where: /acme\/gateway/,
+    bad: "none",
+  },
+];
+
+const ANYTHING: readonly Sender[] = [
+  {
+    name: "one line by curl",
+    preset: "generic",
+    headers: { "content-type": "text/plain" },
+    body: "Backup of photos failed: rsync exit 23",
+    what: /Backup of photos failed/,
+    where: /photos/,
+    bad: "none",
+  },
+  {
+    name: "Apprise",
+    preset: "apprise",
+    body: {
+      version: "1.0",
+      title: "SnapRAID sync failed",
+      message: "Disk d3 on tower has 12 read errors",
+      attachments: [],
+      type: "failure",
+    },
+    what: /sync failed/,
+    where: /tower/,
+    bad: "error",
+  },
+];
+
+/** 25 senders. */
+export const SENDERS: readonly Sender[] = [...GITHUB, ...FORGES, ...MONITORS, ...HOMELAB, ...SERVICES, ...ANYTHING];
