@@ -85,6 +85,42 @@ const ROWS = [
     text: "Info\n12 GB in 3 min",
   },
   {
+    name: "a text that says what the type says, once",
+    event: event("backup.failed", { message: "Backup failed" }),
+    title: "Backup failed",
+    text: "Error",
+  },
+  {
+    name: "a text that begins with what the type says, once",
+    event: event("backup.failed", { message: "backup_failed: no space left\nSee the log" }, { source: "nas" }),
+    title: "backup_failed: no space left",
+    text: "Error · nas\nSee the log",
+  },
+  {
+    name: "a name that says what the type says, once",
+    event: event("nightly_backup", { name: "nightly-backup", message: "12 GB" }),
+    title: "Nightly backup",
+    text: "Info\n12 GB",
+  },
+  {
+    name: "a thing and its text that begins with its name",
+    event: event("message", { message: "nas: 12 GB in 3 min", host: "nas" }),
+    title: "nas: 12 GB in 3 min",
+    text: "Info",
+  },
+  {
+    name: "a text that says what the type says beside the thing",
+    event: event("backup.failed", { message: "Backup failed", host: "nas" }),
+    title: "Backup failed: nas",
+    text: "Error",
+  },
+  {
+    name: "a word that only begins like the type",
+    event: event("back", { message: "Backup done" }),
+    title: "Back: Backup done",
+    text: "Info",
+  },
+  {
     name: "a CloudEvent",
     event: event("com.example.scale.overload", { text: "1250 kg", cloudevent: { id: "1" } }, { source: "/scales/7" }),
     title: "Scale overload: 1250 kg",

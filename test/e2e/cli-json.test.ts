@@ -24,7 +24,7 @@ const STEPS: readonly Step[] = [
     args: ["user", "create", "--username", "ann", "--role", "Admin"],
     members: [
       ...["id", "email", "username", "phone", "externalId", "name", "roles", "status", "timezone", "locale"],
-      ...["lastLoginAt", "createdAt", "updatedAt"],
+      ...["lastLoginAt", "createdAt", "updatedAt", "effectiveTimezone", "emailVerified"],
     ],
   },
   { args: ["user", "list"], members: ["users"] },

@@ -206,7 +206,7 @@ function Tile({ title, word, path }: TileProps) {
   );
   if (path === null) return <span class="connect-tile">{content}</span>;
   return (
-    <a class="connect-tile" href={href(path)} aria-label={title}>
+    <a class="connect-tile" href={href(path)}>
       {content}
     </a>
   );

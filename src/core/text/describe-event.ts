@@ -225,11 +225,23 @@ function madeTitle({ type, source }: DescribedEvent, facts: Facts, text: string,
   if (repository !== undefined) return ofRepository(words, repository, facts, state);
   const name = facts.line(NAMES) ?? facts.named(["cloudevent"]) ?? facts.named([...HOSTS, ...SERVICES]);
   const first = firstLine(text);
-  if (isVague && first !== "") return name === undefined ? first : `${name}: ${first}`;
+  if (isVague && first !== "") return name === undefined ? first : joined(name, first);
   if (isVague && name !== undefined) return state === undefined ? `Event about ${name}` : `${name}: ${state}`;
   if (isVague) return source === null ? "Event without a text" : `Event without a text from ${oneLine(source)}`;
   const said = name ?? first;
-  return said === "" ? `${words}${source === null ? "" : ` from ${oneLine(source)}`}` : `${words}: ${said}`;
+  return said === "" ? `${words}${source === null ? "" : ` from ${oneLine(source)}`}` : joined(words, said);
+}
+
+/** `Backup failed: nas`; what begins with the first words already is not led by them again. */
+function joined(words: string, said: string): string {
+  const [start, all] = [compared(words), compared(said)];
+  if (start === all) return words;
+  return all.startsWith(start) && !/^[\p{L}\p{N}]/u.test(all.slice(start.length)) ? said : `${words}: ${said}`;
+}
+
+/** `backup_failed` and `Backup failed` say the same. */
+function compared(text: string): string {
+  return text.toLowerCase().replaceAll(/[_-]+/g, " ").trim();
 }
 
 /** `Push to acme/shop by anna: fix login`, of a body as GitHub, GitLab and Forgejo send it. */
@@ -296,10 +308,11 @@ function sentenceOf(type: string): string {
   return start + words.slice(first.length);
 }
 
-/** The text without a first line that the title shows. */
+/** The text without a first line that the title shows, at its beginning or its end. */
 function withoutTitle(text: string, title: string): string {
   const line = oneLine(firstLine(text));
-  const isShown = line !== "" && (title === line || title.endsWith(`: ${line}`));
+  const [start, all] = [compared(line), compared(title)];
+  const isShown = line !== "" && (all === start || all.startsWith(`${start}: `) || all.endsWith(`: ${start}`));
   return isShown ? text.slice(text.indexOf("\n") === -1 ? text.length : text.indexOf("\n")).trim() : text;
 }
 
