@@ -63,16 +63,19 @@ function OperatorOverview() {
   const events = useLiveEvents(EVERYTHING, streamsOf(projects, ""), false);
   const stats = useStats(range, `${events.items?.[0]?.id} ${events.waiting}`);
   const figures = useFigures(stats.data, range);
-  const isNew = events.items?.length === 0 && !events.loading;
+  const isNew = useIsNew(events.items?.length === 0 && !events.loading, attention.items);
+  const isCalm = (attention.items?.length ?? 0) === 0;
   return (
     <Page
       title="Overview"
       subtitle={
-        isNew ? "This server has no events yet. Three steps, and it notifies you." : attentionText(attention.items)
+        isNew && isCalm
+          ? "This server has no events yet. Three steps, and it notifies you."
+          : attentionText(attention.items)
       }
     >
       <div class="stack s5">
-        {!isNew && <AttentionList attention={attention} />}
+        {!(isNew && isCalm) && <AttentionList attention={attention} />}
         {isNew ? (
           <FirstSteps projects={projects} />
         ) : (
@@ -107,6 +110,12 @@ function OperatorOverview() {
       </div>
     </Page>
   );
+}
+
+/** Whether the server has neither events nor incidents: alerts open incidents without events of users. */
+function useIsNew(isEmpty: boolean, items: readonly AttentionItem[] | undefined): boolean {
+  const incidents = useGet<{ data: readonly unknown[] }>(isEmpty ? "/incidents" : null, { limit: 1 });
+  return isEmpty && incidents.data?.data.length === 0 && !items?.some(({ kind }) => INCIDENTS.has(kind));
 }
 
 /** The same elements until the figures change: live events must not draw the charts again. */
