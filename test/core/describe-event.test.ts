@@ -76,13 +76,13 @@ const ROWS = [
     name: "a text body: its first line is shown once",
     event: event("message", { title: "Backup done", message: "Backup done\n12 GB in 3 min" }, { source: "cron" }),
     title: "Backup done",
-    text: "Info · cron\n12 GB in 3 min",
+    text: "cron\n12 GB in 3 min",
   },
   {
     name: "a message without a title",
     event: event("backup.finished", { message: "12 GB in 3 min", host: "nas" }),
     title: "Backup finished: nas",
-    text: "Info\n12 GB in 3 min",
+    text: "12 GB in 3 min",
   },
   {
     name: "a text that says what the type says, once",
@@ -100,7 +100,7 @@ const ROWS = [
     name: "a name that says what the type says, once",
     event: event("nightly_backup", { name: "nightly-backup", message: "12 GB" }),
     title: "Nightly backup",
-    text: "Info\n12 GB",
+    text: "12 GB",
   },
   {
     name: "a thing and its text that begins with its name",
@@ -124,7 +124,7 @@ const ROWS = [
     name: "a CloudEvent",
     event: event("com.example.scale.overload", { text: "1250 kg", cloudevent: { id: "1" } }, { source: "/scales/7" }),
     title: "Scale overload: 1250 kg",
-    text: "Info · /scales/7",
+    text: "/scales/7",
   },
   {
     name: "the end of something",
@@ -140,7 +140,7 @@ const ROWS = [
       { source: "Sonarr" },
     ),
     title: "Request with an unknown form at Sonarr",
-    text: "Info\neventType: Grab",
+    text: "eventType: Grab",
   },
   { name: "nothing at all", event: event("message", {}), title: "Event without a text", text: "Info" },
 ];
@@ -197,3 +197,50 @@ const NAMES = [
   "sender",
   "x",
 ];
+
+test("values of secrets, URLs with passwords and texts that cannot be seen are left out", () => {
+  const secrets = Object.fromEntries(
+    [
+      ...["pwd", "password", "passwords", "passwd_old", "password_hash", "Passwort", "access_key", "otp", "pin"],
+      ...["auth", "bearer", "jwt", "sessionId", "signature", "connectionString", "dsn", "api_key", "clientSecret"],
+    ].map((name) => [name, `${name}-ZZZ`]),
+  );
+  const more = { header: "Bearer ZZZ", database: "postgres://u:ZZZ@h/d", author: "anna" };
+  const described = describeEvent(
+    event("x.y", {
+      ...{ title: "\u200b\u00ad", url: "https://user:ZZZ@evil.example/", ...secrets, ...more },
+      data: { object: secrets },
+    }),
+  );
+  assert.doesNotMatch(JSON.stringify(described), /ZZZ/);
+  assert.equal(described.link, undefined);
+  assert.match(described.title, /^X y/);
+  assert.equal(described.text, "anna");
+  const link = describeEvent(event("x", { title: "t", url: "HTTPS://evil.example/\u202ereversed" })).link;
+  assert.equal(link, "https://evil.example/%E2%80%AEreversed");
+});
+
+test("a bad status is part of a title that has none of its own", () => {
+  const { title } = describeEvent(event("payment", { status: "failed", amount: 1500, host: "web-1" }));
+  assert.equal(title, "Payment failed: web-1");
+});
+
+test("a payload of thousands of members is not read member by member", () => {
+  let reads = 0;
+  const many = (): object =>
+    new Proxy(Object.fromEntries(Array.from({ length: 990 }, (_, n) => [`m${n}`, "a"])), {
+      get: (target, name) => {
+        reads++;
+        return Reflect.get(target, name) as unknown;
+      },
+    });
+  const payload = {
+    message: "a b c d ".repeat(1000),
+    annotations: many(),
+    event: many(),
+    alert: many(),
+    issue: many(),
+  };
+  assert.deepEqual(describeEvent(event("x", payload)).fields, []);
+  assert.ok(reads < 500, `${reads} members were read`);
+});

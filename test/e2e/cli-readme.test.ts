@@ -101,7 +101,7 @@ test("S0-13 a new user types the README's quick start, and what it sends arrives
   assert.equal(third.code, 0, third.text);
   await second.output.until(
     "both arrive",
-    () => /Hello from Prism[\s\S]*Payment {2}Info amount: 1500/.exec(second.output.all)?.[0],
+    () => /Hello from Prism[\s\S]*Payment {2}amount: 1500/.exec(second.output.all)?.[0],
   );
   const curl = await new Terminal(t, { dir: elsewhere, home, text: CURL.replaceAll(/^curl .*$/gm, "$&\necho") }).end();
   assert.equal(curl.code, 0, curl.text);

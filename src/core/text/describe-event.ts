@@ -65,7 +65,13 @@ const VAGUE = /^(?:|event|events|message|webhook|notification|alert|test|unknown
 const BAD =
   /^(?:firing|alerting|down|fail|failed|failure|error|critical|problem|timed_out|crashed|unhealthy|degraded)$/i;
 const GOOD = /^(?:resolved|ok|up|recovered|closed|fixed|healthy)$/i;
-const SECRET = /pass(?:word|phrase|wd)?$|secret|token|authorization|api[-_]?key|cookie|credential|private/i;
+/** Longer members of a payload are not looked at one by one. */
+const MAX_MEMBERS = 200;
+const NAME_LENGTH = 60;
+const SECRET =
+  /pass(?:w|phrase|$)|pwd|kennwort|secret|token|auth(?!or)|bearer|jwt|api[-_]?key|access[-_]?key|signature|session|otp$|^pin$|cookie|credential|private|dsn|connection[-_]?string/i;
+/** A URL with a password, and credentials of HTTP. */
+const CREDENTIAL = /:\/\/[^/\s]*:[^/\s]*@|^(?:Basic|Bearer) /i;
 /** Members that say nothing to a person, or that a message shows in another place. */
 const DULL =
   /^(?:id|messageId|uuid|key|guid|hash|sha|ref|type|object|method|version|api_version|livemode|status|state|action|fingerprint)$|^is[A-Z]|(?:At|_at|time|Time|timestamp|Timestamp|date|Date|_url|URL|Url)$/;
@@ -100,11 +106,13 @@ export function describeEvent(event: DescribedEvent, note?: string): EventDescri
           .map((each) => `${each.title}: ${each.value}`)
           .join(", ")
       : rest;
-  const lead = [LEVEL_WORDS[level], ...places, ...(note === undefined ? [] : [note])].join(" · ");
+  // Most senders of an event without a level have chosen none: it is not called harmless.
+  const bad = level === "info" || level === "debug" ? [] : [LEVEL_WORDS[level]];
+  const lead = [...bad, ...places, ...(note === undefined ? [] : [note])].join(" · ");
   const link = facts.link();
   return {
     title,
-    text: startOf(shown === "" ? lead : `${lead}\n${shown}`, TEXT_LENGTH),
+    text: startOf([lead, shown].filter((part) => part !== "").join("\n") || LEVEL_WORDS[level], TEXT_LENGTH),
     message: rest,
     body: shown,
     level,
@@ -178,31 +186,30 @@ class Facts {
   fields(shown: readonly string[]): EventDescription["fields"] {
     const fields = new Map<string, string>();
     const all = shown.join("\n").toLowerCase();
+    const words = new Set(all.split(/[^\p{L}\p{N}]+/u));
     const told = wrappedIn(this.payload, VALUES);
     const object = objectOf(objectOf(this.payload, "data") ?? NONE, "object");
     // A body that a receiver keeps beside its mapping says it all again, in the sender's own names.
     const others = told.length === 0 ? this.#scopes.slice(1) : [];
-    for (const scope of [this.payload, ...told, ...(object ? [object] : []), ...others]) {
-      for (const title of Object.keys(scope)) {
-        if (fields.size >= MAX_FIELDS) break;
-        const value = oneLine(scalar(scope, title));
-        if (value === "" || isHidden(title, value) || isShown(value.toLowerCase(), all)) continue;
-        if (!fields.has(title)) fields.set(oneLine(title), value);
-      }
+    const scopes = [this.payload, ...told, ...(object ? [object] : []), ...others];
+    const members = scopes.flatMap((scope) => Object.keys(scope).map((title) => ({ scope, title })));
+    for (const { scope, title } of members.slice(0, MAX_MEMBERS)) {
+      if (fields.size >= MAX_FIELDS) break;
+      const value = scalar(scope, title);
+      if (value.length > VALUE_LENGTH || isHidden(title, value)) continue;
+      const line = oneLine(value);
+      const compared = line.toLowerCase();
+      // A short value must be a word of the text: `eu` is not shown by `queue`.
+      const isShown = compared.length > 3 ? all.includes(compared) : words.has(compared);
+      const name = startOf(oneLine(title), NAME_LENGTH);
+      if (line !== "" && !isShown && !fields.has(name)) fields.set(name, line);
     }
     return [...fields].map(([title, value]) => ({ title, value }));
   }
 }
 
-/** A short value must be a word of the text: `eu` is not shown by `queue`. */
-function isShown(value: string, text: string): boolean {
-  const at = text.indexOf(value);
-  if (at === -1 || value.length > 3) return at !== -1;
-  return text.split(/[^\p{L}\p{N}]+/u).includes(value);
-}
-
 function isHidden(name: string, value: string): boolean {
-  if (value.length > VALUE_LENGTH || OPAQUE.test(value)) return true;
+  if (OPAQUE.test(value) || CREDENTIAL.test(value)) return true;
   return SHOWN_ELSEWHERE.has(name) || DULL.test(name) || SECRET.test(name);
 }
 
@@ -220,9 +227,10 @@ function titleOf(event: DescribedEvent, facts: Facts, text: string): string {
 function madeTitle({ type, source }: DescribedEvent, facts: Facts, text: string, state: string | undefined): string {
   const repository = facts.named(["repository"]);
   if (type === "receiver.unmapped") return `Request with an unknown form at ${oneLine(source ?? "a receiver")}`;
-  const words = sentenceOf(type);
-  const isVague = words === "" || VAGUE.test(type);
-  if (repository !== undefined) return ofRepository(words, repository, facts, state);
+  const plain = sentenceOf(type);
+  const isVague = plain === "" || VAGUE.test(type);
+  const words = withState(plain, state);
+  if (repository !== undefined) return ofRepository(plain, repository, facts, state);
   const name = facts.line(NAMES) ?? facts.named(["cloudevent"]) ?? facts.named([...HOSTS, ...SERVICES]);
   const first = firstLine(text);
   if (isVague && first !== "") return name === undefined ? first : joined(name, first);
@@ -230,6 +238,12 @@ function madeTitle({ type, source }: DescribedEvent, facts: Facts, text: string,
   if (isVague) return source === null ? "Event without a text" : `Event without a text from ${oneLine(source)}`;
   const said = name ?? first;
   return said === "" ? `${words}${source === null ? "" : ` from ${oneLine(source)}`}` : joined(words, said);
+}
+
+/** `Payment failed`, of a payment whose status says so. */
+function withState(words: string, state: string | undefined): string {
+  const isSaid = state === undefined || words.toLowerCase().includes(state.toLowerCase());
+  return isSaid || !BAD.test(state) ? words : `${words} ${state.toLowerCase()}`;
 }
 
 /** `Backup failed: nas`; what begins with the first words already is not led by them again. */
@@ -336,14 +350,20 @@ function firstLine(text: string): string {
 /** Most values: a line of plain words. */
 const PLAIN_LINE = /^(?:[!-~]+(?: [!-~]+)*)?$/;
 
+/** Soft hyphens, spaces without a width and separators: a title of them is none. */
+const INVISIBLE = /[\u00ad\u200b\u2060\ufeff]/g;
+
 function oneLine(text: string): string {
   if (text.length <= VALUE_LENGTH && PLAIN_LINE.test(text)) return text;
-  return cleanText(startOf(text, TEXT_LENGTH)).replace(/\s+/g, " ").trim();
+  return cleanText(startOf(text, TEXT_LENGTH)).replace(INVISIBLE, "").replace(/\s+/g, " ").trim();
 }
 
 function urlOf(scope: Json, name: string): string | undefined {
   const url = scalar(scope, name);
-  return url.length <= MAX_URL && /^https?:\/\//i.test(url) && URL.canParse(url) ? url : undefined;
+  if (url.length > MAX_URL || !/^https?:\/\//i.test(url) || !URL.canParse(url)) return undefined;
+  const { href, username, password } = new URL(url);
+  if (username !== "" || password !== "") return undefined;
+  return PLAIN_LINE.test(url) ? url : href;
 }
 
 function firstOf(scope: Json, names: readonly string[]): string {
@@ -379,5 +399,5 @@ function wrappedIn(scope: Json, names: readonly string[]): Json[] {
 function listOf(scope: Json, name: string): Json[] {
   const value = Object.hasOwn(scope, name) ? scope[name] : undefined;
   if (!Array.isArray(value)) return [];
-  return value.filter((each): each is Json => typeof each === "object" && each !== null).slice(0, 50);
+  return value.slice(0, 50).filter((each): each is Json => typeof each === "object" && each !== null);
 }

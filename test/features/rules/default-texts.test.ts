@@ -79,7 +79,7 @@ test("a rule without templates says what happened, whatever the event came from"
       () => it.send(github, push, { headers: HEADERS }),
       {
         title: "acme/shop: anna pushed to main: fix login",
-        message: "Info · Code",
+        message: "Code",
         action: '{"type":"open","url":"https://github.com/acme/shop/compare/a...b"}',
       },
     ],
@@ -105,7 +105,7 @@ test("a rule without templates says what happened, whatever the event came from"
     ],
     [
       () => sendEvent(prism, "?source=cron", "text/plain", "Backup done\n12 GB in 3 min"),
-      { title: "Backup done", message: "Info · cron\n12 GB in 3 min", data: null, action: null },
+      { title: "Backup done", message: "cron\n12 GB in 3 min", data: null, action: null },
     ],
   ];
   for (const [at, [send, expected]] of steps.entries()) {

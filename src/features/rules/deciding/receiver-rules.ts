@@ -61,7 +61,15 @@ export class ReceiverRules {
 function rulesOf({ id, projectId, name }: Notifying): Rules {
   const row: RuleRow = {
     ...{ id, projectId, name, description: "", condition: "true", targetRoles: "[]", targetUsers: "[]" },
-    ...{ channels: JSON.stringify(DEFAULT_CHANNELS), sound: null, action: null, priority: 0, active: 1, version: 0 },
+    // A server that only has mail must reach people, too.
+    ...{
+      channels: JSON.stringify([...DEFAULT_CHANNELS, "email"]),
+      sound: null,
+      action: null,
+      priority: 0,
+      active: 1,
+      version: 0,
+    },
     ...{ createdBy: null, deletedAt: null, createdAt: 0, updatedAt: 0, suppression: null, dedupe: null },
     ...{ cooldownMs: 0, tooCostlyVersion: null, threshold: null, absence: null, alert: null },
     ...{ titleTemplate: null, messageTemplate: null },
