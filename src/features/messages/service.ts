@@ -95,7 +95,7 @@ async function storeMessage(context: MessagesContext, trx: Trx, senderId: string
   const delayMs = delayOf(context, body, now);
   const deliverAt = now + delayMs;
   const path = body.recipientId === undefined ? "recipient_id" : "recipientId";
-  const recipientId = await users.recipient(body[path] ?? "", trx, null, path);
+  const recipientId = await users.correspondent(body[path] ?? "", senderId, trx, path);
   const id = uuidv7();
   const correlationId = currentCaller().correlationId ?? id;
   const payload: MessageJob = { messageId: id };

@@ -24,8 +24,8 @@ export interface Importer {
   readonly userId: string | null;
   /** Undefined: the importer's default. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE */
   projectOf(ref: string | null | undefined, trx: Trx): Promise<string | null>;
-  /** The id of an active user. */
-  userOf(ref: string): string | undefined;
+  /** The id of an active user whom the project reaches. @throws RECIPIENT_NOT_FOUND */
+  userOf(ref: string, projectId: string | null, path: string): string;
   /** @throws UNAUTHORIZED_ROLE where the importer may not store a rule like this */
   requireStorable?(row: queries.RuleRow): void;
 }
@@ -103,7 +103,9 @@ async function plan(
     try {
       const projectId = await importer.projectOf(rule.projectId, trx);
       requireOnce(places, `${projectId} ${rule.name}`, at);
-      steps.push(await stepOf(trx, context, withUserIds(rule, importer), projectId, { update, importer, roles }));
+      steps.push(
+        await stepOf(trx, context, withUserIds(rule, projectId, importer), projectId, { update, importer, roles }),
+      );
     } catch (error) {
       if (!(error instanceof PrismError)) throw error;
       problems.push({ at, name: rule.name, error });
@@ -141,15 +143,9 @@ function comparable(row: queries.RuleRow, roles: ReadonlyMap<string, string>) {
 }
 
 /** With ids for its users: an import creates no users. @throws RECIPIENT_NOT_FOUND */
-function withUserIds(rule: GivenRule, importer: Importer): GivenRule {
+function withUserIds(rule: GivenRule, projectId: string | null, importer: Importer): GivenRule {
   if (rule.targetUsers === undefined) return rule;
-  const targetUsers: string[] = [];
-  for (const [at, ref] of rule.targetUsers.entries()) {
-    const id = importer.userOf(ref);
-    if (id === undefined)
-      throw refused("RECIPIENT_NOT_FOUND", `targetUsers.${at}`, `${ref} is no active user that you can reach`);
-    targetUsers.push(id);
-  }
+  const targetUsers = rule.targetUsers.map((ref, at) => importer.userOf(ref, projectId, `targetUsers.${at}`));
   return { ...rule, targetUsers };
 }
 
@@ -161,11 +157,7 @@ function requireOnce(places: Map<string, number>, key: string, at: number): void
   places.set(key, at);
 }
 
-function refused(
-  code: "NAME_TAKEN" | "RECIPIENT_NOT_FOUND" | "VALIDATION_FAILED",
-  path: string,
-  message: string,
-): PrismError {
+function refused(code: "NAME_TAKEN" | "VALIDATION_FAILED", path: string, message: string): PrismError {
   return new PrismError(code, `${path}: ${message}`, { details: [{ path, code, message }] });
 }
 

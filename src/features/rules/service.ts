@@ -119,7 +119,7 @@ export function importAs(context: RulesContext, principal: PermissionHolder, inp
     userId: principal.userId,
     projectOf: async (ref) => projectOf(context.projects, principal, ref),
     requireStorable: (row) => requirePriority(principal, row),
-    userOf: (ref) => users.find(ref),
+    userOf: (ref, projectId, path) => users.existingOne(ref, projectId, path),
   });
 }
 

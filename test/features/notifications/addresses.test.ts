@@ -159,6 +159,58 @@ test("in production an address that only its account claims is as unknown as any
     assert.equal((await ask())[0].status, 422, `${name} refuses it too`);
 });
 
+/** A user with an account of their own; the address is verified. */
+async function person(prism: TestPrism, name: string, roles: readonly string[]) {
+  const password = "correct horse battery";
+  const body = { username: name, email: `${name}@example.com`, roles, password };
+  const { id } = await made(prism.post<{ id: string }>("/api/v1/users", body));
+  const { token } = await prism.parts.core.access.accessTokens.issue(id);
+  return { id, token };
+}
+
+test("an import of rules does not tell which addresses have an account", async (t) => {
+  const prism = await start(t, "production");
+  const { token } = await person(prism, "owner", ["User"]);
+  await person(prism, "bob", ["User"]);
+  await made(prism.post("/api/v1/projects", { slug: "mine", name: "Mine" }, { token }));
+  const words = new Set<string>();
+  for (const targetUser of ["bob@example.com", "unknown@example.com", "unknown"]) {
+    const rule = { name: "i", condition: "event.a == 1", projectId: "mine", targetUsers: [targetUser] };
+    const { status, body } = await prism.post<Refusal>(
+      "/api/v1/rules/import",
+      { dryRun: true, rules: [rule] },
+      { token },
+    );
+    assert.equal(status, 422, JSON.stringify(body));
+    words.add(JSON.stringify([body.error.code, body.error.message, body.error.details]));
+  }
+  assert.equal(words.size, 1, [...words].join());
+});
+
+test("a message by mail address reaches people of a shared project; a stranger's is as unknown as any other", async (t) => {
+  const prism = await start(t, "production");
+  const ann = await person(prism, "ann", ["User"]);
+  const bob = await person(prism, "bob", ["User"]);
+  const write = async (recipientId: string, token: string) => {
+    const { status, body } = await prism.post<Refusal & { recipientId: string }>(
+      "/api/v1/messages",
+      { recipientId, content: "c" },
+      { token },
+    );
+    return status === 202 ? body.recipientId : JSON.stringify([status, body.error.code, body.error.details]);
+  };
+  const unknown = await write("unknown@example.com", ann.token);
+  assert.match(unknown, /422,"RECIPIENT_NOT_FOUND"/);
+  assert.equal(await write("bob@example.com", ann.token), unknown);
+  assert.equal(await write("bob", ann.token), bob.id, "by username");
+  assert.equal(await write("ann@example.com", ann.token), ann.id, "to herself");
+  assert.equal(await write("bob@example.com", prism.adminToken), bob.id, "with users:read");
+  const { id } = await made(prism.post<{ id: string }>("/api/v1/projects", { slug: "shared", name: "Shared" }));
+  for (const { id: userId } of [ann, bob])
+    await made(prism.post(`/api/v1/projects/${id}/members`, { userId, role: "viewer" }));
+  assert.equal(await write("bob@example.com", ann.token), bob.id, "in a shared project");
+});
+
 test("an address is verified by an administrator, by approval, by an import and by its link; not by its user", async (t) => {
   const prism = await start(t, "production", { "auth.registration": "approval" });
   const isKnown = async (email: string) =>

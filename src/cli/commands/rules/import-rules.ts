@@ -71,8 +71,9 @@ function problemLines({ path = "", message, ...more }: ErrorDetail, filed: reado
   const label = typeof name === "string" ? `${location} (${printable(name)})` : location;
   const { position, line, column, expected } = more;
   const where = typeof position === "number" ? `, line ${line}, column ${column}` : "";
-  const head = `  ${label}: ${member === undefined ? "" : `${member}${where}: `}${message}`;
   const source = memberOf(rule, member ?? "");
+  const named = more.code === "RECIPIENT_NOT_FOUND" && typeof source === "string" ? `${printable(source)} ` : "";
+  const head = `  ${label}: ${member === undefined ? "" : `${member}${where}: `}${named}${message}`;
   if (typeof position !== "number" || typeof source !== "string") return [head];
   const hint = Array.isArray(expected) && expected.length > 0 ? [`    expected ${expected.join(" or ")}`] : [];
   return [head, ...caretLines(source, position).map((text) => `    ${text}`), ...hint];

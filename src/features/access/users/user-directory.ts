@@ -39,6 +39,7 @@ export class UserDirectory {
   readonly #find;
   readonly #findAddress;
   readonly #isMember;
+  readonly #sharesProject;
 
   constructor(parts: DirectoryParts) {
     this.#parts = parts;
@@ -55,6 +56,10 @@ export class UserDirectory {
     );
     this.#isMember = parts.reader.prepare<[string, string]>(
       "select 1 from project_members where projectId = ? and userId = ?",
+    );
+    this.#sharesProject = parts.reader.prepare<[string, string]>(
+      `select 1 from project_members a join project_members b on b.projectId = a.projectId and b.userId = ?
+        where a.userId = ?`,
     );
   }
 
@@ -108,6 +113,19 @@ export class UserDirectory {
   }
 
   /**
+   * {@link recipient} of a message, which every user may write: a mail address finds only people
+   * whom the sender knows, so that the answer does not tell strangers who has an account.
+   * @throws RECIPIENT_NOT_FOUND
+   */
+  async correspondent(ref: string, senderId: string, trx: Trx, path: string): Promise<string> {
+    const id = await this.recipient(ref, trx, null, path);
+    const isKnown = this.#accountOfAddress(ref)?.id !== id || this.#find.get({ ref })?.id === id;
+    if (isKnown || this.#parts.isDevelopment || this.#mayReadUsers()) return id;
+    const isNear = id === senderId || this.#sharesProject.get(id, senderId) !== undefined;
+    return this.#requireReachable(ref, isNear ? id : undefined, null, path);
+  }
+
+  /**
    * {@link recipients} that creates no users: a policy or shift that names an unknown user would
    * notify an account without an address. @throws RECIPIENT_NOT_FOUND
    */
@@ -116,7 +134,7 @@ export class UserDirectory {
   }
 
   /** {@link existing} for one reference. @throws RECIPIENT_NOT_FOUND */
-  existingOne(ref: string, projectId: string, path: string): string {
+  existingOne(ref: string, projectId: string | null, path: string): string {
     return this.#requireReachable(ref, this.find(ref), projectId, path);
   }
 
@@ -130,11 +148,14 @@ export class UserDirectory {
   /** One text for all reasons, unless the caller may know which addresses have an account. */
   #reasonOf(ref: string): string {
     const isUnverified = this.#accountOfAddress(ref)?.isEmailVerified === 0 && !this.#parts.isDevelopment;
-    const { principal } = currentCaller();
-    const mayReadUsers = principal !== null && principal.kind !== "apiKey" && principal.permissions.has("users:read");
-    if (isUnverified && mayReadUsers)
+    if (isUnverified && this.#mayReadUsers())
       return "is a mail address that is not verified; its owner can confirm it, or an administrator set it again";
     return "is no active user that you can reach";
+  }
+
+  #mayReadUsers(): boolean {
+    const { principal } = currentCaller();
+    return principal !== null && principal.kind !== "apiKey" && principal.permissions.has("users:read");
   }
 
   /** The active ones of these users, and only members of the project if one is given. */
