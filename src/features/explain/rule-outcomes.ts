@@ -41,7 +41,7 @@ export async function decidedRule(
     outcome: row.outcome,
     reason:
       receiverName !== null && row.outcome === "fired"
-        ? `receiver ${receiverName} notifies its project's members; no rule matched`
+        ? `receiver ${receiverName} notifies its project's members; no rule of the project matched`
         : REASONS[row.outcome],
     at: toRfc3339(row.at),
     notificationId: row.notificationId,

@@ -86,7 +86,7 @@ test("U1: the four lines of the page: an alert, its end, a notification to the m
   const [rule] = body.rules;
   assert.deepEqual(
     [rule?.name, rule?.outcome, rule?.reason],
-    ["Receiver Backups", "fired", "receiver Backups notifies its project's members; no rule matched"],
+    ["Receiver Backups", "fired", "receiver Backups notifies its project's members; no rule of the project matched"],
   );
 });
 
@@ -110,6 +110,21 @@ test("levels: none and from warning on; a rule that matches takes over, also whe
       .filter(({ title }) => title.includes("mine"))
       .map(({ users }) => users),
     ["ann"],
+  );
+});
+
+test("a rule for all projects does not silence the receiver of a project", async (t) => {
+  const { prism, shop } = await team(t);
+  const { url } = await receiver(prism, { projectId: shop.id });
+  const rule = { name: "All", projectId: null, condition: "event.level == 'error'", targetUsers: ["stranger"] };
+  assert.equal((await prism.post("/api/v1/rules", rule)).status, 201);
+  await curl(url, "title=Backup+failed&level=error");
+  await decided(prism);
+  assert.deepEqual(
+    notified(prism)
+      .map(({ users }) => sorted(users))
+      .sort(),
+    [MEMBERS, "stranger"],
   );
 });
 

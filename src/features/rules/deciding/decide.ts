@@ -115,10 +115,17 @@ export class Decider {
     return decision;
   }
 
-  /** An event that no rule takes is notified of by its receiver, as the last of the rules. */
+  /**
+   * An event that no rule of its project takes is notified of by its receiver, as the last of the
+   * rules. A rule for all projects is not its members' own: it does not silence their receiver.
+   */
   #withReceiver(receiverId: string, turn: Turn, event: IncomingEvent, now: number, earlier: Earlier | null): Turn {
-    const outcomes = [...(earlier?.outcomes.values() ?? NONE), ...turn.decided.map(({ outcome }) => outcome)];
-    const isTaken = outcomes.some((outcome) => outcome !== "no recipients");
+    const { book } = this.#parts;
+    const isTaken =
+      turn.decided.some(({ rule: { row }, outcome }) => row.projectId !== null && outcome !== "no recipients") ||
+      [...(earlier?.outcomes ?? NONE)].some(
+        ([id, outcome]) => outcome !== "no recipients" && !book.isForAllProjects(id),
+      );
     const rule = turn.askedTo === null && !isTaken ? this.#parts.receivers.ruleOf(receiverId, event.type) : null;
     const decided = rule && this.#judge(rule, event, now, earlier?.isLate);
     return decided ? { ...turn, decided: [...turn.decided, decided] } : turn;

@@ -222,6 +222,10 @@ export class RuleBook {
     return this.#opensAlerts.get(id, projectId) === 1;
   }
 
+  isForAllProjects(id: string): boolean {
+    return this.#one.get(id)?.projectId === null;
+  }
+
   remove(id: string): void {
     this.#forget(id);
     this.#overTime.remove(id);
