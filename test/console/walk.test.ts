@@ -6,7 +6,7 @@ import { assertAccessible, startConsole } from "./helpers.ts";
 
 /** Opens all groups of the menu, each by its name: one that opens is no longer among the folded ones. */
 async function unfold(nav: Locator): Promise<void> {
-  const titles = await nav.getByRole("button", { expanded: false }).allInnerTexts();
+  const titles = await nav.locator("button.group[aria-expanded=false]").allTextContents();
   for (const title of titles) {
     const group = nav.getByRole("button", { name: title, exact: true });
     // The group of the current page may open meanwhile.
