@@ -44,7 +44,7 @@ async function annOf(t: TestContext) {
   return { world, peer, chat, ann };
 }
 
-async function send(world: MailInTest, sender: Sender): Promise<void> {
+async function send(world: MailInTest, sender: Sender, number: number): Promise<void> {
   const { body, headers = {} } = sender;
   if (sender.preset === "alertmanager-api") {
     const reply = await world.prism.post("/alertmanager/api/v2/alerts", body);
@@ -52,7 +52,11 @@ async function send(world: MailInTest, sender: Sender): Promise<void> {
     return;
   }
   const { secret, sign } = signerOf(sender.preset);
-  const receiver = await world.make({ name: sender.name, preset: sender.preset, ...(sender.secret ? { secret } : {}) });
+  const receiver = await world.make({
+    name: `${sender.preset}-${number}`,
+    preset: sender.preset,
+    ...(sender.secret ? { secret } : {}),
+  });
   if (sender.preset === "mail") {
     const answer = await world.mail({ ...(body as object), to: receiver.mailAddress ?? "" });
     assert.match(answer, /^250/, answer);
@@ -87,7 +91,7 @@ test("what 25 senders report is understood from a lock screen, a mail and a chat
     (await world.prism.get<{ data: Notification[] }>("/api/v1/notifications?limit=100", { token: ann.token })).body
       .data;
   for (const [count, sender] of SENDERS.entries()) {
-    await send(world, sender);
+    await send(world, sender, count);
     await eventually(`${sender.name} leaves`, () => peer.accepted.length > count && chat.seen.length > count);
     assert.deepEqual([peer.accepted.length, chat.seen.length], [count + 1, count + 1], `${sender.name}: one message`);
     const mail = await mailOf(peer.accepted[count] ?? "");
