@@ -266,6 +266,7 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
   },
   { plan: /^SCAN jobs USING COVERING INDEX jobs_id$/, why: "a requested total" },
   { plan: /^SCAN incidents USING COVERING INDEX incidents_state$/, why: "a requested total" },
+  { plan: /^SCAN incidents$/, why: "newest first, as far as a page goes, and a requested total: in the scan thread" },
   {
     plan: /^SCAN (schedules|transfer_buckets|rules|webhooks|channels|policies|integrations|receivers|status_pages)\b/,
     why: "as many as a user has created",
@@ -331,6 +332,10 @@ const SORTS: readonly { readonly sql: RegExp; readonly why: string }[] = [
   },
   { sql: /from "users" as "u" inner join "project_members" as "m"/, why: "the members of one project" },
   { sql: /from "users" as "u" inner join "user_roles" as "r"/, why: "the users of one role" },
+  {
+    sql: /from "incidents" where state <> 'resolved' and .* order by "openedAt" limit/,
+    why: "the unresolved incidents",
+  },
   { sql: /with recursive level \(priority\)/, why: "the priorities that are in use" },
 ];
 
@@ -354,6 +359,11 @@ test("S2-110 S2-111 S2-116 S3-34 S3-36 every statement of the routes and jobs fi
         );
       if (/^SCAN (audit_log|jobs)/.test(line) && !line.includes("INDEX"))
         assert.match(text, /order by "?seq"?( desc)? limit/);
+      if (line === "SCAN incidents")
+        assert.match(
+          text,
+          /order by "?id"? desc limit|^select count\(.* from "incidents" where coalesce\(severity, 'none'\) in/,
+        );
       if (line === "USE TEMP B-TREE FOR ORDER BY" && / limit /.test(text))
         assert.ok(
           SORTS.some(({ sql }) => sql.test(text)),

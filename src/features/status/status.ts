@@ -209,6 +209,8 @@ async function countUnreached(db: ReadDb): Promise<number> {
   const row = await db
     .selectFrom("incidents")
     .select(({ fn }) => fn.countAll<number>().as("n"))
+    // By the index of the unresolved ones.
+    .where("state", "<>", sql.lit("resolved"))
     .where("state", "=", sql.lit("open"))
     .where("snoozedUntil", "is", null)
     .where("steppedAt", "is not", null)

@@ -2,8 +2,9 @@ import { sql } from "kysely";
 import type { EpochMs } from "../../../core/clock.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import type { IncidentRow } from "../incidents/store.ts";
+import { isUnresolved } from "../incidents/view.ts";
 
-/* Incidents that have reached no one. */
+/* Incidents that have reached no one. `isUnresolved` finds them by the index of the unresolved ones. */
 
 const ROWS_AT_ONCE = 1000;
 
@@ -12,21 +13,19 @@ const ROWS_AT_ONCE = 1000;
  * those held before the first.
  */
 export function unreachedSince(db: ReadDb, before: EpochMs): Promise<IncidentRow[]> {
-  return (
-    db
-      .selectFrom("incidents")
-      .selectAll()
-      // Literals, to match the partial index.
-      .where("state", "=", sql.lit("open"))
-      .where("snoozedUntil", "is", null)
-      .where("reachedAt", "is", null)
-      .where("urgency", "=", "high")
-      .where("notifiedAt", "<=", before)
-      .where("steppedAt", "is not", null)
-      .orderBy("openedAt")
-      .limit(ROWS_AT_ONCE)
-      .execute()
-  );
+  return db
+    .selectFrom("incidents")
+    .selectAll()
+    .where(isUnresolved)
+    .where("state", "=", sql.lit("open"))
+    .where("snoozedUntil", "is", null)
+    .where("reachedAt", "is", null)
+    .where("urgency", "=", "high")
+    .where("notifiedAt", "<=", before)
+    .where("steppedAt", "is not", null)
+    .orderBy("openedAt")
+    .limit(ROWS_AT_ONCE)
+    .execute();
 }
 
 export type UnreachedRow = Pick<IncidentRow, "id" | "projectId" | "policyId" | "policyVersion">;
@@ -36,6 +35,7 @@ export function unreachedNow(db: ReadDb, userId?: string): Promise<UnreachedRow[
   const query = db
     .selectFrom("incidents")
     .select(["id", "projectId", "policyId", "policyVersion"])
+    .where(isUnresolved)
     .where("state", "=", sql.lit("open"))
     .where("snoozedUntil", "is", null)
     .where("reachedAt", "is", null)
