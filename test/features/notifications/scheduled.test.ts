@@ -209,6 +209,7 @@ test("GET /notifications/scheduled lists pending notifications, including timers
     runAt: direct.runAt,
     cron: null,
     timezone: null,
+    everyMs: null,
     state: "scheduled",
     ...NOTE,
     recipients: [uma.id],
