@@ -174,7 +174,10 @@ function alertFeatures(parts: Parts): Feature[] {
   return [
     alertsFeature({ db, clock, projects, alerts, withheldBy }),
     incidentsFeature({ db, clock, projects, users, policies, incidents, alerts, idempotency, withheldBy }),
-    policiesFeature({ db, clock, projects, users, policies, idempotency, requireUrl, warnings, channels }),
+    policiesFeature({
+      ...{ db, clock, projects, users, policies, idempotency, requireUrl, warnings, channels },
+      originOf: channels.originOf,
+    }),
     silencesFeature({ db, clock, projects, silences, warnHits, idempotency }),
     alertmanagerFeature({
       ...{ config, clock, steadyClock, startedAt, kernel: http.kernel },

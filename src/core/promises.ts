@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import { PrismError } from "./errors.ts";
 
 /** A promise with its resolve and reject functions. Node 20 has no `Promise.withResolvers`. */
 export interface Deferred<T> {
@@ -36,6 +37,31 @@ export async function withinOr<T>(limitMs: number, work: Promise<T>, late: () =>
     return await Promise.race([work, limit.then(late)]);
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/**
+ * Runs the work of each item, a few at once, and stops with the first error.
+ * @throws URL_REFUSED once the time is up: the work is one of names that are resolved
+ */
+export async function eachWithin<T>(
+  { atOnce, limitMs }: { readonly atOnce: number; readonly limitMs: number },
+  items: Iterable<T>,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const left = [...items];
+  const run = async (): Promise<void> => {
+    for (let item = left.shift(); item !== undefined; item = left.shift()) await work(item);
+  };
+  try {
+    await withinOr(limitMs, Promise.all(Array.from({ length: atOnce }, run)), () => {
+      throw new PrismError(
+        "URL_REFUSED",
+        `The hosts of the URLs were not resolved within ${limitMs / 1000} s; try again`,
+      );
+    });
+  } finally {
+    left.length = 0;
   }
 }
 

@@ -363,8 +363,17 @@ test("webhooks keep max_alerts and http_config: basic authentication, bearer tok
   assert.equal(gone.status, 409, "a policy needs it");
   const [policy] = (await migration.policies()).filter(({ name }) => name === "hooks");
   const stolen = { type: "webhook", url: "http://127.0.0.1:9/steal", channel: channel?.id };
-  const other = await migration.prism.post<{ id: string }>("/api/v1/policies", { name: "other", steps: [stolen] });
+  const refused = await migration.prism.post("/api/v1/policies", { name: "other", steps: [stolen] });
+  assert.equal(refused.status, 400, refused.text);
+  const steps = [{ ...stolen, url: `${url}/steal` }];
+  const other = await migration.prism.post<{ id: string }>("/api/v1/policies", { name: "other", steps });
   assert.equal(other.status, 201, other.text);
+  const moved = await migration.prism.patch(
+    `/api/v1/channels/${channel?.id}`,
+    { fields: { url: "http://127.0.0.1:9/moved", token: "another" } },
+    { headers: { "if-match": '"1"' } },
+  );
+  assert.equal(moved.status, 200, moved.text);
   assert.equal(policy?.steps.length, 4);
   await migration.prism.put("/api/v1/routes", { route: { policy: "other", groupWaitMs: 0 } });
   await migration.fire({ alertname: "Other" });

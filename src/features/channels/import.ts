@@ -1,10 +1,14 @@
 import { isDeepStrictEqual } from "node:util";
 import { type ErrorDetail, PrismError } from "../../core/errors.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
+import { eachWithin } from "../../core/promises.ts";
 import { addEffect, type Trx } from "../../store/database.ts";
 import type { CreateChannel } from "./schema.ts";
 import { changedWay, insertNew, type ManageContext, newChannel, openedOrNull, recordAudit } from "./service.ts";
-import { type ChannelRow, openFields, sealSecrets, updateChannel } from "./store.ts";
+import { type ChannelRow, openFields, type SealedFields, sealSecrets, updateChannel } from "./store.ts";
+
+/** For the hosts of all URLs together. */
+const RESOLVE = { atOnce: 16, limitMs: 10_000 } as const;
 
 /* Channels that an import stores together with policies and routes. */
 
@@ -23,22 +27,29 @@ interface Stored {
 /** The channels of a project that an import names, found again by their names. */
 export function channelsOfImport(context: ManageContext) {
   return {
+    /** Origin of the URL of a channel with the preset `http`; null if no key opens it. */
+    originOf(channel: SealedFields): string | null {
+      const { url = "" } = openedOrNull(context.box, channel) ?? {};
+      return URL.canParse(url) ? new URL(url).origin : null;
+    },
     async prepare(principal: PermissionHolder, projectId: string, channels: readonly Imported[]) {
       if (channels.length > 0) context.projects.require(principal, projectId, "channels:write");
-      const problems: ErrorDetail[] = [];
+      const found: ErrorDetail[][] = [];
       const rows: { readonly ref: string; readonly row: ChannelRow }[] = [];
       const names = new Set<string>();
-      for (const [at, { ref, ...input }] of channels.entries()) {
+      await eachWithin(RESOLVE, channels.entries(), async ([at, { ref, ...input }]) => {
         const path = `channels.${at}`;
+        const problems: ErrorDetail[] = [];
+        found[at] = problems;
         if (names.has(input.name))
           problems.push({ path: `${path}.name`, code: "NAME_TAKEN", message: "is the name of another channel too" });
         names.add(input.name);
         try {
-          rows.push({ ref, row: await newChannel(context, principal, { projectId }, input) });
+          rows[at] = { ref, row: await newChannel(context, principal, { projectId }, input) };
         } catch (error) {
           problems.push(...detailsOf(error, path));
         }
-      }
+      });
       const store = async (trx: Trx): Promise<Stored[]> => {
         const stored: Stored[] = [];
         for (const { ref, row } of rows) {
@@ -47,7 +58,7 @@ export function channelsOfImport(context: ManageContext) {
         }
         return stored;
       };
-      return { problems, store, changed: () => context.changed() };
+      return { problems: found.flat(), store, changed: () => context.changed() };
     },
   };
 }

@@ -60,7 +60,7 @@ export async function viewOf({ book, box }: ManageContext, row: ChannelRow): Pro
   return channelView(row, await book.get(row.preset), openedOrNull(box, row));
 }
 
-export function openedOrNull(box: ManageContext["box"], row: ChannelRow): Texts | null {
+export function openedOrNull(box: ManageContext["box"], row: store.SealedFields): Texts | null {
   try {
     return store.openFields(box, row);
   } catch (error) {

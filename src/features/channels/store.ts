@@ -11,6 +11,7 @@ import { countOf, newestFirst } from "../../store/sqlite/list-queries.ts";
 /* The tables `channels` and `channel_messages`. */
 
 export type ChannelRow = Selectable<ChannelsTable>;
+export type SealedFields = Pick<ChannelRow, "id" | "fields" | "secrets">;
 export type MessageRow = Selectable<ChannelMessagesTable>;
 export type ChannelOwner = { readonly projectId: string } | { readonly userId: string };
 export type Texts = Readonly<Record<string, string>>;
@@ -32,7 +33,7 @@ export function sealSecrets(box: SealedBox, channelId: string, secrets: Texts): 
 }
 
 /** All fields of a channel. @throws UnsealError */
-export function openFields(box: SealedBox, { id, fields, secrets }: ChannelRow): Texts {
+export function openFields(box: SealedBox, { id, fields, secrets }: SealedFields): Texts {
   const opened = JSON.parse(box.open(channelSealContext(id), secrets).toString()) as Texts;
   return { ...(JSON.parse(fields) as Texts), ...opened };
 }

@@ -1,10 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
 import * as v from "valibot";
-import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../../../core/errors.ts";
+import { type ErrorDetail, invalidField, MAX_ERROR_DETAILS, PrismError, STATUS_OF } from "../../../core/errors.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
+import { eachWithin } from "../../../core/promises.ts";
 import { doc, example, named, object, text, uuid } from "../../../http/shapes.ts";
 import type { Trx } from "../../../store/database.ts";
-import { DEFAULT_POLICY, definitionEntries, storedDefinition, UNSET } from "./policy.ts";
+import { readReferences } from "./policies.ts";
+import { completeStep, DEFAULT_POLICY, definitionEntries, storedDefinition, UNSET } from "./policy.ts";
 import { checkedRouting, compileRouting, RoutingDocument } from "./routing.ts";
 import { requirePolicies, storeRouting } from "./routing-service.ts";
 import * as s from "./service.ts";
@@ -13,6 +15,10 @@ import * as s from "./service.ts";
 
 const MAX_ITEMS = 500;
 const MAX_FIELD = 16_384;
+/** Of all policies together: they are stored in one transaction. */
+const MAX_STEPS = 500;
+/** For the hosts of all URLs together. */
+const RESOLVE = { atOnce: 16, limitMs: 10_000 } as const;
 
 const field = v.union([text(MAX_FIELD), v.number()], "must be a string or a number");
 const flag = v.boolean();
@@ -110,18 +116,21 @@ export async function importAlerting(
   const projectId = projects.requireOrDefault(principal, ref, "policies:write");
   const document = routing && checkedRouting(routing);
   const compiled = document && compileRouting(document, 0);
+  requireFewSteps(given);
   const prepared = await context.channels.prepare(principal, projectId, channels);
   const { policies, problems } = withUsers(context, projectId, given);
   requireNone([...prepared.problems, ...problems, ...(await refusedUrls(context, given))]);
-  const owner = { principal, projectId, hasInterval: compiled && ((name: string) => compiled.timeIntervals.has(name)) };
+  const hasInterval = compiled && ((name: string) => compiled.timeIntervals.has(name));
   const work = async (trx: Trx): Promise<Report> => {
     const stored = await prepared.store(trx);
     const ids = new Map(stored.map((each) => [each.ref, each.id]));
     const report: Report = { dryRun, channels: stored, policies: [], routing: null };
-    for (const [at, policy] of policies.entries()) {
-      const input = { ...policy, steps: policy.steps?.map((step) => withIds(step, ids)) };
+    const inputs = policies.map((policy) => ({ ...policy, steps: policy.steps?.map((step) => withIds(step, ids)) }));
+    const steps = inputs.flatMap((input) => input.steps?.map(completeStep) ?? []);
+    const owner = { principal, projectId, hasInterval, references: await readReferences(trx, steps) };
+    for (const [at, input] of inputs.entries()) {
       const done = await within(`policies.${at}`, () => storePolicy(context, trx, owner, input));
-      report.policies.push({ name: policy.name, outcome: done });
+      report.policies.push({ name: input.name, outcome: done });
     }
     if (document) report.routing = await routingIn(context, trx, owner, document);
     if (!replace && !dryRun) requireNew(report);
@@ -145,7 +154,7 @@ async function storePolicy(
   owner: s.PolicyOwner,
   input: s.CreatePolicy,
 ): Promise<Outcome> {
-  const { principal, projectId, hasInterval } = owner;
+  const { principal, projectId } = owner;
   const found = await trx
     .selectFrom("policies")
     .selectAll()
@@ -154,7 +163,7 @@ async function storePolicy(
     .where("deletedAt", "is", null)
     .executeTakeFirst();
   if (!found && input.name !== DEFAULT_POLICY) {
-    await s.createPolicy(context, principal, { ...input, projectId }, trx, hasInterval);
+    await s.insertPolicy(context, trx, owner, input);
     return "created";
   }
   const before = found ? storedDefinition(found.definition) : { ...UNSET, name: DEFAULT_POLICY };
@@ -217,17 +226,40 @@ function withUsers({ users }: ImportContext, projectId: string, given: readonly 
   return { policies, problems };
 }
 
+/** Each host is resolved once. */
 async function refusedUrls(context: ImportContext, policies: readonly PolicyInput[]): Promise<ErrorDetail[]> {
-  const problems: ErrorDetail[] = [];
+  const byOrigin = new Map<string, { readonly path: string; readonly url: string }[]>();
   for (const [at, { steps = [] }] of policies.entries())
-    for (const [index, step] of steps.entries())
-      try {
-        await s.requireUrls(context, [step]);
-      } catch (error) {
-        if (!(error instanceof PrismError)) throw error;
-        problems.push({ path: `policies.${at}.steps.${index}.url`, code: error.code, message: error.message });
-      }
-  return problems;
+    for (const [index, step] of steps.entries()) {
+      if (step.type !== "webhook") continue;
+      const each = { path: `policies.${at}.steps.${index}.url`, url: step.url };
+      const origin = originOf(step.url);
+      byOrigin.set(origin, [...(byOrigin.get(origin) ?? []), each]);
+    }
+  const problems: ErrorDetail[][] = [];
+  await eachWithin(RESOLVE, [...byOrigin.values()].entries(), async ([at, same]) => {
+    try {
+      if (same[0]) await context.requireUrl(same[0].url);
+    } catch (error) {
+      if (!(error instanceof PrismError)) throw error;
+      const { code, message } = error;
+      problems[at] = same.map(({ path }) => ({ path, code, message }));
+    }
+  });
+  return problems.flat();
+}
+
+/** With the user name and password: they are refused, too. */
+function originOf(url: string): string {
+  const parsed = URL.canParse(url) ? new URL(url) : null;
+  return parsed ? `${parsed.username}:${parsed.password}@${parsed.origin}` : url;
+}
+
+function requireFewSteps(policies: readonly PolicyInput[]): void {
+  const steps = policies.reduce((sum, each) => sum + (each.steps?.length ?? 0), 0);
+  if (steps <= MAX_STEPS) return;
+  const message = `the policies have ${steps} steps, and one import may have ${MAX_STEPS}: import them in parts`;
+  throw invalidField("import", "policies", message);
 }
 
 function requireNone(problems: readonly ErrorDetail[]): void {
@@ -252,7 +284,8 @@ async function within<T>(path: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (!(error instanceof PrismError)) throw error;
+    // A problem of the server is none of the input.
+    if (!(error instanceof PrismError) || STATUS_OF[error.code] >= 500) throw error;
     const found = error.details ?? [{ path: "", code: error.code, message: error.message }];
     const details = found.map((each) => ({ ...each, path: each.path ? `${path}.${each.path}` : path }));
     throw new PrismError("VALIDATION_FAILED", "The import is not valid; nothing was stored", { details, cause: error });

@@ -1,9 +1,10 @@
 import type { Database as Sqlite } from "better-sqlite3";
-import type { Selectable } from "kysely";
+import { type Selectable, sql } from "kysely";
 import { LRUCache } from "lru-cache";
 import type { EpochMs } from "../../../core/clock.ts";
-import type { Trx } from "../../../store/database.ts";
-import type { PoliciesTable } from "../../../store/schema.ts";
+import { invalidField, PrismError } from "../../../core/errors.ts";
+import type { ReadDb, Trx } from "../../../store/database.ts";
+import type { ChannelsTable, PoliciesTable } from "../../../store/schema.ts";
 import { holdsText } from "../../../store/sqlite/list-queries.ts";
 import { nextChange, isWithin as within } from "../model/time-intervals.ts";
 import { BUILT_IN_POLICY, DEFAULT_POLICY, type PolicyDefinition, type PolicyStep, storedDefinition } from "./policy.ts";
@@ -142,4 +143,79 @@ async function policiesWith(
   return rows
     .filter(({ definition }) => storedDefinition(definition).steps.some(names))
     .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** Its channels have a URL and credentials of any service. */
+const CREDENTIALS_PRESET = "http";
+
+export type NamedChannel = Pick<
+  Selectable<ChannelsTable>,
+  "id" | "name" | "projectId" | "preset" | "fields" | "secrets"
+>;
+
+/** What steps may name. */
+export interface References {
+  readonly roles: ReadonlyMap<string, string>;
+  readonly channels: ReadonlyMap<string, NamedChannel>;
+  /** The project of each on-call schedule. */
+  readonly schedules: ReadonlyMap<string, string>;
+}
+
+/** Three reads, however many steps there are: an import of many policies must not keep other writers waiting. */
+export async function readReferences(db: ReadDb | Trx, steps: readonly PolicyStep[]): Promise<References> {
+  const channels = await db
+    .selectFrom("channels")
+    .select(["id", "name", "projectId", "preset", "fields", "secrets"])
+    .where("id", "in", listed(steps.flatMap((step) => channelOf(step) ?? [])))
+    .execute();
+  const schedules = steps.flatMap((step) => (step.type === "notify" ? step.schedules.map(({ id }) => id) : []));
+  return {
+    roles: await roleNames(db),
+    channels: new Map(channels.map((each) => [each.id, each])),
+    schedules: await projectsOfSchedules(db, schedules),
+  };
+}
+
+export async function projectsOfSchedules(
+  db: ReadDb | Trx,
+  ids: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const query = db.selectFrom("oncall_schedules").select(["id", "projectId"]).where("id", "in", listed(ids));
+  return new Map((await query.execute()).map(({ id, projectId }) => [id, projectId]));
+}
+
+/** One parameter, however many ids there are. */
+function listed(ids: readonly string[]) {
+  return sql<string>`(select value from json_each(${JSON.stringify([...new Set(ids)])}))`;
+}
+
+export async function roleNames(db: ReadDb | Trx): Promise<ReadonlyMap<string, string>> {
+  const rows = await db.selectFrom("roles").select(["id", "name"]).execute();
+  return new Map(rows.map(({ id, name }) => [id, name]));
+}
+
+/** @throws RECIPIENT_NOT_FOUND for a channel of another project or a user, VALIDATION_FAILED for one of another host */
+export function requireChannel(
+  originOf: (channel: NamedChannel) => string | null,
+  { channels }: References,
+  projectId: string,
+  step: PolicyStep,
+  path: string,
+): void {
+  const id = channelOf(step);
+  if (id === undefined) return;
+  const preset = step.type === "webhook" ? CREDENTIALS_PRESET : null;
+  const at = `${path}.${step.type === "webhook" ? "channel" : "id"}`;
+  const found = channels.get(id);
+  if (found?.projectId !== projectId || (preset !== null && found.preset !== preset)) {
+    const message = `is no channel of the project${preset === null ? "" : ` with the preset ${preset}`}`;
+    throw new PrismError("RECIPIENT_NOT_FOUND", "No such channel in the project", {
+      details: [{ path: at, code: "RECIPIENT_NOT_FOUND", message }],
+    });
+  }
+  if (step.type !== "webhook") return;
+  const origin = originOf(found);
+  // The origin itself stays unsaid: the channel's URL may be a secret.
+  if (origin !== null && origin !== new URL(step.url).origin)
+    throw invalidField("body", at, `the channel ${found.name} is for another scheme, host or port than the step's url`);
 }

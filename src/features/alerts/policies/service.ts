@@ -12,7 +12,16 @@ import { addEffect, type Database, type ReadDb, type Trx } from "../../../store/
 import type { Projects, UserDirectory } from "../../access/index.ts";
 import type { AuditTrail } from "../../audit/index.ts";
 import { PagingWarnings, policyWarnings, projectWarnings, type WarningParts } from "../ways/warnings.ts";
-import type { Policies, PolicyRow } from "./policies.ts";
+import {
+  type NamedChannel,
+  type Policies,
+  type PolicyRow,
+  projectsOfSchedules,
+  type References,
+  readReferences,
+  requireChannel,
+  roleNames,
+} from "./policies.ts";
 import {
   BUILT_IN_POLICY,
   completeStep,
@@ -28,8 +37,6 @@ import {
 } from "./policy.ts";
 import { policiesIn } from "./routing.ts";
 
-/** Its channels have a URL and credentials of any service. */
-const CREDENTIALS_PRESET = "http";
 /** More would make lists without pages too long. */
 const MAX_POLICIES = 500;
 
@@ -121,6 +128,8 @@ export interface PolicyContext {
   readonly warnings: WarningParts;
   /** Checks whether requests to a URL are permitted. @throws URL_REFUSED */
   requireUrl(url: string): Promise<void>;
+  /** Origin of the URL of a channel with the preset `http`; null if no key opens it. */
+  originOf(channel: NamedChannel): string | null;
 }
 
 export type Stored = Omit<PolicyRow, "createdAt" | "updatedAt"> & {
@@ -147,15 +156,19 @@ export async function getPolicy(context: PolicyContext, principal: PermissionHol
 }
 
 /** The URLs of webhooks are checked by {@link requireUrls}, outside of the transaction. */
-export async function createPolicy(
+export async function createPolicy(context: PolicyContext, principal: PermissionHolder, input: CreatePolicy, trx: Trx) {
+  const projectId = context.projects.requireOrDefault(principal, input.projectId, "policies:write");
+  return changedView(context, principal, await insertPolicy(context, trx, { principal, projectId }, input), trx);
+}
+
+/** @throws LIMIT_REACHED, NAME_TAKEN, and as {@link definitionFrom} */
+export async function insertPolicy(
   context: PolicyContext,
-  principal: PermissionHolder,
-  input: CreatePolicy,
   trx: Trx,
-  hasInterval?: PolicyOwner["hasInterval"],
-) {
-  const { projects, clock } = context;
-  const projectId = projects.requireOrDefault(principal, input.projectId, "policies:write");
+  owner: PolicyOwner,
+  input: CreatePolicy,
+): Promise<Stored> {
+  const { principal, projectId } = owner;
   const { n } = await trx
     .selectFrom("policies")
     .select((e) => e.fn.countAll<number>().as("n"))
@@ -164,14 +177,14 @@ export async function createPolicy(
     .executeTakeFirstOrThrow();
   if (n >= MAX_POLICIES) throw limitReached("A project has too many policies", "policies", MAX_POLICIES);
   const unset = { ...UNSET, name: input.name };
-  const definition = await definitionFrom(context, trx, { principal, projectId, hasInterval }, input, unset);
+  const definition = await definitionFrom(context, trx, owner, input, unset);
   await requireFreeName(trx, projectId, definition.name, null);
-  const now = clock.now();
+  const now = context.clock.now();
   const made = { projectId, name: definition.name, createdBy: principal.userId, createdAt: now, deletedAt: null };
   const row = { ...made, id: uuidv7(), definition: JSON.stringify(definition), version: 1, updatedAt: now };
   await trx.insertInto("policies").values(row).execute();
   await recordVersion(context, trx, row, principal, "policy.create");
-  return changedView(context, principal, row, trx);
+  return row;
 }
 
 export async function updatePolicy(
@@ -322,13 +335,15 @@ export interface PolicyOwner {
   readonly projectId: string;
   /** Whether the routes have a time interval of this name; default: the routes that are stored. */
   readonly hasInterval?: ((name: string) => boolean) | undefined;
+  /** What the steps of all its policies name, if it was read before. */
+  readonly references?: References | undefined;
 }
 
 /** Absent members keep their values. @throws RECIPIENT_NOT_FOUND, ROLE_NOT_FOUND, VALIDATION_FAILED */
 export async function definitionFrom(
   context: PolicyContext,
   trx: Trx,
-  { principal, projectId, hasInterval }: PolicyOwner,
+  { principal, projectId, hasInterval, references }: PolicyOwner,
   input: UpdatePolicy,
   old: PolicyDefinition,
 ): Promise<PolicyDefinition> {
@@ -336,47 +351,26 @@ export async function definitionFrom(
     Object.entries(input).filter(([key, value]) => key !== "projectId" && key !== "steps" && value !== undefined),
   ) as Partial<PolicyDefinition>;
   if (input.steps === undefined) return { ...old, ...given };
-  const roles = await roleNames(trx);
+  const complete = input.steps.map(completeStep);
+  const named = references ?? (await readReferences(trx, complete));
   const steps: PolicyStep[] = [];
-  for (const [at, step] of input.steps.map(completeStep).entries()) {
+  for (const [at, step] of complete.entries()) {
     const path = `steps.${at}`;
     if (step.type === "onlyIn")
       requireInterval(hasInterval ?? intervalsOf(context, projectId), step.interval, `${path}.interval`);
-    if (step.type === "channel") await requireChannel(trx, projectId, step.id, `${path}.id`);
-    if (step.type === "webhook" && step.channel !== undefined)
-      await requireChannel(trx, projectId, step.channel, `${path}.channel`, CREDENTIALS_PRESET);
+    requireChannel(context.originOf, named, projectId, step, path);
     if (step.type !== "notify") {
       steps.push(step);
       continue;
     }
-    await requireSchedules(context, principal, trx, step.schedules, `${path}.schedules`);
+    requireReadable(context, principal, named.schedules, step.schedules, `${path}.schedules`);
     steps.push({
       ...step,
       users: context.users.existing(step.users, projectId, `${path}.users`),
-      roles: step.roles.map((ref, i) => roleIdOf(roles, ref, `${path}.roles.${i}`)),
+      roles: step.roles.map((ref, i) => roleIdOf(named.roles, ref, `${path}.roles.${i}`)),
     });
   }
   return { ...old, ...given, steps };
-}
-
-/** @throws RECIPIENT_NOT_FOUND for a channel of another project or a user */
-async function requireChannel(
-  trx: Trx,
-  projectId: string,
-  id: string,
-  path: string,
-  preset: string | null = null,
-): Promise<void> {
-  const found = await trx
-    .selectFrom("channels")
-    .select(["projectId", "preset"])
-    .where("id", "=", id)
-    .executeTakeFirst();
-  if (found?.projectId === projectId && (preset === null || found.preset === preset)) return;
-  const message = `is no channel of the project${preset === null ? "" : ` with the preset ${preset}`}`;
-  throw new PrismError("RECIPIENT_NOT_FOUND", "No such channel in the project", {
-    details: [{ path, code: "RECIPIENT_NOT_FOUND", message }],
-  });
 }
 
 /**
@@ -384,15 +378,29 @@ async function requireChannel(
  * RECIPIENT_NOT_FOUND
  */
 export async function requireSchedules(
-  { projects }: Pick<PolicyContext, "projects">,
+  context: Pick<PolicyContext, "projects">,
   principal: PermissionHolder,
   trx: Trx,
   targets: readonly ScheduleTarget[],
   path: string,
 ): Promise<void> {
+  const known = await projectsOfSchedules(
+    trx,
+    targets.map(({ id }) => id),
+  );
+  requireReadable(context, principal, known, targets, path);
+}
+
+function requireReadable(
+  { projects }: Pick<PolicyContext, "projects">,
+  principal: PermissionHolder,
+  schedules: References["schedules"],
+  targets: readonly ScheduleTarget[],
+  path: string,
+): void {
   for (const [at, { id }] of targets.entries()) {
-    const found = await trx.selectFrom("oncall_schedules").select("projectId").where("id", "=", id).executeTakeFirst();
-    if (found && projects.has(principal, found.projectId, "events:read")) continue;
+    const projectId = schedules.get(id);
+    if (projectId !== undefined && projects.has(principal, projectId, "events:read")) continue;
     const message = "is no on-call schedule that you can read";
     throw new PrismError("RECIPIENT_NOT_FOUND", "No such on-call schedule", {
       details: [{ path: `${path}.${at}.id`, code: "RECIPIENT_NOT_FOUND", message }],
@@ -409,6 +417,7 @@ function requireInterval(hasInterval: (name: string) => boolean, interval: strin
   throw invalidField("body", path, `no time interval of the project has the name ${interval}`);
 }
 
+/** @throws URL_REFUSED */
 export async function requireUrls({ requireUrl }: PolicyContext, steps: readonly StepInput[] = []): Promise<void> {
   for (const step of steps) if (step.type === "webhook") await requireUrl(step.url);
 }
@@ -472,11 +481,6 @@ async function viewOf(context: PolicyContext, principal: PermissionHolder, row: 
 /** The path and query of a webhook's URL may be secrets. */
 function masked(step: PolicyStep): PolicyStep {
   return step.type === "webhook" ? { ...step, url: `${new URL(step.url).origin}/…` } : step;
-}
-
-async function roleNames(db: ReadDb | Trx): Promise<ReadonlyMap<string, string>> {
-  const rows = await db.selectFrom("roles").select(["id", "name"]).execute();
-  return new Map(rows.map(({ id, name: role }) => [id, role]));
 }
 
 /** @throws ROLE_NOT_FOUND */

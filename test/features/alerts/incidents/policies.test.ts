@@ -342,3 +342,61 @@ test("a repeated request with an Idempotency-Key creates one policy and one note
   assert.equal(notes.length, 1);
   assert.equal(rowsOf(prism, "select id from policies where name = 'Night'").length, 1);
 });
+
+test("a webhook step refuses the channel of another host when its policy is saved, and in an import", async (t) => {
+  const world = await IncidentWorld.start(t, { "webhooks.allowPrivateCidrs": "127.0.0.0/8" });
+  const fields = { url: "http://127.0.0.1:9/notify", token: "a-secret" };
+  const channel = await world.prism.post<{ id: string }>("/api/v1/channels", {
+    ...{ name: "Gateway", preset: "http", projectId: world.projectId, fields },
+  });
+  assert.equal(channel.status, 201, channel.text);
+  const steps = (url: string) => [{ type: "webhook", url, channel: channel.body.id }];
+  const other = { projectId: world.projectId, name: "Hook", steps: steps("http://127.0.0.1:10/hook") };
+  const refused = await world.prism.post<Refused>("/api/v1/policies", other);
+  assert.equal(refused.status, 400, refused.text);
+  assert.deepEqual(
+    refused.body.error.details?.map(({ path }) => path),
+    ["steps.0.channel"],
+  );
+  assert.match(refused.text, /the channel Gateway is for another scheme, host or port/);
+  const { projectId: _, ...policy } = other;
+  const path = `/api/v1/routes/import?projectId=${world.projectId}`;
+  const imported = await world.prism.post<Refused>(path, { policies: [policy] });
+  assert.deepEqual(
+    [imported.status, imported.body.error.details?.map((each) => each.path)],
+    [400, ["policies.0.steps.0.channel"]],
+    imported.text,
+  );
+  await putPolicy(world, { ...other, steps: steps("http://127.0.0.1:9/hook") });
+});
+
+test("an import may have 500 steps, which name a channel, a role, a schedule and a person", async (t) => {
+  const world = await IncidentWorld.start(t, { "webhooks.allowPrivateCidrs": "127.0.0.0/8" });
+  const ann = await world.member("ann");
+  const { projectId } = world;
+  const schedule = await world.prism.post<{ id: string }>("/api/v1/oncall/schedules", {
+    ...{ projectId, name: "On call", timezone: "UTC" },
+  });
+  const step = { type: "notify", users: ["ann"], roles: ["Admin"], schedules: [{ id: schedule.body.id }] };
+  const policies = (count: number, size: number) =>
+    Array.from({ length: count }, (_, n) => ({ name: `P${n}`, steps: Array.from({ length: size }, () => step) }));
+  const path = `/api/v1/routes/import?projectId=${projectId}`;
+  const tooMany = await world.prism.post<Refused>(path, { policies: policies(51, 10), dryRun: true });
+  assert.deepEqual([tooMany.status, tooMany.body.error.details?.[0]?.path], [400, "policies"], tooMany.text);
+  assert.match(tooMany.text, /have 510 steps, and one import may have 500: import them in parts/);
+  const done = await world.prism.post<{ policies: { outcome: string }[] }>(path, { policies: policies(50, 10) });
+  assert.equal(done.status, 200, done.text);
+  assert.equal(done.body.policies.filter(({ outcome }) => outcome === "created").length, 50);
+  const listed = await world.prism.get<{ data: { name: string; steps: (typeof step)[] }[] }>(
+    `/api/v1/policies?projectId=${projectId}`,
+  );
+  const stored = listed.body.data.find(({ name }) => name === "P49")?.steps[9];
+  assert.deepEqual([stored?.users, stored?.roles], [[ann.id], ["Admin"]]);
+  const unknown = { ...step, schedules: [{ id: projectId }] };
+  const refused = await world.prism.post<Refused>(path, { policies: [{ name: "Q", steps: [step, unknown] }] });
+  assert.deepEqual(
+    refused.body.error.details?.map((each) => each.path),
+    ["policies.0.steps.1.schedules.0.id"],
+    refused.text,
+  );
+});
