@@ -1,6 +1,7 @@
 import { CircleCheck, MailCheck } from "lucide";
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
 import { href, SERVER_URL } from "../../app/base.ts";
 import { navigate } from "../../app/navigate.ts";
 import { session } from "../../app/session.ts";
@@ -126,7 +127,9 @@ export function VerifyEmail() {
         <Form
           label="Confirm your mail address"
           onSubmit={async () => {
-            const made = await send<{ readonly status: string }>("/auth/verify-email", { token });
+            // An active account confirms its address in its own session.
+            const confirm = session.value === "signedIn" ? api.post : send;
+            const made = await confirm<{ readonly status: string }>("/auth/verify-email", { token });
             setStatus(made.status);
             dropToken();
           }}

@@ -3,6 +3,7 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import SqliteDatabase from "better-sqlite3";
+import { checkAccounts } from "../../../src/cli/commands/doctor/data-checks.ts";
 import { createUser } from "../../../src/features/access/users/create-user.ts";
 import { migrateUp } from "../../../src/store/sqlite/migrate.ts";
 import { MIGRATIONS } from "../../../src/store/sqlite/migrations.gen.ts";
@@ -247,6 +248,33 @@ test("an address is provisioned only where the setting says so, and never one th
   const users = countOf(on, "users");
   assert.equal((await on.post("/api/v1/notifications", { ...NOTE, recipients: [ANN] })).status, 422);
   assert.equal(countOf(on, "users"), users);
+});
+
+test("a verified address comes before an account that an earlier version made of it", async (t) => {
+  const prism = await start(t, "production");
+  const now = Date.now();
+  await prism.parts.base.database.write((trx) =>
+    trx
+      .insertInto("users")
+      .values({
+        id: "ghost",
+        externalId: ANN,
+        name: ANN,
+        status: "active",
+        timezone: "UTC",
+        createdAt: now,
+        updatedAt: now,
+      })
+      .execute(),
+  );
+  const ann = await register(prism);
+  const send = () =>
+    made(prism.post<{ recipients: string[] }>("/api/v1/notifications", { ...NOTE, recipients: [ANN] }));
+  assert.deepEqual((await send()).recipients, ["ghost"], "an address that is only claimed");
+  await made(prism.patch(`/api/v1/users/${ann}`, { email: ANN }));
+  assert.deepEqual((await send()).recipients, [ann]);
+  const warnings = await checkAccounts(prism.parts.base.database.read);
+  assert.match(JSON.stringify(warnings), /WARN.*another account: ghost/);
 });
 
 test("two names of one person are one recipient", async (t) => {

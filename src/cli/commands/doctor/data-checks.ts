@@ -118,6 +118,25 @@ function lateJobs(counts: readonly JobCount[], paused: readonly string[], isServ
   return [warn(QUEUES, `jobs are overdue in ${shown}; ${why}`)];
 }
 
+/** Accounts whose external id is the mail address of another one: made of a recipient. */
+export async function checkAccounts(db: DoctorDatabase): Promise<Check[]> {
+  const rows = await db
+    .selectFrom("users as made")
+    .innerJoin("users as owner", (join) => join.on("owner.email", "=", sql<string>`lower(made.externalId)`))
+    .whereRef("owner.id", "!=", "made.id")
+    .where("made.deletedAt", "is", null)
+    .where("owner.deletedAt", "is", null)
+    .select("made.id")
+    .orderBy("made.id")
+    .limit(21)
+    .execute();
+  if (rows.length === 0) return [pass("accounts", "no external id is the mail address of another account")];
+  const shown = rows.slice(0, 20).map(({ id }) => id);
+  const more = rows.length > shown.length ? " and more" : "";
+  const what = `the external id is the mail address of another account: ${shown.join(", ")}${more}`;
+  return [warn("accounts", what, "remove these accounts if no one signs in to them: prism user delete <id>")];
+}
+
 /** The keys of the sealed values. */
 export async function checkEncryption(db: DoctorDatabase, config: Config): Promise<Check[]> {
   const sealed = (await Promise.all(SEALED_COLUMNS.map((column) => column.byKey(db)))).flat();

@@ -20,6 +20,7 @@ import { lostDatabase, missingDatabase } from "../../data-dir.ts";
 import { attempt, bytesText, type Check, fail, pass, warn } from "./check.ts";
 import type { DoctorDatabase } from "./data-checks.ts";
 import {
+  checkAccounts,
   checkEncryption,
   checkQueues,
   clockFacts,
@@ -200,6 +201,7 @@ export async function checkDatabase(
     ...(await attempt("encryption", () => checkEncryption(db, config))),
     ...(await attempt("audit", () => checkAudit(db, config, anchor))),
     ...(await attempt("queues", () => checkQueues(db, isServed))),
+    ...(await attempt("accounts", () => checkAccounts(db))),
     ...(await attempt("drills", () => checkDrills(db, config))),
   ];
 }

@@ -6,6 +6,7 @@ import { plainName } from "../users/create-user.ts";
 import { usersWith, writeUser } from "../users/queries.ts";
 import { setPassword } from "./login.ts";
 import {
+  accountLabel,
   addOneTimeToken,
   consumeOneTimeToken,
   linkExpired,
@@ -20,19 +21,30 @@ const MAX_LINKS = 5;
 
 type MailedKind = "verify_email" | "reset_password";
 
+interface MailedAccount {
+  readonly id: string;
+  readonly status: UserStatus;
+  readonly isEmailVerified: number;
+}
+
 /*
  * Links in mails. A request for such a mail is answered before any look-up, so that neither the
  * answer nor its timing reveals whether an account exists.
  */
 
-/** Sends another verification link to an account whose address is unverified. Returns at once. */
-export function resendVerification(ctx: AccountContext, email: string): void {
-  sendLink(ctx, email, "verify_email", (status, isVerified) => !isVerified && status !== "disabled");
+/**
+ * Sends another verification link to an account whose address is unverified; an active account asks
+ * for its own only. Returns at once. @param callerId null without a session
+ */
+export function resendVerification(ctx: AccountContext, email: string, callerId: string | null): void {
+  sendLink(ctx, email, "verify_email", ({ id, status, isEmailVerified }) => {
+    return isEmailVerified === 0 && status !== "disabled" && (status !== "active" || id === callerId);
+  });
 }
 
 /** Sends a link to reset the password. Returns at once. */
 export function forgotPassword(ctx: AccountContext, email: string): void {
-  sendLink(ctx, email, "reset_password", (status) => status !== "disabled");
+  sendLink(ctx, email, "reset_password", ({ status }) => status !== "disabled");
 }
 
 /** Resolves when all requests so far are processed, up to the jobs that send the mails. */
@@ -40,14 +52,23 @@ export async function linksIdle(ctx: AccountContext): Promise<void> {
   await Promise.all(ctx.linksUnderWay);
 }
 
-/** @returns the new status: active, or pending if approval is missing. @throws LINK_EXPIRED */
-export async function verifyEmail(ctx: AccountContext, token: string): Promise<UserStatus> {
+/**
+ * An active account confirms its address itself: an owner of the mailbox who clicks must not give a
+ * stranger's account their address.
+ * @param callerId null without a session
+ * @returns the new status: active, or pending if approval is missing. @throws LINK_EXPIRED, FORBIDDEN
+ */
+export async function verifyEmail(ctx: AccountContext, token: string, callerId: string | null): Promise<UserStatus> {
   const { db, config } = ctx;
   return db.write(async (trx) => {
     const userId = await consumeOneTimeToken(ctx.clock, token, "verify_email", trx);
-    const account = await usersWith(trx, "id", userId).select("status").executeTakeFirst();
+    const account = await usersWith(trx, "id", userId).select(["status", "username", "name"]).executeTakeFirst();
     // An old mail must not reopen an account that was disabled since.
     if (!account || account.status === "disabled") throw linkExpired();
+    if (account.status === "active" && userId !== callerId) {
+      const message = `Sign in to ${accountLabel(account)} and open the link again: it confirms the address for this account`;
+      throw new PrismError("FORBIDDEN", message);
+    }
     await writeUser(trx, userId, { isEmailVerified: 1 });
     if (account.status !== "unverified") return account.status;
     const status = config.auth.registration === "open" ? "active" : "pending";
@@ -88,7 +109,7 @@ function sendLink(
   ctx: AccountContext,
   email: string,
   kind: MailedKind,
-  isMeant: (status: UserStatus, isVerified: boolean) => boolean,
+  isMeant: (account: MailedAccount) => boolean,
 ): void {
   const { mail, log } = ctx;
   if (!mail.isConfigured) {
@@ -109,20 +130,22 @@ async function makeLink(
   ctx: AccountContext,
   email: string,
   kind: MailedKind,
-  isMeant: (status: UserStatus, isVerified: boolean) => boolean,
+  isMeant: (account: MailedAccount) => boolean,
 ): Promise<void> {
   const { db, mail } = ctx;
   // The answer is sent first.
   await new Promise((resolve) => setImmediate(resolve));
   const account = await usersWith(db.read, "email", email)
-    .select(["id", "status", "isEmailVerified"])
+    .select(["id", "status", "isEmailVerified", "username", "name"])
     .executeTakeFirst();
-  if (!account || !isMeant(account.status, account.isEmailVerified === 1)) return;
+  if (!account || !isMeant(account)) return;
   await db.write(async (trx) => {
     const { count, isRecent } = await openOneTimeTokens(ctx.clock, account.id, kind, PAUSE_MS, trx);
     if (isRecent || count >= MAX_LINKS) return;
     // Earlier links stay valid: a stranger's request must not invalidate the owner's link.
     const token = await addOneTimeToken(ctx.clock, account.id, kind, trx);
-    await mail.send(kind === "verify_email" ? "verify-email" : "reset-password", email, token, trx);
+    const page = kind === "reset_password" ? "reset-password" : "verify-email";
+    if (page === "verify-email" && account.status === "active") await mail.confirmation(email, account, token, trx);
+    else await mail.send(page, email, token, trx);
   });
 }

@@ -175,6 +175,18 @@ export class AccountMail {
     await this.#enqueue({ to, subject, lines, lifeMs }, trx);
   }
 
+  /** For an active account: its address is confirmed in a session of this account only. */
+  async confirmation(to: string, account: NamedAccount, token: string, trx: Trx): Promise<void> {
+    const { subject, lifeMs, request } = MAILS["verify-email"];
+    const lines = [
+      `Someone wants notifications for ${accountLabel(account)} on Prism at this address.`,
+      `If this is your account, sign in to it. ${request}: ${this.link("verify-email", token)}`,
+      codeLine(token),
+      "If it is not your account, there is nothing to do.",
+    ];
+    await this.#enqueue({ to, subject, lines, lifeMs }, trx);
+  }
+
   /** @param invitation its names are users' own: only characters that form no link are shown. */
   async projectInvitation(
     to: string,
@@ -207,6 +219,17 @@ export class AccountMail {
     }
     await enqueue({ to, subject, text: `${lines.join("\n\n")}\n`, expiresAt: clock.now() + lifeMs }, trx);
   }
+}
+
+interface NamedAccount {
+  readonly username: string | null;
+  readonly name: string | null;
+}
+
+/** The account as its mails and errors name it: without characters that form a link. */
+export function accountLabel({ username, name }: NamedAccount): string {
+  const label = plainWords(username ?? name ?? "");
+  return label === "" ? "an account without a name" : `the account "${label}"`;
 }
 
 /** Letters, digits, spaces and word connectors: not enough to write an address. */

@@ -252,9 +252,16 @@ function sessionRoutes({ db, accounts }: AuthContext): Route[] {
 }
 
 /** What the links in mails lead to, and asking for such mails. */
-function linkRoutes({ accounts }: AuthContext, limits: AuthLimits): Route[] {
+function linkRoutes({ accounts, kernel }: AuthContext, limits: AuthLimits): Route[] {
+  const callerOf = async (exchange: Exchange) => (await sessionOfBearer(kernel, exchange))?.userId ?? null;
+
   /** The answer and its time are the same whether or not the account exists. */
-  const mailRoute = (id: string, path: string, summary: string, send: (email: string) => void): Route =>
+  const mailRoute = (
+    id: string,
+    path: string,
+    summary: string,
+    send: (email: string, callerId: string | null) => void,
+  ): Route =>
     route({
       method: "POST",
       path,
@@ -266,9 +273,9 @@ function linkRoutes({ accounts }: AuthContext, limits: AuthLimits): Route[] {
       body: EmailBody,
       status: 202,
       response: v.object({}),
-      handle(exchange, { body }) {
+      async handle(exchange, { body }) {
         limits.take(exchange, "mail");
-        send(body.email);
+        send(body.email, await callerOf(exchange));
         return {};
       },
     });
@@ -278,21 +285,21 @@ function linkRoutes({ accounts }: AuthContext, limits: AuthLimits): Route[] {
       method: "POST",
       path: "/api/v1/auth/verify-email",
       id: "verifyEmail",
-      summary: "Confirm an email address with the token of the mailed link",
+      summary: "Confirm an email address with the token of the mailed link; for an active account in its session",
       returns: "The status of the account",
       ...open,
       body: LinkBody,
       response: v.object({ status: UserStatusView }),
-      errors: ["LINK_EXPIRED"],
-      async handle(_exchange, { body }) {
-        return { status: await verifyEmail(accounts, body.token) };
+      errors: ["LINK_EXPIRED", "FORBIDDEN"],
+      async handle(exchange, { body }) {
+        return { status: await verifyEmail(accounts, body.token, await callerOf(exchange)) };
       },
     }),
     mailRoute(
       "resendVerification",
       "/api/v1/auth/resend-verification",
       "Send the confirmation link again; the answer does not reveal whether the account exists",
-      (email) => resendVerification(accounts, email),
+      (email, callerId) => resendVerification(accounts, email, callerId),
     ),
     mailRoute(
       "forgotPassword",

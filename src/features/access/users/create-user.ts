@@ -229,11 +229,11 @@ export function requireLoginName({ email, username }: UserNames): void {
 }
 
 /** @throws INVALID_TIMEZONE for an unknown IANA zone */
-export function requireTimezone(timezone: string | null | undefined): void {
+export function requireTimezone(timezone: string | null | undefined, path = "timezone"): void {
   if (timezone === undefined || timezone === null || isTimezone(timezone)) return;
   const message = "must be an IANA time zone such as Europe/Berlin";
-  throw new PrismError("INVALID_TIMEZONE", `timezone: ${message}`, {
-    details: [{ path: "timezone", code: "INVALID_TIMEZONE", message }],
+  throw new PrismError("INVALID_TIMEZONE", `${path}: ${message}`, {
+    details: [{ path, code: "INVALID_TIMEZONE", message }],
   });
 }
 

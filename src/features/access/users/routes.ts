@@ -1,9 +1,10 @@
 import type { Selectable } from "kysely";
 import * as v from "valibot";
-import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
+import { MINUTE_MS, toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import { OWN_SCOPES } from "../../../core/permissions.ts";
+import { TtlCache } from "../../../core/ttl-cache.ts";
 import { holderOf, userOf } from "../../../http/access.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { pageBody, pageEntries, readPage } from "../../../http/pagination.ts";
@@ -34,6 +35,8 @@ function ownRoutes(context: UsersContext): Route[] {
   const { accounts } = context;
   const tag = "Users";
 
+  // Browsers in two zones that are open side by side must not write all the time.
+  const zonesNoted = new TtlCache<string, true>({ maxEntries: 10_000, ttlMs: MINUTE_MS, clock: context.clock });
   const change = async (exchange: Exchange, { body }: Input<unknown, unknown, OwnChange>) => {
     const principal = userOf(exchange);
     const { currentPassword, browserTimezone, ...patch } = body;
@@ -46,7 +49,11 @@ function ownRoutes(context: UsersContext): Route[] {
     }
     // As the person, whatever a service token carries: nothing here gives a right.
     await updateUser(accounts, principal.userId, patch, granterOf(principals.ofUser(principal.userId)));
-    if (browserTimezone !== undefined) await noteBrowserTimezone(accounts, principal.userId, browserTimezone);
+    if (browserTimezone !== undefined) {
+      const isTooSoon = zonesNoted.get(principal.userId) === true;
+      const isNoted = await noteBrowserTimezone(accounts, principal.userId, browserTimezone, isTooSoon);
+      if (isNoted) zonesNoted.set(principal.userId, true);
+    }
     return view(await findUser(db.read, principal.userId));
   };
   const view = async (user: Awaited<ReturnType<typeof findUser>>) =>

@@ -153,7 +153,10 @@ export const OwnBody = example(
     phone: v.optional(v.nullable(phone)),
     timezone: v.optional(chosenTimezone),
     browserTimezone: v.optional(
-      doc(timezone, "Time zone of the caller's browser, for mails and quiet hours while none is chosen"),
+      doc(
+        timezone,
+        "Time zone of the caller's browser, for mails and quiet hours while none is chosen; at most one change a minute is taken",
+      ),
     ),
     locale: v.optional(locale),
     currentPassword: v.optional(currentPassword),

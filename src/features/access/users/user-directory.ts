@@ -31,8 +31,9 @@ interface Found {
 }
 
 /**
- * Resolves references to users (docs/http.md): `me`, an id, an external id, a username, a verified
- * mail address, in this order.
+ * Resolves references to users (docs/http.md): `me`, an id, an external id, a username, a mail
+ * address, in this order; a verified mail address comes first: accounts made of an address by
+ * earlier versions have it as external id, and no one reads them.
  */
 export class UserDirectory {
   readonly #parts: DirectoryParts;
@@ -75,16 +76,15 @@ export class UserDirectory {
   }
 
   #lookUp(ref: string): Found | undefined {
-    if (ref !== "me") return this.#find.get({ ref }) ?? this.#ofAddress(ref);
+    if (ref !== "me") {
+      const owner = this.#accountOfAddress(ref);
+      if (owner?.isEmailVerified === 1) return owner;
+      // Users may enter any address: messages to it must not reach someone who only claims it.
+      return this.#find.get({ ref }) ?? (this.#parts.isDevelopment ? owner : undefined);
+    }
     const { principal } = currentCaller();
     if (!principal || principal.kind === "apiKey") return undefined;
     return { id: requireAccount(principal).userId, status: "active" };
-  }
-
-  /** Users may enter any address: messages to it must not reach someone who only claims to own it. */
-  #ofAddress(ref: string): Found | undefined {
-    const account = this.#accountOfAddress(ref);
-    return account && (account.isEmailVerified === 1 || this.#parts.isDevelopment) ? account : undefined;
   }
 
   #accountOfAddress(ref: string) {

@@ -123,20 +123,25 @@ export async function updateUserIn(
   return changed;
 }
 
-/** Keeps the zone of the user's browser for mails and quiet hours, unless the user chose one. */
+/**
+ * Keeps the zone of the user's browser for mails and quiet hours, unless the user chose one.
+ * @param isTooSoon only checks it. @returns whether it was kept. @throws INVALID_TIMEZONE
+ */
 export async function noteBrowserTimezone(
   { db }: Pick<AccountContext, "db">,
   id: string,
   timezone: string,
-): Promise<void> {
-  requireTimezone(timezone);
+  isTooSoon: boolean,
+): Promise<boolean> {
+  requireTimezone(timezone, "browserTimezone");
   const differs = (source: ReadDb | Trx) =>
     usersWith(source, "id", id).select("id").where("hasChosenTimezone", "=", 0).where("timezone", "!=", timezone);
-  if ((await differs(db.read).executeTakeFirst()) === undefined) return;
-  await db.write(async (trx) => {
-    if ((await differs(trx).executeTakeFirst()) === undefined) return;
+  if (isTooSoon || (await differs(db.read).executeTakeFirst()) === undefined) return false;
+  return db.write(async (trx) => {
+    if ((await differs(trx).executeTakeFirst()) === undefined) return false;
     await writeUser(trx, id, { timezone });
     addEffect(trx, { type: "answers-changed", of: "profile", userId: id });
+    return true;
   });
 }
 

@@ -108,6 +108,35 @@ test("a link is good for its time, its purpose and the account as it is now", as
   assert.equal(mail.mails.length, 3, "who is confirmed gets no more of them");
 });
 
+test("an active account asks for its link and confirms it itself: a click in the mailbox gives a stranger nothing", async (t) => {
+  const { prism, mail } = await startWithMail(t);
+  const { id } = await makeAccount(prism, { username: "carol" });
+  await makeAccount(prism, { username: "dave" });
+  const carol = await logIn(prism, "carol");
+  const dave = await logIn(prism, "dave");
+  const boss = "boss@corp.example";
+  const change = { email: boss, currentPassword: PASSWORD };
+  assert.equal((await prism.put("/api/v1/users/me", change, { token: carol.token })).status, 200);
+  const ask = (token: string | null) => prism.post(`${AUTH}/resend-verification`, { email: boss }, { token });
+  for (const token of [null, dave.token]) assert.equal((await ask(token)).status, 202);
+  await settled(prism);
+  assert.equal(mail.mails.length, 0, "only the account itself asks");
+  assert.equal((await ask(carol.token)).status, 202);
+  assert.match((await mail.mailTo(boss)).text, /the account "carol"/);
+  const link = { token: await mail.tokenTo(boss) };
+  const confirm = (token: string | null) =>
+    prism.post<{ error: { message: string } }>(`${AUTH}/verify-email`, link, { token });
+  const verified = () => scalarOf(prism, "select isEmailVerified from users where id = ?", id);
+  for (const token of [null, dave.token]) {
+    const { status, body } = await confirm(token);
+    assert.equal(status, 403);
+    assert.match(body.error.message, /Sign in to the account "carol"/);
+  }
+  assert.equal(verified(), 0);
+  assert.equal((await confirm(carol.token)).status, 200);
+  assert.equal(verified(), 1);
+});
+
 const ANN_INVITED = { username: "ann", password: PASSWORD };
 
 test("a forgotten password is replaced by the link that was sent; every session ends, the link is spent", async (t) => {

@@ -4,6 +4,7 @@ import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
 import { migrateUp } from "../../../../src/store/sqlite/migrate.ts";
 import { MIGRATIONS } from "../../../../src/store/sqlite/migrations.gen.ts";
+import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { temporaryDir } from "../../../helpers/store.ts";
@@ -30,7 +31,8 @@ async function change(prism: TestPrism, token: string, body: object): Promise<(s
 }
 
 test("a zone is null until its user chooses one; meanwhile the last browser's is used", async (t) => {
-  const prism = await startPrism(t);
+  const clock = new FakeClock();
+  const prism = await startPrism(t, { clock });
   const { token } = await makeUser(prism, "ann", ["User"]);
   const { body } = await prism.get<Zones>(ME, { token });
   assert.deepEqual(zonesOf(body), [null, "UTC"]);
@@ -41,9 +43,19 @@ test("a zone is null until its user chooses one; meanwhile the last browser's is
   assert.deepEqual(await change(prism, token, { timezone: "UTC" }), ["UTC", "UTC"], "UTC can be chosen");
   assert.deepEqual(await change(prism, token, { browserTimezone: "Asia/Tokyo" }), ["UTC", "UTC"], "a choice stays");
   assert.deepEqual(await change(prism, token, { timezone: null }), [null, "UTC"]);
+  const tooSoon = await change(prism, token, { browserTimezone: "Asia/Tokyo" });
+  assert.deepEqual(tooSoon, [null, "UTC"], "one change a minute");
+  clock.advance(60_000);
   assert.deepEqual(await change(prism, token, { browserTimezone: "Asia/Tokyo" }), [null, "Asia/Tokyo"]);
-  const refused = await prism.put<{ error: { code: string } }>(ME, { browserTimezone: "Mars/Base" }, { token });
-  assert.equal(refused.body.error.code, "INVALID_TIMEZONE");
+  const refused = await prism.put<{ error: { code: string; details: { path: string }[] } }>(
+    ME,
+    { browserTimezone: "Mars/Base" },
+    { token },
+  );
+  assert.deepEqual(
+    [refused.body.error.code, refused.body.error.details[0]?.path],
+    ["INVALID_TIMEZONE", "browserTimezone"],
+  );
 });
 
 test("an account that is read is accepted as it was when it is written back", async (t) => {
