@@ -101,7 +101,9 @@ const healthchecks = {
     output: "alerts",
     level: "= state == 'down' ? 'error' : 'info'",
     title: "= concat(name, ' is ', first(state, 'tested'))",
-    message: "= first(body.desc, query.message)",
+    message:
+      "= concat(state == 'down' and body.last_ping != null ? concat('Last ping ', body.last_ping, '. ') : '', " +
+      "first(body.desc, query.message, ''))",
     key: "= first(body.uuid, query.id, body.slug)",
     status: "= lookup(state, 'down', 'firing', 'up', 'resolved', 'event')",
     labels: { check: "= name", tags: "= body.tags", lastPing: "= body.last_ping", schedule: "= body.schedule" },
