@@ -132,7 +132,7 @@ export async function namesOf(
   );
   const ofSchedule = await named(schedules, (ids) => queries.scheduleNames(db.scan, ids));
   const ofShift = await named(shifts, (ids) => queries.shiftNames(db.scan, ids));
-  const comments = await named(silences, (ids) => queries.silenceComments(db.scan, ids));
+  const comments = await named(silences, (ids) => queries.silenceTexts(db.scan, ids));
   const firing =
     inhibitors.size === 0 ? [] : alerting.alerts.list(projectId, (each) => inhibitors.has(each.fingerprint));
   const labels = new Map(firing.map((each) => [each.fingerprint, labelsText(each.labels)]));
@@ -141,7 +141,7 @@ export async function namesOf(
     role: (id) => roles.get(id) ?? id,
     schedule: (id) => ofSchedule.get(id) ?? `the deleted schedule ${id}`,
     shift: (id) => ofShift.get(id) ?? id,
-    silence: (id) => (comments.has(id) ? `${id} ("${comments.get(id)}")` : id),
+    silence: (id) => comments.get(id) ?? `the deleted silence ${id}`,
     inhibitor: (fingerprint) => labels.get(fingerprint) ?? fingerprint,
   };
 }
@@ -163,33 +163,67 @@ function actorText(id: string): string {
 
 type Notify = Extract<PolicyStep, { type: "notify" }>;
 
-/** Why the reader of an explanation was paged, or was not. Null: the caller is no person. */
+/** Why a user was paged, or was not. Null: the caller is no person. @param name of another user; null: the reader */
 export async function readerPart(
   context: AlertExplainContext,
-  principal: PermissionHolder,
+  userId: string | null,
   row: IncidentRow,
   timeline: readonly LogRow[],
   people: readonly PersonView[],
+  name: string | null = null,
 ): Promise<{ notified: boolean; lines: string[] } | null> {
-  const { userId } = principal;
   if (userId === null) return null;
   const own = people.find((person) => person.userId === userId);
   const isNotified = timeline.some(({ kind, data }) => NOTIFIED.has(kind) && data.users?.includes(userId));
   if (own || isNotified) return { notified: isNotified, lines: [...(own?.reasons ?? [])] };
-  return { notified: false, lines: await whyNot(context, userId, row, timeline) };
+  return {
+    notified: false,
+    lines: await whyNot(context, { userId, words: name === null ? YOU : wordsOf(name) }, row, timeline),
+  };
 }
 
-const NOTIFIED: ReadonlySet<string> = new Set(["notified", "contact-notified"]);
+export const NOTIFIED: ReadonlySet<string> = new Set(["notified", "contact-notified", "fallback"]);
+
+/** How sentences speak of the user. */
+interface Words {
+  readonly who: string;
+  readonly object: string;
+  readonly are: string;
+  readonly were: string;
+  readonly belong: string;
+  readonly hold: string;
+  readonly turn: string;
+}
+
+const YOU: Words = {
+  ...{ who: "you", object: "you", are: "are", were: "were" },
+  ...{ belong: "belong", hold: "do not hold", turn: "your" },
+};
+
+function wordsOf(name: string): Words {
+  return {
+    ...{ who: name, object: name, are: "is", were: "was" },
+    ...{ belong: "belongs", hold: "does not hold", turn: "their" },
+  };
+}
+
+function sentence(text: string): string {
+  return text.startsWith("you ") ? `You ${text.slice(4)}` : text;
+}
 
 async function whyNot(
   context: AlertExplainContext,
-  userId: string,
+  { userId, words }: { readonly userId: string; readonly words: Words },
   row: IncidentRow,
   timeline: readonly LogRow[],
 ): Promise<string[]> {
   const { alerting, users } = context;
   if (users.reachable([userId], row.projectId).length === 0)
-    return ["You are not an active member of its project: the steps of a policy notify members only."];
+    return [
+      sentence(
+        `${words.who} ${words.are} not an active member of its project: the steps of a policy notify members only.`,
+      ),
+    ];
   const { steps } = alerting.policies.definitionOf({ id: row.policyId, version: row.policyVersion });
   const notifying = steps.flatMap((step, index) => (step.type === "notify" ? [{ step, index }] : []));
   if (notifying.length === 0) return ["No step of its policy notifies a person."];
@@ -199,6 +233,9 @@ async function whyNot(
     ...timeline,
   ]);
   const lines: string[] = [];
+  // While it is silenced no step runs: that is the reason, whatever the steps name.
+  const last = timeline.findLast(({ kind }) => RAN.has(kind) || kind === "withheld");
+  if (last?.kind === "withheld") lines.push(sentenceOf(last, names));
   for (const { step, index } of notifying) {
     const run = timeline.find(({ kind, data }) => RAN.has(kind) && data.step === index);
     const at = run?.at ?? alerting.clock.now();
@@ -206,7 +243,7 @@ async function whyNot(
     const { users: found } = await candidatesOf(ports, context.db.scan, row.projectId, step, at);
     const isTarget = found.includes(userId);
     const reached = (run?.data.users ?? []).map((id) => names.user(id));
-    lines.push(`Step ${index + 1} ${stepText(step, run, { isTarget, reached, names, row })}`);
+    lines.push(`Step ${index + 1} ${stepText(step, run, { isTarget, reached, names, row, words })}`);
   }
   return lines;
 }
@@ -219,14 +256,18 @@ interface Facts {
   readonly reached: readonly string[];
   readonly names: Names;
   readonly row: IncidentRow;
+  readonly words: Words;
 }
 
-function stepText(step: Notify, run: LogRow | undefined, { isTarget, reached, names, row }: Facts): string {
-  if (!run) return isTarget ? `notifies you, but ${waitText(row)}.` : `does not notify you: ${missText(step, names)}.`;
+function stepText(step: Notify, run: LogRow | undefined, { isTarget, reached, names, row, words }: Facts): string {
+  if (!run)
+    return isTarget
+      ? `notifies ${words.object}, but ${waitText(row)}.`
+      : `does not notify ${words.object}: ${missText(step, names, words)}.`;
   const who = reached.length === 0 ? "notified no one" : `notified ${listText(reached)}`;
-  if (!isTarget) return `${who}, not you: ${missText(step, names)}.`;
-  if (step.roundRobin) return `${who}: it takes one person in turn, and it was not your turn.`;
-  return `${who}. You belong to its people, but did not when it ran, or had acknowledged before.`;
+  if (!isTarget) return `${who}, not ${words.object}: ${missText(step, names, words)}.`;
+  if (step.roundRobin) return `${who}: it takes one person in turn, and it was not ${words.turn} turn.`;
+  return `${who}. ${sentence(`${words.who} ${words.belong}`)} to its people, but did not when it ran, or had acknowledged before.`;
 }
 
 function waitText({ state, snoozedUntil, stepAt }: IncidentRow): string {
@@ -237,16 +278,16 @@ function waitText({ state, snoozedUntil, stepAt }: IncidentRow): string {
 }
 
 /** Why the user is none of the people of a step, for each of its targets. */
-function missText(step: Notify, names: Names): string {
+function missText(step: Notify, names: Names, { who: person, are, were, hold }: Words): string {
   const parts = [
     ...step.schedules.map(({ id, who }) =>
       who === "next"
-        ? `you were not next on call on ${names.schedule(id)}`
-        : `you were not on call on ${names.schedule(id)}`,
+        ? `${person} ${were} not next on call on ${names.schedule(id)}`
+        : `${person} ${were} not on call on ${names.schedule(id)}`,
     ),
-    ...step.roles.map((id) => `you do not hold the role ${names.role(id)}`),
-    ...(step.users.length > 0 ? ["you are not named in it"] : []),
-    ...(step.members ? ["you are not a member of the project"] : []),
+    ...step.roles.map((id) => `${person} ${hold} the role ${names.role(id)}`),
+    ...(step.users.length > 0 ? [`${person} ${are} not named in it`] : []),
+    ...(step.members ? [`${person} ${are} not a member of the project`] : []),
   ];
   return parts.length === 0 ? "it names no one" : parts.join(", ");
 }

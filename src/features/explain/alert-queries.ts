@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { isUuid } from "../../core/ids.ts";
 import type { ReadDb } from "../../store/database.ts";
 import { type IncidentRow, lastPages, withOutcomes } from "../alerts/index.ts";
 import type { LogData, LogRow } from "./alert-sentences.ts";
@@ -185,7 +186,20 @@ export async function shiftNames(db: ReadDb, ids: readonly string[]): Promise<Na
   return new Map(rows.map(({ id, name, kind }) => [id, name === "" ? kind : `${name} (${kind})`]));
 }
 
-export async function silenceComments(db: ReadDb, ids: readonly string[]): Promise<Named> {
-  const rows = await db.selectFrom("silences").select(["id", "comment"]).where("id", "in", ids).execute();
-  return new Map(rows.map(({ id, comment }) => [id, comment]));
+/** Comment and author of silences, such as `"Disks are exchanged" of anna`. */
+export async function silenceTexts(db: ReadDb, ids: readonly string[]): Promise<Named> {
+  const rows = await db
+    .selectFrom("silences as s")
+    .leftJoin("users as u", "u.id", "s.createdBy")
+    .select(["s.id", "s.comment", "s.createdBy", "u.name", "u.username"])
+    .where("s.id", "in", ids)
+    .execute();
+  return new Map(
+    rows.map((row) => [row.id, `"${row.comment}" of ${row.name || row.username || authorText(row.createdBy)}`]),
+  );
+}
+
+function authorText(id: string): string {
+  if (id.startsWith("key:")) return "an API key";
+  return id === "operator" || isUuid(id) ? "the operator" : id;
 }

@@ -75,6 +75,10 @@ const IncidentStory = v.object({
     ),
     "Whether the caller was notified; null for API keys",
   ),
+  user: doc(
+    v.nullable(v.object({ id: v.string(), name: v.string(), notified: v.boolean(), lines: v.array(v.string()) })),
+    "The same of the user of the query `userId`; null without it",
+  ),
   next: selfChanging(doc(v.array(Line), "What happens next if no one acts and no alert changes")),
 });
 export type IncidentStory = v.InferOutput<typeof IncidentStory>;

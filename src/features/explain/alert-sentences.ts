@@ -10,7 +10,7 @@ export interface Names {
   role(id: string): string;
   schedule(id: string): string;
   shift(id: string): string;
-  /** Its comment and id. */
+  /** Its comment and author. */
   silence(id: string): string;
   /** The labels of the firing alert with a fingerprint. */
   inhibitor(fingerprint: string): string;

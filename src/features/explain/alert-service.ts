@@ -2,8 +2,10 @@ import { toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
+import { missingPermission } from "../../http/access.ts";
+import { userNames } from "../access/index.ts";
 import { type AlertView, forecastOf, type IncidentRow, type Trial, trialAlert, tryAlert } from "../alerts/index.ts";
-import { type AlertExplainContext, forecastParts, namesOf, nextLines, readerPart } from "./alert-next.ts";
+import { type AlertExplainContext, forecastParts, NOTIFIED, namesOf, nextLines, readerPart } from "./alert-next.ts";
 import * as queries from "./alert-queries.ts";
 import type {
   AlertExplanation,
@@ -27,11 +29,12 @@ const SHOWN_INCIDENTS = 20;
 const SHOWN_LINES = 100;
 const SHOWN_PEOPLE = 50;
 
-/** @throws INCIDENT_NOT_FOUND */
+/** @param userRef whose part `user` is @throws INCIDENT_NOT_FOUND, USER_NOT_FOUND, UNAUTHORIZED_ROLE */
 export async function explainIncident(
   context: AlertExplainContext,
   principal: PermissionHolder,
   id: string,
+  userRef?: string,
 ): Promise<AlertExplanation> {
   const { scan } = context.db;
   const row = isUuid(id) ? await queries.findIncident(scan, id) : undefined;
@@ -40,7 +43,8 @@ export async function explainIncident(
   const members = await queries.membersOf(scan, id, SHOWN_ALERTS);
   const alerts = await context.alerting.alerts.read(members.map(({ alertId }) => alertId));
   const of = { row, timeline: await queries.timelineOf(scan, id) };
-  const story = await incidentStory(context, principal, of);
+  const userId = userRef === undefined ? null : namedUser(context, principal, userRef);
+  const story = await incidentStory(context, principal, of, userId);
   const stories = await alertStories(context, alerts, [of]);
   const alertsLeftOut = Math.max(0, row.alerts - stories.length);
   return {
@@ -50,6 +54,15 @@ export async function explainIncident(
     alertsLeftOut,
     incidents: [story],
   };
+}
+
+/** Others than the caller need the permission that shows the recipients of notifications. */
+function namedUser({ users }: AlertExplainContext, principal: PermissionHolder, ref: string): string {
+  const userId = users.findAny(ref);
+  const isOwn = userId !== undefined && userId === principal.userId;
+  if (!isOwn && !principal.permissions.has("notifications:read_all")) throw missingPermission("notifications:read_all");
+  if (userId === undefined) throw new PrismError("USER_NOT_FOUND", "No such user");
+  return userId;
 }
 
 /** @throws ALERT_NOT_FOUND */
@@ -206,6 +219,7 @@ async function incidentStory(
   context: AlertExplainContext,
   principal: PermissionHolder,
   { row, timeline }: Told,
+  userId: string | null = null,
 ): Promise<IncidentStory> {
   const names = await namesOf(context, row.projectId, timeline);
   const policy = policyOf(context, row);
@@ -236,9 +250,23 @@ async function incidentStory(
     lines: lines.length <= SHOWN_LINES ? lines : [...lines.slice(0, 2), ...lines.slice(2 - SHOWN_LINES)],
     linesLeftOut: Math.max(0, lines.length - SHOWN_LINES),
     people,
-    you: await readerPart(context, principal, row, timeline, people),
+    you: await readerPart(context, principal.userId, row, timeline, people),
+    user: userId === null ? null : await userPart(context, userId, row, timeline, people),
     next,
   };
+}
+
+async function userPart(
+  context: AlertExplainContext,
+  id: string,
+  row: IncidentRow,
+  timeline: Told["timeline"],
+  people: readonly PersonView[],
+): Promise<IncidentStory["user"]> {
+  const name = (await userNames(context.db.scan, [id])).get(id);
+  const called = name?.name || name?.username || id;
+  const part = await readerPart(context, id, row, timeline, people, called);
+  return part && { id, name: called, ...part };
 }
 
 /** Alerts that join or end one after the other are one row of each kind: in a storm there are thousands. */
@@ -308,13 +336,14 @@ async function peopleOf(
 ): Promise<PersonView[]> {
   const reasons = new Map<string, Set<string>>();
   for (const { kind, data } of timeline) {
-    if (kind !== "notified" && kind !== "contact-notified") continue;
+    if (!NOTIFIED.has(kind)) continue;
     for (const user of data.users ?? []) {
       const own = reasons.get(user) ?? new Set<string>();
       reasons.set(user, own);
       const source = data.through?.[user];
       const asked = ASKED_FOR[data.reason ?? ""];
-      if (asked) own.add(asked);
+      if (kind === "fallback") own.add(`The steps reached no one: fallback to ${data.level}`);
+      else if (asked) own.add(asked);
       else if (source !== undefined)
         own.add(`Step ${(data.step ?? 0) + 1}: ${throughText(source, data.shifts, names)}`);
       for (const ms of data.delayed?.[user] ?? []) own.add(`A contact rule delays a notification by ${ms / 1000} s`);

@@ -49,9 +49,10 @@ function serveAlerts(server: FeatureServer, context: ExplainOwn): void {
     id: "explainIncident",
     summary: "Explain an incident: why people were notified, and why not, and what comes next",
     params: a.IncidentParams,
+    query: s.Query,
     response: a.AlertExplanation,
-    errors: ["INCIDENT_NOT_FOUND"],
-    handle: (exchange, { params }) => explainIncident(context, holderOf(exchange), params.id),
+    errors: ["INCIDENT_NOT_FOUND", "USER_NOT_FOUND"],
+    handle: (exchange, { params, query }) => explainIncident(context, holderOf(exchange), params.id, query.userId),
   });
   server.route({
     ...ofProject,

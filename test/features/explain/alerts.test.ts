@@ -130,7 +130,7 @@ test("explain says why no one was notified", async (t) => {
   });
 
   await t.test("a silence, with its comment, of the incident and of the alert", async () => {
-    const silence = await at.made("/silences", {
+    await at.made("/silences", {
       matchers: ['alertname="Quiet"'],
       durationMs: HOUR_MS,
       comment: "Disks are exchanged",
@@ -138,7 +138,7 @@ test("explain says why no one was notified", async (t) => {
     await world.fire("Quiet");
     const incident = (await world.rows()).at(-1);
     const { answer, alerts } = await at.explain(`incident/${incident?.id}`);
-    const expected = `silenced by ${silence.id} ("Disks are exchanged")`;
+    const expected = 'silenced by "Disks are exchanged" of Developer';
     assert.ok(answer.startsWith(`No one was notified of 1 alert: ${expected}`), answer);
     const alert = await at.explain(`alert/${alerts[0]?.id}`);
     assert.ok(texts(alert.alerts[0]?.lines ?? []).includes(expected));
@@ -198,7 +198,7 @@ test("explain shows what would happen to labels, and stores nothing", async (t) 
   assert.equal(await count(), 0);
 
   await at.made("/silences", { matchers: ['instance="db-2"'], durationMs: HOUR_MS, comment: "Move" });
-  assert.match((await explain()).answer, /No one would be notified: it is silenced by .* \("Move"\)\.$/);
+  assert.match((await explain()).answer, /No one would be notified: it is silenced by "Move" of [^.]+\.$/);
 
   await world.fire("DiskFull");
   const joining = await explain();
@@ -242,4 +242,31 @@ test("explain says that no channel reaches a user without address, device and lo
   );
   assert.equal((await person())?.unreachable, null);
   assert.equal((await at.explain<ExplainView>(path)).notifications[0]?.recipients[0]?.unreachable, null);
+});
+
+test("explain of an incident answers for a named user, puts the silence first, and names the fallback's people", async (t) => {
+  const at = await ExplainWorld.start(t);
+  const { world } = at;
+  const ann = await world.member("ann");
+  const bert = await world.member("bert");
+  await at.made("/policies", { name: "One", steps: [{ type: "notify", users: ["ann"] }] });
+  await at.made("/routes", { route: { policy: "One", groupBy: ["alertname"], groupWaitMs: 0 } }, "put");
+  await world.fire("Disk");
+  const [incident] = await world.rows();
+  const path = `incident/${incident?.id}?userId=bert`;
+  const { incidents } = await at.explain(path);
+  assert.deepEqual(incidents[0]?.user, {
+    ...{ id: bert.id, name: "bert", notified: false },
+    lines: ["Step 1 notified ann, not bert: bert is not named in it."],
+  });
+  const paged = await at.explain(`incident/${incident?.id}?userId=${ann.id}`);
+  assert.equal(paged.incidents[0]?.user?.notified, true);
+  const other = await world.prism.get(`/api/v1/explain/${path}`, { token: ann.token });
+  assert.equal(other.status, 403, other.text);
+
+  await at.made("/silences", { matchers: ['alertname="Quiet"'], durationMs: HOUR_MS, comment: "Disks are exchanged" });
+  await world.fire("Quiet");
+  const quiet = (await world.rows()).at(-1);
+  const silenced = await at.explain(`incident/${quiet?.id}?userId=bert`);
+  assert.match(silenced.incidents[0]?.user?.lines[0] ?? "", /silenced by "Disks are exchanged" of /);
 });

@@ -200,11 +200,17 @@ export function showExplanation({ out }: Context, view: AlertExplanation): void 
   out.result(view, () => [
     ...view.alerts.flatMap(({ id, lines }) => [out.bold(`Alert ${id}`), ...timelineText(lines, out), ""]),
     ...(view.alertsLeftOut > 0 ? [`and ${view.alertsLeftOut} more`, ""] : []),
-    ...view.incidents.flatMap(({ number, title, alerts, firing, lines, linesLeftOut, people, next }) => [
+    ...view.incidents.flatMap(({ number, title, alerts, firing, lines, linesLeftOut, people, user, next }) => [
       `${out.bold(`Incident ${number}  ${printable(title)}`)}  ${firing} of ${alerts} firing`,
       ...(linesLeftOut > 0 ? [`  (${linesLeftOut} earlier lines left out)`] : []),
       ...timelineText(lines, out),
       ...people.flatMap(({ name, reasons }) => wrapped(`${name}: ${reasons.join("; ")}`, "  ")),
+      ...(user
+        ? [
+            out.bold(`${printable(user.name)} was ${user.notified ? "notified" : "not notified"}`),
+            ...user.lines.flatMap((line) => wrapped(line, "  ")),
+          ]
+        : []),
       ...(next.length > 0 ? [out.bold("Next"), ...timelineText(next, out)] : []),
       "",
     ]),

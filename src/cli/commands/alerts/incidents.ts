@@ -68,10 +68,12 @@ function addRead(incidents: Command): void {
     subcommand(incidents, name, description, ["12", "12 --project ops"])
       .argument("<incident>", ONE)
       .option(...OF_PROJECT)
-      .action((ref: string, flags: ProjectFlag, command: Command) =>
+      .option("--user <user>", "also explain why this user was notified or not: id, username or me")
+      .action((ref: string, flags: ProjectFlag & { user?: string }, command: Command) =>
         online(command, async (server, context) => {
           const { id } = await findIncident(server, ref, flags);
-          const view = await server.get<AlertExplanation>(`/api/v1/explain/incident/${id}`);
+          const query = flags.user === undefined ? undefined : { userId: flags.user };
+          const view = await server.get<AlertExplanation>(`/api/v1/explain/incident/${id}`, query);
           if (name === "explain") return showExplanation(context, view);
           const incident = await server.get<Incident>(`${PATH}/${id}`);
           const { out } = context;

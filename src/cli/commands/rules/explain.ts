@@ -68,7 +68,7 @@ async function explained(
   const view =
     event ??
     (await get<ExplainView>("notification", { userId })) ??
-    (await get<AlertExplanation>("incident")) ??
+    (await get<AlertExplanation>("incident", userId === undefined ? undefined : { userId })) ??
     (await alert());
   if (view) return view;
   const message = `there is no event, notification, incident or alert ${id}, or none that you may see`;

@@ -154,8 +154,23 @@ async function acknowledge(context: AcknowledgeContext, token: string): Promise<
         .executeTakeFirst()
     : undefined;
   if (!user) throw new PrismError("TOKEN_INVALID", "The link is not valid; log in instead");
+  const ended = await endedIncident(db, notificationId);
   await notify.acknowledge(notificationId, user.id, "mail");
+  if (ended !== undefined)
+    return page("Resolved already", `<p>Incident ${ended} was resolved before. You can close this page.</p>`);
   return page("Acknowledged", "<p>You have acknowledged this. You can close this page.</p>");
+}
+
+/** The number of the incident of a notification, if it is resolved. */
+async function endedIncident(db: Database, notificationId: string): Promise<number | undefined> {
+  const row = await db.read
+    .selectFrom("notifications as n")
+    .innerJoin("incidents as i", "i.id", "n.incidentId")
+    .select("i.number")
+    .where("n.id", "=", notificationId)
+    .where("i.state", "=", "resolved")
+    .executeTakeFirst();
+  return row?.number;
 }
 
 /** The incident of a link, while the channel is active, has links, and belongs to the same project. */
