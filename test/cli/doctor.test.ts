@@ -99,6 +99,7 @@ test("S4-42: doctor shows one line per check and no settings; a made data direct
     "encryption",
     "audit",
     "queues",
+    "accounts",
     "clock",
     "redis",
     "smtp",
@@ -205,7 +206,7 @@ test("S4-43, S4-42: --redis and --db look at one thing only", async (t) => {
   assert.match(saying(redis.report, "redis"), /embedded[\s\S]*REDIS_HOST is ignored/);
   assert.deepEqual(
     [...db.found.keys()],
-    ["database", "migrations", "schema", "foreign keys", "encryption", "audit", "queues", "clock"],
+    ["database", "migrations", "schema", "foreign keys", "encryption", "audit", "queues", "accounts", "clock"],
   );
   assert.match(saying(db.report, "database"), /integrity check found nothing/);
 });
