@@ -21,6 +21,18 @@ export async function incidentsOfAlert(db: ReadDb, alertId: string, limit: numbe
     .execute();
 }
 
+/** The users whom an incident has notified. */
+export async function notifiedBy(db: ReadDb, incidentId: string): Promise<ReadonlySet<string>> {
+  const rows = await db
+    .selectFrom("notifications as n")
+    .innerJoin("notification_recipients as r", "r.notificationId", "n.id")
+    .select("r.userId")
+    .distinct()
+    .where("n.incidentId", "=", incidentId)
+    .execute();
+  return new Set(rows.map(({ userId }) => userId));
+}
+
 /** The alerts of an incident, firing ones first, and when they were notified. */
 export function membersOf(db: ReadDb, incidentId: string, limit: number) {
   return db

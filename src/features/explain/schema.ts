@@ -171,7 +171,10 @@ export const ExplainView = named(
     rules: v.array(RuleView),
     rulesLeftOut: v.number(),
     notifications: v.array(NotificationView),
-    incident: doc(v.nullable(NotificationCause), "What led to a notification of an incident; null for others"),
+    incident: doc(
+      v.nullable(NotificationCause),
+      "What led to a notification of an incident, or the incident of the alert stored with an event; else null",
+    ),
     user: v.nullable(v.object({ id: v.string(), name: v.string(), told: v.boolean(), reasons: v.array(v.string()) })),
   }),
 );

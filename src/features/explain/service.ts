@@ -10,6 +10,7 @@ import type { EventsTable } from "../../store/schema.ts";
 import type { Projects, UserDirectory } from "../access/index.ts";
 import { storedEvent } from "../rules/index.ts";
 import type { AlertingParts } from "./alert-next.ts";
+import { incidentsOfAlert, notifiedBy } from "./alert-queries.ts";
 import { notificationCause } from "./alert-service.ts";
 import { notificationTimeline, type ShownRecipients } from "./notification-timeline.ts";
 import * as queries from "./queries.ts";
@@ -161,6 +162,7 @@ async function explain(
     userId === null ? null : await readEligibility(scan, userId, event?.projectId ?? null, context.projects.defaultId);
   const user =
     eligibility && (await reasonsFor(scan, eligibility, rules, notifications, asked.event?.receivedAt ?? null));
+  const about = await incidentOf(context, asked);
   const views = rules.map(({ view }) => ({ ...view, user: user?.byRule.get(view.ruleId) ?? null }));
   const parts = {
     subject: { kind: asked.kind, id: asked.id },
@@ -170,10 +172,38 @@ async function explain(
     rules: views,
     rulesLeftOut: all?.leftOut ?? 0,
     notifications,
-    incident: await causeOf(context, notification, { only, seesEvents: asked.seesEvents }),
+    incident: about?.cause ?? (await causeOf(context, notification, { only, seesEvents: asked.seesEvents })),
     user: user && { id: user.id, name: user.name, told: user.told, reasons: user.reasons },
   };
-  return { ...parts, answer: answerOf(parts) };
+  return about ? withIncident(parts, about) : { ...parts, answer: answerOf(parts) };
+}
+
+interface EventIncident {
+  readonly cause: NonNullable<ExplainView["incident"]>;
+  /** Users whom the incident has notified. */
+  readonly people: ReadonlySet<string>;
+}
+
+/** The newest incident of the alert that an event was stored with; null without one. */
+async function incidentOf(context: ExplainOwn, { kind, event, only }: Asked): Promise<EventIncident | null> {
+  if (kind !== "event" || !event?.correlationId || only !== null) return null;
+  const { scan } = context.db;
+  const [row] = await incidentsOfAlert(scan, event.correlationId, 1);
+  const cause = row && (await notificationCause(context, row.id, { notificationId: "", userId: only }));
+  return cause ? { cause, people: await notifiedBy(scan, cause.incidentId) } : null;
+}
+
+/** The incident notifies for the event's alert, whatever the rules did. */
+function withIncident(parts: Parts, { cause, people }: EventIncident): ExplainView {
+  const { user } = parts;
+  const by = `incident ${cause.number}, ${cause.title}`;
+  if (user && people.has(user.id)) {
+    const reason = `the alert of the event is of ${by}, which notified ${user.name}`;
+    const told = { ...user, told: true, reasons: [reason, ...user.reasons] };
+    return { ...parts, user: told, answer: `${user.name} was notified (${reason}).` };
+  }
+  const all = `Its alert is of ${by}, which has notified ${countText(people.size, "person", "people")}.`;
+  return { ...parts, answer: `${answerOf(parts)} ${all}` };
 }
 
 /** What led to a notification of an incident; null for other notifications. */

@@ -176,8 +176,29 @@ test("ten errors of one alert are one message a person; ten loose ones also one 
       });
     for (let n = 0; n < 10; n++) await world.it.send(receiver, { title: `Request ${n} failed`, level: "error" });
     await settle(world);
+    // Errors are counted after the commits that store them.
+    if (expected > 0)
+      await eventually("both are notified", () => [...world.chats.values()].every(({ seen }) => seen.length > 0));
     const { ann, bob } = messagesOf(world);
     assert.deepEqual([ann.length, bob.length], [expected, expected], `${name}: ${ann} ${bob}`);
   }
   assert.equal(scalarOf(prism, "select count(*) from notifications where kind = 'digest'"), 0);
+});
+
+test("explain of an event beside an alert names the incident that notified", async (t) => {
+  const world = await worldOf(t);
+  const { prism } = world.it;
+  const projectId = await projectOf(world, "shop");
+  const receiver = await world.it.make({ name: "r", preset: "generic", projectId });
+  await world.it.send(receiver, { title: "Disk full", key: "disk", status: "firing", level: "error" });
+  await settle(world);
+  const [event] = rowsOf<{ id: string }>(prism, "select id from events where source = 'r'");
+  assert.ok(event);
+  const path = `/api/v1/explain/event/${event.id}`;
+  const { body } = await prism.get<{ answer: string; incident: { number: number } }>(path);
+  assert.match(body.answer, /Its alert is of incident 1, .*, which has notified \d people\.$/);
+  assert.equal(body.incident.number, 1);
+  const ofAnn = await prism.get<{ answer: string; user: { told: boolean } }>(`${path}?userId=ann`);
+  assert.equal(ofAnn.body.user.told, true, ofAnn.text);
+  assert.match(ofAnn.body.answer, /^ann was notified \(the alert of the event is of incident 1/);
 });
