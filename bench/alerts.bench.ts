@@ -2,6 +2,7 @@
  * 100 000 firing alerts of 10 labels and 10 000 silences: the start, the memory, repetitions at
  * 5 000 alerts a second, and the ingest of events beside them, compared with an empty server.
  */
+
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,7 +11,8 @@ import { fingerprintOf } from "../src/features/alerts/model/fingerprint.ts";
 import { labelRecord, labelsOf, labelValue } from "../src/features/alerts/model/labels.ts";
 import { openForWriting } from "../src/store/sqlite/connection.ts";
 import { addRules, eventBodies, type Setup, setUp } from "./lib/prism-setup.ts";
-import { cpuSeconds, residentMiB, type Server, startPrism } from "./lib/processes.ts";
+import { memoryMiB, processorTime } from "./lib/process-figures.ts";
+import { type Server, startPrism } from "./lib/processes.ts";
 import { median, ROUNDS, type Row, report, round, SECONDS } from "./lib/report.ts";
 import { runPaced } from "./lib/run-paced.ts";
 import { runWrk } from "./lib/wrk.ts";
@@ -54,23 +56,23 @@ async function prepare(): Promise<Setup> {
 async function measureStart(): Promise<{ startMs: number; cpuMs: number; memoryMiB: number }> {
   const times: number[] = [];
   const cpuTimes: number[] = [];
-  let memoryMiB = 0;
+  let loadedMiB = 0;
   for (let i = 0; i < ROUNDS; i++) {
     const startedAt = performance.now();
     const server = await startPrism({ dir });
     times.push(performance.now() - startedAt);
-    cpuTimes.push(cpuSeconds(server.pid) * 1000);
+    cpuTimes.push(processorTime(server.pid).total * 1000);
     await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
-    memoryMiB = residentMiB(server.pid);
+    loadedMiB = memoryMiB(server.pid).resident;
     await server.stop();
   }
-  return { startMs: median(times), cpuMs: median(cpuTimes), memoryMiB };
+  return { startMs: median(times), cpuMs: median(cpuTimes), memoryMiB: loadedMiB };
 }
 
 async function measureRepeats(): Promise<void> {
   const server = await startPrism({ dir });
   const events = countAlertEvents();
-  const cpuBefore = cpuSeconds(server.pid);
+  const cpuBefore = processorTime(server.pid).total;
   const load = { port: server.port, path: PATH, headers: headers() };
   const single = await runPaced({
     ...load,
@@ -78,19 +80,19 @@ async function measureRepeats(): Promise<void> {
     perSecond: PER_SECOND,
     count: REPEATED,
   });
-  const cpuMs = (cpuSeconds(server.pid) - cpuBefore) * 1000;
+  const cpuMs = (processorTime(server.pid).total - cpuBefore) * 1000;
   rows.push({ figure: "repetitions, 1 a request: processor µs each", value: round((cpuMs * 1000) / REPEATED) });
   rows.push({ figure: "repetitions, 1 a request: alerts/s", value: round(single.perSecond) });
   rows.push({ figure: "repetitions, 1 a request: p50 ms", value: round(single.answers.p50Ms, 1) });
   rows.push({ figure: "repetitions, 1 a request: p99 ms", value: round(single.answers.p99Ms, 1) });
-  const cpuBetween = cpuSeconds(server.pid);
+  const cpuBetween = processorTime(server.pid).total;
   const batches = await runPaced({
     ...load,
     bodies: [JSON.stringify(Array.from({ length: BATCH }, (_, i) => postedAlert(i + 1)))],
     perSecond: PER_SECOND / BATCH,
     count: Math.round((PER_SECOND / BATCH) * 20),
   });
-  const batchCpuMs = (cpuSeconds(server.pid) - cpuBetween) * 1000;
+  const batchCpuMs = (processorTime(server.pid).total - cpuBetween) * 1000;
   const sent = Math.round((PER_SECOND / BATCH) * 20) * BATCH;
   rows.push({ figure: `repetitions, ${BATCH} a request: processor µs each`, value: round((batchCpuMs * 1000) / sent) });
   rows.push({ figure: `repetitions, ${BATCH} a request: p99 ms`, value: round(batches.answers.p99Ms, 1) });
@@ -108,7 +110,7 @@ async function measureRepeats(): Promise<void> {
   rows.push({ figure: "a new silence counts, longest ms", value: round(Math.max(...silenced)) });
   rows.push({ figure: "events/s beside the alerts", value: round(median(await ingest(server))) });
   rows.push({ figure: "events/s while all are repeated", value: round(median(await ingestBesideRepeats(server))) });
-  rows.push({ figure: "memory after that, MiB", value: round(residentMiB(server.pid)) });
+  rows.push({ figure: "memory after that, MiB", value: round(memoryMiB(server.pid).resident) });
   await server.stop();
 }
 

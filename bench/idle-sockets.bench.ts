@@ -3,11 +3,13 @@
  * subscription of a typical client (the user's own stream, or the project `default`), measured
  * after several heartbeats. Compared with bare uWebSockets.js.
  */
+
 import { chosenProtocols, PROTOCOLS, type ProtocolName, protocolsThatFollow } from "./lib/clients/protocols.ts";
 import { PUSHER_ENVIRONMENT } from "./lib/clients/pusher.ts";
 import { type Crowd, makeCrowd, onePerson } from "./lib/crowd.ts";
 import { call } from "./lib/prism-setup.ts";
-import { residentMiB, type Server, startPrism, startProgram } from "./lib/processes.ts";
+import { memoryMiB } from "./lib/process-figures.ts";
+import { type Server, startPrism, startProgram } from "./lib/processes.ts";
 import { numbersFrom, type Row, report, round } from "./lib/report.ts";
 import { startSwarm } from "./lib/start-swarm.ts";
 
@@ -33,12 +35,12 @@ async function onBare(): Promise<Row> {
 }
 
 async function idle(server: Server, protocol: ProtocolName, peopleFile: string): Promise<Row> {
-  const before = residentMiB(server.pid);
+  const before = memoryMiB(server.pid).resident;
   const follows = PROTOCOLS[protocol].follows[0] ?? "nothing";
   const swarm = await startSwarm({ port: server.port, protocol, follows, peopleFile, sockets: SOCKETS });
-  const connected = residentMiB(server.pid);
+  const connected = memoryMiB(server.pid).resident;
   await new Promise((resolve) => setTimeout(resolve, IDLE_SECONDS * 1000));
-  const after = residentMiB(server.pid);
+  const after = memoryMiB(server.pid).resident;
   // Fails if a connection was lost meanwhile: it would use no memory.
   await swarm.stop();
   await server.stop();

@@ -2,6 +2,7 @@
  * Cost of a large job table: a million pending timers (start, memory) and ten million finished jobs
  * (claims), compared with an empty table.
  */
+
 import { mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +10,8 @@ import { DAY_MS } from "../src/core/clock.ts";
 import { migrateFile } from "../src/store/sqlite/migrate.ts";
 import { startEmbedded } from "./lib/embedded.ts";
 import { fillJobs } from "./lib/fill-jobs.ts";
-import { residentMiB, startPrism } from "./lib/processes.ts";
+import { memoryMiB } from "./lib/process-figures.ts";
+import { startPrism } from "./lib/processes.ts";
 import { median, ROUNDS, type Row, report, round } from "./lib/report.ts";
 
 const PENDING = Number(process.env["BENCH_PENDING"] ?? 1_000_000);
@@ -33,7 +35,7 @@ for (const [name, dir] of [
     times.push(performance.now() - startedAt);
     if (i === STARTS - 1) {
       await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
-      idle = residentMiB(server.pid);
+      idle = memoryMiB(server.pid).resident;
     }
     await server.stop();
   }

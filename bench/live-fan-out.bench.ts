@@ -5,10 +5,12 @@
  * otherwise the kernel's buffers would be measured. The processor time of the server per message is
  * reported with the rates: it is comparable even if the clients are the bottleneck.
  */
+
 import { chosenProtocols, type ProtocolName, protocolsThatFollow } from "./lib/clients/protocols.ts";
 import { onePerson } from "./lib/crowd.ts";
 import { call, eventBodies, setUp } from "./lib/prism-setup.ts";
-import { cpuSeconds, type Server, startPrism, startProgram } from "./lib/processes.ts";
+import { processorTime } from "./lib/process-figures.ts";
+import { type Server, startPrism, startProgram } from "./lib/processes.ts";
 import { median, numbersFrom, ROUNDS, type Row, report, round } from "./lib/report.ts";
 import { type SwarmOptions, startSwarm } from "./lib/start-swarm.ts";
 
@@ -97,7 +99,7 @@ async function fanOut(
     messages: EVENTS,
     reportEvery: BATCH,
   });
-  const before = cpuSeconds(server.pid);
+  const before = processorTime(server.pid).total;
   const underWay: Promise<unknown>[] = [];
   for (let sent = 0; sent < EVENTS; sent += BATCH) {
     await swarm.reached(Math.max(0, sent + BATCH - WINDOW));
@@ -105,7 +107,7 @@ async function fanOut(
     underWay.push(publishBatch());
   }
   const ms = await swarm.done();
-  const cpuMicroseconds = ((cpuSeconds(server.pid) - before) * 1e6) / (options.sockets * EVENTS);
+  const cpuMicroseconds = ((processorTime(server.pid).total - before) * 1e6) / (options.sockets * EVENTS);
   await swarm.stop();
   await server.stop();
   return { perSecond: (options.sockets * EVENTS) / (ms / 1000), cpuMicroseconds };

@@ -3,11 +3,13 @@
  * answered. The next message is published when every socket has the one before. Memory and processor
  * time of the server are reported per subscriber and per message sent.
  */
+
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import WebSocket from "ws";
 import { setUp } from "./lib/prism-setup.ts";
-import { cpuSeconds, startPrism } from "./lib/processes.ts";
+import { processorTime } from "./lib/process-figures.ts";
+import { startPrism } from "./lib/processes.ts";
 import { median, numbersFrom, type Row, report, round } from "./lib/report.ts";
 
 const SOCKETS = numbersFrom("BENCH_SOCKETS", [1000, 10_000]);
@@ -56,7 +58,7 @@ async function fanOut(count: number): Promise<Row> {
   await all();
   const openBytes = residentBytes(server.pid);
   const times: number[] = [];
-  const cpuBefore = cpuSeconds(server.pid);
+  const cpuBefore = processorTime(server.pid).total;
   for (let i = 0; i < MESSAGES; i++) {
     received = 0;
     const startedAt = performance.now();
@@ -67,7 +69,7 @@ async function fanOut(count: number): Promise<Row> {
     await complete;
     times.push(performance.now() - startedAt);
   }
-  const cpu = cpuSeconds(server.pid) - cpuBefore;
+  const cpu = processorTime(server.pid).total - cpuBefore;
   for (const socket of sockets) socket.terminate();
   await server.stop();
   return {

@@ -7,7 +7,8 @@ import { spawn } from "node:child_process";
 import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { residentMiB } from "./lib/processes.ts";
+import { memoryMiB } from "./lib/process-figures.ts";
+
 import { median, report, round } from "./lib/report.ts";
 
 const STARTS = 11;
@@ -55,7 +56,7 @@ async function measure(
     if (i > 0) times.push(performance.now() - startedAt);
     if (i === STARTS - 1) {
       await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
-      idleMiB = residentMiB(child.pid ?? 0);
+      idleMiB = memoryMiB(child.pid ?? 0).resident;
     }
     const ended = new Promise((resolve) => child.once("exit", resolve));
     child.kill("SIGTERM");

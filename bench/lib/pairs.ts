@@ -7,7 +7,7 @@ export type Figures = Readonly<Record<string, number>>;
 const T_95 = [12.71, 4.3, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.2, 2.18, 2.16, 2.14, 2.13] as const;
 const T_MANY = 2.1;
 
-/** Figures whose name starts so are rates: more is better. */
+/** The end of the name of a rate: more is better. */
 const RATE = /\/s$/;
 
 /**

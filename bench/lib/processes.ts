@@ -1,5 +1,5 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -100,21 +100,4 @@ async function running(child: ChildProcess, dir: string, ready: RegExp, keeps = 
       if (!keeps) rmSync(dir, { recursive: true, force: true });
     },
   };
-}
-
-/** Resident memory of a process in MiB. */
-export function residentMiB(pid: number): number {
-  const { stdout } = spawnSync("ps", ["-o", "rss=", "-p", String(pid)], { encoding: "utf8" });
-  return Number(stdout.trim()) / 1024;
-}
-
-/** Linux reports processor time in hundredths of a second (proc(5), `_SC_CLK_TCK`). */
-const TICKS_PER_SECOND = 100;
-
-/** Processor time of all threads of a process in seconds (proc_pid_stat(5), fields 14 and 15). */
-export function cpuSeconds(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-  // The second field is a name in parentheses, which may contain spaces.
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }

@@ -109,19 +109,15 @@ export function openAlerts(base: Base, core: Core, notify: Notifier, paging: Pag
     onCall: (...parameters) => onCall(core.access.users, ...parameters),
     gapsOf: (...parameters) => gapsBetween(core.access.users, ...parameters),
   };
-  paging.connectAlerts(async ({ projectId, correlationId, rules }) => {
-    const opening = rules.filter(({ ruleId }) => core.pipeline.rules.opensAlerts(ruleId, projectId));
-    const keys = opening.map(({ ruleId, key }) => alertKey(ruleId, key));
-    if (keys.some((key) => !alerts.byKey(projectId, key))) await alerts.signalled();
-    const found = [
-      ...(await alerts.read([correlationId])),
-      ...keys.flatMap((key) => alerts.byKey(projectId, key) ?? []),
-    ];
-    if (found.length === 0) return null;
-    const { users, projects } = core.access;
-    const withheldBy: Withholding["withheldBy"] = (...parameters) => withholding.withholding.withheldBy(...parameters);
-    const ports = { users, projects, onCall: warnings.onCall, pages: incidents };
-    return peopleOf({ db: db.scan, clock, alerts, policies, withheldBy, ...ports }, found);
+  const forecast = {
+    ...{ db: db.scan, clock, alerts, policies, pages: incidents, onCall: warnings.onCall },
+    ...{ users: core.access.users, projects: core.access.projects },
+    withheldBy: (...parameters: Parameters<Withholding["withheldBy"]>) =>
+      withholding.withholding.withheldBy(...parameters),
+  };
+  paging.connectAlerts(async (event) => {
+    const found = await alertsOfEvent(core, alerts, event);
+    return found.length === 0 ? null : peopleOf(forecast, found);
   });
   const warningNotices = new PagingWarningNotices({ db, wall, log, notify, warnings });
   const services: AlertServices = {
@@ -129,6 +125,20 @@ export function openAlerts(base: Base, core: Core, notify: Notifier, paging: Pag
     ...withholding,
   };
   return services;
+}
+
+/** The alerts that rules opened for an event, and the one that it was stored with. */
+async function alertsOfEvent(
+  { pipeline }: Core,
+  alerts: Alerts,
+  { projectId, correlationId, rules }: Parameters<ReadEventAlerts>[0],
+): Promise<AlertView[]> {
+  const opening = rules.filter(({ ruleId }) => pipeline.rules.opensAlerts(ruleId, projectId));
+  const keys = opening.map(({ ruleId, key }) => alertKey(ruleId, key));
+  if (keys.some((key) => !alerts.byKey(projectId, key))) await alerts.signalled();
+  // Producers may choose correlation ids: those of other projects' alerts say nothing here.
+  const own = (await alerts.read([correlationId])).filter((alert) => alert.projectId === projectId);
+  return [...own, ...keys.flatMap((key) => alerts.byKey(projectId, key) ?? [])];
 }
 
 /** Whether a maintenance window withholds the alert now. */

@@ -5,7 +5,8 @@ import { PrismBinary } from "../../../test/e2e/prism-binary.ts";
 import { startAlertmanager } from "../../../test/features/alertmanager/support/programs.ts";
 import type { Scope } from "../../../test/helpers/scope.ts";
 import { eventBodies } from "../prism-setup.ts";
-import { cpuSeconds } from "../processes.ts";
+import { processorTime } from "../process-figures.ts";
+
 import type { Row } from "../report.ts";
 import { runWrk } from "../wrk.ts";
 
@@ -84,9 +85,9 @@ async function ofPrism(scope: Scope, withEvents = false): Promise<Storm & { read
   const { key } = await server.call<{ key: string }>("POST", "/projects/default/keys", { name: "storm" });
   const send = (): Promise<Storm> =>
     storm(`${prism.url}/alertmanager/default/api/v2/alerts`, { Authorization: `Bearer ${key}` }, ledger);
-  const usedBefore = cpuSeconds(prism.pid);
+  const usedBefore = processorTime(prism.pid).total;
   const result = withEvents ? await besideEvents(prism, server, send) : await send();
-  const cpuMs = Math.round((cpuSeconds(prism.pid) - usedBefore) * 1000);
+  const cpuMs = Math.round((processorTime(prism.pid).total - usedBefore) * 1000);
   await prism.kill();
   return { ...result, cpuMs };
 }

@@ -58,7 +58,7 @@ const ALL_WRAPPERS = [
   ...["commonLabels", "commonAnnotations", "issue", "pull_request", "release", "tags"],
   ...["workflow_run", "workflow_job", "check_run"],
 ];
-/** Those whose values are worth a field of their own. */
+/** Wrappers whose values become fields. */
 const VALUES = ["labels", "data", "tags", "commonLabels"];
 /** Types that say nothing, so that an event needs another title. */
 const VAGUE = /^(?:|event|events|message|webhook|notification|alert|test|unknown)$/i;
@@ -240,7 +240,7 @@ function madeTitle({ type, source }: DescribedEvent, facts: Facts, text: string,
   return said === "" ? `${words}${source === null ? "" : ` from ${oneLine(source)}`}` : joined(words, said);
 }
 
-/** `Payment failed`, of a payment whose status says so. */
+/** `Payment` with the status `failed` becomes `Payment failed`. */
 function withState(words: string, state: string | undefined): string {
   const isSaid = state === undefined || words.toLowerCase().includes(state.toLowerCase());
   return isSaid || !BAD.test(state) ? words : `${words} ${state.toLowerCase()}`;

@@ -9,7 +9,7 @@ export { PRIORITY as INCIDENT_PRIORITY, pagedChannels } from "./incidents/notice
 export { lastPages, type NoticeOutcome, withOutcomes } from "./incidents/page-view.ts";
 export { summariesOf, type WithheldParts, withheldOf as withheldIncidents } from "./incidents/requests.ts";
 export { incidentSweep } from "./incidents/retention.ts";
-export type { IncidentRow } from "./incidents/store.ts";
+export { type IncidentRow, incidentsOfAlert, notifiedUsers } from "./incidents/store.ts";
 export { candidatesOf } from "./incidents/targets.ts";
 export { ACKNOWLEDGED_RANK, attentionRank, isUnresolved } from "./incidents/view.ts";
 export {

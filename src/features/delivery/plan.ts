@@ -61,11 +61,12 @@ export async function planDeliveries(
     .executeTakeFirst();
   if (!notification) return undefined;
   const channels = context.channels.forChannels(notification.channels);
+  const alarm = await sameAlarm(context, notification);
   for (let after = ""; ; ) {
     signal.throwIfAborted();
     const recipients = await recipientsAfter(context, notificationId, after);
     const last = recipients.at(-1);
-    const plan = await planOf(context, recipients, notification, channels);
+    const plan = await planOf(context, recipients, notification, { channels, alarm });
     const isLast = last === undefined || recipients.length < RECIPIENTS_AT_ONCE;
     if (plan.rows.length > 0 || isLast) {
       await database.write(async (trx) => {
@@ -96,14 +97,14 @@ async function planOf(
   context: DeliveryContext,
   recipients: Awaited<ReturnType<typeof recipientsAfter>>,
   notification: NotificationFacts,
-  channels: readonly Channel[],
+  { channels, alarm }: { readonly channels: readonly Channel[]; readonly alarm: Awaited<ReturnType<typeof sameAlarm>> },
 ): Promise<Plan> {
   const plan: Plan = { rows: [], runAt: new Map(), rateLimited: new Set() };
   if (recipients.length === 0) return plan;
   const readers = new Map<string, Reader>(
     recipients.map(({ userId, timezone, prefs }) => [userId, { timezone, prefs: JSON.parse(prefs) as Preferences }]),
   );
-  const alarm = await sameAlarm(context, notification, readers);
+  const repeated = await alarm?.([...readers.keys()]);
   /** One token per user and notification, for any number of targets. */
   const waits = new Map<string, number | null>();
   for (const channel of channels) {
@@ -111,7 +112,7 @@ async function planOf(
       const { userId } = target;
       const reader = userId === PROJECT_RECIPIENT ? PROJECT_READER : readers.get(userId);
       if (!reader) continue;
-      const refused = refusal(reader.prefs, channel.name, notification) ?? alarm.reasonFor(userId, channel.name);
+      const refused = refusal(reader.prefs, channel.name, notification) ?? repeated?.(userId, channel.name);
       if (!refused && !waits.has(userId)) waits.set(userId, takeToken(context, userId, notification));
       const waitMs = waits.get(userId) ?? null;
       const decided: Decision = refused

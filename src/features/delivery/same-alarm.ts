@@ -2,92 +2,103 @@ import type { OutsideChannel } from "../../store/schema.ts";
 import type { NotificationFacts } from "./channel.ts";
 import type { DeliveryContext } from "./context.ts";
 import type { DeliveryReason } from "./deliveries.ts";
-import { type Preferences, refusal } from "./preferences.ts";
-
-type Channel = OutsideChannel;
 
 /** Programs read these channels: they get every notification. */
-const PROGRAMS: ReadonlySet<Channel> = new Set(["webhook", "pusher"]);
+const PROGRAMS: ReadonlySet<OutsideChannel> = new Set(["webhook", "pusher"]);
+/** An event that more rules match reaches the same people by one of the first ones, too. */
+const MOST_RULES = 100;
 
 /** Why a notification does not leave by a channel although its recipient has it in the inbox. */
-export interface SameAlarm {
-  reasonFor(userId: string, channel: Channel): DeliveryReason | null;
-}
+export type SameAlarm = (userId: string, channel: OutsideChannel) => DeliveryReason | null;
 
-const FIRST: SameAlarm = { reasonFor: () => null };
-
-interface Other {
-  readonly userId: string;
-  readonly priority: number;
-  readonly channels: string | null;
+/** Earlier notifications of the event with the same channels. */
+interface Earlier {
+  readonly ids: readonly string[];
+  readonly channels: ReadonlySet<OutsideChannel>;
 }
 
 /**
  * One alarm leaves once for each person and channel: by the rule with the highest priority, and not
  * at all to people whom an incident about the same event notifies, or while a silence matches its
  * alerts. All notifications are listed. docs/decisions/one-alarm.md
- * @param prefsOf preferences of the recipients at hand
+ * @returns a function that reads the reasons for a slice of recipients; null: there are none for any
  */
 export async function sameAlarm(
   context: Pick<DeliveryContext, "database" | "channels" | "eventAlerts">,
   notification: NotificationFacts,
-  prefsOf: ReadonlyMap<string, { readonly prefs: Preferences }>,
-): Promise<SameAlarm> {
+): Promise<((userIds: readonly string[]) => Promise<SameAlarm>) | null> {
   const { kind, eventId, projectId, correlationId } = notification;
-  if (kind !== "rule" || eventId === null || projectId === null) return FIRST;
-  const { read } = context.database;
-  const decided = await read
+  if (kind !== "rule" || eventId === null || projectId === null) return null;
+  const decided = await decisionsOf(context, eventId);
+  const rules = decided.flatMap(({ ruleId, key }) => (key === null ? [] : [{ ruleId, key }]));
+  const alerts = await context.eventAlerts({ projectId, correlationId, rules });
+  const earlier = await earlierOf(
+    context,
+    notification,
+    decided.flatMap(({ outcome, notificationId }) => (outcome === "fired" ? (notificationId ?? []) : [])),
+  );
+  if (alerts === null && earlier.length === 0) return null;
+  return async (userIds) => {
+    const taken = await takenBy(context, earlier, userIds);
+    return (userId, channel) => {
+      if (PROGRAMS.has(channel)) return null;
+      if (alerts?.areSilenced) return "silenced";
+      const isTaken =
+        alerts?.people.has(userId) || taken.some(({ users, channels }) => users.has(userId) && channels.has(channel));
+      return isTaken ? "same alarm" : null;
+    };
+  };
+}
+
+function decisionsOf({ database }: Pick<DeliveryContext, "database">, eventId: string) {
+  return database.read
     .selectFrom("events as e")
     .innerJoin("decisions as d", "d.eventSeq", "e.seq")
     .select(["d.ruleId", "d.key", "d.outcome", "d.notificationId"])
     .where("e.id", "=", eventId)
     .execute();
-  const rules = decided.flatMap(({ ruleId, key }) => (key === null ? [] : [{ ruleId, key }]));
-  const alerts = await context.eventAlerts({ projectId, correlationId, rules });
-  const fired = decided.filter(({ outcome }) => outcome === "fired");
-  const ids = fired.flatMap(({ notificationId }) => notificationId ?? []).filter((id) => id !== notification.id);
-  const others = ids.length === 0 ? [] : await othersOf(context, notification, ids, [...prefsOf.keys()]);
-  const taken = takenBy(context, others, prefsOf);
-  return {
-    reasonFor(userId, channel) {
-      if (PROGRAMS.has(channel)) return null;
-      if (alerts?.areSilenced) return "silenced";
-      if (alerts?.people.has(userId)) return "same alarm";
-      return taken.get(userId)?.has(channel) ? "same alarm" : null;
-    },
-  };
 }
 
-/** Notifications of the same event that come first, by recipient. */
-async function othersOf(
-  { database }: Pick<DeliveryContext, "database">,
+/** Rules are asked in their order, so ids of equal priority are in it, too. */
+async function earlierOf(
+  { database, channels }: Pick<DeliveryContext, "database" | "channels">,
   { id, priority }: NotificationFacts,
   ids: readonly string[],
-  userIds: readonly string[],
-): Promise<Other[]> {
+): Promise<Earlier[]> {
+  if (ids.length < 2) return [];
   const rows = await database.read
-    .selectFrom("notifications as n")
-    .innerJoin("notification_recipients as r", "r.notificationId", "n.id")
-    .select(["n.id", "n.priority", "n.channels", "r.userId"])
-    .where("n.id", "in", ids)
-    .where("r.userId", "in", userIds)
+    .selectFrom("notifications")
+    .select(["id", "channels"])
+    .where("id", "in", ids)
+    .where((e) => e.or([e("priority", ">", priority), e.and([e("priority", "=", priority), e("id", "<", id)])]))
+    .orderBy("priority", "desc")
+    .orderBy("id")
+    .limit(MOST_RULES)
     .execute();
-  // Rules are asked in their order, so ids of equal priority are in it, too.
-  return rows.filter((other) => other.priority > priority || (other.priority === priority && other.id < id));
+  const byChannels = new Map<string | null, { readonly id: string }[]>();
+  for (const row of rows) byChannels.set(row.channels, [...(byChannels.get(row.channels) ?? []), row]);
+  return [...byChannels].map(([names, group]) => ({
+    ids: group.map((row) => row.id),
+    channels: new Set(channels.forChannels(names).map(({ name }) => name)),
+  }));
 }
 
+/** The recipients of earlier notifications. Their preferences allow what they allow for this one. */
 function takenBy(
-  { channels }: Pick<DeliveryContext, "channels">,
-  others: readonly Other[],
-  prefsOf: ReadonlyMap<string, { readonly prefs: Preferences }>,
-): ReadonlyMap<string, ReadonlySet<Channel>> {
-  const taken = new Map<string, Set<Channel>>();
-  for (const { userId, priority, channels: names } of others) {
-    const prefs = prefsOf.get(userId)?.prefs ?? {};
-    const own = taken.get(userId) ?? new Set();
-    for (const { name } of channels.forChannels(names))
-      if (refusal(prefs, name, { kind: "rule", priority }) === null) own.add(name);
-    taken.set(userId, own);
-  }
-  return taken;
+  { database }: Pick<DeliveryContext, "database">,
+  earlier: readonly Earlier[],
+  userIds: readonly string[],
+): Promise<{ readonly users: ReadonlySet<string>; readonly channels: ReadonlySet<OutsideChannel> }[]> {
+  return Promise.all(
+    earlier.map(async ({ ids, channels }) => {
+      const rows = await database.read
+        .selectFrom("notification_recipients")
+        .select("userId")
+        .distinct()
+        .where("notificationId", "in", ids)
+        .where("userId", "in", userIds)
+        .execute();
+      return { users: new Set(rows.map(({ userId }) => userId)), channels };
+    }),
+  );
 }

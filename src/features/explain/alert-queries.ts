@@ -10,29 +10,6 @@ export function findIncident(db: ReadDb, id: string): Promise<IncidentRow | unde
   return db.selectFrom("incidents").selectAll().where("id", "=", id).executeTakeFirst();
 }
 
-export async function incidentsOfAlert(db: ReadDb, alertId: string, limit: number): Promise<IncidentRow[]> {
-  return db
-    .selectFrom("incident_alerts as m")
-    .innerJoin("incidents as i", "i.id", "m.incidentId")
-    .selectAll("i")
-    .where("m.alertId", "=", alertId)
-    .orderBy("i.id", "desc")
-    .limit(limit)
-    .execute();
-}
-
-/** The users whom an incident has notified. */
-export async function notifiedBy(db: ReadDb, incidentId: string): Promise<ReadonlySet<string>> {
-  const rows = await db
-    .selectFrom("notifications as n")
-    .innerJoin("notification_recipients as r", "r.notificationId", "n.id")
-    .select("r.userId")
-    .distinct()
-    .where("n.incidentId", "=", incidentId)
-    .execute();
-  return new Set(rows.map(({ userId }) => userId));
-}
-
 /** The alerts of an incident, firing ones first, and when they were notified. */
 export function membersOf(db: ReadDb, incidentId: string, limit: number) {
   return db

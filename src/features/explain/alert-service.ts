@@ -4,7 +4,15 @@ import { isUuid } from "../../core/ids.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import { userNames } from "../access/index.ts";
-import { type AlertView, forecastOf, type IncidentRow, type Trial, trialAlert, tryAlert } from "../alerts/index.ts";
+import {
+  type AlertView,
+  forecastOf,
+  type IncidentRow,
+  incidentsOfAlert,
+  type Trial,
+  trialAlert,
+  tryAlert,
+} from "../alerts/index.ts";
 import { type AlertExplainContext, forecastParts, NOTIFIED, namesOf, nextLines, readerPart } from "./alert-next.ts";
 import * as queries from "./alert-queries.ts";
 import type {
@@ -78,7 +86,7 @@ export async function explainAlert(
   const known: Told[] = [];
   const incidents: IncidentStory[] = [];
   // One after the other: reads of one caller wait for each other anyway, and only a few may wait.
-  for (const row of await queries.incidentsOfAlert(scan, id, SHOWN_INCIDENTS)) {
+  for (const row of await incidentsOfAlert(scan, id, SHOWN_INCIDENTS)) {
     const of = { row, timeline: await queries.timelineOf(scan, row.id) };
     known.push(of);
     incidents.push(await incidentStory(context, principal, of));
@@ -111,12 +119,12 @@ function listedLines({ alerting: { policies } }: AlertExplainContext, alert: Ale
 export async function notificationCause(
   context: AlertExplainContext,
   incidentId: string,
-  { notificationId, userId }: { readonly notificationId: string; readonly userId: string | null },
+  { notificationId, userId }: { readonly notificationId: string | null; readonly userId: string | null },
 ) {
   const { scan } = context.db;
   const row = await queries.findIncident(scan, incidentId);
   if (!row) return null;
-  const entry = await queries.entryOf(scan, incidentId, notificationId);
+  const entry = notificationId === null ? undefined : await queries.entryOf(scan, incidentId, notificationId);
   const members = await queries.membersOf(scan, incidentId, SHOWN_ALERTS);
   const known = members.filter(({ addedAt }) => entry === undefined || addedAt <= entry.at);
   const alerts = await context.alerting.alerts.read(known.map(({ alertId }) => alertId).slice(0, 3));

@@ -8,9 +8,9 @@ import type { LiveSettings } from "../../http/live-settings.ts";
 import type { Database } from "../../store/database.ts";
 import type { EventsTable } from "../../store/schema.ts";
 import type { Projects, UserDirectory } from "../access/index.ts";
+import { incidentsOfAlert, notifiedUsers } from "../alerts/index.ts";
 import { storedEvent } from "../rules/index.ts";
 import type { AlertingParts } from "./alert-next.ts";
-import { incidentsOfAlert, notifiedBy } from "./alert-queries.ts";
 import { notificationCause } from "./alert-service.ts";
 import { notificationTimeline, type ShownRecipients } from "./notification-timeline.ts";
 import * as queries from "./queries.ts";
@@ -189,8 +189,10 @@ async function incidentOf(context: ExplainOwn, { kind, event, only }: Asked): Pr
   if (kind !== "event" || !event?.correlationId || only !== null) return null;
   const { scan } = context.db;
   const [row] = await incidentsOfAlert(scan, event.correlationId, 1);
-  const cause = row && (await notificationCause(context, row.id, { notificationId: "", userId: only }));
-  return cause ? { cause, people: await notifiedBy(scan, cause.incidentId) } : null;
+  // Producers may choose correlation ids.
+  if (row?.projectId !== event.projectId) return null;
+  const cause = await notificationCause(context, row.id, { notificationId: null, userId: only });
+  return cause && { cause, people: new Set(await notifiedUsers(scan, [row.id])) };
 }
 
 /** The incident notifies for the event's alert, whatever the rules did. */

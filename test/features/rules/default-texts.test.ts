@@ -46,9 +46,9 @@ test("a rule without templates says what happened, whatever the event came from"
   const rule = await prism.post<{ titleTemplate: null; messageTemplate: null }>("/api/v1/rules", EVERYTHING);
   assert.deepEqual([rule.body.titleTemplate, rule.body.messageTemplate], [null, null]);
   const [generic, github, mail] = [
-    await it.make({ name: "NAS", preset: "generic" }),
-    await it.make({ name: "Code", preset: "github" }),
-    await it.make({ name: "Mails", preset: "mail" }),
+    await it.make({ name: "NAS", preset: "generic", notify: "none" }),
+    await it.make({ name: "Code", preset: "github", notify: "none" }),
+    await it.make({ name: "Mails", preset: "mail", notify: "none" }),
   ];
   const push = {
     ref: "refs/heads/main",

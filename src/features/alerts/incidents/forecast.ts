@@ -12,7 +12,7 @@ import type { AlertView } from "../types.ts";
 import type { IncidentParts } from "./context.ts";
 import { acksOf, type FactParts, IncidentFacts, membersOf } from "./facts.ts";
 import { type Action, dueAt, type Facts, type Incident, joined, opened } from "./machine.ts";
-import { type IncidentRow, notifiedUsers, settingsOf, unresolvedOf } from "./store.ts";
+import { type IncidentRow, incidentsOfAlert, notifiedUsers, settingsOf, unresolvedOf } from "./store.ts";
 import { candidatesOf } from "./targets.ts";
 import { turn } from "./turn.ts";
 
@@ -114,13 +114,7 @@ export async function peopleOf(
 
 /** Whom the newest incident of an alert has notified. */
 async function notifiedOf(db: ReadDb, alertId: string): Promise<string[]> {
-  const row = await db
-    .selectFrom("incident_alerts as m")
-    .innerJoin("incidents as i", "i.id", "m.incidentId")
-    .select("i.id")
-    .where("m.alertId", "=", alertId)
-    .orderBy("i.id", "desc")
-    .executeTakeFirst();
+  const [row] = await incidentsOfAlert(db, alertId, 1);
   return row ? notifiedUsers(db, [row.id]) : [];
 }
 

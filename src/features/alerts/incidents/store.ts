@@ -450,6 +450,18 @@ export async function changeIncidents(
   return rows.map((row) => ({ ...row, ...changes, version: row.version + 1, updatedAt: now }));
 }
 
+/** The incidents of an alert, the newest first. */
+export function incidentsOfAlert(db: ReadDb, alertId: string, limit: number): Promise<IncidentRow[]> {
+  return db
+    .selectFrom("incident_alerts as m")
+    .innerJoin("incidents as i", "i.id", "m.incidentId")
+    .selectAll("i")
+    .where("m.alertId", "=", alertId)
+    .orderBy("i.id", "desc")
+    .limit(limit)
+    .execute();
+}
+
 /** The users who received a notification of one of these incidents. */
 export async function notifiedUsers(trx: ReadDb | Trx, incidentIds: readonly string[]): Promise<string[]> {
   const rows = await trx
