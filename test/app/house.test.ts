@@ -36,10 +36,10 @@ test("S4-09: the page and the tree name the same features", () => {
   assert.deepEqual(named, readdirSync(join(root, "src/features")).sort());
 });
 
-test("no file of src is longer than 500 lines, and there are under 950", () => {
+test("no file of src is longer than 500 lines, and there are under 970", () => {
   const long = sources.filter((file) => readFileSync(join(root, "src", file), "utf8").split("\n").length > 501);
   assert.deepEqual(long, []);
-  assert.ok(sources.length < 950, `${sources.length} files`);
+  assert.ok(sources.length < 970, `${sources.length} files`);
 });
 
 test("no folder of src holds more than 30 files", () => {
