@@ -19,6 +19,9 @@ declare global {
 
 const packed = globalThis.__packed;
 
+/** Whether this process loads TypeScript, as `npm run dev` does; compiled code does not. */
+export const loadsTypeScript: boolean = !packed && import.meta.url.endsWith(".ts");
+
 /** Reads a file that is shipped with the program, under the name that build.mjs gives it. */
 export function readAsset(name: string, sourcePath: string): Buffer {
   return packed ? packed.asset(name) : readFileSync(join(import.meta.dirname, "../..", sourcePath));
@@ -65,8 +68,7 @@ export function startThread(role: ThreadRole, data: unknown): Worker {
  * Compiled tests need none.
  */
 function sourceWorker(): string {
-  if (!import.meta.url.endsWith(".ts"))
-    return `import(${JSON.stringify(new URL("../worker.js", import.meta.url).href)});`;
+  if (!loadsTypeScript) return `import(${JSON.stringify(new URL("../worker.js", import.meta.url).href)});`;
   const entry = new URL("../worker.ts", import.meta.url).href;
   // Resolved here: a thread created from text resolves from the working directory.
   const loader = import.meta.resolve("tsx/esm/api");

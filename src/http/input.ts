@@ -68,6 +68,9 @@ function shownValue({ input, path, message, requirement }: v.BaseIssue<unknown>)
   return JSON.stringify(input);
 }
 
+/** Schemas that report a missing member at its key. */
+const OBJECTS: ReadonlySet<string> = new Set(["object", "loose_object", "strict_object"]);
+
 export const MAX_JSON_DEPTH = 32;
 
 /**
@@ -102,7 +105,7 @@ function refusalOf(
 function detailOf(issue: v.BaseIssue<unknown>, current: Readonly<Record<string, unknown>>): ErrorDetail {
   const path = v.getDotPath(issue) ?? "";
   const isUnknown = issue.type === "strict_object" && issue.expected === "never";
-  const isMissing = issue.type === "strict_object" && issue.received === "undefined";
+  const isMissing = OBJECTS.has(issue.type) && issue.received === "undefined" && (issue.path?.length ?? 0) > 0;
   if (isUnknown && Object.hasOwn(current, path)) {
     const message = `is set by the server; leave it out or send ${shownCurrent(current[path])}`;
     return { path, code: "READ_ONLY", message };

@@ -15,8 +15,9 @@ export interface EventBus {
   ): () => void;
   once(event: string, handler: (payload: unknown) => void | Promise<void>): () => void;
   /**
-   * Stores an event; resolves when it is on disk and decided. Not inside a transaction. @throws
-   * VALIDATION_FAILED, ID_CONFLICT, OVERLOADED
+   * Stores an event; resolves when it is on disk and decided. It cannot join a transaction: call it
+   * after `db.write`, or from a job that was added in the transaction. @throws TypeError inside a
+   * transaction; VALIDATION_FAILED, ID_CONFLICT, OVERLOADED
    */
   ingest(event: EventInput): Promise<{ id: string; seq: number }>;
   /**

@@ -85,8 +85,8 @@ export class Database {
   }
 
   /** @throws TypeError inside a transaction: a write that does not join it would deadlock. */
-  requireOutside(): void {
-    if (this.#running.get()) throw new TypeError("a write inside a transaction must be given its trx");
+  requireOutside(message = "a write inside a transaction must be given its trx"): void {
+    if (this.#running.get()) throw new TypeError(message);
   }
 
   #transaction<T>(scope: TransactionScope, fn: (trx: Trx) => Promise<T>): Promise<T> {

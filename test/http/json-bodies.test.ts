@@ -161,6 +161,12 @@ test("no body counts as {}, and needs no Content-Type", async (t) => {
   assert.deepEqual(event.body.error.details, [{ path: "type", code: "REQUIRED", message: "is required" }]);
 });
 
+test("a missing member is required, whatever kind of object it belongs to", async (t) => {
+  const prism = await startPrism(t);
+  const auth = await prism.post<ErrorBody>("/api/v1/users/me/pusher-auth", { channel_name: "x" });
+  assert.deepEqual(auth.body.error.details, [{ path: "socket_id", code: "REQUIRED", message: "is required" }]);
+});
+
 test("a body in another type or charset is answered 415 UNSUPPORTED_MEDIA_TYPE", async (t) => {
   const prism = await startPrism(t);
   const body = JSON.stringify(RULE);

@@ -76,6 +76,22 @@ test("a plain socket.io-client with only the expired token tries once and stops"
   assert.deepEqual([refusals, socket.active], [["TOKEN_EXPIRED"], false]);
 });
 
+test("a plain socket.io-client whose token has just expired is not connected again", async (t) => {
+  const clock = new FakeClock();
+  const prism = await startPrism(t, { clock, settings: SHORT });
+  const { uma } = await people(prism);
+  const socket = io(prism.url, { forceNew: true, reconnectionDelay: 20, auth: { token: uma.token } });
+  prism.farewells.push(() => socket.disconnect());
+  let connects = 0;
+  const refusals: string[] = [];
+  socket.on("connect", () => connects++);
+  socket.on("connect_error", (error) => refusals.push(String((error as { data?: { code?: string } }).data?.code)));
+  await eventually("it is connected", () => connects === 1);
+  clock.advance(LIFE_MS);
+  await eventually("it is refused", () => refusals.length > 0);
+  assert.deepEqual([connects, refusals], [1, ["TOKEN_EXPIRED"]]);
+});
+
 test("a plain pusher-js reconnects after the expiry of a token without a login, and rejoins with a newer one", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock, settings: SHORT });

@@ -1,15 +1,20 @@
 import assert from "node:assert/strict";
-import { existsSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import test from "node:test";
 import { RunningCli, runCli } from "../cli/run-cli.ts";
 import { GOOD_SECRETS } from "../config/support/load.ts";
 import { makeAccount, startAccounts } from "../features/access/sessions/support/auth-client.ts";
 import { ModuleDir, moduleText, startWith, stateOf } from "../features/plugins/support/module-dir.ts";
+import { ChildOutput } from "../helpers/child-output.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { LogLines } from "../helpers/log-lines.ts";
 import { makeProject } from "../helpers/people.ts";
 import { type Reply, startPrism, type TestPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
+
+const root = join(import.meta.dirname, "../..");
 
 /** What docs/coming-from.md says of first steps and no other test drives. */
 const codeOf = ({ status, body }: Reply<unknown>): string =>
@@ -149,6 +154,76 @@ test("S0: a module in TypeScript is named in the log with the command that compi
   const log = new LogLines();
   await startWith(t, modules, { log });
   assert.ok(log.lines.some(({ level, message }) => level === "warn" && /compile it: npx esbuild/.test(message)));
+});
+
+/** S0's README, word for word. */
+const S0_MODULE = `import type { AppModule } from '../../shared/types/module'
+
+const MyModule: AppModule = {
+  name: 'my-module',
+  version: '1.0.0',
+  async register(server, services) {
+    server.get('/my-route', async () => ({ hello: 'world' }))
+
+    // Schedule a timer-triggered notification
+    await services.timer.after('daily-digest', 86_400_000, {
+      type: 'notify',
+      payload: { userId: 'user-id', title: 'Daily Digest', body: 'Your summary.' }
+    })
+
+    // Emit an event to other modules
+    services.events.emit('my-module:initialized', { at: services.time.now().toISO() })
+  }
+}
+
+export default MyModule
+`;
+
+test("S0: npm run dev loads src/modules/<name>/index.ts, and loads it again when it changes", async (t) => {
+  const cwd = temporaryDir(t);
+  const file = join(cwd, "src/modules/my-module/index.ts");
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, S0_MODULE);
+  // The script's command, with a working directory and data of the test's own.
+  const child = spawn(
+    process.execPath,
+    ["--watch", "--import", import.meta.resolve("tsx"), join(root, "bin/prism.ts"), "serve", "--dev", "--port", "0"],
+    {
+      cwd,
+      env: { PATH: process.env["PATH"], PRISM_MIN_FREE_BYTES: "0" },
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: true,
+    },
+  );
+  const output = new ChildOutput(child);
+  t.after(async () => {
+    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, "SIGKILL");
+    await output.ended;
+  });
+  const ready = (): string | undefined => [...output.all.matchAll(/Prism is ready: (\S+)/g)].at(-1)?.[1];
+  await output.until("ready", ready, 120_000);
+  const answer = async (): Promise<string> => {
+    const { token } = (await (await fetch(`${ready()}/dev/token`)).json()) as { token: string };
+    return (await fetch(`${ready()}/my-route`, { headers: { authorization: `Bearer ${token}` } })).text();
+  };
+  assert.equal(await answer(), '{"hello":"world"}');
+  writeFileSync(file, S0_MODULE.replace("'world'", "'again'"));
+  await eventually("the changed module answers", async () => (await answer().catch(() => "")) === '{"hello":"again"}');
+});
+
+test("S0: a program that is compiled names the command for each module of src/modules", async (t) => {
+  const cwd = temporaryDir(t);
+  mkdirSync(join(cwd, "src/modules/my-module"), { recursive: true });
+  writeFileSync(join(cwd, "src/modules/my-module/index.ts"), S0_MODULE);
+  const server = new RunningCli(t, ["serve", "--port", "0"], { cwd });
+  const [, command = ""] = await server.until(
+    /compile it: (npx esbuild src\/modules\/my-module\/index\.ts .*?--outfile=\S+\/data\/modules\/my-module\/index\.mjs)/,
+  );
+  const [, , ...args] = command.split(" ");
+  const built = spawnSync(join(root, "node_modules/.bin/esbuild"), args, { cwd });
+  assert.equal(built.status, 0, String(built.stderr));
+  const [, base] = await server.until(/Prism is ready: (\S+)/);
+  await eventually("the compiled module answers", async () => (await fetch(`${base}/my-route`)).status === 401);
 });
 
 test("S1: every account sees the default project among its own", async (t) => {

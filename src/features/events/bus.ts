@@ -111,7 +111,7 @@ export class EventBus extends Bus {
    */
   async ingest({ projectId: ref, correlationId, ...event }: EventInput): Promise<{ id: string; seq: number }> {
     const { database, ingest, projects } = this.#required();
-    database.requireOutside();
+    database.requireOutside("events.ingest cannot join a transaction; call it after db.write");
     const projectId = ref === undefined ? projects.defaultId : projects.find(ref);
     if (projectId === undefined) throw new PrismError("PROJECT_NOT_FOUND", "No such project");
     const correlation = correlationId ?? currentCaller().correlationId ?? uuidv7();

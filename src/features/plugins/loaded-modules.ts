@@ -18,7 +18,7 @@ import {
   readModuleRows,
   UNKNOWN_VERSION,
 } from "./module-slot.ts";
-import { findModules, moduleAt, whyEmpty } from "./modules-directory.ts";
+import { findModules, moduleAt, uncompiledModules, whyEmpty } from "./modules-directory.ts";
 
 /** A module as operators see it. */
 export const ModuleView = named(
@@ -124,10 +124,11 @@ export class LoadedModules {
   folderChanged(folder: string): Promise<void> {
     return this.#alone(async () => {
       const slot = this.#lifecycle.slots.find((each) => each.folder.folder === folder) ?? this.#discover(folder);
-      const path = join(this.#context.modulesDir, folder);
-      if (!slot && existsSync(path)) this.#context.log.warn({ folder }, whyEmpty(path));
+      const dirs = this.#context.modulesDirs;
+      const isThere = dirs.some((dir) => existsSync(join(dir, folder)));
+      if (!slot && isThere) this.#context.log.warn({ folder }, whyEmpty(dirs, folder));
       if (!slot?.isEnabled) return;
-      if (moduleAt(this.#context.modulesDir, folder)) await this.#renew(slot);
+      if (moduleAt(dirs, folder)) await this.#renew(slot);
       else await this.#remove(slot);
     });
   }
@@ -156,10 +157,10 @@ export class LoadedModules {
   }
 
   async #loadAll(): Promise<void> {
-    const { importer, modulesDir, log, services } = this.#context;
+    const { importer, modulesDir, modulesDirs, log, services } = this.#context;
     const rows = await readModuleRows(services.database.read);
-    const { modules, empty } = findModules(modulesDir);
-    for (const { folder, reason } of empty) log.warn({ folder }, reason);
+    const { modules, empty } = findModules(modulesDirs);
+    for (const { folder, reason } of [...empty, ...uncompiledModules(modulesDir)]) log.warn({ folder }, reason);
     if (modules.length === 0 && rows.length === 0) return;
     const slots = modules.map((folder) => new ModuleSlot(folder, rows));
     this.#lifecycle.slots = slots;
@@ -192,7 +193,7 @@ export class LoadedModules {
   async #load(slot: ModuleSlot): Promise<void> {
     this.#watch();
     if (slot.imported) await this.#context.importer.remove(slot.imported.copy);
-    slot.folder = moduleAt(this.#context.modulesDir, slot.folder.folder) ?? slot.folder;
+    slot.folder = moduleAt(this.#context.modulesDirs, slot.folder.folder) ?? slot.folder;
     const { name } = slot;
     if (await this.#lifecycle.import(slot)) {
       slot.state = "loading";
@@ -237,7 +238,7 @@ export class LoadedModules {
 
   /** Finds a new folder by listing the directory, because the name can come from a request. */
   #discover(folder: string): ModuleSlot | undefined {
-    const found = findModules(this.#context.modulesDir).modules.find((each) => each.folder === folder);
+    const found = findModules(this.#context.modulesDirs).modules.find((each) => each.folder === folder);
     if (!found) return undefined;
     const slot = new ModuleSlot(found);
     this.#lifecycle.slots.push(slot);

@@ -27,7 +27,10 @@ export interface ModulesContext {
   readonly watchdog: Watchdog;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Created at the start if missing. */
   readonly modulesDir: string;
+  /** All directories with modules, `modulesDir` first. */
+  readonly modulesDirs: readonly string[];
   /** Counts the bytes of a body that a handler keeps. */
   readonly hold: RouteParts["hold"];
   readonly builtIn: readonly { readonly name: string; readonly version: string }[];
@@ -132,10 +135,10 @@ export class ModuleLifecycle {
    * the new code is active.
    */
   async #tryReplace(slot: ModuleSlot): Promise<ModuleFailure | null> {
-    const { importer, modulesDir } = this.#context;
+    const { importer, modulesDirs } = this.#context;
     const { imported: former } = slot;
     if (!former) throw new TypeError("only a module that runs is replaced");
-    slot.folder = moduleAt(modulesDir, slot.folder.folder) ?? slot.folder;
+    slot.folder = moduleAt(modulesDirs, slot.folder.folder) ?? slot.folder;
     const next = await this.#read(slot).catch(asFailure);
     if (next instanceof ModuleFailure) return next;
     const failure = this.#missing(next.module) ?? renamed(slot, next.module.name);

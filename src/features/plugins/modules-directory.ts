@@ -1,7 +1,8 @@
 import { existsSync, type FSWatcher, readdirSync, type Stats, statSync, watch } from "node:fs";
 import { copyFile, lstat, mkdir, readdir, realpath, stat } from "node:fs/promises";
-import { dirname, join, sep } from "node:path";
+import { dirname, join, resolve, sep } from "node:path";
 import type { Logger } from "../../core/log.ts";
+import { loadsTypeScript } from "../../core/runtime.ts";
 import { findUnsafeParent, unsafeReason } from "./directory-safety.ts";
 import { ModuleFailure } from "./module-failure.ts";
 
@@ -10,10 +11,43 @@ export interface ModuleFolder {
   /** Its name in the modules directory; the module's own name may differ. */
   readonly folder: string;
   readonly path: string;
-  readonly entry: (typeof ENTRIES)[number];
+  readonly entry: string;
 }
 
-const ENTRIES = ["index.js", "index.mjs"] as const;
+const SOURCES = ["index.ts", "index.mts"] as const;
+const ENTRIES = ["index.js", "index.mjs", ...(loadsTypeScript ? SOURCES : [])];
+/** Where S0 keeps its modules, below the working directory. */
+const SOURCE_MODULES = join("src", "modules");
+
+/**
+ * The directories that modules are read from, in this order: the configured one, and `src/modules` of
+ * the working directory where TypeScript is loaded. The first folder of a name counts.
+ */
+export function modulesDirs(modulesDir: string): readonly string[] {
+  const sources = resolve(SOURCE_MODULES);
+  const isRead = loadsTypeScript && sources !== modulesDir && existsSync(sources);
+  return isRead ? [modulesDir, sources] : [modulesDir];
+}
+
+/**
+ * Folders of `src/modules` that this program cannot load because it is compiled, with the command
+ * that compiles each into the modules directory.
+ */
+export function uncompiledModules(modulesDir: string): readonly { readonly folder: string; readonly reason: string }[] {
+  const sources = resolve(SOURCE_MODULES);
+  if (loadsTypeScript || sources === modulesDir || !existsSync(sources)) return [];
+  return foldersOf(sources).flatMap((folder) => {
+    const source = SOURCES.find((name) => existsSync(join(sources, folder, name)));
+    const target = join(modulesDir, folder);
+    if (source === undefined || ENTRIES.some((name) => existsSync(join(target, name)))) return [];
+    const from = join(SOURCE_MODULES, folder, source);
+    return [{ folder, reason: `not loaded: only npm run dev loads TypeScript; compile it: ${compile(from, target)}` }];
+  });
+}
+
+function compile(source: string, folder: string): string {
+  return `npx esbuild ${source} --bundle --platform=node --format=esm --outfile=${join(folder, "index.mjs")}`;
+}
 
 interface FoundModules {
   /** In the order of their folders' names. */
@@ -22,36 +56,37 @@ interface FoundModules {
   readonly empty: readonly { readonly folder: string; readonly reason: string }[];
 }
 
-/** Lists the modules directory; empty if missing. Ignores names with a dot, and node_modules. */
-export function findModules(modulesDir: string): FoundModules {
-  if (!existsSync(modulesDir)) return { modules: [], empty: [] };
-  const folders = readdirSync(modulesDir)
-    .filter((name) => !name.startsWith(".") && name !== "node_modules" && isDirectory(join(modulesDir, name)))
-    .sort();
-  const found = folders.map((folder) => [folder, moduleAt(modulesDir, folder)] as const);
+/** Lists modules directories; empty if missing. Ignores names with a dot, and node_modules. */
+export function findModules(dirs: readonly string[]): FoundModules {
+  const folders = [...new Set(dirs.flatMap(foldersOf))].sort();
+  const found = folders.map((folder) => [folder, moduleAt(dirs, folder)] as const);
   return {
     modules: found.flatMap(([, module]) => (module ? [module] : [])),
-    empty: found.flatMap(([folder, module]) =>
-      module ? [] : [{ folder, reason: whyEmpty(join(modulesDir, folder)) }],
-    ),
+    empty: found.flatMap(([folder, module]) => (module ? [] : [{ folder, reason: whyEmpty(dirs, folder) }])),
   };
 }
 
-const SOURCES = ["index.ts", "index.mts"] as const;
+function foldersOf(directory: string): readonly string[] {
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory)
+    .filter((name) => !name.startsWith(".") && name !== "node_modules" && isDirectory(join(directory, name)))
+    .sort();
+}
 
 /** Why a folder is not a module, with the next step. */
-export function whyEmpty(path: string): string {
-  const source = SOURCES.find((name) => existsSync(join(path, name)));
+export function whyEmpty(dirs: readonly string[], folder: string): string {
+  const source = SOURCES.find((name) => dirs.some((dir) => existsSync(join(dir, folder, name))));
   if (source === undefined) return "no module: the folder has no index.js and no index.mjs";
-  const compile = `npx esbuild ${source} --bundle --platform=node --format=esm --outfile=index.mjs`;
-  return `no module: the folder has TypeScript only; compile it: ${compile}`;
+  return `no module: the folder has TypeScript only; compile it: ${compile(source, "")}`;
 }
 
 /** @returns undefined for a missing folder or one without an entry file. */
-export function moduleAt(modulesDir: string, folder: string): ModuleFolder | undefined {
-  const path = join(modulesDir, folder);
-  const entry = ENTRIES.find((name) => existsSync(join(path, name)));
-  return entry === undefined ? undefined : { folder, path, entry };
+export function moduleAt(dirs: readonly string[], folder: string): ModuleFolder | undefined {
+  for (const path of dirs.map((dir) => join(dir, folder))) {
+    const entry = ENTRIES.find((name) => existsSync(join(path, name)));
+    if (entry !== undefined) return { folder, path, entry };
+  }
+  return undefined;
 }
 
 function isDirectory(path: string): boolean {
@@ -128,37 +163,40 @@ async function entryAt(path: string, name: string, root: string, isStrict: boole
 /** An editor or compiler writes several files: they count as one change after this quiet time. */
 const QUIET_MS = 200;
 
-/** Watches the modules directory during development. */
+/** Watches the modules directories during development. */
 export class ModuleWatch {
-  readonly #modulesDir: string;
+  readonly #dirs: readonly string[];
   readonly #isWanted: boolean;
   readonly #onChange: (folder: string) => Promise<void>;
   readonly #log: Logger;
   readonly #changed = new Map<string, NodeJS.Timeout>();
-  #watcher: FSWatcher | null = null;
+  #watchers: FSWatcher[] = [];
 
-  constructor(modulesDir: string, isWanted: boolean, onChange: (folder: string) => Promise<void>, log: Logger) {
-    this.#modulesDir = modulesDir;
+  constructor(dirs: readonly string[], isWanted: boolean, onChange: (folder: string) => Promise<void>, log: Logger) {
+    this.#dirs = dirs;
     this.#isWanted = isWanted;
     this.#onChange = onChange;
     this.#log = log;
   }
 
   start(): void {
-    if (!this.#isWanted || !existsSync(this.#modulesDir)) return;
+    for (const dir of this.#isWanted ? this.#dirs : []) if (existsSync(dir)) this.#watch(dir);
+  }
+
+  #watch(dir: string): void {
     try {
-      this.#watcher = watch(this.#modulesDir, { recursive: true, persistent: false });
+      const watcher = watch(dir, { recursive: true, persistent: false });
+      watcher.on("change", (_kind, file) => this.#noteChange(String(file ?? "")));
+      watcher.on("error", (error) => this.#failed(error));
+      this.#watchers.push(watcher);
     } catch (error) {
       this.#failed(error);
-      return;
     }
-    this.#watcher.on("change", (_kind, file) => this.#noteChange(String(file ?? "")));
-    this.#watcher.on("error", (error) => this.#failed(error));
   }
 
   stop(): void {
-    this.#watcher?.close();
-    this.#watcher = null;
+    for (const watcher of this.#watchers) watcher.close();
+    this.#watchers = [];
     for (const timer of this.#changed.values()) clearTimeout(timer);
     this.#changed.clear();
   }

@@ -10,7 +10,7 @@ import { ModuleImporter } from "./import-module.ts";
 import { LoadedModules } from "./loaded-modules.ts";
 import { ModuleScope } from "./module-instance.ts";
 import { featureServices, type ModuleServiceParts } from "./module-services.ts";
-import { ModuleWatch } from "./modules-directory.ts";
+import { ModuleWatch, modulesDirs } from "./modules-directory.ts";
 import { Watchdog } from "./watchdog.ts";
 
 export interface ModulesParts extends ModuleServiceParts {
@@ -43,6 +43,7 @@ export function openModules({ router, hub, bodies, announcer, builtIn, ...parts 
   bus.connect({ database, ingest, projects, consumers });
   notifyBus(announcer, bus, consumers);
   const watchdog = new Watchdog(log);
+  const dirs = modulesDirs(config.modulesDir);
   const loaded = new LoadedModules({
     services: parts,
     router,
@@ -52,10 +53,11 @@ export function openModules({ router, hub, bodies, announcer, builtIn, ...parts 
     clock,
     log,
     modulesDir: config.modulesDir,
+    modulesDirs: dirs,
     hold: (exchange, bytes) => bodies.hold(exchange, bytes),
     builtIn,
   });
   const isWatched = config.modules.hotReload ?? config.env === "development";
-  const moduleWatch = new ModuleWatch(config.modulesDir, isWatched, (folder) => loaded.folderChanged(folder), log);
+  const moduleWatch = new ModuleWatch(dirs, isWatched, (folder) => loaded.folderChanged(folder), log);
   return { consumers, loaded, moduleWatch, own: (name) => featureServices(name, parts) };
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
-import type { CoreServices, StoredEvent } from "../../../src/module/module-api.ts";
+import { uuidv7 } from "../../../src/core/ids.ts";
+import type { CoreServices, EventInput, StoredEvent } from "../../../src/module/module-api.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import type { TestPrism } from "../../helpers/prism.ts";
 import { rowsOf } from "../../helpers/tables.ts";
@@ -309,6 +310,25 @@ test("a writing call without the transaction's trx inside it throws at once, in 
       TypeError,
       String(call),
     );
+});
+
+test("events.ingest in a transaction says that it cannot join one; a job of the transaction stores the event", async () => {
+  const event = { type: "probe.joined", id: uuidv7() };
+  await assert.rejects(
+    given.db.write(async (trx) => (given.events.ingest as (...all: unknown[]) => Promise<unknown>)(event, { trx })),
+    /^TypeError: events\.ingest cannot join a transaction; call it after db\.write$/,
+  );
+  given.scheduler.handle("ingest", async ({ payload }) => {
+    await given.events.ingest(payload as unknown as EventInput);
+  });
+  await given.db.write(async (trx) => {
+    await given.kv.set("joined", 1, { trx });
+    await given.scheduler.add("default", "ingest", event, { trx });
+  });
+  await eventually(
+    "the event is stored",
+    () => rowsOf(prism, "select id from events where type = 'probe.joined' and id = ?", event.id).length === 1,
+  );
 });
 
 test("audit rows name the caller and the module; what no request caused names the module", async () => {

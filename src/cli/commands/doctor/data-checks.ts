@@ -181,7 +181,7 @@ const MODULES = "modules";
  */
 export async function checkModulesDir({ modulesDir, env }: Config): Promise<Check[]> {
   if (!existsSync(modulesDir)) return [];
-  const { modules, empty } = findModules(modulesDir);
+  const { modules, empty } = findModules([modulesDir]);
   const checks = empty.map(({ folder, reason }) => warn(MODULES, `${folder}: ${reason}`));
   for (const module of modules) {
     const reason = await unsafeReasonOf(module);

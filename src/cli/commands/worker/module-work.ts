@@ -9,7 +9,7 @@ import { PermanentError } from "../../../features/jobs/runner/job.ts";
 import { ModuleImporter } from "../../../features/plugins/import-module.ts";
 import { failureText, withinLimit } from "../../../features/plugins/module-failure.ts";
 import { jobFailure } from "../../../features/plugins/module-jobs.ts";
-import { findModules, type ModuleFolder } from "../../../features/plugins/modules-directory.ts";
+import { findModules, type ModuleFolder, modulesDirs } from "../../../features/plugins/modules-directory.ts";
 import { TimeService } from "../../../features/timers/time.ts";
 import type {
   AppModule,
@@ -133,7 +133,7 @@ async function load(name: string, importer: ModuleImporter, config: Config, log:
     new CommandError(EXIT.refused, `the module ${name} cannot run in a worker: ${failureText(error)}`, {
       cause: error,
     });
-  const { modules } = findModules(config.modulesDir);
+  const { modules } = findModules(modulesDirs(config.modulesDir));
   const module = await find(name, modules, importer).catch((error: unknown) => {
     throw refused(error);
   });

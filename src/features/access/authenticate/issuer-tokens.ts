@@ -182,7 +182,7 @@ export interface IssuerIdentity {
   readonly name: string | undefined;
   /** A verified address. */
   readonly email: string | undefined;
-  /** Epoch ms. */
+  /** Epoch ms, with the allowed difference of the clocks: live connections end when it is refused. */
   readonly expiresAt: number;
 }
 
@@ -276,7 +276,7 @@ export class IssuerTokens {
     const ref = textOf(payload[userClaim]);
     if (ref === undefined) throw invalid("it names no user");
     const email = isConfirmed ? textOf(payload["email"]) : undefined;
-    return { ref, email, name: textOf(payload["name"]), expiresAt: exp * 1000 };
+    return { ref, email, name: textOf(payload["name"]), expiresAt: exp * 1000 + clockSkewMs };
   }
 }
 
