@@ -38,6 +38,7 @@ export interface ModuleChannel {
     message: ModuleChannelMessage,
     fields: Readonly<Record<string, string>>,
     options: ModuleSendOptions,
+    // biome-ignore lint/suspicious/noConfusingVoidType: a function without a ref returns nothing.
   ): Promise<{ readonly ref?: string } | undefined | void>;
 }
 
