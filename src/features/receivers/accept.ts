@@ -14,6 +14,7 @@ import { type Content, MAX_TEXT, type RawRequest } from "./read-request.ts";
 import type { Receiver, ReceiverRow } from "./receivers.ts";
 import type { Redaction } from "./redaction.ts";
 import { type LogEntry, writeLogEntry } from "./request-log.ts";
+import { firstTextOf, membersOf, misdeclared, UNMAPPED_TYPE, unmappedTitle } from "./unmapped.ts";
 
 /** Acknowledges an incident, in the transaction of the request. */
 interface IncidentActions {
@@ -53,7 +54,6 @@ export interface AlertPlan {
   readonly eventAt: number | null;
 }
 
-export const UNMAPPED_TYPE = "receiver.unmapped";
 /** Longer content is left out of events. */
 const MAX_CONTENT = 131_072;
 
@@ -81,7 +81,7 @@ export function mappingInput(
 
 /** The text of a body of which members are masked is made of the body again. */
 function textOf(content: Content, body: unknown, redaction: Redaction): string | null {
-  if (body === null) return content.text === null ? null : redaction.text(content.text);
+  if (body === null) return content.text === null ? null : redaction.json(content.text);
   const made = JSON.stringify(body);
   return content.text !== null && made === JSON.stringify(content.body) ? content.text : made.slice(0, MAX_TEXT);
 }
@@ -100,7 +100,7 @@ export function planRequest(
       events: [notifying(row, "warn", unmappedEvent(row, input))],
       alerts: [],
       ignored,
-      problem,
+      problem: listed(problem, membersOf(input), misdeclared(input)),
     },
   });
   let mapped: Mapped;
@@ -117,7 +117,17 @@ export function planRequest(
   if (found.some(({ source }) => isOwnEvent({ source }))) throw reservedSource();
   const drafts = draftsOf(found, whole, limit);
   if (drafts === null) return unmapped(`the mapping makes more than ${limit} characters of this request`, ignored);
-  return { result: found.length === 0 ? "ignored" : "accepted", ...drafts, ignored, problem };
+  return {
+    result: found.length === 0 ? "ignored" : "accepted",
+    ...drafts,
+    ignored,
+    problem: listed(problem, misdeclared(input)),
+  };
+}
+
+/** Problems as the log shows them; null for none. */
+function listed(...problems: readonly (string | null)[]): string | null {
+  return problems.filter((each) => each !== null).join("; ") || null;
 }
 
 /** What one request may store, in characters of JSON: a mapping may repeat parts of it in each element. */
@@ -189,7 +199,14 @@ function eventOf(item: MappedItem, { row, preset, now }: Whole): EventDraft {
 }
 
 function unmappedEvent(row: ReceiverRow, { body, text, headers, query, method }: MappingInput): EventDraft {
-  const payload = { receiver: { id: row.id, name: row.name }, method, headers, query, ...contentOf(body ?? text) };
+  const found = firstTextOf({ body, text });
+  const payload = {
+    receiver: { id: row.id, name: row.name },
+    title: unmappedTitle(row.name, found),
+    message: found,
+    ...{ method, headers, query },
+    ...contentOf(body ?? text),
+  };
   return {
     projectId: row.projectId,
     type: UNMAPPED_TYPE,

@@ -140,7 +140,7 @@ class Door {
       const signed = await verifyRequest(request, { rows: receiver.verify, secrets, now, fetchText });
       const isConfirmed =
         preset.hook === "sns" && secrets.length > 0 && (await confirmSubscription(request, fetchText));
-      const input = mappingInput(receiver, request, readContent(request), redaction);
+      const input = mappingInput(receiver, request, readContent(request, { needsJson: isSigned(receiver) }), redaction);
       const plan = isConfirmed
         ? ({ result: "ignored", events: [], alerts: [], ignored: 1, problem: null } as const)
         : planRequest(receiver, receiver.mapping, input, now);
@@ -180,6 +180,13 @@ class Door {
     // The form of the body changes, the proof of the sender does not.
     return { ...built, verify: receiver.verify, secrets: receiver.secrets };
   }
+}
+
+/** Whether the proof of the sender is over a JSON body: a broken one is refused, so that the sender shows it. */
+function isSigned({ verify, secrets }: Receiver): boolean {
+  return (
+    secrets.length > 0 && verify.some(({ scheme }) => scheme === "hmac" || scheme === "ed25519" || scheme === "sns")
+  );
 }
 
 const SLACK_ERRORS: Readonly<Partial<Record<ErrorCode, string>>> = {

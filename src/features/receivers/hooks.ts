@@ -1,3 +1,5 @@
+import { readCard } from "./cards.ts";
+import { readKnown } from "./known-senders.ts";
 import type { Preset } from "./presets.ts";
 import type { Content } from "./read-request.ts";
 
@@ -24,6 +26,8 @@ export function parsedBy(hook: Preset["hook"], { body, text }: Content): unknown
       return discordMessage(objectOf(body) ?? { content: text });
     case "sns":
       return snsContent(objectOf(body));
+    case "known":
+      return readCard(body) ?? readKnown(body);
     default:
       return null;
   }
@@ -55,7 +59,8 @@ function slackMessage(body: Json): ChatMessage {
   const lines = texts.join("\n").split("\n");
   const title = textIn(first, "title") ?? textIn(objectOf(header?.["text"]), "text");
   const color = textIn(first, "color");
-  const link = textIn(first, "title_link") ?? /<(https?:[^|>\s]+)[|>]/.exec(textIn(body, "text") ?? "")?.[1] ?? null;
+  const given = [textIn(body, "text"), ...blocks.map(blockText), ...attachments.map((each) => textIn(each, "text"))];
+  const link = textIn(first, "title_link") ?? given.flatMap(linkIn)[0] ?? buttonUrl(blocks);
   return {
     title: title === null ? (lines[0] ?? null) : plainSlackText(title),
     message: texts.join("\n") || null,
@@ -76,6 +81,17 @@ function blockText(block: Json): string | null {
   const parts = [objectOf(block["text"]), ...listIn(block, "fields"), ...listIn(block, "elements")];
   const texts = parts.flatMap((part) => textIn(part, "text") ?? []);
   return texts.length === 0 ? null : texts.join("\n");
+}
+
+/** The first link of a text in Slack's form. */
+function linkIn(text: string | null): string[] {
+  const url = /<(https?:[^|>\s]+)[|>]/.exec(text ?? "")?.[1];
+  return url === undefined ? [] : [url];
+}
+
+function buttonUrl(blocks: readonly Json[]): string | null {
+  const buttons = blocks.flatMap((block) => [...listIn(block, "elements"), objectOf(block["accessory"])]);
+  return buttons.map((button) => textIn(button, "url")).find((url) => url !== null) ?? null;
 }
 
 /** Slack's text form without its markup: links by their labels, mentions by their names. */

@@ -71,6 +71,8 @@ function fieldsOf(sources: FieldSources, at: string, text: (source: string, fiel
   for (const name of FIELDS) {
     const source = sources[name];
     if (typeof source === "string") texts[name] = text(source, `${at}.${name}`);
+    // Null in a case removes the mapping's own.
+    else if (source === null) texts[name] = () => null;
   }
   const named = (member: "labels" | "annotations") => {
     const given = sources[member];
@@ -118,8 +120,12 @@ export function applyMapping(mapping: CompiledMapping, input: MappingInput, now:
   return withinBudget(() => {
     const whole = namedValues(mapping, { ...input, item: null }, now);
     const list = mapping.split?.(valuesOf(whole, now));
-    if (!Array.isArray(list))
-      return mapItems(mapping, [whole], { now, isElement: false }, mapping.split ? ["split: no list"] : []);
+    if (!Array.isArray(list)) {
+      const values = valuesOf(whole, now);
+      // A case for a request without a list says that it is expected.
+      const isExpected = !mapping.split || mapping.cases.some(({ when }) => when(values) === true);
+      return mapItems(mapping, [whole], { now, isElement: false }, isExpected ? [] : ["split: no list"]);
+    }
     if (list.length > MAX_ITEMS)
       throw new PrismError("PAYLOAD_TOO_LARGE", `A request has at most ${MAX_ITEMS} elements`);
     const each = list.map((item: unknown) => namedValues(mapping, { ...input, item }, now));

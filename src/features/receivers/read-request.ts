@@ -37,10 +37,14 @@ const JSON_FIELDS = ["payload", "payload_json", "data", "json"];
 
 /**
  * Reads the body by its type, and by its content where types are wrong: curl sends JSON and
- * plain text as a form, SNS sends JSON as text.
- * @throws MALFORMED_JSON for a body of a JSON type, VALIDATION_FAILED for a broken form
+ * plain text as a form, SNS sends JSON as text, shoutrrr sends text as JSON.
+ * @param needsJson whether a body of a JSON type must be JSON; else it is text
+ * @throws MALFORMED_JSON, VALIDATION_FAILED for a broken form
  */
-export function readContent({ headers, bytes }: Pick<RawRequest, "headers" | "bytes">): Content {
+export function readContent(
+  { headers, bytes }: Pick<RawRequest, "headers" | "bytes">,
+  { needsJson = false }: { readonly needsJson?: boolean } = {},
+): Content {
   if (bytes.length === 0) return EMPTY;
   const header = headers["content-type"] ?? "";
   const type = header.split(";", 1)[0]?.trim().toLowerCase() ?? "";
@@ -48,9 +52,8 @@ export function readContent({ headers, bytes }: Pick<RawRequest, "headers" | "by
   const text = decoded(bytes, header);
   const shown = text.slice(0, MAX_TEXT);
   const isJsonType = /[/+]json$/.test(type) || type === "text/json";
-  const json = looksLikeJson(text) ? jsonOf(text, isJsonType) : undefined;
+  const json = isJsonType || looksLikeJson(text) ? jsonOf(text, isJsonType && needsJson) : undefined;
   if (json !== undefined) return { ...EMPTY, body: json, text: shown };
-  if (isJsonType) return { ...EMPTY, body: jsonOf(text, true), text: shown };
   if (type !== "application/x-www-form-urlencoded") return { ...EMPTY, text: shown };
   const plain = plainOf(text);
   if (plain !== null) return { ...EMPTY, text: plain.slice(0, MAX_TEXT) };

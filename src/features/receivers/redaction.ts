@@ -11,6 +11,9 @@ const SECRET_NAMES = new RegExp(
 /** Names of counts too, such as `{"tokens": 120, "pass": 3}`. */
 const TEXT_ONLY = /(?:tokens|pass|secrets)$/i;
 
+/** Members with a text in broken JSON. */
+const PAIRS = /("([^"\\]{1,100})"\s{0,10}:\s{0,10})"(?:[^"\\]|\\.)*(?:"|$)/g;
+
 function isSecretName(name: string): boolean {
   const words = name.replace(/([a-z0-9])([A-Z])/g, "$1_$2");
   return SECRET_NAMES.test(words) || /signature|authorization|^cookie$|api-?key$/i.test(name);
@@ -51,12 +54,16 @@ export class Redaction {
 
   /** A text that may be JSON: that is made again, because it may have a member twice. */
   json(text: string): string {
+    if (!/^\s*[[{]/.test(text)) return this.text(text);
     try {
-      if (/^\s*[[{]/.test(text)) return JSON.stringify(this.value(JSON.parse(text)));
+      return JSON.stringify(this.value(JSON.parse(text)));
     } catch {
-      // Not JSON, or it nests too deeply: by value only.
+      // Broken, or it nests too deeply.
+      const masked = text.replace(PAIRS, (whole, start: string, name: string) =>
+        this.#isSecret(name) ? `${start}"${HIDDEN}"` : whole,
+      );
+      return this.text(masked);
     }
-    return this.text(text);
   }
 
   #masked(name: string, member: unknown): unknown {

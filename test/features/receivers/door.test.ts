@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { gzipSync } from "node:zlib";
+import { SECRET, signerOf } from "./presets/support/sign.ts";
 import { ReceiverTest } from "./support.ts";
 
 const JSON_TYPE = { "Content-Type": "application/json" };
@@ -85,13 +86,31 @@ test("every form of a body is read", async (t) => {
   assert.equal((await it.events()).length, cases.length + 1, "HEAD stores nothing");
 });
 
-test("a body of a JSON type that is not JSON is refused and logged", async (t) => {
+test("a body of a JSON type that is not JSON is text, and the log says so", async (t) => {
   const it = await ReceiverTest.start(t);
   const receiver = await it.make({});
-  for (const body of ['{"title":', "[".repeat(100), '{"a":1}}'])
-    assert.equal((await it.send(receiver, body, { headers: JSON_TYPE })).status, 400, body);
-  const [last] = await it.requests(receiver);
+  // The bytes of shoutrrr's generic:// without template=json, which Watchtower uses.
+  const bodies = ["Watchtower: 1 updated", '{"title":', '{"a":1}}', '{"note":"x","password":"hunter22",}'];
+  for (const body of bodies) assert.equal((await it.send(receiver, body, { headers: JSON_TYPE })).status, 200, body);
+  const shown = (await it.events()).map(({ payload }) => payload["message"]);
+  assert.deepEqual(shown, [...bodies.slice(0, 3), '{"note":"x","password":"•••",}']);
+  for (const { outcome, body } of await it.requests(receiver)) {
+    assert.match(String(outcome["problem"]), /^the body is not JSON, as its Content-Type says: it was read as text/);
+    assert.doesNotMatch(body, /hunter22/);
+  }
+});
+
+test("a body that is not JSON is refused where its proof is over JSON, and one that is too deep", async (t) => {
+  const it = await ReceiverTest.start(t);
+  const signed = await it.make({ preset: "github", secret: SECRET });
+  const { sign } = signerOf("github");
+  const at = { seconds: Math.floor(Date.now() / 1000), id: "1" };
+  const headers = { ...JSON_TYPE, ...sign('{"title":', at) };
+  assert.equal((await it.send(signed, '{"title":', { headers })).status, 400);
+  const [last] = await it.requests(signed);
   assert.deepEqual([last?.result, last?.status, last?.outcome["code"]], ["refused", 400, "MALFORMED_JSON"]);
+  const deep = "[".repeat(100);
+  assert.equal((await it.send(await it.make({ name: "Open" }), deep, { headers: JSON_TYPE })).status, 400);
   assert.deepEqual(await it.events(), []);
 });
 
@@ -103,7 +122,16 @@ test("what maps to nothing is stored as receiver.unmapped and answered like a su
   const [event] = await it.events();
   assert.equal(event?.type, "receiver.unmapped");
   assert.deepEqual(event?.payload["body"], { other: { thing: 1 }, password: "•••" });
-  assert.equal((await it.requests(receiver))[0]?.result, "unmapped");
+  assert.deepEqual([event?.payload["title"], event?.payload["message"]], ["Test", null]);
+  const telling = { id: "4fe31f36-1b2c", at: "2026-01-31T08:00:05Z", part: { reason: "Disk full\nsoon", kind: "x y" } };
+  assert.equal((await it.send(receiver, telling)).status, 200);
+  const { payload } = (await it.events()).at(-1) ?? {};
+  assert.deepEqual([payload?.["title"], payload?.["message"]], ["Test: Disk full", "Disk full"]);
+  const [second, first] = await it.requests(receiver);
+  assert.deepEqual([first?.result, second?.result], ["unmapped", "unmapped"]);
+  const nothing = "title, message, key and payload have no value";
+  assert.equal(first?.outcome["problem"], `${nothing}; members of the body: other, password`);
+  assert.equal(second?.outcome["problem"], `${nothing}; members of the body: id, at, part`);
 });
 
 test("an unknown, replaced or paused URL is refused, and a replaced one works in its grace period", async (t) => {

@@ -40,6 +40,8 @@ const cloudevents = {
     link: "= first(data.url, data.link)",
     source: "= origin",
     labels: { id: "= id", subject: "= subject", dataschema: "= first(headers['ce-dataschema'], given.dataschema)" },
+    // A single event.
+    cases: [{ when: "item == null" }],
   },
   sample: {
     contentType: "application/cloudevents+json; charset=utf-8",

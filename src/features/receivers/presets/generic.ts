@@ -1,5 +1,20 @@
 import type { ReceiverPreset } from "../preset.ts";
 
+const quoted = (words: string): string =>
+  words
+    .split(" ")
+    .map((word) => `'${word}'`)
+    .join(", ");
+/** What senders call a problem that lasts, and its end. */
+const FIRING = quoted(
+  "firing fired alerting alert alarm alarming problem down open opened triggered active activated critical crit " +
+    "error err errored failed fail failure failing unhealthy degraded warning warn offline unreachable breached crashed",
+);
+const RESOLVED = quoted(
+  "resolved ok okay up closed recovered recovery inactive deactivated cleared clear normal healthy success succeeded " +
+    "successful passed passing fixed online good",
+);
+
 /** Any program that can call a URL: the usual names of members are tried in turn. */
 export const generic = {
   name: "generic",
@@ -15,25 +30,32 @@ export const generic = {
   methods: ["POST", "PUT", "GET"],
   verify: [{ scheme: "credential" }],
   replayId: "= first(headers['idempotency-key'], headers['webhook-id'])",
+  hook: "known",
   mapping: {
     let: {
       in: "= first(body, query)",
-      state: "= lower(string(first(body.status, body.state, query.status, query.state)))",
+      state:
+        "= lower(string(first(body.status, body.state, body.current_state, body.alert_state, " +
+        "query.status, query.state)))",
+      id: "= first(body.key, body.dedupeKey, body.dedup_key, parsed.key, body.id, query.key)",
     },
     output: "both",
-    type: "= first(body.type, query.type, headers['x-event-type'], 'message')",
-    level: "= first(body.level, body.severity, body.priority, query.level, query.severity, query.priority)",
+    type: "= first(parsed.type, body.type, query.type, headers['x-event-type'], 'message')",
+    level:
+      "= first(parsed.level, body.level, body.severity, body.priority, query.level, query.severity, query.priority)",
     title:
-      "= first(body.title, body.subject, body.summary, body.name, query.title, body == null ? firstLine(text) : null)",
-    message: "= first(body.message, body.text, body.body, body.description, query.message, body == null ? text : null)",
-    key: "= first(body.key, body.dedupeKey, body.dedup_key, body.id, query.key)",
+      "= first(body.title, body.subject, parsed.title, body.summary, body.name, query.title, " +
+      "body == null ? firstLine(text) : null)",
+    message:
+      "= first(parsed.message, body.message, body.text, body.body, body.description, query.message, " +
+      "body == null ? text : null)",
+    key: "= id",
     status:
-      "= lookup(state, 'firing', 'firing', 'alerting', 'firing', 'problem', 'firing', 'down', 'firing', " +
-      "'open', 'firing', 'triggered', 'firing', 'resolved', 'resolved', 'ok', 'resolved', 'up', 'resolved', " +
-      "'closed', 'resolved', " +
-      "'recovered', 'resolved', 'acknowledged', 'acknowledged', 'event')",
+      `= first(parsed.status, state in [${FIRING}] ? 'firing' : state in [${RESOLVED}] ? 'resolved' : ` +
+      "state in ['acknowledged', 'ack', 'acked'] ? 'acknowledged' : id == null ? 'event' : state, 'event')",
     time: "= first(body.time, body.timestamp, body.occurredAt, query.time)",
-    link: "= first(body.link, body.url, query.link, query.url)",
+    link: "= first(parsed.link, body.link, body.url, query.link, query.url)",
+    labels: { "*": "= parsed.labels" },
   },
   sample: {
     body: {

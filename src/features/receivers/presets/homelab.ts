@@ -53,14 +53,20 @@ const truenas = {
   verify: [],
   handshake: "slack",
   mapping: {
-    let: { block: "= first(body.text, text)" },
+    let: {
+      block: "= stripHtml(first(body.text, text))",
+      // The first line names the host only; the alerts are below, each after a star.
+      alerts: "= split(block, '\\n* ')",
+    },
     output: "events",
     type: "truenas.alerts",
     level:
       "= contains(lower(block), 'new alert') ? 'warning' : contains(lower(block), " +
       "'current alert') ? 'warning' : 'info'",
-    title: "= firstLine(stripHtml(block))",
-    message: "= stripHtml(block)",
+    title:
+      "= at(alerts, 1) == null ? firstLine(block) : concat(firstLine(block), ': ', firstLine(at(alerts, 1)), " +
+      "at(alerts, 2) == null ? '' : concat(' and ', string(length(alerts) - 2), ' more'))",
+    message: "= block",
   },
   answer: { status: 200, type: "text/plain", body: "ok" },
   errors: "slack",
@@ -126,7 +132,7 @@ const synology = {
   mapping: {
     let: {
       message: "= first(body.text, body.message, query.text, query.message, text)",
-      words: "= lower(message)",
+      words: "= replace(replace(lower(message), 'without error', ''), 'no error', '')",
     },
     output: "events",
     type: "synology.notification",

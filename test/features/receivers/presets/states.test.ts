@@ -137,7 +137,7 @@ const ROWS: Readonly<Record<string, readonly Row[]>> = {
     [
       "cleared",
       { text: "TrueNAS @ nas\n\nThe following alert has been cleared:\n* Pool\n" },
-      "truenas.alerts info TrueNAS @ nas",
+      "truenas.alerts info TrueNAS @ nas: Pool",
     ],
   ],
   unraid: [
@@ -149,6 +149,11 @@ const ROWS: Readonly<Record<string, readonly Row[]>> = {
     ],
   ],
   synology: [
+    [
+      "a success",
+      { text: "Backup of nas was completed without errors." },
+      "synology.notification info Backup of nas was completed without errors.",
+    ],
     [
       "by GET",
       "",
