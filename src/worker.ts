@@ -6,12 +6,14 @@ import type { WatchdogThreadData } from "./features/plugins/watchdog-thread.ts";
 import type { BacktestThreadData } from "./features/rules/backtest.ts";
 import { runWriterThread, type WriterThreadData } from "./store/commit/thread-writer.ts";
 import { runScanThread, type ScanThreadData } from "./store/scanner.ts";
+import { runMigrateThread } from "./store/sqlite/migrate.ts";
 import { runSnapshotThread, type SnapshotThreadData } from "./store/sqlite/snapshot.ts";
 
 const { role, data } = workerData as { role: ThreadRole; data: unknown };
 if (role === "writer") runWriterThread(data as WriterThreadData);
 else if (role === "scan") runScanThread(data as ScanThreadData);
 else if (role === "snapshot") runSnapshotThread(data as SnapshotThreadData);
+else if (role === "migrate") runMigrateThread(data as string);
 else if (role === "backtest")
   void import("./features/rules/backtest-thread.ts").then(({ runBacktestThread }) =>
     runBacktestThread(data as BacktestThreadData),

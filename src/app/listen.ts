@@ -8,12 +8,19 @@ import { noteCertificate } from "../http/tls.ts";
 import { startAlerts } from "./open-alerts.ts";
 import type { Parts } from "./parts.ts";
 
+export interface ListenOptions {
+  /** Accepts an audit trail that contradicts `audit.head`. */
+  readonly acceptAudit?: boolean;
+  /** Called immediately before the ports are opened; until then something else may answer on them. */
+  readonly beforeListen?: () => void;
+}
+
 /**
  * Starts active parts in order: modules before requests, requests before jobs. @returns once
  * everything runs
  * @throws ListenRefused, ConfigRefused
  */
-export async function listen(parts: Parts, acceptAudit: boolean): Promise<void> {
+export async function listen(parts: Parts, { acceptAudit = false, beforeListen }: ListenOptions): Promise<void> {
   const { base, core, http, services, upkeep } = parts;
   const { log } = base;
   await upkeep.auditHead.start(acceptAudit);
@@ -21,6 +28,7 @@ export async function listen(parts: Parts, acceptAudit: boolean): Promise<void> 
   const reclaimed = await core.jobs.jobs.reclaim();
   if (reclaimed > 0) log.info({ jobs: reclaimed }, "jobs of a process that is gone will run again");
   await services.modules.loaded.start();
+  beforeListen?.();
   base.listening.port = await openPort(parts);
   await openMailPort(parts);
   openControl(parts);

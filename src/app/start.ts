@@ -9,7 +9,7 @@ import { awaitFirstAdmin, createSignInLink, type FirstAdmin, type SignInLink } f
 import type { HttpListener } from "../http/listener.ts";
 import type { CoreServices } from "../module/module-api.ts";
 import { applyEffects } from "./effects.ts";
-import { listen, reload, reloadSources, startWork } from "./listen.ts";
+import { type ListenOptions, listen, reload, reloadSources, startWork } from "./listen.ts";
 import { loadAlerts } from "./open-alerts.ts";
 import { openHttp } from "./open-http.ts";
 import { openServices } from "./open-services.ts";
@@ -21,10 +21,7 @@ import { registerFeature, registerFeatures, servicesOf } from "./register-featur
 import { startCore } from "./start-core.ts";
 import { stop, stopCommand } from "./stop.ts";
 
-export interface AppOptions extends BaseOptions {
-  /** Accepts an audit trail that contradicts `audit.head`. */
-  readonly acceptAudit?: boolean;
-}
+export interface AppOptions extends BaseOptions, ListenOptions {}
 
 /** A running Prism. */
 export interface App {
@@ -54,7 +51,7 @@ export interface App {
  */
 export async function startApp(options: AppOptions): Promise<App> {
   const parts = await openParts(options);
-  await listen(parts, options.acceptAudit === true);
+  await listen(parts, options);
   const { base } = parts;
   const { config, database, clock, log } = base;
   const firstAdmin = await awaitFirstAdmin({ config, database, clock, log: log.namespace("auth") });

@@ -12,6 +12,7 @@ import { migrateFile, pendingMigrations } from "../store/sqlite/migrate.ts";
 import { beatFileOf } from "../store/write-health.ts";
 import type { Context } from "./context.ts";
 import { CommandError, EXIT } from "./output/exit-codes.ts";
+import type { UpgradeOptions } from "./upgrade.ts";
 
 /**
  * Takes the lock on the data directory, which is created if missing, and on its database, and
@@ -55,7 +56,7 @@ export async function withDataDirLock<T>(paths: DataPaths, work: () => T | Promi
   }
 }
 
-interface DatabaseUse {
+interface DatabaseUse extends Pick<UpgradeOptions, "withBackup" | "log" | "onProgress"> {
   /** The database is opened afterwards, which needs its encryption key. */
   readonly opens?: boolean;
   /** A new database may replace a lost one. */
@@ -64,25 +65,30 @@ interface DatabaseUse {
 
 /**
  * For `serve`, `migrate` and `seed`: creates the database if there never was one, with generated
- * secrets in development, and applies pending migrations. The caller holds the lock.
- * @returns the applied migrations. @throws CommandError 3 for a lost database, SchemaRefused
+ * secrets in development, and applies pending migrations, after a backup. The caller holds the lock.
+ * @returns the applied migrations. @throws CommandError 3 for a lost database and without a backup,
+ * SchemaRefused
  */
-export function makeCurrent(
+export async function makeCurrent(
   { out }: Pick<Context, "out">,
   loaded: LoadedConfig,
   use: DatabaseUse = {},
-): readonly string[] {
+): Promise<readonly string[]> {
   const { config } = loaded;
+  const { databaseFile } = config;
   if (!use.replacesLost) requireNotLost(config);
-  if (isUnused(config.databaseFile)) generateSecrets(config);
+  if (isUnused(databaseFile)) generateSecrets(config);
   // Without its key a database is refused before it is changed.
   if (use.opens) sealedBoxOf(config);
-  const isNew = isEmpty(config.databaseFile);
-  const progress = out.progress("migrating");
-  const applied = migrateFile(config.databaseFile, isNew ? undefined : (name) => progress.show(name));
-  progress.end();
-  if (isNew) out.note(`created a new database in ${config.dataDir} (${sourceOf("dataDir", loaded)})`);
-  return applied;
+  if (isEmpty(databaseFile)) {
+    const applied = migrateFile(databaseFile);
+    out.note(`created a new database in ${config.dataDir} (${sourceOf("dataDir", loaded)})`);
+    return applied;
+  }
+  const pending = pendingMigrations(databaseFile);
+  if (pending.length === 0) return [];
+  const { upgrade } = await import("./upgrade.ts");
+  return upgrade({ ...use, out, loaded, pending });
 }
 
 /**

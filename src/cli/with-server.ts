@@ -86,7 +86,7 @@ export async function withWholeServer<T>(
   prepareDataDir(config.dataDir);
   return servedOrLocked(context, loaded, work, async () => {
     const clock = clockOf(!existsSync(config.databaseFile));
-    makeCurrent(context, loaded, { opens: true });
+    await makeCurrent(context, loaded, { opens: true });
     const { startApp } = await import("../app/start.ts");
     const app = await startApp({
       loaded: forThisMachine(loaded),

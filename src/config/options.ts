@@ -245,6 +245,11 @@ export const OPTIONS = {
       "thread of the writing database connection: the main thread or its own; auto moves it to its own under " +
         "load if there are two cores",
     ),
+    backupBeforeUpgrade: option(
+      k.boolean(),
+      true,
+      "makes a verified backup in backups/upgrade before the first pending migration, and keeps the newest two",
+    ),
   },
   minFreeBytes: option(k.integer(0, 1e15), 268_435_456, "free disk space in bytes; below it ingest answers 507"),
   maxDbBytes: optional(

@@ -1,8 +1,11 @@
 import { existsSync } from "node:fs";
+import { parentPort } from "node:worker_threads";
 import SqliteDatabase, { type Database as Sqlite } from "better-sqlite3";
+import { startThread } from "../../core/runtime.ts";
 import { sha256Hex } from "../../core/tokens.ts";
 import { closing, openForWriting, reading } from "./connection.ts";
 import { MIGRATIONS } from "./migrations.gen.ts";
+import { sqliteCode, ThreadError } from "./sqlite-errors.ts";
 
 export interface Migration {
   /** `NNNN_name`; the numbers give the order. */
@@ -83,15 +86,31 @@ function requireNoTrace(connection: Sqlite, { name, sql }: Migration): void {
   throw new SchemaRefused(`${problem}: rows of its table migrations are missing; restore a backup with prism restore`);
 }
 
+/** Where an upgrade is. */
+export interface MigrationStep {
+  readonly name: string;
+  /** Its number among the pending ones, from 1. */
+  readonly at: number;
+  readonly of: number;
+  /** Share of the work that is done, from 0 to 1, by the rows that are copied and indexed. */
+  readonly done: number;
+}
+
 /**
- * Applies pending migrations, forward only, each in one transaction. The caller holds the data
- * directory's lock.
+ * Migrations that copy a table which a later one copies again. While both are pending only the
+ * later one copies it, and all of them are one transaction: no other state of the schema is stored.
+ */
+const COPIED_AGAIN = [{ name: "0021_web_push", table: "deliveries", by: "0032_channels" }];
+
+/**
+ * Applies pending migrations, forward only, each in one transaction, so that a kill loses at most
+ * the running one. The caller holds the data directory's lock.
  * @returns the applied names. @throws SchemaRefused, and errors of SQLite.
  */
 export function migrateUp(
   connection: Sqlite,
   migrations: readonly Migration[] = MIGRATIONS,
-  onStart: (name: string) => void = () => undefined,
+  onStep?: (step: MigrationStep) => void,
 ): readonly string[] {
   const { pending } = migrationStatus(connection, migrations);
   if (pending.length === 0) return [];
@@ -100,29 +119,155 @@ export function migrateUp(
       "appliedAt integer not null) strict, without rowid",
   );
   const record = connection.prepare("insert into migrations (name, checksum, appliedAt) values (?, ?, ?)");
-  for (const { name, sql } of migrations.filter((migration) => pending.includes(migration.name))) {
-    onStart(name);
+  const plan = planOf(migrations.filter(({ name }) => pending.includes(name)));
+  const progress = onStep && progressOf(connection, plan, onStep);
+  for (const together of plan) {
     connection
       .transaction(() => {
-        connection.exec(sql);
-        record.run(name, sha256Hex(sql), Date.now());
+        for (const { name, sql, statements } of together) {
+          progress?.begins(name);
+          for (const statement of statements) {
+            connection.exec(statement);
+            progress?.ran(name, statement);
+          }
+          record.run(name, sha256Hex(sql), Date.now());
+        }
       })
       .immediate();
   }
   return pending;
 }
 
+interface PlannedMigration extends Migration {
+  readonly statements: readonly string[];
+}
+
+/** The pending migrations by transaction. */
+function planOf(pending: readonly Migration[]): PlannedMigration[][] {
+  const isPending = (wanted: string): boolean => pending.some(({ name }) => name === wanted);
+  const copies = COPIED_AGAIN.filter(({ name, by }) => isPending(name) && isPending(by));
+  const plan: PlannedMigration[][] = [];
+  let until: string | undefined;
+  for (const migration of pending) {
+    const copied = copies.find(({ name }) => name === migration.name);
+    const statements = statementsOf(migration.sql).filter((statement) => !(copied && isAbout(statement, copied.table)));
+    const planned = { ...migration, statements };
+    if (until === undefined) plan.push([planned]);
+    else plan.at(-1)?.push(planned);
+    if (until === migration.name) until = undefined;
+    until ??= copied?.by;
+  }
+  return plan;
+}
+
+/** A trigger has statements of its own: then the text is run as one. */
+function statementsOf(sql: string): string[] {
+  return /\btrigger\b/i.test(sql) ? [sql] : sql.split(/(?<=;)\s*\n/).filter((statement) => statement.trim() !== "");
+}
+
+/** Whether it changes the table, its copy or one of its indexes. */
+function isAbout(statement: string, table: string): boolean {
+  return new RegExp(`\\b${table}(_\\w+)?\\b`).test(statement);
+}
+
+/** Rows that take as long as what each statement takes anyway. */
+const ROWS_OF_A_STATEMENT = 1000;
+
+function progressOf(connection: Sqlite, plan: readonly PlannedMigration[][], onStep: (step: MigrationStep) => void) {
+  const planned = plan.flat();
+  const rows = new Map<string, number>();
+  const weightOf = (statement: string): number => {
+    const table = /\bfrom (\w+)|\bon (\w+) ?\(|^\s*update (\w+)/i.exec(statement)?.slice(1).find(Boolean);
+    if (table === undefined) return 1;
+    const count = rows.get(table) ?? rowCount(connection, table);
+    rows.set(table, count);
+    return 1 + count / ROWS_OF_A_STATEMENT;
+  };
+  const texts = planned.flatMap(({ statements }) => statements);
+  const weights = new Map(texts.map((text) => [text, weightOf(text)]));
+  const total = texts.reduce((sum, text) => sum + (weights.get(text) ?? 0), 0);
+  let done = 0;
+  const tell = (name: string): void => {
+    const at = 1 + planned.findIndex((migration) => migration.name === name);
+    onStep({ name, at, of: planned.length, done: total === 0 ? 1 : Math.min(1, done / total) });
+  };
+  return {
+    begins: tell,
+    ran(name: string, statement: string) {
+      done += weights.get(statement) ?? 0;
+      tell(name);
+    },
+  };
+}
+
+/** Tables that grow large: their rows make a migration long. */
+const COUNTS: Readonly<Record<string, string>> = {
+  alerts: "select count(*) from alerts",
+  decisions: "select count(*) from decisions",
+  deliveries: "select count(*) from deliveries",
+  events: "select count(*) from events",
+  incidents: "select count(*) from incidents",
+  job_attempts: "select count(*) from job_attempts",
+  jobs: "select count(*) from jobs",
+  notification_recipients: "select count(*) from notification_recipients",
+  notifications: "select count(*) from notifications",
+  stream_log: "select count(*) from stream_log",
+};
+
+/** 0 for a small table, or one that a pending migration makes. */
+function rowCount(connection: Sqlite, table: string): number {
+  const sql = COUNTS[table];
+  const isThere = connection.prepare("select 1 from sqlite_schema where type = 'table' and name = ?").get(table);
+  return sql === undefined || !isThere ? 0 : (connection.prepare<[], number>(sql).pluck().get() ?? 0);
+}
+
 /**
- * Opens or creates the database file and migrates it. @param onStart is called before each
- * migration. @returns the applied migrations. @throws SchemaRefused
+ * Opens or creates the database file and migrates it. @returns the applied migrations. @throws
+ * SchemaRefused
  */
-export function migrateFile(file: string, onStart?: (name: string) => void): readonly string[] {
+export function migrateFile(file: string, onStep?: (step: MigrationStep) => void): readonly string[] {
   return closing(openForWriting({ file, busyTimeoutMs: 5000 }), (connection) => {
-    const applied = migrateUp(connection, MIGRATIONS, onStart);
+    const applied = migrateUp(connection, MIGRATIONS, onStep);
     // The content of a new database is known.
     if (applied.length === MIGRATIONS.length) noteOwnSchema(connection);
     return applied;
   });
+}
+
+type MigrateReply =
+  | { readonly step: MigrationStep }
+  | { readonly applied: readonly string[] }
+  | { readonly code: string; readonly message: string; readonly isRefused: boolean };
+
+/**
+ * {@link migrateFile} in a thread: the event loop goes on answering. @throws SchemaRefused,
+ * ThreadError with SQLite's code
+ */
+export async function migrateInThread(file: string, onStep: (step: MigrationStep) => void): Promise<readonly string[]> {
+  const thread = startThread("migrate", file);
+  try {
+    const reply = await new Promise<Exclude<MigrateReply, { step: MigrationStep }>>((resolve, reject) => {
+      thread.on("message", (message: MigrateReply) => ("step" in message ? onStep(message.step) : resolve(message)));
+      thread.once("error", reject);
+      thread.once("exit", (code) => reject(new Error(`the migrating thread ended with code ${code}`)));
+    });
+    if ("applied" in reply) return reply.applied;
+    throw reply.isRefused ? new SchemaRefused(reply.message) : new ThreadError(reply.code, reply.message);
+  } finally {
+    await thread.terminate();
+  }
+}
+
+export function runMigrateThread(file: string): void {
+  if (!parentPort) throw new TypeError("this runs in a thread of its own");
+  const port = parentPort;
+  const send = (reply: MigrateReply): void => port.postMessage(reply);
+  try {
+    send({ applied: migrateFile(file, (step) => send({ step })) });
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    send({ code: sqliteCode(error), message, isRefused: error instanceof SchemaRefused });
+  }
 }
 
 /** The state of a database file, read only; a missing file lacks all. @throws SchemaRefused */

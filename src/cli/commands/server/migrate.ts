@@ -16,6 +16,7 @@ interface Flags {
   readonly dryRun?: boolean;
   readonly yes?: boolean;
   readonly force?: boolean;
+  readonly backup?: boolean;
 }
 
 export function addMigrate(program: Command): void {
@@ -24,12 +25,14 @@ export function addMigrate(program: Command): void {
     .description("apply pending migrations, list them, or replace the database with an empty one")
     .addArgument(new Argument("[action]", "what to do").choices(["up", "status", "reset"]).default("up"))
     .option("--dry-run", "report what would be done, and change nothing")
+    .option("--no-backup", "with up: make no backup first (setting store.backupBeforeUpgrade)")
     .option("--yes", "with reset: do not ask")
     .option("--force", "with reset: also in production")
     .addHelpText(
       "after",
       `
-up      applies pending migrations; exits 4 if some are pending while a server runs
+up      makes a verified backup in backups/upgrade of the data directory, then applies pending migrations;
+        exits 4 if some are pending while a server runs
 status  lists applied and pending migrations; exits 8 if some are pending
 reset   deletes the database with everything in it, and creates an empty one
 
@@ -48,12 +51,15 @@ Examples:
     });
 }
 
-async function up(context: Context, loaded: LoadedConfig, { dryRun }: Flags): Promise<void> {
+async function up(context: Context, loaded: LoadedConfig, flags: Flags): Promise<void> {
   const { config } = loaded;
   // A running server holds the lock; with a current schema there is nothing to do.
   const isCurrent = existsSync(config.databaseFile) && migrationStatusOf(config.databaseFile).pending.length === 0;
-  if (dryRun || isCurrent) return report(context, config, []);
-  await withDataDirLock(config, () => report(context, config, makeCurrent(context, loaded)));
+  if (flags.dryRun || isCurrent) return report(context, config, []);
+  const withBackup = flags.backup === false ? false : undefined;
+  await withDataDirLock(config, async () =>
+    report(context, config, await makeCurrent(context, loaded, { withBackup })),
+  );
 }
 
 function showStatus(context: Context, loaded: LoadedConfig): void {

@@ -9,6 +9,7 @@ import { prepareDataDir } from "../../../core/data-dir.ts";
 import type { Logger } from "../../../core/log.ts";
 import { nodeWarning } from "../../../core/runtime.ts";
 import { hasLocalPublicUrl } from "../../../features/access/sessions/dev-token.ts";
+import { UpgradePort } from "../../../http/upgrade-port.ts";
 import type { DataDirLock } from "../../../store/sqlite/data-dir-lock.ts";
 import { beatFileOf } from "../../../store/write-health.ts";
 import { callEmergency, callForStore } from "../../call-emergency.ts";
@@ -20,7 +21,7 @@ import { exitOnUncaught, ignoreSignals, interrupt } from "../../output/process-e
 import { asTyped } from "../../output/text.ts";
 import { lockUnlessServed } from "../../with-server.ts";
 import { backupWarning, newestBackupAt } from "./archives.ts";
-import { notifySystemd } from "./systemd.ts";
+import { notifySystemd, upgradeReporter } from "./systemd.ts";
 
 interface ServeFlags {
   readonly port?: string;
@@ -84,7 +85,17 @@ async function run(context: Context, flags: ServeFlags, loaded: LoadedConfig, lo
   if (flags.newDatabase === true) forgetLost(config);
   if (flags.migrate === false) requireCurrent(loaded);
   const isNew = !existsSync(config.databaseFile);
-  const applied = makeCurrent(context, loaded, { opens: true, replacesLost: flags.newDatabase === true });
+  const port = new UpgradePort(config);
+  const report = upgradeReporter();
+  const applied = await makeCurrent(context, loaded, {
+    opens: true,
+    replacesLost: flags.newDatabase === true,
+    log,
+    onProgress: ({ percent }) => {
+      report(percent);
+      return port.show(percent);
+    },
+  });
   if (applied.length > 0) log.info({ applied }, "database migrated");
 
   const { startApp } = await import("../../../app/start.ts");
@@ -93,6 +104,7 @@ async function run(context: Context, flags: ServeFlags, loaded: LoadedConfig, lo
     log,
     warnings,
     acceptAudit: flags.acceptAudit === true,
+    beforeListen: () => port.close(),
     onFatal: (error) => {
       log.error({ err: error }, "the database can no longer be written; exiting");
       const text = "the writer of the database ended; the server exits";

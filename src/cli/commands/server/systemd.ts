@@ -10,22 +10,37 @@ const PINGS_PER_LIMIT = 4;
  */
 export function notifySystemd(log: Logger, env: NodeJS.ProcessEnv = process.env): void {
   if (env["NOTIFY_SOCKET"] === undefined) return;
-  notify("--ready", (reason) =>
+  notify(["--ready"], (reason) =>
     log.error({ reason }, "systemd-notify failed: systemd does not know that the server is ready"),
   );
   const limitMs = Number(env["WATCHDOG_USEC"]) / 1000;
   if (!(limitMs > 0)) return;
   let isReported = false;
   setInterval(() => {
-    notify("WATCHDOG=1", (reason) => {
+    notify(["WATCHDOG=1"], (reason) => {
       if (!isReported) log.error({ reason }, "systemd-notify failed: systemd will restart the server");
       isReported = true;
     });
   }, limitMs / PINGS_PER_LIMIT).unref();
 }
 
-function notify(what: string, onError: (reason: string) => void): void {
-  execFile("systemd-notify", [what], (error) => {
+/** systemd's limit for a start begins again at each call, which must come more often than this. */
+const MORE_START_TIME = "EXTEND_TIMEOUT_USEC=60000000";
+const UPGRADE_REPORT_MS = 5000;
+
+/** Reports an upgrade of the database to systemd, so that `TimeoutStartSec` does not end it. */
+export function upgradeReporter(env: NodeJS.ProcessEnv = process.env): (percent: number) => void {
+  if (env["NOTIFY_SOCKET"] === undefined) return () => undefined;
+  let reportedAt = Number.NEGATIVE_INFINITY;
+  return (percent) => {
+    if (performance.now() - reportedAt < UPGRADE_REPORT_MS) return;
+    reportedAt = performance.now();
+    notify([MORE_START_TIME, `--status=Upgrading the database: ${percent} %`], () => undefined);
+  };
+}
+
+function notify(what: readonly string[], onError: (reason: string) => void): void {
+  execFile("systemd-notify", what, (error) => {
     if (error) onError(error.message);
   });
 }

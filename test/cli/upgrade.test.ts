@@ -1,0 +1,187 @@
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import test, { type TestContext } from "node:test";
+import SqliteDatabase, { type Database as Sqlite } from "better-sqlite3";
+import { SealedBox } from "../../src/core/sealed-box.ts";
+import { loadAuditKey } from "../../src/store/sealed-settings.ts";
+import { migrateUp, requireOwnSchema } from "../../src/store/sqlite/migrate.ts";
+import { MIGRATIONS } from "../../src/store/sqlite/migrations.gen.ts";
+import { eventually } from "../helpers/eventually.ts";
+import { lastingPort } from "../helpers/free-ports.ts";
+import { temporaryDir } from "../helpers/store.ts";
+import { databaseIn, RunningCli, runCli, runJson } from "./run-cli.ts";
+
+const KEY = Buffer.from("0123456789abcdefghijklmnopqrstuv");
+const ENV = {
+  PRISM_ENCRYPTION_KEY: KEY.toString("base64"),
+  JWT_SECRET: "mPq7Zr1xVb4Nc9Td2Wf6Ys8Gh3Jk5Lu0",
+  PORT: "0",
+};
+/** The schema before web push: both migrations that copy the deliveries are pending. */
+const OLD = MIGRATIONS.filter(({ name }) => name < "0021");
+const DELIVERIES = 20_000;
+
+interface Old {
+  readonly cwd: string;
+  readonly file: string;
+  readonly backups: string;
+}
+
+/** A database on which an earlier version has run. */
+function oldDatabase(t: TestContext, rows = DELIVERIES): Old {
+  const cwd = temporaryDir(t);
+  const data = join(cwd, "data");
+  mkdirSync(data, { mode: 0o700 });
+  const file = databaseIn(data);
+  const connection = new SqliteDatabase(file);
+  connection.pragma("journal_mode = WAL");
+  migrateUp(connection, OLD);
+  loadAuditKey(connection, new SealedBox([KEY]));
+  connection
+    .prepare(
+      `with recursive n(i) as (select 1 union all select i + 1 from n where i < ?)
+       insert into deliveries (id, notificationId, userId, channel, state, attempts, createdAt, updatedAt)
+       select printf('d%09d', i), printf('n%09d', i), 'u', 'email', 'delivered', i % 7, i, i from n`,
+    )
+    .run(rows);
+  connection.close();
+  return { cwd, file, backups: join(data, "backups/upgrade") };
+}
+
+function looking<T>(file: string, look: (connection: Sqlite) => T): T {
+  const connection = new SqliteDatabase(file, { readonly: true });
+  try {
+    return look(connection);
+  } finally {
+    connection.close();
+  }
+}
+
+/** What the deliveries are in sum. */
+function deliveriesIn(file: string): unknown {
+  return looking(file, (connection) =>
+    connection
+      .prepare("select count(*) c, sum(attempts) a, sum(createdAt) t, min(id) f, max(id) l from deliveries")
+      .get(),
+  );
+}
+
+function archivesOf(backups: string): string[] {
+  return existsSync(backups) ? readdirSync(backups).filter((name) => name.endsWith(".tar")) : [];
+}
+
+test("an upgrade that is killed again and again ends with every row, the schema of a new database and one good backup", async (t) => {
+  const old = oldDatabase(t);
+  const before = deliveriesIn(old.file);
+  for (const stage of ["making a verified backup", "0021_web_push", "0025_alerts", "0033_ntfy", "0047_default_texts"]) {
+    const server = new RunningCli(t, ["serve"], { cwd: old.cwd, env: ENV });
+    // The log names each stage as it begins; where the kill hits differs from run to run.
+    await server.until(new RegExp(`${stage}|Prism is ready`));
+    server.signal("SIGKILL");
+    await server.ended();
+    assert.deepEqual(deliveriesIn(old.file), before, stage);
+  }
+  const server = new RunningCli(t, ["serve"], { cwd: old.cwd, env: ENV });
+  await server.until(/Prism is ready/);
+  assert.deepEqual(deliveriesIn(old.file), before);
+  const applied = looking(old.file, requireOwnSchema);
+  assert.deepEqual(
+    applied,
+    MIGRATIONS.map(({ name }) => name),
+  );
+  server.signal("SIGTERM");
+  await server.ended();
+
+  const archives = archivesOf(old.backups);
+  assert.ok(archives.length === 1 || archives.length === 2, archives.join());
+  assert.deepEqual(
+    readdirSync(old.backups).filter((name) => !name.endsWith(".tar")),
+    [],
+    "nothing of an interrupted upgrade is left",
+  );
+  for (const name of archives) {
+    const { status, stderr } = await runCli(["restore", join(old.backups, name), "--check"], {
+      cwd: old.cwd,
+      env: ENV,
+    });
+    assert.equal(status, 0, stderr);
+  }
+});
+
+test("an interrupted upgrade keeps its backup of the whole, and makes none of the half", async (t) => {
+  const old = oldDatabase(t, 100);
+  mkdirSync(old.backups, { recursive: true });
+  writeFileSync(join(old.backups, "prism-20260101T000000Z.tar"), "the archive of before");
+  const half = OLD.length + 3;
+  const pending = MIGRATIONS.slice(OLD.length).map(({ name }) => name);
+  writeFileSync(join(old.backups, "unfinished.json"), JSON.stringify(pending));
+  const connection = new SqliteDatabase(old.file);
+  migrateUp(connection, MIGRATIONS.slice(0, half));
+  connection.close();
+  const reply = await runJson<{ appliedNow: string[] }>(["migrate"], { cwd: old.cwd, env: ENV });
+  assert.deepEqual(reply.appliedNow, pending.slice(3));
+  assert.deepEqual(readdirSync(old.backups), ["prism-20260101T000000Z.tar"]);
+  assert.equal(readFileSync(join(old.backups, "prism-20260101T000000Z.tar"), "utf8"), "the archive of before");
+});
+
+test("a backup is made before the first pending migration, the newest two are kept, and a setting or flag leaves it out", async (t) => {
+  const old = oldDatabase(t, 100);
+  mkdirSync(old.backups, { recursive: true });
+  for (const day of [1, 2, 3]) writeFileSync(join(old.backups, `prism-2026010${day}T000000Z.tar`), "");
+  await runJson(["migrate"], { cwd: old.cwd, env: ENV });
+  const kept = archivesOf(old.backups).sort();
+  assert.deepEqual([kept.length, kept[0]], [2, "prism-20260103T000000Z.tar"]);
+  const elsewhere = join(old.cwd, "restored");
+  const archive = join(old.backups, kept[1] ?? "");
+  const { status, stderr } = await runCli(["restore", archive, "--to", elsewhere], { cwd: old.cwd, env: ENV });
+  assert.equal(status, 0, stderr);
+  assert.deepEqual(deliveriesIn(databaseIn(elsewhere)), deliveriesIn(old.file));
+
+  for (const [args, env] of [
+    [["migrate", "--no-backup"], ENV],
+    [["migrate"], { ...ENV, PRISM_STORE_BACKUP_BEFORE_UPGRADE: "false" }],
+  ] as const) {
+    const bare = oldDatabase(t, 100);
+    await runJson(args, { cwd: bare.cwd, env });
+    assert.equal(existsSync(bare.backups), false);
+  }
+});
+
+test("without room for the backup nothing is migrated, and the message names the setting", async (t) => {
+  const old = oldDatabase(t, 100);
+  const env = { ...ENV, PRISM_MIN_FREE_BYTES: "1000000000000000" };
+  const { status, stderr } = await runCli(["migrate"], { cwd: old.cwd, env });
+  assert.equal(status, 3);
+  assert.match(stderr, /no backup could be made before the upgrade: there is not enough room .*backupBeforeUpgrade/s);
+  const applied = looking(old.file, (connection) =>
+    connection.prepare("select count(*) from migrations").pluck().get(),
+  );
+  assert.equal(applied, OLD.length);
+});
+
+test("while the database is upgraded the port answers 503 with the percentage, and the log names each migration", async (t) => {
+  const old = oldDatabase(t, 100);
+  const port = await lastingPort();
+  // The upgrade waits for the other writer, so the requests find it under way.
+  const other = new SqliteDatabase(old.file);
+  other.exec("begin immediate");
+  const env = { ...ENV, PORT: String(port), PRISM_STORE_BACKUP_BEFORE_UPGRADE: "false" };
+  const server = new RunningCli(t, ["serve"], { cwd: old.cwd, env });
+  const at = `http://127.0.0.1:${port}`;
+  const reply = await eventually("an answer", () => fetch(`${at}/api/v1/events`, { method: "POST" }).catch(() => null));
+  const { error } = (await reply.json()) as {
+    error: { code: string; message: string; details: { percent: number }[] };
+  };
+  assert.deepEqual([reply.status, error.code, error.details[0]?.percent], [503, "UPGRADING", 0]);
+  assert.match(error.message, /0 % done/);
+  assert.match(reply.headers.get("retry-after") ?? "", /^\d+$/);
+  const live = await fetch(`${at}/health/live`);
+  assert.deepEqual([live.status, await live.json()], [200, { status: "ok" }]);
+  assert.equal((await fetch(`${at}/health/ready`)).status, 503);
+  other.exec("rollback");
+  other.close();
+  await server.until(/Prism is ready/);
+  assert.equal((await fetch(`${at}/health/ready`)).status, 200);
+  for (const { name } of MIGRATIONS.slice(OLD.length)) assert.match(server.stdout, new RegExp(`"migration":"${name}"`));
+});
