@@ -94,7 +94,7 @@ export function openAlerts(base: Base, core: Core, notify: Notifier, paging: Pag
   const receiverPresets = new Presets({ dataDir: base.config.dataDir, log: base.log.namespace("receivers") });
   const receivers = new Receivers({
     ...{ reader, clock: wall, metrics, box: base.box },
-    ...{ presets: receiverPresets, projects: core.access.projects },
+    ...{ presets: receiverPresets, projects: core.access.projects, limits: () => base.settings.receivers },
   });
   const statusPages = new StatusPages({
     ...{ db, reader, clock, log, metrics, jobs: core.jobs.jobs },

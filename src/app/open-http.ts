@@ -8,6 +8,7 @@ import { HttpListener } from "../http/listener.ts";
 import { RateLimiter } from "../http/rate-limiter.ts";
 import { Router } from "../http/router.ts";
 import { HSTS_LINE } from "../http/tls.ts";
+import { WorkBudget } from "../http/work-budget.ts";
 import type { Access } from "./open-access.ts";
 import type { Base } from "./open-store.ts";
 
@@ -18,18 +19,23 @@ export interface Http {
   /** Counts the bytes of all bodies in memory. */
   readonly bodies: BodyReader;
   readonly kernel: HttpKernel;
+  /** What requests may cost on the main thread. */
+  readonly work: WorkBudget;
   readonly forwards: UntrustedForwards;
 }
 
-export function openHttp({ config, settings, clock, log, metrics }: Base, { principals }: Access): Http {
+export function openHttp({ config, settings, clock, log, metrics }: Base, { principals, projects }: Access): Http {
   const listener = new HttpListener(tlsFilesOf(config));
   const router = new Router();
   const bodies = new BodyReader(config.ingest.highWaterBytes);
   const httpLog = log.namespace("http");
   const forwards = new UntrustedForwards(httpLog);
+  const work = new WorkBudget({
+    ...{ clock, metrics, limits: () => settings.work },
+    ownerOf: (projectId) => projects.ownerOf(projectId),
+  });
   const kernel = new HttpKernel({
-    router,
-    bodies,
+    ...{ router, bodies, work },
     authenticator: tracedAuthenticator(principals, log.namespace("auth")),
     limiter: new RateLimiter(clock),
     accessLog: new AccessLog(httpLog, metrics),
@@ -40,5 +46,5 @@ export function openHttp({ config, settings, clock, log, metrics }: Base, { prin
     limits: () => settings.rateLimit,
     faces: () => settings.faces,
   });
-  return { listener, router, bodies, kernel, forwards };
+  return { listener, router, bodies, kernel, work, forwards };
 }

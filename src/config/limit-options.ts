@@ -188,6 +188,49 @@ export const LIMIT_OPTIONS = {
   ),
 };
 
+/** Work of the main thread that requests may cause. A full budget holds the work of ten seconds. */
+export const WORK_OPTIONS = {
+  projectMsPerSecond: option(
+    k.integer(1, 10_000),
+    100,
+    "milliseconds of the main thread per second that requests of one project may take, counted by bytes, members " +
+      "and steps; a burst may take ten times that. Further requests get 429 WORK_LIMITED",
+    { reloadable: true },
+  ),
+  creatorMsPerSecond: option(
+    k.integer(1, 10_000),
+    200,
+    "as work.projectMsPerSecond, for the requests of one account and of all projects that it owns",
+    { reloadable: true },
+  ),
+  allMsPerSecond: option(
+    k.integer(1, 10_000),
+    500,
+    "as work.projectMsPerSecond, for all together: half of the main thread; above it those are refused that " +
+      "used more than half of their own budget",
+    { reloadable: true },
+  ),
+};
+
+/** Bounds of what users set for their receivers. Lower ones apply to existing receivers, too. */
+export const RECEIVER_OPTIONS = {
+  maxPerSecond: option(
+    k.integer(1, 1000),
+    1000,
+    "maximum of perSecond, the requests that a receiver takes per second",
+    { reloadable: true },
+  ),
+  maxBurst: option(k.integer(1, 10_000), 10_000, "maximum of burst, the requests that a receiver takes at once", {
+    reloadable: true,
+  }),
+  maxBodyBytes: option(
+    k.integer(1024, 26_214_400),
+    26_214_400,
+    "maximum of maxBodyBytes, the largest body that a receiver takes; GitHub sends up to 25 MB",
+    { reloadable: true },
+  ),
+};
+
 /** Time limits of outside calls, each of its own phase. */
 export const CALL_OPTIONS = {
   dnsMs: option(k.duration(100, 60_000), 3000, "longest time to resolve the name of a host that is called"),

@@ -9,6 +9,8 @@ import {
   QUEUE_OPTIONS,
   RATE_LIMIT_OPTIONS,
   REALTIME_OPTIONS,
+  RECEIVER_OPTIONS,
+  WORK_OPTIONS,
 } from "./limit-options.ts";
 import { DKIM_OPTIONS, MAIL_IN_OPTIONS } from "./mail-options.ts";
 import { option, optional, type ValuesOf } from "./option.ts";
@@ -236,6 +238,8 @@ export const OPTIONS = {
   },
   rateLimit: RATE_LIMIT_OPTIONS,
   limits: LIMIT_OPTIONS,
+  work: WORK_OPTIONS,
+  receivers: RECEIVER_OPTIONS,
   realtime: REALTIME_OPTIONS,
   ingest: INGEST_OPTIONS,
   store: {

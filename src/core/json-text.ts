@@ -21,6 +21,8 @@ const COLON = 0x3a;
 export interface JsonSpans {
   /** Deepest nesting of arrays and objects. Counting stops above the limit. */
   depth: number;
+  /** Members and elements at all depths, counted by commas and brackets. Counting stops above the limit. */
+  members: number;
   kind: "object" | "array" | "other";
   /** Positions of an object's keys, quotes included. */
   keyStarts: number[];
@@ -33,9 +35,11 @@ export interface JsonSpans {
   unicodeEscape: boolean;
 }
 
-export function scanJson(text: string, depthLimit: number): JsonSpans {
+/** @param memberLimit reading stops above it */
+export function scanJson(text: string, depthLimit: number, memberLimit = Number.MAX_SAFE_INTEGER): JsonSpans {
   const outline: JsonSpans = {
     depth: 0,
+    members: 0,
     kind: "other",
     keyStarts: [],
     keyEnds: [],
@@ -68,6 +72,7 @@ export function scanJson(text: string, depthLimit: number): JsonSpans {
         }
         valueStart = -1;
         if (unit !== COMMA) depth--;
+        else if (++outline.members > memberLimit) return outline;
         continue;
       }
       if (valueStart < 0) valueStart = at;
@@ -81,11 +86,13 @@ export function scanJson(text: string, depthLimit: number): JsonSpans {
       }
     } else if (unit === OPEN_BRACE || unit === OPEN_BRACKET) {
       if (depth === 0 && outline.depth === 0) outline.kind = unit === OPEN_BRACE ? "object" : "array";
+      if (++outline.members > memberLimit) return outline;
       if (++depth > outline.depth) {
         outline.depth = depth;
         if (depth > depthLimit) return outline;
       }
     } else if (unit === CLOSE_BRACE || unit === CLOSE_BRACKET) depth--;
+    else if (unit === COMMA && ++outline.members > memberLimit) return outline;
     valueEnd = at + 1;
   }
   return outline;

@@ -1,8 +1,11 @@
+import type { HttpResponse } from "uWebSockets.js";
 import { isIP } from "node:net";
 import { addressText, CidrSet } from "../core/ip-addresses.ts";
 import type { Logger } from "../core/log.ts";
-import type { AddressReader } from "./exchange.ts";
 import { headerOf } from "./headers.ts";
+
+/** Determines the client's address from the peer's and, with trusted proxies, the headers. */
+export type AddressReader = (res: HttpResponse, headers: readonly string[]) => string;
 
 /**
  * The client's address: the peer's, or, if the peer is a trusted proxy, the first address outside

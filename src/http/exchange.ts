@@ -2,9 +2,11 @@ import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets
 import type { Bucket } from "../core/bucket.ts";
 import { uuidv7 } from "../core/ids.ts";
 import type { Principal } from "../core/principal.ts";
+import type { AddressReader } from "./client-address.ts";
 import { statusLine } from "./error-reply.ts";
 import { API_HEADERS, checkHead, ENDS_CONNECTION, headerOf, headerValue, IS_CHUNKED, JSON_TYPE } from "./headers.ts";
 import { rateLimitLines } from "./rate-limiter.ts";
+import type { WorkAccount } from "./work-budget.ts";
 
 const ID = /^[A-Za-z0-9._:-]{1,128}$/;
 
@@ -35,9 +37,6 @@ export interface FoundRoute {
  * disconnected, or `error` interrupted it.
  */
 export type EndListener = (exchange: Exchange, status: number, error?: unknown) => void;
-
-/** Determines the client's address from the peer's and, with trusted proxies, the headers. */
-export type AddressReader = (res: HttpResponse, headers: readonly string[]) => string;
 
 /** Filled by the header loop of {@link Exchange.read}: saves a closure per request. */
 let collecting: string[] = [];
@@ -75,6 +74,8 @@ export class Exchange {
   /** Rate limit key of a signed request. */
   signerKey: string | null = null;
   rate: Bucket | null = null;
+  /** Who pays for reading the body; undefined: found at first use, null: not charged. */
+  payer: WorkAccount | null | undefined = undefined;
   /** Additional header lines of every answer to this request (CORS), each ending in \r\n. */
   extraHeaders = "";
   /** Set while a body is read or streamed; called when the client disconnects. */

@@ -120,18 +120,37 @@ function shownCurrent(value: unknown): string {
   return text.length <= 64 ? text : "what GET shows";
 }
 
-/** Parses a JSON body. @throws MALFORMED_JSON, with `position` if the engine reports it. */
-export function parseJson(body: Buffer): unknown {
-  return parseJsonText(jsonText(body));
+/** Members of a JSON body: parsing and checking take some microseconds for each. */
+const MAX_JSON_MEMBERS = 20_000;
+
+interface ParseOptions {
+  readonly maxMembers?: number | undefined;
+  /** Called with the members before they are parsed. @throws WORK_LIMITED */
+  readonly charge?: ((members: number) => void) | undefined;
 }
 
-/** Decodes a JSON body. @throws MALFORMED_JSON for invalid UTF-8, a BOM, or too deep nesting */
-function jsonText(body: Buffer): string {
+/**
+ * Parses a JSON body. @throws MALFORMED_JSON, with `position` if the engine reports it;
+ * PAYLOAD_TOO_LARGE for too many members, and what `charge` throws
+ */
+export function parseJson(body: Buffer, { maxMembers = MAX_JSON_MEMBERS, charge }: ParseOptions = {}): unknown {
   const text = decodeUtf8(body);
   if (text === undefined)
     throw new PrismError("MALFORMED_JSON", "The body is not UTF-8, or begins with a byte order mark");
-  if (scanJson(text, MAX_JSON_DEPTH).depth > MAX_JSON_DEPTH) throw tooDeep();
-  return text;
+  const members = countMembers(text, maxMembers);
+  charge?.(members);
+  return parseJsonText(text);
+}
+
+/**
+ * The members and elements of a JSON text, counted before it is parsed. @throws MALFORMED_JSON for too
+ * deep nesting, PAYLOAD_TOO_LARGE for more than `limit`
+ */
+export function countMembers(text: string, limit: number): number {
+  const { depth, members } = scanJson(text, MAX_JSON_DEPTH, limit);
+  if (depth > MAX_JSON_DEPTH) throw tooDeep();
+  if (members > limit) throw new PrismError("PAYLOAD_TOO_LARGE", `The body has more than ${limit} members`);
+  return members;
 }
 
 export function tooDeep(): PrismError {
@@ -269,10 +288,10 @@ const EMPTY_OBJECT = Buffer.from("{}");
 
 /**
  * The unchecked value of the body, or its bytes for a route that reads those. A missing body counts
- * as `{}`. @throws MALFORMED_JSON
+ * as `{}`. @param charge see {@link parseJson} @throws MALFORMED_JSON, PAYLOAD_TOO_LARGE
  */
-export function bodyValue(route: Route, body: Buffer): unknown {
+export function bodyValue(route: Route, body: Buffer, charge?: (members: number) => void): unknown {
   if (route.raw) return body.length === 0 && route.raw.exact !== true ? EMPTY_OBJECT : body;
   if (!route.body) return undefined;
-  return body.length === 0 ? {} : parseJson(body);
+  return body.length === 0 ? {} : parseJson(body, { maxMembers: route.maxMembers, charge });
 }

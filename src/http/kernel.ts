@@ -6,10 +6,10 @@ import { OPERATOR, type Principal } from "../core/principal.ts";
 import { CorsPolicy, requireAccess } from "./access.ts";
 import type { AccessLog } from "./access-log.ts";
 import { type BodyReader, type BodySink, bodyLimitOf, hasBody, isRestDropped } from "./body.ts";
-import { addressGroup, coarseAddressGroup } from "./client-address.ts";
+import { type AddressReader, addressGroup, coarseAddressGroup } from "./client-address.ts";
 import { type Authenticator, readCredential, requestCaller, ticketOf } from "./credentials.ts";
 import { endsConnection, errorBody, errorHeaders, toPrismError } from "./error-reply.ts";
-import { type AddressReader, Exchange } from "./exchange.ts";
+import { Exchange } from "./exchange.ts";
 import type { Faces } from "./faces.ts";
 import { BadHead } from "./headers.ts";
 import { bodyValue, checkShape, mayRepeat, parseQuery, withoutRepeated } from "./input.ts";
@@ -19,6 +19,7 @@ import { type RateLimiter, requireAllowed } from "./rate-limiter.ts";
 import { LARGE_REPLY_LENGTH, largeReply } from "./replies.ts";
 import { ANSWERS_LATER, type Dialect, type Input, RawJson, Reply, type Route } from "./route.ts";
 import type { Router } from "./router.ts";
+import type { Work, WorkAccount, WorkBudget } from "./work-budget.ts";
 
 /** Requests per minute; read at each request, so that a reload takes effect at once. */
 export type RequestLimits = Pick<Config["rateLimit"], "enabled" | "global" | "ip" | "user" | "key">;
@@ -29,6 +30,8 @@ export interface KernelParts {
   readonly bodies: BodyReader;
   readonly limiter: RateLimiter;
   readonly accessLog: AccessLog;
+  /** What the bodies of requests may cost. */
+  readonly work: WorkBudget;
   readonly readAddress: AddressReader;
   /** Whether bodies may be chunked; default: yes. */
   readonly acceptsChunked?: boolean;
@@ -292,18 +295,52 @@ export class HttpKernel implements BodySink {
       this.#run(exchange, route, EMPTY_BODY);
       return;
     }
+    if (route.chargesItself !== true) this.#chargeBytes(exchange, route);
     this.#parts.bodies.read(exchange, route, this);
+  }
+
+  /** Charges a body before it is read, and refuses it if its payer is in debt. @throws WORK_LIMITED */
+  #chargeBytes(exchange: Exchange, route: Route): void {
+    const { work } = this.#parts;
+    const payer = this.payerOf(exchange);
+    work.require(payer);
+    const bytes = Number(exchange.header("content-length")) || 0;
+    // A longer body is refused unread.
+    if (bytes <= bodyLimitOf(route, exchange)) work.charge(payer, readOf(route, bytes));
+  }
+
+  #chargeRead(exchange: Exchange, route: Route, bytes: number): void {
+    if (route.chargesItself !== true) this.#parts.work.charge(this.payerOf(exchange), readOf(route, bytes));
+  }
+
+  /** Who pays for the work of a request: its caller, or its address. */
+  payerOf(exchange: Exchange): WorkAccount | null {
+    if (exchange.payer === undefined) exchange.payer = this.#findPayer(exchange);
+    return exchange.payer;
+  }
+
+  #findPayer(exchange: Exchange): WorkAccount | null {
+    const { principal, isControl, signerKey } = exchange;
+    const { work } = this.#parts;
+    if (isControl) return null;
+    if (principal) return work.ofPrincipal(principal);
+    return signerKey === null ? work.ofAddress(exchange.clientAddress) : work.ofSigner(signerKey);
   }
 
   bodyRead(exchange: Exchange, route: Route, body: Buffer): void {
     this.#guard(exchange, () => {
       if (exchange.header("content-encoding") === "" || route.raw?.encoded === true) {
+        if (exchange.isChunked) this.#chargeRead(exchange, route, body.length);
         this.#run(exchange, route, body);
         return;
       }
       // The bytes are only valid until this returns.
       this.#parts.bodies.inflate(exchange, Buffer.from(body), bodyLimitOf(route, exchange)).then(
-        (inflated) => this.#guard(exchange, () => this.#run(exchange, route, inflated)),
+        (inflated) =>
+          this.#guard(exchange, () => {
+            this.#chargeRead(exchange, route, inflated.length);
+            this.#run(exchange, route, inflated);
+          }),
         (error: unknown) => this.fail(exchange, error),
       );
     });
@@ -315,7 +352,7 @@ export class HttpKernel implements BodySink {
 
   #run(exchange: Exchange, route: Route, body: Buffer): void {
     if (exchange.isOver) return;
-    const given = bodyValue(route, body);
+    const given = bodyValue(route, body, (members) => this.#parts.work.charge(this.payerOf(exchange), { members }));
     const params = route.params ? checkShape(route.params, exchange.params, "path") : undefined;
     const query = route.query ? checkShape(route.query, parseQuery(exchange.queryText), "query") : undefined;
     if (mayRepeat(route, given)) {
@@ -401,6 +438,11 @@ export class HttpKernel implements BodySink {
       this.fail(exchange, error);
     }
   }
+}
+
+/** Bytes of JSON are parsed; a handler that reads raw bytes charges what it does with them. */
+function readOf(route: Route, bytes: number): Work {
+  return route.raw ? { read: bytes } : { bytes };
 }
 
 const EMPTY_BODY = Buffer.alloc(0);

@@ -46,6 +46,14 @@ export class LiveSettings {
     return this.#config.rateLimit;
   }
 
+  get work(): Config["work"] {
+    return this.#config.work;
+  }
+
+  get receivers(): Config["receivers"] {
+    return this.#config.receivers;
+  }
+
   get messages(): Config["messages"] {
     return this.#config.messages;
   }

@@ -93,6 +93,10 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
     readonly exact?: boolean;
   };
   readonly maxBodyBytes?: number;
+  /** Members of a JSON body; default: 20 000. */
+  readonly maxMembers?: number;
+  /** The handler charges the work of a request itself, by its own rules. */
+  readonly chargesItself?: true;
   readonly status?: number;
   /** Further statuses with the same body (204: none), for the OpenAPI document. */
   readonly otherStatuses?: readonly number[];

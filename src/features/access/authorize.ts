@@ -83,14 +83,17 @@ export class Projects {
   readonly defaultId: string;
   readonly #find;
   readonly #wasMember;
+  readonly #findOwner;
   /** Project id by id or slug. */
   readonly #ids = new Map<string, string>();
+  readonly #owners = new Map<string, string | null>();
 
   constructor(reader: Sqlite, defaultId: string) {
     this.defaultId = defaultId;
     this.#find = reader.prepare<{ ref: string }, { id: string }>(
       "select id from projects where deletedAt is null and (id = @ref or slug = @ref) order by id = @ref desc limit 1",
     );
+    this.#findOwner = reader.prepare<[string], { ownerId: string | null }>("select ownerId from projects where id = ?");
     this.#wasMember = reader.prepare<{ id: string; userId: string; seesAll: 0 | 1 }, { id: string }>(
       `select id from projects where id = @id and deletedAt is not null and
        (@seesAll or exists (select 1 from project_members where projectId = @id and userId = @userId))`,
@@ -178,11 +181,23 @@ export class Projects {
     return given ?? (principal.kind === "apiKey" ? principal.projectId : this.defaultId);
   }
 
+  /** The user who owns a project; null for none. */
+  ownerOf(id: string): string | null {
+    const known = this.#owners.get(id);
+    if (known !== undefined) return known;
+    const ownerId = this.#findOwner.get(id)?.ownerId ?? null;
+    if (this.#owners.size >= MAX_REFS) this.#owners.clear();
+    this.#owners.set(id, ownerId);
+    return ownerId;
+  }
+
   forget(projectId: string): void {
+    this.#owners.delete(projectId);
     for (const [ref, id] of this.#ids) if (id === projectId) this.#ids.delete(ref);
   }
 
   forgetAll(): void {
+    this.#owners.clear();
     this.#ids.clear();
   }
 

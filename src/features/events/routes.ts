@@ -78,6 +78,8 @@ function serve(server: FeatureServer, context: EventsContext): void {
     query: s.IngestQuery,
     body: s.IngestBody,
     raw: MAX_RAW,
+    // Events have limits of their own, and batches are read in slices.
+    chargesItself: true,
     maxBodyBytes: context.config.ingest.maxBodyBytes,
     status: 202,
     response: s.IngestReply,

@@ -89,15 +89,16 @@ class Door {
       requireAllowed(bucket, "Too many requests of this receiver");
     }
     exchange.signerKey = `receiver:${row.id}`;
-    exchange.maxBodyBytes = row.maxBodyBytes;
-    if (Number(exchange.header("content-length")) > row.maxBodyBytes)
-      throw new PrismError("PAYLOAD_TOO_LARGE", `The body is larger than ${row.maxBodyBytes} bytes`);
+    const { maxBodyBytes } = receivers.limitsOf(row);
+    exchange.maxBodyBytes = maxBodyBytes;
+    if (Number(exchange.header("content-length")) > maxBodyBytes)
+      throw new PrismError("PAYLOAD_TOO_LARGE", `The body is larger than ${maxBodyBytes} bytes`);
   }
 
   /** The consent of CloudEvents' abuse protection. */
   options(exchange: Exchange): Readonly<Record<string, string>> | null {
     const row = this.#find(exchange);
-    return row ? cloudEventsConsent(exchange, row.perSecond * 60) : null;
+    return row ? cloudEventsConsent(exchange, this.#context.receivers.limitsOf(row).perSecond * 60) : null;
   }
 
   async accept(exchange: Exchange, given: Buffer | undefined): Promise<unknown> {

@@ -1,9 +1,11 @@
+import type { Config } from "../../config/load.ts";
 import { type Clock, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { invalidField, limitReached, PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import type { SealedBox } from "../../core/sealed-box.ts";
 import { missingPermission } from "../../http/access.ts";
+import type { LiveSettings } from "../../http/live-settings.ts";
 import { requireVersion } from "../../http/negotiation.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import { addEffect, type Database, type ReadDb, type Trx } from "../../store/database.ts";
@@ -14,7 +16,7 @@ import type { AuditTrail } from "../audit/index.ts";
 import { compileMapping } from "./mapping.ts";
 import type { VerifyRow } from "./preset.ts";
 import type { Presets } from "./presets.ts";
-import { createReceiverToken, mergedMapping, type ReceiverRow, receiverSealContext } from "./receivers.ts";
+import { boundedBy, createReceiverToken, mergedMapping, type ReceiverRow, receiverSealContext } from "./receivers.ts";
 import type { CreateReceiver, ListReceivers, ReceiverView, RotateReceiver, UpdateReceiver } from "./schema.ts";
 import { isUsableSecret } from "./verify.ts";
 
@@ -25,6 +27,7 @@ export interface ManageContext {
   readonly projects: Projects;
   readonly presets: Presets;
   readonly audit: AuditTrail;
+  readonly settings: Pick<LiveSettings, "receivers">;
   /** The URL of this server for clients. */
   publicUrl(): string;
   /** The domain of mail addresses; null if no mail is received. */
@@ -79,7 +82,7 @@ export async function createReceiver(context: ManageContext, principal: Permissi
     ...{ id, projectId, name: input.name, preset: input.preset, mapping: null, verify: null, labels: "{}" },
     ...{ prefix, hash, previousHash: null, previousUntil: null },
     ...{ secret: null, previousSecret: null, previousSecretUntil: null, isActive: 1, notifies: 1 },
-    ...DEFAULTS,
+    ...boundedBy(context.settings.receivers, DEFAULTS),
     ...{ createdBy: principal.userId, createdAt: now, updatedAt: now, version: 1 },
     ...settingsOf(context, id, input),
   };
@@ -218,11 +221,12 @@ function replacedSecret({ box }: ManageContext, old: ReceiverRow, secret: string
 
 /** @throws VALIDATION_FAILED, INVALID_CONDITION, INVALID_TEMPLATE */
 async function checkSettings(
-  { presets }: ManageContext,
+  { presets, settings }: ManageContext,
   name: string,
-  { mapping, labels, secret, verify }: Settings,
+  { mapping, labels, secret, verify, ...limits }: Settings,
   old: { readonly mapping: string | null; readonly verify: string | null; readonly hasSecret: boolean },
 ): Promise<void> {
+  requireWithin(settings.receivers, limits);
   const preset = (await presets.all()).get(name);
   if (!preset)
     throw invalidField("body", "preset", `there is no preset ${name}; GET /api/v1/receivers/presets lists them`);
@@ -238,6 +242,17 @@ async function checkSettings(
   if (labels) checkLabels(labels);
   const own = mapping === undefined ? old.mapping && (JSON.parse(old.mapping) as typeof mapping) : mapping;
   compileMapping(mergedMapping(preset.mapping, own || null));
+}
+
+/** @throws VALIDATION_FAILED for a limit above the operator's */
+function requireWithin(bounds: Config["receivers"], { perSecond, burst, maxBodyBytes }: Settings): void {
+  const refuse = (name: string, given: number | undefined, limit: number): void => {
+    if (given !== undefined && given > limit)
+      throw invalidField("body", name, `must be at most ${limit}, which the operator has set`);
+  };
+  refuse("perSecond", perSecond, bounds.maxPerSecond);
+  refuse("burst", burst, bounds.maxBurst);
+  refuse("maxBodyBytes", maxBodyBytes, bounds.maxBodyBytes);
 }
 
 /** @throws VALIDATION_FAILED */

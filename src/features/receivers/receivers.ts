@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Selectable } from "kysely";
+import type { Config } from "../../config/load.ts";
 import { Bucket } from "../../core/bucket.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Metrics } from "../../core/metrics.ts";
@@ -21,6 +22,19 @@ interface ReceiversParts {
   readonly box: SealedBox;
   readonly presets: Presets;
   readonly projects: { exists(id: string): boolean };
+  /** The operator's bounds of what receivers may be set to. */
+  limits(): Config["receivers"];
+}
+
+type ReceiverLimits = Pick<ReceiverRow, "perSecond" | "burst" | "maxBodyBytes">;
+
+/** What a receiver takes: its own limits within the operator's. */
+export function boundedBy(bounds: Config["receivers"], row: ReceiverLimits): ReceiverLimits {
+  return {
+    perSecond: Math.min(row.perSecond, bounds.maxPerSecond),
+    burst: Math.min(row.burst, bounds.maxBurst),
+    maxBodyBytes: Math.min(row.maxBodyBytes, bounds.maxBodyBytes),
+  };
 }
 
 /** A receiver as its requests see it, ready for use. */
@@ -144,13 +158,20 @@ export class Receivers {
   }
 
   /** Takes one request of a receiver's rate. @returns the bucket */
-  takeRate({ id, perSecond, burst }: ReceiverRow): Bucket {
-    const known = this.#byId.get(id);
+  takeRate(row: ReceiverRow): Bucket {
+    const known = this.#byId.get(row.id);
     const now = this.#parts.clock.elapsed();
-    const bucket = known?.bucket ?? new Bucket(burst, (burst * 1000) / perSecond, now);
+    const { perSecond, burst } = this.limitsOf(row);
+    const windowMs = (burst * 1000) / perSecond;
+    const isSame = known?.bucket?.limit === burst && known.bucket.windowMs === windowMs;
+    const bucket = isSame && known?.bucket ? known.bucket : new Bucket(burst, windowMs, now);
     if (known) known.bucket = bucket;
     bucket.take(1, now);
     return bucket;
+  }
+
+  limitsOf(row: ReceiverRow): ReceiverLimits {
+    return boundedBy(this.#parts.limits(), row);
   }
 
   count(preset: string, result: CountedResult): void {

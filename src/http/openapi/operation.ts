@@ -35,6 +35,7 @@ const WITH_CREDENTIALS: readonly ErrorCode[] = [
 ];
 const WITH_PERMISSION: readonly ErrorCode[] = ["UNAUTHORIZED_ROLE", "SCOPE_MISSING", "FORBIDDEN"];
 const WITH_BODY: readonly ErrorCode[] = [
+  "WORK_LIMITED",
   "MALFORMED_JSON",
   "PAYLOAD_TOO_LARGE",
   "UNSUPPORTED_MEDIA_TYPE",

@@ -152,3 +152,22 @@ test("presets in the data directory add to the built-in ones; a broken file is a
   await it.send(receiver, { what: "happened" });
   assert.equal((await it.events())[0]?.payload["title"], "happened");
 });
+
+test("the operator bounds the rate and the size of receivers, also of existing ones", async (t) => {
+  const it = await ReceiverTest.start(t, { settings: { "receivers.maxBurst": "100" } });
+  const wide = { name: "Wide", perSecond: 50, burst: 100, maxBodyBytes: 4096 };
+  for (const more of [{ burst: 101 }, { burst: 10_000 }]) {
+    const refused = await it.prism.post("/api/v1/receivers", { preset: "generic", ...wide, ...more });
+    assert.equal(refused.status, 400);
+    assert.match(refused.text, /burst.*at most 100/);
+  }
+  const receiver = await it.make(wide);
+  const { config } = it.prism.parts.base;
+  it.prism.app.reload({ ...config, receivers: { maxPerSecond: 1, maxBurst: 2, maxBodyBytes: 1024 } });
+  assert.equal((await it.send(receiver, { title: "x".repeat(2000) })).status, 413);
+  const statuses = [];
+  for (let i = 0; i < 3; i++) statuses.push((await it.send(receiver, { title: "x" })).status);
+  assert.deepEqual(statuses, [200, 429, 429], "the refused one counts");
+  const made = await it.prism.get<{ burst: number }>(`/api/v1/receivers/${(await it.make({ name: "Default" })).id}`);
+  assert.equal(made.body.burst, 2);
+});

@@ -12,6 +12,7 @@ import { HttpListener } from "../../../src/http/listener.ts";
 import { RateLimiter } from "../../../src/http/rate-limiter.ts";
 import type { Route } from "../../../src/http/route.ts";
 import { Router } from "../../../src/http/router.ts";
+import { WorkBudget, type WorkLimits } from "../../../src/http/work-budget.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { LogLines } from "../../helpers/log-lines.ts";
 
@@ -26,6 +27,7 @@ export interface BareKernelOptions {
   readonly maxBuckets?: number;
   readonly acceptsChunked?: boolean;
   readonly faces?: FaceHosts;
+  readonly work?: Partial<WorkLimits>;
 }
 
 export interface BareKernel {
@@ -33,6 +35,7 @@ export interface BareKernel {
   readonly kernel: HttpKernel;
   readonly listener: HttpListener;
   readonly bodies: BodyReader;
+  readonly work: WorkBudget;
   readonly log: LogLines;
   readonly clock: FakeClock;
 }
@@ -47,7 +50,12 @@ export function startBareKernel(t: TestContext, options: BareKernelOptions): Bar
   const limits = { global: undefined, enabled: true, ip: 600, user: 6000, key: 6_000_000, ...options.limits };
   const cors = new CorsPolicy(options.corsOrigins, true);
   const faces = new Faces(options.faces ?? {});
+  const work = new WorkBudget({
+    ...{ clock, metrics: new Metrics(), ownerOf: () => null },
+    limits: () => ({ projectMsPerSecond: 100, creatorMsPerSecond: 200, allMsPerSecond: 500, ...options.work }),
+  });
   const kernel = new HttpKernel({
+    work,
     router,
     authenticator: { authenticate: options.authenticate ?? (() => testUser()) },
     bodies,
@@ -63,7 +71,7 @@ export function startBareKernel(t: TestContext, options: BareKernelOptions): Bar
   listener.serve((res, req) => kernel.handle(res, req));
   const port = listener.listen("127.0.0.1", 0);
   t.after(() => listener.close());
-  return { port, kernel, listener, bodies, log, clock };
+  return { port, kernel, listener, bodies, work, log, clock };
 }
 
 export function testUser(userId = "someone"): Principal {

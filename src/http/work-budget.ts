@@ -1,0 +1,297 @@
+import { Bucket } from "../core/bucket.ts";
+import type { Clock } from "../core/clock.ts";
+import { PrismError } from "../core/errors.ts";
+import type { Labels, Metrics } from "../core/metrics.ts";
+import type { Principal } from "../core/principal.ts";
+import { addressGroup, coarseAddressGroup } from "./client-address.ts";
+import { RateLimiter } from "./rate-limiter.ts";
+
+/** Milliseconds of work per second; operators set them (`work`). */
+export interface WorkLimits {
+  readonly projectMsPerSecond: number;
+  readonly creatorMsPerSecond: number;
+  readonly allMsPerSecond: number;
+}
+
+/** Counted work: what of a request costs time on the main thread. */
+export interface Work {
+  /** Bytes that are received and kept. */
+  readonly read?: number;
+  /** Bytes that are decoded and parsed. */
+  readonly bytes?: number;
+  /** Members of objects and elements of lists, lines of a mail, parts of a form. */
+  readonly members?: number;
+  /** Steps of rules, mappings and templates. */
+  readonly steps?: number;
+}
+
+/** Microseconds of the main thread, measured (docs/decisions/budget.md). */
+const COST = { read: 0.001, bytes: 0.008, members: 2, steps: 0.0125 } as const;
+
+/** The time that counted work takes, in microseconds. */
+export function microsOf({ read = 0, bytes = 0, members = 0, steps = 0 }: Work): number {
+  return Math.ceil(read * COST.read + bytes * COST.bytes + members * COST.members + steps * COST.steps);
+}
+
+type Level = "address" | "url" | "project" | "creator";
+
+/** Who pays for work: one bucket of each level, the smallest first. */
+export interface WorkAccount {
+  readonly projectId: string | null;
+  readonly levels: readonly (readonly [level: Level, key: string])[];
+  /** Whether the payer has proved who it is. */
+  readonly isKnown: boolean;
+}
+
+interface WorkParts {
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  limits(): WorkLimits;
+  /** The owner of a project; null if it has none. */
+  ownerOf(projectId: string): string | null;
+}
+
+/** A full bucket holds the work of this time. */
+const BURST_MS = 10_000;
+/** Of a project's limit: work of one address before its sender is verified. */
+const ADDRESS_SHARE = 1 / 4;
+/** Of the limit of all: work for senders that are not verified. */
+const UNKNOWN_SHARE = 1 / 2;
+const MAX_BUCKETS = 50_000;
+
+/**
+ * Bounds the work of the main thread that strangers cause, per owner and second: a project's within
+ * its creator's within that of all. Work is counted (bytes, members, steps), not timed, so that a
+ * busy machine refuses nothing. It is charged when it is known, also below zero; debt refuses the
+ * next request.
+ */
+export class WorkBudget {
+  readonly turns: Turns;
+  readonly #parts: WorkParts;
+  readonly #owners: RateLimiter;
+  readonly #addresses: RateLimiter;
+  /** All known payers together, and all others. */
+  readonly #all: Record<"known" | "unknown", Bucket | null> = { known: null, unknown: null };
+  readonly #used = new UsedWork();
+  readonly #refused;
+
+  constructor(parts: WorkParts, turns = new Turns()) {
+    this.#parts = parts;
+    this.turns = turns;
+    this.#owners = new RateLimiter(parts.clock, MAX_BUCKETS, BURST_MS);
+    this.#addresses = new RateLimiter(parts.clock, MAX_BUCKETS, BURST_MS);
+    const { metrics } = parts;
+    this.#refused = metrics.counter("prism_work_refused_total", "Requests refused because of earlier work, by limit");
+    metrics.counterOf("prism_work_seconds_total", "Counted work for strangers, by project", () => this.#used.top());
+  }
+
+  /** A project and its creator. */
+  ofProject(projectId: string): WorkAccount {
+    const ownerId = this.#parts.ownerOf(projectId);
+    const creator: WorkAccount["levels"] = ownerId === null ? [] : [["creator", ownerId]];
+    return { projectId, isKnown: true, levels: [["project", projectId], ...creator] };
+  }
+
+  /** The project of a key with its creator, or the user; null for the operator. */
+  ofPrincipal(principal: Principal): WorkAccount | null {
+    if (principal.kind === "apiKey") return this.ofProject(principal.projectId);
+    if (principal.userId === null) return null;
+    return { projectId: null, isKnown: true, levels: [["creator", principal.userId]] };
+  }
+
+  /** The holder of a secret that signs requests in another protocol. */
+  ofSigner(key: string): WorkAccount {
+    return { projectId: null, isKnown: true, levels: [["project", key]] };
+  }
+
+  /**
+   * An address that has proved nothing. @param url a public URL with a budget of its own, such as
+   * that of a receiver: another address at it, and the address at another one, are apart
+   */
+  ofAddress(address: string, url = ""): WorkAccount {
+    const here: WorkAccount["levels"] = url === "" ? [] : [["url", url]];
+    return { projectId: null, isKnown: false, levels: [["address", `${addressGroup(address)} ${url}`], ...here] };
+  }
+
+  /** @throws WORK_LIMITED while the account, or all together, are in debt */
+  require(account: WorkAccount | null): void {
+    if (account === null) return;
+    let share = 1;
+    for (const [level, key] of account.levels) {
+      const bucket = this.#bucket(level, key);
+      if (bucket.remaining < 0) throw this.#refusal(level, bucket.waitMs(0));
+      share = Math.min(share, bucket.remaining / bucket.limit);
+    }
+    const all = this.#allOf(account);
+    // Who has used little is not refused because of others.
+    if (all.remaining < 0 && (share < 0.5 || !account.isKnown)) throw this.#refusal("all", all.waitMs(0));
+  }
+
+  /** Charges work that was done, or is about to be. @param isElsewhere it runs in another thread */
+  charge(account: WorkAccount | null, work: Work, isElsewhere = false): void {
+    const micros = microsOf(work);
+    if (account === null || micros === 0) return;
+    if (!isElsewhere) this.turns.spend(micros);
+    if (account.projectId !== null) this.#used.add(account.projectId, micros);
+    for (const [level, key] of account.levels) borrow(this.#bucket(level, key), micros);
+    borrow(this.#allOf(account), micros);
+  }
+
+  /** Work of a project since the start in milliseconds, and the part of its budget that is left (0 to 1). */
+  useOf(projectId: string): { readonly usedMs: number; readonly left: number } {
+    const { remaining, limit } = this.#bucket("project", projectId);
+    return { usedMs: Math.round(this.#used.of(projectId) / 1000), left: Math.max(0, remaining / limit) };
+  }
+
+  #refusal(level: Level | "all", retryAfterMs: number): PrismError {
+    this.#refused({ by: level }).add();
+    return new PrismError("WORK_LIMITED", `${REASONS[level]} took more of the server's time than it may`, {
+      retryAfterMs: Math.max(1, retryAfterMs),
+    });
+  }
+
+  #bucket(level: Level, key: string): Bucket {
+    const { projectMsPerSecond, creatorMsPerSecond } = this.#parts.limits();
+    if (level === "creator") return this.#owners.take(`c:${key}`, microsIn(creatorMsPerSecond), 0, "owners");
+    if (level === "project") return this.#owners.take(`p:${key}`, microsIn(projectMsPerSecond), 0, "owners");
+    const isAddress = level === "address";
+    const limit = microsIn(projectMsPerSecond * (isAddress ? ADDRESS_SHARE : 1));
+    return this.#addresses.take(`${level} ${key}`, limit, 0, isAddress ? coarseAddressGroup(key) : "urls");
+  }
+
+  #allOf({ isKnown }: WorkAccount): Bucket {
+    const name = isKnown ? "known" : "unknown";
+    const now = this.#parts.clock.elapsed();
+    const limit = microsIn(this.#parts.limits().allMsPerSecond * (isKnown ? 1 : UNKNOWN_SHARE));
+    const bucket = this.#all[name];
+    if (bucket?.limit === limit) return bucket.refill(now);
+    this.#all[name] = new Bucket(limit, BURST_MS, now);
+    return this.#all[name];
+  }
+}
+
+const REASONS: Readonly<Record<Level | "all", string>> = {
+  address: "Requests of this address",
+  url: "Requests of unknown senders at this URL",
+  project: "Requests of this project",
+  creator: "Requests of this account and its projects",
+  all: "Requests of all together",
+};
+
+function microsIn(msPerSecond: number): number {
+  return Math.max(1, Math.round(msPerSecond * BURST_MS));
+}
+
+/** Debt is at most a full bucket: nobody waits longer than that takes. */
+function borrow(bucket: Bucket, micros: number): void {
+  bucket.borrow(Math.min(micros, bucket.remaining + bucket.limit));
+}
+
+const MAX_USED = 2000;
+const TOP = 20;
+
+/** Work by project since the start; the projects with the least are one when there are too many. */
+class UsedWork {
+  readonly #micros = new Map<string, number>();
+  #other = 0;
+
+  add(projectId: string, micros: number): void {
+    this.#micros.set(projectId, this.of(projectId) + micros);
+    if (this.#micros.size <= MAX_USED) return;
+    for (const [id, dropped] of this.#sorted().slice(MAX_USED / 2)) {
+      this.#micros.delete(id);
+      this.#other += dropped;
+    }
+  }
+
+  of(projectId: string): number {
+    return this.#micros.get(projectId) ?? 0;
+  }
+
+  /** Seconds of the projects with the most, and of all others. */
+  top(): (readonly [Labels, number])[] {
+    const sorted = this.#sorted();
+    const others = sorted.slice(TOP).reduce((sum, [, micros]) => sum + micros, this.#other);
+    const shown = sorted.slice(0, TOP).map(([project, micros]) => [{ project }, micros / 1e6] as const);
+    return others === 0 ? shown : [...shown, [{ project: "other" }, others / 1e6]];
+  }
+
+  #sorted(): [string, number][] {
+    return [...this.#micros].sort(([, a], [, b]) => b - a);
+  }
+}
+
+/** Work of strangers in one turn of the loop, in microseconds: other requests wait no longer. */
+const TURN_MICROS = 4000;
+const MAX_WAITING = 10_000;
+
+/**
+ * Spreads work over turns of the loop: once a turn's share is spent the rest waits, owner by owner.
+ * A single piece of work is not interrupted; its own limits bound it.
+ */
+export class Turns {
+  readonly #next: (run: () => void) => void;
+  readonly #waiting = new Map<string, (() => void)[]>();
+  #count = 0;
+  #spent = 0;
+  #isArmed = false;
+
+  /** @param next runs a function in the next turn of the loop. */
+  constructor(next: (run: () => void) => void = (run) => void setImmediate(run)) {
+    this.#next = next;
+  }
+
+  /** Work that waits for a turn. */
+  get waiting(): number {
+    return this.#count;
+  }
+
+  /** Runs work now if the turn has time, otherwise in a later one. @throws OVERLOADED if too much waits */
+  async run<T>(owner: string, work: () => T): Promise<T> {
+    if (this.#count === 0 && this.#spent < TURN_MICROS) return work();
+    if (this.#count >= MAX_WAITING)
+      throw new PrismError("OVERLOADED", "Too many requests wait for the main thread", { retryAfterMs: 1000 });
+    return new Promise<T>((resolve, reject) => {
+      const run = (): void => {
+        try {
+          resolve(work());
+        } catch (error) {
+          reject(error);
+        }
+      };
+      const own = this.#waiting.get(owner);
+      if (own) own.push(run);
+      else this.#waiting.set(owner, [run]);
+      this.#count++;
+      this.#arm();
+    });
+  }
+
+  spend(micros: number): void {
+    this.#spent += micros;
+    this.#arm();
+  }
+
+  #arm(): void {
+    if (this.#isArmed) return;
+    this.#isArmed = true;
+    this.#next(() => this.#turn());
+  }
+
+  #turn(): void {
+    this.#isArmed = false;
+    this.#spent = 0;
+    while (this.#count > 0 && this.#spent < TURN_MICROS) this.#take()();
+    if (this.#count > 0) this.#arm();
+  }
+
+  /** The owners in turn. */
+  #take(): () => void {
+    const [owner, own] = this.#waiting.entries().next().value as [string, (() => void)[]];
+    const run = own.shift() as () => void;
+    this.#waiting.delete(owner);
+    if (own.length > 0) this.#waiting.set(owner, own);
+    this.#count--;
+    return run;
+  }
+}
