@@ -8,6 +8,7 @@ import {
   openTrustedIssuer,
   Principals,
   Projects,
+  Quotas,
   ReadCaches,
   type TrustedIssuer,
   UserDirectory,
@@ -71,7 +72,7 @@ export async function openAccess(base: Base, enqueueMail: AccountOptions["enqueu
     tickets,
     issuer,
     principals: new Principals({ reader, accessTokens, issuer, clock, tickets, cache: config.cache }),
-    projects: new Projects(reader, defaultProjectId),
+    projects: new Projects(reader, defaultProjectId, new Quotas(defaultProjectId, () => settings.limits)),
     users: new UserDirectory({
       database,
       reader,

@@ -120,6 +120,10 @@ export const INGEST_OPTIONS = {
   ),
 };
 
+function perProject(value: number, what: string) {
+  return option(k.integer(1, 1_000_000), value, `${what} per project`, { reloadable: true });
+}
+
 /** Maximum numbers of objects per user or project. Lowering a limit keeps existing objects. */
 export const LIMIT_OPTIONS = {
   rulesPerProject: option(
@@ -151,6 +155,27 @@ export const LIMIT_OPTIONS = {
     k.duration(1000, 86_400_000),
     60_000,
     "minimum interval of a recurring timer, unless its creator has jobs:manage",
+    { reloadable: true },
+  ),
+  projectsPerUser: option(k.integer(1, 1_000_000), 50, "projects of one user who is no administrator", {
+    reloadable: true,
+  }),
+  topicsPerProject: perProject(1000, "topics of ntfy; those unused for 30 days expire"),
+  receiversPerProject: perProject(500, "receivers"),
+  integrationsPerProject: perProject(500, "integrations"),
+  policiesPerProject: perProject(500, "policies"),
+  onCallSchedulesPerProject: perProject(200, "on-call schedules"),
+  calendarsPerProject: perProject(20, "on-call schedules that import a calendar"),
+  creatorFactor: option(
+    k.integer(1, 10_000),
+    5,
+    "what one user who is no administrator can make in all projects, as a multiple of a project's limit",
+    { reloadable: true },
+  ),
+  serverFactor: option(
+    k.integer(1, 10_000),
+    10,
+    "what all users who are no administrators can make together, as a multiple of the limit of one of them",
     { reloadable: true },
   ),
   webhooksPerOwner: option(

@@ -174,11 +174,12 @@ export function assertNever(value: never): never {
 }
 
 /**
- * A configured limit is reached. @param what subject and number, such as "A project has 1000 active
- * rules" @param setting its dotted name
+ * A limit is reached. @param what subject and number, such as "A project has 1000 active rules"
+ * @param setting its dotted name; null: no setting changes it
  */
-export function limitReached(what: string, setting: string, limit: number): PrismError {
-  const message = `${what}; the setting ${setting} allows ${limit}`;
+export function limitReached(what: string, setting: string | null, limit: number): PrismError {
+  const message =
+    setting === null ? `${what}; the most is ${limit}` : `${what}; the setting ${setting} allows ${limit}`;
   return new PrismError("LIMIT_REACHED", message, { details: [{ path: "", code: "LIMIT", message, setting, limit }] });
 }
 

@@ -74,6 +74,8 @@ export interface KeyPrincipal {
   readonly keyId: string;
   readonly projectId: string;
   readonly scopes: ReadonlySet<KeyScope>;
+  /** The user who made the key; null: the operator. */
+  readonly createdBy: string | null;
   /** Requests per minute and events per minute, in place of the general limits. */
   readonly rateLimit: number | null;
   readonly expiresAt: EpochMs;

@@ -17,6 +17,7 @@ function keyPrincipal(n: number): KeyPrincipal {
     projectId: "shop",
     scopes: new Set(),
     rateLimit: null,
+    createdBy: null,
     expiresAt: Number.POSITIVE_INFINITY,
   };
 }

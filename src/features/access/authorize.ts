@@ -11,6 +11,7 @@ import { missingPermission } from "../../http/access.ts";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";
 import type { ProjectRole } from "../../store/schema.ts";
 import * as queries from "./projects/queries.ts";
+import type { Quotas } from "./projects/quotas.ts";
 
 /** Rights inside a project. Those that are also global permissions have the same name. */
 export type ProjectRight = ProjectPermission | "project:read" | "project:manage" | "keys:read";
@@ -81,6 +82,7 @@ const MAX_REFS = 10_000;
 /** Finds projects by id or slug and checks the caller's rights in them. */
 export class Projects {
   readonly defaultId: string;
+  readonly quotas: Quotas;
   readonly #find;
   readonly #wasMember;
   readonly #findOwner;
@@ -88,8 +90,9 @@ export class Projects {
   readonly #ids = new Map<string, string>();
   readonly #owners = new Map<string, string | null>();
 
-  constructor(reader: Sqlite, defaultId: string) {
+  constructor(reader: Sqlite, defaultId: string, quotas: Quotas) {
     this.defaultId = defaultId;
+    this.quotas = quotas;
     this.#find = reader.prepare<{ ref: string }, { id: string }>(
       "select id from projects where deletedAt is null and (id = @ref or slug = @ref) order by id = @ref desc limit 1",
     );

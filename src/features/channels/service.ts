@@ -120,7 +120,7 @@ export async function newChannel(
 
 /** @throws PROJECT_NOT_FOUND, LIMIT_REACHED */
 export async function insertNew(context: ManageContext, owner: ChannelOwner, row: ChannelRow, trx: Trx): Promise<void> {
-  await requireRoom(context, owner, trx);
+  await requireRoom(context, owner, row.createdBy, trx);
   await store.insertChannel(trx, row);
   addEffect(trx, changedWay(row));
   await recordAudit(context, "channel.create", row, trx);
@@ -224,12 +224,18 @@ async function requireReachable(context: ManageContext, preset: Preset, row: Cha
   for (const { key } of urls) if (fields[key]) await context.sender.fetch.check(fields[key]);
 }
 
-async function requireRoom({ live }: ManageContext, owner: ChannelOwner, trx: Trx): Promise<void> {
+async function requireRoom(
+  { live, projects }: ManageContext,
+  owner: ChannelOwner,
+  createdBy: string | null,
+  trx: Trx,
+): Promise<void> {
   if ("projectId" in owner && !(await findProject(trx, owner.projectId)))
     throw new PrismError("PROJECT_NOT_FOUND", "No such project");
+  if ("projectId" in owner) return projects.quotas.requireRoom(trx, "channels", { ...owner, createdBy });
   const { channelsPerOwner } = live.limits;
   if ((await store.countChannels(trx, owner)) >= channelsPerOwner)
-    throw limitReached("A user or a project has too many channels", "limits.channelsPerOwner", channelsPerOwner);
+    throw limitReached("A user has too many channels", "limits.channelsPerOwner", channelsPerOwner);
 }
 
 type Right = "events:read" | "channels:write";

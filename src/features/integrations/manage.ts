@@ -1,5 +1,5 @@
 import { type Clock, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
-import { limitReached, PrismError } from "../../core/errors.ts";
+import { PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
@@ -20,8 +20,6 @@ export interface ManageContext {
   readonly integrations: Integrations;
   readonly audit: AuditTrail;
 }
-
-const MAX_INTEGRATIONS = 500;
 
 /** By name. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */
 export async function listIntegrations(context: ManageContext, principal: PermissionHolder, query: ListIntegrations) {
@@ -62,7 +60,7 @@ export async function createIntegration(context: ManageContext, principal: Permi
   const times = { previousHash: null, previousUntil: null, createdAt: now, updatedAt: now, lastUsedAt: null };
   const row = { ...given, ...times, id: uuidv7(), prefix, hash, createdBy: principal.userId, version: 1 };
   await db.write(async (trx) => {
-    await requireRoom(trx, projectId);
+    await projects.quotas.requireRoom(trx, "integrations", row);
     await requireFreeName(trx, projectId, input.name, null);
     await trx.insertInto("integrations").values(row).execute();
     await changed(context, trx, "create", row, { kind: row.kind, name: row.name });
@@ -172,12 +170,6 @@ async function writableIntegration(
   const row = await findIntegration(context, principal, id, trx);
   if (!context.projects.has(principal, row.projectId, "policies:write")) throw missingPermission("policies:write");
   return row;
-}
-
-async function requireRoom(trx: Trx, projectId: string): Promise<void> {
-  const count = await countOf(trx.selectFrom("integrations").where("projectId", "=", projectId));
-  if (count >= MAX_INTEGRATIONS)
-    throw limitReached("A project has too many integrations", "integrations", MAX_INTEGRATIONS);
 }
 
 async function requireFreeName(trx: Trx, projectId: string, name: string, except: string | null): Promise<void> {

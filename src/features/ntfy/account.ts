@@ -4,7 +4,7 @@ import { hashToken } from "../../core/tokens.ts";
 import type { Database } from "../../store/database.ts";
 import { addEffect } from "../../store/database.ts";
 import type { AuditTrail } from "../audit/index.ts";
-import type { Attachments } from "./attachments.ts";
+import { type Attachments, uploaderOf } from "./attachments.ts";
 import type { Visitor } from "./auth.ts";
 import { NtfyError } from "./errors.ts";
 import { randomText } from "./ids.ts";
@@ -30,7 +30,7 @@ export async function accountView(context: AccountContext, visitor: Visitor, add
   const { principal } = visitor;
   const { attachments } = context;
   const { fileBytes, userBytes, keptMs } = attachments.limits;
-  const used = await attachments.usedBy(principal?.key ?? `ip:${address}`);
+  const used = await attachments.usedBy(uploaderOf(principal, address));
   const shared = {
     limits: {
       ...{ basis: principal ? "tier" : "ip", messages: UNLIMITED, emails: 0, calls: 0, reservations: 0 },

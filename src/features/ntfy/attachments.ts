@@ -3,11 +3,14 @@ import { join } from "node:path";
 import type { Clock, EpochMs } from "../../core/clock.ts";
 import { PARTIAL, writeComplete } from "../../core/data-dir.ts";
 import { PrismError } from "../../core/errors.ts";
+import type { Principal } from "../../core/principal.ts";
+import { addressGroup } from "../../http/client-address.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { MEDIA_HEADERS } from "../../http/headers.ts";
 import { fileReply } from "../../http/replies.ts";
 import type { Database, ReadDb } from "../../store/database.ts";
 import type { NtfyAttachmentsTable } from "../../store/schema.ts";
+import { creatorOf } from "../access/index.ts";
 import { NtfyError } from "./errors.ts";
 
 export interface UploadedFile {
@@ -38,8 +41,8 @@ const MAX_NAME = 255;
 /** Files of messages, in a folder of the data directory, each under the id of its message. */
 export class Attachments {
   readonly #parts: AttachmentsParts;
-  /** Bytes of uploads whose rows are not committed yet. */
-  #pendingBytes = 0;
+  /** Bytes of uploads whose rows are not committed yet, by owner. */
+  readonly #pending = new Map<string, number>();
 
   constructor(parts: AttachmentsParts) {
     this.#parts = parts;
@@ -72,9 +75,10 @@ export class Attachments {
     if (dueAt !== null && dueAt > expiresAt) throw new NtfyError(40015);
     const sizeBytes = bytes.length;
     const row = { id, owner, name: name.slice(0, MAX_NAME), type, sizeBytes, createdAt: now, expiresAt };
-    this.#pendingBytes += sizeBytes;
+    this.#addPending(owner, sizeBytes);
     try {
-      await this.#requireRoom(owner, sizeBytes);
+      if (sizeBytes > this.limits.fileBytes) throw new NtfyError(41301);
+      await this.#requireRoom(owner);
       await writeComplete(this.#pathOf(id), bytes);
       return await publish({ row });
     } catch (error) {
@@ -83,7 +87,7 @@ export class Attachments {
         ? new PrismError("STORAGE_FULL", "The disk is full; nothing was stored", { cause: error })
         : error;
     } finally {
-      this.#pendingBytes -= sizeBytes;
+      this.#addPending(owner, -sizeBytes);
     }
   }
 
@@ -127,13 +131,20 @@ export class Attachments {
     return sizeOf(this.#parts.db.read, owner);
   }
 
-  async #requireRoom(owner: string, bytes: number): Promise<void> {
+  async #requireRoom(owner: string): Promise<void> {
     const { db, requireSpace } = this.#parts;
-    const { fileBytes, userBytes, totalBytes } = this.limits;
-    if (bytes > fileBytes) throw new NtfyError(41301);
+    const { userBytes, totalBytes } = this.limits;
     requireSpace();
-    if ((await sizeOf(db.read, owner)) + bytes > userBytes) throw new NtfyError(41301);
-    if ((await sizeOf(db.read, null)) + this.#pendingBytes > totalBytes) throw new NtfyError(41301);
+    const own = (await sizeOf(db.read, owner)) + (this.#pending.get(owner) ?? 0);
+    if (own > userBytes) throw new NtfyError(41301, "ntfy.attachments.userBytes");
+    const all = (await sizeOf(db.read, null)) + [...this.#pending.values()].reduce((sum, each) => sum + each, 0);
+    if (all > totalBytes) throw new NtfyError(41301, "ntfy.attachments.totalBytes");
+  }
+
+  #addPending(owner: string, bytes: number): void {
+    const pending = (this.#pending.get(owner) ?? 0) + bytes;
+    if (pending === 0) this.#pending.delete(owner);
+    else this.#pending.set(owner, pending);
   }
 
   /** @throws TypeError for a text that is not an id: client input never becomes a path */
@@ -141,6 +152,13 @@ export class Attachments {
     if (!ID.test(id)) throw new TypeError("attachments are kept under the ids of their messages");
     return join(this.#parts.dir, id);
   }
+}
+
+/** Whose limit an upload counts for: a person, for a key its creator, for anonymous ones the address. */
+export function uploaderOf(principal: Principal | null, address: string): string {
+  if (principal === null) return `ip:${addressGroup(address)}`;
+  const creator = creatorOf(principal);
+  return creator === null ? principal.key : `user:${creator}`;
 }
 
 function findAttachment(db: ReadDb, id: string) {

@@ -40,7 +40,7 @@ const TEXTS = {
   41301: "attachment too large, or bandwidth limit reached",
   41302: "Matrix request body too large",
   42901: "limit reached: too many requests",
-  42904: "limit reached: the total number of topics on the server has been reached, please contact the admin",
+  42904: "limit reached: too many topics",
   42905: "limit reached: too much attachment data",
   42909: "limit reached: too many auth failures",
   50001: "internal server error",

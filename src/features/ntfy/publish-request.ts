@@ -1,8 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
-import { addressGroup } from "../../http/client-address.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { type Action, checkActions, parseActions } from "./actions.ts";
-import { type Attachments, typeOf, type UploadedFile } from "./attachments.ts";
+import { type Attachments, typeOf, type UploadedFile, uploaderOf } from "./attachments.ts";
 import type { Visitor } from "./auth.ts";
 import { dueAtOf } from "./delay.ts";
 import { NtfyError } from "./errors.ts";
@@ -205,7 +204,7 @@ async function upload(
   if (body.length === 0) throw new NtfyError(40000, "the file is empty");
   const { type, extension } = typeOf(body, given, utf8Of(body) !== undefined);
   const name = given === "" ? `attachment${extension}` : given.slice(0, MAX_DETAIL);
-  const owner = visitor.principal?.key ?? `ip:${addressGroup(exchange.clientAddress)}`;
+  const owner = uploaderOf(visitor.principal, exchange.clientAddress);
   const url = `${baseUrl(exchange)}/file/${draft.id}${extension}`;
   return attachments.store({ id: draft.id, owner, name, type, bytes: body }, draft.dueAt, (file: UploadedFile) => {
     const attachment = { name, type, size: body.length, expires: secondsOf(clock.now() + limits.keptMs), url };

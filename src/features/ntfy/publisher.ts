@@ -1,11 +1,13 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Clock, EpochMs } from "../../core/clock.ts";
 import { DueTimes, SteadyClock } from "../../core/due-times.ts";
+import { PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Counter } from "../../core/metrics.ts";
 import type { Level } from "../../core/vocabulary.ts";
 import { addEffect, type Database, type Trx } from "../../store/database.ts";
+import { creatorOf, type Quotas } from "../access/index.ts";
 import type { AuditTrail } from "../audit/index.ts";
 import { appendEvents } from "../events/index.ts";
 import type { RealtimeService } from "../streams/index.ts";
@@ -14,7 +16,7 @@ import type { Visitor } from "./auth.ts";
 import { NtfyError } from "./errors.ts";
 import { newId } from "./ids.ts";
 import { type EventName, type Message, secondsOf } from "./message.ts";
-import type { Topic, Topics } from "./topics.ts";
+import type { Topic } from "./topics.ts";
 
 /** The members of a message that the publisher gives. */
 export type Content = Omit<Message, "id" | "sequence_id" | "time" | "expires" | "event" | "topic">;
@@ -40,13 +42,14 @@ interface PublisherParts {
   readonly log: Logger;
   readonly audit: AuditTrail;
   readonly realtime: Pick<RealtimeService, "publishAll">;
-  readonly topics: Topics;
+  readonly quotas: Quotas;
   readonly published: Counter;
   /** How long messages are kept. */
   cacheMs(): number;
 }
 
-const MAX_TOPICS = 15_000;
+/** Stands for all anonymous publishers together, whose topics count as those of one person. */
+const ANONYMOUS_MAKER = "anonymous";
 const LEVELS: readonly Level[] = ["info", "debug", "info", "info", "warn", "error"];
 
 /**
@@ -102,16 +105,15 @@ export class Publisher {
     return seconds > 0 ? this.#count / seconds : 0;
   }
 
-  /** @returns the message as stored. @throws NtfyError 42904; STORAGE_FULL, DATABASE_UNAVAILABLE */
+  /** @returns the message as stored. @throws NtfyError 40301, 42904; STORAGE_FULL, DATABASE_UNAVAILABLE */
   async publish(topic: Topic, { principal }: Visitor, draft: Draft): Promise<Message> {
-    const { db, clock, topics } = this.#parts;
-    if (topic.isNew && topics.size >= MAX_TOPICS) throw new NtfyError(42904);
+    const { db, clock } = this.#parts;
     const now = clock.now();
     const message = this.#messageOf(topic.name, draft, now);
     const sender = principal?.key ?? null;
     await db.write(
       async (trx) => {
-        if (topic.isNew) await this.#makeTopic(trx, topic, sender, now);
+        if (topic.isNew) await this.#makeTopic(trx, topic, principal ? creatorOf(principal) : ANONYMOUS_MAKER, now);
         if (draft.file) await trx.insertInto("ntfy_attachments").values(draft.file.row).execute();
         if (draft.sequenceId !== "") await cancelScheduled(trx, topic.name, draft.sequenceId);
         if (draft.dueAt !== null) await this.#schedule(trx, message, draft, now, sender);
@@ -144,12 +146,27 @@ export class Publisher {
     };
   }
 
-  /** @throws NtfyError 40301 if another project has got the topic meanwhile */
+  /** @throws NtfyError 40301 if another project has got the topic meanwhile; 42904 */
   async #makeTopic(trx: Trx, topic: Topic, createdBy: string | null, now: EpochMs): Promise<void> {
     const { name, kind, projectId } = topic;
-    const row = { name, kind, projectId, userId: null, patterns: "[]", createdBy, createdAt: now };
+    const row = {
+      name,
+      kind,
+      projectId,
+      userId: null,
+      patterns: "[]",
+      createdBy,
+      createdAt: now,
+      lastUsedAt: now,
+      isKept: 0,
+    } as const;
     const stored = await trx.selectFrom("ntfy_topics").selectAll().where("name", "=", name).executeTakeFirst();
     if (!stored) {
+      await this.#parts.quotas.requireRoom(trx, "topics", row).catch((error: unknown) => {
+        throw error instanceof PrismError && error.code === "LIMIT_REACHED"
+          ? new NtfyError(42904, error.message)
+          : error;
+      });
       await trx.insertInto("ntfy_topics").values(row).execute();
       addEffect(trx, { type: "ntfy-topics-changed", changed: [row] });
       const metadata = { kind, projectId };

@@ -60,7 +60,7 @@ export class Ntfy {
     const published = parts.metrics.counter("prism_ntfy_messages_total", "Messages published by ntfy's API")();
     parts.metrics.gauge("prism_ntfy_subscribers", "Open subscriptions of ntfy's API", () => this.open.size);
     this.topics = new Topics({ reader, projects, anonymous: () => settings.current.ntfy.anonymous });
-    this.publisher = new Publisher({ ...parts, topics: this.topics, published, cacheMs: this.cacheMs });
+    this.publisher = new Publisher({ ...parts, quotas: projects.quotas, published, cacheMs: this.cacheMs });
     const limiter = new RateLimiter(clock);
     const counting = { limiter, limits: () => settings.rateLimit.enabled };
     this.auth = new NtfyAuth({ reader, clock, authenticator: principals, principals, passwordOwner, ...counting });
@@ -89,14 +89,14 @@ export class Ntfy {
     const removed = await this.attachments.sweepOrphans();
     if (removed > 0) this.#parts.log.info({ files: removed }, "files without a message are removed");
     this.publisher.start();
-    this.#timer = setInterval(() => void this.#flush(), FLUSH_EVERY_MS);
+    this.#timer = setInterval(() => void this.storeUses(), FLUSH_EVERY_MS);
     this.#timer.unref();
   }
 
   async stop(): Promise<void> {
     if (this.#timer) clearInterval(this.#timer);
     await this.publisher.stop();
-    await this.#flush();
+    await this.storeUses();
   }
 
   /** A commit has changed topics. */
@@ -106,12 +106,16 @@ export class Ntfy {
     for (const subscriber of [...this.open]) subscriber.topicsChanged(names);
   }
 
-  /** Stores when tokens were last used. */
-  async #flush(): Promise<void> {
-    const used = this.auth.takeUsed();
-    if (used.length === 0) return;
+  /** Stores when tokens and topics were last used. */
+  async storeUses(): Promise<void> {
+    const now = this.#parts.clock.now();
+    for (const { topics } of this.open) for (const name of topics) this.topics.used(name, now);
+    const [used, topics] = [this.auth.takeUsed(), this.topics.takeUsed()];
+    if (used.length === 0 && topics.length === 0) return;
     await this.#parts.db
       .write(async (trx) => {
+        for (const name of topics)
+          await trx.updateTable("ntfy_topics").set({ lastUsedAt: now }).where("name", "=", name).execute();
         for (const [hash, { at, origin }] of used)
           await trx
             .updateTable("ntfy_tokens")
@@ -119,6 +123,8 @@ export class Ntfy {
             .where("hash", "=", hash)
             .execute();
       })
-      .catch((err: unknown) => this.#parts.log.warn({ err }, "the last uses of ntfy's tokens were not stored"));
+      .catch((err: unknown) =>
+        this.#parts.log.warn({ err }, "the last uses of ntfy's tokens and topics were not stored"),
+      );
   }
 }

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { type Clock, toRfc3339 } from "../../core/clock.ts";
-import { limitReached, PrismError } from "../../core/errors.ts";
+import { PrismError } from "../../core/errors.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { holderOf, requireAccount } from "../../http/access.ts";
 import { pageBody, pageEntries, readPage } from "../../http/pagination.ts";
@@ -22,7 +22,6 @@ interface TopicContext {
 
 const PATH = "/api/v1/ntfy/topics";
 const MAX_PATTERNS = 20;
-const MAX_TOPICS = 15_000;
 
 const Kind = v.picklist(["messages", "events", "inbox"]);
 
@@ -137,12 +136,11 @@ async function createTopic(
   const row: TopicRow = {
     ...{ name, kind, projectId, userId: isInbox ? requireAccount(principal).userId : null },
     ...{ patterns: JSON.stringify(kind === "events" ? (input.patterns ?? ["*"]) : []) },
-    ...{ createdBy: principal.userId, createdAt: clock.now() },
+    ...{ createdBy: principal.userId, createdAt: clock.now(), lastUsedAt: null, isKept: 1 },
   };
   await db.write(async (trx) => {
     if (await findTopic(trx, name)) throw new PrismError("NAME_TAKEN", "A topic with this name exists");
-    if ((await countOf(trx.selectFrom("ntfy_topics"))) >= MAX_TOPICS)
-      throw limitReached(`The server has ${MAX_TOPICS} topics`, "ntfy", MAX_TOPICS);
+    await projects.quotas.requireRoom(trx, "topics", row);
     await trx.insertInto("ntfy_topics").values(row).execute();
     addEffect(trx, { type: "ntfy-topics-changed", changed: [row] });
     const metadata = { kind, projectId };

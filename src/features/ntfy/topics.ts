@@ -1,5 +1,6 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Selectable } from "kysely";
+import { DAY_MS, type EpochMs } from "../../core/clock.ts";
 import type { Principal } from "../../core/principal.ts";
 import { hasTokenScope } from "../../http/access.ts";
 import type { NtfyTopicKind, NtfyTopicsTable } from "../../store/schema.ts";
@@ -31,6 +32,9 @@ interface TopicsParts {
 export class Topics {
   readonly #parts: TopicsParts;
   readonly #byName = new Map<string, Topic>();
+  /** When each was last used, to the day. */
+  readonly #usedAt = new Map<string, EpochMs>();
+  readonly #unstored = new Set<string>();
 
   constructor(parts: TopicsParts) {
     this.#parts = parts;
@@ -42,8 +46,13 @@ export class Topics {
   }
 
   changed({ changed = [], deleted = [] }: { changed?: readonly TopicRow[]; deleted?: readonly string[] }): void {
-    for (const name of deleted) this.#byName.delete(name);
-    for (const { name, kind, projectId, userId, patterns } of changed)
+    for (const name of deleted) {
+      this.#byName.delete(name);
+      this.#usedAt.delete(name);
+      this.#unstored.delete(name);
+    }
+    for (const { name, kind, projectId, userId, patterns, createdAt, lastUsedAt } of changed) {
+      this.#usedAt.set(name, lastUsedAt ?? createdAt);
       this.#byName.set(name, {
         name,
         kind,
@@ -52,10 +61,22 @@ export class Topics {
         patterns: JSON.parse(patterns) as string[],
         isNew: false,
       });
+    }
   }
 
-  get size(): number {
-    return this.#byName.size;
+  /** Someone subscribes to a topic, or still does. */
+  used(name: string, now: EpochMs): void {
+    const usedAt = this.#usedAt.get(name);
+    if (usedAt === undefined || now - usedAt < DAY_MS) return;
+    this.#usedAt.set(name, now);
+    this.#unstored.add(name);
+  }
+
+  /** Topics in use whose time of use is not stored. */
+  takeUsed(): string[] {
+    const names = [...this.#unstored];
+    this.#unstored.clear();
+    return names;
   }
 
   /** The topic as this caller uses it: a new one is in the caller's project, or the default one. */

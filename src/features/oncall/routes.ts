@@ -67,7 +67,7 @@ function serveSchedules(server: FeatureServer, context: OnCallContext): void {
     body: s.CreateSchedule,
     status: 201,
     response: s.ScheduleView,
-    errors: ["PROJECT_NOT_FOUND", "NAME_TAKEN", "URL_REFUSED", ...IDEMPOTENCY_ERRORS],
+    errors: ["PROJECT_NOT_FOUND", "NAME_TAKEN", "URL_REFUSED", "LIMIT_REACHED", ...IDEMPOTENCY_ERRORS],
     async handle(exchange, { body }) {
       const principal = holderOf(exchange);
       const calendarUrl = await schedules.newCalendarUrl(context, principal, body);
@@ -93,7 +93,14 @@ function serveSchedules(server: FeatureServer, context: OnCallContext): void {
     id: "updateOnCallSchedule",
     summary: "Change an on-call schedule",
     body: s.UpdateSchedule,
-    errors: ["SCHEDULE_NOT_FOUND", "UNAUTHORIZED_ROLE", "VERSION_CONFLICT", "NAME_TAKEN", "URL_REFUSED"],
+    errors: [
+      "SCHEDULE_NOT_FOUND",
+      "UNAUTHORIZED_ROLE",
+      "VERSION_CONFLICT",
+      "NAME_TAKEN",
+      "URL_REFUSED",
+      "LIMIT_REACHED",
+    ],
     async handle(exchange, { params, body }) {
       const ifMatch = exchange.header("if-match");
       return scheduleReply(await schedules.updateSchedule(context, holderOf(exchange), params.id, ifMatch, body));

@@ -118,7 +118,7 @@ export async function newCalendarUrl(context: OnCallContext, principal: Permissi
 
 /**
  * @param calendarUrl as {@link newCalendarUrl} returns it
- * @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, NAME_TAKEN
+ * @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, NAME_TAKEN, LIMIT_REACHED
  */
 export async function createSchedule(
   context: OnCallContext,
@@ -133,6 +133,9 @@ export async function createSchedule(
   await reauthorize(context, principal, projectId, "oncall:write", trx);
   await requireFreeName(trx, projectId, input.name);
   const now = clock.now();
+  const maker = { projectId, createdBy: principal.userId };
+  await projects.quotas.requireRoom(trx, "onCallSchedules", maker);
+  if (calendarUrl !== null) await projects.quotas.requireRoom(trx, "calendars", maker);
   const row = {
     id: uuidv7(),
     projectId,
@@ -154,7 +157,7 @@ export async function createSchedule(
   return readSchedule(context, principal, row.id, trx);
 }
 
-/** @throws SCHEDULE_NOT_FOUND, UNAUTHORIZED_ROLE, VERSION_CONFLICT, NAME_TAKEN, URL_REFUSED */
+/** @throws SCHEDULE_NOT_FOUND, UNAUTHORIZED_ROLE, VERSION_CONFLICT, NAME_TAKEN, URL_REFUSED, LIMIT_REACHED */
 export async function updateSchedule(
   context: OnCallContext,
   principal: PermissionHolder,
@@ -177,6 +180,8 @@ export async function updateSchedule(
       version: old.version + 1,
       updatedAt: now,
     });
+    const isNewCalendar = (calendarUrl ?? null) !== null && !(await queries.calendarOf(trx, id))?.url;
+    if (isNewCalendar) await context.projects.quotas.requireRoom(trx, "calendars", old);
     if (calendarUrl !== undefined) await putCalendar(trx, id, calendarUrl, now);
     const metadata = { version: old.version + 1, members: Object.keys(input) };
     await recordChange(context, "oncall_schedule.update", id, metadata, trx);

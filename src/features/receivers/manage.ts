@@ -1,6 +1,6 @@
 import type { Config } from "../../config/load.ts";
 import { type Clock, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
-import { invalidField, limitReached, PrismError } from "../../core/errors.ts";
+import { invalidField, PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import type { SealedBox } from "../../core/sealed-box.ts";
@@ -34,7 +34,6 @@ export interface ManageContext {
   mailDomain(): string | null;
 }
 
-const MAX_RECEIVERS = 500;
 const DEFAULTS = { maxBodyBytes: 1_048_576, perSecond: 60, burst: 600 };
 
 /** By name. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */
@@ -87,7 +86,7 @@ export async function createReceiver(context: ManageContext, principal: Permissi
     ...settingsOf(context, id, input),
   };
   await db.write(async (trx) => {
-    await requireRoom(trx, projectId);
+    await projects.quotas.requireRoom(trx, "receivers", row);
     await requireFreeName(trx, projectId, input.name, null);
     await trx.insertInto("receivers").values(row).execute();
     await changed(context, trx, "create", row, { preset: row.preset, name: row.name });
@@ -302,11 +301,6 @@ async function findReceiver(
     throw new PrismError("RECEIVER_NOT_FOUND", "No such receiver");
   projects.require(principal, row.projectId, "events:read");
   return row;
-}
-
-async function requireRoom(trx: Trx, projectId: string): Promise<void> {
-  const count = await countOf(trx.selectFrom("receivers").where("projectId", "=", projectId));
-  if (count >= MAX_RECEIVERS) throw limitReached("A project has too many receivers", "receivers", MAX_RECEIVERS);
 }
 
 async function requireFreeName(trx: Trx, projectId: string, name: string, except: string | null): Promise<void> {

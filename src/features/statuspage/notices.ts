@@ -118,7 +118,7 @@ export function updateNotice(
     const isNew = (input.text ?? "") !== "" || state !== before;
     const update: NoticeUpdate = { at: now, state, text: input.text ?? "" };
     if (isNew) {
-      if (updates.length >= MAX_UPDATES) throw limitReached("A notice has too many updates", "updates", MAX_UPDATES);
+      if (updates.length >= MAX_UPDATES) throw limitReached("A notice has too many updates", null, MAX_UPDATES);
       await addUpdate(trx, row, update, updates.length + 1);
       if (input.notify !== false) await enqueueNotice(context.mails, trx, row, update);
     }
@@ -178,7 +178,7 @@ async function requireRoom(trx: Trx, projectId: string): Promise<void> {
     .select((e) => e.fn.countAll<number>().as("count"))
     .where("projectId", "=", projectId)
     .executeTakeFirstOrThrow();
-  if (count >= MAX_NOTICES) throw limitReached("A status page has too many notices", "notices", MAX_NOTICES);
+  if (count >= MAX_NOTICES) throw limitReached("A status page has too many notices", null, MAX_NOTICES);
 }
 
 function isOver(state: NoticeState): boolean {

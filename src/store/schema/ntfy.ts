@@ -1,5 +1,6 @@
 /** Topics and messages of ntfy (docs/ntfy.md). */
 import type { Generated } from "kysely";
+import type { Flag } from "./system.ts";
 
 export type NtfyTopicKind = "messages" | "events" | "inbox";
 
@@ -14,6 +15,10 @@ export interface NtfyTopicsTable {
   patterns: Generated<string>;
   createdBy: string | null;
   createdAt: number;
+  /** When it last had a message or a subscriber, to the day. */
+  lastUsedAt: number | null;
+  /** 0: a publish made it, and it expires. */
+  isKept: Generated<Flag>;
 }
 
 export interface NtfyMessagesTable {

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { NTFY_SWEEPS } from "../../../src/features/ntfy/index.ts";
 import { eventually } from "../../helpers/eventually.ts";
+import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
 import { startNtfy } from "./support/api.ts";
 
@@ -100,4 +102,49 @@ test("topics are listed, made and deleted; their messages go with them", async (
   await eventually("its subscriber is cut", () => socket.closed);
   const { body: audit } = await prism.get<{ data: { action: string }[] }>("/api/v1/audit?resourceType=ntfyTopic");
   assert.deepEqual(audit.data.map(({ action }) => action).sort(), ["ntfy_topic.create", "ntfy_topic.delete"]);
+});
+
+test("S4: topics of a key stop at the project's limit, and others still publish", async (t) => {
+  const ntfy = await startNtfy(t, { settings: { "limits.topicsPerProject": "20" } });
+  const { prism } = ntfy;
+  const eve = await makeUser(prism, "eve", ["User"]);
+  const uma = await makeUser(prism, "uma", ["User"]);
+  const keyOf = async (token: string) =>
+    (await prism.post<{ apiKey: string }>("/api/v1/projects", { name: "p" }, { token })).body.apiKey;
+  const [eves, umas] = [await keyOf(eve.token), await keyOf(uma.token)];
+  const fill = (n: number) => ntfy.publish(`fill${n}`, "m", {}, { auth: `Bearer ${eves}` });
+  const replies = await Promise.all(Array.from({ length: 30 }, (_, n) => fill(n)));
+  assert.equal(replies.filter(({ status }) => status === 200).length, 20);
+  const refused = replies.find(({ status }) => status !== 200);
+  assert.deepEqual([refused?.status, refused?.body.code], [429, 42904]);
+  assert.match(refused?.body.error ?? "", /limits\.topicsPerProject allows 20/);
+  const known = replies.findIndex(({ status }) => status === 200);
+  assert.equal((await fill(known)).status, 200, "a topic that exists");
+  assert.equal((await ntfy.publish("umas", "m", {}, { auth: `Bearer ${umas}` })).status, 200);
+  assert.equal((await prism.post(PATH, { name: "admins", kind: "messages" })).status, 201);
+});
+
+test("a topic that a publish made expires after 30 days without messages and subscribers", async (t) => {
+  const clock = new FakeClock();
+  const ntfy = await startNtfy(t, { clock });
+  const { prism } = ntfy;
+  const { database } = prism.parts.base;
+  const names = async () =>
+    (await database.read.selectFrom("ntfy_topics").select("name").orderBy("name").execute()).map(({ name }) => name);
+  const days = async (n: number) => {
+    clock.advance(n * 86_400_000);
+    for (const { sweep } of NTFY_SWEEPS) await sweep(database, clock.now(), () => false);
+  };
+  await prism.post(PATH, { name: "made", kind: "messages" });
+  const token = JSON.parse((await ntfy.send("POST", "/v1/account/token", { body: '{"expires":0}' })).text);
+  const auth = `Bearer ${token.token}`;
+  for (const name of ["followed", "unused", "used"]) await ntfy.publish(name, "m", {}, { auth });
+  await ntfy.socket(t, "/followed/ws", { auth }).opened();
+  await days(20);
+  await ntfy.publish("used", "m", {}, { auth });
+  await ntfy.publish("waits", "m", { In: "2d" }, { auth });
+  await prism.parts.services.ntfy.storeUses();
+  await days(20);
+  assert.deepEqual(await names(), ["followed", "made", "used", "waits"]);
+  assert.equal((await ntfy.publish("unused", "m", {}, { auth })).status, 200, "it can be made again");
 });

@@ -27,6 +27,7 @@ interface KeyRow {
   readonly scopes: string;
   readonly rateLimit: number | null;
   readonly expiresAt: number | null;
+  readonly createdBy: string | null;
 }
 
 interface TokenRow {
@@ -91,12 +92,12 @@ export class Principals implements Authenticator {
          where m.userId = ? and p.deletedAt is null`,
       ),
       key: reader.prepare<[string], KeyRow>(
-        `select k.id, k.projectId, k.scopes, k.rateLimit, k.expiresAt
+        `select k.id, k.projectId, k.scopes, k.rateLimit, k.expiresAt, k.createdBy
          from api_keys k join projects p on p.id = k.projectId
          where k.hash = ? and k.revokedAt is null and p.deletedAt is null`,
       ),
       keyById: reader.prepare<[string], KeyRow>(
-        `select k.id, k.projectId, k.scopes, k.rateLimit, k.expiresAt
+        `select k.id, k.projectId, k.scopes, k.rateLimit, k.expiresAt, k.createdBy
          from api_keys k join projects p on p.id = k.projectId
          where k.id = ? and k.revokedAt is null and p.deletedAt is null`,
       ),
@@ -328,6 +329,7 @@ function keyPrincipalOf(row: KeyRow): KeyPrincipal {
     projectId: row.projectId,
     scopes: new Set<KeyScope>(KEY_SCOPES.filter((scope) => scopes.has(scope))),
     rateLimit: row.rateLimit,
+    createdBy: row.createdBy,
     expiresAt: row.expiresAt ?? Number.POSITIVE_INFINITY,
   };
 }

@@ -73,7 +73,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     body: s.CreateProject,
     status: 201,
     response: s.CreatedProjectView,
-    errors: ["NAME_TAKEN"],
+    errors: ["NAME_TAKEN", "LIMIT_REACHED"],
     handle: (exchange, { body }) => createProject(context, holderOf(exchange), body),
   });
   server.route({

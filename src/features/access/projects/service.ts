@@ -93,17 +93,18 @@ export async function projectsPage(ctx: ProjectsContext, principal: PermissionHo
   );
 }
 
-/** The first key has the default scopes; a service token gives those it holds. */
+/** The first key has the default scopes; a service token gives those it holds. @throws LIMIT_REACHED */
 export async function createProject(
   ctx: ProjectsContext,
   principal: PermissionHolder,
   { name, slug, settings }: CreateProject,
 ) {
-  const { db, audit, clock, events } = ctx;
+  const { db, audit, clock, events, projects } = ctx;
   const now = clock.now();
   const kept = mergedSettings("{}", settings);
   const scopes = DEFAULT_KEY_SCOPES.filter((scope) => mayGive(principal, scope));
   const created = await db.write(async (trx) => {
+    await projects.quotas.requireProjectRoom(trx, principal.userId);
     const row = {
       id: uuidv7(),
       slug: await freeSlug(trx, slug, name),

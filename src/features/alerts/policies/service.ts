@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import * as v from "valibot";
 import { type Clock, toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
-import { invalidField, limitReached, PrismError } from "../../../core/errors.ts";
+import { invalidField, PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
 import { missingPermission } from "../../../http/access.ts";
@@ -38,7 +38,6 @@ import {
 import { policiesIn } from "./routing.ts";
 
 /** More would make lists without pages too long. */
-const MAX_POLICIES = 500;
 
 const name = doc(text(255, 1), "Name that routes refer to; unique in its project");
 const projectRef = v.pipe(v.string(), v.maxLength(64));
@@ -169,13 +168,7 @@ export async function insertPolicy(
   input: CreatePolicy,
 ): Promise<Stored> {
   const { principal, projectId } = owner;
-  const { n } = await trx
-    .selectFrom("policies")
-    .select((e) => e.fn.countAll<number>().as("n"))
-    .where("projectId", "=", projectId)
-    .where("deletedAt", "is", null)
-    .executeTakeFirstOrThrow();
-  if (n >= MAX_POLICIES) throw limitReached("A project has too many policies", "policies", MAX_POLICIES);
+  await context.projects.quotas.requireRoom(trx, "policies", { projectId, createdBy: principal.userId });
   const unset = { ...UNSET, name: input.name };
   const definition = await definitionFrom(context, trx, owner, input, unset);
   await requireFreeName(trx, projectId, definition.name, null);

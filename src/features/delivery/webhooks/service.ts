@@ -85,16 +85,14 @@ export async function createWebhook(
   principal: PermissionHolder,
   { url, eventTypes, active, projectId }: CreateWebhook,
 ): Promise<Changed> {
-  const { db, clock, storage, settings, box } = context;
+  const { db, clock, storage, box } = context;
   storage.requireSpace();
   const owner = ownerOf(context, principal, projectId);
   await context.fetch.check(url);
   return db.write(async (trx) => {
     if ("projectId" in owner && !(await findProject(trx, owner.projectId)))
       throw new PrismError("PROJECT_NOT_FOUND", "No such project");
-    const { webhooksPerOwner } = settings.limits;
-    if ((await queries.countWebhooks(trx, owner)) >= webhooksPerOwner)
-      throw limitReached("A user or a project has too many webhooks", "limits.webhooksPerOwner", webhooksPerOwner);
+    await requireRoom(context, owner, principal, trx);
     const id = uuidv7();
     const secret = newSecret(box, id);
     const now = clock.now();
@@ -114,6 +112,18 @@ export async function createWebhook(
     await recordAudit(context, "webhook.create", webhook, trx);
     return { webhook, secret: secret.text };
   });
+}
+
+async function requireRoom(
+  { projects, settings }: WebhooksContext,
+  owner: queries.WebhookOwner,
+  { userId }: PermissionHolder,
+  trx: Trx,
+): Promise<void> {
+  if ("projectId" in owner) return projects.quotas.requireRoom(trx, "webhooks", { ...owner, createdBy: userId });
+  const { webhooksPerOwner } = settings.limits;
+  if ((await queries.countWebhooks(trx, owner)) >= webhooksPerOwner)
+    throw limitReached("A user has too many webhooks", "limits.webhooksPerOwner", webhooksPerOwner);
 }
 
 /** @throws WEBHOOK_NOT_FOUND, VERSION_CONFLICT, URL_REFUSED */

@@ -68,11 +68,17 @@ export abstract class Subscriber implements Connection {
     this.#behind = request.legs.length;
   }
 
+  /** Names of the topics. */
+  get topics(): readonly string[] {
+    return this.request.legs.map(({ topic }) => topic.name);
+  }
+
   /** Sends `open`, then the stored messages, then what comes. */
   start(): void {
     const { connections, clock } = this.parts;
     connections.add(this);
     this.parts.open.add(this);
+    for (const name of this.topics) this.parts.topics.used(name, clock.now());
     if (!this.principal) connections.markAnonymous(this);
     const { list, legs, isPoll } = this.request;
     if (!isPoll) this.write(this.controlled(controlText("open", list, clock.now())));
