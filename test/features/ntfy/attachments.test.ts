@@ -4,6 +4,7 @@ import { join } from "node:path";
 import test from "node:test";
 import { attachmentSweep, NTFY_SWEEPS } from "../../../src/features/ntfy/index.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
+import { makeProject, makeUser } from "../../helpers/people.ts";
 import { startNtfy } from "./support/api.ts";
 
 const PNG = Buffer.concat([Buffer.from([0x89, 0x50, 0x4e, 0x47]), Buffer.alloc(3000, 0xfe)]);
@@ -82,6 +83,23 @@ test("limits of a file, a user and the server; a refused file leaves nothing", a
   assert.equal(files().length, 3);
   const none = await startNtfy(t, { settings: { "ntfy.attachments.fileBytes": "0" } });
   assert.equal((await none.send("PUT", "/t", { body: "x".repeat(4097) })).body.code, 40014);
+});
+
+test("S6: attachments of all keys of a user count for the user, also those that arrive together", async (t) => {
+  const ntfy = await startNtfy(t, { settings: { "ntfy.attachments.userBytes": "9000" } });
+  const eve = await makeUser(ntfy.prism, "eve", ["User"]);
+  const keys: string[] = [];
+  for (const name of ["a", "b", "c", "d"])
+    keys.push(
+      (await ntfy.prism.post<{ apiKey: string }>("/api/v1/projects", { name }, { token: eve.token })).body.apiKey,
+    );
+  const upload = async (key: string) =>
+    (await ntfy.send("PUT", `/${key.slice(-8)}?f=x.bin`, { body: Buffer.alloc(4000, 0xff), auth: `Bearer ${key}` }))
+      .status;
+  const statuses = await Promise.all(keys.map(upload));
+  assert.deepEqual(statuses.sort(), [200, 200, 413, 413]);
+  const other = await makeProject(ntfy.prism);
+  assert.equal(await upload(other.apiKey), 200);
 });
 
 test("files end with their time, and files that a crash left are removed at the start", async (t) => {
