@@ -1,3 +1,5 @@
+import { cleanText, startOf } from "../../core/clean-text.ts";
+import { NOTHING } from "./templates/markup.ts";
 import { cutTo } from "./templates/measure.ts";
 
 /** The message as presets see it, root `n`. Texts are plain and unescaped. */
@@ -108,7 +110,7 @@ export function noticeOf(parts: NoticeParts): NoticeText {
     emoji: EMOJI[shown],
     priority: parts.priority,
     key: parts.key,
-    url: parts.url ?? "",
+    url: unbroken(parts.url ?? ""),
     ackUrl: parts.ackUrl ?? "",
     ackToken: parts.ackToken ?? "",
     hookUrl: parts.hookUrl ?? "",
@@ -129,8 +131,15 @@ function factsOf({ facts = [] }: NoticeParts): NoticeText["facts"] {
     .map(({ title, value }) => ({ title: short(title, LONGEST.name), value: short(value, LONGEST.value) }));
 }
 
+/** A URL that no markup around it ends early. */
+function unbroken(url: string): string {
+  return url.replace(/[()|<>"`\s]/g, (character) => `%${character.charCodeAt(0).toString(16).padStart(2, "0")}`);
+}
+
+/** Without control characters and those that turn the direction of text, which could show another text. */
 function short(text: string, limit: number): string {
-  return cutTo(text, limit, "codepoints");
+  // Cleaning removes characters, and a code point has two units at most.
+  return cutTo(cleanText(startOf(text, 4 * limit)), limit, "codepoints");
 }
 
 const RANK_OF_LEVEL: ReadonlyMap<unknown, number> = new Map([
@@ -145,14 +154,15 @@ export function severityOf(priority: number, level?: unknown): Severity {
   return SEVERITIES[SEVERITIES.length - 1 - Math.max(rank, RANK_OF_LEVEL.get(level) ?? 0)] ?? "info";
 }
 
-const AT = /(^|[^\p{L}\p{N}_.])@(?=[\p{L}*_])/gu;
-const ANGLE = /<(?=[!@#&]|users\/|at\b)/g;
+/** Mattermost, Nextcloud and others take letters beyond ASCII before it for the end of a word. */
+const AT = /(?<!\w)@(?=\S)/g;
+const ANGLE = /<(?=[!@#&]|users\/|at\b)/gi;
 
 /** The message without mentions that a service would send to people; a space of no width parts them. */
 export function withoutMentions(n: NoticeText, kind: "at" | "angle" | undefined): NoticeText {
   if (kind === undefined) return n;
   const harmless = (text: string): string =>
-    kind === "at" ? text.replace(AT, "$1@\u200b") : text.replace(ANGLE, "<\u200b");
+    kind === "at" ? text.replace(AT, `@${NOTHING}`) : text.replace(ANGLE, `<${NOTHING}`);
   return {
     ...n,
     title: harmless(n.title),

@@ -31,13 +31,16 @@ export const discord = {
     body: {
       embeds: [
         {
-          title: "{{ n.emoji }} {{ n.title | line }}",
-          "description?": "{{ n.message }}",
+          title: "{{ n.emoji }} {{ n.title | line | md }}",
+          "description?": "{{ n.message | md }}",
           "url?": "{{ n.url }}",
           color: { $value: "n.colorNumber" },
           timestamp: "{{ n.at }}",
           "fields?": [
-            { $each: "n.facts", $do: { name: "{{ item.title | line }}", value: "{{ item.value }}", inline: true } },
+            {
+              $each: "n.facts",
+              $do: { name: "{{ item.title | line | md }}", value: "{{ item.value | md }}", inline: true },
+            },
             { $if: "n.ackUrl", name: "Acknowledge", value: "[Acknowledge]({{ n.ackUrl }})" },
           ],
           footer: { text: "{{ n.severity }} · {{ n.statusText }}{{ n.project | prefix:' · ' }}" },
@@ -78,6 +81,7 @@ export const discord = {
     "embeds.0.footer.text": 200,
   },
   unit: "utf16",
+  counts: "escaped",
   maxText: 6000,
   drop: ["embeds.0.fields"],
   rate: { perSecond: 2, burst: 4 },

@@ -5,7 +5,7 @@ const attachments = [
   {
     fallback: "{{ n.title | line }}",
     color: "{{ n.color }}",
-    title: "{{ n.emoji }} {{ n.title | line }}",
+    title: "{{ n.emoji }} {{ n.title | line | md }}",
     "title_link?": "{{ n.url }}",
     text: "{{ n.message | md }}{{ n.ackUrl | prefix:'\n\n[Acknowledge](' | suffix:')' }}",
     "fields?": [

@@ -312,7 +312,7 @@ export const incidentIo = {
 
 const jiraAuth: ChannelPreset["send"]["auth"] = { basic: ["{{ field.email }}", "{{ field.token }}"] };
 const JIRA_TEXT =
-  "{{ n.message | default:n.title }}{{ n.details | prefix:'\n\n' }}" +
+  "{{ n.message | default:n.title | wiki }}{{ n.details | wiki | prefix:'\n\n' }}" +
   "{{ n.url | prefix:'\n\n' }}{{ n.ackUrl | prefix:'\nAcknowledge: ' }}";
 
 /** https://developer.atlassian.com/cloud/jira/platform/rest/v2/api-group-issues/ */
@@ -349,7 +349,7 @@ export const jira = {
   thread: {
     url: "{{ field.url }}/rest/api/2/issue/{{ ref.key }}/comment",
     auth: jiraAuth,
-    body: { body: `{{ n.emoji }} {{ n.title | line }}\n${JIRA_TEXT}` },
+    body: { body: `{{ n.emoji }} {{ n.title | line | wiki }}\n${JIRA_TEXT}` },
   },
   ok: [{ status: 201, path: "$.id" }],
   ref: { key: "$.key" },
@@ -372,6 +372,7 @@ export const jira = {
   ],
   cut: { "fields.summary": 250, "fields.description": 32_000, body: 32_000 },
   unit: "utf16",
+  counts: "escaped",
   rate: { perSecond: 1, burst: 5 },
   recorded: [
     {

@@ -33,12 +33,15 @@ export const rocketChat = {
       attachments: [
         {
           color: "{{ n.color }}",
-          title: "{{ n.emoji }} {{ n.title | line }}",
+          title: "{{ n.emoji }} {{ n.title | line | nolinks }}",
           "title_link?": "{{ n.url }}",
-          text: "{{ n.message }}{{ n.ackUrl | prefix:'\n\n[Acknowledge](' | suffix:')' }}",
+          text: "{{ n.message | nolinks }}{{ n.ackUrl | prefix:'\n\n[Acknowledge](' | suffix:')' }}",
           ts: "{{ n.at }}",
           "fields?": [
-            { $each: "n.facts", $do: { short: true, title: "{{ item.title | line }}", value: "{{ item.value }}" } },
+            {
+              $each: "n.facts",
+              $do: { short: true, title: "{{ item.title | line | nolinks }}", value: "{{ item.value | nolinks }}" },
+            },
           ],
         },
       ],
@@ -85,7 +88,8 @@ export const rocketChat = {
 
 const headers = { "X-Auth-Token": "{{ field.token }}", "X-User-Id": "{{ field.user }}" };
 const TEXT =
-  "{{ n.emoji }} *{{ n.title | line }}*{{ n.message | prefix:'\n' }}{{ n.details | prefix:'\n' }}" +
+  "{{ n.emoji }} *{{ n.title | line | nolinks }}*{{ n.message | nolinks | prefix:'\n' }}" +
+  "{{ n.details | nolinks | prefix:'\n' }}" +
   "{{ n.url | prefix:'\n' }}{{ n.ackUrl | prefix:'\n[Acknowledge](' | suffix:')' }}";
 
 /** https://developer.rocket.chat/apidocs/post-message */

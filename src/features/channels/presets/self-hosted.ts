@@ -1,7 +1,8 @@
 import type { ChannelPreset } from "../preset.ts";
 
 const TEXT =
-  "{{ n.emoji }} {{ n.title | line }}{{ n.message | prefix:'\n' }}{{ n.details | prefix:'\n' }}" +
+  "{{ n.emoji }} {{ n.title | line | nolinks }}{{ n.message | nolinks | prefix:'\n' }}" +
+  "{{ n.details | nolinks | prefix:'\n' }}" +
   "{{ n.url | prefix:'\n' }}{{ n.ackUrl | prefix:'\nAcknowledge: ' }}";
 
 /** https://kb.synology.com/en-global/DSM/help/Chat/chat_integration */
@@ -191,8 +192,8 @@ export const homeAssistant = {
     url: "{{ field.url }}/api/services/notify/{{ field.service }}",
     auth: { bearer: "{{ field.token }}" },
     body: {
-      title: "{{ n.emoji }} {{ n.title | line }}",
-      message: "{{ n.message | default:n.title }}{{ n.details | prefix:'\n' }}",
+      title: "{{ n.emoji }} {{ n.title | line | nocommand }}",
+      message: "{{ n.message | default:n.title | nocommand }}{{ n.details | nocommand | prefix:'\n' }}",
       data: {
         $if: "field.service != 'persistent_notification'",
         // A message with the same tag replaces the first one.

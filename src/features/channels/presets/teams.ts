@@ -58,21 +58,26 @@ export const teams = {
             body: [
               {
                 type: "TextBlock",
-                text: "{{ n.emoji }} {{ n.title | line }}",
+                text: "{{ n.emoji }} {{ n.title | line | nolinks }}",
                 weight: "Bolder",
                 size: "Medium",
                 wrap: true,
                 color: COLOR,
               },
-              { $if: "n.message", type: "TextBlock", text: "{{ n.message | br:'\n\n' }}", wrap: true },
+              { $if: "n.message", type: "TextBlock", text: "{{ n.message | nolinks | br:'\n\n' }}", wrap: true },
               {
                 $if: "n.facts",
                 type: "FactSet",
-                facts: [{ $each: "n.facts", $do: { title: "{{ item.title | line }}", value: "{{ item.value }}" } }],
+                facts: [
+                  {
+                    $each: "n.facts",
+                    $do: { title: "{{ item.title | line | nolinks }}", value: "{{ item.value | nolinks }}" },
+                  },
+                ],
               },
               {
                 type: "TextBlock",
-                text: "{{ n.severity }} · {{ n.statusText }} · {{ n.atText }}{{ n.project | prefix:' · ' }}",
+                text: "{{ n.severity }} · {{ n.statusText }} · {{ n.atText }}{{ n.project | nolinks | prefix:' · ' }}",
                 isSubtle: true,
                 size: "Small",
                 wrap: true,

@@ -197,8 +197,8 @@ export const dingtalk = {
       actionCard: {
         title: "{{ n.title | line }}",
         text:
-          "### {{ n.emoji }} {{ n.title | line | md }}\n\n{{ n.message | md | br:'  \n' | suffix:'\n\n' }}" +
-          "{{ n.details | md | br:'  \n' | suffix:'\n\n' }}" +
+          "### {{ n.emoji }} {{ n.title | line | nolinks }}\n\n{{ n.message | nolinks | br:'  \n' | suffix:'\n\n' }}" +
+          "{{ n.details | nolinks | br:'  \n' | suffix:'\n\n' }}" +
           "Prism · {{ n.severity }} · {{ n.statusText }} · {{ n.atText }}",
         btnOrientation: "1",
         btns: [
@@ -277,7 +277,8 @@ export const wecom = {
       msgtype: "markdown",
       markdown: {
         content:
-          "### {{ n.emoji }} {{ n.title | line }}\n{{ n.message | suffix:'\n' }}{{ n.details | suffix:'\n' }}" +
+          "### {{ n.emoji }} {{ n.title | line | nolinks }}\n{{ n.message | nolinks | suffix:'\n' }}" +
+          "{{ n.details | nolinks | suffix:'\n' }}" +
           "{{ n.url | prefix:'[Open](' | suffix:') ' }}{{ n.ackUrl | prefix:'[Acknowledge](' | suffix:')' }}" +
           "\n> {{ n.severity }} · {{ n.statusText }} · {{ n.atText }}",
       },
@@ -300,6 +301,7 @@ export const wecom = {
   ],
   cut: { "markdown.content": 4000 },
   unit: "bytes",
+  counts: "escaped",
   rate: { perSecond: 0.3, burst: 5 },
   mentions: "angle",
   recorded: [

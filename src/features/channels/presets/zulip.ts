@@ -1,7 +1,7 @@
 import type { ChannelPreset } from "../preset.ts";
 
 const CONTENT =
-  "{{ n.emoji }} **{{ n.title | line | md }}**{{ n.message | md | prefix:'\n' }}{{ n.details | md | prefix:'\n' }}" +
+  "{{ n.emoji }} **{{ n.title | line | nolinks }}**{{ n.message | nolinks | prefix:'\n' }}{{ n.details | nolinks | prefix:'\n' }}" +
   "{{ n.url | prefix:'\n[Open](' | suffix:')' }}{{ n.ackUrl | prefix:' [Acknowledge](' | suffix:')' }}";
 
 /** https://zulip.com/api/send-message */

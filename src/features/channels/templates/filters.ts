@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { escapeHtml } from "../../../core/clean-text.ts";
+import { html, markdown, markdownV2, mrkdwn, notCommand, wiki, withoutLinks } from "./markup.ts";
 import { cutTo, toGsm } from "./measure.ts";
 
 /** What a filter gets besides the text: its argument, filled in. */
@@ -29,11 +29,14 @@ export const FILTERS: Readonly<Record<string, Filter>> = {
 
 /** Filters that escape: a text is shortened before them. */
 export const ESCAPES: Readonly<Record<string, Filter>> = {
-  html: escapeHtml,
-  mrkdwn: (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;"),
+  html,
+  mrkdwn,
   br: (text, by) => text.replace(/\r?\n/g, by === "" ? "<br>" : by),
-  md: (text) => text.replace(/[\\`*_[\]~|<>#]/g, "\\$&"),
-  md2: (text) => text.replace(/[\\_*[\]()~`>#+\-=|{}.!]/g, "\\$&"),
+  md: markdown,
+  md2: markdownV2,
+  nolinks: withoutLinks,
+  wiki,
+  nocommand: notCommand,
   json: (text) => JSON.stringify(text),
   b64: (text) => Buffer.from(text).toString("base64"),
   url: encodeURIComponent,

@@ -77,7 +77,7 @@ export function homeAssistantServer(): Service {
       if (bytes(text) > 4096) return { status: 500, body: "500 Internal Server Error" };
       show(seen, {
         id: `${textAt(json, "data", "tag")}-${seen.length}`,
-        text: titleAndMessage(json, "title", "message"),
+        text: titleAndMessage(json, "title", "message").replaceAll("\u200b", ""),
       });
       return { status: 200, body: [] };
     },

@@ -13,10 +13,12 @@ import {
 } from "../../../../src/features/channels/sending/sender.ts";
 import { OutsideHosts, SafeFetch } from "../../../../src/features/delivery/index.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
+import { DISGUISED, disguisedLinks, stringsOf } from "./links.ts";
 import { isBroken, type Reply, type Service, type StandIn, startStandIn } from "./stand-in.ts";
 
 const FAMILY = "👩‍👩‍👧‍👦";
-const MENTIONS = "@everyone @all @here @channel <!channel> <!here> <@U123> <users/all> @**all**";
+const MENTIONS =
+  '@everyone @all @here @channel <!channel> <!here> <@U123> <users/all> @**all** @"all" @"group/admin" .@all @007';
 const HOSTILE = "\"quotes\" 'single' \\back <b>bold</b> & {{ field.token }} $(x) ` * _ [a](b)";
 
 const FIRING: NoticeParts = {
@@ -131,6 +133,43 @@ export function channelContract(makeService: () => Service): void {
     const outcome = await send({ ...FIRING, title: text, message: text, facts: [{ title: text, value: text }] });
     assert.equal(outcome.class, "ok", JSON.stringify(outcome).slice(0, 400));
     assert.deepEqual(standIn.seen[0]?.mentions, []);
+  });
+
+  run("a link whose text differs from its target is text, and a URL stays one", async ({ standIn, send }) => {
+    for (const message of DISGUISED) {
+      const facts = [{ title: "host", value: message }];
+      const outcome = await send({ ...FIRING, title: message.replaceAll("\n", " "), message, facts });
+      assert.equal(outcome.class, "ok", JSON.stringify(outcome).slice(0, 400));
+      const request = standIn.requests.at(-1);
+      assert.ok(request);
+      assert.deepEqual(disguisedLinks(name, request), [], message);
+    }
+    await send({ ...FIRING, message: "See https://wiki.example/Run_book_7?a=b&c=d#e~f" });
+    const plain = stringsOf(standIn.requests.at(-1)).join("\n").replaceAll("&amp;", "&");
+    if (plain.includes("wiki.example")) assert.match(plain, /https:\/\/wiki\.example\/Run_book_7\?a=b&c=d#e~f/);
+  });
+
+  if (name === "home-assistant")
+    run("a text is no command to a phone and no template", async ({ standIn, send }) => {
+      for (const command of [
+        "request_location_update",
+        "clear_notification",
+        "command_dnd",
+        "TTS",
+        "{{ states('x') }}",
+      ]) {
+        const outcome = await send({ ...FIRING, title: command, message: command, facts: [] });
+        assert.equal(outcome.class, "ok", JSON.stringify(outcome).slice(0, 400));
+        const texts = stringsOf(standIn.requests.at(-1));
+        assert.ok(!texts.some((text) => text.trim() === command || text.includes("{{")), command);
+      }
+    });
+
+  run("no character that turns the direction of text, and no NUL, reaches a service", async ({ standIn, send }) => {
+    const text = "Pay \u202egro.elpmaxe\u202c \u2066now\u2069 \u0000end";
+    const outcome = await send({ ...FIRING, title: text, message: text, facts: [{ title: text, value: text }] });
+    assert.equal(outcome.class, "ok", JSON.stringify(outcome).slice(0, 400));
+    assert.doesNotMatch(stringsOf(standIn.requests.at(-1)).join("\n"), /[\0\u202a-\u202e\u2066-\u2069]/);
   });
 
   run("hostile text stays text", async ({ standIn, send, service }) => {

@@ -42,13 +42,20 @@ export function bytes(text: string): number {
 
 /** Markdown as its readers see it: escaped characters, links and emphasis. */
 export function unescapeMarkdown(text: string): string {
-  const readable = text.replace(/(?<!\\)\*\*/g, "").replace(/(?<!\\)\[(Open|Acknowledge)\]\([^)]*\)/g, "[$1]");
+  const readable = text
+    .replaceAll("\u200b", "")
+    .replace(/(?<!\\)\*\*/g, "")
+    .replace(/(?<!\\)\[(Open|Acknowledge)\]\([^)]*\)/g, "[$1]");
   return readable.replace(/\\([\\`*_[\]~|<>#])/g, "$1");
 }
 
-/** `@name` and `@**name**` outside words. */
+/** Nextcloud's own expression, of lib/private/Comments/Comment.php, getMentions. */
+const NEXTCLOUD =
+  /\B(?<![^a-z0-9_\-@.'\s])@("(?:guest|email)\/[a-f0-9]+"|"(?:federated_)?(?:group|team|user)\/[a-z0-9_\-@.' /:]+"|"[a-z0-9_\-@.' ]+"|[a-z0-9_\-@.']+)/gi;
+
+/** `@name`, `@007`, `@"group/admin"` and `@**name**` outside words. */
 export function atMentions(text: string): string[] {
-  return text.match(/(?<![\p{L}\p{N}_.])@(?:_?\*\*|[a-z])[\w*.-]*/giu) ?? [];
+  return [...(text.match(/(?<!\w)@(?:_?\*\*|[a-z0-9])[\w*.-]*/gi) ?? []), ...(text.match(NEXTCLOUD) ?? [])];
 }
 
 export function angleMentions(text: string): string[] {
