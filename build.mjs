@@ -74,8 +74,10 @@ const packedNatives = {
 };
 
 const startedAt = Date.now();
-rmSync(work, { recursive: true, force: true });
 mkdirSync(work, { recursive: true });
+// `against` holds the executables of other commits (bench/lib/build-of.ts).
+for (const name of readdirSync(work))
+  if (name !== "against") rmSync(join(work, name), { recursive: true, force: true });
 mkdirSync(dirname(output), { recursive: true });
 execFileSync(process.execPath, [join(root, "scripts/collect.mjs")], { stdio: "inherit" });
 writeModuleTypes(join(root, "dist/module.d.ts"));
@@ -173,6 +175,17 @@ async function bundle(natives) {
     },
     outfile: join(work, "main.js"),
   });
+  for (const name of ["start.js", "worker.js", "main.js"]) toAscii(join(work, name));
+}
+
+/**
+ * Escapes what esbuild leaves as it is in regular expressions: V8 keeps a script with one character
+ * above U+00FF with two bytes for each of its characters.
+ */
+function toAscii(file) {
+  const text = readFileSync(file, "utf8");
+  const escaped = text.replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  if (escaped !== text) writeFileSync(file, escaped);
 }
 
 /**

@@ -129,7 +129,8 @@ runBundle(worker.isMainThread ? "main.js" : "worker.js");
 /** With the compiled functions of a run at the build. Under other flags of V8, it compiles them itself. */
 function runBundle(name) {
   const cachedData = asset(`${name}.cache`);
-  const script = new vm.Script(asset(name).toString("utf8"), { filename: process.execPath, cachedData });
+  // The build leaves only ASCII in the bundles.
+  const script = new vm.Script(asset(name).toString("latin1"), { filename: process.execPath, cachedData });
   const module = { exports: {} };
   script.runInThisContext()(module.exports, require, module, process.execPath, path.dirname(process.execPath));
 }

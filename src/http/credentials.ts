@@ -97,11 +97,14 @@ export function readBasic(encoded: string): Basic | null {
   return colon === -1 ? null : { login: pair.slice(0, colon), password: pair.slice(colon + 1) };
 }
 
-function tokensBesideHeaders(exchange: Exchange): string[] {
-  const query = exchange.queryText.includes("token=") ? parseQuery(exchange.queryText) : {};
-  const inQuery = query["token"] ?? query["access_token"];
-  const inProtocols = exchange
-    .header("sec-websocket-protocol")
+const NO_TOKENS: readonly string[] = [];
+
+function tokensBesideHeaders(exchange: Exchange): readonly string[] {
+  const query = exchange.queryText.includes("token=") ? parseQuery(exchange.queryText) : null;
+  const inQuery = query?.["token"] ?? query?.["access_token"];
+  const protocols = exchange.header("sec-websocket-protocol");
+  if (protocols === "") return inQuery === undefined ? NO_TOKENS : [inQuery];
+  const inProtocols = protocols
     .split(",")
     .map((protocol) => protocol.trim())
     .filter((protocol) => protocol.startsWith(TOKEN_PROTOCOL))

@@ -20,6 +20,8 @@ const MAX_BYTES_PER_UNIT = 3;
 
 export const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze(Object.create(null) as Record<string, string>);
 
+const NO_HEADERS: readonly string[] = [];
+
 /** The route of a request, as named in logs, metrics and idempotency keys. */
 export interface FoundRoute {
   /** The route's own path, or the requested alias. */
@@ -55,7 +57,7 @@ export class Exchange {
   readonly path: string;
   readonly queryText: string;
   /** Alternating names (lower case) and values. */
-  readonly #headers: string[];
+  #headers: readonly string[];
   readonly requestId: string;
   /** It arrived through the control socket: without a credential the caller is the operator. */
   readonly isControl: boolean;
@@ -157,6 +159,12 @@ export class Exchange {
   /** Names of the fields, in lower case, in order. */
   headerNames(): string[] {
     return this.#headers.filter((_, at) => at % 2 === 0);
+  }
+
+  /** Drops the fields that no answer and no log line needs, for requests that wait for a commit. */
+  releaseHead(): void {
+    const trace = this.header("traceparent");
+    this.#headers = trace === "" ? NO_HEADERS : ["traceparent", trace];
   }
 
   /** @throws what {@link checkHead} throws */

@@ -167,14 +167,16 @@ export function parseJsonText(text: string): unknown {
   }
 }
 
+const NO_QUERY: Readonly<Record<string, string>> = Object.freeze(Object.create(null) as Record<string, string>);
+
 /**
  * Parses query parameters into an object without prototype. `+` is a space (WHATWG URL,
  * application/x-www-form-urlencoded).
  * @throws VALIDATION_FAILED for a repeated parameter or invalid percent-encoding.
  */
 export function parseQuery(text: string): Readonly<Record<string, string>> {
+  if (text === "") return NO_QUERY;
   const query: Record<string, string> = Object.create(null);
-  if (text === "") return query;
   for (const part of text.split("&")) {
     if (part === "") continue;
     const equals = part.indexOf("=");

@@ -51,7 +51,7 @@ export class HttpKernel implements BodySink {
   readonly #parts: KernelParts;
   readonly #onEnd = (exchange: Exchange, status: number, error?: unknown): void => this.#ended(exchange, status, error);
   readonly requests = new ActiveRequests();
-  readonly #dialects: Dialect[] = [];
+  readonly #dialects: { readonly dialect: Dialect; readonly bare: string }[] = [];
 
   constructor(parts: KernelParts) {
     this.#parts = parts;
@@ -59,25 +59,25 @@ export class HttpKernel implements BodySink {
 
   /** Requests below its prefix are answered as its clients expect; a last slash is ignored there. */
   addDialect(dialect: Dialect): void {
-    this.#dialects.push(dialect);
+    this.#dialects.push({ dialect, bare: dialect.prefix.replace(/\/$/, "") });
   }
 
   #dialectOf(exchange: Exchange): Dialect | undefined {
     const { path } = exchange;
-    return this.#dialects.find(
-      ({ prefix, withKey }) =>
-        path.startsWith(prefix) || prefix === `${path}/` || (path === withKey && isReadByKey(exchange)),
-    );
+    for (const { dialect, bare } of this.#dialects) {
+      const isByKey = path === dialect.withKey && isReadByKey(exchange);
+      if (isByKey || path.startsWith(dialect.prefix) || path === bare) return dialect;
+    }
+    return undefined;
   }
 
   /** The prefix of the face whose host the request names; '' for Prism's own hosts. */
   readonly faceOf = (req: HttpRequest): string => this.#parts.faces().of(req);
 
   /** The path for the router. */
-  #pathOf(exchange: Exchange): string {
-    const { prefix, withKey } = this.#dialectOf(exchange) ?? {};
-    if (prefix === undefined) return exchange.path;
-    return exchange.path === withKey ? prefix : exchange.path.replace(/\/$/, "");
+  #pathOf(exchange: Exchange, dialect = this.#dialectOf(exchange)): string {
+    if (dialect === undefined) return exchange.path;
+    return exchange.path === dialect.withKey ? dialect.prefix : exchange.path.replace(/\/$/, "");
   }
 
   /** @param isControl the request arrived through the control socket. */
@@ -116,7 +116,8 @@ export class HttpKernel implements BodySink {
     exchange.refuseBadHead();
     if (exchange.isControl && exchange.header("origin") !== "")
       throw new PrismError("ORIGIN_REFUSED", "No web page may use the control socket");
-    if (this.#dialectOf(exchange)) CorsPolicy.applyAny(exchange);
+    const dialect = this.#dialectOf(exchange);
+    if (dialect) CorsPolicy.applyAny(exchange);
     else this.#parts.cors().apply(exchange);
     if (exchange.isChunked) this.#requireLength(exchange);
     const { router, cors } = this.#parts;
@@ -127,14 +128,15 @@ export class HttpKernel implements BodySink {
         exchange.send(200, "", answered);
         return;
       }
-      const { allowsHeaders } = this.#dialectOf(exchange) ?? {};
+      const { allowsHeaders } = dialect ?? {};
       const allowed = router.allowed(this.#pathOf(exchange));
       if (allowsHeaders !== undefined) CorsPolicy.preflightAny(exchange, allowed ?? [], allowsHeaders);
       else if (!allowed) throw new PrismError("NOT_FOUND", "No such route");
       else cors().preflight(exchange, allowed);
       return;
     }
-    const match = router.find(exchange.method, this.#pathOf(exchange));
+    // Without a dialect the path is as it came; a default argument would search again.
+    const match = router.find(exchange.method, dialect ? this.#pathOf(exchange, dialect) : exchange.path);
     if (!match || "allowed" in match) {
       this.#countUnrouted(exchange);
       if (!match) throw new PrismError("NOT_FOUND", "No such route");

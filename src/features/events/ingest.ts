@@ -90,6 +90,7 @@ function receiveSingle(context: IngestContext, request: IngestRequest, text: str
   takeEventRate(context, request, 1);
   pipeline.requireRoom(event.bytes);
   request.exchange.madeCorrelationId = event.correlationId;
+  request.exchange.releaseHead();
   pipeline.accept(event, new SingleIngest(context, request));
   return ANSWERS_LATER;
 }

@@ -270,8 +270,13 @@ export class ErrorWatch implements Observer {
   }
 
   events(events: readonly IncomingEvent[]): void {
-    const errors = events.filter((event) => isErrorEvent(event) && !event.isInAlert && !isOwnEvent(event));
-    if (errors.length === 0) return;
+    let errors: IncomingEvent[] | null = null;
+    for (const event of events) {
+      if (!isErrorEvent(event) || event.isInAlert || isOwnEvent(event)) continue;
+      errors ??= [];
+      errors.push(event);
+    }
+    if (errors === null) return;
     if (this.#held === null) this.#note(errors);
     else if (this.#held.length < MAX_HELD) this.#held.push(...errors.map(factsOf));
   }

@@ -69,6 +69,8 @@ interface Turn {
   readonly askedTo: RulePosition | null;
 }
 
+const NOTHING_MATCHED: Turn = { decided: NONE, errors: NONE, askedTo: null };
+
 export interface DeciderParts {
   readonly book: RuleBook;
   readonly throttle: Throttle;
@@ -137,6 +139,8 @@ export class Decider {
     const rules = this.#parts.book.match(event, (rule, error) => errors.push({ rule, error }));
     // Too much for one turn: the next turns ask the rules in order.
     if (rules === null) return { decided: NONE, errors: NONE, askedTo: RULES_START };
+    // As for nearly every event.
+    if (rules.length === 0 && errors.length === 0) return NOTHING_MATCHED;
     const { decided, isFull } = this.#slice(rules, event, now, earlier);
     const last = decided.at(-1);
     if (!isFull || !last) return { decided, errors, askedTo: null };
