@@ -60,9 +60,11 @@ for (const way of ["sql", "rendering"] as const) {
     const [failure] = rowsOf<Record<string, unknown>>(prism, "select * from event_failures");
     assert.deepEqual([failure?.["consumer"], failure?.["eventSeq"], failure?.["resolvedAt"]], ["rule-engine", 2, null]);
     const shown = await prism.get<{ failure: Record<string, unknown> }>(`/api/v1/events/${reply.body.results[1]?.id}`);
-    assert.deepEqual(shown.body.failure, {
+    // The job may have tried again meanwhile.
+    const { attempts, ...others } = shown.body.failure;
+    assert.ok(Number(attempts) >= Number(failure?.["attempts"]));
+    assert.deepEqual(others, {
       consumer: "rule-engine",
-      attempts: failure?.["attempts"],
       lastError: failure?.["lastError"],
       jobId: failure?.["jobId"],
     });
