@@ -342,6 +342,15 @@ export const OPTIONS = {
       { reloadable: true },
     ),
   },
+  statusPages: {
+    subscriptions: option(
+      k.boolean(),
+      false,
+      "whether visitors of status pages may subscribe by mail where the page allows it: the confirmations go to any " +
+        "address that is entered; pages with confirmed subscribers keep sending",
+      LIVE,
+    ),
+  },
   silences: {
     warnHits: option(
       k.integer(1, 1_000_000),

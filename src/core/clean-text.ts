@@ -53,3 +53,12 @@ export function codePointLength(text: string): number {
   }
   return length;
 }
+
+/** A name for a mail to a stranger: letters, digits, spaces and word connectors are too little for an address. */
+export function plainWords(text: string): string {
+  return text
+    .replace(/[^\p{L}\p{M}\p{N} '&+_-]/gu, " ")
+    .replace(/ +/g, " ")
+    .trim()
+    .slice(0, 100);
+}

@@ -133,7 +133,10 @@ function Editor({ view, reload }: EditorProps) {
               label="Subscriptions by mail"
             />
             {draft.subscriptions && !view.canSubscribe && (
-              <Banner tone="warn">Set a mail server and the public URL in the settings first.</Banner>
+              <Banner tone="warn">
+                Visitors cannot subscribe yet: the settings need a mail server, the public URL and
+                statusPages.subscriptions.
+              </Banner>
             )}
           </div>
         </Card>

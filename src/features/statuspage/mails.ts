@@ -1,6 +1,7 @@
 import { createHmac, hkdfSync } from "node:crypto";
 import type { Selectable } from "kysely";
 import type { Config } from "../../config/load.ts";
+import { plainWords } from "../../core/clean-text.ts";
 import { type Clock, DAY_MS, type EpochMs } from "../../core/clock.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { SealedBox } from "../../core/sealed-box.ts";
@@ -10,7 +11,7 @@ import type { StatusSentTable } from "../../store/schema.ts";
 import { enqueueMail } from "../delivery/index.ts";
 import { COMPLETED, type JobRunner, type JobService, type RunningJob } from "../jobs/index.ts";
 import type { PageDocument } from "./schema.ts";
-import { type NoticeRow, type NoticeUpdate, PENDING_MS, type SubscriberRow } from "./table.ts";
+import { type NoticeRow, type NoticeUpdate, type PageRow, PENDING_MS, type SubscriberRow } from "./table.ts";
 import { COMPONENT_WORDS, NOTICE_WORDS } from "./words.ts";
 
 /** Mails about one component are at least this far apart. */
@@ -28,19 +29,20 @@ export interface MailParts {
   readonly box: SealedBox;
   readonly jobs: JobService;
   readonly runner: JobRunner;
-  readonly pages: { of(projectId: string): { readonly document: PageDocument } | null };
+  readonly pages: { of(projectId: string): { readonly document: PageDocument; readonly row: PageRow } | null };
   /** Follows the configuration. */
-  readonly config: () => Pick<Config, "publicUrl" | "secrets" | "smtp">;
+  readonly config: () => Pick<Config, "publicUrl" | "secrets" | "smtp" | "statusPages">;
 }
 
 export function addressSealContext(id: string): string {
   return `status_subscribers.address.${id}`;
 }
 
-/** Subscribing needs a mail server, and a public address for the links. */
-export function canMail({ config }: Pick<MailParts, "config">): boolean {
-  const { publicUrl, smtp } = config();
-  return publicUrl !== undefined && smtp.host !== undefined;
+/** Subscribing needs a mail server, a public address for the links, and that the operator allows it. */
+export function canSubscribe({ config }: Pick<MailParts, "config">, row: PageRow | null): boolean {
+  const { publicUrl, smtp, statusPages } = config();
+  const isAllowed = statusPages.subscriptions || row?.keepsSubscriptions === 1;
+  return isAllowed && publicUrl !== undefined && smtp.host !== undefined;
 }
 
 type LinkUse = "confirm" | "unsubscribe";
@@ -68,7 +70,7 @@ export function pageUrl(publicUrl: string | undefined, slug: string): string {
   return `${(publicUrl ?? "").replace(/\/+$/, "")}/status/${slug}`;
 }
 
-/** Asks the holder of an address to confirm it. */
+/** Asks the holder of an address to confirm it. The mail goes to anyone: it has no text that forms a link. */
 export async function mailConfirmation(
   parts: MailParts,
   trx: Trx,
@@ -76,14 +78,15 @@ export async function mailConfirmation(
   page: { slug: string; title: string },
 ) {
   const link = linkOf(parts, page.slug, "confirm", row.id);
-  const text = `There was a request to send status updates of ${page.title} to this address.
+  const name = plainWords(page.title);
+  const text = `There was a request to send status updates of ${name} to this address.
 
 Confirm it here, within seven days:
 ${link}
 
 If it was not you, ignore this mail: nothing more is sent.
 `;
-  const mail = { to: addressOf(parts, row), subject: `Confirm: status updates of ${page.title}`, text };
+  const mail = { to: addressOf(parts, row), subject: `Confirm: status updates of ${name}`, text };
   await enqueueMail(parts, { ...mail, expiresAt: row.createdAt + PENDING_MS }, trx);
 }
 

@@ -8,7 +8,7 @@ import { addEffect, type Database } from "../../store/database.ts";
 import { newestFirst } from "../../store/sqlite/list-queries.ts";
 import type { Projects } from "../access/index.ts";
 import type { AuditTrail } from "../audit/index.ts";
-import { addressOf, canMail, type MailParts, pageUrl } from "./mails.ts";
+import { addressOf, canSubscribe, type MailParts, pageUrl } from "./mails.ts";
 import type { StatusPages } from "./pages.ts";
 import { documentOf, type PageDocument, type StatusPageView } from "./schema.ts";
 import { worst } from "./state.ts";
@@ -54,7 +54,7 @@ async function view(
     state: worst(states.values()),
     states: Object.fromEntries(states),
     subscribers: await countSubscribers(db.read, projectId),
-    canSubscribe: canMail(mails),
+    canSubscribe: canSubscribe(mails, row),
     version: row?.version ?? 0,
     updatedAt: toRfc3339OrNull(row?.updatedAt ?? null),
   };
@@ -77,8 +77,10 @@ export async function putStatusPage(
     requireVersion(ifMatch, old?.version ?? 0);
     const wanted = withIds(body, old ? (JSON.parse(old.document) as PageDocument) : null);
     const now = clock.now();
+    const keepsSubscriptions = old?.keepsSubscriptions ?? 0;
     const times = { createdAt: old?.createdAt ?? now, updatedAt: now, updatedBy: principal.userId };
-    const next: PageRow = { projectId, document: JSON.stringify(wanted), version: (old?.version ?? 0) + 1, ...times };
+    const version = (old?.version ?? 0) + 1;
+    const next: PageRow = { projectId, document: JSON.stringify(wanted), version, keepsSubscriptions, ...times };
     await trx
       .insertInto("status_pages")
       .values(next)

@@ -79,7 +79,7 @@ export async function publicPage(
   parts: PublicParts,
   projectId: string,
   page: LivePage,
-  options: { readonly now: EpochMs; readonly canMail: boolean },
+  options: { readonly now: EpochMs; readonly canSubscribe: boolean },
 ): Promise<PublicPage> {
   const { document } = page;
   const { now } = options;
@@ -108,7 +108,7 @@ export async function publicPage(
     past,
     maintenance: document.showMaintenance ? windowsOf(shownSilences(parts, page, now), now) : [],
     showsIncidents: document.showIncidents,
-    hasSubscriptions: document.subscriptions && options.canMail,
+    hasSubscriptions: document.subscriptions && options.canSubscribe,
   };
 }
 

@@ -9,7 +9,7 @@ import type { Projects } from "../access/index.ts";
 import { ASSET_VERSION, SCRIPT, STYLE } from "./assets.ts";
 import { feedXml } from "./feed.ts";
 import { messageHtml, pageHtml } from "./html.ts";
-import { canMail, pageUrl } from "./mails.ts";
+import { canSubscribe, pageUrl } from "./mails.ts";
 import { type PublicPage, type PublicParts, publicPage } from "./public-page.ts";
 import { confirmSubscription, type SubscriberContext, subscribe, unsubscribe } from "./subscribers.ts";
 import { COMPONENT_WORDS } from "./words.ts";
@@ -102,8 +102,8 @@ class PublicTexts {
   #read(projectId: string): Promise<Cached> {
     const { pages, clock, subscribers } = this.#context;
     const now = clock.now();
-    const hasMail = canMail(subscribers.mails);
-    const key = `${pages.revision(projectId)} ${Math.floor(now / MINUTE_MS)} ${hasMail}`;
+    const isOpen = canSubscribe(subscribers.mails, pages.of(projectId)?.row ?? null);
+    const key = `${pages.revision(projectId)} ${Math.floor(now / MINUTE_MS)} ${isOpen}`;
     const known = this.#cache.get(projectId);
     const fresh = async (): Promise<Cached> => {
       const cached = await known?.catch(() => undefined);
@@ -112,7 +112,7 @@ class PublicTexts {
       if (!page) throw new PrismError("NOT_FOUND", "No such page");
       return {
         key,
-        page: await publicPage(this.#context, projectId, page, { now, canMail: hasMail }),
+        page: await publicPage(this.#context, projectId, page, { now, canSubscribe: isOpen }),
         texts: new Map(),
       };
     };

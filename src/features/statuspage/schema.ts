@@ -149,7 +149,10 @@ export const StatusPageView = named(
     state: doc(state, "The worst state of its components"),
     states: doc(v.record(v.string(), state), "State by component id"),
     subscribers: doc(v.object({ confirmed: v.number(), pending: v.number() }), "Numbers of subscribers"),
-    canSubscribe: doc(v.boolean(), "Whether mail works: a mail server and `publicUrl` are set"),
+    canSubscribe: doc(
+      v.boolean(),
+      "Whether a mail server and `publicUrl` are set, and the operator allows subscriptions",
+    ),
     version: doc(v.number(), "0: nothing is stored yet"),
     updatedAt: v.nullable(v.string()),
   }),

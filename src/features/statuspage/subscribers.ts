@@ -6,7 +6,7 @@ import type { LiveSettings } from "../../http/live-settings.ts";
 import { type RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
 import type { Database, Trx } from "../../store/database.ts";
 import type { AuditTrail } from "../audit/index.ts";
-import { addressHash, addressSealContext, canMail, type MailParts, mailConfirmation, readToken } from "./mails.ts";
+import { addressHash, addressSealContext, canSubscribe, type MailParts, mailConfirmation, readToken } from "./mails.ts";
 import { countSubscribers, PENDING_MS, type SubscriberRow } from "./table.ts";
 
 export interface SubscriberContext {
@@ -36,8 +36,8 @@ export async function subscribe(
   { projectId, slug, body }: { readonly projectId: string; readonly slug: string; readonly body: Buffer },
 ): Promise<void> {
   const { db, clock, mails, settings, limiter } = context;
-  const document = mails.pages.of(projectId)?.document;
-  if (!document?.subscriptions || !canMail(mails)) throw new PrismError("NOT_FOUND", "No such page");
+  const { document, row: page = null } = mails.pages.of(projectId) ?? {};
+  if (!document?.subscriptions || !canSubscribe(mails, page)) throw new PrismError("NOT_FOUND", "No such page");
   const address = (new URLSearchParams(body.toString()).get("email") ?? "").trim();
   if (address.length > 254 || !ADDRESS.test(address))
     throw invalidField("mail address", "email", "must be a mail address");

@@ -440,6 +440,8 @@ export interface StatusPagesTable {
   updatedBy: string | null;
   createdAt: number;
   updatedAt: number;
+  /** 1: it had confirmed subscribers before the operator could forbid subscriptions, and takes more. */
+  keepsSubscriptions: Generated<Flag>;
 }
 
 /** From `at` on a component has this state. */

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
+import { sql } from "kysely";
 import { statusSweeps } from "../../../src/features/statuspage/index.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
@@ -11,10 +12,14 @@ import { fire, PATH, PUBLIC, putPage, resolve, shows, type View, visit, WEBSITE 
 const FORM = { headers: { "Content-Type": "application/x-www-form-urlencoded" }, token: null };
 const DAY_MS = 86_400_000;
 
-async function start(t: TestContext) {
+async function start(t: TestContext, isAllowed = true) {
   const mail = await MailServer.start(t);
   const clock = new FakeClock();
-  const settings = { "smtp.host": "127.0.0.1", "smtp.port": String(mail.port) };
+  const settings = {
+    "smtp.host": "127.0.0.1",
+    "smtp.port": String(mail.port),
+    ...(isAllowed && { "statusPages.subscriptions": "true" }),
+  };
   const prism = await startPrism(t, { clock, settings });
   // Set while it runs: with it the token of tests is refused.
   const put = await prism.put("/api/v1/settings", { values: { publicUrl: "https://status.example" } });
@@ -131,4 +136,43 @@ test("without a mail server, without the setting, or without the page there is n
   await putPage(bare, { ...WEBSITE, subscriptions: true });
   assert.equal((await ask(bare, "ann@example.org")).status, 404);
   assert.ok(!(await visit(bare, "")).text.includes("<form"));
+});
+
+test("S5: a confirmation has the title as plain words, and no link but its own", async (t) => {
+  const { mail, prism } = await start(t);
+  const title = "Security alert: log in at https://phish.example/login <b>now</b> or call evil.example";
+  const { version } = (await prism.get<View>(PATH)).body;
+  await prism.request(
+    "PUT",
+    PATH,
+    { ...WEBSITE, subscriptions: true, title },
+    { headers: { "If-Match": `"${version}"` } },
+  );
+  assert.equal((await ask(prism, "victim@corp.example")).status, 200);
+  await received(mail, 1);
+  const raw = (mail.mails[0]?.raw ?? "").replaceAll(/=\r?\n/g, "").replaceAll("=3D", "=");
+  assert.match(raw, /updates of Security alert log in at https phish example login b now b or call evil example/);
+  assert.doesNotMatch(raw, /phish\.example|evil\.example|<b>now/);
+  for (const [, host] of raw.matchAll(/https?:\/\/([^/\s"<]+)/g)) assert.equal(host, "status.example");
+});
+
+test("pages take subscriptions only where the operator allows them; those with confirmed subscribers keep them", async (t) => {
+  const { mail, prism } = await start(t, false);
+  const canSubscribe = async () => (await prism.get<{ canSubscribe: boolean }>(PATH)).body.canSubscribe;
+  assert.deepEqual([(await ask(prism, "ann@example.org")).status, await canSubscribe()], [404, false]);
+  assert.doesNotMatch((await visit(prism, "")).text, /subscribe"/);
+  await prism.put("/api/v1/settings", { values: { "statusPages.subscriptions": true } });
+  assert.deepEqual([(await ask(prism, "ann@example.org")).status, await canSubscribe()], [200, true]);
+  await received(mail, 1);
+  await prism.post(linkIn(mail, "confirm"), "", FORM);
+  await prism.put("/api/v1/settings", { values: { "statusPages.subscriptions": false } });
+  assert.equal((await ask(prism, "bob@example.org")).status, 404);
+  await fire(prism, "a", { service: "web" });
+  await received(mail, 2);
+  assert.deepEqual(mail.mails[1]?.to, ["ann@example.org"], "who has confirmed");
+
+  await prism.services.db.write((trx) => sql`update status_pages set keepsSubscriptions = 1`.execute(trx));
+  const { version } = (await prism.get<View>(PATH)).body;
+  await prism.request("PUT", PATH, { ...WEBSITE, subscriptions: true }, { headers: { "If-Match": `"${version}"` } });
+  assert.equal((await ask(prism, "bob@example.org")).status, 200, "a page as the migration leaves it");
 });

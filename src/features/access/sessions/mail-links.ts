@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { plainWords } from "../../../core/clean-text.ts";
 import { type Clock, type EpochMs, HOUR_MS, MINUTE_MS } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { Logger } from "../../../core/log.ts";
@@ -230,15 +231,6 @@ interface NamedAccount {
 export function accountLabel({ username, name }: NamedAccount): string {
   const label = plainWords(username ?? name ?? "");
   return label === "" ? "an account without a name" : `the account "${label}"`;
-}
-
-/** Letters, digits, spaces and word connectors: not enough to write an address. */
-function plainWords(text: string): string {
-  return text
-    .replace(/[^\p{L}\p{M}\p{N} '&+_-]/gu, " ")
-    .replace(/ +/g, " ")
-    .trim()
-    .slice(0, 100);
 }
 
 /** Apps cannot open a link: they ask for the code. */
