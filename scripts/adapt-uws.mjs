@@ -6,11 +6,20 @@
 //
 // The bytes keep their length. Running it again changes nothing. Unexpected bytes are an error: the
 // library has changed.
-import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+//
+// scripts/uws-digests.json has the SHA-256 of each file of the package that Prism can run with: as
+// published, and as adapted. A file with another one is an error. After a change of this file or of
+// the package's version, `npm pack` the package, unpack it, and run
+//   node scripts/adapt-uws.mjs digests <folder of the unpacked package>
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const DIGESTS = join(root, "scripts/uws-digests.json");
+/** Node 20 and 22. */
+const ABIS = ["115", "127"];
 const SIGNATURE = "<hr><i>uWebSockets/20 Server</i>";
 
 const ANSWERS = [
@@ -38,31 +47,66 @@ export function addonFile(abi = process.versions.modules) {
   return join(root, `node_modules/uWebSockets.js/uws_${process.platform}_${process.arch}_${abi}.node`);
 }
 
-/** Does nothing without an addon; the build reports that. */
+/**
+ * Does nothing without an addon; the build reports that. @throws for a file that is not one of the
+ * package's
+ */
 export function adaptAddon(file = addonFile()) {
-  // On macOS a changed file would need a new code signature.
-  if (!existsSync(file) || process.platform === "darwin") return;
+  if (!existsSync(file)) return;
   const bytes = readFileSync(file);
-  const isChanged = [replaceAnswers(bytes), process.platform === "linux" && lowerGlibc(bytes)].some(Boolean);
-  if (!isChanged) return;
+  const { before = [], after } = JSON.parse(readFileSync(DIGESTS, "utf8"))[basename(file)] ?? {};
+  const found = sha256(bytes);
+  if (found === after) return;
+  if (!before.includes(found))
+    throw new Error(
+      `${file} has the SHA-256 ${found}, which scripts/uws-digests.json does not have; install it again: npm ci`,
+    );
+  adapt(bytes, file);
+  const made = sha256(bytes);
+  if (made !== after) throw new Error(`${file}: adapted, its SHA-256 is ${made}, and ${after} was expected`);
   // Renamed atomically: another checkout may share the file by a hard link, or a process may have
   // it loaded.
   writeFileSync(`${file}.${process.pid}`, bytes, { mode: 0o755 });
   renameSync(`${file}.${process.pid}`, file);
 }
 
+function adapt(bytes, file) {
+  const [, platform, arch] = /^uws_([a-z0-9]+)_(\w+)_\d+\.node$/.exec(basename(file));
+  // On macOS a changed file would need a new code signature.
+  if (platform === "darwin") return;
+  replaceAnswers(bytes);
+  if (platform === "linux") lowerGlibc(bytes, arch);
+}
+
+const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
+
+/** Writes the table. A file that an earlier version of this script adapted stays usable. */
+function writeDigests(folder) {
+  const known = existsSync(DIGESTS) ? JSON.parse(readFileSync(DIGESTS, "utf8")) : {};
+  const files = readdirSync(folder).filter(
+    (name) => ABIS.some((abi) => name.endsWith(`_${abi}.node`)) && !/_arm_/.test(name),
+  );
+  const table = files.sort().map((name) => {
+    const bytes = readFileSync(join(folder, name));
+    const published = sha256(bytes);
+    adapt(bytes, name);
+    const after = sha256(bytes);
+    const { before = [], after: last } = known[name] ?? {};
+    // A new version of the package begins anew.
+    const earlier = before.includes(published) && last !== undefined ? [...before, last] : [published];
+    return [name, { before: [...new Set(earlier)].filter((each) => each !== after), after }];
+  });
+  writeFileSync(DIGESTS, `${JSON.stringify(Object.fromEntries(table), null, 2)}\n`);
+}
+
 function replaceAnswers(bytes) {
-  let isChanged = false;
   for (const { from, to } of ANSWERS) {
     const wanted = Buffer.from(to.padEnd(from.length));
     if (wanted.length !== from.length) throw new Error(`the answer is longer than the one that it replaces: ${to}`);
     const at = bytes.indexOf(from);
-    if (at >= 0) {
-      wanted.copy(bytes, at);
-      isChanged = true;
-    } else if (!bytes.includes(wanted)) throw new Error(`uWebSockets has another text than: ${from}`);
+    if (at >= 0) wanted.copy(bytes, at);
+    else if (!bytes.includes(wanted)) throw new Error(`uWebSockets has another text than: ${from}`);
   }
-  return isChanged;
 }
 
 const SHT_DYNSYM = 11;
@@ -78,7 +122,7 @@ const BASE = { x64: "GLIBC_2.2.5", arm64: "GLIBC_2.17" };
  * Links `__isoc23_strtol` and similar functions to `strtol`: they differ only in parsing `0b` as
  * binary. ELF-64, little endian.
  */
-function lowerGlibc(bytes) {
+function lowerGlibc(bytes, arch) {
   const sections = readSections(bytes);
   const symbols = sections.find(({ type }) => type === SHT_DYNSYM);
   const versions = sections.find(({ type }) => type === SHT_GNU_VERSYM);
@@ -89,9 +133,9 @@ function lowerGlibc(bytes) {
     names.offset,
   );
   const tooNew = needed.find(({ name }) => name === TOO_NEW);
-  if (!tooNew) return false;
-  const base = needed.find(({ name }) => name === BASE[process.arch]);
-  if (!base) throw new Error(`uWebSockets links ${TOO_NEW}, and not ${BASE[process.arch]}`);
+  if (!tooNew) return;
+  const base = needed.find(({ name }) => name === BASE[arch]);
+  if (!base) throw new Error(`uWebSockets links ${TOO_NEW}, and not ${BASE[arch]}`);
   for (let i = 0; i < symbols.size / 24; i++) {
     if (bytes.readUInt16LE(versions.offset + i * 2) !== tooNew.index) continue;
     const at = symbols.offset + i * 24;
@@ -102,7 +146,6 @@ function lowerGlibc(bytes) {
   }
   bytes.copy(bytes, tooNew.at, base.at, base.at + 4);
   bytes.copy(bytes, tooNew.at + 8, base.at + 8, base.at + 12);
-  return true;
 }
 
 function readSections(bytes) {
@@ -139,4 +182,11 @@ function readNeeded(bytes, { offset }, names) {
 
 function textAt(bytes, at) {
   return bytes.toString("latin1", at, bytes.indexOf(0, at));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const [, , command, folder] = process.argv;
+  if (command !== "digests" || folder === undefined)
+    throw new Error("usage: node scripts/adapt-uws.mjs digests <folder>");
+  writeDigests(folder);
 }

@@ -77,6 +77,7 @@ function buildIfStale() {
     "package-lock.json",
     "package.json",
     "scripts/adapt-uws.mjs",
+    "scripts/uws-digests.json",
     "scripts/build-console.mjs",
     "scripts/client-package.mjs",
     "scripts/code-cache.mjs",

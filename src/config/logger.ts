@@ -138,10 +138,17 @@ function isErrorLike(value: object): value is Error {
 function errorFields(error: Error): Record<string, unknown> {
   const { code } = error as { code?: unknown };
   const fields = pino.stdSerializers.err(error);
-  const { type, message, stack } = fields;
+  const { message, stack } = fields;
+  // Not the constructor's name, which the executable's build shortens.
+  const type = error.name || fields.type;
   // A DOMException has the constants of all error names on its prototype; they are left out.
   const own: Record<string, unknown> =
-    error instanceof DOMException ? { type: error.name, message, stack } : { ...fields, type, message, stack };
+    error instanceof DOMException ? { type, message, stack } : { ...fields, type, message, stack };
+  const { errors } = error as { errors?: unknown };
+  if (Array.isArray(errors))
+    own["aggregateErrors"] = errors.map((each: unknown) =>
+      isErrorLike(Object(each)) ? errorFields(each as Error) : each,
+    );
   if (typeof code === "string" || typeof code === "number") own["code"] = code;
   const causeCodes = causesOf(error).flatMap((cause) => (typeof cause.code === "string" ? [cause.code] : []));
   return causeCodes.length > 0 ? { ...own, causeCodes } : own;

@@ -66,6 +66,7 @@ export const IS_CHUNKED = 2;
 
 /** A head after which the next request's start is unknown: 400, and the connection closes. */
 export class BadHead extends PrismError {
+  override readonly name = "BadHead";
   constructor(message: string) {
     super("VALIDATION_FAILED", message);
   }

@@ -42,6 +42,24 @@ test("no file of src is longer than 500 lines, and there are under 970", () => {
   assert.ok(sources.length < 970, `${sources.length} files`);
 });
 
+test("every error class has its name as a literal, which the executable's log shows", () => {
+  const classes = sources.flatMap((file) => {
+    const text = readFileSync(join(root, "src", file), "utf8");
+    return [...text.matchAll(/^(?:export )?(?:abstract )?class (\w+)[^{]* extends (\w+)[^{]*\{[\s\S]*?^\}/gm)].map(
+      ([body, name = "", parent = ""]) => ({ name, parent, body }),
+    );
+  });
+  const errors = new Set(["Error", "TypeError", "RangeError"]);
+  for (let before = 0; before !== errors.size; ) {
+    before = errors.size;
+    for (const { name, parent } of classes) if (errors.has(parent)) errors.add(name);
+  }
+  const found = classes.filter(({ parent }) => errors.has(parent));
+  assert.ok(found.length > 30, String(found.length));
+  for (const { name, body } of found)
+    assert.match(body, new RegExp(`(?:readonly name(?:: string)? =|this\\.name =) "${name}"`), name);
+});
+
 test("no folder of src holds more than 30 files", () => {
   const counts = new Map<string, number>();
   for (const file of sources) counts.set(dirname(file), (counts.get(dirname(file)) ?? 0) + 1);

@@ -54,6 +54,14 @@ test("S0-16, S1-23, S3-19, S4-11: the scripts that users of the seeds know are t
   for (const name of KEPT) assert.equal(typeof scripts[name], "string", name);
 });
 
+test("S4: the names of its scripts for migrations, generation and deployment are aliases", () => {
+  assert.deepEqual(
+    ["prisma:generate", "prisma:migrate:dev", "prisma:migrate:deploy", "prisma:reset"].map((name) => scripts[name]),
+    ["node scripts/ready.mjs", scripts["db:migrate"], scripts["db:migrate"], scripts["db:reset"]],
+  );
+  assert.equal(scripts["deploy:production"], `${scripts["release"]} && ./dist/prism service install`);
+});
+
 test("every script calls only what exists: files of this tree, installed programs, commands of prism", async (t) => {
   const cwd = temporaryDir(t);
   const { stdout: help } = await runCli(["--help"], { cwd });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { temporaryDir } from "../helpers/store.ts";
 
@@ -28,7 +29,8 @@ function checkout(
   const root = temporaryDir(t);
   mkdirSync(join(root, "scripts"));
   mkdirSync(join(root, "node_modules"));
-  for (const script of ["ready.mjs", "adapt-uws.mjs"]) cpSync(join(SCRIPTS, script), join(root, "scripts", script));
+  for (const script of ["ready.mjs", "adapt-uws.mjs", "uws-digests.json"])
+    cpSync(join(SCRIPTS, script), join(root, "scripts", script));
   const lockFile = (packages: object) => JSON.stringify({ packages });
   writeFileSync(join(root, "package-lock.json"), lockFile({ "": { name: "prism" }, ...wanted }));
   if (installed) writeFileSync(join(root, "node_modules/.package-lock.json"), lockFile(installed));
@@ -91,3 +93,30 @@ test("F17: Node 24, on which better-sqlite3 12 ends the process, is refused", ()
   assert.equal(status, 1);
   assert.match(stderr, /^Prism needs Node 20 or 22: .* This is 24\.21\.0\.\n$/);
 });
+
+test("the build adapts only the addon that the package publishes, and makes of it only the one that the table has", async (t) => {
+  const { adaptAddon, addonFile } = (await import(join(SCRIPTS, "adapt-uws.mjs"))) as {
+    adaptAddon(file: string): void;
+    addonFile(): string;
+  };
+  const digests = JSON.parse(readFileSync(join(SCRIPTS, "uws-digests.json"), "utf8")) as Record<string, DigestRow>;
+  const digestOf = (file: string): string => createHash("sha256").update(readFileSync(file)).digest("hex");
+  for (const [name, { before, after }] of Object.entries(digests))
+    for (const digest of [...before, after]) assert.match(digest, /^[0-9a-f]{64}$/, name);
+  const installed = addonFile();
+  assert.equal(digestOf(installed), digests[basename(installed)]?.after);
+  const copy = join(temporaryDir(t), basename(installed));
+  cpSync(installed, copy);
+  adaptAddon(copy);
+  assert.equal(digestOf(copy), digestOf(installed), "running it again changes nothing");
+  const bytes = readFileSync(installed);
+  bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1;
+  writeFileSync(copy, bytes);
+  assert.throws(() => adaptAddon(copy), /has the SHA-256 [0-9a-f]{64}, which scripts\/uws-digests\.json does not have/);
+  assert.equal(Buffer.compare(readFileSync(copy), bytes), 0, "it is left as it is");
+});
+
+interface DigestRow {
+  readonly before: readonly string[];
+  readonly after: string;
+}

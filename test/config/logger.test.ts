@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
 import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
+import { buildSync } from "esbuild";
 import { createLogger, type LoggerOptions, type ReloadableLogger } from "../../src/config/logger.ts";
 import type { Logger } from "../../src/core/log.ts";
+import { temporaryDir } from "../helpers/store.ts";
 
 interface Written {
   readonly log: ReloadableLogger;
@@ -168,4 +172,35 @@ test("values that JSON cannot hold do not break a line: circles, depth, bytes, b
   const [line] = take();
   assert.equal(line?.["bytes"], "[5 bytes]");
   assert.match(JSON.stringify(line), /\[deep\]/);
+});
+
+test("errors keep their names in minified code, as the executable is", (t) => {
+  const file = join(temporaryDir(t), "minified.cjs");
+  buildSync({
+    stdin: {
+      contents: `
+        import SqliteError from "./node_modules/better-sqlite3/lib/sqlite-error.js";
+        import { redactFields } from "./src/config/logger.ts";
+        import { PrismError } from "./src/core/errors.ts";
+        class Local extends PrismError { name = "Local" }
+        const errors = [new PrismError("NOT_FOUND", "x"), new SqliteError("x", "SQLITE_FULL"), new Local("NOT_FOUND", "x"),
+          new TypeError("x"), new AggregateError([new Local("NOT_FOUND", "y")], "x")];
+        console.log(JSON.stringify(errors.map((err) => redactFields({ err }).err)));`,
+      resolveDir: join(import.meta.dirname, "../.."),
+      loader: "ts",
+    },
+    outfile: file,
+    bundle: true,
+    minify: true,
+    platform: "node",
+    logLevel: "error",
+  });
+  const { stdout, stderr } = spawnSync(process.execPath, [file], { encoding: "utf8" });
+  assert.equal(stderr, "");
+  const errors = JSON.parse(stdout) as { type: string; aggregateErrors?: { type: string }[] }[];
+  assert.deepEqual(
+    errors.map(({ type }) => type),
+    ["PrismError", "SqliteError", "Local", "TypeError", "AggregateError"],
+  );
+  assert.equal(errors[4]?.aggregateErrors?.[0]?.type, "Local");
 });

@@ -16,6 +16,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
+import { nodeWarning } from "../../src/core/runtime.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { lastingPort } from "../helpers/free-ports.ts";
 import {
@@ -37,8 +38,11 @@ function service(...args: readonly string[]): { status: number | null; stdout: s
   return { status, stdout, stderr };
 }
 
+/** The tests may run with a Node that gets no more fixes. */
+const ANY_NODE = "--unmaintained-node";
+
 function install(root: string): string {
-  const { status, stdout, stderr } = service("install", "--root", root);
+  const { status, stdout, stderr } = service("install", ANY_NODE, "--root", root);
   assert.equal(status, 0, stderr);
   return stdout;
 }
@@ -103,10 +107,34 @@ test("a database without its secrets gets no new ones", (t) => {
   const root = makeRoot(t);
   mkdirSync(join(root, "var/lib/prism"), { recursive: true });
   writeFileSync(join(root, "var/lib/prism/prism.db"), "");
-  const { status, stderr } = service("install", "--root", root);
+  const { status, stderr } = service("install", ANY_NODE, "--root", root);
   assert.equal(status, 3);
   assert.match(stderr, /PRISM_ENCRYPTION_KEY of that database/);
   assert.equal(existsSync(join(root, "etc/prism/secrets.env")), false);
+});
+
+test("install refuses a build whose Node.js gets no more security fixes, and changes nothing", (t) => {
+  const root = makeRoot(t);
+  const { status, stderr } = service("install", "--root", root);
+  const warning = nodeWarning(Date.now());
+  if (warning === null) return assert.equal(status, 0, stderr);
+  assert.equal(status, 3);
+  assert.match(
+    stderr,
+    /Node\.js \S+, which gets no security fixes since .*npm run release, or give --unmaintained-node/,
+  );
+  for (const path of ["usr/local/bin/prism", "etc/prism", "etc/systemd"])
+    assert.equal(existsSync(join(root, path)), false, path);
+});
+
+test("the unit bounds memory and processors of the service", (t) => {
+  const root = makeRoot(t);
+  install(root);
+  const settings = readUnit(root, "prism.service");
+  assert.deepEqual(
+    ["MemoryHigh", "MemoryMax", "CPUWeight"].map((name) => settings.get(name)),
+    [["60%"], ["80%"], ["100"]],
+  );
 });
 
 test("a link in an image that leads out of it is refused by install, status and uninstall", (t) => {
@@ -116,7 +144,7 @@ test("a link in an image that leads out of it is refused by install, status and 
   writeFileSync(join(outside, "system/prism.service"), "kept");
   symlinkSync(outside, join(root, "etc/systemd"));
   for (const action of ["install", "status", "uninstall"]) {
-    const { status, stderr } = service(action, "--root", root);
+    const { status, stderr } = service(action, ...(action === "install" ? [ANY_NODE] : []), "--root", root);
     assert.equal(status, 3, action);
     assert.match(stderr, /etc\/systemd\S* is or contains a link that leads out of/, action);
   }
@@ -207,7 +235,7 @@ test("F4, N8, N9: the service starts as the unit says, is upgraded while it runs
   const next = join(root, "tmp/prism");
   copyFileSync(built, next);
   appendFileSync(next, "\n");
-  const upgraded = spawnSync(next, ["service", "install", "--root", root], { encoding: "utf8" });
+  const upgraded = spawnSync(next, ["service", "install", ANY_NODE, "--root", root], { encoding: "utf8" });
   assert.equal(upgraded.status, 0, upgraded.stderr);
   assert.match(upgraded.stdout, /installed .*\/usr\/local\/bin\/prism\n/);
   assert.equal(statSync(join(root, "usr/local/bin/prism")).size, statSync(next).size);

@@ -127,7 +127,7 @@ test("the README's first screen says what Prism is and shows it at work; it has 
 
 test("production as the README has it is the service of docs/deployment.md", () => {
   const [build, ...service] = PRODUCTION.trimEnd().split("\n");
-  assert.match(build ?? "", /^npm run build /);
+  assert.match(build ?? "", /^npm run release /);
   // test/deploy/service.test.ts runs them, as root of a namespace.
   assert.ok(deployment.includes(`\`\`\`sh\n${service.join("\n")}\n\`\`\``));
 });

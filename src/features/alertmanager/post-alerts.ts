@@ -43,10 +43,13 @@ export function readPostedAlerts(
 }
 
 /** A member of another type than in Alertmanager's schema. */
-class Misshapen extends Error {}
+class Misshapen extends Error {
+  override readonly name = "Misshapen";
+}
 
 /** A member that the schema requires, or with a value that it does not allow. */
 class Missing extends Error {
+  override readonly name = "Missing";
   readonly kind: "required" | "type";
 
   constructor(kind: "required" | "type", message: string) {

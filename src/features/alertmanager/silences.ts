@@ -93,6 +93,7 @@ function isUnknown(error: unknown): boolean {
 
 /** What the schema of Alertmanager refuses. */
 class Refused extends Error {
+  override readonly name = "Refused";
   readonly reply: Reply;
 
   constructor(reply: Reply) {

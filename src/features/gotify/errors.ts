@@ -6,6 +6,7 @@ const FORBIDDEN = "you are not allowed to access this api";
 
 /** An error as Gotify's clients read it. */
 export class GotifyError extends Error {
+  override readonly name = "GotifyError";
   readonly status: number;
 
   constructor(status: number, description: string) {

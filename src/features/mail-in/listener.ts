@@ -41,6 +41,7 @@ const ABORTED: ReadonlySet<string> = new Set(["ECONNECTION", "ERR_STREAM_PREMATU
 
 /** An SMTP reply other than success. */
 class Refusal extends Error {
+  override readonly name = "Refusal";
   readonly responseCode: number;
 
   constructor(responseCode: number, message: string) {

@@ -16,6 +16,7 @@ const RELOAD_RETRY_MS = 1000;
 
 /** Thrown by a service to code of a stopped instance. The log has already named it. */
 export class InstanceEnded extends PrismError {
+  override readonly name = "InstanceEnded";
   constructor(module: string, call: string) {
     super("MODULE_UNAVAILABLE", `This instance of the module ${module} has ended; it may not call ${call}`);
   }

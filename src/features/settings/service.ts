@@ -155,6 +155,7 @@ export class SettingsStore {
 }
 
 export class SettingsRefused extends Error {
+  override readonly name = "SettingsRefused";
   readonly problems: readonly SettingProblem[];
 
   constructor(problems: readonly SettingProblem[]) {

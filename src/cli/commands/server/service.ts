@@ -18,7 +18,7 @@ import {
 } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
-import { readAsset } from "../../../core/runtime.ts";
+import { nodeWarning, readAsset } from "../../../core/runtime.ts";
 import { type Context, contextOf } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { table } from "../../output/output.ts";
@@ -42,6 +42,7 @@ interface ServiceFlags {
   readonly root: string;
   readonly print?: boolean;
   readonly start?: boolean;
+  readonly unmaintainedNode?: boolean;
 }
 
 export function addService(program: Command): void {
@@ -65,6 +66,7 @@ Examples:
     .option("--root <dir>", "root of the file system, for images; no service is started", "/")
     .option("--print", "print the files and change nothing")
     .option("--no-start", "do not enable and start the service")
+    .option("--unmaintained-node", "install a build whose Node.js gets no security fixes any more")
     .addHelpText("after", examples("sudo ./dist/prism service install", "prism service install --print"))
     .action((flags: ServiceFlags, command: Command) => {
       const context = contextOf(command);
@@ -98,8 +100,9 @@ function printFiles({ out }: Context): void {
   out.result(files, () => files.map(({ path, text }) => `# ---- ${path}\n${text}`));
 }
 
-function install({ out }: Context, { root, start }: ServiceFlags): void {
+function install({ out }: Context, { root, start, unmaintainedNode }: ServiceFlags): void {
   requireAdministrator(root, "install");
+  requireMaintainedNode(unmaintainedNode);
   // Directories and units are readable by all users; secrets have their own mode.
   process.umask(0o022);
   const at = (path: string): string => pathIn(root, path);
@@ -128,6 +131,14 @@ function install({ out }: Context, { root, start }: ServiceFlags): void {
 function requireAdministrator(root: string, action: string): void {
   if (resolve(root) === "/" && process.getuid?.() !== 0)
     throw new CommandError(EXIT.refused, `prism service ${action} changes the system; run it with sudo`);
+}
+
+/** @throws CommandError 3 */
+function requireMaintainedNode(isAccepted = false): void {
+  const warning = isAccepted ? null : nodeWarning(Date.now());
+  if (warning === null) return;
+  const [reason = ""] = warning.split(";");
+  throw new CommandError(EXIT.refused, `${reason}; build with npm run release, or give --unmaintained-node`);
 }
 
 /**

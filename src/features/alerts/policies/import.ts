@@ -97,6 +97,7 @@ export interface ImportContext extends s.PolicyContext {
 
 /** Ends the transaction of a dry run. */
 class Undone extends Error {
+  override readonly name = "Undone";
   readonly report: Report;
 
   constructor(report: Report) {

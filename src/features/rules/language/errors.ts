@@ -2,6 +2,7 @@ import { PrismError } from "../../../core/errors.ts";
 
 /** `details[0]`: `{path, code, message, position, line, column, expected}`; `path`: the field. */
 class InvalidSource extends PrismError {
+  override readonly name: string = "InvalidSource";
   /** 0-based index, in UTF-16 units, of the character at which reading stopped. */
   readonly position: number;
   readonly expected: readonly string[];
@@ -16,12 +17,14 @@ class InvalidSource extends PrismError {
 }
 
 export class InvalidCondition extends InvalidSource {
+  override readonly name: string = "InvalidCondition";
   constructor(source: string, refusal: Refusal) {
     super("INVALID_CONDITION", "condition", source, refusal);
   }
 }
 
 export class InvalidTemplate extends InvalidSource {
+  override readonly name: string = "InvalidTemplate";
   constructor(field: string, source: string, refusal: Refusal) {
     super("INVALID_TEMPLATE", field, source, refusal);
   }
@@ -34,6 +37,7 @@ type RefusalCode = "SYNTAX" | "UNKNOWN_NAME" | "UNSAFE_NAME" | "LIMIT" | "TYPE" 
  * folder: `compileCondition` and `compileTemplate` convert it to their public errors.
  */
 export class Refusal extends Error {
+  override readonly name = "Refusal";
   readonly code: RefusalCode;
   /** 0-based index in the source, in UTF-16 units. */
   readonly position: number;

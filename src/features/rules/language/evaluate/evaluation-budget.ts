@@ -3,6 +3,7 @@ import { LIMITS } from "../limits.ts";
 
 /** A condition exceeds the steps that were left. */
 export class ConditionTooCostly extends PrismError {
+  override readonly name = "ConditionTooCostly";
   constructor() {
     super(
       "INTERNAL",
