@@ -25,7 +25,7 @@ type Time = InstanceType<Library["Time"]>;
 type Rule = InstanceType<Library["Recur"]>;
 
 const MAX_EVENTS = 20_000;
-/** Steps of all recurrences together: about a second of work. */
+/** Steps of all recurrences together, with and without an event: about a second of work. */
 const MAX_STEPS = 200_000;
 /** As of shifts. */
 const MAX_INTERVAL = 1000;
@@ -36,6 +36,13 @@ const MAX_NAME = 320;
 /** A calendar that cannot be read, with a text for its owner. */
 export class CalendarUnreadable extends Error {
   override readonly name = "CalendarUnreadable";
+  /** Reading it took much time, which the next try would take again. */
+  readonly isCostly: boolean;
+
+  constructor(message: string, { isCostly = false, ...options }: ErrorOptions & { readonly isCostly?: boolean } = {}) {
+    super(message, options);
+    this.isCostly = isCostly;
+  }
 }
 
 /** All occurrences in `[from, to)`. @throws CalendarUnreadable */
@@ -120,7 +127,7 @@ class CalendarReader {
       const rule = each.getFirstValue() as Rule;
       const until = rule.until ? this.#untilOf(property, rule.until) : Number.POSITIVE_INFINITY;
       let left = rule.count ?? Number.POSITIVE_INFINITY;
-      for (const wall of wallTimes(first.wall, rule, to + 2 * DAY_MS)) {
+      for (const wall of this.#wallTimes(first.wall, rule, to + 2 * DAY_MS)) {
         this.#countStep();
         const time = { ...first, wall };
         if (left-- <= 0 || this.#instantOf(property, time) > until) break;
@@ -129,8 +136,17 @@ class CalendarReader {
     }
   }
 
+  /**
+   * The wall times of a recurrence up to an end, ascending. Expanded here: the library searches
+   * without end for a day that never comes. @throws CalendarUnreadable
+   */
+  *#wallTimes(start: number, rule: Rule, to: number): Generator<number, undefined> {
+    const times = { start, durationMs: 1000, timezone: "UTC", recurrence: recurrenceOf(rule) };
+    for (const occurrence of occurrences(times, start, to, () => this.#countStep())) yield occurrence.start;
+  }
+
   #countStep(): void {
-    if (++this.#steps > MAX_STEPS) throw new CalendarUnreadable("its events repeat too often");
+    if (++this.#steps > MAX_STEPS) throw new CalendarUnreadable("its events repeat too often", { isCostly: true });
   }
 
   #skipped(component: Component, exceptions: ReadonlySet<EpochMs>): ReadonlySet<EpochMs> {
@@ -198,7 +214,7 @@ class CalendarReader {
 
   #onsetWalls(first: number, rule: Rule): number[] {
     const walls: number[] = [];
-    for (const wall of wallTimes(first, rule, this.#options.to + 2 * DAY_MS)) {
+    for (const wall of this.#wallTimes(first, rule, this.#options.to + 2 * DAY_MS)) {
       this.#countStep();
       walls.push(wall);
     }
@@ -218,15 +234,6 @@ function offsetAt(onsets: readonly Onset[], wall: number): number {
   if (!last) return onsets[0]?.from ?? 0;
   // A time in the gap is read with the offset before it.
   return wall < last.wall + last.to - last.from ? last.from : last.to;
-}
-
-/**
- * The wall times of a recurrence up to an end, ascending. Expanded here: the library searches
- * without end for a day that never comes. @throws CalendarUnreadable
- */
-function* wallTimes(start: number, rule: Rule, to: number): Generator<number, undefined> {
-  const times = { start, durationMs: 1000, timezone: "UTC", recurrence: recurrenceOf(rule) };
-  for (const occurrence of occurrences(times, start, to)) yield occurrence.start;
 }
 
 const UNSUPPORTED = ["BYSETPOS", "BYWEEKNO", "BYYEARDAY", "BYHOUR", "BYMINUTE", "BYSECOND"];

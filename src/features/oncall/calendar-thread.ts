@@ -8,7 +8,7 @@ export interface CalendarThreadData {
   readonly options: ReadOptions;
 }
 
-type Message = { readonly events: ReadEvent[] } | { readonly problem: string };
+type Message = { readonly events: ReadEvent[] } | { readonly problem: string; readonly isCostly: boolean };
 
 /** Time for one file. Ordinary ones take some milliseconds. */
 const LIMIT_MS = 10_000;
@@ -30,7 +30,10 @@ async function readNow(data: CalendarThreadData): Promise<ReadEvent[]> {
   let timer: NodeJS.Timeout | undefined;
   try {
     return await new Promise<ReadEvent[]>((resolve, reject) => {
-      timer = setTimeout(() => reject(new CalendarUnreadable("it takes too long to read")), LIMIT_MS);
+      timer = setTimeout(
+        () => reject(new CalendarUnreadable("it takes too long to read", { isCostly: true })),
+        LIMIT_MS,
+      );
       listen(thread, resolve, reject);
     });
   } finally {
@@ -42,11 +45,11 @@ async function readNow(data: CalendarThreadData): Promise<ReadEvent[]> {
 function listen(thread: Worker, resolve: (events: ReadEvent[]) => void, reject: (error: Error) => void): void {
   thread.on("message", (message: Message) => {
     if ("events" in message) resolve(message.events);
-    else reject(new CalendarUnreadable(message.problem));
+    else reject(new CalendarUnreadable(message.problem, { isCostly: message.isCostly }));
   });
   // Such as too little memory.
-  thread.on("error", (cause) => reject(new CalendarUnreadable("it cannot be read", { cause })));
-  thread.on("exit", () => reject(new CalendarUnreadable("it cannot be read")));
+  thread.on("error", (cause) => reject(new CalendarUnreadable("it cannot be read", { cause, isCostly: true })));
+  thread.on("exit", () => reject(new CalendarUnreadable("it cannot be read", { isCostly: true })));
 }
 
 /** Main function of the calendar thread: reads one file. The starting thread ends it. */
@@ -58,6 +61,6 @@ export async function runCalendarThread({ text, options }: CalendarThreadData): 
     port.postMessage({ events: await readCalendar(text, options) } satisfies Message);
   } catch (error) {
     if (!(error instanceof CalendarUnreadable)) throw error;
-    port.postMessage({ problem: error.message } satisfies Message);
+    port.postMessage({ problem: error.message, isCostly: error.isCostly } satisfies Message);
   }
 }

@@ -1,4 +1,4 @@
-import { DAY_MS, type EpochMs } from "../../core/clock.ts";
+import { DAY_MS, type EpochMs, HOUR_MS } from "../../core/clock.ts";
 import { sha256Hex } from "../../core/tokens.ts";
 import type { Trx } from "../../store/database.ts";
 import { CalendarUnreadable, type ReadEvent } from "./calendar-read.ts";
@@ -20,7 +20,8 @@ export const MAX_CALENDAR_BYTES = 1_048_576;
 /** The file of a calendar, or why there is none. */
 type Answer =
   | { readonly state: "unchanged" }
-  | { readonly state: "failed"; readonly error: string }
+  /** `isCostly`: another try would take much time, too. */
+  | { readonly state: "failed"; readonly error: string; readonly isCostly?: boolean }
   | {
       readonly state: "read";
       readonly etag: string | null;
@@ -44,9 +45,16 @@ export async function importCalendar(context: OnCallContext, scheduleId: string)
     const now = clock.now();
     // The URL was changed meanwhile: that one is read at once.
     if (current.url !== row.url) return now;
-    await storeAnswer(context, trx, schedule, current, answer, now);
-    return now + EVERY_MS;
+    const dueAt = now + waitAfter(current, answer);
+    await storeAnswer(context, trx, schedule, current, { answer, now, dueAt });
+    return dueAt;
   });
+}
+
+/** A file that takes too long is read again after an hour, then each day. */
+function waitAfter(row: CalendarRow, answer: Answer): number {
+  if (answer.state !== "failed" || !answer.isCostly) return EVERY_MS;
+  return row.error === answer.error ? DAY_MS : HOUR_MS;
 }
 
 async function fetchCalendar(
@@ -72,7 +80,7 @@ async function fetchCalendar(
       return { state: "failed", error: `it names more than ${MAX_NAMES} users` };
     return { state: "read", etag: typeof given["etag"] === "string" ? given["etag"] : null, hash, events };
   } catch (error) {
-    if (error instanceof CalendarUnreadable) return { state: "failed", error: error.message };
+    if (error instanceof CalendarUnreadable) return { state: "failed", error: error.message, isCostly: error.isCostly };
     return { state: "failed", error: `it could not be fetched: ${error instanceof Error ? error.message : "unknown"}` };
   }
 }
@@ -82,10 +90,9 @@ async function storeAnswer(
   trx: Trx,
   schedule: ScheduleRow,
   row: CalendarRow,
-  answer: Answer,
-  now: EpochMs,
+  { answer, now, dueAt }: { readonly answer: Answer; readonly now: EpochMs; readonly dueAt: EpochMs },
 ): Promise<void> {
-  const next = { checkedAt: now, dueAt: now + EVERY_MS };
+  const next = { checkedAt: now, dueAt };
   if (answer.state === "unchanged") {
     await update(trx, schedule.id, next);
     return;

@@ -146,6 +146,11 @@ export async function editorsOf(db: Db, projectId: string, defaultProjectId: str
   return rows.map(({ id }) => id);
 }
 
+/** Who made these schedules, as far as they exist. */
+export function makersOf(db: ReadDb, ids: readonly string[]) {
+  return db.selectFrom("oncall_schedules").select(["id", "createdBy", "projectId"]).where("id", "in", ids).execute();
+}
+
 export function dueCalendars(db: ReadDb) {
   return db.selectFrom("oncall_calendars").select(["scheduleId", "dueAt"]).where("dueAt", "is not", null).execute();
 }

@@ -1,11 +1,14 @@
 import { DueTimes, SteadyClock } from "../../core/due-times.ts";
+import { CalendarQueue } from "./calendar-queue.ts";
 import { importCalendar } from "./calendars.ts";
 import { reportDue } from "./hand-overs.ts";
 import * as queries from "./queries.ts";
 import { DUE_EVENT, type OnCallContext } from "./schedules.ts";
 
-/** Calendars that are fetched at once. */
+/** Calendars that are fetched at once, each of another creator. */
 const CALENDARS_AT_ONCE = 8;
+
+const RETRY_MS = 1000;
 
 /**
  * Reports hand-overs and gaps, and reads calendars, when they are due. The due times are columns;
@@ -16,6 +19,7 @@ export class OnCallWatch {
   readonly #clock: SteadyClock;
   readonly #schedules: DueTimes<string>;
   readonly #calendars: DueTimes<string>;
+  readonly #queue = new CalendarQueue({ run: (id) => this.#importNow(id), atOnce: CALENDARS_AT_ONCE });
 
   constructor(context: OnCallContext) {
     this.#context = context;
@@ -23,7 +27,7 @@ export class OnCallWatch {
     const onError = (err: unknown): void => this.#failed(err);
     const clock = this.#clock;
     this.#schedules = new DueTimes({ clock, onError, handle: (ids) => this.#report(ids), batch: 20 });
-    this.#calendars = new DueTimes({ clock, onError, handle: (ids) => this.#import(ids), batch: CALENDARS_AT_ONCE });
+    this.#calendars = new DueTimes({ clock, onError, handle: (ids) => this.#import(ids) });
     context.events.on("system:ready", () => this.start());
     context.events.on("system:stopping", () => this.stop());
     context.events.on("user:rights-changed", (data) => this.userChanged((data as { readonly userId: string }).userId));
@@ -39,7 +43,7 @@ export class OnCallWatch {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([this.#schedules.stop(), this.#calendars.stop()]);
+    await Promise.all([this.#schedules.stop(), this.#calendars.stop(), this.#queue.close()]);
   }
 
   /** A schedule is new, changed or deleted. */
@@ -47,18 +51,23 @@ export class OnCallWatch {
     const calendar = await queries.calendarOf(this.#context.db.read, id);
     this.#schedules.set(id, this.#clock.now());
     this.#calendars.set(id, calendar?.dueAt ?? null);
-    await this.check();
+    await this.#checkDue();
   }
 
   /** A user may be disabled, or active again: those on call may be others. */
   async userChanged(userId: string): Promise<void> {
     const ids = await queries.schedulesNaming(this.#context.db.read, userId);
     for (const id of ids) this.#schedules.set(id, this.#clock.now());
-    if (ids.length > 0) await this.check();
+    if (ids.length > 0) await this.#checkDue();
   }
 
   /** Does what is due now. */
   async check(): Promise<void> {
+    await this.#checkDue();
+    await this.#queue.idle();
+  }
+
+  async #checkDue(): Promise<void> {
     await Promise.all([this.#schedules.check(), this.#calendars.check()]);
   }
 
@@ -74,13 +83,18 @@ export class OnCallWatch {
   }
 
   async #import(ids: readonly string[]): Promise<void> {
-    await Promise.all(
-      ids.map((id) =>
-        importCalendar(this.#context, id)
-          .then((dueAt) => this.#calendars.set(id, dueAt))
-          .catch((error: unknown) => this.#failed(error, id)),
-      ),
-    );
+    for (const { id, createdBy, projectId } of await queries.makersOf(this.#context.db.read, ids))
+      this.#queue.add(createdBy ?? projectId, id);
+    for (const id of ids) this.#calendars.delete(id);
+  }
+
+  async #importNow(id: string): Promise<void> {
+    await importCalendar(this.#context, id)
+      .then((dueAt) => this.#calendars.set(id, dueAt))
+      .catch((error: unknown) => {
+        this.#failed(error, id);
+        this.#calendars.set(id, this.#clock.now() + RETRY_MS);
+      });
   }
 
   #failed(err: unknown, scheduleId?: string): void {

@@ -6,6 +6,7 @@ import ICAL from "ical.js";
 import { readCalendar } from "../../../src/features/oncall/calendar-read.ts";
 import { calendarText } from "../../../src/features/oncall/calendar-text.ts";
 import { eventually } from "../../helpers/eventually.ts";
+import { makeUser } from "../../helpers/people.ts";
 import { scalarOf } from "../../helpers/tables.ts";
 import {
   DAY,
@@ -244,4 +245,64 @@ test("an imported calendar is read every ten minutes by its ETag, and each error
   assert.deepEqual(await finalTexts(world, schedule, now, 24), [`ada 0-${past}`, `grace ${past}-24`]);
   await made(prism.put(`${PATH}/schedules/${schedule}`, { calendarUrl: null }));
   assert.deepEqual(await finalTexts(world, schedule, now, 24), [`ada 0-${past}`, `grace ${past}-24`]);
+});
+
+/** Hourly on a day that comes every four years, from 1900. */
+const RARE = `DTSTART:19000101T000000Z
+  DTEND:19000101T010000Z
+  RRULE:FREQ=HOURLY;BYMONTH=2;BYMONTHDAY=29
+  SUMMARY:ada`;
+
+test("S8: steps of recurrences count also without a hit, and a search without a hit ends", async () => {
+  await assert.rejects(read(calendar(...Array.from({ length: 2000 }, () => RARE))), /its events repeat too often/);
+  const never = RARE.replace("BYMONTHDAY=29", "BYMONTHDAY=31").replace("HOURLY", "DAILY");
+  assert.deepEqual(await read(calendar(never)), []);
+  const leapDay = RARE.replace("HOURLY", "DAILY").replace("19000101T00", "20240229T00").replace("19000101", "20240229");
+  const events = await readCalendar(calendar(leapDay), { ...SPAN, to: Date.parse("2029-01-01T00:00:00Z") });
+  assert.deepEqual(
+    events.map(({ start }) => iso(start).slice(0, 10)),
+    ["2028-02-29"],
+  );
+});
+
+test("S8: a file that takes too long is read again an hour later, then each day", async (t) => {
+  const world = await onCallWorld(t, PRIVATE);
+  const { prism, clock } = world;
+  const { requests, url } = await calendarServer(t, () => ({
+    status: 200,
+    body: calendar(...Array.from({ length: 100 }, () => RARE)),
+  }));
+  const schedule = await makeSchedule(world, { calendarUrl: url });
+  const dueIn = (): number => (scalarOf<number>(prism, "select dueAt from oncall_calendars") ?? 0) - clock.now();
+  await eventually("the first try", () => errorOf(world, schedule) === "its events repeat too often");
+  assert.equal(dueIn(), HOUR);
+  clock.advance(HOUR);
+  await eventually("the second try", () => requests.length === 2 && dueIn() > 0);
+  assert.equal(dueIn(), DAY);
+});
+
+test("S8: calendars are read in turns by creator: many slow ones of one person do not delay those of another", async (t) => {
+  const world = await onCallWorld(t, PRIVATE);
+  const { prism } = world;
+  const slow = createServer(() => requests++);
+  let requests = 0;
+  await new Promise<void>((resolve) => slow.listen(0, "127.0.0.1", resolve));
+  t.after(() => {
+    slow.closeAllConnections();
+    slow.close();
+  });
+  const eve = await makeUser(prism, "eve", ["User"]);
+  const { port } = slow.address() as AddressInfo;
+  for (const project of ["a", "b"]) {
+    const { id } = await made(prism.post("/api/v1/projects", { name: project }, { token: eve.token }));
+    for (let n = 0; n < 6; n++) {
+      const body = { projectId: id, name: `s${n}`, calendarUrl: `http://127.0.0.1:${port}/${project}${n}.ics` };
+      await made(prism.post(`${PATH}/schedules`, body, { token: eve.token }));
+    }
+  }
+  await eventually("a slow one is asked for", () => requests > 0);
+  const { url } = await calendarServer(t, () => ({ status: 500 }));
+  const schedule = await makeSchedule(world, { calendarUrl: url });
+  await eventually("another's is read", () => errorOf(world, schedule) === "the server answered 500");
+  assert.equal(requests, 1, "one at a time of one creator");
 });

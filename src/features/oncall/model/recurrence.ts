@@ -67,13 +67,21 @@ function offsetOf(timezone: string, at: EpochMs): number {
   return offset;
 }
 
-/** The occurrences of a shift that overlap `[from, to)`, in order of their start. */
-export function* occurrences(shift: ShiftTimes, from: EpochMs, to: EpochMs): Generator<Occurrence, undefined> {
+/**
+ * The occurrences of a shift that overlap `[from, to)`, in order of their start. They end at a search
+ * without a hit. @param onMiss called for each step of the search without a hit; it may throw
+ */
+export function* occurrences(
+  shift: ShiftTimes,
+  from: EpochMs,
+  to: EpochMs,
+  onMiss: () => void = () => undefined,
+): Generator<Occurrence, undefined> {
   const { timezone, durationMs, recurrence } = shift;
   const until = recurrence?.until ?? Number.POSITIVE_INFINITY;
   // No zone is further from UTC than 15 hours.
   const firstWall = from - durationMs - DAY_MS;
-  for (const { wall, period } of wallTimes(shift, firstWall)) {
+  for (const { wall, period } of wallTimes(shift, firstWall, new Misses(onMiss))) {
     if (wall > to + DAY_MS) return;
     const start = instantOf(wall, timezone);
     if (start > until) return;
@@ -98,30 +106,58 @@ interface WallOccurrence {
 }
 
 /** All wall times from about `from` on, ascending. Endless for most shifts. */
-function wallTimes(shift: ShiftTimes, from: WallTime): Iterable<WallOccurrence> {
+function wallTimes(shift: ShiftTimes, from: WallTime, misses: Misses): Iterable<WallOccurrence> {
   const { start, recurrence } = shift;
   if (!recurrence) return [{ wall: start, period: 0 }];
   switch (recurrence.frequency) {
     case "hourly":
-      return steps(start, recurrence, HOUR_MS, from);
+      return steps(start, recurrence, HOUR_MS, { from, misses });
     case "daily":
-      return steps(start, recurrence, DAY_MS, from);
+      return steps(start, recurrence, DAY_MS, { from, misses });
     case "weekly":
-      return periods(start, recurrence, from, (period) => daysOfWeek(start, recurrence, period));
+      return periods(start, recurrence, { from, misses }, (period) => daysOfWeek(start, recurrence, period));
     case "monthly":
-      return periods(start, recurrence, from, (period) => daysOfMonth(start, recurrence, period));
+      return periods(start, recurrence, { from, misses }, (period) => daysOfMonth(start, recurrence, period));
   }
 }
 
 /** A search that finds no day in this time ends: such a rule names a day that never comes. */
 const HORIZON_MS = 100 * 366 * DAY_MS;
 
+/** A search without a hit ends after so many steps, for example for a day that comes every 28 years. */
+const MAX_MISSES = 10_000;
+
+interface Search {
+  readonly from: WallTime;
+  readonly misses: Misses;
+}
+
+/** Counts the steps of a search since the last hit. */
+class Misses {
+  readonly #onMiss: () => void;
+  #count = 0;
+
+  constructor(onMiss: () => void) {
+    this.#onMiss = onMiss;
+  }
+
+  hit(): void {
+    this.#count = 0;
+  }
+
+  /** @returns whether the search ends */
+  miss(): boolean {
+    this.#onMiss();
+    return ++this.#count > MAX_MISSES;
+  }
+}
+
 /** Hourly and daily: one wall time per period, on the days that the rule allows. */
 function* steps(
   start: WallTime,
   recurrence: Recurrence,
   unitMs: number,
-  from: WallTime,
+  { from, misses }: Search,
 ): Generator<WallOccurrence, undefined> {
   const stepMs = recurrence.interval * unitMs;
   const isFiltered = Boolean(recurrence.byDay || recurrence.byMonth || recurrence.byMonthDay);
@@ -133,12 +169,15 @@ function* steps(
   while (wall < last) {
     // Filters name days and months, so the rest of a day or month is passed at once.
     const skipped = isFiltered ? skippedUntil(recurrence, wall) : wall;
-    if (skipped > wall) wall += stepsTo(skipped, wall, stepMs) * stepMs;
-    else if (wall < from) {
+    if (skipped > wall) {
+      if (wall >= from && misses.miss()) return;
+      wall += stepsTo(skipped, wall, stepMs) * stepMs;
+    } else if (wall < from) {
       const passed = stepsTo(Math.min(startOfDay(wall) + DAY_MS, from), wall, stepMs);
       period += passed;
       wall += passed * stepMs;
     } else {
+      misses.hit();
       yield { wall, period };
       period++;
       wall += stepMs;
@@ -161,7 +200,7 @@ function skippedUntil(recurrence: Recurrence, wall: WallTime): WallTime {
 function* periods(
   start: WallTime,
   recurrence: Recurrence,
-  from: WallTime,
+  { from, misses }: Search,
   daysOf: (index: number) => { readonly days: readonly WallTime[]; readonly first: WallTime },
 ): Generator<WallOccurrence, undefined> {
   const timeOfDay = start - startOfDay(start);
@@ -175,7 +214,10 @@ function* periods(
       .map((day) => day + timeOfDay)
       .filter((wall) => wall >= start && isInMonths(recurrence, new Date(wall)));
     for (const wall of walls) if (wall >= from) yield { wall, period };
-    if (walls.length > 0) period++;
+    if (walls.length > 0) {
+      period++;
+      misses.hit();
+    } else if (misses.miss()) return;
   }
 }
 
