@@ -372,3 +372,30 @@ test("S2-110 S2-111 S2-116 S3-34 S3-36 every statement of the routes and jobs fi
     }
   }
 });
+
+test("unread and undelivered notifications are found by their own index, whatever else is asked", async (t) => {
+  const seen = recordSql();
+  const prism = await startPrism(t, { settings: { "store.writer": "main" } });
+  seen.clear();
+  const statuses = ["unread", "undelivered"] as const;
+  for (const path of [
+    "/missed",
+    `/missed?cursor=${Buffer.from("[5]").toString("base64url")}`,
+    "/unread-count",
+    ...statuses.flatMap((status) => [
+      `?status=${status}`,
+      `?status=${status}&cursor=${Buffer.from("[5]").toString("base64url")}`,
+      `?status=${status}&q=disk`,
+    ]),
+  ]) {
+    const { status, text } = await prism.get(`/api/v1/notifications${path}`);
+    assert.equal(status, 200, text);
+  }
+  const open = [...seen].filter((sql) => /"?o"?\."(delivered|readAt)"? (=|is) (0|null)/.test(sql));
+  assert.ok(open.length >= 4, `${open.length} statements were seen`);
+  const { reader } = prism.parts.base.store;
+  for (const sql of open) {
+    const lines = planOf(reader, sql).filter((line) => /\bo\b/.test(line));
+    assert.match(lines.join(), /SEARCH o USING (COVERING )?INDEX notification_recipients_un(read|delivered) /, sql);
+  }
+});

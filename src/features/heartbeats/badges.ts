@@ -1,6 +1,5 @@
 import { createHmac } from "node:crypto";
 import { escapeHtml } from "../../core/clean-text.ts";
-import type { EpochMs } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { Principal } from "../../core/principal.ts";
@@ -10,10 +9,9 @@ import type { Exchange } from "../../http/exchange.ts";
 import { MEDIA_HEADERS } from "../../http/headers.ts";
 import type { HttpKernel } from "../../http/kernel.ts";
 import { ANSWERS_LATER, type Route, route } from "../../http/route.ts";
-import { shownName } from "./heartbeats.ts";
+import { type Heartbeats, shownName } from "./heartbeats.ts";
 import { type ManageContext, uniqueKeyOf } from "./manage.ts";
 import { openToPages } from "./pings.ts";
-import { shownStatus } from "./status.ts";
 import {
   countStates,
   findByBadgeUuid,
@@ -63,8 +61,8 @@ interface Summary {
   readonly down: number;
 }
 
-function summaryOf(rows: readonly HeartbeatRow[], now: EpochMs): Summary {
-  const statuses = rows.map((row) => shownStatus(row, row, now));
+function summaryOf(rows: readonly HeartbeatRow[], heartbeats: Heartbeats): Summary {
+  const statuses = rows.map((row) => heartbeats.shownOf(row));
   const countOf = (wanted: string): number => statuses.filter((status) => status === wanted).length;
   return { total: rows.length, grace: countOf("grace"), down: countOf("down") };
 }
@@ -90,12 +88,11 @@ export function badgeRoutes(context: Pick<ManageContext, "db" | "heartbeats">): 
     const isShort = signature.endsWith("-2");
     const keys = await findKeysByBadgeKey(db.read, badgeKey);
     if (!named || !keys || !isSigned(keys, tag, isShort ? signature.slice(0, -2) : signature)) throw noBadge();
-    const now = heartbeats.clock.now();
     const [idle, rows] = await Promise.all([
-      countStates(db.scan, keys.projectId, tag, now),
+      countStates(db.scan, keys.projectId, tag, heartbeats.moment),
       runningOf(db.scan, keys.projectId, tag),
     ]);
-    const summary = added(idle, summaryOf(rows, now));
+    const summary = added(idle, summaryOf(rows, heartbeats));
     return sendBadge(exchange, tag ?? "all", summary, { format: named.format, isShort });
   };
 
@@ -127,7 +124,7 @@ export function badgeRoutes(context: Pick<ManageContext, "db" | "heartbeats">): 
         const named = fileOf(name);
         const row = named && isUuid(named.name) ? await findByBadgeUuid(db.read, named.name) : undefined;
         if (!named || !row || (states !== "2" && states !== "3")) throw noBadge();
-        const summary = summaryOf([row], heartbeats.clock.now());
+        const summary = summaryOf([row], heartbeats);
         const file = { format: named.format, isShort: states === "2" };
         return sendBadge(exchange, shownName(row), summary, file, row.status === "paused" ? "paused" : undefined);
       },
@@ -200,7 +197,7 @@ export function projectMetricsRoutes(
   const send = async (exchange: Exchange, principal: Principal) => {
     const projectId = projects.require(principal, exchange.params["project"] ?? "", "events:read");
     const rows = await heartbeatsOf(db.scan, projectId);
-    exchange.send(200, metricsText(rows, context.heartbeats.clock.now()), {
+    exchange.send(200, metricsText(rows, context.heartbeats), {
       "Content-Type": "text/plain; version=0.0.4; charset=utf-8",
     });
     return ANSWERS_LATER;
@@ -229,9 +226,9 @@ export function projectMetricsRoutes(
   ];
 }
 
-function metricsText(rows: readonly HeartbeatRow[], now: EpochMs): string {
+function metricsText(rows: readonly HeartbeatRow[], heartbeats: Heartbeats): string {
   const lines: string[] = [];
-  const shown = rows.map((row) => ({ row, status: shownStatus(row, row, now) }));
+  const shown = rows.map((row) => ({ row, status: heartbeats.shownOf(row) }));
   const gauge = (name: string, help: string, values: readonly (readonly [string, boolean | number])[]): void => {
     lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} gauge`);
     for (const [labels, value] of values) lines.push(`${name}${labels} ${Number(value)}`);

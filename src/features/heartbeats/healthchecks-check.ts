@@ -2,7 +2,7 @@ import { type EpochMs, isTimezone, toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { type Definition, kindOfSchedule, type ManageContext, slugOf, uniqueKeyOf, urlsOf } from "./manage.ts";
 import type { PingFilters } from "./pings.ts";
-import { expectedAt, shownStatus } from "./status.ts";
+import { expectedAt } from "./status.ts";
 import type { HeartbeatRow } from "./table.ts";
 
 // A check of the management API of Healthchecks: its members in requests, where unknown ones are
@@ -179,7 +179,7 @@ export function checkView(
 ) {
   const filters = JSON.parse(row.filters) as PingFilters;
   const { pingUrl, badgeUrl } = urlsOf(context, row);
-  const status = shownStatus(row, row, context.heartbeats.clock.now());
+  const status = context.heartbeats.shownOf(row);
   const isStarted = row.lastStartAt !== null;
   const update = `${context.publicUrl()}/healthchecks/api/v${version}/checks/${row.pingUuid}`;
   const assigned = JSON.parse(row.channels) as string[];

@@ -14,6 +14,7 @@ import {
   afterPing,
   afterTimeout,
   alertOf,
+  type Back,
   type Change,
   DEFAULT_GRACE_MS,
   DEFAULT_TIMEOUT_MS,
@@ -21,6 +22,10 @@ import {
   type Flip,
   fairDueAt,
   type HeartbeatState,
+  type Moment,
+  NEVER_AWAY,
+  type ShownStatus,
+  shownStatus,
 } from "./status.ts";
 import type { HeartbeatRow, KeysRow } from "./table.ts";
 import * as table from "./table.ts";
@@ -84,8 +89,8 @@ export class Heartbeats {
   readonly #watched = new Map<string, WatchedHeartbeat & { readonly dueAt: EpochMs }>();
   readonly #pings: (labels: { kind: string }) => Counter;
   readonly #flips: (labels: { status: string }) => Counter;
-  /** The last time when pings could arrive again, after a down time or a jump of the clock. */
-  #back: { readonly at: EpochMs; readonly downMs: number } = { at: 0, downMs: 0 };
+  /** Since a down time or a jump of the clock. */
+  #back: Back = NEVER_AWAY;
   #alive: NodeJS.Timeout | null = null;
 
   constructor(parts: HeartbeatsParts) {
@@ -112,6 +117,15 @@ export class Heartbeats {
     this.#back = { at: now, downMs: aliveAt === null ? 0 : Math.max(0, now - aliveAt) };
     this.changed(await table.watched(db.read));
     this.feeds.changed(await table.fed(db.read));
+  }
+
+  get moment(): Moment {
+    return { now: this.clock.now(), back: this.#back };
+  }
+
+  /** The status that callers see. */
+  shownOf(row: HeartbeatRow): ShownStatus {
+    return shownStatus(row, row, this.clock.now(), this.#back);
   }
 
   /** Number of heartbeats that go down without another ping. */
@@ -218,6 +232,8 @@ export class Heartbeats {
     const dueAt = dueAtOf(next, next);
     await table.updateHeartbeat(trx, row.id, { ...columns, ...state, dueAt });
     this.noteDue(trx, { id: row.id, dueAt, graceMs: next.graceMs });
+    // Nothing was watched, so the time of the last watch is missing or old.
+    if (dueAt !== null && this.#watched.size === 0) await table.putAliveAt(trx, this.clock.now());
     if (change?.flip) await this.#flip(trx, next, change.flip);
     return { ...next, dueAt };
   }

@@ -70,7 +70,7 @@ function serveHeartbeats(server: FeatureServer, context: Context): void {
       const projectIds = projects.readable(principal, "events:read", projectId);
       const { rows, total } = await table.listHeartbeats(
         db.scan,
-        { ...filter, projectIds, now: context.heartbeats.clock.now() },
+        { ...filter, projectIds, moment: context.heartbeats.moment },
         page,
       );
       const recent = new Map<string, readonly table.PingListRow[]>();

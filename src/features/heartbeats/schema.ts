@@ -5,7 +5,7 @@ import { doc, example, integer, named, object, pattern, queryInteger, selfChangi
 import type { Definition, ManageContext } from "./manage.ts";
 import { kindOfSchedule, slugOf, urlsOf } from "./manage.ts";
 import type { PingFilters } from "./pings.ts";
-import { expectedAt, MAX_PERIOD_MS, MIN_PERIOD_MS, shownStatus } from "./status.ts";
+import { expectedAt, MAX_PERIOD_MS, MIN_PERIOD_MS } from "./status.ts";
 import type { FlipRow, HeartbeatRow, PingListRow } from "./table.ts";
 
 const KINDS = ["simple", "cron", "oncalendar"] as const;
@@ -203,7 +203,7 @@ export function heartbeatView(
     labels: JSON.parse(row.labels) as Record<string, string>,
     severity,
     fedBy: row.fedBy,
-    status: shownStatus(row, row, ctx.heartbeats.clock.now()),
+    status: ctx.heartbeats.shownOf(row),
     isStarted: row.lastStartAt !== null,
     pingCount: row.pingCount,
     lastPingAt: toRfc3339OrNull(row.lastPingAt),

@@ -60,14 +60,16 @@ export function dueAtOf(plan: Plan, state: HeartbeatState): EpochMs | null {
 /** The status shown: the stored one, and `grace` or `down` by the time. */
 export type ShownStatus = HeartbeatStatus | "grace";
 
-export function shownStatus(plan: Plan, state: HeartbeatState, now: EpochMs): ShownStatus {
+/** @param back see {@link fairDueAt}: what is shown as down has gone down, or is about to */
+export function shownStatus(plan: Plan, state: HeartbeatState, now: EpochMs, back: Back = NEVER_AWAY): ShownStatus {
   const { status, lastStartAt } = state;
   if (status === "paused" || status === "down") return status;
-  if (lastStartAt !== null && now >= lastStartAt + plan.graceMs) return "down";
+  const isOver = (dueAt: EpochMs): boolean => now >= fairDueAt(dueAt, plan.graceMs, back);
+  if (lastStartAt !== null && isOver(lastStartAt + plan.graceMs)) return "down";
   if (status === "new") return status;
   const expected = expectedAt(plan, state);
   if (expected === null || now < expected) return "up";
-  return now >= expected + plan.graceMs ? "down" : "grace";
+  return isOver(expected + plan.graceMs) ? "down" : "grace";
 }
 
 /** The state after a ping of this kind. */
@@ -129,10 +131,24 @@ export function alertOf({ from, to }: Pick<Flip, "from" | "to">): "open" | "reso
   return from === "down" ? "resolve" : null;
 }
 
+/** The last time when pings could arrive again, and how long they could not before. */
+export interface Back {
+  readonly at: EpochMs;
+  readonly downMs: number;
+}
+
+/** Now, and since when pings can arrive. */
+export interface Moment {
+  readonly now: EpochMs;
+  readonly back: Back;
+}
+
+export const NEVER_AWAY: Back = { at: 0, downMs: 0 };
+
 /**
  * The due time that counts after a down time of the server or a jump of the clock: nothing reached
  * it meanwhile, so each heartbeat gets that long again, but not more than its grace.
  */
-export function fairDueAt(dueAt: EpochMs, graceMs: number, back: { readonly at: EpochMs; readonly downMs: number }) {
+export function fairDueAt(dueAt: EpochMs, graceMs: number, back: Back): EpochMs {
   return Math.max(dueAt, back.at + Math.min(graceMs, back.downMs));
 }

@@ -11,6 +11,7 @@ import type {
   HeartbeatsTable,
 } from "../../store/schema.ts";
 import { countOf, holdsText, newestFirst } from "../../store/sqlite/list-queries.ts";
+import type { Moment } from "./status.ts";
 
 // All SQL of heartbeats, their pings, flips and keys.
 
@@ -49,13 +50,18 @@ export function heartbeatsOf(db: Db, projectId: string): Promise<HeartbeatRow[]>
   return db.selectFrom("heartbeats").selectAll().where("projectId", "=", projectId).orderBy("id").execute();
 }
 
+/** As `fairDueAt`. */
+function isOver({ now, back }: Moment) {
+  return sql<boolean>`(dueAt <= ${now} and ${back.at} + min(graceMs, ${back.downMs}) <= ${now})`;
+}
+
 /**
  * Counts those in which no job runs. Their due time is the end of the grace time of the expected
  * ping, so the schedule is not evaluated. @param tag null: all
  */
-export async function countStates(db: Db, projectId: string, tag: string | null, now: EpochMs) {
-  const isDown = sql<boolean>`status = 'down' or (status = 'up' and dueAt <= ${now})`;
-  const isLate = sql<boolean>`status = 'up' and dueAt > ${now} and dueAt - graceMs <= ${now}`;
+export async function countStates(db: Db, projectId: string, tag: string | null, moment: Moment) {
+  const isDown = sql<boolean>`status = 'down' or (status = 'up' and ${isOver(moment)})`;
+  const isLate = sql<boolean>`status = 'up' and not ${isOver(moment)} and dueAt - graceMs <= ${moment.now}`;
   return await ofTag(db, projectId, tag)
     .select((e) => [
       e.fn.countAll<number>().as("total"),
@@ -84,8 +90,8 @@ export interface HeartbeatFilter {
   /** Null: all. */
   readonly projectIds: readonly string[] | null;
   readonly status?: HeartbeatRow["status"] | "grace" | undefined;
-  /** The time, for `grace`. */
-  readonly now: EpochMs;
+  /** For `grace`. */
+  readonly moment: Moment;
   readonly slug?: string | undefined;
   readonly q?: string | undefined;
 }
@@ -97,16 +103,17 @@ export async function listHeartbeats(db: ReadDb, filter: HeartbeatFilter, page: 
 }
 
 /** A run that began before its ping was late has its own end in `dueAt`, and only a period tells when it was. */
-function isInGrace(now: EpochMs) {
-  return sql<boolean>`status = 'up' and dueAt > ${now} and (
+function isInGrace(moment: Moment) {
+  const { now } = moment;
+  return sql<boolean>`status = 'up' and not ${isOver(moment)} and (
     dueAt - graceMs <= ${now} and (lastStartAt is null or dueAt - graceMs < lastStartAt)
     or lastStartAt is not null and kind = 'simple' and lastPingAt + timeoutMs <= ${now})`;
 }
 
-function filtered(db: ReadDb, { projectIds, status, now, slug, q }: HeartbeatFilter) {
+function filtered(db: ReadDb, { projectIds, status, moment, slug, q }: HeartbeatFilter) {
   let query = db.selectFrom("heartbeats");
   if (projectIds !== null) query = query.where("projectId", "in", projectIds);
-  if (status === "grace") query = query.where(isInGrace(now));
+  if (status === "grace") query = query.where(isInGrace(moment));
   else if (status !== undefined) query = query.where("status", "=", status);
   if (slug !== undefined) query = query.where("slug", "=", slug);
   if (q !== undefined) query = query.where((e) => e.or([holdsText("name", q), holdsText("tags", q)]));

@@ -141,13 +141,18 @@ export async function lastSearched(
 }
 
 /**
- * Offsets of a user's unread or undelivered rows, from the partial index of those: SQLite would
- * otherwise read the whole inbox. The conditions repeat the index's literally, including the
- * literal for `delivered`.
+ * Offsets of a user's unread or undelivered rows, from the partial index of those, which is named:
+ * with further conditions or an order SQLite would read the whole inbox. The conditions repeat the
+ * index's literally, including the literal for `delivered`.
  */
 function openSeqs(db: ReadDb | Trx, userId: string, status: "unread" | "undelivered") {
+  const from = sql<Selectable<NotificationRecipientsTable>>`notification_recipients`;
+  const index =
+    status === "unread"
+      ? sql`o indexed by notification_recipients_unread`
+      : sql`o indexed by notification_recipients_undelivered`;
   const query = db
-    .selectFrom("notification_recipients as o")
+    .selectFrom(from.as<"o">(index))
     .select("o.seq")
     .where("o.userId", "=", userId)
     .where("o.deletedAt", "is", null);

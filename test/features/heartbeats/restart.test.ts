@@ -64,6 +64,57 @@ test("3000 heartbeats are watched after a restart, and a down time of the server
   assert.equal(heartbeatsOf(prism).watched, 0);
 });
 
+test("after a down time heartbeats are not shown as down before they go down", async (t) => {
+  const clock = new FakeClock();
+  const prism = await TestPrism.start({ clock });
+  t.after(async () => {
+    await prism.stop();
+    rmSync(prism.dir, { recursive: true, force: true });
+  });
+  await fill(prism, 3, clock.now());
+  await prism.restart();
+  await prism.stop();
+  clock.advance(5 * HOUR_MS);
+  await prism.restart();
+  const { body: project } = await prism.get<{ data: { id: string }[] }>("/api/v1/projects");
+  const projectId = project.data[0]?.id ?? "";
+  const key = await prism.post<{ key: string }>(`/api/v1/projects/${projectId}/keys`, {
+    name: "metrics",
+    scopes: ["events:read"],
+  });
+  const seen = async () => {
+    const all = await prism.get<{ data: { status: string }[] }>(PATH);
+    const inGrace = await prism.get<{ data: unknown[] }>(`${PATH}?status=grace`);
+    const metrics = await prism.get(`/projects/${projectId}/metrics/${key.body.key}`, { token: null });
+    return [
+      ...new Set(all.body.data.map(({ status }) => status)),
+      inGrace.body.data.length,
+      metrics.text.split("\n").filter((line) => /^hc_check_up\{.* 1$/.test(line)).length,
+    ];
+  };
+  assert.deepEqual(await seen(), ["grace", 3, 3]);
+  clock.advance(601_000);
+  await eventually("all are down", async () => {
+    await heartbeatsOf(prism).check();
+    return (await statuses(prism))["down"] === 3;
+  });
+  assert.deepEqual(await seen(), ["down", 0, 0]);
+});
+
+test("a kill right after the first ping leaves the time of the last watch, so the next start gives the grace time", async (t) => {
+  const clock = new FakeClock();
+  const prism = await startPrism(t, { clock });
+  const { body } = await prism.post<{ pingUrl: string }>(PATH, { name: "first", timeoutMs: 60_000, graceMs: 60_000 });
+  assert.equal((await fetch(prism.url + new URL(body.pingUrl).pathname)).status, 200);
+  const { database } = prism.parts.base;
+  const noted = await database.read
+    .selectFrom("settings")
+    .select("value")
+    .where("key", "=", "heartbeats.aliveAt")
+    .executeTakeFirst();
+  assert.equal(Number(noted?.value), clock.now());
+});
+
 test("a clock that jumps forward makes no heartbeat late at once, and one that is set back loses none", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock });
