@@ -101,6 +101,9 @@ function tryLock(file: string): Sqlite | undefined {
   const connection = new SqliteDatabase(file, { timeout: 0 });
   try {
     connection.pragma("locking_mode = EXCLUSIVE");
+    // The file holds nothing: its transaction must not wait for a slow disk, least of all in a stop.
+    connection.pragma("synchronous = OFF");
+    connection.pragma("journal_mode = MEMORY");
     connection.exec("begin exclusive");
     return connection;
   } catch (error) {
