@@ -9,7 +9,7 @@ import { ingestLimitBytes, ingestResumesBytes } from "./sqlite/connection.ts";
 import { databaseLimitReached } from "./sqlite/sqlite-errors.ts";
 
 /** How long a failed commit counts, even if others succeed: a full disk refuses large ones. */
-const FAILURE_HOLDS_MS = 5000;
+const FAILURE_HOLDS_MS = 1000;
 
 /** Outcomes of a process's latest commits. Times are monotonic, in ms. */
 export class WriteRecord {
@@ -97,7 +97,7 @@ export class WriteHealth {
     this.#identity = identityOf(parts.file);
   }
 
-  /** The known state, without writing. A change is logged. */
+  /** The known state, without writing. A change is logged. One look at the file. */
   known(): WriteProblem | null {
     const problem = this.#isGone() ? "gone" : problemOf(this.#parts.record.failure);
     if (problem !== this.#reported) this.#report(problem);
@@ -237,6 +237,8 @@ function parse(beatFile: string): NotedBeat | null {
 }
 
 const CHECK_EVERY_MS = 1000;
+/** Only an operator brings the file back. */
+const GONE_RETRY_MS = 30_000;
 /** Ingest asks before each request; the pages of the database are counted at most this often. */
 const COUNT_EVERY_MS = 20;
 
@@ -261,11 +263,23 @@ export class StorageGuard {
   #timer: NodeJS.Timeout | null = null;
   #freeBytes = Number.POSITIVE_INFINITY;
   #isOverLimit = false;
+  #isGone = false;
+  readonly #looksGone: () => boolean;
   #countedAt = Number.NEGATIVE_INFINITY;
   #refusals = 0;
 
-  /** @param dirs of the database and of the data directory, which may be on different disks. */
-  constructor(dirs: readonly string[], minFreeBytes: number, log: Logger, database: DatabaseLimit | null = null) {
+  /**
+   * @param dirs of the database and of the data directory, which may be on different disks.
+   * @param looksGone whether the file of the database was removed or replaced
+   */
+  constructor(
+    dirs: readonly string[],
+    minFreeBytes: number,
+    log: Logger,
+    database: DatabaseLimit | null = null,
+    looksGone: () => boolean = () => false,
+  ) {
+    this.#looksGone = looksGone;
     this.#dirs = [...new Set(dirs)];
     this.#minFreeBytes = minFreeBytes;
     this.#log = log;
@@ -297,8 +311,12 @@ export class StorageGuard {
     return this.problem !== null;
   }
 
-  /** @throws STORAGE_FULL */
+  /** @throws STORAGE_FULL; DATABASE_UNAVAILABLE when what is stored would be lost */
   requireSpace(): void {
+    if (this.#isGone)
+      throw new PrismError("DATABASE_UNAVAILABLE", "The database file was removed or replaced; nothing was stored", {
+        retryAfterMs: GONE_RETRY_MS,
+      });
     if (this.problem === "disk")
       throw new PrismError("STORAGE_FULL", "The disk has too little free space; nothing was stored");
     if (this.#database === null) return;
@@ -321,6 +339,7 @@ export class StorageGuard {
   }
 
   async #check(): Promise<void> {
+    this.#isGone = this.#looksGone();
     if (this.#database) this.#count(this.#database);
     const wasFull = this.#freeBytes < this.#minFreeBytes;
     try {

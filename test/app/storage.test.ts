@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
-import { promises } from "node:fs";
+import { promises, renameSync } from "node:fs";
 import { syncBuiltinESMExports } from "node:module";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { StorageGuard } from "../../src/store/write-health.ts";
+import { eventually } from "../helpers/eventually.ts";
 import { LogLines } from "../helpers/log-lines.ts";
 import { makeProject } from "../helpers/people.ts";
 import { type Reply, startPrism, type TestPrism } from "../helpers/prism.ts";
@@ -153,6 +154,22 @@ test("while the database is read-only, writes get 503, health says so, and reads
   assert.equal((await prism.get("/health/live")).status, 200);
   assert.equal((await prism.get(api("/rules"))).status, 200);
   assert.equal(scalarOf(prism, "select count(*) from events"), 0);
+});
+
+test("while the database file is removed, events are refused with 503, and taken again when it is back", async (t) => {
+  const prism = await startPrism(t);
+  const shop = await makeProject(prism);
+  const file = join(prism.dir, "prism.db");
+  const post = () => prism.post<{ error?: { code: string } }>(api("/events"), { type: "a" }, { apiKey: shop.apiKey });
+  assert.equal((await post()).status, 202);
+  renameSync(file, `${file}.moved`);
+  const refused = await eventually("a refusal", async () => {
+    const reply = await post();
+    return reply.status === 202 ? null : reply;
+  });
+  assert.deepEqual([refused.status, refused.body.error?.code], [503, "DATABASE_UNAVAILABLE"]);
+  renameSync(`${file}.moved`, file);
+  await eventually("accepted again", async () => (await post()).status === 202);
 });
 
 /** A guard over a directory, whose checks the test calls for. */

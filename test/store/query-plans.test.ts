@@ -399,3 +399,19 @@ test("unread and undelivered notifications are found by their own index, whateve
     assert.match(lines.join(), /SEARCH o USING (COVERING )?INDEX notification_recipients_un(read|delivered) /, sql);
   }
 });
+
+test("incidents are found by number and by every state but resolved without reading the resolved ones", async (t) => {
+  const seen = recordSql();
+  const prism = await startPrism(t, { settings: { "store.writer": "main" } });
+  const { reader } = prism.parts.base.store;
+  for (const filter of ["number=5", "state=open", "state=acknowledged", "state=snoozed", "state=unresolved"]) {
+    seen.clear();
+    const { status, text } = await prism.get(`/api/v1/incidents?${filter}`);
+    assert.equal(status, 200, text);
+    const [sql, ...more] = [...seen].filter((each) => /from "incidents"/.test(each));
+    assert.ok(sql !== undefined && more.length === 0, filter);
+    const plan = planOf(reader, sql).join();
+    assert.match(plan, /SEARCH incidents USING (INDEX incidents_number|PRIMARY KEY) /, filter);
+    assert.doesNotMatch(plan, /SCAN (?!u USING INDEX incidents_open)/, filter);
+  }
+});

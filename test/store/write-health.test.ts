@@ -45,7 +45,7 @@ testBothWriters("a database file that is removed while it is open is noticed", a
   assert.equal(store.health.known(), null);
 });
 
-test("a failed commit counts until commits have succeeded for five seconds", () => {
+test("a failed commit counts until commits succeed and a second has passed, so that a recovered server is not kept out", () => {
   let now = 0;
   const record = new WriteRecord(() => now);
   record.failed("full");

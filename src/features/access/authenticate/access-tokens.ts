@@ -7,7 +7,8 @@ import { sha256Hex } from "../../../core/tokens.ts";
 import { TtlCache } from "../../../core/ttl-cache.ts";
 
 const ISSUER = "prism";
-/** For tokens from before the clock was set back. */
+/** For tokens from before the clock was set back; one that was far ahead must not leave lasting tokens. */
+const CLOCK_SET_BACK_S = 3600;
 const CLOCK_SKEW_S = 5;
 const CACHE_ENTRIES = 50_000;
 
@@ -112,7 +113,7 @@ export class AccessTokens {
     if (!isForUs || typeof sub !== "string" || typeof jti !== "string") throw invalid();
     if (sid !== undefined && typeof sid !== "string") throw invalid();
     if (typeof iat !== "number" || typeof exp !== "number") throw invalid();
-    if (iat > now + CLOCK_SKEW_S || (nbf !== undefined && !(nbf <= now + CLOCK_SKEW_S))) throw invalid();
+    if (iat > now + CLOCK_SET_BACK_S || (nbf !== undefined && !(nbf <= now + CLOCK_SKEW_S))) throw invalid();
     // No skew: this clock set it, and live connections end at this time.
     if (exp <= now) throw new PrismError("TOKEN_EXPIRED", "The access token has expired");
     return { userId: sub, sessionId: sid ?? null, expiresAt: exp * 1000 };

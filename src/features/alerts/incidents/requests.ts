@@ -134,6 +134,10 @@ export type WithheldParts = Pick<IncidentsContext, "db" | "alerts" | "withheldBy
 
 type Acknowledger = v.InferOutput<typeof ListedIncident>["acknowledgedBy"][number];
 
+/** In the order of ids SQLite would read the resolved ones too, which are nearly all. */
+const isAmongUnresolved = sql<boolean>`id in (
+  select u.id from incidents as u indexed by incidents_open where u.state <> 'resolved')`;
+
 const INCIDENT_BYTES: RowBytes = { bytes: bytesOf("groupKey", "groupLabels", "route", "title"), largest: 262_144 };
 
 export async function listIncidents(context: IncidentsContext, principal: Principal, given: ListIncidents) {
@@ -146,6 +150,10 @@ export async function listIncidents(context: IncidentsContext, principal: Princi
   const filtered = (scan: ReadDb) => {
     let query = scan.selectFrom("incidents");
     if (byAttention) query = query.where(isUnresolved);
+    else if (state !== undefined && state !== "resolved") query = query.where(isAmongUnresolved);
+    // The index of numbers begins with the project.
+    if (projectIds === null && number !== undefined)
+      query = query.where("projectId", "in", scan.selectFrom("projects").select("id"));
     // By the other index all unresolved ones of the projects would be sorted for each page.
     if (projectIds !== null) query = query.where(byAttention ? sql<string>`+projectId` : "projectId", "in", projectIds);
     if (state === "snoozed") query = query.where("snoozedUntil", "is not", null).where("state", "<>", "resolved");
