@@ -22,6 +22,8 @@ else if (role === "calendar")
   void import("./features/oncall/calendar-thread.ts").then(({ runCalendarThread }) =>
     runCalendarThread(data as CalendarThreadData),
   );
+else if (role === "prepare")
+  void import("./features/receivers/prepare-thread.ts").then(({ runPrepareThread }) => runPrepareThread());
 else if (role === "watchdog")
   void import("./features/plugins/watchdog-thread.ts").then(({ runWatchdogThread }) =>
     runWatchdogThread(data as WatchdogThreadData),

@@ -16,6 +16,7 @@ import { handleStorms, Notifier } from "../features/notifications/index.ts";
 import { Ntfy } from "../features/ntfy/index.ts";
 import { ON_CALL_CHANGED, type OnCallPort, onCall } from "../features/oncall/index.ts";
 import { type ModulesServices, openModules } from "../features/plugins/index.ts";
+import { Preparing } from "../features/receivers/index.ts";
 import { Schedules } from "../features/schedules/index.ts";
 import { RealtimeService } from "../features/streams/index.ts";
 import {
@@ -29,6 +30,7 @@ import {
   timerService,
 } from "../features/timers/index.ts";
 import { Idempotency } from "../http/idempotency.ts";
+import type { WorkBudget } from "../http/work-budget.ts";
 import type { Feature } from "../module/feature.ts";
 import { type AlertServices, onCallChanged, openAlerts } from "./open-alerts.ts";
 import type { Http } from "./open-http.ts";
@@ -53,6 +55,8 @@ export interface Services {
   readonly drills: Drills;
   readonly heartbeats: Heartbeats;
   readonly mailIn: MailListener;
+  /** Reads what receivers are sent. */
+  readonly preparing: Preparing;
   readonly ntfy: Ntfy;
   readonly modules: ModulesServices;
   /** The built-in features, once they are registered. */
@@ -69,8 +73,10 @@ export function openServices(base: Base, core: Core, http: Http): Services {
   const paging = { ...channels, channels: serviceChannels.incidents };
   const alerting = openAlerts(base, core, notifying.notify, paging);
   base.bus.on(ON_CALL_CHANGED, (data) => onCallChanged(alerting, (data as { readonly id: string }).id));
+  const preparing = new Preparing(http.work);
   return {
     ...notifying,
+    preparing,
     circuits: channels.circuits,
     delivery: channels.memory,
     pages: channels.pages,
@@ -80,7 +86,7 @@ export function openServices(base: Base, core: Core, http: Http): Services {
     onCall: (db, scheduleId, at) => onCall(core.access.users, db, scheduleId, at),
     drills: openDrills(base, core, notifying, channels),
     heartbeats: openHeartbeats(base, alerting),
-    mailIn: openMailIn(base, alerting, channels.pages),
+    mailIn: openMailIn(base, alerting, channels.pages, { work: http.work, preparing }),
     modules: openModuleFolder(base, core, http, notifying, serviceChannels, features),
     ntfy: openNtfy(base, core, notifying.realtime),
     features,
@@ -101,11 +107,12 @@ function openMailIn(
   { database: db, clock, metrics, log, settings, storage }: Base,
   alerting: AlertServices,
   pages: PageSender,
+  reading: { readonly work: WorkBudget; readonly preparing: Preparing },
 ): MailListener {
   const { alerts, incidents, receivers } = alerting;
   const config = () => settings.current;
   return new MailListener({
-    ...{ db, clock, metrics, settings, config, alerts, incidents, receivers },
+    ...{ db, clock, metrics, settings, config, alerts, incidents, receivers, ...reading },
     log: log.namespace("mail-in"),
     bounces: mailBounces(pages, config),
     requireSpace: () => storage.requireSpace(),

@@ -37,6 +37,7 @@ export async function stop({ base, core, http, services, upkeep }: Parts): Promi
     connections.drain(Math.min(1000, left())),
     services.mailIn.stop(left()),
   ]);
+  await services.preparing.stop();
   upkeep.retention.stop();
   await within(left(), upkeep.emergencyWatch.stop());
   await within(left(), upkeep.watch.stop());
@@ -73,6 +74,7 @@ async function beginWithin(limitMs: number, step: () => Promise<unknown>): Promi
 /** Stops one command's core after its last answer. @param auditSeq the trail's end before it */
 export async function stopCommand({ base, core, http, services, upkeep }: Parts, auditSeq: number): Promise<void> {
   http.listener.stopListening();
+  await services.preparing.stop();
   await base.bus.idle();
   if (!base.readsOnly) await stopAlerts(services.alerting);
   await linksIdle(core.access.accounts);

@@ -117,9 +117,14 @@ export function jsonValueEnd(text: string, start: number): number {
   return text.length;
 }
 
-/** Parses JSON text; undefined for invalid text, and for values nested deeper than `depth`. */
-export function parseJsonWithin(text: string, depth: number): unknown {
-  if (scanJson(text, depth).depth > depth) return undefined;
+/**
+ * Parses JSON text; undefined for invalid text, and for values nested deeper than `depth`.
+ * @param charge called with the number of members before they are parsed
+ */
+export function parseJsonWithin(text: string, depth: number, charge?: (members: number) => void): unknown {
+  const found = scanJson(text, depth);
+  if (found.depth > depth) return undefined;
+  charge?.(found.members);
   try {
     return JSON.parse(text);
   } catch {

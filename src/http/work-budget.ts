@@ -23,14 +23,17 @@ export interface Work {
   readonly members?: number;
   /** Steps of rules, mappings and templates. */
   readonly steps?: number;
+  /** Rows that are stored: events, alerts, entries of a log. */
+  readonly rows?: number;
 }
 
 /** Microseconds of the main thread, measured (docs/decisions/budget.md). */
-const COST = { read: 0.001, bytes: 0.008, members: 2, steps: 0.0125 } as const;
+const COST = { read: 0.001, bytes: 0.008, members: 2, steps: 0.0125, rows: 40 } as const;
 
 /** The time that counted work takes, in microseconds. */
-export function microsOf({ read = 0, bytes = 0, members = 0, steps = 0 }: Work): number {
-  return Math.ceil(read * COST.read + bytes * COST.bytes + members * COST.members + steps * COST.steps);
+export function microsOf({ read = 0, bytes = 0, members = 0, steps = 0, rows = 0 }: Work): number {
+  const counted = read * COST.read + bytes * COST.bytes + members * COST.members;
+  return Math.ceil(counted + steps * COST.steps + rows * COST.rows);
 }
 
 type Level = "address" | "url" | "project" | "creator";
@@ -85,11 +88,15 @@ export class WorkBudget {
     metrics.counterOf("prism_work_seconds_total", "Counted work for strangers, by project", () => this.#used.top());
   }
 
-  /** A project and its creator. */
-  ofProject(projectId: string): WorkAccount {
+  /**
+   * A project and its creator. @param from where a request comes from that has no other proof than
+   * its URL: one address uses up no more than its part
+   */
+  ofProject(projectId: string, from: { readonly address: string; readonly url: string } | null = null): WorkAccount {
     const ownerId = this.#parts.ownerOf(projectId);
     const creator: WorkAccount["levels"] = ownerId === null ? [] : [["creator", ownerId]];
-    return { projectId, isKnown: true, levels: [["project", projectId], ...creator] };
+    const address: WorkAccount["levels"] = from === null ? [] : [["address", addressKey(from)]];
+    return { projectId, isKnown: true, levels: [...address, ["project", projectId], ...creator] };
   }
 
   /** The project of a key with its creator, or the user; null for the operator. */
@@ -110,7 +117,7 @@ export class WorkBudget {
    */
   ofAddress(address: string, url = ""): WorkAccount {
     const here: WorkAccount["levels"] = url === "" ? [] : [["url", url]];
-    return { projectId: null, isKnown: false, levels: [["address", `${addressGroup(address)} ${url}`], ...here] };
+    return { projectId: null, isKnown: false, levels: [["address", addressKey({ address, url })], ...here] };
   }
 
   /** @throws WORK_LIMITED while the account, or all together, are in debt */
@@ -168,6 +175,10 @@ export class WorkBudget {
     this.#all[name] = new Bucket(limit, BURST_MS, now);
     return this.#all[name];
   }
+}
+
+function addressKey({ address, url }: { readonly address: string; readonly url: string }): string {
+  return `${addressGroup(address)} ${url}`;
 }
 
 const REASONS: Readonly<Record<Level | "all", string>> = {

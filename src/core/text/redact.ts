@@ -16,7 +16,9 @@ export function redactorOf(secrets: readonly string[], more: readonly string[] =
   for (const secret of secrets) for (const part of partsOf(secret)) for (const form of formsOf(part)) forms.add(form);
   for (const text of more) for (const form of formsOf(text)) forms.add(form);
   const ordered = [...forms].filter((form) => form.length >= LEAST_LENGTH).sort((a, b) => b.length - a.length);
-  return (text) => ordered.reduce((result, form) => result.replaceAll(form, HIDDEN), text);
+  const shortest = ordered.at(-1)?.length ?? Number.POSITIVE_INFINITY;
+  return (text) =>
+    text.length < shortest ? text : ordered.reduce((result, form) => result.replaceAll(form, HIDDEN), text);
 }
 
 function partsOf(secret: string): string[] {

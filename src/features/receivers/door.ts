@@ -1,5 +1,4 @@
 import * as v from "valibot";
-import { startOf } from "../../core/clean-text.ts";
 import { type ErrorCode, PrismError, STATUS_OF } from "../../core/errors.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { parseQuery } from "../../http/input.ts";
@@ -7,10 +6,13 @@ import type { HttpKernel } from "../../http/kernel.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import { requireAllowed } from "../../http/rate-limiter.ts";
 import { type Method, Reply, type Route, route } from "../../http/route.ts";
+import type { WorkAccount } from "../../http/work-budget.ts";
 import { cloudEventsConsent } from "../events/index.ts";
-import { type AcceptContext, mappingInput, planRequest, replayIdsOf, type Stored, storeRequest } from "./accept.ts";
+import { type AcceptContext, type Stored, storeRequest } from "./accept.ts";
 import { handshakeOf, sendAnswer } from "./answers.ts";
-import { type RawRequest, readContent } from "./read-request.ts";
+import type { Preparation, Prepared } from "./prepare.ts";
+import { ON_LOOP } from "./preparing.ts";
+import { membersAtMost, type RawRequest } from "./read-request.ts";
 import type { Receiver, ReceiverRow, Receivers } from "./receivers.ts";
 import { Redaction } from "./redaction.ts";
 import { logEntryOf, writeLogEntry } from "./request-log.ts";
@@ -50,6 +52,7 @@ export function receiverRoutes(context: DoorContext): Route[] {
       maxBodyBytes: MAX_BODY_BYTES,
       quiet: true,
       undocumented: true,
+      chargesItself: true,
       limit: (exchange) => door.admit(exchange),
       options: (exchange) => door.options(exchange),
       handle: (exchange, { body }) => door.accept(exchange, body as unknown as Buffer | undefined),
@@ -76,23 +79,58 @@ class Door {
    * address for an unknown token. @throws NOT_FOUND, FORBIDDEN, RATE_LIMITED, PAYLOAD_TOO_LARGE
    */
   admit(exchange: Exchange): void {
-    const { kernel, receivers, settings } = this.#context;
+    const { kernel, receivers } = this.#context;
     const row = this.#find(exchange);
     if (!row) {
       kernel.limitAddress(exchange);
       throw new PrismError("NOT_FOUND", "There is no receiver at this URL");
     }
     if (row.isActive === 0) throw new PrismError("FORBIDDEN", "The receiver is paused");
-    if (settings.rateLimit.enabled) {
-      const bucket = receivers.takeRate(row);
-      if (!bucket.isAllowed) receivers.count(row.preset, "limited");
-      requireAllowed(bucket, "Too many requests of this receiver");
-    }
+    // Who knows the URL only must not use up what the sender with the secret may send.
+    if (row.secret === null) this.#takeRate(row);
     exchange.signerKey = `receiver:${row.id}`;
     const { maxBodyBytes } = receivers.limitsOf(row);
     exchange.maxBodyBytes = maxBodyBytes;
-    if (Number(exchange.header("content-length")) > maxBodyBytes)
+    const length = Number(exchange.header("content-length"));
+    if (length > maxBodyBytes)
       throw new PrismError("PAYLOAD_TOO_LARGE", `The body is larger than ${maxBodyBytes} bytes`);
+    this.#requireWork(exchange, row, length);
+  }
+
+  /**
+   * Refuses a request of a sender in debt before its body is read; a small one is read if a proof of
+   * its sender may be in it. @throws WORK_LIMITED
+   */
+  #requireWork(exchange: Exchange, row: ReceiverRow, length: number): void {
+    const { work, receivers } = this.#context;
+    const payer = this.#unverified(exchange, row);
+    try {
+      work.require(payer);
+    } catch (error) {
+      if (row.secret === null || length > SURE_BYTES) {
+        receivers.count(row.preset, "limited");
+        throw error;
+      }
+      exchange.maxBodyBytes = Math.min(exchange.maxBodyBytes ?? SURE_BYTES, SURE_BYTES);
+      return;
+    }
+    if (length > SURE_BYTES) work.charge(payer, { read: length });
+  }
+
+  /** Who pays until the sender is verified; without a secret the URL is the proof. */
+  #unverified(exchange: Exchange, row: ReceiverRow): WorkAccount {
+    const { work } = this.#context;
+    const from = { address: exchange.clientAddress, url: `receiver:${row.id}` };
+    return row.secret === null ? work.ofProject(row.projectId, from) : work.ofAddress(from.address, from.url);
+  }
+
+  /** @throws RATE_LIMITED */
+  #takeRate(row: ReceiverRow): void {
+    const { receivers, settings } = this.#context;
+    if (!settings.rateLimit.enabled) return;
+    const bucket = receivers.takeRate(row);
+    if (!bucket.isAllowed) receivers.count(row.preset, "limited");
+    requireAllowed(bucket, "Too many requests of this receiver");
   }
 
   /** The consent of CloudEvents' abuse protection. */
@@ -124,35 +162,25 @@ class Door {
   errorBody(error: PrismError, exchange: Exchange): object {
     const row = this.#find(exchange);
     if (row?.preset === "discord") {
-      const wait =
-        error.code === "RATE_LIMITED" ? { retry_after: (error.retryAfterMs ?? 1000) / 1000, global: false } : {};
+      const wait = LIMITED.has(error.code) ? { retry_after: (error.retryAfterMs ?? 1000) / 1000, global: false } : {};
       return { message: error.message, code: 0, ...wait };
     }
     return row?.preset === "slack" ? { ok: false, error: SLACK_ERRORS[error.code] ?? "server_error" } : {};
   }
 
   async #deliver(exchange: Exchange, receiver: Receiver, request: RawRequest): Promise<unknown> {
-    const { receivers, clock, fetchText } = this.#context;
-    const { preset, secrets } = receiver;
-    const now = clock.now();
-    const redaction = new Redaction([...secrets, exchange.params["token"] ?? ""], preset.redact);
-    const entryOf = (status: number) => logEntryOf(receiver.row.id, request, { redaction, at: now, status });
+    const { receivers } = this.#context;
+    const { preset } = receiver;
+    const now = this.#context.clock.now();
+    const hidden = [...receiver.secrets, exchange.params["token"] ?? ""];
     try {
-      const signed = await verifyRequest(request, { rows: receiver.verify, secrets, now, fetchText });
-      const isConfirmed =
-        preset.hook === "sns" && secrets.length > 0 && (await confirmSubscription(request, fetchText));
-      const input = mappingInput(receiver, request, readContent(request, { needsJson: isSigned(receiver) }), redaction);
-      const plan = isConfirmed
-        ? ({ result: "ignored", events: [], alerts: [], ignored: 1, problem: null } as const)
-        : planRequest(receiver, receiver.mapping, input, now);
-      const answer = answerOf(receiver, request, input.body);
-      const replayIds = replayIdsOf(receiver, input, signed, now);
-      const stored = await storeRequest(this.#context, receiver, plan, { replayIds, entry: entryOf(answer.status) });
+      const { prepared, answer } = await this.#prepared(exchange, receiver, request, { now, hidden });
+      const stored = await storeRequest(this.#context, receiver, prepared.plan, prepared);
       receivers.count(preset.name, stored.result);
       return sendAnswer(exchange, answerWith(answer, stored));
     } catch (error) {
       if (error instanceof PrismError && STATUS_OF[error.code] < 500) {
-        await this.#refuse(receiver, entryOf(STATUS_OF[error.code]), error);
+        await this.#refuse(receiver, request, error, { now, hidden });
         // Slack's clients read the text.
         if (preset.errors === "slack") return sendAnswer(exchange, slackRefusal(error));
       }
@@ -160,10 +188,69 @@ class Door {
     }
   }
 
-  /** Logs a refused request, so that its receiver's owner sees why nothing arrives. */
-  async #refuse({ preset }: Receiver, entry: ReturnType<typeof logEntryOf>, error: PrismError): Promise<void> {
+  /** Verifies the sender, then reads and maps the request at the receiver's cost. */
+  async #prepared(
+    exchange: Exchange,
+    receiver: Receiver,
+    request: RawRequest,
+    { now, hidden }: Masking,
+  ): Promise<{ readonly prepared: Prepared; readonly answer: Answer }> {
+    const { work, preparing, fetchText } = this.#context;
+    const { row, preset, secrets } = receiver;
+    const { status } = preset.answer ?? DEFAULT_ANSWER;
+    const { signed, proof } = await this.#verified(exchange, receiver, request, now);
+    const given = { row, preset, request, hidden, needsJson: isSigned(receiver), signed, status, now };
+    const answerFor = (prepared: Prepared) => ({ prepared, answer: answerOf(receiver, request, prepared.content) });
+    if (preset.hook === "sns" && secrets.length > 0 && (await confirmSubscription(request, fetchText)))
+      return answerFor(confirmed(given));
+    const payer = secrets.length === 0 ? this.#unverified(exchange, row) : work.ofProject(row.projectId);
+    // A verified request of usual size always passes: a lost one may be a lost page.
+    if (secrets.length > 0 && request.bytes.length > SURE_BYTES) work.require(payer);
+    const prepared = await preparing.prepare(receiver, given, { payer, proof }).catch((error: unknown) => {
+      if (proof !== null && isUnsigned(error)) this.#chargeUnsigned(exchange, row, request);
+      throw error;
+    });
+    return answerFor(prepared);
+  }
+
+  /**
+   * Checks the sender before anything of the body is parsed. @returns the proof that is left for the
+   * thread, where the body is large. @throws SIGNATURE_INVALID, RATE_LIMITED
+   */
+  async #verified(exchange: Exchange, receiver: Receiver, request: RawRequest, now: number) {
+    const { verify: rows, secrets, row } = receiver;
+    if (secrets.length === 0) return { signed: null, proof: null };
+    const isInBody = rows.every(({ scheme }) => scheme === "hmac" || scheme === "ed25519");
+    const isLarge = request.bytes.length > CHECKED_BYTES;
+    try {
+      const signed =
+        isInBody && isLarge
+          ? null
+          : await verifyRequest(request, { rows, secrets, now, fetchText: this.#context.fetchText });
+      this.#takeRate(row);
+      return { signed, proof: isInBody && isLarge ? { rows, secrets } : null };
+    } catch (error) {
+      if (isUnsigned(error)) this.#chargeUnsigned(exchange, row, request);
+      throw error;
+    }
+  }
+
+  /** The sender of a refused request pays for its check, and for the log. */
+  #chargeUnsigned(exchange: Exchange, row: ReceiverRow, { bytes }: RawRequest): void {
+    const members = membersAtMost(bytes.subarray(0, ON_LOOP.bytes), ON_LOOP.members);
+    this.#context.work.charge(this.#unverified(exchange, row), { bytes: bytes.length, members, rows: 2 });
+  }
+
+  /**
+   * Counts a refused request; once a second one is logged, so that its receiver's owner sees why
+   * nothing arrives.
+   */
+  async #refuse({ row, preset }: Receiver, request: RawRequest, error: PrismError, { now, hidden }: Masking) {
     const { db, receivers } = this.#context;
-    receivers.count(preset.name, "refused");
+    if (error.code !== "RATE_LIMITED") receivers.count(preset.name, LIMITED.has(error.code) ? "limited" : "refused");
+    if (!receivers.mayLogRefusal(row.id)) return;
+    const redaction = new Redaction(hidden, preset.redact);
+    const entry = logEntryOf(row.id, request, { redaction, at: now, status: STATUS_OF[error.code] });
     const outcome = { code: error.code, message: error.message };
     await db.write((trx) => writeLogEntry(trx, { ...entry, result: "refused", outcome }), { sharesCommit: true });
   }
@@ -177,10 +264,36 @@ class Door {
     if (shape === undefined) return receiver;
     if (receiver.preset.name !== "discord" || !SHAPES.includes(shape))
       throw new PrismError("NOT_FOUND", "There is no receiver at this URL");
-    const built = await this.#context.receivers.build({ ...receiver.row, preset: shape, mapping: null });
-    // The form of the body changes, the proof of the sender does not.
-    return { ...built, verify: receiver.verify, secrets: receiver.secrets };
+    return this.#context.receivers.shaped(receiver, shape);
   }
+}
+
+/** What is masked in the log, and the time of the request. */
+interface Masking {
+  readonly now: number;
+  readonly hidden: readonly string[];
+}
+
+/** Verified requests up to this length pass whatever was charged before. */
+const SURE_BYTES = 16_384;
+/** Signatures of longer bodies are checked in the thread: hashing takes 2 ms for each MiB. */
+const CHECKED_BYTES = 1_048_576;
+const LIMITED: ReadonlySet<ErrorCode> = new Set(["RATE_LIMITED", "WORK_LIMITED"]);
+
+function isUnsigned(error: unknown): boolean {
+  return error instanceof PrismError && (error.code === "SIGNATURE_INVALID" || error.code === "PAYLOAD_TOO_LARGE");
+}
+
+/** A confirmed subscription stores nothing but its entry of the log. */
+function confirmed({ row, preset, request, hidden, now, status }: Preparation): Prepared {
+  const redaction = new Redaction(hidden, preset.redact);
+  return {
+    plan: { result: "ignored", events: [], alerts: [], ignored: 1, problem: null },
+    replayIds: [],
+    entry: logEntryOf(row.id, request, { redaction, at: now, status }),
+    content: null,
+    steps: 0,
+  };
 }
 
 /** Whether the proof of the sender is over a JSON body: a broken one is refused, so that the sender shows it. */
@@ -198,6 +311,7 @@ const SLACK_ERRORS: Readonly<Partial<Record<ErrorCode, string>>> = {
   FORBIDDEN: "action_prohibited",
   NOT_FOUND: "no_service",
   RATE_LIMITED: "rate_limited",
+  WORK_LIMITED: "rate_limited",
 };
 
 function slackRefusal({ code }: PrismError) {
@@ -213,13 +327,9 @@ interface Answer {
 /** Most senders want any 2xx; those of Slack's form take JSON only with `ok`. */
 const DEFAULT_ANSWER: Answer = { status: 200, type: "application/json; charset=utf-8", body: '{"ok":true}' };
 
-/** Discord's own limit of a message. */
-const MAX_SHOWN_CONTENT = 4000;
-
-function answerOf({ preset }: Receiver, { query }: RawRequest, body: unknown): Answer {
+function answerOf({ preset }: Receiver, { query }: RawRequest, content: string | null): Answer {
   if (preset.name === "discord" && query["wait"] === "true") {
-    const { content } = Object(body) as { readonly content?: unknown };
-    const shown = JSON.stringify(typeof content === "string" ? startOf(content, MAX_SHOWN_CONTENT) : "");
+    const shown = JSON.stringify(content ?? "");
     return {
       status: 200,
       type: "application/json; charset=utf-8",

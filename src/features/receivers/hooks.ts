@@ -1,7 +1,7 @@
 import { readCard } from "./cards.ts";
 import { readKnown } from "./known-senders.ts";
 import type { Preset } from "./presets.ts";
-import type { Content } from "./read-request.ts";
+import { type Content, requireFewMembers } from "./read-request.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -18,14 +18,14 @@ interface ChatMessage {
 }
 
 /** What the hook of a preset makes of a request: `parsed` of its mapping. */
-export function parsedBy(hook: Preset["hook"], { body, text }: Content): unknown {
+export function parsedBy(hook: Preset["hook"], { body, text }: Content, maxMembers: number): unknown {
   switch (hook) {
     case "slack":
       return slackMessage(objectOf(body) ?? { text });
     case "discord":
       return discordMessage(objectOf(body) ?? { content: text });
     case "sns":
-      return snsContent(objectOf(body));
+      return snsContent(objectOf(body), maxMembers);
     case "known":
       return readCard(body) ?? readKnown(body);
     default:
@@ -34,9 +34,10 @@ export function parsedBy(hook: Preset["hook"], { body, text }: Content): unknown
 }
 
 /** A notification's text, as JSON if it is. */
-function snsContent(body: Json | null): unknown {
+function snsContent(body: Json | null, maxMembers: number): unknown {
   const message = textIn(body, "Message");
   if (message === null) return null;
+  requireFewMembers(message, maxMembers);
   try {
     return JSON.parse(message) as unknown;
   } catch {

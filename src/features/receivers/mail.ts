@@ -2,11 +2,8 @@ import { PrismError } from "../../core/errors.ts";
 import { boundedId } from "../../core/tokens.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import type { RequestResult } from "../../store/schema.ts";
-import { type AcceptContext, mappingInput, planRequest, replayIdsOf, storeRequest } from "./accept.ts";
-import { readContent } from "./read-request.ts";
+import { type AcceptContext, storeRequest } from "./accept.ts";
 import type { ReceiverRow, Receivers } from "./receivers.ts";
-import { Redaction } from "./redaction.ts";
-import { logEntryOf } from "./request-log.ts";
 
 export interface MailContext extends AcceptContext {
   readonly receivers: Receivers;
@@ -43,7 +40,7 @@ export async function acceptMail(
   token: string,
   { body, headers, keys }: IncomingMail,
 ): Promise<RequestResult> {
-  const { receivers, clock, settings } = context;
+  const { receivers, clock, settings, work, preparing } = context;
   const row = mailReceiver(receivers, token);
   const receiver = row && (await receivers.ready(row.id));
   if (!receiver) throw new PrismError("NOT_FOUND", "There is no receiver at this address");
@@ -61,13 +58,11 @@ export async function acceptMail(
     headers: { ...headers, "content-type": "application/json" },
     bytes: Buffer.from(JSON.stringify(content)),
   };
-  const now = clock.now();
-  const redaction = new Redaction([...receiver.secrets, token], receiver.preset.redact);
-  const input = mappingInput(receiver, request, readContent(request), redaction);
-  const plan = planRequest(receiver, receiver.mapping, input, now);
-  const replayIds = replayIdsOf(receiver, input, null, now);
-  const entry = logEntryOf(row.id, request, { redaction, at: now, status: ACCEPTED });
-  const { result } = await storeRequest(context, receiver, plan, { replayIds, entry });
+  const hidden = [...receiver.secrets, token];
+  const given = { row, preset: receiver.preset, request, hidden, needsJson: false, signed: null };
+  const payer = work.ofProject(row.projectId);
+  const prepared = await preparing.prepare(receiver, { ...given, status: ACCEPTED, now: clock.now() }, { payer });
+  const { result } = await storeRequest(context, receiver, prepared.plan, prepared);
   receivers.count(row.preset, result);
   return result;
 }

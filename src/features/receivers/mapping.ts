@@ -113,10 +113,15 @@ export interface Mapped {
 const MAX_PROBLEMS = 10;
 
 /**
- * Applies a mapping. @param now epoch ms, for times and `now()`
+ * Applies a mapping. @param now epoch ms, for times and `now()` @param steps a lower limit of its work
  * @throws PAYLOAD_TOO_LARGE, ConditionTooCostly
  */
-export function applyMapping(mapping: CompiledMapping, input: MappingInput, now: number): Mapped {
+export function applyMapping(
+  mapping: CompiledMapping,
+  input: MappingInput,
+  now: number,
+  steps: number | null = null,
+): Mapped {
   return withinBudget(() => {
     const whole = namedValues(mapping, { ...input, item: null }, now);
     const list = mapping.split?.(valuesOf(whole, now));
@@ -130,7 +135,7 @@ export function applyMapping(mapping: CompiledMapping, input: MappingInput, now:
       throw new PrismError("PAYLOAD_TOO_LARGE", `A request has at most ${MAX_ITEMS} elements`);
     const each = list.map((item: unknown) => namedValues(mapping, { ...input, item }, now));
     return mapItems(mapping, each, { now, isElement: true });
-  });
+  }, steps ?? undefined);
 }
 
 /** The value of a text such as the id against replays. */

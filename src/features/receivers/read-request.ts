@@ -28,8 +28,42 @@ export interface Content {
   readonly files: readonly UploadedFile[];
 }
 
+/** A body has more members than may be parsed here. */
+export class TooManyMembers extends PrismError {
+  constructor(limit: number) {
+    super("PAYLOAD_TOO_LARGE", `The body has more than ${limit} members`);
+  }
+}
+
+/** Counts before anything is parsed. @throws TooManyMembers @returns whether it nests too deeply */
+export function requireFewMembers(text: string, limit: number): boolean {
+  const { members, depth } = scanJson(text, MAX_JSON_DEPTH, limit);
+  if (members > limit) throw new TooManyMembers(limit);
+  return depth > MAX_JSON_DEPTH;
+}
+
+const COMMA = 0x2c;
+const AMPERSAND = 0x26;
+/** Of { and [: the same without bit 0x20. */
+const OPEN = 0x5b;
+
+/**
+ * At least the members of a body, in whatever form and encoding, without decoding it. Reading stops
+ * above the limit.
+ */
+export function membersAtMost(bytes: Buffer, limit: number): number {
+  let members = 0;
+  for (let i = 0; i < bytes.length && members <= limit; i++) {
+    const byte = bytes[i] as number;
+    if (byte === COMMA || byte === AMPERSAND || (byte & 0xdf) === OPEN) members++;
+  }
+  return members;
+}
+
 const EMPTY: Content = { body: null, text: null, form: null, files: [] };
 const MAX_FIELDS = 1000;
+/** Members of any body. */
+export const MAX_MEMBERS = 300_000;
 /** Characters of `text`. */
 export const MAX_TEXT = 65_536;
 /** Members of a form that hold the JSON body. */
@@ -39,26 +73,26 @@ const JSON_FIELDS = ["payload", "payload_json", "data", "json"];
  * Reads the body by its type, and by its content where types are wrong: curl sends JSON and
  * plain text as a form, SNS sends JSON as text, shoutrrr sends text as JSON.
  * @param needsJson whether a body of a JSON type must be JSON; else it is text
- * @throws MALFORMED_JSON, VALIDATION_FAILED for a broken form
+ * @throws TooManyMembers, MALFORMED_JSON, VALIDATION_FAILED for a broken form
  */
 export function readContent(
   { headers, bytes }: Pick<RawRequest, "headers" | "bytes">,
-  { needsJson = false }: { readonly needsJson?: boolean } = {},
+  { needsJson = false, maxMembers = MAX_MEMBERS }: { readonly needsJson?: boolean; readonly maxMembers?: number } = {},
 ): Content {
   if (bytes.length === 0) return EMPTY;
   const header = headers["content-type"] ?? "";
   const type = header.split(";", 1)[0]?.trim().toLowerCase() ?? "";
-  if (type === "multipart/form-data") return readMultipart(bytes, header);
+  if (type === "multipart/form-data") return readMultipart(bytes, header, maxMembers);
   const text = decoded(bytes, header);
   const shown = text.slice(0, MAX_TEXT);
   const isJsonType = /[/+]json$/.test(type) || type === "text/json";
-  const json = isJsonType || looksLikeJson(text) ? jsonOf(text, isJsonType && needsJson) : undefined;
+  const json = isJsonType || looksLikeJson(text) ? jsonOf(text, isJsonType && needsJson, maxMembers) : undefined;
   if (json !== undefined) return { ...EMPTY, body: json, text: shown };
   if (type !== "application/x-www-form-urlencoded") return { ...EMPTY, text: shown };
   const plain = plainOf(text);
   if (plain !== null) return { ...EMPTY, text: plain.slice(0, MAX_TEXT) };
   const form = readForm(text);
-  return { ...EMPTY, body: bodyOfForm(form), text: shown, form };
+  return { ...EMPTY, body: bodyOfForm(form, maxMembers), text: shown, form };
 }
 
 /**
@@ -90,8 +124,8 @@ function looksLikeJson(text: string): boolean {
 }
 
 /** @returns undefined for text that is not JSON, unless it must be. @throws MALFORMED_JSON */
-function jsonOf(text: string, isRequired: boolean): unknown {
-  if (scanJson(text, MAX_JSON_DEPTH).depth > MAX_JSON_DEPTH) throw tooDeep();
+function jsonOf(text: string, isRequired: boolean, maxMembers: number): unknown {
+  if (requireFewMembers(text, maxMembers)) throw tooDeep();
   try {
     return parseJsonText(text);
   } catch (error) {
@@ -108,11 +142,11 @@ function readForm(text: string): Record<string, string> {
 }
 
 /** The JSON in one of the usual fields, or the form itself. */
-function bodyOfForm(form: Readonly<Record<string, string>>): unknown {
+function bodyOfForm(form: Readonly<Record<string, string>>, maxMembers: number): unknown {
   const text = JSON_FIELDS.map((name) => (Object.hasOwn(form, name) ? form[name] : undefined)).find(
     (value) => value !== undefined && looksLikeJson(value),
   );
-  return (text === undefined ? undefined : jsonOf(text, false)) ?? form;
+  return (text === undefined ? undefined : jsonOf(text, false, maxMembers)) ?? form;
 }
 
 const MAX_PARTS = 100;
@@ -120,7 +154,7 @@ const MAX_HEAD_BYTES = 8192;
 const END_OF_HEAD = Buffer.from("\r\n\r\n");
 
 /** Fields and files of a form (RFC 7578). @throws VALIDATION_FAILED */
-function readMultipart(bytes: Buffer, contentType: string): Content {
+function readMultipart(bytes: Buffer, contentType: string, maxMembers: number): Content {
   const match = /;\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))/i.exec(contentType);
   const boundary = match?.[1] ?? match?.[2];
   if (boundary === undefined) throw refused("multipart/form-data needs a boundary");
@@ -139,7 +173,7 @@ function readMultipart(bytes: Buffer, contentType: string): Content {
     else files.push({ name, filename: filename.slice(0, 255), type, bytes: content.length });
   }
   const fields = Object.fromEntries(form);
-  return { body: bodyOfForm(fields), text: null, form: fields, files };
+  return { body: bodyOfForm(fields, maxMembers), text: null, form: fields, files };
 }
 
 /** @throws VALIDATION_FAILED */

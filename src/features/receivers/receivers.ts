@@ -42,12 +42,15 @@ export interface Receiver {
   readonly row: ReceiverRow;
   readonly preset: Preset;
   readonly mapping: CompiledMapping;
+  /** The mapping as it is written. */
+  readonly source: Mapping;
   readonly replayId: ReturnType<typeof compilePlain> | null;
   readonly verify: readonly VerifyRow[];
   /** The current secret, and a replaced one until its grace period ends. */
   readonly secrets: readonly string[];
 }
 
+const REFUSALS_EVERY_MS = 1000;
 const TOKEN_BYTES = 24;
 const PREFIX_LENGTH = 6;
 const TOKEN = /^[A-Za-z0-9_-]{32}$/;
@@ -75,7 +78,11 @@ interface Known {
   readonly row: ReceiverRow;
   /** Built at the first request. */
   ready: Promise<Receiver> | null;
+  /** As {@link ready}, with the presets of other forms of its URL. */
+  readonly shaped: Map<string, Promise<Receiver>>;
   bucket: Bucket | null;
+  /** When a refused request was logged, in elapsed time. */
+  refusedAt: number;
 }
 
 /** How a request ended, as the metric shows it. */
@@ -108,7 +115,7 @@ export class Receivers {
   changed({ changed = [], deleted = [] }: Omit<EffectOf<"receivers-changed">, "type">): void {
     for (const id of [...changed.map((row) => row.id), ...deleted]) this.#forget(id);
     for (const row of changed) {
-      const known: Known = { row, ready: null, bucket: null };
+      const known: Known = { row, ready: null, shaped: new Map(), bucket: null, refusedAt: -Infinity };
       this.#byId.set(row.id, known);
       this.#byHash.set(row.hash, known);
       if (row.previousHash !== null) this.#byHash.set(row.previousHash, known);
@@ -129,7 +136,7 @@ export class Receivers {
   async ready(id: string): Promise<Receiver | null> {
     const known = this.#byId.get(id);
     if (!known) return null;
-    known.ready ??= this.build(known.row);
+    known.ready ??= this.#build(known.row);
     const receiver = await known.ready.catch((error: unknown) => {
       // A preset file may be mended meanwhile.
       known.ready = null;
@@ -138,14 +145,28 @@ export class Receivers {
     return { ...receiver, secrets: this.#secretsOf(known.row) };
   }
 
+  /**
+   * A receiver as if it had another preset: the form of the body changes, the proof of the sender
+   * does not. @throws NOT_CONFIGURED
+   */
+  async shaped(receiver: Receiver, preset: string): Promise<Receiver> {
+    const known = this.#byId.get(receiver.row.id);
+    const built = known?.shaped.get(preset) ?? this.#build({ ...receiver.row, preset, mapping: null });
+    known?.shaped.set(preset, built);
+    built.catch(() => known?.shaped.delete(preset));
+    return { ...(await built), verify: receiver.verify, secrets: receiver.secrets };
+  }
+
   /** @throws NOT_CONFIGURED for a preset that is gone */
-  async build(row: ReceiverRow): Promise<Receiver> {
+  async #build(row: ReceiverRow): Promise<Receiver> {
     const preset = await this.#parts.presets.require(row.preset);
     const own = row.mapping === null ? null : (JSON.parse(row.mapping) as Mapping);
+    const source = mergedMapping(preset.mapping, own);
     return {
       row,
       preset,
-      mapping: compileMapping(mergedMapping(preset.mapping, own)),
+      source,
+      mapping: compileMapping(source),
       replayId: preset.replayId === undefined ? null : compilePlain(preset.replayId, "replayId"),
       verify: row.verify === null ? preset.verify : (JSON.parse(row.verify) as readonly VerifyRow[]),
       secrets: this.#secretsOf(row),
@@ -154,7 +175,19 @@ export class Receivers {
 
   /** The presets may have changed. */
   presetsChanged(): void {
-    for (const known of this.#byId.values()) known.ready = null;
+    for (const known of this.#byId.values()) {
+      known.ready = null;
+      known.shaped.clear();
+    }
+  }
+
+  /** Whether a refused request may be logged: one a second. */
+  mayLogRefusal(id: string): boolean {
+    const known = this.#byId.get(id);
+    const now = this.#parts.clock.elapsed();
+    if (!known || now - known.refusedAt < REFUSALS_EVERY_MS) return false;
+    known.refusedAt = now;
+    return true;
   }
 
   /** Takes one request of a receiver's rate. @returns the bucket */

@@ -18,14 +18,22 @@ export const KEPT_BYTES = 65_536;
 /** Requests of a receiver that are kept. */
 const KEPT_REQUESTS = 100;
 
+interface LogOptions {
+  readonly redaction: Redaction;
+  readonly at: number;
+  readonly status: number;
+  /** The body as masked JSON; undefined: what is kept of the body is masked here, unparsed if it is long. */
+  readonly body?: string | undefined;
+}
+
 /** What the log keeps of a request: without secrets, and the start of a long body. */
 export function logEntryOf(
   receiverId: string,
   request: RawRequest,
-  { redaction, at, status }: { readonly redaction: Redaction; readonly at: number; readonly status: number },
+  { redaction, at, status, body: made }: LogOptions,
 ): LogEntry {
-  const body = redactedBody(request, redaction);
-  const isCut = body.length > KEPT_BYTES;
+  const body = made === undefined ? redactedBody(request, redaction) : encoded(made, request);
+  const isCut = body.length > KEPT_BYTES || (made === undefined && request.bytes.length > KEPT_BYTES);
   return {
     id: uuidv7(),
     receiverId,
@@ -40,32 +48,56 @@ export function logEntryOf(
   };
 }
 
-function redactedBody({ bytes, headers }: RawRequest, redaction: Redaction): Buffer {
+/** More of a body than is kept is not masked: only its start is looked at. */
+function redactedBody({ bytes: all, headers }: RawRequest, redaction: Redaction): Buffer {
+  const bytes = all.subarray(0, KEPT_BYTES);
   const type = headers["content-type"] ?? "";
   if (bytes.length === 0) return bytes;
-  const wide = /charset="?utf-16(le|be)?/i.exec(type);
-  if (wide) return redactedWide(bytes, wide[1]?.toLowerCase() === "be", redaction);
+  const wide = wideOf(type);
+  if (wide !== null) {
+    const text = new TextDecoder(wide).decode(bytes);
+    return wideBytes(redaction.json(text), wide);
+  }
   const text = bytes.toString("utf8");
   if (/^\s*[[{]/.test(text)) return Buffer.from(redaction.json(text));
   if (type.startsWith("multipart/")) return Buffer.from(redactedParts(text, redaction));
-  if (type.startsWith("application/x-www-form-urlencoded") && text.includes("=")) {
-    const form = Object.fromEntries(new URLSearchParams(text));
-    return Buffer.from(new URLSearchParams(redaction.record(form)).toString());
-  }
+  if (type.startsWith("application/x-www-form-urlencoded") && text.includes("="))
+    return Buffer.from(redactedForm(text, redaction));
   return Buffer.from(redaction.text(text));
 }
 
-/** In its own encoding, which a repetition of the request reads. */
-function redactedWide(bytes: Buffer, isBigEndian: boolean, redaction: Redaction): Buffer {
-  const text = new TextDecoder(isBigEndian ? "utf-16be" : "utf-16le").decode(bytes);
-  const shown = Buffer.from(redaction.json(text), "utf16le");
-  return isBigEndian ? shown.swap16() : shown;
+/** Fields of a form that are masked by their names; the rest of a longer one is left out. */
+const MAX_FIELDS = 1000;
+
+function redactedForm(text: string, redaction: Redaction): string {
+  const fields = text.split("&", MAX_FIELDS).join("&");
+  return new URLSearchParams(redaction.record(Object.fromEntries(new URLSearchParams(fields)))).toString();
+}
+
+type Wide = "utf-16le" | "utf-16be";
+
+function wideOf(type: string): Wide | null {
+  const found = /charset="?utf-16(le|be)?/i.exec(type);
+  return found ? (found[1]?.toLowerCase() === "be" ? "utf-16be" : "utf-16le") : null;
+}
+
+/** In the request's own encoding, which a repetition of the request reads. */
+function encoded(text: string, { headers }: RawRequest): Buffer {
+  // Longer text is cut: bytes of UTF-8 are at least its characters.
+  const start = text.slice(0, KEPT_BYTES + 1);
+  const wide = wideOf(headers["content-type"] ?? "");
+  return wide === null ? Buffer.from(start) : wideBytes(start, wide);
+}
+
+function wideBytes(text: string, wide: Wide): Buffer {
+  const bytes = Buffer.from(text, "utf16le");
+  return wide === "utf-16be" ? bytes.swap16() : bytes;
 }
 
 const END_OF_HEAD = "\r\n\r\n";
 
 function redactedParts(text: string, redaction: Redaction): string {
-  const parts = text.split("\r\n--").map((part) => {
+  const parts = text.split("\r\n--", MAX_FIELDS).map((part) => {
     const end = part.indexOf(END_OF_HEAD);
     if (end === -1) return redaction.text(part);
     const head = part.slice(0, end);

@@ -1,5 +1,6 @@
 import { verify } from "node:crypto";
 import { PrismError } from "../../core/errors.ts";
+import { scanJson } from "../../core/json-text.ts";
 import { boundedId } from "../../core/tokens.ts";
 import type { RawRequest } from "./read-request.ts";
 
@@ -51,9 +52,15 @@ export async function confirmSubscription(request: RawRequest, fetchText: FetchT
   return true;
 }
 
+/** SNS sends up to 256 KiB: few members, of which one may be long. */
+const MAX_BYTES = 300_000;
+const MAX_MEMBERS = 100;
+
 function messageOf({ bytes }: RawRequest): SnsMessage {
+  const text = bytes.length > MAX_BYTES ? "" : bytes.toString("utf8");
+  if (scanJson(text, 2, MAX_MEMBERS).members > MAX_MEMBERS) throw refused("the body is no message of SNS");
   try {
-    const value: unknown = JSON.parse(bytes.toString("utf8"));
+    const value: unknown = JSON.parse(text);
     const entries = typeof value === "object" && value !== null ? Object.entries(value) : [];
     return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === "string"));
   } catch {

@@ -5,14 +5,14 @@ import { parseQuery } from "../../http/input.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import type { ReceiverRequestsTable } from "../../store/schema.ts";
 import { countOf } from "../../store/sqlite/list-queries.ts";
-import { type AcceptContext, mappingInput, type Plan, planRequest, storeRequest } from "./accept.ts";
+import { type AcceptContext, storeRequest } from "./accept.ts";
 import { type ManageContext, writableReceiver } from "./manage.ts";
 import { compileMapping } from "./mapping.ts";
+import type { Plan, Prepared } from "./prepare.ts";
 import type { Preset } from "./presets.ts";
-import { type RawRequest, readContent } from "./read-request.ts";
+import type { RawRequest } from "./read-request.ts";
 import { mergedMapping, type Receiver, type Receivers } from "./receivers.ts";
-import { Redaction } from "./redaction.ts";
-import { logEntryOf, requestView } from "./request-log.ts";
+import { requestView } from "./request-log.ts";
 import type { GivenRequest, ListRequests, TestReceiver } from "./schema.ts";
 
 export type TryContext = ManageContext & AcceptContext & { readonly receivers: Receivers };
@@ -42,9 +42,8 @@ export async function testReceiver(context: TryContext, principal: PermissionHol
   const request = logged
     ? rawOfLog(logged)
     : rawOfGiven(input.request ?? sampleOf(preset), preset.sample.headers ?? {});
-  const mapping =
-    input.mapping === undefined ? receiver.mapping : compileMapping(mergedMapping(preset.mapping, input.mapping));
-  return planView(planOf(receiver, mapping, request, context.clock.now()).plan);
+  const tried = input.mapping === undefined ? receiver : withMapping(receiver, input.mapping);
+  return planView((await prepared(context, principal, tried, request)).plan);
 }
 
 /** Stores a request of the log as if it arrived now. @throws as above */
@@ -57,9 +56,7 @@ export async function replayRequest(context: TryContext, principal: PermissionHo
       "The log has only the start of this request's body, so it cannot be replayed",
     );
   const request = rawOfLog(logged);
-  const now = context.clock.now();
-  const { plan, redaction } = planOf(receiver, receiver.mapping, request, now);
-  const entry = logEntryOf(id, request, { redaction, at: now, status: 200 });
+  const { plan, entry } = await prepared(context, principal, receiver, request);
   const { result, eventIds, alerts } = await storeRequest(context, receiver, plan, { replayIds: [], entry });
   const metadata = { projectId: receiver.row.projectId, requestId, result };
   await context.audit.record({ action: "receiver.replay", resourceType: "receiver", resourceId: id, metadata });
@@ -84,10 +81,24 @@ async function findRequest({ db }: TryContext, id: string, requestId: string): P
   return row;
 }
 
-function planOf(receiver: Receiver, mapping: Receiver["mapping"], request: RawRequest, now: number) {
-  const redaction = new Redaction(receiver.secrets, receiver.preset.redact);
-  const input = mappingInput(receiver, request, readContent(request), redaction);
-  return { plan: planRequest(receiver, mapping, input, now), redaction };
+/** The receiver with another mapping, as if it were changed. @throws INVALID_CONDITION, INVALID_TEMPLATE */
+function withMapping(receiver: Receiver, mapping: TestReceiver["mapping"]): Receiver {
+  const source = mergedMapping(receiver.preset.mapping, mapping ?? null);
+  return { ...receiver, row: { ...receiver.row }, source, mapping: compileMapping(source) };
+}
+
+/** At the cost of the caller. @throws WORK_LIMITED, and for a request that a receiver refuses */
+function prepared(
+  { work, preparing, clock }: TryContext,
+  principal: PermissionHolder,
+  receiver: Receiver,
+  request: RawRequest,
+): Promise<Prepared> {
+  const payer = work.ofPrincipal(principal);
+  work.require(payer);
+  const { row, preset, secrets: hidden } = receiver;
+  const given = { row, preset, request, hidden, needsJson: false, signed: null, status: 200, now: clock.now() };
+  return preparing.prepare(receiver, given, { payer });
 }
 
 function rawOfLog({ method, query, headers, body }: ReceiverRequestsTable): RawRequest {

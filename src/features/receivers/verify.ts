@@ -3,7 +3,7 @@ import { PrismError } from "../../core/errors.ts";
 import { boundedId, secretsEqual, sha256Hex } from "../../core/tokens.ts";
 import { readBasic } from "../../http/credentials.ts";
 import type { VerifyRow } from "./preset.ts";
-import type { RawRequest } from "./read-request.ts";
+import { membersAtMost, type RawRequest } from "./read-request.ts";
 import { type FetchText, snsReplayId } from "./sns.ts";
 
 type RowOf<Scheme extends VerifyRow["scheme"]> = Extract<VerifyRow, { readonly scheme: Scheme }>;
@@ -126,7 +126,20 @@ function authorizationOf(value: string): (string | undefined)[] {
   return basic ? [basic.password] : [];
 }
 
+const MAX_PARSED_BYTES = 65_536;
+const MAX_PARSED_MEMBERS = 2000;
+
+/** A body that is parsed before its sender is known is small. @throws PAYLOAD_TOO_LARGE */
+function requireSmall(bytes: Buffer): void {
+  if (bytes.length > MAX_PARSED_BYTES || membersAtMost(bytes, MAX_PARSED_MEMBERS) > MAX_PARSED_MEMBERS)
+    throw new PrismError(
+      "PAYLOAD_TOO_LARGE",
+      `A body with the proof of its sender in it has at most ${MAX_PARSED_BYTES} bytes and ${MAX_PARSED_MEMBERS} members`,
+    );
+}
+
 function formMember(headers: RawRequest["headers"], bytes: Buffer, name: string): string | undefined {
+  requireSmall(bytes);
   const text = bytes.toString("utf8");
   if (!(headers["content-type"] ?? "").includes("json")) return new URLSearchParams(text).get(name) ?? undefined;
   try {
@@ -236,6 +249,7 @@ function requireRecent({ toleranceS = DEFAULT_TOLERANCE_S }: SignedRow, timestam
 function isTwilio({ headers, url, bytes, query }: RawRequest, secret: string): boolean {
   const bodyHash = query["bodySHA256"];
   if (bodyHash !== undefined && bodyHash.toLowerCase() !== sha256Hex(bytes)) return false;
+  if (bodyHash === undefined) requireSmall(bytes);
   const pairs = bodyHash === undefined ? [...new URLSearchParams(bytes.toString("utf8"))] : [];
   const parameters = pairs.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)).flat();
   const expected = createHmac("sha1", secret)

@@ -20,6 +20,7 @@ export {
   patternPool,
   type RuleEvent,
   type RulePosition,
+  stepsTaken,
   valuesOf,
   withinBudget,
 } from "./language/language.ts";

@@ -165,7 +165,8 @@ const COUNT = 1400;
 test(`${COUNT} hostile requests: none is answered by 5xx, nothing valid is lost, the server goes on`, async (t) => {
   const random = chanceOf(t);
   const lines = new LogLines();
-  const it = await ReceiverTest.start(t, { log: lines, settings: { "rateLimit.enabled": "false" } });
+  const settings = { "rateLimit.enabled": "false", "work.projectMsPerSecond": "10000" };
+  const it = await ReceiverTest.start(t, { log: lines, settings });
   const receiver = await it.make({
     mapping: { title: "{{ body.title }}", key: "= body.key", labels: { "*": "= body.labels" }, output: "both" },
     labels: { team: "ops" },

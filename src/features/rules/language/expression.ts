@@ -53,14 +53,22 @@ function compileExpression(source: string, names: Names, kind: "any" | "conditio
 /** Work of all expressions over one input, in steps: about 50 ms at worst. */
 const STEPS_OF_ONE_INPUT = 4 * LIMITS.evaluationSteps;
 
+let lastSteps = 0;
+
 /** Runs evaluations with a limit of their work. @throws ConditionTooCostly */
-export function withinBudget<T>(evaluate: () => T): T {
-  evaluationBudget.begin(STEPS_OF_ONE_INPUT);
+export function withinBudget<T>(evaluate: () => T, steps = STEPS_OF_ONE_INPUT): T {
+  evaluationBudget.begin(steps);
   try {
     return evaluate();
   } finally {
+    lastSteps = Math.min(steps, steps - evaluationBudget.leftSteps);
     evaluationBudget.begin();
   }
+}
+
+/** The steps of the last evaluations of {@link withinBudget}. */
+export function stepsTaken(): number {
+  return lastSteps;
 }
 
 /** Charges reading or making a text to the budget of the running evaluations. @throws ConditionTooCostly */

@@ -8,6 +8,7 @@ export {
   chargeText,
   compileTest,
   compileText,
+  stepsTaken,
   valuesOf,
   withinBudget,
 } from "./expression.ts";

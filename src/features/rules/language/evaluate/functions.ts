@@ -228,12 +228,16 @@ function stripHtml(text: Value): Value {
 /** Longest text that `parseJson` reads. */
 const JSON_UNITS = 262_144;
 const JSON_DEPTH = 32;
+/** Parsing a member or an element, however short it is. */
+const MEMBER_STEPS = 40;
 
 /** A value of JSON text; null for any other text, and for one that nests deeper than a payload may. */
 function parseJson(text: Value): Value {
   if (typeof text !== "string" || text.length > JSON_UNITS) return null;
   evaluationBudget.charge(text.length);
-  return toValue(parseJsonWithin(text, JSON_DEPTH) ?? null);
+  return toValue(
+    parseJsonWithin(text, JSON_DEPTH, (members) => evaluationBudget.charge(members * MEMBER_STEPS)) ?? null,
+  );
 }
 
 /** An element of a list by its index, from the end for a negative one, or a member of an object. */

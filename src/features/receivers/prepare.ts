@@ -1,0 +1,336 @@
+import { startOf } from "../../core/clean-text.ts";
+import { boundedId } from "../../core/tokens.ts";
+import { isOwnEvent, type Level, OWN_SOURCE } from "../../core/vocabulary.ts";
+import type { RequestResult } from "../../store/schema.ts";
+import type { AlertInput } from "../alerts/index.ts";
+import { type EventDraft, reservedSource } from "../events/index.ts";
+import { ConditionTooCostly, stepsTaken } from "../rules/index.ts";
+import { parsedBy } from "./hooks.ts";
+import { type ItemStatus, jsonLength, type MappedItem } from "./mapped-item.ts";
+import { applyMapping, type CompiledMapping, type Mapped, type MappingInput, plainTextOf } from "./mapping.ts";
+import type { Preset } from "./presets.ts";
+import { type Content, MAX_TEXT, type RawRequest, readContent } from "./read-request.ts";
+import type { Receiver, ReceiverRow } from "./receivers.ts";
+import { Redaction } from "./redaction.ts";
+import { type LogEntry, logEntryOf } from "./request-log.ts";
+import { firstTextOf, membersOf, misdeclared, UNMAPPED_TYPE, unmappedTitle } from "./unmapped.ts";
+
+/** What a request stores. */
+export interface Plan {
+  readonly result: Extract<RequestResult, "accepted" | "unmapped" | "ignored">;
+  readonly events: readonly EventDraft[];
+  readonly alerts: readonly AlertPlan[];
+  /** Elements that the mapping leaves out. */
+  readonly ignored: number;
+  /** Why the mapping was stopped, or the values that it left out. */
+  readonly problem: string | null;
+}
+
+/** What happens with one alert. */
+export interface AlertPlan {
+  readonly key: string;
+  readonly status: Exclude<ItemStatus, "event">;
+  readonly input: AlertInput & { readonly key: string };
+  /** Stored in its place if it is refused, so that nothing is lost. */
+  readonly fallback: EventDraft;
+  /** Its event among those of the plan. */
+  readonly eventAt: number | null;
+}
+
+/** Longer content is left out of events. */
+const MAX_CONTENT = 131_072;
+
+/** What of a receiver decides about its requests: data only, so that a thread can take it. */
+export interface Deciding {
+  readonly row: Pick<ReceiverRow, "id" | "projectId" | "name" | "labels" | "notifies">;
+  readonly preset: Pick<Preset, "name" | "hook" | "redact">;
+}
+
+/** A request whose sender is known, and what it is decided by. */
+export interface Preparation extends Deciding {
+  readonly request: RawRequest;
+  /** Values that are masked: the secrets, and the token of the URL. */
+  readonly hidden: readonly string[];
+  /** See {@link readContent}. */
+  readonly needsJson: boolean;
+  /** The id of the request that its signature gives. */
+  readonly signed: string | null;
+  /** Of the answer, for the log. */
+  readonly status: number;
+  readonly now: number;
+}
+
+export interface Prepared {
+  readonly plan: Plan;
+  readonly replayIds: readonly string[];
+  readonly entry: LogEntry;
+  /** The text of a Discord message, for its answer. */
+  readonly content: string | null;
+  /** What the mapping took. */
+  readonly steps: number;
+}
+
+/** What one request may cost. */
+export interface PrepareLimits {
+  readonly members: number;
+  /** Of the mapping; null: what a mapping may take. */
+  readonly steps: number | null;
+}
+
+/** The mapping takes more steps than the limits allow, and may take them elsewhere. */
+export class TooManySteps extends Error {}
+
+/**
+ * Reads, masks and maps a request; stores nothing. @throws TooManyMembers, TooManySteps, and for a
+ * request that is refused MALFORMED_JSON, VALIDATION_FAILED, PAYLOAD_TOO_LARGE
+ */
+export function prepare(
+  given: Preparation,
+  texts: Pick<Receiver, "mapping" | "replayId">,
+  limits: PrepareLimits,
+): Prepared {
+  const { row, preset, request, now, status } = given;
+  const redaction = new Redaction(given.hidden, preset.redact, limits.members);
+  const content = readContent(request, { needsJson: given.needsJson, maxMembers: limits.members });
+  const input = mappingInput(given, request, content, redaction, limits.members);
+  const plan = planRequest(given, texts.mapping, input, { now, steps: limits.steps });
+  const steps = stepsTaken();
+  const shown = Object(input.body) as { readonly content?: unknown };
+  return {
+    plan,
+    replayIds: replayIdsOf(texts.replayId, input, given.signed, now),
+    entry: logEntryOf(row.id, request, { redaction, at: now, status, body: shownBody(content, input.body) }),
+    content: typeof shown.content === "string" ? startOf(shown.content, MAX_SHOWN_CONTENT) : null,
+    steps,
+  };
+}
+
+/** Discord's own limit of a message. */
+const MAX_SHOWN_CONTENT = 4000;
+
+/** A body of JSON for the log, which is masked already; undefined for any other. */
+function shownBody({ form, text }: Content, body: unknown): string | undefined {
+  return form === null && text !== null && body !== null ? JSON.stringify(body) : undefined;
+}
+
+/** The values that mappings read, without secrets. */
+function mappingInput(
+  { row, preset }: Deciding,
+  request: Pick<RawRequest, "method" | "query" | "headers">,
+  content: Content,
+  redaction: Redaction,
+  maxMembers: number,
+): MappingInput {
+  const { value: body, isSame } = redaction.masked(content.body);
+  return {
+    body,
+    text: textOf(content, body, isSame, redaction),
+    headers: redaction.record(request.headers),
+    query: redaction.record(request.query),
+    form: content.form && redaction.record(content.form),
+    files: content.files,
+    method: request.method,
+    receiver: { id: row.id, name: row.name, labels: JSON.parse(row.labels) as unknown },
+    parsed: parsedBy(preset.hook, { ...content, body }, maxMembers),
+  };
+}
+
+/** The text of a body of which members are masked is made of the body again. */
+function textOf(content: Content, body: unknown, isSame: boolean, redaction: Redaction): string | null {
+  if (body === null) return content.text === null ? null : redaction.json(content.text);
+  return isSame && content.text !== null ? content.text : JSON.stringify(body).slice(0, MAX_TEXT);
+}
+
+/** Decides what a request stores; stores nothing. @throws VALIDATION_FAILED for a source of the server's own events */
+function planRequest(
+  { row, preset }: Deciding,
+  mapping: CompiledMapping,
+  input: MappingInput,
+  { now, steps }: { readonly now: number; readonly steps: number | null },
+): Plan {
+  const whole = { row, preset: preset.name, now };
+  const unmapped = (problem: string | null, ignored = 0): Plan => ({
+    ...{
+      result: "unmapped",
+      events: [notifying(row, "warn", unmappedEvent(row, input))],
+      alerts: [],
+      ignored,
+      problem: listed(problem, membersOf(input), misdeclared(input)),
+    },
+  });
+  let mapped: Mapped;
+  try {
+    mapped = applyMapping(mapping, input, now, steps);
+  } catch (error) {
+    if (!(error instanceof ConditionTooCostly)) throw error;
+    if (steps !== null) throw new TooManySteps();
+    return unmapped(error.message);
+  }
+  const { items, ignored, problem } = mapped;
+  const found = items.filter((item) => !item.isUnmapped);
+  if (items.length > 0 && found.length === 0) return unmapped(problem, ignored);
+  if (found.some(({ source }) => isOwnEvent({ source }))) throw reservedSource();
+  const drafts = draftsOf(found, whole);
+  if (drafts === null) return unmapped(`the mapping makes more than ${MAX_STORED} characters of this request`, ignored);
+  return {
+    result: found.length === 0 ? "ignored" : "accepted",
+    ...drafts,
+    ignored,
+    problem: listed(problem, misdeclared(input)),
+  };
+}
+
+/** Problems as the log shows them; null for none. */
+function listed(...problems: readonly (string | null)[]): string | null {
+  return problems.filter((each) => each !== null).join("; ") || null;
+}
+
+/** What one request may store, in characters of JSON: a mapping may repeat parts of it in each element. */
+const MAX_STORED = 4_194_304;
+
+/** @returns null if they are larger than the limit together */
+function draftsOf(items: readonly MappedItem[], whole: Whole): Pick<Plan, "events" | "alerts"> | null {
+  const events: EventDraft[] = [];
+  const alerts: AlertPlan[] = [];
+  let size = 0;
+  for (const item of items) {
+    const alert = alertOf(item, whole);
+    const event = item.output === "both" || !isAlert(item) ? eventOf(item, whole) : null;
+    if (alert) alerts.push({ ...alert, eventAt: event ? events.length : null });
+    if (event) events.push(alert ? event : notifying(whole.row, item.level, event));
+    size += jsonLength(event?.payload ?? null) + jsonLength(alert?.input ?? null);
+    if (size > MAX_STORED) return null;
+  }
+  return { events, alerts };
+}
+
+const QUIET: ReadonlySet<Level> = new Set(["debug", "info"]);
+
+/** Marks an event of which its receiver notifies when no rule takes it. @param level null: none */
+function notifying(row: Deciding["row"], level: Level | null, event: EventDraft): EventDraft {
+  const notifies = row.notifies === 1 && (level === null || !QUIET.has(level));
+  return notifies ? { ...event, receiverId: row.id } : event;
+}
+
+/** The ids of a request that refuse its repetition. */
+function replayIdsOf(
+  replayId: Receiver["replayId"],
+  input: MappingInput,
+  signed: string | null,
+  now: number,
+): string[] {
+  const given = replayId === null ? null : plainTextOf(replayId, input, now);
+  return [...(given === null ? [] : [`given:${boundedId(given)}`]), ...(signed === null ? [] : [signed])];
+}
+
+interface Whole {
+  readonly row: Deciding["row"];
+  readonly preset: string;
+  readonly now: number;
+}
+
+type AlertItem = MappedItem & { readonly key: string; readonly status: AlertPlan["status"] };
+
+function isAlert(item: MappedItem): item is AlertItem {
+  return item.output !== "events" && item.key !== null && item.status !== "event";
+}
+
+function eventOf(item: MappedItem, { row, preset, now }: Whole): EventDraft {
+  const { status, title, message, key, link, labels } = item;
+  const made = {
+    receiver: { id: row.id, name: row.name },
+    title: title ?? row.name,
+    message,
+    status,
+    key,
+    link,
+    labels: { ...labels, ...labelsOf(row) },
+    ...contentOf(item.content),
+  };
+  return {
+    projectId: row.projectId,
+    type: item.type ?? `${preset}.${status}`,
+    level: item.level ?? (status === "firing" ? "error" : "info"),
+    source: item.source ?? sourceOf(row),
+    occurredAt: item.time ?? now,
+    payload: item.payload !== null && jsonLength(item.payload) <= MAX_CONTENT ? item.payload : made,
+  };
+}
+
+function unmappedEvent(row: Deciding["row"], { body, text, headers, query, method }: MappingInput): EventDraft {
+  const found = firstTextOf({ body, text });
+  const payload = {
+    receiver: { id: row.id, name: row.name },
+    title: unmappedTitle(row.name, found),
+    message: found,
+    ...{ method, headers, query },
+    ...contentOf(body ?? text),
+  };
+  return {
+    projectId: row.projectId,
+    type: UNMAPPED_TYPE,
+    level: "warn",
+    source: sourceOf(row),
+    payload,
+  };
+}
+
+function contentOf(content: unknown): { readonly body: unknown; readonly bodyOmitted?: true } {
+  return jsonLength(content) <= MAX_CONTENT ? { body: content } : { body: null, bodyOmitted: true };
+}
+
+/** Names of older receivers may start as the server's own sources do. */
+export function sourceOf({ name }: Pick<ReceiverRow, "name">): string {
+  return isOwnEvent({ source: name })
+    ? sourceOf({ name: name.slice(OWN_SOURCE.length) || "receiver" })
+    : name.slice(0, 100);
+}
+
+function labelsOf(row: Deciding["row"]): Record<string, string> {
+  return JSON.parse(row.labels) as Record<string, string>;
+}
+
+const SEVERITY_OF: Readonly<Record<Level, string>> = {
+  debug: "info",
+  info: "info",
+  warn: "warning",
+  error: "error",
+  fatal: "critical",
+};
+
+/** @returns null for an element that is no alert */
+function alertOf(item: MappedItem, whole: Whole): Omit<AlertPlan, "eventAt"> | null {
+  if (!isAlert(item)) return null;
+  const { row, now } = whole;
+  const { key, status } = item;
+  const base = {
+    projectId: row.projectId,
+    source: "receiver",
+    sourceId: row.id,
+    sender: `receiver:${row.id}`,
+    key: `rc:${row.id}:${key}`,
+  } as const;
+  const input: AlertPlan["input"] =
+    status === "resolved"
+      ? { ...base, labels: {}, endsAt: Math.min(item.endsAt ?? now, now), resolvesAtOnce: true }
+      : { ...base, ...firingOf(item, row, now) };
+  return { key, status, input, fallback: notifying(row, item.level, eventOf(item, whole)) };
+}
+
+function firingOf(item: AlertItem, row: Deciding["row"], now: number) {
+  const { title, message, level, link, startsAt, endsAt } = item;
+  const severity = level === null ? {} : { severity: SEVERITY_OF[level] };
+  const labels = { alertname: title ?? row.name, receiver: row.name, ...severity, ...item.labels, ...labelsOf(row) };
+  const annotations = {
+    ...item.annotations,
+    ...(title !== null && { summary: title }),
+    ...(message !== null && { description: message }),
+  };
+  return {
+    labels,
+    annotations,
+    ...(link !== null && { generatorUrl: link }),
+    ...(startsAt !== null && startsAt <= now && { startsAt }),
+    ...(endsAt !== null && endsAt > now && { endsAt }),
+  };
+}
