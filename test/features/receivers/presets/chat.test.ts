@@ -47,7 +47,9 @@ test("a Slack-compatible URL answers its challenge and its errors in Slack's for
   const receiver = await it.make({ preset: "slack" });
   const challenge = await it.send(receiver, { type: "url_verification", challenge: "3eZbrw1a", token: "x" });
   assert.deepEqual([challenge.status, challenge.text], [200, "3eZbrw1a"]);
-  const broken = await it.send(receiver, `{"text":${"[".repeat(40)}`, { headers: { "content-type": "application/json" } });
+  const broken = await it.send(receiver, `{"text":${"[".repeat(40)}`, {
+    headers: { "content-type": "application/json" },
+  });
   assert.deepEqual([broken.status, broken.text], [400, "invalid_payload"]);
   assert.deepEqual(await it.events("slack.message"), []);
 });
