@@ -1,3 +1,6 @@
+import { isIP } from "node:net";
+import { hostname, networkInterfaces } from "node:os";
+import { isPublicAddress } from "../core/ip-addresses.ts";
 import type { Config } from "./load.ts";
 
 /** Whether clients connect over https: this server or a proxy before it speaks TLS. */
@@ -11,6 +14,29 @@ export function isHttps({ tls, publicUrl }: Pick<Config, "tls" | "publicUrl">): 
  */
 export function publicUrlOf(config: Pick<Config, "tls" | "publicUrl">, port: number): string {
   return config.publicUrl ?? `${isHttps(config) ? "https" : "http"}://localhost:${port}`;
+}
+
+/**
+ * The URL under which the sender of a request reached this server, if others can be given it:
+ * without publicUrl, anyone can send any `Host`. Believed are this machine's names and addresses,
+ * and private addresses; otherwise the URL is that of localhost.
+ */
+export function urlOfHost(config: Pick<Config, "tls" | "publicUrl" | "port">, host: string): string {
+  const name = host
+    .replace(/:\d{1,5}$/, "")
+    .replace(/^\[(.*)\]$/, "$1")
+    .toLowerCase();
+  const isBelieved = isIP(name) === 0 ? isOwnName(name) : !isPublicAddress(name) || isOwnAddress(name);
+  return isBelieved ? `${isHttps(config) ? "https" : "http"}://${host}` : publicUrlOf(config, config.port);
+}
+
+function isOwnName(name: string): boolean {
+  const own = hostname().toLowerCase();
+  return name === "localhost" || name === own || name === `${own}.local`;
+}
+
+function isOwnAddress(address: string): boolean {
+  return Object.values(networkInterfaces()).some((all) => all?.some((each) => each.address === address));
 }
 
 /**

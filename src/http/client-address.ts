@@ -34,6 +34,31 @@ export function clientAddressReader(
   };
 }
 
+/** Headers that proxies, load balancers and CDNs add to forwarded requests. */
+const FORWARDING_NAMES = new Set(["forwarded", "via", "true-client-ip", "client-ip", "x-host", "x-proxyuser-ip"]);
+const FORWARDING_PREFIXES = [
+  ...["x-forwarded", "x-real-", "x-client-", "x-cluster-", "x-remote-", "x-original-", "x-rewrite-", "x-proxy-"],
+  ...["akamai-", "cdn-", "cf-", "fastly-", "fly-", "x-akamai-", "x-amz-cf-", "x-amzn-", "x-appengine-", "x-arr-"],
+  ...["x-azure-", "x-envoy-", "x-goog-", "x-nf-", "x-sucuri-", "x-vercel-"],
+];
+function isForwarding(name: string): boolean {
+  return FORWARDING_NAMES.has(name) || FORWARDING_PREFIXES.some((prefix) => name.startsWith(prefix));
+}
+
+/** Whether a header shows that a proxy, load balancer or CDN forwarded the request. */
+export function isForwarded(exchange: { headerNames(): readonly string[] }): boolean {
+  return exchange.headerNames().some(isForwarding);
+}
+
+/** Whether a program on this machine sent the request directly. */
+export function isFromThisMachine(exchange: {
+  readonly isControl: boolean;
+  readonly clientAddress: string;
+  headerNames(): readonly string[];
+}): boolean {
+  return exchange.isControl || (/^(127\.|::1$)/.test(exchange.clientAddress) && !isForwarded(exchange));
+}
+
 /**
  * An address in the form of {@link addressText}, so that two spellings do not count as two callers.
  * @returns undefined for an invalid address.

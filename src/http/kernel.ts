@@ -6,7 +6,7 @@ import { OPERATOR, type Principal } from "../core/principal.ts";
 import { CorsPolicy, requireAccess } from "./access.ts";
 import type { AccessLog } from "./access-log.ts";
 import { type BodyReader, type BodySink, bodyLimitOf, hasBody, isRestDropped } from "./body.ts";
-import { type AddressReader, addressGroup, coarseAddressGroup } from "./client-address.ts";
+import { type AddressReader, addressGroup, coarseAddressGroup, isFromThisMachine } from "./client-address.ts";
 import { type Authenticator, readCredential, requestCaller, ticketOf } from "./credentials.ts";
 import { endsConnection, errorBody, errorHeaders, toPrismError } from "./error-reply.ts";
 import { Exchange } from "./exchange.ts";
@@ -253,6 +253,11 @@ export class HttpKernel implements BodySink {
     } catch {
       return null;
     }
+  }
+
+  /** Whether the caller may learn the server's version and mode: signed in, or on this machine. */
+  mayKnowServer(exchange: Exchange): boolean {
+    return isFromThisMachine(exchange) || this.#callerIfValid(exchange) !== null;
   }
 
   /** Counts a request without valid credentials. @throws RATE_LIMITED above the address's limit */

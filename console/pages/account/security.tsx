@@ -25,6 +25,8 @@ interface Session {
   readonly userAgent: string;
   readonly createdAt: string;
   readonly lastUsedAt: string;
+  /** When a refresh token was last used twice. */
+  readonly repeatedAt: string | null;
   readonly current: boolean;
 }
 
@@ -121,6 +123,11 @@ function Sessions({ sessions, reload }: SessionsProps) {
               </span>
               <div class="muted small">
                 {session.ip}, last used <Time at={session.lastUsedAt} />, signed in <Time at={session.createdAt} />
+                {session.repeatedAt !== null && (
+                  <>
+                    , renewed twice with one token <Time at={session.repeatedAt} />
+                  </>
+                )}
               </div>
             </div>
             {!session.current && (

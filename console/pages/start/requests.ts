@@ -8,8 +8,9 @@ export interface Setup {
   readonly registration: "approval" | "open" | "closed";
   readonly passwordMin: number;
   readonly mailConfigured: boolean;
-  readonly development: boolean;
-  readonly version: string;
+  /** Both only on the machine of the server. */
+  readonly development?: boolean;
+  readonly version?: string;
 }
 
 /** @returns undefined until the answer, and when there is none: pages work without it. */

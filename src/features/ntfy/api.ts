@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { isHttps } from "../../config/public-url.ts";
+import { isHttps, urlOfHost } from "../../config/public-url.ts";
 import { runAs } from "../../core/caller.ts";
 import { VERSION } from "../../core/runtime.ts";
 import { addressGroup } from "../../http/client-address.ts";
@@ -284,8 +284,8 @@ export class NtfyApi {
     if (current.ntfy.baseUrl !== undefined) return current.ntfy.baseUrl.replace(/\/+$/, "");
     const host = exchange.header("host");
     const isFace = this.#own.settings.faces.ofHost(host) === PREFIX;
-    const origin = `${isHttps(current) ? "https" : "http"}://${host}`;
-    return isFace ? origin : `${current.publicUrl ?? origin}${PREFIX}`;
+    if (isFace) return `${isHttps(current) ? "https" : "http"}://${host}`;
+    return `${current.publicUrl ?? urlOfHost(current, host)}${PREFIX}`;
   }
 }
 

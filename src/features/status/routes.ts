@@ -12,6 +12,7 @@ import { openApiDocument } from "../../http/openapi/document.ts";
 import { pageHandler } from "../../http/replies.ts";
 import { ANSWERS_LATER, route } from "../../http/route.ts";
 import type { Router } from "../../http/router.ts";
+import { doc } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { Database } from "../../store/database.ts";
 import { DevGate } from "../access/index.ts";
@@ -76,13 +77,13 @@ function serveHealth(server: FeatureServer, { kernel }: HealthParts, health: Hea
       otherStatuses: [503],
       response: v.object({
         status: v.picklist(["ok", "degraded", "unavailable"]),
-        version: v.string(),
+        version: doc(v.optional(v.string()), "Only for signed-in callers and programs on this machine"),
         uptimeMs: v.number(),
         db: v.picklist(["ok", "failed"]),
         redis: v.literal("ok"),
         checks: v.record(v.string(), v.unknown()),
       }),
-      handle: () => health.summary(),
+      handle: (exchange) => health.summary(kernel.mayKnowServer(exchange)),
     }),
   );
   server.route(

@@ -69,10 +69,10 @@ export class Health {
     this.#parts = parts;
   }
 
-  /** {@link report} as the answer of a probe. */
-  async summary(): Promise<Reply> {
-    const report = await this.report();
-    return probeReply(report.status !== "unavailable", report);
+  /** {@link report} as the answer of a probe. @param mayKnow whether the caller may know the version */
+  async summary(mayKnow: boolean): Promise<Reply> {
+    const { version, ...report } = await this.report();
+    return probeReply(report.status !== "unavailable", mayKnow ? { ...report, version } : report);
   }
 
   /** No host names, no paths, no secrets. */

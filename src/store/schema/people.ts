@@ -69,6 +69,7 @@ export interface SessionsTable {
   expiresAt: number;
   revokedAt: number | null;
   revokeReason: string | null;
+  repeatedAt: number | null;
 }
 
 export interface RefreshTokensTable {
@@ -78,6 +79,7 @@ export interface RefreshTokensTable {
   expiresAt: number;
   usedAt: number | null;
   replacedBy: string | null;
+  usedBy: string | null;
 }
 
 export interface OneTimeTokensTable {

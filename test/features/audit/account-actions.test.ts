@@ -74,6 +74,16 @@ const CHANGES: readonly Change<World>[] = [
     run: ({ prism }: World, { token, id }) => prism.delete(api(`/auth/sessions/${id}`), { token }),
   }),
   change({
+    action: "auth.refresh_repeated",
+    resourceType: "session",
+    prepare: async (world: World) => {
+      const { refreshToken } = await logInAnn(world);
+      await call(world.prism, api("/auth/refresh"), { refreshToken });
+      return refreshToken;
+    },
+    run: ({ prism }: World, refreshToken) => call(prism, api("/auth/refresh"), { refreshToken }),
+  }),
+  change({
     action: "auth.refresh_reused",
     resourceType: "session",
     prepare: async (world: World) => {

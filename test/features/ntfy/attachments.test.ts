@@ -1,10 +1,13 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
 import { attachmentSweep, NTFY_SWEEPS } from "../../../src/features/ntfy/index.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
+import { startPrism } from "../../helpers/prism.ts";
+import { exchangeRaw } from "../../http/support/raw-connection.ts";
 import { startNtfy } from "./support/api.ts";
 
 const PNG = Buffer.concat([Buffer.from([0x89, 0x50, 0x4e, 0x47]), Buffer.alloc(3000, 0xfe)]);
@@ -133,4 +136,24 @@ test("files end with their time, and files that a crash left are removed at the 
   for (const path of left) writeFileSync(path, "x");
   await prism.restart();
   assert.deepEqual(left.map(existsSync), [false, false]);
+});
+
+test("a made up Host gets into no URL that others receive; this machine's and private addresses do", async (t) => {
+  const prism = await startPrism(t, { settings: { port: "0" } });
+  const send = async (host: string): Promise<string> => {
+    const head = [
+      "PUT /ntfy/hosts HTTP/1.1",
+      `Host: ${host}`,
+      `Authorization: Bearer ${prism.adminToken}`,
+      "Filename: a.txt",
+      "Content-Length: 4",
+      "Connection: close",
+    ];
+    const answer = await exchangeRaw(t, prism.app.port, `${head.join("\r\n")}\r\n\r\ntext`);
+    return /"url":"(https?:\/\/[^/"]+)\//.exec(String(answer.body))?.[1] ?? String(answer.body);
+  };
+  for (const host of ["localhost:1234", "127.0.0.1", "192.168.1.5:3000", "[::1]:3000", hostname()])
+    assert.equal(await send(host), `http://${host}`);
+  for (const host of ["evil.example", "evil.example:80", "6.6.6.6", "localhost.evil.example", "[2606:4700::1]"])
+    assert.match(await send(host), /^http:\/\/localhost:\d+$/, host);
 });

@@ -4,6 +4,7 @@ import test, { after, before } from "node:test";
 import SqliteDatabase from "better-sqlite3";
 import { VERSION } from "../../../src/core/runtime.ts";
 import { eventually } from "../../helpers/eventually.ts";
+import { makeProject } from "../../helpers/people.ts";
 import { startPrism, TestPrism } from "../../helpers/prism.ts";
 import { RawConnection } from "../../http/support/raw-connection.ts";
 
@@ -29,6 +30,28 @@ test("S0-13, S0-23, S2-120, S4-08, S4-29: /health says without credentials that 
       checks: { database: "ok", storage: "ok", ruleEngine: "ok", accepting: true },
     });
     assert.equal(headers.get("cache-control"), "no-store");
+  }
+});
+
+test("/health and /setup tell version and mode to signed-in callers and to this machine only", async (t) => {
+  // The proxy of another machine: its clients are not on this one.
+  const proxied = await startPrism(t, { settings: { trustedProxies: "127.0.0.1/32" } });
+  const { apiKey } = await makeProject(proxied);
+  const from = (address: string) => ({ headers: { "X-Forwarded-For": address } });
+  for (const path of ["/health", "/api/v1/setup"]) {
+    for (const [name, options, isShown] of [
+      ["this machine", anybody, true],
+      ["another machine", { ...anybody, ...from("203.0.113.9") }, false],
+      ["a proxy that is not trusted", { ...anybody, headers: { Via: "1.1 proxy" } }, false],
+      ["an invalid token", { token: "x.y.z", ...from("203.0.113.9") }, false],
+      ["a session", from("203.0.113.9"), true],
+      ["an API key", { apiKey, ...from("203.0.113.9") }, true],
+    ] as const) {
+      const { status, body } = await proxied.get<Record<string, unknown>>(path, options);
+      assert.equal(status, 200, name);
+      assert.equal(body["version"], isShown ? VERSION : undefined, `${path} ${name}`);
+      assert.equal("development" in body, isShown && path === "/api/v1/setup", `${path} ${name}`);
+    }
   }
 });
 

@@ -41,7 +41,10 @@ async function checkOne(config: Config, isServed: boolean, setting = "PORT"): Pr
     return fail("port", `${port} is taken by a Prism on another data directory`, `choose another with ${setting}`);
   if (found.database !== "ok")
     return fail("port", `the running server on ${port} cannot write the database: ${found.database}`, "see its log");
-  return pass("port", `${port} is held by the running server, version ${found.version}`);
+  return pass(
+    "port",
+    `${port} is held by the running server${found.version === undefined ? "" : `, version ${found.version}`}`,
+  );
 }
 
 /**
@@ -87,7 +90,8 @@ async function checkPaging(api: ServerClient): Promise<Check[]> {
 }
 
 interface FoundServer {
-  readonly version: string;
+  /** Undefined where it is not shown to this address. */
+  readonly version: string | undefined;
   /** `ok`, or the server's problem with the database. */
   readonly database: string;
 }
@@ -116,9 +120,12 @@ function askPrism(config: Config): Promise<FoundServer | undefined> {
 
 function serverIn(body: unknown): FoundServer | undefined {
   const { version, uptimeMs, checks } = Object(body) as { version?: unknown; uptimeMs?: unknown; checks?: unknown };
-  if (typeof version !== "string" || typeof uptimeMs !== "number") return undefined;
-  const { database } = Object(checks) as { database?: unknown };
-  return { version, database: typeof database === "string" ? database : "ok" };
+  if (typeof checks !== "object" || checks === null || typeof uptimeMs !== "number") return undefined;
+  const { database } = checks as { database?: unknown };
+  return {
+    version: typeof version === "string" ? version : undefined,
+    database: typeof database === "string" ? database : "ok",
+  };
 }
 
 /** Certificates are renewed a month before they expire; with less time left, that has failed. */

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import type { Config } from "../../../config/load.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { CidrSet } from "../../../core/ip-addresses.ts";
+import { isForwarded } from "../../../http/client-address.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import type { LiveSettings } from "../../../http/live-settings.ts";
 import { type Route, route } from "../../../http/route.ts";
@@ -10,13 +11,6 @@ import type { Trx } from "../../../store/database.ts";
 import type { AuthContext } from "./guards.ts";
 import { clientOf, openSession } from "./sessions.ts";
 
-/** Headers that proxies, load balancers and CDNs add to forwarded requests. */
-const FORWARDING_NAMES = new Set(["forwarded", "via", "true-client-ip", "client-ip", "x-host", "x-proxyuser-ip"]);
-const FORWARDING_PREFIXES = [
-  ...["x-forwarded", "x-real-", "x-client-", "x-cluster-", "x-remote-", "x-original-", "x-rewrite-", "x-proxy-"],
-  ...["akamai-", "cdn-", "cf-", "fastly-", "fly-", "x-akamai-", "x-amz-cf-", "x-amzn-", "x-appengine-", "x-arr-"],
-  ...["x-azure-", "x-envoy-", "x-goog-", "x-nf-", "x-sucuri-", "x-vercel-"],
-];
 const LOOPBACK_HOST = /^(localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
 /**
@@ -41,7 +35,7 @@ export class DevGate {
     return (
       this.#settings.current.env === "development" &&
       this.#peers.has(exchange.clientAddress) &&
-      !exchange.headerNames().some(isForwarding) &&
+      !isForwarded(exchange) &&
       this.#isOwnHost(host) &&
       this.#isOwnOrigin(exchange.header("origin"), host) &&
       ["", "none", "same-origin"].includes(exchange.header("sec-fetch-site")) &&
@@ -66,10 +60,6 @@ export class DevGate {
 /** A server with another host's public name issues no development token, even to this machine. */
 export function hasLocalPublicUrl({ publicUrl }: Pick<Config, "publicUrl">): boolean {
   return publicUrl === undefined || LOOPBACK_HOST.test(new URL(publicUrl).hostname);
-}
-
-function isForwarding(name: string): boolean {
-  return FORWARDING_NAMES.has(name) || FORWARDING_PREFIXES.some((prefix) => name.startsWith(prefix));
 }
 
 /** `GET /dev/token`. The token belongs to an ordinary session, so logging out ends it. */

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { toRfc3339 } from "../../../core/clock.ts";
+import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import { hasTokenScope, userOf } from "../../../http/access.ts";
@@ -185,12 +185,13 @@ function sessionRoutes({ db, accounts }: AuthContext): Route[] {
   const sessionsOf = async (userId: string, current: string | null) => {
     const found = await listSessions(accounts, userId, db.read);
     return {
-      data: found.map(({ id, ip, userAgent, createdAt, lastUsedAt }) => ({
+      data: found.map(({ id, ip, userAgent, createdAt, lastUsedAt, repeatedAt }) => ({
         id,
         ip,
         userAgent,
         createdAt: toRfc3339(createdAt),
         lastUsedAt: toRfc3339(lastUsedAt),
+        repeatedAt: toRfc3339OrNull(repeatedAt),
         current: id === current,
       })),
     };

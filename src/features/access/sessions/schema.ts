@@ -119,6 +119,10 @@ export const SessionView = named(
     userAgent: v.string(),
     createdAt: v.string(),
     lastUsedAt: v.string(),
+    repeatedAt: doc(
+      v.nullable(v.string()),
+      "When a refresh token of it was last used a second time, from the same address and user agent",
+    ),
     current: v.boolean(),
   }),
 );

@@ -40,14 +40,14 @@ export type RevokeReason = "logout" | "revoked" | "reuse" | "password" | "second
 
 const TOKEN_BYTES = 32;
 const MAX_AGENT_LENGTH = 256;
-/** How long a used refresh token can be used again while its replacement is unused. */
+/** How long its first client can use a refresh token again while the replacement is unused. */
 const LOST_ANSWER_MS = 30_000;
 
 /*
  * Opens a session: a chain of single-use refresh tokens. A second use of one means that it was
  * stolen, so the whole session ends (RFC 9700 section 4.14.2), unless it comes shortly after the
- * first use and the replacement was never used: then the answer was probably lost. Tokens are opaque
- * and stored as HMAC-SHA-256 under the refresh secret.
+ * first use, from the same address and user agent, and the replacement was never used: then the
+ * answer was probably lost. Tokens are opaque and stored as HMAC-SHA-256 under the refresh secret.
  */
 
 export async function openSession(
@@ -111,6 +111,7 @@ async function rotateIn(
       "refresh_tokens.expiresAt",
       "refresh_tokens.usedAt",
       "refresh_tokens.replacedBy",
+      "refresh_tokens.usedBy",
       "users.status",
       "users.deletedAt",
     ])
@@ -118,7 +119,9 @@ async function rotateIn(
     .executeTakeFirst();
   if (!token) return new PrismError("UNAUTHENTICATED", "The refresh token is not known");
   if (token.revokedAt !== null) return new PrismError("SESSION_REVOKED", "The session has ended; log in again");
-  if (token.usedAt !== null && !(await voidUnusedReplacement(token.usedAt, token.replacedBy, now, trx))) {
+  const usedBy = hashRefreshToken(ctx, `${client.ip}\n${client.userAgent}`);
+  const isRepeated = token.usedAt !== null;
+  if (isRepeated && !(usedBy === token.usedBy && (await voidUnusedReplacement(token, now, trx)))) {
     await endSessions(ctx, [token.id], token.userId, "reuse", trx);
     await recordChange(ctx, "auth.refresh_reused", "session", token.id, { userId: token.userId }, trx);
     return new PrismError("REFRESH_REUSED", "The refresh token was used before; the session has ended");
@@ -130,30 +133,30 @@ async function rotateIn(
   const next = await issueRefreshToken(ctx, token.id, token.sessionEnd, now, trx);
   await trx
     .updateTable("refresh_tokens")
-    .set({ usedAt: token.usedAt ?? now, replacedBy: hashRefreshToken(ctx, next.refreshToken) })
+    .set({ usedAt: token.usedAt ?? now, usedBy, replacedBy: hashRefreshToken(ctx, next.refreshToken) })
     .where("hash", "=", hash)
     .execute();
   await trx
     .updateTable("sessions")
     // Keeps the name of the login: the user may have chosen it.
-    .set({ lastUsedAt: now, ip: client.ip })
+    .set({ lastUsedAt: now, ip: client.ip, ...(isRepeated ? { repeatedAt: now } : {}) })
     .where("id", "=", token.id)
     .execute();
+  if (isRepeated) await recordChange(ctx, "auth.refresh_repeated", "session", token.id, { userId: token.userId }, trx);
   return { id: token.id, userId: token.userId, ...next };
 }
 
 /**
- * Voids the replacement of a token after a reload or another tab lost the answer with it. A thief
- * gains nothing: the owner's next refresh, with the voided token, ends the session.
+ * Voids the replacement of a token after a reload or another tab lost the answer with it. If it was
+ * not lost, the owner's next refresh, with the voided token, ends the session.
  * @returns false when the replacement was used, or the first use is too long ago
  */
 async function voidUnusedReplacement(
-  usedAt: number,
-  replacedBy: string | null,
+  { usedAt, replacedBy }: { readonly usedAt: number | null; readonly replacedBy: string | null },
   now: number,
   trx: Trx,
 ): Promise<boolean> {
-  if (replacedBy === null || now - usedAt > LOST_ANSWER_MS) return false;
+  if (replacedBy === null || usedAt === null || now - usedAt > LOST_ANSWER_MS) return false;
   const { numUpdatedRows } = await trx
     .updateTable("refresh_tokens")
     .set({ usedAt: now })
@@ -183,7 +186,7 @@ export async function listSessions({ clock, config }: SessionContext, userId: st
   return (
     db
       .selectFrom("sessions")
-      .select(["id", "ip", "userAgent", "createdAt", "lastUsedAt"])
+      .select(["id", "ip", "userAgent", "createdAt", "lastUsedAt", "repeatedAt"])
       .where("userId", "=", userId)
       .where("revokedAt", "is", null)
       .where("expiresAt", ">", now)

@@ -97,8 +97,11 @@ const SetupView = named(
     registration: doc(v.picklist(["approval", "open", "closed"]), "What becomes of a registration"),
     passwordMin: doc(v.number(), "Shortest password, in characters"),
     mailConfigured: doc(v.boolean(), "Whether mails can be sent, such as links to reset a password"),
-    development: doc(v.boolean(), "Whether the server runs in development mode, with the administrator `dev`"),
-    version: doc(v.string(), "Version of the server"),
+    development: doc(
+      v.optional(v.boolean()),
+      "Whether the server runs in development mode, with the administrator `dev`; only for signed-in callers and programs on this machine",
+    ),
+    version: doc(v.optional(v.string()), "Version of the server, for the same callers"),
   }),
 );
 
@@ -115,15 +118,14 @@ export function signInRoutes(context: AuthContext, limits: AuthLimits): Route[] 
       summary: "Get what a sign-in page needs: whether there is an administrator, and the policy of registrations",
       ...open,
       response: SetupView,
-      async handle() {
+      async handle(exchange) {
         const { registration, passwordMin } = settings.current.auth;
         return {
           needsAdmin: !(await hasAdmin(db.read, isDevelopment)),
           registration,
           passwordMin,
           mailConfigured: accounts.mail.isConfigured,
-          development: isDevelopment,
-          version: VERSION,
+          ...(context.kernel.mayKnowServer(exchange) ? { development: isDevelopment, version: VERSION } : {}),
         };
       },
     }),

@@ -92,6 +92,36 @@ test("a refresh whose answer was lost can be repeated for 30 seconds", async (t)
   assert.equal(rowsOf(prism, "select 1 from audit_log where action = 'auth.refresh_reused'").length, 0);
 });
 
+test("only the client that used a refresh token first can repeat it; the list of sessions shows that, and the audit trail", async (t) => {
+  const prism = await startAccounts(t, { settings: { trustedProxies: "127.0.0.1/32" } });
+  await makeAccount(prism, { username: "ann" });
+  const from = (address: string, agent: string) => ({ "X-Forwarded-For": address, "User-Agent": agent });
+  const [owner, elsewhere, otherAgent] = [
+    from("203.0.113.1", "Firefox"),
+    from("203.0.113.2", "Firefox"),
+    from("203.0.113.1", "curl"),
+  ];
+  for (const [thief, expected] of [
+    [elsewhere, "401 REFRESH_REUSED"],
+    [otherAgent, "401 REFRESH_REUSED"],
+    [owner, "200"],
+  ] as const) {
+    const { refreshToken } = await logIn(prism, "ann");
+    assert.equal((await call(prism, REFRESH, { refreshToken }, owner)).status, 200);
+    const second = await call(prism, REFRESH, { refreshToken }, thief);
+    assert.equal(outcomeOf(second), expected, JSON.stringify(thief));
+  }
+  const { token } = await logIn(prism, "ann");
+  const { body } = await prism.get<{ data: { repeatedAt: string | null }[] }>("/api/v1/auth/sessions", { token });
+  assert.deepEqual(body.data.map(({ repeatedAt }) => repeatedAt !== null).sort(), [false, true]);
+  const audited = rowsOf<{ action: string }>(prism, "select action from audit_log where action like 'auth.refresh_%'");
+  assert.deepEqual(audited.map(({ action }) => action).sort(), [
+    "auth.refresh_repeated",
+    "auth.refresh_reused",
+    "auth.refresh_reused",
+  ]);
+});
+
 test("a repeated refresh ends the session when it comes late, when the replacement was used, or with a void replacement", async (t) => {
   const clock = new FakeClock();
   const prism = await startAccounts(t, { clock });
