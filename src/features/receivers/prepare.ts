@@ -78,7 +78,9 @@ export interface PrepareLimits {
 }
 
 /** The mapping takes more steps than the limits allow, and may take them elsewhere. */
-export class TooManySteps extends Error {}
+export class TooManySteps extends Error {
+  override readonly name = "TooManySteps";
+}
 
 /**
  * Reads, masks and maps a request; stores nothing. @throws TooManyMembers, TooManySteps, and for a

@@ -30,6 +30,7 @@ export interface Content {
 
 /** A body has more members than may be parsed here. */
 export class TooManyMembers extends PrismError {
+  override readonly name = "TooManyMembers";
   constructor(limit: number) {
     super("PAYLOAD_TOO_LARGE", `The body has more than ${limit} members`);
   }
