@@ -26,7 +26,6 @@ export interface PageProps {
   readonly children?: ComponentChildren;
 }
 
-/** A page: where it is, its title, the line that answers its question, its actions, its content. */
 /** Names the zone of the page's times where it is not the browser's. */
 function ZoneNote() {
   const own = Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -40,6 +39,7 @@ function ZoneNote() {
   );
 }
 
+/** A page: where it is, its title, the line that answers its question, its actions, its content. */
 export function Page(props: PageProps) {
   const {
     title,

@@ -96,32 +96,19 @@ export const RESULTS = {
   refused: { tone: "bad", text: "refused" },
 } as const;
 
+/** Groups of the galleries; services are listed in this order. */
 export const GROUPS: Readonly<Record<string, string>> = {
   known: "Most used",
-  monitoring: "Monitoring",
-  platforms: "Platforms",
-  formats: "Formats",
   chat: "Chat",
   push: "Push",
   paging: "Paging",
   sms: "SMS and voice",
-  relay: "Relays",
+  monitoring: "Monitoring",
+  platforms: "Platforms",
+  formats: "Formats",
   generic: "Generic",
+  relay: "Relays",
 };
-
-/** Groups of the gallery, the most used first. */
-const GROUP_ORDER = [
-  "known",
-  "chat",
-  "push",
-  "paging",
-  "sms",
-  "monitoring",
-  "platforms",
-  "formats",
-  "generic",
-  "relay",
-];
 
 /** Services that most people know, in this order, with a word of what they are. */
 const KNOWN: Readonly<Record<string, string>> = {
@@ -153,7 +140,8 @@ export function serviceOf({ name, group }: Preset): { readonly section: string; 
 /** Compares presets of one gallery by section, well-known ones in their order, others by title. */
 export function galleryOrder(a: Preset, b: Preset): number {
   const [one, other] = [serviceOf(a).section, serviceOf(b).section];
-  if (one !== other) return GROUP_ORDER.indexOf(one) - GROUP_ORDER.indexOf(other);
+  const groups = Object.keys(GROUPS);
+  if (one !== other) return groups.indexOf(one) - groups.indexOf(other);
   if (one !== "known") return a.title.localeCompare(b.title);
   const names = Object.keys(KNOWN);
   return names.indexOf(a.name) - names.indexOf(b.name);

@@ -23,7 +23,8 @@ const OWN = "prism:";
 
 export type SetFilter = (name: keyof Filters, value: string) => void;
 
-const NONE: Filters = {
+/** Filters of the list of all events. */
+export const ALL_EVENTS: Filters = {
   project: "",
   type: "",
   level: "",
@@ -37,7 +38,7 @@ const NONE: Filters = {
 };
 
 export function useFilters(): [Filters, SetFilter] {
-  const { values, set } = useAddressFilters<keyof Filters>(NONE);
+  const { values, set } = useAddressFilters<keyof Filters>(ALL_EVENTS);
   return [values, (name, value) => set({ [name]: value })];
 }
 

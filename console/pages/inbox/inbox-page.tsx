@@ -154,7 +154,7 @@ function subtitleOf(isEveryone: boolean): string {
 
 function MyNotifications({ filter, onShowAll }: { readonly filter: Filter; readonly onShowAll: () => void }) {
   const filters = useFilters({ q: "", kind: "", projectId: "", ruleId: "", minPriority: "" });
-  const list = useInbox(filter, true, filters.values);
+  const list = useInbox(filter, filters.values);
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const readSelected = async (ids: readonly string[]) => {
     await readSome(ids);

@@ -19,8 +19,8 @@ export interface Search {
 const ANY: Search = { q: "", kind: "", projectId: "", ruleId: "", minPriority: "" };
 
 /** The user's notifications, newest first, changed by every device of the user. */
-export function useInbox(filter: Filter, isShown: boolean, search: Search = ANY): ListResult<Notification> {
-  const list = useList<Notification>(isShown ? "/notifications" : null, { status: filter, ...search, limit: 50 });
+export function useInbox(filter: Filter, search: Search = ANY): ListResult<Notification> {
+  const list = useList<Notification>("/notifications", { status: filter, ...search, limit: 50 });
   useStream("user:me", ({ type, data }) => {
     if (type === "notification" && matches(data as Notification, search)) add(list, filter, data as Notification);
     else if (type === "notification.deleted") drop(list, (data as DeletedNotification).id);

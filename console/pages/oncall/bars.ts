@@ -1,6 +1,6 @@
 import { type FinalShift, nameOf, namesOf, type OnCallPerson, type Person } from "./oncall-types.ts";
 
-const OVERRIDE_LEVEL = 10;
+export const OVERRIDE_LEVEL = 10;
 const COLOURS = 8;
 /** A letter on average. */
 const LETTER_PX = 7;

@@ -4,7 +4,7 @@ import { useHotkeys } from "../../app/hotkeys.ts";
 import { useQueryState } from "../../app/navigate.ts";
 import { useGet } from "../../app/query.ts";
 import { Button, displayZone, ErrorState, IconButton, now, Segmented, Skeleton, Toolbar } from "../../ui/index.ts";
-import { type Bar, barsIn, barsOf, marksOf, usersOf } from "./bars.ts";
+import { type Bar, barsIn, barsOf, marksOf, OVERRIDE_LEVEL, usersOf } from "./bars.ts";
 import {
   clockOf,
   type Day,
@@ -42,7 +42,6 @@ export interface Chosen {
   readonly replaces?: string;
 }
 
-const OVERRIDE_LEVEL = 10;
 /** Of the whole row on a wide screen, to choose names that fit. */
 const ROW_PX = 1000;
 /** Movement in pixels from which a press is a drag. */

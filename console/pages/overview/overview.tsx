@@ -6,7 +6,7 @@ import { streamsOf, useProjects } from "../../app/projects.ts";
 import { useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import { Banner, Button, ErrorState, formatNumber, Page, plural, Segmented } from "../../ui/index.ts";
-import type { Filters } from "../events/filters.ts";
+import { ALL_EVENTS } from "../events/filters.ts";
 import { useLiveEvents } from "../events/live-events.ts";
 import { unread } from "../inbox/unread.ts";
 import { AttentionList, useAttention } from "./attention.tsx";
@@ -42,25 +42,12 @@ function attentionText(items: readonly AttentionItem[] | undefined): string {
   return `${parts.join(", ")}.`;
 }
 
-const EVERYTHING: Filters = {
-  project: "",
-  type: "",
-  level: "",
-  source: "",
-  q: "",
-  outcome: "",
-  from: "",
-  to: "",
-  processed: "",
-  own: "",
-};
-
 function OperatorOverview() {
   const [given, setRange] = useQueryState("range", "1h");
   const range: Range = given === "24h" || given === "7d" ? given : "1h";
   const attention = useAttention();
   const projects = useProjects();
-  const events = useLiveEvents(EVERYTHING, streamsOf(projects, ""), false);
+  const events = useLiveEvents(ALL_EVENTS, streamsOf(projects, ""), false);
   const stats = useStats(range, `${events.items?.[0]?.id} ${events.waiting}`);
   const figures = useFigures(stats.data, range);
   const isNew = useIsNew(events.items?.length === 0 && !events.loading, attention.items);

@@ -24,7 +24,7 @@ export function OwnWork() {
 }
 
 function OwnNotifications() {
-  const list = useInbox("unread", true);
+  const list = useInbox("unread");
   const unread = list.items?.filter(({ read }) => !read).slice(0, SHOWN);
   return (
     <Card title="Unread notifications" link={{ href: href("/inbox"), text: "Inbox" }} flush>
