@@ -62,3 +62,8 @@ export function plainWords(text: string): string {
     .trim()
     .slice(0, 100);
 }
+
+/** Such as `1 alert`, `3 alerts`. @param many default: with an s */
+export function countText(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
+}

@@ -1,8 +1,6 @@
 import { createHash } from "node:crypto";
-import { durationText, type RouteNode, type RoutingDocument } from "../alerts/index.ts";
+import { DEFAULT_POLICY, durationText, type RouteNode, type RoutingDocument } from "../alerts/index.ts";
 import { RESOLVE_TIMEOUT_MS } from "./post-alerts.ts";
-
-const DEFAULT = "default";
 
 /**
  * The names of receivers: policies in the order of their creation, which an import makes that of
@@ -14,7 +12,9 @@ export function receiverNames({ route }: RoutingDocument, policies: readonly str
     ...routes.flatMap(walk),
   ];
   const named = walk(route);
-  return [...new Set([...policies.filter((name) => name !== DEFAULT || named.includes(name)), ...named, ...policies])];
+  return [
+    ...new Set([...policies.filter((name) => name !== DEFAULT_POLICY || named.includes(name)), ...named, ...policies]),
+  ];
 }
 
 /**

@@ -25,7 +25,7 @@ export { isSameMatcher, type Matcher, parseMatcher, parseMatchers } from "./mode
 export { compileMatchers, type LabelsTest, matchesEmpty, patternTest } from "./model/matching.ts";
 export { durationText, parseAlertTime } from "./model/times.ts";
 export { Policies, policiesWithChannel, policiesWithSchedule } from "./policies/policies.ts";
-export type { PolicyStep } from "./policies/policy.ts";
+export { DEFAULT_POLICY, type PolicyStep } from "./policies/policy.ts";
 export type { RouteMatch, RouteNode, RoutingDocument } from "./policies/routing.ts";
 export { type SilenceAt, type SilenceDraft, silenceAt } from "./silences/live-silence.ts";
 export { silenceSweep } from "./silences/queries.ts";

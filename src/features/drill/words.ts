@@ -1,3 +1,4 @@
+import { countText } from "../../core/clean-text.ts";
 import { DAY_MS, type EpochMs, HOUR_MS, MINUTE_MS } from "../../core/clock.ts";
 import { isProven, stateOf, type Way } from "./ways.ts";
 
@@ -34,8 +35,7 @@ function ago(at: EpochMs, now: EpochMs): string {
     [MINUTE_MS, "minute"],
   ] as const;
   const [unit, name] = units.find(([each]) => ms >= each) ?? [MINUTE_MS, "minute"];
-  const count = Math.floor(ms / unit);
-  return `${count} ${name}${count === 1 ? "" : "s"} ago`;
+  return `${countText(Math.floor(ms / unit), name)} ago`;
 }
 
 /** `3.1 s`, `4 min`, `2 h`. */

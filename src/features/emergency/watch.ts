@@ -1,3 +1,4 @@
+import { countText } from "../../core/clean-text.ts";
 import { type Clock, type EpochMs, MINUTE_MS } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
 import { withinOr } from "../../core/promises.ts";
@@ -157,7 +158,7 @@ export class EmergencyWatch {
     if (waiting.length === 0) return emergency.clear("queue-paused");
     const texts = waiting.map(
       ({ queue, pages, by }) =>
-        `${by} paused the queue ${queue}, in which ${pages === 1 ? "1 page waits" : `${pages} pages wait`}`,
+        `${by} paused the queue ${queue}, in which ${countText(pages, "page waits", "pages wait")}`,
     );
     emergency.raise("queue-paused", {
       text: `${texts.join("; ")}.`,

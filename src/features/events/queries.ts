@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { DecisionOutcome, EventsTable } from "../../store/schema.ts";
-import { bytesOf, countOf, firstBeyondSearch, holdsText } from "../../store/sqlite/list-queries.ts";
+import { bytesOf, countOf, firstBeyondSearch, holdsText, valuesOf } from "../../store/sqlite/list-queries.ts";
 import type { EventFilters } from "./schema.ts";
 
 export interface EventSelection extends EventFilters {
@@ -15,8 +15,7 @@ function selected(db: ReadDb, selection: EventSelection) {
   let query = db.selectFrom("events");
   if (typeof projectId === "string") query = query.where("projectId", "=", projectId);
   // Without the index of projects: the pages of several are in the order of the table.
-  else if (projectId !== null)
-    query = query.where(sql<boolean>`+projectId in (select value from json_each(${JSON.stringify(projectId)}))`);
+  else if (projectId !== null) query = query.where(sql<boolean>`+projectId in ${valuesOf(projectId)}`);
   if (type) {
     query = query.where((e) =>
       e.or(
@@ -135,7 +134,7 @@ export async function outcomesOf(db: ReadDb, seqs: readonly number[]) {
     notificationId: string | null;
   }>`
     select eventSeq, outcome, count(*) as rules, min(notificationId) as notificationId from decisions
-    where eventSeq in (select value from json_each(${JSON.stringify(seqs)})) group by eventSeq, outcome`.execute(db);
+    where eventSeq in ${valuesOf(seqs)} group by eventSeq, outcome`.execute(db);
   return rows;
 }
 
@@ -143,7 +142,7 @@ export async function outcomesOf(db: ReadDb, seqs: readonly number[]) {
 export async function failedOf(db: ReadDb, seqs: readonly number[]): Promise<number[]> {
   const { rows } = await sql<{ eventSeq: number }>`
     select eventSeq from event_failures
-    where resolvedAt is null and eventSeq in (select value from json_each(${JSON.stringify(seqs)}))`.execute(db);
+    where resolvedAt is null and eventSeq in ${valuesOf(seqs)}`.execute(db);
   return rows.map(({ eventSeq }) => eventSeq);
 }
 

@@ -187,7 +187,6 @@ export const NOTIFIED: ReadonlySet<string> = new Set(["notified", "contact-notif
 /** How sentences speak of the user. */
 interface Words {
   readonly who: string;
-  readonly object: string;
   readonly are: string;
   readonly were: string;
   readonly belong: string;
@@ -196,13 +195,13 @@ interface Words {
 }
 
 const YOU: Words = {
-  ...{ who: "you", object: "you", are: "are", were: "were" },
+  ...{ who: "you", are: "are", were: "were" },
   ...{ belong: "belong", hold: "do not hold", turn: "your" },
 };
 
 function wordsOf(name: string): Words {
   return {
-    ...{ who: name, object: name, are: "is", were: "was" },
+    ...{ who: name, are: "is", were: "was" },
     ...{ belong: "belongs", hold: "does not hold", turn: "their" },
   };
 }
@@ -262,10 +261,10 @@ interface Facts {
 function stepText(step: Notify, run: LogRow | undefined, { isTarget, reached, names, row, words }: Facts): string {
   if (!run)
     return isTarget
-      ? `notifies ${words.object}, but ${waitText(row)}.`
-      : `does not notify ${words.object}: ${missText(step, names, words)}.`;
+      ? `notifies ${words.who}, but ${waitText(row)}.`
+      : `does not notify ${words.who}: ${missText(step, names, words)}.`;
   const who = reached.length === 0 ? "notified no one" : `notified ${listText(reached)}`;
-  if (!isTarget) return `${who}, not ${words.object}: ${missText(step, names, words)}.`;
+  if (!isTarget) return `${who}, not ${words.who}: ${missText(step, names, words)}.`;
   if (step.roundRobin) return `${who}: it takes one person in turn, and it was not ${words.turn} turn.`;
   return `${who}. ${sentence(`${words.who} ${words.belong}`)} to its people, but did not when it ran, or had acknowledged before.`;
 }

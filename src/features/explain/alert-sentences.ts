@@ -1,6 +1,6 @@
+import { countText } from "../../core/clean-text.ts";
 import { type EpochMs, toRfc3339 } from "../../core/clock.ts";
 import type { AlertView, Forecast, NoticeOutcome, Withheld } from "../alerts/index.ts";
-import { countText } from "./rule-outcomes.ts";
 
 /* Sentences about rows of an incident's timeline, and about what an incident does next. */
 

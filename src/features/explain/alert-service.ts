@@ -1,3 +1,4 @@
+import { countText } from "../../core/clean-text.ts";
 import { toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
@@ -26,7 +27,6 @@ import type {
 } from "./alert-schema.ts";
 import { type LogRow, listText, type Names, sentenceOf, throughText, withheldParts } from "./alert-sentences.ts";
 import { alertStories, pathOf, policyOf, routeText, type Told } from "./alert-stories.ts";
-import { countText } from "./rule-outcomes.ts";
 import { unreachableOf } from "./user-reasons.ts";
 
 /* Why people were notified of alerts and incidents, or not, and what would happen. Nothing is stored. */

@@ -1,4 +1,4 @@
-import { startOf } from "../../core/clean-text.ts";
+import { countText, startOf } from "../../core/clean-text.ts";
 import { toRfc3339 } from "../../core/clock.ts";
 import { isOwnEvent } from "../../core/vocabulary.ts";
 import type { ReadDb } from "../../store/database.ts";
@@ -301,10 +301,6 @@ function briefDuration(ms: number): string {
   ] as const)
     if (ms >= size && ms % size === 0) return `${ms / size} ${unit}`;
   return `${ms} ms`;
-}
-
-export function countText(count: number, one: string, many = `${one}s`): string {
-  return count === 1 ? `1 ${one}` : `${count} ${many}`;
 }
 
 /** The values of a condition's paths and comparisons. */

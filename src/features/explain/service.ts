@@ -1,3 +1,4 @@
+import { countText } from "../../core/clean-text.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
@@ -14,7 +15,7 @@ import type { AlertingParts } from "./alert-next.ts";
 import { notificationCause } from "./alert-service.ts";
 import { notificationTimeline, type ShownRecipients } from "./notification-timeline.ts";
 import * as queries from "./queries.ts";
-import { countText, decidedRule, type ExplainedRule, OUT_OF_REACH, silentRule } from "./rule-outcomes.ts";
+import { decidedRule, type ExplainedRule, OUT_OF_REACH, silentRule } from "./rule-outcomes.ts";
 import type { ExplainView, NotificationView } from "./schema.ts";
 import { readEligibility, reasonsFor } from "./user-reasons.ts";
 

@@ -1,4 +1,5 @@
 import { redactText } from "../../config/logger.ts";
+import { countText } from "../../core/clean-text.ts";
 import { type Clock, DAY_MS, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import type { Permission } from "../../core/permissions.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
@@ -155,7 +156,7 @@ function incidentItem(row: queries.OpenIncidentRow, hasWays: boolean): Attention
     key: `incident:${id}`,
     title: `#${number} ${title}`,
     detail:
-      `${firing === 1 ? "1 alert is firing" : `${firing} alerts are firing`}; ` +
+      `${countText(firing, "alert is", "alerts are")} firing; ` +
       (isUnreached ? "no one has been reached yet" : "no one has acknowledged it"),
     link: `/incidents/${id}`,
     at: toRfc3339(openedAt),
@@ -241,7 +242,7 @@ function wayItem({ target, name, kind, since, waiting, error }: FailingWay): Att
     severity: "critical",
     key: `way:${target}`,
     title: `Incidents do not reach the ${name}`,
-    detail: [redactText(error), waiting === 1 ? "1 page waits" : `${waiting} pages wait`].join(" · "),
+    detail: [redactText(error), countText(waiting, "page waits", "pages wait")].join(" · "),
     link: WAY_LINKS[kind],
     at: toRfc3339(since),
     ids: [name],
@@ -365,7 +366,7 @@ function manyPausedItem(
 }
 
 function waitText(waiting: number): string {
-  return waiting === 1 ? "1 delivery waits" : `${waiting} deliveries wait`;
+  return countText(waiting, "delivery waits", "deliveries wait");
 }
 
 /** Conditions of the server itself. */
@@ -464,7 +465,7 @@ function pausedQueueItem(queue: string, counts: readonly JobCount[]): AttentionI
     severity: waiting > 0 ? "warning" : "info",
     key: `queue:${queue}`,
     title: `Queue ${queue} is paused`,
-    detail: waiting === 1 ? "1 job waits" : `${waiting} jobs wait`,
+    detail: countText(waiting, "job waits", "jobs wait"),
     link: `/jobs?queue=${encodeURIComponent(queue)}`,
     ids: [queue],
     counts: { waiting },
@@ -479,15 +480,11 @@ async function approvalItems({ db }: AttentionParts): Promise<AttentionItem[]> {
       kind: "approvals",
       severity: "info",
       key: "approvals",
-      title: count === 1 ? "1 account is pending" : `${count} accounts are pending`,
+      title: `${countText(count, "account is", "accounts are")} pending`,
       detail: "for approval, or for the invited person to open it",
       link: "/people/pending",
       at: toRfc3339OrNull(since),
       counts: { pending: count },
     }),
   ];
-}
-
-export function countText(count: number, one: string): string {
-  return count === 1 ? `1 ${one}` : `${count} ${one}s`;
 }

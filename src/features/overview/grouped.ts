@@ -1,10 +1,10 @@
+import { countText } from "../../core/clean-text.ts";
 import { toRfc3339 } from "../../core/clock.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { summariesOf, withheldIncidents } from "../alerts/index.ts";
 import {
   type AttentionParts,
   bySeverity,
-  countText,
   type Grouping,
   item,
   notificationItem,
@@ -133,7 +133,7 @@ function moreIncidents(left: number): AttentionItem {
     kind: "incidents",
     severity: "warning",
     key: "incidents:more",
-    title: `${countText(left, "more open incident")}`,
+    title: countText(left, "more open incident"),
     detail: left === 1 ? "It is less severe, or newer" : "They are less severe, or newer",
     link: "/incidents?state=open",
     counts: { incidents: left },

@@ -4,6 +4,7 @@ import { firstIdAt } from "../../core/ids.ts";
 import { URGENT_PRIORITY } from "../../http/shapes.ts";
 import type { ReadDb } from "../../store/database.ts";
 import type { IncidentSeverity } from "../../store/schema/alerts.ts";
+import { valuesOf } from "../../store/sqlite/list-queries.ts";
 import { ACKNOWLEDGED_RANK, attentionRank, isUnresolved } from "../alerts/index.ts";
 import type { Period, Sample, Source } from "./series.ts";
 
@@ -280,7 +281,7 @@ export async function openIncidents(db: ReadDb, projects: readonly string[]): Pr
       (select p.name from projects p where p.id = projectId) as project
     from incidents indexed by incidents_attention
     where ${isUnresolved} and ${attentionRank} < ${ACKNOWLEDGED_RANK}
-      and projectId in (select value from json_each(${JSON.stringify(projects)}))
+      and projectId in ${valuesOf(projects)}
     order by ${attentionRank}, firingSince, id limit ${LISTED}`.execute(db);
   return rows;
 }
@@ -291,7 +292,7 @@ export async function countOpenIncidents(db: ReadDb, projects: readonly string[]
     select count(*) as n from (
       select 1 from incidents indexed by incidents_attention
       where ${isUnresolved} and ${attentionRank} < ${ACKNOWLEDGED_RANK}
-        and projectId in (select value from json_each(${JSON.stringify(projects)})) limit ${MAX_COUNTED}
+        and projectId in ${valuesOf(projects)} limit ${MAX_COUNTED}
     )`.execute(db);
   return rows[0]?.n ?? 0;
 }
@@ -350,7 +351,7 @@ export async function countWatched(db: ReadDb, projects: readonly string[]) {
   const { rows } = await sql<{ rules: number; heartbeats: number; receivers: number }>`
     select
       (select count(*) from rules r where r.active = 1 and r.deletedAt is null and (r.projectId is null
-        or r.projectId in (select value from json_each(${JSON.stringify(projects)})))) as rules,
+        or r.projectId in ${valuesOf(projects)})) as rules,
       (select count(*) from json_each(${JSON.stringify(projects)}) p cross join heartbeats h on h.projectId = p.value
         where h.status <> 'paused') as heartbeats,
       (select count(*) from json_each(${JSON.stringify(projects)}) p cross join receivers r on r.projectId = p.value) as receivers`.execute(

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { countText } from "../../core/clean-text.ts";
 import { type ErrorDetail, MAX_ERROR_DETAILS, PrismError } from "../../core/errors.ts";
 import { LoopTurns } from "../../core/promises.ts";
 import type { Database, Trx } from "../../store/database.ts";
@@ -171,7 +172,7 @@ function refusalOf(problems: readonly Problem[]): PrismError {
   const [first] = problems;
   if (!first) throw new TypeError("a refusal needs a problem");
   const others = problems.length - 1;
-  const more = others === 0 ? "" : `; ${others} more ${others === 1 ? "rule is" : "rules are"} not valid`;
+  const more = others === 0 ? "" : `; ${countText(others, "more rule is", "more rules are")} not valid`;
   return new PrismError(first.error.code, `rules.${first.at} (${first.name}): ${first.error.message}${more}`, {
     details: problems.flatMap(detailsOf).slice(0, MAX_ERROR_DETAILS),
   });

@@ -1,7 +1,6 @@
 import * as v from "valibot";
 import { PrismError } from "../../core/errors.ts";
 import type { Principal } from "../../core/principal.ts";
-import { isOwnEvent } from "../../core/vocabulary.ts";
 import { doc, example, jsonObject, named, object, uuid } from "../../http/shapes.ts";
 import { storedEvent } from "./deciding/incoming-event.ts";
 import {
@@ -98,7 +97,7 @@ export type RuleTestResult = ConditionTrace & {
  */
 export function testRule({ condition, event, templates, alert, name }: RuleTest): RuleTestResult {
   const compiled = compileCondition(condition);
-  const isAsked = compiled.seesOwnEvents || !isOwnEvent(event);
+  const isAsked = compiled.isFor(event);
   const traced = compiled.trace(event);
   const trace = isAsked ? traced : { ...traced, matched: false };
   const defaults = textsOf({ name: name ?? "test", titleTemplate: null, messageTemplate: null });

@@ -19,6 +19,11 @@ export async function countOf<DB, TB extends keyof DB, O>(query: SelectQueryBuil
   return n;
 }
 
+/** A list of any length as one bound value, for `in`. */
+export function valuesOf<T extends string | number>(list: readonly T[]): RawBuilder<T> {
+  return sql<T>`(select value from json_each(${JSON.stringify(list)}))`;
+}
+
 /** A page of rows and the first one of the next page, newest first: ids are in order of time. */
 export function newestFirst<DB, TB extends keyof DB, O>(
   query: SelectQueryBuilder<DB, TB, O>,

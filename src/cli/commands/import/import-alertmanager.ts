@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import type { Command } from "commander";
+import { countText } from "../../../core/clean-text.ts";
 import { type ErrorDetail, PrismError } from "../../../core/errors.ts";
 import type { RouteNode } from "../../../features/alerts/policies/routing.ts";
 import { type Context, contextOf } from "../../context.ts";
@@ -273,9 +274,9 @@ function linesOf(report: ImportReport): string[] {
     opensIncidents ? users.map(printable).join(", ") || "-" : "opens no incidents",
   ]);
   const counts = [
-    `${routing.routes} ${routing.routes === 1 ? "route" : "routes"}`,
-    `${inhibitRules} ${inhibitRules === 1 ? "inhibition rule" : "inhibition rules"}`,
-    `${timeIntervals} ${timeIntervals === 1 ? "time interval" : "time intervals"}`,
+    countText(routing.routes, "route"),
+    countText(inhibitRules, "inhibition rule"),
+    countText(timeIntervals, "time interval"),
   ];
   const untested = dryRun ? [] : channels.filter(({ outcome }) => outcome !== "unchanged");
   return [

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { countText } from "../../../core/clean-text.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
 import type { BacktestReply } from "../../../features/rules/backtest-schema.ts";
 import { type Context, contextOf } from "../../context.ts";
@@ -96,8 +97,7 @@ function backtestText(reply: BacktestReply, out: Output): string[] {
   ];
   lines.push(...alertLines(reply));
   if (errors > 0) lines.push(out.red(`the condition or a key failed on ${errors} events`));
-  if (wouldReach.users !== null)
-    lines.push(`it reaches ${wouldReach.users} ${wouldReach.users === 1 ? "user" : "users"} now`);
+  if (wouldReach.users !== null) lines.push(`it reaches ${countText(wouldReach.users, "user")} now`);
   if (diff) lines.push(`against the stored version: ${diff.added} more fire, ${diff.removed} no longer`);
   if (perDay.length > 0) {
     const rows = perDay.map((day) => [day.day, day.matched, day.fired, day.suppressed, day.deduped, day.cooled]);

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { countText } from "../../../core/clean-text.ts";
 import type { AlertExplanation } from "../../../features/explain/alert-schema.ts";
 import type {
   DeliveryView,
@@ -118,7 +119,7 @@ function eventLines({ event }: ExplainView, project: string, out: Output): strin
   if (event.failure) {
     const { attempts, lastError } = event.failure;
     lines.push(
-      `  ${out.red(`the rules failed on it in ${attemptsText(attempts)}`)}: ${printable(lastError ?? "unknown")}`,
+      `  ${out.red(`the rules failed on it in ${countText(attempts, "attempt")}`)}: ${printable(lastError ?? "unknown")}`,
     );
   }
   return lines;
@@ -177,7 +178,7 @@ function notificationLines(notification: NotificationView, out: Output): string[
   if (aggregateCount > 1) lines.push(`  it summarizes ${aggregateCount} events`);
   if (storm) lines.push(`  it reports ${storm.heldBack} suppressed matches`);
   lines.push(
-    `  ${counts.recipients} ${counts.recipients === 1 ? "recipient" : "recipients"}: ` +
+    `  ${countText(counts.recipients, "recipient")}: ` +
       `${counts.delivered} reached live, ${counts.read} read it, ${counts.acknowledged} acknowledged it`,
   );
   for (const { channel, state, reason, count } of channels)
@@ -205,7 +206,7 @@ function recipientLines(recipient: RecipientView): string[] {
 function deliveryLines({ channel, state, reason, attempts, lastError, updatedAt, history }: DeliveryView): string[] {
   const why = reason ?? lastError;
   const because = why === null ? "" : `: ${printable(why)}`;
-  const head = `      ${localTime(updatedAt)}  ${channel} ${state} after ${attemptsText(attempts)}${because}`;
+  const head = `      ${localTime(updatedAt)}  ${channel} ${state} after ${countText(attempts, "attempt")}${because}`;
   return [
     head,
     ...history.map(
@@ -220,10 +221,6 @@ function userLines({ user }: ExplainView, out: Output): string[] {
   if (!user) return [];
   const head = `${printable(user.name)} was ${user.told ? "notified" : "not notified"}`;
   return [user.told ? out.green(head) : out.red(head), ...user.reasons.map((reason) => `  ${clean(reason)}`)];
-}
-
-function attemptsText(attempts: number): string {
-  return attempts === 1 ? "1 attempt" : `${attempts} attempts`;
 }
 
 function at(time: string | null): string {

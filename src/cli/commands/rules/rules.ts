@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { countText } from "../../../core/clean-text.ts";
 import { contextOf } from "../../context.ts";
 import { requireReplaceable, writeRows } from "../../files.ts";
 import { table } from "../../output/output.ts";
@@ -104,7 +105,7 @@ Examples:
       await writeRows([textOfRules(rules, format)], { file, gzip: false, force });
       const unnamed = new Set(set.rules.flatMap(({ targetUsers }) => targetUsers).filter((id) => !set.users.has(id)));
       if (file !== undefined) context.out.result({ format, rules: rules.length, file }, () => "");
-      const count = `${rules.length} ${rules.length === 1 ? "rule" : "rules"}`;
+      const count = countText(rules.length, "rule");
       context.out.note(file === undefined ? count : `${count} in ${file}`);
       if (unnamed.size > 0)
         context.out.note(

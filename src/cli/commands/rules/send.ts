@@ -1,6 +1,7 @@
 import { fstatSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import { countText } from "../../../core/clean-text.ts";
 import { LEVELS } from "../../../core/vocabulary.ts";
 import type { ExplainView } from "../../../features/explain/schema.ts";
 import type { Context } from "../../context.ts";
@@ -185,7 +186,7 @@ async function explained(server: ServerClient, id: string): Promise<ExplainView 
 function outcomeText({ rulesMatched, recipients }: Outcome, id: string): string {
   if (rulesMatched === null || recipients === null) return `prism explain ${id} shows which rules matched`;
   if (rulesMatched === 0) return "no rule matched";
-  return `${counted(rulesMatched, "rule")} matched, ${counted(recipients, "recipient")} notified`;
+  return `${countText(rulesMatched, "rule")} matched, ${countText(recipients, "recipient")} notified`;
 }
 
 const MAX_TITLE = 255;
@@ -211,11 +212,7 @@ async function sendNotification(
   });
   // People, not names: an id and an address may be of one person.
   const count = sent.recipients.length;
-  out.result({ id: sent.id, recipients: count }, () => `${sent.id}  sent to ${counted(count, "recipient")}`);
-}
-
-function counted(n: number, one: string): string {
-  return `${n} ${one}${n === 1 ? "" : "s"}`;
+  out.result({ id: sent.id, recipients: count }, () => `${sent.id}  sent to ${countText(count, "recipient")}`);
 }
 
 /** The members with a value. */

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Config, sealedBoxOf } from "../../../config/load.ts";
+import { countText } from "../../../core/clean-text.ts";
 import { DAY_MS, type EpochMs, toRfc3339 } from "../../../core/clock.ts";
 import { archivesIn, archiveTime, BACKUPS_DIR } from "../../../core/data-dir.ts";
 import { ArchiveReader } from "../../../features/backup/archive.ts";
@@ -50,7 +51,7 @@ export async function archiveKeys(config: Config): Promise<ArchiveKeys> {
 export function archivesText(names: readonly string[]): string {
   const shown = names.slice(0, 2).join(", ");
   const more = names.length > 2 ? ` and ${names.length - 2} more` : "";
-  return `${names.length} ${names.length === 1 ? "archive" : "archives"} (${shown}${more})`;
+  return `${countText(names.length, "archive")} (${shown}${more})`;
 }
 
 async function keyIdOf(file: string): Promise<string | undefined> {

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } fro
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import type { LoadedConfig } from "../../../config/load.ts";
+import { countText } from "../../../core/clean-text.ts";
 import { systemClock } from "../../../core/clock.ts";
 import { archivesIn, archiveTime, BACKUPS_DIR, freeName } from "../../../core/data-dir.ts";
 import { UnsealError } from "../../../core/sealed-box.ts";
@@ -88,7 +89,7 @@ function reportBackup({ out }: Context, { file, bytes, sha256, manifest }: Backu
   const said = { file, bytes, sha256, schema, ...(keep === undefined ? {} : { removed }) };
   // With --quiet a timer sends no mail about a successful backup.
   out.result(said, () => (out.quiet ? [] : [file, `${bytesText(bytes)}, SHA-256 ${sha256}`]));
-  if (removed.length > 0) out.note(`${removed.length} older ${removed.length === 1 ? "archive" : "archives"} removed`);
+  if (removed.length > 0) out.note(`${countText(removed.length, "older archive")} removed`);
 }
 
 /** For a directory a name with the time; creates the default directory. */

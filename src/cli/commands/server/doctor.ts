@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { type Command, InvalidArgumentError } from "commander";
 import type { LoadedConfig } from "../../../config/load.ts";
+import { countText } from "../../../core/clean-text.ts";
 import { nodeWarning } from "../../../core/runtime.ts";
 import { parseAuditHead } from "../../../features/audit/audit-head.ts";
 import type { AuditHead } from "../../../features/audit/audit-log.ts";
@@ -64,7 +65,7 @@ async function doctor(context: Context, flags: Flags): Promise<void> {
   const failed = checks.filter(({ status }) => status === "FAIL").length;
   out.result({ checks, ok: failed === 0 }, () => checksTable(out, checks));
   if (!loaded) out.note("The other checks need a valid configuration.");
-  if (failed > 0) throw new CommandError(EXIT.checkFailed, failed === 1 ? "1 check failed" : `${failed} checks failed`);
+  if (failed > 0) throw new CommandError(EXIT.checkFailed, `${countText(failed, "check")} failed`);
 }
 
 function isPartial({ db, redis, emergency }: Flags): boolean {

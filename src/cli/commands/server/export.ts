@@ -1,4 +1,5 @@
 import { Argument, type Command, Option } from "commander";
+import { countText } from "../../../core/clean-text.ts";
 import { type Context, contextOf } from "../../context.ts";
 import { requireReplaceable, writeRows } from "../../files.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
@@ -80,5 +81,5 @@ async function run(
     return count;
   });
   if (file !== undefined) context.out.result({ kind, format, rows, file }, () => "");
-  context.out.note(`${rows} ${rows === 1 ? "row" : "rows"} of ${kind}${file === undefined ? "" : ` in ${file}`}`);
+  context.out.note(`${countText(rows, "row")} of ${kind}${file === undefined ? "" : ` in ${file}`}`);
 }

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { Argument, type Command } from "commander";
 import type { Config, LoadedConfig } from "../../../config/load.ts";
 import { generateSecrets } from "../../../config/secrets.ts";
+import { countText } from "../../../core/clean-text.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { migrateFile, migrationStatusOf } from "../../../store/sqlite/migrate.ts";
 import { beatFileOf } from "../../../store/write-health.ts";
@@ -66,7 +67,7 @@ function showStatus(context: Context, loaded: LoadedConfig): void {
   const pending = requireSomeDatabase(loaded);
   report(context, loaded.config, []);
   if (pending.length > 0) {
-    const what = pending.length === 1 ? "1 migration is" : `${pending.length} migrations are`;
+    const what = countText(pending.length, "migration is", "migrations are");
     throw new CommandError(EXIT.checkFailed, `${what} missing; run prism migrate`);
   }
 }

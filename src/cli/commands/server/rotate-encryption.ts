@@ -1,5 +1,6 @@
 import type { Resealed } from "../../../app/sealed-columns.ts";
 import { type Config, ConfigRefused, sealedBoxOf } from "../../../config/load.ts";
+import { countText } from "../../../core/clean-text.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { SLICED_LIMIT_MS } from "../../server-client.ts";
@@ -26,7 +27,7 @@ export async function rotateEncryption(context: Context): Promise<void> {
   });
   out.result(done, () => `${done.resealed} values re-encrypted`);
   if (done.unreadable > 0) {
-    const what = done.unreadable === 1 ? "1 value was" : `${done.unreadable} values were`;
+    const what = countText(done.unreadable, "value was", "values were");
     throw new CommandError(
       EXIT.failure,
       `${what} encrypted with a key that is not configured; ` +

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { countText } from "../../../core/clean-text.ts";
 import { VERSION } from "../../../core/runtime.ts";
 import type { systemStatus } from "../../../features/status/status.ts";
 import { contextOf } from "../../context.ts";
@@ -92,7 +93,7 @@ function statusLines(status: Status, out: Output): string[] {
 }
 
 function wayText({ name, since, waiting, error, isFailed }: Status["ways"][number]): string {
-  const wait = waiting === 1 ? "1 page waits" : `${waiting} pages wait`;
+  const wait = countText(waiting, "page waits", "pages wait");
   return printable(`${name} ${isFailed ? "accepts no pages" : "is being tried"} since ${since}, ${wait}: ${error}`);
 }
 

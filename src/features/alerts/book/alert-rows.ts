@@ -2,6 +2,7 @@ import type { Database as Sqlite } from "better-sqlite3";
 import { sql } from "kysely";
 import type { EpochMs } from "../../../core/clock.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import { valuesOf } from "../../../store/sqlite/list-queries.ts";
 import { insertLater } from "../../../store/statements.ts";
 import type { AlertRow } from "../types.ts";
 import type { StoredAlert } from "./alert-book.ts";
@@ -37,11 +38,7 @@ export function liveAlerts(reader: Sqlite): Iterable<AlertRow> {
 
 export function alertsById(db: ReadDb | Trx, ids: readonly string[]): Promise<AlertRow[]> {
   if (ids.length === 0) return Promise.resolve([]);
-  return db
-    .selectFrom("alerts")
-    .selectAll()
-    .where("id", "in", sql<string>`(select value from json_each(${JSON.stringify(ids)}))`)
-    .execute();
+  return db.selectFrom("alerts").selectAll().where("id", "in", valuesOf(ids)).execute();
 }
 
 /** Stores what repetitions have moved. An alert that was resolved meanwhile keeps its row. */

@@ -1,3 +1,4 @@
+import { countText } from "../../../core/clean-text.ts";
 import { type EpochMs, toRfc3339 } from "../../../core/clock.ts";
 import type { QueueName } from "../../../core/queues.ts";
 import { describeEvent } from "../../../core/text/describe-event.ts";
@@ -49,7 +50,7 @@ interface Sample {
 
 /** Title and text of an alert, in the app and by mail. */
 function alertText({ project, count, windowMs, firstAt, lastAt, samples }: AlertFacts) {
-  const errors = count === 1 ? "1 error" : `${count} errors`;
+  const errors = countText(count, "error");
   const message = [
     ...(samples.length > 0 ? [commonest(samples).join("\n")] : []),
     `${errors} in the project ${project} within ${spelledDuration(windowMs)}.`,
@@ -68,8 +69,9 @@ function commonest(samples: readonly Sample[]): string[] {
     const { title, message } = describeEvent({ ...event, payload: JSON.parse(payload) as Record<string, unknown> });
     const place = event.source === null || title.includes(event.source) ? "" : ` (${event.source})`;
     const said = message.split("\n", 1)[0] ?? "";
-    const text = said === "" || title.includes(said) ? `${title}${place}` : `${title}${place}: ${said}`;
-    counts.set(cutText(text, SAMPLE_LENGTH), (counts.get(cutText(text, SAMPLE_LENGTH)) ?? 0) + 1);
+    const rest = said === "" || title.includes(said) ? "" : `: ${said}`;
+    const text = cutText(`${title}${place}${rest}`, SAMPLE_LENGTH);
+    counts.set(text, (counts.get(text) ?? 0) + 1);
   }
   const sorted = [...counts].sort(([, a], [, b]) => b - a);
   const lines = sorted.slice(0, MOST_LINES).map(([text, count]) => `${count} × ${text}`);
@@ -87,8 +89,7 @@ const UNITS = [
 /** In the largest unit without a fraction. */
 function spelledDuration(ms: number): string {
   const [size, unit] = UNITS.find(([unitMs]) => ms % unitMs === 0) ?? [1, "millisecond"];
-  const count = ms / size;
-  return count === 1 ? `1 ${unit}` : `${count} ${unit}s`;
+  return countText(ms / size, unit);
 }
 
 const QUEUE: QueueName = "alert";

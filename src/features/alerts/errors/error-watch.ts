@@ -51,6 +51,9 @@ export async function putMark(trx: Trx, projectId: string, mark: AlertMark): Pro
     .execute();
 }
 
+/** A row of `events` that counts as an error: no alert pages for it. */
+const IS_COUNTED = sql<boolean>`${IS_ERROR_ROW} and ${IS_OF_PRODUCER} and not ${IS_IN_ALERT}`;
+
 /** Errors of all projects in a range of offsets, ascending. */
 export function errorsBetween(scan: ReadDb, from: number, upTo: number, limit: number) {
   return scan
@@ -58,9 +61,7 @@ export function errorsBetween(scan: ReadDb, from: number, upTo: number, limit: n
     .select(["seq", "projectId", "receivedAt", "source"])
     .where("seq", ">=", from)
     .where("seq", "<=", upTo)
-    .where(IS_ERROR_ROW)
-    .where(IS_OF_PRODUCER)
-    .where(sql<boolean>`not ${IS_IN_ALERT}`)
+    .where(IS_COUNTED)
     .orderBy("seq")
     .limit(limit)
     .execute();
@@ -86,9 +87,7 @@ function errorsIn(db: ReadDb, { projectId, after, upTo, since, limit, silenced =
     .where("projectId", "=", projectId)
     .where("seq", ">", after)
     .where("seq", "<=", upTo)
-    .where(IS_ERROR_ROW)
-    .where(IS_OF_PRODUCER)
-    .where(sql<boolean>`not ${IS_IN_ALERT}`)
+    .where(IS_COUNTED)
     .where("receivedAt", ">", since)
     .where(sql<boolean>`not exists (select 1 from json_each(${JSON.stringify(silenced)}) where value is source)`)
     .orderBy("seq", "desc")

@@ -144,15 +144,8 @@ class Joining {
       const { id, alerts, firing, severity, firingSince } = row;
       if (isNew) insertLater(this.#trx, "incidents", row);
       else {
-        const rating = { severity, firingSince };
-        const changes = {
-          ...columnsOf(row),
-          ...rating,
-          alerts,
-          firing,
-          version: row.version + 1,
-          updatedAt: this.#now,
-        };
+        const counted = { alerts, firing, severity, firingSince };
+        const changes = { ...columnsOf(row), ...counted, version: row.version + 1, updatedAt: this.#now };
         updateLater(this.#trx, "incidents", id, changes);
       }
       addMembers(this.#trx, id, members, this.#now);

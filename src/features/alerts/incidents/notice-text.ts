@@ -1,3 +1,4 @@
+import { countText } from "../../../core/clean-text.ts";
 import { type EpochMs, spanText, toRfc3339 } from "../../../core/clock.ts";
 import { cutText } from "../../rules/index.ts";
 import type { AlertView } from "../types.ts";
@@ -128,7 +129,7 @@ function firingContent(row: IncidentRow, { reason, alerts }: NoticeText): string
   const [only] = alerts;
   if (only && alerts.length === 1)
     return [statements(row, only).join("\n"), labelsOf(row, only), `${because}Firing since ${since}.`];
-  const many = `${because}${alertCount(row.firing)} ${row.firing === 1 ? "fires" : "fire"}, the first since ${since}.`;
+  const many = `${because}${countText(row.firing, "alert fires", "alerts fire")}, the first since ${since}.`;
   return [...manyAlerts(row, alerts), many];
 }
 
@@ -192,10 +193,6 @@ function unreportedLine(row: IncidentRow, alerts: readonly AlertView[]): string 
 /** When its first alert started, RFC 3339. */
 function beginOf({ openedAt }: IncidentRow, alerts: readonly AlertView[]): string {
   return toRfc3339(alerts.reduce((first, { startsAt }) => Math.min(first, startsAt), openedAt));
-}
-
-function alertCount(n: number): string {
-  return n === 1 ? "1 alert" : `${n} alerts`;
 }
 
 /** A line for each alert with the labels that differ; labels that all have follow once. */

@@ -1,3 +1,4 @@
+import { countText } from "../../../core/clean-text.ts";
 import { type EpochMs, toRfc3339 } from "../../../core/clock.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
@@ -167,7 +168,7 @@ class Source {
     const { alerts } = this.#parts;
     const { noun, name } = await nameOf(this.#trx, this.#sender);
     const since = this.#heardAt === null ? "" : ` since ${toRfc3339(this.#heardAt)}`;
-    const ended = incidents === 1 ? "1 incident" : `${incidents} incidents`;
+    const ended = countText(incidents, "incident");
     const input: AlertInput = {
       projectId: this.#projectId,
       source: "prism",

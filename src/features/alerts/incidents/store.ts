@@ -3,6 +3,7 @@ import { type Selectable, sql } from "kysely";
 import type { EpochMs } from "../../../core/clock.ts";
 import { type BoundStatement, later, type ReadDb, rowsOf, type Trx } from "../../../store/database.ts";
 import type { IncidentLogTable, IncidentsTable } from "../../../store/schema/alerts.ts";
+import { valuesOf } from "../../../store/sqlite/list-queries.ts";
 import { updateLater } from "../../../store/statements.ts";
 import type { Policies } from "../policies/policies.ts";
 import type { PolicyStep, StepSettings } from "../policies/policy.ts";
@@ -69,11 +70,6 @@ export async function unresolvedWith(
     if (row) found.set(alertId, [...(found.get(alertId) ?? []), row]);
   }
   return found;
-}
-
-/** A list of any length as one bound value. */
-function valuesOf(ids: readonly string[]) {
-  return sql<string>`(select value from json_each(${JSON.stringify(ids)}))`;
 }
 
 /** The ids of incidents that one of these alerts is in. */

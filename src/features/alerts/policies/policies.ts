@@ -1,11 +1,11 @@
 import type { Database as Sqlite } from "better-sqlite3";
-import { type Selectable, sql } from "kysely";
+import type { Selectable } from "kysely";
 import { LRUCache } from "lru-cache";
 import type { EpochMs } from "../../../core/clock.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { ChannelsTable, PoliciesTable } from "../../../store/schema.ts";
-import { holdsText } from "../../../store/sqlite/list-queries.ts";
+import { holdsText, valuesOf } from "../../../store/sqlite/list-queries.ts";
 import { nextChange, isWithin as within } from "../model/time-intervals.ts";
 import { BUILT_IN_POLICY, DEFAULT_POLICY, type PolicyDefinition, type PolicyStep, storedDefinition } from "./policy.ts";
 import { builtInRouting, type CompiledRouting, compileRouting, type RoutingDocument } from "./routing.ts";
@@ -166,7 +166,7 @@ export async function readReferences(db: ReadDb | Trx, steps: readonly PolicySte
   const channels = await db
     .selectFrom("channels")
     .select(["id", "name", "projectId", "preset", "fields", "secrets"])
-    .where("id", "in", listed(steps.flatMap((step) => channelOf(step) ?? [])))
+    .where("id", "in", valuesOf(steps.flatMap((step) => channelOf(step) ?? [])))
     .execute();
   const schedules = steps.flatMap((step) => (step.type === "notify" ? step.schedules.map(({ id }) => id) : []));
   return {
@@ -180,13 +180,8 @@ export async function projectsOfSchedules(
   db: ReadDb | Trx,
   ids: readonly string[],
 ): Promise<ReadonlyMap<string, string>> {
-  const query = db.selectFrom("oncall_schedules").select(["id", "projectId"]).where("id", "in", listed(ids));
+  const query = db.selectFrom("oncall_schedules").select(["id", "projectId"]).where("id", "in", valuesOf(ids));
   return new Map((await query.execute()).map(({ id, projectId }) => [id, projectId]));
-}
-
-/** One parameter, however many ids there are. */
-function listed(ids: readonly string[]) {
-  return sql<string>`(select value from json_each(${JSON.stringify([...new Set(ids)])}))`;
 }
 
 export async function roleNames(db: ReadDb | Trx): Promise<ReadonlyMap<string, string>> {

@@ -3,6 +3,7 @@ import type { EpochMs } from "../../../core/clock.ts";
 import type { PageRequest } from "../../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import { daysBefore, type NamedSweep, type RetentionRule, sweepOf } from "../../../store/retention.ts";
+import { valuesOf } from "../../../store/sqlite/list-queries.ts";
 import type { LabelRecord } from "../model/labels.ts";
 import type { SilenceKind } from "./live-silence.ts";
 import type { SilenceState } from "./spans.ts";
@@ -21,7 +22,7 @@ export function silencesOf(db: ReadDb, { projectId, states, kind, active, now }:
   if (kind !== undefined) query = query.where("kind", "=", kind);
   if (!states) return query;
   const wants = (state: SilenceState) => sql<boolean>`${states.includes(state) ? 1 : 0}`;
-  const isActive = sql<boolean>`id in (select value from json_each(${JSON.stringify(active)}))`;
+  const isActive = sql<boolean>`id in ${valuesOf(active)}`;
   return query.where(
     sql<boolean>`case when ${isActive} then ${wants("active")}
       when endsAt > ${now} then ${wants("pending")} else ${wants("expired")} end`,
@@ -62,7 +63,7 @@ export function openIncidentsOf(db: ReadDb, projectId: string, alertIds: readonl
     .where("state", "in", ["open", "acknowledged"])
     .where(
       sql<boolean>`id in (select incidentId from incident_alerts
-        where alertId in (select value from json_each(${JSON.stringify(alertIds)})))`,
+        where alertId in ${valuesOf(alertIds)})`,
     )
     .orderBy("number", "desc")
     .limit(51)

@@ -1,3 +1,4 @@
+import { countText } from "../../../core/clean-text.ts";
 import { type EpochMs, toRfc3339 } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
@@ -62,12 +63,14 @@ async function notifyCreator(
   const { id, projectId, createdBy, comment, hits } = row;
   if (!isUuid(createdBy) || directory.find(createdBy) === undefined) return;
   const hours = Math.round((span.endsAt - at) / 3_600_000);
-  const withheld = hits === 1 ? "1 alert" : `${hits} alerts`;
   const input = {
     recipients: [createdBy],
     projectId,
-    title: `Silence ends in ${hours} ${hours === 1 ? "hour" : "hours"}: ${comment || textOf(row)}`.slice(0, 255),
-    message: `${textOf(row)} ends at ${toRfc3339(span.endsAt)}. It has withheld ${withheld}.`.slice(0, 4000),
+    title: `Silence ends in ${countText(hours, "hour")}: ${comment || textOf(row)}`.slice(0, 255),
+    message: `${textOf(row)} ends at ${toRfc3339(span.endsAt)}. It has withheld ${countText(hits, "alert")}.`.slice(
+      0,
+      4000,
+    ),
     data: { silenceId: id, endsAt: toRfc3339(span.endsAt) },
   };
   await notify.send(input, { trx }).catch((error: unknown) => {

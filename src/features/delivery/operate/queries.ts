@@ -2,6 +2,7 @@ import { type SelectQueryBuilder, sql } from "kysely";
 import { firstIdAt } from "../../../core/ids.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import type { OutsideChannel, Schema } from "../../../store/schema.ts";
+import { valuesOf } from "../../../store/sqlite/list-queries.ts";
 import { type DeliveryFilters, OPEN_STATES, STATES } from "./schema.ts";
 
 /** Deliveries that a page looks through when no index finds them. */
@@ -143,7 +144,7 @@ export async function lastResults(db: ReadDb, webhookIds: readonly string[]) {
   const { rows } = await sql<{ target: string; state: string; lastError: string | null; at: number }>`
     select target, state, lastError, max(updatedAt) as at from (
       select channel, target, state, lastError, updatedAt from deliveries order by updatedAt desc limit ${RESULTS_FROM}
-    ) where channel = 'webhook' and target in (select value from json_each(${JSON.stringify(webhookIds)}))
+    ) where channel = 'webhook' and target in ${valuesOf(webhookIds)}
       and state in ('delivered', 'failed', 'dead')
     group by target`.execute(db);
   return new Map(rows.map((row) => [row.target, row]));

@@ -1,4 +1,4 @@
-import { OWN_EVENT_TYPES, OWN_SOURCE } from "../../../core/vocabulary.ts";
+import { isOwnEvent, OWN_EVENT_TYPES, OWN_SOURCE } from "../../../core/vocabulary.ts";
 import { InvalidCondition } from "./errors.ts";
 import { compileTree, fixedSteps } from "./evaluate/compile.ts";
 import { evaluationBudget } from "./evaluate/evaluation-budget.ts";
@@ -37,7 +37,7 @@ export class Condition {
   readonly facts: readonly Fact[];
   /** Cost of an evaluation on an event with short texts and lists, in steps. */
   readonly fixedSteps: number;
-  /** Whether it asks for events that the server itself writes; {@link test} does not look at this. */
+  /** Whether it asks for events that the server itself writes. */
   readonly seesOwnEvents: boolean;
   readonly #evaluate: Read;
   readonly #hasPatterns: boolean;
@@ -51,6 +51,11 @@ export class Condition {
     this.seesOwnEvents = namesOwnEvents(root);
     this.#evaluate = compileTree(root);
     this.#hasPatterns = source.includes("matches");
+  }
+
+  /** Whether it is asked about the event; {@link test} does not look at this. */
+  isFor(event: { readonly source: string | null }): boolean {
+    return this.seesOwnEvents || !isOwnEvent(event);
   }
 
   /**

@@ -1,5 +1,4 @@
 import type { EpochMs } from "../../../core/clock.ts";
-import { isOwnEvent } from "../../../core/vocabulary.ts";
 import type { AlertSignalRow } from "../../../store/commit/write-set.ts";
 import type { AlertSpan, ReplayedAlerts, TriedRule } from "../backtest.ts";
 import type { IncomingEvent } from "../deciding/incoming-event.ts";
@@ -62,10 +61,10 @@ export class Replay {
   /** Decides the next event, in the order of their numbers. */
   decide(event: IncomingEvent): ReplayOutcome {
     try {
-      if (isAsked(this.#condition, event) && this.#condition.test(event))
+      if (this.#condition.isFor(event) && this.#condition.test(event))
         return this.#overTime ? this.#pass(event, this.#overTime, false) : this.#fire(event);
       const resolve = this.#overTime?.alert?.resolve;
-      return this.#overTime && resolve && isAsked(resolve, event) && resolve.test(event)
+      return this.#overTime && resolve?.isFor(event) && resolve.test(event)
         ? this.#pass(event, this.#overTime, true)
         : null;
     } catch {
@@ -105,10 +104,6 @@ export class Replay {
     if (!this.#overTime?.alert && !this.#overTime?.absence) return null;
     return this.#alerts.finish(at, from ?? Number.NEGATIVE_INFINITY);
   }
-}
-
-function isAsked({ seesOwnEvents }: Condition, event: IncomingEvent): boolean {
-  return seesOwnEvents || !isOwnEvent(event);
 }
 
 interface Live {

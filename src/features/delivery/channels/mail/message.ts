@@ -1,3 +1,4 @@
+import { countText } from "../../../../core/clean-text.ts";
 import { zoneOffsetMs } from "../../../../core/clock.ts";
 import type { NotificationFacts } from "../../channel.ts";
 import { isDrillNotification } from "../../pages/drill-messages.ts";
@@ -81,8 +82,7 @@ function incidentOf({ kind, data }: Shown) {
 
 /** The closing line of a digest. */
 export function digestPostscript(unread: number): string {
-  const waiting = unread === 1 ? "1 notification" : `${unread} notifications`;
-  const state = unread === 0 ? "read everything" : `${waiting} that you have not read`;
+  const state = unread === 0 ? "read everything" : `${countText(unread, "notification")} that you have not read`;
   return `You have ${state}.\n\nTo stop these digests, set \`digest\` to false in your preferences.`;
 }
 
