@@ -1,5 +1,5 @@
 import type { Config } from "../../config/load.ts";
-import type { Clock } from "../../core/clock.ts";
+import { type Clock, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { csvLine } from "../../core/csv.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
@@ -27,7 +27,6 @@ import type { Principals, Projects } from "../access/index.ts";
 import type { JobRunner, JobService } from "../jobs/index.ts";
 import { eventJson } from "../notifications/index.ts";
 import type { PipelineMetrics } from "../rules/index.ts";
-import { EVENT_COLUMNS, eventCells } from "./cells.ts";
 import { pathsOf } from "./paths.ts";
 import type { EventJobPayload } from "./pipeline/backlog.ts";
 import type { EventPipeline } from "./pipeline/pipeline.ts";
@@ -288,4 +287,32 @@ async function readEvents(
   const [first, last] = [taken[0]?.seq, taken.at(-1)?.seq];
   if (first === undefined || last === undefined) return [];
   return queries.eventsBetween(db, selection, [Math.min(first, last), Math.max(first, last)]);
+}
+
+/** The columns of an event in CSV, for HTTP and the command line. */
+const EVENT_COLUMNS = [
+  "seq",
+  "id",
+  "projectId",
+  "type",
+  "level",
+  "source",
+  "dedupeKey",
+  "occurredAt",
+  "receivedAt",
+  "processedAt",
+  "correlationId",
+  "payload",
+] as const;
+
+/** An event's cells, in the order of {@link EVENT_COLUMNS}. */
+function eventCells(event: EventsTable): (string | number | null)[] {
+  const times = {
+    occurredAt: toRfc3339(event.occurredAt),
+    receivedAt: toRfc3339(event.receivedAt),
+    processedAt: toRfc3339OrNull(event.processedAt),
+    correlationId: event.correlationId ?? event.id,
+  };
+  const row = { ...event, ...times };
+  return EVENT_COLUMNS.map((column) => row[column]);
 }

@@ -5,6 +5,7 @@ import type { App } from "../../../app/start.ts";
 import { OPEN_SECRETS, openSecretFiles, serverWarnings } from "../../../config/checks.ts";
 import type { Config, LoadedConfig } from "../../../config/load.ts";
 import { furtherPorts, localUrlOf, publicUrlOf } from "../../../config/public-url.ts";
+import { systemClock } from "../../../core/clock.ts";
 import { prepareDataDir } from "../../../core/data-dir.ts";
 import type { Logger } from "../../../core/log.ts";
 import { nodeWarning } from "../../../core/runtime.ts";
@@ -12,7 +13,6 @@ import { hasLocalPublicUrl } from "../../../features/access/sessions/dev-token.t
 import { UpgradePort } from "../../../http/upgrade-port.ts";
 import type { DataDirLock } from "../../../store/sqlite/data-dir-lock.ts";
 import { beatFileOf } from "../../../store/write-health.ts";
-import { callEmergency, callForStore } from "../../call-emergency.ts";
 import { type Context, contextOf, refuseUrl } from "../../context.ts";
 import { heldBy, lostDatabase, makeCurrent, requireSomeDatabase } from "../../data-dir.ts";
 import { CommandError, describeFailure, EXIT } from "../../output/exit-codes.ts";
@@ -251,4 +251,31 @@ function reloadOnSignal(app: App, log: Logger): void {
       log.error(reason === undefined ? { err: error } : { reason }, "reloading the configuration failed");
     });
   });
+}
+
+/** Longer than one attempt of each way. */
+const LIMIT_MS = 12_000;
+/** Codes of failures that say that the store takes no writes. */
+const STORE_CODES: ReadonlySet<string> = new Set(["DATA_DIR_REFUSED", "STORAGE_FULL", "DATABASE_UNAVAILABLE"]);
+
+/**
+ * Calls the ways of `emergency` for a server that ends, or does not start, because its store refuses
+ * writes. Resolves when they have answered; at once for other errors, and without settings.
+ */
+async function callEmergency({ config }: LoadedConfig, log: Logger, error: unknown): Promise<void> {
+  const failure = describeFailure(error);
+  if (!failure || !STORE_CODES.has(failure.code)) return;
+  await callForStore({ config }, log, `the server did not start: ${failure.summary}`);
+}
+
+/** As {@link callEmergency}, for a server whose writer has ended. */
+async function callForStore({ config }: Pick<LoadedConfig, "config">, log: Logger, text: string): Promise<void> {
+  const { Emergency } = await import("../../../features/emergency/emergency.ts");
+  const emergency = new Emergency({
+    ...{ dataDir: config.dataDir, clock: systemClock, log: log.namespace("emergency") },
+    options: () => config.emergency,
+    serverUrl: () => publicUrlOf(config, config.port),
+  });
+  emergency.raise("store-refuses-writes", { text });
+  await emergency.settled(LIMIT_MS);
 }
