@@ -3,7 +3,6 @@ import { api, type Page } from "./api.ts";
 import { can, client, me } from "./session.ts";
 
 interface Membership {
-  readonly slug: string;
   readonly role: "viewer" | "editor" | "owner" | null;
 }
 
@@ -30,10 +29,8 @@ effect(() => {
 });
 
 async function load(userId: string): Promise<void> {
-  // Every user is a viewer of the default project, which makes no member of anyone.
-  const isMember = ({ slug, role }: Membership) => role !== null && (slug !== "default" || role !== "viewer");
   const { data } = await api.get<Page<Membership>>("/projects", { limit: 100 }).catch(() => ({ data: [] }));
-  if (me.peek()?.id === userId) roles.value = new Set(data.filter(isMember).map(({ role }) => role ?? ""));
+  if (me.peek()?.id === userId) roles.value = new Set(data.flatMap(({ role }) => role ?? []));
 }
 
 /**

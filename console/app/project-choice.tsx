@@ -7,8 +7,16 @@ const DEFAULT = "default";
 
 /** The project of a page that shows one, kept in its address. */
 export function useProjectChoice(): [project: string, choose: (slug: string) => void, projects: readonly Project[]] {
-  const [project, choose] = useQueryState("project", DEFAULT);
-  return [project, choose, useProjects()];
+  const [chosen, choose] = useQueryState("project", DEFAULT);
+  const projects = useProjects();
+  return [knownOr(projects, chosen), choose, projects];
+}
+
+/** The chosen project; the first one for a user who does not read the default project. */
+export function knownOr(projects: readonly Project[], chosen: string): string {
+  const [first] = projects;
+  const isMissing = chosen === DEFAULT && first !== undefined && !projects.some(({ slug }) => slug === DEFAULT);
+  return isMissing ? first.slug : chosen;
 }
 
 interface Props {

@@ -5,6 +5,7 @@ import { furtherPorts, tlsFilesOf } from "../config/public-url.ts";
 import { CONTROL_SOCKET, ListenRefused } from "../core/listening.ts";
 import { MAX_DIRECT_RECIPIENTS } from "../features/rules/index.ts";
 import { noteCertificate } from "../http/tls.ts";
+import { forgetRights } from "./effects.ts";
 import { startAlerts } from "./open-alerts.ts";
 import type { Parts } from "./parts.ts";
 
@@ -123,6 +124,7 @@ export function reloadSources(
   const changes = changedSettings(configuration.loaded.config, next.config);
   reload(parts, next.config);
   if (changes.inForce.some((key) => key.startsWith("smtp."))) mailChanged(parts.services);
+  if (changes.inForce.includes("projects.defaultOpen")) forgetRights(parts.core, null);
   configuration.loaded = next;
   return changes;
 }

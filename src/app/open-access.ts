@@ -38,7 +38,14 @@ export interface Access {
  */
 export async function openAccess(base: Base, enqueueMail: AccountOptions["enqueueMail"]): Promise<Access> {
   const { config, settings, database, reader, audit, clock, log, publicUrl, box } = base;
-  const { defaultProjectId, devUserId } = await bootstrap(database, reader, audit, clock, config.env === "development");
+  const isDevelopment = config.env === "development";
+  const { defaultProjectId, devUserId, wasDefaultOpen } = await bootstrap(
+    database,
+    reader,
+    audit,
+    clock,
+    isDevelopment,
+  );
   const accessTokens = new AccessTokens({
     secret: config.secrets.access,
     previousSecrets: config.auth.previousAccessSecrets,
@@ -60,6 +67,9 @@ export async function openAccess(base: Base, enqueueMail: AccountOptions["enqueu
     publicUrl,
     enqueueMail,
   });
+  const lost = reader.prepare<[], number>("select count(*) from lost_rights").pluck().get() ?? 0;
+  if (lost > 0)
+    authLog.warn({ members: lost }, "only the role in a project counts: members lost rights; prism doctor lists them");
   const { passwords } = accounts;
   await makeConfiguredAdmin({ config, database, audit, clock, passwords, log: authLog }).catch(async (error) => {
     await Promise.all([passwords.close(), base.store.close()]);
@@ -72,7 +82,12 @@ export async function openAccess(base: Base, enqueueMail: AccountOptions["enqueu
     tickets,
     issuer,
     principals: new Principals({ reader, accessTokens, issuer, clock, tickets, cache: config.cache }),
-    projects: new Projects(reader, defaultProjectId, new Quotas(defaultProjectId, () => settings.limits)),
+    projects: new Projects(
+      reader,
+      defaultProjectId,
+      new Quotas(defaultProjectId, () => settings.limits),
+      () => settings.current.projects.defaultOpen ?? wasDefaultOpen,
+    ),
     users: new UserDirectory({
       database,
       reader,
@@ -80,7 +95,7 @@ export async function openAccess(base: Base, enqueueMail: AccountOptions["enqueu
       clock,
       unknownRecipient: config.unknownRecipient,
       provisionAddresses: config.notifications.provisionAddresses,
-      isDevelopment: config.env === "development",
+      isDevelopment,
       timezone: config.timezone,
       defaultProjectId,
     }),

@@ -157,6 +157,14 @@ export const OPTIONS = {
     ),
     keyFile: optional(k.text(), "private key of the certificate in PEM, not encrypted", { reloadable: true }),
   },
+  projects: {
+    defaultOpen: optional(
+      k.boolean(),
+      "whether every active user may read the project default, as a viewer; by default false, and true on a server " +
+        "that ran before this setting existed",
+      LIVE,
+    ),
+  },
   drill: DRILL_OPTIONS,
   escalation: {
     toAdministrators: option(

@@ -86,6 +86,7 @@ import type {
 } from "./schema/ntfy.ts";
 import type {
   ApiKeysTable,
+  LostRightsTable,
   OnCallCalendarsTable,
   OnCallConflictsTable,
   OnCallDaysOffTable,
@@ -223,6 +224,7 @@ export interface Schema {
   projects: ProjectsTable;
   project_invitations: ProjectInvitationsTable;
   project_members: ProjectMembersTable;
+  lost_rights: LostRightsTable;
   api_keys: ApiKeysTable;
   events: EventsTable;
   event_failures: EventFailuresTable;

@@ -100,6 +100,7 @@ test("S4-42: doctor shows one line per check and no settings; a made data direct
     "audit",
     "queues",
     "accounts",
+    "rights",
     "clock",
     "redis",
     "smtp",
@@ -206,7 +207,18 @@ test("S4-43, S4-42: --redis and --db look at one thing only", async (t) => {
   assert.match(saying(redis.report, "redis"), /embedded[\s\S]*REDIS_HOST is ignored/);
   assert.deepEqual(
     [...db.found.keys()],
-    ["database", "migrations", "schema", "foreign keys", "encryption", "audit", "queues", "accounts", "clock"],
+    [
+      "database",
+      "migrations",
+      "schema",
+      "foreign keys",
+      "encryption",
+      "audit",
+      "queues",
+      "accounts",
+      "rights",
+      "clock",
+    ],
   );
   assert.match(saying(db.report, "database"), /integrity check found nothing/);
 });

@@ -143,6 +143,18 @@ test("projects: made, renamed and deleted, with their members", async (t) => {
   assert.equal((await run("projects", "remove-member", "ops", "ann")).status, 0);
   assert.equal((await run("projects", "remove-member", "ops", "ann")).status, 6);
 
+  const { id: userId } = await makeUser(prism, "bob", ["User"]);
+  assert.equal((await run("projects", "add-member", "ops", "bob")).status, 0);
+  const { id: projectId } = await json<{ id: string }>("projects", "rename", "ops", "Night watch");
+  const lose = { projectId, userId, rights: '["events:write"]' };
+  await prism.services.db.write((trx) => trx.insertInto("lost_rights").values(lose).execute());
+  assert.match((await run("projects", "raise")).stdout, / bob +viewer +events:write +editor\n$/);
+  assert.equal((await run("projects", "raise", "ann")).status, 6);
+  assert.equal((await json<{ members: unknown[] }>("projects", "raise", "--project", "default")).members.length, 0);
+  assert.match((await run("projects", "raise", "--all")).stdout, / bob +editor\n$/);
+  assert.match((await run("projects", "raise")).stdout, /^no member has lost rights\n$/);
+  assert.equal((await run("projects", "remove-member", "ops", "bob", "--keep-keys")).status, 0);
+
   assert.equal((await run("projects", "delete", "ops")).status, 2);
   assert.equal((await run("projects", "delete", "ops", "--yes")).status, 0);
   assert.equal((await run("projects", "members", "ops")).status, 6);

@@ -37,7 +37,7 @@ const dataOf = (client: WebSocketClient): unknown[] => client.all({ op: "event" 
 
 test("entries published to a channel are stored and reach its followers", async (t) => {
   const prism = await startPrism(t);
-  const { token } = await makeUser(prism, "uma");
+  const { token } = await makeUser(prism, "uma", ["Viewer"]);
   const { client, answer } = await follow(t, prism, token, "channel:alerts");
   assert.deepEqual([answer["op"], answer["stream"]], ["subscribed", "channel:alerts"]);
   const { client: other } = await follow(t, prism, token, "channel:other");
@@ -131,9 +131,11 @@ test("only members, and keys with realtime:subscribe, follow a project's channel
       if (op === "subscribed") await client.expect({ op: "event", stream, data: name });
       else assert.equal((answer["error"] as { code: string }).code, "CHANNEL_FORBIDDEN");
     });
-  const { token } = await makeUser(prism, "other");
-  const { answer } = await follow(t, prism, token, "channel:everybodys");
-  assert.equal(answer["op"], "subscribed", "every active user reads the project default");
+  const { token } = await makeUser(prism, "other", ["User"]);
+  const { answer } = await follow(t, prism, token, "channel:general");
+  assert.equal((answer["error"] as { code: string }).code, "CHANNEL_FORBIDDEN", "the project default is closed");
+  const reader = await follow(t, prism, stranger.token, "channel:general");
+  assert.equal(reader.answer["op"], "subscribed", "events:read reads the project default");
 });
 
 test("who may publish where", async (t) => {
@@ -142,7 +144,9 @@ test("who may publish where", async (t) => {
   const other = await makeProject(prism, "other");
   const operator = await makeUser(prism, "operator", ["Operator"]);
   const member = await makeUser(prism, "member", ["Operator"]);
-  await join(prism, shop.id, member.id, "viewer");
+  await join(prism, shop.id, member.id, "editor");
+  const viewer = await makeUser(prism, "viewer", ["Operator"]);
+  await join(prism, shop.id, viewer.id, "viewer");
   const owner = await makeUser(prism, "owner", ["User"]);
   await join(prism, shop.id, owner.id, "owner");
   const scoped = await makeServiceToken(prism, operator.id, { scopes: ["events:read"] });
@@ -162,7 +166,14 @@ test("who may publish where", async (t) => {
       status: 403,
       code: "CHANNEL_FORBIDDEN",
     },
-    { name: "an Operator who is a member", stream: shops, caller: as(member.token), status: 202 },
+    { name: "an Operator who is an editor", stream: shops, caller: as(member.token), status: 202 },
+    {
+      name: "an Operator who is a viewer",
+      stream: shops,
+      caller: as(viewer.token),
+      status: 403,
+      code: "CHANNEL_FORBIDDEN",
+    },
     { name: "an Admin to any project", stream: shops, caller: {}, status: 202 },
     {
       name: "an owner without the permission",

@@ -179,7 +179,7 @@ test("50 connections of a user, 1000 of an address, by default; IPv6 counts by /
     await assertRefused(t, { port: prism.app.port, token: key }, ["X-Forwarded-For: 192.0.2.1"], "shop");
   }
   assert.equal(liveCount(prism), 1000);
-  const user = await makeUser(prism, "uma");
+  const user = await makeUser(prism, "uma", ["Viewer"]);
   const target = { port: prism.app.port, token: user.token };
   await assertRefused(t, target, [`X-Forwarded-For: ${network}:ffff::1`]);
   // The same address, written in other words.

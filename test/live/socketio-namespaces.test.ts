@@ -23,8 +23,8 @@ const openCount = (prism: TestPrism): number => prism.parts.core.live.connection
 for (const carrier of CARRIERS) {
   test(`over ${carrier} each namespace of a connection has its own caller and subscriptions`, async (t) => {
     const prism = await startPrism(t);
-    const uma = await makeUser(prism, "uma");
-    const vic = await makeUser(prism, "vic");
+    const uma = await makeUser(prism, "uma", ["Viewer"]);
+    const vic = await makeUser(prism, "vic", ["Viewer"]);
     const main = await SocketIoClient.ready(t, prism.url, carrier, { token: uma.token });
     const alerts = await main.join("/alerts", { token: vic.token });
     const news = await main.join("/a/b.c", { token: uma.token });

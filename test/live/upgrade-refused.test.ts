@@ -96,6 +96,7 @@ test("an inaccessible project is refused with 403 or 404, by what the caller may
   const { prism, projectId } = server;
   const other = await makeProject(prism, "other");
   const stranger = await makeUser(prism, "uma", ["User"]);
+  const reader = await makeUser(prism, "vera", ["Viewer"]);
   const { body: writer } = await prism.post<{ key: string }>(`/api/v1/projects/${projectId}/keys`, {
     name: "writes only",
     scopes: ["events:write"],
@@ -106,7 +107,8 @@ test("an inaccessible project is refused with 403 or 404, by what the caller may
     ["one the user is no member of", stranger.token, projectId, "404 PROJECT_NOT_FOUND"],
     ["another project's key", other.apiKey, projectId, "404 PROJECT_NOT_FOUND"],
     ["a key without the scope", writer.key, projectId, "403 SCOPE_MISSING"],
-    ["the default project, of which every user is a viewer", stranger.token, "default", "let in"],
+    ["the default project, of which every user knows", stranger.token, "default", "403 UNAUTHORIZED_ROLE"],
+    ["the default project, by events:read", reader.token, "default", "let in"],
     ["its slug", prism.adminToken, "shop", "let in"],
   ] as const) {
     const asPage = WebSocketClient.open(`${prism.wsUrl}/realtime/${ref}?token=${token}`);

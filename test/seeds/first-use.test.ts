@@ -226,16 +226,19 @@ test("S0: a program that is compiled names the command for each module of src/mo
   await eventually("the compiled module answers", async () => (await fetch(`${base}/my-route`)).status === 401);
 });
 
-test("S1: every account sees the default project among its own", async (t) => {
-  const prism = await startAccounts(t);
-  await makeAccount(prism, { username: "ann" });
-  const token = await tokenOf(prism, "ann");
-  const { body } = await prism.get<{ data: { slug: string; role: string }[] }>("/projects", { token });
-  assert.deepEqual(
-    body.data.map(({ slug, role }) => [slug, role]),
-    [["default", "viewer"]],
-  );
-  assert.equal((await prism.get("/events?projectId=default", { token })).status, 200);
+test("S1: an account sees the default project among its own where projects.defaultOpen says so", async (t) => {
+  for (const isOpen of [true, false]) {
+    const prism = await startAccounts(t, { settings: { "projects.defaultOpen": String(isOpen) } });
+    await makeAccount(prism, { username: "ann" });
+    const token = await tokenOf(prism, "ann");
+    const { body } = await prism.get<{ data: { slug: string; role: string }[] }>("/projects", { token });
+    assert.deepEqual(
+      body.data.map(({ slug, role }) => [slug, role]),
+      isOpen ? [["default", "viewer"]] : [],
+    );
+    assert.equal((await prism.get("/events?projectId=default", { token })).status, isOpen ? 200 : 403);
+    assert.equal((await prism.get("/events?projectId=*", { token })).status, 200);
+  }
 });
 
 test("S1: an event without a type is refused", async (t) => {

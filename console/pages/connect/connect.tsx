@@ -2,7 +2,7 @@ import { Cable } from "lucide";
 import { href } from "../../app/base.ts";
 import { useFilters } from "../../app/filters.ts";
 import { canInProject } from "../../app/memberships.ts";
-import { ProjectChoice } from "../../app/project-choice.tsx";
+import { knownOr, ProjectChoice } from "../../app/project-choice.tsx";
 import { useProjects } from "../../app/projects.ts";
 import { useGet, useList } from "../../app/query.ts";
 import {
@@ -37,7 +37,8 @@ const KINDS = [
 export default function Connect() {
   const filters = useFilters({ q: "", kind: "receivers", project: "default" });
   const projects = useProjects();
-  const { q, kind, project } = filters.values;
+  const { q, kind } = filters.values;
+  const project = knownOr(projects, filters.values.project);
   return (
     <Page title="Connect" subtitle="Programs that deliver to Prism, and services to which it sends.">
       <Toolbar>

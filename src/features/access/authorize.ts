@@ -44,32 +44,59 @@ const BY_ROLE: Readonly<Record<ProjectRole, ReadonlySet<ProjectRight>>> = {
   owner: new Set(OWNER),
 };
 
+/** The role of a member with the fewest rights that has these; an owner has all that a role gives. */
+export function leastRoleWith(rights: readonly ProjectRight[]): ProjectRole {
+  const ofRole = (role: ProjectRole) => (right: ProjectRight) =>
+    BY_ROLE[role].has(right) || isPublisher(role, true, right);
+  return (["viewer", "editor"] as const).find((role) => rights.every(ofRole(role))) ?? "owner";
+}
+
 const GLOBAL: ReadonlySet<string> = new Set(PROJECT_PERMISSIONS);
 
 /** The scope a service token needs to act as an owner or to see keys; no permission has it. */
 const MANAGING_SCOPE = "projects:create";
 
+/** The project that needs no membership, and whether every active user is a viewer of it. */
+export interface DefaultProject {
+  readonly defaultId: string;
+  readonly isDefaultOpen: boolean;
+}
+
 /**
- * Whether the caller has a right in a project. Rights add up. A global permission applies in the
- * default project and in every project the caller is a member of; `projects:all` makes the caller
- * an owner everywhere; every active user is a viewer of the default project. A key has its scopes
- * in its own project. A service token has no more than its scopes, whatever its user's role.
+ * Whether the caller has a right in a project. A user has the rights of the role of a member, and
+ * with `projects:all` an owner's in every project. In the default project the permissions of server
+ * roles count too, without membership; elsewhere they count only for `realtime:publish`, which needs
+ * the permission and the role editor. A key has its scopes in its own project. A service token has no
+ * more than its scopes, whatever its user's role.
  */
 export function hasProjectRight(
   principal: Principal,
   right: ProjectRight,
   projectId: string,
-  defaultProjectId: string,
+  { defaultId, isDefaultOpen }: DefaultProject,
 ): boolean {
   if (principal.kind === "apiKey") {
     if (principal.projectId !== projectId) return false;
     return right === "project:read" || (principal.scopes as ReadonlySet<string>).has(right);
   }
   if (!isInScope(principal, right)) return false;
-  const isGlobal = GLOBAL.has(right) && principal.permissions.has(right as Permission);
-  if (principal.permissions.has("projects:all") && (isGlobal || !GLOBAL.has(right))) return true;
-  const role = principal.memberships.get(projectId) ?? (projectId === defaultProjectId ? "viewer" : undefined);
-  return role !== undefined && (isGlobal || BY_ROLE[role].has(right));
+  const isHeld = isPermitted(principal, right);
+  if (principal.permissions.has("projects:all") && (isHeld || !GLOBAL.has(right))) return true;
+  const member = principal.memberships.get(projectId);
+  if (projectId !== defaultId)
+    return member !== undefined && (BY_ROLE[member].has(right) || isPublisher(member, isHeld, right));
+  const role = member ?? (isDefaultOpen ? "viewer" : undefined);
+  const isRead = right === "project:read" && principal.permissions.has("events:read");
+  return isHeld || isRead || (role !== undefined && BY_ROLE[role].has(right));
+}
+
+function isPermitted({ permissions }: PermissionHolder, right: ProjectRight): boolean {
+  return GLOBAL.has(right) && permissions.has(right as Permission);
+}
+
+/** No role of a member publishes to channels by itself. */
+function isPublisher(member: ProjectRole, isHeld: boolean, right: ProjectRight): boolean {
+  return right === "realtime:publish" && isHeld && member !== "viewer";
 }
 
 function isInScope({ tokenScopes }: PermissionHolder, right: ProjectRight): boolean {
@@ -80,9 +107,10 @@ function isInScope({ tokenScopes }: PermissionHolder, right: ProjectRight): bool
 const MAX_REFS = 10_000;
 
 /** Finds projects by id or slug and checks the caller's rights in them. */
-export class Projects {
+export class Projects implements DefaultProject {
   readonly defaultId: string;
   readonly quotas: Quotas;
+  readonly #isOpen: () => boolean;
   readonly #find;
   readonly #wasMember;
   readonly #findOwner;
@@ -90,9 +118,11 @@ export class Projects {
   readonly #ids = new Map<string, string>();
   readonly #owners = new Map<string, string | null>();
 
-  constructor(reader: Sqlite, defaultId: string, quotas: Quotas) {
+  /** @param isOpen whether every active user is a viewer of the default project */
+  constructor(reader: Sqlite, defaultId: string, quotas: Quotas, isOpen: () => boolean) {
     this.defaultId = defaultId;
     this.quotas = quotas;
+    this.#isOpen = isOpen;
     this.#find = reader.prepare<{ ref: string }, { id: string }>(
       "select id from projects where deletedAt is null and (id = @ref or slug = @ref) order by id = @ref desc limit 1",
     );
@@ -109,7 +139,7 @@ export class Projects {
    */
   require(principal: Principal, ref: string, right: ProjectRight): string {
     const id = this.#resolve(ref);
-    if (id === undefined || !this.has(principal, id, "project:read"))
+    if (id === undefined || !this.#isKnownTo(principal, id))
       throw new PrismError("PROJECT_NOT_FOUND", "No such project");
     if (!this.has(principal, id, right)) {
       if (principal.kind === "apiKey") throw new PrismError("SCOPE_MISSING", `The API key lacks the scope ${right}`);
@@ -130,14 +160,30 @@ export class Projects {
   readable(principal: Principal, right: ProjectRight, ref?: string): readonly string[] | null {
     if (ref !== undefined) return [this.require(principal, ref, right)];
     if (principal.kind === "apiKey") return [this.require(principal, principal.projectId, right)];
-    const isGlobal = !GLOBAL.has(right) || principal.permissions.has(right as Permission);
-    if (principal.permissions.has("projects:all") && isGlobal && isInScope(principal, right)) return null;
+    const isEverywhere = !GLOBAL.has(right) || isPermitted(principal, right);
+    if (principal.permissions.has("projects:all") && isEverywhere && isInScope(principal, right)) return null;
     const ids = new Set([this.defaultId, ...principal.memberships.keys()]);
     return [...ids].filter((id) => this.has(principal, id, right));
   }
 
+  /** {@link readable}, and the default project, whose rules reach every user: for what concerns the caller. */
+  reaching(principal: Principal, right: ProjectRight): readonly string[] | null {
+    const ids = this.readable(principal, right);
+    if (ids === null || ids.includes(this.defaultId)) return ids;
+    return this.mayBeGiven(principal, this.defaultId, right) ? [...ids, this.defaultId] : ids;
+  }
+
   has(principal: Principal, projectId: string, right: ProjectRight): boolean {
-    return hasProjectRight(principal, right, projectId, this.defaultId);
+    return hasProjectRight(principal, right, projectId, this);
+  }
+
+  get isDefaultOpen(): boolean {
+    return this.#isOpen();
+  }
+
+  /** Every user knows that there is a default project. */
+  #isKnownTo(principal: Principal, id: string): boolean {
+    return (principal.kind !== "apiKey" && id === this.defaultId) || this.has(principal, id, "project:read");
   }
 
   /**
@@ -151,12 +197,12 @@ export class Projects {
   }
 
   /**
-   * Whether the caller may use a right that no role gives, such as that of a paged person: a user who
-   * sees the project, and a service token only with the scope.
+   * Whether the caller may use a right that no role gives, such as that of a paged person: a user whom
+   * the project's rules reach (every user in the default project), and a service token only with the scope.
    */
   mayBeGiven(principal: Principal, projectId: string, right: ProjectRight): boolean {
     if (principal.kind === "apiKey" || principal.userId === null) return false;
-    return this.has(principal, projectId, "project:read") && isInScope(principal, right);
+    return this.#isKnownTo(principal, projectId) && isInScope(principal, right);
   }
 
   find(ref: string): string | undefined {

@@ -17,11 +17,15 @@ import { usersWith } from "./users/queries.ts";
 
 const DEFAULT_PROJECT_SLUG = "default";
 const DEV_USERNAME = "dev";
+/** In the table `settings`: `projects.defaultOpen` of a server that ran before the setting existed. */
+export const DEFAULT_OPEN_SETTING = "projects.defaultOpen";
 
 export interface Bootstrapped {
   readonly defaultProjectId: string;
   /** The development administrator; null outside development. */
   readonly devUserId: string | null;
+  /** `projects.defaultOpen` of a server that ran before the setting existed: written by a migration. */
+  readonly wasDefaultOpen: boolean;
 }
 
 /**
@@ -41,7 +45,14 @@ export async function bootstrap(
   if (!isComplete) await database.write((trx) => make(trx, audit, clock.now(), isDevelopment));
   const { defaultProjectId, devUserId } = isComplete ? found : find(reader);
   if (defaultProjectId === undefined) throw new Error("the default project could not be made");
-  return { defaultProjectId, devUserId: isDevelopment ? (devUserId ?? null) : null };
+  const wasDefaultOpen = reader
+    .prepare<[string], { value: unknown }>("select value from settings where key = ?")
+    .get(DEFAULT_OPEN_SETTING)?.value;
+  return {
+    defaultProjectId,
+    devUserId: isDevelopment ? (devUserId ?? null) : null,
+    wasDefaultOpen: wasDefaultOpen === 1,
+  };
 }
 
 function find(reader: Sqlite): {

@@ -106,10 +106,9 @@ function isUri(text: string): boolean {
 
 /**
  * The input of a posted alert, with the times that Alertmanager gives it.
- * @param sender as `senderOf` names the caller
  * @param now by the wall clock. @throws VALIDATION_FAILED in Alertmanager's words
  */
-export function inputOf(alert: PostedAlert, projectId: string, sender: string, now: EpochMs): AlertInput {
+export function inputOf(alert: PostedAlert, projectId: string, now: EpochMs): AlertInput {
   const startsAt = alert.startsAt ?? alert.endsAt ?? now;
   const endsAt = alert.endsAt ?? now + RESOLVE_TIMEOUT_MS;
   if (endsAt < startsAt) throw new PrismError("VALIDATION_FAILED", "start time must be before end time");
@@ -122,7 +121,6 @@ export function inputOf(alert: PostedAlert, projectId: string, sender: string, n
     projectId,
     source: "alertmanager",
     sourceId: null,
-    sender,
     labels: alert.labels,
     annotations: alert.annotations,
     generatorUrl: alert.generatorUrl,

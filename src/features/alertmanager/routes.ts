@@ -8,7 +8,7 @@ import type { HttpKernel } from "../../http/kernel.ts";
 import { ANSWERS_LATER, type Method, Reply, type Route, route } from "../../http/route.ts";
 import type { Feature } from "../../module/feature.ts";
 import type { ProjectRight } from "../access/index.ts";
-import { type AlertInput, senderOf } from "../alerts/index.ts";
+import { type AlertInput, reporterOf } from "../alerts/index.ts";
 import type { AlertmanagerOwn } from "./context.ts";
 import { listAlerts, listGroups } from "./get-alerts.ts";
 import { inputOf, type PostedAlert, readPostedAlerts } from "./post-alerts.ts";
@@ -65,7 +65,7 @@ function routesOf(own: AlertmanagerOwn): Route[] {
     ...api("GET", "/api/v2/receivers", "events:read", (id) => listReceivers(own, id)),
     ...api("GET", "/api/v2/alerts", "events:read", (id, exchange) => listAlerts(own, exchange, id)),
     ...api("POST", "/api/v2/alerts", "events:write", (projectId, exchange, body) =>
-      postAlerts(own, received, { projectId, sender: senderOf(callerOf(exchange)) }, body),
+      postAlerts(own, received, { projectId, ...reporterOf(own.projects, callerOf(exchange), projectId) }, body),
     ),
     ...api("GET", "/api/v2/alerts/groups", "events:read", (id, exchange) => listGroups(own, exchange, id)),
     ...api("GET", "/api/v2/silences", "events:read", (id, exchange) => listSilences(own, new Query(exchange), id)),
@@ -129,10 +129,7 @@ function mounted(method: Method, path: string, rest: Pick<Route, "access" | "han
 const SLICE = 500;
 
 /** Where posted alerts belong, and who posts them. */
-interface Origin {
-  readonly projectId: string;
-  readonly sender: string;
-}
+type Origin = Pick<AlertInput, "projectId"> & ReturnType<typeof reporterOf>;
 
 /** `POST /api/v2/alerts`: valid alerts are stored, whatever the others of the batch are. */
 async function postAlerts(own: AlertmanagerOwn, received: ReceivedAlerts, from: Origin, body: Buffer): Promise<Reply> {
@@ -156,13 +153,13 @@ async function postAlerts(own: AlertmanagerOwn, received: ReceivedAlerts, from: 
 
 function inputsOf(
   alerts: readonly PostedAlert[],
-  { projectId, sender }: Origin,
+  { projectId, ...reporter }: Origin,
   now: EpochMs,
   problems: string[],
 ): readonly AlertInput[] {
   const inputs: AlertInput[] = [];
   for (const alert of alerts) {
-    const input = orRefused("", () => inputOf(alert, projectId, sender, now));
+    const input = orRefused("", () => ({ ...inputOf(alert, projectId, now), ...reporter }));
     if ("value" in input) inputs.push(input.value);
     else problems.push(String(input.refusal.body));
   }

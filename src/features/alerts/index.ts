@@ -2,11 +2,12 @@
 
 export { Alerts } from "./book/alerts.ts";
 export { alertSweep } from "./book/retention.ts";
-export { senderOf } from "./book/senders.ts";
+export { reporterOf } from "./book/senders.ts";
 export { Incidents } from "./incidents/engine.ts";
 export { type Forecast, forecastOf, peopleOf, type Trial, trialAlert, tryAlert } from "./incidents/forecast.ts";
 export { PRIORITY as INCIDENT_PRIORITY, pagedChannels } from "./incidents/notices.ts";
 export { lastPages, type NoticeOutcome, withOutcomes } from "./incidents/page-view.ts";
+export { mayRead as mayReadIncident } from "./incidents/paged.ts";
 export { summariesOf, type WithheldParts, withheldOf as withheldIncidents } from "./incidents/requests.ts";
 export { incidentSweep } from "./incidents/retention.ts";
 export { type IncidentRow, incidentsOfAlert, notifiedUsers } from "./incidents/store.ts";

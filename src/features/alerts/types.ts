@@ -14,7 +14,7 @@ export interface AlertInput {
   readonly source: AlertSource;
   /** Id of the rule, heartbeat or integration; of the source `prism` the sender that fell silent. */
   readonly sourceId: string | null;
-  /** The credential by which it arrived, see `senderOf`. Default: null, as of rules and heartbeats. */
+  /** The credential by which it arrived, see `reporterOf`. Default: null, as of rules and heartbeats. */
   readonly sender?: string | null;
   /**
    * The identity at the source; default: `fp:<fingerprint>`. Others are `rule:<ruleId>:<key>`, `hb:<id>`,
@@ -40,6 +40,8 @@ export interface AlertInput {
   readonly holdMs?: number;
   /** The source says that it is over: the incident does not wait for its group interval. */
   readonly resolvesAtOnce?: boolean;
+  /** False: it does not resolve the alert, and does not shorten it. Default: it may. */
+  readonly mayEnd?: boolean;
 }
 
 /** The result of one input, in the order of the inputs. */

@@ -33,7 +33,10 @@ async function serve(server: FeatureServer, context: TransferBucketsContext): Pr
     query: s.ListBuckets,
     response: pageOf(s.BucketView),
     errors: ["INVALID_CURSOR"],
-    handle: (_exchange, { query }) => service.listBuckets(context, query),
+    handle(exchange, { query }) {
+      service.requireReader(context, holderOf(exchange));
+      return service.listBuckets(context, query);
+    },
   });
   server.route({
     ...read,
@@ -42,7 +45,10 @@ async function serve(server: FeatureServer, context: TransferBucketsContext): Pr
     id: "getTransferBucket",
     summary: "Get a transfer bucket",
     errors: ["BUCKET_NOT_FOUND"],
-    handle: async (_exchange, { params }) => answer(await service.getBucket(context, params.id)),
+    async handle(exchange, { params }) {
+      service.requireReader(context, holderOf(exchange));
+      return answer(await service.getBucket(context, params.id));
+    },
   });
   server.route({
     ...balance,

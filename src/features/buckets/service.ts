@@ -3,6 +3,7 @@ import type { Config } from "../../config/load.ts";
 import { type Clock, type EpochMs, toRfc3339 } from "../../core/clock.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
+import type { PermissionHolder } from "../../core/principal.ts";
 import type { QueueName } from "../../core/queues.ts";
 import type { Idempotency } from "../../http/idempotency.ts";
 import { requireVersion } from "../../http/negotiation.ts";
@@ -200,6 +201,11 @@ async function notifyCrossing(context: TransferBucketsContext, job: RunningJob):
 }
 
 const RENOTIFY_MS = 3_600_000;
+
+/** Buckets belong to the default project: who does not read it sees no balances. @throws UNAUTHORIZED_ROLE */
+export function requireReader({ projects }: TransferBucketsContext, principal: PermissionHolder): void {
+  projects.require(principal, projects.defaultId, "events:read");
+}
 
 export async function listBuckets(context: TransferBucketsContext, query: ListBuckets) {
   const { db } = context;

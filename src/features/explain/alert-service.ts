@@ -10,6 +10,7 @@ import {
   forecastOf,
   type IncidentRow,
   incidentsOfAlert,
+  mayReadIncident,
   type Trial,
   trialAlert,
   tryAlert,
@@ -46,7 +47,7 @@ export async function explainIncident(
 ): Promise<AlertExplanation> {
   const { scan } = context.db;
   const row = isUuid(id) ? await queries.findIncident(scan, id) : undefined;
-  if (!row || !context.projects.has(principal, row.projectId, "events:read"))
+  if (!row || !(await mayReadIncident(context.projects, scan, principal, row)))
     throw new PrismError("INCIDENT_NOT_FOUND", "No such incident");
   const members = await queries.membersOf(scan, id, SHOWN_ALERTS);
   const alerts = await context.alerting.alerts.read(members.map(({ alertId }) => alertId));

@@ -28,9 +28,15 @@ const TEXT_SEARCHED_AT_ONCE = 50_000;
 
 type View = (job: JobLine) => ReturnType<typeof jobView>;
 
+/** Labels of others' timers are not compared: a caller who does not see them could guess them. */
+function asSeenBy({ permissions, userId }: PermissionHolder, filters: JobFilters): JobFilters {
+  return permissions.has("notifications:read_all") ? filters : { ...filters, readerId: userId ?? "" };
+}
+
 /** Newest first. */
 export async function listJobs(db: Database, caller: PermissionHolder, query: JobQuery) {
-  const { limit, page, offset, cursor, ...filters } = query;
+  const { limit, page, offset, cursor, ...given } = query;
+  const filters = asSeenBy(caller, given);
   const request = readPage({ limit, page, offset, cursor }, ["number"]);
   const { first, last } = await rangeOf(db.read, filters);
   const range = { first, last: request.after ? Math.min(last, Number(request.after[0]) - 1) : last };
@@ -222,13 +228,17 @@ async function firstSince(db: ReadDb, { first, last }: SeqRange, at: number): Pr
 
 /** Jobs that match the filters, unordered and unlimited. */
 export function selected(db: ReadDb, filters: JobFilters, { first, last }: SeqRange) {
-  const { queue, kind, state, label, q, from, to } = filters;
+  const { queue, kind, state, label, readerId, q, from, to } = filters;
   let query = db.selectFrom("jobs").where("seq", ">=", first).where("seq", "<=", last);
   if (isByIndex(filters)) query = query.where("seq", "in", seqsByIndex(db, filters, last));
   if (queue !== undefined) query = query.where("queue", "=", queue);
   if (kind !== undefined) query = query.where("kind", "=", kind);
   if (state !== undefined) query = query.where("state", "in", state);
   if (label !== undefined) query = query.where("label", "=", label);
+  if (label !== undefined && readerId !== undefined)
+    query = query.where((e) =>
+      e.or([e("queue", "!=", "timers"), e("createdBy", "is", null), e("createdBy", "=", readerId)]),
+    );
   if (q !== undefined) query = query.where((e) => e.or([...holdsAny(["label", "kind", "lastError"], q), inPayload(q)]));
   if (from !== undefined) query = query.where("createdAt", ">=", from);
   if (to !== undefined) query = query.where("createdAt", "<", to);
@@ -327,7 +337,8 @@ export interface JobCounts {
 }
 
 /** The number of jobs that a filter finds, by state, counted on the scan thread. */
-export async function countJobsBy(db: Database, caller: PermissionHolder, filters: JobFilters): Promise<JobCounts> {
+export async function countJobsBy(db: Database, caller: PermissionHolder, given: JobFilters): Promise<JobCounts> {
+  const filters = asSeenBy(caller, given);
   const range = await rangeOf(db.read, filters);
   const states = Object.fromEntries(JOB_STATES.map((state) => [state, 0])) as Record<JobState, number>;
   const complete = await (filters.q === undefined

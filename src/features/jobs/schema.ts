@@ -31,7 +31,10 @@ const { limit: _limit, page: _page, offset: _offset, cursor, ...jobFilters } = J
 export const JobCountQuery = object(jobFilters);
 
 export type JobQuery = v.InferOutput<typeof JobQuery>;
-export type JobFilters = Omit<JobQuery, "limit" | "page" | "offset" | "cursor">;
+export type JobFilters = Omit<JobQuery, "limit" | "page" | "offset" | "cursor"> & {
+  /** The only user whose labels of timers are compared. Default: those of all. */
+  readonly readerId?: string;
+};
 
 const { state: _state, ...otherFilters } = jobFilters;
 

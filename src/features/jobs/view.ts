@@ -31,6 +31,11 @@ function withoutWords(payload: unknown): unknown {
   return isObject(payload["action"]) ? { ...payload, action: actionWithoutWords(payload["action"]) } : payload;
 }
 
+/** The work of a timer's schedule as a caller with `jobs:read` sees it. */
+export function withoutWordsOf<W extends { readonly label: string | null; readonly payload: unknown }>(work: W): W {
+  return { ...work, label: work.label === null ? null : MASK, payload: withoutWords(work.payload) };
+}
+
 /** Masks a timer's action: texts and data of a notification, otherwise the whole payload. */
 export function actionWithoutWords<A extends object>(action: A): A {
   const { type, payload } = action as { type?: unknown; payload?: unknown };
@@ -59,12 +64,13 @@ export type AttemptLine = Omit<Selectable<JobAttemptsTable>, "jobId">;
 
 /**
  * A job as the caller sees it. Masks names and values that look like secrets, as in the log, and
- * the texts of other users' timers and scheduled notifications.
+ * the texts and labels of other users' timers and scheduled notifications.
  */
 export function jobView({ seq: _seq, workerId: _worker, ...job }: JobLine, caller: PermissionHolder) {
   const payload = masked(job.payload);
   return {
     ...job,
+    label: labelFor(job, caller),
     payload: mayReadWords(caller, job.createdBy) ? payload : withoutWords(payload),
     progress: masked(job.progress),
     result: masked(job.result),
@@ -76,10 +82,20 @@ export function jobView({ seq: _seq, workerId: _worker, ...job }: JobLine, calle
   };
 }
 
+/** People name their timers: others with `jobs:read` do not read that. */
+function labelFor(
+  { queue, label, createdBy }: Pick<JobLine, "queue" | "label" | "createdBy">,
+  caller: PermissionHolder,
+): string | null {
+  const isOthers = queue === "timers" && createdBy !== null && !mayReadWords(caller, createdBy);
+  return label !== null && isOthers ? MASK : label;
+}
+
 /** Whether a text is in the label, kind, error or payload as the caller sees them, ignoring case. */
 export function showsText(job: JobLine, q: string, caller: PermissionHolder): boolean {
   const holds = textTest(q);
-  if (holds(job.kind) || (job.label !== null && holds(job.label))) return true;
+  const label = labelFor(job, caller);
+  if (holds(job.kind) || (label !== null && holds(label))) return true;
   if (job.lastError !== null && holds(redactText(job.lastError))) return true;
   const payload = masked(job.payload);
   const seen = JSON.stringify(mayReadWords(caller, job.createdBy) ? payload : withoutWords(payload));

@@ -197,12 +197,19 @@ export async function schedulesOf(
   return projectIds === null || projectIds.includes(schedule.projectId) ? [schedule] : [];
 }
 
-/** When a user is on call, on the schedules that the caller reads. @throws USER_NOT_FOUND */
+/**
+ * When a user is on call, on the schedules that the caller reads, and of the caller also of the default
+ * project. @throws USER_NOT_FOUND
+ */
 export async function readOwnShifts(context: OnCallContext, principal: PermissionHolder, query: OwnShiftsQuery) {
   const span = spanOf(context, query);
   if (query.userId === undefined || query.userId === "me") requireAccount(principal);
   const userId = requireUser(context, query.userId ?? "me");
-  const shifts = await shiftsOfUser(context, userId, projectsOf(context, principal, undefined), span);
+  const isOwn = userId === principal.userId;
+  const projectIds = isOwn
+    ? context.projects.reaching(principal, "events:read")
+    : projectsOf(context, principal, undefined);
+  const shifts = await shiftsOfUser(context, userId, projectIds, span);
   const away = await awayOf(context.db.read, [userId], span.from, span.to);
   return {
     ...shown(span),

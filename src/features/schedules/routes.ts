@@ -4,6 +4,7 @@ import { PrismError } from "../../core/errors.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { parseQueueName } from "../../core/queues.ts";
 import { holderOf } from "../../http/access.ts";
+import type { Exchange } from "../../http/exchange.ts";
 import { stateOf } from "../../http/negotiation.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import { route, versioned } from "../../http/route.ts";
@@ -88,12 +89,16 @@ async function runSchedule({ db, storage, schedules, audit }: SchedulesContext, 
   });
 }
 
-async function listSchedules({ db, schedules }: SchedulesContext, { runs, ...query }: ListSchedules) {
+async function listSchedules(
+  { db, schedules }: SchedulesContext,
+  caller: PermissionHolder,
+  { runs, ...query }: ListSchedules,
+) {
   const page = readPage(query, ["string"]);
   const newest = newestFirst(filtered(db.scan, query).selectAll(), page);
   const { rows, isCut } = await fittingRows(newest, page.limit + 1, SCHEDULE_BYTES);
   const total = page.wantsTotal ? await countOf(filtered(db.scan, query)) : undefined;
-  const view = (schedule: Schedule) => scheduleView(schedules, schedule, runs);
+  const view = (schedule: Schedule) => scheduleView(schedules, schedule, caller, runs);
   return pageBody({ ...page, isCut }, rows.map(scheduleOf), view, ({ id }) => [id], total);
 }
 
@@ -159,8 +164,8 @@ export function schedulesFeature(own: SchedulesOwn): Feature {
 
 function serve(server: FeatureServer, context: SchedulesContext): void {
   const { schedules: engine } = context;
-  const reply = (schedule: Schedule, status = 200) => {
-    const view = s.scheduleView(engine, schedule);
+  const reply = (exchange: Exchange, schedule: Schedule, status = 200) => {
+    const view = s.scheduleView(engine, schedule, holderOf(exchange));
     // Its times go on without a new version.
     const { lastRunAt, nextRuns } = view;
     return versioned(schedule.version, view, { status, state: stateOf({ lastRunAt, nextRuns }) });
@@ -176,7 +181,7 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
       query: s.ListSchedules,
       response: pageOf(s.ScheduleView),
       errors: ["INVALID_CURSOR"],
-      handle: (_exchange, { query }) => listSchedules(context, query),
+      handle: (exchange, { query }) => listSchedules(context, holderOf(exchange), query),
     }),
   );
   server.route(
@@ -190,7 +195,8 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
       status: 201,
       response: s.ScheduleView,
       errors: [...INVALID, ...ACTION, "LIMIT_REACHED"],
-      handle: async (exchange, { body }) => reply(await createSchedule(context, holderOf(exchange), body), 201),
+      handle: async (exchange, { body }) =>
+        reply(exchange, await createSchedule(context, holderOf(exchange), body), 201),
     }),
   );
   server.route(
@@ -229,7 +235,7 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
       params: s.ScheduleParams,
       response: s.ScheduleView,
       errors: ["SCHEDULE_NOT_FOUND"],
-      handle: async (_exchange, { params }) => reply(await requireSchedule(engine, params.id)),
+      handle: async (exchange, { params }) => reply(exchange, await requireSchedule(engine, params.id)),
     }),
   );
   server.route(
@@ -262,7 +268,8 @@ function serve(server: FeatureServer, context: SchedulesContext): void {
       response: s.ScheduleView,
       errors: ["SCHEDULE_NOT_FOUND", "VERSION_CONFLICT", ...INVALID, ...ACTION],
       async handle(exchange, { params, body }) {
-        return reply(await updateSchedule(context, holderOf(exchange), params.id, exchange.header("if-match"), body));
+        const ifMatch = exchange.header("if-match");
+        return reply(exchange, await updateSchedule(context, holderOf(exchange), params.id, ifMatch, body));
       },
     }),
   );

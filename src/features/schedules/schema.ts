@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import type { PermissionHolder } from "../../core/principal.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import {
   doc,
@@ -13,7 +14,7 @@ import {
   selfChanging,
   text,
 } from "../../http/shapes.ts";
-import { MAX_PAYLOAD_BYTES } from "../jobs/index.ts";
+import { MAX_PAYLOAD_BYTES, mayReadWords, withoutWordsOf } from "../jobs/index.ts";
 import type { Occurrence } from "./cron/recurrence.ts";
 import { MAX_EVERY_MS, MIN_EVERY_MS, MISSED, OVERLAP, type Schedule } from "./schedule-definition.ts";
 import type { Schedules } from "./schedules.ts";
@@ -137,8 +138,19 @@ export const RunView = named(
   v.object({ jobId: v.string(), runAt: v.string(), state: v.string() }),
 );
 
-export function scheduleView(schedules: Schedules, schedule: Schedule, runs = SHOWN_RUNS): ScheduleView {
-  const { lastRunAt, createdAt, updatedAt, ...rest } = schedule;
+/** A schedule as the caller sees it: texts of others' recurring timers are masked for readers of jobs. */
+export function scheduleView(
+  schedules: Schedules,
+  schedule: Schedule,
+  caller: PermissionHolder,
+  runs = SHOWN_RUNS,
+): ScheduleView {
+  const isRead =
+    schedule.queue !== "timers" ||
+    schedule.createdBy === null ||
+    caller.permissions.has("jobs:manage") ||
+    mayReadWords(caller, schedule.createdBy);
+  const { lastRunAt, createdAt, updatedAt, ...rest } = isRead ? schedule : withoutWordsOf(schedule);
   return {
     ...rest,
     lastRunAt: toRfc3339OrNull(lastRunAt),

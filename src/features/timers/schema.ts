@@ -141,10 +141,11 @@ export type TimerView = v.InferOutput<typeof TimerView>;
 /** A timer as the caller sees it. */
 export function timerView(row: PendingRow, caller: PermissionHolder): TimerView {
   const { action } = row.payload as TimerPayload;
+  const isRead = mayReadWords(caller, row.createdBy);
   return {
     ...pendingView(row),
-    label: row.label ?? "",
-    action: mayReadWords(caller, row.createdBy) ? action : actionWithoutWords(action),
+    label: isRead ? (row.label ?? "") : MASK,
+    action: isRead ? action : actionWithoutWords(action),
     module: row.module,
   };
 }
@@ -152,11 +153,12 @@ export function timerView(row: PendingRow, caller: PermissionHolder): TimerView 
 /** A scheduled notification as the caller sees it. */
 export function scheduledView(row: PendingRow, caller: PermissionHolder): v.InferOutput<typeof ScheduledView> {
   const { title, message, recipients } = wordsOf(row.payload);
+  const isRead = mayReadWords(caller, row.createdBy);
   return {
     ...pendingView(row),
     kind: "notification" in row.payload ? "direct" : "timer",
-    label: row.label,
-    ...(mayReadWords(caller, row.createdBy) ? { title, message } : { title: MASK, message: MASK }),
+    label: isRead || row.label === null ? row.label : MASK,
+    ...(isRead ? { title, message } : { title: MASK, message: MASK }),
     recipients: [...recipients],
   };
 }

@@ -105,6 +105,13 @@ export interface SecondFactorsTable {
   createdAt: number;
 }
 
+/** What a member lost when only the role of a member counted in a project. */
+export interface LostRightsTable {
+  projectId: string;
+  userId: string;
+  rights: string;
+}
+
 export interface PushDevicesTable {
   id: string;
   userId: string;

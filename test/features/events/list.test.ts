@@ -225,7 +225,14 @@ test("who may read events", async (t) => {
       code: "PROJECT_NOT_FOUND",
       found: 200,
     },
-    { name: "every active user, the default project", caller: { token: nobody.token }, status: 200, found: 404 },
+    {
+      name: "refuses a user without a role, the default project",
+      caller: { token: nobody.token },
+      status: 403,
+      code: "UNAUTHORIZED_ROLE",
+      found: 404,
+    },
+    { name: "a holder of events:read, the default project", caller: { token: viewer.token }, status: 200, found: 404 },
     {
       name: "a member, the project",
       caller: { token: member.token },

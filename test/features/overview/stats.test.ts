@@ -86,11 +86,14 @@ test("a user sees the figures of the own notifications and of readable projects,
   const prism = await startPrism(t);
   const { id: shop } = await makeProject(prism);
   const uma = await makeUser(prism, "uma", ["User"]);
-  await prism.post("/api/v1/events", [{ type: "a", projectId: shop }, { type: "b" }]);
+  const { id: hers } = await makeProject(prism, "hers");
+  await prism.post(`/api/v1/projects/${hers}/members`, { userId: uma.id, role: "viewer" });
+  const sent = ["a", "b", "c"].map((type) => ({ type, projectId: { a: shop, b: hers, c: "default" }[type] }));
+  await prism.post("/api/v1/events", sent);
   await prism.post("/api/v1/notifications", { recipients: ["uma"], title: "t", message: "m" });
   await prism.post("/api/v1/notifications", { userId: "me", title: "t", message: "m" });
   const { events, notifications, deliveries, jobs } = await statsOf(prism, "", uma.token);
-  assert.equal(events?.totals["total"], 1, "the event of the default project");
+  assert.equal(events?.totals["total"], 1, "the event of her project");
   assert.deepEqual([notifications?.scope, notifications?.totals["sent"]], ["own", 1]);
   assert.deepEqual([deliveries, jobs], [null, null]);
   const hidden = await prism.get(`/api/v1/stats?projectId=${shop}`, { token: uma.token });

@@ -114,12 +114,14 @@ test("S2-22: who may see, make, change and delete which rules", async (t) => {
     editor: await makeUser(prism, "editor", ["User"]),
     onlooker: await makeUser(prism, "onlooker", []),
     managingMember: await makeUser(prism, "managing", ["RuleManager"]),
+    managingEditor: await makeUser(prism, "managing-editor", ["RuleManager"]),
   };
   for (const [person, role] of [
     [people.owner, "owner"],
     [people.editor, "editor"],
     [people.onlooker, "viewer"],
     [people.managingMember, "viewer"],
+    [people.managingEditor, "editor"],
   ] as const)
     await prism.post(`/api/v1/projects/${shop.id}/members`, { userId: person.id, role });
   const rules = {
@@ -137,11 +139,9 @@ test("S2-22: who may see, make, change and delete which rules", async (t) => {
     owner: { sees: "ofShop", writes: "ofShop" },
     editor: { sees: "ofShop", writes: "" },
     onlooker: { sees: "", writes: "" },
-    managingMember: {
-      sees: "global ofDefault ofShop",
-      writes: "global ofDefault ofShop",
-      makes: "ofDefault ofShop",
-    },
+    // In the shop only the role of the member counts.
+    managingMember: { sees: "global ofDefault", writes: "global ofDefault", makes: "ofDefault" },
+    managingEditor: { sees: "global ofDefault ofShop", writes: "global ofDefault", makes: "ofDefault" },
   };
   for (const [who, { sees, writes, makes = writes }] of Object.entries(rows)) {
     await t.test(who, async () => {

@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
 import { contextOf } from "../../context.ts";
 import { deleteAfterQuestion, everyItem, online } from "../../on-server.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
 import type { ServerClient } from "../../server-client.ts";
 
@@ -139,13 +140,82 @@ function addMembers(projects: Command): void {
     .description("remove a member from a project")
     .argument("<project>", "id or slug")
     .argument("<user>", "id, external id, username or mail address; me to leave it")
+    .option("--keep-keys", "keep the API keys that the member made; they are revoked otherwise")
     .addHelpText("after", "\nExample:\n  $ prism projects remove-member ops ann")
-    .action((project: string, user: string, _flags: object, command: Command) =>
+    .action((project: string, user: string, { keepKeys }: { readonly keepKeys?: boolean }, command: Command) =>
       online(command, async (server, { out }) => {
-        await server.delete(pathOf(project, `/members/${encodeURIComponent(user)}`));
+        const query = keepKeys === true ? "?keepKeys=true" : "";
+        await server.delete(pathOf(project, `/members/${encodeURIComponent(user)}${query}`));
         out.result(
           { project, user, removed: true },
           () => `${printable(user)} is no longer a member of ${printable(project)}`,
+        );
+      }),
+    );
+}
+
+interface LostRights extends Member {
+  readonly projectId: string;
+  readonly slug: string;
+  readonly rights: readonly string[];
+  readonly roleWithThem: string;
+}
+
+interface RaiseFlags {
+  readonly project?: string;
+  readonly all?: boolean;
+  readonly role?: string;
+  readonly keep?: boolean;
+}
+
+function lostTable(lost: readonly LostRights[]): string[] {
+  if (lost.length === 0) return ["no member has lost rights"];
+  return table(
+    ["PROJECT", "USER ID", "USERNAME", "ROLE", "LOST", "ROLE WITH THEM"],
+    lost.map((row) => [row.slug, row.userId, row.username, row.role, row.rights.join(" "), row.roleWithThem]),
+  );
+}
+
+/** Setting a role, also the same one, removes the member from the list. */
+function addRaise(projects: Command): void {
+  projects
+    .command("raise")
+    .description("list members whose server roles gave them more before only the role in a project counted; raise them")
+    .argument("[user]", "id or username of the only member to raise")
+    .option("--all", "raise all of them")
+    .option("--project <project>", "only members of this project: id or slug")
+    .addOption(
+      new Option("--role <role>", "give this role, in place of the least that has the lost rights").choices(ROLES),
+    )
+    .option("--keep", "keep their roles, and list them no longer")
+    .addHelpText("after", "\nExamples:\n  $ prism projects raise\n  $ prism projects raise --all")
+    .action((user: string | undefined, flags: RaiseFlags, command: Command) =>
+      online(command, async (server, { out }) => {
+        const { data } = await server.get<{ readonly data: LostRights[] }>("/api/v1/members/lost-rights");
+        const lost = data.filter(
+          (row) =>
+            (user === undefined || row.userId === user || row.username === user) &&
+            (flags.project === undefined || row.projectId === flags.project || row.slug === flags.project),
+        );
+        if (user === undefined && flags.all !== true) {
+          out.result({ members: lost }, () => lostTable(lost));
+          if (lost.length > 0)
+            out.note("prism projects raise --all gives these roles; --keep leaves them as they are.");
+          return;
+        }
+        if (user !== undefined && lost.length === 0)
+          throw new CommandError(EXIT.notFound, `${printable(user)} has lost no rights`);
+        const members: (Member & { readonly slug: string })[] = [];
+        for (const { projectId, slug, userId, ...row } of lost) {
+          const role = flags.keep === true ? row.role : (flags.role ?? row.roleWithThem);
+          const path = pathOf(projectId, `/members/${encodeURIComponent(userId)}`);
+          members.push({ ...(await server.change<Member>("PATCH", path, { role })), slug });
+        }
+        out.result({ members }, () =>
+          table(
+            ["PROJECT", "USER ID", "USERNAME", "ROLE"],
+            members.map(({ slug, userId, username, role }) => [slug, userId, username, role]),
+          ),
         );
       }),
     );
@@ -155,8 +225,9 @@ function addMembers(projects: Command): void {
 export function addProjects(program: Command): void {
   const projects = program
     .command("projects")
-    .description("list, create, rename and delete projects; list, add and remove members")
+    .description("list, create, rename and delete projects; list, add, raise and remove members")
     .addHelpText("after", "\nExamples:\n  $ prism projects list\n  $ prism projects members default");
   addManageProjects(projects);
   addMembers(projects);
+  addRaise(projects);
 }

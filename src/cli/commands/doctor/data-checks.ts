@@ -3,6 +3,8 @@ import { sql } from "kysely";
 import { SEALED_COLUMNS } from "../../../app/sealed-columns.ts";
 import { type Config, sealedBoxOf } from "../../../config/load.ts";
 import type { QueueName } from "../../../core/queues.ts";
+import { DEFAULT_OPEN_SETTING } from "../../../features/access/first-start.ts";
+import { lostView, membersWhoLost } from "../../../features/access/projects/leftovers.ts";
 import { PAUSED_KEYS, queueOfKey } from "../../../features/jobs/operator.ts";
 import { countJobs, type JobCount } from "../../../features/jobs/runner/waiting-counts.ts";
 import { findModules, type ModuleFolder, moduleFiles } from "../../../features/plugins/modules-directory.ts";
@@ -135,6 +137,32 @@ export async function checkAccounts(db: DoctorDatabase): Promise<Check[]> {
   const more = rows.length > shown.length ? " and more" : "";
   const what = `the external id is the mail address of another account: ${shown.join(", ")}${more}`;
   return [warn("accounts", what, "remove these accounts if no one signs in to them: prism user delete <id>")];
+}
+
+/** Lines of members in one message. */
+const SHOWN_MEMBERS = 50;
+
+/** Members whose server roles gave them more in a project before, and who reads the default project. */
+export async function checkRights(db: DoctorDatabase, { auth, projects }: Config): Promise<Check[]> {
+  const rows = (await membersWhoLost(db).execute()).map(lostView);
+  const lines = rows
+    .slice(0, SHOWN_MEMBERS)
+    .map((row) => `${row.username ?? row.userId} (${row.role} of ${row.slug}): ${row.rights.join(", ")}`);
+  const more = rows.length > lines.length ? [`and ${rows.length - lines.length} more`] : [];
+  const what = `only the role in a project counts; members lost ${[...lines, ...more].join("; ")}`;
+  const lost = rows.length === 0 ? [] : [warn("rights", what, "prism projects raise --all gives them back")];
+  const stored = await db
+    .selectFrom("settings")
+    .select("value")
+    .where("key", "=", DEFAULT_OPEN_SETTING)
+    .executeTakeFirst();
+  const isOpen = projects.defaultOpen ?? stored?.value === 1;
+  const isForAll = isOpen && auth.registration === "open";
+  const open = "every account reads the project default, and registration is open: so does everyone who can reach it";
+  const opened = isForAll ? [warn("rights", open, "set projects.defaultOpen to false, and add members")] : [];
+  if (lost.length + opened.length > 0) return [...lost, ...opened];
+  const reads = isOpen ? "every account reads" : "members and holders of events:read read";
+  return [pass("rights", `${reads} the project default`)];
 }
 
 /** The keys of the sealed values. */

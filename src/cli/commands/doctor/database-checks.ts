@@ -23,6 +23,7 @@ import {
   checkAccounts,
   checkEncryption,
   checkQueues,
+  checkRights,
   clockFacts,
   foreignKeyViolations,
   hasAuditKey,
@@ -202,6 +203,7 @@ export async function checkDatabase(
     ...(await attempt("audit", () => checkAudit(db, config, anchor))),
     ...(await attempt("queues", () => checkQueues(db, isServed))),
     ...(await attempt("accounts", () => checkAccounts(db))),
+    ...(await attempt("rights", () => checkRights(db, config))),
     ...(await attempt("drills", () => checkDrills(db, config))),
   ];
 }

@@ -8,6 +8,7 @@ import type { ProjectRole } from "../../../store/schema.ts";
 import { changeProject } from "../authorize.ts";
 import { recordChange } from "../context.ts";
 import { inviteToProject, revokeInvitationsOf } from "./invitations.ts";
+import { endKeysOf } from "./leftovers.ts";
 import * as queries from "./queries.ts";
 import type { AddMember, ListMembers } from "./schema.ts";
 import type { ProjectsContext } from "./service.ts";
@@ -79,12 +80,17 @@ export async function changeMember(
   );
 }
 
-/** Owners remove members; members may leave. @throws USER_NOT_FOUND if no member, LAST_ADMIN */
+/**
+ * Owners remove members; members may leave. The API keys that the member made are revoked.
+ * @param keepsKeys hands the keys to the caller, or to another owner if the caller leaves. @throws USER_NOT_FOUND if no
+ * member, LAST_ADMIN
+ */
 export async function removeMember(
   ctx: ProjectsContext,
   principal: PermissionHolder,
   ref: string,
   userRef: string,
+  keepsKeys: boolean,
 ): Promise<void> {
   const { projects, users } = ctx;
   const userId = users.findAny(userRef) ?? userRef;
@@ -101,6 +107,11 @@ export async function removeMember(
     addEffect(trx, { type: "rights-changed", of: "user", userId: member.userId });
     await recordChange(ctx, "member.remove", "project", projectId, { userId: member.userId }, trx);
     await revokeInvitationsOf(ctx, projectId, member.userId, trx);
+    const isSelf = principal.userId === null || principal.userId === member.userId;
+    const heir = keepsKeys
+      ? ((isSelf ? (await queries.ownersOf(trx, projectId))[0] : principal.userId) ?? null)
+      : undefined;
+    await endKeysOf(ctx, { userId: member.userId, projectId, heir }, trx);
   });
 }
 
@@ -113,6 +124,7 @@ async function setRole(ctx: ProjectsContext, trx: Trx, member: queries.MemberRow
     .where("projectId", "=", projectId)
     .where("userId", "=", userId)
     .execute();
+  await trx.deleteFrom("lost_rights").where("projectId", "=", projectId).where("userId", "=", userId).execute();
   addEffect(trx, { type: "rights-changed", of: "user", userId });
   await recordChange(ctx, "member.update", "project", projectId, { userId, role }, trx);
   if (role !== "owner") await revokeInvitationsOf(ctx, projectId, userId, trx);

@@ -5,18 +5,19 @@ import { countOf, holdsText, newestFirst } from "../../../store/sqlite/list-quer
 import type { ListMembers } from "./schema.ts";
 
 export interface ProjectFilter {
-  /** Only projects of this member, and the default one; null for all. */
+  /** Only projects of this member; null for all. */
   readonly memberId: string | null;
-  readonly defaultId: string;
+  /** One more project, read without membership. */
+  readonly alsoId: string | null;
   readonly q: string | undefined;
 }
 
-function filtered(db: ReadDb, { memberId, defaultId, q }: ProjectFilter) {
+function filtered(db: ReadDb, { memberId, alsoId, q }: ProjectFilter) {
   let query = db.selectFrom("projects").where("deletedAt", "is", null);
   if (memberId !== null) {
     query = query.where((e) =>
       e.or([
-        e("id", "=", defaultId),
+        e("id", "=", alsoId),
         e("id", "in", e.selectFrom("project_members").select("projectId").where("userId", "=", memberId)),
       ]),
     );

@@ -16,6 +16,7 @@ import {
   ownInvitations,
   revokeInvitation,
 } from "./invitations.ts";
+import { lostRights } from "./leftovers.ts";
 import { addMember, changeMember, membersPage, removeMember } from "./members.ts";
 import * as s from "./schema.ts";
 import type { ProjectsContext, ProjectsOwn } from "./service.ts";
@@ -166,11 +167,24 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     method: "DELETE",
     path: `${PATH}/:id/members/:userId`,
     id: "removeProjectMember",
-    summary: "Remove a member (owner), or leave the project with `me`",
+    summary: "Remove a member (owner), or leave the project with `me`; the API keys of the member are revoked",
     ...managing,
     params: s.MemberParams,
+    query: s.RemoveMember,
     errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN"],
-    handle: (exchange, { params }) => removeMember(context, holderOf(exchange), params.id, params.userId),
+    handle: (exchange, { params, query }) =>
+      removeMember(context, holderOf(exchange), params.id, params.userId, query.keepKeys === true),
+  });
+  server.route({
+    method: "GET",
+    path: "/api/v1/members/lost-rights",
+    id: "listLostRights",
+    summary: "List members whose server roles gave them more in a project before only the role of a member counted",
+    details: "Of the projects that the caller manages. Setting the role of a member removes the member from the list.",
+    returns: "The members, with the rights that they lost and the least role that has them",
+    ...managing,
+    response: v.object({ data: v.array(s.LostRightsView) }),
+    handle: (exchange) => lostRights(context, holderOf(exchange)),
   });
   server.route({
     method: "GET",

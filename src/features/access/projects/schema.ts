@@ -12,6 +12,7 @@ import {
   object,
   openObject,
   pattern,
+  queryBoolean,
   selfChanging,
   text,
 } from "../../../http/shapes.ts";
@@ -78,6 +79,27 @@ export const ListMembers = object({
 });
 export type ListMembers = v.InferOutput<typeof ListMembers>;
 export const MemberParams = object({ id: projectId, userId: doc(v.string(), "Id of the user") });
+
+export const RemoveMember = object({
+  keepKeys: v.optional(
+    doc(queryBoolean, "Keeps the API keys that the member made: they belong to the caller, or to another owner"),
+  ),
+});
+
+export const LostRightsView = named(
+  "LostRights",
+  "A member who had more rights before",
+  v.object({
+    projectId: v.string(),
+    slug: v.string(),
+    userId: v.string(),
+    username: v.nullable(v.string()),
+    name: v.string(),
+    role: v.picklist(ROLES),
+    rights: doc(v.array(v.string()), "Permissions that no longer count in the project"),
+    roleWithThem: doc(v.picklist(ROLES), "The least role that has these rights"),
+  }),
+);
 
 export const AddMember = example(
   object({
@@ -177,6 +199,7 @@ export const KeyView = named(
   v.object({
     ...keyEntries,
     lastUsedAt: v.nullable(v.string()),
+    createdBy: doc(v.nullable(v.string()), "Id of the user who made it: it ends when that member is removed"),
     createdAt: v.string(),
   }),
 );

@@ -81,7 +81,9 @@ export async function projectsPage(ctx: ProjectsContext, principal: PermissionHo
   const { db, projects } = ctx;
   const request = readPage(query, ["string"]);
   const memberId = principal.permissions.has("projects:all") ? null : principal.userId;
-  const filter = { memberId, defaultId: projects.defaultId, q: query.q };
+  const { defaultId } = projects;
+  const alsoId = projects.has(principal, defaultId, "project:read") ? defaultId : null;
+  const filter = { memberId, alsoId, q: query.q };
   const rows = await queries.listProjects(db.read, filter, request);
   const total = request.wantsTotal ? await queries.countProjects(db.read, filter) : undefined;
   return pageBody(
@@ -244,7 +246,8 @@ async function requireProject(ctx: ProjectsContext, id: string): Promise<Project
 
 function projectView(ctx: ProjectsContext, row: ProjectRow, principal: Principal) {
   const membership = principal.kind === "apiKey" ? null : (principal.memberships.get(row.id) ?? null);
-  const isImplicitViewer = principal.kind !== "apiKey" && row.id === ctx.projects.defaultId;
+  const { defaultId, isDefaultOpen } = ctx.projects;
+  const isImplicitViewer = principal.kind !== "apiKey" && row.id === defaultId && isDefaultOpen;
   return {
     id: row.id,
     slug: row.slug,
@@ -308,6 +311,7 @@ function keyView(key: KeyRow) {
     scopes: JSON.parse(key.scopes) as KeyScope[],
     expiresAt: toRfc3339OrNull(key.expiresAt),
     lastUsedAt: toRfc3339OrNull(key.lastUsedAt),
+    createdBy: key.createdBy,
     createdAt: toRfc3339(key.createdAt),
   };
 }

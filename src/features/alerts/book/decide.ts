@@ -40,7 +40,7 @@ function isSameAlert({ labelSet, severity }: Known, input: CheckedInput): boolea
 /**
  * The times of an alert after an input, by Alertmanager's rule: when the spans of both overlap, the
  * earliest start is kept, and a later end that its sender stated beats an earlier one. Otherwise
- * the input replaces both.
+ * the input replaces both. An input that may not end the alert does not shorten it.
  */
 export function timesAfter(
   known: Known,
@@ -49,6 +49,10 @@ export function timesAfter(
   const { startsAt, endsAt, isTimeoutEnd } = input;
   const knownEnd = known.endsAt ?? Number.POSITIVE_INFINITY;
   const end = endsAt ?? Number.POSITIVE_INFINITY;
+  if (!input.mayEnd && knownEnd > end) {
+    const { endsAt: kept, isTimeoutEnd: wasTimeout } = known;
+    return { startsAt: Math.min(known.startsAt, startsAt), endsAt: kept, isTimeoutEnd: wasTimeout };
+  }
   const overlaps = (end > known.startsAt && end < knownEnd) || (startsAt > known.startsAt && startsAt < knownEnd);
   if (!overlaps) return { startsAt, endsAt, isTimeoutEnd };
   const keepsEnd = !input.resolves && knownEnd > end && !known.isTimeoutEnd;

@@ -1,5 +1,6 @@
 import type { EpochMs } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
+import { missingPermission } from "../../../http/access.ts";
 import type { AlertSource } from "../../../store/schema.ts";
 import { fingerprintOf } from "../model/fingerprint.ts";
 import { checkLabels, type LabelRecord, type Labels, labelValue, sortedLabels } from "../model/labels.ts";
@@ -33,13 +34,15 @@ export interface CheckedInput {
   /** It resolves the alert; otherwise the alert fires. */
   readonly resolves: boolean;
   readonly isAtOnce: boolean;
+  readonly mayEnd: boolean;
 }
 
-/** @param wall now by the wall clock, as the sender's times are. @throws VALIDATION_FAILED */
+/** @param wall now by the wall clock, as the sender's times are. @throws VALIDATION_FAILED, UNAUTHORIZED_ROLE */
 export function checkInput(input: AlertInput, wall: EpochMs): CheckedInput {
-  const { endsAt = null, isTimeoutEnd = false, holdMs = 0, resolvesAtOnce = false } = input;
+  const { endsAt = null, isTimeoutEnd = false, holdMs = 0, resolvesAtOnce = false, mayEnd = true } = input;
   const startsAt = input.startsAt ?? wall;
   const resolves = endsAt !== null && endsAt <= wall;
+  if (resolves && !mayEnd) throw missingPermission("incidents:act", "only with it users end alerts");
   checkLabels(input.labels);
   const labelSet = sortedLabels(input.labels);
   if (labelSet.length === 0 && !resolves) throw invalid("at least one label pair required");
@@ -64,6 +67,7 @@ export function checkInput(input: AlertInput, wall: EpochMs): CheckedInput {
     holdMs: Math.max(0, holdMs),
     resolves,
     isAtOnce: resolvesAtOnce,
+    mayEnd,
   };
 }
 

@@ -1,12 +1,27 @@
 import type { EpochMs } from "../../../core/clock.ts";
 import type { Principal } from "../../../core/principal.ts";
+import type { Projects } from "../../access/index.ts";
+import type { AlertInput } from "../types.ts";
 import type { StoredAlert } from "./alert-book.ts";
 
 /** The credential of a caller as the sender of alerts, such as `key:<id>` or `token:<id>`. */
-export function senderOf(principal: Principal): string {
+function senderOf(principal: Principal): string {
   if (principal.kind === "apiKey") return `key:${principal.keyId}`;
   if (principal.tokenId !== null) return `token:${principal.tokenId}`;
   return principal.key;
+}
+
+/**
+ * The caller as the source of alerts. A key of the project ends what it reports, a user needs
+ * `incidents:act`.
+ */
+export function reporterOf(
+  projects: Projects,
+  principal: Principal,
+  projectId: string,
+): Required<Pick<AlertInput, "sender" | "mayEnd">> {
+  const mayEnd = principal.kind === "apiKey" || projects.has(principal, projectId, "incidents:act");
+  return { sender: senderOf(principal), mayEnd };
 }
 
 /** Key of the alert that reports that a sender is silent. */

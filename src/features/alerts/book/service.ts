@@ -7,6 +7,7 @@ import { cursorOf, type PageRequest, pageBody, readPage } from "../../../http/pa
 import type { Database, ReadDb } from "../../../store/database.ts";
 import type { Projects } from "../../access/index.ts";
 import type { AuditTrail } from "../../audit/index.ts";
+import { mayReadAlert } from "../incidents/paged.ts";
 import { fingerprintOf } from "../model/fingerprint.ts";
 import { sortedLabels } from "../model/labels.ts";
 import { parseMatchers } from "../model/matchers.ts";
@@ -16,7 +17,7 @@ import type { AlertInput, AlertRow, AlertView } from "../types.ts";
 import { StoredAlert } from "./alert-book.ts";
 import type { Alerts } from "./alerts.ts";
 import type { ListAlerts, PostAlerts, PostedAlert } from "./schema.ts";
-import { senderOf } from "./senders.ts";
+import { reporterOf } from "./senders.ts";
 
 /** Dependencies besides the services of every module. */
 export interface AlertsOwn {
@@ -49,7 +50,7 @@ export async function listAlerts(context: AlertsContext, principal: Principal, q
 
 /** @throws ALERT_NOT_FOUND */
 export async function getAlert(context: AlertsContext, principal: Principal, id: string) {
-  const alert = await visibleAlert(context, principal, id, "events:read");
+  const alert = await readableAlert(context, principal, id);
   const incidents = await context.db.read
     .selectFrom("incident_alerts as m")
     .innerJoin("incidents as i", "i.id", "m.incidentId")
@@ -63,8 +64,9 @@ export async function getAlert(context: AlertsContext, principal: Principal, id:
 export async function postAlerts({ alerts, clock, projects }: AlertsContext, principal: Principal, body: PostAlerts) {
   const projectId = projects.requireOrDefault(principal, body.projectId, "events:write");
   const now = clock.now();
+  const reporter = reporterOf(projects, principal, projectId);
   const outcomes = await alerts.submit(
-    body.alerts.map((posted) => ({ ...inputOf(posted, projectId, now), sender: senderOf(principal) })),
+    body.alerts.map((posted) => ({ ...inputOf(posted, projectId, now), ...reporter })),
   );
   const [first] = outcomes;
   if (first?.status === "refused" && outcomes.every(({ status }) => status === "refused")) throw first.error;
@@ -84,7 +86,8 @@ const RESOLVES_ITSELF: ReadonlySet<string> = new Set(["alertmanager", "heartbeat
 /** @throws ALERT_NOT_FOUND, INVALID_STATE for an alert that only its source resolves */
 export async function resolveAlert(context: AlertsContext, principal: PermissionHolder, id: string) {
   const { db, alerts, audit } = context;
-  const alert = await visibleAlert(context, principal, id, "incidents:act");
+  const alert = await readableAlert(context, principal, id);
+  context.projects.require(principal, alert.projectId, "incidents:act");
   if (alert.state === "resolved") return alertView(alert);
   if (RESOLVES_ITSELF.has(alert.source))
     throw new PrismError("INVALID_STATE", `Its source resolves this alert; silence it or resolve its incident instead`);
@@ -98,17 +101,17 @@ export async function resolveAlert(context: AlertsContext, principal: Permission
   return alertView(ended);
 }
 
-async function visibleAlert(
-  { alerts, projects }: AlertsContext,
+/** Also of a user who was notified of an incident with it. @throws ALERT_NOT_FOUND */
+async function readableAlert(
+  { alerts, db, projects }: AlertsContext,
   principal: Principal,
   id: string,
-  right: "events:read" | "incidents:act",
 ): Promise<AlertView> {
   const [alert] = isUuid(id) ? await alerts.read([id]) : [];
-  if (!alert || !projects.has(principal, alert.projectId, "project:read"))
-    throw new PrismError("ALERT_NOT_FOUND", "No such alert");
-  projects.require(principal, alert.projectId, right);
-  return alert;
+  if (alert && (await mayReadAlert(projects, db.read, principal, alert))) return alert;
+  if (alert && projects.has(principal, alert.projectId, "project:read"))
+    projects.require(principal, alert.projectId, "events:read");
+  throw new PrismError("ALERT_NOT_FOUND", "No such alert");
 }
 
 function inputOf(posted: PostedAlert, projectId: string, now: number): AlertInput {

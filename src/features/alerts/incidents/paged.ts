@@ -4,8 +4,8 @@ import type { Projects } from "../../access/index.ts";
 import type { IncidentRow } from "./store.ts";
 
 /*
- * The right of a paged person: a user who received a notification of an incident may act on it until
- * it is resolved, with any role, as long as the user sees the project.
+ * The right of a paged person: a user who received a notification of an incident may read it, and act on
+ * it until it is resolved, with any role, as long as the project's rules reach the user.
  */
 
 type Incident = Pick<IncidentRow, "id" | "projectId" | "state">;
@@ -26,6 +26,39 @@ export async function actingOn(
   if (asked.length === 0 || principal.kind === "apiKey") return may;
   for (const id of await pagedOf(db, principal.userId ?? "", asked)) may.add(id);
   return may;
+}
+
+/** Whether the caller may read the incident: by a right in the project, or because of a page. */
+export async function mayRead(
+  projects: Projects,
+  db: ReadDb | Trx,
+  principal: Principal,
+  { id, projectId }: Pick<IncidentRow, "id" | "projectId">,
+): Promise<boolean> {
+  if (projects.has(principal, projectId, "events:read")) return true;
+  if (principal.kind === "apiKey" || !projects.mayBeGiven(principal, projectId, "events:read")) return false;
+  return (await pagedOf(db, principal.userId ?? "", [id])).length > 0;
+}
+
+/** {@link mayRead} for an alert: by an incident that it is in. */
+export async function mayReadAlert(
+  projects: Projects,
+  db: ReadDb | Trx,
+  principal: Principal,
+  { id, projectId }: { readonly id: string; readonly projectId: string },
+): Promise<boolean> {
+  if (projects.has(principal, projectId, "events:read")) return true;
+  if (principal.kind === "apiKey" || !projects.mayBeGiven(principal, projectId, "events:read")) return false;
+  const row = await db
+    .selectFrom("incident_alerts as m")
+    .innerJoin("notifications as n", "n.incidentId", "m.incidentId")
+    .innerJoin("notification_recipients as r", "r.notificationId", "n.id")
+    .select("m.alertId")
+    .where("m.alertId", "=", id)
+    .where("r.userId", "=", principal.userId ?? "")
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
 }
 
 /** Those of the incidents of which the user received a notification. */

@@ -38,7 +38,7 @@ import type { Incidents } from "./engine.ts";
 import { acksOf } from "./facts.ts";
 import { SEVERITIES } from "./notice-text.ts";
 import { lastPages, noticeOutcome, withOutcomes } from "./page-view.ts";
-import { actingOn } from "./paged.ts";
+import { actingOn, mayRead } from "./paged.ts";
 import { findIncident, type IncidentRow } from "./store.ts";
 import {
   attentionRank,
@@ -145,7 +145,11 @@ export async function listIncidents(context: IncidentsContext, principal: Princi
   const { db, projects, policies } = context;
   const byAttention = order === "attention";
   const page = readPage(paging, byAttention ? ["number", "number", "string"] : ["string"]);
-  const projectIds = projects.readable(principal, "events:read", projectId);
+  // Who was notified of an incident reads it, also where the project is closed.
+  const isOwn = mine && projectId === undefined;
+  const projectIds = isOwn
+    ? projects.reaching(principal, "events:read")
+    : projects.readable(principal, "events:read", projectId);
   const userId = mine && principal.kind !== "apiKey" ? requireAccount(principal).userId : null;
   const filtered = (scan: ReadDb) => {
     let query = scan.selectFrom("incidents");
@@ -385,7 +389,7 @@ async function visibleIncident(
   id: string,
 ): Promise<IncidentRow> {
   const row = isUuid(id) ? await findIncident(db.read, id) : undefined;
-  if (!row || !projects.has(principal, row.projectId, "events:read"))
+  if (!row || !(await mayRead(projects, db.read, principal, row)))
     throw new PrismError("INCIDENT_NOT_FOUND", "No such incident");
   return row;
 }

@@ -49,8 +49,7 @@ export async function createSilence(
   trx: Trx,
 ): Promise<SilenceRow> {
   const { silences, projects, clock } = context;
-  const right = principal.kind === "apiKey" ? "silences:write" : "project:read";
-  const { projectId, matchers } = await selected(context, principal, input, right, trx);
+  const { projectId, matchers } = await selected(context, principal, input, "silences:write", trx);
   const now = clock.now();
   const recurrence = input.recurrence ?? null;
   const draft: SilenceDraft = {
@@ -129,7 +128,7 @@ async function visibleSilence(
 ): Promise<SilenceRow> {
   const row = await silences.find(id, { trx });
   const right = principal.kind === "apiKey" && trx ? "silences:write" : "events:read";
-  if (!row || !projects.has(principal, row.projectId, right))
+  if (!row || !(projects.has(principal, row.projectId, right) || isOwn({ projects }, principal, row)))
     throw new PrismError("SILENCE_NOT_FOUND", "No such silence");
   return row;
 }
@@ -149,7 +148,11 @@ function requireWriter({ projects }: SilencesContext, principal: Principal, { pr
   if (!projects.has(principal, projectId, "silences:write")) throw missingPermission("silences:write");
 }
 
-function isOwn({ projects }: SilencesContext, principal: Principal, { projectId, createdBy }: SilenceRow): boolean {
+function isOwn(
+  { projects }: Pick<SilencesContext, "projects">,
+  principal: Principal,
+  { projectId, createdBy }: SilenceRow,
+): boolean {
   return createdBy === creatorOf(principal) && projects.mayBeGiven(principal, projectId, "silences:write");
 }
 
@@ -222,22 +225,27 @@ function judge({ warnHits }: SilencesContext, matchers: readonly Matcher[], hits
 
 type Selection = Pick<CreateSilence, "projectId" | "matchers" | "incidentId" | "notificationId">;
 
-/** Project and matchers of a request. @throws VALIDATION_FAILED, PROJECT_NOT_FOUND, INCIDENT_NOT_FOUND */
+/**
+ * Project and matchers of a request. For `silences:write` also of a project whose rules reach the user, who may have
+ * been paged. @throws VALIDATION_FAILED, PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INCIDENT_NOT_FOUND
+ */
 async function selected(
   { db, projects }: SilencesContext,
   principal: Principal,
   { projectId, matchers, incidentId, notificationId }: Selection,
-  right: "silences:write" | "events:read" | "project:read",
+  right: "silences:write" | "events:read",
   trx?: Trx,
 ): Promise<{ readonly projectId: string; readonly matchers: readonly Matcher[] }> {
+  const isReached = (id: string): boolean => right === "silences:write" && projects.mayBeGiven(principal, id, right);
   if ([matchers, incidentId, notificationId].filter((each) => each !== undefined).length !== 1)
     throw invalidField("body", "matchers", "give matchers, incidentId or notificationId");
   if (matchers) {
-    const id = projects.requireOrDefault(principal, projectId, right);
+    const found = projects.find(projects.refOf(principal, projectId));
+    const id = found !== undefined && isReached(found) ? found : projects.requireOrDefault(principal, projectId, right);
     return { projectId: id, matchers: readMatchers(matchers) };
   }
   const incident = await queries.incidentOf(trx ?? db.read, { incidentId, notificationId });
-  const isVisible = incident && projects.has(principal, incident.projectId, right);
+  const isVisible = incident && (projects.has(principal, incident.projectId, right) || isReached(incident.projectId));
   if (!isVisible || (projectId !== undefined && projects.find(projectId) !== incident.projectId))
     throw new PrismError("INCIDENT_NOT_FOUND", "No such incident");
   const common = commonLabels(await queries.labelsOfIncident(trx ?? db.read, incident.id));

@@ -90,6 +90,44 @@ test("the right ends with the incident, and with the membership", async (t) => {
   assert.equal(body.mayAct, false);
 });
 
+test("S3: who is notified of an incident of the closed default project reads it and acts on it, and others do not", async (t) => {
+  const world = await IncidentWorld.start(t, { "auth.accessExpires": "30d" });
+  const { prism } = world;
+  const [paged, other] = [await makeUser(prism, "paged", ["User"]), await makeUser(prism, "other", ["User"])];
+  const policy = { name: "default", steps: [{ type: "notify", users: [paged.id] }] };
+  assert.equal((await prism.put(`/api/v1/policies/${world.projectId}`, policy)).status, 200);
+  await world.fire("A", { labels: { alertname: "A", instance: "db-1" } });
+  const { id } = await world.only();
+  const path = `/api/v1/incidents/${id}`;
+  const as = { token: paged.token };
+  assert.deepEqual((await world.notified()).length, 1, "policies reach users who read nothing");
+  assert.equal((await prism.get<{ mayAct: boolean }>(path, as)).body.mayAct, true);
+  assert.equal(outcome(await prism.get(`/api/v1/explain/incident/${id}`, as)), "200");
+  const { body: detail } = await prism.get<{ alertList: { id: string }[] }>(path, as);
+  const alertPath = `/api/v1/alerts/${detail.alertList[0]?.id}`;
+  assert.equal(outcome(await prism.get(alertPath, as)), "200");
+  assert.equal(outcome(await prism.get(alertPath, { token: other.token })), "404 ALERT_NOT_FOUND");
+  const mine = await prism.get<{ data: { id: string }[] }>("/api/v1/incidents?mine=true", as);
+  assert.deepEqual(
+    mine.body.data.map((each) => each.id),
+    [id],
+  );
+  assert.deepEqual((await prism.get<{ data: unknown[] }>("/api/v1/incidents", as)).body.data, []);
+  assert.equal(outcome(await prism.get("/api/v1/alerts", as)), "403 UNAUTHORIZED_ROLE");
+  for (const read of [path, `/api/v1/explain/incident/${id}`])
+    assert.equal(outcome(await prism.get(read, { token: other.token })), "404 INCIDENT_NOT_FOUND");
+  const none = await prism.get<{ data: unknown[] }>("/api/v1/incidents?mine=true", { token: other.token });
+  assert.deepEqual(none.body.data, []);
+  const silence = { incidentId: id, durationMs: HOUR, comment: "mine" };
+  const made = await prism.post<{ id: string }>("/api/v1/silences", silence, as);
+  assert.equal(made.status, 201, made.text);
+  assert.equal(outcome(await prism.delete(`/api/v1/silences/${made.body.id}`, as)), "204");
+  assert.equal(outcome(await prism.post(`${path}/acknowledge`, {}, { token: other.token })), "404 INCIDENT_NOT_FOUND");
+  assert.equal(outcome(await prism.post(`${path}/acknowledge`, {}, as)), "200");
+  assert.equal(outcome(await prism.post(`${path}/resolve`, {}, as)), "200");
+  assert.equal((await prism.get<{ mayAct: boolean }>(path, as)).body.mayAct, false);
+});
+
 test("a service token of a paged person acts only with the scope incidents:act", async (t) => {
   const { world, prism, paged, fire } = await shopWorld(t);
   await fire("A", { alertname: "A" });

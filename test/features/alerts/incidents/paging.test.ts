@@ -203,7 +203,7 @@ test("a responder is paged at once, also of an acknowledged incident, and may ac
   await world.fire("A");
   const { id } = await world.only();
   await act(id, "acknowledge", {}, bob.token);
-  assert.equal(outcome(await act(id, "acknowledge", {}, vic.token)), "403 UNAUTHORIZED_ROLE");
+  assert.equal(outcome(await act(id, "acknowledge", {}, vic.token)), "404 INCIDENT_NOT_FOUND");
   const added = await act(id, "responders", { users: ["vic"], note: "knows the disks" }, bob.token);
   assert.deepEqual([outcome(added), added.body.state], ["200", "acknowledged"], "its state stays");
   assert.deepEqual((await world.notified()).slice(-1), ["step vic"]);

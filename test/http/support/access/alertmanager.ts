@@ -36,11 +36,11 @@ const readDefault: Rule = (who) =>
 const READ = { own: readDefault, shop: inShop({ ...readEvents, hidden: HIDDEN }) };
 const POST = {
   own: may("events:write", "events:write"),
-  shop: inShop({ from: "editor", or: "events:write", scope: "events:write", hidden: HIDDEN }),
+  shop: inShop({ from: "editor", scope: "events:write", hidden: HIDDEN }),
 };
 const SILENCES = {
   own: may("silences:write", "silences:write"),
-  shop: inShop({ from: "editor", or: "silences:write", scope: "silences:write", hidden: HIDDEN }),
+  shop: inShop({ from: "editor", scope: "silences:write", hidden: HIDDEN }),
 };
 const NO_SUCH = { served: [404, ""] } as const;
 

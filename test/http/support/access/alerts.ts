@@ -20,7 +20,7 @@ export const ALERTS: Table = {
       refusal: (who) =>
         who.kind === "key"
           ? may("events:write", "events:write")(who)
-          : inShop({ from: "editor", or: "events:write", hidden: "PROJECT_NOT_FOUND" })(who),
+          : inShop({ from: "editor", hidden: "PROJECT_NOT_FOUND" })(who),
       request: (world, who) => ({
         path: ALERTS_PATH,
         body: { alerts: [NEW_ALERT], ...(who.kind === "user" ? { projectId: world.shop } : {}) },
@@ -35,7 +35,7 @@ export const ALERTS: Table = {
   ],
   "POST /api/v1/alerts/:id/resolve": [
     {
-      refusal: inShop({ from: "editor", or: "incidents:act", hidden: "ALERT_NOT_FOUND" }),
+      refusal: inShop({ from: "editor", hidden: "ALERT_NOT_FOUND" }),
       request: async ({ prism, shop }) => ({ path: `${ALERTS_PATH}/${await makeAlert(prism, shop)}/resolve` }),
     },
   ],

@@ -8,7 +8,7 @@ const PATH = "/api/v1/channels";
 /** An IP address needs no name resolution, and nothing answers there. */
 const CHANNEL = { name: "room", preset: "http", fields: { url: "https://1.1.1.1/room" } };
 const own = scoped(["account:own"]);
-const write: InProject = { from: "editor", or: "channels:write", hidden: "CHANNEL_NOT_FOUND" };
+const write: InProject = { from: "editor", hidden: "CHANNEL_NOT_FOUND" };
 const see = inShop({ ...readEvents, hidden: "CHANNEL_NOT_FOUND" });
 
 /** One of the shop's, where there are no others: a project may not have any number of them. */

@@ -15,7 +15,7 @@ export const EVENTS: Table = {
       refusal: (who) =>
         who.kind === "key"
           ? may("events:write", "events:write")(who)
-          : inShop({ from: "editor", or: "events:write", hidden: "PROJECT_NOT_FOUND" })(who),
+          : inShop({ from: "editor", hidden: "PROJECT_NOT_FOUND" })(who),
       request: (world, who) => ({
         path: "/api/v1/events",
         body: { type: "a", ...(who.kind === "user" ? { projectId: world.shop } : {}) },

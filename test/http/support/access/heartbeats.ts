@@ -5,7 +5,7 @@ import { at, inWorld, open, type Row, type Rule, type Table } from "./row.ts";
 import type { AccessWorld } from "./world.ts";
 
 const PATH = "/api/v1/heartbeats";
-const write: InProject = { from: "editor", or: "heartbeats:write", hidden: "HEARTBEAT_NOT_FOUND" };
+const write: InProject = { from: "editor", hidden: "HEARTBEAT_NOT_FOUND" };
 const see = inShop({ ...readEvents, hidden: "HEARTBEAT_NOT_FOUND" });
 const change = inShop(write);
 const changeProject = inShop({ ...write, hidden: "PROJECT_NOT_FOUND" });
@@ -54,7 +54,7 @@ const HEALTHCHECKS = "/healthchecks/api/v3";
 /** In the project of a key, and the default project of a user, which each user may read. */
 export const readChecks: Rule = (who) => {
   if (who.kind === "key") return who.scope === "events:read" || who.scope === "events:write" ? null : NO_SCOPE;
-  return who.scopes === null || who.scopes.includes("events:read") ? null : NO_SCOPE;
+  return holds(who, "events:read") ? null : NO_SCOPE;
 };
 const writeChecks: Rule = (who) => {
   if (who.kind === "key") return who.scope === "events:write" ? null : NO_SCOPE;

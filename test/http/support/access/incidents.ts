@@ -11,8 +11,8 @@ const POLICIES_PATH = "/api/v1/policies";
 const ROUTES_PATH = "/api/v1/routes";
 const HIDDEN = "INCIDENT_NOT_FOUND";
 const { scope: _key, ...usersRead } = readEvents;
-const act: InProject = { from: "editor", or: "incidents:act", hidden: HIDDEN };
-const write: Omit<InProject, "hidden"> = { from: "owner", or: "policies:write" };
+const act: InProject = { from: "editor", hidden: HIDDEN };
+const write: Omit<InProject, "hidden"> = { from: "owner" };
 
 /** An open incident of the shop. */
 export async function makeIncident({ prism, shop }: AccessWorld): Promise<string> {

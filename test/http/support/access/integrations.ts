@@ -4,8 +4,8 @@ import { inWorld, open, type Refusal, type Row, type Table } from "./row.ts";
 import type { AccessWorld } from "./world.ts";
 
 const PATH = "/api/v1/integrations";
-const write: InProject = { from: "owner", or: "policies:write", hidden: "INTEGRATION_NOT_FOUND" };
-const { from, or } = readEvents;
+const write: InProject = { from: "owner", hidden: "INTEGRATION_NOT_FOUND" };
+const { from } = readEvents;
 const NEW = { kind: "pagerduty", name: "x" } as const;
 
 /** With a new integration for each caller. */
@@ -52,7 +52,7 @@ function keyed([method, path]: readonly [string, string]): [string, Row[]] {
 export const INTEGRATIONS: Table = {
   [`GET ${PATH}`]: [
     {
-      refusal: inShop({ from, or, hidden: "PROJECT_NOT_FOUND" }),
+      refusal: inShop({ from, hidden: "PROJECT_NOT_FOUND" }),
       request: inWorld(({ shop }) => `${PATH}?projectId=${shop}`),
     },
   ],
@@ -62,7 +62,7 @@ export const INTEGRATIONS: Table = {
       request: ({ shop }) => ({ path: PATH, body: { ...NEW, name: uuidv7(), projectId: shop } }),
     },
   ],
-  [`GET ${PATH}/:id`]: [{ refusal: inShop({ from, or, hidden: "INTEGRATION_NOT_FOUND" }), request: fresh("") }],
+  [`GET ${PATH}/:id`]: [{ refusal: inShop({ from, hidden: "INTEGRATION_NOT_FOUND" }), request: fresh("") }],
   [`PATCH ${PATH}/:id`]: [{ refusal: inShop(write), request: fresh("", { labels: {} }) }],
   [`DELETE ${PATH}/:id`]: [{ refusal: inShop(write), request: fresh("") }],
   [`POST ${PATH}/:id/rotate`]: [{ refusal: inShop(write), request: fresh("/rotate", {}) }],

@@ -45,7 +45,7 @@ export const OPERATIONS: Table = {
   "GET /api/v1/stats": [
     { refusal: scoped(OF_STATS), request: at("/api/v1/stats") },
     {
-      refusal: scoped(OF_STATS, inShop({ from: readEvents.from, or: readEvents.or, hidden: "PROJECT_NOT_FOUND" })),
+      refusal: scoped(OF_STATS, inShop({ from: readEvents.from, hidden: "PROJECT_NOT_FOUND" })),
       request: inWorld((world) => `/api/v1/stats?projectId=${world.shop}`),
     },
   ],

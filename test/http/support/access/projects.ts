@@ -64,6 +64,10 @@ export const PROJECTS: Table = {
     { refusal: deleters, request: inWorld((world) => `${shop(world)}/events?before=2001-01-01T00:00:00Z`) },
   ],
   "GET /api/v1/projects/:id/members": [{ refusal: members, request: inWorld((world) => `${shop(world)}/members`) }],
+  // The answer has the projects that the caller manages only.
+  "GET /api/v1/members/lost-rights": [
+    { refusal: scoped(["projects:create"]), request: at("/api/v1/members/lost-rights") },
+  ],
   "POST /api/v1/projects/:id/members": [
     {
       // By id only for those who may read users; a member would only get another role.

@@ -11,6 +11,8 @@ const notSocketIo: Row = { ...open("/socket.io/"), served: [400, "VALIDATION_FAI
 const ENTRY = { type: "x", data: 1 };
 const NO_CHANNEL: Refusal = [403, "CHANNEL_FORBIDDEN"];
 
+const isPublisher = ({ member }: Extract<Known, { kind: "user" }>): boolean => member !== null && member !== "viewer";
+
 /** Contract 4.12, 5.3. */
 export const REALTIME: Table = {
   "GET /ws": [upgradeOnly("/ws")],
@@ -29,7 +31,7 @@ export const REALTIME: Table = {
     },
     {
       refusal: (who) => {
-        const isIn = who.kind === "key" ? who.isOfShop : who.member !== null || holds(who, "projects:all");
+        const isIn = who.kind === "key" ? who.isOfShop : isPublisher(who) || holds(who, "projects:all");
         return may("realtime:publish", "realtime:publish")(who) ?? (isIn ? null : NO_CHANNEL);
       },
       request: ({ shop }) => ({

@@ -4,8 +4,8 @@ import { at, inWorld, type Row, type Rule, type Table } from "./row.ts";
 import type { AccessWorld } from "./world.ts";
 
 const PATH = "/api/v1/receivers";
-const write: InProject = { from: "editor", or: "receivers:write", hidden: "RECEIVER_NOT_FOUND" };
-const { from, or } = readEvents;
+const write: InProject = { from: "editor", hidden: "RECEIVER_NOT_FOUND" };
+const { from } = readEvents;
 
 interface Made {
   readonly id: string;
@@ -44,7 +44,7 @@ export const DOOR_PATHS = [
 export const RECEIVERS: Table = {
   [`GET ${PATH}`]: [
     {
-      refusal: inShop({ from, or, hidden: "PROJECT_NOT_FOUND" }),
+      refusal: inShop({ from, hidden: "PROJECT_NOT_FOUND" }),
       request: inWorld(({ shop }) => `${PATH}?projectId=${shop}`),
     },
   ],
@@ -55,7 +55,7 @@ export const RECEIVERS: Table = {
     },
   ],
   [`GET ${PATH}/presets`]: [{ refusal: scoped(["events:read", "receivers:write"]), request: at(`${PATH}/presets`) }],
-  [`GET ${PATH}/:id`]: [{ refusal: inShop({ from, or, hidden: "RECEIVER_NOT_FOUND" }), request: fresh("") }],
+  [`GET ${PATH}/:id`]: [{ refusal: inShop({ from, hidden: "RECEIVER_NOT_FOUND" }), request: fresh("") }],
   [`PATCH ${PATH}/:id`]: [{ refusal: inShop(write), request: fresh("", { labels: {} }) }],
   [`DELETE ${PATH}/:id`]: [{ refusal: inShop(write), request: fresh("") }],
   [`POST ${PATH}/:id/rotate`]: [{ refusal: inShop(write), request: fresh("/rotate", {}) }],

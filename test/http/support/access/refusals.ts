@@ -111,8 +111,6 @@ export function ownersAnd(permission: Permission, hidden: string): Rule {
 export interface InProject {
   /** The lowest role in the project that is enough. */
   readonly from: Membership;
-  /** The global permission that is enough for callers who see the project. */
-  readonly or?: Permission;
   readonly scope?: string;
   /** The answer to callers outside of the project. */
   readonly hidden: string;
@@ -121,10 +119,10 @@ export interface InProject {
 }
 
 /**
- * D56: members see the project, `projects:all` sees all; rights by role in the project and by
- * permission add up.
+ * Only the role of a member counts in a project; `projects:all` is an owner in all. Permissions of
+ * server roles count in `default` only.
  */
-export function inShop({ from, or, scope, hidden, refused = NO_ROLE }: InProject): Rule {
+export function inShop({ from, scope, hidden, refused = NO_ROLE }: InProject): Rule {
   return (who) => {
     if (who.kind === "key") {
       if (scope === undefined) return NO_KEYS;
@@ -133,9 +131,8 @@ export function inShop({ from, or, scope, hidden, refused = NO_ROLE }: InProject
     }
     if (holds(who, "projects:all")) return null;
     if (who.member === null) return [404, hidden];
-    const isEnough = RANK[who.member] >= RANK[from] || (or !== undefined && holds(who, or));
-    return isEnough ? null : refused;
+    return RANK[who.member] >= RANK[from] ? null : refused;
   };
 }
 
-export const readEvents = { from: "viewer", or: "events:read", scope: "events:read" } as const;
+export const readEvents = { from: "viewer", scope: "events:read" } as const;

@@ -5,10 +5,9 @@ import { at, inWorld, type Rule, type Table } from "./row.ts";
 import type { AccessWorld } from "./world.ts";
 
 const rule = ({ rule: id }: AccessWorld): string => `/api/v1/rules/${id}`;
-const readRules = { from: "editor", or: "rules:read" } as const;
+const readRules = { from: "editor" } as const;
 const writeRules: InProject = {
   from: "owner",
-  or: "rules:write",
   hidden: "RULE_NOT_FOUND",
 };
 

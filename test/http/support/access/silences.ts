@@ -5,9 +5,9 @@ import type { AccessWorld } from "./world.ts";
 
 const PATH = "/api/v1/silences";
 const HIDDEN = "SILENCE_NOT_FOUND";
-const write: Omit<InProject, "hidden"> = { from: "editor", or: "silences:write", scope: "silences:write" };
+const write: Omit<InProject, "hidden"> = { from: "editor", scope: "silences:write" };
 const create = inShop({ ...write, hidden: "PROJECT_NOT_FOUND" });
-const createBroad = inShop({ from: "owner", or: "silences:broad", hidden: "PROJECT_NOT_FOUND" });
+const createBroad = inShop({ from: "owner", hidden: "PROJECT_NOT_FOUND" });
 /** A key needs both scopes, and each of these has one. */
 const broad: Rule = (who) => create(who) ?? (who.kind === "key" ? NO_ROLE : createBroad(who));
 

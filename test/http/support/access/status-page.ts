@@ -3,9 +3,9 @@ import { type InProject, inShop, readEvents } from "./refusals.ts";
 import { at, inWorld, NO_ID, open, type Refusal, type Row, type Table } from "./row.ts";
 
 const PATH = "/api/v1/status-page";
-const { from, or } = readEvents;
-const write: InProject = { from: "owner", or: "policies:write", hidden: "PROJECT_NOT_FOUND" };
-const read = inShop({ from, or, hidden: "PROJECT_NOT_FOUND" });
+const { from } = readEvents;
+const write: InProject = { from: "owner", hidden: "PROJECT_NOT_FOUND" };
+const read = inShop({ from, hidden: "PROJECT_NOT_FOUND" });
 const hidden = "STATUS_NOTICE_NOT_FOUND";
 const NEW = { kind: "incident", title: "x", text: "y" } as const;
 
@@ -63,7 +63,7 @@ export const STATUS_PAGE: Table = {
       request: ({ shop }) => ({ path: `${PATH}/notices`, body: { ...NEW, projectId: shop } }),
     },
   ],
-  [`GET ${PATH}/notices/:id`]: [{ refusal: inShop({ from, or, hidden }), request: notice() }],
+  [`GET ${PATH}/notices/:id`]: [{ refusal: inShop({ from, hidden }), request: notice() }],
   [`PATCH ${PATH}/notices/:id`]: [{ refusal: inShop({ ...write, hidden }), request: notice({ title: "z" }) }],
   [`DELETE ${PATH}/notices/:id`]: [{ refusal: inShop({ ...write, hidden }), request: notice() }],
   [`GET ${PATH}/subscribers`]: [
