@@ -4,6 +4,7 @@ import {
   type Circuits,
   type DeliveryMemory,
   type DeliveryServices,
+  enqueueMail,
   mailBounces,
   openDelivery,
   type PageSender,
@@ -184,13 +185,14 @@ function openHeartbeats({ database: db, clock, log, metrics }: Base, { alerts }:
   });
 }
 
-function openNtfy(base: Base, { access, live }: Core, realtime: RealtimeService): Ntfy {
+function openNtfy(base: Base, { access, live, jobs: { jobs } }: Core, realtime: RealtimeService): Ntfy {
   const { accounts, projects, principals } = access;
   const { hub, connections } = live;
   return new Ntfy({
     ...{ ...base, db: base.database, hub, connections, projects, principals, realtime },
     passwordOwner: (login, password, ip) => passwordOwner(accounts, login, password, ip),
     requireSpace: () => base.storage.requireSpace(),
+    enqueueMail: (mail, trx) => enqueueMail({ box: base.box, clock: base.clock, jobs }, mail, trx),
   });
 }
 

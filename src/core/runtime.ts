@@ -19,6 +19,12 @@ declare global {
 
 const packed = globalThis.__packed;
 
+/**
+ * Whether header values keep bytes from 0x80 on at their ends. uWebSockets compares signed characters;
+ * on Linux `scripts/adapt-uws.mjs` corrects that, on macOS and Windows they are lost.
+ */
+export const KEEPS_UTF8_HEADERS: boolean = process.platform === "linux";
+
 /** Whether this process loads TypeScript, as `npm run dev` does; compiled code does not. */
 export const loadsTypeScript: boolean = !packed && import.meta.url.endsWith(".ts");
 

@@ -26,9 +26,9 @@ export interface Sink {
   failed(error: unknown): void;
   /**
    * Joins or leaves the protocol's broadcasts of the stream; absent when entries are written to
-   * each connection separately.
+   * each connection separately. It changes only while the subscription is catching up.
    */
-  readonly group?: { join(): void; leave(): void };
+  readonly group?: { join(): void; leave(): void } | undefined;
 }
 
 /** Where to start: after an offset, at the head, or at the oldest entry that is kept. */

@@ -1,15 +1,62 @@
 /** Elements after which a line ends. */
-const BLOCK_ENDS = /<(?:br|\/p|\/div|\/li|\/tr|\/h[1-6]|hr)\b[^<>]*>/gi;
+const BLOCK_ENDS = /^<(?:br|\/p|\/div|\/li|\/tr|\/table|\/h[1-6]|hr)\b/i;
+const CELL_ENDS = /^<\/t[dh]\b/i;
 const TAGS = /<[^<>]*>/g;
-const REFERENCES = /&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|(amp|lt|gt|quot|apos|nbsp));/gi;
-const NAMED: Readonly<Record<string, string>> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'", nbsp: " " };
+const REFERENCES = /&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|([a-z]{2,8}));/gi;
+const NAMED: ReadonlyMap<string, string> = new Map([
+  ...([
+    ["amp", "&"],
+    ["lt", "<"],
+    ["gt", ">"],
+    ["quot", '"'],
+    ["apos", "'"],
+    ["nbsp", " "],
+  ] as const),
+  ...([
+    ["ndash", "–"],
+    ["mdash", "—"],
+    ["hellip", "…"],
+    ["bull", "•"],
+    ["middot", "·"],
+    ["deg", "°"],
+  ] as const),
+  ...([
+    ["lsquo", "‘"],
+    ["rsquo", "’"],
+    ["ldquo", "“"],
+    ["rdquo", "”"],
+    ["euro", "€"],
+    ["copy", "©"],
+  ] as const),
+  ...([
+    ["auml", "ä"],
+    ["ouml", "ö"],
+    ["uuml", "ü"],
+    ["szlig", "ß"],
+  ] as const),
+  ...([
+    ["Auml", "Ä"],
+    ["Ouml", "Ö"],
+    ["Uuml", "Ü"],
+    ["eacute", "é"],
+    ["egrave", "è"],
+    ["agrave", "à"],
+  ] as const),
+]);
+/** What readers do not see: its content, too, is no text. */
+const HIDDEN = /<(?:(style|script|title|template)\b[^<>]*>|!--)/gi;
+const MAX_LINK = 2000;
 
-/** Text of HTML: without tags, with line breaks for blocks. Takes linear time. */
-export function plainText(html: string): string {
-  const lines = html.replace(BLOCK_ENDS, "\n").replace(TAGS, "");
-  return lines
+interface Options {
+  /** Whether the target of a link follows its text: `report <https://…>`. */
+  readonly withLinks?: boolean;
+}
+
+/** Text of HTML: without tags, style sheets and scripts, with line breaks for blocks. Takes linear time. */
+export function plainText(html: string, { withLinks = false }: Options = {}): string {
+  return shownText(withoutHidden(html), withLinks)
     .replace(REFERENCES, (whole, decimal?: string, hex?: string, name?: string) => {
-      if (name !== undefined) return NAMED[name.toLowerCase()] ?? whole;
+      if (name !== undefined) return NAMED.get(name) ?? NAMED.get(name.toLowerCase()) ?? whole;
       const code = decimal === undefined ? Number.parseInt(hex ?? "", 16) : Number(decimal);
       return code > 0 && code <= 0x10ffff ? String.fromCodePoint(code) : whole;
     })
@@ -17,4 +64,49 @@ export function plainText(html: string): string {
     .replace(/ ?\n ?/g, "\n")
     .replace(/\n{3,}/g, "\n\n")
     .trim();
+}
+
+function withoutHidden(html: string): string {
+  const ends = new Map<string, RegExp>();
+  const parts: string[] = [];
+  let at = 0;
+  for (const match of html.matchAll(HIDDEN)) {
+    if (match.index < at) continue;
+    const name = match[1]?.toLowerCase() ?? "";
+    const end = ends.get(name) ?? new RegExp(name === "" ? "-->" : `</${name}\\s*>`, "gi");
+    ends.set(name, end);
+    // None was found before: there is none further on, and what follows is shown.
+    if (end.lastIndex < 0) continue;
+    end.lastIndex = match.index + match[0].length;
+    if (!end.test(html)) {
+      end.lastIndex = -1;
+      continue;
+    }
+    parts.push(html.slice(at, match.index));
+    at = end.lastIndex;
+  }
+  parts.push(html.slice(at));
+  return parts.join(" ");
+}
+
+function shownText(html: string, withLinks: boolean): string {
+  let link: { readonly url: string; readonly from: number } | null = null;
+  return html.replace(TAGS, (tag, at: number) => {
+    if (BLOCK_ENDS.test(tag)) return "\n";
+    if (CELL_ENDS.test(tag)) return " ";
+    if (!withLinks) return "";
+    if (/^<a\b/i.test(tag)) link = { url: targetOf(tag), from: at + tag.length };
+    if (link === null || !/^<\/a\b/i.test(tag)) return "";
+    const { url, from } = link;
+    link = null;
+    const text = html.slice(from, at).replace(TAGS, "").trim();
+    return url === "" || text.replace(/\/$/, "") === url.replace(/\/$/, "") ? "" : ` <${url}>`;
+  });
+}
+
+/** The web or mail address that a link opens; empty for any other. */
+function targetOf(tag: string): string {
+  const [, double, single, bare] = /\shref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))/i.exec(tag) ?? [];
+  const url = (double ?? single ?? bare ?? "").trim();
+  return /^(?:https?:|mailto:)\S+$/i.test(url) && url.length <= MAX_LINK ? url : "";
 }

@@ -28,7 +28,7 @@ export { closedWebPush, openWebPush, type WebPushSender } from "./channels/webpu
 export { Channels } from "./channels.ts";
 export type { CircuitFacts, Circuits } from "./circuits.ts";
 export type { ReadEventAlerts } from "./context.ts";
-export { enqueueMail, mailSealContext } from "./mails.ts";
+export { type DirectMail, enqueueMail, mailSealContext } from "./mails.ts";
 export {
   type DeliveryMemory,
   type DeliveryServices,

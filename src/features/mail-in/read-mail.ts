@@ -63,7 +63,8 @@ export async function readMail(raw: Uint8Array, envelope: Envelope): Promise<Rea
   for (const { key, value } of email.headers) if (!all.has(key)) all.set(key, line(decodeWords(value)));
   const header = (name: string) => all.get(name) ?? "";
   const subject = line(email.subject ?? "");
-  const text = textOf(email);
+  const attachments = email.attachments.slice(0, MAX_ATTACHMENTS).map(attachmentView);
+  const text = textOf(email) || attachedText(attachments);
   const messageId = idIn(header("message-id")) ?? contentId(header("date"), subject, text);
   const state = readSubject(subject === "" ? (text.split("\n", 1)[0] ?? "") : subject);
   const isImportant = importance(header);
@@ -76,7 +77,7 @@ export async function readMail(raw: Uint8Array, envelope: Envelope): Promise<Rea
     thread: idIn(header("references")) ?? idIn(header("in-reply-to")),
     date: email.date === undefined ? null : line(email.date),
     automatic: automaticOf(email, envelope, header),
-    attachments: email.attachments.slice(0, MAX_ATTACHMENTS).map(attachmentView),
+    attachments,
     isCut: start.length < raw.length,
   };
   const shown = [...all].filter(([name]) => HEADER_NAME.test(name) && !LEFT_OUT.test(name)).slice(0, MAX_HEADERS);
@@ -109,9 +110,21 @@ function line(text: string): string {
   return cleanText(text.replaceAll(/\s+/g, " ")).trim().slice(0, MAX_LINE);
 }
 
-/** The plain text; of a mail with HTML only, the text of that. */
+const MAX_NAMED = 10;
+
+/** For a mail of a camera or a calendar, which has no text. */
+function attachedText(attachments: MailBody["attachments"]): string {
+  if (attachments.length === 0) return "";
+  const names = attachments.slice(0, MAX_NAMED).map(({ filename, type }) => filename ?? type);
+  return `Attached: ${names.join(", ")}${attachments.length > MAX_NAMED ? ", …" : ""}`;
+}
+
+/** The plain text; of a mail with HTML only, the text of that with its links. */
 function textOf({ text, html }: Email): string {
-  const found = text !== undefined && text.trim() !== "" ? text : plainText((html ?? "").slice(0, 8 * MAX_TEXT));
+  const found =
+    text !== undefined && text.trim() !== ""
+      ? text
+      : plainText((html ?? "").slice(0, 8 * MAX_TEXT), { withLinks: true });
   return cleanText(found.slice(0, 2 * MAX_TEXT).replaceAll("\r\n", "\n"))
     .slice(0, MAX_TEXT)
     .trim();

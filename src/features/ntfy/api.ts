@@ -158,8 +158,9 @@ export class NtfyApi {
 
   #publishJson(call: Call): Promise<unknown> {
     const json = readJsonPublish(call.body);
+    const others = parametersOf(call.exchange);
     return this.#store(call, json.topic, json.sequenceId, {
-      parameters: json.parameters,
+      parameters: (name) => json.parameters(name) || others(name),
       body: Buffer.from(json.message),
       actions: json.actions,
     });

@@ -6,7 +6,6 @@ import { type ErrorCode, PrismError, STATUS_OF } from "../../core/errors.ts";
  */
 const TEXTS = {
   40000: "invalid request",
-  40001: "e-mail notifications are not enabled",
   40002: "cannot disable cache for delayed message",
   40003: "delayed e-mail notifications are not supported",
   40004: "invalid delay parameter: unable to parse delay",

@@ -1,3 +1,4 @@
+import { KEEPS_UTF8_HEADERS } from "../../core/runtime.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { NtfyError } from "./errors.ts";
 
@@ -31,12 +32,13 @@ export type ParameterName = keyof typeof NAMES;
 export type Parameters = (name: ParameterName) => string;
 
 /** The parameters of a request: a header beats the query (docs/ntfy.md). */
-export function parametersOf(exchange: Exchange): Parameters {
+export function parametersOf(exchange: Exchange, keepsUtf8Headers = KEEPS_UTF8_HEADERS): Parameters {
   const query = queryOf(exchange.queryText);
   return (name) => {
     for (const header of NAMES[name]) {
       const value = headerText(exchange, header);
       if (value !== "") return value;
+      if (!keepsUtf8Headers && LOST.has(name) && exchange.headerNames().includes(header)) throw lost(header);
     }
     for (const key of NAMES[name]) {
       const value = query.get(key)?.trim() ?? "";
@@ -44,6 +46,14 @@ export function parametersOf(exchange: Exchange): Parameters {
     }
     return "";
   };
+}
+
+/** Parameters that people write in their own language. */
+const LOST: ReadonlySet<ParameterName> = new Set(["title", "message", "tags", "filename"]);
+
+function lost(header: string): NtfyError {
+  const why = "on this platform characters that are not ASCII are lost at the ends of headers";
+  return new NtfyError(40000, `the header ${header} arrived empty: ${why}; use the query, JSON or RFC 2047`);
 }
 
 /** Values of the query by name; the first of a repeated name. Invalid encodings stay as they are. */
@@ -58,7 +68,8 @@ export function queryOf(text: string): ReadonlyMap<string, string> {
  * `Priority` is also a field of RFC 9218, which browsers and proxies add.
  */
 function headerText(exchange: Exchange, name: string): string {
-  const raw = exchange.header(name).trim();
+  // Other white space may be half of a letter until the bytes are read as UTF-8.
+  const raw = exchange.header(name).replace(/^[ \t]+|[ \t]+$/g, "");
   if (raw === "" || (name === "priority" && /^(?:u=\d|i(?:$|[=;,\s]))/.test(raw))) return "";
   return decodeWords(utf8Of(raw)).trim();
 }
@@ -74,13 +85,14 @@ function utf8Of(text: string): string {
 }
 
 const STRICT_UTF8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-const WORD = /=\?([\w-]+)\?([bq])\?([^?\s]*)\?=/gi;
+/** Also with spaces within, as some clients write them. */
+const WORD = /=\?([\w-]+)\?([bq])\?([^?\r\n]*)\?=/gi;
 
 /** Decodes encoded words (RFC 2047 section 2); invalid ones stay as they are. */
 export function decodeWords(text: string): string {
   if (!text.includes("=?")) return text;
   // White space between two words is not text (section 6.2).
-  return text.replace(/(=\?[\w-]+\?[bq]\?[^?\s]*\?=)\s+(?==\?[\w-]+\?[bq]\?)/gi, "$1").replace(WORD, decodeWord);
+  return text.replace(/(=\?[\w-]+\?[bq]\?[^?\r\n]*\?=)\s+(?==\?[\w-]+\?[bq]\?)/gi, "$1").replace(WORD, decodeWord);
 }
 
 function decodeWord(word: string, charset: string, encoding: string, content: string): string {

@@ -6,9 +6,9 @@ import type { Visitor } from "./auth.ts";
 import { dueAtOf } from "./delay.ts";
 import { NtfyError } from "./errors.ts";
 import { newId } from "./ids.ts";
-import { type Attachment, MAX_MESSAGE_BYTES, type Message, secondsOf } from "./message.ts";
+import { type Attachment, MAX_MESSAGE_BYTES, secondsOf } from "./message.ts";
 import { isTrue, type Parameters, priorityOf, TOPIC, tagsOf } from "./parameters.ts";
-import type { Content, Draft, Publisher } from "./publisher.ts";
+import type { Content, Draft, Published, Publisher } from "./publisher.ts";
 import { BUILT_IN_TEMPLATES } from "./templates/built-in.ts";
 import { parseTemplate } from "./templates/template.ts";
 import type { Topic } from "./topics.ts";
@@ -40,11 +40,12 @@ const MAX_DETAIL = 2000;
 const STRICT = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** @returns the published message. @throws NtfyError, STORAGE_FULL */
-export async function publish(context: PublishContext, input: PublishInput): Promise<Message> {
+export async function publish(context: PublishContext, input: PublishInput): Promise<Published> {
   const { clock } = context;
   const { parameters, topic, visitor } = input;
   const [uncached, delay] = [/^(?:no|false|0)$/i.test(parameters("cache")), parameters("delay")];
-  if (parameters("email") !== "") throw new NtfyError(delay === "" ? 40001 : 40003);
+  const email = parameters("email");
+  if (email !== "" && delay !== "") throw new NtfyError(40003);
   if (parameters("call") !== "") throw new NtfyError(delay === "" ? 40032 : 40037);
   if (delay !== "" && uncached) throw new NtfyError(40002);
   const now = clock.now();
@@ -56,6 +57,7 @@ export async function publish(context: PublishContext, input: PublishInput): Pro
     isUncached: uncached,
     dueAt,
     file: null,
+    email,
   } as const;
   const common = commonOf(input);
   const body = bodyOf(input);
@@ -198,7 +200,7 @@ async function upload(
   { exchange, visitor, topic, body }: PublishInput,
   draft: Omit<Draft, "file">,
   { name: given, content }: Extract<Body, { kind: "file" }>,
-): Promise<Message> {
+): Promise<Published> {
   const { limits } = attachments;
   if (limits.fileBytes === 0) throw new NtfyError(40014);
   if (body.length === 0) throw new NtfyError(40000, "the file is empty");

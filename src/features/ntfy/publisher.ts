@@ -1,14 +1,17 @@
 import type { Database as Sqlite } from "better-sqlite3";
-import type { Clock, EpochMs } from "../../core/clock.ts";
+import { startOf } from "../../core/clean-text.ts";
+import { type Clock, DAY_MS, type EpochMs, HOUR_MS } from "../../core/clock.ts";
 import { DueTimes, SteadyClock } from "../../core/due-times.ts";
 import { PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Counter } from "../../core/metrics.ts";
 import type { Level } from "../../core/vocabulary.ts";
+import { RateLimiter } from "../../http/rate-limiter.ts";
 import { addEffect, type Database, type Trx } from "../../store/database.ts";
 import { creatorOf, type Quotas } from "../access/index.ts";
 import type { AuditTrail } from "../audit/index.ts";
+import type { DirectMail } from "../delivery/index.ts";
 import { appendEvents } from "../events/index.ts";
 import type { RealtimeService } from "../streams/index.ts";
 import type { UploadedFile } from "./attachments.ts";
@@ -16,6 +19,7 @@ import type { Visitor } from "./auth.ts";
 import { NtfyError } from "./errors.ts";
 import { newId } from "./ids.ts";
 import { type EventName, type Message, secondsOf } from "./message.ts";
+import { isTrue } from "./parameters.ts";
 import type { Topic } from "./topics.ts";
 
 /** The members of a message that the publisher gives. */
@@ -33,6 +37,14 @@ export interface Draft {
   /** When to send it; null: now. */
   readonly dueAt: EpochMs | null;
   readonly file: UploadedFile | null;
+  /** The address in `Email:`; absent or empty: none. */
+  readonly email?: string;
+}
+
+/** What a publisher is answered. */
+export interface Published extends Message {
+  /** What was asked for and is not done. */
+  readonly warning?: string;
 }
 
 interface PublisherParts {
@@ -46,7 +58,15 @@ interface PublisherParts {
   readonly published: Counter;
   /** How long messages are kept. */
   cacheMs(): number;
+  /** Whether the server sends mails. */
+  hasMail(): boolean;
+  enqueueMail(mail: DirectMail, trx: Trx): Promise<void>;
 }
+
+/** Mails of one user within an hour, as ntfy's own default. */
+const MAILS_PER_HOUR = 16;
+const MAX_MAIL_USERS = 10_000;
+const MAX_SUBJECT = 100;
 
 /** Stands for all anonymous publishers together, whose topics count as those of one person. */
 const ANONYMOUS_MAKER = "anonymous";
@@ -60,11 +80,13 @@ export class Publisher {
   readonly #parts: PublisherParts;
   readonly #due: DueTimes<string>;
   readonly #startedAt: number;
+  readonly #mails: RateLimiter;
   #count = 0;
 
   constructor(parts: PublisherParts) {
     this.#parts = parts;
     this.#startedAt = parts.clock.elapsed();
+    this.#mails = new RateLimiter(parts.clock, MAX_MAIL_USERS, HOUR_MS);
     this.#due = new DueTimes({
       clock: new SteadyClock(parts.clock),
       handle: (ids) => this.#send(ids),
@@ -106,12 +128,12 @@ export class Publisher {
   }
 
   /** @returns the message as stored. @throws NtfyError 40301, 42904; STORAGE_FULL, DATABASE_UNAVAILABLE */
-  async publish(topic: Topic, { principal }: Visitor, draft: Draft): Promise<Message> {
+  async publish(topic: Topic, { principal }: Visitor, draft: Draft): Promise<Published> {
     const { db, clock } = this.#parts;
     const now = clock.now();
     const message = this.#messageOf(topic.name, draft, now);
     const sender = principal?.key ?? null;
-    await db.write(
+    const warning = await db.write(
       async (trx) => {
         if (topic.isNew) await this.#makeTopic(trx, topic, principal ? creatorOf(principal) : ANONYMOUS_MAKER, now);
         if (draft.file) await trx.insertInto("ntfy_attachments").values(draft.file.row).execute();
@@ -125,12 +147,42 @@ export class Publisher {
             draft.isUncached ? now : now + this.#parts.cacheMs(),
             sender,
           );
+        const { email = "" } = draft;
+        return email === ""
+          ? undefined
+          : this.#mail(trx, principal && "userId" in principal ? principal.userId : null, message, email);
       },
       { sharesCommit: true },
     );
     this.#count++;
     this.#parts.published.add();
-    return message;
+    return warning === undefined ? message : { ...message, warning };
+  }
+
+  /**
+   * Sends the message to its publisher, too: to the confirmed address of the account only, so that
+   * no publisher can mail strangers. @returns why it does not; undefined if the mail is queued
+   */
+  async #mail(trx: Trx, userId: string | null, message: Message, given: string): Promise<string | undefined> {
+    const { clock, hasMail, enqueueMail } = this.#parts;
+    const not = (why: string): string => `No mail is sent: ${why}`;
+    if (!hasMail()) return not("the server has no SMTP (smtp.host)");
+    if (userId === null) return not("only a user's own address gets mails, and this publisher is no user");
+    const user = await trx
+      .selectFrom("users")
+      .select("email")
+      .where("id", "=", userId)
+      .where("isEmailVerified", "=", 1)
+      .executeTakeFirst();
+    if (!user?.email) return not("the account has no confirmed mail address");
+    const isOwn = isTrue(given) || given.toLowerCase() === user.email.toLowerCase();
+    if (!isOwn) return not("only the address of the publisher's own account gets mails");
+    if (!this.#mails.take(userId, MAILS_PER_HOUR).isAllowed) return not(`more than ${MAILS_PER_HOUR} within an hour`);
+    const { topic, title, message: text = "", click } = message;
+    const lines = [text, ...(click === undefined ? [] : [click]), `Published to the topic ${topic}.`];
+    const mail = { to: user.email, subject: title ?? startOf(text.replace(/\s+/g, " "), MAX_SUBJECT) };
+    await enqueueMail({ ...mail, text: `${lines.join("\n\n")}\n`, expiresAt: clock.now() + DAY_MS }, trx);
+    return undefined;
   }
 
   #messageOf(topic: string, { id, content, sequenceId, event, isUncached, dueAt }: Draft, now: EpochMs): Message {

@@ -8,10 +8,10 @@ import type { LiveSettings } from "../../http/live-settings.ts";
 import { RateLimiter } from "../../http/rate-limiter.ts";
 import type { Connections } from "../../live/connections.ts";
 import type { Hub } from "../../live/hub.ts";
-import type { Database } from "../../store/database.ts";
+import type { Database, Trx } from "../../store/database.ts";
 import type { PasswordOwner, Principals, Projects } from "../access/index.ts";
 import type { AuditTrail } from "../audit/index.ts";
-import { acknowledgeLink } from "../delivery/index.ts";
+import { acknowledgeLink, type DirectMail } from "../delivery/index.ts";
 import type { RealtimeService } from "../streams/index.ts";
 import { ATTACHMENTS_DIR, Attachments } from "./attachments.ts";
 import { NtfyAuth } from "./auth.ts";
@@ -40,6 +40,7 @@ export interface NtfyParts {
   readonly passwordOwner: (login: string, password: string, ip: string) => Promise<PasswordOwner>;
   /** @throws STORAGE_FULL while the disk has too little space. */
   requireSpace(): void;
+  enqueueMail(mail: DirectMail, trx: Trx): Promise<void>;
 }
 
 /** Topics, messages, callers and subscribers of ntfy. */
@@ -60,7 +61,8 @@ export class Ntfy {
     const published = parts.metrics.counter("prism_ntfy_messages_total", "Messages published by ntfy's API")();
     parts.metrics.gauge("prism_ntfy_subscribers", "Open subscriptions of ntfy's API", () => this.open.size);
     this.topics = new Topics({ reader, projects, anonymous: () => settings.current.ntfy.anonymous });
-    this.publisher = new Publisher({ ...parts, quotas: projects.quotas, published, cacheMs: this.cacheMs });
+    const hasMail = () => settings.current.smtp.host !== undefined;
+    this.publisher = new Publisher({ ...parts, quotas: projects.quotas, published, cacheMs: this.cacheMs, hasMail });
     const limiter = new RateLimiter(clock);
     const counting = { limiter, limits: () => settings.rateLimit.enabled };
     this.auth = new NtfyAuth({ reader, clock, authenticator: principals, principals, passwordOwner, ...counting });

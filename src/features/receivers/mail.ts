@@ -27,7 +27,8 @@ const ACCEPTED = 250;
 
 /** The receiver that takes mail at this token; null for an unknown token and other receivers. */
 export function mailReceiver(receivers: Receivers, token: string): ReceiverRow | null {
-  const row = receivers.find(token);
+  // Tokens of older receivers have capital letters.
+  const row = receivers.find(token) ?? receivers.find(token.toLowerCase());
   return row?.preset === "mail" ? row : null;
 }
 
@@ -58,7 +59,7 @@ export async function acceptMail(
     headers: { ...headers, "content-type": "application/json" },
     bytes: Buffer.from(JSON.stringify(content)),
   };
-  const hidden = [...receiver.secrets, token];
+  const hidden = [...receiver.secrets, token, token.toLowerCase()];
   const given = { row, preset: receiver.preset, request, hidden, needsJson: false, signed: null };
   const payer = work.ofProject(row.projectId);
   const prepared = await preparing.prepare(receiver, { ...given, status: ACCEPTED, now: clock.now() }, { payer });

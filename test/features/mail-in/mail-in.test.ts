@@ -224,3 +224,35 @@ test("a receiver's own mapping reads the members of a mail, and its test shows w
   );
   assert.deepEqual([body.result, body.alerts[0]?.status], ["accepted", "resolved"], text);
 });
+
+test("a mail with HTML only is readable: links stay, style sheets and scripts go, cells stand apart", async (t) => {
+  const prism = await MailInTest.start(t);
+  const { address: to } = await prism.receiver();
+  const html =
+    "<html><head><title>x</title><style type='text/css'>p{color:red}</style></head><body><!-- hidden -->" +
+    "<script>alert(1)</script><p>Hello&nbsp;Ann &ndash; f&uuml;r</p><table><tr><td>Host</td><td>web-1</td></tr>" +
+    '<tr><th>State</th><td>down</td></tr></table><a href="https://x.example/?a=1&amp;b=2">open</a> ' +
+    '<a href="https://y.example/">https://y.example</a> <a href="javascript:alert(1)">no</a></body></html>';
+  await prism.mail({ to, subject: "Report", text: "", html });
+  const [event] = await prism.events("mail.received");
+  assert.equal(
+    event?.payload["message"],
+    "Hello Ann – für\nHost web-1\nState down\n\nopen <https://x.example/?a=1&b=2> https://y.example no",
+  );
+});
+
+test("a mail without text names its files", async (t) => {
+  const prism = await MailInTest.start(t);
+  const { address: to } = await prism.receiver();
+  await prism.mail({ to, subject: "Motion", text: "", attachments: [{ filename: "camera.jpg", content: "x" }] });
+  const [event] = await prism.events("mail.received");
+  assert.equal(event?.payload["message"], "Attached: camera.jpg");
+});
+
+test("an address is read without case", async (t) => {
+  const prism = await MailInTest.start(t);
+  const { address: to } = await prism.receiver();
+  assert.equal(to, to.toLowerCase());
+  assert.match(await prism.mail({ to: to.toUpperCase(), subject: "From a printer" }), /^250/);
+  assert.equal((await prism.events("mail.received")).length, 1);
+});

@@ -235,3 +235,59 @@ test("a reader that does not read is bounded, and gets everything once it reads"
   assert.ok(rest.length <= count);
   await eventually("nothing is held", () => ntfy.prism.parts.http.bodies.bufferedBytes === 0);
 });
+
+test("several topics are sent by time, in a poll, since an id and to a stream; then live", async (t) => {
+  const clock = new FakeClock();
+  const ntfy = await startNtfy(t, { clock });
+  const ids: string[] = [];
+  for (const [topic, text] of [
+    ["a", "a1"],
+    ["b", "b1"],
+    ["a", "a2"],
+    ["b", "b2"],
+    ["c", "c1"],
+    ["a", "a3"],
+  ] as const) {
+    ids.push((await ntfy.publish(topic, text)).body.id);
+    clock.advance(1100);
+  }
+  const texts = (messages: readonly { message?: string }[]) => messages.flatMap(({ message }) => message ?? []);
+  assert.deepEqual(texts(await ntfy.poll("a,b,c")), ["a1", "b1", "a2", "b2", "c1", "a3"]);
+  assert.deepEqual(texts(await ntfy.poll("c,b,a", `&since=${ids[1]}`)), ["a2", "b2", "c1", "a3"]);
+  await ntfy.publish("c", "later", { In: "1h" });
+  assert.deepEqual(texts(await ntfy.poll("a,c", "&scheduled=1")), ["a1", "a2", "c1", "a3", "later"]);
+  const streams = [
+    await ntfy.stream(t, "/b,a/json?since=all"),
+    await ntfy.stream(t, `/b,a/json?since=${ids[0]}`),
+  ] as const;
+  const socket = await ntfy.socket(t, "/b,a/ws?since=all").opened();
+  await eventually(
+    "the stored ones",
+    () => socket.texts.length > 5 && streams.every(({ events }) => events.length > 4),
+  );
+  await ntfy.publish("b", "live b");
+  await ntfy.publish("a", "live a");
+  const all = ["a1", "b1", "a2", "b2", "a3", "live b", "live a"];
+  await eventually("the live ones", () => socket.texts.length === 8);
+  assert.deepEqual(texts(socket.events), all);
+  await eventually("in streams", () => streams[1].events.length === 7 && streams[0].events.length === 8);
+  assert.deepEqual(texts(streams[0].events), all);
+  assert.deepEqual(texts(streams[1].events), all.slice(1));
+});
+
+test("more stored messages of two topics than are held, to a client that reads slowly, arrive once each", async (t) => {
+  const ntfy = await startNtfy(t, { settings: { "rateLimit.enabled": "false" } });
+  const count = 700;
+  const filling = "x".repeat(3900);
+  for (let i = 0; i < count; i++) await ntfy.publish(i % 2 === 0 ? "a" : "b", `${i} ${filling}`);
+  const stream = await ntfy.stream(t, "/a,b/json?since=all");
+  stream.response.pause();
+  await ntfy.publish("a", "last");
+  stream.response.resume();
+  await eventually("all arrive", () => /"message":"last"\}\n/.test(stream.text));
+  // A client that reads again gets keepalives between them.
+  const texts = stream.events.flatMap(({ event, message = "" }) => (event === "message" ? [message] : []));
+  assert.equal(texts.pop(), "last");
+  assert.equal(texts.length, count);
+  assert.equal(new Set(texts).size, count);
+});

@@ -124,6 +124,8 @@ test("a mapping is tried with the sample, a request or one of the log, and nothi
   assert.equal((await it.prism.post(path, { mapping: { title: "= body.(" } })).status, 422);
   const deep = "[".repeat(40) + "]".repeat(40);
   assert.equal((await it.prism.post(path, { request: { body: deep } })).status, 400);
+  const broken = await it.prism.post<{ problem: string }>(path, { request: { body: "{" } });
+  assert.match(broken.body.problem, /^the body is not JSON, as its Content-Type says/);
   assert.equal((await it.events()).length, 1, "only what was sent is stored");
   assert.deepEqual(await it.alerts(), []);
   const replayed = await it.prism.post(`${PATH}/${receiver.id}/requests/${logged?.id}/replay`, {});

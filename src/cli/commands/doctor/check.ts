@@ -4,7 +4,7 @@ import { OPEN_SECRETS, openSecretFiles, serverWarnings } from "../../../config/c
 import { describeConfig } from "../../../config/describe.ts";
 import type { Config, ConfigFiles, LoadedConfig } from "../../../config/load.ts";
 import { ConfigRefused } from "../../../config/option.ts";
-import { nodeWarning } from "../../../core/runtime.ts";
+import { KEEPS_UTF8_HEADERS, nodeWarning } from "../../../core/runtime.ts";
 import { reading } from "../../../store/sqlite/connection.ts";
 import { isUnused } from "../../data-dir.ts";
 
@@ -50,6 +50,13 @@ export function readOrNull<T>(databaseFile: string, read: (connection: Sqlite) =
 export function checkNode(now = Date.now()): Check {
   const warning = nodeWarning(now);
   return warning === null ? pass("node", `Node.js ${process.versions.node}`) : warn("node", warning);
+}
+
+/** Warns where the HTTP library takes characters that are not ASCII for white space (docs/ntfy.md). */
+export function checkHeaders(keepsUtf8 = KEEPS_UTF8_HEADERS): Check[] {
+  if (keepsUtf8) return [];
+  const lost = "on this platform characters that are not ASCII are lost at the ends of header values";
+  return [warn("headers", lost, "let publishers of ntfy use the query, JSON or RFC 2047 for titles and tags")];
 }
 
 /** `1536` is `1.5 KiB`. */

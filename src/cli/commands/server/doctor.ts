@@ -81,7 +81,7 @@ async function checkAll(
 ): Promise<readonly Check[]> {
   const { config, warnings } = loaded;
   const [
-    { attempt, checkNode, checkRedis },
+    { attempt, checkHeaders, checkNode, checkRedis },
     emergencies,
     files,
     network,
@@ -107,6 +107,7 @@ async function checkAll(
   if (isWhole)
     await run([
       ["node", () => [checkNode()]],
+      ["headers", () => checkHeaders()],
       ["permissions", () => files.checkPermissions(config, fix)],
       ["descriptors", () => files.checkDescriptors()],
       ["tls", () => network.checkTls(config)],

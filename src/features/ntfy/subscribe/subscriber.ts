@@ -34,6 +34,15 @@ export interface Request {
   readonly scheduled: readonly string[];
 }
 
+/** Characters of stored messages of several topics that are held to be sent by time. */
+const MAX_HELD = 1_048_576;
+
+interface Held {
+  readonly text: string;
+  readonly time: number;
+  readonly offset: number;
+}
+
 /** Members of a topic that decide what its subscribers get. */
 const STABLE = ["kind", "projectId", "userId", "patterns"] as const;
 
@@ -59,6 +68,11 @@ export abstract class Subscriber implements Connection {
   #isOpen = true;
   /** Legs that have not caught up for the first time. */
   #behind: number;
+  /** Of several topics: their stored messages, until all topics are read. Null: no longer, or one topic. */
+  #held: Held[] | null;
+  #heldLength = 0;
+  /** What is sent before any further entry, as far as the client reads. */
+  #waiting: readonly string[] = [];
 
   constructor(parts: SubscriberParts, request: Request) {
     this.parts = parts;
@@ -66,6 +80,7 @@ export abstract class Subscriber implements Connection {
     this.address = request.address;
     this.principal = request.visitor.principal;
     this.#behind = request.legs.length;
+    this.#held = request.legs.length > 1 ? [] : null;
   }
 
   /** Names of the topics. */
@@ -128,6 +143,7 @@ export abstract class Subscriber implements Connection {
 
   /** The client has read what waited for it. */
   protected resume(): void {
+    this.#sendWaiting();
     if (this.isReady()) for (const subscription of this.#subscriptions) subscription.drained();
   }
 
@@ -158,9 +174,10 @@ export abstract class Subscriber implements Connection {
     const group =
       this.request.filter === null && leg.view.isShared && !this.request.isPoll ? this.groupOf(leg) : undefined;
     let isBehind = true;
+    const isHeld = (): boolean => this.#held !== null;
     const sink: Sink = {
       connection: this,
-      isReady: () => this.#isOpen && this.isReady(),
+      isReady: () => this.#isOpen && this.#waiting.length === 0 && this.isReady(),
       entry: (entry) => this.#entry(leg, entry),
       gap: () => undefined,
       caughtUp: () => {
@@ -171,16 +188,50 @@ export abstract class Subscriber implements Connection {
         log.error({ topic: leg.topic.name, err: error }, "reading the messages of a topic failed");
         this.cut();
       },
-      ...(group && { group }),
+      get group() {
+        return isHeld() ? undefined : group;
+      },
     };
     return new Subscription(hub, leg.view.stream, leg.from, sink);
   }
 
   #entry({ view }: Leg, entry: StreamEntry): boolean {
     if (!this.#isOpen || !this.isReady()) return false;
+    if (this.#waiting.length > 0) return false;
     const text = view.textOf(entry);
     if (text === null || !this.#isWanted(text)) return true;
-    return this.write(this.framed(text));
+    return this.#held === null ? this.write(this.framed(text)) : this.#hold(this.#held, text, entry.offset);
+  }
+
+  /** More than that is sent in the order of the topics. */
+  #hold(held: Held[], text: string, offset: number): true {
+    held.push({ text, time: (JSON.parse(text) as Message).time, offset });
+    this.#heldLength += text.length;
+    if (this.#heldLength > MAX_HELD) this.#release();
+    return true;
+  }
+
+  /** Sends what was held: by time, and within a second by offset. @param then sent after that */
+  #release(then: readonly string[] = []): void {
+    const held = this.#held ?? [];
+    // Broadcasts pass what waits: one of several topics joins them only from here on.
+    if (this.#held) for (const subscription of this.#subscriptions) subscription.detach();
+    this.#held = null;
+    const sorted = held.sort((a, b) => a.time - b.time || a.offset - b.offset);
+    this.#waiting = [...this.#waiting, ...sorted.map(({ text }) => text), ...then];
+    this.#sendWaiting();
+    // Not at once: this may be within a page, of which the rest would be read twice.
+    queueMicrotask(() => this.resume());
+  }
+
+  #sendWaiting(): void {
+    let sent = 0;
+    for (const text of this.#waiting) {
+      if (!this.#isOpen || !this.isReady() || !this.write(this.framed(text))) break;
+      sent += 1;
+    }
+    if (sent > 0) this.#waiting = this.#waiting.slice(sent);
+    if (this.#waiting.length === 0 && this.#behind === 0 && this.request.isPoll) this.finish();
   }
 
   #isWanted(text: string): boolean {
@@ -190,8 +241,7 @@ export abstract class Subscriber implements Connection {
 
   #caughtUp(): void {
     if (--this.#behind > 0) return;
-    for (const text of this.request.scheduled) if (this.#isWanted(text)) this.write(this.framed(text));
-    if (this.request.isPoll) this.finish();
+    this.#release(this.request.scheduled.filter((text) => this.#isWanted(text)));
   }
 
   #mayRead(): boolean {
