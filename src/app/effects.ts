@@ -26,6 +26,7 @@ function effectTable({ bus }: Base, core: Core, services: Services): EffectTable
       backlog.appended();
       announcer.events(events.map(storedEvent));
     },
+    "events-removed": ({ projectId, events }) => core.access.projects.storage.removed(projectId, events),
     "alerts-changed"({ alerts: rows = [] }) {
       alertsChanged(alerting, rows);
       heartbeats.feeds.alertsChanged(rows);
@@ -91,6 +92,7 @@ export function forgetRights({ access, live, pipeline }: Core, change: RightsCha
   const { principals, projects, reads } = access;
   if (change === null) principals.forgetAll();
   else principals.forget(change);
+  projects.storage.forget(change);
   if (change === null) projects.forgetAll();
   else if (change.of === "project") projects.forget(change.projectId);
   if (change === null || change.of === "role" || change.of === "project") reads.profiles.changedAll();

@@ -41,6 +41,7 @@ export async function listen(parts: Parts, { acceptAudit = false, beforeListen }
 export async function startWork({ base, core, services, upkeep }: Parts): Promise<void> {
   await upkeep.watch.begin();
   upkeep.usage.start();
+  core.access.projects.storage.start();
   await upkeep.retention.start();
   upkeep.emergencyWatch.start();
   await base.emergency.prepare();

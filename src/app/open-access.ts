@@ -7,6 +7,7 @@ import {
   openAccounts,
   openTrustedIssuer,
   Principals,
+  ProjectStorage,
   Projects,
   Quotas,
   ReadCaches,
@@ -30,6 +31,18 @@ export interface Access {
   readonly accounts: AccountContext;
   /** Cached answers. */
   readonly reads: ReadCaches;
+}
+
+function openProjects(
+  { settings, database, reader, clock, log: baseLog }: Base,
+  defaultId: string,
+  isOpen: () => boolean,
+): Projects {
+  const limits = () => settings.limits;
+  const log = baseLog.namespace("projects");
+  const storage = new ProjectStorage({ reader, db: database, clock, log, defaultId, limits });
+  storage.load();
+  return new Projects(reader, defaultId, { quotas: new Quotas(defaultId, limits), storage, isOpen });
 }
 
 /**
@@ -82,12 +95,7 @@ export async function openAccess(base: Base, enqueueMail: AccountOptions["enqueu
     tickets,
     issuer,
     principals: new Principals({ reader, accessTokens, issuer, clock, tickets, cache: config.cache }),
-    projects: new Projects(
-      reader,
-      defaultProjectId,
-      new Quotas(defaultProjectId, () => settings.limits),
-      () => settings.current.projects.defaultOpen ?? wasDefaultOpen,
-    ),
+    projects: openProjects(base, defaultProjectId, () => settings.current.projects.defaultOpen ?? wasDefaultOpen),
     users: new UserDirectory({
       database,
       reader,

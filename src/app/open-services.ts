@@ -31,7 +31,6 @@ import {
   timerService,
 } from "../features/timers/index.ts";
 import { Idempotency } from "../http/idempotency.ts";
-import type { WorkBudget } from "../http/work-budget.ts";
 import type { Feature } from "../module/feature.ts";
 import { type AlertServices, onCallChanged, openAlerts } from "./open-alerts.ts";
 import type { Http } from "./open-http.ts";
@@ -87,7 +86,11 @@ export function openServices(base: Base, core: Core, http: Http): Services {
     onCall: (db, scheduleId, at) => onCall(core.access.users, db, scheduleId, at),
     drills: openDrills(base, core, notifying, channels),
     heartbeats: openHeartbeats(base, alerting),
-    mailIn: openMailIn(base, alerting, channels.pages, { work: http.work, preparing }),
+    mailIn: openMailIn(base, alerting, channels.pages, {
+      work: http.work,
+      preparing,
+      storage: core.access.projects.storage,
+    }),
     modules: openModuleFolder(base, core, http, notifying, serviceChannels, features),
     ntfy: openNtfy(base, core, notifying.realtime),
     features,
@@ -108,7 +111,7 @@ function openMailIn(
   { database: db, clock, metrics, log, settings, storage }: Base,
   alerting: AlertServices,
   pages: PageSender,
-  reading: { readonly work: WorkBudget; readonly preparing: Preparing },
+  reading: Pick<ConstructorParameters<typeof MailListener>[0], "work" | "preparing" | "storage">,
 ): MailListener {
   const { alerts, incidents, receivers } = alerting;
   const config = () => settings.current;

@@ -10,7 +10,8 @@ export function receiversOwn({ base, core, http, services }: Parts) {
   const outside = safeFetchOf(config);
   return {
     ...{ db, clock, box, settings, alerts, incidents, receivers, presets },
-    ...{ projects: core.access.projects, kernel: http.kernel, work: http.work, preparing: services.preparing },
+    ...{ projects: core.access.projects, storage: core.access.projects.storage },
+    ...{ kernel: http.kernel, work: http.work, preparing: services.preparing },
     mailDomain: () => services.mailIn.domain,
     publicUrl: () => publicUrlOf(settings.current, listening.port),
     async fetchText(url: string) {

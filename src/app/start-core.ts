@@ -23,5 +23,7 @@ export async function startCore(base: Base): Promise<Core> {
   await base.storage.start();
   const jobs = openJobQueues(base);
   const pipeline = openPipeline(base, access, live, jobs);
+  const { storage } = access.projects;
+  pipeline.announcer.observe({ events: (events) => storage.stored(events), notifications: () => undefined });
   return { access, live, webPush, jobs, pipeline };
 }

@@ -51,6 +51,7 @@ export async function stop({ base, core, http, services, upkeep }: Parts): Promi
   await within(lastLeft(), services.pages.stop());
   await within(left(), Promise.all([modules.loaded.stop(), modules.consumers.stop()]));
   await beginWithin(left(), () => upkeep.usage.stop());
+  await beginWithin(lastLeft(), () => core.access.projects.storage.stop());
   await within(left(), bus.idle());
   await within(Math.min(LINK_LIMIT_MS, left()), linksIdle(accounts));
   await accounts.passwords.close();
@@ -82,6 +83,7 @@ export async function stopCommand({ base, core, http, services, upkeep }: Parts,
   await core.pipeline.channels.close();
   base.storage.stop();
   core.live.presence.close();
+  if (!base.readsOnly) await core.access.projects.storage.flush();
   // No job runs; it closes its file.
   await core.jobs.runner.stop(0);
   await base.store.committer.settled();

@@ -166,6 +166,13 @@ export const LIMIT_OPTIONS = {
   policiesPerProject: perProject(500, "policies"),
   onCallSchedulesPerProject: perProject(200, "on-call schedules"),
   calendarsPerProject: perProject(20, "on-call schedules that import a calendar"),
+  storageBytesPerProject: option(
+    k.integer(1_048_576, 1e15),
+    1_073_741_824,
+    "bytes of events that a project stores; more are refused with 507. Not for the default project, nor for " +
+      "those of administrators",
+    { reloadable: true },
+  ),
   creatorFactor: option(
     k.integer(1, 10_000),
     5,

@@ -109,6 +109,7 @@ export const STATUS_OF = {
   DATABASE_UNAVAILABLE: 503,
   MODULE_UNAVAILABLE: 503,
   STORAGE_FULL: 507,
+  STORAGE_LIMIT_REACHED: 507,
 } as const;
 
 export type ErrorCode = keyof typeof STATUS_OF;

@@ -35,6 +35,11 @@ interface EffectData {
   "rules-changed": { readonly ruleIds: readonly string[] };
   /** Events that a transaction appended to the log, undecided. */
   "events-appended": { readonly events: readonly EventsTable[] };
+  /** Events that a transaction removed, with the bytes of their payloads. */
+  "events-removed": {
+    readonly projectId: string;
+    readonly events: readonly { readonly seq: number; readonly bytes: number }[];
+  };
   /** Alerts that are new, or changed in more than a repetition. */
   "alerts-changed": { readonly alerts?: readonly Selectable<AlertsTable>[] };
   /** Silences that are new or changed, or of which a start or end was reported. */

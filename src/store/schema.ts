@@ -97,6 +97,7 @@ import type {
   OnCallUsersTable,
   OneTimeTokensTable,
   ProjectInvitationsTable,
+  ProjectStorageTable,
   ProjectMembersTable,
   ProjectRole,
   ProjectsTable,
@@ -223,6 +224,7 @@ export interface Schema {
   push_devices: PushDevicesTable;
   projects: ProjectsTable;
   project_invitations: ProjectInvitationsTable;
+  project_storage: ProjectStorageTable;
   project_members: ProjectMembersTable;
   lost_rights: LostRightsTable;
   api_keys: ApiKeysTable;

@@ -25,7 +25,7 @@ const DOCUMENTED: Readonly<Record<number, string>> = {
   500: "INTERNAL",
   501: "NOT_CONFIGURED",
   503: "OVERLOADED SHUTTING_DOWN UPGRADING DATABASE_UNAVAILABLE MODULE_UNAVAILABLE",
-  507: "STORAGE_FULL",
+  507: "STORAGE_FULL STORAGE_LIMIT_REACHED",
 };
 
 test("S1-43, S2-99, S2-100: the table of codes is the documented list, each code with its status", () => {

@@ -12,6 +12,7 @@ import type { Database, ReadDb, Trx } from "../../store/database.ts";
 import type { ProjectRole } from "../../store/schema.ts";
 import * as queries from "./projects/queries.ts";
 import type { Quotas } from "./projects/quotas.ts";
+import type { ProjectStorage } from "./projects/storage.ts";
 
 /** Rights inside a project. Those that are also global permissions have the same name. */
 export type ProjectRight = ProjectPermission | "project:read" | "project:manage" | "keys:read";
@@ -110,6 +111,7 @@ const MAX_REFS = 10_000;
 export class Projects implements DefaultProject {
   readonly defaultId: string;
   readonly quotas: Quotas;
+  readonly storage: ProjectStorage;
   readonly #isOpen: () => boolean;
   readonly #find;
   readonly #wasMember;
@@ -119,9 +121,18 @@ export class Projects implements DefaultProject {
   readonly #owners = new Map<string, string | null>();
 
   /** @param isOpen whether every active user is a viewer of the default project */
-  constructor(reader: Sqlite, defaultId: string, quotas: Quotas, isOpen: () => boolean) {
+  constructor(
+    reader: Sqlite,
+    defaultId: string,
+    {
+      quotas,
+      storage,
+      isOpen,
+    }: { readonly quotas: Quotas; readonly storage: ProjectStorage; readonly isOpen: () => boolean },
+  ) {
     this.defaultId = defaultId;
     this.quotas = quotas;
+    this.storage = storage;
     this.#isOpen = isOpen;
     this.#find = reader.prepare<{ ref: string }, { id: string }>(
       "select id from projects where deletedAt is null and (id = @ref or slug = @ref) order by id = @ref desc limit 1",

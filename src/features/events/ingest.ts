@@ -61,8 +61,9 @@ function receive(
   body: Buffer,
   results: "all" | "errors" | undefined,
 ): unknown {
-  const { pipeline, gate } = context;
+  const { pipeline, gate, projects } = context;
   pipeline.requireRoom(body.length);
+  if (request.principal.kind === "apiKey") projects.storage.requireRoom(request.principal.projectId);
   const foreign = foreignEvents(request.exchange, body);
   if (foreign === "[]") return new Reply(202, NOTHING_STORED);
   const text = foreign ?? decodeUtf8(body);
@@ -155,7 +156,11 @@ function readItem(
       receivedAt,
       newId,
       correlationId: exchange.givenCorrelationId,
-      projectOf: (given) => projects.requireOrDefault(principal, given, "events:write"),
+      projectOf: (given) => {
+        const id = projects.requireOrDefault(principal, given, "events:write");
+        projects.storage.requireRoom(id);
+        return id;
+      },
     },
     config.ingest,
   );

@@ -2,6 +2,7 @@ import { sql } from "kysely";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { DecisionOutcome, EventsTable } from "../../store/schema.ts";
 import { bytesOf, countOf, firstBeyondSearch, holdsText, valuesOf } from "../../store/sqlite/list-queries.ts";
+import { noteRemoved } from "../access/index.ts";
 import type { EventFilters } from "./schema.ts";
 
 export interface EventSelection extends EventFilters {
@@ -229,6 +230,7 @@ export async function removeEvents(trx: Trx, projectId: string, seqs: readonly n
   const [first] = seqs;
   const last = seqs.at(-1);
   if (first === undefined || last === undefined) return;
+  await noteRemoved(trx, projectId, seqs);
   await trx.deleteFrom("decisions").where("eventSeq", "in", seqs).execute();
   await trx.deleteFrom("event_failures").where("eventSeq", "in", seqs).execute();
   await trx.deleteFrom("receiver_events").where("eventSeq", "in", seqs).execute();

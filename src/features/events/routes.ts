@@ -91,6 +91,7 @@ function serve(server: FeatureServer, context: EventsContext): void {
       ...IDEMPOTENCY_ERRORS,
       "OVERLOADED",
       "STORAGE_FULL",
+      "STORAGE_LIMIT_REACHED",
       "DATABASE_UNAVAILABLE",
     ],
     quiet: true,

@@ -2,6 +2,7 @@ import type { Clock, EpochMs } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { HttpKernel } from "../../http/kernel.ts";
 import type { Database, InTransaction, Trx } from "../../store/database.ts";
+import type { Projects } from "../access/index.ts";
 import type { Alerts, AlertView } from "../alerts/index.ts";
 import type { Integration, Integrations } from "./integrations.ts";
 
@@ -24,6 +25,7 @@ export interface ProtocolContext {
   readonly db: Database;
   readonly clock: Clock;
   readonly kernel: HttpKernel;
+  readonly projects: Projects;
   readonly alerts: Alerts;
   readonly incidents: IncidentActions;
   readonly integrations: Integrations;

@@ -37,7 +37,7 @@ export function pagerDutyRoutes(context: c.ProtocolContext): Route[] {
       raw: { types: ["*"], gzip: false, exact: true },
       maxBodyBytes: MAX_BODY_BYTES,
       undocumented: true,
-      errors: ["VALIDATION_FAILED", "MALFORMED_JSON", "STORAGE_FULL"],
+      errors: ["VALIDATION_FAILED", "MALFORMED_JSON", "STORAGE_FULL", "STORAGE_LIMIT_REACHED"],
       handle: (exchange, { body }) => handle(exchange, c.requireObject(parseJson(body as Buffer))),
     });
   return [
@@ -168,7 +168,8 @@ async function enqueueChange(context: c.ProtocolContext, event: c.Json): Promise
   if (payload === event["payload"]) problems.required(payload, "summary");
   const { projectId, id, name } = integrationOf(context, problems, key, "routing_key");
   const change = { integrationId: id, integration: name, ...payload, links: listIn(event, "links") ?? [] };
-  const { db, clock } = context;
+  const { db, clock, projects } = context;
+  projects.storage.requireRoom(projectId);
   await db.write((trx) =>
     appendEvents(trx, [{ projectId, type: "change", level: "info", payload: change }], {
       source: "pagerduty",

@@ -57,6 +57,7 @@ const REPLIES: Readonly<Partial<Record<ErrorCode, number>>> = {
   FORBIDDEN: 450,
   RATE_LIMITED: 450,
   STORAGE_FULL: 452,
+  STORAGE_LIMIT_REACHED: 452,
   SHUTTING_DOWN: 421,
 };
 

@@ -9,7 +9,7 @@ import type { Counter } from "../../core/metrics.ts";
 import type { Level } from "../../core/vocabulary.ts";
 import { RateLimiter } from "../../http/rate-limiter.ts";
 import { addEffect, type Database, type Trx } from "../../store/database.ts";
-import { creatorOf, type Quotas } from "../access/index.ts";
+import { creatorOf, type ProjectStorage, type Quotas } from "../access/index.ts";
 import type { AuditTrail } from "../audit/index.ts";
 import type { DirectMail } from "../delivery/index.ts";
 import { appendEvents } from "../events/index.ts";
@@ -55,6 +55,7 @@ interface PublisherParts {
   readonly audit: AuditTrail;
   readonly realtime: Pick<RealtimeService, "publishAll">;
   readonly quotas: Quotas;
+  readonly storage: Pick<ProjectStorage, "requireRoom">;
   readonly published: Counter;
   /** How long messages are kept. */
   cacheMs(): number;
@@ -129,7 +130,8 @@ export class Publisher {
 
   /** @returns the message as stored. @throws NtfyError 40301, 42904; STORAGE_FULL, DATABASE_UNAVAILABLE */
   async publish(topic: Topic, { principal }: Visitor, draft: Draft): Promise<Published> {
-    const { db, clock } = this.#parts;
+    const { db, clock, storage } = this.#parts;
+    if (topic.projectId !== null) storage.requireRoom(topic.projectId);
     const now = clock.now();
     const message = this.#messageOf(topic.name, draft, now);
     const sender = principal?.key ?? null;

@@ -62,7 +62,8 @@ export class Ntfy {
     parts.metrics.gauge("prism_ntfy_subscribers", "Open subscriptions of ntfy's API", () => this.open.size);
     this.topics = new Topics({ reader, projects, anonymous: () => settings.current.ntfy.anonymous });
     const hasMail = () => settings.current.smtp.host !== undefined;
-    this.publisher = new Publisher({ ...parts, quotas: projects.quotas, published, cacheMs: this.cacheMs, hasMail });
+    const { quotas, storage } = projects;
+    this.publisher = new Publisher({ ...parts, quotas, storage, published, cacheMs: this.cacheMs, hasMail });
     const limiter = new RateLimiter(clock);
     const counting = { limiter, limits: () => settings.rateLimit.enabled };
     this.auth = new NtfyAuth({ reader, clock, authenticator: principals, principals, passwordOwner, ...counting });

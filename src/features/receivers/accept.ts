@@ -1,11 +1,13 @@
 import type { Clock } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import type { WorkBudget } from "../../http/work-budget.ts";
 import type { Database, InTransaction, Trx } from "../../store/database.ts";
 import type { RequestResult } from "../../store/schema.ts";
+import type { ProjectStorage } from "../access/index.ts";
 import type { Alerts } from "../alerts/index.ts";
 import { appendEvents, type EventDraft } from "../events/index.ts";
-import { type AlertPlan, type Plan, sourceOf } from "./prepare.ts";
+import { type AlertPlan, listed, type Plan, sourceOf } from "./prepare.ts";
 import type { Preparing } from "./preparing.ts";
 import type { Receiver, ReceiverRow } from "./receivers.ts";
 import { type LogEntry, writeLogEntry } from "./request-log.ts";
@@ -26,6 +28,7 @@ export interface AcceptContext {
   readonly incidents: IncidentActions;
   readonly work: WorkBudget;
   readonly preparing: Preparing;
+  readonly storage: Pick<ProjectStorage, "requireRoom">;
 }
 
 /** What was stored, for the log of requests and for answers. */
@@ -38,15 +41,16 @@ export interface Stored {
 /**
  * Stores the ids against replays, the events, the alerts and the entry of the log in one
  * transaction: after a crash the sender's repetition finds all of them or nothing.
- * @throws STORAGE_FULL, DATABASE_UNAVAILABLE, SHUTTING_DOWN
+ * @throws STORAGE_FULL, STORAGE_LIMIT_REACHED, DATABASE_UNAVAILABLE, SHUTTING_DOWN
  */
 export function storeRequest(
   context: AcceptContext,
   receiver: Receiver,
-  plan: Plan,
+  wanted: Plan,
   { replayIds, entry }: { readonly replayIds: readonly string[]; readonly entry: LogEntry },
 ): Promise<Stored> {
-  const { db, clock } = context;
+  const { db, clock, storage } = context;
+  const plan = within(storage, receiver.row.projectId, wanted);
   const write = async (trx: Trx): Promise<Stored> => {
     const now = clock.now();
     const isNew = await keepReplayIds(trx, receiver.row.id, replayIds, now);
@@ -58,6 +62,21 @@ export function storeRequest(
   };
   // Alerts are decided by memory, which changes after each commit.
   return db.write(write, { sharesCommit: plan.alerts.length === 0 });
+}
+
+/**
+ * What a project still has room for: alerts always, the events beside them from its reserve.
+ * @throws STORAGE_LIMIT_REACHED for a plan without an alert
+ */
+function within(storage: AcceptContext["storage"], projectId: string, plan: Plan): Plan {
+  if (plan.events.length === 0) return plan;
+  try {
+    storage.requireRoom(projectId, plan.alerts.length > 0);
+    return plan;
+  } catch (error) {
+    if (!(error instanceof PrismError) || plan.alerts.length === 0) throw error;
+    return { ...plan, events: [], problem: listed(plan.problem, error.message) };
+  }
 }
 
 const MAX_SHOWN = 20;

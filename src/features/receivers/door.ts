@@ -179,7 +179,7 @@ class Door {
       receivers.count(preset.name, stored.result);
       return sendAnswer(exchange, answerWith(answer, stored));
     } catch (error) {
-      if (error instanceof PrismError && STATUS_OF[error.code] < 500) {
+      if (error instanceof PrismError && (STATUS_OF[error.code] < 500 || error.code === "STORAGE_LIMIT_REACHED")) {
         await this.#refuse(receiver, request, error, { now, hidden });
         // Slack's clients read the text.
         if (preset.errors === "slack") return sendAnswer(exchange, slackRefusal(error));

@@ -183,7 +183,7 @@ function planRequest(
 }
 
 /** Problems as the log shows them; null for none. */
-function listed(...problems: readonly (string | null)[]): string | null {
+export function listed(...problems: readonly (string | null)[]): string | null {
   return problems.filter((each) => each !== null).join("; ") || null;
 }
 

@@ -163,6 +163,11 @@ export interface ApiKeysTable {
   createdAt: number;
 }
 
+export interface ProjectStorageTable {
+  projectId: string;
+  bytes: number;
+}
+
 /** An invitation to a project. It is open until `endedAt` is set or `expiresAt` has passed. */
 export interface ProjectInvitationsTable {
   id: string;
