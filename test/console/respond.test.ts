@@ -273,7 +273,7 @@ test("a paged person without further rights has the buttons of that incident onl
   await button(page, "Silence").click();
   await page.getByLabel("Comment").fill("Disk is ordered");
   await page.getByRole("button", { name: "Silence", exact: true }).click();
-  await page.getByText("It has withheld nothing yet").waitFor();
+  await page.getByText("It has silenced nothing yet").waitFor();
   await page.locator(".page-actions").getByRole("button", { name: "End now" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "End it now" }).click();
   await page.getByText(/It ended/).waitFor();

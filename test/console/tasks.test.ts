@@ -157,6 +157,6 @@ test("a silence on a phone says why its button waits, above the bar, and offers 
   await page.getByLabel("Comment").fill("Disk is ordered");
   await page.getByRole("radio", { name: "8 h" }).click();
   await save.click();
-  await page.getByText("It has withheld nothing yet").waitFor();
+  await page.getByText("It has silenced nothing yet").waitFor();
   console.assertClean();
 });

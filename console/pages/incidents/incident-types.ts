@@ -135,7 +135,7 @@ export function actorName({ userId, name }: { readonly userId: string; readonly 
   return name ?? (userId.startsWith("integration:") ? "an integration" : "a user");
 }
 
-/** What withholds all firing alerts of an incident; null: one of them notifies, or none fires. */
+/** What silences, inhibits or mutes all firing alerts of an incident; null: one notifies, or none fires. */
 export function withheldOf({ alertList, firing }: IncidentDetail): Alert["withheld"] {
   const alerts = alertList.filter(({ state }) => state === "firing");
   const all = alerts.flatMap(({ withheld }) => withheld ?? []);

@@ -7,7 +7,7 @@ function changed(): void {
   invalidate("/silences");
 }
 
-/** How many firing alerts a silence withholds now. */
+/** How many firing alerts a silence matches now. */
 async function hitsOf({ projectId, matchers }: Silence): Promise<number> {
   const { hits } = await api.post<Preview>("/silences/preview", { projectId, matchers });
   return hits;

@@ -50,7 +50,7 @@ const COLUMNS: readonly Column<Withheld>[] = [
     card: "title",
     cell: ({ labels }) => (labels ? <LabelChips labels={labels} /> : <span class="muted">no longer kept</span>),
   },
-  { key: "at", label: "Withheld", card: "aside", align: "end", cell: ({ at }) => <Time at={at} /> },
+  { key: "at", label: "Silenced", card: "aside", align: "end", cell: ({ at }) => <Time at={at} /> },
 ];
 
 function Shown({ silence }: { readonly silence: SilenceDetail }) {
@@ -63,7 +63,7 @@ function Shown({ silence }: { readonly silence: SilenceDetail }) {
       title={nameOf(silence)}
       breadcrumb={[{ label: "Silences", href: href("/silences") }]}
       badge={<Badge tone={STATES[state].tone}>{STATES[state].text}</Badge>}
-      subtitle={`${whenText(silence)} It has withheld ${plural(hits, "alert")}.`}
+      subtitle={`${whenText(silence)} It has silenced ${plural(hits, "alert")}.`}
       actions={
         canInProject("silences:write") ? (
           <Actions silence={silence} />
@@ -77,10 +77,10 @@ function Shown({ silence }: { readonly silence: SilenceDetail }) {
           <Card title="What it matches">
             <MatcherChips matchers={matchers} />
           </Card>
-          <Card title="What it has withheld" flush>
+          <Card title="Silenced alerts" flush>
             <DataTable<Withheld>
               bare
-              label="Withheld alerts"
+              label="Silenced alerts"
               rows={silence.withheld}
               rowKey={({ alertId, incidentId }) => `${alertId} ${incidentId}`}
               rowHref={({ incidentId }) => href(`/incidents/${incidentId}`)}
@@ -88,7 +88,7 @@ function Shown({ silence }: { readonly silence: SilenceDetail }) {
               empty={
                 <EmptyState
                   small
-                  title="It has withheld nothing yet"
+                  title="It has silenced nothing yet"
                   text="An alert appears here when it would have notified people."
                 />
               }

@@ -76,7 +76,7 @@ const COLUMNS: readonly Column<Silence>[] = [
   },
   {
     key: "hits",
-    label: "Withheld",
+    label: "Silenced",
     align: "end",
     card: "meta",
     cardLabel: true,

@@ -66,7 +66,7 @@ type Facts = Pick<NotificationFacts, "kind" | "priority">;
 const PAGE_PRIORITY = 800;
 const OUTSIDE = ["push", "email", "webhook", "service"] as const;
 
-/** What of these preferences keeps pages from the user. Nothing is refused because of it. */
+/** Preferences that keep pages from the user; they are stored all the same. */
 export function preferenceWarnings({ minPriority = 0, channels: byKind }: Preferences) {
   const found: { code: "below-minimum" | "no-outside-way"; message: string }[] = [];
   if (minPriority > PAGE_PRIORITY)
@@ -86,7 +86,7 @@ export function preferenceWarnings({ minPriority = 0, channels: byKind }: Prefer
 /** The answer to a change. */
 export const ChangedPreferences = named(
   "ChangedPreferences",
-  "The notification preferences of a user, with what of them keeps pages from the user",
+  "The notification preferences of a user, and which of them keep pages from the user",
   v.object({
     ...Preferences.entries,
     warnings: v.array(v.object({ code: v.picklist(["below-minimum", "no-outside-way"]), message: v.string() })),

@@ -120,7 +120,7 @@ const TrialRoute = v.object({
     v.nullable(v.object({ id: v.string(), number: v.number(), state: v.picklist(["open", "acknowledged"]) })),
     "The incident that the alert would join; null: it would open one, unless it is only listed",
   ),
-  withheld: doc(v.array(Line), "Silences, inhibiting alerts and time intervals that withhold it now"),
+  withheld: doc(v.array(Line), "Silences, inhibiting alerts and time intervals that keep it from notifying now"),
   next: doc(v.array(Line), "What would happen, with the people on call at that time"),
 });
 export type TrialRoute = v.InferOutput<typeof TrialRoute>;

@@ -27,7 +27,7 @@ import type {
   UnreachableView,
 } from "./alert-schema.ts";
 import { type LogRow, listText, type Names, sentenceOf, throughText, withheldParts } from "./alert-sentences.ts";
-import { alertStories, pathOf, policyOf, routeText, type Told } from "./alert-stories.ts";
+import { alertStories, type IncidentHistory, pathOf, policyOf, routeText } from "./alert-stories.ts";
 import { unreachableOf } from "./user-reasons.ts";
 
 /* Why people were notified of alerts and incidents, or not, and what would happen. Nothing is stored. */
@@ -84,7 +84,7 @@ export async function explainAlert(
   const [alert] = isUuid(id) ? await context.alerting.alerts.read([id]) : [];
   if (!alert || !context.projects.has(principal, alert.projectId, "events:read"))
     throw new PrismError("ALERT_NOT_FOUND", "No such alert");
-  const known: Told[] = [];
+  const known: IncidentHistory[] = [];
   const incidents: IncidentStory[] = [];
   // One after the other: reads of one caller wait for each other anyway, and only a few may wait.
   for (const row of await incidentsOfAlert(scan, id, SHOWN_INCIDENTS)) {
@@ -227,7 +227,7 @@ function lower(text: string): string {
 async function incidentStory(
   context: AlertExplainContext,
   principal: PermissionHolder,
-  { row, timeline }: Told,
+  { row, timeline }: IncidentHistory,
   userId: string | null = null,
 ): Promise<IncidentStory> {
   const names = await namesOf(context, row.projectId, timeline);
@@ -269,7 +269,7 @@ async function userPart(
   context: AlertExplainContext,
   id: string,
   row: IncidentRow,
-  timeline: Told["timeline"],
+  timeline: IncidentHistory["timeline"],
   people: readonly PersonView[],
 ): Promise<IncidentStory["user"]> {
   const name = (await userNames(context.db.scan, [id])).get(id);

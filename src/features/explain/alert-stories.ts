@@ -8,7 +8,7 @@ import { type LogRow, labelsText, listText, sourceText, withheldParts } from "./
 /* What opened alerts, the route that led them to their incidents, and what the incidents did with them. */
 
 /** An incident and its timeline. */
-export interface Told {
+export interface IncidentHistory {
   readonly row: IncidentRow;
   readonly timeline: readonly LogRow[];
 }
@@ -37,7 +37,7 @@ export function routeText(
 export async function alertStories(
   context: AlertExplainContext,
   alerts: readonly AlertView[],
-  incidents: readonly Told[],
+  incidents: readonly IncidentHistory[],
 ): Promise<AlertStory[]> {
   const { scan } = context.db;
   const sources = await queries.sourceNames(scan, alerts);
@@ -73,7 +73,7 @@ function ruleKey({ sourceId, key }: AlertView): { readonly ruleId: string; reado
 async function incidentLines(
   context: AlertExplainContext,
   alerts: readonly AlertView[],
-  incidents: readonly Told[],
+  incidents: readonly IncidentHistory[],
 ): Promise<(alert: AlertView) => Line[]> {
   const [first] = incidents;
   if (!first || alerts.length === 0) return () => [];

@@ -59,7 +59,7 @@ function serveAlerts(server: FeatureServer, context: ExplainOwn): void {
     method: "GET",
     path: "/api/v1/explain/alert/:id",
     id: "explainAlert",
-    summary: "Explain an alert: what opened it, its incidents, and what withheld it",
+    summary: "Explain an alert: what opened it, its incidents, and what silenced, inhibited or muted it",
     params: a.AlertParams,
     response: a.AlertExplanation,
     errors: ["ALERT_NOT_FOUND"],

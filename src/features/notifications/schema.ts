@@ -209,7 +209,7 @@ const ResponseView = v.object({
   webviewAction: v.nullable(WebviewAction),
 });
 
-/** One notification, with what of it went to the caller outside of the list. */
+/** A notification with its delivery attempts to the caller. */
 export const NotificationDetail = named(
   "NotificationDetail",
   "A notification with its deliveries and responses",

@@ -140,7 +140,7 @@ function moreIncidents(left: number): AttentionItem {
   });
 }
 
-/** Names without a riddle about how many there are: "Anna, Ben and 3 more". */
+/** Such as "Anna, Ben, Cleo and 3 more"; one more is named. */
 function listText(names: readonly string[]): string {
   const more = names.length - NAMED;
   return more > 1 ? `${names.slice(0, NAMED).join(", ")} and ${more} more` : names.join(", ");

@@ -10,7 +10,7 @@ const UNITS = [
 ] as const;
 const MINUTE_MS = 60_000;
 
-/** The settings that withhold notifications of a rule that matches too often (docs/rules.md). */
+/** Limits for a rule that matches too often (docs/rules.md). */
 export function LimitsSection({ draft, onChange, readOnly }: SectionProps) {
   const { suppression, dedupe, cooldownMs } = draft;
   return (

@@ -1,6 +1,6 @@
 import { type Entry, joined, membersOf, type YamlObject } from "./yaml-file.ts";
 
-/* `http_config` of a receiver: what of it a channel of the preset `http` can have. */
+/* `http_config` of a receiver: the parts that a channel of the preset `http` can have. */
 
 /** Fields of the preset `http`. */
 type HttpFields = Readonly<Record<string, string>>;

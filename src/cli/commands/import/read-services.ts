@@ -69,7 +69,7 @@ export const SERVICES: Readonly<Record<string, Service>> = {
     sendResolved: true,
     reads: ["webhook_url", "webhook_url_file"],
     looks: ["title", "message", "content", "username", "avatar_url"],
-    translate: (entry) => byUrl(entry, "discord", entry.secret("webhook_url"), /^https:\/\/\S*discord(app)?\.com\//),
+    translate: discord,
   },
   msteams: {
     shown: "Microsoft Teams",
@@ -222,7 +222,14 @@ function telegram(entry: Entry): Translated | undefined {
   return required(entry, "bot_token", token, { preset: "telegram", fields });
 }
 
+function discord(entry: Entry): Translated | undefined {
+  requirePlainHttp(entry);
+  const own = /^https:\/\/\S*discord(app)?\.com\//;
+  return byUrl(entry, "discord", entry.secret("webhook_url"), own, {}, "https://discord.com/");
+}
+
 function teams(entry: Entry): Translated | undefined {
+  requirePlainHttp(entry);
   const own = /^https:\/\/[\w.-]+\.(azure|powerplatform)\.(com|us|cn)[:/]/;
   return byUrl(entry, "teams", entry.secret("webhook_url"), own, {}, "https://prism.westeurope.logic.azure.com:443/");
 }
@@ -298,10 +305,9 @@ function byUrl(
   preset: string,
   url: string | undefined,
   own: RegExp,
-  more: Translated["fields"] = {},
-  service = "https://discord.com/",
+  more: Translated["fields"],
+  service: string,
 ): Translated | undefined {
-  if (!preset.startsWith("slack")) requirePlainHttp(entry);
   if (url === undefined) return required(entry, "URL", url);
   const isApi = preset === "slack-api";
   if (own.test(url) || !URL.canParse(url)) return { preset, fields: { ...(isApi ? {} : { url }), ...more } };

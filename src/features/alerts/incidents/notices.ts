@@ -80,7 +80,7 @@ export async function notifyUsers(
     const { userId, afterMs } = contact;
     const isFirst = delayed[userId] === undefined;
     delayed[userId] = [...(delayed[userId] ?? []), afterMs];
-    // Whoever has no way for the first rule gets the next one at once.
+    // A user without a way for the first rule gets the next one at once.
     const isAtOnce = isFirst && !reachable.has(userId) && parts.pages.hasWays;
     const job = delayedJob(row, isAtOnce ? { ...contact, afterMs: 0 } : contact, notice, { now, logSeq, at });
     await parts.jobs.enqueue(job, { trx });

@@ -135,7 +135,10 @@ const AlertOfIncident = v.object({
   resolvedAt: v.nullable(v.string()),
   timedOut: doc(v.boolean(), "It was resolved because it was not sent again in time"),
   addedAt: v.string(),
-  notifiedAt: doc(v.nullable(v.string()), "Null: it was withheld, or no user was notified"),
+  notifiedAt: doc(
+    v.nullable(v.string()),
+    "Null: its alerts were silenced, inhibited or muted, or no user was notified",
+  ),
   withheld: WithheldNow,
 });
 
@@ -209,7 +212,10 @@ export const ListedIncident = named(
       "Users with a valid acknowledgement, the earliest first",
     ),
     isWithheld: selfChanging(
-      doc(v.boolean(), `Whether all its firing alerts are withheld now; false with more than ${LOOKED_AT} of them`),
+      doc(
+        v.boolean(),
+        `Whether all its firing alerts are silenced, inhibited or muted now; false with more than ${LOOKED_AT}`,
+      ),
     ),
     withheldAs: selfChanging(
       doc(

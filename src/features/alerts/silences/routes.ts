@@ -83,7 +83,7 @@ function serve(server: FeatureServer, context: SilencesOwn): void {
     ...one,
     method: "GET",
     id: "getSilence",
-    summary: "Get a silence with the alerts that it withheld last",
+    summary: "Get a silence with the alerts that it silenced last",
     response: s.SilenceDetail,
     errors: ["SILENCE_NOT_FOUND"],
     handle: async (exchange, { params }) =>

@@ -165,7 +165,7 @@ const members = {
   comment: v.string(),
   annotations: v.record(v.string(), v.string()),
   createdBy: doc(v.string(), "Id of the user or key, or the name that a client of Alertmanager's API sent"),
-  hits: selfChanging(doc(v.number(), "Number of alerts that it has withheld")),
+  hits: selfChanging(doc(v.number(), "Number of alerts that it has silenced")),
   lastHitAt: selfChanging(v.nullable(v.string())),
   version: v.number(),
   createdAt: v.string(),
@@ -177,7 +177,7 @@ export type SilenceView = v.InferOutput<typeof SilenceView>;
 
 export const SilenceDetail = named(
   "SilenceDetail",
-  "A silence with the alerts that it withheld last",
+  "A silence with the alerts that it silenced last",
   v.object({
     ...members,
     withheld: selfChanging(
@@ -186,7 +186,7 @@ export const SilenceDetail = named(
           v.object({
             alertId: v.string(),
             incidentId: v.string(),
-            at: doc(v.string(), "When it withheld the alert for the first time"),
+            at: doc(v.string(), "When it silenced the alert for the first time"),
             labels: doc(v.nullable(v.record(v.string(), v.string())), "Null if the alert is no longer kept"),
           }),
         ),

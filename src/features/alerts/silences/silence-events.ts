@@ -67,7 +67,7 @@ async function notifyCreator(
     recipients: [createdBy],
     projectId,
     title: `Silence ends in ${countText(hours, "hour")}: ${comment || textOf(row)}`.slice(0, 255),
-    message: `${textOf(row)} ends at ${toRfc3339(span.endsAt)}. It has withheld ${countText(hits, "alert")}.`.slice(
+    message: `${textOf(row)} ends at ${toRfc3339(span.endsAt)}. It has silenced ${countText(hits, "alert")}.`.slice(
       0,
       4000,
     ),
