@@ -18,6 +18,12 @@ export interface Credential {
 export interface Authenticator {
   /** @throws TOKEN_EXPIRED, TOKEN_INVALID, INVALID_API_KEY, ACCOUNT_DISABLED, ACCOUNT_PENDING, … */
   authenticate(credential: Credential): Principal;
+  /**
+   * For a token of another issuer that must be verified first, which takes longer: returns the
+   * function that does so, after which `authenticate` has the answer. Null otherwise. Without it,
+   * `authenticate` throws OVERLOADED for such a token.
+   */
+  prepare?(credential: Credential): (() => Promise<void>) | null;
 }
 
 /** Length limit of credentials. */
@@ -53,6 +59,15 @@ export function readCredential(exchange: Exchange, allowQuery = false, allowBasi
   if (credential.secret.includes(",")) throw ambiguous();
   if (credential.secret.length > MAX_SECRET_LENGTH) throw new PrismError("TOKEN_INVALID", "The credential is too long");
   return credential;
+}
+
+/** Null also for what {@link readCredential} refuses: authenticating says why. */
+export function credentialIfAny(...given: Parameters<typeof readCredential>): ReturnType<typeof readCredential> {
+  try {
+    return readCredential(...given);
+  } catch {
+    return null;
+  }
 }
 
 /** The ticket in the query, or undefined. @throws VALIDATION_FAILED for an invalid query */
@@ -117,6 +132,7 @@ const TOKEN_PROTOCOL = "bearer.";
 /** Logs the principal, or the code of the refusal, at debug; never the credential. */
 export function tracedAuthenticator(inner: Authenticator, log: Logger): Authenticator {
   return {
+    prepare: (credential) => inner.prepare?.(credential) ?? null,
     authenticate(credential) {
       if (!log.isDebug()) return inner.authenticate(credential);
       const { kind: credentialKind } = credential;

@@ -78,6 +78,8 @@ export class Exchange {
   rate: Bucket | null = null;
   /** Who pays for reading the body; undefined: found at first use, null: not charged. */
   payer: WorkAccount | null | undefined = undefined;
+  /** The check of another issuer's token, which the caller is found by afterwards. */
+  admission: Promise<void> | null = null;
   /** Additional header lines of every answer to this request (CORS), each ending in \r\n. */
   extraHeaders = "";
   /** Set while a body is read or streamed; called when the client disconnects. */
@@ -316,12 +318,12 @@ export class Exchange {
    * {@link upgrade} after the callback, without a cork: the library writes the whole head itself,
    * and no socket of ours is used after it.
    */
-  upgradeLater(data: object, context: us_socket_context_t): void {
+  upgradeLater(data: object, protocol: string, context: us_socket_context_t): void {
     if (this.#isInCallback) throw new TypeError("in the callback of the request, use upgrade()");
     if (this.#isOver) return;
     this.#isOver = true;
     const key = this.header("sec-websocket-key");
-    this.res.upgrade(data, key, "", this.header("sec-websocket-extensions"), context);
+    this.res.upgrade(data, key, protocol, this.header("sec-websocket-extensions"), context);
     this.#onEnd(this, 101);
   }
 

@@ -7,7 +7,7 @@ import { CorsPolicy, requireAccess } from "./access.ts";
 import type { AccessLog } from "./access-log.ts";
 import { type BodyReader, type BodySink, bodyLimitOf, hasBody, isRestDropped } from "./body.ts";
 import { type AddressReader, addressGroup, coarseAddressGroup, isFromThisMachine } from "./client-address.ts";
-import { type Authenticator, readCredential, requestCaller, ticketOf } from "./credentials.ts";
+import { type Authenticator, credentialIfAny, readCredential, requestCaller, ticketOf } from "./credentials.ts";
 import { endsConnection, errorBody, errorHeaders, toPrismError } from "./error-reply.ts";
 import { Exchange } from "./exchange.ts";
 import type { Faces } from "./faces.ts";
@@ -165,14 +165,24 @@ export class HttpKernel implements BodySink {
       this.#receive(exchange, route);
       return;
     }
+    const check = this.check(exchange, access.queryToken, access.basic);
+    // The body is read meanwhile, at the expense of the address.
+    if (check) exchange.admission = check;
+    else this.#admit(exchange, route);
+    this.#receive(exchange, route);
+  }
+
+  #admit(exchange: Exchange, route: Route): void {
+    const { access } = route;
+    if (access === "public") return;
     const principal = this.#countedIfRefused(exchange, () =>
       this.authenticate(exchange, access.queryToken, access.basic),
     );
     exchange.principal = principal;
+    exchange.payer = undefined;
     requireAccess(access, principal);
     this.limitPrincipal(exchange, principal);
     route.limit?.(exchange);
-    this.#receive(exchange, route);
   }
 
   /** Headers of the answer to OPTIONS, if a route of this path has its own. */
@@ -199,6 +209,21 @@ export class HttpKernel implements BodySink {
     if (!credential && exchange.isControl) return OPERATOR;
     if (!credential) throw new PrismError("UNAUTHENTICATED", "Send an access token, a service token or an API key");
     return this.#parts.authenticator.authenticate(credential);
+  }
+
+  /**
+   * Starts to verify a token of another issuer, if that must be done before {@link authenticate};
+   * charged to the address. @throws WORK_LIMITED
+   */
+  check(exchange: Exchange, allowQuery = false, allowBasic = false): Promise<void> | null {
+    const { authenticator, work } = this.#parts;
+    const credential = credentialIfAny(exchange, allowQuery, allowBasic);
+    const start = credential && authenticator.prepare?.(credential);
+    if (!start) return null;
+    const payer = work.ofAddress(exchange.clientAddress);
+    work.require(payer);
+    work.charge(payer, { bytes: credential.secret.length, rows: FOREIGN_TOKEN_ROWS });
+    return start();
   }
 
   /** Uses up the ticket of a failed upgrade: a second attempt needs another one. */
@@ -359,6 +384,18 @@ export class HttpKernel implements BodySink {
 
   #run(exchange: Exchange, route: Route, body: Buffer): void {
     if (exchange.isOver) return;
+    const { admission } = exchange;
+    if (admission) {
+      exchange.admission = null;
+      // The bytes are only valid until this returns.
+      const kept = Buffer.from(body);
+      const run = (): void => {
+        this.#admit(exchange, route);
+        this.#run(exchange, route, kept);
+      };
+      admission.then(run).catch((error: unknown) => this.fail(exchange, error));
+      return;
+    }
     const given = bodyValue(route, body, (members) => this.#parts.work.charge(this.payerOf(exchange), { members }));
     const params = route.params ? checkShape(route.params, exchange.params, "path") : undefined;
     const query = route.query ? checkShape(route.query, parseQuery(exchange.queryText), "query") : undefined;
@@ -453,6 +490,8 @@ function readOf(route: Route, bytes: number): Work {
 }
 
 const EMPTY_BODY = Buffer.alloc(0);
+/** What verifying a token of another issuer costs, in work of a stored row. */
+const FOREIGN_TOKEN_ROWS = 4;
 
 function isReadByKey(exchange: Exchange): boolean {
   return exchange.method === "GET" && exchange.queryText === "" && exchange.header("x-api-key") !== "";

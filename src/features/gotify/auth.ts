@@ -88,6 +88,11 @@ export class GotifyAuth {
 
   /** @throws GotifyError 401, RATE_LIMITED, OVERLOADED */
   async visitor(exchange: Exchange): Promise<Visitor> {
+    const check = this.#parts.principals.prepare({ kind: "bearer", secret: tokenOf(exchange) });
+    if (check) {
+      await check();
+      this.#visitors.set(exchange, this.#known(exchange));
+    }
     const known = this.#visitors.get(exchange);
     if (known) return known;
     const basic = basicOf(exchange);

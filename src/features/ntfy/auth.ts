@@ -61,18 +61,18 @@ export class NtfyAuth {
   }
 
   /**
-   * @returns a promise only if a password must be checked.
+   * @returns a promise only if a password, or a token of another issuer, must be checked.
    * @throws NtfyError 40101 for wrong credentials, 42909 after too many
    */
   visitor(exchange: Exchange): Visitor | Promise<Visitor> {
     const value = authorizationOf(exchange);
     const { clientAddress } = exchange;
     const key = value === "" ? exchange.header("x-api-key") : "";
-    if (key !== "") return this.#guarded(clientAddress, () => this.#byToken(key, clientAddress));
+    if (key !== "") return this.#checked(key, clientAddress);
     if (value === "") return ANONYMOUS;
     const given = readAuthorization(value);
     if (given === null) return ANONYMOUS;
-    if ("token" in given) return this.#guarded(clientAddress, () => this.#byToken(given.token, clientAddress));
+    if ("token" in given) return this.#checked(given.token, clientAddress);
     return this.#byPassword(given.login, given.password, clientAddress);
   }
 
@@ -88,6 +88,12 @@ export class NtfyAuth {
     const used = [...this.#used];
     this.#used.clear();
     return used;
+  }
+
+  #checked(token: string, address: string): Visitor | Promise<Visitor> {
+    const find = (): Visitor => this.#guarded(address, () => this.#byToken(token, address));
+    const check = token.startsWith("tk_") ? null : this.#parts.authenticator.prepare?.(fromSecret(token));
+    return check ? check().then(find) : find();
   }
 
   /** Counts failures of an address, whatever it guesses. */

@@ -110,7 +110,10 @@ class NativeSession implements Session {
       case "ping":
         return this.#send({ op: "pong", id, ts: toRfc3339(this.#parts.clock.now()) });
       case "auth":
-        return this.#streams.renew(message.token, (expiresAt) => this.#send({ op: "authenticated", id, expiresAt }));
+        return this.#streams.renew(message.token, {
+          renewed: (expiresAt) => this.#send({ op: "authenticated", id, expiresAt }),
+          refused: (error) => this.#refuse(id, error),
+        });
       default:
         return assertNever(message);
     }

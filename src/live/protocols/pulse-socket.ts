@@ -63,13 +63,15 @@ const Renewal = openObject({ token: TOKEN });
 
 /** A refused token leaves the connection unchanged. */
 function renew(socket: LiveSocket, authenticator: Authenticator, message: object): void {
-  try {
-    const { token } = checkShape(Renewal, message, "body");
-    renewToken(socket, authenticator, token, (expiresAt) =>
-      socket.send(JSON.stringify({ type: "authenticated", expiresAt })),
-    );
-  } catch (error) {
+  const refused = (error: unknown): void => {
     const { code, message: text } = toPrismError(error);
     socket.send(JSON.stringify({ type: "error", code, message: text }));
+  };
+  try {
+    const { token } = checkShape(Renewal, message, "body");
+    const renewed = (expiresAt: string | null) => socket.send(JSON.stringify({ type: "authenticated", expiresAt }));
+    renewToken(socket, authenticator, token, { renewed, refused });
+  } catch (error) {
+    refused(error);
   }
 }

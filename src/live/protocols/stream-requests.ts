@@ -11,22 +11,33 @@ import type { From } from "../subscription.ts";
 /** A token in a client's message. */
 export const TOKEN = v.pipe(v.string("must be a string"), v.maxLength(MAX_SECRET_LENGTH));
 
-/**
- * Continues a connection with a new token of the same caller.
- * @param announce receives the expiry (RFC 3339; null: never) before the connection closes if the
- * new token does not allow its streams
- * @throws FORBIDDEN for another caller's token, TOKEN_EXPIRED …
- */
-export function renewToken(
-  socket: LiveSocket,
-  authenticator: Authenticator,
-  token: string,
-  announce: (expiresAt: string | null) => void,
-): void {
+/** How a connection's new token is answered. */
+export interface Renewal {
+  /** The expiry (RFC 3339; null: never), before the connection closes if the token does not allow its streams. */
+  renewed(expiresAt: string | null): void;
+  /** FORBIDDEN for another caller's token, TOKEN_EXPIRED … */
+  refused(error: unknown): void;
+}
+
+/** Continues a connection with a new token of the same caller. */
+export function renewToken(socket: LiveSocket, authenticator: Authenticator, token: string, answer: Renewal): void {
+  const renew = (): void => {
+    try {
+      useToken(socket, authenticator, token, answer);
+    } catch (error) {
+      answer.refused(error);
+    }
+  };
+  const check = authenticator.prepare?.(fromSecret(token));
+  if (check) void check().then(renew);
+  else renew();
+}
+
+function useToken(socket: LiveSocket, authenticator: Authenticator, token: string, { renewed }: Renewal): void {
   const principal = authenticator.authenticate(fromSecret(token));
   if (principal.key !== socket.caller.key)
     throw new PrismError("FORBIDDEN", "The token belongs to another caller; open a new connection");
-  announce(Number.isFinite(principal.expiresAt) ? toRfc3339(principal.expiresAt) : null);
+  renewed(Number.isFinite(principal.expiresAt) ? toRfc3339(principal.expiresAt) : null);
   socket.renew(principal);
 }
 
@@ -119,9 +130,9 @@ export class StreamRequests {
     return streamName(stream);
   }
 
-  /** See {@link renewToken}. @throws FORBIDDEN, TOKEN_EXPIRED … */
-  renew(token: string, announce: (expiresAt: string | null) => void): void {
-    renewToken(this.#socket, this.#parts.authenticator, token, announce);
+  /** See {@link renewToken}. */
+  renew(token: string, answer: Renewal): void {
+    renewToken(this.#socket, this.#parts.authenticator, token, answer);
   }
 
   /**

@@ -90,9 +90,10 @@ class TaskSession implements Session {
         this.#socket.unsubscribe(this.#start.stream);
         return this.#send({ type: "TASKS_UNSUBSCRIBED" });
       case "AUTH":
-        return renewToken(this.#socket, this.#parts.authenticator, message.token, (expiresAt) =>
-          this.#send({ type: "AUTHENTICATED", expiresAt }),
-        );
+        return renewToken(this.#socket, this.#parts.authenticator, message.token, {
+          renewed: (expiresAt) => this.#send({ type: "AUTHENTICATED", expiresAt }),
+          refused: (error) => this.#refuse(error),
+        });
       default:
         return assertNever(message);
     }

@@ -69,18 +69,30 @@ export function upgrade<T extends object, P extends Principal | null>(
     return;
   }
   const exchange = kernel.open(res, req, parts.isControl);
-  try {
-    requireUpgrade(parts, exchange);
-    requireOrigin(parts, exchange);
+  const refuse = (error: unknown): void => {
+    kernel.spendTicket(exchange);
+    kernel.fail(exchange, error);
+  };
+  const dataOf = (): T => {
     const principal = authenticate(kernel, exchange);
     const { clientAddress: address, requestId } = exchange;
     connections.requireRoom(principal, address);
     const isObserver = /(?:^|&)observe=true(?:&|$)/.test(exchange.queryText);
-    const upgraded = { principal, address, isObserver, requestId };
-    exchange.upgrade(prepare(exchange, upgraded), selectedProtocol(exchange), context);
+    return prepare(exchange, { principal, address, isObserver, requestId });
+  };
+  try {
+    requireUpgrade(parts, exchange);
+    requireOrigin(parts, exchange);
+    const check = kernel.check(exchange, true);
+    if (check) {
+      const later = (): void => {
+        requireRunning(kernel);
+        if (!exchange.isOver) exchange.upgradeLater(dataOf(), selectedProtocol(exchange), context);
+      };
+      check.then(later).catch(refuse);
+    } else exchange.upgrade(dataOf(), selectedProtocol(exchange), context);
   } catch (error) {
-    kernel.spendTicket(exchange);
-    kernel.fail(exchange, error);
+    refuse(error);
   }
   kernel.leave(exchange);
 }

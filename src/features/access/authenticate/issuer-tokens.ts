@@ -1,13 +1,5 @@
-import {
-  constants,
-  createHmac,
-  createPublicKey,
-  type JsonWebKey,
-  type KeyObject,
-  timingSafeEqual,
-  verify,
-} from "node:crypto";
-import { decodeJwt, decodeProtectedHeader, type JWTPayload } from "jose";
+import { createPublicKey, type JsonWebKey, type KeyObject } from "node:crypto";
+import { compactVerify, decodeJwt, decodeProtectedHeader, type JWTPayload } from "jose";
 import { type Clock, DAY_MS } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { Logger } from "../../../core/log.ts";
@@ -43,8 +35,8 @@ interface IssuerKeysParts {
 }
 
 /**
- * An issuer's public keys (JWKS, RFC 7517), fetched in the background so that tokens are checked
- * synchronously: at the start, every ten minutes, and when a token names an unknown key, at most
+ * An issuer's public keys (JWKS, RFC 7517), fetched in the background so that no request waits for
+ * the issuer: at the start, every ten minutes, and when a token names an unknown key, at most
  * twice a minute. While the issuer is unreachable its last keys are valid for a day.
  */
 export class IssuerKeys {
@@ -171,7 +163,17 @@ function keyOf(given: unknown): IssuerKey | undefined {
 }
 
 const CACHE_ENTRIES = 50_000;
+const MAX_REFUSED = 10_000;
+const REFUSED_MS = 10_000;
+/** Tokens verified at a time. */
+const MAX_RUNNING = 64;
 const RETRY_AFTER_MS = 1000;
+
+/** The caller tries again. */
+export function overloaded(message: string): PrismError {
+  return new PrismError("OVERLOADED", message, { retryAfterMs: RETRY_AFTER_MS });
+}
+
 /** Types of access and ID tokens (RFC 9068 section 2.1); the issuer signs others too. */
 const TYPES: readonly unknown[] = ["jwt", "at+jwt", "application/at+jwt"];
 
@@ -203,59 +205,95 @@ export interface IssuerTokensOptions {
 }
 
 /**
- * Checks JWTs of another issuer (RFC 7519, RFC 8725). The header only selects among the configured
- * keys and algorithms; keys and URLs in it are ignored. Synchronous, because sockets are upgraded
- * in the callback of their request.
+ * Checks JWTs of another issuer (RFC 7519, RFC 8725) with jose. The header only selects among the
+ * configured keys and algorithms; keys and URLs in it are ignored. Results are cached by the token's
+ * SHA-256: an identity until the token's end, a refusal for some seconds.
  */
 export class IssuerTokens {
   readonly #options: IssuerTokensOptions;
   readonly #verified: TtlCache<string, IssuerIdentity>;
+  readonly #refused: TtlCache<string, PrismError>;
+  readonly #running = new Map<string, Promise<void>>();
+  /** Changes with the keys: the result of an earlier check is not kept. */
+  #epoch = 0;
 
   constructor(options: IssuerTokensOptions) {
     this.#options = options;
-    this.#verified = new TtlCache({ maxEntries: CACHE_ENTRIES, ttlMs: DAY_MS, clock: options.clock });
+    const { clock } = options;
+    this.#verified = new TtlCache({ maxEntries: CACHE_ENTRIES, ttlMs: DAY_MS, clock });
+    this.#refused = new TtlCache({ maxEntries: MAX_REFUSED, ttlMs: REFUSED_MS, clock });
   }
 
   forget(): void {
+    this.#epoch++;
     this.#verified.clear();
+    this.#refused.clear();
   }
 
-  /** @throws TOKEN_INVALID, TOKEN_EXPIRED; OVERLOADED while the issuer's keys are fetched */
-  verify(token: string): IssuerIdentity {
+  /**
+   * The result of an earlier check; undefined if {@link check} must run first.
+   * @throws TOKEN_INVALID, TOKEN_EXPIRED
+   */
+  known(token: string): IssuerIdentity | undefined {
     const hash = sha256Hex(token);
-    const known = this.#verified.get(hash);
-    if (known && known.expiresAt > this.#options.clock.now()) return known;
-    const identity = this.#identityOf(this.#signedPayload(token));
-    this.#verified.set(hash, identity, identity.expiresAt);
-    return identity;
+    const refusal = this.#refused.get(hash);
+    if (refusal) throw refusal;
+    const identity = this.#verified.get(hash);
+    return identity && identity.expiresAt > this.#options.clock.now() ? identity : undefined;
   }
 
-  #signedPayload(token: string): JWTPayload {
+  /**
+   * Verifies a token; afterwards {@link known} has the result.
+   * @throws OVERLOADED while the issuer's keys are fetched, or too many tokens are checked
+   */
+  check(token: string): Promise<void> {
+    const hash = sha256Hex(token);
+    const running = this.#running.get(hash);
+    if (running) return running;
+    if (this.#running.size >= MAX_RUNNING) return Promise.reject(overloaded("Too many tokens are being checked"));
+    const started = this.#check(token, hash).finally(() => this.#running.delete(hash));
+    this.#running.set(hash, started);
+    return started;
+  }
+
+  async #check(token: string, hash: string): Promise<void> {
+    const epoch = this.#epoch;
+    try {
+      const identity = this.#identityOf(await this.#signedPayload(token));
+      if (epoch === this.#epoch) this.#verified.set(hash, identity, identity.expiresAt);
+    } catch (error) {
+      if (!(error instanceof PrismError) || error.code === "OVERLOADED") throw error;
+      if (epoch === this.#epoch) this.#refused.set(hash, error);
+    }
+  }
+
+  async #signedPayload(token: string): Promise<JWTPayload> {
     const { header, payload } = decode(token);
     const { alg, kid, crit, typ } = header;
     const isTyped = typ === undefined || TYPES.includes(String(typ).toLowerCase());
     if (crit !== undefined || !isTyped || payload.iss !== this.#options.issuer) throw invalid();
-    const dot = token.lastIndexOf(".");
-    const signature = Buffer.from(token.slice(dot + 1), "base64url");
-    if (signature.toString("base64url") !== token.slice(dot + 1)) throw invalid();
-    if (!this.#isSigned(Buffer.from(token.slice(0, dot)), signature, alg, kid)) throw invalid();
+    const signature = token.slice(token.lastIndexOf(".") + 1);
+    // Other spellings of the same bytes would be other tokens to a cache.
+    if (Buffer.from(signature, "base64url").toString("base64url") !== signature) throw invalid();
+    const [key, algorithm] = this.#keyFor(alg, kid);
+    await compactVerify(token, key, { algorithms: [algorithm] }).catch(() => {
+      throw invalid();
+    });
     return payload;
   }
 
-  #isSigned(data: Buffer, signature: Buffer, alg: string | undefined, kid: string | undefined): boolean {
+  /** @throws TOKEN_INVALID; OVERLOADED while the issuer's keys are fetched */
+  #keyFor(alg: string | undefined, kid: string | undefined): [KeyObject | Uint8Array, string] {
     const { keys } = this.#options;
     if (keys.kind === "secret") {
-      const expected = createHmac("sha256", keys.secret).update(data).digest();
-      return alg === "HS256" && signature.length === expected.length && timingSafeEqual(signature, expected);
+      if (alg !== "HS256") throw invalid();
+      return [new TextEncoder().encode(keys.secret), alg];
     }
     const algorithm = keys.algorithms.find((each) => each === alg);
-    if (!algorithm) return false;
-    const key = keys.jwks.find(kid, algorithm);
-    if (key) return isSignedBy(key, algorithm, data, signature);
-    if (!keys.jwks.askAgain()) return false;
-    throw new PrismError("OVERLOADED", "The keys of the token's issuer are being fetched", {
-      retryAfterMs: RETRY_AFTER_MS,
-    });
+    const key = algorithm && keys.jwks.find(kid, algorithm);
+    if (algorithm && key) return [key, algorithm];
+    if (!algorithm || !keys.jwks.askAgain()) throw invalid();
+    throw overloaded("The keys of the token's issuer are being fetched");
   }
 
   /** The payload's claims, if they are valid for us and now (RFC 7519 section 4.1). */
@@ -277,19 +315,6 @@ export class IssuerTokens {
     if (ref === undefined) throw invalid("it names no user");
     const email = isConfirmed ? textOf(payload["email"]) : undefined;
     return { ref, email, name: textOf(payload["name"]), expiresAt: exp * 1000 + clockSkewMs };
-  }
-}
-
-function isSignedBy(key: KeyObject, algorithm: IssuerAlgorithm, data: Buffer, signature: Buffer): boolean {
-  try {
-    if (algorithm === "EdDSA") return verify(null, data, key, signature);
-    const hash = `sha${algorithm.slice(2)}`;
-    if (algorithm.startsWith("ES")) return verify(hash, data, { key, dsaEncoding: "ieee-p1363" }, signature);
-    if (algorithm.startsWith("RS")) return verify(hash, data, key, signature);
-    const saltLength = constants.RSA_PSS_SALTLEN_DIGEST;
-    return verify(hash, data, { key, padding: constants.RSA_PKCS1_PSS_PADDING, saltLength }, signature);
-  } catch {
-    return false;
   }
 }
 

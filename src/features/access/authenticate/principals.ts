@@ -46,7 +46,7 @@ interface PrincipalsParts {
   readonly reader: Sqlite;
   readonly accessTokens: AccessTokens;
   /** Checks tokens of another issuer, if one is configured. */
-  readonly issuer?: Pick<TrustedIssuer, "verify"> | undefined;
+  readonly issuer?: Pick<TrustedIssuer, "verify" | "prepare"> | undefined;
   readonly clock: Clock;
   /** Tickets of live connections; each is valid once. */
   readonly tickets: { redeem(ticket: string): Principal | undefined };
@@ -117,9 +117,19 @@ export class Principals implements Authenticator {
     if (kind === "ticket") return this.#ticketPrincipal(secret);
     if (kind === "apiKey") return this.#keyPrincipal(secret);
     if (secret.startsWith("prt_")) return this.#tokenPrincipal(secret);
+    const issuer = this.#issuerOf(secret);
+    return this.#accessPrincipal(issuer ? issuer.verify(secret) : this.#parts.accessTokens.verify(secret));
+  }
+
+  prepare({ kind, secret }: Credential): (() => Promise<void>) | null {
+    if (kind !== "bearer" || secret.startsWith("prt_")) return null;
+    return this.#issuerOf(secret)?.prepare(secret) ?? null;
+  }
+
+  /** The other issuer, if one is configured and the token is not one of Prism. */
+  #issuerOf(token: string) {
     const { accessTokens, issuer } = this.#parts;
-    const isForeign = issuer !== undefined && !accessTokens.isOwn(secret);
-    return this.#accessPrincipal(isForeign ? issuer.verify(secret) : accessTokens.verify(secret));
+    return issuer !== undefined && !accessTokens.isOwn(token) ? issuer : undefined;
   }
 
   /** The same caller for the life of the token's login session: connections outlive the token. */

@@ -10,12 +10,17 @@ import type { Database } from "../../../store/database.ts";
 import type { AuditService } from "../../audit/index.ts";
 import { createUser, type NewUser, plainName, type UserContext } from "../users/create-user.ts";
 import type { AccessClaims } from "./access-tokens.ts";
-import { type IssuerIdentity, IssuerKeys, IssuerTokens, type IssuerTokensOptions } from "./issuer-tokens.ts";
+import {
+  type IssuerIdentity,
+  IssuerKeys,
+  IssuerTokens,
+  type IssuerTokensOptions,
+  overloaded,
+} from "./issuer-tokens.ts";
 
 const MAX_UNDER_WAY = 64;
 const FAILED_MS = 60_000;
 const MAX_FAILED = 1000;
-const RETRY_AFTER_MS = 1000;
 const MAX_EXTERNAL_ID = 128;
 
 interface IssuerUsersParts {
@@ -33,7 +38,7 @@ interface IssuerUsersParts {
 class IssuerUsers {
   readonly #parts: IssuerUsersParts;
   readonly #find;
-  readonly #underWay = new Set<string>();
+  readonly #underWay = new Map<string, Promise<void>>();
   readonly #failed: TtlCache<string, true>;
 
   constructor(parts: IssuerUsersParts) {
@@ -51,19 +56,42 @@ class IssuerUsers {
 
   /**
    * The id of the account, in any status.
-   * @throws TOKEN_INVALID without one; OVERLOADED while it is created, because a socket cannot wait
-   * for that
+   * @throws TOKEN_INVALID without one; OVERLOADED before {@link provide} has created it
    */
   idOf(identity: IssuerIdentity): string {
-    const { userField, provisionRoles } = this.#parts;
-    const ref = userField === "email" ? plainName(identity.ref) : identity.ref;
+    const ref = this.#refOf(identity);
     const found = this.#find.get(ref);
     if (found) return found.id;
-    if (provisionRoles === null || this.#failed.get(ref) || !this.#isPossible(ref))
-      throw new PrismError("TOKEN_INVALID", "The account of this token does not exist");
-    if (!this.#underWay.has(ref) && this.#underWay.size < MAX_UNDER_WAY)
-      void this.#provision(identity, ref, provisionRoles);
-    throw new PrismError("OVERLOADED", "The account of this token is being made", { retryAfterMs: RETRY_AFTER_MS });
+    if (this.#isMissing(ref)) throw new PrismError("TOKEN_INVALID", "The account of this token does not exist");
+    throw overloaded("The account of this token is being made");
+  }
+
+  /** Whether {@link provide} has an account to create. */
+  lacks(identity: IssuerIdentity): boolean {
+    const ref = this.#refOf(identity);
+    return !this.#find.get(ref) && !this.#isMissing(ref);
+  }
+
+  /** Creates the account of a user's first token. @throws OVERLOADED for too many at a time */
+  async provide(identity: IssuerIdentity): Promise<void> {
+    const { provisionRoles } = this.#parts;
+    if (provisionRoles === null || !this.lacks(identity)) return;
+    const ref = this.#refOf(identity);
+    const running = this.#underWay.get(ref);
+    if (running) return running;
+    if (this.#underWay.size >= MAX_UNDER_WAY) throw overloaded("Too many accounts are being made");
+    const started = this.#provision(identity, ref, provisionRoles).finally(() => this.#underWay.delete(ref));
+    this.#underWay.set(ref, started);
+    return started;
+  }
+
+  #refOf({ ref }: IssuerIdentity): string {
+    return this.#parts.userField === "email" ? plainName(ref) : ref;
+  }
+
+  /** Whether there is no account and none is created. */
+  #isMissing(ref: string): boolean {
+    return this.#parts.provisionRoles === null || this.#failed.get(ref) === true || !this.#isPossible(ref);
   }
 
   #isPossible(ref: string): boolean {
@@ -81,7 +109,6 @@ class IssuerUsers {
       database.write(async (trx) => {
         await createUser(making, values, trx, "issuer");
       });
-    this.#underWay.add(ref);
     try {
       // An invalid address, or another account's, is omitted: the claim identifies the user.
       if (userField === "email" || email === undefined) await make(user);
@@ -90,7 +117,6 @@ class IssuerUsers {
       this.#failed.set(ref, true);
       log.warn({ err: error }, "the account of a token of the issuer could not be made");
     }
-    this.#underWay.delete(ref);
   }
 }
 
@@ -105,8 +131,10 @@ interface TrustedIssuerParts {
 
 /** Another issuer whose tokens authenticate accounts here. */
 export interface TrustedIssuer {
-  /** @throws TOKEN_INVALID, TOKEN_EXPIRED, OVERLOADED */
+  /** @throws TOKEN_INVALID, TOKEN_EXPIRED; OVERLOADED before {@link prepare} has verified the token */
   verify(token: string): AccessClaims;
+  /** Verifies a token and creates its account, for `verify`; null if that is done. */
+  prepare(token: string): (() => Promise<void>) | null;
   start(): void;
   stop(): void;
 }
@@ -135,11 +163,31 @@ export function openTrustedIssuer(parts: TrustedIssuerParts): TrustedIssuer | un
     making: { audit, clock, timezone: config.timezone },
     provisionRoles: trusted.provision ? trusted.roles : null,
   });
+  const settle = async (token: string): Promise<void> => {
+    try {
+      await tokens.check(token);
+      const identity = tokens.known(token);
+      if (identity) await users.provide(identity);
+    } catch (error) {
+      // `verify` throws it, or OVERLOADED.
+      if (!(error instanceof PrismError)) throw error;
+    }
+  };
+  const needsWork = (token: string): boolean => {
+    try {
+      const identity = tokens.known(token);
+      return identity === undefined || users.lacks(identity);
+    } catch {
+      return false;
+    }
+  };
   return {
     verify(token) {
-      const identity = tokens.verify(token);
+      const identity = tokens.known(token);
+      if (!identity) throw overloaded("The token is being checked");
       return { userId: users.idOf(identity), sessionId: null, expiresAt: identity.expiresAt };
     },
+    prepare: (token) => (needsWork(token) ? () => settle(token) : null),
     start: () => jwks?.start(),
     stop: () => jwks?.stop(),
   };

@@ -87,7 +87,7 @@ function upgrade(
     requireUpgrade(parts, exchange);
     const visitor = parts.visitor(exchange);
     if (visitor instanceof Promise)
-      visitor.then((known) => exchange.isOver || exchange.upgradeLater(dataFor(known), context)).catch(refuse);
+      visitor.then((known) => exchange.isOver || exchange.upgradeLater(dataFor(known), "", context)).catch(refuse);
     else exchange.upgrade(dataFor(visitor), "", context);
   } catch (error) {
     refuse(error);

@@ -42,6 +42,12 @@ export class HandshakeRequest {
     }
   }
 
+  /** Starts to verify a token of another issuer; null if {@link authenticate} has the answer. */
+  check(token: string | null | undefined): Promise<void> | null {
+    const secret = token ?? this.#secret;
+    return secret === null ? null : (this.#parts.authenticator.prepare?.(fromSecret(secret))?.() ?? null);
+  }
+
   /**
    * Authenticates by the message's token or the request's credential. The same secret in both
    * counts once.

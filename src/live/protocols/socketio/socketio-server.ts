@@ -182,12 +182,17 @@ export class SocketIoServer {
       this.sessions.get((conn as unknown as EngineSession).id);
     const join = (socket: Socket, next: (refusal?: Error) => void): void => {
       const session = sessionOf(socket);
-      try {
-        session?.join(socket);
-        next();
-      } catch (error) {
-        next(session?.refusal(error));
-      }
+      const enter = (): void => {
+        try {
+          session?.join(socket);
+          next();
+        } catch (error) {
+          next(session?.refusal(error));
+        }
+      };
+      const check = session?.check(socket);
+      if (check) void check.then(enter);
+      else enter();
     };
     const open = (socket: Socket): void => sessionOf(socket)?.open(socket);
     io.use(join).on("connection", open);

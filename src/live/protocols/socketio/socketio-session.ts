@@ -103,14 +103,19 @@ class SocketIoConversation {
       if (!isClientEvent(event)) throw new PrismError("VALIDATION_FAILED", `Unknown event; known events: ${KNOWN}`);
       if (Buffer.isBuffer(args[0])) throw new PrismError("VALIDATION_FAILED", "The argument is binary; send an object");
       const message = checkShape(CLIENT_EVENTS[event] as Shape<MessageOf<ClientEvent>>, args[0], "body");
-      this.#perform(event, message, answer)?.then(answer, (error: unknown) => this.#refuse(event, error, reply));
+      this.#perform(event, message, answer, reply)?.then(answer, (error: unknown) => this.#refuse(event, error, reply));
     } catch (error) {
       this.#refuse(event, error, reply);
     }
   }
 
   /** @returns the later response; undefined when it has been sent */
-  #perform(event: ClientEvent, message: MessageOf<ClientEvent>, answer: Reply): Promise<Answer> | undefined {
+  #perform(
+    event: ClientEvent,
+    message: MessageOf<ClientEvent>,
+    answer: Reply,
+    reply: Reply | null,
+  ): Promise<Answer> | undefined {
     switch (event) {
       case "subscribe":
         this.#streams.subscribe(message as MessageOf<"subscribe">, (stream, offset) => answer({ stream, offset }));
@@ -127,7 +132,10 @@ class SocketIoConversation {
         return this.#parts.markRead(this.live.caller, id, this.#parts.request).then(() => ({}));
       }
       case "auth":
-        this.#streams.renew((message as MessageOf<"auth">).token, (expiresAt) => answer({ expiresAt }));
+        this.#streams.renew((message as MessageOf<"auth">).token, {
+          renewed: (expiresAt) => answer({ expiresAt }),
+          refused: (error) => this.#refuse(event, error, reply),
+        });
         return undefined;
       default:
         return assertNever(event);
@@ -236,6 +244,16 @@ export class SocketIoSession {
     const reason = this.#gate.reasonAgainst(packet, bytes, limitBytes);
     if (reason) this.live.close(reason);
     return reason === null;
+  }
+
+  /** Starts to verify a token of another issuer; null if {@link join} needs no check. */
+  check({ handshake: { auth } }: Socket): Promise<void> | null {
+    try {
+      return this.#parts.request.check(handshakeOf(auth).token);
+    } catch {
+      // `join` says why.
+      return null;
+    }
   }
 
   /**

@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
 import { createHmac, createPublicKey, type JsonWebKey } from "node:crypto";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import test, { type TestContext } from "node:test";
+import { io } from "socket.io-client";
 import { WebSocket } from "ws";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
@@ -298,8 +302,7 @@ test("with provisioning the first token of a user makes an account with the conf
     email_verified: true,
     roles: ["Admin"],
   });
-  assert.equal(await outcome(prism, bob), "503 OVERLOADED");
-  assert.equal(await settled(prism, bob), "served");
+  assert.equal(await outcome(prism, bob), "served", "the first request waits for the account");
   const { body } = await prism.get<Me>(ME, { token: bob });
   assert.deepEqual(
     [body.externalId, body.name, body.email, body.roles],
@@ -324,6 +327,77 @@ test("with provisioning the first token of a user makes an account with the conf
   for (const sub of ["me", "a\0b", "x".repeat(129)])
     assert.equal(await outcome(prism, await token({ sub })), "401 TOKEN_INVALID");
   assert.equal(rowsOf(prism, "select id from users").length, before);
+});
+
+test("the first use of a user's token succeeds: of a POST with a body, a WebSocket, a stream, Socket.IO and a renewal", async (t) => {
+  const { prism, token } = await world(t, { "auth.trusted.provision": "true", "auth.trusted.roles": "Operator" });
+  assert.equal(await settled(prism, await token()), "served");
+  let users = 0;
+  const first = (): Promise<string> => token({ sub: `new-${++users}` });
+  const sent = { recipients: ["me"], title: "t", message: "m".repeat(3000) };
+  const all = await first();
+  const replies = await Promise.all([1, 2, 3].map(() => prism.post("/api/v1/notifications", sent, { token: all })));
+  assert.deepEqual(
+    replies.map(({ status }) => status),
+    [201, 201, 201],
+  );
+
+  const socket = new WebSocket(`${prism.wsUrl}/ws`, ["prism.v1"], {
+    headers: { Authorization: `Bearer ${await first()}` },
+  });
+  prism.farewells.push(() => socket.terminate());
+  await once(socket, "open");
+  assert.equal(socket.protocol, "prism.v1");
+  const renewal = await token({ sub: `new-${users}`, jti: "second" });
+  const answered = once(socket, "message").then(([data]) => JSON.parse(String(data)) as { op: string });
+  socket.send(JSON.stringify({ op: "auth", token: renewal, id: "1" }));
+  const seen = [await answered];
+  while (seen.at(-1)?.op === "welcome" || seen.at(-1)?.op === "hello")
+    seen.push(JSON.parse(String((await once(socket, "message"))[0])) as { op: string });
+  assert.equal(seen.at(-1)?.op, "authenticated", JSON.stringify(seen));
+
+  for (const transports of [["websocket"], ["polling"]]) {
+    const client = io(prism.url, { forceNew: true, transports, auth: { token: await first() } });
+    prism.farewells.push(() => client.disconnect());
+    const refusals: unknown[] = [];
+    client.on("connect_error", (error) => refusals.push(error));
+    await eventually("it is connected", () => client.connected);
+    assert.deepEqual(refusals, []);
+  }
+  const stream = await fetch(`${prism.url}/realtime/default/sse?token=${await first()}`, {
+    signal: AbortSignal.timeout(30_000),
+  });
+  assert.equal(stream.status, 200);
+  await stream.body?.cancel();
+  assert.equal(rowsOf(prism, "select id from users where externalId like 'new-%'").length, users);
+});
+
+test("tokens are verified by jose once, refusals too, and an address pays for each check", async (t) => {
+  const { prism, token } = await world(t);
+  assert.equal(await settled(prism, await token()), "served");
+  const bad = `${(await token()).slice(0, -8)}AAAAAAAA`;
+  const { work } = prism.parts.http;
+  const charged: number[] = [];
+  const charge = work.charge.bind(work);
+  work.charge = (account, done, isElsewhere) => {
+    if (account?.isKnown === false && done.rows !== undefined) charged.push(done.rows);
+    charge(account, done, isElsewhere);
+  };
+  const good = await token({ jti: "another" });
+  for (const [text, expected] of [
+    [bad, "401 TOKEN_INVALID"],
+    [good, "served"],
+  ] as const) {
+    charged.length = 0;
+    for (let n = 0; n < 3; n++) assert.equal(await outcome(prism, text), expected);
+    assert.equal(charged.length, 1, expected);
+  }
+  const source = readFileSync(
+    join(import.meta.dirname, "../../../../src/features/access/authenticate/issuer-tokens.ts"),
+    "utf8",
+  );
+  assert.match(source, /compactVerify\(token, key, \{ algorithms: \[algorithm\] \}\)/);
+  assert.doesNotMatch(source, /createHmac|timingSafeEqual|[^t]verify\(/);
 });
 
 test("an account with missing roles is not created, and the issuer's next tokens do not retry at once", async (t) => {
