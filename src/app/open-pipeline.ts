@@ -100,7 +100,7 @@ export function openPipeline(
   const rules = openRules(base, defaultProjectId, timed);
   const throttle = Throttle.overTables(reader, () => settings.defaultSuppression);
   const channels = new Channels(config.delivery.workers);
-  const receiverRules = new ReceiverRules(reader);
+  const receiverRules = new ReceiverRules(reader, () => settings.defaultSuppression);
   const settingsOf = settings.queue.bind(settings);
   const decider = new Decider({
     book: rules,

@@ -200,3 +200,37 @@ test("a flood is held back as of a rule, and summed up to the members", async (t
   assert.match(told.title, /Backups/);
   assert.ok(notified(prism).length <= 3);
 });
+
+test("all receivers of a project have a limit together, with one summary, and fatal events pass up to a higher one", async (t) => {
+  const settings = { "suppression.enforceDefault": "true", "suppression.defaultCount": "2" };
+  const { prism, shop } = await team(t, { settings });
+  const urls: string[] = [];
+  for (let n = 0; n < 8; n++)
+    urls.push((await receiver(prism, { projectId: shop.id, name: `r${n}`, mapping: { output: "events" } })).url);
+  const post = async (url: string, level: string) => {
+    const body = JSON.stringify({ title: "t", level });
+    const headers = { "Content-Type": "application/json" };
+    assert.equal((await fetch(url, { method: "POST", headers, body })).status, 200);
+  };
+  const count = (level: string) =>
+    scalarOf<number>(
+      prism,
+      `select count(*) from notifications where kind = 'rule' and eventId in (select id from events where level = '${level}')`,
+    );
+  for (const url of urls) for (let n = 0; n < 2; n++) await post(url, "error");
+  await decided(prism);
+  assert.equal(count("error"), 10, "five times the limit of one");
+  for (let n = 0; n < 7; n++) await post(urls[0] ?? "", "fatal");
+  await decided(prism);
+  assert.equal(count("fatal"), 6, "three times the limit of one");
+  for (const url of urls) for (let n = 0; n < 6; n++) await post(url, "fatal");
+  await decided(prism);
+  assert.equal(count("fatal"), 30, "three times the limit of all");
+  const storms = () =>
+    rowsOf<{ title: string }>(prism, "select title from notifications where kind = 'aggregate' order by title");
+  await eventually("the notices", () => storms().length >= 3);
+  const titles = storms().map(({ title }) => title.replace(/\d+ held/, "n held"));
+  assert.deepEqual(new Set(titles).size, titles.length, titles.join());
+  assert.ok(titles.includes("All receivers of the project: n held back"), titles.join());
+  assert.ok(titles.includes("All receivers of the project: n held back (critical)"), titles.join());
+});

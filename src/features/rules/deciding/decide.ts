@@ -77,7 +77,7 @@ export interface DeciderParts {
   /** Rules with a threshold, an absence or an alert. */
   readonly overTime: OverTime;
   readonly alerts: Pick<AlertLink, "taken" | "port">;
-  readonly receivers: Pick<ReceiverRules, "ruleOf">;
+  readonly receivers: Pick<ReceiverRules, "ruleOf" | "limitOf">;
   /** The offset of user streams. */
   readonly offsets: Sequence;
   settingsOf(queue: QueueName): QueueSettings;
@@ -128,9 +128,19 @@ export class Decider {
       [...(earlier?.outcomes ?? NONE)].some(
         ([id, outcome]) => outcome !== "no recipients" && !book.isForAllProjects(id),
       );
-    const rule = turn.askedTo === null && !isTaken ? this.#parts.receivers.ruleOf(receiverId, event.type) : null;
-    const decided = rule && this.#judge(rule, event, now, earlier?.isLate);
+    const rule = turn.askedTo === null && !isTaken ? this.#parts.receivers.ruleOf(receiverId, event) : null;
+    const judged = rule && this.#judge(rule, event, now, earlier?.isLate);
+    const decided = judged?.outcome === "fired" ? this.#withinProject(judged, event, earlier?.isLate) : judged;
     return decided ? { ...turn, decided: [...turn.decided, decided] } : turn;
+  }
+
+  /** A notification of a receiver counts for all receivers of the project as well. */
+  #withinProject(decided: Decided, event: IncomingEvent, isLate?: boolean): Decided {
+    const limit = this.#parts.receivers.limitOf(event);
+    if (!limit) return decided;
+    const ofProject = this.#parts.throttle.judge(limit, event, isLate);
+    if (ofProject.outcome !== "suppressed") return { ...decided, ofProject };
+    return { ...decided, verdict: ofProject, notification: null, outcome: "suppressed" };
   }
 
   /** Asks all rules at once, as for nearly every event. */
@@ -228,6 +238,7 @@ export class Decider {
         if (signal) signals.push(signal);
         if (pass.repeat || pass.signal?.action === "fire") event.isInAlert = true;
       }
+      if (each.ofProject) throttle.apply(each.ofProject, event, null);
       const storm = verdict && throttle.apply(verdict, event, notification?.id ?? null);
       if (storm) this.#stormJobs.push(this.#stormJob(storm, rule, now));
       decisions.push(decisionRow(event, each, now));
@@ -342,6 +353,8 @@ interface Decided {
   readonly outcome: DecisionOutcome;
   /** Of a rule over time. */
   readonly pass: Pass | null;
+  /** Of a receiver: what also counts for all receivers of its project. */
+  readonly ofProject?: Verdict;
 }
 
 function isTimed(rule: ActiveRule): rule is ActiveRule & TimedRule {

@@ -3,14 +3,20 @@ import { HOUR_MS } from "../../../core/clock.ts";
 import { DEFAULT_CHANNELS } from "../../../http/shapes.ts";
 import type { EffectOf } from "../../../store/effect.ts";
 import type { ReceiversTable } from "../../../store/schema.ts";
-import { readCondition } from "../language/language.ts";
+import { compileTemplate, type RuleEvent, readCondition } from "../language/language.ts";
 import type { RuleRow } from "../queries.ts";
 import { textsOf } from "../texts.ts";
-import { throttleSettings } from "../throttle/throttle.ts";
+import { type DefaultSuppression, type JudgedRule, throttleSettings } from "../throttle/throttle.ts";
 import type { ActiveRule } from "./rule-book.ts";
 
 /** Events that a receiver could not read. */
 const UNMAPPED_TYPE = "receiver.unmapped";
+
+/** All receivers of a project notify this many times as often as one may. */
+const PROJECT_FACTOR = 5;
+/** Critical events have windows of their own, with this many times the limit. */
+const CRITICAL_FACTOR = 3;
+const CRITICAL_KEY = compileTemplate("critical", "suppression.key");
 
 type Notifying = Pick<ReceiversTable, "id" | "projectId" | "name">;
 
@@ -28,9 +34,12 @@ interface Rules {
  */
 export class ReceiverRules {
   readonly #rules = new Map<string, Rules>();
+  readonly #defaults: DefaultSuppression;
   readonly #all;
 
-  constructor(reader: Sqlite) {
+  /** @param defaults the limit of a receiver; null: none */
+  constructor(reader: Sqlite, defaults: DefaultSuppression) {
+    this.#defaults = defaults;
     this.#all = reader.prepare<[], Notifying>("select id, projectId, name from receivers where notifies = 1");
     this.reload();
   }
@@ -46,15 +55,39 @@ export class ReceiverRules {
   }
 
   /** The rule that fires for an event of the receiver when no other does; null: none. */
-  ruleOf(receiverId: string, type: string): ActiveRule | null {
+  ruleOf(receiverId: string, { type, level }: Pick<RuleEvent, "type" | "level">): ActiveRule | null {
     const rules = this.#rules.get(receiverId);
     if (!rules) return null;
-    return type === UNMAPPED_TYPE ? rules.unmapped : rules.event;
+    if (type === UNMAPPED_TYPE) return rules.unmapped;
+    const defaults = this.#defaults();
+    if (level !== "fatal" || !defaults) return rules.event;
+    const suppression = { ...defaults, count: defaults.count * CRITICAL_FACTOR, key: CRITICAL_KEY };
+    return { ...rules.event, throttling: { ...rules.event.throttling, suppression } };
   }
 
-  /** The rule of a receiver as a row, for summaries of what its limit held back. */
-  rowOf(receiverId: string): RuleRow | undefined {
-    return this.#rules.get(receiverId)?.row;
+  /** The limit of all receivers of a project together, as of a rule; null: none. */
+  limitOf({ projectId, level }: Pick<RuleEvent, "projectId" | "level">): JudgedRule | null {
+    const defaults = this.#defaults();
+    if (!defaults) return null;
+    const isCritical = level === "fatal";
+    const count = defaults.count * PROJECT_FACTOR * (isCritical ? CRITICAL_FACTOR : 1);
+    const suppression = { ...defaults, count, key: isCritical ? CRITICAL_KEY : null };
+    return { row: { id: projectId }, throttling: { suppression, dedupe: null, cooldownMs: 0 } };
+  }
+
+  /** The rule of a receiver, or of all of a project, as a row, for summaries of what its limit held back. */
+  rowOf(id: string): RuleRow | undefined {
+    const own = this.#rules.get(id)?.row;
+    if (own) return own;
+    if (![...this.#rules.values()].some(({ row }) => row.projectId === id)) return undefined;
+    const defaults = this.#defaults();
+    const suppression = defaults && {
+      count: defaults.count * PROJECT_FACTOR,
+      windowMs: defaults.windowMs,
+      mode: "suppress",
+    };
+    const { row } = rulesOf({ id, projectId: id, name: "All receivers of the project" });
+    return { ...row, suppression: suppression && JSON.stringify(suppression) };
   }
 }
 
