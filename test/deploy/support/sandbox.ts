@@ -3,6 +3,7 @@ import { once } from "node:events";
 import {
   chmodSync,
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -61,9 +62,29 @@ export function stop({ child }: Sandboxed): void {
   for (const pid of pids) if (!canIsolate || descendants(pid).length === 0) process.kill(pid, "SIGTERM");
 }
 
+/** A process and all it has started, stopped first: none can start another one that is missed. */
+function stoppedTree(pid: number): number[] {
+  for (let known = 0; ; ) {
+    const tree = [...descendants(pid), pid];
+    for (const each of tree) signal(each, "SIGSTOP");
+    if (tree.length === known) return tree;
+    known = tree.length;
+  }
+}
+
+/** The process may have ended meanwhile. */
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
+}
+
 /** proc_pid_task(5) */
 function descendants(pid: number): number[] {
-  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8");
+  const list = `/proc/${pid}/task/${pid}/children`;
+  const text = existsSync(list) ? readFileSync(list, "utf8") : "";
   const children = text
     .split(" ")
     .filter((each) => each !== "")
@@ -110,10 +131,12 @@ export function runSandboxed(t: TestContext, options: SandboxOptions): Sandboxed
   const child = spawn(file, args, { ...more, stdio: ["ignore", "pipe", "pipe"] });
   t.after(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return;
-    const ended = once(child, "close");
+    const ended = once(child, "exit");
     // Each: the child's wish to be killed with its parent is lost when it changes its user.
-    for (const pid of [...descendants(child.pid ?? 0), child.pid ?? 0]) process.kill(pid, "SIGKILL");
+    for (const pid of stoppedTree(child.pid ?? 0)) signal(pid, "SIGKILL");
     await ended;
+    // A process that holds them would keep the test.
+    for (const stream of [child.stdout, child.stderr]) stream?.destroy();
   });
   let output = "";
   for (const stream of [child.stdout, child.stderr])
@@ -123,10 +146,12 @@ export function runSandboxed(t: TestContext, options: SandboxOptions): Sandboxed
   return { child, output: () => output };
 }
 
+const LIMIT_MS = 60_000;
+
 /** {@link runSandboxed} to its end. */
 export function runSandboxedSync(options: SandboxOptions): { status: number | null; output: string } {
   const { file, args, ...more } = launch(options);
-  const { status, stdout, stderr } = spawnSync(file, args, { ...more, encoding: "utf8" });
+  const { status, stdout, stderr } = spawnSync(file, args, { ...more, encoding: "utf8", timeout: LIMIT_MS });
   return { status, output: `${stdout}${stderr}` };
 }
 

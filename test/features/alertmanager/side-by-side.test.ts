@@ -88,18 +88,20 @@ class Side {
     if (path === SILENCES && method === "GET" && Array.isArray(parsed))
       for (const silence of parsed as { id: string; startsAt: string }[])
         this.#starts.set(silence.id, silence.startsAt);
-    return { status: response.status, body: this.#normal(parsed) };
+    const shown = this.#normal(parsed);
+    const isList = path.startsWith(SILENCES) && method === "GET" && Array.isArray(shown);
+    return { status: response.status, body: isList ? withTiesSorted(shown as ShownSilence[]) : shown };
   }
 
   /**
-   * Ids of silences by number, times to ten seconds after the start; without members that only one
+   * Ids of silences by number, times to the minute after the start; without members that only one
    * of the two versions has, and the lists that have no defined order sorted.
    */
   #normal(value: unknown, name = ""): unknown {
     if (typeof value === "string") {
       const silence = this.silences.indexOf(value);
       if (silence !== -1) return `silence ${silence}`;
-      if (/At$/.test(name)) return Math.round((Date.parse(value) - this.#startedAt) / 10_000) * 10;
+      if (/At$/.test(name)) return Math.round((Date.parse(value) - this.#startedAt) / MINUTE);
       return value
         .replace(/^(parsing .*, because) .*/s, "$1 …")
         .replace(/\[(\w+),(\w+)\] are$/, (_, ...both: string[]) => both.slice(0, 2).sort().join());
@@ -110,6 +112,25 @@ class Side {
     const members = Object.entries(value).filter(([key]) => !["mutedBy", "routeLabels", "error"].includes(key));
     return Object.fromEntries(members.map(([key, member]) => [key, this.#normal(member, key)]));
   }
+}
+
+interface ShownSilence {
+  readonly startsAt: number;
+  readonly endsAt: number;
+  readonly status: { readonly state: string };
+}
+
+/** Silences come by state and time; those of the same state and time have no defined order. */
+function withTiesSorted(silences: readonly ShownSilence[]): ShownSilence[] {
+  const keyOf = ({ startsAt, endsAt, status: { state } }: ShownSilence): string =>
+    `${state} ${state === "pending" ? startsAt : endsAt}`;
+  const runs: ShownSilence[][] = [];
+  for (const silence of silences) {
+    const last = runs.at(-1)?.[0];
+    if (last && keyOf(last) === keyOf(silence)) runs.at(-1)?.push(silence);
+    else runs.push([silence]);
+  }
+  return runs.flatMap((run) => run.sort(byText));
 }
 
 function byText(left: object, right: object): number {
