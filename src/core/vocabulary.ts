@@ -51,6 +51,18 @@ export function isOwnEvent({ source }: { readonly source: string | null }): bool
   return source?.startsWith(OWN_SOURCE) === true;
 }
 
+const PRINTABLE_ASCII = /^[\x20-\x7e]*$/;
+const OWN_START = /^ *prism *:/i;
+/** Blanks, controls and format characters, such as zero-width ones. */
+const UNSEEN = /[\s\p{Cc}\p{Cf}]/gu;
+
+/** Whether a producer's source reads like one of the server's own, in any letters, widths and gaps. */
+export function claimsOwnSource(source: string | null): boolean {
+  if (source === null) return false;
+  if (PRINTABLE_ASCII.test(source)) return OWN_START.test(source);
+  return OWN_START.test(source.normalize("NFKC").replace(UNSEEN, ""));
+}
+
 /** Channels that a remote worker can send through. Messages to Pusher apps the server sends. */
 export const WORKER_CHANNELS = ["email", "webhook", "fcm", "apns", "webpush"] as const;
 export type WorkerChannel = (typeof WORKER_CHANNELS)[number];

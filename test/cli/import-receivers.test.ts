@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { symlinkSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type RequestListener } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
@@ -182,9 +182,16 @@ test("a file as Alertmanager's own example becomes channels, policies that reach
   );
   assert.deepEqual(await migration.stored(), stored, "a second import adds nothing");
 
+  const outcomesOf = async (text: string): Promise<unknown> => {
+    migration.write("alertmanager.yml", text);
+    const dry = await migration.run("--dry-run", "--json");
+    return (JSON.parse(dry.stdout) as typeof report).channels.map(({ outcome }) => outcome);
+  };
+  const guessed = await outcomesOf(EXAMPLE.replaceAll("C".repeat(32), "E".repeat(32)));
+  assert.deepEqual(await outcomesOf(EXAMPLE), guessed, "a dry run does not tell which secret is the stored one");
   migration.write("alertmanager.yml", EXAMPLE.replaceAll("C".repeat(32), "D".repeat(32)));
   const changed = await migration.run();
-  assert.deepEqual([changed.status, /the channels team-DB-pager: PagerDuty/.test(changed.stderr)], [7, true]);
+  assert.deepEqual([changed.status, /the channel team-DB-pager: PagerDuty: .*give --replace/.test(changed.stderr)], [7, true]);
   const replaced = await migration.run("--replace", "--json");
   assert.equal(replaced.status, 0, replaced.stderr);
   assert.deepEqual(
@@ -516,4 +523,22 @@ test("a policy may use a time interval that is stored with it", async (t) => {
     policies: [{ name: "office", outcome: "created" }],
     routing: "created",
   });
+});
+
+test("files of secrets are read only below the configuration's directory, or the one that --secrets-dir names", async (t) => {
+  const migration = await Migration.start(t);
+  const elsewhere = temporaryDir(t);
+  writeFileSync(join(elsewhere, "url"), "https://hooks.slack.com/services/T/B/x\n");
+  symlinkSync(join(elsewhere, "url"), join(migration.folder, "linked"));
+  for (const file of [join(elsewhere, "url"), "linked"]) {
+    migration.write("alertmanager.yml", {
+      route: { receiver: "a" },
+      receivers: [{ name: "a", slack_configs: [{ api_url_file: file }] }],
+    });
+    const refused = await migration.run("--dry-run");
+    assert.equal(refused.status, 7, refused.stderr);
+    assert.match(refused.stderr, /cannot be read \(outside of .*; see --secrets-dir\)/);
+    const allowed = await migration.run("--dry-run", "--secrets-dir", elsewhere);
+    assert.equal(allowed.status, 0, allowed.stderr);
+  }
 });

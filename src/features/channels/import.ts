@@ -50,10 +50,10 @@ export function channelsOfImport(context: ManageContext) {
           problems.push(...detailsOf(error, path));
         }
       });
-      const store = async (trx: Trx): Promise<Stored[]> => {
+      const store = async (trx: Trx, isWritten: boolean): Promise<Stored[]> => {
         const stored: Stored[] = [];
         for (const { ref, row } of rows) {
-          const { id, outcome } = await storeOne(context, projectId, row, trx);
+          const { id, outcome } = await storeOne(context, projectId, row, trx, isWritten);
           stored.push({ ref, id, name: row.name, preset: row.preset, outcome });
         }
         return stored;
@@ -63,12 +63,17 @@ export function channelsOfImport(context: ManageContext) {
   };
 }
 
-/** The settings that an import does not have stay as they are. @throws INVALID_STATE */
+/**
+ * The settings that an import does not have stay as they are. @param isWritten false for a dry run,
+ * whose outcome must not tell whether a secret was guessed
+ * @throws INVALID_STATE
+ */
 async function storeOne(
   context: ManageContext,
   projectId: string,
   row: ChannelRow,
   trx: Trx,
+  isWritten: boolean,
 ): Promise<{ id: string; outcome: Stored["outcome"] }> {
   const { box, clock } = context;
   const before = await trx
@@ -86,10 +91,12 @@ async function storeOne(
   if (preset !== row.preset)
     throw new PrismError("INVALID_STATE", `The channel ${name} has the preset ${preset}, not ${row.preset}: rename it`);
   const fields = openFields(box, row);
-  const isSame = isDeepStrictEqual(openedOrNull(box, before), fields) && before.sendResolved === row.sendResolved;
-  if (isSame) return { id, outcome: "unchanged" };
   const plain = JSON.parse(row.fields) as Readonly<Record<string, string>>;
   const secrets = Object.fromEntries(Object.entries(fields).filter(([key]) => !(key in plain)));
+  const isCompared = isWritten || Object.keys(secrets).length === 0;
+  const isSame =
+    isCompared && isDeepStrictEqual(openedOrNull(box, before), fields) && before.sendResolved === row.sendResolved;
+  if (isSame) return { id, outcome: "unchanged" };
   const sealed = { fields: row.fields, secrets: sealSecrets(box, id, secrets) };
   const next: ChannelRow = {
     ...{ ...before, ...sealed, sendResolved: row.sendResolved },

@@ -58,6 +58,9 @@ const REPLIES: Readonly<Partial<Record<ErrorCode, number>>> = {
   RATE_LIMITED: 450,
   STORAGE_FULL: 452,
   STORAGE_LIMIT_REACHED: 452,
+  // The same mail is refused again.
+  VALIDATION_FAILED: 550,
+  PAYLOAD_TOO_LARGE: 552,
   SHUTTING_DOWN: 421,
 };
 

@@ -1,6 +1,6 @@
 import { startOf } from "../../core/clean-text.ts";
 import { boundedId } from "../../core/tokens.ts";
-import { isOwnEvent, type Level, OWN_SOURCE } from "../../core/vocabulary.ts";
+import { claimsOwnSource, type Level, OWN_SOURCE } from "../../core/vocabulary.ts";
 import type { RequestResult } from "../../store/schema.ts";
 import type { AlertInput } from "../alerts/index.ts";
 import { type EventDraft, reservedSource } from "../events/index.ts";
@@ -169,17 +169,24 @@ function planRequest(
     return unmapped(error.message);
   }
   const { items, ignored, problem } = mapped;
-  const found = items.filter((item) => !item.isUnmapped);
-  if (items.length > 0 && found.length === 0) return unmapped(problem, ignored);
-  if (found.some(({ source }) => isOwnEvent({ source }))) throw reservedSource();
+  const mappedItems = items.filter((item) => !item.isUnmapped);
+  if (items.length > 0 && mappedItems.length === 0) return unmapped(problem, ignored);
+  const found = mappedItems.filter(({ source }) => !claimsOwnSource(source));
+  const refusedCount = mappedItems.length - found.length;
+  if (found.length === 0 && refusedCount > 0) throw reservedSource();
   const drafts = draftsOf(found, whole);
   if (drafts === null) return unmapped(`the mapping makes more than ${MAX_STORED} characters of this request`, ignored);
   return {
     result: found.length === 0 ? "ignored" : "accepted",
     ...drafts,
     ignored,
-    problem: listed(problem, misdeclared(input)),
+    problem: listed(problem, refusedProblem(refusedCount), misdeclared(input)),
   };
+}
+
+function refusedProblem(count: number): string | null {
+  if (count === 0) return null;
+  return `${count} of its elements not stored: their source must not start with ${OWN_SOURCE}`;
 }
 
 /** Problems as the log shows them; null for none. */
@@ -283,9 +290,9 @@ function contentOf(content: unknown): { readonly body: unknown; readonly bodyOmi
 
 /** Names of older receivers may start as the server's own sources do. */
 export function sourceOf({ name }: Pick<ReceiverRow, "name">): string {
-  return isOwnEvent({ source: name })
-    ? sourceOf({ name: name.slice(OWN_SOURCE.length) || "receiver" })
-    : name.slice(0, 100);
+  if (!claimsOwnSource(name)) return name.slice(0, 100);
+  const plain = name.normalize("NFKC");
+  return sourceOf({ name: plain.slice(plain.indexOf(":") + 1).trim() || "receiver" });
 }
 
 function labelsOf(row: Deciding["row"]): Record<string, string> {

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import { OWN_SOURCE } from "../../core/vocabulary.ts";
+import { claimsOwnSource, OWN_SOURCE } from "../../core/vocabulary.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import { doc, example, integer, named, object, stringRecord, text, uuid } from "../../http/shapes.ts";
 import { MAX_BODY_BYTES } from "./door.ts";
@@ -8,7 +8,7 @@ import { mappingSchema, verifyRow } from "./preset.ts";
 const name = doc(
   v.pipe(
     text(100, 1),
-    v.check((value) => !value.startsWith(OWN_SOURCE), `must not start with ${OWN_SOURCE}`),
+    v.check((value) => !claimsOwnSource(value), `must not start with ${OWN_SOURCE}`),
   ),
   "Unique in the project; the source of its events",
 );

@@ -256,3 +256,9 @@ test("an address is read without case", async (t) => {
   assert.match(await prism.mail({ to: to.toUpperCase(), subject: "From a printer" }), /^250/);
   assert.equal((await prism.events("mail.received")).length, 1);
 });
+
+test("a mail that can never be stored is refused for good, not to be sent again", async (t) => {
+  const prism = await MailInTest.start(t);
+  const { address: to } = await prism.receiver({ mapping: { title: "= body.subject", source: "prism:alerts" } });
+  assert.match(await prism.mail({ to, subject: "x" }), /^550 /);
+});

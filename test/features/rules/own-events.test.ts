@@ -101,6 +101,17 @@ test("a source of Prism's own is refused in every way in", async (t) => {
       name,
     );
   }
+  for (const claim of [
+    "Prism:alerts",
+    " prism:x",
+    "\uff50rism:x",
+    "prism\uff1ax",
+    "pr\u200bism:x",
+    "\u2066prism:\u2069",
+  ])
+    assert.equal((await send({ type: "x", source: claim })).status, 400, JSON.stringify(claim));
+  for (const other of ["prismatic", "prism", "my-prism:x", "prisme:x", "\u00fcbung:prism:"])
+    assert.equal((await send({ type: "x", source: other })).status, 202, other);
   const batch = await send([{ type: "x", source }, { type: "y" }]);
   assert.deepEqual(Object(batch.body)["rejected"], 1, JSON.stringify(batch.body));
   const receiver = await it.make({ preset: "cloudevents" });
@@ -108,6 +119,19 @@ test("a source of Prism's own is refused in every way in", async (t) => {
   assert.equal(delivered.status, 400, delivered.text);
   const mapped = await it.make({ name: "own", mapping: { title: "= body.title", source: "prism:x" } });
   assert.equal((await it.send(mapped, { title: "t" })).status, 400);
+  const several = await it.make({
+    name: "several",
+    mapping: { split: "body.items", title: "= item.title", source: "= item.source" },
+  });
+  const both = {
+    items: [
+      { title: "a", source },
+      { title: "b", source: "shop" },
+    ],
+  };
+  assert.equal((await it.send(several, both)).status, 200);
+  const titles = "select json_extract(payload, '$.title') from events where source = 'shop'";
+  assert.equal(scalarOf(prism, titles), "b", "the others of its request are stored");
   const named = await prism.post("/api/v1/receivers", { name: "prism:alerts", preset: "generic" });
   assert.equal(named.status, 400);
   assert.equal(scalarOf(prism, "select count(*) from events where source glob 'prism:*'"), 0);

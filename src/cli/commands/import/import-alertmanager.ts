@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
-import { dirname, isAbsolute, join } from "node:path";
+import { readFileSync, realpathSync } from "node:fs";
+import { dirname, isAbsolute, join, sep } from "node:path";
 import type { Command } from "commander";
 import { countText } from "../../../core/clean-text.ts";
 import { type ErrorDetail, PrismError } from "../../../core/errors.ts";
@@ -19,6 +19,7 @@ interface Flags {
   readonly dryRun?: boolean;
   readonly replace?: boolean;
   readonly allowEmpty?: boolean;
+  readonly secretsDir?: string;
 }
 
 type Outcome = "created" | "updated" | "unchanged";
@@ -57,6 +58,7 @@ export function addImport(program: Command): void {
     .option("--project <project>", "id or slug of the project", "default")
     .option("--dry-run", "check everything, report what would be done, and change nothing")
     .option("--replace", "replace the routes of the project, and policies and channels of the same name")
+    .option("--secrets-dir <dir>", "also read files of secrets below this directory, not only beside <file>")
     .option("--allow-empty", "import without what cannot be translated; a policy without steps falls back")
     .addHelpText(
       "after",
@@ -80,7 +82,7 @@ async function run(context: Context, file: string, flags: Flags): Promise<void> 
   const text = file === "-" ? await readStdin() : readTextFile(file, "<file>");
   // As in Alertmanager, files of secrets are named relative to the configuration.
   const folder = file === "-" ? "." : dirname(file);
-  const readFile = (path: string): string => readFileSync(isAbsolute(path) ? path : join(folder, path), "utf8");
+  const readFile = readerBelow(folder, flags.secretsDir);
   const configuration = read(() => readConfiguration(text, readFile));
   const report = await withServer(context, (server) => importInto(server, configuration, flags));
   context.out.result(report, () => linesOf(report));
@@ -88,6 +90,20 @@ async function run(context: Context, file: string, flags: Flags): Promise<void> 
   for (const { path, message } of report.notTranslated)
     context.out.note(`not translated: ${path}: ${printable(message)}`);
   if (report.notTranslated.length > 0) process.exitCode = EXIT.checkFailed;
+}
+
+/**
+ * Reads files of secrets. A configuration of someone else must not have any other file of the
+ * operator sent to a service of its choice.
+ */
+function readerBelow(folder: string, secretsDir?: string): (path: string) => string {
+  const folders = [folder, ...(secretsDir === undefined ? [] : [secretsDir])];
+  return (path) => {
+    const file = realpathSync(isAbsolute(path) ? path : join(folder, path));
+    if (!folders.some((each) => file.startsWith(join(realpathSync(each), sep))))
+      throw Object.assign(new Error("outside"), { code: `outside of ${folders.join(" and ")}; see --secrets-dir` });
+    return readFileSync(file, "utf8");
+  };
 }
 
 /** @throws CommandError 7 with every problem of the file */
@@ -150,7 +166,7 @@ async function importInto(
   if (checked === undefined) throw refusal("the server refuses the import; nothing was imported:", notTranslated);
   if (!replace) requireNew(checked, project);
   const { body } = requestOf(receivers, routing);
-  const done = dryRun ? checked : await server.post<Answer>(path, { ...body, replace });
+  const done = dryRun ? checked : await server.post<Answer>(path, { ...body, replace }).catch(wouldChange);
   return {
     ...{ project, dryRun, policies: policiesOf(receivers, done), channels: done.channels.map(channelReport) },
     routing: { outcome: done.routing, routes: countRoutes(routing.route) },
@@ -232,16 +248,22 @@ function without(receiver: ImportedReceiver, refused: ReadonlySet<Part>): Import
 }
 
 /** @throws CommandError 7 */
-function requireNew({ policies, channels, routing }: Answer, project: string): void {
+function requireNew({ policies, routing }: Answer, project: string): void {
   const updated = (items: readonly { readonly name: string; readonly outcome: Outcome }[]): string =>
     items.flatMap(({ name, outcome }) => (outcome === "updated" ? [name] : [])).join(", ");
   const what = [
     ...(routing === "updated" ? [`the routes of the project ${project}`] : []),
     ...(updated(policies) === "" ? [] : [`the policies ${updated(policies)}`]),
-    ...(updated(channels) === "" ? [] : [`the channels ${updated(channels)}`]),
   ].join(" and ");
   if (what !== "")
     throw new CommandError(EXIT.conflict, `this would change ${what}; nothing was imported: give --replace`);
+}
+
+/** Of channels only the import itself tells: a dry run does not compare secrets. */
+function wouldChange(error: unknown): never {
+  if (!(error instanceof ServerRefused) || error.code !== "INVALID_STATE") throw error;
+  const text = error.message.replace("replace must be true", "nothing was imported: give --replace");
+  throw new CommandError(EXIT.conflict, text, { cause: error });
 }
 
 function policiesOf(receivers: readonly ImportedReceiver[], { policies }: Answer): PolicyReport[] {

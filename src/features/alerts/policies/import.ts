@@ -85,7 +85,8 @@ export interface ChannelsOfImport {
     channels: readonly ImportedChannel[],
   ): Promise<{
     readonly problems: readonly ErrorDetail[];
-    store(trx: Trx): Promise<Report["channels"]>;
+    /** @param isWritten false for a dry run, which is rolled back */
+    store(trx: Trx, isWritten: boolean): Promise<Report["channels"]>;
     /** After the commit. */
     changed(): void;
   }>;
@@ -123,7 +124,7 @@ export async function importAlerting(
   requireNone([...prepared.problems, ...problems, ...(await refusedUrls(context, given))]);
   const hasInterval = compiled && ((name: string) => compiled.timeIntervals.has(name));
   const work = async (trx: Trx): Promise<Report> => {
-    const stored = await prepared.store(trx);
+    const stored = await prepared.store(trx, !dryRun);
     const ids = new Map(stored.map((each) => [each.ref, each.id]));
     const report: Report = { dryRun, channels: stored, policies: [], routing: null };
     const inputs = policies.map((policy) => ({ ...policy, steps: policy.steps?.map((step) => withIds(step, ids)) }));

@@ -2,7 +2,7 @@ import { DAY_MS } from "../../../core/clock.ts";
 import { invalidField, PrismError, shownPath } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { type JsonSpans, jsonValueEnd, minifyJson, replaceLoneSurrogates, scanJson } from "../../../core/json-text.ts";
-import { isOwnEvent, OWN_SOURCE } from "../../../core/vocabulary.ts";
+import { claimsOwnSource, OWN_SOURCE } from "../../../core/vocabulary.ts";
 import { MAX_JSON_DEPTH, parseJsonText, tooDeep } from "../../../http/input.ts";
 import { IncomingEvent } from "../../rules/index.ts";
 import { foreignTime, isPlainObject, readEnvelope } from "./event-envelope.ts";
@@ -75,7 +75,7 @@ export function readEvent(source: EventSource, limits: EventLimits): IncomingEve
   const occurredAt = given.occurredAt ?? foreignAt ?? receivedAt;
   if (occurredAt > receivedAt + DAY_MS)
     throw invalidField("event", "occurredAt", "must not be more than 24 hours ahead");
-  if (limits.takesOwn !== true && isOwnEvent(given)) throw reservedSource();
+  if (limits.takesOwn !== true && claimsOwnSource(given.source)) throw reservedSource();
   if (given.unknown && !limits.lenient) throw unknownMembers(given.unknown);
   const sentText = readPayloadText(source, given.payload, given.unknown);
   const payloadText = source.outline.unicodeEscape ? replaceLoneSurrogates(sentText) : sentText;
