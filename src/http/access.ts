@@ -33,7 +33,7 @@ export function hasTokenScope({ tokenScopes }: PermissionHolder, wanted: readonl
 }
 
 /** @throws SCOPE_MISSING; FORBIDDEN if no scope admits a service token */
-function requireTokenScope(principal: PermissionHolder, wanted: readonly TokenScope[]): void {
+export function requireTokenScope(principal: PermissionHolder, wanted: readonly TokenScope[]): void {
   if (hasTokenScope(principal, wanted)) return;
   const [scope] = wanted;
   if (scope === undefined) throw new PrismError("FORBIDDEN", "Service tokens cannot be used here; log in");

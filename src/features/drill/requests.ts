@@ -2,7 +2,7 @@ import { type EpochMs, HOUR_MS, toRfc3339, toRfc3339OrNull } from "../../core/cl
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { PermissionHolder, Principal, UserPrincipal } from "../../core/principal.ts";
-import { missingPermission, requireAccount } from "../../http/access.ts";
+import { missingPermission, requireAccount, requireTokenScope } from "../../http/access.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import { countOf, newestFirst } from "../../store/sqlite/list-queries.ts";
@@ -42,6 +42,8 @@ export async function startDrills(
   trx: Trx,
 ): Promise<{ data: DrillView[] }> {
   requireReader(context, principal);
+  // A drill sends messages: a token that only reads starts none.
+  requireTokenScope(principal, ["account:own", "oncall:write"]);
   const ids = namedUsers(context, principal, refs);
   for (const id of ids) await requireTime(context, trx, principal, id, isForced);
   const started: string[] = [];

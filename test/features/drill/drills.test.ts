@@ -200,3 +200,17 @@ test("in a chat a drill does not look like an alarm", async (t) => {
   await eventually("the drill arrives", () => chat.seen.length === 1);
   assert.match(chat.seen[0]?.text ?? "", /🔵 Drill: tap to confirm/);
 });
+
+test("a token that only reads starts no drill", async (t) => {
+  const { prism } = await drillWorld(t);
+  for (const [scope, status] of [
+    ["events:read", 403],
+    ["account:own", 202],
+  ] as const) {
+    const scopes = [...new Set(["events:read", scope])];
+    const made = await prism.post<{ token: string }>("/api/v1/users/me/tokens", { name: scope, scopes });
+    assert.equal(made.status, 201, made.text);
+    const reply = await prism.post<{ error?: { code: string } }>(PATH, {}, { token: made.body.token });
+    assert.equal(reply.status, status, reply.text);
+  }
+});
