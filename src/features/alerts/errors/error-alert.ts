@@ -15,7 +15,7 @@ import {
   countErrors,
   type ErrorRange,
   ErrorWatch,
-  hasUndecided,
+  firstUndecided,
   isSilent,
   markOf,
   newestErrors,
@@ -210,12 +210,16 @@ export class ErrorAlert {
       limit: isFollowUp ? Number.MAX_SAFE_INTEGER : count,
     };
     const silenced = await this.#silenced(projectId, whole);
-    const range = { ...whole, silenced };
+    const undecided = await firstUndecided(db.scan, { ...whole, silenced }, this.#context.clock.now() - DECIDED_MS);
+    const isUndecided = undecided !== null && undecided <= lastSeq;
+    // Errors that keep coming do not postpone it: those that rules still have to decide are left to the next alert.
+    const upTo = undecided === null || isUndecided ? whole.upTo : undecided - 1;
+    const range = { ...whole, silenced, upTo };
     const stored = await countErrors(db.scan, range);
     return {
       range,
       isSilenced: silenced.length > 0,
-      isUndecided: await hasUndecided(db.scan, range, this.#context.clock.now() - DECIDED_MS),
+      isUndecided,
       count: stored.count,
       windowMs: isFollowUp ? Math.max(windowMs, settings.alert.cooldownMs) : windowMs,
       firstAt: stored.firstAt ?? lastAt,

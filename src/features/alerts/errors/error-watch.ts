@@ -114,15 +114,15 @@ export async function sourcesIn(scan: ReadDb, range: ErrorRange): Promise<(strin
   return rows.map(({ source }) => source);
 }
 
-/** Whether rules still have to decide an error of the range that came after an instant. */
-export async function hasUndecided(scan: ReadDb, range: ErrorRange, after: EpochMs): Promise<boolean> {
-  const row = await scan
-    .selectFrom(errorsIn(scan, range).select(["processedAt", "receivedAt"]).as("e"))
-    .select("receivedAt")
+/** The first error of the range that came after an instant and that rules still have to decide; null: none. */
+export async function firstUndecided(scan: ReadDb, range: ErrorRange, after: EpochMs): Promise<number | null> {
+  const { seq } = await scan
+    .selectFrom(errorsIn(scan, range).select(["seq", "processedAt", "receivedAt"]).as("e"))
+    .select((e) => e.fn.min("seq").as("seq"))
     .where("processedAt", "is", null)
     .where("receivedAt", ">", after)
-    .executeTakeFirst();
-  return row !== undefined;
+    .executeTakeFirstOrThrow();
+  return seq;
 }
 
 /** Larger payloads are not read for a text about many errors. */

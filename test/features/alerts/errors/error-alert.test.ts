@@ -76,6 +76,24 @@ test("errors during a cooldown are notified once at its end, without another err
   assert.equal(scalarOf(prism, waits), 0);
 });
 
+test("errors that keep coming do not postpone the alert at the end of a cooldown", async (t) => {
+  const world = await alertWorld(t);
+  const { prism, clock } = world;
+  await send(world, ...errors(10));
+  await alert(world);
+  await send(world, ...errors(15));
+  const waits = "select count(*) from jobs where queue = 'alert' and state = 'scheduled'";
+  await eventually("the end of the silence is awaited", () => scalarOf(prism, waits) === 1);
+  await send(world, ...errors(1));
+  clock.advance(5 * MINUTE);
+  // As if it had come just now and its rules were at work.
+  openBeside(t, prism.parts.base.config.databaseFile)
+    .prepare("update events set processedAt = null, receivedAt = ? where seq = (select max(seq) from events)")
+    .run(clock.now());
+  prism.parts.core.jobs.runner.enqueued([]);
+  assert.equal(JSON.parse((await alert(world, 2)).data).count, 15);
+});
+
 test("the end of a cooldown is notified after a restart as well, and few errors in a cooldown are not", async (t) => {
   const world = await alertWorld(t);
   const { prism, clock } = world;
