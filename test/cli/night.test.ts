@@ -191,11 +191,19 @@ test("status shows how the server is, and fails when it is degraded", async (t) 
   assert.equal(status, 0);
   assert.match(
     stdout,
-    /^STATUS +ok\nversion +\d+\.\d+\.\d+\nuptime +\d+ s\ndatabase +[\d.]+ MiB, [\d.]+ MiB in its write-ahead log\n/,
+    /^STATUS +ok\nversion +\d+\.\d+\.\d+\nuptime +\d+ s\ndatabase +[\d.]+ [KM]iB, [\d.]+ ([KM]iB|B) in its write-ahead log\n/,
   );
   assert.match(stdout, /\nlast backup +-\nconnections +0\nrules +0 active\n/);
   await prism.post("/api/v1/queues/digest/pause", {});
-  assert.match((await run("status")).stdout, /\npaused queues +digest\n/);
+  const paused = await run("status");
+  assert.match(paused.stdout, /^STATUS +attention\n[\s\S]*\npaused queues +digest\n/);
+  assert.equal(paused.status, 0);
+  const circuit = prism.parts.services.circuits.ofHost("webhook", "pager.example");
+  t.mock.getter(circuit, "state", () => "open");
+  const strict = await run("status", "--strict");
+  assert.equal(strict.status, 8);
+  assert.match(strict.stderr, /needs attention: queue digest paused, webhook host pager\.example paused\n/);
+  assert.match(strict.stdout, /\npaused channels +webhook host pager\.example\n/);
   const shown = await json<{ status: string; checks: object; lastBackupAt: null }>("status");
   assert.deepEqual([shown.status, shown.lastBackupAt, Object.keys(shown.checks)[0]], ["ok", null, "database"]);
 

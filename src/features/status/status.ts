@@ -184,7 +184,7 @@ export async function systemStatus(
     fcm: channelStatus(parts, "fcm"),
     apns: channelStatus(parts, "apns"),
     webpush: channelStatus(parts, "webpush"),
-    paused: circuits.paused().map(({ channel, state }) => ({ channel, state })),
+    paused: circuits.paused().map(({ channel, target, state }) => ({ channel, target, state })),
     ways: (await failingWays(pages, queues.db.scan, clock, reader)).map(
       ({ target: _, isHidden: _hidden, since, ...way }) => ({ ...way, since: toRfc3339(since) }),
     ),

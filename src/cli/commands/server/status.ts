@@ -7,25 +7,31 @@ import { online } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { type Output, printable, table } from "../../output/output.ts";
 import { ageText } from "../../output/text.ts";
+import { bytesText } from "../doctor/check.ts";
 
 type Status = Awaited<ReturnType<typeof systemStatus>>;
 type Queue = Status["queues"][number];
-
-const MEBIBYTE = 1_048_576;
 
 /** State of a running server, and the program's version. */
 export function addStatus(program: Command): void {
   program
     .command("status")
     .description("show health, version, queues, connections and storage of a server; exits 8 when degraded")
-    .addHelpText("after", "\nExamples:\n  $ prism status\n  $ prism status --json | jq -r .status")
-    .action((_flags: object, command: Command) =>
+    .option("--strict", "exit 8 also when something needs attention: paused, failing or dead deliveries, jobs, modules")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ prism status\n  $ prism status --strict\n  $ prism status --json | jq -r .status",
+    )
+    .action(({ strict = false }: { strict?: boolean }, command: Command) =>
       online(
         command,
         async (server, { out }) => {
           const status = await server.get<Status>("/api/v1/status");
           out.result(status, () => statusLines(status, out));
           if (status.status !== "ok") throw new CommandError(EXIT.checkFailed, `the server is ${status.status}`);
+          const found = troublesOf(status);
+          if (strict && found.length > 0)
+            throw new CommandError(EXIT.checkFailed, `the server needs attention: ${found.join(", ")}`);
         },
         { mustRun: true },
       ),
@@ -38,6 +44,27 @@ export function addStatus(program: Command): void {
       const { version: node } = process;
       contextOf(command).out.result({ version: VERSION, node }, () => `${VERSION}  (Node.js ${node.slice(1)})`);
     });
+}
+
+/** What works only in part, or not at all, although the server itself is well. */
+function troublesOf({ queues, modules, paused, ways, pages, watch }: Status): string[] {
+  const dead = queues.reduce((sum, queue) => sum + queue.dead, 0);
+  const failed = modules.filter(({ state }) => state === "failed");
+  const unreached = pages.incidentsUnreached;
+  return [
+    ...(dead === 0 ? [] : [dead === 1 ? "1 dead job" : `${dead} dead jobs`]),
+    ...queues.filter((queue) => queue.paused).map(({ name }) => `queue ${name} paused`),
+    ...paused.map((each) => `${pausedText(each)} paused`),
+    ...ways.map(({ name }) => printable(`${name} accepts no pages`)),
+    ...failed.map(({ name }) => printable(`module ${name} failed`)),
+    ...(unreached === 0 ? [] : [unreached === 1 ? "1 incident reaches no one" : `${unreached} incidents reach no one`]),
+    ...watch.emergency.raised.map(({ text }) => printable(text)),
+  ];
+}
+
+/** A server of an earlier version does not name the target. */
+function pausedText({ channel, target = "" }: { readonly channel: string; readonly target?: string }): string {
+  return printable(target === "" ? channel : `${channel} ${target}`);
 }
 
 function statusLines(status: Status, out: Output): string[] {
@@ -59,29 +86,30 @@ function statusLines(status: Status, out: Output): string[] {
   } = status;
   const failed = Object.entries(status.checks).filter(([, value]) => value !== "ok" && value !== true);
   const broken = modules.filter(({ state }) => state === "failed");
+  const shown = status.status === "ok" && troublesOf(status).length > 0 ? "attention" : status.status;
   const lines = table(
-    ["STATUS", status.status],
+    ["STATUS", shown],
     [
       ["version", version],
       ["uptime", ageText(uptimeMs)],
-      ["database", `${mebibytes(database.sizeBytes)}, ${mebibytes(database.walBytes)} in its write-ahead log`],
-      ["free on disk", database.freeDiskBytes === null ? null : mebibytes(database.freeDiskBytes)],
+      ["database", `${bytesText(database.sizeBytes)}, ${bytesText(database.walBytes)} in its write-ahead log`],
+      ["free on disk", database.freeDiskBytes === null ? null : bytesText(database.freeDiskBytes)],
       ["last backup", status.lastBackupAt],
       ["connections", connectionsText(realtime.connections)],
       ["rules", `${rules.active} active`],
       ["events waiting", consumers.map(({ name, lag }) => `${lag} for ${name}`).join(", ")],
       ["jobs", jobsText(queues)],
       ["paused queues", names(queues.filter((queue) => queue.paused))],
-      ["paused channels", paused.map(({ channel }) => channel).join(", ")],
+      ["paused channels", paused.map(pausedText).join(", ")],
       ["incidents that reach no one", pages.incidentsUnreached === 0 ? "" : String(pages.incidentsUnreached)],
       ["failed modules", names(broken)],
       ...(watch.url === null ? [] : [["watch.url", watchText(watch.url)] as const]),
     ],
   );
-  const colour = status.status === "ok" ? out.green : out.red;
+  const colour = shown === "ok" ? out.green : shown === "attention" ? out.yellow : out.red;
   const [head = "", ...rest] = lines;
   return [
-    head.replace(status.status, colour.call(out, status.status)),
+    head.replace(shown, colour.call(out, shown)),
     ...rest,
     ...ways.map((way) => out.red(wayText(way))),
     ...(unproven.length === 0 ? [] : [out.yellow(`on call soon without proof: ${peopleText(unproven)}`)]),
@@ -122,8 +150,4 @@ function jobsText(queues: readonly Queue[]): string {
 
 function names(things: readonly { readonly name: string }[]): string {
   return things.map(({ name }) => name).join(", ");
-}
-
-function mebibytes(bytes: number): string {
-  return `${(bytes / MEBIBYTE).toFixed(1)} MiB`;
 }
