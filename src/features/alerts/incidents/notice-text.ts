@@ -17,6 +17,7 @@ import type { IncidentRow } from "./store.ts";
 const TITLE_LENGTH = 255;
 const MESSAGE_LENGTH = 4000;
 const LINE_LENGTH = 300;
+const LINK_LENGTH = 1000;
 const SHOWN_ALERTS = 10;
 /** Labels that name what an alert is about, the most specific first. */
 const SUBJECT_LABELS = [
@@ -100,7 +101,7 @@ function nameOf(row: TitledRow, { alerts, reason }: NoticeText): string {
   return subject === undefined ? title : `${title} (${subject})`;
 }
 
-/** Why, where, since when, the number and how to acknowledge. */
+/** Why, where, since when, the number and how to acknowledge, and where to read on. */
 export function noticeMessage(row: IncidentRow, notice: NoticeText, { isForChannel = false } = {}): string {
   const { reason, lateSince, asked = "" } = notice;
   const late = lateSince === null ? "" : `This is late: it was due at ${toRfc3339(lateSince)}.`;
@@ -108,7 +109,30 @@ export function noticeMessage(row: IncidentRow, notice: NoticeText, { isForChann
   // Channels have the number among their facts, and a link instead of the hint.
   const end = isForChannel ? "" : `Incident ${row.number}.${hint}`;
   const content = reason === "resolved" ? endContent(row, notice) : firingContent(row, notice);
-  return cutText([asked, ...content, late, end].filter((part) => part !== "").join("\n\n"), MESSAGE_LENGTH);
+  const parts = [asked, ...content, late, end];
+  const more = reason === "resolved" ? "" : furtherLines(notice.alerts, parts.join("\n"));
+  return cutText([...parts, more].filter((part) => part !== "").join("\n\n"), MESSAGE_LENGTH);
+}
+
+/** What all alerts have in common: their runbook, where they come from, and the key at their receiver. */
+function furtherLines([first, ...others]: readonly AlertView[], text: string): string {
+  if (!first || first.source === "prism") return "";
+  return FURTHER.flatMap(([name, read]) => {
+    const value = read(first);
+    const isCommon = value !== "" && others.every((alert) => read(alert) === value);
+    return isCommon && !text.includes(value) ? [`${name}: ${cutText(value, LINK_LENGTH)}`] : [];
+  }).join("\n");
+}
+
+const FURTHER: readonly (readonly [string, (alert: AlertView) => string])[] = [
+  ["Runbook", ({ annotations }) => urlIn(annotations["runbook_url"] ?? annotations["runbook"])],
+  ["Source", ({ generatorUrl }) => urlIn(generatorUrl)],
+  // As the sender gave it, after what receivers put in front.
+  ["Key", ({ source, key }) => (source === "receiver" ? key.replace(/^rc:[^:]*:/, "") : "")],
+];
+
+function urlIn(text: string | null | undefined): string {
+  return text && /^https?:\/\/\S+$/i.test(text) ? text : "";
 }
 
 const BECAUSE = {

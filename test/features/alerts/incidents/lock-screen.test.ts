@@ -125,3 +125,21 @@ test("in a person's chat the page of an incident has its severity, and its end i
   await world.pass(10 * MINUTE);
   await eventually("its end", () => chat.seen.some(({ text = "" }) => /✅ Resolved: DiskFull/.test(text)));
 });
+
+test("a page ends with its runbook, its source, and its key at a receiver; other texts are no links", async (t) => {
+  const world = await IncidentWorld.start(t);
+  await world.member("ann");
+  const text = async () =>
+    (await world.db.read.selectFrom("notifications").select("message").orderBy("id", "desc").executeTakeFirstOrThrow())
+      .message;
+  const annotations = { summary: "/var is full", runbook_url: "https://wiki.example/disk" };
+  const generatorUrl = "https://prometheus.example/graph?g0.expr=up";
+  await world.fire("DiskFull", { labels: { alertname: "DiskFull" }, annotations, generatorUrl });
+  assert.match(
+    await text(),
+    /take care of it\.\n\nRunbook: https:\/\/wiki\.example\/disk\nSource: https:\/\/prometheus\.example\/graph\?g0\.expr=up$/,
+  );
+  const of = { source: "receiver", sourceId: "r1", key: "rc:r1:backup/db-1" } as const;
+  await world.fire("Backup", { ...of, labels: { alertname: "Backup" }, annotations: { runbook: "ask Bob" } });
+  assert.match(await text(), /take care of it\.\n\nKey: backup\/db-1$/);
+});
