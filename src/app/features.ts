@@ -132,7 +132,7 @@ function eventFeatures({ base, core, http, services }: Parts): Feature[] {
   const { events: pipeline, metrics: pipelineMetrics, rules, channels, announcer } = core.pipeline;
   const { sounds } = core.live;
   const { alerting, idempotency, notify, schedules } = services;
-  const { kernel, bodies } = http;
+  const { kernel, bodies, work } = http;
   return [
     errorAlertFeature({
       ...{ db, reader, clock, runner, jobs, announcer, projects, users, settings, notify },
@@ -153,9 +153,10 @@ function eventFeatures({ base, core, http, services }: Parts): Feature[] {
       projects,
       settings,
       idempotency,
+      work,
     }),
     explainFeature({ db, projects, users, settings, alerting }),
-    rulesFeature({ db, clock, config, rules, channels, projects, users, settings, sounds, trialEvent }),
+    rulesFeature({ db, clock, config, rules, channels, projects, users, settings, sounds, trialEvent, work }),
   ];
 }
 

@@ -175,3 +175,20 @@ export function replaceLoneSurrogates(text: string): string {
   if (!/\\u[dD][89a-fA-F]/.test(text)) return text;
   return text.replace(ESCAPE, (found, lone: string | undefined) => (lone === undefined ? found : "\ufffd"));
 }
+
+const AMPERSAND = 0x26;
+/** `{` and `[` differ in this bit. */
+const BRACKETS = 0x20;
+
+/**
+ * At least the members of a body, in whatever form and encoding, without decoding it. Reading stops
+ * above the limit.
+ */
+export function membersAtMost(bytes: Buffer, limit: number): number {
+  let members = 0;
+  for (let i = 0; i < bytes.length && members <= limit; i++) {
+    const byte = bytes[i] as number;
+    if (byte === COMMA || byte === AMPERSAND || (byte | BRACKETS) === OPEN_BRACE) members++;
+  }
+  return members;
+}

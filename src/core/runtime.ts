@@ -61,7 +61,16 @@ export function nodeWarning(now: number, version = process.versions.node): strin
 }
 
 /** The threads of this program; src/worker.ts starts them. */
-export type ThreadRole = "writer" | "scan" | "snapshot" | "migrate" | "hash" | "watchdog" | "backtest" | "calendar" | "prepare";
+export type ThreadRole =
+  | "writer"
+  | "scan"
+  | "snapshot"
+  | "migrate"
+  | "hash"
+  | "watchdog"
+  | "backtest"
+  | "calendar"
+  | "prepare";
 
 export function startThread(role: ThreadRole, data: unknown): Worker {
   const workerData = { role, data };

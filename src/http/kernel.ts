@@ -2,6 +2,7 @@ import type { HttpRequest, HttpResponse } from "uWebSockets.js";
 import type { Config } from "../config/load.ts";
 import { runAs } from "../core/caller.ts";
 import { PrismError, STATUS_OF } from "../core/errors.ts";
+import { membersAtMost } from "../core/json-text.ts";
 import { OPERATOR, type Principal } from "../core/principal.ts";
 import { CorsPolicy, requireAccess } from "./access.ts";
 import type { AccessLog } from "./access-log.ts";
@@ -396,7 +397,10 @@ export class HttpKernel implements BodySink {
       admission.then(run).catch((error: unknown) => this.fail(exchange, error));
       return;
     }
-    const given = bodyValue(route, body, (members) => this.#parts.work.charge(this.payerOf(exchange), { members }));
+    const charge = (work: Work) => this.#parts.work.charge(this.payerOf(exchange), work);
+    const given = bodyValue(route, body, (members) => charge({ members }));
+    if (route.raw && route.chargesItself !== true && isParsed(exchange, body))
+      charge({ bytes: body.length, members: membersAtMost(body, MAX_COUNTED) });
     const params = route.params ? checkShape(route.params, exchange.params, "path") : undefined;
     const query = route.query ? checkShape(route.query, parseQuery(exchange.queryText), "query") : undefined;
     if (mayRepeat(route, given)) {
@@ -487,6 +491,15 @@ export class HttpKernel implements BodySink {
 /** Bytes of JSON are parsed; a handler that reads raw bytes charges what it does with them. */
 function readOf(route: Route, bytes: number): Work {
   return route.raw ? { read: bytes } : { bytes };
+}
+
+/** Bodies of more members than are counted have none of the forms that are parsed. */
+const MAX_COUNTED = 200_000;
+
+/** Whether a handler of raw bytes may parse them: files are only kept. */
+function isParsed(exchange: Exchange, body: Buffer): boolean {
+  const first = body[0];
+  return first === 0x7b || first === 0x5b || /json|form|csv/i.test(exchange.header("content-type"));
 }
 
 const EMPTY_BODY = Buffer.alloc(0);

@@ -23,13 +23,16 @@ export interface PostedAlert {
   readonly endsAt: EpochMs | null;
 }
 
+/** Of all alerts of a request. */
+const MAX_MEMBERS = 100_000;
+
 /** Reads the body of `POST /api/v2/alerts`. */
 export function readPostedAlerts(
   body: Buffer,
 ): { readonly alerts: readonly PostedAlert[] } | { readonly refusal: Reply } {
   if (body.length === 0) return { refusal: unprocessable("required", "alerts in body is required") };
   try {
-    const value = parseJson(body);
+    const value = parseJson(body, { maxMembers: MAX_MEMBERS });
     if (value === null) return { alerts: [] };
     if (!Array.isArray(value)) throw new Misshapen("it is not an array of alerts");
     if (value.length > MAX_ALERTS) throw new Misshapen(`it has more than ${MAX_ALERTS} alerts`);

@@ -3,6 +3,7 @@ import { decodeUtf8 } from "../../core/json-text.ts";
 import { sha256Hex } from "../../core/tokens.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { parseJson, parseQuery } from "../../http/input.ts";
+import { MAX_EVENT_MEMBERS } from "./pipeline/read-events.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -46,16 +47,21 @@ function unsupported(message: string): PrismError {
   return new PrismError("UNSUPPORTED_MEDIA_TYPE", message);
 }
 
+/** Of all events of a batch of CloudEvents, which is parsed at once. */
+const MAX_BATCH_MEMBERS = 200_000;
+
 function batched(type: string, body: Buffer): Json[] {
   if (type !== `${BATCH}+json`) throw unsupported("CloudEvents are read as JSON: application/cloudevents-batch+json");
-  const events = parseJson(body);
+  const events = parseJson(body, { maxMembers: MAX_BATCH_MEMBERS });
   if (!Array.isArray(events)) throw invalid("", "must be an array of CloudEvents");
   return events.map((event: unknown, i) => eventOf(requireObject(event, `${i}`), `${i}.`));
 }
 
+const ONE = { maxMembers: MAX_EVENT_MEMBERS };
+
 function structured(type: string, body: Buffer): Json {
   if (type !== `${CLOUD_EVENT}+json`) throw unsupported("CloudEvents are read as JSON: application/cloudevents+json");
-  return eventOf(requireObject(parseJson(body), ""), "");
+  return eventOf(requireObject(parseJson(body, ONE), ""), "");
 }
 
 function requireObject(value: unknown, path: string): Json {
@@ -71,7 +77,7 @@ function binary(exchange: Exchange, type: string, body: Buffer): Json {
   });
   const known = { ...Object.fromEntries(attributes), ...(type !== "" && { datacontenttype: type }) };
   if (body.length === 0) return known;
-  if (type === "" || /[/+]json$/.test(type)) return { ...known, data: parseJson(body) };
+  if (type === "" || /[/+]json$/.test(type)) return { ...known, data: parseJson(body, ONE) };
   const text = type.startsWith("text/") || type.endsWith("xml") ? decodeUtf8(body) : undefined;
   return text === undefined ? { ...known, data_base64: body.toString("base64") } : { ...known, data: text };
 }

@@ -140,14 +140,14 @@ async function receiveBatch(
   return ANSWERS_LATER;
 }
 
-function readItem(
-  { projects, config }: EventsContext,
-  { principal, exchange, receivedAt }: IngestRequest,
-  text: string,
-  newId: string | null,
-): IncomingEvent {
+/** Members of an event that are not charged: usual ones have some tens. */
+const FREE_MEMBERS = 1000;
+
+function readItem(context: EventsContext, request: IngestRequest, text: string, newId: string | null): IncomingEvent {
+  const { projects, config } = context;
+  const { principal, exchange, receivedAt } = request;
   requireItemLength(text, config.ingest);
-  const { value, outline } = parseItem(text);
+  const { value, outline } = parseItem(text, (members) => chargeMembers(context, request, members));
   return readEvent(
     {
       text,
@@ -164,6 +164,14 @@ function readItem(
     },
     config.ingest,
   );
+}
+
+/** An event of very many members is charged before it is parsed. @throws WORK_LIMITED */
+function chargeMembers({ work }: EventsContext, { principal }: IngestRequest, members: number): void {
+  if (members <= FREE_MEMBERS) return;
+  const payer = work.ofPrincipal(principal);
+  work.require(payer);
+  work.charge(payer, { members: members - FREE_MEMBERS });
 }
 
 /** @throws RATE_LIMITED */

@@ -18,6 +18,7 @@ import {
   requireCursor,
 } from "../../http/pagination.ts";
 import { RawJson } from "../../http/route.ts";
+import type { WorkBudget } from "../../http/work-budget.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import { eventJobKey } from "../../store/commit/write-set.ts";
 import type { Database, ReadDb } from "../../store/database.ts";
@@ -48,6 +49,7 @@ export interface EventsOwn {
   readonly config: Config;
   readonly kernel: HttpKernel;
   readonly bodies: BodyReader;
+  readonly work: WorkBudget;
   readonly pipeline: EventPipeline;
   readonly pipelineMetrics: PipelineMetrics;
   readonly jobs: JobService;

@@ -10,7 +10,7 @@ import { within } from "../../core/promises.ts";
 import type { MailBounces } from "../delivery/index.ts";
 import { acceptMail, type MailContext, mailReceiver } from "../receivers/index.ts";
 import { readBounce } from "./read-bounce.ts";
-import { type ReadMail, readMail } from "./read-mail.ts";
+import { linesOf, type ReadMail, readMail, startOf } from "./read-mail.ts";
 
 interface ListenerParts extends MailContext {
   readonly log: Logger;
@@ -28,6 +28,8 @@ const MAX_BUFFERED_BYTES = 67_108_864;
 const MAX_CONNECTIONS = 100;
 const MAX_CONNECTIONS_PER_ADDRESS = 20;
 const MAX_RECIPIENTS = 10;
+/** Reading a line costs as much as five members. */
+const MEMBERS_PER_LINE = 5;
 /** Unknown recipients of a connection before it is closed. */
 const MAX_UNKNOWN = 5;
 const IDLE_MS = 60_000;
@@ -56,6 +58,7 @@ const REPLIES: Readonly<Partial<Record<ErrorCode, number>>> = {
   // A paused receiver takes the mail when it is resumed meanwhile.
   FORBIDDEN: 450,
   RATE_LIMITED: 450,
+  WORK_LIMITED: 450,
   STORAGE_FULL: 452,
   STORAGE_LIMIT_REACHED: 452,
   // The same mail is refused again.
@@ -247,13 +250,14 @@ export class MailListener {
   }
 
   /** @throws Refusal, PrismError */
-  async #receive(stream: SMTPServerDataStream, { envelope }: SMTPServerSession): Promise<void> {
+  async #receive(stream: SMTPServerDataStream, { envelope, remoteAddress }: SMTPServerSession): Promise<void> {
     const raw = await this.#collect(stream);
     const isReturnPath = (address: string): boolean => this.#isReturnPath(address);
     if (stream.sizeExceeded) throw new Refusal(552, `A mail has at most ${MAX_MAIL_BYTES} bytes`);
     this.#parts.requireSpace();
     const sender = senderOf(envelope);
     const recipients = envelope.rcptTo.map(({ address }) => address);
+    this.#charge(raw, recipients, remoteAddress);
     if (sender === "" && recipients.some(isReturnPath)) await this.#bounced(raw);
     const others = recipients.filter((address) => sender !== "" || !isReturnPath(address));
     if (others.length === 0) return;
@@ -264,6 +268,17 @@ export class MailListener {
       const result = await acceptMail(this.#parts, this.#tokenOf(address) ?? "", mail);
       this.#count(result === "handshake" ? "accepted" : result);
     }
+  }
+
+  /** Reading a mail is charged to its address and the receivers' projects. @throws WORK_LIMITED */
+  #charge(raw: Buffer, recipients: readonly string[], address: string): void {
+    const { work, receivers } = this.#parts;
+    const rows = recipients.flatMap((each) => mailReceiver(receivers, this.#tokenOf(each) ?? "") ?? []);
+    const payers = rows.map(({ projectId, id }) => work.ofProject(projectId, { address, url: `receiver:${id}` }));
+    const payer = payers[0] ?? work.ofAddress(address, "mail");
+    for (const each of [payer, ...payers.slice(1)]) work.require(each);
+    const start = startOf(raw);
+    work.charge(payer, { bytes: start.length, members: MEMBERS_PER_LINE * linesOf(start) });
   }
 
   #isReturnPath(address: string): boolean {

@@ -1,7 +1,7 @@
 import { cleanText, withoutAddresses } from "../../core/clean-text.ts";
 import { isUuid } from "../../core/ids.ts";
 import { BOUNCE_HEADER, type Bounce } from "../delivery/index.ts";
-import { LIMITS, startOf } from "./read-mail.ts";
+import { LIMITS, startOf, withShortFields } from "./read-mail.ts";
 
 const MAX_WORDS = 300;
 
@@ -12,7 +12,7 @@ const MAX_WORDS = 300;
 export async function readBounce(raw: Uint8Array): Promise<Bounce | null> {
   // Loaded with the first mail.
   const { default: PostalMime } = await import("postal-mime");
-  const { attachments } = await PostalMime.parse(startOf(raw), LIMITS);
+  const { attachments } = await PostalMime.parse(withShortFields(startOf(raw)), LIMITS);
   const partOf = (types: RegExp): string | undefined => {
     const content = attachments.find(({ mimeType }) => types.test(mimeType))?.content;
     return typeof content === "string" || content === undefined ? content : new TextDecoder().decode(content);

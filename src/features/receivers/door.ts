@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { type ErrorCode, PrismError, STATUS_OF } from "../../core/errors.ts";
+import { membersAtMost } from "../../core/json-text.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { parseQuery } from "../../http/input.ts";
 import type { HttpKernel } from "../../http/kernel.ts";
@@ -12,7 +13,7 @@ import { type AcceptContext, type Stored, storeRequest } from "./accept.ts";
 import { handshakeOf, sendAnswer } from "./answers.ts";
 import type { Preparation, Prepared } from "./prepare.ts";
 import { ON_LOOP } from "./preparing.ts";
-import { membersAtMost, type RawRequest } from "./read-request.ts";
+import type { RawRequest } from "./read-request.ts";
 import type { Receiver, ReceiverRow, Receivers } from "./receivers.ts";
 import { Redaction } from "./redaction.ts";
 import { logEntryOf, writeLogEntry } from "./request-log.ts";

@@ -1,11 +1,12 @@
 import { parentPort, type Worker } from "node:worker_threads";
 import { type ErrorCode, type ErrorDetail, PrismError } from "../../core/errors.ts";
+import { membersAtMost } from "../../core/json-text.ts";
 import { type Deferred, deferred } from "../../core/promises.ts";
 import { startThread, yieldToOthers } from "../../core/runtime.ts";
 import { compileMapping, compilePlain } from "./mapping.ts";
 import { type Preparation, type Prepared, prepare } from "./prepare.ts";
 import type { Mapping, VerifyRow } from "./preset.ts";
-import { MAX_MEMBERS, membersAtMost } from "./read-request.ts";
+import { MAX_MEMBERS } from "./read-request.ts";
 import { verifyRequest } from "./verify.ts";
 
 /** A request for the thread: its receiver's texts as they are written, and how its sender is verified. */

@@ -1,7 +1,8 @@
+import { membersAtMost } from "../../core/json-text.ts";
 import type { Work, WorkAccount, WorkBudget } from "../../http/work-budget.ts";
 import { type Preparation, type Prepared, prepare, TooManySteps } from "./prepare.ts";
 import { PrepareThread, type ThreadJob } from "./prepare-thread.ts";
-import { membersAtMost, TooManyMembers } from "./read-request.ts";
+import { TooManyMembers } from "./read-request.ts";
 import type { Receiver } from "./receivers.ts";
 
 /** What a request may cost on the main thread; larger ones go to a thread. About 4 ms each. */

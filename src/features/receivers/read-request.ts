@@ -43,24 +43,6 @@ export function requireFewMembers(text: string, limit: number): boolean {
   return depth > MAX_JSON_DEPTH;
 }
 
-const COMMA = 0x2c;
-const AMPERSAND = 0x26;
-/** Of { and [: the same without bit 0x20. */
-const OPEN = 0x5b;
-
-/**
- * At least the members of a body, in whatever form and encoding, without decoding it. Reading stops
- * above the limit.
- */
-export function membersAtMost(bytes: Buffer, limit: number): number {
-  let members = 0;
-  for (let i = 0; i < bytes.length && members <= limit; i++) {
-    const byte = bytes[i] as number;
-    if (byte === COMMA || byte === AMPERSAND || (byte & 0xdf) === OPEN) members++;
-  }
-  return members;
-}
-
 const EMPTY: Content = { body: null, text: null, form: null, files: [] };
 const MAX_FIELDS = 1000;
 /** Members of any body. */

@@ -1,9 +1,10 @@
 import { createHash, createHmac, createPublicKey, timingSafeEqual, verify as verifySignature } from "node:crypto";
 import { PrismError } from "../../core/errors.ts";
+import { membersAtMost } from "../../core/json-text.ts";
 import { boundedId, secretsEqual, sha256Hex } from "../../core/tokens.ts";
 import { readBasic } from "../../http/credentials.ts";
 import type { VerifyRow } from "./preset.ts";
-import { membersAtMost, type RawRequest } from "./read-request.ts";
+import type { RawRequest } from "./read-request.ts";
 import { type FetchText, snsReplayId } from "./sns.ts";
 
 type RowOf<Scheme extends VerifyRow["scheme"]> = Extract<VerifyRow, { readonly scheme: Scheme }>;

@@ -191,6 +191,10 @@ const DEFAULT_CHANGES = 20;
 const COUNTED_USERS = 10_000;
 const PAGE_USERS = 500;
 
+/** Of a backtest, in steps: some microseconds for an event, and a second of one that was called off. */
+const STEPS_PER_EVENT = 400;
+const CANCELLED_STEPS = 8_000_000;
+
 interface Prepared {
   readonly plan: BacktestPlan;
   readonly rule: RuleRow | null;
@@ -207,12 +211,20 @@ export async function answerBacktest(
   input: BacktestRule,
 ): Promise<Reply | typeof ANSWERS_LATER> {
   const startedAt = context.clock.elapsed();
+  const { work } = context;
+  const payer = work.ofPrincipal(holderOf(exchange));
+  work.require(payer);
   const prepared = await prepare(context, holderOf(exchange), input);
   if (exchange.isOver) return new Reply(204);
   const isLive = exchange.header("accept").includes(NDJSON);
   const steps = new Steps();
   const run = backtests.start(prepared.plan, (progress) => steps.put(progress));
   const cancel = () => run.cancel();
+  // Its thread takes time of the machine, whoever waits for it.
+  run.outcome.then(
+    ({ scanned }) => work.charge(payer, { steps: scanned * STEPS_PER_EVENT }, true),
+    () => work.charge(payer, { steps: CANCELLED_STEPS }, true),
+  );
   if (isLive)
     return streamReply(
       exchange,

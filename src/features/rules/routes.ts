@@ -9,7 +9,7 @@ import { BacktestReply, BacktestRule } from "./backtest-schema.ts";
 import * as s from "./schema.ts";
 import type { RulesContext, RulesOwn } from "./service.ts";
 import * as service from "./service.ts";
-import { readableEvent, TestReply, TestRule, testRule } from "./trial.ts";
+import { readableEvent, TestReply, TestRule, trialOf } from "./trial.ts";
 
 const tag = "Rules";
 const PATH = "/api/v1/rules";
@@ -87,7 +87,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
         eventId === undefined
           ? context.trialEvent(event ?? {}, context.projects.defaultId, context.clock.now())
           : await readableEvent(context, principal, eventId);
-      return testRule({ ...draft, event: subject });
+      return trialOf(context, principal, { ...draft, event: subject });
     },
   });
   server.route({

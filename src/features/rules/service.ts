@@ -8,6 +8,7 @@ import type { LiveSettings } from "../../http/live-settings.ts";
 import { requireVersion } from "../../http/negotiation.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import type { ServedChannels } from "../../http/shapes.ts";
+import type { WorkBudget } from "../../http/work-budget.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import { addEffect, type Database } from "../../store/database.ts";
 import type { Projects, UserDirectory } from "../access/index.ts";
@@ -48,6 +49,8 @@ export interface RulesOwn {
   readonly users: UserDirectory;
   readonly settings: LiveSettings;
   readonly sounds: SoundServices;
+  /** Trials and backtests are charged to who asks for them. */
+  readonly work: WorkBudget;
   /** Builds an event as ingest would. @throws VALIDATION_FAILED */
   trialEvent(value: Readonly<Record<string, unknown>>, projectId: string, now: number): RuleEvent;
 }

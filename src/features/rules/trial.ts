@@ -9,6 +9,7 @@ import {
   compileCondition,
   compileTemplate,
   conditionWarnings,
+  evaluationBudget,
   type RuleEvent,
 } from "./language/language.ts";
 import { previewAlert } from "./over-time/alert-link.ts";
@@ -90,6 +91,21 @@ export type RuleTestResult = ConditionTrace & {
     readonly resolves: boolean;
   };
 };
+
+/** Compiling a condition and its templates, in steps: about 1 ms. */
+const COMPILING_STEPS = 80_000;
+
+/** As {@link testRule}, at the caller's cost. @throws WORK_LIMITED, INVALID_CONDITION, INVALID_TEMPLATE */
+export function trialOf({ work }: RulesContext, principal: Principal, test: RuleTest): Promise<RuleTestResult> {
+  const payer = work.ofPrincipal(principal);
+  return work.turns.run(principal.key, () => {
+    work.require(payer);
+    work.charge(payer, { steps: COMPILING_STEPS });
+    const { result, steps } = evaluationBudget.measure(() => testRule(test));
+    work.charge(payer, { steps });
+    return result;
+  });
+}
 
 /**
  * Tests a condition on an event without storing anything; used by HTTP and `prism rules test`.

@@ -18,6 +18,8 @@ const ENVELOPE_UNITS = 16_384;
 /** Limit of unknown members that are folded into an event's payload. */
 const MAX_UNKNOWN_MEMBERS = 1000;
 const OWN_MEMBERS = 8;
+/** Members and elements at all depths: parsing and storing each takes a part of a turn. */
+export const MAX_EVENT_MEMBERS = 50_000;
 
 export interface EventLimits {
   readonly maxEventBytes: number;
@@ -265,12 +267,18 @@ export function* arrayElements(text: string): Iterable<string> {
 
 /**
  * Parses an item and finds the positions of its members. @throws MALFORMED_JSON; VALIDATION_FAILED
- * for more members than an event may have.
+ * for more members than an event may have. @param charge called before it is parsed
  */
-export function parseItem(text: string): { value: unknown; outline: JsonSpans } {
-  const outline = scanJson(text, MAX_JSON_DEPTH);
+export function parseItem(
+  text: string,
+  charge: (members: number) => void = () => undefined,
+): { value: unknown; outline: JsonSpans } {
+  const outline = scanJson(text, MAX_JSON_DEPTH, MAX_EVENT_MEMBERS);
   if (outline.depth > MAX_JSON_DEPTH) throw tooDeep();
+  if (outline.members > MAX_EVENT_MEMBERS)
+    throw invalidField("event", "", `has more than ${MAX_EVENT_MEMBERS} members and elements`);
   requireFewMembers(outline);
+  charge(outline.members);
   return { value: parseJsonText(text), outline };
 }
 

@@ -1,6 +1,6 @@
 export { type Condition, compileCondition, conditionWarnings, readCondition } from "./condition.ts";
 export { InvalidCondition, InvalidTemplate } from "./errors.ts";
-export { ConditionTooCostly } from "./evaluate/evaluation-budget.ts";
+export { ConditionTooCostly, evaluationBudget } from "./evaluate/evaluation-budget.ts";
 export { cutText } from "./evaluate/values.ts";
 export type { RuleEvent } from "./event.ts";
 export {

@@ -12,6 +12,9 @@ export class ConditionTooCostly extends PrismError {
   }
 }
 
+/** Keeps a sum a small integer. */
+const SMALL = 0x3fff_ffff;
+
 /**
  * Counts, in steps of about 10 ns, the work that grows with the event: searching or building texts
  * and lists. Texts and lists up to {@link FREE_UNITS} are part of a condition's fixed cost.
@@ -19,10 +22,23 @@ export class ConditionTooCostly extends PrismError {
 class EvaluationBudget {
   /** Always a small integer: V8 would allocate for other numbers. */
   leftSteps: number = LIMITS.evaluationSteps;
+  #given: number = LIMITS.evaluationSteps;
+  #taken = 0;
 
   /** Resets the budget. @param steps limit for the next evaluations together */
   begin(steps: number = LIMITS.evaluationSteps): void {
+    this.#taken = (this.#taken + this.#given - this.leftSteps) & SMALL;
+    this.#given = steps;
     this.leftSteps = steps;
+  }
+
+  /** Runs evaluations that begin budgets of their own. @returns also the steps of all of them */
+  measure<T>(evaluate: () => T): { readonly result: T; readonly steps: number } {
+    this.begin();
+    const before = this.#taken;
+    const result = evaluate();
+    this.begin();
+    return { result, steps: (this.#taken - before) & SMALL };
   }
 
   /** Call it before the work. @param steps a whole number @throws ConditionTooCostly */
