@@ -5,6 +5,7 @@ import { VERSION } from "../../core/runtime.ts";
 import { addressGroup } from "../../http/client-address.ts";
 import { requestCaller } from "../../http/credentials.ts";
 import type { Exchange } from "../../http/exchange.ts";
+import { parseJson } from "../../http/input.ts";
 import { ANSWERS_LATER, type Method, Reply, type Route, route } from "../../http/route.ts";
 import * as account from "./account.ts";
 import type { Visitor } from "./auth.ts";
@@ -12,7 +13,7 @@ import { countVisitor, type NtfyOwn, PREFIX, requestOf, subscriberParts } from "
 import { NtfyError } from "./errors.ts";
 import { MAX_MESSAGE_BYTES } from "./message.ts";
 import { DISALLOWED_TOPICS, isTrue, type Parameters, parametersOf, requireTopic, requireTopics } from "./parameters.ts";
-import { publish, readJsonPublish, utf8Of } from "./publish-request.ts";
+import { publish, readJsonPublish } from "./publish-request.ts";
 import { sequenceDraft } from "./publisher.ts";
 import { type StreamFormat, serveStream } from "./subscribe/http-stream.ts";
 
@@ -293,7 +294,7 @@ export class NtfyApi {
 /** @throws NtfyError 40019 */
 function pushkeyOf(body: Buffer): string {
   try {
-    const given = JSON.parse(utf8Of(body) ?? "") as { notification?: { devices?: { pushkey?: unknown }[] } };
+    const given = parseJson(body) as { notification?: { devices?: { pushkey?: unknown }[] } };
     const pushkey = given.notification?.devices?.[0]?.pushkey;
     if (typeof pushkey === "string" && pushkey !== "") return pushkey;
   } catch {
@@ -311,7 +312,7 @@ function tokenInput(body: Buffer): account.TokenInput {
     expires: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(8_640_000_000_000))),
   });
   try {
-    return v.parse(shape, JSON.parse(utf8Of(body) ?? ""));
+    return v.parse(shape, parseJson(body));
   } catch {
     throw new NtfyError(40024);
   }

@@ -1,5 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import type { Exchange } from "../../http/exchange.ts";
+import { parseJson } from "../../http/input.ts";
 import { type Action, checkActions, parseActions } from "./actions.ts";
 import { type Attachments, typeOf, type UploadedFile, uploaderOf } from "./attachments.ts";
 import type { Visitor } from "./auth.ts";
@@ -180,7 +181,7 @@ function requireTemplate(name: string): string {
 /** @throws NtfyError 40042 */
 function jsonOf(body: Buffer): unknown {
   try {
-    return JSON.parse(utf8Of(body) ?? "") as unknown;
+    return parseJson(body);
   } catch {
     throw new NtfyError(40042);
   }
@@ -230,7 +231,7 @@ const TEXT_MEMBERS = ["title", "click", "icon", "attach", "filename", "email", "
 export function readJsonPublish(body: Buffer): JsonPublish {
   let given: unknown;
   try {
-    given = JSON.parse(utf8Of(body) ?? "");
+    given = parseJson(body);
   } catch {
     throw new NtfyError(40024);
   }

@@ -1,4 +1,5 @@
 import { cleanText, startOf } from "../../core/clean-text.ts";
+import { scanJson } from "../../core/json-text.ts";
 import { sha256Hex } from "../../core/tokens.ts";
 import { type Level, levelOfWord } from "../../core/vocabulary.ts";
 import { chargeText } from "../rules/index.ts";
@@ -152,6 +153,25 @@ export function jsonLength(value: unknown): number {
   if (typeof value !== "object" || value === null) return JSON.stringify(value ?? null).length;
   return (serialised.get(value) ?? JSON.stringify(value)).length;
 }
+
+const fitting = new WeakMap<object, boolean>();
+/** Of the content of an event, which the rules read again. */
+const MAX_CONTENT = 131_072;
+const MAX_CONTENT_MEMBERS = 5000;
+
+/** Whether an event may have the value as its payload or body. */
+export function fitsEvent(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return jsonLength(value) <= MAX_CONTENT;
+  const known = fitting.get(value);
+  if (known !== undefined) return known;
+  const text = serialised.get(value) ?? JSON.stringify(value);
+  const fits =
+    text.length <= MAX_CONTENT && scanJson(text, MAX_DEPTH, MAX_CONTENT_MEMBERS).members <= MAX_CONTENT_MEMBERS;
+  fitting.set(value, fits);
+  return fits;
+}
+
+const MAX_DEPTH = 100;
 
 function oneLine(text: string | null): string | null {
   return text === null ? null : text.replace(/[\s\p{Cc}]+/gu, " ").trim() || null;

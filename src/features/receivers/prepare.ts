@@ -6,7 +6,7 @@ import type { AlertInput } from "../alerts/index.ts";
 import { type EventDraft, reservedSource } from "../events/index.ts";
 import { ConditionTooCostly, stepsTaken } from "../rules/index.ts";
 import { parsedBy } from "./hooks.ts";
-import { type ItemStatus, jsonLength, type MappedItem } from "./mapped-item.ts";
+import { fitsEvent, type ItemStatus, jsonLength, type MappedItem } from "./mapped-item.ts";
 import { applyMapping, type CompiledMapping, type Mapped, type MappingInput, plainTextOf } from "./mapping.ts";
 import type { Preset } from "./presets.ts";
 import { type Content, MAX_TEXT, type RawRequest, readContent } from "./read-request.ts";
@@ -36,9 +36,6 @@ export interface AlertPlan {
   /** Its event among those of the plan. */
   readonly eventAt: number | null;
 }
-
-/** Longer content is left out of events. */
-const MAX_CONTENT = 131_072;
 
 /** What of a receiver decides about its requests: data only, so that a thread can take it. */
 export interface Deciding {
@@ -262,7 +259,7 @@ function eventOf(item: MappedItem, { row, preset, now }: Whole): EventDraft {
     level: item.level ?? (status === "firing" ? "error" : "info"),
     source: item.source ?? sourceOf(row),
     occurredAt: item.time ?? now,
-    payload: item.payload !== null && jsonLength(item.payload) <= MAX_CONTENT ? item.payload : made,
+    payload: item.payload !== null && fitsEvent(item.payload) ? item.payload : made,
   };
 }
 
@@ -285,7 +282,7 @@ function unmappedEvent(row: Deciding["row"], { body, text, headers, query, metho
 }
 
 function contentOf(content: unknown): { readonly body: unknown; readonly bodyOmitted?: true } {
-  return jsonLength(content) <= MAX_CONTENT ? { body: content } : { body: null, bodyOmitted: true };
+  return fitsEvent(content) ? { body: content } : { body: null, bodyOmitted: true };
 }
 
 /** Names of older receivers may start as the server's own sources do. */
