@@ -2,7 +2,6 @@ import type { HttpRequest, HttpResponse } from "uWebSockets.js";
 import type { Config } from "../config/load.ts";
 import { runAs } from "../core/caller.ts";
 import { PrismError, STATUS_OF } from "../core/errors.ts";
-import { membersAtMost } from "../core/json-text.ts";
 import { OPERATOR, type Principal } from "../core/principal.ts";
 import { CorsPolicy, requireAccess } from "./access.ts";
 import type { AccessLog } from "./access-log.ts";
@@ -20,7 +19,7 @@ import { type RateLimiter, requireAllowed } from "./rate-limiter.ts";
 import { LARGE_REPLY_LENGTH, largeReply } from "./replies.ts";
 import { ANSWERS_LATER, type Dialect, type Input, RawJson, Reply, type Route } from "./route.ts";
 import type { Router } from "./router.ts";
-import type { Work, WorkAccount, WorkBudget } from "./work-budget.ts";
+import { parsedWork, readWork, type Work, type WorkAccount, type WorkBudget } from "./work-budget.ts";
 
 /** Requests per minute; read at each request, so that a reload takes effect at once. */
 export type RequestLimits = Pick<Config["rateLimit"], "enabled" | "global" | "ip" | "user" | "key">;
@@ -339,11 +338,12 @@ export class HttpKernel implements BodySink {
     work.require(payer);
     const bytes = Number(exchange.header("content-length")) || 0;
     // A longer body is refused unread.
-    if (bytes <= bodyLimitOf(route, exchange)) work.charge(payer, readOf(route, bytes));
+    if (bytes <= bodyLimitOf(route, exchange)) work.charge(payer, readWork(route.raw !== undefined, bytes));
   }
 
   #chargeRead(exchange: Exchange, route: Route, bytes: number): void {
-    if (route.chargesItself !== true) this.#parts.work.charge(this.payerOf(exchange), readOf(route, bytes));
+    if (route.chargesItself !== true)
+      this.#parts.work.charge(this.payerOf(exchange), readWork(route.raw !== undefined, bytes));
   }
 
   /** Who pays for the work of a request: its caller, or its address. */
@@ -399,8 +399,7 @@ export class HttpKernel implements BodySink {
     }
     const charge = (work: Work) => this.#parts.work.charge(this.payerOf(exchange), work);
     const given = bodyValue(route, body, (members) => charge({ members }));
-    if (route.raw && route.chargesItself !== true && isParsed(exchange, body))
-      charge({ bytes: body.length, members: membersAtMost(body, MAX_COUNTED) });
+    if (route.raw && route.chargesItself !== true) charge(parsedWork(exchange.header("content-type"), body));
     const params = route.params ? checkShape(route.params, exchange.params, "path") : undefined;
     const query = route.query ? checkShape(route.query, parseQuery(exchange.queryText), "query") : undefined;
     if (mayRepeat(route, given)) {
@@ -486,20 +485,6 @@ export class HttpKernel implements BodySink {
       this.fail(exchange, error);
     }
   }
-}
-
-/** Bytes of JSON are parsed; a handler that reads raw bytes charges what it does with them. */
-function readOf(route: Route, bytes: number): Work {
-  return route.raw ? { read: bytes } : { bytes };
-}
-
-/** Bodies of more members than are counted have none of the forms that are parsed. */
-const MAX_COUNTED = 200_000;
-
-/** Whether a handler of raw bytes may parse them: files are only kept. */
-function isParsed(exchange: Exchange, body: Buffer): boolean {
-  const first = body[0];
-  return first === 0x7b || first === 0x5b || /json|form|csv/i.test(exchange.header("content-type"));
 }
 
 const EMPTY_BODY = Buffer.alloc(0);

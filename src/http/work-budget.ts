@@ -1,6 +1,7 @@
 import { Bucket } from "../core/bucket.ts";
 import type { Clock } from "../core/clock.ts";
 import { PrismError } from "../core/errors.ts";
+import { membersAtMost } from "../core/json-text.ts";
 import type { Labels, Metrics } from "../core/metrics.ts";
 import type { Principal } from "../core/principal.ts";
 import { addressGroup, coarseAddressGroup } from "./client-address.ts";
@@ -34,6 +35,21 @@ const COST = { read: 0.001, bytes: 0.008, members: 2, steps: 0.0125, rows: 40 } 
 export function microsOf({ read = 0, bytes = 0, members = 0, steps = 0, rows = 0 }: Work): number {
   const counted = read * COST.read + bytes * COST.bytes + members * COST.members;
   return Math.ceil(counted + steps * COST.steps + rows * COST.rows);
+}
+
+/** Of receiving a body: JSON is parsed; a handler that reads raw bytes charges what it does with them. */
+export function readWork(isRaw: boolean, bytes: number): Work {
+  return isRaw ? { read: bytes } : { bytes };
+}
+
+/** Bodies of more members are refused by whatever parses them. */
+const MAX_COUNTED = 200_000;
+
+/** Of a body that a handler of raw bytes may parse; files are only kept. */
+export function parsedWork(type: string, body: Buffer): Work {
+  const first = body[0];
+  if (first !== 0x7b && first !== 0x5b && !/json|form|csv/i.test(type)) return {};
+  return { bytes: body.length, members: membersAtMost(body, MAX_COUNTED) };
 }
 
 type Level = "address" | "url" | "project" | "creator";

@@ -115,8 +115,8 @@ async function targetsOf(prism: TestPrism): Promise<Record<string, Target>> {
 /** Each body is parsed for reading and for masking. */
 const FACTOR = 3;
 /** Events that earlier requests stored are read meanwhile. */
-const SLACK = 12_000;
-const SLACK_CHARACTERS = 600_000;
+const SLACK = 40_000;
+const SLACK_CHARACTERS = 2_000_000;
 
 /** Around the limits, far above them, and by chance. */
 function sizesOf(random: Random): number[] {
