@@ -8,8 +8,6 @@ const KEY = "test.clicks";
 export interface Clicks {
   /** Fails after more presses. @param task for the message, such as "what must I do now" */
   atMost(limit: number, task: string): Promise<void>;
-  /** The next task starts at 0. */
-  reset(): Promise<void>;
 }
 
 /**
@@ -32,6 +30,5 @@ export async function countClicks(t: TestContext, page: Page): Promise<Clicks> {
       t.diagnostic(`${task}: ${count} of at most ${limit} clicks at ${page.viewportSize()?.width} px`);
       assert.ok(count <= limit, `${task} takes ${count} clicks instead of ${limit}`);
     },
-    reset: () => page.evaluate((key) => sessionStorage.removeItem(key), KEY),
   };
 }

@@ -34,7 +34,6 @@ export interface ExplainedEvent {
   readonly occurredAt: string;
   readonly receivedAt: string;
   readonly state: "decided" | "waiting" | "failed";
-  readonly decidedAt: string | null;
   readonly failure: { readonly attempts: number; readonly lastError: string | null } | null;
 }
 
@@ -90,7 +89,6 @@ export interface ExplainedRule {
 export interface Storm {
   readonly heldBack: number;
   readonly startedAt: string;
-  readonly closedAt: string | null;
   readonly noticeId: string | null;
 }
 

@@ -44,7 +44,6 @@ export interface Heartbeat {
   readonly isStarted: boolean;
   readonly pingCount: number;
   readonly lastPingAt: string | null;
-  readonly lastStartAt: string | null;
   readonly lastDurationMs: number | null;
   readonly nextPingAt: string | null;
   readonly dueAt: string | null;
@@ -58,7 +57,6 @@ export interface Heartbeat {
 export interface Ping extends RecentPing {
   readonly n: number;
   readonly exitStatus: number | null;
-  readonly rid: string | null;
   /** `alert`: a report of an alert that feeds it. */
   readonly scheme: string;
   readonly method: string;

@@ -45,8 +45,7 @@ export interface ListedIncident extends Incident {
   /** What its first alert says. */
   readonly summary: string | null;
   readonly acknowledgedBy: readonly { readonly userId: string; readonly name: string | null }[];
-  /** No firing alert of it notifies now. */
-  readonly isWithheld: boolean;
+  /** Why none of its firing alerts notifies now; null: one does. */
   readonly withheldAs: "silenced" | "inhibited" | "muted" | null;
   /** Whether the user may acknowledge, snooze, resolve and so on. */
   readonly mayAct: boolean;

@@ -41,7 +41,6 @@ export interface Queue {
   readonly dead: number;
   readonly paused: boolean;
   readonly oldestReadyAgeMs: number | null;
-  readonly concurrency: number;
 }
 
 /** Counts of the jobs that a filter matches; not complete for many finished jobs. */

@@ -51,7 +51,6 @@ export interface Schedule {
   readonly calendarUrl: string | null;
   readonly calendar: {
     readonly checkedAt: string | null;
-    readonly changedAt: string | null;
     readonly error: string | null;
   } | null;
   readonly hasCalendarLink: boolean;
@@ -76,7 +75,6 @@ export interface FinalShift {
   readonly end: string;
   readonly users: readonly OnCallPerson[];
   readonly level: number;
-  readonly shiftIds: readonly string[];
 }
 
 export interface Layer {
@@ -111,7 +109,6 @@ export type Frequency = "hourly" | "daily" | "weekly" | "monthly";
 export interface Recurrence {
   readonly frequency: Frequency;
   readonly interval: number;
-  readonly weekStart?: string;
   readonly byDay?: readonly string[];
   readonly byMonth?: readonly number[];
   readonly byMonthDay?: readonly number[];

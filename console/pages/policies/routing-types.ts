@@ -45,7 +45,6 @@ export interface RoutingDocument {
 export interface Routing extends RoutingDocument {
   readonly projectId: string;
   readonly version: number;
-  readonly updatedBy: string | null;
   readonly updatedAt: string | null;
 }
 

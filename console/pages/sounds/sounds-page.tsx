@@ -23,7 +23,6 @@ import { PlayButton } from "../rules/play-button.tsx";
 interface Sound {
   readonly id: string;
   readonly filename: string;
-  readonly mime: string;
   readonly bytes: number;
   readonly createdAt: string;
   readonly url: string;

@@ -45,7 +45,6 @@ export interface Backtest extends Counts {
   readonly to: string | null;
   readonly series: Series;
   readonly samples: readonly BacktestSample[];
-  readonly wouldReach: { readonly users: number | null };
   /** Against the stored version of the rule. */
   readonly diff?: { readonly added: number; readonly removed: number };
   readonly changes?: readonly BacktestChange[];
