@@ -31,7 +31,7 @@ const COUNTED_KEYS = 1000;
 const KEY_LENGTH = 80;
 
 type Batch = Selectable<SuppressedBatchesTable>;
-type RuleRow = Selectable<RulesTable> & { readonly isForMembers?: true };
+type RuleRow = Selectable<RulesTable> & { readonly isForMembers?: boolean };
 
 interface StormContext {
   readonly notifier: Notifier;
@@ -99,9 +99,7 @@ async function report(context: StormContext, job: RunningJob): Promise<typeof CO
 /** The rule, or that of a receiver, which ends with it. */
 async function ruleOf({ receivers }: StormContext, trx: Trx, id: string): Promise<RuleRow | undefined> {
   const rule = await trx.selectFrom("rules").selectAll().where("id", "=", id).executeTakeFirst();
-  if (rule) return rule;
-  const row = receivers.rowOf(id);
-  return row && { ...row, isForMembers: true };
+  return rule ?? receivers.rowOf(id);
 }
 
 async function close(trx: Trx, batch: Batch, toldCount: number, closedAt: number): Promise<void> {

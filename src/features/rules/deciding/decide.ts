@@ -244,8 +244,7 @@ export class Decider {
       decisions.push(decisionRow(event, each, now));
       if (!notification) continue;
       notifications.push(notification);
-      if (users.length > MAX_DIRECT_RECIPIENTS)
-        jobs.push(this.#jobRow(recipientsJob(notification, targetsOf(rule)), now));
+      if (users.length > MAX_DIRECT_RECIPIENTS) jobs.push(this.#jobRow(recipientsJob(notification, rule.row), now));
       else {
         for (const userId of users) {
           const recipient = { notificationId: notification.id, userId, seq: offsets.next() };
@@ -361,10 +360,6 @@ function isTimed(rule: ActiveRule): rule is ActiveRule & TimedRule {
   return rule.overTime !== null;
 }
 
-function targetsOf({ row, isReceiver = false }: ActiveRule): Parameters<typeof recipientsJob>[1] {
-  return isReceiver ? { ...row, isForMembers: true } : row;
-}
-
 function positionOf({ row: { id, priority, createdAt }, isResolve }: ActiveRule): RulePosition {
   return { priority, createdAt, key: isResolve ? resolveEntry(id) : id };
 }
@@ -390,7 +385,7 @@ function decisionRow(
 /** @param event one without an id is not stored */
 export function notificationOf(
   event: RuleEvent,
-  { row, title, message, isReceiver }: Pick<ActiveRule, "row" | "title" | "message" | "isReceiver">,
+  { row, title, message }: Pick<ActiveRule, "row" | "title" | "message">,
   dedupeKey: string | null,
   now: number,
 ): NotificationRow {
@@ -404,7 +399,7 @@ export function notificationOf(
     message: rendered(message, event, MESSAGE_LENGTH),
     sound: row.sound,
     action: row.action ?? action,
-    data: isReceiver ? withReceiver(data, row) : data,
+    data: row.isForMembers ? withReceiver(data, row) : data,
     priority: row.priority,
     dedupeKey,
     correlationId: event.correlationId,

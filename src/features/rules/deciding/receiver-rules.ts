@@ -4,7 +4,6 @@ import { DEFAULT_CHANNELS } from "../../../http/shapes.ts";
 import type { EffectOf } from "../../../store/effect.ts";
 import type { ReceiversTable } from "../../../store/schema.ts";
 import { compileTemplate, type RuleEvent, readCondition } from "../language/language.ts";
-import type { RuleRow } from "../queries.ts";
 import { textsOf } from "../texts.ts";
 import { type DefaultSuppression, type JudgedRule, throttleSettings } from "../throttle/throttle.ts";
 import type { ActiveRule } from "./rule-book.ts";
@@ -22,7 +21,7 @@ type Notifying = Pick<ReceiversTable, "id" | "projectId" | "name">;
 
 /** The last rules of an event of a receiver: they fire when no other rule takes it. */
 interface Rules {
-  readonly row: RuleRow;
+  readonly row: ActiveRule["row"];
   readonly event: ActiveRule;
   /** At most once an hour: each request of a sender with a wrong mapping makes such an event. */
   readonly unmapped: ActiveRule;
@@ -76,7 +75,7 @@ export class ReceiverRules {
   }
 
   /** The rule of a receiver, or of all of a project, as a row, for summaries of what its limit held back. */
-  rowOf(id: string): RuleRow | undefined {
+  rowOf(id: string): ActiveRule["row"] | undefined {
     const own = this.#rules.get(id)?.row;
     if (own) return own;
     if (![...this.#rules.values()].some(({ row }) => row.projectId === id)) return undefined;
@@ -92,24 +91,19 @@ export class ReceiverRules {
 }
 
 function rulesOf({ id, projectId, name }: Notifying): Rules {
-  const row: RuleRow = {
-    ...{ id, projectId, name, description: "", condition: "true", targetRoles: "[]", targetUsers: "[]" },
+  const row: ActiveRule["row"] = {
+    ...{ id, projectId, name, description: "", condition: "true" },
+    ...{ isForMembers: true, targetRoles: "[]", targetUsers: "[]" },
     // A server that only has mail must reach people, too.
-    ...{
-      channels: JSON.stringify([...DEFAULT_CHANNELS, "email"]),
-      sound: null,
-      action: null,
-      priority: 0,
-      active: 1,
-      version: 0,
-    },
+    channels: JSON.stringify([...DEFAULT_CHANNELS, "email"]),
+    ...{ sound: null, action: null, priority: 0, active: 1, version: 0 },
     ...{ createdBy: null, deletedAt: null, createdAt: 0, updatedAt: 0, suppression: null, dedupe: null },
     ...{ cooldownMs: 0, tooCostlyVersion: null, threshold: null, absence: null, alert: null },
     ...{ titleTemplate: null, messageTemplate: null },
   };
   const event: ActiveRule = {
     ...{ row, condition: readCondition(row.condition), ...textsOf(row), throttling: throttleSettings(row) },
-    ...{ overTime: null, isResolve: false, isReceiver: true },
+    ...{ overTime: null, isResolve: false },
   };
   const hourly = { ...row, dedupe: JSON.stringify({ key: "unmapped", windowMs: HOUR_MS }) };
   return { row, event, unmapped: { ...event, throttling: throttleSettings(hourly) } };

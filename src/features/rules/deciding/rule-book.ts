@@ -19,7 +19,7 @@ import { type PatternLimits, PatternQuota, RuleStrikes, RuleWork } from "./rule-
 
 /** A rule as the pipeline evaluates it. */
 export interface ActiveRule {
-  readonly row: RuleRow;
+  readonly row: RuleRow & ForMembers;
   readonly condition: Condition;
   readonly title: Text;
   readonly message: Text;
@@ -28,8 +28,12 @@ export interface ActiveRule {
   readonly overTime: OverTimeSettings | null;
   /** An entry of the index for the condition that resolves the rule's alert. */
   readonly isResolve: boolean;
-  /** A receiver's own rule, whose recipients are the members of its project. */
-  readonly isReceiver?: boolean;
+}
+
+/** In the rule of a receiver. */
+export interface ForMembers {
+  /** All members of the project are its recipients, in place of users and roles. */
+  readonly isForMembers?: boolean;
 }
 
 /** The key in the index of a rule's condition `resolve`; it comes right after the rule. */
@@ -102,10 +106,7 @@ interface Page {
   readonly limit: number;
 }
 
-export type Targets = Pick<RuleRow, "targetUsers" | "targetRoles" | "projectId"> & {
-  /** All members of the project, in place of users and roles. */
-  readonly isForMembers?: boolean;
-};
+export type Targets = Pick<RuleRow, "targetUsers" | "targetRoles" | "projectId"> & ForMembers;
 
 /**
  * The active rules, compiled and indexed, and their recipients. A copy of tables, kept current by
@@ -334,10 +335,10 @@ export class RuleBook {
    * Ids of the rule's recipients, ascending; at most {@link MAX_DIRECT_RECIPIENTS} and one more,
    * which means too many.
    */
-  recipientsOf({ row, isReceiver = false }: ActiveRule): readonly string[] {
+  recipientsOf({ row }: ActiveRule): readonly string[] {
     let ids = this.#recipients.get(row.id);
     if (!ids) {
-      ids = this.recipientPage({ ...row, isForMembers: isReceiver }, "", MAX_DIRECT_RECIPIENTS + 1);
+      ids = this.recipientPage(row, "", MAX_DIRECT_RECIPIENTS + 1);
       this.#recipients.set(row.id, ids);
     }
     return ids;
