@@ -1,4 +1,4 @@
-import { countText } from "../../../core/clean-text.ts";
+import { cleanText, countText } from "../../../core/clean-text.ts";
 import { type EpochMs, spanText, toRfc3339 } from "../../../core/clock.ts";
 import { cutText } from "../../rules/index.ts";
 import type { AlertView } from "../types.ts";
@@ -72,7 +72,8 @@ export function highestSeverity(named: readonly (ChannelSeverity | null)[]): Cha
  * @param acknowledged undefined: its readers see that it fires
  */
 export function noticeTitle(row: TitledRow, notice: NoticeText, acknowledged?: { readonly by: string | null }): string {
-  return cutText(`${titlePrefix(row, notice, acknowledged)}${nameOf(row, notice)}`, TITLE_LENGTH);
+  // Labels are stored as senders write them.
+  return cutText(cleanText(`${titlePrefix(row, notice, acknowledged)}${nameOf(row, notice)}`), TITLE_LENGTH);
 }
 
 function titlePrefix(row: TitledRow, { reason, alerts }: NoticeText, acknowledged?: { by: string | null }): string {
@@ -111,7 +112,7 @@ export function noticeMessage(row: IncidentRow, notice: NoticeText, { isForChann
   const content = reason === "resolved" ? endContent(row, notice) : firingContent(row, notice);
   const parts = [asked, ...content, late, end];
   const more = reason === "resolved" ? "" : furtherLines(notice.alerts, parts.join("\n"));
-  return cutText([...parts, more].filter((part) => part !== "").join("\n\n"), MESSAGE_LENGTH);
+  return cutText(cleanText([...parts, more].filter((part) => part !== "").join("\n\n")), MESSAGE_LENGTH);
 }
 
 /** What all alerts have in common: their runbook, where they come from, and the key at their receiver. */

@@ -52,7 +52,7 @@ export const opsgenie = {
     body: {
       message: "{{ n.title | line }}",
       alias: "{{ key }}",
-      "description?": "{{ n.message }}{{ n.details | prefix:'\n\n' }}",
+      "description?": "{{ n.message | nolinks }}{{ n.details | nolinks | prefix:'\n\n' }}",
       "responders?": [
         { $if: "field.team", type: "team", name: "{{ field.team }}" },
         { $if: "field.user", type: "user", username: "{{ field.user }}" },
@@ -73,13 +73,13 @@ export const opsgenie = {
     url: `${alerts}/{{ key }}/acknowledge`,
     query: { identifierType: "alias" },
     headers: genie,
-    body: { source: "Prism", note: "{{ n.message | default:n.title }}" },
+    body: { source: "Prism", note: "{{ n.message | default:n.title | nolinks }}" },
   },
   resolve: {
     url: `${alerts}/{{ key }}/close`,
     query: { identifierType: "alias" },
     headers: genie,
-    body: { source: "Prism", note: "{{ n.message | default:n.title }}" },
+    body: { source: "Prism", note: "{{ n.message | default:n.title | nolinks }}" },
   },
   // Requests are processed later; a wrong team is seen at /v2/alerts/requests/<requestId> only.
   ok: [{ status: 202, path: "$.requestId" }],
@@ -264,7 +264,7 @@ export const incidentIo = {
     auth: { bearer: "{{ field.token }}" },
     body: {
       title: "{{ n.title | line }}",
-      "description?": "{{ n.message }}{{ n.details | prefix:'\n\n' }}",
+      "description?": "{{ n.message | nolinks }}{{ n.details | nolinks | prefix:'\n\n' }}",
       status: "firing",
       deduplication_key: "{{ key }}",
       "source_url?": "{{ n.url }}",

@@ -139,6 +139,9 @@ test("a page ends with its runbook, its source, and its key at a receiver; other
     await text(),
     /take care of it\.\n\nRunbook: https:\/\/wiki\.example\/disk\nSource: https:\/\/prometheus\.example\/graph\?g0\.expr=up$/,
   );
+  const turned = { alertname: "Pay \u202egro.elpmaxe\u202c\u0000" };
+  await world.fire("Turned", { labels: turned, annotations: { summary: "\u2066now\u2069" } });
+  assert.doesNotMatch(`${await lockScreen(world)}${await text()}`, /[\0\u202a-\u202e\u2066-\u2069]/);
   const of = { source: "receiver", sourceId: "r1", key: "rc:r1:backup/db-1" } as const;
   await world.fire("Backup", { ...of, labels: { alertname: "Backup" }, annotations: { runbook: "ask Bob" } });
   assert.match(await text(), /take care of it\.\n\nKey: backup\/db-1$/);

@@ -59,6 +59,8 @@ const MARKUPS: Readonly<Record<string, readonly RegExp[]>> = {
   "synology-chat": [ANGLE],
   wecom: [WITHOUT_ESCAPE, TAG],
   dingtalk: [WITHOUT_ESCAPE, TAG],
+  opsgenie: [TAG],
+  "incident-io": [WITHOUT_ESCAPE, TAG],
   slack: [ANGLE],
   "slack-api": [ANGLE],
   jira: [WIKI],
@@ -77,6 +79,8 @@ const PLAIN_MEMBERS: Readonly<Record<string, readonly string[]>> = {
   "mattermost-api": ["fallback"],
   teams: ["summary"],
   matrix: ["body"],
+  opsgenie: ["message"],
+  "incident-io": ["title"],
 };
 
 /** The links of a request that show another address than they open, as its service reads them. */
