@@ -24,7 +24,7 @@ test("prism receivers: create, deliver, requests, test, replay, rotate, delete",
   assert.equal((await deliver(url, { headline: "From the sender" })).status, 200);
   assert.match(
     await run("requests Backups"),
-    /unmapped 200 {2}POST.*\n {2}title, message, key and payload have no value\n/,
+    /unmapped 200 {2}POST.*\n {2}title, message, key and payload have no value; members of the body: headline\n/,
   );
   const { requests } = await runJson<{ requests: { id: string }[] }>(["receivers", "requests", "Backups"], options);
   const id = requests[0]?.id ?? "";

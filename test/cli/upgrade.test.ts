@@ -184,4 +184,7 @@ test("while the database is upgraded the port answers 503 with the percentage, a
   await server.until(/Prism is ready/);
   assert.equal((await fetch(`${at}/health/ready`)).status, 200);
   for (const { name } of MIGRATIONS.slice(OLD.length)) assert.match(server.stdout, new RegExp(`"migration":"${name}"`));
+  // Before its directory is removed.
+  server.signal("SIGTERM");
+  assert.equal(await server.ended(), 0);
 });
