@@ -191,7 +191,10 @@ test("a file as Alertmanager's own example becomes channels, policies that reach
   assert.deepEqual(await outcomesOf(EXAMPLE), guessed, "a dry run does not tell which secret is the stored one");
   migration.write("alertmanager.yml", EXAMPLE.replaceAll("C".repeat(32), "D".repeat(32)));
   const changed = await migration.run();
-  assert.deepEqual([changed.status, /the channel team-DB-pager: PagerDuty: .*give --replace/.test(changed.stderr)], [7, true]);
+  assert.deepEqual(
+    [changed.status, /the channel team-DB-pager: PagerDuty: .*give --replace/.test(changed.stderr)],
+    [7, true],
+  );
   const replaced = await migration.run("--replace", "--json");
   assert.equal(replaced.status, 0, replaced.stderr);
   assert.deepEqual(
