@@ -1,6 +1,9 @@
 // Adapts the prebuilt uWebSockets addon for this platform, in node_modules:
 // - Its own responses before Prism gets a request (HTTP/1.0, an invalid head) become JSON that does
 //   not name the library. It has no setting for that.
+// - On Linux for x64, bytes from 0x80 on at the ends of a header's value stay: the parser compares
+//   signed characters with 33 and so takes them for white space. On Linux for ARM characters have no
+//   sign; on macOS and Windows they are lost (docs/ntfy.md), which `prism doctor` says.
 // - On Linux, three functions of glibc 2.38 are replaced by their older equivalents, so that Node
 //   22 works with older versions of glibc (2.36 and newer).
 //
@@ -75,6 +78,7 @@ function adapt(bytes, file) {
   // On macOS a changed file would need a new code signature.
   if (platform === "darwin") return;
   replaceAnswers(bytes);
+  if (platform === "linux" && arch === "x64") trimUnsigned(bytes);
   if (platform === "linux") lowerGlibc(bytes, arch);
 }
 
@@ -108,6 +112,32 @@ function replaceAnswers(bytes) {
     else if (!bytes.includes(wanted)) throw new Error(`uWebSockets has another text than: ${from}`);
   }
 }
+
+/**
+ * Both loops of HttpParser::getHeaders that trim a value, for the builds for Node 20 and 22: from the
+ * comparison of its last byte with 33 to the end of the loop over its first ones.
+ */
+const TRIMMING = [
+  "4180 3c01 21 7d10 4983c3ff 4883c0ff 48894130 75eb eb1d 4983c102 418079ff20 7f12 4c894938 4c895930",
+  "4180 7c0301 21 7d0c 48894210 4883c0ff 72ee eb24 4983c302 0f1f840000000000 41807bff20 7f11 4c895a18 48894210",
+];
+
+/** Jumps of signed comparisons as those without a sign: `jge` to `jae`, `jg` to `ja`. */
+function trimUnsigned(bytes) {
+  for (const code of TRIMMING) {
+    const from = hex(code);
+    const to = hex(code.replace(" 7d", " 73").replace(" 7f", " 77"));
+    if (bytes.includes(to)) return;
+    const at = bytes.indexOf(from);
+    if (at < 0) continue;
+    if (bytes.includes(from, at + 1)) throw new Error("uWebSockets trims header values in two places");
+    to.copy(bytes, at);
+    return;
+  }
+  throw new Error("uWebSockets trims header values by other code than is known");
+}
+
+const hex = (text) => Buffer.from(text.replaceAll(" ", ""), "hex");
 
 const SHT_DYNSYM = 11;
 const SHT_GNU_VERNEED = 0x6ffffffe;

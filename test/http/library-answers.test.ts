@@ -317,3 +317,31 @@ test("a field without a name is answered, but it ends the fields that are seen",
   const reply = await exchangeRaw(t, port, "GET /names HTTP/1.1\r\nHost: x\r\n: v\r\nX-After: 1\r\n\r\n");
   assert.deepEqual([reply.status, JSON.parse(reply.body)], [200, ["host"]]);
 });
+
+test("a header's value keeps bytes from 0x80 on at its ends; white space goes", async (t) => {
+  const show = route({
+    method: "GET",
+    path: "/show",
+    summary: "",
+    tag: "test",
+    access: "public",
+    handle: (exchange) => ({ value: exchange.header("x-value") }),
+  });
+  const { port } = startBareKernel(t, { routes: [show] });
+  for (const [sent, shown] of [
+    ["Übung", "Übung"],
+    [" \t 磁盘已满 \t", "磁盘已满"],
+    ["à", "à"],
+    ["é x é", "é x é"],
+    ["   ", ""],
+  ] as const) {
+    const { body } = await exchangeRaw(
+      t,
+      port,
+      Buffer.from(`GET /show HTTP/1.1\r\nHost: x\r\nX-Value: ${sent}\r\n\r\n`),
+    );
+    const { value } = JSON.parse(body) as { value: string };
+    // As UTF-8, or each byte as a character.
+    assert.ok([value, Buffer.from(value, "latin1").toString()].includes(shown), value);
+  }
+});

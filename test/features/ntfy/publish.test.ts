@@ -165,8 +165,27 @@ test("a message may be published in every form", async (t) => {
   }
 });
 
-test("encoded words with spaces are read", async (t) => {
+test("headers keep every character of every language, and encoded words with spaces are read", async (t) => {
   const ntfy = await startNtfy(t);
+  const texts = [
+    "Привет мир",
+    "磁盘已满",
+    "備份 NAS 完成",
+    "Übung",
+    "Fire 🔥",
+    "voilà",
+    "übergröße",
+    "نفد القرص",
+    " à ",
+  ];
+  for (const text of texts) {
+    // The bytes of UTF-8, as curl sends them.
+    const bytes = Buffer.from(text).toString("latin1");
+    const { body } = await ntfy.publish("t", undefined, { Title: bytes, Tags: bytes, Message: bytes });
+    assert.deepEqual([body.title, body.tags, body.message], [text.trim(), [text.trim()], text.trim()]);
+    const file = await ntfy.publish("t", "x", { Filename: Buffer.from(`${text.trim()}.txt`).toString("latin1") });
+    assert.equal(file.body.attachment?.name, `${text.trim()}.txt`);
+  }
   const word = await ntfy.publish("t", "m", { Title: "=?UTF-8?Q?Disk f=C3=BCr alle?= =?utf-8?b?4pyT?=" });
   assert.equal(word.body.title, "Disk für alle✓");
 });
