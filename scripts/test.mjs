@@ -6,7 +6,17 @@
 // a tenth of that. TMPDIR is the directory of the tests' databases; default: memory if it has room,
 // because a commit waits for the disk.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statfsSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { availableParallelism, freemem } from "node:os";
 import { dirname, join, relative } from "node:path";
 import { compileTests } from "./compile-tests.mjs";
@@ -51,7 +61,15 @@ removeLeftovers("/dev/shm", /^prism-tests-/);
 await compileTests(root, folder);
 const scratch = memoryFolder();
 // Tests of commands start the compiled sources when dist/prism is older than the sources.
-const environment = { ...process.env, TEST_COMPILED: folder, ...(scratch ? { TMPDIR: scratch } : {}) };
+// Each line: a test file and the id of a promise that it has shown (test/helpers/promise.ts).
+const shown = join(folder, "promises.txt");
+writeFileSync(shown, "");
+const environment = {
+  ...process.env,
+  TEST_COMPILED: folder,
+  TEST_PROMISES: shown,
+  ...(scratch ? { TMPDIR: scratch } : {}),
+};
 const runner = spawn(
   process.execPath,
   [PRELOAD, "--test", `--test-concurrency=${processes}`, LIMIT, REPORTER, ...flags, ...writeGroups()],
@@ -59,11 +77,25 @@ const runner = spawn(
 );
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => runner.kill(signal));
 runner.on("close", (status, signal) => {
+  const broken = status === 0 && flags.length === 0 ? promisesWithoutTest() : [];
   rmSync(folder, { recursive: true, force: true });
   if (scratch) rmSync(scratch, { recursive: true, force: true });
   if (signal) console.error(`ended by ${signal}`);
-  process.exit(status ?? 1);
+  for (const promise of broken) console.error(`docs/promises.md: no test that ran shows ${promise}`);
+  process.exit(broken.length > 0 ? 1 : (status ?? 1));
 });
+
+/** Promises of docs/promises.md in files that ran, which no `promise()` of the file has shown. */
+function promisesWithoutTest() {
+  const page = readFileSync(join(root, "docs/promises.md"), "utf8");
+  const done = new Set(readFileSync(shown, "utf8").split("\n"));
+  const ran = new Set(files.map((file) => file.replace(/^test.(.*)\.test\.ts$/, "$1").replaceAll("\\", "/")));
+  const rows = page.split("\n").filter((row) => /^\| S\d-\d+ \|/.test(row));
+  const links = rows.flatMap((row) => [...row.matchAll(/`([\w/-]+)#(S\d-\d+)`/g)]);
+  return links
+    .filter(([, file, id]) => ran.has(file) && !done.has(`${file}#${id}`))
+    .map(([, file, id]) => `${file}#${id}`);
+}
 
 /** Removes folders of runs that were killed. No run takes an hour. */
 function removeLeftovers(directory, pattern) {

@@ -17,6 +17,7 @@ import { join } from "node:path";
 import test, { after, before, type TestContext } from "node:test";
 import SqliteDatabase from "better-sqlite3";
 import { startPrism } from "../helpers/prism.ts";
+import { promise } from "../helpers/promise.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { databaseIn, makeDatabase, RunningCli, runCli, runJson } from "./run-cli.ts";
 
@@ -77,43 +78,46 @@ function saying(report: Report, name: string): string {
     .join("\n");
 }
 
-test("S4-42: doctor shows one line per check and no settings; a made data directory is in order", async (t) => {
-  const { cwd } = madeDir(t);
-  const env = { PORT: "0", LOG_LEVEL: "warn", PRISM_METRICS_TOKEN: "a-metrics-token-of-ours" };
-  const [{ status, report, found }, human] = await Promise.all([
-    examine(cwd, [], env),
-    runCli(["doctor", "--no-color"], { cwd, env }),
-  ]);
-  assert.deepEqual([status, report.ok], [0, true], JSON.stringify(report.checks));
-  const names = [
-    "configuration",
-    "secrets",
-    "node",
-    "permissions",
-    "descriptors",
-    "disk",
-    "database",
-    "migrations",
-    "schema",
-    "foreign keys",
-    "encryption",
-    "audit",
-    "queues",
-    "accounts",
-    "rights",
-    "clock",
-    "redis",
-    "smtp",
-    "port",
-  ];
-  assert.deepEqual([...found.keys()], names);
-  assert.deepEqual(Object.keys(report), ["checks", "ok"]);
-  assert.equal(human.status, 0);
-  const lines = human.stdout.trimEnd().split("\n");
-  assert.equal(lines.length, names.length);
-  for (const [at, name] of names.entries()) assert.match(lines[at] ?? "", new RegExp(`^(PASS|WARN)  ${name} +\\S`));
-  assert.doesNotMatch(human.stdout + JSON.stringify(report), /a-metrics-token/);
-});
+test(
+  "S4-42: doctor shows one line per check and no settings; a made data directory is in order",
+  promise("S4-42", async (t) => {
+    const { cwd } = madeDir(t);
+    const env = { PORT: "0", LOG_LEVEL: "warn", PRISM_METRICS_TOKEN: "a-metrics-token-of-ours" };
+    const [{ status, report, found }, human] = await Promise.all([
+      examine(cwd, [], env),
+      runCli(["doctor", "--no-color"], { cwd, env }),
+    ]);
+    assert.deepEqual([status, report.ok], [0, true], JSON.stringify(report.checks));
+    const names = [
+      "configuration",
+      "secrets",
+      "node",
+      "permissions",
+      "descriptors",
+      "disk",
+      "database",
+      "migrations",
+      "schema",
+      "foreign keys",
+      "encryption",
+      "audit",
+      "queues",
+      "accounts",
+      "rights",
+      "clock",
+      "redis",
+      "smtp",
+      "port",
+    ];
+    assert.deepEqual([...found.keys()], names);
+    assert.deepEqual(Object.keys(report), ["checks", "ok"]);
+    assert.equal(human.status, 0);
+    const lines = human.stdout.trimEnd().split("\n");
+    assert.equal(lines.length, names.length);
+    for (const [at, name] of names.entries()) assert.match(lines[at] ?? "", new RegExp(`^(PASS|WARN)  ${name} +\\S`));
+    assert.doesNotMatch(human.stdout + JSON.stringify(report), /a-metrics-token/);
+  }),
+);
 
 test("production that is open to the network, never backed up, or mails without publicUrl is a WARN of doctor and one line of serve's log", async (t) => {
   const cwd = temporaryDir(t);
@@ -197,31 +201,34 @@ test("before the first start doctor fails without a database, and creates nothin
   assert.equal(existsSync(join(cwd, "data")), false);
 });
 
-test("S4-43, S4-42: --redis and --db look at one thing only", async (t) => {
-  const { cwd } = madeDir(t);
-  const [redis, db] = await Promise.all([
-    examine(cwd, ["--redis"], { REDIS_HOST: "redis.example.org" }),
-    examine(cwd, ["--db", "--deep"]),
-  ]);
-  assert.deepEqual([redis.status, [...redis.found]], [0, [["redis", "WARN"]]]);
-  assert.match(saying(redis.report, "redis"), /embedded[\s\S]*REDIS_HOST is ignored/);
-  assert.deepEqual(
-    [...db.found.keys()],
-    [
-      "database",
-      "migrations",
-      "schema",
-      "foreign keys",
-      "encryption",
-      "audit",
-      "queues",
-      "accounts",
-      "rights",
-      "clock",
-    ],
-  );
-  assert.match(saying(db.report, "database"), /integrity check found nothing/);
-});
+test(
+  "S4-43, S4-42: --redis and --db look at one thing only",
+  promise(["S4-42", "S4-43"], async (t) => {
+    const { cwd } = madeDir(t);
+    const [redis, db] = await Promise.all([
+      examine(cwd, ["--redis"], { REDIS_HOST: "redis.example.org" }),
+      examine(cwd, ["--db", "--deep"]),
+    ]);
+    assert.deepEqual([redis.status, [...redis.found]], [0, [["redis", "WARN"]]]);
+    assert.match(saying(redis.report, "redis"), /embedded[\s\S]*REDIS_HOST is ignored/);
+    assert.deepEqual(
+      [...db.found.keys()],
+      [
+        "database",
+        "migrations",
+        "schema",
+        "foreign keys",
+        "encryption",
+        "audit",
+        "queues",
+        "accounts",
+        "rights",
+        "clock",
+      ],
+    );
+    assert.match(saying(db.report, "database"), /integrity check found nothing/);
+  }),
+);
 
 test("rights that others have are a FAIL, and --fix takes them away", async (t) => {
   const { cwd, data } = madeDir(t);

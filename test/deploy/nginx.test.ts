@@ -7,6 +7,7 @@ import { eventually } from "../helpers/eventually.ts";
 import { lastingPort } from "../helpers/free-ports.ts";
 import { LogLines } from "../helpers/log-lines.ts";
 import { startPrism } from "../helpers/prism.ts";
+import { promise } from "../helpers/promise.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { httpsRequest } from "./support/https-client.ts";
 import { checkProxy, type ProxyOptions } from "./support/proxy-contract.ts";
@@ -61,8 +62,10 @@ async function startShipped(t: TestContext, { upstream, cert, key, isSubpath }: 
   return port;
 }
 
-test("deploy/nginx/prism.conf passes requests, addresses, WebSocket and event streams, and no more", (t) =>
-  checkProxy(t, startShipped));
+test(
+  "deploy/nginx/prism.conf passes requests, addresses, WebSocket and event streams, and no more",
+  promise("S4-39", (t) => checkProxy(t, startShipped)),
+);
 
 test("F8: nginx with its default HTTP/1.0 upstream gets 426 and JSON that names no library", async (t) => {
   const prism = await startPrism(t);

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { ChildOutput } from "../helpers/child-output.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { promise } from "../helpers/promise.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { PrismBinary } from "./prism-binary.ts";
 
@@ -67,47 +68,54 @@ class Terminal {
   }
 }
 
-test("S0-13 a new user types the README's quick start, and what it sends arrives, from any directory", async (t) => {
-  const dir = freshCopy(t);
-  const home = temporaryDir(t);
-  const elsewhere = temporaryDir(t);
-  assert.equal(blocks.length, 5);
+test(
+  "S0-13 a new user types the README's quick start, and what it sends arrives, from any directory",
+  promise("S0-13", async (t) => {
+    const dir = freshCopy(t);
+    const home = temporaryDir(t);
+    const elsewhere = temporaryDir(t);
+    assert.equal(blocks.length, 5);
 
-  const server = new Terminal(t, { dir, home, text: START });
-  const base = await server.output.until(
-    "the server is ready",
-    () => /Prism is ready: (\S+)/.exec(server.output.all)?.[1],
-    START_LIMIT_MS,
-  );
-  // The page has port 3000; only curl gets the actual one.
-  const { port } = new URL(base);
-  writeFileSync(join(home, ".curlrc"), `connect-to = "127.0.0.1:3000:127.0.0.1:${port}"\nfail-with-body\n`);
-  const [setUp = "", ...tail] = FOLLOW.trimEnd().split("\n");
-  assert.match(setUp, /^export /);
-  const second = new Terminal(t, { dir, home, text: `${setUp}\ncd ${elsewhere}\n${tail.join("\n")}` });
-  // A notification before the subscription would not be shown.
-  await eventually("the token was made", () => second.output.all.includes("of dev"));
-  await eventually(
-    "a notification arrives",
-    async () => {
-      const third = new Terminal(t, { dir, home, text: `${setUp}\ncd ${elsewhere}\nprism send --to dev Ready` });
-      assert.equal((await third.end()).code, 0);
-      return second.output.all.includes("Ready");
-    },
-    START_LIMIT_MS,
-  );
+    const server = new Terminal(t, { dir, home, text: START });
+    const base = await server.output.until(
+      "the server is ready",
+      () => /Prism is ready: (\S+)/.exec(server.output.all)?.[1],
+      START_LIMIT_MS,
+    );
+    // The page has port 3000; only curl gets the actual one.
+    const { port } = new URL(base);
+    writeFileSync(join(home, ".curlrc"), `connect-to = "127.0.0.1:3000:127.0.0.1:${port}"\nfail-with-body\n`);
+    const [setUp = "", ...tail] = FOLLOW.trimEnd().split("\n");
+    assert.match(setUp, /^export /);
+    const second = new Terminal(t, { dir, home, text: `${setUp}\ncd ${elsewhere}\n${tail.join("\n")}` });
+    // A notification before the subscription would not be shown.
+    await eventually("the token was made", () => second.output.all.includes("of dev"));
+    await eventually(
+      "a notification arrives",
+      async () => {
+        const third = new Terminal(t, { dir, home, text: `${setUp}\ncd ${elsewhere}\nprism send --to dev Ready` });
+        assert.equal((await third.end()).code, 0);
+        return second.output.all.includes("Ready");
+      },
+      START_LIMIT_MS,
+    );
 
-  const third = await new Terminal(t, { dir, home, text: `${setUp}\ncd ${elsewhere}\n${SEND}` }).end();
-  assert.equal(third.code, 0, third.text);
-  await second.output.until(
-    "both arrive",
-    () => /Hello from Prism[\s\S]*Payment {2}amount: 1500/.exec(second.output.all)?.[0],
-  );
-  const curl = await new Terminal(t, { dir: elsewhere, home, text: CURL.replaceAll(/^curl .*$/gm, "$&\necho") }).end();
-  assert.equal(curl.code, 0, curl.text);
-  assert.match(curl.text, /"status":"accepted"[\s\S]*"title":"Payment"/);
-  assert.deepEqual(readdirSync(elsewhere), [], "nothing is made where the commands were typed");
-});
+    const third = await new Terminal(t, { dir, home, text: `${setUp}\ncd ${elsewhere}\n${SEND}` }).end();
+    assert.equal(third.code, 0, third.text);
+    await second.output.until(
+      "both arrive",
+      () => /Hello from Prism[\s\S]*Payment {2}amount: 1500/.exec(second.output.all)?.[0],
+    );
+    const curl = await new Terminal(t, {
+      dir: elsewhere,
+      home,
+      text: CURL.replaceAll(/^curl .*$/gm, "$&\necho"),
+    }).end();
+    assert.equal(curl.code, 0, curl.text);
+    assert.match(curl.text, /"status":"accepted"[\s\S]*"title":"Payment"/);
+    assert.deepEqual(readdirSync(elsewhere), [], "nothing is made where the commands were typed");
+  }),
+);
 
 test("the README's first screen says what Prism is and shows it at work; it has 120 lines of 100 columns", () => {
   const screen = readme.split("\n").slice(0, 30).join("\n");

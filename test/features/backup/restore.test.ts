@@ -6,6 +6,7 @@ import SqliteDatabase, { type Database as Sqlite } from "better-sqlite3";
 import { OFFSET_JUMP } from "../../../src/features/backup/prepare-restored.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { promise } from "../../helpers/promise.ts";
 import { column, temporaryDir } from "../../helpers/store.ts";
 import { restoreInto } from "./support/crafted.ts";
 import { backUp, keysOf } from "./support/running.ts";
@@ -35,43 +36,46 @@ async function filled(t: TestContext): Promise<TestPrism> {
   return prism;
 }
 
-test("12.10 backup.restore, S4-18: the data is that of the archive, what was there is kept, and both are recorded", async (t) => {
-  const prism = await filled(t);
-  const { file, manifest } = await backUp(t, prism, { verify: true });
-  await emit(prism, 3);
-  await prism.stop();
-  const keys = keysOf(prism);
-  const before = readFileSync(join(prism.dir, "prism.db"));
-  const head = readFileSync(join(prism.dir, "audit.head"), "utf8").trim();
-  const restored = await restoreInto(prism.dir, file, { keys });
+test(
+  "12.10 backup.restore, S4-18: the data is that of the archive, what was there is kept, and both are recorded",
+  promise("S4-18", async (t) => {
+    const prism = await filled(t);
+    const { file, manifest } = await backUp(t, prism, { verify: true });
+    await emit(prism, 3);
+    await prism.stop();
+    const keys = keysOf(prism);
+    const before = readFileSync(join(prism.dir, "prism.db"));
+    const head = readFileSync(join(prism.dir, "audit.head"), "utf8").trim();
+    const restored = await restoreInto(prism.dir, file, { keys });
 
-  const [kept = ""] = restored.kept ?? [];
-  assert.match(kept, /\/\d{8}T\d{9}Z\.before-restore$/);
-  assert.deepEqual(readFileSync(join(kept, "prism.db")), before, "the old database, with its log moved in");
-  assert.equal(readFileSync(join(kept, "audit.head"), "utf8").trim(), head);
-  assert.deepEqual([statSync(kept).mode & 0o777, statSync(join(prism.dir, "prism.db")).mode & 0o777], [0o700, 0o600]);
-  assert.deepEqual(
-    readdirSync(prism.dir).filter((name) => /partial|pending|-wal|-shm/.test(name)),
-    [],
-  );
+    const [kept = ""] = restored.kept ?? [];
+    assert.match(kept, /\/\d{8}T\d{9}Z\.before-restore$/);
+    assert.deepEqual(readFileSync(join(kept, "prism.db")), before, "the old database, with its log moved in");
+    assert.equal(readFileSync(join(kept, "audit.head"), "utf8").trim(), head);
+    assert.deepEqual([statSync(kept).mode & 0o777, statSync(join(prism.dir, "prism.db")).mode & 0o777], [0o700, 0o600]);
+    assert.deepEqual(
+      readdirSync(prism.dir).filter((name) => /partial|pending|-wal|-shm/.test(name)),
+      [],
+    );
 
-  const db = opened(t, prism.dir);
-  assert.deepEqual(column(db, "select seq from events order by seq"), [1, 2, 3, 4, 5]);
-  const record = db
-    .prepare<[], { resourceId: string; metadata: string }>(
-      "select resourceId, metadata from audit_log where action = 'backup.restore'",
-    )
-    .get();
-  assert.equal(record?.resourceId, manifest.id);
-  assert.equal(JSON.parse(record?.metadata ?? "{}").replaced, head.split(":", 2).join(":"));
-  const old = new SqliteDatabase(join(kept, "prism.db"), { readonly: true });
-  t.after(() => old.close());
-  assert.deepEqual(column(old, "select resourceId from audit_log where action = 'backup.create'"), [manifest.id]);
+    const db = opened(t, prism.dir);
+    assert.deepEqual(column(db, "select seq from events order by seq"), [1, 2, 3, 4, 5]);
+    const record = db
+      .prepare<[], { resourceId: string; metadata: string }>(
+        "select resourceId, metadata from audit_log where action = 'backup.restore'",
+      )
+      .get();
+    assert.equal(record?.resourceId, manifest.id);
+    assert.equal(JSON.parse(record?.metadata ?? "{}").replaced, head.split(":", 2).join(":"));
+    const old = new SqliteDatabase(join(kept, "prism.db"), { readonly: true });
+    t.after(() => old.close());
+    assert.deepEqual(column(old, "select resourceId from audit_log where action = 'backup.create'"), [manifest.id]);
 
-  await prism.restart();
-  const { body } = await prism.get<Verdict>("/api/v1/audit/verify");
-  assert.equal(body.ok, true, "a shorter trail than the noted one is not missed where a restore accounts for it");
-});
+    await prism.restart();
+    const { body } = await prism.get<Verdict>("/api/v1/audit/verify");
+    assert.equal(body.ok, true, "a shorter trail than the noted one is not missed where a restore accounts for it");
+  }),
+);
 
 test("sessions, links and leases end; jobs that ran run again, and the lost attempt stays in their history", async (t) => {
   const prism = await filled(t);

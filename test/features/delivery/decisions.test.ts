@@ -4,6 +4,7 @@ import { DAY_MS } from "../../../src/core/clock.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import type { TestPrism } from "../../helpers/prism.ts";
+import { promise } from "../../helpers/promise.ts";
 import { rowsOf, scalarOf } from "../../helpers/tables.ts";
 import { WebSocketClient } from "../../live/support/web-socket-client.ts";
 import { DeliveryWorld } from "./support/delivery-world.ts";
@@ -50,49 +51,58 @@ function isRead(prism: TestPrism, notificationId: string): boolean {
   );
 }
 
-test("S2-65 S2-69 who has no live connection gets the push at once", async (t) => {
-  const { world, fcm, phone } = await open(t);
-  const ann = await world.person("ann");
-  await phone(ann, "token-of-ann");
-  const id = await world.notify([ann.id], ["in_app", "fcm"]);
-  await world.until(id, "delivered");
-  assert.deepEqual(
-    fcm.requests.map(({ message }) => message.token),
-    ["token-of-ann"],
-  );
-});
+test(
+  "S2-65 S2-69 who has no live connection gets the push at once",
+  promise(["S2-34", "S2-65", "S2-69"], async (t) => {
+    const { world, fcm, phone } = await open(t);
+    const ann = await world.person("ann");
+    await phone(ann, "token-of-ann");
+    const id = await world.notify([ann.id], ["in_app", "fcm"]);
+    await world.until(id, "delivered");
+    assert.deepEqual(
+      fcm.requests.map(({ message }) => message.token),
+      ["token-of-ann"],
+    );
+  }),
+);
 
-test("S2-34 push waits for those who are connected, and is not sent when they have it live", async (t) => {
-  const { world, fcm, phone } = await open(t);
-  const ann = await world.person("ann");
-  await phone(ann, "token-of-ann");
-  const client = await WebSocketClient.welcomed(t, world.prism.wsUrl, ann.token);
-  await client.ask({ op: "subscribe", id: "s", stream: "user:me" });
-  const id = await world.notify([ann.id], ["in_app", "fcm"]);
-  const waiting = await world.untilHeld(id, "connected");
-  assert.equal(world.dueAt(waiting.id), world.clock.now() + 10_000);
-  await eventually("it arrived", () => isRead(world.prism, id));
-  await world.passToAttempt(waiting.id);
-  const skipped = await world.only(id, "skipped");
-  assert.equal(skipped.reason, "delivered live");
-  assert.equal(fcm.requests.length, 0);
-  assert.deepEqual(world.audit(id, "fcm"), []);
-});
+test(
+  "S2-34 push waits for those who are connected, and is not sent when they have it live",
+  promise("S2-34", async (t) => {
+    const { world, fcm, phone } = await open(t);
+    const ann = await world.person("ann");
+    await phone(ann, "token-of-ann");
+    const client = await WebSocketClient.welcomed(t, world.prism.wsUrl, ann.token);
+    await client.ask({ op: "subscribe", id: "s", stream: "user:me" });
+    const id = await world.notify([ann.id], ["in_app", "fcm"]);
+    const waiting = await world.untilHeld(id, "connected");
+    assert.equal(world.dueAt(waiting.id), world.clock.now() + 10_000);
+    await eventually("it arrived", () => isRead(world.prism, id));
+    await world.passToAttempt(waiting.id);
+    const skipped = await world.only(id, "skipped");
+    assert.equal(skipped.reason, "delivered live");
+    assert.equal(fcm.requests.length, 0);
+    assert.deepEqual(world.audit(id, "fcm"), []);
+  }),
+);
 
-test("S2-34 a client that promises to acknowledge and stays silent gets the push all the same", async (t) => {
-  const { world, fcm, phone } = await open(t, { "delivery.ackTimeoutMs": "3000" });
-  const ann = await world.person("ann");
-  await phone(ann, "token-of-ann");
-  const client = await WebSocketClient.welcomed(t, world.prism.wsUrl, ann.token);
-  await client.ask({ op: "subscribe", id: "s", stream: "user:me", ack: true });
-  const id = await world.notify([ann.id], ["in_app", "fcm"]);
-  const waiting = await world.untilHeld(id, "connected");
-  assert.equal(world.dueAt(waiting.id), world.clock.now() + 3000);
-  await client.expect({ type: "notification" });
-  await world.passToAttempt(waiting.id);
-  await world.until(id, "delivered");
-  assert.equal(fcm.requests.length, 1);
-});
+test(
+  "S2-34 a client that promises to acknowledge and stays silent gets the push all the same",
+  promise("S2-34", async (t) => {
+    const { world, fcm, phone } = await open(t, { "delivery.ackTimeoutMs": "3000" });
+    const ann = await world.person("ann");
+    await phone(ann, "token-of-ann");
+    const client = await WebSocketClient.welcomed(t, world.prism.wsUrl, ann.token);
+    await client.ask({ op: "subscribe", id: "s", stream: "user:me", ack: true });
+    const id = await world.notify([ann.id], ["in_app", "fcm"]);
+    const waiting = await world.untilHeld(id, "connected");
+    assert.equal(world.dueAt(waiting.id), world.clock.now() + 3000);
+    await client.expect({ type: "notification" });
+    await world.passToAttempt(waiting.id);
+    await world.until(id, "delivered");
+    assert.equal(fcm.requests.length, 1);
+  }),
+);
 
 test("with delivery.pushAlways push goes out at once, connected or not", async (t) => {
   const { world, phone } = await open(t, { "delivery.pushAlways": "true" });

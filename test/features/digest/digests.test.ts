@@ -8,6 +8,7 @@ import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { promise } from "../../helpers/promise.ts";
 import { countOf, rowsOf, scalarOf } from "../../helpers/tables.ts";
 import { MailServer } from "../access/sessions/support/mail-server.ts";
 
@@ -71,55 +72,58 @@ const digests = (prism: TestPrism) =>
     "select id, title, message from notifications where kind = 'digest' order by id",
   );
 
-test("S1-10 each morning in the project's time zone its members get a summary, once, and their unread notifications", async (t) => {
-  const world = await digestWorld(t);
-  const { prism, clock, server, id: projectId, apiKey } = world;
-  const uma = await join(world, "uma", "uma@example.com");
-  await join(world, "vera", "vera@example.com", { digest: false });
-  const wim = await join(world, "wim", "wim@example.com", { channels: { digest: ["in_app"] } });
-  const rule = { name: "errors <b>", condition: "event.level == 'error'", targetUsers: ["uma"], projectId };
-  assert.equal((await prism.post("/api/v1/rules", rule)).status, 201);
-  await want(world, { timezone: "Europe/Berlin" });
-  assert.equal(scheduleOf(prism)?.nextRunAt, Date.parse("2026-06-01T06:00:00Z"), "eight o'clock in Berlin");
-  const events = [{ type: "door.opened" }, { type: "door.opened" }, { type: "failed", level: "error" }];
-  const sent = await prism.post("/api/v1/events", events, { apiKey });
-  assert.equal(sent.status, 202);
-  clock.advance(HOUR);
-  await morning(world);
+test(
+  "S1-10 each morning in the project's time zone its members get a summary, once, and their unread notifications",
+  promise("S1-10", async (t) => {
+    const world = await digestWorld(t);
+    const { prism, clock, server, id: projectId, apiKey } = world;
+    const uma = await join(world, "uma", "uma@example.com");
+    await join(world, "vera", "vera@example.com", { digest: false });
+    const wim = await join(world, "wim", "wim@example.com", { channels: { digest: ["in_app"] } });
+    const rule = { name: "errors <b>", condition: "event.level == 'error'", targetUsers: ["uma"], projectId };
+    assert.equal((await prism.post("/api/v1/rules", rule)).status, 201);
+    await want(world, { timezone: "Europe/Berlin" });
+    assert.equal(scheduleOf(prism)?.nextRunAt, Date.parse("2026-06-01T06:00:00Z"), "eight o'clock in Berlin");
+    const events = [{ type: "door.opened" }, { type: "door.opened" }, { type: "failed", level: "error" }];
+    const sent = await prism.post("/api/v1/events", events, { apiKey });
+    assert.equal(sent.status, 202);
+    clock.advance(HOUR);
+    await morning(world);
 
-  const [digest] = digests(prism);
-  assert.equal(digest?.title, "shop: 3 events in the last 24 hours");
-  assert.match(digest?.message ?? "", /By level: error 1, info 2\./);
-  assert.match(digest?.message ?? "", /By type:\n- door\.opened: 2\n- failed: 1\n/);
-  assert.match(digest?.message ?? "", /- errors <b>: notified for 1 of 1 matches/);
-  const told = rowsOf<{ userId: string }>(
-    prism,
-    "select userId from notification_recipients where notificationId = ?",
-    digest?.id,
-  );
-  assert.deepEqual(told.map(({ userId }) => userId).sort(), [uma, wim, prism.parts.core.access.devUserId].sort());
-  const raw = (await server.mailTo("uma@example.com")).raw.replaceAll("=\r\n", "");
-  assert.match(raw, /^List-Unsubscribe: <mailto:prism@example\.com\?subject=unsubscribe%20digest>\r$/m);
-  assert.match(raw, /^Subject: shop: 3 events in the last 24 hours\r$/m);
-  assert.match(raw, /- errors &lt;b&gt;: notified for 1 of 1 matches/);
-  assert.match(raw, /You have 1 notification that you have not read\./);
-  assert.equal(server.mails.length, 1);
+    const [digest] = digests(prism);
+    assert.equal(digest?.title, "shop: 3 events in the last 24 hours");
+    assert.match(digest?.message ?? "", /By level: error 1, info 2\./);
+    assert.match(digest?.message ?? "", /By type:\n- door\.opened: 2\n- failed: 1\n/);
+    assert.match(digest?.message ?? "", /- errors <b>: notified for 1 of 1 matches/);
+    const told = rowsOf<{ userId: string }>(
+      prism,
+      "select userId from notification_recipients where notificationId = ?",
+      digest?.id,
+    );
+    assert.deepEqual(told.map(({ userId }) => userId).sort(), [uma, wim, prism.parts.core.access.devUserId].sort());
+    const raw = (await server.mailTo("uma@example.com")).raw.replaceAll("=\r\n", "");
+    assert.match(raw, /^List-Unsubscribe: <mailto:prism@example\.com\?subject=unsubscribe%20digest>\r$/m);
+    assert.match(raw, /^Subject: shop: 3 events in the last 24 hours\r$/m);
+    assert.match(raw, /- errors &lt;b&gt;: notified for 1 of 1 matches/);
+    assert.match(raw, /You have 1 notification that you have not read\./);
+    assert.equal(server.mails.length, 1);
 
-  const again = scheduleOf(prism)?.id ?? "";
-  await prism.parts.services.schedules.run(again);
-  await settled(prism);
-  assert.deepEqual([digests(prism).length, server.mails.length], [1, 1], "once a day, whoever has it run");
+    const again = scheduleOf(prism)?.id ?? "";
+    await prism.parts.services.schedules.run(again);
+    await settled(prism);
+    assert.deepEqual([digests(prism).length, server.mails.length], [1, 1], "once a day, whoever has it run");
 
-  clock.advance(DAY);
-  await morning(world);
-  assert.equal(digests(prism)[1]?.title, "shop: no events in the last 24 hours");
-  assert.equal(server.mails.length, 2, "something waits to be read");
-  const { db } = prism.services;
-  await db.write((trx) => trx.updateTable("notification_recipients").set({ readAt: clock.now() }).execute());
-  clock.advance(DAY);
-  await morning(world);
-  assert.deepEqual([digests(prism).length, server.mails.length], [2, 2], "nothing to say, no mail");
-});
+    clock.advance(DAY);
+    await morning(world);
+    assert.equal(digests(prism)[1]?.title, "shop: no events in the last 24 hours");
+    assert.equal(server.mails.length, 2, "something waits to be read");
+    const { db } = prism.services;
+    await db.write((trx) => trx.updateTable("notification_recipients").set({ readAt: clock.now() }).execute());
+    clock.advance(DAY);
+    await morning(world);
+    assert.deepEqual([digests(prism).length, server.mails.length], [2, 2], "nothing to say, no mail");
+  }),
+);
 
 test("a project without a digest has no schedule; another zone is another time", async (t) => {
   const world = await digestWorld(t);

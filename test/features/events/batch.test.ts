@@ -3,6 +3,7 @@ import test from "node:test";
 import { gzipSync } from "node:zlib";
 import { makeProject, makeUser } from "../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { promise } from "../../helpers/promise.ts";
 import { countOf, rowsOf } from "../../helpers/tables.ts";
 
 interface BatchReply {
@@ -21,46 +22,49 @@ function send(prism: TestPrism, body: unknown, headers: Record<string, string> =
   return prism.post<BatchReply>(`/api/v1/events${query}`, body, { headers });
 }
 
-test("S2-28: an array of events is stored in its order, each item with a result of its own", async (t) => {
-  const prism = await startPrism(t);
-  const { status, body } = await send(prism, [
-    { type: "a.first", payload: { n: 1 } },
-    { type: "" },
-    { type: "a.second" },
-    7,
-    { type: "a.third", source: [] },
-    { type: "a.last" },
-  ]);
-  assert.equal(status, 202);
-  const { results, ...counts } = body;
-  assert.deepEqual(counts, {
-    accepted: 3,
-    duplicates: 0,
-    rejected: 3,
-    firstSeq: counts.firstSeq,
-    lastSeq: Number(counts.firstSeq) + 2,
-  });
-  assert.deepEqual(
-    results.map(({ index, status: outcome, error }) => [index, outcome, error?.code, error?.path]),
-    [
-      [0, "accepted", undefined, undefined],
-      [1, "rejected", "VALIDATION_FAILED", "type"],
-      [2, "accepted", undefined, undefined],
-      [3, "rejected", "VALIDATION_FAILED", ""],
-      [4, "rejected", "VALIDATION_FAILED", "source"],
-      [5, "accepted", undefined, undefined],
-    ],
-  );
-  const stored = rowsOf<{ id: string; type: string }>(prism, "select id, type from events order by seq");
-  assert.deepEqual(
-    stored.map(({ type }) => type),
-    ["a.first", "a.second", "a.last"],
-  );
-  assert.deepEqual(
-    stored.map(({ id }) => id),
-    [results[0]?.id, results[2]?.id, results[5]?.id],
-  );
-});
+test(
+  "S2-28: an array of events is stored in its order, each item with a result of its own",
+  promise("S2-28", async (t) => {
+    const prism = await startPrism(t);
+    const { status, body } = await send(prism, [
+      { type: "a.first", payload: { n: 1 } },
+      { type: "" },
+      { type: "a.second" },
+      7,
+      { type: "a.third", source: [] },
+      { type: "a.last" },
+    ]);
+    assert.equal(status, 202);
+    const { results, ...counts } = body;
+    assert.deepEqual(counts, {
+      accepted: 3,
+      duplicates: 0,
+      rejected: 3,
+      firstSeq: counts.firstSeq,
+      lastSeq: Number(counts.firstSeq) + 2,
+    });
+    assert.deepEqual(
+      results.map(({ index, status: outcome, error }) => [index, outcome, error?.code, error?.path]),
+      [
+        [0, "accepted", undefined, undefined],
+        [1, "rejected", "VALIDATION_FAILED", "type"],
+        [2, "accepted", undefined, undefined],
+        [3, "rejected", "VALIDATION_FAILED", ""],
+        [4, "rejected", "VALIDATION_FAILED", "source"],
+        [5, "accepted", undefined, undefined],
+      ],
+    );
+    const stored = rowsOf<{ id: string; type: string }>(prism, "select id, type from events order by seq");
+    assert.deepEqual(
+      stored.map(({ type }) => type),
+      ["a.first", "a.second", "a.last"],
+    );
+    assert.deepEqual(
+      stored.map(({ id }) => id),
+      [results[0]?.id, results[2]?.id, results[5]?.id],
+    );
+  }),
+);
 
 test("NDJSON: blank lines are skipped, a line that is not JSON is that line's error alone", async (t) => {
   const prism = await startPrism(t);

@@ -5,6 +5,7 @@ import type { StoredEvent } from "../../../src/module/module-api.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { LogLines } from "../../helpers/log-lines.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { promise } from "../../helpers/promise.ts";
 import { rowsOf, scalarOf } from "../../helpers/tables.ts";
 
 async function post(prism: TestPrism, ...types: string[]): Promise<void> {
@@ -20,24 +21,27 @@ const cursorOf = (prism: TestPrism, name: string) =>
 
 const names = (batch: readonly StoredEvent[]): string[] => batch.map(({ type }) => type);
 
-test("S2-02: a new reader begins with what comes from now on, reads in order, and its place is kept", async (t) => {
-  const prism = await startPrism(t);
-  await post(prism, "before");
-  const seen: string[] = [];
-  const read = async (batch: StoredEvent[]): Promise<void> => void seen.push(...names(batch));
-  prism.parts.services.modules.consumers.consume("m:log", read);
-  await post(prism, "a", "b");
-  await post(prism, "c");
-  await eventually("three events", () => seen.length === 3);
-  assert.deepEqual(seen, ["a", "b", "c"]);
-  const last = scalarOf<number>(prism, "select max(seq) from events");
-  await eventually("the place is moved", () => cursorOf(prism, "m:log") === last);
-  await prism.restart();
-  await post(prism, "d");
-  prism.parts.services.modules.consumers.consume("m:log", read);
-  await eventually("what came while nobody read", () => seen.length === 4);
-  assert.deepEqual(seen, ["a", "b", "c", "d"]);
-});
+test(
+  "S2-02: a new reader begins with what comes from now on, reads in order, and its place is kept",
+  promise("S2-02", async (t) => {
+    const prism = await startPrism(t);
+    await post(prism, "before");
+    const seen: string[] = [];
+    const read = async (batch: StoredEvent[]): Promise<void> => void seen.push(...names(batch));
+    prism.parts.services.modules.consumers.consume("m:log", read);
+    await post(prism, "a", "b");
+    await post(prism, "c");
+    await eventually("three events", () => seen.length === 3);
+    assert.deepEqual(seen, ["a", "b", "c"]);
+    const last = scalarOf<number>(prism, "select max(seq) from events");
+    await eventually("the place is moved", () => cursorOf(prism, "m:log") === last);
+    await prism.restart();
+    await post(prism, "d");
+    prism.parts.services.modules.consumers.consume("m:log", read);
+    await eventually("what came while nobody read", () => seen.length === 4);
+    assert.deepEqual(seen, ["a", "b", "c", "d"]);
+  }),
+);
 
 test("a batch is repeated, whole and in order, until its handler succeeds", async (t) => {
   const prism = await startPrism(t);

@@ -3,6 +3,7 @@ import test from "node:test";
 import { uuidv7 } from "../../../src/core/ids.ts";
 import { makeProject } from "../../helpers/people.ts";
 import { startPrism } from "../../helpers/prism.ts";
+import { promise } from "../../helpers/promise.ts";
 import { countOf, rowsOf, scalarOf } from "../../helpers/tables.ts";
 
 interface Single {
@@ -18,26 +19,29 @@ interface Batch {
   results: { id?: string; status: string; error?: { code: string; message: string } }[];
 }
 
-test("S2-36: an event that is stored already is a duplicate of the first, whose content stays", async (t) => {
-  const prism = await startPrism(t);
-  const id = uuidv7();
-  for (const { name, key } of [
-    { name: "by id", key: { id } },
-    { name: "by dedupe key", key: { dedupeKey: "order-1" } },
-  ]) {
-    await t.test(name, async () => {
-      const first = await prism.post<Single>("/api/v1/events", { type: "a", payload: { n: 1 }, ...key });
-      const again = await prism.post<Single>("/api/v1/events", { type: "b", payload: { n: 2 }, ...key });
-      assert.deepEqual([first.status, first.body.status], [202, "accepted"]);
-      assert.deepEqual(
-        [again.status, again.body.status, again.body.id, again.body.seq],
-        [202, "duplicate", first.body.id, first.body.seq],
-      );
-      const stored = rowsOf(prism, "select type, payload from events where id = ?", first.body.id);
-      assert.deepEqual(stored, [{ type: "a", payload: '{"n":1}' }]);
-    });
-  }
-});
+test(
+  "S2-36: an event that is stored already is a duplicate of the first, whose content stays",
+  promise("S2-36", async (t) => {
+    const prism = await startPrism(t);
+    const id = uuidv7();
+    for (const { name, key } of [
+      { name: "by id", key: { id } },
+      { name: "by dedupe key", key: { dedupeKey: "order-1" } },
+    ]) {
+      await t.test(name, async () => {
+        const first = await prism.post<Single>("/api/v1/events", { type: "a", payload: { n: 1 }, ...key });
+        const again = await prism.post<Single>("/api/v1/events", { type: "b", payload: { n: 2 }, ...key });
+        assert.deepEqual([first.status, first.body.status], [202, "accepted"]);
+        assert.deepEqual(
+          [again.status, again.body.status, again.body.id, again.body.seq],
+          [202, "duplicate", first.body.id, first.body.seq],
+        );
+        const stored = rowsOf(prism, "select type, payload from events where id = ?", first.body.id);
+        assert.deepEqual(stored, [{ type: "a", payload: '{"n":1}' }]);
+      });
+    }
+  }),
+);
 
 test("an id in capitals names the same event", async (t) => {
   const prism = await startPrism(t);

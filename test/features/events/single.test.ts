@@ -6,6 +6,7 @@ import { uuidv7 } from "../../../src/core/ids.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
 import { startPrism } from "../../helpers/prism.ts";
+import { promise } from "../../helpers/promise.ts";
 import { countOf, rowsOf, scalarOf } from "../../helpers/tables.ts";
 
 interface Single {
@@ -15,60 +16,66 @@ interface Single {
   receivedAt: string;
 }
 
-test("S1-37: one event is taken in with an API key on every path that seeds use", async (t) => {
-  const prism = await startPrism(t);
-  const shop = await makeProject(prism, "shop");
-  for (const path of ["/ingest", "/events", "/api/ingest", "/api/v1/ingest", "/api/v1/events"]) {
-    await t.test(path, async () => {
-      const { status, body } = await prism.post<Single>(
-        path,
-        { type: "order.created", payload: { path } },
-        {
-          apiKey: shop.apiKey,
-        },
-      );
-      assert.equal(status, 202);
-      const [row] = rowsOf<Record<string, unknown>>(prism, "select * from events where id = ?", body.id);
-      assert.deepEqual(body, {
-        id: row?.["id"],
-        seq: row?.["seq"],
-        status: "accepted",
-        receivedAt: new Date(Number(row?.["receivedAt"])).toISOString(),
+test(
+  "S1-37: one event is taken in with an API key on every path that seeds use",
+  promise("S1-37", async (t) => {
+    const prism = await startPrism(t);
+    const shop = await makeProject(prism, "shop");
+    for (const path of ["/ingest", "/events", "/api/ingest", "/api/v1/ingest", "/api/v1/events"]) {
+      await t.test(path, async () => {
+        const { status, body } = await prism.post<Single>(
+          path,
+          { type: "order.created", payload: { path } },
+          {
+            apiKey: shop.apiKey,
+          },
+        );
+        assert.equal(status, 202);
+        const [row] = rowsOf<Record<string, unknown>>(prism, "select * from events where id = ?", body.id);
+        assert.deepEqual(body, {
+          id: row?.["id"],
+          seq: row?.["seq"],
+          status: "accepted",
+          receivedAt: new Date(Number(row?.["receivedAt"])).toISOString(),
+        });
+        assert.equal(row?.["projectId"], shop.id);
       });
-      assert.equal(row?.["projectId"], shop.id);
-    });
-  }
-});
+    }
+  }),
+);
 
-test("S2-11: what is stored of an event: type, payload, source, times, level, keys", async (t) => {
-  const prism = await startPrism(t);
-  const id = uuidv7();
-  const before = Date.now();
-  await prism.post("/api/v1/events", {
-    id,
-    type: "payment.failed",
-    payload: { amount: 1500 },
-    source: "billing\u0000 Cafe\u0301",
-    level: "error",
-    occurredAt: "2026-01-02T03:04:05.678+01:00",
-    dedupeKey: "p-1",
-  });
-  const [row] = rowsOf<Record<string, unknown>>(prism, "select * from events where id = ?", id);
-  const { receivedAt, processedAt, seq, projectId, ...rest } = row ?? {};
-  assert.deepEqual(rest, {
-    id,
-    type: "payment.failed",
-    level: "error",
-    source: "billing Café",
-    payload: '{"amount":1500}',
-    dedupeKey: "p-1",
-    occurredAt: Date.parse("2026-01-02T02:04:05.678Z"),
-    correlationId: null,
-  });
-  assert.equal(seq, 1);
-  assert.equal(projectId, prism.parts.core.access.projects.defaultId);
-  assert.ok(Number(receivedAt) >= before && Number(processedAt) >= before);
-});
+test(
+  "S2-11: what is stored of an event: type, payload, source, times, level, keys",
+  promise("S2-11", async (t) => {
+    const prism = await startPrism(t);
+    const id = uuidv7();
+    const before = Date.now();
+    await prism.post("/api/v1/events", {
+      id,
+      type: "payment.failed",
+      payload: { amount: 1500 },
+      source: "billing\u0000 Cafe\u0301",
+      level: "error",
+      occurredAt: "2026-01-02T03:04:05.678+01:00",
+      dedupeKey: "p-1",
+    });
+    const [row] = rowsOf<Record<string, unknown>>(prism, "select * from events where id = ?", id);
+    const { receivedAt, processedAt, seq, projectId, ...rest } = row ?? {};
+    assert.deepEqual(rest, {
+      id,
+      type: "payment.failed",
+      level: "error",
+      source: "billing Café",
+      payload: '{"amount":1500}',
+      dedupeKey: "p-1",
+      occurredAt: Date.parse("2026-01-02T02:04:05.678Z"),
+      correlationId: null,
+    });
+    assert.equal(seq, 1);
+    assert.equal(projectId, prism.parts.core.access.projects.defaultId);
+    assert.ok(Number(receivedAt) >= before && Number(processedAt) >= before);
+  }),
+);
 
 test("S2-104: the event's id is the request's id and its correlation id, unless the caller brings one", async (t) => {
   const prism = await startPrism(t);

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeUser } from "../../helpers/people.ts";
+import { promise } from "../../helpers/promise.ts";
 import { codeOf, Mailbox, PATH, type PageBody, type Person } from "./support/mailbox.ts";
 
 const HOUR = 3_600_000;
@@ -35,21 +36,24 @@ async function correspondence(t: test.TestContext) {
   return { box, clock, ids, names };
 }
 
-test("S4-14 GET /messages?limit=20&offset=0: your messages with their content, the latest due first; those to you once delivered", async (t) => {
-  const { box, names } = await correspondence(t);
-  const pages: PageBody[] = [];
-  for (const path of [PATH, "/messages", "/api/messages"]) {
-    const reply = await box.prism.get<PageBody>(`${path}?limit=20&offset=0`, { token: box.uma.token });
-    assert.equal(reply.status, 200, reply.text);
-    pages.push(reply.body);
-  }
-  const [first] = pages;
-  assert.deepEqual(pages, [first, first, first]);
-  assert.deepEqual(first && names(first), ["uv-later", "uv2", "wu1", "vu1", "uv1"]);
-  assert.deepEqual([first?.page, first?.limit, first?.total, first?.nextCursor], [1, 20, 5, null]);
-  assert.deepEqual(names(await box.list("", box.vic)), ["vu-later", "uv2", "vu1", "uv1"]);
-  assert.deepEqual(names(await box.list("", box.wim)), ["wu1"]);
-});
+test(
+  "S4-14 GET /messages?limit=20&offset=0: your messages with their content, the latest due first; those to you once delivered",
+  promise("S4-14", async (t) => {
+    const { box, names } = await correspondence(t);
+    const pages: PageBody[] = [];
+    for (const path of [PATH, "/messages", "/api/messages"]) {
+      const reply = await box.prism.get<PageBody>(`${path}?limit=20&offset=0`, { token: box.uma.token });
+      assert.equal(reply.status, 200, reply.text);
+      pages.push(reply.body);
+    }
+    const [first] = pages;
+    assert.deepEqual(pages, [first, first, first]);
+    assert.deepEqual(first && names(first), ["uv-later", "uv2", "wu1", "vu1", "uv1"]);
+    assert.deepEqual([first?.page, first?.limit, first?.total, first?.nextCursor], [1, 20, 5, null]);
+    assert.deepEqual(names(await box.list("", box.vic)), ["vu-later", "uv2", "vu1", "uv1"]);
+    assert.deepEqual(names(await box.list("", box.wim)), ["wu1"]);
+  }),
+);
 
 test("boxes, people and states narrow the list, alone and together", async (t) => {
   const { box, names, ids } = await correspondence(t);

@@ -2,45 +2,49 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { deferred } from "../../../src/core/promises.ts";
 import { eventually } from "../../helpers/eventually.ts";
+import { promise } from "../../helpers/promise.ts";
 import { rowsOf } from "../../helpers/tables.ts";
 import { DAY, HOUR, MINUTE, SECOND, START, scheduleWorld } from "./support.ts";
 
-test("S1-12 a cron pattern makes a job at each of its times, with what the schedule says of it", async (t) => {
-  const world = await scheduleWorld(t);
-  const { id } = await world.create({
-    cron: "*/15 * * * *",
-    payload: { n: 1 },
-    label: "quarters",
-    maxAttempts: 2,
-    createdBy: world.prism.parts.core.access.devUserId,
-    module: "clockwork",
-  });
-  await world.pass(14 * MINUTE);
-  assert.deepEqual(world.runs(), []);
-  await world.pass(MINUTE);
-  await world.idle();
-  await world.pass(15 * MINUTE);
-  await world.idle();
-  assert.deepEqual(world.runs(), ["15m", "30m"]);
-  const jobs = rowsOf<Record<string, unknown>>(
-    world.prism,
-    "select queue, kind, payload, label, maxAttempts, createdBy, module, scheduleId, dedupeKey, state from jobs where scheduleId is not null",
-  );
-  assert.deepEqual(jobs[0], {
-    queue: "retention",
-    kind: "tick",
-    payload: '{"n":1}',
-    label: "quarters",
-    maxAttempts: 2,
-    createdBy: world.prism.parts.core.access.devUserId,
-    module: "clockwork",
-    scheduleId: id,
-    dedupeKey: `schedule:${id}:${START + 15 * MINUTE}`,
-    state: "succeeded",
-  });
-  const schedule = await world.schedules.find(id);
-  assert.deepEqual([schedule?.lastRunAt, schedule?.nextRunAt], [START + 30 * MINUTE, START + 45 * MINUTE]);
-});
+test(
+  "S1-12 a cron pattern makes a job at each of its times, with what the schedule says of it",
+  promise("S1-12", async (t) => {
+    const world = await scheduleWorld(t);
+    const { id } = await world.create({
+      cron: "*/15 * * * *",
+      payload: { n: 1 },
+      label: "quarters",
+      maxAttempts: 2,
+      createdBy: world.prism.parts.core.access.devUserId,
+      module: "clockwork",
+    });
+    await world.pass(14 * MINUTE);
+    assert.deepEqual(world.runs(), []);
+    await world.pass(MINUTE);
+    await world.idle();
+    await world.pass(15 * MINUTE);
+    await world.idle();
+    assert.deepEqual(world.runs(), ["15m", "30m"]);
+    const jobs = rowsOf<Record<string, unknown>>(
+      world.prism,
+      "select queue, kind, payload, label, maxAttempts, createdBy, module, scheduleId, dedupeKey, state from jobs where scheduleId is not null",
+    );
+    assert.deepEqual(jobs[0], {
+      queue: "retention",
+      kind: "tick",
+      payload: '{"n":1}',
+      label: "quarters",
+      maxAttempts: 2,
+      createdBy: world.prism.parts.core.access.devUserId,
+      module: "clockwork",
+      scheduleId: id,
+      dedupeKey: `schedule:${id}:${START + 15 * MINUTE}`,
+      state: "succeeded",
+    });
+    const schedule = await world.schedules.find(id);
+    assert.deepEqual([schedule?.lastRunAt, schedule?.nextRunAt], [START + 30 * MINUTE, START + 45 * MINUTE]);
+  }),
+);
 
 test("an interval counts from when the schedule was made, by elapsed time", async (t) => {
   const world = await scheduleWorld(t);

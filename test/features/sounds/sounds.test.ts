@@ -7,6 +7,7 @@ import { wavFile } from "../../helpers/audio.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { promise } from "../../helpers/promise.ts";
 import { WebSocketClient } from "../../live/support/web-socket-client.ts";
 import { follow, type Sound, upload } from "./support/upload.ts";
 
@@ -16,41 +17,47 @@ interface Page {
   readonly total?: number;
 }
 
-test("S2-74: GET /sounds lists the sounds newest first, each with a link", async (t) => {
-  const clock = new FakeClock();
-  const prism = await startPrism(t, { clock });
-  for (const name of ["a.wav", "b.wav", "c.wav"]) {
-    await upload(prism, name, wavFile());
-    clock.advance(1);
-  }
-  const { body: first } = await prism.get<Page>("/api/v1/sounds?limit=2&ttlMs=60000");
-  assert.deepEqual(
-    first.data.map(({ filename }) => filename),
-    ["c.wav", "b.wav"],
-  );
-  assert.equal(first.data[0]?.urlExpiresAt, new Date(clock.now() + 60_000).toISOString());
-  const { body: second } = await prism.get<Page>(`/api/v1/sounds?limit=2&cursor=${first.nextCursor}`);
-  assert.deepEqual([second.data.map(({ filename }) => filename), second.nextCursor], [["a.wav"], null]);
-  assert.equal((await prism.get<Page>("/api/v1/sounds?page=1")).body.total, 3);
-  const [{ id = "", url = "" } = {}] = second.data;
-  assert.equal((await follow(prism, url)).status, 200);
-  assert.equal((await prism.get<Sound>(`/api/v1/sounds/${id}`)).body.filename, "a.wav");
-  assert.equal((await prism.get<Sound>(`/api/v1/sounds/${uuidv7()}`)).body.error?.code, "SOUND_NOT_FOUND");
-});
+test(
+  "S2-74: GET /sounds lists the sounds newest first, each with a link",
+  promise("S2-74", async (t) => {
+    const clock = new FakeClock();
+    const prism = await startPrism(t, { clock });
+    for (const name of ["a.wav", "b.wav", "c.wav"]) {
+      await upload(prism, name, wavFile());
+      clock.advance(1);
+    }
+    const { body: first } = await prism.get<Page>("/api/v1/sounds?limit=2&ttlMs=60000");
+    assert.deepEqual(
+      first.data.map(({ filename }) => filename),
+      ["c.wav", "b.wav"],
+    );
+    assert.equal(first.data[0]?.urlExpiresAt, new Date(clock.now() + 60_000).toISOString());
+    const { body: second } = await prism.get<Page>(`/api/v1/sounds?limit=2&cursor=${first.nextCursor}`);
+    assert.deepEqual([second.data.map(({ filename }) => filename), second.nextCursor], [["a.wav"], null]);
+    assert.equal((await prism.get<Page>("/api/v1/sounds?page=1")).body.total, 3);
+    const [{ id = "", url = "" } = {}] = second.data;
+    assert.equal((await follow(prism, url)).status, 200);
+    assert.equal((await prism.get<Sound>(`/api/v1/sounds/${id}`)).body.filename, "a.wav");
+    assert.equal((await prism.get<Sound>(`/api/v1/sounds/${uuidv7()}`)).body.error?.code, "SOUND_NOT_FOUND");
+  }),
+);
 
-test("S2-75: DELETE /sounds/:id removes the sound and its file, and is recorded", async (t) => {
-  const prism = await startPrism(t);
-  const { body: sound } = await upload(prism, "bell.wav", wavFile());
-  const file = join(prism.dir, "sounds", sound.id);
-  assert.equal((await prism.delete(`/api/v1/sounds/${sound.id}`)).status, 204);
-  assert.equal((await prism.delete<Sound>(`/api/v1/sounds/${sound.id}`)).body.error?.code, "SOUND_NOT_FOUND");
-  await eventually("the file is removed", () => !existsSync(file));
-  const { body: audit } = await prism.get<{ data: { resourceId: string }[] }>("/api/v1/audit?action=sound.delete");
-  assert.deepEqual(
-    audit.data.map(({ resourceId }) => resourceId),
-    [sound.id],
-  );
-});
+test(
+  "S2-75: DELETE /sounds/:id removes the sound and its file, and is recorded",
+  promise("S2-75", async (t) => {
+    const prism = await startPrism(t);
+    const { body: sound } = await upload(prism, "bell.wav", wavFile());
+    const file = join(prism.dir, "sounds", sound.id);
+    assert.equal((await prism.delete(`/api/v1/sounds/${sound.id}`)).status, 204);
+    assert.equal((await prism.delete<Sound>(`/api/v1/sounds/${sound.id}`)).body.error?.code, "SOUND_NOT_FOUND");
+    await eventually("the file is removed", () => !existsSync(file));
+    const { body: audit } = await prism.get<{ data: { resourceId: string }[] }>("/api/v1/audit?action=sound.delete");
+    assert.deepEqual(
+      audit.data.map(({ resourceId }) => resourceId),
+      [sound.id],
+    );
+  }),
+);
 
 test("a sound that rules use stays, unless it is to go all the same; the rules are silent then", async (t) => {
   const prism = await startPrism(t);

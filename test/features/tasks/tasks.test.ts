@@ -3,6 +3,7 @@ import test from "node:test";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { startPrism } from "../../helpers/prism.ts";
+import { promise } from "../../helpers/promise.ts";
 import { rowsOf, scalarOf } from "../../helpers/tables.ts";
 import { makeServiceToken } from "../../http/support/access/makers.ts";
 
@@ -29,59 +30,74 @@ test("a task from its making to its end, by S3's own paths and bodies", async (t
   const as = { token: uma.token };
   const made = await prism.post<Task>("/api/tasks", NEW, as);
 
-  await t.test("S3-27: POST /api/tasks makes it", () => {
-    assert.equal(made.status, 201, made.text);
-    assert.deepEqual(made.body, {
-      id: made.body.id,
-      userId: uma.id,
-      ...NEW,
-      dueAt: null,
-      version: 1,
-      createdAt: "2023-11-14T22:13:20.000Z",
-      updatedAt: "2023-11-14T22:13:20.000Z",
-    });
-    assert.deepEqual([made.headers.get("etag"), made.headers.get("cache-control")], ['"1"', "private, no-cache"]);
-  });
+  await t.test(
+    "S3-27: POST /api/tasks makes it",
+    promise("S3-27", () => {
+      assert.equal(made.status, 201, made.text);
+      assert.deepEqual(made.body, {
+        id: made.body.id,
+        userId: uma.id,
+        ...NEW,
+        dueAt: null,
+        version: 1,
+        createdAt: "2023-11-14T22:13:20.000Z",
+        updatedAt: "2023-11-14T22:13:20.000Z",
+      });
+      assert.deepEqual([made.headers.get("etag"), made.headers.get("cache-control")], ['"1"', "private, no-cache"]);
+    }),
+  );
 
-  await t.test("S3-25: GET /api/tasks lists it", async () => {
-    const { body, status } = await prism.get<{ data: Task[]; nextCursor: null }>("/api/tasks", as);
-    assert.equal(status, 200);
-    assert.deepEqual(body, { data: [made.body], page: 1, limit: 1000, total: 1, nextCursor: null });
-  });
+  await t.test(
+    "S3-25: GET /api/tasks lists it",
+    promise("S3-25", async () => {
+      const { body, status } = await prism.get<{ data: Task[]; nextCursor: null }>("/api/tasks", as);
+      assert.equal(status, 200);
+      assert.deepEqual(body, { data: [made.body], page: 1, limit: 1000, total: 1, nextCursor: null });
+    }),
+  );
 
-  await t.test("S3-26: GET /api/tasks/:id shows it, by either path", async () => {
-    for (const path of ["/api/tasks", "/api/v1/tasks"])
-      assert.deepEqual((await prism.get<Task>(`${path}/${made.body.id}`, as)).body, made.body);
-  });
+  await t.test(
+    "S3-26: GET /api/tasks/:id shows it, by either path",
+    promise("S3-26", async () => {
+      for (const path of ["/api/tasks", "/api/v1/tasks"])
+        assert.deepEqual((await prism.get<Task>(`${path}/${made.body.id}`, as)).body, made.body);
+    }),
+  );
 
-  await t.test("S3-28: PUT /api/tasks/:id changes what it names and nothing else; PATCH does the same", async () => {
-    clock.advance(60_000);
-    const put = await prism.put<Task>(`/api/tasks/${made.body.id}`, { status: "IN_PROGRESS" }, as);
-    assert.equal(put.status, 200, put.text);
-    const started = { ...made.body, status: "IN_PROGRESS", version: 2, updatedAt: "2023-11-14T22:14:20.000Z" };
-    assert.deepEqual(put.body, started);
-    const dueAt = "2024-02-29T12:00:00+02:00";
-    const patch = await prism.patch<Task>(`/api/tasks/${made.body.id}`, { dueAt, priority: 1000, title: "New" }, as);
-    const changed = { ...started, dueAt: "2024-02-29T10:00:00.000Z", priority: 1000, title: "New", version: 3 };
-    assert.deepEqual(patch.body, changed);
-    const undated = await prism.put<Task>(`/api/tasks/${made.body.id}`, { dueAt: null, description: "" }, as);
-    assert.deepEqual(undated.body, { ...changed, dueAt: null, description: "", version: 4 });
-    assert.deepEqual((await prism.get<Task>(`/api/tasks/${made.body.id}`, as)).body, undated.body);
-  });
+  await t.test(
+    "S3-28: PUT /api/tasks/:id changes what it names and nothing else; PATCH does the same",
+    promise("S3-28", async () => {
+      clock.advance(60_000);
+      const put = await prism.put<Task>(`/api/tasks/${made.body.id}`, { status: "IN_PROGRESS" }, as);
+      assert.equal(put.status, 200, put.text);
+      const started = { ...made.body, status: "IN_PROGRESS", version: 2, updatedAt: "2023-11-14T22:14:20.000Z" };
+      assert.deepEqual(put.body, started);
+      const dueAt = "2024-02-29T12:00:00+02:00";
+      const patch = await prism.patch<Task>(`/api/tasks/${made.body.id}`, { dueAt, priority: 1000, title: "New" }, as);
+      const changed = { ...started, dueAt: "2024-02-29T10:00:00.000Z", priority: 1000, title: "New", version: 3 };
+      assert.deepEqual(patch.body, changed);
+      const undated = await prism.put<Task>(`/api/tasks/${made.body.id}`, { dueAt: null, description: "" }, as);
+      assert.deepEqual(undated.body, { ...changed, dueAt: null, description: "", version: 4 });
+      assert.deepEqual((await prism.get<Task>(`/api/tasks/${made.body.id}`, as)).body, undated.body);
+    }),
+  );
 
-  await t.test("S3-29: DELETE /api/tasks/:id removes it from every view; the row stays", async () => {
-    const gone = await prism.delete(`/api/tasks/${made.body.id}`, as);
-    assert.deepEqual([gone.status, gone.text], [204, ""]);
-    for (const reply of [
-      await prism.get<Failure>(`/api/tasks/${made.body.id}`, as),
-      await prism.put<Failure>(`/api/tasks/${made.body.id}`, { status: "DONE" }, as),
-      await prism.delete<Failure>(`/api/tasks/${made.body.id}`, as),
-    ])
-      assert.deepEqual([reply.status, reply.body.error.code], [404, "TASK_NOT_FOUND"]);
-    assert.deepEqual((await prism.get<{ data: Task[] }>("/api/tasks", as)).body.data, []);
-    const [row] = rowsOf<{ deletedAt: number; version: number }>(prism, "select deletedAt, version from tasks");
-    assert.deepEqual(row, { deletedAt: clock.now(), version: 4 });
-  });
+  await t.test(
+    "S3-29: DELETE /api/tasks/:id removes it from every view; the row stays",
+    promise("S3-29", async () => {
+      const gone = await prism.delete(`/api/tasks/${made.body.id}`, as);
+      assert.deepEqual([gone.status, gone.text], [204, ""]);
+      for (const reply of [
+        await prism.get<Failure>(`/api/tasks/${made.body.id}`, as),
+        await prism.put<Failure>(`/api/tasks/${made.body.id}`, { status: "DONE" }, as),
+        await prism.delete<Failure>(`/api/tasks/${made.body.id}`, as),
+      ])
+        assert.deepEqual([reply.status, reply.body.error.code], [404, "TASK_NOT_FOUND"]);
+      assert.deepEqual((await prism.get<{ data: Task[] }>("/api/tasks", as)).body.data, []);
+      const [row] = rowsOf<{ deletedAt: number; version: number }>(prism, "select deletedAt, version from tasks");
+      assert.deepEqual(row, { deletedAt: clock.now(), version: 4 });
+    }),
+  );
 });
 
 test("D46: only a title is needed; what is left out has its default", async (t) => {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import test from "node:test";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
+import { promise } from "../../../helpers/promise.ts";
 
 /** The example of Pusher's own reference. */
 const REFERENCE = { appId: "1", key: "278d425bdf160c739803", secret: "7ad3773142a6692b25b8" };
@@ -30,21 +31,27 @@ function ask(prism: TestPrism, channel: string, token?: string) {
   return prism.get<Auth>(`${PATH}?${query}`, token === undefined ? {} : { token });
 }
 
-test("S2-48, S2-126: GET and POST sign a channel as Pusher's reference has it, by query, JSON or form", async (t) => {
-  const prism = await startPrism(t, { settings: SETTINGS });
-  const expected = `${REFERENCE.key}:58df8b0c36d6982b82c3ecf6b4662e34fe8c25bba48f5369f135bf843651c3a4`;
-  const channel = { socket_id: "1234.1234", channel_name: "private-foobar" };
-  const form = new URLSearchParams(channel).toString();
-  const headers = { "Content-Type": "application/x-www-form-urlencoded" };
-  for (const { name, reply } of [
-    { name: "GET", reply: await ask(prism, "private-foobar") },
-    { name: "JSON", reply: await prism.post<Auth>(PATH, channel) },
-    { name: "JSON with members of the client's own", reply: await prism.post<Auth>(PATH, { ...channel, more: 1 }) },
-    { name: "a form", reply: await prism.post<Auth>(PATH, form, { headers }) },
-    { name: "a form at the seed's path", reply: await prism.post<Auth>("/pusher/auth", `${form}&more=1`, { headers }) },
-  ])
-    await t.test(name, () => assert.deepEqual([reply.status, reply.body], [200, { auth: expected }]));
-});
+test(
+  "S2-48, S2-126: GET and POST sign a channel as Pusher's reference has it, by query, JSON or form",
+  promise("S2-48", async (t) => {
+    const prism = await startPrism(t, { settings: SETTINGS });
+    const expected = `${REFERENCE.key}:58df8b0c36d6982b82c3ecf6b4662e34fe8c25bba48f5369f135bf843651c3a4`;
+    const channel = { socket_id: "1234.1234", channel_name: "private-foobar" };
+    const form = new URLSearchParams(channel).toString();
+    const headers = { "Content-Type": "application/x-www-form-urlencoded" };
+    for (const { name, reply } of [
+      { name: "GET", reply: await ask(prism, "private-foobar") },
+      { name: "JSON", reply: await prism.post<Auth>(PATH, channel) },
+      { name: "JSON with members of the client's own", reply: await prism.post<Auth>(PATH, { ...channel, more: 1 }) },
+      { name: "a form", reply: await prism.post<Auth>(PATH, form, { headers }) },
+      {
+        name: "a form at the seed's path",
+        reply: await prism.post<Auth>("/pusher/auth", `${form}&more=1`, { headers }),
+      },
+    ])
+      await t.test(name, () => assert.deepEqual([reply.status, reply.body], [200, { auth: expected }]));
+  }),
+);
 
 test("a presence channel names its member, who cannot claim another identity", async (t) => {
   const prism = await startPrism(t, { settings: SETTINGS });
@@ -58,43 +65,51 @@ test("a presence channel names its member, who cannot claim another identity", a
   assert.equal(body.auth, signature(`1.2:presence-lobby:${body.channel_data}`));
 });
 
-test("S2-125: private-user-{id} is allowed for its user, private-project-{id} for members, others with realtime:publish", async (t) => {
-  const prism = await startPrism(t, { settings: SETTINGS });
-  const ann = await makeUser(prism, "ann", ["User"]);
-  const bob = await makeUser(prism, "bob", ["User"]);
-  const shop = await makeProject(prism);
-  await prism.post(`/api/v1/projects/${shop.id}/members`, { userId: ann.id, role: "viewer" });
-  const may = async (token: string | undefined, channel: string): Promise<boolean> => {
-    const { status, body } = await ask(prism, channel, token);
-    if (status === 200) assert.equal(body.auth, signature(`1234.1234:${channel}`));
-    else assert.deepEqual([status, body.error?.code], [403, "CHANNEL_FORBIDDEN"]);
-    return status === 200;
-  };
-  const admin = undefined;
-  for (const { name, token, channel, expected } of [
-    { name: "one's own", token: ann.token, channel: `private-user-${ann.id}`, expected: true },
-    { name: "another user's", token: bob.token, channel: `private-user-${ann.id}`, expected: false },
-    { name: "another user's, for an administrator", token: admin, channel: `private-user-${ann.id}`, expected: false },
-    {
-      name: "a project of which one is a member",
-      token: ann.token,
-      channel: `private-project-${shop.id}`,
-      expected: true,
-    },
-    { name: "a project of others", token: bob.token, channel: `private-project-${shop.id}`, expected: false },
-    { name: "a project by its slug", token: ann.token, channel: "private-project-shop", expected: false },
-    { name: "a private channel", token: ann.token, channel: "private-x", expected: false },
-    { name: "a private channel with realtime:publish", token: admin, channel: "private-x", expected: true },
-    {
-      name: "an encrypted channel without a master key",
-      token: admin,
-      channel: "private-encrypted-x",
-      expected: false,
-    },
-    { name: "a public channel", token: admin, channel: "news", expected: false },
-  ])
-    await t.test(name, async () => assert.equal(await may(token, channel), expected));
-});
+test(
+  "S2-125: private-user-{id} is allowed for its user, private-project-{id} for members, others with realtime:publish",
+  promise("S2-125", async (t) => {
+    const prism = await startPrism(t, { settings: SETTINGS });
+    const ann = await makeUser(prism, "ann", ["User"]);
+    const bob = await makeUser(prism, "bob", ["User"]);
+    const shop = await makeProject(prism);
+    await prism.post(`/api/v1/projects/${shop.id}/members`, { userId: ann.id, role: "viewer" });
+    const may = async (token: string | undefined, channel: string): Promise<boolean> => {
+      const { status, body } = await ask(prism, channel, token);
+      if (status === 200) assert.equal(body.auth, signature(`1234.1234:${channel}`));
+      else assert.deepEqual([status, body.error?.code], [403, "CHANNEL_FORBIDDEN"]);
+      return status === 200;
+    };
+    const admin = undefined;
+    for (const { name, token, channel, expected } of [
+      { name: "one's own", token: ann.token, channel: `private-user-${ann.id}`, expected: true },
+      { name: "another user's", token: bob.token, channel: `private-user-${ann.id}`, expected: false },
+      {
+        name: "another user's, for an administrator",
+        token: admin,
+        channel: `private-user-${ann.id}`,
+        expected: false,
+      },
+      {
+        name: "a project of which one is a member",
+        token: ann.token,
+        channel: `private-project-${shop.id}`,
+        expected: true,
+      },
+      { name: "a project of others", token: bob.token, channel: `private-project-${shop.id}`, expected: false },
+      { name: "a project by its slug", token: ann.token, channel: "private-project-shop", expected: false },
+      { name: "a private channel", token: ann.token, channel: "private-x", expected: false },
+      { name: "a private channel with realtime:publish", token: admin, channel: "private-x", expected: true },
+      {
+        name: "an encrypted channel without a master key",
+        token: admin,
+        channel: "private-encrypted-x",
+        expected: false,
+      },
+      { name: "a public channel", token: admin, channel: "news", expected: false },
+    ])
+      await t.test(name, async () => assert.equal(await may(token, channel), expected));
+  }),
+);
 
 test("an invalid socket or channel is refused before it is signed", async (t) => {
   const prism = await startPrism(t, { settings: SETTINGS });

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { TestPrism } from "../../../helpers/prism.ts";
+import { promise } from "../../../helpers/promise.ts";
 
 const COUNT = 3;
 const WINDOW_MS = 10_000;
@@ -189,7 +190,10 @@ async function assertReleasedOnce(prism: TestPrism, clock: FakeClock, held: numb
 }
 
 for (const kind of ["own", "default"] as const)
-  test(`S2-115: over any sequence of events, steps of the clock and restarts each match has the outcome that a naive count says, and what was held is released once (${kind} suppression)`, async () => {
-    const property = fc.asyncProperty(steps, (script) => run(kind, script));
-    await fc.assert(property, { numRuns: 8, includeErrorInReport: true });
-  });
+  test(
+    `S2-115: over any sequence of events, steps of the clock and restarts each match has the outcome that a naive count says, and what was held is released once (${kind} suppression)`,
+    promise("S2-115", async () => {
+      const property = fc.asyncProperty(steps, (script) => run(kind, script));
+      await fc.assert(property, { numRuns: 8, includeErrorInReport: true });
+    }),
+  );
