@@ -21,7 +21,7 @@ export function gotify(parts: Parts, allowsOwn: (origin: string) => boolean): Fe
   const { kernel, router, listener } = parts.http;
   const marks = new DeliveryMarks(db, committer, clock);
   return gotifyFeature({
-    ...{ db, reader, clock, config, box, storage, metrics, kernel, router, principals },
+    ...{ db, reader, clock, config, settings, box, storage, metrics, kernel, router, principals },
     connections: parts.core.live.connections,
     announcer: parts.core.pipeline.announcer,
     notify: parts.services.notify,

@@ -8,6 +8,8 @@ import { hasTokenScope } from "../../http/access.ts";
 import { requestCaller } from "../../http/credentials.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { MEDIA_HEADERS } from "../../http/headers.ts";
+import type { LiveSettings } from "../../http/live-settings.ts";
+import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
 import { ANSWERS_LATER, type Method, Reply, type Route, route } from "../../http/route.ts";
 import type { Router } from "../../http/router.ts";
 import type { Connections } from "../../live/connections.ts";
@@ -25,6 +27,7 @@ import { GotifyStreams } from "./streams.ts";
 export interface GotifyOwn extends AuthParts, Omit<MessagesParts, "notify"> {
   readonly notify: MessagesParts["notify"];
   readonly box: SealedBox;
+  readonly settings: Pick<LiveSettings, "rateLimit">;
   readonly router: Router;
   readonly connections: Connections;
   readonly announcer: Announcer;
@@ -44,8 +47,14 @@ interface Context {
   readonly messages: Messages;
   readonly streams: GotifyStreams;
   readonly applications: a.ApplicationsParts;
+  /** Counts a message of a person. @throws RATE_LIMITED */
+  takeRate(userId: string): void;
   count(result: "accepted" | "refused"): void;
 }
+
+/** Messages of all applications of a person: 60 a second, as of a receiver. */
+const BURST = 600;
+const BURST_MS = 10_000;
 
 const PREFIX = "/gotify";
 /** Clients were written for this version; tokens of version 3 are longer than some of them accept. */
@@ -76,9 +85,13 @@ function open(own: GotifyOwn, { audit }: Pick<CoreServices, "audit">): Context {
   own.mount((app, isControl) => {
     if (!isControl) streams.mount(app);
   });
+  const limiter = new RateLimiter(clock, undefined, BURST_MS);
+  const takeRate = (userId: string): void => {
+    if (own.settings.rateLimit.enabled) requireAllowed(limiter.take(userId, BURST), "Too many messages");
+  };
   const counter = own.metrics.counter("prism_gotify_messages_total", "Messages sent to Gotify's API, by result");
   const applications = { db, clock, box, audit, messages };
-  return { own, auth, messages, streams, applications, count: (result) => counter({ result }).add(1) };
+  return { own, auth, messages, streams, applications, takeRate, count: (result) => counter({ result }).add(1) };
 }
 
 type Handle<V> = (visitor: V, exchange: Exchange, body: Buffer) => unknown;
@@ -220,6 +233,7 @@ function messageRoutes(context: Context): Route[] {
   return [
     anyRoute(context, "POST", "message", async (visitor, exchange, body) => {
       try {
+        context.takeRate(visitor.kind === "application" ? visitor.application.userId : visitor.principal.userId);
         const fields = await readFields(exchange, body);
         const application =
           visitor.kind === "application" ? visitor.application : await named(context, visitor, fields);

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { eventually } from "../../helpers/eventually.ts";
+import { FakeClock } from "../../helpers/fake-clock.ts";
+import { makeAccount } from "../access/sessions/support/auth-client.ts";
 import { protect } from "../access/sessions/support/second-factor.ts";
 import { type Application, basic, type GotifyFault, type GotifyMessage, GotifyTest, key } from "./support.ts";
 
@@ -205,4 +207,19 @@ test("an account has a limited number of clients and applications", async (t) =>
   const statuses: number[] = [];
   for (let n = 0; n < 250; n++) statuses.push((await it.request("POST", "/client", key(token), { name: "c" })).status);
   assert.deepEqual([statuses.filter((status) => status === 200).length, statuses.at(-1)], [249, 400]);
+});
+
+test("S12: all applications of a user together send 60 messages a second, 600 at once", async (t) => {
+  const clock = new FakeClock();
+  const it = await GotifyTest.start(t, { clock });
+  const [first, second] = [await it.application(), await it.application("Other")];
+  await makeAccount(it.prism, { username: "eve" });
+  const eves = await it.application("Eve's", {}, "eve");
+  const send = async (token: string, body: object) => (await it.request("POST", "/message", key(token), body)).status;
+  const attempts = await Promise.all(Array.from({ length: 600 }, () => send(first.token, {})));
+  assert.deepEqual(new Set(attempts), new Set([400]));
+  assert.equal(await send(second.token, { message: "m" }), 429);
+  assert.equal(await send(eves.token, { message: "m" }), 200, "another user's");
+  clock.advance(1000);
+  assert.equal(await send(second.token, { message: "m" }), 200);
 });
