@@ -82,6 +82,12 @@ export const RATE_LIMIT_OPTIONS = {
 export const REALTIME_OPTIONS = {
   maxConnections: option(k.integer(1, 1e6), 100_000, "maximum of live connections in total"),
   maxPerUser: option(k.integer(1, 1e6), 50, "maximum of live connections per user or key"),
+  maxPerCreator: option(
+    k.integer(1, 1e6),
+    2000,
+    "maximum of live connections of one user together with all API keys that the user made; at least " +
+      "realtime.maxPerUser",
+  ),
   maxPerIp: option(k.integer(1, 1e6), 1000, "maximum of live connections per address"),
   maxPendingPerIp: option(
     k.integer(1, 1e6),

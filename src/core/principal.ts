@@ -83,6 +83,11 @@ export interface KeyPrincipal {
   readonly onlyStream?: string;
 }
 
+/** The person whose limits a caller uses: the user, and for an API key the user who made it. */
+export function personKey(principal: Principal): string {
+  return principal.kind === "apiKey" && principal.createdBy !== null ? `user:${principal.createdBy}` : principal.key;
+}
+
 /** The subject whose rights changed. */
 export type RightsChange =
   | { readonly of: "user"; readonly userId: string }

@@ -1,7 +1,7 @@
 import type { Clock, EpochMs } from "../core/clock.ts";
 import { assertNever, PrismError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
-import type { Principal, RightsChange } from "../core/principal.ts";
+import { type Principal, personKey, type RightsChange } from "../core/principal.ts";
 import { addressGroup } from "../http/client-address.ts";
 import type { Presence } from "./presence.ts";
 import type { StreamRef } from "./stream.ts";
@@ -57,6 +57,8 @@ export interface Connection {
 interface ConnectionLimits {
   readonly maxConnections: number;
   readonly maxPerUser: number;
+  /** Of a user with all API keys of theirs. */
+  readonly maxPerCreator: number;
   readonly maxPerIp: number;
   readonly maxPendingPerIp: number;
 }
@@ -93,6 +95,8 @@ interface Registration {
   isPending: boolean;
   /** Key of the principal, and the user whose presence it counts for; null: not authenticated. */
   owner: string | null;
+  /** The user, or the creator of the key. */
+  person: string | null;
   userId: string | null;
 }
 
@@ -105,6 +109,7 @@ export class Connections {
   readonly #entries = new Map<Connection, Registration>();
   /** By the principal's key. Arrays, because most callers have one connection. */
   readonly #byPrincipal = new Map<string, Connection[]>();
+  readonly #byPerson = new Map<string, number>();
   readonly #byAddress = new Map<string, number>();
   readonly #pendingByAddress = new Map<string, number>();
   readonly #counts: Record<Transport, number> = {
@@ -167,7 +172,7 @@ export class Connections {
    */
   add(connection: Connection): void {
     const slot = this.#added++ % SLOTS;
-    const entry: Registration = { slot, isPending: false, owner: null, userId: null };
+    const entry: Registration = { slot, isPending: false, owner: null, person: null, userId: null };
     this.#entries.set(connection, entry);
     this.#slots[slot]?.add(connection);
     this.#counts[connection.transport]++;
@@ -316,13 +321,18 @@ export class Connections {
   }
 
   /** @throws RATE_LIMITED */
-  #requireRoomOf({ key, kind }: Principal): void {
-    if (kind !== "operator" && (this.#byPrincipal.get(key)?.length ?? 0) >= this.#parts.limits.maxPerUser)
-      throw tooMany();
+  #requireRoomOf(principal: Principal): void {
+    if (principal.kind === "operator") return;
+    const { maxPerUser, maxPerCreator } = this.#parts.limits;
+    const ofPerson = this.#byPerson.get(personKey(principal)) ?? 0;
+    const isFull = (this.#byPrincipal.get(principal.key)?.length ?? 0) >= maxPerUser;
+    if (isFull || ofPerson >= Math.max(maxPerUser, maxPerCreator)) throw tooMany();
   }
 
   #assign(connection: Connection, entry: Registration, principal: Principal): void {
     entry.owner = principal.key;
+    entry.person = personKey(principal);
+    add(this.#byPerson, entry.person, 1);
     const others = this.#byPrincipal.get(principal.key);
     if (others) others.push(connection);
     else this.#byPrincipal.set(principal.key, [connection]);
@@ -339,7 +349,9 @@ export class Connections {
       if (last && last !== connection) all[all.indexOf(connection)] = last;
       if (all.length === 0) this.#byPrincipal.delete(entry.owner);
     }
+    if (entry.person !== null) add(this.#byPerson, entry.person, -1);
     if (entry.userId !== null) this.#parts.presence.left(entry.userId);
+    entry.person = null;
     entry.owner = null;
     entry.userId = null;
   }

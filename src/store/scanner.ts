@@ -1,6 +1,7 @@
 import { parentPort, type Worker } from "node:worker_threads";
 import { type Caller, currentCaller } from "../core/caller.ts";
 import { isOutOfDescriptors, PrismError } from "../core/errors.ts";
+import { personKey } from "../core/principal.ts";
 import { type Deferred, deferred } from "../core/promises.ts";
 import { startThread } from "../core/runtime.ts";
 import { openForReading, StatementCache } from "./sqlite/connection.ts";
@@ -54,33 +55,50 @@ interface WaitingScan {
   drop(): void;
 }
 
+/** Of a person with all API keys. */
+const MAX_WAITING_OF_PERSON = 64;
+
 /**
- * Reads that wait for the scan thread, one queue per caller. Callers take turns, so that many reads
- * of one delay the others by one read each. Prism's own reads (retention, digests) count as one
- * caller, without a limit.
+ * Reads that wait for the scan thread, one queue per caller. People take turns, and so do the callers
+ * of one person, such as API keys, so that many reads of one delay those of the others by one read
+ * each. Prism's own reads (retention, digests) count as one caller, without a limit.
  */
 class ScanTurns<T extends WaitingScan> {
-  /** In the order of turns. */
-  readonly #queues = new Map<string, T[]>();
+  /** By person, then by caller, in the order of turns. */
+  readonly #people = new Map<string, Map<string, T[]>>();
 
-  /** @throws RATE_LIMITED when too many reads of the caller wait */
+  /** @throws RATE_LIMITED when too many reads of the caller or the person wait */
   add(scan: T): void {
-    const key = turnKey(scan.caller);
-    const queue = this.#queues.get(key) ?? [];
-    if (key !== OWN && queue.length >= MAX_WAITING && this.#withoutGone(queue) >= MAX_WAITING)
+    const { person, caller } = turnOf(scan.caller);
+    const queues = this.#people.get(person) ?? new Map<string, T[]>();
+    const queue = queues.get(caller) ?? [];
+    const isFull =
+      (queue.length >= MAX_WAITING && this.#withoutGone(queue) >= MAX_WAITING) ||
+      [...queues.values()].reduce((sum, each) => sum + each.length, 0) >= MAX_WAITING_OF_PERSON;
+    if (caller !== OWN && isFull)
       throw new PrismError("RATE_LIMITED", "Too many of your reads wait already", { retryAfterMs: 1000 });
     queue.push(scan);
-    this.#queues.set(key, queue);
+    this.#people.set(person, queues.set(caller, queue));
   }
 
   /** The next read whose client is still connected. */
   next(): T | undefined {
-    for (const [key, queue] of this.#queues) {
+    for (const [person, queues] of this.#people) {
+      const scan = this.#nextOf(queues);
+      this.#people.delete(person);
+      // The next turn comes after all others.
+      if (queues.size > 0) this.#people.set(person, queues);
+      if (scan) return scan;
+    }
+    return undefined;
+  }
+
+  #nextOf(queues: Map<string, T[]>): T | undefined {
+    for (const [caller, queue] of queues) {
       this.#withoutGone(queue);
       const scan = queue.shift();
-      this.#queues.delete(key);
-      // The caller's next turn comes after all others.
-      if (queue.length > 0) this.#queues.set(key, queue);
+      queues.delete(caller);
+      if (queue.length > 0) queues.set(caller, queue);
       if (scan) return scan;
     }
     return undefined;
@@ -100,9 +118,10 @@ class ScanTurns<T extends WaitingScan> {
 
 const OWN = "own";
 
-function turnKey({ principal, process, ip }: Caller): string {
-  if (principal) return principal.key;
-  return process === "request" ? `ip:${ip}` : OWN;
+function turnOf({ principal, process, ip }: Caller): { readonly person: string; readonly caller: string } {
+  if (principal) return { person: personKey(principal), caller: principal.key };
+  const caller = process === "request" ? `ip:${ip}` : OWN;
+  return { person: caller, caller };
 }
 
 const IDLE_MS = 60_000;

@@ -27,7 +27,7 @@ test("after a change of rights all connections are rechecked, a few in each turn
   let turn = 0;
   const perTurn = new Map<number, number>();
   const connections = new Connections({
-    limits: { maxConnections: COUNT, maxPerUser: 1, maxPendingPerIp: 20, maxPerIp: COUNT },
+    limits: { maxConnections: COUNT, maxPerUser: 1, maxPerCreator: COUNT, maxPendingPerIp: 20, maxPerIp: COUNT },
     presence: new Presence(),
     access: {
       check: () => "allowed",
@@ -67,4 +67,36 @@ test("after a change of rights all connections are rechecked, a few in each turn
   const before = new Map(seen);
   connections.noteRightsChanged(null);
   await eventually("all once more", () => [...seen].every(([key, times]) => times > (before.get(key) ?? 0)));
+});
+
+test("connections of all API keys of one creator have a limit together", (t) => {
+  const connections = new Connections({
+    limits: { maxConnections: 100, maxPerUser: 2, maxPerCreator: 3, maxPendingPerIp: 20, maxPerIp: 100 },
+    presence: new Presence(),
+    access: { check: () => "allowed", refresh: (principal) => principal },
+    clock: systemClock,
+    log: silentLogger,
+  });
+  t.after(() => connections.drain(0));
+  const open = (n: number, createdBy: string): Connection | null => {
+    const principal = { ...keyPrincipal(n), createdBy };
+    try {
+      connections.requireRoom(principal, "192.0.2.1");
+    } catch {
+      return null;
+    }
+    const connection: Connection = {
+      ...{ transport: "websocket", address: "192.0.2.1", principal },
+      ...{ tick: () => undefined, rightsChanged: () => undefined, restart: () => undefined },
+    };
+    connections.add(connection);
+    return connection;
+  };
+  const [first] = [open(1, "eve"), open(1, "eve")];
+  assert.equal(open(1, "eve"), null, "of the key");
+  assert.notEqual(open(2, "eve"), null);
+  assert.equal(open(3, "eve"), null, "of the creator");
+  assert.notEqual(open(4, "uma"), null);
+  connections.delete(first as Connection);
+  assert.notEqual(open(3, "eve"), null);
 });

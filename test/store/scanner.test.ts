@@ -144,6 +144,24 @@ test(
   }),
 );
 
+test("API keys share the turns of the person who made them, and 64 reads that wait", async (t) => {
+  const scanner = scannerOf(t, temporaryDatabase(t));
+  const done: string[] = [];
+  const keyOf = (n: number): Caller => ({
+    ...callerOf("alice"),
+    principal: {
+      ...{ key: `key:${n}`, kind: "apiKey", keyId: String(n), projectId: "shop", scopes: new Set() },
+      ...{ createdBy: "alice", rateLimit: null, expiresAt: Number.POSITIVE_INFINITY },
+    },
+  });
+  const running = ask(scanner, callerOf("carol"), "carol", done);
+  const all = [1, 2, 3, 4].flatMap((n) => Array.from({ length: 16 }, () => ask(scanner, keyOf(n), `key ${n}`, done)));
+  await assert.rejects(ask(scanner, keyOf(5), "key 5", done), { code: "RATE_LIMITED" });
+  all.push(ask(scanner, callerOf("bob"), "bob", done));
+  await Promise.all([running, ...all]);
+  assert.deepEqual(done.slice(0, 6), ["carol", "key 1", "bob", "key 2", "key 3", "key 4"]);
+});
+
 test("a caller may have 16 reads wait; Prism's own are not limited", async (t) => {
   const scanner = scannerOf(t, temporaryDatabase(t));
   const done: string[] = [];

@@ -1,6 +1,6 @@
-import { PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import type { PermissionHolder } from "../../core/principal.ts";
+import { type PermissionHolder, personKey } from "../../core/principal.ts";
+import { Slots } from "../../core/slots.ts";
 import { opened, ownTexts, recordAccepted } from "./messages.ts";
 import { type NoticeText, noticeOf, SEVERITIES } from "./notice.ts";
 import type { TestChannel, TestResult } from "./schema.ts";
@@ -9,30 +9,21 @@ import { type Outcome, perform, previewOf } from "./sending/sender.ts";
 import { channelToTest, type ManageContext } from "./service.ts";
 import { textOf } from "./templates/template.ts";
 
-/** Limit of concurrent tests: each holds a request open for some seconds. */
-const MAX_TESTS = 8;
-const RETRY_AFTER_MS = 1000;
 const STATUSES: readonly string[] = ["firing", "acknowledged", "escalated", "resolved", "event"];
 
 /** Sends test messages for users. They count against the channel's rate, not its failures. */
 export class ChannelTester {
   readonly #context: ManageContext;
-  #running = 0;
+  /** Each holds a request open for some seconds. */
+  readonly #slots = new Slots({ total: 8, perOwner: 4, what: "tests of channels" });
 
   constructor(context: ManageContext) {
     this.#context = context;
   }
 
-  /** @throws CHANNEL_NOT_FOUND, UNAUTHORIZED_ROLE, OVERLOADED */
-  async run(principal: PermissionHolder, id: string, input: TestChannel): Promise<TestResult> {
-    if (this.#running >= MAX_TESTS)
-      throw new PrismError("OVERLOADED", "Too many channels are being tested", { retryAfterMs: RETRY_AFTER_MS });
-    this.#running++;
-    try {
-      return await this.#test(principal, id, input);
-    } finally {
-      this.#running--;
-    }
+  /** @throws CHANNEL_NOT_FOUND, UNAUTHORIZED_ROLE, RATE_LIMITED, OVERLOADED */
+  run(principal: PermissionHolder, id: string, input: TestChannel): Promise<TestResult> {
+    return this.#slots.run(personKey(principal), () => this.#test(principal, id, input));
   }
 
   async #test(principal: PermissionHolder, id: string, { dryRun, update, event }: TestChannel): Promise<TestResult> {

@@ -3,14 +3,13 @@ import { join } from "node:path";
 import type { Clock, EpochMs } from "../../core/clock.ts";
 import { PARTIAL, writeComplete } from "../../core/data-dir.ts";
 import { PrismError } from "../../core/errors.ts";
-import type { Principal } from "../../core/principal.ts";
+import { type Principal, personKey } from "../../core/principal.ts";
 import { addressGroup } from "../../http/client-address.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { MEDIA_HEADERS } from "../../http/headers.ts";
 import { fileReply } from "../../http/replies.ts";
 import type { Database, ReadDb } from "../../store/database.ts";
 import type { NtfyAttachmentsTable } from "../../store/schema.ts";
-import { creatorOf } from "../access/index.ts";
 import { NtfyError } from "./errors.ts";
 
 export interface UploadedFile {
@@ -157,8 +156,7 @@ export class Attachments {
 /** Whose limit an upload counts for: a person, for a key its creator, for anonymous ones the address. */
 export function uploaderOf(principal: Principal | null, address: string): string {
   if (principal === null) return `ip:${addressGroup(address)}`;
-  const creator = creatorOf(principal);
-  return creator === null ? principal.key : `user:${creator}`;
+  return personKey(principal);
 }
 
 function findAttachment(db: ReadDb, id: string) {

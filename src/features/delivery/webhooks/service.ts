@@ -3,8 +3,9 @@ import { redactText } from "../../../config/logger.ts";
 import { type Clock, toRfc3339 } from "../../../core/clock.ts";
 import { limitReached, PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
-import type { PermissionHolder } from "../../../core/principal.ts";
+import { type PermissionHolder, personKey } from "../../../core/principal.ts";
 import type { SealedBox } from "../../../core/sealed-box.ts";
+import { Slots } from "../../../core/slots.ts";
 import { missingPermission, requireAccount } from "../../../http/access.ts";
 import type { LiveSettings } from "../../../http/live-settings.ts";
 import { requireVersion } from "../../../http/negotiation.ts";
@@ -229,29 +230,19 @@ async function recordAudit(
   await context.audit.record({ action, resourceType: "webhook", resourceId: id, metadata }, { trx });
 }
 
-/** Limit of concurrent tests: each holds a request open for up to ten seconds. */
-const MAX_TESTS = 8;
-const RETRY_AFTER_MS = 1000;
-
 /** Calls webhooks for users who test them. The result is not counted: it is no delivery. */
 export class WebhookTester {
   readonly #context: WebhooksContext;
-  #running = 0;
+  /** Each holds a request open for up to ten seconds. */
+  readonly #slots = new Slots({ total: 8, perOwner: 4, what: "tests of webhooks" });
 
   constructor(context: WebhooksContext) {
     this.#context = context;
   }
 
-  /** @throws WEBHOOK_NOT_FOUND, URL_REFUSED, OVERLOADED */
-  async run(principal: PermissionHolder, id: string): Promise<TestView> {
-    if (this.#running >= MAX_TESTS)
-      throw new PrismError("OVERLOADED", "Too many webhooks are being tested", { retryAfterMs: RETRY_AFTER_MS });
-    this.#running++;
-    try {
-      return await this.#call(principal, id);
-    } finally {
-      this.#running--;
-    }
+  /** @throws WEBHOOK_NOT_FOUND, URL_REFUSED, RATE_LIMITED, OVERLOADED */
+  run(principal: PermissionHolder, id: string): Promise<TestView> {
+    return this.#slots.run(personKey(principal), () => this.#call(principal, id));
   }
 
   async #call(principal: PermissionHolder, id: string): Promise<TestView> {

@@ -23,6 +23,8 @@ const ALIVE_KEY = "rules.absences";
 const LATE_EVENTS = 20_000;
 const MAX_KEYS_OF_RULE = 10_000;
 const MAX_KEYS = 100_000;
+/** Those of one project leave room for others. */
+const MAX_KEYS_OF_PROJECT = 20_000;
 /** A key that stays away for this time after the rule has fired is forgotten; retention removes its row. */
 const FORGET_MS = 30 * DAY_MS;
 
@@ -84,6 +86,7 @@ export class Absences implements SeenMatches {
   readonly #alive: { readonly upTo: number; readonly at: EpochMs } | null;
   readonly #downMs: number;
   #size = 0;
+  readonly #ofProject = new Map<string, number>();
   #lastSeq = 0;
   #aliveAt: EpochMs;
   #notifier: AbsenceNotifier | null = null;
@@ -189,13 +192,14 @@ export class Absences implements SeenMatches {
     this.#awaited.set(ruleId, ofRule);
     const known = ofRule.get(seriesKey(projectId, key));
     if (known) return known;
-    if (ofRule.size >= MAX_KEYS_OF_RULE || this.#size >= MAX_KEYS) {
+    const ofProject = this.#ofProject.get(projectId) ?? 0;
+    if (ofRule.size >= MAX_KEYS_OF_RULE || ofProject >= MAX_KEYS_OF_PROJECT || this.#size >= MAX_KEYS) {
       this.#parts.log.warn({ ruleId, keys: ofRule.size }, "a rule awaits too many keys; a new one is not awaited");
       return null;
     }
     const made: Awaited = { ruleId, projectId, key, lastAt: at, lastSeq: 0, firedAt: null };
     ofRule.set(seriesKey(projectId, key), made);
-    this.#size++;
+    this.#count(projectId, 1);
     return made;
   }
 
@@ -260,8 +264,15 @@ export class Absences implements SeenMatches {
       this.#due.delete(each);
       this.#dirty.delete(each);
     }
-    this.#size -= awaited.size;
+    for (const { projectId } of awaited.values()) this.#count(projectId, -1);
     this.#awaited.delete(id);
+  }
+
+  #count(projectId: string, by: number): void {
+    this.#size += by;
+    const ofProject = (this.#ofProject.get(projectId) ?? 0) + by;
+    if (ofProject === 0) this.#ofProject.delete(projectId);
+    else this.#ofProject.set(projectId, ofProject);
   }
 
   async #fire(due: readonly Awaited[]): Promise<void> {
@@ -375,7 +386,7 @@ export class Absences implements SeenMatches {
       for (const [name, awaited] of ofRule) {
         if (awaited.firedAt === null || now - awaited.firedAt < FORGET_MS) continue;
         ofRule.delete(name);
-        this.#size--;
+        this.#count(awaited.projectId, -1);
       }
     }
   }

@@ -31,7 +31,8 @@ interface View {
 const startNear = (t: TestContext, options: PrismOptions = {}): Promise<TestPrism> =>
   startPrism(t, { ...options, settings: { "webhooks.allowPrivateCidrs": "127.0.0.0/8", ...options.settings } });
 
-const create = (prism: TestPrism, body: object = {}) => prism.post<View>(PATH, { url: URL, ...body });
+const create = (prism: TestPrism, body: object = {}, { token }: { token?: string } = {}) =>
+  prism.post<View>(PATH, { url: URL, ...body }, token === undefined ? {} : { token });
 
 /** What a secret signs. */
 const signature = (secret: string, id: unknown, timestamp: unknown, body: string): string =>
@@ -153,17 +154,30 @@ test("a test says what came of it, and counts for nothing", async (t) => {
   assert.deepEqual([body.active, body.failures, body.disabledAt], [true, 0, null]);
 });
 
-test("eight tests run at a time; further ones are refused with Retry-After", async (t) => {
+test("eight tests run at a time, four of one person; further ones are refused with Retry-After", async (t) => {
   const prism = await startNear(t);
   const peer = await WebPeer.start(t);
   const { id } = (await create(prism, { url: peer.url })).body;
   const waiting: (() => void)[] = [];
   peer.answer = (response) => void waiting.push(() => void response.writeHead(204).end());
-  const run = () => prism.post<{ delivered: boolean; error: { code: string } }>(`${PATH}/${id}/test`);
-  const running = Array.from({ length: 8 }, run);
-  await eventually("eight are called", () => waiting.length === 8);
-  const ninth = await run();
-  assert.deepEqual([ninth.status, ninth.body.error.code, ninth.headers.get("retry-after")], [503, "OVERLOADED", "1"]);
+  const run = (token = prism.adminToken) =>
+    prism.post<{ delivered: boolean; error: { code: string } }>(`${PATH}/${id}/test`, undefined, { token });
+  const running = Array.from({ length: 4 }, () => run());
+  await eventually("four are called", () => waiting.length === 4);
+  const fifth = await run();
+  assert.deepEqual([fifth.status, fifth.body.error.code, fifth.headers.get("retry-after")], [429, "RATE_LIMITED", "1"]);
+  for (const name of ["eve", "uma"]) {
+    const { token } = await makeUser(prism, name, ["Admin"]);
+    const own = (await create(prism, { url: peer.url }, { token })).body;
+    const test = () =>
+      prism.post<{ delivered: boolean; error: { code: string } }>(`${PATH}/${own.id}/test`, undefined, { token });
+    if (name === "eve") running.push(...Array.from({ length: 4 }, test));
+    else {
+      await eventually("eight are called", () => waiting.length === 8);
+      const ninth = await test();
+      assert.deepEqual([ninth.status, ninth.body.error.code], [503, "OVERLOADED"]);
+    }
+  }
   for (const go of waiting) go();
   for (const { body } of await Promise.all(running)) assert.equal(body.delivered, true);
   peer.answer = status(204);

@@ -1,7 +1,10 @@
 import type { ClientRequest, IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import type { Config } from "../../../../config/load.ts";
+import { currentCaller } from "../../../../core/caller.ts";
 import { PrismError } from "../../../../core/errors.ts";
+import { personKey } from "../../../../core/principal.ts";
+import { Slots } from "../../../../core/slots.ts";
 import {
   broken,
   CALL_LIMITS,
@@ -43,6 +46,8 @@ export interface SafeAnswer {
 }
 
 const MAX_BODY_BYTES = 65_536;
+/** Look-ups of names that people enter: each holds a socket until the name server answers. */
+const LOOK_UPS = new Slots({ total: 64, perOwner: 8, what: "look-ups of host names" });
 
 /** Loaded with the first call, for a quicker start. */
 let client: Promise<typeof import("node:http")> | null = null;
@@ -66,12 +71,14 @@ export class SafeFetch {
   }
 
   /**
-   * Checks whether requests to this URL are permitted now. @throws URL_REFUSED, also for a name
-   * that does not resolve
+   * Checks whether requests to this URL are permitted now, for the current caller. @throws
+   * URL_REFUSED, also for a name that does not resolve; RATE_LIMITED, OVERLOADED
    */
   async check(url: string): Promise<void> {
+    const { principal } = currentCaller();
+    const check = () => withinDns(this.#hosts.require(url), this.#limits);
     try {
-      await withinDns(this.#hosts.require(url), this.#limits);
+      await (principal ? LOOK_UPS.run(personKey(principal), check) : check());
     } catch (error) {
       if (!(error instanceof NoAnswer)) throw error;
       throw new PrismError("URL_REFUSED", "The URL is refused: the host's name is not resolved in time", {

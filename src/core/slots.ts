@@ -1,0 +1,42 @@
+import { PrismError } from "./errors.ts";
+
+interface Options {
+  /** At the same time. */
+  readonly total: number;
+  /** Of one owner at the same time, so that others find room. */
+  readonly perOwner: number;
+  /** What there is too much of, such as "tests of channels". */
+  readonly what: string;
+}
+
+const RETRY_AFTER_MS = 1000;
+
+/** Work that holds a connection or a socket for some seconds: so much at a time, and so much of one owner. */
+export class Slots {
+  readonly #options: Options;
+  readonly #ofOwner = new Map<string, number>();
+  #running = 0;
+
+  constructor(options: Options) {
+    this.#options = options;
+  }
+
+  /** @throws RATE_LIMITED when the owner has too much running, OVERLOADED when all have; what `work` throws */
+  async run<T>(owner: string, work: () => Promise<T>): Promise<T> {
+    const { total, perOwner, what } = this.#options;
+    const own = this.#ofOwner.get(owner) ?? 0;
+    const retry = { retryAfterMs: RETRY_AFTER_MS };
+    if (own >= perOwner) throw new PrismError("RATE_LIMITED", `Too many of your ${what} are running`, retry);
+    if (this.#running >= total) throw new PrismError("OVERLOADED", `Too many ${what} are running`, retry);
+    this.#running++;
+    this.#ofOwner.set(owner, own + 1);
+    try {
+      return await work();
+    } finally {
+      this.#running--;
+      const left = (this.#ofOwner.get(owner) ?? 1) - 1;
+      if (left === 0) this.#ofOwner.delete(owner);
+      else this.#ofOwner.set(owner, left);
+    }
+  }
+}
