@@ -3,6 +3,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { eventually } from "../helpers/eventually.ts";
+import { makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { runCli, runJson } from "./run-cli.ts";
 
@@ -23,6 +24,11 @@ test("prism alerts, incidents, silences, oncall, heartbeats, policies and routes
     assert.match(await run("alerts show disk"), /incident 1, open: DiskFull/);
     assert.match(await run("incidents list"), /^1 +open +.* DiskFull$/m);
     assert.match(await run("incidents explain 1"), /is a member of the project[\s\S]*1 person was notified/);
+    await makeUser(prism, "zoe");
+    const named = await run("incidents explain 1 --user zoe");
+    assert.match(named, /zoe/);
+    const [incident] = (await prism.get<{ data: { id: string }[] }>("/api/v1/incidents")).body.data;
+    assert.match(await run(`explain ${incident?.id} --user zoe`), /zoe/);
     assert.match(await run("alerts explain disk"), /Incident 1: 1 person was\s+notified/);
     assert.match(await run("alerts explain alertname=Other"), /would open an incident/);
     assert.match(await run("incidents ack 1", "--note", "I am on it"), /^1 {2}acknowledged/);

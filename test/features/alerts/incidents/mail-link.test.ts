@@ -38,3 +38,19 @@ test("the link of a mail acknowledges without a login by its button; following i
   world.clock.advance(8 * 86_400_000);
   assert.equal((await press(url)).status, 401, "expired");
 });
+
+test("the link of a mail says of an incident that has ended that it was resolved before", async (t) => {
+  const world = await IncidentWorld.start(t);
+  const ann = await world.member("ann");
+  await world.fire("A");
+  const { id } = await world.db.read.selectFrom("notifications").select("id").executeTakeFirstOrThrow();
+  const config = { ...world.prism.parts.base.config, publicUrl: world.prism.url };
+  const url = acknowledgeLink(config, { userId: ann.id, notificationId: id }, world.clock.now()) ?? "";
+  const { id: incidentId } = await world.only();
+  const resolved = await world.prism.post(`/api/v1/incidents/${incidentId}/resolve`, {});
+  assert.equal(resolved.status, 200, resolved.text);
+  const reply = await fetch(url, { method: "POST", headers: FORM, body: "acknowledge=yes" });
+  assert.equal(reply.status, 200);
+  assert.match(await reply.text(), /Incident 1 was resolved before/);
+  assert.equal((await world.only()).state, "resolved");
+});
