@@ -22,7 +22,7 @@ test("prism alerts, incidents, silences, oncall, heartbeats, policies and routes
     await eventually("notified", async () => (await run("incidents show 1")).includes("Step 1 notified"));
     assert.match(await run("alerts list"), /instance=db-2/);
     assert.match(await run("alerts show disk"), /incident 1, open: DiskFull/);
-    assert.match(await run("incidents list"), /^1 +open +.* DiskFull$/m);
+    assert.match(await run("incidents list"), /^1 +open +- +\d{4}-.* DiskFull$/m);
     assert.match(await run("incidents explain 1"), /is a member of the project[\s\S]*1 person was notified/);
     await makeUser(prism, "zoe");
     const named = await run("incidents explain 1 --user zoe");
@@ -150,4 +150,23 @@ test("prism alerts, incidents, silences, oncall, heartbeats, policies and routes
     ] as const)
       assert.equal((await runCli(args.split(" "), options)).status, status, args);
   });
+});
+
+test("lists show severities, the most severe alert first, and times of the terminal's zone", async (t) => {
+  const prism = await startPrism(t);
+  const options = { cwd: prism.dir, env: { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken } };
+  const alerts = ["info", "critical", "warning"].map((severity) => ({
+    key: severity,
+    labels: { alertname: severity, severity },
+  }));
+  assert.equal((await prism.post("/api/v1/alerts", { alerts })).status, 200);
+  const { stdout } = await runCli(["alerts", "list"], options);
+  const severities = stdout.split("\n").flatMap((line) => /(critical|warning|info) +\w+=/.exec(line)?.[1] ?? []);
+  assert.deepEqual(severities, ["critical", "warning", "info"]);
+  await eventually("an incident", async () => {
+    const { stdout: incidents } = await runCli(["incidents", "list"], options);
+    return /^\d+ +open +critical +\d{4}-\d\d-\d\d \d\d:\d\d +\d/m.test(incidents);
+  });
+  const { stdout: notes } = await runCli(["notifications", "list"], options);
+  assert.doesNotMatch(notes, /\dT\d\d:/);
 });

@@ -5,6 +5,7 @@ import { everyItem, online, pick } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { integerFlag } from "../../output/flag-values.ts";
 import { printable, table } from "../../output/output.ts";
+import { localTime, withLocalTimes } from "../../output/text.ts";
 import type { ServerClient } from "../../server-client.ts";
 
 const PATH = "/api/v1/notifications";
@@ -50,7 +51,14 @@ function notificationsTable(notifications: readonly Notification[]): string[] {
   if (notifications.length === 0) return ["no notifications"];
   return table(
     ["ID", "CREATED", "STATE", "PRIORITY", "TITLE", "MESSAGE"],
-    notifications.map((each) => [each.id, each.createdAt, stateOf(each), each.priority, each.title, each.message]),
+    notifications.map((each) => [
+      each.id,
+      localTime(each.createdAt).slice(0, 16),
+      stateOf(each),
+      each.priority,
+      each.title,
+      withLocalTimes(each.message),
+    ]),
   );
 }
 

@@ -48,8 +48,19 @@ interface ListFlags extends ProjectFlag {
   readonly limit: number;
 }
 
+const SEVERITIES = ["critical", "error", "warning", "info"];
+
+/** Alerts without one of these severities come last. */
+function rankOf({ severity }: Pick<Alert, "severity">): number {
+  const rank = SEVERITIES.indexOf(severity ?? "");
+  return rank === -1 ? SEVERITIES.length : rank;
+}
+
 function addList(alerts: Command): void {
-  subcommand(alerts, "list", "list firing alerts, latest first", ["", `--matcher 'team="db"' --json`])
+  subcommand(alerts, "list", "list firing alerts, the most severe first, then the latest", [
+    "",
+    `--matcher 'team="db"' --json`,
+  ])
     .option(...OF_PROJECT)
     .option("--matcher <matchers>", 'conditions on labels, such as team="db",severity=~"critical|page"')
     .option("--resolved", "resolved alerts instead")
@@ -62,7 +73,7 @@ function addList(alerts: Command): void {
           state: resolved ? "resolved" : undefined,
           limit: Math.min(limit, 100),
         };
-        const found = await everyItem<Alert>(server, PATH, query, limit);
+        const found = (await everyItem<Alert>(server, PATH, query, limit)).sort((a, b) => rankOf(a) - rankOf(b));
         out.result({ alerts: found }, () =>
           found.length === 0
             ? "no alerts"

@@ -24,7 +24,7 @@ const PATH = "/api/v1/incidents";
 const STATES = ["open", "acknowledged", "snoozed", "resolved", "unresolved"];
 const MAX_BULK = 100;
 /** Width of a list without the titles. */
-const OTHER_COLUMNS = 46;
+const OTHER_COLUMNS = 56;
 const ONE = "number in the project, or id";
 
 function stateOf({ state, resolvedBy, isSnoozed }: Incident): string {
@@ -48,16 +48,19 @@ function addRead(incidents: Command): void {
       online(command, async (server, { out }) => {
         const query = { projectId: project, state, mine: mine ? "true" : undefined, limit: Math.min(limit, 100) };
         const found = await everyItem<Incident>(server, PATH, query, limit);
-        const width = Math.max(36, (process.stdout.columns || 0) - OTHER_COLUMNS);
+        const width = Math.max(26, (process.stdout.columns || 0) - OTHER_COLUMNS);
         const row = (each: Incident) => [
           each.number,
           stateOf(each),
+          each.severity ?? null,
           shortTime(each.openedAt),
           each.firing,
           cut(each.summary && each.summary !== each.title ? `${each.title}: ${each.summary}` : each.title, width),
         ];
         out.result({ incidents: found }, () =>
-          found.length === 0 ? "no incidents" : table(["NO", "STATE", "OPENED", "FIRING", "TITLE"], found.map(row)),
+          found.length === 0
+            ? "no incidents"
+            : table(["NO", "STATE", "SEVERITY", "OPENED", "FIRING", "TITLE"], found.map(row)),
         );
       }),
     );

@@ -88,6 +88,8 @@ export interface Incident {
   readonly state: string;
   readonly resolvedBy: string | null;
   readonly isSnoozed: boolean;
+  /** A server of an earlier version has none. */
+  readonly severity?: string | null;
   readonly firing: number;
   readonly openedAt: string;
 }
