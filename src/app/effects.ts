@@ -38,6 +38,7 @@ function effectTable({ bus }: Base, core: Core, services: Services): EffectTable
     },
     "silences-changed": ({ silences }) => silencesChanged(alerting, silences),
     "ntfy-topics-changed": (change) => ntfy.topicsChanged(change),
+    "ntfy-access-changed": (change) => ntfy.accessChanged(change),
     "ntfy-scheduled": ({ id, dueAt }) => ntfy.publisher.scheduled(id, dueAt),
     "status-pages-changed": (change) => alerting.statusPages.changed(change),
     "incidents-changed": (effect) => alerting.incidents.changed(effect),

@@ -10,8 +10,21 @@ import type { Parts } from "./parts.ts";
 export function ntfyOwn({ base, core, http, services }: Parts): NtfyOwn {
   const { database: db, clock, log, config, settings } = base;
   const { hub, connections } = core.live;
-  const { projects } = core.access;
-  return { db, clock, log, config, settings, projects, hub, connections, ...http, ntfy: services.ntfy };
+  const { projects, principals, users } = core.access;
+  return {
+    db,
+    clock,
+    log,
+    config,
+    settings,
+    projects,
+    principals,
+    users,
+    hub,
+    connections,
+    ...http,
+    ntfy: services.ntfy,
+  };
 }
 
 /** @param allowsOwn whether a page of this origin may open live connections. */

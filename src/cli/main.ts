@@ -31,6 +31,7 @@ import { addExport } from "./commands/server/export.ts";
 import { addHealth } from "./commands/server/health.ts";
 import { addIntegrations } from "./commands/server/integrations.ts";
 import { addMigrate } from "./commands/server/migrate.ts";
+import { addNtfy } from "./commands/server/ntfy.ts";
 import { addSeed } from "./commands/server/seed.ts";
 import { addServe } from "./commands/server/serve.ts";
 import { addService } from "./commands/server/service.ts";
@@ -154,6 +155,7 @@ Examples:
   addWorker(program);
   program.commandsGroup("Access:");
   addProjects(program);
+  addNtfy(program);
   addUser(program);
   addToken(program);
   addKey(program);

@@ -8,6 +8,7 @@ import type {
   EventsTable,
   IntegrationsTable,
   JobState,
+  NtfyAccessTable,
   NtfyTopicsTable,
   OutsideChannel,
   ReceiversTable,
@@ -74,6 +75,12 @@ interface EffectData {
   "ntfy-topics-changed": {
     readonly changed?: readonly Selectable<NtfyTopicsTable>[];
     readonly deleted?: readonly string[];
+  };
+  /** Rights on topics of ntfy of a user in a project: all that there are now. */
+  "ntfy-access-changed": {
+    readonly projectId: string;
+    readonly userId: string;
+    readonly rows: readonly Selectable<NtfyAccessTable>[];
   };
   /** Messages of ntfy that wait for their time. */
   "ntfy-scheduled": { readonly id: string; readonly dueAt: number };

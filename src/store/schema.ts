@@ -78,8 +78,10 @@ import type {
   GotifyMessagesTable,
 } from "./schema/gotify.ts";
 import type {
+  NtfyAccessTable,
   NtfyAttachmentsTable,
   NtfyMessagesTable,
+  NtfyPermission,
   NtfyTokensTable,
   NtfyTopicKind,
   NtfyTopicsTable,
@@ -169,8 +171,10 @@ export type {
   NotificationKind,
   NotificationRecipientsTable,
   NotificationsTable,
+  NtfyAccessTable,
   NtfyAttachmentsTable,
   NtfyMessagesTable,
+  NtfyPermission,
   NtfyTokensTable,
   NtfyTopicKind,
   NtfyTopicsTable,
@@ -293,6 +297,7 @@ export interface Schema {
   heartbeat_flips: HeartbeatFlipsTable;
   heartbeat_keys: HeartbeatKeysTable;
   ntfy_topics: NtfyTopicsTable;
+  ntfy_access: NtfyAccessTable;
   ntfy_messages: NtfyMessagesTable;
   ntfy_tokens: NtfyTokensTable;
   ntfy_attachments: NtfyAttachmentsTable;

@@ -160,6 +160,28 @@ test("projects: made, renamed and deleted, with their members", async (t) => {
   assert.equal((await run("projects", "members", "ops")).status, 6);
 });
 
+test("ntfy access: rights on topics are listed, set by ntfy's words and removed", async (t) => {
+  const { prism, run, json } = await setUp(t);
+  await makeUser(prism, "ann", ["User"]);
+  const rows = async (...words: string[]) => {
+    const { access } = await json<{ access: { username: string | null; topic: string; permission: string }[] }>(
+      ...["ntfy", "access", ...words],
+    );
+    return access.map(({ username, topic, permission }) => `${username ?? "everyone"} ${topic} ${permission}`);
+  };
+  assert.equal((await run("ntfy", "access")).stdout, "no rights on topics: those in the project decide\n");
+  assert.match((await run("ntfy", "access", "ann", "backup-*", "ro")).stdout, / ann +backup-\* +read\n$/);
+  assert.deepEqual(await rows("*", "*", "deny"), ["everyone * none"]);
+  assert.deepEqual(await rows("ann", "news", "rw"), ["ann backup-* read", "ann news read-write"]);
+  assert.equal((await run("ntfy", "access", "ann", "news")).status, 2);
+  assert.equal((await run("ntfy", "access", "ann", "news", "all")).status, 2);
+  assert.equal((await run("ntfy", "access", "nobody", "news", "rw")).status, 6);
+  assert.deepEqual(await rows("--reset", "ann", "news"), ["ann backup-* read"]);
+  assert.equal((await run("ntfy", "access", "--reset", "ann", "news")).status, 6);
+  assert.equal((await run("ntfy", "access", "--reset")).status, 0);
+  assert.deepEqual(await rows(), []);
+});
+
 test("webhooks: of users and projects, tested, switched and deleted", async (t) => {
   const { prism, run, json } = await setUp(t, { "webhooks.allowPrivateCidrs": "127.0.0.1/32" });
   const url = `${prism.url}/nix`;

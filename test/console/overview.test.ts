@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { eventually } from "../helpers/eventually.ts";
 import { stepsOf } from "../helpers/steps.ts";
 import { assertAccessible, startConsole } from "./helpers.ts";
 
@@ -132,5 +133,34 @@ test("operators resume queues and channels and retry dead jobs where they see th
   await question.getByText(/1 dead job of the queue timers/).waitFor();
   await question.getByRole("button", { name: "Retry" }).click();
   await row("1 job failed in timers").waitFor({ state: "detached" });
+  console.assertClean();
+});
+
+test("a user who reads no project has an overview of the own work, and the page of an incident that paged the user", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const { prism } = console;
+  const ben = await console.person("ben", ["User"]);
+  const { defaultProjectId } = prism.parts.core.access;
+  const policy = { name: "default", steps: [{ type: "notify", users: [ben.id] }] };
+  assert.equal((await prism.put(`/api/v1/policies/${defaultProjectId}`, policy)).status, 200);
+  await prism.post("/api/v1/alerts", { alerts: [{ labels: { alertname: "DiskFull" } }] });
+  const [incident] = await eventually("the incident", async () => {
+    const { body } = await prism.get<{ data: { id: string }[] }>("/api/v1/incidents?mine=true", { token: ben.token });
+    return body.data.length > 0 ? body.data : undefined;
+  });
+  const page = await console.open("/", { as: "ben" });
+  await console.shown(page);
+  const menu = page.getByRole("navigation", { name: "Main" });
+  assert.equal(await menu.getByRole("link", { name: "Events", exact: true }).count(), 0);
+  await console.visit(page, "/projects");
+  await page.getByRole("heading", { level: 1, name: "Projects" }).waitFor();
+  await console.visit(page, `/incidents/${incident?.id}`);
+  await page.getByRole("heading", { level: 1 }).filter({ hasText: "DiskFull" }).waitFor();
+  await page
+    .getByRole("button", { name: /^Acknowledge/ })
+    .first()
+    .click();
+  await page.getByText("Acknowledged").first().waitFor();
   console.assertClean();
 });

@@ -106,5 +106,20 @@ test("an administrator decides about accounts, roles, projects and keys", async 
     await page.getByText("The key is revoked.").waitFor();
     assert.equal((await prism.request("POST", "/api/v1/events", { type: "x" }, { apiKey: first })).status, 401);
   });
+
+  await step("a project's owner sets and removes rights on topics of ntfy", async () => {
+    await page.getByRole("link", { name: "Topics" }).click();
+    await page.getByText("No topic has rights of its own").waitFor();
+    await press(page, "Add a right");
+    await dialog.getByRole("radio", { name: "Everyone" }).click();
+    await dialog.getByLabel("Topic").fill("backup-*");
+    await press(dialog, "Set");
+    await page.getByText("The right is set.").waitFor();
+    const row = page.getByRole("row", { name: /Everyone/ });
+    assert.match(await row.innerText(), /backup-\*\s+Read/);
+    await row.getByRole("button", { name: "Remove" }).click();
+    await page.getByText("The right is removed.").waitFor();
+    await page.getByText("No topic has rights of its own").waitFor();
+  });
   console.assertClean();
 });

@@ -16,7 +16,12 @@ import { errorCodeOf } from "./support/raw-connection.ts";
 
 /** Closes what development opens to this machine (D10): the matrix is about credentials. */
 const FORWARDED = { Via: "1.1 test" };
-const SETTINGS = { "rateLimit.enabled": "false", "auth.bcryptCost": "4", "limits.schedulesPerUser": "100000" };
+const SETTINGS = {
+  "rateLimit.enabled": "false",
+  "auth.bcryptCost": "4",
+  "limits.schedulesPerUser": "100000",
+  "limits.onCallSchedulesPerProject": "100000",
+};
 
 test(
   "S2-97, S2-20, S2-21, S2-22, S0-22: every route admits exactly those whom the contract names, by every path",

@@ -100,8 +100,8 @@ function RemoveMember({ project, member, onDone }: RemoveProps) {
   const remove = async () => {
     const title = isSelf ? `Leave ${project.name}?` : `Remove ${member.name}?`;
     const text = isSelf
-      ? "You no longer see its events."
-      : "The person no longer sees the project's events; live connections end.";
+      ? "You no longer see its events. API keys that you made are revoked."
+      : "The person no longer sees the project's events; live connections end. API keys that the person made are revoked.";
     if (!(await confirm({ title, text, action: isSelf ? "Leave" : "Remove", danger: true }))) return;
     await api.del(`/projects/${project.id}/members/${member.userId}`);
     onDone();

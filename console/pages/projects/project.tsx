@@ -9,6 +9,7 @@ import { Badge, Button, formatRelative, Page, plural, Tabs } from "../../ui/inde
 import { ProjectKeys } from "./project-keys.tsx";
 import { ProjectMembers } from "./project-members.tsx";
 import { ProjectSettingsForm } from "./project-settings.tsx";
+import { ProjectTopics } from "./project-topics.tsx";
 import type { ProjectDetail } from "./project-types.ts";
 
 export default function ProjectPage({ params }: PageProps) {
@@ -28,6 +29,7 @@ function ProjectView({ project, reload }: { readonly project: ProjectDetail; rea
   const tabs = [
     { value: "members", label: "Members", href: href(base) },
     ...(isEditor ? [{ value: "keys", label: "API keys", href: href(`${base}?tab=keys`) }] : []),
+    ...(isOwner ? [{ value: "topics", label: "Topics", href: href(`${base}?tab=topics`) }] : []),
     ...(isOwner ? [{ value: "settings", label: "Settings", href: href(`${base}?tab=settings`) }] : []),
   ];
   return (
@@ -46,6 +48,8 @@ function ProjectView({ project, reload }: { readonly project: ProjectDetail; rea
     >
       {tab === "keys" && isEditor ? (
         <ProjectKeys project={project} isOwner={isOwner} />
+      ) : tab === "topics" && isOwner ? (
+        <ProjectTopics project={project} />
       ) : tab === "settings" && isOwner ? (
         <ProjectSettingsForm project={project} onSaved={reload} />
       ) : (

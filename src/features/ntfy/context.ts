@@ -9,7 +9,7 @@ import type { Router } from "../../http/router.ts";
 import type { Connections } from "../../live/connections.ts";
 import type { Hub } from "../../live/hub.ts";
 import type { Database } from "../../store/database.ts";
-import type { Projects } from "../access/index.ts";
+import type { Principals, Projects, UserDirectory } from "../access/index.ts";
 import type { Visitor } from "./auth.ts";
 import { parametersOf, requireTopics } from "./parameters.ts";
 import type { Ntfy } from "./service.ts";
@@ -25,6 +25,8 @@ export interface NtfyOwn {
   readonly log: Logger;
   readonly settings: LiveSettings;
   readonly projects: Projects;
+  readonly principals: Principals;
+  readonly users: UserDirectory;
   readonly kernel: HttpKernel;
   readonly router: Router;
   readonly bodies: Pick<BodyReader, "hold">;

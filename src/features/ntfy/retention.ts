@@ -61,9 +61,11 @@ function unusedTopics(db: ReadDb | Trx, now: number) {
     .where("t.kind", "=", "messages")
     .where("t.isKept", "=", 0)
     .where((e) => e(e.fn.coalesce("t.lastUsedAt", "t.createdAt"), "<=", now - UNUSED_MS))
-    .where((e) =>
-      e.not(e.exists(e.selectFrom("ntfy_messages as m").select("m.id").whereRef("m.topic", "=", "t.name"))),
-    );
+    .where((e) => e.not(e.exists(e.selectFrom("ntfy_messages as m").select("m.id").whereRef("m.topic", "=", "t.name"))))
+    .where((e) => {
+      const rights = e.selectFrom("ntfy_access as a").select("a.pattern").whereRef("a.pattern", "=", "t.name");
+      return e.not(e.exists(rights.whereRef("a.projectId", "=", "t.projectId")));
+    });
 }
 
 const topics = sweepOf<string>({

@@ -1,5 +1,6 @@
 import type { TemplatedApp } from "uWebSockets.js";
 import type { Feature } from "../../module/feature.ts";
+import { accessRoutes } from "./access-routes.ts";
 import { NtfyApi } from "./api.ts";
 import { countVisitor, type NtfyOwn, PREFIX, requestOf, subscriberParts } from "./context.ts";
 import { errorBodyOf } from "./errors.ts";
@@ -17,6 +18,7 @@ export function ntfyFeature(own: NtfyOwn): Feature {
       const api = new NtfyApi(own, { ...own, audit, attachments: own.ntfy.attachments, cacheMs: own.ntfy.cacheMs });
       for (const each of api.routes()) server.route(each);
       for (const each of topicRoutes({ ...own, audit })) server.route(each);
+      for (const each of accessRoutes({ ...own, audit })) server.route(each);
     },
   };
 }

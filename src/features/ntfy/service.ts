@@ -13,6 +13,7 @@ import type { PasswordOwner, Principals, Projects } from "../access/index.ts";
 import type { AuditTrail } from "../audit/index.ts";
 import { acknowledgeLink, type DirectMail } from "../delivery/index.ts";
 import type { RealtimeService } from "../streams/index.ts";
+import type { AccessChange } from "./access.ts";
 import { ATTACHMENTS_DIR, Attachments } from "./attachments.ts";
 import { NtfyAuth } from "./auth.ts";
 import { Publisher } from "./publisher.ts";
@@ -107,6 +108,12 @@ export class Ntfy {
     this.topics.changed(change);
     const names = new Set([...(change.changed ?? []).map(({ name }) => name), ...(change.deleted ?? [])]);
     for (const subscriber of [...this.open]) subscriber.topicsChanged(names);
+  }
+
+  /** A commit has changed rights on topics. */
+  accessChanged(change: AccessChange): void {
+    this.topics.access.changed(change);
+    for (const subscriber of [...this.open]) subscriber.accessChanged();
   }
 
   /** Stores when tokens and topics were last used. */

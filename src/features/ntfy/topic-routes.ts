@@ -11,13 +11,14 @@ import { countOf } from "../../store/sqlite/list-queries.ts";
 import type { Projects } from "../access/index.ts";
 import type { AuditTrail } from "../audit/index.ts";
 import { requireTopic, TOPIC } from "./parameters.ts";
-import type { TopicRow } from "./topics.ts";
+import type { TopicRow, Topics } from "./topics.ts";
 
 interface TopicContext {
   readonly db: Database;
   readonly clock: Clock;
   readonly projects: Projects;
   readonly audit: AuditTrail;
+  readonly ntfy: { readonly topics: Pick<Topics, "readableBy"> };
 }
 
 const PATH = "/api/v1/ntfy/topics";
@@ -105,12 +106,14 @@ export function topicRoutes(context: TopicContext): Route[] {
   ];
 }
 
-async function listTopics({ db, projects }: TopicContext, principal: PermissionHolder, query: ListTopics) {
+async function listTopics({ db, projects, ntfy }: TopicContext, principal: PermissionHolder, query: ListTopics) {
   const request = readPage(query, ["string"]);
   const ids = projects.readable(principal, "events:read", query.projectId);
   const filtered = db.read.selectFrom("ntfy_topics").where((e) => {
     const inProject = ids === null ? e("projectId", "is not", null) : e("projectId", "in", [...ids]);
-    return query.projectId === undefined ? e.or([inProject, e("userId", "=", principal.userId ?? "")]) : inProject;
+    if (query.projectId !== undefined) return inProject;
+    const given = principal.userId === null ? [] : ntfy.topics.readableBy(principal.userId);
+    return e.or([inProject, e("userId", "=", principal.userId ?? ""), e("name", "in", given)]);
   });
   const { after, limit, offset } = request;
   const rows = await (after ? filtered.where("name", ">", String(after[0])) : filtered)

@@ -1,10 +1,12 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Selectable } from "kysely";
 import { DAY_MS, type EpochMs } from "../../core/clock.ts";
-import type { Principal } from "../../core/principal.ts";
+import type { TokenScope } from "../../core/permissions.ts";
+import type { PermissionHolder, Principal } from "../../core/principal.ts";
 import { hasTokenScope } from "../../http/access.ts";
-import type { NtfyTopicKind, NtfyTopicsTable } from "../../store/schema.ts";
+import type { NtfyPermission, NtfyTopicKind, NtfyTopicsTable } from "../../store/schema.ts";
 import type { Projects } from "../access/index.ts";
+import { mayRead, mayWrite, TopicAccess } from "./access.ts";
 import { NtfyError } from "./errors.ts";
 
 export type TopicRow = Selectable<NtfyTopicsTable>;
@@ -20,16 +22,15 @@ export interface Topic {
   readonly isNew: boolean;
 }
 
-export type Anonymous = "none" | "read" | "write" | "read-write";
-
 interface TopicsParts {
   readonly reader: Sqlite;
   readonly projects: Projects;
-  readonly anonymous: () => Anonymous;
+  readonly anonymous: () => NtfyPermission;
 }
 
 /** The topics in memory, and who may use them (docs/ntfy.md). Effects of commits keep them current. */
 export class Topics {
+  readonly access = new TopicAccess();
   readonly #parts: TopicsParts;
   readonly #byName = new Map<string, Topic>();
   /** When each was last used, to the day. */
@@ -42,6 +43,7 @@ export class Topics {
 
   /** Builds the memory from the table, before the server answers. */
   load(): void {
+    this.access.load(this.#parts.reader);
     this.changed({ changed: this.#parts.reader.prepare<[], TopicRow>("select * from ntfy_topics").all() });
   }
 
@@ -79,11 +81,17 @@ export class Topics {
     return names;
   }
 
-  /** The topic as this caller uses it: a new one is in the caller's project, or the default one. */
+  /**
+   * The topic as this caller uses it: a new one is in the project in which the caller has a right to write
+   * it, otherwise in the project of the key, or the default one.
+   */
   of(name: string, principal: Principal | null): Topic {
     const known = this.#byName.get(name);
     if (known) return known;
-    const projectId = principal ? this.#parts.projects.refOf(principal, undefined) : this.#parts.projects.defaultId;
+    const { projects } = this.#parts;
+    const userId = principal && principal.kind !== "apiKey" ? principal.userId : null;
+    const given = userId === null ? undefined : this.access.projectFor(userId, name);
+    const projectId = given ?? (principal ? projects.refOf(principal, undefined) : projects.defaultId);
     return { name, kind: "messages", projectId, userId: null, patterns: [], isNew: true };
   }
 
@@ -91,6 +99,8 @@ export class Topics {
     const { projects, anonymous } = this.#parts;
     if (topic.kind === "inbox") return principal !== null && isOwn(principal, topic.userId);
     if (topic.projectId === null || !projects.exists(topic.projectId)) return false;
+    const given = this.#given(topic.name, topic.projectId, principal);
+    if (given !== null) return mayRead(given) && isInScope(principal, "events:read");
     if (principal && projects.has(principal, topic.projectId, "events:read")) return true;
     return this.#isOpen(topic) && /read/.test(anonymous());
   }
@@ -98,6 +108,8 @@ export class Topics {
   mayWrite(topic: Topic, principal: Principal | null): boolean {
     const { projects, anonymous } = this.#parts;
     if (topic.kind !== "messages" || topic.projectId === null || !projects.exists(topic.projectId)) return false;
+    const given = this.#given(topic.name, topic.projectId, principal);
+    if (given !== null) return mayWrite(given) && isInScope(principal, "events:write");
     if (principal && projects.has(principal, topic.projectId, "events:write")) return true;
     return this.#isOpen(topic) && /write/.test(anonymous());
   }
@@ -116,10 +128,37 @@ export class Topics {
     return topic;
   }
 
+  /** Messages and events of other topics that the user reads by a right on the topic. */
+  readableBy(userId: string): string[] {
+    const names = [...this.#byName.values()].filter(({ name, kind, projectId }) => {
+      const given = kind === "inbox" || projectId === null ? null : this.access.permission(projectId, userId, name);
+      return given !== null && mayRead(given);
+    });
+    return names.slice(0, MAX_LISTED).map(({ name }) => name);
+  }
+
+  /** The right on the topic, of the caller or of everyone; null: the rights in the project decide. */
+  #given(name: string, projectId: string, principal: Principal | null): NtfyPermission | null {
+    // Owners set the rights, and keys are theirs.
+    if (principal?.kind === "apiKey" || (principal && isManager(principal, projectId))) return null;
+    return this.access.permission(projectId, principal?.userId ?? null, name);
+  }
+
   /** `ntfy.anonymous` opens the topics of messages in the default project. */
   #isOpen({ kind, projectId }: Topic): boolean {
     return kind === "messages" && projectId === this.#parts.projects.defaultId;
   }
+}
+
+const MAX_LISTED = 1000;
+
+function isManager({ memberships, permissions }: PermissionHolder, projectId: string): boolean {
+  return memberships.get(projectId) === "owner" || permissions.has("projects:all");
+}
+
+/** A service token has no more than its scopes. */
+function isInScope(principal: Principal | null, scope: TokenScope): boolean {
+  return principal === null || principal.kind === "apiKey" || hasTokenScope(principal, [scope]);
 }
 
 function isOwn(principal: Principal, userId: string | null): boolean {

@@ -21,6 +21,19 @@ export interface NtfyTopicsTable {
   isKept: Generated<Flag>;
 }
 
+export type NtfyPermission = "none" | "read" | "write" | "read-write";
+
+export interface NtfyAccessTable {
+  projectId: string;
+  /** `*`: everyone. */
+  userId: string;
+  /** Of names of topics; `*` stands for any text. */
+  pattern: string;
+  permission: NtfyPermission;
+  createdBy: string | null;
+  createdAt: number;
+}
+
 export interface NtfyMessagesTable {
   id: string;
   topic: string;

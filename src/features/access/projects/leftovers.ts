@@ -36,6 +36,15 @@ export async function endKeysOf(ctx: RecordContext, { userId, projectId, heir }:
   return keys.length;
 }
 
+/** Ends the rights of a person on topics of ntfy. @param projectId null: of all projects */
+export async function endTopicRights(trx: Trx, userId: string, projectId: string | null): Promise<void> {
+  let query = trx.deleteFrom("ntfy_access").where("userId", "=", userId);
+  if (projectId !== null) query = query.where("projectId", "=", projectId);
+  const rows = await query.returning("projectId").execute();
+  for (const of of new Set(rows.map((row) => row.projectId)))
+    addEffect(trx, { type: "ntfy-access-changed", projectId: of, userId, rows: [] });
+}
+
 /** Cancels the timers and scheduled notifications of a deleted account; its schedules of jobs belong to the server. */
 export async function endWorkOf({ clock }: Pick<RecordContext, "clock">, userId: string, trx: Trx): Promise<void> {
   const waiting = await trx

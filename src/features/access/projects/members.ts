@@ -8,7 +8,7 @@ import type { ProjectRole } from "../../../store/schema.ts";
 import { changeProject } from "../authorize.ts";
 import { recordChange } from "../context.ts";
 import { inviteToProject, revokeInvitationsOf } from "./invitations.ts";
-import { endKeysOf } from "./leftovers.ts";
+import { endKeysOf, endTopicRights } from "./leftovers.ts";
 import * as queries from "./queries.ts";
 import type { AddMember, ListMembers } from "./schema.ts";
 import type { ProjectsContext } from "./service.ts";
@@ -112,6 +112,7 @@ export async function removeMember(
       ? ((isSelf ? (await queries.ownersOf(trx, projectId))[0] : principal.userId) ?? null)
       : undefined;
     await endKeysOf(ctx, { userId: member.userId, projectId, heir }, trx);
+    await endTopicRights(trx, member.userId, projectId);
   });
 }
 

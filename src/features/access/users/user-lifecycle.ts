@@ -6,7 +6,7 @@ import type { Flag, UserStatus } from "../../../store/schema.ts";
 import { type Granter, replaceRoles, requireMayManage } from "../authorize.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 import { hasAdmin } from "../first-start.ts";
-import { endKeysOf, endWorkOf } from "../projects/leftovers.ts";
+import { endKeysOf, endTopicRights, endWorkOf } from "../projects/leftovers.ts";
 import { forgetWays } from "../projects/queries.ts";
 import { ownKey } from "../sessions/login.ts";
 import { revokeOneTimeTokens } from "../sessions/mail-links.ts";
@@ -162,6 +162,7 @@ export async function removeUser(ctx: AccountContext, id: string, granter: Grant
     await trx.deleteFrom("oncall_days_off").where("userId", "=", id).execute();
     await forgetWays(trx, id, "failed_ways");
     await endKeysOf(ctx, { userId: id, projectId: null }, trx);
+    await endTopicRights(trx, id, null);
     await endWorkOf(ctx, id, trx);
     await recordChange(ctx, "user.update", "user", id, { changed: ["deletedAt"] }, trx);
   });

@@ -128,6 +128,11 @@ export abstract class Subscriber implements Connection {
     if (this.request.legs.some(isOther)) this.cut();
   }
 
+  /** A right on topics was given or removed. */
+  accessChanged(): void {
+    if (!this.#mayRead()) this.cut();
+  }
+
   protected get isOpen(): boolean {
     return this.#isOpen;
   }

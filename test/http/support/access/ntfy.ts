@@ -1,5 +1,5 @@
 import { uuidv7 } from "../../../../src/core/ids.ts";
-import { scoped } from "./refusals.ts";
+import { inShop, scoped } from "./refusals.ts";
 import { open, type Refusal, type Row, type Table } from "./row.ts";
 
 const PATH = "/api/v1/ntfy/topics";
@@ -51,6 +51,8 @@ const PROTOCOL: readonly [string, Row[]][] = [
 export const NTFY_PATHS = PROTOCOL.map(([key]) => key.split(" ")[1] ?? "");
 
 const own = ["notifications:own"] as const;
+const ACCESS = "/api/v1/ntfy/access";
+const owners = scoped(["projects:create"], inShop({ from: "owner", hidden: "PROJECT_NOT_FOUND" }));
 
 export const NTFY: Table = {
   ...Object.fromEntries(PROTOCOL),
@@ -59,6 +61,25 @@ export const NTFY: Table = {
     {
       refusal: scoped(["events:write", ...own]),
       request: () => ({ path: PATH, body: { name: uuidv7(), kind: "inbox" } }),
+    },
+  ],
+  // The answer has the projects that the caller manages, and the caller's own rights.
+  [`GET ${ACCESS}`]: [{ refusal: scoped(["projects:create", "events:read"]), request: () => ({ path: ACCESS }) }],
+  [`PUT ${ACCESS}`]: [
+    {
+      // The keeper is a member.
+      refusal: owners,
+      request: ({ shop, keeper }) => ({
+        path: ACCESS,
+        body: { projectId: shop, user: keeper, topic: "x", permission: "read" },
+      }),
+    },
+  ],
+  [`DELETE ${ACCESS}`]: [
+    {
+      refusal: owners,
+      request: ({ shop }) => ({ path: `${ACCESS}?projectId=${shop}&user=everyone&topic=none` }),
+      served: MISSING,
     },
   ],
   [`DELETE ${PATH}/:name`]: [

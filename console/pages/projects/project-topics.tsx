@@ -1,0 +1,147 @@
+import { useState } from "preact/hooks";
+import { api } from "../../app/api.ts";
+import { memberFinder } from "../../app/members.ts";
+import { findUsers } from "../../app/people.ts";
+import { useGet } from "../../app/query.ts";
+import { can } from "../../app/session.ts";
+import {
+  Button,
+  Card,
+  type Column,
+  Combobox,
+  DataTable,
+  Dialog,
+  EmptyState,
+  Field,
+  Input,
+  Segmented,
+  Select,
+  toast,
+  UserText,
+} from "../../ui/index.ts";
+import type { ProjectDetail } from "./project-types.ts";
+
+const PATH = "/ntfy/access";
+
+/** A right on topics, as `GET /api/v1/ntfy/access` lists it. */
+interface TopicRight {
+  readonly userId: string | null;
+  readonly username: string | null;
+  readonly topic: string;
+  readonly permission: string;
+}
+
+const PERMISSIONS = [
+  { value: "read", label: "Read" },
+  { value: "write", label: "Write" },
+  { value: "read-write", label: "Read and write" },
+  { value: "none", label: "Nothing" },
+];
+
+const nameOf = ({ userId, username }: TopicRight): string =>
+  userId === null ? "Everyone" : (username ?? "Without a name");
+
+const COLUMNS: readonly Column<TopicRight>[] = [
+  { key: "who", label: "Who", cell: (right) => <UserText>{nameOf(right)}</UserText>, card: "title", width: "wide" },
+  { key: "topic", label: "Topic", cell: ({ topic }) => <code>{topic}</code> },
+  {
+    key: "permission",
+    label: "May",
+    cell: ({ permission }) => PERMISSIONS.find(({ value }) => value === permission)?.label,
+    card: "aside",
+  },
+];
+
+/** Who may read and write topics of ntfy in a project. */
+export function ProjectTopics({ project }: { readonly project: ProjectDetail }) {
+  const [isAdding, setAdding] = useState(false);
+  const query = useGet<{ data: readonly TopicRight[] }>(PATH, { projectId: project.id });
+  const remove = async ({ userId, topic }: TopicRight) => {
+    await api.del(PATH, { projectId: project.id, user: userId ?? "everyone", topic });
+    toast.ok("The right is removed.");
+    query.reload();
+  };
+  const add = (
+    <Button small variant="primary" onClick={() => setAdding(true)}>
+      Add a right
+    </Button>
+  );
+  return (
+    <Card title="Rights on topics of ntfy" flush actions={add}>
+      <DataTable<TopicRight>
+        bare
+        label="Rights on topics"
+        list={query}
+        rowKey={({ userId, topic }) => `${userId} ${topic}`}
+        columns={COLUMNS}
+        rowActions={(right) => (
+          <Button small onClick={() => remove(right).catch(toast.error)}>
+            Remove
+          </Button>
+        )}
+        empty={
+          <EmptyState
+            small
+            title="No topic has rights of its own"
+            text="Who may read and write the project's events may read and write its topics."
+          />
+        }
+      />
+      <AddRight isOpen={isAdding} project={project} onClose={() => setAdding(false)} onDone={query.reload} />
+    </Card>
+  );
+}
+
+interface AddProps {
+  readonly isOpen: boolean;
+  readonly project: ProjectDetail;
+  readonly onClose: () => void;
+  readonly onDone: () => void;
+}
+
+/** Without `users:read` an owner names members, and everyone in the default project only. */
+function AddRight({ isOpen, project, onClose, onDone }: AddProps) {
+  const mayNameAll = can("users:read");
+  const [who, setWho] = useState("person");
+  const [userId, setUserId] = useState("");
+  const [topic, setTopic] = useState("");
+  const [permission, setPermission] = useState("read");
+  const save = async () => {
+    const user = who === "everyone" ? who : userId;
+    await api.put(PATH, { projectId: project.id, user, topic, permission });
+    toast.ok("The right is set.");
+    onDone();
+    onClose();
+  };
+  return (
+    <Dialog open={isOpen} onClose={onClose} title="Add a right on topics" size="sm" onSubmit={save} action="Set">
+      {(mayNameAll || project.slug === "default") && (
+        <Segmented
+          label="Who"
+          value={who}
+          onChange={setWho}
+          options={[
+            { value: "person", label: "A person" },
+            { value: "everyone", label: "Everyone" },
+          ]}
+        />
+      )}
+      {who === "person" && (
+        <Field label="Person" required>
+          <Combobox
+            value={userId}
+            onChange={setUserId}
+            load={mayNameAll ? findUsers : memberFinder(project.id)}
+            placeholder="Name or address"
+          />
+        </Field>
+      )}
+      <Field label="Topic" required hint="A name, or a pattern such as backup-*">
+        <Input value={topic} onChange={setTopic} autocomplete="off" />
+      </Field>
+      <Field label="May">
+        <Select value={permission} onChange={setPermission} options={PERMISSIONS} />
+      </Field>
+    </Dialog>
+  );
+}
