@@ -99,7 +99,7 @@ async function checked(filed: readonly FiledAccount[]): Promise<{ entries: Entry
   for (const [at, { line, value }] of filed.entries()) {
     await turns.pause();
     try {
-      const account = checkShape(ImportedAccount, value, "body");
+      const account = checkShape(ImportedAccount, readable(value), "body");
       requireOnce(account, locationOf({ at, line }), seen);
       entries.push({ at, line, account });
     } catch (error) {
@@ -108,6 +108,19 @@ async function checked(filed: readonly FiledAccount[]): Promise<{ entries: Entry
     }
   }
   return { entries, problems };
+}
+
+/** An export has empty names, and databases number their users: both are taken. */
+function readable(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  const { name, externalId, ...rest } = value as { readonly name?: unknown; readonly externalId?: unknown };
+  return {
+    ...rest,
+    ...(name === undefined || name === "" ? {} : { name }),
+    ...(externalId === undefined
+      ? {}
+      : { externalId: Number.isSafeInteger(externalId) ? String(externalId) : externalId }),
+  };
 }
 
 /** @throws VALIDATION_FAILED for a name or id of an earlier account in the file */

@@ -295,3 +295,18 @@ test("POST /users takes an id, an external id and a hash; not a hash and a passw
   assert.equal(outcomeOf(await prism.post("/api/v1/users", both)), "400 VALIDATION_FAILED");
   assert.ok(!reply.text.includes(HASH));
 });
+
+test("an export with empty names, and numbers as ids of another program, are imported", async (t) => {
+  const prism = await startAccounts(t);
+  const { status, body } = await bringIn(prism, [
+    { externalId: 4711, username: "numbered", name: "" },
+    { externalId: "4712", username: "named", name: "Named" },
+  ]);
+  assert.deepEqual([status, body.created], [200, 2], JSON.stringify(body));
+  assert.deepEqual(
+    rowsOf(prism, "select externalId from users where username in ('numbered', 'named') order by externalId"),
+    [{ externalId: "4711" }, { externalId: "4712" }],
+  );
+  const exact = await bringIn(prism, [{ externalId: 4713.5, username: "fraction" }]);
+  assert.equal(exact.status, 400);
+});
