@@ -116,6 +116,7 @@ function accessFeatures(parts: Parts): Feature[] {
       projects,
       users,
       settings,
+      work: http.work,
       accounts,
     }),
     operatorFeature({ db, accounts }),

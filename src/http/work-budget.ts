@@ -62,6 +62,13 @@ export interface WorkAccount {
   readonly isKnown: boolean;
 }
 
+/** What a project used of its budget. */
+export interface WorkUse {
+  readonly usedMs: number;
+  readonly refused: number;
+  readonly left: number;
+}
+
 interface WorkParts {
   readonly clock: Clock;
   readonly metrics: Metrics;
@@ -142,12 +149,12 @@ export class WorkBudget {
     let share = 1;
     for (const [level, key] of account.levels) {
       const bucket = this.#bucket(level, key);
-      if (bucket.remaining < 0) throw this.#refusal(level, bucket.waitMs(0));
+      if (bucket.remaining < 0) throw this.#refusal(account, level, bucket.waitMs(0));
       share = Math.min(share, bucket.remaining / bucket.limit);
     }
     const all = this.#allOf(account);
     // Who has used little is not refused because of others.
-    if (all.remaining < 0 && (share < 0.5 || !account.isKnown)) throw this.#refusal("all", all.waitMs(0));
+    if (all.remaining < 0 && (share < 0.5 || !account.isKnown)) throw this.#refusal(account, "all", all.waitMs(0));
   }
 
   /** Charges work that was done, or is about to be. @param isElsewhere it runs in another thread */
@@ -160,13 +167,19 @@ export class WorkBudget {
     borrow(this.#allOf(account), micros);
   }
 
-  /** Work of a project since the start in milliseconds, and the part of its budget that is left (0 to 1). */
-  useOf(projectId: string): { readonly usedMs: number; readonly left: number } {
+  /**
+   * Work of a project in milliseconds and refused requests since the start, and the part of its
+   * budget that is left (0 to 1).
+   */
+  useOf(projectId: string): WorkUse {
     const { remaining, limit } = this.#bucket("project", projectId);
-    return { usedMs: Math.round(this.#used.of(projectId) / 1000), left: Math.max(0, remaining / limit) };
+    const left = Math.max(0, Math.round((100 * remaining) / limit) / 100);
+    const { micros, refused } = this.#used.of(projectId);
+    return { usedMs: Math.round(micros / 1000), refused, left };
   }
 
-  #refusal(level: Level | "all", retryAfterMs: number): PrismError {
+  #refusal({ projectId }: WorkAccount, level: Level | "all", retryAfterMs: number): PrismError {
+    if (projectId !== null) this.#used.add(projectId, 0, 1);
     this.#refused({ by: level }).add();
     return new PrismError("WORK_LIMITED", `${REASONS[level]} took more of the server's time than it may`, {
       retryAfterMs: Math.max(1, retryAfterMs),
@@ -217,34 +230,42 @@ function borrow(bucket: Bucket, micros: number): void {
 const MAX_USED = 2000;
 const TOP = 20;
 
+interface Used {
+  readonly micros: number;
+  readonly refused: number;
+}
+
+const UNUSED: Used = { micros: 0, refused: 0 };
+
 /** Work by project since the start; the projects with the least are one when there are too many. */
 class UsedWork {
-  readonly #micros = new Map<string, number>();
+  readonly #projects = new Map<string, Used>();
   #other = 0;
 
-  add(projectId: string, micros: number): void {
-    this.#micros.set(projectId, this.of(projectId) + micros);
-    if (this.#micros.size <= MAX_USED) return;
+  add(projectId: string, more: number, refusals = 0): void {
+    const { micros, refused } = this.of(projectId);
+    this.#projects.set(projectId, { micros: micros + more, refused: refused + refusals });
+    if (this.#projects.size <= MAX_USED) return;
     for (const [id, dropped] of this.#sorted().slice(MAX_USED / 2)) {
-      this.#micros.delete(id);
-      this.#other += dropped;
+      this.#projects.delete(id);
+      this.#other += dropped.micros;
     }
   }
 
-  of(projectId: string): number {
-    return this.#micros.get(projectId) ?? 0;
+  of(projectId: string): Used {
+    return this.#projects.get(projectId) ?? UNUSED;
   }
 
   /** Seconds of the projects with the most, and of all others. */
   top(): (readonly [Labels, number])[] {
     const sorted = this.#sorted();
-    const others = sorted.slice(TOP).reduce((sum, [, micros]) => sum + micros, this.#other);
-    const shown = sorted.slice(0, TOP).map(([project, micros]) => [{ project }, micros / 1e6] as const);
+    const others = sorted.slice(TOP).reduce((sum, [, { micros }]) => sum + micros, this.#other);
+    const shown = sorted.slice(0, TOP).map(([project, { micros }]) => [{ project }, micros / 1e6] as const);
     return others === 0 ? shown : [...shown, [{ project: "other" }, others / 1e6]];
   }
 
-  #sorted(): [string, number][] {
-    return [...this.#micros].sort(([, a], [, b]) => b - a);
+  #sorted(): [string, Used][] {
+    return [...this.#projects].sort(([, a], [, b]) => b.micros - a.micros);
   }
 }
 

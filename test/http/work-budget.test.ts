@@ -130,7 +130,8 @@ test("metrics show the work of the 20 projects with the most, and of all others 
   assert.match(text, /prism_work_seconds_total\{project="other"\} /);
   assert.equal(text.match(/^prism_work_seconds_total\{/gm)?.length, 21);
   assert.match(text, /prism_work_refused_total\{by="project"\} 1\n/);
-  assert.deepEqual(budget.useOf("free-29"), { usedMs: 30, left: 0.97 });
+  assert.deepEqual([budget.useOf("free-0").refused, budget.useOf("free-0").left], [1, 0]);
+  assert.deepEqual(budget.useOf("free-29"), { usedMs: 30, refused: 0, left: 0.97 });
 });
 
 test("a turn of the loop does 4 ms of work; the rest waits for later turns, owner by owner", async () => {

@@ -20,6 +20,8 @@ export interface ProjectSettings {
 export interface ProjectDetail extends Project {
   readonly eventCount: number;
   readonly lastEventAt: string | null;
+  /** What its requests cost the server, and the part of its budget that is left (0 to 1). */
+  readonly work: { readonly usedMs: number; readonly refused: number; readonly left: number };
 }
 
 export interface Member {

@@ -59,9 +59,18 @@ function ProjectView({ project, reload }: { readonly project: ProjectDetail; rea
   );
 }
 
-function subtitleOf({ eventCount, lastEventAt }: ProjectDetail): string {
-  if (lastEventAt === null) return "No event has arrived yet.";
-  return `${plural(eventCount, "event")}, the last one ${formatRelative(lastEventAt)}.`;
+function subtitleOf({ eventCount, lastEventAt, work }: ProjectDetail): string {
+  const events =
+    lastEventAt === null
+      ? "No event has arrived yet."
+      : `${plural(eventCount, "event")}, the last one ${formatRelative(lastEventAt)}.`;
+  return `${events} ${workOf(work)}`.trim();
+}
+
+/** Nothing while its requests cost little. */
+function workOf({ left, refused }: ProjectDetail["work"]): string {
+  const used = left < 0.5 ? `Its requests have used ${Math.round(100 * (1 - left))} % of its budget of work.` : "";
+  return refused === 0 ? used : `${used} ${plural(refused, "request")} refused for that since the server started.`;
 }
 
 function DeleteProject({ project }: { readonly project: ProjectDetail }) {

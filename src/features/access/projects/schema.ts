@@ -238,5 +238,12 @@ export const ProjectDetail = named(
     eventCount: selfChanging(v.number()),
     lastEventAt: selfChanging(v.nullable(v.string())),
     keys: selfChanging(v.array(KeyView)),
+    work: selfChanging(
+      v.object({
+        usedMs: doc(v.number(), "Counted work of the main thread for its requests since the start, in ms"),
+        refused: doc(v.number(), "Requests refused with WORK_LIMITED since the start"),
+        left: doc(v.number(), "Part of its budget that is left, 0 to 1"),
+      }),
+    ),
   }),
 );

@@ -10,6 +10,7 @@ import type { LiveSettings } from "../../../http/live-settings.ts";
 import { requireVersion } from "../../../http/negotiation.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
 import type { RateLimiter } from "../../../http/rate-limiter.ts";
+import type { WorkBudget } from "../../../http/work-budget.ts";
 import type { CoreServices } from "../../../module/module-api.ts";
 import type { Database } from "../../../store/database.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
@@ -36,6 +37,7 @@ export interface ProjectsOwn {
   readonly projects: Projects;
   readonly users: UserDirectory;
   readonly settings: LiveSettings;
+  readonly work: WorkBudget;
 }
 
 export type ProjectsContext = ProjectsOwn &
@@ -146,6 +148,7 @@ export async function getProject(ctx: ProjectsContext, principal: Principal, ref
     eventCount,
     lastEventAt: toRfc3339OrNull(last?.receivedAt ?? null),
     keys: keys.map(keyView),
+    work: { ...ctx.work.useOf(row.id) },
   };
   return { version: row.version, body };
 }
