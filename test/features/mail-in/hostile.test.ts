@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { startOf, withShortFields } from "../../../src/features/mail-in/read-mail.ts";
 import { chanceOf } from "../../helpers/chance.ts";
 import { eventually } from "../../helpers/eventually.ts";
+import { FakeClock } from "../../helpers/fake-clock.ts";
 import { MailInTest } from "./support.ts";
 
 /** Contents that no program should send. All are stored, as events that can be read. */
@@ -176,4 +178,32 @@ test("random bytes at random points crash nothing and store nothing half", async
     ["still here"],
   );
   t.diagnostic(`random connections: ${rounds}`);
+});
+
+test("S7: of lists of addresses, types and parts only the start is read, and mails in debt are asked to come again", async (t) => {
+  const raw = Buffer.from(
+    [
+      "From: a@b.c",
+      `To: ${"a:".repeat(125_000)}`,
+      ` ${"b:".repeat(5000)}`,
+      "Subject: kept",
+      `Content-Type: text/plain; ${"a=b; ".repeat(40_000)}`,
+      "",
+      "the text",
+    ].join("\r\n"),
+  );
+  const short = Buffer.from(withShortFields(raw)).toString("latin1");
+  assert.ok(short.length < 17_000, `${short.length} bytes are parsed`);
+  assert.match(short, /^From: a@b\.c\r\nTo: (?:a:)+a?\r\nSubject: kept\r\n\r\nthe text$/);
+  const usual = Buffer.from("From: a@b.c\r\nTo: d@e.f\r\n\r\ntext");
+  assert.equal(withShortFields(usual), usual);
+  assert.equal(startOf(Buffer.from("--b\r\n\r\n".repeat(5000))).length, 201 * 5 + 200 * 2);
+  const it = await MailInTest.start(t, { clock: new FakeClock() });
+  const { address } = await it.receiver();
+  assert.match(await it.mail({ to: address, subject: "one" }), /^250/);
+  const long = { to: address, subject: "long", text: "a line\r\n".repeat(2000) };
+  const replies: string[] = [];
+  for (let i = 0; i < 20 && !replies.at(-1)?.startsWith("4"); i++)
+    replies.push(await it.mail({ ...long, subject: `long ${i}` }));
+  assert.match(replies.at(-1) ?? "", /^450/, replies.join("\n"));
 });

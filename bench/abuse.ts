@@ -1,0 +1,173 @@
+/**
+ * The attacks of a security test on one server, beside requests of others: ingest with a key, the
+ * public status page and the console's list of incidents, each at a fixed pace. Attackers are one
+ * project, one creator with all projects, and a thousand addresses that know public URLs. Rounds
+ * without and with the attack alternate; medians are reported. `npm run test:abuse` builds first.
+ */
+import { spawn } from "node:child_process";
+import { join } from "node:path";
+import type { Attack } from "./lib/attacks.ts";
+import { percentile } from "./lib/percentile.ts";
+import { call, eventBodies, setUp } from "./lib/prism-setup.ts";
+import { type Server, startPrism } from "./lib/processes.ts";
+import { median, type Row, report, round, SECONDS } from "./lib/report.ts";
+
+const ROUNDS = Number(process.env["BENCH_ROUNDS"] ?? 5);
+const PER_SECOND = 50;
+const PROJECTS = 20;
+const MANY_MATCHES = Array.from({ length: 180 }, (_, i) => `matches(body.text, '(a|b|c)*x${i % 40}(d|e)*z')`);
+const PASSWORD = "correct horse battery staple";
+/** What others may notice: twice the time without an attack, and this. */
+const MARGIN_MS = 20;
+
+type Kind = "ingest" | "pages" | "console";
+type Times = Readonly<Record<Kind, number>>;
+
+const server = await startPrism({
+  env: {
+    PRISM_AUTH_REGISTRATION: "open",
+    PRISM_TRUSTED_PROXIES: "127.0.0.1",
+    // Requests are limited by their work here.
+    PRISM_RATE_LIMIT_ENABLED: "false",
+  },
+});
+const others = await setUp(server);
+const token = await attackerOf(server);
+const attacks = await attacksOf(server, token);
+const rows: Row[] = [];
+for (const [name, attack] of Object.entries(attacks)) {
+  const idle: Times[] = [];
+  const attacked: Times[] = [];
+  const answers: Record<string, number>[] = [];
+  for (let i = 0; i < ROUNDS; i++) {
+    idle.push(await measure());
+    const running = startAttack(attack);
+    attacked.push(await measure());
+    answers.push(await running.stop());
+  }
+  for (const kind of ["ingest", "pages", "console"] as const) {
+    const [before, during] = [idle, attacked].map((times) => median(times.map((each) => each[kind]))) as [
+      number,
+      number,
+    ];
+    rows.push({
+      attack: name,
+      of: kind,
+      "idle p99 ms": round(before, 1),
+      "attacked p99 ms": round(during, 1),
+      within: during <= 2 * before + MARGIN_MS ? "yes" : "no",
+      "answers a round": JSON.stringify(answers.at(-1) ?? {}),
+    });
+  }
+}
+await server.stop();
+report(
+  "abuse",
+  `${PER_SECOND} requests a second of each kind, ${ROUNDS} × ${SECONDS} s with and without the attack`,
+  rows,
+);
+
+async function attackerOf(target: Server): Promise<string> {
+  await call(target, "POST", "/auth/register", undefined, { username: "mallory", password: PASSWORD });
+  const login = { username: "mallory", password: PASSWORD };
+  return ((await call(target, "POST", "/auth/login", undefined, login)) as { token: string }).token;
+}
+
+/** Attacks by who makes them. */
+async function attacksOf(target: Server, attacker: string): Promise<Record<string, Attack>> {
+  const projects: string[][] = [];
+  for (let i = 0; i < PROJECTS; i++) {
+    const body = { name: `attack ${i}` };
+    const { id } = (await call(target, "POST", "/api/v1/projects", attacker, body)) as { id: string };
+    projects.push(await receiversOf(target, attacker, id));
+  }
+  const base = { url: target.url, token: attacker, seconds: SECONDS };
+  return {
+    "one project": { ...base, receivers: projects[0] ?? [], addresses: 1 },
+    "a creator with 20 projects": { ...base, receivers: projects.flat(), addresses: 1 },
+    "1000 addresses": { ...base, receivers: projects.flat(), addresses: 1000 },
+  };
+}
+
+/** URLs: without and with a secret, with a costly mapping, and with one that repeats the body. */
+async function receiversOf(target: Server, attacker: string, projectId: string): Promise<string[]> {
+  const kinds = [
+    { name: "open" },
+    { name: "signed", preset: "github", secret: "a secret of GitHub" },
+    { name: "costly", mapping: { title: "Found", labels: costlyLabels() } },
+    { name: "repeating", mapping: { split: "body.a", title: "t", payload: "= body" } },
+  ];
+  const urls: string[] = [];
+  for (const kind of kinds) {
+    const body = { projectId, preset: "generic", perSecond: 1000, burst: 10_000, maxBodyBytes: 26_214_400, ...kind };
+    urls.push(((await call(target, "POST", "/api/v1/receivers", attacker, body)) as { url: string }).url);
+  }
+  return urls.map((url) => server.url + new URL(url).pathname);
+}
+
+function costlyLabels(): Record<string, string> {
+  return Object.fromEntries(
+    Array.from({ length: 9 }, (_, i) => [`l${i}`, `= ${MANY_MATCHES.slice(20 * i, 20 * i + 20).join(" or ")}`]),
+  );
+}
+
+/** p99 of each kind, from when a request was due. */
+async function measure(): Promise<Times> {
+  const bodies = eventBodies();
+  const json = { "Content-Type": "application/json" };
+  const kinds: Record<Kind, () => Promise<Response>> = {
+    ingest: () =>
+      fetch(`${server.url}/events`, {
+        ...{ method: "POST", body: bodies[0] as string },
+        headers: { ...json, "X-API-Key": others.apiKey },
+      }),
+    pages: () => fetch(`${server.url}/health/live`),
+    console: () =>
+      fetch(`${server.url}/api/v1/incidents?limit=20`, { headers: { Authorization: `Bearer ${others.token}` } }),
+  };
+  const measured = await Promise.all(
+    Object.entries(kinds).map(async ([kind, send]) => [kind, await paced(send)] as const),
+  );
+  return Object.fromEntries(measured) as unknown as Times;
+}
+
+async function paced(send: () => Promise<Response>): Promise<number> {
+  const times: number[] = [];
+  const running: Promise<void>[] = [];
+  const beganAt = performance.now();
+  for (let i = 0; i < PER_SECOND * SECONDS; i++) {
+    const due = beganAt + (i * 1000) / PER_SECOND;
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, due - performance.now())));
+    const one = async (): Promise<void> => {
+      const reply = await send();
+      await reply.arrayBuffer();
+      if (reply.status >= 400) throw new Error(`a request of others was answered ${reply.status}`);
+      times.push(performance.now() - due);
+    };
+    running.push(one());
+  }
+  await Promise.all(running);
+  return percentile(
+    times.sort((a, b) => a - b),
+    0.99,
+  );
+}
+
+/** @returns how many answers of each status the attackers got */
+function startAttack(attack: Attack): { stop(): Promise<Record<string, number>> } {
+  const file = join(import.meta.dirname, "lib/attacks.ts");
+  const child = spawn(process.execPath, ["--import", "tsx", file, JSON.stringify(attack)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let text = "";
+  child.stdout.on("data", (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  return {
+    async stop() {
+      await ended;
+      return JSON.parse(text === "" ? "{}" : text) as Record<string, number>;
+    },
+  };
+}
