@@ -115,7 +115,9 @@ const MAILS = {
     lifeMs: LINK_LIFE_MS.verify_email,
     opening: "Someone (hopefully you) created an account with this address.",
     request: "Confirm it within a day",
-    closing: ["If it was not you, there is nothing to do."],
+    closing: [
+      "If it was not you, do not confirm it: another person has chosen its password, and would use it with your address.",
+    ],
   },
   "reset-password": {
     subject: "Choose a new password",

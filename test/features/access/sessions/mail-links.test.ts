@@ -51,6 +51,7 @@ test("S1-08: an account of open registration begins when its mail address was co
   assert.equal(outcomeOf(await call(prism, "/auth/login", credentials)), "403 ACCOUNT_UNVERIFIED");
   const { text } = await mail.mailTo(ANN);
   assert.match(text, /http:\/\/localhost:3000\/prism\/dashboard\/verify-email#token=[\w-]{43}$/m);
+  assert.match(text, /If it was not you, do not confirm it: another person has chosen its password/);
   const token = await mail.tokenTo(ANN);
   assert.equal(outcomeOf(await call(prism, `${AUTH}/verify-email`, { token: `${token}x` })), "410 LINK_EXPIRED");
   const verified = await call<{ status: string }>(prism, `${AUTH}/verify-email`, { token });
