@@ -55,7 +55,7 @@ import {
 
 /* Reading incidents, and what people do with them, with the rights of the caller. */
 
-const MAX_SNOOZE_MS = 365 * DAY_MS;
+export const MAX_SNOOZE_MS = 365 * DAY_MS;
 const MAX_BULK = 100;
 
 const STATES = ["open", "acknowledged", "snoozed", "resolved", "unresolved"] as const;

@@ -120,6 +120,7 @@ function serveActions(server: FeatureServer, context: IncidentsOwn): void {
       const now = context.clock.now();
       const until = body.until ?? now + (body.durationMs ?? 0);
       if (until <= now) throw invalidField("body", "until", "must be in the future");
+      if (until - now > s.MAX_SNOOZE_MS) throw invalidField("body", "until", "must be within a year");
       const change: s.Act = (incidents, each, actor) => incidents.snooze(each, until, actor);
       return s.act(context, callerOf(exchange), params.id, change, { text: body.note });
     },

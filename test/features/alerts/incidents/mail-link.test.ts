@@ -54,3 +54,14 @@ test("the link of a mail says of an incident that has ended that it was resolved
   assert.match(await reply.text(), /Incident 1 was resolved before/);
   assert.equal((await world.only()).state, "resolved");
 });
+
+test("a snooze ends within a year, by its end as by its length", async (t) => {
+  const world = await IncidentWorld.start(t);
+  await world.fire("A");
+  const { id } = await world.only();
+  const snooze = (body: object) => world.prism.post(`/api/v1/incidents/${id}/snooze`, body);
+  const inDays = (days: number) => new Date(world.clock.now() + days * 86_400_000).toISOString();
+  assert.equal((await snooze({ until: inDays(366) })).status, 400);
+  assert.equal((await snooze({ durationMs: 366 * 86_400_000 })).status, 400);
+  assert.equal((await snooze({ until: inDays(364) })).status, 200);
+});
