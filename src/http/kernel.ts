@@ -19,7 +19,7 @@ import { type RateLimiter, requireAllowed } from "./rate-limiter.ts";
 import { LARGE_REPLY_LENGTH, largeReply } from "./replies.ts";
 import { ANSWERS_LATER, type Dialect, type Input, RawJson, Reply, type Route } from "./route.ts";
 import type { Router } from "./router.ts";
-import { parsedWork, readWork, type Work, type WorkAccount, type WorkBudget } from "./work-budget.ts";
+import { parsedWork, readWork, SURE_BYTES, type Work, type WorkAccount, type WorkBudget } from "./work-budget.ts";
 
 /** Requests per minute; read at each request, so that a reload takes effect at once. */
 export type RequestLimits = Pick<Config["rateLimit"], "enabled" | "global" | "ip" | "user" | "key">;
@@ -335,8 +335,9 @@ export class HttpKernel implements BodySink {
   #chargeBytes(exchange: Exchange, route: Route): void {
     const { work } = this.#parts;
     const payer = this.payerOf(exchange);
-    work.require(payer);
-    const bytes = Number(exchange.header("content-length")) || 0;
+    const length = exchange.header("content-length");
+    work.require(payer, length !== "" && Number(length) <= SURE_BYTES);
+    const bytes = Number(length) || 0;
     // A longer body is refused unread.
     if (bytes <= bodyLimitOf(route, exchange)) work.charge(payer, readWork(route.raw !== undefined, bytes));
   }

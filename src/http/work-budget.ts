@@ -47,7 +47,10 @@ const MAX_COUNTED = 200_000;
 
 /** Of a body that a handler of raw bytes may parse; files are only kept. */
 export function parsedWork(type: string, body: Buffer): Work {
-  const first = body[0];
+  let start = 0;
+  // JSON may begin with any number of spaces, tabs and line ends.
+  while (start < body.length && (body[start] as number) <= 0x20) start++;
+  const first = body[start];
   if (first !== 0x7b && first !== 0x5b && !/json|form|csv/i.test(type)) return {};
   return { bytes: body.length, members: membersAtMost(body, MAX_COUNTED) };
 }
@@ -84,6 +87,8 @@ const ADDRESS_SHARE = 1 / 4;
 /** Of the limit of all: work for senders that are not verified. */
 const UNKNOWN_SHARE = 1 / 2;
 const MAX_BUCKETS = 50_000;
+/** Requests up to this length are not refused for what others did. */
+export const SURE_BYTES = 16_384;
 
 /**
  * Bounds the work of the main thread that strangers cause, per owner and second: a project's within
@@ -113,13 +118,15 @@ export class WorkBudget {
 
   /**
    * A project and its creator. @param from where a request comes from that has no other proof than
-   * its URL: one address uses up no more than its part
+   * its URL: it has buckets of its own, so that who knows the URL uses up nothing of the project's
+   * keys, signed senders and people; one address uses up no more than its part
    */
   ofProject(projectId: string, from: { readonly address: string; readonly url: string } | null = null): WorkAccount {
     const ownerId = this.#parts.ownerOf(projectId);
-    const creator: WorkAccount["levels"] = ownerId === null ? [] : [["creator", ownerId]];
+    const by = from === null ? "" : " by URL";
+    const creator: WorkAccount["levels"] = ownerId === null ? [] : [["creator", `${ownerId}${by}`]];
     const address: WorkAccount["levels"] = from === null ? [] : [["address", addressKey(from)]];
-    return { projectId, isKnown: true, levels: [...address, ["project", projectId], ...creator] };
+    return { projectId, isKnown: true, levels: [...address, ["project", `${projectId}${by}`], ...creator] };
   }
 
   /** The project of a key with its creator, or the user; null for the operator. */
@@ -143,15 +150,22 @@ export class WorkBudget {
     return { projectId: null, isKnown: false, levels: [["address", addressKey({ address, url })], ...here] };
   }
 
-  /** @throws WORK_LIMITED while the account, or all together, are in debt */
-  require(account: WorkAccount | null): void {
+  /**
+   * @param isSmall whether the request has at most {@link SURE_BYTES}: only the debt of its address
+   * then refuses one whose sender is not known yet, not that of others
+   * @throws WORK_LIMITED while the account, or all together, are in debt
+   */
+  require(account: WorkAccount | null, isSmall = false): void {
     if (account === null) return;
+    const addresses = account.levels.filter(([level]) => level === "address");
+    const isOwnOnly = isSmall && addresses.length > 0;
     let share = 1;
-    for (const [level, key] of account.levels) {
+    for (const [level, key] of isOwnOnly ? addresses : account.levels) {
       const bucket = this.#bucket(level, key);
       if (bucket.remaining < 0) throw this.#refusal(account, level, bucket.waitMs(0));
       share = Math.min(share, bucket.remaining / bucket.limit);
     }
+    if (isOwnOnly) return;
     const all = this.#allOf(account);
     // Who has used little is not refused because of others.
     if (all.remaining < 0 && (share < 0.5 || !account.isKnown)) throw this.#refusal(account, "all", all.waitMs(0));

@@ -187,7 +187,7 @@ function jsonOf(body: Buffer): unknown {
   }
 }
 
-export function utf8Of(bytes: Uint8Array): string | undefined {
+function utf8Of(bytes: Uint8Array): string | undefined {
   try {
     return STRICT.decode(bytes);
   } catch {

@@ -7,7 +7,7 @@ import type { HttpKernel } from "../../http/kernel.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import { requireAllowed } from "../../http/rate-limiter.ts";
 import { type Method, Reply, type Route, route } from "../../http/route.ts";
-import type { WorkAccount } from "../../http/work-budget.ts";
+import { SURE_BYTES, type WorkAccount } from "../../http/work-budget.ts";
 import { cloudEventsConsent } from "../events/index.ts";
 import { type AcceptContext, type Stored, storeRequest } from "./accept.ts";
 import { handshakeOf, sendAnswer } from "./answers.ts";
@@ -108,7 +108,7 @@ class Door {
     try {
       work.require(payer);
     } catch (error) {
-      if (row.secret === null || length > SURE_BYTES) {
+      if (length > SURE_BYTES || !this.#mayBeSmall(row, payer)) {
         receivers.count(row.preset, "limited");
         throw error;
       }
@@ -116,6 +116,17 @@ class Door {
       return;
     }
     if (length > SURE_BYTES) work.charge(payer, { read: length });
+  }
+
+  /** Whether a small request is read in spite of debt: its proof may be in it, or others made the debt. */
+  #mayBeSmall(row: ReceiverRow, payer: WorkAccount): boolean {
+    if (row.secret !== null) return true;
+    try {
+      this.#context.work.require(payer, true);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   /** Who pays until the sender is verified; without a secret the URL is the proof. */
@@ -275,8 +286,6 @@ interface Masking {
   readonly hidden: readonly string[];
 }
 
-/** Verified requests up to this length pass whatever was charged before. */
-const SURE_BYTES = 16_384;
 /** Signatures of longer bodies are checked in the thread: hashing takes 2 ms for each MiB. */
 const CHECKED_BYTES = 1_048_576;
 const LIMITED: ReadonlySet<ErrorCode> = new Set(["RATE_LIMITED", "WORK_LIMITED"]);

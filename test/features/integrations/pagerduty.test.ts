@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { eventually } from "../../helpers/eventually.ts";
+import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeProject } from "../../helpers/people.ts";
+import { startPrism } from "../../helpers/prism.ts";
 import { IntegrationTest, type Made } from "./support.ts";
 
 const ENQUEUE = "/v2/enqueue";
@@ -204,4 +206,28 @@ test("curl's default content type is accepted", async (t) => {
   const headers = { "Content-Type": "application/x-www-form-urlencoded" };
   const reply = await it.prism.request("POST", ENQUEUE, JSON.stringify(event), { token: null, headers });
   assert.equal(reply.status, 202);
+});
+
+test("members of a body are charged to its address before they are parsed; small events of other addresses pass whatever strangers sent", async (t) => {
+  const settings = { trustedProxies: "127.0.0.1", "rateLimit.enabled": "false" };
+  const prism = await startPrism(t, { clock: new FakeClock(), settings });
+  const { body: integration } = await prism.post<Made>("/api/v1/integrations", { kind: "pagerduty", name: "cluster" });
+  // With spaces before it, as text, and still JSON for the parser.
+  const send = (address: string, body: unknown) =>
+    prism.post<Answer>(ENQUEUE, `  \n${JSON.stringify(body)}`, {
+      token: null,
+      headers: { "Content-Type": "text/plain", "x-forwarded-for": address },
+    });
+  const wide = { routing_key: "a".repeat(32), payload: Array.from({ length: 19_000 }, () => 1) };
+  const passedOf = async (address: string): Promise<number> => {
+    for (let passed = 0; passed < 20; passed++) if ((await send(address, wide)).status === 429) return passed;
+    return 20;
+  };
+  // 38 ms each, of 250 for an address.
+  assert.equal(await passedOf("10.0.0.1"), 7);
+  let passed = 0;
+  for (let i = 2; i < 20; i++) passed += await passedOf(`10.0.0.${i}`);
+  assert.ok(passed < 70, `${passed} requests of all strangers together`);
+  const trigger = { routing_key: integration.key, event_action: "trigger", dedup_key: "disk-2", payload: PAYLOAD };
+  assert.equal((await send("192.0.2.1", trigger)).status, 202);
 });

@@ -3,6 +3,7 @@ import { connect } from "node:net";
 import test from "node:test";
 import { chanceOf } from "../../helpers/chance.ts";
 import { eventually } from "../../helpers/eventually.ts";
+import { FakeClock } from "../../helpers/fake-clock.ts";
 import { startNtfy } from "./support/api.ts";
 
 const REQUESTS = 1200;
@@ -158,4 +159,17 @@ test("bodies that end early and sockets that send garbage leave nothing", async 
     () => http.kernel.requests.count === 0 && http.bodies.bufferedBytes === 0 && services.ntfy.open.size === 0,
   );
   assert.deepEqual(await ntfy.poll("t"), []);
+});
+
+test("JSON that a template reads is charged for its members, and has at most 20 000", async (t) => {
+  const ntfy = await startNtfy(t, { clock: new FakeClock() });
+  const headers = { "X-Template": "yes", "X-Message": "{{len .list}}" };
+  const publish = (members: number) =>
+    ntfy.send("POST", "/t", { headers, body: `{"list":[${"1,".repeat(members)}1]}` });
+  const tooWide = await publish(300_000);
+  assert.equal(tooWide.body.code, 40042, tooWide.text);
+  let passed = 0;
+  // 36 ms each, of two seconds for a user.
+  while (passed < 100 && (await publish(18_000)).status !== 429) passed++;
+  assert.ok(passed < 60, `${passed} passed`);
 });

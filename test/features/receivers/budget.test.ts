@@ -85,6 +85,27 @@ test("S1: without a secret one address takes a quarter of its project's budget, 
   assert.equal((await it.send(other, { title: "x" }, { headers: from("192.0.2.66") })).status, 200);
 });
 
+test("who knows the URL of a receiver without a secret uses up nothing of the project's keys and people, and small requests of other addresses pass", async (t) => {
+  const it = await start(t);
+  const { prism } = it;
+  const { body: project } = await prism.post<{ id: string; apiKey: string }>("/api/v1/projects", { name: "shop" });
+  const printer = await it.make({ projectId: project.id });
+  const other = await it.make({ name: "Other", projectId: project.id });
+  let refused = 0;
+  for (let i = 0; i < 12; i++) {
+    const reply = await it.send(printer, GZIPPED, { headers: { ...GZIP, "x-forwarded-for": `10.1.0.${i}` } });
+    if (reply.status === 429) refused++;
+  }
+  assert.ok(refused > 0, "large ones are refused");
+  const alerts = { alerts: [{ labels: { alertname: "disk" } }] };
+  const byKey = await prism.post("/api/v1/alerts", alerts, { apiKey: project.apiKey });
+  assert.equal(byKey.status, 200, byKey.text);
+  for (const receiver of [printer, other]) {
+    const reply = await it.send(receiver, { title: "x" }, { headers: from("192.0.2.67") });
+    assert.equal(reply.status, 200, reply.text);
+  }
+});
+
 test("bodies above 256 KiB or 2000 members are read, masked and mapped in a thread that starts with the first one", async (t) => {
   const it = await start(t);
   const { preparing } = it.prism.parts.services;
