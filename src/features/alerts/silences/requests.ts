@@ -6,8 +6,10 @@ import { pageBody, readPage } from "../../../http/pagination.ts";
 import type { Database, Trx } from "../../../store/database.ts";
 import { countOf } from "../../../store/sqlite/list-queries.ts";
 import type { Projects } from "../../access/index.ts";
+import { mayReadAlert } from "../incidents/paged.ts";
 import type { LabelRecord } from "../model/labels.ts";
 import { type Matcher, matchersText, parseMatcher, sortedMatchers } from "../model/matchers.ts";
+import type { AlertView } from "../types.ts";
 import {
   checkMatchers,
   matchersOf,
@@ -162,7 +164,7 @@ export async function previewSilence(context: SilencesContext, principal: Princi
   const { projectId, matchers } = await selected(context, principal, input, "events:read");
   checkMatchers(matchers);
   const now = clock.now();
-  const hits = silences.hits(projectId, matchers);
+  const hits = await readable(context, principal, projectId, silences.hits(projectId, matchers));
   const times = previewTimes(input, now);
   const { warnings, needs } = judge(context, matchers, hits.length, times);
   const incidents = await queries.openIncidentsOf(
@@ -223,6 +225,24 @@ function judge({ warnHits }: SilencesContext, matchers: readonly Matcher[], hits
   return { warnings, needs: isBroad || isAny ? ("silences:broad" as const) : null };
 }
 
+/** Of a person who does not read the project those of incidents that paged the person. @throws UNAUTHORIZED_ROLE */
+async function readable(
+  { db, projects }: SilencesContext,
+  principal: Principal,
+  projectId: string,
+  hits: readonly AlertView[],
+): Promise<readonly AlertView[]> {
+  if (projects.has(principal, projectId, "events:read")) return hits;
+  const found: AlertView[] = [];
+  for (const alert of hits.slice(0, MAX_READ))
+    if (await mayReadAlert(projects, db.read, principal, alert)) found.push(alert);
+  if (found.length === 0) throw missingPermission("events:read");
+  return found;
+}
+
+/** Alerts of which a preview asks whether they paged the person. */
+const MAX_READ = 100;
+
 type Selection = Pick<CreateSilence, "projectId" | "matchers" | "incidentId" | "notificationId">;
 
 /**
@@ -236,7 +256,7 @@ async function selected(
   right: "silences:write" | "events:read",
   trx?: Trx,
 ): Promise<{ readonly projectId: string; readonly matchers: readonly Matcher[] }> {
-  const isReached = (id: string): boolean => right === "silences:write" && projects.mayBeGiven(principal, id, right);
+  const isReached = (id: string): boolean => projects.mayBeGiven(principal, id, right);
   if ([matchers, incidentId, notificationId].filter((each) => each !== undefined).length !== 1)
     throw invalidField("body", "matchers", "give matchers, incidentId or notificationId");
   if (matchers) {
