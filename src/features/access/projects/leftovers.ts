@@ -4,6 +4,7 @@ import { cancelWaiting } from "../../../store/commit/job-table.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { leastRoleWith, type ProjectRight, type Projects } from "../authorize.ts";
 import { type RecordContext, recordChange } from "../context.ts";
+import { ownersOf } from "./queries.ts";
 
 /*
  * What remains of people whose rights end: the API keys they made, and their timers. And the members
@@ -43,6 +44,22 @@ export async function endTopicRights(trx: Trx, userId: string, projectId: string
   const rows = await query.returning("projectId").execute();
   for (const of of new Set(rows.map((row) => row.projectId)))
     addEffect(trx, { type: "ntfy-access-changed", projectId: of, userId, rows: [] });
+}
+
+/**
+ * Hands over the projects that a person made and no longer owns: from then on another owner has their
+ * limits and pays for their work. Call it after the person's role is gone.
+ * @param projectId null: all projects
+ */
+export async function endOwnershipOf(userId: string, projectId: string | null, trx: Trx): Promise<void> {
+  let query = trx.selectFrom("projects").select("id").where("ownerId", "=", userId);
+  if (projectId !== null) query = query.where("id", "=", projectId);
+  for (const { id } of await query.execute()) {
+    const [ownerId] = await ownersOf(trx, id);
+    if (ownerId === undefined) continue;
+    await trx.updateTable("projects").set({ ownerId }).where("id", "=", id).execute();
+    addEffect(trx, { type: "rights-changed", of: "project", projectId: id });
+  }
 }
 
 /** Cancels the timers and scheduled notifications of a deleted account; its schedules of jobs belong to the server. */

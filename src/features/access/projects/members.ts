@@ -8,7 +8,7 @@ import type { ProjectRole } from "../../../store/schema.ts";
 import { changeProject } from "../authorize.ts";
 import { recordChange } from "../context.ts";
 import { inviteToProject, revokeInvitationsOf } from "./invitations.ts";
-import { endKeysOf, endTopicRights } from "./leftovers.ts";
+import { endKeysOf, endOwnershipOf, endTopicRights } from "./leftovers.ts";
 import * as queries from "./queries.ts";
 import type { AddMember, ListMembers } from "./schema.ts";
 import type { ProjectsContext } from "./service.ts";
@@ -112,6 +112,7 @@ export async function removeMember(
       ? ((isSelf ? (await queries.ownersOf(trx, projectId))[0] : principal.userId) ?? null)
       : undefined;
     await endKeysOf(ctx, { userId: member.userId, projectId, heir }, trx);
+    await endOwnershipOf(member.userId, projectId, trx);
     await endTopicRights(trx, member.userId, projectId);
   });
 }
@@ -128,7 +129,10 @@ async function setRole(ctx: ProjectsContext, trx: Trx, member: queries.MemberRow
   await trx.deleteFrom("lost_rights").where("projectId", "=", projectId).where("userId", "=", userId).execute();
   addEffect(trx, { type: "rights-changed", of: "user", userId });
   await recordChange(ctx, "member.update", "project", projectId, { userId, role }, trx);
-  if (role !== "owner") await revokeInvitationsOf(ctx, projectId, userId, trx);
+  if (role !== "owner") {
+    await revokeInvitationsOf(ctx, projectId, userId, trx);
+    await endOwnershipOf(userId, projectId, trx);
+  }
   return readMember(trx, projectId, userId);
 }
 

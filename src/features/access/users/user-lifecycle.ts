@@ -6,7 +6,7 @@ import type { Flag, UserStatus } from "../../../store/schema.ts";
 import { type Granter, replaceRoles, requireMayManage } from "../authorize.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 import { hasAdmin } from "../first-start.ts";
-import { endKeysOf, endTopicRights, endWorkOf } from "../projects/leftovers.ts";
+import { endKeysOf, endOwnershipOf, endTopicRights, endWorkOf } from "../projects/leftovers.ts";
 import { forgetWays } from "../projects/queries.ts";
 import { ownKey } from "../sessions/login.ts";
 import { revokeOneTimeTokens } from "../sessions/mail-links.ts";
@@ -155,6 +155,7 @@ export async function removeUser(ctx: AccountContext, id: string, granter: Grant
     await revokeCredentials(ctx, id, now, trx);
     await writeUser(trx, id, { status: "disabled", passwordHash: null, deletedAt: now, updatedAt: now });
     await trx.deleteFrom("project_members").where("userId", "=", id).execute();
+    await endOwnershipOf(id, null, trx);
     await trx.deleteFrom("second_factors").where("userId", "=", id).execute();
     await trx.deleteFrom("push_devices").where("userId", "=", id).execute();
     await trx.deleteFrom("webhooks").where("userId", "=", id).execute();
