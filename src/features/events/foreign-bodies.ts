@@ -136,13 +136,12 @@ function levelOf(severity: unknown): string {
 function textEvent(exchange: Exchange, body: Buffer): Json {
   const message = decodeUtf8(body);
   if (message === undefined) throw unsupported("Send the body in UTF-8");
-  const { type, level, source, projectId, dedupeKey } = parseQuery(exchange.queryText);
+  const { type, level, source, dedupeKey } = parseQuery(exchange.queryText);
   const title = message.trimStart().split(/[\r\n]/, 1)[0] ?? "";
   return {
     type: type ?? "message",
     ...(level !== undefined && { level }),
     ...(source !== undefined && { source }),
-    ...(projectId !== undefined && { projectId }),
     ...(dedupeKey !== undefined && { dedupeKey }),
     payload: { title: title.slice(0, 250).trimEnd(), message },
   };

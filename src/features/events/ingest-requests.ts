@@ -15,6 +15,8 @@ export interface IngestRequest {
   readonly principal: Principal;
   readonly receivedAt: number;
   readonly idempotent: IdempotentRequest | null;
+  /** The project of events that name none, from the query. */
+  readonly projectId: string | undefined;
 }
 
 type AnswerContext = Pick<EventsContext, "kernel" | "idempotency">;

@@ -38,13 +38,13 @@ export function ingest(
   context: IngestContext,
   exchange: Exchange,
   body: Buffer,
-  results: "all" | "errors" | undefined,
+  { results, projectId }: { readonly results?: "all" | "errors" | undefined; readonly projectId?: string | undefined },
 ): unknown {
   const { principal } = exchange;
   if (!principal) throw new TypeError("ingest is not public");
   const idempotent = context.idempotency.begin(exchange, principal, body);
   if (idempotent instanceof Reply) return idempotent;
-  const request = { exchange, principal, receivedAt: context.clock.now(), idempotent };
+  const request = { exchange, principal, receivedAt: context.clock.now(), idempotent, projectId };
   try {
     return receive(context, request, body, results);
   } catch (error) {
@@ -157,7 +157,7 @@ function readItem(context: EventsContext, request: IngestRequest, text: string, 
       newId,
       correlationId: exchange.givenCorrelationId,
       projectOf: (given) => {
-        const id = projects.requireOrDefault(principal, given, "events:write");
+        const id = projects.requireOrDefault(principal, given ?? request.projectId, "events:write");
         projects.storage.requireRoom(id);
         return id;
       },

@@ -95,7 +95,7 @@ function serve(server: FeatureServer, context: EventsContext): void {
       "DATABASE_UNAVAILABLE",
     ],
     quiet: true,
-    handle: (exchange, { query, body }) => ingest(ingestContext, exchange, body as unknown as Buffer, query.results),
+    handle: (exchange, { query, body }) => ingest(ingestContext, exchange, body as unknown as Buffer, query),
   });
   server.route({
     method: "GET",

@@ -98,7 +98,7 @@ export const IngestQuery = object({
   type: v.optional(doc(text(100, 1), "Type of a text; default `message`")),
   level: v.optional(doc(text(20), "Level of a text")),
   source: v.optional(doc(text(100), "Source of a text")),
-  projectId: v.optional(doc(v.pipe(v.string(), v.maxLength(64)), "Id or slug of the project of a text")),
+  projectId: v.optional(doc(v.pipe(v.string(), v.maxLength(64)), "Id or slug of the project of events that name none")),
   dedupeKey: v.optional(doc(text(256, 1), "Dedupe key of a text")),
   token: v.optional(doc(v.string(), "API key or token, for programs that cannot set headers")),
   access_token: v.optional(doc(v.string(), "As `token`, as CloudEvents' senders name it")),

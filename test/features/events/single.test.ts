@@ -206,3 +206,20 @@ test("a body that stops half-way stores nothing", async (t) => {
   await eventually("the request is over", () => prism.parts.http.kernel.requests.count === 0);
   assert.equal(countOf(prism, "events"), 0);
 });
+
+test("events that name no project belong to the one in the query, or to none that the caller may not write to", async (t) => {
+  const prism = await startPrism(t);
+  const shop = await makeProject(prism, "shop");
+  const mallory = await makeUser(prism, "mallory");
+  const path = `/api/v1/events?projectId=${shop.id}`;
+  const projectOf = (id: unknown) => scalarOf(prism, "select projectId from events where id = ?", id);
+  const one = await prism.post<Single>(path, { type: "a" });
+  assert.equal(projectOf(one.body.id), shop.id);
+  const batch = await prism.post<{ results: Single[] }>(path, [{ type: "b" }, { type: "c", projectId: "default" }]);
+  const [own, named] = batch.body.results.map(({ id }) => projectOf(id));
+  assert.equal(own, shop.id);
+  assert.notEqual(named, shop.id);
+  const refused = await prism.post(path, { type: "d" }, { token: mallory.token });
+  assert.equal(refused.status, 404, refused.text);
+  assert.equal(countOf(prism, "events where type = 'd'"), 0);
+});
