@@ -53,6 +53,13 @@ test("days of a calendar have the hours of their zone, also when the clocks chan
   }
 });
 
+/** A user who reads the default project. */
+async function member(console: ConsoleTest, username: string) {
+  const user = await console.person(username, ["User"]);
+  await console.prism.post("/api/v1/projects/default/members", { userId: user.id, role: "viewer" });
+  return user;
+}
+
 interface World {
   readonly schedule: string;
   readonly monday: string;
@@ -83,8 +90,8 @@ test("who is on call: a schedule is made, shown as a calendar, and changed by dr
   const console = await startConsole(t);
   if (!console) return;
   const { prism } = console;
-  const ada = await console.person("ada", ["User"]);
-  await console.person("grace", ["User"]);
+  const ada = await member(console, "ada");
+  await member(console, "grace");
   const page = await console.open("/oncall");
   const dialog = page.getByRole("dialog");
   const step = stepsOf(t);
@@ -235,8 +242,8 @@ test("days off: entered, shown on the calendar, and covered by a swap or an over
   const console = await startConsole(t);
   if (!console) return;
   const { prism } = console;
-  await console.person("ada", ["User"]);
-  await console.person("grace", ["User"]);
+  await member(console, "ada");
+  await member(console, "grace");
   const { schedule, monday, wednesday } = await makeSchedule(console);
   const { addDays } = await calendarTime();
   const step = stepsOf(t);
@@ -329,7 +336,7 @@ test("who has next weekend is seen at once, and changed in at most 4 clicks from
   const console = await startConsole(t);
   if (!console) return;
   const { prism } = console;
-  for (const name of ["ada", "grace"]) await console.person(name, ["User"]);
+  for (const name of ["ada", "grace"]) await member(console, name);
   for (const [name, status] of [
     ["dormant", "disabled"],
     ["waiting", "pending"],

@@ -8,7 +8,7 @@ import { changedWay, insertNew, type ManageContext, newChannel, openedOrNull, re
 import { type ChannelRow, openFields, type SealedFields, sealSecrets, updateChannel } from "./store.ts";
 
 /** For the hosts of all URLs together. */
-const RESOLVE = { atOnce: 16, limitMs: 10_000 } as const;
+const RESOLVE = { atOnce: 6, limitMs: 10_000 } as const;
 
 /* Channels that an import stores together with policies and routes. */
 

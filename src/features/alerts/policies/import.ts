@@ -18,7 +18,7 @@ const MAX_FIELD = 16_384;
 /** Of all policies together: they are stored in one transaction. */
 const MAX_STEPS = 500;
 /** For the hosts of all URLs together. */
-const RESOLVE = { atOnce: 16, limitMs: 10_000 } as const;
+const RESOLVE = { atOnce: 6, limitMs: 10_000 } as const;
 
 const field = v.union([text(MAX_FIELD), v.number()], "must be a string or a number");
 const flag = v.boolean();
