@@ -1,8 +1,9 @@
+import { currentCaller, runAs, SYSTEM } from "../core/caller.ts";
 import type { RightsChange } from "../core/principal.ts";
 import type { QueueName } from "../core/queues.ts";
 import { storedEvent } from "../features/rules/index.ts";
 import { announceEntry } from "../features/streams/index.ts";
-import { applyEffect, type EffectTable } from "../store/effect.ts";
+import { applyEffect, type Effect, type EffectTable } from "../store/effect.ts";
 import { alertsChanged, personChanged, policiesChanged, silencesChanged, waysChanged } from "./open-alerts.ts";
 import type { Services } from "./open-services.ts";
 import type { Base } from "./open-store.ts";
@@ -11,7 +12,11 @@ import type { Core } from "./start-core.ts";
 /** Starts to apply commits to the memory of this process. */
 export function applyEffects(base: Base, core: Core, services: Services): void {
   const table = effectTable(base, core, services);
-  base.database.whenCommitted((effect) => applyEffect(table, effect));
+  // What an effect starts goes on when the client of the request that caused it has gone.
+  const apply = (effect: Effect): void => applyEffect(table, effect);
+  base.database.whenCommitted((effect) =>
+    currentCaller() === SYSTEM ? apply(effect) : runAs(SYSTEM, () => apply(effect)),
+  );
 }
 
 /** The change in memory for each type of effect: the only way from a commit to memory. */

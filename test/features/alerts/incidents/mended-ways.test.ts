@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { runAs, SYSTEM } from "../../../../src/core/caller.ts";
+import { addEffect } from "../../../../src/store/database.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { makeProject } from "../../../helpers/people.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
@@ -145,6 +147,23 @@ test("an incident that reaches no one asks again when a person gets a way, is ac
   await again("a person has a way", 3);
   await eventually("it is sent", () => phone.seen.length >= 1);
   await eventually("the incident is reached", async () => (await world.only()).reachedAt !== null);
+});
+
+test("an incident that reaches no one asks again although the client of the change has disconnected", async (t) => {
+  const world = await IncidentWorld.start(t, SETTINGS);
+  const { services } = world.prism;
+  const ann = await world.member("ann");
+  await wayOf(t, world, { token: (await world.member("cas")).token });
+  await setSteps(world, world.projectId, [{ type: "notify", users: ["ann"] }]);
+  await world.fire("A");
+  const { id } = await world.only();
+  const gone = { ...SYSTEM, process: "request" as const, ip: "192.0.2.1", isGone: () => true };
+  await runAs(gone, () => services.db.write(async (trx) => addEffect(trx, { type: "ways-changed", userId: ann.id })));
+  world.clock.advance(MINUTE / 2);
+  await eventually("it asks again", async () => {
+    await world.incidents.check();
+    return (await world.log(id)).includes("looked-again");
+  });
 });
 
 test("changes within 30 seconds make an incident that reaches no one ask its people once", async (t) => {
