@@ -52,7 +52,7 @@ const ListAccess = object({
 });
 const SetAccess = example(
   object({ projectId, user, topic, permission: doc(v.picklist(PERMISSIONS), "What they may do") }),
-  { user: "ann", topic: "backup-*", permission: "read" },
+  { user: "me", topic: "backup-*", permission: "read" },
 );
 const ResetAccess = object({
   projectId,

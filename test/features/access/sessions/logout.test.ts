@@ -124,7 +124,15 @@ test(
     const [current, other] = sessions;
     assert.ok(current && other);
     assert.deepEqual([current.current, other.current, other.userAgent], [true, false, "phone"]);
-    assert.deepEqual(Object.keys(current).sort(), ["createdAt", "current", "id", "ip", "lastUsedAt", "userAgent"]);
+    assert.deepEqual(Object.keys(current).sort(), [
+      "createdAt",
+      "current",
+      "id",
+      "ip",
+      "lastUsedAt",
+      "repeatedAt",
+      "userAgent",
+    ]);
     assert.equal(current.ip, "127.0.0.1");
     assert.match(current.createdAt, /^\d{4}-\d\d-\d\dT.*Z$/);
 

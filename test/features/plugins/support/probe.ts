@@ -46,6 +46,7 @@ export async function startProbe(): Promise<Probe> {
   const probe = probes[root];
   if (!probe) throw new Error("the module was not loaded");
   const uma = await makeUser(prism, "uma", ["User"]);
+  await prism.post("/api/v1/projects/default/members", { userId: uma.id, role: "viewer" });
   const stop = async (): Promise<void> => {
     await prism.stop();
     rmSync(prism.dir, { recursive: true, force: true });
