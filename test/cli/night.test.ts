@@ -178,7 +178,8 @@ test("ntfy access: rights on topics are listed, set by ntfy's words and removed"
   assert.equal((await run("ntfy", "access", "nobody", "news", "rw")).status, 6);
   assert.deepEqual(await rows("--reset", "ann", "news"), ["ann backup-* read"]);
   assert.equal((await run("ntfy", "access", "--reset", "ann", "news")).status, 6);
-  assert.equal((await run("ntfy", "access", "--reset")).status, 0);
+  assert.equal((await run("ntfy", "access", "--reset")).status, 2);
+  assert.deepEqual(await rows("--reset", "--yes"), []);
   assert.deepEqual(await rows(), []);
 });
 

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
+import { countText } from "../../../core/clean-text.ts";
 import { contextOf } from "../../context.ts";
-import { online } from "../../on-server.ts";
+import { deleteAfterQuestion, online } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
 import type { ServerClient } from "../../server-client.ts";
@@ -17,6 +18,7 @@ interface Access {
 
 interface Flags {
   readonly reset?: boolean;
+  readonly yes?: boolean;
   readonly project?: string;
 }
 
@@ -79,6 +81,7 @@ export function addNtfy(program: Command): void {
     .argument("[topic]", "name of a topic, or a pattern such as backup-*")
     .argument("[permission]", "read-write (rw), read (ro), write (wo) or none (deny)")
     .option("--reset", "remove the rights: of the user and topic, of the user, or all of the project")
+    .option("--yes", "with --reset: do not ask before several rights are removed")
     .option("--project <project>", "id or slug; by default the project default, and for the list all that you manage")
     .addHelpText(
       "after",
@@ -97,14 +100,25 @@ interface Words {
   readonly word: string | undefined;
 }
 
-function access(command: Command, { user, topic, word }: Words, flags: Flags): Promise<void> {
+/** Those of a user or a project after a question; a single one, which is named, without. */
+async function removed(command: Command, { user, topic }: Words, flags: Flags): Promise<void> {
+  const { project = "default", yes } = flags;
+  await deleteAfterQuestion(command, topic !== undefined || yes, {
+    find: (server) => listed(server, user, { project }),
+    question: ({ length }) => `Remove ${countText(length, "right")} on topics of the project ${printable(project)}?`,
+    remove: (server) => reset(server, user, topic, flags),
+  });
+}
+
+async function access(command: Command, words: Words, flags: Flags): Promise<void> {
+  const { user, topic, word } = words;
   if (flags.reset === true ? word !== undefined : topic !== undefined && word === undefined)
     throw new CommandError(EXIT.usage, "give a user, a topic and a permission; or --reset without a permission");
   const permission = word === undefined ? undefined : permissionOf(word);
-  return online(command, async (server) => {
+  if (flags.reset === true) await removed(command, words, flags);
+  await online(command, async (server) => {
     const { out } = contextOf(command);
-    if (flags.reset === true) await reset(server, user, topic, flags);
-    else if (permission !== undefined) {
+    if (permission !== undefined) {
       const { project } = flags;
       await server.change<Access>("PUT", PATH, { ...(project && { projectId: project }), user, topic, permission });
     }
