@@ -42,7 +42,7 @@ export async function startWork({ base, core, services, upkeep }: Parts): Promis
   await upkeep.watch.begin();
   upkeep.usage.start();
   core.access.projects.storage.start();
-  await upkeep.retention.start();
+  upkeep.retention.start();
   upkeep.emergencyWatch.start();
   await base.emergency.prepare();
   core.pipeline.backlog.start();

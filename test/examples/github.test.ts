@@ -51,7 +51,12 @@ async function start(t: TestContext): Promise<TestPrism> {
   cpSync(join(import.meta.dirname, "../../examples/github"), join(modulesDir, "github"), { recursive: true });
   process.env["GITHUB_WEBHOOK_SECRET"] = SECRET;
   t.after(() => delete process.env["GITHUB_WEBHOOK_SECRET"]);
-  return startPrism(t, { settings: { modulesDir, "modules.hotReload": "false", "rateLimit.ip": "600" } });
+  return startPrism(t, {
+    settings: {
+      ...{ modulesDir, "modules.hotReload": "false", "rateLimit.ip": "600" },
+      ...{ "work.projectMsPerSecond": "1000", "work.creatorMsPerSecond": "1000", "work.allMsPerSecond": "1000" },
+    },
+  });
 }
 
 const sign = (body: string): string => `sha256=${createHmac("sha256", SECRET).update(body).digest("hex")}`;

@@ -18,7 +18,7 @@ import { notificationSweep } from "../notifications/index.ts";
 import { attachmentSweep, NTFY_SWEEPS } from "../ntfy/index.ts";
 import { RECEIVER_SWEEPS } from "../receivers/index.ts";
 import { SUPPRESSION_SWEEPS } from "../rules/index.ts";
-import type { Schedule, Schedules } from "../schedules/index.ts";
+import type { Schedules } from "../schedules/index.ts";
 import { statusSweeps } from "../statuspage/index.ts";
 import { STREAM_SWEEPS } from "../streams/index.ts";
 import type { ClockTrust } from "./clock-trust.ts";
@@ -121,31 +121,25 @@ export class RetentionJob {
     });
   }
 
-  /** The schedule exists at once, so that an operator can run it; the first sweep comes later. */
-  async start(): Promise<void> {
+  start(): void {
     const failed = (error: unknown): void => this.#log.error({ err: error }, "retention could not be scheduled");
     this.#timer = setTimeout(() => void this.begin().catch(failed), FIRST_SWEEP_MS);
     this.#timer.unref();
-    await this.#put().catch(failed);
   }
 
   stop(): void {
     if (this.#timer) clearTimeout(this.#timer);
   }
 
-  #put(): Promise<Schedule> {
-    return this.#schedules.put({
+  /** Creates the schedule, and a job now: runs missed during a downtime are not caught up. */
+  async begin(): Promise<void> {
+    const { id, active } = await this.#schedules.put({
       name: SCHEDULE,
       everyMs: SWEEP_EVERY_MS,
       missed: "skip",
       queue: "retention",
       kind: KIND,
     });
-  }
-
-  /** Creates the schedule, and a job now: runs missed during a downtime are not caught up. */
-  async begin(): Promise<void> {
-    const { id, active } = await this.#put();
     if (!active) return;
     await this.#schedules.run(id).catch((error: unknown) => {
       // A job of the schedule is already waiting or running.

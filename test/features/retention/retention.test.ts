@@ -269,11 +269,3 @@ test("retention is a job: a paused queue stops it, its rows are in the result, a
   await eventually("it has run again", () => jobs()[1]?.state === "succeeded");
   assert.equal(countOf(prism, "idempotency_keys"), 0);
 });
-
-test("the schedule of retention can be run right after the first start", async (t) => {
-  const prism = await startPrism(t);
-  const { body } = await prism.get<{ data: { id: string; name: string }[] }>("/api/v1/schedules");
-  const schedule = body.data.find(({ name }) => name === "prism:retention");
-  assert.ok(schedule);
-  assert.equal((await prism.post(`/api/v1/schedules/${schedule.id}/run`)).status, 201);
-});
