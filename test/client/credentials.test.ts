@@ -30,6 +30,15 @@ async function notify(prism: TestPrism, userId: string, title: string): Promise<
   assert.equal(reply.status, 201, reply.text);
 }
 
+/** A user who may follow the default project's channels. */
+async function viewer(prism: TestPrism, username: string) {
+  const user = await makeUser(prism, username);
+  const { body } = await prism.get<{ token: string }>("/dev/token", { token: null });
+  prism.adminToken = body.token;
+  await prism.post("/api/v1/projects/default/members", { userId: user.id, role: "viewer" });
+  return user;
+}
+
 interface Scene extends Observed {
   readonly prism: TestPrism;
   readonly clock: FakeClock;
@@ -48,7 +57,7 @@ async function follow(
   const clock = new FakeClock();
   const time = new FakeTime();
   const prism = await startPrism(t, { clock });
-  const { id } = await makeUser(prism, "uma");
+  const { id } = await viewer(prism, "uma");
   const issue = async () => (await prism.parts.core.access.accessTokens.issue(id)).token;
   const reasons: TokenReason[] = [];
   const getToken = (reason: TokenReason) => give(issue, reasons.push(reason));
@@ -127,7 +136,7 @@ test("tickets open connections in place of a token, one for each, and renew what
   const clock = new FakeClock();
   const time = new FakeTime();
   const prism = await startPrism(t, { clock });
-  const { id } = await makeUser(prism, "uma");
+  const { id } = await viewer(prism, "uma");
   let tickets = 0;
   const getTicket = async () => {
     tickets++;
@@ -161,7 +170,7 @@ test("another user's token makes another connection, and nothing of the one befo
   await notify(prism, userId, "for uma");
   await eventually("heard", () => titles.length === 1);
   await pass(clock, client, 30_000);
-  const vic = await makeUser(prism, "vic");
+  const vic = await viewer(prism, "vic");
   tokens.push(vic.token);
   const told: string[] = [];
   client.on("subscribed", ({ stream }) => told.push(stream));
