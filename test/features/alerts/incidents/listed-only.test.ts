@@ -77,9 +77,10 @@ test("an incident whose policy only calls webhooks goes on calling, and is not a
   const routes = [{ policy: "watch", matchers: ['alertname="Watchdog"'], repeatMs: 5 * MINUTE }];
   await world.prism.put("/api/v1/routes", { route: { policy: "default", groupWaitMs: 0, routes } });
   await world.fire("Watchdog");
+  // The administrator's token ends after 15 minutes.
   for (let call = 1; call <= 3; call += 1) {
     await eventually(`call ${call}`, () => recorder.posts.length === call);
-    await world.pass(5 * MINUTE);
+    if (call < 3) await world.pass(5 * MINUTE);
   }
   await world.fire("Other");
   const attention = await world.prism.get<{ items: { kind: string; title: string }[] }>("/api/v1/attention");
