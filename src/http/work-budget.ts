@@ -236,7 +236,7 @@ function microsIn(msPerSecond: number): number {
   return Math.max(1, Math.round(msPerSecond * BURST_MS));
 }
 
-/** Debt is at most a full bucket: nobody waits longer than that takes. */
+/** Debt is at most a full bucket, which bounds the wait. */
 function borrow(bucket: Bucket, micros: number): void {
   bucket.borrow(Math.min(micros, bucket.remaining + bucket.limit));
 }

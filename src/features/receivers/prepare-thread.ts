@@ -209,5 +209,5 @@ async function prepareJob({ preparation, mapping, replayId, proof }: ThreadJob):
 
 /** Proofs that need an address of another server are checked before. */
 function fetchText(): never {
-  throw new TypeError("a thread calls nobody");
+  throw new TypeError("a thread sends no requests");
 }

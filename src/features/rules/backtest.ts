@@ -220,7 +220,7 @@ export async function answerBacktest(
   const steps = new Steps();
   const run = backtests.start(prepared.plan, (progress) => steps.put(progress));
   const cancel = () => run.cancel();
-  // Its thread takes time of the machine, whoever waits for it.
+  // The thread uses the machine although the loop is free.
   run.outcome.then(
     ({ scanned }) => work.charge(payer, { steps: scanned * STEPS_PER_EVENT }, true),
     () => work.charge(payer, { steps: CANCELLED_STEPS }, true),

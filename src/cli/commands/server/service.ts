@@ -66,7 +66,7 @@ Examples:
     .option("--root <dir>", "root of the file system, for images; no service is started", "/")
     .option("--print", "print the files and change nothing")
     .option("--no-start", "do not enable and start the service")
-    .option("--unmaintained-node", "install a build whose Node.js gets no security fixes any more")
+    .option("--unmaintained-node", "install a build with a Node.js that no longer gets security fixes")
     .addHelpText("after", examples("sudo ./dist/prism service install", "prism service install --print"))
     .action((flags: ServiceFlags, command: Command) => {
       const context = contextOf(command);
