@@ -21,9 +21,9 @@ export interface Authenticator {
   /**
    * For a token of another issuer that must be verified first, which takes longer: returns the
    * function that does so, after which `authenticate` has the answer. Null otherwise. Without it,
-   * `authenticate` throws OVERLOADED for such a token.
+   * `authenticate` throws OVERLOADED for such a token. Undefined: there is no other issuer.
    */
-  prepare?(credential: Credential): (() => Promise<void>) | null;
+  readonly prepare?: ((credential: Credential) => (() => Promise<void>) | null) | undefined;
 }
 
 /** Length limit of credentials. */
@@ -132,7 +132,7 @@ const TOKEN_PROTOCOL = "bearer.";
 /** Logs the principal, or the code of the refusal, at debug; never the credential. */
 export function tracedAuthenticator(inner: Authenticator, log: Logger): Authenticator {
   return {
-    prepare: (credential) => inner.prepare?.(credential) ?? null,
+    prepare: inner.prepare,
     authenticate(credential) {
       if (!log.isDebug()) return inner.authenticate(credential);
       const { kind: credentialKind } = credential;

@@ -75,7 +75,7 @@ export class HttpKernel implements BodySink {
   readonly faceOf = (req: HttpRequest): string => this.#parts.faces().of(req);
 
   /** The path for the router. */
-  #pathOf(exchange: Exchange, dialect = this.#dialectOf(exchange)): string {
+  #pathOf(exchange: Exchange, dialect: Dialect | undefined): string {
     if (dialect === undefined) return exchange.path;
     return exchange.path === dialect.withKey ? dialect.prefix : exchange.path.replace(/\/$/, "");
   }
@@ -123,20 +123,19 @@ export class HttpKernel implements BodySink {
     const { router, cors } = this.#parts;
     if (exchange.method === "OPTIONS") {
       this.#countUnrouted(exchange);
-      const answered = this.#ownOptions(exchange);
+      const answered = this.#ownOptions(exchange, dialect);
       if (answered !== null) {
         exchange.send(200, "", answered);
         return;
       }
       const { allowsHeaders } = dialect ?? {};
-      const allowed = router.allowed(this.#pathOf(exchange));
+      const allowed = router.allowed(this.#pathOf(exchange, dialect));
       if (allowsHeaders !== undefined) CorsPolicy.preflightAny(exchange, allowed ?? [], allowsHeaders);
       else if (!allowed) throw new PrismError("NOT_FOUND", "No such route");
       else cors().preflight(exchange, allowed);
       return;
     }
-    // Without a dialect the path is as it came; a default argument would search again.
-    const match = router.find(exchange.method, dialect ? this.#pathOf(exchange, dialect) : exchange.path);
+    const match = router.find(exchange.method, this.#pathOf(exchange, dialect));
     if (!match || "allowed" in match) {
       this.#countUnrouted(exchange);
       if (!match) throw new PrismError("NOT_FOUND", "No such route");
@@ -186,8 +185,8 @@ export class HttpKernel implements BodySink {
   }
 
   /** Headers of the answer to OPTIONS, if a route of this path has its own. */
-  #ownOptions(exchange: Exchange): Readonly<Record<string, string>> | null {
-    const match = this.#parts.router.find("POST", this.#pathOf(exchange));
+  #ownOptions(exchange: Exchange, dialect: Dialect | undefined): Readonly<Record<string, string>> | null {
+    const match = this.#parts.router.find("POST", this.#pathOf(exchange, dialect));
     if (match && "mount" in match) exchange.params = match.params;
     return match && "mount" in match ? (match.mount.route.options?.(exchange) ?? null) : null;
   }
@@ -217,8 +216,9 @@ export class HttpKernel implements BodySink {
    */
   check(exchange: Exchange, allowQuery = false, allowBasic = false): Promise<void> | null {
     const { authenticator, work } = this.#parts;
+    if (!authenticator.prepare) return null;
     const credential = credentialIfAny(exchange, allowQuery, allowBasic);
-    const start = credential && authenticator.prepare?.(credential);
+    const start = credential && authenticator.prepare(credential);
     if (!start) return null;
     const payer = work.ofAddress(exchange.clientAddress);
     work.require(payer);
@@ -466,8 +466,8 @@ export class HttpKernel implements BodySink {
     const headers = errorHeaders(error);
     if (error.code === "UNSUPPORTED_MEDIA_TYPE" && exchange.header("content-encoding") !== "")
       headers["Accept-Encoding"] = "gzip";
-    const allowed = status === 405 ? (this.#parts.router.allowed(this.#pathOf(exchange)) ?? []) : [];
     const dialect = this.#dialectOf(exchange);
+    const allowed = status === 405 ? (this.#parts.router.allowed(this.#pathOf(exchange, dialect)) ?? []) : [];
     if (dialect?.challenges === false) delete headers["WWW-Authenticate"];
     const added = dialect?.errorBody(error, exchange, allowed);
     const body = { ...errorBody(error, exchange.requestId), ...added };

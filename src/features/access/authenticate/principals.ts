@@ -73,8 +73,11 @@ export class Principals implements Authenticator {
   readonly #usedTokens = new Map<string, number>();
   readonly #sql;
 
+  readonly prepare: Authenticator["prepare"];
+
   constructor(parts: PrincipalsParts) {
     this.#parts = parts;
+    this.prepare = parts.issuer && ((credential) => this.#prepare(credential));
     const { cache, clock, reader } = parts;
     this.#users = new TtlCache({ ...cache, clock });
     this.#keys = new TtlCache({ ...cache, clock });
@@ -121,7 +124,7 @@ export class Principals implements Authenticator {
     return this.#accessPrincipal(issuer ? issuer.verify(secret) : this.#parts.accessTokens.verify(secret));
   }
 
-  prepare({ kind, secret }: Credential): (() => Promise<void>) | null {
+  #prepare({ kind, secret }: Credential): (() => Promise<void>) | null {
     if (kind !== "bearer" || secret.startsWith("prt_")) return null;
     return this.#issuerOf(secret)?.prepare(secret) ?? null;
   }
