@@ -1,5 +1,6 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets.js";
 import type { Bucket } from "../core/bucket.ts";
+import type { PrismError } from "../core/errors.ts";
 import { uuidv7 } from "../core/ids.ts";
 import type { Principal } from "../core/principal.ts";
 import type { AddressReader } from "./client-address.ts";
@@ -78,6 +79,8 @@ export class Exchange {
   rate: Bucket | null = null;
   /** Who pays for reading the body; undefined: found at first use, null: not charged. */
   payer: WorkAccount | null | undefined = undefined;
+  /** The payer is in debt: why a body longer than {@link maxBodyBytes} is refused. */
+  debt: PrismError | null = null;
   /** The check of another issuer's token, which the caller is found by afterwards. */
   admission: Promise<void> | null = null;
   /** Additional header lines of every answer to this request (CORS), each ending in \r\n. */

@@ -17,9 +17,10 @@ import { ActiveRequests } from "./listener.ts";
 import { isAmongTags } from "./negotiation.ts";
 import { type RateLimiter, requireAllowed } from "./rate-limiter.ts";
 import { LARGE_REPLY_LENGTH, largeReply } from "./replies.ts";
+import { RequestWork } from "./request-work.ts";
 import { ANSWERS_LATER, type Dialect, type Input, RawJson, Reply, type Route } from "./route.ts";
 import type { Router } from "./router.ts";
-import { parsedWork, readWork, SURE_BYTES, type Work, type WorkAccount, type WorkBudget } from "./work-budget.ts";
+import type { WorkBudget } from "./work-budget.ts";
 
 /** Requests per minute; read at each request, so that a reload takes effect at once. */
 export type RequestLimits = Pick<Config["rateLimit"], "enabled" | "global" | "ip" | "user" | "key">;
@@ -49,12 +50,14 @@ export interface KernelParts {
  */
 export class HttpKernel implements BodySink {
   readonly #parts: KernelParts;
+  readonly #work: RequestWork;
   readonly #onEnd = (exchange: Exchange, status: number, error?: unknown): void => this.#ended(exchange, status, error);
   readonly requests = new ActiveRequests();
   readonly #dialects: { readonly dialect: Dialect; readonly bare: string }[] = [];
 
   constructor(parts: KernelParts) {
     this.#parts = parts;
+    this.#work = new RequestWork(parts.work);
   }
 
   /** Requests below its prefix are answered as its clients expect; a last slash is ignored there. */
@@ -327,44 +330,14 @@ export class HttpKernel implements BodySink {
       this.#run(exchange, route, EMPTY_BODY);
       return;
     }
-    if (route.chargesItself !== true) this.#chargeBytes(exchange, route);
+    this.#work.beforeBody(exchange, route);
     this.#parts.bodies.read(exchange, route, this);
-  }
-
-  /** Charges a body before it is read, and refuses it if its payer is in debt. @throws WORK_LIMITED */
-  #chargeBytes(exchange: Exchange, route: Route): void {
-    const { work } = this.#parts;
-    const payer = this.payerOf(exchange);
-    const length = exchange.header("content-length");
-    work.require(payer, length !== "" && Number(length) <= SURE_BYTES);
-    const bytes = Number(length) || 0;
-    // A longer body is refused unread.
-    if (bytes <= bodyLimitOf(route, exchange)) work.charge(payer, readWork(route.raw !== undefined, bytes));
-  }
-
-  #chargeRead(exchange: Exchange, route: Route, bytes: number): void {
-    if (route.chargesItself !== true)
-      this.#parts.work.charge(this.payerOf(exchange), readWork(route.raw !== undefined, bytes));
-  }
-
-  /** Who pays for the work of a request: its caller, or its address. */
-  payerOf(exchange: Exchange): WorkAccount | null {
-    if (exchange.payer === undefined) exchange.payer = this.#findPayer(exchange);
-    return exchange.payer;
-  }
-
-  #findPayer(exchange: Exchange): WorkAccount | null {
-    const { principal, isControl, signerKey } = exchange;
-    const { work } = this.#parts;
-    if (isControl) return null;
-    if (principal) return work.ofPrincipal(principal);
-    return signerKey === null ? work.ofAddress(exchange.clientAddress) : work.ofSigner(signerKey);
   }
 
   bodyRead(exchange: Exchange, route: Route, body: Buffer): void {
     this.#guard(exchange, () => {
       if (exchange.header("content-encoding") === "" || route.raw?.encoded === true) {
-        if (exchange.isChunked) this.#chargeRead(exchange, route, body.length);
+        if (exchange.isChunked) this.#work.bodyRead(exchange, route, body.length);
         this.#run(exchange, route, body);
         return;
       }
@@ -372,7 +345,7 @@ export class HttpKernel implements BodySink {
       this.#parts.bodies.inflate(exchange, Buffer.from(body), bodyLimitOf(route, exchange)).then(
         (inflated) =>
           this.#guard(exchange, () => {
-            this.#chargeRead(exchange, route, inflated.length);
+            this.#work.bodyRead(exchange, route, inflated.length);
             this.#run(exchange, route, inflated);
           }),
         (error: unknown) => this.fail(exchange, error),
@@ -398,9 +371,8 @@ export class HttpKernel implements BodySink {
       admission.then(run).catch((error: unknown) => this.fail(exchange, error));
       return;
     }
-    const charge = (work: Work) => this.#parts.work.charge(this.payerOf(exchange), work);
-    const given = bodyValue(route, body, (members) => charge({ members }));
-    if (route.raw && route.chargesItself !== true) charge(parsedWork(exchange.header("content-type"), body));
+    const given = bodyValue(route, body, (members) => this.#work.charge(exchange, { members }));
+    this.#work.beforeRaw(exchange, route, body);
     const params = route.params ? checkShape(route.params, exchange.params, "path") : undefined;
     const query = route.query ? checkShape(route.query, parseQuery(exchange.queryText), "query") : undefined;
     if (mayRepeat(route, given)) {
@@ -452,7 +424,8 @@ export class HttpKernel implements BodySink {
 
   /** Answers with an error and logs server errors. */
   fail(exchange: Exchange, thrown: unknown): void {
-    const error = toPrismError(thrown);
+    const found = toPrismError(thrown);
+    const error = orDebt(exchange, found);
     const status = STATUS_OF[error.code];
     if (exchange.isStreaming) {
       exchange.breakOff(error);
@@ -462,7 +435,7 @@ export class HttpKernel implements BodySink {
     if (exchange.isOver) return;
     // The rest of the body is not needed.
     exchange.onAbort?.();
-    const close = (endsConnection(error) && !isRestDropped(exchange, status)) || error instanceof BadHead;
+    const close = (endsConnection(found) && !isRestDropped(exchange, status)) || error instanceof BadHead;
     const headers = errorHeaders(error);
     if (error.code === "UNSUPPORTED_MEDIA_TYPE" && exchange.header("content-encoding") !== "")
       headers["Accept-Encoding"] = "gzip";
@@ -491,6 +464,11 @@ export class HttpKernel implements BodySink {
 const EMPTY_BODY = Buffer.alloc(0);
 /** What verifying a token of another issuer costs, in work of a stored row. */
 const FOREIGN_TOKEN_ROWS = 4;
+
+/** Why a request is refused whose body is longer than one that passes in debt. */
+function orDebt({ debt }: Exchange, error: PrismError): PrismError {
+  return debt !== null && error.code === "PAYLOAD_TOO_LARGE" ? debt : error;
+}
 
 function isReadByKey(exchange: Exchange): boolean {
   return exchange.method === "GET" && exchange.queryText === "" && exchange.header("x-api-key") !== "";

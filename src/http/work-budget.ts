@@ -86,6 +86,8 @@ const BURST_MS = 10_000;
 const ADDRESS_SHARE = 1 / 4;
 /** Of the limit of all: work for senders that are not verified. */
 const UNKNOWN_SHARE = 1 / 2;
+/** Part of its own budget that is left to a payer who is not refused for the work of all. */
+const USED_LITTLE = 1 / 2;
 const MAX_BUCKETS = 50_000;
 /** Requests up to this length are not refused for what others did. */
 export const SURE_BYTES = 16_384;
@@ -151,24 +153,26 @@ export class WorkBudget {
   }
 
   /**
-   * @param isSmall whether the request has at most {@link SURE_BYTES}: only the debt of its address
-   * then refuses one whose sender is not known yet, not that of others
+   * @param isSmall whether the request has at most {@link SURE_BYTES}. One of a sender that is not
+   * known yet is then refused only for the debt of its address, not for that of others; one of a
+   * holder of a key, secret or token only while its owner and all together are in debt
    * @throws WORK_LIMITED while the account, or all together, are in debt
    */
   require(account: WorkAccount | null, isSmall = false): void {
     if (account === null) return;
-    const addresses = account.levels.filter(([level]) => level === "address");
-    const isOwnOnly = isSmall && addresses.length > 0;
+    const byAddress = account.levels[0]?.[0] === "address";
     let share = 1;
-    for (const [level, key] of isOwnOnly ? addresses : account.levels) {
+    for (const [level, key] of account.levels) {
+      if (isSmall && byAddress && level !== "address") continue;
       const bucket = this.#bucket(level, key);
-      if (bucket.remaining < 0) throw this.#refusal(account, level, bucket.waitMs(0));
+      if (bucket.remaining < 0 && (!isSmall || byAddress)) throw this.#refusal(account, level, bucket.waitMs(0));
       share = Math.min(share, bucket.remaining / bucket.limit);
     }
-    if (isOwnOnly) return;
+    if (isSmall && byAddress) return;
     const all = this.#allOf(account);
     // Who has used little is not refused because of others.
-    if (all.remaining < 0 && (share < 0.5 || !account.isKnown)) throw this.#refusal(account, "all", all.waitMs(0));
+    const least = isSmall ? 0 : USED_LITTLE;
+    if (all.remaining < 0 && (share < least || !account.isKnown)) throw this.#refusal(account, "all", all.waitMs(0));
   }
 
   /** Charges work that was done, or is about to be. @param isElsewhere it runs in another thread */

@@ -17,6 +17,8 @@ export interface IngestRequest {
   readonly idempotent: IdempotentRequest | null;
   /** The project of events that name none, from the query. */
   readonly projectId: string | undefined;
+  /** The body has at most the length that passes in debt. */
+  readonly isSmall: boolean;
 }
 
 type AnswerContext = Pick<EventsContext, "kernel" | "idempotency">;

@@ -6,6 +6,7 @@ import type { BodyReader } from "../../http/body.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
 import { ANSWERS_LATER, Reply } from "../../http/route.ts";
+import { SURE_BYTES } from "../../http/work-budget.ts";
 import { EVENT_OVERHEAD_BYTES, type IncomingEvent } from "../rules/index.ts";
 import { foreignEvents } from "./foreign-bodies.ts";
 import { BatchIngest, endIdempotent, type IngestRequest, SingleIngest } from "./ingest-requests.ts";
@@ -44,7 +45,8 @@ export function ingest(
   if (!principal) throw new TypeError("ingest is not public");
   const idempotent = context.idempotency.begin(exchange, principal, body);
   if (idempotent instanceof Reply) return idempotent;
-  const request = { exchange, principal, receivedAt: context.clock.now(), idempotent, projectId };
+  const isSmall = body.length <= SURE_BYTES;
+  const request = { exchange, principal, receivedAt: context.clock.now(), idempotent, projectId, isSmall };
   try {
     return receive(context, request, body, results);
   } catch (error) {
@@ -167,10 +169,10 @@ function readItem(context: EventsContext, request: IngestRequest, text: string, 
 }
 
 /** An event of very many members is charged before it is parsed. @throws WORK_LIMITED */
-function chargeMembers({ work }: EventsContext, { principal }: IngestRequest, members: number): void {
+function chargeMembers({ work }: EventsContext, { principal, isSmall }: IngestRequest, members: number): void {
   if (members <= FREE_MEMBERS) return;
   const payer = work.ofPrincipal(principal);
-  work.require(payer);
+  work.require(payer, isSmall);
   work.charge(payer, { members: members - FREE_MEMBERS });
 }
 

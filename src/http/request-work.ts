@@ -1,0 +1,60 @@
+import { bodyLimitOf } from "./body.ts";
+import { toPrismError } from "./error-reply.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Route } from "./route.ts";
+import { parsedWork, readWork, SURE_BYTES, type Work, type WorkAccount, type WorkBudget } from "./work-budget.ts";
+
+/** Charges requests to who pays for them; routes with `chargesItself` charge their bodies themselves. */
+export class RequestWork {
+  readonly #budget: WorkBudget;
+
+  constructor(budget: WorkBudget) {
+    this.#budget = budget;
+  }
+
+  /** Who pays for the work of a request: its caller, or its address; null: it is not charged. */
+  payerOf(exchange: Exchange): WorkAccount | null {
+    if (exchange.payer === undefined) exchange.payer = this.#findPayer(exchange);
+    return exchange.payer;
+  }
+
+  #findPayer(exchange: Exchange): WorkAccount | null {
+    const { principal, isControl, signerKey } = exchange;
+    if (isControl) return null;
+    if (principal) return this.#budget.ofPrincipal(principal);
+    return signerKey === null ? this.#budget.ofAddress(exchange.clientAddress) : this.#budget.ofSigner(signerKey);
+  }
+
+  charge(exchange: Exchange, work: Work): void {
+    this.#budget.charge(this.payerOf(exchange), work);
+  }
+
+  /** Charges a body before it is read, and refuses it if its payer is in debt. @throws WORK_LIMITED */
+  beforeBody(exchange: Exchange, route: Route): void {
+    if (route.chargesItself === true) return;
+    const payer = this.payerOf(exchange);
+    const bytes = Number(exchange.header("content-length")) || 0;
+    try {
+      this.#budget.require(payer);
+    } catch (debt) {
+      if (bytes > SURE_BYTES) throw debt;
+      this.#budget.require(payer, true);
+      // Of chunks and gzip the length is known once they are read.
+      exchange.maxBodyBytes = Math.min(bodyLimitOf(route, exchange), SURE_BYTES);
+      exchange.debt = toPrismError(debt);
+    }
+    // A longer body is refused unread.
+    if (bytes <= bodyLimitOf(route, exchange)) this.charge(exchange, readWork(route.raw !== undefined, bytes));
+  }
+
+  /** A body whose length was not known before: of chunks, or inflated. */
+  bodyRead(exchange: Exchange, route: Route, bytes: number): void {
+    if (route.chargesItself !== true) this.charge(exchange, readWork(route.raw !== undefined, bytes));
+  }
+
+  /** A body that the handler may parse. */
+  beforeRaw(exchange: Exchange, route: Route, body: Buffer): void {
+    if (route.raw && route.chargesItself !== true)
+      this.charge(exchange, parsedWork(exchange.header("content-type"), body));
+  }
+}
