@@ -11,7 +11,7 @@ import {
 } from "../features/delivery/index.ts";
 import { Drills } from "../features/drill/index.ts";
 import { appendOwnEvents } from "../features/events/index.ts";
-import { Heartbeats } from "../features/heartbeats/index.ts";
+import { Heartbeats, PingIds } from "../features/heartbeats/index.ts";
 import { MailListener } from "../features/mail-in/index.ts";
 import { handleStorms, Notifier } from "../features/notifications/index.ts";
 import { Ntfy } from "../features/ntfy/index.ts";
@@ -172,12 +172,16 @@ function openNotifying(base: Base, core: Core): Notifying {
   return { time, schedules, notify, timer, pendingTimers: pending, realtime };
 }
 
-function openHeartbeats({ database: db, clock, log, metrics }: Base, { alerts }: AlertServices): Heartbeats {
+function openHeartbeats(
+  { database: db, clock, log, metrics, store, box }: Base,
+  { alerts }: AlertServices,
+): Heartbeats {
   return new Heartbeats({
     db,
     wall: clock,
     log: log.namespace("heartbeats"),
     metrics,
+    ids: new PingIds(store.auditKey, box),
     submitAlerts: (inputs, options) => alerts.submit(inputs, options),
     alerts: {
       listen: (fn) => alerts.whenRepeated(fn),

@@ -6,6 +6,7 @@ import type { AuditService } from "../features/audit/index.ts";
 import { channelSealContext, refSealContext } from "../features/channels/index.ts";
 import { mailSealContext, secretSealContext } from "../features/delivery/index.ts";
 import { gotifySealContext } from "../features/gotify/index.ts";
+import { pingKeySealContext, pingSealContext } from "../features/heartbeats/index.ts";
 import { contentPlace } from "../features/messages/index.ts";
 import { receiverSealContext } from "../features/receivers/index.ts";
 import { addressSealContext } from "../features/statuspage/index.ts";
@@ -51,6 +52,11 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
   sealedColumn("channel_messages", "ref", refSealContext, { where: sql`ref is not null` }),
   sealedColumn("sealed_mails", "content", mailSealContext),
   sealedColumn("status_subscribers", "address", addressSealContext),
+  sealedColumn("heartbeats", "sealedPing", pingSealContext, { where: sql`sealedPing is not null` }),
+  sealedColumn("heartbeat_keys", "sealedPingKey", pingKeySealContext, {
+    id: "projectId",
+    where: sql`sealedPingKey is not null`,
+  }),
   sealedColumn("gotify_applications", "sealedToken", gotifySealContext, { id: "tokenHash" }),
 ];
 

@@ -137,6 +137,7 @@ async function openParts(options: BaseOptions): Promise<Parts> {
   const http = openHttp(base, core.access);
   const services = openServices(base, core, http);
   applyEffects(base, core, services);
+  if (!base.readsOnly) await services.heartbeats.sealPlain();
   await services.heartbeats.load();
   services.ntfy.load();
   const upkeep = openUpkeep(base, core, http, services);

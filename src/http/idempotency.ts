@@ -1,7 +1,9 @@
+import { hkdfSync } from "node:crypto";
 import type { Database as Sqlite } from "better-sqlite3";
 import { type Clock, DAY_MS } from "../core/clock.ts";
 import { PrismError } from "../core/errors.ts";
 import type { Principal } from "../core/principal.ts";
+import { SealedBox } from "../core/sealed-box.ts";
 import type { IdempotencyRow } from "../store/commit/write-set.ts";
 import type { Database, Trx, WriteOptions } from "../store/database.ts";
 import { type BodyFingerprint, bodyFingerprint } from "../store/sealed-settings.ts";
@@ -13,6 +15,14 @@ export const IDEMPOTENCY_ERRORS = ["IDEMPOTENCY_IN_PROGRESS", "IDEMPOTENCY_KEY_R
 
 const KEPT_MS = DAY_MS;
 const MAX_RESPONSE_BYTES = 16_384;
+
+/** No JSON begins so. */
+const SEALED_PREFIX = "sealed ";
+
+interface SecretAnswer {
+  /** The answer is stored sealed. */
+  readonly hasSecrets?: boolean;
+}
 
 interface StoredRow {
   readonly fingerprint: string;
@@ -36,6 +46,7 @@ export interface IdempotentRequest {
  */
 export class Idempotency {
   readonly #clock: Clock;
+  readonly #secretAnswers: SealedBox;
   readonly #fingerprintOf: BodyFingerprint;
   readonly #stored;
   readonly #running = new Set<string>();
@@ -43,6 +54,8 @@ export class Idempotency {
   constructor(reader: Sqlite, clock: Clock, auditKey: Uint8Array) {
     this.#clock = clock;
     this.#fingerprintOf = bodyFingerprint(auditKey);
+    // Answers are kept for a day and need no rotation of their own.
+    this.#secretAnswers = new SealedBox([Buffer.from(hkdfSync("sha256", auditKey, "", "prism secret answers", 32))]);
     this.#stored = reader.prepare<[string, string], StoredRow>(
       "select fingerprint, status, response, expiresAt from idempotency_keys where scope = ? and key = ?",
     );
@@ -68,7 +81,8 @@ export class Idempotency {
     }
     if (stored && stored.status !== null) {
       const headers = { "Idempotency-Replayed": "true" };
-      return new Reply(stored.status, stored.response === null ? undefined : JSON.parse(stored.response), headers);
+      const response = this.#opened(`${scope} ${key}`, stored.response);
+      return new Reply(stored.status, response === null ? undefined : JSON.parse(response), headers);
     }
     if (this.#running.has(`${scope} ${key}`)) {
       throw new PrismError("IDEMPOTENCY_IN_PROGRESS", "A request with this Idempotency-Key is under way");
@@ -81,6 +95,17 @@ export class Idempotency {
   #find(scope: string, key: string): StoredRow | undefined {
     const stored = this.#stored.get(scope, key);
     return stored && stored.expiresAt > this.#clock.now() ? stored : undefined;
+  }
+
+  #sealed(row: IdempotencyRow): IdempotencyRow {
+    const sealed = this.#secretAnswers.seal(`${row.scope} ${row.key}`, Buffer.from(row.response ?? ""));
+    return { ...row, response: SEALED_PREFIX + sealed.toString("base64") };
+  }
+
+  #opened(place: string, response: string | null): string | null {
+    if (!response?.startsWith(SEALED_PREFIX)) return response;
+    const sealed = Buffer.from(response.slice(SEALED_PREFIX.length), "base64");
+    return this.#secretAnswers.open(place, sealed).toString();
   }
 
   /** The request has ended, with any result. */
@@ -116,14 +141,17 @@ export class Idempotency {
     body: unknown,
     database: Database,
     effect: (trx: Trx) => Promise<Reply>,
-    options: WriteOptions = { sharesCommit: true },
+    { hasSecrets = false, ...options }: WriteOptions & SecretAnswer = { sharesCommit: true },
   ): Promise<Reply> {
     const request = this.begin(exchange, principal, JSON.stringify(body));
     if (request instanceof Reply) return request;
     try {
       return await database.write(async (trx) => {
         const reply = await effect(trx);
-        if (request) await this.store(trx, this.row(request, reply.status, JSON.stringify(reply.body)));
+        if (request) {
+          const row = this.row(request, reply.status, JSON.stringify(reply.body));
+          await this.store(trx, hasSecrets ? this.#sealed(row) : row);
+        }
         return reply;
       }, options);
     } finally {

@@ -20,8 +20,6 @@ import type {
   IncidentAlertsTable,
   IncidentLogTable,
   IncidentsTable,
-  IntegrationKind,
-  IntegrationsTable,
   PagesTable,
   PagingWarningsTable,
   PingKind,
@@ -114,6 +112,8 @@ import type {
   UsersTable,
 } from "./schema/people.ts";
 import type {
+  IntegrationKind,
+  IntegrationsTable,
   ReceiverEventsTable,
   ReceiverReplaysTable,
   ReceiverRequestsTable,

@@ -10,7 +10,7 @@ import { MEDIA_HEADERS } from "../../http/headers.ts";
 import type { HttpKernel } from "../../http/kernel.ts";
 import { ANSWERS_LATER, type Route, route } from "../../http/route.ts";
 import { type Heartbeats, shownName } from "./heartbeats.ts";
-import { type ManageContext, uniqueKeyOf } from "./manage.ts";
+import type { ManageContext } from "./manage.ts";
 import { openToPages } from "./pings.ts";
 import {
   countStates,
@@ -234,7 +234,7 @@ function metricsText(rows: readonly HeartbeatRow[], heartbeats: Heartbeats): str
     for (const [labels, value] of values) lines.push(`${name}${labels} ${Number(value)}`);
   };
   const labelsOf = (row: HeartbeatRow): string =>
-    `{name="${quoted(shownName(row))}", tags="${quoted(row.tags)}", unique_key="${uniqueKeyOf(row)}"}`;
+    `{name="${quoted(shownName(row))}", tags="${quoted(row.tags)}", unique_key="${row.uniqueKey}"}`;
   const each = (test: (item: (typeof shown)[number]) => boolean) =>
     shown.map((item) => [labelsOf(item.row), test(item)] as const);
   gauge(

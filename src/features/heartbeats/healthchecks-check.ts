@@ -1,6 +1,6 @@
 import { type EpochMs, isTimezone, toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import { type Definition, kindOfSchedule, type ManageContext, slugOf, uniqueKeyOf, urlsOf } from "./manage.ts";
+import { type Definition, kindOfSchedule, type ManageContext, slugOf, urlsOf } from "./manage.ts";
 import type { PingFilters } from "./pings.ts";
 import { expectedAt } from "./status.ts";
 import type { HeartbeatRow } from "./table.ts";
@@ -178,10 +178,10 @@ export function checkView(
   channels: readonly ChannelName[],
 ) {
   const filters = JSON.parse(row.filters) as PingFilters;
-  const { pingUrl, badgeUrl } = urlsOf(context, row);
+  const { uuid, pingUrl, badgeUrl } = urlsOf(context, row, isWriter);
   const status = context.heartbeats.shownOf(row);
   const isStarted = row.lastStartAt !== null;
-  const update = `${context.publicUrl()}/healthchecks/api/v${version}/checks/${row.pingUuid}`;
+  const update = `${context.publicUrl()}/healthchecks/api/v${version}/checks/${uuid}`;
   const assigned = JSON.parse(row.channels) as string[];
   const ids = channels.filter(({ name }) => assigned.includes(name)).map(({ id }) => id);
   return {
@@ -210,14 +210,14 @@ export function checkView(
     ...(row.lastDurationMs === null ? {} : { last_duration: Math.round(row.lastDurationMs / 1000) }),
     ...(isWriter
       ? {
-          uuid: row.pingUuid,
+          uuid,
           ping_url: pingUrl,
           update_url: update,
           pause_url: `${update}/pause`,
           resume_url: `${update}/resume`,
           channels: ids.join(","),
         }
-      : { unique_key: uniqueKeyOf(row) }),
+      : { unique_key: row.uniqueKey }),
     ...(row.kind === "simple"
       ? { timeout: Math.round(row.timeoutMs / 1000) }
       : { schedule: row.schedule, tz: row.timezone }),

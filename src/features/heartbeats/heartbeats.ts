@@ -9,6 +9,7 @@ import { addEffect, type Database, type Trx } from "../../store/database.ts";
 import type { WatchedHeartbeat } from "../../store/effect.ts";
 import type { AlertInput } from "../alerts/index.ts";
 import { AlertFeeds, type AlertReport, type FeedsParts } from "./feeds.ts";
+import type { PingIds } from "./ping-ids.ts";
 import { ALERT_SCHEME, kindOf, type Ping } from "./pings.ts";
 import {
   afterPing,
@@ -48,6 +49,7 @@ export interface HeartbeatsParts {
   readonly wall: Clock;
   readonly log: Logger;
   readonly metrics: Metrics;
+  readonly ids: PingIds;
   readonly submitAlerts: SubmitAlerts;
   readonly appendEvents: AppendEvents;
   /** The alerts of all projects. */
@@ -73,6 +75,8 @@ export interface PingResult {
 export const MAX_HEARTBEATS = 20_000;
 const ALIVE_EVERY_MS = 30_000;
 const MAX_ALERT_NAME = 200;
+/** A transaction of this many takes a few milliseconds. */
+const SEALED_AT_ONCE = 200;
 
 /** A flip that opens or resolves an alert needs a transaction of its own. */
 const NEEDS_ALERT = Symbol("needs alert");
@@ -84,6 +88,7 @@ const NEEDS_ALERT = Symbol("needs alert");
 export class Heartbeats {
   readonly #parts: HeartbeatsParts;
   readonly clock: SteadyClock;
+  readonly ids: PingIds;
   readonly feeds: AlertFeeds;
   readonly #due: DueTimes<string>;
   readonly #watched = new Map<string, WatchedHeartbeat & { readonly dueAt: EpochMs }>();
@@ -95,6 +100,7 @@ export class Heartbeats {
 
   constructor(parts: HeartbeatsParts) {
     this.#parts = parts;
+    this.ids = parts.ids;
     this.clock = new SteadyClock(parts.wall);
     const { alerts, log } = parts;
     this.feeds = new AlertFeeds({ ...alerts, clock: this.clock, log, ping: (id, report) => this.#feed(id, report) });
@@ -107,6 +113,23 @@ export class Heartbeats {
     this.#pings = parts.metrics.counter("prism_heartbeat_pings_total", "Pings by kind");
     this.#flips = parts.metrics.counter("prism_heartbeat_flips_total", "Changes of heartbeats by new status");
     parts.metrics.gauge("prism_heartbeats_watched", "Heartbeats that go down without another ping", () => this.watched);
+  }
+
+  /** Hashes and seals the plain ids of an earlier version, in several transactions. Before the port opens. */
+  async sealPlain(): Promise<void> {
+    const { db, log } = this.#parts;
+    let sealed = 0;
+    while (await table.hasPlain(db.read)) sealed += await db.write((trx) => this.#sealBatch(trx));
+    if (sealed > 0) log.info({ sealed }, "the ids in ping URLs are hashed and sealed now");
+  }
+
+  async #sealBatch(trx: Trx): Promise<number> {
+    const rows = await table.plainHeartbeats(trx, SEALED_AT_ONCE);
+    for (const { id, pingHash } of rows) await table.updateHeartbeat(trx, id, this.ids.columnsOf(id, pingHash));
+    const keys = await table.plainKeys(trx, SEALED_AT_ONCE);
+    for (const { projectId, pingKeyHash } of keys)
+      await table.updateKeys(trx, projectId, this.ids.keyColumnsOf(projectId, pingKeyHash));
+    return rows.length + keys.length;
   }
 
   /** Reads what is watched. Before the port opens. */
@@ -204,10 +227,10 @@ export class Heartbeats {
       return row && row.fedBy !== null && row.status !== "paused" ? { row, isNew: false } : "not-found";
     }
     if ("uuid" in target) {
-      const row = await table.findByPingUuid(trx, target.uuid);
+      const row = await table.findByPingHash(trx, this.ids.hashOf(target.uuid));
       return row ? { row, isNew: false } : "not-found";
     }
-    const keys = await table.findKeysByPingKey(trx, target.pingKey);
+    const keys = await table.findKeysByPingHash(trx, this.ids.hashOf(target.pingKey));
     if (!keys) return "not-found";
     const [row, second] = await table.findBySlug(trx, keys.projectId, target.slug);
     if (second) return "ambiguous";
@@ -215,7 +238,7 @@ export class Heartbeats {
     if (!target.creates) return "not-found";
     if ((await table.countHeartbeats(trx, keys.projectId)) >= MAX_HEARTBEATS) return "too-many";
     return {
-      row: newHeartbeat(keys.projectId, { name: target.slug, slug: target.slug }, this.clock.now()),
+      row: newHeartbeat(this.ids, keys.projectId, { name: target.slug, slug: target.slug }, this.clock.now()),
       isNew: true,
     };
   }
@@ -300,14 +323,16 @@ export class Heartbeats {
 
 /** A heartbeat with the default plan, which is new. */
 export function newHeartbeat(
+  ids: PingIds,
   projectId: string,
   { name, slug }: { readonly name: string; readonly slug: string },
   now: EpochMs,
 ): HeartbeatRow {
+  const id = uuidv7();
   return {
-    id: uuidv7(),
+    id,
     projectId,
-    pingUuid: randomUUID(),
+    ...ids.columnsOf(id),
     badgeUuid: randomUUID(),
     name,
     slug,
@@ -339,19 +364,13 @@ export function newHeartbeat(
   };
 }
 
-const PING_KEY_BYTES = 16;
-
-/** A ping key has 22 characters that need no encoding in a URL. */
-export function newPingKey(): string {
-  return randomBytes(PING_KEY_BYTES).toString("base64url");
-}
-
 /** The keys of a project, made with its first heartbeat. */
 export async function keysOf(trx: Trx, projectId: string, now: EpochMs): Promise<KeysRow> {
   const found = await table.findKeys(trx, projectId);
   if (found) return found;
   const badgeSecret = randomBytes(32).toString("base64url");
-  const keys = { projectId, pingKey: null, badgeKey: randomUUID(), badgeSecret, updatedAt: now };
+  const none = { pingKeyHash: null, sealedPingKey: null };
+  const keys = { projectId, ...none, badgeKey: randomUUID(), badgeSecret, updatedAt: now };
   await table.putKeys(trx, keys);
   return keys;
 }

@@ -1,4 +1,3 @@
-import { createHash, randomUUID } from "node:crypto";
 import { isTimezone, toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
@@ -11,7 +10,7 @@ import type { StorageGuard } from "../../store/write-health.ts";
 import type { Projects } from "../access/index.ts";
 import { Recurrence, readCron } from "../schedules/index.ts";
 import { compileFedBy, MAX_FEEDS } from "./feeds.ts";
-import { type Heartbeats, keysOf, MAX_HEARTBEATS, newHeartbeat, newPingKey } from "./heartbeats.ts";
+import { type Heartbeats, keysOf, MAX_HEARTBEATS, newHeartbeat } from "./heartbeats.ts";
 import { nextElapse, readOnCalendar } from "./on-calendar.ts";
 import { paused, resumed } from "./status.ts";
 import type { HeartbeatRow, KeysRow } from "./table.ts";
@@ -101,7 +100,12 @@ export async function createHeartbeat(
   const now = heartbeats.clock.now();
   const name = definition.name ?? "";
   const plan = definition.fedBy ? FED_PLAN : {};
-  const row = { ...newHeartbeat(projectId, { name, slug: slugOf(name) }, now), ...plan, ...definition, createdBy };
+  const row = {
+    ...newHeartbeat(heartbeats.ids, projectId, { name, slug: slugOf(name) }, now),
+    ...plan,
+    ...definition,
+    createdBy,
+  };
   requirePlan(row, now);
   if (row.fedBy !== null) await requireFeed(trx, row);
   await table.insertHeartbeat(trx, row);
@@ -158,7 +162,8 @@ export async function resumeHeartbeat(ctx: ManageContext, trx: Trx, row: Heartbe
 
 /** Gives the heartbeat another ping URL; the old one is unknown from now on. */
 export async function rotatePingUrl(ctx: ManageContext, trx: Trx, row: HeartbeatRow): Promise<HeartbeatRow> {
-  const changes = { pingUuid: randomUUID(), version: row.version + 1, updatedAt: ctx.heartbeats.clock.now() };
+  const { ids, clock } = ctx.heartbeats;
+  const changes = { ...ids.columnsOf(row.id), version: row.version + 1, updatedAt: clock.now() };
   await table.updateHeartbeat(trx, row.id, changes);
   await ctx.audit.record({ action: "heartbeat.rotate", resourceType: "heartbeat", resourceId: row.id }, { trx });
   return { ...row, ...changes };
@@ -167,7 +172,11 @@ export async function rotatePingUrl(ctx: ManageContext, trx: Trx, row: Heartbeat
 /** Gives the project another ping key; URLs with the old one are unknown from now on. */
 export async function rotatePingKey(ctx: ManageContext, trx: Trx, projectId: string): Promise<KeysRow> {
   const now = ctx.heartbeats.clock.now();
-  const keys = { ...(await keysOf(trx, projectId, now)), pingKey: newPingKey(), updatedAt: now };
+  const keys = {
+    ...(await keysOf(trx, projectId, now)),
+    ...ctx.heartbeats.ids.keyColumnsOf(projectId),
+    updatedAt: now,
+  };
   await table.putKeys(trx, keys);
   await ctx.audit.record({ action: "heartbeat.key", resourceType: "project", resourceId: projectId }, { trx });
   return keys;
@@ -234,17 +243,14 @@ function nextTime({ kind, schedule, timezone }: TimePlan, after: number): number
     : nextElapse(readOnCalendar(schedule ?? ""), timezone, after);
 }
 
-/** Ping URLs and the like, for callers who may write. */
-export function urlsOf({ publicUrl }: Pick<ManageContext, "publicUrl">, { pingUuid, badgeUuid }: HeartbeatRow) {
-  const base = publicUrl();
+/** Ping URLs for callers who may write, null for others, and that of the badge. */
+export function urlsOf(ctx: Pick<ManageContext, "publicUrl" | "heartbeats">, row: HeartbeatRow, isWriter: boolean) {
+  const base = ctx.publicUrl();
+  const uuid = isWriter ? ctx.heartbeats.ids.uuidOf(row) : null;
   return {
-    pingUrl: `${base}/ping/${pingUuid}`,
-    pushUrl: `${base}/api/push/${pingUuid.replaceAll("-", "")}`,
-    badgeUrl: `${base}/b/2/${badgeUuid}.svg`,
+    uuid,
+    pingUrl: uuid && `${base}/ping/${uuid}`,
+    pushUrl: uuid && `${base}/api/push/${uuid.replaceAll("-", "")}`,
+    badgeUrl: `${base}/b/2/${row.badgeUuid}.svg`,
   };
-}
-
-/** The id for readers, who must not learn the ping URL. */
-export function uniqueKeyOf({ pingUuid }: HeartbeatRow): string {
-  return createHash("sha1").update(pingUuid.replaceAll("-", "").slice(0, 16)).digest("hex");
 }

@@ -100,10 +100,10 @@ class Pings {
     this.#limiter = new RateLimiter(context.heartbeats.clock);
     const { reader } = context;
     this.#byUuid = reader.prepare<[string], { id: string; status: string }>(
-      "select id, status from heartbeats where pingUuid = ?",
+      "select id, status from heartbeats where pingHash = ?",
     );
     this.#byKey = reader.prepare<[string], { id: string }>(
-      "select projectId as id from heartbeat_keys where pingKey = ?",
+      "select projectId as id from heartbeat_keys where pingKeyHash = ?",
     );
   }
 
@@ -124,7 +124,8 @@ class Pings {
 
   /** The heartbeat of a UUID, or the project of a ping key. */
   find(target: PingTarget): { id: string; status?: string } | undefined {
-    return "uuid" in target ? this.#byUuid.get(target.uuid) : this.#byKey.get(target.pingKey);
+    const { ids } = this.#context.heartbeats;
+    return "uuid" in target ? this.#byUuid.get(ids.hashOf(target.uuid)) : this.#byKey.get(ids.hashOf(target.pingKey));
   }
 
   accept(exchange: Exchange, protocol: Protocol): typeof ANSWERS_LATER {

@@ -112,11 +112,12 @@ function serveHeartbeats(server: FeatureServer, context: Context): void {
       const { projectId: ref, ...input } = body;
       const projectId = projects.requireOrDefault(principal, ref, "heartbeats:write");
       const definition = s.definitionOf(input);
-      return idempotency.run(exchange, principal, body, db, async (trx) => {
+      const create = async (trx: Trx) => {
         await requireFreeSlug(trx, projectId, definition.slug);
         const row = await manage.createHeartbeat(context, trx, projectId, definition, principal.userId);
         return answer(context, principal, row, 201);
-      });
+      };
+      return idempotency.run(exchange, principal, body, db, create, { sharesCommit: true, hasSecrets: true });
     },
   });
   server.route({
@@ -268,12 +269,15 @@ function serveHistory(server: FeatureServer, context: Context): void {
 
 function serveKeys(server: FeatureServer, context: Context): void {
   const { db, projects } = context;
-  const view = (projectId: string, keys: KeysRow | undefined) => ({
-    projectId,
-    pingKey: keys?.pingKey ?? null,
-    pingUrl: keys?.pingKey ? `${context.publicUrl()}/ping/${keys.pingKey}` : null,
-    badgeUrl: keys ? badgeUrlOf(context.publicUrl(), keys, null) : null,
-  });
+  const view = (projectId: string, keys: KeysRow | undefined) => {
+    const pingKey = keys ? context.heartbeats.ids.keyOf(keys) : null;
+    return {
+      projectId,
+      pingKey,
+      pingUrl: pingKey && `${context.publicUrl()}/ping/${pingKey}`,
+      badgeUrl: keys ? badgeUrlOf(context.publicUrl(), keys, null) : null,
+    };
+  };
   server.route({
     ...write,
     method: "GET",

@@ -179,7 +179,7 @@ export function heartbeatView(
   row: HeartbeatRow,
   isWriter: boolean,
 ): v.InferOutput<typeof HeartbeatView> {
-  const { pingUrl, pushUrl, badgeUrl } = urlsOf(ctx, row);
+  const { pingUrl, pushUrl, badgeUrl } = urlsOf(ctx, row, isWriter);
   const { id, projectId, name, slug, description, kind, timeoutMs, graceMs, schedule, timezone, methods, severity } =
     row;
   return {
@@ -211,8 +211,8 @@ export function heartbeatView(
     lastDurationMs: row.lastDurationMs,
     nextPingAt: toRfc3339OrNull(expectedAt(row, row)),
     dueAt: toRfc3339OrNull(row.dueAt),
-    pingUrl: isWriter ? pingUrl : null,
-    pushUrl: isWriter ? pushUrl : null,
+    pingUrl,
+    pushUrl,
     badgeUrl,
     version: row.version,
     createdAt: toRfc3339(row.createdAt),

@@ -32,8 +32,30 @@ export function findHeartbeat(db: Db, id: string): Promise<HeartbeatRow | undefi
   return db.selectFrom("heartbeats").selectAll().where("id", "=", id).executeTakeFirst();
 }
 
-export function findByPingUuid(db: Db, uuid: string): Promise<HeartbeatRow | undefined> {
-  return db.selectFrom("heartbeats").selectAll().where("pingUuid", "=", uuid).executeTakeFirst();
+export function findByPingHash(db: Db, pingHash: string): Promise<HeartbeatRow | undefined> {
+  return db.selectFrom("heartbeats").selectAll().where("pingHash", "=", pingHash).executeTakeFirst();
+}
+
+export function findByUniqueKey(db: Db, projectId: string, uniqueKey: string): Promise<HeartbeatRow | undefined> {
+  const found = db.selectFrom("heartbeats").selectAll().where("uniqueKey", "=", uniqueKey);
+  return found.where("projectId", "=", projectId).executeTakeFirst();
+}
+
+/** Heartbeats of an earlier version, of which `pingHash` still is the plain id. */
+export function plainHeartbeats(db: Db, limit: number): Promise<Pick<HeartbeatRow, "id" | "pingHash">[]> {
+  const plain = db.selectFrom("heartbeats").select(["id", "pingHash"]).where("sealedPing", "is", null);
+  return plain.limit(limit).execute();
+}
+
+/** Keys of an earlier version, of which `pingKeyHash` still is the plain key. */
+export function plainKeys(db: Db, limit: number): Promise<{ projectId: string; pingKeyHash: string }[]> {
+  const plain = db.selectFrom("heartbeat_keys").select(["projectId", "pingKeyHash"]).where("sealedPingKey", "is", null);
+  return plain.where("pingKeyHash", "is not", null).limit(limit).$narrowType<{ pingKeyHash: string }>().execute();
+}
+
+/** Whether an earlier version has left plain ids or keys. */
+export async function hasPlain(db: ReadDb): Promise<boolean> {
+  return (await plainHeartbeats(db, 1)).length + (await plainKeys(db, 1)).length > 0;
 }
 
 export function findByBadgeUuid(db: Db, uuid: string): Promise<HeartbeatRow | undefined> {
@@ -199,8 +221,12 @@ export function findKeys(db: Db, projectId: string): Promise<KeysRow | undefined
   return db.selectFrom("heartbeat_keys").selectAll().where("projectId", "=", projectId).executeTakeFirst();
 }
 
-export function findKeysByPingKey(db: Db, pingKey: string): Promise<KeysRow | undefined> {
-  return db.selectFrom("heartbeat_keys").selectAll().where("pingKey", "=", pingKey).executeTakeFirst();
+export function findKeysByPingHash(db: Db, hash: string): Promise<KeysRow | undefined> {
+  return db.selectFrom("heartbeat_keys").selectAll().where("pingKeyHash", "=", hash).executeTakeFirst();
+}
+
+export async function updateKeys(trx: Trx, projectId: string, columns: Partial<KeysRow>): Promise<void> {
+  await trx.updateTable("heartbeat_keys").set(columns).where("projectId", "=", projectId).execute();
 }
 
 export function findKeysByBadgeKey(db: Db, badgeKey: string): Promise<KeysRow | undefined> {

@@ -336,8 +336,8 @@ export type PingKind = "success" | "start" | "fail" | "log" | "ignored";
 export interface HeartbeatsTable {
   id: string;
   projectId: string;
-  /** Secret: its holder may ping. */
-  pingUuid: string;
+  /** Keyed hash of the id in its ping URL; the plain id while `sealedPing` is null. */
+  pingHash: string;
   badgeUuid: string;
   name: string;
   slug: string;
@@ -371,6 +371,10 @@ export interface HeartbeatsTable {
   updatedAt: number;
   /** Matchers of alerts whose reports count as pings. */
   fedBy: string | null;
+  /** The id in its ping URL, sealed: its holder may ping. */
+  sealedPing: Uint8Array | null;
+  /** Id for readers. */
+  uniqueKey: string | null;
 }
 
 export interface HeartbeatPingsTable {
@@ -401,33 +405,12 @@ export interface HeartbeatFlipsTable {
 
 export interface HeartbeatKeysTable {
   projectId: string;
-  /** Secret of the ping URLs with a slug; null: there are none. */
-  pingKey: string | null;
+  /** Keyed hash of the secret in ping URLs with a slug, the plain one while `sealedPingKey` is null; null: there are none. */
+  pingKeyHash: string | null;
   badgeKey: string;
   badgeSecret: string;
   updatedAt: number;
-}
-
-export type IntegrationKind = "pagerduty" | "opsgenie";
-
-export interface IntegrationsTable {
-  id: string;
-  projectId: string;
-  kind: IntegrationKind;
-  name: string;
-  /** JSON: labels of its alerts. */
-  labels: Generated<string>;
-  /** The first characters of the key. */
-  prefix: string;
-  hash: string;
-  /** A replaced key, valid until `previousUntil`. */
-  previousHash: string | null;
-  previousUntil: number | null;
-  createdBy: string | null;
-  createdAt: number;
-  updatedAt: number;
-  lastUsedAt: number | null;
-  version: Generated<number>;
+  sealedPingKey: Uint8Array | null;
 }
 
 /** What a status page shows of a component, from best to worst. */

@@ -1,4 +1,4 @@
-/** Receivers, the log of their requests, and the ids that refuse replays. */
+/** Receivers, the log of their requests, the ids that refuse replays, and integrations. */
 import type { Generated } from "kysely";
 import type { Flag } from "./system.ts";
 
@@ -69,4 +69,26 @@ export interface ReceiverReplaysTable {
   receiverId: string;
   replayId: string;
   at: number;
+}
+
+export type IntegrationKind = "pagerduty" | "opsgenie";
+
+export interface IntegrationsTable {
+  id: string;
+  projectId: string;
+  kind: IntegrationKind;
+  name: string;
+  /** JSON: labels of its alerts. */
+  labels: Generated<string>;
+  /** The first characters of the key. */
+  prefix: string;
+  hash: string;
+  /** A replaced key, valid until `previousUntil`. */
+  previousHash: string | null;
+  previousUntil: number | null;
+  createdBy: string | null;
+  createdAt: number;
+  updatedAt: number;
+  lastUsedAt: number | null;
+  version: Generated<number>;
 }

@@ -327,7 +327,7 @@ test("a ping creates no heartbeat in a project that has the most it may have", a
   const { body: key } = await prism.post<{ pingKey: string }>(`${PATH}/key/rotate`, {});
   await prism.services.db.write((trx) =>
     sql`with recursive n(i) as (select 2 union all select i + 1 from n where i < ${MAX_HEARTBEATS})
-      insert into heartbeats (id, projectId, pingUuid, badgeUuid, name, slug, kind, timeoutMs, graceMs, timezone,
+      insert into heartbeats (id, projectId, pingHash, badgeUuid, name, slug, kind, timeoutMs, graceMs, timezone,
         status, createdAt, updatedAt)
       select 'h' || i, projectId, 'p' || i, 'b' || i, 'h', 'h' || i, kind, timeoutMs, graceMs, timezone,
         status, 0, 0

@@ -12,7 +12,8 @@ const HOUR_MS = 3_600_000;
 const COUNT = 3000;
 
 /** Rows of heartbeats that were pinged at `now`. */
-async function fill({ parts }: TestPrism, count: number, now: number): Promise<void> {
+async function fill(prism: TestPrism, count: number, now: number): Promise<void> {
+  const { parts } = prism;
   const { database } = parts.base;
   const { defaultProjectId } = parts.core.access;
   for (let at = 0; at < count; at += 500)
@@ -20,7 +21,7 @@ async function fill({ parts }: TestPrism, count: number, now: number): Promise<v
       const rows = Array.from({ length: Math.min(count - at, 500) }, (_, i) => {
         const name = `h${at + i}`;
         const plan = { timeoutMs: HOUR_MS, graceMs: 600_000, status: "up", lastPingAt: now } as const;
-        const made = newHeartbeat(defaultProjectId, { name, slug: name }, now);
+        const made = newHeartbeat(heartbeatsOf(prism).ids, defaultProjectId, { name, slug: name }, now);
         return { ...made, ...plan, dueAt: now + HOUR_MS + 600_000 };
       });
       await trx.insertInto("heartbeats").values(rows).execute();

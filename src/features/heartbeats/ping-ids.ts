@@ -1,0 +1,76 @@
+import { createHash, createHmac, hkdfSync, randomBytes, randomUUID } from "node:crypto";
+import { type SealedBox, UnsealError } from "../../core/sealed-box.ts";
+import type { HeartbeatsTable } from "../../store/schema.ts";
+
+/** Seal context of a heartbeat's id in ping URLs. */
+export function pingSealContext(id: string): string {
+  return `heartbeats.sealedPing.${id}`;
+}
+
+/** Seal context of a project's key in ping URLs. */
+export function pingKeySealContext(projectId: string): string {
+  return `heartbeat_keys.sealedPingKey.${projectId}`;
+}
+
+type PingColumns = Pick<HeartbeatsTable, "pingHash" | "sealedPing" | "uniqueKey">;
+
+const PING_KEY_BYTES = 16;
+
+/**
+ * The ids and keys in ping URLs at rest: found by a keyed hash and shown from a sealed copy, so that a
+ * reader of the database cannot ping.
+ */
+export class PingIds {
+  readonly #box: SealedBox;
+  readonly #key: Buffer;
+
+  /** @param auditKey survives a rotation of the encryption key, and the hashes with it */
+  constructor(auditKey: Uint8Array, box: SealedBox) {
+    this.#box = box;
+    this.#key = Buffer.from(hkdfSync("sha256", auditKey, "", "prism heartbeat pings", 32));
+  }
+
+  /** @param secret the UUID or the key of a ping URL */
+  hashOf(secret: string): string {
+    return createHmac("sha256", this.#key).update(secret).digest("base64url");
+  }
+
+  /** Columns of a heartbeat with a ping id, by default a new one. */
+  columnsOf(heartbeatId: string, uuid: string = randomUUID()): PingColumns & { readonly sealedPing: Uint8Array } {
+    const sealedPing = this.#box.seal(pingSealContext(heartbeatId), Buffer.from(uuid));
+    return { pingHash: this.hashOf(uuid), sealedPing, uniqueKey: uniqueKeyOf(uuid) };
+  }
+
+  /** Columns of a project with a ping key, by default a new one of 22 characters that need no encoding in a URL. */
+  keyColumnsOf(projectId: string, key: string = randomBytes(PING_KEY_BYTES).toString("base64url")) {
+    return {
+      pingKeyHash: this.hashOf(key),
+      sealedPingKey: this.#box.seal(pingKeySealContext(projectId), Buffer.from(key)),
+    };
+  }
+
+  /** @returns null if no configured key opens it; pings are found all the same */
+  uuidOf({ id, sealedPing }: { readonly id: string; readonly sealedPing: Uint8Array | null }): string | null {
+    return this.#open(pingSealContext(id), sealedPing);
+  }
+
+  /** @returns null if the project has none, or no configured key opens it */
+  keyOf(keys: { readonly projectId: string; readonly sealedPingKey: Uint8Array | null }): string | null {
+    return this.#open(pingKeySealContext(keys.projectId), keys.sealedPingKey);
+  }
+
+  #open(place: string, sealed: Uint8Array | null): string | null {
+    if (sealed === null) return null;
+    try {
+      return this.#box.open(place, sealed).toString();
+    } catch (error) {
+      if (error instanceof UnsealError) return null;
+      throw error;
+    }
+  }
+}
+
+/** As Healthchecks: the id for readers, who must not learn the ping URL. */
+function uniqueKeyOf(uuid: string): string {
+  return createHash("sha1").update(uuid.replaceAll("-", "").slice(0, 16)).digest("hex");
+}
