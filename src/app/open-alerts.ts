@@ -30,6 +30,7 @@ import { gapsBetween, onCall } from "../features/oncall/index.ts";
 import { Presets, Receivers } from "../features/receivers/index.ts";
 import { alertKey } from "../features/rules/index.ts";
 import { StatusPages } from "../features/statuspage/index.ts";
+import type { Turns } from "../http/work-budget.ts";
 import type { EffectOf } from "../store/effect.ts";
 import type { Base } from "./open-store.ts";
 import type { Core } from "./start-core.ts";
@@ -64,7 +65,13 @@ export interface Paging {
   connectAlerts(read: ReadEventAlerts): void;
 }
 
-export function openAlerts(base: Base, core: Core, notify: Notifier, paging: Paging): AlertServices {
+export function openAlerts(
+  base: Base,
+  core: Core,
+  notify: Notifier,
+  paging: Paging,
+  turns: Pick<Turns, "run">,
+): AlertServices {
   const { database: db, reader, clock: wall, metrics } = base;
   const log = base.log.namespace("alerts");
   const clock = new SteadyClock(wall);
@@ -78,6 +85,7 @@ export function openAlerts(base: Base, core: Core, notify: Notifier, paging: Pag
     clock,
     log,
     metrics,
+    turns,
     joinIncidents: incidents.join,
     maxAlerts: () => base.settings.limits.alertsPerProject,
     projectExists: (id) => core.access.projects.exists(id),

@@ -71,7 +71,7 @@ export function openServices(base: Base, core: Core, http: Http): Services {
   const serviceChannels = openServiceSending(base, core, notifying, channels);
   const features: Feature[] = [];
   const paging = { ...channels, channels: serviceChannels.incidents };
-  const alerting = openAlerts(base, core, notifying.notify, paging);
+  const alerting = openAlerts(base, core, notifying.notify, paging, http.work.turns);
   base.bus.on(ON_CALL_CHANGED, (data) => onCallChanged(alerting, (data as { readonly id: string }).id));
   const preparing = new Preparing(http.work);
   return {

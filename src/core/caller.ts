@@ -2,6 +2,22 @@ import { userInfo } from "node:os";
 import { AsyncScope } from "./async-scope.ts";
 import type { Principal } from "./principal.ts";
 
+/** Counted work: what of a request costs time on the main thread. */
+export interface Work {
+  /** Bytes that are received and kept. */
+  readonly read?: number;
+  /** Bytes that are decoded and parsed, or encoded. */
+  readonly bytes?: number;
+  /** Members of objects and elements of lists, lines of a mail, parts of a form. */
+  readonly members?: number;
+  /** Steps of rules, mappings and templates. */
+  readonly steps?: number;
+  /** Rows that are stored: events, alerts, entries of a log. */
+  readonly rows?: number;
+  /** Rows that the database returns. */
+  readonly found?: number;
+}
+
 /** The identity that code runs for, and the request that caused it. Audit rows store both. */
 export interface Caller {
   readonly principal: Principal | null;
@@ -12,6 +28,8 @@ export interface Caller {
   readonly correlationId: string | null;
   /** True when the client has disconnected, so that the result is no longer needed. */
   isGone?(): boolean;
+  /** Charges work that was done for a request to who pays for it. */
+  charge?(work: Work): void;
   /** The module whose code is running; undefined for Prism's own code. */
   readonly module?: string;
 }

@@ -161,5 +161,6 @@ export function requestCaller(exchange: Exchange): Caller {
     requestId,
     correlationId,
     isGone: () => exchange.isOver,
+    charge: (work) => exchange.work?.charge(exchange, work),
   };
 }

@@ -1,5 +1,6 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets.js";
 import type { Bucket } from "../core/bucket.ts";
+import type { Work } from "../core/caller.ts";
 import type { PrismError } from "../core/errors.ts";
 import { uuidv7 } from "../core/ids.ts";
 import type { Principal } from "../core/principal.ts";
@@ -79,6 +80,8 @@ export class Exchange {
   rate: Bucket | null = null;
   /** Who pays for reading the body; undefined: found at first use, null: not charged. */
   payer: WorkAccount | null | undefined = undefined;
+  /** Charges the work of this request; set by the kernel. */
+  work: { charge(exchange: Exchange, work: Work): void; pause(exchange: Exchange): Promise<void> | null } | null = null;
   /** The payer is in debt: why a body longer than {@link maxBodyBytes} is refused. */
   debt: PrismError | null = null;
   /** The check of another issuer's token, which the caller is found by afterwards. */
@@ -164,6 +167,12 @@ export class Exchange {
   /** Names of the fields, in lower case, in order. */
   headerNames(): string[] {
     return this.#headers.filter((_, at) => at % 2 === 0);
+  }
+
+  /** The caller is known after its body was read, and pays from now on. */
+  identified(principal: Principal | null): void {
+    this.principal = principal;
+    this.payer = undefined;
   }
 
   /** Drops the fields that no answer and no log line needs, for requests that wait for a commit. */

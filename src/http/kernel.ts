@@ -99,6 +99,7 @@ export class HttpKernel implements BodySink {
     this.requests.began();
     const face = isControl ? "" : this.faceOf(req);
     const exchange = Exchange.read(res, req, this.#parts.readAddress, this.#onEnd, isControl, face);
+    exchange.work = this.#work;
     if (!isControl && this.#parts.transportHeaders !== undefined) exchange.extraHeaders = this.#parts.transportHeaders;
     return exchange;
   }
@@ -180,8 +181,7 @@ export class HttpKernel implements BodySink {
     const principal = this.#countedIfRefused(exchange, () =>
       this.authenticate(exchange, access.queryToken, access.basic),
     );
-    exchange.principal = principal;
-    exchange.payer = undefined;
+    exchange.identified(principal);
     requireAccess(access, principal);
     this.limitPrincipal(exchange, principal);
     route.limit?.(exchange);
@@ -371,6 +371,7 @@ export class HttpKernel implements BodySink {
       admission.then(run).catch((error: unknown) => this.fail(exchange, error));
       return;
     }
+    this.#work.beforeRead(exchange, route);
     const given = bodyValue(route, body, (members) => this.#work.charge(exchange, { members }));
     this.#work.beforeRaw(exchange, route, body);
     const params = route.params ? checkShape(route.params, exchange.params, "path") : undefined;
@@ -411,6 +412,7 @@ export class HttpKernel implements BodySink {
     } else if (reply.body === undefined) exchange.send(reply.status, null, reply.headers);
     else {
       const json = reply.body instanceof RawJson ? reply.body.text : JSON.stringify(reply.body);
+      this.#work.answered(exchange, json.length);
       this.#sendJson(exchange, { status: reply.status, json, headers: reply.headers });
     }
   }

@@ -166,6 +166,7 @@ async function pumpChunks(
   try {
     exchange.onAbort = gone ?? null;
     for await (const chunk of source) {
+      if (!gone) await exchange.work?.pause(exchange);
       if (exchange.isOver) return;
       if (!(await write(exchange, chunk))) {
         gone?.();

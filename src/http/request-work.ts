@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { bodyLimitOf } from "./body.ts";
 import { toPrismError } from "./error-reply.ts";
 import type { Exchange } from "./exchange.ts";
@@ -21,12 +22,36 @@ export class RequestWork {
   #findPayer(exchange: Exchange): WorkAccount | null {
     const { principal, isControl, signerKey } = exchange;
     if (isControl) return null;
-    if (principal) return this.#budget.ofPrincipal(principal);
+    if (principal)
+      return isRead(exchange) ? this.#budget.ofReader(principal, "reads") : this.#budget.ofPrincipal(principal);
     return signerKey === null ? this.#budget.ofAddress(exchange.clientAddress) : this.#budget.ofSigner(signerKey);
   }
 
   charge(exchange: Exchange, work: Work): void {
-    this.#budget.charge(this.payerOf(exchange), work);
+    this.#budget.charge(this.#exporterOf(exchange) ?? this.payerOf(exchange), work);
+  }
+
+  /** Who pays for the rows of a streamed answer; null: it is none, or the operator's. */
+  #exporterOf({ isStreaming, isControl, principal }: Exchange): WorkAccount | null {
+    return isStreaming && !isControl && principal ? this.#budget.ofReader(principal, "exports") : null;
+  }
+
+  /** Holds an export back while earlier parts are not paid; null: not now. */
+  pause(exchange: Exchange): Promise<void> | null {
+    const exporter = this.#exporterOf(exchange);
+    const debtMs = exporter ? this.#budget.debtMs(exporter) : 0;
+    return debtMs > 0 ? delay(debtMs) : null;
+  }
+
+  /** Refuses a read of a known caller while its earlier ones are not paid. @throws WORK_LIMITED */
+  beforeRead(exchange: Exchange, route: Route): void {
+    if (isRead(exchange) && exchange.principal && route.chargesItself !== true)
+      this.#budget.require(this.payerOf(exchange));
+  }
+
+  /** What a known caller reads is charged by its length, besides the rows. */
+  answered(exchange: Exchange, length: number): void {
+    if (isRead(exchange) && exchange.principal) this.charge(exchange, { bytes: length });
   }
 
   /** Charges a body before it is read, and refuses it if its payer is in debt. @throws WORK_LIMITED */
@@ -57,4 +82,8 @@ export class RequestWork {
     if (route.raw && route.chargesItself !== true)
       this.charge(exchange, parsedWork(exchange.header("content-type"), body));
   }
+}
+
+function isRead({ method }: Exchange): boolean {
+  return method === "GET" || method === "HEAD";
 }

@@ -1,4 +1,6 @@
+import { AsyncResource } from "node:async_hooks";
 import { Bucket } from "../core/bucket.ts";
+import type { Work } from "../core/caller.ts";
 import type { Clock } from "../core/clock.ts";
 import { PrismError } from "../core/errors.ts";
 import { membersAtMost } from "../core/json-text.ts";
@@ -14,28 +16,19 @@ export interface WorkLimits {
   readonly allMsPerSecond: number;
 }
 
-/** Counted work: what of a request costs time on the main thread. */
-export interface Work {
-  /** Bytes that are received and kept. */
-  readonly read?: number;
-  /** Bytes that are decoded and parsed. */
-  readonly bytes?: number;
-  /** Members of objects and elements of lists, lines of a mail, parts of a form. */
-  readonly members?: number;
-  /** Steps of rules, mappings and templates. */
-  readonly steps?: number;
-  /** Rows that are stored: events, alerts, entries of a log. */
-  readonly rows?: number;
-}
+export type { Work } from "../core/caller.ts";
 
 /** Microseconds of the main thread, measured (docs/decisions/budget.md). */
-const COST = { read: 0.001, bytes: 0.008, members: 2, steps: 0.0125, rows: 40 } as const;
+const COST = { read: 0.001, bytes: 0.008, members: 2, steps: 0.0125, rows: 40, found: 5 } as const;
 
 /** The time that counted work takes, in microseconds. */
-export function microsOf({ read = 0, bytes = 0, members = 0, steps = 0, rows = 0 }: Work): number {
-  const counted = read * COST.read + bytes * COST.bytes + members * COST.members;
-  return Math.ceil(counted + steps * COST.steps + rows * COST.rows);
+export function microsOf(work: Work): number {
+  let micros = 0;
+  for (const name of COUNTED) micros += (work[name] ?? 0) * COST[name];
+  return Math.ceil(micros);
 }
+
+const COUNTED = Object.keys(COST) as (keyof typeof COST)[];
 
 /** Of receiving a body: JSON is parsed; a handler that reads raw bytes charges what it does with them. */
 export function readWork(isRaw: boolean, bytes: number): Work {
@@ -138,6 +131,16 @@ export class WorkBudget {
     return { projectId: null, isKnown: true, levels: [["creator", principal.userId]] };
   }
 
+  /**
+   * Who pays for reading, from buckets of their own: who reads much still sends, and what keys read
+   * takes nothing from people. Null for the operator.
+   */
+  ofReader(principal: Principal, kind: "reads" | "exports"): WorkAccount | null {
+    const account = this.ofPrincipal(principal);
+    const by = principal.kind === "apiKey" ? `${kind} of keys` : kind;
+    return account && { ...account, levels: account.levels.map(([level, key]) => [level, `${key} ${by}`] as const) };
+  }
+
   /** The holder of a secret that signs requests in another protocol. */
   ofSigner(key: string): WorkAccount {
     return { projectId: null, isKnown: true, levels: [["project", key]] };
@@ -173,6 +176,12 @@ export class WorkBudget {
     // Who has used little is not refused because of others.
     const least = isSmall ? 0 : USED_LITTLE;
     if (all.remaining < 0 && (share < least || !account.isKnown)) throw this.#refusal(account, "all", all.waitMs(0));
+  }
+
+  /** How long the account is in debt, in milliseconds; 0: it is not. */
+  debtMs({ levels }: WorkAccount): number {
+    const buckets = levels.map(([level, key]) => this.#bucket(level, key));
+    return Math.max(0, ...buckets.map((bucket) => (bucket.remaining < 0 ? bucket.waitMs(0) : 0)));
   }
 
   /** Charges work that was done, or is about to be. @param isElsewhere it runs in another thread */
@@ -318,13 +327,14 @@ export class Turns {
     if (this.#count >= MAX_WAITING)
       throw new PrismError("OVERLOADED", "Too many requests wait for the main thread", { retryAfterMs: 1000 });
     return new Promise<T>((resolve, reject) => {
-      const run = (): void => {
+      // Not on behalf of the request whose turn it is.
+      const run = AsyncResource.bind((): void => {
         try {
           resolve(work());
         } catch (error) {
           reject(error);
         }
-      };
+      });
       const own = this.#waiting.get(owner);
       if (own) own.push(run);
       else this.#waiting.set(owner, [run]);

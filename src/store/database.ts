@@ -1,5 +1,6 @@
 import type { Kysely, Transaction } from "kysely";
 import { AsyncScope } from "../core/async-scope.ts";
+import { currentCaller } from "../core/caller.ts";
 import { PrismError } from "../core/errors.ts";
 import {
   kyselyOver,
@@ -124,9 +125,18 @@ export function nextEventSeq(trx: Trx): number {
 }
 
 function readerOver(run: Run): ReadDb {
-  const db = kyselyOver(new ReadDriver(run));
-  runners.set(db, (statements) => Promise.all(statements.map(({ sql, parameters }) => run(sql, parameters))));
+  const db = kyselyOver(new ReadDriver((sql, parameters) => charged(run(sql, parameters))));
+  runners.set(db, (statements) => Promise.all(statements.map(({ sql, parameters }) => charged(run(sql, parameters)))));
   return db;
+}
+
+/** Rows are charged to the request that reads them. */
+function charged(result: ReturnType<Run>): ReturnType<Run> {
+  const caller = currentCaller();
+  if (!caller.charge) return result;
+  if (result instanceof Promise) return result.then((each) => charged(each));
+  caller.charge({ found: result.rows.length });
+  return result;
 }
 
 const scopes = new WeakMap<Trx, TransactionScope>();

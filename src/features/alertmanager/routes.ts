@@ -126,7 +126,7 @@ function mounted(method: Method, path: string, rest: Pick<Route, "access" | "han
 }
 
 /** Alerts of a body that are read before other requests may run. */
-const SLICE = 500;
+const SLICE = 200;
 
 /** Where posted alerts belong, and who posts them. */
 type Origin = Pick<AlertInput, "projectId"> & ReturnType<typeof reporterOf>;

@@ -101,7 +101,7 @@ export class GotifyAuth {
       const owner = await this.#parts.passwordOwner(basic.login, basic.password, exchange.clientAddress);
       this.#passwords.add(basic.login, basic.password, owner);
       const visitor = this.#ofPassword(owner);
-      exchange.principal = visitor.principal;
+      exchange.identified(visitor.principal);
       return visitor;
     } catch (error) {
       if (error instanceof PrismError && error.code === "VALIDATION_FAILED") throw unauthenticated();

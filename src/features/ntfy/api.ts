@@ -132,7 +132,7 @@ export class NtfyApi {
         const bytes = body instanceof Uint8Array ? Buffer.from(body) : NO_BODY;
         const visitor = await this.#visitors.get(exchange);
         if (!visitor || exchange.isOver) return ANSWERS_LATER;
-        exchange.principal = visitor.principal;
+        exchange.identified(visitor.principal);
         const release = this.#own.bodies.hold(exchange, bytes.length);
         const run = async (): Promise<unknown> => work({ exchange, visitor, body: bytes });
         return runAs(requestCaller(exchange), run).finally(release);

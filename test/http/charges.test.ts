@@ -1,0 +1,140 @@
+import assert from "node:assert/strict";
+import test, { type TestContext } from "node:test";
+import type { Work, WorkAccount, WorkBudget } from "../../src/http/work-budget.ts";
+import { FakeClock } from "../helpers/fake-clock.ts";
+import { makeUser } from "../helpers/people.ts";
+import { startPrism } from "../helpers/prism.ts";
+
+interface Project {
+  readonly id: string;
+  readonly apiKey: string;
+}
+
+interface Refusal {
+  readonly error?: { readonly code: string };
+}
+
+/** Sums what is charged from now on, of payers whose buckets have this text in their names. */
+function chargesOf(t: TestContext, work: WorkBudget) {
+  const { mock } = t.mock.method(work, "charge");
+  return {
+    /** What requests meanwhile were charged, in one unit. */
+    async during(unit: keyof Work, send: () => Promise<unknown>, payer = ""): Promise<number> {
+      const before = mock.callCount();
+      await send();
+      const own = mock.calls.slice(before).filter(({ arguments: [account] }) => isOf(account, payer));
+      return own.reduce((sum, { arguments: [, each] }) => sum + (each[unit] ?? 0), 0);
+    },
+  };
+}
+
+function isOf(account: WorkAccount | null, payer: string): boolean {
+  return account?.levels.some(([, key]) => key.includes(payer)) === true;
+}
+
+async function start(t: TestContext, settings: Record<string, string> = {}) {
+  const prism = await startPrism(t, { clock: new FakeClock(), settings });
+  const { body: shop } = await prism.post<Project>("/api/v1/projects", { name: "shop" });
+  return { prism, shop, charges: chargesOf(t, prism.parts.http.work) };
+}
+
+const alertsOf = (n: number, more = {}) =>
+  Array.from({ length: n }, (_, i) => ({ labels: { alertname: `a${i}` }, ...more }));
+
+test("alerts are charged one by one: those that change by the rows of alert and event, repetitions by their check", async (t) => {
+  const { prism, shop, charges } = await start(t);
+  const { apiKey, id } = shop;
+  const native = (more?: object) => () => prism.post("/api/v1/alerts", { alerts: alertsOf(50, more) }, { apiKey });
+  const foreign = (n: number) => () => prism.post("/alertmanager/api/v2/alerts", alertsOf(n), { apiKey });
+  assert.equal(await charges.during("rows", native(), id), 100, "opened");
+  assert.equal(await charges.during("rows", native(), id), 0, "repeated");
+  assert.equal(await charges.during("rows", native({ status: "resolved" }), id), 100, "resolved");
+  assert.equal(await charges.during("rows", foreign(450), id), 900, "Alertmanager's");
+  const [few, many] = [
+    await charges.during("members", foreign(10), id),
+    await charges.during("members", foreign(450), id),
+  ];
+  assert.ok(many - few >= 440 * 5, `${few} and ${many} members`);
+  const used = prism.parts.http.work.useOf(id).usedMs;
+  assert.ok(used >= (1100 * 40) / 1000, `${used} ms`);
+});
+
+test("alerts of Opsgenie are charged to the integration whose key sent them", async (t) => {
+  const { prism, charges } = await start(t);
+  const made = await prism.post<{ id: string; key: string }>("/api/v1/integrations", { kind: "opsgenie", name: "og" });
+  const send = async () => {
+    const headers = { authorization: `GenieKey ${made.body.key}`, "content-type": "application/json" };
+    const reply = await fetch(`${prism.url}/v2/alerts`, { method: "POST", headers, body: '{"message":"disk"}' });
+    assert.equal(reply.status, 202, await reply.text());
+  };
+  assert.ok((await charges.during("rows", send, `integration:${made.body.id}`)) >= 2);
+});
+
+test("a large batch of alerts is checked in slices, which share the main thread with others'", async (t) => {
+  const { prism, shop } = await start(t);
+  const { mock } = t.mock.method(prism.parts.http.work.turns, "run");
+  const reply = await prism.post<{ data: unknown[] }>("/api/v1/alerts", { alerts: alertsOf(500) }, shop);
+  assert.equal(reply.body.data.length, 500);
+  assert.deepEqual(
+    mock.calls.map(({ arguments: [owner] }) => owner),
+    [shop.id, shop.id, shop.id],
+  );
+});
+
+test("reads are charged by the rows that the database returns, also those that a search drops, and by the answer's length", async (t) => {
+  const { prism, shop, charges } = await start(t);
+  const batch = Array.from({ length: 300 }, (_, i) => ({ type: "a", payload: { i } }));
+  assert.equal((await prism.post("/api/v1/events", batch, shop)).status, 202);
+  const list = (limit: number) => () => prism.get(`/api/v1/events?projectId=${shop.id}&limit=${limit}`);
+  assert.ok((await charges.during("found", list(200), " reads")) >= 200);
+  assert.ok((await charges.during("bytes", list(200), " reads")) > 10_000);
+  assert.ok((await charges.during("found", list(5), " reads")) < 100);
+  await prism.post("/api/v1/alerts", { alerts: alertsOf(200) }, shop);
+  await prism.post("/api/v1/alerts", { alerts: alertsOf(200, { status: "resolved" }) }, shop);
+  const resolved = () => prism.get(`/api/v1/alerts?projectId=${shop.id}&state=resolved&q=nowhere`);
+  assert.ok((await charges.during("found", resolved, " reads")) >= 200);
+  const firing = () => prism.get(`/api/v1/alerts?projectId=${shop.id}&q=nowhere`);
+  await prism.post("/api/v1/alerts", { alerts: alertsOf(200) }, shop);
+  assert.ok((await charges.during("steps", firing, " reads")) >= 200);
+  assert.equal(await charges.during("found", () => prism.get("/health/live")), 0);
+});
+
+test("an export is charged apart from other reads, and held back instead of refused", async (t) => {
+  const { prism, shop, charges } = await start(t);
+  const batch = Array.from({ length: 300 }, (_, i) => ({ type: "a", payload: { i } }));
+  await prism.post("/api/v1/events", batch, shop);
+  const download = () => prism.get(`/api/v1/events/export?projectId=${shop.id}`);
+  assert.ok((await charges.during("found", download, " exports")) >= 300);
+  assert.ok((await charges.during("found", download, " reads")) < 100);
+  const { work } = prism.parts.http;
+  const principal = { kind: "user", userId: "eve" } as Parameters<typeof work.ofReader>[0];
+  const eve = work.ofReader(principal, "exports") as WorkAccount;
+  assert.equal(work.debtMs(eve), 0);
+  for (let i = 0; i < 3; i++) work.charge(eve, { steps: 80_000_000 });
+  assert.equal(work.debtMs(eve), 5000);
+});
+
+test("who reads too much is refused further reads, and neither its own other requests nor others' reads", async (t) => {
+  const { prism, shop } = await start(t, { "work.projectMsPerSecond": "1", "work.creatorMsPerSecond": "2" });
+  const eve = await makeUser(prism, "eve", ["Admin"]);
+  const batch = Array.from({ length: 300 }, (_, i) => ({ type: "a", payload: { i } }));
+  await prism.post("/api/v1/events", batch, shop);
+  const read = (who: object) => prism.get<Refusal>(`/api/v1/events?projectId=${shop.id}&limit=200`, who);
+  const until429 = async (who: object): Promise<number> => {
+    for (let passed = 0; passed < 500; passed++) {
+      const reply = await read(who);
+      if (reply.status === 200) continue;
+      assert.deepEqual([reply.status, reply.body.error?.code], [429, "WORK_LIMITED"]);
+      assert.ok(Number(reply.headers.get("retry-after")) >= 1);
+      return passed;
+    }
+    return 500;
+  };
+  assert.ok((await until429({ token: eve.token })) < 200);
+  assert.equal((await read({})).status, 200, "another user");
+  const body = { name: "Eve's", text: "x".repeat(20_000) };
+  assert.notEqual((await prism.post("/api/v1/rules", body, { token: eve.token })).status, 429);
+  assert.ok((await until429(shop)) < 100);
+  assert.equal((await read({})).status, 200, "the creator of a key that reads too much");
+  assert.equal((await prism.post("/api/v1/alerts", { alerts: alertsOf(100) }, shop)).status, 200);
+});
