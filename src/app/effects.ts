@@ -22,7 +22,8 @@ export function applyEffects(base: Base, core: Core, services: Services): void {
 /** The change in memory for each type of effect: the only way from a commit to memory. */
 function effectTable({ bus }: Base, core: Core, services: Services): EffectTable {
   const { schedules, delivery, pages, alerting, heartbeats, ntfy } = services;
-  const { reads } = core.access;
+  const { reads, projects } = core.access;
+  const { storage } = projects;
   const { runner, workerLeases } = core.jobs;
   const { announcer, backlog, throttle, rules, receiverRules, absences, alertLink } = core.pipeline;
   const { hub } = core.live;
@@ -31,8 +32,10 @@ function effectTable({ bus }: Base, core: Core, services: Services): EffectTable
       backlog.appended();
       announcer.events(events.map(storedEvent));
     },
-    "events-removed": ({ projectId, events }) => core.access.projects.storage.removed(projectId, events),
+    "events-removed": ({ projectId, events }) => storage.removed(projectId, events),
+    "texts-changed": ({ projectIds }) => storage.textsChanged(projectIds),
     "alerts-changed"({ alerts: rows = [] }) {
+      storage.textsChanged(rows.map(({ projectId }) => projectId));
       alertsChanged(alerting, rows);
       heartbeats.feeds.alertsChanged(rows);
     },
@@ -46,7 +49,10 @@ function effectTable({ bus }: Base, core: Core, services: Services): EffectTable
     "ntfy-access-changed": (change) => ntfy.accessChanged(change),
     "ntfy-scheduled": ({ id, dueAt }) => ntfy.publisher.scheduled(id, dueAt),
     "status-pages-changed": (change) => alerting.statusPages.changed(change),
-    "incidents-changed": (effect) => alerting.incidents.changed(effect),
+    "incidents-changed"(effect) {
+      storage.textsChanged(effect.incidents.map(({ projectId }) => projectId));
+      alerting.incidents.changed(effect);
+    },
     "policies-changed": ({ projectIds }) => policiesChanged(alerting, pages, projectIds),
     "rights-changed"(change) {
       forgetRights(core, change);

@@ -88,6 +88,7 @@ export function openAlerts(
     turns,
     joinIncidents: incidents.join,
     maxAlerts: () => base.settings.limits.alertsPerProject,
+    roomFor: (projectId) => core.access.projects.storage.roomForAlert(projectId),
     projectExists: (id) => core.access.projects.exists(id),
     ruleOpensAlerts: (ruleId, projectId) => core.pipeline.rules.opensAlerts(ruleId, projectId),
   });

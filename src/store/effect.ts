@@ -41,6 +41,8 @@ interface EffectData {
     readonly projectId: string;
     readonly events: readonly { readonly seq: number; readonly bytes: number }[];
   };
+  /** Projects whose alerts, timelines or logged requests take more or fewer bytes; with alerts or incidents that change it is implied. */
+  "texts-changed": { readonly projectIds: readonly string[] };
   /** Alerts that are new, or changed in more than a repetition. */
   "alerts-changed": { readonly alerts?: readonly Selectable<AlertsTable>[] };
   /** Silences that are new or changed, or of which a start or end was reported. */

@@ -100,6 +100,7 @@ import type {
   ProjectMembersTable,
   ProjectRole,
   ProjectStorageTable,
+  ProjectTextsTable,
   ProjectsTable,
   PushDevicesTable,
   RefreshTokensTable,
@@ -229,6 +230,7 @@ export interface Schema {
   projects: ProjectsTable;
   project_invitations: ProjectInvitationsTable;
   project_storage: ProjectStorageTable;
+  project_texts: ProjectTextsTable;
   project_members: ProjectMembersTable;
   lost_rights: LostRightsTable;
   api_keys: ApiKeysTable;

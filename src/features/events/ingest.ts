@@ -160,7 +160,8 @@ function readItem(context: EventsContext, request: IngestRequest, text: string, 
       correlationId: exchange.givenCorrelationId,
       projectOf: (given) => {
         const id = projects.requireOrDefault(principal, given ?? request.projectId, "events:write");
-        projects.storage.requireRoom(id);
+        // A key has one project, which was checked before the body was read.
+        if (principal.kind !== "apiKey") projects.storage.requireRoom(id);
         return id;
       },
     },

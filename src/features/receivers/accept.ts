@@ -28,7 +28,7 @@ export interface AcceptContext {
   readonly incidents: IncidentActions;
   readonly work: WorkBudget;
   readonly preparing: Preparing;
-  readonly storage: Pick<ProjectStorage, "requireRoom">;
+  readonly storage: Pick<ProjectStorage, "requireRoom" | "roomForAlert">;
 }
 
 /** What was stored, for the log of requests and for answers. */
@@ -36,6 +36,8 @@ export interface Stored {
   readonly result: RequestResult;
   readonly eventIds: readonly string[];
   readonly alerts: readonly { readonly key: string; readonly outcome: string; readonly alertId: string | null }[];
+  /** What was left out, besides what the plan names; null: nothing. */
+  readonly problem: string | null;
 }
 
 /**
@@ -50,14 +52,17 @@ export function storeRequest(
   { replayIds, entry }: { readonly replayIds: readonly string[]; readonly entry: LogEntry },
 ): Promise<Stored> {
   const { db, clock, storage } = context;
-  const plan = within(storage, receiver.row.projectId, wanted);
+  const { projectId } = receiver.row;
+  const plan = within(storage, projectId, wanted);
+  const isShort = storage.roomForAlert(projectId) !== "whole";
   const write = async (trx: Trx): Promise<Stored> => {
     const now = clock.now();
     const isNew = await keepReplayIds(trx, receiver.row.id, replayIds, now);
     const stored: Stored = isNew
       ? await storePlan(context, trx, receiver, plan, now)
-      : { result: "replayed", eventIds: [], alerts: [] };
-    await writeLogEntry(trx, { ...entry, result: stored.result, outcome: outcomeOf(plan, stored) });
+      : { result: "replayed", eventIds: [], alerts: [], problem: null };
+    const outcome = outcomeOf(plan, stored);
+    await writeLogEntry(trx, { ...entry, result: stored.result, outcome }, { projectId, isShort });
     return stored;
   };
   // Alerts are decided by memory, which changes after each commit.
@@ -81,7 +86,9 @@ function within(storage: AcceptContext["storage"], projectId: string, plan: Plan
 
 const MAX_SHOWN = 20;
 
-function outcomeOf({ ignored, problem }: Plan, { eventIds, alerts }: Stored): Record<string, unknown> {
+function outcomeOf(plan: Plan, { eventIds, alerts, problem: leftOut }: Stored): Record<string, unknown> {
+  const { ignored } = plan;
+  const problem = leftOut === null ? plan.problem : listed(plan.problem, leftOut);
   return {
     events: eventIds.length,
     eventIds: eventIds.slice(0, MAX_SHOWN),
@@ -116,6 +123,8 @@ async function storePlan(
   const refused: EventDraft[] = [];
   const events = [...plan.events];
   const shown: Stored["alerts"][number][] = [];
+  /** Why new alerts were left out. */
+  let full: PrismError | null = null;
   const inputs = plan.alerts.map((each) => (each.status === "firing" ? withKeptLabels(alerts, each) : each));
   const submitted = inputs.filter(({ status }) => status !== "acknowledged");
   const outcomes =
@@ -127,7 +136,10 @@ async function storePlan(
         );
   for (const [i, outcome] of outcomes.entries()) {
     const { key, fallback, eventAt = null } = submitted[i] ?? { key: "", fallback: undefined };
-    if (outcome.status === "refused" && fallback) refused.push(withProblem(fallback, outcome.error.message));
+    if (outcome.status === "refused") {
+      if (outcome.error.code === "STORAGE_LIMIT_REACHED") full = outcome.error;
+      else if (fallback) refused.push(withProblem(fallback, outcome.error.message));
+    }
     shown.push({ key, outcome: outcome.status, alertId: outcome.alert?.id ?? null });
     const event = eventAt === null ? undefined : events[eventAt];
     if (event && outcome.alert) events[eventAt ?? 0] = { ...event, correlationId: outcome.alert.id };
@@ -137,9 +149,11 @@ async function storePlan(
     if (alertId === null) refused.push(each.fallback);
     shown.push({ key: each.key, outcome: alertId === null ? "unknown" : "acknowledged", alertId });
   }
+  const isNothing = shown.every(({ outcome }) => outcome === "refused") && events.length + refused.length === 0;
+  if (full !== null && isNothing) throw full;
   const source = sourceOf(receiver.row);
   const eventIds = await appendEvents(trx, [...events, ...refused], { source, now });
-  return { result: plan.result, eventIds, alerts: shown };
+  return { result: plan.result, eventIds, alerts: shown, problem: full?.message ?? null };
 }
 
 /** Another label would move a firing alert to another incident: all but the severity stay. */

@@ -258,13 +258,17 @@ class Door {
    * nothing arrives.
    */
   async #refuse({ row, preset }: Receiver, request: RawRequest, error: PrismError, { now, hidden }: Masking) {
-    const { db, receivers } = this.#context;
+    const { db, receivers, storage } = this.#context;
     if (error.code !== "RATE_LIMITED") receivers.count(preset.name, LIMITED.has(error.code) ? "limited" : "refused");
     if (!receivers.mayLogRefusal(row.id)) return;
     const redaction = new Redaction(hidden, preset.redact);
     const entry = logEntryOf(row.id, request, { redaction, at: now, status: STATUS_OF[error.code] });
     const outcome = { code: error.code, message: error.message };
-    await db.write((trx) => writeLogEntry(trx, { ...entry, result: "refused", outcome }), { sharesCommit: true });
+    const { projectId } = row;
+    const isShort = storage.roomForAlert(projectId) !== "whole";
+    await db.write((trx) => writeLogEntry(trx, { ...entry, result: "refused", outcome }, { projectId, isShort }), {
+      sharesCommit: true,
+    });
   }
 
   #find({ params }: Exchange): ReceiverRow | null {

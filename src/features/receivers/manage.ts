@@ -164,8 +164,9 @@ const NO_PREVIOUS = { previousHash: null, previousUntil: null };
 export async function deleteReceiver(context: ManageContext, principal: PermissionHolder, id: string): Promise<void> {
   await context.db.write(async (trx) => {
     const row = await writableReceiver(context, principal, id, trx);
-    await trx.deleteFrom("receivers").where("id", "=", id).execute();
     await trx.deleteFrom("receiver_requests").where("receiverId", "=", id).execute();
+    await trx.deleteFrom("receivers").where("id", "=", id).execute();
+    addEffect(trx, { type: "texts-changed", projectIds: [row.projectId] });
     addEffect(trx, { type: "receivers-changed", deleted: [id] });
     await record(context, trx, "delete", row, { preset: row.preset, name: row.name });
   });

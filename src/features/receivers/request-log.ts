@@ -1,6 +1,6 @@
 import { toRfc3339 } from "../../core/clock.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import type { Trx } from "../../store/database.ts";
+import { addEffect, type Trx } from "../../store/database.ts";
 import type { ReceiverRequestsTable, RequestResult } from "../../store/schema.ts";
 import type { RawRequest } from "./read-request.ts";
 import type { Redaction } from "./redaction.ts";
@@ -107,11 +107,17 @@ function redactedParts(text: string, redaction: Redaction): string {
   return parts.join("\r\n--");
 }
 
-/** Adds an entry, and removes the oldest ones of its receiver. */
-export async function writeLogEntry(trx: Trx, { outcome, ...entry }: FinishedEntry): Promise<void> {
+/** Adds an entry, and removes the oldest ones of its receiver. @param isShort without the request's texts */
+export async function writeLogEntry(
+  trx: Trx,
+  { outcome, ...entry }: FinishedEntry,
+  { projectId, isShort }: { readonly projectId: string; readonly isShort: boolean },
+): Promise<void> {
+  addEffect(trx, { type: "texts-changed", projectIds: [projectId] });
+  const kept = isShort ? { ...entry, query: "", headers: "{}", body: null, isCut: 1 as const } : entry;
   await trx
     .insertInto("receiver_requests")
-    .values({ ...entry, outcome: JSON.stringify(outcome) })
+    .values({ ...kept, outcome: JSON.stringify(outcome) })
     .execute();
   await trx
     .deleteFrom("receiver_requests")

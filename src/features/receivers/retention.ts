@@ -1,3 +1,4 @@
+import { addEffect } from "../../store/database.ts";
 import { daysBefore, type NamedSweep, sweepOf } from "../../store/retention.ts";
 
 const KEPT_DAYS = 7;
@@ -11,7 +12,15 @@ export const RECEIVER_SWEEPS: readonly NamedSweep[] = [
       return (await old.orderBy("at").limit(limit).execute()).map(({ id }) => id);
     },
     async remove(trx, ids) {
+      const projects = trx
+        .selectFrom("receivers as r")
+        .innerJoin("receiver_requests as q", "q.receiverId", "r.id")
+        .select("r.projectId")
+        .distinct()
+        .where("q.id", "in", ids);
+      const projectIds = (await projects.execute()).map(({ projectId }) => projectId);
       const { numDeletedRows } = await trx.deleteFrom("receiver_requests").where("id", "in", ids).executeTakeFirst();
+      addEffect(trx, { type: "texts-changed", projectIds });
       return Number(numDeletedRows);
     },
   }),

@@ -139,6 +139,8 @@ export interface ProjectsTable {
   deletedAt: number | null;
   createdAt: number;
   updatedAt: number;
+  /** Its limit of stored bytes, which the operator sets; null: that of the settings. */
+  storageBytes: number | null;
 }
 
 export interface ProjectMembersTable {
@@ -164,6 +166,12 @@ export interface ApiKeysTable {
 }
 
 export interface ProjectStorageTable {
+  projectId: string;
+  bytes: number;
+}
+
+/** Bytes of alerts, timelines and logged requests of receivers; triggers keep them. */
+export interface ProjectTextsTable {
   projectId: string;
   bytes: number;
 }

@@ -117,6 +117,7 @@ export async function createProject(
       settings: kept,
       createdAt: now,
       updatedAt: now,
+      storageBytes: null,
     };
     await trx.insertInto("projects").values(row).execute();
     const { userId } = principal;

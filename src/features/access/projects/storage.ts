@@ -9,12 +9,19 @@ import { addEffect, type Database, type Trx } from "../../../store/database.ts";
 /** A row of `events` besides its payload, with its entries in indexes. */
 const ROW_BYTES = 300;
 const FLUSH_EVERY_MS = 60_000;
+/** The counters are written after as many events, too: a start after a crash counts no more. */
+const FLUSH_EVENTS = 20_000;
+/** A start counts no more events than this; others are counted in the background. */
+const MAX_LOADED = 2 * FLUSH_EVENTS;
 /** Events of earlier versions are counted in slices of this many, in the scan thread. */
 const SLICE_EVENTS = 20_000;
-/** Alerts pass until a project has this much of its limit. */
+/** Alerts pass as they are until a project has this much of its limit. */
 const RESERVE = 1.1;
+/** From this much on alerts that are new are refused. */
+const END = 2;
 const FROM = "storage.countedFrom";
 const TO = "storage.countedTo";
+const SETTING = "limits.storageBytesPerProject";
 
 interface StoredEvent {
   readonly seq: number;
@@ -32,39 +39,82 @@ interface StorageParts {
 }
 
 interface Facts {
-  /** Null: no limit, for the default project and those of administrators and of no one. */
+  /** Null: no limit by the settings, for the default project and those of administrators and of no one. */
   readonly limitedOwner: string | null;
+  /** Set by the operator: it holds instead of those of the settings. */
+  readonly ownLimit: number | null;
+}
+
+interface Sums {
+  readonly byOwner: Map<string, number>;
+  all: number;
+}
+
+/** A limit of stored bytes that is reached. */
+interface Problem {
+  readonly of: "project" | "owner" | "server";
+  readonly setting: string;
+  readonly limit: number;
+  readonly subject: string;
 }
 
 /**
- * The bytes of each project's events, in memory: counted by commits, and by what the table had up to
- * an event at the last start. Counted are the events after `#from`, up to `#to`.
+ * How much of an alert a project stores: all of it; past its reserve without annotations and link;
+ * at twice its limit no alert that is new.
+ */
+export type AlertRoom = "whole" | "short" | PrismError;
+
+/** A project above its limit of stored bytes. */
+export interface FullProject {
+  readonly projectId: string;
+  readonly bytes: number;
+  readonly limit: number;
+}
+
+/**
+ * The bytes that each project stores, in memory. Those of events are counted by commits, and by what
+ * the table had up to an event at the last start: counted are the events after `#from`, up to `#to`.
+ * Those of alerts, timelines and logged requests are sums that triggers keep (`project_texts`).
  */
 export class ProjectStorage {
   readonly #parts: StorageParts;
   readonly #bytes = new Map<string, number>();
+  readonly #texts = new Map<string, number>();
   readonly #changed = new Set<string>();
   readonly #facts = new Map<string, Facts>();
   /** Sums of limited projects; null: to be made again. */
-  #sums: { readonly byOwner: Map<string, number>; all: number } | null = null;
+  #sums: Sums | null = null;
   readonly #reported = new Set<string>();
   readonly #findFacts;
+  readonly #findTexts;
+  readonly #findLowestOwn;
+  /** Null: to be read again. */
+  #lowestOwn: number | null = null;
   #from = 0;
   #to = 0;
+  /** Events up to this one are in the table, or their writing has failed. */
+  #flushedTo = 0;
   #timer: NodeJS.Timeout | null = null;
   #counting: Promise<void> = Promise.resolve();
   #isStopped = false;
 
   constructor(parts: StorageParts) {
     this.#parts = parts;
-    this.#findFacts = parts.reader.prepare<[string], { ownerId: string | null; isAdmin: 0 | 1 }>(
-      `select p.ownerId, exists (select 1 from user_roles u join roles r on r.id = u.roleId
+    this.#findFacts = parts.reader.prepare<
+      [string],
+      { ownerId: string | null; storageBytes: number | null; isAdmin: 0 | 1 }
+    >(
+      `select p.ownerId, p.storageBytes, exists (select 1 from user_roles u join roles r on r.id = u.roleId
          where u.userId = p.ownerId and r.permissions like '%"projects:all"%') as isAdmin
        from projects p where p.id = ?`,
     );
+    this.#findTexts = parts.reader
+      .prepare<[string], number>("select bytes from project_texts where projectId = ?")
+      .pluck();
+    this.#findLowestOwn = parts.reader.prepare<[], number | null>("select min(storageBytes) from projects").pluck();
   }
 
-  /** Builds the counters from the table and the events after it. Before the server answers. */
+  /** Builds the counters from the tables and the events after them. Before the server answers. */
   load(): void {
     const { reader } = this.#parts;
     const setting = reader.prepare<[string], number>("select value from settings where key = ?").pluck();
@@ -72,15 +122,32 @@ export class ProjectStorage {
     const to = setting.get(TO);
     this.#from = setting.get(FROM) ?? last;
     this.#to = last;
-    const rows = reader.prepare<[], { projectId: string; bytes: number }>(
-      "select projectId, bytes from project_storage",
+    this.#flushedTo = last;
+    this.#read("project_storage", this.#bytes);
+    this.#read("project_texts", this.#texts);
+    if (to !== undefined && to < last) this.#loadAfter(to);
+  }
+
+  /** Events since the counters were written, as after a crash. */
+  #loadAfter(to: number): void {
+    const later = this.#parts.reader.prepare<[number, number, number], { projectId: string; bytes: number; last: number }>(
+      `select projectId, sum(octet_length(payload) + ?) as bytes, max(seq) as last
+       from (select seq, projectId, payload from events where seq > ? order by seq limit ?) group by projectId`,
     );
-    for (const { projectId, bytes } of rows.iterate()) this.#bytes.set(projectId, bytes);
-    if (to === undefined || to >= last) return;
-    const later = reader.prepare<[number, number], { projectId: string; bytes: number }>(
-      `select projectId, sum(octet_length(payload) + ?) as bytes from events where seq > ? group by projectId`,
+    const rows = later.all(ROW_BYTES, to, MAX_LOADED);
+    for (const { projectId, bytes } of rows) this.#add(projectId, bytes);
+    if (rows.some(({ last }) => last === this.#to)) return;
+    // Too many for a start: all are counted again, in the background.
+    for (const projectId of this.#bytes.keys()) this.#changed.add(projectId);
+    this.#bytes.clear();
+    this.#from = this.#to;
+  }
+
+  #read(table: "project_storage" | "project_texts", into: Map<string, number>): void {
+    const rows = this.#parts.reader.prepare<[], { projectId: string; bytes: number }>(
+      `select projectId, bytes from ${table}`,
     );
-    for (const { projectId, bytes } of later.all(ROW_BYTES, to)) this.#add(projectId, bytes);
+    for (const { projectId, bytes } of rows.iterate()) into.set(projectId, bytes);
   }
 
   /** Counts what earlier versions have stored, and writes the counters each minute. */
@@ -93,18 +160,20 @@ export class ProjectStorage {
 
   async stop(): Promise<void> {
     if (this.#timer) clearInterval(this.#timer);
+    this.#timer = null;
     this.#isStopped = true;
     await this.#counting;
     await this.flush();
   }
 
   bytesOf(projectId: string): number {
-    return this.#bytes.get(projectId) ?? 0;
+    return (this.#bytes.get(projectId) ?? 0) + (this.#texts.get(projectId) ?? 0);
   }
 
   /** The limit of a project; null: none. */
   limitOf(projectId: string): number | null {
-    return this.#factsOf(projectId).limitedOwner === null ? null : this.#parts.limits().storageBytesPerProject;
+    const { limitedOwner, ownLimit } = this.#factsOf(projectId);
+    return ownLimit ?? (limitedOwner === null ? null : this.#parts.limits().storageBytesPerProject);
   }
 
   /** A commit has stored events. */
@@ -113,6 +182,9 @@ export class ProjectStorage {
       this.#add(projectId, Buffer.byteLength(payloadText) + ROW_BYTES);
       if (seq > this.#to) this.#to = seq;
     }
+    if (this.#to - this.#flushedTo < FLUSH_EVENTS || this.#timer === null) return;
+    this.#flushedTo = this.#to;
+    void this.flush();
   }
 
   /** A commit has removed events. */
@@ -122,15 +194,47 @@ export class ProjectStorage {
     this.#add(projectId, -bytes);
   }
 
+  /** A commit has changed alerts, timelines or logged requests of these projects. */
+  textsChanged(projectIds: Iterable<string>): void {
+    for (const projectId of new Set(projectIds)) this.#set(this.#texts, projectId, this.#findTexts.get(projectId) ?? 0);
+  }
+
   /**
    * @param isAlert what must not be lost passes from a reserve of a tenth
    * @throws STORAGE_LIMIT_REACHED
    */
   requireRoom(projectId: string, isAlert = false): void {
     const problem = this.#problemOf(projectId, isAlert ? RESERVE : 1);
-    if (problem === null) return;
-    const { setting, limit, subject } = problem;
-    const message = `${subject} all the bytes that ${setting} allows: ${limit}; nothing was stored`;
+    if (problem !== null) throw this.#refusal(projectId, problem, "nothing was stored");
+  }
+
+  /** What others store takes nothing from alerts: only the limits of the project and its owner count. */
+  roomForAlert(projectId: string): AlertRoom {
+    const problem = this.#problemOf(projectId, RESERVE);
+    if (problem === null || problem.of === "server") return "whole";
+    const end = this.#problemOf(projectId, END);
+    if (end === null || end.of === "server") return "short";
+    return this.#refusal(projectId, end, "twice as much is stored, and no more alerts are");
+  }
+
+  /** Projects above their own limit, those that store most first. */
+  full(): FullProject[] {
+    const { storageBytesPerProject } = this.#parts.limits();
+    const full: FullProject[] = [];
+    this.#lowestOwn ??= this.#findLowestOwn.get() ?? Number.POSITIVE_INFINITY;
+    const lowest = Math.min(storageBytesPerProject, this.#lowestOwn);
+    for (const projectId of new Set([...this.#bytes.keys(), ...this.#texts.keys()])) {
+      const bytes = this.bytesOf(projectId);
+      // Whose limit is looked up: only of projects that may be above one.
+      if (bytes < lowest) continue;
+      const limit = this.limitOf(projectId);
+      if (limit !== null && bytes >= limit) full.push({ projectId, bytes, limit });
+    }
+    return full.sort((a, b) => b.bytes - a.bytes);
+  }
+
+  #refusal(projectId: string, { setting, limit, subject }: Problem, what: string): PrismError {
+    const message = `${subject} all the bytes that ${setting} allows: ${limit}; ${what}`;
     if (!this.#reported.has(projectId)) {
       this.#reported.add(projectId);
       this.#parts.log.warn(
@@ -138,29 +242,38 @@ export class ProjectStorage {
         "a project stores as much as it may: more is refused with 507",
       );
     }
-    throw new PrismError("STORAGE_LIMIT_REACHED", message, {
+    return new PrismError("STORAGE_LIMIT_REACHED", message, {
       details: [{ path: "", code: "LIMIT", message, setting, limit }],
     });
   }
 
-  #problemOf(projectId: string, factor: number) {
-    const { limitedOwner } = this.#factsOf(projectId);
-    if (limitedOwner === null) return null;
+  #problemOf(projectId: string, factor: number): Problem | null {
+    const { limitedOwner, ownLimit } = this.#factsOf(projectId);
+    if (limitedOwner === null && ownLimit === null) return null;
     const { storageBytesPerProject, creatorFactor, serverFactor } = this.#parts.limits();
-    const setting = "limits.storageBytesPerProject";
-    const limit = storageBytesPerProject;
-    if (this.bytesOf(projectId) >= limit * factor) return { setting, limit, subject: "The project stores" };
+    const limit = ownLimit ?? storageBytesPerProject;
+    if (this.bytesOf(projectId) >= limit * factor) {
+      const setting = ownLimit === null ? SETTING : "storageBytes of the project";
+      return { of: "project", setting, limit, subject: "The project stores" };
+    }
+    if (limitedOwner === null || ownLimit !== null) return null;
     const ofCreator = limit * creatorFactor;
     const sums = this.#sumsNow();
     if ((sums.byOwner.get(limitedOwner) ?? 0) >= ofCreator * factor)
       return {
-        setting: `limits.creatorFactor of ${setting}`,
+        of: "owner",
+        setting: `limits.creatorFactor of ${SETTING}`,
         limit: ofCreator,
         subject: "All projects of the owner store",
       };
     const ofServer = ofCreator * serverFactor;
     if (sums.all >= ofServer * factor)
-      return { setting: `limits.serverFactor of ${setting}`, limit: ofServer, subject: "All projects of users store" };
+      return {
+        of: "server",
+        setting: `limits.serverFactor of ${SETTING}`,
+        limit: ofServer,
+        subject: "All projects of users store",
+      };
     return null;
   }
 
@@ -174,6 +287,7 @@ export class ProjectStorage {
         if (limitedOwner === null || limitedOwner === change.userId) this.#facts.delete(id);
     } else return;
     this.#sums = null;
+    this.#lowestOwn = null;
   }
 
   /** Writes the counters that have changed. */
@@ -191,7 +305,7 @@ export class ProjectStorage {
     this.#changed.clear();
     try {
       for (const projectId of changed) {
-        const bytes = this.bytesOf(projectId);
+        const bytes = this.#bytes.get(projectId) ?? 0;
         const row = { projectId, bytes };
         if (bytes === 0) await trx.deleteFrom("project_storage").where("projectId", "=", projectId).execute();
         else
@@ -230,27 +344,32 @@ export class ProjectStorage {
   }
 
   #add(projectId: string, bytes: number): void {
-    const before = this.#bytes.get(projectId) ?? 0;
-    const after = Math.max(0, before + bytes);
-    if (after === 0) this.#bytes.delete(projectId);
-    else this.#bytes.set(projectId, after);
+    this.#set(this.#bytes, projectId, Math.max(0, (this.#bytes.get(projectId) ?? 0) + bytes));
     this.#changed.add(projectId);
-    if (after < before) this.#reported.delete(projectId);
-    if (this.#sums) this.#addToSums(this.#sums, projectId, after - before);
   }
 
-  #addToSums(sums: { byOwner: Map<string, number>; all: number }, projectId: string, bytes: number): void {
-    const { limitedOwner } = this.#factsOf(projectId);
-    if (limitedOwner === null) return;
+  #set(counters: Map<string, number>, projectId: string, bytes: number): void {
+    const before = counters.get(projectId) ?? 0;
+    if (bytes === 0) counters.delete(projectId);
+    else counters.set(projectId, bytes);
+    if (bytes < before) this.#reported.delete(projectId);
+    if (this.#sums) this.#addToSums(this.#sums, projectId, bytes - before);
+  }
+
+  #addToSums(sums: Sums, projectId: string, bytes: number): void {
+    const { limitedOwner, ownLimit } = this.#factsOf(projectId);
+    if (limitedOwner === null || ownLimit !== null) return;
     sums.byOwner.set(limitedOwner, (sums.byOwner.get(limitedOwner) ?? 0) + bytes);
     sums.all += bytes;
   }
 
-  #sumsNow() {
+  #sumsNow(): Sums {
     if (this.#sums) return this.#sums;
-    this.#sums = { byOwner: new Map(), all: 0 };
-    for (const [projectId, bytes] of this.#bytes) this.#addToSums(this.#sums, projectId, bytes);
-    return this.#sums;
+    const sums: Sums = { byOwner: new Map(), all: 0 };
+    for (const counters of [this.#bytes, this.#texts])
+      for (const [projectId, bytes] of counters) this.#addToSums(sums, projectId, bytes);
+    this.#sums = sums;
+    return sums;
   }
 
   #factsOf(projectId: string): Facts {
@@ -258,7 +377,7 @@ export class ProjectStorage {
     if (known) return known;
     const row = this.#findFacts.get(projectId);
     const isLimited = row !== undefined && projectId !== this.#parts.defaultId && row.isAdmin === 0;
-    const facts = { limitedOwner: isLimited ? row.ownerId : null };
+    const facts = { limitedOwner: isLimited ? row.ownerId : null, ownLimit: row?.storageBytes ?? null };
     this.#facts.set(projectId, facts);
     return facts;
   }

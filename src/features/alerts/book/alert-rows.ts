@@ -24,7 +24,13 @@ export async function replaceAlerts(trx: Trx, rows: readonly AlertRow[]): Promis
 }
 
 export async function deleteAlert(trx: Trx, id: string): Promise<void> {
-  await trx.deleteFrom("alerts").where("id", "=", id).execute();
+  textsChanged(trx, await trx.deleteFrom("alerts").where("id", "=", id).returning("projectId").execute());
+}
+
+/** For the bytes that their projects store. */
+function textsChanged(trx: Trx, rows: readonly Pick<AlertRow, "projectId">[]): void {
+  const projectIds = [...new Set(rows.map(({ projectId }) => projectId))];
+  if (projectIds.length > 0) addEffect(trx, { type: "texts-changed", projectIds });
 }
 
 /** All live alerts, in the order of the table: by the index alone each row was on another page. */
@@ -54,6 +60,7 @@ export async function storeRepetitions(trx: Trx, alerts: readonly StoredAlert[])
       sender = r.value ->> 8
     from json_each(${JSON.stringify(rows)}) r
     where alerts.id = r.value ->> 0 and alerts.state <> 'resolved'`.execute(trx);
+  textsChanged(trx, alerts);
 }
 
 export interface SignalRow {

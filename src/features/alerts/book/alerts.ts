@@ -8,6 +8,8 @@ import type { Logger } from "../../../core/log.ts";
 import type { Metrics } from "../../../core/metrics.ts";
 import type { Turns } from "../../../http/work-budget.ts";
 import type { Database, InTransaction, ReadDb, Trx } from "../../../store/database.ts";
+import type { AlertSource } from "../../../store/schema.ts";
+import type { AlertRoom } from "../../access/index.ts";
 import type { AlertInput, AlertOutcome, AlertRow, AlertView, JoinIncidents, TransitionReason } from "../types.ts";
 import { AlertBook, type Repetition, StoredAlert } from "./alert-book.ts";
 import { alertsById, liveAlerts } from "./alert-rows.ts";
@@ -33,6 +35,8 @@ export interface AlertsParts {
   readonly turns: Pick<Turns, "run">;
   /** `limits.alertsPerProject` */
   maxAlerts(): number;
+  /** How much of an alert a project still stores. */
+  roomFor(projectId: string): AlertRoom;
   /** Whether a project is not deleted. */
   projectExists(projectId: string): boolean;
   /** Whether a rule is active and opens alerts in this project. */
@@ -48,6 +52,9 @@ const ROWS_PER_CHANGE = 2;
 /** Reading one in memory: half a microsecond. */
 const STEPS_PER_EXAMINED = 40;
 const IS_STORED: ReadonlySet<AlertOutcome["status"]> = new Set(["opened", "pending", "changed", "resolved"]);
+
+/** Sources within the server: a heartbeat has one alert at a time, and a sender that is silent, too. */
+const OWN_SOURCES: ReadonlySet<AlertSource> = new Set(["heartbeat", "prism"]);
 
 /** Selects alerts of {@link Alerts.list}. */
 export type AlertFilter = (alert: AlertView) => boolean;
@@ -141,7 +148,7 @@ export class Alerts {
     const { charge } = currentCaller();
     charge?.({ members: MEMBERS_PER_INPUT * inputs.length });
     const wall = this.#parts.wall.now();
-    const checked = inputs.map((input) => attemptCheck(input, wall));
+    const checked = inputs.map((input) => this.#fitted(attemptCheck(input, wall)));
     const outcomes = trx ? await this.#submitIn(trx, checked) : await this.#submitAll(checked);
     for (const [i, { status }] of outcomes.entries()) this.#countInput(inputs[i]?.source ?? "api", status);
     charge?.({ rows: ROWS_PER_CHANGE * outcomes.filter(({ status }) => IS_STORED.has(status)).length });
@@ -279,18 +286,30 @@ export class Alerts {
     if (this.#queue.has(input) || (known && this.#ending.has(known))) return null;
     const verdict = verdictOn(known, input);
     if (verdict === "ignore") return { status: "unchanged", alert: null };
-    if (known === null) return this.#refusalOf(input.projectId);
+    if (known === null) return this.#refusalOf(input);
     if (verdict !== "repeat") return null;
     this.#repeated(known, repetitionOf(known, input, this.#parts.clock.now()));
     return { status: "repeated", alert: known };
   }
 
-  #refusalOf(projectId: string): AlertOutcome | null {
+  /** Of an alert that is new. Those of the server itself are bounded by what has been set up. */
+  #refusalOf({ projectId, source }: CheckedInput): AlertOutcome | null {
+    if (OWN_SOURCES.has(source)) return null;
     const { firing, pending } = this.#book.counts(projectId);
     const max = this.#parts.maxAlerts();
-    if (firing + pending < max) return null;
-    const error = limitReached(`A project has ${max} live alerts`, "limits.alertsPerProject", max);
-    return { status: "refused", alert: null, error };
+    if (firing + pending >= max) {
+      const error = limitReached(`A project has ${max} live alerts`, "limits.alertsPerProject", max);
+      return { status: "refused", alert: null, error };
+    }
+    const room = this.#parts.roomFor(projectId);
+    return room instanceof PrismError ? { status: "refused", alert: null, error: room } : null;
+  }
+
+  /** Without its long texts, in a project that stores more than it may. */
+  #fitted<T extends CheckedInput | PrismError>(input: T): T {
+    if (input instanceof PrismError || OWN_SOURCES.has(input.source)) return input;
+    if (this.#parts.roomFor(input.projectId) === "whole") return input;
+    return { ...input, annotations: null, generatorUrl: undefined };
   }
 
   async #endAll(next: () => string[]): Promise<void> {
@@ -328,6 +347,9 @@ export class Alerts {
     const transaction = this.#transactionOf(trx);
     const outcomes = checked.map((each): AlertOutcome => {
       if (each instanceof PrismError) return { status: "refused", alert: null, error: each };
+      const isNew = !each.resolves && !this.#book.byKey(each.projectId, each.key);
+      const refusal = isNew ? this.#refusalOf(each) : null;
+      if (refusal) return refusal;
       return outcomeOf(this.#takeOne(transaction, each, "input"));
     });
     await transaction.store();
@@ -349,12 +371,15 @@ export class Alerts {
 
   #takeSignals(trx: Trx, inputs: readonly CheckedInput[]): Promise<readonly Taken[]> {
     const { log } = this.#parts;
-    const permitted = inputs.filter(({ projectId, key, resolves }) => {
-      if (resolves || this.#book.byKey(projectId, key) || this.#refusalOf(projectId) === null) return true;
-      log.warn({ projectId, key }, "a rule's alert is left out: limits.alertsPerProject is reached");
+    const permitted = inputs.filter((input) => {
+      const { projectId, key, resolves } = input;
+      const refusal = resolves || this.#book.byKey(projectId, key) ? null : this.#refusalOf(input);
+      if (refusal?.status !== "refused") return true;
+      log.warn({ projectId, key, reason: refusal.error.message }, "a rule's alert is left out");
       return false;
     });
-    return this.#take(trx, permitted, "signal");
+    const fitted = permitted.map((input) => this.#fitted(input));
+    return this.#take(trx, fitted, "signal");
   }
 
   async #handleDue(alerts: readonly StoredAlert[]): Promise<void> {

@@ -3,7 +3,7 @@ import type { EpochMs } from "../../../core/clock.ts";
 import { DueTimes } from "../../../core/due-times.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
-import type { InTransaction, Trx } from "../../../store/database.ts";
+import { addEffect, type InTransaction, type Trx } from "../../../store/database.ts";
 import type { EffectOf } from "../../../store/effect.ts";
 import type { PolicyDefinition } from "../policies/policy.ts";
 import type { JoinIncidents, Transition } from "../types.ts";
@@ -275,11 +275,14 @@ export class Incidents {
     return this.#act(id, "responders", actor, (row, ...given) => addResponders(row, named, ...given), options);
   }
 
-  /** Adds a text to the timeline, also of a resolved incident. */
+  /** Adds a text to the timeline, also of a resolved incident. @throws STORAGE_LIMIT_REACHED */
   note(id: string, text: string, actor: Actor, options: InTransaction = {}): Promise<IncidentRow> {
     const { db, clock } = this.#parts;
     return db.writeIn(options, async (trx) => {
       const row = await requireIncident(trx, id);
+      const room = this.#parts.projects.storage.roomForAlert(row.projectId);
+      if (room instanceof PrismError) throw room;
+      addEffect(trx, { type: "texts-changed", projectIds: [row.projectId] });
       addLog(trx, id, [{ kind: "note", actor: actor.id, data: { text, via: actor.via } }], clock.now());
       await this.#record(trx, id, "note", actor);
       return row;

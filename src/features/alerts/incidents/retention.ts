@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { Trx } from "../../../store/database.ts";
+import { addEffect, type Trx } from "../../../store/database.ts";
 import { daysBefore, type NamedSweep, sweepOf } from "../../../store/retention.ts";
 
 const INCIDENTS_AT_ONCE = 50;
@@ -25,6 +25,8 @@ export function incidentSweep(days: () => number): NamedSweep {
       },
       async remove(trx, ids) {
         let left = ROWS_AT_ONCE;
+        const rows = await trx.selectFrom("incidents").select("projectId").distinct().where("id", "in", ids).execute();
+        addEffect(trx, { type: "texts-changed", projectIds: rows.map(({ projectId }) => projectId) });
         for (const id of ids) {
           left -= (await removeMembers(trx, id, left)) + (await removeLog(trx, id, left));
           left -= left > 0 ? await removePages(trx, id, left) : 0;

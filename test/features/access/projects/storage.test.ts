@@ -135,6 +135,167 @@ test("an owner's projects have five times the limit together, and all owners ten
   assert.equal(await send(prism, third.apiKey, 10), "202", "an administrator's, from now on");
 });
 
+const textsInTable = (prism: TestPrism, projectId: string): number => {
+  const alerts = `select sum(300 + octet_length(key) + octet_length(labels) + octet_length(annotations)
+    + ifnull(octet_length(generatorUrl), 0)) from alerts where projectId = '${projectId}'`;
+  const timelines = `select sum(100 + octet_length(l.data)) from incident_log l join incidents i on i.id = l.incidentId
+    where i.projectId = '${projectId}'`;
+  const requests = `select sum(300 + octet_length(q.query) + octet_length(q.headers) + ifnull(octet_length(q.body), 0)
+    + octet_length(q.outcome)) from receiver_requests q join receivers r on r.id = q.receiverId
+    where r.projectId = '${projectId}'`;
+  return [alerts, timelines, requests].reduce((sum, select) => sum + (scalarOf<number>(prism, select) ?? 0), 0);
+};
+
+/** Both of what the table has, and of what memory and another start have. */
+function isRightNow(prism: TestPrism, projectId: string, text: string): void {
+  const stored = (sizeInTable(prism, projectId) ?? 0) + textsInTable(prism, projectId);
+  assert.equal(sizeInMemory(prism, projectId), stored, text);
+  assert.equal(counted(prism).bytesOf(projectId), stored, `${text}, after a crash`);
+}
+
+interface PostedAlerts {
+  data: { status: string; id: string; error: string | null }[];
+  error?: { code: string; message: string; details?: { setting?: string }[] };
+}
+
+test("alerts, timelines and logged requests count as stored bytes, with every change of them", async (t) => {
+  const prism = await startPrism(t);
+  const eve = await ownedBy(prism, "eve");
+  const post = (alert: object) =>
+    prism.post<PostedAlerts>("/api/v1/alerts", { projectId: eve.id, alerts: [alert] }, { token: eve.token });
+  assert.equal((await post({ key: "first", labels: { alertname: "First" } })).status, 200);
+  const disk = { key: "disk", labels: { alertname: "Disk" } };
+  await prism.parts.core.access.projects.storage.flush();
+  assert.equal((await post({ ...disk, annotations: { summary: "x".repeat(50_000) } })).status, 200);
+  assert.ok(sizeInMemory(prism, eve.id) > 100_000, "the alert, and its event");
+  isRightNow(prism, eve.id, "of a new alert");
+  await post({ ...disk, annotations: { summary: "é".repeat(20_000) } });
+  await prism.parts.services.alerting.alerts.flush();
+  isRightNow(prism, eve.id, "after a repetition");
+  const incidents = await prism.get<{ data: { id: string }[] }>(`/api/v1/incidents?projectId=${eve.id}`, {
+    token: eve.token,
+  });
+  for (const { id } of incidents.body.data) {
+    const noted = await prism.post(`/api/v1/incidents/${id}/notes`, { text: "n".repeat(3000) }, { token: eve.token });
+    assert.equal(noted.status, 200, noted.text);
+  }
+  isRightNow(prism, eve.id, "after a note");
+  const made = await prism.post<Answer>(
+    "/api/v1/receivers",
+    { projectId: eve.id, name: "r", preset: "generic" },
+    { token: eve.token },
+  );
+  for (let n = 0; n < 3; n++)
+    await prism.post(new URL(made.body.url).pathname, { title: "t", message: "x".repeat(9000) }, { token: null });
+  isRightNow(prism, eve.id, "after requests of a receiver");
+  await prism.delete(`/api/v1/receivers/${made.body.id}`, { token: eve.token });
+  isRightNow(prism, eve.id, "after the receiver is deleted");
+  await post({ ...disk, status: "resolved" });
+  isRightNow(prism, eve.id, "after the end");
+  await prism.restart();
+  isRightNow(prism, eve.id, "after a restart");
+  await prism.services.db.write(async (trx) => {
+    await trx.deleteFrom("incident_log").execute();
+    await trx.deleteFrom("alerts").execute();
+  });
+  assert.equal(scalarOf(prism, `select bytes from project_texts where projectId = '${eve.id}'`), 0, "all are removed");
+});
+
+test("past the reserve alerts come without annotations, at twice the limit no new one; ends and pages pass", async (t) => {
+  const prism = await startPrism(t, { settings: SETTINGS });
+  const [eve, uma] = [await ownedBy(prism, "eve"), await ownedBy(prism, "uma")];
+  const post = (owner: typeof eve, key: string, more: object = {}) =>
+    prism.post<PostedAlerts>(
+      "/api/v1/alerts",
+      { projectId: owner.id, alerts: [{ key, labels: { alertname: key }, annotations: { summary: "s" }, ...more }] },
+      { token: owner.token },
+    );
+  const annotationsOf = (key: string) => scalarOf<string>(prism, `select annotations from alerts where key = 'api:${key}'`);
+  await fill(prism, eve.apiKey);
+  await prism.parts.core.access.projects.storage.flush();
+  await post(eve, "reserve", { annotations: { summary: "x".repeat(50_000) } });
+  assert.equal(annotationsOf("reserve")?.length, 50_000 + '{"summary":""}'.length, "from the reserve");
+  await post(eve, "second", { annotations: { summary: "x".repeat(50_000) } });
+  assert.ok(sizeInMemory(prism, eve.id) >= LIMIT * 1.1, String(sizeInMemory(prism, eve.id)));
+  const short = await post(eve, "short", { generatorUrl: "https://example.com/" });
+  assert.deepEqual([short.status, short.body.data[0]?.status, annotationsOf("short")], [200, "opened", "{}"]);
+  await post(eve, "reserve", { annotations: { summary: "y".repeat(60_000) } });
+  await prism.parts.services.alerting.alerts.flush();
+  assert.ok(annotationsOf("reserve")?.includes("xxx"), "a repetition keeps the annotations");
+
+  const made = await prism.post<Answer>(
+    "/api/v1/receivers",
+    { projectId: eve.id, name: "r", preset: "generic", mapping: { output: "both" } },
+    { token: eve.token },
+  );
+  const path = new URL(made.body.url).pathname;
+  const receive = (body: object) => prism.post<Answer>(path, { title: "Disk full", ...body }, { token: null });
+  assert.equal((await receive({ status: "firing", key: "disk", message: "x".repeat(9000) })).status, 200);
+  const logged = rowsOf<{ body: Buffer | null; headers: string }>(prism, "select body, headers from receiver_requests");
+  assert.deepEqual(
+    logged.map(({ body, headers }) => [body, headers]),
+    [[null, "{}"]],
+    "the log has no texts",
+  );
+
+  const label = "x".repeat(16_000);
+  for (let n = 0; n < 60 && sizeInMemory(prism, eve.id) < 2 * LIMIT; n++)
+    await post(eve, `k${n}`, { labels: { alertname: `k${n}`, label } });
+  const full = sizeInMemory(prism, eve.id);
+  const refused = await post(eve, "last");
+  assert.deepEqual([refused.status, refused.body.error?.code], [507, "STORAGE_LIMIT_REACHED"], refused.text);
+  assert.equal((await receive({ status: "firing", key: "other" })).body.error?.code, "STORAGE_LIMIT_REACHED");
+  assert.equal((await post(eve, "k0", { labels: { alertname: "k0", label } })).body.data[0]?.status, "repeated");
+  assert.equal((await receive({ status: "resolved", key: "disk" })).status, 200);
+  assert.equal((await post(eve, "k0", { status: "resolved" })).body.data[0]?.status, "resolved");
+  assert.ok(sizeInMemory(prism, eve.id) < full + 60_000, "ends take little");
+  assert.deepEqual(
+    rowsOf<{ state: string }>(prism, "select state from alerts where key like '%:disk'").map(({ state }) => state),
+    ["resolved"],
+  );
+  const others = await post(uma, "umas");
+  assert.deepEqual([others.status, annotationsOf("umas")], [200, '{"summary":"s"}'], "others are not concerned");
+  isRightNow(prism, eve.id, "at the end");
+});
+
+test("a request of a key is checked for room once, whatever the number of its events", async (t) => {
+  const prism = await startPrism(t);
+  const eve = await ownedBy(prism, "eve");
+  const { storage } = prism.parts.core.access.projects;
+  const calls = t.mock.method(storage, "requireRoom");
+  const batch = [1, 2, 3].map((n) => ({ type: "b", payload: { n } }));
+  assert.equal((await prism.post("/api/v1/events", batch, { apiKey: eve.apiKey })).status, 202);
+  assert.equal(calls.mock.callCount(), 1);
+});
+
+test("after a kill the counters are right again: few events are counted at the start, many in the background", async (t) => {
+  const prism = await startPrism(t);
+  const eve = await ownedBy(prism, "eve");
+  const { storage } = prism.parts.core.access.projects;
+  await send(prism, eve.apiKey, 10);
+  await storage.flush();
+  const countedTo = () => scalarOf<number>(prism, "select value from settings where key = 'storage.countedTo'") ?? 0;
+  const before = countedTo();
+  const events = Array.from({ length: 1000 }, () => ({ type: "b", payload: {} }));
+  const sendBatch = async (): Promise<void> => {
+    assert.equal((await prism.post("/api/v1/events", events, { apiKey: eve.apiKey })).status, 202);
+  };
+  for (let n = 0; n < 21; n++) await sendBatch();
+  await eventually("the counters are written before a minute is over", () => countedTo() > before);
+  isRightNow(prism, eve.id, "with the events since then");
+
+  for (let n = 0; n < 21; n++) await sendBatch();
+  await prism.services.db.write((trx) =>
+    trx.updateTable("settings").set({ value: before }).where("key", "=", "storage.countedTo").execute(),
+  );
+  const killed = counted(prism);
+  assert.equal(killed.bytesOf(eve.id), 0, "more than a start counts");
+  killed.start();
+  await eventually("all is counted", () => killed.bytesOf(eve.id) === sizeInTable(prism, eve.id));
+  await killed.stop();
+  isRightNow(prism, eve.id, "after another kill");
+});
+
 /** The counters as another start would build them from the file now, also after a crash. */
 function counted(prism: TestPrism): ProjectStorage {
   const { reader, database: db, clock, log, settings } = prism.parts.base;
