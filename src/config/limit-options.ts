@@ -175,7 +175,7 @@ export const LIMIT_OPTIONS = {
   storageBytesPerProject: option(
     k.integer(1_048_576, 1e15),
     1_073_741_824,
-    "bytes of events that a project stores; more are refused with 507. Not for the default project, nor for " +
+    "bytes of events and alerts that a project stores; more are refused with 507. Not for the default project, nor for " +
       "those of administrators",
     { reloadable: true },
   ),

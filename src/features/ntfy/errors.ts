@@ -92,6 +92,7 @@ export function errorBodyOf(error: PrismError): object {
     return { code: error.ntfyCode, http: error.status, error: error.message, prism: error.code };
   const status = STATUS_OF[error.code];
   const code = CODE_OF_STATUS[status] ?? status * 100;
+  if (error.code === "STORAGE_LIMIT_REACHED") return { code, http: status, error: error.message, prism: error.code };
   const text = TEXTS[code as NtfyCode] ?? error.message.toLowerCase();
   return { code, http: status, error: text, prism: error.code };
 }

@@ -130,7 +130,10 @@ export class ProjectStorage {
 
   /** Events since the counters were written, as after a crash. */
   #loadAfter(to: number): void {
-    const later = this.#parts.reader.prepare<[number, number, number], { projectId: string; bytes: number; last: number }>(
+    const later = this.#parts.reader.prepare<
+      [number, number, number],
+      { projectId: string; bytes: number; last: number }
+    >(
       `select projectId, sum(octet_length(payload) + ?) as bytes, max(seq) as last
        from (select seq, projectId, payload from events where seq > ? order by seq limit ?) group by projectId`,
     );

@@ -40,7 +40,7 @@ function serve(server: FeatureServer, context: AlertsContext): void {
     access: { permission: "events:write", within: "project", keyScope: "events:write" },
     body: s.PostAlerts,
     response: s.PostedAlerts,
-    errors: ["PROJECT_NOT_FOUND", "STORAGE_FULL"],
+    errors: ["PROJECT_NOT_FOUND", "STORAGE_FULL", "STORAGE_LIMIT_REACHED"],
     handle: (exchange, { body }) => service.postAlerts(context, callerOf(exchange), body),
   });
   server.route({

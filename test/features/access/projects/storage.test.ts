@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { DAY_MS } from "../../../../src/core/clock.ts";
 import { ProjectStorage } from "../../../../src/features/access/index.ts";
+import { alertSweep } from "../../../../src/features/alerts/book/retention.ts";
+import { incidentSweep } from "../../../../src/features/alerts/incidents/retention.ts";
+import { sweepAll } from "../../../../src/store/retention.ts";
 import { eventually } from "../../../helpers/eventually.ts";
+import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
@@ -55,6 +60,7 @@ test("S6: a project that stores its bytes is refused more with 507, and others a
   );
   const topic = await prism.post<Answer>("/ntfy/eves", "m", { apiKey: eve.apiKey });
   assert.equal(topic.status, 507, topic.text);
+  assert.match(topic.text, /"error":"The project stores all.*"code":50700.*"prism":"STORAGE_LIMIT_REACHED"/);
   assert.equal(await send(prism, uma.apiKey, 10), "202");
   const admins = await makeProject(prism, "admins");
   for (let n = 0; n < 7; n++) assert.equal(await send(prism, admins.apiKey, 209_600), "202", "an administrator's");
@@ -194,10 +200,11 @@ test("alerts, timelines and logged requests count as stored bytes, with every ch
   isRightNow(prism, eve.id, "after the end");
   await prism.restart();
   isRightNow(prism, eve.id, "after a restart");
-  await prism.services.db.write(async (trx) => {
-    await trx.deleteFrom("incident_log").execute();
-    await trx.deleteFrom("alerts").execute();
-  });
+  await post({ key: "first", labels: { alertname: "First" }, status: "resolved" });
+  const { database, log } = prism.parts.base;
+  const clock = new FakeClock(Date.now() + 30 * DAY_MS);
+  await sweepAll({ database, clock, log }, [incidentSweep(() => 1), alertSweep(() => 1)]);
+  isRightNow(prism, eve.id, "after retention");
   assert.equal(scalarOf(prism, `select bytes from project_texts where projectId = '${eve.id}'`), 0, "all are removed");
 });
 
@@ -210,7 +217,8 @@ test("past the reserve alerts come without annotations, at twice the limit no ne
       { projectId: owner.id, alerts: [{ key, labels: { alertname: key }, annotations: { summary: "s" }, ...more }] },
       { token: owner.token },
     );
-  const annotationsOf = (key: string) => scalarOf<string>(prism, `select annotations from alerts where key = 'api:${key}'`);
+  const annotationsOf = (key: string) =>
+    scalarOf<string>(prism, `select annotations from alerts where key = 'api:${key}'`);
   await fill(prism, eve.apiKey);
   await prism.parts.core.access.projects.storage.flush();
   await post(eve, "reserve", { annotations: { summary: "x".repeat(50_000) } });
