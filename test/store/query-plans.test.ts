@@ -286,7 +286,7 @@ const SCANS: readonly { readonly plan: RegExp; readonly why: string }[] = [
     plan: /^SCAN ntfy_messages USING COVERING INDEX ntfy_messages_due$/,
     why: "the scheduled messages, at the start",
   },
-  { plan: /^SCAN project_storage$/, why: "a number for each project, at the start" },
+  { plan: /^SCAN project_(storage|texts)$/, why: "a number for each project, at the start" },
   { plan: /^SCAN silences$/, why: "the silences that have not ended, at the start" },
   { plan: /^SCAN CONSTANT ROW$/, why: "no table" },
   { plan: /^SCAN alert_signals$/, why: "in the order of its key, as far as a batch goes" },
