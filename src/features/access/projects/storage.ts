@@ -123,8 +123,8 @@ export class ProjectStorage {
     this.#from = setting.get(FROM) ?? last;
     this.#to = last;
     this.#flushedTo = last;
-    this.#read("project_storage", this.#bytes);
-    this.#read("project_texts", this.#texts);
+    this.#read("select projectId, bytes from project_storage", this.#bytes);
+    this.#read("select projectId, bytes from project_texts", this.#texts);
     if (to !== undefined && to < last) this.#loadAfter(to);
   }
 
@@ -146,10 +146,8 @@ export class ProjectStorage {
     this.#from = this.#to;
   }
 
-  #read(table: "project_storage" | "project_texts", into: Map<string, number>): void {
-    const rows = this.#parts.reader.prepare<[], { projectId: string; bytes: number }>(
-      `select projectId, bytes from ${table}`,
-    );
+  #read(select: string, into: Map<string, number>): void {
+    const rows = this.#parts.reader.prepare<[], { projectId: string; bytes: number }>(select);
     for (const { projectId, bytes } of rows.iterate()) into.set(projectId, bytes);
   }
 
