@@ -88,7 +88,7 @@ export function openAlerts(
     turns,
     joinIncidents: incidents.join,
     maxAlerts: () => base.settings.limits.alertsPerProject,
-    roomFor: (projectId) => core.access.projects.storage.roomForAlert(projectId),
+    storage: core.access.projects.storage,
     projectExists: (id) => core.access.projects.exists(id),
     ruleOpensAlerts: (ruleId, projectId) => core.pipeline.rules.opensAlerts(ruleId, projectId),
   });

@@ -62,7 +62,7 @@ interface Problem {
  * How much of an alert a project stores: all of it; past its reserve without annotations and link;
  * at twice its limit no alert that is new.
  */
-export type AlertRoom = "whole" | "short" | PrismError;
+type AlertRoom = "whole" | "short" | "none";
 
 /** A project above its limit of stored bytes. */
 export interface FullProject {
@@ -214,8 +214,14 @@ export class ProjectStorage {
     const problem = this.#problemOf(projectId, RESERVE);
     if (problem === null || problem.of === "server") return "whole";
     const end = this.#problemOf(projectId, END);
-    if (end === null || end.of === "server") return "short";
-    return this.#refusal(projectId, end, "twice as much is stored, and no more alerts are");
+    return end === null || end.of === "server" ? "short" : "none";
+  }
+
+  /** Why an alert that is new, or a note, is refused; null: it is stored. */
+  alertRefusal(projectId: string): PrismError | null {
+    if (this.roomForAlert(projectId) !== "none") return null;
+    const problem = this.#problemOf(projectId, END);
+    return problem && this.#refusal(projectId, problem, "twice as much is stored, and no more alerts are");
   }
 
   /** Projects above their own limit, those that store most first. */

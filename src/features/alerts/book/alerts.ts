@@ -9,7 +9,7 @@ import type { Metrics } from "../../../core/metrics.ts";
 import type { Turns } from "../../../http/work-budget.ts";
 import type { Database, InTransaction, ReadDb, Trx } from "../../../store/database.ts";
 import type { AlertSource } from "../../../store/schema.ts";
-import type { AlertRoom } from "../../access/index.ts";
+import type { ProjectStorage } from "../../access/index.ts";
 import type { AlertInput, AlertOutcome, AlertRow, AlertView, JoinIncidents, TransitionReason } from "../types.ts";
 import { AlertBook, type Repetition, StoredAlert } from "./alert-book.ts";
 import { alertsById, liveAlerts } from "./alert-rows.ts";
@@ -35,8 +35,7 @@ export interface AlertsParts {
   readonly turns: Pick<Turns, "run">;
   /** `limits.alertsPerProject` */
   maxAlerts(): number;
-  /** How much of an alert a project still stores. */
-  roomFor(projectId: string): AlertRoom;
+  readonly storage: Pick<ProjectStorage, "roomForAlert" | "alertRefusal">;
   /** Whether a project is not deleted. */
   projectExists(projectId: string): boolean;
   /** Whether a rule is active and opens alerts in this project. */
@@ -301,14 +300,14 @@ export class Alerts {
       const error = limitReached(`A project has ${max} live alerts`, "limits.alertsPerProject", max);
       return { status: "refused", alert: null, error };
     }
-    const room = this.#parts.roomFor(projectId);
-    return room instanceof PrismError ? { status: "refused", alert: null, error: room } : null;
+    const error = this.#parts.storage.alertRefusal(projectId);
+    return error && { status: "refused", alert: null, error };
   }
 
   /** Without its long texts, in a project that stores more than it may. */
   #fitted<T extends CheckedInput | PrismError>(input: T): T {
     if (input instanceof PrismError || OWN_SOURCES.has(input.source)) return input;
-    if (this.#parts.roomFor(input.projectId) === "whole") return input;
+    if (this.#parts.storage.roomForAlert(input.projectId) === "whole") return input;
     return { ...input, annotations: null, generatorUrl: undefined };
   }
 

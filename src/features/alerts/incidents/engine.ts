@@ -280,8 +280,8 @@ export class Incidents {
     const { db, clock } = this.#parts;
     return db.writeIn(options, async (trx) => {
       const row = await requireIncident(trx, id);
-      const room = this.#parts.projects.storage.roomForAlert(row.projectId);
-      if (room instanceof PrismError) throw room;
+      const refusal = this.#parts.projects.storage.alertRefusal(row.projectId);
+      if (refusal !== null) throw refusal;
       addEffect(trx, { type: "texts-changed", projectIds: [row.projectId] });
       addLog(trx, id, [{ kind: "note", actor: actor.id, data: { text, via: actor.via } }], clock.now());
       await this.#record(trx, id, "note", actor);
