@@ -48,6 +48,13 @@ const collectHeader = (name: string, value: string): void => {
   collecting.push(name, value);
 };
 
+/** Charges what requests cost; see `request-work.ts`. */
+interface ChargesWork {
+  charge(exchange: Exchange, work: Work): void;
+  pause(exchange: Exchange): Promise<void> | null;
+  beforeCheck(exchange: Exchange, work: Work): void;
+}
+
 /**
  * One request and its answer. uWebSockets' request object is invalid after its callback, so
  * everything needed is read at once. Its response object is valid until it is answered or aborted,
@@ -81,7 +88,7 @@ export class Exchange {
   /** Who pays for reading the body; undefined: found at first use, null: not charged. */
   payer: WorkAccount | null | undefined = undefined;
   /** Charges the work of this request; set by the kernel. */
-  work: { charge(exchange: Exchange, work: Work): void; pause(exchange: Exchange): Promise<void> | null } | null = null;
+  work: ChargesWork | null = null;
   /** The payer is in debt: why a body longer than {@link maxBodyBytes} is refused. */
   debt: PrismError | null = null;
   /** The check of another issuer's token, which the caller is found by afterwards. */

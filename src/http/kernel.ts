@@ -17,7 +17,7 @@ import { ActiveRequests } from "./listener.ts";
 import { isAmongTags } from "./negotiation.ts";
 import { type RateLimiter, requireAllowed } from "./rate-limiter.ts";
 import { LARGE_REPLY_LENGTH, largeReply } from "./replies.ts";
-import { RequestWork } from "./request-work.ts";
+import { CHECK_ROWS, RequestWork } from "./request-work.ts";
 import { ANSWERS_LATER, type Dialect, type Input, RawJson, Reply, type Route } from "./route.ts";
 import type { Router } from "./router.ts";
 import type { WorkBudget } from "./work-budget.ts";
@@ -218,14 +218,12 @@ export class HttpKernel implements BodySink {
    * charged to the address. @throws WORK_LIMITED
    */
   check(exchange: Exchange, allowQuery = false, allowBasic = false): Promise<void> | null {
-    const { authenticator, work } = this.#parts;
+    const { authenticator } = this.#parts;
     if (!authenticator.prepare) return null;
     const credential = credentialIfAny(exchange, allowQuery, allowBasic);
     const start = credential && authenticator.prepare(credential);
     if (!start) return null;
-    const payer = work.ofAddress(exchange.clientAddress);
-    work.require(payer);
-    work.charge(payer, { bytes: credential.secret.length, rows: FOREIGN_TOKEN_ROWS });
+    this.#work.beforeCheck(exchange, { bytes: credential.secret.length, rows: CHECK_ROWS });
     return start();
   }
 
@@ -464,9 +462,6 @@ export class HttpKernel implements BodySink {
 }
 
 const EMPTY_BODY = Buffer.alloc(0);
-/** What verifying a token of another issuer costs, in work of a stored row. */
-const FOREIGN_TOKEN_ROWS = 4;
-
 /** Why a request is refused whose body is longer than one that passes in debt. */
 function orDebt({ debt }: Exchange, error: PrismError): PrismError {
   return debt !== null && error.code === "PAYLOAD_TOO_LARGE" ? debt : error;

@@ -5,6 +5,9 @@ import type { Exchange } from "./exchange.ts";
 import type { Route } from "./route.ts";
 import { parsedWork, readWork, SURE_BYTES, type Work, type WorkAccount, type WorkBudget } from "./work-budget.ts";
 
+/** Verifying a password or a token of another issuer besides its thread, in work of a stored row. */
+export const CHECK_ROWS = 4;
+
 /** Charges requests to who pays for them; routes with `chargesItself` charge their bodies themselves. */
 export class RequestWork {
   readonly #budget: WorkBudget;
@@ -41,6 +44,17 @@ export class RequestWork {
     const exporter = this.#exporterOf(exchange);
     const debtMs = exporter ? this.#budget.debtMs(exporter) : 0;
     return debtMs > 0 ? delay(debtMs) : null;
+  }
+
+  /**
+   * Charges the check of a credential to its address, which is refused for its own debt only: the
+   * caller may be one with rights. @throws WORK_LIMITED
+   */
+  beforeCheck(exchange: Exchange, work: Work): void {
+    if (exchange.isControl) return;
+    const payer = this.#budget.ofAddress(exchange.clientAddress);
+    this.#budget.require(payer, true);
+    this.#budget.charge(payer, work);
   }
 
   /** Refuses a read of a known caller while its earlier ones are not paid. @throws WORK_LIMITED */

@@ -138,3 +138,41 @@ test("who reads too much is refused further reads, and neither its own other req
   assert.equal((await read({})).status, 200, "the creator of a key that reads too much");
   assert.equal((await prism.post("/api/v1/alerts", { alerts: alertsOf(100) }, shop)).status, 200);
 });
+
+test("templates of ntfy are charged by their steps, and by what their functions read", async (t) => {
+  const { prism, charges } = await start(t);
+  const render = (message: string) => async () => {
+    const path = `/ntfy/topic?template=1&message=${encodeURIComponent(message)}`;
+    const reply = await prism.post(path, { list: Array.from({ length: 500 }, () => "x".repeat(100)) });
+    return reply.status;
+  };
+  const [none, loop] = [render("plain"), render('{{range .list}}{{if (contains "y" .)}}y{{end}}{{end}}')];
+  const [few, many] = [await charges.during("steps", none, "c"), await charges.during("steps", loop)];
+  assert.ok(many >= few + 500 * 40, `${few} and ${many} steps`);
+  const [short, long] = [await charges.during("bytes", none), await charges.during("bytes", loop)];
+  assert.ok(long >= short + 500 * 100, `${short} and ${long} bytes`);
+  // Also those that fail.
+  assert.ok((await charges.during("steps", render("{{range .list}}x{{end}}{{fail .list}}"))) >= 500 * 40);
+});
+
+test("checking a password is charged to its address, which its own debt refuses; known passwords pass", async (t) => {
+  const { prism, charges } = await start(t, { trustedProxies: "127.0.0.1", "auth.registration": "open" });
+  const password = "correct horse battery staple";
+  assert.equal((await prism.post("/auth/register", { username: "ann", password }, { token: null })).status, 201);
+  const status = async (path: string, from: string, given = password): Promise<number> => {
+    const authorization = `Basic ${Buffer.from(`ann:${given}`).toString("base64")}`;
+    const reply = await fetch(`${prism.url}${path}`, { headers: { authorization, "x-forwarded-for": from } });
+    await reply.arrayBuffer();
+    return reply.status;
+  };
+  for (const path of ["/ntfy/v1/account", "/gotify/application"]) {
+    assert.equal(await charges.during("rows", () => status(path, "192.0.2.1"), "192.0.2.1"), 4, path);
+    assert.equal(await charges.during("rows", () => status(path, "192.0.2.1"), "192.0.2.1"), 0, path);
+  }
+  const { work } = prism.parts.http;
+  for (let i = 0; i < 5; i++) work.charge(work.ofAddress("192.0.2.66"), { steps: 8_000_000 });
+  assert.equal(await status("/ntfy/v1/account", "192.0.2.66", "another password"), 429);
+  assert.equal(await status("/gotify/application", "192.0.2.66", "another password"), 429);
+  assert.equal(await status("/ntfy/v1/account", "192.0.2.66"), 200);
+  assert.equal(await status("/ntfy/v1/account", "192.0.2.1", "another password"), 401);
+});

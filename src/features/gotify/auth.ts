@@ -9,6 +9,7 @@ import { hasTokenScope } from "../../http/access.ts";
 import { type Basic, MAX_SECRET_LENGTH, readBasic } from "../../http/credentials.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { HttpKernel } from "../../http/kernel.ts";
+import { CHECK_ROWS } from "../../http/request-work.ts";
 import type { GotifyApplicationsTable, GotifyClientsTable } from "../../store/schema.ts";
 import { KnownPasswords, type PasswordOwner, type Principals } from "../access/index.ts";
 import { asGotifyError, unauthenticated } from "./errors.ts";
@@ -97,6 +98,7 @@ export class GotifyAuth {
     if (known) return known;
     const basic = basicOf(exchange);
     if (basic === null) throw unauthenticated();
+    exchange.work?.beforeCheck(exchange, { rows: CHECK_ROWS });
     try {
       const owner = await this.#parts.passwordOwner(basic.login, basic.password, exchange.clientAddress);
       this.#passwords.add(basic.login, basic.password, owner);

@@ -7,6 +7,7 @@ import { isUuid } from "../../core/ids.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import { within } from "../../core/promises.ts";
+import { SURE_BYTES } from "../../http/work-budget.ts";
 import type { MailBounces } from "../delivery/index.ts";
 import { acceptMail, type MailContext, mailReceiver } from "../receivers/index.ts";
 import { readBounce } from "./read-bounce.ts";
@@ -265,7 +266,7 @@ export class MailListener {
     // One after the other: a failure leaves the rest to the sender's next attempt, in which those
     // that are stored are repetitions.
     for (const address of others) {
-      const result = await acceptMail(this.#parts, this.#tokenOf(address) ?? "", mail);
+      const result = await acceptMail(this.#parts, { token: this.#tokenOf(address) ?? "", from: remoteAddress }, mail);
       this.#count(result === "handshake" ? "accepted" : result);
     }
   }
@@ -276,9 +277,10 @@ export class MailListener {
     const rows = recipients.flatMap((each) => mailReceiver(receivers, this.#tokenOf(each) ?? "") ?? []);
     const payers = rows.map(({ projectId, id }) => work.ofProject(projectId, { address, url: `receiver:${id}` }));
     const payer = payers[0] ?? work.ofAddress(address, "mail");
-    for (const each of [payer, ...payers.slice(1)]) work.require(each);
+    // A small one is not refused for what others sent.
+    for (const each of [payer, ...payers.slice(1)]) work.require(each, raw.length <= SURE_BYTES);
     const start = startOf(raw);
-    work.charge(payer, { bytes: start.length, members: MEMBERS_PER_LINE * linesOf(start) });
+    work.charge(payer, { read: raw.length, bytes: start.length, members: MEMBERS_PER_LINE * linesOf(start) });
   }
 
   #isReturnPath(address: string): boolean {

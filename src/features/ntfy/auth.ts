@@ -7,6 +7,7 @@ import { addressGroup, coarseAddressGroup } from "../../http/client-address.ts";
 import { type Authenticator, type Basic, fromSecret, readBasic } from "../../http/credentials.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { RateLimiter } from "../../http/rate-limiter.ts";
+import { CHECK_ROWS } from "../../http/request-work.ts";
 import { KnownPasswords, type PasswordOwner, type Principals } from "../access/index.ts";
 import { NtfyError } from "./errors.ts";
 import { queryOf } from "./parameters.ts";
@@ -73,7 +74,7 @@ export class NtfyAuth {
     const given = readAuthorization(value);
     if (given === null) return ANONYMOUS;
     if ("token" in given) return this.#checked(given.token, clientAddress);
-    return this.#byPassword(given.login, given.password, clientAddress);
+    return this.#byPassword(given.login, given.password, exchange);
   }
 
   /** Whether the proof of a connection is still good. */
@@ -134,9 +135,11 @@ export class NtfyAuth {
     return row && (row.expiresAt === null || row.expiresAt > this.#parts.clock.now()) ? row : undefined;
   }
 
-  #byPassword(login: string, password: string, address: string): Visitor | Promise<Visitor> {
+  #byPassword(login: string, password: string, exchange: Exchange): Visitor | Promise<Visitor> {
+    const { clientAddress: address } = exchange;
     const known = this.#passwords.get(login, password);
     if (known) return this.#guarded(address, () => this.#ofOwner(known));
+    exchange.work?.beforeCheck(exchange, { rows: CHECK_ROWS });
     return this.#parts.passwordOwner(login, password, address).then(
       (owner) => {
         this.#passwords.add(login, password, owner);

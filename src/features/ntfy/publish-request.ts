@@ -1,3 +1,4 @@
+import { currentCaller } from "../../core/caller.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { parseJson } from "../../http/input.ts";
@@ -158,6 +159,9 @@ function decoded(text: string): string {
   }
 }
 
+/** Parsing a character of a template, in bytes of JSON. */
+const PARSED_AS_BYTES = 8;
+
 /** `\n` outside of templates is a line break: in a header there is no other way to write one. */
 function templateContent(parameters: Parameters, name: string, body: Buffer): Content {
   const isInline = /^(?:1|yes|true|0|no|false)$/i.test(name);
@@ -165,7 +169,11 @@ function templateContent(parameters: Parameters, name: string, body: Buffer): Co
     ? { title: parameters("title"), message: parameters("message"), priority: "" }
     : { priority: "", ...(BUILT_IN_TEMPLATES[requireTemplate(name)] as { title: string; message: string }) };
   const data = jsonOf(body);
-  const render = (text: string): string => parseTemplate(text).render(data).replaceAll("\\n", "\n").trim();
+  const { charge } = currentCaller();
+  const render = (text: string): string => {
+    charge?.({ bytes: PARSED_AS_BYTES * text.length });
+    return parseTemplate(text).render(data, charge).replaceAll("\\n", "\n").trim();
+  };
   const [title, message] = [render(texts.title).replace(/[\r\n]+/g, " "), render(texts.message)];
   if (Buffer.byteLength(title) > MAX_MESSAGE_BYTES || Buffer.byteLength(message) > MAX_MESSAGE_BYTES)
     throw new NtfyError(40041);

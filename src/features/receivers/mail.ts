@@ -38,7 +38,7 @@ export function mailReceiver(receivers: Receivers, token: string): ReceiverRow |
  */
 export async function acceptMail(
   context: MailContext,
-  token: string,
+  { token, from }: { readonly token: string; readonly from: string },
   { body, headers, keys }: IncomingMail,
 ): Promise<RequestResult> {
   const { receivers, clock, settings, work, preparing } = context;
@@ -61,7 +61,8 @@ export async function acceptMail(
   };
   const hidden = [...receiver.secrets, token, token.toLowerCase()];
   const given = { row, preset: receiver.preset, request, hidden, needsJson: false, signed: null };
-  const payer = work.ofProject(row.projectId);
+  // Who knows the address only uses up nothing of the project's keys and people.
+  const payer = work.ofProject(row.projectId, { address: from, url: `receiver:${row.id}` });
   const prepared = await preparing.prepare(receiver, { ...given, status: ACCEPTED, now: clock.now() }, { payer });
   const { result } = await storeRequest(context, receiver, prepared.plan, prepared);
   receivers.count(row.preset, result);

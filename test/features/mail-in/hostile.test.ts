@@ -207,3 +207,21 @@ test("S7: of lists of addresses, types and parts only the start is read, and mai
     replies.push(await it.mail({ ...long, subject: `long ${i}` }));
   assert.match(replies.at(-1) ?? "", /^450/, replies.join("\n"));
 });
+
+test("a small mail is not refused for what others sent to its receiver, and takes nothing from the project's keys and people", async (t) => {
+  const it = await MailInTest.start(t, { clock: new FakeClock() });
+  const { address, id } = await it.receiver();
+  const { work } = it.prism.parts.http;
+  const projectId = it.prism.parts.core.access.defaultProjectId;
+  const { mock } = t.mock.method(work, "charge");
+  assert.match(await it.mail({ to: address, subject: "one" }), /^250/);
+  const projects = mock.calls.flatMap(({ arguments: [account] }) =>
+    (account?.levels ?? []).flatMap(([level, key]) => (level === "project" ? key : [])),
+  );
+  assert.ok(projects.length > 0);
+  assert.deepEqual([...new Set(projects)], [`${projectId} by URL`]);
+  const other = { address: "192.0.2.66", url: `receiver:${id}` };
+  for (let i = 0; i < 3; i++) work.charge(work.ofProject(projectId, other), { steps: 80_000_000 });
+  assert.match(await it.mail({ to: address, subject: "two" }), /^250/);
+  assert.match(await it.mail({ to: address, subject: "long", text: "a line\r\n".repeat(3000) }), /^450/);
+});

@@ -1,3 +1,4 @@
+import type { Work } from "../../../core/caller.ts";
 import { NtfyError } from "../errors.ts";
 import { entriesOf, failed, isTruthy, memberOf, shown, TEMPLATE_FUNCTIONS } from "./functions.ts";
 import { type Operand, type Pipe, parseNodes, type TemplateNode } from "./parser.ts";
@@ -8,20 +9,31 @@ import { type Operand, type Pipe, parseNodes, type TemplateNode } from "./parser
  * and nothing of JavaScript is reachable, because only own members of JSON values are read.
  */
 export interface Template {
-  /** @throws NtfyError 40045 */
-  render(data: unknown): string;
+  /** @param charge is called with what it took, also when it fails. @throws NtfyError 40045 */
+  render(data: unknown, charge?: (work: Work) => void): string;
 }
 
 const MAX_LENGTH = 16_384;
 const MAX_STEPS = 20_000;
 const MAX_MS = 100;
 const MAX_OUTPUT = 1_048_576;
+/** In steps of a rule: half a microsecond. */
+const COST_OF_STEP = 40;
 
 /** @throws NtfyError 40043, 40044 */
 export function parseTemplate(text: string): Template {
   if (text.length > MAX_LENGTH) throw new NtfyError(40043, "the template is too long");
   const nodes = parseNodes(text);
-  return { render: (data) => new Run(data).render(nodes) };
+  return {
+    render(data, charge) {
+      const run = new Run(data);
+      try {
+        return run.render(nodes);
+      } finally {
+        charge?.(run.work);
+      }
+    },
+  };
 }
 
 /** One rendering. */
@@ -30,9 +42,15 @@ class Run {
   readonly #endsAt = performance.now() + MAX_MS;
   #steps = 0;
   #length = 0;
+  /** Characters that functions have read. */
+  #read = 0;
 
   constructor(data: unknown) {
     this.#root = data;
+  }
+
+  get work(): Work {
+    return { steps: COST_OF_STEP * this.#steps, bytes: this.#length + this.#read };
   }
 
   render(nodes: readonly TemplateNode[]): string {
@@ -118,6 +136,7 @@ class Run {
     const call = TEMPLATE_FUNCTIONS.get(name);
     if (!call) throw failed(`no function ${name}`);
     const values = given();
+    for (const value of values) if (typeof value === "string") this.#read += value.length;
     const result = call(...values);
     if (typeof result === "string") this.#count(result.length);
     return result;
