@@ -343,9 +343,14 @@ test("a writing call without the transaction's trx inside it throws at once, in 
 test("events.ingest in a transaction says that it cannot join one; a job of the transaction stores the event", async () => {
   const event = { type: "probe.joined", id: uuidv7() };
   await assert.rejects(
-    given.db.write(async (trx) => (given.events.ingest as (...all: unknown[]) => Promise<unknown>)(event, { trx })),
+    given.db.write(async (trx) => {
+      await given.kv.set("half", 1, { trx });
+      await (given.events.ingest as (...all: unknown[]) => Promise<unknown>)(event, { trx });
+    }),
     /^TypeError: events\.ingest cannot join a transaction; call it after db\.write$/,
   );
+  assert.equal(await given.kv.get("half"), undefined, "the transaction is rolled back");
+  assert.deepEqual(rowsOf(prism, "select id from events where id = ?", event.id), []);
   given.scheduler.handle("ingest", async ({ payload }) => {
     await given.events.ingest(payload as unknown as EventInput);
   });
