@@ -15,7 +15,7 @@ export interface PingContext {
   readonly settings: LiveSettings;
 }
 
-/** Pings of one heartbeat per minute. A burst of this many is accepted at once. */
+/** Pings of one heartbeat per minute, and of all new slugs of a project. A burst of this many is accepted at once. */
 const PINGS_PER_MINUTE = 300;
 const METHODS: readonly Method[] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -94,6 +94,7 @@ class Pings {
   readonly #limiter: RateLimiter;
   readonly #byUuid;
   readonly #byKey;
+  readonly #bySlug;
 
   constructor(context: PingContext) {
     this.#context = context;
@@ -105,11 +106,15 @@ class Pings {
     this.#byKey = reader.prepare<[string], { id: string }>(
       "select projectId as id from heartbeat_keys where pingKeyHash = ?",
     );
+    this.#bySlug = reader.prepare<[string, string], { id: string }>(
+      "select id from heartbeats where projectId = ? and slug = ? limit 1",
+    );
   }
 
   /**
-   * Counts pings of a heartbeat that exists by that heartbeat, so that many jobs may share an
-   * address; others by their address. @throws RATE_LIMITED
+   * Counts pings of a heartbeat that exists by that heartbeat, so that many jobs may share an address;
+   * those with a slug that the project does not have by the project; others by their address.
+   * @throws RATE_LIMITED
    */
   limit(exchange: Exchange, protocol: Protocol): void {
     const { kernel, settings } = this.#context;
@@ -117,8 +122,9 @@ class Pings {
     const found = "target" in url ? this.find(url.target) : undefined;
     if (!found || !("target" in url)) kernel.limitAddress(exchange);
     else if (settings.rateLimit.enabled) {
-      const key = "uuid" in url.target ? found.id : `${found.id} ${url.target.slug}`;
-      requireAllowed(this.#limiter.take(key, PINGS_PER_MINUTE), "Too many pings of this heartbeat");
+      const named = "uuid" in url.target ? found : this.#bySlug.get(found.id, url.target.slug);
+      const what = named ? "of this heartbeat" : "with slugs that the project does not have";
+      requireAllowed(this.#limiter.take(named?.id ?? found.id, PINGS_PER_MINUTE), `Too many pings ${what}`);
     }
   }
 

@@ -23,7 +23,7 @@ export async function scheduleCalendar(context: OnCallContext, id: string, token
   const { db } = context;
   const schedule = isUuid(id) ? await queries.findSchedule(db.read, id) : undefined;
   requireToken(schedule?.tokenHash, token);
-  if (!schedule) throw noCalendar();
+  if (!schedule || !isLinkOfReader(context, schedule)) throw noCalendar();
   const shifts = await plannedShifts(context, await rosterOf(db.read, id), schedule.projectId, spanOf(context));
   const people = await peopleOf(db.read, shifts);
   const notes = await awayNotes(context, shifts);
@@ -119,6 +119,17 @@ async function putPreferences(
       .execute();
     await audit.record({ action: `oncall_user.${verb}`, resourceType: "user", resourceId: userId }, { trx });
   });
+}
+
+/** A member who left knows the link that they made. */
+function isLinkOfReader({ principals, projects }: OnCallContext, { projectId, tokenBy }: queries.ScheduleRow): boolean {
+  if (tokenBy === null) return true;
+  try {
+    return projects.has(principals.ofUser(tokenBy), projectId, "events:read");
+  } catch (error) {
+    if (error instanceof PrismError) return false;
+    throw error;
+  }
 }
 
 /** Equal for an unknown calendar and a wrong secret. */

@@ -250,11 +250,11 @@ export function projectsOf(
   return readable;
 }
 
-/** Creates the link of calendar programs; an earlier one ends. */
+/** Creates the link of calendar programs; an earlier one ends. It opens while the caller may read the project. */
 export function createLink(context: OnCallContext, principal: PermissionHolder, id: string) {
   return changeSchedule(context, principal, id, "oncall:write", async (trx, { projectId }) => {
     const { token, hash } = createToken("prc");
-    await queries.updateSchedule(trx, id, { tokenHash: hash });
+    await queries.updateSchedule(trx, id, { tokenHash: hash, tokenBy: principal.userId });
     await recordChange(context, "oncall_schedule.link", id, { projectId }, trx);
     return { token, url: `${context.publicUrl()}/api/v1/oncall/schedules/${id}/calendar.ics?token=${token}` };
   });
@@ -262,7 +262,7 @@ export function createLink(context: OnCallContext, principal: PermissionHolder, 
 
 export function revokeLink(context: OnCallContext, principal: PermissionHolder, id: string): Promise<void> {
   return changeSchedule(context, principal, id, "oncall:write", async (trx, { projectId }) => {
-    await queries.updateSchedule(trx, id, { tokenHash: null });
+    await queries.updateSchedule(trx, id, { tokenHash: null, tokenBy: null });
     await recordChange(context, "oncall_schedule.unlink", id, { projectId }, trx);
   });
 }

@@ -217,6 +217,8 @@ export interface OnCallSchedulesTable {
   createdBy: string | null;
   createdAt: number;
   updatedAt: number;
+  /** Who made the link of `tokenHash`; null: an earlier version. */
+  tokenBy: string | null;
 }
 
 export interface OnCallShiftsTable {

@@ -337,3 +337,15 @@ test("a ping creates no heartbeat in a project that has the most it may have", a
   assert.deepEqual([reply.status, reply.text], [409, "the project has 20000 heartbeats, the most it may have"]);
   assert.equal((await ping(prism, `/ping/${key.pingKey}/h7?create=1`)).status, 200);
 });
+
+test("pings with slugs that the project does not have are limited together, and those of its heartbeats go on", async (t) => {
+  const prism = await startPrism(t, { settings: { "rateLimit.enabled": "true" } });
+  await create(prism, { name: "job" });
+  const { body: key } = await prism.post<{ pingKey: string }>(`${PATH}/key/rotate`, {});
+  const statuses: number[] = [];
+  for (let n = 0; n < 320 && statuses.at(-1) !== 429; n++)
+    statuses.push((await ping(prism, `/ping/${key.pingKey}/new-${n}${n % 2 === 0 ? "?create=1" : ""}`)).status);
+  assert.deepEqual([...new Set(statuses)].sort(), [201, 404, 429]);
+  assert.equal((await ping(prism, `/ping/${key.pingKey}/job`)).status, 200);
+  assert.equal((await ping(prism, `/ping/${key.pingKey}/new-0`)).status, 200, "also of one that a ping has made");
+});

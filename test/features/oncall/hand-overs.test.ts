@@ -1,12 +1,14 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { eventually } from "../../helpers/eventually.ts";
+import { makeUser } from "../../helpers/people.ts";
 import { rowsOf, scalarOf } from "../../helpers/tables.ts";
 import {
   DAY,
   eventsOf,
   HOUR,
   iso,
+  join,
   local,
   made,
   makeSchedule,
@@ -211,4 +213,22 @@ test("every change is in the audit trail", async (t) => {
       "oncall_schedule.delete",
     ],
   );
+});
+
+test("the calendar link of a schedule ends when the member who made it leaves the project", async (t) => {
+  const world = await onCallWorld(t);
+  const { prism, projectId } = world;
+  const olga = await makeUser(prism, "olga", ["User"]);
+  await join(prism, projectId, olga.id, "owner");
+  const path = `${PATH}/schedules/${await makeSchedule(world)}/calendar-link`;
+  const opens = async (url: string): Promise<number> => {
+    const { pathname, search } = new URL(url);
+    return (await prism.get(pathname + search, { token: null })).status;
+  };
+  const { url } = await made<{ url: string }>(prism.post(path, {}, { token: olga.token }));
+  assert.equal(await opens(url), 200);
+  await prism.delete(`/api/v1/projects/${projectId}/members/${olga.id}`);
+  assert.equal(await opens(url), 404);
+  const next = await made<{ url: string }>(prism.post(path));
+  assert.deepEqual([await opens(next.url), await opens(url)], [200, 404]);
 });
