@@ -120,7 +120,7 @@ function accessFeatures(parts: Parts): Feature[] {
       accounts,
     }),
     operatorFeature({ db, accounts }),
-    rolesFeature({ db, clock }),
+    rolesFeature({ db, clock, accounts }),
     usersFeature({ db, clock, config, principals, reads, pusherRegistry, accounts }),
   ];
 }

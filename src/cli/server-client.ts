@@ -85,9 +85,9 @@ export class ServerClient {
     return this.#json({ method, path, body, headers });
   }
 
-  /** @throws ServerRefused, CommandError 4 if no server answers */
-  async delete(path: string, query: Query = {}): Promise<void> {
-    await this.#json({ method: "DELETE", path, query });
+  /** @returns undefined without a body. @throws ServerRefused, CommandError 4 if no server answers */
+  delete<T = void>(path: string, query: Query = {}): Promise<T> {
+    return this.#json({ method: "DELETE", path, query });
   }
 
   /** Sends a file. @throws ServerRefused, CommandError 4 if no server answers */

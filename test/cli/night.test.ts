@@ -153,6 +153,24 @@ test("projects: made, renamed and deleted, with their members", async (t) => {
   assert.equal((await json<{ members: unknown[] }>("projects", "raise", "--project", "default")).members.length, 0);
   assert.match((await run("projects", "raise", "--all")).stdout, / bob +editor\n$/);
   assert.match((await run("projects", "raise")).stdout, /^no member has lost rights\n$/);
+  const boss = await makeUser(prism, "boss", ["User"]);
+  await run("projects", "add-member", "ops", "boss");
+  const needs = { projectId, userId: boss.id, rights: '["rules:write"]' };
+  await prism.services.db.write((trx) => trx.insertInto("lost_rights").values(needs).execute());
+  const raised = await run("projects", "raise", "--all");
+  assert.match(raised.stderr, /Not raised: boss in ops would be an owner: prism projects raise \S+ --project ops/);
+  assert.match((await run("projects", "raise")).stdout, / boss +viewer +rules:write +owner\n$/);
+  assert.match((await run("projects", "raise", "boss")).stdout, / boss +owner\n$/);
+
+  const key = await prism.post(`/api/v1/projects/${projectId}/keys`, { name: "shop" }, { token: boss.token });
+  assert.equal(key.status, 201, key.text);
+  const demoted = await run("projects", "add-member", "ops", "boss", "--role", "viewer");
+  assert.match(demoted.stdout, /only events:read +API key +\S+ +shop\n$/);
+  const removed = await run("projects", "remove-member", "ops", "boss");
+  assert.match(
+    removed.stdout,
+    /^boss is no longer a member of ops\nSTATE +KIND +ID +NAME\nrevoked +API key +\S+ +shop\n$/,
+  );
   assert.equal((await run("projects", "remove-member", "ops", "bob", "--keep-keys")).status, 0);
 
   assert.equal((await run("projects", "delete", "ops")).status, 2);

@@ -107,6 +107,22 @@ test("an administrator decides about accounts, roles, projects and keys", async 
     assert.equal((await prism.request("POST", "/api/v1/events", { type: "x" }, { apiKey: first })).status, 401);
   });
 
+  await step("removing a member shows which keys ended and which URLs the person knows", async () => {
+    const mia = await console.person("mia", ["User"]);
+    const { body: project } = await prism.get<{ id: string }>(`/api/v1/projects/web-shop`);
+    await prism.post(`/api/v1/projects/${project.id}/members`, { userId: mia.id, role: "owner" });
+    await prism.post(`/api/v1/projects/${project.id}/keys`, { name: "mias" }, mia);
+    await prism.post("/api/v1/receivers", { projectId: project.id, name: "Printer", preset: "generic" }, mia);
+    await page.getByRole("link", { name: "Members" }).click();
+    const row = page.getByRole("row", { name: /mia/i });
+    await row.getByRole("button", { name: "Remove" }).click();
+    await press(dialog, "Remove");
+    await dialog.getByText("API key mias: revoked").waitFor();
+    await dialog.getByText("URL of the receiver Printer: still works, rotate it").waitFor();
+    await page.keyboard.press("Escape");
+    await row.waitFor({ state: "detached" });
+  });
+
   await step("a project's owner sets and removes rights on topics of ntfy", async () => {
     await page.getByRole("link", { name: "Topics" }).click();
     await page.getByText("No topic has rights of its own").waitFor();

@@ -21,7 +21,7 @@ import {
   toast,
   UserText,
 } from "../../ui/index.ts";
-import { type Invitation, type Member, type ProjectDetail, ROLE_OPTIONS } from "./project-types.ts";
+import { type Invitation, type Leftovers, type Member, type ProjectDetail, ROLE_OPTIONS } from "./project-types.ts";
 
 interface Props {
   readonly project: ProjectDetail;
@@ -31,7 +31,12 @@ interface Props {
 /** The members of a project and the invitations that are open. */
 export function ProjectMembers({ project, isOwner }: Props) {
   const [isAdding, setAdding] = useState(false);
+  const [left, setLeft] = useState<LeftBy>();
   const list = useList<Member>(`/projects/${project.id}/members`, { limit: 100 });
+  const done = (name: string, leftovers: Leftovers | undefined) => {
+    list.reload();
+    if (linesOf(leftovers).length > 0) setLeft({ name, lines: linesOf(leftovers) });
+  };
   const add = (
     <Button small variant="primary" onClick={() => setAdding(true)}>
       Add a member
@@ -45,10 +50,10 @@ export function ProjectMembers({ project, isOwner }: Props) {
           label="Members"
           list={list}
           rowKey={({ userId }) => userId}
-          columns={columns(project, isOwner, list.reload)}
+          columns={columns(project, isOwner, done)}
           rowActions={(member) =>
             isOwner || member.userId === me.value?.id ? (
-              <RemoveMember project={project} member={member} onDone={list.reload} />
+              <RemoveMember project={project} member={member} onDone={done} />
             ) : null
           }
           empty={<EmptyState small title="This project has no members" text="Add people who may see its events." />}
@@ -56,15 +61,67 @@ export function ProjectMembers({ project, isOwner }: Props) {
       </Card>
       {isOwner && <Invitations project={project} />}
       <AddMember isOpen={isAdding} project={project} onClose={() => setAdding(false)} onDone={list.reload} />
+      <LeftoversDialog left={left} onClose={() => setLeft(undefined)} />
     </div>
   );
 }
 
-function columns(project: ProjectDetail, isOwner: boolean, reload: () => void): readonly Column<Member>[] {
-  const change = async ({ userId, name }: Member, role: string) => {
-    await api.patch(`/projects/${project.id}/members/${userId}`, { role });
+interface LeftBy {
+  readonly name: string;
+  readonly lines: readonly string[];
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  apiKey: "API key",
+  receiver: "URL of the receiver",
+  integration: "Key of the integration",
+  heartbeat: "Ping URL of",
+  pingKey: "The project's",
+  calendar: "Calendar link of",
+};
+
+/** One line for each key that ended and each secret that the person still knows. */
+function linesOf({ keysRevoked, keysRestricted, keysHandedOver, toRotate }: Leftovers = {}): string[] {
+  return [
+    ...(keysRevoked ?? []).map(({ name }) => `API key ${name}: revoked`),
+    ...(keysRestricted ?? []).map(({ name, scopes }) => `API key ${name}: only ${scopes.join(", ")} now`),
+    ...(keysHandedOver ?? []).map(({ name }) => `API key ${name}: handed over`),
+    ...(toRotate ?? []).map(({ kind, name }) => `${KINDS[kind] ?? kind} ${name}: still works, rotate it`),
+  ];
+}
+
+/** What ended, and what must be rotated so that the person can no longer use it. */
+function LeftoversDialog({ left, onClose }: { readonly left: LeftBy | undefined; readonly onClose: () => void }) {
+  return (
+    <Dialog
+      open={left !== undefined}
+      onClose={onClose}
+      title={`Keys and URLs that ${left?.name ?? ""} knows`}
+      size="md"
+    >
+      <ul>
+        {left?.lines.map((line) => (
+          <li key={line}>
+            <UserText>{line}</UserText>
+          </li>
+        ))}
+      </ul>
+    </Dialog>
+  );
+}
+
+type Done = (name: string, leftovers: Leftovers | undefined) => void;
+
+function columns(project: ProjectDetail, isOwner: boolean, done: Done): readonly Column<Member>[] {
+  const change = async ({ userId, name, role: before }: Member, role: string) => {
+    const title = `Make ${name} ${role}?`;
+    const text = "API keys that the person made lose the rights that the role does not have.";
+    if (before === "owner" && role !== before && !(await confirm({ title, text, action: "Change", danger: true }))) {
+      return done(name, undefined);
+    }
+    const changed = await api.patch<Leftovers>(`/projects/${project.id}/members/${userId}`, { role });
     toast.ok(`${name} is ${role} now.`);
-    reload();
+    done(name, changed);
   };
   return [
     { key: "name", label: "Name", cell: ({ name }) => <UserText>{name}</UserText>, card: "title", width: "wide" },
@@ -92,7 +149,7 @@ function columns(project: ProjectDetail, isOwner: boolean, reload: () => void): 
 interface RemoveProps {
   readonly project: ProjectDetail;
   readonly member: Member;
-  readonly onDone: () => void;
+  readonly onDone: Done;
 }
 
 function RemoveMember({ project, member, onDone }: RemoveProps) {
@@ -103,8 +160,8 @@ function RemoveMember({ project, member, onDone }: RemoveProps) {
       ? "You no longer see its events. API keys that you made are revoked."
       : "The person no longer sees the project's events; live connections end. API keys that the person made are revoked.";
     if (!(await confirm({ title, text, action: isSelf ? "Leave" : "Remove", danger: true }))) return;
-    await api.del(`/projects/${project.id}/members/${member.userId}`);
-    onDone();
+    const left = await api.del<Leftovers | undefined>(`/projects/${project.id}/members/${member.userId}`);
+    onDone(member.name, left);
   };
   return (
     <Button small onClick={remove}>

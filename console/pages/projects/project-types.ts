@@ -32,6 +32,19 @@ export interface Member {
   readonly createdAt: string;
 }
 
+interface Named {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** What ended with rights in a project, and what the person still knows. */
+export interface Leftovers {
+  readonly keysRevoked?: readonly Named[];
+  readonly keysRestricted?: readonly (Named & { readonly scopes: readonly string[] })[];
+  readonly keysHandedOver?: readonly Named[];
+  readonly toRotate?: readonly (Named & { readonly kind: string })[];
+}
+
 export interface Invitation {
   readonly id: string;
   readonly email: string;

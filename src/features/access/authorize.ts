@@ -45,6 +45,11 @@ const BY_ROLE: Readonly<Record<ProjectRole, ReadonlySet<ProjectRight>>> = {
   owner: new Set(OWNER),
 };
 
+/** Whether a role in a project has a right, without permissions of server roles. */
+export function roleHas(role: ProjectRole, right: ProjectRight): boolean {
+  return BY_ROLE[role].has(right);
+}
+
 /** The role of a member with the fewest rights that has these; an owner has all that a role gives. */
 export function leastRoleWith(rights: readonly ProjectRight[]): ProjectRole {
   const ofRole = (role: ProjectRole) => (right: ProjectRight) =>

@@ -24,6 +24,35 @@ interface Member {
   readonly role: string;
 }
 
+interface Ref {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** What ended with rights in a project, and what the person still knows. */
+interface Leftovers {
+  readonly keysRevoked?: readonly Ref[];
+  readonly keysRestricted?: readonly (Ref & { readonly scopes: readonly string[] })[];
+  readonly keysHandedOver?: readonly Ref[];
+  readonly toRotate?: readonly (Ref & { readonly kind: string })[];
+}
+
+const KIND_WORDS: Readonly<Record<string, string>> = {
+  apiKey: "API key",
+  pingKey: "ping key",
+  calendar: "calendar link",
+};
+
+function leftoverLines({ keysRevoked, keysRestricted, keysHandedOver, toRotate }: Leftovers): string[] {
+  const rows = [
+    ...(keysRevoked ?? []).map(({ id, name }) => ["revoked", "API key", id, name]),
+    ...(keysRestricted ?? []).map(({ id, name, scopes }) => [`only ${scopes.join(" ")}`, "API key", id, name]),
+    ...(keysHandedOver ?? []).map(({ id, name }) => ["handed over", "API key", id, name]),
+    ...(toRotate ?? []).map(({ kind, id, name }) => ["known, rotate it", KIND_WORDS[kind] ?? kind, id, name]),
+  ];
+  return rows.length === 0 ? [] : table(["STATE", "KIND", "ID", "NAME"], rows);
+}
+
 function pathOf(project: string, rest = ""): string {
   return `${PATH}/${encodeURIComponent(project)}${rest}`;
 }
@@ -106,6 +135,11 @@ function addManageProjects(projects: Command): void {
     });
 }
 
+interface AddFlags {
+  readonly role: string;
+  readonly keepKeys?: boolean;
+}
+
 function addMembers(projects: Command): void {
   projects
     .command("members")
@@ -124,14 +158,17 @@ function addMembers(projects: Command): void {
     .argument("<project>", "id or slug")
     .argument("<user>", "id, external id or username, or a mail address")
     .addOption(new Option("--role <role>", "role of the member").choices(ROLES).default(DEFAULT_ROLE))
+    .option("--keep-keys", "for a lower role: keep the API keys that the member made, as your own")
     .addHelpText("after", "\nExamples:\n  $ prism projects add-member ops ann --role editor")
-    .action((project: string, user: string, { role }: { readonly role: string }, command: Command) =>
+    .action((project: string, user: string, { role, keepKeys }: AddFlags, command: Command) =>
       online(command, async (server, { out }) => {
-        const made = await server.post<Member & { readonly email?: string; readonly inviteUrl?: string }>(
+        const made = await server.post<Member & Leftovers & { readonly email?: string; readonly inviteUrl?: string }>(
           pathOf(project, "/members"),
-          { userId: user, role },
+          { userId: user, role, ...(keepKeys === true ? { keepKeys } : {}) },
         );
-        out.result(made, () => (made.email === undefined ? membersTable([made]) : (made.inviteUrl ?? "")));
+        out.result(made, () =>
+          made.email === undefined ? [...membersTable([made]), ...leftoverLines(made)] : (made.inviteUrl ?? ""),
+        );
         if (made.email !== undefined) out.note(`${printable(made.email)} is invited as ${made.role}.`);
       }),
     );
@@ -145,11 +182,13 @@ function addMembers(projects: Command): void {
     .action((project: string, user: string, { keepKeys }: { readonly keepKeys?: boolean }, command: Command) =>
       online(command, async (server, { out }) => {
         const query = keepKeys === true ? "?keepKeys=true" : "";
-        await server.delete(pathOf(project, `/members/${encodeURIComponent(user)}${query}`));
-        out.result(
-          { project, user, removed: true },
-          () => `${printable(user)} is no longer a member of ${printable(project)}`,
+        const left = await server.delete<Leftovers | undefined>(
+          pathOf(project, `/members/${encodeURIComponent(user)}${query}`),
         );
+        out.result({ project, user, removed: true, ...left }, () => [
+          `${printable(user)} is no longer a member of ${printable(project)}`,
+          ...leftoverLines(left ?? {}),
+        ]);
       }),
     );
 }
@@ -182,7 +221,7 @@ function addRaise(projects: Command): void {
     .command("raise")
     .description("list members whose server roles gave them more before only the role in a project counted; raise them")
     .argument("[user]", "id or username of the only member to raise")
-    .option("--all", "raise all of them")
+    .option("--all", "raise all of them; owners are made only with --role owner")
     .option("--project <project>", "only members of this project: id or slug")
     .addOption(
       new Option("--role <role>", "give this role, in place of the least that has the lost rights").choices(ROLES),
@@ -192,19 +231,23 @@ function addRaise(projects: Command): void {
     .action((user: string | undefined, flags: RaiseFlags, command: Command) =>
       online(command, async (server, { out }) => {
         const { data } = await server.get<{ readonly data: LostRights[] }>("/api/v1/members/lost-rights");
-        const lost = data.filter(
+        const listed = data.filter(
           (row) =>
             (user === undefined || row.userId === user || row.username === user) &&
             (flags.project === undefined || row.projectId === flags.project || row.slug === flags.project),
         );
         if (user === undefined && flags.all !== true) {
-          out.result({ members: lost }, () => lostTable(lost));
-          if (lost.length > 0)
-            out.note("prism projects raise --all gives these roles; --keep leaves them as they are.");
+          out.result({ members: listed }, () => lostTable(listed));
+          if (listed.length > 0)
+            out.note("prism projects raise --all gives these roles, other than owner; --keep leaves them as they are.");
           return;
         }
-        if (user !== undefined && lost.length === 0)
+        if (user !== undefined && listed.length === 0)
           throw new CommandError(EXIT.notFound, `${printable(user)} has lost no rights`);
+        // An owner manages members and keys: more than was lost, so each is named.
+        const isSkipped = (row: LostRights) =>
+          user === undefined && row.roleWithThem === "owner" && flags.role === undefined && flags.keep !== true;
+        const lost = listed.filter((row) => !isSkipped(row));
         const members: (Member & { readonly slug: string })[] = [];
         for (const { projectId, slug, userId, ...row } of lost) {
           const role = flags.keep === true ? row.role : (flags.role ?? row.roleWithThem);
@@ -217,6 +260,11 @@ function addRaise(projects: Command): void {
             members.map(({ slug, userId, username, role }) => [slug, userId, username, role]),
           ),
         );
+        for (const row of listed.filter(isSkipped))
+          out.note(
+            `Not raised: ${printable(row.username ?? row.userId)} in ${row.slug} would be an owner: ` +
+              `prism projects raise ${row.userId} --project ${row.slug}`,
+          );
       }),
     );
 }

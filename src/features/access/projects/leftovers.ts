@@ -1,40 +1,276 @@
 import { sql } from "kysely";
-import type { PermissionHolder } from "../../../core/principal.ts";
+import type { Config } from "../../../config/load.ts";
+import type { KeyScope, Permission } from "../../../core/permissions.ts";
+import { OPERATOR, type PermissionHolder } from "../../../core/principal.ts";
 import { cancelWaiting } from "../../../store/commit/job-table.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
-import { leastRoleWith, type ProjectRight, type Projects } from "../authorize.ts";
+import type { ProjectRole } from "../../../store/schema.ts";
+import {
+  type DefaultProject,
+  hasProjectRight,
+  heldRoles,
+  leastRoleWith,
+  type ProjectRight,
+  type Projects,
+  permissionsOf,
+  roleHas,
+} from "../authorize.ts";
 import { type RecordContext, recordChange } from "../context.ts";
-import { ownersOf } from "./queries.ts";
+import { DEFAULT_OPEN_SETTING } from "../first-start.ts";
+import { ownersOf, roleOf } from "./queries.ts";
 
 /*
  * What remains of people whose rights end: the API keys they made, and their timers. And the members
  * who had more rights before only the role in a project counted.
  */
 
+/** An API key as answers name it. */
+interface KeyRef {
+  readonly id: string;
+  readonly name: string;
+}
+
+/** Something of a project that a person knows the secret of. */
+export interface KnownSecret {
+  readonly kind: "apiKey" | "receiver" | "integration" | "heartbeat" | "pingKey" | "calendar";
+  readonly id: string;
+  readonly name: string;
+}
+
+/** What became of a person's API keys, and what to rotate; empty lists are left out. */
+export interface Leftovers {
+  readonly keysRevoked?: readonly KeyRef[];
+  readonly keysRestricted?: readonly (KeyRef & { readonly scopes: readonly KeyScope[] })[];
+  readonly keysHandedOver?: readonly KeyRef[];
+  readonly toRotate?: readonly KnownSecret[];
+}
+
 /** Whose keys, and what becomes of them. */
 export interface KeysOf {
   readonly userId: string;
   /** Null: of all projects. */
   readonly projectId: string | null;
-  /** The user to whom the keys are handed; undefined: they are revoked. */
+  /** The user to whom the keys are handed; undefined: they lose the scopes, and without one are revoked. */
   readonly heir?: string | null | undefined;
+  /** The action that ended the rights, for the audit trail. */
+  readonly by: "member.remove" | "member.update" | "user.delete" | "user.update" | "role.update" | "role.delete";
+  /** Whether the person lost the right to this scope; by default all. */
+  readonly hasLost?: (scope: KeyScope, projectId: string) => boolean;
 }
 
-/** Ends or hands over the API keys that a person made. @returns how many */
-export async function endKeysOf(ctx: RecordContext, { userId, projectId, heir }: KeysOf, trx: Trx): Promise<number> {
+/** Ends, restricts or hands over the API keys that a person made. */
+export async function endKeysOf(
+  ctx: RecordContext,
+  { userId, projectId, heir, by, hasLost = () => true }: KeysOf,
+  trx: Trx,
+): Promise<Leftovers> {
   let query = trx
-    .updateTable("api_keys")
-    .set(heir === undefined ? { revokedAt: ctx.clock.now() } : { createdBy: heir })
+    .selectFrom("api_keys")
+    .select(["id", "name", "projectId", "scopes"])
     .where("createdBy", "=", userId)
-    .where("revokedAt", "is", null);
+    .where("revokedAt", "is", null)
+    .orderBy("id");
   if (projectId !== null) query = query.where("projectId", "=", projectId);
-  const keys = await query.returning(["id", "projectId"]).execute();
-  for (const { id, projectId: of } of keys) {
-    if (heir === undefined) addEffect(trx, { type: "rights-changed", of: "key", keyId: id });
-    const action = heir === undefined ? "key.revoke" : "key.hand_over";
-    await recordChange(ctx, action, "apiKey", id, { projectId: of, by: "member.remove" }, trx);
+  const revoked: KeyRef[] = [];
+  const restricted: (KeyRef & { readonly scopes: readonly KeyScope[] })[] = [];
+  const handedOver: KeyRef[] = [];
+  for (const { id, name, projectId: of, scopes: stored } of await query.execute()) {
+    const scopes = JSON.parse(stored) as KeyScope[];
+    const kept = scopes.filter((scope) => !hasLost(scope, of));
+    if (kept.length === scopes.length) continue;
+    const isEnded = kept.length === 0;
+    const values =
+      heir !== undefined
+        ? { createdBy: heir }
+        : isEnded
+          ? { revokedAt: ctx.clock.now() }
+          : { scopes: JSON.stringify(kept) };
+    await trx.updateTable("api_keys").set(values).where("id", "=", id).execute();
+    addEffect(trx, { type: "rights-changed", of: "key", keyId: id });
+    const action = heir !== undefined ? "key.hand_over" : isEnded ? "key.revoke" : "key.restrict";
+    const metadata = { projectId: of, by, ...(action === "key.restrict" ? { scopes: kept } : {}) };
+    await recordChange(ctx, action, "apiKey", id, metadata, trx);
+    if (action === "key.restrict") restricted.push({ id, name, scopes: kept });
+    else (action === "key.revoke" ? revoked : handedOver).push({ id, name });
   }
-  return keys.length;
+  return {
+    ...(revoked.length > 0 ? { keysRevoked: revoked } : {}),
+    ...(restricted.length > 0 ? { keysRestricted: restricted } : {}),
+    ...(handedOver.length > 0
+      ? { keysHandedOver: handedOver, toRotate: handedOver.map((key) => ({ kind: "apiKey", ...key })) }
+      : {}),
+  };
+}
+
+/** A user's rights, as far as they decide which scopes a key of the user may have. */
+interface KeyRights {
+  readonly permissions: ReadonlySet<string>;
+  readonly memberships: ReadonlyMap<string, ProjectRole>;
+}
+
+/** Whether the holder of these rights may do in a project what a key with the scope does. */
+function mayDo({ permissions, memberships }: KeyRights, scope: KeyScope, projectId: string, of: DefaultProject) {
+  const holder = { ...OPERATOR, permissions: permissions as ReadonlySet<Permission>, memberships };
+  const has = (right: ProjectRight) => hasProjectRight(holder, right, projectId, of);
+  if (scope === "notifications:send") return permissions.has(scope) && has("project:read");
+  return has(scope === "realtime:subscribe" ? "events:read" : scope);
+}
+
+/**
+ * {@link endKeysOf} for a member whose role changed. Call it after the change.
+ * @param before the role before
+ */
+export async function restrictKeysOfMember(
+  ctx: RecordContext,
+  {
+    before,
+    of,
+    ...given
+  }: Omit<KeysOf, "hasLost" | "by"> & {
+    readonly projectId: string;
+    readonly before: ProjectRole;
+    readonly of: DefaultProject;
+  },
+  trx: Trx,
+): Promise<Leftovers> {
+  const permissions = new Set<string>(permissionsOf(await heldRoles(given.userId, trx)));
+  const now = await roleOf(trx, given.projectId, given.userId);
+  const rights = (role: ProjectRole | undefined): KeyRights => ({
+    permissions,
+    memberships: new Map(role ? [[given.projectId, role]] : []),
+  });
+  const hasLost = (scope: KeyScope, projectId: string) =>
+    mayDo(rights(before), scope, projectId, of) && !mayDo(rights(now), scope, projectId, of);
+  return endKeysOf(ctx, { ...given, by: "member.update", hasLost }, trx);
+}
+
+/**
+ * {@link endKeysOf} for users who lost permissions of server roles, in all projects. Call it after the change.
+ * @param lost the permissions that the users had before, and may still have by another role
+ */
+export async function restrictKeysOfUsers(
+  ctx: RecordContext & { readonly config: Config },
+  userIds: readonly string[],
+  lost: readonly string[],
+  by: KeysOf["by"],
+  trx: Trx,
+): Promise<void> {
+  if (lost.length === 0 || userIds.length === 0) return;
+  const of = await defaultProject(ctx.config, trx);
+  for (const userId of userIds) {
+    const permissions = new Set<string>(permissionsOf(await heldRoles(userId, trx)));
+    const members = await trx
+      .selectFrom("project_members")
+      .select(["projectId", "role"])
+      .where("userId", "=", userId)
+      .execute();
+    const memberships = new Map(members.map(({ projectId, role }) => [projectId, role]));
+    const before = { permissions: new Set([...permissions, ...lost]), memberships };
+    const hasLost = (scope: KeyScope, projectId: string) =>
+      mayDo(before, scope, projectId, of) && !mayDo({ permissions, memberships }, scope, projectId, of);
+    await endKeysOf(ctx, { userId, projectId: null, by, hasLost }, trx);
+  }
+}
+
+/** Holders of a role who made API keys that still work. */
+export async function keyMakersWith(roleId: string, trx: Trx): Promise<string[]> {
+  const makers = await trx
+    .selectFrom("api_keys as k")
+    .innerJoin("user_roles as u", "u.userId", "k.createdBy")
+    .select("u.userId")
+    .distinct()
+    .where("u.roleId", "=", roleId)
+    .where("k.revokedAt", "is", null)
+    .execute();
+  return makers.map(({ userId }) => userId);
+}
+
+async function defaultProject({ projects }: Config, trx: Trx): Promise<DefaultProject> {
+  const found = await trx
+    .selectFrom("projects")
+    .select("id")
+    .where("slug", "=", "default")
+    .where("deletedAt", "is", null)
+    .executeTakeFirst();
+  const wasOpen = await trx
+    .selectFrom("settings")
+    .select("value")
+    .where("key", "=", DEFAULT_OPEN_SETTING)
+    .executeTakeFirst();
+  return { defaultId: found?.id ?? "", isDefaultOpen: projects.defaultOpen ?? wasOpen?.value === 1 };
+}
+
+/** The right to see or replace a secret of each kind. */
+const SECRETS = [
+  { kind: "receiver", right: "receivers:write", table: "receivers", actions: ["receiver.create", "receiver.rotate"] },
+  {
+    kind: "integration",
+    right: "policies:write",
+    table: "integrations",
+    actions: ["integration.create", "integration.rotate"],
+  },
+  { kind: "calendar", right: "oncall:write", table: "oncall_schedules", actions: ["oncall_schedule.link"] },
+] as const;
+
+/**
+ * Secrets in URLs of a project that a person knows and no longer has the right to: of receivers and
+ * integrations that the person made or rotated, calendar links that the person made, and ping URLs of
+ * heartbeats, which all editors and owners see.
+ * @param after the role now; undefined: none
+ */
+export async function secretsKnownTo(
+  trx: Trx,
+  { projectId, userId }: { readonly projectId: string; readonly userId: string },
+  before: ProjectRole,
+  after: ProjectRole | undefined,
+): Promise<KnownSecret[]> {
+  const hasLost = (right: ProjectRight) => roleHas(before, right) && (after === undefined || !roleHas(after, right));
+  const known: KnownSecret[] = [];
+  for (const { kind, right, table, actions } of SECRETS) {
+    if (!hasLost(right)) continue;
+    // Their tables have these columns in common.
+    let query = trx
+      .selectFrom(table as "receivers")
+      .select(["id", "name"])
+      .where("projectId", "=", projectId)
+      .where((e) => {
+        const audited = e("id", "in", (inner) =>
+          inner
+            .selectFrom("audit_log")
+            .select((a) => a.ref("resourceId").$castTo<string>().as("id"))
+            .where("userId", "=", userId)
+            .where("action", "in", actions)
+            .where("resourceId", "is not", null),
+        );
+        return kind === "calendar" ? audited : e.or([e("createdBy", "=", userId), audited]);
+      });
+    if (kind === "calendar") query = query.where("tokenHash" as "hash", "is not", null);
+    for (const row of await query.orderBy("name").execute()) known.push({ kind, ...row });
+  }
+  if (!hasLost("heartbeats:write")) return known;
+  const heartbeats = await trx
+    .selectFrom("heartbeats")
+    .select(["id", "name"])
+    .where("projectId", "=", projectId)
+    .orderBy("name")
+    .execute();
+  for (const row of heartbeats) known.push({ kind: "heartbeat", ...row });
+  const keys = await trx
+    .selectFrom("heartbeat_keys")
+    .select("pingKey")
+    .where("projectId", "=", projectId)
+    .executeTakeFirst();
+  if (keys?.pingKey) known.push({ kind: "pingKey", id: projectId, name: "ping key" });
+  return known;
+}
+
+/** Ids of an audit row: at most this many of each list. */
+const MAX_IDS = 100;
+
+/** Leftovers as the audit trail has them: ids, at most 100 of each list. */
+export function leftoverIds(leftovers: Leftovers): Record<string, string[]> {
+  const lists = Object.entries(leftovers) as [string, readonly KeyRef[]][];
+  return Object.fromEntries(lists.map(([name, rows]) => [name, rows.slice(0, MAX_IDS).map(({ id }) => id)]));
 }
 
 /** Ends the rights of a person on topics of ntfy. @param projectId null: of all projects */

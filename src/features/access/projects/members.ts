@@ -8,9 +8,18 @@ import type { ProjectRole } from "../../../store/schema.ts";
 import { changeProject } from "../authorize.ts";
 import { recordChange } from "../context.ts";
 import { inviteToProject, revokeInvitationsOf } from "./invitations.ts";
-import { endKeysOf, endOwnershipOf, endTopicRights } from "./leftovers.ts";
+import {
+  endKeysOf,
+  endOwnershipOf,
+  endTopicRights,
+  type KnownSecret,
+  type Leftovers,
+  leftoverIds,
+  restrictKeysOfMember,
+  secretsKnownTo,
+} from "./leftovers.ts";
 import * as queries from "./queries.ts";
-import type { AddMember, ListMembers } from "./schema.ts";
+import type { AddMember, ChangeMember, ListMembers } from "./schema.ts";
 import type { ProjectsContext } from "./service.ts";
 
 export async function membersPage(
@@ -37,7 +46,7 @@ export async function addMember(
   ctx: ProjectsContext,
   principal: PermissionHolder,
   ref: string,
-  { email, userId: userRef, role }: AddMember,
+  { email, userId: userRef, role, keepKeys }: AddMember,
 ) {
   const { projects, users } = ctx;
   const projectId = projects.require(principal, ref, "project:manage");
@@ -55,7 +64,7 @@ export async function addMember(
   if (userId === undefined) throw userNotFound();
   return changeProject(ctx, principal, projectId, "project:manage", async (trx) => {
     const member = await queries.findMember(trx, projectId, userId);
-    if (member) return setRole(ctx, trx, member, role);
+    if (member) return setRole(ctx, trx, member, role, keepKeys === true ? principal.userId : undefined);
     const createdAt = ctx.clock.now();
     await trx.insertInto("project_members").values({ projectId, userId, role, createdAt }).execute();
     addEffect(trx, { type: "rights-changed", of: "user", userId });
@@ -64,26 +73,31 @@ export async function addMember(
   });
 }
 
-/** @throws USER_NOT_FOUND for a user who is not a member, LAST_ADMIN */
+/**
+ * The API keys that the member made lose the scopes to which the member lost the right.
+ * @throws USER_NOT_FOUND for a user who is not a member, LAST_ADMIN
+ */
 export async function changeMember(
   ctx: ProjectsContext,
   principal: PermissionHolder,
   ref: string,
   userRef: string,
-  role: ProjectRole,
+  { role, keepKeys }: ChangeMember,
 ) {
   const { projects, users } = ctx;
   const projectId = projects.require(principal, ref, "project:manage");
   const userId = users.findAny(userRef) ?? userRef;
+  const heir = keepKeys === true ? principal.userId : undefined;
   return changeProject(ctx, principal, projectId, "project:manage", async (trx) =>
-    setRole(ctx, trx, await requireMember(trx, projectId, userId), role),
+    setRole(ctx, trx, await requireMember(trx, projectId, userId), role, heir),
   );
 }
 
 /**
  * Owners remove members; members may leave. The API keys that the member made are revoked.
- * @param keepsKeys hands the keys to the caller, or to another owner if the caller leaves. @throws USER_NOT_FOUND if no
- * member, LAST_ADMIN
+ * @param keepsKeys hands the keys to the caller, or to another owner if the caller leaves.
+ * @returns what ended, and which secrets the person still knows; null for nothing. @throws USER_NOT_FOUND
+ * if no member, LAST_ADMIN
  */
 export async function removeMember(
   ctx: ProjectsContext,
@@ -91,12 +105,12 @@ export async function removeMember(
   ref: string,
   userRef: string,
   keepsKeys: boolean,
-): Promise<void> {
+): Promise<Leftovers | null> {
   const { projects, users } = ctx;
   const userId = users.findAny(userRef) ?? userRef;
   const right = userId === principal.userId ? "project:read" : "project:manage";
   const projectId = projects.require(principal, ref, right);
-  await changeProject(ctx, principal, projectId, right, async (trx) => {
+  return changeProject(ctx, principal, projectId, right, async (trx) => {
     const member = await requireMember(trx, projectId, userId);
     await requireOtherOwner(trx, member);
     await trx
@@ -105,19 +119,40 @@ export async function removeMember(
       .where("userId", "=", member.userId)
       .execute();
     addEffect(trx, { type: "rights-changed", of: "user", userId: member.userId });
-    await recordChange(ctx, "member.remove", "project", projectId, { userId: member.userId }, trx);
     await revokeInvitationsOf(ctx, projectId, member.userId, trx);
     const isSelf = principal.userId === null || principal.userId === member.userId;
     const heir = keepsKeys
       ? ((isSelf ? (await queries.ownersOf(trx, projectId))[0] : principal.userId) ?? null)
       : undefined;
-    await endKeysOf(ctx, { userId: member.userId, projectId, heir }, trx);
+    const keys = await endKeysOf(ctx, { userId: member.userId, projectId, heir, by: "member.remove" }, trx);
+    const left = withSecrets(keys, await secretsKnownTo(trx, member, member.role, undefined));
+    await recordChange(
+      ctx,
+      "member.remove",
+      "project",
+      projectId,
+      { userId: member.userId, ...leftoverIds(left) },
+      trx,
+    );
     await endOwnershipOf(member.userId, projectId, trx);
     await endTopicRights(trx, member.userId, projectId);
+    return Object.keys(left).length === 0 ? null : left;
   });
 }
 
-async function setRole(ctx: ProjectsContext, trx: Trx, member: queries.MemberRow, role: ProjectRole) {
+function withSecrets(left: Leftovers, secrets: readonly KnownSecret[]): Leftovers {
+  const toRotate = [...(left.toRotate ?? []), ...secrets];
+  return toRotate.length === 0 ? left : { ...left, toRotate };
+}
+
+/** @param heir the user to whom keys are handed; undefined: they lose scopes */
+async function setRole(
+  ctx: ProjectsContext,
+  trx: Trx,
+  member: queries.MemberRow,
+  role: ProjectRole,
+  heir: string | null | undefined,
+) {
   const { projectId, userId } = member;
   if (role !== "owner") await requireOtherOwner(trx, member);
   await trx
@@ -128,12 +163,14 @@ async function setRole(ctx: ProjectsContext, trx: Trx, member: queries.MemberRow
     .execute();
   await trx.deleteFrom("lost_rights").where("projectId", "=", projectId).where("userId", "=", userId).execute();
   addEffect(trx, { type: "rights-changed", of: "user", userId });
-  await recordChange(ctx, "member.update", "project", projectId, { userId, role }, trx);
+  const keys = await restrictKeysOfMember(ctx, { userId, projectId, heir, before: member.role, of: ctx.projects }, trx);
+  const left = withSecrets(keys, await secretsKnownTo(trx, member, member.role, role));
+  await recordChange(ctx, "member.update", "project", projectId, { userId, role, ...leftoverIds(left) }, trx);
   if (role !== "owner") {
     await revokeInvitationsOf(ctx, projectId, userId, trx);
     await endOwnershipOf(userId, projectId, trx);
   }
-  return readMember(trx, projectId, userId);
+  return { ...(await readMember(trx, projectId, userId)), ...left };
 }
 
 async function requireMember(trx: Trx, projectId: string, userId: string): Promise<queries.MemberRow> {

@@ -143,7 +143,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     body: s.AddMember,
     status: 201,
     otherStatuses: [202],
-    response: v.union([s.MemberView, s.InvitationView]),
+    response: v.union([s.ChangedMemberView, s.InvitationView]),
     errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN", "LIMIT_REACHED"],
     async handle(exchange, { params, body }) {
       const made = await addMember(context, holderOf(exchange), params.id, body);
@@ -155,25 +155,34 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     path: `${PATH}/:id/members/:userId`,
     id: "updateProjectMember",
     summary: "Change the role of a member (owner)",
+    details:
+      "API keys that the member made lose the scopes to which the member lost the right, and end without one. The answer " +
+      "names them, and secrets in URLs that the person knows.",
     ...managing,
     params: s.MemberParams,
     body: s.ChangeMember,
-    response: s.MemberView,
+    response: s.ChangedMemberView,
     errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN"],
-    handle: (exchange, { params, body }) =>
-      changeMember(context, holderOf(exchange), params.id, params.userId, body.role),
+    handle: (exchange, { params, body }) => changeMember(context, holderOf(exchange), params.id, params.userId, body),
   });
   server.route({
     method: "DELETE",
     path: `${PATH}/:id/members/:userId`,
     id: "removeProjectMember",
     summary: "Remove a member (owner), or leave the project with `me`; the API keys of the member are revoked",
+    details: "204 when nothing ended and the person knows no secret of the project.",
+    returns: "What ended, what was handed over, and what to rotate; 204 for nothing",
     ...managing,
     params: s.MemberParams,
     query: s.RemoveMember,
+    otherStatuses: [204],
+    response: s.LeftoversView,
     errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN"],
-    handle: (exchange, { params, query }) =>
-      removeMember(context, holderOf(exchange), params.id, params.userId, query.keepKeys === true),
+    async handle(exchange, { params, query }) {
+      const { id, userId } = params;
+      const left = await removeMember(context, holderOf(exchange), id, userId, query.keepKeys === true);
+      return left === null ? new Reply(204) : left;
+    },
   });
   server.route({
     method: "GET",

@@ -86,6 +86,37 @@ export const RemoveMember = object({
   ),
 });
 
+const KEEP_KEYS = "Hands API keys of the member that would lose scopes to the caller, as they are";
+const keyRefs = v.array(v.object({ id: v.string(), name: v.string() }));
+const leftoverEntries = {
+  keysRevoked: v.optional(doc(keyRefs, "API keys that the member made and that ended")),
+  keysRestricted: v.optional(
+    doc(
+      v.array(v.object({ id: v.string(), name: v.string(), scopes: v.array(v.picklist(KEY_SCOPES)) })),
+      "API keys that the member made, with the scopes that they still have",
+    ),
+  ),
+  keysHandedOver: v.optional(doc(keyRefs, "API keys that belong to the caller or another owner now")),
+  toRotate: v.optional(
+    doc(
+      v.array(
+        v.object({
+          kind: v.picklist(["apiKey", "receiver", "integration", "heartbeat", "pingKey", "calendar"]),
+          id: v.string(),
+          name: v.string(),
+        }),
+      ),
+      "Secrets and URLs that the person knows and that still work: rotate those that must not",
+    ),
+  ),
+};
+
+export const LeftoversView = named(
+  "Leftovers",
+  "What ended with rights in a project, and what the person still knows",
+  v.object(leftoverEntries),
+);
+
 export const LostRightsView = named(
   "LostRights",
   "A member who had more rights before",
@@ -106,6 +137,7 @@ export const AddMember = example(
     email: v.optional(doc(text(255, 1), "Email address to invite; this or `userId`")),
     userId: v.optional(doc(text(255, 1), "Id, external id or username (needs `users:read`), or an email address")),
     role: doc(v.picklist(ROLES), "Role in the project"),
+    keepKeys: v.optional(doc(v.boolean(), KEEP_KEYS)),
   }),
   { email: "grace@example.com", role: "editor" },
 );
@@ -146,20 +178,27 @@ export const InvitedView = named(
   }),
 );
 
-export const ChangeMember = example(object({ role: doc(v.picklist(ROLES), "Role in the project") }), {
-  role: "viewer",
-});
-
-export const MemberView = named(
-  "ProjectMember",
-  "A member of a project",
-  v.object({
-    userId: v.string(),
-    username: v.nullable(v.string()),
-    name: v.string(),
-    role: v.picklist(ROLES),
-    createdAt: v.string(),
+export const ChangeMember = example(
+  object({
+    role: doc(v.picklist(ROLES), "Role in the project"),
+    keepKeys: v.optional(doc(v.boolean(), KEEP_KEYS)),
   }),
+  { role: "viewer" },
+);
+export type ChangeMember = v.InferOutput<typeof ChangeMember>;
+
+const memberEntries = {
+  userId: v.string(),
+  username: v.nullable(v.string()),
+  name: v.string(),
+  role: v.picklist(ROLES),
+  createdAt: v.string(),
+};
+export const MemberView = named("ProjectMember", "A member of a project", v.object(memberEntries));
+export const ChangedMemberView = named(
+  "ChangedMember",
+  "A member with a new role, and what ended with the rights of the role before",
+  v.object({ ...memberEntries, ...leftoverEntries }),
 );
 
 export const CreateKey = example(

@@ -23,12 +23,14 @@ import type { Database } from "../../../store/database.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { countOf } from "../../../store/sqlite/list-queries.ts";
 import { type Granter, granterOf, requireHeld } from "../authorize.ts";
-import { recordChange } from "../context.ts";
+import { type AccountContext, recordChange } from "../context.ts";
+import { keyMakersWith, restrictKeysOfUsers } from "../projects/leftovers.ts";
 
 /** What the feature needs besides the services of every module. */
 export interface RolesOwn {
   readonly db: Database;
   readonly clock: Clock;
+  readonly accounts: Pick<AccountContext, "config">;
 }
 
 export type RolesContext = RolesOwn & Pick<CoreServices, "audit">;
@@ -104,6 +106,13 @@ async function updateRole(ctx: RolesContext, id: string, input: RoleInput, ifMat
       .execute();
     const changed = (["name", "description"] as const).filter((each) => (input[each] ?? role[each]) !== role[each]);
     await recordChange(ctx, "role.update", "role", id, { changed, added, removed }, trx);
+    await restrictKeysOfUsers(
+      { ...ctx, config: ctx.accounts.config },
+      await keyMakersWith(id, trx),
+      removed,
+      "role.update",
+      trx,
+    );
     addEffect(trx, { type: "rights-changed", of: "role", roleId: id });
     return getRole(id, trx);
   });
@@ -136,6 +145,7 @@ async function removeRole(
         trx,
       );
     }
+    const makers = await keyMakersWith(id, trx);
     await trx.deleteFrom("user_roles").where("roleId", "=", id).execute();
     await trx.deleteFrom("roles").where("id", "=", id).execute();
     await recordChange(
@@ -144,6 +154,13 @@ async function removeRole(
       "role",
       id,
       { users, ...(reassignTo === undefined ? {} : { reassignTo }) },
+      trx,
+    );
+    await restrictKeysOfUsers(
+      { ...ctx, config: ctx.accounts.config },
+      makers,
+      JSON.parse(role.permissions) as string[],
+      "role.delete",
       trx,
     );
     // Its holders have the other role now.

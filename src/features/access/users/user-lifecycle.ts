@@ -3,10 +3,10 @@ import { cleanText } from "../../../core/clean-text.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { Flag, UserStatus } from "../../../store/schema.ts";
-import { type Granter, replaceRoles, requireMayManage } from "../authorize.ts";
+import { type Granter, heldRoles, permissionsOf, replaceRoles, requireMayManage } from "../authorize.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 import { hasAdmin } from "../first-start.ts";
-import { endKeysOf, endOwnershipOf, endTopicRights, endWorkOf } from "../projects/leftovers.ts";
+import { endKeysOf, endOwnershipOf, endTopicRights, endWorkOf, restrictKeysOfUsers } from "../projects/leftovers.ts";
 import { forgetWays } from "../projects/queries.ts";
 import { ownKey } from "../sessions/login.ts";
 import { revokeOneTimeTokens } from "../sessions/mail-links.ts";
@@ -101,7 +101,9 @@ export async function updateUserIn(
   await requireFree(values, id, trx);
   if (values.status === "active" && user.status === "pending")
     throw new PrismError("INVALID_STATE", "The account is pending: approve or reject it");
+  const held = patch.roles ? permissionsOf(await heldRoles(id, trx)) : [];
   const roles = patch.roles ? await replaceRoles(id, patch.roles, granter, now, trx) : { added: [], removed: [] };
+  if (roles.removed.length > 0) await restrictKeysOfUsers(ctx, [id], held, "user.update", trx);
   const areRolesChanged = roles.added.length + roles.removed.length > 0;
   const verified = verification(user, patch, granter, id);
   const changed = [...Object.keys(values), ...(verified === null ? [] : ["emailVerified"])];
@@ -162,7 +164,7 @@ export async function removeUser(ctx: AccountContext, id: string, granter: Grant
     await trx.deleteFrom("channels").where("userId", "=", id).execute();
     await trx.deleteFrom("oncall_days_off").where("userId", "=", id).execute();
     await forgetWays(trx, id, "failed_ways");
-    await endKeysOf(ctx, { userId: id, projectId: null }, trx);
+    await endKeysOf(ctx, { userId: id, projectId: null, by: "user.delete" }, trx);
     await endTopicRights(trx, id, null);
     await endWorkOf(ctx, id, trx);
     await recordChange(ctx, "user.update", "user", id, { changed: ["deletedAt"] }, trx);
