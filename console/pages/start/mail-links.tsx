@@ -111,8 +111,13 @@ export function Invite() {
   );
 }
 
+const VERIFY_TEXT =
+  "Enter the password that was chosen with the account: if you did not choose it, the account is not yours.";
+
 export function VerifyEmail() {
   const [status, setStatus] = useState<string>();
+  const [password, setPassword] = useState("");
+  const isIn = session.value === "signedIn";
   if (status !== undefined) {
     const text = status === "active" ? "You can sign in now." : "An administrator has yet to approve the account.";
     return (
@@ -122,19 +127,30 @@ export function VerifyEmail() {
     );
   }
   return (
-    <LinkPage title="Confirm your mail address" sub="Programs that check mails open links, too: so this needs a click.">
+    <LinkPage title="Confirm your mail address" sub={VERIFY_TEXT}>
       {(token) => (
         <Form
           label="Confirm your mail address"
           onSubmit={async () => {
             // An active account confirms its address in its own session.
-            const confirm = session.value === "signedIn" ? api.post : send;
-            const made = await confirm<{ readonly status: string }>("/auth/verify-email", { token });
+            const confirm = isIn ? api.post : send;
+            const body = { token, ...(password !== "" && { password }) };
+            const made = await confirm<{ readonly status: string }>("/auth/verify-email", body);
             setStatus(made.status);
             dropToken();
           }}
         >
-          <Button variant="primary" type="submit" full>
+          <Field label="Password of the account" optional={isIn}>
+            <Input
+              type="password"
+              value={password}
+              onChange={setPassword}
+              name="password"
+              autocomplete="current-password"
+              autoFocus
+            />
+          </Field>
+          <Button variant="primary" type="submit" full disabled={!isIn && password === ""}>
             Confirm address
           </Button>
         </Form>

@@ -7,7 +7,7 @@ import { type Away, type Conflict, conflictsOf } from "./model/away.ts";
 import { finalShifts } from "./model/layers.ts";
 import type { ScheduleRow } from "./queries.ts";
 import * as queries from "./queries.ts";
-import { peopleOf, requireUser, schedulesOf, shown, spanOf } from "./reading.ts";
+import { MAX_SCHEDULES, peopleOf, requireUser, schedulesOf, shown, spanOf } from "./reading.ts";
 import { countsIn, rosterOf, turnsOf } from "./roster.ts";
 import type { OnCallContext } from "./schedules.ts";
 import type { ShiftParams } from "./schema.ts";
@@ -20,12 +20,18 @@ const MAX_WARNINGS = 20;
 type Db = ReadDb | Trx;
 type ConflictView = ReturnType<typeof conflictView>;
 
-/** When users are on call on their days off. @throws PROJECT_NOT_FOUND, SCHEDULE_NOT_FOUND, USER_NOT_FOUND */
+/**
+ * When users are on call on their days off; of the caller also in the default project. @throws PROJECT_NOT_FOUND, SCHEDULE_NOT_FOUND, USER_NOT_FOUND
+ */
 export async function readConflicts(context: OnCallContext, principal: Principal, query: ConflictsQuery) {
-  const { db } = context;
+  const { db, projects } = context;
   const span = spanOf(context, query);
   const userIds = query.userId === undefined ? undefined : [requireUser(context, query.userId)];
-  const schedules = await schedulesOf(context, principal, query);
+  const isOwn =
+    principal.kind !== "apiKey" && userIds?.[0] === principal.userId && !(query.projectId ?? query.scheduleId);
+  const schedules = isOwn
+    ? await queries.allSchedules(db.read, { projectIds: projects.reaching(principal, "events:read") }, MAX_SCHEDULES)
+    : await schedulesOf(context, principal, query);
   const away = await awayOf(db.read, userIds, span.from, span.to);
   const data = await conflictsOn(context, db.read, schedules, away, span);
   return { ...shown(span), data };

@@ -23,7 +23,7 @@ import { countsIn, rosterOf, turnsOf } from "./roster.ts";
 import { type OnCallContext, projectsOf, visibleSchedule } from "./schedules.ts";
 
 /** Schedules of one answer about all of them. */
-const MAX_SCHEDULES = 500;
+export const MAX_SCHEDULES = 500;
 const MAX_RANGE_MS = 366 * DAY_MS;
 /** For all schedules at once. */
 const MAX_AHEAD_MS = 62 * DAY_MS;

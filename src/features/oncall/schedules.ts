@@ -80,26 +80,57 @@ export async function visibleSchedule(
 }
 
 /**
+ * {@link visibleSchedule}, also for a user whom its shifts or calendar name: such a user reads the own
+ * shifts, and may ask for a swap and take one. In projects other than `default` these are members.
+ */
+export async function ownSchedule(
+  context: Pick<OnCallContext, "projects">,
+  principal: Principal,
+  id: string,
+  db: ReadDb | Trx,
+): Promise<ScheduleRow> {
+  const row = isUuid(id) ? await queries.findSchedule(db, id) : undefined;
+  if (row && (await isNamed(context, principal, row, db))) return row;
+  return visibleSchedule(context, principal, id, db);
+}
+
+async function isNamed(
+  { projects }: Pick<OnCallContext, "projects">,
+  principal: Principal,
+  { id, projectId }: ScheduleRow,
+  db: ReadDb | Trx,
+): Promise<boolean> {
+  if (principal.kind === "apiKey" || principal.userId === null) return false;
+  if (!projects.mayBeGiven(principal, projectId, "events:read")) return false;
+  return (await queries.schedulesWith(db, principal.userId)).some((named) => named.id === id);
+}
+
+/**
  * Changes a schedule in one transaction, in which the right is checked again.
- * @param right `events:read` for what every member may do. @throws SCHEDULE_NOT_FOUND,
- * UNAUTHORIZED_ROLE
+ * @param right `events:read` for what every member may do, `own` for those whom it names, too.
+ * @throws SCHEDULE_NOT_FOUND, UNAUTHORIZED_ROLE
  */
 export async function changeSchedule<T>(
   context: OnCallContext,
   principal: PermissionHolder,
   id: string,
-  right: "oncall:write" | "events:read",
+  right: "oncall:write" | "events:read" | "own",
   change: (trx: Trx, schedule: ScheduleRow, now: EpochMs) => Promise<T>,
   options: InTransaction = {},
 ): Promise<T> {
   const { db, clock, storage, projects } = context;
   storage.requireSpace();
-  const { projectId } = await visibleSchedule(context, principal, id, db.read);
-  if (!projects.has(principal, projectId, right)) throw missingPermission(right);
+  const find = right === "own" ? ownSchedule : visibleSchedule;
+  const { projectId } = await find(context, principal, id, db.read);
+  const member = right === "own" ? "events:read" : right;
+  const isGiven = right === "own" && !projects.has(principal, projectId, member);
+  if (!isGiven && !projects.has(principal, projectId, member)) throw missingPermission(member);
   return db.writeIn(options, async (trx) => {
-    await reauthorize(context, principal, projectId, right, trx);
-    const schedule = await visibleSchedule(context, principal, id, trx);
-    return change(trx, schedule, clock.now());
+    // Who has no right in the project is named by the schedule: looked up again with the current rights.
+    const current = isGiven ? context.principals.refresh(principal) : principal;
+    if (!current) throw new PrismError("TOKEN_INVALID", "The credential is no longer valid");
+    if (!isGiven) await reauthorize(context, principal, projectId, member, trx);
+    return change(trx, await find(context, current, id, trx), clock.now());
   });
 }
 

@@ -12,7 +12,14 @@ import { occurrences, type Recurrence } from "./model/recurrence.ts";
 import type { ScheduleRow, ShiftRow } from "./queries.ts";
 import * as queries from "./queries.ts";
 import { spanOf, timesOf } from "./roster.ts";
-import { changeSchedule, noteChange, type OnCallContext, recordChange, visibleSchedule } from "./schedules.ts";
+import {
+  changeSchedule,
+  noteChange,
+  type OnCallContext,
+  ownSchedule,
+  recordChange,
+  visibleSchedule,
+} from "./schedules.ts";
 import type {
   CreateOverride,
   CreateShift,
@@ -30,6 +37,10 @@ const MAX_SHIFTS = 500;
 
 export const SHIFT_KINDS = ["rotation", "single"] as const;
 type Kinds = readonly ShiftRow["kind"][];
+
+function isSwap(kinds: Kinds): boolean {
+  return kinds.every((kind) => kind === "swap");
+}
 
 /** @throws SCHEDULE_NOT_FOUND, UNAUTHORIZED_ROLE, RECIPIENT_NOT_FOUND, LIMIT_REACHED */
 export async function createShift(
@@ -58,7 +69,7 @@ function addShift(
   context: OnCallContext,
   principal: PermissionHolder,
   id: string,
-  right: "oncall:write" | "events:read",
+  right: "oncall:write" | "events:read" | "own",
   trx: Trx,
   rowOf: (schedule: ScheduleRow, now: EpochMs) => ShiftRow,
 ): Promise<string> {
@@ -99,7 +110,8 @@ export function deleteShift(
   kinds: Kinds,
   ifMatch: string,
 ): Promise<void> {
-  return changeSchedule(context, principal, params.id, "events:read", async (trx, schedule, now) => {
+  const right = isSwap(kinds) ? "own" : "events:read";
+  return changeSchedule(context, principal, params.id, right, async (trx, schedule, now) => {
     const old = await currentShift(trx, params, kinds);
     if (old.swapFor === null || old.swapFor !== principal.userId) requireWriter(context, principal, schedule);
     requireVersion(ifMatch, old.version);
@@ -150,7 +162,7 @@ export async function createSwap(
   input: CreateSwap,
   trx: Trx,
 ) {
-  const shiftId = await addShift(context, principal, id, "events:read", trx, (schedule, now) => ({
+  const shiftId = await addShift(context, principal, id, "own", trx, (schedule, now) => ({
     ...blank(schedule, principal, now),
     ...spanColumns(input.start, input.end),
     kind: "swap",
@@ -169,7 +181,7 @@ export async function takeSwap(
   params: ShiftParams,
   input: TakeSwap,
 ) {
-  await changeSchedule(context, principal, params.id, "events:read", async (trx, schedule, now) => {
+  await changeSchedule(context, principal, params.id, "own", async (trx, schedule, now) => {
     const old = await currentShift(trx, params, ["swap"]);
     const user = oneOf(context, principal, schedule, input.userId);
     const { state } = swapView(old, now);
@@ -194,7 +206,7 @@ export async function readShift<V>(
   trx?: Trx,
 ): Promise<{ version: number; body: V }> {
   const db = trx ?? context.db.read;
-  await visibleSchedule(context, principal, params.id, db);
+  await (isSwap(kinds) ? ownSchedule : visibleSchedule)(context, principal, params.id, db);
   const row = await anyShift(db, params, kinds);
   return { version: row.version, body: view(row) };
 }
@@ -216,7 +228,7 @@ export async function listShifts<V>(
   view: (row: ShiftRow) => V,
 ) {
   const { db } = context;
-  await visibleSchedule(context, principal, scheduleId, db.read);
+  await (isSwap(kinds) ? ownSchedule : visibleSchedule)(context, principal, scheduleId, db.read);
   const filter = { scheduleId, kinds, withPast: include === "past" };
   const request = readPage(query, ["string"]);
   const rows = await queries.listShifts(db.read, filter, request);

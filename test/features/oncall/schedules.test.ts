@@ -228,6 +228,43 @@ test("a swap is asked for, taken and cancelled; only the requested span is repla
   assert.deepEqual(await finalTexts(world, schedule, now, 6), ["ada 0-2", "grace 2-3", "ada 3-6"]);
 });
 
+test("who is in a rota of the default project without membership reads the own shifts and swaps, and nothing else", async (t) => {
+  const world = await onCallWorld(t);
+  const { prism, clock } = world;
+  const now = clock.now();
+  const [mia, noa, ben] = [await makeUser(prism, "mia"), await makeUser(prism, "noa"), await makeUser(prism, "ben")];
+  const schedule = await makeSchedule(world, { projectId: "default" });
+  await makeShift(world, schedule, { start: local(now), durationMs: DAY, turns: [["mia"]], level: 1 });
+  await makeShift(world, schedule, { start: local(now), durationMs: DAY, turns: [["noa"]] });
+  const path = `${PATH}/schedules/${schedule}`;
+  const as = { token: mia.token };
+  const day = (at: number) => iso(at).slice(0, 10);
+  const off = { firstDay: day(now), lastDay: day(now + DAY) };
+  assert.equal((await prism.post(`${PATH}/days-off`, off, as)).status, 201);
+  const conflicts = async (query: string, token: string) => {
+    const { status, body } = await prism.get<{ data?: unknown[] }>(`${PATH}/conflicts${query}`, { token });
+    return `${status} ${body.data?.length ?? "-"}`;
+  };
+  assert.equal(await conflicts("?userId=me", mia.token), "200 1");
+  assert.equal(await conflicts("?userId=me", ben.token), "200 0");
+  for (const query of ["", `?userId=${mia.id}`]) assert.equal(await conflicts(query, ben.token), "403 -", query);
+
+  const span = { start: iso(now + 2 * HOUR), end: iso(now + 4 * HOUR) };
+  assert.equal((await prism.post(`${path}/swaps`, span, { token: ben.token })).status, 404, "not in the rota");
+  const swap = await made(prism.post(`${path}/swaps`, span, as));
+  assert.equal((await prism.post(`${path}/swaps/${swap.id}/take`, {}, { token: ben.token })).status, 404);
+  for (const read of ["", "/shifts", "/overrides", "/final-shifts"])
+    assert.equal((await prism.get(`${path}${read}`, as)).status, 404, read);
+  const listed = await made<{ data: unknown[] }>(prism.get(`${path}/swaps`, { token: noa.token }));
+  assert.equal(listed.data.length, 1);
+  await made(prism.post(`${path}/swaps/${swap.id}/take`, {}, { token: noa.token }));
+  assert.deepEqual(await finalTexts(world, schedule, now, 6), ["mia 0-2", "noa 2-4", "mia 4-6"]);
+  assert.equal((await prism.delete(`${path}/swaps/${swap.id}`, { token: noa.token })).status, 403);
+  assert.equal((await prism.delete(`${path}/swaps/${swap.id}`, as)).status, 204);
+  await prism.patch(`/api/v1/users/${mia.id}`, { status: "disabled" });
+  assert.equal((await prism.post(`${path}/swaps`, span, as)).status, 403);
+});
+
 test("shifts, overrides and swaps refuse unknown users, and create no account", async (t) => {
   const world = await onCallWorld(t, { "notifications.unknownRecipient": "provision" });
   const { prism, clock } = world;

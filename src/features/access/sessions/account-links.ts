@@ -1,10 +1,10 @@
-import { PrismError } from "../../../core/errors.ts";
-import { addEffect } from "../../../store/database.ts";
+import { invalidField, PrismError } from "../../../core/errors.ts";
+import { addEffect, type Trx } from "../../../store/database.ts";
 import type { UserStatus } from "../../../store/schema.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 import { plainName } from "../users/create-user.ts";
 import { usersWith, writeUser } from "../users/queries.ts";
-import { setPassword } from "./login.ts";
+import { requirePassword, setPassword } from "./login.ts";
 import {
   accountLabel,
   addOneTimeToken,
@@ -53,13 +53,26 @@ export async function linksIdle(ctx: AccountContext): Promise<void> {
 }
 
 /**
- * An active account confirms its address itself: an owner of the mailbox who clicks must not give a
- * stranger's account their address.
+ * Confirms an address. An account that waits for it needs the password that was chosen at the registration: an
+ * owner of the mailbox who clicks must not open the account of a stranger who entered the address. For the same
+ * reason an active account confirms its address in its own session.
  * @param callerId null without a session
- * @returns the new status: active, or pending if approval is missing. @throws LINK_EXPIRED, FORBIDDEN
+ * @returns the new status: active, or pending if approval is missing. @throws LINK_EXPIRED, FORBIDDEN,
+ * VALIDATION_FAILED without a password, INVALID_CREDENTIALS, RATE_LIMITED, OVERLOADED
  */
-export async function verifyEmail(ctx: AccountContext, token: string, callerId: string | null): Promise<UserStatus> {
-  const { db, config } = ctx;
+export async function verifyEmail(
+  ctx: AccountContext,
+  { token, password }: { readonly token: string; readonly password?: string | undefined },
+  callerId: string | null,
+  client: ClientInfo,
+): Promise<UserStatus> {
+  const { db } = ctx;
+  const ownerId = await ownerOfOneTimeToken(ctx.clock, token, "verify_email", db.read);
+  const owner = await usersWith(db.read, "id", ownerId).select(["status", "passwordHash"]).executeTakeFirst();
+  if (owner?.status === "unverified" && owner.passwordHash !== null) {
+    if (password === undefined) throw invalidField("body", "password", "is required: that of the registration");
+    await requirePassword(ctx, ownerId, password, client);
+  }
   return db.write(async (trx) => {
     const userId = await consumeOneTimeToken(ctx.clock, token, "verify_email", trx);
     const account = await usersWith(trx, "id", userId).select(["status", "username", "name"]).executeTakeFirst();
@@ -70,16 +83,23 @@ export async function verifyEmail(ctx: AccountContext, token: string, callerId: 
       throw new PrismError("FORBIDDEN", message);
     }
     await writeUser(trx, userId, { isEmailVerified: 1 });
-    if (account.status !== "unverified") return account.status;
-    const status = config.auth.registration === "open" ? "active" : "pending";
-    await writeUser(trx, userId, { status });
-    await recordChange(ctx, "user.update", "user", userId, { changed: ["status"], status }, trx, userId);
-    addEffect(trx, { type: "rights-changed", of: "user", userId });
-    return status;
+    return account.status === "unverified" ? openVerified(ctx, userId, trx) : account.status;
   });
 }
 
-/** Sets a link's password and ends all sessions. @throws LINK_EXPIRED, WEAK_PASSWORD, OVERLOADED */
+/** Ends the wait for the confirmation of the address. @returns the new status */
+async function openVerified(ctx: AccountContext, userId: string, trx: Trx): Promise<UserStatus> {
+  const status = ctx.config.auth.registration === "open" ? "active" : "pending";
+  await writeUser(trx, userId, { status });
+  await recordChange(ctx, "user.update", "user", userId, { changed: ["status"], status }, trx, userId);
+  addEffect(trx, { type: "rights-changed", of: "user", userId });
+  return status;
+}
+
+/**
+ * Sets a link's password and ends all sessions. It opens an account that waits for its address: the link came to
+ * it, and the password of the registration, perhaps a stranger's, ends. @throws LINK_EXPIRED, WEAK_PASSWORD, OVERLOADED
+ */
 export async function resetPassword(
   ctx: AccountContext,
   token: string,
@@ -98,6 +118,8 @@ export async function resetPassword(
       await consumeOneTimeToken(ctx.clock, token, "reset_password", trx);
       // The link came to this mailbox: a change of the address revokes it.
       await writeUser(trx, userId, { isEmailVerified: account.email === null ? 0 : 1 });
+      const now = await usersWith(trx, "id", userId).select("status").executeTakeFirst();
+      if (now?.status === "unverified") await openVerified(ctx, userId, trx);
     },
   });
   // Access to the mailbox proves the owner: earlier failed logins must not delay them.

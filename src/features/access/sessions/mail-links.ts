@@ -116,7 +116,8 @@ const MAILS = {
     opening: "Someone (hopefully you) created an account with this address.",
     request: "Confirm it within a day",
     closing: [
-      "If it was not you, do not confirm it: another person has chosen its password, and would use it with your address.",
+      "It asks for the password that was chosen with the account.",
+      "If it was not you, there is nothing to do: without your confirmation the account stays closed.",
     ],
   },
   "reset-password": {

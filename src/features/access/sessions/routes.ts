@@ -15,7 +15,6 @@ import { type AuthContext, AuthLimits, type AuthOwn, RefreshCookie, requireOwnOr
 import { checkPassword, continueLogin, endSession, isKnownClient, logout, register } from "./login.ts";
 import {
   EmailBody,
-  LinkBody,
   LoginBody,
   LogoutBody,
   loginEntries,
@@ -24,6 +23,7 @@ import {
   ResetBody,
   SessionView,
   UserStatusView,
+  VerifyBody,
 } from "./schema.ts";
 import { clientOf, listSessions, sessionOfRefreshToken, sessionOwner } from "./sessions.ts";
 import { LoginView, loginReply, requireComplete, secondFactorRoutes, signInRoutes } from "./sign-in-routes.ts";
@@ -289,11 +289,12 @@ function linkRoutes({ accounts, kernel }: AuthContext, limits: AuthLimits): Rout
       summary: "Confirm an email address with the token of the mailed link; for an active account in its session",
       returns: "The status of the account",
       ...open,
-      body: LinkBody,
+      attempts: "address",
+      body: VerifyBody,
       response: v.object({ status: UserStatusView }),
-      errors: ["LINK_EXPIRED", "FORBIDDEN"],
+      errors: ["LINK_EXPIRED", "FORBIDDEN", "INVALID_CREDENTIALS", "OVERLOADED"],
       async handle(exchange, { body }) {
-        return { status: await verifyEmail(accounts, body.token, await callerOf(exchange)) };
+        return { status: await verifyEmail(accounts, body, await callerOf(exchange), clientOf(exchange)) };
       },
     }),
     mailRoute(

@@ -93,7 +93,15 @@ const mailedToken = doc(linkToken, "Token of the mailed link");
 export const EmailBody = example(named("AccountEmail", "The email address of an account", object({ email })), {
   email: "alan@example.com",
 });
-export const LinkBody = example(object({ token: mailedToken }), { token: "the-token-of-the-link" });
+export const VerifyBody = example(
+  object({
+    token: mailedToken,
+    password: v.optional(
+      doc(password, "Password of the registration; needed unless the account is active or has none"),
+    ),
+  }),
+  { token: "the-token-of-the-link", password: "correct horse battery staple" },
+);
 export const ResetBody = example(object({ token: mailedToken, password: newPassword }), {
   token: "the-token-of-the-link",
   password: "correct horse battery staple",

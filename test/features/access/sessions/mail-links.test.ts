@@ -51,15 +51,32 @@ test("S1-08: an account of open registration begins when its mail address was co
   assert.equal(outcomeOf(await call(prism, "/auth/login", credentials)), "403 ACCOUNT_UNVERIFIED");
   const { text } = await mail.mailTo(ANN);
   assert.match(text, /http:\/\/localhost:3000\/prism\/dashboard\/verify-email#token=[\w-]{43}$/m);
-  assert.match(text, /If it was not you, do not confirm it: another person has chosen its password/);
+  assert.match(text, /It asks for the password that was chosen with the account/);
   const token = await mail.tokenTo(ANN);
   assert.equal(outcomeOf(await call(prism, `${AUTH}/verify-email`, { token: `${token}x` })), "410 LINK_EXPIRED");
-  const verified = await call<{ status: string }>(prism, `${AUTH}/verify-email`, { token });
+  const verified = await call<{ status: string }>(prism, `${AUTH}/verify-email`, { token, password: PASSWORD });
   assert.deepEqual([verified.status, verified.body], [200, { status: "active" }]);
   assert.equal(outcomeOf(await call(prism, `${AUTH}/verify-email`, { token })), "410 LINK_EXPIRED", "good once");
   assert.equal((await call(prism, "/auth/login", credentials)).status, 200);
   const stored = JSON.stringify(rowsOf(prism, "select * from one_time_tokens"));
   assert.equal(stored.includes(token), false, "the database holds a hash");
+});
+
+test("who owns the mailbox does not open a stranger's account by a click, and takes it over with a new password", async (t) => {
+  const { prism, mail } = await startWithMail(t, { settings: verifying });
+  await register(prism);
+  const token = await mail.tokenTo(ANN);
+  const verify = async (body: object) => outcomeOf(await call(prism, `${AUTH}/verify-email`, { token, ...body }));
+  assert.equal(await verify({}), "400 VALIDATION_FAILED");
+  assert.equal(await verify({ password: "a wrong one" }), "401 INVALID_CREDENTIALS");
+  assert.equal(statusOf(prism), "unverified", "the link stays, and opens nothing");
+
+  await call(prism, `${AUTH}/forgot-password`, { email: ANN });
+  const reset = await mail.tokenTo(ANN, 2);
+  assert.equal((await call(prism, `${AUTH}/reset-password`, { token: reset, password: NEW })).status, 204);
+  assert.equal(statusOf(prism), "active");
+  const logInWith = async (password: string) => outcomeOf(await call(prism, "/auth/login", { email: ANN, password }));
+  assert.deepEqual([await logInWith(PASSWORD), await logInWith(NEW)], ["401 INVALID_CREDENTIALS", "200"]);
 });
 
 test("a confirmed address leaves the account pending where accounts wait for approval by now", async (t) => {
@@ -99,7 +116,7 @@ test("a link is good for its time, its purpose and the account as it is now", as
   const third = await mail.tokenTo(ANN, 3);
   assert.notEqual(second, third);
   assert.equal(
-    (await call(prism, `${AUTH}/verify-email`, { token: second })).status,
+    (await call(prism, `${AUTH}/verify-email`, { token: second, password: PASSWORD })).status,
     200,
     "a later mail spoils nothing",
   );
@@ -283,7 +300,7 @@ test("a mail that no server took before the process was killed is sent once by t
   for (const shown of [body, rowsOf(again, "select * from jobs"), log.lines])
     assert.equal(JSON.stringify(shown).includes(token), false);
   assert.equal(countOf(again, "sealed_mails"), 0, "nothing is kept of what was sent");
-  assert.equal((await call(again, `${AUTH}/verify-email`, { token })).status, 200);
+  assert.equal((await call(again, `${AUTH}/verify-email`, { token, password: PASSWORD })).status, 200);
 });
 
 test("a mail whose link has expired is not sent", async (t) => {
