@@ -257,10 +257,10 @@ export async function secretsKnownTo(
   for (const row of heartbeats) known.push({ kind: "heartbeat", ...row });
   const keys = await trx
     .selectFrom("heartbeat_keys")
-    .select("pingKey")
+    .select("pingKeyHash")
     .where("projectId", "=", projectId)
     .executeTakeFirst();
-  if (keys?.pingKey) known.push({ kind: "pingKey", id: projectId, name: "ping key" });
+  if (keys?.pingKeyHash) known.push({ kind: "pingKey", id: projectId, name: "ping key" });
   return known;
 }
 
