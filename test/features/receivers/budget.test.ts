@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import test from "node:test";
 import { gzipSync } from "node:zlib";
+import { PrepareThread } from "../../../src/features/receivers/prepare-thread.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { ReceiverTest } from "./support.ts";
 
@@ -131,6 +132,22 @@ test("bodies above 256 KiB or 2000 members are read, masked and mapped in a thre
     ],
   );
   assert.ok(!JSON.stringify(requests).includes("k-123456") && !JSON.stringify(requests).includes("hunter22"));
+});
+
+test("a request that arrives while a thread that was too slow ends is answered too", async (t) => {
+  const thread = new PrepareThread(1);
+  t.after(() => thread.stop());
+  const job = {
+    preparation: { row: { projectId: "p" }, request: { bytes: Buffer.alloc(1) } },
+    ...{ mapping: {}, replayId: null, proof: null, spent: () => undefined },
+  } as unknown as Parameters<PrepareThread["run"]>[0];
+  const slow = { code: "PAYLOAD_TOO_LARGE" };
+  const second = thread.run(job).then(
+    () => assert.fail("a millisecond is too short for the start of a thread"),
+    () => thread.run(job),
+  );
+  await assert.rejects(second, slow);
+  await assert.rejects(thread.run(job), slow);
 });
 
 test("a large signed body is verified in the thread, before it is parsed", async (t) => {
