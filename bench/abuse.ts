@@ -5,8 +5,9 @@
  * without and with the attack alternate; medians are reported. `npm run test:abuse` builds first.
  */
 import { spawn } from "node:child_process";
+import { createServer } from "node:net";
 import { join } from "node:path";
-import type { Attack } from "./lib/attacks.ts";
+import type { Attack, Door } from "./lib/attacks.ts";
 import { percentile } from "./lib/percentile.ts";
 import { call, eventBodies, setUp } from "./lib/prism-setup.ts";
 import { type Server, startPrism } from "./lib/processes.ts";
@@ -23,8 +24,11 @@ const MARGIN_MS = 20;
 type Kind = "ingest" | "pages" | "console";
 type Times = Readonly<Record<Kind, number>>;
 
+const mailPort = await freePort();
 const server = await startPrism({
   env: {
+    PRISM_MAIL_IN_PORT: String(mailPort),
+    PRISM_MAIL_IN_DOMAIN: "in.example",
     PRISM_AUTH_REGISTRATION: "open",
     PRISM_TRUSTED_PROXIES: "127.0.0.1",
     // Requests are limited by their work here.
@@ -32,10 +36,13 @@ const server = await startPrism({
   },
 });
 const others = await setUp(server);
+const page = await statusPageOf(server, others);
 const token = await attackerOf(server);
+/** Part of an attack's name; default: all. */
+const wanted = process.env["BENCH_ATTACK"] ?? "";
 const attacks = await attacksOf(server, token);
 const rows: Row[] = [];
-for (const [name, attack] of Object.entries(attacks)) {
+for (const [name, attack] of Object.entries(attacks).filter(([each]) => each.includes(wanted))) {
   const idle: Times[] = [];
   const attacked: Times[] = [];
   const answers: Record<string, number>[] = [];
@@ -67,6 +74,24 @@ report(
   rows,
 );
 
+function freePort(): Promise<number> {
+  return new Promise((resolve) => {
+    const probe = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = probe.address() as { port: number };
+      probe.close(() => resolve(port));
+    });
+  });
+}
+
+/** The public page of the others' project. @returns its URL on this machine */
+async function statusPageOf(target: Server, { token: owner, projectId }: typeof others): Promise<string> {
+  const groups = [{ name: "Shop", components: [{ name: "Website" }, { name: "Checkout" }] }];
+  const body = { enabled: true, title: "Shop", groups };
+  const path = `/api/v1/status-page?projectId=${projectId}`;
+  const { url } = (await call(target, "PUT", path, owner, body)) as { url: string };
+  return target.url + new URL(url).pathname;
+}
+
 async function attackerOf(target: Server): Promise<string> {
   await call(target, "POST", "/auth/register", undefined, { username: "mallory", password: PASSWORD });
   const login = { username: "mallory", password: PASSWORD };
@@ -76,16 +101,18 @@ async function attackerOf(target: Server): Promise<string> {
 /** Attacks by who makes them. */
 async function attacksOf(target: Server, attacker: string): Promise<Record<string, Attack>> {
   const projects: string[][] = [];
+  const doors: Door[] = [];
   for (let i = 0; i < PROJECTS; i++) {
     const body = { name: `attack ${i}` };
     const { id } = (await call(target, "POST", "/api/v1/projects", attacker, body)) as { id: string };
     projects.push(await receiversOf(target, attacker, id));
+    doors.push(await doorOf(target, attacker, id));
   }
-  const base = { url: target.url, token: attacker, seconds: SECONDS };
+  const base = { url: target.url, token: attacker, seconds: SECONDS, mailPort };
   return {
-    "one project": { ...base, receivers: projects[0] ?? [], addresses: 1 },
-    "a creator with 20 projects": { ...base, receivers: projects.flat(), addresses: 1 },
-    "1000 addresses": { ...base, receivers: projects.flat(), addresses: 1000 },
+    "one project": { ...base, receivers: projects[0] ?? [], doors: doors.slice(0, 1), addresses: 1 },
+    "a creator with 20 projects": { ...base, receivers: projects.flat(), doors, addresses: 1 },
+    "1000 addresses": { ...base, receivers: projects.flat(), doors, addresses: 1000 },
   };
 }
 
@@ -105,6 +132,18 @@ async function receiversOf(target: Server, attacker: string, projectId: string):
   return urls.map((url) => server.url + new URL(url).pathname);
 }
 
+/** What else strangers reach: a mail address, the ping URL of a heartbeat, and an integration's key. */
+async function doorOf(target: Server, attacker: string, projectId: string): Promise<Door> {
+  const make = (path: string, body: object): Promise<unknown> => call(target, "POST", path, attacker, body);
+  const { mailAddress } = (await make("/api/v1/receivers", { projectId, name: "mail", preset: "mail" })) as {
+    mailAddress: string;
+  };
+  const job = { projectId, name: "job", schedule: "0 3 * * *" };
+  const { pingUrl } = (await make("/api/v1/heartbeats", job)) as { pingUrl: string };
+  const { key } = (await make("/api/v1/integrations", { projectId, name: "og", kind: "opsgenie" })) as { key: string };
+  return { mail: mailAddress, ping: target.url + new URL(pingUrl).pathname, opsgenieKey: key };
+}
+
 function costlyLabels(): Record<string, string> {
   return Object.fromEntries(
     Array.from({ length: 9 }, (_, i) => [`l${i}`, `= ${MANY_MATCHES.slice(20 * i, 20 * i + 20).join(" or ")}`]),
@@ -121,7 +160,7 @@ async function measure(): Promise<Times> {
         ...{ method: "POST", body: bodies[0] as string },
         headers: { ...json, "X-API-Key": others.apiKey },
       }),
-    pages: () => fetch(`${server.url}/health/live`),
+    pages: () => fetch(page),
     console: () =>
       fetch(`${server.url}/api/v1/incidents?limit=20`, { headers: { Authorization: `Bearer ${others.token}` } }),
   };

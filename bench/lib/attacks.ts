@@ -2,7 +2,16 @@
  * Sends what stopped a server in a security test (S1, S7), as fast as it is answered, over 20
  * connections. The argument is an {@link Attack} as JSON; prints the answers by status.
  */
+import { connect } from "node:net";
 import { gzipSync } from "node:zlib";
+
+/** What strangers reach in a project besides URLs of receivers. */
+export interface Door {
+  /** Address of a receiver of mail. */
+  readonly mail: string;
+  readonly ping: string;
+  readonly opsgenieKey: string;
+}
 
 export interface Attack {
   readonly url: string;
@@ -10,6 +19,9 @@ export interface Attack {
   readonly token: string;
   /** URLs: without a secret, with one, with a costly mapping, with one that repeats the body; and again. */
   readonly receivers: readonly string[];
+  /** One of each project. */
+  readonly doors: readonly Door[];
+  readonly mailPort: number;
   /** Requests come from so many addresses, behind a proxy. */
   readonly addresses: number;
   readonly seconds: number;
@@ -29,7 +41,15 @@ const split = JSON.stringify({ a: Array.from({ length: 1000 }, () => 1), p: "x".
 const condition = Array.from({ length: 60 }, (_, i) => `matches(event.t, '(a|b)*x${i % 30}(d|e)*z')`).join(" or ");
 const trial = JSON.stringify({ condition, event: { type: "a", payload: { t: "ab".repeat(8000) } } });
 
-type Send = (attack: Attack, project: number) => Promise<Response>;
+const mails = [
+  `To: ${"a:".repeat(125_000)}\r\n\r\nlists of groups`,
+  `Content-Type: multipart/mixed; boundary=b\r\n\r\n${"--b\r\n\r\n".repeat(30_000)}`,
+  `Content-Type: text/plain; ${"a=b; ".repeat(40_000)}\r\n\r\nparameters`,
+  `Subject: lines\r\n\r\n${"a line\r\n".repeat(20_000)}`,
+];
+
+/** @returns the status of the answer */
+type Send = (attack: Attack, project: number) => Promise<number | string>;
 
 const receiver =
   (which: number, body: Uint8Array | string, headers: Record<string, string> = {}): Send =>
@@ -45,14 +65,45 @@ const SENDS: readonly Send[] = [
   receiver(0, deep),
   receiver(0, boundaries, { "content-type": "multipart/form-data; boundary=b" }),
   ({ url, token }) => post(`${url}/api/v1/rules/test`, trial, { ...JSON_TYPE, authorization: `Bearer ${token}` }),
+  ({ mailPort, doors }, project) => mail(mailPort, doors[project]?.mail ?? ""),
+  ({ doors }, project) => post(doors[project]?.ping ?? "", text, JSON_TYPE),
+  ({ url, doors }, project) =>
+    post(`${url}/v2/alerts`, empties, { ...JSON_TYPE, authorization: `GenieKey ${doors[project]?.opsgenieKey}` }),
 ];
 
 let sent = 0;
 
-function post(url: string, body: Uint8Array | string, headers: Record<string, string>): Promise<Response> {
+async function post(url: string, body: Uint8Array | string, headers: Record<string, string>): Promise<number> {
   const n = sent++ % attack.addresses;
   const address = `10.9.${n >> 8}.${n & 255}`;
-  return fetch(url, { method: "POST", body, headers: { ...headers, "x-forwarded-for": address } });
+  const reply = await fetch(url, { method: "POST", body, headers: { ...headers, "x-forwarded-for": address } });
+  await reply.arrayBuffer();
+  return reply.status;
+}
+
+/** Sends a mail. @returns the code of the reply to it */
+function mail(port: number, to: string): Promise<string> {
+  const text = mails[sent++ % mails.length] as string;
+  const lines = ["EHLO x", "MAIL FROM:<a@b.c>", `RCPT TO:<${to}>`, "DATA", `${text}\r\n.`];
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, "127.0.0.1");
+    socket.once("error", reject);
+    socket.once("close", () => reject(new Error("closed")));
+    let read = "";
+    socket.on("data", (chunk) => {
+      read += chunk.toString();
+      // The last line of a reply has a space after its code.
+      const code = /^(\d{3}) .*\r\n$/m.exec(read)?.[1];
+      if (code === undefined) return;
+      read = "";
+      const next = lines.shift();
+      if (next !== undefined && Number(code) < 400) socket.write(`${next}\r\n`);
+      else {
+        resolve(`mail ${code}`);
+        socket.destroy();
+      }
+    });
+  });
 }
 
 const attack = JSON.parse(process.argv[2] ?? "{}") as Attack;
@@ -64,10 +115,7 @@ async function connection(first: number): Promise<void> {
   for (let i = first; Date.now() < endsAt; i++) {
     const send = SENDS[i % SENDS.length] as Send;
     const status = await send(attack, Math.floor(i / SENDS.length) % projects).then(
-      async (reply) => {
-        await reply.arrayBuffer();
-        return String(reply.status);
-      },
+      (answer) => String(answer),
       () => "closed",
     );
     answers[status] = (answers[status] ?? 0) + 1;
