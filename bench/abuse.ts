@@ -164,6 +164,8 @@ async function measure(): Promise<Times> {
     console: () =>
       fetch(`${server.url}/api/v1/incidents?limit=20`, { headers: { Authorization: `Bearer ${others.token}` } }),
   };
+  // Threads and caches are there before times count.
+  for (const send of Object.values(kinds)) await (await send()).arrayBuffer();
   const measured = await Promise.all(
     Object.entries(kinds).map(async ([kind, send]) => [kind, await paced(send)] as const),
   );
@@ -179,8 +181,8 @@ async function paced(send: () => Promise<Response>): Promise<number> {
     await new Promise((resolve) => setTimeout(resolve, Math.max(0, due - performance.now())));
     const one = async (): Promise<void> => {
       const reply = await send();
-      await reply.arrayBuffer();
-      if (reply.status >= 400) throw new Error(`a request of others was answered ${reply.status}`);
+      const text = await reply.text();
+      if (reply.status >= 400) throw new Error(`a request of others was answered ${reply.status} ${text}`);
       times.push(performance.now() - due);
     };
     running.push(one());

@@ -87,7 +87,7 @@ function mail(port: number, to: string): Promise<string> {
   const lines = ["EHLO x", "MAIL FROM:<a@b.c>", `RCPT TO:<${to}>`, "DATA", `${text}\r\n.`];
   return new Promise((resolve, reject) => {
     const socket = connect(port, "127.0.0.1");
-    socket.once("error", reject);
+    socket.on("error", reject);
     socket.once("close", () => reject(new Error("closed")));
     let read = "";
     socket.on("data", (chunk) => {

@@ -11,7 +11,7 @@ import { SURE_BYTES } from "../../http/work-budget.ts";
 import type { MailBounces } from "../delivery/index.ts";
 import { acceptMail, type MailContext, mailReceiver } from "../receivers/index.ts";
 import { readBounce } from "./read-bounce.ts";
-import { linesOf, type ReadMail, readMail, startOf } from "./read-mail.ts";
+import { type ReadMail, readMail, workOf } from "./read-mail.ts";
 
 interface ListenerParts extends MailContext {
   readonly log: Logger;
@@ -29,8 +29,6 @@ const MAX_BUFFERED_BYTES = 67_108_864;
 const MAX_CONNECTIONS = 100;
 const MAX_CONNECTIONS_PER_ADDRESS = 20;
 const MAX_RECIPIENTS = 10;
-/** Reading a line costs as much as five members. */
-const MEMBERS_PER_LINE = 5;
 /** Unknown recipients of a connection before it is closed. */
 const MAX_UNKNOWN = 5;
 const IDLE_MS = 60_000;
@@ -258,7 +256,8 @@ export class MailListener {
     this.#parts.requireSpace();
     const sender = senderOf(envelope);
     const recipients = envelope.rcptTo.map(({ address }) => address);
-    this.#charge(raw, recipients, remoteAddress);
+    // Mails that arrive together are read one after the other, with turns for other requests.
+    await this.#parts.work.turns.run(remoteAddress, () => this.#charge(raw, recipients, remoteAddress));
     if (sender === "" && recipients.some(isReturnPath)) await this.#bounced(raw);
     const others = recipients.filter((address) => sender !== "" || !isReturnPath(address));
     if (others.length === 0) return;
@@ -279,8 +278,7 @@ export class MailListener {
     const payer = payers[0] ?? work.ofAddress(address, "mail");
     // A small one is not refused for what others sent.
     for (const each of [payer, ...payers.slice(1)]) work.require(each, raw.length <= SURE_BYTES);
-    const start = startOf(raw);
-    work.charge(payer, { read: raw.length, bytes: start.length, members: MEMBERS_PER_LINE * linesOf(start) });
+    work.charge(payer, workOf(raw));
   }
 
   #isReturnPath(address: string): boolean {
