@@ -26,7 +26,7 @@ import {
 import { Integrations } from "../features/integrations/index.ts";
 import { PermanentError } from "../features/jobs/index.ts";
 import type { Notifier } from "../features/notifications/index.ts";
-import { gapsBetween, onCall } from "../features/oncall/index.ts";
+import { gapsBetween, namedOnCall, onCall } from "../features/oncall/index.ts";
 import { Presets, Receivers } from "../features/receivers/index.ts";
 import { alertKey } from "../features/rules/index.ts";
 import { StatusPages } from "../features/statuspage/index.ts";
@@ -117,6 +117,7 @@ export function openAlerts(
     ...{ pages: paging.pages, reachable: paging.reachable },
     onCall: (...parameters) => onCall(core.access.users, ...parameters),
     gapsOf: (...parameters) => gapsBetween(core.access.users, ...parameters),
+    namedOnCall,
   };
   const forecast = {
     ...{ db: db.scan, clock, alerts, policies, pages: incidents, onCall: warnings.onCall },

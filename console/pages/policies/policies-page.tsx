@@ -80,7 +80,7 @@ export default function PoliciesPage() {
 }
 
 interface Warnings {
-  readonly data: readonly { readonly message: string; readonly policyId: string }[];
+  readonly data: readonly { readonly message: string }[];
 }
 
 /** What would keep pages of the project from arriving. */

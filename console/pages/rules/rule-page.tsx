@@ -9,7 +9,19 @@ import { streamsOf, useProjects } from "../../app/projects.ts";
 import { type QueryResult, useGet } from "../../app/query.ts";
 import { useRefresh } from "../../app/refresh.ts";
 import { can } from "../../app/session.ts";
-import { Banner, formatRelative, Loaded, Menu, Page, plural, Skeleton, Switch, Tabs, toast } from "../../ui/index.ts";
+import {
+  Banner,
+  formatRelative,
+  Loaded,
+  Menu,
+  Page,
+  plural,
+  Skeleton,
+  Switch,
+  Tabs,
+  toast,
+  UserText,
+} from "../../ui/index.ts";
 import { ActivityTab } from "./activity-tab.tsx";
 import { projectName } from "./data.ts";
 import { definitionOf } from "./draft.ts";
@@ -42,7 +54,8 @@ function Shown({ rule, query }: { readonly rule: Rule; readonly query: QueryResu
   useStreams(canInProject("events:read") ? streamsOf(projects, rule.projectId ?? "") : [], refreshSoon);
   useStream("user:me", refreshSoon);
   const isWritable = can("rules:write");
-  const { stats } = rule;
+  const { stats, warnings = [] } = rule;
+  const inactive = warnings.filter(({ code }) => code === "RECIPIENT_INACTIVE");
   const subtitle =
     stats.lastMatchedAt === null
       ? `Has not matched an event yet. Notifies ${targetsText(rule, names)}.`
@@ -70,6 +83,17 @@ function Shown({ rule, query }: { readonly rule: Rule; readonly query: QueryResu
       {rule.broken && (
         <Banner tone="bad" title="This rule is broken and not evaluated">
           {rule.broken.message} Save a changed condition to start it again.
+        </Banner>
+      )}
+      {inactive.length > 0 && (
+        <Banner tone="warn" title="The rule names people who get nothing">
+          <ul>
+            {inactive.map(({ message }) => (
+              <li key={message}>
+                <UserText>{message}</UserText>
+              </li>
+            ))}
+          </ul>
         </Banner>
       )}
       {!isWritable && (

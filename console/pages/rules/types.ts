@@ -64,6 +64,8 @@ export interface Rule extends Definition {
   /** Why an active rule is not evaluated. */
   readonly broken: { readonly code: string; readonly message: string } | null;
   readonly stats: Stats;
+  /** Not in lists. */
+  readonly warnings?: readonly { readonly code: string; readonly message: string }[];
   /** In lists: the last 24 hours, from the latest decisions. */
   readonly activity?: {
     readonly matched: number;

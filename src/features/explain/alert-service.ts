@@ -69,7 +69,8 @@ export async function explainIncident(
 function namedUser({ users }: AlertExplainContext, principal: PermissionHolder, ref: string): string {
   const userId = users.findAny(ref);
   const isOwn = userId !== undefined && userId === principal.userId;
-  if (!isOwn && !principal.permissions.has("notifications:read_all")) throw missingPermission("notifications:read_all");
+  if (!isOwn && !principal.permissions.has("notifications:read_all"))
+    throw missingPermission("notifications:read_all", "without it you can ask about yourself only");
   if (userId === undefined) throw new PrismError("USER_NOT_FOUND", "No such user");
   return userId;
 }

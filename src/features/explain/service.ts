@@ -28,6 +28,8 @@ export interface ExplainOwn {
   readonly alerting: AlertingParts;
 }
 
+const HINT = "the event did not notify you; who has the permission can explain it for you with --user (?userId=)";
+
 /** Limit for the traces of decided rules in an answer, and for those of other rules. */
 const MAX_TRACE_BYTES = 4_194_304;
 
@@ -60,7 +62,9 @@ export async function explainEvent(
   const only = isFull ? null : principal.userId;
   const rules = await decidedRules(context, event);
   if (only !== null && (await notificationsOf(context, rules, { only, also: null })).length === 0)
-    throw seesEvent ? missingPermission("notifications:read_all") : new PrismError("EVENT_NOT_FOUND", "No such event");
+    throw seesEvent
+      ? missingPermission("notifications:read_all", HINT)
+      : new PrismError("EVENT_NOT_FOUND", "No such event");
   const userId = userOf(context, userRef, only);
   return explain(context, { kind: "event", id, event, only, userId, seesEvents: true }, rules, null);
 }
@@ -94,7 +98,8 @@ export async function explainNotification(
 function userOf({ users }: ExplainOwn, ref: string | undefined, only: string | null): string | null {
   if (ref === undefined) return only;
   const userId = users.findAny(ref);
-  if (only !== null && userId !== only) throw missingPermission("notifications:read_all");
+  if (only !== null && userId !== only)
+    throw missingPermission("notifications:read_all", "without it you can ask about yourself only");
   if (userId === undefined) throw new PrismError("USER_NOT_FOUND", "No such user");
   return userId;
 }

@@ -42,7 +42,7 @@ export async function reasonsFor(
   if (unreachable) reasons.push(unreachable.text);
   const toldDirectly = others.some(({ recipients }) => recipients.some(({ userId }) => userId === id));
   const told = toldDirectly || [...byRule.values()].some((each) => each.told);
-  if (reasons.length === 0) reasons.push("no rule applied to it");
+  if (reasons.length === 0) reasons.push(strangerReason(eligibility) ?? "no rule applied to it");
   return { id, name: nameOf(eligibility.person), told, reasons, byRule };
 }
 
@@ -124,6 +124,7 @@ export interface Eligibility {
   readonly roles: Awaited<ReturnType<typeof queries.rolesOf>>;
   readonly devices: Awaited<ReturnType<typeof queries.devicesOf>>;
   readonly memberSince: number | null;
+  readonly projectId: string | null;
   readonly defaultProjectId: string;
 }
 
@@ -141,7 +142,7 @@ export async function readEligibility(
     queries.devicesOf(db, userId),
     projectId === null ? undefined : queries.membershipOf(db, userId, projectId),
   ]);
-  return { person, roles, devices, memberSince: member?.since ?? null, defaultProjectId };
+  return { person, roles, devices, memberSince: member?.since ?? null, projectId, defaultProjectId };
 }
 
 /** Why a rule reaches the user, by the current roles; null if it does not. */
@@ -150,6 +151,14 @@ function reachOf({ person, roles }: Eligibility, { targetRoles, targetUsers }: D
   const held = roles.filter(({ id, name }) => targetRoles.includes(name) || targetRoles.includes(id));
   if (held.length === 0) return null;
   return `holds the ${held.length === 1 ? "role" : "roles"} ${held.map(({ name }) => name).join(", ")}`;
+}
+
+/** Why nothing of the project reaches the user; null if something can. */
+function strangerReason({ person, memberSince, projectId, defaultProjectId }: Eligibility): string | null {
+  if (person.deletedAt !== null) return "the account has been deleted";
+  if (person.status !== "active") return `the account is ${person.status}`;
+  if (projectId === null || projectId === defaultProjectId || memberSince !== null) return null;
+  return "is not a member of the project";
 }
 
 /** Why a rule could not reach the user at an instant; null if it could. */

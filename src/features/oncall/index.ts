@@ -2,5 +2,5 @@
 
 export { MAX_CALENDAR_BYTES } from "./calendars.ts";
 export { instantOf } from "./model/recurrence.ts";
-export { gapsBetween, type OnCallPort, type OnCallSpan, onCall, onCallBetween } from "./roster.ts";
+export { gapsBetween, namedOnCall, type OnCallPort, type OnCallSpan, onCall, onCallBetween } from "./roster.ts";
 export { DUE_EVENT, ON_CALL_CHANGED } from "./schedules.ts";

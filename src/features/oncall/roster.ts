@@ -122,6 +122,33 @@ export function spanOf(row: ShiftRow): { readonly start: EpochMs; readonly end: 
   return first;
 }
 
+/** A user whom shifts, overrides and swaps of a schedule name, now or later. */
+export interface NamedOnCall {
+  readonly userId: string;
+  readonly scheduleId: string;
+  readonly schedule: string;
+  readonly in: "a shift" | "an override" | "a swap";
+}
+
+/** Whom the schedules of a project name from `now` on, each once for a schedule; calendars do not count. */
+export async function namedOnCall(db: ReadDb | Trx, projectId: string, now: EpochMs): Promise<NamedOnCall[]> {
+  const found = new Map<string, NamedOnCall>();
+  for (const { id: scheduleId, name: schedule } of await schedulesOf(db, [projectId]))
+    for (const row of await shiftsOf(db, scheduleId)) {
+      if (isPast(row, now)) continue;
+      const kind = row.swapFor !== null ? "a swap" : row.kind === "override" ? "an override" : "a shift";
+      for (const userId of turnsOf(row).flat()) {
+        const key = `${scheduleId} ${userId}`;
+        if (!found.has(key)) found.set(key, { userId, scheduleId, schedule, in: kind });
+      }
+    }
+  return [...found.values()];
+}
+
+function isPast(row: ShiftRow, now: EpochMs): boolean {
+  return (row.validUntil ?? now) < now || (row.recurrence === null && spanOf(row).end < now);
+}
+
 /** A changed shift is in effect only before, or after, its change. */
 function clipped<T extends { readonly start: EpochMs; readonly end: EpochMs }>(row: ShiftRow, span: T): T[] {
   const start = Math.max(span.start, row.validFrom ?? Number.NEGATIVE_INFINITY);

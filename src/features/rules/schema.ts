@@ -285,8 +285,20 @@ export const RuleView = named(
 /** One rule, with what its author should know. */
 export const RuleWithWarnings = named(
   "RuleWithWarnings",
-  "A rule with warnings about its condition",
-  v.object({ ...RuleView.entries, warnings }),
+  "A rule with warnings about its condition and its people",
+  v.object({
+    ...RuleView.entries,
+    warnings: doc(
+      v.array(
+        v.object({
+          ...{ code: v.string(), message: v.string() },
+          ...{ position: v.optional(v.number()), line: v.optional(v.number()), column: v.optional(v.number()) },
+        }),
+      ),
+      "Parts of the condition that are valid but can never match; without a position, `RECIPIENT_INACTIVE`: a " +
+        "person in `targetUsers` whose account is not active, or who is not a member of the project",
+    ),
+  }),
 );
 
 export const StatsView = named(

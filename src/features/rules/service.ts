@@ -236,12 +236,16 @@ export async function ruleStats(
   return { ...countsView({ ...rule, ...totals }), perDay };
 }
 
-async function readRule({ db, sounds, rules }: RulesContext, id: string) {
+async function readRule({ db, sounds, rules, users }: RulesContext, id: string) {
   const row = await queries.findRule(db.read, id);
   if (!row) throw new PrismError("RULE_NOT_FOUND", "No such rule");
   const roles = await queries.roleNames(db.read);
   const view = ruleView(row, roles, sounds.urlOf, rules.brokenOf(id));
-  return { version: row.version, body: { ...view, warnings: conditionWarnings(row.condition) } };
+  const people = users.absent(view.targetUsers, row.projectId).map(({ text }) => ({
+    code: "RECIPIENT_INACTIVE",
+    message: `The rule names ${text}: it notifies others only`,
+  }));
+  return { version: row.version, body: { ...view, warnings: [...conditionWarnings(row.condition), ...people] } };
 }
 
 const NO_DECISIONS = {

@@ -65,13 +65,21 @@ test("explain returns why a user was not notified", async (t) => {
       assert.match(rules[0]?.user?.reason ?? "", reason);
     });
 
-  await t.test("a rule names its targets, and why it reaches the user", async () => {
-    const rule = async (id: string) => (await explain(prism, `event/${high}?userId=${id}`)).rules[0];
-    const ofTold = await rule(told.id);
-    assert.deepEqual(ofTold?.targets, { roles: ["Auditor"], users: 0 });
-    assert.equal(ofTold?.user?.reach, "holds the role Auditor");
-    assert.equal((await rule(roleless.id))?.user?.reach, null);
-  });
+  await t.test(
+    "an event that no rule of the project takes says who is not a member, and the right that is missing",
+    async () => {
+      const bare = await makeProject(prism, "bare");
+      const id = await made(prism.post("/events", { type: "a", projectId: bare.id }));
+      const { user, answer } = await explain(prism, `event/${id}?userId=${stranger.id}`);
+      assert.deepEqual(user?.reasons, ["is not a member of the project"]);
+      assert.match(answer, /^stranger was not notified \(is not a member of the project\)/);
+      const asked = await prism.get(`/api/v1/explain/event/${high}`, { token: roleless.token });
+      assert.equal(asked.status, 403);
+      assert.match(
+        asked.text,
+        /notifications:read_all; the event did not notify you; who has the permission can explain/,
+      );
+    });
 
   await t.test("the answer is about the rule that could have notified the user", async () => {
     await made(

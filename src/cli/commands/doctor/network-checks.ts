@@ -80,9 +80,9 @@ const LISTED = 20;
 
 /** What would keep pages from arriving; nothing for a server whose policies are all the built-in one and work. */
 async function checkPaging(api: ServerClient): Promise<Check[]> {
-  type Found = { data: readonly { message: string }[]; hasOutsideWay: boolean };
+  type Found = { data: readonly { message: string; project: string }[]; hasOutsideWay: boolean };
   const { data, hasOutsideWay } = await api.get<Found>("/api/v1/policies/warnings", { scope: "all" });
-  const messages = [...new Set(data.map(({ message }) => message))];
+  const messages = [...new Set(data.map(({ message, project }) => `project ${project}: ${message}`))];
   const listed = messages.slice(0, LISTED).map((message) => warn("paging", message));
   if (messages.length > LISTED) listed.push(warn("paging", `and ${messages.length - LISTED} more warnings of paging`));
   if (listed.length > 0) return listed;

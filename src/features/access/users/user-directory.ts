@@ -30,6 +30,25 @@ interface Found {
   readonly status: string;
 }
 
+/** A person who is named somewhere and gets nothing there. */
+export interface AbsentPerson {
+  readonly id: string;
+  /** `Bob, whose account is disabled` */
+  readonly text: string;
+}
+
+interface Account {
+  readonly name: string;
+  readonly username: string | null;
+  readonly status: string;
+  readonly deletedAt: number | null;
+}
+
+function absenceText(row: Account | undefined): string {
+  if (row === undefined || row.deletedAt !== null) return "whose account is deleted";
+  return row.status === "active" ? "who is not a member of the project" : `whose account is ${row.status}`;
+}
+
 /**
  * Resolves references to users (docs/http.md): `me`, an id, an external id, a username, a mail
  * address, in this order; a verified mail address comes first: accounts made of an address by
@@ -39,6 +58,7 @@ export class UserDirectory {
   readonly #parts: DirectoryParts;
   readonly #find;
   readonly #findAddress;
+  readonly #account;
   readonly #isMember;
   readonly #sharesProject;
 
@@ -54,6 +74,9 @@ export class UserDirectory {
     );
     this.#findAddress = parts.reader.prepare<[string], Found & { isEmailVerified: number }>(
       "select id, status, isEmailVerified from users where email = ? and deletedAt is null",
+    );
+    this.#account = parts.reader.prepare<[string], Account>(
+      "select name, username, status, deletedAt from users where id = ?",
     );
     this.#isMember = parts.reader.prepare<[string, string]>(
       "select 1 from project_members where projectId = ? and userId = ?",
@@ -161,6 +184,17 @@ export class UserDirectory {
   /** The active ones of these users, and only members of the project if one is given. */
   reachable(userIds: readonly string[], projectId: string | null): string[] {
     return userIds.filter((id) => this.find(id) === id && this.#isReachable(id, projectId));
+  }
+
+  /** The others of these users than {@link reachable}, with the reason. */
+  absent(userIds: readonly string[], projectId: string | null): AbsentPerson[] {
+    const reached = new Set(this.reachable(userIds, projectId));
+    return [...new Set(userIds)]
+      .filter((id) => !reached.has(id))
+      .map((id) => {
+        const row = this.#account.get(id);
+        return { id, text: `${row?.name || (row?.username ?? id)}, ${absenceText(row)}` };
+      });
   }
 
   #isReachable(userId: string, projectId: string | null): boolean {

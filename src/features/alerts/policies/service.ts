@@ -98,7 +98,11 @@ export const PolicyWarnings = v.object({
   data: v.array(
     v.object({
       ...{ code: v.string(), message: v.string(), projectId: v.string() },
-      policyId: doc(v.string(), "The policy with the step; that of `default` is the project's"),
+      project: doc(v.string(), "Slug of the project"),
+      policyId: doc(
+        v.nullable(v.string()),
+        "The policy with the step; that of `default` is the project's; null: a schedule or a rule",
+      ),
     }),
   ),
   hasOutsideWay: doc(v.boolean(), "Whether people can be reached outside of the app: without, nothing falls back"),
@@ -231,13 +235,12 @@ export async function listPolicyWarnings(
 ) {
   if (scope === "all" && !principal.permissions.has("projects:all")) throw missingPermission("projects:all");
   const isAll = scope === "all" && projectId === undefined;
-  const ids = isAll
-    ? (await db.scan.selectFrom("projects").select("id").where("deletedAt", "is", null).execute()).map(({ id }) => id)
-    : [projects.requireOrDefault(principal, projectId, "events:read")];
+  const all = db.scan.selectFrom("projects").select(["id", "slug"]).where("deletedAt", "is", null);
+  const wanted = isAll ? all : all.where("id", "=", projects.requireOrDefault(principal, projectId, "events:read"));
   const data = [];
-  for (const id of ids)
+  for (const { id, slug } of await wanted.execute())
     for (const { code, message, policyId } of await projectWarnings(warnings, db.scan, id))
-      data.push({ code, message, projectId: id, policyId });
+      data.push({ code, message, projectId: id, project: slug, policyId });
   return { data, hasOutsideWay: warnings.pages.hasWays };
 }
 

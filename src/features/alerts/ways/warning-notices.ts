@@ -89,7 +89,7 @@ export class PagingWarningNotices {
 
   async #send(trx: Trx, projectId: string, { cause, code, message, policyId }: PagingWarning): Promise<void> {
     const { notify, wall, warnings } = this.#parts;
-    const { users, isOfProject } = await responsibleFor(warnings.users, trx, projectId, [policyId]);
+    const { users, isOfProject } = await responsibleFor(warnings.users, trx, projectId, [policyId ?? projectId]);
     if (users.length === 0) return;
     const title = "Pages may not arrive";
     const { id } = await notify.send(

@@ -14,8 +14,10 @@ import { BUILT_IN_POLICY, type PolicyDefinition, type PolicyStep } from "../poli
 /** A gap this near is warned of, unless the step has another target meanwhile. */
 const GAP_AHEAD_MS = DAY_MS;
 const GAP_BACK_MS = 30 * DAY_MS;
+const MAX_RULES = 1000;
 
 const CODES = [
+  "person-inactive",
   ...(["no-steps", "no-outside-way", "person-without-way"] as const),
   ...(["channel-untested", "channel-disabled", "channel-gone"] as const),
   ...(["schedule-gap", "schedule-gone"] as const),
@@ -26,7 +28,8 @@ export interface PagingWarning {
   readonly message: string;
   /** The same for as long as the warning is about the same thing. */
   readonly cause: string;
-  readonly policyId: string;
+  /** Null: a schedule or a rule has it, no policy. */
+  readonly policyId: string | null;
 }
 
 export const PagingWarnings = doc(
@@ -35,6 +38,15 @@ export const PagingWarnings = doc(
 );
 
 type Db = ReadDb | Trx;
+
+interface NamedPerson {
+  readonly userId: string;
+  readonly scheduleId: string;
+  /** Its name. */
+  readonly schedule: string;
+  /** `a shift` */
+  readonly in: string;
+}
 
 /** What the search needs of incidents. */
 export interface WarningParts
@@ -47,6 +59,8 @@ export interface WarningParts
     from: EpochMs,
     to: EpochMs,
   ) => Promise<readonly { readonly start: EpochMs; readonly end: EpochMs }[]>;
+  /** Whom the on-call schedules of a project name from an instant on. */
+  readonly namedOnCall: (db: Db, projectId: string, now: EpochMs) => Promise<readonly NamedPerson[]>;
 }
 
 /** A policy as it is, or is about to be. */
@@ -56,15 +70,65 @@ export interface WarnedPolicy {
   readonly definition: PolicyDefinition;
 }
 
-/** The warnings of all policies of a project; without one of its own, those of the built-in policy. */
+/**
+ * The warnings of all policies of a project (without one of its own, those of the built-in policy),
+ * and people without an active account whom its schedules and rules name.
+ */
 export async function projectWarnings(parts: WarningParts, db: Db, projectId: string): Promise<PagingWarning[]> {
   const found: PagingWarning[] = [];
   for (const ref of parts.policies.of(projectId).values()) {
     const definition = parts.policies.definitionOf(ref);
     found.push(...(await policyWarnings(parts, db, { id: ref.id, projectId, definition })));
   }
+  found.push(...(await scheduleWarnings(parts, db, projectId)), ...(await ruleWarnings(parts, db, projectId)));
   const byCause = new Map(found.map((warning) => [warning.cause, warning]));
   return [...byCause.values()];
+}
+
+async function scheduleWarnings(parts: WarningParts, db: Db, projectId: string): Promise<PagingWarning[]> {
+  const named = await parts.namedOnCall(db, projectId, parts.clock.now());
+  const ids = named.map(({ userId }) => userId);
+  const absent = new Map(parts.users.absent(ids, projectId).map(({ id, text }) => [id, text]));
+  return named.flatMap(({ userId, scheduleId, schedule, in: place }) => {
+    const text = absent.get(userId);
+    return text === undefined
+      ? []
+      : [
+          inactive(
+            projectId,
+            null,
+            `${scheduleId} ${userId}`,
+            `The on-call schedule ${schedule} names ${text}, in ${place}`,
+          ),
+        ];
+  });
+}
+
+/** Rules that notify people by their names; rules of all projects count in the default one. */
+async function ruleWarnings({ users, projects }: WarningParts, db: Db, projectId: string): Promise<PagingWarning[]> {
+  const rules = await db
+    .selectFrom("rules")
+    .select(["id", "name", "projectId", "targetUsers"])
+    .where((e) =>
+      projectId === projects.defaultId
+        ? e.or([e("projectId", "=", projectId), e("projectId", "is", null)])
+        : e("projectId", "=", projectId),
+    )
+    .where("active", "=", 1)
+    .where("deletedAt", "is", null)
+    .where("targetUsers", "<>", "[]")
+    .orderBy("id")
+    .limit(MAX_RULES)
+    .execute();
+  return rules.flatMap(({ id, name, projectId: of, targetUsers }) =>
+    users
+      .absent(JSON.parse(targetUsers) as string[], of)
+      .map((person) => inactive(projectId, null, `${id} ${person.id}`, `The rule ${name} names ${person.text}`)),
+  );
+}
+
+function inactive(projectId: string, policyId: string | null, subject: string, message: string): PagingWarning {
+  return { code: "person-inactive", message, policyId, cause: `${projectId} person-inactive ${subject}` };
 }
 
 /** The warnings of one policy. Nothing is stored. */
@@ -83,6 +147,8 @@ export async function policyWarnings(parts: WarningParts, db: Db, policy: Warned
     const channel = channelOf(step);
     if (channel !== undefined) found.push(...(await channelWarnings(db, name, channel, warn)));
     if (step.type !== "notify") continue;
+    for (const person of parts.users.absent(step.users, projectId))
+      found.push(inactive(projectId, id, `${id} ${person.id}`, `The policy ${name} names ${person.text}`));
     found.push(...(await peopleWarnings(parts, db, policy, step, warn)));
     found.push(...(await gapWarnings(parts, db, policy, step, warn)));
   }

@@ -264,3 +264,49 @@ test("sample data and tests of channels never fall back, and administrators read
   assert.ok(text.includes(`/dashboard/incidents/${real?.id}`), text);
   for (const hidden of ["SecretName", "acme"]) assert.ok(!text.includes(hidden), text);
 });
+
+test("a policy, a schedule, an override and a rule that name a disabled or deleted person are warned of", async (t) => {
+  const world = await IncidentWorld.start(t, SETTINGS);
+  const { prism } = world;
+  const [bob, eve, ann] = [await world.member("bob"), await world.member("eve"), await world.member("ann")];
+  for (const person of [bob, ann]) await wayOf(t, world, person);
+  const { id } = await policy(world, { name: "Duty", steps: [{ type: "notify", users: ["bob", "ann"] }] });
+  const schedule = await prism.post<{ id: string }>("/api/v1/oncall/schedules", { name: "Office" });
+  const [start, end] = [world.clock.now() - HOUR, world.clock.now() + HOUR].map((at) => new Date(at).toISOString());
+  const path = `/api/v1/oncall/schedules/${schedule.body.id}`;
+  const daily = { start: start?.slice(0, 19), durationMs: HOUR, timezone: "UTC", recurrence: { frequency: "daily" } };
+  for (const [kind, body] of [
+    ["shifts", { ...daily, turns: [["bob"], ["ann"]] }],
+    ["overrides", { start, end, users: ["eve"] }],
+  ] as const) {
+    const made = await prism.post(`${path}/${kind}`, body);
+    assert.equal(made.status, 201, made.text);
+  }
+  const condition = "event.type == 'disk.full'";
+  const rule = await prism.post<Warned>("/api/v1/rules", { name: "Disk", condition, targetUsers: [eve.id, ann.id] });
+  assert.deepEqual(codesOf(rule.body), []);
+  assert.deepEqual(await listed(world), []);
+
+  assert.equal((await prism.patch(`/api/v1/users/${bob.id}`, { status: "disabled" })).status, 200);
+  assert.equal((await prism.delete(`/api/v1/users/${eve.id}`)).status, 204);
+  const found = await prism.get<{ data: readonly { message: string; project: string; policyId: string | null }[] }>(
+    `${PATH}/warnings`,
+  );
+  assert.deepEqual(
+    found.body.data.map(({ message, policyId }) => [message, policyId]),
+    [
+      ["The policy Duty names bob, whose account is disabled", id],
+      ["The on-call schedule Office names bob, whose account is disabled, in a shift", null],
+      ["The on-call schedule Office names eve, whose account is deleted, in an override", null],
+      ["The rule Disk names eve, whose account is deleted", null],
+    ],
+  );
+  assert.deepEqual([...new Set(found.body.data.map(({ project }) => project))], ["default"]);
+  assert.deepEqual(codesOf(await changed(world, `${PATH}/${id}`, "patch", { repeat: 1 })), ["person-inactive"]);
+  const read = await prism.get<Warned>(`/api/v1/rules/${rule.body.id}`);
+  assert.deepEqual(codesOf(read.body), ["RECIPIENT_INACTIVE"]);
+
+  world.clock.advance(2 * HOUR);
+  const later = await prism.get<{ data: readonly { message: string }[] }>(`${PATH}/warnings`);
+  assert.ok(!later.body.data.some(({ message }) => message.includes("override")), "the override is over");
+});
