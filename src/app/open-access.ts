@@ -101,6 +101,7 @@ export async function openAccess(base: Base, enqueueMail: AccountOptions["enqueu
       reader,
       audit,
       clock,
+      log: authLog,
       unknownRecipient: config.unknownRecipient,
       provisionAddresses: config.notifications.provisionAddresses,
       isDevelopment,

@@ -126,6 +126,17 @@ test("send", async (t) => {
     assert.deepEqual(Object.keys(sent), ["id", "recipients"]);
   });
 
+  await t.test("--to names accounts that a mistyped recipient made", async () => {
+    const { status, stdout } = await run(["--to", "ann,anny", "Hello"]);
+    assert.equal(status, 0);
+    assert.match(stdout, /sent to 2 recipients\nthere was no user anny: an account was created\n$/);
+    const again = await runJson<object>(["send", "--to", "anny", "Hello"], { cwd, env });
+    assert.deepEqual(Object.keys(again), ["id", "recipients"]);
+    const body = { recipients: ["bobb"], title: "t", message: "m", delayMs: 1000 };
+    const later = await prism.post<{ newRecipients: string[] }>("/api/v1/notifications", body);
+    assert.deepEqual(later.body.newRecipients, ["bobb"]);
+  });
+
   const events = countOf(prism, "events");
   await eachCase(
     t,

@@ -65,7 +65,7 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       body: s.SendBody,
       status: 201,
       otherStatuses: [202],
-      response: v.union([s.NotificationView, s.ScheduledReply]),
+      response: v.union([s.SentNotification, s.ScheduledReply]),
       errors: ["RECIPIENT_NOT_FOUND", "SOUND_NOT_FOUND", "NOT_CONFIGURED", "LIMIT_REACHED", ...IDEMPOTENCY_ERRORS],
       handle: (exchange, { body }) => sendNotification(context, exchange, callerOf(exchange), body),
     }),

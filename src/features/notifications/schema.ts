@@ -97,10 +97,20 @@ export const SendBody = example(
 export type SendBody = v.InferOutput<typeof SendBody>;
 
 /** The answer to a notification that is sent later. */
+const newRecipients = {
+  newRecipients: v.optional(
+    doc(
+      v.array(v.string()),
+      "Recipients without an account, for whom one without a password was created " +
+        "(`notifications.unknownRecipient: provision`); absent without any",
+    ),
+  ),
+};
+
 export const ScheduledReply = named(
   "ScheduledSend",
   "The job that will send the notification",
-  v.object({ jobId: v.string(), runAt: v.string() }),
+  v.object({ jobId: v.string(), runAt: v.string(), ...newRecipients }),
 );
 
 export const DeliveryView = named(
@@ -196,6 +206,13 @@ export const NotificationView = named(
       webviewAction: v.nullable(WebviewAction),
     }),
   }),
+);
+
+/** The answer to sending. */
+export const SentNotification = named(
+  "SentNotification",
+  "A notification that was sent",
+  v.object({ ...NotificationView.entries, ...newRecipients }),
 );
 
 /** Answers of recipients that one notification shows. */

@@ -36,14 +36,19 @@ export async function sendNotification(
     dedupeKey: body.dedupeKey,
     channels: body.channels,
   };
+  const unknown = context.users.unknown(input.recipients);
   return idempotency.run(exchange, principal, body, db, async (trx) => {
     context.storage.requireSpace();
+    const made = async () => {
+      const newRecipients = await context.users.madeOf(unknown, trx);
+      return newRecipients.length === 0 ? {} : { newRecipients };
+    };
     if (when) {
       const { jobId, runAt } = await context.notify.schedule(input, when, { trx });
-      return new Reply(202, { jobId, runAt: toRfc3339(runAt) });
+      return new Reply(202, { jobId, runAt: toRfc3339(runAt), ...(await made()) });
     }
     const { id } = await context.notify.send(input, { trx });
-    return new Reply(201, await asSenderSees(trx, id, principal, context));
+    return new Reply(201, { ...(await asSenderSees(trx, id, principal, context)), ...(await made()) });
   });
 }
 

@@ -203,16 +203,24 @@ async function sendNotification(
   const [firstLine = ""] = message.trim().split("\n");
   const heading = title ?? [...firstLine].slice(0, MAX_TITLE).join("");
   const action = link === undefined ? undefined : { type: "link", url: link };
-  const more = given({ data, action, priority, dedupeKey });
-  const sent = await server.post<{ id: string; recipients: string[] }>("/api/v1/notifications", {
-    recipients,
-    title: heading,
-    message,
-    ...more,
-  });
+  const members = given({ data, action, priority, dedupeKey });
+  const sent = await server.post<{ id: string; recipients: string[]; newRecipients?: string[] }>(
+    "/api/v1/notifications",
+    {
+      recipients,
+      title: heading,
+      message,
+      ...members,
+    },
+  );
   // People, not names: an id and an address may be of one person.
   const count = sent.recipients.length;
-  out.result({ id: sent.id, recipients: count }, () => `${sent.id}  sent to ${countText(count, "recipient")}`);
+  const { id, newRecipients = [] } = sent;
+  const more = newRecipients.length === 0 ? {} : { newRecipients };
+  out.result({ id, recipients: count, ...more }, () => [
+    `${id}  sent to ${countText(count, "recipient")}`,
+    ...newRecipients.map((name) => out.yellow(`there was no user ${printable(name)}: an account was created`)),
+  ]);
 }
 
 /** The members with a value. */

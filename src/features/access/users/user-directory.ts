@@ -4,6 +4,7 @@ import { cleanText } from "../../../core/clean-text.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
+import type { Logger } from "../../../core/log.ts";
 import { requireAccount } from "../../../http/access.ts";
 import { addEffect, type Database, type Trx } from "../../../store/database.ts";
 import type { AuditService } from "../../audit/index.ts";
@@ -16,6 +17,7 @@ export interface DirectoryParts {
   readonly reader: Sqlite;
   readonly audit: AuditService;
   readonly clock: Clock;
+  readonly log: Logger;
   readonly unknownRecipient: "provision" | "reject";
   /** Whether {@link unknownRecipient} also creates users of mail addresses. */
   readonly provisionAddresses: boolean;
@@ -205,9 +207,21 @@ export class UserDirectory {
     );
   }
 
+  /** The references without an account, which a request may then create one for. */
+  unknown(refs: readonly string[]): string[] {
+    return [...new Set(refs)].filter((ref) => this.findAny(ref) === undefined);
+  }
+
+  /** Which of these {@link unknown} references the transaction has created an account for. */
+  async madeOf(refs: readonly string[], trx: Trx): Promise<string[]> {
+    if (refs.length === 0) return [];
+    const rows = await trx.selectFrom("users").select("externalId").where("externalId", "in", refs).execute();
+    return refs.filter((ref) => rows.some(({ externalId }) => externalId === ref));
+  }
+
   /** Creates a user who only receives notifications: no password, no role, an external id. */
   async #provision(ref: string, trx: Trx): Promise<string | undefined> {
-    const { clock, timezone, audit, unknownRecipient, provisionAddresses } = this.#parts;
+    const { clock, timezone, audit, log, unknownRecipient, provisionAddresses } = this.#parts;
     const externalId = cleanText(ref);
     if (unknownRecipient !== "provision" || ref === "me" || isUuid(ref) || externalId !== ref || ref.length > 128)
       return undefined;
@@ -225,6 +239,7 @@ export class UserDirectory {
       .execute();
     await recordChange({ audit }, "user.register", "user", id, { roles: [], by: "recipient" }, trx);
     addEffect(trx, { type: "rights-changed", of: "user", userId: id });
+    log.info({ userId: id, name: externalId }, "created an account without password for an unknown recipient");
     return id;
   }
 }
