@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
+import { makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { promise } from "../helpers/promise.ts";
 import { temporaryDir } from "../helpers/store.ts";
@@ -345,6 +346,25 @@ test("seed --demo fills a running server, in which no token of it stays valid", 
   assert.equal(valid, 0);
 });
 
+test("seed --demo leaves a person out who is called admin: no shift, no step, no changed settings", async (t) => {
+  const prism = await startPrism(t, { settings: { "auth.bcryptCost": "4" } });
+  const { id, token } = await makeUser(prism, "admin", ["Admin"]);
+  const demo = ["seed", "--demo", "--events", "20", "--tasks", "0", "--data-dir", prism.dir, "--json"];
+  const { status, stdout, stderr } = await runCli(demo, { cwd: temporaryDir(t), env });
+  assert.equal(status, 0, stderr);
+  assert.match(stderr, /^admin: existed before\. Sample rules notify their roles/m);
+  const { made } = JSON.parse(stdout) as Seeded;
+  assert.deepEqual([made["preferences"], made["contact rules"], made["on-call schedules"]], [1, 0, 2]);
+  const { reader } = prism.parts.base.store;
+  for (const [table, column] of [
+    ["oncall_shifts", "turns"],
+    ["policies", "definition"],
+  ])
+    assert.deepEqual(reader.prepare(`select id from ${table} where instr(${column}, ?) > 0`).all(id), []);
+  const rules = await prism.get<{ high: readonly unknown[] }>("/api/v1/users/me/contact-rules", { token });
+  assert.deepEqual(rules.body.high, []);
+});
+
 test("seed skips webhooks that the running server would not call", async (t) => {
   const prism = await startPrism(t, { settings: { "auth.bcryptCost": "4" } });
   const demo = ["seed", "--demo", "--events", "20", "--tasks", "0", "--data-dir", prism.dir, "--json"];
@@ -369,6 +389,11 @@ test("seed asks in production, and refuses a server's URL", async (t) => {
   const none = ["seed", "--yes", "--users", "0", "--events", "0", "--tasks", "0"];
   const asked = await runJson<Seeded>(none, { cwd, env: secrets });
   assert.deepEqual(asked.made, { accounts: 1, rules: 3, buckets: 2, tasks: 0, events: 0 });
+  const { stdout } = await runCli(["doctor", "--db"], { cwd, env: secrets });
+  assert.match(
+    stdout,
+    /WARN +accounts +administrators of the sample data: admin; an incident that reaches no one pages/,
+  );
   const server = new RunningCli(t, ["serve", "--port", "0"], { cwd, env: secrets });
   await server.until(/Prism is ready/);
   assert.doesNotMatch(server.stderr, /No administrator yet/);

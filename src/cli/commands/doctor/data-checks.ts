@@ -13,6 +13,7 @@ import type { ReadDb } from "../../../store/database.ts";
 import { Scanner } from "../../../store/scanner.ts";
 import { SERVER_KEYS_SETTING } from "../../../store/sealed-settings.ts";
 import { ageText } from "../../output/text.ts";
+import { MAIL_DOMAIN } from "../seed/samples.ts";
 import { archiveKeys, archivesText } from "../server/archives.ts";
 import { type Check, fail, pass, warn } from "./check.ts";
 
@@ -137,6 +138,26 @@ export async function checkAccounts(db: DoctorDatabase): Promise<Check[]> {
   const more = rows.length > shown.length ? " and more" : "";
   const what = `the external id is the mail address of another account: ${shown.join(", ")}${more}`;
   return [warn("accounts", what, "remove these accounts if no one signs in to them: prism user delete <id>")];
+}
+
+/** In production: administrators of `prism seed`, whom an incident that reaches no one falls back to. */
+export async function checkSamples(db: DoctorDatabase, { env }: Config): Promise<Check[]> {
+  if (env !== "production") return [];
+  const rows = await db
+    .selectFrom("users")
+    .innerJoin("user_roles", "user_roles.userId", "users.id")
+    .innerJoin("roles", "roles.id", "user_roles.roleId")
+    .select("users.username")
+    .distinct()
+    .where("roles.name", "=", "Admin")
+    .where("users.status", "=", "active")
+    .where("users.deletedAt", "is", null)
+    .where("users.email", "like", `%@${MAIL_DOMAIN}`)
+    .execute();
+  if (rows.length === 0) return [];
+  const who = rows.map(({ username }) => username).join(", ");
+  const what = `administrators of the sample data: ${who}; an incident that reaches no one pages their addresses, which no one reads`;
+  return [warn("accounts", what, "prism user disable <name>, or prism user delete <name>")];
 }
 
 /** Lines of members in one message. */

@@ -24,6 +24,7 @@ import {
   checkEncryption,
   checkQueues,
   checkRights,
+  checkSamples,
   clockFacts,
   foreignKeyViolations,
   hasAuditKey,
@@ -202,7 +203,7 @@ export async function checkDatabase(
     ...(await attempt("encryption", () => checkEncryption(db, config))),
     ...(await attempt("audit", () => checkAudit(db, config, anchor))),
     ...(await attempt("queues", () => checkQueues(db, isServed))),
-    ...(await attempt("accounts", () => checkAccounts(db))),
+    ...(await attempt("accounts", async () => [...(await checkAccounts(db)), ...(await checkSamples(db, config))])),
     ...(await attempt("rights", () => checkRights(db, config))),
     ...(await attempt("drills", () => checkDrills(db, config))),
   ];

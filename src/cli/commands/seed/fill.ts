@@ -70,6 +70,7 @@ export class SeedFill {
   readonly out: Output;
   readonly #clients = new Map<string, { readonly id: string; readonly client: ServerClient }>();
   readonly #ids = new Map<string, string>();
+  readonly #people = new Set<string>();
 
   constructor(operator: ServerClient, out: Output) {
     this.operator = operator;
@@ -83,15 +84,24 @@ export class SeedFill {
     for (const { username, email, name, role } of wanted) {
       progress.update(seeded.length, wanted.length);
       let password: string | null = null;
-      if ((await this.findUser(username)) === undefined && (await this.findUser(email)) === undefined) {
+      const known = (await this.findUser(username)) ?? (await this.findUser(email));
+      if (known === undefined) {
         password = randomBytes(PASSWORD_BYTES).toString("base64url");
         const body = { username, email, name, roles: [role], status: "active", password };
         await this.operator.post(USERS, body);
+      } else {
+        const user = await this.operator.get<{ email: string | null }>(`${USERS}/${known}`);
+        if (user.email !== email) this.#people.add(username);
       }
       seeded.push({ username, email, role, password });
     }
     progress.end();
     return seeded;
+  }
+
+  /** Whether the account is of a person, and only has the name of a sample account. */
+  isPerson(username: string): boolean {
+    return this.#people.has(username);
   }
 
   /** @param usernames of the existing accounts, `admin` first. */

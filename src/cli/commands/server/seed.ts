@@ -83,6 +83,12 @@ async function fill(
     })
     .finally(() => seed.end());
   show(context, seeded, filled);
+  const people = usernames.filter((username) => seed.isPerson(username)).join(", ");
+  if (people !== "")
+    context.out.note(
+      `${people}: existed before. Sample rules notify their roles in the app and by their channels; sample on-call ` +
+        "schedules and policies leave them out, and their settings stay as they are.",
+    );
 }
 
 function show({ out }: Context, accounts: readonly SeededAccount[], { kinds, apiKey }: Filled): void {
