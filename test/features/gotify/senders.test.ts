@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
 import test from "node:test";
 import { promisify } from "node:util";
 import { basic, type GotifyMessage, GotifyTest, key } from "./support.ts";
@@ -113,15 +112,18 @@ test("curl with a form of parts", async (t) => {
   });
 });
 
-test("Apprise sends with its gotify:// URL", { skip: !existsSync("/usr/bin/apprise") }, async (t) => {
+test("Apprise sends its JSON with the token in X-Gotify-Key, and markdown as extras", async (t) => {
   const it = await GotifyTest.start(t);
   const { token } = await it.application();
   const client = await it.client();
-  const url = `${it.base.replace("http://", "gotify://")}/${token}/?priority=high&format=markdown`;
-  await run("apprise", ["-t", "From Apprise", "-b", "**body**", "-i", "markdown", url]);
+  // apprise/plugins/gotify.py: gotify://host/<token>/?priority=high&format=markdown
+  const headers = { "User-Agent": "Apprise", "Content-Type": "application/json", ...key(token) };
+  const extras = { "client::display": { contentType: "text/markdown" } };
+  const body = { title: "From Apprise", message: "**body**", priority: 8, extras };
+  await it.ok("POST", "/message", headers, body);
   const [sent] = (await it.list(client.token)).messages;
   assert.deepEqual([sent?.title, sent?.message, sent?.priority], ["From Apprise", "**body**", 8]);
-  assert.deepEqual(sent?.extras, { "client::display": { contentType: "text/markdown" } });
+  assert.deepEqual(sent?.extras, extras);
 });
 
 test("a message is a notification of the application's owner, for every other channel and list", async (t) => {
