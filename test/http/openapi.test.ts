@@ -1,81 +1,28 @@
 import assert from "node:assert/strict";
-import test, { type TestContext } from "node:test";
+import test from "node:test";
 import { STATUS_OF } from "../../src/core/errors.ts";
 import { VERSION } from "../../src/core/runtime.ts";
-import type { Mount } from "../../src/http/router.ts";
-import { startPrism, type TestPrism } from "../helpers/prism.ts";
+import { startPrism } from "../helpers/prism.ts";
 import { promise } from "../helpers/promise.ts";
 import { HOOK_PATH } from "./support/access/channels.ts";
 import { GOTIFY_PATHS } from "./support/access/gotify.ts";
 import { ACCESS } from "./support/access/index.ts";
 import { INTEGRATION_PATHS } from "./support/access/integrations.ts";
-import { ANYBODY, SCOPES } from "./support/access/known.ts";
+import { SCOPES } from "./support/access/known.ts";
 import { NTFY_PATHS } from "./support/access/ntfy.ts";
 import { DOOR_PATHS } from "./support/access/receivers.ts";
 import { STATUS_PATHS } from "./support/access/status-page.ts";
-import { makeAccessWorld } from "./support/access/world.ts";
 import { ALERTMANAGER_PATHS } from "./support/alertmanager-paths.ts";
-import { closed, inlined, problemsOf, type Schema, schemaFaults } from "./support/json-schema.ts";
-
-interface Content {
-  readonly [type: string]: { readonly schema: Schema; readonly example?: unknown };
-}
-
-interface Operation {
-  readonly operationId: string;
-  readonly summary: string;
-  readonly description: string;
-  readonly tags: readonly string[];
-  readonly security: readonly Readonly<Record<string, readonly string[]>>[];
-  readonly parameters: readonly {
-    readonly name: string;
-    readonly in: string;
-    readonly required: boolean;
-    readonly description?: string;
-    readonly schema: Schema;
-  }[];
-  readonly requestBody?: { readonly required: boolean; readonly content: Content };
-  readonly responses: Readonly<Record<string, { readonly description: string; readonly content?: Content }>>;
-  readonly "x-alias-of"?: string;
-  readonly "x-permission"?: string;
-  readonly "x-rate-limit"?: Readonly<Record<string, number>>;
-}
-
-interface Document {
-  readonly openapi: string;
-  readonly info: Readonly<Record<string, unknown>>;
-  readonly servers: readonly { readonly url: string }[];
-  readonly tags: readonly { readonly name: string; readonly description: string }[];
-  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
-  readonly components: {
-    readonly securitySchemes: Readonly<Record<string, Readonly<Record<string, string>>>>;
-    readonly schemas: Readonly<Record<string, Schema>>;
-  };
-}
-
-const METHODS = ["get", "post", "put", "patch", "delete"];
-const templateOf = (path: string): string => path.replace(/:(\w+)/g, "{$1}");
-
-async function documentOf(prism: TestPrism): Promise<Document> {
-  return (await prism.get<Document>("/openapi.json", { token: null })).body;
-}
-
-function operationsOf(document: Document): { name: string; path: string; method: string; operation: Operation }[] {
-  return Object.entries(document.paths).flatMap(([path, methods]) =>
-    Object.entries(methods).map(([method, operation]) => ({
-      name: `${method.toUpperCase()} ${path}`,
-      path,
-      method,
-      operation,
-    })),
-  );
-}
-
-function operationAt(document: Document, { route, path }: Mount): Operation {
-  const operation = document.paths[templateOf(path)]?.[route.method.toLowerCase()];
-  assert.ok(operation, `${route.method} ${path} is not in the document`);
-  return operation;
-}
+import { inlined, problemsOf, type Schema, schemaFaults } from "./support/json-schema.ts";
+import {
+  type Document,
+  documentOf,
+  METHODS,
+  type Operation,
+  operationAt,
+  operationsOf,
+  templateOf,
+} from "./support/openapi-document.ts";
 
 /** The management API of Healthchecks, and what belongs to it. */
 const CHECKS = ["", "", "/:code", "/:code", "/:code", "/:code/pause", "/:code/resume", "/:code/pings"];
@@ -476,100 +423,3 @@ test(
     }
   }),
 );
-
-test(
-  "S2-117: what the document says of bodies and answers is what the server takes and gives, on every route",
-  promise("S2-117", async (t) => {
-    const prism = await startPrism(t, { settings: { "rateLimit.enabled": "false", "auth.bcryptCost": "4" } });
-    const world = await makeAccessWorld(prism);
-    const document = await documentOf(prism);
-    const senders = world.callers.filter(({ name }) =>
-      ["Admin, owner", "no role, stranger", "key of the project, events:read", "nobody", "disabled user"].includes(
-        name,
-      ),
-    );
-    assert.equal(senders.length, 5);
-    for (const mount of prism.parts.http.router.mounts) {
-      const { route } = mount;
-      if (mount.isAlias || route.undocumented) continue;
-      await t.test(`${route.method} ${route.path}`, async () => {
-        const operation = operationAt(document, mount);
-        for (const row of ACCESS[`${route.method} ${route.path}`] ?? []) {
-          for (const caller of senders) {
-            // With a key its answer is that of Healthchecks.
-            if (operation.operationId === "listChannels" && caller.kind === "key") continue;
-            const known = caller.kind === "refused" ? ANYBODY : caller;
-            const isServed = caller.kind !== "refused" && row.refusal(caller) === null;
-            const { path, body, method = route.method } = await row.request(world, known, isServed);
-            if (body !== undefined) checkBody(document, operation, body);
-            const reply = await prism.request(method, path, body, { token: null, headers: caller.headers });
-            checkAnswer(document, operation, reply, method);
-          }
-        }
-      });
-    }
-    await t.test("the second success of a route is documented as well", async () => {
-      const at = (path: string, method: string) => document.paths[path]?.[method]?.responses ?? {};
-      assert.deepEqual(at("/api/v1/realtime/{projectId}/sse", "get")["204"], {
-        description: "Nothing now, and nothing to follow",
-      });
-      assert.equal("202" in at("/api/v1/projects/{id}/events", "delete"), true);
-      assert.equal("503" in at("/health", "get"), true);
-    });
-    await t.test("304 is documented where an ETag is given", async (t) => {
-      await checkNotModified(t, prism, document, `/api/v1/rules/${world.rule}`, "/api/v1/rules/{id}");
-      await checkNotModified(t, prism, document, `/api/v1/projects/${world.shop}`, "/api/v1/projects/{id}");
-      await checkNotModified(t, prism, document, `/api/v1/roles/${world.role}`, "/api/v1/roles/{id}");
-      await checkNotModified(t, prism, document, "/api/v1/roles", "/api/v1/roles");
-      assert.equal("304" in (document.paths["/api/v1/rules"]?.["get"]?.responses ?? {}), false);
-    });
-  }),
-);
-
-function checkBody(document: Document, { requestBody }: Operation, body: unknown): void {
-  const schema = requestBody?.content["application/json"]?.schema;
-  assert.ok(schema, "a body that is not documented");
-  assert.deepEqual(problemsOf(inlined(schema, document.components.schemas), body), []);
-}
-
-interface Answer {
-  readonly status: number;
-  readonly headers: Headers;
-  readonly body: unknown;
-  readonly text: string;
-}
-
-function checkAnswer(document: Document, operation: Operation, reply: Answer, method: string): void {
-  const documented = operation.responses[String(reply.status)];
-  assert.ok(documented, `${reply.status} is not documented: ${reply.text.slice(0, 200)}`);
-  const type = (reply.headers.get("content-type") ?? "").split(";")[0] ?? "";
-  if (reply.status === 204) assert.deepEqual([documented.content, reply.text], [undefined, ""]);
-  else assert.ok(type in (documented.content ?? {}), `${reply.status} is ${type}`);
-  if (type !== "application/json" || method === "HEAD") return;
-  if (reply.status >= 400) {
-    const { code } = (reply.body as { error: { code: string } }).error;
-    assert.ok(documented.description.split(", ").includes(code), `${code} is not documented for ${reply.status}`);
-    assert.deepEqual(problemsOf(closed(document.components.schemas["Error"] ?? {}), reply.body), []);
-    return;
-  }
-  const { schemas } = document.components;
-  const schema = inlined(documented.content?.["application/json"]?.schema ?? {}, schemas);
-  // The document names only the members of its own that every OpenAPI document has.
-  const isDocument = operation.operationId === "getOpenApiDocument";
-  assert.deepEqual(problemsOf(isDocument ? schema : closed(schema), reply.body), []);
-}
-
-async function checkNotModified(
-  t: TestContext,
-  prism: TestPrism,
-  document: Document,
-  path: string,
-  at: string,
-): Promise<void> {
-  await t.test(path, async () => {
-    const first = await prism.get(path);
-    const again = await prism.get(path, { headers: { "If-None-Match": first.headers.get("etag") ?? "" } });
-    assert.equal(again.status, 304);
-    assert.equal("304" in (document.paths[at]?.["get"]?.responses ?? {}), true);
-  });
-}

@@ -8,7 +8,8 @@ import { temporaryDir } from "../../helpers/store.ts";
 import { membersOf, problemsOf } from "./comparison/compare.ts";
 import { Lab, type Urls } from "./comparison/lab.ts";
 import { type Recorder, startRecorder } from "./comparison/recorder.ts";
-import { SCENARIOS, type Scenario, TIME_INTERVALS } from "./comparison/scenarios.ts";
+import { type Scenario, TIME_INTERVALS } from "./comparison/scenario.ts";
+import { SCENARIOS } from "./comparison/scenarios.ts";
 import { makeKey, startAlertmanager, urlWithKey } from "./support/programs.ts";
 
 /** One file for both. JSON is YAML. */

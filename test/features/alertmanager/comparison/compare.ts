@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { type Lab, pairsOf, SIDES } from "./lab.ts";
 import type { Body, Post, SideName } from "./recorder.ts";
-import { type Difference, MEMBERS_SINCE, type Scenario } from "./scenarios.ts";
+import { type Difference, MEMBERS_SINCE, type Scenario } from "./scenario.ts";
 
 /* The posts of both for one scenario, by webhook and group, phase by phase. */
 
