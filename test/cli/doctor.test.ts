@@ -318,6 +318,44 @@ test("beside a running server doctor reads and disturbs nothing", async (t) => {
   assert.equal((await prism.post("/events", { type: "order.paid" })).status, 202);
 });
 
+test("doctor judges the settings of the running server, flags of its start included, and says so", async (t) => {
+  const { cwd, data } = madeDir(t);
+  const free = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => free.once("listening", resolve));
+  const { port } = free.address() as { port: number };
+  await new Promise((resolve) => free.close(resolve));
+  const server = new RunningCli(t, ["serve", "--port", String(port)], {
+    cwd,
+    env: {
+      PRISM_MIN_FREE_BYTES: "4096",
+      PRISM_TIMEZONE: "Europe/Berlin",
+      PRISM_METRICS_TOKEN: "a-metrics-token-of-ours",
+    },
+  });
+  await server.until(/Prism is ready/);
+  const shell = { PORT: "1", DATABASE_URL: "postgres://x/y", PRISM_PUBLIC_URL: "https://other.example" };
+  const { status, report, found } = await examine(temporaryDir(t), ["--data-dir", data], shell);
+  assert.equal(status, 0, JSON.stringify(report.checks));
+  const judged = saying(report, "configuration");
+  assert.match(
+    judged,
+    /^development; of the running server; not those of this shell: [^;]*port[^;]*; without its secrets/,
+  );
+  for (const key of ["minFreeBytes", "publicUrl", "timezone", "metricsToken"]) assert.ok(judged.includes(key), judged);
+  assert.doesNotMatch(judged, /postgres:|a-metrics-token/);
+  assert.match(saying(report, "port"), new RegExp(`^${port} is held by the running server`));
+  assert.match(saying(report, "disk"), /minFreeBytes is 4\.0 KiB/);
+  assert.equal(
+    found.get("descriptors") === "WARN" ? /in the server, process \d+/.test(saying(report, "descriptors")) : true,
+    true,
+  );
+  server.signal("SIGTERM");
+  assert.equal(await server.ended(), 0);
+  const after = await examine(cwd, ["--data-dir", data], { PRISM_MIN_FREE_BYTES: "8192" });
+  assert.match(saying(after.report, "disk"), /minFreeBytes is 8\.0 KiB/);
+  assert.doesNotMatch(saying(after.report, "configuration"), /running server/);
+});
+
 test("a running server that cannot write its database is a FAIL, by what it says itself", async (t) => {
   const prism = await startPrism(t);
   const port = new URL(prism.url).port;

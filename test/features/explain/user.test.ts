@@ -79,7 +79,8 @@ test("explain returns why a user was not notified", async (t) => {
         asked.text,
         /notifications:read_all; the event did not notify you; who has the permission can explain/,
       );
-    });
+    },
+  );
 
   await t.test("the answer is about the rule that could have notified the user", async () => {
     await made(

@@ -1,12 +1,14 @@
 import { join } from "node:path";
 import type { Database as Sqlite } from "better-sqlite3";
 import { OPEN_SECRETS, openSecretFiles, serverWarnings } from "../../../config/checks.ts";
+import { sudoAs } from "../../../config/config-file.ts";
 import { describeConfig } from "../../../config/describe.ts";
 import type { Config, ConfigFiles, LoadedConfig } from "../../../config/load.ts";
 import { ConfigRefused } from "../../../config/option.ts";
 import { KEEPS_UTF8_HEADERS, nodeWarning } from "../../../core/runtime.ts";
 import { reading } from "../../../store/sqlite/connection.ts";
 import { isUnused } from "../../data-dir.ts";
+import type { Judged } from "./running-config.ts";
 
 export interface Check {
   readonly name: string;
@@ -67,32 +69,47 @@ export function bytesText(bytes: number): string {
   return `${power === 0 ? amount : amount.toFixed(1)} ${units[power]}`;
 }
 
-/** The configuration in use, or why there is none. */
-export interface ConfigFinding {
+/** The configuration of this shell, or why there is none. */
+export interface ReadConfig {
   readonly loaded: LoadedConfig | null;
-  readonly checks: readonly Check[];
+  readonly refused: readonly Check[];
 }
 
 /** @param load reads the configuration as a server would. */
-export function checkConfig(load: () => LoadedConfig): ConfigFinding {
-  let loaded: LoadedConfig;
+export function readConfig(load: () => LoadedConfig): ReadConfig {
   try {
-    loaded = load();
+    return { loaded: load(), refused: [] };
   } catch (error) {
     if (!(error instanceof ConfigRefused)) throw error;
-    const checks = error.problems.map((problem) => fail("configuration", problem));
-    return { loaded: null, checks };
+    return { loaded: null, refused: error.problems.map((problem) => fail("configuration", problem)) };
   }
+}
+
+/** The configuration in use: that of the running server where it can be asked. */
+export function checkConfig({ loaded, server, socket }: Judged): Check[] {
   const { config, origins, files, warnings } = loaded;
   const settings = describeConfig(config, origins);
   const given = settings.filter(({ origin }) => origin !== "default" && origin !== "generated");
-  const checks = [
-    pass("configuration", `${config.env}; ${filesText(files)}; ${given.length} of ${settings.length} settings are set`),
+  const source = server ? `of the running server${differenceText(server)}` : filesText(files);
+  const denied = "a server runs that this user may not ask: judged are the settings of this shell, not the server's";
+  return [
+    pass("configuration", `${config.env}; ${source}; ${given.length} of ${settings.length} settings are set`),
+    ...(socket === "denied" ? [warn("configuration", denied, `run ${sudoAs(config.dataDir)}`)] : []),
     ...warnings.map((warning) => warn("configuration", warning)),
     ...serverWarnings(config).map((warning) => warn("configuration", warning)),
     ...checkSecrets(loaded),
   ];
-  return { loaded, checks };
+}
+
+const SHOWN_SETTINGS = 8;
+
+function differenceText({ differing, missing }: NonNullable<Judged["server"]>): string {
+  const list = (keys: readonly string[]) =>
+    keys.length <= SHOWN_SETTINGS
+      ? keys.join(", ")
+      : `${keys.slice(0, SHOWN_SETTINGS).join(", ")} and ${keys.length - SHOWN_SETTINGS} more`;
+  const others = differing.length === 0 ? "" : `; not those of this shell: ${list(differing)}`;
+  return missing.length === 0 ? others : `${others}; without its secrets, which are not given here: ${list(missing)}`;
 }
 
 function filesText({ config, secrets }: ConfigFiles): string {

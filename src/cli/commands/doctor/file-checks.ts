@@ -4,6 +4,7 @@ import type { Config } from "../../../config/load.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { archivesIn, BACKUPS_DIR } from "../../../core/data-dir.ts";
 import { isRestorePending } from "../../../features/backup/swap.ts";
+import { DataDirLock } from "../../../store/sqlite/data-dir-lock.ts";
 import { lastBackupAt } from "../../../store/sqlite/snapshot.ts";
 import { type DiskProblem, diskProblem } from "../../../store/sqlite/sqlite-errors.ts";
 import { backupWarning, newestBackupAt } from "../server/archives.ts";
@@ -79,19 +80,26 @@ function nearestDirectory(path: string): string {
 /** Each connection needs a file descriptor. */
 const WANTED_DESCRIPTORS = 65_536;
 
-/** The limit of file descriptors for a server started from this shell. */
-export function checkDescriptors(limits = readLimits()): Check[] {
+/** The limit of file descriptors of the running server, else of one that is started from this shell. */
+export function checkDescriptors(limits = readLimits("self"), where = "here"): Check[] {
   const limit = /^Max open files +(\d+|unlimited)/m.exec(limits)?.[1];
   if (limit === undefined) return [];
   if (limit === "unlimited" || Number(limit) >= WANTED_DESCRIPTORS)
     return [pass("descriptors", `${limit} files and connections may be open`)];
   const remedy = "LimitNOFILE=65536 in the unit, or ulimit -n 65536 before the start";
-  return [warn("descriptors", `only ${limit} files and connections may be open here`, remedy)];
+  return [warn("descriptors", `only ${limit} files and connections may be open ${where}`, remedy)];
 }
 
-function readLimits(): string {
+/** {@link checkDescriptors} of the process that holds the data directory. */
+export function checkServerDescriptors(config: Config): Check[] {
+  const pid = DataDirLock.holderOf(config);
+  const limits = pid === undefined ? "" : readLimits(String(pid));
+  return limits === "" ? checkDescriptors() : checkDescriptors(limits, `in the server, process ${pid}`);
+}
+
+function readLimits(pid: string): string {
   try {
-    return readFileSync("/proc/self/limits", "utf8");
+    return readFileSync(`/proc/${pid}/limits`, "utf8");
   } catch {
     return "";
   }

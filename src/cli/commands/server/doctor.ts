@@ -54,11 +54,17 @@ Examples:
 async function doctor(context: Context, flags: Flags): Promise<void> {
   refuseUrl(context, "doctor");
   const { out } = context;
-  const { checkConfig } = await import("../doctor/check.ts");
-  const { loaded, checks: ofConfig } = checkConfig(() =>
+  const [{ checkConfig, readConfig }, { judgedConfig }] = await Promise.all([
+    import("../doctor/check.ts"),
+    import("../doctor/running-config.ts"),
+  ]);
+  const read = readConfig(() =>
     // The checks of the database and of Redis use no token.
     context.loadConfig(flags.db || flags.redis || flags.emergency ? "encryption" : "all"),
   );
+  const judged = read.loaded && (await judgedConfig(read.loaded, out));
+  const loaded = judged?.loaded ?? null;
+  const ofConfig = judged ? checkConfig(judged) : read.refused;
   const isPart = isPartial(flags);
   const known = new Set([...ofConfig.map(({ message }) => message), nodeWarning(Date.now()) ?? ""]);
   const checks = [...(isPart && loaded ? [] : ofConfig), ...(loaded ? await checkAll(out, loaded, flags, known) : [])];
@@ -109,7 +115,7 @@ async function checkAll(
       ["node", () => [checkNode()]],
       ["headers", () => checkHeaders()],
       ["permissions", () => files.checkPermissions(config, fix)],
-      ["descriptors", () => files.checkDescriptors()],
+      ["descriptors", () => (isServed ? files.checkServerDescriptors(config) : files.checkDescriptors())],
       ["tls", () => network.checkTls(config)],
       ["disk", () => files.checkDisk(config)],
       ["backups", () => files.checkBackups(config)],
