@@ -134,8 +134,7 @@ function Editor({ view, reload }: EditorProps) {
             />
             {draft.subscriptions && !view.canSubscribe && (
               <Banner tone="warn">
-                Visitors cannot subscribe yet: the settings need a mail server, the public URL and
-                statusPages.subscriptions.
+                Visitors cannot subscribe yet: the operator has not set {view.subscriptionsLack.join(", ")}.
               </Banner>
             )}
           </div>

@@ -42,6 +42,8 @@ export interface StatusPageView extends Document {
   readonly states: Readonly<Record<string, State>>;
   readonly subscribers: { readonly confirmed: number; readonly pending: number };
   readonly canSubscribe: boolean;
+  /** Settings that are missing for it. */
+  readonly subscriptionsLack: readonly string[];
   readonly version: number;
 }
 

@@ -313,8 +313,11 @@ export class LoadedModules {
     if (this.#lifecycle.isBuiltIn(name))
       throw new PrismError("INVALID_STATE", "The module is a part of Prism; it is always active");
     const slot = this.#find(name);
-    if (!slot) throw new PrismError("MODULE_NOT_FOUND", "No such module");
-    return slot;
+    if (slot) return slot;
+    const { modulesDir, modulesDirs } = this.#context;
+    const folders = [...findModules(modulesDirs).empty, ...uncompiledModules(modulesDir)];
+    const reason = folders.find(({ folder }) => folder === name)?.reason;
+    throw new PrismError("MODULE_NOT_FOUND", reason === undefined ? "No such module" : `No such module: ${reason}`);
   }
 
   /** Serialises changes. @throws SHUTTING_DOWN */

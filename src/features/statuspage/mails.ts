@@ -10,7 +10,7 @@ import type { Database, Trx } from "../../store/database.ts";
 import type { StatusSentTable } from "../../store/schema.ts";
 import { enqueueMail } from "../delivery/index.ts";
 import { COMPLETED, type JobRunner, type JobService, type RunningJob } from "../jobs/index.ts";
-import type { PageDocument } from "./schema.ts";
+import { type PageDocument, SUBSCRIPTION_SETTINGS } from "./schema.ts";
 import { type NoticeRow, type NoticeUpdate, type PageRow, PENDING_MS, type SubscriberRow } from "./table.ts";
 import { COMPONENT_WORDS, NOTICE_WORDS } from "./words.ts";
 
@@ -39,10 +39,18 @@ export function addressSealContext(id: string): string {
 }
 
 /** Subscribing needs a mail server, a public address for the links, and that the operator allows it. */
-export function canSubscribe({ config }: Pick<MailParts, "config">, row: PageRow | null): boolean {
+export function subscriptionsLack(
+  { config }: Pick<MailParts, "config">,
+  row: PageRow | null,
+): (typeof SUBSCRIPTION_SETTINGS)[number][] {
   const { publicUrl, smtp, statusPages } = config();
   const isAllowed = statusPages.subscriptions || row?.keepsSubscriptions === 1;
-  return isAllowed && publicUrl !== undefined && smtp.host !== undefined;
+  const has = { "smtp.host": smtp.host !== undefined, publicUrl: publicUrl !== undefined };
+  return SUBSCRIPTION_SETTINGS.filter((key) => !{ ...has, "statusPages.subscriptions": isAllowed }[key]);
+}
+
+export function canSubscribe(parts: Pick<MailParts, "config">, row: PageRow | null): boolean {
+  return subscriptionsLack(parts, row).length === 0;
 }
 
 type LinkUse = "confirm" | "unsubscribe";

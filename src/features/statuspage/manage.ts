@@ -8,7 +8,7 @@ import { addEffect, type Database } from "../../store/database.ts";
 import { newestFirst } from "../../store/sqlite/list-queries.ts";
 import type { Projects } from "../access/index.ts";
 import type { AuditTrail } from "../audit/index.ts";
-import { addressOf, canSubscribe, type MailParts, pageUrl } from "./mails.ts";
+import { addressOf, canSubscribe, type MailParts, pageUrl, subscriptionsLack } from "./mails.ts";
 import type { StatusPages } from "./pages.ts";
 import { documentOf, type PageDocument, type StatusPageView } from "./schema.ts";
 import { worst } from "./state.ts";
@@ -55,6 +55,7 @@ async function view(
     states: Object.fromEntries(states),
     subscribers: await countSubscribers(db.read, projectId),
     canSubscribe: canSubscribe(mails, row),
+    subscriptionsLack: subscriptionsLack(mails, row),
     version: row?.version ?? 0,
     updatedAt: toRfc3339OrNull(row?.updatedAt ?? null),
   };

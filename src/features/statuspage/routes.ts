@@ -42,8 +42,10 @@ const write = { tag, access: { permission: "policies:write", within: "project" }
 
 function servePage(server: FeatureServer, context: Context): void {
   const answer = (page: s.StatusPageView) => {
-    const { state, states, subscribers, url, canSubscribe } = page;
-    return versioned(page.version, page, { state: stateOf({ state, states, subscribers, url, canSubscribe }) });
+    const { state, states, subscribers, url, canSubscribe, subscriptionsLack } = page;
+    return versioned(page.version, page, {
+      state: stateOf({ state, states, subscribers, url, canSubscribe, subscriptionsLack }),
+    });
   };
   server.route({
     ...read,

@@ -139,6 +139,9 @@ const viewEntries = {
   groups: v.array(Group),
 };
 
+/** What subscriptions by mail need. */
+export const SUBSCRIPTION_SETTINGS = ["smtp.host", "publicUrl", "statusPages.subscriptions"] as const;
+
 export const StatusPageView = named(
   "StatusPage",
   "The public status page of a project, as its operators see it",
@@ -152,6 +155,10 @@ export const StatusPageView = named(
     canSubscribe: doc(
       v.boolean(),
       "Whether a mail server and `publicUrl` are set, and the operator allows subscriptions",
+    ),
+    subscriptionsLack: doc(
+      v.array(v.picklist(SUBSCRIPTION_SETTINGS)),
+      "Settings that are missing for `canSubscribe`; the operator sets them",
     ),
     version: doc(v.number(), "0: nothing is stored yet"),
     updatedAt: v.nullable(v.string()),

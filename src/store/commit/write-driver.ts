@@ -80,7 +80,10 @@ export class ReadDriver implements Driver {
   async rollbackTransaction(): Promise<void> {}
 }
 
-const SLOW_TRANSACTION_MS = 10;
+/** From here on a callback waits for something else than its own queries. */
+const SLOW_TRANSACTION_MS = 250;
+/** From here on the log names it at the level debug, for those who write modules. */
+const LONG_TRANSACTION_MS = 10;
 const TRANSACTION_LIMIT_MS = 5000;
 
 /**
@@ -182,6 +185,8 @@ class WriteConnection implements DatabaseConnection {
   readonly #connection: RunConnection;
   readonly #onEffect: (effect: Effect) => void;
   #startedAt = 0;
+  /** The wait for the commit before, which takes long on a slow disk. */
+  #beginMs = 0;
   /** The answer to `begin`, until it is there. */
   #beginning: Promise<void> | null = null;
   #limit: NodeJS.Timeout | null = null;
@@ -232,8 +237,10 @@ class WriteConnection implements DatabaseConnection {
   async #begun(): Promise<void> {
     const beginning = this.#beginning;
     if (beginning === null) return;
+    const askedAt = performance.now();
     await this.#recorded(beginning);
     this.#beginning = null;
+    this.#beginMs += performance.now() - askedAt;
   }
 
   async #recorded<T>(call: Promise<T>): Promise<T> {
@@ -344,9 +351,9 @@ class WriteConnection implements DatabaseConnection {
     if (this.#limit === null) return;
     clearTimeout(this.#limit);
     this.#limit = null;
-    const durationMs = performance.now() - this.#startedAt;
-    if (durationMs <= SLOW_TRANSACTION_MS) return;
-    this.#parts.log.warn(
+    const durationMs = performance.now() - this.#startedAt - this.#beginMs;
+    if (durationMs <= LONG_TRANSACTION_MS) return;
+    this.#parts.log[durationMs <= SLOW_TRANSACTION_MS ? "debug" : "warn"](
       { durationMs: Math.round(durationMs), firstQuery: this.#firstQuery },
       "a transaction held the writer; nothing was stored meanwhile",
     );

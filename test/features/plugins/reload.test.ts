@@ -332,4 +332,11 @@ test("in production a change of the folder alone changes nothing", async (t) => 
   assert.equal((await prism.get("/late")).status, 404);
   await prism.post("/api/v1/modules/late/reload");
   assert.equal((await prism.get("/late")).status, 200);
+  modules.put("typed", { "index.ts": "export default 1;" });
+  const refused = await prism.post("/api/v1/modules/typed/reload");
+  assert.equal(refused.status, 404);
+  assert.match(
+    refused.text,
+    /No such module: no module: the folder has TypeScript only; compile it: npx esbuild index\.ts/,
+  );
 });

@@ -158,11 +158,14 @@ test("S5: a confirmation has the title as plain words, and no link but its own",
 
 test("pages take subscriptions only where the operator allows them; those with confirmed subscribers keep them", async (t) => {
   const { mail, prism } = await start(t, false);
+  const lack = async () => (await prism.get<{ subscriptionsLack: string[] }>(PATH)).body.subscriptionsLack;
   const canSubscribe = async () => (await prism.get<{ canSubscribe: boolean }>(PATH)).body.canSubscribe;
   assert.deepEqual([(await ask(prism, "ann@example.org")).status, await canSubscribe()], [404, false]);
+  assert.deepEqual(await lack(), ["statusPages.subscriptions"]);
   assert.doesNotMatch((await visit(prism, "")).text, /subscribe"/);
   await prism.put("/api/v1/settings", { values: { "statusPages.subscriptions": true } });
   assert.deepEqual([(await ask(prism, "ann@example.org")).status, await canSubscribe()], [200, true]);
+  assert.deepEqual(await lack(), []);
   await received(mail, 1);
   await prism.post(linkIn(mail, "confirm"), "", FORM);
   await prism.put("/api/v1/settings", { values: { "statusPages.subscriptions": false } });

@@ -103,7 +103,7 @@ export async function revokeOneTimeTokens(
 }
 
 export function linkExpired(): PrismError {
-  return new PrismError("LINK_EXPIRED", "The link has expired or was used");
+  return new PrismError("LINK_EXPIRED", "The link has expired or was used; ask for another one");
 }
 
 /** The pages that links in mails open. */
@@ -125,7 +125,7 @@ const MAILS = {
     lifeMs: LINK_LIFE_MS.reset_password,
     opening: "Someone (hopefully you) asked for a new password.",
     request: "Choose one within an hour",
-    closing: ["If it was not you, there is nothing to do: the old one stays."],
+    closing: ["If it was not you, there is nothing to do: your password stays as it is."],
   },
   invite: {
     subject: "You are invited",
