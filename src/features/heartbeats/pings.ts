@@ -80,21 +80,26 @@ const MAX_DROPPED_BYTES = 104_857_600;
  */
 export function readStart(exchange: Exchange, keptBytes: number): Promise<Uint8Array | null> {
   return new Promise((resolve) => {
-    const parts: Buffer[] = [];
+    // One buffer: an object for each chunk would cost a hundred times the bytes of small ones.
+    let start = Buffer.alloc(0);
     let kept = 0;
     let total = 0;
     exchange.onAbort = () => resolve(null);
     exchange.res.onData((chunk, isLast) => {
       total += chunk.byteLength;
       if (kept < keptBytes && chunk.byteLength > 0) {
-        // The chunk is only valid until this returns.
-        const part = Buffer.from(Buffer.from(chunk, 0, Math.min(chunk.byteLength, keptBytes - kept)));
-        kept += part.length;
-        parts.push(part);
+        const needed = Math.min(kept + chunk.byteLength, keptBytes);
+        if (needed > start.length) {
+          const grown = Buffer.alloc(Math.min(Math.max(needed, 2 * start.length), keptBytes));
+          start.copy(grown);
+          start = grown;
+        }
+        start.set(new Uint8Array(chunk, 0, needed - kept), kept);
+        kept = needed;
       }
       if (isLast) {
         exchange.onAbort = null;
-        resolve(Buffer.concat(parts));
+        resolve(start.subarray(0, kept));
       } else if (total > MAX_DROPPED_BYTES && !exchange.isOver) exchange.res.close();
     });
   });

@@ -29,6 +29,8 @@ const MAX_BUFFERED_BYTES = 67_108_864;
 const MAX_CONNECTIONS = 100;
 const MAX_CONNECTIONS_PER_ADDRESS = 20;
 const MAX_RECIPIENTS = 10;
+/** Commands of a connection since its last stored mail; a mail takes about five. */
+const MAX_COMMANDS = 200;
 /** Unknown recipients of a connection before it is closed. */
 const MAX_UNKNOWN = 5;
 const IDLE_MS = 60_000;
@@ -78,6 +80,7 @@ interface Peer {
   readonly timer: NodeJS.Timeout;
   readonly address: string;
   unknown: number;
+  commands: number;
 }
 
 /**
@@ -181,7 +184,7 @@ export class MailListener {
       ...tls,
       name: this.#domain,
       banner: "Prism",
-      logger: false,
+      logger: this.#commandCounter(),
       size: MAX_MAIL_BYTES,
       maxClients: MAX_CONNECTIONS,
       maxRecipients: MAX_RECIPIENTS,
@@ -196,7 +199,11 @@ export class MailListener {
       onRcptTo: ({ address }, session, callback) => callback(this.#checkRecipient(address, session)),
       onData: (stream, session, callback) => {
         const running = this.#receive(stream, session).then(
-          () => callback(null, "OK: stored"),
+          () => {
+            const peer = this.#peers.get(session.id);
+            if (peer) peer.commands = 0;
+            callback(null, "OK: stored");
+          },
           (error: unknown) => callback(this.#refusal(error)),
         );
         this.#running.add(running);
@@ -210,9 +217,9 @@ export class MailListener {
     let open = 0;
     for (const { address } of this.#peers.values()) if (address === remoteAddress) open++;
     if (open >= MAX_CONNECTIONS_PER_ADDRESS) return new Refusal(421, "Too many connections of this address");
-    const timer = setTimeout(() => this.#close(id), MAX_SESSION_MS);
+    const timer = setTimeout(() => this.#close(id, "The session takes too long"), MAX_SESSION_MS);
     timer.unref();
-    this.#peers.set(id, { timer, address: remoteAddress, unknown: 0 });
+    this.#peers.set(id, { timer, address: remoteAddress, unknown: 0, commands: 0 });
     return null;
   }
 
@@ -221,10 +228,20 @@ export class MailListener {
     this.#peers.delete(id);
   }
 
-  #close(id: string): void {
+  /** The library tells commands that do nothing, such as NOOP and RSET, to its log only. */
+  #commandCounter() {
+    const ignore = (): void => undefined;
+    const count = ({ tnx, cid }: { readonly tnx?: unknown; readonly cid?: unknown }): void => {
+      const peer = tnx === "command" ? this.#peers.get(String(cid)) : undefined;
+      if (peer && ++peer.commands > MAX_COMMANDS) this.#close(String(cid), "Too many commands without a mail");
+    };
+    return { trace: ignore, debug: count, info: ignore, warn: ignore, error: ignore, fatal: ignore };
+  }
+
+  #close(id: string, reason: string): void {
     for (const connection of [...(this.#server?.connections ?? [])])
       if (connection.session.id === id) {
-        connection.send(421, "The session takes too long");
+        connection.send(421, reason);
         connection.close();
       }
   }

@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import test from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { sql } from "kysely";
 import { badgeUrlOf } from "../../../src/features/heartbeats/badges.ts";
 import { MAX_HEARTBEATS } from "../../../src/features/heartbeats/heartbeats.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
+import { RawConnection } from "../../http/support/raw-connection.ts";
 
 interface Heartbeat {
   readonly id: string;
@@ -348,4 +351,21 @@ test("pings with slugs that the project does not have are limited together, and 
   assert.deepEqual([...new Set(statuses)].sort(), [201, 404, 429]);
   assert.equal((await ping(prism, `/ping/${key.pingKey}/job`)).status, 200);
   assert.equal((await ping(prism, `/ping/${key.pingKey}/new-0`)).status, 200, "also of one that a ping has made");
+});
+
+test("the body of a ping in chunks of one byte costs about its bytes, not an object for each", async (t) => {
+  const prism = await startPrism(t);
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const head = `POST /ping/${UNKNOWN} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n`;
+  collect();
+  const before = process.memoryUsage().heapUsed;
+  const connections = await Promise.all(Array.from({ length: 50 }, () => RawConnection.open(t, prism.app.port)));
+  for (const connection of connections) await connection.sendAlone(head + "1\r\nx\r\n".repeat(9999));
+  await prism.get("/health/live");
+  collect();
+  const grown = process.memoryUsage().heapUsed - before;
+  assert.ok(grown < 20_000_000, `${grown} bytes for ${connections.length * 9999}`);
+  for (const connection of connections) connection.send("0\r\n\r\n");
+  for (const connection of connections) assert.equal((await connection.reply()).status, 404);
 });

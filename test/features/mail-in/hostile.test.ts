@@ -249,3 +249,17 @@ test("mails that arrive together are read one after the other, each in a turn of
   assert.ok(mock.calls.filter(({ arguments: [owner] }) => owner === "127.0.0.1").length >= 3);
   assert.ok(spent.mock.calls.filter(({ arguments: [micros] }) => micros >= 4000).length >= 3);
 });
+
+test("a connection that sends commands without a mail is closed; one that sends mails goes on", async (t) => {
+  const prism = await MailInTest.start(t);
+  const { address } = await prism.receiver();
+  for (const command of ["NOOP", "RSET", "MAIL FROM:<a@b.example>\r\nRSET"]) {
+    const raw = await prism.connect(t);
+    await raw.say("EHLO x.example");
+    raw.socket.write(`${command}\r\n`.repeat(300));
+    await raw.closed();
+    assert.ok(raw.socket.bytesRead < 16_000, `${command}: ${raw.socket.bytesRead} bytes of answers`);
+  }
+  const raw = await prism.connect(t);
+  for (let n = 0; n < 60; n++) assert.match(await raw.deliver(address, `Subject: ${n}\r\n\r\nx`), /^250/);
+});
