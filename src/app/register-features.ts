@@ -67,12 +67,12 @@ function handleOwnJobs({ base, core, services }: Parts): void {
 
 function registerMetrics({ base, core, http, services }: Parts): void {
   const { config, metrics, startedAt, storage, store } = base;
-  const { principals, reads } = core.access;
+  const { principals, projects, reads } = core.access;
   const { backlog, events: pipeline } = core.pipeline;
   const { connections } = core.live;
   const { consumers } = services.modules;
   registerSystemMetrics({ metrics, startedAt, store, connections, principals, reads, backlog, pipeline, consumers });
-  registerUpkeepMetrics({ metrics, config, storage, store, http });
+  registerUpkeepMetrics({ metrics, config, storage, store, http, stored: projects.storage });
 }
 
 function mountSockets(parts: Parts): void {

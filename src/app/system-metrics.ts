@@ -1,9 +1,9 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { monitorEventLoopDelay, PerformanceObserver } from "node:perf_hooks";
 import type { Config } from "../config/load.ts";
-import type { Labels, Metrics } from "../core/metrics.ts";
+import { type Labels, type Metrics, topProjects } from "../core/metrics.ts";
 import { VERSION } from "../core/runtime.ts";
-import type { Principals, ReadCaches } from "../features/access/index.ts";
+import type { Principals, ProjectStorage, ReadCaches } from "../features/access/index.ts";
 import type { Backlog, EventConsumers, EventPipeline } from "../features/events/index.ts";
 import type { Connections } from "../live/connections.ts";
 import type { Store } from "../store/store.ts";
@@ -110,10 +110,12 @@ interface UpkeepMetricsParts {
   readonly storage: StorageGuard;
   readonly store: Store;
   readonly http: Http;
+  /** What projects store. */
+  readonly stored: ProjectStorage;
 }
 
 /** Metrics for alerts on disks, backups and certificates. A missing value has no sample. */
-export function registerUpkeepMetrics({ metrics, config, storage, store, http }: UpkeepMetricsParts): void {
+export function registerUpkeepMetrics({ metrics, config, storage, store, http, stored }: UpkeepMetricsParts): void {
   const { maxDbBytes } = config;
   const { listener, forwards } = http;
   metrics.gauge("prism_disk_free_bytes", "Free space of the disk that has the least", () =>
@@ -121,6 +123,8 @@ export function registerUpkeepMetrics({ metrics, config, storage, store, http }:
   );
   metrics.gauge("prism_db_used_bytes", "Pages of the database that are in use", () => store.usedBytes());
   metrics.gauge("prism_db_limit_bytes", "The setting maxDbBytes", () => known(maxDbBytes ?? null));
+  metrics.gauge("prism_project_stored_bytes", "What projects store, by project", () => topProjects(stored.all()));
+  metrics.gauge("prism_projects_full", "Projects that store as much as they may", () => stored.full().length);
   metrics.gauge("prism_last_backup_timestamp_seconds", "When the newest backup was made, since 1970", () =>
     known(inSeconds(store.lastBackupAt())),
   );

@@ -162,3 +162,14 @@ function renderLabels(labels: Labels | undefined): string {
 function escapeLabel(character: string): string {
   return character === "\n" ? "\\n" : `\\${character}`;
 }
+
+/** Labels for single projects: each is a series for ever. */
+const TOP = 20;
+
+/** The projects with the highest values, and all others as one. @param others what is known of them besides */
+export function topProjects(values: Iterable<readonly [string, number]>, others = 0): (readonly [Labels, number])[] {
+  const sorted = [...values].sort(([, a], [, b]) => b - a);
+  const rest = sorted.slice(TOP).reduce((sum, [, value]) => sum + value, others);
+  const shown = sorted.slice(0, TOP).map(([project, value]) => [{ project }, value] as const);
+  return rest === 0 ? shown : [...shown, [{ project: "other" }, rest]];
+}

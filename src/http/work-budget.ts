@@ -4,7 +4,7 @@ import type { Work } from "../core/caller.ts";
 import type { Clock } from "../core/clock.ts";
 import { PrismError } from "../core/errors.ts";
 import { membersAtMost } from "../core/json-text.ts";
-import type { Labels, Metrics } from "../core/metrics.ts";
+import { type Labels, type Metrics, topProjects } from "../core/metrics.ts";
 import type { Principal } from "../core/principal.ts";
 import { addressGroup, coarseAddressGroup } from "./client-address.ts";
 import { RateLimiter } from "./rate-limiter.ts";
@@ -255,7 +255,6 @@ function borrow(bucket: Bucket, micros: number): void {
 }
 
 const MAX_USED = 2000;
-const TOP = 20;
 
 interface Used {
   readonly micros: number;
@@ -285,10 +284,8 @@ class UsedWork {
 
   /** Seconds of the projects with the most, and of all others. */
   top(): (readonly [Labels, number])[] {
-    const sorted = this.#sorted();
-    const others = sorted.slice(TOP).reduce((sum, [, { micros }]) => sum + micros, this.#other);
-    const shown = sorted.slice(0, TOP).map(([project, { micros }]) => [{ project }, micros / 1e6] as const);
-    return others === 0 ? shown : [...shown, [{ project: "other" }, others / 1e6]];
+    const seconds = Array.from(this.#projects, ([id, { micros }]) => [id, micros / 1e6] as const);
+    return topProjects(seconds, this.#other / 1e6);
   }
 
   #sorted(): [string, Used][] {

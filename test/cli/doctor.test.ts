@@ -104,6 +104,7 @@ test(
       "queues",
       "accounts",
       "rights",
+      "stored bytes",
       "clock",
       "redis",
       "smtp",
@@ -223,6 +224,7 @@ test(
         "queues",
         "accounts",
         "rights",
+        "stored bytes",
         "clock",
       ],
     );

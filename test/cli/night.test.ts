@@ -137,6 +137,14 @@ test("projects: made, renamed and deleted, with their members", async (t) => {
   assert.match((await run("projects", "rename", "ops", "Night watch")).stdout, /ops +\S+ +owner +Night watch\n$/);
   assert.match((await run("projects", "list")).stdout, /^ID +SLUG +CREATED +YOUR ROLE +NAME\n/);
 
+  const storage = await json<{ limit: number | null }>("projects", "storage", "ops", "--limit", "1048576");
+  assert.equal(storage.limit, 1_048_576);
+  assert.match((await run("projects", "storage", "ops")).stdout, /^ops stores 0 B of 1\.0 MiB, a limit of its own\n$/);
+  assert.match(
+    (await run("projects", "storage", "ops", "--limit", "default")).stdout,
+    /^ops stores 0 B without a limit\n$/,
+  );
+  assert.equal((await run("projects", "storage", "ops", "--limit", "1GB")).status, 2);
   assert.match((await run("projects", "add-member", "ops", "ann", "--role", "editor")).stdout, / ann +editor /);
   const { members } = await json<{ members: { username: string; role: string }[] }>("projects", "members", "ops");
   assert.ok(members.some(({ username, role }) => username === "ann" && role === "editor"));

@@ -22,6 +22,8 @@ export interface ProjectDetail extends Project {
   readonly lastEventAt: string | null;
   /** What its requests cost the server, and the part of its budget that is left (0 to 1). */
   readonly work: { readonly usedMs: number; readonly refused: number; readonly left: number };
+  /** What it stores, and the most it may; null: no limit. */
+  readonly storage: { readonly bytes: number; readonly limit: number | null };
 }
 
 export interface Member {

@@ -5,7 +5,7 @@ import { navigate, useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
 import { invalidate, useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
-import { Badge, Button, formatRelative, Page, plural, Tabs } from "../../ui/index.ts";
+import { Badge, Button, formatBytes, formatRelative, Page, plural, Tabs } from "../../ui/index.ts";
 import { ProjectKeys } from "./project-keys.tsx";
 import { ProjectMembers } from "./project-members.tsx";
 import { ProjectSettingsForm } from "./project-settings.tsx";
@@ -59,12 +59,18 @@ function ProjectView({ project, reload }: { readonly project: ProjectDetail; rea
   );
 }
 
-function subtitleOf({ eventCount, lastEventAt, work }: ProjectDetail): string {
+function subtitleOf({ eventCount, lastEventAt, work, storage }: ProjectDetail): string {
   const events =
     lastEventAt === null
       ? "No event has arrived yet."
       : `${plural(eventCount, "event")}, the last one ${formatRelative(lastEventAt)}.`;
-  return `${events} ${workOf(work)}`.trim();
+  return `${events} ${storageOf(storage)} ${workOf(work)}`.trim();
+}
+
+function storageOf({ bytes, limit }: ProjectDetail["storage"]): string {
+  if (limit === null) return `It stores ${formatBytes(bytes)}.`;
+  const full = bytes >= limit ? " More events are refused; alerts still arrive." : "";
+  return `It stores ${formatBytes(bytes)} of ${formatBytes(limit)}.${full}`;
 }
 
 /** Nothing while its requests cost little. */

@@ -135,7 +135,7 @@ function probeOf(problem: WriteProblem | null, startedAt: number): Probe {
 /** Sources of the operators' status besides health. */
 export interface StatusParts {
   readonly config: Config;
-  readonly projects: Pick<Projects, "readable">;
+  readonly projects: Pick<Projects, "readable" | "storage">;
   readonly queues: QueueParts;
   readonly channels: Channels;
   readonly circuits: Circuits;
@@ -197,11 +197,25 @@ export async function systemStatus(
     queues: await queueViews(parts.queues),
     realtime: { connections: connections.counts },
     consumers: [{ name: "rule-engine", lag: backlog.lag() }, ...consumers.lags()],
+    fullProjects: await fullProjects(queues.db.scan, parts.projects, reader.projectIds),
     rules: { active: rules.size },
     ingest: { pendingBytes: pipeline.pendingBytes },
     watch: parts.watch.view(),
     warnings: parts.warnings(),
   };
+}
+
+const SHOWN_PROJECTS = 20;
+
+/** Projects that store as much as they may, by name only those that the caller sees. */
+async function fullProjects(db: ReadDb, { storage }: StatusParts["projects"], readable: readonly string[] | null) {
+  const full = storage.full();
+  const shown = full.filter(({ projectId }) => readable?.includes(projectId) !== false).slice(0, SHOWN_PROJECTS);
+  const ids = shown.map(({ projectId }) => projectId);
+  const rows =
+    ids.length === 0 ? [] : await db.selectFrom("projects").select(["id", "slug"]).where("id", "in", ids).execute();
+  const slugs = new Map(rows.map(({ id, slug }) => [id, slug]));
+  return { count: full.length, shown: shown.map((each) => ({ slug: slugs.get(each.projectId) ?? null, ...each })) };
 }
 
 /** Open incidents whose steps have run and reached no one outside of the app. */

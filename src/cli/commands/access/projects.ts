@@ -1,9 +1,10 @@
-import { type Command, Option } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { contextOf } from "../../context.ts";
 import { deleteAfterQuestion, everyItem, online } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
 import type { ServerClient } from "../../server-client.ts";
+import { bytesText } from "../doctor/check.ts";
 
 const PATH = "/api/v1/projects";
 const ROLES = ["owner", "editor", "viewer"];
@@ -133,6 +134,42 @@ function addManageProjects(projects: Command): void {
       });
       contextOf(command).out.result({ id, slug, name, deleted: true }, () => `${id}  ${slug}  deleted`);
     });
+}
+
+interface Stored {
+  readonly slug: string;
+  readonly storage: { readonly bytes: number; readonly limit: number | null; readonly isOwnLimit: boolean };
+}
+
+function storageText({ slug, storage: { bytes, limit, isOwnLimit } }: Stored): string {
+  const most = limit === null ? "without a limit" : `of ${bytesText(limit)}${isOwnLimit ? ", a limit of its own" : ""}`;
+  return `${printable(slug)} stores ${bytesText(bytes)} ${most}`;
+}
+
+function limitIn(value: string): number | null {
+  if (value === "default") return null;
+  const bytes = Number(value);
+  if (Number.isSafeInteger(bytes) && bytes > 0) return bytes;
+  throw new InvalidArgumentError("Use a whole number of bytes, or default.");
+}
+
+function addStorage(projects: Command): void {
+  projects
+    .command("storage")
+    .description("show what a project stores and its limit; --limit sets one of its own, as an administrator")
+    .argument("<project>", "id or slug")
+    .option("--limit <bytes>", "the most it may store; default: as the configuration says", limitIn)
+    .addHelpText(
+      "after",
+      "\nExamples:\n  $ prism projects storage ops\n  $ prism projects storage ops --limit 5368709120",
+    )
+    .action((project: string, { limit }: { readonly limit?: number | null }, command: Command) =>
+      online(command, async (server, { out }) => {
+        if (limit !== undefined) await server.change("PATCH", pathOf(project), { storageBytes: limit });
+        const { slug, storage } = await server.get<Stored>(pathOf(project));
+        out.result({ slug, ...storage }, () => storageText({ slug, storage }));
+      }),
+    );
 }
 
 interface AddFlags {
@@ -273,9 +310,10 @@ function addRaise(projects: Command): void {
 export function addProjects(program: Command): void {
   const projects = program
     .command("projects")
-    .description("list, create, rename and delete projects; list, add, raise and remove members")
+    .description("list, create, rename and delete projects; storage; list, add, raise and remove members")
     .addHelpText("after", "\nExamples:\n  $ prism projects list\n  $ prism projects members default");
   addManageProjects(projects);
+  addStorage(projects);
   addMembers(projects);
   addRaise(projects);
 }

@@ -15,7 +15,7 @@ import { SERVER_KEYS_SETTING } from "../../../store/sealed-settings.ts";
 import { ageText } from "../../output/text.ts";
 import { MAIL_DOMAIN } from "../seed/samples.ts";
 import { archiveKeys, archivesText } from "../server/archives.ts";
-import { type Check, fail, pass, warn } from "./check.ts";
+import { bytesText, type Check, fail, pass, warn } from "./check.ts";
 
 /** The database for long reads: in another thread, so that the progress line is updated. */
 export type DoctorDatabase = ReadDb;
@@ -184,6 +184,30 @@ export async function checkRights(db: DoctorDatabase, { auth, projects }: Config
   if (lost.length + opened.length > 0) return [...lost, ...opened];
   const reads = isOpen ? "every account reads" : "members and holders of events:read read";
   return [pass("rights", `${reads} the project default`)];
+}
+
+const STORED = "stored bytes";
+const SHOWN_PROJECTS = 20;
+
+/** Projects that store as much as they may, as the server has last written it. */
+export async function checkStored(db: DoctorDatabase, { limits }: Config): Promise<Check[]> {
+  const { rows } = await sql<{ slug: string; bytes: number; most: number }>`
+    select * from (
+      select p.slug, ifnull(s.bytes, 0) + ifnull(t.bytes, 0) as bytes, ifnull(p.storageBytes, case
+        when p.slug <> 'default' and p.ownerId is not null and not exists (
+          select 1 from user_roles u join roles r on r.id = u.roleId
+          where u.userId = p.ownerId and r.permissions like '%"projects:all"%')
+        then ${limits.storageBytesPerProject} end) as most
+      from projects p left join project_storage s on s.projectId = p.id left join project_texts t on t.projectId = p.id
+      where p.deletedAt is null)
+    where bytes >= most order by bytes desc`.execute(db);
+  if (rows.length === 0) return [pass(STORED, "no project stores as much as it may")];
+  const shown = rows
+    .slice(0, SHOWN_PROJECTS)
+    .map(({ slug, bytes, most }) => `${slug} (${bytesText(bytes)} of ${bytesText(most)})`);
+  const more = rows.length > shown.length ? [`and ${rows.length - shown.length} more`] : [];
+  const what = `events are refused with 507 in projects that store as much as they may: ${[...shown, ...more].join(", ")}`;
+  return [warn(STORED, what, "prism projects storage <project> --limit <bytes>, or limits.storageBytesPerProject")];
 }
 
 /** The keys of the sealed values. */

@@ -25,6 +25,7 @@ import {
   checkQueues,
   checkRights,
   checkSamples,
+  checkStored,
   clockFacts,
   foreignKeyViolations,
   hasAuditKey,
@@ -205,6 +206,7 @@ export async function checkDatabase(
     ...(await attempt("queues", () => checkQueues(db, isServed))),
     ...(await attempt("accounts", async () => [...(await checkAccounts(db)), ...(await checkSamples(db, config))])),
     ...(await attempt("rights", () => checkRights(db, config))),
+    ...(await attempt("stored bytes", () => checkStored(db, config))),
     ...(await attempt("drills", () => checkDrills(db, config))),
   ];
 }

@@ -80,6 +80,7 @@ function statusLines(status: Status, out: Output): string[] {
     consumers,
     ways,
     unproven,
+    fullProjects,
     pages,
     warnings,
     watch,
@@ -113,6 +114,7 @@ function statusLines(status: Status, out: Output): string[] {
     ...rest,
     ...ways.map((way) => out.red(wayText(way))),
     ...(unproven.length === 0 ? [] : [out.yellow(`on call soon without proof: ${peopleText(unproven)}`)]),
+    ...(fullProjects.count === 0 ? [] : [out.yellow(fullText(fullProjects))]),
     ...watch.emergency.raised.map(({ since, text }) => out.red(`emergency since ${since}: ${printable(text)}`)),
     ...(watch.lastDown === null ? [] : [`was down: ${watch.lastDown.text}`]),
     ...failed.map(([name, value]) => out.yellow(`check ${name}: ${String(value)}`)),
@@ -129,6 +131,12 @@ function peopleText(people: Status["unproven"]): string {
   return printable(
     people.map(({ name, takesPart }) => (takesPart ? name : `${name} (takes no part in drills)`)).join(", "),
   );
+}
+
+function fullText({ count, shown }: Status["fullProjects"]): string {
+  const names = shown.map(({ slug, bytes, limit }) => `${slug} (${bytesText(bytes)} of ${bytesText(limit)})`);
+  const more = count > shown.length ? [countText(count - shown.length, "other project")] : [];
+  return printable(`projects at their limit of stored bytes: ${[...names, ...more].join(", ")}`);
 }
 
 function watchText({ calledAt, problem }: NonNullable<Status["watch"]["url"]>): string {

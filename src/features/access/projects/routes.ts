@@ -90,8 +90,8 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     errors: ["PROJECT_NOT_FOUND"],
     async handle(exchange, { params }) {
       const { version, body } = await getProject(context, callerOf(exchange), params.id);
-      const { role, eventCount, lastEventAt, keys, work } = body;
-      return versioned(version, body, { state: stateOf([role, eventCount, lastEventAt, keys, work]) });
+      const { role, eventCount, lastEventAt, keys, work, storage } = body;
+      return versioned(version, body, { state: stateOf([role, eventCount, lastEventAt, keys, work, storage]) });
     },
   });
   server.route({

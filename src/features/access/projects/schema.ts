@@ -63,6 +63,12 @@ export const UpdateProject = example(
   object({
     name: v.optional(doc(text(255, 1), "Name")),
     settings: v.optional(doc(Settings, "Settings to change; null removes one")),
+    storageBytes: v.optional(
+      doc(
+        v.nullable(integer(1_048_576, 1e15)),
+        "Limit of stored bytes in place of those of the configuration (needs `projects:all`); null: those again",
+      ),
+    ),
   }),
   { settings: { retentionDays: 30, digest: true } },
 );
@@ -282,6 +288,13 @@ export const ProjectDetail = named(
         usedMs: doc(v.number(), "Counted work of the main thread for its requests since the start, in ms"),
         refused: doc(v.number(), "Requests refused with WORK_LIMITED since the start"),
         left: doc(v.number(), "Part of its budget that is left, 0 to 1"),
+      }),
+    ),
+    storage: selfChanging(
+      v.object({
+        bytes: doc(v.number(), "Bytes that it stores, as docs/limits.md counts them"),
+        limit: doc(v.nullable(v.number()), "Its limit; null: none"),
+        isOwnLimit: doc(v.boolean(), "The operator has set it for this project (`storageBytes`)"),
       }),
     ),
   }),

@@ -6,6 +6,7 @@ import { invalidField, PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
 import { DEFAULT_KEY_SCOPES, type KeyScope, type Permission } from "../../../core/permissions.ts";
 import type { PermissionHolder, Principal } from "../../../core/principal.ts";
+import { hasTokenScope, missingPermission } from "../../../http/access.ts";
 import type { LiveSettings } from "../../../http/live-settings.ts";
 import { requireVersion } from "../../../http/negotiation.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
@@ -150,6 +151,11 @@ export async function getProject(ctx: ProjectsContext, principal: Principal, ref
     lastEventAt: toRfc3339OrNull(last?.receivedAt ?? null),
     keys: keys.map(keyView),
     work: { ...ctx.work.useOf(row.id) },
+    storage: {
+      bytes: projects.storage.bytesOf(row.id),
+      limit: projects.storage.limitOf(row.id),
+      isOwnLimit: row.storageBytes !== null,
+    },
   };
   return { version: row.version, body };
 }
@@ -159,10 +165,12 @@ export async function updateProject(
   principal: PermissionHolder,
   ref: string,
   ifMatch: string,
-  { name, settings }: UpdateProject,
+  { name, settings, storageBytes }: UpdateProject,
 ) {
   const { clock, events, projects } = ctx;
   const id = projects.require(principal, ref, "project:manage");
+  const maySetLimit = principal.permissions.has("projects:all") && hasTokenScope(principal, ["projects:all"]);
+  if (storageBytes !== undefined && !maySetLimit) throw missingPermission("projects:all", "storageBytes is set by it");
   await changeProject(ctx, principal, id, "project:manage", async (trx, row) => {
     requireVersion(ifMatch, row.version);
     await trx
@@ -170,12 +178,17 @@ export async function updateProject(
       .set({
         name: name ?? row.name,
         settings: settings ? mergedSettings(row.settings, settings) : row.settings,
+        storageBytes: storageBytes === undefined ? row.storageBytes : storageBytes,
         version: row.version + 1,
         updatedAt: clock.now(),
       })
       .where("id", "=", id)
       .execute();
     const members = [...(name === undefined ? [] : ["name"]), ...(settings ? ["settings"] : [])];
+    if (storageBytes !== undefined) {
+      members.push("storageBytes");
+      addEffect(trx, { type: "rights-changed", of: "project", projectId: id });
+    }
     await recordChange(ctx, "project.update", "project", id, { members }, trx);
   });
   events.emit("project:changed", { id });

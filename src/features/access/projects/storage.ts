@@ -224,14 +224,19 @@ export class ProjectStorage {
     return problem && this.#refusal(projectId, problem, "twice as much is stored, and no more alerts are");
   }
 
+  /** What each project stores. */
+  *all(): Iterable<readonly [projectId: string, bytes: number]> {
+    for (const projectId of new Set([...this.#bytes.keys(), ...this.#texts.keys()]))
+      yield [projectId, this.bytesOf(projectId)];
+  }
+
   /** Projects above their own limit, those that store most first. */
   full(): FullProject[] {
     const { storageBytesPerProject } = this.#parts.limits();
     const full: FullProject[] = [];
     this.#lowestOwn ??= this.#findLowestOwn.get() ?? Number.POSITIVE_INFINITY;
     const lowest = Math.min(storageBytesPerProject, this.#lowestOwn);
-    for (const projectId of new Set([...this.#bytes.keys(), ...this.#texts.keys()])) {
-      const bytes = this.bytesOf(projectId);
+    for (const [projectId, bytes] of this.all()) {
       // Whose limit is looked up: only of projects that may be above one.
       if (bytes < lowest) continue;
       const limit = this.limitOf(projectId);

@@ -1,10 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { checkStored } from "../../../../src/cli/commands/doctor/data-checks.ts";
 import { DAY_MS } from "../../../../src/core/clock.ts";
 import { ProjectStorage } from "../../../../src/features/access/index.ts";
 import { alertSweep } from "../../../../src/features/alerts/book/retention.ts";
 import { incidentSweep } from "../../../../src/features/alerts/incidents/retention.ts";
 import { sweepAll } from "../../../../src/store/retention.ts";
+import { runCli } from "../../../cli/run-cli.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
@@ -264,6 +266,90 @@ test("past the reserve alerts come without annotations, at twice the limit no ne
   const others = await post(uma, "umas");
   assert.deepEqual([others.status, annotationsOf("umas")], [200, '{"summary":"s"}'], "others are not concerned");
   isRightNow(prism, eve.id, "at the end");
+});
+
+test("a project shows what it stores, and an administrator alone gives it a limit of its own", async (t) => {
+  const prism = await startPrism(t, { settings: { ...SETTINGS, "limits.creatorFactor": "1" } });
+  const eve = await ownedBy(prism, "eve");
+  interface Shown {
+    storage: { bytes: number; limit: number | null; isOwnLimit: boolean };
+  }
+  const storageOf = async (id: string) => (await prism.get<Shown>(`/api/v1/projects/${id}`)).body.storage;
+  assert.deepEqual(await storageOf(eve.id), { bytes: 0, limit: LIMIT, isOwnLimit: false });
+  assert.equal((await storageOf("default")).limit, null);
+  await fill(prism, eve.apiKey);
+  const setLimit = (storageBytes: number | null, token?: string) =>
+    prism.patch<Answer>(`/api/v1/projects/${eve.id}`, { storageBytes }, token === undefined ? {} : { token });
+  const own = await setLimit(3 * LIMIT, eve.token);
+  assert.deepEqual([own.status, own.body.error?.code], [403, "UNAUTHORIZED_ROLE"], "not its owner");
+  assert.equal(await send(prism, eve.apiKey, 10), "507 STORAGE_LIMIT_REACHED");
+
+  assert.equal((await setLimit(2 * LIMIT)).status, 200);
+  const bytes = sizeInTable(prism, eve.id);
+  assert.deepEqual(await storageOf(eve.id), { bytes, limit: 2 * LIMIT, isOwnLimit: true });
+  await fill(prism, eve.apiKey);
+  const full = await prism.post<Answer>("/api/v1/events", { type: "a" }, { apiKey: eve.apiKey });
+  assert.deepEqual(
+    full.body.error?.details?.map(({ setting, limit }) => [setting, limit]),
+    [["storageBytes of the project", 2 * LIMIT]],
+  );
+  const second = (await prism.post<Answer>("/api/v1/projects", { name: "b" }, { token: eve.token })).body;
+  assert.equal(await send(prism, second.apiKey, 10), "202", "it is no part of the owner's sum");
+  await prism.restart();
+  assert.equal(await send(prism, eve.apiKey, 10), "507 STORAGE_LIMIT_REACHED", "also after a restart");
+
+  const admins = await makeProject(prism, "admins");
+  await prism.patch(`/api/v1/projects/${admins.id}`, { storageBytes: LIMIT });
+  await fill(prism, admins.apiKey);
+  assert.equal(await send(prism, admins.apiKey, 10), "507 STORAGE_LIMIT_REACHED", "also an administrator's project");
+  assert.equal((await setLimit(null)).status, 200);
+  assert.deepEqual((await storageOf(eve.id)).limit, LIMIT);
+});
+
+test("operators see projects at their limit in status, doctor and metrics; others see no names", async (t) => {
+  const prism = await startPrism(t, { settings: SETTINGS });
+  const [eve, uma] = [await ownedBy(prism, "eve"), await ownedBy(prism, "uma")];
+  const { storage } = prism.parts.core.access.projects;
+  interface Status {
+    fullProjects: { count: number; shown: { slug: string; bytes: number; limit: number }[] };
+  }
+  const statusOf = async (token?: string) =>
+    (await prism.get<Status>("/api/v1/status", token === undefined ? {} : { token })).body.fullProjects;
+  const { database, config } = prism.parts.base;
+  const doctor = async () => (await checkStored(database.read, config))[0];
+  assert.deepEqual(await statusOf(), { count: 0, shown: [] });
+  assert.equal((await doctor())?.status, "PASS");
+
+  await fill(prism, eve.apiKey);
+  await send(prism, uma.apiKey, 10);
+  await storage.flush();
+  const shown = await statusOf();
+  assert.deepEqual(
+    [shown.count, shown.shown.map(({ slug, bytes, limit }) => [slug, bytes, limit])],
+    [1, [["eve", sizeInTable(prism, eve.id), LIMIT]]],
+  );
+  const check = await doctor();
+  assert.equal(check?.status, "WARN");
+  assert.match(check?.message ?? "", /: eve \(1\.0 MiB of 1\.0 MiB\)$/);
+  const options = { cwd: prism.dir, env: { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken } };
+  assert.match((await runCli(["status"], options)).stdout, /\nprojects at .*: eve \(1\.0 MiB of 1\.0 MiB\)\n/);
+  const { text } = await prism.get("/metrics");
+  assert.match(text, /\nprism_projects_full 1\n/);
+  assert.ok(text.includes(`prism_project_stored_bytes{project="${eve.id}"} ${sizeInMemory(prism, eve.id)}\n`), text);
+
+  const role = await prism.post("/api/v1/roles", { name: "Watcher", permissions: ["system:status"] });
+  assert.equal(role.status, 201, role.text);
+  const { token } = await makeUser(prism, "wanda", ["Watcher"]);
+  assert.deepEqual(await statusOf(token), { count: 1, shown: [] }, "without the names of others");
+
+  await prism.patch(`/api/v1/projects/${uma.id}`, { storageBytes: LIMIT });
+  await fill(prism, uma.apiKey);
+  await prism.patch(`/api/v1/projects/${eve.id}`, { storageBytes: 2 * LIMIT });
+  assert.deepEqual(
+    (await statusOf()).shown.map(({ slug }) => slug),
+    ["uma"],
+    "by limits of their own",
+  );
 });
 
 test("a request of a key is checked for room once, whatever the number of its events", async (t) => {
