@@ -146,8 +146,8 @@ function storageText({ slug, storage: { bytes, limit, isOwnLimit } }: Stored): s
   return `${printable(slug)} stores ${bytesText(bytes)} ${most}`;
 }
 
-function limitIn(value: string): number | null {
-  if (value === "default") return null;
+function limitIn(value: string): number | "default" {
+  if (value === "default") return value;
   const bytes = Number(value);
   if (Number.isSafeInteger(bytes) && bytes > 0) return bytes;
   throw new InvalidArgumentError("Use a whole number of bytes, or default.");
@@ -163,9 +163,10 @@ function addStorage(projects: Command): void {
       "after",
       "\nExamples:\n  $ prism projects storage ops\n  $ prism projects storage ops --limit 5368709120",
     )
-    .action((project: string, { limit }: { readonly limit?: number | null }, command: Command) =>
+    .action((project: string, { limit }: { readonly limit?: number | "default" }, command: Command) =>
       online(command, async (server, { out }) => {
-        if (limit !== undefined) await server.change("PATCH", pathOf(project), { storageBytes: limit });
+        const storageBytes = limit === "default" ? null : limit;
+        if (storageBytes !== undefined) await server.change("PATCH", pathOf(project), { storageBytes });
         const { slug, storage } = await server.get<Stored>(pathOf(project));
         out.result({ slug, ...storage }, () => storageText({ slug, storage }));
       }),
