@@ -39,6 +39,15 @@ test("an administrator verifies the audit trail, makes backups and changes setti
     assert.match(page.url(), /action=no\.such/);
   });
 
+  await step("the page of a project shows what it stores, and its limit", async () => {
+    const { body } = await prism.post<{ id: string }>("/api/v1/projects", { name: "Shop" });
+    await prism.patch(`/api/v1/projects/${body.id}`, { storageBytes: 2_000_000 });
+    await go(console, page, `/projects/${body.id}`);
+    await page.getByText(/It stores 0 B of 2(?:\.0)? MB\./).waitFor();
+    await go(console, page, "/projects/default");
+    await page.getByText(/It stores [\d.]+ k?B\./).waitFor();
+  });
+
   await step("a backup is made, verified, downloaded and deleted", async () => {
     await go(console, page, "/backups");
     await page.getByText("There is no backup yet").waitFor();
