@@ -43,9 +43,9 @@ test("an administrator verifies the audit trail, makes backups and changes setti
     const { body } = await prism.post<{ id: string }>("/api/v1/projects", { name: "Shop" });
     await prism.patch(`/api/v1/projects/${body.id}`, { storageBytes: 2_000_000 });
     await go(console, page, `/projects/${body.id}`);
-    await page.getByText(/It stores 0 B of 2(?:\.0)? MB\./).waitFor();
+    await page.getByText(/It stores 0\sB of 2(?:\.0)?\sMB\./).waitFor();
     await go(console, page, "/projects/default");
-    await page.getByText(/It stores [\d.]+ k?B\./).waitFor();
+    await page.getByText(/It stores [\d.]+\sk?B\./).waitFor();
   });
 
   await step("a backup is made, verified, downloaded and deleted", async () => {
