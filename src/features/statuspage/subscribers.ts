@@ -1,6 +1,7 @@
 import { type Clock, HOUR_MS } from "../../core/clock.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
+import { addressGroup } from "../../http/client-address.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import { type RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
@@ -43,7 +44,10 @@ export async function subscribe(
     throw invalidField("mail address", "email", "must be a mail address");
   const hash = addressHash(mails, address);
   if (settings.rateLimit.enabled)
-    requireAllowed(limiter.take(`ip ${exchange.clientAddress}`, REQUESTS_PER_HOUR), "Too many subscriptions");
+    requireAllowed(
+      limiter.take(`ip ${addressGroup(exchange.clientAddress)}`, REQUESTS_PER_HOUR),
+      "Too many subscriptions",
+    );
   // Without an error: it would say that the address is known.
   if (!limiter.take(`mail ${hash}`, MAILS_PER_HOUR).isAllowed) return;
   await db.write(async (trx) => {

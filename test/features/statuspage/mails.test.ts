@@ -12,13 +12,14 @@ import { fire, PATH, PUBLIC, putPage, resolve, shows, type View, visit, WEBSITE 
 const FORM = { headers: { "Content-Type": "application/x-www-form-urlencoded" }, token: null };
 const DAY_MS = 86_400_000;
 
-async function start(t: TestContext, isAllowed = true) {
+async function start(t: TestContext, isAllowed = true, more: Record<string, string> = {}) {
   const mail = await MailServer.start(t);
   const clock = new FakeClock();
   const settings = {
     "smtp.host": "127.0.0.1",
     "smtp.port": String(mail.port),
     ...(isAllowed && { "statusPages.subscriptions": "true" }),
+    ...more,
   };
   const prism = await startPrism(t, { clock, settings });
   // Set while it runs: with it the token of tests is refused.
@@ -178,4 +179,17 @@ test("pages take subscriptions only where the operator allows them; those with c
   const { version } = (await prism.get<View>(PATH)).body;
   await prism.request("PUT", PATH, { ...WEBSITE, subscriptions: true }, { headers: { "If-Match": `"${version}"` } });
   assert.equal((await ask(prism, "bob@example.org")).status, 200, "a page as the migration leaves it");
+});
+
+test("addresses of one IPv6 network are counted together: they cannot mail many strangers", async (t) => {
+  const { prism } = await start(t, true, { trustedProxies: "127.0.0.1", "rateLimit.enabled": "true" });
+  const statuses: number[] = [];
+  for (let n = 1; n <= 22; n++) {
+    const headers = { ...FORM.headers, "X-Forwarded-For": `2001:db8:1:2::${n.toString(16)}` };
+    const body = `email=${encodeURIComponent(`person-${n}@example.org`)}`;
+    statuses.push((await prism.post(`${PUBLIC}/subscribe`, body, { ...FORM, headers })).status);
+  }
+  assert.deepEqual(statuses, [...Array<number>(20).fill(200), 429, 429]);
+  const headers = { ...FORM.headers, "X-Forwarded-For": "2001:db8:1:3::1" };
+  assert.equal((await prism.post(`${PUBLIC}/subscribe`, "email=z%40example.org", { ...FORM, headers })).status, 200);
 });
