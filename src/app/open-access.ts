@@ -83,6 +83,8 @@ export async function openAccess(base: Base, enqueueMail: AccountOptions["enqueu
   const lost = reader.prepare<[], number>("select count(*) from lost_rights").pluck().get() ?? 0;
   if (lost > 0)
     authLog.warn({ members: lost }, "only the role in a project counts: members lost rights; prism doctor lists them");
+  if (wasDefaultOpen && config.projects.defaultOpen === undefined)
+    authLog.warn({}, "every account reads the project default, as before the upgrade: set projects.defaultOpen");
   const { passwords } = accounts;
   await makeConfiguredAdmin({ config, database, audit, clock, passwords, log: authLog }).catch(async (error) => {
     await Promise.all([passwords.close(), base.store.close()]);

@@ -112,7 +112,7 @@ async function backUp(
   log.info({ file }, "making a verified backup before the upgrade");
   const { bytes } = await createBackup({
     ...{ config, clock: systemClock, file, verify: true },
-    record: (entry) => recordInFile(config, entry, systemClock),
+    record: (entry) => recordInFile(config, { ...entry, upgrade: true }, systemClock),
     onBytes: (done, of) => onDone(Math.min(1, done / of)),
   }).catch((error: unknown) => {
     const failure = describeFailure(error);

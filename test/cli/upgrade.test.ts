@@ -7,6 +7,7 @@ import { SealedBox } from "../../src/core/sealed-box.ts";
 import { loadAuditKey } from "../../src/store/sealed-settings.ts";
 import { migrateUp, requireOwnSchema } from "../../src/store/sqlite/migrate.ts";
 import { MIGRATIONS } from "../../src/store/sqlite/migrations.gen.ts";
+import { lastBackupAt } from "../../src/store/sqlite/snapshot.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { lastingPort } from "../helpers/free-ports.ts";
 import { temporaryDir } from "../helpers/store.ts";
@@ -137,6 +138,7 @@ test("a backup is made before the first pending migration, the newest two are ke
   const { status, stderr } = await runCli(["restore", archive, "--to", elsewhere], { cwd: old.cwd, env: ENV });
   assert.equal(status, 0, stderr);
   assert.deepEqual(deliveriesIn(databaseIn(elsewhere)), deliveriesIn(old.file));
+  assert.equal(looking(old.file, lastBackupAt), null, "doctor and status do not count it as a backup");
 
   for (const [args, env] of [
     [["migrate", "--no-backup"], ENV],

@@ -77,7 +77,6 @@ const KINDS: Readonly<Record<string, string>> = {
   integration: "Key of the integration",
   heartbeat: "Ping URL of",
   pingKey: "The project's",
-  calendar: "Calendar link of",
 };
 
 /** One line for each key that ended and each secret that the person still knows. */

@@ -57,6 +57,8 @@ export interface BackupRecord {
   readonly bytes: number;
   readonly sha256: string;
   readonly withSecrets: boolean;
+  /** Made before an upgrade; it is no backup by which `doctor` and `status` go. */
+  readonly upgrade?: true;
 }
 
 export interface Backup extends WrittenArchive {

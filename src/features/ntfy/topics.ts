@@ -83,7 +83,8 @@ export class Topics {
 
   /**
    * The topic as this caller uses it: a new one is in the project in which the caller has a right to write
-   * it, otherwise in the project of the key, or the default one.
+   * it, otherwise in the project of the key, or the default one. Who cannot write to the default project,
+   * and to one other only, means that one.
    */
   of(name: string, principal: Principal | null): Topic {
     const known = this.#byName.get(name);
@@ -91,8 +92,17 @@ export class Topics {
     const { projects } = this.#parts;
     const userId = principal && principal.kind !== "apiKey" ? principal.userId : null;
     const given = userId === null ? undefined : this.access.projectFor(userId, name);
-    const projectId = given ?? (principal ? projects.refOf(principal, undefined) : projects.defaultId);
+    const projectId = given ?? (principal ? this.#projectOf(principal) : projects.defaultId);
     return { name, kind: "messages", projectId, userId: null, patterns: [], isNew: true };
+  }
+
+  #projectOf(principal: Principal): string {
+    const { projects } = this.#parts;
+    if (principal.kind === "apiKey") return principal.projectId;
+    const { defaultId } = projects;
+    if (projects.has(principal, defaultId, "events:write")) return defaultId;
+    const own = [...principal.memberships.keys()].filter((id) => projects.has(principal, id, "events:write"));
+    return own.length === 1 ? (own[0] ?? defaultId) : defaultId;
   }
 
   mayRead(topic: Topic, principal: Principal | null): boolean {

@@ -58,10 +58,12 @@ export function snapshotBytes(file: string): number {
 }
 
 /**
- * When the newest backup was made, by the audit trail; null when there is none. Reads one row: the
- * index on `action` has the rows in the order of `seq`.
+ * When the newest backup was made, by the audit trail; null when there is none. That of an upgrade does not
+ * count: it is on the same disk, for the way back. Reads the newest rows: the index on `action` has the rows in
+ * the order of `seq`.
  */
 export function lastBackupAt(connection: Sqlite): number | null {
-  const sql = "select timestamp from audit_log where action = 'backup.create' order by seq desc limit 1";
+  const sql = `select timestamp from audit_log where action = 'backup.create' and metadata ->> '$.upgrade' is null
+    order by seq desc limit 1`;
   return connection.prepare<[], number>(sql).pluck().get() ?? null;
 }

@@ -37,3 +37,24 @@ test("what timers and scheduled notifications of other people say is shown only 
   for (const path of ["/api/v1/timers", "/api/v1/notifications/scheduled"])
     assert.ok((await prism.get(path, uma)).text.includes("secret-title"), "one's own are shown");
 });
+
+test("S12: labels of other people's timers are hidden in lists, filters and search, and one's own are shown", async (t) => {
+  const prism = await startPrism(t);
+  const make = async (name: string, roles: string[]) => ({ token: (await makeUser(prism, name, roles)).token });
+  const [uma, viewer] = [await make("uma", ["User", "Viewer"]), await make("viewer", ["Viewer"])];
+  const action = { type: "notify", payload: { userId: "me", title: "t", body: "b" } };
+  const timer = { label: "oncology-2pm", delayMs: HOUR, action };
+  const made = await prism.post<{ jobId: string }>("/api/v1/time/trigger", timer, uma);
+  assert.equal(made.status, 201, made.text);
+  const { jobId } = made.body;
+  for (const path of ["/api/v1/jobs?queue=timers", `/api/v1/jobs/${jobId}`, "/api/v1/notifications/scheduled"]) {
+    const hidden = await prism.get(path, viewer);
+    assert.ok(hidden.text.includes(jobId) && !hidden.text.includes("oncology"), `${path}: ${hidden.text}`);
+    assert.ok((await prism.get(path, uma)).text.includes("oncology-2pm"), path);
+  }
+  for (const query of ["label=oncology-2pm", "q=oncology"]) {
+    const found = async (as: { token: string }) =>
+      (await prism.get<{ data: unknown[] }>(`/api/v1/jobs?${query}`, as)).body.data.length;
+    assert.deepEqual([await found(viewer), await found(uma)], [0, 1], query);
+  }
+});

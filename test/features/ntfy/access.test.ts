@@ -79,6 +79,40 @@ test("N-07: a plain account does not read the topic of another one; a right by p
   );
 });
 
+test("N-07: on a server that was upgraded everyone reads and writes the topics of default until a right says otherwise", async (t) => {
+  const ntfy = await startNtfy(t);
+  const { prism } = ntfy;
+  const [ann, ben] = [await makePasswordUser(prism, "ann", ["User"]), await makePasswordUser(prism, "ben", ["User"])];
+  assert.deepEqual([await write(ntfy, "news", ann.basic), await read(ntfy, "news", ben.basic)], [200, 403]);
+  // As the migration of an existing server stores it.
+  await prism.services.db.write((trx) =>
+    trx.insertInto("settings").values({ key: "projects.defaultOpen", value: 1, updatedAt: 1 }).execute(),
+  );
+  await prism.restart();
+  assert.deepEqual([await write(ntfy, "news", ann.basic), await read(ntfy, "news", ben.basic)], [200, 200]);
+  await allow(prism, "everyone", "*", "none");
+  assert.deepEqual([await write(ntfy, "news", ann.basic), await read(ntfy, "news", ben.basic)], [403, 403]);
+});
+
+test("a new topic of a person who writes to one project only is in that project; with several it must be chosen", async (t) => {
+  const ntfy = await startNtfy(t);
+  const { prism } = ntfy;
+  const ben = await makePasswordUser(prism, "ben", []);
+  const [shop, web] = [await makeProject(prism, "shop"), await makeProject(prism, "web")];
+  const join = (id: string) => prism.post(`/api/v1/projects/${id}/members`, { userId: ben.id, role: "editor" });
+  const projectOf = (name: string) => rowsOf(prism, `select projectId from ntfy_topics where name = '${name}'`);
+  assert.equal(await write(ntfy, "first", ben.basic), 403);
+  await join(shop.id);
+  assert.equal(await write(ntfy, "first", ben.basic), 200);
+  assert.deepEqual(projectOf("first"), [{ projectId: shop.id }]);
+  await join(web.id);
+  assert.equal(await write(ntfy, "second", ben.basic), 403, "which of the two is not known");
+  const made = await prism.post("/api/v1/ntfy/topics", { name: "second", kind: "messages", projectId: web.id }, ben);
+  assert.equal(made.status, 201, made.text);
+  assert.equal(await write(ntfy, "second", ben.basic), 200);
+  assert.deepEqual(projectOf("second"), [{ projectId: web.id }]);
+});
+
 test("a user's own right is before everyone's, and a longer pattern before a shorter one", async (t) => {
   const ntfy = await startNtfy(t, { settings: { "ntfy.anonymous": "read-write" } });
   const { prism } = ntfy;

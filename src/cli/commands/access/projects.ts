@@ -41,7 +41,6 @@ interface Leftovers {
 const KIND_WORDS: Readonly<Record<string, string>> = {
   apiKey: "API key",
   pingKey: "ping key",
-  calendar: "calendar link",
 };
 
 function leftoverLines({ keysRevoked, keysRestricted, keysHandedOver, toRotate }: Leftovers): string[] {

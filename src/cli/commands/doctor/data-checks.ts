@@ -171,7 +171,7 @@ export async function checkRights(db: DoctorDatabase, { auth, projects }: Config
     .map((row) => `${row.username ?? row.userId} (${row.role} of ${row.slug}): ${row.rights.join(", ")}`);
   const more = rows.length > lines.length ? [`and ${rows.length - lines.length} more`] : [];
   const what = `only the role in a project counts; members lost ${[...lines, ...more].join("; ")}`;
-  const lost = rows.length === 0 ? [] : [warn("rights", what, "prism projects raise --all gives them back")];
+  const lost = rows.length === 0 ? [] : [warn("rights", what, "prism projects raise lists them and gives them back")];
   const stored = await db
     .selectFrom("settings")
     .select("value")
@@ -180,7 +180,12 @@ export async function checkRights(db: DoctorDatabase, { auth, projects }: Config
   const isOpen = projects.defaultOpen ?? stored?.value === 1;
   const isForAll = isOpen && auth.registration === "open";
   const open = "every account reads the project default, and registration is open: so does everyone who can reach it";
-  const opened = isForAll ? [warn("rights", open, "set projects.defaultOpen to false, and add members")] : [];
+  const kept = "every account reads the project default, as before the upgrade: projects.defaultOpen is not set";
+  const opened = isForAll
+    ? [warn("rights", open, "set projects.defaultOpen to false, and add members")]
+    : isOpen && projects.defaultOpen === undefined
+      ? [warn("rights", kept, "set projects.defaultOpen to false and add members, or to true to keep it")]
+      : [];
   if (lost.length + opened.length > 0) return [...lost, ...opened];
   const reads = isOpen ? "every account reads" : "members and holders of events:read read";
   return [pass("rights", `${reads} the project default`)];

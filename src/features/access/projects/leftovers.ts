@@ -32,7 +32,7 @@ interface KeyRef {
 
 /** Something of a project that a person knows the secret of. */
 export interface KnownSecret {
-  readonly kind: "apiKey" | "receiver" | "integration" | "heartbeat" | "pingKey" | "calendar";
+  readonly kind: "apiKey" | "receiver" | "integration" | "heartbeat" | "pingKey";
   readonly id: string;
   readonly name: string;
 }
@@ -209,13 +209,12 @@ const SECRETS = [
     table: "integrations",
     actions: ["integration.create", "integration.rotate"],
   },
-  { kind: "calendar", right: "oncall:write", table: "oncall_schedules", actions: ["oncall_schedule.link"] },
 ] as const;
 
 /**
  * Secrets in URLs of a project that a person knows and no longer has the right to: of receivers and
- * integrations that the person made or rotated, calendar links that the person made, and ping URLs of
- * heartbeats, which all editors and owners see.
+ * integrations that the person made or rotated, and ping URLs of heartbeats, which all editors and owners
+ * see. Calendar links end by themselves.
  * @param after the role now; undefined: none
  */
 export async function secretsKnownTo(
@@ -229,7 +228,7 @@ export async function secretsKnownTo(
   for (const { kind, right, table, actions } of SECRETS) {
     if (!hasLost(right)) continue;
     // Their tables have these columns in common.
-    let query = trx
+    const query = trx
       .selectFrom(table as "receivers")
       .select(["id", "name"])
       .where("projectId", "=", projectId)
@@ -242,9 +241,8 @@ export async function secretsKnownTo(
             .where("action", "in", actions)
             .where("resourceId", "is not", null),
         );
-        return kind === "calendar" ? audited : e.or([e("createdBy", "=", userId), audited]);
+        return e.or([e("createdBy", "=", userId), audited]);
       });
-    if (kind === "calendar") query = query.where("tokenHash" as "hash", "is not", null);
     for (const row of await query.orderBy("name").execute()) known.push({ kind, ...row });
   }
   if (!hasLost("heartbeats:write")) return known;

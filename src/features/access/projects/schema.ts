@@ -107,7 +107,7 @@ const leftoverEntries = {
     doc(
       v.array(
         v.object({
-          kind: v.picklist(["apiKey", "receiver", "integration", "heartbeat", "pingKey", "calendar"]),
+          kind: v.picklist(["apiKey", "receiver", "integration", "heartbeat", "pingKey"]),
           id: v.string(),
           name: v.string(),
         }),

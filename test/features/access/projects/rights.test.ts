@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
+import { sql } from "kysely";
 import { migrateUp } from "../../../../src/store/sqlite/migrate.ts";
 import { MIGRATIONS } from "../../../../src/store/sqlite/migrations.gen.ts";
+import { LogLines } from "../../../helpers/log-lines.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
 import { type Reply, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { temporaryDir } from "../../../helpers/store.ts";
@@ -334,9 +336,6 @@ test("removing a member answers what ended and which URLs the person still knows
   await post("integrations", { name: "PagerDuty", kind: "pagerduty" });
   await post("heartbeats", { name: "Backup", timeoutMs: 60_000, graceMs: 60_000 }, { token: bob.token });
   await post("heartbeats/key/rotate", {});
-  const plan = await post("oncall/schedules", { name: "Night", timezone: "UTC" }, { token: bob.token });
-  await post("oncall/schedules", { name: "Day", timezone: "UTC" });
-  await post(`oncall/schedules/${plan}/calendar-link`, { projectId: undefined });
 
   type Left = { keysRevoked?: { name: string }[]; toRotate?: { kind: string; name: string }[] };
   const { status, body } = await prism.delete<Left>(`/api/v1/projects/${shop.id}/members/${ann.id}`);
@@ -347,18 +346,11 @@ test("removing a member answers what ended and which URLs the person still knows
   );
   assert.deepEqual(
     body.toRotate?.map(({ kind, name }) => `${kind} ${name}`),
-    [
-      "receiver GitHub",
-      "receiver Printer",
-      "integration PagerDuty",
-      "calendar Night",
-      "heartbeat Backup",
-      "pingKey ping key",
-    ],
+    ["receiver GitHub", "receiver Printer", "integration PagerDuty", "heartbeat Backup", "pingKey ping key"],
   );
   const [row] = rowsOf<{ metadata: string }>(prism, "select metadata from audit_log where action = 'member.remove'");
   const metadata = JSON.parse(row?.metadata ?? "{}") as { keysRevoked: string[]; toRotate: string[] };
-  assert.deepEqual([metadata.keysRevoked.length, metadata.toRotate.length], [1, 6]);
+  assert.deepEqual([metadata.keysRevoked.length, metadata.toRotate.length], [1, 5]);
 });
 
 test("deleting an account revokes its API keys and cancels its timers; its schedules go on for the server", async (t) => {
@@ -453,12 +445,23 @@ test("owners see who lost a right, and setting the role takes the member off the
 });
 
 test("an upgraded server stays open until the setting says otherwise, and its log counts who lost rights", async (t) => {
-  const prism = await startPrism(t);
+  const log = new LogLines();
+  const prism = await startPrism(t, { log });
+  const shop = await makeProject(prism);
   const { token } = await makeUser(prism, "uma", []);
   await prism.services.db.write((trx) =>
     trx.insertInto("settings").values({ key: "projects.defaultOpen", value: 1, updatedAt: 1 }).execute(),
   );
+  await joinAs(prism, shop.id, (await makeUser(prism, "vic", ["User"])).id, "viewer");
+  await prism.services.db.write((trx) =>
+    sql`insert into lost_rights select projectId, userId, '["events:write"]' from project_members
+        where role = 'viewer'`.execute(trx),
+  );
+  const warned = () => log.lines.filter(({ level }) => level === "warn").map(({ message }) => message);
+  assert.ok(!warned().some((message) => message.includes("upgrade")));
   await prism.restart();
+  assert.ok(warned().some((message) => /every account reads the project default, as before the upgrade/.test(message)));
+  assert.ok(warned().some((message) => /only the role in a project counts: members lost rights/.test(message)));
   const read = async () => (await prism.get("/api/v1/events", { token })).status;
   assert.equal(await read(), 200);
   await prism.put("/api/v1/settings", { values: { "projects.defaultOpen": false } });
