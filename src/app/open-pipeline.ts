@@ -63,11 +63,12 @@ interface Timed {
 }
 
 /** What rules with a threshold, an absence or an alert keep in memory. */
-function openOverTime({ database: db, reader, clock, log: baseLog }: Base): Timed {
+function openOverTime({ database: db, reader, clock, log: baseLog }: Base, projects: Access["projects"]): Timed {
   const log = baseLog.namespace("rules");
   const counts = new MatchCounts(storedMatches(reader));
   const alertLink = new AlertLink(reader, log);
-  return { counts, alertLink, absences: new Absences({ db, reader, clock, log, link: alertLink }) };
+  const ownerOf = projects.ownerOf.bind(projects);
+  return { counts, alertLink, absences: new Absences({ db, reader, clock, log, link: alertLink, ownerOf }) };
 }
 
 function openRules(base: Base, defaultProjectId: string, { counts, absences }: Timed): RuleBook {
@@ -87,7 +88,7 @@ function openRules(base: Base, defaultProjectId: string, { counts, absences }: T
 
 export function openPipeline(
   base: Base,
-  { defaultProjectId }: Access,
+  { defaultProjectId, projects }: Access,
   { hub, sounds }: Live,
   { runner }: JobServices,
 ): Pipeline {
@@ -95,7 +96,7 @@ export function openPipeline(
   const rulesLog = base.log.namespace("rules");
   const metrics = pipelineMetrics(base.metrics);
   const announcer = new Announcer(hub, metrics, sounds.urlOf);
-  const timed = openOverTime(base);
+  const timed = openOverTime(base, projects);
   const { counts, alertLink, absences } = timed;
   const rules = openRules(base, defaultProjectId, timed);
   const throttle = Throttle.overTables(reader, () => settings.defaultSuppression);

@@ -21,10 +21,12 @@ const ALIVE_MS = 60_000;
 const ALIVE_KEY = "rules.absences";
 /** Events that may be decided after newer ones. */
 const LATE_EVENTS = 20_000;
+/** Of a rule in one project: a rule for all projects has as many in each. */
 const MAX_KEYS_OF_RULE = 10_000;
 const MAX_KEYS = 100_000;
-/** Those of one project leave room for others. */
+/** Those of one project, and of all projects of one person, leave room for others. */
 const MAX_KEYS_OF_PROJECT = 20_000;
+const MAX_KEYS_OF_OWNER = 40_000;
 /** A key that stays away for this time after the rule has fired is forgotten; retention removes its row. */
 const FORGET_MS = 30 * DAY_MS;
 
@@ -66,6 +68,8 @@ export interface AbsencesParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly link: AlertLink;
+  /** The user who owns a project; null for none. */
+  ownerOf(projectId: string): string | null;
 }
 
 /**
@@ -87,6 +91,8 @@ export class Absences implements SeenMatches {
   readonly #downMs: number;
   #size = 0;
   readonly #ofProject = new Map<string, number>();
+  /** By rule and project. */
+  readonly #ofRule = new Map<string, number>();
   #lastSeq = 0;
   #aliveAt: EpochMs;
   #notifier: AbsenceNotifier | null = null;
@@ -192,15 +198,26 @@ export class Absences implements SeenMatches {
     this.#awaited.set(ruleId, ofRule);
     const known = ofRule.get(seriesKey(projectId, key));
     if (known) return known;
-    const ofProject = this.#ofProject.get(projectId) ?? 0;
-    if (ofRule.size >= MAX_KEYS_OF_RULE || ofProject >= MAX_KEYS_OF_PROJECT || this.#size >= MAX_KEYS) {
+    if (this.#isFull(ruleId, projectId)) {
       this.#parts.log.warn({ ruleId, keys: ofRule.size }, "a rule awaits too many keys; a new one is not awaited");
       return null;
     }
     const made: Awaited = { ruleId, projectId, key, lastAt: at, lastSeq: 0, firedAt: null };
     ofRule.set(seriesKey(projectId, key), made);
-    this.#count(projectId, 1);
+    this.#count(made, 1);
     return made;
+  }
+
+  #isFull(ruleId: string, projectId: string): boolean {
+    if (this.#size >= MAX_KEYS || (this.#ofRule.get(seriesKey(ruleId, projectId)) ?? 0) >= MAX_KEYS_OF_RULE)
+      return true;
+    if ((this.#ofProject.get(projectId) ?? 0) >= MAX_KEYS_OF_PROJECT) return true;
+    const { ownerOf } = this.#parts;
+    const ownerId = ownerOf(projectId);
+    if (ownerId === null || this.#size < MAX_KEYS_OF_OWNER) return false;
+    let ofOwner = 0;
+    for (const [id, keys] of this.#ofProject) if (ownerOf(id) === ownerId) ofOwner += keys;
+    return ofOwner >= MAX_KEYS_OF_OWNER;
   }
 
   /** Without a key the first match is awaited from now on. */
@@ -264,15 +281,14 @@ export class Absences implements SeenMatches {
       this.#due.delete(each);
       this.#dirty.delete(each);
     }
-    for (const { projectId } of awaited.values()) this.#count(projectId, -1);
+    for (const each of awaited.values()) this.#count(each, -1);
     this.#awaited.delete(id);
   }
 
-  #count(projectId: string, by: number): void {
+  #count({ ruleId, projectId }: AbsenceKey, by: number): void {
     this.#size += by;
-    const ofProject = (this.#ofProject.get(projectId) ?? 0) + by;
-    if (ofProject === 0) this.#ofProject.delete(projectId);
-    else this.#ofProject.set(projectId, ofProject);
+    add(this.#ofProject, projectId, by);
+    add(this.#ofRule, seriesKey(ruleId, projectId), by);
   }
 
   async #fire(due: readonly Awaited[]): Promise<void> {
@@ -386,10 +402,16 @@ export class Absences implements SeenMatches {
       for (const [name, awaited] of ofRule) {
         if (awaited.firedAt === null || now - awaited.firedAt < FORGET_MS) continue;
         ofRule.delete(name);
-        this.#count(awaited.projectId, -1);
+        this.#count(awaited, -1);
       }
     }
   }
+}
+
+function add(counts: Map<string, number>, name: string, by: number): void {
+  const sum = (counts.get(name) ?? 0) + by;
+  if (sum === 0) counts.delete(name);
+  else counts.set(name, sum);
 }
 
 /** Whether keys that were seen by one version say nothing about the other. */

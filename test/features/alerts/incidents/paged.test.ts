@@ -123,8 +123,22 @@ test("S3: who is notified of an incident of the closed default project reads it 
   assert.equal(made.status, 201, made.text);
   assert.equal(outcome(await prism.delete(`/api/v1/silences/${made.body.id}`, as)), "204");
   assert.equal(outcome(await prism.post(`${path}/acknowledge`, {}, { token: other.token })), "404 INCIDENT_NOT_FOUND");
-  assert.equal(outcome(await prism.post(`${path}/acknowledge`, {}, as)), "200");
-  assert.equal(outcome(await prism.post(`${path}/resolve`, {}, as)), "200");
+  const actions: [action: string, body: object][] = [
+    ["acknowledge", {}],
+    ["unacknowledge", {}],
+    ["snooze", { durationMs: HOUR }],
+    ["unsnooze", {}],
+    ["notes", { text: "seen" }],
+    ["escalate", {}],
+    ["resolve", {}],
+  ];
+  for (const [action, body] of actions) {
+    assert.equal(
+      outcome(await prism.post(`${path}/${action}`, body, { token: other.token })),
+      "404 INCIDENT_NOT_FOUND",
+    );
+    assert.equal(outcome(await prism.post(`${path}/${action}`, body, as)), "200", action);
+  }
   assert.equal((await prism.get<{ mayAct: boolean }>(path, as)).body.mayAct, false);
 });
 

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { makeUser } from "../../../helpers/people.ts";
 import { countOf, rowsOf } from "../../../helpers/tables.ts";
 import { alertsOf, MINUTE, outcomes, send, states, timedRule, timedWorld, type World } from "./support.ts";
 
@@ -162,4 +163,37 @@ test("a rule that is changed, switched off or deleted awaits nothing that it no 
   assert.equal(notices(world).length, 0, "no zone was seen");
   await prism.restart();
   assert.equal(countOf(prism, "rule_absences"), 0);
+});
+
+test("one project's keys neither use up a rule for all projects nor another person's, and stay its own", async (t) => {
+  const world = await timedWorld(t);
+  const { prism, clock } = world;
+  const { absences } = prism.parts.core.pipeline;
+  const absence = { forMs: 10 * MINUTE, key: "{{ event.host }}" };
+  const everywhere = { projectId: null, targetUsers: ["me"], titleTemplate: "No news of {{event.host}}", absence };
+  const rules = [await timedRule(world, everywhere), await timedRule(world, { ...everywhere, name: "r2" })];
+  const mal = await makeUser(prism, "mal", ["User"]);
+  const as = { token: mal.token };
+  const projects: { id: string; apiKey: string }[] = [];
+  for (const name of ["a", "b", "c"]) {
+    const { body } = await prism.post<{ id: string; apiKey: string }>("/api/v1/projects", { name }, as);
+    projects.push(body);
+  }
+  const [a, b, c] = projects as [{ id: string; apiKey: string }, { id: string; apiKey: string }, { id: string }];
+  const fill = (projectId: string) => {
+    for (const rule of rules)
+      for (let n = 0; n < 10_001; n++) absences.seen(rule, projectId, `host-${n}`, clock.now(), n + 1);
+  };
+  fill(a.id);
+  assert.equal(absences.size, 20_000, "of each rule 10 000 in one project");
+  const shown = await prism.post("/api/v1/events", { type: "x", payload: { host: "db" } }, { apiKey: b.apiKey });
+  assert.equal(shown.status, 202);
+  await outcomes(world);
+  assert.equal(absences.size, 20_002, "another project has its own");
+  fill(b.id);
+  fill(c.id);
+  assert.equal(absences.size, 40_000, "of all projects of one person");
+  await send(world, "x", { host: "web" });
+  await outcomes(world);
+  assert.equal(absences.size, 40_002, "another person has room");
 });
