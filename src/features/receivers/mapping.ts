@@ -2,6 +2,7 @@ import { PrismError } from "../../core/errors.ts";
 import { type CompiledText, compileTest, compileText, valuesOf, withinBudget } from "../rules/index.ts";
 import { checkedItem, type MappedItem, type Output, textOf } from "./mapped-item.ts";
 import type { Mapping } from "./preset.ts";
+import { TooManyMembers } from "./read-request.ts";
 
 /** Names that every mapping reads. */
 const NAMES = [
@@ -111,16 +112,17 @@ export interface Mapped {
 }
 
 const MAX_PROBLEMS = 10;
+const NO_LIMITS = { steps: null, elements: null };
 
 /**
- * Applies a mapping. @param now epoch ms, for times and `now()` @param steps a lower limit of its work
- * @throws PAYLOAD_TOO_LARGE, ConditionTooCostly
+ * Applies a mapping. @param now epoch ms, for times and `now()` @param limits lower ones of its work and of the elements
+ * @throws PAYLOAD_TOO_LARGE, ConditionTooCostly, TooManyMembers
  */
 export function applyMapping(
   mapping: CompiledMapping,
   input: MappingInput,
   now: number,
-  steps: number | null = null,
+  { steps, elements }: { readonly steps: number | null; readonly elements: number | null } = NO_LIMITS,
 ): Mapped {
   return withinBudget(() => {
     const whole = namedValues(mapping, { ...input, item: null }, now);
@@ -133,6 +135,7 @@ export function applyMapping(
     }
     if (list.length > MAX_ITEMS)
       throw new PrismError("PAYLOAD_TOO_LARGE", `A request has at most ${MAX_ITEMS} elements`);
+    if (elements !== null && list.length > elements) throw new TooManyMembers(elements);
     const each = list.map((item: unknown) => namedValues(mapping, { ...input, item }, now));
     return mapItems(mapping, each, { now, isElement: true });
   }, steps ?? undefined);

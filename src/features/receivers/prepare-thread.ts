@@ -202,7 +202,7 @@ async function outcomeOf(job: ThreadJob): Promise<Outcome> {
   }
 }
 
-const LIMITS = { members: MAX_MEMBERS, steps: null };
+const LIMITS = { members: MAX_MEMBERS, steps: null, elements: null };
 
 /** @throws SIGNATURE_INVALID and what {@link prepare} throws */
 async function prepareJob({ preparation, mapping, replayId, proof }: ThreadJob): Promise<Prepared> {

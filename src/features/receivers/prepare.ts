@@ -72,6 +72,8 @@ export interface PrepareLimits {
   readonly members: number;
   /** Of the mapping; null: what a mapping may take. */
   readonly steps: number | null;
+  /** Into which a mapping splits the request; null: what a mapping may make. */
+  readonly elements: number | null;
 }
 
 /** The mapping takes more steps than the limits allow, and may take them elsewhere. */
@@ -92,7 +94,7 @@ export function prepare(
   const redaction = new Redaction(given.hidden, preset.redact, limits.members);
   const content = readContent(request, { needsJson: given.needsJson, maxMembers: limits.members });
   const input = mappingInput(given, request, content, redaction, limits.members);
-  const plan = planRequest(given, texts.mapping, input, { now, steps: limits.steps });
+  const plan = planRequest(given, texts.mapping, input, now, limits);
   const steps = stepsTaken();
   const shown = Object(input.body) as { readonly content?: unknown };
   return {
@@ -145,7 +147,8 @@ function planRequest(
   { row, preset }: Deciding,
   mapping: CompiledMapping,
   input: MappingInput,
-  { now, steps }: { readonly now: number; readonly steps: number | null },
+  now: number,
+  limits: PrepareLimits,
 ): Plan {
   const whole = { row, preset: preset.name, now };
   const unmapped = (problem: string | null, ignored = 0): Plan => ({
@@ -159,10 +162,10 @@ function planRequest(
   });
   let mapped: Mapped;
   try {
-    mapped = applyMapping(mapping, input, now, steps);
+    mapped = applyMapping(mapping, input, now, limits);
   } catch (error) {
     if (!(error instanceof ConditionTooCostly)) throw error;
-    if (steps !== null) throw new TooManySteps();
+    if (limits.steps !== null) throw new TooManySteps();
     return unmapped(error.message);
   }
   const { items, ignored, problem } = mapped;

@@ -6,7 +6,7 @@ import { TooManyMembers } from "./read-request.ts";
 import type { Receiver } from "./receivers.ts";
 
 /** What a request may cost on the main thread; larger ones go to a thread. About 4 ms each. */
-export const ON_LOOP = { bytes: 262_144, members: 2000, steps: 262_144 } as const;
+export const ON_LOOP = { bytes: 262_144, members: 2000, steps: 262_144, elements: 100 } as const;
 
 interface Options {
   readonly payer: WorkAccount | null;

@@ -61,13 +61,19 @@ test("a proof inside the body is looked for up to 65 536 bytes and 2000 members,
   }
 });
 
+/** A list of this many elements. */
+function elementsOf(count: number): string {
+  return JSON.stringify({ a: Array.from({ length: count }, () => 1) });
+}
+
 for (const [name, sizes, make] of [
+  ["100 elements of a split", [99, 100, 101], elementsOf],
   ["2000 members", [1999, 2000, 2001], membersOf],
   ["262 144 bytes", [262_143, 262_144, 262_145], bytesOf],
 ] as const)
   test(`up to ${name} a body is read on the main thread, and with one more in a thread`, async (t) => {
     const it = await start(t);
-    const receiver = await it.make({});
+    const receiver = await it.make(make === elementsOf ? { mapping: { split: "body.a", title: "t" } } : {});
     const inThread: boolean[] = [];
     for (const size of sizes) {
       const reply = await it.send(receiver, make(size), { headers: JSON_TYPE });
