@@ -176,3 +176,10 @@ test("checking a password is charged to its address, which its own debt refuses;
   assert.equal(await status("/ntfy/v1/account", "192.0.2.66"), 200);
   assert.equal(await status("/ntfy/v1/account", "192.0.2.1", "another password"), 401);
 });
+
+test("the API description names the refusal of reads", async (t) => {
+  const prism = await startPrism(t);
+  type Operations = Record<string, { get: { responses: Record<string, { description: string }> } }>;
+  const { body } = await prism.get<{ paths: Operations }>("/openapi.json");
+  assert.match(body.paths["/api/v1/events"]?.get.responses["429"]?.description ?? "", /WORK_LIMITED/);
+});

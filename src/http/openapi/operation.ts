@@ -272,6 +272,7 @@ function failures(route: Route): Json {
   if (route.access !== "public") {
     add(WITH_CREDENTIALS);
     add(WITH_PERMISSION);
+    if (route.method === "GET") add(["WORK_LIMITED"]);
   }
   if (route.unlimited !== true) add(["RATE_LIMITED", "SHUTTING_DOWN"]);
   if (route.body) add(WITH_BODY);
