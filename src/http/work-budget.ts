@@ -208,8 +208,14 @@ export class WorkBudget {
   #refusal({ projectId }: WorkAccount, level: Level | "all", retryAfterMs: number): PrismError {
     if (projectId !== null) this.#used.add(projectId, 0, 1);
     this.#refused({ by: level }).add();
-    return new PrismError("WORK_LIMITED", `${REASONS[level]} took more of the server's time than it may`, {
-      retryAfterMs: Math.max(1, retryAfterMs),
+    const { setting, part } = SETTINGS[level];
+    const limit = this.#parts.limits()[setting] * part;
+    const message = `${REASONS[level]} took more of the server's time than it may (work.${setting}: ${limit} ms a second)`;
+    const retryMs = Math.max(1, Math.ceil(retryAfterMs));
+    const detail = { path: "", code: "LIMIT", message, by: level, setting: `work.${setting}`, limit };
+    return new PrismError("WORK_LIMITED", message, {
+      details: [{ ...detail, retryAfterMs: retryMs }],
+      retryAfterMs: retryMs,
     });
   }
 
@@ -243,6 +249,15 @@ const REASONS: Readonly<Record<Level | "all", string>> = {
   project: "Requests of this project",
   creator: "Requests of this account and its projects",
   all: "Requests of all together",
+};
+
+/** The setting of each budget, and the part of it that the budget has. */
+const SETTINGS: Readonly<Record<Level | "all", { readonly setting: keyof WorkLimits; readonly part: number }>> = {
+  address: { setting: "projectMsPerSecond", part: ADDRESS_SHARE },
+  url: { setting: "projectMsPerSecond", part: 1 },
+  project: { setting: "projectMsPerSecond", part: 1 },
+  creator: { setting: "creatorMsPerSecond", part: 1 },
+  all: { setting: "allMsPerSecond", part: 1 },
 };
 
 function microsIn(msPerSecond: number): number {

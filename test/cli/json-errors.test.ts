@@ -207,3 +207,22 @@ test("no error repeats a password or a token that is in the URL of a server", as
       assert.deepEqual([status, (stdout + stderr).includes("hidden")], [2, false], stderr);
     }
 });
+
+test("a command that meets a used-up budget of work exits with 4, and says whose it is and when to try again", async (t) => {
+  const prism = await startPrism(t);
+  const { work } = prism.parts.http;
+  const options = { cwd: prism.dir, env: { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken } };
+  const { body: me } = await prism.get<{ id: string }>("/api/v1/auth/me");
+  work.charge({ projectId: null, isKnown: true, levels: [["creator", me.id]] }, { steps: 10_000_000_000 });
+  const args = ["alerts", "fire", "alertname=Disk", "--summary", "x".repeat(20_000)];
+  const { status, stderr } = await runCli(args, options);
+  assert.equal(status, 4, stderr);
+  assert.match(
+    stderr,
+    /account and its projects .*work\.creatorMsPerSecond: 200 ms.* \(WORK_LIMITED\); try again in \d+ s/,
+  );
+  const printed = JSON.parse((await runCli(["--json", ...args], options)).stderr) as Printed;
+  assert.deepEqual([printed.error.code, printed.error.exitCode], ["WORK_LIMITED", 4]);
+  const [detail] = printed.error.details as readonly { readonly by?: string; readonly setting?: string }[];
+  assert.deepEqual([detail?.by, detail?.setting], ["creator", "work.creatorMsPerSecond"]);
+});

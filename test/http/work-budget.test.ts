@@ -53,6 +53,11 @@ test("a project may take a second at once and then 100 ms a second; debt refuses
   // The last one goes below zero: what it takes is known afterwards.
   assert.equal(tenthsOf(budget, project), 11);
   assert.equal(refusalOf(budget, project)?.retryAfterMs, 1000);
+  const [detail] = refusalOf(budget, project)?.details ?? [];
+  assert.deepEqual(
+    [detail?.["by"], detail?.["setting"], detail?.["limit"], detail?.["retryAfterMs"]],
+    ["project", "work.projectMsPerSecond", 100, 1000],
+  );
   clock.advance(1000);
   assert.equal(refusalOf(budget, project), null);
   clock.advance(5000);

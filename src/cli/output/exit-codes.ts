@@ -116,8 +116,15 @@ const CODE_OF_EXIT: Readonly<Record<number, string>> = {
 function ofApi(error: PrismError | ServerRefused): Failure {
   const { code, details = [] } = error;
   const status = error instanceof ServerRefused ? error.status : STATUS_OF[error.code];
-  const message = withDetails(`${error.message} (${code})`, details);
+  const wait = status === 429 ? waitText(error.retryAfterMs) : "";
+  const message = withDetails(`${error.message} (${code})${wait}`, details);
   return { ...failure(exitCodeOf(status, code), code, error.message, details), message };
+}
+
+/** The command can be repeated as it is. */
+function waitText(retryAfterMs: number | undefined): string {
+  if (retryAfterMs === undefined) return "; try again later";
+  return `; try again in ${Math.ceil(retryAfterMs / 1000)} s`;
 }
 
 const EXIT_OF_ARCHIVE: Readonly<Record<ArchiveProblem, number>> = {
@@ -137,12 +144,12 @@ const OTHER_KEY =
   "the encryption key is not the one this database was made with; set PRISM_ENCRYPTION_KEY, " +
   "or restore secrets.json of its data directory";
 
-/** HTTP 401 and 403 → 5, 404 and RECIPIENT_NOT_FOUND → 6, other 4xx → 7, 5xx → 4. */
+/** HTTP 401 and 403 → 5, 404 and RECIPIENT_NOT_FOUND → 6, 429 and 5xx → 4, other 4xx → 7. */
 export function exitCodeOf(status: number, code: string): number {
   if (code === "RECIPIENT_NOT_FOUND") return EXIT.notFound;
   if (status === 401 || status === 403) return EXIT.unauthorised;
   if (status === 404) return EXIT.notFound;
-  return status >= 500 ? EXIT.unreachable : EXIT.conflict;
+  return status >= 500 || status === 429 ? EXIT.unreachable : EXIT.conflict;
 }
 
 /** One line per detail that the message does not say already. */
