@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { eventually } from "../helpers/eventually.ts";
+import { FakeClock } from "../helpers/fake-clock.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { makeDatabase, RunningCli, runCli, runJson } from "./run-cli.ts";
@@ -209,10 +210,10 @@ test("no error repeats a password or a token that is in the URL of a server", as
 });
 
 test("a command that meets a used-up budget of work exits with 4, and says whose it is and when to try again", async (t) => {
-  const prism = await startPrism(t);
+  const prism = await startPrism(t, { clock: new FakeClock(Date.now()) });
   const { work } = prism.parts.http;
   const options = { cwd: prism.dir, env: { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken } };
-  const { body: me } = await prism.get<{ id: string }>("/api/v1/auth/me");
+  const { body: me } = await prism.get<{ id: string }>("/api/v1/users/me");
   work.charge({ projectId: null, isKnown: true, levels: [["creator", me.id]] }, { steps: 10_000_000_000 });
   const args = ["alerts", "fire", "alertname=Disk", "--summary", "x".repeat(20_000)];
   const { status, stderr } = await runCli(args, options);
