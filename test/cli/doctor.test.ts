@@ -154,6 +154,10 @@ test("production that is open to the network, never backed up, or mails without 
   await next.until(/"msg":"ready"/);
   assert.equal(next.stdout.match(/no backup was ever made: schedule prism backup/g)?.length, 1);
 
+  const { SMTP_HOST: _host, SMTP_PORT: _port, SMTP_FROM: _from, ...mailless } = env;
+  const other = madeDir(t);
+  const local = await examine(other.cwd, [], { ...mailless, HOST: "127.0.0.1" });
+  assert.match(saying(local.report, "configuration"), /publicUrl is not set: links in messages, .* lead to localhost/);
   const elsewhere = temporaryDir(t);
   const backup = await runCli(["backup", elsewhere], { cwd, env });
   assert.equal(backup.status, 0, backup.stderr);

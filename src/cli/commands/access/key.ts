@@ -145,6 +145,7 @@ function addRevokeKey(key: Command): void {
 export function addKey(program: Command): void {
   const key = program
     .command("key")
+    .alias("keys")
     .description("create, list, rotate and revoke API keys of projects; show the app of the Pusher server")
     .addHelpText(
       "after",

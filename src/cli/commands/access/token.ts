@@ -138,6 +138,7 @@ function addRevokeToken(token: Command): void {
 export function addToken(program: Command): void {
   const token = program
     .command("token")
+    .alias("tokens")
     .description("create, list and revoke service tokens of users")
     .addHelpText(
       "after",

@@ -254,6 +254,7 @@ function addDeleteUser(user: Command): void {
 export function addUser(program: Command): void {
   const user = program
     .command("user")
+    .alias("users")
     .description(
       "create, import, list, approve, enable, disable and delete accounts; set roles and passwords; print sign-in links",
     )

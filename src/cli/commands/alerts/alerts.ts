@@ -70,7 +70,7 @@ function addList(alerts: Command): void {
         const query = {
           projectId: project,
           matcher,
-          state: resolved ? "resolved" : undefined,
+          ...(resolved ? { state: "resolved" } : { order: "severity" }),
           limit: Math.min(limit, 100),
         };
         const found = (await everyItem<Alert>(server, PATH, query, limit)).sort((a, b) => rankOf(a) - rankOf(b));

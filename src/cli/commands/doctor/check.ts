@@ -97,8 +97,16 @@ export function checkConfig({ loaded, server, socket }: Judged): Check[] {
     ...(socket === "denied" ? [warn("configuration", denied, `run ${sudoAs(config.dataDir)}`)] : []),
     ...warnings.map((warning) => warn("configuration", warning)),
     ...serverWarnings(config).map((warning) => warn("configuration", warning)),
+    ...checkPublicUrl(config),
     ...checkSecrets(loaded),
   ];
+}
+
+/** With a mail server it is one of {@link serverWarnings}. */
+function checkPublicUrl({ env, publicUrl, smtp }: Config): Check[] {
+  if (env !== "production" || publicUrl !== undefined || smtp.host !== undefined) return [];
+  const what = "publicUrl is not set: links in messages, invitations and URLs of receivers lead to localhost";
+  return [warn("configuration", what, "set it to the address that users open")];
 }
 
 const SHOWN_SETTINGS = 8;

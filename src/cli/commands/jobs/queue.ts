@@ -353,6 +353,7 @@ async function resumeAll({ out }: Context, server: ServerClient): Promise<void> 
 export function addQueue(program: Command): void {
   const queue = program
     .command("queue")
+    .alias("queues")
     .description("show queues and jobs; pause, resume, retry and cancel them")
     .addHelpText(
       "after",

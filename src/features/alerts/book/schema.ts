@@ -40,6 +40,12 @@ export const ListAlerts = object({
   matcher: v.optional(doc(text(4096, 1), 'Conditions on labels as in Alertmanager: `team="db",instance=~"db-.*"`')),
   source: v.optional(doc(queryList(v.picklist(SOURCES)), "Sources, separated by commas")),
   severity: v.optional(doc(queryList(text(100, 1)), "Severities, separated by commas")),
+  order: v.optional(
+    doc(
+      v.picklist(["latest", "severity"]),
+      "`severity`: the most severe first, then the latest, only of live alerts; default `latest`",
+    ),
+  ),
   q: v.optional(doc(text(100, 1), "Text in a label or an annotation")),
   from: v.optional(doc(instant, "Started at or after; for resolved ones: ended at or after")),
   to: v.optional(doc(instant, "Started before; for resolved ones: ended before")),

@@ -58,13 +58,25 @@ test("live alerts are listed latest first, by filters and by cursor", async (t) 
     cursor = `&cursor=${page.nextCursor}`;
   }
   assert.deepEqual(paged, all);
+  await alerts().submit([input("page", { labels: { alertname: "P", severity: "page" } })]);
+  const severe = ["api:page", "api:a3", "api:a1", "api:a4", "api:a2", "api:a0"];
+  assert.deepEqual(await keys("source=api&order=severity"), severe, "other words for severities count");
+  const inOrder: string[] = [];
+  for (let cursor = ""; ; ) {
+    const page = await list(`source=api&order=severity&limit=4${cursor}`);
+    inOrder.push(...page.data.map(({ key }) => key));
+    if (page.nextCursor === null) break;
+    cursor = `&cursor=${page.nextCursor}`;
+  }
+  assert.deepEqual(inOrder, severe);
+  assert.equal((await prism.get(`${PATH}?state=resolved&order=severity`)).status, 400);
   for (const [query, expected] of [
     ["state=pending", ["api:held"]],
     ["source=rule", ["rule:r:k"]],
     ["severity=critical", ["api:a3", "api:a1"]],
     [`matcher=${encodeURIComponent('severity="info",n=~"[02]"')}`, ["api:a2", "api:a0"]],
     ["q=disk%204", ["api:a4"]],
-    [`from=${encodeURIComponent(new Date(clock.now()).toISOString())}&source=api`, ["api:a4"]],
+    [`from=${encodeURIComponent(new Date(clock.now()).toISOString())}&source=api`, ["api:page", "api:a4"]],
   ] as const)
     assert.deepEqual(await keys(query), expected, query);
   const bad = await prism.get(`${PATH}?matcher=${encodeURIComponent('n=~"["')}`);
