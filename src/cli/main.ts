@@ -36,7 +36,7 @@ import { addSeed } from "./commands/server/seed.ts";
 import { addServe } from "./commands/server/serve.ts";
 import { addService } from "./commands/server/service.ts";
 import { addStatus } from "./commands/server/status.ts";
-import { addTail } from "./commands/server/tail.ts";
+import { addStored, addTail } from "./commands/server/tail.ts";
 import { addWebhooks } from "./commands/server/webhooks.ts";
 import { addWorker } from "./commands/server/worker.ts";
 import { addHelp } from "./output/flag-values.ts";
@@ -128,6 +128,7 @@ Examples:
   program.commandsGroup("Events and rules:");
   addSend(program);
   addTail(program);
+  addStored(program);
   addTrigger(program);
   addExport(program);
   addExplain(program);

@@ -9,7 +9,7 @@ import { makeProject, makeUser } from "../helpers/people.ts";
 import { startPrism, TestPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { scalarOf } from "../helpers/tables.ts";
-import { eachCase, jsonLines, RunningCli, runCli } from "./run-cli.ts";
+import { eachCase, jsonLines, RunningCli, runCli, runJson } from "./run-cli.ts";
 
 /** The address of something that takes WebSockets and says what no Prism says. */
 async function speaksNonsense(t: TestContext): Promise<string> {
@@ -208,6 +208,34 @@ test("tail", async (t) => {
     assert.equal(status, c.status);
     assert.match(stderr, c.says);
   });
+});
+
+test("events list and audit list show what is stored; plural names of commands are the same commands", async (t) => {
+  const prism = await startPrism(t);
+  await prism.post("/events", [
+    { type: "order.paid", level: "info", payload: { host: "db-1" } },
+    { type: "order.failed", level: "error", payload: { host: "db-2" } },
+    { type: "other", payload: {} },
+  ]);
+  await prism.post("/api/v1/rules", { name: "Orders", condition: "event.type == 'x'", targetUsers: ["me"] });
+  const options = { cwd: prism.dir, env: { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken } };
+  const types = async (...flags: string[]) =>
+    (await runJson<{ events: { type: string }[] }>(["events", "list", ...flags], options)).events.map(
+      ({ type }) => type,
+    );
+  assert.deepEqual(await types("--type", "order.*"), ["order.failed", "order.paid"]);
+  assert.deepEqual(await types("--level", "error"), ["order.failed"]);
+  assert.deepEqual(await types("--search", "db-1", "--from", "1h"), ["order.paid"]);
+  assert.deepEqual(await types("--limit", "1"), ["other"]);
+  const { stdout } = await runCli(["events", "list", "--level", "error"], options);
+  assert.match(stdout, /^RECEIVED .* PAYLOAD\n.* error +order\.failed +- +\{"host":"db-2"\}\n$/);
+  const audit = await runCli(["audit", "list", "--action", "rule"], options);
+  assert.match(audit.stdout, /^TIME +WHO +ACTION +ON\n\S+ \S+ +\S.* rule\.create +rule Orders\n$/, audit.stderr);
+  assert.equal((await runCli(["audit", "list", "--user", "no-such"], options)).status, 6);
+  for (const name of ["users", "tokens", "keys", "queues"]) {
+    const help = await runCli([name, "--help"], options);
+    assert.match(help.stdout, new RegExp(`^Usage: prism ${name.slice(0, -1)}`), name);
+  }
 });
 
 test("tail continues across restarts of the server without losing or repeating an event", async (t) => {
