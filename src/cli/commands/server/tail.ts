@@ -236,7 +236,10 @@ const LIMIT_FLAG = ["--limit <n>", "list at most this many", integerFlag(1, MOST
 
 /** Stored events and the audit trail, newest first; `export` has all of them. */
 export function addStored(program: Command): void {
-  const events = program.command("events").description("list stored events");
+  const events = program
+    .command("events")
+    .description("list stored events")
+    .addHelpText("after", "\nExample:\n  $ prism events list --type 'order.*'");
   subcommand(events, "list", "list events of a project, newest first", ["--type 'order.*' --from 2h", "--search db-2"])
     .option(...OF_PROJECT)
     .option("--type <type>", "only events of this type, or with this prefix: order.*")
@@ -251,7 +254,10 @@ export function addStored(program: Command): void {
         out.result({ events: found }, () => (found.length === 0 ? "no events" : eventTable(found)));
       }),
     );
-  const audit = program.command("audit").description("list the audit trail");
+  const audit = program
+    .command("audit")
+    .description("list the audit trail")
+    .addHelpText("after", "\nExample:\n  $ prism audit list --action rule");
   subcommand(audit, "list", "list who changed what, newest first", ["--action rule --from 1d", "--user ann"])
     .option("--action <action>", "only this action, or its beginning: rule, rule.update, user.*")
     .option("--user <user>", "only what this user did: id or username")
