@@ -28,7 +28,7 @@ test("channels: created with a secret from a file, listed, shown, tried, changed
   const fields = ["--field", "token=@token.txt", "--field", `chat=${chat}`, "--field", `api=${api}`];
   const made = await run(["create", "telegram", "--name", "Room", ...fields]);
   assert.equal(made.status, 0, made.stderr);
-  assert.match((await run(["list"])).stdout, /\(own\) +yes +0 +telegram +Room\n/);
+  assert.match((await run(["list"])).stdout, /\(own\) +yes +0 +telegram +127\.0\.0\.1:\d+ +Room\n/);
   const shown = await run(["show", "Room"]);
   assert.match(shown.stdout, new RegExp(`token +•••• ${secret.slice(-4)}\n`));
   const dry = await run(["test", "Room", "--dry-run"]);
@@ -70,7 +70,7 @@ test("channels: the operator next to the server names the owner, and finds the c
   assert.equal(made.status, 0, made.stderr);
   const hint = /Try it: prism channels (test \S+)/.exec(made.stderr)?.[1] ?? "";
   assert.equal((await run([...hint.split(" "), "--dry-run"])).status, 0);
-  assert.match((await run(["list"])).stdout, /\(own\) +yes +0 +http +http\n/);
+  assert.match((await run(["list"])).stdout, /\(own\) +yes +0 +http +\S+ +http\n/);
   const byHttp = { PRISM_URL: prism.url, PRISM_TOKEN: token };
   assert.equal((await run([...create, "--user", "ann"], byHttp)).status, 5);
   assert.equal((await run([...create, "--user", "bob"], byHttp)).status, 0);

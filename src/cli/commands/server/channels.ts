@@ -48,16 +48,25 @@ async function findChannel(server: ServerClient, ref: string): Promise<ChannelVi
 function channelsTable({ channels, slugs }: Found): string[] {
   if (channels.length === 0) return ["no channels"];
   return table(
-    ["ID", "PROJECT", "ACTIVE", "FAILURES", "PRESET", "NAME"],
-    channels.map(({ id, projectId, active, failures, preset, name }) => [
+    ["ID", "PROJECT", "ACTIVE", "FAILURES", "PRESET", "HOST", "NAME"],
+    channels.map(({ id, projectId, active, failures, preset, fields, name }) => [
       id,
       projectId === null ? "(own)" : (slugs.get(projectId) ?? projectId),
       active ? "yes" : "no",
       failures,
       preset,
+      hostOf(fields),
       name,
     ]),
   );
+}
+
+/** The server of the first field with a URL; null for services with one address, and secret URLs. */
+function hostOf(fields: ChannelView["fields"]): string | null {
+  const url = Object.values(fields).find(
+    (value) => typeof value === "string" && URL.canParse(value) && value.includes("://"),
+  );
+  return url === undefined ? null : new URL(String(url)).host;
 }
 
 interface ContentFlags {
