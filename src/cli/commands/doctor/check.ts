@@ -90,7 +90,9 @@ export function checkConfig({ loaded, server, socket }: Judged): Check[] {
   const { config, origins, files, warnings } = loaded;
   const settings = describeConfig(config, origins);
   const given = settings.filter(({ origin }) => origin !== "default" && origin !== "generated");
-  const source = server ? `of the running server${differenceText(server)}` : filesText(files);
+  // With other settings than those of this shell the server may have read other files.
+  const own = server && server.differing.length > 0 ? [] : [filesText(files)];
+  const source = [...own, ...(server ? [`of the running server${differenceText(server)}`] : [])].join("; ");
   const denied = "a server runs that this user may not ask: judged are the settings of this shell, not the server's";
   return [
     pass("configuration", `${config.env}; ${source}; ${given.length} of ${settings.length} settings are set`),
