@@ -63,7 +63,9 @@ export async function startWork({ base, core, services, upkeep }: Parts): Promis
 
 async function openPort({ base: { config, store }, http: { listener } }: Parts): Promise<number> {
   try {
-    return listener.listen(config.host, config.port, furtherPorts(config));
+    const port = listener.listen(config.host, config.port, furtherPorts(config));
+    if (config.ntfy.port !== undefined) listener.listenFace("/ntfy", config.ntfy.port, "ntfy.port or PRISM_NTFY_PORT");
+    return port;
   } catch (error) {
     // Explained while our ports are still in use: one of them may be listed twice.
     const refusal = error instanceof ListenRefused ? await error.explained() : error;

@@ -100,5 +100,5 @@ function mountSockets(parts: Parts): void {
   });
   listener.mount(mount);
   listener.mount(ntfySockets(ntfyOwn(parts)));
-  listener.serve((res, req, isControl) => kernel.handle(res, req, isControl));
+  listener.serve((res, req, entrance) => kernel.handle(res, req, entrance));
 }

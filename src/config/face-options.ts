@@ -15,6 +15,11 @@ export const NTFY_OPTIONS = {
       "of Prism is reachable there",
     LIVE,
   ),
+  port: optional(
+    k.integer(1, 65535),
+    "a further port with the API of ntfy at the root, such as 2586, for the apps where there is no host name for it; " +
+      "nothing else of Prism is reachable there",
+  ),
   anonymous: option(
     k.oneOf("none", "read", "write", "read-write"),
     "none",

@@ -50,6 +50,19 @@ export function localUrlOf(config: Pick<Config, "host" | "tls">, port: number): 
 }
 
 /**
+ * The URLs under which other devices of this network reach a port, or that of this machine if the
+ * server listens on one address only. IPv6 addresses are left out: they are hard to type on a phone.
+ */
+export function networkUrlsOf(config: Pick<Config, "host" | "tls">, port: number): readonly string[] {
+  const { host } = config;
+  if (host !== "0.0.0.0" && host !== "::") return [localUrlOf(config, port)];
+  const all = Object.values(networkInterfaces()).flatMap((each) => each ?? []);
+  const addresses = all.filter(({ family, internal }) => family === "IPv4" && !internal).map(({ address }) => address);
+  if (addresses.length === 0) return [localUrlOf(config, port)];
+  return addresses.map((address) => localUrlOf({ ...config, host: address }, port));
+}
+
+/**
  * The origins of the server's own pages.
  * @param port the main port. Without publicUrl the extra ports are origins, too.
  */
@@ -66,6 +79,24 @@ type Ports = Pick<Config, "extraPorts" | "dashboardPort">;
 /** The ports besides the main one. */
 export function furtherPorts({ extraPorts, dashboardPort }: Ports): readonly number[] {
   return dashboardPort === undefined ? extraPorts : [...extraPorts, dashboardPort];
+}
+
+interface OtherPort {
+  readonly port: number;
+  /** The environment variable that names it. */
+  readonly setting: string;
+  /** Path of the health check there. */
+  readonly health: string;
+}
+
+/** All ports besides the main one. */
+export function otherPorts({ extraPorts, dashboardPort, ntfy }: Ports & Pick<Config, "ntfy">): readonly OtherPort[] {
+  const health = "/health";
+  return [
+    ...extraPorts.map((port) => ({ port, setting: "PRISM_EXTRA_PORTS", health })),
+    ...(dashboardPort === undefined ? [] : [{ port: dashboardPort, setting: "PRISM_DASHBOARD_PORT", health }]),
+    ...(ntfy.port === undefined ? [] : [{ port: ntfy.port, setting: "PRISM_NTFY_PORT", health: "/v1/health" }]),
+  ];
 }
 
 /** The files of the certificate; null if the server speaks plain HTTP. */

@@ -36,25 +36,23 @@ export function withSocketPath<T>(path: string, use: (path: string) => T): T {
 export class ListenRefused extends Error {
   readonly host: string;
   readonly port: number;
-  readonly isExtra: boolean;
+  readonly setting: string;
 
-  /** @param isExtra one of `extraPorts`, or `dashboardPort`. @param problem the system's code; uWebSockets has none. */
-  constructor(host: string, port: number, isExtra = false, problem = "") {
-    const byPort = isExtra
-      ? "in extraPorts or PRISM_EXTRA_PORTS, or dashboardPort"
-      : "with --port or PORT (0 takes a free one)";
+  /** @param setting names another port than the main one. @param problem the system's code; uWebSockets has none. */
+  constructor(host: string, port: number, setting = "", problem = "") {
+    const byPort = setting === "" ? "with --port or PORT (0 takes a free one)" : `in ${setting}`;
     const { why, choice = byPort } = REASONS[problem] ?? { why: `the system refuses it ${problem}`.trim() };
     super(`cannot listen on ${host}:${port}: ${why}; choose another ${choice}`);
     this.name = "ListenRefused";
     this.host = host;
     this.port = port;
-    this.isExtra = isExtra;
+    this.setting = setting;
   }
 
   /** The same refusal with its reason, which an attempt with Node's own socket gives. */
   async explained(): Promise<ListenRefused> {
-    const { host, port, isExtra } = this;
-    return new ListenRefused(host, port, isExtra, await tryListen(host, port));
+    const { host, port, setting } = this;
+    return new ListenRefused(host, port, setting, await tryListen(host, port));
   }
 }
 

@@ -1,10 +1,20 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t, WebSocketBehavior } from "uWebSockets.js";
 
+/** Where requests arrive: a port of Prism, the control socket, or the port of a face. */
+export interface Entrance {
+  readonly isControl: boolean;
+  /** The face of all requests; null: the host of a request decides. */
+  readonly face: string | null;
+}
+
+export const PORT: Entrance = { isControl: false, face: null };
+export const CONTROL: Entrance = { isControl: true, face: "" };
+
 /** Hosts by the prefix of their routes, such as `/ntfy`. */
 export type FaceHosts = Readonly<Record<string, readonly string[]>>;
 
 /**
- * Faces: another program's API at the root of a host, for clients that accept no path in the
+ * Faces: another program's API at the root of a host, or of a port of its own, for clients that accept no path in the
  * address of their server. A request with such a host is routed as if its path had the prefix of
  * the face, so Prism's own routes cannot be reached there. The routes are always available below
  * the prefix on all other hosts.

@@ -10,7 +10,7 @@ import { type AddressReader, addressGroup, coarseAddressGroup, isFromThisMachine
 import { type Authenticator, credentialIfAny, readCredential, requestCaller, ticketOf } from "./credentials.ts";
 import { endsConnection, errorBody, errorHeaders, toPrismError } from "./error-reply.ts";
 import { Exchange } from "./exchange.ts";
-import type { Faces } from "./faces.ts";
+import { type Entrance, type Faces, PORT } from "./faces.ts";
 import { BadHead } from "./headers.ts";
 import { bodyValue, checkShape, mayRepeat, parseQuery, withoutRepeated } from "./input.ts";
 import { ActiveRequests } from "./listener.ts";
@@ -74,8 +74,10 @@ export class HttpKernel implements BodySink {
     return undefined;
   }
 
-  /** The prefix of the face whose host the request names; '' for Prism's own hosts. */
-  readonly faceOf = (req: HttpRequest): string => this.#parts.faces().of(req);
+  /** The prefix of the face of the request's entrance, or of the host that it names; '' for Prism's own. */
+  faceOf(req: HttpRequest, { face }: Entrance): string {
+    return face ?? this.#parts.faces().of(req);
+  }
 
   /** The path for the router. */
   #pathOf(exchange: Exchange, dialect: Dialect | undefined): string {
@@ -83,9 +85,8 @@ export class HttpKernel implements BodySink {
     return exchange.path === dialect.withKey ? dialect.prefix : exchange.path.replace(/\/$/, "");
   }
 
-  /** @param isControl the request arrived through the control socket. */
-  handle(res: HttpResponse, req: HttpRequest, isControl = false): void {
-    const exchange = this.open(res, req, isControl);
+  handle(res: HttpResponse, req: HttpRequest, entrance = PORT): void {
+    const exchange = this.open(res, req, entrance);
     try {
       this.#route(exchange);
     } catch (error) {
@@ -95,9 +96,10 @@ export class HttpKernel implements BodySink {
   }
 
   /** Reads a request of another protocol (WebSocket upgrades); the caller answers or upgrades. */
-  open(res: HttpResponse, req: HttpRequest, isControl = false): Exchange {
+  open(res: HttpResponse, req: HttpRequest, entrance = PORT): Exchange {
     this.requests.began();
-    const face = isControl ? "" : this.faceOf(req);
+    const { isControl } = entrance;
+    const face = this.faceOf(req, entrance);
     const exchange = Exchange.read(res, req, this.#parts.readAddress, this.#onEnd, isControl, face);
     exchange.work = this.#work;
     if (!isControl && this.#parts.transportHeaders !== undefined) exchange.extraHeaders = this.#parts.transportHeaders;

@@ -5,20 +5,28 @@ import { promisify } from "node:util";
 import { ListenRefused } from "../core/listening.ts";
 import type { Logger } from "../core/log.ts";
 import { ControlSocket } from "./control-socket.ts";
+import { CONTROL, type Entrance, PORT } from "./faces.ts";
 import { type Certificate, readCertificate, TLS_CIPHERS, type TlsFiles, TlsRefused } from "./tls.ts";
 import { uWS } from "./uws.ts";
 
-/** Registers a protocol on an app. `isControl`: the app serves the control socket, not a port. */
-type Mount = (app: TemplatedApp, isControl: boolean) => void;
+/** Registers a protocol on the app of an entrance. */
+type Mount = (app: TemplatedApp, entrance: Entrance) => void;
+
+/** The app that receives the new connections of an entrance. */
+interface Served {
+  readonly app: TemplatedApp;
+  readonly entrance: Entrance;
+}
 
 interface Port {
   readonly number: number;
   readonly socket: us_listen_socket;
+  readonly served: Served;
 }
 
 /**
- * The listening sockets of the server: its ports, and the control socket with its own app. Mounted
- * protocols are remembered: the library binds a certificate to an app, so a new certificate needs a
+ * The listening sockets of the server: its ports, and the control socket and ports of faces, with
+ * apps of their own. Mounted protocols are remembered: the library binds a certificate to an app, so a new certificate needs a
  * new app on the same ports, which receives new connections, while the old one serves the existing
  * ones.
  *
@@ -30,14 +38,16 @@ export class HttpListener {
   #tls: TlsFiles | null;
   #certificate: Certificate | null;
   readonly #mounts: Mount[] = [];
-  /** The last one receives new connections. */
-  readonly #apps: [TemplatedApp, ...TemplatedApp[]];
+  /** Of the ports that have no face. */
+  readonly #main: Served;
+  /** All that have open connections. */
+  readonly #apps: TemplatedApp[];
   /** Always without TLS: the file system decides who may open the socket. */
   readonly #control: TemplatedApp;
   #controlSocket: ControlSocket | null = null;
   #host = "";
   #ports: readonly Port[] = [];
-  #paused: readonly number[] = [];
+  #paused: readonly Port[] = [];
   #isClosed = false;
   #connections = 0;
 
@@ -45,7 +55,8 @@ export class HttpListener {
   constructor(tls: TlsFiles | null = null) {
     this.#tls = tls;
     this.#certificate = tls ? readCertificate(tls) : null;
-    this.#apps = [this.#makeApp(tls)];
+    this.#main = { app: this.#makeApp(tls), entrance: PORT };
+    this.#apps = [this.#main.app];
     this.#control = this.#makeApp(null);
   }
 
@@ -76,13 +87,13 @@ export class HttpListener {
   /** Registers a protocol. @param put is called again for every app of a new certificate */
   mount(put: Mount): void {
     this.#mounts.push(put);
-    put(this.#apps[0], false);
-    put(this.#control, true);
+    put(this.#main.app, PORT);
+    put(this.#control, CONTROL);
   }
 
   /** Registers the handler of all requests without a WebSocket route. Mount it last. */
-  serve(handle: (res: HttpResponse, req: HttpRequest, isControl: boolean) => void): void {
-    this.mount((app, isControl) => app.any("/*", (res, req) => handle(res, req, isControl)));
+  serve(handle: (res: HttpResponse, req: HttpRequest, entrance: Entrance) => void): void {
+    this.mount((app, entrance) => app.any("/*", (res, req) => handle(res, req, entrance)));
   }
 
   /**
@@ -94,9 +105,21 @@ export class HttpListener {
    */
   listen(host: string, port: number, extraPorts: readonly number[] = []): number {
     this.#host = host;
-    const taken = this.#take(port, false);
-    for (const extra of extraPorts) this.#take(extra, true);
+    const taken = this.#take(this.#main, port, "");
+    for (const extra of extraPorts) this.#take(this.#main, extra, EXTRA);
     return taken;
+  }
+
+  /**
+   * Also listens on a port where a face is at the root. Call it after {@link listen}.
+   * @param face prefix of its routes. @param setting names the port in errors. @throws ListenRefused
+   */
+  listenFace(face: string, port: number, setting: string): number {
+    const entrance = { isControl: false, face };
+    const served = { app: this.#makeApp(this.#tls), entrance };
+    for (const put of this.#mounts) put(served.app, entrance);
+    this.#apps.push(served.app);
+    return this.#take(served, port, setting);
   }
 
   /**
@@ -107,15 +130,15 @@ export class HttpListener {
     this.#controlSocket = new ControlSocket(this.#control, path);
   }
 
-  #take(port: number, isExtra: boolean): number {
-    const [app] = this.#apps;
+  #take(served: Served, port: number, setting: string): number {
+    const { app } = served;
     const exclusive = listenOn(app, this.#host, port, EXCLUSIVE_PORT);
-    if (!exclusive) throw new ListenRefused(this.#host, port, isExtra);
+    if (!exclusive) throw new ListenRefused(this.#host, port, setting);
     const number = uWS.us_socket_local_port(exclusive);
     if (this.isTls) uWS.us_listen_socket_close(exclusive);
     const socket = this.isTls ? listenOn(app, this.#host, number, SHARED_PORT) : exclusive;
-    if (!socket) throw new ListenRefused(this.#host, port, isExtra);
-    this.#ports = [...this.#ports, { number, socket }];
+    if (!socket) throw new ListenRefused(this.#host, port, setting);
+    this.#ports = [...this.#ports, { number, socket, served }];
     return number;
   }
 
@@ -127,17 +150,24 @@ export class HttpListener {
   renewCertificate(tls: TlsFiles): boolean {
     const certificate = readCertificate(tls);
     if (certificate.digest === this.#certificate?.digest || this.#ports.length === 0) return false;
-    const app = this.#makeApp(tls);
-    for (const put of this.#mounts) put(app, false);
-    const ports = this.#ports.map(({ number }) => {
-      const socket = listenOn(app, this.#host, number, SHARED_PORT);
-      if (socket) return { number, socket };
-      app.close();
+    const renewed = new Map<Served, Served>();
+    const renew = (served: Served): Served => {
+      const { entrance } = served;
+      const next = renewed.get(served) ?? { app: this.#makeApp(tls), entrance };
+      if (!renewed.has(served)) for (const put of this.#mounts) put(next.app, entrance);
+      renewed.set(served, next);
+      return next;
+    };
+    const ports = this.#ports.map(({ number, served: old }) => {
+      const served = renew(old);
+      const socket = listenOn(served.app, this.#host, number, SHARED_PORT);
+      if (socket) return { number, socket, served };
+      for (const { app } of renewed.values()) app.close();
       throw new TlsRefused(`cannot listen on port ${number} a second time for the new certificate`);
     });
     for (const { socket } of this.#ports) this.#retire(socket);
     this.#ports = ports;
-    this.#apps.push(app);
+    for (const { app } of renewed.values()) this.#apps.push(app);
     this.#tls = tls;
     this.#certificate = certificate;
     return true;
@@ -158,7 +188,7 @@ export class HttpListener {
 
   /** {@link stopListening} until {@link resume}. */
   pause(): void {
-    this.#paused = this.#ports.map(({ number }) => number);
+    this.#paused = this.#ports;
     this.stopListening();
   }
 
@@ -166,10 +196,9 @@ export class HttpListener {
   resume(): void {
     if (this.#isClosed) return;
     this.#controlSocket?.open();
-    const app = this.#apps[this.#apps.length - 1] ?? this.#apps[0];
-    for (const number of this.#paused) {
-      const socket = listenOn(app, this.#host, number, this.isTls ? SHARED_PORT : EXCLUSIVE_PORT);
-      if (socket) this.#ports = [...this.#ports, { number, socket }];
+    for (const { number, served } of this.#paused) {
+      const socket = listenOn(served.app, this.#host, number, this.isTls ? SHARED_PORT : EXCLUSIVE_PORT);
+      if (socket) this.#ports = [...this.#ports, { number, socket, served }];
     }
     this.#paused = [];
   }
@@ -187,6 +216,8 @@ export class HttpListener {
     for (const app of [...this.#apps, this.#control]) app.close();
   }
 }
+
+const EXTRA = "extraPorts or PRISM_EXTRA_PORTS, or dashboardPort";
 
 /** `LIBUS_LISTEN_…`; the enum of the types does not exist at run time in every build. */
 const SHARED_PORT = 0;

@@ -1,6 +1,6 @@
 import type { HttpRequest, HttpResponse } from "uWebSockets.js";
 import type { Config } from "../config/load.ts";
-import { furtherPorts, tlsFilesOf } from "../config/public-url.ts";
+import { otherPorts, tlsFilesOf } from "../config/public-url.ts";
 import { PrismError } from "../core/errors.ts";
 import { uuidv7 } from "../core/ids.ts";
 import { ListenRefused } from "../core/listening.ts";
@@ -33,7 +33,11 @@ export class UpgradePort {
     this.#listener = listener;
     listener.serve((res, req) => this.#answer(res, req));
     try {
-      listener.listen(this.#config.host, this.#config.port, furtherPorts(this.#config));
+      listener.listen(
+        this.#config.host,
+        this.#config.port,
+        otherPorts(this.#config).map(({ port }) => port),
+      );
     } catch (error) {
       this.close();
       throw error instanceof ListenRefused ? await error.explained() : error;

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import test, { type TestContext } from "node:test";
 import WebSocket from "ws";
-import { serveFaceSocket } from "../../src/http/faces.ts";
+import { PORT, serveFaceSocket } from "../../src/http/faces.ts";
 import type { HttpListener } from "../../src/http/listener.ts";
 import { type Route, route } from "../../src/http/route.ts";
 import { startPrism } from "../helpers/prism.ts";
@@ -75,7 +75,7 @@ function serveSockets(listener: HttpListener, { kernel }: BareKernel): void {
     listener.mount((app) =>
       serveFaceSocket<Opened>(
         app,
-        kernel.faceOf,
+        (req) => kernel.faceOf(req, PORT),
         { prefix, path },
         {
           upgrade(res, req, context) {

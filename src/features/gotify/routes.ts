@@ -7,6 +7,7 @@ import { originOf } from "../../core/tokens.ts";
 import { hasTokenScope } from "../../http/access.ts";
 import { requestCaller } from "../../http/credentials.ts";
 import type { Exchange } from "../../http/exchange.ts";
+import type { Entrance } from "../../http/faces.ts";
 import { MEDIA_HEADERS } from "../../http/headers.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
@@ -35,7 +36,7 @@ export interface GotifyOwn extends AuthParts, Omit<MessagesParts, "notify"> {
   allowsOrigin(origin: string): boolean;
   markDelivered(userId: string, offset: number): void;
   /** Mounts a protocol on each listening app. */
-  mount(put: (app: TemplatedApp, isControl: boolean) => void): void;
+  mount(put: (app: TemplatedApp, entrance: Entrance) => void): void;
   readonly metrics: {
     counter(name: string, help: string): (labels?: Record<string, string>) => { add(n: number): void };
   };
@@ -82,8 +83,8 @@ function open(own: GotifyOwn, { audit }: Pick<CoreServices, "audit">): Context {
   const messages = new Messages(own);
   const streams = new GotifyStreams({ ...own, auth, messages });
   own.announcer.observe({ events: () => undefined, notifications: streams.notified });
-  own.mount((app, isControl) => {
-    if (!isControl) streams.mount(app);
+  own.mount((app, entrance) => {
+    if (!entrance.isControl) streams.mount(app, entrance);
   });
   const limiter = new RateLimiter(clock, undefined, BURST_MS);
   const takeRate = (userId: string): void => {

@@ -2,7 +2,7 @@ import type { TemplatedApp, WebSocket } from "uWebSockets.js";
 import type { Clock, EpochMs } from "../../core/clock.ts";
 import type { Principal, UserPrincipal } from "../../core/principal.ts";
 import type { Exchange } from "../../http/exchange.ts";
-import { serveFaceSocket } from "../../http/faces.ts";
+import { type Entrance, serveFaceSocket } from "../../http/faces.ts";
 import { uWS } from "../../http/uws.ts";
 import type { Connection, Connections } from "../../live/connections.ts";
 import { SEND_DROPPED } from "../../live/live-socket.ts";
@@ -48,12 +48,12 @@ export class GotifyStreams {
     this.#parts = parts;
   }
 
-  mount(app: TemplatedApp): void {
+  mount(app: TemplatedApp, entrance: Entrance): void {
     const { kernel, auth } = this.#parts;
-    const parts = { ...this.#parts, isOfFace: true } as const;
+    const parts = { ...this.#parts, entrance, isOfFace: true } as const;
     serveFaceSocket<SocketData>(
       app,
-      kernel.faceOf,
+      (req) => kernel.faceOf(req, entrance),
       { prefix: "/gotify", path: "/stream" },
       {
         maxPayloadLength: MAX_PAYLOAD_BYTES,

@@ -287,6 +287,9 @@ export class NtfyApi {
     const host = exchange.header("host");
     const isFace = this.#own.settings.faces.ofHost(host) === PREFIX;
     if (isFace) return `${isHttps(current) ? "https" : "http"}://${host}`;
+    const { port } = current.ntfy;
+    if (port !== undefined && host.endsWith(`:${port}`))
+      return urlOfHost({ ...current, port, publicUrl: undefined }, host);
     return `${current.publicUrl ?? urlOfHost(current, host)}${PREFIX}`;
   }
 }

@@ -1,4 +1,5 @@
 import type { TemplatedApp } from "uWebSockets.js";
+import type { Entrance } from "../../http/faces.ts";
 import type { Feature } from "../../module/feature.ts";
 import { accessRoutes } from "./access-routes.ts";
 import { NtfyApi } from "./api.ts";
@@ -24,7 +25,7 @@ export function ntfyFeature(own: NtfyOwn): Feature {
 }
 
 /** Mounts the WebSockets on an app. */
-export function ntfySockets(own: NtfyOwn): (app: TemplatedApp, isControl: boolean) => void {
+export function ntfySockets(own: NtfyOwn): (app: TemplatedApp, entrance: Entrance) => void {
   const { ntfy, kernel, router } = own;
   const parts: SocketParts = {
     ...subscriberParts(own),
@@ -37,5 +38,5 @@ export function ntfySockets(own: NtfyOwn): (app: TemplatedApp, isControl: boolea
       return requestOf(own, exchange, visitor, address);
     },
   };
-  return (app, isControl) => serveSockets(parts, app, isControl);
+  return (app, entrance) => serveSockets(parts, app, entrance);
 }

@@ -6,6 +6,7 @@ import type { Logger } from "../../core/log.ts";
 import type { Principal } from "../../core/principal.ts";
 import { secretsEqual } from "../../core/tokens.ts";
 import { requireAccess } from "../../http/access.ts";
+import type { Entrance } from "../../http/faces.ts";
 import type { HttpKernel } from "../../http/kernel.ts";
 import type { Router } from "../../http/router.ts";
 import type { Connections, RealtimeAccess } from "../../live/connections.ts";
@@ -48,7 +49,7 @@ export interface LiveSocketParts {
 }
 
 /** Registers every WebSocket protocol; call it for each app that listens. */
-export function liveSockets(own: LiveSocketParts): (app: TemplatedApp, isControl: boolean) => void {
+export function liveSockets(own: LiveSocketParts): (app: TemplatedApp, entrance: Entrance) => void {
   const { config, clock, kernel, router, hub, connections, principals, projects, marks } = own;
   const parts = {
     kernel,
@@ -89,12 +90,13 @@ export function liveSockets(own: LiveSocketParts): (app: TemplatedApp, isControl
   };
   const socketIo = new SocketIoServer({ ...parts, namespaces: config.realtime.socketioNamespaces });
   for (const route of pollingRoutes(socketIo)) router.add(route);
-  return (app, isControl) => {
-    serveNativeSocket({ ...parts, app, isControl });
-    servePulseSocket({ ...parts, app, isControl });
-    serveTaskSocket({ ...parts, app, isControl });
-    socketIo.mount(app, isControl);
-    if (config.pusher.mode === "embedded") servePusherSocket({ ...parts, ...pusherParts(own), app, isControl });
+  return (app, entrance) => {
+    if (entrance.face) return;
+    serveNativeSocket({ ...parts, app, entrance });
+    servePulseSocket({ ...parts, app, entrance });
+    serveTaskSocket({ ...parts, app, entrance });
+    socketIo.mount(app, entrance);
+    if (config.pusher.mode === "embedded") servePusherSocket({ ...parts, ...pusherParts(own), app, entrance });
   };
 }
 

@@ -2,6 +2,7 @@ import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets
 import { PrismError } from "../../core/errors.ts";
 import type { Principal } from "../../core/principal.ts";
 import type { Exchange } from "../../http/exchange.ts";
+import { type Entrance, PORT } from "../../http/faces.ts";
 import { BadHead } from "../../http/headers.ts";
 import type { HttpKernel } from "../../http/kernel.ts";
 import type { Router } from "../../http/router.ts";
@@ -11,8 +12,8 @@ export interface UpgradeParts {
   readonly kernel: HttpKernel;
   readonly router: Router;
   readonly connections: Connections;
-  /** Requests come over the control socket. */
-  readonly isControl?: boolean;
+  /** Where requests arrive; a port of Prism by default. */
+  readonly entrance?: Entrance;
   /** The socket belongs to a face and is served by `serveFaceSocket`. */
   readonly isOfFace?: true;
   /** Whether pages of this origin may open live connections. */
@@ -63,12 +64,12 @@ export function upgrade<T extends object, P extends Principal | null>(
   prepare: (exchange: Exchange, upgraded: Upgraded<P>) => T,
 ): void {
   const { kernel, connections } = parts;
-  if (parts.isOfFace !== true && kernel.faceOf(req) !== "") {
+  if (parts.isOfFace !== true && kernel.faceOf(req, parts.entrance ?? PORT) !== "") {
     // Left to the sockets of that face.
     req.setYield(true);
     return;
   }
-  const exchange = kernel.open(res, req, parts.isControl);
+  const exchange = kernel.open(res, req, parts.entrance);
   const refuse = (error: unknown): void => {
     kernel.spendTicket(exchange);
     kernel.fail(exchange, error);

@@ -5,7 +5,7 @@ import { isIP } from "node:net";
 import { join } from "node:path";
 import { json } from "node:stream/consumers";
 import type { Config } from "../../../config/load.ts";
-import { furtherPorts, tlsFilesOf } from "../../../config/public-url.ts";
+import { otherPorts, tlsFilesOf } from "../../../config/public-url.ts";
 import { DAY_MS } from "../../../core/clock.ts";
 import { CONTROL_SOCKET, tryListen } from "../../../core/listening.ts";
 import { VERSION } from "../../../core/runtime.ts";
@@ -20,22 +20,21 @@ const ANSWER_LIMIT_MS = 2000;
 /** Whether a server could listen on every configured port, or the running one does. */
 export async function checkPort(config: Config, isServed: boolean): Promise<Check[]> {
   const main = config.port === 0 ? pass("port", "a free port is chosen at start") : await checkOne(config, isServed);
-  const extra = furtherPorts(config).map((port) => {
-    const setting = port === config.dashboardPort ? "PRISM_DASHBOARD_PORT" : "PRISM_EXTRA_PORTS";
-    return checkOne({ ...config, port }, isServed, setting);
-  });
+  const extra = otherPorts(config).map(({ port, setting, health }) =>
+    checkOne({ ...config, port }, isServed, setting, health),
+  );
   return [main, ...(await Promise.all(extra))];
 }
 
-/** @param setting to change when the port is not available. */
-async function checkOne(config: Config, isServed: boolean, setting = "PORT"): Promise<Check> {
+/** @param setting to change when the port is not available. @param health path of the health check there. */
+async function checkOne(config: Config, isServed: boolean, setting = "PORT", health = "/health"): Promise<Check> {
   const { host, port } = config;
   const problem = await tryListen(host, port);
   if (problem === undefined) {
     return pass("port", isServed ? `${port} is free; the running server listens on another` : `${port} is free`);
   }
   if (problem !== "EADDRINUSE") return fail("port", `cannot listen on ${host}:${port} (${problem})`, "choose another");
-  const found = await askPrism(config);
+  const found = await askPrism(config, health);
   if (found === undefined) return fail("port", `${port} is taken by another program`, `choose another with ${setting}`);
   if (!isServed)
     return fail("port", `${port} is taken by a Prism on another data directory`, `choose another with ${setting}`);
@@ -97,11 +96,11 @@ interface FoundServer {
 }
 
 /** @returns its health, if Prism answers. */
-function askPrism(config: Config): Promise<FoundServer | undefined> {
+function askPrism(config: Config, path: string): Promise<FoundServer | undefined> {
   const { host, port } = config;
   const name = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
   const signal = AbortSignal.timeout(ANSWER_LIMIT_MS);
-  const options = { host: name, port, path: "/health", signal };
+  const options = { host: name, port, path, signal };
   return new Promise((resolve) => {
     const read = (response: IncomingMessage): void => {
       json(response).then(
@@ -119,7 +118,8 @@ function askPrism(config: Config): Promise<FoundServer | undefined> {
 }
 
 function serverIn(body: unknown): FoundServer | undefined {
-  const { version, uptimeMs, checks } = Object(body) as { version?: unknown; uptimeMs?: unknown; checks?: unknown };
+  const { version, uptimeMs, checks, healthy } = Object(body) as Readonly<Record<string, unknown>>;
+  if (healthy === true) return { version: undefined, database: "ok" };
   if (typeof checks !== "object" || checks === null || typeof uptimeMs !== "number") return undefined;
   const { database } = checks as { database?: unknown };
   return {

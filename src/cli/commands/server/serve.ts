@@ -4,7 +4,7 @@ import type { Command } from "commander";
 import type { App } from "../../../app/start.ts";
 import { OPEN_SECRETS, openSecretFiles, serverWarnings } from "../../../config/checks.ts";
 import type { Config, LoadedConfig } from "../../../config/load.ts";
-import { furtherPorts, localUrlOf, publicUrlOf } from "../../../config/public-url.ts";
+import { furtherPorts, localUrlOf, networkUrlsOf, publicUrlOf } from "../../../config/public-url.ts";
 import { systemClock } from "../../../core/clock.ts";
 import { prepareDataDir } from "../../../core/data-dir.ts";
 import type { Logger } from "../../../core/log.ts";
@@ -167,6 +167,8 @@ async function announce({ out }: Context, loaded: LoadedConfig, app: App, log: L
   const also = extraPorts.length > 0 ? `  also ${extraPorts.map(at).join(" ")}` : "";
   log.info({ port: app.port, extraPorts, host, env, dataDir, pid: process.pid }, "ready");
   out.note(`Prism is ready: ${base}  docs ${base}/docs  health ${base}/health${also}`);
+  if (config.ntfy.port !== undefined)
+    out.note(`Server URL for ntfy's app: ${networkUrlsOf(config, config.ntfy.port).join(" or ")}`);
   // The reader's shell may lack the flags and variables of this one.
   const isFound = !["flag", "environment"].includes(origins.get("dataDir") ?? "default");
   const there = isFound ? "" : ` --data-dir ${dataDir}`;

@@ -1,6 +1,6 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t, WebSocket } from "uWebSockets.js";
 import type { Exchange } from "../../../http/exchange.ts";
-import { serveFaceSocket } from "../../../http/faces.ts";
+import { type Entrance, serveFaceSocket } from "../../../http/faces.ts";
 import type { HttpKernel } from "../../../http/kernel.ts";
 import type { Router } from "../../../http/router.ts";
 import { uWS } from "../../../http/uws.ts";
@@ -34,10 +34,10 @@ interface SocketData {
   subscriber: SocketSubscriber | null;
 }
 
-/** Puts `/<topics>/ws` on an app: below `/ntfy`, and at the root of ntfy's hosts. */
-export function serveSockets(parts: SocketParts, app: TemplatedApp, isControl: boolean): void {
+/** Puts `/<topics>/ws` on an app: below `/ntfy`, and at the root of ntfy's hosts and port. */
+export function serveSockets(parts: SocketParts, app: TemplatedApp, entrance: Entrance): void {
   const broadcaster = new TopicBroadcaster(app, parts.hub, "ntfy", (_stream, entry) => entry.data);
-  const faceOf = (req: HttpRequest): string => (isControl ? "" : parts.kernel.faceOf(req));
+  const faceOf = (req: HttpRequest): string => parts.kernel.faceOf(req, entrance);
   serveFaceSocket<SocketData>(
     app,
     faceOf,
@@ -48,7 +48,7 @@ export function serveSockets(parts: SocketParts, app: TemplatedApp, isControl: b
       idleTimeout: IDLE_TIMEOUT_S,
       sendPingsAutomatically: true,
       compression: parts.compression ? uWS.SHARED_COMPRESSOR : uWS.DISABLED,
-      upgrade: (res, req, context) => upgrade(parts, res, req, context, isControl),
+      upgrade: (res, req, context) => upgrade(parts, res, req, context, entrance),
       open(ws) {
         const data = ws.getUserData();
         data.subscriber = new SocketSubscriber(parts, ws as WebSocket<unknown>, broadcaster, data.request);
@@ -68,10 +68,10 @@ function upgrade(
   res: HttpResponse,
   req: HttpRequest,
   context: us_socket_context_t,
-  isControl: boolean,
+  entrance: Entrance,
 ): void {
   const { kernel } = parts;
-  const exchange = kernel.open(res, req, isControl);
+  const exchange = kernel.open(res, req, entrance);
   const refuse = (error: unknown): void => {
     if (error instanceof NtfyError) exchange.send(error.status, "");
     else kernel.fail(exchange, error);

@@ -5,6 +5,7 @@ import type { Principal } from "../../../core/principal.ts";
 import { TtlCache } from "../../../core/ttl-cache.ts";
 import { ANY_NAMESPACE, isNamespaceName } from "../../../core/vocabulary.ts";
 import type { Exchange } from "../../../http/exchange.ts";
+import type { Entrance } from "../../../http/faces.ts";
 import { uWS } from "../../../http/uws.ts";
 import type { Connection } from "../../connections.ts";
 import { LiveSocket, MAX_BACKLOG_BYTES, type SocketParts } from "../../live-socket.ts";
@@ -65,7 +66,7 @@ export class SocketIoServer {
   }
 
   /** Call for each listening app. */
-  mount(app: TemplatedApp, isControl: boolean): void {
+  mount(app: TemplatedApp, entrance: Entrance): void {
     this.#topics.add(app);
     app.ws<SocketData>(SOCKETIO_PATH, {
       maxPayloadLength: LIBRARY_MAX_MESSAGE_BYTES,
@@ -73,7 +74,7 @@ export class SocketIoServer {
       idleTimeout: IDLE_TIMEOUT_S,
       sendPingsAutomatically: false,
       compression: this.parts.compression ? uWS.SHARED_COMPRESSOR : uWS.DISABLED,
-      upgrade: (res, req, context) => this.#upgrade(res, req, context, isControl),
+      upgrade: (res, req, context) => this.#upgrade(res, req, context, entrance),
       open: (ws) => this.#opened(ws),
       message: (ws, message, isBinary) => receive(ws, Buffer.from(message), isBinary),
       drain: (ws) => sessionCarriedBy(ws)?.engine.emit("drain"),
@@ -152,10 +153,10 @@ export class SocketIoServer {
     return true;
   }
 
-  #upgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context_t, isControl: boolean): void {
+  #upgrade(res: HttpResponse, req: HttpRequest, context: us_socket_context_t, entrance: Entrance): void {
     // A polling session is already counted.
     const connections = req.getQuery("sid") === undefined ? this.parts.connections : NO_LIMIT;
-    upgrade({ ...this.parts, connections, isControl }, res, req, context, insideProtocol, (exchange): SocketData => {
+    upgrade({ ...this.parts, connections, entrance }, res, req, context, insideProtocol, (exchange): SocketData => {
       const sid = readSessionId(exchange, "websocket");
       if (sid === undefined) return { request: new HandshakeRequest(exchange, this.parts), session: null, ws: null };
       const session = this.sessions.get(sid);
