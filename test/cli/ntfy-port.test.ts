@@ -43,7 +43,9 @@ test("ntfy.port has the API of ntfy at its root, for an app without a host name 
   await t.test("Prism's own API, console, streams and sockets are not there", async () => {
     for (const path of ["/api/v1/users/me", "/dashboard/jobs", "/metrics", "/dev/token", "/ntfy/home/json?poll=1"]) {
       const reply = await fetch(`${base}${path}`, { headers, redirect: "manual" });
-      assert.equal(reply.status, 404, path);
+      // A path of one segment is a topic, with its own errors.
+      assert.ok(reply.status === 404 || reply.status === 400, `${path}: ${reply.status}`);
+      assert.doesNotMatch(await reply.text(), /UNAUTHENTICATED|prism_|<!doctype/i, path);
     }
     for (const path of ["/ws", "/pulse", "/ws/updates", "/socket.io/?EIO=4&transport=websocket", "/gotify/stream"]) {
       const refused = new WebSocket(`ws://127.0.0.1:${port}${path}`, { headers });

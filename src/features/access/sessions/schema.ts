@@ -97,7 +97,7 @@ export const VerifyBody = example(
   object({
     token: mailedToken,
     password: v.optional(
-      doc(password, "Password of the registration; needed unless the account is active or has none"),
+      doc(password, "Password of the registration, which Prism's own page asks for; checked if it is given"),
     ),
   }),
   { token: "the-token-of-the-link", password: "correct horse battery staple" },
