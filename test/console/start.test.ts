@@ -221,6 +221,13 @@ test("the links in mails open pages of the console that do what the mail says", 
     await press(page, "Create account");
     await page.getByText("Confirm your mail address").waitFor();
     await open(pathIn(await mail.mailTo("vera@example.com")));
+    const password = page.getByLabel("Password of the account");
+    await password.fill("another password");
+    console.expected.push(/status of 401/);
+    await press(page, "Confirm address");
+    await page.getByText("The password is wrong").or(page.locator(".banner, .field-error, .toast")).first().waitFor();
+    await assertAccessible(page, "confirming an address");
+    await password.fill(PASSWORD);
     await press(page, "Confirm address");
     await page.getByText("Your mail address is confirmed").waitFor();
     await logIn(prism, "vera@example.com");

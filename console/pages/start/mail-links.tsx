@@ -140,7 +140,7 @@ export function VerifyEmail() {
             dropToken();
           }}
         >
-          <Field label="Password of the account" optional={isIn}>
+          <Field label="Password of the account" {...(isIn && { hint: "Not needed if you are signed in to it." })}>
             <Input
               type="password"
               value={password}

@@ -1,4 +1,4 @@
-import { PrismError } from "../../../core/errors.ts";
+import { invalidField, PrismError } from "../../../core/errors.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import type { UserStatus } from "../../../store/schema.ts";
 import { type AccountContext, recordChange } from "../context.ts";
@@ -56,10 +56,10 @@ export async function linksIdle(ctx: AccountContext): Promise<void> {
  * Confirms an address. A password is checked against the one that was chosen at the registration: Prism's page
  * asks for it, so that an owner of the mailbox who clicks does not open the account of a stranger who entered the
  * address. For the same reason an active account confirms its address in its own session.
- * @param password undefined: a page of another program asked for none; the token is enough, as in the contract of S1
+ * @param password undefined: a page of PulseBoard asked for none, and without a session the token is enough there
  * @param callerId null without a session
  * @returns the new status: active, or pending if approval is missing. @throws LINK_EXPIRED, FORBIDDEN,
- * INVALID_CREDENTIALS, RATE_LIMITED, OVERLOADED
+ * VALIDATION_FAILED, INVALID_CREDENTIALS, RATE_LIMITED, OVERLOADED
  */
 export async function verifyEmail(
   ctx: AccountContext,
@@ -68,11 +68,13 @@ export async function verifyEmail(
   client: ClientInfo,
 ): Promise<UserStatus> {
   const { db } = ctx;
-  if (password !== undefined) {
+  if (password !== undefined || callerId !== null) {
     const ownerId = await ownerOfOneTimeToken(ctx.clock, token, "verify_email", db.read);
     const owner = await usersWith(db.read, "id", ownerId).select(["status", "passwordHash"]).executeTakeFirst();
-    if (owner?.status === "unverified" && owner.passwordHash !== null)
+    if (owner?.status === "unverified" && owner.passwordHash !== null) {
+      if (password === undefined) throw invalidField("body", "password", "is required: that of the registration");
       await requirePassword(ctx, ownerId, password, client);
+    }
   }
   return db.write(async (trx) => {
     const userId = await consumeOneTimeToken(ctx.clock, token, "verify_email", trx);

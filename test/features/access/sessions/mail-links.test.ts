@@ -78,10 +78,13 @@ test("who owns the mailbox does not open a stranger's account by a click, and ta
   assert.deepEqual([await logInWith(PASSWORD), await logInWith(NEW)], ["401 INVALID_CREDENTIALS", "200"]);
 });
 
-test("a page of another program confirms an address with the token alone", async (t) => {
+test("a page of another program confirms an address with the token alone; in another account's session it takes the password", async (t) => {
   const { prism, mail } = await startWithMail(t, { settings: verifying });
   await register(prism);
   const token = await mail.tokenTo(ANN);
+  const byAnother = await prism.post(`${AUTH}/verify-email`, { token });
+  assert.equal(byAnother.status, 400, byAnother.text);
+  assert.equal(statusOf(prism), "unverified");
   assert.equal((await call(prism, `${AUTH}/verify-email`, { token })).status, 200);
   assert.equal(statusOf(prism), "active");
 });
