@@ -42,7 +42,7 @@ class Terminal {
   readonly #child: ChildProcess;
   readonly output: ChildOutput;
 
-  constructor(t: TestContext, { dir, home, text }: { dir: string; home: string; text: string }) {
+  constructor({ dir, home, text }: { dir: string; home: string; text: string }) {
     const child = spawn("sh", ["-e"], {
       cwd: dir,
       env: { PATH: process.env["PATH"], HOME: home, PORT: "0", PRISM_MIN_FREE_BYTES: "0" },
@@ -52,7 +52,6 @@ class Terminal {
     child.stdin.end(text);
     this.#child = child;
     this.output = new ChildOutput(child);
-    t.after(() => this.close());
   }
 
   /** @returns the exit code and everything that was printed. */
@@ -71,12 +70,20 @@ class Terminal {
 test(
   "S0-13 a new user types the README's quick start, and what it sends arrives, from any directory",
   promise("S0-13", async (t) => {
+    const terminals: Terminal[] = [];
+    // Registered first, so that nothing writes into the directories when they are removed.
+    t.after(() => Promise.all(terminals.map((each) => each.close())));
+    const open = (options: { dir: string; home: string; text: string }): Terminal => {
+      const terminal = new Terminal(options);
+      terminals.push(terminal);
+      return terminal;
+    };
     const dir = freshCopy(t);
     const home = temporaryDir(t);
     const elsewhere = temporaryDir(t);
     assert.equal(blocks.length, 5);
 
-    const server = new Terminal(t, { dir, home, text: START });
+    const server = open({ dir, home, text: START });
     const base = await server.output.until(
       "the server is ready",
       () => /Prism is ready: (\S+)/.exec(server.output.all)?.[1],
@@ -87,26 +94,26 @@ test(
     writeFileSync(join(home, ".curlrc"), `connect-to = "127.0.0.1:3000:127.0.0.1:${port}"\nfail-with-body\n`);
     const [setUp = "", ...tail] = FOLLOW.trimEnd().split("\n");
     assert.match(setUp, /^export /);
-    const second = new Terminal(t, { dir, home, text: `${setUp}\ncd ${elsewhere}\n${tail.join("\n")}` });
+    const second = open({ dir, home, text: `${setUp}\ncd ${elsewhere}\n${tail.join("\n")}` });
     // A notification before the subscription would not be shown.
     await eventually("the token was made", () => second.output.all.includes("of dev"));
     await eventually(
       "a notification arrives",
       async () => {
-        const third = new Terminal(t, { dir, home, text: `${setUp}\ncd ${elsewhere}\nprism send --to dev Ready` });
+        const third = open({ dir, home, text: `${setUp}\ncd ${elsewhere}\nprism send --to dev Ready` });
         assert.equal((await third.end()).code, 0);
         return second.output.all.includes("Ready");
       },
       START_LIMIT_MS,
     );
 
-    const third = await new Terminal(t, { dir, home, text: `${setUp}\ncd ${elsewhere}\n${SEND}` }).end();
+    const third = await open({ dir, home, text: `${setUp}\ncd ${elsewhere}\n${SEND}` }).end();
     assert.equal(third.code, 0, third.text);
     await second.output.until(
       "both arrive",
       () => /Hello from Prism[\s\S]*Payment {2}amount: 1500/.exec(second.output.all)?.[0],
     );
-    const curl = await new Terminal(t, {
+    const curl = await open({
       dir: elsewhere,
       home,
       text: CURL.replaceAll(/^curl .*$/gm, "$&\necho"),
