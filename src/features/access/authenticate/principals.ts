@@ -28,7 +28,14 @@ interface KeyRow {
   readonly rateLimit: number | null;
   readonly expiresAt: number | null;
   readonly createdBy: string | null;
+  /** Status of the account that made it, unless that is deleted; null without one. */
+  readonly makerStatus: UserStatus | null;
 }
+
+const KEY_ROWS = `select k.id, k.projectId, k.scopes, k.rateLimit, k.expiresAt, k.createdBy, u.status as makerStatus
+  from api_keys k join projects p on p.id = k.projectId
+  left join users u on u.id = k.createdBy and u.deletedAt is null
+  where k.revokedAt is null and p.deletedAt is null`;
 
 interface TokenRow {
   readonly id: string;
@@ -94,16 +101,8 @@ export class Principals implements Authenticator {
         `select m.projectId, m.role from project_members m join projects p on p.id = m.projectId
          where m.userId = ? and p.deletedAt is null`,
       ),
-      key: reader.prepare<[string], KeyRow>(
-        `select k.id, k.projectId, k.scopes, k.rateLimit, k.expiresAt, k.createdBy
-         from api_keys k join projects p on p.id = k.projectId
-         where k.hash = ? and k.revokedAt is null and p.deletedAt is null`,
-      ),
-      keyById: reader.prepare<[string], KeyRow>(
-        `select k.id, k.projectId, k.scopes, k.rateLimit, k.expiresAt, k.createdBy
-         from api_keys k join projects p on p.id = k.projectId
-         where k.id = ? and k.revokedAt is null and p.deletedAt is null`,
-      ),
+      key: reader.prepare<[string], KeyRow>(`${KEY_ROWS} and k.hash = ?`),
+      keyById: reader.prepare<[string], KeyRow>(`${KEY_ROWS} and k.id = ?`),
       session: reader.prepare<[string], SessionRow>(
         "select userId, expiresAt from sessions where id = ? and revokedAt is null",
       ),
@@ -180,7 +179,7 @@ export class Principals implements Authenticator {
     return this.#userPrincipal(userId, Number.POSITIVE_INFINITY);
   }
 
-  /** {@link ofUser} for an API key, by id. @throws INVALID_API_KEY if it is revoked or expired */
+  /** {@link ofUser} for an API key, by id. @throws INVALID_API_KEY if it is revoked or expired, ACCOUNT_DISABLED */
   ofKey(keyId: string): KeyPrincipal {
     const row = this.#sql.keyById.get(keyId);
     if (!row || (row.expiresAt !== null && row.expiresAt <= this.#parts.clock.now()))
@@ -333,7 +332,10 @@ export class Principals implements Authenticator {
   }
 }
 
+/** @throws ACCOUNT_DISABLED while the account that made the key is disabled */
 function keyPrincipalOf(row: KeyRow): KeyPrincipal {
+  if (row.makerStatus === "disabled")
+    throw new PrismError("ACCOUNT_DISABLED", "The account that made this API key is disabled");
   const scopes = new Set<string>(JSON.parse(row.scopes) as string[]);
   return {
     key: `key:${row.id}`,

@@ -172,6 +172,12 @@ export async function restrictKeysOfUsers(
   }
 }
 
+/** Ids of the API keys that a person made and that are not revoked. */
+export async function keysMadeBy(userId: string, trx: Trx): Promise<string[]> {
+  const keys = trx.selectFrom("api_keys").select("id").where("createdBy", "=", userId).where("revokedAt", "is", null);
+  return (await keys.execute()).map(({ id }) => id);
+}
+
 /** Holders of a role who made API keys that still work. */
 export async function keyMakersWith(roleId: string, trx: Trx): Promise<string[]> {
   const makers = await trx

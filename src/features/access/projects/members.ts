@@ -64,7 +64,7 @@ export async function addMember(
   if (userId === undefined) throw userNotFound();
   return changeProject(ctx, principal, projectId, "project:manage", async (trx) => {
     const member = await queries.findMember(trx, projectId, userId);
-    if (member) return setRole(ctx, trx, member, role, keepKeys === true ? principal.userId : undefined);
+    if (member) return setRole(ctx, trx, member, role, keepKeys === true ? principal : null);
     const createdAt = ctx.clock.now();
     await trx.insertInto("project_members").values({ projectId, userId, role, createdAt }).execute();
     addEffect(trx, { type: "rights-changed", of: "user", userId });
@@ -87,9 +87,8 @@ export async function changeMember(
   const { projects, users } = ctx;
   const projectId = projects.require(principal, ref, "project:manage");
   const userId = users.findAny(userRef) ?? userRef;
-  const heir = keepKeys === true ? principal.userId : undefined;
   return changeProject(ctx, principal, projectId, "project:manage", async (trx) =>
-    setRole(ctx, trx, await requireMember(trx, projectId, userId), role, heir),
+    setRole(ctx, trx, await requireMember(trx, projectId, userId), role, keepKeys === true ? principal : null),
   );
 }
 
@@ -120,10 +119,7 @@ export async function removeMember(
       .execute();
     addEffect(trx, { type: "rights-changed", of: "user", userId: member.userId });
     await revokeInvitationsOf(ctx, projectId, member.userId, trx);
-    const isSelf = principal.userId === null || principal.userId === member.userId;
-    const heir = keepsKeys
-      ? ((isSelf ? (await queries.ownersOf(trx, projectId))[0] : principal.userId) ?? null)
-      : undefined;
+    const heir = keepsKeys ? await heirOf(trx, member, principal) : undefined;
     const keys = await endKeysOf(ctx, { userId: member.userId, projectId, heir, by: "member.remove" }, trx);
     const left = withSecrets(keys, await secretsKnownTo(trx, member, member.role, undefined));
     await recordChange(
@@ -145,13 +141,24 @@ function withSecrets(left: Leftovers, secrets: readonly KnownSecret[]): Leftover
   return toRotate.length === 0 ? left : { ...left, toRotate };
 }
 
-/** @param heir the user to whom keys are handed; undefined: they lose scopes */
+/**
+ * The user to whom the keys of a member are handed: the caller; if the member does it, or the operator,
+ * another owner, otherwise an administrator. Call it after the member's rights changed.
+ */
+async function heirOf(trx: Trx, { projectId, userId }: queries.MemberRow, caller: PermissionHolder) {
+  if (caller.userId !== null && caller.userId !== userId) return caller.userId;
+  const owners = await queries.ownersOf(trx, projectId);
+  const administrators = await queries.administrators(trx);
+  return [...owners, ...administrators.map(({ id }) => id)].find((id) => id !== userId) ?? null;
+}
+
+/** @param keeper the caller, if the keys are handed over; null: they lose scopes */
 async function setRole(
   ctx: ProjectsContext,
   trx: Trx,
   member: queries.MemberRow,
   role: ProjectRole,
-  heir: string | null | undefined,
+  keeper: PermissionHolder | null,
 ) {
   const { projectId, userId } = member;
   if (role !== "owner") await requireOtherOwner(trx, member);
@@ -163,6 +170,7 @@ async function setRole(
     .execute();
   await trx.deleteFrom("lost_rights").where("projectId", "=", projectId).where("userId", "=", userId).execute();
   addEffect(trx, { type: "rights-changed", of: "user", userId });
+  const heir = keeper ? await heirOf(trx, member, keeper) : undefined;
   const keys = await restrictKeysOfMember(ctx, { userId, projectId, heir, before: member.role, of: ctx.projects }, trx);
   const left = withSecrets(keys, await secretsKnownTo(trx, member, member.role, role));
   await recordChange(ctx, "member.update", "project", projectId, { userId, role, ...leftoverIds(left) }, trx);

@@ -88,11 +88,15 @@ export const MemberParams = object({ id: projectId, userId: doc(v.string(), "Id 
 
 export const RemoveMember = object({
   keepKeys: v.optional(
-    doc(queryBoolean, "Keeps the API keys that the member made: they belong to the caller, or to another owner"),
+    doc(
+      queryBoolean,
+      "Keeps the API keys that the member made: they belong to the caller, to another owner or to an administrator",
+    ),
   ),
 });
 
-const KEEP_KEYS = "Hands API keys of the member that would lose scopes to the caller, as they are";
+const KEEP_KEYS =
+  "Hands API keys of the member that would lose scopes to the caller (for the member and the operator: to another owner), as they are";
 const keyRefs = v.array(v.object({ id: v.string(), name: v.string() }));
 const leftoverEntries = {
   keysRevoked: v.optional(doc(keyRefs, "API keys that the member made and that ended")),
@@ -102,7 +106,7 @@ const leftoverEntries = {
       "API keys that the member made, with the scopes that they still have",
     ),
   ),
-  keysHandedOver: v.optional(doc(keyRefs, "API keys that belong to the caller or another owner now")),
+  keysHandedOver: v.optional(doc(keyRefs, "API keys that belong to the caller, another owner or an administrator now")),
   toRotate: v.optional(
     doc(
       v.array(

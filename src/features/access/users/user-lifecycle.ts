@@ -6,7 +6,14 @@ import type { Flag, UserStatus } from "../../../store/schema.ts";
 import { type Granter, heldRoles, permissionsOf, replaceRoles, requireMayManage } from "../authorize.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 import { hasAdmin } from "../first-start.ts";
-import { endKeysOf, endOwnershipOf, endTopicRights, endWorkOf, restrictKeysOfUsers } from "../projects/leftovers.ts";
+import {
+  endKeysOf,
+  endOwnershipOf,
+  endTopicRights,
+  endWorkOf,
+  keysMadeBy,
+  restrictKeysOfUsers,
+} from "../projects/leftovers.ts";
 import { forgetWays } from "../projects/queries.ts";
 import { ownKey } from "../sessions/login.ts";
 import { revokeOneTimeTokens } from "../sessions/mail-links.ts";
@@ -30,8 +37,8 @@ type Account = { readonly [C in (typeof COLUMNS)[number]]: string | null } & {
 /*
  * The lifecycle of an account: `pending` → `active` (approved) or `disabled` (rejected), `active` ↔
  * `disabled`, `unverified` → either. Each change, its roles and its audit rows share a transaction.
- * It revokes the sessions, tokens and links of a disabled account, whose sockets close once it is
- * on disk.
+ * It revokes the sessions, tokens and links of a disabled account and stops its API keys, whose sockets
+ * close once it is on disk.
  */
 
 /**
@@ -258,6 +265,8 @@ async function revokeCredentials(ctx: AccountContext, userId: string, now: numbe
     .returning("id")
     .execute();
   for (const { id } of tokens) addEffect(trx, { type: "rights-changed", of: "token", tokenId: id, userId });
+  // API keys stay, but are refused while the account is disabled.
+  for (const keyId of await keysMadeBy(userId, trx)) addEffect(trx, { type: "rights-changed", of: "key", keyId });
   // Those of sessions are gone with them; a service token may have subscribed others.
   await trx.deleteFrom("push_devices").where("userId", "=", userId).where("kind", "=", "webpush").execute();
 }

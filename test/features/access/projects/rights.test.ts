@@ -5,6 +5,7 @@ import SqliteDatabase from "better-sqlite3";
 import { sql } from "kysely";
 import { migrateUp } from "../../../../src/store/sqlite/migrate.ts";
 import { MIGRATIONS } from "../../../../src/store/sqlite/migrations.gen.ts";
+import { overSocket } from "../../../helpers/control.ts";
 import { LogLines } from "../../../helpers/log-lines.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
 import { type Reply, startPrism, type TestPrism } from "../../../helpers/prism.ts";
@@ -262,6 +263,29 @@ test("a demoted member's API keys lose the scopes that the role no longer has, o
       ["key.hand_over", "member.update"],
     ],
   );
+});
+
+test("keys that the operator or the member keeps belong to another owner, otherwise to an administrator", async (t) => {
+  const prism = await startPrism(t);
+  const shop = await makeProject(prism);
+  const { body: me } = await prism.get<{ id: string }>("/api/v1/users/me");
+  const [ann, bob] = [await makeUser(prism, "ann", ["User"]), await makeUser(prism, "bob", ["User"])];
+  for (const { id } of [ann, bob]) await joinAs(prism, shop.id, id, "owner");
+  const path = (userId: string) => `/api/v1/projects/${shop.id}/members/${userId}`;
+  const keyOf = async (token: string, name: string) => {
+    const made = await prism.post<{ id: string }>(`/api/v1/projects/${shop.id}/keys`, { name }, { token });
+    return made.body.id;
+  };
+  const makerOf = (id: string) =>
+    rowsOf<{ maker: string | null }>(prism, `select createdBy as maker from api_keys where id = '${id}'`);
+  const [anns, bobs] = [await keyOf(ann.token, "ann"), await keyOf(bob.token, "bob")];
+  const own = await prism.patch(path(ann.id), { role: "viewer", keepKeys: true }, { token: ann.token });
+  assert.equal(own.status, 200, own.text);
+  assert.notEqual(makerOf(anns)[0]?.maker, ann.id, "a member who demotes itself does not keep them");
+  assert.ok([me.id, bob.id].includes(makerOf(anns)[0]?.maker ?? ""));
+  const byOperator = await overSocket(prism.dir, "PATCH", path(bob.id), { role: "viewer", keepKeys: true });
+  assert.equal(byOperator.status, 200, byOperator.text);
+  assert.deepEqual(makerOf(bobs), [{ maker: me.id }]);
 });
 
 test("keys lose the scopes whose permission their maker loses by another server role, or by a changed role", async (t) => {

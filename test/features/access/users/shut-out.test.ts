@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { makeProject } from "../../../helpers/people.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
 import { scalarOf } from "../../../helpers/tables.ts";
 import { WebSocketClient } from "../../../live/support/web-socket-client.ts";
@@ -91,6 +92,24 @@ test("S2-97, S3-15, S3-37: who is disabled or removed is out at once: the next r
       .pluck()
       .all(user.id);
     assert.deepEqual(rows, ["user.lock", "user.unlock"]);
+  });
+
+  await t.test("API keys that a disabled account made are refused, and work again when it is enabled", async (t) => {
+    const shop = await makeProject(prism);
+    const { user, login } = await comeIn(t, prism, "eve");
+    const member = { userId: user.id, role: "owner" };
+    assert.equal((await prism.post(`/api/v1/projects/${shop.id}/members`, member)).status, 201);
+    const made = await prism.post<{ key: string }>(`/api/v1/projects/${shop.id}/keys`, {}, { token: login.token });
+    const ingest = async (apiKey: string) => outcomeOf(await prism.post("/api/v1/events", { type: "a" }, { apiKey }));
+    const socket = await WebSocketClient.openFor(t, `${prism.wsUrl}/ws`, { headers: { "X-API-Key": made.body.key } });
+    await socket.expect({ op: "welcome" });
+    assert.equal(await ingest(made.body.key), "202");
+    await prism.patch(`${USERS}/${user.id}`, { status: "disabled" });
+    assert.equal(await ingest(made.body.key), "403 ACCOUNT_DISABLED");
+    assert.equal((await socket.end).code, 4401);
+    assert.equal(await ingest(shop.apiKey), "202", "keys of others stay");
+    await prism.patch(`${USERS}/${user.id}`, { status: "active" });
+    assert.equal(await ingest(made.body.key), "202");
   });
 
   await t.test("a revoked role fails on the very next request, the login remains", async (t) => {
