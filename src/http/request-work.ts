@@ -1,9 +1,10 @@
 import { setTimeout as delay } from "node:timers/promises";
+import type { Work } from "../core/caller.ts";
 import { bodyLimitOf } from "./body.ts";
 import { toPrismError } from "./error-reply.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Route } from "./route.ts";
-import { parsedWork, readWork, SURE_BYTES, type Work, type WorkAccount, type WorkBudget } from "./work-budget.ts";
+import { parsedWork, readWork, SURE_BYTES, type WorkAccount, type WorkBudget } from "./work-budget.ts";
 
 /** Verifying a password or a token of another issuer besides its thread, in work of a stored row. */
 export const CHECK_ROWS = 4;

@@ -16,8 +16,6 @@ export interface WorkLimits {
   readonly allMsPerSecond: number;
 }
 
-export type { Work } from "../core/caller.ts";
-
 /** Microseconds of the main thread, measured (docs/decisions/budget.md). */
 const COST = { read: 0.001, bytes: 0.008, members: 2, steps: 0.0125, rows: 40, found: 5 } as const;
 

@@ -28,7 +28,7 @@ export interface ExplainOwn {
   readonly alerting: AlertingParts;
 }
 
-const HINT = "the event did not notify you; who has the permission can explain it for you with --user (?userId=)";
+const HINT = "the event did not notify you; a user with that permission can explain it for you with --user (?userId=)";
 
 /** Limit for the traces of decided rules in an answer, and for those of other rules. */
 const MAX_TRACE_BYTES = 4_194_304;

@@ -181,7 +181,7 @@ export function checkView(
   const { uuid, pingUrl, badgeUrl } = urlsOf(context, row, isWriter);
   const status = context.heartbeats.shownOf(row);
   const isStarted = row.lastStartAt !== null;
-  const update = `${context.publicUrl()}/healthchecks/api/v${version}/checks/${uuid}`;
+  const update = uuid && `${context.publicUrl()}/healthchecks/api/v${version}/checks/${uuid}`;
   const assigned = JSON.parse(row.channels) as string[];
   const ids = channels.filter(({ name }) => assigned.includes(name)).map(({ id }) => id);
   return {
@@ -213,8 +213,8 @@ export function checkView(
           uuid,
           ping_url: pingUrl,
           update_url: update,
-          pause_url: `${update}/pause`,
-          resume_url: `${update}/resume`,
+          pause_url: update && `${update}/pause`,
+          resume_url: update && `${update}/resume`,
           channels: ids.join(","),
         }
       : { unique_key: row.uniqueKey }),

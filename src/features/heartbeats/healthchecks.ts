@@ -196,7 +196,7 @@ function principalOf(kernel: HttpKernel, authenticator: Authenticator, exchange:
   kernel.limitAddress(exchange);
   if (typeof secret !== "string" || secret === "") throw new PrismError("UNAUTHENTICATED", "Send an API key");
   const principal = authenticator.authenticate({ kind: "apiKey", secret });
-  exchange.principal = principal;
+  exchange.identified(principal);
   return principal;
 }
 
@@ -311,7 +311,7 @@ async function listPings(context: HealthchecksContext, caller: Caller, { params 
   const { db, publicUrl } = context;
   const row = await checkOf(context, db.read, caller, params["code"]);
   const { uuid } = manage.urlsOf(context, row, caller.isWriter);
-  const base = `${publicUrl()}/healthchecks/api/v${caller.version}/checks/${uuid}/pings`;
+  const base = uuid && `${publicUrl()}/healthchecks/api/v${caller.version}/checks/${uuid}/pings`;
   const pings = (await table.pingsOf(db.read, row)).map((ping) => ({
     type: ping.kind === "ignored" ? "ign" : ping.kind,
     date: `${toRfc3339(ping.at).slice(0, -1)}000+00:00`,
@@ -322,7 +322,7 @@ async function listPings(context: HealthchecksContext, caller: Caller, { params 
     ua: ping.userAgent,
     rid: ping.rid,
     ...(ping.durationMs === null ? {} : { duration: ping.durationMs / 1000 }),
-    body_url: ping.hasBody === 1 && caller.isWriter ? `${base}/${ping.n}/body` : null,
+    body_url: ping.hasBody === 1 && base !== null ? `${base}/${ping.n}/body` : null,
   }));
   return { pings };
 }

@@ -96,7 +96,6 @@ export const SendBody = example(
 );
 export type SendBody = v.InferOutput<typeof SendBody>;
 
-/** The answer to a notification that is sent later. */
 const newRecipients = {
   newRecipients: v.optional(
     doc(
@@ -107,6 +106,7 @@ const newRecipients = {
   ),
 };
 
+/** The answer to a notification that is sent later. */
 export const ScheduledReply = named(
   "ScheduledSend",
   "The job that will send the notification",

@@ -83,8 +83,8 @@ export class Topics {
 
   /**
    * The topic as this caller uses it: a new one is in the project in which the caller has a right to write
-   * it, otherwise in the project of the key, or the default one. Who cannot write to the default project,
-   * and to one other only, means that one.
+   * it, otherwise in the project of the key, or the default one. For a user who may not write to the default
+   * project, and to exactly one other, it is that one.
    */
   of(name: string, principal: Principal | null): Topic {
     const known = this.#byName.get(name);

@@ -121,7 +121,7 @@ async function putPreferences(
   });
 }
 
-/** A member who left knows the link that they made. */
+/** Whether the member who made the link still reads the project: former members know the URL. */
 function isLinkOfReader({ principals, projects }: OnCallContext, { projectId, tokenBy }: queries.ScheduleRow): boolean {
   if (tokenBy === null) return true;
   try {

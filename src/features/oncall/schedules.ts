@@ -80,8 +80,8 @@ export async function visibleSchedule(
 }
 
 /**
- * {@link visibleSchedule}, also for a user whom its shifts or calendar name: such a user reads the own
- * shifts, and may ask for a swap and take one. In projects other than `default` these are members.
+ * {@link visibleSchedule}, also for a user whom its shifts or calendar name: such a user reads his or her
+ * own shifts, and may ask for a swap and take one. In projects other than `default` these are members.
  */
 export async function ownSchedule(
   context: Pick<OnCallContext, "projects">,
@@ -123,13 +123,13 @@ export async function changeSchedule<T>(
   const find = right === "own" ? ownSchedule : visibleSchedule;
   const { projectId } = await find(context, principal, id, db.read);
   const member = right === "own" ? "events:read" : right;
-  const isGiven = right === "own" && !projects.has(principal, projectId, member);
-  if (!isGiven && !projects.has(principal, projectId, member)) throw missingPermission(member);
+  const hasRight = projects.has(principal, projectId, member);
+  if (right !== "own" && !hasRight) throw missingPermission(member);
   return db.writeIn(options, async (trx) => {
-    // Who has no right in the project is named by the schedule: looked up again with the current rights.
-    const current = isGiven ? context.principals.refresh(principal) : principal;
+    // Callers without the right are people that the schedule names: checked again with their current rights.
+    const current = hasRight ? principal : context.principals.refresh(principal);
     if (!current) throw new PrismError("TOKEN_INVALID", "The credential is no longer valid");
-    if (!isGiven) await reauthorize(context, principal, projectId, member, trx);
+    if (hasRight) await reauthorize(context, principal, projectId, member, trx);
     return change(trx, await find(context, current, id, trx), clock.now());
   });
 }

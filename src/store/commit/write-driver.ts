@@ -239,6 +239,8 @@ class WriteConnection implements DatabaseConnection {
     if (beginning === null) return;
     const askedAt = performance.now();
     await this.#recorded(beginning);
+    // First queries that wait together wait for the same time.
+    if (this.#beginning !== beginning) return;
     this.#beginning = null;
     this.#beginMs += performance.now() - askedAt;
   }

@@ -77,7 +77,7 @@ test("explain returns why a user was not notified", async (t) => {
       assert.equal(asked.status, 403);
       assert.match(
         asked.text,
-        /notifications:read_all; the event did not notify you; who has the permission can explain/,
+        /notifications:read_all; the event did not notify you; a user with that permission can explain/,
       );
     },
   );

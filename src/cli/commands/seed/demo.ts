@@ -177,7 +177,7 @@ export class DemoFill {
   #preferences(isFirst: boolean): Promise<SeededKind> {
     const owners = [...this.#usernames.slice(0, demo.PREFERENCES.length).entries()];
     return this.#fill.each("preferences", owners, async ([at, username]) => {
-      // Those of people stay.
+      // The preferences of real people stay as they are.
       if (!isFirst || this.#fill.isPerson(username)) return false;
       const client = await this.#fill.as(username);
       await client.change("PUT", "/api/v1/users/me/preferences", demo.PREFERENCES[at]);
