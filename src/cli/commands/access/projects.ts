@@ -195,7 +195,10 @@ function addMembers(projects: Command): void {
     .argument("<project>", "id or slug")
     .argument("<user>", "id, external id or username, or a mail address")
     .addOption(new Option("--role <role>", "role of the member").choices(ROLES).default(DEFAULT_ROLE))
-    .option("--keep-keys", "for a lower role: keep the API keys that the member made; they belong to you or another owner")
+    .option(
+      "--keep-keys",
+      "for a lower role: keep the API keys that the member made; they belong to you or another owner",
+    )
     .addHelpText("after", "\nExamples:\n  $ prism projects add-member ops ann --role editor")
     .action((project: string, user: string, { role, keepKeys }: AddFlags, command: Command) =>
       online(command, async (server, { out }) => {
