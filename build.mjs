@@ -40,7 +40,8 @@ function consoleFiles() {
 function manualFiles() {
   const pages = readdirSync(join(root, "docs"), { recursive: true }).filter((name) => name.endsWith(".md"));
   const images = readdirSync(join(root, "docs/images")).map((name) => `images/${name}`);
-  return ["README.md", "CHANGELOG.md", ...[...pages, ...images].map((name) => `docs/${name.replaceAll("\\", "/")}`)];
+  const others = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"];
+  return [...others, ...[...pages, ...images].map((name) => `docs/${name.replaceAll("\\", "/")}`)];
 }
 
 /** The files that `prism service install` installs. */

@@ -5,6 +5,7 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { wavFile } from "../helpers/audio.ts";
+import { SAMPLED } from "../helpers/transcripts.ts";
 import { PrismBinary } from "./prism-binary.ts";
 
 const docs = join(import.meta.dirname, "../../docs");
@@ -17,6 +18,8 @@ const SAMPLE_ID = "0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60";
  * and flags, and the tests of each command run it.
  */
 const TRANSCRIPTS = /^cli(-\w+)?$/;
+/** Pages of which only transcripts are run, by test/e2e/docs-samples.test.ts, which compares their outputs. */
+const isSampled = (page: string): boolean => SAMPLED.includes(`docs/${page}.md`);
 
 /** The server of the test runs already; it is restarted after the block. */
 const SERVE = /^prism serve$/m;
@@ -34,7 +37,7 @@ function blocksOf(page: string): Block[] {
   const lines = readFileSync(join(docs, `${page}.md`), "utf8").split("\n");
   const blocks: Block[] = [];
   for (const [index, line] of lines.entries()) {
-    const isTranscript = line === "```" && lines[index + 1]?.startsWith("$ ") === true;
+    const isTranscript = !isSampled(page) && line === "```" && lines[index + 1]?.startsWith("$ ") === true;
     if (!isTranscript && !/^```(sh|bash|console)$/.test(line)) continue;
     const end = lines.indexOf("```", index + 1);
     const [, needs] = /^<!-- needs: (.{5,}) -->$/.exec(lines[index - 1] ?? "") ?? [];
@@ -49,7 +52,8 @@ function blocksOf(page: string): Block[] {
 
 const pages = readdirSync(docs)
   .filter((name) => name.endsWith(".md"))
-  .map((name) => name.replace(/\.md$/, ""));
+  .map((name) => name.replace(/\.md$/, ""))
+  .concat("integrations/README");
 
 test("the shell commands of every docs page run as shown, or say what they need", async (t) => {
   const prism = new PrismBinary(t, { env: { ...APP } });

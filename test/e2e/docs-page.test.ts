@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";
 import test from "node:test";
+import axeCore from "axe-core";
 import type { Browser, Locator, Page } from "playwright-core";
 import { openPage, startBrowser } from "../helpers/browser.ts";
 import { stepsOf } from "../helpers/steps.ts";
@@ -48,7 +49,7 @@ test("S2-117: the API page is served whole from the executable, with nothing fro
   }
 });
 
-test("the executable prints its documentation and shows it in a browser, on a phone and in the dark", async (t) => {
+test("the executable prints its documentation and shows it in a browser: menu, search and next, on a phone and in the dark", async (t) => {
   const prism = new PrismBinary(t);
   const printed = spawnSync(join(prism.dir, "prism"), ["docs", "rules"], { cwd: prism.dir, encoding: "utf8" });
   assert.equal(printed.status, 0, printed.stderr);
@@ -56,21 +57,68 @@ test("the executable prints its documentation and shows it in a browser, on a ph
   const browser = await startBrowser(t);
   if (!browser) return;
   await prism.start();
-  const page = await openPage(browser);
-  await page.setViewportSize({ width: 390, height: 844 });
-  await page.goto(`${prism.url}/docs`);
-  await page.getByRole("link", { name: "rules", exact: true }).click();
-  await page.getByRole("heading", { level: 1, name: "The rule language" }).waitFor();
-  assert.equal(
-    await page.evaluate<number>("document.documentElement.scrollWidth"),
-    390,
-    "no page wider than the phone",
-  );
-  const background = "getComputedStyle(document.querySelector('pre')).backgroundColor";
-  const light = await page.evaluate<string>(background);
-  await page.emulateMedia({ colorScheme: "dark" });
-  assert.notEqual(await page.evaluate<string>(background), light);
+  const step = stepsOf(t);
+  for (const [width, height] of [
+    [390, 844],
+    [1440, 900],
+  ] as const)
+    for (const colorScheme of ["light", "dark"] as const)
+      await step(`${width} px, ${colorScheme}`, async () => {
+        // What the menu, the search and the pages do must need no script.
+        const page = await openPage(browser, { viewport: { width, height }, colorScheme, javaScriptEnabled: false });
+        await page.goto(`${prism.url}/docs`);
+        await readPages(page, width < 1000);
+        await page.context().close();
+        const scripted = await openPage(browser, { viewport: { width, height }, colorScheme });
+        for (const path of ["/docs", "/docs/rules", "/docs/configuration", "/docs/search?q=silence"]) {
+          await scripted.goto(prism.url + path);
+          const widest = await scripted.evaluate<number>("document.documentElement.scrollWidth");
+          assert.equal(widest, width, `${path}: no page wider than the window`);
+          await scripted.evaluate(axeCore.source);
+          assert.deepEqual(await scripted.evaluate<string[]>(VIOLATIONS), [], path);
+        }
+        const shade = await scripted.evaluate<number>(SHADE);
+        assert.equal(shade < 128, colorScheme === "dark", `background ${shade}`);
+        await scripted.context().close();
+      });
 });
+
+/** The menu to a page, its next page, and a search. @param isFolded the menu opens by a button */
+async function readPages(page: Page, isFolded: boolean): Promise<void> {
+  const menu = page.locator("#menu");
+  const button = page.getByRole("button", { name: "Menu", exact: true });
+  assert.equal(await menu.isVisible(), !isFolded);
+  if (isFolded) await button.click();
+  else assert.equal(await button.isVisible(), false);
+  await menu.getByText("Get alerts in").click();
+  await menu.getByRole("link", { name: "Rules", exact: true }).click();
+  await page.getByRole("heading", { level: 1, name: "The rule language" }).waitFor();
+  if (isFolded) {
+    await button.click();
+    await menu.locator('[aria-current="page"]').waitFor();
+    await page.getByRole("button", { name: "Close" }).click();
+    await menu.waitFor({ state: "hidden" });
+  } else await menu.locator('[aria-current="page"]').waitFor();
+  await page.locator('a[rel="next"]').click();
+  await page.getByRole("heading", { level: 1, name: "Alerts", exact: true }).waitFor();
+  await page.locator('a[rel="prev"]').click();
+  await page.getByRole("heading", { level: 1, name: "The rule language" }).waitFor();
+  await page.getByRole("searchbox").fill("restore drill");
+  await page.getByRole("button", { name: "Search" }).click();
+  await page.getByRole("link", { name: "Restore drill", exact: true }).click();
+  await page.getByRole("heading", { level: 2, name: "Restore drill" }).waitFor();
+}
+
+/** What axe finds on the page: the rule and the first element. */
+const VIOLATIONS = `axe.run().then(({ violations }) => violations.map(({ id, nodes }) => id + ": " + nodes[0].html))`;
+
+/** Brightness of the page's background, 0 to 255. */
+const SHADE = `(() => {
+  const canvas = document.createElement("canvas").getContext("2d");
+  canvas.fillStyle = getComputedStyle(document.querySelector("pre, input")).backgroundColor;
+  canvas.fillRect(0, 0, 1, 1);
+  return canvas.getImageData(0, 0, 1, 1).data[0];
+})()`;
 
 test("S2-117: the API page in a browser that reaches this server only: every operation, found by words, and executed", async (t) => {
   const browser = await startBrowser(t);

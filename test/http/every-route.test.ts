@@ -120,6 +120,7 @@ test(
       "/docs/images/:name",
       "/docs/init.js",
       "/docs/manual.css",
+      "/docs/search",
       "/docs/swagger-ui-bundle.js",
       "/docs/swagger-ui.css",
       ...CHECK_PATHS,

@@ -107,6 +107,7 @@ test(
         "/docs/images/:name",
         "/docs/init.js",
         "/docs/manual.css",
+        "/docs/search",
         "/docs/swagger-ui-bundle.js",
         "/docs/swagger-ui.css",
         ...Array.from({ length: 2 }, () => "/integrations/v1/:type/:token/heartbeat/"),

@@ -3,8 +3,8 @@ import { readAsset } from "../../core/runtime.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { API_HEADERS, DOCUMENT_HEADERS } from "../../http/headers.ts";
 import { type Page, pageHandler } from "../../http/replies.ts";
-import type { ANSWERS_LATER } from "../../http/route.ts";
-import { readImage, readPage } from "./manual.ts";
+import { ANSWERS_LATER, Reply } from "../../http/route.ts";
+import { movedTo, pathOf, readImage, readPage } from "./manual.ts";
 
 const CONTENT_TYPES = {
   html: "text/html; charset=utf-8",
@@ -38,9 +38,32 @@ export const MANUAL_STYLE = asset("manual", "css");
 
 type Handler = (exchange: Exchange, name: string) => Promise<typeof ANSWERS_LATER>;
 
-/** Pages of docs/ as HTML, rendered on first request. @throws NOT_FOUND for an unknown topic */
-export function manualHandler(): Handler {
-  return handlerByName(manualPageHandler);
+/**
+ * Pages of docs/ as HTML, rendered on first request. An earlier name leads to the present one.
+ * @throws NOT_FOUND for an unknown topic
+ */
+export function manualHandler(): (exchange: Exchange, name: string) => Promise<typeof ANSWERS_LATER | Reply> {
+  const pages = handlerByName(manualPageHandler);
+  return async (exchange, name) => {
+    const moved = movedTo(name);
+    return moved === undefined ? pages(exchange, name) : new Reply(301, undefined, { Location: pathOf(moved) });
+  };
+}
+
+/** Sections on a page of results. */
+const MAX_RESULTS = 40;
+
+/** Sections of docs/ with all words of the parameter `q`, as a page that needs no script. */
+export async function searchReply(exchange: Exchange): Promise<typeof ANSWERS_LATER> {
+  const [{ searchPage }, { MAX_QUERY, searchManual }] = await Promise.all([
+    import("./manual-page.ts"),
+    import("./manual-search.ts"),
+  ]);
+  const query = (new URLSearchParams(exchange.queryText).get("q") ?? "").trim().slice(0, MAX_QUERY);
+  const html = searchPage(query, await searchManual(query, MAX_RESULTS));
+  const headers = { "Content-Type": CONTENT_TYPES.html, "Cache-Control": "no-cache" };
+  exchange.send(200, html, headers, { fixedHeaders: DOCUMENT_HEADERS });
+  return ANSWERS_LATER;
 }
 
 /** Screenshots of docs/images. @throws NOT_FOUND for an unknown one */

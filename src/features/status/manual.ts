@@ -4,25 +4,36 @@ import { readAsset } from "../../core/runtime.ts";
 /** A page of docs/, by the name that `prism docs <name>` and `/docs/<name>` take. */
 export interface Topic {
   readonly name: string;
+  /** What the menu shows. */
+  readonly title: string;
   readonly summary: string;
   /** Heading of the index under which it is listed. */
   readonly group: string;
 }
 
-/** The index: every page with one line about it. */
+/** The index: every page with one line about it. It is the menu, too. */
 export const INDEX = "index";
 const FILES: Readonly<Record<string, string>> = {
   [INDEX]: "docs/README.md",
   readme: "README.md",
   changelog: "CHANGELOG.md",
+  contributing: "CONTRIBUTING.md",
+  reporting: "SECURITY.md",
   decisions: "docs/decisions/README.md",
-  "integrations/index": "docs/integrations/README.md",
+  integrations: "docs/integrations/README.md",
 };
+/** Names that pages had earlier. */
+const MOVED: Readonly<Record<string, string>> = { "integrations/index": "integrations" };
 const NAME = /^[a-z][a-z-]*(?:\/[a-z][a-z-]*)?$/;
 
 /** The repository's file of a topic; the executable has it under the same name. */
 function fileOf(topic: string): string {
   return FILES[topic] ?? `docs/${topic}.md`;
+}
+
+/** @returns the present name of a page that had another one; undefined for all other names */
+export function movedTo(topic: string): string | undefined {
+  return MOVED[topic];
 }
 
 /** The topics that the index lists, in its order. */
@@ -31,10 +42,40 @@ export function topics(): Topic[] {
   let group = "";
   for (const line of readPage(INDEX)?.split("\n") ?? []) {
     if (line.startsWith("## ")) group = line.slice("## ".length);
-    const [, name, summary] = /^- \[([a-z/-]+)\]\(\S+\): (.+)$/.exec(line) ?? [];
-    if (name && summary) found.push({ name, summary, group });
+    const [, title, href = "", summary] = /^- \[([^\]]+)\]\((\S+)\): (.+)$/.exec(line) ?? [];
+    const name = linkedTopic(href, INDEX)?.topic;
+    if (title && name && summary) found.push({ name, title, summary, group });
   }
   return found;
+}
+
+/** Every page in the order of reading: each topic, followed by the pages of its folder as it links to them. */
+export function readingOrder(): string[] {
+  return topics().flatMap(({ name }) => [name, ...pagesBelow(name)]);
+}
+
+function pagesBelow(topic: string): string[] {
+  if (!fileOf(topic).endsWith(`/${topic}/README.md`)) return [];
+  const links = (readPage(topic) ?? "").matchAll(/\]\(([^)\s]+)\)/g);
+  const linked = [...links].map(([, href = ""]) => linkedTopic(href, topic)?.topic ?? "");
+  return [...new Set(linked.filter((name) => name.startsWith(`${topic}/`)))];
+}
+
+/** The heading of a page. */
+export function headingOf(topic: string): string {
+  return plainText(/^# (.+)$/m.exec(readPage(topic) ?? "")?.[1] ?? topic);
+}
+
+/** Markdown of a line as text: links by their words, no comments, no marks of code and emphasis. */
+export function plainText(markdown: string): string {
+  const words = markdown.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, "$1").replaceAll(/ *<!--.*?-->/g, "");
+  return words.replaceAll(/[`*]/g, "");
+}
+
+/** The address of a page in the browser. */
+export function pathOf(topic: string, anchor = ""): string {
+  const path = topic === INDEX ? "/docs" : `/docs/${topic}`;
+  return anchor === "" ? path : `${path}#${anchor}`;
 }
 
 /** @returns the Markdown of a page; undefined for a topic that does not exist. */

@@ -17,7 +17,7 @@ import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { Database } from "../../store/database.ts";
 import { DevGate } from "../access/index.ts";
 import { type JobCount, type JobRunner, recentJobCounts } from "../jobs/index.ts";
-import { API_PAGES, CLIENT_SCRIPT, imageHandler, jsonPage, MANUAL_STYLE, manualHandler } from "./docs.ts";
+import { API_PAGES, CLIENT_SCRIPT, imageHandler, jsonPage, MANUAL_STYLE, manualHandler, searchReply } from "./docs.ts";
 import { INDEX } from "./manual.ts";
 import { Health, type HealthParts, probeReply, type StatusParts, systemStatus } from "./status.ts";
 import { type NoticeParts, SystemNotices } from "./system-notices.ts";
@@ -236,6 +236,18 @@ function serveDocs(server: FeatureServer, { config, router, settings }: DocsPart
       }),
     );
   }
+  server.route(
+    route({
+      method: "GET",
+      path: "/docs/search",
+      summary: "Search the documentation",
+      tag,
+      access,
+      undocumented: true,
+      response: { contentType: "text/html", description: "The sections that were found" },
+      handle: searchReply,
+    }),
+  );
   serveManual(server, access);
   serveImages(server, access);
 }

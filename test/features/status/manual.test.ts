@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { STATUS_OF } from "../../../src/core/errors.ts";
 import { BUILT_IN_ROLES, KEY_SCOPES, PERMISSIONS } from "../../../src/core/permissions.ts";
 import { QUEUES } from "../../../src/core/queues.ts";
-import { readPage, topics } from "../../../src/features/status/manual.ts";
+import { anchors, plainText, readingOrder, readPage, topics } from "../../../src/features/status/manual.ts";
 import { manualPage } from "../../../src/features/status/manual-page.ts";
+import { searchManual } from "../../../src/features/status/manual-search.ts";
 import { startPrism } from "../../helpers/prism.ts";
 
 const root = join(import.meta.dirname, "../../..");
@@ -16,7 +17,78 @@ test("the index of docs lists every page once, with a line about it", () => {
     .filter((name) => name.endsWith(".md") && name !== "README.md")
     .map((name) => name.replace(/\.md$/, ""));
   const names = topics().map(({ name }) => name);
-  assert.deepEqual(names.sort(), [...files, "readme", "changelog", "decisions", "integrations/index"].sort());
+  const others = ["readme", "changelog", "contributing", "reporting", "decisions", "integrations"];
+  assert.deepEqual(names.toSorted(), [...files, ...others].sort());
+  assert.deepEqual(
+    [...new Set(topics().map(({ group }) => group))],
+    ["Start", "Get alerts in", "Reach people", "On call", "Operate", "Extend", "Reference", "Coming from"],
+  );
+});
+
+/** Every page of docs with those at the root, by its topic. */
+const PAGES = [
+  ...readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".md") && name !== "README.md")
+    .map((name) => name.replace(/(\/README)?\.md$/, "")),
+  ...["readme", "changelog", "contributing", "reporting"],
+].sort();
+
+test("the menu has every topic once, and next leads from the first page through all others", async (t) => {
+  assert.deepEqual(readingOrder().toSorted(), PAGES);
+  const prism = await startPrism(t);
+  const order = ["index", ...readingOrder()];
+  for (const [at, name] of order.entries()) {
+    const path = name === "index" ? "/docs" : `/docs/${name}`;
+    const { text } = await prism.get<string>(path, { token: null });
+    const menu = /<nav id="menu"[\s\S]*?<\/nav>/.exec(text)?.[0] ?? "";
+    const linked = [...menu.matchAll(/<a href="\/docs\/([^"]+)"/g)].map(([, each]) => each);
+    assert.deepEqual(
+      linked,
+      topics().map((each) => each.name),
+      path,
+    );
+    const [, next] = /<a rel="next" href="\/docs\/([^"]+)"/.exec(text) ?? [];
+    const [, previous] = /<a rel="prev" href="\/docs\/([^"]+)"/.exec(text) ?? [];
+    assert.deepEqual([previous, next], [at > 1 ? order[at - 1] : undefined, order[at + 1]], path);
+    const marks = [...menu.matchAll(/<details open>|aria-current="page"/g)];
+    assert.equal(marks.length, name === "index" ? 0 : 2, `${path}: one group is open, one page is marked`);
+  }
+});
+
+test("the search finds sections with all words, in any case, headings before texts, and shows them", async (t) => {
+  for (const [words, first] of [
+    ["dead LETTER", "glossary"],
+    ["days off", "oncall"],
+    ["restore drill", "backup"],
+    ["amtool", "alertmanager"],
+  ] as const) {
+    const found = await searchManual(words);
+    const topicsFound = found.slice(0, 5).map(({ topic }) => topic);
+    assert.ok(topicsFound.includes(first), `${words}: ${topicsFound}`);
+    for (const { topic, anchor } of found) {
+      const html = manualPage(topic, readPage(topic) ?? "");
+      assert.ok(anchor === "" || html.includes(` id="${anchor}"`), `${topic}#${anchor}`);
+    }
+  }
+  assert.deepEqual(await searchManual("xyzzy-nowhere"), []);
+  const prism = await startPrism(t);
+  const get = (query: string) => prism.get<string>(`/docs/search${query}`, { token: null });
+  const { text } = await get("?q=Restore+%3Cb%3E+drill");
+  assert.match(text, /No page has all of these words/);
+  assert.match(text, /value="Restore &lt;b&gt; drill"/);
+  const drill = await get("?q=restore%20drill");
+  assert.match(drill.text, /<a href="\/docs\/backup#restore-drill">Restore drill<\/a>/);
+  assert.match(drill.text, /<mark>[Rr]estore<\/mark>/);
+  for (const query of ["", "?q=", "?q=%28%5B%2A", `?q=${"word+".repeat(500)}`, "?q=%ff"])
+    assert.equal((await get(query)).status, 200, query);
+});
+
+test("the earlier name of a page leads to the present one", async (t) => {
+  const prism = await startPrism(t);
+  const reply = await fetch(`${prism.url}/docs/integrations/index`, { redirect: "manual" });
+  assert.deepEqual([reply.status, reply.headers.get("location")], [301, "/docs/integrations"]);
+  const page = await prism.get<string>("/docs/integrations", { token: null });
+  for (const anchor of ["pagerduty", "opsgenie", "make-a-receiver"]) assert.ok(page.text.includes(` id="${anchor}"`));
 });
 
 test("every page of docs is served under /docs, and every link on it leads somewhere", async (t) => {
@@ -76,22 +148,60 @@ test("a picture elsewhere, or with other members, is shown as text", () => {
     assert.doesNotMatch(manualPage("console", text), /<img|<picture/);
 });
 
-test("every relative link of a page leads to a page, an anchor of it or a file", () => {
+/** Anchors of a Markdown file's headings. */
+function anchorsOf(text: string): Set<string> {
+  const anchorOf = anchors();
+  const headings = text.replaceAll(/^```[\s\S]*?^```$/gm, "").matchAll(/^#+ (.+)$/gm);
+  return new Set([...headings].map(([, heading = ""]) => anchorOf(plainText(heading))));
+}
+
+test("every relative link of README, CONTRIBUTING, SECURITY and docs leads to a file and an anchor of it", () => {
   const broken: string[] = [];
-  for (const file of readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })) {
-    if (!file.endsWith(".md")) continue;
-    const text = readFileSync(join(root, "docs", file), "utf8").replaceAll(/`[^`\n]*`/g, "");
-    for (const [, href = ""] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
-      if (/^https?:/.test(href) || href.startsWith("#")) continue;
-      const path = join(root, "docs", file, "..", href.split("#")[0] ?? "");
-      try {
-        readFileSync(path);
-      } catch {
-        broken.push(`${file}: ${href}`);
-      }
+  const inDocs = readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" });
+  const files = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "CHANGELOG.md",
+    ...inDocs.map((name) => `docs/${name}`),
+  ];
+  let links = 0;
+  for (const file of files.filter((name) => name.endsWith(".md"))) {
+    const text = readFileSync(join(root, file), "utf8").replaceAll(/^```[\s\S]*?^```$/gm, "");
+    for (const [, href = ""] of text.replaceAll(/`[^`\n]*`/g, "").matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(href)) continue;
+      links++;
+      const [path = "", anchor = ""] = href.split("#");
+      const target = path === "" ? join(root, file) : join(root, file, "..", path);
+      if (!existsSync(target)) broken.push(`${file}: ${href}`);
+      else if (anchor !== "" && !anchorsOf(readFileSync(target, "utf8")).has(anchor)) broken.push(`${file}: ${href}`);
     }
   }
   assert.deepEqual(broken, []);
+  assert.ok(links > 500, String(links));
+});
+
+test("every npm script and test that README, CONTRIBUTING and docs name exists", () => {
+  const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: object };
+  const tests = readdirSync(join(root, "test"), { recursive: true, encoding: "utf8" });
+  const inDocs = readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" });
+  let named = 0;
+  for (const file of ["README.md", "CONTRIBUTING.md", ...inDocs.map((name) => `docs/${name}`)]) {
+    if (!file.endsWith(".md")) continue;
+    const text = readFileSync(join(root, file), "utf8");
+    for (const [, script = ""] of text.matchAll(/npm run ([a-z][a-z:-]*)/g)) {
+      named++;
+      assert.ok(script in scripts, `${file}: npm run ${script}`);
+    }
+    for (const [, part = ""] of text.matchAll(/(?:node scripts\/test\.mjs|; test\/)\s?([\w/.-]+)/g)) {
+      named++;
+      assert.ok(
+        tests.some((path) => path.includes(part)),
+        `${file}: no test is at ${part}`,
+      );
+    }
+  }
+  assert.ok(named > 40, String(named));
 });
 
 test("a page holds no script, no style of its own, and no HTML from its text", async (t) => {

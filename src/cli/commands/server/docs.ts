@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { INDEX, linkedTopic, readPage, type Topic, topics } from "../../../features/status/manual.ts";
+import { INDEX, linkedTopic, movedTo, readPage, type Topic, topics } from "../../../features/status/manual.ts";
 import { contextOf } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { type Output, table } from "../../output/output.ts";
@@ -8,6 +8,8 @@ const SEARCH = "search";
 const DEFAULT_WIDTH = 80;
 const MAX_WIDTH = 100;
 const MIN_WIDTH = 40;
+/** Results for people; JSON has all. */
+const MAX_ROWS = 40;
 
 /** The pages of docs/, which are part of the program. */
 export function addDocs(program: Command): void {
@@ -29,7 +31,7 @@ Examples:
     .action(async (topic: string | undefined, words: readonly string[], _options: object, command: Command) => {
       const { out } = contextOf(command);
       if (topic === undefined) listTopics(out);
-      else if (topic === SEARCH) search(words.join(" "), out);
+      else if (topic === SEARCH) await search(words.join(" "), out);
       else await printTopic(topic.replace(/\.md$/, ""), words, out);
     });
 }
@@ -45,11 +47,14 @@ function listTopics(out: Output): void {
   );
 }
 
-async function printTopic(name: string, words: readonly string[], out: Output): Promise<void> {
-  if (words.length > 0) throw new CommandError(EXIT.usage, `prism docs takes one topic: prism docs ${name}`);
+async function printTopic(asked: string, words: readonly string[], out: Output): Promise<void> {
+  if (words.length > 0) throw new CommandError(EXIT.usage, `prism docs takes one topic: prism docs ${asked}`);
+  const name = movedTo(asked) ?? asked;
   const markdown = readPage(name);
-  if (markdown === undefined || name === INDEX)
-    throw new CommandError(EXIT.notFound, `there is no topic ${name}; "prism docs" lists them`);
+  if (markdown === undefined || name === INDEX) {
+    const next = `"prism docs" lists them, "prism docs search ${asked}" searches all pages`;
+    throw new CommandError(EXIT.notFound, `there is no topic ${asked}; ${next}`);
+  }
   // Loaded late: no other command needs it.
   const { renderMarkdown } = await import("../../output/markdown.ts");
   const topic: Topic | undefined = topics().find((each) => each.name === name);
@@ -70,46 +75,32 @@ function linkNote(href: string, from: string): string {
   return target === undefined || target === from ? "" : target;
 }
 
-/** Lines of all pages that contain the words, ignoring case. */
-function search(words: string, out: Output): void {
+/** Sections of all pages that contain the words, ignoring case, the best first. */
+async function search(words: string, out: Output): Promise<void> {
   if (words === "") throw new CommandError(EXIT.usage, "give the words to search for: prism docs search retry");
-  const wanted = words.toLowerCase();
-  const found = topics().flatMap(({ name }) => matches(name, wanted));
-  if (found.length === 0) throw new CommandError(EXIT.notFound, `no page of the documentation has "${words}"`);
+  const { searchManual } = await import("../../../features/status/manual-search.ts");
+  const all = await searchManual(words);
+  if (all.length === 0) throw new CommandError(EXIT.notFound, `no page of the documentation has "${words}"`);
+  const found = all.map(({ topic, heading, line }) => ({ topic, section: heading, line }));
   out.result(found, () =>
     table(
       ["TOPIC", "SECTION", "LINE"],
-      found.map(({ topic, section, line }) => [topic, section, line]),
+      found.slice(0, MAX_ROWS).map(({ topic, section, line }) => [topic, section, excerpt(line, words)]),
     ),
   );
 }
 
-interface Found {
-  readonly topic: string;
-  readonly section: string;
-  readonly line: string;
-}
-
-function matches(topic: string, wanted: string): Found[] {
-  const found: Found[] = [];
-  let section = "";
-  let isCode = false;
-  for (const text of readPage(topic)?.split("\n") ?? []) {
-    if (text.startsWith("```")) isCode = !isCode;
-    if (!isCode && /^#+ /.test(text)) section = text.replace(/^#+ /, "");
-    const line = excerpt(text, wanted);
-    if (line !== undefined) found.push({ topic, section, line });
-  }
-  return found;
-}
-
 const AROUND = 40;
 
-/** The part of a line around the words; undefined if it does not contain them. */
-function excerpt(text: string, wanted: string): string | undefined {
-  const at = text.toLowerCase().indexOf(wanted);
-  if (at === -1) return undefined;
+/** The part of a line around the first of the words; its start if it has none of them. */
+function excerpt(line: string, words: string): string {
+  const lower = line.toLowerCase();
+  const places = words
+    .toLowerCase()
+    .split(/\s+/)
+    .map((word) => lower.indexOf(word));
+  const at = Math.max(0, Math.min(...places.filter((place) => place >= 0), line.length));
   const from = Math.max(0, at - AROUND);
-  const to = at + wanted.length + AROUND;
-  return `${from > 0 ? "…" : ""}${text.slice(from, to).trim()}${to < text.length ? "…" : ""}`;
+  const to = from + 2 * AROUND;
+  return `${from > 0 ? "…" : ""}${line.slice(from, to).trim()}${to < line.length ? "…" : ""}`;
 }

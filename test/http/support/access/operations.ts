@@ -26,6 +26,7 @@ export const OPERATIONS: Table = {
   "GET /docs/images/:name": [open("/docs/images/overview-light.png")],
   "GET /docs/api": [open("/docs/api")],
   "GET /docs/manual.css": [open("/docs/manual.css")],
+  "GET /docs/search": [open("/docs/search?q=rules")],
   "GET /docs/init.js": [open("/docs/init.js")],
   "GET /docs/swagger-ui.css": [open("/docs/swagger-ui.css")],
   "GET /docs/swagger-ui-bundle.js": [
