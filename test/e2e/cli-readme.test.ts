@@ -7,14 +7,16 @@ import { ChildOutput } from "../helpers/child-output.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { promise } from "../helpers/promise.ts";
 import { temporaryDir } from "../helpers/store.ts";
+import { fencesOf, isShown } from "../helpers/transcripts.ts";
 import { PrismBinary } from "./prism-binary.ts";
 
 const root = join(import.meta.dirname, "../..");
 const readme = readFileSync(join(root, "README.md"), "utf8");
 const deployment = readFileSync(join(root, "docs/deployment.md"), "utf8");
-/** The shell blocks of the README, in its order. */
-const blocks = [...readme.matchAll(/^```sh\n([\s\S]*?)^```$/gm)].map(([, text = ""]) => text);
-const [START = "", FOLLOW = "", SEND = "", CURL = "", PRODUCTION = ""] = blocks;
+/** The blocks of the README in its order: shell commands, and what they print. */
+const blocks = fencesOf(readme).filter(({ language }) => language === "sh");
+const [START = "", FOLLOW = "", SEND = "", CURL = "", PHONE = "", PRODUCTION = ""] = blocks.map(({ text }) => text);
+const [SENT = "", FOLLOWED = ""] = fencesOf(readme).flatMap(({ language, text }) => (language === "" ? [text] : []));
 const START_LIMIT_MS = 120_000;
 
 /** A copy of the checkout as a new user has it after `npm install`, without any data. */
@@ -81,7 +83,7 @@ test(
     const dir = freshCopy(t);
     const home = temporaryDir(t);
     const elsewhere = temporaryDir(t);
-    assert.equal(blocks.length, 5);
+    assert.equal(blocks.length, 6);
 
     const server = open({ dir, home, text: START });
     const base = await server.output.until(
@@ -109,10 +111,17 @@ test(
 
     const third = await open({ dir, home, text: `${setUp}\ncd ${elsewhere}\n${SEND}` }).end();
     assert.equal(third.code, 0, third.text);
+    assert.ok(isShown(`…${SENT}…`, third.text), `the README shows:\n${SENT}\n${third.text}`);
     await second.output.until(
       "both arrive",
       () => /Hello from Prism[\s\S]*Payment {2}amount: 1500/.exec(second.output.all)?.[0],
     );
+    const lines = second.output.all.split("\n");
+    for (const shown of FOLLOWED.trimEnd().split("\n"))
+      assert.ok(
+        lines.some((line) => isShown(shown, line)),
+        `the README shows ${shown}\n${second.output.all}`,
+      );
     const curl = await open({
       dir: elsewhere,
       home,
@@ -124,20 +133,31 @@ test(
   }),
 );
 
-test("the README's first screen says what Prism is and shows it at work; it has 120 lines of 100 columns", () => {
-  const screen = readme.split("\n").slice(0, 30).join("\n");
+test("the README's first screen says what Prism is, for whom, and for whom not; its lines are short", () => {
+  const [screen = "", rest = ""] = readme.split("\n<picture>");
   assert.match(screen, /^# Prism\n\n\*\*Self-hosted alerting, notification and scheduling in one executable\.\*\*/);
-  assert.match(screen, /^\$ prism send /m);
-  assert.match(screen, /^npm start$/m);
-  const lines = readme
-    .replace(/<picture>[\s\S]*?<\/picture>\n\n/, "")
-    .trimEnd()
-    .split("\n");
-  assert.ok(lines.length <= 120, String(lines.length));
+  for (const have of ["Prometheus and Alertmanager", "ntfy", "Uptime Kuma", "Grafana OnCall or Opsgenie", "Novu"])
+    assert.match(screen, new RegExp(`^\\| ${have}[^|]*\\| .{40,} \\|$`, "m"));
+  assert.match(screen, /^\*\*Not for\*\*: /m);
+  assert.ok(screen.split("\n").length <= 30);
+  assert.doesNotMatch(readme, /five backends|promises/, "the programs that Prism replaced are for the reference");
+  assert.match(rest, /^npm start$/m);
+  assert.ok(readme.trimEnd().split("\n").length <= 140);
   assert.deepEqual(
-    lines.filter((line) => [...line].length > 100 && !line.startsWith("|")),
+    readme.split("\n").filter((line) => [...line].length > 100 && !line.startsWith("|")),
     [],
   );
+});
+
+test("the README's way to a phone is a command with fields that the preset has", (t) => {
+  const prism = new PrismBinary(t);
+  const env = { PATH: `${prism.dir}:${process.env["PATH"]}`, HOME: prism.dir, PRISM_MIN_FREE_BYTES: "0" };
+  // The message itself goes to a server elsewhere: what would be sent is shown.
+  const commands = PHONE.replace("<your topic>", "a-topic-that-no-one-guesses").replace(" test Phone", "$& --dry-run");
+  const input = `prism migrate\n${commands}`;
+  const { status, stdout, stderr } = spawnSync("sh", ["-e"], { cwd: prism.dir, env, input, encoding: "utf8" });
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /^POST https:\/\/ntfy\.sh\/$/m);
 });
 
 test("production as the README has it is the service of docs/deployment.md", () => {
