@@ -28,7 +28,7 @@ export interface Caller {
   readonly correlationId: string | null;
   /** True when the client has disconnected, so that the result is no longer needed. */
   isGone?(): boolean;
-  /** Charges work that was done for a request to who pays for it. */
+  /** Charges work that was done for a request to the account that pays for it. */
   charge?(work: Work): void;
   /** The module whose code is running; undefined for Prism's own code. */
   readonly module?: string;

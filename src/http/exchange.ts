@@ -1,14 +1,13 @@
 import type { HttpRequest, HttpResponse, us_socket_context_t } from "uWebSockets.js";
 import type { Bucket } from "../core/bucket.ts";
 import type { Work } from "../core/caller.ts";
-import type { PrismError } from "../core/errors.ts";
 import { uuidv7 } from "../core/ids.ts";
 import type { Principal } from "../core/principal.ts";
 import type { AddressReader } from "./client-address.ts";
 import { statusLine } from "./error-reply.ts";
 import { API_HEADERS, checkHead, ENDS_CONNECTION, headerOf, headerValue, IS_CHUNKED, JSON_TYPE } from "./headers.ts";
 import { rateLimitLines } from "./rate-limiter.ts";
-import type { WorkAccount } from "./work-budget.ts";
+import type { Debt, WorkAccount } from "./work-budget.ts";
 
 const ID = /^[A-Za-z0-9._:-]{1,128}$/;
 
@@ -90,7 +89,7 @@ export class Exchange {
   /** Charges the work of this request; set by the kernel. */
   work: ChargesWork | null = null;
   /** The payer is in debt: why a body longer than {@link maxBodyBytes} is refused. */
-  debt: PrismError | null = null;
+  debt: Debt | null = null;
   /** The check of another issuer's token, which the caller is found by afterwards. */
   admission: Promise<void> | null = null;
   /** Additional header lines of every answer to this request (CORS), each ending in \r\n. */

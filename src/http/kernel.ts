@@ -7,7 +7,14 @@ import { CorsPolicy, requireAccess } from "./access.ts";
 import type { AccessLog } from "./access-log.ts";
 import { type BodyReader, type BodySink, bodyLimitOf, hasBody, isRestDropped } from "./body.ts";
 import { type AddressReader, addressGroup, coarseAddressGroup, isFromThisMachine } from "./client-address.ts";
-import { type Authenticator, credentialIfAny, readCredential, requestCaller, ticketOf } from "./credentials.ts";
+import {
+  type Authenticator,
+  type Credential,
+  credentialIfAny,
+  readCredential,
+  requestCaller,
+  ticketOf,
+} from "./credentials.ts";
 import { endsConnection, errorBody, errorHeaders, toPrismError } from "./error-reply.ts";
 import { Exchange } from "./exchange.ts";
 import { type Entrance, type Faces, PORT } from "./faces.ts";
@@ -17,7 +24,7 @@ import { ActiveRequests } from "./listener.ts";
 import { isAmongTags } from "./negotiation.ts";
 import { type RateLimiter, requireAllowed } from "./rate-limiter.ts";
 import { LARGE_REPLY_LENGTH, largeReply } from "./replies.ts";
-import { CHECK_ROWS, RequestWork } from "./request-work.ts";
+import { CHECK_ROWS, RequestWork, type Sender } from "./request-work.ts";
 import { ANSWERS_LATER, type Dialect, type Input, RawJson, Reply, type Route } from "./route.ts";
 import type { Router } from "./router.ts";
 import type { WorkBudget } from "./work-budget.ts";
@@ -220,12 +227,16 @@ export class HttpKernel implements BodySink {
    * charged to the address. @throws WORK_LIMITED
    */
   check(exchange: Exchange, allowQuery = false, allowBasic = false): Promise<void> | null {
-    const { authenticator } = this.#parts;
-    if (!authenticator.prepare) return null;
+    if (!this.#parts.authenticator.prepare) return null;
     const credential = credentialIfAny(exchange, allowQuery, allowBasic);
-    const start = credential && authenticator.prepare(credential);
+    return credential ? this.checkOf(exchange, credential) : null;
+  }
+
+  /** {@link check} of a credential that a request or message has elsewhere. @throws WORK_LIMITED */
+  checkOf(sender: Sender, credential: Credential): Promise<void> | null {
+    const start = this.#parts.authenticator.prepare?.(credential);
     if (!start) return null;
-    this.#work.beforeCheck(exchange, { bytes: credential.secret.length, rows: CHECK_ROWS });
+    this.#work.beforeCheck(sender, { bytes: credential.secret.length, rows: CHECK_ROWS });
     return start();
   }
 
@@ -359,6 +370,8 @@ export class HttpKernel implements BodySink {
 
   #run(exchange: Exchange, route: Route, body: Buffer): void {
     if (exchange.isOver) return;
+    // The body was short enough; a handler may have other limits. Encoded ones it decodes itself.
+    if (route.raw?.encoded !== true) exchange.debt = null;
     const { admission } = exchange;
     if (admission) {
       exchange.admission = null;
@@ -427,7 +440,7 @@ export class HttpKernel implements BodySink {
   /** Answers with an error and logs server errors. */
   fail(exchange: Exchange, thrown: unknown): void {
     const found = toPrismError(thrown);
-    const error = orDebt(exchange, found);
+    const error = this.#orDebt(exchange, found);
     const status = STATUS_OF[error.code];
     if (exchange.isStreaming) {
       exchange.breakOff(error);
@@ -454,6 +467,11 @@ export class HttpKernel implements BodySink {
     );
   }
 
+  /** Why a request is refused whose body is longer than one that passes in debt. */
+  #orDebt({ debt }: Exchange, error: PrismError): PrismError {
+    return debt !== null && error.code === "PAYLOAD_TOO_LARGE" ? this.#work.refusal(debt) : error;
+  }
+
   #guard(exchange: Exchange, step: () => void): void {
     try {
       step();
@@ -464,10 +482,6 @@ export class HttpKernel implements BodySink {
 }
 
 const EMPTY_BODY = Buffer.alloc(0);
-/** Why a request is refused whose body is longer than one that passes in debt. */
-function orDebt({ debt }: Exchange, error: PrismError): PrismError {
-  return debt !== null && error.code === "PAYLOAD_TOO_LARGE" ? debt : error;
-}
 
 function isReadByKey(exchange: Exchange): boolean {
   return exchange.method === "GET" && exchange.queryText === "" && exchange.header("x-api-key") !== "";

@@ -1,15 +1,15 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Work } from "../core/caller.ts";
+import type { PrismError } from "../core/errors.ts";
 import { bodyLimitOf } from "./body.ts";
-import { toPrismError } from "./error-reply.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Route } from "./route.ts";
-import { parsedWork, readWork, SURE_BYTES, type WorkAccount, type WorkBudget } from "./work-budget.ts";
+import { type Debt, parsedWork, readWork, SURE_BYTES, type WorkAccount, type WorkBudget } from "./work-budget.ts";
 
 /** Verifying a password or a token of another issuer besides its thread, in work of a stored row. */
 export const CHECK_ROWS = 4;
 
-/** Charges requests to who pays for them; routes with `chargesItself` charge their bodies themselves. */
+/** Charges requests to the account that pays for them; routes with `chargesItself` charge their bodies themselves. */
 export class RequestWork {
   readonly #budget: WorkBudget;
 
@@ -43,17 +43,25 @@ export class RequestWork {
   /** Holds an export back while earlier parts are not paid; null: not now. */
   pause(exchange: Exchange): Promise<void> | null {
     const exporter = this.#exporterOf(exchange);
-    const debtMs = exporter ? this.#budget.debtMs(exporter) : 0;
-    return debtMs > 0 ? delay(debtMs) : null;
+    const debt = this.#budget.debtOf(exporter);
+    return debt && this.#waited(exchange, debt.waitMs);
+  }
+
+  /** Waits, unless the client disconnects or the server ends the connection. */
+  async #waited(exchange: Exchange, ms: number): Promise<void> {
+    const ended = new AbortController();
+    exchange.onAbort = () => ended.abort();
+    await delay(ms, undefined, { signal: ended.signal }).catch(() => undefined);
+    exchange.onAbort = null;
   }
 
   /**
    * Charges the check of a credential to its address, which is refused for its own debt only: the
    * caller may be one with rights. @throws WORK_LIMITED
    */
-  beforeCheck(exchange: Exchange, work: Work): void {
-    if (exchange.isControl) return;
-    const payer = this.#budget.ofAddress(exchange.clientAddress);
+  beforeCheck({ isControl, clientAddress }: Sender, work: Work): void {
+    if (isControl) return;
+    const payer = this.#budget.ofAddress(clientAddress);
     this.#budget.require(payer, true);
     this.#budget.charge(payer, work);
   }
@@ -74,17 +82,23 @@ export class RequestWork {
     if (route.chargesItself === true) return;
     const payer = this.payerOf(exchange);
     const bytes = Number(exchange.header("content-length")) || 0;
-    try {
-      this.#budget.require(payer);
-    } catch (debt) {
-      if (bytes > SURE_BYTES) throw debt;
+    const debt = this.#budget.debtOf(payer);
+    if (debt !== null) {
+      if (bytes > SURE_BYTES) throw this.#budget.refusal(debt);
       this.#budget.require(payer, true);
       // Of chunks and gzip the length is known once they are read.
-      exchange.maxBodyBytes = Math.min(bodyLimitOf(route, exchange), SURE_BYTES);
-      exchange.debt = toPrismError(debt);
+      if (bodyLimitOf(route, exchange) > SURE_BYTES) {
+        exchange.maxBodyBytes = SURE_BYTES;
+        exchange.debt = debt;
+      }
     }
     // A longer body is refused unread.
     if (bytes <= bodyLimitOf(route, exchange)) this.charge(exchange, readWork(route.raw !== undefined, bytes));
+  }
+
+  /** Why a body is refused that is longer than one that passes in debt. */
+  refusal(debt: Debt): PrismError {
+    return this.#budget.refusal(debt);
   }
 
   /** A body whose length was not known before: of chunks, or inflated. */
@@ -98,6 +112,9 @@ export class RequestWork {
       this.charge(exchange, parsedWork(exchange.header("content-type"), body));
   }
 }
+
+/** Where a credential came from. */
+export type Sender = Pick<Exchange, "isControl" | "clientAddress">;
 
 function isRead({ method }: Exchange): boolean {
   return method === "GET" || method === "HEAD";

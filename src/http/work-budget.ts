@@ -52,8 +52,17 @@ type Level = "address" | "url" | "project" | "creator";
 export interface WorkAccount {
   readonly projectId: string | null;
   readonly levels: readonly (readonly [level: Level, key: string])[];
-  /** Whether the payer has proved who it is. */
-  readonly isKnown: boolean;
+  /** The budget of all that it is part of; senders that have proved nothing are `unknown`. */
+  readonly all: All;
+}
+
+type All = "known" | "unknown" | "reads" | "exports";
+
+/** Why a payer is refused. */
+export interface Debt {
+  readonly account: WorkAccount;
+  readonly level: Level | "all";
+  readonly waitMs: number;
 }
 
 /** What a project used of its budget. */
@@ -75,8 +84,8 @@ interface WorkParts {
 const BURST_MS = 10_000;
 /** Of a project's limit: work of one address before its sender is verified. */
 const ADDRESS_SHARE = 1 / 4;
-/** Of the limit of all: work for senders that are not verified. */
-const UNKNOWN_SHARE = 1 / 2;
+/** Of the limit of all: senders that are not verified have half. */
+const SHARE_OF_ALL: Readonly<Record<All, number>> = { known: 1, unknown: 1 / 2, reads: 1, exports: 1 };
 /** Part of its own budget that is left to a payer who is not refused for the work of all. */
 const USED_LITTLE = 1 / 2;
 const MAX_BUCKETS = 50_000;
@@ -94,8 +103,8 @@ export class WorkBudget {
   readonly #parts: WorkParts;
   readonly #owners: RateLimiter;
   readonly #addresses: RateLimiter;
-  /** All known payers together, and all others. */
-  readonly #all: Record<"known" | "unknown", Bucket | null> = { known: null, unknown: null };
+  /** Work, reads and exports of all known payers together, and all of others. */
+  readonly #all: Record<All, Bucket | null> = { known: null, unknown: null, reads: null, exports: null };
   readonly #used = new UsedWork();
   readonly #refused;
 
@@ -119,14 +128,14 @@ export class WorkBudget {
     const by = from === null ? "" : " by URL";
     const creator: WorkAccount["levels"] = ownerId === null ? [] : [["creator", `${ownerId}${by}`]];
     const address: WorkAccount["levels"] = from === null ? [] : [["address", addressKey(from)]];
-    return { projectId, isKnown: true, levels: [...address, ["project", `${projectId}${by}`], ...creator] };
+    return { projectId, all: "known", levels: [...address, ["project", `${projectId}${by}`], ...creator] };
   }
 
   /** The project of a key with its creator, or the user; null for the operator. */
   ofPrincipal(principal: Principal): WorkAccount | null {
     if (principal.kind === "apiKey") return this.ofProject(principal.projectId);
     if (principal.userId === null) return null;
-    return { projectId: null, isKnown: true, levels: [["creator", principal.userId]] };
+    return { projectId: null, all: "known", levels: [["creator", principal.userId]] };
   }
 
   /**
@@ -136,12 +145,13 @@ export class WorkBudget {
   ofReader(principal: Principal, kind: "reads" | "exports"): WorkAccount | null {
     const account = this.ofPrincipal(principal);
     const by = principal.kind === "apiKey" ? `${kind} of keys` : kind;
-    return account && { ...account, levels: account.levels.map(([level, key]) => [level, `${key} ${by}`] as const) };
+    const levels = account?.levels.map(([level, key]) => [level, `${key} ${by}`] as const) ?? [];
+    return account && { ...account, all: kind, levels };
   }
 
   /** The holder of a secret that signs requests in another protocol. */
   ofSigner(key: string): WorkAccount {
-    return { projectId: null, isKnown: true, levels: [["project", key]] };
+    return { projectId: null, all: "known", levels: [["project", key]] };
   }
 
   /**
@@ -150,7 +160,7 @@ export class WorkBudget {
    */
   ofAddress(address: string, url = ""): WorkAccount {
     const here: WorkAccount["levels"] = url === "" ? [] : [["url", url]];
-    return { projectId: null, isKnown: false, levels: [["address", addressKey({ address, url })], ...here] };
+    return { projectId: null, all: "unknown", levels: [["address", addressKey({ address, url })], ...here] };
   }
 
   /**
@@ -160,26 +170,27 @@ export class WorkBudget {
    * @throws WORK_LIMITED while the account, or all together, are in debt
    */
   require(account: WorkAccount | null, isSmall = false): void {
-    if (account === null) return;
+    const debt = this.debtOf(account, isSmall);
+    if (debt !== null) throw this.refusal(debt);
+  }
+
+  /** Why {@link require} refuses; null: it does not. Counts nothing. */
+  debtOf(account: WorkAccount | null, isSmall = false): Debt | null {
+    if (account === null) return null;
     const byAddress = account.levels[0]?.[0] === "address";
     let share = 1;
     for (const [level, key] of account.levels) {
       if (isSmall && byAddress && level !== "address") continue;
       const bucket = this.#bucket(level, key);
-      if (bucket.remaining < 0 && (!isSmall || byAddress)) throw this.#refusal(account, level, bucket.waitMs(0));
+      if (bucket.remaining < 0 && (!isSmall || byAddress)) return { account, level, waitMs: bucket.waitMs(0) };
       share = Math.min(share, bucket.remaining / bucket.limit);
     }
-    if (isSmall && byAddress) return;
+    if (isSmall && byAddress) return null;
     const all = this.#allOf(account);
     // Who has used little is not refused because of others.
     const least = isSmall ? 0 : USED_LITTLE;
-    if (all.remaining < 0 && (share < least || !account.isKnown)) throw this.#refusal(account, "all", all.waitMs(0));
-  }
-
-  /** How long the account is in debt, in milliseconds; 0: it is not. */
-  debtMs({ levels }: WorkAccount): number {
-    const buckets = levels.map(([level, key]) => this.#bucket(level, key));
-    return Math.max(0, ...buckets.map((bucket) => (bucket.remaining < 0 ? bucket.waitMs(0) : 0)));
+    const isRefused = all.remaining < 0 && (share < least || account.all === "unknown");
+    return isRefused ? { account, level: "all", waitMs: all.waitMs(0) } : null;
   }
 
   /** Charges work that was done, or is about to be. @param isElsewhere it runs in another thread */
@@ -203,13 +214,14 @@ export class WorkBudget {
     return { usedMs: Math.round(micros / 1000), refused, left };
   }
 
-  #refusal({ projectId }: WorkAccount, level: Level | "all", retryAfterMs: number): PrismError {
+  /** The error for a request that is refused because of a debt; counts it. */
+  refusal({ account: { projectId, all }, level, waitMs }: Debt): PrismError {
     if (projectId !== null) this.#used.add(projectId, 0, 1);
     this.#refused({ by: level }).add();
     const { setting, part } = SETTINGS[level];
-    const limit = this.#parts.limits()[setting] * part;
+    const limit = this.#parts.limits()[setting] * (level === "all" ? SHARE_OF_ALL[all] : part);
     const message = `${REASONS[level]} took more of the server's time than it may (work.${setting}: ${limit} ms a second)`;
-    const retryMs = Math.max(1, Math.ceil(retryAfterMs));
+    const retryMs = Math.max(1, Math.ceil(waitMs));
     const detail = { path: "", code: "LIMIT", message, by: level, setting: `work.${setting}`, limit };
     return new PrismError("WORK_LIMITED", message, {
       details: [{ ...detail, retryAfterMs: retryMs }],
@@ -226,10 +238,9 @@ export class WorkBudget {
     return this.#addresses.take(`${level} ${key}`, limit, 0, isAddress ? coarseAddressGroup(key) : "urls");
   }
 
-  #allOf({ isKnown }: WorkAccount): Bucket {
-    const name = isKnown ? "known" : "unknown";
+  #allOf({ all: name }: WorkAccount): Bucket {
     const now = this.#parts.clock.elapsed();
-    const limit = microsIn(this.#parts.limits().allMsPerSecond * (isKnown ? 1 : UNKNOWN_SHARE));
+    const limit = microsIn(this.#parts.limits().allMsPerSecond * SHARE_OF_ALL[name]);
     const bucket = this.#all[name];
     if (bucket?.limit === limit) return bucket.refill(now);
     this.#all[name] = new Bucket(limit, BURST_MS, now);
@@ -337,7 +348,7 @@ export class Turns {
     if (this.#count >= MAX_WAITING)
       throw new PrismError("OVERLOADED", "Too many requests wait for the main thread", { retryAfterMs: 1000 });
     return new Promise<T>((resolve, reject) => {
-      // Not on behalf of the request whose turn it is.
+      // Bound to its own request: it runs in the turn of another.
       const run = AsyncResource.bind((): void => {
         try {
           resolve(work());

@@ -214,7 +214,7 @@ test("a command that meets a used-up budget of work exits with 4, and says whose
   const { work } = prism.parts.http;
   const options = { cwd: prism.dir, env: { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken } };
   const { body: me } = await prism.get<{ id: string }>("/api/v1/users/me");
-  work.charge({ projectId: null, isKnown: true, levels: [["creator", me.id]] }, { steps: 10_000_000_000 });
+  work.charge({ projectId: null, all: "known", levels: [["creator", me.id]] }, { steps: 10_000_000_000 });
   const args = ["alerts", "fire", "alertname=Disk", "--summary", "x".repeat(20_000)];
   const { status, stderr } = await runCli(args, options);
   assert.equal(status, 4, stderr);

@@ -110,9 +110,9 @@ test("an export is charged apart from other reads, and held back instead of refu
   const { work } = prism.parts.http;
   const principal = { kind: "user", userId: "eve" } as Parameters<typeof work.ofReader>[0];
   const eve = work.ofReader(principal, "exports") as WorkAccount;
-  assert.equal(work.debtMs(eve), 0);
+  assert.equal(work.debtOf(eve), null);
   for (let i = 0; i < 3; i++) work.charge(eve, { steps: 80_000_000 });
-  assert.equal(work.debtMs(eve), 5000);
+  assert.equal(work.debtOf(eve)?.waitMs, 5000);
 });
 
 test("who reads too much is refused further reads, and neither its own other requests nor others' reads", async (t) => {

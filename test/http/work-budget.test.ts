@@ -91,6 +91,31 @@ test("when all together take more than half of the thread, who has used little s
   assert.equal(refusalOf(budget, quiet), null);
 });
 
+test("one account that uses up all its budgets of work, reads and exports takes nothing from others", () => {
+  const { budget } = open();
+  const busy = budget.ofProject("busy-1");
+  for (let i = 0; i < 6; i++) budget.charge(busy, TENTH_S);
+  const key = { kind: "apiKey", projectId: "eve-1" } as Parameters<WorkBudget["ofReader"]>[0];
+  for (const kind of ["reads", "exports"] as const)
+    for (const who of [testUser("eve"), key]) tenthsOf(budget, budget.ofReader(who, kind) as WorkAccount);
+  for (const n of [1, 2]) tenthsOf(budget, budget.ofProject(`eve-${n}`));
+  for (let i = 0; i < 8; i++) tenthsOf(budget, budget.ofProject("eve-1", { address: `192.0.2.${i}`, url: "r" }));
+  assert.equal(refusalOf(budget, busy), null);
+});
+
+test("what asks for a debt counts no refusal; a refused sender without a proof reads half of the limit of all", () => {
+  const { budget, metrics } = open();
+  const eve = budget.ofProject("eve-1");
+  for (let i = 0; i < 11; i++) budget.charge(eve, TENTH_S);
+  assert.equal(budget.debtOf(eve)?.level, "project");
+  assert.doesNotMatch(metrics.render(), /prism_work_refused_total\{/);
+  assert.equal(budget.useOf("eve-1").refused, 0);
+  for (let i = 0; i < 100; i++) tenthsOf(budget, budget.ofAddress(`10.0.0.${i}`, `receiver:${i}`));
+  const refusal = refusalOf(budget, budget.ofAddress("192.0.2.1", "receiver:x"));
+  assert.match(refusal?.message ?? "", /all together .*work\.allMsPerSecond: 250 ms/);
+  assert.equal(refusal?.details?.[0]?.["limit"], 250);
+});
+
 test("senders that have proved nothing have budgets of their own, by address and by URL", () => {
   const { budget } = open();
   assert.equal(tenthsOf(budget, budget.ofAddress("192.0.2.1", "receiver:1")), 3);
@@ -155,6 +180,30 @@ test("a turn of the loop does 4 ms of work; the rest waits for later turns, owne
   await Promise.all(running);
   assert.equal(done.at(-1), "b2");
   assert.equal(all.waiting, 0);
+});
+
+test("a payer in debt whose small body a handler refuses as too large learns that, and no debt", async (t) => {
+  const taken = route({
+    ...{ method: "POST", path: "/things", summary: "", tag: "test", access: {}, maxBodyBytes: 1_000_000 },
+    body: v.unknown(),
+    handle: (_exchange, { body }) => {
+      if (body === 7) throw new PrismError("PAYLOAD_TOO_LARGE", "There are too many elements");
+      return "pong";
+    },
+  });
+  const bare = startBareKernel(t, { routes: [taken], authenticate: ({ secret }) => testUser(secret) });
+  const send = (body: string) =>
+    exchangeRaw(
+      t,
+      bare.port,
+      requestText("POST", "/things", ["Authorization: Bearer eve", "Content-Type: application/json"], body),
+    );
+  const wide = `[${"{},".repeat(9_000)}{}]`;
+  let status: number | undefined = 200;
+  while (status === 200) status = (await send(wide)).status;
+  assert.equal(status, 429);
+  const refused = await send("7");
+  assert.deepEqual([refused.status, errorCodeOf(refused)], [413, "PAYLOAD_TOO_LARGE"]);
 });
 
 test("a body is charged by its bytes before it is read and by its members before it is parsed; debt answers 429 WORK_LIMITED with Retry-After", async (t) => {

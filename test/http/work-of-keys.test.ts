@@ -54,6 +54,7 @@ async function* chunksOf(text: string): AsyncIterable<Uint8Array> {
 test("while a project and its creator are in debt, alerts, ends, events and requests of Prometheus with its key pass up to 16 KiB", async (t) => {
   const { prism, shop } = await start(t);
   const { apiKey } = shop;
+  const { refused } = prism.parts.http.work.useOf(shop.id);
   const json = { apiKey };
   const labels = { alertname: "disk" };
   for (let i = 0; i < 20; i++)
@@ -63,6 +64,7 @@ test("while a project and its creator are in debt, alerts, ends, events and requ
   const payload = Object.fromEntries(Array.from({ length: 1500 }, (_, i) => [`m${i}`, 1]));
   const event = await prism.post("/api/v1/events", { type: "a", payload }, json);
   assert.equal(event.status, 202, event.text);
+  assert.equal(prism.parts.http.work.useOf(shop.id).refused, refused, "none of them counts as refused");
   const large = await prism.post<Refusal>("/api/v1/events", { type: "a", payload, text: "x".repeat(SURE_BYTES) }, json);
   assert.equal(large.body.error?.code, "WORK_LIMITED");
 });

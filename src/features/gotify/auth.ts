@@ -89,9 +89,9 @@ export class GotifyAuth {
 
   /** @throws GotifyError 401, RATE_LIMITED, OVERLOADED */
   async visitor(exchange: Exchange): Promise<Visitor> {
-    const check = this.#parts.principals.prepare?.({ kind: "bearer", secret: tokenOf(exchange) });
+    const check = this.#parts.kernel.checkOf(exchange, { kind: "bearer", secret: tokenOf(exchange) });
     if (check) {
-      await check();
+      await check;
       this.#visitors.set(exchange, this.#known(exchange));
     }
     const known = this.#visitors.get(exchange);

@@ -228,7 +228,7 @@ export class MailListener {
     this.#peers.delete(id);
   }
 
-  /** The library tells commands that do nothing, such as NOOP and RSET, to its log only. */
+  /** smtp-server reports commands that do nothing, such as NOOP and RSET, only through its logger. */
   #commandCounter() {
     const ignore = (): void => undefined;
     const count = ({ tnx, cid }: { readonly tnx?: unknown; readonly cid?: unknown }): void => {

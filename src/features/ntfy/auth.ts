@@ -67,13 +67,12 @@ export class NtfyAuth {
    */
   visitor(exchange: Exchange): Visitor | Promise<Visitor> {
     const value = authorizationOf(exchange);
-    const { clientAddress } = exchange;
     const key = value === "" ? exchange.header("x-api-key") : "";
-    if (key !== "") return this.#checked(key, clientAddress);
+    if (key !== "") return this.#checked(key, exchange);
     if (value === "") return ANONYMOUS;
     const given = readAuthorization(value);
     if (given === null) return ANONYMOUS;
-    if ("token" in given) return this.#checked(given.token, clientAddress);
+    if ("token" in given) return this.#checked(given.token, exchange);
     return this.#byPassword(given.login, given.password, exchange);
   }
 
@@ -91,10 +90,13 @@ export class NtfyAuth {
     return used;
   }
 
-  #checked(token: string, address: string): Visitor | Promise<Visitor> {
+  #checked(token: string, exchange: Exchange): Visitor | Promise<Visitor> {
+    const { clientAddress: address } = exchange;
     const find = (): Visitor => this.#guarded(address, () => this.#byToken(token, address));
     const check = token.startsWith("tk_") ? null : this.#parts.authenticator.prepare?.(fromSecret(token));
-    return check ? check().then(find) : find();
+    if (!check) return find();
+    exchange.work?.beforeCheck(exchange, { bytes: token.length, rows: CHECK_ROWS });
+    return check().then(find);
   }
 
   /** Counts failures of an address, whatever it guesses. */

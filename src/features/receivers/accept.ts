@@ -1,7 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import type { WorkBudget } from "../../http/work-budget.ts";
+import type { WorkAccount, WorkBudget } from "../../http/work-budget.ts";
 import type { Database, InTransaction, Trx } from "../../store/database.ts";
 import type { RequestResult } from "../../store/schema.ts";
 import type { ProjectStorage } from "../access/index.ts";
@@ -40,6 +40,13 @@ export interface Stored {
   readonly problem: string | null;
 }
 
+interface Accepted {
+  readonly replayIds: readonly string[];
+  readonly entry: LogEntry;
+  /** Pays for the alerts. */
+  readonly payer: WorkAccount | null;
+}
+
 /**
  * Stores the ids against replays, the events, the alerts and the entry of the log in one
  * transaction: after a crash the sender's repetition finds all of them or nothing.
@@ -49,7 +56,7 @@ export function storeRequest(
   context: AcceptContext,
   receiver: Receiver,
   wanted: Plan,
-  { replayIds, entry }: { readonly replayIds: readonly string[]; readonly entry: LogEntry },
+  { replayIds, entry, payer }: Accepted,
 ): Promise<Stored> {
   const { db, clock, storage } = context;
   const { projectId } = receiver.row;
@@ -59,7 +66,7 @@ export function storeRequest(
     const now = clock.now();
     const isNew = await keepReplayIds(trx, receiver.row.id, replayIds, now);
     const stored: Stored = isNew
-      ? await storePlan(context, trx, receiver, plan, now)
+      ? await storePlan(context, trx, receiver, { plan, payer, now })
       : { result: "replayed", eventIds: [], alerts: [], problem: null };
     const outcome = outcomeOf(plan, stored);
     await writeLogEntry(trx, { ...entry, result: stored.result, outcome }, { projectId, isShort });
@@ -116,10 +123,9 @@ async function storePlan(
   context: AcceptContext,
   trx: Trx,
   receiver: Receiver,
-  plan: Plan,
-  now: number,
+  { plan, payer, now }: { readonly plan: Plan; readonly payer: WorkAccount | null; readonly now: number },
 ): Promise<Stored> {
-  const { alerts } = context;
+  const { alerts, work } = context;
   const refused: EventDraft[] = [];
   const events = [...plan.events];
   const shown: Stored["alerts"][number][] = [];
@@ -132,7 +138,7 @@ async function storePlan(
       ? []
       : await alerts.submit(
           submitted.map(({ input }) => input),
-          { trx },
+          { trx, charge: (done) => work.charge(payer, done) },
         );
   for (const [i, outcome] of outcomes.entries()) {
     const { key, fallback, eventAt = null } = submitted[i] ?? { key: "", fallback: undefined };

@@ -105,28 +105,17 @@ class Door {
   #requireWork(exchange: Exchange, row: ReceiverRow, length: number): void {
     const { work, receivers } = this.#context;
     const payer = this.#unverified(exchange, row);
-    try {
-      work.require(payer);
-    } catch (error) {
-      if (length > SURE_BYTES || !this.#mayBeSmall(row, payer)) {
+    const debt = work.debtOf(payer);
+    if (debt !== null) {
+      // A small one's proof may be in it, or others made the debt.
+      if (length > SURE_BYTES || (row.secret === null && work.debtOf(payer, true) !== null)) {
         receivers.count(row.preset, "limited");
-        throw error;
+        throw work.refusal(debt);
       }
       exchange.maxBodyBytes = Math.min(exchange.maxBodyBytes ?? SURE_BYTES, SURE_BYTES);
       return;
     }
     if (length > SURE_BYTES) work.charge(payer, { read: length });
-  }
-
-  /** Whether a small request is read in spite of debt: its proof may be in it, or others made the debt. */
-  #mayBeSmall(row: ReceiverRow, payer: WorkAccount): boolean {
-    if (row.secret !== null) return true;
-    try {
-      this.#context.work.require(payer, true);
-      return true;
-    } catch {
-      return false;
-    }
   }
 
   /** Who pays until the sender is verified; without a secret the URL is the proof. */
@@ -186,8 +175,8 @@ class Door {
     const now = this.#context.clock.now();
     const hidden = [...receiver.secrets, exchange.params["token"] ?? ""];
     try {
-      const { prepared, answer } = await this.#prepared(exchange, receiver, request, { now, hidden });
-      const stored = await storeRequest(this.#context, receiver, prepared.plan, prepared);
+      const { prepared, answer, payer } = await this.#prepared(exchange, receiver, request, { now, hidden });
+      const stored = await storeRequest(this.#context, receiver, prepared.plan, { ...prepared, payer });
       receivers.count(preset.name, stored.result);
       return sendAnswer(exchange, answerWith(answer, stored));
     } catch (error) {
@@ -206,16 +195,19 @@ class Door {
     receiver: Receiver,
     request: RawRequest,
     { now, hidden }: Masking,
-  ): Promise<{ readonly prepared: Prepared; readonly answer: Answer }> {
+  ): Promise<{ readonly prepared: Prepared; readonly answer: Answer; readonly payer: WorkAccount }> {
     const { work, preparing, fetchText } = this.#context;
     const { row, preset, secrets } = receiver;
     const { status } = preset.answer ?? DEFAULT_ANSWER;
     const { signed, proof } = await this.#verified(exchange, receiver, request, now);
     const given = { row, preset, request, hidden, needsJson: isSigned(receiver), signed, status, now };
-    const answerFor = (prepared: Prepared) => ({ prepared, answer: answerOf(receiver, request, prepared.content) });
+    const payer = secrets.length === 0 ? this.#unverified(exchange, row) : work.ofProject(row.projectId);
+    const answerFor = (prepared: Prepared) => ({
+      ...{ prepared, payer },
+      answer: answerOf(receiver, request, prepared.content),
+    });
     if (preset.hook === "sns" && secrets.length > 0 && (await confirmSubscription(request, fetchText)))
       return answerFor(confirmed(given));
-    const payer = secrets.length === 0 ? this.#unverified(exchange, row) : work.ofProject(row.projectId);
     // A verified request of usual size always passes: a lost one may be a lost page.
     if (secrets.length > 0 && request.bytes.length > SURE_BYTES) work.require(payer);
     const prepared = await preparing.prepare(receiver, given, { payer, proof }).catch((error: unknown) => {

@@ -61,10 +61,10 @@ export async function acceptMail(
   };
   const hidden = [...receiver.secrets, token, token.toLowerCase()];
   const given = { row, preset: receiver.preset, request, hidden, needsJson: false, signed: null };
-  // Who knows the address only uses up nothing of the project's keys and people.
+  // A sender that knows only the address has a budget apart from the project's keys and people.
   const payer = work.ofProject(row.projectId, { address: from, url: `receiver:${row.id}` });
   const prepared = await preparing.prepare(receiver, { ...given, status: ACCEPTED, now: clock.now() }, { payer });
-  const { result } = await storeRequest(context, receiver, prepared.plan, prepared);
+  const { result } = await storeRequest(context, receiver, prepared.plan, { ...prepared, payer });
   receivers.count(row.preset, result);
   return result;
 }

@@ -75,7 +75,9 @@ export class Preparing {
 
   #charged(prepared: Prepared, payer: WorkAccount | null, isElsewhere: boolean): Prepared {
     const { plan, steps } = prepared;
-    const rows = 1 + plan.events.length + plan.alerts.length;
+    // Alerts are charged when they are stored.
+    const acknowledged = plan.alerts.filter(({ status }) => status === "acknowledged");
+    const rows = 1 + plan.events.length + acknowledged.length;
     this.#work.charge(payer, { steps, rows } satisfies Work, isElsewhere);
     return prepared;
   }

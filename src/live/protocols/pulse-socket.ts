@@ -51,7 +51,7 @@ export function servePulseSocket(parts: PulseParts): void {
         message(message) {
           const type = "type" in message ? message.type : undefined;
           if (type === "ping") socket.send('{"type":"pong"}');
-          else if (type === "auth") renew(socket, parts.authenticator, message);
+          else if (type === "auth") renew(socket, parts, message);
           else socket.close("malformed");
         },
       };
@@ -62,7 +62,7 @@ export function servePulseSocket(parts: PulseParts): void {
 const Renewal = openObject({ token: TOKEN });
 
 /** A refused token leaves the connection unchanged. */
-function renew(socket: LiveSocket, authenticator: Authenticator, message: object): void {
+function renew(socket: LiveSocket, parts: PulseParts, message: object): void {
   const refused = (error: unknown): void => {
     const { code, message: text } = toPrismError(error);
     socket.send(JSON.stringify({ type: "error", code, message: text }));
@@ -70,7 +70,7 @@ function renew(socket: LiveSocket, authenticator: Authenticator, message: object
   try {
     const { token } = checkShape(Renewal, message, "body");
     const renewed = (expiresAt: string | null) => socket.send(JSON.stringify({ type: "authenticated", expiresAt }));
-    renewToken(socket, authenticator, token, { renewed, refused });
+    renewToken(socket, parts, token, { renewed, refused });
   } catch (error) {
     refused(error);
   }

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { type Authenticator, fromSecret, MAX_SECRET_LENGTH } from "../../http/credentials.ts";
+import type { HttpKernel } from "../../http/kernel.ts";
 import type { RealtimeAccess } from "../connections.ts";
 import type { Hub } from "../hub.ts";
 import type { LiveSocket } from "../live-socket.ts";
@@ -19,8 +20,18 @@ export interface Renewal {
   refused(error: unknown): void;
 }
 
+interface RenewalParts {
+  readonly authenticator: Authenticator;
+  readonly kernel: HttpKernel;
+}
+
 /** Continues a connection with a new token of the same caller. */
-export function renewToken(socket: LiveSocket, authenticator: Authenticator, token: string, answer: Renewal): void {
+export function renewToken(
+  socket: LiveSocket,
+  { authenticator, kernel }: RenewalParts,
+  token: string,
+  answer: Renewal,
+): void {
   const renew = (): void => {
     try {
       useToken(socket, authenticator, token, answer);
@@ -28,9 +39,14 @@ export function renewToken(socket: LiveSocket, authenticator: Authenticator, tok
       answer.refused(error);
     }
   };
-  const check = authenticator.prepare?.(fromSecret(token));
-  if (check) void check().then(renew);
-  else renew();
+  const sender = { isControl: socket.address === "", clientAddress: socket.address };
+  try {
+    const check = kernel.checkOf(sender, fromSecret(token));
+    if (check) void check.then(renew);
+    else renew();
+  } catch (error) {
+    answer.refused(error);
+  }
 }
 
 function useToken(socket: LiveSocket, authenticator: Authenticator, token: string, { renewed }: Renewal): void {
@@ -41,10 +57,9 @@ function useToken(socket: LiveSocket, authenticator: Authenticator, token: strin
   socket.renew(principal);
 }
 
-export interface StreamRequestParts {
+export interface StreamRequestParts extends RenewalParts {
   readonly hub: Hub;
   readonly access: RealtimeAccess;
-  readonly authenticator: Authenticator;
   readonly projects: ProjectNames;
   /** Records that an entry has reached a client of its recipient. */
   markDelivered(userId: string, offset: number): void;
@@ -132,7 +147,7 @@ export class StreamRequests {
 
   /** See {@link renewToken}. */
   renew(token: string, answer: Renewal): void {
-    renewToken(this.#socket, this.#parts.authenticator, token, answer);
+    renewToken(this.#socket, this.#parts, token, answer);
   }
 
   /**

@@ -90,7 +90,7 @@ class TaskSession implements Session {
         this.#socket.unsubscribe(this.#start.stream);
         return this.#send({ type: "TASKS_UNSUBSCRIBED" });
       case "AUTH":
-        return renewToken(this.#socket, this.#parts.authenticator, message.token, {
+        return renewToken(this.#socket, this.#parts, message.token, {
           renewed: (expiresAt) => this.#send({ type: "AUTHENTICATED", expiresAt }),
           refused: (error) => this.#refuse(error),
         });

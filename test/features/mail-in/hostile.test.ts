@@ -235,6 +235,24 @@ test("a small mail is not refused for what others sent to its receiver, and take
   assert.match(await it.mail({ to: address, subject: "long", text: "a line\r\n".repeat(3000) }), /^450/);
 });
 
+test("an alert of a mail is charged to its receiver's project", async (t) => {
+  const it = await MailInTest.start(t, { clock: new FakeClock() });
+  const { address } = await it.receiver();
+  const projectId = it.prism.parts.core.access.defaultProjectId;
+  const { mock } = t.mock.method(it.prism.parts.http.work, "charge");
+  const rowsOf = async (subject: string): Promise<number> => {
+    const before = mock.callCount();
+    assert.match(await it.mail({ to: address, subject }), /^250/);
+    return mock.calls
+      .slice(before)
+      .filter(({ arguments: [account] }) => account?.projectId === projectId)
+      .reduce((sum, { arguments: [, { rows = 0 }] }) => sum + rows, 0);
+  };
+  // The entry of the log, and the rows of alert and event.
+  assert.equal(await rowsOf("PROBLEM: disk"), 3);
+  assert.equal(await rowsOf("PROBLEM: disk"), 1, "repeated");
+});
+
 test("mails that arrive together are read one after the other, each in a turn of its own once it has cost 4 ms", async (t) => {
   const it = await MailInTest.start(t, { clock: new FakeClock() });
   const { address } = await it.receiver();

@@ -107,6 +107,41 @@ test("who knows the URL of a receiver without a secret uses up nothing of the pr
   }
 });
 
+test("alerts of a receiver are charged to its project as those of keys are: rows of those that change, and the check of each", async (t) => {
+  const it = await start(t);
+  const { body: project } = await it.prism.post<{ id: string }>("/api/v1/projects", { name: "shop" });
+  const mapping = { output: "alerts", title: "= body.title", key: "= body.key", status: "= body.status" };
+  const receiver = await it.make({ projectId: project.id, mapping });
+  const { mock } = t.mock.method(it.prism.parts.http.work, "charge");
+  const rowsOf = async (status: string): Promise<number> => {
+    const before = mock.callCount();
+    const reply = await it.send(receiver, { title: "disk", key: "disk", status });
+    assert.equal(reply.status, 200, reply.text);
+    return mock.calls
+      .slice(before)
+      .filter(({ arguments: [account] }) => account?.projectId === project.id)
+      .reduce((sum, { arguments: [, { rows = 0 }] }) => sum + rows, 0);
+  };
+  // One row is that of the log.
+  assert.equal(await rowsOf("firing"), 3);
+  assert.equal(await rowsOf("firing"), 1, "repeated");
+  assert.equal(await rowsOf("resolved"), 3);
+});
+
+test("small requests that pass in spite of debt are not counted as refused", async (t) => {
+  const it = await start(t);
+  const { work } = it.prism.parts.http;
+  const projectId = it.prism.parts.core.access.defaultProjectId;
+  const receiver = await it.make({});
+  const others = { address: "192.0.2.66", url: `receiver:${receiver.id}` };
+  for (let i = 0; i < 3; i++) work.charge(work.ofProject(projectId, others), { steps: 80_000_000 });
+  assert.equal((await it.send(receiver, { title: "x" }, { headers: from("192.0.2.67") })).status, 200);
+  assert.equal(work.useOf(projectId).refused, 0);
+  const large = await it.send(receiver, { title: "x".repeat(20_000) }, { headers: from("192.0.2.67") });
+  assert.equal(large.status, 429);
+  assert.equal(work.useOf(projectId).refused, 1);
+});
+
 test("bodies above 256 KiB or 2000 members are read, masked and mapped in a thread that starts with the first one", async (t) => {
   const it = await start(t);
   const { preparing } = it.prism.parts.services;

@@ -1,6 +1,6 @@
 import { AsyncResource } from "node:async_hooks";
 import type { Database as Sqlite } from "better-sqlite3";
-import { currentCaller } from "../../../core/caller.ts";
+import { type Caller, currentCaller } from "../../../core/caller.ts";
 import type { Clock, EpochMs } from "../../../core/clock.ts";
 import { DueTimes, type SteadyClock } from "../../../core/due-times.ts";
 import { limitReached, PrismError } from "../../../core/errors.ts";
@@ -21,6 +21,10 @@ import { type CheckedInput, checkInput } from "./normalise.ts";
 import { Repetitions } from "./repetitions.ts";
 import { Senders } from "./senders.ts";
 import { SignalReader } from "./signals.ts";
+
+interface SubmitOptions extends InTransaction {
+  readonly charge?: Caller["charge"];
+}
 
 export interface AlertsParts {
   readonly db: Database;
@@ -127,24 +131,29 @@ export class Alerts {
   /**
    * Takes what a source reports. A repetition changes memory only. Resolves after the commit if any
    * input changes a state. Invalid inputs are `refused`; the others of the call are stored.
-   * @param options trx: a transaction without `sharesCommit`, which decides and stores everything.
+   * @param options trx: a transaction without `sharesCommit`, which decides and stores everything;
+   * charge: charges the account that pays, by default that of the current request
    * @throws STORAGE_FULL, DATABASE_UNAVAILABLE, SHUTTING_DOWN
    */
-  async submit(inputs: readonly AlertInput[], { trx }: InTransaction = {}): Promise<AlertOutcome[]> {
+  async submit(inputs: readonly AlertInput[], { trx, charge }: SubmitOptions = {}): Promise<AlertOutcome[]> {
     if (!trx) this.#parts.db.requireOutside();
     this.#heard(inputs);
-    if (trx) return this.#submitSlice(inputs, trx);
-    if (inputs.length <= SLICE) return this.#submitSlice(inputs);
+    if (trx || inputs.length <= SLICE) return this.#submitSlice(inputs, trx, charge);
     const outcomes: AlertOutcome[] = [];
     for (let at = 0; at < inputs.length; at += SLICE) {
       const slice = inputs.slice(at, at + SLICE);
-      outcomes.push(...(await this.#parts.turns.run(slice[0]?.projectId ?? "", () => this.#submitSlice(slice))));
+      outcomes.push(
+        ...(await this.#parts.turns.run(slice[0]?.projectId ?? "", () => this.#submitSlice(slice, trx, charge))),
+      );
     }
     return outcomes;
   }
 
-  async #submitSlice(inputs: readonly AlertInput[], trx?: Trx): Promise<AlertOutcome[]> {
-    const { charge } = currentCaller();
+  async #submitSlice(
+    inputs: readonly AlertInput[],
+    trx: Trx | undefined,
+    charge: Caller["charge"] = currentCaller().charge,
+  ): Promise<AlertOutcome[]> {
     charge?.({ members: MEMBERS_PER_INPUT * inputs.length });
     const wall = this.#parts.wall.now();
     const checked = inputs.map((input) => this.#fitted(attemptCheck(input, wall)));

@@ -3,11 +3,13 @@ import type { Principal } from "../../../core/principal.ts";
 import { type Authenticator, fromSecret, readCredential } from "../../../http/credentials.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { parseQuery } from "../../../http/input.ts";
+import type { HttpKernel } from "../../../http/kernel.ts";
 import type { RealtimeAccess } from "../../connections.ts";
 
 export interface HandshakeParts {
   readonly authenticator: Authenticator;
   readonly access: RealtimeAccess;
+  readonly kernel: HttpKernel;
 }
 
 /**
@@ -18,6 +20,7 @@ export class HandshakeRequest {
   readonly address: string;
   /** Of this request, as in the log. */
   readonly requestId: string;
+  readonly #isControl: boolean;
   readonly #parts: HandshakeParts;
   readonly #secret: string | null = null;
   readonly #identify: () => Principal | null;
@@ -25,6 +28,7 @@ export class HandshakeRequest {
   constructor(exchange: Exchange, parts: HandshakeParts) {
     this.address = exchange.clientAddress;
     this.requestId = exchange.requestId;
+    this.#isControl = exchange.isControl;
     this.#parts = parts;
     try {
       const credential = readCredential(exchange, true);
@@ -42,10 +46,14 @@ export class HandshakeRequest {
     }
   }
 
-  /** Starts to verify a token of another issuer; null if {@link authenticate} has the answer. */
+  /**
+   * Starts to verify a token of another issuer, charged to the address; null if {@link authenticate}
+   * has the answer. @throws WORK_LIMITED
+   */
   check(token: string | null | undefined): Promise<void> | null {
     const secret = token ?? this.#secret;
-    return secret === null ? null : (this.#parts.authenticator.prepare?.(fromSecret(secret))?.() ?? null);
+    const sender = { isControl: this.#isControl, clientAddress: this.address };
+    return secret === null ? null : this.#parts.kernel.checkOf(sender, fromSecret(secret));
   }
 
   /**

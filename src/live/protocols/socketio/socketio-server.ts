@@ -191,9 +191,13 @@ export class SocketIoServer {
           next(session?.refusal(error));
         }
       };
-      const check = session?.check(socket);
-      if (check) void check.then(enter);
-      else enter();
+      try {
+        const check = session?.check(socket);
+        if (check) void check.then(enter);
+        else enter();
+      } catch (error) {
+        next(session?.refusal(error));
+      }
     };
     const open = (socket: Socket): void => sessionOf(socket)?.open(socket);
     io.use(join).on("connection", open);

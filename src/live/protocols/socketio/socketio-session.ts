@@ -246,14 +246,12 @@ export class SocketIoSession {
     return reason === null;
   }
 
-  /** Starts to verify a token of another issuer; null if {@link join} needs no check. */
+  /**
+   * Starts to verify a token of another issuer; null if {@link join} needs no check.
+   * @throws VALIDATION_FAILED, WORK_LIMITED
+   */
   check({ handshake: { auth } }: Socket): Promise<void> | null {
-    try {
-      return this.#parts.request.check(handshakeOf(auth).token);
-    } catch {
-      // `join` says why.
-      return null;
-    }
+    return this.#parts.request.check(handshakeOf(auth).token);
   }
 
   /**

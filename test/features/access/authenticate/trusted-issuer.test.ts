@@ -380,7 +380,7 @@ test("tokens are verified by jose once, refusals too, and an address pays for ea
   const charged: number[] = [];
   const charge = work.charge.bind(work);
   work.charge = (account, done, isElsewhere) => {
-    if (account?.isKnown === false && done.rows !== undefined) charged.push(done.rows);
+    if (account?.all === "unknown" && done.rows !== undefined) charged.push(done.rows);
     charge(account, done, isElsewhere);
   };
   const good = await token({ jti: "another" });
@@ -392,6 +392,27 @@ test("tokens are verified by jose once, refusals too, and an address pays for ea
     for (let n = 0; n < 3; n++) assert.equal(await outcome(prism, text), expected);
     assert.equal(charged.length, 1, expected);
   }
+  let n = 0;
+  const later = async () => token({ jti: `later-${n++}` });
+  charged.length = 0;
+  await fetch(`${prism.url}/gotify/current/user`, { headers: { "X-Gotify-Key": await later() } });
+  assert.equal(charged.length, 1, "Gotify's API");
+  await fetch(`${prism.url}/ntfy/v1/account`, { headers: { Authorization: `Bearer ${await later()}` } });
+  assert.equal(charged.length, 2, "ntfy's API");
+  const client = io(prism.url, { forceNew: true, transports: ["websocket"], auth: { token: await later() } });
+  prism.farewells.push(() => client.disconnect());
+  await eventually("it is connected", () => client.connected);
+  assert.equal(charged.length, 3, "a message of Socket.IO");
+  const socket = new WebSocket(`${prism.wsUrl}/ws`, ["prism.v1"], { headers: { Authorization: `Bearer ${good}` } });
+  prism.farewells.push(() => socket.terminate());
+  await once(socket, "open");
+  socket.send(JSON.stringify({ op: "auth", token: await later(), id: "1" }));
+  await eventually("a new token on a connection", () => charged.length === 4);
+  for (let i = 0; i < 5; i++) work.charge(work.ofAddress("127.0.0.1"), { steps: 8_000_000 });
+  const texts: string[] = [];
+  socket.on("message", (data) => texts.push(String(data)));
+  socket.send(JSON.stringify({ op: "auth", token: await later(), id: "2" }));
+  await eventually("a refusal", () => texts.some((text) => text.includes("WORK_LIMITED")));
   const source = readFileSync(
     join(import.meta.dirname, "../../../../src/features/access/authenticate/issuer-tokens.ts"),
     "utf8",
