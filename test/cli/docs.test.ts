@@ -140,6 +140,14 @@ test("prism docs lists the topics, and prints each of them for a terminal of 80 
   assert.deepEqual([topic, markdown], ["jobs", readFileSync(join(root, "docs/jobs.md"), "utf8")]);
 });
 
+test("prism docs takes the earlier name of a page, and names the search for an unknown one", async () => {
+  const options = { cwd: root };
+  const { topic } = await runJson<{ topic: string }>(["docs", "integrations/index"], options);
+  assert.equal(topic, "integrations");
+  const unknown = await runCli(["docs", "smtp"], options);
+  assert.match(unknown.stderr, /there is no topic smtp; .*prism docs search smtp/);
+});
+
 test("prism docs search finds words in any case; an unknown topic or word is exit code 6", async () => {
   const options = { cwd: root };
   const found = await runJson<{ topic: string; section: string; line: string }[]>(
