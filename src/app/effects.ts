@@ -56,7 +56,10 @@ function effectTable({ bus }: Base, core: Core, services: Services): EffectTable
     "policies-changed": ({ projectIds }) => policiesChanged(alerting, pages, projectIds),
     "rights-changed"(change) {
       forgetRights(core, change);
-      if (change.of === "project") alerting.alerts.projectChanged(change.projectId);
+      if (change.of === "project") {
+        alerting.alerts.projectChanged(change.projectId);
+        absences.ownersChanged();
+      }
       if (change.of === "user") {
         bus.emit("user:rights-changed", { userId: change.userId });
         waysChanged(alerting, pages, { userId: change.userId });

@@ -185,7 +185,8 @@ export class ProjectStorage {
     }
     if (this.#to - this.#flushedTo < FLUSH_EVENTS || this.#timer === null) return;
     this.#flushedTo = this.#to;
-    void this.flush();
+    // Outside of the commit that stored them.
+    setImmediate(() => void this.flush());
   }
 
   /** A commit has removed events. */
@@ -206,10 +207,13 @@ export class ProjectStorage {
    */
   requireRoom(projectId: string, isAlert = false): void {
     const problem = this.#problemOf(projectId, isAlert ? RESERVE : 1);
-    if (problem !== null) throw this.#refusal(projectId, problem, "nothing was stored");
+    if (problem === null) return;
+    const { subject, setting, limit } = problem;
+    const message = `${subject} all the bytes that ${setting} allows: ${limit}; nothing was stored`;
+    throw this.#refusal(projectId, problem, message);
   }
 
-  /** What others store takes nothing from alerts: only the limits of the project and its owner count. */
+  /** The limit of all projects of users together does not bound alerts, only those of the project and its owner. */
   roomForAlert(projectId: string): AlertRoom {
     const problem = this.#problemOf(projectId, RESERVE);
     if (problem === null || problem.of === "server") return "whole";
@@ -219,9 +223,11 @@ export class ProjectStorage {
 
   /** Why an alert that is new, or a note, is refused; null: it is stored. */
   alertRefusal(projectId: string): PrismError | null {
-    if (this.roomForAlert(projectId) !== "none") return null;
     const problem = this.#problemOf(projectId, END);
-    return problem && this.#refusal(projectId, problem, "twice as much is stored, and no more alerts are");
+    if (problem === null || problem.of === "server") return null;
+    const { subject, setting, limit } = problem;
+    const message = `${subject} twice the limit (${setting}: ${limit} bytes); new alerts are refused`;
+    return this.#refusal(projectId, problem, message);
   }
 
   /** What each project stores. */
@@ -237,7 +243,7 @@ export class ProjectStorage {
     this.#lowestOwn ??= this.#findLowestOwn.get() ?? Number.POSITIVE_INFINITY;
     const lowest = Math.min(storageBytesPerProject, this.#lowestOwn);
     for (const [projectId, bytes] of this.all()) {
-      // Whose limit is looked up: only of projects that may be above one.
+      // Limits are looked up only of projects that may be above one.
       if (bytes < lowest) continue;
       const limit = this.limitOf(projectId);
       if (limit !== null && bytes >= limit) full.push({ projectId, bytes, limit });
@@ -245,8 +251,7 @@ export class ProjectStorage {
     return full.sort((a, b) => b.bytes - a.bytes);
   }
 
-  #refusal(projectId: string, { setting, limit, subject }: Problem, what: string): PrismError {
-    const message = `${subject} all the bytes that ${setting} allows: ${limit}; ${what}`;
+  #refusal(projectId: string, { setting, limit }: Problem, message: string): PrismError {
     if (!this.#reported.has(projectId)) {
       this.#reported.add(projectId);
       this.#parts.log.warn(

@@ -4,7 +4,7 @@ import { type Caller, currentCaller } from "../../../core/caller.ts";
 import type { Clock, EpochMs } from "../../../core/clock.ts";
 import { DueTimes, type SteadyClock } from "../../../core/due-times.ts";
 import { limitReached, PrismError } from "../../../core/errors.ts";
-import type { Logger } from "../../../core/log.ts";
+import { type Logger, Seldom } from "../../../core/log.ts";
 import type { Metrics } from "../../../core/metrics.ts";
 import type { Turns } from "../../../http/work-budget.ts";
 import type { Database, InTransaction, ReadDb, Trx } from "../../../store/database.ts";
@@ -78,6 +78,7 @@ export class Alerts {
   readonly #countInput: CountInput;
   readonly #repetitions: Repetitions;
   readonly #senders = new Senders();
+  readonly #warnings: Seldom;
   readonly #due: DueTimes<StoredAlert>;
   readonly #queue: InputQueue;
   readonly #signals: SignalReader;
@@ -94,6 +95,7 @@ export class Alerts {
   constructor(parts: AlertsParts) {
     const { db, clock, wall, log } = parts;
     this.#parts = parts;
+    this.#warnings = new Seldom(parts.clock);
     this.#countInput = alertMetrics(parts.metrics, () => this.counts());
     this.#repetitions = new Repetitions(db, log);
     this.#due = new DueTimes({
@@ -380,10 +382,11 @@ export class Alerts {
   #takeSignals(trx: Trx, inputs: readonly CheckedInput[]): Promise<readonly Taken[]> {
     const { log } = this.#parts;
     const permitted = inputs.filter((input) => {
-      const { projectId, key, resolves } = input;
+      const { projectId, sourceId, key, resolves } = input;
       const refusal = resolves || this.#book.byKey(projectId, key) ? null : this.#refusalOf(input);
       if (refusal?.status !== "refused") return true;
-      log.warn({ projectId, key, reason: refusal.error.message }, "a rule's alert is left out");
+      if (this.#warnings.passes(`${sourceId} ${projectId}`))
+        log.warn({ projectId, key, reason: refusal.error.message }, "a rule's alert is left out");
       return false;
     });
     const fitted = permitted.map((input) => this.#fitted(input));

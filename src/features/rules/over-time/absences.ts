@@ -1,7 +1,7 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import { type Clock, DAY_MS, type EpochMs } from "../../../core/clock.ts";
 import { DueTimes, SteadyClock } from "../../../core/due-times.ts";
-import type { Logger } from "../../../core/log.ts";
+import { type Logger, Seldom } from "../../../core/log.ts";
 import type { NotificationRow } from "../../../store/commit/write-set.ts";
 import { addEffect, type Database, type Trx } from "../../../store/database.ts";
 import type { EventsTable } from "../../../store/schema.ts";
@@ -93,6 +93,9 @@ export class Absences implements SeenMatches {
   readonly #ofProject = new Map<string, number>();
   /** By rule and project. */
   readonly #ofRule = new Map<string, number>();
+  /** Null: not needed so far, or to be made again. */
+  #ofOwner: Map<string, number> | null = null;
+  readonly #warnings: Seldom;
   #lastSeq = 0;
   #aliveAt: EpochMs;
   #notifier: AbsenceNotifier | null = null;
@@ -101,6 +104,7 @@ export class Absences implements SeenMatches {
   constructor(parts: AbsencesParts) {
     this.#parts = parts;
     this.#clock = new SteadyClock(parts.clock);
+    this.#warnings = new Seldom(parts.clock);
     this.#due = new DueTimes({
       clock: this.#clock,
       handle: (due) => this.#fire(due),
@@ -199,7 +203,8 @@ export class Absences implements SeenMatches {
     const known = ofRule.get(seriesKey(projectId, key));
     if (known) return known;
     if (this.#isFull(ruleId, projectId)) {
-      this.#parts.log.warn({ ruleId, keys: ofRule.size }, "a rule awaits too many keys; a new one is not awaited");
+      if (this.#warnings.passes(ruleId))
+        this.#parts.log.warn({ ruleId, keys: ofRule.size }, "a rule awaits too many keys; new ones are not awaited");
       return null;
     }
     const made: Awaited = { ruleId, projectId, key, lastAt: at, lastSeq: 0, firedAt: null };
@@ -212,12 +217,25 @@ export class Absences implements SeenMatches {
     if (this.#size >= MAX_KEYS || (this.#ofRule.get(seriesKey(ruleId, projectId)) ?? 0) >= MAX_KEYS_OF_RULE)
       return true;
     if ((this.#ofProject.get(projectId) ?? 0) >= MAX_KEYS_OF_PROJECT) return true;
-    const { ownerOf } = this.#parts;
-    const ownerId = ownerOf(projectId);
-    if (ownerId === null || this.#size < MAX_KEYS_OF_OWNER) return false;
-    let ofOwner = 0;
-    for (const [id, keys] of this.#ofProject) if (ownerOf(id) === ownerId) ofOwner += keys;
-    return ofOwner >= MAX_KEYS_OF_OWNER;
+    if (this.#size < MAX_KEYS_OF_OWNER) return false;
+    const ownerId = this.#parts.ownerOf(projectId);
+    return ownerId !== null && (this.#ownersNow().get(ownerId) ?? 0) >= MAX_KEYS_OF_OWNER;
+  }
+
+  #ownersNow(): ReadonlyMap<string, number> {
+    if (this.#ofOwner) return this.#ofOwner;
+    const sums = new Map<string, number>();
+    for (const [projectId, keys] of this.#ofProject) {
+      const ownerId = this.#parts.ownerOf(projectId);
+      if (ownerId !== null) add(sums, ownerId, keys);
+    }
+    this.#ofOwner = sums;
+    return sums;
+  }
+
+  /** A project may have another owner. */
+  ownersChanged(): void {
+    this.#ofOwner = null;
   }
 
   /** Without a key the first match is awaited from now on. */
@@ -288,6 +306,8 @@ export class Absences implements SeenMatches {
   #count({ ruleId, projectId }: AbsenceKey, by: number): void {
     this.#size += by;
     add(this.#ofProject, projectId, by);
+    const ownerId = this.#ofOwner && this.#parts.ownerOf(projectId);
+    if (this.#ofOwner && ownerId !== null) add(this.#ofOwner, ownerId, by);
     add(this.#ofRule, seriesKey(ruleId, projectId), by);
   }
 

@@ -1,6 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { Absences } from "../../../../src/features/rules/over-time/absences.ts";
+import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeUser } from "../../../helpers/people.ts";
+import { openTestStore } from "../../../helpers/store.ts";
 import { countOf, rowsOf } from "../../../helpers/tables.ts";
 import { alertsOf, MINUTE, outcomes, send, states, timedRule, timedWorld, type World } from "./support.ts";
 
@@ -163,6 +166,42 @@ test("a rule that is changed, switched off or deleted awaits nothing that it no 
   assert.equal(notices(world).length, 0, "no zone was seen");
   await prism.restart();
   assert.equal(countOf(prism, "rule_absences"), 0);
+});
+
+test("a new key costs the same whatever the number of projects, and a full rule is warned about once a minute", (t) => {
+  const clock = new FakeClock();
+  const { database: db, reader, log } = openTestStore(t);
+  let asked = 0;
+  let newOwner = "";
+  const ownerOf = (projectId: string): string => {
+    asked++;
+    return newOwner || `owner of ${projectId}`;
+  };
+  const parts = { db, reader, clock, log, ownerOf, link: {} } as unknown as ConstructorParameters<typeof Absences>[0];
+  const absences = new Absences(parts);
+  for (const id of ["r", "s"]) {
+    const rule = { row: { id, version: 1, projectId: null }, condition: { source: "true" } };
+    absences.put({ ...rule, overTime: { absence: { forMs: MINUTE, key: {} } } } as unknown as Parameters<
+      typeof absences.put
+    >[0]);
+  }
+  let seq = 0;
+  const fill = (rule: string, projectId: string, keys: number): void => {
+    for (let n = 0; n < keys; n++) absences.seen(rule, projectId, `key ${++seq}`, clock.now(), seq);
+  };
+  for (let project = 0; project < 410; project++) fill("r", `p${project}`, 100);
+  assert.equal(absences.size, 41_000);
+  asked = 0;
+  fill("r", "p1", 500);
+  assert.ok(asked <= 410 + 2 * 500, `${asked} projects were looked up for 500 keys`);
+  newOwner = "one person";
+  absences.ownersChanged();
+  fill("s", "p2", 50);
+  assert.equal(absences.size, 41_500, "all projects have one owner now");
+  assert.equal(log.lines.length, 1);
+  clock.advance(MINUTE);
+  fill("s", "p2", 50);
+  assert.equal(log.lines.length, 2);
 });
 
 test("one project's keys neither use up a rule for all projects nor another person's, and stay its own", async (t) => {
