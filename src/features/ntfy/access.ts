@@ -56,10 +56,15 @@ export class TopicAccess {
     return (own ?? this.#rowOf(EVERYONE, projectId, topic))?.permission ?? null;
   }
 
-  /** The project in which the user may make a topic by the own row with the longest pattern. */
-  projectFor(userId: string, topic: string): string | undefined {
+  /**
+   * The project in which the user may make a topic by a right of that user, the longest pattern first.
+   * @param needsExact only a right for exactly this name counts
+   */
+  projectFor(userId: string, topic: string, needsExact: boolean): string | undefined {
     const found = [...(this.#projectsOf.get(userId) ?? [])].flatMap((id) => this.#rowOf(userId, id, topic) ?? []);
-    const writable = found.filter(({ permission }) => mayWrite(permission));
+    const writable = found.filter(
+      ({ permission, pattern }) => mayWrite(permission) && (!needsExact || pattern === topic),
+    );
     return writable.sort((a, b) => b.pattern.length - a.pattern.length)[0]?.projectId;
   }
 

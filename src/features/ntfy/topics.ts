@@ -83,17 +83,19 @@ export class Topics {
 
   /**
    * The topic as this caller uses it: a new one is in the project in which the caller has a right to write
-   * it, otherwise in the project of the key, or the default one. For a user who may not write to the default
-   * project, and to exactly one other, it is that one.
+   * exactly this name, otherwise in the project of the key or the default one, otherwise in the only project
+   * that the caller writes to, otherwise in that of a right with a pattern.
    */
   of(name: string, principal: Principal | null): Topic {
     const known = this.#byName.get(name);
     if (known) return known;
     const { projects } = this.#parts;
     const userId = principal && principal.kind !== "apiKey" ? principal.userId : null;
-    const given = userId === null ? undefined : this.access.projectFor(userId, name);
-    const projectId = given ?? (principal ? this.#projectOf(principal) : projects.defaultId);
-    return { name, kind: "messages", projectId, userId: null, patterns: [], isNew: true };
+    const own = principal ? this.#projectOf(principal) : projects.defaultId;
+    // A pattern of another project's owner must not take the topics that the caller makes in the own one.
+    const needsExact = principal !== null && projects.has(principal, own, "events:write");
+    const given = userId === null ? undefined : this.access.projectFor(userId, name, needsExact);
+    return { name, kind: "messages", projectId: given ?? own, userId: null, patterns: [], isNew: true };
   }
 
   #projectOf(principal: Principal): string {

@@ -113,6 +113,24 @@ test("a new topic of a person who writes to one project only is in that project;
   assert.deepEqual(projectOf("second"), [{ projectId: web.id }]);
 });
 
+test("a pattern of another project's owner does not take the new topics of a person who writes to default", async (t) => {
+  const ntfy = await startNtfy(t);
+  const { prism } = ntfy;
+  const carol = await makePasswordUser(prism, "carol");
+  const shop = await makeProject(prism, "shop");
+  await prism.post(`/api/v1/projects/${shop.id}/members`, { userId: carol.id, role: "viewer" });
+  await allow(prism, "carol", "*", "read-write", { projectId: shop.id });
+  await allow(prism, "carol", "shop-door", "read-write", { projectId: shop.id });
+  const { defaultProjectId } = prism.parts.core.access;
+  for (const [name, projectId] of [
+    ["backups", defaultProjectId],
+    ["shop-door", shop.id],
+  ] as const) {
+    assert.equal(await write(ntfy, name, carol.basic), 200, name);
+    assert.deepEqual(rowsOf(prism, `select projectId from ntfy_topics where name = '${name}'`), [{ projectId }], name);
+  }
+});
+
 test("a user's own right is before everyone's, and a longer pattern before a shorter one", async (t) => {
   const ntfy = await startNtfy(t, { settings: { "ntfy.anonymous": "read-write" } });
   const { prism } = ntfy;

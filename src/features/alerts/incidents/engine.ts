@@ -5,6 +5,7 @@ import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import { addEffect, type InTransaction, type Trx } from "../../../store/database.ts";
 import type { EffectOf } from "../../../store/effect.ts";
+import { administrators } from "../../access/index.ts";
 import type { PolicyDefinition } from "../policies/policy.ts";
 import type { JoinIncidents, Transition } from "../types.ts";
 import { handleDeletedProjects } from "../ways/deleted-projects.ts";
@@ -216,11 +217,20 @@ export class Incidents {
   /** Of a notification: a resolved incident stays as it is. */
   async acknowledgeByNotification(trx: Trx, id: string, userId: string, via: string): Promise<void> {
     const row = await findIncident(trx, id);
-    if (row && row.state !== "resolved") await this.acknowledge(id, { id: userId, via }, { trx });
+    if (!row || row.state === "resolved" || !(await this.#reaches(trx, row, userId))) return;
+    await this.acknowledge(id, { id: userId, via }, { trx });
+  }
+
+  /** Whether the project's incidents still reach the person: a removed member keeps old notifications. */
+  async #reaches(trx: Trx, { projectId }: IncidentRow, userId: string): Promise<boolean> {
+    if (this.#parts.users.reachable([userId], projectId).length > 0) return true;
+    return (await administrators(trx)).some(({ id }) => id === userId);
   }
 
   /** Its recipient has opened a notification: a person is reached. */
   async openedByNotification(trx: Trx, id: string, userId: string): Promise<void> {
+    const row = await findIncident(trx, id);
+    if (!row || !(await this.#reaches(trx, row, userId))) return;
     if (await reached(this.#parts, trx, id))
       addLog(trx, id, [{ kind: "read", actor: userId }], this.#parts.clock.now());
   }

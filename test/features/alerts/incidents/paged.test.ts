@@ -82,6 +82,12 @@ test("the right ends with the incident, and with the membership", async (t) => {
     prism.post(`/api/v1/incidents/${id}/${action}`, body, { token: paged.token });
   assert.equal((await prism.delete(`/api/v1/projects/${shop}/members/${paged.id}`)).status, 204);
   assert.equal(outcome(await act("acknowledge")), "404 INCIDENT_NOT_FOUND");
+  const inbox = await prism.get<{ data: { id: string }[] }>("/api/v1/notifications", { token: paged.token });
+  const [notification] = inbox.body.data;
+  const own = `/api/v1/notifications/${notification?.id}/acknowledge`;
+  assert.equal(outcome(await prism.put(own, {}, { token: paged.token })), "200");
+  const { state, acknowledgedAt } = await world.only();
+  assert.deepEqual([state, acknowledgedAt], ["open", null], "the notification is over, the incident is not");
   const member = { userId: paged.id, role: "viewer" };
   assert.equal((await prism.post(`/api/v1/projects/${shop}/members`, member)).status, 201);
   assert.equal(outcome(await act("resolve")), "200");
