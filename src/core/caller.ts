@@ -16,6 +16,8 @@ export interface Work {
   readonly rows?: number;
   /** Rows that the database returns. */
   readonly found?: number;
+  /** Chunks of a body, however small. */
+  readonly chunks?: number;
 }
 
 /** The identity that code runs for, and the request that caused it. Audit rows store both. */

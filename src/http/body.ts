@@ -125,6 +125,9 @@ function requireBodyType(exchange: Exchange, route: Route): void {
 const STALL_MS = 7500;
 const TICK_MS = 250;
 const FIRST_BUFFER_BYTES = 4096;
+/** Chunks of a body are charged this many at a time. */
+export const CHARGED_CHUNKS = 100;
+const CHARGED = { chunks: CHARGED_CHUNKS } as const;
 const MAX_INFLATE_RATIO = 100;
 const RATIO_FREE_BYTES = 65_536;
 
@@ -257,6 +260,7 @@ class Reading {
   /** One growing buffer: a body in a million chunks must not cost a million objects. */
   #buffer: Buffer | null = null;
   #bytes = 0;
+  #chunks = 0;
   /** Null until a byte is kept. */
   #account: BodyAccount | null = null;
   isOver = false;
@@ -270,6 +274,7 @@ class Reading {
   }
 
   take(chunk: ArrayBuffer, isLast: boolean): void {
+    this.#countChunk();
     if (this.isOver || this.#exchange.isOver) return;
     if (this.#bytes + chunk.byteLength > this.#limitBytes) {
       this.fail(tooLarge(this.#limitBytes));
@@ -293,6 +298,13 @@ class Reading {
 
   abandon(): void {
     if (!this.isOver) this.#end();
+  }
+
+  /** Each chunk is a call, also of one byte and after a refusal; those of common bodies are not charged. */
+  #countChunk(): void {
+    if (++this.#chunks % CHARGED_CHUNKS !== 0) return;
+    // The address of a request that is over is no longer known.
+    if (!this.#exchange.isOver || this.#exchange.payer) this.#exchange.work?.charge(this.#exchange, CHARGED);
   }
 
   /** Copies the chunk, which the addon reuses. @returns false if the caller holds too much */

@@ -52,6 +52,7 @@ interface ChargesWork {
   charge(exchange: Exchange, work: Work): void;
   pause(exchange: Exchange): Promise<void> | null;
   beforeCheck(exchange: Exchange, work: Work): void;
+  isInDebt(exchange: Exchange, isSmall: boolean): boolean;
 }
 
 /**

@@ -35,6 +35,11 @@ export class RequestWork {
     this.#budget.charge(this.#exporterOf(exchange) ?? this.payerOf(exchange), work);
   }
 
+  /** @param isSmall as for `WorkBudget.require` */
+  isInDebt(exchange: Exchange, isSmall: boolean): boolean {
+    return this.#budget.debtOf(this.payerOf(exchange), isSmall) !== null;
+  }
+
   /** Who pays for the rows of a streamed answer; null: it is none, or the operator's. */
   #exporterOf({ isStreaming, isControl, principal }: Exchange): WorkAccount | null {
     return isStreaming && !isControl && principal ? this.#budget.ofReader(principal, "exports") : null;

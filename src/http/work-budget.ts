@@ -17,7 +17,7 @@ export interface WorkLimits {
 }
 
 /** Microseconds of the main thread, measured (docs/decisions/budget.md). */
-const COST = { read: 0.001, bytes: 0.008, members: 2, steps: 0.0125, rows: 40, found: 5 } as const;
+const COST = { read: 0.001, bytes: 0.008, members: 2, steps: 0.0125, rows: 40, found: 5, chunks: 0.4 } as const;
 
 /** The time that counted work takes, in microseconds. */
 export function microsOf(work: Work): number {

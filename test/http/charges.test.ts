@@ -5,6 +5,7 @@ import type { WorkAccount, WorkBudget } from "../../src/http/work-budget.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
+import { RawConnection, requestText } from "./support/raw-connection.ts";
 
 interface Project {
   readonly id: string;
@@ -176,6 +177,21 @@ test("checking a password is charged to its address, which its own debt refuses;
   assert.equal(await status("/gotify/application", "192.0.2.66", "another password"), 429);
   assert.equal(await status("/ntfy/v1/account", "192.0.2.66"), 200);
   assert.equal(await status("/ntfy/v1/account", "192.0.2.1", "another password"), 401);
+});
+
+test("the chunks of a body are charged to its sender, besides its bytes", async (t) => {
+  const { prism, shop, charges } = await start(t);
+  const send = (body: string) => async () => {
+    const connection = await RawConnection.open(t, prism.app.port);
+    const headers = ["Content-Type: application/json", "Transfer-Encoding: chunked", `X-API-Key: ${shop.apiKey}`];
+    connection.send(requestText("POST", "/api/v1/alerts", headers, body));
+    assert.equal((await connection.reply()).status, 200);
+  };
+  const chunked = (text: string) => `${Array.from(text, (char) => `1\r\n${char}\r\n`).join("")}0\r\n\r\n`;
+  const json = JSON.stringify({ alerts: [{ labels: { alertname: "a", text: "x".repeat(2000) } }] });
+  assert.ok((await charges.during("chunks", send(chunked(json)), shop.id)) >= 2000);
+  const whole = `${json.length.toString(16)}\r\n${json}\r\n0\r\n\r\n`;
+  assert.equal(await charges.during("chunks", send(whole), shop.id), 0);
 });
 
 test("the API description names the refusal of reads", async (t) => {

@@ -1,3 +1,4 @@
+import { CHARGED_CHUNKS } from "../../http/body.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { PingKind } from "../../store/schema.ts";
 import type { HeartbeatRow } from "./table.ts";
@@ -74,8 +75,34 @@ export function userAgentOf(exchange: Exchange): string {
 /** More is a stream that does not end. */
 const MAX_DROPPED_BYTES = 104_857_600;
 
+/** Bytes of a body that are charged at a time. */
+const CHARGED_BYTES = 65_536;
+
+/** Charges a body that is dropped, while it arrives. */
+class Toll {
+  readonly #exchange: Exchange;
+  #chunks = 0;
+  #bytes = 0;
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange;
+  }
+
+  /** @returns whether a part was charged: time to see whether the sender may go on */
+  take(bytes: number): boolean {
+    this.#chunks++;
+    this.#bytes += bytes;
+    if (this.#chunks < CHARGED_CHUNKS && this.#bytes < CHARGED_BYTES) return false;
+    this.#exchange.work?.charge(this.#exchange, { chunks: this.#chunks, read: this.#bytes });
+    this.#chunks = 0;
+    this.#bytes = 0;
+    return true;
+  }
+}
+
 /**
- * Reads a body of any length and keeps its first bytes. Call it in the callback of the request.
+ * Reads a body of any length and keeps its first bytes. Call it in the callback of the request. A
+ * sender whose address is in debt is read no further: its ping counts, with the bytes that arrived.
  * @returns null when the client disconnected, or sends without end
  */
 export function readStart(exchange: Exchange, keptBytes: number): Promise<Uint8Array | null> {
@@ -84,8 +111,20 @@ export function readStart(exchange: Exchange, keptBytes: number): Promise<Uint8A
     let start = Buffer.alloc(0);
     let kept = 0;
     let total = 0;
+    let isCut = false;
+    const toll = new Toll(exchange);
+    const end = (): void => {
+      exchange.onAbort = null;
+      resolve(start.subarray(0, kept));
+    };
     exchange.onAbort = () => resolve(null);
     exchange.res.onData((chunk, isLast) => {
+      const isCharged = toll.take(chunk.byteLength);
+      if (isCut) {
+        // More arrives before the answer could end the connection.
+        if (isCharged && exchange.isChunked && !exchange.isOver) exchange.res.close();
+        return;
+      }
       total += chunk.byteLength;
       if (kept < keptBytes && chunk.byteLength > 0) {
         const needed = Math.min(kept + chunk.byteLength, keptBytes);
@@ -97,9 +136,10 @@ export function readStart(exchange: Exchange, keptBytes: number): Promise<Uint8A
         start.set(new Uint8Array(chunk, 0, needed - kept), kept);
         kept = needed;
       }
-      if (isLast) {
-        exchange.onAbort = null;
-        resolve(start.subarray(0, kept));
+      if (isLast) end();
+      else if (isCharged && exchange.work?.isInDebt(exchange, kept < keptBytes)) {
+        isCut = true;
+        end();
       } else if (total > MAX_DROPPED_BYTES && !exchange.isOver) exchange.res.close();
     });
   });

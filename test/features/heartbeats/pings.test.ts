@@ -369,3 +369,30 @@ test("the body of a ping in chunks of one byte costs about its bytes, not an obj
   for (const connection of connections) connection.send("0\r\n\r\n");
   for (const connection of connections) assert.equal((await connection.reply()).status, 404);
 });
+
+test("chunks of a ping's body are charged to its address; in debt the ping counts, and no more of its body is read", async (t) => {
+  const prism = await startPrism(t, { clock: new FakeClock() });
+  const { id, pingUrl } = await create(prism);
+  const { work } = prism.parts.http;
+  const { mock } = t.mock.method(work, "charge");
+  const chunksCharged = (): number => mock.calls.reduce((sum, { arguments: [, { chunks = 0 }] }) => sum + chunks, 0);
+  const send = async (chunks: number, end = "") => {
+    const connection = await RawConnection.open(t, prism.app.port);
+    const head = `POST ${pathOf(pingUrl)}/log HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n`;
+    connection.send(`${head}${"1\r\nx\r\n".repeat(chunks)}${end}`);
+    return connection;
+  };
+  assert.equal((await (await send(5000, "0\r\n\r\n")).reply()).status, 200);
+  assert.equal(chunksCharged(), 5000);
+  for (let i = 0; i < 2; i++) work.charge(work.ofAddress("127.0.0.1"), { steps: 80_000_000 });
+  const flood = await send(50_000);
+  await flood.closed();
+  assert.ok(chunksCharged() < 6000, `${chunksCharged()} chunks`);
+  assert.equal((await ping(prism, pathOf(pingUrl), { method: "POST", body: "x".repeat(9000) })).status, 200);
+  type Pings = { data: { n: number; hasBody: boolean }[] };
+  const { body } = await eventually("all pings", async () => {
+    const reply = await prism.get<Pings>(`${PATH}/${id}/pings`);
+    return reply.body.data.length === 3 ? reply : null;
+  });
+  assert.ok(body.data.every(({ hasBody }) => hasBody));
+});
