@@ -69,6 +69,7 @@ export async function openAccess(base: Base, enqueueMail: AccountOptions["enqueu
   const tickets = new RealtimeTickets(clock);
   const authLog = log.namespace("auth");
   const issuer = openTrustedIssuer({ config, database, reader, audit, clock, log: authLog });
+  const projects = openProjects(base, defaultProjectId, () => settings.current.projects.defaultOpen ?? wasDefaultOpen);
   const accounts = openAccounts({
     settings,
     db: database,
@@ -77,6 +78,7 @@ export async function openAccess(base: Base, enqueueMail: AccountOptions["enqueu
     clock,
     log,
     accessTokens,
+    projects,
     publicUrl,
     enqueueMail,
   });
@@ -97,7 +99,7 @@ export async function openAccess(base: Base, enqueueMail: AccountOptions["enqueu
     tickets,
     issuer,
     principals: new Principals({ reader, accessTokens, issuer, clock, tickets, cache: config.cache }),
-    projects: openProjects(base, defaultProjectId, () => settings.current.projects.defaultOpen ?? wasDefaultOpen),
+    projects,
     users: new UserDirectory({
       database,
       reader,

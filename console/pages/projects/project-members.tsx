@@ -80,12 +80,15 @@ const KINDS: Readonly<Record<string, string>> = {
 };
 
 /** One line for each key that ended and each secret that the person still knows. */
-function linesOf({ keysRevoked, keysRestricted, keysHandedOver, toRotate }: Leftovers = {}): string[] {
+function linesOf(left: Leftovers = {}): string[] {
+  const { keysRevoked, keysRestricted, keysHandedOver, toRotate = [], toRotateCount = 0 } = left;
+  const more = toRotateCount - toRotate.length;
   return [
     ...(keysRevoked ?? []).map(({ name }) => `API key ${name}: revoked`),
     ...(keysRestricted ?? []).map(({ name, scopes }) => `API key ${name}: only ${scopes.join(", ")} now`),
     ...(keysHandedOver ?? []).map(({ name }) => `API key ${name}: handed over`),
-    ...(toRotate ?? []).map(({ kind, name }) => `${KINDS[kind] ?? kind} ${name}: still works, rotate it`),
+    ...toRotate.map(({ kind, name }) => `${KINDS[kind] ?? kind} ${name}: still works, rotate it`),
+    ...(more > 0 ? [`${more} more that still work: rotate them`] : []),
   ];
 }
 

@@ -45,6 +45,8 @@ export interface Leftovers {
   readonly keysRestricted?: readonly (Named & { readonly scopes: readonly string[] })[];
   readonly keysHandedOver?: readonly Named[];
   readonly toRotate?: readonly (Named & { readonly kind: string })[];
+  /** Number of secrets to rotate, if `toRotate` has not all of them. */
+  readonly toRotateCount?: number;
 }
 
 export interface Invitation {

@@ -7,6 +7,7 @@ import type { LiveSettings } from "../../http/live-settings.ts";
 import type { Database, Trx } from "../../store/database.ts";
 import type { AuditTrail } from "../audit/index.ts";
 import type { AccessTokens } from "./authenticate/access-tokens.ts";
+import type { DefaultProject } from "./authorize.ts";
 import { PasswordHasher } from "./passwords/hasher.ts";
 import { LoginBackoff } from "./sessions/login-backoff.ts";
 import { AccountMail, type AccountMailParts } from "./sessions/mail-links.ts";
@@ -29,6 +30,7 @@ export interface AccountContext extends RecordContext {
   readonly passwords: PasswordHasher;
   readonly backoff: LoginBackoff;
   readonly mail: AccountMail;
+  readonly projects: DefaultProject;
   /** The server's address for browsers, without a trailing slash. */
   publicUrl(): string;
   readonly log: Logger;
@@ -42,6 +44,7 @@ export interface AccountOptions extends RecordContext {
   readonly box: SealedBox;
   readonly log: Logger;
   readonly accessTokens: AccessTokens;
+  readonly projects: DefaultProject;
   publicUrl(): string;
   readonly enqueueMail: AccountMailParts["enqueue"];
 }
@@ -62,6 +65,7 @@ export function openAccounts({ publicUrl, enqueueMail, ...given }: AccountOption
     },
     timezone: config.timezone,
     accessTokens: given.accessTokens,
+    projects: given.projects,
     passwords: new PasswordHasher({ cost: config.auth.bcryptCost }),
     backoff: new LoginBackoff(clock),
     mail: new AccountMail({ isConfigured, clock, log, pagesUrl, enqueue: enqueueMail }),

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import type { Leftovers } from "../../../features/access/projects/leftovers.ts";
 import { contextOf } from "../../context.ts";
 import { deleteAfterQuestion, everyItem, online } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
@@ -25,32 +26,22 @@ interface Member {
   readonly role: string;
 }
 
-interface Ref {
-  readonly id: string;
-  readonly name: string;
-}
-
-/** What ended with rights in a project, and what the person still knows. */
-interface Leftovers {
-  readonly keysRevoked?: readonly Ref[];
-  readonly keysRestricted?: readonly (Ref & { readonly scopes: readonly string[] })[];
-  readonly keysHandedOver?: readonly Ref[];
-  readonly toRotate?: readonly (Ref & { readonly kind: string })[];
-}
-
 const KIND_WORDS: Readonly<Record<string, string>> = {
   apiKey: "API key",
   pingKey: "ping key",
 };
 
-function leftoverLines({ keysRevoked, keysRestricted, keysHandedOver, toRotate }: Leftovers): string[] {
+/** Keys that ended and secrets that the person still knows, if there are any. */
+function leftoverLines({ keysRevoked, keysRestricted, keysHandedOver, toRotate, toRotateCount }: Leftovers): string[] {
   const rows = [
     ...(keysRevoked ?? []).map(({ id, name }) => ["revoked", "API key", id, name]),
     ...(keysRestricted ?? []).map(({ id, name, scopes }) => [`only ${scopes.join(" ")}`, "API key", id, name]),
     ...(keysHandedOver ?? []).map(({ id, name }) => ["handed over", "API key", id, name]),
     ...(toRotate ?? []).map(({ kind, id, name }) => ["known, rotate it", KIND_WORDS[kind] ?? kind, id, name]),
   ];
-  return rows.length === 0 ? [] : table(["STATE", "KIND", "ID", "NAME"], rows);
+  const more = (toRotateCount ?? 0) - (toRotate?.length ?? 0);
+  const rest = more > 0 ? [`and ${more} more to rotate`] : [];
+  return rows.length === 0 ? [] : [...table(["STATE", "KIND", "ID", "NAME"], rows), ...rest];
 }
 
 function pathOf(project: string, rest = ""): string {

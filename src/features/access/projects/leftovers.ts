@@ -1,10 +1,11 @@
-import { sql } from "kysely";
-import type { Config } from "../../../config/load.ts";
+import { type SelectQueryBuilder, sql } from "kysely";
+import type { Json } from "../../../core/json-text.ts";
 import type { KeyScope, Permission } from "../../../core/permissions.ts";
 import { OPERATOR, type PermissionHolder } from "../../../core/principal.ts";
 import { cancelWaiting } from "../../../store/commit/job-table.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
-import type { ProjectRole } from "../../../store/schema.ts";
+import type { ProjectRole, Schema } from "../../../store/schema.ts";
+import { countOf } from "../../../store/sqlite/list-queries.ts";
 import {
   type DefaultProject,
   hasProjectRight,
@@ -15,8 +16,7 @@ import {
   permissionsOf,
   roleHas,
 } from "../authorize.ts";
-import { type RecordContext, recordChange } from "../context.ts";
-import { DEFAULT_OPEN_SETTING } from "../first-start.ts";
+import { type AccountContext, type RecordContext, recordChange } from "../context.ts";
 import { ownersOf, roleOf } from "./queries.ts";
 
 /*
@@ -31,7 +31,7 @@ interface KeyRef {
 }
 
 /** Something of a project that a person knows the secret of. */
-export interface KnownSecret {
+interface KnownSecret {
   readonly kind: "apiKey" | "receiver" | "integration" | "heartbeat" | "pingKey";
   readonly id: string;
   readonly name: string;
@@ -43,6 +43,8 @@ export interface Leftovers {
   readonly keysRestricted?: readonly (KeyRef & { readonly scopes: readonly KeyScope[] })[];
   readonly keysHandedOver?: readonly KeyRef[];
   readonly toRotate?: readonly KnownSecret[];
+  /** Number of secrets to rotate, if `toRotate` has not all of them. */
+  readonly toRotateCount?: number;
 }
 
 /** Whose keys, and what becomes of them. */
@@ -149,14 +151,13 @@ export async function restrictKeysOfMember(
  * @param lost the permissions that the users had before, and may still have by another role
  */
 export async function restrictKeysOfUsers(
-  ctx: RecordContext & { readonly config: Config },
+  ctx: RecordContext & Pick<AccountContext, "projects">,
   userIds: readonly string[],
   lost: readonly string[],
   by: KeysOf["by"],
   trx: Trx,
 ): Promise<void> {
   if (lost.length === 0 || userIds.length === 0) return;
-  const of = await defaultProject(ctx.config, trx);
   for (const userId of userIds) {
     const permissions = new Set<string>(permissionsOf(await heldRoles(userId, trx)));
     const members = await trx
@@ -167,7 +168,8 @@ export async function restrictKeysOfUsers(
     const memberships = new Map(members.map(({ projectId, role }) => [projectId, role]));
     const before = { permissions: new Set([...permissions, ...lost]), memberships };
     const hasLost = (scope: KeyScope, projectId: string) =>
-      mayDo(before, scope, projectId, of) && !mayDo({ permissions, memberships }, scope, projectId, of);
+      mayDo(before, scope, projectId, ctx.projects) &&
+      !mayDo({ permissions, memberships }, scope, projectId, ctx.projects);
     await endKeysOf(ctx, { userId, projectId: null, by, hasLost }, trx);
   }
 }
@@ -191,19 +193,13 @@ export async function keyMakersWith(roleId: string, trx: Trx): Promise<string[]>
   return makers.map(({ userId }) => userId);
 }
 
-async function defaultProject({ projects }: Config, trx: Trx): Promise<DefaultProject> {
-  const found = await trx
-    .selectFrom("projects")
-    .select("id")
-    .where("slug", "=", "default")
-    .where("deletedAt", "is", null)
-    .executeTakeFirst();
-  const wasOpen = await trx
-    .selectFrom("settings")
-    .select("value")
-    .where("key", "=", DEFAULT_OPEN_SETTING)
-    .executeTakeFirst();
-  return { defaultId: found?.id ?? "", isDefaultOpen: projects.defaultOpen ?? wasOpen?.value === 1 };
+/** Secrets of a kind in an answer, and ids of a list in an audit row: at most this many. */
+const MAX_LISTED = 100;
+
+/** Some of the secrets that a person knows, and the number of all. */
+interface KnownSecrets {
+  readonly secrets: readonly KnownSecret[];
+  readonly count: number;
 }
 
 /** The right to see or replace a secret of each kind. */
@@ -221,16 +217,25 @@ const SECRETS = [
  * Secrets in URLs of a project that a person knows and no longer has the right to: of receivers and
  * integrations that the person made or rotated, and ping URLs of heartbeats, which all editors and owners
  * see. Calendar links end by themselves.
- * @param after the role now; undefined: none
+ * @param after the role now; undefined: none. @returns the first 100 of each kind, and the number of all
  */
 export async function secretsKnownTo(
   trx: Trx,
   { projectId, userId }: { readonly projectId: string; readonly userId: string },
   before: ProjectRole,
   after: ProjectRole | undefined,
-): Promise<KnownSecret[]> {
+): Promise<KnownSecrets> {
   const hasLost = (right: ProjectRight) => roleHas(before, right) && (after === undefined || !roleHas(after, right));
-  const known: KnownSecret[] = [];
+  const secrets: KnownSecret[] = [];
+  let count = 0;
+  const add = async <TB extends keyof Schema>(
+    kind: KnownSecret["kind"],
+    query: SelectQueryBuilder<Schema, TB, { id: string; name: string }>,
+  ) => {
+    const rows = await query.limit(MAX_LISTED).execute();
+    for (const { id, name } of rows) secrets.push({ kind, id, name });
+    count += rows.length < MAX_LISTED ? rows.length : await countOf(query);
+  };
   for (const { kind, right, table, actions } of SECRETS) {
     if (!hasLost(right)) continue;
     // Their tables have these columns in common.
@@ -249,32 +254,35 @@ export async function secretsKnownTo(
         );
         return e.or([e("createdBy", "=", userId), audited]);
       });
-    for (const row of await query.orderBy("name").execute()) known.push({ kind, ...row });
+    await add(kind, query.orderBy("name"));
   }
-  if (!hasLost("heartbeats:write")) return known;
-  const heartbeats = await trx
-    .selectFrom("heartbeats")
-    .select(["id", "name"])
-    .where("projectId", "=", projectId)
-    .orderBy("name")
-    .execute();
-  for (const row of heartbeats) known.push({ kind: "heartbeat", ...row });
+  if (!hasLost("heartbeats:write")) return { secrets, count };
+  const heartbeats = trx.selectFrom("heartbeats").select(["id", "name"]).where("projectId", "=", projectId);
+  await add("heartbeat", heartbeats.orderBy("name"));
   const keys = await trx
     .selectFrom("heartbeat_keys")
     .select("pingKeyHash")
     .where("projectId", "=", projectId)
     .executeTakeFirst();
-  if (keys?.pingKeyHash) known.push({ kind: "pingKey", id: projectId, name: "ping key" });
-  return known;
+  if (!keys?.pingKeyHash) return { secrets, count };
+  return { secrets: [...secrets, { kind: "pingKey", id: projectId, name: "ping key" }], count: count + 1 };
 }
 
-/** Ids of an audit row: at most this many of each list. */
-const MAX_IDS = 100;
+/** Adds secrets to those to rotate. */
+export function withSecrets(left: Leftovers, { secrets, count }: KnownSecrets): Leftovers {
+  const known = left.toRotate ?? [];
+  const toRotate = [...known, ...secrets];
+  if (toRotate.length === 0) return left;
+  return { ...left, toRotate, ...(count > secrets.length ? { toRotateCount: known.length + count } : {}) };
+}
 
 /** Leftovers as the audit trail has them: ids, at most 100 of each list. */
-export function leftoverIds(leftovers: Leftovers): Record<string, string[]> {
-  const lists = Object.entries(leftovers) as [string, readonly KeyRef[]][];
-  return Object.fromEntries(lists.map(([name, rows]) => [name, rows.slice(0, MAX_IDS).map(({ id }) => id)]));
+export function leftoverIds({ toRotateCount, ...lists }: Leftovers): Record<string, Json> {
+  const ids = (Object.entries(lists) as [string, readonly KeyRef[]][]).map(([name, rows]) => [
+    name,
+    rows.slice(0, MAX_LISTED).map(({ id }) => id),
+  ]);
+  return { ...Object.fromEntries(ids), ...(toRotateCount === undefined ? {} : { toRotateCount }) };
 }
 
 /** Ends the rights of a person on topics of ntfy. @param projectId null: of all projects */

@@ -12,11 +12,11 @@ import {
   endKeysOf,
   endOwnershipOf,
   endTopicRights,
-  type KnownSecret,
   type Leftovers,
   leftoverIds,
   restrictKeysOfMember,
   secretsKnownTo,
+  withSecrets,
 } from "./leftovers.ts";
 import * as queries from "./queries.ts";
 import type { AddMember, ChangeMember, ListMembers } from "./schema.ts";
@@ -134,11 +134,6 @@ export async function removeMember(
     await endTopicRights(trx, member.userId, projectId);
     return Object.keys(left).length === 0 ? null : left;
   });
-}
-
-function withSecrets(left: Leftovers, secrets: readonly KnownSecret[]): Leftovers {
-  const toRotate = [...(left.toRotate ?? []), ...secrets];
-  return toRotate.length === 0 ? left : { ...left, toRotate };
 }
 
 /**

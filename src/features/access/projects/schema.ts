@@ -116,9 +116,10 @@ const leftoverEntries = {
           name: v.string(),
         }),
       ),
-      "Secrets and URLs that the person knows and that still work: rotate those that must not",
+      "Secrets and URLs that the person knows and that still work: rotate those that must not; 100 of each kind",
     ),
   ),
+  toRotateCount: v.optional(doc(v.number(), "Number of secrets to rotate, if `toRotate` has not all of them")),
 };
 
 export const LeftoversView = named(

@@ -30,7 +30,7 @@ import { keyMakersWith, restrictKeysOfUsers } from "../projects/leftovers.ts";
 export interface RolesOwn {
   readonly db: Database;
   readonly clock: Clock;
-  readonly accounts: Pick<AccountContext, "config">;
+  readonly accounts: Pick<AccountContext, "projects">;
 }
 
 export type RolesContext = RolesOwn & Pick<CoreServices, "audit">;
@@ -107,7 +107,7 @@ async function updateRole(ctx: RolesContext, id: string, input: RoleInput, ifMat
     const changed = (["name", "description"] as const).filter((each) => (input[each] ?? role[each]) !== role[each]);
     await recordChange(ctx, "role.update", "role", id, { changed, added, removed }, trx);
     await restrictKeysOfUsers(
-      { ...ctx, config: ctx.accounts.config },
+      { ...ctx, projects: ctx.accounts.projects },
       await keyMakersWith(id, trx),
       removed,
       "role.update",
@@ -157,7 +157,7 @@ async function removeRole(
       trx,
     );
     await restrictKeysOfUsers(
-      { ...ctx, config: ctx.accounts.config },
+      { ...ctx, projects: ctx.accounts.projects },
       makers,
       JSON.parse(role.permissions) as string[],
       "role.delete",

@@ -377,6 +377,28 @@ test("removing a member answers what ended and which URLs the person still knows
   assert.deepEqual([metadata.keysRevoked.length, metadata.toRotate.length], [1, 5]);
 });
 
+test("of many secrets that a person knows the answer and the audit trail list a hundred, and their number", async (t) => {
+  const prism = await startPrism(t);
+  const shop = await makeProject(prism);
+  const ann = await makeUser(prism, "ann", ["User"]);
+  await joinAs(prism, shop.id, ann.id, "owner");
+  await prism.parts.base.database.write((trx) =>
+    sql`with recursive n(i) as (select 1 union all select i + 1 from n where i < 130)
+      insert into heartbeats (id, projectId, pingHash, badgeUuid, name, slug, kind, timeoutMs, graceMs, status, createdAt, updatedAt)
+      select 'h' || i, ${shop.id}, 'p' || i, 'b' || i, 'Job ' || i, 'job-' || i, 'simple', 60000, 60000, 'up', 0, 0 from n`.execute(
+      trx,
+    ),
+  );
+  const { body, status, text } = await prism.delete<{ toRotate: unknown[]; toRotateCount: number }>(
+    `/api/v1/projects/${shop.id}/members/${ann.id}`,
+  );
+  assert.equal(status, 200, text);
+  assert.deepEqual([body.toRotate.length, body.toRotateCount], [100, 130]);
+  const [row] = rowsOf<{ metadata: string }>(prism, "select metadata from audit_log where action = 'member.remove'");
+  const metadata = JSON.parse(row?.metadata ?? "{}") as { toRotate: string[]; toRotateCount: number };
+  assert.deepEqual([metadata.toRotate.length, metadata.toRotateCount], [100, 130]);
+});
+
 test("deleting an account revokes its API keys and cancels its timers; its schedules go on for the server", async (t) => {
   const prism = await startPrism(t);
   const shop = await makeProject(prism);
