@@ -9,7 +9,7 @@ export { awaitFirstAdmin, bootstrap, type FirstAdmin, makeConfiguredAdmin } from
 export { KnownPasswords } from "./passwords/known-passwords.ts";
 export { administrators, findProject, ownersOf, projectPeople } from "./projects/queries.ts";
 export { creatorOf, Quotas } from "./projects/quotas.ts";
-export { noteRemoved, ProjectStorage } from "./projects/storage.ts";
+export { noteRemoved, ProjectStorage, type StorageSender } from "./projects/storage.ts";
 export { type KeptAnswer, keptAnswer, ReadCaches } from "./read-caches.ts";
 export { ACCOUNT_SWEEPS } from "./retention.ts";
 export { linksIdle } from "./sessions/account-links.ts";

@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import * as v from "valibot";
 import type { EpochMs } from "../../core/clock.ts";
+import type { PrismError } from "../../core/errors.ts";
 import type { KeyScope, Permission } from "../../core/permissions.ts";
 import { callerOf } from "../../http/access.ts";
 import type { Exchange } from "../../http/exchange.ts";
@@ -138,16 +139,23 @@ async function postAlerts(own: AlertmanagerOwn, received: ReceivedAlerts, from: 
   const now = own.clock.now();
   const inputs: AlertInput[] = [];
   const problems: string[] = [];
+  let full: PrismError | null = null;
   for (let at = 0; at < posted.alerts.length; at += SLICE) {
     if (at > 0) await setImmediate();
     const read = inputsOf(posted.alerts.slice(at, at + SLICE), from, now, problems);
     const outcomes = read.length === 0 ? [] : await own.alerts.submit(read);
-    for (const outcome of outcomes) if (outcome.status === "refused") problems.push(messageOf(outcome.error));
+    for (const outcome of outcomes) {
+      if (outcome.status !== "refused") continue;
+      problems.push(messageOf(outcome.error));
+      if (outcome.error.code === "STORAGE_LIMIT_REACHED") full = outcome.error;
+    }
     inputs.push(...read);
   }
   const counts = received.of(from.projectId);
   counts.invalid += problems.length;
   for (const { endsAt } of inputs) counts[endsAt != null && endsAt > now ? "firing" : "resolved"] += 1;
+  // A sender repeats after 5xx only.
+  if (full !== null) throw full;
   return problems.length === 0 ? empty() : refused(400, problems.join("\n"));
 }
 

@@ -131,7 +131,7 @@ export class Publisher {
   /** @returns the message as stored. @throws NtfyError 40301, 42904; STORAGE_FULL, DATABASE_UNAVAILABLE */
   async publish(topic: Topic, { principal }: Visitor, draft: Draft): Promise<Published> {
     const { db, clock, storage } = this.#parts;
-    if (topic.projectId !== null) storage.requireRoom(topic.projectId);
+    if (topic.projectId !== null) storage.requireRoom(topic.projectId, { sender: principal ? "known" : "unproven" });
     const now = clock.now();
     const message = this.#messageOf(topic.name, draft, now);
     const sender = principal?.key ?? null;

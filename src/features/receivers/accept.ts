@@ -4,7 +4,7 @@ import { uuidv7 } from "../../core/ids.ts";
 import type { WorkAccount, WorkBudget } from "../../http/work-budget.ts";
 import type { Database, InTransaction, Trx } from "../../store/database.ts";
 import type { RequestResult } from "../../store/schema.ts";
-import type { ProjectStorage } from "../access/index.ts";
+import type { ProjectStorage, StorageSender } from "../access/index.ts";
 import type { Alerts } from "../alerts/index.ts";
 import { appendEvents, type EventDraft } from "../events/index.ts";
 import { type AlertPlan, listed, type Plan, sourceOf } from "./prepare.ts";
@@ -45,6 +45,8 @@ interface Accepted {
   readonly entry: LogEntry;
   /** Pays for the alerts. */
   readonly payer: WorkAccount | null;
+  /** What the project stores of them: less of those who only know the URL or the address. */
+  readonly sender: StorageSender;
 }
 
 /**
@@ -56,17 +58,17 @@ export function storeRequest(
   context: AcceptContext,
   receiver: Receiver,
   wanted: Plan,
-  { replayIds, entry, payer }: Accepted,
+  { replayIds, entry, payer, sender }: Accepted,
 ): Promise<Stored> {
   const { db, clock, storage } = context;
   const { projectId } = receiver.row;
-  const plan = within(storage, projectId, wanted);
-  const isShort = storage.roomForAlert(projectId) !== "whole";
+  const plan = within(storage, projectId, wanted, sender);
+  const isShort = storage.roomForAlert(projectId, sender) !== "whole";
   const write = async (trx: Trx): Promise<Stored> => {
     const now = clock.now();
     const isNew = await keepReplayIds(trx, receiver.row.id, replayIds, now);
     const stored: Stored = isNew
-      ? await storePlan(context, trx, receiver, { plan, payer, now })
+      ? await storePlan(context, trx, receiver, { plan, payer, sender, now })
       : { result: "replayed", eventIds: [], alerts: [], problem: null };
     const outcome = outcomeOf(plan, stored);
     await writeLogEntry(trx, { ...entry, result: stored.result, outcome }, { projectId, isShort });
@@ -80,10 +82,10 @@ export function storeRequest(
  * What a project still has room for: alerts always, the events beside them from its reserve.
  * @throws STORAGE_LIMIT_REACHED for a plan without an alert
  */
-function within(storage: AcceptContext["storage"], projectId: string, plan: Plan): Plan {
+function within(storage: AcceptContext["storage"], projectId: string, plan: Plan, sender: StorageSender): Plan {
   if (plan.events.length === 0) return plan;
   try {
-    storage.requireRoom(projectId, plan.alerts.length > 0);
+    storage.requireRoom(projectId, { sender, isAlert: plan.alerts.length > 0 });
     return plan;
   } catch (error) {
     if (!(error instanceof PrismError) || plan.alerts.length === 0) throw error;
@@ -123,7 +125,7 @@ async function storePlan(
   context: AcceptContext,
   trx: Trx,
   receiver: Receiver,
-  { plan, payer, now }: { readonly plan: Plan; readonly payer: WorkAccount | null; readonly now: number },
+  { plan, payer, sender, now }: Pick<Accepted, "payer" | "sender"> & { readonly plan: Plan; readonly now: number },
 ): Promise<Stored> {
   const { alerts, work } = context;
   const refused: EventDraft[] = [];
@@ -138,7 +140,7 @@ async function storePlan(
       ? []
       : await alerts.submit(
           submitted.map(({ input }) => input),
-          { trx, charge: (done) => work.charge(payer, done) },
+          { trx, sender, charge: (done) => work.charge(payer, done) },
         );
   for (const [i, outcome] of outcomes.entries()) {
     const { key, fallback, eventAt = null } = submitted[i] ?? { key: "", fallback: undefined };

@@ -8,6 +8,7 @@ import type { LiveSettings } from "../../http/live-settings.ts";
 import { requireAllowed } from "../../http/rate-limiter.ts";
 import { type Method, Reply, type Route, route } from "../../http/route.ts";
 import { SURE_BYTES, type WorkAccount } from "../../http/work-budget.ts";
+import type { StorageSender } from "../access/index.ts";
 import { cloudEventsConsent } from "../events/index.ts";
 import { type AcceptContext, type Stored, storeRequest } from "./accept.ts";
 import { handshakeOf, sendAnswer } from "./answers.ts";
@@ -176,7 +177,11 @@ class Door {
     const hidden = [...receiver.secrets, exchange.params["token"] ?? ""];
     try {
       const { prepared, answer, payer } = await this.#prepared(exchange, receiver, request, { now, hidden });
-      const stored = await storeRequest(this.#context, receiver, prepared.plan, { ...prepared, payer });
+      const stored = await storeRequest(this.#context, receiver, prepared.plan, {
+        ...prepared,
+        payer,
+        sender: senderOf(receiver),
+      });
       receivers.count(preset.name, stored.result);
       return sendAnswer(exchange, answerWith(answer, stored));
     } catch (error) {
@@ -249,15 +254,16 @@ class Door {
    * Counts a refused request; once a second one is logged, so that its receiver's owner sees why
    * nothing arrives.
    */
-  async #refuse({ row, preset }: Receiver, request: RawRequest, error: PrismError, { now, hidden }: Masking) {
+  async #refuse(receiver: Receiver, request: RawRequest, error: PrismError, { now, hidden }: Masking) {
     const { db, receivers, storage } = this.#context;
+    const { row, preset } = receiver;
     if (error.code !== "RATE_LIMITED") receivers.count(preset.name, LIMITED.has(error.code) ? "limited" : "refused");
     if (!receivers.mayLogRefusal(row.id)) return;
     const redaction = new Redaction(hidden, preset.redact);
     const entry = logEntryOf(row.id, request, { redaction, at: now, status: STATUS_OF[error.code] });
     const outcome = { code: error.code, message: error.message };
     const { projectId } = row;
-    const isShort = storage.roomForAlert(projectId) !== "whole";
+    const isShort = storage.roomForAlert(projectId, isUnsigned(error) ? "unproven" : senderOf(receiver)) !== "whole";
     await db.write((trx) => writeLogEntry(trx, { ...entry, result: "refused", outcome }, { projectId, isShort }), {
       sharesCommit: true,
     });
@@ -285,6 +291,10 @@ interface Masking {
 /** Signatures of longer bodies are checked in the thread: hashing takes 2 ms for each MiB. */
 const CHECKED_BYTES = 1_048_576;
 const LIMITED: ReadonlySet<ErrorCode> = new Set(["RATE_LIMITED", "WORK_LIMITED"]);
+
+function senderOf({ secrets }: Receiver): StorageSender {
+  return secrets.length > 0 ? "known" : "unproven";
+}
 
 function isUnsigned(error: unknown): boolean {
   return error instanceof PrismError && (error.code === "SIGNATURE_INVALID" || error.code === "PAYLOAD_TOO_LARGE");

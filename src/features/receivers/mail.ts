@@ -64,7 +64,7 @@ export async function acceptMail(
   // A sender that knows only the address has a budget apart from the project's keys and people.
   const payer = work.ofProject(row.projectId, { address: from, url: `receiver:${row.id}` });
   const prepared = await preparing.prepare(receiver, { ...given, status: ACCEPTED, now: clock.now() }, { payer });
-  const { result } = await storeRequest(context, receiver, prepared.plan, { ...prepared, payer });
+  const { result } = await storeRequest(context, receiver, prepared.plan, { ...prepared, payer, sender: "unproven" });
   receivers.count(row.preset, result);
   return result;
 }

@@ -58,7 +58,12 @@ export async function replayRequest(context: TryContext, principal: PermissionHo
   const request = rawOfLog(logged);
   const { plan, entry } = await prepared(context, principal, receiver, request);
   const payer = context.work.ofPrincipal(principal);
-  const { result, eventIds, alerts } = await storeRequest(context, receiver, plan, { replayIds: [], entry, payer });
+  const { result, eventIds, alerts } = await storeRequest(context, receiver, plan, {
+    replayIds: [],
+    entry,
+    payer,
+    sender: "known",
+  });
   const metadata = { projectId: receiver.row.projectId, requestId, result };
   await context.audit.record({ action: "receiver.replay", resourceType: "receiver", resourceId: id, metadata });
   return { result, eventIds: [...eventIds], alerts: [...alerts] };

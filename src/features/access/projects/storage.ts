@@ -15,13 +15,23 @@ const FLUSH_EVENTS = 20_000;
 const MAX_LOADED = 2 * FLUSH_EVENTS;
 /** Events of earlier versions are counted in slices of this many, in the scan thread. */
 const SLICE_EVENTS = 20_000;
-/** Alerts pass as they are until a project has this much of its limit. */
-const RESERVE = 1.1;
-/** From this much on alerts that are new are refused. */
-const END = 2;
+/**
+ * Shares of the limit up to which a project stores events, events beside alerts and alerts as they
+ * are (`reserve`), and new alerts (`end`).
+ */
+const SHARES = {
+  known: { events: 1, reserve: 1.1, end: 2 },
+  // The rest belongs to keys, people, heartbeats and senders with a secret.
+  unproven: { events: 0.9, reserve: 0.9, end: 1 },
+} as const;
 const FROM = "storage.countedFrom";
 const TO = "storage.countedTo";
 const SETTING = "limits.storageBytesPerProject";
+
+interface RoomOptions {
+  readonly sender?: StorageSender;
+  readonly isAlert?: boolean;
+}
 
 interface StoredEvent {
   readonly seq: number;
@@ -63,6 +73,9 @@ interface Problem {
  * at twice its limit no alert that is new.
  */
 type AlertRoom = "whole" | "short" | "none";
+
+/** Who sends: `unproven` are those who only know a URL, a mail address or a topic. */
+export type StorageSender = keyof typeof SHARES;
 
 /** A project above its limit of stored bytes. */
 export interface FullProject {
@@ -202,32 +215,35 @@ export class ProjectStorage {
   }
 
   /**
-   * @param isAlert what must not be lost passes from a reserve of a tenth
+   * @param isAlert what is stored beside an alert, and passes from a reserve of a tenth
    * @throws STORAGE_LIMIT_REACHED
    */
-  requireRoom(projectId: string, isAlert = false): void {
-    const problem = this.#problemOf(projectId, isAlert ? RESERVE : 1);
+  requireRoom(projectId: string, { sender = "known", isAlert = false }: RoomOptions = {}): void {
+    const share = SHARES[sender][isAlert ? "reserve" : "events"];
+    const problem = this.#problemOf(projectId, share);
     if (problem === null) return;
+    if (sender === "known") this.#report(projectId, problem);
     const { subject, setting, limit } = problem;
-    const message = `${subject} all the bytes that ${setting} allows: ${limit}; nothing was stored`;
-    throw this.#refusal(projectId, problem, message);
+    const part = share < 1 ? "what unproven senders may fill of" : "all";
+    throw refusal(problem, `${subject} ${part} the bytes that ${setting} allows: ${limit}; nothing was stored`);
   }
 
-  /** The limit of all projects of users together does not bound alerts, only those of the project and its owner. */
-  roomForAlert(projectId: string): AlertRoom {
-    const problem = this.#problemOf(projectId, RESERVE);
-    if (problem === null || problem.of === "server") return "whole";
-    const end = this.#problemOf(projectId, END);
-    return end === null || end.of === "server" ? "short" : "none";
+  /** What other projects store takes nothing from alerts: only the limit of the project counts. */
+  roomForAlert(projectId: string, sender: StorageSender = "known"): AlertRoom {
+    const { reserve, end } = SHARES[sender];
+    if (this.#problemOf(projectId, reserve)?.of !== "project") return "whole";
+    return this.#problemOf(projectId, end)?.of === "project" ? "none" : "short";
   }
 
   /** Why an alert that is new, or a note, is refused; null: it is stored. */
-  alertRefusal(projectId: string): PrismError | null {
-    const problem = this.#problemOf(projectId, END);
-    if (problem === null || problem.of === "server") return null;
+  alertRefusal(projectId: string, sender: StorageSender = "known"): PrismError | null {
+    const { end } = SHARES[sender];
+    const problem = this.#problemOf(projectId, end);
+    if (problem?.of !== "project") return null;
+    this.#report(projectId, problem);
     const { subject, setting, limit } = problem;
-    const message = `${subject} twice the limit (${setting}: ${limit} bytes); new alerts are refused`;
-    return this.#refusal(projectId, problem, message);
+    const part = end > 1 ? "twice the limit" : "as much as unproven senders may fill";
+    return refusal(problem, `${subject} ${part} (${setting}: ${limit} bytes); new alerts are refused`);
   }
 
   /** What each project stores. */
@@ -251,17 +267,10 @@ export class ProjectStorage {
     return full.sort((a, b) => b.bytes - a.bytes);
   }
 
-  #refusal(projectId: string, { setting, limit }: Problem, message: string): PrismError {
-    if (!this.#reported.has(projectId)) {
-      this.#reported.add(projectId);
-      this.#parts.log.warn(
-        { projectId, setting, limit },
-        "a project stores as much as it may: more is refused with 507",
-      );
-    }
-    return new PrismError("STORAGE_LIMIT_REACHED", message, {
-      details: [{ path: "", code: "LIMIT", message, setting, limit }],
-    });
+  #report(projectId: string, { setting, limit }: Problem): void {
+    if (this.#reported.has(projectId)) return;
+    this.#reported.add(projectId);
+    this.#parts.log.warn({ projectId, setting, limit }, "a project stores as much as it may: more is refused with 507");
   }
 
   #problemOf(projectId: string, factor: number): Problem | null {
@@ -398,6 +407,12 @@ export class ProjectStorage {
     this.#facts.set(projectId, facts);
     return facts;
   }
+}
+
+function refusal({ setting, limit }: Problem, message: string): PrismError {
+  return new PrismError("STORAGE_LIMIT_REACHED", message, {
+    details: [{ path: "", code: "LIMIT", message, setting, limit }],
+  });
 }
 
 async function putSetting(trx: Trx, row: { key: string; value: number; updatedAt: number }): Promise<void> {

@@ -9,7 +9,7 @@ import type { Metrics } from "../../../core/metrics.ts";
 import type { Turns } from "../../../http/work-budget.ts";
 import type { Database, InTransaction, ReadDb, Trx } from "../../../store/database.ts";
 import type { AlertSource } from "../../../store/schema.ts";
-import type { ProjectStorage } from "../../access/index.ts";
+import type { ProjectStorage, StorageSender } from "../../access/index.ts";
 import type { AlertInput, AlertOutcome, AlertRow, AlertView, JoinIncidents, TransitionReason } from "../types.ts";
 import { AlertBook, type Repetition, StoredAlert } from "./alert-book.ts";
 import { alertsById, liveAlerts } from "./alert-rows.ts";
@@ -22,8 +22,11 @@ import { Repetitions } from "./repetitions.ts";
 import { Senders } from "./senders.ts";
 import { SignalReader } from "./signals.ts";
 
+type Checked = CheckedInput | PrismError;
+
 interface SubmitOptions extends InTransaction {
   readonly charge?: Caller["charge"];
+  readonly sender?: StorageSender;
 }
 
 export interface AlertsParts {
@@ -137,15 +140,15 @@ export class Alerts {
    * charge: charges the account that pays, by default that of the current request
    * @throws STORAGE_FULL, DATABASE_UNAVAILABLE, SHUTTING_DOWN
    */
-  async submit(inputs: readonly AlertInput[], { trx, charge }: SubmitOptions = {}): Promise<AlertOutcome[]> {
-    if (!trx) this.#parts.db.requireOutside();
+  async submit(inputs: readonly AlertInput[], options: SubmitOptions = {}): Promise<AlertOutcome[]> {
+    if (!options.trx) this.#parts.db.requireOutside();
     this.#heard(inputs);
-    if (trx || inputs.length <= SLICE) return this.#submitSlice(inputs, trx, charge);
+    if (options.trx || inputs.length <= SLICE) return this.#submitSlice(inputs, options);
     const outcomes: AlertOutcome[] = [];
     for (let at = 0; at < inputs.length; at += SLICE) {
       const slice = inputs.slice(at, at + SLICE);
       outcomes.push(
-        ...(await this.#parts.turns.run(slice[0]?.projectId ?? "", () => this.#submitSlice(slice, trx, charge))),
+        ...(await this.#parts.turns.run(slice[0]?.projectId ?? "", () => this.#submitSlice(slice, options))),
       );
     }
     return outcomes;
@@ -153,13 +156,12 @@ export class Alerts {
 
   async #submitSlice(
     inputs: readonly AlertInput[],
-    trx: Trx | undefined,
-    charge: Caller["charge"] = currentCaller().charge,
+    { trx, charge = currentCaller().charge, sender = "known" }: SubmitOptions,
   ): Promise<AlertOutcome[]> {
     charge?.({ members: MEMBERS_PER_INPUT * inputs.length });
     const wall = this.#parts.wall.now();
-    const checked = inputs.map((input) => this.#fitted(attemptCheck(input, wall)));
-    const outcomes = trx ? await this.#submitIn(trx, checked) : await this.#submitAll(checked);
+    const checked = inputs.map((input) => this.#fitted(attemptCheck(input, wall), sender));
+    const outcomes = trx ? await this.#submitIn(trx, checked, sender) : await this.#submitAll(checked);
     for (const [i, { status }] of outcomes.entries()) this.#countInput(inputs[i]?.source ?? "api", status);
     charge?.({ rows: ROWS_PER_CHANGE * outcomes.filter(({ status }) => IS_STORED.has(status)).length });
     return outcomes;
@@ -279,7 +281,7 @@ export class Alerts {
   }
 
   /** Waits only if an input does: promises take more time than a repetition. */
-  async #submitAll(checked: readonly (CheckedInput | PrismError)[]): Promise<AlertOutcome[]> {
+  async #submitAll(checked: readonly Checked[]): Promise<AlertOutcome[]> {
     let waits = false;
     const outcomes = checked.map((each): AlertOutcome | Promise<AlertOutcome> => {
       if (each instanceof PrismError) return { status: "refused", alert: null, error: each };
@@ -303,7 +305,7 @@ export class Alerts {
   }
 
   /** Of an alert that is new. Those of the server itself are bounded by what has been set up. */
-  #refusalOf({ projectId, source }: CheckedInput): AlertOutcome | null {
+  #refusalOf({ projectId, source }: CheckedInput, sender: StorageSender = "known"): AlertOutcome | null {
     if (OWN_SOURCES.has(source)) return null;
     const { firing, pending } = this.#book.counts(projectId);
     const max = this.#parts.maxAlerts();
@@ -311,14 +313,14 @@ export class Alerts {
       const error = limitReached(`A project has ${max} live alerts`, "limits.alertsPerProject", max);
       return { status: "refused", alert: null, error };
     }
-    const error = this.#parts.storage.alertRefusal(projectId);
+    const error = this.#parts.storage.alertRefusal(projectId, sender);
     return error && { status: "refused", alert: null, error };
   }
 
   /** Without its long texts, in a project that stores more than it may. */
-  #fitted<T extends CheckedInput | PrismError>(input: T): T {
+  #fitted<T extends Checked>(input: T, sender: StorageSender = "known"): T {
     if (input instanceof PrismError || OWN_SOURCES.has(input.source)) return input;
-    if (this.#parts.storage.roomForAlert(input.projectId) === "whole") return input;
+    if (this.#parts.storage.roomForAlert(input.projectId, sender) === "whole") return input;
     return { ...input, annotations: null, generatorUrl: undefined };
   }
 
@@ -353,12 +355,12 @@ export class Alerts {
     return Array.from(this.#book.ofProject(projectId), ({ id }) => id).slice(0, ENDED_AT_ONCE);
   }
 
-  async #submitIn(trx: Trx, checked: readonly (CheckedInput | PrismError)[]): Promise<AlertOutcome[]> {
+  async #submitIn(trx: Trx, checked: readonly Checked[], sender: StorageSender): Promise<AlertOutcome[]> {
     const transaction = this.#transactionOf(trx);
     const outcomes = checked.map((each): AlertOutcome => {
       if (each instanceof PrismError) return { status: "refused", alert: null, error: each };
       const isNew = !each.resolves && !this.#book.byKey(each.projectId, each.key);
-      const refusal = isNew ? this.#refusalOf(each) : null;
+      const refusal = isNew ? this.#refusalOf(each, sender) : null;
       if (refusal) return refusal;
       return outcomeOf(this.#takeOne(transaction, each, "input"));
     });

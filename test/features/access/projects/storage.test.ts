@@ -22,6 +22,7 @@ interface Answer {
 
 /** The smallest that the setting allows. */
 const LIMIT = 1_048_576;
+const SECRET = "the-secret-of-the-sender";
 const SETTINGS = { "limits.storageBytesPerProject": String(LIMIT), "ingest.maxEventBytes": "262144" };
 
 async function ownedBy(prism: TestPrism, name: string) {
@@ -80,11 +81,11 @@ test("alerts, resolves and pings pass; the events beside them from a reserve of 
   const eve = await ownedBy(prism, "eve");
   const made = await prism.post<Answer>(
     "/api/v1/receivers",
-    { projectId: eve.id, name: "r", preset: "generic", mapping: { output: "both" } },
+    { projectId: eve.id, name: "r", preset: "generic", mapping: { output: "both" }, secret: SECRET },
     { token: eve.token },
   );
   assert.equal(made.status, 201, made.text);
-  const path = new URL(made.body.url).pathname;
+  const path = `${new URL(made.body.url).pathname}?token=${SECRET}`;
   const post = (body: object) => prism.post<Answer>(path, body, { token: null });
   const heartbeat = await prism.post<{ pingUrl: string }>(
     "/api/v1/heartbeats",
@@ -235,10 +236,10 @@ test("past the reserve alerts come without annotations, at twice the limit no ne
 
   const made = await prism.post<Answer>(
     "/api/v1/receivers",
-    { projectId: eve.id, name: "r", preset: "generic", mapping: { output: "both" } },
+    { projectId: eve.id, name: "r", preset: "generic", mapping: { output: "both" }, secret: SECRET },
     { token: eve.token },
   );
-  const path = new URL(made.body.url).pathname;
+  const path = `${new URL(made.body.url).pathname}?token=${SECRET}`;
   const receive = (body: object) => prism.post<Answer>(path, { title: "Disk full", ...body }, { token: null });
   assert.equal((await receive({ status: "firing", key: "disk", message: "x".repeat(9000) })).status, 200);
   const logged = rowsOf<{ body: Buffer | null; headers: string }>(prism, "select body, headers from receiver_requests");
