@@ -80,11 +80,24 @@ const DEFAULT_BODY_BYTES = 1_048_576;
 /** Limit of a public route: logins are small. Public routes of modules have the general limit. */
 const PUBLIC_BODY_BYTES = 16_384;
 
+/** Members of such a body. */
+const PUBLIC_BODY_MEMBERS = 500;
+
+/** Whether the limits of a public route of Prism's own apply, unless it has others. */
+function isPublic({ access, described }: Route): boolean {
+  return access === "public" && !described;
+}
+
+/** Members of a JSON body; undefined: as many as of any body. */
+export function memberLimitOf(route: Route): number | undefined {
+  return route.maxMembers ?? (isPublic(route) ? PUBLIC_BODY_MEMBERS : undefined);
+}
+
 /** @param exchange may have a lower limit of its own */
 export function bodyLimitOf(route: Route, exchange?: Exchange): number {
   if (exchange && exchange.maxBodyBytes !== null) return exchange.maxBodyBytes;
   if (route.maxBodyBytes !== undefined) return route.maxBodyBytes;
-  return route.access === "public" && !route.described ? PUBLIC_BODY_BYTES : DEFAULT_BODY_BYTES;
+  return isPublic(route) ? PUBLIC_BODY_BYTES : DEFAULT_BODY_BYTES;
 }
 
 export function hasBody(exchange: Exchange): boolean {

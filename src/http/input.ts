@@ -4,6 +4,7 @@ import { type Caller, runAs } from "../core/caller.ts";
 import { type ErrorDetail, invalidField, MAX_ERROR_DETAILS, PrismError } from "../core/errors.ts";
 import { decodeUtf8, jsonErrorPosition, scanJson } from "../core/json-text.ts";
 import { requireAccess } from "./access.ts";
+import { memberLimitOf } from "./body.ts";
 import type { Exchange } from "./exchange.ts";
 import { RawJson, Reply, type Route, type Shape } from "./route.ts";
 import type { Match, Router } from "./router.ts";
@@ -295,5 +296,5 @@ const EMPTY_OBJECT = Buffer.from("{}");
 export function bodyValue(route: Route, body: Buffer, charge?: (members: number) => void): unknown {
   if (route.raw) return body.length === 0 && route.raw.exact !== true ? EMPTY_OBJECT : body;
   if (!route.body) return undefined;
-  return body.length === 0 ? {} : parseJson(body, { maxMembers: route.maxMembers, charge });
+  return body.length === 0 ? {} : parseJson(body, { maxMembers: memberLimitOf(route), charge });
 }

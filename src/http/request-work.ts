@@ -9,6 +9,9 @@ import { type Debt, parsedWork, readWork, SURE_BYTES, type WorkAccount, type Wor
 /** Verifying a password or a token of another issuer besides its thread, in work of a stored row. */
 export const CHECK_ROWS = 4;
 
+/** A name and a password, or a token, and what else a request to sign in has. */
+const SIGN_IN_BYTES = 2048;
+
 /** Charges requests to the account that pays for them; routes with `chargesItself` charge their bodies themselves. */
 export class RequestWork {
   readonly #budget: WorkBudget;
@@ -85,9 +88,13 @@ export class RequestWork {
   /** Charges a body before it is read, and refuses it if its payer is in debt. @throws WORK_LIMITED */
   beforeBody(exchange: Exchange, route: Route): void {
     if (route.chargesItself === true) return;
+    const signsIn = route.signsIn === true && !exchange.isControl;
+    if (signsIn) exchange.payer = this.#budget.ofAddress(exchange.clientAddress, "sign-in");
     const payer = this.payerOf(exchange);
     const bytes = Number(exchange.header("content-length")) || 0;
-    const debt = this.#budget.debtOf(payer);
+    // The limits of logins bound these, and do not refuse a known person for what others do.
+    const isSure = signsIn && bytes > 0 && bytes <= SIGN_IN_BYTES;
+    const debt = isSure ? null : this.#budget.debtOf(payer);
     if (debt !== null) {
       if (bytes > SURE_BYTES) throw this.#budget.refusal(debt);
       this.#budget.require(payer, true);

@@ -93,8 +93,10 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
     readonly exact?: boolean;
   };
   readonly maxBodyBytes?: number;
-  /** Members of a JSON body; default: 20 000. */
+  /** Members of a JSON body; default: 20 000, of a public route 500. */
   readonly maxMembers?: number;
+  /** Signs a person in: paid from a budget of its own, and small bodies pass in debt. */
+  readonly signsIn?: true;
   /** The handler charges the work of a request itself, by its own rules. */
   readonly chargesItself?: true;
   readonly status?: number;

@@ -77,6 +77,7 @@ function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
       id: "login",
       summary: "Log in with a password",
       ...open,
+      signsIn: true,
       attempts: "name",
       body: LoginBody,
       response: LoginView,
@@ -106,6 +107,7 @@ function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
       id: "refreshTokens",
       summary: "Exchange a refresh token, from the cookie or the body, for new tokens",
       ...open,
+      signsIn: true,
       body: RefreshBody,
       response: LoginView,
       errors: [

@@ -249,3 +249,27 @@ test("logging in often with the right password takes nothing from the name's att
   for (let i = 0; i < 15; i++)
     assert.equal((await call(prism, LOGIN, { login: "ann", password: PASSWORD }, from(`198.51.100.${i}`))).status, 200);
 });
+
+test("work that strangers cause from a shared address refuses neither the right password nor a refresh from there", async (t) => {
+  const prism = await startAccounts(t, { clock: new FakeClock(), settings: { "rateLimit.enabled": "false" } });
+  await makeAccount(prism, { username: "carol" });
+  const { refreshToken } = await logIn(prism, "carol");
+  const { work } = prism.parts.http;
+  const members = (n: number) => JSON.stringify({ z: Array.from({ length: n }, () => 1) });
+  for (const path of ["/api/v1/auth/verify-email", "/auth/refresh", "/auth/logout"])
+    for (let i = 0; i < 30; i++)
+      assert.equal(outcomeOf(await call(prism, path, members(7900))), "413 PAYLOAD_TOO_LARGE");
+  for (const url of ["", "sign-in"]) assert.equal(work.debtOf(work.ofAddress("127.0.0.1", url)), null, url);
+  assert.equal(outcomeOf(await call(prism, "/api/v1/auth/verify-email", members(450))), "400 VALIDATION_FAILED");
+  const owe = (url?: string): void => {
+    for (let i = 0; i < 2; i++) work.charge(work.ofAddress("127.0.0.1", url), { steps: 80_000_000 });
+  };
+  owe();
+  assert.equal(outcomeOf(await call(prism, "/api/v1/auth/verify-email", {})), "429 WORK_LIMITED");
+  const long = { login: "carol", password: "x".repeat(5000) };
+  assert.notEqual(outcomeOf(await call(prism, LOGIN, long)), "429 WORK_LIMITED");
+  owe("sign-in");
+  assert.equal(outcomeOf(await call(prism, LOGIN, long)), "429 WORK_LIMITED");
+  await logIn(prism, "carol");
+  assert.equal((await call(prism, "/auth/refresh", { refreshToken })).status, 200);
+});
