@@ -31,7 +31,14 @@ const FEWEST_FILES = 3;
  * Files of these folders wait for processes, browsers and clocks, so they start first, a few per
  * process.
  */
-const SLOW_FOLDERS = ["test/http/access-matrix", "test/e2e/", "test/console/", "test/live/", "test/cli/", "test/features/plugins/"];
+const SLOW_FOLDERS = [
+  "test/http/access-matrix",
+  "test/e2e/",
+  "test/console/",
+  "test/live/",
+  "test/cli/",
+  "test/features/plugins/",
+];
 const MOST_SLOW_FILES = 5;
 const STRIDE = 16;
 /** For all files of a process together, also on a busy machine: ends a test that hangs. */
