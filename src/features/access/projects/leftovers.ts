@@ -47,13 +47,20 @@ export interface Leftovers {
   readonly toRotateCount?: number;
 }
 
+/** Who gets the keys of another person, with the scopes that this person may have. */
+interface Heir {
+  /** Null: the operator. */
+  readonly userId: string | null;
+  mayHave(scope: KeyScope, projectId: string): boolean;
+}
+
 /** Whose keys, and what becomes of them. */
 export interface KeysOf {
   readonly userId: string;
   /** Null: of all projects. */
   readonly projectId: string | null;
-  /** The user to whom the keys are handed; undefined: they lose the scopes, and without one are revoked. */
-  readonly heir?: string | null | undefined;
+  /** To whom the keys are handed; undefined: they lose the scopes, and without one are revoked. */
+  readonly heir?: Heir | undefined;
   /** The action that ended the rights, for the audit trail. */
   readonly by: "member.remove" | "member.update" | "user.delete" | "user.update" | "role.update" | "role.delete";
   /** Whether the person lost the right to this scope; by default all. */
@@ -78,22 +85,21 @@ export async function endKeysOf(
   const handedOver: KeyRef[] = [];
   for (const { id, name, projectId: of, scopes: stored } of await query.execute()) {
     const scopes = JSON.parse(stored) as KeyScope[];
-    const kept = scopes.filter((scope) => !hasLost(scope, of));
-    if (kept.length === scopes.length) continue;
+    if (!scopes.some((scope) => hasLost(scope, of))) continue;
+    const kept = scopes.filter((scope) => (heir ? heir.mayHave(scope, of) : !hasLost(scope, of)));
     const isEnded = kept.length === 0;
-    const values =
-      heir !== undefined
-        ? { createdBy: heir }
-        : isEnded
-          ? { revokedAt: ctx.clock.now() }
-          : { scopes: JSON.stringify(kept) };
+    const isRestricted = !isEnded && kept.length < scopes.length;
+    const values = isEnded
+      ? { revokedAt: ctx.clock.now() }
+      : { scopes: JSON.stringify(kept), ...(heir ? { createdBy: heir.userId } : {}) };
     await trx.updateTable("api_keys").set(values).where("id", "=", id).execute();
     addEffect(trx, { type: "rights-changed", of: "key", keyId: id });
-    const action = heir !== undefined ? "key.hand_over" : isEnded ? "key.revoke" : "key.restrict";
-    const metadata = { projectId: of, by, ...(action === "key.restrict" ? { scopes: kept } : {}) };
+    const action = isEnded ? "key.revoke" : heir ? "key.hand_over" : "key.restrict";
+    const metadata = { projectId: of, by, ...(isRestricted ? { scopes: kept } : {}) };
     await recordChange(ctx, action, "apiKey", id, metadata, trx);
-    if (action === "key.restrict") restricted.push({ id, name, scopes: kept });
-    else (action === "key.revoke" ? revoked : handedOver).push({ id, name });
+    if (isRestricted) restricted.push({ id, name, scopes: kept });
+    if (isEnded) revoked.push({ id, name });
+    else if (heir) handedOver.push({ id, name });
   }
   return {
     ...(revoked.length > 0 ? { keysRevoked: revoked } : {}),
@@ -116,6 +122,15 @@ function mayDo({ permissions, memberships }: KeyRights, scope: KeyScope, project
   const has = (right: ProjectRight) => hasProjectRight(holder, right, projectId, of);
   if (scope === "notifications:send") return permissions.has(scope) && has("project:read");
   return has(scope === "realtime:subscribe" ? "events:read" : scope);
+}
+
+/** The rights of the user to whom keys of a project are handed. @param userId null: the operator, with all */
+export async function heirWith(userId: string | null, projectId: string, of: DefaultProject, trx: Trx): Promise<Heir> {
+  if (userId === null) return { userId, mayHave: () => true };
+  const permissions = new Set<string>(permissionsOf(await heldRoles(userId, trx)));
+  const role = await roleOf(trx, projectId, userId);
+  const rights = { permissions, memberships: new Map(role ? [[projectId, role]] : []) };
+  return { userId, mayHave: (scope, project) => mayDo(rights, scope, project, of) };
 }
 
 /**
@@ -296,14 +311,22 @@ export async function endTopicRights(trx: Trx, userId: string, projectId: string
 
 /**
  * Hands over the projects that a person made and no longer owns: from then on another owner has their
- * limits and pays for their work. Call it after the person's role is gone.
+ * limits and pays for their work. Call it after the person's role is gone, not for who leaves: that
+ * would give limits and costs to people who never agreed.
  * @param projectId null: all projects
+ * @param actorId who ended the role, and owns the project from then on if an owner of it
  */
-export async function endOwnershipOf(userId: string, projectId: string | null, trx: Trx): Promise<void> {
+export async function endOwnershipOf(
+  userId: string,
+  projectId: string | null,
+  trx: Trx,
+  actorId: string | null = null,
+): Promise<void> {
   let query = trx.selectFrom("projects").select("id").where("ownerId", "=", userId);
   if (projectId !== null) query = query.where("id", "=", projectId);
   for (const { id } of await query.execute()) {
-    const [ownerId] = await ownersOf(trx, id);
+    const owners = await ownersOf(trx, id);
+    const ownerId = owners.find((owner) => owner === actorId) ?? owners[0];
     if (ownerId === undefined) continue;
     await trx.updateTable("projects").set({ ownerId }).where("id", "=", id).execute();
     addEffect(trx, { type: "rights-changed", of: "project", projectId: id });

@@ -12,6 +12,7 @@ import {
   endKeysOf,
   endOwnershipOf,
   endTopicRights,
+  heirWith,
   type Leftovers,
   leftoverIds,
   restrictKeysOfMember,
@@ -64,7 +65,7 @@ export async function addMember(
   if (userId === undefined) throw userNotFound();
   return changeProject(ctx, principal, projectId, "project:manage", async (trx) => {
     const member = await queries.findMember(trx, projectId, userId);
-    if (member) return setRole(ctx, trx, member, role, keepKeys === true ? principal : null);
+    if (member) return setRole(ctx, trx, member, { role, principal, keepsKeys: keepKeys === true });
     const createdAt = ctx.clock.now();
     await trx.insertInto("project_members").values({ projectId, userId, role, createdAt }).execute();
     addEffect(trx, { type: "rights-changed", of: "user", userId });
@@ -88,15 +89,15 @@ export async function changeMember(
   const projectId = projects.require(principal, ref, "project:manage");
   const userId = users.findAny(userRef) ?? userRef;
   return changeProject(ctx, principal, projectId, "project:manage", async (trx) =>
-    setRole(ctx, trx, await requireMember(trx, projectId, userId), role, keepKeys === true ? principal : null),
+    setRole(ctx, trx, await requireMember(trx, projectId, userId), { role, principal, keepsKeys: keepKeys === true }),
   );
 }
 
 /**
  * Owners remove members; members may leave. The API keys that the member made are revoked.
- * @param keepsKeys hands the keys to the caller, or to another owner if the caller leaves.
+ * @param keepsKeys hands the keys to the caller, or to another owner if the operator does it; not for who leaves
  * @returns what ended, and which secrets the person still knows; null for nothing. @throws USER_NOT_FOUND
- * if no member, LAST_ADMIN
+ * if no member, LAST_ADMIN, VALIDATION_FAILED
  */
 export async function removeMember(
   ctx: ProjectsContext,
@@ -107,7 +108,9 @@ export async function removeMember(
 ): Promise<Leftovers | null> {
   const { projects, users } = ctx;
   const userId = users.findAny(userRef) ?? userRef;
-  const right = userId === principal.userId ? "project:read" : "project:manage";
+  const isSelf = userId === principal.userId;
+  if (isSelf && keepsKeys) throw ownKeys("query");
+  const right = isSelf ? "project:read" : "project:manage";
   const projectId = projects.require(principal, ref, right);
   return changeProject(ctx, principal, projectId, right, async (trx) => {
     const member = await requireMember(trx, projectId, userId);
@@ -119,7 +122,7 @@ export async function removeMember(
       .execute();
     addEffect(trx, { type: "rights-changed", of: "user", userId: member.userId });
     await revokeInvitationsOf(ctx, projectId, member.userId, trx);
-    const heir = keepsKeys ? await heirOf(trx, member, principal) : undefined;
+    const heir = keepsKeys ? await heirOf(ctx, trx, member, principal) : undefined;
     const keys = await endKeysOf(ctx, { userId: member.userId, projectId, heir, by: "member.remove" }, trx);
     const left = withSecrets(keys, await secretsKnownTo(trx, member, member.role, undefined));
     await recordChange(
@@ -130,32 +133,47 @@ export async function removeMember(
       { userId: member.userId, ...leftoverIds(left) },
       trx,
     );
-    await endOwnershipOf(member.userId, projectId, trx);
+    if (!isSelf) await endOwnershipOf(member.userId, projectId, trx, principal.userId);
     await endTopicRights(trx, member.userId, projectId);
     return Object.keys(left).length === 0 ? null : left;
   });
 }
 
 /**
- * The user to whom the keys of a member are handed: the caller; if the member does it, or the operator,
- * another owner, otherwise an administrator. Call it after the member's rights changed.
+ * The user to whom the keys of a member are handed: the caller; for the operator an owner, otherwise
+ * an administrator. Call it after the member's rights changed.
  */
-async function heirOf(trx: Trx, { projectId, userId }: queries.MemberRow, caller: PermissionHolder) {
-  if (caller.userId !== null && caller.userId !== userId) return caller.userId;
-  const owners = await queries.ownersOf(trx, projectId);
-  const administrators = await queries.administrators(trx);
-  return [...owners, ...administrators.map(({ id }) => id)].find((id) => id !== userId) ?? null;
+async function heirOf(
+  { projects }: ProjectsContext,
+  trx: Trx,
+  { projectId, userId }: queries.MemberRow,
+  caller: PermissionHolder,
+) {
+  const owners = async () => [
+    ...(await queries.ownersOf(trx, projectId)),
+    ...(await queries.administrators(trx)).map(({ id }) => id),
+  ];
+  const heirId = caller.userId ?? (await owners()).find((id) => id !== userId) ?? null;
+  return heirWith(heirId, projectId, projects, trx);
 }
 
-/** @param keeper the caller, if the keys are handed over; null: they lose scopes */
+interface RoleChange {
+  readonly role: ProjectRole;
+  readonly principal: PermissionHolder;
+  /** Hands keys that would lose scopes to another person. */
+  readonly keepsKeys: boolean;
+}
+
+/** @throws LAST_ADMIN, VALIDATION_FAILED */
 async function setRole(
   ctx: ProjectsContext,
   trx: Trx,
   member: queries.MemberRow,
-  role: ProjectRole,
-  keeper: PermissionHolder | null,
+  { role, principal, keepsKeys }: RoleChange,
 ) {
   const { projectId, userId } = member;
+  const isSelf = userId === principal.userId;
+  if (isSelf && keepsKeys) throw ownKeys("body");
   if (role !== "owner") await requireOtherOwner(trx, member);
   await trx
     .updateTable("project_members")
@@ -165,13 +183,13 @@ async function setRole(
     .execute();
   await trx.deleteFrom("lost_rights").where("projectId", "=", projectId).where("userId", "=", userId).execute();
   addEffect(trx, { type: "rights-changed", of: "user", userId });
-  const heir = keeper ? await heirOf(trx, member, keeper) : undefined;
+  const heir = keepsKeys ? await heirOf(ctx, trx, member, principal) : undefined;
   const keys = await restrictKeysOfMember(ctx, { userId, projectId, heir, before: member.role, of: ctx.projects }, trx);
   const left = withSecrets(keys, await secretsKnownTo(trx, member, member.role, role));
   await recordChange(ctx, "member.update", "project", projectId, { userId, role, ...leftoverIds(left) }, trx);
   if (role !== "owner") {
     await revokeInvitationsOf(ctx, projectId, userId, trx);
-    await endOwnershipOf(userId, projectId, trx);
+    if (!isSelf) await endOwnershipOf(userId, projectId, trx, principal.userId);
   }
   return { ...(await readMember(trx, projectId, userId)), ...left };
 }
@@ -194,6 +212,11 @@ async function requireOtherOwner(trx: Trx, { projectId, userId, role }: queries.
 
 function oneOfBoth(): PrismError {
   return invalidField("body", "email", "give either email or userId");
+}
+
+/** Who leaves would make another owner answer for keys that the leaver knows. */
+function ownKeys(location: "body" | "query"): PrismError {
+  return invalidField(location, "keepKeys", "another owner hands over your keys, when removing you or your role");
 }
 
 function userNotFound(): PrismError {

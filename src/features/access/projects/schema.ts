@@ -90,13 +90,15 @@ export const RemoveMember = object({
   keepKeys: v.optional(
     doc(
       queryBoolean,
-      "Keeps the API keys that the member made: they belong to the caller, to another owner or to an administrator",
+      "Keeps the API keys that the member made, with the scopes that the caller may have, to whom they belong then " +
+        "(for the operator: to an owner). Not for who leaves",
     ),
   ),
 });
 
 const KEEP_KEYS =
-  "Hands API keys of the member that would lose scopes to the caller (for the member and the operator: to another owner), as they are";
+  "Hands API keys of the member that would lose scopes to the caller (for the operator: to an owner), with the scopes " +
+  "that the caller may have. Not for oneself";
 const keyRefs = v.array(v.object({ id: v.string(), name: v.string() }));
 const leftoverEntries = {
   keysRevoked: v.optional(doc(keyRefs, "API keys that the member made and that ended")),

@@ -146,10 +146,11 @@ test("only an owner changes members, and only active users can become members", 
   assert.equal((await prism.get(path, { apiKey: shop.apiKey })).status, 403);
 });
 
-test("a project whose founder is removed, leaves, is demoted or deleted belongs to another owner, who has its limits", async (t) => {
+test("a founder's project goes to the owner who removes or demotes the founder, and to no one by leaving", async (t) => {
   const prism = await startPrism(t, { settings: { "limits.projectsPerUser": "4" } });
   const vic = await makeUser(prism, "vic", ["User"]);
   const mal = await makeUser(prism, "mal", ["User"]);
+  const zoe = await makeUser(prism, "zoe", ["User"]);
   const make = (name: string) => prism.post<{ id: string }>("/projects", { name }, { token: vic.token });
   const projects: { readonly id: string }[] = [];
   for (const name of ["a", "b", "c", "d"]) projects.push((await make(name)).body);
@@ -157,15 +158,20 @@ test("a project whose founder is removed, leaves, is demoted or deleted belongs 
   const ownerOf = (at: number) => prism.parts.core.access.projects.ownerOf(projects[at]?.id ?? "");
   for (let at = 0; at < 4; at++) {
     assert.equal(ownerOf(at), vic.id);
-    assert.equal((await prism.post(membersOf(at), { userId: mal.id, role: "owner" })).status, 201);
+    for (const { id } of [mal, zoe])
+      assert.equal((await prism.post(membersOf(at), { userId: id, role: "owner" })).status, 201);
   }
   assert.equal((await make("e")).status, 409);
-  assert.equal((await prism.delete(`${membersOf(0)}/${vic.id}`, { token: mal.token })).status, 200);
-  assert.equal((await prism.delete(`${membersOf(1)}/${vic.id}`, { token: vic.token })).status, 200);
-  const demoted = await prism.patch(`${membersOf(2)}/${vic.id}`, { role: "viewer" }, { token: mal.token });
+  const leaving = await prism.delete(`${membersOf(1)}/me`, { token: vic.token });
+  assert.ok([200, 204].includes(leaving.status), leaving.text);
+  assert.equal((await prism.patch(`${membersOf(3)}/${vic.id}`, { role: "viewer" }, { token: vic.token })).status, 200);
+  assert.deepEqual([ownerOf(1), ownerOf(3)], [vic.id, vic.id], "its limits stay with who made it");
+  assert.equal((await make("e")).status, 409);
+  assert.equal((await prism.delete(`${membersOf(0)}/${vic.id}`, { token: zoe.token })).status, 200);
+  const demoted = await prism.patch(`${membersOf(2)}/${vic.id}`, { role: "viewer" }, { token: zoe.token });
   assert.equal(demoted.status, 200);
-  assert.deepEqual([ownerOf(0), ownerOf(1), ownerOf(2), ownerOf(3)], [mal.id, mal.id, mal.id, vic.id]);
+  assert.deepEqual([ownerOf(0), ownerOf(2)], [zoe.id, zoe.id], "the owner who acts");
   assert.equal((await make("e")).status, 201);
   assert.equal((await prism.delete(`/api/v1/users/${vic.id}`)).status, 204);
-  assert.equal(ownerOf(3), mal.id);
+  assert.deepEqual([ownerOf(1), ownerOf(3)], [mal.id, mal.id], "the first owner of those who remain");
 });
