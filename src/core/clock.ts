@@ -154,3 +154,24 @@ function formatterOf(timezone: string): Intl.DateTimeFormat {
   formatters.set(timezone, made);
   return made;
 }
+
+const MAX_CAUSES = 1000;
+
+/** Lets the warning of one cause pass once a minute, where each event may cause it. */
+export class Seldom {
+  readonly #clock: Pick<Clock, "elapsed">;
+  readonly #lastAt = new Map<string, number>();
+
+  constructor(clock: Pick<Clock, "elapsed">) {
+    this.#clock = clock;
+  }
+
+  passes(cause: string): boolean {
+    const now = this.#clock.elapsed();
+    const last = this.#lastAt.get(cause);
+    if (last !== undefined && now - last < MINUTE_MS) return false;
+    if (this.#lastAt.size >= MAX_CAUSES) this.#lastAt.clear();
+    this.#lastAt.set(cause, now);
+    return true;
+  }
+}

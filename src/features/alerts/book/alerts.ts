@@ -1,10 +1,10 @@
 import { AsyncResource } from "node:async_hooks";
 import type { Database as Sqlite } from "better-sqlite3";
 import { type Caller, currentCaller } from "../../../core/caller.ts";
-import type { Clock, EpochMs } from "../../../core/clock.ts";
+import { type Clock, type EpochMs, Seldom } from "../../../core/clock.ts";
 import { DueTimes, type SteadyClock } from "../../../core/due-times.ts";
 import { limitReached, PrismError } from "../../../core/errors.ts";
-import { type Logger, Seldom } from "../../../core/log.ts";
+import type { Logger } from "../../../core/log.ts";
 import type { Metrics } from "../../../core/metrics.ts";
 import type { Turns } from "../../../http/work-budget.ts";
 import type { Database, InTransaction, ReadDb, Trx } from "../../../store/database.ts";

@@ -1,7 +1,7 @@
 import type { Database as Sqlite } from "better-sqlite3";
-import { type Clock, DAY_MS, type EpochMs } from "../../../core/clock.ts";
+import { type Clock, DAY_MS, type EpochMs, Seldom } from "../../../core/clock.ts";
 import { DueTimes, SteadyClock } from "../../../core/due-times.ts";
-import { type Logger, Seldom } from "../../../core/log.ts";
+import type { Logger } from "../../../core/log.ts";
 import type { NotificationRow } from "../../../store/commit/write-set.ts";
 import { addEffect, type Database, type Trx } from "../../../store/database.ts";
 import type { EventsTable } from "../../../store/schema.ts";
