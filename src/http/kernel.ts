@@ -467,7 +467,7 @@ export class HttpKernel implements BodySink {
     );
   }
 
-  /** Why a request is refused whose body is longer than one that passes in debt. */
+  /** The error of a body that is longer than one that passes in debt. */
   #orDebt({ debt }: Exchange, error: PrismError): PrismError {
     return debt !== null && error.code === "PAYLOAD_TOO_LARGE" ? this.#work.refusal(debt) : error;
   }

@@ -139,8 +139,8 @@ export class WorkBudget {
   }
 
   /**
-   * Who pays for reading, from buckets of their own: who reads much still sends, and what keys read
-   * takes nothing from people. Null for the operator.
+   * The account that pays for reading, with buckets of its own: many reads do not refuse sending, and
+   * reads of keys do not refuse those of people. Null for the operator.
    */
   ofReader(principal: Principal, kind: "reads" | "exports"): WorkAccount | null {
     const account = this.ofPrincipal(principal);

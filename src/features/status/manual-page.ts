@@ -152,7 +152,7 @@ function sectionList(sections: readonly { readonly anchor: string; readonly titl
 
 interface Frame {
   readonly title: string;
-  /** The page whose place the menu shows; empty for none. */
+  /** The page that the menu marks; empty for none. */
   readonly topic: string;
   readonly main: string;
   readonly query?: string;

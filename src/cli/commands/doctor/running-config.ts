@@ -11,7 +11,7 @@ import { ServerClient } from "../../server-client.ts";
 
 type Setting = Pick<SettingView, "key" | "value" | "origin" | "secret">;
 
-/** Whose settings are judged. */
+/** The settings that are judged. */
 export interface Judged {
   readonly loaded: LoadedConfig;
   /** Null: those of this shell. */

@@ -311,7 +311,7 @@ export async function endTopicRights(trx: Trx, userId: string, projectId: string
 
 /**
  * Hands over the projects that a person made and no longer owns: from then on another owner has their
- * limits and pays for their work. Call it after the person's role is gone, not for who leaves: that
+ * limits and pays for their work. Call it after the person's role is gone, not for a member who leaves: that
  * would give limits and costs to people who never agreed.
  * @param projectId null: all projects
  * @param actorId who ended the role, and owns the project from then on if an owner of it

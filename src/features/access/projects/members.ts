@@ -95,7 +95,7 @@ export async function changeMember(
 
 /**
  * Owners remove members; members may leave. The API keys that the member made are revoked.
- * @param keepsKeys hands the keys to the caller, or to another owner if the operator does it; not for who leaves
+ * @param keepsKeys hands the keys to the caller, or to another owner if the operator does it; not for oneself
  * @returns what ended, and which secrets the person still knows; null for nothing. @throws USER_NOT_FOUND
  * if no member, LAST_ADMIN, VALIDATION_FAILED
  */
@@ -214,7 +214,7 @@ function oneOfBoth(): PrismError {
   return invalidField("body", "email", "give either email or userId");
 }
 
-/** Who leaves would make another owner answer for keys that the leaver knows. */
+/** A member who leaves must not make another owner responsible for keys that the member knows. */
 function ownKeys(location: "body" | "query"): PrismError {
   return invalidField(location, "keepKeys", "another owner hands over your keys, when removing you or your role");
 }

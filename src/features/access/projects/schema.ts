@@ -91,7 +91,7 @@ export const RemoveMember = object({
     doc(
       queryBoolean,
       "Keeps the API keys that the member made, with the scopes that the caller may have, to whom they belong then " +
-        "(for the operator: to an owner). Not for who leaves",
+        "(for the operator: to an owner). Not for oneself",
     ),
   ),
 });

@@ -252,7 +252,7 @@ export class ProjectStorage {
       yield [projectId, this.bytesOf(projectId)];
   }
 
-  /** Projects above their own limit, those that store most first. */
+  /** Projects above their own limit, the largest first. */
   full(): FullProject[] {
     const { storageBytesPerProject } = this.#parts.limits();
     const full: FullProject[] = [];

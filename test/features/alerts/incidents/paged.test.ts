@@ -10,6 +10,17 @@ const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 type Labels = Readonly<Record<string, string>>;
 
+/** What a person does with an incident, in an order that is possible. */
+const ACTIONS: readonly (readonly [action: string, body: object])[] = [
+  ["acknowledge", { note: "mine" }],
+  ["unacknowledge", {}],
+  ["snooze", { durationMs: HOUR }],
+  ["unsnooze", {}],
+  ["notes", { text: "seen" }],
+  ["escalate", {}],
+  ["resolve", {}],
+];
+
 /** A project with two viewers of whom the policy notifies one. */
 async function shopWorld(t: Parameters<typeof IncidentWorld.start>[0]) {
   const world = await IncidentWorld.start(t, { "auth.accessExpires": "30d" });
@@ -52,16 +63,7 @@ test("a paged viewer may do everything with the incident, another viewer may onl
   assert.deepEqual((await listed(other.token)).body.data[0]?.mayAct, false);
   for (const read of [`/api/v1/alerts/${detail.body.alertList[0]?.id}`, `/api/v1/explain/incident/${id}`])
     assert.equal((await prism.get(read, { token: paged.token })).status, 200, read);
-  const actions: [action: string, body: object][] = [
-    ["acknowledge", { note: "mine" }],
-    ["unacknowledge", {}],
-    ["snooze", { durationMs: HOUR }],
-    ["unsnooze", {}],
-    ["notes", { text: "seen" }],
-    ["escalate", {}],
-    ["resolve", {}],
-  ];
-  for (const [action, body] of actions) {
+  for (const [action, body] of ACTIONS) {
     const refused = await prism.post(`${path}/${action}`, body, { token: other.token });
     assert.equal(outcome(refused), "403 UNAUTHORIZED_ROLE", action);
     const served = await prism.post(`${path}/${action}`, body, { token: paged.token });
@@ -129,16 +131,7 @@ test("S3: who is notified of an incident of the closed default project reads it 
   assert.equal(made.status, 201, made.text);
   assert.equal(outcome(await prism.delete(`/api/v1/silences/${made.body.id}`, as)), "204");
   assert.equal(outcome(await prism.post(`${path}/acknowledge`, {}, { token: other.token })), "404 INCIDENT_NOT_FOUND");
-  const actions: [action: string, body: object][] = [
-    ["acknowledge", {}],
-    ["unacknowledge", {}],
-    ["snooze", { durationMs: HOUR }],
-    ["unsnooze", {}],
-    ["notes", { text: "seen" }],
-    ["escalate", {}],
-    ["resolve", {}],
-  ];
-  for (const [action, body] of actions) {
+  for (const [action, body] of ACTIONS) {
     assert.equal(
       outcome(await prism.post(`${path}/${action}`, body, { token: other.token })),
       "404 INCIDENT_NOT_FOUND",

@@ -1,6 +1,7 @@
 import type { SenderRow } from "./known-programs.ts";
 
-const azure = (monitorCondition: string) => ({
+/** An alert in the common schema of Azure Monitor. */
+export const azure = (monitorCondition: string) => ({
   schemaId: "azureMonitorCommonAlertSchema",
   data: {
     essentials: {

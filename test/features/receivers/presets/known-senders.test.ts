@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { ReceiverTest } from "../support.ts";
-import { MONITORS } from "./known-monitors.ts";
+import { azure, MONITORS } from "./known-monitors.ts";
 import { PROGRAMS } from "./known-programs.ts";
 
 interface Tried {
@@ -28,25 +28,6 @@ async function shown(it: ReceiverTest, id: string, body: unknown): Promise<reado
   const state = alert === undefined ? null : `${alert.status} ${alert.key}`;
   return [type, level, payload.title, payload.message, payload.link, state];
 }
-
-const azure = (monitorCondition: string) => ({
-  schemaId: "azureMonitorCommonAlertSchema",
-  data: {
-    essentials: {
-      alertId: "/subscriptions/s/providers/Microsoft.AlertsManagement/alerts/b9569717",
-      alertRule: "CPU of web",
-      severity: "Sev1",
-      signalType: "Metric",
-      monitorCondition,
-      configurationItems: ["web-1"],
-      originAlertId: "o1",
-      firedDateTime: "2026-01-31T08:00:05.123Z",
-      description: "Above 90 %",
-      essentialsVersion: "1.0",
-    },
-    alertContext: {},
-  },
-});
 
 test("the preset generic names what well-known senders report, and knows their states", async (t) => {
   const it = await ReceiverTest.start(t);

@@ -1,0 +1,290 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { sql } from "kysely";
+import { overSocket } from "../../../helpers/control.ts";
+import { makeProject, makeUser } from "../../../helpers/people.ts";
+import { type Reply, startPrism, type TestPrism } from "../../../helpers/prism.ts";
+import { rowsOf } from "../../../helpers/tables.ts";
+
+const outcomeOf = ({ status, body }: Reply): string => {
+  const { error } = body as { error?: { code: string } };
+  return error ? `${status} ${error.code}` : String(status);
+};
+
+async function joinAs(prism: TestPrism, projectId: string, userId: string, role: string): Promise<void> {
+  const reply = await prism.post(`/api/v1/projects/${projectId}/members`, { userId, role });
+  assert.equal(reply.status, 201, reply.text);
+}
+
+test("removing a member revokes the API keys that the member made, unless they are handed over", async (t) => {
+  const prism = await startPrism(t);
+  const shop = await makeProject(prism);
+  const members = `/api/v1/projects/${shop.id}/members`;
+  const { body: me } = await prism.get<{ id: string }>("/api/v1/users/me");
+  const keyOf = async (name: string) => {
+    const user = await makeUser(prism, name, ["User"]);
+    await joinAs(prism, shop.id, user.id, "owner");
+    const { body } = await prism.post<{ id: string; key: string }>(
+      `/api/v1/projects/${shop.id}/keys`,
+      { name },
+      { token: user.token },
+    );
+    return { ...body, userId: user.id, token: user.token };
+  };
+  const ingest = (apiKey: string) => prism.post("/api/v1/events", { type: "a" }, { apiKey });
+  const [ann, bob, eve] = [await keyOf("ann"), await keyOf("bob"), await keyOf("eve")];
+  assert.equal((await ingest(ann.key)).status, 202);
+  assert.equal((await prism.delete(`${members}/${ann.userId}`)).status, 200);
+  assert.equal(outcomeOf(await ingest(ann.key)), "401 INVALID_API_KEY");
+  assert.equal((await prism.delete(`${members}/${bob.userId}?keepKeys=true`)).status, 200);
+  assert.equal((await ingest(bob.key)).status, 202);
+  const kept = await prism.delete<{ error: { code: string } }>(`${members}/me?keepKeys=true`, { token: eve.token });
+  assert.equal(outcomeOf(kept), "400 VALIDATION_FAILED", "not one's own");
+  assert.equal((await prism.delete(`${members}/me`, { token: eve.token })).status, 200);
+  assert.equal(outcomeOf(await ingest(eve.key)), "401 INVALID_API_KEY");
+  const { body } = await prism.get<{ data: { name: string; createdBy: string }[] }>(`/api/v1/projects/${shop.id}/keys`);
+  assert.deepEqual(
+    body.data.map(({ name, createdBy }) => [name, createdBy]),
+    [
+      ["default", me.id],
+      ["bob", me.id],
+    ],
+  );
+  assert.equal((await ingest(shop.apiKey)).status, 202, "keys of others stay");
+  const audited = rowsOf<{ action: string; resourceId: string }>(
+    prism,
+    "select action, resourceId from audit_log where action in ('key.revoke', 'key.hand_over') order by seq",
+  );
+  assert.deepEqual(
+    audited.map(({ action, resourceId }) => [action, resourceId]),
+    [
+      ["key.revoke", ann.id],
+      ["key.hand_over", bob.id],
+      ["key.revoke", eve.id],
+    ],
+  );
+});
+
+test("a demoted member's API keys lose the scopes that the role no longer has, or are handed over", async (t) => {
+  const prism = await startPrism(t);
+  const shop = await makeProject(prism);
+  const members = `/api/v1/projects/${shop.id}/members`;
+  const ann = await makeUser(prism, "ann", ["Operator"]);
+  await joinAs(prism, shop.id, ann.id, "owner");
+  const keyWith = async (name: string, scopes: string[]) =>
+    (await prism.post<{ key: string }>(`/api/v1/projects/${shop.id}/keys`, { name, scopes }, { token: ann.token })).body
+      .key;
+  const both = await keyWith("both", ["events:write", "events:read", "silences:broad", "realtime:publish"]);
+  const writer = await keyWith("writer", ["events:write"]);
+  const ingest = async (apiKey: string) => outcomeOf(await prism.post("/api/v1/events", { type: "a" }, { apiKey }));
+  type Left = { keysRevoked?: { name: string }[]; keysRestricted?: { name: string; scopes: string[] }[] };
+  const demote = (role: string, keepKeys?: boolean) =>
+    prism.patch<Left & { keysHandedOver?: { name: string }[] }>(`${members}/${ann.id}`, { role, keepKeys });
+  const asEditor = (await demote("editor")).body;
+  assert.deepEqual(
+    asEditor.keysRestricted?.map(({ name, scopes }) => [name, ...scopes]),
+    [["both", "events:write", "events:read", "realtime:publish"]],
+  );
+  assert.equal(asEditor.keysRevoked, undefined);
+  assert.equal(await ingest(writer), "202");
+  const asViewer = (await demote("viewer")).body;
+  assert.deepEqual(
+    asViewer.keysRestricted?.map(({ scopes }) => scopes),
+    [["events:read"]],
+  );
+  assert.deepEqual(
+    asViewer.keysRevoked?.map(({ name }) => name),
+    ["writer"],
+  );
+  assert.deepEqual([await ingest(both), await ingest(writer)], ["403 SCOPE_MISSING", "401 INVALID_API_KEY"]);
+  assert.equal((await prism.get("/api/v1/events", { apiKey: both })).status, 200, "what the viewer may do is left");
+
+  await demote("owner");
+  const kept = await keyWith("kept", ["events:write"]);
+  const handed = (await demote("viewer", true)).body;
+  assert.deepEqual(
+    handed.keysHandedOver?.map(({ name }) => name),
+    ["kept"],
+  );
+  assert.equal(await ingest(kept), "202");
+  const audited = rowsOf<{ action: string; metadata: string }>(
+    prism,
+    "select action, metadata from audit_log where action in ('key.restrict', 'key.hand_over') order by seq",
+  );
+  assert.deepEqual(
+    audited.map(({ action, metadata }) => [action, (JSON.parse(metadata) as { by: string }).by]),
+    [
+      ["key.restrict", "member.update"],
+      ["key.restrict", "member.update"],
+      ["key.hand_over", "member.update"],
+    ],
+  );
+});
+
+test("kept keys belong to the owner who keeps them, with that owner's rights; by the operator to an owner", async (t) => {
+  const prism = await startPrism(t);
+  const shop = await makeProject(prism);
+  const { body: me } = await prism.get<{ id: string }>("/api/v1/users/me");
+  const [ann, bob] = [await makeUser(prism, "ann", ["Operator"]), await makeUser(prism, "bob", ["User"])];
+  for (const { id } of [ann, bob]) await joinAs(prism, shop.id, id, "owner");
+  const path = (userId: string) => `/api/v1/projects/${shop.id}/members/${userId}`;
+  const keyOf = async (token: string, name: string, scopes: string[]) => {
+    const made = await prism.post<{ id: string }>(`/api/v1/projects/${shop.id}/keys`, { name, scopes }, { token });
+    assert.equal(made.status, 201, made.text);
+    return made.body.id;
+  };
+  const keyRow = (id: string) =>
+    rowsOf(prism, `select createdBy as maker, scopes, revokedAt is null as works from api_keys where id = '${id}'`)[0];
+  const both = await keyOf(ann.token, "both", ["events:write", "notifications:send"]);
+  const sends = await keyOf(ann.token, "sends", ["notifications:send"]);
+  const own = await prism.patch(path(ann.id), { role: "viewer", keepKeys: true }, { token: ann.token });
+  assert.equal(own.status, 400, "a member who demotes itself keeps none");
+  const removed = await prism.delete<{ keysRestricted: object[]; keysHandedOver: object[]; keysRevoked: object[] }>(
+    `${path(ann.id)}?keepKeys=true`,
+    { token: bob.token },
+  );
+  assert.equal(removed.status, 200, removed.text);
+  assert.deepEqual(removed.body.keysRestricted, [{ id: both, name: "both", scopes: ["events:write"] }]);
+  assert.deepEqual(removed.body.keysHandedOver, [{ id: both, name: "both" }]);
+  assert.deepEqual(removed.body.keysRevoked, [{ id: sends, name: "sends" }]);
+  assert.deepEqual(keyRow(both), { maker: bob.id, scopes: '["events:write"]', works: 1 });
+  assert.deepEqual(keyRow(sends), { maker: ann.id, scopes: '["notifications:send"]', works: 0 });
+  const bobs = await keyOf(bob.token, "bob", ["events:write"]);
+  const byOperator = await overSocket(prism.dir, "PATCH", path(bob.id), { role: "viewer", keepKeys: true });
+  assert.equal(byOperator.status, 200, byOperator.text);
+  assert.deepEqual(keyRow(bobs), { maker: me.id, scopes: '["events:write"]', works: 1 });
+});
+
+test("keys lose the scopes whose permission their maker loses by another server role, or by a changed role", async (t) => {
+  const prism = await startPrism(t);
+  const shop = await makeProject(prism);
+  const { body: role } = await prism.post<{ id: string }>("/api/v1/roles", {
+    name: "Pager",
+    permissions: ["notifications:send", "realtime:publish"],
+  });
+  const { body: admins } = await prism.post<{ key: string }>("/api/v1/projects/default/keys", {});
+  const made = async (name: string, roles: string[]) => {
+    const user = await makeUser(prism, name, roles);
+    await joinAs(prism, shop.id, user.id, "owner");
+    const scopes = ["events:write", "notifications:send", "realtime:publish"];
+    const { body } = await prism.post<{ id: string; key: string }>(
+      `/api/v1/projects/${shop.id}/keys`,
+      { name, scopes },
+      { token: user.token },
+    );
+    return { ...user, keyId: body.id, key: body.key };
+  };
+  const [ann, bob] = [await made("ann", ["Operator", "User"]), await made("bob", ["Pager"])];
+  const boss = await makeUser(prism, "boss", ["Admin"]);
+  const { body: bosses } = await prism.post<{ key: string }>(
+    `/api/v1/projects/${shop.id}/keys`,
+    {},
+    { token: boss.token },
+  );
+  const scopesOf = (id: string) =>
+    JSON.parse(rowsOf<{ scopes: string }>(prism, `select scopes from api_keys where id = '${id}'`)[0]?.scopes ?? "[]");
+  const notify = (apiKey: string) =>
+    prism.post("/api/v1/notifications", { userId: "ann", title: "t", message: "m" }, { apiKey });
+  assert.ok((await notify(ann.key)).status < 300);
+
+  assert.equal((await prism.patch(`/api/v1/users/${ann.id}`, { roles: ["User"] })).status, 200);
+  assert.equal(outcomeOf(await notify(ann.key)), "403 SCOPE_MISSING");
+  assert.deepEqual(scopesOf(ann.keyId), ["events:write"]);
+  assert.deepEqual(scopesOf(bob.keyId), ["events:write", "notifications:send", "realtime:publish"]);
+  const changed = await prism.put(`/api/v1/roles/${role.id}`, { permissions: ["realtime:publish"] });
+  assert.equal(changed.status, 200, changed.text);
+  assert.deepEqual(scopesOf(bob.keyId), ["events:write", "realtime:publish"]);
+  const reassigned = await prism.delete(`/api/v1/roles/${role.id}?reassignTo=${await roleId(prism, "User")}`);
+  assert.equal(reassigned.status, 204, reassigned.text);
+  assert.deepEqual(scopesOf(bob.keyId), ["events:write"]);
+  await prism.patch(`/api/v1/users/${boss.id}`, { roles: ["Operator"] });
+  const ingest = async (apiKey: string) => outcomeOf(await prism.post("/api/v1/events", { type: "a" }, { apiKey }));
+  assert.equal(await ingest(bosses.key), "401 INVALID_API_KEY", "made in a project of others");
+  assert.equal(await ingest(admins.key), "202", "keys of others stay");
+});
+
+async function roleId(prism: TestPrism, name: string): Promise<string> {
+  const { body } = await prism.get<{ data: { id: string; name: string }[] }>("/api/v1/roles");
+  return body.data.find((role) => role.name === name)?.id ?? "";
+}
+
+test("removing a member answers what ended and which URLs the person still knows, as does the audit trail", async (t) => {
+  const prism = await startPrism(t);
+  const shop = await makeProject(prism);
+  const [ann, bob] = [await makeUser(prism, "ann", ["User"]), await makeUser(prism, "bob", ["User"])];
+  for (const { id } of [ann, bob]) await joinAs(prism, shop.id, id, "owner");
+  const as = { token: ann.token };
+  const post = async (path: string, body: object, by = as) => {
+    const reply = await prism.post<{ id: string }>(`/api/v1/${path}`, { projectId: shop.id, ...body }, by);
+    assert.ok(reply.status < 300, `${path}: ${reply.text}`);
+    return reply.body.id;
+  };
+  await post(`projects/${shop.id}/keys`, { name: "shop", projectId: undefined });
+  await post("receivers", { name: "GitHub", preset: "github" });
+  const printer = await post("receivers", { name: "Printer", preset: "generic" }, { token: bob.token });
+  await post("receivers", { name: "Other", preset: "generic" }, { token: bob.token });
+  await post(`receivers/${printer}/rotate`, { projectId: undefined });
+  await post("integrations", { name: "PagerDuty", kind: "pagerduty" });
+  await post("heartbeats", { name: "Backup", timeoutMs: 60_000, graceMs: 60_000 }, { token: bob.token });
+  await post("heartbeats/key/rotate", {});
+
+  type Left = { keysRevoked?: { name: string }[]; toRotate?: { kind: string; name: string }[] };
+  const { status, body } = await prism.delete<Left>(`/api/v1/projects/${shop.id}/members/${ann.id}`);
+  assert.equal(status, 200);
+  assert.deepEqual(
+    body.keysRevoked?.map(({ name }) => name),
+    ["shop"],
+  );
+  assert.deepEqual(
+    body.toRotate?.map(({ kind, name }) => `${kind} ${name}`),
+    ["receiver GitHub", "receiver Printer", "integration PagerDuty", "heartbeat Backup", "pingKey ping key"],
+  );
+  const [row] = rowsOf<{ metadata: string }>(prism, "select metadata from audit_log where action = 'member.remove'");
+  const metadata = JSON.parse(row?.metadata ?? "{}") as { keysRevoked: string[]; toRotate: string[] };
+  assert.deepEqual([metadata.keysRevoked.length, metadata.toRotate.length], [1, 5]);
+});
+
+test("of many secrets that a person knows the answer and the audit trail list a hundred, and their number", async (t) => {
+  const prism = await startPrism(t);
+  const shop = await makeProject(prism);
+  const ann = await makeUser(prism, "ann", ["User"]);
+  await joinAs(prism, shop.id, ann.id, "owner");
+  await prism.parts.base.database.write((trx) =>
+    sql`with recursive n(i) as (select 1 union all select i + 1 from n where i < 130)
+      insert into heartbeats (id, projectId, pingHash, badgeUuid, name, slug, kind, timeoutMs, graceMs, status, createdAt, updatedAt)
+      select 'h' || i, ${shop.id}, 'p' || i, 'b' || i, 'Job ' || i, 'job-' || i, 'simple', 60000, 60000, 'up', 0, 0 from n`.execute(
+      trx,
+    ),
+  );
+  const { body, status, text } = await prism.delete<{ toRotate: unknown[]; toRotateCount: number }>(
+    `/api/v1/projects/${shop.id}/members/${ann.id}`,
+  );
+  assert.equal(status, 200, text);
+  assert.deepEqual([body.toRotate.length, body.toRotateCount], [100, 130]);
+  const [row] = rowsOf<{ metadata: string }>(prism, "select metadata from audit_log where action = 'member.remove'");
+  const metadata = JSON.parse(row?.metadata ?? "{}") as { toRotate: string[]; toRotateCount: number };
+  assert.deepEqual([metadata.toRotate.length, metadata.toRotateCount], [100, 130]);
+});
+
+test("deleting an account revokes its API keys and cancels its timers; its schedules go on for the server", async (t) => {
+  const prism = await startPrism(t);
+  const shop = await makeProject(prism);
+  const ann = await makeUser(prism, "ann", ["Operator"]);
+  await joinAs(prism, shop.id, ann.id, "owner");
+  const as = { token: ann.token };
+  const { body: made } = await prism.post<{ key: string }>(`/api/v1/projects/${shop.id}/keys`, {}, as);
+  const action = { type: "notify", payload: { userId: "me", title: "t", message: "m" } };
+  const once = { label: "once", delayMs: 3_600_000, action };
+  assert.equal((await prism.post("/api/v1/time/trigger", once, as)).status, 201);
+  const daily = await prism.post("/api/v1/time/trigger", { label: "daily", cron: "0 8 * * *", action }, as);
+  assert.equal(daily.status, 201, daily.text);
+  assert.equal((await prism.delete(`/api/v1/users/${ann.id}`)).status, 204);
+  assert.equal(
+    outcomeOf(await prism.post("/api/v1/events", { type: "a" }, { apiKey: made.key })),
+    "401 INVALID_API_KEY",
+  );
+  assert.deepEqual(rowsOf(prism, "select label, state from jobs where queue = 'timers'"), [
+    { label: "once", state: "cancelled" },
+  ]);
+  assert.deepEqual(rowsOf(prism, "select name from schedules where queue = 'timers'"), []);
+});
