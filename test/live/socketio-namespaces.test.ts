@@ -137,7 +137,7 @@ test("a client that leaves its only namespace keeps the connection, which may jo
   t.after(() => socket.terminate());
   const texts: string[] = [];
   socket.on("message", (data) => texts.push(String(data)));
-  await once(socket, "open");
+  await eventually("the handshake", () => texts.length === 1);
   const joined = (count: number) =>
     eventually("ready", () => texts.filter((text) => text.includes('["ready"')).length === count);
   socket.send(`40${JSON.stringify({ token: prism.adminToken })}`);

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
+import { DAY_MS } from "../../src/core/clock.ts";
 import { EngineSession } from "../../src/live/protocols/socketio/engine.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { FakeClock } from "../helpers/fake-clock.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { LiveServer, range } from "./support/live-server.ts";
 import { frame, RawSocket } from "./support/raw-socket.ts";
@@ -72,6 +74,24 @@ test("after a failed probe another one may start", async (t) => {
   const again = await eventually("room", () => startProbe(t, prism, path).catch(() => null));
   again.send(frame("2probe"));
   await again.expectText("3probe");
+});
+
+test("a session that ends between the probe and the upgrade gives its reason over the WebSocket", async (t) => {
+  const clock = new FakeClock();
+  const prism = await startPrism(t, { clock });
+  const path = await open(prism);
+  await post(prism, path, `40${JSON.stringify({ token: prism.adminToken })}`);
+  let came = "";
+  while (!came.includes('["ready"')) came += (await prism.get(path, { token: null })).text;
+  const socket = await startProbe(t, prism, path);
+  socket.send(frame("2probe"));
+  await socket.expectText("3probe");
+  clock.advance(7 * DAY_MS);
+  await eventually("the end of the session", async () => (await prism.get(path, { token: null })).status === 400);
+  // The client library polls no more, and takes the end of this WebSocket for a failed upgrade only.
+  assert.equal(socket.connection.isClosed, false);
+  socket.send(frame("5"));
+  await eventually("the end of the WebSocket", () => socket.connection.isClosed);
 });
 
 test("an upgraded session keeps no poll request, whose headers contain credentials", async (t) => {

@@ -106,6 +106,8 @@ export class EngineSession extends EventEmitter<EngineEvents> {
   readonly #heartbeat: NodeJS.Timeout;
   #probeLimit: NodeJS.Timeout | undefined;
   #pollRelease: NodeJS.Timeout | undefined;
+  /** How to end the WebSocket of a client that was switching to it when the session ended. */
+  #farewell: ((ws: CarrierSocket) => void) | null = null;
 
   /** @param ws null for a session that starts by polling */
   constructor(remoteAddress: string, ws: CarrierSocket | null) {
@@ -207,7 +209,8 @@ export class EngineSession extends EventEmitter<EngineEvents> {
     if (packet === PROBE) {
       ws.send(PROBE_ANSWER);
       this.#pollRelease ??= setInterval(() => this.poll && this.#answer(this.poll, NOOP), RELEASE_POLL_MS);
-    } else if (packet === UPGRADE) this.#switchTo(ws);
+    } else if (packet === UPGRADE && this.#farewell) this.#farewell(ws);
+    else if (packet === UPGRADE) this.#switchTo(ws);
     else ws.close();
   }
 
@@ -223,10 +226,16 @@ export class EngineSession extends EventEmitter<EngineEvents> {
   end(code = 1000, reason = "", packets: readonly string[] = []): void {
     if (this.readyState === "closed") return;
     const ws = this.#ws;
-    if (ws) for (const packet of packets) ws.send(packet);
-    else this.emit("unsent", [...this.#waiting, ...packets].join(PACKET_SEPARATOR));
+    const last = ws ? packets : [...this.#waiting, ...packets];
+    const leave = (carrier: CarrierSocket): void => {
+      for (const packet of last) carrier.send(packet);
+      carrier.end(code, reason);
+    };
+    if (!ws) this.emit("unsent", last.join(PACKET_SEPARATOR));
+    // The client polls no more. If its new WebSocket closed now, it would wait for a ping.
+    if (this.#pollRelease) this.#farewell = leave;
     this.#close("forced close");
-    ws?.end(code, reason);
+    if (ws) leave(ws);
   }
 
   /** Called by Socket.IO. */
@@ -245,8 +254,11 @@ export class EngineSession extends EventEmitter<EngineEvents> {
     this.readyState = "closed";
     clearInterval(this.#heartbeat);
     const { poll, probe } = this;
-    this.#endProbe();
-    probe?.close();
+    clearInterval(this.#pollRelease);
+    if (!this.#farewell) {
+      this.#endProbe();
+      probe?.close();
+    }
     this.#waiting = [];
     this.#unsent = [];
     if (poll && !poll.isOver) this.#answer(poll, answer);

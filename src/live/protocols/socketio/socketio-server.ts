@@ -81,7 +81,7 @@ export class SocketIoServer {
       dropped: (ws) => sessionCarriedBy(ws)?.live.dropped(),
       // Also of a probing socket: its cost counts for the session.
       pong: (ws) => ws.getUserData().session?.live.pongReceived(),
-      ping: (ws) => ws.getUserData().session?.live.receive(),
+      ping: (ws) => pinged(ws),
       close: (ws) => closed(ws),
     });
   }
@@ -244,6 +244,13 @@ function receive(ws: WebSocket<SocketData>, bytes: Buffer, isBinary: boolean): v
   if (!session.admits(packet, bytes.length)) return;
   if (session.engine.probe === ws) session.engine.receiveProbe(packet);
   else session.engine.receive(packet);
+}
+
+function pinged(ws: WebSocket<SocketData>): void {
+  const { session } = ws.getUserData();
+  // The pings of a probing socket are not counted once its session has ended.
+  if (session?.engine.readyState === "closed") ws.close();
+  else session?.live.receive();
 }
 
 function closed(ws: WebSocket<SocketData>): void {
