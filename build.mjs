@@ -10,6 +10,7 @@ import { adaptAddon, addonFile } from "./scripts/adapt-uws.mjs";
 import { buildConsole } from "./scripts/build-console.mjs";
 import { writeClientPackage } from "./scripts/client-package.mjs";
 import { writeModuleTypes } from "./scripts/module-types.mjs";
+import { newestGlibc, newestOf } from "./scripts/package/glibc.mjs";
 
 const root = import.meta.dirname;
 const work = join(root, ".build");
@@ -83,17 +84,21 @@ mkdirSync(dirname(output), { recursive: true });
 execFileSync(process.execPath, [join(root, "scripts/collect.mjs")], { stdio: "inherit" });
 writeModuleTypes(join(root, "dist/module.d.ts"));
 await writeClientPackage(join(root, "dist/prism-client"));
-const { firstLoad, total } = await buildConsole();
+const { firstLoad, total, inputs } = await buildConsole();
 const natives = findNatives();
-await bundle(natives);
+inputs.push(...(await bundle(natives)));
 const bundledAt = Date.now();
+writeParts(inputs);
 const assets = {
   ...natives,
   ...Object.fromEntries(
     Object.entries({ ...ASSETS, ...consoleFiles() }).map(([name, file]) => [name, join(root, file)]),
   ),
   ...Object.fromEntries(
-    ["start.js", "main.js", "main.js.cache", "worker.js", "worker.js.cache"].map((name) => [name, join(work, name)]),
+    ["about.json", "start.js", "main.js", "main.js.cache", "worker.js", "worker.js.cache"].map((name) => [
+      name,
+      join(work, name),
+    ]),
   ),
 };
 // For runs of the bundle outside the executable: the one below, and those of tests.
@@ -133,6 +138,7 @@ function libc() {
   return process.report.getReport().header.glibcVersionRuntime ? "glibc." : "musl.";
 }
 
+/** @returns the files in the bundles */
 async function bundle(natives) {
   const digest = Object.fromEntries(Object.entries(natives).map(([name, file]) => [name, sha256(readFileSync(file))]));
   const common = {
@@ -145,6 +151,7 @@ async function bundle(natives) {
     minify: true,
     legalComments: "none",
     logLevel: "warning",
+    metafile: true,
     plugins: [packedNatives],
     define: {
       "import.meta.dirname": "__dirname",
@@ -153,7 +160,7 @@ async function bundle(natives) {
       DIGEST: JSON.stringify(digest),
     },
   };
-  await esbuild.build({
+  const start = await esbuild.build({
     ...common,
     format: "iife",
     entryPoints: [join(root, "src/prelude.cjs")],
@@ -165,8 +172,9 @@ async function bundle(natives) {
     banner: { js: "(function (exports, require, module, __filename, __dirname) {'use strict';" },
     footer: { js: "})" },
   };
-  await esbuild.build({ ...wrapped, entryPoints: [join(root, "src/worker.ts")], outfile: join(work, "worker.js") });
-  await esbuild.build({
+  const thread = { entryPoints: [join(root, "src/worker.ts")], outfile: join(work, "worker.js") };
+  const worker = await esbuild.build({ ...wrapped, ...thread });
+  const main = await esbuild.build({
     ...wrapped,
     stdin: {
       // Exported for a host that runs several commands (test/cli/command-host.ts).
@@ -177,6 +185,36 @@ async function bundle(natives) {
     outfile: join(work, "main.js"),
   });
   for (const name of ["start.js", "worker.js", "main.js"]) toAscii(join(work, name));
+  return [start, worker, main].flatMap(({ metafile }) => Object.keys(metafile.inputs));
+}
+
+/**
+ * Writes about.json, which `prism version --all` prints, and packages.json, the paths of all packages in
+ * the executable for scripts/package.mjs.
+ */
+function writeParts(files) {
+  const database = new (require("better-sqlite3"))(":memory:");
+  const addon = join(root, "node_modules/uWebSockets.js");
+  const source = readFileSync(join(addon, "source_commit"), "utf8").trim();
+  const needed = [process.execPath, ...Object.values(natives)].map((file) => newestGlibc(readFileSync(file)));
+  const about = {
+    // A copy without a repository is told by scripts/release.mjs; a build of changed sources has none.
+    commit: process.env.PRISM_COMMIT || null,
+    sqlite: database.prepare("SELECT sqlite_version()").pluck().get(),
+    uWebSockets: `${require(join(addon, "package.json")).version} (${source.slice(0, 8)})`,
+    glibc: process.platform === "linux" ? newestOf(needed) : null,
+    platform: `${process.platform}-${process.arch}`,
+  };
+  database.close();
+  writeFileSync(join(work, "about.json"), JSON.stringify(about));
+  const assets = Object.values({ ...ASSETS, ...natives });
+  const packages = [...files, ...assets, join(addon, "package.json")].map(packageOf).filter((path) => path !== null);
+  writeFileSync(join(work, "packages.json"), JSON.stringify([...new Set(packages)].sort()));
+}
+
+/** @returns such as node_modules/a/node_modules/@b/c; null for a file that is in no package */
+function packageOf(file) {
+  return /node_modules\/(?:.*\/node_modules\/)?(?:@[^/]+\/)?[^/]+/.exec(file.replaceAll("\\", "/"))?.[0] ?? null;
 }
 
 /**

@@ -18,6 +18,7 @@ import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { dynamicSymbols, neededVersions, SYMBOL_BYTES, textAt } from "./elf.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const DIGESTS = join(root, "scripts/uws-digests.json");
@@ -139,9 +140,6 @@ function trimUnsigned(bytes) {
 
 const hex = (text) => Buffer.from(text.replaceAll(" ", ""), "hex");
 
-const SHT_DYNSYM = 11;
-const SHT_GNU_VERNEED = 0x6ffffffe;
-const SHT_GNU_VERSYM = 0x6fffffff;
 const TOO_NEW = "GLIBC_2.38";
 /** Names of C library functions in C23 builds; the older function has the same meaning. */
 const C23 = "__isoc23_";
@@ -150,25 +148,19 @@ const BASE = { x64: "GLIBC_2.2.5", arm64: "GLIBC_2.17" };
 
 /**
  * Links `__isoc23_strtol` and similar functions to `strtol`: they differ only in parsing `0b` as
- * binary. ELF-64, little endian.
+ * binary.
  */
 function lowerGlibc(bytes, arch) {
-  const sections = readSections(bytes);
-  const symbols = sections.find(({ type }) => type === SHT_DYNSYM);
-  const versions = sections.find(({ type }) => type === SHT_GNU_VERSYM);
-  const names = sections[symbols.link];
-  const needed = readNeeded(
-    bytes,
-    sections.find(({ type }) => type === SHT_GNU_VERNEED),
-    names.offset,
-  );
+  const tables = dynamicSymbols(bytes);
+  const { symbols, versions, names } = tables;
+  const needed = neededVersions(bytes, tables).filter(({ library }) => library === "libc.so.6");
   const tooNew = needed.find(({ name }) => name === TOO_NEW);
   if (!tooNew) return;
   const base = needed.find(({ name }) => name === BASE[arch]);
   if (!base) throw new Error(`uWebSockets links ${TOO_NEW}, and not ${BASE[arch]}`);
-  for (let i = 0; i < symbols.size / 24; i++) {
+  for (let i = 0; i < symbols.size / SYMBOL_BYTES; i++) {
     if (bytes.readUInt16LE(versions.offset + i * 2) !== tooNew.index) continue;
-    const at = symbols.offset + i * 24;
+    const at = symbols.offset + i * SYMBOL_BYTES;
     const name = textAt(bytes, names.offset + bytes.readUInt32LE(at));
     if (!name.startsWith(C23)) throw new Error(`uWebSockets needs ${name} of ${TOO_NEW}`);
     // The older name is a suffix of the newer one.
@@ -176,42 +168,6 @@ function lowerGlibc(bytes, arch) {
   }
   bytes.copy(bytes, tooNew.at, base.at, base.at + 4);
   bytes.copy(bytes, tooNew.at + 8, base.at + 8, base.at + 12);
-}
-
-function readSections(bytes) {
-  const start = Number(bytes.readBigUInt64LE(0x28));
-  const [entryBytes, count] = [bytes.readUInt16LE(0x3a), bytes.readUInt16LE(0x3c)];
-  return Array.from({ length: count }, (_, i) => {
-    const at = start + i * entryBytes;
-    const number = (offset) => Number(bytes.readBigUInt64LE(at + offset));
-    return {
-      type: bytes.readUInt32LE(at + 4),
-      offset: number(24),
-      size: number(32),
-      link: bytes.readUInt32LE(at + 40),
-    };
-  });
-}
-
-/**
- * The C library versions that the addon needs: position of each entry, its name, and the index that
- * symbols use.
- */
-function readNeeded(bytes, { offset }, names) {
-  const found = [];
-  for (let file = offset; ; file += bytes.readUInt32LE(file + 12)) {
-    const isLibc = textAt(bytes, names + bytes.readUInt32LE(file + 4)) === "libc.so.6";
-    let at = file + bytes.readUInt32LE(file + 8);
-    for (let left = bytes.readUInt16LE(file + 2); isLibc && left > 0; left--) {
-      found.push({ at, index: bytes.readUInt16LE(at + 6), name: textAt(bytes, names + bytes.readUInt32LE(at + 8)) });
-      at += bytes.readUInt32LE(at + 12);
-    }
-    if (bytes.readUInt32LE(file + 12) === 0) return found;
-  }
-}
-
-function textAt(bytes, at) {
-  return bytes.toString("latin1", at, bytes.indexOf(0, at));
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -29,6 +29,7 @@ export async function buildConsole({ isDevelopment = false } = {}) {
     jsx: "automatic",
     jsxImportSource: "preact",
     write: false,
+    metafile: true,
     outdir: output,
   };
   const application = await esbuild.build({
@@ -38,7 +39,6 @@ export async function buildConsole({ isDevelopment = false } = {}) {
     chunkNames: "assets/[name]-[hash]",
     format: "esm",
     splitting: true,
-    metafile: true,
     plugins: [withoutGrammars, withSharedParts],
   });
   const scripts = await esbuild.build({
@@ -64,7 +64,7 @@ export async function buildConsole({ isDevelopment = false } = {}) {
     [theme, ...first].map((name) => `assets/${name}`),
   );
   if (!isDevelopment) requireSmall(size);
-  return size;
+  return { ...size, inputs: [application, scripts].flatMap(({ metafile }) => Object.keys(metafile.inputs)) };
 }
 
 /**

@@ -77,6 +77,8 @@ function buildIfStale() {
     "package-lock.json",
     "package.json",
     "scripts/adapt-uws.mjs",
+    "scripts/elf.mjs",
+    "scripts/package/glibc.mjs",
     "scripts/uws-digests.json",
     "scripts/build-console.mjs",
     "scripts/client-package.mjs",

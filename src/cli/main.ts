@@ -25,7 +25,7 @@ import { addBackup, addRestore, addVacuum } from "./commands/server/backup.ts";
 import { addChannels } from "./commands/server/channels.ts";
 import { addCompletion } from "./commands/server/completion.ts";
 import { addConfig } from "./commands/server/config.ts";
-import { addDocs } from "./commands/server/docs.ts";
+import { addDocs, addMan } from "./commands/server/docs.ts";
 import { addDoctor } from "./commands/server/doctor.ts";
 import { addExport } from "./commands/server/export.ts";
 import { addHealth } from "./commands/server/health.ts";
@@ -63,7 +63,7 @@ export async function main(argv: readonly string[]): Promise<void> {
   exitOnUncaught(reportFailure);
   const program = buildProgram();
   try {
-    await program.parseAsync([...argv]);
+    await program.parseAsync(withVersionCommand(argv));
   } catch (error) {
     process.exitCode = reportFailure(error);
     // A thread or a timer that a failed start leaves behind must not keep the process; what closes
@@ -72,11 +72,23 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
 }
 
+/**
+ * `prism --version --all` is `prism version --all`: as a global flag, `--all` would be taken from the
+ * commands that have one.
+ */
+function withVersionCommand(argv: readonly string[]): string[] {
+  const [node = "", script = "", ...words] = argv;
+  const others = words.filter((word) => word !== "--version" && word !== "-v");
+  const isOfAll =
+    others.length < words.length && others.includes("--all") && others.every((word) => word.startsWith("-"));
+  return isOfAll ? [node, script, "version", ...others] : [...argv];
+}
+
 /** Every command, with its flags and help. */
 export function buildProgram(): Command {
   const program = new Command("prism")
     .description("Self-hosted alerting, notification and scheduling: one executable on SQLite")
-    .version(VERSION, "-v, --version", "print the version")
+    .version(VERSION, "-v, --version", "print the version; with --all also those of its parts")
     .option("--config <file>", "configuration file (default: ./prism.config.json, then /etc/prism/prism.config.json)")
     .option("--data-dir <dir>", "data directory, with the database and control socket (or PRISM_DATA_DIR)")
     .option("--url <base>", "URL of a server (default: PRISM_URL, then the server of the data directory)")
@@ -165,5 +177,6 @@ Examples:
   addDocs(program);
   addHelp(program);
   addCompletion(program);
+  addMan(program);
   return program;
 }

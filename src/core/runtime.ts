@@ -121,5 +121,25 @@ export function isUncaughtHandled(error: unknown): boolean {
   return false;
 }
 
+/** What build.mjs packed; null is unknown, as all of it is from source but the platform. */
+export interface Parts {
+  /** Of the sources, in hex; null unless a release was built from a commit. */
+  readonly commit: string | null;
+  readonly sqlite: string | null;
+  /** Version of the npm package, with the commit of the library. */
+  readonly uWebSockets: string | null;
+  /** The oldest glibc that the program runs with; null on other systems than Linux. */
+  readonly glibc: string | null;
+  /** Such as `linux-x64`. */
+  readonly platform: string;
+}
+
+export function partsOfBuild(): Parts {
+  const none = { commit: null, sqlite: null, uWebSockets: null, glibc: null };
+  const platform = `${process.platform}-${process.arch}`;
+  if (!packed) return { ...none, platform };
+  return JSON.parse(packed.asset("about.json").toString("utf8")) as Parts;
+}
+
 /** A test compares it with package.json. */
-export const VERSION = "0.1.0";
+export const VERSION = "0.2.0";

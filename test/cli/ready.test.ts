@@ -29,7 +29,7 @@ function checkout(
   const root = temporaryDir(t);
   mkdirSync(join(root, "scripts"));
   mkdirSync(join(root, "node_modules"));
-  for (const script of ["ready.mjs", "adapt-uws.mjs", "uws-digests.json"])
+  for (const script of ["ready.mjs", "adapt-uws.mjs", "elf.mjs", "uws-digests.json"])
     cpSync(join(SCRIPTS, script), join(root, "scripts", script));
   const lockFile = (packages: object) => JSON.stringify({ packages });
   writeFileSync(join(root, "package-lock.json"), lockFile({ "": { name: "prism" }, ...wanted }));
@@ -80,7 +80,7 @@ function onNode(version: string): { status: number | null; stderr: string } {
 test("an older Node gets the sentence that names the version it needs", () => {
   assert.deepEqual(onNode("18.20.8"), { status: 1, stderr: "Prism needs Node 20.15 or newer; this is 18.20.8.\n" });
   // Node 18 has no import.meta.dirname: its use before the check would hide the sentence.
-  for (const script of ["ready.mjs", "adapt-uws.mjs"])
+  for (const script of ["ready.mjs", "adapt-uws.mjs", "elf.mjs"])
     assert.doesNotMatch(
       readFileSync(join(SCRIPTS, script), "utf8"),
       /= import\.meta\.dirname|\(import\.meta\.dirname/,

@@ -8,6 +8,16 @@ const cwd = tmpdir();
 const CASES: readonly { args: readonly string[]; status: number; stdout?: RegExp; stderr?: RegExp }[] = [
   { args: ["--help"], status: 0, stdout: /serve .*\n[\s\S]*tail[\s\S]*Exit codes: 0 done/ },
   { args: ["--version"], status: 0, stdout: /^\d+\.\d+\.\d+\n$/ },
+  {
+    args: ["--version", "--all"],
+    status: 0,
+    stdout: /^prism +\d+\.\d+\.\d+\ncommit [\s\S]*\nNode\.js +\d+\.[\s\S]*\nplatform +\w+-\w+\n$/,
+  },
+  {
+    args: ["-v", "--json", "--all"],
+    status: 0,
+    stdout: /^\{"version":.*"uWebSockets":.*"glibc":.*"node":"v\d+\..*\}\n$/,
+  },
   { args: ["help", "tail"], status: 0, stdout: /Usage: prism tail[\s\S]*Examples:\n {2}\$ prism tail/ },
   { args: ["help", "key", "rotate"], status: 0, stdout: /Usage: prism key rotate[\s\S]*--grace/ },
   { args: ["export", "--help"], status: 0, stdout: /--format[\s\S]*Global Options:[\s\S]*--json/ },

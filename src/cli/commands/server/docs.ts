@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { VERSION } from "../../../core/runtime.ts";
 import { INDEX, linkedTopic, movedTo, readPage, type Topic, topics } from "../../../features/status/manual.ts";
 import { contextOf } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
@@ -103,4 +104,69 @@ function excerpt(line: string, words: string): string {
   const from = Math.max(0, at - AROUND);
   const to = from + 2 * AROUND;
   return `${from > 0 ? "…" : ""}${line.slice(from, to).trim()}${to < line.length ? "…" : ""}`;
+}
+
+/** Prints the manual page prism(1), for packages. */
+export function addMan(program: Command): void {
+  program
+    .command("man")
+    .description("print the manual page prism(1), with every command")
+    .addHelpText("after", "\nExamples:\n  $ prism man | man -l -\n  $ prism man > /usr/local/share/man/man1/prism.1")
+    .action(() => {
+      process.stdout.write(manPage(program));
+    });
+}
+
+/** The page in the macros of man(7). @param program with all commands */
+export function manPage(program: Command): string {
+  const lines = [
+    `.TH PRISM 1 "" "Prism ${VERSION}" "User Commands"`,
+    ...[".SH NAME", `prism \\- ${escaped(lowered(program.description()))}`],
+    ...[".SH SYNOPSIS", ".B prism", '.RI [ options ] " command " [ arguments ]'],
+    ".SH OPTIONS",
+    ...optionsOf(program),
+    ".SH COMMANDS",
+    ...commandsOf(program, "prism"),
+    ...[".SH EXIT STATUS", "0 done, 1 failure, 2 usage, 3 configuration or schema refused, 4 server or database not"],
+    "reachable, 5 not authorised, 6 not found, 7 conflict or invalid input, 8 check failed, 130 interrupted.",
+    ...[".SH FILES", ".TP", ".I /etc/prism/prism.config.json", "configuration of the service"],
+    ...[".TP", ".I /etc/prism/secrets.env", "its secrets; a database does not open without its encryption key"],
+    ...[".TP", ".I /var/lib/prism", "data directory of the service"],
+    ...[".SH SEE ALSO", "The documentation is in the program: \\fBprism docs\\fR, and /docs of a running server."],
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function commandsOf(command: Command, path: string): string[] {
+  return command
+    .createHelp()
+    .visibleCommands(command)
+    .flatMap((each) => {
+      const name = `${path} ${each.name()}`;
+      const usage = each.usage().replace(/^\[options\] ?/, "");
+      const isGroup = each.commands.length > 0 && each.registeredArguments.length === 0;
+      const own = isGroup
+        ? []
+        : [".SS", `\\fB${escaped(name)}\\fR ${escaped(usage)}`.trim(), escaped(each.description()), ...optionsOf(each)];
+      return [...own, ...commandsOf(each, name)];
+    });
+}
+
+function optionsOf(command: Command): string[] {
+  return command.options
+    .filter(({ hidden }) => !hidden)
+    .flatMap(({ flags, description }) => [".TP", `\\fB${escaped(flags)}\\fR`, escaped(description)]);
+}
+
+/** A line that starts with a point or an apostrophe is a request of roff. */
+function escaped(text: string): string {
+  return text
+    .replaceAll("\\", "\\e")
+    .replaceAll("-", "\\-")
+    .replaceAll(/^[.']/gm, "\\&$&")
+    .replaceAll(/\n+/g, "\n.br\n");
+}
+
+function lowered(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
 }

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { countText } from "../../../core/clean-text.ts";
-import { VERSION } from "../../../core/runtime.ts";
+import { type Parts, partsOfBuild, VERSION } from "../../../core/runtime.ts";
 import type { systemStatus } from "../../../features/status/status.ts";
 import { contextOf } from "../../context.ts";
 import { online } from "../../on-server.ts";
@@ -39,11 +39,30 @@ export function addStatus(program: Command): void {
   program
     .command("version")
     .description("print the version of Prism and of its Node.js")
-    .addHelpText("after", "\nExamples:\n  $ prism version\n  $ prism version --json")
-    .action((_flags: object, command: Command) => {
+    .option("--all", "also the commit, SQLite, uWebSockets, the glibc that it needs, and the platform")
+    .addHelpText("after", "\nExamples:\n  $ prism version\n  $ prism version --all --json")
+    .action(({ all = false }: { all?: boolean }, command: Command) => {
+      const { out } = contextOf(command);
       const { version: node } = process;
-      contextOf(command).out.result({ version: VERSION, node }, () => `${VERSION}  (Node.js ${node.slice(1)})`);
+      if (!all) return out.result({ version: VERSION, node }, () => `${VERSION}  (Node.js ${node.slice(1)})`);
+      const parts = { version: VERSION, ...partsOfBuild(), node };
+      out.result(parts, () => partLines(parts));
     });
+}
+
+function partLines(parts: Parts & { readonly version: string; readonly node: string }): string[] {
+  const { version, commit, node, sqlite, uWebSockets, glibc, platform } = parts;
+  return table(
+    ["prism", version],
+    [
+      ["commit", commit],
+      ["Node.js", node.slice(1)],
+      ["SQLite", sqlite],
+      ["uWebSockets", uWebSockets],
+      ["glibc", glibc === null ? null : `${glibc} or newer`],
+      ["platform", platform],
+    ],
+  );
 }
 
 /** What works only in part, or not at all, although the server itself is well. */
