@@ -1,0 +1,62 @@
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import { manPage } from "../../src/cli/commands/server/docs.ts";
+import { buildProgram } from "../../src/cli/main.ts";
+import { temporaryDir } from "../helpers/store.ts";
+
+const root = join(import.meta.dirname, "../..");
+
+interface Glibc {
+  newestGlibc(bytes: Buffer): string | null;
+  newestOf(versions: readonly (string | null)[]): string | null;
+  checkGlibc(files: Readonly<Record<string, Buffer>>): { readonly newest: string; readonly reasons: readonly string[] };
+}
+
+interface Notes {
+  sectionOf(changelog: string, version: string): string;
+}
+
+test("a release is refused when a file needs a newer glibc than it may", async (t) => {
+  const { checkGlibc, newestGlibc, newestOf } = (await import(join(root, "scripts/package/glibc.mjs"))) as Glibc;
+  const addon = (abi: string): Buffer =>
+    readFileSync(join(root, `node_modules/uWebSockets.js/uws_linux_x64_${abi}.node`));
+  // Built with older glibc, and with 2.38 as that for Node 24 is published.
+  const [old, recent] = [addon("115"), addon("137")];
+  assert.equal(newestOf(["2.4", null, "2.34", "2.27"]), "2.34");
+  assert.deepEqual([newestGlibc(old), newestGlibc(recent)], ["2.27", "2.38"]);
+  assert.deepEqual(checkGlibc({ prism: old }), { newest: "2.27", reasons: [] });
+  assert.throws(
+    () => checkGlibc({ prism: old, "uws.node": recent }),
+    /at most glibc 2\.34: uws\.node needs __isoc23_\w+ of glibc 2\.38/,
+  );
+  const adapted = join(temporaryDir(t), "uws_linux_x64_127.node");
+  writeFileSync(adapted, addon("127"));
+  const { adaptAddon } = (await import(join(root, "scripts/adapt-uws.mjs"))) as { adaptAddon(file: string): void };
+  adaptAddon(adapted);
+  const { newest, reasons } = checkGlibc({ "uws.node": readFileSync(adapted) });
+  assert.equal(newest, "2.36");
+  assert.match(reasons.join(), /^`uws\.node` uses .*`arc4random` of 2\.36.*: the publisher of uWebSockets\.js /);
+  assert.throws(() => checkGlibc({ "other.node": recent }), /other\.node needs _dl_find_object of glibc 2\.35/);
+});
+
+test("release notes are the section of their version", async () => {
+  const { sectionOf } = (await import(join(root, "scripts/package/notes.mjs"))) as Notes;
+  const changelog =
+    "# Changelog\n\n## Unreleased\n\n## 1.2.0 (2026-11-22)\n\n### New\n\n- b\n\n## 1.2.0-1 (x)\n\n- a\n";
+  assert.equal(sectionOf(changelog, "1.2.0"), "### New\n\n- b");
+  assert.equal(sectionOf(changelog, "1.2.0-1"), "- a");
+  assert.throws(() => sectionOf(changelog, "1.3.0"), /no heading for 1\.3\.0/);
+});
+
+test("the manual page has every command and flag, and only macros of man(7)", () => {
+  const program = buildProgram();
+  const page = manPage(program);
+  for (const line of page.split("\n")) if (/^[.']/.test(line)) assert.match(line, /^\.(TH|SH|SS|TP|B|RI|I|br)\b/, line);
+  for (const flag of ["\\-\\-data\\-dir <dir>", "\\-\\-strict", "\\-v, \\-\\-version"])
+    assert.ok(page.includes(`.TP\n\\fB${flag}\\fR\n`), flag);
+  for (const name of ["prism serve", "prism key rotate", "prism man", "prism help"])
+    assert.match(page, new RegExp(`^\\.SS\n\\\\fB${name}\\\\fR`, "m"), name);
+  assert.doesNotMatch(page.trimEnd(), /^\s*$/m);
+});
