@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { type ChangedSettings, changedSettings } from "../config/changes.ts";
 import type { Config, LoadedConfig } from "../config/load.ts";
-import { furtherPorts, tlsFilesOf } from "../config/public-url.ts";
+import { otherPorts, tlsFilesOf } from "../config/public-url.ts";
 import { CONTROL_SOCKET, ListenRefused } from "../core/listening.ts";
 import { MAX_DIRECT_RECIPIENTS } from "../features/rules/index.ts";
 import { noteCertificate } from "../http/tls.ts";
@@ -63,9 +63,7 @@ export async function startWork({ base, core, services, upkeep }: Parts): Promis
 
 async function openPort({ base: { config, store }, http: { listener } }: Parts): Promise<number> {
   try {
-    const port = listener.listen(config.host, config.port, furtherPorts(config));
-    if (config.ntfy.port !== undefined) listener.listenFace("/ntfy", config.ntfy.port, "ntfy.port or PRISM_NTFY_PORT");
-    return port;
+    return listener.listen(config.host, config.port, otherPorts(config));
   } catch (error) {
     // Explained while our ports are still in use: one of them may be listed twice.
     const refusal = error instanceof ListenRefused ? await error.explained() : error;

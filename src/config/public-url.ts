@@ -74,29 +74,34 @@ export function ownOrigins(config: Ports & Pick<Config, "tls" | "publicUrl">, po
   return [...origins, new URL(`${scheme}://${new URL(publicUrl).hostname}:${dashboardPort}`).origin];
 }
 
-type Ports = Pick<Config, "extraPorts" | "dashboardPort">;
-
-/** The ports besides the main one. */
-export function furtherPorts({ extraPorts, dashboardPort }: Ports): readonly number[] {
-  return dashboardPort === undefined ? extraPorts : [...extraPorts, dashboardPort];
-}
+type Ports = Pick<Config, "extraPorts" | "dashboardPort" | "ntfy">;
 
 interface OtherPort {
   readonly port: number;
-  /** The environment variable that names it. */
+  /** The option and the environment variable that name it. */
   readonly setting: string;
+  /** The prefix of the routes that are at its root; empty: it serves what the main port does. */
+  readonly face: string;
   /** Path of the health check there. */
   readonly health: string;
 }
 
 /** All ports besides the main one. */
-export function otherPorts({ extraPorts, dashboardPort, ntfy }: Ports & Pick<Config, "ntfy">): readonly OtherPort[] {
-  const health = "/health";
+export function otherPorts({ extraPorts, dashboardPort, ntfy }: Ports): readonly OtherPort[] {
+  const same = { face: "", health: "/health" };
+  const extra = extraPorts.map((port) => ({ port, setting: "extraPorts or PRISM_EXTRA_PORTS", ...same }));
+  const dashboard = { setting: "dashboardPort or PRISM_DASHBOARD_PORT", ...same };
+  const ofNtfy = { setting: "ntfy.port or PRISM_NTFY_PORT", face: "/ntfy", health: "/v1/health" };
   return [
-    ...extraPorts.map((port) => ({ port, setting: "PRISM_EXTRA_PORTS", health })),
-    ...(dashboardPort === undefined ? [] : [{ port: dashboardPort, setting: "PRISM_DASHBOARD_PORT", health }]),
-    ...(ntfy.port === undefined ? [] : [{ port: ntfy.port, setting: "PRISM_NTFY_PORT", health: "/v1/health" }]),
+    ...extra,
+    ...(dashboardPort === undefined ? [] : [{ port: dashboardPort, ...dashboard }]),
+    ...(ntfy.port === undefined ? [] : [{ port: ntfy.port, ...ofNtfy }]),
   ];
+}
+
+/** The numbers of the ports that serve what the main one does. */
+export function furtherPorts(config: Ports): readonly number[] {
+  return otherPorts(config).flatMap(({ port, face }) => (face === "" ? [port] : []));
 }
 
 /** The files of the certificate; null if the server speaks plain HTTP. */

@@ -18,6 +18,15 @@ interface Served {
   readonly entrance: Entrance;
 }
 
+/** A port besides the main one. */
+interface FurtherPort {
+  readonly port: number;
+  /** Names the port in errors. */
+  readonly setting: string;
+  /** Prefix of the routes that are at its root; empty: all are, as on the main port. */
+  readonly face: string;
+}
+
 interface Port {
   readonly number: number;
   readonly socket: us_listen_socket;
@@ -100,26 +109,23 @@ export class HttpListener {
    * Listens exclusively: otherwise uWebSockets shares a port in use, and two servers get half of
    * the traffic each. With TLS a second app must be able to share the port later, so exclusive use
    * is only tested first.
-   * @param port 0 for a free one. @param extraPorts serve the same. @returns the port.
+   * @param port 0 for a free one. @param others its further ports. @returns the port.
    * @throws ListenRefused
    */
-  listen(host: string, port: number, extraPorts: readonly number[] = []): number {
+  listen(host: string, port: number, others: readonly FurtherPort[] = []): number {
     this.#host = host;
     const taken = this.#take(this.#main, port, "");
-    for (const extra of extraPorts) this.#take(this.#main, extra, EXTRA);
+    for (const other of others) this.#take(this.#servedAt(other.face), other.port, other.setting);
     return taken;
   }
 
-  /**
-   * Also listens on a port where a face is at the root. Call it after {@link listen}.
-   * @param face prefix of its routes. @param setting names the port in errors. @throws ListenRefused
-   */
-  listenFace(face: string, port: number, setting: string): number {
+  #servedAt(face: string): Served {
+    if (face === "") return this.#main;
     const entrance = { isControl: false, face };
     const served = { app: this.#makeApp(this.#tls), entrance };
     for (const put of this.#mounts) put(served.app, entrance);
     this.#apps.push(served.app);
-    return this.#take(served, port, setting);
+    return served;
   }
 
   /**
@@ -216,8 +222,6 @@ export class HttpListener {
     for (const app of [...this.#apps, this.#control]) app.close();
   }
 }
-
-const EXTRA = "extraPorts or PRISM_EXTRA_PORTS, or dashboardPort";
 
 /** `LIBUS_LISTEN_…`; the enum of the types does not exist at run time in every build. */
 const SHARED_PORT = 0;

@@ -33,11 +33,8 @@ export class UpgradePort {
     this.#listener = listener;
     listener.serve((res, req) => this.#answer(res, req));
     try {
-      listener.listen(
-        this.#config.host,
-        this.#config.port,
-        otherPorts(this.#config).map(({ port }) => port),
-      );
+      const others = otherPorts(this.#config).map((other) => ({ ...other, face: "" }));
+      listener.listen(this.#config.host, this.#config.port, others);
     } catch (error) {
       this.close();
       throw error instanceof ListenRefused ? await error.explained() : error;
@@ -57,13 +54,15 @@ export class UpgradePort {
       retryAfterMs: this.#leftMs(),
       details: [{ code: "PERCENT", message: `${this.#percent} %`, percent: this.#percent }],
     });
+    const isPage = !isLive && req.getMethod() === "get" && req.getHeader("accept").includes("text/html");
     const body = isLive ? { status: "ok" } : errorBody(error, uuidv7());
     res.cork(() => {
       res.writeStatus(statusLine(isLive ? 200 : 503));
-      res.writeHeader("Content-Type", "application/json").writeHeader("Cache-Control", "no-store");
+      res.writeHeader("Content-Type", isPage ? "text/html; charset=utf-8" : "application/json");
+      res.writeHeader("Cache-Control", "no-store");
       if (!isLive) for (const [name, value] of Object.entries(errorHeaders(error))) res.writeHeader(name, value);
       // A body that is still on its way is not read.
-      res.end(JSON.stringify(body), true);
+      res.end(isPage ? upgradePage(this.#percent) : JSON.stringify(body), true);
     });
   }
 
@@ -73,4 +72,17 @@ export class UpgradePort {
     const leftMs = (passedMs * (100 - this.#percent)) / Math.max(1, this.#percent);
     return Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, leftMs));
   }
+}
+
+/** What a browser shows meanwhile: it asks again by itself. No style and no script. */
+function upgradePage(percent: number): string {
+  return `<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark"><meta name="robots" content="noindex">
+<meta http-equiv="refresh" content="3"><title>Prism is being upgraded</title></head>
+<body><h1>Prism is being upgraded</h1>
+<p>Its database is migrated to the new version: ${percent} % done.</p>
+<p>This page loads again by itself.</p>
+</body></html>
+`;
 }

@@ -44,7 +44,7 @@ test("prism alerts, incidents, silences, oncall, heartbeats, policies and routes
     );
     assert.match(await run("silences list"), /active/);
     assert.match(await run(`silences show ${silence.id}`), /New disks/);
-    assert.match(await run("silences preview", 'instance="db-2"'), /1 firing alerts match/);
+    assert.match(await run("silences preview", 'instance="db-2"'), /^1 firing alert matches$/m);
     await run(`silences expire ${silence.id}`);
     assert.match(await run("incidents resolve --all-open --yes"), /^1 incidents changed/);
     assert.equal(await run("incidents list"), "no incidents\n");

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import SqliteDatabase, { type Database as Sqlite } from "better-sqlite3";
@@ -178,6 +179,11 @@ test("while the database is upgraded the port answers 503 with the percentage, a
   assert.deepEqual([reply.status, error.code, error.details[0]?.percent], [503, "UPGRADING", 0]);
   assert.match(error.message, /0 % done/);
   assert.match(reply.headers.get("retry-after") ?? "", /^\d+$/);
+  const shown = await fetch(`${at}/dashboard/`, { headers: { Accept: "text/html,application/xhtml+xml,*/*;q=0.8" } });
+  assert.deepEqual([shown.status, shown.headers.get("content-type")], [503, "text/html; charset=utf-8"]);
+  const page = await shown.text();
+  assert.match(page, /<h1>Prism is being upgraded<\/h1>\n.* 0 % done/);
+  assert.match(page, /http-equiv="refresh"/, "it loads again by itself");
   const live = await fetch(`${at}/health/live`);
   assert.deepEqual([live.status, await live.json()], [200, { status: "ok" }]);
   assert.equal((await fetch(`${at}/health/ready`)).status, 503);
@@ -189,4 +195,15 @@ test("while the database is upgraded the port answers 503 with the percentage, a
   // Before its directory is removed.
   server.signal("SIGTERM");
   assert.equal(await server.ended(), 0);
+});
+
+test("a port of ntfy that is taken is named as such, before an upgrade begins", async (t) => {
+  const old = oldDatabase(t, 100);
+  const [port, taken] = [await lastingPort(), await lastingPort()];
+  const holder = createServer().listen(taken, "127.0.0.1");
+  t.after(() => holder.close());
+  const env = { ...ENV, PORT: String(port), PRISM_NTFY_PORT: String(taken) };
+  const { status, stderr } = await runCli(["serve"], { cwd: old.cwd, env });
+  assert.equal(status, 4, stderr);
+  assert.match(stderr, /the port is taken; choose another in ntfy\.port or PRISM_NTFY_PORT/);
 });

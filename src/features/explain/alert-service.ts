@@ -28,7 +28,7 @@ import type {
 } from "./alert-schema.ts";
 import { type LogRow, listText, type Names, sentenceOf, throughText, withheldParts } from "./alert-sentences.ts";
 import { alertStories, type IncidentHistory, pathOf, policyOf, routeText } from "./alert-stories.ts";
-import { unreachableOf } from "./user-reasons.ts";
+import { deliveryText, unreachableOf } from "./user-reasons.ts";
 
 /* Why people were notified of alerts and incidents, or not, and what would happen. Nothing is stored. */
 
@@ -392,10 +392,7 @@ type Deliveries = Awaited<ReturnType<typeof queries.deliveriesOf>>;
 type Notices = Awaited<ReturnType<typeof queries.noticesTo>>;
 
 function reachText(deliveries: Deliveries, notices: Notices): string[] {
-  const lines = deliveries.map(({ channel, state, reason, lastError }) => {
-    const why = reason ?? lastError;
-    return `${channel} is ${state}${why === null || state === "delivered" ? "" : `: ${why}`}`;
-  });
+  const lines = deliveries.map(deliveryText);
   const isInApp = notices.some(({ channels }) => channels === null || channels.includes('"in_app"'));
   const isLive = notices.some(({ delivered }) => delivered === 1);
   const count = (is: (notice: Notices[number]) => boolean): number => notices.filter(is).length;

@@ -184,14 +184,17 @@ function missing(
   return memberSince > at ? `is a member of the project only since ${toRfc3339(memberSince)}` : null;
 }
 
+type Delivered = Pick<RecipientView["deliveries"][number], "channel" | "state" | "reason" | "lastError">;
+
 /** Why deliveries did not reach the user: one line each. */
 function deliveryReasons({ deliveries }: RecipientView): string[] {
-  return deliveries
-    .filter(({ state }) => state !== "delivered")
-    .map(({ channel, state, reason, lastError }) => {
-      const why = reason ?? lastError;
-      return `${channel} is ${state}${why === null ? "" : `: ${why}`}`;
-    });
+  return deliveries.filter(({ state }) => state !== "delivered").map(deliveryText);
+}
+
+/** Such as `email is queued: quiet hours`. */
+export function deliveryText({ channel, state, reason, lastError }: Delivered): string {
+  const why = state === "delivered" ? null : (reason ?? lastError);
+  return `${channel} ${state === "failed" ? "failed" : `is ${state}`}${why === null ? "" : `: ${why}`}`;
 }
 
 /** {@link deliveryReasons}, and why other channels of the rule have no delivery. */

@@ -111,10 +111,18 @@ export async function checkProxy(
     assert.deepEqual([method.status, codeOf(method.body)], [405, "METHOD_NOT_ALLOWED"]);
   });
 
-  await t.test("while Prism does not run the answer is 503", async () => {
+  await t.test("while Prism does not run programs get 503 and JSON, and browsers a page that loads again", async () => {
     await prism.stop();
     const reply = await httpsRequest(`${base}/health`, cert);
     assert.deepEqual([reply.status, codeOf(reply.body)], [503, "OVERLOADED"]);
+    assert.equal(reply.headers["content-type"], "application/json");
+    assert.equal(reply.headers["retry-after"], "5");
+    const headers = { Accept: "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8" };
+    const page = await httpsRequest(`${base}/dashboard/`, cert, { headers });
+    assert.equal(page.status, 503);
+    assert.match(String(page.headers["content-type"]), /^text\/html/);
+    assert.equal(page.headers["retry-after"], "5");
+    assert.match(page.body, /http-equiv="refresh" content="\d"(?:.|\n)*<h1>Prism does not answer<\/h1>/);
   });
 }
 

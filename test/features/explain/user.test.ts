@@ -147,6 +147,9 @@ test("explain returns why a user was not notified", async (t) => {
       [["fcm", "dead", "UNREGISTERED", "404"]],
     );
     assert.ok(view.user?.reasons.includes("audit: fcm is dead: UNREGISTERED"), view.user?.reasons.join());
+    await db.write((trx) => trx.updateTable("deliveries").set({ state: "failed" }).execute());
+    const failed = await explain(prism, `notification/${notification.id}?userId=${told.id}`);
+    assert.ok(failed.user?.reasons.includes("audit: fcm failed: UNREGISTERED"), failed.user?.reasons.join());
     assert.deepEqual(view.notifications[0]?.channels, [
       { channel: "fcm", state: "dead", reason: "UNREGISTERED", count: 1 },
     ]);

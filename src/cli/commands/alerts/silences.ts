@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { countText } from "../../../core/clean-text.ts";
 import { everyItem, online, pick } from "../../on-server.ts";
 import { durationFlag, integerFlag } from "../../output/flag-values.ts";
 import { table } from "../../output/output.ts";
@@ -143,7 +144,7 @@ function addWrite(silences: Command): void {
       const preview = await server.post<Preview>(`${PATH}/preview`, await selectionOf(server, matchers, flags));
       out.result(preview, () => [
         ...wrapped(preview.text),
-        `${preview.hits} firing alerts match`,
+        countText(preview.hits, "firing alert matches", "firing alerts match"),
         ...preview.incidents.map(({ number, title }) => `  incident ${number}  ${cut(title, 60)}`),
         ...preview.warnings.flatMap(({ message }) => wrapped(`warning: ${message}`)),
       ]);

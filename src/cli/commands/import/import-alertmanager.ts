@@ -66,9 +66,9 @@ export function addImport(program: Command): void {
 A receiver becomes a policy: a service such as Slack is a channel of the project, a webhook is a step that sends
 Alertmanager's body, a mail address notifies the user with this verified address; a receiver without configurations
 opens no incidents. Routes, inhibition rules and time intervals become the project's routes, with the same defaults.
-All is stored, or nothing. What cannot be translated is refused with its position, unless --allow-empty is given (exit
-code 8). An invalid file changes nothing and exits with 7, as does a file that would change what exists, without
---replace.
+All is stored, or nothing: an invalid file, a part that cannot be translated, or a change of what exists without
+--replace is refused with its position (exit code 7). With --allow-empty the rest is imported without the parts that
+cannot be translated (exit code 8).
 
 Examples:
   $ prism import alertmanager /etc/prometheus/alertmanager.yml --dry-run

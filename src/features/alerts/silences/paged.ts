@@ -1,4 +1,5 @@
 import { sql } from "kysely";
+import { countText } from "../../../core/clean-text.ts";
 import { DAY_MS, type EpochMs } from "../../../core/clock.ts";
 import type { Principal } from "../../../core/principal.ts";
 import { missingPermission } from "../../../http/access.ts";
@@ -38,7 +39,8 @@ export async function requirePagedSilence(
   if (!isPlain(draft, now)) throw refused("of an incident that you were notified of, silence labels for a day at most");
   if (own.isNamed === 0) throw refused("add the matcher of alertname, or of each label of an alert without it");
   const others = await othersOf(trx, userId, hits);
-  if (others > 0) throw refused(`${others} other alerts match; add labels of the alert`);
+  if (others > 0)
+    throw refused(`${countText(others, "other alert matches", "other alerts match")}; add labels of the alert`);
 }
 
 function refused(hint: string) {

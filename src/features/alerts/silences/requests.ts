@@ -1,3 +1,4 @@
+import { countText } from "../../../core/clean-text.ts";
 import { type EpochMs, toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import type { Principal } from "../../../core/principal.ts";
@@ -217,7 +218,10 @@ function judge({ warnHits }: SilencesContext, matchers: readonly Matcher[], hits
   const isLong = times?.recurrence === null && times.endsAt - times.startsAt > LONG_MS;
   const warnings = [
     isBroad &&
-      ({ code: "BROAD", message: `${hits} alerts match, more than silences.warnHits (${warnHits()})` } as const),
+      ({
+        code: "BROAD",
+        message: `${countText(hits, "alert matches", "alerts match")}, more than silences.warnHits (${warnHits()})`,
+      } as const),
     isAny && ({ code: "ANY_VALUE", message: "The matchers match any value: alerts of any kind may match" } as const),
     hits === 0 && ({ code: "NO_HITS", message: "No firing alert matches now" } as const),
     isLong && ({ code: "LONG", message: "It lasts longer than 30 days" } as const),

@@ -1,3 +1,4 @@
+import { countText } from "../../../core/clean-text.ts";
 import type { Clock, EpochMs } from "../../../core/clock.ts";
 import { DueTimes, type SteadyClock } from "../../../core/due-times.ts";
 import { limitReached, PrismError } from "../../../core/errors.ts";
@@ -234,7 +235,11 @@ export class Silences {
       throw missingPermission("silences:broad", 'or a matcher that excludes some values, such as instance=~"web.*"');
     const { warnHits } = this.#parts.limits();
     const hits = this.hits(projectId, matchers).length;
-    if (hits > warnHits) throw missingPermission("silences:broad", `${hits} alerts match now, more than ${warnHits}`);
+    if (hits > warnHits)
+      throw missingPermission(
+        "silences:broad",
+        `${countText(hits, "alert matches", "alerts match")} now, more than ${warnHits}`,
+      );
   }
 
   async #insert(draft: SilenceDraft, now: EpochMs, trx: Trx, isPaged = false): Promise<SilenceRow> {

@@ -18,7 +18,7 @@ const MAX_RULES = 1000;
 
 const CODES = [
   "person-inactive",
-  ...(["no-steps", "no-outside-way", "person-without-way"] as const),
+  ...(["no-steps", "no-outside-way", "person-without-way", "members-without-way"] as const),
   ...(["channel-untested", "channel-disabled", "channel-gone"] as const),
   ...(["schedule-gap", "schedule-gone"] as const),
 ] as const;
@@ -150,6 +150,7 @@ export async function policyWarnings(parts: WarningParts, db: Db, policy: Warned
     for (const person of parts.users.absent(step.users, projectId))
       found.push(inactive(projectId, id, `${id} ${person.id}`, `The policy ${name} names ${person.text}`));
     found.push(...(await peopleWarnings(parts, db, policy, step, warn)));
+    found.push(...(await membersWarnings(parts, db, policy, step, warn)));
     found.push(...(await gapWarnings(parts, db, policy, step, warn)));
   }
   const isOwn = definition !== BUILT_IN_POLICY;
@@ -217,8 +218,28 @@ async function peopleWarnings(
   );
 }
 
+/** The built-in policy of a project without another one, none of whose members has a way. */
+async function membersWarnings(
+  parts: WarningParts,
+  db: Db,
+  { projectId, definition }: WarnedPolicy,
+  step: NotifyStep,
+  warn: Warn,
+): Promise<PagingWarning[]> {
+  const isOnly = definition === BUILT_IN_POLICY && parts.policies.of(projectId).size === 1;
+  if (!isOnly || !parts.pages.hasWays) return [];
+  const { users } = await candidatesOf(parts, db, projectId, step, parts.clock.now());
+  if ((await reachableOf(parts, db, { projectId }, users, step.urgency)).size > 0) return [];
+  const text = `No member of the project has a way ${takes(step.urgency)} (${definition.name})`;
+  return [warn("members-without-way", step.urgency, text)];
+}
+
 function noWayText(name: string, urgency: Urgency): string {
-  return `${name} has no way that takes notices of incidents with ${urgency} urgency outside of the app`;
+  return `${name} has no way ${takes(urgency)}`;
+}
+
+function takes(urgency: Urgency): string {
+  return `that takes notices of incidents with ${urgency} urgency outside of the app`;
 }
 
 /** Gaps of the step's schedules that start within a day, and that no other target of the step covers. */

@@ -124,6 +124,17 @@ test("a person on call whose preferences refuse pages counts as without a way, a
   assert.deepEqual(await listed(world), ["person-without-way"]);
 });
 
+test("the built-in policy is warned of while none of the members has a way, and no longer when one has", async (t) => {
+  const world = await IncidentWorld.start(t, SETTINGS);
+  assert.deepEqual(await listed(world), [], "a server without ways reaches people in the app");
+  const ann = await world.member("ann");
+  const cas = await makeUser(world.prism, "cas");
+  await wayOf(t, world, { token: cas.token });
+  assert.deepEqual(await listed(world), ["members-without-way"]);
+  await wayOf(t, world, ann);
+  assert.deepEqual(await listed(world), []);
+});
+
 test("quiet hours hold pages of low urgency only, and held is not failed", async (t) => {
   const world = await IncidentWorld.start(t, SETTINGS);
   const { prism, projectId } = world;
