@@ -233,7 +233,7 @@ function noteGlobal(globals: YamlObject, findings: Findings): void {
   if (timeout !== undefined && parsePrometheusDuration(String(timeout)) !== 300_000)
     findings.change("global.resolve_timeout", `${String(timeout)} becomes 5m, for alerts without an end`);
   if (Object.keys(globals).some((name) => name.startsWith("smtp_")))
-    findings.change("global.smtp_*", "mail is sent with Prism's own settings (mail.*)");
+    findings.change("global.smtp_*", "mail is sent with Prism's own settings (smtp.*)");
 }
 
 /** Runs `read`; its refusal is a problem at the path. */
