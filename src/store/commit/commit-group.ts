@@ -17,24 +17,19 @@ interface Ended {
 export class CommitGroup {
   readonly #openedAt = performance.now();
   readonly #sharesCommit: boolean;
-  readonly #maxOpenMs: number;
   #granted = 0;
   #ended: Ended[] = [];
   /** The writer has an open transaction for the group. */
   hasTransaction = false;
 
-  /**
-   * @param sharesCommit false limits the group to one transaction. @param maxOpenMs time after
-   * which no further transaction joins
-   */
-  constructor(sharesCommit: boolean, maxOpenMs: number) {
+  /** @param sharesCommit false limits the group to one transaction */
+  constructor(sharesCommit: boolean) {
     this.#sharesCommit = sharesCommit;
-    this.#maxOpenMs = maxOpenMs;
   }
 
-  /** Whether another transaction may join. */
-  get hasRoom(): boolean {
-    const isYoung = performance.now() - this.#openedAt < this.#maxOpenMs;
+  /** Whether another transaction may join. @param maxOpenMs time after which none does */
+  hasRoom(maxOpenMs: number): boolean {
+    const isYoung = performance.now() - this.#openedAt < maxOpenMs;
     return this.#sharesCommit && this.#granted < MAX_MEMBERS && isYoung;
   }
 

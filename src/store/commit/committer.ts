@@ -81,6 +81,8 @@ export class Committer {
   #pumpScheduled = false;
   #setsInFlight = 0;
   readonly #maxOpenMs: number;
+  /** Duration of the latest set. */
+  #setMs = 0;
   #group: CommitGroup | null = null;
   /** The group waits for its next transaction. */
   #isBetweenMembers = false;
@@ -142,9 +144,13 @@ export class Committer {
     return grant.promise;
   }
 
-  /** Whether the current transaction is the last of its commit. */
+  /**
+   * Whether the current transaction is the last of its commit. While a set waits, a group stays open
+   * no longer than a set takes: a slow disk needs groups, on a fast one they would delay ingest.
+   */
   get isLastOfCommit(): boolean {
-    return !(this.#group?.hasRoom && this.#transactions[0]?.sharesCommit);
+    const maxOpenMs = this.#sets.length > 0 ? Math.min(this.#setMs, this.#maxOpenMs) : this.#maxOpenMs;
+    return !(this.#group?.hasRoom(maxOpenMs) && this.#transactions[0]?.sharesCommit);
   }
 
   /** Releases the writer: the next transaction of the same commit runs, or the commit is made. */
@@ -296,7 +302,7 @@ export class Committer {
       if (!ticket) break;
       if ("grant" in ticket) {
         if (this.#setsInFlight > 0) return;
-        this.#group = new CommitGroup(ticket.sharesCommit, this.#maxOpenMs);
+        this.#group = new CommitGroup(ticket.sharesCommit);
         this.#lastWasTransaction = true;
         this.#grantNext(this.#group);
         return;
@@ -326,8 +332,8 @@ export class Committer {
         this.record.committed();
         this.sequences.stored(sequenceEnds);
       } else this.#failed(outcome.failure, delivered);
-      if (outcome.ok)
-        this.#onCommit(performance.now() - startedAt, content.events.seq.length - content.withdrawn.length);
+      this.#setMs = performance.now() - startedAt;
+      if (outcome.ok) this.#onCommit(this.#setMs, content.events.seq.length - content.withdrawn.length);
       settle(outcome);
       if (this.#epochFailed && this.#setsInFlight === 0) this.#nextEpoch();
       this.#schedulePump();
