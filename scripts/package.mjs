@@ -1,4 +1,4 @@
-// Packages the last build, dist/prism, for download: archive, checksums, signatures, bill of materials and
+// Packages the last build, dist/prism, for download: archive, Debian package, checksums, signatures, bill of materials and
 // release notes, in dist/release. `npm run release` builds and calls it.
 // Usage: node scripts/package.mjs [--out <folder>] [--level <0 to 9, of compression>]
 //
@@ -12,6 +12,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { buildTime, gzipped, tarOf } from "./package/archive.mjs";
+import { debianName, debianPackage } from "./package/debian.mjs";
 import { checkGlibc } from "./package/glibc.mjs";
 import { publicKeyOf, signatureOf } from "./package/minisign.mjs";
 import { installText, releaseNotes, sectionOf } from "./package/notes.mjs";
@@ -37,6 +38,8 @@ try {
   rmSync(output, { recursive: true, force: true });
   mkdirSync(output, { recursive: true });
   save(`${name}.tar.gz`, gzipped(tarOf(scratch, [name], time, ["--mode=u=rwX,go=rX"]), level));
+  const debian = { folder, version, architecture: process.arch, glibc: glibc.newest, time, level };
+  save(debianName(version, process.arch), debianPackage(debian));
   save("sbom.cdx.json", readFileSync(join(folder, "sbom.cdx.json")));
   finish();
 } finally {

@@ -28,6 +28,7 @@ import {
   runSandboxedSync,
   stop,
 } from "./support/sandbox.ts";
+import { readUnit, sandboxOf, userOf } from "./support/unit.ts";
 
 const built = join(import.meta.dirname, "../../dist/prism");
 const UNITS = ["prism.service", "prism-backup.service", "prism-backup.timer"];
@@ -175,41 +176,6 @@ test("systemd-analyze finds nothing wrong with the units, and an exposure below 
     assert.equal(status, 0, stdout.split("\n").slice(-3).join("\n"));
   }
 });
-
-/** What a unit's [Service] section says; a setting may be there several times. */
-function readUnit(root: string, unit: string): ReadonlyMap<string, readonly string[]> {
-  const found = new Map<string, string[]>();
-  const text = readFileSync(join(root, "etc/systemd/system", unit), "utf8");
-  const section = /^\[Service\]\n([\s\S]*?)(?=^\[|$(?![\s\S]))/m.exec(text)?.[1] ?? "";
-  for (const [, key = "", value = ""] of section.matchAll(/^(\w+)=(.*)$/gm))
-    found.set(key, [...(found.get(key) ?? []), value]);
-  return found;
-}
-
-function userOf(root: string): { uid: number; gid: number } {
-  const line = /^prism:[^:]*:(\d+):(\d+):/m.exec(readFileSync(join(root, "etc/passwd"), "utf8"));
-  return { uid: Number(line?.[1]), gid: Number(line?.[2]) };
-}
-
-/** User, environment and command of a unit, for the directories of `root`. */
-function sandboxOf(root: string, unit: string, extra: Readonly<Record<string, string>> = {}) {
-  const settings = readUnit(root, unit);
-  assert.deepEqual(settings.get("User"), ["prism"]);
-  const pairs = (text: string): string[][] =>
-    text
-      .split("\n")
-      .filter((line) => line !== "" && !line.startsWith("#"))
-      .map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]);
-  const secrets = settings.get("EnvironmentFile")?.map((file) => readFileSync(join(root, file.slice(1)), "utf8")) ?? [];
-  const env = Object.fromEntries([...(settings.get("Environment") ?? []), ...secrets].flatMap(pairs));
-  const writable = [
-    ...(settings.get("StateDirectory") ?? []).map((name) => `/var/lib/${name}`),
-    ...(settings.get("CacheDirectory") ?? []).map((name) => `/var/cache/${name}`),
-    "/tmp",
-  ];
-  const command = settings.get("ExecStart")?.[0]?.split(" ") ?? [];
-  return { root, ...userOf(root), writable, env: { ...env, ...extra }, command };
-}
 
 test("F4, N8, N9: the service starts as the unit says, is upgraded while it runs, is backed up, and stops in order", async (t) => {
   const root = makeRoot(t);

@@ -12,7 +12,8 @@ const root = join(import.meta.dirname, "../..");
 const NAME = `prism-${VERSION}-${platform()}-${arch()}`;
 const ARCHIVE = `${NAME}.tar.gz`;
 const EPOCH = "1790000000";
-const FILES = ["RELEASE-NOTES.md", "SHA256SUMS", ARCHIVE, "sbom.cdx.json"];
+const DEBIAN = `prism_${VERSION}_${arch() === "x64" ? "amd64" : arch()}.deb`;
+const FILES = ["RELEASE-NOTES.md", "SHA256SUMS", ARCHIVE, DEBIAN, "sbom.cdx.json"];
 
 interface Signing {
   newSigningKey(): object;

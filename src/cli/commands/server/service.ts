@@ -36,6 +36,13 @@ const FILES: readonly { readonly path: string; readonly source: string }[] = [
   { path: "/etc/tmpfiles.d/prism.conf", source: "deploy/systemd/tmpfiles.d/prism.conf" },
 ];
 
+/** The same in a package: /usr/local and /etc belong to the administrator. */
+const PACKAGED_EXECUTABLE = "/usr/bin/prism";
+const PACKAGED_FILES = FILES.map(({ path, source }) => ({
+  path: path.replace("/etc/systemd/", "/usr/lib/systemd/").replace(/^\/etc\/(?=sysusers|tmpfiles)/, "/usr/lib/"),
+  source,
+}));
+
 const FIRST_CONFIG = { env: "production", host: "127.0.0.1", port: 3000, dataDir: "/var/lib/prism" };
 
 interface ServiceFlags {
@@ -70,8 +77,19 @@ Examples:
     .addHelpText("after", examples("sudo ./dist/prism service install", "prism service install --print"))
     .action((flags: ServiceFlags, command: Command) => {
       const context = contextOf(command);
-      if (flags.print) printFiles(context);
+      if (flags.print) printFiles(context, FILES, textOf);
       else install(context, flags);
+    });
+  service
+    .command("prepare")
+    .description("for packages: make user, directories, configuration and secrets; units are the package's")
+    .option("--root <dir>", "root of the file system, for images", "/")
+    .option("--print", "print the files that the package brings, and change nothing")
+    .addHelpText("after", examples("sudo prism service prepare", "prism service prepare --print --json"))
+    .action((flags: ServiceFlags, command: Command) => {
+      const context = contextOf(command);
+      if (flags.print) printFiles(context, PACKAGED_FILES, packagedTextOf);
+      else prepare(context, flags);
     });
   service
     .command("uninstall")
@@ -95,13 +113,29 @@ function textOf(source: string): string {
   return readAsset(source, source).toString("utf8");
 }
 
-function printFiles({ out }: Context): void {
-  const files = FILES.map(({ path, source }) => ({ path, text: textOf(source) }));
+/** With the paths of a package. */
+function packagedTextOf(source: string): string {
+  return textOf(source)
+    .replaceAll(EXECUTABLE, PACKAGED_EXECUTABLE)
+    .replace(/^# \/etc\//, "# /usr/lib/")
+    .replace(
+      /^# prism service install puts .*$/m,
+      "# The package brings this file; prism service prepare made the rest.",
+    );
+}
+
+function printFiles({ out }: Context, of: typeof FILES, read: typeof textOf): void {
+  const files = of.map(({ path, source }) => ({ path, text: read(source) }));
   out.result(files, () => files.map(({ path, text }) => `# ---- ${path}\n${text}`));
 }
 
 function install({ out }: Context, { root, start, unmaintainedNode }: ServiceFlags): void {
   requireAdministrator(root, "install");
+  if (resolve(root) === "/" && isPackaged(root) && process.execPath === PACKAGED_EXECUTABLE)
+    throw new CommandError(
+      EXIT.refused,
+      "a package has installed this executable and its service; upgrade the package",
+    );
   requireMaintainedNode(unmaintainedNode);
   // Directories and units are readable by all users; secrets have their own mode.
   process.umask(0o022);
@@ -111,12 +145,7 @@ function install({ out }: Context, { root, start, unmaintainedNode }: ServiceFla
   const isUpgrade = existsSync(at(EXECUTABLE));
   const done = [installExecutable(at(EXECUTABLE))];
   for (const { path, source } of FILES) done.push(replaceFile(at(path), textOf(source)));
-  runTool("systemd-sysusers", root, [at("/etc/sysusers.d/prism.conf")]);
-  done.push(
-    createOnce(at(CONFIG), `${JSON.stringify(FIRST_CONFIG, null, 2)}\n`),
-    existsSync(at(SECRETS)) ? `kept      ${at(SECRETS)}` : createSecrets(at(SECRETS), at(DATABASE)),
-  );
-  runTool("systemd-tmpfiles", root, ["--create", at("/etc/tmpfiles.d/prism.conf")]);
+  done.push(...makeOwnFiles(root));
   const state = start === false ? "" : startUnits(root, isUpgrade);
   out.result({ root: resolve(root), isUpgrade, done, state }, () => [
     ...done,
@@ -125,6 +154,42 @@ function install({ out }: Context, { root, start, unmaintainedNode }: ServiceFla
       ? []
       : ["", "Next: prism user create --username admin --role Admin --password", "      prism doctor"]),
   ]);
+}
+
+/** User, configuration, secrets and directories, as the two files for systemd's tools say. @returns what it did */
+function makeOwnFiles(root: string): readonly string[] {
+  const at = (path: string): string => pathIn(root, path);
+  // By name: those in /etc come before those of a package.
+  runTool("systemd-sysusers", root, ["prism.conf"]);
+  const done = [
+    createOnce(at(CONFIG), `${JSON.stringify(FIRST_CONFIG, null, 2)}\n`),
+    existsSync(at(SECRETS)) ? `kept      ${at(SECRETS)}` : createSecrets(at(SECRETS), at(DATABASE)),
+  ];
+  runTool("systemd-tmpfiles", root, ["--create", "prism.conf"]);
+  return done;
+}
+
+function prepare({ out }: Context, { root }: ServiceFlags): void {
+  requireAdministrator(root, "prepare");
+  process.umask(0o022);
+  for (const path of [CONFIG, SECRETS, DATABASE]) pathIn(root, path);
+  const done = makeOwnFiles(root);
+  const own = FILES.map(({ path }) => pathIn(root, path)).filter((path) => existsSync(path));
+  out.result({ root: resolve(root), done, own }, () => [
+    ...done,
+    ...own.map((path) => `${path} of prism service install comes before the package's`),
+    ...(own.length === 0
+      ? []
+      : [
+          "Remove them:  sudo prism service uninstall",
+          "       then:  sudo systemctl enable --now prism prism-backup.timer",
+        ]),
+  ]);
+}
+
+/** Whether a package brought the executable, and `prism service install` did not. */
+function isPackaged(root: string): boolean {
+  return existsSync(pathIn(root, PACKAGED_EXECUTABLE)) && !existsSync(pathIn(root, EXECUTABLE));
 }
 
 /** @throws CommandError 3 */
@@ -287,11 +352,14 @@ function uninstall({ out }: Context, { root }: ServiceFlags): void {
 type FileState = "current" | "differs" | "missing" | "present" | "readable by everyone";
 
 function showStatus({ out }: Context, { root }: ServiceFlags): void {
+  const [executable, ofService, read] = isPackaged(root)
+    ? ([PACKAGED_EXECUTABLE, PACKAGED_FILES, packagedTextOf] as const)
+    : ([EXECUTABLE, FILES, textOf] as const);
   const files = [
-    { path: EXECUTABLE, state: stateOf(root, EXECUTABLE, (file) => isSameFile(process.execPath, file)) },
-    ...FILES.map(({ path, source }) => ({
+    { path: executable, state: stateOf(root, executable, (file) => isSameFile(process.execPath, file)) },
+    ...ofService.map(({ path, source }) => ({
       path,
-      state: stateOf(root, path, (file) => readFileSync(file, "utf8") === textOf(source)),
+      state: stateOf(root, path, (file) => readFileSync(file, "utf8") === read(source)),
     })),
     ...[CONFIG, SECRETS].map((path) => ({ path, state: privacyOf(root, path) })),
   ];
