@@ -55,7 +55,7 @@ function partLines(parts: Parts & { readonly version: string; readonly node: str
   return table(
     ["prism", version],
     [
-      ["commit", commit],
+      ["commit", commit === null ? null : commit.slice(0, 8)],
       ["Node.js", node.slice(1)],
       ["SQLite", sqlite],
       ["uWebSockets", uWebSockets],
