@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
+import { parse } from "yaml";
 import { manPage } from "../../src/cli/commands/server/docs.ts";
 import { buildProgram } from "../../src/cli/main.ts";
 import { temporaryDir } from "../helpers/store.ts";
@@ -60,3 +61,23 @@ test("the manual page has every command and flag, and only macros of man(7)", ()
     assert.match(page, new RegExp(`^\\.SS\n\\\\fB${name}\\\\fR`, "m"), name);
   assert.doesNotMatch(page.trimEnd(), /^\s*$/m);
 });
+
+test("the workflow of a release builds x64 and arm64 by a script of package.json, and says that it is untested", () => {
+  const text = readFileSync(join(root, ".github/workflows/release.yml"), "utf8");
+  const { jobs } = parse(text) as { jobs: { build: { strategy: Matrix; steps: readonly { run?: string }[] } } };
+  assert.match(text, /^# .*Untested here:/);
+  const { include } = jobs.build.strategy.matrix;
+  assert.deepEqual(
+    include.map(({ platform }) => platform),
+    ["linux-x64", "linux-arm64"],
+  );
+  const run = jobs.build.steps.map((step) => step.run ?? "").join("\n");
+  const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { scripts: object };
+  const used = [...run.matchAll(/npm run (\w+)/g)].map(([, name = ""]) => name);
+  assert.deepEqual(used, ["release"]);
+  for (const name of used) assert.ok(name in scripts, name);
+});
+
+interface Matrix {
+  readonly matrix: { readonly include: readonly { readonly platform: string }[] };
+}
