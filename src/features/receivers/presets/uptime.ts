@@ -39,10 +39,10 @@ const uptimeKuma = {
       hostname: "= monitor.hostname",
     },
     cases: [
-      // The button Test, and notices such as of a certificate that expires.
+      // The button Test, and notices such as of a certificate that expires: without a level, members are notified.
       {
         when: "heartbeat == null or monitor == null",
-        level: "= contains(lower(msg), 'expire') ? 'warning' : 'info'",
+        level: "= contains(lower(msg), 'expire') ? 'warning' : null",
         title: "= first(firstLine(msg), 'Test')",
         message: "= msg",
         time: null,

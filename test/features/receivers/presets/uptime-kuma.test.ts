@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
+import { eventually } from "../../../helpers/eventually.ts";
+import { rowsOf } from "../../../helpers/tables.ts";
 import { type Made, ReceiverTest } from "../support.ts";
 
 /**
@@ -66,7 +68,7 @@ test("what Uptime Kuma's type Webhook sends opens and resolves alerts, in all it
   assert.equal((await it.alerts("resolved")).length, receivers.length);
 });
 
-test("Uptime Kuma's test and its notice of a certificate are events", async (t) => {
+test("Uptime Kuma's test and its notice of a certificate are events, and the members are notified of them", async (t) => {
   const it = await ReceiverTest.start(t);
   const kuma = new Kuma(it);
   const receiver = await it.make({ preset: "uptime-kuma" });
@@ -82,6 +84,8 @@ test("Uptime Kuma's test and its notice of a certificate are events", async (t) 
       ["warn", certificate],
     ],
   );
+  const titles = "select title from notifications where kind = 'rule' order by createdAt, id";
+  await eventually("all are notified of", () => rowsOf(it.prism, titles).length === 3);
 });
 
 test("a custom body of Uptime Kuma arrives at a generic receiver", async (t) => {
