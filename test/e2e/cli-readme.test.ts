@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { ChildOutput } from "../helpers/child-output.ts";
@@ -15,7 +24,9 @@ const readme = readFileSync(join(root, "README.md"), "utf8");
 const deployment = readFileSync(join(root, "docs/deployment.md"), "utf8");
 /** The blocks of the README in its order: shell commands, and what they print. */
 const blocks = fencesOf(readme).filter(({ language }) => language === "sh");
-const [START = "", FOLLOW = "", SEND = "", CURL = "", PHONE = "", PRODUCTION = ""] = blocks.map(({ text }) => text);
+const [DOWNLOAD = "", START = "", FOLLOW = "", SEND = "", CURL = "", PHONE = "", PRODUCTION = ""] = blocks.map(
+  ({ text }) => text,
+);
 const [SENT = "", FOLLOWED = ""] = fencesOf(readme).flatMap(({ language, text }) => (language === "" ? [text] : []));
 const START_LIMIT_MS = 120_000;
 
@@ -83,7 +94,7 @@ test(
     const dir = freshCopy(t);
     const home = temporaryDir(t);
     const elsewhere = temporaryDir(t);
-    assert.equal(blocks.length, 6);
+    assert.equal(blocks.length, 7);
 
     const server = open({ dir, home, text: START });
     const base = await server.output.until(
@@ -133,6 +144,32 @@ test(
   }),
 );
 
+test("the README's download is unpacked and run, and a second terminal in its folder sends", async (t) => {
+  const terminals: Terminal[] = [];
+  t.after(() => Promise.all(terminals.map((each) => each.close())));
+  const open = (folder: string, text: string): Terminal => {
+    const terminal = new Terminal({ dir: folder, home, text });
+    terminals.push(terminal);
+    return terminal;
+  };
+  const [dir, home] = [temporaryDir(t), temporaryDir(t)];
+  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
+  const name = `prism-${version}-linux-x64`;
+  mkdirSync(join(dir, "made", name), { recursive: true });
+  copyFileSync(join(root, "dist/prism"), join(dir, "made", name, "prism"));
+  const packed = spawnSync("tar", ["-czf", join(dir, `${name}.tar.gz`), "-C", join(dir, "made"), name]);
+  assert.equal(packed.status, 0);
+  const server = open(dir, DOWNLOAD);
+  await server.output.until(
+    "the server is ready, and prints the link",
+    () => /Prism is ready[\s\S]*\/dashboard\/sign-in-link/.exec(server.output.all)?.[0],
+    START_LIMIT_MS,
+  );
+  const [setUp = ""] = FOLLOW.split("\n");
+  const sent = await open(join(dir, name), `${setUp}\nprism send --to dev "Hello from Prism"`).end();
+  assert.equal(sent.code, 0, sent.text);
+});
+
 test("the README's first screen says what Prism is, for whom, and for whom not; its lines are short", () => {
   const [screen = "", rest = ""] = readme.split("\n<picture>");
   assert.match(screen, /^# Prism\n\n\*\*Self-hosted alerting, notification and scheduling in one executable\.\*\*/);
@@ -141,7 +178,7 @@ test("the README's first screen says what Prism is, for whom, and for whom not; 
   assert.match(screen, /^\*\*Not for\*\*: /m);
   assert.ok(screen.split("\n").length <= 30);
   assert.doesNotMatch(readme, /five backends|promises/, "the programs that Prism replaced are for the reference");
-  assert.match(rest, /^npm start$/m);
+  assert.match(rest, /^tar -xzf prism-[\s\S]*^npm start$/m, "the download comes first");
   assert.ok(readme.trimEnd().split("\n").length <= 140);
   assert.deepEqual(
     readme.split("\n").filter((line) => [...line].length > 100 && !line.startsWith("|")),
@@ -161,10 +198,8 @@ test("the README's way to a phone is a command with fields that the preset has",
 });
 
 test("production as the README has it is the service of docs/deployment.md", () => {
-  const [build, ...service] = PRODUCTION.trimEnd().split("\n");
-  assert.match(build ?? "", /^npm run release /);
   // test/deploy/service.test.ts runs them, as root of a namespace.
-  assert.ok(deployment.includes(`\`\`\`sh\n${service.join("\n")}\n\`\`\``));
+  assert.ok(deployment.includes(`\`\`\`sh\n${PRODUCTION}\`\`\``), PRODUCTION);
 });
 
 test("a start by hand as docs/deployment.md has it: secrets, the first administrator, a data directory in order", (t) => {
