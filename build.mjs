@@ -196,13 +196,13 @@ function writeParts(files) {
   const database = new (require("better-sqlite3"))(":memory:");
   const addon = join(root, "node_modules/uWebSockets.js");
   const source = readFileSync(join(addon, "source_commit"), "utf8").trim();
-  const needed = [process.execPath, ...Object.values(natives)].map((file) => newestGlibc(readFileSync(file)));
+  const binaries = process.platform === "linux" ? [process.execPath, ...Object.values(natives)] : [];
   const about = {
     // A copy without a repository is told by scripts/release.mjs; a build of changed sources has none.
     commit: process.env.PRISM_COMMIT || null,
     sqlite: database.prepare("SELECT sqlite_version()").pluck().get(),
     uWebSockets: `${require(join(addon, "package.json")).version} (${source.slice(0, 8)})`,
-    glibc: process.platform === "linux" ? newestOf(needed) : null,
+    glibc: newestOf(binaries.map((file) => newestGlibc(readFileSync(file)))),
     platform: `${process.platform}-${process.arch}`,
   };
   database.close();

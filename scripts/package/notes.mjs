@@ -11,10 +11,12 @@ export function sectionOf(changelog, version) {
 /** RELEASE-NOTES.md. @param files names of the other files. @param publicKey null if they are unsigned */
 export function releaseNotes({ about, section, files, glibc, publicKey }) {
   const { version, commit, node, sqlite, uWebSockets, platform } = about;
+  // The pages are in the executable, and not beside the notes.
+  const text = section.replace(/\[[^\]]+\]\(docs\/([\w/-]+)\.md[^)]*\)/g, (_, page) => `\`prism docs ${page}\``);
   const reasons = glibc.reasons.map((reason) => `\n${reason}.`).join("");
   return `# Prism ${version}
 
-${section}
+${text}
 
 ## What it needs
 

@@ -205,4 +205,7 @@ test("the Dockerfile copies what exists, and its context has what the build read
   const inputs = /const inputs = \[\n([\s\S]*?)\n {2}\]/.exec(readFileSync(join(top, "scripts/ready.mjs"), "utf8"));
   for (const [, input = ""] of (inputs?.[1] ?? "").matchAll(/"(.+)"/g))
     assert.ok(kept.includes(input.split("/")[0] ?? ""), input);
+  const pages = /const others = \[(.*)\]/.exec(readFileSync(join(top, "build.mjs"), "utf8"))?.[1] ?? "";
+  assert.match(pages, /"README\.md"/);
+  for (const [, page = ""] of pages.matchAll(/"([^"]+)"/g)) assert.ok(kept.includes(page), page);
 });

@@ -141,7 +141,10 @@ test("a signed release", async (t) => {
     const notes = text("RELEASE-NOTES.md");
     const [, section = ""] = readFileSync(join(root, "CHANGELOG.md"), "utf8").split(`\n## ${VERSION} (`);
     const [own = ""] = section.slice(section.indexOf("\n")).split("\n## ");
-    assert.ok(notes.startsWith(`# Prism ${VERSION}\n\n${own.trim()}\n\n## What it needs\n`));
+    const [changes = ""] = notes.split("\n## What it needs\n");
+    const isLink = /\[[^\]]+\]\(docs\/([\w/-]+)\.md[^)]*\)/g;
+    assert.equal(changes, `# Prism ${VERSION}\n\n${own.trim().replaceAll(isLink, "`prism docs $1`")}\n`);
+    assert.doesNotMatch(changes, /\]\((?!https:)/);
     const { stdout } = spawnSync(join(root, "dist/prism"), ["version", "--all", "--json"], { encoding: "utf8" });
     const { glibc } = JSON.parse(stdout) as { glibc: string };
     assert.match(notes, new RegExp(`^Linux \\(.*\\) with glibc ${glibc} or newer\\.`, "m"));
