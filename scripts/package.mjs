@@ -1,5 +1,5 @@
-// Packages the last build, dist/prism, for download: archive, Debian package, checksums, signatures, bill of materials and
-// release notes, in dist/release. `npm run release` builds and calls it.
+// Packages the last build, dist/prism, for download: archive, Debian package, container image, checksums,
+// signatures, bill of materials and release notes, in dist/release. `npm run release` builds and calls it.
 // Usage: node scripts/package.mjs [--out <folder>] [--level <0 to 9, of compression>]
 //
 // PRISM_SIGNING_KEY_FILE names the secret key (scripts/package/minisign.mjs makes one); without it the
@@ -14,6 +14,7 @@ import { parseArgs } from "node:util";
 import { buildTime, gzipped, tarOf } from "./package/archive.mjs";
 import { debianName, debianPackage } from "./package/debian.mjs";
 import { checkGlibc } from "./package/glibc.mjs";
+import { prismImage } from "./package/image.mjs";
 import { publicKeyOf, signatureOf } from "./package/minisign.mjs";
 import { installText, releaseNotes, sectionOf } from "./package/notes.mjs";
 import { billOfMaterials, licenseList, shippedPackages, shippedPrograms } from "./package/parts.mjs";
@@ -40,6 +41,8 @@ try {
   save(`${name}.tar.gz`, gzipped(tarOf(scratch, [name], time, ["--mode=u=rwX,go=rX"]), level));
   const debian = { folder, version, architecture: process.arch, glibc: glibc.newest, time, level };
   save(debianName(version, process.arch), debianPackage(debian));
+  const image = { executable, version, architecture: process.arch, time, level, scratch };
+  save(`${name}.oci.tar`, prismImage(image));
   save("sbom.cdx.json", readFileSync(join(folder, "sbom.cdx.json")));
   finish();
 } finally {

@@ -2,6 +2,7 @@
 # Makes the root directory of the image: rootfs.sh <executable> <directory>
 # It holds the executable, the C and C++ libraries that the executable needs, and the user. Node carries its own certificates and time zones.
 set -eu
+umask 022
 executable=$1
 root=$2
 
@@ -17,4 +18,6 @@ printf 'hosts: files dns\n' >"$root/etc/nsswitch.conf"
 # Mount points. A volume takes over the owner of /data.
 mkdir -p "$root/dev" "$root/proc" "$root/sys" "$root/tmp" "$root/run/secrets"
 chmod 1777 "$root/tmp"
-install -d -m 0700 -o 10001 -g 10001 "$root/data"
+install -d -m 0700 "$root/data"
+# Without root, scripts/package/image.mjs sets it.
+if [ "$(id -u)" = 0 ]; then chown 10001:10001 "$root/data"; fi

@@ -5,15 +5,12 @@ import {
   copyFileSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
-  renameSync,
   rmSync,
   statSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { gunzipSync } from "node:zlib";
@@ -22,6 +19,7 @@ import { eventually } from "../helpers/eventually.ts";
 import { lastingPort } from "../helpers/free-ports.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { debianRoot, dpkg, makePackage } from "./support/debian.ts";
+import { keptFolder, releaseFile } from "./support/release.ts";
 import { addShellScript, pathInside, runSandboxed } from "./support/sandbox.ts";
 import { sandboxOf, userOf } from "./support/unit.ts";
 
@@ -35,17 +33,11 @@ let made: { readonly first: string; readonly next: string } | undefined;
 /** The package of the release, and one of a later version; made once, because the executable has 115 MB. */
 function packages(): { readonly first: string; readonly next: string } {
   if (made !== undefined) return made;
-  const work = mkdtempSync(join(tmpdir(), "prism-debian-"));
-  process.once("exit", () => rmSync(work, { recursive: true, force: true }));
-  const release = join(work, "release");
-  execFileSync(process.execPath, [join(top, "scripts/package.mjs"), "--out", release, "--level", "1"]);
-  const named = (end: string): string => join(release, readdirSync(release).find((name) => name.endsWith(end)) ?? "");
-  const first = join(work, "first.deb");
-  renameSync(named(".deb"), first);
-  execFileSync("tar", ["-xzf", named(".tar.gz"), "--strip-components=1", "-C", release]);
-  const next = makePackage(release, "99.0.0-rc.1", join(work, "next.deb"));
-  rmSync(release, { recursive: true });
-  made = { first, next };
+  const unpacked = keptFolder();
+  execFileSync("tar", ["-xzf", releaseFile(".tar.gz"), "--strip-components=1", "-C", unpacked]);
+  const next = makePackage(unpacked, "99.0.0-rc.1", join(keptFolder(), "next.deb"));
+  rmSync(unpacked, { recursive: true });
+  made = { first: releaseFile(".deb"), next };
   return made;
 }
 

@@ -13,7 +13,8 @@ const NAME = `prism-${VERSION}-${platform()}-${arch()}`;
 const ARCHIVE = `${NAME}.tar.gz`;
 const EPOCH = "1790000000";
 const DEBIAN = `prism_${VERSION}_${arch() === "x64" ? "amd64" : arch()}.deb`;
-const FILES = ["RELEASE-NOTES.md", "SHA256SUMS", ARCHIVE, DEBIAN, "sbom.cdx.json"];
+const IMAGE = `${NAME}.oci.tar`;
+const FILES = ["RELEASE-NOTES.md", "SHA256SUMS", IMAGE, ARCHIVE, DEBIAN, "sbom.cdx.json"];
 
 interface Signing {
   newSigningKey(): object;
