@@ -11,6 +11,8 @@ const CONFIG = "application/vnd.oci.image.config.v1+json";
 const LAYER = "application/vnd.oci.image.layer.v1.tar+gzip";
 const INDEX = "application/vnd.oci.image.index.v1+json";
 
+/** Bytes of a header, and of which a file's content is a multiple. */
+const BLOCK = 512;
 const DOCKER = join(import.meta.dirname, "../../deploy/docker");
 const ARCHITECTURES = { x64: "amd64", arm64: "arm64" };
 
@@ -43,10 +45,13 @@ function layerOf(root, { User, WorkingDir }, time) {
   return Buffer.concat([withoutEnd(system), own]);
 }
 
-/** Without the blocks of zeros at the end of a tar, so that another can follow. */
-function withoutEnd(tar) {
-  let end = tar.length;
-  while (tar.subarray(end - 512, end).every((byte) => byte === 0)) end -= 512;
+/** A tar up to the blocks of zeros at its end, so that another follows; files may end with zeros, too. */
+export function withoutEnd(tar) {
+  let end = 0;
+  while (tar[end] !== 0) {
+    const bytes = Number.parseInt(tar.toString("latin1", end + 124, end + 136), 8);
+    end += BLOCK * (1 + Math.ceil(bytes / BLOCK));
+  }
   return tar.subarray(0, end);
 }
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
@@ -13,6 +14,14 @@ interface Glibc {
   newestGlibc(bytes: Buffer): string | null;
   newestOf(versions: readonly (string | null)[]): string | null;
   checkGlibc(files: Readonly<Record<string, Buffer>>): { readonly newest: string; readonly reasons: readonly string[] };
+}
+
+interface Archive {
+  tarOf(folder: string, names: readonly string[], time: number): Buffer;
+}
+
+interface Image {
+  withoutEnd(tar: Buffer): Buffer;
 }
 
 interface Notes {
@@ -40,6 +49,27 @@ test("a release is refused when a file needs a newer glibc than it may", async (
   assert.equal(newest, "2.36");
   assert.match(reasons.join(), /^`uws\.node` uses .*`arc4random` of 2\.36.*: the publisher of uWebSockets\.js /);
   assert.throws(() => checkGlibc({ "other.node": recent }), /other\.node needs _dl_find_object of glibc 2\.35/);
+});
+
+test("parts of an image's layer are joined without a loss, also when the last file of one ends with zeros", async (t) => {
+  const { tarOf } = (await import(join(root, "scripts/package/archive.mjs"))) as Archive;
+  const { withoutEnd } = (await import(join(root, "scripts/package/image.mjs"))) as Image;
+  const folder = temporaryDir(t);
+  for (const [name, bytes] of [["a", 3000] as const, ["b", 700] as const])
+    writeFileSync(join(folder, name), Buffer.alloc(bytes));
+  const input = Buffer.concat([withoutEnd(tarOf(folder, ["a"], 0)), tarOf(folder, ["b"], 0)]);
+  const listing = execFileSync("tar", ["-tvf", "-"], { input, encoding: "utf8" });
+  assert.deepEqual(
+    listing
+      .trimEnd()
+      .split("\n")
+      .map((line) => line.split(/\s+/))
+      .map(([, , size, , , name]) => [name, size]),
+    [
+      ["a", "3000"],
+      ["b", "700"],
+    ],
+  );
 });
 
 test("release notes are the section of their version", async () => {
