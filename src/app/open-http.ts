@@ -8,9 +8,9 @@ import { HttpListener } from "../http/listener.ts";
 import { RateLimiter } from "../http/rate-limiter.ts";
 import { Router } from "../http/router.ts";
 import { HSTS_LINE } from "../http/tls.ts";
-import { WorkBudget } from "../http/work-budget.ts";
-import type { Access } from "./open-access.ts";
+import type { WorkBudget } from "../http/work-budget.ts";
 import type { Base } from "./open-store.ts";
+import type { Core } from "./start-core.ts";
 
 /** Answers requests; nothing listens yet. */
 export interface Http {
@@ -24,19 +24,15 @@ export interface Http {
   readonly forwards: UntrustedForwards;
 }
 
-export function openHttp({ config, settings, clock, log, metrics }: Base, { principals, projects }: Access): Http {
+export function openHttp({ config, settings, clock, log, metrics }: Base, { access, work }: Core): Http {
   const listener = new HttpListener(tlsFilesOf(config));
   const router = new Router();
   const bodies = new BodyReader(config.ingest.highWaterBytes);
   const httpLog = log.namespace("http");
   const forwards = new UntrustedForwards(httpLog);
-  const work = new WorkBudget({
-    ...{ clock, metrics, limits: () => settings.work },
-    ownerOf: (projectId) => projects.ownerOf(projectId),
-  });
   const kernel = new HttpKernel({
     ...{ router, bodies, work },
-    authenticator: tracedAuthenticator(principals, log.namespace("auth")),
+    authenticator: tracedAuthenticator(access.principals, log.namespace("auth")),
     limiter: new RateLimiter(clock),
     accessLog: new AccessLog(httpLog, metrics),
     readAddress: clientAddressReader(config.trustedProxies, (peer) => forwards.add(peer)),

@@ -3,6 +3,7 @@ import { eventJson, notificationView } from "../features/notifications/index.ts"
 import { ChannelAuthorizers, openPusherApp, type PusherApp } from "../features/pusher/index.ts";
 import { openSounds, type SoundServices } from "../features/sounds/index.ts";
 import { realtimeAccess, TableHistory } from "../features/streams/index.ts";
+import type { WorkBudget } from "../http/work-budget.ts";
 import { Connections, type RealtimeAccess } from "../live/connections.ts";
 import { Hub } from "../live/hub.ts";
 import { Presence } from "../live/presence.ts";
@@ -27,7 +28,7 @@ export interface Live {
 /** Of a core that cannot read the secret. */
 const NO_APP: PusherApp = { appId: "", key: "", secret: "" };
 
-export async function openLive(base: Base, { principals, projects }: Access): Promise<Live> {
+export async function openLive(base: Base, { principals, projects }: Access, work: WorkBudget): Promise<Live> {
   const { config, database, reader, box, clock, committer, publicUrl } = base;
   const log = base.log.namespace("realtime");
   const bucketFetch = (maxBodyBytes: number) => safeFetchOf(config, { maxBodyBytes });
@@ -48,9 +49,10 @@ export async function openLive(base: Base, { principals, projects }: Access): Pr
     presence,
     realtimeAccess: access,
     connections: new Connections({ limits: config.realtime, presence, access, clock, log }),
-    hub: new Hub(history, {
-      events: committer.sequences.events.last,
-      log: committer.sequences.streams.last,
-    }),
+    hub: new Hub(
+      history,
+      { events: committer.sequences.events.last, log: committer.sequences.streams.last },
+      work.replays,
+    ),
   };
 }

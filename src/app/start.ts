@@ -134,7 +134,7 @@ function withoutKey(): PrismError {
 async function openParts(options: BaseOptions): Promise<Parts> {
   const base = openBase(options);
   const core = await startCore(base);
-  const http = openHttp(base, core.access);
+  const http = openHttp(base, core);
   const services = openServices(base, core, http);
   applyEffects(base, core, services);
   if (!base.readsOnly) await services.heartbeats.sealPlain();

@@ -74,3 +74,16 @@ export function actorOf({ principal, process, module }: Caller): {
   const actor = { type: principal.kind, id: principal.userId, ...token, ...by };
   return { actor: JSON.stringify(actor), userId: principal.userId };
 }
+
+/** Who reads a history: a user, a key, or without either an address. */
+export interface Reader {
+  readonly principal: Principal | null;
+  readonly address: string;
+}
+
+/** Bounds what reading histories costs, by owner. */
+export interface ReplayBudget {
+  /** Milliseconds until the reader's earlier pages are paid; 0: now. */
+  waitMs(reader: Reader): number;
+  charge(reader: Reader, work: Work): void;
+}

@@ -1,6 +1,6 @@
 import { AsyncResource } from "node:async_hooks";
 import { Bucket } from "../core/bucket.ts";
-import type { Work } from "../core/caller.ts";
+import type { Reader, ReplayBudget, Work } from "../core/caller.ts";
 import type { Clock } from "../core/clock.ts";
 import { PrismError } from "../core/errors.ts";
 import { membersAtMost } from "../core/json-text.ts";
@@ -56,7 +56,7 @@ export interface WorkAccount {
   readonly all: All;
 }
 
-type All = "known" | "unknown" | "reads" | "exports";
+type All = "known" | "unknown" | "reads" | "exports" | "replays";
 
 /** Why a payer is refused. */
 export interface Debt {
@@ -85,7 +85,10 @@ const BURST_MS = 10_000;
 /** Of a project's limit: work of one address before its sender is verified. */
 const ADDRESS_SHARE = 1 / 4;
 /** Of the limit of all: senders that are not verified have half. */
-const SHARE_OF_ALL: Readonly<Record<All, number>> = { known: 1, unknown: 1 / 2, reads: 1, exports: 1 };
+const SHARE_OF_ALL: Readonly<Record<All, number>> = {
+  ...{ known: 1, unknown: 1 / 2 },
+  ...{ reads: 1, exports: 1, replays: 1 },
+};
 /** Part of its own budget that is left to a payer who is not refused for the work of all. */
 const USED_LITTLE = 1 / 2;
 const MAX_BUCKETS = 50_000;
@@ -103,8 +106,8 @@ export class WorkBudget {
   readonly #parts: WorkParts;
   readonly #owners: RateLimiter;
   readonly #addresses: RateLimiter;
-  /** Work, reads and exports of all known payers together, and all of others. */
-  readonly #all: Record<All, Bucket | null> = { known: null, unknown: null, reads: null, exports: null };
+  /** Work, reads, exports and replays of all known payers together, and all of others. */
+  readonly #all: Partial<Record<All, Bucket>> = {};
   readonly #used = new UsedWork();
   readonly #refused;
 
@@ -142,11 +145,25 @@ export class WorkBudget {
    * The account that pays for reading, with buckets of its own: many reads do not refuse sending, and
    * reads of keys do not refuse those of people. Null for the operator.
    */
-  ofReader(principal: Principal, kind: "reads" | "exports"): WorkAccount | null {
+  ofReader(principal: Principal, kind: "reads" | "exports" | "replays"): WorkAccount | null {
     const account = this.ofPrincipal(principal);
     const by = principal.kind === "apiKey" ? `${kind} of keys` : kind;
     const levels = account?.levels.map(([level, key]) => [level, `${key} ${by}`] as const) ?? [];
     return account && { ...account, all: kind, levels };
+  }
+
+  /**
+   * The history of live streams. Without a principal an address pays, apart from its requests: these
+   * are refused in debt, a replay waits.
+   */
+  readonly replays: ReplayBudget = {
+    waitMs: (reader) => this.debtOf(this.#ofReplay(reader), reader.principal === null)?.waitMs ?? 0,
+    charge: (reader, work) => this.charge(this.#ofReplay(reader), work),
+  };
+
+  #ofReplay({ principal, address }: Reader): WorkAccount | null {
+    if (principal) return this.ofReader(principal, "replays");
+    return { projectId: null, all: "unknown", levels: [["address", addressKey({ address, url: "replays" })]] };
   }
 
   /** The holder of a secret that signs requests in another protocol. */

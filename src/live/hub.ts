@@ -1,3 +1,4 @@
+import type { ReplayBudget } from "../core/caller.ts";
 import {
   counterOf,
   type StreamCounter,
@@ -11,24 +12,40 @@ import {
 export interface PageReader {
   /** Readers of one connection share its turns. */
   readonly connection: object;
+  /** Milliseconds until the earlier pages of its owner are paid; 0: it may read. */
+  waitMs(): number;
   /** Reads and sends a page. @returns whether it can read another one now. */
   readPage(): boolean;
 }
+
+const UNBOUNDED: ReplayBudget = { waitMs: () => 0, charge: () => undefined };
 
 /**
  * Pages are bounded in rows and bytes and take up to a few milliseconds: this many leave time for
  * everything else in a turn of the event loop.
  */
 const PAGES_PER_TURN = 4;
+/** Bounds how often a connection is looked at that waits for its budget, and how late it is. */
+const MIN_HELD_MS = 100;
+const MAX_HELD_MS = 1000;
+
+/** The readers of one connection while its owner is in debt. */
+interface Held {
+  readonly readers: Set<PageReader>;
+  readonly timer: NodeJS.Timeout;
+}
 
 /**
  * Limits reading to a number of pages in each turn of the event loop. Connections take turns, so
  * many connections, or one with many subscriptions, delay neither the others nor producers. A page
- * is read at once while the turn has pages left and no reader waits.
+ * is read at once while the turn has pages left and no reader waits. A connection whose owner is in
+ * debt leaves the turns until that is paid.
  */
 export class ReadingTurns {
   /** By connection, in the order of turns; a connection's readers likewise. */
   readonly #waiting = new Map<object, Set<PageReader>>();
+  /** By connection. */
+  readonly #held = new Map<object, Held>();
   #pagesLeft = PAGES_PER_TURN;
   #isTurnCounted = false;
 
@@ -37,6 +54,11 @@ export class ReadingTurns {
    * keeps its position.
    */
   request(reader: PageReader): void {
+    const held = this.#held.get(reader.connection);
+    if (held) {
+      held.readers.add(reader);
+      return;
+    }
     if (this.#waiting.size === 0) {
       while (this.#pagesLeft > 0) {
         if (!this.#read(reader)) return;
@@ -49,12 +71,34 @@ export class ReadingTurns {
   cancel(reader: PageReader): void {
     const readers = this.#waiting.get(reader.connection);
     if (readers?.delete(reader) && readers.size === 0) this.#waiting.delete(reader.connection);
+    const held = this.#held.get(reader.connection);
+    if (!held?.readers.delete(reader) || held.readers.size > 0) return;
+    clearTimeout(held.timer);
+    this.#held.delete(reader.connection);
   }
 
   #read(reader: PageReader): boolean {
+    const waitMs = reader.waitMs();
+    if (waitMs > 0) {
+      this.#hold(reader, waitMs);
+      return false;
+    }
     this.#pagesLeft--;
     this.#countTurn();
     return reader.readPage();
+  }
+
+  /** Other readers of the connection wait behind it, in their order. */
+  #hold(reader: PageReader, waitMs: number): void {
+    const { connection } = reader;
+    const readers = new Set([reader, ...(this.#waiting.get(connection) ?? [])]);
+    this.#waiting.delete(connection);
+    const goOn = (): void => {
+      this.#held.delete(connection);
+      for (const each of readers) this.request(each);
+    };
+    const timer = setTimeout(goOn, Math.min(Math.max(waitMs, MIN_HELD_MS), MAX_HELD_MS)).unref();
+    this.#held.set(connection, { readers, timer });
   }
 
   #enqueue(reader: PageReader): void {
@@ -116,13 +160,15 @@ export class Hub {
   readonly history: StreamHistory;
   /** Readers of the history wait here for their turn. */
   readonly turns = new ReadingTurns();
+  readonly budget: ReplayBudget;
   readonly #listeners = new Map<string, Set<Listener>>();
   readonly #followers = new Map<string, Set<Broadcaster>>();
   readonly #heads: Record<StreamCounter, number>;
 
   /** @param heads the last offsets that were committed before the start. */
-  constructor(history: StreamHistory, heads: Readonly<Record<StreamCounter, number>>) {
+  constructor(history: StreamHistory, heads: Readonly<Record<StreamCounter, number>>, budget = UNBOUNDED) {
     this.history = history;
+    this.budget = budget;
     this.#heads = { ...heads };
   }
 

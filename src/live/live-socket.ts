@@ -326,7 +326,7 @@ export class LiveSocket implements Connection, Follower {
     const { protocol, broadcaster, log } = this.#parts;
     const name = streamName(stream);
     const base: Sink = {
-      connection: this,
+      ...{ connection: this, reader: this },
       isReady: () => this.#isReady(),
       entry: (entry) => {
         if (!this.#tryWrite(protocol.entryText(name, entry))) return false;

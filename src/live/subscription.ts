@@ -1,3 +1,4 @@
+import type { Reader } from "../core/caller.ts";
 import { invalidField } from "../core/errors.ts";
 import type { Hub, Listener, PageReader } from "./hub.ts";
 import type { StreamEntry, StreamGap, StreamRef } from "./stream.ts";
@@ -6,6 +7,8 @@ import type { StreamEntry, StreamGap, StreamRef } from "./stream.ts";
 export interface Sink {
   /** Subscriptions of one connection share its turns of reading. */
   readonly connection: object;
+  /** Who pays for what is read. */
+  readonly reader: Reader;
   /**
    * Whether the connection can take more now. If not, the subscription waits for {@link
    * Subscription.drained}.
@@ -89,6 +92,10 @@ export class Subscription implements Listener, PageReader {
     return this.#sink.connection;
   }
 
+  waitMs(): number {
+    return this.#hub.budget.waitMs(this.#sink.reader);
+  }
+
   drained(): void {
     if (this.#wantsPage()) this.#hub.turns.request(this);
   }
@@ -137,6 +144,7 @@ export class Subscription implements Listener, PageReader {
     // Read after the entries, so that entries which another connection removes meanwhile are
     // reported as a gap.
     const gaps = history.gaps(this.stream, this.#lastSent, end);
+    this.#pay(entries, gaps.length);
     for (const entry of entries) {
       this.#sendGaps(gaps, entry.offset);
       if (!this.#send(entry)) return;
@@ -145,6 +153,12 @@ export class Subscription implements Listener, PageReader {
     this.#sendGaps(gaps, end);
     this.#lastSent = Math.max(this.#lastSent, end);
     if (this.#sink.isReady()) this.#goLive();
+  }
+
+  /** Of a page that finds nothing, for the query. */
+  #pay(entries: readonly StreamEntry[], gaps: number): void {
+    const bytes = entries.reduce((sum, { data }) => sum + data.length, 0);
+    this.#hub.budget.charge(this.#sink.reader, { found: 1 + entries.length + gaps, bytes });
   }
 
   #send(entry: StreamEntry): boolean {

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { microsOf } from "../../src/http/work-budget.ts";
 import type { StreamHistory } from "../../src/live/stream.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
@@ -96,6 +97,37 @@ test("a client that resubscribes to a full stream repeatedly delays no other, an
   assert.ok(pages.most <= MAX_PAGES, `${pages.most} pages in one turn`);
   socket.connection.reset();
   await eventually("no listener is left", () => prism.parts.core.live.hub.hasNoListeners);
+});
+
+test("who asks for a long history again and again waits for the owner's budget and gets all of it in order; others do not wait", async (t) => {
+  const clock = new FakeClock();
+  const limits = { "work.projectMsPerSecond": "4", "work.creatorMsPerSecond": "4" };
+  const server = await LiveServer.start(t, { clock, settings: limits });
+  await server.feed.publish(1000);
+  const { budget } = server.prism.parts.core.live.hub;
+  const { charge } = budget;
+  const micros: number[] = [];
+  budget.charge = (reader, work) => {
+    micros.push(microsOf(work));
+    charge(reader, work);
+  };
+  const all = { from: "earliest" } as const;
+  const replayed = PROJECT_PROTOCOLS.filter((protocol) => RESUMING_PROTOCOLS.includes(protocol));
+  const clients = await server.connectAll([...replayed, ...replayed].map((protocol) => [protocol, all] as const));
+  const sum = () => micros.reduce((total, each) => total + each, 0);
+  await eventually("the burst of ten seconds is used up", () => sum() > 40_000);
+  assert.ok(sum() - Math.max(...micros) <= 40_000, `${sum()} µs: debt ends the turns`);
+  assert.ok(clients.some((client) => numbersOf(client).length < 1000));
+  // A key has a budget apart from its owner's.
+  const other = await server.connect(nativeProtocol, { ...all, token: server.apiKey });
+  await eventually("the other has read it at once", () => numbersOf(other).length === 1000);
+  assert.ok(clients.some((client) => numbersOf(client).length < 1000));
+  await server.feed.publish(1);
+  await eventually("all have all of it", () => {
+    clock.advance(100);
+    return clients.every((client) => numbersOf(client).length >= 1001);
+  });
+  for (const client of clients) assert.deepEqual([numbersOf(client), gapsOf(client)], [range(1, 1001), []]);
 });
 
 test("thousands of subscriptions and unsubscriptions leak nothing", async (t) => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { type PageReader, ReadingTurns } from "../../src/live/hub.ts";
+import { eventually } from "../helpers/eventually.ts";
 
 /** As the source has it. */
 const PAGES_PER_TURN = 4;
@@ -16,6 +17,12 @@ class Reader implements PageReader {
     this.#read = read;
     this.pagesLeft = pages;
     this.connection = connection;
+  }
+
+  heldMs = 0;
+
+  waitMs(): number {
+    return this.heldMs;
   }
 
   readPage(): boolean {
@@ -77,6 +84,7 @@ test("a reader may request or cancel readers while it reads", async () => {
   const late = new Reader("late", 2, read);
   const first: PageReader = {
     connection: {},
+    waitMs: () => 0,
     readPage() {
       read.push("first");
       turns.request(late);
@@ -87,4 +95,27 @@ test("a reader may request or cancel readers while it reads", async () => {
   turns.request(first);
   for (let turn = 0; turn < 3; turn++) await nextTurn();
   assert.deepEqual(read, ["first", "late", "late"]);
+});
+
+test("a connection whose owner is in debt leaves the turns to others, and goes on in its order once that is paid", async () => {
+  const turns = new ReadingTurns();
+  const read: string[] = [];
+  const connection = {};
+  const readers = ["a", "b", "c"].map((name) => new Reader(name, 2, read, connection));
+  const [a, b, c] = readers as [Reader, Reader, Reader];
+  for (const reader of readers) reader.heldMs = 1;
+  for (const reader of [a, b, c, a]) turns.request(reader);
+  turns.request(new Reader("other", 2, read));
+  assert.deepEqual(read, ["other", "other"]);
+  turns.cancel(b);
+  for (const reader of readers) reader.heldMs = 0;
+  await eventually("the others have read", () => read.length === 6);
+  assert.deepEqual(read.slice(2), ["a", "a", "c", "c"]);
+  a.heldMs = 1;
+  a.pagesLeft = 1;
+  turns.request(a);
+  turns.cancel(a);
+  a.heldMs = 0;
+  turns.request(a);
+  await eventually("who was cancelled is not held any more", () => read.length === 7);
 });

@@ -75,7 +75,7 @@ class EventStream implements Connection {
     this.address = exchange.clientAddress;
     this.#pingedAt = parts.clock.elapsed();
     const sink: Sink = {
-      connection: this,
+      ...{ connection: this, reader: this },
       isReady: () => this.#isReady(),
       entry: (entry) => this.#isReady() && this.#write(entryText(entry, nameOf?.(entry))),
       gap: (gap) => void this.#write(gapText(gap)),

@@ -110,6 +110,29 @@ test("since in all forms, by poll and by stream", async (t) => {
   );
 });
 
+test("anonymous polls of a long history are paid by the address: they wait in debt, lose nothing, and do not refuse publishes", async (t) => {
+  const clock = new FakeClock();
+  const settings = { "ntfy.anonymous": "read-write", "work.projectMsPerSecond": "1" };
+  const ntfy = await startNtfy(t, { clock, settings });
+  const texts = Array.from({ length: 100 }, (_, i) => `${i}`);
+  await publishAll(ntfy, "long", ...texts);
+  const polls = Array.from({ length: 6 }, () => ntfy.poll("long", "&since=all", { auth: null }));
+  let done = 0;
+  for (const poll of polls) void poll.then(() => done++);
+  const { budget } = ntfy.prism.parts.core.live.hub;
+  await eventually("debt", () => budget.waitMs({ principal: null, address: "127.0.0.1" }) > 0);
+  assert.ok(done < polls.length, "the others wait");
+  assert.equal((await ntfy.publish("long", "later", {}, { auth: null })).status, 200);
+  await eventually("all have the history", () => {
+    clock.advance(1000);
+    return done === polls.length;
+  });
+  for (const poll of polls) {
+    const messages = (await poll).filter(({ event }) => event === "message");
+    assert.deepEqual(messages.map(({ message }) => message).slice(0, 100), texts);
+  }
+});
+
 test("what has expired is not sent", async (t) => {
   const clock = new FakeClock();
   const ntfy = await startNtfy(t, { clock });

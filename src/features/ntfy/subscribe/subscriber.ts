@@ -181,7 +181,7 @@ export abstract class Subscriber implements Connection {
     let isBehind = true;
     const isHeld = (): boolean => this.#held !== null;
     const sink: Sink = {
-      connection: this,
+      ...{ connection: this, reader: this },
       isReady: () => this.#isOpen && this.#waiting.length === 0 && this.isReady(),
       entry: (entry) => this.#entry(leg, entry),
       gap: () => undefined,
