@@ -33,11 +33,20 @@ function native(name) {
       problems.push(error.message);
     }
   }
-  const message = `cannot unpack ${name}; set PRISM_CACHE_DIR to a folder that can be written \
-and executed from, and that only you and root can write\n  ${problems.join("\n  ")}`;
+  const message = `${reasonOf(name, problems)}\n  ${problems.join("\n  ")}`;
   if (!worker.isMainThread) throw new Error(message);
   process.stderr.write(`prism: ${message}\n`);
   process.exit(4);
+}
+
+function reasonOf(name, problems) {
+  if (problems.some((problem) => /version `GLIBC_[\d.]+' not found/.test(problem))) {
+    const { glibc } = JSON.parse(asset("about.json"));
+    const { glibcVersionRuntime } = process.report.getReport().header;
+    return `this build needs glibc ${glibc} or newer, and this system has ${glibcVersionRuntime}`;
+  }
+  return `cannot unpack ${name}; set PRISM_CACHE_DIR to a folder that can be written \
+and executed from, and that only you and root can write`;
 }
 
 function cacheFolders() {
