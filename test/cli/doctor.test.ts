@@ -349,6 +349,7 @@ test("doctor judges the settings of the running server, flags of its start inclu
   );
   for (const key of ["minFreeBytes", "publicUrl", "timezone", "metricsToken"]) assert.ok(judged.includes(key), judged);
   assert.doesNotMatch(judged, /postgres:|a-metrics-token/);
+  assert.match(saying(report, "database"), /^[\d.]+ [KM]iB and [\d.]+ [KM]iB in its write-ahead log, quick check/);
   assert.match(saying(report, "port"), new RegExp(`^${port} is held by the running server`));
   assert.match(saying(report, "disk"), /minFreeBytes is 4\.0 KiB/);
   assert.equal(

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { statfsSync, statSync } from "node:fs";
 import { hostname } from "node:os";
 import test, { after, before } from "node:test";
 import SqliteDatabase from "better-sqlite3";
@@ -135,6 +136,21 @@ test("a full disk makes the server degraded, not dead: it is ready to answer rea
   assert.deepEqual([refused.status, refused.body.error.code], [507, "STORAGE_FULL"]);
   const { body: state } = await full.get<{ database: { freeDiskBytes: number } }>("/api/v1/status");
   assert.ok(state.database.freeDiskBytes > 0);
+});
+
+test("sizes are those of the files, and free is what an account other than root may write", async () => {
+  const { databaseFile, dataDir } = prism.parts.base.config;
+  type Sizes = { readonly sizeBytes: number; readonly walBytes: number; readonly freeDiskBytes: number };
+  // The server may write between the answer and the look.
+  const { freeDiskBytes } = await eventually("the sizes of the files", async () => {
+    const { body } = await prism.get<{ database: Sizes }>("/api/v1/status");
+    const { sizeBytes, walBytes } = body.database;
+    const isOfFiles = sizeBytes === statSync(databaseFile).size && walBytes === statSync(`${databaseFile}-wal`).size;
+    return isOfFiles && body.database;
+  });
+  const { bavail, bsize } = statfsSync(dataDir);
+  // Others write on the disk as well.
+  assert.ok(Math.abs(freeDiskBytes - bavail * bsize) < 1_000_000_000, `${freeDiskBytes}`);
 });
 
 test("while the server stops, readiness is 503 and new requests are refused; what is under way is answered", async (t) => {

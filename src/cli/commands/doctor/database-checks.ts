@@ -68,7 +68,9 @@ export async function checkIntegrity(db: DoctorDatabase, { databaseFile }: Confi
       ),
     ];
   }
-  const size = bytesText(statSync(databaseFile).size);
+  const walBytes = statSync(`${databaseFile}-wal`, { throwIfNoEntry: false })?.size ?? 0;
+  const wal = walBytes === 0 ? "" : ` and ${bytesText(walBytes)} in its write-ahead log`;
+  const size = `${bytesText(statSync(databaseFile).size)}${wal}`;
   return [pass("database", `${size}, ${deep ? "integrity check" : "quick check"} found nothing`)];
 }
 
