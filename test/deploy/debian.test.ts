@@ -4,6 +4,7 @@ import {
   chownSync,
   copyFileSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -20,7 +21,7 @@ import { lastingPort } from "../helpers/free-ports.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { debianRoot, dpkg, makePackage } from "./support/debian.ts";
 import { keptFolder, releaseFile } from "./support/release.ts";
-import { addShellScript, pathInside, runSandboxed } from "./support/sandbox.ts";
+import { addShellScript, canIsolate, runSandboxed } from "./support/sandbox.ts";
 import { sandboxOf, userOf } from "./support/unit.ts";
 
 const top = join(import.meta.dirname, "../..");
@@ -45,12 +46,11 @@ function modeOf(file: string): string {
   return (statSync(file).mode & 0o777).toString(8);
 }
 
-/** Runs the unit of the package, or the one in `folder`. @returns the URL, once it is ready */
+/** Runs the unit of the package, or the one in `folder`, on a port that is free. @returns the URL, once it is ready */
 async function started(t: TestContext, root: string, folder = UNITS) {
   const port = await lastingPort();
-  const config = { env: "production", host: "127.0.0.1", port, dataDir: pathInside(root, "/var/lib/prism") };
-  writeFileSync(join(root, "etc/prism/prism.config.json"), JSON.stringify(config));
-  const running = runSandboxed(t, sandboxOf(root, "prism.service", {}, folder));
+  const dataDir = canIsolate ? {} : { PRISM_DATA_DIR: "/var/lib/prism" };
+  const running = runSandboxed(t, sandboxOf(root, "prism.service", { PORT: String(port), ...dataDir }, folder));
   const url = `http://127.0.0.1:${port}`;
   await eventually("the service is ready", async () => {
     assert.equal(running.child.exitCode, null, running.output());
@@ -131,9 +131,13 @@ test("the Debian package installs, serves, is upgraded, removed and purged, and 
   const [config, secrets] = ["prism.config.json", "secrets.env"].map((name) => join(root, "etc/prism", name));
   assert.ok(config && secrets);
   const before = [config, secrets].map((file) => readFileSync(file, "utf8"));
+  const enabled = join(root, "etc/systemd/system/timers.target.wants/prism-backup.timer");
+  // As systemctl disable does it.
+  rmSync(enabled);
   const upgraded = dpkg(root, "--install", packages().next);
   assert.match(upgraded, /Unpacking prism \(99\.0\.0~rc\.1\) over \(\d/);
   assert.doesNotMatch(upgraded, /Next:/);
+  assert.equal(lstatSync(enabled, { throwIfNoEntry: false }), undefined, "a unit that was disabled stays so");
   assert.deepEqual(
     [config, secrets].map((file) => readFileSync(file, "utf8")),
     before,
