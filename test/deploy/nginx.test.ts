@@ -1,8 +1,9 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
+import { makeCertificate } from "../helpers/certificate.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { lastingPort } from "../helpers/free-ports.ts";
 import { LogLines } from "../helpers/log-lines.ts";
@@ -66,6 +67,29 @@ test(
   "deploy/nginx/prism.conf passes requests, addresses, WebSocket and event streams, and no more",
   promise("S4-39", (t) => checkProxy(t, startShipped)),
 );
+
+test("deploy/nginx/prism.conf is valid as it is shipped, beside the site that Debian's nginx has", (t) => {
+  const dir = temporaryDir(t);
+  const { cert, key } = makeCertificate();
+  mkdirSync(join(dir, "live"));
+  mkdirSync(join(dir, "tmp"));
+  writeFileSync(join(dir, "live/fullchain.pem"), cert);
+  writeFileSync(join(dir, "live/privkey.pem"), key);
+  // Another place for the certificate and the log, nothing else.
+  const text = shipped
+    .replaceAll("/etc/letsencrypt/live/prism.example.com/", `${dir}/live/`)
+    .replaceAll("/var/log/nginx/", `${dir}/`);
+  const stock = `ssl_protocols TLSv1.2 TLSv1.3; access_log ${dir}/access.log; gzip on;`;
+  const site = "server { listen 80 default_server; listen [::]:80 default_server; root /var/www/html; server_name _; }";
+  const paths = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((each) => `${each}_temp_path ${dir}/tmp;`);
+  const http = `http {\n${stock}\n${paths.join("\n")}\n${text}\n${site}\n}`;
+  writeFileSync(join(dir, "nginx.conf"), `user root;\npid ${dir}/pid;\nevents {}\n${http}\n`);
+  // In a network of its own ports 80 and 443 are free.
+  const args = ["-rn", "nginx", "-t", "-e", join(dir, "error.log"), "-c", join(dir, "nginx.conf")];
+  const env = { ...process.env, PATH: `${process.env["PATH"]}:/usr/sbin` };
+  const { status, stderr } = spawnSync("unshare", args, { env, encoding: "utf8" });
+  assert.equal(status, 0, stderr);
+});
 
 test("F8: nginx with its default HTTP/1.0 upstream gets 426 and JSON that names no library", async (t) => {
   const prism = await startPrism(t);
