@@ -1,11 +1,10 @@
 import { BellRing, MonitorSmartphone } from "lucide";
 import { api } from "../../app/api.ts";
-import { CONSOLE_ROOT } from "../../app/base.ts";
 import { useGet } from "../../app/query.ts";
-import { endPush, installPrompt, pushId, registerPush } from "../../app/worker.ts";
+import { endPush, installPrompt, pushId } from "../../app/worker.ts";
 import { Badge, Banner, Button, Card, confirm, EmptyState, Loaded, Time, toast, UserText } from "../../ui/index.ts";
 import { AccountPage } from "./account-page.tsx";
-import { deviceName } from "./device-name.ts";
+import { pushObstacle, SUBSCRIPTIONS, subscribeToPush, testPush } from "./push.ts";
 
 interface Browser {
   readonly id: string;
@@ -15,8 +14,6 @@ interface Browser {
   readonly createdAt: string;
   readonly lastUsedAt: string | null;
 }
-
-const SUBSCRIPTIONS = "/users/me/push-subscriptions";
 
 export default function Device() {
   const browsers = useGet<{ readonly data: readonly Browser[] }>(SUBSCRIPTIONS);
@@ -33,42 +30,15 @@ export default function Device() {
   );
 }
 
-/** Why this browser cannot receive push; undefined when it can. */
-function obstacle(): string | undefined {
-  if (!isSecureContext) return "Browsers allow push for addresses with https only. Set the server up with https first.";
-  if (!("serviceWorker" in navigator)) return "This browser, or its private mode, has no service workers.";
-  if (!("PushManager" in globalThis))
-    return "This browser has no push. On an iPhone or iPad, add the console to the home screen first and open it there.";
-  if (Notification.permission === "denied")
-    return "Notifications of this page are blocked. Allow them in the browser's settings of this page, then reload.";
-  return undefined;
-}
-
-/** Asks for the permission, subscribes at the browser's push service, and sends Prism the result. */
-async function subscribe(): Promise<void> {
-  if ((await Notification.requestPermission()) !== "granted")
-    throw new Error("The browser did not allow notifications.");
-  const { publicKey } = await api.get<{ readonly publicKey: string }>("/push/key");
-  const registration = await navigator.serviceWorker.getRegistration(CONSOLE_ROOT);
-  if (!registration) throw new Error("The console's service worker is not installed. Reload the page.");
-  const options = { userVisibleOnly: true, applicationServerKey: publicKey };
-  const subscription = await registration.pushManager.subscribe(options).catch(async () => {
-    // Made with the key of another server at this address.
-    await (await registration.pushManager.getSubscription())?.unsubscribe();
-    return registration.pushManager.subscribe(options);
-  });
-  await registerPush(subscription.toJSON(), deviceName(navigator.userAgent));
-}
-
 interface PushProps {
   readonly isOn: boolean;
   readonly reload: () => void;
 }
 
 function PushCard({ isOn, reload }: PushProps) {
-  const problem = obstacle();
+  const problem = pushObstacle();
   const turnOn = async () => {
-    await subscribe();
+    await subscribeToPush();
     reload();
     toast.ok("Push is on. Send a test to see it.");
   };
@@ -100,13 +70,7 @@ function PushCard({ isOn, reload }: PushProps) {
 
 function TestButton({ id, small }: { readonly id: string; readonly small?: boolean }) {
   const test = async () => {
-    const path = `${SUBSCRIPTIONS}/${id}/test`;
-    const { delivered, status, error } = await api.post<{
-      readonly delivered: boolean;
-      readonly status: number | null;
-      readonly error: string | null;
-    }>(path);
-    if (!delivered) throw new Error(error ?? `The push service answered ${status}.`);
+    await testPush(id);
     toast.ok("The push service has taken the test. It arrives in a moment.");
   };
   return (

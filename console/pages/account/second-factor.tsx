@@ -1,5 +1,6 @@
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
+import { QrCode } from "../../app/qr-code.tsx";
 import {
   Badge,
   Banner,
@@ -102,7 +103,7 @@ function EnableDialog({ onClose }: DialogProps) {
         blocked={code.trim() === ""}
       >
         <div class="account-qr">
-          <QrCode text={pending.uri} />
+          <QrCode text={pending.uri} label="QR code with the secret" />
           <div class="stack">
             <p class="small muted">Any app for one-time codes works, such as Aegis, 2FAS or a password manager.</p>
             <p class="small">
@@ -139,27 +140,6 @@ function EnableDialog({ onClose }: DialogProps) {
 }
 
 const groupsOf = (secret: string): string => secret.match(/.{1,4}/g)?.join(" ") ?? secret;
-
-function QrCode({ text }: { readonly text: string }) {
-  const [path, setPath] = useState<{ readonly d: string; readonly size: number }>();
-  useEffect(() => {
-    import("uqr").then(({ encode }) => {
-      const { data, size } = encode(text, { border: 1 });
-      const cells = data.flatMap((row, y) => row.flatMap((isDark, x) => (isDark ? [`M${x} ${y}h1v1h-1z`] : [])));
-      setPath({ d: cells.join(""), size });
-    });
-  }, [text]);
-  return (
-    <svg
-      viewBox={`0 0 ${path?.size ?? 1} ${path?.size ?? 1}`}
-      role="img"
-      aria-label="QR code with the secret"
-      shape-rendering="crispEdges"
-    >
-      {path && <path d={path.d} fill="#000" />}
-    </svg>
-  );
-}
 
 function CodesDialog({ codes, onClose }: { readonly codes: readonly string[]; readonly onClose: () => void }) {
   const text = codes.join("\n");

@@ -3,7 +3,7 @@ import { api } from "../../app/api.ts";
 import { invalidate } from "../../app/query.ts";
 import { Banner, Button, CodeBlock, UserText } from "../../ui/index.ts";
 
-interface TestResult {
+export interface TestResult {
   readonly class: keyof typeof CLASSES | null;
   readonly status: number | null;
   readonly error: string | null;
@@ -31,13 +31,17 @@ const CLASSES = {
   resend: { tone: "warn", text: "The earlier message does not exist any more" },
 } as const;
 
+/** Sends a test message, or makes its request only. */
+export async function testChannel(id: string, dryRun = false): Promise<TestResult> {
+  const result = await api.post<TestResult>(`/channels/${id}/test`, { dryRun });
+  if (!dryRun) invalidate(`/channels/${id}`);
+  return result;
+}
+
 /** Sends a test message or shows its request; the result in words. */
 export function ChannelTest({ id }: { readonly id: string }) {
   const [result, setResult] = useState<TestResult>();
-  const run = async (dryRun: boolean) => {
-    setResult(await api.post<TestResult>(`/channels/${id}/test`, { dryRun }));
-    if (!dryRun) invalidate(`/channels/${id}`);
-  };
+  const run = async (dryRun: boolean) => setResult(await testChannel(id, dryRun));
   return (
     <div class="stack">
       <div class="inline">
@@ -53,26 +57,31 @@ export function ChannelTest({ id }: { readonly id: string }) {
   );
 }
 
-function Result({
-  result: { class: name, status, error, hint, request, answer, cut, ms },
-}: {
-  readonly result: TestResult;
-}) {
+/** Whether the service has accepted the message, and if not, why. */
+export function TestOutcome({ result }: { readonly result: TestResult }) {
+  const { class: name, status, error, hint, cut, ms } = result;
   const { tone, text } =
     name === null ? ({ tone: "info", text: "Nothing was sent: this is the request" } as const) : CLASSES[name];
+  return (
+    <Banner tone={tone} title={text}>
+      <UserText>
+        {[
+          ...(status === null ? [] : [`Status ${status} after ${ms} ms`]),
+          ...(error === null || name === "ok" ? [] : [error]),
+          ...(hint === null ? [] : [hint]),
+          ...(cut.length === 0 ? [] : [`Shortened: ${cut.join(", ")}`]),
+        ].join(". ")}
+      </UserText>
+    </Banner>
+  );
+}
+
+function Result({ result }: { readonly result: TestResult }) {
+  const { request, answer } = result;
   const head = request === null ? [] : Object.entries(request.headers).map(([key, value]) => `${key}: ${value}`);
   return (
     <>
-      <Banner tone={tone} title={text}>
-        <UserText>
-          {[
-            ...(status === null ? [] : [`Status ${status} after ${ms} ms`]),
-            ...(error === null || name === "ok" ? [] : [error]),
-            ...(hint === null ? [] : [hint]),
-            ...(cut.length === 0 ? [] : [`Shortened: ${cut.join(", ")}`]),
-          ].join(". ")}
-        </UserText>
-      </Banner>
+      <TestOutcome result={result} />
       {request !== null && (
         <CodeBlock
           wrap

@@ -29,7 +29,7 @@ export function SetupOffer() {
         }
         onDismiss={dismiss}
       >
-        Set the public URL and mail, create a first rule, and see a test notification arrive.
+        Set the public URL and mail, create a first rule, and let your phone ring.
       </Banner>
     </div>
   );

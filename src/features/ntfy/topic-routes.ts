@@ -18,7 +18,11 @@ interface TopicContext {
   readonly clock: Clock;
   readonly projects: Projects;
   readonly audit: AuditTrail;
-  readonly ntfy: { readonly topics: Pick<Topics, "readableBy"> };
+  readonly ntfy: {
+    readonly topics: Pick<Topics, "readableBy">;
+    /** Subscriptions that are open. */
+    readonly open: Iterable<{ readonly topics: readonly string[] }>;
+  };
 }
 
 const PATH = "/api/v1/ntfy/topics";
@@ -35,6 +39,7 @@ const TopicView = named(
     projectId: v.nullable(v.string()),
     userId: doc(v.nullable(v.string()), "The user of the notifications in an inbox"),
     patterns: doc(v.array(v.string()), "Types of events that the topic shows"),
+    subscribers: doc(v.number(), "Connections that are open to it; an app that only polls has none"),
     createdAt: v.string(),
   }),
 );
@@ -123,7 +128,9 @@ async function listTopics({ db, projects, ntfy }: TopicContext, principal: Permi
     .offset(offset)
     .execute();
   const total = request.wantsTotal ? await countOf(filtered) : undefined;
-  return pageBody(request, rows, topicView, (row) => [row.name], total);
+  const subscribers = subscribersOf(ntfy.open);
+  const viewOf = (row: TopicRow) => topicView(row, subscribers.get(row.name));
+  return pageBody(request, rows, viewOf, (row) => [row.name], total);
 }
 
 /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, NAME_TAKEN, LIMIT_REACHED, VALIDATION_FAILED */
@@ -188,6 +195,13 @@ function findTopic(trx: Trx, name: string) {
   return trx.selectFrom("ntfy_topics").selectAll().where("name", "=", name).executeTakeFirst();
 }
 
-function topicView({ name, kind, projectId, userId, patterns, createdAt }: TopicRow) {
-  return { name, kind, projectId, userId, patterns: JSON.parse(patterns) as string[], createdAt: toRfc3339(createdAt) };
+function subscribersOf(open: TopicContext["ntfy"]["open"]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  for (const { topics } of open) for (const name of topics) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return counts;
+}
+
+function topicView({ name, kind, projectId, userId, patterns, createdAt }: TopicRow, subscribers = 0) {
+  const types = JSON.parse(patterns) as string[];
+  return { name, kind, projectId, userId, patterns: types, subscribers, createdAt: toRfc3339(createdAt) };
 }

@@ -4,7 +4,6 @@ import { invalidate } from "../../../app/query.ts";
 import { me } from "../../../app/session.ts";
 import { Button, Checkbox, Condition, Form, RadioGroup } from "../../../ui/index.ts";
 import { type RuleTemplate, TEMPLATES } from "./templates.ts";
-import { TestNotification } from "./test-notification.tsx";
 
 interface Rule {
   readonly id: string;
@@ -17,19 +16,18 @@ interface RuleStepProps {
   readonly onDone: () => void;
 }
 
-/** The first rule, from a template, and an event that makes it fire. */
+/** The first rule, from a template. */
 export function RuleStep({ hasMail, onDone }: RuleStepProps) {
   const [name, setName] = useState(TEMPLATES[0]?.name ?? "");
   const [byMail, setByMail] = useState(true);
-  const [rule, setRule] = useState<Rule>();
   const template = TEMPLATES.find((each) => each.name === name);
   const email = hasMail ? me.value?.email : undefined;
   if (!template) return null;
-  if (rule) return <TestNotification template={template} ruleName={rule.name} onDone={onDone} />;
   const options = TEMPLATES.map((each) => ({ value: each.name, label: each.name, hint: each.text }));
   const create = async () => {
-    setRule(await createRule(template, byMail && email ? "email" : undefined));
+    await createRule(template, byMail && email ? "email" : undefined);
     invalidate("/rules");
+    onDone();
   };
   return (
     <Form onSubmit={create} label="First rule">

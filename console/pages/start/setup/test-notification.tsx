@@ -2,7 +2,25 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../../../app/api.ts";
 import { href } from "../../../app/base.ts";
 import { connection, useStream } from "../../../app/live.ts";
-import { Badge, Button, Code, Condition, Timeline, type TimelineItem, type Tone, UserText } from "../../../ui/index.ts";
+import { useGet } from "../../../app/query.ts";
+import { me } from "../../../app/session.ts";
+import {
+  Badge,
+  Banner,
+  Button,
+  Code,
+  Condition,
+  plural,
+  Timeline,
+  type TimelineItem,
+  type Tone,
+  UserText,
+} from "../../../ui/index.ts";
+import type { Channel } from "../../connect/connect-types.ts";
+import { useInboxTopic } from "./phone/own-ntfy.tsx";
+import { Ring } from "./phone/ring.tsx";
+import type { Way } from "./phone/ways.ts";
+import { phoneNote } from "./skip.ts";
 import type { RuleTemplate } from "./templates.ts";
 
 interface Notification {
@@ -14,14 +32,13 @@ interface Notification {
 }
 
 interface Delivery {
+  readonly id: string;
   readonly channel: string;
+  /** The id of a service's channel; others have devices or none. */
+  readonly target: string;
   readonly state: string;
   readonly reason?: string | null;
   readonly lastError?: string | null;
-}
-
-interface Explanation {
-  readonly notifications: readonly { readonly recipients: readonly { readonly deliveries: readonly Delivery[] }[] }[];
 }
 
 interface Sent {
@@ -31,12 +48,12 @@ interface Sent {
 
 interface TestProps {
   readonly template: RuleTemplate;
-  readonly ruleName: string;
   readonly onDone: () => void;
+  readonly onPhone: () => void;
 }
 
 /** Sends the event of a template and shows its result live. */
-export function TestNotification({ template, ruleName, onDone }: TestProps) {
+export function TestNotification({ template, onDone, onPhone }: TestProps) {
   const [event, setEvent] = useState<Sent>();
   const [arrived, setArrived] = useState<Notification>();
   const wanted = useRef<string | undefined>(undefined);
@@ -56,21 +73,27 @@ export function TestNotification({ template, ruleName, onDone }: TestProps) {
     setArrived(early.current.find(({ eventId }) => eventId === sent.id));
   };
   const isLive = connection.value === "live";
+  const phone = phoneNote();
+  const way = phone === "skipped" ? null : phone;
+  const rings = way !== null && way !== "push";
   return (
     <div class="stack">
       <p class="muted small">
-        The rule “{ruleName}” is active. Send it an event, as your programs will do with{" "}
+        The rule “{template.name}” is active. Send it an event, as your programs will do with{" "}
         <code class="code-in">POST /api/v1/events</code>:
       </p>
       <Code value={template.event} label="Test event" maxHeight={220} />
-      {event && <Story event={event} template={template} arrived={arrived} />}
+      {event && <Story event={event} template={template} arrived={arrived} way={way} />}
+      {arrived && rings && <Ring key={event?.id} way={way} onYes={onDone} onOther={onPhone} />}
       <div class="setup-actions">
         <Button variant={arrived ? "default" : "primary"} onClick={send} disabled={!isLive}>
           {event ? "Send it again" : isLive ? "Send test event" : "Connecting"}
         </Button>
-        <Button variant={arrived ? "primary" : "quiet"} onClick={onDone}>
-          {arrived ? "Continue" : "Skip"}
-        </Button>
+        {!(arrived && rings) && (
+          <Button variant={arrived ? "primary" : "quiet"} onClick={onDone}>
+            {arrived ? "Continue" : "Skip"}
+          </Button>
+        )}
       </div>
     </div>
   );
@@ -80,10 +103,14 @@ interface StoryProps {
   readonly event: Sent;
   readonly template: RuleTemplate;
   readonly arrived: Notification | undefined;
+  /** By which the phone has rung. */
+  readonly way: Way | null;
 }
 
-function Story({ event, template, arrived }: StoryProps) {
+function Story({ event, template, arrived, way }: StoryProps) {
   const deliveries = useDeliveries(arrived?.id);
+  const own = useGet<{ readonly data: readonly Channel[] }>("/channels", { limit: 100 });
+  const names = new Map((own.data?.data ?? []).map((each) => [each.id, each.name]));
   const offset = arrived && `+${Date.parse(arrived.createdAt) - Date.parse(event.receivedAt)} ms`;
   const items: TimelineItem[] = [
     {
@@ -118,14 +145,18 @@ function Story({ event, template, arrived }: StoryProps) {
           ),
         }
       : { key: "live", title: "The notification arrives in this browser", pending: true },
-    ...deliveries.map(deliveryItem),
+    ...deliveries.map((each) => deliveryItem(each, names.get(each.target))),
   ];
   return (
-    <div role="status">
+    <div role="status" class="stack">
       <Timeline
         items={items}
         {...(arrived && { answer: "It works: the event fired the rule, and the rule notified you." })}
       />
+      {arrived && way === "own" && <OwnTopic />}
+      {arrived && way === "push" && (
+        <p class="muted small">Prism sends push only while you have no console open, so it does not ring now.</p>
+      )}
     </div>
   );
 }
@@ -136,18 +167,33 @@ const CHANNEL_NAMES: Readonly<Record<string, string>> = {
   fcm: "Push to Android",
   apns: "Push to iOS",
   webhook: "Webhook",
+  service: "Chat and paging services",
 };
 const TONES: Readonly<Record<string, Tone>> = { delivered: "ok", dead: "bad", failed: "bad", skipped: "plain" };
 
-function deliveryItem({ channel, state, reason, lastError }: Delivery): TimelineItem {
+/** The app that reads a topic of Prism has no delivery: it is connected, or asks later. */
+function OwnTopic() {
+  const { topic } = useInboxTopic();
+  if (!topic) return null;
+  const { name, subscribers } = topic;
+  if (subscribers > 0)
+    return (
+      <Banner tone="ok">
+        {plural(subscribers, "app")} of ntfy subscribed to {name}.
+      </Banner>
+    );
+  return <Banner tone="warn">No app of ntfy is subscribed to {name} now.</Banner>;
+}
+
+function deliveryItem({ id, channel, state, reason, lastError }: Delivery, name: string | undefined): TimelineItem {
   const tone = TONES[state] ?? "info";
   const why = lastError ?? reason;
   return {
-    key: `delivery ${channel}`,
+    key: id,
     tone,
     title: (
       <span class="inline">
-        {CHANNEL_NAMES[channel] ?? channel} <Badge tone={tone}>{state}</Badge>
+        {name ?? CHANNEL_NAMES[channel] ?? channel} <Badge tone={tone}>{state}</Badge>
       </span>
     ),
     ...(why && { sub: why }),
@@ -170,10 +216,11 @@ function useDeliveries(id: string | undefined): readonly Delivery[] {
     let timer: ReturnType<typeof setTimeout> | undefined;
     let isOver = false;
     const ask = async (left: number) => {
-      const explained = await api.get<Explanation>(`/explain/notification/${id}`).catch(() => undefined);
+      const query = { notificationId: id, userId: me.value?.id };
+      const page = await api.get<{ readonly data: readonly Delivery[] }>("/deliveries", query).catch(() => undefined);
       if (isOver) return;
-      const found = explained?.notifications[0]?.recipients[0]?.deliveries ?? [];
-      if (explained) setDeliveries(found);
+      const found = page?.data ?? [];
+      if (page) setDeliveries(found);
       const isOpen = found.length === 0 || found.some(({ state }) => TONES[state] === undefined);
       if (isOpen && left > 0) timer = setTimeout(() => void ask(left - 1), ASK_AGAIN_MS);
     };

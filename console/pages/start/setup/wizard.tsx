@@ -11,9 +11,11 @@ import { AddressStep } from "./address-step.tsx";
 import { AdminStep } from "./admin-step.tsx";
 import { DoneStep } from "./done-step.tsx";
 import { MailStep } from "./mail-step.tsx";
+import { PhoneStep } from "./phone/phone-step.tsx";
 import { RuleStep } from "./rule-step.tsx";
 import { useSettings } from "./settings.ts";
-import { mailNote } from "./skip.ts";
+import { mailNote, phoneNote } from "./skip.ts";
+import { TestStep } from "./test-step.tsx";
 import "./setup.css";
 
 const STEPS = [
@@ -21,6 +23,8 @@ const STEPS = [
   { name: "address", label: "Address" },
   { name: "mail", label: "Mail" },
   { name: "rule", label: "First rule" },
+  { name: "phone", label: "Your phone" },
+  { name: "test", label: "Test" },
   { name: "done", label: "Done" },
 ] as const;
 type Step = (typeof STEPS)[number]["name"];
@@ -75,7 +79,9 @@ const SUBS: Readonly<Record<Step, string>> = {
   administrator: "",
   address: "Links in mails and notifications start with this address.",
   mail: "Prism mails invitations, links to reset a password, and notifications.",
-  rule: "A rule turns events into notifications. Choose one, and see it fire.",
+  rule: "A rule turns events into notifications. Choose one; its test comes later.",
+  phone: "Choose how Prism reaches you while the console is closed, and hear it ring.",
+  test: "An event fires your rule, and your rule notifies you.",
   done: "Prism is ready.",
 };
 
@@ -89,7 +95,8 @@ function SignedIn() {
     if (first !== undefined || !data || !rules.data) return;
     if (setting("publicUrl")?.value == null) setFirst("address");
     else if (setting("smtp.host")?.value == null && mailNote() !== "skipped") setFirst("mail");
-    else setFirst(rules.data.data.length === 0 ? "rule" : "done");
+    else if (rules.data.data.length === 0) setFirst("rule");
+    else setFirst(phoneNote() === null ? "phone" : "done");
   }, [data, rules.data]);
   const failure = error ?? rules.error;
   if (failure && !data)
@@ -109,6 +116,10 @@ function SignedIn() {
       {step === "address" && <AddressStep setting={setting("publicUrl")} onDone={next} />}
       {step === "mail" && <MailStep setting={setting} onDone={next} />}
       {step === "rule" && <RuleStep hasMail={setting("smtp.host")?.value != null} onDone={next} />}
+      {step === "phone" && <PhoneStep setting={setting} onDone={next} />}
+      {step === "test" && (
+        <TestStep onDone={next} onPhone={() => go(STEPS.findIndex(({ name }) => name === "phone"))} />
+      )}
       {(step === "done" || step === "administrator") && <DoneStep />}
     </Frame>
   );
@@ -126,6 +137,8 @@ const TITLES: Readonly<Record<Step, string>> = {
   address: "Where is Prism reached?",
   mail: "How does Prism send mail?",
   rule: "Your first rule",
+  phone: "Let your phone ring",
+  test: "Send a test event",
   done: "Everything is set up",
 };
 
@@ -154,9 +167,11 @@ function Steps({
   readonly current: number;
   readonly onStep: ((index: number) => void) | undefined;
 }) {
-  const note = mailNote();
-  const steps = STEPS.map((step) =>
-    step.name === "mail" && note ? { ...step, isOpen: true, hint: NOTES[note] } : step,
-  );
+  const mail = mailNote();
+  const isPhoneSkipped = phoneNote() === "skipped";
+  const steps = STEPS.map((step) => {
+    if (step.name === "mail" && mail) return { ...step, isOpen: true, hint: NOTES[mail] };
+    return step.name === "phone" && isPhoneSkipped ? { ...step, isOpen: true, hint: NOTES.skipped } : step;
+  });
   return <Stepper steps={steps} current={current} {...(onStep && { onStep })} />;
 }
