@@ -32,6 +32,7 @@ import {
 } from "../features/timers/index.ts";
 import { Idempotency } from "../http/idempotency.ts";
 import type { Feature } from "../module/feature.ts";
+import type { Access } from "./open-access.ts";
 import { type AlertServices, onCallChanged, openAlerts } from "./open-alerts.ts";
 import type { Http } from "./open-http.ts";
 import type { Base } from "./open-store.ts";
@@ -85,7 +86,7 @@ export function openServices(base: Base, core: Core, http: Http): Services {
     idempotency: new Idempotency(base.reader, base.clock, base.store.auditKey),
     onCall: (db, scheduleId, at) => onCall(core.access.users, db, scheduleId, at),
     drills: openDrills(base, core, notifying, channels),
-    heartbeats: openHeartbeats(base, alerting),
+    heartbeats: openHeartbeats(base, alerting, core.access),
     mailIn: openMailIn(base, alerting, channels.pages, {
       work: http.work,
       preparing,
@@ -175,9 +176,10 @@ function openNotifying(base: Base, core: Core): Notifying {
 function openHeartbeats(
   { database: db, clock, log, metrics, store, box }: Base,
   { alerts }: AlertServices,
+  { projects }: Access,
 ): Heartbeats {
   return new Heartbeats({
-    db,
+    ...{ db, projects },
     wall: clock,
     log: log.namespace("heartbeats"),
     metrics,

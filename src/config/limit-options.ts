@@ -171,6 +171,7 @@ export const LIMIT_OPTIONS = {
   integrationsPerProject: perProject(500, "integrations"),
   policiesPerProject: perProject(500, "policies"),
   onCallSchedulesPerProject: perProject(200, "on-call schedules"),
+  heartbeatsPerProject: perProject(20_000, "heartbeats"),
   calendarsPerProject: perProject(20, "on-call schedules that import a calendar"),
   storageBytesPerProject: option(
     k.integer(1_048_576, 1e15),

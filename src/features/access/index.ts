@@ -8,7 +8,7 @@ export { type AccountContext, type AccountOptions, openAccounts } from "./contex
 export { awaitFirstAdmin, bootstrap, type FirstAdmin, makeConfiguredAdmin } from "./first-start.ts";
 export { KnownPasswords } from "./passwords/known-passwords.ts";
 export { administrators, findProject, ownersOf, projectPeople } from "./projects/queries.ts";
-export { creatorOf, Quotas } from "./projects/quotas.ts";
+export { creatorOf, type Maker, Quotas } from "./projects/quotas.ts";
 export { noteRemoved, ProjectStorage, type StorageSender } from "./projects/storage.ts";
 export { type KeptAnswer, keptAnswer, ReadCaches } from "./read-caches.ts";
 export { ACCOUNT_SWEEPS } from "./retention.ts";

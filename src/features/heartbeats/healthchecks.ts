@@ -10,6 +10,7 @@ import { parseJson, parseQuery } from "../../http/input.ts";
 import type { HttpKernel } from "../../http/kernel.ts";
 import { ANSWERS_LATER, type Method, Reply, type Route, route } from "../../http/route.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
+import { creatorOf } from "../access/index.ts";
 import { badgeUrlOf } from "./badges.ts";
 import {
   type ChannelName,
@@ -183,7 +184,7 @@ function callerOf(
   const isWriter = mayWrite(principal, projectId, projects);
   const mayRead = isWriter || projects.has(principal, projectId, "events:read");
   if (isWrite ? !isWriter : !mayRead) throw new PrismError("SCOPE_MISSING", "The API key lacks the scope events:write");
-  return { projectId, isWriter, userId: principal.kind === "apiKey" ? null : principal.userId, version };
+  return { projectId, isWriter, userId: creatorOf(principal), version };
 }
 
 /** A key that sends events may write, as a read-write key of Healthchecks. */

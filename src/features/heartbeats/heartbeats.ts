@@ -1,12 +1,14 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import type { Clock, EpochMs } from "../../core/clock.ts";
 import { DueTimes, SteadyClock } from "../../core/due-times.ts";
+import { PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import type { Json } from "../../core/json-text.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Counter, Metrics } from "../../core/metrics.ts";
 import { addEffect, type Database, type Trx } from "../../store/database.ts";
 import type { WatchedHeartbeat } from "../../store/effect.ts";
+import type { Maker, Projects } from "../access/index.ts";
 import type { AlertInput } from "../alerts/index.ts";
 import { AlertFeeds, type AlertReport, type FeedsParts } from "./feeds.ts";
 import type { PingIds } from "./ping-ids.ts";
@@ -50,6 +52,7 @@ export interface HeartbeatsParts {
   readonly log: Logger;
   readonly metrics: Metrics;
   readonly ids: PingIds;
+  readonly projects: Pick<Projects, "quotas" | "storage" | "ownerOf">;
   readonly submitAlerts: SubmitAlerts;
   readonly appendEvents: AppendEvents;
   /** The alerts of all projects. */
@@ -71,8 +74,6 @@ export interface PingResult {
   readonly isIgnored: boolean;
 }
 
-/** Heartbeats of one project. */
-export const MAX_HEARTBEATS = 20_000;
 const ALIVE_EVERY_MS = 30_000;
 const MAX_ALERT_NAME = 200;
 /** A transaction of this many takes a few milliseconds. */
@@ -209,7 +210,10 @@ export class Heartbeats {
     if (isNew) await table.insertHeartbeat(trx, row);
     const n = row.pingCount + 1;
     const durationMs = change.durationMs ?? ping.durationMs ?? null;
-    await table.insertPing(trx, { ...ping, heartbeatId: row.id, n, at: now, kind, durationMs });
+    // A ping always counts; its body is not stored in a project that is full.
+    const hasRoom = ping.body === null || this.#parts.projects.storage.roomForAlert(row.projectId) === "whole";
+    const stored = { ...ping, body: hasRoom ? ping.body : null, heartbeatId: row.id, n, at: now, kind, durationMs };
+    await table.insertPing(trx, stored, row.projectId);
     await this.store(trx, row, change, { pingCount: n });
     this.#pings({ kind }).add();
     return { outcome: isNew ? "created" : "ok", isIgnored: kind === "ignored" } as const;
@@ -236,11 +240,22 @@ export class Heartbeats {
     if (second) return "ambiguous";
     if (row) return { row, isNew: false };
     if (!target.creates) return "not-found";
-    if ((await table.countHeartbeats(trx, keys.projectId)) >= MAX_HEARTBEATS) return "too-many";
-    return {
-      row: newHeartbeat(this.ids, keys.projectId, { name: target.slug, slug: target.slug }, this.clock.now()),
-      isNew: true,
-    };
+    const { projectId } = keys;
+    // A ping key has no creator: what it makes is the owner's.
+    const createdBy = this.#parts.projects.ownerOf(projectId);
+    if (!(await this.#hasRoom(trx, { projectId, createdBy }))) return "too-many";
+    const made = newHeartbeat(this.ids, projectId, { name: target.slug, slug: target.slug }, this.clock.now());
+    return { row: { ...made, createdBy }, isNew: true };
+  }
+
+  async #hasRoom(trx: Trx, maker: Maker): Promise<boolean> {
+    try {
+      await this.#parts.projects.quotas.requireRoom(trx, "heartbeats", maker);
+      return true;
+    } catch (error) {
+      if (error instanceof PrismError && error.code === "LIMIT_REACHED") return false;
+      throw error;
+    }
   }
 
   /**

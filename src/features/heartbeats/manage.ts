@@ -10,7 +10,7 @@ import type { StorageGuard } from "../../store/write-health.ts";
 import type { Projects } from "../access/index.ts";
 import { Recurrence, readCron } from "../schedules/index.ts";
 import { compileFedBy, MAX_FEEDS } from "./feeds.ts";
-import { type Heartbeats, keysOf, MAX_HEARTBEATS, newHeartbeat } from "./heartbeats.ts";
+import { type Heartbeats, keysOf, newHeartbeat } from "./heartbeats.ts";
 import { nextElapse, readOnCalendar } from "./on-calendar.ts";
 import { paused, resumed } from "./status.ts";
 import type { HeartbeatRow, KeysRow } from "./table.ts";
@@ -95,8 +95,7 @@ export async function createHeartbeat(
 ): Promise<HeartbeatRow> {
   const { heartbeats, audit } = ctx;
   ctx.storage.requireSpace();
-  if ((await table.countHeartbeats(trx, projectId)) >= MAX_HEARTBEATS)
-    throw new PrismError("LIMIT_REACHED", `A project has at most ${MAX_HEARTBEATS} heartbeats`);
+  await ctx.projects.quotas.requireRoom(trx, "heartbeats", { projectId, createdBy });
   const now = heartbeats.clock.now();
   const name = definition.name ?? "";
   const plan = definition.fedBy ? FED_PLAN : {};
@@ -138,7 +137,7 @@ export async function deleteHeartbeat(ctx: ManageContext, trx: Trx, row: Heartbe
   await heartbeats.alert(trx, row, flip);
   heartbeats.noteDue(trx, { id: row.id, dueAt: null, graceMs: row.graceMs });
   noteFeed(trx, row, null);
-  await table.deleteHeartbeat(trx, row.id);
+  await table.deleteHeartbeat(trx, row);
   await audit.record({ action: "heartbeat.delete", resourceType: "heartbeat", resourceId: row.id }, { trx });
 }
 

@@ -5,7 +5,7 @@ import type { HttpKernel } from "../../http/kernel.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
 import { ANSWERS_LATER, type Method, type Route, route } from "../../http/route.ts";
-import { type Heartbeats, MAX_HEARTBEATS, type PingResult, type PingTarget } from "./heartbeats.ts";
+import type { Heartbeats, PingResult, PingTarget } from "./heartbeats.ts";
 import { actionOf, openToPages, PING_BODY_BYTES, type PingAction, readStart, userAgentOf } from "./pings.ts";
 
 export interface PingContext {
@@ -60,7 +60,10 @@ const ANSWERS: Readonly<Record<PingResult["outcome"], Answer>> = {
   created: { status: 201, text: "Created" },
   "not-found": NOT_FOUND,
   ambiguous: { status: 409, text: "ambiguous slug" },
-  "too-many": { status: 409, text: `the project has ${MAX_HEARTBEATS} heartbeats, the most it may have` },
+  "too-many": {
+    status: 409,
+    text: "the project or its owner has as many heartbeats as limits.heartbeatsPerProject allows",
+  },
 };
 
 /** The ping URLs of Healthchecks, and the heartbeat URLs of other systems. */

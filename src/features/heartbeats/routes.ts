@@ -11,6 +11,7 @@ import { ANSWERS_LATER, type Reply, versioned } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { Trx } from "../../store/database.ts";
+import { creatorOf } from "../access/index.ts";
 import { badgeRoutes, badgeUrlOf, projectMetricsRoutes } from "./badges.ts";
 import { healthchecksRoutes } from "./healthchecks.ts";
 import type { ManageContext, ManageOwn } from "./manage.ts";
@@ -114,7 +115,7 @@ function serveHeartbeats(server: FeatureServer, context: Context): void {
       const definition = s.definitionOf(input);
       const create = async (trx: Trx) => {
         await requireFreeSlug(trx, projectId, definition.slug);
-        const row = await manage.createHeartbeat(context, trx, projectId, definition, principal.userId);
+        const row = await manage.createHeartbeat(context, trx, projectId, definition, creatorOf(principal));
         return answer(context, principal, row, 201);
       };
       return idempotency.run(exchange, principal, body, db, create, { sharesCommit: true, hasSecrets: true });

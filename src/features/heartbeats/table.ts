@@ -1,7 +1,7 @@
 import { type Insertable, type Selectable, sql } from "kysely";
 import type { EpochMs } from "../../core/clock.ts";
 import type { PageRequest } from "../../http/pagination.ts";
-import type { ReadDb, Trx } from "../../store/database.ts";
+import { addEffect, type ReadDb, type Trx } from "../../store/database.ts";
 import type { FedHeartbeat } from "../../store/effect.ts";
 import { daysBefore, type NamedSweep, sweepOf } from "../../store/retention.ts";
 import type {
@@ -104,10 +104,6 @@ function ofTag(db: Db, projectId: string, tag: string | null) {
   return tag === null ? all : all.where(sql<boolean>`instr(' ' || tags || ' ', ${` ${tag} `}) > 0`);
 }
 
-export function countHeartbeats(db: Db, projectId: string): Promise<number> {
-  return countOf(db.selectFrom("heartbeats").where("projectId", "=", projectId));
-}
-
 export interface HeartbeatFilter {
   /** Null: all. */
   readonly projectIds: readonly string[] | null;
@@ -150,16 +146,20 @@ export async function updateHeartbeat(trx: Trx, id: string, columns: Partial<Hea
   await trx.updateTable("heartbeats").set(columns).where("id", "=", id).execute();
 }
 
-export async function deleteHeartbeat(trx: Trx, id: string): Promise<void> {
+export async function deleteHeartbeat(trx: Trx, { id, projectId }: HeartbeatRow): Promise<void> {
+  // Before the row: triggers find the project of a body by it.
   await trx.deleteFrom("heartbeat_pings").where("heartbeatId", "=", id).execute();
   await trx.deleteFrom("heartbeat_flips").where("heartbeatId", "=", id).execute();
   await trx.deleteFrom("heartbeats").where("id", "=", id).execute();
+  addEffect(trx, { type: "texts-changed", projectIds: [projectId] });
 }
 
 /** Adds a ping and, now and then, removes those beyond the last {@link KEPT_PINGS}. */
-export async function insertPing(trx: Trx, row: PingRow): Promise<void> {
+export async function insertPing(trx: Trx, row: PingRow, projectId: string): Promise<void> {
   await trx.insertInto("heartbeat_pings").values(row).execute();
-  if (row.n % PRUNE_EVERY !== 0) return;
+  const isPruned = row.n % PRUNE_EVERY === 0;
+  if (row.body !== null || isPruned) addEffect(trx, { type: "texts-changed", projectIds: [projectId] });
+  if (!isPruned) return;
   await trx
     .deleteFrom("heartbeat_pings")
     .where("heartbeatId", "=", row.heartbeatId)

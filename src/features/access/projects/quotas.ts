@@ -13,6 +13,7 @@ const KINDS = {
   webhooks: { table: "webhooks", setting: "webhooksPerOwner", name: "webhooks" },
   policies: { table: "policies", setting: "policiesPerProject", name: "policies" },
   onCallSchedules: { table: "oncall_schedules", setting: "onCallSchedulesPerProject", name: "on-call schedules" },
+  heartbeats: { table: "heartbeats", setting: "heartbeatsPerProject", name: "heartbeats" },
   calendars: { table: "oncall_schedules", setting: "calendarsPerProject", name: "calendars" },
 } as const;
 

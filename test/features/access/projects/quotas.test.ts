@@ -37,6 +37,12 @@ const KINDS = [
     body: (n: number) => ({ name: `s${n}` }),
   },
   {
+    name: "heartbeats",
+    setting: "limits.heartbeatsPerProject",
+    path: "/api/v1/heartbeats",
+    body: (n: number) => ({ name: `h${n}`, timeoutMs: 60_000 }),
+  },
+  {
     name: "calendars",
     setting: "limits.calendarsPerProject",
     path: "/api/v1/oncall/schedules",

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { sql } from "kysely";
+import { sql as migration } from "../../../../migrations/0067_ping_bodies.ts";
 import { checkStored } from "../../../../src/cli/commands/doctor/data-checks.ts";
 import { DAY_MS } from "../../../../src/core/clock.ts";
 import { ProjectStorage } from "../../../../src/features/access/index.ts";
@@ -442,4 +444,60 @@ test("sizes are those of the events, also after a stop, a crash, a delete and an
   await eventually("all is counted", () => upgraded.bytesOf(eve.id) === sizeInTable(prism, eve.id));
   await upgraded.stop();
   isRight("after an upgrade");
+});
+
+const pingSizes = `select coalesce(sum(100 + octet_length(p.body)), 0) from heartbeat_pings p
+  join heartbeats h on h.id = p.heartbeatId where p.body is not null and h.projectId = `;
+
+test("bodies of pings count, also after a crash and an upgrade, until they are removed; in a full project a ping counts without its body", async (t) => {
+  const prism = await startPrism(t, { settings: { ...SETTINGS, "rateLimit.enabled": "false" } });
+  const eve = await ownedBy(prism, "eve");
+  const isRight = (text: string): number => {
+    const size = scalarOf<number>(prism, `${pingSizes}'${eve.id}'`) ?? 0;
+    assert.equal(sizeInMemory(prism, eve.id), size, text);
+    assert.equal(counted(prism).bytesOf(eve.id), size, `${text}, after a crash`);
+    return size;
+  };
+  const make = async (name: string) =>
+    (
+      await prism.post<{ id: string; pingUrl: string }>(
+        "/api/v1/heartbeats",
+        { projectId: eve.id, name, timeoutMs: 3_600_000 },
+        { token: eve.token },
+      )
+    ).body;
+  const [backup, other] = [await make("backup"), await make("other")];
+  const ping = async ({ pingUrl }: { pingUrl: string }, body?: string) => {
+    const path = new URL(pingUrl).pathname;
+    assert.equal((await fetch(prism.url + path, body === undefined ? {} : { method: "POST", body })).status, 200);
+  };
+  const text = "x".repeat(9000);
+  await ping(backup);
+  assert.equal(isRight("a ping without a body"), 0);
+  await ping(backup, text);
+  await ping(other, text);
+  assert.equal(isRight("two bodies"), 2 * 9100);
+  for (let n = 0; n < 200; n++) await ping(other, "y");
+  assert.ok((scalarOf<number>(prism, "select count(*) from heartbeat_pings") ?? 0) < 202, "the oldest are removed");
+  isRight("after the oldest were removed");
+  await prism.delete(`/api/v1/heartbeats/${other.id}`, { token: eve.token });
+  assert.equal(isRight("after a heartbeat was deleted"), 9100);
+
+  await prism.services.db.write(async (trx) => {
+    for (const name of ["added", "removed"]) await sql.raw(`drop trigger heartbeat_pings_texts_${name}`).execute(trx);
+    await sql.raw("drop index heartbeats_creator").execute(trx);
+    await trx.deleteFrom("project_texts").execute();
+    for (const part of migration.split(/;\n+(?=insert|create)/)) await sql.raw(part).execute(trx);
+  });
+  await prism.restart();
+  assert.equal(isRight("after an upgrade"), 9100);
+
+  for (let n = 0; n < 4; n++) assert.equal(await send(prism, eve.apiKey, 209_600), "202");
+  for (let n = 0; n < 99; n++) await ping(backup, "z".repeat(10_000));
+  const before = sizeInMemory(prism, eve.id);
+  assert.ok(before >= 1.1 * LIMIT, `${before}`);
+  await ping(backup, text);
+  assert.ok(sizeInMemory(prism, eve.id) <= before, "its body is not stored");
+  const { body } = await prism.get<{ pingCount: number }>(`/api/v1/heartbeats/${backup.id}`, { token: eve.token });
+  assert.equal(body.pingCount, 102);
 });
