@@ -179,6 +179,24 @@ test("checking a password is charged to its address, which its own debt refuses;
   assert.equal(await status("/ntfy/v1/account", "192.0.2.1", "another password"), 401);
 });
 
+test("a message of Gotify is charged what storing and showing it takes, besides parsing it", async (t) => {
+  const { prism, charges } = await start(t);
+  const made = await prism.post<{ token: string }>("/gotify/application", { name: "nas" });
+  assert.equal(made.status, 200, made.text);
+  const send = (length: number) => async () => {
+    const message = { message: "x".repeat(length) };
+    const headers = { "content-type": "application/json", "x-gotify-key": made.body.token };
+    const reply = await fetch(`${prism.url}/gotify/message`, {
+      method: "POST",
+      headers,
+      body: JSON.stringify(message),
+    });
+    assert.equal(reply.status, 200, await reply.text());
+  };
+  assert.ok((await charges.during("bytes", send(900_000))) >= 3 * 900_000);
+  assert.ok((await charges.during("rows", send(10))) >= 3);
+});
+
 test("the chunks of a body are charged to its sender, besides its bytes", async (t) => {
   const { prism, shop, charges } = await start(t);
   const send = (body: string) => async () => {

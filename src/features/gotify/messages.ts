@@ -1,6 +1,7 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import { sql } from "kysely";
 import type { Config } from "../../config/load.ts";
+import { currentCaller } from "../../core/caller.ts";
 import { cleanText, codePointLength } from "../../core/clean-text.ts";
 import { type Clock, toRfc3339 } from "../../core/clock.ts";
 import { DEFAULT_CHANNELS, isLinkAllowed } from "../../http/shapes.ts";
@@ -26,6 +27,10 @@ const MAX_MESSAGE = 4000;
 /** Longer extras are not copied into the data of the notification. */
 const MAX_DATA_BYTES = 8192;
 const PAGE_BYTES = 524_288;
+/** Besides parsing: a message is stored, read again, and encoded for the answer and the streams. */
+const COPIES = 2;
+/** A notification, its recipient and the message. */
+const ROWS = 3;
 const REMOVED_AT_ONCE = 200;
 const USED_EVERY_MS = 300_000;
 
@@ -109,6 +114,10 @@ export class Messages {
     const extras = objectField(fields, "extras");
     const extrasText = extras === undefined ? null : JSON.stringify(extras);
     const shown = { title: cut(title, MAX_TITLE), message: cut(message, MAX_MESSAGE) };
+    currentCaller().charge?.({
+      bytes: COPIES * (title.length + message.length + (extrasText?.length ?? 0)),
+      rows: ROWS,
+    });
     const id = await db.write(async (trx) => {
       storage.requireSpace();
       await this.#touch(trx, application);

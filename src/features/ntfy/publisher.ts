@@ -57,6 +57,8 @@ interface PublisherParts {
   readonly quotas: Quotas;
   readonly storage: Pick<ProjectStorage, "requireRoom">;
   readonly published: Counter;
+  /** Whether a caller, by the key of its principal, may still write to a topic. */
+  mayStillWrite(topic: string, sender: string): boolean;
   /** How long messages are kept. */
   cacheMs(): number;
   /** Whether the server sends mails. */
@@ -280,19 +282,30 @@ export class Publisher {
     });
   }
 
-  /** Sends scheduled messages whose time has come; a row that is gone was replaced or cancelled. */
+  /**
+   * Sends scheduled messages whose time has come; a row that is gone was replaced or cancelled. What a
+   * caller scheduled who has lost the right since then, such as a removed member, ends.
+   */
   async #send(ids: readonly string[]): Promise<void> {
-    const { db } = this.#parts;
+    const { db, log, mayStillWrite } = this.#parts;
     for (const id of ids) {
       await db.write(async (trx) => {
         const row = await trx
           .selectFrom("ntfy_messages as m")
           .leftJoin("ntfy_topics as t", "t.name", "m.topic")
-          .select(["m.body", "m.expiresAt", "m.sender", "t.projectId"])
+          .select(["m.topic", "m.body", "m.expiresAt", "m.sender", "t.projectId"])
           .where("m.id", "=", id)
           .where("m.dueAt", "is not", null)
           .executeTakeFirst();
         if (!row?.body) return;
+        if (row.sender !== null && !mayStillWrite(row.topic, row.sender)) {
+          await trx.deleteFrom("ntfy_messages").where("id", "=", id).execute();
+          log.info(
+            { topic: row.topic, sender: row.sender },
+            "a scheduled message ended: its sender has lost the right",
+          );
+          return;
+        }
         await this.#append(trx, row.projectId, JSON.parse(row.body) as Message, row.expiresAt, row.sender);
       });
       this.#due.delete(id);

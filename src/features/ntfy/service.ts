@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Config } from "../../config/load.ts";
 import type { Clock } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
@@ -64,7 +65,8 @@ export class Ntfy {
     this.topics = new Topics({ reader, projects, anonymous: () => settings.current.ntfy.anonymous });
     const hasMail = () => settings.current.smtp.host !== undefined;
     const { quotas, storage } = projects;
-    this.publisher = new Publisher({ ...parts, quotas, storage, published, cacheMs: this.cacheMs, hasMail });
+    const own = { published, cacheMs: this.cacheMs, hasMail, mayStillWrite: this.#mayStillWrite };
+    this.publisher = new Publisher({ ...parts, quotas, storage, ...own });
     const limiter = new RateLimiter(clock);
     const counting = { limiter, limits: () => settings.rateLimit.enabled };
     this.auth = new NtfyAuth({ reader, clock, authenticator: principals, principals, passwordOwner, ...counting });
@@ -76,6 +78,19 @@ export class Ntfy {
 
   /** How long messages are kept. */
   readonly cacheMs = (): number => this.#parts.settings.current.ntfy.cacheMs;
+
+  readonly #mayStillWrite = (topic: string, sender: string): boolean => {
+    const { principals } = this.#parts;
+    const [kind, id = ""] = sender.split(":");
+    if (kind !== "user" && kind !== "key") return true;
+    try {
+      const principal = kind === "user" ? principals.ofUser(id) : principals.ofKey(id);
+      return this.topics.mayWrite(this.topics.of(topic, principal), principal);
+    } catch (error) {
+      if (error instanceof PrismError) return false;
+      throw error;
+    }
+  };
 
   viewOf(topic: Topic): TopicView {
     const { clock, settings } = this.#parts;

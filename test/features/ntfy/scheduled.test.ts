@@ -3,6 +3,7 @@ import test from "node:test";
 import { dueAtOf } from "../../../src/features/ntfy/delay.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
+import { makeProject, makeUser } from "../../helpers/people.ts";
 import { type NtfyClient, startNtfy } from "./support/api.ts";
 
 const texts = async (ntfy: NtfyClient, query = ""): Promise<string[]> =>
@@ -95,4 +96,32 @@ test("a dead man's switch: a message of the same sequence replaces the waiting o
       ["message", "down 3"],
     ],
   );
+});
+
+test("what a member scheduled ends when the member is removed, and what a key scheduled ends with the key; others' is sent", async (t) => {
+  const clock = new FakeClock();
+  const ntfy = await startNtfy(t, { clock });
+  const { prism } = ntfy;
+  const shop = await makeProject(prism);
+  const users = await Promise.all(["ben", "uma"].map((name) => makeUser(prism, name, ["User"])));
+  const [ben, uma] = users as [(typeof users)[0], (typeof users)[0]];
+  for (const { id: userId } of users)
+    assert.equal((await prism.post(`/api/v1/projects/${shop.id}/members`, { userId, role: "editor" })).status, 201);
+  const topic = { projectId: shop.id, name: "t", kind: "messages" };
+  assert.equal((await prism.post("/api/v1/ntfy/topics", topic)).status, 201);
+  const keys = `/api/v1/projects/${shop.id}/keys`;
+  const key = (await prism.post<{ id: string; key: string }>(keys, { name: "job" })).body;
+  for (const [text, token] of [
+    ["ben's", ben.token],
+    ["uma's", uma.token],
+    ["of a key that ends", key.key],
+    ["of a key", shop.apiKey],
+  ] as const)
+    assert.equal((await ntfy.publish("t", text, { In: "30s" }, { auth: `Bearer ${token}` })).status, 200, text);
+  assert.equal((await prism.delete(`/api/v1/projects/${shop.id}/members/${ben.id}`)).status < 300, true);
+  assert.equal((await prism.delete(`${keys}/${key.id}`)).status < 300, true);
+  clock.advance(31_000);
+  await checkDue(ntfy);
+  assert.deepEqual((await texts(ntfy)).sort(), ["of a key", "uma's"]);
+  assert.deepEqual((await texts(ntfy, "&scheduled=1")).sort(), ["of a key", "uma's"], "nothing waits");
 });
