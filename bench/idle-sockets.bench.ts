@@ -24,7 +24,8 @@ for (const protocol of chosenProtocols(ALL)) rows.push(await onPrism(protocol, c
 report("idle-sockets", `${SOCKETS} connections of as many users, resident memory after ${IDLE_SECONDS} s`, rows);
 
 async function onPrism(protocol: ProtocolName, { dir, peopleFile }: Crowd): Promise<Row> {
-  const server = await startPrism({ dir, env: PUSHER_ENVIRONMENT });
+  // Some protocols follow a project, which all users read.
+  const server = await startPrism({ dir, env: { ...PUSHER_ENVIRONMENT, PRISM_PROJECTS_DEFAULT_OPEN: "true" } });
   await call(server, "GET", "/health");
   return idle(server, protocol, peopleFile);
 }
