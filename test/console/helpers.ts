@@ -158,3 +158,22 @@ export async function assertAccessible(page: Page, name: string): Promise<void> 
   });
   assert.deepEqual(found, [], name);
 }
+
+/** In place of the browser's push service: what `subscribe()` returns, and whether it was ended. */
+export async function standInForPush(context: BrowserContext, subscription: object): Promise<void> {
+  await context.addInitScript((json) => {
+    const made = {
+      toJSON: () => json,
+      unsubscribe: async () => {
+        localStorage.removeItem("test.push");
+        return true;
+      },
+    } as unknown as PushSubscription;
+    PushManager.prototype.subscribe = async (options) => {
+      document.documentElement.dataset["key"] = String(options?.applicationServerKey);
+      localStorage.setItem("test.push", "subscribed");
+      return made;
+    };
+    PushManager.prototype.getSubscription = async () => (localStorage.getItem("test.push") ? made : null);
+  }, subscription);
+}

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { BrowserContext, CDPSession, Page, Worker } from "playwright-core";
+import type { CDPSession, Page, Worker } from "playwright-core";
 import { eventually } from "../helpers/eventually.ts";
 import { stepsOf } from "../helpers/steps.ts";
 import { rowsOf, scalarOf } from "../helpers/tables.ts";
 import { PushService, verifiedVapid } from "../helpers/web-push.ts";
-import { assertAccessible, type ConsoleTest, startConsole } from "./helpers.ts";
+import { assertAccessible, type ConsoleTest, standInForPush, startConsole } from "./helpers.ts";
 
 /** The service worker of a context, when it controls the page. */
 async function workerOf(page: Page): Promise<Worker> {
@@ -159,25 +159,6 @@ async function decrypt(worker: Worker, body: Buffer): Promise<string> {
     const padded = new Uint8Array(await crypto.subtle.decrypt({ name: "AES-GCM", iv }, aes, bytes.slice(86)));
     return new TextDecoder().decode(padded.slice(0, padded.lastIndexOf(2)));
   }, body.toString("base64"));
-}
-
-/** In place of the browser's push service: what `subscribe()` returns, and whether it was ended. */
-async function standInForPush(context: BrowserContext, subscription: object): Promise<void> {
-  await context.addInitScript((json) => {
-    const made = {
-      toJSON: () => json,
-      unsubscribe: async () => {
-        localStorage.removeItem("test.push");
-        return true;
-      },
-    } as unknown as PushSubscription;
-    PushManager.prototype.subscribe = async (options) => {
-      document.documentElement.dataset["key"] = String(options?.applicationServerKey);
-      localStorage.setItem("test.push", "subscribed");
-      return made;
-    };
-    PushManager.prototype.getSubscription = async () => (localStorage.getItem("test.push") ? made : null);
-  }, subscription);
 }
 
 const REDELIVER_MS = 20_000;

@@ -12,7 +12,8 @@ import { lastingPort } from "../helpers/free-ports.ts";
 import { NtfyPhone } from "../helpers/ntfy-phone.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { stepsOf } from "../helpers/steps.ts";
-import { assertAccessible, ConsoleTest, startConsole } from "./helpers.ts";
+import { accepted, PushService, TestBrowser } from "../helpers/web-push.ts";
+import { assertAccessible, ConsoleTest, standInForPush, startConsole } from "./helpers.ts";
 
 const heading = (page: Page, name: string) => page.getByRole("heading", { name }).waitFor();
 const press = (page: Page, name: string | RegExp) => page.getByRole("button", { name }).click();
@@ -112,6 +113,33 @@ test("without a port for ntfy's app the set-up shows how to set it, and one clic
   await page.getByText("There is no rule of this set-up").waitFor();
   await press(page, "Continue");
   await heading(page, "Everything is set up");
+  console.assertClean();
+});
+
+test("push of this browser: the set-up turns it on, says that the push service accepted the test, and asks", async (t) => {
+  const service = await PushService.start(t);
+  const settings = { ...service.settings, "smtp.from": "prism@example.com" };
+  const console = await startConsole(t, { settings });
+  if (!console) return;
+  const page = await console.open("/setup?step=phone", { width: 390 });
+  await standInForPush(page.context(), service.subscription(new TestBrowser()));
+  await page.context().grantPermissions(["notifications"], { origin: console.prism.url });
+  await page.reload();
+  await page.evaluate(() => navigator.serviceWorker.ready.then(() => true));
+  await page.getByRole("radio", { name: "Push to this browser" }).check();
+  service.answer = (response) => void response.writeHead(403).end();
+  await press(page, "Turn on and send a test");
+  await page
+    .locator(".toast")
+    .getByText(/403|key|refuse/)
+    .waitFor();
+  assert.equal(await page.getByText("Did your phone ring?").count(), 0);
+  service.answer = accepted;
+  await press(page, "Send a test");
+  await page.getByText("The push service has accepted the message").waitFor();
+  await assertAccessible(page, "push");
+  await press(page, "It rang");
+  await heading(page, "Send a test event");
   console.assertClean();
 });
 
