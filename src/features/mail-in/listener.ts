@@ -7,6 +7,7 @@ import { isUuid } from "../../core/ids.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import { within } from "../../core/promises.ts";
+import { addressGroup, canonicalAddress } from "../../http/client-address.ts";
 import { SURE_BYTES } from "../../http/work-budget.ts";
 import type { MailBounces } from "../delivery/index.ts";
 import { acceptMail, type MailContext, mailReceiver } from "../receivers/index.ts";
@@ -27,6 +28,7 @@ const MAX_MAIL_BYTES = 10_485_760;
 /** Bytes of all mails that are being received. */
 const MAX_BUFFERED_BYTES = 67_108_864;
 const MAX_CONNECTIONS = 100;
+/** Of an IPv4 address or the /64 of an IPv6 one. */
 const MAX_CONNECTIONS_PER_ADDRESS = 20;
 const MAX_RECIPIENTS = 10;
 /** Commands of a connection since its last stored mail; a mail takes about five. */
@@ -214,12 +216,14 @@ export class MailListener {
 
   #admit({ id, remoteAddress }: SMTPServerSession): Refusal | null {
     if (this.#isStopping) return stopping();
+    const address = addressOf(remoteAddress);
+    const group = addressGroup(address);
     let open = 0;
-    for (const { address } of this.#peers.values()) if (address === remoteAddress) open++;
+    for (const peer of this.#peers.values()) if (addressGroup(peer.address) === group) open++;
     if (open >= MAX_CONNECTIONS_PER_ADDRESS) return new Refusal(421, "Too many connections of this address");
     const timer = setTimeout(() => this.#close(id, "The session takes too long"), MAX_SESSION_MS);
     timer.unref();
-    this.#peers.set(id, { timer, address: remoteAddress, unknown: 0, commands: 0 });
+    this.#peers.set(id, { timer, address, unknown: 0, commands: 0 });
     return null;
   }
 
@@ -266,7 +270,8 @@ export class MailListener {
   }
 
   /** @throws Refusal, PrismError */
-  async #receive(stream: SMTPServerDataStream, { envelope, remoteAddress }: SMTPServerSession): Promise<void> {
+  async #receive(stream: SMTPServerDataStream, { envelope, ...session }: SMTPServerSession): Promise<void> {
+    const remoteAddress = addressOf(session.remoteAddress);
     const raw = await this.#collect(stream);
     const isReturnPath = (address: string): boolean => this.#isReturnPath(address);
     if (stream.sizeExceeded) throw new Refusal(552, `A mail has at most ${MAX_MAIL_BYTES} bytes`);
@@ -381,4 +386,9 @@ function refusalOf(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   if (error instanceof PrismError) return new Refusal(REPLIES[error.code] ?? 451, error.message);
   return new Refusal(451, "The mail could not be stored");
+}
+
+/** In one spelling, so that a budget or limit counts it once. */
+function addressOf(remoteAddress: string): string {
+  return canonicalAddress(remoteAddress) ?? remoteAddress;
 }

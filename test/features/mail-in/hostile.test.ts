@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Socket } from "node:net";
 import test from "node:test";
 import { startOf, withShortFields, workOf } from "../../../src/features/mail-in/read-mail.ts";
 import { chanceOf } from "../../helpers/chance.ts";
@@ -280,4 +281,21 @@ test("a connection that sends commands without a mail is closed; one that sends 
   }
   const raw = await prism.connect(t);
   for (let n = 0; n < 60; n++) assert.match(await raw.deliver(address, `Subject: ${n}\r\n\r\nx`), /^250/);
+});
+
+test("21 connections from one /64 of IPv6 are one too many, whatever their addresses; another /64 has its own", async (t) => {
+  const prism = await MailInTest.start(t);
+  let network = "2001:db8::";
+  const networks = new Map<number | undefined, string>();
+  const sockets = Socket.prototype as unknown as { _getpeername(): { address?: string; port?: number } };
+  const peerOf = sockets._getpeername;
+  t.mock.method(sockets, "_getpeername", function (this: Socket) {
+    const peer = peerOf.call(this as unknown as typeof sockets);
+    if (!networks.has(peer.port)) networks.set(peer.port, network);
+    return { ...peer, address: `${networks.get(peer.port)}${peer.port?.toString(16)}` };
+  });
+  for (let n = 0; n < 20; n++) assert.match(await (await prism.connect(t)).say("NOOP"), /^250/);
+  await (await prism.connect(t)).closed();
+  network = "2001:db8:0:1::";
+  assert.match(await (await prism.connect(t)).say("NOOP"), /^250/);
 });

@@ -140,6 +140,28 @@ export async function checkAccounts(db: DoctorDatabase): Promise<Check[]> {
   return [warn("accounts", what, "remove these accounts if no one signs in to them: prism user delete <id>")];
 }
 
+/** API keys whose maker's account is disabled, which are refused, or was deleted by an earlier version, which work. */
+export async function checkKeys(db: DoctorDatabase): Promise<Check[]> {
+  const rows = await db
+    .selectFrom("api_keys as k")
+    .innerJoin("projects as p", "p.id", "k.projectId")
+    .innerJoin("users as u", "u.id", "k.createdBy")
+    .where("k.revokedAt", "is", null)
+    .where("p.deletedAt", "is", null)
+    .where((e) => e.or([e("u.deletedAt", "is not", null), e("u.status", "=", "disabled")]))
+    .select(["k.id", "p.slug", "u.deletedAt", "u.username"])
+    .orderBy("k.id")
+    .limit(SHOWN_MEMBERS + 1)
+    .execute();
+  if (rows.length === 0) return [pass("keys", "no API key belongs to an account that is deleted or disabled")];
+  const nameOf = ({ id, slug, deletedAt, username }: (typeof rows)[0]): string =>
+    `${id} of ${slug} (${deletedAt === null ? `${username ?? "an account"} is disabled: refused` : "account deleted: works"})`;
+  const shown = rows.slice(0, SHOWN_MEMBERS).map(nameOf).join(", ");
+  const more = rows.length > SHOWN_MEMBERS ? " and more" : "";
+  const what = `API keys of accounts that are deleted or disabled: ${shown}${more}`;
+  return [warn("keys", what, "make new keys for programs that use them, and end these: prism key revoke <id>")];
+}
+
 /** In production: administrators of `prism seed`, whom an incident that reaches no one falls back to. */
 export async function checkSamples(db: DoctorDatabase, { env }: Config): Promise<Check[]> {
   if (env !== "production") return [];

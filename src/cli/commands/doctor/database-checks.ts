@@ -22,6 +22,7 @@ import type { DoctorDatabase } from "./data-checks.ts";
 import {
   checkAccounts,
   checkEncryption,
+  checkKeys,
   checkQueues,
   checkRights,
   checkSamples,
@@ -206,6 +207,7 @@ export async function checkDatabase(
     ...(await attempt("encryption", () => checkEncryption(db, config))),
     ...(await attempt("audit", () => checkAudit(db, config, anchor))),
     ...(await attempt("queues", () => checkQueues(db, isServed))),
+    ...(await attempt("keys", () => checkKeys(db))),
     ...(await attempt("accounts", async () => [...(await checkAccounts(db)), ...(await checkSamples(db, config))])),
     ...(await attempt("rights", () => checkRights(db, config))),
     ...(await attempt("stored bytes", () => checkStored(db, config))),

@@ -1,3 +1,5 @@
+import { randomInt } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import type { UserStatus } from "../../../store/schema.ts";
@@ -18,6 +20,8 @@ import type { ClientInfo } from "./sessions.ts";
 /** Limits per kind of mail: one in this time, and this many valid links, against floods. */
 const PAUSE_MS = 60_000;
 const MAX_LINKS = 5;
+/** Milliseconds, at random in between. */
+const LOOK_UP_AFTER_MS = [50, 250] as const;
 
 type MailedKind = "verify_email" | "reset_password";
 
@@ -158,8 +162,8 @@ async function makeLink(
   isMeant: (account: MailedAccount) => boolean,
 ): Promise<void> {
   const { db, mail } = ctx;
-  // The answer is sent first.
-  await new Promise((resolve) => setImmediate(resolve));
+  // Long after the answer, so that neither it nor a request behind it takes longer for a known address.
+  await delay(randomInt(...LOOK_UP_AFTER_MS));
   const account = await usersWith(db.read, "email", email)
     .select(["id", "status", "isEmailVerified", "username", "name"])
     .executeTakeFirst();

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { makeProject } from "../../../helpers/people.ts";
-import type { TestPrism } from "../../../helpers/prism.ts";
+import { checkKeys } from "../../../../src/cli/commands/doctor/data-checks.ts";
+import { makeProject, makeUser } from "../../../helpers/people.ts";
+import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { scalarOf } from "../../../helpers/tables.ts";
 import { WebSocketClient } from "../../../live/support/web-socket-client.ts";
 import {
@@ -121,4 +122,27 @@ test("S2-97, S3-15, S3-37: who is disabled or removed is out at once: the next r
     assert.deepEqual((await prism.get<UserBody>(`${USERS}/me`, { token: login.token })).body.roles, ["User"]);
     assert.equal(socket.socket.readyState, 1);
   });
+});
+
+test("prism doctor names the keys of accounts that are disabled, or that an earlier version deleted", async (t) => {
+  const prism = await startPrism(t);
+  const { read } = prism.parts.base.database;
+  assert.equal((await checkKeys(read))[0]?.status, "PASS");
+  const project = await makeProject(prism);
+  const [ben, uma] = [await makeUser(prism, "ben", ["User"]), await makeUser(prism, "uma", ["User"])];
+  const keys: string[] = [];
+  for (const { id, token } of [ben, uma]) {
+    const member = { userId: id, role: "owner" };
+    assert.equal((await prism.post(`/api/v1/projects/${project.id}/members`, member)).status, 201);
+    const made = await prism.post<{ id: string }>(`/api/v1/projects/${project.id}/keys`, { name: "k" }, { token });
+    keys.push(made.body.id);
+  }
+  await prism.services.db.write(async (trx) => {
+    await trx.updateTable("users").set({ status: "disabled" }).where("id", "=", ben.id).execute();
+    await trx.updateTable("users").set({ status: "disabled", deletedAt: 1 }).where("id", "=", uma.id).execute();
+  });
+  const [check] = await checkKeys(read);
+  assert.equal(check?.status, "WARN");
+  assert.match(check?.message ?? "", new RegExp(`${keys[0]} of shop \\(ben is disabled: refused\\)`));
+  assert.match(check?.message ?? "", new RegExp(`${keys[1]} of shop \\(account deleted: works\\)`));
 });
