@@ -38,9 +38,9 @@ export interface Envelope {
 }
 
 const READ_BYTES = 524_288;
-const READ_LINES = 2048;
+const READ_LINES = 1024;
 /** Lines that may begin a part: each takes as long as ten others. */
-const READ_PARTS = 200;
+const READ_PARTS = 100;
 const LINE_FEED = 0x0a;
 const DASH = 0x2d;
 const MAX_TEXT = 65_536;
@@ -110,8 +110,8 @@ export function startOf(raw: Uint8Array): Uint8Array {
  * list of addresses or groups.
  */
 const FIELDS = [
-  { names: /^(?:to|cc|bcc|delivered-to|x-original-to)[ \t]*:/i, max: 4096, isAddresses: true },
-  { names: /^(?:from|sender|reply-to|return-path)[ \t]*:/i, max: 4096, isAddresses: true },
+  { names: /^(?:to|cc|bcc|delivered-to|x-original-to)[ \t]*:/i, max: 1024, isAddresses: true },
+  { names: /^(?:from|sender|reply-to|return-path)[ \t]*:/i, max: 1024, isAddresses: true },
   { names: /^content-(?:type|disposition)[ \t]*:/i, max: 16_384, isAddresses: false },
 ] as const;
 type Field = (typeof FIELDS)[number];
