@@ -91,11 +91,15 @@ export class ReadingTurns {
   /** Other readers of the connection wait behind it, in their order. */
   #hold(reader: PageReader, waitMs: number): void {
     const { connection } = reader;
+    const held = this.#held.get(connection);
+    // Held for another reader, which was requested while this one read.
+    if (held) return void held.readers.add(reader);
     const readers = new Set([reader, ...(this.#waiting.get(connection) ?? [])]);
     this.#waiting.delete(connection);
     const goOn = (): void => {
       this.#held.delete(connection);
-      for (const each of readers) this.request(each);
+      for (const each of readers) this.#enqueue(each);
+      this.#countTurn();
     };
     const timer = setTimeout(goOn, Math.min(Math.max(waitMs, MIN_HELD_MS), MAX_HELD_MS)).unref();
     this.#held.set(connection, { readers, timer });

@@ -110,12 +110,37 @@ test("a connection whose owner is in debt leaves the turns to others, and goes o
   turns.cancel(b);
   for (const reader of readers) reader.heldMs = 0;
   await eventually("the others have read", () => read.length === 6);
-  assert.deepEqual(read.slice(2), ["a", "a", "c", "c"]);
+  assert.deepEqual(read.slice(2), ["a", "c", "a", "c"]);
   a.heldMs = 1;
   a.pagesLeft = 1;
   turns.request(a);
   turns.cancel(a);
   a.heldMs = 0;
   turns.request(a);
-  await eventually("who was cancelled is not held any more", () => read.length === 7);
+  await eventually("a cancelled reader is not held any more", () => read.length === 7);
+});
+
+test("a reader in debt that was requested while another of its connection read can be cancelled", async () => {
+  const turns = new ReadingTurns();
+  const read: string[] = [];
+  const connection = {};
+  const requested = new Reader("requested", 1, read, connection);
+  requested.heldMs = 1;
+  let heldMs = 0;
+  const reading: PageReader = {
+    connection,
+    waitMs: () => heldMs,
+    readPage() {
+      read.push("reading");
+      heldMs = read.length === 1 ? 1 : 0;
+      turns.request(requested);
+      return heldMs > 0;
+    },
+  };
+  turns.request(reading);
+  turns.cancel(requested);
+  requested.heldMs = 0;
+  heldMs = 0;
+  await eventually("the other reads on", () => read.includes("reading", 1));
+  assert.deepEqual(read.slice(0, 2), ["reading", "reading"]);
 });
