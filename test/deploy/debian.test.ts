@@ -204,6 +204,19 @@ test("a database without its secrets fails the installation, which ends well onc
   assert.equal(dpkg(root, "--verify", "prism"), "");
 });
 
+test("a purge keeps the secrets of a server that ran, also if its database is in another directory", (t) => {
+  const root = debianRoot(t);
+  dpkg(root, "--install", packages().first);
+  mkdirSync(join(root, "var/cache/prism/prism-native"));
+  const purged = dpkg(root, "--purge", "prism");
+  assert.match(purged, /Kept: .* \/etc\/prism\/secrets\.env/);
+  const left = ["etc/prism/secrets.env", "etc/prism/prism.config.json", "var/cache/prism"];
+  assert.deepEqual(
+    left.map((path) => existsSync(join(root, path))),
+    [true, false, false],
+  );
+});
+
 test("an upgrade of version a403ea08 by the executable's file alone runs with the unit and the data of before", async (t) => {
   const root = debianRoot(t);
   installOld(root);

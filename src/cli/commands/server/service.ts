@@ -285,8 +285,10 @@ function replaceFile(file: string, text: string): string {
 function createOnce(file: string, text: string): string {
   if (existsSync(file)) return `kept      ${file}`;
   mkdirSync(dirname(file), { recursive: true, mode: 0o750 });
-  // systemd-tmpfiles changes its group to that of the service.
-  writeFileSync(file, text, { mode: 0o600, flag: "wx" });
+  // systemd-tmpfiles changes its group to that of the service. A power failure must not lose a key
+  // with which a database was made.
+  writeFileSync(file, text, { mode: 0o600, flag: "wx", flush: true });
+  syncFile(dirname(file));
   return `created   ${file}`;
 }
 
