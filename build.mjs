@@ -198,7 +198,7 @@ function writeParts(files) {
   const source = readFileSync(join(addon, "source_commit"), "utf8").trim();
   const binaries = process.platform === "linux" ? [process.execPath, ...Object.values(natives)] : [];
   const about = {
-    // A copy without a repository is told by scripts/release.mjs; a build of changed sources has none.
+    // Set by scripts/release.mjs, which builds in a copy without a repository; empty for changed sources.
     commit: process.env.PRISM_COMMIT || null,
     sqlite: database.prepare("SELECT sqlite_version()").pluck().get(),
     uWebSockets: `${require(join(addon, "package.json")).version} (${source.slice(0, 8)})`,

@@ -22,7 +22,8 @@ try {
     ...{ PATH: [join(node, "bin"), process.env.PATH].join(delimiter), npm_config_nodedir: node },
     ...{ PRISM_COMMIT: commit(), SOURCE_DATE_EPOCH: String(buildTime(root)) },
   };
-  if (env.PRISM_SIGNING_KEY_FILE) env.PRISM_SIGNING_KEY_FILE = resolve(env.PRISM_SIGNING_KEY_FILE);
+  // Scripts of packages, which npm runs, are not given the place of the key.
+  delete env.PRISM_SIGNING_KEY_FILE;
   const run = (program, ...words) => execFileSync(program, words, { cwd: source, env, stdio: "inherit" });
   run("npm", "ci", "--no-audit", "--no-fund");
   run("npm", "run", "build");
@@ -32,6 +33,8 @@ try {
   console.log(`dist/prism carries Node ${NODE}`);
   // Packages are for Linux, and need GNU tar.
   if (process.platform === "linux") {
+    const { PRISM_SIGNING_KEY_FILE: key } = process.env;
+    if (key) env.PRISM_SIGNING_KEY_FILE = resolve(key);
     run("node", "scripts/package.mjs");
     rmSync(join(root, "dist/release"), { recursive: true, force: true });
     cpSync(join(source, "dist/release"), join(root, "dist/release"), { recursive: true });

@@ -10,6 +10,11 @@ export const CONSOLE_ROOT = new URL("..", ASSETS).pathname;
 /** The root of the server without a trailing slash, such as `https://prism.example`. */
 export const SERVER_URL = new URL("../..", ASSETS).href.replace(/\/$/, "");
 
+/** Whether only this machine reaches a host, as settings or URLs have it. */
+export function isLoopback(host: string): boolean {
+  return /^(localhost|127\.[\d.]+|::1|\[::1\])$/.test(host);
+}
+
 /** The URL path of a page. @param path below the console, such as `/rules/1?tab=versions` */
 export function href(path: string): string {
   return CONSOLE_ROOT + path.replace(/^\//, "");

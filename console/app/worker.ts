@@ -63,7 +63,8 @@ interface KeptSubscription {
   readonly userId: string;
 }
 const PUSH_KEY = "prism.push";
-const SUBSCRIPTIONS = "/users/me/push-subscriptions";
+/** Of the signed-in user. */
+export const SUBSCRIPTIONS = "/users/me/push-subscriptions";
 
 /** The id on the server of this browser's subscription; null without one. */
 export const pushId = signal<string | null>(readKept()?.id ?? null);

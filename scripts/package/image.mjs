@@ -23,7 +23,7 @@ const ARCHITECTURES = { x64: "amd64", arm64: "arm64" };
  */
 export function prismImage({ executable, architecture, scratch, ...more }) {
   const root = mkdtempSync(join(scratch, "root-"));
-  // A root directory that mkdtemp makes is its user's own; the image's is everyone's.
+  // mkdtemp makes it 0700, which the user of the image could not enter.
   chmodSync(root, 0o755);
   try {
     execFileSync(join(DOCKER, "rootfs.sh"), [executable, root]);

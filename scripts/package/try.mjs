@@ -5,10 +5,9 @@
 // Takes libc6, libgcc-s1 and libstdc++6 from the mirror of this machine's apt into a root of their own,
 // unpacks the archive there, and starts the server in namespaces; needs root. With --root <folder> the
 // libraries are those of that folder.
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout } from "node:timers/promises";
@@ -84,8 +83,7 @@ function inside(root, ...words) {
 
 /** Starts the server, sends an event, and stops it. @throws Error if one of them fails */
 async function serve(root) {
-  const port = await freePort();
-  const child = spawn(...inside(root, "serve", "--dev", "--port", String(port)), { stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(...inside(root, "serve", "--dev", "--port", "0"), { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const stream of [child.stdout, child.stderr])
     stream.on("data", (part) => {
@@ -93,7 +91,7 @@ async function serve(root) {
     });
   const ended = once(child, "exit");
   try {
-    await ready(`http://127.0.0.1:${port}`, child, () => output);
+    await ready(root, child, () => output);
     console.log(execFileSync(...inside(root, "send", "it", "runs"), { encoding: "utf8" }).trimEnd());
   } finally {
     child.kill("SIGKILL");
@@ -101,19 +99,11 @@ async function serve(root) {
   }
 }
 
-async function ready(url, child, output) {
+async function ready(root, child, output) {
   for (const until = Date.now() + LIMIT_MS; Date.now() < until; await setTimeout(100)) {
     if (child.exitCode !== null) throw new Error(`it ended: ${output()}`);
-    const reply = await fetch(`${url}/health/ready`).catch(() => null);
-    if (reply?.status === 200) return;
+    const [program, words] = inside(root, "health", "--ready");
+    if (spawnSync(program, words).status === 0) return;
   }
   throw new Error(`it does not answer: ${output()}`);
-}
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address();
-  server.close();
-  return port;
 }

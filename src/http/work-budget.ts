@@ -123,8 +123,8 @@ export class WorkBudget {
 
   /**
    * A project and its creator. @param from where a request comes from that has no other proof than
-   * its URL: it has buckets of its own, so that who knows the URL uses up nothing of the project's
-   * keys, signed senders and people; one address uses up no more than its part
+   * its URL: it has buckets of its own, so that requests with only the URL use up nothing of the
+   * project's keys, signed senders and people; one address uses up no more than its part
    */
   ofProject(projectId: string, from: { readonly address: string; readonly url: string } | null = null): WorkAccount {
     const ownerId = this.#parts.ownerOf(projectId);
@@ -204,7 +204,7 @@ export class WorkBudget {
     }
     if (isSmall && byAddress) return null;
     const all = this.#allOf(account);
-    // Who has used little is not refused because of others.
+    // An account that has used little is not refused because of others.
     const least = isSmall ? 0 : USED_LITTLE;
     const isRefused = all.remaining < 0 && (share < least || account.all === "unknown");
     return isRefused ? { account, level: "all", waitMs: all.waitMs(0) } : null;

@@ -155,7 +155,7 @@ export class Subscription implements Listener, PageReader {
     if (this.#sink.isReady()) this.#goLive();
   }
 
-  /** Of a page that finds nothing, for the query. */
+  /** Charges a page to its reader; one without entries costs its query. */
   #pay(entries: readonly StreamEntry[], gaps: number): void {
     const bytes = entries.reduce((sum, { data }) => sum + data.length, 0);
     this.#hub.budget.charge(this.#sink.reader, { found: 1 + entries.length + gaps, bytes });

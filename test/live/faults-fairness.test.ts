@@ -99,7 +99,7 @@ test("a client that resubscribes to a full stream repeatedly delays no other, an
   await eventually("no listener is left", () => prism.parts.core.live.hub.hasNoListeners);
 });
 
-test("who asks for a long history again and again waits for the owner's budget and gets all of it in order; others do not wait", async (t) => {
+test("clients that read a long history again and again wait for their owner's budget and get all of it in order; others do not wait", async (t) => {
   const clock = new FakeClock();
   const limits = { "work.projectMsPerSecond": "4", "work.creatorMsPerSecond": "4" };
   const server = await LiveServer.start(t, { clock, settings: limits });

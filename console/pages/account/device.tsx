@@ -1,10 +1,10 @@
 import { BellRing, MonitorSmartphone } from "lucide";
 import { api } from "../../app/api.ts";
 import { useGet } from "../../app/query.ts";
-import { endPush, installPrompt, pushId } from "../../app/worker.ts";
+import { endPush, installPrompt, pushId, SUBSCRIPTIONS } from "../../app/worker.ts";
 import { Badge, Banner, Button, Card, confirm, EmptyState, Loaded, Time, toast, UserText } from "../../ui/index.ts";
 import { AccountPage } from "./account-page.tsx";
-import { pushObstacle, SUBSCRIPTIONS, subscribeToPush, testPush } from "./push.ts";
+import { pushObstacle, subscribeToPush, testPush } from "./push.ts";
 
 interface Browser {
   readonly id: string;

@@ -1,9 +1,7 @@
 import { api } from "../../app/api.ts";
 import { CONSOLE_ROOT } from "../../app/base.ts";
-import { registerPush } from "../../app/worker.ts";
+import { registerPush, SUBSCRIPTIONS } from "../../app/worker.ts";
 import { deviceName } from "./device-name.ts";
-
-export const SUBSCRIPTIONS = "/users/me/push-subscriptions";
 
 /** Why this browser cannot receive push; undefined when it can. */
 export function pushObstacle(): string | undefined {

@@ -1,6 +1,6 @@
 import { Bell, Send, SlidersVertical } from "lucide";
 import { useState } from "preact/hooks";
-import { href, SERVER_URL } from "../../app/base.ts";
+import { href, isLoopback, SERVER_URL } from "../../app/base.ts";
 import type { Project } from "../../app/projects.ts";
 import { can } from "../../app/session.ts";
 import { Button, Card, CodeBlock, Link } from "../../ui/index.ts";
@@ -65,7 +65,7 @@ export function FirstSteps({ projects }: { readonly projects: readonly Project[]
 /** Phones reach an address of the network only, and browsers allow push with https only. */
 function PhoneText() {
   const { protocol, host, hostname } = new URL(SERVER_URL);
-  const isLocal = /^(localhost|127\.[\d.]+|\[::1\])$/.test(hostname);
+  const isLocal = isLoopback(hostname);
   if (protocol === "https:" && !isLocal)
     return <>Open {host} on the phone, sign in, and allow notifications. It works in this browser too.</>;
   return (

@@ -10,7 +10,9 @@ let release: string | undefined;
 export function releaseFile(end: string): string {
   if (release === undefined) {
     release = keptFolder();
-    execFileSync(process.execPath, [script, "--out", release, "--level", "0"]);
+    // A checkout without its repository has no time of a last commit.
+    const env = { ...process.env, SOURCE_DATE_EPOCH: "1790000000" };
+    execFileSync(process.execPath, [script, "--out", release, "--level", "0"], { env });
   }
   const name = readdirSync(release).find((each) => each.endsWith(end));
   if (name === undefined) throw new Error(`the release has no file *${end}`);

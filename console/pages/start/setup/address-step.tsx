@@ -1,6 +1,6 @@
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../../../app/api.ts";
-import { SERVER_URL } from "../../../app/base.ts";
+import { isLoopback, SERVER_URL } from "../../../app/base.ts";
 import { useFieldErrors } from "../../../app/field-errors.ts";
 import { invalidate } from "../../../app/query.ts";
 import { Banner, Button, Field, Form, Input } from "../../../ui/index.ts";
@@ -85,7 +85,7 @@ function Verdict({ url, hasProblem }: { readonly url: string; readonly hasProble
       </Banner>
     );
   }
-  if (/^https?:\/\/(localhost|127\.|\[::1\])/.test(given))
+  if (isLoopback(new URL(SERVER_URL).hostname))
     return <Banner tone="info">Only programs on this machine reach this address: good for a trial.</Banner>;
   if (!given.startsWith("https:"))
     return (

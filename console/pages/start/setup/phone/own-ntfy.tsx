@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
 import { api } from "../../../../app/api.ts";
-import { href, SERVER_URL } from "../../../../app/base.ts";
+import { href, isLoopback, SERVER_URL } from "../../../../app/base.ts";
 import { useFieldErrors } from "../../../../app/field-errors.ts";
 import { useGet } from "../../../../app/query.ts";
 import { useRefresh } from "../../../../app/refresh.ts";
@@ -174,8 +174,6 @@ function isSet(setting: Setting | undefined): boolean {
   const value = setting?.value;
   return Array.isArray(value) ? value.length > 0 : value !== undefined && value !== null && value !== "";
 }
-
-const isLoopback = (host: string): boolean => /^(localhost|127\.|\[?::1\]?)/.test(host);
 
 /** The root of ntfy's API as the phone reaches it; empty if only the start of the server knows that. */
 function serverUrl(setting: SettingOf): string {
