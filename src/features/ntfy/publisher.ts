@@ -283,8 +283,8 @@ export class Publisher {
   }
 
   /**
-   * Sends scheduled messages whose time has come; a row that is gone was replaced or cancelled. What a
-   * caller scheduled who has lost the right since then, such as a removed member, ends.
+   * Sends scheduled messages whose time has come; a row that is gone was replaced or cancelled. It is
+   * deleted if its sender may no longer write to the topic, such as a removed member.
    */
   async #send(ids: readonly string[]): Promise<void> {
     const { db, log, mayStillWrite } = this.#parts;
