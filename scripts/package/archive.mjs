@@ -2,6 +2,9 @@
 import { execFileSync } from "node:child_process";
 import { gzipSync } from "node:zlib";
 
+/** The names that Debian and images have for architectures, by Node's. */
+export const ARCHITECTURES = { x64: "amd64", arm64: "arm64" };
+
 /** Of all files in archives: SOURCE_DATE_EPOCH (reproducible-builds.org), or the time of the last commit. */
 export function buildTime(root) {
   const given = process.env.SOURCE_DATE_EPOCH;

@@ -13,11 +13,10 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { arOf, gzipped, tarOf } from "./archive.mjs";
+import { ARCHITECTURES, arOf, gzipped, tarOf } from "./archive.mjs";
 
 const DEPLOY = join(import.meta.dirname, "../../deploy/debian");
 const SCRIPTS = ["postinst", "prerm", "postrm"];
-const ARCHITECTURES = { x64: "amd64", arm64: "arm64" };
 /** Paths in the package by those in the archive of the release. */
 const FILES = {
   prism: "usr/bin/prism",

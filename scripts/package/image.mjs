@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { gzipped, tarOf } from "./archive.mjs";
+import { ARCHITECTURES, gzipped, tarOf } from "./archive.mjs";
 
 const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
 const CONFIG = "application/vnd.oci.image.config.v1+json";
@@ -14,7 +14,6 @@ const INDEX = "application/vnd.oci.image.index.v1+json";
 /** Bytes of a header, and of which a file's content is a multiple. */
 const BLOCK = 512;
 const DOCKER = join(import.meta.dirname, "../../deploy/docker");
-const ARCHITECTURES = { x64: "amd64", arm64: "arm64" };
 
 /**
  * The image of deploy/docker/Dockerfile. @param executable its path. @param architecture of Node: x64 or arm64
