@@ -271,7 +271,7 @@ function report() {
   console.log(`dist/console: first load ${firstLoad} bytes, all ${total} (gzip)`);
   if (Number.parseInt(process.versions.node, 10) < OLDEST_SUPPORTED_NODE)
     console.warn(
-      `It carries Node ${process.versions.node}, which gets no more security fixes; see "Building" in README.md.`,
+      `It carries Node ${process.versions.node}, which gets no more security fixes; see "Building a release" in docs/deployment.md.`,
     );
 }
 

@@ -302,7 +302,7 @@ export class Publisher {
           await trx.deleteFrom("ntfy_messages").where("id", "=", id).execute();
           log.info(
             { topic: row.topic, sender: row.sender },
-            "a scheduled message ended: its sender has lost the right",
+            "a scheduled message was deleted: its sender may no longer write to the topic",
           );
           return;
         }
