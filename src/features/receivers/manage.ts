@@ -241,7 +241,7 @@ async function checkSettings(
   if (secret) requireUsableSecret(ownRows || preset.verify, secret);
   if (labels) checkLabels(labels);
   const own = mapping === undefined ? old.mapping && (JSON.parse(old.mapping) as typeof mapping) : mapping;
-  compileMapping(mergedMapping(preset.mapping, own || null));
+  compileMapping(mergedMapping(preset, own || null));
 }
 
 /** @throws VALIDATION_FAILED for a limit above the operator's */

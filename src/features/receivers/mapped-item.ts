@@ -64,7 +64,7 @@ export function checkedItem({ output, fields, labels, annotations, payload, cont
   if (isObject(payload)) jsonOf(payload);
   const item: Omit<MappedItem, "isUnmapped" | "problems"> = {
     output,
-    status: statusOf(word("status")),
+    status: knownStatus(word("status") ?? "event") ?? "event",
     type: oneLine(text("type", MAX_NAME)),
     level: levelOf(word("level")),
     title: oneLine(text("title", MAX_TITLE)),
@@ -103,7 +103,8 @@ function problemsOf(item: Omit<MappedItem, "isUnmapped" | "problems">, fields: M
   for (const [name, why] of Object.entries(WANTED) as [keyof typeof WANTED, string][])
     if (item[name] === null) add(name, given(name), why);
   const status = given("status");
-  if (status !== item.status) add("status", status, "not firing, resolved, acknowledged or event");
+  if (status !== null && knownStatus(status) === undefined)
+    add("status", status, "not firing, resolved, acknowledged or event");
   if (item.output !== "alerts") return problems;
   if (status === null) problems.push("status has no value: no alert");
   else if (item.status !== "event" && item.key === null) problems.push("key has no value: no alert");
@@ -183,8 +184,15 @@ function keyOf(text: string | null): string | null {
   return `${text.slice(0, MAX_KEY - 65)}:${sha256Hex(text)}`;
 }
 
-function statusOf(text: string | null): ItemStatus {
-  return text === "firing" || text === "resolved" || text === "acknowledged" ? text : "event";
+/** The words of mappings; `alerting` and `ok` are those of Grafana and OnCall. */
+const STATUS_OF: Readonly<Record<string, ItemStatus>> = {
+  ...{ firing: "firing", resolved: "resolved", acknowledged: "acknowledged", event: "event" },
+  ...{ alerting: "firing", ok: "resolved" },
+};
+
+/** Undefined for another word. */
+function knownStatus(text: string): ItemStatus | undefined {
+  return Object.hasOwn(STATUS_OF, text) ? STATUS_OF[text] : undefined;
 }
 
 /** The level of a usual word for a severity; null for another one. */

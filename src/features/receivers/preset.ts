@@ -39,7 +39,7 @@ const FIELDS = {
   title: value("One line. Default: the name of the receiver"),
   message: value("Text"),
   key: value("The same for all states of one problem. Without a key there is no alert"),
-  status: value("firing, resolved, acknowledged or event. Default: event"),
+  status: value("firing (or alerting), resolved (or ok), acknowledged or event. Default: event"),
   time: value("When it happened: RFC 3339, or seconds or milliseconds since 1970. Default: now"),
   startsAt: value("Start of the alert, as time"),
   endsAt: value("End of the alert, as time; one in the future resolves it then"),

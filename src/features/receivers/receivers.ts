@@ -70,11 +70,13 @@ export function receiverSealContext(column: "secret" | "previousSecret", id: str
 
 /**
  * The mapping of a preset with the members that a receiver overrides; null removes a member. Names
- * of `let` are added to the preset's, which other members of the preset read.
+ * of `let` are added to the preset's, which other members of the preset read. With members of its
+ * own, a receiver with the hook `known` reads the body as a whole, also one of Grafana.
  */
-export function mergedMapping(preset: Mapping, own: Mapping | null): Mapping {
-  if (own === null) return preset;
-  return { ...preset, ...own, ...(own.let && { let: { ...preset.let, ...own.let } }) };
+export function mergedMapping({ mapping, hook }: Pick<Preset, "mapping" | "hook">, own: Mapping | null): Mapping {
+  if (own === null || Object.keys(own).length === 0) return mapping;
+  const base = hook === "known" ? { ...mapping, split: null, cases: [] } : mapping;
+  return { ...base, ...own, ...(own.let && { let: { ...mapping.let, ...own.let } }) };
 }
 
 interface Known {
@@ -164,7 +166,7 @@ export class Receivers {
   async #build(row: ReceiverRow): Promise<Receiver> {
     const preset = await this.#parts.presets.require(row.preset);
     const own = row.mapping === null ? null : (JSON.parse(row.mapping) as Mapping);
-    const source = mergedMapping(preset.mapping, own);
+    const source = mergedMapping(preset, own);
     return {
       row,
       preset,

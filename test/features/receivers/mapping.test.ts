@@ -174,7 +174,7 @@ test("the problem names each value that was left out, and why nothing was found"
 });
 
 test("names of let are added to those of the preset", () => {
-  const mapping = mergedMapping(generic.mapping, { let: { a: "= body.x" }, title: "= a" });
+  const mapping = mergedMapping(generic, { let: { a: "= body.x" }, title: "= a" });
   const [item] = map(mapping, input({ x: "X", state: "down", key: "k" })).items;
   assert.deepEqual([item?.title, item?.status], ["X", "firing"]);
 });

@@ -1,4 +1,6 @@
 import type { ReceiverPreset } from "../preset.ts";
+import { alertmanager } from "./alertmanager.ts";
+import { grafana } from "./grafana.ts";
 
 const quoted = (words: string): string =>
   words
@@ -15,7 +17,16 @@ const RESOLVED = quoted(
     "successful passed passing fixed online good",
 );
 
-/** Any program that can call a URL: the usual names of members are tried in turn. */
+/** Grafana's and Alertmanager's `alerts`, for receivers that were made without their preset. */
+const { level, title, message, status, startsAt, endsAt, link, labels, annotations, cases } = grafana.mapping;
+const [grafanaTest] = cases;
+const { key } = alertmanager.mapping;
+const ALERT = { level, title, message, key, status, startsAt, endsAt, link, labels, annotations };
+
+/**
+ * Any program that can call a URL: the usual names of members are tried in turn. `alert_uid` and a
+ * firing alert without a state are of OnCall's formatted webhook.
+ */
 export const generic = {
   name: "generic",
   title: "Generic",
@@ -36,9 +47,10 @@ export const generic = {
       in: "= first(body, query)",
       state:
         "= lower(string(first(body.status, body.state, body.current_state, body.alert_state, " +
-        "query.status, query.state)))",
-      id: "= first(body.key, body.dedupeKey, body.dedup_key, parsed.key, body.id, query.key)",
+        "query.status, query.state, body.alert_uid == null ? null : 'alerting')))",
+      id: "= first(body.key, body.dedupeKey, body.dedup_key, parsed.key, body.alert_uid, body.id, query.key)",
     },
+    split: "exists(body.groupKey) ? body.alerts : null",
     output: "both",
     type: "= first(parsed.type, body.type, query.type, headers['x-event-type'], 'message')",
     level:
@@ -54,8 +66,9 @@ export const generic = {
       `= first(parsed.status, state in [${FIRING}] ? 'firing' : state in [${RESOLVED}] ? 'resolved' : ` +
       "state in ['acknowledged', 'ack', 'acked'] ? 'acknowledged' : id == null ? 'event' : state, 'event')",
     time: "= first(body.time, body.timestamp, body.occurredAt, query.time)",
-    link: "= first(parsed.link, body.link, body.url, query.link, query.url)",
+    link: "= first(parsed.link, body.link, body.url, body.link_to_upstream_details, query.link, query.url)",
     labels: { "*": "= parsed.labels" },
+    cases: [grafanaTest, { when: "item != null", ...ALERT }, { when: "item == null" }],
   },
   sample: {
     body: {

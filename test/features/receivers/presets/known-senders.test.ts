@@ -1,8 +1,11 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { alertmanager } from "../../../../src/features/receivers/presets/alertmanager.ts";
+import { grafana } from "../../../../src/features/receivers/presets/grafana.ts";
 import { ReceiverTest } from "../support.ts";
 import { azure, MONITORS } from "./known-monitors.ts";
 import { PROGRAMS } from "./known-programs.ts";
+import { GRAFANA_TEST } from "./support/bodies.ts";
 
 interface Tried {
   readonly result: string;
@@ -62,6 +65,55 @@ test("the preset generic knows the words for firing and resolved, and says which
   await it.send(receiver, { title: "Built", status: "Wobbly" });
   const [withoutKey] = await it.requests(receiver, 1);
   assert.equal(withoutKey?.outcome["problem"], undefined, "without a key there is no alert to miss");
+});
+
+test("the preset generic opens and resolves alerts of Grafana, Alertmanager and OnCall's formatted webhook", async (t) => {
+  const it = await ReceiverTest.start(t);
+  const receiver = await it.make({});
+  const endsAt = "2026-01-31T08:20:00Z";
+  const group = (status: string) => ({
+    ...grafana.sample.body,
+    alerts: [{ ...grafana.sample.body.alerts[0], endsAt, status }],
+  });
+  const onCall = { alert_uid: "08d6891a", title: "The shop is down", message: "Nothing answers" };
+  const rows = [
+    [group("firing"), "Memory of db-1 is high", group("resolved")],
+    [alertmanager.sample.body, "Load of web-1 is high", null],
+    [{ ...onCall, state: "alerting" }, "The shop is down", { ...onCall, state: "ok" }],
+    [onCall, "The shop is down", { ...onCall, state: "ok" }],
+  ] as const;
+  for (const [body, title, end] of rows) {
+    await it.send(receiver, body);
+    const summaries = (await it.alerts()).map(({ annotations }) => annotations["summary"]);
+    assert.ok(summaries.includes(title), `${title}: ${summaries}`);
+    if (end) await it.send(receiver, end);
+  }
+  const left = (await it.alerts()).map(({ annotations }) => annotations["summary"]);
+  assert.deepEqual(left, ["Load of web-1 is high"]);
+  await it.send(receiver, { ...GRAFANA_TEST, groupKey: "{}" });
+  assert.equal((await it.alerts()).length, 1, "Grafana never resolves the alert of its button Test");
+  for (const { outcome } of await it.requests(receiver)) assert.equal(outcome["problem"], undefined);
+});
+
+test("a mapping may give the words of Grafana and OnCall as the status", async (t) => {
+  const it = await ReceiverTest.start(t);
+  const mapping = { output: "alerts", key: "= body.alert_uid", status: "= body.state" };
+  const receiver = await it.make({ mapping });
+  await it.send(receiver, { alert_uid: "a", title: "Disk", state: "alerting" });
+  assert.equal((await it.alerts()).length, 1);
+  await it.send(receiver, { alert_uid: "a", title: "Disk", state: "ok" });
+  assert.deepEqual(await it.alerts(), []);
+  for (const { outcome } of await it.requests(receiver)) assert.equal(outcome["problem"], undefined);
+});
+
+test("a generic receiver with a mapping of its own reads a body with alerts as a whole", async (t) => {
+  const it = await ReceiverTest.start(t);
+  const receiver = await it.make({ mapping: { title: "= body.commonLabels.team", key: "= body.groupKey" } });
+  await it.send(receiver, grafana.sample.body);
+  assert.deepEqual(
+    (await it.alerts()).map(({ annotations }) => annotations["summary"]),
+    ["blue"],
+  );
 });
 
 test("a form that a preset knows leaves no problem in the log", async (t) => {
