@@ -66,6 +66,19 @@ test("prism alerts, incidents, silences, oncall, heartbeats, policies and routes
     assert.match(await run("oncall gaps Database"), /^FROM/);
   });
 
+  await t.test("times of on-call are those of the schedule's zone, with the offset", async () => {
+    const zone = { name: "Kolkata", timezone: "Asia/Kolkata" };
+    const made = await prism.post<{ id: string }>("/api/v1/oncall/schedules", zone);
+    assert.equal(made.status, 201, made.text);
+    const [from, to] = ["2040-01-02T03:30:00Z", "2040-01-03T03:30:00Z"];
+    const shown = "2040-01-02 09:00 +05:30";
+    const override = await run(`oncall override Kolkata --user me --from ${from} --to ${to}`);
+    assert.ok(override.includes(`${shown} to 2040-01-03 09:00 +05:30`), override);
+    const shifts = await run(`oncall shifts Kolkata --from ${from} --to 2040-01-04T00:00:00Z`);
+    assert.ok(shifts.includes(`\n${shown}  2040-01-03 09:00 +05:30  `), shifts);
+    assert.match(await run("oncall now"), /^Database .* \+00:00$/m);
+  });
+
   await t.test("days off, who is on call on them, and the warning of an override", async () => {
     const day = (days: number): string => new Date(Date.now() + days * 86_400_000).toISOString().slice(0, 10);
     assert.equal(await run("oncall days-off"), "no days off\n");

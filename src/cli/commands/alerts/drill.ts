@@ -48,6 +48,11 @@ interface DrillFlags {
   readonly wait?: number | true;
 }
 
+const OWN_APPS = [
+  "An app of ntfy or Gotify with Prism as its server is the app, not a way:",
+  "add a channel, mail or push (prism docs ways).",
+];
+
 const seconds = (ms: number | null): string => (ms === null ? "-" : `${(ms / 1000).toFixed(1)} s`);
 
 function drillText(drills: readonly Drill[]): string[] {
@@ -62,7 +67,8 @@ function drillText(drills: readonly Drill[]): string[] {
           seconds(confirmedMs),
         ]),
   );
-  return table(["PERSON", "WAY", "STATE", "ACCEPTED", "CONFIRMED"], rows);
+  const lines = table(["PERSON", "WAY", "STATE", "ACCEPTED", "CONFIRMED"], rows);
+  return drills.some(({ ways }) => ways.length === 0) ? [...lines, ...OWN_APPS] : lines;
 }
 
 const isOpen = ({ ways }: Drill): boolean =>

@@ -1,3 +1,4 @@
+import { zoneOffsetMs } from "../../../core/clock.ts";
 import { everyItem, pick } from "../../on-server.ts";
 import type { ServerClient } from "../../server-client.ts";
 import { cut, type ProjectFlag, shortTime } from "./things.ts";
@@ -41,6 +42,16 @@ export interface RangeFlags extends ProjectFlag {
 
 export const at = (ms: number | undefined): string | undefined =>
   ms === undefined ? undefined : new Date(ms).toISOString();
+
+/** As clocks of a schedule's zone show it, with the offset: `2026-11-16 09:00 +01:00`; `-` for null. */
+export function zonedTime(rfc3339: string | null, timezone: string): string {
+  if (rfc3339 === null) return "-";
+  const ms = Date.parse(rfc3339);
+  const offset = zoneOffsetMs(timezone, ms);
+  const wall = new Date(ms + offset).toISOString();
+  const ofDay = new Date(Math.abs(offset)).toISOString().slice(11, 16);
+  return `${wall.slice(0, 10)} ${wall.slice(11, 16)} ${offset < 0 ? "-" : "+"}${ofDay}`;
+}
 
 export const nameOf = ({ id, username, name }: Person): string => username ?? name ?? id;
 

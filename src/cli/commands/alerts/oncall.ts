@@ -13,8 +13,12 @@ import {
   schedulesOf,
   type Warned,
   warningLines,
+  zonedTime,
 } from "./oncall-things.ts";
-import { cut, OF_PROJECT, type ProjectFlag, shortTime, subcommand } from "./things.ts";
+import { cut, OF_PROJECT, type ProjectFlag, subcommand } from "./things.ts";
+
+/** Width of names beside two times with their offsets, on a line of 80 characters. */
+const PEOPLE = 28;
 
 interface Shift {
   readonly start: string;
@@ -23,6 +27,7 @@ interface Shift {
 
 interface Duty {
   readonly name: string;
+  readonly timezone: string;
   readonly current: readonly Person[];
   readonly until: string | null;
   readonly next: (Shift & { readonly users: readonly Person[] }) | null;
@@ -38,10 +43,10 @@ function addNow(oncall: Command): void {
       .action(({ project }: ProjectFlag, command: Command) =>
         online(command, async (server, { out }) => {
           const view = await server.get<{ data: readonly Duty[] }>(`${PATH}/now`, { projectId: project });
-          const row = ({ name: schedule, current, until, next }: Duty) =>
+          const row = ({ name: schedule, timezone, current, until, next }: Duty) =>
             name === "now"
-              ? [cut(schedule, 24), cut(peopleText(current)), shortTime(until)]
-              : [cut(schedule, 24), cut(peopleText(next?.users)), shortTime(next?.start ?? null)];
+              ? [cut(schedule, 24), cut(peopleText(current), PEOPLE), zonedTime(until, timezone)]
+              : [cut(schedule, 24), cut(peopleText(next?.users), PEOPLE), zonedTime(next?.start ?? null, timezone)];
           const headings = ["SCHEDULE", "ON CALL", name === "now" ? "UNTIL" : "FROM"];
           out.result(view, () => (view.data.length === 0 ? "no schedules" : table(headings, view.data.map(row))));
         }),
@@ -73,15 +78,15 @@ function addRanges(oncall: Command): void {
       .option("--to <time>", "end (default: 14 days after the start)", futureFlag)
       .action((ref: string, flags: RangeFlags, command: Command) =>
         online(command, async (server, { out }) => {
-          const { id } = await findSchedule(server, ref, flags);
+          const { id, timezone } = await findSchedule(server, ref, flags);
           const view = await server.get<{ data: readonly (Shift & { users?: readonly Person[] })[] }>(
             `${PATH}/schedules/${id}/${path}`,
             { from: at(flags.from), to: at(flags.to) },
           );
           const rows = view.data.map(({ start, end, users }) => [
-            shortTime(start),
-            shortTime(end),
-            cut(peopleText(users)),
+            zonedTime(start, timezone),
+            zonedTime(end, timezone),
+            cut(peopleText(users), PEOPLE),
           ]);
           out.result(view, () => (rows.length === 0 ? `no ${name}` : table(["FROM", "UNTIL", "ON CALL"], rows)));
         }),
@@ -105,12 +110,12 @@ function addOverride(oncall: Command): void {
     .option("--reason <text>", "text for other people")
     .action((ref: string, flags: OverrideFlags, command: Command) =>
       online(command, async (server, { out }) => {
-        const { id } = await findSchedule(server, ref, flags);
+        const { id, timezone } = await findSchedule(server, ref, flags);
         const { user, for: replaces, reason, from = Date.now(), to } = flags;
         const body = { start: at(from), end: at(to), users: [user], replaces, reason };
         const made = await server.post<Shift & Warned & { id: string }>(`${PATH}/schedules/${id}/overrides`, body);
-        const line = `${made.id}  ${shortTime(made.start)} to ${shortTime(made.end)}  ${user}`;
-        out.result(made, () => [line, ...warningLines(made)]);
+        const times = `  ${zonedTime(made.start, timezone)} to ${zonedTime(made.end, timezone)}`;
+        out.result(made, () => [`${made.id}  ${user}`, times, ...warningLines(made)]);
       }),
     );
 }

@@ -159,8 +159,8 @@ export async function policyWarnings(parts: WarningParts, db: Db, policy: Warned
       warn(
         "no-outside-way",
         "server",
-        "No way outside of the app is configured on this server: people read incidents in the app only, " +
-          "and incidents that reach no one do not fall back",
+        "No way outside of the app is configured on this server: people read incidents in the app only " +
+          "(an app of ntfy or Gotify with this server is the app), and incidents that reach no one do not fall back",
       ),
     );
   return found;
