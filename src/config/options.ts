@@ -62,7 +62,8 @@ export const OPTIONS = {
   ),
   publicUrl: optional(
     k.baseUrl(),
-    "URL under which clients reach this server, for links and to check Origin; by default made from host and port",
+    "URL under which clients reach this server, for links and to check Origin; without it URLs have localhost, " +
+      "and messages have no links or buttons",
     LIVE,
   ),
   accountUrl: optional(

@@ -71,6 +71,16 @@ test("channels: the operator next to the server names the owner, and finds the c
   const hint = /Try it: prism channels (test \S+)/.exec(made.stderr)?.[1] ?? "";
   assert.equal((await run([...hint.split(" "), "--dry-run"])).status, 0);
   assert.match((await run(["list"])).stdout, /\(own\) +yes +0 +http +\S+ +http\n/);
+  const doctor = await runCli(["doctor", "--json"], { cwd: prism.dir, env: { PRISM_DATA_DIR: prism.dir } });
+  const { checks } = JSON.parse(doctor.stdout) as { checks: { name: string; status: string; message: string }[] };
+  const unlinked = checks.find(({ name }) => name === "channels");
+  assert.deepEqual(
+    [unlinked?.status, unlinked?.message],
+    ["WARN", "publicUrl is not set: messages of incidents have no link that acknowledges"],
+  );
+  const id = /[\w-]{36}/.exec(made.stdout)?.[0] ?? "";
+  const second = await run([...create, "--user", "ann"]);
+  assert.match(second.stderr, new RegExp(`Another channel is named http: .*\n.*prism channels update ${id} changes`));
   const byHttp = { PRISM_URL: prism.url, PRISM_TOKEN: token };
   assert.equal((await run([...create, "--user", "ann"], byHttp)).status, 5);
   assert.equal((await run([...create, "--user", "bob"], byHttp)).status, 0);

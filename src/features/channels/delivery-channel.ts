@@ -16,6 +16,7 @@ import {
   type TargetSource,
   Throttled,
   targetKey,
+  withoutLink,
 } from "../delivery/index.ts";
 import type { ChannelsContext } from "./context.ts";
 import { disableChannel, recordFailure, recordSuccess } from "./health.ts";
@@ -177,9 +178,12 @@ async function noticeOfNotification(
   const mayAcknowledge = isIncident && status === "firing" && reader !== null;
   const base = config.publicUrl?.replace(/\/+$/, "");
   const shown = OWN_KINDS.has(kind) && reader ? inZone(message, reader.timezone) : message;
+  const ackUrl = mayAcknowledge
+    ? acknowledgeLink(config, { userId: reader.userId, notificationId: id }, context.clock.now())
+    : undefined;
   return noticeOf({
     title,
-    message: shown,
+    message: isIncident && ackUrl === undefined ? withoutLink(shown) : shown,
     severity: isDrillNotification(notification)
       ? "info"
       : (stated ?? severityOf(priority, kind === "rule" ? data["level"] : undefined)),
@@ -190,9 +194,7 @@ async function noticeOfNotification(
     key: isIncident ? `incident:${String(data["incidentId"])}` : `notification:${id}`,
     atMs: createdAt,
     url: linkOf(notification.action) ?? (base === undefined ? undefined : `${base}/dashboard/`),
-    ackUrl: mayAcknowledge
-      ? acknowledgeLink(config, { userId: reader.userId, notificationId: id }, context.clock.now())
-      : undefined,
+    ackUrl,
     project: projectId === null ? undefined : await projectName(context, projectId),
   });
 }

@@ -37,13 +37,14 @@ export class ChannelTester {
     const outcome = await perform(context.sender, channel, "send", { n, id: testId });
     const now = context.clock.now();
     if (outcome.class === "ok") await context.database.write((trx) => recordAccepted(trx, channel, now));
+    const hint = outcome.hint ?? linkHint(context, channel);
     const mayUpdate = update === true && outcome.class === "ok" && outcome.ref !== null && channel.preset.update;
-    if (!mayUpdate) return { ...shownOutcome(outcome), update: null };
+    if (!mayUpdate) return { ...shownOutcome(outcome), hint, update: null };
     const resolved = noticeOf({ ...n, title: `Resolved: ${n.title}`, status: "resolved" });
     context.sender.rates.spend(id);
     const again = { n: resolved, id: testId, ref: outcome.ref ?? {}, hasTurn: true };
     const changed = await perform(context.sender, channel, "update", again);
-    return { ...shownOutcome(outcome), update: shownOutcome(changed) };
+    return { ...shownOutcome(outcome), hint, update: shownOutcome(changed) };
   }
 }
 
@@ -52,6 +53,12 @@ const NOTHING = {
   cut: [] as string[],
   ms: 0,
 };
+
+/** Of a service whose messages have a button or link that acknowledges, which needs `publicUrl`. */
+function linkHint({ settings }: ManageContext, { preset }: Parameters<typeof previewOf>[0]): string | null {
+  if (settings().publicUrl !== undefined || !/n\.ack(Url|Token)/.test(JSON.stringify(preset.send))) return null;
+  return "publicUrl is not set: messages of incidents have no link that acknowledges";
+}
 
 function dry(channel: Parameters<typeof previewOf>[0], n: NoticeText, id: string, now: number): TestResult {
   try {

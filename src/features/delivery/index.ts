@@ -20,7 +20,7 @@ export { acknowledgeLink, channelAcknowledgeLink } from "./channels/mail/acknowl
 export { BOUNCE_HEADER, type Bounce, type MailBounces, mailBounces } from "./channels/mail/bounce.ts";
 export { smtpOptionsOf } from "./channels/mail/client.ts";
 export { MAIL_TEST_RESULTS, testMail } from "./channels/mail/mail-test.ts";
-export { inZone } from "./channels/mail/message.ts";
+export { ACKNOWLEDGE_HINT, inZone, withoutLink } from "./channels/mail/message.ts";
 export { secretSealContext } from "./channels/webhook/message.ts";
 export { OutsideHosts } from "./channels/webhook/outside-hosts.ts";
 export { SafeFetch, safeFetchOf } from "./channels/webhook/safe-fetch.ts";

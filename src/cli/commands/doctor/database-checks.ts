@@ -33,7 +33,7 @@ import {
   hasServed,
   quickCheck,
 } from "./data-checks.ts";
-import { checkDrills } from "./drill-checks.ts";
+import { checkDrills, checkLinks } from "./drill-checks.ts";
 
 const CLOCK_TOLERANCE_MS = 5000;
 /** Earlier than this program was written: a clock before it is wrong. */
@@ -212,5 +212,6 @@ export async function checkDatabase(
     ...(await attempt("rights", () => checkRights(db, config))),
     ...(await attempt("stored bytes", () => checkStored(db, config))),
     ...(await attempt("drills", () => checkDrills(db, config))),
+    ...(await attempt("channels", () => checkLinks(db, config))),
   ];
 }

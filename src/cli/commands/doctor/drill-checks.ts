@@ -6,6 +6,15 @@ import type { DoctorDatabase } from "./data-checks.ts";
 const NAME = "drills";
 const REMEDY = "prism drill <user> sends a test page; a tap on its link is the proof";
 
+/** Whether messages to services can have links that acknowledge. In production the configuration is warned of. */
+export async function checkLinks(db: DoctorDatabase, { env, publicUrl }: Config): Promise<Check[]> {
+  if (env === "production" || publicUrl !== undefined) return [];
+  const used = await db.selectFrom("channels").select("id").where("active", "=", 1).limit(1).executeTakeFirst();
+  if (!used) return [];
+  const what = "publicUrl is not set: messages of incidents have no link that acknowledges";
+  return [warn("channels", what, "set it to the address that the phones reach")];
+}
+
 /** Whether pages are known to reach who is on call soon. No check where no one is. */
 export async function checkDrills(db: DoctorDatabase, { drill, publicUrl }: Config): Promise<Check[]> {
   const planned = await db

@@ -5,7 +5,7 @@ import { readInput, readJsonObject } from "../../files.ts";
 import { deleteAfterQuestion, everyItem, online, pick } from "../../on-server.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { collectFlag, integerFlag } from "../../output/flag-values.ts";
-import { printable, table } from "../../output/output.ts";
+import { type Output, printable, table } from "../../output/output.ts";
 import type { ServerClient } from "../../server-client.ts";
 import { slugsOf } from "../access/projects.ts";
 
@@ -104,6 +104,15 @@ async function contentOf({ field = [], types, minPriority, template }: ContentFl
   };
 }
 
+/** A name that two channels have selects none of them. */
+async function noteSameName(server: ServerClient, { id, name }: ChannelView, out: Output): Promise<void> {
+  const { channels } = await channelsOf(server, undefined);
+  const [other] = channels.filter((each) => each.name === name && each.id !== id);
+  if (!other) return;
+  out.note(`Another channel is named ${printable(name)}: commands find both by their ids only.`);
+  out.note(`prism channels update ${other.id} changes that one; prism channels delete ${other.id} removes it.`);
+}
+
 function addManageChannels(channels: Command): void {
   channels
     .command("list")
@@ -137,6 +146,7 @@ function addManageChannels(channels: Command): void {
         const made = await server.post<ChannelView>(PATH, body);
         out.result(made, () => made.id);
         out.note(`Try it: prism channels test ${made.id}`);
+        await noteSameName(server, made, out);
       }),
     );
   withContent(

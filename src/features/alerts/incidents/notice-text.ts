@@ -1,5 +1,6 @@
 import { cleanText, countText } from "../../../core/clean-text.ts";
 import { type EpochMs, spanText, toRfc3339 } from "../../../core/clock.ts";
+import { ACKNOWLEDGE_HINT } from "../../delivery/index.ts";
 import { cutText } from "../../rules/index.ts";
 import type { AlertView } from "../types.ts";
 import { directOf } from "./assigned.ts";
@@ -106,7 +107,7 @@ function nameOf(row: TitledRow, { alerts, reason }: NoticeText): string {
 export function noticeMessage(row: IncidentRow, notice: NoticeText, { isForChannel = false } = {}): string {
   const { reason, lateSince, asked = "" } = notice;
   const late = lateSince === null ? "" : `This is late: it was due at ${toRfc3339(lateSince)}.`;
-  const hint = reason === "resolved" ? "" : " Acknowledge this notification if you take care of it.";
+  const hint = reason === "resolved" ? "" : ` ${ACKNOWLEDGE_HINT}`;
   // Channels have the number among their facts, and a link instead of the hint.
   const end = isForChannel ? "" : `Incident ${row.number}.${hint}`;
   const content = reason === "resolved" ? endContent(row, notice) : firingContent(row, notice);

@@ -38,14 +38,25 @@ export const ntfy = {
       topic: "{{ field.topic }}",
       title: "{{ n.title }}",
       message: "{{ n.message | default:n.title }}",
-      priority: { $map: "n.severity", critical: 5, error: 4, warning: 3, $else: 3 },
+      priority: {
+        $map: "n.status",
+        resolved: 3,
+        acknowledged: 3,
+        $else: { $map: "n.severity", critical: 5, error: 4, warning: 3, $else: 3 },
+      },
       tags: [
         {
           $map: "n.statusText",
           resolved: "white_check_mark",
           "no longer reported": "grey_question",
           acknowledged: "eyes",
-          $else: "rotating_light",
+          $else: {
+            $map: "n.severity",
+            critical: "rotating_light",
+            error: "rotating_light",
+            warning: "warning",
+            $else: "information_source",
+          },
         },
       ],
       "click?": "{{ n.url }}",

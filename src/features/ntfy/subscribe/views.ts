@@ -1,5 +1,6 @@
 import type { EpochMs } from "../../../core/clock.ts";
 import { matchesType, type StreamEntry, type StreamRef } from "../../../live/stream.ts";
+import { withoutLink } from "../../delivery/index.ts";
 import { derivedId } from "../ids.ts";
 import { isStored, MAX_MESSAGE_BYTES, type Message, secondsOf } from "../message.ts";
 import { isTrue, type Parameters, priorityOf, tagsOf } from "../parameters.ts";
@@ -112,7 +113,9 @@ function inboxText(parts: ViewParts, { name, userId }: Topic, { offset, at, data
   const url = isDone || userId === null ? undefined : parts.acknowledgeUrl(userId, view.id);
   return messageText({
     ...{ ...head, event: "message", topic: name, title: view.title },
-    ...(view.message !== "" && { message: cut(view.message) }),
+    ...(view.message !== "" && {
+      message: cut(isIncident && url === undefined ? withoutLink(view.message) : view.message),
+    }),
     ...(isDone ? {} : priorityMember(view.priority)),
     ...(url !== undefined && { actions: [acknowledgeAction(offset, url)] }),
   });

@@ -31,18 +31,20 @@ type Shown = Pick<NotificationFacts, "id" | "title" | "message" | "action" | "ki
  */
 export function mailOf(notification: Shown, id: string, reader: MailReader): Omit<Mail, "to"> {
   const { title, message, kind, priority } = notification;
-  const shown = OWN_KINDS.has(kind) ? inZone(message, reader.timezone) : message;
+  const text = OWN_KINDS.has(kind) ? inZone(message, reader.timezone) : message;
   const links = [linkOf(notification), acknowledgeLink(reader), consoleLink(notification, reader)].filter(
     (link) => link !== null,
   );
   const incident = incidentOf(notification);
-  const text = [shown.trimEnd(), ...links.map(({ label, url }) => `${label}: ${url}`)];
+  const hasLink = incident === null || reader.acknowledgeUrl !== undefined;
+  const shown = hasLink ? text : withoutLink(text);
+  const lines = [shown.trimEnd(), ...links.map(({ label, url }) => `${label}: ${url}`)];
   const color = incident?.color ?? COLOR_OF.get(levelOf(notification));
   const isUrgent = priority >= IMPORTANT_PRIORITY || (incident === null && color === RED);
   const isImportant = isUrgent && !incident?.isEnd && !isDrillNotification(notification);
   return {
     subject: title,
-    text: `${text.join("\n\n")}\n`,
+    text: `${lines.join("\n\n")}\n`,
     html: mailHtml({ title, text: shown, links, ...(color !== undefined && { color }) }),
     id,
     ...(incident && { thread: incident.thread }),
@@ -84,6 +86,14 @@ function incidentOf({ kind, data }: Shown) {
 export function digestPostscript(unread: number): string {
   const state = unread === 0 ? "read everything" : `${countText(unread, "notification")} that you have not read`;
   return `You have ${state}.\n\nTo stop these digests, set \`digest\` to false in your preferences.`;
+}
+
+/** Of a message of an incident, for readers with a button or link. */
+export const ACKNOWLEDGE_HINT = "Acknowledge this notification if you take care of it.";
+
+/** The message for readers to whom it brings no link that acknowledges, as without `publicUrl`. */
+export function withoutLink(message: string): string {
+  return message.replace(ACKNOWLEDGE_HINT, "Acknowledge it in the console if you take care of it.");
 }
 
 /** Converts the instants of a text to times in the zone. */
