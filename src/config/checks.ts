@@ -99,7 +99,8 @@ function isPlainOnNetwork({
   return !(publicUrl?.startsWith("https:") === true && trustedProxies.length > 0);
 }
 
-function isLoopback(host: string): boolean {
+/** Whether only this machine reaches a server that listens there. */
+export function isLoopback(host: string): boolean {
   return LOOPBACK_HOST.test(host.includes(":") ? `[${host}]` : host);
 }
 

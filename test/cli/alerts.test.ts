@@ -47,7 +47,7 @@ test("prism alerts, incidents, silences, oncall, heartbeats, policies and routes
     assert.match(await run("silences preview", 'instance="db-2"'), /^1 firing alert matches$/m);
     await run(`silences expire ${silence.id}`);
     assert.match(await run("incidents resolve --all-open --yes"), /^1 incidents changed/);
-    assert.equal(await run("incidents list"), "no incidents\n");
+    assert.equal(await run("incidents list"), "no open incidents\n");
     assert.equal(await run("alerts list"), "no alerts\n");
     await run("alerts fire alertname=Fan --key fan --severity critical");
     const fan = await runJson<{ labels: Record<string, string>; severity: string }>(["alerts", "show", "fan"], options);
@@ -140,12 +140,19 @@ test("prism alerts, incidents, silences, oncall, heartbeats, policies and routes
     assert.match(await run(`policies import ${file}`), /^Night {2}version 1$/m);
     assert.match(await run("policies list"), /notify +Night/);
     assert.match(await run("policies show Night"), /"name": "Night"/);
+    assert.match(
+      await run("routes test team=db"),
+      /^goes to the policy default \(built in\): notifies the members of the project\n {2}by the root route\n$/,
+    );
     const routes = join(prism.dir, "routes.json");
     writeFileSync(routes, JSON.stringify({ route: { policy: "Night", groupBy: ["alertname"] } }));
     assert.equal(await run(`routes set ${routes}`), "version 1\n");
     writeFileSync(routes, await run("routes show"));
     assert.equal(await run(`routes set ${routes}`), "version 1\n");
-    assert.match(await run("routes test team=db"), /^Night: \{\}\n/);
+    assert.equal(
+      await run("routes test team=db alertname=Fan"),
+      'goes to the policy Night\n  by the root route\n  one incident for alertname="Fan"\n',
+    );
   });
 
   await t.test("exit codes", async () => {

@@ -20,6 +20,9 @@ test("prism receivers: create, deliver, requests, test, replay, rotate, delete",
   assert.match(await run("presets"), /^generic +generic +optional +Generic$/m);
   const url = await run("create Backups");
   assert.match(url, /\/in\/[\w-]{32}\n$/);
+  const { stderr } = await runCli(["receivers", "create", "Elsewhere"], options);
+  assert.match(stderr, /Only this machine reaches localhost: .*HOST=0\.0\.0\.0 and set publicUrl \(PRISM_PUBLIC_URL\)/);
+  await run("delete Elsewhere --yes");
   assert.match(await run("list"), /generic +yes +- +Backups/);
   assert.equal((await deliver(url, { headline: "From the sender" })).status, 200);
   assert.match(

@@ -24,7 +24,7 @@ test("serve says where to look and how to begin, migrates at the first start, an
   );
 
   await t.test("in development it says how to get a token, and that works", async () => {
-    await server.until(/For production set NODE_ENV=production/);
+    await server.until(/listening on this machine only .*For production set NODE_ENV=production/);
     await server.until(/Development: curl -s http:\/\/\S+\/dev\/token/);
     const { token } = (await (await fetch(`${base}/dev/token`)).json()) as { token: string };
     assert.match(token, /^eyJ/);
@@ -49,6 +49,13 @@ test("serve says where to look and how to begin, migrates at the first start, an
     db.close();
     assert.ok(actions.includes("config.reload"), actions.join(", "));
   });
+});
+
+test("a development server that the network reaches says so", async (t) => {
+  const server = new RunningCli(t, ["serve", "--port", "0"], { cwd: temporaryDir(t), env: { HOST: "0.0.0.0" } });
+  await server.until(/Development mode: listening on 0\.0\.0\.0\. For production/);
+  server.signal("SIGINT");
+  assert.equal(await server.ended(), 0);
 });
 
 test("serve --quiet says nothing on stderr; stdout is one JSON object a line", async (t) => {

@@ -180,6 +180,9 @@ test("an address that is not allowed any more gets no message", async (t) => {
     "the delivery is dead",
     () => rowsOf<{ lastError: string }>(strict, "select lastError from deliveries where state = 'dead'")[0],
   );
-  assert.match(dead.lastError, /^The URL is refused: the host has no address, or one that is not public/);
+  assert.match(
+    dead.lastError,
+    /^The URL is refused: the address is not public; .*\(PRISM_WEBHOOKS_ALLOW_PRIVATE_CIDRS\)$/,
+  );
   assert.equal(service.received.length, 0);
 });

@@ -194,7 +194,7 @@ test("explain shows what would happen to labels, and stores nothing", async (t) 
   const steps = route?.next.map(
     ({ at: time, kind }) => `${(Date.parse(time ?? "") - world.clock.now()) / MINUTE} ${kind}`,
   );
-  assert.deepEqual(steps, ["0 notified", "5 notified", "6 exhausted"]);
+  assert.deepEqual(steps, ["0 notified", "5 notified", "6 exhausted", "245 repeat"]);
   assert.equal(await count(), 0);
 
   await at.made("/silences", { matchers: ['instance="db-2"'], durationMs: HOUR_MS, comment: "Move" });

@@ -22,6 +22,7 @@ import {
 
 const PATH = "/api/v1/incidents";
 const STATES = ["open", "acknowledged", "snoozed", "resolved", "unresolved"];
+const NONE: Readonly<Record<string, string>> = { unresolved: "no open incidents" };
 const MAX_BULK = 100;
 /** Width of a list without the titles. */
 const OTHER_COLUMNS = 56;
@@ -59,7 +60,7 @@ function addRead(incidents: Command): void {
         ];
         out.result({ incidents: found }, () =>
           found.length === 0
-            ? "no incidents"
+            ? (NONE[state] ?? `no ${state} incidents`)
             : table(["NO", "STATE", "SEVERITY", "OPENED", "FIRING", "TITLE"], found.map(row)),
         );
       }),

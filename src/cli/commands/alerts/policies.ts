@@ -133,9 +133,22 @@ export function addPolicies(program: Command): void {
 interface Matches {
   readonly matches: readonly {
     readonly path: readonly string[];
-    readonly policy: { readonly name: string };
-    readonly groupKey: string;
+    readonly policy: { readonly name: string; readonly version: number };
+    readonly groupLabels: Readonly<Record<string, string>>;
   }[];
+}
+
+/** What the routes do with an alert. The built-in policy has the version 0. */
+function matchLines({ path, policy: { name, version }, groupLabels }: Matches["matches"][number]): string[] {
+  const [, ...children] = path;
+  const group = Object.entries(groupLabels).map(([label, value]) => `${label}=${JSON.stringify(value)}`);
+  return [
+    ...(version === 0
+      ? wrapped(`goes to the policy ${name} (built in): notifies the members of the project`)
+      : wrapped(`goes to the policy ${name}`)),
+    ...wrapped(children.length === 0 ? "by the root route" : `by the route ${children.join(" / ")}`, "  "),
+    ...(group.length === 0 ? [] : wrapped(`one incident for ${group.join(", ")}`, "  ")),
+  ];
 }
 
 /** The routing document of a project on a running server. */
@@ -169,12 +182,7 @@ export function addRoutes(program: Command): void {
     .action((given: readonly string[], flags: ProjectFlag, command: Command) =>
       online(command, async (server, { out }) => {
         const found = await server.post<Matches>(`${ROUTES}/test${queryOf(flags)}`, { labels: labelsOf(given) });
-        out.result(found, () =>
-          found.matches.flatMap(({ path, policy, groupKey }) => [
-            ...wrapped(`${policy.name}: ${path.join(" / ")}`),
-            ...wrapped(groupKey, "  "),
-          ]),
-        );
+        out.result(found, () => found.matches.flatMap(matchLines));
       }),
     );
 }

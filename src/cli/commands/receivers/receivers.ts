@@ -79,6 +79,11 @@ async function secretOf(given: string | undefined): Promise<string | undefined> 
 function issuedLines({ id, preset, url, mailAddress }: Receiver, out: Output): string[] {
   if (preset === "mail" && !mailAddress)
     out.note("No mail arrives: the mail listener is off. Set PRISM_MAIL_IN_PORT, restart, and rotate the receiver.");
+  if (url && /^https?:\/\/localhost[:/]/.test(url))
+    out.note(
+      "Only this machine reaches localhost: for another machine or a container, start with HOST=0.0.0.0 and set " +
+        "publicUrl (PRISM_PUBLIC_URL) to the address that it uses.",
+    );
   return [url ?? id, ...(mailAddress ? [mailAddress] : [])];
 }
 

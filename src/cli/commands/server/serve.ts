@@ -2,7 +2,7 @@ import { existsSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
 import type { App } from "../../../app/start.ts";
-import { OPEN_SECRETS, openSecretFiles, serverWarnings } from "../../../config/checks.ts";
+import { isLoopback, OPEN_SECRETS, openSecretFiles, serverWarnings } from "../../../config/checks.ts";
 import type { Config, LoadedConfig } from "../../../config/load.ts";
 import { furtherPorts, localUrlOf, networkUrlsOf, publicUrlOf } from "../../../config/public-url.ts";
 import { systemClock } from "../../../core/clock.ts";
@@ -177,9 +177,8 @@ async function announce({ out }: Context, loaded: LoadedConfig, app: App, log: L
 }
 
 function announceDevelopment(out: Context["out"], config: Config, base: string, there: string): void {
-  out.note(
-    "Development mode: listening on this machine only unless HOST is set. For production set NODE_ENV=production.",
-  );
+  const where = isLoopback(config.host) ? "this machine only (HOST=0.0.0.0 changes it)" : config.host;
+  out.note(`Development mode: listening on ${where}. For production set NODE_ENV=production.`);
   if (hasLocalPublicUrl(config))
     out.note(`Development: curl -s ${base}/dev/token returns a token of the administrator dev, on this machine only;`);
   else

@@ -28,7 +28,7 @@ const MAX_TURNS = 200;
 const MAX_ACTIONS = 50;
 const AHEAD_MS = 7 * DAY_MS;
 /** What follows only repeats it. */
-const LAST: ReadonlySet<string> = new Set(["withheld", "incident.exhausted", "incident.resolved"]);
+const LAST: ReadonlySet<string> = new Set(["withheld", "incident.resolved"]);
 
 interface ForecastParts extends Omit<FactParts, "alerts">, Pick<IncidentParts, "policies"> {
   readonly db: ReadDb;

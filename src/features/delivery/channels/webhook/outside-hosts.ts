@@ -18,9 +18,14 @@ export interface OutsideRules {
 
 const PORTS: readonly number[] = [443, 80, 8443];
 const MAX_URL_LENGTH = 2048;
-/** One text for both cases: users must not learn which names exist in the operator's network. */
+/** Of a URL with an address, which tells nothing about names. */
+const PRIVATE_ADDRESS =
+  "the address is not public; an operator allows it with webhooks.allowPrivateCidrs " +
+  "(PRISM_WEBHOOKS_ALLOW_PRIVATE_CIDRS)";
+/** One text for both cases of a name: users must not learn which names exist in the operator's network. */
 const NO_PUBLIC_ADDRESS =
-  "the host has no address, or one that is not public (webhooks.allowPrivateCidrs allows more addresses)";
+  "the host has no address, or one that is not public (webhooks.allowPrivateCidrs, " +
+  "PRISM_WEBHOOKS_ALLOW_PRIVATE_CIDRS, allows more addresses)";
 
 export function outsideRulesOf({ env, webhooks }: Pick<Config, "env" | "webhooks">): OutsideRules {
   return { allowsHttp: env === "development", ...webhooks };
@@ -53,7 +58,7 @@ export class OutsideHosts {
     const host = url.hostname.replace(/^\[|\]$/g, "");
     const family = isIP(host);
     const addresses = family === 0 ? await this.#addressesOf(host) : [{ address: host, family }];
-    for (const { address } of addresses) this.#requireAddress(url, address);
+    for (const { address } of addresses) this.#requireAddress(url, address, family !== 0);
     return { url, addresses };
   }
 
@@ -66,9 +71,9 @@ export class OutsideHosts {
   }
 
   /** The error omits the address: users must not learn how the operator's network resolves. */
-  #requireAddress({ protocol, port }: URL, address: string): void {
+  #requireAddress({ protocol, port }: URL, address: string, isGiven: boolean): void {
     if (this.#own.has(address)) return;
-    if (!isPublicAddress(address)) throw refused(NO_PUBLIC_ADDRESS);
+    if (!isPublicAddress(address)) throw refused(isGiven ? PRIVATE_ADDRESS : NO_PUBLIC_ADDRESS);
     if (protocol !== "https:" && !this.#rules.allowsHttp) throw refused("only https is let out");
     const number = port === "" ? (protocol === "https:" ? 443 : 80) : Number(port);
     if (!this.#ports.has(number)) throw refused(`port ${number} is not let out (webhooks.allowPorts)`);
