@@ -33,6 +33,22 @@ export function membershipsOf(db: ReadDb, incidentIds: readonly string[], alertI
     .execute();
 }
 
+/** The last notices, those to a service with its preset, such as `ntfy`: names of channels are their owners'. */
+async function namedPages(db: ReadDb, incidentId: string): ReturnType<typeof lastPages> {
+  const pages = await lastPages(db, incidentId);
+  if (!pages.some(({ channel }) => channel === "service")) return pages;
+  const rows = await db
+    .selectFrom("pages as p")
+    .innerJoin("deliveries as d", "d.id", "p.id")
+    .innerJoin("channels as c", "c.id", "d.target")
+    .select(["p.id", "c.preset"])
+    .where("p.incidentId", "=", incidentId)
+    .where("p.channel", "=", "service")
+    .execute();
+  const names = new Map(rows.map(({ id, preset }) => [id, preset]));
+  return pages.map((page) => ({ ...page, channel: names.get(page.id) ?? page.channel }));
+}
+
 /** The last rows of a timeline, oldest first. */
 export async function timelineOf(db: ReadDb, incidentId: string): Promise<LogRow[]> {
   const rows = await db
@@ -42,7 +58,7 @@ export async function timelineOf(db: ReadDb, incidentId: string): Promise<LogRow
     .orderBy("seq", "desc")
     .limit(MAX_ROWS)
     .execute();
-  const pages = await lastPages(db, incidentId);
+  const pages = await namedPages(db, incidentId);
   return rows.reverse().map((row) => ({ ...row, data: withOutcomes(JSON.parse(row.data) as LogData, pages) }));
 }
 
@@ -57,7 +73,7 @@ export async function entryOf(db: ReadDb, incidentId: string, notificationId: st
     .limit(1)
     .executeTakeFirst();
   if (!row) return undefined;
-  const pages = await lastPages(db, incidentId);
+  const pages = await namedPages(db, incidentId);
   return { ...row, data: withOutcomes(JSON.parse(row.data) as LogData, pages) };
 }
 

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { startPrism } from "../../helpers/prism.ts";
+import { scalarOf } from "../../helpers/tables.ts";
 import { ntfyServer } from "./presets/ntfy.ts";
 import { startStandIn } from "./support/stand-in.ts";
 
@@ -48,6 +49,9 @@ for (const publicUrl of [undefined, "http://localhost:4321"])
     assert.equal(page.title, "Critical: Website");
     assert.deepEqual([page.priority, page.tags], [5, ["rotating_light"]]);
     assert.equal(page.actions.length, publicUrl ? 1 : 0);
+    const id = scalarOf<string>(prism, "select id from incidents");
+    const explained = await prism.get(`/api/v1/explain/incident/${id}`);
+    assert.match(explained.text, / by ntfy: /);
     const end = publicUrl ? "Acknowledge this notification" : "Acknowledge it in the console";
     assert.equal(page.message.split("\n").at(-1), `Incident 1. ${end} if you take care of it.`);
     assert.equal((await report("resolved")).status, 200);
