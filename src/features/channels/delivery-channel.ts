@@ -195,6 +195,7 @@ async function noticeOfNotification(
     atMs: createdAt,
     url: linkOf(notification.action) ?? (base === undefined ? undefined : `${base}/dashboard/`),
     ackUrl,
+    confirmUrl: isDrillNotification(notification) ? linkOf(notification.action) : undefined,
     project: projectId === null ? undefined : await projectName(context, projectId),
   });
 }

@@ -26,6 +26,8 @@ export interface NoticeText {
   /** Link into the console; empty without `publicUrl`. */
   readonly url: string;
   readonly ackUrl: string;
+  /** Of a drill's message: the page that proves its way; else empty. */
+  readonly confirmUrl: string;
   /** For a button, and the URL that its press is reported to, less `/<service>`; empty as `ackUrl`. */
   readonly ackToken: string;
   readonly hookUrl: string;
@@ -56,6 +58,7 @@ export interface NoticeParts {
   readonly atMs: number;
   readonly url?: string | undefined;
   readonly ackUrl?: string | undefined;
+  readonly confirmUrl?: string | undefined;
   readonly ackToken?: string | undefined;
   readonly hookUrl?: string | undefined;
   readonly labels?: readonly string[];
@@ -112,6 +115,7 @@ export function noticeOf(parts: NoticeParts): NoticeText {
     key: parts.key,
     url: unbroken(parts.url ?? ""),
     ackUrl: parts.ackUrl ?? "",
+    confirmUrl: unbroken(parts.confirmUrl ?? ""),
     ackToken: parts.ackToken ?? "",
     hookUrl: parts.hookUrl ?? "",
     labels: parts.labels ?? [],

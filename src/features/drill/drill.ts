@@ -67,7 +67,7 @@ function textOf({ settings }: DrillParts, drillId: string) {
   const ask =
     base === undefined
       ? "This server has no `publicUrl`, so the message has no link to confirm it."
-      : "Tap Confirm: it proves that pages reach you this way.";
+      : "Open this message and tap Confirm: it proves that pages reach you this way.";
   return {
     kind: "incident",
     title: TITLE,

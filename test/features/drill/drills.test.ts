@@ -3,6 +3,7 @@ import test from "node:test";
 import { eventually } from "../../helpers/eventually.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { scalarOf } from "../../helpers/tables.ts";
+import { ntfyServer } from "../channels/presets/ntfy.ts";
 import { telegramBot } from "../channels/presets/telegram.ts";
 import { startStandIn } from "../channels/support/stand-in.ts";
 import {
@@ -18,6 +19,13 @@ import {
   textOf,
   waysOf,
 } from "./support.ts";
+
+interface NtfyMessage {
+  readonly priority: number;
+  readonly message: string;
+  readonly click: string;
+  readonly actions: readonly { readonly action: string; readonly label: string; readonly url: string }[];
+}
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -199,6 +207,25 @@ test("in a chat a drill does not look like an alarm", async (t) => {
   await startDrill(world, ada.token);
   await eventually("the drill arrives", () => chat.seen.length === 1);
   assert.match(chat.seen[0]?.text ?? "", /🔵 Drill: tap to confirm/);
+});
+
+test("on ntfy a drill rings as a page does, with a button that proves the way", async (t) => {
+  const world = await drillWorld(t);
+  const { prism, ada } = world;
+  const service = ntfyServer();
+  const server = await startStandIn(t, service);
+  const channel = { name: "Phone", preset: "ntfy", fields: service.fields(server.url) };
+  const made = await prism.post("/api/v1/channels", channel, { token: ada.token });
+  assert.equal(made.status, 201, made.text);
+  await startDrill(world, ada.token);
+  await eventually("the drill arrives", () => server.requests.length === 1);
+  const sent = JSON.parse(server.requests[0]?.text ?? "{}") as NtfyMessage;
+  assert.equal(sent.priority, 5);
+  assert.deepEqual(
+    sent.actions.map(({ action, label, url }) => [action, label, url === sent.click]),
+    [["view", "Confirm", true]],
+  );
+  assert.match(sent.message, /Open this message and tap Confirm/);
 });
 
 test("a token that only reads starts no drill", async (t) => {

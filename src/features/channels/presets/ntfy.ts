@@ -38,11 +38,16 @@ export const ntfy = {
       topic: "{{ field.topic }}",
       title: "{{ n.title }}",
       message: "{{ n.message | default:n.title }}",
+      // A drill rings as a page does.
       priority: {
-        $map: "n.status",
-        resolved: 3,
-        acknowledged: 3,
-        $else: { $map: "n.severity", critical: 5, error: 4, warning: 3, $else: 3 },
+        $if: "n.confirmUrl",
+        $then: 5,
+        $else: {
+          $map: "n.status",
+          resolved: 3,
+          acknowledged: 3,
+          $else: { $map: "n.severity", critical: 5, error: 4, warning: 3, $else: 3 },
+        },
       },
       tags: [
         {
@@ -61,7 +66,10 @@ export const ntfy = {
       ],
       "click?": "{{ n.url }}",
       sequence_id: "{{ key | hash:32 }}",
-      actions: [{ $if: "n.ackUrl", action: "view", label: "Acknowledge", url: "{{ n.ackUrl }}" }],
+      actions: [
+        { $if: "n.ackUrl", action: "view", label: "Acknowledge", url: "{{ n.ackUrl }}" },
+        { $if: "n.confirmUrl", action: "view", label: "Confirm", url: "{{ n.confirmUrl }}" },
+      ],
     },
   },
   ok: [{ status: 200, path: "$.id" }],
