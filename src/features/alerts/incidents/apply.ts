@@ -14,7 +14,7 @@ import type { IncidentFacts } from "./facts.ts";
 import type { Action, NoticeReason, Turn } from "./machine.ts";
 import { isUnreported } from "./notice-text.ts";
 import { type Notice, notifyAudience, notifyUsers } from "./notices.ts";
-import { afterNotReached, overtakeNotices } from "./outcomes.ts";
+import { afterNotReached, overtakeNotices, unreached } from "./outcomes.ts";
 import { noticeCounts } from "./page-view.ts";
 import {
   addLog,
@@ -65,10 +65,16 @@ export async function applyTurn(
   const saved = saveTurn(trx, row, turn, { notices, via: actor?.via ?? "time", held, now });
   const hasTried =
     saved.steppedAt === now || turn.actions.some((each) => each.kind === "log" && each.entry === "looked-again");
-  const moved = hasTried && !change.hasPages ? await afterNotReached(parts, trx, saved, now) : saved;
+  const known = isReachedByNoOne(parts, row, saved, change) ? unreached(parts, saved, now) : saved;
+  const moved = hasTried && !change.hasPages ? await afterNotReached(parts, trx, known, now) : known;
   const next = moved === saved ? saved : saveIncident(trx, moved, moved, now);
   noteChanged(trx, [next], { holds: holdsOf(row, turn, now), sent: change.sent });
   return next;
+}
+
+/** On a server without outside ways a notice in the app counts as reached, but there was none. */
+function isReachedByNoOne({ pages }: IncidentParts, before: IncidentRow, after: IncidentRow, change: Change): boolean {
+  return !pages.hasWays && before.reachedAt === null && after.reachedAt !== null && change.people === 0;
 }
 
 /** Which looks at the incident this turn repeated, and whether alerts were withheld. */
@@ -87,6 +93,8 @@ function holdsOf(before: IncidentRow, { actions }: Turn, now: EpochMs): Holds {
 class Change {
   /** Something is to be sent outside of the app. */
   hasPages = false;
+  /** Persons who got a notice. */
+  people = 0;
   readonly sent: Partial<Record<NoticeReason, number>> = {};
   readonly #parts: IncidentParts;
   readonly #trx: Trx;
@@ -184,6 +192,7 @@ class Change {
       logSeq,
     });
     this.hasPages ||= hasPages;
+    this.people += wanted.length;
     const users100 = wanted.slice(0, LISTED);
     const why = Object.fromEntries(users100.map((id) => [id, through.get(id)]));
     const data = { reason: by ?? "step", ...place, urgency: notify.urgency, users: users100, count: wanted.length };
@@ -218,20 +227,19 @@ class Change {
       ),
     );
     const audience = notified.filter(({ userId }) => members.has(userId));
-    const left = new Set(
-      reason === "resolved"
-        ? audience.map(({ userId }) => userId)
-        : this.#withoutAcks(audience.map((each) => each.userId)),
-    );
+    const users = audience.map(({ userId }) => userId);
+    // Those who acknowledged work on it: an alert that joins is news for them, a repetition is not.
+    const left = new Set(reason === "repeat" ? this.#withoutAcks(users) : users);
     const holders = reason === "resolved" ? null : holdersOf(this.#row.assigned);
     const wanted = audience.filter(({ userId }) => left.has(userId) && (holders?.has(userId) ?? true));
     if (wanted.length === 0) return;
     const notice = await this.#notice(reason, urgency, CAUSES[reason]);
     const { now } = this.#options;
     const { ids: notificationIds } = await notifyAudience(this.#parts, this.#trx, this.#row, wanted, notice, now);
-    const users = wanted.slice(0, LISTED).map(({ userId }) => userId);
+    this.people += wanted.length;
     const end = reason === "resolved" ? { isUnreported: isUnreported(this.#row) } : {};
-    const data = { reason, urgency, users, count: wanted.length, notificationIds, ...end };
+    const listed = wanted.slice(0, LISTED).map(({ userId }) => userId);
+    const data = { reason, urgency, users: listed, count: wanted.length, notificationIds, ...end };
     this.#log.push({ kind: "notified", data });
     this.#count(reason, wanted.length);
   }

@@ -261,8 +261,14 @@ export class Incidents {
     return this.#act(id, "resolve", actor, (row, ...given) => machine.resolve(row, actor.id, ...given), options);
   }
 
+  /** @throws INVALID_STATE if no step of the policy notifies */
   escalate(id: string, actor: Actor, options?: InTransaction): Promise<IncidentRow> {
-    return this.#act(id, "escalate", actor, machine.escalate, options);
+    const decide: Decide = (row, facts, settings, now) => {
+      if (row.state !== "resolved" && !settings.steps.some(machine.isNotifying))
+        throw new PrismError("INVALID_STATE", "No step of the policy notifies; reassign the incident to a person");
+      return machine.escalate(row, facts, settings, now);
+    };
+    return this.#act(id, "escalate", actor, decide, options);
   }
 
   /** Opens an incident without alerts, and pages the people that it names. */

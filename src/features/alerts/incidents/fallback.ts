@@ -23,7 +23,7 @@ export async function fallBack(
     if (found) return [found];
   }
   const owners = parts.users.reachable(await ownersOf(trx, row.projectId), row.projectId);
-  const users = [...(await reachableOf(parts, trx, row, owners, row.urgency))];
+  const users = await withWay(parts, trx, row, owners);
   if (users.length > 0) return [await toUsers(parts, trx, row, { level: "owners", users, notice, now })];
   return row.urgency === "high" && parts.toAdministrators() ? toAdministrators(parts, trx, row, now) : [];
 }
@@ -79,12 +79,22 @@ async function usersOf(
   row: IncidentRow,
   steps: readonly PolicyStep[],
   now: number,
-): Promise<string[]> {
+): Promise<readonly string[]> {
   const found = new Set<string>();
   for (const step of steps)
     if (step.type === "notify")
       for (const id of (await candidatesOf(parts, trx, row.projectId, step, now)).users) found.add(id);
-  return [...(await reachableOf(parts, trx, row, [...found], row.urgency))];
+  return withWay(parts, trx, row, [...found]);
+}
+
+/** Those with a way that works; on a server without outside ways all of them, in the app. */
+async function withWay(
+  parts: IncidentParts,
+  trx: Trx,
+  row: IncidentRow,
+  users: readonly string[],
+): Promise<readonly string[]> {
+  return parts.pages.hasWays ? [...(await reachableOf(parts, trx, row, users, row.urgency))] : users;
 }
 
 async function toUsers(
@@ -102,7 +112,7 @@ async function toUsers(
 /** Administrators are no members of the project: they get its name, the number and a link. */
 async function toAdministrators(parts: IncidentParts, trx: Trx, row: IncidentRow, now: number): Promise<LogEntry[]> {
   const ids = (await administrators(trx)).map(({ id }) => id);
-  const users = [...(await reachableOf(parts, trx, row, ids, "high"))];
+  const users = await withWay(parts, trx, row, ids);
   if (users.length === 0) return [];
   const project = await trx.selectFrom("projects").select("name").where("id", "=", row.projectId).executeTakeFirst();
   const url = parts.publicUrl()?.replace(/\/+$/, "");

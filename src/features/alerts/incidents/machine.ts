@@ -194,8 +194,11 @@ export class Work {
 
   /** Repeats count from the last notification; until someone is reached they come sooner. */
   notified(): void {
-    const callsOthers = this.settings.steps.some(({ type }) => type === "webhook" || type === "channel");
-    if (!callsOthers && !this.facts.hasWays) this.incident.reachedAt ??= this.now;
+    const { steps } = this.settings;
+    const callsOthers = steps.some(({ type }) => type === "webhook" || type === "channel");
+    const { assigned, step } = this.incident;
+    const hasAsked = assigned !== null || steps.slice(0, step).some(({ type }) => type === "notify");
+    if (hasAsked && !callsOthers && !this.facts.hasWays) this.incident.reachedAt ??= this.now;
     if (this.isEscalating) this.incident.repeatAt = this.now + repeatMsOf(this.incident, this.settings);
   }
 
@@ -419,6 +422,10 @@ export function resolve(incident: Incident, by: string, facts: Facts, settings: 
 /** Types of steps that reach people. */
 const NOTIFYING: ReadonlySet<PolicyStep["type"]> = new Set(["notify", "webhook", "channel"]);
 
+export function isNotifying({ type }: PolicyStep): boolean {
+  return NOTIFYING.has(type);
+}
+
 /**
  * The next step that notifies is due now, whatever precedes it. An acknowledged or snoozed incident
  * is open again. After the last step the first one follows.
@@ -426,7 +433,7 @@ const NOTIFYING: ReadonlySet<PolicyStep["type"]> = new Set(["notify", "webhook",
 export function escalate(incident: Incident, facts: Facts, settings: StepSettings, now: EpochMs): Turn {
   const work = new Work(incident, facts, settings, now);
   const { steps } = settings;
-  const notifying = steps.flatMap(({ type }, index) => (NOTIFYING.has(type) ? [index] : []));
+  const notifying = steps.flatMap((step, index) => (isNotifying(step) ? [index] : []));
   const next = notifying.find((index) => index >= incident.step);
   const [first] = notifying;
   if (incident.state === "resolved" || first === undefined) return work.done();

@@ -81,11 +81,13 @@ export async function reached(parts: IncidentParts, trx: Trx, id: string): Promi
 
 function markReached(parts: IncidentParts, trx: Trx, row: IncidentRow): boolean {
   if (row.state === "resolved" || row.reachedAt !== null) return false;
-  const now = parts.clock.now();
-  const wait = repeatMsOf({ reachedAt: now }, settingsOf(parts.policies, row));
-  const repeatAt = row.repeatAt === null ? null : now + wait;
-  save(parts, trx, { ...row, reachedAt: now, repeatAt });
+  save(parts, trx, { ...row, ...reachedIn(parts, row, parts.clock.now()) });
   return true;
+}
+
+function reachedIn({ policies }: IncidentParts, row: IncidentRow, now: number) {
+  const wait = repeatMsOf({ reachedAt: now }, settingsOf(policies, row));
+  return { reachedAt: now, repeatAt: row.repeatAt === null ? null : now + wait };
 }
 
 /** An accepted page was returned: if it was all that reached someone, the incident has reached no one. */
@@ -105,10 +107,14 @@ async function notReached(parts: IncidentParts, trx: Trx, { incidentId, notifica
     .limit(1)
     .executeTakeFirst();
   if (opened) return;
-  const now = parts.clock.now();
-  const wait = repeatMsOf({ reachedAt: null }, settingsOf(parts.policies, row));
+  save(parts, trx, unreached(parts, row, parts.clock.now()));
+}
+
+/** The incident as one that has reached no one: its targets are asked again sooner. */
+export function unreached({ policies }: IncidentParts, row: IncidentRow, now: number): IncidentRow {
+  const wait = repeatMsOf({ reachedAt: null }, settingsOf(policies, row));
   const repeatAt = row.repeatAt === null ? null : Math.min(row.repeatAt, now + wait);
-  save(parts, trx, { ...row, reachedAt: null, repeatAt });
+  return { ...row, reachedAt: null, repeatAt };
 }
 
 function save(parts: IncidentParts, trx: Trx, row: IncidentRow): IncidentRow {
@@ -192,7 +198,8 @@ export async function afterNotReached(
   const entries = await fallBack(parts, trx, row, { notice, now });
   if (entries.length > 0) {
     addLog(trx, row.id, entries, now);
-    return { ...row, notices: number };
+    const asked = { ...row, notices: number };
+    return parts.pages.hasWays ? asked : { ...asked, ...reachedIn(parts, asked, now) };
   }
   if ((await lastLog(trx, row.id, ["unreachable", "fallback"]))?.kind !== "unreachable")
     addLog(trx, row.id, [{ kind: "unreachable" }], now);

@@ -35,10 +35,11 @@ test("steps run in order with their waits; the last round ends with incident.exh
   assert.deepEqual(world.take(), ["log exhausted", "incident.exhausted"]);
 });
 
-test("a policy without steps notifies no one and is never exhausted", () => {
+test("a policy without steps notifies no one, reaches no one, and is never exhausted", () => {
   const world = new World({ steps: [], groupWaitMs: 0 });
-  world.pass(60 * MINUTE);
-  assert.deepEqual(world.take(), []);
+  world.pass(12 * MINUTE);
+  assert.deepEqual(world.take(), ["log looked-again", "log looked-again"]);
+  assert.equal(world.incident.reachedAt, null);
 });
 
 test("the audience is notified again when nobody acknowledged for the repeat interval", () => {

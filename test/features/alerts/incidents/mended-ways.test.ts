@@ -236,3 +236,26 @@ test("of a person who is deleted no failed way is left, and nothing more is sent
     pagesOf(world).every(({ outcome }) => outcome === "skipped" || outcome === "overtaken" || outcome === "failed"),
   );
 });
+
+/** The project's alerts go to a policy without steps, and the server has no way outside of the app. */
+async function withoutSteps(t: TestContext): Promise<IncidentWorld> {
+  const world = await IncidentWorld.start(t);
+  const { prism } = world;
+  assert.equal((await prism.post("/api/v1/policies", { name: "Empty", steps: [] })).status, 201);
+  const reply = await prism.put("/api/v1/routes", { route: { policy: "Empty", groupWaitMs: 0 } });
+  assert.equal(reply.status, 200, reply.text);
+  return world;
+}
+
+test("a policy without steps reaches no one: the default policy asks people in the app on a server without other ways", async (t) => {
+  const world = await withoutSteps(t);
+  await world.member("ann");
+  await world.fire("A");
+  await world.pass(0);
+  assert.deepEqual(await world.notified(), ["step ann"]);
+  const { id, reachedAt, repeatAt } = await world.only();
+  assert.deepEqual([reachedAt, (repeatAt ?? 0) - world.clock.now()], [world.clock.now(), 240 * MINUTE]);
+  assert.ok((await world.log(id)).includes("fallback"));
+  const refused = await world.prism.post<{ error: { code: string } }>(`/api/v1/incidents/${id}/escalate`, {});
+  assert.deepEqual([refused.status, refused.body.error.code], [409, "INVALID_STATE"]);
+});

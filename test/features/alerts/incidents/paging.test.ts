@@ -318,7 +318,8 @@ test("a webhook step of the policy gets what the person wrote, as an alert in Al
     const steps = [{ type: "webhook", url: `${receiver.url}/${format}`, format }];
     assert.equal((await prism.post("/api/v1/policies", { name: format, steps })).status, 201);
     const { body } = await page({ policy: format });
-    await world.pass(10 * MINUTE);
+    // The person has no way, so the steps start after 30 s; 5 minutes later the webhook would be asked again.
+    await world.pass(MINUTE);
     await eventually(`${format}: it is called`, () => receiver.bodies.length === 1);
     await act(body.id, "resolve");
     await eventually(`${format}: it reads of the end`, () => receiver.bodies.length === 2);
@@ -332,4 +333,21 @@ test("a webhook step of the policy gets what the person wrote, as an alert in Al
       assert.equal(first.alerts[0]?.fingerprint, last.alerts[0]?.fingerprint);
     } else assert.deepEqual([first.incident?.message, first.alerts], ["Can you look?", []]);
   }
+});
+
+test("an alert that joins an acknowledged incident is news for those who acknowledged it, too", async (t) => {
+  const world = await IncidentWorld.start(t, { "auth.accessExpires": "30d" });
+  const ann = await world.member("ann");
+  const labels = { alertname: "PaymentFailed" };
+  await world.fire("A", { labels: { ...labels, order: "1" } });
+  await world.pass(MINUTE);
+  assert.deepEqual(await world.notified(), ["step ann"]);
+  const { id } = await world.only();
+  const reply = await world.prism.post(`${PATH}/${id}/acknowledge`, {}, { token: ann.token });
+  assert.equal(reply.status, 200, reply.text);
+  await world.fire("B", { labels: { ...labels, order: "2" } });
+  await world.pass(10 * MINUTE);
+  assert.deepEqual(await world.notified(), ["step ann", "new-alerts ann"]);
+  await world.pass(300 * MINUTE);
+  assert.deepEqual(await world.notified(), ["step ann", "new-alerts ann"], "no repetition");
 });
