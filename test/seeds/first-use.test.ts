@@ -284,7 +284,7 @@ test("S4: db:restore needs the archive and says so", async (t) => {
 
 test("what the page calls absent is absent", async (t) => {
   const root = join(import.meta.dirname, "../..");
-  for (const name of ["Dockerfile", "docker-compose.yml", "compose.yaml", "prisma", ".github"])
+  for (const name of ["Dockerfile", "docker-compose.yml", "compose.yaml", "prisma"])
     assert.ok(!existsSync(join(root, name)), name);
   const prism = await startPrism(t);
   for (const path of ["/admin/queues", "/queues"]) assert.equal((await prism.get(path)).status, 404, path);

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
+import { countOf } from "../../../helpers/tables.ts";
 import { startRecorder } from "../../../helpers/webhook-recorder.ts";
 import { IncidentWorld, MINUTE } from "./support.ts";
 
@@ -80,6 +81,8 @@ test("an incident whose policy only calls webhooks goes on calling, and is not a
   // The administrator's token ends after 15 minutes.
   for (let call = 1; call <= 3; call += 1) {
     await eventually(`call ${call}`, () => recorder.posts.length === call);
+    // Until its answer is stored the incident has reached no one, and calls sooner.
+    await eventually("its answer is stored", () => countOf(world.prism, "pages where outcome <> 'delivered'") === 0);
     if (call < 3) await world.pass(5 * MINUTE);
   }
   await world.fire("Other");
