@@ -54,7 +54,7 @@ const NOTHING = {
   ms: 0,
 };
 
-/** Of a service whose messages have a button or link that acknowledges, which needs `publicUrl`. */
+/** A hint if messages of the service have a link that acknowledges and `publicUrl` is missing. */
 function linkHint({ settings }: ManageContext, { preset }: Parameters<typeof previewOf>[0]): string | null {
   if (settings().publicUrl !== undefined || !/n\.ack(Url|Token)/.test(JSON.stringify(preset.send))) return null;
   return "publicUrl is not set: messages of incidents have no link that acknowledges";

@@ -140,7 +140,7 @@ export async function checkAccounts(db: DoctorDatabase): Promise<Check[]> {
   return [warn("accounts", what, "remove these accounts if no one signs in to them: prism user delete <id>")];
 }
 
-/** API keys whose maker's account is disabled, which are refused, or was deleted by an earlier version, which work. */
+/** API keys of disabled accounts, which are refused, and of accounts that version 0.1 deleted, which still work. */
 export async function checkKeys(db: DoctorDatabase): Promise<Check[]> {
   const rows = await db
     .selectFrom("api_keys as k")

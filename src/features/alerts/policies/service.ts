@@ -105,7 +105,10 @@ export const PolicyWarnings = v.object({
       ),
     }),
   ),
-  hasOutsideWay: doc(v.boolean(), "Whether people can be reached outside of the app: without, nothing falls back"),
+  hasOutsideWay: doc(
+    v.boolean(),
+    "Whether people can be reached outside of the app: without, incidents fall back in the app",
+  ),
 });
 
 export const PolicyVersion = named(

@@ -160,7 +160,7 @@ export async function policyWarnings(parts: WarningParts, db: Db, policy: Warned
         "no-outside-way",
         "server",
         "No way outside of the app is configured on this server: people read incidents in the app only " +
-          "(an app of ntfy or Gotify with this server is the app), and incidents that reach no one do not fall back",
+          "(an app of ntfy or Gotify with this server is the app), also those to whom incidents fall back",
       ),
     );
   return found;
@@ -218,7 +218,7 @@ async function peopleWarnings(
   );
 }
 
-/** The built-in policy of a project without another one, none of whose members has a way. */
+/** For a project that has only the built-in policy: whether no member has a way. */
 async function membersWarnings(
   parts: WarningParts,
   db: Db,

@@ -242,7 +242,7 @@ test("a gap is reported a day ahead to who made the policy, once", async (t) => 
   assert.equal(gaps().length, 1, "a gap has one notice, also once it has begun");
 });
 
-test("without any way outside of the app a policy that notifies people is warned of, as nothing falls back", async (t) => {
+test("without any way outside of the app a policy that notifies people is warned of, as its incidents stay in the app", async (t) => {
   const world = await IncidentWorld.start(t);
   await world.member("ann");
   assert.deepEqual(await listed(world), [], "the built-in policy of a server for the app alone is well");
