@@ -458,14 +458,10 @@ test("bodies of pings count, also after a crash and an upgrade, until they are r
     assert.equal(counted(prism).bytesOf(eve.id), size, `${text}, after a crash`);
     return size;
   };
-  const make = async (name: string) =>
-    (
-      await prism.post<{ id: string; pingUrl: string }>(
-        "/api/v1/heartbeats",
-        { projectId: eve.id, name, timeoutMs: 3_600_000 },
-        { token: eve.token },
-      )
-    ).body;
+  const make = async (name: string) => {
+    const body = { projectId: eve.id, name, timeoutMs: 3_600_000 };
+    return (await prism.post<{ id: string; pingUrl: string }>("/api/v1/heartbeats", body, { token: eve.token })).body;
+  };
   const [backup, other] = [await make("backup"), await make("other")];
   const ping = async ({ pingUrl }: { pingUrl: string }, body?: string) => {
     const path = new URL(pingUrl).pathname;
