@@ -77,9 +77,10 @@ const packedNatives = {
 
 const startedAt = Date.now();
 mkdirSync(work, { recursive: true });
-// `against` holds the executables of other commits (bench/lib/build-of.ts).
+// Executables of other commits (bench/lib/build-of.ts) and recordings of them (scripts/surface/).
+const KEPT = ["against", "surface"];
 for (const name of readdirSync(work))
-  if (name !== "against") rmSync(join(work, name), { recursive: true, force: true });
+  if (!KEPT.includes(name)) rmSync(join(work, name), { recursive: true, force: true });
 mkdirSync(dirname(output), { recursive: true });
 execFileSync(process.execPath, [join(root, "scripts/collect.mjs")], { stdio: "inherit" });
 writeModuleTypes(join(root, "dist/module.d.ts"));

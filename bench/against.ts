@@ -46,7 +46,8 @@ const unknown = chosen.filter((name) => !(name in PARTS));
 if (unknown.length > 0)
   throw new Error(`no such part: ${unknown.join(", ")}; parts are ${Object.keys(PARTS).join(", ")}`);
 const before = buildOf(ref);
-const after: Build = { commit: "this checkout", executable: join(root, "dist/prism") };
+const dist = join(root, "dist");
+const after: Build = { commit: "this checkout", dist, executable: join(dist, "prism") };
 const dir = mkdtempSync(join(tmpdir(), "prism-bench-"));
 // Copies, like downloads: how a file was written changes how it is mapped.
 const copies = { before: copyOf(before, "before"), after: copyOf(after, "after") };

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import * as esbuild from "esbuild";
 
-const FOLDERS = ["bench", "bin", "examples", "migrations", "src", "test"];
+const FOLDERS = ["bench", "bin", "examples", "migrations", "scripts", "src", "test"];
 const RELATIVE_IMPORT = /\b((?:from|import) ?\(? ?")(\.{1,2}\/[^"\n]+)\.ts(")/g;
 
 /** Compiles each `.ts` file below `root` to a `.js` file at the same path below `folder`. */

@@ -4,27 +4,31 @@ import { join } from "node:path";
 
 const root = join(import.meta.dirname, "../..");
 const folder = join(root, ".build/against");
+/** Of `dist/`: what users get. */
+const KEPT = ["prism", "module.d.ts", "prism-client"];
 
 export interface Build {
   /** Abbreviated id of the commit. */
   readonly commit: string;
+  /** With `prism`, `module.d.ts` and `prism-client/`. */
+  readonly dist: string;
   readonly executable: string;
 }
 
 /**
- * The executable of a commit, built once and kept in `.build/against/`. Packages are those of this
+ * What a commit builds, built once and kept in `.build/against/<commit>/`. Packages are those of this
  * checkout if the commit has the same lock file, else they are installed.
  * @param ref anything that git resolves to a commit
  * @throws Error if git does not know the commit, such as in a clone without history
  */
 export function buildOf(ref: string): Build {
   const commit = git("rev-parse", "--verify", "--short=10", `${ref}^{commit}`);
-  const executable = join(folder, `prism-${commit}`);
-  if (!existsSync(executable)) build(commit, executable);
-  return { commit, executable };
+  const dist = join(folder, commit);
+  if (!existsSync(dist)) build(commit, dist);
+  return { commit, dist, executable: join(dist, "prism") };
 }
 
-function build(commit: string, executable: string): void {
+function build(commit: string, dist: string): void {
   mkdirSync(folder, { recursive: true });
   const dir = mkdtempSync(join(folder, "source-"));
   try {
@@ -35,9 +39,9 @@ function build(commit: string, executable: string): void {
     if (lock(dir) === lock(root)) symlinkSync(join(root, "node_modules"), join(dir, "node_modules"));
     else run(dir, "npm", "ci", "--no-audit", "--no-fund");
     run(dir, "npm", "run", "build");
-    const copy = `${executable}.new`;
-    cpSync(join(dir, "dist/prism"), copy);
-    renameSync(copy, executable);
+    const copy = `${dist}.new`;
+    for (const name of KEPT) cpSync(join(dir, "dist", name), join(copy, name), { recursive: true });
+    renameSync(copy, dist);
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
