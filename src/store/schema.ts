@@ -15,7 +15,6 @@ import type {
   HeartbeatKeysTable,
   HeartbeatPingsTable,
   HeartbeatStatus,
-  HeartbeatsTable,
   IncidentAcksTable,
   IncidentAlertsTable,
   IncidentLogTable,
@@ -160,7 +159,6 @@ export type {
   HeartbeatKeysTable,
   HeartbeatPingsTable,
   HeartbeatStatus,
-  HeartbeatsTable,
   IncidentsTable,
   IntegrationKind,
   IntegrationsTable,
@@ -294,7 +292,6 @@ export interface Schema {
   oncall_users: OnCallUsersTable;
   oncall_days_off: OnCallDaysOffTable;
   oncall_conflicts: OnCallConflictsTable;
-  heartbeats: HeartbeatsTable;
   heartbeat_pings: HeartbeatPingsTable;
   heartbeat_flips: HeartbeatFlipsTable;
   heartbeat_keys: HeartbeatKeysTable;

@@ -9,18 +9,11 @@ import type { Exchange } from "../../http/exchange.ts";
 import { MEDIA_HEADERS } from "../../http/headers.ts";
 import type { HttpKernel } from "../../http/kernel.ts";
 import { ANSWERS_LATER, type Route, route } from "../../http/route.ts";
+import type { HeartbeatRow } from "./heartbeat.ts";
 import { type Heartbeats, shownName } from "./heartbeats.ts";
 import type { ManageContext } from "./manage.ts";
 import { openToPages } from "./pings.ts";
-import {
-  countStates,
-  findByBadgeUuid,
-  findKeysByBadgeKey,
-  type HeartbeatRow,
-  heartbeatsOf,
-  type KeysRow,
-  runningOf,
-} from "./table.ts";
+import { countStates, findByBadgeUuid, findKeysByBadgeKey, heartbeatsOf, type KeysRow, runningOf } from "./table.ts";
 
 /** A badge's signature: the first 8 characters of the HMAC over the project's badge key and tag. */
 export function signatureOf({ badgeKey, badgeSecret }: KeysRow, tag: string | null): string {

@@ -1,9 +1,8 @@
 import { type EpochMs, isTimezone, toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import { type Definition, kindOfSchedule, type ManageContext, slugOf, urlsOf } from "./manage.ts";
-import type { PingFilters } from "./pings.ts";
+import { type Definition, Heartbeat, type HeartbeatRow, type PingFilters } from "./heartbeat.ts";
+import { kindOfSchedule, type ManageContext, slugOf, urlsOf } from "./manage.ts";
 import { expectedAt } from "./status.ts";
-import type { HeartbeatRow } from "./table.ts";
 
 // A check of the management API of Healthchecks: its members in requests, where unknown ones are
 // ignored, and in answers. The texts of errors are those of Healthchecks.
@@ -83,7 +82,7 @@ export function definitionOf(body: Body, version: number, filters: PingFilters, 
 }
 
 /** With a schedule the time-out is ignored. */
-function planOf(body: Body, timeout: number | undefined): Partial<Definition> {
+function planOf(body: Body, timeout: number | undefined): Definition {
   const schedule = textOf(body, "schedule", 100);
   const timezone = textOf(body, "tz", 36);
   if (timezone !== undefined && !isTimezone(timezone)) throw invalid("tz", "is not a valid timezone");
@@ -96,13 +95,13 @@ function planOf(body: Body, timeout: number | undefined): Partial<Definition> {
   }
 }
 
-function simple(timeout: number): Partial<Definition> {
+function simple(timeout: number): Definition {
   return { kind: "simple", schedule: null, timeoutMs: timeout * 1000 };
 }
 
 /** @returns undefined if the request changes none */
 function filtersOf(body: Body, before: PingFilters): PingFilters | undefined {
-  const filters: Record<string, string | boolean> = { ...before };
+  const filters: Record<string, string | boolean | undefined> = { ...before };
   let isChanged = false;
   for (const [member, key] of KEYWORDS) {
     const value = textOf(body, member, 200);
@@ -177,12 +176,12 @@ export function checkView(
   { isWriter, version }: Viewer,
   channels: readonly ChannelName[],
 ) {
-  const filters = JSON.parse(row.filters) as PingFilters;
+  const filters = Heartbeat.value(row, "filters");
   const { uuid, pingUrl, badgeUrl } = urlsOf(context, row, isWriter);
   const status = context.heartbeats.shownOf(row);
   const isStarted = row.lastStartAt !== null;
   const update = uuid && `${context.publicUrl()}/healthchecks/api/v${version}/checks/${uuid}`;
-  const assigned = JSON.parse(row.channels) as string[];
+  const assigned = Heartbeat.value(row, "channels");
   const ids = channels.filter(({ name }) => assigned.includes(name)).map(({ id }) => id);
   return {
     name: row.name,

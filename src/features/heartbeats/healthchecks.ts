@@ -21,11 +21,10 @@ import {
   type UniqueMember,
   uniqueOf,
 } from "./healthchecks-check.ts";
+import { Heartbeat, type HeartbeatRow } from "./heartbeat.ts";
 import { keysOf } from "./heartbeats.ts";
 import type { ManageContext } from "./manage.ts";
 import * as manage from "./manage.ts";
-import type { PingFilters } from "./pings.ts";
-import type { HeartbeatRow } from "./table.ts";
 import * as table from "./table.ts";
 
 export interface HealthchecksContext extends ManageContext {
@@ -247,7 +246,7 @@ async function postCheck(context: HealthchecksContext, caller: Caller, body: Rea
   return context.db.write(async (trx) => {
     const channels = await channelsOf(trx, caller);
     const before = unique.length === 0 ? undefined : await equalCheck(trx, caller, body, unique);
-    const filters = JSON.parse(before?.filters ?? "{}") as PingFilters;
+    const filters = before ? Heartbeat.value(before, "filters") : {};
     const definition = definitionOf(body, caller.version, filters, channels);
     if (before) {
       const updated = await manage.updateHeartbeat(context, trx, before, definition);
@@ -290,7 +289,7 @@ function updateCheck(
   body: Readonly<Record<string, unknown>>,
 ) {
   return changed(context, caller, code, async (trx, row) => {
-    const filters = JSON.parse(row.filters) as PingFilters;
+    const filters = Heartbeat.value(row, "filters");
     const definition = definitionOf(body, caller.version, filters, await channelsOf(trx, caller));
     return manage.updateHeartbeat(context, trx, row, definition);
   });

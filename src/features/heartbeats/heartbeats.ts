@@ -11,6 +11,7 @@ import type { WatchedHeartbeat } from "../../store/effect.ts";
 import type { Maker, Projects } from "../access/index.ts";
 import type { AlertInput } from "../alerts/index.ts";
 import { AlertFeeds, type AlertReport, type FeedsParts } from "./feeds.ts";
+import { Heartbeat, type HeartbeatRow } from "./heartbeat.ts";
 import type { PingIds } from "./ping-ids.ts";
 import { ALERT_SCHEME, kindOf, type Ping } from "./pings.ts";
 import {
@@ -19,8 +20,6 @@ import {
   alertOf,
   type Back,
   type Change,
-  DEFAULT_GRACE_MS,
-  DEFAULT_TIMEOUT_MS,
   dueAtOf,
   type Flip,
   fairDueAt,
@@ -30,7 +29,7 @@ import {
   type ShownStatus,
   shownStatus,
 } from "./status.ts";
-import type { HeartbeatRow, KeysRow } from "./table.ts";
+import type { KeysRow } from "./table.ts";
 import * as table from "./table.ts";
 
 /** Takes alerts in the caller's transaction. */
@@ -345,37 +344,15 @@ export function newHeartbeat(
 ): HeartbeatRow {
   const id = uuidv7();
   return {
+    ...Heartbeat.initial,
     id,
     projectId,
-    ...ids.columnsOf(id),
-    badgeUuid: randomUUID(),
     name,
     slug,
-    tags: "",
-    description: "",
-    kind: "simple",
-    timeoutMs: DEFAULT_TIMEOUT_MS,
-    graceMs: DEFAULT_GRACE_MS,
-    schedule: null,
-    timezone: "UTC",
-    methods: "",
-    filters: "{}",
-    manualResume: 0,
-    channels: "[]",
-    labels: "{}",
-    severity: null,
-    status: "new",
-    pingCount: 0,
-    lastPingAt: null,
-    lastStartAt: null,
-    lastStartRid: null,
-    lastDurationMs: null,
-    dueAt: null,
-    version: 1,
-    createdBy: null,
+    ...ids.columnsOf(id),
+    badgeUuid: randomUUID(),
     createdAt: now,
     updatedAt: now,
-    fedBy: null,
   };
 }
 
@@ -404,11 +381,11 @@ function alertInput(row: HeartbeatRow, flip: Flip, action: "open" | "resolve", n
     key: `hb:${row.id}`,
     labels: {
       alertname: "HeartbeatDown",
-      ...(JSON.parse(row.labels) as Record<string, string>),
+      ...Heartbeat.value(row, "labels"),
       heartbeat: name,
       slug: row.slug,
       tags: row.tags,
-      channels: (JSON.parse(row.channels) as string[]).join(","),
+      channels: Heartbeat.value(row, "channels").join(","),
     },
     annotations: { summary: `${name} is down`, description: reasonText(row, flip) },
     severity: row.severity,

@@ -10,10 +10,11 @@ import type { StorageGuard } from "../../store/write-health.ts";
 import type { Projects } from "../access/index.ts";
 import { Recurrence, readCron } from "../schedules/index.ts";
 import { compileFedBy, MAX_FEEDS } from "./feeds.ts";
+import type { Definition, HeartbeatRow } from "./heartbeat.ts";
 import { type Heartbeats, keysOf, newHeartbeat } from "./heartbeats.ts";
 import { nextElapse, readOnCalendar } from "./on-calendar.ts";
 import { paused, resumed } from "./status.ts";
-import type { HeartbeatRow, KeysRow } from "./table.ts";
+import type { KeysRow } from "./table.ts";
 import * as table from "./table.ts";
 
 // What people and programs do with heartbeats, besides pings: the same for each API.
@@ -29,27 +30,6 @@ export interface ManageOwn {
 }
 
 export type ManageContext = ManageOwn & Pick<CoreServices, "audit">;
-
-/** The columns that a caller sets. */
-export type Definition = Pick<
-  HeartbeatRow,
-  | "name"
-  | "slug"
-  | "tags"
-  | "description"
-  | "kind"
-  | "timeoutMs"
-  | "graceMs"
-  | "schedule"
-  | "timezone"
-  | "methods"
-  | "filters"
-  | "manualResume"
-  | "channels"
-  | "labels"
-  | "severity"
-  | "fedBy"
->;
 
 /** @throws HEARTBEAT_NOT_FOUND, also for one that the caller may not see */
 export async function visibleHeartbeat(
@@ -90,7 +70,7 @@ export async function createHeartbeat(
   ctx: ManageContext,
   trx: Trx,
   projectId: string,
-  definition: Partial<Definition>,
+  definition: Definition,
   createdBy: string | null,
 ): Promise<HeartbeatRow> {
   const { heartbeats, audit } = ctx;
@@ -116,7 +96,7 @@ export async function createHeartbeat(
 }
 
 /** The due time follows the new plan; the status follows the next ping, or the due time. */
-export async function updateHeartbeat(ctx: ManageContext, trx: Trx, row: HeartbeatRow, changes: Partial<Definition>) {
+export async function updateHeartbeat(ctx: ManageContext, trx: Trx, row: HeartbeatRow, changes: Definition) {
   const { heartbeats, audit } = ctx;
   const now = heartbeats.clock.now();
   requirePlan({ ...row, ...changes }, now);
@@ -201,7 +181,7 @@ export function kindOfSchedule(schedule: string): "cron" | "oncalendar" {
   return "oncalendar";
 }
 
-type TimePlan = Pick<Definition, "kind" | "schedule" | "timezone">;
+type TimePlan = Pick<HeartbeatRow, "kind" | "schedule" | "timezone">;
 
 /** @throws INVALID_CRON, INVALID_TIMEZONE */
 function requirePlan({ kind, schedule, timezone }: TimePlan, now: number): void {
@@ -217,7 +197,7 @@ function requirePlan({ kind, schedule, timezone }: TimePlan, now: number): void 
 const PREVIEWED_TIMES = 5;
 
 interface PreviewPlan {
-  readonly kind?: Definition["kind"] | undefined;
+  readonly kind?: HeartbeatRow["kind"] | undefined;
   readonly schedule: string;
   readonly timezone?: string | undefined;
 }

@@ -1,6 +1,6 @@
 import { createHash, createHmac, hkdfSync, randomBytes, randomUUID } from "node:crypto";
 import { type SealedBox, UnsealError } from "../../core/sealed-box.ts";
-import type { HeartbeatsTable } from "../../store/schema.ts";
+import type { HeartbeatRow } from "./heartbeat.ts";
 
 /** Seal context of a heartbeat's id in ping URLs. */
 export function pingSealContext(id: string): string {
@@ -12,7 +12,7 @@ export function pingKeySealContext(projectId: string): string {
   return `heartbeat_keys.sealedPingKey.${projectId}`;
 }
 
-type PingColumns = Pick<HeartbeatsTable, "pingHash" | "sealedPing" | "uniqueKey">;
+type PingColumns = Pick<HeartbeatRow, "pingHash" | "sealedPing" | "uniqueKey">;
 
 const PING_KEY_BYTES = 16;
 

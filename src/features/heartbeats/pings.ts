@@ -1,7 +1,7 @@
 import { CHARGED_CHUNKS } from "../../http/body.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import type { PingKind } from "../../store/schema.ts";
-import type { HeartbeatRow } from "./table.ts";
+import { Heartbeat, type HeartbeatRow, type PingFilters } from "./heartbeat.ts";
 
 /** Bytes of a ping's body that are kept; the rest is read and dropped. */
 export const PING_BODY_BYTES = 10_000;
@@ -28,18 +28,6 @@ export interface Ping extends PingAction {
   readonly durationMs?: number;
 }
 
-/** Texts that decide what a ping means. */
-export interface PingFilters {
-  readonly subject?: boolean;
-  readonly body?: boolean;
-  readonly httpBody?: boolean;
-  readonly defaultFail?: boolean;
-  /** Separated by commas. */
-  readonly startKeywords?: string;
-  readonly successKeywords?: string;
-  readonly failureKeywords?: string;
-}
-
 /** @returns null for a suffix that is no whole number; `out-of-range` for one above 255 */
 export function actionOf(suffix: string | undefined): PingAction | null | "out-of-range" {
   if (suffix === undefined || suffix === "") return { kind: "success", exitStatus: null };
@@ -55,7 +43,7 @@ export function kindOf(heartbeat: HeartbeatRow, { kind, method, scheme, body }: 
   if (heartbeat.status === "paused" && heartbeat.manualResume === 1) return "ignored";
   if (scheme === "email" || scheme === ALERT_SCHEME) return kind;
   if (heartbeat.methods !== "" && method !== heartbeat.methods) return "ignored";
-  const filters = JSON.parse(heartbeat.filters) as PingFilters;
+  const filters = Heartbeat.value(heartbeat, "filters");
   return filters.httpBody ? kindByKeyword(filters, Buffer.from(body ?? []).toString("utf8")) : kind;
 }
 

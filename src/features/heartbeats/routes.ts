@@ -14,11 +14,12 @@ import type { Trx } from "../../store/database.ts";
 import { creatorOf } from "../access/index.ts";
 import { badgeRoutes, badgeUrlOf, projectMetricsRoutes } from "./badges.ts";
 import { healthchecksRoutes } from "./healthchecks.ts";
+import { Heartbeat, type HeartbeatRow } from "./heartbeat.ts";
 import type { ManageContext, ManageOwn } from "./manage.ts";
 import * as manage from "./manage.ts";
 import { pingRoutes } from "./ping-routes.ts";
 import * as s from "./schema.ts";
-import type { HeartbeatRow, KeysRow } from "./table.ts";
+import type { KeysRow } from "./table.ts";
 import * as table from "./table.ts";
 
 interface HeartbeatsOwn extends ManageOwn {
@@ -63,7 +64,7 @@ function serveHeartbeats(server: FeatureServer, context: Context): void {
     id: "listHeartbeats",
     summary: "List heartbeats, newest first",
     query: s.ListHeartbeats,
-    response: pageOf(s.HeartbeatView),
+    response: pageOf(Heartbeat.View),
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
     async handle(exchange, { query: { projectId, pings, ...filter } }) {
       const principal = callerOf(exchange);
@@ -106,7 +107,7 @@ function serveHeartbeats(server: FeatureServer, context: Context): void {
     summary: "Create a heartbeat; its ping URL is in the answer",
     body: s.CreateHeartbeat,
     status: 201,
-    response: s.HeartbeatView,
+    response: Heartbeat.View,
     errors: ["PROJECT_NOT_FOUND", "LIMIT_REACHED", ...PLAN_ERRORS, ...IDEMPOTENCY_ERRORS],
     handle(exchange, { body }) {
       const principal = holderOf(exchange);
@@ -127,7 +128,7 @@ function serveHeartbeats(server: FeatureServer, context: Context): void {
     method: "GET",
     id: "getHeartbeat",
     summary: "Get a heartbeat",
-    response: s.HeartbeatView,
+    response: Heartbeat.View,
     errors: ["HEARTBEAT_NOT_FOUND"],
     async handle(exchange, { params }) {
       const principal = callerOf(exchange);
@@ -141,7 +142,7 @@ function serveHeartbeats(server: FeatureServer, context: Context): void {
     id: "updateHeartbeat",
     summary: "Update a heartbeat; absent members keep their values",
     body: s.UpdateHeartbeat,
-    response: s.HeartbeatView,
+    response: Heartbeat.View,
     errors: ["HEARTBEAT_NOT_FOUND", "VERSION_CONFLICT", ...PLAN_ERRORS],
     async handle(exchange, { params, body }) {
       const definition = s.definitionOf(body);
@@ -181,7 +182,7 @@ function serveHeartbeats(server: FeatureServer, context: Context): void {
       body: s.NoBody,
       id,
       summary,
-      response: s.HeartbeatView,
+      response: Heartbeat.View,
       errors: ["HEARTBEAT_NOT_FOUND", "VERSION_CONFLICT", ...(name === "resume" ? (["INVALID_STATE"] as const) : [])],
       handle: (exchange, { params }) => change(exchange, params.id, (trx, row) => act(context, trx, row)),
     });

@@ -1,13 +1,13 @@
-import type { Selectable } from "kysely";
-import { DAY_MS, type EpochMs } from "../../core/clock.ts";
-import type { HeartbeatStatus, HeartbeatsTable, PingKind } from "../../store/schema.ts";
+import type { EpochMs } from "../../core/clock.ts";
+import type { HeartbeatStatus, PingKind } from "../../store/schema.ts";
 import { Recurrence } from "../schedules/index.ts";
+import type { HeartbeatRow } from "./heartbeat.ts";
 import { nextElapse, readOnCalendar } from "./on-calendar.ts";
 
 // The states of a heartbeat (docs/heartbeats.md): pure functions over its row.
 
 /** When a heartbeat expects pings. */
-export type Plan = Pick<Selectable<HeartbeatsTable>, "kind" | "timeoutMs" | "graceMs" | "schedule" | "timezone">;
+export type Plan = Pick<HeartbeatRow, "kind" | "timeoutMs" | "graceMs" | "schedule" | "timezone">;
 
 /** What pings change. */
 export interface HeartbeatState {
@@ -33,11 +33,6 @@ export interface Change {
   /** Duration of the run that this ping ended. */
   readonly durationMs: number | null;
 }
-
-export const DEFAULT_TIMEOUT_MS = DAY_MS;
-export const DEFAULT_GRACE_MS = 3_600_000;
-export const MIN_PERIOD_MS = 60_000;
-export const MAX_PERIOD_MS = 31_536_000_000;
 
 /** When the next ping is expected; null when the heartbeat is not up, or its schedule has ended. */
 export function expectedAt(plan: Plan, { status, lastPingAt }: HeartbeatState): EpochMs | null {

@@ -1,21 +1,16 @@
-import { type Insertable, type Selectable, sql } from "kysely";
+import { type Selectable, sql } from "kysely";
 import type { EpochMs } from "../../core/clock.ts";
 import type { PageRequest } from "../../http/pagination.ts";
 import { addEffect, type ReadDb, type Trx } from "../../store/database.ts";
 import type { FedHeartbeat } from "../../store/effect.ts";
 import { daysBefore, type NamedSweep, sweepOf } from "../../store/retention.ts";
-import type {
-  HeartbeatFlipsTable,
-  HeartbeatKeysTable,
-  HeartbeatPingsTable,
-  HeartbeatsTable,
-} from "../../store/schema.ts";
+import type { HeartbeatFlipsTable, HeartbeatKeysTable, HeartbeatPingsTable } from "../../store/schema.ts";
 import { countOf, holdsText, newestFirst } from "../../store/sqlite/list-queries.ts";
+import type { HeartbeatRow } from "./heartbeat.ts";
 import type { Moment } from "./status.ts";
 
 // All SQL of heartbeats, their pings, flips and keys.
 
-export type HeartbeatRow = Selectable<HeartbeatsTable>;
 export type PingRow = Selectable<HeartbeatPingsTable>;
 export type FlipRow = Selectable<HeartbeatFlipsTable>;
 export type KeysRow = Selectable<HeartbeatKeysTable>;
@@ -138,7 +133,7 @@ function filtered(db: ReadDb, { projectIds, status, moment, slug, q }: Heartbeat
   return query;
 }
 
-export async function insertHeartbeat(trx: Trx, row: Insertable<HeartbeatsTable>): Promise<void> {
+export async function insertHeartbeat(trx: Trx, row: HeartbeatRow): Promise<void> {
   await trx.insertInto("heartbeats").values(row).execute();
 }
 

@@ -333,50 +333,6 @@ export interface ContactRulesTable {
 export type HeartbeatStatus = "new" | "up" | "down" | "paused";
 export type PingKind = "success" | "start" | "fail" | "log" | "ignored";
 
-export interface HeartbeatsTable {
-  id: string;
-  projectId: string;
-  /** Keyed hash of the id in its ping URL; the plain id while `sealedPing` is null. */
-  pingHash: string;
-  badgeUuid: string;
-  name: string;
-  slug: string;
-  /** Separated by spaces. */
-  tags: Generated<string>;
-  description: Generated<string>;
-  kind: "simple" | "cron" | "oncalendar";
-  timeoutMs: number;
-  graceMs: number;
-  schedule: string | null;
-  timezone: Generated<string>;
-  /** `` for every method, or `POST`. */
-  methods: Generated<string>;
-  filters: Generated<string>;
-  manualResume: Generated<Flag>;
-  /** JSON: ids of policies. */
-  channels: Generated<string>;
-  labels: Generated<string>;
-  severity: string | null;
-  status: HeartbeatStatus;
-  pingCount: Generated<number>;
-  lastPingAt: number | null;
-  lastStartAt: number | null;
-  lastStartRid: string | null;
-  lastDurationMs: number | null;
-  /** When it goes down without another ping. */
-  dueAt: number | null;
-  version: Generated<number>;
-  createdBy: string | null;
-  createdAt: number;
-  updatedAt: number;
-  /** Matchers of alerts whose reports count as pings. */
-  fedBy: string | null;
-  /** The id in its ping URL, sealed: its holder may ping. */
-  sealedPing: Uint8Array | null;
-  /** Id for readers. */
-  uniqueKey: string | null;
-}
-
 export interface HeartbeatPingsTable {
   heartbeatId: string;
   n: number;

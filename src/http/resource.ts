@@ -1,0 +1,272 @@
+import * as v from "valibot";
+import { type EpochMs, toRfc3339 } from "../core/clock.ts";
+import type { Shape } from "./route.ts";
+import { doc, named } from "./shapes.ts";
+
+/** How a column of SQLite stores a member: `I` comes from requests, `V` is shown in answers. */
+export interface Codec<C, I, V> {
+  /** Of the member in answers; undefined: that of the request's. */
+  readonly shape?: Shape<V>;
+  encode(value: I): C;
+  decode(column: C): V;
+}
+
+/** An instant: epoch milliseconds in the table, RFC 3339 in answers; requests give `instant`. */
+export const time: Codec<EpochMs, EpochMs, string> = { shape: v.string(), encode: (at) => at, decode: toRfc3339 };
+
+/** A boolean: 0 or 1. */
+export const flag: Codec<0 | 1, boolean, boolean> = {
+  shape: v.boolean(),
+  encode: (value) => (value ? 1 : 0),
+  decode: (column) => column === 1,
+};
+
+/** A value as JSON text. */
+export function json<T>(): Codec<string, T, T> {
+  return { encode: (value) => JSON.stringify(value), decode: (column) => JSON.parse(column) as T };
+}
+
+/** Words separated by spaces. */
+export const words: Codec<string, string[], string[]> = {
+  shape: v.array(v.string()),
+  encode: (list) => list.join(" "),
+  decode: (column) => column.split(" ").filter((word) => word !== ""),
+};
+
+interface FieldParts {
+  /** Undefined: the column has the member's value. */
+  readonly codec?: Codec<unknown, unknown, unknown> | undefined;
+  readonly isStored: boolean;
+  /** The member of answers is not read from the column. */
+  readonly isComputed?: boolean;
+  /** In requests; undefined: they cannot set it. */
+  readonly input?: v.GenericSchema;
+  /** In answers; undefined: they do not show it. */
+  readonly view?: v.GenericSchema;
+  /** Of the column in a new row. */
+  readonly initial?: unknown;
+}
+
+/**
+ * A member of a resource. `C` is the value of its column, `I` that of requests, `V` that of answers
+ * (never: there is none), `M` that of its computed members; `D`: a new row has a default.
+ */
+export class Field<C = unknown, I = unknown, V = unknown, D extends boolean = boolean, M = unknown> {
+  readonly parts: FieldParts;
+  /** For the compiler only. */
+  declare readonly types: readonly [column: C, input: I, view: V, hasDefault: D, computed: M];
+
+  constructor(parts: FieldParts) {
+    this.parts = parts;
+  }
+
+  /** The column of a new row if the request says nothing. Without a default a member of requests is required. */
+  or(initial: C): Field<C, I, V, true, M> {
+    return new Field({ ...this.parts, initial });
+  }
+
+  /** Describes the member of answers otherwise than that of requests. */
+  shown(view: Shape<V>): Field<C, I, V, D, M> {
+    return new Field({ ...this.parts, view });
+  }
+
+  /** Answers show something else than the column: it depends on the time, on memory or on rights. */
+  computed<T>(view: Shape<T>): Field<C, I, T, D, T> {
+    return new Field({ ...this.parts, isComputed: true, view });
+  }
+}
+
+/** A member that requests set and answers show. @param text describes it in requests */
+export function given<T>(schema: Shape<T>, text: string): Field<T, T, T, false, never>;
+export function given<C, I, V>(schema: Shape<I>, text: string, codec: Codec<C, I, V>): Field<C, I, V, false, never>;
+export function given(schema: v.GenericSchema, text: string, codec?: FieldParts["codec"]): Field {
+  const input = isNullable(schema) ? v.nullable(doc(schema.wrapped, text)) : doc(schema, text);
+  return new Field({ codec, isStored: true, input, view: codec?.shape ?? withoutLimits(schema) });
+}
+
+/** A column that answers show and requests do not set. */
+export function stored<T>(schema: Shape<T>): Field<T, never, T, false, never>;
+export function stored<C, I, V>(schema: Shape<V>, codec: Codec<C, I, V>): Field<C, never, V, false, never>;
+export function stored(schema: v.GenericSchema, codec?: FieldParts["codec"]): Field {
+  return new Field({ codec, isStored: true, view: schema });
+}
+
+/** A column that neither requests nor answers have, such as a secret. */
+export function hidden<T>(): Field<T, never, never, false, never> {
+  return new Field({ isStored: true });
+}
+
+/** A member of answers that no column has: it depends on the time, on memory or on the caller's rights. */
+export function computed<T>(schema: Shape<T>): Field<never, never, T, false, T> {
+  return new Field({ isStored: false, isComputed: true, view: schema });
+}
+
+/** The codec for columns that may be null. */
+export function orNull<C, I, V>({ shape, encode, decode }: Codec<C, I, V>): Codec<C | null, I | null, V | null> {
+  return {
+    ...(shape && { shape: v.nullable(shape) }),
+    encode: (value) => (value === null ? null : encode(value)),
+    decode: (column) => (column === null ? null : decode(column)),
+  };
+}
+
+type Fields = Readonly<Record<string, Field>>;
+type ColumnOf<F extends Field> = F["types"][0];
+type InputOf<F extends Field> = F["types"][1];
+type ViewOf<F extends Field> = F["types"][2];
+type HasDefault<F extends Field> = F["types"][3];
+type ComputedOf<F extends Field> = F["types"][4];
+/** `K`, unless `T` is never. */
+type Unless<T, K> = [T] extends [never] ? never : K;
+
+/** A row of the table. */
+type Columns<F extends Fields> = { -readonly [K in keyof F as Unless<ColumnOf<F[K]>, K>]: ColumnOf<F[K]> };
+/** The members of requests, all optional. */
+type Changes<F extends Fields> = {
+  -readonly [K in keyof F as Unless<InputOf<F[K]>, K>]?: InputOf<F[K]> | undefined;
+};
+/** The columns that requests set. */
+type Given<F extends Fields> = { -readonly [K in keyof F as Unless<InputOf<F[K]>, K>]?: ColumnOf<F[K]> };
+type ChangeEntries<F extends Fields> = {
+  readonly [K in keyof F as Unless<InputOf<F[K]>, K>]: v.OptionalSchema<Shape<InputOf<F[K]>>, undefined>;
+};
+type CreateEntries<F extends Fields> = {
+  readonly [K in keyof F as Unless<InputOf<F[K]>, K>]: HasDefault<F[K]> extends true
+    ? v.OptionalSchema<Shape<InputOf<F[K]>>, undefined>
+    : Shape<InputOf<F[K]>>;
+};
+type Defaults<F extends Fields> = {
+  -readonly [K in keyof F as HasDefault<F[K]> extends true ? K : never]: ColumnOf<F[K]>;
+};
+type Maybe<T> = undefined extends T ? true : false;
+/** An answer. */
+type View<F extends Fields> = {
+  -readonly [K in keyof F as Maybe<ViewOf<F[K]>> extends true ? never : Unless<ViewOf<F[K]>, K>]: ViewOf<F[K]>;
+} & { -readonly [K in keyof F as Maybe<ViewOf<F[K]>> extends true ? K : never]?: ViewOf<F[K]> };
+/** The members of an answer that are not read from columns. */
+type Computed<F extends Fields> = {
+  -readonly [K in keyof F as Maybe<ComputedOf<F[K]>> extends true ? never : Unless<ComputedOf<F[K]>, K>]: ComputedOf<
+    F[K]
+  >;
+} & { -readonly [K in keyof F as Maybe<ComputedOf<F[K]>> extends true ? K : never]?: ComputedOf<F[K]> };
+
+/** A row of the table of a resource, as Kysely's schema has it. */
+export type RowOf<R extends { readonly fields: Fields }> = Columns<R["fields"]>;
+/** An answer with a resource. */
+export type AnswerOf<R extends { readonly fields: Fields }> = View<R["fields"]>;
+/** The columns that requests set. */
+export type ColumnsOf<R extends { readonly fields: Fields }> = Given<R["fields"]>;
+
+/**
+ * One declaration of what a table stores, requests set and answers show: schemas, codecs and types
+ * follow from it. Members of requests and answers are in its order.
+ */
+export class Resource<F extends Fields> {
+  readonly name: string;
+  readonly table: string;
+  readonly #title: string;
+  readonly #fields: () => F;
+  #known: F | null = null;
+  #view: Shape<View<F>> | null = null;
+
+  constructor(name: string, title: string, table: string, fields: () => F) {
+    this.name = name;
+    this.table = table;
+    this.#title = title;
+    this.#fields = fields;
+  }
+
+  /** The fields, made when they are first used. */
+  get fields(): F {
+    this.#known ??= this.#fields();
+    return this.#known;
+  }
+
+  /** The members of a request that creates one. */
+  get forCreate(): CreateEntries<F> {
+    return this.#entries(({ input, initial }) => input && (initial === undefined ? input : v.optional(input)));
+  }
+
+  /** The members of a request that changes one: all are optional. */
+  get forUpdate(): ChangeEntries<F> {
+    return this.#entries(({ input }) => input && v.optional(input));
+  }
+
+  /** The members of an answer. */
+  get shown(): v.ObjectEntries {
+    return this.#entries(({ view }) => view);
+  }
+
+  /** The schema of an answer, named in the API description. */
+  get View(): Shape<View<F>> {
+    this.#view ??= named(this.name, this.#title, v.object(this.shown) as unknown as Shape<View<F>>);
+    return this.#view;
+  }
+
+  /** The columns of a new row that have a default. */
+  get initial(): Defaults<F> {
+    const set = Object.entries(this.fields).filter(([, { parts }]) => parts.initial !== undefined);
+    return Object.fromEntries(set.map(([name, { parts }]) => [name, parts.initial])) as Defaults<F>;
+  }
+
+  /** The columns that a request sets; absent members are left out. */
+  columns(input: Changes<F>): Given<F> {
+    const columns: Record<string, unknown> = {};
+    for (const [name, value] of Object.entries(input)) {
+      const parts = this.fields[name]?.parts;
+      if (value !== undefined && parts?.isStored) columns[name] = parts.codec ? parts.codec.encode(value) : value;
+    }
+    return columns as Given<F>;
+  }
+
+  /** The answer with a row. @param computed the members that no column has */
+  view(row: Columns<F>, computed: Computed<F>): View<F> {
+    const [columns, others]: Record<string, unknown>[] = [row, computed];
+    const view: Record<string, unknown> = {};
+    for (const [name, { parts }] of Object.entries(this.fields)) {
+      if (!parts.view) continue;
+      const value = parts.isComputed ? others?.[name] : columns?.[name];
+      if (value !== undefined) view[name] = parts.codec ? parts.codec.decode(value) : value;
+    }
+    return view as View<F>;
+  }
+
+  /** The member of answers that a column has. */
+  value<K extends keyof F & keyof Columns<F>>(row: Pick<Columns<F>, K>, name: K): ViewOf<F[K]> {
+    const codec = this.fields[name]?.parts.codec;
+    return (codec ? codec.decode(row[name]) : row[name]) as ViewOf<F[K]>;
+  }
+
+  #entries<E>(entryOf: (parts: FieldParts) => v.GenericSchema | undefined): E {
+    const entries = Object.entries(this.fields).map(([name, { parts }]) => [name, entryOf(parts)] as const);
+    return Object.fromEntries(entries.filter(([, entry]) => entry !== undefined)) as E;
+  }
+}
+
+/**
+ * @param name of its schema in the API description. @param title a noun phrase. @param fields called
+ * once, when a request or the description first needs them
+ */
+export function resource<F extends Fields>(name: string, title: string, table: string, fields: () => F): Resource<F> {
+  return new Resource(name, title, table, fields);
+}
+
+function isNullable(schema: v.GenericSchema): schema is v.NullableSchema<v.GenericSchema, undefined> {
+  return schema.type === "nullable";
+}
+
+/** The same values without the limits and texts of requests: an answer has only stored ones. */
+function withoutLimits(schema: v.GenericSchema): v.GenericSchema {
+  if (isNullable(schema)) return v.nullable(withoutLimits(schema.wrapped));
+  const { type, item, value, pipe } = schema as v.GenericSchema & {
+    readonly item?: v.GenericSchema;
+    readonly value?: v.GenericSchema;
+    readonly pipe?: readonly v.GenericSchema[];
+  };
+  if (type === "string") return v.string();
+  if (type === "number") return v.number();
+  if (type === "boolean") return v.boolean();
+  if (type === "array" && item) return v.array(withoutLimits(item));
+  if (type === "record" && value) return v.record(v.string(), withoutLimits(value));
+  return pipe?.[0] ?? schema;
+}
