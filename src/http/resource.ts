@@ -5,6 +5,8 @@ import { doc, named } from "./shapes.ts";
 
 /** How a column of SQLite stores a member: `I` comes from requests, `V` is shown in answers. */
 export interface Codec<C, I, V> {
+  /** Of the column. */
+  readonly column: Shape<C>;
   /** Of the member in answers; undefined: that of the request's. */
   readonly shape?: Shape<V>;
   encode(value: I): C;
@@ -12,10 +14,16 @@ export interface Codec<C, I, V> {
 }
 
 /** An instant: epoch milliseconds in the table, RFC 3339 in answers; requests give `instant`. */
-export const time: Codec<EpochMs, EpochMs, string> = { shape: v.string(), encode: (at) => at, decode: toRfc3339 };
+export const time: Codec<EpochMs, EpochMs, string> = {
+  column: v.number(),
+  shape: v.string(),
+  encode: (at) => at,
+  decode: toRfc3339,
+};
 
 /** A boolean: 0 or 1. */
 export const flag: Codec<0 | 1, boolean, boolean> = {
+  column: v.picklist([0, 1]),
   shape: v.boolean(),
   encode: (value) => (value ? 1 : 0),
   decode: (column) => column === 1,
@@ -23,11 +31,12 @@ export const flag: Codec<0 | 1, boolean, boolean> = {
 
 /** A value as JSON text. */
 export function json<T>(): Codec<string, T, T> {
-  return { encode: (value) => JSON.stringify(value), decode: (column) => JSON.parse(column) as T };
+  return { column: v.string(), encode: (value) => JSON.stringify(value), decode: (column) => JSON.parse(column) as T };
 }
 
 /** Words separated by spaces. */
 export const words: Codec<string, string[], string[]> = {
+  column: v.string(),
   shape: v.array(v.string()),
   encode: (list) => list.join(" "),
   decode: (column) => column.split(" ").filter((word) => word !== ""),
@@ -37,6 +46,8 @@ interface FieldParts {
   /** Undefined: the column has the member's value. */
   readonly codec?: Codec<unknown, unknown, unknown> | undefined;
   readonly isStored: boolean;
+  /** Of the column's values, if it is not that of requests or answers. */
+  readonly column?: v.GenericSchema;
   /** The member of answers is not read from the column. */
   readonly isComputed?: boolean;
   /** In requests; undefined: they cannot set it. */
@@ -91,10 +102,13 @@ export function stored(schema: v.GenericSchema, codec?: FieldParts["codec"]): Fi
   return new Field({ codec, isStored: true, view: schema });
 }
 
-/** A column that neither requests nor answers have, such as a secret. */
-export function hidden<T>(): Field<T, never, never, false, never> {
-  return new Field({ isStored: true });
+/** A column that neither requests nor answers have, such as a secret. @param column only its type matters */
+export function hidden<T>(column: Shape<T>): Field<T, never, never, false, never> {
+  return new Field({ isStored: true, column });
 }
+
+/** A column of bytes. */
+export const bytes = v.custom<Uint8Array>((value) => value instanceof Uint8Array);
 
 /** A member of answers that no column has: it depends on the time, on memory or on the caller's rights. */
 export function computed<T>(schema: Shape<T>): Field<never, never, T, false, T> {
@@ -102,8 +116,14 @@ export function computed<T>(schema: Shape<T>): Field<never, never, T, false, T> 
 }
 
 /** The codec for columns that may be null. */
-export function orNull<C, I, V>({ shape, encode, decode }: Codec<C, I, V>): Codec<C | null, I | null, V | null> {
+export function orNull<C, I, V>({
+  column,
+  shape,
+  encode,
+  decode,
+}: Codec<C, I, V>): Codec<C | null, I | null, V | null> {
   return {
+    column: v.nullable(column),
     ...(shape && { shape: v.nullable(shape) }),
     encode: (value) => (value === null ? null : encode(value)),
     decode: (column) => (column === null ? null : decode(column)),
@@ -197,6 +217,12 @@ export class Resource<F extends Fields> {
     return this.#entries(({ view }) => view);
   }
 
+  /** The schema of each column. */
+  get columnSchemas(): ReadonlyMap<string, v.GenericSchema> {
+    const columns = Object.entries(this.fields).filter(([, { parts }]) => parts.isStored);
+    return new Map(columns.map(([name, { parts }]) => [name, columnOf(parts)]));
+  }
+
   /** The schema of an answer, named in the API description. */
   get View(): Shape<View<F>> {
     this.#view ??= named(this.name, this.#title, v.object(this.shown) as unknown as Shape<View<F>>);
@@ -243,12 +269,27 @@ export class Resource<F extends Fields> {
   }
 }
 
+const all: Resource<Fields>[] = [];
+
+/** The resources of all files that are loaded. */
+export function resources(): readonly Resource<Fields>[] {
+  return all;
+}
+
 /**
  * @param name of its schema in the API description. @param title a noun phrase. @param fields called
  * once, when a request or the description first needs them
  */
 export function resource<F extends Fields>(name: string, title: string, table: string, fields: () => F): Resource<F> {
-  return new Resource(name, title, table, fields);
+  const made = new Resource(name, title, table, fields);
+  all.push(made);
+  return made;
+}
+
+function columnOf({ codec, column, input, view }: FieldParts): v.GenericSchema {
+  const schema = codec?.column ?? column ?? input ?? view;
+  if (!schema) throw new TypeError("a column has no schema");
+  return schema;
 }
 
 function isNullable(schema: v.GenericSchema): schema is v.NullableSchema<v.GenericSchema, undefined> {

@@ -6,6 +6,7 @@ export { openTrustedIssuer, type TrustedIssuer } from "./authenticate/trusted-is
 export { type ProjectRight, Projects, reauthorize } from "./authorize.ts";
 export { type AccountContext, type AccountOptions, openAccounts } from "./context.ts";
 export { awaitFirstAdmin, bootstrap, type FirstAdmin, makeConfiguredAdmin } from "./first-start.ts";
+export { owned } from "./owned.ts";
 export { KnownPasswords } from "./passwords/known-passwords.ts";
 export { administrators, findProject, ownersOf, projectPeople } from "./projects/queries.ts";
 export { creatorOf, type Maker, Quotas } from "./projects/quotas.ts";

@@ -1,6 +1,7 @@
 import * as v from "valibot";
 import { DAY_MS } from "../../core/clock.ts";
 import {
+  bytes,
   type ColumnsOf,
   computed,
   flag,
@@ -80,7 +81,7 @@ export const Heartbeat = resource("Heartbeat", "A heartbeat", "heartbeats", () =
   )
     .or(null)
     .shown(doc(v.nullable(v.string()), "Matchers of the alerts that feed it")),
-  status: hidden<(typeof STORED)[number]>()
+  status: hidden(v.picklist(STORED))
     .or("new")
     .computed(selfChanging(v.picklist(STATUSES))),
   isStarted: computed(selfChanging(v.boolean())),
@@ -102,13 +103,13 @@ export const Heartbeat = resource("Heartbeat", "A heartbeat", "heartbeats", () =
   createdAt: stored(v.string(), time),
   updatedAt: stored(v.string(), time),
   /** Keyed hash of the id in its ping URL; the plain id while `sealedPing` is null. */
-  pingHash: hidden<string>(),
+  pingHash: hidden(v.string()),
   /** The id in its ping URL, sealed: its holder may ping. */
-  sealedPing: hidden<Uint8Array | null>(),
-  uniqueKey: hidden<string | null>(),
-  badgeUuid: hidden<string>(),
-  lastStartRid: hidden<string | null>().or(null),
-  createdBy: hidden<string | null>().or(null),
+  sealedPing: hidden(v.nullable(bytes)),
+  uniqueKey: hidden(v.nullable(v.string())),
+  badgeUuid: hidden(v.string()),
+  lastStartRid: hidden(v.nullable(v.string())).or(null),
+  createdBy: hidden(v.nullable(v.string())).or(null),
 }));
 export type HeartbeatRow = RowOf<typeof Heartbeat>;
 /** The columns that a caller sets. */

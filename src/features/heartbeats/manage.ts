@@ -1,11 +1,8 @@
 import { isTimezone, toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import { isUuid } from "../../core/ids.ts";
-import type { Principal } from "../../core/principal.ts";
-import { missingPermission } from "../../http/access.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import type { CoreServices } from "../../module/module-api.ts";
-import { addEffect, type Database, type ReadDb, type Trx } from "../../store/database.ts";
+import { addEffect, type Database, type Trx } from "../../store/database.ts";
 import type { StorageGuard } from "../../store/write-health.ts";
 import type { Projects } from "../access/index.ts";
 import { Recurrence, readCron } from "../schedules/index.ts";
@@ -30,25 +27,6 @@ export interface ManageOwn {
 }
 
 export type ManageContext = ManageOwn & Pick<CoreServices, "audit">;
-
-/** @throws HEARTBEAT_NOT_FOUND, also for one that the caller may not see */
-export async function visibleHeartbeat(
-  { projects }: Pick<ManageContext, "projects">,
-  principal: Principal,
-  id: string,
-  db: ReadDb | Trx,
-): Promise<HeartbeatRow> {
-  const row = isUuid(id) ? await table.findHeartbeat(db, id) : undefined;
-  if (row && projects.has(principal, row.projectId, "events:read")) return row;
-  throw new PrismError("HEARTBEAT_NOT_FOUND", "No such heartbeat");
-}
-
-/** @throws HEARTBEAT_NOT_FOUND, UNAUTHORIZED_ROLE */
-export async function writableHeartbeat(ctx: ManageContext, principal: Principal, id: string, trx: ReadDb | Trx) {
-  const row = await visibleHeartbeat(ctx, principal, id, trx);
-  if (!ctx.projects.has(principal, row.projectId, "heartbeats:write")) throw missingPermission("heartbeats:write");
-  return row;
-}
 
 /** Prometheus reports a firing alert each minute. */
 const FED_PLAN = { timeoutMs: 300_000, graceMs: 60_000 } as const;

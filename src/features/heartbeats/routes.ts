@@ -21,6 +21,7 @@ import { pingRoutes } from "./ping-routes.ts";
 import * as s from "./schema.ts";
 import type { KeysRow } from "./table.ts";
 import * as table from "./table.ts";
+import { heartbeatAccess } from "./table.ts";
 
 interface HeartbeatsOwn extends ManageOwn {
   readonly reader: Sqlite;
@@ -66,23 +67,19 @@ function serveHeartbeats(server: FeatureServer, context: Context): void {
     query: s.ListHeartbeats,
     response: pageOf(Heartbeat.View),
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
-    async handle(exchange, { query: { projectId, pings, ...filter } }) {
+    handle(exchange, { query: { projectId, pings, ...query } }) {
       const principal = callerOf(exchange);
-      const page = readPage(filter, ["string"]);
       const projectIds = projects.readable(principal, "events:read", projectId);
-      const { rows, total } = await table.listHeartbeats(
-        db.scan,
-        { ...filter, projectIds, moment: context.heartbeats.moment },
-        page,
-      );
-      const recent = new Map<string, readonly table.PingListRow[]>();
-      for (const row of pings === undefined ? [] : rows.slice(0, page.limit))
-        recent.set(row.id, await table.pingsOf(db.read, row, undefined, pings));
-      const view = (row: HeartbeatRow) => {
-        const recentPings = recent.get(row.id)?.map(s.recentPingView);
-        return { ...viewFor(context, principal, row), ...(recentPings && { recentPings }) };
-      };
-      return pageBody(page, rows, view, ({ id }) => [id], total);
+      const scope = { projectIds, state: context.heartbeats.moment };
+      return table.heartbeatList.page(db.scan, scope, query, async (rows) => {
+        const recent = new Map<string, readonly table.PingListRow[]>();
+        for (const row of pings === undefined ? [] : rows)
+          recent.set(row.id, await table.pingsOf(db.read, row, undefined, pings));
+        return (row) => {
+          const recentPings = recent.get(row.id)?.map(s.recentPingView);
+          return { ...viewFor(context, principal, row), ...(recentPings && { recentPings }) };
+        };
+      });
     },
   });
   server.route({
@@ -132,7 +129,7 @@ function serveHeartbeats(server: FeatureServer, context: Context): void {
     errors: ["HEARTBEAT_NOT_FOUND"],
     async handle(exchange, { params }) {
       const principal = callerOf(exchange);
-      return answer(context, principal, await manage.visibleHeartbeat(context, principal, params.id, db.read));
+      return answer(context, principal, await heartbeatAccess.visible(projects, principal, params.id, db.read));
     },
   });
   server.route({
@@ -162,7 +159,7 @@ function serveHeartbeats(server: FeatureServer, context: Context): void {
     async handle(exchange, { params }) {
       const principal = holderOf(exchange);
       await db.write(async (trx) => {
-        const row = await manage.writableHeartbeat(context, principal, params.id, trx);
+        const row = await heartbeatAccess.writable(projects, principal, params.id, trx);
         requireVersion(exchange.header("if-match"), row.version);
         await manage.deleteHeartbeat(context, trx, row);
       });
@@ -197,7 +194,7 @@ function serveHeartbeats(server: FeatureServer, context: Context): void {
     const principal = holderOf(exchange);
     const ifMatch = exchange.header("if-match");
     const changed = await db.write(async (trx) => {
-      const row = await manage.writableHeartbeat(context, principal, id, trx);
+      const row = await heartbeatAccess.writable(projects, principal, id, trx);
       requireVersion(ifMatch, row.version);
       return fn(trx, row);
     });
@@ -213,7 +210,7 @@ async function requireFreeSlug(trx: Trx, projectId: string, slug: string | undef
 }
 
 function serveHistory(server: FeatureServer, context: Context): void {
-  const { db } = context;
+  const { db, projects } = context;
   server.route({
     ...read,
     method: "GET",
@@ -225,7 +222,7 @@ function serveHistory(server: FeatureServer, context: Context): void {
     response: pageOf(s.PingView),
     errors: ["HEARTBEAT_NOT_FOUND", "INVALID_CURSOR"],
     async handle(exchange, { params, query }) {
-      const row = await manage.visibleHeartbeat(context, callerOf(exchange), params.id, db.read);
+      const row = await heartbeatAccess.visible(projects, callerOf(exchange), params.id, db.read);
       const page = readPage(query, ["number"]);
       const before = page.after ? Number(page.after[0]) : row.pingCount + 1 - page.offset;
       const pings = await table.pingsOf(db.read, row, before, page.limit + 1);
@@ -243,7 +240,7 @@ function serveHistory(server: FeatureServer, context: Context): void {
     response: { contentType: "text/plain", description: "The bytes" },
     errors: ["HEARTBEAT_NOT_FOUND", "NOT_FOUND"],
     async handle(exchange, { params }) {
-      const row = await manage.visibleHeartbeat(context, callerOf(exchange), params.id, db.read);
+      const row = await heartbeatAccess.visible(projects, callerOf(exchange), params.id, db.read);
       const body = /^\d{1,15}$/.test(params.n) ? await table.pingBody(db.read, row, Number(params.n)) : null;
       if (!body) throw new PrismError("NOT_FOUND", "The ping has no body, or is no longer kept");
       exchange.send(200, body, { "Content-Type": "text/plain; charset=utf-8" });
@@ -261,7 +258,7 @@ function serveHistory(server: FeatureServer, context: Context): void {
     response: pageOf(s.FlipView),
     errors: ["HEARTBEAT_NOT_FOUND", "INVALID_CURSOR"],
     async handle(exchange, { params, query }) {
-      const { id } = await manage.visibleHeartbeat(context, callerOf(exchange), params.id, db.read);
+      const { id } = await heartbeatAccess.visible(projects, callerOf(exchange), params.id, db.read);
       const page = readPage(query, ["number", "string"]);
       const { rows, total } = await table.flipPage(db.scan, id, page);
       return pageBody(page, rows, s.flipView, (row) => [row.at, row.id], total);

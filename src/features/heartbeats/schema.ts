@@ -7,7 +7,7 @@ import { type Definition, Heartbeat, type HeartbeatRow, PING_KINDS, STORED } fro
 import type { ManageContext } from "./manage.ts";
 import { kindOfSchedule, slugOf, urlsOf } from "./manage.ts";
 import { expectedAt } from "./status.ts";
-import type { FlipRow, PingListRow } from "./table.ts";
+import { type FlipRow, heartbeatList, type PingListRow } from "./table.ts";
 
 export const CreateHeartbeat = example(
   object({
@@ -29,14 +29,7 @@ export type UpdateHeartbeat = v.InferOutput<typeof UpdateHeartbeat>;
 
 export const ListHeartbeats = object({
   projectId: v.optional(doc(text(128, 1), "Id or slug; default: all projects that the caller may read")),
-  status: v.optional(
-    doc(
-      v.picklist([...STORED, "grace"]),
-      "Stored status: `up` has those in their grace time too; `grace` has only these",
-    ),
-  ),
-  slug: v.optional(doc(text(100, 1), "Exact slug")),
-  q: v.optional(doc(text(100, 1), "Part of the name or of the tags")),
+  ...heartbeatList.entries,
   pings: v.optional(doc(queryInteger(1, 30), "Adds so many of the last pings of each heartbeat")),
   ...pageEntries(),
 });

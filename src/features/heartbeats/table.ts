@@ -1,12 +1,16 @@
 import { type Selectable, sql } from "kysely";
+import * as v from "valibot";
 import type { EpochMs } from "../../core/clock.ts";
+import { by, equals, listing, within } from "../../http/listing.ts";
 import type { PageRequest } from "../../http/pagination.ts";
+import { text } from "../../http/shapes.ts";
 import { addEffect, type ReadDb, type Trx } from "../../store/database.ts";
 import type { FedHeartbeat } from "../../store/effect.ts";
 import { daysBefore, type NamedSweep, sweepOf } from "../../store/retention.ts";
 import type { HeartbeatFlipsTable, HeartbeatKeysTable, HeartbeatPingsTable } from "../../store/schema.ts";
-import { countOf, holdsText, newestFirst } from "../../store/sqlite/list-queries.ts";
-import type { HeartbeatRow } from "./heartbeat.ts";
+import { countOf } from "../../store/sqlite/list-queries.ts";
+import { owned } from "../access/index.ts";
+import { Heartbeat, type HeartbeatRow, STORED } from "./heartbeat.ts";
 import type { Moment } from "./status.ts";
 
 // All SQL of heartbeats, their pings, flips and keys.
@@ -99,22 +103,6 @@ function ofTag(db: Db, projectId: string, tag: string | null) {
   return tag === null ? all : all.where(sql<boolean>`instr(' ' || tags || ' ', ${` ${tag} `}) > 0`);
 }
 
-export interface HeartbeatFilter {
-  /** Null: all. */
-  readonly projectIds: readonly string[] | null;
-  readonly status?: HeartbeatRow["status"] | "grace" | undefined;
-  /** For `grace`. */
-  readonly moment: Moment;
-  readonly slug?: string | undefined;
-  readonly q?: string | undefined;
-}
-
-/** A page, newest first, with one row more if there are more. */
-export async function listHeartbeats(db: ReadDb, filter: HeartbeatFilter, page: PageRequest) {
-  const rows = await newestFirst(filtered(db, filter).selectAll(), page).execute();
-  return { rows, total: page.wantsTotal ? await countOf(filtered(db, filter)) : undefined };
-}
-
 /** A run that began before its ping was late has its own end in `dueAt`, and only a period tells when it was. */
 function isInGrace(moment: Moment) {
   const { now } = moment;
@@ -123,15 +111,22 @@ function isInGrace(moment: Moment) {
     or lastStartAt is not null and kind = 'simple' and lastPingAt + timeoutMs <= ${now})`;
 }
 
-function filtered(db: ReadDb, { projectIds, status, moment, slug, q }: HeartbeatFilter) {
-  let query = db.selectFrom("heartbeats");
-  if (projectIds !== null) query = query.where("projectId", "in", projectIds);
-  if (status === "grace") query = query.where(isInGrace(moment));
-  else if (status !== undefined) query = query.where("status", "=", status);
-  if (slug !== undefined) query = query.where("slug", "=", slug);
-  if (q !== undefined) query = query.where((e) => e.or([holdsText("name", q), holdsText("tags", q)]));
-  return query;
-}
+export const heartbeatAccess = owned<HeartbeatRow>(Heartbeat, {
+  read: "events:read",
+  write: "heartbeats:write",
+  missing: "HEARTBEAT_NOT_FOUND",
+  noun: "heartbeat",
+});
+
+export const heartbeatList = listing(Heartbeat, {
+  status: by(
+    v.picklist([...STORED, "grace"]),
+    "Stored status: `up` has those in their grace time too; `grace` has only these",
+    (status, moment: Moment) => (status === "grace" ? isInGrace(moment) : sql`status = ${status}`),
+  ),
+  slug: equals(text(100, 1), "Exact slug"),
+  q: within(["name", "tags"], text(100, 1), "Part of the name or of the tags"),
+});
 
 export async function insertHeartbeat(trx: Trx, row: HeartbeatRow): Promise<void> {
   await trx.insertInto("heartbeats").values(row).execute();

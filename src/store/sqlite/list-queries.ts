@@ -1,5 +1,5 @@
-import { type RawBuilder, type SelectQueryBuilder, sql } from "kysely";
-import type { ReadDb } from "../database.ts";
+import { type Kysely, type RawBuilder, type SelectQueryBuilder, sql } from "kysely";
+import type { ReadDb, Trx } from "../database.ts";
 
 /** The requested rows of a list, as http/pagination.ts reads them. */
 interface Page {
@@ -7,6 +7,11 @@ interface Page {
   readonly after: readonly (string | number)[] | null;
   readonly limit: number;
   readonly offset: number;
+}
+
+/** The rows of a table that is named at run time; the caller knows their type. */
+export function rowsOf(db: ReadDb | Trx, table: string): SelectQueryBuilder<Record<string, object>, string, object> {
+  return (db as unknown as Pick<Kysely<Record<string, object>>, "selectFrom">).selectFrom(table);
 }
 
 /** Number of rows of a query, whatever columns it selects. */

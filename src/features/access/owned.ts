@@ -1,0 +1,56 @@
+import { sql } from "kysely";
+import { type ErrorCode, PrismError } from "../../core/errors.ts";
+import { isUuid } from "../../core/ids.ts";
+import type { Principal } from "../../core/principal.ts";
+import { missingPermission } from "../../http/access.ts";
+import type { ReadDb, Trx } from "../../store/database.ts";
+import { rowsOf } from "../../store/sqlite/list-queries.ts";
+import type { ProjectRight, Projects } from "./authorize.ts";
+
+interface OwnedRow {
+  readonly id: string;
+  readonly projectId: string;
+}
+
+/** Rights in the project of a row, and the error for a row that the caller may not see. */
+interface OwnedRights {
+  readonly read: ProjectRight;
+  readonly write: ProjectRight;
+  readonly missing: ErrorCode;
+  /** What the row is, for the error's message. */
+  readonly noun: string;
+}
+
+/** Finds the rows of a table that belong to projects, for callers with a right in theirs. */
+export class Owned<R extends OwnedRow> {
+  readonly #table: string;
+  readonly #rights: OwnedRights;
+
+  constructor(table: string, rights: OwnedRights) {
+    this.#table = table;
+    this.#rights = rights;
+  }
+
+  /** @throws {@link OwnedRights.missing}, also for a row of a project that the caller may not read */
+  async visible(projects: Projects, principal: Principal, id: string, db: ReadDb | Trx): Promise<R> {
+    const found = rowsOf(db, this.#table).selectAll().$castTo<R>().where(sql<boolean>`id = ${id}`);
+    const [row] = isUuid(id) ? await found.execute() : [];
+    if (row && projects.has(principal, row.projectId, this.#rights.read)) return row;
+    throw new PrismError(this.#rights.missing, `No such ${this.#rights.noun}`);
+  }
+
+  /** As {@link visible}. @throws UNAUTHORIZED_ROLE also, if the caller may read but not change it */
+  async writable(projects: Projects, principal: Principal, id: string, db: ReadDb | Trx): Promise<R> {
+    const row = await this.visible(projects, principal, id, db);
+    if (!projects.has(principal, row.projectId, this.#rights.write)) throw missingPermission(this.#rights.write);
+    return row;
+  }
+}
+
+/** @param resource of which rows have an id and a project */
+export function owned<R extends OwnedRow>(
+  { table }: { readonly table: string; view(row: R, computed: never): object },
+  rights: OwnedRights,
+): Owned<R> {
+  return new Owned(table, rights);
+}
