@@ -46,6 +46,8 @@ interface FieldParts {
   /** Undefined: the column has the member's value. */
   readonly codec?: Codec<unknown, unknown, unknown> | undefined;
   readonly isStored: boolean;
+  /** Of the column, if it is not the member's. */
+  readonly name?: string;
   /** Of the column's values, if it is not that of requests or answers. */
   readonly column?: v.GenericSchema;
   /** The member of answers is not read from the column. */
@@ -62,48 +64,57 @@ interface FieldParts {
  * A member of a resource. `C` is the value of its column, `I` that of requests, `V` that of answers
  * (never: there is none), `M` that of its computed members; `D`: a new row has a default.
  */
-export class Field<C = unknown, I = unknown, V = unknown, D extends boolean = boolean, M = unknown> {
+export class Field<C = unknown, I = unknown, V = unknown, D extends boolean = boolean, M = unknown, N = unknown> {
   readonly parts: FieldParts;
   /** For the compiler only. */
-  declare readonly types: readonly [column: C, input: I, view: V, hasDefault: D, computed: M];
+  declare readonly types: readonly [column: C, input: I, view: V, hasDefault: D, computed: M, name: N];
 
   constructor(parts: FieldParts) {
     this.parts = parts;
   }
 
   /** The column of a new row if the request says nothing. Without a default a member of requests is required. */
-  or(initial: C): Field<C, I, V, true, M> {
+  or(initial: C): Field<C, I, V, true, M, N> {
     return new Field({ ...this.parts, initial });
   }
 
   /** Describes the member of answers otherwise than that of requests. */
-  shown(view: Shape<V>): Field<C, I, V, D, M> {
+  shown<W>(view: Shape<W> & ([V] extends [W] ? unknown : never)): Field<C, I, W, D, M, N> {
     return new Field({ ...this.parts, view });
   }
 
+  /** The column has another name than the member. */
+  in<const T extends string>(name: T): Field<C, I, V, D, M, T> {
+    return new Field({ ...this.parts, name });
+  }
+
   /** Answers show something else than the column: it depends on the time, on memory or on rights. */
-  computed<T>(view: Shape<T>): Field<C, I, T, D, T> {
+  computed<T>(view: Shape<T>): Field<C, I, T, D, T, N> {
     return new Field({ ...this.parts, isComputed: true, view });
   }
 }
 
 /** A member that requests set and answers show. @param text describes it in requests */
-export function given<T>(schema: Shape<T>, text: string): Field<T, T, T, false, never>;
-export function given<C, I, V>(schema: Shape<I>, text: string, codec: Codec<C, I, V>): Field<C, I, V, false, never>;
+export function given<T>(schema: Shape<T>, text: string): Field<T, T, T, false, never, unknown>;
+export function given<C, I, V>(
+  schema: Shape<I>,
+  text: string,
+  codec: Codec<C, I, V>,
+): Field<C, I, V, false, never, unknown>;
 export function given(schema: v.GenericSchema, text: string, codec?: FieldParts["codec"]): Field {
   const input = isNullable(schema) ? v.nullable(doc(schema.wrapped, text)) : doc(schema, text);
   return new Field({ codec, isStored: true, input, view: codec?.shape ?? withoutLimits(schema) });
 }
 
 /** A column that answers show and requests do not set. */
-export function stored<T>(schema: Shape<T>): Field<T, never, T, false, never>;
-export function stored<C, I, V>(schema: Shape<V>, codec: Codec<C, I, V>): Field<C, never, V, false, never>;
+export function stored<T>(schema: Shape<T>): Field<T, never, T, false, never, unknown>;
+export function stored<C, I, V>(schema: Shape<V>, codec: Codec<C, I, V>): Field<C, never, V, false, never, unknown>;
 export function stored(schema: v.GenericSchema, codec?: FieldParts["codec"]): Field {
   return new Field({ codec, isStored: true, view: schema });
 }
 
 /** A column that neither requests nor answers have, such as a secret. @param column only its type matters */
-export function hidden<T>(column: Shape<T>): Field<T, never, never, false, never> {
+export function hidden<T>(column: Shape<T>): Field<T, never, never, false, never, unknown> {
   return new Field({ isStored: true, column });
 }
 
@@ -111,7 +122,7 @@ export function hidden<T>(column: Shape<T>): Field<T, never, never, false, never
 export const bytes = v.custom<Uint8Array>((value) => value instanceof Uint8Array);
 
 /** A member of answers that no column has: it depends on the time, on memory or on the caller's rights. */
-export function computed<T>(schema: Shape<T>): Field<never, never, T, false, T> {
+export function computed<T>(schema: Shape<T>): Field<never, never, T, false, T, unknown> {
   return new Field({ isStored: false, isComputed: true, view: schema });
 }
 
@@ -136,17 +147,19 @@ type InputOf<F extends Field> = F["types"][1];
 type ViewOf<F extends Field> = F["types"][2];
 type HasDefault<F extends Field> = F["types"][3];
 type ComputedOf<F extends Field> = F["types"][4];
+/** The name of the column of member `K`; never: it has none. */
+type NameOf<F extends Field, K> = Unless<ColumnOf<F>, F["types"][5] extends string ? F["types"][5] : K>;
 /** `K`, unless `T` is never. */
 type Unless<T, K> = [T] extends [never] ? never : K;
 
 /** A row of the table. */
-type Columns<F extends Fields> = { -readonly [K in keyof F as Unless<ColumnOf<F[K]>, K>]: ColumnOf<F[K]> };
+type Columns<F extends Fields> = { -readonly [K in keyof F as NameOf<F[K], K>]: ColumnOf<F[K]> };
 /** The members of requests, all optional. */
 type Changes<F extends Fields> = {
   -readonly [K in keyof F as Unless<InputOf<F[K]>, K>]?: InputOf<F[K]> | undefined;
 };
 /** The columns that requests set. */
-type Given<F extends Fields> = { -readonly [K in keyof F as Unless<InputOf<F[K]>, K>]?: ColumnOf<F[K]> };
+type Given<F extends Fields> = { -readonly [K in keyof F as Unless<InputOf<F[K]>, NameOf<F[K], K>>]?: ColumnOf<F[K]> };
 type ChangeEntries<F extends Fields> = {
   readonly [K in keyof F as Unless<InputOf<F[K]>, K>]: v.OptionalSchema<Shape<InputOf<F[K]>>, undefined>;
 };
@@ -156,13 +169,14 @@ type CreateEntries<F extends Fields> = {
     : Shape<InputOf<F[K]>>;
 };
 type Defaults<F extends Fields> = {
-  -readonly [K in keyof F as HasDefault<F[K]> extends true ? K : never]: ColumnOf<F[K]>;
+  -readonly [K in keyof F as HasDefault<F[K]> extends true ? NameOf<F[K], K> : never]: ColumnOf<F[K]>;
 };
 type Maybe<T> = undefined extends T ? true : false;
 /** An answer. */
 type View<F extends Fields> = {
   -readonly [K in keyof F as Maybe<ViewOf<F[K]>> extends true ? never : Unless<ViewOf<F[K]>, K>]: ViewOf<F[K]>;
 } & { -readonly [K in keyof F as Maybe<ViewOf<F[K]>> extends true ? K : never]?: ViewOf<F[K]> };
+type ShownEntries<F extends Fields> = { readonly [K in keyof View<F>]-?: Shape<View<F>[K]> };
 /** The members of an answer that are not read from columns. */
 type Computed<F extends Fields> = {
   -readonly [K in keyof F as Maybe<ComputedOf<F[K]>> extends true ? never : Unless<ComputedOf<F[K]>, K>]: ComputedOf<
@@ -213,26 +227,26 @@ export class Resource<F extends Fields> {
   }
 
   /** The members of an answer. */
-  get shown(): v.ObjectEntries {
+  get shown(): ShownEntries<F> {
     return this.#entries(({ view }) => view);
   }
 
   /** The schema of each column. */
   get columnSchemas(): ReadonlyMap<string, v.GenericSchema> {
     const columns = Object.entries(this.fields).filter(([, { parts }]) => parts.isStored);
-    return new Map(columns.map(([name, { parts }]) => [name, columnOf(parts)]));
+    return new Map(columns.map(([name, { parts }]) => [parts.name ?? name, columnOf(parts)]));
   }
 
   /** The schema of an answer, named in the API description. */
   get View(): Shape<View<F>> {
-    this.#view ??= named(this.name, this.#title, v.object(this.shown) as unknown as Shape<View<F>>);
+    this.#view ??= named(this.name, this.#title, v.object(this.shown as v.ObjectEntries) as unknown as Shape<View<F>>);
     return this.#view;
   }
 
   /** The columns of a new row that have a default. */
   get initial(): Defaults<F> {
     const set = Object.entries(this.fields).filter(([, { parts }]) => parts.initial !== undefined);
-    return Object.fromEntries(set.map(([name, { parts }]) => [name, parts.initial])) as Defaults<F>;
+    return Object.fromEntries(set.map(([name, { parts }]) => [parts.name ?? name, parts.initial])) as Defaults<F>;
   }
 
   /** The columns that a request sets; absent members are left out. */
@@ -240,7 +254,8 @@ export class Resource<F extends Fields> {
     const columns: Record<string, unknown> = {};
     for (const [name, value] of Object.entries(input)) {
       const parts = this.fields[name]?.parts;
-      if (value !== undefined && parts?.isStored) columns[name] = parts.codec ? parts.codec.encode(value) : value;
+      if (value !== undefined && parts?.isStored)
+        columns[parts.name ?? name] = parts.codec ? parts.codec.encode(value) : value;
     }
     return columns as Given<F>;
   }
@@ -251,7 +266,7 @@ export class Resource<F extends Fields> {
     const view: Record<string, unknown> = {};
     for (const [name, { parts }] of Object.entries(this.fields)) {
       if (!parts.view) continue;
-      const value = parts.isComputed ? others?.[name] : columns?.[name];
+      const value = parts.isComputed ? others?.[name] : columns?.[parts.name ?? name];
       if (value !== undefined) view[name] = parts.codec ? parts.codec.decode(value) : value;
     }
     return view as View<F>;

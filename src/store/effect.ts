@@ -11,8 +11,7 @@ import type {
   NtfyAccessTable,
   NtfyTopicsTable,
   OutsideChannel,
-  ReceiversTable,
-  SilencesTable,
+  Schema,
   StatusPagesTable,
 } from "./schema.ts";
 
@@ -46,7 +45,7 @@ interface EffectData {
   /** Alerts that are new, or changed in more than a repetition. */
   "alerts-changed": { readonly alerts?: readonly Selectable<AlertsTable>[] };
   /** Silences that are new or changed, or of which a start or end was reported. */
-  "silences-changed": { readonly silences: readonly Selectable<SilencesTable>[] };
+  "silences-changed": { readonly silences: readonly Selectable<Schema["silences"]>[] };
   /** Rules have fired because nothing matched. */
   "absences-fired": {
     readonly keys: readonly { readonly ruleId: string; readonly projectId: string; readonly key: string }[];
@@ -70,7 +69,7 @@ interface EffectData {
   };
   /** Receivers that are new or changed, and ids of deleted ones. */
   "receivers-changed": {
-    readonly changed?: readonly Selectable<ReceiversTable>[];
+    readonly changed?: readonly Selectable<Schema["receivers"]>[];
     readonly deleted?: readonly string[];
   };
   /** Topics of ntfy that are new or changed, and names of deleted ones. */

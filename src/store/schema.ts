@@ -26,7 +26,6 @@ import type {
   PolicyTurnsTable,
   PolicyVersionsTable,
   SilenceHitsTable,
-  SilencesTable,
   StatusChangesTable,
   StatusNoticesTable,
   StatusNoticeUpdatesTable,
@@ -117,7 +116,6 @@ import type {
   ReceiverEventsTable,
   ReceiverReplaysTable,
   ReceiverRequestsTable,
-  ReceiversTable,
   RequestResult,
 } from "./schema/receivers.ts";
 import type {
@@ -186,13 +184,11 @@ export type {
   PoliciesTable,
   ProjectRole,
   ReceiverRequestsTable,
-  ReceiversTable,
   RequestResult,
   RuleStatsTable,
   RulesTable,
   SchedulesTable,
   SilenceHitsTable,
-  SilencesTable,
   SoundsTable,
   StatusNoticesTable,
   StatusPagesTable,
@@ -254,7 +250,6 @@ export interface Schema {
   notification_recipients: NotificationRecipientsTable;
   alerts: AlertsTable;
   integrations: IntegrationsTable;
-  receivers: ReceiversTable;
   receiver_events: ReceiverEventsTable;
   receiver_requests: ReceiverRequestsTable;
   receiver_replays: ReceiverReplaysTable;
@@ -282,7 +277,6 @@ export interface Schema {
   incident_acks: IncidentAcksTable;
   incident_log: IncidentLogTable;
   silence_hits: SilenceHitsTable;
-  silences: SilencesTable;
   contact_rules: ContactRulesTable;
   oncall_schedules: OnCallSchedulesTable;
   oncall_shifts: OnCallShiftsTable;

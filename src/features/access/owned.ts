@@ -14,6 +14,8 @@ interface OwnedRow {
 
 /** Rights in the project of a row, and the error for a row that the caller may not see. */
 interface OwnedRights {
+  /** Who lacks it does not see that the row exists; default: `read`. */
+  readonly see?: ProjectRight;
   readonly read: ProjectRight;
   readonly write: ProjectRight;
   readonly missing: ErrorCode;
@@ -35,8 +37,11 @@ export class Owned<R extends OwnedRow> {
   async visible(projects: Projects, principal: Principal, id: string, db: ReadDb | Trx): Promise<R> {
     const found = rowsOf(db, this.#table).selectAll().$castTo<R>().where(sql<boolean>`id = ${id}`);
     const [row] = isUuid(id) ? await found.execute() : [];
-    if (row && projects.has(principal, row.projectId, this.#rights.read)) return row;
-    throw new PrismError(this.#rights.missing, `No such ${this.#rights.noun}`);
+    const { read, see = read, missing, noun } = this.#rights;
+    if (!row || !projects.exists(row.projectId) || !projects.has(principal, row.projectId, see))
+      throw new PrismError(missing, `No such ${noun}`);
+    if (see !== read) projects.require(principal, row.projectId, read);
+    return row;
   }
 
   /** As {@link visible}. @throws UNAUTHORIZED_ROLE also, if the caller may read but not change it */

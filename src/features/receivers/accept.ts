@@ -9,7 +9,8 @@ import type { Alerts } from "../alerts/index.ts";
 import { appendEvents, type EventDraft } from "../events/index.ts";
 import { type AlertPlan, listed, type Plan, sourceOf } from "./prepare.ts";
 import type { Preparing } from "./preparing.ts";
-import type { Receiver, ReceiverRow } from "./receivers.ts";
+import type { ReceiverRow } from "./receiver.ts";
+import type { Receiver } from "./receivers.ts";
 import { type LogEntry, writeLogEntry } from "./request-log.ts";
 
 /** Acknowledges an incident, in the transaction of the request. */

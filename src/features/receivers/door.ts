@@ -15,7 +15,8 @@ import { handshakeOf, sendAnswer } from "./answers.ts";
 import type { Preparation, Prepared } from "./prepare.ts";
 import { ON_LOOP } from "./preparing.ts";
 import type { RawRequest } from "./read-request.ts";
-import type { Receiver, ReceiverRow, Receivers } from "./receivers.ts";
+import { MAX_BODY_BYTES, type ReceiverRow } from "./receiver.ts";
+import type { Receiver, Receivers } from "./receivers.ts";
 import { Redaction } from "./redaction.ts";
 import { logEntryOf, writeLogEntry } from "./request-log.ts";
 import { confirmSubscription, type FetchText } from "./sns.ts";
@@ -31,7 +32,6 @@ export interface DoorContext extends AcceptContext {
 }
 
 /** The largest limit of a receiver: GitHub sends up to 25 MB. */
-export const MAX_BODY_BYTES = 26_214_400;
 const PREFIX = "/in/";
 const METHODS: readonly Method[] = ["POST", "PUT", "GET"];
 /** Forms of other senders at a Discord URL. */

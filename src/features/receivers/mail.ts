@@ -3,7 +3,8 @@ import { boundedId } from "../../core/tokens.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import type { RequestResult } from "../../store/schema.ts";
 import { type AcceptContext, storeRequest } from "./accept.ts";
-import type { ReceiverRow, Receivers } from "./receivers.ts";
+import type { ReceiverRow } from "./receiver.ts";
+import type { Receivers } from "./receivers.ts";
 
 export interface MailContext extends AcceptContext {
   readonly receivers: Receivers;

@@ -1,23 +1,23 @@
 import type { Config } from "../../config/load.ts";
-import { type Clock, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { type Clock, toRfc3339OrNull } from "../../core/clock.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
-import { isUuid, uuidv7 } from "../../core/ids.ts";
+import { uuidv7 } from "../../core/ids.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import type { SealedBox } from "../../core/sealed-box.ts";
-import { missingPermission } from "../../http/access.ts";
+import { listing } from "../../http/listing.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import { requireVersion } from "../../http/negotiation.ts";
-import { pageBody, readPage } from "../../http/pagination.ts";
+import type { AnswerOf } from "../../http/resource.ts";
 import { addEffect, type Database, type ReadDb, type Trx } from "../../store/database.ts";
-import { countOf } from "../../store/sqlite/list-queries.ts";
-import type { Projects } from "../access/index.ts";
+import { owned, type Projects } from "../access/index.ts";
 import { checkLabels } from "../alerts/index.ts";
 import type { AuditTrail } from "../audit/index.ts";
 import { compileMapping } from "./mapping.ts";
 import type { VerifyRow } from "./preset.ts";
 import type { Presets } from "./presets.ts";
-import { boundedBy, createReceiverToken, mergedMapping, type ReceiverRow, receiverSealContext } from "./receivers.ts";
-import type { CreateReceiver, ListReceivers, ReceiverView, RotateReceiver, UpdateReceiver } from "./schema.ts";
+import { Receiver, type ReceiverRow, type ReceiverSettings } from "./receiver.ts";
+import { boundedBy, createReceiverToken, mergedMapping, receiverSealContext } from "./receivers.ts";
+import type { CreateReceiver, ListReceivers, RotateReceiver, UpdateReceiver } from "./schema.ts";
 import { isUsableSecret } from "./verify.ts";
 
 export interface ManageContext {
@@ -34,35 +34,28 @@ export interface ManageContext {
   mailDomain(): string | null;
 }
 
-const DEFAULTS = { maxBodyBytes: 1_048_576, perSecond: 60, burst: 600 };
+export const receiverAccess = owned<ReceiverRow>(Receiver, {
+  see: "project:read",
+  read: "events:read",
+  write: "receivers:write",
+  missing: "RECEIVER_NOT_FOUND",
+  noun: "receiver",
+});
+
+const receiverList = listing(Receiver, {}, { by: { name: "string" }, direction: "asc" });
 
 /** By name. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */
-export async function listReceivers(context: ManageContext, principal: PermissionHolder, query: ListReceivers) {
-  const { db, projects } = context;
-  const projectId = projects.requireOrDefault(principal, query.projectId, "events:read");
-  const request = readPage(query, ["string"]);
-  const filtered = db.read.selectFrom("receivers").where("projectId", "=", projectId);
-  const { after, limit, offset } = request;
-  const rows = await (after ? filtered.where("name", ">", String(after[0])) : filtered)
-    .selectAll()
-    .orderBy("name")
-    .limit(limit + 1)
-    .offset(offset)
-    .execute();
-  const total = request.wantsTotal ? await countOf(filtered) : undefined;
-  const lasts = await lastRequests(db.read, rows);
-  return pageBody(
-    request,
-    rows,
-    (row) => receiverView(row, lasts.get(row.id) ?? null),
-    (row) => [row.name],
-    total,
-  );
+export function listReceivers({ db, projects }: ManageContext, principal: PermissionHolder, query: ListReceivers) {
+  const projectIds = [projects.requireOrDefault(principal, query.projectId, "events:read")];
+  return receiverList.page(db.read, { projectIds, state: undefined }, query, async (rows) => {
+    const lasts = await lastRequests(db.read, rows);
+    return (row) => receiverView(row, lasts.get(row.id) ?? null);
+  });
 }
 
 /** @throws RECEIVER_NOT_FOUND, UNAUTHORIZED_ROLE */
 export async function getReceiver(context: ManageContext, principal: PermissionHolder, id: string) {
-  const row = await findReceiver(context, principal, id, context.db.read);
+  const row = await receiverAccess.visible(context.projects, principal, id, context.db.read);
   return shown(context.db.read, row);
 }
 
@@ -78,12 +71,11 @@ export async function createReceiver(context: ManageContext, principal: Permissi
   const now = clock.now();
   const id = uuidv7();
   const row: ReceiverRow = {
-    ...{ id, projectId, name: input.name, preset: input.preset, mapping: null, verify: null, labels: "{}" },
-    ...{ prefix, hash, previousHash: null, previousUntil: null },
-    ...{ secret: null, previousSecret: null, previousSecretUntil: null, isActive: 1, notifies: 1 },
-    ...boundedBy(context.settings.receivers, DEFAULTS),
-    ...{ createdBy: principal.userId, createdAt: now, updatedAt: now, version: 1 },
+    ...Receiver.initial,
+    ...boundedBy(context.settings.receivers, Receiver.initial),
     ...settingsOf(context, id, input),
+    ...{ id, projectId, name: input.name, preset: input.preset, prefix, hash },
+    ...{ createdBy: principal.userId, createdAt: now, updatedAt: now },
   };
   await db.write(async (trx) => {
     await projects.quotas.requireRoom(trx, "receivers", row);
@@ -101,12 +93,12 @@ export async function updateReceiver(
   id: string,
   ifMatch: string,
   input: UpdateReceiver,
-): Promise<ReceiverView> {
-  const known = await findReceiver(context, principal, id, context.db.read);
+): Promise<AnswerOf<typeof Receiver>> {
+  const known = await receiverAccess.visible(context.projects, principal, id, context.db.read);
   const state = { mapping: known.mapping, verify: known.verify, hasSecret: known.secret !== null };
   await checkSettings(context, input.preset ?? known.preset, input, state);
   return context.db.write(async (trx) => {
-    const old = await writableReceiver(context, principal, id, trx);
+    const old = await receiverAccess.writable(context.projects, principal, id, trx);
     requireVersion(ifMatch, old.version);
     const { name = old.name, preset = old.preset } = input;
     if (name !== old.name) await requireFreeName(trx, old.projectId, name, id);
@@ -119,7 +111,7 @@ export async function updateReceiver(
 /** @throws RECEIVER_NOT_FOUND, UNAUTHORIZED_ROLE */
 export function setActive(context: ManageContext, principal: PermissionHolder, id: string, isActive: boolean) {
   return context.db.write(async (trx) => {
-    const old = await writableReceiver(context, principal, id, trx);
+    const old = await receiverAccess.writable(context.projects, principal, id, trx);
     if ((old.isActive === 1) === isActive) return shown(trx, old);
     const row = await replace(context, trx, { ...old, isActive: isActive ? 1 : 0 });
     await changed(context, trx, isActive ? "resume" : "pause", row, { name: row.name });
@@ -138,12 +130,12 @@ export async function rotateReceiver(
   { graceMs = 0, secret }: RotateReceiver,
 ) {
   if (secret !== undefined) {
-    const known = await findReceiver(context, principal, id, context.db.read);
+    const known = await receiverAccess.visible(context.projects, principal, id, context.db.read);
     const state = { mapping: known.mapping, verify: known.verify, hasSecret: true };
     await checkSettings(context, known.preset, { secret }, state);
   }
   return context.db.write(async (trx) => {
-    const old = await writableReceiver(context, principal, id, trx);
+    const old = await receiverAccess.writable(context.projects, principal, id, trx);
     const until = context.clock.now() + graceMs;
     if (secret !== undefined) {
       const row = await replace(context, trx, { ...old, ...replacedSecret(context, old, secret, graceMs, until) });
@@ -163,7 +155,7 @@ const NO_PREVIOUS = { previousHash: null, previousUntil: null };
 /** Its alerts and events stay. @throws RECEIVER_NOT_FOUND, UNAUTHORIZED_ROLE */
 export async function deleteReceiver(context: ManageContext, principal: PermissionHolder, id: string): Promise<void> {
   await context.db.write(async (trx) => {
-    const row = await writableReceiver(context, principal, id, trx);
+    const row = await receiverAccess.writable(context.projects, principal, id, trx);
     await trx.deleteFrom("receiver_requests").where("receiverId", "=", id).execute();
     await trx.deleteFrom("receivers").where("id", "=", id).execute();
     addEffect(trx, { type: "texts-changed", projectIds: [row.projectId] });
@@ -172,37 +164,16 @@ export async function deleteReceiver(context: ManageContext, principal: Permissi
   });
 }
 
-/** @throws RECEIVER_NOT_FOUND, UNAUTHORIZED_ROLE */
-export async function writableReceiver(
-  context: Pick<ManageContext, "projects">,
-  principal: PermissionHolder,
-  id: string,
-  db: ReadDb | Trx,
-): Promise<ReceiverRow> {
-  const row = await findReceiver(context, principal, id, db);
-  if (!context.projects.has(principal, row.projectId, "receivers:write")) throw missingPermission("receivers:write");
-  return row;
-}
-
-type Settings = Omit<CreateReceiver, "projectId" | "name" | "preset">;
+type Settings = Omit<UpdateReceiver, "name" | "preset">;
 
 /** Columns of the given settings. */
-function settingsOf({ box }: ManageContext, id: string, input: Settings): Partial<ReceiverRow> {
-  const { secret, mapping, verify, labels, maxBodyBytes, perSecond, burst, active, notify } = input;
-  const json = (value: unknown) => (value === null ? null : JSON.stringify(value));
-  const none = { previousSecret: null, previousSecretUntil: null };
-  return {
-    ...(secret !== undefined && { secret: sealed(box, "secret", id, secret), ...none }),
-    ...(mapping !== undefined && { mapping: json(mapping) }),
-    ...(verify !== undefined && { verify: json(verify) }),
-    ...(labels !== undefined && { labels: JSON.stringify(labels) }),
-    ...(maxBodyBytes !== undefined && { maxBodyBytes }),
-    ...(perSecond !== undefined && { perSecond }),
-    ...(burst !== undefined && { burst }),
-    ...(active !== undefined && { isActive: active ? (1 as const) : (0 as const) }),
-    ...(notify !== undefined && { notifies: notify === "members" ? (1 as const) : (0 as const) }),
-  };
+function settingsOf({ box }: ManageContext, id: string, { secret, ...input }: Settings): ReceiverSettings & Secrets {
+  if (secret === undefined) return Receiver.columns(input);
+  const sealedSecret = { secret: sealed(box, "secret", id, secret), previousSecret: null, previousSecretUntil: null };
+  return { ...Receiver.columns(input), ...sealedSecret };
 }
+
+type Secrets = Partial<Pick<ReceiverRow, "secret" | "previousSecret" | "previousSecretUntil">>;
 
 function sealed(box: SealedBox, column: "secret" | "previousSecret", id: string, text: string | null): Buffer | null {
   return text === null ? null : box.seal(receiverSealContext(column, id), Buffer.from(text));
@@ -289,21 +260,6 @@ function record(
   return audit.record({ ...entry, metadata: { projectId, ...metadata } }, { trx });
 }
 
-async function findReceiver(
-  { projects }: Pick<ManageContext, "projects">,
-  principal: PermissionHolder,
-  id: string,
-  db: ReadDb | Trx,
-): Promise<ReceiverRow> {
-  const row = isUuid(id)
-    ? await db.selectFrom("receivers").selectAll().where("id", "=", id).executeTakeFirst()
-    : undefined;
-  if (!row || !projects.exists(row.projectId) || !projects.has(principal, row.projectId, "project:read"))
-    throw new PrismError("RECEIVER_NOT_FOUND", "No such receiver");
-  projects.require(principal, row.projectId, "events:read");
-  return row;
-}
-
 async function requireFreeName(trx: Trx, projectId: string, name: string, except: string | null): Promise<void> {
   const taken = await trx
     .selectFrom("receivers")
@@ -324,7 +280,7 @@ function issuedOf({ publicUrl, mailDomain }: ManageContext, { preset }: Pick<Rec
   };
 }
 
-async function shown(db: ReadDb | Trx, row: ReceiverRow): Promise<ReceiverView> {
+async function shown(db: ReadDb | Trx, row: ReceiverRow): Promise<AnswerOf<typeof Receiver>> {
   return receiverView(row, (await lastRequests(db, [row])).get(row.id) ?? null);
 }
 
@@ -344,28 +300,6 @@ async function lastRequests(db: ReadDb | Trx, rows: readonly ReceiverRow[]): Pro
   return lasts;
 }
 
-function receiverView(row: ReceiverRow, lastRequestAt: number | null): ReceiverView {
-  return {
-    id: row.id,
-    projectId: row.projectId,
-    name: row.name,
-    preset: row.preset,
-    active: row.isActive === 1,
-    mapping: row.mapping === null ? null : (JSON.parse(row.mapping) as Record<string, unknown>),
-    verify: row.verify === null ? null : (JSON.parse(row.verify) as Record<string, unknown>[]),
-    labels: JSON.parse(row.labels) as Record<string, string>,
-    notify: row.notifies === 1 ? "members" : "none",
-    hasSecret: row.secret !== null,
-    previousSecretUntil: toRfc3339OrNull(row.previousSecretUntil),
-    prefix: row.prefix,
-    previousUntil: toRfc3339OrNull(row.previousUntil),
-    maxBodyBytes: row.maxBodyBytes,
-    perSecond: row.perSecond,
-    burst: row.burst,
-    lastRequestAt: toRfc3339OrNull(lastRequestAt),
-    createdBy: row.createdBy,
-    createdAt: toRfc3339(row.createdAt),
-    updatedAt: toRfc3339(row.updatedAt),
-    version: row.version,
-  };
+function receiverView(row: ReceiverRow, lastRequestAt: number | null): AnswerOf<typeof Receiver> {
+  return Receiver.view(row, { hasSecret: row.secret !== null, lastRequestAt: toRfc3339OrNull(lastRequestAt) });
 }

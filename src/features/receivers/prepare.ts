@@ -10,7 +10,8 @@ import { fitsEvent, type ItemStatus, jsonLength, type MappedItem } from "./mappe
 import { applyMapping, type CompiledMapping, type Mapped, type MappingInput, plainTextOf } from "./mapping.ts";
 import type { Preset } from "./presets.ts";
 import { type Content, MAX_TEXT, type RawRequest, readContent } from "./read-request.ts";
-import type { Receiver, ReceiverRow } from "./receivers.ts";
+import type { ReceiverRow } from "./receiver.ts";
+import type { Receiver } from "./receivers.ts";
 import { Redaction } from "./redaction.ts";
 import { type LogEntry, logEntryOf } from "./request-log.ts";
 import { firstTextOf, membersOf, misdeclared, UNMAPPED_TYPE, unmappedTitle } from "./unmapped.ts";

@@ -1,6 +1,5 @@
 import { randomBytes } from "node:crypto";
 import type { Database as Sqlite } from "better-sqlite3";
-import type { Selectable } from "kysely";
 import type { Config } from "../../config/load.ts";
 import { Bucket } from "../../core/bucket.ts";
 import type { Clock } from "../../core/clock.ts";
@@ -8,12 +7,11 @@ import type { Metrics } from "../../core/metrics.ts";
 import type { SealedBox } from "../../core/sealed-box.ts";
 import { hashToken } from "../../core/tokens.ts";
 import type { EffectOf } from "../../store/effect.ts";
-import type { ReceiversTable, RequestResult } from "../../store/schema.ts";
+import type { RequestResult } from "../../store/schema.ts";
 import { type CompiledMapping, compileMapping, compilePlain } from "./mapping.ts";
 import type { Mapping, VerifyRow } from "./preset.ts";
 import type { Preset, Presets } from "./presets.ts";
-
-export type ReceiverRow = Selectable<ReceiversTable>;
+import type { ReceiverRow } from "./receiver.ts";
 
 interface ReceiversParts {
   readonly reader: Sqlite;

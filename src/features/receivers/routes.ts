@@ -5,6 +5,7 @@ import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { type DoorContext, receiverRoutes } from "./door.ts";
 import * as m from "./manage.ts";
+import { Receiver } from "./receiver.ts";
 import * as s from "./schema.ts";
 import * as t from "./try-requests.ts";
 
@@ -39,7 +40,7 @@ function serve(server: FeatureServer, context: m.ManageContext): void {
     id: "listReceivers",
     summary: "List the receivers of a project by name",
     query: s.ListReceivers,
-    response: pageOf(s.ReceiverView),
+    response: pageOf(Receiver.View),
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
     handle: (exchange, { query }) => m.listReceivers(context, holderOf(exchange), query),
   });
@@ -74,7 +75,7 @@ function serve(server: FeatureServer, context: m.ManageContext): void {
     method: "GET",
     id: "getReceiver",
     summary: "Get a receiver",
-    response: s.ReceiverView,
+    response: Receiver.View,
     errors: ["RECEIVER_NOT_FOUND"],
     async handle(exchange, { params }) {
       const receiver = await m.getReceiver(context, holderOf(exchange), params.id);
@@ -89,7 +90,7 @@ function serve(server: FeatureServer, context: m.ManageContext): void {
     summary: "Change a receiver; absent members keep their values",
     details: "`mapping`, `verify` and `secret` are replaced as a whole; null removes them.",
     body: s.UpdateReceiver,
-    response: s.ReceiverView,
+    response: Receiver.View,
     errors: ["RECEIVER_NOT_FOUND", "VERSION_CONFLICT", ...SETTING_ERRORS],
     async handle(exchange, { params, body }) {
       const ifMatch = exchange.header("if-match");
@@ -127,7 +128,7 @@ function serve(server: FeatureServer, context: m.ManageContext): void {
       method: "POST",
       id: isActive ? "resumeReceiver" : "pauseReceiver",
       summary: isActive ? "Take requests again" : "Refuse requests with 403 until it is resumed",
-      response: s.ReceiverView,
+      response: Receiver.View,
       errors: ["RECEIVER_NOT_FOUND"],
       handle: (exchange, { params }) => m.setActive(context, holderOf(exchange), params.id, isActive),
     });

@@ -1,41 +1,14 @@
 import * as v from "valibot";
-import { claimsOwnSource, OWN_SOURCE } from "../../core/vocabulary.ts";
 import { pageEntries } from "../../http/pagination.ts";
-import { doc, example, integer, named, object, stringRecord, text, uuid } from "../../http/shapes.ts";
-import { MAX_BODY_BYTES } from "./door.ts";
-import { mappingSchema, verifyRow } from "./preset.ts";
+import { doc, example, integer, named, object, stringRecord, uuid } from "../../http/shapes.ts";
+import { Receiver } from "./receiver.ts";
 
-const name = doc(
-  v.pipe(
-    text(100, 1),
-    v.check((value) => !claimsOwnSource(value), `must not start with ${OWN_SOURCE}`),
-  ),
-  "Unique in the project; the source of its events",
-);
-const preset = doc(v.pipe(v.string(), v.maxLength(40)), "Name of a preset: what sends the requests");
 const secret = doc(
   v.pipe(v.string(), v.minLength(6), v.maxLength(500)),
   "Checked as the preset says: the key of signatures, or a token or password. Stored sealed",
 );
-const mapping = doc(mappingSchema, "Members that override those of the preset's mapping; null removes one");
-const verify = doc(
-  v.pipe(v.array(verifyRow), v.maxLength(8)),
-  "How the secret is checked, in place of the preset's rows",
-);
-const labels = doc(stringRecord(8192), "Labels of each of its alerts and events, such as `team`");
-const maxBodyBytes = doc(integer(1024, MAX_BODY_BYTES), "Limit of a request's body; default 1 MiB");
-const perSecond = doc(integer(1, 10_000), "Requests per second, on average; default 60");
-const burst = doc(integer(1, 100_000), "Requests at once; default 600");
-const active = doc(v.boolean(), "A paused receiver answers 403");
 const projectId = v.optional(
   doc(v.pipe(v.string(), v.maxLength(64)), "Id or slug of the project; default: the default project"),
-);
-/** Who is notified of its events that no rule takes. */
-export const NOTIFY = ["members", "none"] as const;
-const notify = doc(
-  v.picklist(NOTIFY, "must be members or none"),
-  "Who is notified of its events, without a level and from `warn` on, while no rule takes them: the project's " +
-    "`members` (default; of `default` the explicit ones, else the administrators), or `none`",
 );
 const graceMs = doc(integer(0, 604_800_000), "Time for which the old one still works; default 0");
 
@@ -48,26 +21,17 @@ export const RequestParams = object({
   requestId: doc(uuid, "Id of the request in the log"),
 });
 
-const settings = {
-  secret: v.optional(v.nullable(secret)),
-  mapping: v.optional(v.nullable(mapping)),
-  verify: v.optional(v.nullable(verify)),
-  labels: v.optional(labels),
-  maxBodyBytes: v.optional(maxBodyBytes),
-  perSecond: v.optional(perSecond),
-  burst: v.optional(burst),
-  active: v.optional(active),
-  notify: v.optional(notify),
-};
-
-export const CreateReceiver = example(object({ projectId, name, preset, ...settings }), {
-  name: "Backups",
-  preset: "generic",
-  labels: { team: "ops" },
-});
+export const CreateReceiver = example(
+  object({ projectId, ...Receiver.forCreate, secret: v.optional(v.nullable(secret)) }),
+  {
+    name: "Backups",
+    preset: "generic",
+    labels: { team: "ops" },
+  },
+);
 export type CreateReceiver = v.InferOutput<typeof CreateReceiver>;
 
-export const UpdateReceiver = example(object({ name: v.optional(name), preset: v.optional(preset), ...settings }), {
+export const UpdateReceiver = example(object({ ...Receiver.forUpdate, secret: v.optional(v.nullable(secret)) }), {
   mapping: { level: "= body.severity" },
 });
 export type UpdateReceiver = v.InferOutput<typeof UpdateReceiver>;
@@ -81,38 +45,11 @@ export const RotateReceiver = example(
 );
 export type RotateReceiver = v.InferOutput<typeof RotateReceiver>;
 
-const entries = {
-  id: v.string(),
-  projectId: v.string(),
-  name: v.string(),
-  preset: v.string(),
-  active: v.boolean(),
-  mapping: v.nullable(v.record(v.string(), v.unknown())),
-  verify: v.nullable(v.array(v.record(v.string(), v.unknown()))),
-  labels: v.record(v.string(), v.string()),
-  notify: v.picklist(NOTIFY),
-  hasSecret: v.boolean(),
-  previousSecretUntil: doc(v.nullable(v.string()), "Until when a replaced secret works"),
-  prefix: doc(v.string(), "First characters of the URL's token"),
-  previousUntil: doc(v.nullable(v.string()), "Until when a replaced URL works"),
-  maxBodyBytes: v.number(),
-  perSecond: v.number(),
-  burst: v.number(),
-  lastRequestAt: v.nullable(v.string()),
-  createdBy: v.nullable(v.string()),
-  createdAt: v.string(),
-  updatedAt: v.string(),
-  version: v.number(),
-};
-
-export const ReceiverView = named("Receiver", "A URL at which another program delivers requests", v.object(entries));
-export type ReceiverView = v.InferOutput<typeof ReceiverView>;
-
 export const IssuedReceiver = named(
   "IssuedReceiver",
   "A receiver with its new URL",
   v.object({
-    ...entries,
+    ...Receiver.shown,
     url: doc(v.string(), "Where the program delivers; a credential, returned only once"),
     mailAddress: doc(
       v.nullable(v.string()),
@@ -171,7 +108,7 @@ export type GivenRequest = v.InferOutput<typeof givenRequest>;
 
 export const TestReceiver = example(
   object({
-    mapping: v.optional(v.nullable(mapping)),
+    mapping: Receiver.forUpdate.mapping,
     request: v.optional(doc(givenRequest, "The request to try; default: the sample of the preset")),
     requestId: v.optional(doc(uuid, "Id of a request in the log, to try that one")),
   }),

@@ -6,7 +6,7 @@ import { pageBody, readPage } from "../../http/pagination.ts";
 import type { ReceiverRequestsTable } from "../../store/schema.ts";
 import { countOf } from "../../store/sqlite/list-queries.ts";
 import { type AcceptContext, storeRequest } from "./accept.ts";
-import { type ManageContext, writableReceiver } from "./manage.ts";
+import { type ManageContext, receiverAccess } from "./manage.ts";
 import { compileMapping } from "./mapping.ts";
 import type { Plan, Prepared } from "./prepare.ts";
 import type { Preset } from "./presets.ts";
@@ -20,7 +20,7 @@ export type TryContext = ManageContext & AcceptContext & { readonly receivers: R
 /** The last requests of a receiver, newest first. @throws RECEIVER_NOT_FOUND, UNAUTHORIZED_ROLE */
 export async function listRequests(context: TryContext, principal: PermissionHolder, id: string, query: ListRequests) {
   const { db } = context;
-  await writableReceiver(context, principal, id, db.read);
+  await receiverAccess.writable(context.projects, principal, id, db.read);
   const request = readPage(query, ["string"]);
   const filtered = db.read.selectFrom("receiver_requests").where("receiverId", "=", id);
   const { after, limit, offset } = request;
@@ -70,7 +70,7 @@ export async function replayRequest(context: TryContext, principal: PermissionHo
 }
 
 async function readyReceiver(context: TryContext, principal: PermissionHolder, id: string): Promise<Receiver> {
-  await writableReceiver(context, principal, id, context.db.read);
+  await receiverAccess.writable(context.projects, principal, id, context.db.read);
   const receiver = await context.receivers.ready(id);
   if (!receiver) throw new PrismError("RECEIVER_NOT_FOUND", "No such receiver");
   return receiver;

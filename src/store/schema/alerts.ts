@@ -292,28 +292,6 @@ export interface IncidentLogTable {
   data: Generated<string>;
 }
 
-export interface SilencesTable {
-  id: string;
-  projectId: string;
-  kind: "silence" | "maintenance";
-  matchers: string;
-  startsAt: number;
-  endsAt: number;
-  /** JSON: `{cron, durationMs, timezone}`; null for a single span. */
-  recurrence: string | null;
-  createdBy: string;
-  comment: string;
-  annotations: Generated<string>;
-  createdAt: number;
-  updatedAt: number;
-  /** Starts, ends and expiry warnings up to this instant are reported as events. */
-  reportedUntil: number;
-  /** Number of alerts withheld so far. */
-  hits: Generated<number>;
-  lastHitAt: number | null;
-  version: Generated<number>;
-}
-
 /** The alerts that a silence withheld, each with the first time. */
 export interface SilenceHitsTable {
   silenceId: string;

@@ -2,38 +2,6 @@
 import type { Generated } from "kysely";
 import type { Flag } from "./system.ts";
 
-export interface ReceiversTable {
-  id: string;
-  projectId: string;
-  name: string;
-  preset: string;
-  /** JSON: members that override those of the preset's mapping. */
-  mapping: string | null;
-  /** JSON: rows in place of those of the preset. */
-  verify: string | null;
-  labels: Generated<string>;
-  /** The first characters of the token. */
-  prefix: string;
-  hash: string;
-  /** A replaced token, valid until `previousUntil`. */
-  previousHash: string | null;
-  previousUntil: number | null;
-  /** Sealed. */
-  secret: Uint8Array | null;
-  previousSecret: Uint8Array | null;
-  previousSecretUntil: number | null;
-  isActive: Generated<Flag>;
-  maxBodyBytes: number;
-  perSecond: number;
-  burst: number;
-  createdBy: string | null;
-  createdAt: number;
-  updatedAt: number;
-  version: Generated<number>;
-  /** Whether it notifies its project's members of events that no rule takes. */
-  notifies: Generated<Flag>;
-}
-
 /** The events of receivers that notify, until the events are removed. */
 export interface ReceiverEventsTable {
   eventSeq: Generated<number>;

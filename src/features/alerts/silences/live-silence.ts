@@ -1,10 +1,9 @@
-import type { Selectable } from "kysely";
 import type { EpochMs } from "../../../core/clock.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
-import type { SilencesTable } from "../../../store/schema.ts";
 import { checkLabels, type LabelRecord } from "../model/labels.ts";
 import { type Matcher, matchersText, sortedMatchers } from "../model/matchers.ts";
 import { matchesEmpty } from "../model/matching.ts";
+import { Silence, type SilenceRow } from "./silence.ts";
 import { type CompiledMatcher, compiled } from "./silence-index.ts";
 import {
   requireWindows,
@@ -15,8 +14,6 @@ import {
   stateAt,
   type WindowRule,
 } from "./spans.ts";
-
-export type SilenceRow = Selectable<SilencesTable>;
 
 export type SilenceKind = SilenceRow["kind"];
 
@@ -44,7 +41,7 @@ export interface SilenceAt extends Span {
 export function silenceAt(row: SilenceRow, now: EpochMs): SilenceAt {
   const times = timesOf(row);
   const { startsAt, endsAt } = spanAt(times, now) ?? times;
-  const annotations = JSON.parse(row.annotations) as LabelRecord;
+  const annotations = Silence.value(row, "annotations");
   return { row, matchers: matchersOf(row), startsAt, endsAt, state: stateAt(times, now), annotations };
 }
 

@@ -3,7 +3,8 @@ import type { Database as Sqlite } from "better-sqlite3";
 import type { EpochMs } from "../../../core/clock.ts";
 import type { Logger } from "../../../core/log.ts";
 import type { AlertView } from "../types.ts";
-import { LiveSilence, type SilenceRow } from "./live-silence.ts";
+import { LiveSilence } from "./live-silence.ts";
+import type { SilenceRow } from "./silence.ts";
 import { type Labelled, matchesAll, SilenceIndex } from "./silence-index.ts";
 
 export interface LiveSilencesParts {

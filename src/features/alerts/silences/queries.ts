@@ -1,46 +1,39 @@
-import { type SelectQueryBuilder, sql } from "kysely";
+import { sql } from "kysely";
+import * as v from "valibot";
 import type { EpochMs } from "../../../core/clock.ts";
-import type { PageRequest } from "../../../http/pagination.ts";
+import { by, equals, listing } from "../../../http/listing.ts";
+import { queryList } from "../../../http/shapes.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import { daysBefore, type NamedSweep, type RetentionRule, sweepOf } from "../../../store/retention.ts";
 import { valuesOf } from "../../../store/sqlite/list-queries.ts";
 import type { LabelRecord } from "../model/labels.ts";
-import type { SilenceKind } from "./live-silence.ts";
+import { KIND, KINDS, Silence, STATES } from "./silence.ts";
 import type { SilenceState } from "./spans.ts";
 
-interface SilenceFilter {
-  readonly projectId: string;
-  readonly states?: readonly SilenceState[] | undefined;
-  readonly kind?: SilenceKind | undefined;
-  /** Ids of the project's active silences. */
+/** What the state of a silence depends on. */
+interface States {
+  /** Ids of the active silences of the project. */
   readonly active: readonly string[];
   readonly now: EpochMs;
 }
 
-export function silencesOf(db: ReadDb, { projectId, states, kind, active, now }: SilenceFilter) {
-  let query = db.selectFrom("silences").selectAll().where("projectId", "=", projectId);
-  if (kind !== undefined) query = query.where("kind", "=", kind);
-  if (!states) return query;
-  const wants = (state: SilenceState) => sql<boolean>`${states.includes(state) ? 1 : 0}`;
-  const isActive = sql<boolean>`id in ${valuesOf(active)}`;
-  return query.where(
-    sql<boolean>`case when ${isActive} then ${wants("active")}
-      when endsAt > ${now} then ${wants("pending")} else ${wants("expired")} end`,
-  );
-}
-
-/** A page and the first row of the next one; those that end last come first. */
-export function byEnd<DB, TB extends keyof DB, O>(
-  query: SelectQueryBuilder<DB, TB, O>,
-  { after, limit, offset }: PageRequest,
-) {
-  const rows = after ? query.where(sql<boolean>`(endsAt, id) < (${after[0]}, ${after[1]})`) : query;
-  return rows
-    .orderBy(sql`endsAt`, "desc")
-    .orderBy(sql`id`, "desc")
-    .limit(limit + 1)
-    .offset(offset);
-}
+/** Those that end last come first. */
+export const silenceList = listing(
+  Silence,
+  {
+    state: by(
+      queryList(v.picklist(STATES, `must be among ${STATES.join(", ")}`)),
+      "States, by comma",
+      (states, { active, now }: States) => {
+        const wants = (state: SilenceState) => sql`${states.includes(state) ? 1 : 0}`;
+        return sql`case when id in ${valuesOf(active)} then ${wants("active")}
+          when endsAt > ${now} then ${wants("pending")} else ${wants("expired")} end`;
+      },
+    ),
+    kind: equals(v.picklist(KINDS, `must be one of ${KINDS.join(", ")}`), KIND),
+  },
+  { by: { endsAt: "number", id: "string" }, direction: "desc" },
+);
 
 /** The last 20 alerts that a silence withheld. */
 export function lastHits(db: ReadDb, silenceId: string) {

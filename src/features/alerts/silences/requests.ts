@@ -1,35 +1,20 @@
 import { countText } from "../../../core/clean-text.ts";
-import { type EpochMs, toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
+import { type EpochMs, toRfc3339 } from "../../../core/clock.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import type { Principal } from "../../../core/principal.ts";
 import { missingPermission } from "../../../http/access.ts";
-import { pageBody, readPage } from "../../../http/pagination.ts";
 import type { Database, Trx } from "../../../store/database.ts";
-import { countOf } from "../../../store/sqlite/list-queries.ts";
 import type { Projects } from "../../access/index.ts";
 import { mayReadAlert } from "../incidents/paged.ts";
 import type { LabelRecord } from "../model/labels.ts";
 import { type Matcher, matchersText, parseMatcher, sortedMatchers } from "../model/matchers.ts";
 import type { AlertView } from "../types.ts";
-import {
-  checkMatchers,
-  matchersOf,
-  matchesAnyValue,
-  type SilenceDraft,
-  type SilenceRow,
-  textOf,
-  timesOf,
-} from "./live-silence.ts";
+import { checkMatchers, matchersOf, matchesAnyValue, type SilenceDraft, textOf, timesOf } from "./live-silence.ts";
 import { requirePagedSilence } from "./paged.ts";
 import * as queries from "./queries.ts";
-import type {
-  CreateSilence,
-  GivenMatcher,
-  ListSilences,
-  PreviewSilence,
-  SilenceView,
-  UpdateSilence,
-} from "./schema.ts";
+import { silenceList } from "./queries.ts";
+import type { CreateSilence, GivenMatcher, ListSilences, PreviewSilence, UpdateSilence } from "./schema.ts";
+import { Silence, type SilenceRow, type SilenceView } from "./silence.ts";
 import type { Silences } from "./silences.ts";
 import { NO_END, type SilenceTimes, type Span, spanAt, spansFrom, stateAt } from "./spans.ts";
 
@@ -316,22 +301,14 @@ function creatorOf(principal: Principal): string {
   return principal.kind === "apiKey" ? `key:${principal.keyId}` : (principal.userId ?? principal.kind);
 }
 
+/** Those that end last come first. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */
 export async function listSilences(context: SilencesContext, principal: Principal, query: ListSilences) {
   const { db, clock, projects, silences } = context;
   const projectId = projects.requireOrDefault(principal, query.projectId, "events:read");
-  const request = readPage(query, ["number", "string"]);
   const now = clock.now();
   const active = silences.live(projectId).flatMap((each) => (each.isActive(now) ? [each.id] : []));
-  const filtered = queries.silencesOf(db.scan, { projectId, states: query.state, kind: query.kind, active, now });
-  const rows = await queries.byEnd(filtered, request).execute();
-  const total = request.wantsTotal ? await countOf(filtered) : undefined;
-  return pageBody(
-    request,
-    rows,
-    (row) => silenceView(row, now),
-    ({ endsAt, id }) => [endsAt, id],
-    total,
-  );
+  const scope = { projectIds: [projectId], state: { active, now } };
+  return silenceList.page(db.scan, scope, query, () => (row) => silenceView(row, now));
 }
 
 /** @throws SILENCE_NOT_FOUND */
@@ -350,26 +327,8 @@ export async function silenceDetail(context: SilencesContext, principal: Princip
 export function silenceView(row: SilenceRow, now: EpochMs): SilenceView {
   const times = timesOf(row);
   const span = spanAt(times, now);
-  return {
-    id: row.id,
-    projectId: row.projectId,
-    kind: row.kind,
-    state: stateAt(times, now),
-    matchers: matchersOf(row),
-    text: textOf(row),
-    startsAt: toRfc3339(row.startsAt),
-    endsAt: row.endsAt === NO_END ? null : toRfc3339(row.endsAt),
-    recurrence: times.recurrence,
-    window: span && spanView(span),
-    comment: row.comment,
-    annotations: JSON.parse(row.annotations) as LabelRecord,
-    createdBy: row.createdBy,
-    hits: row.hits,
-    lastHitAt: toRfc3339OrNull(row.lastHitAt),
-    version: row.version,
-    createdAt: toRfc3339(row.createdAt),
-    updatedAt: toRfc3339(row.updatedAt),
-  };
+  const state = stateAt(times, now);
+  return Silence.view(row, { state, matchers: matchersOf(row), text: textOf(row), window: span && spanView(span) });
 }
 
 function spanView({ startsAt, endsAt }: Span) {

@@ -7,6 +7,7 @@ import type { Feature, FeatureServer } from "../../../module/feature.ts";
 import type { SilencesContext } from "./requests.ts";
 import * as requests from "./requests.ts";
 import * as s from "./schema.ts";
+import { Silence, type SilenceView } from "./silence.ts";
 
 const PATH = "/api/v1/silences";
 
@@ -37,7 +38,7 @@ function serve(server: FeatureServer, context: SilencesOwn): void {
     id: "listSilences",
     summary: "List the silences of a project; those that end last come first",
     query: s.ListSilences,
-    response: pageOf(s.SilenceView),
+    response: pageOf(Silence.View),
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
     handle: (exchange, { query }) => requests.listSilences(context, callerOf(exchange), query),
   });
@@ -52,7 +53,7 @@ function serve(server: FeatureServer, context: SilencesOwn): void {
       "permission `silences:broad` too.",
     body: s.CreateSilence,
     status: 201,
-    response: s.SilenceView,
+    response: Silence.View,
     errors: [...setErrors, ...IDEMPOTENCY_ERRORS],
     handle: (exchange, { body }) =>
       idempotency.run(
@@ -99,7 +100,7 @@ function serve(server: FeatureServer, context: SilencesOwn): void {
       "A new comment, annotations or end, or times of a pending silence, keep the `id`. Any other change " +
       "creates a silence with a new `id`, which is in the answer, and ends the old one.",
     body: s.UpdateSilence,
-    response: s.SilenceView,
+    response: Silence.View,
     errors: ["SILENCE_NOT_FOUND", "VERSION_CONFLICT", "INVALID_CRON", "LIMIT_REACHED"],
     async handle(exchange, { params, body }) {
       const ifMatch = exchange.header("if-match");
@@ -120,7 +121,7 @@ function serve(server: FeatureServer, context: SilencesOwn): void {
   });
 }
 
-function answer(silence: s.SilenceView, status = 200): Reply {
+function answer(silence: SilenceView, status = 200): Reply {
   const { state, window, hits, lastHitAt } = silence;
   return versioned(silence.version, silence, { status, state: stateOf({ state, window, hits, lastHitAt }) });
 }

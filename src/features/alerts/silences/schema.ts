@@ -1,44 +1,17 @@
 import * as v from "valibot";
 import { isTimezone } from "../../../core/clock.ts";
 import { pageEntries } from "../../../http/pagination.ts";
-import {
-  doc,
-  example,
-  instant,
-  integer,
-  jsonObject,
-  named,
-  object,
-  queryList,
-  selfChanging,
-  text,
-  uuid,
-} from "../../../http/shapes.ts";
+import { doc, example, instant, integer, named, object, selfChanging, text, uuid } from "../../../http/shapes.ts";
 import { MATCH_OPERATORS } from "../model/utf8-matchers.ts";
 import { MAX_MATCHERS } from "./live-silence.ts";
+import { silenceList } from "./queries.ts";
+import { MatcherObject, Silence, SpanView } from "./silence.ts";
 
-const STATES = ["pending", "active", "expired"] as const;
-const KINDS = ["silence", "maintenance"] as const;
 /** Ten years. */
 const MAX_DURATION_MS = 315_576_000_000;
 /** A window lasts no longer than a month. */
 const MAX_WINDOW_MS = 2_678_400_000;
 const MAX_VALUE = 4096;
-
-const MatcherObject = named(
-  "Matcher",
-  "A condition on one label; an absent label counts as empty",
-  v.object({
-    name: doc(v.string(), "Name of the label"),
-    operator: doc(v.picklist(MATCH_OPERATORS), "`=`, `!=`, or `=~`, `!~` with a regular expression (RE2) of the value"),
-    value: v.string(),
-  }),
-);
-
-const kind = doc(
-  v.picklist(KINDS, `must be one of ${KINDS.join(", ")}`),
-  "`maintenance`: a planned window; the default with `recurrence`",
-);
 
 const matcher = v.union(
   [
@@ -69,11 +42,6 @@ const recurrence = object({
   ),
 });
 
-const annotations = v.pipe(
-  jsonObject(16_384),
-  v.check((value) => Object.values(value).every((each) => typeof each === "string"), "must have texts as values"),
-);
-
 /** What the silence matches; exactly one of these. */
 const selection = {
   matchers: v.optional(doc(matchers, "All must match")),
@@ -88,18 +56,12 @@ const times = {
   recurrence: v.optional(doc(v.nullable(recurrence), "Windows by the wall clock; null: one span")),
 };
 
-const texts = {
-  comment: doc(text(4000), "Reason, for other people"),
-  annotations: v.optional(doc(annotations, "Names and texts of your own")),
-};
-
 export const CreateSilence = example(
   object({
     projectId: v.optional(doc(text(128, 1), "Id or slug of the project; default: that of the incident, or `default`")),
-    kind: v.optional(kind),
     ...selection,
     ...times,
-    ...texts,
+    ...Silence.forCreate,
   }),
   {
     matchers: ['team="db"', 'instance=~"db-[0-9]+"'],
@@ -112,11 +74,9 @@ export type CreateSilence = v.InferOutput<typeof CreateSilence>;
 
 export const UpdateSilence = example(
   object({
-    kind: v.optional(kind),
     matchers: v.optional(doc(matchers, "All must match; other matchers make a silence with a new id")),
     ...times,
-    comment: v.optional(texts.comment),
-    annotations: texts.annotations,
+    ...Silence.forUpdate,
   }),
   { durationMs: 14_400_000, comment: "The disks are exchanged; it takes longer" },
 );
@@ -141,45 +101,16 @@ export const ExpireQuery = object({
 
 export const ListSilences = object({
   projectId: v.optional(doc(text(128, 1), "Id or slug; default: the key's project, or `default`")),
-  state: v.optional(doc(queryList(v.picklist(STATES, `must be among ${STATES.join(", ")}`)), "States, by comma")),
-  kind: v.optional(kind),
+  ...silenceList.entries,
   ...pageEntries(),
 });
 export type ListSilences = v.InferOutput<typeof ListSilences>;
-
-const SpanView = v.object({ startsAt: v.string(), endsAt: v.string() });
-
-const members = {
-  id: v.string(),
-  projectId: v.string(),
-  kind: v.picklist(KINDS),
-  state: selfChanging(
-    doc(v.picklist(STATES), "Computed from the times; a recurring silence is pending between its windows"),
-  ),
-  matchers: v.array(MatcherObject),
-  text: selfChanging(doc(v.string(), 'The matchers as a text, such as `{team="db"}`')),
-  startsAt: v.string(),
-  endsAt: doc(v.nullable(v.string()), "Null: the windows have no end"),
-  recurrence: v.nullable(v.object({ cron: v.string(), durationMs: v.number(), timezone: v.string() })),
-  window: selfChanging(doc(v.nullable(SpanView), "The current span, otherwise the next one; null if it is expired")),
-  comment: v.string(),
-  annotations: v.record(v.string(), v.string()),
-  createdBy: doc(v.string(), "Id of the user or key, or the name that a client of Alertmanager's API sent"),
-  hits: selfChanging(doc(v.number(), "Number of alerts that it has silenced")),
-  lastHitAt: selfChanging(v.nullable(v.string())),
-  version: v.number(),
-  createdAt: v.string(),
-  updatedAt: v.string(),
-};
-
-export const SilenceView = named("Silence", "A silence or maintenance window", v.object(members));
-export type SilenceView = v.InferOutput<typeof SilenceView>;
 
 export const SilenceDetail = named(
   "SilenceDetail",
   "A silence with the alerts that it silenced last",
   v.object({
-    ...members,
+    ...Silence.shown,
     withheld: selfChanging(
       doc(
         v.array(

@@ -6,7 +6,8 @@ import type { Trx } from "../../../store/database.ts";
 import type { UserDirectory } from "../../access/index.ts";
 import { appendOwnEvents, type OwnEventDraft } from "../../events/index.ts";
 import type { Notifier } from "../../notifications/index.ts";
-import { type SilenceRow, textOf } from "./live-silence.ts";
+import { textOf } from "./live-silence.ts";
+import type { SilenceRow } from "./silence.ts";
 import type { Border } from "./spans.ts";
 
 export interface SilenceEventParts {

@@ -17,10 +17,10 @@ import {
   matchersOf,
   matchesAnyValue,
   type SilenceDraft,
-  type SilenceRow,
   timesOf,
 } from "./live-silence.ts";
 import { LiveSilences, type LiveSilencesParts } from "./live-silences.ts";
+import type { SilenceRow } from "./silence.ts";
 import { type Reported, reportBorders, type SilenceEventParts } from "./silence-events.ts";
 import { compiled, type Labelled, matchesAll } from "./silence-index.ts";
 import { type Border, bordersBetween, nextBorderAt, type SilenceState, type Span, spanAt, stateAt } from "./spans.ts";

@@ -2,7 +2,7 @@ import type { Database as Sqlite } from "better-sqlite3";
 import { HOUR_MS } from "../../../core/clock.ts";
 import { DEFAULT_CHANNELS } from "../../../http/shapes.ts";
 import type { EffectOf } from "../../../store/effect.ts";
-import type { ReceiversTable } from "../../../store/schema.ts";
+import type { Schema } from "../../../store/schema.ts";
 import { compileTemplate, type RuleEvent, readCondition } from "../language/language.ts";
 import { textsOf } from "../texts.ts";
 import { type DefaultSuppression, type JudgedRule, throttleSettings } from "../throttle/throttle.ts";
@@ -17,7 +17,7 @@ const PROJECT_FACTOR = 5;
 const CRITICAL_FACTOR = 3;
 const CRITICAL_KEY = compileTemplate("critical", "suppression.key");
 
-type Notifying = Pick<ReceiversTable, "id" | "projectId" | "name">;
+type Notifying = Pick<Schema["receivers"], "id" | "projectId" | "name">;
 
 /** The last rules of an event of a receiver: they fire when no other rule takes it. */
 interface Rules {
