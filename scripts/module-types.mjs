@@ -2,7 +2,7 @@
 // types it refers to.
 // Usage: node scripts/module-types.mjs [file]; by default dist/module.d.ts. build.mjs calls it.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
@@ -23,7 +23,7 @@ export function writeModuleTypes(output) {
   try {
     emitTypes(work, ENTRY, ["--types", "node"]);
     const files = dependenciesOf(work, ENTRY);
-    const text = bundle(files.map((file) => read(work, file)));
+    const text = withTables(bundle(files.map((file) => read(work, file))), resourceTables(work));
     mkdirSync(dirname(output), { recursive: true });
     writeFileSync(output, text);
   } finally {
@@ -31,8 +31,52 @@ export function writeModuleTypes(output) {
   }
 }
 
+/** Tables of resources: the files of their declarations add them to the interface `Schema`. */
+const ADDED = /^declare module ".*store\/schema\.ts" \{\n {2}interface Schema \{\n {4}(\w+): \w+;$/m;
+
+/** The rows of these tables, by name, as object types with all columns. */
+function resourceTables(work) {
+  const features = join(root, "src/features");
+  const found = readdirSync(features, { recursive: true })
+    .sort()
+    .map((file) => ({
+      file,
+      table: file.endsWith(".ts") && ADDED.exec(readFileSync(join(features, file), "utf8"))?.[1],
+    }))
+    .filter(({ table }) => table);
+  const imports = found.map(({ file }) => `import "../src/features/${file}";`);
+  const constants = found.map(({ table }) => `export const ${table} = rowOf<Schema["${table}"]>();`);
+  const source = `${imports.join("\n")}
+import type { Schema } from "../src/store/schema.ts";
+declare function rowOf<T>(): { [K in keyof T]: T[K] };
+${constants.join("\n")}
+`;
+  // The compiler writes inferred types in full.
+  const name = `.build/resource-tables-${process.pid}`;
+  const file = join(root, `${name}.ts`);
+  try {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, source);
+    emitTypes(work, name, ["--types", "node"], root);
+  } finally {
+    rmSync(file, { force: true });
+  }
+  const text = read(work, name);
+  return new Map(
+    found.map(({ table }) => [
+      table,
+      text.match(new RegExp(`^export declare const ${table}: (\\{\n[^]*?^\\});`, "m"))[1],
+    ]),
+  );
+}
+
+function withTables(text, tables) {
+  const members = [...tables].map(([table, row]) => `    ${table}: ${row.replaceAll("\n", "\n    ")};\n`);
+  return text.replace(/^interface Schema \{\n/m, (head) => head + members.join(""));
+}
+
 /** Writes the types of a file of src and of its imports, each into a separate file. */
-export function emitTypes(outDir, entry, more) {
+export function emitTypes(outDir, entry, more, from = join(root, "src")) {
   const tsc = createRequire(import.meta.url).resolve("typescript/package.json");
   const { bin } = JSON.parse(readFileSync(tsc, "utf8"));
   const flags = [
@@ -52,9 +96,9 @@ export function emitTypes(outDir, entry, more) {
       "--moduleResolution",
       "nodenext",
     ],
-    ...["--target", "es2022", "--lib", "es2023", "--rootDir", join(root, "src"), "--outDir", outDir, ...more],
+    ...["--target", "es2022", "--lib", "es2023", "--rootDir", from, "--outDir", outDir, ...more],
   ];
-  const args = [join(dirname(tsc), bin.tsc), join(root, "src", `${entry}.ts`), ...flags];
+  const args = [join(dirname(tsc), bin.tsc), join(from, `${entry}.ts`), ...flags];
   execFileSync(process.execPath, args, { cwd: root, stdio: ["ignore", "inherit", "inherit"] });
 }
 
