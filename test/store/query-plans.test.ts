@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { planOf } from "../../scripts/surface/lib/plans.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { makeUser } from "../helpers/people.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { promise } from "../helpers/promise.ts";
 import { rowsOf } from "../helpers/tables.ts";
 import { whyNotTheSame } from "./support/applied-sql.ts";
-import { planOf, recordSql } from "./support/recorded-sql.ts";
+import { recordSql } from "./support/recorded-sql.ts";
 import { useBuckets } from "./support/use-buckets.ts";
 import { useChannels } from "./support/use-channels.ts";
 import { useHeartbeats } from "./support/use-heartbeats.ts";

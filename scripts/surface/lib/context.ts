@@ -1,10 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 
 /** A Wednesday morning: what depends on the time of day is the same in each recording. */
 const STARTS_AT = Date.UTC(2026, 10, 25, 10, 30);
+/** Later than what comes before `slowDown` takes on a busy machine. */
+const SLOW_AFTER_MS = 5 * 60_000;
+const SLOW_RATE = 1 / 50;
 const COMMAND_MS = 60_000;
 const STOP_MS = 20_000;
 const preload = join(import.meta.dirname, "preload.cjs");
@@ -39,7 +42,7 @@ export class Context {
   /** An empty folder; it is removed after the recording. */
   readonly scratch: string;
   readonly #out: string;
-  readonly #shiftMs = STARTS_AT - Date.now();
+  #clock = { from: Date.now(), at: STARTS_AT, rate: 1 };
   readonly #running = new Set<ChildProcess>();
 
   constructor(dist: string, scratch: string, out: string) {
@@ -48,12 +51,27 @@ export class Context {
     this.scratch = scratch;
     this.#out = out;
     mkdirSync(out, { recursive: true });
+    rmSync(this.statementsFile, { force: true });
     mkdirSync(cache, { recursive: true });
   }
 
   /** The file to which every process of this recording appends the SQL statements that it compiles. */
   get statementsFile(): string {
     return `${this.#out}.statements`;
+  }
+
+  /** What the processes of all recorders of this build have compiled, each statement once. */
+  allStatements(): Set<string> {
+    const files = readdirSync(dirname(this.#out)).filter((name) => name.endsWith(".statements"));
+    const texts = files.map((name) => readFileSync(join(dirname(this.#out), name), "utf8"));
+    return new Set(
+      texts.flatMap((text) =>
+        text
+          .trimEnd()
+          .split("\n")
+          .map((line) => JSON.parse(line) as string),
+      ),
+    );
   }
 
   /** Writes one file of the recording; `name` may have a folder. */
@@ -65,7 +83,16 @@ export class Context {
 
   /** The time that recorded processes see, in milliseconds. */
   now(): number {
-    return Date.now() + this.#shiftMs;
+    const { from, at, rate } = this.#clock;
+    return Math.floor(at + (Date.now() - from) * rate);
+  }
+
+  /**
+   * From now on, processes that start see a clock that begins at the same time in each recording and
+   * hardly moves: what becomes due by itself does so before the first request, or not at all.
+   */
+  slowDown(): void {
+    this.#clock = { from: Date.now(), at: STARTS_AT + SLOW_AFTER_MS, rate: SLOW_RATE };
   }
 
   /** Runs one command to its end, with a clean environment. */
@@ -129,7 +156,7 @@ export class Context {
         LANG: "C.UTF-8",
         TZ: "UTC",
         NODE_OPTIONS: `--require ${preload}`,
-        SURFACE_CLOCK_SHIFT_MS: String(this.#shiftMs),
+        SURFACE_CLOCK: `${this.#clock.from} ${this.#clock.at} ${this.#clock.rate}`,
         SURFACE_STATEMENTS: this.statementsFile,
         ...env,
       },

@@ -1,11 +1,11 @@
-// Loaded by a recorded executable before its own script (NODE_OPTIONS): its clock starts at a fixed
-// time of day, and each SQL statement that it compiles is appended to a file.
+// Loaded by a recorded executable before its own script (NODE_OPTIONS): it shows the
+// recording's time of day (SURFACE_CLOCK), and each SQL statement that it compiles is appended to a file.
 const { appendFileSync } = require("node:fs");
 
-const shiftMs = Number(process.env.SURFACE_CLOCK_SHIFT_MS ?? 0);
+const [from, at, rate] = (process.env.SURFACE_CLOCK ?? "0 0 1").split(" ").map(Number);
 const statements = process.env.SURFACE_STATEMENTS;
 const now = Date.now.bind(Date);
-Date.now = () => now() + shiftMs;
+Date.now = () => Math.floor(at + (now() - from) * rate);
 globalThis.Date = new Proxy(Date, {
   construct: (target, args, newTarget) => Reflect.construct(target, args.length === 0 ? [Date.now()] : args, newTarget),
   apply: () => new Date().toString(),

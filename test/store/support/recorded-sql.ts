@@ -19,17 +19,3 @@ export function recordSql(): Set<string> {
   };
   return seen;
 }
-
-/**
- * The lines of SQLite's plan for a statement, whose parameters stay open as they are when it is
- * compiled.
- */
-export function planOf(connection: SqliteDatabase.Database, sql: string): string[] {
-  const names = [...sql.matchAll(/[@:]([A-Za-z]\w*)/g)].map(([, name]) => [name, null]);
-  const marks = sql.replaceAll(/'[^']*'/g, "").split("?").length - 1;
-  const parameters = marks > 0 ? Array(marks).fill(null) : names.length > 0 ? [Object.fromEntries(names)] : [];
-  return connection
-    .prepare<unknown[], { detail: string }>(`explain query plan ${sql}`)
-    .all(...parameters)
-    .map(({ detail }) => detail);
-}
