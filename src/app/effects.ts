@@ -5,23 +5,27 @@ import { storedEvent } from "../features/rules/index.ts";
 import { announceEntry } from "../features/streams/index.ts";
 import { applyEffect, type Effect, type EffectTable } from "../store/effect.ts";
 import { alertsChanged, personChanged, policiesChanged, silencesChanged, waysChanged } from "./open-alerts.ts";
+import type { OpenFeatures } from "./open-features.ts";
 import type { Services } from "./open-services.ts";
 import type { Base } from "./open-store.ts";
 import type { Core } from "./start-core.ts";
 
 /** Starts to apply commits to the memory of this process. */
-export function applyEffects(base: Base, core: Core, services: Services): void {
+export function applyEffects(base: Base, core: Core, services: Services, features: OpenFeatures): void {
   const table = effectTable(base, core, services);
   // What an effect starts goes on when the client of the request that caused it has gone.
-  const apply = (effect: Effect): void => applyEffect(table, effect);
+  const apply = (effect: Effect): void => {
+    applyEffect(table, effect);
+    features.apply(effect);
+  };
   base.database.whenCommitted((effect) =>
     currentCaller() === SYSTEM ? apply(effect) : runAs(SYSTEM, () => apply(effect)),
   );
 }
 
 /** The change in memory for each type of effect: the only way from a commit to memory. */
-function effectTable({ bus }: Base, core: Core, services: Services): EffectTable {
-  const { schedules, delivery, pages, alerting, heartbeats, ntfy } = services;
+function effectTable({ bus }: Base, core: Core, services: Services): Partial<EffectTable> {
+  const { schedules, delivery, pages, alerting, ntfy } = services;
   const { reads, projects } = core.access;
   const { storage } = projects;
   const { runner, workerLeases } = core.jobs;
@@ -37,7 +41,6 @@ function effectTable({ bus }: Base, core: Core, services: Services): EffectTable
     "alerts-changed"({ alerts: rows = [] }) {
       storage.textsChanged(rows.map(({ projectId }) => projectId));
       alertsChanged(alerting, rows);
-      heartbeats.feeds.alertsChanged(rows);
     },
     "integrations-changed": (change) => alerting.integrations.changed(change),
     "receivers-changed"(change) {
@@ -87,8 +90,6 @@ function effectTable({ bus }: Base, core: Core, services: Services): EffectTable
     entry: (entry) => announceEntry(hub, entry),
     notified: ({ notified }) => announcer.notifications(notified),
     "storm-closed": ({ ruleId, key }) => throttle.closed(ruleId, key),
-    "heartbeats-changed": (change) => heartbeats.changed(change.heartbeats),
-    "heartbeats-fed": (change) => heartbeats.feeds.changed(change.heartbeats),
     "delivery-outcome"({ channel, state, latencyMs }) {
       if (latencyMs === undefined) delivery.results.count(channel, state);
       else delivery.results.delivered(channel, latencyMs);

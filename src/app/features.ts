@@ -1,6 +1,6 @@
 import { serverWarnings } from "../config/checks.ts";
 import type { Config } from "../config/load.ts";
-import { ownOrigins, publicUrlOf } from "../config/public-url.ts";
+import { ownOrigins } from "../config/public-url.ts";
 import { PrismError } from "../core/errors.ts";
 import { operatorFeature } from "../features/access/operator/routes.ts";
 import { projectsFeature } from "../features/access/projects/routes.ts";
@@ -29,7 +29,6 @@ import { drillFeature } from "../features/drill/routes.ts";
 import { trialEvent } from "../features/events/index.ts";
 import { eventsFeature } from "../features/events/routes.ts";
 import { explainFeature } from "../features/explain/routes.ts";
-import { heartbeatsFeature } from "../features/heartbeats/routes.ts";
 import { integrationsFeature } from "../features/integrations/routes.ts";
 import { PermanentError } from "../features/jobs/index.ts";
 import { jobsFeature } from "../features/jobs/routes.ts";
@@ -82,6 +81,7 @@ export function builtInFeatures(parts: Parts): Feature[] {
     ...jobFeatures(parts),
     ...operatorFeatures(parts),
     consoleFeature(parts.base.config),
+    ...parts.features.withRoutes,
   ];
   return features.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
@@ -299,26 +299,13 @@ function liveFeatures(parts: Parts): Feature[] {
 }
 
 /** Jobs, schedules, timers, and features based on them. */
-function jobFeatures({ base, core, http, services }: Parts): Feature[] {
-  const { database: db, reader, clock, config, settings, storage, listening } = base;
+function jobFeatures({ base, core, services }: Parts): Feature[] {
+  const { database: db, clock, config, settings, storage } = base;
   const { principals, projects, users } = core.access;
   const { runner, jobs, jobControl, queueControl, bulk, workerLeases } = core.jobs;
   const { channels, ingest } = core.pipeline;
-  const { schedules, timer, pendingTimers, idempotency, heartbeats } = services;
-  const publicUrl = () => publicUrlOf(settings.current, listening.port);
+  const { schedules, timer, pendingTimers, idempotency } = services;
   return [
-    heartbeatsFeature({
-      db,
-      reader,
-      heartbeats,
-      projects,
-      storage,
-      settings,
-      kernel: http.kernel,
-      authenticator: principals,
-      idempotency,
-      publicUrl,
-    }),
     jobsFeature({ db, clock, runner, jobControl, queueControl, bulk, channels, settings }),
     schedulesFeature({ db, config, schedules, storage }),
     timeFeature({ db, pendingTimers, users, storage, idempotency, timer }),

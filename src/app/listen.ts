@@ -38,7 +38,7 @@ export async function listen(parts: Parts, { acceptAudit = false, beforeListen }
 }
 
 /** Call it once the server listens. */
-export async function startWork({ base, core, services, upkeep }: Parts): Promise<void> {
+export async function startWork({ base, core, services, features, upkeep }: Parts): Promise<void> {
   await upkeep.watch.begin();
   upkeep.usage.start();
   core.access.projects.storage.start();
@@ -54,7 +54,7 @@ export async function startWork({ base, core, services, upkeep }: Parts): Promis
   startAlerts(services.alerting);
   services.pages.start();
   await services.schedules.start();
-  services.heartbeats.start();
+  features.start();
   await services.ntfy.start();
   services.modules.moduleWatch.start();
   await upkeep.watch.start();

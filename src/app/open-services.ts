@@ -10,8 +10,6 @@ import {
   type PageSender,
 } from "../features/delivery/index.ts";
 import { Drills } from "../features/drill/index.ts";
-import { appendOwnEvents } from "../features/events/index.ts";
-import { Heartbeats, PingIds } from "../features/heartbeats/index.ts";
 import { MailListener } from "../features/mail-in/index.ts";
 import { handleStorms, Notifier } from "../features/notifications/index.ts";
 import { Ntfy } from "../features/ntfy/index.ts";
@@ -32,7 +30,6 @@ import {
 } from "../features/timers/index.ts";
 import { Idempotency } from "../http/idempotency.ts";
 import type { Feature } from "../module/feature.ts";
-import type { Access } from "./open-access.ts";
 import { type AlertServices, onCallChanged, openAlerts } from "./open-alerts.ts";
 import type { Http } from "./open-http.ts";
 import type { Base } from "./open-store.ts";
@@ -54,7 +51,6 @@ export interface Services {
   readonly onCall: OnCallPort;
   readonly alerting: AlertServices;
   readonly drills: Drills;
-  readonly heartbeats: Heartbeats;
   readonly mailIn: MailListener;
   /** Reads what receivers are sent. */
   readonly preparing: Preparing;
@@ -86,7 +82,6 @@ export function openServices(base: Base, core: Core, http: Http): Services {
     idempotency: new Idempotency(base.reader, base.clock, base.store.auditKey),
     onCall: (db, scheduleId, at) => onCall(core.access.users, db, scheduleId, at),
     drills: openDrills(base, core, notifying, channels),
-    heartbeats: openHeartbeats(base, alerting, core.access),
     mailIn: openMailIn(base, alerting, channels.pages, {
       work: http.work,
       preparing,
@@ -171,27 +166,6 @@ function openNotifying(base: Base, core: Core): Notifying {
   });
   const time = new TimeService({ reader, clock, timezone: config.timezone });
   return { time, schedules, notify, timer, pendingTimers: pending, realtime };
-}
-
-function openHeartbeats(
-  { database: db, clock, log, metrics, store, box }: Base,
-  { alerts }: AlertServices,
-  { projects }: Access,
-): Heartbeats {
-  return new Heartbeats({
-    ...{ db, projects },
-    wall: clock,
-    log: log.namespace("heartbeats"),
-    metrics,
-    ids: new PingIds(store.auditKey, box),
-    submitAlerts: (inputs, options) => alerts.submit(inputs, options),
-    alerts: {
-      listen: (fn) => alerts.whenRepeated(fn),
-      findAlert: (id) => alerts.find(id),
-      firing: (projectId, filter) => alerts.list(projectId, filter),
-    },
-    appendEvents: (trx, events) => appendOwnEvents(trx, events, { source: "prism:heartbeats", now: clock.now() }),
-  });
 }
 
 function openNtfy(base: Base, { access, live, jobs: { jobs } }: Core, realtime: RealtimeService): Ntfy {

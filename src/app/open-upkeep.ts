@@ -5,6 +5,7 @@ import { storeTestEvent } from "../features/events/index.ts";
 import { RetentionJob } from "../features/retention/index.ts";
 import { ServerWatch } from "../features/watch/index.ts";
 import { DescriptorWatch } from "../http/listener.ts";
+import { FEATURES } from "./open-features.ts";
 import type { Http } from "./open-http.ts";
 import type { Services } from "./open-services.ts";
 import type { Base } from "./open-store.ts";
@@ -29,6 +30,7 @@ export function openUpkeep(base: Base, core: Core, { listener }: Http, services:
   return {
     auditHead: new AuditHeadKeeper({ database, reader, box, auditKey: store.auditKey, audit, dataDir, log }),
     retention: new RetentionJob({
+      sweeps: FEATURES.flatMap((each) => each.sweeps ?? []),
       database,
       clock,
       log: base.log,

@@ -1,3 +1,4 @@
+import type { OpenFeatures } from "./open-features.ts";
 import type { Http } from "./open-http.ts";
 import type { Services } from "./open-services.ts";
 import type { Base } from "./open-store.ts";
@@ -13,5 +14,6 @@ export interface Parts {
   readonly core: Core;
   readonly http: Http;
   readonly services: Services;
+  readonly features: OpenFeatures;
   readonly upkeep: Upkeep;
 }

@@ -1,35 +1,18 @@
-import { type RawBuilder, sql } from "kysely";
+import { sql } from "kysely";
 import type { SealedBox } from "../core/sealed-box.ts";
-import { KEY_ID_BYTES, UnsealError } from "../core/sealed-box.ts";
+import { UnsealError } from "../core/sealed-box.ts";
 import { factorSealContext } from "../features/access/index.ts";
 import type { AuditService } from "../features/audit/index.ts";
 import { channelSealContext, refSealContext } from "../features/channels/index.ts";
 import { mailSealContext, secretSealContext } from "../features/delivery/index.ts";
 import { gotifySealContext } from "../features/gotify/index.ts";
-import { pingKeySealContext, pingSealContext } from "../features/heartbeats/index.ts";
 import { contentPlace } from "../features/messages/index.ts";
 import { receiverSealContext } from "../features/receivers/index.ts";
 import { addressSealContext } from "../features/statuspage/index.ts";
-import type { Database, ReadDb, Trx } from "../store/database.ts";
-import type { Schema } from "../store/schema.ts";
+import type { Database, Trx } from "../store/database.ts";
+import { type SealedColumn, sealedColumn } from "../store/sealed-column.ts";
 import { SEALED_SETTINGS, settingSealContext } from "../store/sealed-settings.ts";
-
-/** A column with sealed values, each with its own seal context. */
-export interface SealedColumn {
-  /** `table.column` */
-  readonly name: string;
-  /** Values after `after`, by id, that another key than `keyId` has sealed. */
-  stale(db: ReadDb, keyId: Uint8Array, after: string, limit: number): Promise<SealedValue[]>;
-  replace(trx: Trx, id: string, sealed: Uint8Array): Promise<void>;
-  /** Number of values by key id. */
-  byKey(db: ReadDb): Promise<{ keyId: Uint8Array; values: number }[]>;
-}
-
-export interface SealedValue {
-  readonly id: string;
-  readonly place: string;
-  readonly sealed: Uint8Array;
-}
+import { FEATURES } from "./open-features.ts";
 
 /** Everything that is encrypted at rest. A test finds each use of {@link SealedBox.seal} here. */
 export const SEALED_COLUMNS: readonly SealedColumn[] = [
@@ -52,48 +35,9 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
   sealedColumn("channel_messages", "ref", refSealContext, { where: sql`ref is not null` }),
   sealedColumn("sealed_mails", "content", mailSealContext),
   sealedColumn("status_subscribers", "address", addressSealContext),
-  sealedColumn("heartbeats", "sealedPing", pingSealContext, { where: sql`sealedPing is not null` }),
-  sealedColumn("heartbeat_keys", "sealedPingKey", pingKeySealContext, {
-    id: "projectId",
-    where: sql`sealedPingKey is not null`,
-  }),
   sealedColumn("gotify_applications", "sealedToken", gotifySealContext, { id: "tokenHash" }),
+  ...FEATURES.flatMap((each) => each.sealedColumns ?? []),
 ];
-
-interface ColumnOptions {
-  /** Column that identifies the row. */
-  readonly id?: string;
-  /** Rows with a sealed value; undefined: all. */
-  readonly where?: RawBuilder<unknown>;
-}
-
-/** @param place seal context of the row with this id */
-function sealedColumn(
-  table: keyof Schema,
-  column: string,
-  place: (id: string) => string,
-  { id: idColumn = "id", where = sql`true` }: ColumnOptions = {},
-): SealedColumn {
-  const [from, value, id] = [sql.table(table), sql.ref(column), sql.ref(idColumn)];
-  const key = sql`substr(${value}, 1, ${sql.lit(KEY_ID_BYTES)})`;
-  return {
-    name: `${table}.${column}`,
-    async stale(db, keyId, after, limit) {
-      const { rows } = await sql<Omit<SealedValue, "place">>`
-        select ${id} as id, ${value} as sealed from ${from}
-        where ${where} and ${id} > ${after} and ${key} <> ${keyId} order by ${id} limit ${limit}`.execute(db);
-      return rows.map((row) => ({ ...row, place: place(row.id) }));
-    },
-    async replace(trx, rowId, sealed) {
-      await sql`update ${from} set ${value} = ${Buffer.from(sealed)} where ${id} = ${rowId}`.execute(trx);
-    },
-    async byKey(db) {
-      const { rows } = await sql<{ keyId: Uint8Array; values: number }>`
-        select ${key} as keyId, count(*) as "values" from ${from} where ${where} group by keyId`.execute(db);
-      return rows;
-    },
-  };
-}
 
 const BATCH = 200;
 

@@ -15,7 +15,7 @@ const LAST_STEPS_MS = 2000;
  * reconnect, jobs end, the database closes. Idle connections stay open for a while: requests sent
  * before the client noticed the stop are answered with 503.
  */
-export async function stop({ base, core, http, services, upkeep }: Parts): Promise<void> {
+export async function stop({ base, core, http, services, features, upkeep }: Parts): Promise<void> {
   const { bus, store } = base;
   const { kernel, listener } = http;
   const { modules } = services;
@@ -43,7 +43,7 @@ export async function stop({ base, core, http, services, upkeep }: Parts): Promi
   await within(left(), upkeep.watch.stop());
   await within(left(), services.schedules.stop());
   await within(lastLeft(), core.pipeline.absences.stop());
-  await within(left(), services.heartbeats.stop());
+  await within(left(), features.stop());
   await within(left(), services.ntfy.stop());
   await within(left(), stopAlerts(services.alerting));
   modules.moduleWatch.stop();

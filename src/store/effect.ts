@@ -196,7 +196,7 @@ export function jobsAdded(rows: readonly EnqueuedRow[]): EffectOf<"jobs-added"> 
   return { type: "jobs-added", jobs: rows.map(({ queue, state, runAt }) => ({ queue, state, runAt })) };
 }
 
-export function applyEffect<T extends EffectType>(table: EffectTable, effect: EffectOf<T>): void {
+export function applyEffect<T extends EffectType>(table: Partial<EffectTable>, effect: EffectOf<T>): void {
   // The mapped types guarantee that the function takes this effect.
-  table[effect.type](effect);
+  table[effect.type]?.(effect);
 }

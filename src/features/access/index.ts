@@ -1,4 +1,6 @@
 /** The part of `access` that other features may use. */
+import type { Principals } from "./authenticate/principals.ts";
+import type { Projects } from "./authorize.ts";
 
 export { AccessTokens } from "./authenticate/access-tokens.ts";
 export { Principals, UsageMarks } from "./authenticate/principals.ts";
@@ -20,3 +22,10 @@ export { factorSealContext } from "./sessions/second-factor.ts";
 export { createSignInLink, type SignInLink } from "./sessions/sign-in.ts";
 export { type UserName, userNames } from "./users/queries.ts";
 export { UserDirectory } from "./users/user-directory.ts";
+
+declare module "../../module/feature.ts" {
+  interface Offers {
+    principals: Principals;
+    projects: Projects;
+  }
+}

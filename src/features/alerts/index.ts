@@ -1,4 +1,5 @@
 /** The part of `alerts` that other features may use. */
+import type { Alerts } from "./book/alerts.ts";
 
 export { Alerts } from "./book/alerts.ts";
 export { alertSweep } from "./book/retention.ts";
@@ -39,3 +40,9 @@ export type {
 } from "./types.ts";
 export { PagingWarningNotices } from "./ways/warning-notices.ts";
 export type { WarningParts } from "./ways/warnings.ts";
+
+declare module "../../module/feature.ts" {
+  interface Offers {
+    alerts: Alerts;
+  }
+}

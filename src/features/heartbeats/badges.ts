@@ -4,10 +4,8 @@ import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { Principal } from "../../core/principal.ts";
 import { secretsEqual } from "../../core/tokens.ts";
-import type { Authenticator } from "../../http/credentials.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { MEDIA_HEADERS } from "../../http/headers.ts";
-import type { HttpKernel } from "../../http/kernel.ts";
 import { ANSWERS_LATER, type Route, route } from "../../http/route.ts";
 import type { HeartbeatRow } from "./heartbeat.ts";
 import { type Heartbeats, shownName } from "./heartbeats.ts";
@@ -181,10 +179,8 @@ function badgeSvg(label: string, status: BadgeStatus): string {
 }
 
 /** Prometheus metrics of a project, with the names of Healthchecks. */
-export function projectMetricsRoutes(
-  context: ManageContext & { readonly kernel: HttpKernel; readonly authenticator: Authenticator },
-): Route[] {
-  const { db, projects, authenticator, kernel } = context;
+export function projectMetricsRoutes(context: ManageContext): Route[] {
+  const { db, projects, principals, kernel } = context;
   const common = { method: "GET", tag: "Heartbeats", undocumented: true } as const;
   const summary = "Metrics of a project's heartbeats for Prometheus";
   const send = async (exchange: Exchange, principal: Principal) => {
@@ -214,7 +210,7 @@ export function projectMetricsRoutes(
       access: "public",
       limit: (exchange) => kernel.limitAddress(exchange),
       handle: (exchange) =>
-        send(exchange, authenticator.authenticate({ kind: "apiKey", secret: exchange.params["key"] ?? "" })),
+        send(exchange, principals.authenticate({ kind: "apiKey", secret: exchange.params["key"] ?? "" })),
     }),
   ];
 }

@@ -27,11 +27,6 @@ import type { ManageContext } from "./manage.ts";
 import * as manage from "./manage.ts";
 import * as table from "./table.ts";
 
-export interface HealthchecksContext extends ManageContext {
-  readonly kernel: HttpKernel;
-  readonly authenticator: Authenticator;
-}
-
 /** A caller of the API: a project and whether it may write. */
 interface Caller {
   readonly projectId: string;
@@ -53,7 +48,7 @@ const PREFIXES = [
 const TEXT = { "Content-Type": "text/plain; charset=utf-8" };
 
 /** The management API of Healthchecks, versions 1 to 3. A protocol of its own: not in OpenAPI. */
-export function healthchecksRoutes(context: HealthchecksContext): Route[] {
+export function healthchecksRoutes(context: ManageContext): Route[] {
   for (const prefix of PREFIXES) context.kernel.addDialect({ prefix, errorBody: errorBodyOf });
   // Its Python client asks without the last slash.
   const channels = { prefix: "/healthchecks/api/v1/channels", withKey: "/api/v1/channels" };
@@ -115,7 +110,7 @@ export function healthchecksRoutes(context: HealthchecksContext): Route[] {
   ];
 }
 
-function statusRoute({ kernel }: HealthchecksContext): Route {
+function statusRoute({ kernel }: ManageContext): Route {
   const [path, ...aliases] = [
     "/healthchecks/api/v3",
     "/healthchecks/api/v2",
@@ -172,12 +167,12 @@ function bodyOf(bytes: unknown): Readonly<Record<string, unknown>> {
 
 /** @throws UNAUTHENTICATED, INVALID_API_KEY, SCOPE_MISSING, UNAUTHORIZED_ROLE */
 function callerOf(
-  { kernel, authenticator, projects }: HealthchecksContext,
+  { kernel, principals, projects }: ManageContext,
   exchange: Exchange,
   body: Readonly<Record<string, unknown>>,
   isWrite: boolean,
 ): Caller {
-  const principal = exchange.principal ?? principalOf(kernel, authenticator, exchange, body["api_key"]);
+  const principal = exchange.principal ?? principalOf(kernel, principals, exchange, body["api_key"]);
   const projectId = projects.refOf(principal, undefined);
   const version = Number(/\/v([123])\//.exec(exchange.path)?.[1] ?? 3);
   const isWriter = mayWrite(principal, projectId, projects);
@@ -192,17 +187,17 @@ function mayWrite(principal: Principal, projectId: string, projects: ManageConte
 }
 
 /** The key in a body, counted by the sender's address. */
-function principalOf(kernel: HttpKernel, authenticator: Authenticator, exchange: Exchange, secret: unknown): Principal {
+function principalOf(kernel: HttpKernel, principals: Authenticator, exchange: Exchange, secret: unknown): Principal {
   kernel.limitAddress(exchange);
   if (typeof secret !== "string" || secret === "") throw new PrismError("UNAUTHENTICATED", "Send an API key");
-  const principal = authenticator.authenticate({ kind: "apiKey", secret });
+  const principal = principals.authenticate({ kind: "apiKey", secret });
   exchange.identified(principal);
   return principal;
 }
 
 /** A check by its UUID, or by its unique key. @throws HEARTBEAT_NOT_FOUND; FORBIDDEN for another project's */
 async function checkOf(
-  { heartbeats }: Pick<HealthchecksContext, "heartbeats">,
+  { heartbeats }: Pick<ManageContext, "heartbeats">,
   db: ReadDb | Trx,
   { projectId }: Caller,
   code = "",
@@ -223,7 +218,7 @@ async function channelsOf(db: ReadDb | Trx, { projectId }: Pick<Caller, "project
   return named.some(({ name }) => name === "default") ? named : [{ id: projectId, name: "default" }, ...named];
 }
 
-async function listChecks(context: HealthchecksContext, caller: Caller, exchange: Exchange) {
+async function listChecks(context: ManageContext, caller: Caller, exchange: Exchange) {
   const query = new URLSearchParams(exchange.queryText);
   const slug = query.get("slug");
   const tags = query.getAll("tag");
@@ -241,7 +236,7 @@ async function listChecks(context: HealthchecksContext, caller: Caller, exchange
   return { checks };
 }
 
-async function postCheck(context: HealthchecksContext, caller: Caller, body: Readonly<Record<string, unknown>>) {
+async function postCheck(context: ManageContext, caller: Caller, body: Readonly<Record<string, unknown>>) {
   const unique = uniqueOf(body);
   return context.db.write(async (trx) => {
     const channels = await channelsOf(trx, caller);
@@ -283,7 +278,7 @@ async function equalCheck(
 }
 
 function updateCheck(
-  context: HealthchecksContext,
+  context: ManageContext,
   caller: Caller,
   code: string | undefined,
   body: Readonly<Record<string, unknown>>,
@@ -296,7 +291,7 @@ function updateCheck(
 }
 
 async function changed(
-  context: HealthchecksContext,
+  context: ManageContext,
   caller: Caller,
   code: string | undefined,
   change: (trx: Trx, row: HeartbeatRow) => Promise<HeartbeatRow>,
@@ -307,7 +302,7 @@ async function changed(
   });
 }
 
-async function listPings(context: HealthchecksContext, caller: Caller, { params }: Exchange) {
+async function listPings(context: ManageContext, caller: Caller, { params }: Exchange) {
   const { db, publicUrl } = context;
   const row = await checkOf(context, db.read, caller, params["code"]);
   const { uuid } = manage.urlsOf(context, row, caller.isWriter);
@@ -327,7 +322,7 @@ async function listPings(context: HealthchecksContext, caller: Caller, { params 
   return { pings };
 }
 
-async function sendBody(context: HealthchecksContext, caller: Caller, exchange: Exchange) {
+async function sendBody(context: ManageContext, caller: Caller, exchange: Exchange) {
   const { db } = context;
   const { code, n = "" } = exchange.params;
   const row = await checkOf(context, db.read, caller, code);
@@ -339,7 +334,7 @@ async function sendBody(context: HealthchecksContext, caller: Caller, exchange: 
 
 const MAX_SPAN_SECONDS = 31_536_000;
 
-async function listFlips(context: HealthchecksContext, caller: Caller, exchange: Exchange) {
+async function listFlips(context: ManageContext, caller: Caller, exchange: Exchange) {
   const { db, heartbeats } = context;
   const row = await checkOf(context, db.read, caller, exchange.params["code"]);
   const { seconds, start, end } = parseQuery(exchange.queryText);
@@ -362,7 +357,7 @@ function secondsOf(name: string, text: string | undefined, max = 10_000_000_000)
   throw refused(`invalid ${name}`);
 }
 
-async function listBadges(context: HealthchecksContext, { projectId }: Caller) {
+async function listBadges(context: ManageContext, { projectId }: Caller) {
   const { db, heartbeats, publicUrl } = context;
   const known = await table.findKeys(db.read, projectId);
   const keys = known ?? (await db.write((trx) => keysOf(trx, projectId, heartbeats.clock.now())));

@@ -1,14 +1,11 @@
 import { isTimezone, toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import type { LiveSettings } from "../../http/live-settings.ts";
-import type { CoreServices } from "../../module/module-api.ts";
-import { addEffect, type Database, type Trx } from "../../store/database.ts";
-import type { StorageGuard } from "../../store/write-health.ts";
-import type { Projects } from "../access/index.ts";
+import type { Context } from "../../module/feature.ts";
+import { addEffect, type Trx } from "../../store/database.ts";
 import { Recurrence, readCron } from "../schedules/index.ts";
 import { compileFedBy, MAX_FEEDS } from "./feeds.ts";
 import type { Definition, HeartbeatRow } from "./heartbeat.ts";
-import { type Heartbeats, keysOf, newHeartbeat } from "./heartbeats.ts";
+import { keysOf, newHeartbeat } from "./heartbeats.ts";
 import { nextElapse, readOnCalendar } from "./on-calendar.ts";
 import { paused, resumed } from "./status.ts";
 import type { KeysRow } from "./table.ts";
@@ -16,17 +13,7 @@ import * as table from "./table.ts";
 
 // What people and programs do with heartbeats, besides pings: the same for each API.
 
-export interface ManageOwn {
-  readonly db: Database;
-  readonly heartbeats: Heartbeats;
-  readonly projects: Projects;
-  readonly storage: StorageGuard;
-  readonly settings: LiveSettings;
-  /** Without a slash at the end. */
-  publicUrl(): string;
-}
-
-export type ManageContext = ManageOwn & Pick<CoreServices, "audit">;
+export type ManageContext = Context<"heartbeats" | "projects" | "principals">;
 
 /** Prometheus reports a firing alert each minute. */
 const FED_PLAN = { timeoutMs: 300_000, graceMs: 60_000 } as const;

@@ -1,21 +1,18 @@
-import type { Database as Sqlite } from "better-sqlite3";
 import { PrismError } from "../../core/errors.ts";
 import type { Principal } from "../../core/principal.ts";
 import { callerOf, holderOf } from "../../http/access.ts";
-import type { Authenticator } from "../../http/credentials.ts";
-import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../http/idempotency.ts";
-import type { HttpKernel } from "../../http/kernel.ts";
+import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { requireVersion, stateOf } from "../../http/negotiation.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import { ANSWERS_LATER, type Reply, versioned } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
-import type { Feature, FeatureServer } from "../../module/feature.ts";
+import type { FeatureServer } from "../../module/feature.ts";
 import type { Trx } from "../../store/database.ts";
 import { creatorOf } from "../access/index.ts";
 import { badgeRoutes, badgeUrlOf, projectMetricsRoutes } from "./badges.ts";
 import { healthchecksRoutes } from "./healthchecks.ts";
 import { Heartbeat, type HeartbeatRow } from "./heartbeat.ts";
-import type { ManageContext, ManageOwn } from "./manage.ts";
+import type { ManageContext } from "./manage.ts";
 import * as manage from "./manage.ts";
 import { pingRoutes } from "./ping-routes.ts";
 import * as s from "./schema.ts";
@@ -23,39 +20,22 @@ import type { KeysRow } from "./table.ts";
 import * as table from "./table.ts";
 import { heartbeatAccess } from "./table.ts";
 
-interface HeartbeatsOwn extends ManageOwn {
-  readonly reader: Sqlite;
-  readonly kernel: HttpKernel;
-  readonly authenticator: Authenticator;
-  readonly idempotency: Idempotency;
-}
-
 const PATH = "/api/v1/heartbeats";
 const tag = "Heartbeats";
 const PLAN_ERRORS = ["INVALID_CRON", "INVALID_TIMEZONE", "NAME_TAKEN"] as const;
 
-/** Jobs that report that they ran, and are overdue when they do not. */
-export function heartbeatsFeature(own: HeartbeatsOwn): Feature {
-  return {
-    name: "heartbeats",
-    version: "1.0.0",
-    register(server, { audit }) {
-      const context = { ...own, audit };
-      for (const each of [...pingRoutes(context), ...badgeRoutes(context)]) server.route(each);
-      for (const each of [...healthchecksRoutes(context), ...projectMetricsRoutes(context)]) server.route(each);
-      serveHeartbeats(server, context);
-      serveHistory(server, context);
-      serveKeys(server, context);
-    },
-  };
+export function registerHeartbeats(server: FeatureServer, context: ManageContext): void {
+  for (const each of [...pingRoutes(context), ...badgeRoutes(context)]) server.route(each);
+  for (const each of [...healthchecksRoutes(context), ...projectMetricsRoutes(context)]) server.route(each);
+  serveHeartbeats(server, context);
+  serveHistory(server, context);
+  serveKeys(server, context);
 }
-
-type Context = ManageContext & HeartbeatsOwn;
 
 const read = { tag, access: { permission: "events:read", within: "project", keyScope: "events:read" } } as const;
 const write = { tag, access: { permission: "heartbeats:write", within: "project" } } as const;
 
-function serveHeartbeats(server: FeatureServer, context: Context): void {
+function serveHeartbeats(server: FeatureServer, context: ManageContext): void {
   const { db, projects, idempotency } = context;
   const one = { path: `${PATH}/:id`, params: s.HeartbeatParams } as const;
   server.route({
@@ -209,7 +189,7 @@ async function requireFreeSlug(trx: Trx, projectId: string, slug: string | undef
   throw new PrismError("NAME_TAKEN", "Another heartbeat of the project has this slug", { details });
 }
 
-function serveHistory(server: FeatureServer, context: Context): void {
+function serveHistory(server: FeatureServer, context: ManageContext): void {
   const { db, projects } = context;
   server.route({
     ...read,
@@ -266,7 +246,7 @@ function serveHistory(server: FeatureServer, context: Context): void {
   });
 }
 
-function serveKeys(server: FeatureServer, context: Context): void {
+function serveKeys(server: FeatureServer, context: ManageContext): void {
   const { db, projects } = context;
   const view = (projectId: string, keys: KeysRow | undefined) => {
     const pingKey = keys ? context.heartbeats.ids.keyOf(keys) : null;

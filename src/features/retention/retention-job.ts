@@ -11,7 +11,6 @@ import { CHANNEL_SWEEPS } from "../channels/index.ts";
 import { DELIVERY_SWEEPS } from "../delivery/index.ts";
 import { DRILL_SWEEPS } from "../drill/index.ts";
 import { EVENT_SWEEPS, eventSweep } from "../events/index.ts";
-import { HEARTBEAT_SWEEPS } from "../heartbeats/index.ts";
 import { JOB_SWEEPS, type JobRunner } from "../jobs/index.ts";
 import { MESSAGE_SWEEPS } from "../messages/index.ts";
 import { notificationSweep } from "../notifications/index.ts";
@@ -61,19 +60,21 @@ export const FIXED_SWEEPS: readonly NamedSweep[] = [
   ...CHANNEL_SWEEPS,
   ...DELIVERY_SWEEPS,
   ...DRILL_SWEEPS,
-  ...HEARTBEAT_SWEEPS,
   ...RECEIVER_SWEEPS,
   ...NTFY_SWEEPS,
 ];
 
 interface SweepsParts extends Omit<AuditSweepParts, "days"> {
+  /** Of features that declare theirs. */
+  readonly sweeps: readonly NamedSweep[];
   readonly settings: Pick<LiveSettings, "retention">;
 }
 
 /** The sweeps of all tables. Notifications and events come last: they are most of the work. */
-export function allSweeps({ audit, dataDir, settings }: SweepsParts): NamedSweep[] {
+export function allSweeps({ audit, dataDir, settings, sweeps }: SweepsParts): NamedSweep[] {
   return [
     ...FIXED_SWEEPS,
+    ...sweeps,
     attachmentSweep(dataDir),
     silenceSweep(() => settings.retention.silenceDays),
     ...statusSweeps(() => settings.retention.alertDays),

@@ -42,7 +42,7 @@ class World {
     const endsAt = new Date(this.clock.now() + 4 * MINUTE).toISOString();
     const reply = await this.prism.post("/alertmanager/api/v2/alerts", [{ labels, endsAt, ...more }]);
     assert.equal(reply.status, 200, reply.text);
-    await this.prism.parts.services.heartbeats.feeds.settled();
+    await this.prism.parts.features.offers.heartbeats.feeds.settled();
   }
 
   async resolve(labels: Record<string, string>): Promise<void> {
@@ -52,8 +52,8 @@ class World {
   async pass(ms: number): Promise<void> {
     this.clock.advance(ms);
     await this.prism.parts.services.alerting.alerts.flush();
-    await this.prism.parts.services.heartbeats.check();
-    await this.prism.parts.services.heartbeats.feeds.settled();
+    await this.prism.parts.features.offers.heartbeats.check();
+    await this.prism.parts.features.offers.heartbeats.feeds.settled();
   }
 
   async status({ id }: Heartbeat): Promise<string> {

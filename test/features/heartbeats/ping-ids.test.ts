@@ -8,7 +8,7 @@ import { uuidv7 } from "../../../src/core/ids.ts";
 import { Metrics } from "../../../src/core/metrics.ts";
 import { SealedBox } from "../../../src/core/sealed-box.ts";
 import { Heartbeats, type HeartbeatsParts } from "../../../src/features/heartbeats/heartbeats.ts";
-import { PingIds } from "../../../src/features/heartbeats/index.ts";
+import { PingIds } from "../../../src/features/heartbeats/ping-ids.ts";
 import { migrateFile, migrateUp } from "../../../src/store/sqlite/migrate.ts";
 import { MIGRATIONS } from "../../../src/store/sqlite/migrations.gen.ts";
 import { databaseIn, runCli } from "../../cli/run-cli.ts";

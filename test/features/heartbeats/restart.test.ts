@@ -36,7 +36,7 @@ async function statuses({ parts }: TestPrism): Promise<Record<string, number>> {
   return counts;
 }
 
-const heartbeatsOf = ({ parts }: TestPrism): Heartbeats => parts.services.heartbeats;
+const heartbeatsOf = ({ parts }: TestPrism): Heartbeats => parts.features.offers.heartbeats;
 
 test("3000 heartbeats are watched after a restart, and a down time of the server does not make them late at once", async (t) => {
   const clock = new FakeClock();

@@ -16,7 +16,7 @@ async function start(t: TestContext, settings: Record<string, string> = {}) {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock, settings: { "rateLimit.enabled": "false", ...settings } });
   const { database, audit, settings: live } = prism.parts.base;
-  const sweeps = allSweeps({ audit, dataDir: prism.dir, settings: live });
+  const sweeps = allSweeps({ audit, dataDir: prism.dir, settings: live, sweeps: [] });
   const sweep = (): Promise<unknown> => sweepAll({ database, clock, log: silentLogger }, sweeps);
   return { prism, clock, sweep };
 }
