@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { rmSync } from "node:fs";
 import test from "node:test";
-import { newHeartbeat } from "../../../src/features/heartbeats/heartbeats.ts";
 import type { Heartbeats } from "../../../src/features/heartbeats/heartbeats.ts";
+import { newHeartbeat } from "../../../src/features/heartbeats/heartbeats.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { startPrism, TestPrism } from "../../helpers/prism.ts";
