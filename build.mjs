@@ -10,6 +10,7 @@ import { adaptAddon, addonFile } from "./scripts/adapt-uws.mjs";
 import { buildConsole } from "./scripts/build-console.mjs";
 import { writeClientPackage } from "./scripts/client-package.mjs";
 import { writeModuleTypes } from "./scripts/module-types.mjs";
+import { writeOperations } from "./scripts/operations.mjs";
 import { newestGlibc, newestOf } from "./scripts/package/glibc.mjs";
 
 const root = import.meta.dirname;
@@ -22,6 +23,7 @@ const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 const OLDEST_SUPPORTED_NODE = 22;
 
 const ASSETS = {
+  "operations.json": "dist/operations.json",
   "web/docs.html": "src/web/docs.html",
   "web/docs.js": "src/web/docs.js",
   "web/manual.css": "src/web/manual.css",
@@ -84,6 +86,7 @@ for (const name of readdirSync(work))
 mkdirSync(dirname(output), { recursive: true });
 execFileSync(process.execPath, [join(root, "scripts/collect.mjs")], { stdio: "inherit" });
 writeModuleTypes(join(root, "dist/module.d.ts"));
+await writeOperations();
 await writeClientPackage(join(root, "dist/prism-client"));
 const { firstLoad, total, inputs } = await buildConsole();
 const natives = findNatives();

@@ -27,6 +27,7 @@ adaptAddon();
 if (process.argv.includes("build")) buildIfStale();
 else {
   execFileSync(process.execPath, [join(root, "scripts/collect.mjs")], { stdio: "inherit" });
+  execFileSync(process.execPath, [join(root, "scripts/operations.mjs"), "--if-stale"], { stdio: "inherit" });
   packClientIfStale();
   buildConsoleIfStale();
 }
@@ -85,6 +86,7 @@ function buildIfStale() {
     "scripts/code-cache.mjs",
     "scripts/collect.mjs",
     "scripts/module-types.mjs",
+    "scripts/operations.mjs",
   ];
   if (builtAt > newest(inputs.map((input) => join(root, input)))) return;
   execFileSync(process.execPath, [join(root, "build.mjs")], { cwd: root, stdio: "inherit" });

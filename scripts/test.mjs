@@ -66,6 +66,9 @@ const folder = join(root, ".build", "tests", String(process.pid));
 removeLeftovers(dirname(folder), /^\d+$/);
 removeLeftovers("/dev/shm", /^prism-tests-/);
 await compileTests(root, folder);
+// Commands from the sources read the table of operations.
+if (files.some((file) => /^test.(?:cli|e2e)\b/.test(file)))
+  spawnSync(process.execPath, [join(root, "scripts/operations.mjs"), "--if-stale"], { stdio: "inherit" });
 const scratch = memoryFolder();
 // Tests of commands start the compiled sources when dist/prism is older than the sources.
 // Each line: a test file and the id of a promise that it has shown (test/helpers/promise.ts).

@@ -21,6 +21,7 @@ import { addExplain } from "./commands/rules/explain.ts";
 import { addRules } from "./commands/rules/rules.ts";
 import { addSend } from "./commands/rules/send.ts";
 import { addTrigger } from "./commands/rules/trigger.ts";
+import { addApi } from "./commands/server/api.ts";
 import { addBackup, addRestore, addVacuum } from "./commands/server/backup.ts";
 import { addChannels } from "./commands/server/channels.ts";
 import { addCompletion } from "./commands/server/completion.ts";
@@ -137,6 +138,7 @@ Examples:
   addConfig(program);
   addStatus(program);
   addHealth(program);
+  addApi(program);
   addService(program);
   program.commandsGroup("Events and rules:");
   addSend(program);

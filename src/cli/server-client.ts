@@ -95,6 +95,11 @@ export class ServerClient {
     return this.#json({ method: "POST", path, query, body: bytes });
   }
 
+  /** Any request; the answer is read as it arrives. @throws ServerRefused, CommandError 4 */
+  open(request: PrismRequest): Promise<Response> {
+    return this.#open({ limitMs: null, ...request });
+  }
+
   /** The lines of an answer with progress, as they arrive. @throws CommandError 4 if truncated */
   async *postLines<T>(path: string, body: unknown): AsyncIterable<T> {
     let rest = "";

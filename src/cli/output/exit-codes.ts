@@ -25,11 +25,14 @@ export const EXIT = {
 /** An expected end of a command: the message goes to stderr, without a stack. */
 export class CommandError extends Error {
   readonly exitCode: number;
+  /** With --json; default: that of the cause, or of the exit code. */
+  readonly code: string | undefined;
 
-  constructor(exitCode: number, message: string, options?: ErrorOptions) {
+  constructor(exitCode: number, message: string, options?: ErrorOptions & { readonly code?: string }) {
     super(message, options);
     this.name = "CommandError";
     this.exitCode = exitCode;
+    this.code = options?.code;
   }
 }
 
@@ -97,9 +100,9 @@ export function describeFailure(error: unknown): Failure | undefined {
 }
 
 /** The code of the API is kept where its refusal is the cause. */
-function ofCommand({ exitCode, message, cause }: CommandError): Failure {
+function ofCommand({ exitCode, message, cause, code }: CommandError): Failure {
   const inner = cause instanceof PrismError || cause instanceof ServerRefused ? ofApi(cause) : undefined;
-  return failure(exitCode, inner?.code ?? CODE_OF_EXIT[exitCode] ?? "FAILED", message, inner?.details);
+  return failure(exitCode, code ?? inner?.code ?? CODE_OF_EXIT[exitCode] ?? "FAILED", message, inner?.details);
 }
 
 const CODE_OF_EXIT: Readonly<Record<number, string>> = {

@@ -1,0 +1,92 @@
+// Writes the operations of the HTTP API, which the command line calls by their ids, from the OpenAPI
+// document of the sources. build.mjs, scripts/ready.mjs and scripts/test.mjs call it.
+// Usage: node scripts/operations.mjs [--if-stale]; it writes dist/operations.json.
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { request } from "node:http";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import * as esbuild from "esbuild";
+
+const root = join(import.meta.dirname, "..");
+const OUTPUT = join(root, "dist/operations.json");
+
+/** A core without port, work and modules, on an empty database. */
+const CORE = `
+import { startCommandApp } from "./src/app/start.ts";
+import { loadConfig } from "./src/config/load.ts";
+import { silentLogger } from "./src/core/log.ts";
+import { migrateFile } from "./src/store/sqlite/migrate.ts";
+export { operationsOf } from "./src/cli/operations.ts";
+export function start(dataDir, key) {
+  const loaded = loadConfig({
+    flags: { dataDir },
+    environment: { PRISM_MIN_FREE_BYTES: "0", PRISM_CONFIG_DIR: dataDir, PRISM_ENCRYPTION_KEY: key },
+    workingDir: dataDir,
+    configFile: undefined,
+    secrets: "encryption",
+  });
+  migrateFile(loaded.config.databaseFile);
+  const onFatal = (error) => { throw error; };
+  return startCommandApp({ loaded, log: silentLogger, onFatal }, dataDir + "/command.sock");
+}`;
+
+export async function writeOperations() {
+  mkdirSync(join(root, ".build"), { recursive: true });
+  const work = mkdtempSync(join(tmpdir(), "prism-operations-"));
+  const bundle = join(root, ".build", `operations-${process.pid}.mjs`);
+  try {
+    await esbuild.build({
+      stdin: { contents: CORE, resolveDir: root, loader: "ts" },
+      outfile: bundle,
+      bundle: true,
+      packages: "external",
+      platform: "node",
+      format: "esm",
+      target: "node20",
+      // Of the file that reads assets.
+      define: { "import.meta.dirname": JSON.stringify(join(root, "src/core")) },
+      logLevel: "warning",
+    });
+    const { operationsOf, start } = await import(pathToFileURL(bundle));
+    const app = await start(work, randomBytes(32).toString("hex"));
+    const document = JSON.parse(await textOf(app.socket, "/openapi.json").finally(() => app.stop()));
+    mkdirSync(dirname(OUTPUT), { recursive: true });
+    writeFileSync(OUTPUT, JSON.stringify(operationsOf(document)));
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+    if (existsSync(bundle)) rmSync(bundle);
+  }
+}
+
+function textOf(socketPath, path) {
+  return new Promise((resolve, reject) => {
+    const sent = request({ socketPath, path, agent: false }, (answer) => {
+      let text = "";
+      answer.setEncoding("utf8").on("data", (part) => {
+        text += part;
+      });
+      answer.once("error", reject).once("end", () => resolve(text));
+    });
+    sent.once("error", reject).end();
+  });
+}
+
+/** Whether a source is newer than the table. */
+function isStale() {
+  if (!existsSync(OUTPUT)) return true;
+  const newest = ["src", "migrations", "package-lock.json", "scripts/operations.mjs"].map((name) => join(root, name));
+  return newest.some((path) => hasNewer(path, statSync(OUTPUT).mtimeMs));
+}
+
+function hasNewer(path, thanMs) {
+  if (path.endsWith(".gen.ts")) return false;
+  const stat = statSync(path);
+  return stat.isDirectory()
+    ? readdirSync(path).some((name) => hasNewer(join(path, name), thanMs))
+    : stat.mtimeMs > thanMs;
+}
+
+if (process.argv[1] === import.meta.filename && (!process.argv.includes("--if-stale") || isStale()))
+  await writeOperations();
