@@ -1,32 +1,38 @@
 import { type RawBuilder, sql } from "kysely";
 import * as v from "valibot";
-import type { ReadDb } from "../store/database.ts";
+import type { Database } from "../store/database.ts";
 import { countOf, holdsText, rowsOf } from "../store/sqlite/list-queries.ts";
-import { pageBody, readPage } from "./pagination.ts";
+import { isFarPage, pageBody, readPage } from "./pagination.ts";
+import type { Table } from "./resource.ts";
 import type { Shape } from "./route.ts";
 import { doc } from "./shapes.ts";
 
 /** A parameter of a list: what it looks for, and the condition that it sets. `S`: what conditions need to know. */
 export interface Filter<T, S = unknown> {
   readonly schema: Shape<T>;
-  condition(value: T, name: string, state: S): RawBuilder<boolean>;
+  /** Columns that it names. */
+  readonly columns?: readonly string[];
+  condition(value: T, state: S, column: Column): RawBuilder<boolean>;
 }
 
-/** Rows whose column of the same name has this value. */
+/** The column of the parameter's name; null: there is none. */
+type Column = ReturnType<Table["columnOf"]>;
+
+/** Rows whose member of the same name has this value. */
 export function equals<T>(schema: Shape<T>, text: string): Filter<T> {
-  return { schema: doc(schema, text), condition: (value, name) => sql`${sql.ref(name)} = ${value}` };
+  return {
+    schema: doc(schema, text),
+    condition(value, _, column) {
+      if (!column) throw new TypeError("no column has the name of the parameter");
+      return sql`${sql.ref(column.name)} = ${column.encode(value)}`;
+    },
+  };
 }
 
 /** Rows that have the text in one of these columns, ignoring ASCII case. */
 export function within(columns: readonly string[], schema: Shape<string>, text: string): Filter<string> {
-  return {
-    schema: doc(schema, text),
-    condition: (value) =>
-      sql`(${sql.join(
-        columns.map((column) => holdsText(column, value)),
-        sql` or `,
-      )})`,
-  };
+  const anyOf = (value: string) => columns.map((column) => holdsText(column, value));
+  return { schema: doc(schema, text), columns, condition: (value) => sql`(${sql.join(anyOf(value), sql` or `)})` };
 }
 
 /** Rows that a condition of its own selects. */
@@ -35,7 +41,7 @@ export function by<T, S>(
   text: string,
   condition: (value: T, state: S) => RawBuilder<boolean>,
 ): Filter<T, S> {
-  return { schema: doc(schema, text), condition: (value, _, state) => condition(value, state) };
+  return { schema: doc(schema, text), condition };
 }
 
 type Filters = Readonly<Record<string, Filter<unknown>>>;
@@ -44,40 +50,43 @@ type Values<F> = { readonly [K in keyof F]?: ValueOf<F[K]> | undefined };
 type FilterEntries<F> = { readonly [K in keyof F]: v.OptionalSchema<Shape<ValueOf<F[K]>>, undefined> };
 /** What the conditions of all filters need to know. */
 type StateOf<F extends Filters> = {
-  [K in keyof F]: (state: Parameters<F[K]["condition"]>[2]) => void;
+  [K in keyof F]: (state: Parameters<F[K]["condition"]>[1]) => void;
 }[keyof F] extends (state: infer S) => void
   ? S
   : never;
 
-/** Columns that order a list, all in one direction; together they are unique. */
-interface Order {
-  readonly by: Readonly<Record<string, "string" | "number">>;
-  readonly direction: "asc" | "desc";
+interface Options {
+  /** Columns that order the list, all in one direction, none of them null, together unique; default: `id`. */
+  readonly order?: Readonly<Record<string, "string" | "number">>;
+  /** Default: descending, newest first. */
+  readonly isAscending?: boolean;
+  /** Its filters read many rows: each page is read in the scan thread, not only those far away. */
+  readonly searches?: true;
 }
 
-/** Ids are in order of time. */
-export const NEWEST_FIRST: Order = { by: { id: "string" }, direction: "desc" };
-
-interface ListedRow {
-  readonly projectId: string;
-}
-
-/** Which rows a list has besides its filters. */
-interface Scope {
-  /** Null: of all projects. */
-  readonly projectIds: readonly string[] | null;
+/** The rows of these projects. @param ids null: of all projects */
+export function ofProjects(ids: readonly string[] | null): RawBuilder<boolean> {
+  return ids === null ? sql`true` : sql`projectId in (${sql.join(ids)})`;
 }
 
 /** A list of a table's rows: its parameters, its order and its pages. */
-export class Listing<R extends ListedRow, F extends Filters> {
-  readonly #table: string;
+export class Listing<R, F extends Filters> {
+  readonly #resource: Table;
   readonly #filters: F;
-  readonly #order: Order;
+  readonly #position: Readonly<Record<string, "string" | "number">>;
+  readonly #options: Options;
 
-  constructor(table: string, filters: F, order: Order) {
-    this.#table = table;
+  /** @throws TypeError for columns that the table does not have, or that cannot order */
+  constructor(resource: Table, filters: F, options: Options) {
+    this.#resource = resource;
     this.#filters = filters;
-    this.#order = order;
+    this.#options = options;
+    this.#position = options.order ?? { id: "string" };
+    const { columnSchemas } = resource;
+    const named = Object.values(filters).flatMap(({ columns = [] }) => columns);
+    const unknown = [...named, ...Object.keys(this.#position)].find((column) => !columnSchemas.has(column));
+    const nullable = Object.keys(this.#position).find((column) => columnSchemas.get(column)?.type === "nullable");
+    if (unknown ?? nullable) throw new TypeError(`${resource.table} cannot be listed by ${unknown ?? nullable}`);
   }
 
   /** The parameters that filter, for the schema of a query beside `pageEntries()`. */
@@ -87,53 +96,55 @@ export class Listing<R extends ListedRow, F extends Filters> {
   }
 
   /**
-   * One page of the rows that the caller may see. @param viewOf loads what the rows of the page need
-   * besides their columns. @throws VALIDATION_FAILED, INVALID_CURSOR
+   * One page of rows that are not deleted. @param visible which of them the caller may see, as {@link
+   * ofProjects}. @param viewOf loads what the rows of the page need besides their columns. @throws
+   * VALIDATION_FAILED, INVALID_CURSOR
    */
   async page<V>(
-    db: ReadDb,
-    scope: Scope & { readonly state: StateOf<F> },
+    db: Pick<Database, "read" | "scan">,
+    { visible, state }: { readonly visible: RawBuilder<boolean>; readonly state: StateOf<F> },
     query: PageQuery & Values<F>,
     viewOf: (rows: readonly R[]) => ((row: R) => V) | Promise<(row: R) => V>,
   ) {
-    const { by: columns, direction } = this.#order;
-    const request = readPage(query, Object.values(columns));
-    const filtered = this.#filtered(db, scope, query);
+    const request = readPage(query, Object.values(this.#position));
+    const isFar = this.#options.searches || isFarPage(request) || request.wantsTotal;
+    let filtered = rowsOf(isFar ? db.scan : db.read, this.#resource.table).where(visible);
+    if (this.#resource.columnSchemas.has("deletedAt")) filtered = filtered.where(sql<boolean>`deletedAt is null`);
+    for (const condition of this.#conditions(query, state)) filtered = filtered.where(condition);
+    const names = Object.keys(this.#position);
     let rows = filtered.selectAll().$castTo<R>();
-    const names = Object.keys(columns);
-    const comparison = direction === "desc" ? sql`<` : sql`>`;
-    if (request.after)
-      rows = rows.where(
-        sql<boolean>`(${sql.join(names.map((name) => sql.ref(name)))}) ${comparison} (${sql.join(request.after)})`,
-      );
-    for (const name of names) rows = rows.orderBy(sql.ref(name), direction);
+    if (request.after) rows = rows.where(this.#after(request.after));
+    for (const name of names) rows = rows.orderBy(sql.ref(name), this.#options.isAscending ? "asc" : "desc");
     const found = await rows
       .limit(request.limit + 1)
       .offset(request.offset)
       .execute();
     const total = request.wantsTotal ? await countOf(filtered) : undefined;
     const view = await viewOf(found.slice(0, request.limit));
-    const position = (row: R): (string | number)[] => names.map((name) => row[name as keyof R] as string | number);
+    const position = (row: R) => names.map((name) => row[name as keyof R] as string | number);
     return pageBody(request, found, view, position, total);
   }
 
-  #filtered(db: ReadDb, { projectIds, state }: Scope & { readonly state: StateOf<F> }, query: Values<F>) {
-    let rows = rowsOf(db, this.#table);
-    if (projectIds !== null) rows = rows.where(sql<boolean>`projectId in (${sql.join(projectIds)})`);
-    for (const [name, filter] of Object.entries(this.#filters)) {
-      const value = (query as Readonly<Record<string, unknown>>)[name];
-      if (value !== undefined) rows = rows.where(filter.condition(value, name, state));
-    }
-    return rows;
+  #conditions(query: Values<F>, state: StateOf<F>): RawBuilder<boolean>[] {
+    const values = query as Readonly<Record<string, unknown>>;
+    const used = Object.entries(this.#filters).filter(([name]) => values[name] !== undefined);
+    return used.map(([name, filter]) => filter.condition(values[name], state, this.#resource.columnOf(name)));
+  }
+
+  #after(position: readonly (string | number)[]): RawBuilder<boolean> {
+    const names = sql.join(Object.keys(this.#position).map((name) => sql.ref(name)));
+    const comparison = this.#options.isAscending ? sql`>` : sql`<`;
+    return sql`(${names}) ${comparison} (${sql.join(position)})`;
   }
 }
+
 type PageQuery = Parameters<typeof readPage>[0];
 
-/** @param resource of which rows have a project. @param filters by parameter, in the order of the API description */
-export function listing<R extends ListedRow, F extends Filters>(
-  { table }: { readonly table: string; view(row: R, computed: never): object },
+/** @param filters by parameter, in the order of the API description */
+export function listing<R, F extends Filters>(
+  resource: Table & { view(row: R, computed: never): object },
   filters: F,
-  order: Order = NEWEST_FIRST,
+  options: Options = {},
 ): Listing<R, F> {
-  return new Listing(table, filters, order);
+  return new Listing(resource, filters, options);
 }

@@ -38,7 +38,10 @@ export function json<T>(): Codec<string, T, T> {
 export const words: Codec<string, string[], string[]> = {
   column: v.string(),
   shape: v.array(v.string()),
-  encode: (list) => list.join(" "),
+  encode: (list) => {
+    if (list.some((word) => !/^\S+$/.test(word))) throw new TypeError("a word of this column has a space or is empty");
+    return list.join(" ");
+  },
   decode: (column) => column.split(" ").filter((word) => word !== ""),
 };
 
@@ -54,6 +57,8 @@ interface FieldParts {
   readonly isComputed?: boolean;
   /** In requests; undefined: they cannot set it. */
   readonly input?: v.GenericSchema;
+  /** Only requests that create have it. */
+  readonly isFixed?: boolean;
   /** In answers; undefined: they do not show it. */
   readonly view?: v.GenericSchema;
   /** Of the column in a new row. */
@@ -84,12 +89,17 @@ export class Field<C = unknown, I = unknown, V = unknown, D extends boolean = bo
   }
 
   /** The column has another name than the member. */
-  in<const T extends string>(name: T): Field<C, I, V, D, M, T> {
+  inColumn<const T extends string>(name: T): Field<C, I, V, D, M, T> {
     return new Field({ ...this.parts, name });
   }
 
+  /** Requests that change the resource do not have it. */
+  atCreation(): Field<C, I, V, D, M, N> {
+    return new Field({ ...this.parts, isFixed: true });
+  }
+
   /** Answers show something else than the column: it depends on the time, on memory or on rights. */
-  computed<T>(view: Shape<T>): Field<C, I, T, D, T, N> {
+  shownAs<T>(view: Shape<T>): Field<C, I, T, D, T, N> {
     return new Field({ ...this.parts, isComputed: true, view });
   }
 }
@@ -102,7 +112,9 @@ export function given<C, I, V>(
   codec: Codec<C, I, V>,
 ): Field<C, I, V, false, never, unknown>;
 export function given(schema: v.GenericSchema, text: string, codec?: FieldParts["codec"]): Field {
-  const input = isNullable(schema) ? v.nullable(doc(schema.wrapped, text)) : doc(schema, text);
+  // The text belongs to the value, not to null; a nullable with checks of its own stays as it is.
+  const isPlain = isNullable(schema) && !("pipe" in schema) && schema.default === undefined;
+  const input = isPlain ? v.nullable(doc(schema.wrapped, text)) : doc(schema, text);
   return new Field({ codec, isStored: true, input, view: codec?.shape ?? withoutLimits(schema) });
 }
 
@@ -113,9 +125,9 @@ export function stored(schema: v.GenericSchema, codec?: FieldParts["codec"]): Fi
   return new Field({ codec, isStored: true, view: schema });
 }
 
-/** A column that neither requests nor answers have, such as a secret. @param column only its type matters */
-export function hidden<T>(column: Shape<T>): Field<T, never, never, false, never, unknown> {
-  return new Field({ isStored: true, column });
+/** A column that neither requests nor answers have, such as a secret. */
+export function column<T>(schema: Shape<T>): Field<T, never, never, false, never, unknown> {
+  return new Field({ isStored: true, column: schema });
 }
 
 /** A column of bytes. */
@@ -171,7 +183,7 @@ type CreateEntries<F extends Fields> = {
 type Defaults<F extends Fields> = {
   -readonly [K in keyof F as HasDefault<F[K]> extends true ? NameOf<F[K], K> : never]: ColumnOf<F[K]>;
 };
-type Maybe<T> = undefined extends T ? true : false;
+type Maybe<T> = unknown extends T ? false : undefined extends T ? true : false;
 /** An answer. */
 type View<F extends Fields> = {
   -readonly [K in keyof F as Maybe<ViewOf<F[K]>> extends true ? never : Unless<ViewOf<F[K]>, K>]: ViewOf<F[K]>;
@@ -184,12 +196,23 @@ type Computed<F extends Fields> = {
   >;
 } & { -readonly [K in keyof F as Maybe<ComputedOf<F[K]>> extends true ? K : never]?: ComputedOf<F[K]> };
 
+/** Members that answers read from a column of the same name. */
+type ReadableOf<F extends Fields> = {
+  [K in keyof F]: [ComputedOf<F[K]>] extends [never] ? Unless<ViewOf<F[K]>, K & keyof Columns<F>> : never;
+}[keyof F];
+
 /** A row of the table of a resource, as Kysely's schema has it. */
 export type RowOf<R extends { readonly fields: Fields }> = Columns<R["fields"]>;
 /** An answer with a resource. */
 export type AnswerOf<R extends { readonly fields: Fields }> = View<R["fields"]>;
 /** The columns that requests set. */
 export type ColumnsOf<R extends { readonly fields: Fields }> = Given<R["fields"]>;
+
+interface Reading {
+  readonly name: string;
+  readonly column: string | null;
+  readonly decode: ((column: unknown) => unknown) | undefined;
+}
 
 /**
  * One declaration of what a table stores, requests set and answers show: schemas, codecs and types
@@ -200,7 +223,9 @@ export class Resource<F extends Fields> {
   readonly table: string;
   readonly #title: string;
   readonly #fields: () => F;
-  #known: F | null = null;
+  #made: F | null = null;
+  #initial: Defaults<F> | null = null;
+  #known: readonly Reading[] | null = null;
   #view: Shape<View<F>> | null = null;
 
   constructor(name: string, title: string, table: string, fields: () => F) {
@@ -212,8 +237,8 @@ export class Resource<F extends Fields> {
 
   /** The fields, made when they are first used. */
   get fields(): F {
-    this.#known ??= this.#fields();
-    return this.#known;
+    this.#made ??= this.#fields();
+    return this.#made;
   }
 
   /** The members of a request that creates one. */
@@ -223,7 +248,7 @@ export class Resource<F extends Fields> {
 
   /** The members of a request that changes one: all are optional. */
   get forUpdate(): ChangeEntries<F> {
-    return this.#entries(({ input }) => input && v.optional(input));
+    return this.#entries(({ input, isFixed }) => (isFixed || !input ? undefined : v.optional(input)));
   }
 
   /** The members of an answer. */
@@ -237,6 +262,13 @@ export class Resource<F extends Fields> {
     return new Map(columns.map(([name, { parts }]) => [parts.name ?? name, columnOf(parts)]));
   }
 
+  /** The column of a member of requests, for conditions; null: it has none. */
+  columnOf(member: string): StoredAs | null {
+    const parts = this.fields[member]?.parts;
+    if (!parts?.isStored) return null;
+    return { name: parts.name ?? member, encode: (value) => (parts.codec ? parts.codec.encode(value) : value) };
+  }
+
   /** The schema of an answer, named in the API description. */
   get View(): Shape<View<F>> {
     this.#view ??= named(this.name, this.#title, v.object(this.shown as v.ObjectEntries) as unknown as Shape<View<F>>);
@@ -245,37 +277,54 @@ export class Resource<F extends Fields> {
 
   /** The columns of a new row that have a default. */
   get initial(): Defaults<F> {
-    const set = Object.entries(this.fields).filter(([, { parts }]) => parts.initial !== undefined);
-    return Object.fromEntries(set.map(([name, { parts }]) => [parts.name ?? name, parts.initial])) as Defaults<F>;
+    this.#initial ??= Object.freeze(
+      Object.fromEntries(
+        Object.entries(this.fields).flatMap(([name, { parts }]) =>
+          parts.initial === undefined ? [] : [[parts.name ?? name, parts.initial]],
+        ),
+      ),
+    ) as Defaults<F>;
+    return this.#initial;
   }
 
-  /** The columns that a request sets; absent members are left out. */
-  columns(input: Changes<F>): Given<F> {
+  /** The columns that a request sets; absent members are left out, and members that requests cannot set. */
+  columns<I extends Changes<F>>(input: I & { [K in Exclude<keyof I, keyof Changes<F>>]: never }): Given<F> {
     const columns: Record<string, unknown> = {};
     for (const [name, value] of Object.entries(input)) {
       const parts = this.fields[name]?.parts;
-      if (value !== undefined && parts?.isStored)
+      if (value !== undefined && parts?.input && parts.isStored)
         columns[parts.name ?? name] = parts.codec ? parts.codec.encode(value) : value;
     }
     return columns as Given<F>;
   }
 
-  /** The answer with a row. @param computed the members that no column has */
-  view(row: Columns<F>, computed: Computed<F>): View<F> {
-    const [columns, others]: Record<string, unknown>[] = [row, computed];
+  /** The answer with a row. @param computed the members that are not read from columns */
+  view(row: Columns<F>, ...[computed]: object extends Computed<F> ? [Computed<F>?] : [Computed<F>]): View<F> {
+    const [columns, others]: (Readonly<Record<string, unknown>> | undefined)[] = [row, computed];
     const view: Record<string, unknown> = {};
-    for (const [name, { parts }] of Object.entries(this.fields)) {
-      if (!parts.view) continue;
-      const value = parts.isComputed ? others?.[name] : columns?.[parts.name ?? name];
-      if (value !== undefined) view[name] = parts.codec ? parts.codec.decode(value) : value;
+    for (const { name, column, decode } of this.#plan) {
+      const value = column === null ? others?.[name] : columns?.[column];
+      if (value !== undefined) view[name] = decode ? decode(value) : value;
     }
     return view as View<F>;
   }
 
-  /** The member of answers that a column has. */
-  value<K extends keyof F & keyof Columns<F>>(row: Pick<Columns<F>, K>, name: K): ViewOf<F[K]> {
+  /** How each member of an answer is read: from a column, or given by the caller (null). */
+  get #plan(): readonly Reading[] {
+    this.#known ??= Object.entries(this.fields).flatMap(([name, { parts }]): Reading[] => {
+      if (!parts.view) return [];
+      return parts.isComputed
+        ? [{ name, column: null, decode: undefined }]
+        : [{ name, column: parts.name ?? name, decode: parts.codec?.decode }];
+    });
+    return this.#known;
+  }
+
+  /** The value of a column as the member of answers. */
+  value<K extends ReadableOf<F>>(row: Pick<Columns<F>, K & keyof Columns<F>>, name: K): ViewOf<F[K]> {
     const codec = this.fields[name]?.parts.codec;
-    return (codec ? codec.decode(row[name]) : row[name]) as ViewOf<F[K]>;
+    const column = row[name as K & keyof Columns<F>];
+    return (codec ? codec.decode(column) : column) as ViewOf<F[K]>;
   }
 
   #entries<E>(entryOf: (parts: FieldParts) => v.GenericSchema | undefined): E {
@@ -284,10 +333,24 @@ export class Resource<F extends Fields> {
   }
 }
 
-const all: Resource<Fields>[] = [];
+/** A resource without the types of its fields. */
+export interface Table {
+  readonly name: string;
+  readonly table: string;
+  readonly columnSchemas: ReadonlyMap<string, v.GenericSchema>;
+  columnOf(member: string): StoredAs | null;
+}
+
+/** The column of a member. */
+interface StoredAs {
+  readonly name: string;
+  encode(value: unknown): unknown;
+}
+
+const all: Table[] = [];
 
 /** The resources of all files that are loaded. */
-export function resources(): readonly Resource<Fields>[] {
+export function resources(): readonly Table[] {
   return all;
 }
 

@@ -2,10 +2,10 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import * as v from "valibot";
 import {
+  column,
   computed,
   flag,
   given,
-  hidden,
   json,
   orNull,
   resource,
@@ -21,15 +21,15 @@ const Lamp = resource("Lamp", "A lamp", "lamps", () => ({
   name: given(text(20), "Name"),
   brightness: given(integer(0, 100), "Percent").or(50),
   room: given(v.nullable(text(20)), "Where it is").or(null),
-  lit: given(v.boolean(), "Whether it shines", flag).in("isLit").or(0),
+  lit: given(v.boolean(), "Whether it shines", flag).inColumn("isLit").or(0),
   tags: given(v.array(text(10)), "Words", words).or(""),
   plan: given(v.record(v.string(), v.number()), "Hours", json<Record<string, number>>()).or("{}"),
-  status: hidden(v.picklist(["ok", "broken"]))
+  status: column(v.picklist(["ok", "broken"]))
     .or("ok")
-    .computed(v.picklist(["ok", "broken", "late"])),
+    .shownAs(v.picklist(["ok", "broken", "late"])),
   seenAt: stored(v.nullable(v.string()), orNull(time)).or(null),
   note: computed(v.optional(v.string())),
-  secret: hidden(v.string()),
+  secret: column(v.string()),
 }));
 
 test("a resource makes columns of a request, with absent members left out", () => {
@@ -40,6 +40,35 @@ test("a resource makes columns of a request, with absent members left out", () =
     plan: '{"mon":8}',
   });
   assert.deepEqual(Lamp.columns({ room: null }), { room: null });
+});
+
+test("what requests cannot set is not written, even if it is in the input", () => {
+  const input: object = { id: "evil", secret: "plain", status: "ok", seenAt: 1, name: "Desk" };
+  assert.deepEqual(Lamp.columns(input), { name: "Desk" });
+});
+
+test("a computed member is answered as it is given, whatever codec its column has", () => {
+  const Switch = resource("Switch", "A switch", "switches", () => ({
+    on: given(v.boolean(), "Position", flag).or(0).shownAs(v.boolean()),
+    kind: given(v.picklist(["a", "b"]), "Cannot be changed").atCreation(),
+  }));
+  assert.deepEqual(Switch.view({ on: 0, kind: "a" }, { on: true }), { on: true, kind: "a" });
+  assert.deepEqual([Object.keys(Switch.forCreate), Object.keys(Switch.forUpdate)], [["on", "kind"], ["on"]]);
+});
+
+test("a member that may be null keeps its checks", () => {
+  const even = v.pipe(
+    v.nullable(v.number()),
+    v.check((value) => value === null || value % 2 === 0, "must be even"),
+  );
+  const Pair = resource("Pair", "A pair", "pairs", () => ({
+    size: given(even, "Size").or(null).shown(v.nullable(v.number())),
+  }));
+  assert.ok(!v.safeParse(v.object(Pair.forUpdate), { size: 3 }).success);
+});
+
+test("a word with a space is not stored as two", () => {
+  assert.throws(() => Lamp.columns({ tags: ["a b"] }), /has a space/);
 });
 
 test("an answer has the members in the order of the declaration, no secret, and what the caller computed", () => {

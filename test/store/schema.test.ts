@@ -62,7 +62,7 @@ function resourceTables(): Map<string, Column[]> {
   );
 }
 
-const SQL_TYPES: Readonly<Record<string, string>> = { number: "INTEGER", custom: "BLOB" };
+const SQL_TYPES: Readonly<Record<string, string>> = { string: "TEXT", number: "INTEGER", custom: "BLOB" };
 
 function sqlColumnOf(schema: GenericSchema): Omit<Column, "name"> {
   const { type, wrapped, options } = schema as GenericSchema & {
@@ -71,7 +71,9 @@ function sqlColumnOf(schema: GenericSchema): Omit<Column, "name"> {
   };
   if (type === "nullable" && wrapped) return { ...sqlColumnOf(wrapped), isNullable: true };
   const plain = type === "picklist" ? typeof options?.[0] : type;
-  return { type: SQL_TYPES[plain] ?? "TEXT", isNullable: false };
+  const sqlType = SQL_TYPES[plain];
+  if (!sqlType) throw new TypeError(`a column of the type ${plain} needs a codec`);
+  return { type: sqlType, isNullable: false };
 }
 
 test(

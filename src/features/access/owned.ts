@@ -3,6 +3,7 @@ import { type ErrorCode, PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { Principal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
+import type { Table } from "../../http/resource.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import { rowsOf } from "../../store/sqlite/list-queries.ts";
 import type { ProjectRight, Projects } from "./authorize.ts";
@@ -25,18 +26,23 @@ interface OwnedRights {
 
 /** Finds the rows of a table that belong to projects, for callers with a right in theirs. */
 export class Owned<R extends OwnedRow> {
-  readonly #table: string;
+  readonly #resource: Table;
   readonly #rights: OwnedRights;
 
-  constructor(table: string, rights: OwnedRights) {
-    this.#table = table;
+  constructor(resource: Table, rights: OwnedRights) {
+    this.#resource = resource;
     this.#rights = rights;
   }
 
-  /** @throws {@link OwnedRights.missing}, also for a row of a project that the caller may not read */
+  /**
+   * @throws {@link OwnedRights.missing}, also for a row of a project that the caller may not see;
+   * UNAUTHORIZED_ROLE or SCOPE_MISSING for one that the caller sees and may not read
+   */
   async visible(projects: Projects, principal: Principal, id: string, db: ReadDb | Trx): Promise<R> {
-    const found = rowsOf(db, this.#table).selectAll().$castTo<R>().where(sql<boolean>`id = ${id}`);
-    const [row] = isUuid(id) ? await found.execute() : [];
+    const { table, columnSchemas } = this.#resource;
+    let found = rowsOf(db, table).where(sql<boolean>`id = ${id}`);
+    if (columnSchemas.has("deletedAt")) found = found.where(sql<boolean>`deletedAt is null`);
+    const [row] = isUuid(id) ? await found.selectAll().$castTo<R>().execute() : [];
     const { read, see = read, missing, noun } = this.#rights;
     if (!row || !projects.exists(row.projectId) || !projects.has(principal, row.projectId, see))
       throw new PrismError(missing, `No such ${noun}`);
@@ -54,8 +60,8 @@ export class Owned<R extends OwnedRow> {
 
 /** @param resource of which rows have an id and a project */
 export function owned<R extends OwnedRow>(
-  { table }: { readonly table: string; view(row: R, computed: never): object },
+  resource: Table & { view(row: R, computed: never): object },
   rights: OwnedRights,
 ): Owned<R> {
-  return new Owned(table, rights);
+  return new Owned(resource, rights);
 }

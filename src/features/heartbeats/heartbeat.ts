@@ -3,10 +3,10 @@ import { DAY_MS } from "../../core/clock.ts";
 import {
   bytes,
   type ColumnsOf,
+  column,
   computed,
   flag,
   given,
-  hidden,
   json,
   orNull,
   type RowOf,
@@ -69,10 +69,10 @@ export const Heartbeat = resource("Heartbeat", "A heartbeat", "heartbeats", () =
   schedule: given(v.nullable(text(500, 1)), "Cron pattern, or calendar events of systemd, one per line").or(null),
   timezone: given(text(64, 1), "IANA time zone of the schedule; default UTC").or("UTC"),
   methods: given(v.picklist(["", "POST"]), "`POST`: pings by other methods are ignored").or(""),
-  filters: given(Filters, "Keywords that decide what a ping means", json<PingFilters>()).or("{}"),
+  filters: given(Filters, "Keywords that decide what a ping means", json()).or("{}"),
   manualResume: given(v.boolean(), "A ping does not end a pause", flag).or(0),
-  channels: given(policies, "Names of policies, as the alert's label `channels`", json<string[]>()).or("[]"),
-  labels: given(labels, "Labels of its alert, for routes and silences", json<Record<string, string>>()).or("{}"),
+  channels: given(policies, "Names of policies, as the alert's label `channels`", json()).or("[]"),
+  labels: given(labels, "Labels of its alert, for routes and silences", json()).or("{}"),
   severity: given(v.nullable(text(50, 1)), "Severity of its alert").or(null),
   fedBy: given(
     v.nullable(text(1000, 1)),
@@ -81,9 +81,9 @@ export const Heartbeat = resource("Heartbeat", "A heartbeat", "heartbeats", () =
   )
     .or(null)
     .shown(doc(v.nullable(v.string()), "Matchers of the alerts that feed it")),
-  status: hidden(v.picklist(STORED))
+  status: column(v.picklist(STORED))
     .or("new")
-    .computed(selfChanging(v.picklist(STATUSES))),
+    .shownAs(selfChanging(v.picklist(STATUSES))),
   isStarted: computed(selfChanging(v.boolean())),
   pingCount: stored(selfChanging(v.number())).or(0),
   lastPingAt: stored(selfChanging(v.nullable(v.string())), orNull(time)).or(null),
@@ -103,13 +103,13 @@ export const Heartbeat = resource("Heartbeat", "A heartbeat", "heartbeats", () =
   createdAt: stored(v.string(), time),
   updatedAt: stored(v.string(), time),
   /** Keyed hash of the id in its ping URL; the plain id while `sealedPing` is null. */
-  pingHash: hidden(v.string()),
+  pingHash: column(v.string()),
   /** The id in its ping URL, sealed: its holder may ping. */
-  sealedPing: hidden(v.nullable(bytes)),
-  uniqueKey: hidden(v.nullable(v.string())),
-  badgeUuid: hidden(v.string()),
-  lastStartRid: hidden(v.nullable(v.string())).or(null),
-  createdBy: hidden(v.nullable(v.string())).or(null),
+  sealedPing: column(v.nullable(bytes)),
+  uniqueKey: column(v.nullable(v.string())),
+  badgeUuid: column(v.string()),
+  lastStartRid: column(v.nullable(v.string())).or(null),
+  createdBy: column(v.nullable(v.string())).or(null),
 }));
 export type HeartbeatRow = RowOf<typeof Heartbeat>;
 /** The columns that a caller sets. */

@@ -2,6 +2,7 @@ import { PrismError } from "../../core/errors.ts";
 import type { Principal } from "../../core/principal.ts";
 import { callerOf, holderOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
+import { ofProjects } from "../../http/listing.ts";
 import { requireVersion, stateOf } from "../../http/negotiation.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
 import { ANSWERS_LATER, type Reply, versioned } from "../../http/route.ts";
@@ -50,8 +51,8 @@ function serveHeartbeats(server: FeatureServer, context: ManageContext): void {
     handle(exchange, { query: { projectId, pings, ...query } }) {
       const principal = callerOf(exchange);
       const projectIds = projects.readable(principal, "events:read", projectId);
-      const scope = { projectIds, state: context.heartbeats.moment };
-      return table.heartbeatList.page(db.scan, scope, query, async (rows) => {
+      const scope = { visible: ofProjects(projectIds), state: context.heartbeats.moment };
+      return table.heartbeatList.page(db, scope, query, async (rows) => {
         const recent = new Map<string, readonly table.PingListRow[]>();
         for (const row of pings === undefined ? [] : rows)
           recent.set(row.id, await table.pingsOf(db.read, row, undefined, pings));

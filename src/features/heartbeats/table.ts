@@ -118,15 +118,19 @@ export const heartbeatAccess = owned<HeartbeatRow>(Heartbeat, {
   noun: "heartbeat",
 });
 
-export const heartbeatList = listing(Heartbeat, {
-  status: by(
-    v.picklist([...STORED, "grace"]),
-    "Stored status: `up` has those in their grace time too; `grace` has only these",
-    (status, moment: Moment) => (status === "grace" ? isInGrace(moment) : sql`status = ${status}`),
-  ),
-  slug: equals(text(100, 1), "Exact slug"),
-  q: within(["name", "tags"], text(100, 1), "Part of the name or of the tags"),
-});
+export const heartbeatList = listing(
+  Heartbeat,
+  {
+    status: by(
+      v.picklist([...STORED, "grace"]),
+      "Stored status: `up` has those in their grace time too; `grace` has only these",
+      (status, moment: Moment) => (status === "grace" ? isInGrace(moment) : sql`status = ${status}`),
+    ),
+    slug: equals(text(100, 1), "Exact slug"),
+    q: within(["name", "tags"], text(100, 1), "Part of the name or of the tags"),
+  },
+  { searches: true },
+);
 
 export async function insertHeartbeat(trx: Trx, row: HeartbeatRow): Promise<void> {
   await trx.insertInto("heartbeats").values(row).execute();

@@ -4,7 +4,7 @@ import { invalidField, PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import type { SealedBox } from "../../core/sealed-box.ts";
-import { listing } from "../../http/listing.ts";
+import { listing, ofProjects } from "../../http/listing.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import { requireVersion } from "../../http/negotiation.ts";
 import type { AnswerOf } from "../../http/resource.ts";
@@ -42,12 +42,12 @@ export const receiverAccess = owned<ReceiverRow>(Receiver, {
   noun: "receiver",
 });
 
-const receiverList = listing(Receiver, {}, { by: { name: "string" }, direction: "asc" });
+const receiverList = listing(Receiver, {}, { order: { name: "string" }, isAscending: true });
 
 /** By name. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */
 export function listReceivers({ db, projects }: ManageContext, principal: PermissionHolder, query: ListReceivers) {
   const projectIds = [projects.requireOrDefault(principal, query.projectId, "events:read")];
-  return receiverList.page(db.read, { projectIds, state: undefined }, query, async (rows) => {
+  return receiverList.page(db, { visible: ofProjects(projectIds), state: undefined }, query, async (rows) => {
     const lasts = await lastRequests(db.read, rows);
     return (row) => receiverView(row, lasts.get(row.id) ?? null);
   });

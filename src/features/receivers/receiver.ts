@@ -3,10 +3,10 @@ import { claimsOwnSource, OWN_SOURCE } from "../../core/vocabulary.ts";
 import {
   bytes,
   type ColumnsOf,
+  column,
   computed,
   flag,
   given,
-  hidden,
   json,
   orNull,
   type RowOf,
@@ -15,7 +15,7 @@ import {
   time,
 } from "../../http/resource.ts";
 import { doc, integer, stringRecord, text } from "../../http/shapes.ts";
-import { type Mapping, mappingSchema, type VerifyRow, verifyRow } from "./preset.ts";
+import { mappingSchema, verifyRow } from "./preset.ts";
 
 declare module "../../store/schema.ts" {
   interface Schema {
@@ -39,26 +39,22 @@ export const Receiver = resource("Receiver", "A URL at which another program del
   projectId: stored(v.string()),
   name: given(name, "Unique in the project; the source of its events").shown(v.string()),
   preset: given(v.pipe(v.string(), v.maxLength(40)), "Name of a preset: what sends the requests"),
-  active: given(v.boolean(), "A paused receiver answers 403", flag).in("isActive").or(1),
+  active: given(v.boolean(), "A paused receiver answers 403", flag).inColumn("isActive").or(1),
   mapping: given(
     v.nullable(mappingSchema),
     "Members that override those of the preset's mapping; null removes one",
-    orNull(json<Mapping>()),
+    orNull(json()),
   )
     .or(null)
     .shown(v.nullable(v.record(v.string(), v.unknown()))),
   verify: given(
     v.nullable(v.pipe(v.array(verifyRow), v.maxLength(8))),
     "How the secret is checked, in place of the preset's rows",
-    orNull(json<VerifyRow[]>()),
+    orNull(json()),
   )
     .or(null)
     .shown(v.nullable(v.array(v.record(v.string(), v.unknown())))),
-  labels: given(
-    stringRecord(8192),
-    "Labels of each of its alerts and events, such as `team`",
-    json<Readonly<Record<string, string>>>(),
-  )
+  labels: given(stringRecord(8192), "Labels of each of its alerts and events, such as `team`", json())
     .or("{}")
     .shown(v.record(v.string(), v.string())),
   /** Whether it notifies its project's members of events that no rule takes. */
@@ -73,7 +69,7 @@ export const Receiver = resource("Receiver", "A URL at which another program del
       decode: (column) => (flag.decode(column) ? "members" : "none"),
     },
   )
-    .in("notifies")
+    .inColumn("notifies")
     .or(1),
   hasSecret: computed(v.boolean()),
   previousSecretUntil: stored(doc(v.nullable(v.string()), "Until when a replaced secret works"), orNull(time)).or(null),
@@ -87,12 +83,12 @@ export const Receiver = resource("Receiver", "A URL at which another program del
   createdAt: stored(v.string(), time),
   updatedAt: stored(v.string(), time),
   version: stored(v.number()).or(1),
-  hash: hidden(v.string()),
+  hash: column(v.string()),
   /** A replaced token, valid until `previousUntil`. */
-  previousHash: hidden(v.nullable(v.string())).or(null),
+  previousHash: column(v.nullable(v.string())).or(null),
   /** Sealed. */
-  secret: hidden(v.nullable(bytes)).or(null),
-  previousSecret: hidden(v.nullable(bytes)).or(null),
+  secret: column(v.nullable(bytes)).or(null),
+  previousSecret: column(v.nullable(bytes)).or(null),
 }));
 export type ReceiverRow = RowOf<typeof Receiver>;
 /** The columns that a caller sets, besides secrets. */

@@ -32,7 +32,7 @@ export const silenceList = listing(
     ),
     kind: equals(v.picklist(KINDS, `must be one of ${KINDS.join(", ")}`), KIND),
   },
-  { by: { endsAt: "number", id: "string" }, direction: "desc" },
+  { order: { endsAt: "number", id: "string" }, searches: true },
 );
 
 /** The last 20 alerts that a silence withheld. */

@@ -3,6 +3,7 @@ import { type EpochMs, toRfc3339 } from "../../../core/clock.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import type { Principal } from "../../../core/principal.ts";
 import { missingPermission } from "../../../http/access.ts";
+import { ofProjects } from "../../../http/listing.ts";
 import type { Database, Trx } from "../../../store/database.ts";
 import type { Projects } from "../../access/index.ts";
 import { mayReadAlert } from "../incidents/paged.ts";
@@ -307,8 +308,8 @@ export async function listSilences(context: SilencesContext, principal: Principa
   const projectId = projects.requireOrDefault(principal, query.projectId, "events:read");
   const now = clock.now();
   const active = silences.live(projectId).flatMap((each) => (each.isActive(now) ? [each.id] : []));
-  const scope = { projectIds: [projectId], state: { active, now } };
-  return silenceList.page(db.scan, scope, query, () => (row) => silenceView(row, now));
+  const scope = { visible: ofProjects([projectId]), state: { active, now } };
+  return silenceList.page(db, scope, query, () => (row) => silenceView(row, now));
 }
 
 /** @throws SILENCE_NOT_FOUND */

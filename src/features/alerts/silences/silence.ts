@@ -3,9 +3,9 @@ import { type EpochMs, toRfc3339 } from "../../../core/clock.ts";
 import {
   type AnswerOf,
   type Codec,
+  column,
   computed,
   given,
-  hidden,
   json,
   orNull,
   type RowOf,
@@ -62,16 +62,16 @@ export const Silence = resource("Silence", "A silence or maintenance window", "s
       doc(v.picklist(STATES), "Computed from the times; a recurring silence is pending between its windows"),
     ),
   ),
-  matchers: hidden(v.string()).computed(v.array(MatcherObject)),
+  matchers: column(v.string()).shownAs(v.array(MatcherObject)),
   text: computed(selfChanging(doc(v.string(), 'The matchers as a text, such as `{team="db"}`'))),
   startsAt: stored(v.string(), time),
   endsAt: stored(doc(v.nullable(v.string()), "Null: the windows have no end"), end),
-  recurrence: stored(v.nullable(Recurrence), orNull(json<v.InferOutput<typeof Recurrence>>())).or(null),
+  recurrence: stored(v.nullable(Recurrence), orNull(json())).or(null),
   window: computed(
     selfChanging(doc(v.nullable(SpanView), "The current span, otherwise the next one; null if it is expired")),
   ),
   comment: given(text(4000), "Reason, for other people"),
-  annotations: given(annotations, "Names and texts of your own", json<Readonly<Record<string, string>>>())
+  annotations: given(annotations, "Names and texts of your own", json())
     .or("{}")
     .shown(v.record(v.string(), v.string())),
   createdBy: stored(doc(v.string(), "Id of the user or key, or the name that a client of Alertmanager's API sent")),
@@ -81,7 +81,7 @@ export const Silence = resource("Silence", "A silence or maintenance window", "s
   createdAt: stored(v.string(), time),
   updatedAt: stored(v.string(), time),
   /** Starts, ends and expiry warnings up to this instant are reported as events. */
-  reportedUntil: hidden(v.number()),
+  reportedUntil: column(v.number()),
 }));
 export type SilenceRow = RowOf<typeof Silence>;
 export type SilenceView = AnswerOf<typeof Silence>;
