@@ -10,9 +10,9 @@ const sources = readdirSync(join(root, "src"), { recursive: true, encoding: "utf
   (file) => file.endsWith(".ts") && !file.endsWith(".gen.ts") && !file.endsWith(".d.ts"),
 );
 
-test("docs/architecture.md has at most 250 lines of 100 columns", () => {
+test("docs/architecture.md has at most 300 lines of 100 columns", () => {
   const lines = page.trimEnd().split("\n");
-  assert.ok(lines.length <= 250, `${lines.length} lines`);
+  assert.ok(lines.length <= 300, `${lines.length} lines`);
   assert.deepEqual(
     lines.filter((line) => [...line].length > 100),
     [],
