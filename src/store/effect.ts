@@ -6,7 +6,6 @@ import type {
   AlertsTable,
   DeliveryState,
   EventsTable,
-  IntegrationsTable,
   JobState,
   NtfyAccessTable,
   NtfyTopicsTable,
@@ -64,7 +63,7 @@ interface EffectData {
   "policies-changed": { readonly projectIds: readonly string[] };
   /** Integrations that are new or changed, and ids of deleted ones. */
   "integrations-changed": {
-    readonly changed?: readonly Selectable<IntegrationsTable>[];
+    readonly changed?: readonly Selectable<Schema["integrations"]>[];
     readonly deleted?: readonly string[];
   };
   /** Receivers that are new or changed, and ids of deleted ones. */

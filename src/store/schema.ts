@@ -112,7 +112,6 @@ import type {
 } from "./schema/people.ts";
 import type {
   IntegrationKind,
-  IntegrationsTable,
   ReceiverEventsTable,
   ReceiverReplaysTable,
   ReceiverRequestsTable,
@@ -159,7 +158,6 @@ export type {
   HeartbeatStatus,
   IncidentsTable,
   IntegrationKind,
-  IntegrationsTable,
   JobAttemptsTable,
   JobState,
   JobsTable,
@@ -249,7 +247,6 @@ export interface Schema {
   notifications: NotificationsTable;
   notification_recipients: NotificationRecipientsTable;
   alerts: AlertsTable;
-  integrations: IntegrationsTable;
   receiver_events: ReceiverEventsTable;
   receiver_requests: ReceiverRequestsTable;
   receiver_replays: ReceiverReplaysTable;

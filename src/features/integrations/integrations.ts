@@ -1,16 +1,14 @@
 import { randomBytes } from "node:crypto";
 import type { Database as Sqlite } from "better-sqlite3";
-import type { Selectable } from "kysely";
 import type { Clock, EpochMs } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import { hashToken } from "../../core/tokens.ts";
 import type { Database } from "../../store/database.ts";
 import type { EffectOf } from "../../store/effect.ts";
-import type { IntegrationKind, IntegrationsTable } from "../../store/schema.ts";
+import type { IntegrationKind } from "../../store/schema.ts";
 import type { LabelRecord } from "../alerts/index.ts";
-
-export type IntegrationRow = Selectable<IntegrationsTable>;
+import type { IntegrationRow } from "./integration.ts";
 
 /** An integration as requests with its key see it. */
 export interface Integration {

@@ -1,17 +1,16 @@
-import { type Clock, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { type Clock, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import { isUuid, uuidv7 } from "../../core/ids.ts";
+import { uuidv7 } from "../../core/ids.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
-import { missingPermission } from "../../http/access.ts";
+import { listing, ofProjects } from "../../http/listing.ts";
 import { requireVersion } from "../../http/negotiation.ts";
-import { pageBody, readPage } from "../../http/pagination.ts";
-import { addEffect, type Database, type ReadDb, type Trx } from "../../store/database.ts";
-import { countOf } from "../../store/sqlite/list-queries.ts";
-import type { Projects } from "../access/index.ts";
-import { checkLabels, type LabelRecord } from "../alerts/index.ts";
+import { addEffect, type Database, type Trx } from "../../store/database.ts";
+import { owned, type Projects } from "../access/index.ts";
+import { checkLabels } from "../alerts/index.ts";
 import type { AuditTrail } from "../audit/index.ts";
-import { createIntegrationKey, type IntegrationRow, type Integrations } from "./integrations.ts";
-import type { CreateIntegration, IntegrationView, ListIntegrations, UpdateIntegration } from "./schema.ts";
+import { Integration, type IntegrationRow, type IntegrationView } from "./integration.ts";
+import { createIntegrationKey, type Integrations } from "./integrations.ts";
+import type { CreateIntegration, ListIntegrations, UpdateIntegration } from "./schema.ts";
 
 export interface ManageContext {
   readonly db: Database;
@@ -21,44 +20,42 @@ export interface ManageContext {
   readonly audit: AuditTrail;
 }
 
+const integrationAccess = owned<IntegrationRow>(Integration, {
+  see: "project:read",
+  read: "events:read",
+  write: "policies:write",
+  missing: "INTEGRATION_NOT_FOUND",
+  noun: "integration",
+});
+
+const integrationList = listing(Integration, {}, { order: { name: "string" }, isAscending: true });
+
 /** By name. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */
-export async function listIntegrations(context: ManageContext, principal: PermissionHolder, query: ListIntegrations) {
-  const { db, projects } = context;
-  const projectId = projects.requireOrDefault(principal, query.projectId, "events:read");
-  const request = readPage(query, ["string"]);
-  const filtered = db.read.selectFrom("integrations").where("projectId", "=", projectId);
-  const { after, limit, offset } = request;
-  const rows = await (after ? filtered.where("name", ">", String(after[0])) : filtered)
-    .selectAll()
-    .orderBy("name")
-    .limit(limit + 1)
-    .offset(offset)
-    .execute();
-  const total = request.wantsTotal ? await countOf(filtered) : undefined;
-  return pageBody(
-    request,
-    rows,
-    (row) => integrationView(context, row),
-    (row) => [row.name],
-    total,
-  );
+export function listIntegrations(context: ManageContext, principal: PermissionHolder, query: ListIntegrations) {
+  const projectId = context.projects.requireOrDefault(principal, query.projectId, "events:read");
+  const scope = { visible: ofProjects([projectId]), state: undefined };
+  return integrationList.page(context.db, scope, query, () => (row) => integrationView(context, row));
 }
 
 /** @throws INTEGRATION_NOT_FOUND, UNAUTHORIZED_ROLE */
 export async function getIntegration(context: ManageContext, principal: PermissionHolder, id: string) {
-  return integrationView(context, await findIntegration(context, principal, id, context.db.read));
+  return integrationView(context, await integrationAccess.visible(context.projects, principal, id, context.db.read));
 }
 
 /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, NAME_TAKEN, LIMIT_REACHED, VALIDATION_FAILED */
 export async function createIntegration(context: ManageContext, principal: PermissionHolder, input: CreateIntegration) {
   const { db, projects, clock } = context;
   const projectId = projects.requireOrDefault(principal, input.projectId, "policies:write");
-  const labels = JSON.stringify(checkedLabels(input.labels));
+  const { kind, name, labels } = input;
+  checkLabels(labels ?? {});
   const { key, prefix, hash } = createIntegrationKey();
   const now = clock.now();
-  const given = { projectId, kind: input.kind, name: input.name, labels };
-  const times = { previousHash: null, previousUntil: null, createdAt: now, updatedAt: now, lastUsedAt: null };
-  const row = { ...given, ...times, id: uuidv7(), prefix, hash, createdBy: principal.userId, version: 1 };
+  const row: IntegrationRow = {
+    ...Integration.initial,
+    ...Integration.columns({ labels }),
+    ...{ id: uuidv7(), projectId, kind, name, prefix, hash },
+    ...{ createdBy: principal.userId, createdAt: now, updatedAt: now },
+  };
   await db.write(async (trx) => {
     await projects.quotas.requireRoom(trx, "integrations", row);
     await requireFreeName(trx, projectId, input.name, null);
@@ -77,11 +74,11 @@ export function updateIntegration(
   input: UpdateIntegration,
 ): Promise<IntegrationView> {
   return context.db.write(async (trx) => {
-    const old = await writableIntegration(context, principal, id, trx);
+    const old = await integrationAccess.writable(context.projects, principal, id, trx);
     requireVersion(ifMatch, old.version);
-    const name = input.name ?? old.name;
+    if (input.labels) checkLabels(input.labels);
+    const { name = old.name, labels = old.labels } = Integration.columns(input);
     if (name !== old.name) await requireFreeName(trx, old.projectId, name, id);
-    const labels = input.labels ? JSON.stringify(checkedLabels(input.labels)) : old.labels;
     if (name === old.name && labels === old.labels) return integrationView(context, old);
     const row = await replace(context, trx, { ...old, name, labels });
     await changed(context, trx, "update", row, { name });
@@ -92,7 +89,7 @@ export function updateIntegration(
 /** A new key; the old one works for `graceMs` more. @throws INTEGRATION_NOT_FOUND, UNAUTHORIZED_ROLE */
 export function rotateIntegration(context: ManageContext, principal: PermissionHolder, id: string, graceMs: number) {
   return context.db.write(async (trx) => {
-    const old = await writableIntegration(context, principal, id, trx);
+    const old = await integrationAccess.writable(context.projects, principal, id, trx);
     const { key, prefix, hash } = createIntegrationKey();
     const previous =
       graceMs === 0
@@ -111,7 +108,7 @@ export async function deleteIntegration(
   id: string,
 ): Promise<void> {
   await context.db.write(async (trx) => {
-    const row = await writableIntegration(context, principal, id, trx);
+    const row = await integrationAccess.writable(context.projects, principal, id, trx);
     await trx.deleteFrom("integrations").where("id", "=", id).execute();
     addEffect(trx, { type: "integrations-changed", deleted: [id] });
     await record(context, trx, "delete", row, { kind: row.kind, name: row.name });
@@ -146,32 +143,6 @@ function record(
   return audit.record({ ...entry, metadata: { projectId, ...metadata } }, { trx });
 }
 
-async function findIntegration(
-  { projects }: ManageContext,
-  principal: PermissionHolder,
-  id: string,
-  db: ReadDb | Trx,
-): Promise<IntegrationRow> {
-  const row = isUuid(id)
-    ? await db.selectFrom("integrations").selectAll().where("id", "=", id).executeTakeFirst()
-    : undefined;
-  if (!row || !projects.exists(row.projectId) || !projects.has(principal, row.projectId, "project:read"))
-    throw new PrismError("INTEGRATION_NOT_FOUND", "No such integration");
-  projects.require(principal, row.projectId, "events:read");
-  return row;
-}
-
-async function writableIntegration(
-  context: ManageContext,
-  principal: PermissionHolder,
-  id: string,
-  trx: Trx,
-): Promise<IntegrationRow> {
-  const row = await findIntegration(context, principal, id, trx);
-  if (!context.projects.has(principal, row.projectId, "policies:write")) throw missingPermission("policies:write");
-  return row;
-}
-
 async function requireFreeName(trx: Trx, projectId: string, name: string, except: string | null): Promise<void> {
   const taken = await trx
     .selectFrom("integrations")
@@ -183,24 +154,6 @@ async function requireFreeName(trx: Trx, projectId: string, name: string, except
     throw new PrismError("NAME_TAKEN", "The project has an integration with this name already");
 }
 
-function checkedLabels(labels: LabelRecord = {}): LabelRecord {
-  checkLabels(labels);
-  return labels;
-}
-
 function integrationView({ integrations }: ManageContext, row: IntegrationRow): IntegrationView {
-  return {
-    id: row.id,
-    projectId: row.projectId,
-    kind: row.kind,
-    name: row.name,
-    labels: JSON.parse(row.labels) as Record<string, string>,
-    prefix: row.prefix,
-    previousUntil: toRfc3339OrNull(row.previousUntil),
-    lastUsedAt: toRfc3339OrNull(integrations.lastUsedAt(row)),
-    createdBy: row.createdBy,
-    createdAt: toRfc3339(row.createdAt),
-    updatedAt: toRfc3339(row.updatedAt),
-    version: row.version,
-  };
+  return Integration.view(row, { lastUsedAt: toRfc3339OrNull(integrations.lastUsedAt(row)) });
 }

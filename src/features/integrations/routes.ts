@@ -3,6 +3,7 @@ import { versioned } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { ProtocolContext } from "./context.ts";
+import { Integration } from "./integration.ts";
 import * as m from "./manage.ts";
 import { opsgenieRoutes } from "./opsgenie.ts";
 import { pagerDutyRoutes } from "./pagerduty.ts";
@@ -37,7 +38,7 @@ function serve(server: FeatureServer, context: IntegrationsOwn & m.ManageContext
     id: "listIntegrations",
     summary: "List the integrations of a project by name",
     query: s.ListIntegrations,
-    response: pageOf(s.IntegrationView),
+    response: pageOf(Integration.View),
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
     handle: (exchange, { query }) => m.listIntegrations(context, holderOf(exchange), query),
   });
@@ -62,7 +63,7 @@ function serve(server: FeatureServer, context: IntegrationsOwn & m.ManageContext
     method: "GET",
     id: "getIntegration",
     summary: "Get an integration",
-    response: s.IntegrationView,
+    response: Integration.View,
     errors: ["INTEGRATION_NOT_FOUND"],
     async handle(exchange, { params }) {
       const integration = await m.getIntegration(context, holderOf(exchange), params.id);
@@ -77,7 +78,7 @@ function serve(server: FeatureServer, context: IntegrationsOwn & m.ManageContext
     summary: "Change name or labels; absent members keep their values",
     details: "Labels count for alerts that fire from now on.",
     body: s.UpdateIntegration,
-    response: s.IntegrationView,
+    response: Integration.View,
     errors: ["INTEGRATION_NOT_FOUND", "NAME_TAKEN", "VERSION_CONFLICT"],
     async handle(exchange, { params, body }) {
       const ifMatch = exchange.header("if-match");

@@ -40,23 +40,3 @@ export interface ReceiverReplaysTable {
 }
 
 export type IntegrationKind = "pagerduty" | "opsgenie";
-
-export interface IntegrationsTable {
-  id: string;
-  projectId: string;
-  kind: IntegrationKind;
-  name: string;
-  /** JSON: labels of its alerts. */
-  labels: Generated<string>;
-  /** The first characters of the key. */
-  prefix: string;
-  hash: string;
-  /** A replaced key, valid until `previousUntil`. */
-  previousHash: string | null;
-  previousUntil: number | null;
-  createdBy: string | null;
-  createdAt: number;
-  updatedAt: number;
-  lastUsedAt: number | null;
-  version: Generated<number>;
-}
