@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { PrismError } from "../core/errors.ts";
 import { rotatePusherSecret } from "../features/pusher/index.ts";
-import { Reply, type Route, route } from "../http/route.ts";
+import { type Route, route, undescribed } from "../http/route.ts";
 import { integer, object, text, uuid } from "../http/shapes.ts";
 import type { Feature } from "../module/feature.ts";
 import type { Parts } from "./parts.ts";
@@ -9,7 +9,7 @@ import { reseal } from "./sealed-columns.ts";
 
 const PATH = "/api/v1/operator";
 /** On the control socket only. */
-const shared = { tag: "Operator", access: { operatorOnly: true }, undocumented: true } as const;
+const shared = { tag: "Operator", access: { operatorOnly: true }, undocumented: true, response: undescribed } as const;
 
 /** What the operator does with the server itself: its keys, its Pusher app, its backups. */
 export function maintenanceFeature(parts: Parts): Feature {
@@ -75,7 +75,6 @@ function backupRoute({ base: { audit } }: Parts): Route {
     status: 204,
     async handle(_exchange, { body: { id, ...metadata } }) {
       await audit.record({ action: "backup.create", resourceType: "backup", resourceId: id, metadata });
-      return new Reply(204);
     },
   });
 }

@@ -66,7 +66,7 @@ export class Idempotency {
    * object to {@link end}.
    * @throws VALIDATION_FAILED for a malformed key, IDEMPOTENCY_IN_PROGRESS, IDEMPOTENCY_KEY_REUSED
    */
-  begin(exchange: Exchange, principal: Principal, body: string | Uint8Array): IdempotentRequest | Reply | null {
+  begin<T>(exchange: Exchange, principal: Principal, body: string | Uint8Array): IdempotentRequest | Reply<T> | null {
     const header = exchange.header("idempotency-key");
     if (header === "") return null;
     const key = header.replace(/^"(.*)"$/, "$1");
@@ -135,15 +135,15 @@ export class Idempotency {
    * Runs a request whose effect is one transaction, which may share its commit, and stores the
    * answer in it. 5xx and 429 are thrown and not stored.
    */
-  async run(
+  async run<T>(
     exchange: Exchange,
     principal: Principal,
     body: unknown,
     database: Database,
-    effect: (trx: Trx) => Promise<Reply>,
+    effect: (trx: Trx) => Promise<Reply<T>>,
     { hasSecrets = false, ...options }: WriteOptions & SecretAnswer = { sharesCommit: true },
-  ): Promise<Reply> {
-    const request = this.begin(exchange, principal, JSON.stringify(body));
+  ): Promise<Reply<T>> {
+    const request = this.begin<T>(exchange, principal, JSON.stringify(body));
     if (request instanceof Reply) return request;
     try {
       return await database.write(async (trx) => {

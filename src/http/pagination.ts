@@ -83,6 +83,15 @@ export function requireCursor({ wantsTotal }: PageRequest): void {
   });
 }
 
+/** The body of a list, as `pageOf` describes it. */
+export interface PageBody<V> {
+  data: V[];
+  page: number | null;
+  limit: number;
+  total?: number;
+  nextCursor: string | null;
+}
+
 /**
  * The body of a list. `rows` has one more than the limit if there are more, or is cut off. The page
  * ends at {@link MAX_PAGE_BYTES}; `nextCursor` then continues with the first omitted row. @throws
@@ -94,7 +103,7 @@ export function pageBody<R, V>(
   view: (row: R) => V,
   position: (row: R) => readonly (string | number)[],
   total?: number,
-): { data: V[]; page: number | null; limit: number; total?: number; nextCursor: string | null } {
+): PageBody<V> {
   const data: V[] = [];
   const wanted = rows.slice(0, request.limit);
   let bytes = 0;

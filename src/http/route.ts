@@ -1,4 +1,4 @@
-import type * as v from "valibot";
+import * as v from "valibot";
 import type { ErrorCode, PrismError } from "../core/errors.ts";
 import type { KeyScope, Permission, TokenScope } from "../core/permissions.ts";
 import type { Exchange } from "./exchange.ts";
@@ -61,11 +61,17 @@ export interface Input<P, Q, B> {
 /** Any valibot schema with output T. */
 export type Shape<T> = v.GenericSchema<unknown, T>;
 
+/** A body that is not JSON. Its handler sends it itself and returns {@link ANSWERS_LATER}. */
+export interface Described {
+  readonly contentType: string;
+  readonly description: string;
+}
+
 /**
  * A route. Matching, validation, authorisation, rate limits, 405, HEAD, CORS and the OpenAPI
  * document derive from it. `path` is absolute; `:name` is a parameter.
  */
-export interface Route<P = unknown, Q = unknown, B = unknown> {
+export interface Route<P = unknown, Q = unknown, B = unknown, R = unknown> {
   /** The `operationId`, such as `createRule`. Routes of modules have none. */
   readonly id?: string;
   readonly method: Method;
@@ -102,7 +108,8 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
   readonly status?: number;
   /** Further statuses with the same body (204: none), for the OpenAPI document. */
   readonly otherStatuses?: readonly number[];
-  readonly response?: v.GenericSchema | { readonly contentType: string; readonly description: string };
+  /** Undefined: no body. */
+  readonly response?: Shape<R> | Described;
   /** Errors of this route besides those of every route. */
   readonly errors?: readonly ErrorCode[];
   /** Not counted by the limits for callers without credentials (health checks). */
@@ -134,8 +141,26 @@ export interface Route<P = unknown, Q = unknown, B = unknown> {
    * @returns the JSON body for `status` (default 200), undefined for 204, a {@link Reply}, or
    * {@link ANSWERS_LATER}.
    */
-  handle(exchange: Exchange, input: Input<P, Q, B>): unknown;
+  handle(exchange: Exchange, input: Input<P, Q, B>): Awaitable<Answer<NoInfer<R>>>;
 }
+
+export type Awaitable<T> = T | Promise<T>;
+
+/** What a handler may return when the response has the shape R; undefined: no body. */
+export type Answer<R> =
+  | Shown<R>
+  // biome-ignore lint/suspicious/noConfusingVoidType: a function without a result returns nothing.
+  | (R extends undefined ? void : never)
+  | Reply<Shown<R> | RawJson<Shown<R>>>
+  | RawJson<Shown<R>>
+  | AnswersLater;
+
+/** A value as a response: whoever built it may keep it, so nothing in it is written to. */
+export type Shown<T> = T extends readonly (infer E)[]
+  ? readonly Shown<E>[]
+  : T extends object
+    ? { readonly [K in keyof T]: Shown<T[K]> }
+    : T;
 
 /**
  * Another program's API below a path. Its clients read other error bodies, and may run in any web
@@ -156,31 +181,80 @@ export interface Dialect {
   errorBody(error: PrismError, exchange: Exchange, allowed: readonly string[]): object;
 }
 
-/** Lets TypeScript infer the shapes of a route from its schemas. */
-export function route<P = undefined, Q = undefined, B = undefined>(definition: Route<P, Q, B>): Route {
+/** Lets TypeScript infer the shapes of a route from its schemas, and compares its answers with them. */
+export function route<P = undefined, Q = undefined, B = undefined, R = undefined>(
+  definition: Route<P, Q, B, R>,
+): Route {
   return definition as unknown as Route;
 }
 
+class AnswersLater {
+  readonly answersLater = true;
+}
+
+/** The response of a protocol that the OpenAPI document omits: its answers are not compared. */
+export const undescribed = v.unknown();
+
 /** The handler has taken over the exchange and will answer it. */
-export const ANSWERS_LATER = Symbol("answers later");
+export const ANSWERS_LATER = new AnswersLater();
 
 /** An answer with more than a body. */
-export class Reply {
+export class Reply<out T = undefined> {
   readonly status: number;
-  readonly body: unknown;
+  readonly body: T;
   readonly headers: Readonly<Record<string, string>>;
 
-  constructor(status: number, body?: unknown, headers: Readonly<Record<string, string>> = {}) {
+  constructor(status: number, body: T, headers: Readonly<Record<string, string>> = {}) {
     this.status = status;
     this.body = body;
     this.headers = headers;
   }
 }
 
-export class RawJson {
-  readonly text: string;
+/** No body, where the response has one: 204 is among `otherStatuses`. */
+export const NO_CONTENT = new Reply<never>(204, undefined as never);
 
-  constructor(text: string) {
+declare const writtenFrom: unique symbol;
+
+/** JSON text of a value of type T. */
+export type JsonText<T> = string & { readonly [writtenFrom]: T };
+
+export function jsonOf<T>(value: T): JsonText<T> {
+  return JSON.stringify(value) as JsonText<T>;
+}
+
+/** The JSON text of a column. @param text of a column that holds nothing but values of type T */
+export function columnJson<T>(text: string): JsonText<T> {
+  return text as JsonText<T>;
+}
+
+export function arrayJson<T>(items: readonly JsonText<T>[]): JsonText<readonly T[]> {
+  return columnJson(`[${items.join(",")}]`);
+}
+
+/** An object whose first member is written already. @param rest its other members, at least one */
+export function withFirst<N extends string, V, R extends object>(
+  name: N,
+  value: JsonText<V>,
+  rest: R,
+): JsonText<Readonly<Record<N, V>> & R> {
+  return columnJson(`{"${name}":${value},${JSON.stringify(rest).slice(1)}`);
+}
+
+/** Adds a member at the end. @param object text of an object with members */
+export function withMember<T, N extends string, V>(
+  object: JsonText<T>,
+  name: N,
+  value: JsonText<V>,
+): JsonText<T & Readonly<Record<N, V>>> {
+  return columnJson(`${object.slice(0, -1)},"${name}":${value}}`);
+}
+
+/** JSON that was written before, of a value of type T. */
+export class RawJson<out T> {
+  readonly text: JsonText<T>;
+
+  constructor(text: JsonText<T>) {
     this.text = text;
   }
 }
@@ -191,6 +265,6 @@ export class RawJson {
  * callers. The tag is then `"<version>.<state>"`, so that clients do not keep outdated ones.
  * `If-Match` accepts both forms.
  */
-export function versioned(version: number, body: unknown, { status = 200, state = "" } = {}): Reply {
+export function versioned<T>(version: number, body: T, { status = 200, state = "" } = {}): Reply<T> {
   return new Reply(status, body, { ETag: tagOf(version, state), "Cache-Control": "private, no-cache" });
 }

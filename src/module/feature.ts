@@ -24,7 +24,7 @@ export interface Feature extends Pick<api.AppModule, "name" | "version"> {
 /** Registers the routes of a feature. */
 export interface FeatureServer extends api.ModuleServer {
   /** @throws TypeError when path and method are taken. */
-  route<P = undefined, Q = undefined, B = undefined>(definition: Route<P, Q, B>): void;
+  route<P = undefined, Q = undefined, B = undefined, R = undefined>(definition: Route<P, Q, B, R>): void;
 }
 
 /** What every feature may use. */

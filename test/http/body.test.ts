@@ -3,7 +3,7 @@ import test from "node:test";
 import { setTimeout } from "node:timers/promises";
 import * as v from "valibot";
 import { PrismError } from "../../src/core/errors.ts";
-import { type Route, route } from "../../src/http/route.ts";
+import { type Route, route, undescribed } from "../../src/http/route.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { type BareKernel, startBareKernel } from "./support/bare-kernel.ts";
@@ -24,6 +24,7 @@ function measure(access: Route["access"] = "public"): Route {
     body: v.any(),
     raw: { types: ["application/json"], gzip: false },
     maxBodyBytes: LIMIT,
+    response: undescribed,
     handle: (_exchange, { body }) => ({
       bytes: (body as Buffer).length,
       text: (body as Buffer).toString().slice(0, 20),
@@ -31,7 +32,15 @@ function measure(access: Route["access"] = "public"): Route {
   });
 }
 
-const ping = route({ method: "GET", path: "/ping", summary: "", tag: "test", access: "public", handle: () => "pong" });
+const ping = route({
+  method: "GET",
+  path: "/ping",
+  summary: "",
+  tag: "test",
+  access: "public",
+  response: undescribed,
+  handle: () => "pong",
+});
 
 function chunked(...parts: readonly string[]): string {
   return [...parts, ""].map((part) => `${Buffer.byteLength(part).toString(16)}\r\n${part}\r\n`).join("");

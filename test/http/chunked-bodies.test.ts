@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { request } from "node:http";
 import test from "node:test";
 import * as v from "valibot";
-import { type Route, route } from "../../src/http/route.ts";
+import { type Route, route, undescribed } from "../../src/http/route.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { startBareKernel } from "./support/bare-kernel.ts";
 import { errorCodeOf, exchangeRaw, RawConnection, requestText } from "./support/raw-connection.ts";
@@ -26,6 +26,7 @@ function routes(seen: string[]): Route[] {
       ...shared,
       method: "GET",
       path: "/hidden",
+      response: undescribed,
       handle() {
         seen.push("/hidden");
         return "hidden";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { CorsPolicy } from "../../src/http/access.ts";
-import { route } from "../../src/http/route.ts";
+import { route, undescribed } from "../../src/http/route.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { promise } from "../helpers/promise.ts";
 import { startBareKernel } from "./support/bare-kernel.ts";
@@ -9,7 +9,15 @@ import { exchangeRaw, type RawReply, requestText } from "./support/raw-connectio
 
 const LISTED = "https://app.example.com";
 
-const ping = route({ method: "GET", path: "/ping", summary: "", tag: "test", access: {}, handle: () => "pong" });
+const ping = route({
+  method: "GET",
+  path: "/ping",
+  summary: "",
+  tag: "test",
+  access: {},
+  response: undescribed,
+  handle: () => "pong",
+});
 
 function corsOf({ headers }: RawReply): Record<string, string> {
   return Object.fromEntries([...headers].filter(([name]) => name.startsWith("access-control-") || name === "vary"));

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { PrismError } from "../../src/core/errors.ts";
 import { streamReply } from "../../src/http/replies.ts";
-import { ANSWERS_LATER, type Route, route } from "../../src/http/route.ts";
+import { ANSWERS_LATER, type Route, route, undescribed } from "../../src/http/route.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { promise } from "../helpers/promise.ts";
 import { startBareKernel } from "./support/bare-kernel.ts";
@@ -11,7 +11,7 @@ import { errorCodeOf, exchangeRaw, RawConnection, requestText } from "./support/
 const SECRET_WORDS = "SQLITE_ERROR: no such column in /var/lib/prism/prism.db";
 
 function answering(path: string, handle: Route["handle"]): Route {
-  return route({ method: "GET", path, summary: "", tag: "test", access: "public", handle });
+  return route({ method: "GET", path, summary: "", tag: "test", access: "public", response: undescribed, handle });
 }
 
 test(

@@ -4,7 +4,7 @@ import test, { type TestContext } from "node:test";
 import WebSocket from "ws";
 import { PORT, serveFaceSocket } from "../../src/http/faces.ts";
 import type { HttpListener } from "../../src/http/listener.ts";
-import { type Route, route } from "../../src/http/route.ts";
+import { type Route, route, undescribed } from "../../src/http/route.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { type BareKernel, startBareKernel } from "./support/bare-kernel.ts";
 import { errorCodeOf, exchangeRaw } from "./support/raw-connection.ts";
@@ -14,7 +14,7 @@ const ROUTES = ["/things", "/ntfy", "/ntfy/:topic", "/ntfy/:topic/ws", "/gotify/
 
 function named(path: string): Route {
   const handle: Route["handle"] = (exchange) => ({ route: path, params: { ...exchange.params } });
-  return route({ method: "GET", path, summary: path, tag: "test", access: "public", handle });
+  return route({ method: "GET", path, summary: path, tag: "test", access: "public", response: undescribed, handle });
 }
 
 function requestAt(host: string, path: string, method = "GET", lines: readonly string[] = []): string {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import * as v from "valibot";
-import { route } from "../../src/http/route.ts";
+import { route, undescribed } from "../../src/http/route.ts";
 import { object } from "../../src/http/shapes.ts";
 import { uWS } from "../../src/http/uws.ts";
 import { type BareKernel, startBareKernel } from "./support/bare-kernel.ts";
@@ -22,6 +22,7 @@ function start(t: TestContext): BareKernel {
     summary: "",
     tag: "test",
     access: "public",
+    response: undescribed,
     handle: () => "pong",
   });
   const echo = route({
@@ -31,6 +32,7 @@ function start(t: TestContext): BareKernel {
     tag: "test",
     access: "public",
     body: object({ a: v.optional(v.number()) }),
+    response: undescribed,
     handle: (_exchange, { body }) => ({ body }),
   });
   return startBareKernel(t, { routes: [ping, echo] });
@@ -164,6 +166,7 @@ test("what follows such a head on the connection is never taken for a request", 
     summary: "",
     tag: "test",
     access: "public",
+    response: undescribed,
     handle: () => ({ served: ++served }),
   });
   const { port } = startBareKernel(t, { routes: [secret] });
@@ -310,6 +313,7 @@ test("a field without a name is answered, but it ends the fields that are seen",
         summary: "",
         tag: "test",
         access: "public",
+        response: undescribed,
         handle: (exchange) => exchange.headerNames(),
       }),
     ],
@@ -325,6 +329,7 @@ test("a header's value keeps bytes from 0x80 on at its ends; white space goes", 
     summary: "",
     tag: "test",
     access: "public",
+    response: undescribed,
     handle: (exchange) => ({ value: exchange.header("x-value") }),
   });
   const { port } = startBareKernel(t, { routes: [show] });

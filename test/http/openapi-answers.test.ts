@@ -2,11 +2,12 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { promise } from "../helpers/promise.ts";
+import { TestBrowser } from "../helpers/web-push.ts";
 import { ACCESS } from "./support/access/index.ts";
 import { ANYBODY } from "./support/access/known.ts";
 import { makeAccessWorld } from "./support/access/world.ts";
 import { closed, inlined, problemsOf } from "./support/json-schema.ts";
-import { type Document, documentOf, type Operation, operationAt } from "./support/openapi-document.ts";
+import { type Document, documentOf, type Operation, operationAt, operationsOf } from "./support/openapi-document.ts";
 
 test(
   "S2-117: what the document says of bodies and answers is what the server takes and gives, on every route",
@@ -56,6 +57,78 @@ test(
     });
   }),
 );
+
+test("answers that only some requests get are as the document says", async (t) => {
+  const prism = await startPrism(t, {
+    settings: { "rateLimit.enabled": "false", "webhooks.allowPrivateCidrs": "127.0.0.0/8" },
+  });
+  const document = await documentOf(prism);
+  const operations = new Map(operationsOf(document).map(({ operation }) => [operation.operationId, operation]));
+  const ask = async (id: string, method: string, path: string, body?: unknown): Promise<Record<string, unknown>> => {
+    const reply = await prism.request<Record<string, unknown>>(method, path, body);
+    const operation = operations.get(id);
+    assert.ok(operation && reply.status < 300, `${id}: ${reply.text}`);
+    checkAnswer(document, operation, reply, method);
+    return reply.body;
+  };
+  await t.test("a receiver with another secret has no new URL", async () => {
+    const { id } = await ask("createReceiver", "POST", "/api/v1/receivers", { name: "Shop", preset: "generic" });
+    const path = `/api/v1/receivers/${id}/rotate`;
+    assert.equal(typeof (await ask("rotateReceiver", "POST", path, {}))["url"], "string");
+    assert.equal((await ask("rotateReceiver", "POST", path, { secret: "a secret of the sender" }))["url"], null);
+    const { responses } = operations.get("createReceiver") as Operation;
+    const created = inlined(responses["201"]?.content?.["application/json"]?.schema ?? {}, document.components.schemas);
+    assert.notDeepEqual(problemsOf(created, { url: null }), []);
+  });
+  await t.test("a time has the name of its zone, in any spelling and at the end of the calendar", async () => {
+    for (const zone of ["UTC", "europe/berlin", "Etc/GMT+5", "EST5EDT"]) {
+      const now = await ask("getTime", "GET", `/api/v1/time/now?zone=${encodeURIComponent(zone)}`);
+      assert.deepEqual([now["timezone"], typeof now["local"]], [zone, "string"]);
+      for (const at of ["1970-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+        await ask("convertTime", "GET", `/api/v1/time/convert?datetime=${at}&zone=${encodeURIComponent(zone)}`);
+    }
+    await ask("convertTime", "GET", "/api/v1/time/convert?datetime=2026-01-31T08:00:00Z&userId=me");
+  });
+  await t.test("browsers are not among the devices with a token", async () => {
+    // An IP address needs no name resolution.
+    const browser = { endpoint: "https://1.1.1.1/send", keys: new TestBrowser().keys };
+    await ask("addPushSubscription", "POST", "/api/v1/users/me/push-subscriptions", browser);
+    const { devices } = await ask("setPushTokens", "PUT", "/api/v1/users/me/push-tokens", { fcm: "a token" });
+    assert.deepEqual(
+      (devices as { kind: string }[]).map(({ kind }) => kind),
+      ["fcm"],
+    );
+  });
+  await t.test("a shift that ends some day says when", async () => {
+    const made = await ask("createOnCallSchedule", "POST", "/api/v1/oncall/schedules", { name: "A", timezone: "UTC" });
+    const { id: admin } = await ask("getMe", "GET", "/api/v1/users/me");
+    const path = `/api/v1/oncall/schedules/${made["id"]}/shifts`;
+    const until = "2030-01-01T00:00:00Z";
+    const times = { start: "2026-11-23T09:00:00", durationMs: 3_600_000, timezone: "UTC" };
+    const recurrence = { until, frequency: "weekly", byDay: ["MO"] };
+    const shift = await ask("createOnCallShift", "POST", path, { ...times, recurrence, turns: [[admin]] });
+    assert.equal((shift["recurrence"] as { until: string }).until, "2030-01-01T00:00:00.000Z");
+    await ask("createOnCallShift", "POST", path, { ...times, recurrence: { frequency: "daily" }, turns: [[admin]] });
+    await ask("listOnCallShifts", "GET", path);
+  });
+  await t.test("a channel in a list is the channel", async () => {
+    const example = { name: "Phone", preset: "ntfy", fields: { url: "http://127.0.0.1:1", topic: "alarms" } };
+    const { warnings: _warnings, ...channel } = await ask("createChannel", "POST", "/api/v1/channels", example);
+    const { data } = await ask("listChannels", "GET", "/api/v1/channels");
+    assert.deepEqual(data, [channel]);
+  });
+  await t.test("a notification shows its action and data", async () => {
+    const action = { type: "open", url: "https://example.com" };
+    const sent = await ask("sendNotification", "POST", "/api/v1/notifications", {
+      ...{ userId: "me", title: "t", message: "m", action, data: { a: 1 } },
+    });
+    assert.deepEqual([sent["action"], sent["data"]], [action, { a: 1 }]);
+    await ask("getNotification", "GET", `/api/v1/notifications/${sent["id"]}`);
+    await ask("sendNotification", "POST", "/api/v1/notifications", {
+      ...{ userId: "me", title: "t", message: "m", delayMs: 60_000 },
+    });
+  });
+});
 
 function checkBody(document: Document, { requestBody }: Operation, body: unknown): void {
   const schema = requestBody?.content["application/json"]?.schema;

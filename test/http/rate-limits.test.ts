@@ -3,7 +3,7 @@ import test, { type TestContext } from "node:test";
 import WebSocket from "ws";
 import { PrismError } from "../../src/core/errors.ts";
 import type { Authenticator } from "../../src/http/credentials.ts";
-import { type Route, route } from "../../src/http/route.ts";
+import { type Route, route, undescribed } from "../../src/http/route.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
@@ -13,7 +13,15 @@ import { errorCodeOf, exchangeRaw, type RawReply, requestText } from "./support/
 
 function get(path: string, more: Partial<Route>): Route {
   return {
-    ...route({ method: "GET", path, summary: "", tag: "test", access: "public", handle: () => "pong" }),
+    ...route({
+      method: "GET",
+      path,
+      summary: "",
+      tag: "test",
+      access: "public",
+      response: undescribed,
+      handle: () => "pong",
+    }),
     ...more,
   };
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import * as v from "valibot";
-import { ANSWERS_LATER, Reply, type Route, route } from "../../src/http/route.ts";
+import { ANSWERS_LATER, Reply, type Route, route, undescribed } from "../../src/http/route.ts";
 import { Router } from "../../src/http/router.ts";
 import { object } from "../../src/http/shapes.ts";
 import { startPrism } from "../helpers/prism.ts";
@@ -20,6 +20,7 @@ function named(name: string, method: Route["method"], path: string, aliases: rea
     tag: "test",
     access: "public",
     params: object(Object.fromEntries(names.map((each) => [each, v.string()]))),
+    response: undescribed,
     handle: (exchange) => ({ name, params: { ...exchange.params } }),
   });
 }
@@ -140,6 +141,7 @@ test("HEAD answers what GET answers, without its body, and keeps the connection"
       summary: "",
       tag: "test",
       access: "public",
+      response: undescribed,
       handle: async () => {
         await new Promise((resolve) => setImmediate(resolve));
         return { text: "später" };
@@ -185,7 +187,7 @@ test("an answer without a body has no length that a client would wait for", asyn
       summary: "",
       tag: "test",
       access: "public",
-      handle: () => new Reply(202),
+      handle: () => new Reply(202, undefined),
     }),
   ];
   const { port } = startBareKernel(t, { routes });

@@ -3,7 +3,7 @@ import test from "node:test";
 import * as v from "valibot";
 import { PrismError } from "../../src/core/errors.ts";
 import { Metrics } from "../../src/core/metrics.ts";
-import { route } from "../../src/http/route.ts";
+import { route, undescribed } from "../../src/http/route.ts";
 import { microsOf, Turns, type WorkAccount, WorkBudget, type WorkLimits } from "../../src/http/work-budget.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { startBareKernel, testUser } from "./support/bare-kernel.ts";
@@ -186,6 +186,7 @@ test("a payer in debt whose small body a handler refuses as too large learns tha
   const taken = route({
     ...{ method: "POST", path: "/things", summary: "", tag: "test", access: {}, maxBodyBytes: 1_000_000 },
     body: v.unknown(),
+    response: undescribed,
     handle: (_exchange, { body }) => {
       if (body === 7) throw new PrismError("PAYLOAD_TOO_LARGE", "There are too many elements");
       return "pong";
@@ -210,6 +211,7 @@ test("a body is charged by its bytes before it is read and by its members before
   const taken = route({
     ...{ method: "POST", path: "/things", summary: "", tag: "test", access: {}, maxBodyBytes: 1_000_000 },
     body: v.unknown(),
+    response: undescribed,
     handle: () => "pong",
   });
   const bare = startBareKernel(t, { routes: [taken], authenticate: ({ secret }) => testUser(secret) });

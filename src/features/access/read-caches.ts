@@ -1,5 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import { TtlCache } from "../../core/ttl-cache.ts";
+import type { JsonText } from "../../http/route.ts";
 
 interface Owned {
   readonly ownerId: string;
@@ -47,13 +48,13 @@ export class OwnerCache<T extends Owned> {
 
   /**
    * Returns the cached value, or the result of `load`, which is cached if no write came in between.
-   * @param key `kind:id…`
+   * @param key `kind:id…`; the answers of a kind have one type
    */
-  async read<R extends T | undefined>(key: string, load: () => Promise<R>): Promise<T | R> {
+  async read<R extends T | undefined>(key: string, load: () => Promise<R>): Promise<R> {
     const kept = this.#entries.get(key);
     if (kept && kept.version >= this.#lastWrite(kept.value.ownerId)) {
       this.#hits++;
-      return kept.value;
+      return kept.value as T & R;
     }
     this.#misses++;
     const version = this.#writes;
@@ -92,8 +93,8 @@ export class OwnerCache<T extends Owned> {
 }
 
 /** An answer as sent. */
-export interface KeptAnswer extends Owned {
-  readonly json: string;
+export interface KeptAnswer<out V = unknown> extends Owned {
+  readonly json: JsonText<V>;
   /** Its ETag; empty for none. */
   readonly etag: string;
 }
@@ -110,7 +111,7 @@ export class ReadCaches {
 }
 
 /** @param etag of the answer; empty for none. */
-export function keptAnswer(ownerId: string, json: string, etag = ""): KeptAnswer {
+export function keptAnswer<V>(ownerId: string, json: JsonText<V>, etag = ""): KeptAnswer<V> {
   // UTF-16 at most.
   return { ownerId, json, etag, bytes: json.length * 2 };
 }

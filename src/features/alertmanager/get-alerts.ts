@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { type EpochMs, toRfc3339 } from "../../core/clock.ts";
 import type { Exchange } from "../../http/exchange.ts";
-import { RawJson, type Reply } from "../../http/route.ts";
+import { arrayJson, type JsonText, jsonOf, RawJson, type Reply, withFirst } from "../../http/route.ts";
 import {
   type AlertView,
   compareInGroup,
@@ -39,7 +39,7 @@ export async function listAlerts(
   own: AlertmanagerOwn,
   exchange: Exchange,
   projectId: string,
-): Promise<Reply | RawJson> {
+): Promise<Reply<unknown> | RawJson<unknown>> {
   const query = alertQuery(exchange);
   if ("refusal" in query) return query.refusal;
   const now = own.clock.now();
@@ -50,20 +50,23 @@ export async function listAlerts(
   shown.sort((left, right) => compareText(left.alert.fingerprint, right.alert.fingerprint));
   const json = await joinedJson(shown, (each) => {
     const receivers = each.routes.map(({ settings }) => settings.policy);
-    return JSON.stringify(alertBody(each, each.withheld.mutedBy, receivers, now));
+    return jsonOf(alertBody(each, each.withheld.mutedBy, receivers, now));
   });
   return new RawJson(json);
 }
 
 /** A list as JSON text, written in slices. */
-async function joinedJson<T>(items: readonly T[], write: (item: T) => string | Promise<string>): Promise<string> {
-  const parts: string[] = [];
+async function joinedJson<T>(
+  items: readonly T[],
+  write: (item: T) => JsonText<unknown> | Promise<JsonText<unknown>>,
+): Promise<JsonText<readonly unknown[]>> {
+  const parts: JsonText<unknown>[] = [];
   for (const [at, item] of items.entries()) {
     const part = write(item);
     parts.push(typeof part === "string" ? part : await part);
     if (at % SLICE === SLICE - 1) await setImmediate();
   }
-  return `[${parts.join(",")}]`;
+  return arrayJson(parts);
 }
 
 /** The alerts that pass the query. Routes' intervals do not mute alerts here. */
@@ -111,7 +114,7 @@ export async function listGroups(
   own: AlertmanagerOwn,
   exchange: Exchange,
   projectId: string,
-): Promise<Reply | RawJson> {
+): Promise<Reply<unknown> | RawJson<unknown>> {
   const query = alertQuery(exchange);
   if ("refusal" in query) return query.refusal;
   const now = own.clock.now();
@@ -159,14 +162,14 @@ async function groupJson(
   { route, mutedBy, alerts }: Group,
   receivers: ReadonlyMap<string, readonly string[]>,
   now: EpochMs,
-): Promise<string> {
+): Promise<JsonText<object>> {
   alerts.sort((left, right) => compareInGroup(left.alert.labelSet, right.alert.labelSet));
   const list = await joinedJson(alerts, (each) =>
-    JSON.stringify(alertBody(each, mutedBy, receivers.get(each.alert.id) ?? [], now)),
+    jsonOf(alertBody(each, mutedBy, receivers.get(each.alert.id) ?? [], now)),
   );
   const rest = { labels: route.groupLabels, receiver: { name: route.settings.policy }, routeLabels: {} };
   if (alerts.length > SMALL_GROUP) await setImmediate();
-  return `{"alerts":${list},${JSON.stringify(rest).slice(1)}`;
+  return withFirst("alerts", list, rest);
 }
 
 function alertBody(

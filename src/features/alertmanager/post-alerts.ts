@@ -29,7 +29,7 @@ const MAX_MEMBERS = 100_000;
 /** Reads the body of `POST /api/v2/alerts`. */
 export function readPostedAlerts(
   body: Buffer,
-): { readonly alerts: readonly PostedAlert[] } | { readonly refusal: Reply } {
+): { readonly alerts: readonly PostedAlert[] } | { readonly refusal: Reply<unknown> } {
   if (body.length === 0) return { refusal: unprocessable("required", "alerts in body is required") };
   try {
     const value = parseJson(body, { maxMembers: MAX_MEMBERS });

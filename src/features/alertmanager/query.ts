@@ -21,7 +21,7 @@ export class Query {
   }
 
   /** The matchers of all `filter` parameters. */
-  filter(): { readonly value: readonly Matcher[] } | { readonly refusal: Reply } {
+  filter(): { readonly value: readonly Matcher[] } | { readonly refusal: Reply<unknown> } {
     return orRefused("", () =>
       this.#parameters.getAll("filter").map((text) => {
         const matcher = parseMatcher(text);
@@ -32,7 +32,7 @@ export class Query {
   }
 
   /** The test of a receiver's name. */
-  receiver(): { readonly value: (name: string) => boolean } | { readonly refusal: Reply } {
+  receiver(): { readonly value: (name: string) => boolean } | { readonly refusal: Reply<unknown> } {
     const pattern = this.#parameters.get("receiver") ?? "";
     if (pattern === "") return { value: () => true };
     return orRefused("failed to parse receiver param: ", () => patternTest(pattern));
@@ -49,7 +49,7 @@ export interface AlertQuery {
 }
 
 /** The query of alerts and groups. `unprocessed` has no effect, as in Alertmanager. */
-export function alertQuery(exchange: Exchange): { readonly value: AlertQuery } | { readonly refusal: Reply } {
+export function alertQuery(exchange: Exchange): { readonly value: AlertQuery } | { readonly refusal: Reply<unknown> } {
   const query = new Query(exchange);
   const filter = query.filter();
   if ("refusal" in filter) return filter;

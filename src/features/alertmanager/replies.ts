@@ -12,23 +12,23 @@ export const BASE = "/alertmanager";
 const VALIDATION_CODES = { type: 601, required: 602, few: 612 } as const;
 
 /** An error of a handler: its message as a JSON string. */
-export function refused(status: 400 | 404, message: string): Reply {
+export function refused(status: 400 | 404, message: string): Reply<string> {
   return new Reply(status, message);
 }
 
 /** A body or parameter that does not fit Alertmanager's schema. */
-export function unprocessable(kind: keyof typeof VALIDATION_CODES, message: string): Reply {
+export function unprocessable(kind: keyof typeof VALIDATION_CODES, message: string): Reply<unknown> {
   return new Reply(422, { code: VALIDATION_CODES[kind], message });
 }
 
 /** A body that is not JSON of the expected shape. */
-export function unreadable(name: "alerts" | "silence", problem: string): Reply {
+export function unreadable(name: "alerts" | "silence", problem: string): Reply<unknown> {
   return new Reply(400, { code: 400, message: `parsing ${name} body from "" failed, because ${problem}` });
 }
 
 /** 200 without a body, where Prism's own routes send 204. */
-export function empty(): Reply {
-  return new Reply(200);
+export function empty(): Reply<unknown> {
+  return new Reply(200, undefined);
 }
 
 /** The members of an error in Alertmanager's framework. */
@@ -61,7 +61,10 @@ export function messageOf({ message, details = [] }: PrismError): string {
 }
 
 /** Runs `read`; a refusal of Prism's is answered as one of Alertmanager's handlers. */
-export function orRefused<T>(prefix: string, read: () => T): { readonly value: T } | { readonly refusal: Reply } {
+export function orRefused<T>(
+  prefix: string,
+  read: () => T,
+): { readonly value: T } | { readonly refusal: Reply<unknown> } {
   try {
     return { value: read() };
   } catch (error) {

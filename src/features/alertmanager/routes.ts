@@ -133,7 +133,12 @@ const SLICE = 200;
 type Origin = Pick<AlertInput, "projectId"> & ReturnType<typeof reporterOf>;
 
 /** `POST /api/v2/alerts`: valid alerts are stored, whatever the others of the batch are. */
-async function postAlerts(own: AlertmanagerOwn, received: ReceivedAlerts, from: Origin, body: Buffer): Promise<Reply> {
+async function postAlerts(
+  own: AlertmanagerOwn,
+  received: ReceivedAlerts,
+  from: Origin,
+  body: Buffer,
+): Promise<Reply<unknown>> {
   const posted = readPostedAlerts(body);
   if ("refusal" in posted) return posted.refusal;
   const now = own.clock.now();

@@ -68,22 +68,26 @@ function matcherBody({ name, operator, value }: Matcher): object {
 export async function getSilence({ silences, clock }: SilenceParts, projectId: string, id: string): Promise<unknown> {
   if (!isUuid(id)) return notUuid(id);
   const row = await silences.find(id);
-  return row?.projectId === projectId ? silenceBody(silenceAt(row, clock.now())) : new Reply(404);
+  return row?.projectId === projectId ? silenceBody(silenceAt(row, clock.now())) : new Reply(404, undefined);
 }
 
 /** `DELETE /api/v2/silence/{id}`, also of an expired one. Of a recurring one it ends the window. */
-export async function deleteSilence({ silences }: SilenceParts, projectId: string, id: string): Promise<Reply> {
+export async function deleteSilence(
+  { silences }: SilenceParts,
+  projectId: string,
+  id: string,
+): Promise<Reply<unknown>> {
   if (!isUuid(id)) return notUuid(id);
   try {
     await silences.expireSpan(projectId, id);
   } catch (error) {
-    if (isUnknown(error)) return new Reply(404);
+    if (isUnknown(error)) return new Reply(404, undefined);
     throw error;
   }
   return empty();
 }
 
-function notUuid(id: string): Reply {
+function notUuid(id: string): Reply<unknown> {
   return unprocessable("type", `silenceID in path must be of type uuid: ${JSON.stringify(id)}`);
 }
 
@@ -94,9 +98,9 @@ function isUnknown(error: unknown): boolean {
 /** What the schema of Alertmanager refuses. */
 class Refused extends Error {
   override readonly name = "Refused";
-  readonly reply: Reply;
+  readonly reply: Reply<unknown>;
 
-  constructor(reply: Reply) {
+  constructor(reply: Reply<unknown>) {
     super("refused");
     this.reply = reply;
   }

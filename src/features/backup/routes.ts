@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { holderOf } from "../../http/access.ts";
 import { API_HEADERS } from "../../http/headers.ts";
 import { fileReply } from "../../http/replies.ts";
-import { Reply, route } from "../../http/route.ts";
+import { route } from "../../http/route.ts";
 import { doc, named, object, text } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { Backups, type BackupsParts } from "./backups.ts";
@@ -140,7 +140,6 @@ function serveArchive(server: FeatureServer, backups: Backups): void {
       errors: named404,
       async handle(_exchange, { params }) {
         await backups.remove(params.name);
-        return new Reply(204);
       },
     }),
   );

@@ -113,6 +113,6 @@ async function serve(server: FeatureServer, context: TransferBucketsContext): Pr
   await service.startMonitoring(context);
 }
 
-function answer(bucket: BucketRow, status = 200): Reply {
+function answer(bucket: BucketRow, status = 200): Reply<s.BucketView> {
   return versioned(bucket.version, bucketView(bucket), { status });
 }

@@ -98,3 +98,4 @@ export const BucketView = named(
     version: v.number(),
   }),
 );
+export type BucketView = v.InferOutput<typeof BucketView>;

@@ -26,11 +26,13 @@ export function channelsFeature(context: ChannelsOwn): Feature {
 function serve(server: FeatureServer, context: ChannelsOwn): void {
   const tester = new ChannelTester(context);
 
-  const reply = async (row: ChannelRow, { status = 200, isChange = false } = {}) => {
+  const answer = <V extends s.ChannelView>(view: V, status = 200) => {
+    const { version, failures, disabledAt, acceptedAt } = view;
+    return versioned(version, view, { status, state: stateOf({ failures, disabledAt, acceptedAt }) });
+  };
+  const changed = async (row: ChannelRow, status = 200) => {
     const view = await service.viewOf(context, row);
-    const { failures, disabledAt } = view;
-    const options = { status, state: stateOf({ failures, disabledAt, acceptedAt: view.acceptedAt }) };
-    return versioned(row.version, isChange ? { ...view, warnings: s.channelWarnings(view) } : view, options);
+    return answer({ ...view, warnings: s.channelWarnings(view) }, status);
   };
 
   const routes = [
@@ -56,7 +58,7 @@ function serve(server: FeatureServer, context: ChannelsOwn): void {
       response: s.ChangedChannel,
       errors: ["PROJECT_NOT_FOUND", "RECIPIENT_NOT_FOUND", "UNAUTHORIZED_ROLE", "URL_REFUSED", "LIMIT_REACHED"],
       handle: async (exchange, { body }) =>
-        reply(await service.createChannel(context, holderOf(exchange), body), { status: 201, isChange: true }),
+        changed(await service.createChannel(context, holderOf(exchange), body), 201),
     }),
     route({
       method: "GET",
@@ -76,7 +78,8 @@ function serve(server: FeatureServer, context: ChannelsOwn): void {
       ...one,
       response: s.ChannelView,
       errors: ["CHANNEL_NOT_FOUND"],
-      handle: async (exchange, { params }) => reply(await service.getChannel(context, holderOf(exchange), params.id)),
+      handle: async (exchange, { params }) =>
+        answer(await service.viewOf(context, await service.getChannel(context, holderOf(exchange), params.id))),
     }),
     route({
       method: "PATCH",
@@ -89,9 +92,7 @@ function serve(server: FeatureServer, context: ChannelsOwn): void {
       errors: ["CHANNEL_NOT_FOUND", "UNAUTHORIZED_ROLE", "VERSION_CONFLICT", "URL_REFUSED"],
       handle: async (exchange, { params, body }) => {
         const ifMatch = exchange.header("if-match");
-        return reply(await service.updateChannel(context, holderOf(exchange), params.id, ifMatch, body), {
-          isChange: true,
-        });
+        return changed(await service.updateChannel(context, holderOf(exchange), params.id, ifMatch, body));
       },
     }),
     route({

@@ -40,12 +40,12 @@ export async function listChannels(
   const { read } = context.database;
   const rows = await store.listChannels(read, owner, request);
   const total = request.wantsTotal ? await store.countChannels(read, owner) : undefined;
-  const views = new Map<string, ChannelView>();
-  for (const row of rows) views.set(row.id, await viewOf(context, row));
+  const views: ChannelView[] = [];
+  for (const row of rows) views.push(await viewOf(context, row));
   return pageBody(
     request,
-    rows,
-    ({ id }) => views.get(id),
+    views,
+    (view) => view,
     ({ id }) => [id],
     total,
   );

@@ -1,7 +1,7 @@
 import type { Config } from "../../config/load.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Exchange } from "../../http/exchange.ts";
-import { Reply, route } from "../../http/route.ts";
+import { type Answer, Reply, route } from "../../http/route.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import { ConsoleFiles } from "./files.ts";
 
@@ -84,7 +84,11 @@ function servePages(server: FeatureServer, files: ConsoleFiles): void {
   }
 }
 
-function servePage(server: FeatureServer, path: string, handle: (exchange: Exchange) => unknown): void {
+function servePage(
+  server: FeatureServer,
+  path: string,
+  handle: (exchange: Exchange) => Promise<Answer<undefined>>,
+): void {
   server.route(
     route({
       ...COMMON,

@@ -1,3 +1,4 @@
+import type * as v from "valibot";
 import { PrismError } from "../../core/errors.ts";
 import { decodeUtf8 } from "../../core/json-text.ts";
 import { type Deferred, deferred } from "../../core/promises.ts";
@@ -5,7 +6,7 @@ import { missingPermission } from "../../http/access.ts";
 import type { BodyReader } from "../../http/body.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
-import { ANSWERS_LATER, Reply } from "../../http/route.ts";
+import { ANSWERS_LATER, type Answer, type Awaitable, Reply } from "../../http/route.ts";
 import { SURE_BYTES } from "../../http/work-budget.ts";
 import { EVENT_OVERHEAD_BYTES, type IncomingEvent } from "../rules/index.ts";
 import { foreignEvents } from "./foreign-bodies.ts";
@@ -19,6 +20,7 @@ import {
   readEvent,
   requireItemLength,
 } from "./pipeline/read-events.ts";
+import type { IngestReply } from "./schema.ts";
 import type { EventsContext } from "./service.ts";
 
 const ERRORS_ONLY_OVER_LINES = 1000;
@@ -34,16 +36,18 @@ export function openIngest(context: EventsContext): IngestContext {
   return { ...context, gate: new BatchGate(bodies, pipeline), limiter: new RateLimiter(clock) };
 }
 
+type Ingested = Awaitable<Answer<v.InferInput<typeof IngestReply>>>;
+
 /** POST /events: one object, an array, NDJSON, CloudEvents, or text. */
 export function ingest(
   context: IngestContext,
   exchange: Exchange,
   body: Buffer,
   { results, projectId }: { readonly results?: "all" | "errors" | undefined; readonly projectId?: string | undefined },
-): unknown {
+): Ingested {
   const { principal } = exchange;
   if (!principal) throw new TypeError("ingest is not public");
-  const idempotent = context.idempotency.begin(exchange, principal, body);
+  const idempotent = context.idempotency.begin<v.InferInput<typeof IngestReply>>(exchange, principal, body);
   if (idempotent instanceof Reply) return idempotent;
   const isSmall = body.length <= SURE_BYTES;
   const request = { exchange, principal, receivedAt: context.clock.now(), idempotent, projectId, isSmall };
@@ -62,7 +66,7 @@ function receive(
   request: IngestRequest,
   body: Buffer,
   results: "all" | "errors" | undefined,
-): unknown {
+): Ingested {
   const { pipeline, gate, projects } = context;
   pipeline.requireRoom(body.length);
   if (request.principal.kind === "apiKey") projects.storage.requireRoom(request.principal.projectId);

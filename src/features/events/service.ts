@@ -17,7 +17,7 @@ import {
   readPage,
   requireCursor,
 } from "../../http/pagination.ts";
-import { RawJson } from "../../http/route.ts";
+import { arrayJson, jsonOf, RawJson, withFirst, withMember } from "../../http/route.ts";
 import type { WorkBudget } from "../../http/work-budget.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import { eventJobKey } from "../../store/commit/write-set.ts";
@@ -74,7 +74,7 @@ export async function listEvents(
   context: EventsContext,
   principal: Principal,
   { projectId: ref, include, ...query }: ListQuery,
-): Promise<RawJson> {
+) {
   const { db } = context;
   const request = readPage(query, ["number"]);
   const filters = filtersOf(query);
@@ -102,7 +102,7 @@ export async function listEvents(
   if (last !== undefined && sizes.length > data.length) rest.nextCursor = cursorOf([last]);
   // The part holds no further match, but older events remain.
   else if (rest.nextCursor === null && window?.isCut) rest.nextCursor = cursorOf([window.afterSeq + 1]);
-  return new RawJson(`{"data":[${data.join(",")}],${JSON.stringify(rest).slice(1)}`);
+  return new RawJson(withFirst("data", arrayJson(data), rest));
 }
 
 /**
@@ -135,13 +135,13 @@ function requireNoNumber({ wantsTotal }: PageRequest): void {
 const RANKS: ReadonlyMap<string, number> = new Map(EVENT_OUTCOMES.map((outcome, rank) => [outcome, rank]));
 
 /** Events as JSON with the outcome of the rules. */
-async function outcomeView(db: ReadDb, rows: readonly EventsTable[]): Promise<(event: EventsTable) => string> {
+async function outcomeView(db: ReadDb, rows: readonly EventsTable[]) {
   const seqs = rows.map(({ seq }) => seq);
   const decided = await queries.outcomesOf(db, seqs);
   const open = rows.filter(({ processedAt }) => processedAt === null).map(({ seq }) => seq);
   const failed = new Set(open.length === 0 ? [] : await queries.failedOf(db, open));
   const rank = (outcome: string): number => RANKS.get(outcome) ?? RANKS.size;
-  return (event) => {
+  return (event: EventsTable) => {
     const of = decided.filter(({ eventSeq }) => eventSeq === event.seq);
     const [best] = of.sort((a, b) => rank(a.outcome) - rank(b.outcome));
     const silent = event.processedAt !== null ? "no rule" : failed.has(event.seq) ? "failed" : "pending";
@@ -150,7 +150,7 @@ async function outcomeView(db: ReadDb, rows: readonly EventsTable[]): Promise<(e
       rules: of.reduce((sum, { rules }) => sum + rules, 0),
       notificationId: best?.notificationId ?? null,
     };
-    return `${eventJson(event).slice(0, -1)},"outcome":${JSON.stringify(outcome)}}`;
+    return withMember(eventJson(event), "outcome", jsonOf(outcome));
   };
 }
 
@@ -178,13 +178,13 @@ export async function eventPaths(
   return { events: events.length, paths: await pathsOf(events), types, sources: [...sources].sort() };
 }
 
-export async function getEvent(context: EventsContext, principal: Principal, id: string): Promise<RawJson> {
+export async function getEvent(context: EventsContext, principal: Principal, id: string) {
   const { db } = context;
   const event = await readableEvent(context, principal, id);
   const notifications = await queries.notificationsOf(db.read, event.seq);
   const failure = await queries.openFailure(db.read, event.seq);
-  const extras = JSON.stringify({ notifications, ...(failure ? { failure } : {}) });
-  return new RawJson(`${eventJson(event).slice(0, -1)},${extras.slice(1)}`);
+  const json = withMember(eventJson(event), "notifications", jsonOf(notifications));
+  return new RawJson(failure ? withMember(json, "failure", jsonOf(failure)) : json);
 }
 
 /** Evaluates the event's rules again, by a job, but for those that decided for recipients. */

@@ -157,7 +157,7 @@ export class Messages {
   }
 
   /** The link that a tap opens. */
-  #actionOf(extras: object | undefined): object | undefined {
+  #actionOf(extras: object | undefined): { readonly type: string; readonly url: string } | undefined {
     const notification = memberOf(extras, "client::notification");
     const url = memberOf(memberOf(notification, "click"), "url");
     if (typeof url !== "string" || url.length > 2048 || !isLinkAllowed(url, this.#parts.config)) return undefined;

@@ -11,7 +11,7 @@ import type { Entrance } from "../../http/faces.ts";
 import { MEDIA_HEADERS } from "../../http/headers.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
-import { ANSWERS_LATER, type Method, Reply, type Route, route } from "../../http/route.ts";
+import { ANSWERS_LATER, type Method, Reply, type Route, route, undescribed } from "../../http/route.ts";
 import type { Router } from "../../http/router.ts";
 import type { Connections } from "../../live/connections.ts";
 import type { Feature } from "../../module/feature.ts";
@@ -63,7 +63,7 @@ const GOTIFY_VERSION = "2.6.3";
 const VERSION_INFO = { version: GOTIFY_VERSION, commit: "prism", buildDate: "2026-01-01T00:00:00Z" };
 const MAX_BODY_BYTES = 1_048_576;
 const FORM_BYTES = 65_536;
-const common = { tag: "Gotify", undocumented: true, access: "public" } as const;
+const common = { tag: "Gotify", undocumented: true, response: undescribed, access: "public" } as const;
 
 /** The API of Gotify: applications send messages to their owner, whose clients read them. */
 export function gotifyFeature(own: GotifyOwn): Feature {

@@ -8,7 +8,7 @@ import type { Authenticator } from "../../http/credentials.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { parseJson, parseQuery } from "../../http/input.ts";
 import type { HttpKernel } from "../../http/kernel.ts";
-import { ANSWERS_LATER, type Method, Reply, type Route, route } from "../../http/route.ts";
+import { ANSWERS_LATER, type Method, Reply, type Route, route, undescribed } from "../../http/route.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import { creatorOf } from "../access/index.ts";
 import { badgeUrlOf } from "./badges.ts";
@@ -61,6 +61,7 @@ export function healthchecksRoutes(context: ManageContext): Route[] {
       summary: "Management API of Healthchecks",
       tag: "Heartbeats",
       undocumented: true,
+      response: undescribed,
       access: {
         permission: isWrite ? "heartbeats:write" : "events:read",
         within: "project",

@@ -5,7 +5,7 @@ import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { ofProjects } from "../../http/listing.ts";
 import { requireVersion, stateOf } from "../../http/negotiation.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
-import { ANSWERS_LATER, type Reply, versioned } from "../../http/route.ts";
+import { ANSWERS_LATER, versioned } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import type { FeatureServer } from "../../module/feature.ts";
 import type { Trx } from "../../store/database.ts";
@@ -171,7 +171,7 @@ function serveHeartbeats(server: FeatureServer, context: ManageContext): void {
     exchange: Parameters<typeof holderOf>[0],
     id: string,
     fn: (trx: Trx, row: HeartbeatRow) => Promise<HeartbeatRow>,
-  ): Promise<Reply> {
+  ) {
     const principal = holderOf(exchange);
     const ifMatch = exchange.header("if-match");
     const changed = await db.write(async (trx) => {
@@ -295,7 +295,7 @@ function viewFor(context: ManageContext, principal: Principal, row: HeartbeatRow
 }
 
 /** Status and times change without a new version, and the ping URL depends on the caller. */
-function answer(context: ManageContext, principal: Principal, row: HeartbeatRow, status = 200): Reply {
+function answer(context: ManageContext, principal: Principal, row: HeartbeatRow, status = 200) {
   const view = viewFor(context, principal, row);
   const { pingUrl, status: shown, pingCount, lastStartAt } = view;
   return versioned(row.version, view, { status, state: stateOf({ pingUrl, shown, pingCount, lastStartAt }) });

@@ -5,7 +5,7 @@ import { PrismError } from "../../core/errors.ts";
 import { recentlyUsed } from "../../core/ttl-cache.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { parseJson, parseQuery } from "../../http/input.ts";
-import { type Method, Reply, type Route, route } from "../../http/route.ts";
+import { type Method, Reply, type Route, route, undescribed } from "../../http/route.ts";
 import type { AlertView } from "../alerts/index.ts";
 import * as c from "./context.ts";
 import type { Integration } from "./integrations.ts";
@@ -61,6 +61,7 @@ export function opsgenieRoutes(context: c.ProtocolContext): Route[] {
         ? {}
         : { body: v.unknown(), raw: { types: ["application/json"], gzip: false }, status: 202 }),
       undocumented: true,
+      response: undescribed,
       errors: ["INVALID_API_KEY", "UNAUTHENTICATED", "VALIDATION_FAILED", "ALERT_NOT_FOUND"],
       handle(exchange, { body }) {
         const integration = requireIntegration(context, exchange);
@@ -68,7 +69,13 @@ export function opsgenieRoutes(context: c.ProtocolContext): Route[] {
         return handle({ exchange, integration, body: json, query: parseQuery(exchange.queryText) });
       },
     });
-  const accepted = (call: Call, action: string, alert: AlertView | null, alias: string, status: string): Reply => {
+  const accepted = (
+    call: Call,
+    action: string,
+    alert: AlertView | null,
+    alias: string,
+    status: string,
+  ): Reply<unknown> => {
     const { exchange, integration } = call;
     const { id: integrationId } = integration;
     const processedAt = toRfc3339(context.clock.now());
@@ -268,7 +275,7 @@ function invalid(path: string, message: string): PrismError {
 }
 
 /** Opsgenie's status for a body that is JSON, but no alert. */
-function unprocessable(call: Call, path: string, message: string): Reply {
+function unprocessable(call: Call, path: string, message: string): Reply<unknown> {
   const error = invalid(path, message);
   return new Reply(422, { ...errorBodyOf(error, call.exchange), error: { code: error.code, message: error.message } });
 }

@@ -4,7 +4,7 @@ import { startOf } from "../../core/clean-text.ts";
 import { PrismError, STATUS_OF } from "../../core/errors.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { parseJson } from "../../http/input.ts";
-import { Reply, type Route, route } from "../../http/route.ts";
+import { Reply, type Route, route, undescribed } from "../../http/route.ts";
 import type { LabelRecord } from "../alerts/index.ts";
 import { appendEvents } from "../events/index.ts";
 import * as c from "./context.ts";
@@ -37,6 +37,7 @@ export function pagerDutyRoutes(context: c.ProtocolContext): Route[] {
       raw: { types: ["*"], gzip: false, exact: true },
       maxBodyBytes: MAX_BODY_BYTES,
       undocumented: true,
+      response: undescribed,
       errors: ["VALIDATION_FAILED", "MALFORMED_JSON", "STORAGE_FULL", "STORAGE_LIMIT_REACHED"],
       handle: (exchange, { body }) => handle(exchange, c.requireObject(parseJson(body as Buffer))),
     });
@@ -106,7 +107,7 @@ interface PagerDutyEvent {
   readonly timestamp: string | undefined;
 }
 
-async function enqueue(context: c.ProtocolContext, event: c.Json): Promise<Reply> {
+async function enqueue(context: c.ProtocolContext, event: c.Json): Promise<Reply<unknown>> {
   const problems = new Problems();
   const key = problems.required(event, "routing_key");
   const action = problems.oneOf(event, "event_action", ACTIONS);
@@ -136,7 +137,7 @@ async function enqueue(context: c.ProtocolContext, event: c.Json): Promise<Reply
   return new Reply(202, { status: "success", message: "Event processed", dedup_key: dedupKey });
 }
 
-async function createEvent(context: c.ProtocolContext, event: c.Json): Promise<Reply> {
+async function createEvent(context: c.ProtocolContext, event: c.Json): Promise<Reply<unknown>> {
   const problems = new Problems();
   const key = problems.required(event, "service_key");
   const action = problems.oneOf(event, "event_type", ACTIONS);
@@ -161,7 +162,7 @@ async function createEvent(context: c.ProtocolContext, event: c.Json): Promise<R
 }
 
 /** A change is an event of the project and opens no alert. */
-async function enqueueChange(context: c.ProtocolContext, event: c.Json): Promise<Reply> {
+async function enqueueChange(context: c.ProtocolContext, event: c.Json): Promise<Reply<unknown>> {
   const problems = new Problems();
   const key = problems.required(event, "routing_key");
   const payload = problems.object(event, "payload");

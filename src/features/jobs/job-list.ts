@@ -16,7 +16,7 @@ import {
   type RowBytes,
 } from "../../store/sqlite/list-queries.ts";
 import type { JobFilters, JobQuery } from "./schema.ts";
-import { type AttemptLine, type JobLine, jobDetail, jobView, showsText } from "./view.ts";
+import { type AttemptLine, type Ended, type JobLine, jobDetail, jobView, showsText } from "./view.ts";
 
 /**
  * A page reads at most this many jobs when no index helps. With ten million finished jobs, a rare
@@ -317,6 +317,7 @@ async function attemptsOf(db: ReadDb, jobId: string): Promise<AttemptLine[]> {
   const rows = await db
     .selectFrom("job_attempts")
     .select(["attempt", "startedAt", "endedAt", "outcome", "error", "worker"])
+    .$narrowType<Ended>()
     .where("jobId", "=", jobId)
     .orderBy("attempt", "desc")
     .limit(MAX_HISTORY)

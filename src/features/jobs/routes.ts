@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { invalidField } from "../../core/errors.ts";
 import type { QueueName } from "../../core/queues.ts";
 import { holderOf } from "../../http/access.ts";
-import { Reply, route } from "../../http/route.ts";
+import { route } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { Database } from "../../store/database.ts";
@@ -165,7 +165,6 @@ function serve(server: FeatureServer, context: JobsOwn): void {
       errors: ["JOB_NOT_FOUND", "INVALID_STATE"],
       async handle(_exchange, { params }) {
         await jobControl.delete(params.id);
-        return new Reply(204);
       },
     }),
   );

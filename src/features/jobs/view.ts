@@ -60,7 +60,12 @@ export type JobLine = Omit<Selectable<JobsTable>, "payload" | "fence"> & {
   readonly payloadBytes: number;
 };
 
-export type AttemptLine = Omit<Selectable<JobAttemptsTable>, "jobId">;
+/** How an attempt ended that is kept apart from its job. */
+export interface Ended {
+  outcome: "retrying" | "dead" | "lost";
+}
+
+export type AttemptLine = Omit<Selectable<JobAttemptsTable>, "jobId" | "outcome"> & Ended;
 
 /**
  * A job as the caller sees it. Masks names and values that look like secrets, as in the log, and

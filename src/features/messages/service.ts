@@ -78,7 +78,7 @@ export function sendMessage(
   exchange: Exchange,
   principal: UserPrincipal,
   body: SendBody,
-): Promise<Reply> {
+) {
   const { db, idempotency, storage } = context;
   return rate.run(exchange, principal.userId, (requireRoom) =>
     idempotency.run(exchange, principal, body, db, async (trx) => {
@@ -229,7 +229,7 @@ export async function cancelMessage(context: MessagesContext, principal: Permiss
     await jobControl.cancel(jobId, { trx });
     await audit.record({ action: "message.cancel", resourceType: "message", resourceId: id }, { trx });
   });
-  return { status: "cancelled" };
+  return { status: "cancelled" } as const;
 }
 
 /** @throws MESSAGE_NOT_FOUND, also for the recipient before delivery */

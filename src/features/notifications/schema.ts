@@ -2,6 +2,7 @@ import type { Selectable } from "kysely";
 import * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { pageEntries } from "../../http/pagination.ts";
+import { columnJson, jsonOf, withMember } from "../../http/route.ts";
 import {
   Action,
   ChannelList,
@@ -246,8 +247,8 @@ export interface EventFacts extends Omit<EventsTable, "payload"> {
 }
 
 /** An event as every client sees it, as JSON text, with the payload's text as it is stored. */
-export function eventJson(event: EventFacts): string {
-  const head = JSON.stringify({
+export function eventJson(event: EventFacts) {
+  const head = jsonOf({
     id: event.id,
     seq: event.seq,
     projectId: event.projectId,
@@ -260,7 +261,7 @@ export function eventJson(event: EventFacts): string {
     processedAt: toRfc3339OrNull(event.processedAt),
     correlationId: event.correlationId ?? event.id,
   });
-  return `${head.slice(0, -1)},"payload":${event.payload}}`;
+  return withMember(head, "payload", columnJson<Readonly<Record<string, unknown>>>(event.payload));
 }
 
 type NotificationFacts = Omit<
@@ -300,8 +301,8 @@ export function notificationView(
     body: notification.message,
     sound: notification.sound,
     soundUrl: soundUrlOf(notification.sound),
-    action: parseOrNull(notification.action),
-    data: parseOrNull(notification.data),
+    action: parseOrNull<v.InferInput<typeof Action>>(notification.action),
+    data: parseOrNull<Readonly<Record<string, unknown>>>(notification.data),
     priority: notification.priority,
     recipients: all?.recipients ?? [recipient.userId],
     acknowledgedBy: all?.acknowledgedBy ?? (recipient.acknowledgedAt === null ? [] : [recipient.userId]),
@@ -320,11 +321,11 @@ export function notificationView(
       acknowledgedAt: toRfc3339OrNull(recipient.acknowledgedAt),
       acknowledgeNote: recipient.acknowledgeNote ?? null,
       openedAt: toRfc3339OrNull(recipient.openedAt),
-      webviewAction: parseOrNull(recipient.webviewAction ?? null),
+      webviewAction: parseOrNull<WebviewActionView>(recipient.webviewAction ?? null),
     },
   };
 }
 
-function parseOrNull(json: string | null): unknown {
+function parseOrNull<T>(json: string | null): T | null {
   return json === null ? null : JSON.parse(json);
 }

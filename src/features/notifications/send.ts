@@ -1,8 +1,9 @@
+import type * as v from "valibot";
 import { toRfc3339 } from "../../core/clock.ts";
 import { invalidField } from "../../core/errors.ts";
 import type { Principal } from "../../core/principal.ts";
 import type { Exchange } from "../../http/exchange.ts";
-import { Reply } from "../../http/route.ts";
+import { Reply, type Shown } from "../../http/route.ts";
 import { requireLink, requireServed } from "../../http/shapes.ts";
 import type { Trx } from "../../store/database.ts";
 import { requireSound } from "../sounds/index.ts";
@@ -10,7 +11,9 @@ import type { NotificationsContext } from "./inbox.ts";
 import { inboxItemView } from "./inbox.ts";
 import type { NotifyInput, When } from "./notifier.ts";
 import * as queries from "./queries.ts";
-import { MAX_DELAY_MS, type SendBody, UNTOUCHED } from "./schema.ts";
+import { MAX_DELAY_MS, type ScheduledReply, type SendBody, type SentNotification, UNTOUCHED } from "./schema.ts";
+
+type Sent = Shown<v.InferInput<typeof SentNotification> | v.InferInput<typeof ScheduledReply>>;
 
 /** POST /notifications: one without a rule. A key reaches only its project's members. */
 export async function sendNotification(
@@ -18,7 +21,7 @@ export async function sendNotification(
   exchange: Exchange,
   principal: Principal,
   body: SendBody,
-): Promise<Reply> {
+): Promise<Reply<Sent>> {
   const { db, idempotency } = context;
   requireServed(body.channels, context.channels);
   requireLink(body.action?.url, "action.url", context.config);
@@ -37,7 +40,7 @@ export async function sendNotification(
     channels: body.channels,
   };
   const unknown = context.users.unknown(input.recipients);
-  return idempotency.run(exchange, principal, body, db, async (trx) => {
+  return idempotency.run<Sent>(exchange, principal, body, db, async (trx) => {
     context.storage.requireSpace();
     const made = async () => {
       const newRecipients = await context.users.madeOf(unknown, trx);

@@ -6,7 +6,7 @@ import { addressGroup } from "../../http/client-address.ts";
 import { requestCaller } from "../../http/credentials.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { parseJson } from "../../http/input.ts";
-import { ANSWERS_LATER, type Method, Reply, type Route, route } from "../../http/route.ts";
+import { ANSWERS_LATER, type Method, Reply, type Route, route, undescribed } from "../../http/route.ts";
 import * as account from "./account.ts";
 import type { Visitor } from "./auth.ts";
 import { countVisitor, type NtfyOwn, PREFIX, requestOf, subscriberParts } from "./context.ts";
@@ -123,6 +123,7 @@ export class NtfyApi {
   #route(method: Method, path: string, summary: string, work: Work, maxBodyBytes?: number): Route {
     return route({
       ...{ method, path: PREFIX + path, summary, tag: "ntfy", access: "public", quiet: true, undocumented: true },
+      response: undescribed,
       ...(maxBodyBytes === undefined
         ? {}
         : { body: v.unknown(), raw: { types: ["*"], gzip: false, exact: true, encoded: true }, maxBodyBytes }),
@@ -231,7 +232,7 @@ export class NtfyApi {
     return this.#page();
   }
 
-  #page(): Reply {
+  #page(): Reply<{ readonly prism: string }> {
     const { publicUrl } = this.#own.settings.current;
     const docs = publicUrl === undefined ? "" : ` See ${publicUrl}/docs/ntfy`;
     return new Reply(200, { prism: `This is the API of ntfy.${docs}` });

@@ -8,6 +8,7 @@ import { addressGroup } from "../../http/client-address.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { MEDIA_HEADERS } from "../../http/headers.ts";
 import { fileReply } from "../../http/replies.ts";
+import type { ANSWERS_LATER } from "../../http/route.ts";
 import type { Database, ReadDb } from "../../store/database.ts";
 import type { NtfyAttachmentsTable } from "../../store/schema.ts";
 import { NtfyError } from "./errors.ts";
@@ -91,7 +92,7 @@ export class Attachments {
   }
 
   /** Answers with a file. @throws NtfyError 40401 */
-  async reply(exchange: Exchange, name: string): Promise<symbol> {
+  async reply(exchange: Exchange, name: string): Promise<typeof ANSWERS_LATER> {
     const id = /^([A-Za-z0-9]{12})(?:\.[\w.-]{1,32})?$/.exec(name)?.[1];
     const row = id === undefined ? undefined : await findAttachment(this.#parts.db.read, id);
     if (!row || row.expiresAt <= this.#parts.clock.now()) throw new NtfyError(40401);

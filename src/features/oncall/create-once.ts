@@ -10,8 +10,8 @@ export function createOnce<V>(
   exchange: Exchange,
   request: unknown,
   create: (trx: Trx) => Promise<{ readonly version: number; readonly body: V }>,
-): Promise<Reply> {
-  const effect = async (trx: Trx): Promise<Reply> => {
+): Promise<Reply<V>> {
+  const effect = async (trx: Trx): Promise<Reply<V>> => {
     const { version, body } = await create(trx);
     return versioned(version, body, { status: 201 });
   };

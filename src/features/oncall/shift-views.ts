@@ -4,7 +4,7 @@ import { spanOf, timesOf, turnsOf } from "./roster.ts";
 
 export function shiftView(row: ShiftRow) {
   const { start, recurrence } = timesOf(row);
-  const until = recurrence?.until === undefined ? {} : { until: toRfc3339(recurrence.until) };
+  const until = recurrence?.until === undefined ? undefined : toRfc3339(recurrence.until);
   return {
     id: row.id,
     scheduleId: row.scheduleId,
@@ -14,7 +14,7 @@ export function shiftView(row: ShiftRow) {
     start: localText(start),
     durationMs: row.durationMs,
     timezone: row.timezone,
-    recurrence: recurrence && { ...recurrence, ...until },
+    recurrence: recurrence && { ...recurrence, until },
     turns: turnsOf(row),
     startTurn: row.startTurn,
     ...effectOf(row),

@@ -156,7 +156,7 @@ class Request implements ModuleRequest {
   }
 
   /** @throws TypeError for a value that cannot be sent. */
-  reply(status: number, body?: unknown, headers: Readonly<Record<string, string>> = {}): Reply {
+  reply(status: number, body?: unknown, headers: Readonly<Record<string, string>> = {}): Reply<unknown> {
     if (!Number.isInteger(status) || status < 200 || status > 599)
       throw new TypeError(`${status} is no status of an answer; use 200 to 599`);
     const bad = Object.keys(headers).find(

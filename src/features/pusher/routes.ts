@@ -6,7 +6,7 @@ import { PrismError } from "../../core/errors.ts";
 import { secretsEqual } from "../../core/tokens.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { checkShape, parseJson, parseQuery } from "../../http/input.ts";
-import { type Route, route } from "../../http/route.ts";
+import { type Route, route, undescribed } from "../../http/route.ts";
 import type { Hub } from "../../live/hub.ts";
 import { cachedEntry, isCacheChannel, isPresenceChannel } from "../../live/protocols/pusher/pusher-channel.ts";
 import { MAX_DATA_BYTES } from "../../live/protocols/pusher/pusher-message.ts";
@@ -176,7 +176,7 @@ function commonOf({ pusher, clock }: PusherContext) {
     return `pusher:${key}`;
   };
   const errors = ["SIGNATURE_INVALID", "NOT_FOUND", "VALIDATION_FAILED"] as const;
-  return { tag: "Pusher", access: { signer }, undocumented: true, errors } as const;
+  return { tag: "Pusher", access: { signer }, undocumented: true, response: undescribed, errors } as const;
 }
 
 function triggerRoutes(context: PusherContext): Route[] {

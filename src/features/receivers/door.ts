@@ -6,7 +6,7 @@ import { parseQuery } from "../../http/input.ts";
 import type { HttpKernel } from "../../http/kernel.ts";
 import type { LiveSettings } from "../../http/live-settings.ts";
 import { requireAllowed } from "../../http/rate-limiter.ts";
-import { type Method, Reply, type Route, route } from "../../http/route.ts";
+import { type Method, Reply, type Route, route, undescribed } from "../../http/route.ts";
 import { SURE_BYTES, type WorkAccount } from "../../http/work-budget.ts";
 import type { StorageSender } from "../access/index.ts";
 import { cloudEventsConsent } from "../events/index.ts";
@@ -54,6 +54,7 @@ export function receiverRoutes(context: DoorContext): Route[] {
       maxBodyBytes: MAX_BODY_BYTES,
       quiet: true,
       undocumented: true,
+      response: undescribed,
       chargesItself: true,
       limit: (exchange) => door.admit(exchange),
       options: (exchange) => door.options(exchange),

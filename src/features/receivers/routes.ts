@@ -116,7 +116,7 @@ function serve(server: FeatureServer, context: m.ManageContext): void {
     summary: "Replace the URL, or the secret if one is given; the old one works until the grace period ends",
     body: s.RotateReceiver,
     status: 201,
-    response: s.IssuedReceiver,
+    response: s.RotatedReceiver,
     errors: ["RECEIVER_NOT_FOUND"],
     handle: (exchange, { params, body }) => m.rotateReceiver(context, holderOf(exchange), params.id, body),
   });

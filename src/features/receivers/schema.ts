@@ -58,6 +58,15 @@ export const IssuedReceiver = named(
   }),
 );
 
+export const RotatedReceiver = named(
+  "RotatedReceiver",
+  "A receiver with its new URL, or with another secret",
+  v.object({
+    ...IssuedReceiver.entries,
+    url: doc(v.nullable(v.string()), "As of a new receiver; null when the secret was replaced"),
+  }),
+);
+
 export const PresetView = named(
   "ReceiverPreset",
   "How requests of one sender are verified and read",

@@ -7,7 +7,7 @@ import { startThread } from "../../core/runtime.ts";
 import { holderOf } from "../../http/access.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { streamReply } from "../../http/replies.ts";
-import { type ANSWERS_LATER, Reply } from "../../http/route.ts";
+import { ANSWERS_LATER, Reply } from "../../http/route.ts";
 import type { BacktestReply, BacktestRule } from "./backtest-schema.ts";
 import { compileCondition, conditionWarnings } from "./language/language.ts";
 import { overTimeColumns } from "./over-time/settings.ts";
@@ -209,13 +209,13 @@ export async function answerBacktest(
   backtests: Backtests,
   exchange: Exchange,
   input: BacktestRule,
-): Promise<Reply | typeof ANSWERS_LATER> {
+) {
   const startedAt = context.clock.elapsed();
   const { work } = context;
   const payer = work.ofPrincipal(holderOf(exchange));
   work.require(payer);
   const prepared = await prepare(context, holderOf(exchange), input);
-  if (exchange.isOver) return new Reply(204);
+  if (exchange.isOver) return ANSWERS_LATER;
   const isLive = exchange.header("accept").includes(NDJSON);
   const steps = new Steps();
   const run = backtests.start(prepared.plan, (progress) => steps.put(progress));

@@ -1,7 +1,9 @@
+import type * as v from "valibot";
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import type { SoundUrlOf } from "../sounds/index.ts";
 import type { BrokenRule } from "./deciding/rule-book.ts";
 import type { RuleRow, RuleWithStats, STATS } from "./queries.ts";
+import type { RuleView } from "./schema.ts";
 
 /**
  * A rule as clients see it. Only a running server knows which rules are broken. Roles are stored by
@@ -35,24 +37,26 @@ export function definitionView(row: RuleRow, roles: ReadonlyMap<string, string>)
     condition: row.condition,
     targetRoles: (JSON.parse(row.targetRoles) as string[]).map((id) => roles.get(id) ?? id),
     targetUsers: JSON.parse(row.targetUsers) as string[],
-    channels: JSON.parse(row.channels) as string[],
+    channels: JSON.parse(row.channels) as View["channels"],
     titleTemplate: row.titleTemplate,
     messageTemplate: row.messageTemplate,
     sound: row.sound,
-    action: objectOrNull(row.action),
+    action: parsedOrNull<View["action"]>(row.action),
     priority: row.priority,
     active: row.active === 1,
-    suppression: objectOrNull(row.suppression),
-    dedupe: objectOrNull(row.dedupe),
+    suppression: parsedOrNull<View["suppression"]>(row.suppression),
+    dedupe: parsedOrNull<View["dedupe"]>(row.dedupe),
     cooldownMs: row.cooldownMs,
-    threshold: objectOrNull(row.threshold),
-    absence: objectOrNull(row.absence),
-    alert: objectOrNull(row.alert),
+    threshold: parsedOrNull<View["threshold"]>(row.threshold),
+    absence: parsedOrNull<View["absence"]>(row.absence),
+    alert: parsedOrNull<View["alert"]>(row.alert),
   };
 }
 
-function objectOrNull(json: string | null): Record<string, unknown> | null {
-  return json === null ? null : (JSON.parse(json) as Record<string, unknown>);
+type View = v.InferInput<typeof RuleView>;
+
+function parsedOrNull<T>(json: string | null): T | null {
+  return json === null ? null : JSON.parse(json);
 }
 
 export function countsView(counts: Pick<RuleWithStats, (typeof STATS)[number]>) {

@@ -4,11 +4,23 @@ import type { PageRequest } from "../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { SoundsTable } from "../../store/schema.ts";
 import { countOf } from "../../store/sqlite/list-queries.ts";
+import type { AudioMime } from "./upload.ts";
 
-export type SoundRow = Selectable<SoundsTable>;
+/** Only audio of these types is stored. */
+interface Audio {
+  mime: AudioMime;
+}
+
+export type SoundRow = Omit<Selectable<SoundsTable>, "mime"> & Audio;
 
 export function findSound(db: ReadDb | Trx, id: string): Promise<SoundRow | undefined> {
-  return db.selectFrom("sounds").selectAll().where("id", "=", id).where("deletedAt", "is", null).executeTakeFirst();
+  return db
+    .selectFrom("sounds")
+    .selectAll()
+    .$narrowType<Audio>()
+    .where("id", "=", id)
+    .where("deletedAt", "is", null)
+    .executeTakeFirst();
 }
 
 /** Newest first, one more than the limit if there are more. */
@@ -16,6 +28,7 @@ export function listSounds(db: ReadDb, { after, limit, offset }: PageRequest): P
   let rows = db
     .selectFrom("sounds")
     .selectAll()
+    .$narrowType<Audio>()
     .where("deletedAt", "is", null)
     .orderBy("createdAt", "desc")
     .orderBy("id", "desc")

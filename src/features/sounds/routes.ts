@@ -3,7 +3,7 @@ import type { Exchange } from "../../http/exchange.ts";
 import { MEDIA_HEADERS } from "../../http/headers.ts";
 import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
 import { fileReply } from "../../http/replies.ts";
-import type { BodyType } from "../../http/route.ts";
+import type { ANSWERS_LATER, BodyType } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../module/feature.ts";
 import type { RunningJob } from "../jobs/index.ts";
@@ -28,7 +28,11 @@ interface SignedLink {
 }
 
 /** Answers a signed link. @throws SIGNATURE_INVALID, LINK_EXPIRED, SOUND_NOT_FOUND, OVERLOADED */
-async function sendSound(context: SoundsContext, exchange: Exchange, { id, exp, sig }: SignedLink): Promise<symbol> {
+async function sendSound(
+  context: SoundsContext,
+  exchange: Exchange,
+  { id, exp, sig }: SignedLink,
+): Promise<typeof ANSWERS_LATER> {
   const { clock, config } = context;
   const { links, filesOf } = context.sounds;
   const expiresAt = links.check(id, exp, sig);

@@ -7,6 +7,8 @@ import { pageEntries } from "../../http/pagination.ts";
 import { doc, named, object, pattern, queryBoolean, queryInteger } from "../../http/shapes.ts";
 import { MAX_SOUND_BYTES } from "./open-sounds.ts";
 
+const MIMES = ["audio/mpeg", "audio/ogg", "audio/wav"] as const;
+export type AudioMime = (typeof MIMES)[number];
 const MIN_TTL_MS = 60_000;
 const MAX_TTL_MS = 86_400_000;
 
@@ -44,7 +46,7 @@ export const SoundView = named(
   v.object({
     id: v.string(),
     filename: v.string(),
-    mime: v.picklist(["audio/mpeg", "audio/ogg", "audio/wav"]),
+    mime: v.picklist(MIMES),
     bytes: v.number(),
     sha256: v.string(),
     createdBy: v.nullable(v.string()),
@@ -57,7 +59,7 @@ export const SoundView = named(
 
 /** A supported kind of audio file: its content type, and its file extensions. */
 interface AudioKind {
-  readonly mime: string;
+  readonly mime: AudioMime;
   readonly extension: "mp3" | "ogg" | "wav";
 }
 

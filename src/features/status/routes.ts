@@ -94,7 +94,7 @@ function serveHealth(server: FeatureServer, { kernel }: HealthParts, health: Hea
       summary: "Answer 200 while the event loop runs",
       returns: "The server runs",
       response: v.object({ status: v.literal("ok") }),
-      handle: () => ({ status: "ok" }),
+      handle: () => ({ status: "ok" }) as const,
     }),
   );
   server.route(
@@ -108,7 +108,7 @@ function serveHealth(server: FeatureServer, { kernel }: HealthParts, health: Hea
       response: v.object({ status: v.picklist(["ok", "unavailable"]) }),
       async handle() {
         const isReady = !kernel.requests.isDraining && (await health.database()).ok;
-        return probeReply(isReady, { status: isReady ? "ok" : "unavailable" });
+        return probeReply(isReady, { status: isReady ? "ok" : "unavailable" } as const);
       },
     }),
   );
@@ -123,7 +123,7 @@ function serveHealth(server: FeatureServer, { kernel }: HealthParts, health: Hea
       response: v.object({ status: v.picklist(["ok", "failed"]), latencyMs: v.number() }),
       async handle() {
         const { ok, latencyMs } = await health.database();
-        return probeReply(ok, { status: ok ? "ok" : "failed", latencyMs });
+        return probeReply(ok, { status: ok ? "ok" : "failed", latencyMs } as const);
       },
     }),
   );
@@ -135,7 +135,7 @@ function serveHealth(server: FeatureServer, { kernel }: HealthParts, health: Hea
       summary: "Check the embedded broker, for probes that expect Redis",
       returns: "State of the broker",
       response: v.object({ status: v.literal("ok"), mode: v.literal("embedded"), latencyMs: v.number() }),
-      handle: () => ({ status: "ok", mode: "embedded", latencyMs: 0 }),
+      handle: () => ({ status: "ok", mode: "embedded", latencyMs: 0 }) as const,
     }),
   );
 }

@@ -50,7 +50,7 @@ interface RunningProbe {
 }
 
 /** The answer to a probe: 503 when it fails, with Retry-After. */
-export function probeReply(isWell: boolean, body: unknown): Reply {
+export function probeReply<T>(isWell: boolean, body: T): Reply<T> {
   return isWell ? new Reply(200, body) : new Reply(503, body, { "Retry-After": "1" });
 }
 
@@ -70,7 +70,7 @@ export class Health {
   }
 
   /** {@link report} as the answer of a probe. @param mayKnow whether the caller may know the version */
-  async summary(mayKnow: boolean): Promise<Reply> {
+  async summary(mayKnow: boolean) {
     const { version, ...report } = await this.report();
     return probeReply(report.status !== "unavailable", mayKnow ? { ...report, version } : report);
   }
@@ -92,7 +92,7 @@ export class Health {
         ruleEngine: backlog.isBehind ? "behind" : "ok",
         accepting: !kernel.requests.isDraining,
       },
-    };
+    } as const;
   }
 
   /** Answers within {@link PATIENCE_MS}; anything unknown by then counts as failed. */

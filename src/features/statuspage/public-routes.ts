@@ -4,7 +4,7 @@ import { PrismError } from "../../core/errors.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { DOCUMENT_HEADERS, JSON_TYPE } from "../../http/headers.ts";
 import { isAmongTags, weakTagOf } from "../../http/negotiation.ts";
-import { ANSWERS_LATER, type Route, route } from "../../http/route.ts";
+import { ANSWERS_LATER, type Answer, type Route, route } from "../../http/route.ts";
 import type { Projects } from "../access/index.ts";
 import { ASSET_VERSION, SCRIPT, STYLE } from "./assets.ts";
 import { feedXml } from "./feed.ts";
@@ -35,7 +35,7 @@ const COMMON = { tag: "Status pages", access: "public", quiet: true, undocumente
 /** The routes of visitors. Without an enabled page of the project all of them are 404. */
 export function publicRoutes(context: PublicContext): Route[] {
   const texts = new PublicTexts(context);
-  const get = (path: string, summary: string, handle: (exchange: Exchange) => unknown): Route =>
+  const get = (path: string, summary: string, handle: (exchange: Exchange) => Promise<Answer<undefined>>): Route =>
     route({ ...COMMON, method: "GET", path, summary, handle });
   return [
     get("/status/:page", "A public status page, as HTML or JSON", (exchange) => {

@@ -97,6 +97,6 @@ function serve(server: FeatureServer, context: TasksContext): void {
   });
 }
 
-function answer({ json, etag }: KeptAnswer): Reply {
+function answer<V>({ json, etag }: KeptAnswer<V>): Reply<RawJson<V>> {
   return new Reply(200, new RawJson(json), { ETag: etag, "Cache-Control": "private, no-cache" });
 }

@@ -7,7 +7,8 @@ import { sha256Hex } from "../../core/tokens.ts";
 import { missingPermission, requireAccount } from "../../http/access.ts";
 import type { Idempotency } from "../../http/idempotency.ts";
 import { requireVersion, tagOf } from "../../http/negotiation.ts";
-import { isFarPage, type PageRequest, pageBody, readPage } from "../../http/pagination.ts";
+import { isFarPage, type PageBody, type PageRequest, pageBody, readPage } from "../../http/pagination.ts";
+import { jsonOf } from "../../http/route.ts";
 import type { CoreServices } from "../../module/module-api.ts";
 import { addEffect, type Database, type ReadDb, type Trx } from "../../store/database.ts";
 import type { TaskStatus, TasksTable } from "../../store/schema.ts";
@@ -99,6 +100,9 @@ async function replaceTask(trx: Trx, { id, ...columns }: TaskRow): Promise<void>
   await trx.updateTable("tasks").set(columns).where("id", "=", id).execute();
 }
 
+type TaskView = ReturnType<typeof taskView>;
+type KeptTask = KeptAnswer<TaskView>;
+type KeptPage = KeptAnswer<PageBody<TaskView>>;
 type TaskChange = "TASK_CREATED" | "TASK_UPDATED" | "TASK_DELETED";
 
 // A task belongs to one user, who alone changes it. A task and its entry in the stream
@@ -110,7 +114,7 @@ export function listTasks(
   context: TasksContext,
   principal: PermissionHolder,
   { userId: ref = "me", ...query }: ListTasks,
-): Promise<KeptAnswer> {
+): Promise<KeptPage> {
   const userId = requireOwner(context, principal, ref);
   const sort = readSort(query.sort ?? "-createdAt");
   const load = () =>
@@ -122,7 +126,7 @@ export function listTasks(
 }
 
 /** @throws UNAUTHORIZED_ROLE, TASK_NOT_FOUND, also for a task that the caller may not see */
-export async function getTask(context: TasksContext, principal: PermissionHolder, id: string): Promise<KeptAnswer> {
+export async function getTask(context: TasksContext, principal: PermissionHolder, id: string): Promise<KeptTask> {
   const { permissions } = principal;
   if (!permissions.has("tasks:own") && !permissions.has("tasks:all")) throw missingPermission("tasks:own");
   const { reads } = context;
@@ -216,7 +220,7 @@ async function taskPage(
   filter: TaskFilter,
   sort: TaskSort,
   query: ListTasks,
-): Promise<KeptAnswer> {
+): Promise<KeptPage> {
   const { db } = context;
   const request = readPage(query, [sort.field === "title" ? "string" : "number", "string"], MAX_TASKS);
   const source = isIndexed(filter, sort) && !isFarPage(request) ? db.read : db.scan;
@@ -224,13 +228,13 @@ async function taskPage(
   const isAll = request.after === null && request.offset === 0 && rows.length <= request.limit && !isCut;
   const total = isAll ? rows.length : await countOf(filtered(db.scan, filter));
   const body = pageBody({ ...request, isCut }, rows, taskView, (row) => positionOf(row, sort), total);
-  const json = JSON.stringify(body);
+  const json = jsonOf(body);
   return keptAnswer(filter.userId, json, `"${sha256Hex(json).slice(0, 32)}"`);
 }
 
-async function keptTask(context: TasksContext, id: string): Promise<KeptAnswer | undefined> {
+async function keptTask(context: TasksContext, id: string): Promise<KeptTask | undefined> {
   const task = await findTask(context.db.read, id);
-  return task && keptAnswer(task.userId, JSON.stringify(taskView(task)), tagOf(task.version));
+  return task && keptAnswer(task.userId, jsonOf(taskView(task)), tagOf(task.version));
 }
 
 async function requireOwn(principal: PermissionHolder, id: string, trx: Trx): Promise<TaskRow> {

@@ -1,3 +1,4 @@
+import type { DateTime } from "luxon";
 import * as v from "valibot";
 import { parseMoment, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
@@ -47,7 +48,7 @@ function clockRoutes({ time, users }: Pick<TimeContext, "time" | "users">): Rout
       errors: ["INVALID_TIMEZONE"],
       handle(exchange, { query }) {
         holderOf(exchange);
-        const local = time.now(query.zone);
+        const local = valid(time.now(query.zone));
         const epochMs = local.toMillis();
         const now = toRfc3339(epochMs);
         return {
@@ -74,7 +75,7 @@ function clockRoutes({ time, users }: Pick<TimeContext, "time" | "users">): Rout
       async handle(exchange, { query }) {
         const at = readDatetime(query.datetime);
         const userId = query.zone === undefined ? requireUser(holderOf(exchange), query.userId ?? "me") : null;
-        const local = userId === null ? time.convert(at, query.zone ?? "") : await time.forUser(at, userId);
+        const local = valid(userId === null ? time.convert(at, query.zone ?? "") : await time.forUser(at, userId));
         return {
           datetime: toRfc3339(local.toMillis()),
           userId,
@@ -94,6 +95,16 @@ function clockRoutes({ time, users }: Pick<TimeContext, "time" | "users">): Rout
     if (userId === undefined || !isAllowed) throw new PrismError("USER_NOT_FOUND", "No such user");
     return userId;
   }
+}
+
+/** Luxon has no text for an invalid time; this has a checked zone and a year of four digits. */
+function valid(local: DateTime): DateTime<true> {
+  if (isValid(local)) return local;
+  throw new TypeError("a time of a request is invalid");
+}
+
+function isValid(local: DateTime): local is DateTime<true> {
+  return local.isValid;
 }
 
 /** @throws VALIDATION_FAILED */

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { cleanText } from "../../../core/clean-text.ts";
 import { TOKEN_SCOPES } from "../../../core/permissions.ts";
-import { Reply, type Route, route } from "../../../http/route.ts";
+import { type Route, route, undescribed } from "../../../http/route.ts";
 import { instant, object, queryBoolean, text, uuid } from "../../../http/shapes.ts";
 import type { Feature } from "../../../module/feature.ts";
 import type { CoreServices } from "../../../module/module-api.ts";
@@ -26,7 +26,7 @@ const REF = v.pipe(v.string(), v.minLength(1), v.maxLength(255));
 const BY_REF = object({ ref: REF });
 const BY_ID = object({ id: v.string() });
 /** On the control socket only: the command line shows accounts and credentials of all users. */
-const shared = { tag: "Operator", access: { operatorOnly: true }, undocumented: true } as const;
+const shared = { tag: "Operator", access: { operatorOnly: true }, undocumented: true, response: undescribed } as const;
 const PATH = "/api/v1/operator";
 
 /** What the operator of a server does that no permission gives to others. */
@@ -121,7 +121,6 @@ function passwordRoutes({ db, accounts, audit }: OperatorContext): Route[] {
       status: 204,
       async handle(_exchange, { params: { ref }, body }) {
         await setPassword(accounts, (await findUserRef(db.read, ref)).id, body.password);
-        return new Reply(204);
       },
     }),
     route({
@@ -187,7 +186,6 @@ function tokenRoutes({ db, accounts }: OperatorContext): Route[] {
       status: 204,
       async handle(_exchange, { params: { id } }) {
         await db.write((trx) => revokeServiceToken(accounts, id, trx));
-        return new Reply(204);
       },
     }),
   ];

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { PROJECT_SCOPES } from "../../../core/permissions.ts";
 import { callerOf, holderOf, userOf } from "../../../http/access.ts";
 import { stateOf } from "../../../http/negotiation.ts";
-import { Reply, type Route, route, versioned } from "../../../http/route.ts";
+import { NO_CONTENT, Reply, type Route, route, versioned } from "../../../http/route.ts";
 import { pageOf } from "../../../http/shapes.ts";
 
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
@@ -181,7 +181,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     async handle(exchange, { params, query }) {
       const { id, userId } = params;
       const left = await removeMember(context, holderOf(exchange), id, userId, query.keepKeys === true);
-      return left === null ? new Reply(204) : left;
+      return left ?? NO_CONTENT;
     },
   });
   server.route({

@@ -134,7 +134,7 @@ export async function createProject(
   });
   events.emit("project:changed", { id: created.row.id });
   const row = { ...created.row, version: 1, deletedAt: null };
-  return { ...projectView(ctx, row, principal), role: "owner", apiKey: created.key?.key };
+  return { ...projectView(ctx, row, principal), role: "owner" as const, apiKey: created.key?.key };
 }
 
 export async function getProject(ctx: ProjectsContext, principal: Principal, ref: string) {

@@ -365,7 +365,6 @@ function serve(server: FeatureServer, context: RolesContext): void {
     errors: ["ROLE_NOT_FOUND", "ROLE_BUILTIN", "ROLE_IN_USE", "PRIVILEGE_ESCALATION"],
     async handle(exchange, { params: { id }, query: { reassignTo } }) {
       await removeRole(context, id, reassignTo, granterOf(holderOf(exchange)));
-      return new Reply(204);
     },
   });
 }

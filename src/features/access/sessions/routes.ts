@@ -26,7 +26,14 @@ import {
   VerifyBody,
 } from "./schema.ts";
 import { clientOf, listSessions, sessionOfRefreshToken, sessionOwner } from "./sessions.ts";
-import { LoginView, loginReply, requireComplete, secondFactorRoutes, signInRoutes } from "./sign-in-routes.ts";
+import {
+  LoginView,
+  loginReply,
+  loginReplyWith,
+  requireComplete,
+  secondFactorRoutes,
+  signInRoutes,
+} from "./sign-in-routes.ts";
 
 const open = { tag: "Authentication", access: "public" } as const;
 
@@ -66,7 +73,7 @@ function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
       async handle(exchange, { body }) {
         limits.take(exchange, "login");
         const { userId, status, login } = await register(accounts, body, clientOf(exchange));
-        if (login) return loginReply(context, cookie, login, { status: 201, extra: { status } });
+        if (login) return loginReplyWith(context, cookie, login, { status: 201 }, { status });
         return new Reply(201, { user: userView(await findUser(db.read, userId)), status });
       },
     }),

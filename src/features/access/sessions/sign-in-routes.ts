@@ -43,32 +43,33 @@ export function requireComplete(opened: FirstStep): Login {
   });
 }
 
+interface Handing {
+  readonly delivery?: TokenDelivery | undefined;
+  readonly isCookieSpent?: boolean;
+  readonly endsWithBrowser?: boolean;
+  readonly status?: number;
+}
+
 /** The answer to everything that logs in. */
-export async function loginReply(
+export function loginReply(context: AuthContext, cookie: RefreshCookie, login: Login, handing: Handing) {
+  return loginReplyWith(context, cookie, login, handing, {});
+}
+
+/** @param extra further members of the answer */
+export async function loginReplyWith<E extends object>(
   { db, clock, pusherRegistry }: AuthContext,
   cookie: RefreshCookie,
   login: Login,
-  {
-    delivery = "cookie",
-    isCookieSpent = false,
-    endsWithBrowser = false,
-    status = 200,
-    extra = {},
-  }: {
-    delivery?: TokenDelivery | undefined;
-    isCookieSpent?: boolean;
-    endsWithBrowser?: boolean;
-    status?: number;
-    extra?: object;
-  } = {},
-): Promise<Reply> {
+  { delivery = "cookie", isCookieSpent = false, endsWithBrowser = false, status = 200 }: Handing,
+  extra: E,
+) {
   const { accessToken, accessExpiresAt, session, userId } = login;
   const now = clock.now();
   const user = await findUser(db.read, userId);
   const body = {
     token: accessToken,
     accessToken,
-    tokenType: "Bearer",
+    tokenType: "Bearer" as const,
     expiresIn: Math.max(0, Math.round((accessExpiresAt - now) / 1000)),
     user: userView(user, await ownDetails(db.read, pusherRegistry, userId)),
     ...(delivery === "body" ? { refreshToken: session.refreshToken } : {}),
@@ -251,7 +252,6 @@ export function secondFactorRoutes({ accounts }: AuthContext): Route[] {
       errors: [...GUESSES, "OVERLOADED"],
       async handle(exchange, { body }) {
         await removeSecondFactor(accounts, userOf(exchange).userId, body, clientOf(exchange));
-        return new Reply(204);
       },
     }),
     route({
@@ -266,7 +266,6 @@ export function secondFactorRoutes({ accounts }: AuthContext): Route[] {
       errors: ["USER_NOT_FOUND", "INVALID_STATE", "PRIVILEGE_ESCALATION"],
       async handle(exchange, { params: { id } }) {
         await resetSecondFactor(accounts, id, granterOf(holderOf(exchange)));
-        return new Reply(204);
       },
     }),
   ];

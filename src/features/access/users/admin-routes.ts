@@ -8,7 +8,7 @@ import type { PermissionHolder } from "../../../core/principal.ts";
 import { hasTokenScope, holderOf, missingPermission } from "../../../http/access.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
-import { Reply, type Route, route } from "../../../http/route.ts";
+import { type Route, route } from "../../../http/route.ts";
 import { doc, example, named, object, pageOf, queryBoolean } from "../../../http/shapes.ts";
 import type { PusherRegistry } from "../../../live/protocols/pusher/pusher-registry.ts";
 import type { CoreServices } from "../../../module/module-api.ts";
@@ -300,7 +300,6 @@ export function adminRoutes(context: UsersContext): Route[] {
       errors: ["USER_NOT_FOUND", "LAST_ADMIN", "PRIVILEGE_ESCALATION"],
       async handle(exchange, { params: { id } }) {
         await removeUser(accounts, known(id), granter(exchange));
-        return new Reply(204);
       },
     }),
     route({
@@ -314,7 +313,6 @@ export function adminRoutes(context: UsersContext): Route[] {
       errors: ["USER_NOT_FOUND", "PRIVILEGE_ESCALATION"],
       async handle(exchange, { params: { id } }) {
         await signOutUser(accounts, known(id), granter(exchange));
-        return new Reply(204);
       },
     }),
     route({
@@ -328,7 +326,6 @@ export function adminRoutes(context: UsersContext): Route[] {
       errors: ["USER_NOT_FOUND", "PRIVILEGE_ESCALATION"],
       async handle(exchange, { params: { id } }) {
         await unlockUser(accounts, known(id), granter(exchange));
-        return new Reply(204);
       },
     }),
     route({

@@ -8,7 +8,7 @@ import { TtlCache } from "../../../core/ttl-cache.ts";
 import { holderOf, userOf } from "../../../http/access.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { pageBody, pageEntries, readPage } from "../../../http/pagination.ts";
-import { type Input, RawJson, Reply, type Route, route } from "../../../http/route.ts";
+import { type Input, jsonOf, RawJson, Reply, type Route, route, withMember } from "../../../http/route.ts";
 import { doc, named, object, pageOf } from "../../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
 import type { Trx } from "../../../store/database.ts";
@@ -16,7 +16,7 @@ import type { Schema } from "../../../store/schema.ts";
 import { countOf, newestFirst } from "../../../store/sqlite/list-queries.ts";
 import { accountError } from "../authenticate/principals.ts";
 import { granterOf, requireMayManage } from "../authorize.ts";
-import { type KeptAnswer, keptAnswer } from "../read-caches.ts";
+import { keptAnswer } from "../read-caches.ts";
 import { changePassword, requirePassword } from "../sessions/login.ts";
 import { clientOf } from "../sessions/sessions.ts";
 import { adminRoutes, importRoute, type UsersContext, type UsersOwn } from "./admin-routes.ts";
@@ -58,10 +58,10 @@ function ownRoutes(context: UsersContext): Route[] {
   };
   const view = async (user: Awaited<ReturnType<typeof findUser>>) =>
     userView(user, await ownDetails(db.read, pusherRegistry, user.id));
-  const profile = async (userId: string): Promise<KeptAnswer> => {
+  const profile = async (userId: string) => {
     // What is live is not kept: it changes without a row that is written.
     const { pusherChannels: _live, ...kept } = await view(await findUser(db.read, userId));
-    return keptAnswer(userId, JSON.stringify(kept));
+    return keptAnswer(userId, jsonOf(kept));
   };
   const isOther = async (email: string, userId: string): Promise<boolean> =>
     namesOf({ email }).email !== (await findUser(db.read, userId)).email;
@@ -89,8 +89,7 @@ function ownRoutes(context: UsersContext): Route[] {
         const { userId, permissions, kind } = userOf(exchange);
         if (kind === "user") {
           const { json } = await reads.profiles.read(`profile:${userId}`, () => profile(userId));
-          const channels = JSON.stringify(pusherRegistry.channelsOf(userId));
-          return new Reply(200, new RawJson(`${json.slice(0, -1)},"pusherChannels":${channels}}`));
+          return new RawJson(withMember(json, "pusherChannels", jsonOf(pusherRegistry.channelsOf(userId))));
         }
         // Of a service token, what it may do.
         const user = await findUser(db.read, userId);
@@ -113,7 +112,6 @@ function ownRoutes(context: UsersContext): Route[] {
       async handle(exchange, { body }) {
         const principal = userOf(exchange);
         await changePassword(accounts, principal, body.currentPassword, body.password, clientOf(exchange));
-        return new Reply(204);
       },
     }),
   ];
@@ -157,7 +155,6 @@ function tokenRoutes({ db, clock, audit }: UsersContext): Route[] {
       await mayRevoke?.(trx);
       await revokeServiceToken({ audit, clock }, id, trx);
     });
-    return new Reply(204);
   };
   return [
     route({

@@ -184,8 +184,8 @@ export interface PolicyDefinition {
   readonly ackExpiresMs: number | null;
   readonly autoResolveMs: number | null;
   readonly renotifyOnNew: boolean;
-  /** Name of the policy that follows while no one is reached; absent in older versions. */
-  readonly fallback?: string | null;
+  /** Name of the policy that follows while no one is reached. */
+  readonly fallback: string | null;
   readonly opensIncidents: boolean;
 }
 

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { holderOf } from "../../../http/access.ts";
 import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../../http/idempotency.ts";
 import { pageEntries, readPage } from "../../../http/pagination.ts";
-import { type Reply, versioned } from "../../../http/route.ts";
+import { versioned } from "../../../http/route.ts";
 import { doc, object, pageOf } from "../../../http/shapes.ts";
 import type { Feature, FeatureServer } from "../../../module/feature.ts";
 import type { Trx } from "../../../store/database.ts";
@@ -78,7 +78,7 @@ function servePolicies(server: FeatureServer, context: s.PolicyContext, { db, id
       const principal = holderOf(exchange);
       context.projects.require(principal, body.projectId ?? context.projects.defaultId, "policies:write");
       await s.requireUrls(context, body.steps);
-      const create = async (trx: Trx): Promise<Reply> => {
+      const create = async (trx: Trx) => {
         const policy = await s.createPolicy(context, principal, body, trx);
         return versioned(policy.version, policy, { status: 201 });
       };

@@ -121,7 +121,7 @@ function serve(server: FeatureServer, context: SilencesOwn): void {
   });
 }
 
-function answer(silence: SilenceView, status = 200): Reply {
+function answer<V extends SilenceView>(silence: V, status = 200): Reply<V> {
   const { state, window, hits, lastHitAt } = silence;
   return versioned(silence.version, silence, { status, state: stateOf({ state, window, hits, lastHitAt }) });
 }

@@ -141,7 +141,12 @@ export async function waitingForProvider(
 
 /** The last result of webhooks, from the newest deliveries. */
 export async function lastResults(db: ReadDb, webhookIds: readonly string[]) {
-  const { rows } = await sql<{ target: string; state: string; lastError: string | null; at: number }>`
+  const { rows } = await sql<{
+    target: string;
+    state: "delivered" | "failed" | "dead";
+    lastError: string | null;
+    at: number;
+  }>`
     select target, state, lastError, max(updatedAt) as at from (
       select channel, target, state, lastError, updatedAt from deliveries order by updatedAt desc limit ${RESULTS_FROM}
     ) where channel = 'webhook' and target in ${valuesOf(webhookIds)}

@@ -98,7 +98,7 @@ export function unsubscribeRoute(context: UnsubscribeContext): Route {
       const of = readUnsubscribeToken(context.config, query.token);
       await requireOneClick(exchange, body as unknown as Uint8Array);
       await endMails(context, of);
-      return { kind: of.kind, mail: false };
+      return { kind: of.kind, mail: false as const };
     },
   });
 }

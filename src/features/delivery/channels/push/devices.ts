@@ -203,6 +203,7 @@ function devicesOf(userId: string, db: ReadDb) {
     .select(["id", "kind", "device", "createdAt"])
     .where("userId", "=", userId)
     .where("kind", "in", ["fcm", "apns"])
+    .$narrowType<{ kind: Kind }>()
     .orderBy("kind")
     .orderBy("device")
     .execute();
