@@ -48,6 +48,8 @@ function resourceTables(work) {
   const constants = found.map(({ table }) => `export const ${table} = rowOf<Schema["${table}"]>();`);
   const source = `${imports.join("\n")}
 import type { Schema } from "../src/store/schema.ts";
+// Files of features add to its types.
+import type {} from "../src/module/feature.ts";
 declare function rowOf<T>(): { [K in keyof T]: T[K] };
 ${constants.join("\n")}
 `;
