@@ -55,7 +55,7 @@ async function recordOf(name: string, dist: string, into: string): Promise<void>
   mkdirSync(out, { recursive: true });
   const scratch = mkdtempSync(join(tmpdir(), "prism-surface-"));
   const { record } = (await import(join(sources, `${name}.ts`))) as { record: Recorder };
-  const context = new Context(dist, scratch, out);
+  const context = new Context(dist, scratch, out, before.dist);
   try {
     await record(context);
   } finally {

@@ -39,14 +39,17 @@ export class Context {
   /** Folder with `prism`, `module.d.ts` and `prism-client/`. */
   readonly dist: string;
   readonly executable: string;
+  /** Folder of the build that others are compared with: what both are asked is derived from it. */
+  readonly baseline: string;
   /** An empty folder; it is removed after the recording. */
   readonly scratch: string;
   readonly #out: string;
   #clock = { from: Date.now(), at: STARTS_AT, rate: 1 };
   readonly #running = new Set<ChildProcess>();
 
-  constructor(dist: string, scratch: string, out: string) {
+  constructor(dist: string, scratch: string, out: string, baseline = dist) {
     this.dist = dist;
+    this.baseline = baseline;
     this.executable = join(dist, "prism");
     this.scratch = scratch;
     this.#out = out;
@@ -113,10 +116,16 @@ export class Context {
   /**
    * Starts a server on a free port and waits until it is ready.
    * @param name of its data directory, in the scratch folder; an existing one is used as it is
+   * @param dist folder of another build, such as {@link baseline}
    */
-  async serve(name: string, env: Readonly<Record<string, string>> = {}, args: readonly string[] = []): Promise<Served> {
+  async serve(
+    name: string,
+    env: Readonly<Record<string, string>> = {},
+    args: readonly string[] = [],
+    dist = this.dist,
+  ): Promise<Served> {
     const dir = join(this.scratch, name);
-    const child = this.#spawn(["serve", "--port", "0", "--data-dir", dir, ...args], env);
+    const child = this.#spawn(["serve", "--port", "0", "--data-dir", dir, ...args], env, join(dist, "prism"));
     let text = "";
     const read = (part: string): void => {
       text += part;
@@ -146,8 +155,8 @@ export class Context {
     for (const child of this.#running) child.kill("SIGKILL");
   }
 
-  #spawn(args: readonly string[], env: Readonly<Record<string, string>>): ChildProcess {
-    const child = spawn(this.executable, args, {
+  #spawn(args: readonly string[], env: Readonly<Record<string, string>>, executable = this.executable): ChildProcess {
+    const child = spawn(executable, args, {
       cwd: this.scratch,
       env: {
         PATH: process.env["PATH"] ?? "",

@@ -1,0 +1,60 @@
+import type { Step } from "../story.ts";
+
+const API = "/alertmanager/api/v2";
+const SILENCE = {
+  matchers: [{ name: "alertname", value: "DiskFull", isRegex: false, isEqual: true }],
+  startsAt: "2026-01-01T00:00:00Z",
+  endsAt: "2099-01-01T00:00:00Z",
+  createdBy: "ops",
+  comment: "The disks are exchanged",
+};
+const ALERTS = [
+  {
+    labels: { alertname: "DiskFull", instance: "db-2", severity: "critical" },
+    annotations: { summary: "The disk of db-2 is full" },
+    generatorURL: "http://prometheus.example/graph",
+  },
+  { labels: { alertname: "Slow", instance: "web-1", severity: "warning" }, endsAt: "2099-01-01T00:00:00Z" },
+];
+
+export const ALERTMANAGER: readonly Step[] = [
+  { title: "status", ask: `GET ${API}/status` },
+  { title: "status without a credential", ask: `GET ${API}/status`, as: null },
+  { title: "receivers", ask: `GET ${API}/receivers` },
+  { title: "alerts of Prometheus", ask: `POST ${API}/alerts`, body: ALERTS },
+  { title: "by a viewer", ask: `POST ${API}/alerts`, body: ALERTS, as: "Viewer" },
+  { title: "into a project with its key", ask: `POST ${API}/alerts`, body: ALERTS, as: "key all" },
+  { title: "into a project by its name", ask: "POST /alertmanager/shop/api/v2/alerts", body: ALERTS },
+  { title: "into no project", ask: "POST /alertmanager/none/api/v2/alerts", body: ALERTS },
+  { title: "no list", ask: `POST ${API}/alerts`, body: {} },
+  { title: "no labels", ask: `POST ${API}/alerts`, body: [{}] },
+  { title: "a bad label", ask: `POST ${API}/alerts`, body: [{ labels: { "": "x" } }] },
+  { title: "alerts", ask: `GET ${API}/alerts` },
+  { title: "alerts of the shop", ask: "GET /alertmanager/shop/api/v2/alerts" },
+  { title: "by a label", ask: `GET ${API}/alerts?filter=severity%3D%22critical%22` },
+  { title: "by a bad label", ask: `GET ${API}/alerts?filter=severity` },
+  { title: "not active", ask: `GET ${API}/alerts?active=false` },
+  { title: "by receiver", ask: `GET ${API}/alerts?receiver=default` },
+  { title: "groups", ask: `GET ${API}/alerts/groups` },
+  { title: "a silence", ask: `POST ${API}/silences`, body: SILENCE, save: { silence: ["silenceID"] } },
+  { title: "a silence without matchers", ask: `POST ${API}/silences`, body: { ...SILENCE, matchers: [] } },
+  { title: "a silence by a viewer", ask: `POST ${API}/silences`, body: SILENCE, as: "Viewer" },
+  { title: "silences", ask: `GET ${API}/silences` },
+  { title: "silences by a label", ask: `GET ${API}/silences?filter=alertname%3D%22Slow%22` },
+  { title: "one silence", ask: `GET ${API}/silence/{silence}` },
+  { title: "no silence", ask: `GET ${API}/silence/0198c0de-0000-7000-8000-000000000000` },
+  { title: "no id", ask: `GET ${API}/silence/none` },
+  { title: "silenced alerts", ask: `GET ${API}/alerts?silenced=true&active=true` },
+  { title: "alerts without the silenced", ask: `GET ${API}/alerts?silenced=false` },
+  { title: "changed", ask: `POST ${API}/silences`, body: { ...SILENCE, id: "{silence}", comment: "longer" } },
+  { title: "ended", ask: `DELETE ${API}/silence/{silence}` },
+  { title: "ended again", ask: `DELETE ${API}/silence/{silence}` },
+  { title: "resolved", ask: `POST ${API}/alerts`, body: [{ ...ALERTS[0], endsAt: "2026-11-25T10:00:00Z" }] },
+  { title: "alerts after that", ask: `GET ${API}/alerts` },
+  { title: "the first version", ask: "GET /alertmanager/api/v1/alerts" },
+  { title: "healthy", ask: "GET /alertmanager/-/healthy", as: null },
+  { title: "ready", ask: "GET /alertmanager/-/ready", as: null },
+  { title: "metrics", ask: "GET /alertmanager/metrics", isHead: true },
+  { title: "description", ask: `GET ${API}/swagger.json`, isHead: true },
+  { title: "another method", ask: `PUT ${API}/alerts` },
+];
