@@ -95,6 +95,11 @@ export class ServerClient {
     return this.#json({ method: "POST", path, query, body: bytes });
   }
 
+  /** Any request, with its answer as JSON. @throws ServerRefused, CommandError 4 if no server answers */
+  request<T>(request: PrismRequest): Promise<T> {
+    return this.#json(request);
+  }
+
   /** Any request; the answer is read as it arrives. @throws ServerRefused, CommandError 4 */
   open(request: PrismRequest): Promise<Response> {
     return this.#open({ limitMs: null, ...request });

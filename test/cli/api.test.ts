@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -189,4 +189,18 @@ test("prism api calls a server of another version as that one describes its oper
   const { error } = JSON.parse(stderr) as { error: { code: string; message: string } };
   assert.deepEqual([status, error.code], [6, "OPERATION_NOT_FOUND"]);
   assert.match(error.message, /, Prism 9\.1\.0, has no operation listRules; /);
+});
+
+test("the operations that commands call are there", () => {
+  const root = join(import.meta.dirname, "../../src/cli");
+  const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));
+  const text = files.map((name) => readFileSync(join(root, name), "utf8")).join("\n");
+  const called = [...text.matchAll(/(?:\b(?:of|list): |(?:callOf|listOf)(?:<[^;]*?>)?\(\s*\w+,\s*)"(\w+)"/g)].map(
+    ([, id = ""]) => id,
+  );
+  assert.ok(called.length > 40, String(called.length));
+  assert.deepEqual(
+    called.filter((id) => !operations().has(id)),
+    [],
+  );
 });

@@ -1,7 +1,7 @@
 import { stdout } from "node:process";
 import type { Config } from "../../config/load.ts";
 import { createLogger, type ReloadableLogger } from "../../config/logger.ts";
-import { asTyped } from "./text.ts";
+import { asTyped, localTime } from "./text.ts";
 
 interface OutputOptions {
   readonly json: boolean;
@@ -146,6 +146,17 @@ export function printable(text: string): string {
   return text.replace(UNPRINTABLE, (character) =>
     character === "\n" || character === "\t" ? " " : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
+}
+
+/** A time in this terminal's zone, to the minute. */
+export function shortTime(rfc3339: string | null): string {
+  return rfc3339 === null ? "-" : localTime(rfc3339).slice(0, 16);
+}
+
+/** A cell that leaves room for the others on a line of 80 characters. */
+export function cut(text: string, width = 36): string {
+  const clean = printable(text);
+  return clean.length <= width ? clean : `${clean.slice(0, width - 1)}…`;
 }
 
 /** The log of a long-running command: JSON lines; readable ones on a developer's terminal. */

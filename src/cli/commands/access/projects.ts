@@ -1,13 +1,11 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Leftovers } from "../../../features/access/projects/leftovers.ts";
-import { contextOf } from "../../context.ts";
-import { deleteAfterQuestion, everyItem, online } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
+import { type Call, callOf, filled, listOf, resource, tableOf } from "../../resource.ts";
 import type { ServerClient } from "../../server-client.ts";
 import { bytesText } from "../doctor/check.ts";
 
-const PATH = "/api/v1/projects";
 const ROLES = ["owner", "editor", "viewer"];
 const DEFAULT_ROLE = "viewer";
 
@@ -44,86 +42,13 @@ function leftoverLines({ keysRevoked, keysRestricted, keysHandedOver, toRotate, 
   return rows.length === 0 ? [] : [...table(["STATE", "KIND", "ID", "NAME"], rows), ...rest];
 }
 
-function pathOf(project: string, rest = ""): string {
-  return `${PATH}/${encodeURIComponent(project)}${rest}`;
-}
-
-function projectsTable(projects: readonly Project[]): string[] {
-  if (projects.length === 0) return ["no projects"];
-  return table(
-    ["ID", "SLUG", "CREATED", "YOUR ROLE", "NAME"],
-    projects.map(({ id, slug, createdAt, role, name }) => [id, slug, createdAt, role, name]),
-  );
-}
-
-function membersTable(members: readonly Member[]): string[] {
-  if (members.length === 0) return ["no members"];
-  return table(
-    ["USER ID", "USERNAME", "ROLE", "NAME"],
-    members.map(({ userId, username, role, name }) => [userId, username, role, name]),
-  );
-}
+const PROJECTS = { ID: "id", SLUG: "slug", CREATED: "createdAt", "YOUR ROLE": "role", NAME: "name" };
+const MEMBERS = { "USER ID": "userId", USERNAME: "username", ROLE: "role", NAME: "name" };
 
 /** The slugs of all projects that the caller may read, by id. */
 export async function slugsOf(server: ServerClient): Promise<ReadonlyMap<string, string>> {
-  const projects = await everyItem<Project>(server, PATH);
+  const projects = (await listOf(server, "listProjects", {})) as unknown as Project[];
   return new Map(projects.map(({ id, slug }) => [id, slug]));
-}
-
-function addManageProjects(projects: Command): void {
-  projects
-    .command("list")
-    .description("list projects, newest first: those you are a member of, or all with projects:all")
-    .addHelpText("after", "\nExamples:\n  $ prism projects list\n  $ prism projects list --json")
-    .action((_flags: object, command: Command) =>
-      online(command, async (server, { out }) => {
-        const found = await everyItem<Project>(server, PATH);
-        out.result({ projects: found }, () => projectsTable(found));
-      }),
-    );
-  projects
-    .command("create")
-    .description("create a project; its first API key is printed once, alone on stdout")
-    .argument("<name>", "display name")
-    .option("--slug <slug>", "1 to 64 of a-z, 0-9 and dash (default: made from the name)")
-    .addHelpText("after", "\nExamples:\n  $ KEY=$(prism projects create Operations --slug ops)")
-    .action((name: string, { slug }: { readonly slug?: string }, command: Command) =>
-      online(command, async (server, { out }) => {
-        const body = { name, ...(slug === undefined ? {} : { slug }) };
-        const made = await server.post<Project & { readonly apiKey?: string }>(PATH, body);
-        out.result(made, () => made.apiKey ?? "");
-        const key = made.apiKey === undefined ? "it has no API key" : "its API key is not shown again";
-        out.note(`Project ${made.id} has the slug ${made.slug}; ${key}.`);
-      }),
-    );
-  projects
-    .command("rename")
-    .description("change the name of a project; its slug and id do not change")
-    .argument("<project>", "id or slug")
-    .argument("<name>", "the new name")
-    .addHelpText("after", "\nExample:\n  $ prism projects rename ops 'Operations (old)'")
-    .action((project: string, name: string, _flags: object, command: Command) =>
-      online(command, async (server, { out }) => {
-        const renamed = await server.change<Project>("PATCH", pathOf(project), { name });
-        out.result(renamed, () => projectsTable([renamed]));
-      }),
-    );
-  projects
-    .command("delete")
-    .description("delete a project with its events, keys and rules")
-    .argument("<project>", "id or slug")
-    .option("--yes", "do not ask")
-    .addHelpText("after", "\nExample:\n  $ prism projects delete ops --yes")
-    .action(async (project: string, { yes }: { readonly yes?: boolean }, command: Command) => {
-      const { id, slug, name } = await deleteAfterQuestion(command, yes, {
-        find: (server) => server.get<Project & { readonly eventCount: number }>(pathOf(project)),
-        question: (found) =>
-          `Delete the project ${printable(found.name)} (${found.slug}) ` +
-          `with ${found.eventCount} events, its keys and rules?`,
-        remove: (server, found) => server.delete(pathOf(found.id)),
-      });
-      contextOf(command).out.result({ id, slug, name, deleted: true }, () => `${id}  ${slug}  deleted`);
-    });
 }
 
 interface Stored {
@@ -143,86 +68,14 @@ function limitIn(value: string): number | "default" {
   throw new InvalidArgumentError("Use a whole number of bytes, or default.");
 }
 
-function addStorage(projects: Command): void {
-  projects
-    .command("storage")
-    .description("show what a project stores and its limit; --limit sets one of its own, as an administrator")
-    .argument("<project>", "id or slug")
-    .option("--limit <bytes>", "the most it may store; default: as the configuration says", limitIn)
-    .addHelpText(
-      "after",
-      "\nExamples:\n  $ prism projects storage ops\n  $ prism projects storage ops --limit 5368709120",
-    )
-    .action((project: string, { limit }: { readonly limit?: number | "default" }, command: Command) =>
-      online(command, async (server, { out }) => {
-        const storageBytes = limit === "default" ? null : limit;
-        if (storageBytes !== undefined) await server.change("PATCH", pathOf(project), { storageBytes });
-        const { slug, storage } = await server.get<Stored>(pathOf(project));
-        out.result({ slug, ...storage }, () => storageText({ slug, storage }));
-      }),
-    );
+async function showStorage({ server, out, given: { id, limit } }: Call): Promise<void> {
+  const storageBytes = limit === "default" ? null : limit;
+  if (storageBytes !== undefined) await callOf(server, "updateProject", { id, storageBytes });
+  const { slug, storage } = await callOf<Stored>(server, "getProject", { id });
+  out.result({ slug, ...storage }, () => storageText({ slug, storage }));
 }
 
-interface AddFlags {
-  readonly role: string;
-  readonly keepKeys?: boolean;
-}
-
-function addMembers(projects: Command): void {
-  projects
-    .command("members")
-    .description("list the members of a project")
-    .argument("<project>", "id or slug")
-    .addHelpText("after", "\nExample:\n  $ prism projects members ops")
-    .action((project: string, _flags: object, command: Command) =>
-      online(command, async (server, { out }) => {
-        const members = await everyItem<Member>(server, pathOf(project, "/members"));
-        out.result({ members }, () => membersTable(members));
-      }),
-    );
-  projects
-    .command("add-member")
-    .description("add a user to a project, or change the role; a mail address gets an invitation")
-    .argument("<project>", "id or slug")
-    .argument("<user>", "id, external id or username, or a mail address")
-    .addOption(new Option("--role <role>", "role of the member").choices(ROLES).default(DEFAULT_ROLE))
-    .option(
-      "--keep-keys",
-      "for a lower role: keep the API keys that the member made; they belong to you or another owner",
-    )
-    .addHelpText("after", "\nExamples:\n  $ prism projects add-member ops ann --role editor")
-    .action((project: string, user: string, { role, keepKeys }: AddFlags, command: Command) =>
-      online(command, async (server, { out }) => {
-        const made = await server.post<Member & Leftovers & { readonly email?: string; readonly inviteUrl?: string }>(
-          pathOf(project, "/members"),
-          { userId: user, role, ...(keepKeys === true ? { keepKeys } : {}) },
-        );
-        out.result(made, () =>
-          made.email === undefined ? [...membersTable([made]), ...leftoverLines(made)] : (made.inviteUrl ?? ""),
-        );
-        if (made.email !== undefined) out.note(`${printable(made.email)} is invited as ${made.role}.`);
-      }),
-    );
-  projects
-    .command("remove-member")
-    .description("remove a member from a project")
-    .argument("<project>", "id or slug")
-    .argument("<user>", "id, external id, username or mail address; me to leave it")
-    .option("--keep-keys", "keep the API keys that the member made; they are revoked otherwise")
-    .addHelpText("after", "\nExample:\n  $ prism projects remove-member ops ann")
-    .action((project: string, user: string, { keepKeys }: { readonly keepKeys?: boolean }, command: Command) =>
-      online(command, async (server, { out }) => {
-        const query = keepKeys === true ? "?keepKeys=true" : "";
-        const left = await server.delete<Leftovers | undefined>(
-          pathOf(project, `/members/${encodeURIComponent(user)}${query}`),
-        );
-        out.result({ project, user, removed: true, ...left }, () => [
-          `${printable(user)} is no longer a member of ${printable(project)}`,
-          ...leftoverLines(left ?? {}),
-        ]);
-      }),
-    );
-}
+type Added = Member & Leftovers & { readonly email?: string; readonly inviteUrl?: string };
 
 interface LostRights extends Member {
   readonly projectId: string;
@@ -232,6 +85,7 @@ interface LostRights extends Member {
 }
 
 interface RaiseFlags {
+  readonly user?: string;
   readonly project?: string;
   readonly all?: boolean;
   readonly role?: string;
@@ -247,67 +101,150 @@ function lostTable(lost: readonly LostRights[]): string[] {
 }
 
 /** Setting a role, also the same one, removes the member from the list. */
-function addRaise(projects: Command): void {
-  projects
-    .command("raise")
-    .description("list members whose server roles gave them more before only the role in a project counted; raise them")
-    .argument("[user]", "id or username of the only member to raise")
-    .option("--all", "raise all of them; owners are made only with --role owner")
-    .option("--project <project>", "only members of this project: id or slug")
-    .addOption(
-      new Option("--role <role>", "give this role, in place of the least that has the lost rights").choices(ROLES),
-    )
-    .option("--keep", "keep their roles, and list them no longer")
-    .addHelpText("after", "\nExamples:\n  $ prism projects raise\n  $ prism projects raise --all")
-    .action((user: string | undefined, flags: RaiseFlags, command: Command) =>
-      online(command, async (server, { out }) => {
-        const { data } = await server.get<{ readonly data: LostRights[] }>("/api/v1/members/lost-rights");
-        const listed = data.filter(
-          (row) =>
-            (user === undefined || row.userId === user || row.username === user) &&
-            (flags.project === undefined || row.projectId === flags.project || row.slug === flags.project),
-        );
-        if (user === undefined && flags.all !== true) {
-          out.result({ members: listed }, () => lostTable(listed));
-          if (listed.length > 0)
-            out.note("prism projects raise --all gives these roles, other than owner; --keep leaves them as they are.");
-          return;
-        }
-        if (user !== undefined && listed.length === 0)
-          throw new CommandError(EXIT.notFound, `${printable(user)} has lost no rights`);
-        // An owner manages members and keys: more than was lost, so each is named.
-        const isSkipped = (row: LostRights) =>
-          user === undefined && row.roleWithThem === "owner" && flags.role === undefined && flags.keep !== true;
-        const lost = listed.filter((row) => !isSkipped(row));
-        const members: (Member & { readonly slug: string })[] = [];
-        for (const { projectId, slug, userId, ...row } of lost) {
-          const role = flags.keep === true ? row.role : (flags.role ?? row.roleWithThem);
-          const path = pathOf(projectId, `/members/${encodeURIComponent(userId)}`);
-          members.push({ ...(await server.change<Member>("PATCH", path, { role })), slug });
-        }
-        out.result({ members }, () =>
-          table(
-            ["PROJECT", "USER ID", "USERNAME", "ROLE"],
-            members.map(({ slug, userId, username, role }) => [slug, userId, username, role]),
-          ),
-        );
-        for (const row of listed.filter(isSkipped))
-          out.note(
-            `Not raised: ${printable(row.username ?? row.userId)} in ${row.slug} would be an owner: ` +
-              `prism projects raise ${row.userId} --project ${row.slug}`,
-          );
-      }),
+async function raise({ server, out, given }: Call): Promise<void> {
+  const { user, ...flags } = given as RaiseFlags;
+  const { data } = await callOf<{ readonly data: LostRights[] }>(server, "listLostRights", {});
+  const listed = data.filter(
+    (row) =>
+      (user === undefined || row.userId === user || row.username === user) &&
+      (flags.project === undefined || row.projectId === flags.project || row.slug === flags.project),
+  );
+  if (user === undefined && flags.all !== true) {
+    out.result({ members: listed }, () => lostTable(listed));
+    if (listed.length > 0)
+      out.note("prism projects raise --all gives these roles, other than owner; --keep leaves them as they are.");
+    return;
+  }
+  if (user !== undefined && listed.length === 0)
+    throw new CommandError(EXIT.notFound, `${printable(user)} has lost no rights`);
+  // An owner manages members and keys: more than was lost, so each is named.
+  const isSkipped = (row: LostRights) =>
+    user === undefined && row.roleWithThem === "owner" && flags.role === undefined && flags.keep !== true;
+  const lost = listed.filter((row) => !isSkipped(row));
+  const members: (Member & { readonly slug: string })[] = [];
+  for (const { projectId, slug, userId, ...row } of lost) {
+    const role = flags.keep === true ? row.role : (flags.role ?? row.roleWithThem);
+    members.push({ ...(await callOf<Member>(server, "updateProjectMember", { id: projectId, userId, role })), slug });
+  }
+  out.result({ members }, () =>
+    table(
+      ["PROJECT", "USER ID", "USERNAME", "ROLE"],
+      members.map(({ slug, userId, username, role }) => [slug, userId, username, role]),
+    ),
+  );
+  for (const row of listed.filter(isSkipped))
+    out.note(
+      `Not raised: ${printable(row.username ?? row.userId)} in ${row.slug} would be an owner: ` +
+        `prism projects raise ${row.userId} --project ${row.slug}`,
     );
 }
 
 /** Projects and their members on a running server. */
 export function addProjects(program: Command): void {
-  const projects = program
-    .command("projects")
-    .description("list, create, rename and delete projects; storage; list, add, raise and remove members")
-    .addHelpText("after", "\nExamples:\n  $ prism projects list\n  $ prism projects members default");
-  addManageProjects(projects);
-  addStorage(projects);
-  addMembers(projects);
-  addRaise(projects);
+  const project = { id: ["<project>", "id or slug"] } as const;
+  resource(program, "projects", "project", {
+    text: "list, create, rename and delete projects; storage; list, add, raise and remove members",
+    examples: ["projects list", "projects members default"],
+    ref: "id or slug",
+    find: (server, id) => callOf(server, "getProject", { id }),
+    verbs: {
+      list: {
+        text: "list projects, newest first: those you are a member of, or all with projects:all",
+        examples: ["", "--json"],
+        of: "listProjects",
+        columns: PROJECTS,
+      },
+      create: {
+        text: "create a project; its first API key is printed once, alone on stdout",
+        examples: "Examples:\n  $ KEY=$(prism projects create Operations --slug ops)",
+        of: "createProject",
+        args: { name: ["<name>", "display name"] },
+        flags: { slug: ["--slug <slug>", "1 to 64 of a-z, 0-9 and dash (default: made from the name)"] },
+        say: "{apiKey}",
+        after: ({ id, slug, apiKey }: Project & { readonly apiKey?: string }, { out }) =>
+          out.note(
+            `Project ${id} has the slug ${slug}; ` +
+              `${apiKey === undefined ? "it has no API key" : "its API key is not shown again"}.`,
+          ),
+      },
+      rename: {
+        text: "change the name of a project; its slug and id do not change",
+        examples: ["ops 'Operations (old)'"],
+        of: "updateProject",
+        args: { ...project, name: ["<name>", "the new name"] },
+        lines: (renamed: Project) => tableOf(PROJECTS, [renamed]),
+      },
+      delete: {
+        text: "delete a project with its events, keys and rules",
+        examples: ["ops --yes"],
+        one: true,
+        of: "deleteProject",
+        ask: "Delete the project {name} ({slug}) with {eventCount} events, its keys and rules?",
+        json: ({ id, slug, name }: Project) => ({ id, slug, name, deleted: true }),
+        say: "{id}  {slug}  deleted",
+      },
+      storage: {
+        text: "show what a project stores and its limit; --limit sets one of its own, as an administrator",
+        examples: ["ops", "ops --limit 5368709120"],
+        args: project,
+        flags: {
+          limit: ["--limit <bytes>", "the most it may store; default: as the configuration says", limitIn],
+        },
+        run: showStorage,
+      },
+      members: {
+        text: "list the members of a project",
+        examples: ["ops"],
+        of: "listProjectMembers",
+        as: "members",
+        none: "no members",
+        args: project,
+        columns: MEMBERS,
+      },
+      "add-member": {
+        text: "add a user to a project, or change the role; a mail address gets an invitation",
+        examples: "Examples:\n  $ prism projects add-member ops ann --role editor",
+        of: "addProjectMember",
+        args: { ...project, userId: ["<user>", "id, external id or username, or a mail address"] },
+        flags: {
+          role: new Option("--role <role>", "role of the member").choices(ROLES).default(DEFAULT_ROLE),
+          keepKeys: [
+            "--keep-keys",
+            "for a lower role: keep the API keys that the member made; they belong to you or another owner",
+          ],
+        },
+        lines: (made: Added) =>
+          made.email === undefined ? [...tableOf(MEMBERS, [made]), ...leftoverLines(made)] : (made.inviteUrl ?? ""),
+        after({ email, role }: Added, { out }) {
+          if (email !== undefined) out.note(`${printable(email)} is invited as ${role}.`);
+        },
+      },
+      "remove-member": {
+        text: "remove a member from a project",
+        examples: ["ops ann"],
+        of: "removeProjectMember",
+        args: { ...project, userId: ["<user>", "id, external id, username or mail address; me to leave it"] },
+        flags: { keepKeys: ["--keep-keys", "keep the API keys that the member made; they are revoked otherwise"] },
+        json: (left: object, { given }) => ({ project: given["id"], user: given["userId"], removed: true, ...left }),
+        lines: (left: Leftovers, { given }) => [
+          filled("{userId} is no longer a member of {id}", given),
+          ...leftoverLines(left),
+        ],
+      },
+      raise: {
+        text: "list members whose server roles gave them more before only the role in a project counted; raise them",
+        examples: ["", "--all"],
+        args: { user: ["[user]", "id or username of the only member to raise"] },
+        flags: {
+          all: ["--all", "raise all of them; owners are made only with --role owner"],
+          project: ["--project <project>", "only members of this project: id or slug"],
+          role: new Option("--role <role>", "give this role, in place of the least that has the lost rights").choices(
+            ROLES,
+          ),
+          keep: ["--keep", "keep their roles, and list them no longer"],
+        },
+        run: raise,
+      },
+    },
+  });
 }

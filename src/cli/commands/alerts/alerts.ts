@@ -5,17 +5,15 @@ import type { Context } from "../../context.ts";
 import { everyItem, online, pick } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { integerFlag } from "../../output/flag-values.ts";
-import { printable, table } from "../../output/output.ts";
+import { cut, printable, shortTime, table } from "../../output/output.ts";
 import type { ServerClient } from "../../server-client.ts";
 import {
-  cut,
   type Labels,
   labelsOf,
   labelText,
   OF_PROJECT,
   type ProjectFlag,
   SEARCHED,
-  shortTime,
   subcommand,
   timelineText,
   wrapped,

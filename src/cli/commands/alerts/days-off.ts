@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { online, pick } from "../../on-server.ts";
 import { futureFlag } from "../../output/flag-values.ts";
-import { table } from "../../output/output.ts";
+import { cut, shortTime, table } from "../../output/output.ts";
 import type { ServerClient } from "../../server-client.ts";
 import {
   at,
@@ -14,7 +14,7 @@ import {
   type Warned,
   warningLines,
 } from "./oncall-things.ts";
-import { cut, OF_PROJECT, type ProjectFlag, shortTime, subcommand } from "./things.ts";
+import { OF_PROJECT, type ProjectFlag, subcommand } from "./things.ts";
 
 interface DaysOff extends Warned {
   readonly id: string;

@@ -3,10 +3,10 @@ import { type Command, Option } from "commander";
 import { online } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { durationFlag, integerFlag } from "../../output/flag-values.ts";
-import { table } from "../../output/output.ts";
+import { cut, shortTime, table } from "../../output/output.ts";
 import type { ServerClient } from "../../server-client.ts";
 import { nameOf, type Person } from "./oncall-things.ts";
-import { cut, OF_PROJECT, type ProjectFlag, shortTime, subcommand } from "./things.ts";
+import { OF_PROJECT, type ProjectFlag, subcommand } from "./things.ts";
 
 const PATH = "/api/v1/drills";
 const LOOK_EVERY_MS = 1000;

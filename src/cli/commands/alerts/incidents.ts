@@ -4,21 +4,12 @@ import { type Context, contextOf } from "../../context.ts";
 import { everyItem, online } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { durationFlag, integerFlag } from "../../output/flag-values.ts";
-import { printable, table } from "../../output/output.ts";
+import { cut, printable, shortTime, table } from "../../output/output.ts";
 import { withServer } from "../../with-server.ts";
 import { confirm } from "../access/prompt.ts";
 import { showExplanation } from "./alerts.ts";
 import { addPeople } from "./page.ts";
-import {
-  cut,
-  findIncident,
-  type Incident,
-  OF_PROJECT,
-  type ProjectFlag,
-  shortTime,
-  subcommand,
-  timelineText,
-} from "./things.ts";
+import { findIncident, type Incident, OF_PROJECT, type ProjectFlag, subcommand, timelineText } from "./things.ts";
 
 const PATH = "/api/v1/incidents";
 const STATES = ["open", "acknowledged", "snoozed", "resolved", "unresolved"];

@@ -1,7 +1,8 @@
 import { zoneOffsetMs } from "../../../core/clock.ts";
 import { everyItem, pick } from "../../on-server.ts";
+import { cut, shortTime } from "../../output/output.ts";
 import type { ServerClient } from "../../server-client.ts";
-import { cut, type ProjectFlag, shortTime } from "./things.ts";
+import type { ProjectFlag } from "./things.ts";
 
 /* What the commands about on-call share. */
 

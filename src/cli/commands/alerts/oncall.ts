@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { online } from "../../on-server.ts";
 import { futureFlag } from "../../output/flag-values.ts";
-import { table } from "../../output/output.ts";
+import { cut, table } from "../../output/output.ts";
 import { addDaysOff } from "./days-off.ts";
 import {
   at,
@@ -15,7 +15,7 @@ import {
   warningLines,
   zonedTime,
 } from "./oncall-things.ts";
-import { cut, OF_PROJECT, type ProjectFlag, subcommand } from "./things.ts";
+import { OF_PROJECT, type ProjectFlag, subcommand } from "./things.ts";
 
 /** Width of names beside two times with their offsets, on a line of 80 characters. */
 const PEOPLE = 28;

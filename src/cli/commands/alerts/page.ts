@@ -1,8 +1,9 @@
 import { type Command, Option } from "commander";
 import { online } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { cut } from "../../output/output.ts";
 import { findSchedule } from "./oncall-things.ts";
-import { cut, findIncident, type Incident, OF_PROJECT, type ProjectFlag, subcommand } from "./things.ts";
+import { findIncident, type Incident, OF_PROJECT, type ProjectFlag, subcommand } from "./things.ts";
 
 const PATH = "/api/v1/incidents";
 const MAX_TITLE = 255;

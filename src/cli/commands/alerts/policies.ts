@@ -1,13 +1,9 @@
 import type { Command } from "commander";
 import { readStdin, readTextFile } from "../../files.ts";
-import { online, pick } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
-import { printable, table } from "../../output/output.ts";
-import type { ServerClient } from "../../server-client.ts";
-import { cut, labelsOf, OF_PROJECT, type ProjectFlag, subcommand, wrapped } from "./things.ts";
-
-const PATH = "/api/v1/policies";
-const ROUTES = "/api/v1/routes";
+import { cut, printable } from "../../output/output.ts";
+import { type Call, callOf, filled, listOf, resource } from "../../resource.ts";
+import { labelsOf, OF_PROJECT, wrapped } from "./things.ts";
 
 interface Policy {
   readonly id: string;
@@ -19,18 +15,6 @@ interface Policy {
   readonly version: number;
   /** Of an answer to a change. */
   readonly warnings?: readonly { readonly message: string }[];
-}
-
-async function policiesOf(server: ServerClient, { project }: ProjectFlag): Promise<readonly Policy[]> {
-  return (await server.get<{ data: readonly Policy[] }>(PATH, { projectId: project })).data;
-}
-
-async function findPolicy(server: ServerClient, ref: string, flags: ProjectFlag): Promise<Policy> {
-  return pick(await policiesOf(server, flags), ref, {
-    one: "policy",
-    namesOf: ({ name }) => [name],
-    lineOf: ({ id, name }) => `${id}  ${name}`,
-  });
 }
 
 /** The members that a request takes. */
@@ -61,75 +45,6 @@ async function jsonOf(file: string): Promise<unknown> {
   }
 }
 
-function queryOf({ project }: ProjectFlag): string {
-  return project === undefined ? "" : `?projectId=${encodeURIComponent(project)}`;
-}
-
-/** Policies of a project on a running server. */
-export function addPolicies(program: Command): void {
-  const policies = program
-    .command("policies")
-    .description("list, show, export and import policies")
-    .addHelpText("after", "\nExamples:\n  $ prism policies list\n  $ prism policies export > policies.json");
-  subcommand(policies, "list", "list the policies of a project", [""])
-    .option(...OF_PROJECT)
-    .action((flags: ProjectFlag, command: Command) =>
-      online(command, async (server, { out }) => {
-        const found = await policiesOf(server, flags);
-        out.result({ policies: found }, () =>
-          table(
-            ["VERSION", "STEPS", "NAME"],
-            found.map(({ version, steps, opensIncidents, name }) => [
-              version,
-              opensIncidents ? cut(steps.map(({ type }) => type).join(" ")) : "opens no incidents",
-              cut(name, 30),
-            ]),
-          ),
-        );
-      }),
-    );
-  subcommand(policies, "show", "print a policy as JSON", ["Database"])
-    .argument("<policy>", "id or name, or a prefix")
-    .option(...OF_PROJECT)
-    .action((ref: string, flags: ProjectFlag, command: Command) =>
-      online(command, async (server, { out }) => {
-        const found = await findPolicy(server, ref, flags);
-        out.result(found, () => JSON.stringify(portable(found), null, 2));
-      }),
-    );
-  subcommand(policies, "export", "print all policies as JSON for prism policies import", ["--project ops"])
-    .option(...OF_PROJECT)
-    .action((flags: ProjectFlag, command: Command) =>
-      online(command, async (server, { out }) => {
-        const found = (await policiesOf(server, flags)).map(portable);
-        out.result(found, () => JSON.stringify(found, null, 2));
-      }),
-    );
-  subcommand(policies, "import", "create or change policies by name from a JSON file; - is stdin", ["policies.json"])
-    .argument("<file>", "a policy, or a list of policies")
-    .option(...OF_PROJECT)
-    .action(async (file: string, flags: ProjectFlag, command: Command) => {
-      const given = [await jsonOf(file)].flat() as readonly { readonly name?: string }[];
-      return online(command, async (server, { out }) => {
-        const known = await policiesOf(server, flags);
-        const stored: Policy[] = [];
-        for (const policy of given) {
-          const old = known.find(({ name }) => name === policy.name);
-          stored.push(
-            old
-              ? await server.change<Policy>("PUT", `${PATH}/${old.id}`, portable(policy), old.version)
-              : await server.post<Policy>(PATH, { ...portable(policy), projectId: flags.project }),
-          );
-        }
-        out.result({ policies: stored }, () =>
-          stored.map(({ name, version }) => `${printable(name)}  version ${version}`),
-        );
-        for (const { warnings = [] } of stored)
-          for (const { message } of warnings) out.note(`warning: ${printable(message)}`);
-      });
-    });
-}
-
 interface Matches {
   readonly matches: readonly {
     readonly path: readonly string[];
@@ -151,38 +66,100 @@ function matchLines({ path, policy: { name, version }, groupLabels }: Matches["m
   ];
 }
 
+function portableText(value: object): string {
+  return JSON.stringify(Array.isArray(value) ? value.map(portable) : portable(value), null, 2);
+}
+
+/** Creates policies, or changes those of the same name. */
+async function importPolicies({ server, out, given: { file, projectId } }: Call): Promise<void> {
+  const given = [await jsonOf(String(file))].flat() as readonly { readonly name?: string }[];
+  const known = (await listOf(server, "listPolicies", { projectId })) as unknown as Policy[];
+  const stored: Policy[] = [];
+  for (const policy of given) {
+    const old = known.find(({ name }) => name === policy.name);
+    const [of, values] = old
+      ? ["updatePolicy", { id: old.id, "If-Match": `"${old.version}"` }]
+      : ["createPolicy", { projectId }];
+    stored.push(await callOf<Policy>(server, of, { ...portable(policy), ...values }));
+  }
+  out.result({ policies: stored }, () => stored.map((each) => filled("{name}  version {version}", each)));
+  for (const { warnings = [] } of stored)
+    for (const { message } of warnings) out.note(`warning: ${printable(message)}`);
+}
+
+/** Policies of a project on a running server. */
+export function addPolicies(program: Command): void {
+  resource(program, "policies", "policy", {
+    text: "list, show, export and import policies",
+    examples: ["policies list", "policies export > policies.json"],
+    ref: "id or name, or a prefix",
+    list: "listPolicies",
+    names: ["name"],
+    line: "{id}  {name}",
+    scope: { projectId: OF_PROJECT },
+    verbs: {
+      list: {
+        text: "list the policies of a project",
+        examples: [""],
+        of: "listPolicies",
+        none: "VERSION  STEPS  NAME",
+        columns: {
+          VERSION: "version",
+          STEPS: ({ steps, opensIncidents }: Policy) =>
+            opensIncidents ? cut(steps.map(({ type }) => type).join(" ")) : "opens no incidents",
+          NAME: "name:30",
+        },
+      },
+      show: { text: "print a policy as JSON", examples: ["Database"], one: true, lines: portableText },
+      export: {
+        text: "print all policies as JSON for prism policies import",
+        examples: ["--project ops"],
+        of: "listPolicies",
+        json: ({ data }: { readonly data: readonly Policy[] }) => data.map(portable),
+        lines: ({ data }: { readonly data: readonly Policy[] }) => portableText(data),
+      },
+      import: {
+        text: "create or change policies by name from a JSON file; - is stdin",
+        examples: ["policies.json"],
+        args: { file: ["<file>", "a policy, or a list of policies"] },
+        run: importPolicies,
+      },
+    },
+  });
+}
+
 /** The routing document of a project on a running server. */
 export function addRoutes(program: Command): void {
-  const routes = program
-    .command("routes")
-    .description("show, set and test the routes of a project")
-    .addHelpText("after", "\nExamples:\n  $ prism routes show > routes.json\n  $ prism routes test team=db");
-  subcommand(routes, "show", "print the routing document as JSON", ["--project ops"])
-    .option(...OF_PROJECT)
-    .action((flags: ProjectFlag, command: Command) =>
-      online(command, async (server, { out }) => {
-        const routing = await server.get<object>(ROUTES, { projectId: flags.project });
-        out.result(routing, () => JSON.stringify(portable(routing), null, 2));
-      }),
-    );
-  subcommand(routes, "set", "replace the routing document by a JSON file; - is stdin", ["routes.json --project ops"])
-    .argument("<file>", "document, as prism routes show prints it")
-    .option(...OF_PROJECT)
-    .action(async (file: string, flags: ProjectFlag, command: Command) => {
-      const document = portable((await jsonOf(file)) as object);
-      return online(command, async (server, { out }) => {
-        const { version } = await server.get<{ version: number }>(ROUTES, { projectId: flags.project });
-        const stored = await server.change<{ version: number }>("PUT", ROUTES + queryOf(flags), document, version);
-        out.result(stored, () => `version ${stored.version}`);
-      });
-    });
-  subcommand(routes, "test", "show which routes and policies take labels", ["team=db severity=critical"])
-    .argument("<labels...>", "labels, such as team=db")
-    .option(...OF_PROJECT)
-    .action((given: readonly string[], flags: ProjectFlag, command: Command) =>
-      online(command, async (server, { out }) => {
-        const found = await server.post<Matches>(`${ROUTES}/test${queryOf(flags)}`, { labels: labelsOf(given) });
-        out.result(found, () => found.matches.flatMap(matchLines));
-      }),
-    );
+  resource(program, "routes", "route", {
+    text: "show, set and test the routes of a project",
+    examples: ["routes show > routes.json", "routes test team=db"],
+    scope: { projectId: OF_PROJECT },
+    verbs: {
+      show: {
+        text: "print the routing document as JSON",
+        examples: ["--project ops"],
+        of: "getRouting",
+        lines: portableText,
+      },
+      set: {
+        text: "replace the routing document by a JSON file; - is stdin",
+        examples: ["routes.json --project ops"],
+        args: { file: ["<file>", "document, as prism routes show prints it"] },
+        async run({ server, out, given: { file, projectId } }) {
+          const document = portable((await jsonOf(String(file))) as object);
+          const { version } = await callOf(server, "getRouting", { projectId });
+          const stored = await callOf(server, "putRouting", { projectId, "If-Match": `"${version}"`, ...document });
+          out.result(stored, () => filled("version {version}", stored));
+        },
+      },
+      test: {
+        text: "show which routes and policies take labels",
+        examples: ["team=db severity=critical"],
+        of: "testRoutes",
+        args: { labels: ["<labels...>", "labels, such as team=db"] },
+        values: ({ labels, ...given }) => ({ ...given, labels: labelsOf(labels as readonly string[]) }),
+        lines: ({ matches }: Matches) => matches.flatMap(matchLines),
+      },
+    },
+  });
 }

@@ -1,22 +1,10 @@
 import { type Command, Option } from "commander";
 import { countText } from "../../../core/clean-text.ts";
-import { everyItem, online, pick } from "../../on-server.ts";
-import { durationFlag, integerFlag } from "../../output/flag-values.ts";
-import { table } from "../../output/output.ts";
-import type { ServerClient } from "../../server-client.ts";
-import {
-  cut,
-  findIncident,
-  OF_PROJECT,
-  type ProjectFlag,
-  requireOne,
-  SEARCHED,
-  shortTime,
-  subcommand,
-  wrapped,
-} from "./things.ts";
+import { durationFlag } from "../../output/flag-values.ts";
+import { cut, shortTime } from "../../output/output.ts";
+import { type Call, resource, type Values } from "../../resource.ts";
+import { findIncident, OF_PROJECT, requireOne, SEARCHED, wrapped } from "./things.ts";
 
-const PATH = "/api/v1/silences";
 const STATES = ["pending", "active", "expired"];
 
 interface Silence {
@@ -24,11 +12,9 @@ interface Silence {
   readonly state: string;
   readonly text: string;
   readonly comment: string;
-  readonly createdBy: string;
   readonly hits: number;
   readonly startsAt: string;
   readonly endsAt: string | null;
-  readonly window: { readonly startsAt: string; readonly endsAt: string } | null;
 }
 
 interface Preview {
@@ -38,136 +24,92 @@ interface Preview {
   readonly warnings: readonly { readonly message: string }[];
 }
 
-interface SelectFlags extends ProjectFlag {
-  readonly incident?: string;
-  readonly notification?: string;
-}
+/** What a silence matches. */
+const SELECTION = {
+  args: { matchers: ["[matchers...]", `matchers such as team="db" or instance=~"db-.*"`] },
+  flags: {
+    incidentId: ["--incident <n>", "the labels that all alerts of this incident have"],
+    notificationId: ["--notification <id>", "as --incident, for the incident of a notification"],
+  },
+  check({ matchers, incidentId, notificationId }: Values) {
+    const [first] = matchers as readonly string[];
+    const given = [first, incidentId, notificationId] as (string | undefined)[];
+    requireOne(given, "matchers, --incident or --notification");
+  },
+  /** @throws CommandError 2, 6, 7 */
+  async values({ incidentId, matchers, ...given }: Values, { server }: Call) {
+    const project = (given["projectId"] as string | undefined) ?? "default";
+    const incident =
+      incidentId === undefined ? {} : { incidentId: (await findIncident(server, String(incidentId), { project })).id };
+    return { ...given, ...incident, ...((matchers as readonly string[]).length === 0 ? {} : { matchers }) };
+  },
+} as const;
 
-interface AddFlags extends SelectFlags {
-  readonly for: number;
-  readonly comment: string;
-}
-
-async function findSilence(server: ServerClient, ref: string, { project }: ProjectFlag): Promise<Silence> {
-  const found = await everyItem<Silence>(server, PATH, { projectId: project }, SEARCHED);
-  return pick(found, ref, {
-    one: "silence",
-    namesOf: ({ comment }) => [comment],
-    lineOf: ({ id, text }) => `${id}  ${cut(text)}`,
-  });
-}
-
-function addRead(silences: Command): void {
-  subcommand(silences, "list", "list silences that have not ended, the last to end first", ["", "--state active"])
-    .option(...OF_PROJECT)
-    .addOption(new Option("--state <state>", "only in this state").choices(STATES))
-    .option("--limit <n>", "list at most this many", integerFlag(1, 100_000), 50)
-    .action(({ project, state, limit }: ProjectFlag & { state?: string; limit: number }, command: Command) =>
-      online(command, async (server, { out }) => {
-        const query = { projectId: project, state: state ?? "pending,active", limit: Math.min(limit, 100) };
-        const found = await everyItem<Silence>(server, PATH, query, limit);
-        out.result({ silences: found }, () =>
-          found.length === 0
-            ? "no silences"
-            : table(
-                ["ID", "STATE", "UNTIL", "MATCHERS"],
-                found.map((each) => [
-                  each.id.slice(0, 13),
-                  each.state,
-                  shortTime(each.window?.endsAt ?? each.endsAt),
-                  cut(each.text, 34),
-                ]),
-              ),
-        );
-      }),
-    );
-  subcommand(silences, "show", "show a silence", ["0198c1de"])
-    .argument("<silence>", "id or comment, or a prefix")
-    .option(...OF_PROJECT)
-    .action((ref: string, flags: ProjectFlag, command: Command) =>
-      online(command, async (server, { out }) => {
-        const { id } = await findSilence(server, ref, flags);
-        const silence = await server.get<Silence>(`${PATH}/${id}`);
-        out.result(silence, () => [
+/** Silences on a running server. */
+export function addSilences(program: Command): void {
+  resource(program, "silences", "silence", {
+    text: "list, show, add, preview and expire silences",
+    examples: ["silences list", "silences add --incident 12 --for 2h"],
+    ref: "id or comment, or a prefix",
+    list: "listSilences",
+    names: ["comment"],
+    line: "{id}  {text:36}",
+    searched: SEARCHED,
+    scope: { projectId: OF_PROJECT },
+    verbs: {
+      list: {
+        text: "list silences that have not ended, the last to end first",
+        examples: ["", "--state active"],
+        of: "listSilences",
+        flags: { state: new Option("--state <state>", "only in this state").choices(STATES) },
+        limit: 50,
+        values: ({ state, ...given }) => ({ ...given, state: state ?? "pending,active" }),
+        columns: { ID: "id:id", STATE: "state", UNTIL: "window.endsAt|endsAt@", MATCHERS: "text:34" },
+      },
+      show: {
+        text: "show a silence",
+        examples: ["0198c1de"],
+        one: true,
+        of: "getSilence",
+        lines: (silence: Silence, { out }) => [
           out.bold(`Silence ${silence.id}`),
           `  ${silence.state}, ${shortTime(silence.startsAt)} to ${shortTime(silence.endsAt)}, ${silence.hits} hits`,
           ...wrapped(silence.text, "  "),
           ...wrapped(silence.comment, "  "),
-        ]);
-      }),
-    );
-}
-
-/** What a silence matches, from the command line. @throws CommandError 2, 6, 7 */
-async function selectionOf(server: ServerClient, matchers: readonly string[], flags: SelectFlags) {
-  const { project, incident, notification } = flags;
-  const selected =
-    incident === undefined
-      ? {}
-      : { incidentId: (await findIncident(server, incident, { project: project ?? "default" })).id };
-  const given = matchers.length === 0 ? {} : { matchers };
-  return { projectId: project, ...given, ...selected, notificationId: notification };
-}
-
-function requireSelection(matchers: readonly string[], { incident, notification }: SelectFlags): void {
-  requireOne([matchers[0], incident, notification], "matchers, --incident or --notification");
-}
-
-function addWrite(silences: Command): void {
-  const selecting = (command: Command): Command =>
-    command
-      .argument("[matchers...]", `matchers such as team="db" or instance=~"db-.*"`)
-      .option(...OF_PROJECT)
-      .option("--incident <n>", "the labels that all alerts of this incident have")
-      .option("--notification <id>", "as --incident, for the incident of a notification");
-  selecting(
-    subcommand(silences, "add", "silence alerts", [
-      `'team="db"' --for 2h --comment 'New disks'`,
-      "--incident 12 --for 8h",
-    ]),
-  )
-    .option("--for <duration>", "how long", durationFlag, 7_200_000)
-    .option("--comment <text>", "the reason, for other people", "")
-    .action((matchers: readonly string[], flags: AddFlags, command: Command) => {
-      requireSelection(matchers, flags);
-      return online(command, async (server, { out }) => {
-        const body = { ...(await selectionOf(server, matchers, flags)), durationMs: flags.for, comment: flags.comment };
-        const silence = await server.post<Silence>(PATH, body);
-        out.result(silence, () => `${silence.id}  until ${shortTime(silence.endsAt)}  ${cut(silence.text)}`);
-      });
-    });
-  selecting(
-    subcommand(silences, "preview", "show what a silence would withhold now; nothing is stored", [`'team="db"'`]),
-  ).action((matchers: readonly string[], flags: SelectFlags, command: Command) => {
-    requireSelection(matchers, flags);
-    return online(command, async (server, { out }) => {
-      const preview = await server.post<Preview>(`${PATH}/preview`, await selectionOf(server, matchers, flags));
-      out.result(preview, () => [
-        ...wrapped(preview.text),
-        countText(preview.hits, "firing alert matches", "firing alerts match"),
-        ...preview.incidents.map(({ number, title }) => `  incident ${number}  ${cut(title, 60)}`),
-        ...preview.warnings.flatMap(({ message }) => wrapped(`warning: ${message}`)),
-      ]);
-    });
+        ],
+      },
+      add: {
+        ...SELECTION,
+        text: "silence alerts",
+        examples: [`'team="db"' --for 2h --comment 'New disks'`, "--incident 12 --for 8h"],
+        of: "createSilence",
+        flags: {
+          ...SELECTION.flags,
+          durationMs: ["--for <duration>", "how long", durationFlag, 7_200_000],
+          comment: ["--comment <text>", "the reason, for other people", ""],
+        },
+        lines: ({ id, endsAt, text }: Silence) => `${id}  until ${shortTime(endsAt)}  ${cut(text)}`,
+      },
+      preview: {
+        ...SELECTION,
+        text: "show what a silence would withhold now; nothing is stored",
+        examples: [`'team="db"'`],
+        of: "previewSilence",
+        lines: (preview: Preview) => [
+          ...wrapped(preview.text),
+          countText(preview.hits, "firing alert matches", "firing alerts match"),
+          ...preview.incidents.map(({ number, title }) => `  incident ${number}  ${cut(title, 60)}`),
+          ...preview.warnings.flatMap(({ message }) => wrapped(`warning: ${message}`)),
+        ],
+      },
+      expire: {
+        text: "end a silence now",
+        examples: ["0198c1de"],
+        one: true,
+        of: "expireSilence",
+        json: ({ id }: Silence) => ({ id, expired: true }),
+        say: "{id}  expired",
+      },
+    },
   });
-  subcommand(silences, "expire", "end a silence now", ["0198c1de"])
-    .argument("<silence>", "id or comment, or a prefix")
-    .option(...OF_PROJECT)
-    .action((ref: string, flags: ProjectFlag, command: Command) =>
-      online(command, async (server, { out }) => {
-        const { id } = await findSilence(server, ref, flags);
-        await server.delete(`${PATH}/${id}`);
-        out.result({ id, expired: true }, () => `${id}  expired`);
-      }),
-    );
-}
-
-/** Silences on a running server. */
-export function addSilences(program: Command): void {
-  const silences = program
-    .command("silences")
-    .description("list, show, add, preview and expire silences")
-    .addHelpText("after", "\nExamples:\n  $ prism silences list\n  $ prism silences add --incident 12 --for 2h");
-  addRead(silences);
-  addWrite(silences);
 }

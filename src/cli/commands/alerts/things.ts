@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { isUuid } from "../../../core/ids.ts";
 import { everyItem } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
-import { type Output, printable } from "../../output/output.ts";
+import { cut, type Output, printable } from "../../output/output.ts";
 import { localTime, withLocalTimes } from "../../output/text.ts";
 import type { ServerClient } from "../../server-client.ts";
 
@@ -45,17 +45,6 @@ export function labelText(labels: Labels): string {
   return Object.entries(labels)
     .map(([name, value]) => `${name}=${value}`)
     .join(" ");
-}
-
-/** A time in this terminal's zone, to the minute. */
-export function shortTime(rfc3339: string | null): string {
-  return rfc3339 === null ? "-" : localTime(rfc3339).slice(0, 16);
-}
-
-/** A cell that leaves room for the others on a line of 80 characters. */
-export function cut(text: string, width = 36): string {
-  const clean = printable(text);
-  return clean.length <= width ? clean : `${clean.slice(0, width - 1)}…`;
 }
 
 /** Text on lines of at most 80 characters; a longer word has a line of its own. */

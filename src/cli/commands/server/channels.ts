@@ -1,64 +1,28 @@
 import type { Command } from "commander";
 import type { ChangedChannel, ChannelView, PresetView, TestResult } from "../../../features/channels/schema.ts";
-import { contextOf } from "../../context.ts";
 import { readInput, readJsonObject } from "../../files.ts";
-import { deleteAfterQuestion, everyItem, online, pick } from "../../on-server.ts";
-import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
+import { pick } from "../../on-server.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { collectFlag, integerFlag } from "../../output/flag-values.ts";
 import { type Output, printable, table } from "../../output/output.ts";
+import { type Call, callOf, filled, listOf, resource, tableOf, type Values } from "../../resource.ts";
 import type { ServerClient } from "../../server-client.ts";
-import { slugsOf } from "../access/projects.ts";
+import { ofProjects, projectCell, typesIn } from "./webhooks.ts";
 
-const PATH = "/api/v1/channels";
+const LIST = "listChannels";
 
-interface Found {
-  readonly channels: readonly ChannelView[];
-  readonly slugs: ReadonlyMap<string, string>;
-}
-
-/** Of one project; by default the caller's own and those of each readable project. */
-async function channelsOf(server: ServerClient, project: string | undefined): Promise<Found> {
-  const slugs = await slugsOf(server);
-  if (project !== undefined)
-    return { channels: await everyItem<ChannelView>(server, PATH, { projectId: project }), slugs };
-  const own = await everyItem<ChannelView>(server, PATH).catch(ignoreRefusal);
-  // The operator of the machine has no own channels, and sees those of all users.
-  if (own === null) return { channels: await everyItem<ChannelView>(server, PATH, { scope: "all" }), slugs };
-  const channels = [...own];
-  for (const projectId of slugs.keys())
-    channels.push(...((await everyItem<ChannelView>(server, PATH, { projectId }).catch(ignoreRefusal)) ?? []));
-  return { channels, slugs };
-}
-
-/** Members of a project may lack the right to its channels. */
-function ignoreRefusal(error: unknown): null {
-  if (error instanceof ServerRefused && (error.status === 403 || error.status === 404)) return null;
-  throw error;
+/** The operator of the machine has no own channels, and sees those of all users. */
+function channelsOf(server: ServerClient, project: unknown): ReturnType<typeof ofProjects<ChannelView>> {
+  return ofProjects(server, LIST, project, () => listOf(server, LIST, { scope: "all" }));
 }
 
 async function findChannel(server: ServerClient, ref: string): Promise<ChannelView> {
-  const { channels } = await channelsOf(server, undefined);
-  return pick(channels, ref, {
+  const { found } = await channelsOf(server, undefined);
+  return pick(found, ref, {
     one: "channel",
     namesOf: ({ name }) => [name],
     lineOf: ({ id, name, preset }) => `${id}  ${name}  ${preset}`,
   });
-}
-
-function channelsTable({ channels, slugs }: Found): string[] {
-  if (channels.length === 0) return ["no channels"];
-  return table(
-    ["ID", "PROJECT", "ACTIVE", "FAILURES", "PRESET", "HOST", "NAME"],
-    channels.map(({ id, projectId, active, failures, preset, fields, name }) => [
-      id,
-      projectId === null ? "(own)" : (slugs.get(projectId) ?? projectId),
-      active ? "yes" : "no",
-      failures,
-      preset,
-      hostOf(fields),
-      name,
-    ]),
-  );
 }
 
 /** The server of the first field with a URL; null for services with one address, and secret URLs. */
@@ -69,176 +33,41 @@ function hostOf(fields: ChannelView["fields"]): string | null {
   return url === undefined ? null : new URL(String(url)).host;
 }
 
-interface ContentFlags {
-  readonly project?: string;
-  readonly user?: string;
-  readonly name?: string;
-  readonly field?: readonly string[];
-  readonly types?: string;
-  readonly minPriority?: number;
-  readonly template?: string;
-}
-
 /** Flags of the content, for `create` and `update`. */
-function withContent(command: Command): Command {
-  return command
-    .option("--field <key=value>", "a field of the preset; key=@file or key=- keeps a secret out of ps", collectFlag)
-    .option("--types <types>", "event types, comma separated: order.*,backup.failed (default: all)")
-    .option("--min-priority <n>", "send notifications of this priority and above", integerFlag(0, 1000))
-    .option("--template <json>", "the channel's own templates: JSON, @file or - for stdin");
-}
+const CONTENT = {
+  field: [
+    "--field <key=value>",
+    "a field of the preset; key=@file or key=- keeps a secret out of ps",
+    collectFlag,
+  ] as const,
+  eventTypes: ["--types <types>", "event types, comma separated: order.*,backup.failed (default: all)"] as const,
+  minPriority: ["--min-priority <n>", "send notifications of this priority and above", integerFlag(0, 1000)] as const,
+  template: ["--template <json>", "the channel's own templates: JSON, @file or - for stdin"] as const,
+};
 
-async function contentOf({ field = [], types, minPriority, template }: ContentFlags) {
+async function contentOf({ field = [], eventTypes, template, ...given }: Values): Promise<Values> {
   const fields: Record<string, string> = {};
-  for (const each of field) {
+  for (const each of field as readonly string[]) {
     const at = each.indexOf("=");
     if (at < 1) throw new CommandError(EXIT.usage, "--field must be key=value");
     const key = each.slice(0, at);
     fields[key] = (await readInput(each.slice(at + 1), `--field ${key}`)).trim();
   }
   return {
+    ...given,
     fields,
-    eventTypes: types?.split(",").map((type) => type.trim()),
-    minPriority,
-    template: template === undefined ? undefined : await readJsonObject(template, "--template"),
+    eventTypes: typesIn(eventTypes),
+    template: template === undefined ? undefined : await readJsonObject(String(template), "--template"),
   };
 }
 
 /** A name that two channels have selects none of them. */
 async function noteSameName(server: ServerClient, { id, name }: ChannelView, out: Output): Promise<void> {
-  const { channels } = await channelsOf(server, undefined);
-  const [other] = channels.filter((each) => each.name === name && each.id !== id);
+  const { found } = await channelsOf(server, undefined);
+  const [other] = found.filter((each) => each.name === name && each.id !== id);
   if (!other) return;
   out.note(`Another channel is named ${printable(name)}: commands find both by their ids only.`);
   out.note(`prism channels update ${other.id} changes that one; prism channels delete ${other.id} removes it.`);
-}
-
-function addManageChannels(channels: Command): void {
-  channels
-    .command("list")
-    .description("list channels: your own, and those of the projects you may view")
-    .option("--project <project>", "channels of one project: id or slug")
-    .addHelpText("after", "\nExamples:\n  $ prism channels list\n  $ prism channels list --project ops --json")
-    .action(({ project }: ContentFlags, command: Command) =>
-      online(command, async (server, { out }) => {
-        const found = await channelsOf(server, project);
-        out.result({ channels: found.channels }, () => channelsTable(found));
-      }),
-    );
-  withContent(
-    channels
-      .command("create")
-      .description("create a channel; prism channels presets lists the services and their fields")
-      .argument("<preset>", "name of the preset, such as slack, telegram or ntfy")
-      .option("--name <name>", "name for people (default: the preset's)")
-      .option("--project <project>", "send notifications of this project: id or slug (default: your own)")
-      .option("--user <user>", "send notifications of this user; next to the server this or --project is needed"),
-  )
-    .addHelpText(
-      "after",
-      "\nExamples:\n  $ prism channels create ntfy --user dev --field topic=on-call\n" +
-        "  $ prism channels create slack --project ops --field url=@slack-url.txt",
-    )
-    .action((preset: string, flags: ContentFlags, command: Command) =>
-      online(command, async (server, { out }) => {
-        const { name = preset, project: projectId, user: userId } = flags;
-        const body = { preset, name, projectId, userId, ...(await contentOf(flags)) };
-        const made = await server.post<ChannelView>(PATH, body);
-        out.result(made, () => made.id);
-        out.note(`Try it: prism channels test ${made.id}`);
-        await noteSameName(server, made, out);
-      }),
-    );
-  withContent(
-    channels
-      .command("update")
-      .description("change a channel; fields that are not named keep their value")
-      .argument("<channel>", "id or name, or a prefix of one")
-      .option("--name <name>", "name for people"),
-  )
-    .option("--enable", "enable it, and reset its count of failures")
-    .option("--disable", "disable it; it is kept")
-    .addHelpText("after", "\nExample:\n  $ prism channels update on-call --field token=- --enable < token.txt")
-    .action((ref: string, flags: ContentFlags & { enable?: true; disable?: true }, command: Command) =>
-      online(command, async (server, { out }) => {
-        const { fields, ...content } = await contentOf(flags);
-        const active = flags.enable ? true : flags.disable ? false : undefined;
-        const changes = { ...content, name: flags.name, active, ...(flags.field ? { fields } : {}) };
-        const { id } = await findChannel(server, ref);
-        const changed = await server.change<ChangedChannel>("PATCH", `${PATH}/${id}`, changes);
-        out.result(changed, () => `${changed.id}  ${printable(changed.name)}  updated`);
-        for (const { message } of changed.warnings) out.note(`warning: ${printable(message)}`);
-      }),
-    );
-  channels
-    .command("delete")
-    .description("delete a channel; pending deliveries to it are not sent")
-    .argument("<channel>", "id or name, or a prefix of one")
-    .option("--yes", "do not ask")
-    .addHelpText("after", "\nExample:\n  $ prism channels delete on-call --yes")
-    .action(async (ref: string, { yes }: { readonly yes?: boolean }, command: Command) => {
-      const { id, name } = await deleteAfterQuestion(command, yes, {
-        find: (server) => findChannel(server, ref),
-        question: (channel) => `Delete the channel ${printable(channel.name)} (${channel.id})?`,
-        remove: (server, channel) => server.delete(`${PATH}/${channel.id}`),
-      });
-      contextOf(command).out.result({ id, name, deleted: true }, () => `${id}  ${printable(name)}  deleted`);
-    });
-}
-
-function addReadChannels(channels: Command): void {
-  channels
-    .command("show")
-    .description("show a channel; secrets are hidden")
-    .argument("<channel>", "id or name, or a prefix of one")
-    .addHelpText("after", "\nExample:\n  $ prism channels show on-call")
-    .action((ref: string, _flags: object, command: Command) =>
-      online(command, async (server, { out }) => {
-        const channel = await findChannel(server, ref);
-        out.result(channel, () => [
-          `${channel.id}  ${printable(channel.name)}  ${channel.preset}  ${channel.active ? "active" : "disabled"}`,
-          ...(channel.disabledReason === null ? [] : [`disabled: ${printable(channel.disabledReason)}`]),
-          ...table(["FIELD", "VALUE"], Object.entries(channel.fields)),
-        ]);
-      }),
-    );
-  channels
-    .command("presets")
-    .description("list the services to which channels can send, or the fields of one")
-    .argument("[preset]", "name of a preset")
-    .addHelpText("after", "\nExamples:\n  $ prism channels presets\n  $ prism channels presets telegram")
-    .action((name: string | undefined, _flags: object, command: Command) =>
-      online(command, async (server, { out }) => {
-        const { presets } = await server.get<{ presets: PresetView[] }>(`${PATH}/presets`);
-        if (name === undefined) {
-          const rows = presets.map((preset) => [preset.name, preset.group, preset.title]);
-          out.result({ presets }, () => table(["PRESET", "GROUP", "SERVICE"], rows));
-          return;
-        }
-        const preset = presets.find((each) => each.name === name);
-        if (!preset) throw new CommandError(EXIT.notFound, `there is no preset ${name}`);
-        out.result(preset, () => presetLines(preset));
-      }),
-    );
-  channels
-    .command("test")
-    .description("send a test message; exits 8 unless the service accepts it")
-    .argument("<channel>", "id or name, or a prefix of one")
-    .option("--dry-run", "print the request, without secrets; nothing is sent")
-    .option("--update", "then change the message to resolved, if the service can")
-    .option("--event <json>", "the message or event: JSON, @file or - for stdin")
-    .addHelpText("after", "\nExamples:\n  $ prism channels test on-call\n  $ prism channels test on-call --dry-run")
-    .action((ref: string, flags: { dryRun?: true; update?: true; event?: string }, command: Command) =>
-      online(command, async (server, { out }) => {
-        const { id } = await findChannel(server, ref);
-        const event = flags.event === undefined ? undefined : await readJsonObject(flags.event, "--event");
-        const body = { dryRun: flags.dryRun, update: flags.update, event };
-        const result = await server.post<TestResult>(`${PATH}/${id}/test`, body);
-        out.result(result, () => resultLines(result));
-        if (result.class !== "ok" && result.class !== null)
-          throw new CommandError(EXIT.checkFailed, printable(result.error ?? `the answer is ${result.class}`));
-      }),
-    );
 }
 
 function presetLines({ title, setup, fields }: PresetView): string[] {
@@ -266,12 +95,123 @@ function resultLines({ class: name, status, request, answer, hint, cut, ms, upda
   return lines;
 }
 
+async function showPresets({ server, out, given: { name } }: Call): Promise<void> {
+  const { presets } = await callOf<{ presets: PresetView[] }>(server, "listChannelPresets", {});
+  if (name === undefined)
+    return out.result({ presets }, () => tableOf({ PRESET: "name", GROUP: "group", SERVICE: "title" }, presets));
+  const preset = presets.find((each) => each.name === name);
+  if (!preset) throw new CommandError(EXIT.notFound, `there is no preset ${name}`);
+  out.result(preset, () => presetLines(preset));
+}
+
 /** Channels of users and projects on a running server. */
 export function addChannels(program: Command): void {
-  const channels = program
-    .command("channels")
-    .description("list, create, test, change and delete channels to chat, push and paging services")
-    .addHelpText("after", "\nExamples:\n  $ prism channels presets\n  $ prism channels test on-call --dry-run");
-  addManageChannels(channels);
-  addReadChannels(channels);
+  resource(program, "channels", "channel", {
+    text: "list, create, test, change and delete channels to chat, push and paging services",
+    examples: ["channels presets", "channels test on-call --dry-run"],
+    ref: "id or name, or a prefix of one",
+    find: findChannel,
+    verbs: {
+      list: {
+        text: "list channels: your own, and those of the projects you may view",
+        examples: ["", "--project ops --json"],
+        flags: { projectId: ["--project <project>", "channels of one project: id or slug"] },
+        async run({ server, out, given }) {
+          const { found, slugs } = await channelsOf(server, given["projectId"]);
+          const columns = {
+            ID: "id",
+            PROJECT: ({ projectId }: ChannelView) => projectCell(projectId, slugs),
+            ...{ ACTIVE: "active", FAILURES: "failures", PRESET: "preset" },
+            HOST: ({ fields }: ChannelView) => hostOf(fields),
+            NAME: "name",
+          };
+          out.result({ channels: found }, () => (found.length === 0 ? ["no channels"] : tableOf(columns, found)));
+        },
+      },
+      create: {
+        text: "create a channel; prism channels presets lists the services and their fields",
+        examples: ["ntfy --user dev --field topic=on-call", "slack --project ops --field url=@slack-url.txt"],
+        of: "createChannel",
+        args: { preset: ["<preset>", "name of the preset, such as slack, telegram or ntfy"] },
+        flags: {
+          name: ["--name <name>", "name for people (default: the preset's)"],
+          projectId: ["--project <project>", "send notifications of this project: id or slug (default: your own)"],
+          userId: ["--user <user>", "send notifications of this user; next to the server this or --project is needed"],
+          ...CONTENT,
+        },
+        values: async (given) => ({ ...(await contentOf(given)), name: given["name"] ?? given["preset"] }),
+        say: "{id}",
+        async after(made: ChannelView, { server, out }) {
+          out.note(`Try it: prism channels test ${made.id}`);
+          await noteSameName(server, made, out);
+        },
+      },
+      update: {
+        text: "change a channel; fields that are not named keep their value",
+        examples: ["on-call --field token=- --enable < token.txt"],
+        one: true,
+        of: "updateChannel",
+        flags: {
+          name: ["--name <name>", "name for people"],
+          ...CONTENT,
+          enable: ["--enable", "enable it, and reset its count of failures"],
+          disable: ["--disable", "disable it; it is kept"],
+        },
+        async values({ enable, disable, ...given }) {
+          const { fields, ...content } = await contentOf(given);
+          const active = enable ? true : disable ? false : undefined;
+          return { ...content, active, ...(given["field"] ? { fields } : {}) };
+        },
+        say: "{id}  {name}  updated",
+        after({ warnings }: ChangedChannel, { out }) {
+          for (const { message } of warnings) out.note(`warning: ${printable(message)}`);
+        },
+      },
+      delete: {
+        text: "delete a channel; pending deliveries to it are not sent",
+        examples: ["on-call --yes"],
+        one: true,
+        of: "deleteChannel",
+        ask: "Delete the channel {name} ({id})?",
+        json: ({ id, name }: ChannelView) => ({ id, name, deleted: true }),
+        say: "{id}  {name}  deleted",
+      },
+      show: {
+        text: "show a channel; secrets are hidden",
+        examples: ["on-call"],
+        one: true,
+        lines: (channel: ChannelView) => [
+          `${filled("{id}  {name}  {preset}", channel)}  ${channel.active ? "active" : "disabled"}`,
+          ...(channel.disabledReason === null ? [] : [`disabled: ${printable(channel.disabledReason)}`]),
+          ...table(["FIELD", "VALUE"], Object.entries(channel.fields)),
+        ],
+      },
+      presets: {
+        text: "list the services to which channels can send, or the fields of one",
+        examples: ["", "telegram"],
+        args: { name: ["[preset]", "name of a preset"] },
+        run: showPresets,
+      },
+      test: {
+        text: "send a test message; exits 8 unless the service accepts it",
+        examples: ["on-call", "on-call --dry-run"],
+        one: true,
+        of: "testChannel",
+        flags: {
+          dryRun: ["--dry-run", "print the request, without secrets; nothing is sent"],
+          update: ["--update", "then change the message to resolved, if the service can"],
+          event: ["--event <json>", "the message or event: JSON, @file or - for stdin"],
+        },
+        values: async ({ event, ...given }) => ({
+          ...given,
+          event: event === undefined ? undefined : await readJsonObject(String(event), "--event"),
+        }),
+        lines: resultLines,
+        after(result: TestResult) {
+          if (result.class !== "ok" && result.class !== null)
+            throw new CommandError(EXIT.checkFailed, printable(result.error ?? `the answer is ${result.class}`));
+        },
+      },
+    },
+  });
 }

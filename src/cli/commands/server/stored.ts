@@ -4,10 +4,10 @@ import { toRfc3339 } from "../../../core/clock.ts";
 import { LEVELS } from "../../../core/vocabulary.ts";
 import { everyItem, online } from "../../on-server.ts";
 import { integerFlag, listFlag, pastFlag } from "../../output/flag-values.ts";
-import { table } from "../../output/output.ts";
+import { cut, table } from "../../output/output.ts";
 import { localTime } from "../../output/text.ts";
 import type { ServerClient } from "../../server-client.ts";
-import { cut, OF_PROJECT, subcommand } from "../alerts/things.ts";
+import { OF_PROJECT, subcommand } from "../alerts/things.ts";
 
 interface ListFlags {
   readonly project?: string;

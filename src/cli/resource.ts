@@ -1,0 +1,305 @@
+import { type Command, Option } from "commander";
+import { contextOf } from "./context.ts";
+import { deleteAfterQuestion, everyItem, online, pick } from "./on-server.ts";
+import { operations, pathOf } from "./operations.ts";
+import { integerFlag } from "./output/flag-values.ts";
+import { cut, type Output, printable, shortTime, table } from "./output/output.ts";
+import type { Query, ServerClient } from "./server-client.ts";
+
+/* Commands that list, show and change one kind of thing, as data: a verb calls an operation of the API. */
+
+/** Values by their names in the API. */
+export type Values = Readonly<Record<string, unknown>>;
+
+/** An option of Commander, or the arguments of its `option()`. */
+type Flag =
+  | Option
+  | readonly [flags: string, text: string]
+  | readonly [flags: string, text: string, initial: string]
+  | readonly [flags: string, text: string, parse: (text: string, before: never) => unknown, initial?: unknown];
+
+/** What a verb has when its request is made and its answer printed. */
+export interface Call {
+  readonly server: ServerClient;
+  readonly out: Output;
+  /** Values of arguments and flags by their declared names; those of a search are not among them. */
+  readonly given: Values;
+  /** Values of the flags for the search. */
+  readonly scope: Values;
+  /** The thing of the first argument; without one an empty object. */
+  readonly found: Values;
+}
+
+/** One command. Functions may say the type of what the server answers. */
+export interface Verb {
+  readonly text: string;
+  /** Words after the command, or the whole text below the help. */
+  readonly examples: string | readonly string[];
+  /** A sentence above the examples. */
+  readonly about?: string;
+  /** The operation; absent: the verb shows the thing, or does its work itself (`run`). */
+  readonly of?: string;
+  /** The first argument names the thing. */
+  readonly one?: true;
+  /** Arguments and flags by the names of the API, in this order. */
+  readonly args?: Readonly<Record<string, readonly [name: string, text: string]>>;
+  readonly flags?: Readonly<Record<string, Flag>>;
+  /** A list: its columns as {@link cell}s. */
+  readonly columns?: Columns;
+  /** Lines of a list in place of a table. */
+  rows?(rows: unknown, call: Call): readonly string[];
+  /** The list ends after so many entries. */
+  readonly most?: number;
+  /** It has none of the flags of `scope`. */
+  readonly global?: true;
+  /** Name of the list in JSON; default: that of the group. */
+  readonly as?: string;
+  /** What a list without entries prints. */
+  readonly none?: string | ((given: Values) => string);
+  /** Adds --limit with this default. */
+  readonly limit?: number;
+  /** Asked before, unless --yes is given. */
+  readonly ask?: string;
+  /** A line with {@link cell}s in braces. */
+  readonly say?: string;
+  /** Refuses flags before a server is asked. @throws CommandError 2 */
+  check?(given: Values): void;
+  /** What the request has; default: the given values. */
+  values?(given: Values, call: Call): Values | Promise<Values>;
+  /** What --json prints; default: the answer, or the thing. */
+  json?(subject: unknown, call: Call): unknown;
+  lines?(subject: unknown, call: Call): string | readonly string[];
+  /** After the result. */
+  after?(subject: unknown, call: Call): void | Promise<void>;
+  run?(call: Call): Promise<void>;
+}
+
+type Columns = Readonly<Record<string, string | ((row: never) => string | number | null)>>;
+
+export interface Resource {
+  readonly text: string;
+  readonly examples: readonly string[];
+  /** Of the argument that names a thing. */
+  readonly ref?: string;
+  /** The operation that lists the things. */
+  readonly list?: string;
+  /** Members by which people name a thing. */
+  readonly names?: readonly string[];
+  /** A line that distinguishes a thing from others of the same name. */
+  readonly line?: string;
+  /** Only so many things are searched for a name. */
+  readonly searched?: number;
+  /** Flags of each verb, for the search too, such as that of the project. */
+  readonly scope?: Readonly<Record<string, Flag>>;
+  /** Finds a thing in place of a search in the list. */
+  find?(server: ServerClient, ref: string, scope: Values): Promise<object>;
+  readonly verbs: Readonly<Record<string, Verb>>;
+}
+
+/** Adds a group of commands for the things of one kind. @param one singular, such as `silence` */
+export function resource(program: Command, name: string, one: string, given: Resource): Command {
+  const shown = given.examples.map((each) => `\n  $ prism ${each}`).join("");
+  const group = program
+    .command(name)
+    .description(given.text)
+    .addHelpText("after", `\n${given.examples.length === 1 ? "Example" : "Examples"}:${shown}`);
+  for (const [each, verb] of Object.entries(given.verbs)) addVerb(group, each, one, verb, given);
+  return group;
+}
+
+function addVerb(group: Command, name: string, one: string, verb: Verb, resource: Resource): void {
+  const { args = {}, flags = {}, limit, ask } = verb;
+  const command = group.command(name).description(verb.text);
+  if (verb.one) command.argument(`<${one}>`, resource.ref);
+  for (const arg of Object.values(args)) command.argument(...arg);
+  const scope = addFlags(command, verb.global ? {} : (resource.scope ?? {}));
+  const own = addFlags(command, flags);
+  if (limit !== undefined) command.option("--limit <n>", "list at most this many", integerFlag(1, 100_000), limit);
+  if (ask !== undefined) command.option("--yes", "do not ask");
+  const prefix = `${group.name()} ${name}`;
+  const lines =
+    typeof verb.examples === "string"
+      ? verb.examples
+      : `${verb.examples.length === 1 ? "Example" : "Examples"}:\n${verb.examples.map((each) => exampleOf(prefix, each)).join("\n")}`;
+  command.addHelpText("after", `${verb.about === undefined ? "" : `\n${verb.about}\n`}\n${lines}`);
+  command.action(async (...words: unknown[]) => {
+    const [ref = "", ...more] = verb.one ? (words as string[]) : ["", ...(words as string[])];
+    const opts = command.opts();
+    const valuesOf = (names: Readonly<Record<string, string>>): Values =>
+      Object.fromEntries(Object.entries(names).map(([key, attribute]) => [key, opts[attribute]]));
+    const scoped = valuesOf(scope);
+    const values = {
+      ...(verb.one ? {} : scoped),
+      ...Object.fromEntries(Object.keys(args).map((key, at) => [key, more[at]])),
+      ...valuesOf(own),
+    };
+    verb.check?.(values);
+    const find = (server: ServerClient): Promise<Values> => findOne(server, ref, one, resource, scoped);
+    const context = contextOf(command);
+    if (ask !== undefined)
+      return askAndDo(command, verb, find, { out: context.out, given: values, scope: scoped }, opts["yes"] === true);
+    return online(command, async (server, { out }) => {
+      const call: Call = { server, out, given: values, scope: scoped, found: verb.one ? await find(server) : {} };
+      if (verb.run) return verb.run(call);
+      if (verb.columns || verb.rows) return printList(call, verb, group.name(), opts);
+      await print(await request(call, verb), call, verb);
+    });
+  });
+}
+
+function exampleOf(prefix: string, words: string): string {
+  return `  $ prism ${prefix}${words === "" ? "" : ` ${words}`}`;
+}
+
+/** @returns the attributes of Commander by the names of the API */
+function addFlags(command: Command, flags: Readonly<Record<string, Flag>>): Readonly<Record<string, string>> {
+  const names = Object.entries(flags).map(([name, flag]) => {
+    if (flag instanceof Option) command.addOption(flag);
+    else command.option(...(flag as [string, string]));
+    return [name, command.options.at(-1)?.attributeName() ?? name];
+  });
+  return Object.fromEntries(names);
+}
+
+async function findOne(
+  server: ServerClient,
+  ref: string,
+  one: string,
+  { find, list = "", names = [], line = "", searched }: Resource,
+  scope: Values,
+): Promise<Values> {
+  if (find) return (await find(server, ref, scope)) as Values;
+  const things = (await listOf(server, list, scope, searched)) as (Values & { readonly id: string })[];
+  return pick(things, ref, {
+    one,
+    namesOf: (thing) => names.map((name) => thing[name] as string | null),
+    lineOf: (thing) => filled(line, thing),
+  });
+}
+
+/** All entries of a list, at most `limit`. */
+export function listOf(server: ServerClient, id: string, values: Values, limit?: number): Promise<Values[]> {
+  const operation = operationOf(id);
+  const path = pathOf(operation, values);
+  const inPath = (name: string): boolean => operation.path.includes(`{${name}}`);
+  const query = Object.fromEntries(Object.entries(values).filter(([name]) => !inPath(name))) as Query;
+  if (operation.paged) return everyItem(server, path, query, limit);
+  return server.get<{ readonly data: Values[] }>(path, query).then(({ data }) => data);
+}
+
+/** Calls an operation: each value goes where the API takes it. */
+export function callOf<T = Values>(server: ServerClient, id: string, values: Values): Promise<T> {
+  const operation = operationOf(id);
+  const places = new Map(operation.members.map((member) => [member.name, member.in]));
+  const others = operation.body ? "body" : "query";
+  const at = (place: string): Values =>
+    Object.fromEntries(Object.entries(values).filter(([name]) => (places.get(name) ?? others) === place));
+  const { method } = operation;
+  const head = {
+    method,
+    path: pathOf(operation, values),
+    query: at("query"),
+    headers: at("header") as Record<string, string>,
+  };
+  return server.request<T>({ ...head, ...(operation.body ? { body: at("body") } : {}) });
+}
+
+function operationOf(id: string) {
+  const found = operations().get(id);
+  if (!found) throw new TypeError(`there is no operation ${id}`);
+  return found;
+}
+
+async function request(call: Call, verb: Verb): Promise<unknown> {
+  const { server, given, found } = call;
+  if (verb.of === undefined) return undefined;
+  const values = verb.values ? await verb.values(given, call) : given;
+  return callOf(server, verb.of, { ...idIn(verb, found), ...values });
+}
+
+function idIn({ of = "" }: Verb, { id }: Values): Values {
+  return operationOf(of).path.includes("{id}") ? { id } : {};
+}
+
+async function print(answer: unknown, call: Call, { say = "", json, lines, after }: Verb): Promise<void> {
+  const subject = answer ?? call.found;
+  call.out.result(json ? json(subject, call) : subject, () => lines?.(subject, call) ?? filled(say, subject));
+  await after?.(subject, call);
+}
+
+interface Limited {
+  readonly limit?: number;
+}
+
+async function printList(call: Call, verb: Verb, name: string, { limit }: Limited): Promise<void> {
+  const { server, out, given, found } = call;
+  const { columns = {}, none = `no ${name}`, as = name } = verb;
+  const values = verb.values ? await verb.values(given, call) : given;
+  const paged = limit === undefined ? values : { ...values, limit: Math.min(limit, 100) };
+  const rows = await listOf(server, verb.of ?? "", { ...idIn(verb, found), ...paged }, limit ?? verb.most);
+  const listed = verb.json ? verb.json(rows, call) : { [as]: rows };
+  out.result(listed, () =>
+    rows.length === 0
+      ? typeof none === "string"
+        ? none
+        : none(given)
+      : (verb.rows?.(rows, call) ?? tableOf(columns, rows)),
+  );
+}
+
+/** Rows below the names of their columns. */
+export function tableOf(columns: Columns, rows: readonly object[]): string[] {
+  const cells = Object.values(columns);
+  return table(
+    Object.keys(columns),
+    rows.map((row) => cells.map((each) => (typeof each === "string" ? cell(row, each) : each(row as never)))),
+  );
+}
+
+async function askAndDo(
+  command: Command,
+  verb: Verb,
+  find: (server: ServerClient) => Promise<Values>,
+  given: Omit<Call, "server" | "found">,
+  isYes: boolean,
+): Promise<void> {
+  let call: Call | undefined;
+  const found = await deleteAfterQuestion(command, isYes, {
+    find,
+    question: (thing) => filled(verb.ask ?? "", thing),
+    remove: async (server, thing) => {
+      call = { ...given, server, found: thing };
+      await request(call, verb);
+    },
+  });
+  if (call) await print(found, call, verb);
+}
+
+/**
+ * A value for people: `a.b` is a member, `a|b` the first that is not null, `a@` a time to the minute,
+ * `a:34` at most so many characters, `a:id` the start of an id.
+ */
+export function cell(item: object, text: string): string | number | null {
+  const [, paths = "", form = ""] = /^([^@:]*)(.*)$/.exec(text) ?? [];
+  const value = paths
+    .split("|")
+    .map((path) => path.split(".").reduce<unknown>((from, name) => (from as Values | null | undefined)?.[name], item))
+    .find((each) => each !== null && each !== undefined);
+  if (form === "@") return shortTime((value as string | undefined) ?? null);
+  if (value === undefined) return null;
+  if (typeof value === "number") return value;
+  const shown = Array.isArray(value)
+    ? value.join(",")
+    : typeof value === "boolean"
+      ? value
+        ? "yes"
+        : "no"
+      : String(value);
+  if (form === ":id") return shown.slice(0, 13);
+  return form === "" ? shown : cut(shown, Number(form.slice(1)));
+}
+
+/** Text in which `{…}` are {@link cell}s. */
+export function filled(text: string, item: unknown): string {
+  return text.replace(/\{([^}]+)\}/g, (_whole, each: string) => printable(String(cell(item as object, each) ?? "")));
+}
