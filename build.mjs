@@ -23,6 +23,7 @@ const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 const OLDEST_SUPPORTED_NODE = 22;
 
 const ASSETS = {
+  "demo.json": "examples/demo.json",
   "operations.json": "dist/operations.json",
   "web/docs.html": "src/web/docs.html",
   "web/docs.js": "src/web/docs.js",

@@ -73,6 +73,7 @@ function buildIfStale() {
     "src",
     "console",
     "deploy/systemd",
+    "examples/demo.json",
     "migrations",
     "build.mjs",
     "package-lock.json",

@@ -104,37 +104,6 @@ export class SeedFill {
     return this.#people.has(username);
   }
 
-  /** @param usernames of the existing accounts, `admin` first. */
-  async plain({ events, tasks }: samples.SeedAmounts, usernames: readonly string[]): Promise<SeededKind[]> {
-    const now = Date.now();
-    const wanted = Array.from({ length: events }, (_, at) => samples.sampleEvent(at, events, now));
-    return [
-      await this.rules(samples.RULES),
-      await this.buckets(samples.BUCKETS),
-      await this.tasks(tasks, usernames),
-      counted("events", await this.events(wanted)),
-    ];
-  }
-
-  rules(wanted: readonly { readonly name: string; readonly projectId: string }[]): Promise<SeededKind> {
-    return this.each("rules", wanted, async (rule) => {
-      const { name: q, projectId } = rule;
-      if (await this.has("/api/v1/rules", { q, projectId }, ({ name }) => name === q)) return false;
-      await (await this.as(samples.ADMIN.username)).post("/api/v1/rules", rule);
-      return true;
-    });
-  }
-
-  buckets(wanted: readonly { readonly name: string; readonly currency: string }[]): Promise<SeededKind> {
-    return this.each("buckets", wanted, async (bucket) => {
-      const { name, currency } = bucket;
-      const path = "/api/v1/transfer-buckets";
-      if (await this.has(path, {}, (found) => found["name"] === name && found["currency"] === currency)) return false;
-      await (await this.as(samples.ADMIN.username)).post(path, bucket);
-      return true;
-    });
-  }
-
   /** Distributes tasks over the first two users. */
   async tasks(count: number, usernames: readonly string[]): Promise<SeededKind> {
     const owners = usernames.slice(0, 2);

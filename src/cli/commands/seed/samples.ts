@@ -49,49 +49,6 @@ function account(username: string, name: string, role: string): SampleAccount {
   return { username, name, role, email: `${username}@${MAIL_DOMAIN}` };
 }
 
-/** Bodies of `POST /rules`; each shows another kind of throttling. */
-export const RULES = [
-  {
-    name: "Large payment failed",
-    description: "One notice for an order, however often its payment is tried",
-    condition: "event.type == 'payment.failed' && dec(event.amount) >= dec('1000')",
-    targetRoles: ["Admin", "Operator"],
-    titleTemplate: "Payment of {{ event.amount }} {{ event.currency | default:'EUR' }} failed",
-    messageTemplate: "Order {{ event.orderId }}: {{ event.reason | default:'no reason given' }}",
-    priority: 600,
-    dedupe: { key: "{{ event.orderId }}", windowMs: 3_600_000 },
-    projectId: "default",
-  },
-  {
-    name: "Errors of a service",
-    description: "At most five notifications per minute and service, then one notice per storm",
-    condition: "event.level == 'error' or event.level == 'fatal'",
-    targetRoles: ["Admin"],
-    titleTemplate: "{{ event.source }} fails: {{ event.message | default:'no reason given' }}",
-    messageTemplate: "{{ event.type }} at {{ event.occurredAt | date }}",
-    priority: 500,
-    suppression: { count: 5, windowMs: 60_000, mode: "suppress", key: "{{ event.source }}" },
-    projectId: "default",
-  },
-  {
-    name: "Slow requests",
-    description: "The notice of a storm has samples; after each notification a cooldown of 15 minutes",
-    condition: "event.type == 'request.slow' and event.durationMs > 2000 and not startsWith(event.path, '/internal')",
-    targetRoles: ["Admin", "Operator"],
-    titleTemplate: "{{ event.path }} is slow",
-    messageTemplate: "{{ event.path }} took {{ event.durationMs }} ms",
-    priority: 100,
-    suppression: { count: 10, windowMs: 300_000, mode: "batch" },
-    cooldownMs: 900_000,
-    projectId: "default",
-  },
-] as const;
-
-export const BUCKETS = [
-  { name: "Payouts", currency: "EUR", currentBalance: "125000.50", threshold: "50000" },
-  { name: "Payouts", currency: "USD", currentBalance: "8000.0000", threshold: "10000" },
-] as const;
-
 /** Title, status, priority, and the day on which it is due. */
 const TASKS = [
   ["Read the rules and test one of them", "TODO", 500, 2],

@@ -74,7 +74,9 @@ async function fill(
   const usernames = seeded.map(({ username }) => username);
   const filling = demo
     ? import("../seed/demo.ts").then(({ DemoFill }) => new DemoFill(seed, demo.past, usernames).run(amounts))
-    : seed.plain(amounts, usernames).then((kinds) => ({ kinds, apiKey: null }));
+    : import("../seed/demo-walk.ts")
+        .then(({ plainSeed }) => plainSeed(seed, amounts, usernames))
+        .then((kinds) => ({ kinds, apiKey: null }));
   const filled = await filling
     .catch((error: unknown) => {
       // New passwords are known to this process alone, also if the rest fails.
