@@ -10,7 +10,6 @@ import { adaptAddon, addonFile } from "./scripts/adapt-uws.mjs";
 import { buildConsole } from "./scripts/build-console.mjs";
 import { writeClientPackage } from "./scripts/client-package.mjs";
 import { writeModuleTypes } from "./scripts/module-types.mjs";
-import { writeOperations } from "./scripts/operations.mjs";
 import { newestGlibc, newestOf } from "./scripts/package/glibc.mjs";
 
 const root = import.meta.dirname;
@@ -87,7 +86,6 @@ for (const name of readdirSync(work))
 mkdirSync(dirname(output), { recursive: true });
 execFileSync(process.execPath, [join(root, "scripts/collect.mjs")], { stdio: "inherit" });
 writeModuleTypes(join(root, "dist/module.d.ts"));
-await writeOperations();
 await writeClientPackage(join(root, "dist/prism-client"));
 const { firstLoad, total, inputs } = await buildConsole();
 const natives = findNatives();

@@ -1,7 +1,9 @@
-// Writes the list of migrations/, so that a new file in the folder needs no registration. Runs
-// before every build, test, type check and dev start; rewrites a file only if its content changes.
+// Writes the list of migrations/, so that a new file in the folder needs no registration, and what
+// others need of the HTTP API (scripts/operations.mjs). Runs before every build, test, type check and dev start; rewrites a file only if
+// its content changes.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { writeIfStale } from "./operations.mjs";
 
 const root = join(import.meta.dirname, "..");
 
@@ -20,3 +22,5 @@ write("src/store/sqlite/migrations.gen.ts", [
   ...migrations.map((file, i) => `  { name: "${file.replace(/\.ts$/, "")}", sql: m${i} },`),
   "];",
 ]);
+
+await writeIfStale();

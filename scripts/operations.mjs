@@ -1,16 +1,27 @@
-// Writes the operations of the HTTP API, which the command line calls by their ids, from the OpenAPI
-// document of the sources. build.mjs, scripts/ready.mjs and scripts/test.mjs call it.
-// Usage: node scripts/operations.mjs [--if-stale]; it writes dist/operations.json.
+// Writes from the OpenAPI document of the sources what others need of the HTTP API: its operations
+// for the command line, which calls them by their ids (dist/operations.json), and its types for the
+// client and the console (src/client/api-types.gen.ts). scripts/collect.mjs and scripts/test.mjs
+// call it. Usage: node scripts/operations.mjs [--if-stale]
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import * as esbuild from "esbuild";
+import { apiTypes } from "./api-types.mjs";
 
 const root = join(import.meta.dirname, "..");
 const OUTPUT = join(root, "dist/operations.json");
+const TYPES = join(root, "src/client/api-types.gen.ts");
 
 /** A core without port, work and modules, on an empty database. */
 const CORE = `
@@ -32,7 +43,13 @@ export function start(dataDir, key) {
   return startCommandApp({ loaded, log: silentLogger, onFatal }, dataDir + "/command.sock");
 }`;
 
-export async function writeOperations() {
+/** Takes two seconds, so only after a change of a source. */
+export async function writeIfStale() {
+  if (isStale()) await writeOperations();
+}
+
+async function writeOperations() {
+  const esbuild = await import("esbuild");
   mkdirSync(join(root, ".build"), { recursive: true });
   const work = mkdtempSync(join(tmpdir(), "prism-operations-"));
   const bundle = join(root, ".build", `operations-${process.pid}.mjs`);
@@ -54,6 +71,9 @@ export async function writeOperations() {
     const document = JSON.parse(await textOf(app.socket, "/openapi.json").finally(() => app.stop()));
     mkdirSync(dirname(OUTPUT), { recursive: true });
     writeFileSync(OUTPUT, JSON.stringify(operationsOf(document)));
+    const types = apiTypes(document);
+    // Packages made of it are older otherwise.
+    if (!existsSync(TYPES) || readFileSync(TYPES, "utf8") !== types) writeFileSync(TYPES, types);
   } finally {
     rmSync(work, { recursive: true, force: true });
     if (existsSync(bundle)) rmSync(bundle);
@@ -75,9 +95,9 @@ function textOf(socketPath, path) {
 
 /** Whether a source is newer than the table. */
 function isStale() {
-  if (!existsSync(OUTPUT)) return true;
-  const newest = ["src", "migrations", "package-lock.json", "scripts/operations.mjs"].map((name) => join(root, name));
-  return newest.some((path) => hasNewer(path, statSync(OUTPUT).mtimeMs));
+  if (!existsSync(OUTPUT) || !existsSync(TYPES)) return true;
+  const inputs = ["src", "migrations", "package-lock.json", "scripts/operations.mjs", "scripts/api-types.mjs"];
+  return inputs.some((name) => hasNewer(join(root, name), statSync(OUTPUT).mtimeMs));
 }
 
 function hasNewer(path, thanMs) {
@@ -88,5 +108,5 @@ function hasNewer(path, thanMs) {
     : stat.mtimeMs > thanMs;
 }
 
-if (process.argv[1] === import.meta.filename && (!process.argv.includes("--if-stale") || isStale()))
-  await writeOperations();
+if (process.argv[1] === import.meta.filename)
+  await (process.argv.includes("--if-stale") ? writeIfStale() : writeOperations());

@@ -27,7 +27,6 @@ adaptAddon();
 if (process.argv.includes("build")) buildIfStale();
 else {
   execFileSync(process.execPath, [join(root, "scripts/collect.mjs")], { stdio: "inherit" });
-  execFileSync(process.execPath, [join(root, "scripts/operations.mjs"), "--if-stale"], { stdio: "inherit" });
   packClientIfStale();
   buildConsoleIfStale();
 }
@@ -79,6 +78,7 @@ function buildIfStale() {
     "package-lock.json",
     "package.json",
     "scripts/adapt-uws.mjs",
+    "scripts/api-types.mjs",
     "scripts/elf.mjs",
     "scripts/package/glibc.mjs",
     "scripts/uws-digests.json",
@@ -97,7 +97,8 @@ function buildIfStale() {
 function packClientIfStale() {
   const output = join(root, "dist/prism-client/package.json");
   const inputs = ["src/client", "package.json", "scripts/client-package.mjs"].map((input) => join(root, input));
-  if (existsSync(output) && statSync(output).mtimeMs > newest(inputs)) return;
+  const changedAt = Math.max(newest(inputs), statSync(join(root, "src/client/api-types.gen.ts")).mtimeMs);
+  if (existsSync(output) && statSync(output).mtimeMs > changedAt) return;
   execFileSync(process.execPath, [join(root, "scripts/client-package.mjs")], { cwd: root, stdio: "inherit" });
 }
 
