@@ -83,12 +83,27 @@ export function preferenceWarnings({ minPriority = 0, channels: byKind }: Prefer
   return found;
 }
 
+const { channels: byKind, quietHours, minPriority, emailAlerts, digest } = Preferences.entries;
+
+/** The preferences with the default of each member that is not stored. */
+export const FullPreferences = named(
+  "FullPreferences",
+  "The notification preferences of a user, defaults included",
+  v.object({
+    channels: byKind.wrapped,
+    quietHours: quietHours.wrapped,
+    minPriority: minPriority.wrapped,
+    emailAlerts: emailAlerts.wrapped,
+    digest: digest.wrapped,
+  }),
+);
+
 /** The answer to a change. */
 export const ChangedPreferences = named(
   "ChangedPreferences",
   "The notification preferences of a user, and which of them keep pages from the user",
   v.object({
-    ...Preferences.entries,
+    ...FullPreferences.entries,
     warnings: v.array(v.object({ code: v.picklist(["below-minimum", "no-outside-way"]), message: v.string() })),
   }),
 );

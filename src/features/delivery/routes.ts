@@ -10,7 +10,7 @@ import { DeviceView, PushBody, replaceDevices } from "./channels/push/devices.ts
 import { safeFetchOf } from "./channels/webhook/safe-fetch.ts";
 import { WebPushClient } from "./channels/webpush/channel.ts";
 import * as s from "./channels/webpush/subscriptions.ts";
-import { ChangedPreferences, Preferences, preferenceWarnings } from "./preferences.ts";
+import { ChangedPreferences, FullPreferences, Preferences, preferenceWarnings } from "./preferences.ts";
 
 /** What the feature needs besides the services of every module. */
 export interface PreferencesOwn
@@ -42,7 +42,7 @@ function preferenceRoutes(context: PreferencesOwn): Route[] {
       summary: "Get the caller's notification preferences",
       tag: "Users",
       access: { tokenScopes: ["account:own"] },
-      response: Preferences,
+      response: FullPreferences,
       async handle(exchange) {
         return preferencesOf(await prefsOf(db.read, userOf(exchange).userId));
       },

@@ -26,7 +26,7 @@ export function schemaOf(schema: v.GenericSchema, typeMode: TypeMode, components
     // Checks and transforms in code have no JSON Schema form; their metadata has.
     ignoreActions: ["check", "transform", "to_lower_case"],
     overrideSchema: ({ valibotSchema, jsonSchema }) => {
-      const described = withDescriptions(valibotSchema, jsonSchema);
+      const described = open(valibotSchema, withDescriptions(valibotSchema, jsonSchema));
       const name = nameOf(valibotSchema);
       if (components && name !== undefined)
         return addComponent(components, name, { description: textOf(valibotSchema) ?? name, ...described });
@@ -45,6 +45,11 @@ export function foreignSchemaOf(schema: unknown, typeMode: TypeMode): ApiSchema 
   } catch {
     return {};
   }
+}
+
+/** The converter does not tell objects that keep other members from those that drop them. */
+function open({ type }: v.GenericSchema, json: JsonSchema): JsonSchema {
+  return type === "loose_object" ? { ...json, additionalProperties: true } : json;
 }
 
 /**

@@ -37,6 +37,8 @@ const Settings = openObject({
   ),
 });
 
+export type ProjectSettings = v.InferOutput<typeof Settings>;
+
 export const ListProjects = object({ q: v.optional(doc(text(100), "Part of the name or slug")), ...pageEntries() });
 export type ListProjects = v.InferOutput<typeof ListProjects>;
 
@@ -268,7 +270,7 @@ const projectEntries = {
   name: v.string(),
   role: v.nullable(v.picklist(ROLES)),
   ownerId: v.nullable(v.string()),
-  settings: v.record(v.string(), v.unknown()),
+  settings: Settings,
   version: v.number(),
   createdAt: v.string(),
 };

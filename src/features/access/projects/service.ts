@@ -24,7 +24,7 @@ import { type AccountContext, recordChange } from "../context.ts";
 import type { UserDirectory } from "../users/user-directory.ts";
 import { createKey, type IssuedKey, revokeKey, rotateKey } from "./keys.ts";
 import * as queries from "./queries.ts";
-import type { CreateKey, CreateProject, ListProjects, UpdateProject } from "./schema.ts";
+import type { CreateKey, CreateProject, ListProjects, ProjectSettings, UpdateProject } from "./schema.ts";
 
 /** Dependencies besides the services of every module. */
 export interface ProjectsOwn {
@@ -271,7 +271,7 @@ function projectView(ctx: ProjectsContext, row: ProjectRow, principal: Principal
     name: row.name,
     role: membership ?? (isImplicitViewer ? "viewer" : null),
     ownerId: row.ownerId,
-    settings: JSON.parse(row.settings) as Record<string, unknown>,
+    settings: JSON.parse(row.settings) as ProjectSettings,
     version: row.version,
     createdAt: toRfc3339(row.createdAt),
   };
