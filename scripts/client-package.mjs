@@ -8,8 +8,11 @@ import * as esbuild from "esbuild";
 import { emitTypes } from "./module-types.mjs";
 
 const root = join(import.meta.dirname, "..");
-const OWN_IMPORTS = /^import (?:type )?\{[^}]*\} from "\.\/([\w-]+)\.ts";$/gm;
-const LISTS = /^export (?:type )?\{([^}]*)\} from "\.\/([\w-]+)\.ts";$/gm;
+const OWN_IMPORTS = /^import (?:type )?\{[^}]*\} from "\.\/([\w.-]+)\.ts";$/gm;
+const LISTS = /^export (?:type )?\{([^}]*)\} from "\.\/([\w.-]+)\.ts";$/gm;
+/** The generated types, of which the package has those that its own types use. */
+const GENERATED = "api-types.gen";
+const FROM_GENERATED = /^(?:import|export) type \{([^}]*)\} from "\.\/api-types\.gen\.ts";$/gm;
 
 export async function writeClientPackage(folder) {
   mkdirSync(folder, { recursive: true });
@@ -54,8 +57,12 @@ function clientTypes() {
       for (const [, other] of read(file).matchAll(OWN_IMPORTS)) add(other);
     };
     for (const [, , file] of lists) add(file);
-    const bodies = [...files].map((file) =>
-      read(file)
+    files.delete(GENERATED);
+    const sources = [...files].map(read);
+    const names = [...sources, read("index")].flatMap((source) => [...source.matchAll(FROM_GENERATED)]);
+    const generated = usedOf(read(GENERATED), names.map(([, list]) => list).join());
+    const bodies = [...sources, generated].map((body) =>
+      body
         .replace(OWN_IMPORTS, "")
         .replace(/^export (?:\{\};)?/gm, "")
         .trim(),
@@ -66,6 +73,23 @@ function clientTypes() {
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
+}
+
+/** The declarations of these names, and of those that they use. */
+function usedOf(source, names) {
+  const declarations = new Map(
+    source.split(/^(?=export (?:interface|type) )/m).map((text) => [/^export \w+ (\w+)/.exec(text)?.[1], text]),
+  );
+  const used = new Set();
+  const add = (text) => {
+    for (const [name] of text.replace(/\/\*\*[\s\S]*?\*\//g, "").matchAll(/\b[A-Z]\w*/g)) {
+      if (used.has(name) || !declarations.has(name)) continue;
+      used.add(name);
+      add(declarations.get(name));
+    }
+  };
+  add(names);
+  return [...used].map((name) => declarations.get(name)).join("");
 }
 
 function refuseTwice(bodies) {

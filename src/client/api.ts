@@ -1,6 +1,6 @@
+import type { EventInput, Notification, StoredBatch, StoredEvent } from "./api-types.gen.ts";
 import type { Credentials } from "./credentials.ts";
 import { type ErrorBody, errorFrom, PrismError } from "./errors.ts";
-import type { Level, Notification } from "./views.ts";
 
 /** A page of a list. `nextCursor` is null at its end. */
 export interface Page<T> {
@@ -38,39 +38,9 @@ export interface MissedQuery {
   readonly ack?: boolean;
 }
 
-export interface EventInput {
-  readonly type: string;
-  readonly payload?: Readonly<Record<string, unknown>>;
-  readonly source?: string;
-  readonly level?: Level;
-  readonly occurredAt?: string;
-  /** A UUID. */
-  readonly id?: string;
-  readonly dedupeKey?: string;
-  /** For users; a key has its own project. */
-  readonly projectId?: string;
-}
+export type EventAccepted = StoredEvent;
 
-export interface EventAccepted {
-  readonly id: string;
-  readonly seq: number;
-  readonly status: "accepted" | "duplicate";
-  readonly receivedAt: string;
-}
-
-export interface EventsAccepted {
-  readonly accepted: number;
-  readonly duplicates: number;
-  readonly rejected: number;
-  readonly firstSeq: number | null;
-  readonly lastSeq: number | null;
-  readonly results: readonly {
-    readonly index: number;
-    readonly id?: string;
-    readonly status: string;
-    readonly error?: { readonly code: string; readonly message: string; readonly path?: string };
-  }[];
-}
+export type EventsAccepted = StoredBatch;
 
 export interface Ticket {
   readonly ticket: string;

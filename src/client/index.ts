@@ -1,6 +1,5 @@
 export type {
   EventAccepted,
-  EventInput,
   EventsAccepted,
   FetchLike,
   IdempotencyOptions,
@@ -11,6 +10,7 @@ export type {
   PrismRequest,
   Ticket,
 } from "./api.ts";
+export type { EventInput, Notification } from "./api-types.gen.ts";
 export type { ReconnectOptions } from "./backoff.ts";
 export { type ClientEvents, PrismClient, type PrismClientOptions, type Problem } from "./client.ts";
 export type { ConnectionState } from "./connection.ts";
@@ -25,7 +25,6 @@ export type {
   Entry,
   Gap,
   Level,
-  Notification,
   NotificationAction,
   PrismEvent,
   UnreadCount,

@@ -1,57 +1,9 @@
 /** What the server sends, with fixed shapes (docs/realtime.md). Instants are RFC 3339 texts. */
 
+import type { Action, Event, Notification } from "./api-types.gen.ts";
+
 /** An action that an app offers with a notification; other members are kept. */
-export interface NotificationAction {
-  readonly type: string;
-  readonly url?: string | undefined;
-  readonly label?: string | undefined;
-  readonly [other: string]: unknown;
-}
-
-/** A notification as its recipient sees it. */
-export interface Notification {
-  readonly id: string;
-  readonly ruleId: string | null;
-  readonly eventId: string | null;
-  readonly projectId: string | null;
-  readonly kind: "rule" | "direct" | "timer" | "digest" | "alert" | "aggregate" | "incident" | "oncall";
-  readonly title: string;
-  readonly message: string;
-  /** Equal to `message`. */
-  readonly body: string;
-  readonly sound: string | null;
-  readonly soundUrl: string | null;
-  readonly action: NotificationAction | null;
-  readonly data: Readonly<Record<string, unknown>> | null;
-  readonly priority: number;
-  readonly recipients: readonly string[];
-  readonly acknowledgedBy: readonly string[];
-  readonly delivered: boolean;
-  readonly pusherEventSent: boolean;
-  readonly correlationId: string;
-  readonly createdAt: string;
-  readonly deliveredAt: string | null;
-  readonly aggregateCount: number;
-  readonly offset: number;
-  readonly userId: string;
-  readonly read: boolean;
-  readonly me: {
-    readonly delivered: boolean;
-    readonly readAt: string | null;
-    readonly acknowledgedAt: string | null;
-    readonly acknowledgeNote: string | null;
-    readonly openedAt: string | null;
-    readonly webviewAction: WebviewAction | null;
-  };
-}
-
-/** The last thing an app opened from a notification. */
-export interface WebviewAction {
-  readonly action: string;
-  readonly url: string | null;
-  readonly metadata: Readonly<Record<string, unknown>> | null;
-  readonly at: string;
-}
+export type NotificationAction = Action;
 
 /** A notification after a change, with its time. */
 export interface ChangedNotification extends Notification {
@@ -77,22 +29,9 @@ export interface UnreadCount {
 }
 
 /** An event of a project. */
-export interface PrismEvent {
-  readonly id: string;
-  readonly seq: number;
-  readonly projectId: string;
-  readonly type: string;
-  readonly level: Level;
-  readonly source: string | null;
-  readonly dedupeKey: string | null;
-  readonly occurredAt: string;
-  readonly receivedAt: string;
-  readonly processedAt: string | null;
-  readonly correlationId: string;
-  readonly payload: Readonly<Record<string, unknown>>;
-}
+export type PrismEvent = Omit<Event, "outcome">;
 
-export type Level = "debug" | "info" | "warn" | "error" | "fatal";
+export type Level = PrismEvent["level"];
 
 /** The entries of a user's stream by type. */
 export interface UserEntries {

@@ -13,11 +13,11 @@ import { makeClientPackage } from "./support/client-package.ts";
 
 const root = join(import.meta.dirname, "../..");
 
-/** Lists of the schemas may be written to, those of the client not. */
+/** Lists of the schemas may be written to, those of the client not; JSON has no undefined. */
 type Frozen<T> = T extends readonly (infer Item)[]
   ? readonly Frozen<Item>[]
   : T extends object
-    ? { readonly [Name in keyof T]: Frozen<T[Name]> }
+    ? { readonly [Name in keyof T]: Frozen<Exclude<T[Name], undefined>> }
     : T;
 type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never;
 
