@@ -1,26 +1,8 @@
 import { computed, signal } from "@preact/signals";
+import type { User } from "../../src/client/api-types.gen.ts";
 import { PrismClient } from "../../src/client/client.ts";
 import { PrismError } from "../../src/client/errors.ts";
 import { SERVER_URL } from "./base.ts";
-
-/** The signed-in user, as `GET /api/v1/users/me` returns it. */
-export interface Me {
-  readonly id: string;
-  readonly email: string | null;
-  readonly username: string | null;
-  readonly phone: string | null;
-  readonly name: string | null;
-  readonly roles: readonly string[];
-  readonly permissions: readonly string[];
-  /** Null: not chosen, so times are shown in the browser's zone. */
-  readonly timezone: string | null;
-  /** The zone of mails and quiet hours: chosen, otherwise that of the last browser. */
-  readonly effectiveTimezone?: string;
-  readonly locale: string;
-  readonly status: string;
-  readonly createdAt: string;
-  readonly lastLoginAt: string | null;
-}
 
 export type SessionState = "loading" | "signedOut" | "signedIn";
 
@@ -39,13 +21,13 @@ const LOGOUT_KEY = "prism.logout";
 const channel = new BroadcastChannel("prism-session");
 
 export const session = signal<SessionState>("loading");
-export const me = signal<Me | null>(null);
+export const me = signal<User | null>(null);
 /** The client of the session; null without one. */
 export const client = signal<PrismClient | null>(null);
 /** Why the session ended, shown on the sign-in page. */
 export const endedBecause = signal<string | null>(null);
 
-const permissions = computed(() => new Set(me.value?.permissions ?? []));
+const permissions = computed(() => new Set<string>(me.value?.permissions ?? []));
 
 /** Whether the user may do something. The server checks it again. @param permission such as `rules:write` */
 export function can(permission: string): boolean {
@@ -135,13 +117,13 @@ function resumeOffline(): void {
 }
 
 /** The user of the last session. Scripts and people can change what a browser keeps. */
-function readMe(): Me | null {
-  const kept = parseObject(localStorage.getItem(ME_KEY) ?? "") as Partial<Me>;
+function readMe(): User | null {
+  const kept = parseObject(localStorage.getItem(ME_KEY) ?? "") as Partial<User>;
   const { id, roles, permissions, timezone, locale } = kept;
   if (typeof id !== "string" || !Array.isArray(roles) || !Array.isArray(permissions)) return null;
   try {
     new Intl.DateTimeFormat(locale, { timeZone: timezone ?? "UTC" });
-    return kept as Me;
+    return kept as User;
   } catch {
     return null;
   }
@@ -158,7 +140,7 @@ export function isRemembered(): boolean {
  */
 export async function openSession(token: string, rememberMe = isRemembered()): Promise<void> {
   const next = new PrismClient({ url: SERVER_URL, token, getToken: renewToken, reconnect: RECONNECT });
-  const user = await next.api.request<Me>({ method: "GET", path: "/api/v1/users/me" });
+  const user = await next.api.request<User>({ method: "GET", path: "/api/v1/users/me" });
   localStorage.setItem(ME_KEY, rememberMe ? JSON.stringify(user) : BRIEF);
   localStorage.removeItem(LOGOUT_KEY);
   void client.value?.close();
@@ -170,7 +152,7 @@ export async function openSession(token: string, rememberMe = isRemembered()): P
 }
 
 /** Tells the server the browser's zone when it has another one, for mails and quiet hours. */
-async function reportZone({ api }: PrismClient, { timezone, effectiveTimezone }: Me): Promise<void> {
+async function reportZone({ api }: PrismClient, { timezone, effectiveTimezone }: User): Promise<void> {
   const browserTimezone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (timezone !== null || effectiveTimezone === browserTimezone) return;
   // The next sign-in reports it again.
@@ -179,7 +161,7 @@ async function reportZone({ api }: PrismClient, { timezone, effectiveTimezone }:
 
 /** Reads the user again, after a change of the account or its roles. */
 export async function reloadMe(): Promise<void> {
-  const user = await client.value?.api.request<Me>({ method: "GET", path: "/api/v1/users/me" });
+  const user = await client.value?.api.request<User>({ method: "GET", path: "/api/v1/users/me" });
   if (!user) return;
   if (isRemembered()) localStorage.setItem(ME_KEY, JSON.stringify(user));
   me.value = user;

@@ -1,23 +1,14 @@
 import "./account.css";
 import type { ComponentChildren } from "preact";
 import { useEffect } from "preact/hooks";
+import type { User } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { useGet } from "../../app/query.ts";
-import type { Me } from "../../app/session.ts";
 import { Page, Tabs } from "../../ui/index.ts";
 import { ACCOUNT_TABS, type AccountTab } from "./tabs.ts";
 
-/** The account as `GET /api/v1/users/me` returns it to its owner. */
-export interface OwnAccount extends Me {
-  readonly secondFactor?: {
-    readonly enabled: boolean;
-    readonly since: string | null;
-    readonly recoveryCodesLeft: number;
-  };
-}
-
 export function useAccount() {
-  return useGet<OwnAccount>("/users/me");
+  return useGet<User>("/users/me");
 }
 
 interface AccountPageProps {

@@ -1,20 +1,15 @@
 import { Plus, X } from "lucide";
 import { useState } from "preact/hooks";
+import type { Answers } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { DurationInput } from "../../app/duration-input.tsx";
 import { invalidate, useGet } from "../../app/query.ts";
 import { Button, Card, Checkbox, Form, IconButton, Loaded, Skeleton, toast } from "../../ui/index.ts";
-import { CHANNELS, type Channel } from "./channels.ts";
+import { CHANNELS } from "./channels.ts";
 
-interface Rule {
-  readonly afterMs: number;
-  readonly channels: readonly Channel[];
-}
+type Rule = Rules["high"][number];
 
-interface Rules {
-  readonly high: readonly Rule[];
-  readonly low: readonly Rule[];
-}
+type Rules = Answers["getContactRules"];
 
 const PATH = "/users/me/contact-rules";
 const MAX_RULES = 10;

@@ -1,4 +1,5 @@
 import { BellRing, MonitorSmartphone } from "lucide";
+import type { PushSubscription } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { useGet } from "../../app/query.ts";
 import { endPush, installPrompt, pushId, SUBSCRIPTIONS } from "../../app/worker.ts";
@@ -6,17 +7,8 @@ import { Badge, Banner, Button, Card, confirm, EmptyState, Loaded, Time, toast, 
 import { AccountPage } from "./account-page.tsx";
 import { pushObstacle, subscribeToPush, testPush } from "./push.ts";
 
-interface Browser {
-  readonly id: string;
-  readonly device: string;
-  /** The host of its push service. */
-  readonly service: string | null;
-  readonly createdAt: string;
-  readonly lastUsedAt: string | null;
-}
-
 export default function Device() {
-  const browsers = useGet<{ readonly data: readonly Browser[] }>(SUBSCRIPTIONS);
+  const browsers = useGet<{ readonly data: readonly PushSubscription[] }>(SUBSCRIPTIONS);
   const isOn = pushId.value !== null && (browsers.data?.data.some(({ id }) => id === pushId.value) ?? true);
   const subtitle = `Push notifications are ${isOn ? "on" : "off"} in this browser.`;
   return (
@@ -80,12 +72,18 @@ function TestButton({ id, small }: { readonly id: string; readonly small?: boole
   );
 }
 
-function Browsers({ browsers, reload }: { readonly browsers: readonly Browser[]; readonly reload: () => void }) {
+function Browsers({
+  browsers,
+  reload,
+}: {
+  readonly browsers: readonly PushSubscription[];
+  readonly reload: () => void;
+}) {
   if (browsers.length === 0) {
     const text = "Turn push on in each browser and on each phone that should receive your notifications.";
     return <EmptyState icon={BellRing} title="No browser receives push" text={text} small />;
   }
-  const remove = async ({ id, device }: Browser) => {
+  const remove = async ({ id, device }: PushSubscription) => {
     const title = `Stop push to ${device}?`;
     const text = "That browser receives no more notifications. It can turn push on again.";
     if (!(await confirm({ title, text, action: "Stop", danger: true }))) return;

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { DrillPreferences, WayProof } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { invalidate, useGet } from "../../app/query.ts";
 import {
@@ -15,27 +16,11 @@ import {
   toast,
 } from "../../ui/index.ts";
 
-interface Way {
-  readonly name: string;
-  readonly state: "proven" | "failed" | "waiting" | "accepted" | "outdated" | "unproven";
-  /** Such as "proven 6 days ago, 3.1 s". */
-  readonly text: string;
-}
-
-interface Preferences {
-  readonly takesPart: boolean;
-  readonly day: string;
-  readonly hour: number;
-  readonly timezone: string;
-  readonly isEnabled: boolean;
-  readonly nextAt: string | null;
-}
-
 const WAYS = "/drills/ways";
 const PREFERENCES = "/drills/preferences";
 const DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 const HOURS = Array.from({ length: 24 }, (_, hour) => ({ value: String(hour), label: `${hour}:00` }));
-const TONES: Readonly<Record<Way["state"], Tone>> = {
+const TONES: Readonly<Record<WayProof["state"], Tone>> = {
   proven: "ok",
   failed: "bad",
   waiting: "info",
@@ -46,8 +31,8 @@ const TONES: Readonly<Record<Way["state"], Tone>> = {
 
 /** Test pages to oneself: each way with its proof, and when the weekly drill is. */
 export function Drills() {
-  const ways = useGet<{ data: readonly Way[] }>(WAYS);
-  const preferences = useGet<Preferences>(PREFERENCES);
+  const ways = useGet<{ data: readonly WayProof[] }>(WAYS);
+  const preferences = useGet<DrillPreferences>(PREFERENCES);
   const [isStarting, setStarting] = useState(false);
   const start = async () => {
     setStarting(true);
@@ -81,7 +66,7 @@ export function Drills() {
   );
 }
 
-function WayList({ ways }: { readonly ways: readonly Way[] }) {
+function WayList({ ways }: { readonly ways: readonly WayProof[] }) {
   if (ways.length === 0) return <p class="text-bad">No way outside of the app: pages do not reach you.</p>;
   return (
     <ul class="stack s2" aria-label="Your ways">
@@ -95,9 +80,9 @@ function WayList({ ways }: { readonly ways: readonly Way[] }) {
   );
 }
 
-function Weekly({ stored }: { readonly stored: Preferences }) {
+function Weekly({ stored }: { readonly stored: DrillPreferences }) {
   const { takesPart, day, hour, timezone, nextAt } = stored;
-  const change = async (part: Partial<Preferences>) => {
+  const change = async (part: Partial<DrillPreferences>) => {
     await api.put(PREFERENCES, part);
     invalidate(PREFERENCES);
     toast.ok("Your drills are saved.");
@@ -116,7 +101,7 @@ function Weekly({ stored }: { readonly stored: Preferences }) {
               <Select
                 value={day}
                 options={DAYS.map((label) => ({ value: label.toLowerCase(), label }))}
-                onChange={(value) => void change({ day: value })}
+                onChange={(value) => void change({ day: value as DrillPreferences["day"] })}
               />
             </Field>
             <Field label="Hour" hint={timezone}>

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { ChangedPreferences, FullPreferences } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { invalidate, useGet } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
@@ -22,20 +23,8 @@ const KINDS = [
 ] as const;
 type Kind = (typeof KINDS)[number]["value"];
 
-interface Preferences {
-  readonly channels: Partial<Readonly<Record<Kind, readonly Channel[]>>>;
-  readonly quietHours: { readonly from: string; readonly to: string } | null;
-  readonly minPriority: number;
-  readonly emailAlerts: boolean;
-  readonly digest: boolean;
-}
-
-interface Saved {
-  readonly warnings: readonly { readonly message: string }[];
-}
-
 export default function NotificationPreferences() {
-  const query = useGet<Preferences>("/users/me/preferences");
+  const query = useGet<FullPreferences>("/users/me/preferences");
   return (
     <AccountPage tab="notifications" subtitle={query.data && summary(query.data)}>
       <Loaded query={query} skeleton={<Skeleton kind="form" />}>
@@ -47,7 +36,7 @@ export default function NotificationPreferences() {
   );
 }
 
-function summary({ quietHours, minPriority }: Preferences): string {
+function summary({ quietHours, minPriority }: FullPreferences): string {
   const from = minPriority > 0 ? `Notifications from priority ${minPriority} are sent` : "All notifications are sent";
   return quietHours
     ? `${from}; push and mail wait from ${quietHours.from} to ${quietHours.to}.`
@@ -62,12 +51,12 @@ const PRIORITIES = [
   { value: "1000", label: "Mute: only priority 1000" },
 ];
 
-function PreferencesForm({ stored }: { readonly stored: Preferences }) {
+function PreferencesForm({ stored }: { readonly stored: FullPreferences }) {
   const [preferences, setPreferences] = useState(stored);
-  const change = (part: Partial<Preferences>) => setPreferences({ ...preferences, ...part });
+  const change = (part: Partial<FullPreferences>) => setPreferences({ ...preferences, ...part });
   const { quietHours, minPriority } = preferences;
   const save = async () => {
-    const { warnings } = await api.put<Saved>("/users/me/preferences", preferences);
+    const { warnings } = await api.put<ChangedPreferences>("/users/me/preferences", preferences);
     invalidate("/users/me/preferences");
     toast.ok("Your preferences are saved.");
     for (const { message } of warnings) toast.info(message);
@@ -146,8 +135,8 @@ function PreferencesForm({ stored }: { readonly stored: Preferences }) {
 }
 
 interface MatrixProps {
-  readonly channels: Preferences["channels"];
-  readonly onChange: (channels: Preferences["channels"]) => void;
+  readonly channels: FullPreferences["channels"];
+  readonly onChange: (channels: FullPreferences["channels"]) => void;
 }
 
 function ChannelMatrix({ channels, onChange }: MatrixProps) {

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { ReceivedInvitation, User } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { invalidate, useGet } from "../../app/query.ts";
@@ -18,7 +19,7 @@ import {
   toast,
   UserText,
 } from "../../ui/index.ts";
-import { AccountPage, type OwnAccount, useAccount } from "./account-page.tsx";
+import { AccountPage, useAccount } from "./account-page.tsx";
 
 export default function Profile() {
   const account = useAccount();
@@ -46,7 +47,7 @@ export default function Profile() {
   );
 }
 
-function ProfileForm({ account }: { readonly account: OwnAccount }) {
+function ProfileForm({ account }: { readonly account: User }) {
   const [name, setName] = useState(account.name ?? "");
   const [email, setEmail] = useState(account.email ?? "");
   const [phone, setPhone] = useState(account.phone ?? "");
@@ -125,7 +126,7 @@ function localesWith(current: string) {
   return [...new Set([current, ...LOCALES])].map((value) => ({ value, label: names.of(value) ?? value }));
 }
 
-function Facts({ account }: { readonly account: OwnAccount }) {
+function Facts({ account }: { readonly account: User }) {
   return (
     <Card title="About this account">
       <DescriptionList
@@ -140,25 +141,17 @@ function Facts({ account }: { readonly account: OwnAccount }) {
   );
 }
 
-interface Invitation {
-  readonly id: string;
-  readonly projectName: string;
-  readonly role: string;
-  readonly invitedBy: string;
-  readonly expiresAt: string;
-}
-
 /** Open invitations to projects; nothing without one. */
 function Invitations() {
-  const query = useGet<{ readonly data: readonly Invitation[] }>("/users/me/invitations");
+  const query = useGet<{ readonly data: readonly ReceivedInvitation[] }>("/users/me/invitations");
   const invitations = query.data?.data ?? [];
   if (invitations.length === 0) return null;
-  const accept = async ({ id, projectName }: Invitation) => {
+  const accept = async ({ id, projectName }: ReceivedInvitation) => {
     await api.post(`/users/me/invitations/${id}/accept`);
     invalidate("/users/me/invitations", "/projects");
     toast.ok(`You are now a member of ${projectName}.`);
   };
-  const decline = async ({ id, projectName }: Invitation) => {
+  const decline = async ({ id, projectName }: ReceivedInvitation) => {
     const title = `Decline the invitation to ${projectName}?`;
     await confirmDelete(
       `/users/me/invitations/${id}`,

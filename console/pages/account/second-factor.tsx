@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { PendingSecondFactor, RecoveryCodes, User } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { QrCode } from "../../app/qr-code.tsx";
 import {
@@ -15,20 +16,11 @@ import {
   Time,
   toast,
 } from "../../ui/index.ts";
-import type { OwnAccount } from "./account-page.tsx";
 
 const PATH = "/users/me/second-factor";
 
-interface Pending {
-  readonly secret: string;
-  readonly uri: string;
-}
-interface Codes {
-  readonly recoveryCodes: readonly string[];
-}
-
 interface CardProps {
-  readonly account: OwnAccount;
+  readonly account: User;
   readonly reload: () => void;
 }
 
@@ -83,14 +75,14 @@ interface DialogProps {
 /** Password, then the QR code and its first code, then the recovery codes. */
 function EnableDialog({ onClose }: DialogProps) {
   const [password, setPassword] = useState("");
-  const [pending, setPending] = useState<Pending>();
+  const [pending, setPending] = useState<PendingSecondFactor>();
   const [code, setCode] = useState("");
   const [codes, setCodes] = useState<readonly string[]>();
   if (codes) return <CodesDialog codes={codes} onClose={onClose} />;
   if (pending) {
     const confirmCode = async () => {
       const given = { code: code.replace(/\s+/g, "") };
-      setCodes((await api.post<Codes>(`${PATH}/confirm`, given)).recoveryCodes);
+      setCodes((await api.post<RecoveryCodes>(`${PATH}/confirm`, given)).recoveryCodes);
     };
     return (
       <Dialog
@@ -120,7 +112,7 @@ function EnableDialog({ onClose }: DialogProps) {
       </Dialog>
     );
   }
-  const start = async () => setPending(await api.post<Pending>(PATH, { password }));
+  const start = async () => setPending(await api.post<PendingSecondFactor>(PATH, { password }));
   return (
     <Dialog
       key="start"
@@ -205,7 +197,7 @@ function NewCodesDialog({ onClose }: DialogProps) {
       size="sm"
       title="New recovery codes"
       subtitle="The earlier codes no longer work."
-      onSubmit={async () => setCodes((await api.post<Codes>(`${PATH}/recovery-codes`, proof)).recoveryCodes)}
+      onSubmit={async () => setCodes((await api.post<RecoveryCodes>(`${PATH}/recovery-codes`, proof)).recoveryCodes)}
       action="Create new codes"
       blocked={!isComplete}
     >

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { Session } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { useGet } from "../../app/query.ts";
 import {
@@ -18,17 +19,6 @@ import {
 import { AccountPage, useAccount } from "./account-page.tsx";
 import { deviceName } from "./device-name.ts";
 import { SecondFactorCard } from "./second-factor.tsx";
-
-interface Session {
-  readonly id: string;
-  readonly ip: string;
-  readonly userAgent: string;
-  readonly createdAt: string;
-  readonly lastUsedAt: string;
-  /** When a refresh token was last used twice. */
-  readonly repeatedAt: string | null;
-  readonly current: boolean;
-}
 
 export default function Security() {
   const account = useAccount();

@@ -1,5 +1,6 @@
 import { KeyRound } from "lucide";
 import { useState } from "preact/hooks";
+import type { ServiceToken } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { useList } from "../../app/query.ts";
@@ -20,20 +21,10 @@ import {
 } from "../../ui/index.ts";
 import { AccountPage } from "./account-page.tsx";
 
-interface Token {
-  readonly id: string;
-  readonly name: string;
-  readonly prefix: string;
-  readonly scopes: readonly string[];
-  readonly expiresAt: string | null;
-  readonly lastUsedAt: string | null;
-  readonly createdAt: string;
-}
-
 export default function Tokens() {
-  const list = useList<Token>("/users/me/tokens");
+  const list = useList<ServiceToken>("/users/me/tokens");
   const [isMaking, setMaking] = useState(false);
-  const revoke = async ({ id, name }: Token) => {
+  const revoke = async ({ id, name }: ServiceToken) => {
     const title = `Revoke the token ${name}?`;
     const text = "The next request with it is refused. Programs that use it stop working.";
     await confirmDelete(`/users/me/tokens/${id}`, { title, text, action: "Revoke" }, () => {
@@ -53,7 +44,7 @@ export default function Tokens() {
   );
   return (
     <AccountPage tab="tokens" subtitle={subtitle} actions={make}>
-      <DataTable<Token>
+      <DataTable<ServiceToken>
         label="Service tokens"
         list={list}
         rowKey={({ id }) => id}

@@ -1,4 +1,5 @@
 import { BellOff } from "lucide";
+import type { Alert, AlertDetails } from "../../../src/client/api-types.gen.ts";
 import type { Page as ListPage } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useHotkeys } from "../../app/hotkeys.ts";
@@ -29,21 +30,12 @@ import { useAlertingChanges } from "../incidents/changes.ts";
 import { Annotation } from "../incidents/incident-page.tsx";
 import { stateOf as incidentState } from "../incidents/incident-types.ts";
 import { LabelLinks } from "../incidents/label-links.tsx";
-import {
-  type Alert,
-  type AlertDetail,
-  isResolvable,
-  nameOf,
-  resolveAlert,
-  SOURCES,
-  silencePath,
-  stateOf,
-} from "./alert-types.ts";
+import { isResolvable, nameOf, resolveAlert, SOURCES, silencePath, stateOf } from "./alert-types.ts";
 import { QuietText } from "./quiet.tsx";
 
 /** `/alerts/:id`: what fires since when, who is notified of it, and when it fired before. */
 export function AlertPage({ params }: PageProps) {
-  const query = useGet<AlertDetail>(`/alerts/${encodeURIComponent(params["id"] ?? "")}`);
+  const query = useGet<AlertDetails>(`/alerts/${encodeURIComponent(params["id"] ?? "")}`);
   useAlertingChanges(query.reload, query.data?.projectId);
   return (
     <LoadedPage title="Alert" query={query}>
@@ -53,7 +45,7 @@ export function AlertPage({ params }: PageProps) {
 }
 
 interface Props {
-  readonly alert: AlertDetail;
+  readonly alert: AlertDetails;
 }
 
 function AlertView({ alert }: Props) {

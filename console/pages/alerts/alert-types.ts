@@ -1,42 +1,8 @@
+import type { Alert } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
-import { type Labels, matchersOf, matcherText } from "../../app/matchers.ts";
+import { matchersOf, matcherText } from "../../app/matchers.ts";
 import { invalidate } from "../../app/query.ts";
 import { confirm, toast } from "../../ui/index.ts";
-
-export interface Alert {
-  readonly id: string;
-  readonly projectId: string;
-  readonly key: string;
-  readonly fingerprint: string;
-  readonly state: "pending" | "firing" | "resolved";
-  readonly labels: Labels;
-  readonly annotations: Labels;
-  readonly severity: string | null;
-  readonly source: string;
-  readonly generatorUrl: string | null;
-  readonly startsAt: string;
-  readonly endsAt: string | null;
-  readonly lastAt: string;
-  readonly count: number;
-  readonly resolvedAt: string | null;
-  readonly timedOut: boolean;
-  /** What withholds its notifications; null: nothing. */
-  readonly withheld: {
-    readonly silencedBy: readonly string[];
-    readonly inhibitedBy: readonly string[];
-    readonly mutedBy: readonly string[];
-  } | null;
-}
-
-export interface AlertDetail extends Alert {
-  readonly incidents: readonly {
-    readonly id: string;
-    readonly number: number;
-    readonly title: string;
-    readonly state: "open" | "acknowledged" | "resolved";
-    readonly resolvedBy: string | null;
-  }[];
-}
 
 /** The state in a word, for a badge. */
 export function stateOf({ state, timedOut, withheld }: Pick<Alert, "state" | "timedOut" | "withheld">) {

@@ -1,5 +1,6 @@
 import { BellRing } from "lucide";
 import { useState } from "preact/hooks";
+import type { Alert } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { useFilters } from "../../app/filters.ts";
 import { MatcherField } from "../../app/matcher-field.tsx";
@@ -27,7 +28,7 @@ import {
 } from "../../ui/index.ts";
 import { useAlertingChanges } from "../incidents/changes.ts";
 import { Age, SEVERITY_OPTIONS, SeverityBadge, severityTone, wordsOf } from "../incidents/severity.tsx";
-import { type Alert, isResolvable, nameOf, quietWord, resolveAlert, silencePath, stateOf } from "./alert-types.ts";
+import { isResolvable, nameOf, quietWord, resolveAlert, silencePath, stateOf } from "./alert-types.ts";
 
 const STATES = [
   { value: "firing", label: "Firing" },

@@ -1,8 +1,7 @@
+import type { Alert, Silence } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { useGet } from "../../app/query.ts";
 import { Link, plural, Time, UserText } from "../../ui/index.ts";
-import type { Silence } from "../silences/silence-types.ts";
-import type { Alert } from "./alert-types.ts";
 
 /** A silence by its comment, with its end as soon as it is known. */
 function SilenceLink({ id }: { readonly id: string }) {

@@ -1,5 +1,6 @@
 import { Download } from "lucide";
 import { useState } from "preact/hooks";
+import type { AuditRow, AuditVerification } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useFilters } from "../../app/filters.ts";
@@ -28,34 +29,7 @@ import {
   UserText,
 } from "../../ui/index.ts";
 
-/** A row of the audit trail, as `GET /api/v1/audit` lists it. */
-interface Row {
-  readonly seq: number;
-  readonly id: string;
-  readonly action: string;
-  readonly userId: string | null;
-  readonly actor: { readonly type?: string };
-  /** The name of the user; absent without the permission to see it. */
-  readonly actorName?: string | null;
-  readonly resourceType: string | null;
-  readonly resourceId: string | null;
-  /** Null: it has none, is deleted, or is not for this user. */
-  readonly resourceName: string | null;
-  readonly metadata: object;
-  readonly ip: string | null;
-  readonly requestId: string | null;
-  readonly timestamp: string;
-  readonly hash: string;
-}
-
-interface Verified {
-  readonly ok: boolean;
-  readonly checked: number;
-  readonly firstBad?: { readonly seq: number };
-  readonly truncated?: boolean;
-}
-
-const COLUMNS: readonly Column<Row>[] = [
+const COLUMNS: readonly Column<AuditRow>[] = [
   { key: "action", label: "Action", cell: ({ action }) => <span class="mono nowrap">{action}</span>, card: "title" },
   {
     key: "by",
@@ -103,7 +77,7 @@ const PATHS: Readonly<Record<string, string>> = {
 };
 
 /** The changed thing by its name, with a link where it has a page. */
-function Resource({ row: { resourceType, resourceId, resourceName } }: { readonly row: Row }) {
+function Resource({ row: { resourceType, resourceId, resourceName } }: { readonly row: AuditRow }) {
   if (resourceType === null) return <span class="faint">—</span>;
   const kind = resourceType.replaceAll("_", " ");
   if (resourceId === null) return <span>{kind}</span>;
@@ -120,7 +94,7 @@ function Resource({ row: { resourceType, resourceId, resourceName } }: { readonl
   );
 }
 
-function Actor({ row }: { readonly row: Row }) {
+function Actor({ row }: { readonly row: AuditRow }) {
   if (row.userId === null && row.actor.type === "operator") return <span>Operator on the host</span>;
   if (row.actorName && row.userId !== null && row.userId !== me.value?.id) {
     return (
@@ -141,8 +115,8 @@ function beginning(text: string): string {
 /** Who did what, in a chain of hashes. */
 export default function Audit() {
   const filters = useFilters({ action: "", userId: "", resource: "", from: "", to: "", notifications: "" });
-  const [shown, setShown] = useState<Row>();
-  const [verified, setVerified] = useState<Verified>();
+  const [shown, setShown] = useState<AuditRow>();
+  const [verified, setVerified] = useState<AuditVerification>();
   const { resource, notifications, ...others } = filters.values;
   // Those who look for them by name find them, whatever the switch says.
   const isWithNotifications = notifications !== "" || resource !== "" || others.action.startsWith("notification");
@@ -152,8 +126,8 @@ export default function Audit() {
     resourceId: resource,
     ...(isWithNotifications ? {} : { notifications: false }),
   };
-  const list = useList<Row>("/audit", { ...filter, limit: 50 });
-  const verify = async () => setVerified(await api.get<Verified>("/audit/verify"));
+  const list = useList<AuditRow>("/audit", { ...filter, limit: 50 });
+  const verify = async () => setVerified(await api.get<AuditVerification>("/audit/verify"));
   const download = async () => saveFile(await api.blob("/audit/export", filter, "text/csv"), "audit.csv");
   return (
     <Page
@@ -186,7 +160,7 @@ export default function Audit() {
         <DateTimeInput {...filters.bind("to")} label="To" />
         {resource !== "" && <Button onClick={() => filters.set({ resource: "" })}>All resources</Button>}
       </Toolbar>
-      <DataTable<Row>
+      <DataTable<AuditRow>
         label="Audit trail"
         list={list}
         rowKey={({ id }) => id}
@@ -214,7 +188,7 @@ export default function Audit() {
   );
 }
 
-function VerifyResult({ result, onDismiss }: { readonly result: Verified; readonly onDismiss: () => void }) {
+function VerifyResult({ result, onDismiss }: { readonly result: AuditVerification; readonly onDismiss: () => void }) {
   const { ok, checked, firstBad, truncated } = result;
   const count = formatNumber(checked);
   if (ok) {
@@ -249,7 +223,7 @@ function PersonFilter({ value, onChange }: { readonly value: string; readonly on
 }
 
 interface DetailProps {
-  readonly row: Row;
+  readonly row: AuditRow;
   /** Shows the rows of one resource. */
   readonly onOnly: (resourceId: string) => void;
 }

@@ -1,5 +1,6 @@
 import { Download } from "lucide";
 import { useEffect, useState } from "preact/hooks";
+import type { Backup, Job } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { SERVER_URL } from "../../app/base.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
@@ -25,28 +26,15 @@ import {
   UserText,
 } from "../../ui/index.ts";
 
-/** An archive, as `GET /api/v1/backups` lists it. */
-interface Backup {
-  readonly name: string;
-  readonly bytes: number;
-  readonly createdAt: string;
-  readonly withSecrets: boolean;
-  readonly key: "current" | "previous" | "unknown";
-  readonly checkedAt: string | null;
-  readonly problem: string | null;
-}
-
 interface Backups {
   readonly data: readonly Backup[];
   readonly directory: string;
 }
 
 /** The job that makes or verifies an archive. */
-interface Job {
-  readonly state: string;
+interface ArchiveJob extends Job {
   readonly progress: { readonly bytes: number; readonly ofBytes: number } | null;
   readonly result: { readonly name: string; readonly ok?: boolean; readonly problem?: string | null } | null;
-  readonly lastError: string | null;
 }
 
 interface Work {
@@ -202,7 +190,7 @@ async function download(name: string): Promise<void> {
 
 /** Follows the job until it ends, and reports how. */
 function WorkCard({ work, onEnd }: { readonly work: Work; readonly onEnd: () => void }) {
-  const query = useGet<Job>(`/jobs/${work.jobId}`);
+  const query = useGet<ArchiveJob>(`/jobs/${work.jobId}`);
   useStream("system", ({ type }) => (type === "jobs.changed" || type === "job.dead") && query.reload());
   const job = query.data;
   useEffect(() => {

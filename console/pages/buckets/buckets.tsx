@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { TransferBucket } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { useFilters } from "../../app/filters.ts";
@@ -26,17 +27,6 @@ import {
   UserText,
 } from "../../ui/index.ts";
 
-/** A bucket, as `GET /api/v1/transfer-buckets` lists it. Amounts are decimal texts. */
-interface Bucket {
-  readonly id: string;
-  readonly name: string;
-  readonly currentBalance: string;
-  readonly threshold: string;
-  readonly currency: string;
-  readonly state: "ok" | "below";
-  readonly updatedAt: string;
-}
-
 const amounts = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 20 });
 
 /** Formatted as a text: a number would lose digits. */
@@ -44,7 +34,7 @@ function Amount({ value, currency }: { readonly value: string; readonly currency
   return <span class="num nowrap">{`${amounts.format(value as `${number}`)} ${currency}`}</span>;
 }
 
-const COLUMNS: readonly Column<Bucket>[] = [
+const COLUMNS: readonly Column<TransferBucket>[] = [
   { key: "name", label: "Bucket", cell: ({ name }) => <UserText>{name}</UserText>, card: "title", width: "wide" },
   {
     key: "balance",
@@ -80,7 +70,7 @@ const STATES = [
 export default function Buckets() {
   const filters = useFilters({ q: "", state: "" });
   const [isMaking, setMaking] = useState(false);
-  const list = useList<Bucket>("/transfer-buckets", { ...filters.values, limit: 50 });
+  const list = useList<TransferBucket>("/transfer-buckets", { ...filters.values, limit: 50 });
   const below = list.items?.filter((bucket) => bucket.state === "below").length ?? 0;
   const make = can("buckets:balance") ? <NewButton onClick={() => setMaking(true)}>New bucket</NewButton> : undefined;
   const { isFiltered } = filters;
@@ -98,7 +88,7 @@ export default function Buckets() {
         <SearchInput {...filters.bind("q")} placeholder="Name" label="Search buckets" />
         <Segmented label="State" {...filters.bind("state")} options={STATES} />
       </Toolbar>
-      <DataTable<Bucket>
+      <DataTable<TransferBucket>
         label="Transfer buckets"
         list={list}
         rowKey={({ id }) => id}
@@ -122,7 +112,7 @@ export default function Buckets() {
   );
 }
 
-function BucketMenu({ bucket, onDone }: { readonly bucket: Bucket; readonly onDone: () => void }) {
+function BucketMenu({ bucket, onDone }: { readonly bucket: TransferBucket; readonly onDone: () => void }) {
   const change = async (member: "currentBalance" | "threshold", path: string, label: string) => {
     const value = await ask({
       title: `${label} of ${bucket.name}`,

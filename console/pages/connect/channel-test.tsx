@@ -1,23 +1,8 @@
 import { useState } from "preact/hooks";
+import type { ChannelTest as TestResult } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { invalidate } from "../../app/query.ts";
 import { Banner, Button, CodeBlock, UserText } from "../../ui/index.ts";
-
-export interface TestResult {
-  readonly class: keyof typeof CLASSES | null;
-  readonly status: number | null;
-  readonly error: string | null;
-  readonly hint: string | null;
-  readonly request: {
-    readonly method: string;
-    readonly url: string;
-    readonly headers: Readonly<Record<string, string>>;
-    readonly body: string | null;
-  } | null;
-  readonly answer: string | null;
-  readonly cut: readonly string[];
-  readonly ms: number;
-}
 
 const CLASSES = {
   ok: { tone: "ok", text: "The service has accepted the message" },

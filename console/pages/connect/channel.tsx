@@ -1,5 +1,6 @@
 import { Trash2 } from "lucide";
 import { useState } from "preact/hooks";
+import type { Channel, ChannelPreset } from "../../../src/client/api-types.gen.ts";
 import { api, errorText, ifMatch } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
@@ -27,7 +28,7 @@ import {
 import { ChannelFields, changedFields, type Values } from "./channel-fields.tsx";
 import { ChannelTest } from "./channel-test.tsx";
 import { ChannelBadge } from "./connect.tsx";
-import { type Channel, type ChannelPreset, docsUrl } from "./connect-types.ts";
+import { docsUrl } from "./connect-types.ts";
 
 export default function ChannelPage({ params }: PageProps) {
   const query = useGet<Channel>(`/channels/${encodeURIComponent(params["id"] ?? "")}`);

@@ -1,83 +1,13 @@
+import type { ChannelPreset, ReceiverPreset, ReceiverRequest } from "../../../src/client/api-types.gen.ts";
 import { SERVER_URL } from "../../app/base.ts";
 import { plural } from "../../ui/index.ts";
 
-interface Preset {
-  readonly name: string;
-  readonly title: string;
-  readonly group: string;
-  readonly docs: string;
-  readonly setup: readonly string[];
-}
+type Preset = Pick<ReceiverPreset, "name" | "title" | "group" | "docs" | "setup">;
 
-export interface ReceiverPreset extends Preset {
-  readonly secret: "none" | "optional" | "required";
-  readonly secretTitle: string | null;
-  readonly mapping: object;
-}
+export type PresetField = ChannelPreset["fields"][number];
 
-export interface PresetField {
-  readonly key: string;
-  readonly title: string;
-  readonly secret: boolean;
-  readonly type: string;
-  readonly required: boolean;
-  readonly choices: readonly string[] | null;
-  readonly hint: string | null;
-  readonly default: string | null;
-  readonly example: string;
-}
-
-export interface ChannelPreset extends Preset {
-  readonly fields: readonly PresetField[];
-}
-
-export interface Receiver {
-  readonly id: string;
-  readonly projectId: string;
-  readonly name: string;
-  readonly preset: string;
-  readonly active: boolean;
-  readonly mapping: object | null;
-  /** Who is notified of its events that no rule takes. */
-  readonly notify: "members" | "none";
-  readonly hasSecret: boolean;
-  readonly lastRequestAt: string | null;
-  readonly version: number;
-}
-
-/** With the credentials, which are returned only once. */
-export interface IssuedReceiver extends Receiver {
-  readonly url: string;
-  readonly mailAddress: string | null;
-}
-
-export interface Channel {
-  readonly id: string;
-  readonly name: string;
-  readonly preset: string;
-  readonly projectId: string | null;
-  readonly fields: Readonly<Record<string, string>>;
-  readonly eventTypes: readonly string[];
-  readonly sendResolved: boolean;
-  readonly template: object | null;
-  readonly active: boolean;
-  readonly failures: number;
-  readonly disabledAt: string | null;
-  readonly disabledReason: string | null;
-  readonly version: number;
-}
-
-export interface LoggedRequest {
-  readonly id: string;
-  readonly at: string;
-  readonly result: keyof typeof RESULTS;
-  readonly status: number;
-  readonly method: string;
-  readonly query: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly bytes: number;
-  readonly body: string;
-  readonly isCut: boolean;
+/** What became of it, by its result. */
+export interface LoggedRequest extends ReceiverRequest {
   readonly outcome: {
     readonly events?: number;
     readonly eventIds?: readonly string[];

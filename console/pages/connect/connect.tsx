@@ -1,4 +1,5 @@
 import { Cable } from "lucide";
+import type { Channel, ChannelPreset, Receiver, ReceiverPreset } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { useFilters } from "../../app/filters.ts";
 import { canInProject } from "../../app/memberships.ts";
@@ -18,15 +19,7 @@ import {
   Toolbar,
   UserText,
 } from "../../ui/index.ts";
-import {
-  type Channel,
-  type ChannelPreset,
-  GROUPS,
-  galleryOrder,
-  type Receiver,
-  type ReceiverPreset,
-  serviceOf,
-} from "./connect-types.ts";
+import { GROUPS, galleryOrder, serviceOf } from "./connect-types.ts";
 
 const KINDS = [
   { value: "receivers", label: "Receive" },

@@ -1,10 +1,11 @@
 import type { ComponentChildren } from "preact";
+import type { Receiver } from "../../../src/client/api-types.gen.ts";
 import { api, errorText, ifMatch } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { invalidate, useGet } from "../../app/query.ts";
 import { useRefresh } from "../../app/refresh.ts";
 import { Banner, Button, Field, Select, toast, UserText } from "../../ui/index.ts";
-import { type LoggedRequest, outcomeText, RESULTS, type Receiver } from "./connect-types.ts";
+import { type LoggedRequest, outcomeText, RESULTS } from "./connect-types.ts";
 
 /** What the answer of `GET /explain/event/:id` says of people. */
 interface Told {

@@ -1,4 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
+import type { Receiver, ReceiverPreset, ReceiverRequest, ReceiverTest } from "../../../src/client/api-types.gen.ts";
 import { api, errorText } from "../../app/api.ts";
 import { ConflictBanner, useDraft } from "../../app/draft.tsx";
 import { invalidate } from "../../app/query.ts";
@@ -16,20 +17,12 @@ import {
   toast,
   UserText,
 } from "../../ui/index.ts";
-import { type LoggedRequest, RESULTS, type Receiver, type ReceiverPreset } from "./connect-types.ts";
-
-interface Tested {
-  readonly result: "accepted" | "unmapped" | "ignored";
-  readonly ignored: number;
-  readonly problem: string | null;
-  readonly events: readonly object[];
-  readonly alerts: readonly object[];
-}
+import { RESULTS } from "./connect-types.ts";
 
 interface Props {
   readonly receiver: Receiver;
   readonly preset: ReceiverPreset | undefined;
-  readonly requests: readonly LoggedRequest[];
+  readonly requests: readonly ReceiverRequest[];
   /** The request to try; empty: the sample of the preset. */
   readonly triedId: string;
   readonly onTry: (id: string) => void;
@@ -47,7 +40,7 @@ export function MappingEditor({ receiver, preset, requests, triedId, onTry }: Pr
     reload: () => invalidate(path),
   });
   const [problem, setProblem] = useState<string>();
-  const [tested, setTested] = useState<Tested>();
+  const [tested, setTested] = useState<ReceiverTest>();
   /** Shows an error of the text or of the server at the field. */
   const attempt = async (work: (mapping: unknown) => Promise<void>) => {
     setProblem(undefined);
@@ -60,7 +53,9 @@ export function MappingEditor({ receiver, preset, requests, triedId, onTry }: Pr
   const test = () =>
     attempt(async (mapping) => {
       setTested(undefined);
-      setTested(await api.post<Tested>(`${path}/test`, { mapping, ...(triedId === "" ? {} : { requestId: triedId }) }));
+      setTested(
+        await api.post<ReceiverTest>(`${path}/test`, { mapping, ...(triedId === "" ? {} : { requestId: triedId }) }),
+      );
     });
   const save = () =>
     attempt(async (mapping) => {
@@ -126,7 +121,7 @@ const WOULD = {
   ignored: "It would be left out",
 };
 
-function Outcome({ tested: { result, ignored, problem, events, alerts } }: { readonly tested: Tested }) {
+function Outcome({ tested: { result, ignored, problem, events, alerts } }: { readonly tested: ReceiverTest }) {
   const counts = [
     plural(events.length, "event"),
     plural(alerts.length, "alert"),

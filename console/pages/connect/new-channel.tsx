@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { Channel, ChannelPreset } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useFieldErrors } from "../../app/field-errors.ts";
@@ -10,7 +11,7 @@ import { invalidate, useGet } from "../../app/query.ts";
 import { Button, Card, EmptyState, Field, Form, Input, Page, Segmented, Stepper } from "../../ui/index.ts";
 import { ChannelFields, changedFields, type Values } from "./channel-fields.tsx";
 import { ChannelTest } from "./channel-test.tsx";
-import { type Channel, type ChannelPreset, docsUrl } from "./connect-types.ts";
+import { docsUrl } from "./connect-types.ts";
 import { SetupLines } from "./setup-lines.tsx";
 
 const STEPS = [{ label: "Name" }, { label: "Fields" }, { label: "Test" }];

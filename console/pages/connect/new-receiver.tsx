@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { IssuedReceiver, ReceiverPreset, ReceiverRequest } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useFieldErrors } from "../../app/field-errors.ts";
@@ -8,7 +9,7 @@ import { ProjectField, useProjectOfNew } from "../../app/project-choice.tsx";
 import { invalidate, useGet } from "../../app/query.ts";
 import { useRefresh } from "../../app/refresh.ts";
 import { Button, Card, EmptyState, Field, Form, Input, Page, Secret, Skeleton, Stepper } from "../../ui/index.ts";
-import { docsUrl, type IssuedReceiver, type LoggedRequest, type ReceiverPreset } from "./connect-types.ts";
+import { docsUrl } from "./connect-types.ts";
 import { FirstRequest, NotifyField } from "./first-request.tsx";
 import { SetupLines } from "./setup-lines.tsx";
 
@@ -143,7 +144,7 @@ function UrlStep({ preset, receiver: { url, mailAddress }, onDone }: UrlProps) {
 }
 
 function WaitStep({ receiver: { id } }: { readonly receiver: IssuedReceiver }) {
-  const query = useGet<{ readonly data: readonly LoggedRequest[] }>(`/receivers/${id}/requests`, { limit: 1 });
+  const query = useGet<{ readonly data: readonly ReceiverRequest[] }>(`/receivers/${id}/requests`, { limit: 1 });
   const [first] = query.data?.data ?? [];
   useRefresh(() => first === undefined && query.reload(), POLL_MS, POLL_MS);
   const open = (

@@ -1,5 +1,6 @@
 import { Pause, Play, Trash2 } from "lucide";
 import { useState } from "preact/hooks";
+import type { IssuedReceiver, Receiver, ReceiverPreset } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
@@ -29,15 +30,7 @@ import {
   toast,
   UserText,
 } from "../../ui/index.ts";
-import {
-  docsUrl,
-  type IssuedReceiver,
-  type LoggedRequest,
-  outcomeText,
-  RESULTS,
-  type Receiver,
-  type ReceiverPreset,
-} from "./connect-types.ts";
+import { docsUrl, type LoggedRequest, outcomeText, RESULTS } from "./connect-types.ts";
 import { NotifyField, saveNotify } from "./first-request.tsx";
 import { MappingEditor } from "./mapping-editor.tsx";
 

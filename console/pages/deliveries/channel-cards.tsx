@@ -1,11 +1,12 @@
+import type { ChannelState } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { invalidate } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import { Badge, Button, Card, Time, toast, UserText } from "../../ui/index.ts";
-import { CHANNEL_STATES, CHANNELS, type Channel } from "./delivery-types.ts";
+import { CHANNEL_STATES, CHANNELS } from "./delivery-types.ts";
 
 /** The channels that are in use, and what is wrong with them. */
-export function ChannelCards({ channels }: { readonly channels: readonly Channel[] }) {
+export function ChannelCards({ channels }: { readonly channels: readonly ChannelState[] }) {
   const shown = channels.filter(({ state, waiting }) => state !== "off" || waiting > 0);
   if (shown.length === 0) return null;
   return (
@@ -17,7 +18,7 @@ export function ChannelCards({ channels }: { readonly channels: readonly Channel
   );
 }
 
-function ChannelCard({ channel }: { readonly channel: Channel }) {
+function ChannelCard({ channel }: { readonly channel: ChannelState }) {
   const { name, state, waiting, pausedUntil, lastSuccessAt, lastError } = channel;
   const { tone, text } = CHANNEL_STATES[state];
   const resume = async () => {

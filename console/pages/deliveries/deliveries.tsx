@@ -1,3 +1,4 @@
+import type { ChannelState, DeliveryItem } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useFilters } from "../../app/filters.ts";
@@ -22,9 +23,9 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { ChannelCards } from "./channel-cards.tsx";
-import { CHANNELS, type Channel, type Delivery, recipientOf, STATES } from "./delivery-types.ts";
+import { CHANNELS, recipientOf, STATES } from "./delivery-types.ts";
 
-const COLUMNS: readonly Column<Delivery>[] = [
+const COLUMNS: readonly Column<DeliveryItem>[] = [
   {
     key: "title",
     label: "Notification",
@@ -57,8 +58,8 @@ export default function Deliveries() {
   const filters = useFilters({ state: "", channel: "", from: "", notification: "", webhook: "" });
   const { notification: notificationId, webhook: webhookId, ...others } = filters.values;
   const filter = { ...others, notificationId, webhookId };
-  const list = useList<Delivery>("/deliveries", { ...filter, limit: 50 });
-  const channels = useGet<{ channels: readonly Channel[] }>(can("system:status") ? "/deliveries/channels" : null);
+  const list = useList<DeliveryItem>("/deliveries", { ...filter, limit: 50 });
+  const channels = useGet<{ channels: readonly ChannelState[] }>(can("system:status") ? "/deliveries/channels" : null);
   useStream(can("system:status") ? "system" : null, ({ type }) => {
     if (type !== "jobs.changed" && !type.startsWith("provider.")) return;
     list.reload();
@@ -77,7 +78,7 @@ export default function Deliveries() {
         <Select {...filters.bind("channel")} options={CHANNEL_OPTIONS} label="Channel" />
         <DateTimeInput {...filters.bind("from")} label="From" />
       </Toolbar>
-      <DataTable<Delivery>
+      <DataTable<DeliveryItem>
         label="Deliveries"
         list={list}
         rowKey={({ id }) => id}
@@ -95,7 +96,7 @@ export default function Deliveries() {
   );
 }
 
-function subtitleOf(channels: readonly Channel[] | undefined): string {
+function subtitleOf(channels: readonly ChannelState[] | undefined): string {
   if (!channels) return "What was sent by mail, push and webhook.";
   const stopped = channels.filter(({ state }) => state === "paused" || state === "failing");
   const waiting = channels.reduce((sum, channel) => sum + channel.waiting, 0);

@@ -1,32 +1,4 @@
-/** A delivery, as `GET /api/v1/deliveries` lists it. */
-export interface Delivery {
-  readonly id: string;
-  readonly channel: keyof typeof CHANNELS;
-  readonly target: string;
-  readonly state: keyof typeof STATES;
-  readonly reason: string | null;
-  readonly attempts: number;
-  readonly lastError: string | null;
-  readonly notificationId: string;
-  readonly title: string | null;
-  readonly userId: string | null;
-  readonly userName: string | null;
-  readonly webhookHost: string | null;
-  readonly nextAttemptAt: string | null;
-  readonly createdAt: string;
-  readonly updatedAt: string;
-  readonly deliveredAt: string | null;
-}
-
-export interface Channel {
-  readonly name: keyof typeof CHANNELS;
-  readonly configured: boolean;
-  readonly state: "off" | "ok" | "paused" | "failing";
-  readonly pausedUntil: string | null;
-  readonly waiting: number;
-  readonly lastSuccessAt: string | null;
-  readonly lastError: string | null;
-}
+import type { DeliveryItem } from "../../../src/client/api-types.gen.ts";
 
 export const CHANNELS = {
   email: "Mail",
@@ -56,6 +28,6 @@ export const CHANNEL_STATES = {
 } as const;
 
 /** Who or what a delivery goes to. */
-export function recipientOf({ userName, webhookHost, target }: Delivery): string {
+export function recipientOf({ userName, webhookHost, target }: DeliveryItem): string {
   return webhookHost ?? userName ?? target;
 }

@@ -1,3 +1,4 @@
+import type { DeliveryItem } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useStream } from "../../app/live.ts";
@@ -18,7 +19,7 @@ import {
   toast,
   UserText,
 } from "../../ui/index.ts";
-import { CHANNELS, type Delivery, recipientOf, STATES } from "./delivery-types.ts";
+import { CHANNELS, recipientOf, STATES } from "./delivery-types.ts";
 
 interface Attempt {
   readonly attempt: number;
@@ -29,7 +30,7 @@ interface Attempt {
   readonly error: string | null;
 }
 
-interface Detail extends Delivery {
+interface Detail extends DeliveryItem {
   readonly providerId: string | null;
   readonly canRetry: boolean;
   readonly history: readonly Attempt[];

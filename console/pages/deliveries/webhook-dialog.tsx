@@ -1,23 +1,12 @@
 import { useEffect, useState } from "preact/hooks";
+import type { ListedWebhook } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { useProjects } from "../../app/projects.ts";
 import { Dialog, Field, Input, Select } from "../../ui/index.ts";
 
-/** A webhook, as `GET /api/v1/webhooks` lists it. */
-export interface Webhook {
-  readonly id: string;
-  readonly projectId: string | null;
-  readonly url: string;
-  readonly eventTypes: readonly string[];
-  readonly active: boolean;
-  readonly failures: number;
-  readonly disabledAt: string | null;
-  readonly lastResult?: { readonly state: string; readonly at: string; readonly error: string | null } | null;
-}
-
 interface Props {
   /** Undefined: closed. */
-  readonly webhook: Webhook | "new" | undefined;
+  readonly webhook: ListedWebhook | "new" | undefined;
   readonly onClose: () => void;
   readonly onSaved: () => void;
   readonly onSecret: (secret: string) => void;

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { ListedWebhook } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { navigate, useQueryState } from "../../app/navigate.ts";
@@ -22,12 +23,12 @@ import {
   toast,
   UserText,
 } from "../../ui/index.ts";
-import { type Webhook, WebhookDialog } from "./webhook-dialog.tsx";
+import { WebhookDialog } from "./webhook-dialog.tsx";
 
 /** How long the previous secret signs, too, after a rotation. */
 const GRACE_MS = 24 * 3_600_000;
 
-const COLUMNS: readonly Column<Webhook>[] = [
+const COLUMNS: readonly Column<ListedWebhook>[] = [
   { key: "url", label: "URL", cell: ({ url }) => <UserText lines={1}>{url}</UserText>, card: "title", width: "wide" },
   {
     key: "types",
@@ -39,14 +40,14 @@ const COLUMNS: readonly Column<Webhook>[] = [
   { key: "last", label: "Last call", cell: ({ lastResult }) => <LastCall result={lastResult ?? null} />, align: "end" },
 ];
 
-function WebhookState({ webhook }: { readonly webhook: Webhook }) {
+function WebhookState({ webhook }: { readonly webhook: ListedWebhook }) {
   if (webhook.disabledAt !== null) return <Badge tone="bad">disabled: gone</Badge>;
   if (!webhook.active) return <Badge tone="plain">off</Badge>;
   if (webhook.failures > 0) return <Badge tone="warn">{plural(webhook.failures, "failure")}</Badge>;
   return <Badge tone="ok">active</Badge>;
 }
 
-function LastCall({ result }: { readonly result: Webhook["lastResult"] }) {
+function LastCall({ result }: { readonly result: ListedWebhook["lastResult"] }) {
   if (!result) return <span class="muted">none</span>;
   return (
     <span class="nowrap" title={result.error ?? undefined}>
@@ -59,9 +60,13 @@ function LastCall({ result }: { readonly result: Webhook["lastResult"] }) {
 /** Signed calls to other servers. */
 export default function Webhooks() {
   const [scope, setScope] = useQueryState("scope", "own");
-  const [editing, setEditing] = useState<Webhook | "new">();
+  const [editing, setEditing] = useState<ListedWebhook | "new">();
   const [secret, setSecret] = useState<string>();
-  const list = useList<Webhook>("/webhooks", { scope: scope === "own" ? "" : scope, include: "result", limit: 50 });
+  const list = useList<ListedWebhook>("/webhooks", {
+    scope: scope === "own" ? "" : scope,
+    include: "result",
+    limit: 50,
+  });
   const add = <NewButton onClick={() => setEditing("new")}>New webhook</NewButton>;
   const failing = list.items?.filter(({ disabledAt }) => disabledAt !== null).length ?? 0;
   return (
@@ -87,7 +92,7 @@ export default function Webhooks() {
           />
         </Toolbar>
       )}
-      <DataTable<Webhook>
+      <DataTable<ListedWebhook>
         label="Webhooks"
         list={list}
         rowKey={({ id }) => id}
@@ -120,7 +125,7 @@ export default function Webhooks() {
 }
 
 interface ActionProps {
-  readonly webhook: Webhook;
+  readonly webhook: ListedWebhook;
   readonly onDone: () => void;
   readonly onSecret: (secret: string) => void;
 }

@@ -1,5 +1,6 @@
 import { RotateCcw, SlidersVertical } from "lucide";
 import { useState } from "preact/hooks";
+import type { EventDetail } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useHotkeys } from "../../app/hotkeys.ts";
@@ -28,7 +29,7 @@ import {
 } from "../../ui/index.ts";
 import { ExplainDrawer } from "../explain/index.ts";
 import { Story } from "../explain/story.tsx";
-import { type EventDetail, summaryOf } from "./event-types.ts";
+import { summaryOf } from "./event-types.ts";
 import { LevelText } from "./outcome-badge.tsx";
 
 /** `/events/:id`: the event, its payload, and what happened to it. */

@@ -1,36 +1,10 @@
+import type { Event } from "../../../src/client/api-types.gen.ts";
 import type { Level, PrismEvent } from "../../../src/client/views.ts";
 
-export type OutcomeResult =
-  | "fired"
-  | "failed"
-  | "deduped"
-  | "suppressed"
-  | "cooled"
-  | "counted"
-  | "alert-opened"
-  | "alert-resolved"
-  | "no recipients"
-  | "no rule"
-  | "pending";
+export type OutcomeResult = Outcome["result"];
 
 /** What the rules decided about an event. */
-export interface Outcome {
-  readonly result: OutcomeResult;
-  /** Number of rules that matched. */
-  readonly rules: number;
-  readonly notificationId: string | null;
-}
-
-/** An event of a list. Live entries have no outcome yet. */
-export interface ListedEvent extends PrismEvent {
-  readonly outcome?: Outcome | undefined;
-}
-
-/** An event of its own page. */
-export interface EventDetail extends PrismEvent {
-  readonly notifications: readonly string[];
-  readonly failure?: { readonly attempts: number; readonly lastError: string | null };
-}
+export type Outcome = NonNullable<Event["outcome"]>;
 
 export const LEVELS: readonly Level[] = ["debug", "info", "warn", "error", "fatal"];
 export const RESULTS: readonly OutcomeResult[] = [

@@ -1,5 +1,6 @@
 import { Activity, Pause, Play, Send, SlidersHorizontal } from "lucide";
 import { useEffect, useRef, useState } from "preact/hooks";
+import type { Event } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { connection } from "../../app/live.ts";
@@ -23,7 +24,7 @@ import {
 } from "../../ui/index.ts";
 import { ExplainDrawer } from "../explain/index.ts";
 import { EventFilters } from "./event-filters.tsx";
-import { type ListedEvent, summaryOf } from "./event-types.ts";
+import { summaryOf } from "./event-types.ts";
 import { type Filters, isFiltered, queryOf, useFilters } from "./filters.ts";
 import { type LiveEvents, MAX_ROWS, useLiveEvents } from "./live-events.ts";
 import { LevelText, OutcomeBadge } from "./outcome-badge.tsx";
@@ -32,7 +33,7 @@ import { SendDialog } from "./send-dialog.tsx";
 /** With a filter by result, older pages are read until so many rows match. */
 const ENOUGH_MATCHES = 25;
 
-const COLUMNS: readonly Column<ListedEvent>[] = [
+const COLUMNS: readonly Column<Event>[] = [
   {
     key: "time",
     label: "Time",
@@ -115,7 +116,7 @@ export default function EventsPage() {
         />
         <HeldWhileUsed onHeld={setHovered}>
           <NewEvents events={events} />
-          <DataTable<ListedEvent>
+          <DataTable<Event>
             label="Events"
             list={events}
             rows={rows}
@@ -139,7 +140,7 @@ export default function EventsPage() {
   );
 }
 
-function subtitleOf(rows: readonly ListedEvent[] | undefined, filters: Filters, isPaused: boolean): string {
+function subtitleOf(rows: readonly Event[] | undefined, filters: Filters, isPaused: boolean): string {
   if (!rows) return "What arrived, and what the rules made of it.";
   const fired = rows.filter(({ outcome }) => outcome?.result === "fired").length;
   const state = isPaused ? "paused" : connection.value === "live" ? "live" : "reconnecting";
@@ -193,7 +194,7 @@ function NewEvents({ events: { waiting, show } }: { readonly events: LiveEvents 
 }
 
 interface OlderProps {
-  readonly rows: readonly ListedEvent[] | undefined;
+  readonly rows: readonly Event[] | undefined;
   readonly onOlder: (to: string) => void;
 }
 

@@ -1,5 +1,5 @@
+import type { Event } from "../../../src/client/api-types.gen.ts";
 import { useFilters as useAddressFilters } from "../../app/filters.ts";
-import type { ListedEvent } from "./event-types.ts";
 
 /** The filters of the list, as they are in the address. Empty: not filtered. */
 export interface Filters {
@@ -54,7 +54,7 @@ export function isFiltered(filters: Filters): boolean {
 }
 
 /** Whether a live event belongs into the list. Events of the future of `to` do not arrive. */
-export function accepts(filters: Filters, event: ListedEvent): boolean {
+export function accepts(filters: Filters, event: Event): boolean {
   const { type, level, source, q, to, processed, own } = filters;
   if (own !== "true" && !source.startsWith(OWN) && event.source?.startsWith(OWN)) return false;
   if (to !== "" || processed === "true") return false;

@@ -1,8 +1,9 @@
 import { useEffect, useRef, useState } from "preact/hooks";
+import type { Event } from "../../../src/client/api-types.gen.ts";
 import { api, type Page } from "../../app/api.ts";
 import { listen, useReconnected } from "../../app/live.ts";
 import { useList } from "../../app/query.ts";
-import type { ListedEvent, Outcome } from "./event-types.ts";
+import type { Outcome } from "./event-types.ts";
 import { accepts, type Filters, queryOf } from "./filters.ts";
 
 /** Rows in the page; older ones are loaded again by "load more". */
@@ -16,7 +17,7 @@ const OUTCOME_DELAY_MS = 700;
 const OUTCOME_ATTEMPTS = 4;
 
 export interface LiveEvents {
-  readonly items: readonly ListedEvent[] | undefined;
+  readonly items: readonly Event[] | undefined;
   readonly error: unknown;
   readonly loading: boolean;
   readonly hasMore: boolean;
@@ -31,9 +32,9 @@ export interface LiveEvents {
 /** What arrived since the list was loaded. It changes without a render. */
 interface Arrived {
   /** Newest first. */
-  shown: ListedEvent[];
+  shown: Event[];
   /** Newest first, at most {@link MAX_ROWS}. */
-  held: ListedEvent[];
+  held: Event[];
   heldCount: number;
   /** Start of the current second, and the events since. */
   secondAt: number;
@@ -53,7 +54,7 @@ function nothing(): Arrived {
 export function useLiveEvents(filters: Filters, streams: readonly string[], isHeld: boolean): LiveEvents {
   const query = { ...queryOf(filters), include: "outcome", limit: PAGE };
   const key = JSON.stringify(query);
-  const list = useList<ListedEvent>("/events", query);
+  const list = useList<Event>("/events", query);
   const arrived = useRef(nothing());
   const [, redraw] = useState(0);
   const [outcomes, setOutcomes] = useState<ReadonlyMap<string, Outcome>>(new Map());
@@ -74,12 +75,12 @@ export function useLiveEvents(filters: Filters, streams: readonly string[], isHe
   };
   useEffect(() => {
     arrived.current = nothing();
-    const take = (event: ListedEvent) => {
+    const take = (event: Event) => {
       if (!accepts(latest.current.filters, event)) return;
       hold(arrived.current, event);
       drawNextFrame();
     };
-    const stops = streams.map((stream) => listen(stream, ({ data }) => take(data as ListedEvent)));
+    const stops = streams.map((stream) => listen(stream, ({ data }) => take(data as Event)));
     return () => {
       for (const stop of stops) stop();
     };
@@ -112,7 +113,7 @@ export function useLiveEvents(filters: Filters, streams: readonly string[], isHe
   };
 }
 
-function hold(arrived: Arrived, event: ListedEvent): void {
+function hold(arrived: Arrived, event: Event): void {
   const now = performance.now();
   if (now - arrived.secondAt > 1000) {
     arrived.secondAt = now;
@@ -128,7 +129,7 @@ function hold(arrived: Arrived, event: ListedEvent): void {
 /** Live events have no outcome: it is read from the list once the rules have decided. */
 function useOutcomes(
   query: Readonly<Record<string, string | number>>,
-  newest: ListedEvent | null,
+  newest: Event | null,
   onFound: (outcomes: readonly (readonly [string, Outcome])[]) => void,
 ): void {
   useEffect(() => {
@@ -138,7 +139,7 @@ function useOutcomes(
     let isCurrent = true;
     let attempts = 0;
     const read = async () => {
-      const { data } = await api.get<Page<ListedEvent>>("/events", { ...query, to });
+      const { data } = await api.get<Page<Event>>("/events", { ...query, to });
       if (!isCurrent) return;
       attempts += 1;
       const isPending = data.some(({ outcome }) => outcome?.result === "pending");
@@ -156,17 +157,17 @@ function useOutcomes(
 }
 
 function joined(
-  live: readonly ListedEvent[],
-  listed: readonly ListedEvent[],
+  live: readonly Event[],
+  listed: readonly Event[],
   outcomes: ReadonlyMap<string, Outcome>,
-): readonly ListedEvent[] {
+): readonly Event[] {
   const known = new Set<string>();
-  const rows: ListedEvent[] = [];
+  const rows: Event[] = [];
   for (const event of [...live, ...listed].sort((a, b) => b.seq - a.seq)) {
     if (known.has(event.id)) continue;
     known.add(event.id);
     const outcome = outcomes.get(event.id) ?? event.outcome;
-    rows.push(outcome === event.outcome ? event : { ...event, outcome });
+    rows.push(outcome === undefined || outcome === event.outcome ? event : { ...event, outcome });
     if (rows.length >= MAX_ROWS) break;
   }
   return rows;

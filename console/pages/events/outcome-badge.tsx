@@ -1,6 +1,7 @@
+import type { Event } from "../../../src/client/api-types.gen.ts";
 import type { Level } from "../../../src/client/views.ts";
 import { Badge } from "../../ui/index.ts";
-import type { ListedEvent, OutcomeResult } from "./event-types.ts";
+import type { OutcomeResult } from "./event-types.ts";
 
 type Tone = "ok" | "bad" | "warn" | "info" | "plain";
 
@@ -23,7 +24,7 @@ export function outcomeText(result: OutcomeResult): string {
 }
 
 /** What the rules made of an event; the colour of a notification follows the event's level. */
-export function OutcomeBadge({ event }: { readonly event: Pick<ListedEvent, "outcome" | "level"> }) {
+export function OutcomeBadge({ event }: { readonly event: Pick<Event, "outcome" | "level"> }) {
   const { outcome, level } = event;
   if (!outcome) return <span class="faint">…</span>;
   const { text, tone } = WORDS[outcome.result];

@@ -1,11 +1,6 @@
+import type { Explanation } from "../../../src/client/api-types.gen.ts";
 import { formatInstant, plural } from "../../ui/index.ts";
-import type {
-  ExplainedIncident,
-  ExplainedNotification,
-  ExplainedRecipient,
-  ExplainedRule,
-  Explanation,
-} from "./types.ts";
+import type { ExplainedIncident, ExplainedNotification, ExplainedRecipient, ExplainedRule } from "./types.ts";
 import { channelName, OUTCOMES, plainText, ruleReason, sentence } from "./words.ts";
 
 /** Text that the server puts between an outcome and the reason why the user was out of reach. */

@@ -1,3 +1,4 @@
+import type { Explanation } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
@@ -6,7 +7,6 @@ import { me } from "../../app/session.ts";
 import { Card, Page, plural } from "../../ui/index.ts";
 import { peopleText, questionOf } from "./answer.ts";
 import { Story, useExplanation } from "./story.tsx";
-import type { Explanation } from "./types.ts";
 
 /** `/explain/event/:id` and `/explain/notification/:id`. */
 export default function ExplainPage({ params }: PageProps) {

@@ -1,10 +1,11 @@
+import type { Explanation } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { Badge, Condition, Link, plural, Time, type TimelineItem, UserText } from "../../ui/index.ts";
 import { resultOf, valuesOf } from "./condition-values.ts";
 import { Offset } from "./offset.tsx";
 import { OtherChannels, Recipients } from "./recipients.tsx";
-import type { ExplainedEvent, ExplainedIncident, ExplainedNotification, ExplainedRule, Explanation } from "./types.ts";
+import type { ExplainedEvent, ExplainedIncident, ExplainedNotification, ExplainedRule } from "./types.ts";
 import { OUTCOMES, plainText, ruleReason } from "./words.ts";
 
 export interface StoryOptions {

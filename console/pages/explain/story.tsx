@@ -1,5 +1,6 @@
 import { Lock } from "lucide";
 import { useState } from "preact/hooks";
+import type { Explanation } from "../../../src/client/api-types.gen.ts";
 import type { PrismError } from "../../app/api.ts";
 import { findUsers } from "../../app/people.ts";
 import { useGet } from "../../app/query.ts";
@@ -17,7 +18,6 @@ import {
 } from "../../ui/index.ts";
 import { answerOf } from "./answer.ts";
 import { foldedRules, storySteps } from "./steps.tsx";
-import type { Explanation } from "./types.ts";
 
 export interface Subject {
   readonly kind: "event" | "notification";

@@ -1,7 +1,8 @@
 import { useState } from "preact/hooks";
+import type { Heartbeat } from "../../../src/client/api-types.gen.ts";
 import { useGet } from "../../app/query.ts";
 import { Card, CodeBlock, Segmented } from "../../ui/index.ts";
-import { type Heartbeat, titleOf } from "./heartbeat-types.ts";
+import { titleOf } from "./heartbeat-types.ts";
 
 const FORMATS = [
   { value: "svg", label: "SVG" },

@@ -1,10 +1,10 @@
 import { useEffect, useState } from "preact/hooks";
+import type { Heartbeat } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { navigate } from "../../app/navigate.ts";
 import { ProjectField, useProjectOfNew } from "../../app/project-choice.tsx";
 import { invalidate } from "../../app/query.ts";
 import { Dialog, displayZone, Field, Input, MultiCombobox } from "../../ui/index.ts";
-import type { Heartbeat } from "./heartbeat-types.ts";
 import { FedByField, fedPlan, type Plan, PlanForm, planBody } from "./plan-form.tsx";
 
 const DAY_MS = 86_400_000;

@@ -1,77 +1,14 @@
+import type { Heartbeat, HeartbeatPing } from "../../../src/client/api-types.gen.ts";
 import { formatDuration, type Tone } from "../../ui/index.ts";
 
 // What the pages use of the answers of /api/v1/heartbeats.
 
-export type Status = "new" | "up" | "grace" | "down" | "paused";
-export type PingKind = "success" | "start" | "fail" | "log" | "ignored";
+export type Status = Heartbeat["status"];
+export type PingKind = HeartbeatPing["kind"];
 
-export interface RecentPing {
-  readonly at: string;
-  readonly kind: PingKind;
-  readonly durationMs: number | null;
-}
+export type RecentPing = NonNullable<Heartbeat["recentPings"]>[number];
 
-export interface Filters {
-  readonly httpBody?: boolean;
-  readonly startKeywords?: string;
-  readonly successKeywords?: string;
-  readonly failureKeywords?: string;
-  readonly defaultFail?: boolean;
-}
-
-export interface Heartbeat {
-  readonly id: string;
-  readonly projectId: string;
-  readonly name: string;
-  readonly slug: string;
-  readonly tags: readonly string[];
-  readonly description: string;
-  readonly kind: "simple" | "cron" | "oncalendar";
-  readonly timeoutMs: number;
-  readonly graceMs: number;
-  readonly schedule: string | null;
-  readonly timezone: string;
-  readonly methods: string;
-  readonly manualResume: boolean;
-  readonly filters: Filters;
-  /** Names of policies. */
-  readonly channels: readonly string[];
-  readonly labels: Readonly<Record<string, string>>;
-  readonly severity: string | null;
-  /** Matchers of the alerts that feed it. */
-  readonly fedBy: string | null;
-  readonly status: Status;
-  readonly isStarted: boolean;
-  readonly pingCount: number;
-  readonly lastPingAt: string | null;
-  readonly lastDurationMs: number | null;
-  readonly nextPingAt: string | null;
-  readonly dueAt: string | null;
-  /** Null for users who may not write. */
-  readonly pingUrl: string | null;
-  readonly pushUrl: string | null;
-  readonly badgeUrl: string;
-  readonly recentPings?: readonly RecentPing[];
-}
-
-export interface Ping extends RecentPing {
-  readonly n: number;
-  readonly exitStatus: number | null;
-  /** `alert`: a report of an alert that feeds it. */
-  readonly scheme: string;
-  readonly method: string;
-  readonly userAgent: string;
-  readonly address: string | null;
-  readonly hasBody: boolean;
-}
-
-export interface Flip {
-  readonly id: string;
-  readonly at: string;
-  readonly from: Status;
-  readonly to: Status;
-  readonly reason: string;
-}
+export type Filters = Heartbeat["filters"];
 
 export const STATUS: Readonly<Record<Status, { readonly tone: Tone; readonly text: string }>> = {
   new: { tone: "plain", text: "new" },

@@ -1,5 +1,6 @@
 import { Pause, Play } from "lucide";
 import { useEffect, useState } from "preact/hooks";
+import type { Heartbeat } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
@@ -31,7 +32,7 @@ import {
   toast,
 } from "../../ui/index.ts";
 import { Badges } from "./badges.tsx";
-import { type Filters, type Heartbeat, planOf, STATUS, titleOf } from "./heartbeat-types.ts";
+import { type Filters, planOf, STATUS, titleOf } from "./heartbeat-types.ts";
 import { Flips, Pings } from "./history.tsx";
 import { HowTo } from "./how-to.tsx";
 import { useHeartbeatsLive } from "./live.ts";

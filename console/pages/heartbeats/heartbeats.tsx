@@ -1,6 +1,7 @@
 import { HeartPulse } from "lucide";
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
+import type { Heartbeat } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useFilters } from "../../app/filters.ts";
@@ -24,7 +25,7 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { CreateDialog } from "./create-dialog.tsx";
-import { type Heartbeat, planOf, type RecentPing, STATUS, titleOf } from "./heartbeat-types.ts";
+import { planOf, type RecentPing, STATUS, titleOf } from "./heartbeat-types.ts";
 import { useHeartbeatsLive } from "./live.ts";
 import { PingBars } from "./ping-bars.tsx";
 

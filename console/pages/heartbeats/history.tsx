@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { HeartbeatFlip, HeartbeatPing } from "../../../src/client/api-types.gen.ts";
 import { api, errorText } from "../../app/api.ts";
 import { useList, useQuery } from "../../app/query.ts";
 import {
@@ -15,9 +16,9 @@ import {
   Timeline,
   UserText,
 } from "../../ui/index.ts";
-import { type Flip, PING, type Ping, STATUS } from "./heartbeat-types.ts";
+import { PING, STATUS } from "./heartbeat-types.ts";
 
-const COLUMNS: readonly Column<Ping>[] = [
+const COLUMNS: readonly Column<HeartbeatPing>[] = [
   { key: "n", label: "#", cell: ({ n }) => <span class="num muted">{n}</span>, width: "min", priority: 2 },
   { key: "at", label: "Time", cell: ({ at }) => <Time at={at} />, card: "title" },
   {
@@ -58,11 +59,11 @@ const COLUMNS: readonly Column<Ping>[] = [
 
 /** The last pings; Enter shows the body of one. */
 export function Pings({ id }: { readonly id: string }) {
-  const [shown, setShown] = useState<Ping>();
-  const list = useList<Ping>(`/heartbeats/${id}/pings`, { limit: 20 });
+  const [shown, setShown] = useState<HeartbeatPing>();
+  const list = useList<HeartbeatPing>(`/heartbeats/${id}/pings`, { limit: 20 });
   return (
     <Card title="Pings" sub="The last 100 are kept." flush>
-      <DataTable<Ping>
+      <DataTable<HeartbeatPing>
         bare
         dense
         label="Pings"
@@ -102,7 +103,7 @@ const REASONS: Readonly<Record<string, string>> = {
 
 /** Changes of the status. */
 export function Flips({ id }: { readonly id: string }) {
-  const list = useList<Flip>(`/heartbeats/${id}/flips`, { limit: 10 });
+  const list = useList<HeartbeatFlip>(`/heartbeats/${id}/flips`, { limit: 10 });
   return (
     <Card title="Changes">
       {list.items?.length === 0 ? (

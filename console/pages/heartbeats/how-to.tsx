@@ -1,8 +1,8 @@
 import { useState } from "preact/hooks";
+import type { Heartbeat } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { useGet } from "../../app/query.ts";
 import { Button, Card, CodeBlock, Segmented, toast } from "../../ui/index.ts";
-import type { Heartbeat } from "./heartbeat-types.ts";
 
 interface Keys {
   readonly pingUrl: string | null;

@@ -1,7 +1,7 @@
 import { HeartPulse } from "lucide";
+import type { Heartbeat } from "../../../src/client/api-types.gen.ts";
 import { api, type Page } from "../../app/api.ts";
 import type { PageModule } from "../../app/page-module.ts";
-import type { Heartbeat } from "./heartbeat-types.ts";
 
 /** One file for all pages of this folder: it compresses better than one for each. */
 const pages = () => import("./pages.ts");

@@ -1,4 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
+import type { Heartbeat } from "../../../src/client/api-types.gen.ts";
 import { api, errorText } from "../../app/api.ts";
 import {
   Combobox,
@@ -11,7 +12,6 @@ import {
   Textarea,
   Time,
 } from "../../ui/index.ts";
-import type { Heartbeat } from "./heartbeat-types.ts";
 
 const PREVIEW_DELAY_MS = 300;
 const ZONES = Intl.supportedValuesOf("timeZone").map((value) => ({ value, label: value }));

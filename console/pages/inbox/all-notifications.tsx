@@ -1,4 +1,5 @@
 import { Inbox } from "lucide";
+import type { NotificationSummary } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { useFilters } from "../../app/filters.ts";
 import { useStream } from "../../app/live.ts";
@@ -17,7 +18,7 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { plainText } from "../explain/words.ts";
-import { KIND_OPTIONS, kindName, type SentNotification, URGENT } from "./notification-types.ts";
+import { KIND_OPTIONS, kindName, URGENT } from "./notification-types.ts";
 
 const STATES = [
   { value: "", label: "Any state" },
@@ -27,7 +28,7 @@ const STATES = [
   { value: "acknowledged", label: "Acknowledged" },
   { value: "undelivered", label: "Not delivered" },
 ];
-const COLUMNS: readonly Column<SentNotification>[] = [
+const COLUMNS: readonly Column<NotificationSummary>[] = [
   {
     key: "title",
     label: "Notification",
@@ -52,7 +53,7 @@ const COLUMNS: readonly Column<SentNotification>[] = [
   { key: "createdAt", label: "Sent", cell: ({ createdAt }) => <Time at={createdAt} />, width: "min" },
 ];
 
-function People({ counts: { recipients, seen, acknowledged } }: Pick<SentNotification, "counts">) {
+function People({ counts: { recipients, seen, acknowledged } }: Pick<NotificationSummary, "counts">) {
   if (acknowledged > 0)
     return (
       <Badge tone="ok">
@@ -71,7 +72,7 @@ const EVERY_MS = 5000;
 /** The notifications of all users, for operators. Its filters are part of the address. */
 export function AllNotifications() {
   const filters = useFilters({ q: "", state: "", kind: "" });
-  const list = useList<SentNotification>("/notifications/all", { ...filters.values, limit: 50 });
+  const list = useList<NotificationSummary>("/notifications/all", { ...filters.values, limit: 50 });
   const announce = useRefresh(list.reload, EVERY_MS);
   useStream("user:me", announce);
   useStream(can("system:status") ? "system" : null, announce);
@@ -82,7 +83,7 @@ export function AllNotifications() {
         <Select label="State" {...filters.bind("state")} options={STATES} />
         <Select label="Kind" {...filters.bind("kind")} options={KIND_OPTIONS} />
       </Toolbar>
-      <DataTable<SentNotification>
+      <DataTable<NotificationSummary>
         label="Notifications of all users"
         list={list}
         rowKey={({ id }) => id}

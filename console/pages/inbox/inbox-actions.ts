@@ -1,4 +1,4 @@
-import type { Notification } from "../../../src/client/views.ts";
+import type { Notification } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { invalidate } from "../../app/query.ts";
 import { ask, confirm, plural, toast } from "../../ui/index.ts";

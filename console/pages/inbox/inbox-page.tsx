@@ -1,6 +1,6 @@
 import { BellOff, CheckCheck, Inbox as InboxIcon, Volume2, VolumeX } from "lucide";
 import { useState } from "preact/hooks";
-import type { Notification } from "../../../src/client/views.ts";
+import type { Notification } from "../../../src/client/api-types.gen.ts";
 import { api, type Page as ListPage } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useFilters } from "../../app/filters.ts";

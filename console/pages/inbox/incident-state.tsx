@@ -1,9 +1,9 @@
-import type { Notification } from "../../../src/client/views.ts";
+import type { Incident, Notification } from "../../../src/client/api-types.gen.ts";
 import type { Page } from "../../app/api.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { useGet } from "../../app/query.ts";
 import { Badge } from "../../ui/index.ts";
-import { type Incident, stateOf } from "../incidents/incident-types.ts";
+import { stateOf } from "../incidents/incident-types.ts";
 
 /** The incident of a notification; null for others, and for users who may not read incidents. */
 export function incidentIdOf({ kind, data }: Pick<Notification, "kind" | "data">): string | null {

@@ -1,4 +1,5 @@
-import type { AllRead, ChangedNotification, DeletedNotification, Notification } from "../../../src/client/views.ts";
+import type { Notification } from "../../../src/client/api-types.gen.ts";
+import type { AllRead, ChangedNotification, DeletedNotification } from "../../../src/client/views.ts";
 import { useReconnected, useStream } from "../../app/live.ts";
 import { type ListResult, useList } from "../../app/query.ts";
 

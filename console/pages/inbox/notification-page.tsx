@@ -1,6 +1,6 @@
 import { Check } from "lucide";
 import { useEffect } from "preact/hooks";
-import type { Notification } from "../../../src/client/views.ts";
+import type { Notification, NotificationDetail } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useHotkeys } from "../../app/hotkeys.ts";
@@ -31,7 +31,7 @@ import { Story } from "../explain/story.tsx";
 import { channelName, deliveryWords } from "../explain/words.ts";
 import { acknowledge, askNote, remove } from "./inbox-actions.ts";
 import { IncidentState, incidentIdOf } from "./incident-state.tsx";
-import { kindName, type NotificationDetail, safeLink, stateOf, textOf } from "./notification-types.ts";
+import { kindName, safeLink, stateOf, textOf } from "./notification-types.ts";
 
 /** `/inbox/:id`: a notification, who has seen it, and why it was sent. */
 export default function NotificationPage({ params }: PageProps) {

@@ -1,32 +1,8 @@
-import type { Notification } from "../../../src/client/views.ts";
+import type { Notification } from "../../../src/client/api-types.gen.ts";
 import { plainText, withLocalTimes } from "../explain/words.ts";
-
-export interface Delivery {
-  readonly id: string;
-  readonly channel: string;
-  readonly state: string;
-  readonly reason: string | null;
-  readonly attempts: number;
-  readonly lastError: string | null;
-  readonly createdAt: string;
-  readonly updatedAt: string;
-  readonly deliveredAt: string | null;
-}
 
 /** From this priority on, quiet hours do not delay a notification. */
 export const URGENT = 500;
-
-/** A notification of any users, as operators list it. */
-export interface SentNotification extends Pick<Notification, "id" | "kind" | "title" | "message" | "createdAt"> {
-  readonly ruleName: string | null;
-  readonly priority: number;
-  readonly counts: { readonly recipients: number; readonly seen: number; readonly acknowledged: number };
-}
-
-/** One notification, with the caller's deliveries. */
-export interface NotificationDetail extends Notification {
-  readonly deliveries: readonly Delivery[];
-}
 
 type Tone = "ok" | "warn" | "info" | "plain";
 

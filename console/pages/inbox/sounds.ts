@@ -1,5 +1,5 @@
 import { signal } from "@preact/signals";
-import type { Notification } from "../../../src/client/views.ts";
+import type { Notification } from "../../../src/client/api-types.gen.ts";
 import { SERVER_URL } from "../../app/base.ts";
 
 const STORE = "prism.sounds";

@@ -1,5 +1,6 @@
 import { effect, signal } from "@preact/signals";
-import type { Notification, UnreadCount } from "../../../src/client/views.ts";
+import type { Notification } from "../../../src/client/api-types.gen.ts";
+import type { UnreadCount } from "../../../src/client/views.ts";
 import { api } from "../../app/api.ts";
 import { connection, listen } from "../../app/live.ts";
 import { client } from "../../app/session.ts";

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { Incident } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { navigate } from "../../app/navigate.ts";
 import { invalidate } from "../../app/query.ts";
@@ -15,7 +16,6 @@ import {
   toast,
   toWallClock,
 } from "../../ui/index.ts";
-import type { Incident } from "./incident-types.ts";
 import { countSoon } from "./open-incidents.ts";
 
 type Named = Pick<Incident, "id" | "number" | "title">;

@@ -1,116 +1,17 @@
-import type { Labels } from "../../app/matchers.ts";
+import type { Alert, IncidentDetail as ApiIncident, Incident } from "../../../src/client/api-types.gen.ts";
 import { me } from "../../app/session.ts";
-import type { Alert } from "../alerts/alert-types.ts";
-import type { Severity } from "./severity.tsx";
+import type { Step } from "../policies/policy-types.ts";
 
-export interface Incident {
-  readonly id: string;
-  readonly number: number;
-  readonly projectId: string;
-  readonly title: string;
-  readonly state: "open" | "acknowledged" | "resolved";
-  readonly isSnoozed: boolean;
-  readonly urgency: "high" | "low";
-  /** The highest severity of its alerts; null: they name none. */
-  readonly severity: Severity | null;
-  /** Start of its earliest alert. */
-  readonly firingSince: string;
-  /** Otherwise its policy only calls webhooks. */
-  readonly notifiesPeople: boolean;
-  readonly policy: { readonly id: string; readonly name: string; readonly version: number };
-  readonly groupLabels: Labels;
-  readonly alerts: number;
-  readonly firing: number;
-  readonly openedAt: string;
-  readonly snoozedUntil: string | null;
-  readonly resolvedAt: string | null;
-  readonly resolvedBy: string | null;
-  readonly notifiedAt: string | null;
-  /** Index of the next step. */
-  readonly step: number;
-  readonly round: number;
-  readonly nextStepAt: string | null;
-  readonly nextDueAt: string | null;
-  /** What a person wrote who opened it to page others, without alerts. */
-  readonly direct: { readonly message: string; readonly by: string; readonly byName: string } | null;
-  /** Who is paged before the steps of the policy. */
-  readonly assigned: {
-    readonly by: "page" | "reassign";
-    readonly users: readonly string[];
-    readonly phase: "due" | "waiting" | "over";
-  } | null;
-}
+export type AlertOfIncident = ApiIncident["alertList"][number];
+export type LogEntry = ApiIncident["timeline"][number];
 
-export interface ListedIncident extends Incident {
-  /** What its first alert says. */
-  readonly summary: string | null;
-  readonly acknowledgedBy: readonly { readonly userId: string; readonly name: string | null }[];
-  /** Why none of its firing alerts notifies now; null: one does. */
-  readonly withheldAs: "silenced" | "inhibited" | "muted" | null;
-  /** Whether the user may acknowledge, snooze, resolve and so on. */
-  readonly mayAct: boolean;
-}
-
-export interface AlertOfIncident extends Pick<Alert, "state" | "timedOut" | "withheld"> {
-  readonly id: string;
-  readonly severity: string | null;
-  readonly labels: Labels;
-  readonly annotations: Labels;
-  readonly generatorUrl: string | null;
-  readonly startsAt: string;
-  readonly resolvedAt: string | null;
-  readonly notifiedAt: string | null;
-}
-
+/** Defaults of the policy are filled in. */
 export type PolicyStep =
-  | {
-      readonly type: "notify";
-      readonly users: readonly string[];
-      readonly roles: readonly string[];
-      readonly schedules: readonly { readonly id: string; readonly who: "current" | "next" | "both" }[];
-      readonly members: boolean;
-      readonly urgency: "high" | "low";
-      readonly roundRobin: boolean;
-    }
-  | { readonly type: "wait"; readonly ms: number }
-  | { readonly type: "onlyIn"; readonly interval: string; readonly otherwise: "skip" | "hold" }
-  | { readonly type: "ifCount"; readonly alerts: number; readonly windowMs: number }
-  | { readonly type: "webhook"; readonly url: string; readonly format: string }
-  | { readonly type: "channel"; readonly id: string }
-  | { readonly type: "resolve" };
+  | Required<Extract<Step, { type: "notify" | "onlyIn" }>>
+  | Exclude<Step, { type: "notify" | "onlyIn" }>;
 
-export interface LogEntry {
-  readonly seq: number;
-  readonly at: string;
-  readonly kind: string;
-  /** Id of a user, `key:<id>`, `operator`; null: the server. */
-  readonly actor: string | null;
-  readonly data: Readonly<Record<string, unknown>>;
-}
-
-export interface AudienceMember {
-  readonly userId: string;
-  readonly name: string;
-  readonly notifications: number;
-  readonly firstAt: string;
-  readonly lastAt: string;
-  readonly acknowledged: boolean;
-}
-
-export interface IncidentDetail extends Incident {
-  readonly alertList: readonly AlertOfIncident[];
-  readonly acknowledgements: readonly {
-    readonly userId: string;
-    readonly name: string | null;
-    readonly at: string;
-    readonly expiresAt: string | null;
-    readonly via: string;
-  }[];
-  readonly ackQuorum: number;
-  readonly mayAct: boolean;
-  readonly audience: readonly AudienceMember[];
+export interface IncidentDetail extends ApiIncident {
   readonly steps: readonly PolicyStep[];
-  readonly timeline: readonly LogEntry[];
 }
 
 /** The state in a word, for a badge. */

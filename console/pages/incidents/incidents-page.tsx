@@ -1,5 +1,6 @@
 import { Siren } from "lucide";
 import { useState } from "preact/hooks";
+import type { ListedIncident } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { useFilters } from "../../app/filters.ts";
 import { canInProject } from "../../app/memberships.ts";
@@ -34,7 +35,7 @@ import {
   silence,
   snoozeEntries,
 } from "./incident-actions.tsx";
-import { actorName, isOpen, type ListedIncident, stateOf } from "./incident-types.ts";
+import { actorName, isOpen, stateOf } from "./incident-types.ts";
 import { PageDialog } from "./page-dialog.tsx";
 import { Age, SEVERITY_OPTIONS, SeverityBadge, severityTone } from "./severity.tsx";
 

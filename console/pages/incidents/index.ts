@@ -1,9 +1,9 @@
+import type { Incident } from "../../../src/client/api-types.gen.ts";
 import "./incidents.css";
 import { Siren } from "lucide";
 import { api, type Page } from "../../app/api.ts";
 import { canInProject } from "../../app/memberships.ts";
 import type { PageModule } from "../../app/page-module.ts";
-import type { Incident } from "./incident-types.ts";
 import { openIncidents } from "./open-incidents.ts";
 
 /** One file for all pages of this folder: it compresses better than one for each. */

@@ -1,9 +1,9 @@
 import { effect, signal } from "@preact/signals";
+import type { ListedIncident } from "../../../src/client/api-types.gen.ts";
 import { api, type Page } from "../../app/api.ts";
 import { connection, listen } from "../../app/live.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { client } from "../../app/session.ts";
-import type { ListedIncident } from "./incident-types.ts";
 
 const LOAD_DELAY_MS = 1000;
 const EVERY_MS = 60_000;

@@ -1,32 +1,20 @@
+import type { NoticeOutcome } from "../../../src/client/api-types.gen.ts";
 import { plural, Time } from "../../ui/index.ts";
 
 /* What came of notices, for the timeline. */
 
-/** A notice of an incident, as the API has it. */
-export interface Outcome {
-  readonly outcome: "queued" | "trying" | "held" | "delivered" | "failed" | "overtaken" | "skipped";
-  readonly userId: string | null;
-  readonly channel: string | null;
-  readonly attempts: number;
-  readonly lastError: string | null;
-  readonly note: string | null;
-  readonly heldUntil: string | null;
-  readonly deliveredAt: string | null;
-  readonly endedAt: string | null;
-}
-
-export function isOutcome(value: unknown): value is Outcome {
+export function isOutcome(value: unknown): value is NoticeOutcome {
   return typeof value === "object" && value !== null && typeof Reflect.get(value, "outcome") === "string";
 }
 
 /** The colour of the entry: nothing looks sent before the other side has accepted it. */
-export function outcomeTone(outcome: Outcome | undefined): "accent" | "bad" | "warn" | "plain" {
+export function outcomeTone(outcome: NoticeOutcome | undefined): "accent" | "bad" | "warn" | "plain" {
   if (outcome?.outcome === "delivered") return "accent";
   if (outcome?.outcome === "failed") return "bad";
   return outcome?.outcome === "trying" ? "warn" : "plain";
 }
 
-export function OutcomeText({ of }: { readonly of: Outcome | undefined }) {
+export function OutcomeText({ of }: { readonly of: NoticeOutcome | undefined }) {
   if (!of) return <>not recorded</>;
   const { outcome, attempts, lastError, note, heldUntil, deliveredAt, endedAt } = of;
   const error = lastError === null ? "" : `: ${lastError}`;

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { Incident } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { memberFinder } from "../../app/members.ts";
 import { navigate } from "../../app/navigate.ts";
@@ -6,7 +7,6 @@ import { ProjectField, useProjectOfNew } from "../../app/project-choice.tsx";
 import { useGet } from "../../app/query.ts";
 import { Dialog, Field, Input, MultiCombobox, Select, Textarea, toast } from "../../ui/index.ts";
 import { changed } from "./incident-actions.tsx";
-import type { Incident } from "./incident-types.ts";
 
 const URGENCIES = [
   { value: "high", label: "High: at once, also in quiet hours" },

@@ -1,6 +1,6 @@
 import { useComputed } from "@preact/signals";
+import type { Incident } from "../../../src/client/api-types.gen.ts";
 import { Badge, displayZone, formatInstant, formatRelative, now, type Tone } from "../../ui/index.ts";
-import type { Incident } from "./incident-types.ts";
 
 export type Severity = "critical" | "error" | "warning" | "info";
 

@@ -1,4 +1,5 @@
-import { isOutcome, type Outcome } from "./outcome-words.tsx";
+import type { NoticeOutcome } from "../../../src/client/api-types.gen.ts";
+import { isOutcome } from "./outcome-words.tsx";
 
 /** Members of `data`, which depends on the kind. */
 export class Data {
@@ -26,12 +27,12 @@ export class Data {
     return Array.isArray(value) ? value.filter((each) => typeof each === "string") : [];
   }
 
-  get outcome(): Outcome | undefined {
+  get outcome(): NoticeOutcome | undefined {
     const value = this.#data["outcome"];
     return isOutcome(value) ? value : undefined;
   }
 
-  get outcomes(): readonly Outcome[] {
+  get outcomes(): readonly NoticeOutcome[] {
     const value = this.#data["outcomes"];
     return Array.isArray(value) ? value.filter(isOutcome) : [];
   }

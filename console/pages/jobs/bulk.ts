@@ -1,14 +1,8 @@
+import type { BulkResult } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { invalidate } from "../../app/query.ts";
 import { confirm, plural, toast } from "../../ui/index.ts";
 import type { BulkAction, JobFilter } from "./job-types.ts";
-
-interface Result {
-  readonly matched: number;
-  readonly changed: number;
-  readonly skipped: number;
-  readonly nextCursor: string | null;
-}
 
 type Target = { readonly ids: readonly string[] } | { readonly filter: JobFilter };
 
@@ -18,7 +12,7 @@ async function runAll(action: BulkAction, target: Target, isDryRun: boolean): Pr
   let cursor: string | null = null;
   do {
     const body: object = { ...target, dryRun: isDryRun, ...(cursor === null ? {} : { cursor }) };
-    const result: Result = await api.post<Result>(`/jobs/${action.name}`, body);
+    const result: BulkResult = await api.post<BulkResult>(`/jobs/${action.name}`, body);
     changed += result.changed;
     cursor = result.nextCursor;
   } while (cursor !== null);

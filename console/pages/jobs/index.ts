@@ -1,8 +1,8 @@
 import { Layers } from "lucide";
+import type { Job } from "../../../src/client/api-types.gen.ts";
 import { api, type Page } from "../../app/api.ts";
 import type { PageModule } from "../../app/page-module.ts";
 import { can } from "../../app/session.ts";
-import type { Job } from "./job-types.ts";
 
 /** One file for all pages of this folder: it compresses better than one for each. */
 const pages = () => import("./pages.ts");

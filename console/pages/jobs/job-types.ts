@@ -1,54 +1,8 @@
-export type JobState = keyof typeof STATES;
+import type { Job, JobDetail } from "../../../src/client/api-types.gen.ts";
 
-/** A job, as `GET /api/v1/jobs` lists it. */
-export interface Job {
-  readonly id: string;
-  readonly queue: string;
-  readonly kind: string;
-  readonly state: JobState;
-  readonly label: string | null;
-  readonly payload: unknown;
-  readonly priority: number;
-  readonly runAt: string;
-  readonly attempts: number;
-  readonly maxAttempts: number;
-  readonly lastError: string | null;
-  readonly progress: unknown;
-  readonly result: unknown;
-  readonly createdBy: string | null;
-  readonly scheduleId: string | null;
-  readonly correlationId: string | null;
-  readonly startedAt: string | null;
-  readonly finishedAt: string | null;
-  readonly createdAt: string;
-}
+export type JobState = Job["state"];
 
-export interface Attempt {
-  readonly attempt: number;
-  readonly startedAt: string;
-  readonly endedAt: string | null;
-  readonly outcome: "running" | "succeeded" | "retrying" | "dead" | "lost";
-  readonly error: string | null;
-  readonly worker: string;
-}
-
-export interface Queue {
-  readonly name: string;
-  readonly ready: number;
-  readonly scheduled: number;
-  readonly running: number;
-  readonly retrying: number;
-  readonly dead: number;
-  readonly paused: boolean;
-  readonly oldestReadyAgeMs: number | null;
-}
-
-/** Counts of the jobs that a filter matches; not complete for many finished jobs. */
-export interface Counts {
-  readonly total: number;
-  readonly states: Readonly<Record<JobState, number>>;
-  readonly complete: boolean;
-}
+export type Attempt = JobDetail["history"][number];
 
 export const STATES = {
   dead: { tone: "bad", text: "dead" },

@@ -1,3 +1,4 @@
+import type { Job } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useStream } from "../../app/live.ts";
@@ -22,7 +23,7 @@ import {
   toast,
   UserText,
 } from "../../ui/index.ts";
-import { ACTIONS, type Attempt, type BulkAction, type Job, STATES } from "./job-types.ts";
+import { ACTIONS, type Attempt, type BulkAction, STATES } from "./job-types.ts";
 
 interface JobDetail extends Job {
   readonly history: readonly Attempt[];

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { Job, JobCounts, Queue } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { useFilters } from "../../app/filters.ts";
 import { useStream } from "../../app/live.ts";
@@ -22,7 +23,7 @@ import {
 } from "../../ui/index.ts";
 import { runBulk } from "./bulk.ts";
 import { JobTabs } from "./job-tabs.tsx";
-import { ACTIONS, type Counts, type Job, type JobFilter, type Queue, STATES } from "./job-types.ts";
+import { ACTIONS, type JobFilter, STATES } from "./job-types.ts";
 
 const COLUMNS: readonly Column<Job>[] = [
   {
@@ -77,7 +78,7 @@ export default function Jobs() {
   const { q, state, queue } = filters.values;
   const wanted = state === "" ? OPEN : state === ANY ? "" : state;
   const list = useList<Job>("/jobs", { ...filters.values, state: wanted, limit: 50 });
-  const counts = useGet<Counts>("/jobs/counts", { q, queue });
+  const counts = useGet<JobCounts>("/jobs/counts", { q, queue });
   const queues = useGet<{ queues: readonly Queue[] }>("/queues");
   useStream("system", ({ type }) => {
     if (type !== "jobs.changed" && type !== "job.dead") return;
@@ -137,7 +138,7 @@ export default function Jobs() {
   );
 }
 
-function subtitleOf(counts: Counts | undefined): string {
+function subtitleOf(counts: JobCounts | undefined): string {
   if (!counts) return "What runs, waits and failed.";
   const { dead, retrying, running, ready, scheduled } = counts.states;
   const waiting = formatNumber(ready + scheduled);
@@ -145,7 +146,7 @@ function subtitleOf(counts: Counts | undefined): string {
   return `${start}; ${formatNumber(running)} running, ${waiting} waiting.`;
 }
 
-function countedStates(counts: Counts | undefined) {
+function countedStates(counts: JobCounts | undefined) {
   const options = [...STATE_OPTIONS, { value: ANY, label: "Any state" }];
   if (!counts) return options;
   const open = OPEN.split(",").reduce((sum, state) => sum + counts.states[state as keyof typeof STATES], 0);

@@ -1,3 +1,4 @@
+import type { Queue } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useStream } from "../../app/live.ts";
@@ -18,7 +19,6 @@ import {
   toast,
 } from "../../ui/index.ts";
 import { JobTabs } from "./job-tabs.tsx";
-import type { Queue } from "./job-types.ts";
 
 const count = (n: number) => <span class={n === 0 ? "num faint" : "num"}>{formatNumber(n)}</span>;
 

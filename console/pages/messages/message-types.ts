@@ -1,16 +1,3 @@
-/** A message, as `GET /api/v1/messages` lists it. */
-export interface Message {
-  readonly id: string;
-  readonly senderId: string;
-  readonly recipientId: string;
-  readonly status: keyof typeof STATUS;
-  readonly deliverAt: string;
-  readonly attempts: number;
-  readonly lastError: string | null;
-  readonly createdAt: string;
-  readonly content?: string | null;
-}
-
 export const STATUS = {
   scheduled: { tone: "info", text: "scheduled" },
   queued: { tone: "info", text: "queued" },

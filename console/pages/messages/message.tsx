@@ -1,4 +1,5 @@
 import { useEffect } from "preact/hooks";
+import type { Message } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
@@ -8,7 +9,7 @@ import { PersonName } from "../../app/person-name.tsx";
 import { invalidate, useGet } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
 import { Badge, Button, Card, DescriptionList, Loaded, Page, Time, Timeline, UserText } from "../../ui/index.ts";
-import { CANCELLABLE, type Message, STATUS } from "./message-types.ts";
+import { CANCELLABLE, STATUS } from "./message-types.ts";
 
 interface History {
   readonly attempts: number;

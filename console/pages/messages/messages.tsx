@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { Message } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useFilters } from "../../app/filters.ts";
@@ -27,7 +28,7 @@ import {
   toast,
   UserText,
 } from "../../ui/index.ts";
-import { type Message, STATUS } from "./message-types.ts";
+import { STATUS } from "./message-types.ts";
 
 const BOXES = [
   { value: "inbox", label: "Received" },

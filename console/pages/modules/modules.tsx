@@ -1,3 +1,4 @@
+import type { Module } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { useStream } from "../../app/live.ts";
 import { useGet } from "../../app/query.ts";
@@ -16,18 +17,6 @@ import {
   toast,
   UserText,
 } from "../../ui/index.ts";
-
-/** A module, as `GET /api/v1/modules` lists it. */
-interface Module {
-  readonly name: string;
-  readonly version: string | null;
-  readonly state: keyof typeof STATE;
-  readonly enabled: boolean;
-  readonly builtIn: boolean;
-  readonly error: string | null;
-  readonly routes: readonly string[];
-  readonly updatedAt: string | null;
-}
 
 const STATE = {
   active: { tone: "ok", text: "active" },

@@ -1,4 +1,5 @@
-import { type FinalShift, nameOf, namesOf, type OnCallPerson, type Person } from "./oncall-types.ts";
+import type { OnCallPerson, OnCallUser } from "../../../src/client/api-types.gen.ts";
+import { type FinalShift, nameOf, namesOf } from "./oncall-types.ts";
 
 export const OVERRIDE_LEVEL = 10;
 const COLOURS = 8;
@@ -15,7 +16,7 @@ export interface Bar {
   readonly isOverride: boolean;
   readonly isGap: boolean;
   /** Users who are away in this time, and stay on call. */
-  readonly away: readonly Person[];
+  readonly away: readonly OnCallUser[];
 }
 
 /** The final shifts with the gaps between them. @param since before it there was no schedule */
@@ -46,24 +47,24 @@ export function barsIn(bars: readonly Bar[], from: number, to: number): readonly
 }
 
 /** The users of some bars, each once, in the order of their time. */
-export function usersOf<P extends Person>(bars: readonly { readonly users: readonly P[] }[]): readonly P[] {
+export function usersOf<P extends OnCallUser>(bars: readonly { readonly users: readonly P[] }[]): readonly P[] {
   return [...new Map(bars.flatMap(({ users }) => users).map((person) => [person.id, person])).values()];
 }
 
 /** @returns the class with the colour of a user: another one for each, up to eight */
-export function paletteOf(people: readonly Person[]): (id: string | undefined) => string {
+export function paletteOf(people: readonly OnCallUser[]): (id: string | undefined) => string {
   const ids = [...new Set(people.map(({ id }) => id))].sort();
   return (id) => `oc-c${Math.max(0, ids.indexOf(id ?? "")) % COLOURS}`;
 }
 
 /** Names in full, or the first word of each. @param px room for the text @returns undefined: no names fit */
-export function fittingNames(people: readonly Person[], px: number): string | undefined {
+export function fittingNames(people: readonly OnCallUser[], px: number): string | undefined {
   const forms = [namesOf(people), joined(people, (words) => words[0])];
   return forms.find((text) => fits(text, px));
 }
 
 /** Initials, or nothing. */
-export function fittingInitials(people: readonly Person[], px: number): string {
+export function fittingInitials(people: readonly OnCallUser[], px: number): string {
   const text = joined(people, initials);
   return fits(text, px) ? text : "";
 }
@@ -72,7 +73,7 @@ function fits(text: string, px: number): boolean {
   return text.length * LETTER_PX <= px;
 }
 
-function joined(people: readonly Person[], short: (words: readonly string[]) => string | undefined): string {
+function joined(people: readonly OnCallUser[], short: (words: readonly string[]) => string | undefined): string {
   return people.map((person) => short(nameOf(person).split(/\s+/)) ?? "").join(", ");
 }
 

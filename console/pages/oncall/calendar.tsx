@@ -1,5 +1,6 @@
 import { ChevronLeft, ChevronRight } from "lucide";
 import { useRef, useState } from "preact/hooks";
+import type { OnCallDaysOff, OnCallLayers, OnCallSchedule, OnCallUser } from "../../../src/client/api-types.gen.ts";
 import { useHotkeys } from "../../app/hotkeys.ts";
 import { useQueryState } from "../../app/navigate.ts";
 import { useGet } from "../../app/query.ts";
@@ -20,24 +21,14 @@ import {
   step,
   type View,
 } from "./calendar-time.ts";
-import {
-  type DaysOff,
-  type FinalShift,
-  type Layer,
-  type Layers,
-  nameOf,
-  namesOf,
-  type Person,
-  type Schedule,
-  schedulePath,
-} from "./oncall-types.ts";
+import { type FinalShift, type Layer, nameOf, namesOf, schedulePath } from "./oncall-types.ts";
 import { BarNames } from "./strip.tsx";
 
 /** A time that a user has chosen on the calendar. */
 export interface Chosen {
   readonly start: number;
   readonly end: number;
-  readonly users: readonly Person[];
+  readonly users: readonly OnCallUser[];
   /** Id of the only user who is replaced. */
   readonly replaces?: string;
 }
@@ -52,7 +43,7 @@ const VIEWS = [
 ];
 
 interface Props {
-  readonly schedule: Schedule;
+  readonly schedule: OnCallSchedule;
   readonly colour: (id: string | undefined) => string;
   readonly onChoose: (chosen: Chosen) => void;
 }
@@ -70,10 +61,10 @@ export function Calendar({ schedule, colour, onChoose }: Props) {
   const [from, to] = [days[0]?.start ?? 0, days.at(-1)?.end ?? 0];
   const range = { from: new Date(from).toISOString(), to: new Date(to).toISOString() };
   const final = useGet<{ data: readonly FinalShift[] }>(`${schedulePath(schedule.id)}/final-shifts`, range);
-  const layers = useGet<Layers>(`${schedulePath(schedule.id)}/layers`, range);
+  const layers = useGet<OnCallLayers>(`${schedulePath(schedule.id)}/layers`, range);
   const go = (next: string) => setAt(firstDay(next, view) === firstDay(today, view) ? "" : next);
   useHotkeys({ t: () => setAt(""), "[": () => go(step(date, view, -1)), "]": () => go(step(date, view, 1)) });
-  const daysOff = useGet<{ data: readonly DaysOff[] }>(`${schedulePath(schedule.id)}/days-off`, range);
+  const daysOff = useGet<{ data: readonly OnCallDaysOff[] }>(`${schedulePath(schedule.id)}/days-off`, range);
   const failed = final.error ?? layers.error;
   const bars = barsOf(final.data?.data ?? [], Math.max(from, Date.parse(schedule.createdAt)), from, to);
   const zones = [
@@ -129,8 +120,8 @@ interface GridProps {
   readonly view: View;
   readonly zone: string;
   readonly bars: readonly Bar[];
-  readonly layers: Layers;
-  readonly daysOff: readonly DaysOff[];
+  readonly layers: OnCallLayers;
+  readonly daysOff: readonly OnCallDaysOff[];
   readonly colour: (id: string | undefined) => string;
   readonly onChoose: (chosen: Chosen) => void;
 }
@@ -250,7 +241,7 @@ function shownMarks(bar: Bar, px: number): string | undefined {
 }
 
 interface LegendProps {
-  readonly people: readonly Person[];
+  readonly people: readonly OnCallUser[];
   readonly hasGap: boolean;
   readonly colour: (id: string | undefined) => string;
 }
@@ -276,7 +267,7 @@ function Legend({ people, hasGap, colour }: LegendProps) {
 }
 
 interface DaysOffBarProps {
-  readonly daysOff: DaysOff;
+  readonly daysOff: OnCallDaysOff;
   readonly place: (start: number, end: number) => { readonly left: string; readonly width: string };
 }
 

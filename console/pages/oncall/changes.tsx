@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { OnCallOverride, OnCallSchedule, OnCallSwap, OnCallUser } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { memberFinder } from "../../app/members.ts";
@@ -22,22 +23,13 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { spanLabel } from "./calendar-time.ts";
-import {
-  nameOf,
-  namesOf,
-  type Override,
-  type Person,
-  type Schedule,
-  type Swap,
-  schedulePath,
-  type Warned,
-} from "./oncall-types.ts";
+import { nameOf, namesOf, schedulePath, type Warned } from "./oncall-types.ts";
 import { OverrideDialog } from "./override-dialog.tsx";
 import { showSaved } from "./saved.ts";
 
 interface Props {
-  readonly schedule: Schedule;
-  readonly people: readonly Person[];
+  readonly schedule: OnCallSchedule;
+  readonly people: readonly OnCallUser[];
 }
 
 /** What differs from the rotations: overrides and swaps. */
@@ -51,7 +43,7 @@ export function Changes(props: Props) {
 }
 
 /** Finds names of users that a schedule names. */
-function namer(people: readonly Person[]): (id: string) => string {
+function namer(people: readonly OnCallUser[]): (id: string) => string {
   return (id) => {
     const person = people.find((each) => each.id === id);
     return person ? nameOf(person) : id === me.value?.id ? "You" : "Unknown user";
@@ -63,16 +55,16 @@ function isOver({ end }: { readonly end: string }): boolean {
 }
 
 function Overrides({ schedule, people }: Props) {
-  const [edited, setEdited] = useState<Override>();
+  const [edited, setEdited] = useState<OnCallOverride>();
   const path = `${schedulePath(schedule.id)}/overrides`;
-  const list = useList<Override>(path, { limit: 50 });
+  const list = useList<OnCallOverride>(path, { limit: 50 });
   const zone = schedule.timezone;
   const name = namer(people);
-  const remove = async (override: Override) => {
+  const remove = async (override: OnCallOverride) => {
     const text = `${spanLabel(Date.parse(override.start), Date.parse(override.end), zone)}. The rotations apply again.`;
     await confirmDelete(`${path}/${override.id}`, { title: "Delete the override?", text }, () => invalidate("/oncall"));
   };
-  const columns: readonly Column<Override>[] = [
+  const columns: readonly Column<OnCallOverride>[] = [
     {
       key: "who",
       label: "On call",
@@ -102,7 +94,7 @@ function Overrides({ schedule, people }: Props) {
   ];
   return (
     <Card title="Overrides" sub={`Times in ${zone}.`} flush>
-      <DataTable<Override>
+      <DataTable<OnCallOverride>
         bare
         label="Overrides"
         list={list}
@@ -140,22 +132,22 @@ const SWAP_TONES = { open: "warn", taken: "ok", expired: "plain" } as const;
 function Swaps({ schedule, people }: Props) {
   const [isAsking, setAsking] = useState(false);
   const path = `${schedulePath(schedule.id)}/swaps`;
-  const list = useList<Swap>(path, { limit: 50 });
+  const list = useList<OnCallSwap>(path, { limit: 50 });
   const zone = schedule.timezone;
   const name = namer(people);
   const own = me.value?.id;
-  const take = async (swap: Swap) => {
+  const take = async (swap: OnCallSwap) => {
     const text = `${spanLabel(Date.parse(swap.start), Date.parse(swap.end), zone)}: you are on call in place of ${name(swap.userId)}.`;
     if (!(await confirm({ title: "Take these shifts?", text, action: "Take" }))) return;
     showSaved("The shifts are yours.", await api.post<Warned>(`${path}/${swap.id}/take`));
   };
-  const cancel = async (swap: Swap) => {
+  const cancel = async (swap: OnCallSwap) => {
     const text = `${name(swap.userId)} is on call again from now on.`;
     await confirmDelete(`${path}/${swap.id}`, { title: "Cancel the swap?", text, action: "Cancel the swap" }, () =>
       invalidate("/oncall"),
     );
   };
-  const columns: readonly Column<Swap>[] = [
+  const columns: readonly Column<OnCallSwap>[] = [
     { key: "who", label: "Asked by", cell: ({ userId }) => <UserText>{name(userId)}</UserText>, card: "title" },
     {
       key: "when",
@@ -183,7 +175,7 @@ function Swaps({ schedule, people }: Props) {
       actions={<Button onClick={() => setAsking(true)}>Ask for a swap</Button>}
       flush
     >
-      <DataTable<Swap>
+      <DataTable<OnCallSwap>
         bare
         label="Swaps"
         list={list}
@@ -223,7 +215,7 @@ interface AskProps {
   readonly scheduleId: string;
   readonly projectId: string;
   readonly zone: string;
-  readonly people: readonly Person[];
+  readonly people: readonly OnCallUser[];
   readonly isOpen: boolean;
   readonly span?: { readonly start: string; readonly end: string } | undefined;
   /** Whose shifts; default: the user's own. */

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { OnCallConflict, OnCallDaysOff, OnCallUser } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { memberFinder } from "../../app/members.ts";
@@ -21,23 +22,23 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { daysLabel, spanLabel } from "./calendar-time.ts";
-import { type Conflict, type DaysOff, nameOf, type Person } from "./oncall-types.ts";
+import { nameOf } from "./oncall-types.ts";
 
 interface ListProps {
   /** Of all users of this schedule; undefined: the user's own. */
   readonly scheduleId?: string;
   /** Whose members managers may choose; undefined: the user's own only. */
   readonly projectId?: string;
-  readonly people?: readonly Person[];
+  readonly people?: readonly OnCallUser[];
 }
 
 /** Who is away, with forms to enter and change it. */
 export function DaysOffCard({ scheduleId, projectId, people = [] }: ListProps) {
-  const [edited, setEdited] = useState<DaysOff | "new">();
+  const [edited, setEdited] = useState<OnCallDaysOff | "new">();
   const [to] = useState(() => new Date(Date.now() + 365 * 86_400_000).toISOString());
   const path = scheduleId === undefined ? "/oncall/days-off" : `/oncall/schedules/${scheduleId}/days-off`;
-  const list = useGet<{ data: readonly DaysOff[] }>(path, scheduleId === undefined ? {} : { to });
-  const columns: readonly Column<DaysOff>[] = [
+  const list = useGet<{ data: readonly OnCallDaysOff[] }>(path, scheduleId === undefined ? {} : { to });
+  const columns: readonly Column<OnCallDaysOff>[] = [
     { key: "who", label: "User", cell: ({ user }) => <UserText>{nameOf(user)}</UserText>, card: "title" },
     {
       key: "days",
@@ -61,7 +62,7 @@ export function DaysOffCard({ scheduleId, projectId, people = [] }: ListProps) {
       actions={<Button onClick={() => setEdited("new")}>Add days off</Button>}
       flush
     >
-      <DataTable<DaysOff>
+      <DataTable<OnCallDaysOff>
         bare
         label="Days off"
         list={list}
@@ -94,15 +95,15 @@ export function DaysOffCard({ scheduleId, projectId, people = [] }: ListProps) {
   );
 }
 
-async function remove({ id, user, firstDay, lastDay }: DaysOff): Promise<void> {
+async function remove({ id, user, firstDay, lastDay }: OnCallDaysOff): Promise<void> {
   const text = `${nameOf(user)}, ${daysLabel(firstDay, lastDay)}. Nothing else changes.`;
   await confirmDelete(`/oncall/days-off/${id}`, { title: "Delete the days off?", text }, () => invalidate("/oncall"));
 }
 
 interface FormProps {
-  readonly known: DaysOff | undefined;
+  readonly known: OnCallDaysOff | undefined;
   readonly projectId: string | undefined;
-  readonly people: readonly Person[];
+  readonly people: readonly OnCallUser[];
   readonly onClose: () => void;
 }
 
@@ -116,8 +117,8 @@ function DaysOffForm({ known, projectId, people, onClose }: FormProps) {
   const save = async () => {
     const days = { firstDay, lastDay: lastDay || firstDay, note };
     const { warnings = [] } = known
-      ? await api.put<DaysOff>(`/oncall/days-off/${known.id}`, days)
-      : await api.post<DaysOff>("/oncall/days-off", userId === own ? days : { ...days, userId });
+      ? await api.put<OnCallDaysOff>(`/oncall/days-off/${known.id}`, days)
+      : await api.post<OnCallDaysOff>("/oncall/days-off", userId === own ? days : { ...days, userId });
     invalidate("/oncall");
     toast.ok(
       warnings.length === 0
@@ -162,19 +163,19 @@ function DaysOffForm({ known, projectId, people, onClose }: FormProps) {
 }
 
 interface ConflictsProps {
-  readonly conflicts: readonly Conflict[];
+  readonly conflicts: readonly OnCallConflict[];
   readonly days: number;
   readonly zone: string;
   /** Opens a form of a request for a substitute, or of an override. */
-  readonly onSwap: (conflict: Conflict) => void;
-  readonly onOverride?: (conflict: Conflict) => void;
+  readonly onSwap: (conflict: OnCallConflict) => void;
+  readonly onOverride?: (conflict: OnCallConflict) => void;
   /** They are those of the reader. */
   readonly isOwn?: boolean;
 }
 
 /** Who is on call while away, with the ways to find a substitute. Nothing without conflicts. */
 export function ConflictsCard({ conflicts, days, zone, onSwap, onOverride, isOwn = false }: ConflictsProps) {
-  const columns: readonly Column<Conflict>[] = [
+  const columns: readonly Column<OnCallConflict>[] = [
     isOwn
       ? { key: "schedule", label: "Schedule", cell: ({ name }) => <UserText>{name}</UserText>, card: "title" }
       : { key: "who", label: "User", cell: ({ user }) => <UserText>{nameOf(user)}</UserText>, card: "title" },
@@ -205,7 +206,7 @@ export function ConflictsCard({ conflicts, days, zone, onSwap, onOverride, isOwn
       tone="warn"
       flush
     >
-      <DataTable<Conflict>
+      <DataTable<OnCallConflict>
         bare
         label="On call while away"
         rows={conflicts}

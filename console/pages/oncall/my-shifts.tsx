@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { OnCallConflict, OnCallOwnShifts, OnCallSchedule } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
@@ -26,17 +27,10 @@ import { spanLabel } from "./calendar-time.ts";
 import { AskForSwap } from "./changes.tsx";
 import { ConflictsCard, DaysOffCard } from "./days-off.tsx";
 import { useOnCallLive } from "./live.ts";
-import { type Away, type Conflict, type Schedule, schedulePath } from "./oncall-types.ts";
+import { schedulePath } from "./oncall-types.ts";
 import { OnCallTabs } from "./tabs.tsx";
 
-interface OwnShift {
-  readonly scheduleId: string;
-  readonly projectId: string;
-  readonly name: string;
-  readonly start: string;
-  readonly end: string;
-  readonly away: Away | null;
-}
+type OwnShift = OnCallOwnShifts["data"][number];
 
 /** A time for which a substitute is asked. */
 type Given = Pick<OwnShift, "scheduleId" | "projectId" | "start" | "end">;
@@ -49,7 +43,7 @@ export default function MyShifts() {
   const [to] = useState(() => new Date(Date.now() + DAYS * DAY_MS).toISOString());
   const [given, setGiven] = useState<Given>();
   const query = useGet<{ data: readonly OwnShift[] }>("/oncall/shifts", { to });
-  const conflicts = useGet<{ data: readonly Conflict[] }>("/oncall/conflicts", { userId: "me", to });
+  const conflicts = useGet<{ data: readonly OnCallConflict[] }>("/oncall/conflicts", { userId: "me", to });
   useOnCallLive();
   const shifts = query.data?.data;
   const columns: readonly Column<OwnShift>[] = [
@@ -130,7 +124,7 @@ function subtitleOf(shifts: readonly OwnShift[] | undefined): string {
 }
 
 function SwapOf({ shift, onClose }: { readonly shift: Given; readonly onClose: () => void }) {
-  const schedule = useGet<Schedule>(schedulePath(shift.scheduleId)).data;
+  const schedule = useGet<OnCallSchedule>(schedulePath(shift.scheduleId)).data;
   const { scheduleId, projectId } = shift;
   const zone = schedule?.timezone ?? displayZone.value;
   return (

@@ -1,5 +1,6 @@
 import { CalendarDays, PhoneCall } from "lucide";
 import { useState } from "preact/hooks";
+import type { OnCallUser } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { useProjects } from "../../app/projects.ts";
@@ -21,7 +22,7 @@ import { PageDialog } from "../incidents/page-dialog.tsx";
 import { paletteOf } from "./bars.ts";
 import type { Chosen } from "./calendar.tsx";
 import { useOnCallLive } from "./live.ts";
-import type { Duty, Person } from "./oncall-types.ts";
+import type { Duty } from "./oncall-types.ts";
 import { OverrideDialog } from "./override-dialog.tsx";
 import { Proofs } from "./proofs.tsx";
 import { ScheduleDialog } from "./schedule-dialog.tsx";
@@ -112,7 +113,7 @@ interface Changed {
   readonly chosen: Chosen;
 }
 
-function peopleOf({ current, next, shifts = [] }: Duty): readonly Person[] {
+function peopleOf({ current, next, shifts = [] }: Duty): readonly OnCallUser[] {
   return [...current, ...(next?.users ?? []), ...shifts.flatMap(({ users }) => users)];
 }
 

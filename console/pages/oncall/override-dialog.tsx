@@ -1,4 +1,5 @@
 import { useMemo, useState } from "preact/hooks";
+import type { OnCallOverride, OnCallSchedule, OnCallUser } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { useFieldErrors } from "../../app/field-errors.ts";
 import { memberFinder } from "../../app/members.ts";
@@ -8,25 +9,17 @@ import { me } from "../../app/session.ts";
 import { DateTimeInput, Dialog, Field, Input, MultiCombobox, Select } from "../../ui/index.ts";
 import { usersOf } from "./bars.ts";
 import type { Chosen } from "./calendar.tsx";
-import {
-  type FinalShift,
-  nameOf,
-  type Override,
-  type Person,
-  type Schedule,
-  schedulePath,
-  type Warned,
-} from "./oncall-types.ts";
+import { type FinalShift, nameOf, schedulePath, type Warned } from "./oncall-types.ts";
 import { showSaved } from "./saved.ts";
 
 const EVERYONE = "*";
 const CANNOT_SERVE = "Only active members of the project can be on call. Choose someone else.";
 
 interface Props {
-  readonly schedule: Pick<Schedule, "id" | "projectId">;
+  readonly schedule: Pick<OnCallSchedule, "id" | "projectId">;
   /** Undefined: closed. */
-  readonly chosen: Chosen | Override | undefined;
-  readonly people: readonly Person[];
+  readonly chosen: Chosen | OnCallOverride | undefined;
+  readonly people: readonly OnCallUser[];
   readonly zone: string;
   readonly onClose: () => void;
 }
@@ -38,12 +31,18 @@ export function OverrideDialog({ chosen, ...props }: Props) {
   return <OverrideForm key={`${chosen.start} ${chosen.end}`} chosen={chosen} {...props} />;
 }
 
-function firstReplaced(chosen: Chosen | Override, isWriter: boolean, own: string): string {
+function firstReplaced(chosen: Chosen | OnCallOverride, isWriter: boolean, own: string): string {
   if (!("id" in chosen) && chosen.replaces !== undefined) return chosen.replaces;
   return isWriter ? EVERYONE : own;
 }
 
-function OverrideForm({ schedule, chosen, people, zone, onClose }: Props & { readonly chosen: Chosen | Override }) {
+function OverrideForm({
+  schedule,
+  chosen,
+  people,
+  zone,
+  onClose,
+}: Props & { readonly chosen: Chosen | OnCallOverride }) {
   const known = "id" in chosen ? chosen : undefined;
   const isWriter = canInProject("oncall:write") === true;
   const own = me.value?.id ?? "";
@@ -61,7 +60,7 @@ function OverrideForm({ schedule, chosen, people, zone, onClose }: Props & { rea
   ];
   // Those on call in the next days can serve, which is not sure of others whom the schedule names.
   const shifts = useGet<{ data: readonly FinalShift[] }>(`${schedulePath(schedule.id)}/final-shifts`).data?.data;
-  const serving = usersOf<Person>(shifts ?? []);
+  const serving = usersOf<OnCallUser>(shifts ?? []);
   const named = [
     ...serving,
     ...people.filter(({ id }) => users.includes(id) && !serving.some((each) => each.id === id)),

@@ -1,9 +1,10 @@
+import type { OnCallUser } from "../../../src/client/api-types.gen.ts";
 import { useGet } from "../../app/query.ts";
 import { Badge, Card, Loaded, Skeleton, Time, UserText } from "../../ui/index.ts";
-import { nameOf, type Person } from "./oncall-types.ts";
+import { nameOf } from "./oncall-types.ts";
 
 interface Proof {
-  readonly user: Person;
+  readonly user: OnCallUser;
   readonly onCallFrom: string;
   readonly schedule: string;
   readonly isProven: boolean;

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { OnCallSchedule, OnCallShift, OnCallUser } from "../../../src/client/api-types.gen.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { invalidate, useList } from "../../app/query.ts";
@@ -14,13 +15,13 @@ import {
   plural,
   UserText,
 } from "../../ui/index.ts";
-import { nameOf, type Person, type Schedule, type Shift, schedulePath } from "./oncall-types.ts";
+import { nameOf, schedulePath } from "./oncall-types.ts";
 import { ShiftDialog } from "./shift-dialog.tsx";
 
 const UNITS = { hourly: "hour", daily: "day", weekly: "week", monthly: "month" } as const;
 
 /** The times of a shift, in words. */
-export function rhythmOf({ recurrence, durationMs, start, timezone }: Shift): string {
+export function rhythmOf({ recurrence, durationMs, start, timezone }: OnCallShift): string {
   const at = `${start.slice(0, 10)} ${start.slice(11, 16)}, ${timezone}`;
   const length = formatDuration(durationMs);
   if (recurrence === null) return `once for ${length}, from ${at}`;
@@ -37,27 +38,27 @@ export function rhythmOf({ recurrence, durationMs, start, timezone }: Shift): st
 }
 
 interface Props {
-  readonly schedule: Schedule;
-  readonly people: readonly Person[];
+  readonly schedule: OnCallSchedule;
+  readonly people: readonly OnCallUser[];
 }
 
 /** The shifts of a schedule and who takes turns. */
 export function Rotations({ schedule, people }: Props) {
-  const [edited, setEdited] = useState<Shift | "new">();
+  const [edited, setEdited] = useState<OnCallShift | "new">();
   const path = `${schedulePath(schedule.id)}/shifts`;
-  const list = useList<Shift>(path, { limit: 100 });
+  const list = useList<OnCallShift>(path, { limit: 100 });
   const isWriter = canInProject("oncall:write") === true;
   const name = (id: string) => {
     const person = people.find((each) => each.id === id);
     return person ? nameOf(person) : "Unknown user";
   };
-  const remove = async (shift: Shift) => {
+  const remove = async (shift: OnCallShift) => {
     const text = `It ends now for ${plural(new Set(shift.turns.flat()).size, "user")}; the past stays. Lower levels fill its time.`;
     await confirmDelete(`${path}/${shift.id}`, { title: `Delete ${shift.name || "the shift"}?`, text }, () =>
       invalidate("/oncall"),
     );
   };
-  const columns: readonly Column<Shift>[] = [
+  const columns: readonly Column<OnCallShift>[] = [
     {
       key: "name",
       label: "Shift",
@@ -90,7 +91,7 @@ export function Rotations({ schedule, people }: Props) {
       actions={make}
       flush
     >
-      <DataTable<Shift>
+      <DataTable<OnCallShift>
         bare
         label="Rotations"
         list={list}

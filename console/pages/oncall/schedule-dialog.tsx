@@ -1,10 +1,10 @@
 import { useEffect, useState } from "preact/hooks";
+import type { OnCallSchedule } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { navigate } from "../../app/navigate.ts";
 import { ProjectField, useProjectOfNew } from "../../app/project-choice.tsx";
 import { me } from "../../app/session.ts";
 import { Combobox, Dialog, Field, Input, Textarea } from "../../ui/index.ts";
-import type { Schedule } from "./oncall-types.ts";
 
 export const ZONES = Intl.supportedValuesOf("timeZone").map((value) => ({ value, label: value }));
 
@@ -21,7 +21,7 @@ export function ScheduleDialog({ isOpen, onClose }: Props) {
   useEffect(() => setZone(me.value?.timezone ?? "UTC"), [isOpen]);
   const create = async () => {
     const body = { name, description, timezone, ...(projectId === undefined ? {} : { projectId }) };
-    const { id } = await api.post<Schedule>("/oncall/schedules", body);
+    const { id } = await api.post<OnCallSchedule>("/oncall/schedules", body);
     setName("");
     onClose();
     navigate(`/oncall/${id}?tab=rotations`);

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { OnCallConflict, OnCallLayers, OnCallSchedule } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
 import { useQueryState } from "../../app/navigate.ts";
@@ -25,15 +26,7 @@ import { spanLabel } from "./calendar-time.ts";
 import { AskForSwap, Changes } from "./changes.tsx";
 import { ConflictsCard, DaysOffCard } from "./days-off.tsx";
 import { useOnCallLive } from "./live.ts";
-import {
-  type Conflict,
-  type Duty,
-  type Gap,
-  type Layers,
-  namesOf,
-  type Schedule,
-  schedulePath,
-} from "./oncall-types.ts";
+import { type Duty, type Gap, namesOf, schedulePath } from "./oncall-types.ts";
 import { OverrideDialog } from "./override-dialog.tsx";
 import { Rotations } from "./rotations.tsx";
 import { Settings } from "./settings.tsx";
@@ -43,7 +36,7 @@ const GAP_DAYS = 90;
 const DAY_MS = 86_400_000;
 
 export default function SchedulePage({ params }: PageProps) {
-  const query = useGet<Schedule>(schedulePath(params["id"] ?? ""));
+  const query = useGet<OnCallSchedule>(schedulePath(params["id"] ?? ""));
   useOnCallLive();
   return (
     <LoadedPage title="On-call schedule" query={query}>
@@ -52,7 +45,7 @@ export default function SchedulePage({ params }: PageProps) {
   );
 }
 
-function ScheduleView({ schedule }: { readonly schedule: Schedule }) {
+function ScheduleView({ schedule }: { readonly schedule: OnCallSchedule }) {
   const [tab] = useQueryState("tab", "calendar");
   const [chosen, setChosen] = useState<Chosen>();
   const [zoneChoice] = useQueryState("zone");
@@ -62,9 +55,9 @@ function ScheduleView({ schedule }: { readonly schedule: Schedule }) {
   const now = useGet<{ data: readonly Duty[] }>("/oncall/now", { scheduleId: schedule.id, to: ahead });
   const zone = zoneChoice === "own" ? displayZone.value : schedule.timezone;
   const gaps = useGet<{ data: readonly Gap[] }>(`${path}/gaps`, { to });
-  const conflicts = useGet<{ data: readonly Conflict[] }>("/oncall/conflicts", { scheduleId: schedule.id, to });
-  const [asked, setAsked] = useState<Conflict>();
-  const people = useGet<Layers>(`${path}/layers`).data?.people ?? [];
+  const conflicts = useGet<{ data: readonly OnCallConflict[] }>("/oncall/conflicts", { scheduleId: schedule.id, to });
+  const [asked, setAsked] = useState<OnCallConflict>();
+  const people = useGet<OnCallLayers>(`${path}/layers`).data?.people ?? [];
   const duty = now.data?.data[0];
   const colour = paletteOf([...people, ...(duty?.shifts ?? []).flatMap(({ users }) => users)]);
   const link = (value: string) => href(`/oncall/${schedule.id}${value === "calendar" ? "" : `?tab=${value}`}`);
@@ -163,7 +156,7 @@ function subtitleOf({ current, until, next }: Duty): string {
 }
 
 interface GapsProps {
-  readonly schedule: Schedule;
+  readonly schedule: OnCallSchedule;
   readonly gaps: ReturnType<typeof useGet<{ data: readonly Gap[] }>>;
 }
 

@@ -1,4 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
+import type { OnCallSchedule } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { canInProject } from "../../app/memberships.ts";
@@ -20,7 +21,7 @@ import {
   toast,
 } from "../../ui/index.ts";
 import { CalendarLink } from "./my-shifts.tsx";
-import { type Schedule, schedulePath } from "./oncall-types.ts";
+import { schedulePath } from "./oncall-types.ts";
 import { ZONES } from "./schedule-dialog.tsx";
 
 const LEADS = [
@@ -31,7 +32,7 @@ const LEADS = [
   { value: "86400000", label: "1 day before" },
 ];
 
-export function Settings({ schedule }: { readonly schedule: Schedule }) {
+export function Settings({ schedule }: { readonly schedule: OnCallSchedule }) {
   const isWriter = canInProject("oncall:write") === true;
   if (!isWriter) return <Facts schedule={schedule} />;
   return (
@@ -56,7 +57,7 @@ export function Settings({ schedule }: { readonly schedule: Schedule }) {
   );
 }
 
-function Facts({ schedule }: { readonly schedule: Schedule }) {
+function Facts({ schedule }: { readonly schedule: OnCallSchedule }) {
   return (
     <Card title="Settings">
       <DescriptionList
@@ -70,7 +71,7 @@ function Facts({ schedule }: { readonly schedule: Schedule }) {
   );
 }
 
-async function remove({ id, name }: Schedule): Promise<void> {
+async function remove({ id, name }: OnCallSchedule): Promise<void> {
   const { data } = await api.get<{ data: readonly object[] }>(`${schedulePath(id)}/shifts`, { limit: 100 });
   const text = `Its ${data.length} shifts, its overrides, swaps and past are deleted.`;
   const inUse = { code: "ON_CALL_SCHEDULE_IN_USE", text: "Their steps then notify without it." };
@@ -79,7 +80,7 @@ async function remove({ id, name }: Schedule): Promise<void> {
   );
 }
 
-function General({ schedule }: { readonly schedule: Schedule }) {
+function General({ schedule }: { readonly schedule: OnCallSchedule }) {
   const [name, setName] = useState(schedule.name);
   const [description, setDescription] = useState(schedule.description);
   const [timezone, setZone] = useState(schedule.timezone);
@@ -135,7 +136,7 @@ function General({ schedule }: { readonly schedule: Schedule }) {
   );
 }
 
-function Import({ schedule: { id, calendarUrl, calendar } }: { readonly schedule: Schedule }) {
+function Import({ schedule: { id, calendarUrl, calendar } }: { readonly schedule: OnCallSchedule }) {
   const [url, setUrl] = useState(calendarUrl ?? "");
   useEffect(() => setUrl(calendarUrl ?? ""), [calendarUrl]);
   const save = async () => {

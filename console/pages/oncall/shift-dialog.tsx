@@ -1,5 +1,6 @@
 import { ArrowDown, ArrowUp, Plus, X } from "lucide";
 import { useEffect, useState } from "preact/hooks";
+import type { OnCallSchedule, OnCallShift, OnCallUser } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { memberFinder } from "../../app/members.ts";
 import {
@@ -19,17 +20,7 @@ import {
   toWallClock,
 } from "../../ui/index.ts";
 import { dateOf, nextMonday } from "./calendar-time.ts";
-import {
-  type Frequency,
-  nameOf,
-  type Person,
-  type Recurrence,
-  type Schedule,
-  type Shift,
-  schedulePath,
-  type Warned,
-  WEEKDAYS,
-} from "./oncall-types.ts";
+import { type Frequency, nameOf, type Recurrence, schedulePath, type Warned, WEEKDAYS } from "./oncall-types.ts";
 import { showSaved } from "./saved.ts";
 import { ZONES } from "./schedule-dialog.tsx";
 
@@ -68,7 +59,7 @@ interface Draft {
 }
 
 /** From next Monday at 09:00, each user for a week. */
-function emptyDraft({ timezone }: Schedule): Draft {
+function emptyDraft({ timezone }: OnCallSchedule): Draft {
   const monday = nextMonday(dateOf(Date.now(), timezone));
   return {
     name: "",
@@ -86,7 +77,7 @@ function emptyDraft({ timezone }: Schedule): Draft {
   };
 }
 
-function draftOf(shift: Shift): Draft {
+function draftOf(shift: OnCallShift): Draft {
   const { name, level, start, timezone, recurrence, durationMs, turns, startTurn } = shift;
   const period = recurrence === null ? 0 : UNIT_MS[recurrence.frequency] * recurrence.interval;
   return {
@@ -135,10 +126,10 @@ function bodyOf(draft: Draft, known: Recurrence | null | undefined) {
 }
 
 interface Props {
-  readonly schedule: Schedule;
+  readonly schedule: OnCallSchedule;
   /** Undefined: closed. */
-  readonly shift: Shift | "new" | undefined;
-  readonly people: readonly Person[];
+  readonly shift: OnCallShift | "new" | undefined;
+  readonly people: readonly OnCallUser[];
   readonly onClose: () => void;
 }
 
@@ -272,8 +263,8 @@ function Days({
 }
 
 interface TurnsProps {
-  readonly schedule: Schedule;
-  readonly people: readonly Person[];
+  readonly schedule: OnCallSchedule;
+  readonly people: readonly OnCallUser[];
   readonly draft: Draft;
   readonly set: (change: Partial<Draft>) => void;
 }

@@ -1,3 +1,4 @@
+import type { OnCallPerson } from "../../../src/client/api-types.gen.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { me } from "../../app/session.ts";
 import { Badge, Button, formatDuration, now, UserText } from "../../ui/index.ts";
@@ -5,7 +6,7 @@ import { AwayBadge } from "./away-badge.tsx";
 import { barsIn, barsOf, usersOf } from "./bars.ts";
 import type { Chosen } from "./calendar.tsx";
 import { clockOf, dateOf, dayLabel, daysLabel, nextWeekend, spanLabel } from "./calendar-time.ts";
-import { type Duty, nameOf, type OnCallPerson } from "./oncall-types.ts";
+import { type Duty, nameOf } from "./oncall-types.ts";
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;

@@ -1,14 +1,15 @@
+import type { OnCallUser } from "../../../src/client/api-types.gen.ts";
 import { now } from "../../ui/index.ts";
 import { type Bar, barsOf, fittingInitials, fittingNames } from "./bars.ts";
 import { type Day, dateOf, dayLabel, daysOf, isWeekend, spanLabel } from "./calendar-time.ts";
-import { type Duty, namesOf, type Person } from "./oncall-types.ts";
+import { type Duty, namesOf } from "./oncall-types.ts";
 
 /** Of the strip on a wide screen. */
 const STRIP_PX = 1080;
 const GAP_PX = 22;
 
 interface NamesProps {
-  readonly bar: { readonly users: readonly Person[]; readonly isGap: boolean };
+  readonly bar: { readonly users: readonly OnCallUser[]; readonly isGap: boolean };
   /** Room for the text. */
   readonly px: number;
 }

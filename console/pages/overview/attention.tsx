@@ -1,6 +1,6 @@
 import { CircleCheck } from "lucide";
 import { useState } from "preact/hooks";
-import type { Notification } from "../../../src/client/views.ts";
+import type { Attention as AttentionAnswer, AttentionItem, Notification } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useStream } from "../../app/live.ts";
@@ -14,7 +14,6 @@ import { acknowledge } from "../inbox/inbox-actions.ts";
 import { useAlertingChanges } from "../incidents/changes.ts";
 import { acknowledge as acknowledgeIncident } from "../incidents/incident-actions.tsx";
 import { Age, severityOf } from "../incidents/severity.tsx";
-import type { AttentionItem, AttentionView } from "./overview-types.ts";
 
 const EVERY_MS = 2000;
 
@@ -25,7 +24,7 @@ export interface AttentionState {
   /** Undefined until they are known. */
   readonly items: readonly AttentionItem[] | undefined;
   /** How much is watched, if there are none. */
-  readonly watched: AttentionView["watched"];
+  readonly watched: AttentionAnswer["watched"];
   readonly isFailed: boolean;
   /** Hides a repaired item until the server has counted again. */
   readonly done: (key: string) => void;
@@ -33,7 +32,7 @@ export interface AttentionState {
 
 /** What needs attention, in the order of the server; reloaded after live entries that may change it. */
 export function useAttention(): AttentionState {
-  const query = useGet<AttentionView>("/attention", { grouped: true });
+  const query = useGet<AttentionAnswer>("/attention", { grouped: true });
   const [mended, setMended] = useState<readonly string[]>([]);
   const changed = useRefresh(query.reload, EVERY_MS, IDLE_MS);
   useStream("user:me", ({ type }) => type.startsWith("notification") && changed());
@@ -78,7 +77,7 @@ export function AttentionList({
   );
 }
 
-function watchedText(watched: AttentionView["watched"]): string {
+function watchedText(watched: AttentionAnswer["watched"]): string {
   const parts =
     watched === null
       ? []

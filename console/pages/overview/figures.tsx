@@ -1,11 +1,12 @@
 import { useEffect, useRef } from "preact/hooks";
+import type { Stats } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { navigate } from "../../app/navigate.ts";
 import { type QueryResult, useQuery } from "../../app/query.ts";
 import { IDLE_MS, useRefresh } from "../../app/refresh.ts";
 import { ChartCard, formatNumber, formatPercent, plural, Skeleton, StatCard } from "../../ui/index.ts";
-import { RANGES, type Range, type Stats } from "./overview-types.ts";
+import { RANGES, type Range } from "./overview-types.ts";
 
 const EVERY_MS = 5000;
 

@@ -1,7 +1,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
+import type { Event } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { Card, CodeInline, type Column, DataTable, EmptyState, Time, UserText } from "../../ui/index.ts";
-import { type ListedEvent, summaryOf } from "../events/event-types.ts";
+import { summaryOf } from "../events/event-types.ts";
 import type { LiveEvents } from "../events/live-events.ts";
 import { OutcomeBadge } from "../events/outcome-badge.tsx";
 import { ExplainDrawer } from "../explain/index.ts";
@@ -10,7 +11,7 @@ const SHOWN = 8;
 /** In a burst the list changes this often. */
 const EVERY_MS = 1000;
 
-const COLUMNS: readonly Column<ListedEvent>[] = [
+const COLUMNS: readonly Column<Event>[] = [
   {
     key: "time",
     label: "Time",
@@ -39,7 +40,7 @@ export function LatestEvents({ events }: { readonly events: LiveEvents }) {
   }, []);
   return (
     <Card title="Latest events" link={{ href: href("/events"), text: "All events" }} flush>
-      <DataTable<ListedEvent>
+      <DataTable<Event>
         label="Latest events"
         rows={events.items?.slice(0, SHOWN)}
         rowKey={({ id }) => id}

@@ -1,4 +1,5 @@
 import { useMemo } from "preact/hooks";
+import type { AttentionItem, Stats } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { useQueryState } from "../../app/navigate.ts";
@@ -14,7 +15,7 @@ import { DeliveryChart, EventChart, JobChart, NotificationChart, StatCards, useS
 import { FirstSteps } from "./first-steps.tsx";
 import { HealthLine } from "./health-line.tsx";
 import { LatestEvents } from "./latest-events.tsx";
-import { type AttentionItem, RANGES, type Range, type Stats } from "./overview-types.ts";
+import { RANGES, type Range } from "./overview-types.ts";
 import { OwnWork } from "./own-work.tsx";
 
 /** `/`: what needs attention, and how much happens. */

@@ -1,5 +1,5 @@
 import { Inbox, ListTodo, Mail } from "lucide";
-import type { Notification } from "../../../src/client/views.ts";
+import type { Message, Notification } from "../../../src/client/api-types.gen.ts";
 import type { Page } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useReconnected, useStream } from "../../app/live.ts";
@@ -89,14 +89,6 @@ function OwnTasks() {
       />
     </Card>
   );
-}
-
-interface Message {
-  readonly id: string;
-  readonly content?: string | null;
-  readonly readAt: string | null;
-  readonly deliveredAt: string | null;
-  readonly createdAt: string;
 }
 
 function OwnMessages() {

@@ -1,9 +1,10 @@
 import { Users } from "lucide";
+import type { User } from "../../../src/client/api-types.gen.ts";
 import { api, type Page } from "../../app/api.ts";
 import type { PageModule } from "../../app/page-module.ts";
 import { personName } from "../../app/people.ts";
 import { can } from "../../app/session.ts";
-import { loginOf, type Person } from "./person-types.ts";
+import { loginOf } from "./person-types.ts";
 
 /** One file for all pages of this folder: it compresses better than one for each. */
 const pages = () => import("./pages.ts");
@@ -40,7 +41,7 @@ export const people: PageModule = {
   ],
   async search(text) {
     if (!can("users:read")) return [];
-    const { data } = await api.get<Page<Person>>("/users", { q: text, limit: 5 });
+    const { data } = await api.get<Page<User>>("/users", { q: text, limit: 5 });
     return data.map((person) => ({
       label: personName(person),
       kind: "Person",

@@ -1,8 +1,8 @@
 import { useEffect, useState } from "preact/hooks";
+import type { Role } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { useGet } from "../../app/query.ts";
 import { Dialog, Field, Input, MultiCombobox, SecretDialog, toast } from "../../ui/index.ts";
-import type { Role } from "./person-types.ts";
 
 interface Props {
   readonly isOpen: boolean;

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { Role, User } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { personName } from "../../app/people.ts";
 import { invalidate, useGet, useList } from "../../app/query.ts";
@@ -19,9 +20,9 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { PeopleTabs } from "./people-tabs.tsx";
-import { loginOf, type Person, type Role } from "./person-types.ts";
+import { loginOf } from "./person-types.ts";
 
-const COLUMNS: readonly Column<Person>[] = [
+const COLUMNS: readonly Column<User>[] = [
   { key: "name", label: "Name", cell: (person) => <UserText>{personName(person)}</UserText>, card: "title" },
   { key: "login", label: "Signs in as", cell: (person) => <UserText>{loginOf(person)}</UserText>, card: "text" },
   { key: "createdAt", label: "Created", cell: ({ createdAt }) => <Time at={createdAt} />, align: "end" },
@@ -29,7 +30,7 @@ const COLUMNS: readonly Column<Person>[] = [
 
 /** Accounts that wait for approval. */
 export default function Pending() {
-  const list = useList<Person>("/users/pending", { limit: 50 });
+  const list = useList<User>("/users/pending", { limit: 50 });
   const count = list.items?.length ?? 0;
   return (
     <Page
@@ -41,7 +42,7 @@ export default function Pending() {
       }
       tabs={<PeopleTabs value="pending" pending={count} />}
     >
-      <DataTable<Person>
+      <DataTable<User>
         label="Pending accounts"
         list={list}
         rowKey={({ id }) => id}
@@ -59,7 +60,7 @@ export default function Pending() {
 }
 
 /** Approves or rejects an account that waits. */
-export function Decide({ person, small = false }: { readonly person: Person; readonly small?: boolean }) {
+export function Decide({ person, small = false }: { readonly person: User; readonly small?: boolean }) {
   const [isApproving, setApproving] = useState(false);
   const done = () => {
     setApproving(false);
@@ -92,7 +93,7 @@ export function Decide({ person, small = false }: { readonly person: Person; rea
 
 interface ApproveProps {
   readonly isOpen: boolean;
-  readonly person: Person;
+  readonly person: User;
   readonly onClose: () => void;
   readonly onDone: () => void;
 }

@@ -1,5 +1,6 @@
 import { UserPlus } from "lucide";
 import { useState } from "preact/hooks";
+import type { User } from "../../../src/client/api-types.gen.ts";
 import type { Page as ListPage } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useFilters } from "../../app/filters.ts";
@@ -24,9 +25,9 @@ import {
 } from "../../ui/index.ts";
 import { InviteDialog } from "./invite-dialog.tsx";
 import { PeopleTabs } from "./people-tabs.tsx";
-import { loginOf, type Person, STATUS } from "./person-types.ts";
+import { loginOf, STATUS } from "./person-types.ts";
 
-const COLUMNS: readonly Column<Person>[] = [
+const COLUMNS: readonly Column<User>[] = [
   {
     key: "name",
     label: "Name",
@@ -61,8 +62,8 @@ const STATUS_OPTIONS = optionsOf("Any status", STATUS);
 export default function PeopleList() {
   const filters = useFilters({ q: "", status: "" });
   const [isInviting, setInviting] = useState(false);
-  const list = useList<Person>("/users", { ...filters.values, limit: 50 });
-  const pending = useGet<ListPage<Person>>(can("users:approve") ? "/users/pending" : null, { limit: 100 });
+  const list = useList<User>("/users", { ...filters.values, limit: 50 });
+  const pending = useGet<ListPage<User>>(can("users:approve") ? "/users/pending" : null, { limit: 100 });
   const waiting = pending.data?.data.length ?? 0;
   const invite = (
     <Button variant="primary" icon={UserPlus} onClick={() => setInviting(true)}>
@@ -85,7 +86,7 @@ export default function PeopleList() {
         <SearchInput {...filters.bind("q")} placeholder="Name, address or username" label="Search people" />
         <Select {...filters.bind("status")} options={STATUS_OPTIONS} label="Status" />
       </Toolbar>
-      <DataTable<Person>
+      <DataTable<User>
         label="People"
         list={list}
         rowKey={({ id }) => id}

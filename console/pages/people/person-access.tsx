@@ -1,26 +1,9 @@
+import type { ServiceToken, Session, User } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { useGet } from "../../app/query.ts";
 import { Button, Card, type Column, DataTable, EmptyState, Time, toast, UserText } from "../../ui/index.ts";
 import { deviceName } from "../account/device-name.ts";
-import type { Person } from "./person-types.ts";
-
-interface Session {
-  readonly id: string;
-  readonly ip: string;
-  readonly userAgent: string;
-  readonly createdAt: string;
-  readonly lastUsedAt: string;
-}
-
-interface Token {
-  readonly id: string;
-  readonly name: string;
-  readonly prefix: string;
-  readonly scopes: readonly string[];
-  readonly expiresAt: string | null;
-  readonly lastUsedAt: string | null;
-}
 
 const SESSION_COLUMNS: readonly Column<Session>[] = [
   {
@@ -37,14 +20,14 @@ const SESSION_COLUMNS: readonly Column<Session>[] = [
   { key: "used", label: "Last used", cell: ({ lastUsedAt }) => <Time at={lastUsedAt} />, align: "end" },
 ];
 
-const TOKEN_COLUMNS: readonly Column<Token>[] = [
+const TOKEN_COLUMNS: readonly Column<ServiceToken>[] = [
   { key: "name", label: "Name", cell: ({ name }) => <UserText>{name}</UserText>, card: "title" },
   { key: "prefix", label: "Starts with", cell: ({ prefix }) => <span class="mono">{prefix}…</span> },
   { key: "used", label: "Last used", cell: ({ lastUsedAt }) => <Time at={lastUsedAt} empty="never" />, align: "end" },
 ];
 
 /** Where the account is signed in. */
-export function PersonSessions({ person }: { readonly person: Person }) {
+export function PersonSessions({ person }: { readonly person: User }) {
   const query = useGet<{ data: readonly Session[] }>(`/users/${person.id}/sessions`);
   const end = async ({ id }: Session) => {
     await api.del(`/auth/sessions/${id}`);
@@ -71,9 +54,9 @@ export function PersonSessions({ person }: { readonly person: Person }) {
 }
 
 /** Service tokens of the account. */
-export function PersonTokens({ person }: { readonly person: Person }) {
-  const query = useGet<{ data: readonly Token[] }>(`/users/${person.id}/tokens`);
-  const revoke = async (token: Token) => {
+export function PersonTokens({ person }: { readonly person: User }) {
+  const query = useGet<{ data: readonly ServiceToken[] }>(`/users/${person.id}/tokens`);
+  const revoke = async (token: ServiceToken) => {
     const text = "Programs that use it are refused from the next request on.";
     await confirmDelete(
       `/users/${person.id}/tokens/${token.id}`,
@@ -83,7 +66,7 @@ export function PersonTokens({ person }: { readonly person: Person }) {
   };
   return (
     <Card title="Service tokens" flush>
-      <DataTable<Token>
+      <DataTable<ServiceToken>
         bare
         label="Service tokens"
         list={query}

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { Role, User } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
@@ -27,11 +28,11 @@ import {
 } from "../../ui/index.ts";
 import { Decide } from "./pending.tsx";
 import { PersonSessions, PersonTokens } from "./person-access.tsx";
-import { loginOf, type Person, type Role, STATUS } from "./person-types.ts";
+import { loginOf, STATUS } from "./person-types.ts";
 
 /** One account: who it is, what it may do, and where it is signed in. */
 export default function PersonPage({ params }: PageProps) {
-  const query = useGet<Person>(`/users/${params["id"]}`);
+  const query = useGet<User>(`/users/${params["id"]}`);
   return (
     <LoadedPage title="Person" query={query}>
       {(person) => <PersonView key={person.id} person={person} reload={query.reload} />}
@@ -40,7 +41,7 @@ export default function PersonPage({ params }: PageProps) {
 }
 
 interface ViewProps {
-  readonly person: Person;
+  readonly person: User;
   readonly reload: () => void;
 }
 
@@ -78,7 +79,7 @@ function PersonView({ person, reload }: ViewProps) {
   );
 }
 
-function subtitleOf({ roles, status }: Person): string {
+function subtitleOf({ roles, status }: User): string {
   if (status === "disabled") return "Cannot sign in. Its past actions stay readable.";
   if (status === "pending")
     return "Registered, and waits for approval; or invited, and has not opened the account yet.";
@@ -86,7 +87,7 @@ function subtitleOf({ roles, status }: Person): string {
   return `Has the ${roles.length === 1 ? "role" : "roles"} ${roles.join(", ")}.`;
 }
 
-function AccountFacts({ person }: { readonly person: Person }) {
+function AccountFacts({ person }: { readonly person: User }) {
   const items = [
     { label: "Mail address", value: person.email ?? "none" },
     { label: "Username", value: person.username ?? "none" },
@@ -98,7 +99,7 @@ function AccountFacts({ person }: { readonly person: Person }) {
   return <DescriptionList items={items} />;
 }
 
-function AccountForm({ person, changed }: { readonly person: Person; readonly changed: () => void }) {
+function AccountForm({ person, changed }: { readonly person: User; readonly changed: () => void }) {
   const [name, setName] = useState(person.name);
   const [email, setEmail] = useState(person.email ?? "");
   const [username, setUsername] = useState(person.username ?? "");
@@ -139,7 +140,7 @@ function AccountForm({ person, changed }: { readonly person: Person; readonly ch
   );
 }
 
-function RolesCard({ person, changed }: { readonly person: Person; readonly changed: () => void }) {
+function RolesCard({ person, changed }: { readonly person: User; readonly changed: () => void }) {
   const [roles, setRoles] = useState<readonly string[]>([...person.roles]);
   const known = useGet<{ data: readonly Role[] }>(can("roles:read") ? "/roles" : null);
   const all = known.data?.data ?? [];
@@ -173,7 +174,7 @@ function RolesCard({ person, changed }: { readonly person: Person; readonly chan
   );
 }
 
-function PersonActions({ person, changed }: { readonly person: Person; readonly changed: () => void }) {
+function PersonActions({ person, changed }: { readonly person: User; readonly changed: () => void }) {
   const isDisabled = person.status === "disabled";
   const setStatus = async () => {
     const text = "All its sessions, tokens and live connections end now. Nothing is deleted.";

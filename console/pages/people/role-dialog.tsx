@@ -1,8 +1,8 @@
 import { useEffect, useState } from "preact/hooks";
+import type { Role } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { can } from "../../app/session.ts";
 import { Checkbox, Drawer, Field, Input, toast } from "../../ui/index.ts";
-import type { Role } from "./person-types.ts";
 
 interface Props {
   /** Undefined: closed. */

@@ -1,11 +1,11 @@
 import { Check } from "lucide";
 import { useState } from "preact/hooks";
+import type { Role } from "../../../src/client/api-types.gen.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { invalidate, useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import { Card, Icon, Loaded, Menu, NewButton, Page, plural, UserText } from "../../ui/index.ts";
 import { PeopleTabs } from "./people-tabs.tsx";
-import type { Role } from "./person-types.ts";
 import { RoleDialog } from "./role-dialog.tsx";
 import "./roles.css";
 

@@ -1,3 +1,4 @@
+import type { Policy } from "../../../src/client/api-types.gen.ts";
 import "./policies.css";
 import { href } from "../../app/base.ts";
 import { canInProject } from "../../app/memberships.ts";
@@ -18,7 +19,7 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { useTargetNames } from "./names.ts";
-import { type Names, type Policy, stepText } from "./policy-types.ts";
+import { type Names, stepText } from "./policy-types.ts";
 
 interface TabsProps {
   readonly value: "policies" | "routes";

@@ -1,3 +1,4 @@
+import type { Policy } from "../../../src/client/api-types.gen.ts";
 import "./policies.css";
 import { Trash2 } from "lucide";
 import { Fragment } from "preact";
@@ -14,15 +15,7 @@ import { useProjectChoice } from "../../app/project-choice.tsx";
 import { invalidate, useGet } from "../../app/query.ts";
 import { Button, Form, formatRelative, Menu, Page, Tabs, toast } from "../../ui/index.ts";
 import { PolicyForm } from "./policy-form.tsx";
-import {
-  changedMembers,
-  type Definition,
-  definitionOf,
-  EMPTY,
-  LABELS,
-  type Policy,
-  problemOf,
-} from "./policy-types.ts";
+import { changedMembers, type Definition, definitionOf, EMPTY, LABELS, problemOf } from "./policy-types.ts";
 import { PolicyVersions } from "./policy-versions.tsx";
 
 export function NewPolicy() {

@@ -1,3 +1,4 @@
+import type { PolicyVersion as ApiPolicyVersion, Policy, UpdatePolicy } from "../../../src/client/api-types.gen.ts";
 import { formatDuration, plural } from "../../ui/index.ts";
 
 export interface ScheduleTarget {
@@ -5,57 +6,15 @@ export interface ScheduleTarget {
   readonly who?: "current" | "next" | "both";
 }
 
-export type Step =
-  | {
-      readonly type: "notify";
-      readonly users?: readonly string[];
-      readonly roles?: readonly string[];
-      readonly schedules?: readonly ScheduleTarget[];
-      readonly members?: boolean;
-      readonly urgency?: "high" | "low";
-      readonly roundRobin?: boolean;
-    }
-  | { readonly type: "wait"; readonly ms: number }
-  | { readonly type: "onlyIn"; readonly interval: string; readonly otherwise?: "skip" | "hold" }
-  | { readonly type: "ifCount"; readonly alerts: number; readonly windowMs: number }
-  | {
-      readonly type: "webhook";
-      readonly url: string;
-      readonly format?: "prism" | "alertmanager";
-      readonly maxAlerts?: number;
-    }
-  | { readonly type: "channel"; readonly id: string }
-  | { readonly type: "resolve" };
+export type Step = Policy["steps"][number];
 
 export type StepType = Step["type"];
 
 /** What a person changes. */
-export interface Definition {
-  readonly name: string;
-  readonly description: string;
-  readonly steps: readonly Step[];
-  readonly repeat: number;
-  readonly sendResolved: boolean;
-  readonly ackQuorum: number;
-  readonly ackExpiresMs: number | null;
-  readonly autoResolveMs: number | null;
-  readonly renotifyOnNew: boolean;
-  readonly opensIncidents: boolean;
-  readonly fallback: string | null;
-}
+export type Definition = Pick<Policy, keyof UpdatePolicy>;
 
-export interface Policy extends Definition {
-  readonly id: string;
-  readonly projectId: string;
-  readonly version: number;
-  readonly updatedAt: string | null;
-}
-
-export interface PolicyVersion {
-  readonly version: number;
+export interface PolicyVersion extends ApiPolicyVersion {
   readonly definition: Definition;
-  readonly createdBy: string | null;
-  readonly createdAt: string;
 }
 
 /** Names by id, as far as they are known. */

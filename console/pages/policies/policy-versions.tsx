@@ -1,3 +1,4 @@
+import type { Policy } from "../../../src/client/api-types.gen.ts";
 import "../rules/rules.css";
 import { api, ifMatch } from "../../app/api.ts";
 import { PersonName } from "../../app/person-name.tsx";
@@ -6,7 +7,7 @@ import { VersionList } from "../../app/version-list.tsx";
 import { EmptyState, toast } from "../../ui/index.ts";
 import { Change } from "../rules/diff.tsx";
 import { useTargetNames } from "./names.ts";
-import { changedMembers, definitionOf, LABELS, memberText, type Policy, type PolicyVersion } from "./policy-types.ts";
+import { changedMembers, definitionOf, LABELS, memberText, type PolicyVersion } from "./policy-types.ts";
 
 interface Props {
   readonly policy: Policy;

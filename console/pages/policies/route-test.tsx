@@ -1,5 +1,6 @@
 import { FlaskConical } from "lucide";
 import { useEffect, useState } from "preact/hooks";
+import type { Policy } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { readLabels } from "../../app/matchers.ts";
@@ -19,7 +20,7 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { useTargetNames } from "./names.ts";
-import { type Names, type Policy, type Step, stepText } from "./policy-types.ts";
+import { type Names, type Step, stepText } from "./policy-types.ts";
 import type { RouteMatch, RoutingDocument } from "./routing-types.ts";
 
 interface Props {

@@ -1,3 +1,4 @@
+import type { Policy } from "../../../src/client/api-types.gen.ts";
 import "./policies.css";
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
@@ -8,7 +9,6 @@ import { useGet } from "../../app/query.ts";
 import { Button, Card, Form, formatRelative, Loaded, Page, plural, Skeleton, Toolbar, toast } from "../../ui/index.ts";
 import { InhibitRules, TimeIntervals } from "./interval-forms.tsx";
 import { PolicyTabs } from "./policies-page.tsx";
-import type { Policy } from "./policy-types.ts";
 import { RouteTest } from "./route-test.tsx";
 import { RouteTree } from "./route-tree.tsx";
 import { documentOf, type RouteMatch, type RouteNode, type Routing, type RoutingDocument } from "./routing-types.ts";

@@ -1,25 +1,15 @@
-import type { Labels } from "../../app/matchers.ts";
+import type {
+  Routing as ApiRouting,
+  Route,
+  RoutingDocument as SentDocument,
+  TestedRoutes,
+} from "../../../src/client/api-types.gen.ts";
 
-export interface RouteNode {
-  readonly policy?: string;
-  readonly matchers?: readonly string[];
-  readonly continue?: boolean;
-  readonly groupBy?: readonly string[];
-  readonly groupWaitMs?: number;
-  readonly groupIntervalMs?: number;
-  readonly repeatMs?: number;
-  readonly muteIntervals?: readonly string[];
-  readonly activeIntervals?: readonly string[];
-  readonly labels?: Labels;
+export interface RouteNode extends Omit<Route, "routes"> {
   readonly routes?: readonly RouteNode[];
 }
 
-export interface InhibitRule {
-  readonly name?: string;
-  readonly sourceMatchers: readonly string[];
-  readonly targetMatchers: readonly string[];
-  readonly equal?: readonly string[];
-}
+export type InhibitRule = NonNullable<SentDocument["inhibitRules"]>[number];
 
 /** In Alertmanager's grammar. */
 export interface IntervalItem {
@@ -42,21 +32,9 @@ export interface RoutingDocument {
   readonly timeIntervals: readonly NamedInterval[];
 }
 
-export interface Routing extends RoutingDocument {
-  readonly projectId: string;
-  readonly version: number;
-  readonly updatedAt: string | null;
-}
+export type Routing = RoutingDocument & Pick<ApiRouting, "projectId" | "version" | "updatedAt">;
 
-export interface RouteMatch {
-  readonly path: readonly string[];
-  readonly policy: { readonly id: string; readonly name: string; readonly version: number };
-  readonly groupKey: string;
-  readonly groupWaitMs: number;
-  readonly groupIntervalMs: number;
-  readonly repeatMs: number;
-  readonly mutedBy: readonly string[];
-}
+export type RouteMatch = TestedRoutes["matches"][number];
 
 /** Indexes from the root. */
 export type NodePath = readonly number[];

@@ -1,7 +1,7 @@
 import { FolderClosed } from "lucide";
+import type { Project } from "../../../src/client/api-types.gen.ts";
 import { api, type Page } from "../../app/api.ts";
 import type { PageModule } from "../../app/page-module.ts";
-import type { Project } from "./project-types.ts";
 
 /** One file for all pages of this folder: it compresses better than one for each. */
 const pages = () => import("./pages.ts");

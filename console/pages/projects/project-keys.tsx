@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { ApiKey, ProjectDetail } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { useGet } from "../../app/query.ts";
@@ -18,7 +19,6 @@ import {
   Time,
   UserText,
 } from "../../ui/index.ts";
-import type { ApiKey, ProjectDetail } from "./project-types.ts";
 
 const SCOPES = [
   { name: "events:write", text: "send events" },

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { Project } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { navigate, useQueryState } from "../../app/navigate.ts";
@@ -20,7 +21,6 @@ import {
   Toolbar,
   UserText,
 } from "../../ui/index.ts";
-import type { Project } from "./project-types.ts";
 
 const COLUMNS: readonly Column<Project>[] = [
   { key: "name", label: "Name", cell: ({ name }) => <UserText>{name}</UserText>, card: "title", width: "wide" },

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { Leftovers, ProjectDetail, ProjectInvitation, ProjectMember } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { findUsers } from "../../app/people.ts";
 import { useGet, useList } from "../../app/query.ts";
@@ -21,7 +22,7 @@ import {
   toast,
   UserText,
 } from "../../ui/index.ts";
-import { type Invitation, type Leftovers, type Member, type ProjectDetail, ROLE_OPTIONS } from "./project-types.ts";
+import { ROLE_OPTIONS } from "./project-types.ts";
 
 interface Props {
   readonly project: ProjectDetail;
@@ -32,7 +33,7 @@ interface Props {
 export function ProjectMembers({ project, isOwner }: Props) {
   const [isAdding, setAdding] = useState(false);
   const [left, setLeft] = useState<LeftBy>();
-  const list = useList<Member>(`/projects/${project.id}/members`, { limit: 100 });
+  const list = useList<ProjectMember>(`/projects/${project.id}/members`, { limit: 100 });
   const done = (name: string, leftovers: Leftovers | undefined) => {
     list.reload();
     if (linesOf(leftovers).length > 0) setLeft({ name, lines: linesOf(leftovers) });
@@ -45,7 +46,7 @@ export function ProjectMembers({ project, isOwner }: Props) {
   return (
     <div class="stack">
       <Card title="Members" flush actions={isOwner ? add : undefined}>
-        <DataTable<Member>
+        <DataTable<ProjectMember>
           bare
           label="Members"
           list={list}
@@ -114,8 +115,8 @@ function LeftoversDialog({ left, onClose }: { readonly left: LeftBy | undefined;
 
 type Done = (name: string, leftovers: Leftovers | undefined) => void;
 
-function columns(project: ProjectDetail, isOwner: boolean, done: Done): readonly Column<Member>[] {
-  const change = async ({ userId, name, role: before }: Member, role: string) => {
+function columns(project: ProjectDetail, isOwner: boolean, done: Done): readonly Column<ProjectMember>[] {
+  const change = async ({ userId, name, role: before }: ProjectMember, role: string) => {
     const title = `Make ${name} ${role}?`;
     const text = "API keys that the person made lose the rights that the role does not have.";
     if (before === "owner" && role !== before && !(await confirm({ title, text, action: "Change", danger: true }))) {
@@ -150,7 +151,7 @@ function columns(project: ProjectDetail, isOwner: boolean, done: Done): readonly
 
 interface RemoveProps {
   readonly project: ProjectDetail;
-  readonly member: Member;
+  readonly member: ProjectMember;
   readonly onDone: Done;
 }
 
@@ -172,7 +173,7 @@ function RemoveMember({ project, member, onDone }: RemoveProps) {
   );
 }
 
-const INVITATION_COLUMNS: readonly Column<Invitation>[] = [
+const INVITATION_COLUMNS: readonly Column<ProjectInvitation>[] = [
   {
     key: "email",
     label: "Mail address",
@@ -186,16 +187,16 @@ const INVITATION_COLUMNS: readonly Column<Invitation>[] = [
 
 function Invitations({ project }: { readonly project: ProjectDetail }) {
   const path = `/projects/${project.id}/invitations`;
-  const query = useGet<{ data: readonly Invitation[] }>(path);
+  const query = useGet<{ data: readonly ProjectInvitation[] }>(path);
   if (query.data?.data.length === 0) return null;
-  const revoke = async ({ id, email }: Invitation) => {
+  const revoke = async ({ id, email }: ProjectInvitation) => {
     await api.del(`${path}/${id}`);
     toast.ok(`The invitation to ${email} no longer works.`);
     query.reload();
   };
   return (
     <Card title="Open invitations" flush>
-      <DataTable<Invitation>
+      <DataTable<ProjectInvitation>
         bare
         label="Open invitations"
         list={query}

@@ -1,8 +1,8 @@
 import { useState } from "preact/hooks";
+import type { ProjectDetail } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { invalidate } from "../../app/query.ts";
 import { Button, Card, Field, Form, Input, Switch, toast } from "../../ui/index.ts";
-import type { ProjectDetail } from "./project-types.ts";
 
 interface Props {
   readonly project: ProjectDetail;

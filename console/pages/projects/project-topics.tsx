@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { NtfyAccess, ProjectDetail } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { memberFinder } from "../../app/members.ts";
 import { findUsers } from "../../app/people.ts";
@@ -19,17 +20,8 @@ import {
   toast,
   UserText,
 } from "../../ui/index.ts";
-import type { ProjectDetail } from "./project-types.ts";
 
 const PATH = "/ntfy/access";
-
-/** A right on topics, as `GET /api/v1/ntfy/access` lists it. */
-interface TopicRight {
-  readonly userId: string | null;
-  readonly username: string | null;
-  readonly topic: string;
-  readonly permission: string;
-}
 
 const PERMISSIONS = [
   { value: "read", label: "Read" },
@@ -38,10 +30,10 @@ const PERMISSIONS = [
   { value: "none", label: "Nothing" },
 ];
 
-const nameOf = ({ userId, username }: TopicRight): string =>
+const nameOf = ({ userId, username }: NtfyAccess): string =>
   userId === null ? "Everyone" : (username ?? "Without a name");
 
-const COLUMNS: readonly Column<TopicRight>[] = [
+const COLUMNS: readonly Column<NtfyAccess>[] = [
   { key: "who", label: "Who", cell: (right) => <UserText>{nameOf(right)}</UserText>, card: "title", width: "wide" },
   { key: "topic", label: "Topic", cell: ({ topic }) => <code>{topic}</code> },
   {
@@ -55,8 +47,8 @@ const COLUMNS: readonly Column<TopicRight>[] = [
 /** Who may read and write topics of ntfy in a project. */
 export function ProjectTopics({ project }: { readonly project: ProjectDetail }) {
   const [isAdding, setAdding] = useState(false);
-  const query = useGet<{ data: readonly TopicRight[] }>(PATH, { projectId: project.id });
-  const remove = async ({ userId, topic }: TopicRight) => {
+  const query = useGet<{ data: readonly NtfyAccess[] }>(PATH, { projectId: project.id });
+  const remove = async ({ userId, topic }: NtfyAccess) => {
     await api.del(PATH, { projectId: project.id, user: userId ?? "everyone", topic });
     toast.ok("The right is removed.");
     query.reload();
@@ -68,7 +60,7 @@ export function ProjectTopics({ project }: { readonly project: ProjectDetail }) 
   );
   return (
     <Card title="Rights on topics of ntfy" flush actions={add}>
-      <DataTable<TopicRight>
+      <DataTable<NtfyAccess>
         bare
         label="Rights on topics"
         list={query}

@@ -1,3 +1,4 @@
+import type { ProjectDetail } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
@@ -10,7 +11,6 @@ import { ProjectKeys } from "./project-keys.tsx";
 import { ProjectMembers } from "./project-members.tsx";
 import { ProjectSettingsForm } from "./project-settings.tsx";
 import { ProjectTopics } from "./project-topics.tsx";
-import type { ProjectDetail } from "./project-types.ts";
 
 export default function ProjectPage({ params }: PageProps) {
   const query = useGet<ProjectDetail>(`/projects/${params["id"]}`);

@@ -1,19 +1,10 @@
 import { Bell } from "lucide";
+import type { NotificationSummary, RuleStats } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { useGet, useList } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import { Banner, Card, ChartCard, DataTable, EmptyState, StatCard, Time, UserText } from "../../ui/index.ts";
-import type { Rule, RuleStats } from "./types.ts";
-
-interface Fired {
-  readonly id: string;
-  readonly title: string;
-  readonly message: string;
-  readonly createdAt: string;
-  readonly aggregateCount: number;
-  /** Of all recipients, for those who may read them. */
-  readonly counts?: { readonly recipients: number; readonly acknowledged: number };
-}
+import type { Rule } from "./types.ts";
 
 const DAY_MS = 86_400_000;
 const DAYS = 30;
@@ -66,10 +57,10 @@ export function ActivityTab({ rule }: { readonly rule: Rule }) {
 function Notifications({ rule }: { readonly rule: Rule }) {
   const seesAll = can("notifications:read_all");
   const path = seesAll ? "/notifications/all" : "/notifications";
-  const list = useList<Fired>(path, { ruleId: rule.id, limit: 20 });
+  const list = useList<NotificationSummary>(path, { ruleId: rule.id, limit: 20 });
   return (
     <Card title={seesAll ? "Notifications" : "Your notifications of this rule"} flush>
-      <DataTable<Fired>
+      <DataTable<NotificationSummary>
         bare
         label="Notifications of this rule"
         list={list}
@@ -89,7 +80,8 @@ function Notifications({ rule }: { readonly rule: Rule }) {
                 {
                   key: "acknowledged",
                   label: "Acknowledged",
-                  cell: ({ counts }: Fired) => (counts ? `${counts.acknowledged} of ${counts.recipients}` : "—"),
+                  cell: ({ counts }: NotificationSummary) =>
+                    counts ? `${counts.acknowledged} of ${counts.recipients}` : "—",
                   align: "end" as const,
                 },
               ]

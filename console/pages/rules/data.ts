@@ -1,9 +1,9 @@
 import { useMemo } from "preact/hooks";
+import type { Event, EventPaths } from "../../../src/client/api-types.gen.ts";
 import type { Page } from "../../app/api.ts";
 import { canInProject } from "../../app/memberships.ts";
 import type { Project } from "../../app/projects.ts";
 import { useGet } from "../../app/query.ts";
-import type { EventSummary } from "./types.ts";
 
 /** The name of a rule's project. */
 export function projectName(projects: readonly Project[], id: string | null): string {
@@ -15,7 +15,7 @@ const RECENT = 50;
 
 /** The latest events that a rule of this project meets. @param projectId null: of every project */
 export function useRecentEvents(projectId: string | null) {
-  const query = useGet<Page<EventSummary>>(canInProject("events:read") ? "/events" : null, {
+  const query = useGet<Page<Event>>(canInProject("events:read") ? "/events" : null, {
     limit: RECENT,
     projectId: projectId ?? "*",
   });
@@ -23,21 +23,7 @@ export function useRecentEvents(projectId: string | null) {
 }
 
 /** A member that recent events have. */
-export interface KnownPath {
-  /** As a condition writes it, such as `event.amount`. */
-  readonly path: string;
-  readonly types: readonly string[];
-  readonly examples: readonly (string | number | boolean)[];
-  /** Events that have it. */
-  readonly count: number;
-}
-
-interface EventPaths {
-  readonly events: number;
-  readonly paths: readonly KnownPath[];
-  readonly types: readonly string[];
-  readonly sources: readonly string[];
-}
+export type KnownPath = EventPaths["paths"][number];
 
 /** What completion offers for a rule of this project. */
 export function useKnownPaths(projectId: string | null): readonly KnownPath[] {

@@ -1,5 +1,6 @@
+import type { Event } from "../../../src/client/api-types.gen.ts";
 import { me } from "../../app/session.ts";
-import type { Definition, EventSummary, Rule } from "./types.ts";
+import type { Definition, Rule } from "./types.ts";
 
 /** An edited rule in this tab, before it is saved. */
 export interface Draft {
@@ -111,7 +112,7 @@ function isTelling(name: string, value: unknown): boolean {
 }
 
 /** A first condition for events like this one: its type, its level, and the values that name a kind. */
-function conditionFor(event: EventSummary): string {
+function conditionFor(event: Event): string {
   const clauses = [`event.type == ${quoted(event.type)}`];
   if (event.level === "error" || event.level === "fatal") clauses.push(`event.level == ${quoted(event.level)}`);
   for (const [name, value] of Object.entries(event.payload)) {
@@ -126,7 +127,7 @@ function conditionFor(event: EventSummary): string {
 const URGENT = 500;
 
 /** A rule for events like this one, to be changed by its author. */
-export function definitionFrom(event: EventSummary, role: string | undefined): Definition {
+export function definitionFrom(event: Event, role: string | undefined): Definition {
   return {
     ...EMPTY,
     name: sentenceOf(event.type),

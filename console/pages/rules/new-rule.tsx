@@ -1,3 +1,4 @@
+import type { Event } from "../../../src/client/api-types.gen.ts";
 import "./rules.css";
 import { useMemo } from "preact/hooks";
 import { href } from "../../app/base.ts";
@@ -9,14 +10,14 @@ import { ErrorState, Page, Skeleton } from "../../ui/index.ts";
 import { definitionFrom, definitionOf, EMPTY } from "./draft.ts";
 import { RuleEditor } from "./rule-editor.tsx";
 import { STARTERS } from "./starters.ts";
-import type { Definition, EventSummary, Rule } from "./types.ts";
+import type { Definition, Rule } from "./types.ts";
 
 /** A new rule: empty, from a template, from an event, or a copy of a rule. */
 export default function NewRule() {
   const [from] = useQueryState("from");
   const [starter] = useQueryState("template");
   const [copied] = useQueryState("copy");
-  const event = useGet<EventSummary>(from === "" ? null : `/events/${from}`);
+  const event = useGet<Event>(from === "" ? null : `/events/${from}`);
   const source = useGet<Rule>(copied === "" ? null : `/rules/${copied}`);
   const projects = useProjects();
   const home = projects.find(({ slug }) => slug === "default")?.id;

@@ -1,3 +1,4 @@
+import type { ProjectMember } from "../../../src/client/api-types.gen.ts";
 import { api, type Page } from "../../app/api.ts";
 import { type Named, personName } from "../../app/people.ts";
 import { useQuery } from "../../app/query.ts";
@@ -5,13 +6,6 @@ import { can, me } from "../../app/session.ts";
 import type { Option } from "../../ui/index.ts";
 
 type User = Named & { readonly id: string };
-
-interface Member {
-  readonly userId: string;
-  readonly username: string | null;
-  readonly name: string;
-  readonly role: string;
-}
 
 /** Names of users by id, as far as the caller may read them. */
 export function useNames(ids: readonly (string | null)[]): ReadonlyMap<string, string> {
@@ -54,7 +48,9 @@ export async function findPeople(text: string, projectId: string | null): Promis
 }
 
 async function findMembers(text: string, projectId: string): Promise<readonly Option[]> {
-  const { data } = await api.get<Page<Member>>(`/projects/${encodeURIComponent(projectId)}/members`, { limit: 100 });
+  const { data } = await api.get<Page<ProjectMember>>(`/projects/${encodeURIComponent(projectId)}/members`, {
+    limit: 100,
+  });
   const wanted = text.toLowerCase();
   return data
     .filter(({ name, username }) => `${name} ${username ?? ""}`.toLowerCase().includes(wanted))

@@ -1,4 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
+import type { Event } from "../../../src/client/api-types.gen.ts";
 import { PrismError } from "../../app/api.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { navigate, useLeaveGuard } from "../../app/navigate.ts";
@@ -15,7 +16,7 @@ import { ConflictDialog } from "./saving/conflict-dialog.tsx";
 import { SaveDialog } from "./saving/save-dialog.tsx";
 import { likelyEvent, subjectOf, TestCard, useTestEvent } from "./trial/test-card.tsx";
 import { useTrial } from "./trial/trial.ts";
-import type { Definition, EventSummary, Rule } from "./types.ts";
+import type { Definition, Rule } from "./types.ts";
 import { MEMBER_LABELS } from "./words.ts";
 
 export interface RuleEditorProps {
@@ -162,7 +163,7 @@ function Body({ draft, revision, onChange, rule, eventId, readOnly, children }: 
   const recent = useRecentEvents(draft.projectId);
   const test = { ...wanted, eventId: wanted.eventId || likelyEvent(draft.condition, recent.events) };
   const isKnown = recent.events === undefined || recent.events.some(({ id }) => id === test.eventId);
-  const chosen = useGet<EventSummary>(test.eventId === "" || isKnown ? null : `/events/${test.eventId}`).data;
+  const chosen = useGet<Event>(test.eventId === "" || isKnown ? null : `/events/${test.eventId}`).data;
   const trial = useTrial(draft, subjectOf(test));
   const section: SectionProps = { draft, revision, onChange, trial, readOnly };
   const refusal = trial.problems.find(({ severity }) => severity === "error");

@@ -23,7 +23,7 @@ export const MEMBER_LABELS: Readonly<Record<Member, string>> = {
 };
 
 export interface ChannelWord {
-  readonly value: string;
+  readonly value: Definition["channels"][number];
   readonly label: string;
   readonly hint: string;
 }

@@ -1,10 +1,11 @@
 import { useEffect, useState } from "preact/hooks";
+import type { Schedule } from "../../../src/client/api-types.gen.ts";
 import { api, errorText } from "../../app/api.ts";
 import { useGet } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
 import { Combobox, Dialog, Field, Input, RadioGroup, Select, Textarea } from "../../ui/index.ts";
 import { NextRuns } from "./next-runs.tsx";
-import type { NextRun, Schedule } from "./schedule-types.ts";
+import type { NextRun } from "./schedule-types.ts";
 
 const PREVIEW_DELAY_MS = 300;
 const ZONES = Intl.supportedValuesOf("timeZone").map((value) => ({ value, label: value }));

@@ -1,30 +1,7 @@
+import type { Schedule } from "../../../src/client/api-types.gen.ts";
 import { formatDuration } from "../../ui/index.ts";
 
-export interface NextRun {
-  readonly at: string;
-  /** The wall clock of the schedule's zone. */
-  readonly local: string;
-  readonly dst?: keyof typeof DST;
-}
-
-/** A schedule, as `GET /api/v1/schedules` lists it. */
-export interface Schedule {
-  readonly id: string;
-  readonly name: string;
-  readonly cron: string | null;
-  readonly everyMs: number | null;
-  readonly timezone: string;
-  readonly queue: string;
-  readonly kind: string;
-  readonly payload: unknown;
-  readonly missed: "skip" | "once" | "all";
-  readonly overlap: "skip" | "allow";
-  readonly active: boolean;
-  readonly module: string | null;
-  readonly lastRunAt: string | null;
-  readonly nextRunAt: string | null;
-  readonly nextRuns: readonly NextRun[];
-}
+export type NextRun = Schedule["nextRuns"][number];
 
 /** What a change of the clock does to a run. */
 export const DST = {

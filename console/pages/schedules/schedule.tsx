@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { PastRun, Schedule } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
@@ -26,19 +27,7 @@ import {
 } from "../../ui/index.ts";
 import { NextRuns } from "./next-runs.tsx";
 import { ScheduleDialog } from "./schedule-dialog.tsx";
-import { rhythmOf, type Schedule } from "./schedule-types.ts";
-
-interface Run {
-  readonly at: string;
-  readonly trigger: "schedule" | "manual";
-  readonly state: string;
-  readonly jobId: string | null;
-  readonly startedAt: string | null;
-  readonly finishedAt: string | null;
-  readonly error: string | null;
-  readonly explanation: string | null;
-  readonly count: number;
-}
+import { rhythmOf } from "./schedule-types.ts";
 
 const TONES: Readonly<Record<string, "ok" | "bad" | "warn" | "info" | "plain">> = {
   succeeded: "ok",
@@ -48,7 +37,7 @@ const TONES: Readonly<Record<string, "ok" | "bad" | "warn" | "info" | "plain">> 
   running: "info",
 };
 
-const COLUMNS: readonly Column<Run>[] = [
+const COLUMNS: readonly Column<PastRun>[] = [
   { key: "at", label: "Due", cell: ({ at }) => <Time at={at} />, card: "title" },
   {
     key: "state",
@@ -70,7 +59,7 @@ const COLUMNS: readonly Column<Run>[] = [
   { key: "took", label: "Took", cell: (run) => <Took run={run} />, align: "end" },
 ];
 
-function Took({ run: { startedAt, finishedAt } }: { readonly run: Run }) {
+function Took({ run: { startedAt, finishedAt } }: { readonly run: PastRun }) {
   if (startedAt === null || finishedAt === null) return null;
   return <Duration ms={Date.parse(finishedAt) - Date.parse(startedAt)} />;
 }
@@ -86,7 +75,7 @@ export default function SchedulePage({ params }: PageProps) {
 
 function ScheduleView({ schedule }: { readonly schedule: Schedule }) {
   const [isEditing, setEditing] = useState(false);
-  const runs = useList<Run>(`/schedules/${schedule.id}/runs`, { limit: 25 });
+  const runs = useList<PastRun>(`/schedules/${schedule.id}/runs`, { limit: 25 });
   useStream("system", ({ type }) => type === "jobs.changed" && invalidate(`/schedules/${schedule.id}`));
   const changed = () => invalidate("/schedules");
   const next = schedule.nextRuns[0];
@@ -108,7 +97,7 @@ function ScheduleView({ schedule }: { readonly schedule: Schedule }) {
     >
       <div class="two">
         <Card title="Runs" flush>
-          <DataTable<Run>
+          <DataTable<PastRun>
             bare
             label="Runs"
             list={runs}

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { Schedule } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { useStream } from "../../app/live.ts";
@@ -20,7 +21,7 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { ScheduleDialog } from "./schedule-dialog.tsx";
-import { DST, isOwn, rhythmOf, type Schedule, scheduleName } from "./schedule-types.ts";
+import { DST, isOwn, rhythmOf, scheduleName } from "./schedule-types.ts";
 
 type NameOf = (schedule: Schedule) => string;
 

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { Timer } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { PersonName } from "../../app/person-name.tsx";
@@ -23,28 +24,20 @@ import {
   UserText,
 } from "../../ui/index.ts";
 
-/** A timer, as `GET /api/v1/timers` lists it. */
-interface Timer {
-  readonly jobId: string;
-  readonly scheduleId: string | null;
-  readonly runAt: string | null;
-  readonly cron: string | null;
-  readonly timezone: string | null;
-  readonly everyMs: number | null;
-  readonly state: string;
-  readonly createdBy: string | null;
-  readonly label: string;
-  readonly action: {
-    readonly type: "notify" | "event" | "message";
-    readonly event?: string;
-    readonly channel?: string;
-    readonly payload?: { readonly title?: unknown };
-  };
+function titleOf(action: Timer["action"]): unknown {
+  switch (action.type) {
+    case "notify":
+      return action.payload["title"];
+    case "event":
+      return action.event;
+    case "message":
+      return action.channel;
+  }
 }
 
 /** Timers of schedules have no label. */
 function nameOf({ label, action }: Timer): string {
-  const title = action.type === "notify" ? action.payload?.title : (action.event ?? action.channel);
+  const title = titleOf(action);
   return label || (typeof title === "string" ? title : "Timer");
 }
 

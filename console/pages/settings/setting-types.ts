@@ -1,32 +1,6 @@
-/** A setting, as `GET /api/v1/settings` lists it. */
-export interface Setting {
-  readonly key: string;
-  readonly value: unknown;
-  readonly fallback: unknown;
-  readonly origin: string;
-  /** Where the value comes from, such as `--port` or `SMTP_HOST`. */
-  readonly source: string | null;
-  readonly variable: string;
-  readonly input: "text" | "integer" | "boolean" | "duration" | "list" | "choice";
-  readonly choices: readonly string[] | null;
-  readonly secret: boolean;
-  readonly editable: boolean;
-  /** No source with precedence holds it, so it can be changed here. */
-  readonly isFree: boolean;
-  readonly restartRequired: boolean;
-  readonly doc: string;
-}
+import type { Answers, Setting } from "../../../src/client/api-types.gen.ts";
 
-export interface Settings {
-  readonly data: readonly Setting[];
-  readonly restartRequired: readonly string[];
-}
-
-export interface MailTest {
-  readonly ok: boolean;
-  readonly message: string;
-  readonly transcript: readonly string[];
-}
+export type Settings = Answers["listSettings"];
 
 const ORIGINS: Readonly<Record<string, string>> = {
   flag: "command line",

@@ -1,9 +1,10 @@
 import { useState } from "preact/hooks";
+import type { MailTest, Setting } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { useFieldErrors } from "../../app/field-errors.ts";
 import { me } from "../../app/session.ts";
 import { ask, Banner, Button, CodeBlock, Field, Form, Input, Select, Switch, toast } from "../../ui/index.ts";
-import { fieldText, fieldValue, type MailTest, originText, type Setting, type Settings } from "./setting-types.ts";
+import { fieldText, fieldValue, originText, type Settings } from "./setting-types.ts";
 import { hintOf, inLabels, labelOf, SETTING_ERRORS, valueWords } from "./setting-words.ts";
 
 interface Props {

@@ -1,3 +1,4 @@
+import type { Setting } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { useQueryState } from "../../app/navigate.ts";
 import { useGet } from "../../app/query.ts";
@@ -14,7 +15,7 @@ import {
   Toolbar,
   UserText,
 } from "../../ui/index.ts";
-import { fieldText, originText, type Setting, type Settings } from "./setting-types.ts";
+import { fieldText, originText, type Settings } from "./setting-types.ts";
 import { labelOf } from "./setting-words.ts";
 import { SettingsForm } from "./settings-form.tsx";
 

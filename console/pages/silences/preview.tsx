@@ -1,17 +1,18 @@
 import { useEffect, useState } from "preact/hooks";
+import type { SilencePreview } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { LabelChips } from "../../app/matcher-field.tsx";
 import type { Labels } from "../../app/matchers.ts";
 import { can } from "../../app/session.ts";
 import { Badge, Banner, ErrorState, formatInstant, Link, plural, Skeleton, Time, UserText } from "../../ui/index.ts";
-import type { Preview, Span } from "./silence-types.ts";
+import type { Span } from "./silence-types.ts";
 
 const PAUSE_MS = 300;
 const SHOWN = 8;
 
 export interface PreviewState {
-  readonly data: Preview | undefined;
+  readonly data: SilencePreview | undefined;
   readonly error: unknown;
   readonly isLoading: boolean;
 }
@@ -26,7 +27,7 @@ export function usePreview(body: object | null): PreviewState {
     setState((last) => ({ ...last, isLoading: true }));
     const timer = setTimeout(async () => {
       try {
-        const data = await api.post<Preview>("/silences/preview", body, {}, { signal: stopper.signal });
+        const data = await api.post<SilencePreview>("/silences/preview", body, {}, { signal: stopper.signal });
         if (!stopper.signal.aborted) setState({ data, error: undefined, isLoading: false });
       } catch (error) {
         if (!stopper.signal.aborted) setState({ data: undefined, error, isLoading: false });
@@ -95,7 +96,7 @@ export function PreviewView({ preview }: { readonly preview: PreviewState }) {
 }
 
 /** The labels that the matchers do not state already. */
-function differing(labels: Labels, { matchers }: Preview): Labels {
+function differing(labels: Labels, { matchers }: SilencePreview): Labels {
   const isStated = (name: string) => matchers.some((each) => each.name === name && each.operator === "=");
   const rest = Object.entries(labels).filter(([name]) => !isStated(name));
   return rest.length === 0 ? labels : Object.fromEntries(rest);

@@ -1,7 +1,8 @@
+import type { Silence, SilencePreview } from "../../../src/client/api-types.gen.ts";
 import { api, ifMatch } from "../../app/api.ts";
 import { invalidate } from "../../app/query.ts";
 import { confirm, displayZone, formatInstant, type MenuEntry, plural, toast } from "../../ui/index.ts";
-import { HOUR, nameOf, type Preview, type Silence, tomorrowAtNine } from "./silence-types.ts";
+import { HOUR, nameOf, tomorrowAtNine } from "./silence-types.ts";
 
 function changed(): void {
   invalidate("/silences");
@@ -9,7 +10,7 @@ function changed(): void {
 
 /** How many firing alerts a silence matches now. */
 async function hitsOf({ projectId, matchers }: Silence): Promise<number> {
-  const { hits } = await api.post<Preview>("/silences/preview", { projectId, matchers });
+  const { hits } = await api.post<SilencePreview>("/silences/preview", { projectId, matchers });
   return hits;
 }
 

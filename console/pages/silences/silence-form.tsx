@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { SilenceDetail, SilencePreview } from "../../../src/client/api-types.gen.ts";
 import { api, ifMatch } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
@@ -10,7 +11,7 @@ import { ProjectChoice, useProjectChoice } from "../../app/project-choice.tsx";
 import { invalidate, useQuery } from "../../app/query.ts";
 import { Button, Card, Field, Form, Page, Textarea, toast } from "../../ui/index.ts";
 import { PreviewView, usePreview } from "./preview.tsx";
-import { nameOf, type Preview, type SilenceDetail } from "./silence-types.ts";
+import { nameOf } from "./silence-types.ts";
 import { type Times, TimesFields, timesBody, timesOf } from "./times.tsx";
 
 /** A silence of matchers, from an incident, labels (`?labels=`) or another one (`?copy=`). */
@@ -22,7 +23,7 @@ export function NewSilence({ params }: PageProps) {
   const isGiven = incident !== "" || copy !== "";
   const query = useQuery<Start>(isGiven ? `/silences start ${incident} ${copy}` : null, async () => {
     if (copy !== "") return startOf(await api.get<SilenceDetail>(`/silences/${encodeURIComponent(copy)}`));
-    const { matchers, projectId } = await api.post<Preview>("/silences/preview", { incidentId: incident });
+    const { matchers, projectId } = await api.post<SilencePreview>("/silences/preview", { incidentId: incident });
     return { matchers, projectId, times: timesOf(), comment: "" };
   });
   if (!isGiven) {

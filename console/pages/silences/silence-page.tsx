@@ -1,4 +1,5 @@
 import { Copy, Pencil } from "lucide";
+import type { SilenceDetail } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { useStream } from "../../app/live.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
@@ -26,7 +27,7 @@ import {
 } from "../../ui/index.ts";
 import { PreviewView, SpanList, usePreview } from "./preview.tsx";
 import { expire, timeEntries } from "./silence-actions.ts";
-import { nameOf, rhythmOf, type SilenceDetail, STATES } from "./silence-types.ts";
+import { nameOf, rhythmOf, STATES } from "./silence-types.ts";
 import { Creator } from "./silences-page.tsx";
 
 export default function SilencePage({ params }: PageProps) {

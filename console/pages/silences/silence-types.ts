@@ -1,60 +1,10 @@
-import { type Labels, type Matcher, matcherText } from "../../app/matchers.ts";
+import type { Silence, SilencePreview } from "../../../src/client/api-types.gen.ts";
+import { matcherText } from "../../app/matchers.ts";
 import { formatDuration, fromWallClock, toWallClock } from "../../ui/index.ts";
 
-export interface Span {
-  readonly startsAt: string;
-  readonly endsAt: string;
-}
+export type Span = SilencePreview["windows"][number];
 
-export interface Recurrence {
-  readonly cron: string;
-  readonly durationMs: number;
-  readonly timezone: string;
-}
-
-export interface Silence {
-  readonly id: string;
-  readonly projectId: string;
-  readonly kind: "silence" | "maintenance";
-  readonly state: "pending" | "active" | "expired";
-  readonly matchers: readonly Matcher[];
-  readonly text: string;
-  readonly startsAt: string;
-  readonly endsAt: string | null;
-  readonly recurrence: Recurrence | null;
-  readonly window: Span | null;
-  readonly comment: string;
-  readonly createdBy: string;
-  readonly hits: number;
-  readonly lastHitAt: string | null;
-  readonly version: number;
-  readonly createdAt: string;
-}
-
-export interface SilenceDetail extends Silence {
-  readonly withheld: readonly {
-    readonly alertId: string;
-    readonly incidentId: string;
-    readonly at: string;
-    readonly labels: Labels | null;
-  }[];
-}
-
-export interface Preview {
-  readonly projectId: string;
-  readonly matchers: readonly Matcher[];
-  readonly hits: number;
-  readonly alerts: readonly { readonly id: string; readonly labels: Labels; readonly startsAt: string }[];
-  readonly incidents: readonly {
-    readonly id: string;
-    readonly number: number;
-    readonly title: string;
-    readonly state: string;
-  }[];
-  readonly windows: readonly Span[];
-  readonly warnings: readonly { readonly code: string; readonly message: string }[];
-  readonly needs: string | null;
-}
+export type Recurrence = NonNullable<Silence["recurrence"]>;
 
 export const STATES = {
   active: { tone: "warn", text: "active" },

@@ -1,4 +1,5 @@
 import { BellOff } from "lucide";
+import type { Silence } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { useStream } from "../../app/live.ts";
 import { MatcherChips } from "../../app/matcher-field.tsx";
@@ -26,7 +27,7 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { expire, timeEntries } from "./silence-actions.ts";
-import { nameOf, rhythmOf, type Silence, STATES } from "./silence-types.ts";
+import { nameOf, rhythmOf, STATES } from "./silence-types.ts";
 
 const FILTERS = [
   { value: "live", label: "Live" },

@@ -1,6 +1,7 @@
+import type { Silence } from "../../../src/client/api-types.gen.ts";
 import { me } from "../../app/session.ts";
 import { Combobox, DateTimeInput, displayZone, Field, Input, Segmented, Select, Switch } from "../../ui/index.ts";
-import { HOUR, MINUTE, type Recurrence, type Silence, tomorrowAtNine } from "./silence-types.ts";
+import { HOUR, MINUTE, type Recurrence, tomorrowAtNine } from "./silence-types.ts";
 
 /** The times of the form. */
 export interface Times {

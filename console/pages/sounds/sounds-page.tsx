@@ -1,4 +1,5 @@
 import { Trash2, Volume2 } from "lucide";
+import type { Sound } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { invalidate, useList } from "../../app/query.ts";
@@ -19,16 +20,6 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { PlayButton } from "../rules/play-button.tsx";
-
-interface Sound {
-  readonly id: string;
-  readonly filename: string;
-  readonly bytes: number;
-  readonly createdAt: string;
-  readonly url: string;
-  /** Number of rules that use it. */
-  readonly rules: number;
-}
 
 const MAX_BYTES = 5 * 1024 * 1024;
 const PATH = "/sounds";

@@ -1,17 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
+import type { Setup } from "../../../src/client/api-types.gen.ts";
 import { errorText, PrismError } from "../../app/api.ts";
 import { openRequest, openSession } from "../../app/session.ts";
-
-/** `GET /api/v1/setup`: the state of the server that pages without a session need. */
-export interface Setup {
-  readonly needsAdmin: boolean;
-  readonly registration: "approval" | "open" | "closed";
-  readonly passwordMin: number;
-  readonly mailConfigured: boolean;
-  /** Both only on the machine of the server. */
-  readonly development?: boolean;
-  readonly version?: string;
-}
 
 /** @returns undefined until the answer, and when there is none: pages work without it. */
 export function useSetup(): Setup | undefined {

@@ -1,11 +1,12 @@
 import { useState } from "preact/hooks";
+import type { Setup } from "../../../src/client/api-types.gen.ts";
 import { PrismError } from "../../app/api.ts";
 import { href, ownPath } from "../../app/base.ts";
 import { navigate, usePath, useQueryState } from "../../app/navigate.ts";
 import { endedBecause } from "../../app/session.ts";
 import { Banner, Button, Checkbox, Field, Form, Input, Link } from "../../ui/index.ts";
 import { StartFrame } from "./frame.tsx";
-import { type Challenge, plainError, type Setup, send, signIn, useSetup } from "./requests.ts";
+import { type Challenge, plainError, send, signIn, useSetup } from "./requests.ts";
 
 /** Paths that only lead to the sign-in page. */
 export const SIGN_IN_PATHS = ["/sign-in", "/register", "/forgot-password"];

@@ -1,5 +1,6 @@
 import { Megaphone } from "lucide";
 import { useState } from "preact/hooks";
+import type { StatusNotice } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { useList } from "../../app/query.ts";
@@ -20,7 +21,6 @@ import {
   toast,
   UserText,
 } from "../../ui/index.ts";
-import type { Notice } from "./status-types.ts";
 
 interface Props {
   readonly projectId: string;
@@ -29,15 +29,15 @@ interface Props {
 
 const STEPS = ["identified", "monitoring", "resolved"];
 
-function isOver({ state }: Notice): boolean {
+function isOver({ state }: StatusNotice): boolean {
   return state === "resolved" || state === "completed";
 }
 
 /** Announcements of the page. */
 export function Notices({ projectId, mayWrite }: Props) {
   const [isOpen, setOpen] = useState(false);
-  const list = useList<Notice>("/status-page/notices", { projectId, limit: 20 });
-  const update = async (notice: Notice, state: string) => {
+  const list = useList<StatusNotice>("/status-page/notices", { projectId, limit: 20 });
+  const update = async (notice: StatusNotice, state: string) => {
     const text = await ask({
       title: notice.title,
       label: "Text for visitors",
@@ -50,7 +50,7 @@ export function Notices({ projectId, mayWrite }: Props) {
     toast.ok("The update is posted.");
     list.reload();
   };
-  const remove = async (notice: Notice) => {
+  const remove = async (notice: StatusNotice) => {
     const text = "The notice and its updates disappear from the page. Mails that were sent stay sent.";
     await confirmDelete(
       `/status-page/notices/${notice.id}`,

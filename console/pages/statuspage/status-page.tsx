@@ -1,5 +1,6 @@
 import { ExternalLink } from "lucide";
 import { useEffect, useState } from "preact/hooks";
+import type { StatusPage as StatusPageView } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { SERVER_URL } from "../../app/base.ts";
 import { canInProject } from "../../app/memberships.ts";
@@ -25,7 +26,7 @@ import {
 } from "../../ui/index.ts";
 import { ComponentsEditor } from "./components-editor.tsx";
 import { Notices } from "./notices.tsx";
-import { type Document, documentOf, STATES, type StatusPageView } from "./status-types.ts";
+import { type Document, documentOf, STATES } from "./status-types.ts";
 
 /** The public status page of a project. */
 export function StatusPage() {

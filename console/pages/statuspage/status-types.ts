@@ -1,61 +1,17 @@
+import type { PutStatusPage, StatusPage } from "../../../src/client/api-types.gen.ts";
 import type { Tone } from "../../ui/index.ts";
 
-export type State = "operational" | "maintenance" | "degraded" | "partial" | "outage";
-export type Effect = "degraded" | "partial" | "outage";
+export type State = StatusPage["state"];
+export type Effect = Source["effect"];
 
-export interface Source {
-  readonly heartbeats?: readonly string[];
-  readonly tag?: string;
-  readonly matchers?: readonly string[];
-  readonly effect: Effect;
-}
+export type Source = NonNullable<Component["sources"]>[number];
 
-export interface Component {
-  readonly id?: string;
-  readonly name: string;
-  readonly description?: string;
-  readonly sources?: readonly Source[];
-}
+export type Component = Group["components"][number];
 
-export interface Group {
-  readonly name: string;
-  readonly components: readonly Component[];
-}
+export type Group = StatusPage["groups"][number];
 
 /** The settings, as `PUT /status-page` takes them. */
-export interface Document {
-  readonly enabled: boolean;
-  readonly title: string;
-  readonly description: string;
-  readonly timezone: string;
-  readonly historyDays: number;
-  readonly showIncidents: boolean;
-  readonly showMaintenance: boolean;
-  readonly subscriptions: boolean;
-  readonly groups: readonly Group[];
-}
-
-export interface StatusPageView extends Document {
-  readonly projectId: string;
-  readonly url: string;
-  readonly state: State;
-  readonly states: Readonly<Record<string, State>>;
-  readonly subscribers: { readonly confirmed: number; readonly pending: number };
-  readonly canSubscribe: boolean;
-  /** Settings that are missing for it. */
-  readonly subscriptionsLack: readonly string[];
-  readonly version: number;
-}
-
-export interface Notice {
-  readonly id: string;
-  readonly kind: "incident" | "maintenance";
-  readonly title: string;
-  readonly state: string;
-  readonly startsAt: string;
-  readonly endsAt: string | null;
-  readonly updates: readonly { readonly at: string; readonly text: string }[];
-}
+export type Document = Pick<StatusPage, keyof PutStatusPage>;
 
 export const STATES: Readonly<Record<State, { readonly text: string; readonly tone: Tone }>> = {
   operational: { text: "Operational", tone: "ok" },
@@ -71,7 +27,7 @@ export const EFFECTS = (["degraded", "partial", "outage"] as const).map((value) 
 }));
 
 /** The members that a request takes. */
-export function documentOf(view: StatusPageView): Document {
+export function documentOf(view: StatusPage): Document {
   const { enabled, title, description, timezone, historyDays, showIncidents, showMaintenance, subscriptions, groups } =
     view;
   return { enabled, title, description, timezone, historyDays, showIncidents, showMaintenance, subscriptions, groups };

@@ -1,15 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
+import type { Task } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { DateTimeInput, Dialog, Field, Input, Select, Textarea } from "../../ui/index.ts";
-
-export interface Task {
-  readonly id: string;
-  readonly title: string;
-  readonly description: string;
-  readonly status: keyof typeof STATUS;
-  readonly priority: number;
-  readonly dueAt: string | null;
-}
 
 export const STATUS = {
   TODO: { tone: "warn", text: "to do" },

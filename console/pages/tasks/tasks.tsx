@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { Task } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { useFilters } from "../../app/filters.ts";
@@ -21,7 +22,7 @@ import {
   toast,
   UserText,
 } from "../../ui/index.ts";
-import { STATUS, type Task, TaskDialog } from "./task-dialog.tsx";
+import { STATUS, TaskDialog } from "./task-dialog.tsx";
 
 const COLUMNS: readonly Column<Task>[] = [
   { key: "title", label: "Task", cell: ({ title }) => <UserText>{title}</UserText>, card: "title", width: "wide" },

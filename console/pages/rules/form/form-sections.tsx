@@ -161,7 +161,7 @@ function Chosen({ label, names }: { readonly label: string; readonly names: read
 
 function Channels({ draft, onChange, readOnly }: Omit<SectionProps, "trial" | "revision">) {
   const offered: readonly ChannelWord[] = CHANNELS;
-  const toggle = (channel: string, isOn: boolean) => {
+  const toggle = (channel: Definition["channels"][number], isOn: boolean) => {
     const rest = draft.channels.filter((each) => each !== channel);
     onChange({ channels: isOn ? [...rest, channel] : rest });
   };

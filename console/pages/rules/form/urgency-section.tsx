@@ -1,16 +1,10 @@
+import type { Action, Sound } from "../../../../src/client/api-types.gen.ts";
 import type { Page } from "../../../app/api.ts";
 import { useGet } from "../../../app/query.ts";
 import { can } from "../../../app/session.ts";
 import { Card, Field, Input, Select } from "../../../ui/index.ts";
 import { PlayButton } from "../play-button.tsx";
-import type { RuleAction } from "../types.ts";
 import type { SectionProps } from "./form-sections.tsx";
-
-interface Sound {
-  readonly id: string;
-  readonly filename: string;
-  readonly url: string;
-}
 
 const LEVELS = [
   { value: "0", label: "Normal" },
@@ -84,7 +78,7 @@ export function UrgencySection({ draft, onChange, readOnly }: SectionProps) {
 }
 
 /** Other members of an action belong to the app that reads it: they stay. */
-function actionWith(action: RuleAction | null, changes: { readonly url?: string; readonly label?: string }) {
+function actionWith(action: Action | null, changes: { readonly url?: string; readonly label?: string }) {
   const { url, label, ...rest } = { type: "open", ...action, ...changes };
   const next = { ...rest, ...(url ? { url } : {}), ...(label ? { label } : {}) };
   return Object.keys(next).length === 1 && next.type === "open" ? null : next;

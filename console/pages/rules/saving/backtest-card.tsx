@@ -1,5 +1,6 @@
 import { History } from "lucide";
 import { useEffect, useRef, useState } from "preact/hooks";
+import type { BacktestResult as Backtest } from "../../../../src/client/api-types.gen.ts";
 import { href } from "../../../app/base.ts";
 import { canInProject } from "../../../app/memberships.ts";
 import {
@@ -17,14 +18,7 @@ import {
   Time,
 } from "../../../ui/index.ts";
 import type { Definition, Rule } from "../types.ts";
-import {
-  type Backtest,
-  type BacktestChange,
-  type BacktestSample,
-  type Outcome,
-  RANGES,
-  runBacktest,
-} from "./backtest.ts";
+import { type BacktestChange, type BacktestSample, type Outcome, RANGES, runBacktest } from "./backtest.ts";
 
 export interface BacktestState {
   readonly result: Backtest | undefined;

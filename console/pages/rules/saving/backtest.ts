@@ -1,55 +1,14 @@
+import type { BacktestResult } from "../../../../src/client/api-types.gen.ts";
 import { api } from "../../../app/api.ts";
 import type { Definition } from "../types.ts";
 
-interface Counts {
-  readonly matched: number;
-  readonly fired: number;
-  readonly suppressed: number;
-  readonly deduped: number;
-  readonly cooled: number;
-}
-
-export interface BacktestSample {
-  readonly eventId: string;
-  readonly type: string;
-  readonly receivedAt: string;
-  readonly title: string | null;
-}
-
-/** What a decision about one event was; null: the condition was false. */
-export type Outcome =
-  | ("fired" | "suppressed" | "deduped" | "cooled" | "counted")
-  | ("alert-opened" | "alert-resolved" | "error")
-  | null;
+export type BacktestSample = BacktestResult["samples"][number];
 
 /** An event that one of the two versions notifies of. */
-export interface BacktestChange extends BacktestSample {
-  readonly change: "added" | "removed";
-  readonly before: Outcome;
-  readonly after: Outcome;
-}
+export type BacktestChange = NonNullable<BacktestResult["changes"]>[number];
 
-interface Series {
-  /** Start of the first bucket; null without events. */
-  readonly from: string | null;
-  readonly stepMs: number;
-  readonly matched: readonly number[];
-  readonly fired: readonly number[];
-  readonly firedBefore?: readonly number[];
-}
-
-export interface Backtest extends Counts {
-  readonly scanned: number;
-  readonly errors: number;
-  readonly from: string | null;
-  readonly to: string | null;
-  readonly series: Series;
-  readonly samples: readonly BacktestSample[];
-  /** Against the stored version of the rule. */
-  readonly diff?: { readonly added: number; readonly removed: number };
-  readonly changes?: readonly BacktestChange[];
-  readonly tookMs: number;
-}
+/** What a decision about one event was; null: the condition was false. */
+export type Outcome = BacktestChange["after"];
 
 export const RANGES = [
   { value: "24", label: "24 hours" },
@@ -62,7 +21,7 @@ export function runBacktest(
   { condition, suppression, dedupe, cooldownMs, projectId }: Definition,
   { ruleId, hours }: { readonly ruleId?: string | undefined; readonly hours: number },
   signal?: AbortSignal,
-): Promise<Backtest> {
+): Promise<BacktestResult> {
   const body = {
     condition,
     suppression,
@@ -73,5 +32,5 @@ export function runBacktest(
     from: new Date(Date.now() - hours * HOUR_MS).toISOString(),
     samples: 10,
   };
-  return api.post<Backtest>("/rules/backtest", body, {}, { signal, limitMs: null });
+  return api.post<BacktestResult>("/rules/backtest", body, {}, { signal, limitMs: null });
 }

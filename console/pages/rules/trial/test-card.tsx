@@ -1,4 +1,5 @@
 import { useMemo, useState } from "preact/hooks";
+import type { Event, RuleTest } from "../../../../src/client/api-types.gen.ts";
 import { href } from "../../../app/base.ts";
 import {
   Answer,
@@ -14,7 +15,7 @@ import {
   Skeleton,
   Textarea,
 } from "../../../ui/index.ts";
-import type { Definition, EventSummary, TestResult } from "../types.ts";
+import type { Definition } from "../types.ts";
 import { isInEvent } from "./event-path.ts";
 import { Reach } from "./reach.tsx";
 import type { Subject, Trial } from "./trial.ts";
@@ -41,7 +42,7 @@ export function subjectOf({ mode, text, eventId }: TestEvent): Subject | null {
 }
 
 /** The latest event of a type that the condition names, otherwise the latest. */
-export function likelyEvent(condition: string, recent: readonly EventSummary[] | undefined): string {
+export function likelyEvent(condition: string, recent: readonly Event[] | undefined): string {
   const named = recent?.find(({ type }) => condition.includes(`'${type}'`) || condition.includes(`"${type}"`));
   return (named ?? recent?.[0])?.id ?? "";
 }
@@ -56,7 +57,7 @@ function parsed(text: string): object | null {
 }
 
 /** One line about an event in a list of choices. */
-export function eventLine({ payload }: EventSummary): string {
+export function eventLine({ payload }: Event): string {
   const parts = Object.entries(payload)
     .filter(([, value]) => typeof value !== "object")
     .slice(0, 3)
@@ -68,10 +69,10 @@ export interface TestCardProps {
   readonly draft: Definition;
   readonly test: TestEvent;
   readonly onTest: (test: TestEvent) => void;
-  readonly recent: readonly EventSummary[] | undefined;
+  readonly recent: readonly Event[] | undefined;
   readonly isLoading: boolean;
   /** The chosen event when it is not among the recent ones. */
-  readonly chosen: EventSummary | undefined;
+  readonly chosen: Event | undefined;
   readonly trial: Trial;
 }
 
@@ -176,14 +177,14 @@ function Outcome({ draft, trial, event, hasEvents, isOwn }: OutcomeProps) {
 const PATH = /^event(?:\.[\w$]+|\[(?:'[^']*'|"[^"]*"|\d+)\])+$/;
 
 /** The values of the paths, each once, in the order of the condition. */
-function valuesOf({ trace }: TestResult, event: object) {
+function valuesOf({ trace }: RuleTest, event: object) {
   const paths = new Map<string, unknown>();
   for (const { text, value } of trace) if (PATH.test(text)) paths.set(text, value);
   return [...paths].map(([path, value]) => ({ path, value, missing: value === null && !isInEvent(event, path) }));
 }
 
 /** Why a step gave no result, such as a comparison of a text with a number. */
-function Hints({ result }: { readonly result: TestResult }) {
+function Hints({ result }: { readonly result: RuleTest }) {
   const hints = result.trace.filter(({ hint }) => hint !== undefined);
   if (hints.length === 0) return null;
   return (

@@ -1,14 +1,15 @@
 import { useEffect, useState } from "preact/hooks";
+import type { RuleTest } from "../../../../src/client/api-types.gen.ts";
 import { api, PrismError } from "../../../app/api.ts";
 import type { Problem } from "../editor/problems.ts";
-import type { Definition, TestResult } from "../types.ts";
+import type { Definition } from "../types.ts";
 
 /** An event to test on: a stored one, or one written by the author. */
 export type Subject = { readonly eventId: string } | { readonly event: object };
 
 /** The server's answer about a draft. */
 export interface Trial {
-  readonly result: TestResult | undefined;
+  readonly result: RuleTest | undefined;
   /** Errors and warnings of the condition. */
   readonly problems: readonly Problem[];
   /** Errors of templates, by member. */
@@ -57,7 +58,7 @@ export function useTrial(draft: Tried, subject: Subject | null): Trial {
 async function tryDraft(draft: Tried, subject: Subject | null, signal: AbortSignal): Promise<Trial> {
   const templates = { title: draft.titleTemplate, message: draft.messageTemplate };
   const send = (part: object) =>
-    api.post<TestResult>(
+    api.post<RuleTest>(
       "/rules/test",
       { condition: draft.condition, ...(subject ?? { event: {} }), ...part },
       {},
@@ -76,7 +77,7 @@ async function tryDraft(draft: Tried, subject: Subject | null, signal: AbortSign
   }
 }
 
-function withResult(result: TestResult): Trial {
+function withResult(result: RuleTest): Trial {
   const problems = result.warnings.map(({ position, message }) => ({
     position,
     message,

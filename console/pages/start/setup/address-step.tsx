@@ -1,11 +1,12 @@
 import { useEffect, useState } from "preact/hooks";
+import type { Setting } from "../../../../src/client/api-types.gen.ts";
 import { api } from "../../../app/api.ts";
 import { isLoopback, SERVER_URL } from "../../../app/base.ts";
 import { useFieldErrors } from "../../../app/field-errors.ts";
 import { invalidate } from "../../../app/query.ts";
 import { Banner, Button, Field, Form, Input } from "../../../ui/index.ts";
 import { inLabels, SETTING_ERRORS } from "../../settings/setting-words.ts";
-import { fixedText, type Setting } from "./settings.ts";
+import { fixedText } from "./settings.ts";
 
 interface Check {
   readonly ok: boolean;

@@ -1,11 +1,12 @@
 import { useState } from "preact/hooks";
+import type { Setting } from "../../../../src/client/api-types.gen.ts";
 import { api } from "../../../app/api.ts";
 import { useFieldErrors } from "../../../app/field-errors.ts";
 import { invalidate } from "../../../app/query.ts";
 import { me } from "../../../app/session.ts";
 import { Banner, Button, Checkbox, CodeBlock, Field, Form, Input } from "../../../ui/index.ts";
 import { inLabels, labelOf, SETTING_ERRORS } from "../../settings/setting-words.ts";
-import { fixedText, type Setting, type SettingValues } from "./settings.ts";
+import { fixedText, type SettingValues } from "./settings.ts";
 import { type MailNote, noteMail } from "./skip.ts";
 
 interface MailTest {

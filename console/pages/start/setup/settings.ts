@@ -1,15 +1,5 @@
+import type { Setting } from "../../../../src/client/api-types.gen.ts";
 import { useGet } from "../../../app/query.ts";
-
-/** An entry of `GET /api/v1/settings`. */
-export interface Setting {
-  readonly key: string;
-  readonly value: unknown;
-  readonly fallback: unknown;
-  readonly origin: string;
-  readonly source: string | null;
-  /** Whether the console may change it: no source of higher precedence has a value. */
-  readonly isFree: boolean;
-}
 
 export type SettingValues = Readonly<Record<string, string | number | boolean | null>>;
 

@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
+import type { Channel, Delivery, NotificationDetail } from "../../../../src/client/api-types.gen.ts";
 import { api } from "../../../app/api.ts";
 import { href } from "../../../app/base.ts";
 import { connection, useStream } from "../../../app/live.ts";
@@ -16,30 +17,11 @@ import {
   type Tone,
   UserText,
 } from "../../../ui/index.ts";
-import type { Channel } from "../../connect/connect-types.ts";
 import { useInboxTopic } from "./phone/own-ntfy.tsx";
 import { Ring } from "./phone/ring.tsx";
 import type { Way } from "./phone/ways.ts";
 import { phoneNote } from "./skip.ts";
 import type { RuleTemplate } from "./templates.ts";
-
-interface Notification {
-  readonly id: string;
-  readonly eventId: string | null;
-  readonly title: string;
-  readonly body: string;
-  readonly createdAt: string;
-}
-
-interface Delivery {
-  readonly id: string;
-  readonly channel: string;
-  /** The id of a service's channel; others have devices or none. */
-  readonly target: string;
-  readonly state: string;
-  readonly reason?: string | null;
-  readonly lastError?: string | null;
-}
 
 interface Sent {
   readonly id: string;
@@ -55,12 +37,12 @@ interface TestProps {
 /** Sends the event of a template and shows its result live. */
 export function TestNotification({ template, onDone, onPhone }: TestProps) {
   const [event, setEvent] = useState<Sent>();
-  const [arrived, setArrived] = useState<Notification>();
+  const [arrived, setArrived] = useState<NotificationDetail>();
   const wanted = useRef<string | undefined>(undefined);
-  const early = useRef<Notification[]>([]);
+  const early = useRef<NotificationDetail[]>([]);
   useStream("user:me", ({ type, data }) => {
     if (type !== "notification") return;
-    const notification = data as Notification;
+    const notification = data as NotificationDetail;
     // The notification may arrive before the answer to the event.
     if (notification.eventId === wanted.current) setArrived(notification);
     else early.current.push(notification);
@@ -102,7 +84,7 @@ export function TestNotification({ template, onDone, onPhone }: TestProps) {
 interface StoryProps {
   readonly event: Sent;
   readonly template: RuleTemplate;
-  readonly arrived: Notification | undefined;
+  readonly arrived: NotificationDetail | undefined;
   /** By which the phone has rung. */
   readonly way: Way | null;
 }

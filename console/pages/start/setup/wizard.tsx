@@ -1,11 +1,12 @@
 import { useEffect, useState } from "preact/hooks";
+import type { Setup } from "../../../../src/client/api-types.gen.ts";
 import { href } from "../../../app/base.ts";
 import { useGet } from "../../../app/query.ts";
 import { can, session, signOut } from "../../../app/session.ts";
 import { useSteps } from "../../../app/steps.ts";
 import { Banner, Button, ErrorState, Link, Skeleton, Stepper } from "../../../ui/index.ts";
 import { StartFrame } from "../frame.tsx";
-import { type Setup, useSetup } from "../requests.ts";
+import { useSetup } from "../requests.ts";
 import { SignInForm } from "../sign-in.tsx";
 import { AddressStep } from "./address-step.tsx";
 import { AdminStep } from "./admin-step.tsx";

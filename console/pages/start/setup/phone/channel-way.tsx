@@ -1,11 +1,12 @@
 import { useState } from "preact/hooks";
+import type { Channel, ChannelPreset, ChannelTest } from "../../../../../src/client/api-types.gen.ts";
 import { api, ifMatch } from "../../../../app/api.ts";
 import { useFieldErrors } from "../../../../app/field-errors.ts";
 import { invalidate, useGet } from "../../../../app/query.ts";
 import { Button, Form, Link, Loaded } from "../../../../ui/index.ts";
 import { ChannelFields, changedFields, type Values } from "../../../connect/channel-fields.tsx";
-import { TestOutcome, type TestResult, testChannel } from "../../../connect/channel-test.tsx";
-import { type Channel, type ChannelPreset, docsUrl, type PresetField } from "../../../connect/connect-types.ts";
+import { TestOutcome, testChannel } from "../../../connect/channel-test.tsx";
+import { docsUrl, type PresetField } from "../../../connect/connect-types.ts";
 import { SetupLines } from "../../../connect/setup-lines.tsx";
 import { AppTopic } from "./app-topic.tsx";
 import { Ring } from "./ring.tsx";
@@ -45,7 +46,7 @@ function ChannelForm({ way, preset, known, onRung }: FormProps) {
   const { fields } = preset;
   const [channel, setChannel] = useState(known);
   const [values, setValues] = useState<Values>(() => firstValues(preset, known));
-  const [result, setResult] = useState<TestResult>();
+  const [result, setResult] = useState<ChannelTest>();
   const errors = useFieldErrors(
     fields.map(({ key }) => key),
     { prefix: "fields." },

@@ -1,4 +1,5 @@
 import { useState } from "preact/hooks";
+import type { NtfyTopic, Setting } from "../../../../../src/client/api-types.gen.ts";
 import { api } from "../../../../app/api.ts";
 import { href, isLoopback, SERVER_URL } from "../../../../app/base.ts";
 import { useFieldErrors } from "../../../../app/field-errors.ts";
@@ -6,26 +7,17 @@ import { useGet } from "../../../../app/query.ts";
 import { useRefresh } from "../../../../app/refresh.ts";
 import { me } from "../../../../app/session.ts";
 import { Banner, Button, CodeBlock, Field, Form, Input, Link, Loaded, plural } from "../../../../ui/index.ts";
-import type { Setting } from "../settings.ts";
 import { AppTopic } from "./app-topic.tsx";
 import { Ring } from "./ring.tsx";
 import { randomTopic } from "./ways.ts";
 
 type SettingOf = (key: string) => Setting | undefined;
 
-interface Topic {
-  readonly name: string;
-  readonly kind: string;
-  readonly userId: string | null;
-  /** Connections that are open to it. */
-  readonly subscribers: number;
-}
-
 const ASK_EVERY_MS = 2000;
 
 /** The inbox topic of the signed-in person, requested again while it is shown. */
 export function useInboxTopic() {
-  const query = useGet<{ readonly data: readonly Topic[] }>("/ntfy/topics", { limit: 100 });
+  const query = useGet<{ readonly data: readonly NtfyTopic[] }>("/ntfy/topics", { limit: 100 });
   useRefresh(query.reload, ASK_EVERY_MS, ASK_EVERY_MS);
   const topic = query.data?.data.find(({ kind, userId }) => kind === "inbox" && userId === me.value?.id);
   return { ...query, topic };
@@ -75,7 +67,7 @@ function NewTopic({ onMade }: { readonly onMade: () => void }) {
   const [name, setName] = useState(() => randomTopic("phone-", 5));
   const errors = useFieldErrors(["name"]);
   const create = async () => {
-    if (await errors.attempt(() => api.post<Topic>("/ntfy/topics", { name: name.trim(), kind: "inbox" }))) onMade();
+    if (await errors.attempt(() => api.post<NtfyTopic>("/ntfy/topics", { name: name.trim(), kind: "inbox" }))) onMade();
   };
   return (
     <Form onSubmit={create} label="Topic">
@@ -96,7 +88,7 @@ function NewTopic({ onMade }: { readonly onMade: () => void }) {
 }
 
 interface SubscribeProps extends OwnNtfyProps {
-  readonly topic: Topic;
+  readonly topic: NtfyTopic;
 }
 
 function Subscribe({ topic, setting, onRung }: SubscribeProps) {

@@ -1,6 +1,6 @@
 import { useState } from "preact/hooks";
+import type { Setting } from "../../../../../src/client/api-types.gen.ts";
 import { Button, RadioGroup } from "../../../../ui/index.ts";
-import type { Setting } from "../settings.ts";
 import { notePhone, phoneNote } from "../skip.ts";
 import { ChannelWay } from "./channel-way.tsx";
 import { hasNtfyAddress, OwnNtfy } from "./own-ntfy.tsx";
