@@ -47,7 +47,6 @@ function resourceTables(work) {
   const imports = found.map(({ file }) => `import "../src/features/${file}";`);
   const constants = found.map(({ table }) => `export const ${table} = rowOf<Schema["${table}"]>();`);
   const source = `${imports.join("\n")}
-import "../src/module/feature.ts";
 import type { Schema } from "../src/store/schema.ts";
 // Files of features add to its types.
 import type {} from "../src/module/feature.ts";

@@ -98,6 +98,8 @@ export const FullPreferences = named(
   }),
 );
 
+export type FullPreferences = v.InferOutput<typeof FullPreferences>;
+
 /** The answer to a change. */
 export const ChangedPreferences = named(
   "ChangedPreferences",

@@ -169,7 +169,7 @@ function subscriptionRoutes(context: s.SubscriptionContext): Route[] {
 const DEFAULTS = { emailAlerts: true, digest: true, minPriority: 0, quietHours: null, channels: {} };
 
 function preferencesOf(prefs: string) {
-  return { ...DEFAULTS, ...(JSON.parse(prefs) as Preferences) };
+  return { ...DEFAULTS, ...(JSON.parse(prefs) as Partial<FullPreferences>) };
 }
 
 /** @throws USER_NOT_FOUND */
