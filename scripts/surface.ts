@@ -11,7 +11,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { buildOf } from "../bench/lib/build-of.ts";
 import { Context, type Recorder } from "./surface/lib/context.ts";
@@ -78,22 +78,19 @@ function compare(name: string): boolean {
   return open === "";
 }
 
-/** Of the recorder, its folder if it has one, and what all recorders share. */
+/** Of the recorder and all that it imports from this folder. */
 function digestOf(name: string): string {
+  const files = new Set([join(sources, `${name}.ts`), join(sources, "lib/preload.cjs")]);
   const hash = createHash("sha256");
-  for (const part of [`${name}.ts`, name, "lib"].filter((each) => existsSync(join(sources, each)))) {
-    const inside = part.endsWith(".ts") ? [part] : filesBelow(part);
-    for (const file of inside) hash.update(`${file}\n`).update(readFileSync(join(sources, file)));
+  for (const file of files) {
+    const text = readFileSync(file, "utf8");
+    hash.update(text);
+    for (const [, path = ""] of text.matchAll(/\bfrom "(\.[^"]+)"/g)) {
+      const imported = join(dirname(file), path);
+      if (imported.startsWith(sources)) files.add(imported);
+    }
   }
   return hash.digest("hex");
-}
-
-function filesBelow(part: string): string[] {
-  const entries = readdirSync(join(sources, part), { recursive: true, withFileTypes: true });
-  return entries
-    .filter((entry) => entry.isFile())
-    .map(({ parentPath, name }) => join(parentPath, name).slice(sources.length + 1))
-    .sort();
 }
 
 function readJson<T>(name: string): T {

@@ -5,21 +5,22 @@ import { join } from "node:path";
 import { CHANGING, FAILING, READING } from "./commands/lines.ts";
 import { linesOf, type Place, runLine, shown, together } from "./commands/run-lines.ts";
 import type { Context } from "./lib/context.ts";
-import { Placeholders } from "./lib/placeholders.ts";
 import { recordTraces } from "./lib/traces.ts";
+
+/** The demo waits for timers of a second and more, but at most 10 s. */
+const SEED_RATE = 1 / 4;
 
 export async function record(context: Context): Promise<void> {
   const dir = join(context.scratch, "demo");
-  const place: Place = { context, dir, names: new Placeholders({ [context.scratch]: "<scratch>" }), values: new Map() };
-  const seeded = await runLine(place, { words: ["seed", "--demo", "--events", "60"], kept: [] }, ["--json"]);
-  context.write("seed.txt", shown(place, ["seed"], seeded));
+  const place: Place = { context, dir, names: context.placeholders(), values: new Map() };
+  context.slowDown(SEED_RATE, 0);
+  await Promise.all([seed(place), recordHelp(context)]);
   const offline = join(context.scratch, "offline");
   cpSync(dir, offline, { recursive: true });
   context.slowDown();
   const server = await context.serve("demo", { PRISM_WEBHOOKS_ALLOW_PRIVATE_CIDRS: "127.0.0.0/8" });
   await settled(place);
-  // Both need the other's processor while they wait for a process.
-  const [online] = await Promise.all([recordReading(place), recordHelp(context)]);
+  const online = await recordReading(place);
   await Promise.all([
     recordWithoutServer({ ...place, dir: offline }, online),
     recordFailing(place).then(() => recordChanging(place)),
@@ -27,6 +28,13 @@ export async function record(context: Context): Promise<void> {
   const metrics = await (await fetch(`${server.url}/metrics`)).text();
   await server.stop();
   recordTraces(context, dir, metrics);
+}
+
+async function seed(place: Place): Promise<void> {
+  const words = ["seed", "--demo", "--events", "60"];
+  const ended = await runLine(place, { words, kept: [] }, ["--json"]);
+  if (ended.status !== 0) throw new Error(`the demo was not made: ${ended.stderr}`);
+  place.context.write("seed.txt", shown(place, words, ended));
 }
 
 async function recordHelp(context: Context): Promise<void> {
@@ -96,6 +104,10 @@ async function recordFailing(place: Place): Promise<void> {
 async function recordChanging(place: Place): Promise<void> {
   const texts = [];
   for (const line of linesOf(CHANGING)) {
+    if (line.words[0] === "wait") {
+      await settled(place);
+      continue;
+    }
     const words = line.words.filter((word) => word !== "--text");
     const flags = words.length < line.words.length ? [] : ["--json"];
     texts.push(shown(place, [...words, ...flags], await runLine(place, { ...line, words }, flags)));
@@ -103,7 +115,7 @@ async function recordChanging(place: Place): Promise<void> {
   place.context.write("changing.txt", texts.join("\n"));
 }
 
-/** Waits until the server has done what was due at its start. */
+/** Waits until the server has nothing more to do. */
 async function settled(place: Place): Promise<void> {
   for (let quiet = 0; quiet < 4; ) {
     const { stdout } = await place.context.run(["queue", "status", "--json", "--data-dir", place.dir]);

@@ -3,7 +3,6 @@
 import { join } from "node:path";
 import type { Context } from "./lib/context.ts";
 import { leavesOf } from "./lib/leaves.ts";
-import { Placeholders } from "./lib/placeholders.ts";
 
 const ROUTES = {
   permissions: "/api/v1/permissions",
@@ -20,7 +19,7 @@ interface Operation {
 }
 
 export async function record(context: Context): Promise<void> {
-  const names = new Placeholders({ [context.scratch]: "<scratch>" });
+  const names = context.placeholders();
   const config = await context.run(["config", "--all", "--json", "--data-dir", join(context.scratch, "none")]);
   const { settings } = JSON.parse(config.stdout) as { settings: { key: string }[] };
   context.write("settings.txt", names.in(settings.map((setting) => JSON.stringify(setting)).join("\n")));

@@ -24,6 +24,23 @@ test("times, ports and known texts are replaced, other numbers are not", () => {
   );
 });
 
+test("the start of a secret is replaced where a table shows it later, and numbers start again", () => {
+  const names = new Placeholders();
+  assert.equal(
+    names.in(`{"id":"${ID}","prefix": "x7Qp_2Ab","key":"prk_x7Qp_2AbQQQQQQQQQQQQ"}`).replace(/\s/g, ""),
+    '{"id":"<id1>","prefix":"<prefix>","key":"<secret1>"}',
+  );
+  assert.equal(names.restart().in(`${OTHER}  shop  x7Qp_2Ab  active`), "<id 1>  shop  <prefix>  active");
+});
+
+test("counts that depend on the machine are replaced by their member, others are kept", () => {
+  const names = new Placeholders();
+  assert.equal(
+    names.in('{"seq": 12,"attempts":3,"usedBytes":7,"limit": 5}'),
+    '{"seq": <n>,"attempts":<n>,"usedBytes":<n>,"limit": 5}',
+  );
+});
+
 test("a document is one sorted line for each value", () => {
   const document = { b: { required: ["z", "a"], enum: ["z", "a"] }, a: [{ c: null }], d: {} };
   assert.deepEqual(leavesOf(document, ["required"]), [

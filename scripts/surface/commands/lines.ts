@@ -82,7 +82,7 @@ routes show --project shop
 routes test alertname=DiskFull cluster=main prism_demo=true
 queue status
 queue status --queue timers
-queue list --state succeeded --limit 3
+queue list --queue timers --state succeeded --limit 1
 queue list --state dead
 queue dead => job=jobs.0.id
 queue list --id {job}
@@ -101,7 +101,10 @@ health
 config
 `;
 
-/** Commands that change something, beside a server, as JSON unless they end with `--text`. */
+/**
+ * Commands that change something, beside a server, as JSON unless they end with `--text`. `wait` is for
+ * what the server then does by itself.
+ */
 export const CHANGING = `
 user create --username ann --email ann@example.org --name "Ann Lee" --role Operator => ann=id
 user create --username bob --status pending --text
@@ -143,6 +146,7 @@ key revoke {rotated} --project shop
 send "Backup failed" --project garage --type backup.failed --severity error --source db-1 --dedupe-key k1 => event=id
 send "Backup failed" --project garage --dedupe-key k1
 send "For Ann" --to ann --title Hello --priority 600 --link https://example.org/ => notification=id
+wait
 send "Text" --text
 send --data {"a":1} --type order.paid --project garage
 send --data nonsense
@@ -163,6 +167,7 @@ schedules list --text
 schedules pause "Daily stand-up"
 schedules resume "Daily stand-up" --text
 schedules run "Nightly stock count"
+wait
 schedules cancel weekly
 schedules pause {timer}
 rules test --condition "event.amount > 1000" --event {"type":"payment","amount":1500}
@@ -189,25 +194,34 @@ webhooks enable https://127.0.0.1:9/hook --text
 webhooks list --project garage
 webhooks delete https://127.0.0.1:9/hook --yes
 alerts fire alertname=Flooded room=cellar --project garage --severity critical --summary "Water in the cellar"
+wait
 alerts fire alertname=Flooded room=attic --project garage --text
+wait
 alerts fire nonsense
 alerts list --project garage
 alerts show Flooded --project garage
 incidents list --project garage => incident=incidents.0.id
 incidents ack {incident} --note "On it"
 incidents unack {incident}
+wait
 incidents snooze {incident} --for 2h --text
 incidents unsnooze {incident}
+wait
 incidents note {incident} "A pump is on its way"
 incidents add-responder {incident} ann
+wait
 incidents reassign {incident} ann
 incidents reassign {incident} admin
+wait
 incidents escalate {incident}
+wait
 incidents resolve {incident} --note Dry
+wait
 incidents resolve {incident}
 incidents show {incident} --text
 incidents ack --all-open
 page ann "The shop is slow" --urgency low => page=id
+wait
 page nobody "The shop is slow"
 silences add room="cellar" --project garage --for 1h --comment Pump => silence=id
 silences add nonsense
@@ -215,7 +229,7 @@ silences show {silence} --project garage --text
 silences expire {silence} --project garage
 silences expire {silence} --project garage
 silences expire {silence}
-oncall override Infrastructure --user ann --to 8h --reason Dentist
+oncall override Infrastructure --user ann --from 2026-11-25T12:00:00Z --to 2026-11-25T20:00:00Z --reason Dentist
 oncall now --text
 oncall add-days-off 2030-12-24 2030-12-26 --user ann --note Skiing
 oncall change-days-off 2030-12-24 --last 2030-12-27 --user ann
@@ -228,6 +242,7 @@ heartbeats create Loop --every 5m --text
 heartbeats create Bad --schedule nonsense
 heartbeats ping night-watch
 heartbeats ping night-watch --as fail --text
+wait
 heartbeats show night-watch
 heartbeats pause night-watch
 heartbeats resume night-watch

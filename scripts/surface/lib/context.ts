@@ -2,13 +2,14 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Placeholders } from "./placeholders.ts";
 
 /** A Wednesday morning: what depends on the time of day is the same in each recording. */
 const STARTS_AT = Date.UTC(2026, 10, 25, 10, 30);
 /** Later than what comes before `slowDown` takes on a busy machine. */
-const SLOW_AFTER_MS = 5 * 60_000;
-const SLOW_RATE = 1 / 50;
-const COMMAND_MS = 60_000;
+const SLOW_AFTER_MS = 7.5 * 60_000;
+const SLOW_RATE = 1 / 100;
+const COMMAND_MS = 5 * 60_000;
 const STOP_MS = 20_000;
 const preload = join(import.meta.dirname, "preload.cjs");
 const cache = join(import.meta.dirname, "../../../.build/surface/cache");
@@ -93,9 +94,16 @@ export class Context {
   /**
    * From now on, processes that start see a clock that begins at the same time in each recording and
    * hardly moves: what becomes due by itself does so before the first request, or not at all.
+   * @param rate of the clock
+   * @param afterMs time since the start of the recording that it begins at
    */
-  slowDown(): void {
-    this.#clock = { from: Date.now(), at: STARTS_AT + SLOW_AFTER_MS, rate: SLOW_RATE };
+  slowDown(rate = SLOW_RATE, afterMs = SLOW_AFTER_MS): void {
+    this.#clock = { from: Date.now(), at: STARTS_AT + afterMs, rate };
+  }
+
+  /** Placeholders that also stand for the folders and the executable of this recording. */
+  placeholders(): Placeholders {
+    return new Placeholders({ [this.scratch]: "<scratch>", [this.executable]: "prism", [this.dist]: "<dist>" });
   }
 
   /** Runs one command to its end, with a clean environment. */
@@ -110,6 +118,7 @@ export class Context {
     const timer = setTimeout(() => child.kill("SIGKILL"), COMMAND_MS);
     const status = await new Promise<number | null>((resolve) => child.once("close", resolve));
     clearTimeout(timer);
+    if (child.signalCode === "SIGKILL") throw new Error(`prism ${args.join(" ")} did not end:\n${texts.stderr}`);
     return { status, ...texts };
   }
 

@@ -6,7 +6,7 @@ interface Kind {
 }
 
 /** Members with a count, size or position that depends on how fast the machine was. */
-const COUNTS = "seq|failures|offset|attempts|tookMs|scanned|uptimeMs|pid|durationMs|latencyMs|\\w*[bB]ytes";
+const COUNTS = "seq|failures|offset|attempts|tookMs|scanned|percent|uptimeMs|pid|durationMs|latencyMs|\\w*[bB]ytes";
 
 /** What is new in each run, in the order in which it is replaced. */
 const KINDS: readonly Kind[] = [
@@ -15,6 +15,7 @@ const KINDS: readonly Kind[] = [
   { kind: "time", pattern: /()\b20\d{6}T\d{6}Z/g },
   { kind: "short id", pattern: /()\b01a[0-9a-f]{5}-[0-9a-f]{4}\b/g },
   { kind: "secret", pattern: /()\b(?:pr[a-z]|whsec)_[A-Za-z0-9+/_-]{16,}={0,2}/g, isNumbered: true },
+  { kind: "hash", pattern: /("(?:hash|prevHash)": ?")[0-9a-f]{64}/g },
   { kind: "hash", pattern: /()\b(?:[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32})\b/g, isNumbered: true },
   { kind: "secret", pattern: /("password": ?")[^"]+/g },
   { kind: "secret", pattern: /(\/in\/|[?&]sig=)[\w-]{16,}/g },

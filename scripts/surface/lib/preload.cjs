@@ -11,6 +11,16 @@ globalThis.Date = new Proxy(Date, {
   apply: () => new Date().toString(),
 });
 
+// Where the clock hardly moves, what waits for long waits accordingly.
+const LONG_MS = 10_000;
+const LONGEST_MS = 2 ** 31 - 1;
+if (rate < 1)
+  for (const name of ["setTimeout", "setInterval"]) {
+    const start = globalThis[name];
+    const slow = (run, ms, ...rest) => start(run, ms >= LONG_MS ? Math.min(LONGEST_MS, ms / rate) : ms, ...rest);
+    globalThis[name] = Object.defineProperties(slow, Object.getOwnPropertyDescriptors(start));
+  }
+
 if (statements !== undefined) {
   const seen = new Set();
   const { dlopen } = process;
