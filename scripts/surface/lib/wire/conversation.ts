@@ -5,7 +5,7 @@ import type { Transcript } from "./transcript.ts";
 /** Of each answer, and new each time. */
 const IGNORED = ["x-request-id", "x-correlation-id", "date", "content-length", "connection", "keep-alive"];
 const IDLE = ["ready", "running"];
-const SETTLE_MS = 3000;
+const SETTLE_MS = 10_000;
 /** Within it an incident takes a step that is due. */
 const STEP_MS = 50;
 const NO_STEPS = "none";

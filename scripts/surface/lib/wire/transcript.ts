@@ -18,12 +18,14 @@ const NUMBERED = {
   notice: /(?<=#notice-)[0-9a-f]{16}\b/g,
   receiver: /(?<=\/in\/)[a-z2-7]{32}\b/g,
   socket: /\b\d{5,}\.\d{5,}\b/g,
+  recovery: /(?<=")[a-z\d]{4}(?:-[a-z\d]{4}){3}(?=")/g,
   badge: /(?<=\/badge\/[^/ ]+\/)[\w-]{8}(?=[./-])/g,
   key: /\b(?:pr[a-z]_[\w-]{16,}|(?<=\/ping\/)[\w-]{22}(?![\w-]))/g,
   id: /\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g,
   secret: /eyJ[\w-]+\.[\w-]+\.[\w-]+|(?<![\w+-])(?=[\w-]*[a-z])(?=[\w-]*[A-Z])(?=[\w-]*\d)[\w-]{20,}={0,2}/g,
   hash: /\b(?:[0-9a-f]{64}|[0-9a-f]{40}|[0-9a-f]{32}|[0-9a-f]{20}|[0-9a-f]{12})\b/g,
 };
+const ONE_TIME_CODE = /"code":"\d{6}"/g;
 const UNPRINTABLE = /[^\P{Cc}\n\t]/gu;
 const PORT = /((?:127\.0\.0\.1|localhost):)\d{2,5}\b/g;
 /** Members that differ between two runs of one executable, and what stands for their values. */
@@ -32,6 +34,9 @@ const VARYING: Readonly<Record<string, string>> = {
   correlationId: "<request>",
   nextCursor: "<cursor>",
   freeDiskBytes: "<bytes>",
+  sizeBytes: "<bytes>",
+  usedBytes: "<bytes>",
+  walBytes: "<bytes>",
   lastCheckpointAt: "<time of a file>",
   duration: "<s>",
   latencyMs: "<ms>",
@@ -46,7 +51,7 @@ const VARYING: Readonly<Record<string, string>> = {
 };
 /** Random values of members, some no longer than words. */
 const SHORT: Readonly<Record<string, RegExp>> = {
-  id: /^(?!E0)(?=.*[A-Z\d])(?:[A-Za-z0-9]{12}|[A-Za-z0-9]{10})$|^\d{11,}$/,
+  id: /^(?!E0{4})(?=.*[A-Z\d])(?:[A-Za-z0-9]{12}|[A-Za-z0-9]{10})$|^\d{11,}$/,
   token: /^[\w.+/=-]{15,}$/,
   accessToken: /^[\w.+/=-]{15,}$/,
   refreshToken: /^[\w.+/=-]{15,}$/,
@@ -155,7 +160,8 @@ export class Transcript {
       .replace(EPOCH_MS, (found) => this.#time(Number(found), found, " in ms"))
       .replace(EPOCH_S, (found) => this.#time(Number(found) * 1000, found, " in s"))
       .replace(LOCAL, (found) => (found.endsWith(":00") ? found : "<local time>"))
-      .replace(COMPACT, "<now>");
+      .replace(COMPACT, "<now>")
+      .replace(ONE_TIME_CODE, '"code":"<code>"');
     for (const [kind, pattern] of Object.entries(NUMBERED))
       replaced = replaced.replace(pattern, (found) => this.#number(kind, found));
     return replaced.replace(PORT, "$1<port>").replace(UNPRINTABLE, "·");
