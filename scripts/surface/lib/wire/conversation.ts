@@ -7,7 +7,7 @@ const IGNORED = ["x-request-id", "x-correlation-id", "date", "content-length", "
 const IDLE = ["ready", "running"];
 const SETTLE_MS = 10_000;
 /** Within it an incident takes a step that is due. */
-const STEP_MS = 50;
+const STEP_MS = 100;
 const NO_STEPS = "none";
 const MOST_PATIENCE = 4;
 

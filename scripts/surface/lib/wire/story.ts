@@ -62,6 +62,8 @@ async function take(
     : within(step.body, values);
   const target = rest.join(" ");
   const path = step.isSigned ? signed(method, target, body, now()) : target;
+  // What is read may still be under way.
+  if (method === "GET" && talk.isPatient) await talk.settle();
   const answer = await talk.record(
     transcript,
     step.title,
