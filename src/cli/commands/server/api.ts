@@ -31,8 +31,8 @@ export function addApi(program: Command): void {
   program
     .command("api")
     .description("call an operation of the HTTP API by its id and print its answer; without an id, list them")
-    .argument("[operation]", "its id, such as listRules")
-    .argument("[values...]", "parameters and members of the body: name=value, or --name value")
+    // One argument: with a longer line for it the help of the program would not wrap its texts.
+    .argument("[operation...]", "its id, such as listRules, and values: name=value, or --name value")
     .option("--data <json>", "the body as JSON, @file or - for stdin; values of members replace those in it")
     .option("--all", "all pages of a list as one")
     // Commander's own would not know the operation.
@@ -52,8 +52,8 @@ Examples:
   $ prism api createHeartbeat name='Nightly backup' timeoutMs=86400000
   $ prism api sendEvents --data @events.json`,
     )
-    .action((id: string | undefined, _values: readonly string[], flags: ApiFlags, command: Command) => {
-      const words = command.args.slice(1);
+    .action((_words: readonly string[], flags: ApiFlags, command: Command) => {
+      const [id, ...words] = command.args;
       if (id?.startsWith("-")) throw new CommandError(EXIT.usage, `unknown option '${id}'`);
       if (id === undefined) return flags.help === true ? command.outputHelp() : listOperations(contextOf(command).out);
       const own = operations().get(id);
