@@ -4,7 +4,7 @@ import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { CHANGING, FAILING, READING } from "./commands/lines.ts";
 import { linesOf, type Place, runLine, shown, together } from "./commands/run-lines.ts";
-import type { Context } from "./lib/context.ts";
+import type { Context, Served } from "./lib/context.ts";
 import { recordTraces } from "./lib/traces.ts";
 
 /** The demo waits for timers of a second and more, but at most 10 s. */
@@ -15,11 +15,12 @@ export async function record(context: Context): Promise<void> {
   const place: Place = { context, dir, names: context.placeholders(), values: new Map() };
   context.slowDown(SEED_RATE, 0);
   await Promise.all([seed(place), recordHelp(context)]);
-  const offline = join(context.scratch, "offline");
-  cpSync(dir, offline, { recursive: true });
   context.slowDown();
-  const server = await context.serve("demo", { PRISM_WEBHOOKS_ALLOW_PRIVATE_CIDRS: "127.0.0.0/8" });
-  await settled(place);
+  const offline = join(context.scratch, "offline");
+  const first = await serveSettled(place);
+  await first.stop();
+  cpSync(dir, offline, { recursive: true });
+  const server = await serveSettled(place);
   const online = await recordReading(place);
   await Promise.all([
     recordWithoutServer({ ...place, dir: offline }, online),
@@ -113,6 +114,13 @@ async function recordChanging(place: Place): Promise<void> {
     texts.push(shown(place, [...words, ...flags], await runLine(place, { ...line, words }, flags)));
   }
   place.context.write("changing.txt", texts.join("\n"));
+}
+
+/** A server that has done what was due at its start. */
+async function serveSettled(place: Place): Promise<Served> {
+  const server = await place.context.serve("demo", { PRISM_WEBHOOKS_ALLOW_PRIVATE_CIDRS: "127.0.0.0/8" });
+  await settled(place);
+  return server;
 }
 
 /** Waits until the server has nothing more to do. */
