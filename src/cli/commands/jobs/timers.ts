@@ -54,8 +54,8 @@ export function addTimers(program: Command): void {
         one: true,
         of: "cancelTimer",
         values: (_given, { found }) => ({ jobId: found["id"] }),
-        json: ({ id, label, runAt }: Timer) => ({ jobId: id, label, runAt, cancelled: true }),
-        say: "{id}  {label}  cancelled",
+        json: (_answer: object, { found: { id, label, runAt } }) => ({ jobId: id, label, runAt, cancelled: true }),
+        lines: (_answer: object, { found }) => filled("{id}  {label}  cancelled", found),
       },
     },
   });
