@@ -20,21 +20,21 @@ export function parseCidr(text: string): Cidr | undefined {
 
 /** A set of address ranges. IPv4-mapped IPv6 addresses count as IPv4. */
 export class CidrSet {
-  readonly #ranges: readonly Cidr[];
+  readonly #ranges: readonly string[];
+  /** Made on first use: Node's pattern of IPv6 addresses takes milliseconds. */
   #blocks: BlockList | null = null;
   readonly isEmpty: boolean;
 
-  /** @throws TypeError for an invalid range; the configuration is checked earlier. */
+  /** @param ranges valid ones, as the checks of the configuration find */
   constructor(ranges: readonly string[]) {
     this.isEmpty = ranges.length === 0;
-    this.#ranges = ranges.map((range) => {
-      const cidr = parseCidr(range);
-      if (!cidr) throw new TypeError(`${range} is not an address range`);
-      return cidr;
-    });
+    this.#ranges = ranges;
   }
 
-  /** @returns false for an invalid address, for example from a header. */
+  /**
+   * @returns false for an invalid address, for example from a header.
+   * @throws TypeError for an invalid range
+   */
   has(address: string): boolean {
     const plain = unmapIpv4(address);
     if (this.isEmpty || isIP(plain) === 0) return false;
@@ -43,9 +43,13 @@ export class CidrSet {
   }
 }
 
-function blockListOf(ranges: readonly Cidr[]): BlockList {
+function blockListOf(ranges: readonly string[]): BlockList {
   const blocks = new BlockList();
-  for (const { address, prefix, family } of ranges) blocks.addSubnet(address, prefix, family);
+  for (const range of ranges) {
+    const cidr = parseCidr(range);
+    if (!cidr) throw new TypeError(`${range} is not an address range`);
+    blocks.addSubnet(cidr.address, cidr.prefix, cidr.family);
+  }
   return blocks;
 }
 

@@ -34,16 +34,19 @@ export function localTime(at: EpochMs, timezone: string): string {
   return `${text} (${timezone})`;
 }
 
-const DAY = new Intl.DateTimeFormat("en-GB", {
-  timeZone: "UTC",
-  weekday: "short",
-  day: "numeric",
-  month: "short",
-  year: "numeric",
-});
+/** Such as "Mon, 23 Nov 2026", of a date in UTC. */
+function dayText(date: string): string {
+  return new Intl.DateTimeFormat("en-GB", {
+    timeZone: "UTC",
+    weekday: "short",
+    day: "numeric",
+    month: "short",
+    year: "numeric",
+  }).format(midnightOf(date));
+}
 
 /** "from Tue, 24 Nov 2026 to Thu, 26 Nov 2026", or "on Wed, 25 Nov 2026". */
 export function daysText({ firstDay, lastDay }: { readonly firstDay: string; readonly lastDay: string }): string {
-  const first = DAY.format(midnightOf(firstDay));
-  return firstDay === lastDay ? `on ${first}` : `from ${first} to ${DAY.format(midnightOf(lastDay))}`;
+  const first = dayText(firstDay);
+  return firstDay === lastDay ? `on ${first}` : `from ${first} to ${dayText(lastDay)}`;
 }

@@ -8,7 +8,8 @@ const GSM = new Set(
 const GSM_EXTENDED = new Set("^{}\\[~]|€");
 /** A part of a long SMS holds 153 septets, or 67 units of UCS-2. */
 const UCS2_SEPTETS = 153 / 67;
-const SEGMENTER = new Intl.Segmenter("en", { granularity: "grapheme" });
+/** Made on first use: it takes several milliseconds. */
+let segmenter: Intl.Segmenter | undefined;
 
 export function measure(text: string, unit: TextUnit): number {
   switch (unit) {
@@ -64,7 +65,8 @@ function boundaryAt(text: string, index: number): number {
   if (index >= text.length) return text.length;
   const start = Math.max(0, index - WINDOW);
   const around = text.slice(start, index + WINDOW);
-  return start + (SEGMENTER.segment(around).containing(index - start)?.index ?? 0);
+  segmenter ??= new Intl.Segmenter("en", { granularity: "grapheme" });
+  return start + (segmenter.segment(around).containing(index - start)?.index ?? 0);
 }
 
 const TRANSLITERATED: Readonly<Record<string, string>> = {
