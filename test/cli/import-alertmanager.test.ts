@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { readConfiguration } from "../../src/cli/commands/import/read-configuration.ts";
+import { readConfiguration } from "../../src/features/alertmanager/import/configuration.ts";
 import { PrismError } from "../../src/core/errors.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";

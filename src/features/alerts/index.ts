@@ -23,9 +23,10 @@ export {
   type Labels,
   labelsOf,
 } from "./model/labels.ts";
-export { isSameMatcher, type Matcher, parseMatcher, parseMatchers } from "./model/matchers.ts";
+export { isSameMatcher, type Matcher, matcherText, parseMatcher, parseMatchers } from "./model/matchers.ts";
 export { compileMatchers, type LabelsTest, matchesEmpty, patternTest } from "./model/matching.ts";
-export { durationText, parseAlertTime } from "./model/times.ts";
+export { parseTimeInterval } from "./model/time-intervals.ts";
+export { durationText, parseAlertTime, parsePrometheusDuration } from "./model/times.ts";
 export { Policies, policiesWithChannel, policiesWithSchedule } from "./policies/policies.ts";
 export { DEFAULT_POLICY, type PolicyStep } from "./policies/policy.ts";
 export type { RouteMatch, RouteNode, RoutingDocument } from "./policies/routing.ts";

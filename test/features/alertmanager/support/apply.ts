@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readConfiguration } from "../../../../src/cli/commands/import/read-configuration.ts";
+import { readConfiguration } from "../../../../src/features/alertmanager/import/configuration.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
 
 /** Gives the default project the routes and receivers of a configuration of Alertmanager. */

@@ -1,4 +1,4 @@
-import { basicOf, bearerOf, requirePlainHttp } from "./read-http.ts";
+import { basicOf, bearerOf, requirePlainHttp } from "./http.ts";
 import { type Entry, isTemplate, joined, type YamlObject } from "./yaml-file.ts";
 
 /* The services of Alertmanager's receivers as channels of Prism. */

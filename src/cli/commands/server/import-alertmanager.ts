@@ -3,16 +3,23 @@ import { dirname, isAbsolute, join, sep } from "node:path";
 import type { Command } from "commander";
 import { countText } from "../../../core/clean-text.ts";
 import { type ErrorDetail, PrismError } from "../../../core/errors.ts";
-import type { RouteNode } from "../../../features/alerts/policies/routing.ts";
+import type { ImportedConfiguration } from "../../../features/alertmanager/import/configuration.ts";
+import type { ImportedReceiver } from "../../../features/alertmanager/import/receiver.ts";
+import {
+  countRoutes,
+  type Part,
+  partAt,
+  requestOf,
+  without,
+  wordsOf,
+} from "../../../features/alertmanager/import/request.ts";
+import type { ImportNote } from "../../../features/alertmanager/import/yaml-file.ts";
 import { type Context, contextOf } from "../../context.ts";
 import { readStdin, readTextFile } from "../../files.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
 import type { ServerClient } from "../../server-client.ts";
 import { withServer } from "../../with-server.ts";
-import type { ImportedConfiguration } from "./read-configuration.ts";
-import type { ImportedChannel, ImportedReceiver } from "./read-receiver.ts";
-import type { ImportNote } from "./yaml-file.ts";
 
 interface Flags {
   readonly project: string;
@@ -78,7 +85,7 @@ Examples:
 }
 
 async function run(context: Context, file: string, flags: Flags): Promise<void> {
-  const { readConfiguration } = await import("./read-configuration.ts");
+  const { readConfiguration } = await import("../../../features/alertmanager/import/configuration.ts");
   const text = file === "-" ? await readStdin() : readTextFile(file, "<file>");
   // As in Alertmanager, files of secrets are named relative to the configuration.
   const folder = file === "-" ? "." : dirname(file);
@@ -176,38 +183,6 @@ async function importInto(
   };
 }
 
-/** A part of a receiver that the server may refuse. */
-type Part = ImportedChannel | ImportedReceiver["webhooks"][number] | ImportedReceiver["addresses"][number];
-
-/** The request for receivers, and the part of the file behind each path in it. */
-function requestOf(receivers: readonly ImportedReceiver[], routing: ImportedConfiguration["routing"]) {
-  const parts = new Map<string, Part>();
-  const channels: object[] = [];
-  const add = (channel: ImportedChannel, part: Part = channel): string => {
-    const { ref, name, preset, fields, sendResolved } = channel;
-    parts.set(`channels.${channels.length}`, part);
-    channels.push({ ref, name, preset, fields, sendResolved, eventTypes: FOR_INCIDENTS });
-    return ref;
-  };
-  const policies = receivers.map(({ name, webhooks, channels: own, addresses, sendResolved, isSink }, at) => {
-    const users = { type: "notify", users: addresses.map(({ address }) => address), urgency: "high" };
-    for (const [n, part] of addresses.entries()) parts.set(`policies.${at}.steps.0.users.${n}`, part);
-    const steps: object[] = addresses.length > 0 ? [users] : [];
-    for (const channel of own) steps.push({ type: "channel", id: add(channel) });
-    for (const webhook of webhooks) {
-      const { url, maxAlerts, channel } = webhook;
-      const access = channel ? { channel: add(channel, webhook) } : {};
-      parts.set(`policies.${at}.steps.${steps.length}`, webhook);
-      steps.push({ type: "webhook", url, format: "alertmanager", ...(maxAlerts ? { maxAlerts } : {}), ...access });
-    }
-    return { name, steps, sendResolved, opensIncidents: !isSink };
-  });
-  return { body: { channels, policies, routing }, parts };
-}
-
-/** A project's channels also get notifications of rules, which Alertmanager does not have. */
-const FOR_INCIDENTS = ["incident.*"];
-
 /** @throws the error if it is about something else */
 function refusedParts(error: unknown, parts: ReadonlyMap<string, Part>) {
   if (!(error instanceof ServerRefused) || error.details.length === 0) throw error;
@@ -220,31 +195,8 @@ function refusedParts(error: unknown, parts: ReadonlyMap<string, Part>) {
   return known;
 }
 
-function partAt({ path = "" }: ErrorDetail, parts: ReadonlyMap<string, Part>): Part | undefined {
-  const found = [...parts].find(([prefix]) => path === prefix || path.startsWith(`${prefix}.`));
-  return found?.[1];
-}
-
 function noteOf({ path = "", message }: ErrorDetail): ImportNote {
   return { path, message };
-}
-
-/** What is wrong, and with an address what to do. */
-function wordsOf({ path = "", message }: ErrorDetail, part: Part | undefined): string {
-  if (part && "address" in part)
-    return `${part.address} ${message}: create the user with this address, add it to the project, or use a service`;
-  const member = path.replace(/^channels\.\d+\.?(fields\.)?/, "").replace(/^policies\..*\./, "");
-  return `${member} ${message}`;
-}
-
-function without(receiver: ImportedReceiver, refused: ReadonlySet<Part>): ImportedReceiver {
-  const { channels, webhooks, addresses } = receiver;
-  return {
-    ...receiver,
-    channels: channels.filter((each) => !refused.has(each)),
-    webhooks: webhooks.filter((each) => !refused.has(each)),
-    addresses: addresses.filter((each) => !refused.has(each)),
-  };
 }
 
 /** @throws CommandError 7 */
@@ -279,10 +231,6 @@ function policiesOf(receivers: readonly ImportedReceiver[], { policies }: Answer
 
 function channelReport({ name, preset, outcome }: Answer["channels"][number]) {
   return { name, preset, outcome };
-}
-
-function countRoutes({ routes = [] }: RouteNode): number {
-  return 1 + routes.reduce((count, route) => count + countRoutes(route), 0);
 }
 
 function linesOf(report: ImportReport): string[] {

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { httpFieldsOf } from "./read-http.ts";
-import { readService, SERVICES, WITHOUT_PRESET } from "./read-services.ts";
+import { httpFieldsOf } from "./http.ts";
+import { readService, SERVICES, WITHOUT_PRESET } from "./services.ts";
 import { Entry, itemsOf, membersOf, type Reading, textOf, type YamlObject } from "./yaml-file.ts";
 
 /** A channel of the project. */

@@ -1,10 +1,14 @@
 import { PrismError } from "../../../core/errors.ts";
-import { type Matcher, matcherText, parseMatchers } from "../../../features/alerts/model/matchers.ts";
-import { compileMatchers } from "../../../features/alerts/model/matching.ts";
-import { parseTimeInterval } from "../../../features/alerts/model/time-intervals.ts";
-import { parsePrometheusDuration } from "../../../features/alerts/model/times.ts";
-import type { RouteNode } from "../../../features/alerts/policies/routing.ts";
-import { type ImportedReceiver, readReceiver } from "./read-receiver.ts";
+import {
+  compileMatchers,
+  type Matcher,
+  matcherText,
+  parseMatchers,
+  parsePrometheusDuration,
+  parseTimeInterval,
+  type RouteNode,
+} from "../../alerts/index.ts";
+import { type ImportedReceiver, readReceiver } from "./receiver.ts";
 import {
   Findings,
   type ImportNote,
