@@ -1,4 +1,5 @@
 import { ConfigRefused } from "../../config/option.ts";
+import { CommandError, EXIT, ServerRefused } from "../../core/command-error.ts";
 import { DataDirRefused } from "../../core/data-dir.ts";
 import { type ErrorDetail, PrismError, STATUS_OF } from "../../core/errors.ts";
 import { ControlSocketRefused, ListenRefused } from "../../core/listening.ts";
@@ -8,51 +9,7 @@ import { TlsRefused } from "../../http/tls.ts";
 import { SchemaRefused } from "../../store/sqlite/migrate.ts";
 import { failureOf, sqliteCode } from "../../store/sqlite/sqlite-errors.ts";
 
-/** What a command's exit says (docs/cli.md). */
-export const EXIT = {
-  done: 0,
-  failure: 1,
-  usage: 2,
-  refused: 3,
-  unreachable: 4,
-  unauthorised: 5,
-  notFound: 6,
-  conflict: 7,
-  checkFailed: 8,
-  interrupted: 130,
-} as const;
-
-/** An expected end of a command: the message goes to stderr, without a stack. */
-export class CommandError extends Error {
-  readonly exitCode: number;
-  /** With --json; default: that of the cause, or of the exit code. */
-  readonly code: string | undefined;
-
-  constructor(exitCode: number, message: string, options?: ErrorOptions & { readonly code?: string }) {
-    super(message, options);
-    this.name = "CommandError";
-    this.exitCode = exitCode;
-    this.code = options?.code;
-  }
-}
-
-/** A server's refusal of a request, as in its error body. */
-export class ServerRefused extends Error {
-  readonly status: number;
-  readonly code: string;
-  readonly details: readonly ErrorDetail[];
-  /** How long the server asks to be left alone. */
-  readonly retryAfterMs: number | undefined;
-
-  constructor(status: number, code: string, message: string, details: readonly ErrorDetail[], retryAfterMs?: number) {
-    super(message);
-    this.name = "ServerRefused";
-    this.status = status;
-    this.code = code;
-    this.details = details;
-    this.retryAfterMs = retryAfterMs;
-  }
-}
+export { CommandError, EXIT, ServerRefused } from "../../core/command-error.ts";
 
 /** Why a command failed. */
 export interface Failure {

@@ -2,7 +2,7 @@ import { type Command, InvalidArgumentError } from "commander";
 import { isModuleQueue, parseQueueName } from "../../../core/queues.ts";
 import { contextOf } from "../../context.ts";
 import { integerFlag } from "../../output/flag-values.ts";
-import type { ServedQueue, WorkerFlags } from "../worker/run-worker.ts";
+import type { ServedQueue, WorkerFlags } from "./run-worker.ts";
 
 const SERVED = "notification-delivery, push-notification or module:<name>";
 
@@ -28,7 +28,7 @@ Examples:
   $ prism worker --url https://prism.example.com --queues module:reports --modules-dir ./modules --concurrency 4`,
     )
     .action(async (flags: WorkerFlags, command: Command) => {
-      const { runWorker } = await import("../worker/run-worker.ts");
+      const { runWorker } = await import("./run-worker.ts");
       await runWorker(contextOf(command), flags);
     });
 }

@@ -1,16 +1,15 @@
 import * as v from "valibot";
-import type { Config } from "../../../config/load.ts";
-import { systemClock } from "../../../core/clock.ts";
-import { uuidv7 } from "../../../core/ids.ts";
-import { WORKER_CHANNELS, type WorkerChannel } from "../../../core/vocabulary.ts";
-import type { ChannelCalls } from "../../../features/delivery/channel.ts";
-import { callWithin, ProviderDown, TargetGone } from "../../../features/delivery/channel.ts";
-import { channelCalls } from "../../../features/delivery/channel-calls.ts";
-import { ATTEMPT_JOB } from "../../../features/delivery/deliveries.ts";
-import { jitteredDelayMs } from "../../../features/jobs/runner/attempt-end.ts";
-import { PermanentError, RetryLater } from "../../../features/jobs/runner/job.ts";
-import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
-import type { ServerClient } from "../../server-client.ts";
+import type { Config } from "../config/load.ts";
+import { systemClock } from "../core/clock.ts";
+import { CommandError, EXIT, ServerRefused } from "../core/command-error.ts";
+import { uuidv7 } from "../core/ids.ts";
+import { WORKER_CHANNELS, type WorkerChannel } from "../core/vocabulary.ts";
+import type { ChannelCalls } from "../features/delivery/channel.ts";
+import { callWithin, ProviderDown, TargetGone } from "../features/delivery/channel.ts";
+import { channelCalls } from "../features/delivery/channel-calls.ts";
+import { ATTEMPT_JOB } from "../features/delivery/deliveries.ts";
+import { jitteredDelayMs } from "../features/jobs/runner/attempt-end.ts";
+import { PermanentError, RetryLater } from "../features/jobs/runner/job.ts";
 
 /** A job as dispatched by a server. */
 export interface LeasedJob {
@@ -99,14 +98,19 @@ export interface ClaimOf {
   readonly channels: readonly WorkerChannel[];
 }
 
+/** The server: a request that it refuses throws ServerRefused, without an answer CommandError 4. */
+export interface Server {
+  post<T>(path: string, body: unknown, limitMs?: number, signal?: AbortSignal): Promise<T>;
+}
+
 /** A worker's requests to the server, with one token. */
 export class WorkerLink {
   /** Generated at the start and constant afterwards. */
   readonly workerId = uuidv7();
-  readonly #server: ServerClient;
+  readonly #server: Server;
   readonly #host: string;
 
-  constructor(server: ServerClient, host: string) {
+  constructor(server: Server, host: string) {
     this.#server = server;
     this.#host = host.slice(0, 255) || "unknown";
   }

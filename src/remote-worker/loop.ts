@@ -1,8 +1,8 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Logger } from "../../../core/log.ts";
-import { deferred, within } from "../../../core/promises.ts";
-import { StoppedCall } from "../../../features/delivery/channel.ts";
+import type { Logger } from "../core/log.ts";
+import { deferred, within } from "../core/promises.ts";
+import { StoppedCall } from "../features/delivery/channel.ts";
 import {
   awayMs,
   CLAIM_WAIT_MS,
@@ -14,7 +14,7 @@ import {
   verdictOf,
   type Work,
   type WorkerLink,
-} from "./worker-link.ts";
+} from "./link.ts";
 
 const RENEW_EVERY_MS = 20_000;
 /**

@@ -1,0 +1,47 @@
+import type { ErrorDetail } from "./errors.ts";
+
+/** What a command's exit says (docs/cli.md). */
+export const EXIT = {
+  done: 0,
+  failure: 1,
+  usage: 2,
+  refused: 3,
+  unreachable: 4,
+  unauthorised: 5,
+  notFound: 6,
+  conflict: 7,
+  checkFailed: 8,
+  interrupted: 130,
+} as const;
+
+/** An expected end of a command: the message goes to stderr, without a stack. */
+export class CommandError extends Error {
+  readonly exitCode: number;
+  /** With --json; default: that of the cause, or of the exit code. */
+  readonly code: string | undefined;
+
+  constructor(exitCode: number, message: string, options?: ErrorOptions & { readonly code?: string }) {
+    super(message, options);
+    this.name = "CommandError";
+    this.exitCode = exitCode;
+    this.code = options?.code;
+  }
+}
+
+/** A server's refusal of a request, as in its error body. */
+export class ServerRefused extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly details: readonly ErrorDetail[];
+  /** How long the server asks to be left alone. */
+  readonly retryAfterMs: number | undefined;
+
+  constructor(status: number, code: string, message: string, details: readonly ErrorDetail[], retryAfterMs?: number) {
+    super(message);
+    this.name = "ServerRefused";
+    this.status = status;
+    this.code = code;
+    this.details = details;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
