@@ -1,7 +1,7 @@
 import { makeUser } from "../../../helpers/people.ts";
 import { idOf, join } from "./makers.ts";
 import { anyUser, holds, inShop, NO_ROLE, readEvents, scoped } from "./refusals.ts";
-import { at, inWorld, NO_ID, type Refusal, type Row, type Rule, type Table } from "./row.ts";
+import { at, inWorld, NO_ID, type Refusal, type Request, type Row, type Rule, type Table } from "./row.ts";
 import type { AccessWorld } from "./world.ts";
 
 const PATH = "/api/v1/oncall";
@@ -42,7 +42,7 @@ const within =
     content: (world: AccessWorld) => object,
     rest = "",
     body?: (world: AccessWorld) => unknown,
-  ): Row["request"] =>
+  ): ((world: AccessWorld) => Promise<Request>) =>
   async (world) => {
     const path = `${SCHEDULES}/${await makeSchedule(world)}/${kind}`;
     return { path: `${path}/${await idOf(world.prism.post(path, content(world)))}${rest}`, body: body?.(world) };
@@ -112,10 +112,10 @@ export const ONCALL: Table = {
   [`POST ${ONE}/swaps/:shiftId/take`]: [
     {
       refusal: writes,
-      async request(world, who, isServed) {
+      async request(world) {
         const userId = (await makeUser(world.prism, `taker${++made}`)).id;
         await join(world.prism, world.shop, userId, "viewer");
-        return { ...(await within("swaps", swapOf, "/take")(world, who, isServed)), body: { userId } };
+        return { ...(await within("swaps", swapOf, "/take")(world)), body: { userId } };
       },
     },
   ],
