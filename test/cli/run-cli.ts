@@ -91,19 +91,15 @@ export async function makeDatabase(options: CliOptions): Promise<void> {
   if (status !== 0) throw new Error(`prism migrate ended with ${status}: ${stderr}`);
 }
 
-/**
- * Runs named cases, each a subtest. @param atOnce 1 where they would wait for each other, as
- * commands do that lock the same data directory
- */
+/** Runs named cases, each a subtest, one at a time: commands that lock the same data directory would wait. */
 export async function eachCase<C extends { readonly name: string }>(
   t: TestContext,
   what: string,
   cases: readonly C[],
   run: (c: C) => Promise<void>,
-  atOnce = 2,
 ): Promise<void> {
-  await t.test(what, { concurrency: atOnce }, async (group) => {
-    await Promise.all(cases.map((c) => group.test(c.name, () => run(c))));
+  await t.test(what, async (group) => {
+    for (const c of cases) await group.test(c.name, () => run(c));
   });
 }
 
