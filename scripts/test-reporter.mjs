@@ -2,7 +2,7 @@
 // and lists the files that took longest.
 // Maps positions in compiled files to the sources, so that Node does not have to read the source
 // map of every file in every test process.
-import { readFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { SourceMap } from "node:module";
 import { relative } from "node:path";
 import { Readable } from "node:stream";
@@ -16,6 +16,7 @@ const SLOWEST = 15;
 export default async function* report(events) {
   const took = new Map();
   yield* Readable.from(withSources(events, took)).pipe(new Spec());
+  if (process.env.TEST_TIMES) writeFileSync(process.env.TEST_TIMES, JSON.stringify(Object.fromEntries(took)));
   yield slowest(took);
 }
 

@@ -1,5 +1,6 @@
-// Runs the test files with one of the arguments in their path; without arguments all of them. Node
-// 20's runner supports no patterns.
+// Runs the test files with one of the arguments in their path; without arguments all of them, with
+// --quick those of test-sets.mjs. --list only prints them; --record writes test/slow.txt after a run
+// of all. Node 20's runner supports no patterns.
 //
 // TEST_SEED=<number> in the environment repeats the random values of the run that printed it,
 // including fast-check's. TEST_ALL_RUNS=1 runs each property as often as its test says, instead of
@@ -18,8 +19,9 @@ import {
   writeFileSync,
 } from "node:fs";
 import { availableParallelism, freemem } from "node:os";
-import { dirname, join, relative } from "node:path";
+import { dirname, join } from "node:path";
 import { compileTests } from "./compile-tests.mjs";
+import { everyFile, promiseTests, quickFiles, recordSlowFiles, slowFiles } from "./test-sets.mjs";
 
 /**
  * Test files of one process: loading the program costs each process a second of processor time. The
@@ -27,19 +29,8 @@ import { compileTests } from "./compile-tests.mjs";
  */
 const MOST_FILES = 20;
 const FEWEST_FILES = 3;
-/**
- * Files of these folders wait for processes, browsers and clocks, so they start first, a few per
- * process.
- */
-const SLOW_FOLDERS = [
-  "test/http/access-matrix",
-  "test/e2e/",
-  "test/console/",
-  "test/live/",
-  "test/cli/",
-  "test/features/plugins/",
-];
-const MOST_SLOW_FILES = 5;
+/** Slow files start first, a few per process: seconds of the files of one process. */
+const MOST_SECONDS = 20;
 const STRIDE = 16;
 /** For all files of a process together, also on a busy machine: ends a test that hangs. */
 const LIMIT = "--test-timeout=1800000";
@@ -49,11 +40,18 @@ const NEEDED_BYTES = 2 ** 30;
 const LEFTOVER_MS = 3_600_000;
 
 const root = join(import.meta.dirname, "..");
-const flags = process.argv.slice(2).filter((argument) => argument.startsWith("--"));
-const wanted = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
-const files = find(join(root, "test")).filter(
+const OWN_FLAGS = ["--quick", "--list", "--record"];
+const given = process.argv.slice(2);
+const flags = given.filter((argument) => argument.startsWith("--") && !OWN_FLAGS.includes(argument));
+const wanted = given.filter((argument) => !argument.startsWith("--"));
+const isQuick = given.includes("--quick") && wanted.length === 0;
+const files = (isQuick ? quickFiles : everyFile)(root).filter(
   (file) => wanted.length === 0 || wanted.some((part) => file.includes(part)),
 );
+if (given.includes("--list")) {
+  console.log(files.join("\n"));
+  process.exit(0);
+}
 if (files.length === 0) {
   console.error(`no test file matches ${wanted.join(", ")}`);
   process.exit(1);
@@ -74,10 +72,12 @@ const scratch = memoryFolder();
 // Each line: a test file and the id of a promise that it has shown (test/helpers/promise.ts).
 const shown = join(folder, "promises.txt");
 writeFileSync(shown, "");
+const times = join(folder, "times.json");
 const environment = {
   ...process.env,
   TEST_COMPILED: folder,
   TEST_PROMISES: shown,
+  TEST_TIMES: times,
   ...(scratch ? { TMPDIR: scratch } : {}),
 };
 const runner = spawn(
@@ -88,6 +88,8 @@ const runner = spawn(
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => runner.kill(signal));
 runner.on("close", (status, signal) => {
   const broken = status === 0 && flags.length === 0 ? promisesWithoutTest() : [];
+  if (given.includes("--record") && status === 0 && wanted.length === 0 && !isQuick)
+    recordSlowFiles(root, JSON.parse(readFileSync(times, "utf8")));
   rmSync(folder, { recursive: true, force: true });
   if (scratch) rmSync(scratch, { recursive: true, force: true });
   if (signal) console.error(`ended by ${signal}`);
@@ -97,14 +99,11 @@ runner.on("close", (status, signal) => {
 
 /** Promises of docs/promises.md in files that ran, which no `promise()` of the file has shown. */
 function promisesWithoutTest() {
-  const page = readFileSync(join(root, "docs/promises.md"), "utf8");
   const done = new Set(readFileSync(shown, "utf8").split("\n"));
-  const ran = new Set(files.map((file) => file.replace(/^test.(.*)\.test\.ts$/, "$1").replaceAll("\\", "/")));
-  const rows = page.split("\n").filter((row) => /^\| S\d-\d+ \|/.test(row));
-  const links = rows.flatMap((row) => [...row.matchAll(/`([\w/-]+)#(S\d-\d+)`/g)]);
-  return links
-    .filter(([, file, id]) => ran.has(file) && !done.has(`${file}#${id}`))
-    .map(([, file, id]) => `${file}#${id}`);
+  const ran = new Set(files);
+  return promiseTests(root)
+    .filter(([file, id]) => ran.has(`test/${file}.test.ts`) && !done.has(`${file}#${id}`))
+    .map(([file, id]) => `${file}#${id}`);
 }
 
 /** Removes folders of runs that were killed. No run takes an hour. */
@@ -140,13 +139,13 @@ function memoryFolder() {
  */
 function writeGroups() {
   mkdirSync(join(folder, "groups"));
-  const isSlow = (file) => SLOW_FOLDERS.some((name) => file.startsWith(name));
+  const seconds = slowFiles(root);
   const groups = [
-    ...grouped(files.filter(isSlow), MOST_SLOW_FILES),
-    ...grouped(
-      files.filter((file) => !isSlow(file)),
-      MOST_FILES,
+    ...groupedByTime(
+      files.filter((file) => seconds.has(file)),
+      seconds,
     ),
+    ...grouped(files.filter((file) => !seconds.has(file))),
   ];
   const setUp = process.env.TEST_SEED
     ? [`import ${JSON.stringify(join(folder, "test/helpers/fast-check-seed.js"))};\n`]
@@ -160,28 +159,32 @@ function writeGroups() {
   });
 }
 
-/**
- * Cuts a list into groups of at most `most`, which become smaller towards the end. Neighbours,
- * which take about as long as each other, get into different groups.
- */
-function grouped(files, most) {
+/** Groups of at most MOST_SECONDS or of one file, the longest first. */
+function groupedByTime(slow, seconds) {
   const groups = [];
-  const all = Array.from({ length: STRIDE }, (_, from) => files.filter((_, at) => at % STRIDE === from)).flat();
+  for (const file of slow.sort((one, other) => seconds.get(other) - seconds.get(one))) {
+    const took = seconds.get(file);
+    const group = groups.find(({ sum }) => sum + took <= MOST_SECONDS);
+    if (group) {
+      group.files.push(file);
+      group.sum += took;
+    } else groups.push({ files: [file], sum: took });
+  }
+  return groups.map((group) => group.files);
+}
+
+/**
+ * Groups of at most MOST_FILES, which become smaller towards the end. Neighbours, which take about
+ * as long as each other, get into different groups.
+ */
+function grouped(quick) {
+  const groups = [];
+  const all = Array.from({ length: STRIDE }, (_, from) => quick.filter((_, at) => at % STRIDE === from)).flat();
   for (let at = 0; at < all.length; ) {
     const share = Math.ceil((all.length - at) / (2 * processes));
-    const size = Math.max(FEWEST_FILES, Math.min(most, share));
+    const size = Math.max(FEWEST_FILES, Math.min(MOST_FILES, share));
     groups.push(all.slice(at, at + size));
     at += size;
   }
   return groups;
-}
-
-function find(path) {
-  return readdirSync(path, { withFileTypes: true })
-    .flatMap((entry) => {
-      const child = join(path, entry.name);
-      if (entry.isDirectory()) return find(child);
-      return entry.name.endsWith(".test.ts") ? [relative(root, child)] : [];
-    })
-    .sort();
 }

@@ -5,10 +5,10 @@ import { eventually } from "../helpers/eventually.ts";
 import { makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { promise } from "../helpers/promise.ts";
-import { temporaryDir } from "../helpers/store.ts";
-import { eachCase, jsonLines, makeDatabase, RunningCli, runCli, runJson } from "./run-cli.ts";
+import { eachCase, runCli, runJson } from "./run-cli.ts";
 
 const NO_JOB = "0198c0de-0000-7000-8000-000000000000";
+
 const NOT_ALLOWED = /^prism: This needs the permission jobs:read \(UNAUTHORIZED_ROLE\)\n$/;
 
 interface Queues {
@@ -143,40 +143,3 @@ test(
     );
   }),
 );
-
-test("prism queue status --watch shows it again and again until it is interrupted, with --json a line each", async (t) => {
-  const prism = await startPrism(t);
-  const options = { cwd: prism.dir, env: { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken } };
-  const watch = new RunningCli(t, ["queue", "status", "--queue", "digest", "--watch", "--json"], options);
-  const seen = () => jsonLines<Queues>(watch.stdout.slice(0, watch.stdout.lastIndexOf("\n") + 1));
-  await eventually("the first", () => seen().length > 0);
-  await makeJob(prism);
-  await eventually("the job shows", () => seen().at(-1)?.queues[0]?.scheduled === 1);
-  assert.equal(seen()[0]?.queues[0]?.scheduled, 0);
-  watch.signal("SIGINT");
-  assert.equal(await watch.ended(), 130);
-
-  const human = new RunningCli(t, ["queue", "dead", "--watch"], options);
-  await human.until(/no dead jobs\nno dead jobs\n/);
-  human.signal("SIGINT");
-  assert.equal(await human.ended(), 130);
-});
-
-test("queue and explain work on a data directory without a server; only --watch needs one", async (t) => {
-  const cwd = temporaryDir(t);
-  await makeDatabase({ cwd });
-  const { queues } = await runJson<{ queues: { name: string; paused: boolean }[] }>(["queue", "status"], { cwd });
-  assert.ok(queues.some(({ name }) => name === "notification-delivery"));
-  await runJson(["queue", "pause", "--queue", "digest"], { cwd });
-  const paused = await runJson<{ paused: boolean }>(["queue", "status", "--queue", "digest"], { cwd });
-  assert.match(JSON.stringify(paused), /"name":"digest".*"paused":true/);
-  const resumed = await runJson<{ queues: { name: string }[] }>(["queue", "resume", "--all"], { cwd });
-  assert.deepEqual(
-    resumed.queues.map(({ name }) => name),
-    ["digest"],
-  );
-  const none = await runCli(["explain", "0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60"], { cwd });
-  assert.equal(none.status, 6, none.stderr);
-  const watched = await runCli(["queue", "status", "--watch"], { cwd, env: { PORT: "1" } });
-  assert.deepEqual([watched.status, /cannot reach/.test(watched.stderr)], [4, true], watched.stderr);
-});

@@ -1,14 +1,12 @@
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
-import { makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { promise } from "../helpers/promise.ts";
 import { temporaryDir } from "../helpers/store.ts";
-import { databaseIn, RunningCli, runCli, runJson } from "./run-cli.ts";
+import { databaseIn, runCli, runJson } from "./run-cli.ts";
 
 interface Seeded {
   readonly accounts: readonly { username: string; email: string; role: string; password: string | null }[];
@@ -284,119 +282,3 @@ test(
     });
   }),
 );
-
-test("a seed that fails midway shows the passwords that it has made, and a second run continues", async (t) => {
-  const cwd = temporaryDir(t);
-  const full = await runCli(["seed", "--json"], { cwd, env: { ...env, PRISM_MIN_FREE_BYTES: "1000000000000000" } });
-  assert.equal(full.status, 4);
-  assert.match(full.stderr, /"code":"STORAGE_FULL"/);
-  const { accounts, made } = JSON.parse(full.stdout) as Seeded;
-  assert.deepEqual([made, accounts.every(({ password }) => password !== null)], [{ accounts: 2 }, true]);
-  const again = await runJson<Seeded>(["seed"], { cwd, env });
-  assert.deepEqual([again.made["accounts"], again.made["events"]], [0, 20]);
-  const failed = await runCli(["seed", "--events", "30"], {
-    cwd,
-    env: { ...env, PRISM_MIN_FREE_BYTES: "1000000000000000" },
-  });
-  assert.deepEqual([failed.status, failed.stdout], [4, ""], "nothing new has been made, and nothing is shown");
-});
-
-test("seed --demo gives a new database a week of history, which the next server goes on with", async (t) => {
-  const cwd = temporaryDir(t);
-  const demo = ["seed", "--demo", "--events", "200"];
-  const { made } = await runJson<Seeded>(demo, { cwd, env });
-  assert.deepEqual(made, DEMO_MADE);
-  const dir = join(cwd, "data");
-  const prism = await startPrism(t, { dir, settings: { "auth.bcryptCost": "4" } });
-  const days = (table: string, column: string) =>
-    prism.parts.base.store.reader
-      .prepare<[], number>(`select count(distinct ${column} / 86400000) from ${table}`)
-      .pluck()
-      .get() ?? 0;
-  assert.ok(days("events", "receivedAt") >= 7, `events of ${days("events", "receivedAt")} days`);
-  assert.ok(days("notifications", "createdAt") >= 5, `notifications of ${days("notifications", "createdAt")} days`);
-  const { body: audit } = await prism.get<{ ok: boolean }>("/api/v1/audit/verify");
-  assert.equal(audit.ok, true);
-  const { body: schedules } = await prism.get<{ data: { nextRuns: { dst?: string }[] }[] }>("/api/v1/schedules");
-  assert.ok(schedules.data.some(({ nextRuns }) => nextRuns.some(({ dst }) => dst !== undefined)));
-
-  await t.test("a run beside that server creates nothing again", async () => {
-    const again = await runJson<Seeded>([...demo, "--data-dir", dir], { cwd, env });
-    assert.deepEqual([...new Set(Object.values(again.made))], [0]);
-  });
-});
-
-test("seed --demo fills a running server, in which no token of it stays valid", async (t) => {
-  const settings = { "auth.bcryptCost": "4", "webhooks.allowPrivateCidrs": "127.0.0.0/8" };
-  const prism = await startPrism(t, { settings });
-  const demo = ["seed", "--demo", "--events", "200", "--data-dir", prism.dir];
-  const { made, accounts } = await runJson<Seeded>(demo, { cwd: temporaryDir(t), env });
-  assert.deepEqual(made, DEMO_MADE);
-  const [admin] = accounts;
-  const login = await prism.post("/auth/login", { username: "admin", password: admin?.password }, { token: null });
-  assert.equal(login.status, 200, login.text);
-  const { body: unread } = await prism.get<{ data: { acknowledgedAt: string | null }[] }>(
-    "/api/v1/notifications/all?state=acknowledged",
-  );
-  assert.ok(unread.data.length > 0);
-  const valid = prism.parts.base.store.reader
-    .prepare<[], number>("select count(*) from service_tokens where revokedAt is null and name = 'prism seed'")
-    .pluck()
-    .get();
-  assert.equal(valid, 0);
-});
-
-test("seed --demo leaves a person out who is called admin: no shift, no step, no changed settings", async (t) => {
-  const prism = await startPrism(t, { settings: { "auth.bcryptCost": "4" } });
-  const { id, token } = await makeUser(prism, "admin", ["Admin"]);
-  const demo = ["seed", "--demo", "--events", "20", "--tasks", "0", "--data-dir", prism.dir, "--json"];
-  const { status, stdout, stderr } = await runCli(demo, { cwd: temporaryDir(t), env });
-  assert.equal(status, 0, stderr);
-  assert.match(stderr, /^admin: existed before\. Sample rules notify their roles/m);
-  const { made } = JSON.parse(stdout) as Seeded;
-  assert.deepEqual([made["preferences"], made["contact rules"], made["on-call schedules"]], [1, 0, 2]);
-  const { reader } = prism.parts.base.store;
-  for (const [table, column] of [
-    ["oncall_shifts", "turns"],
-    ["policies", "definition"],
-  ])
-    assert.deepEqual(reader.prepare(`select id from ${table} where instr(${column}, ?) > 0`).all(id), []);
-  const rules = await prism.get<{ high: readonly unknown[] }>("/api/v1/users/me/contact-rules", { token });
-  assert.deepEqual(rules.body.high, []);
-});
-
-test("seed skips webhooks that the running server would not call", async (t) => {
-  const prism = await startPrism(t, { settings: { "auth.bcryptCost": "4" } });
-  const demo = ["seed", "--demo", "--events", "20", "--tasks", "0", "--data-dir", prism.dir, "--json"];
-  const { status, stdout, stderr } = await runCli(demo, { cwd: temporaryDir(t), env });
-  assert.deepEqual([status, (JSON.parse(stdout) as Seeded).made["webhooks"]], [0, 0], stderr);
-  assert.match(stderr, /no webhook for http:\/\/127\.0\.0\.1:\d+\/hooks\/chat: webhooks\.allowPrivateCidrs/);
-});
-
-test("seed asks in production, and refuses a server's URL", async (t) => {
-  const prism = await startPrism(t);
-  const cwd = temporaryDir(t);
-  const online = await runCli(["seed", "--url", prism.url], { cwd, env });
-  assert.equal(online.status, 2);
-  const secrets = {
-    JWT_SECRET: randomBytes(48).toString("base64"),
-    PRISM_ENCRYPTION_KEY: randomBytes(32).toString("base64"),
-    HOST: "127.0.0.1",
-    NODE_ENV: "production",
-  };
-  const unasked = await runCli(["seed"], { cwd, env: secrets });
-  assert.deepEqual([unasked.status, /this is production: nothing was created/.test(unasked.stderr)], [2, true]);
-  const none = ["seed", "--yes", "--users", "0", "--events", "0", "--tasks", "0"];
-  const asked = await runJson<Seeded>(none, { cwd, env: secrets });
-  assert.deepEqual(asked.made, { accounts: 1, rules: 3, buckets: 2, tasks: 0, events: 0 });
-  const { stdout } = await runCli(["doctor", "--db"], { cwd, env: secrets });
-  assert.match(
-    stdout,
-    /WARN +accounts +administrators of the sample data: admin; an incident that reaches no one pages/,
-  );
-  const server = new RunningCli(t, ["serve", "--port", "0"], { cwd, env: secrets });
-  await server.until(/Prism is ready/);
-  assert.doesNotMatch(server.stderr, /No administrator yet/);
-  server.signal("SIGTERM");
-  assert.equal(await server.ended(), 0);
-});

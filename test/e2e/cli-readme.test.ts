@@ -1,15 +1,6 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import {
-  copyFileSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { ChildOutput } from "../helpers/child-output.ts";
@@ -20,14 +11,18 @@ import { fencesOf, isShown } from "../helpers/transcripts.ts";
 import { PrismBinary } from "./prism-binary.ts";
 
 const root = join(import.meta.dirname, "../..");
+
 const readme = readFileSync(join(root, "README.md"), "utf8");
+
 const deployment = readFileSync(join(root, "docs/deployment.md"), "utf8");
+
 /** The blocks of the README in its order: shell commands, and what they print. */
 const blocks = fencesOf(readme).filter(({ language }) => language === "sh");
-const [DOWNLOAD = "", START = "", FOLLOW = "", SEND = "", CURL = "", PHONE = "", PRODUCTION = ""] = blocks.map(
-  ({ text }) => text,
-);
+
+const [, START = "", FOLLOW = "", SEND = "", CURL = "", PHONE = "", PRODUCTION = ""] = blocks.map(({ text }) => text);
+
 const [SENT = "", FOLLOWED = ""] = fencesOf(readme).flatMap(({ language, text }) => (language === "" ? [text] : []));
+
 const START_LIMIT_MS = 120_000;
 
 /** A copy of the checkout as a new user has it after `npm install`, without any data. */
@@ -143,32 +138,6 @@ test(
     assert.deepEqual(readdirSync(elsewhere), [], "nothing is made where the commands were typed");
   }),
 );
-
-test("the README's download is unpacked and run, and a second terminal in its folder sends", async (t) => {
-  const terminals: Terminal[] = [];
-  t.after(() => Promise.all(terminals.map((each) => each.close())));
-  const open = (folder: string, text: string): Terminal => {
-    const terminal = new Terminal({ dir: folder, home, text });
-    terminals.push(terminal);
-    return terminal;
-  };
-  const [dir, home] = [temporaryDir(t), temporaryDir(t)];
-  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
-  const name = `prism-${version}-linux-x64`;
-  mkdirSync(join(dir, "made", name), { recursive: true });
-  copyFileSync(join(root, "dist/prism"), join(dir, "made", name, "prism"));
-  const packed = spawnSync("tar", ["-czf", join(dir, `${name}.tar.gz`), "-C", join(dir, "made"), name]);
-  assert.equal(packed.status, 0);
-  const server = open(dir, DOWNLOAD);
-  await server.output.until(
-    "the server is ready, and prints the link",
-    () => /Prism is ready[\s\S]*\/dashboard\/sign-in-link/.exec(server.output.all)?.[0],
-    START_LIMIT_MS,
-  );
-  const [setUp = ""] = FOLLOW.split("\n");
-  const sent = await open(join(dir, name), `${setUp}\nprism send --to dev "Hello from Prism"`).end();
-  assert.equal(sent.code, 0, sent.text);
-});
 
 test("the README's first screen says what Prism is, for whom, and for whom not; its lines are short", () => {
   const [screen = "", rest = ""] = readme.split("\n<picture>");

@@ -7,9 +7,10 @@ import { FakeClock } from "../../helpers/fake-clock.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
 import { promise } from "../../helpers/promise.ts";
 import { rowsOf, scalarOf } from "../../helpers/tables.ts";
-import { allDecided, backtest, makeRule, storeEvents } from "./support/backtests.ts";
+import { allDecided, backtest, makeRule } from "./support/backtests.ts";
 
 const host = "{{event.host}}";
+
 const RESTRAINTS = [
   { name: "nothing" },
   { name: "suppression", suppression: { count: 3, windowMs: 60_000 } },
@@ -126,32 +127,3 @@ test(
     ),
   ),
 );
-
-test("50 000 stored events are evaluated while ingest continues, with the result of the live engine", async (t) => {
-  const prism = await startPrism(t, { settings: { "rateLimit.enabled": "false" } });
-  const rule = { name: "r", condition: "event.n % 100 == 0", suppression: { count: 50, windowMs: 86_400_000 } };
-  const ruleId = await makeRule(prism, rule);
-  await storeEvents(prism, 50_000);
-  await allDecided(prism);
-  const { body: stats } = await prism.get(`/api/v1/rules/${ruleId}/stats`);
-  const to = new Date(
-    Math.max(...rowsOf<{ at: number }>(prism, "select max(receivedAt) as at from events").map(({ at }) => at)) + 1,
-  );
-  let isOver = false;
-  const ingest = (async () => {
-    let accepted = 0;
-    while (!isOver) {
-      const { status } = await prism.post("/events", { type: "a", payload: { n: -1 } });
-      assert.equal(status, 202);
-      accepted++;
-    }
-    return accepted;
-  })();
-  const result = await backtest(prism, { ruleId, to: to.toISOString() }).finally(() => {
-    isOver = true;
-  });
-  assert.ok((await ingest) > 0);
-  assert.equal(result.scanned, 50_000);
-  assert.deepEqual(countsOf(result), countsOf(stats));
-  assert.deepEqual([result.matched, result.fired, result.suppressed], [500, 50, 450]);
-});

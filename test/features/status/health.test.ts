@@ -11,9 +11,11 @@ import { promise } from "../../helpers/promise.ts";
 import { RawConnection } from "../../http/support/raw-connection.ts";
 
 let prism: TestPrism;
+
 before(async () => {
   prism = await TestPrism.start();
 });
+
 after(() => prism.stop());
 
 const anybody = { token: null };
@@ -99,32 +101,6 @@ test("probes are answered to HEAD, and never limited", async (t) => {
   assert.equal((await limited.get("/health", anybody)).status, 200);
   const others = await Promise.all(Array.from({ length: 4 }, () => limited.get("/api/v1/rules", anybody)));
   assert.ok(others.some(({ status }) => status === 429));
-});
-
-test("a database that cannot be written gives 503 within its timeout; reads and the loop keep working", async (t) => {
-  const locked = await startPrism(t);
-  const other = new SqliteDatabase(locked.parts.base.config.databaseFile);
-  t.after(() => other.close());
-  other.exec("begin immediate");
-  const sick = await eventually("503 of /health/db", async () => {
-    // The loop is free while the probe waits.
-    assert.equal((await locked.get("/health/live", anybody)).status, 200);
-    const reply = await locked.get("/health/db", anybody);
-    return reply.status === 503 ? reply : null;
-  });
-  assert.deepEqual(sick.body["status"], "failed");
-  assert.equal(sick.headers.get("retry-after"), "1");
-  const [health, ready, status] = await Promise.all([
-    locked.get<{ status: string; checks: Record<string, unknown> }>("/health", anybody),
-    locked.get("/health/ready", anybody),
-    locked.get("/api/v1/status"),
-  ]);
-  assert.deepEqual([health.status, health.body.status, health.body.checks["database"]], [503, "unavailable", "failed"]);
-  assert.deepEqual([ready.status, ready.body], [503, { status: "unavailable" }]);
-  assert.equal(status.status, 200);
-  other.exec("rollback");
-  await eventually("recovery", async () => (await locked.get("/health/ready", anybody)).status === 200);
-  assert.equal((await locked.post("/events", { type: "order.paid" })).status, 202);
 });
 
 test("a full disk makes the server degraded, not dead: it is ready to answer reads", async (t) => {
