@@ -10,7 +10,7 @@ const CORE = {
   core: [],
   config: ["core"],
   store: ["core"],
-  module: ["core", "config", "store", "http"],
+  module: ["core", "config", "store", "http", "live"],
   http: ["core", "config", "store"],
   live: ["core", "http"],
   client: [],
@@ -102,7 +102,7 @@ const FEATURES = {
 /** Threads start in src/worker.ts, which imports only each thread's file of its feature. */
 const THREADS = "src/worker.ts";
 /** Lists of features: they import the routes or the declaration of each, which no feature does. */
-const WIRING = { "src/app/features.ts": "/routes.ts", "src/app/open-features.ts": "/feature.ts" };
+const WIRING = { "src/app/feature-list.ts": "/feature.ts" };
 /**
  * A command starts in 0.1 s because it loads only the files of a feature that it needs; through
  * index.ts it took 0.16 s.

@@ -5,7 +5,7 @@ import { storeTestEvent } from "../features/events/index.ts";
 import { RetentionJob } from "../features/retention/index.ts";
 import { ServerWatch } from "../features/watch/index.ts";
 import { DescriptorWatch } from "../http/listener.ts";
-import { FEATURES } from "./open-features.ts";
+import { FEATURES } from "./feature-list.ts";
 import type { Http } from "./open-http.ts";
 import type { Services } from "./open-services.ts";
 import type { Base } from "./open-store.ts";

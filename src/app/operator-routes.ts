@@ -3,26 +3,25 @@ import { PrismError } from "../core/errors.ts";
 import { rotatePusherSecret } from "../features/pusher/index.ts";
 import { type Route, route, undescribed } from "../http/route.ts";
 import { integer, object, text, uuid } from "../http/shapes.ts";
-import type { Feature } from "../module/feature.ts";
-import type { Parts } from "./parts.ts";
+import { type Context, type Feature, type FeatureCore, feature } from "../module/feature.ts";
 import { reseal } from "./sealed-columns.ts";
 
 const PATH = "/api/v1/operator";
 /** On the control socket only. */
 const shared = { tag: "Operator", access: { operatorOnly: true }, undocumented: true, response: undescribed } as const;
 
-/** What the operator does with the server itself: its keys, its Pusher app, its backups. */
-export function maintenanceFeature(parts: Parts): Feature {
-  return {
-    name: "maintenance",
-    version: "1.0.0",
-    register(server) {
-      for (const each of [pusherAppRoute(parts), encryptionRoute(parts), backupRoute(parts)]) server.route(each);
+/** What the operator does with the server itself: its keys, its Pusher app, its backups. @param readsOnly why nothing may be stored */
+export const maintenanceFeature = (readsOnly: Error | null) =>
+  feature("maintenance", {
+    needs: ["pusher"],
+    register(server, context) {
+      server.route(pusherAppRoute(context, readsOnly));
+      server.route(encryptionRoute(context));
+      server.route(backupRoute(context));
     },
-  };
-}
+  });
 
-function pusherAppRoute({ base: { config, readsOnly }, core }: Parts): Route {
+function pusherAppRoute({ config, pusher }: Context<"pusher">, readsOnly: Error | null): Route {
   return route({
     ...shared,
     method: "GET",
@@ -30,7 +29,7 @@ function pusherAppRoute({ base: { config, readsOnly }, core }: Parts): Route {
     summary: "Get the app of the Pusher server; the secret of a configured one is not shown",
     handle() {
       if (readsOnly) throw readsOnly;
-      const { appId, key, secret } = core.live.pusher;
+      const { appId, key, secret } = pusher;
       return config.pusher.secret === undefined ? { appId, key, secret } : { appId, key };
     },
   });
@@ -38,7 +37,7 @@ function pusherAppRoute({ base: { config, readsOnly }, core }: Parts): Route {
 
 const Rotation = object({ keyId: v.optional(v.pipe(v.string(), v.regex(/^[0-9a-f]{8}$/, "must be 8 hex digits"))) });
 
-function encryptionRoute({ base: { database, audit, box } }: Parts): Route {
+function encryptionRoute({ db: database, audit, box }: FeatureCore): Route {
   return route({
     ...shared,
     method: "POST",
@@ -65,7 +64,7 @@ const BackupRecord = object({
   withSecrets: v.boolean(),
 });
 
-function backupRoute({ base: { audit } }: Parts): Route {
+function backupRoute({ audit }: FeatureCore): Route {
   return route({
     ...shared,
     method: "POST",
@@ -83,7 +82,7 @@ function backupRoute({ base: { audit } }: Parts): Route {
  * What needs the data directory for itself: a running server would go on with what it has read. Of
  * a core for one command only.
  */
-export function exclusiveFeature({ base: { database, box, clock, audit } }: Parts): Feature {
+export function exclusiveFeature({ db: database, box, clock, audit }: FeatureCore): Feature {
   return {
     name: "exclusive",
     version: "1.0.0",

@@ -1,13 +1,10 @@
 import { publicConfig } from "../config/load.ts";
 import { handleEventJobs } from "../features/events/index.ts";
 import { DeliveryMarks, handleRecipients } from "../features/notifications/index.ts";
-import { ntfySockets } from "../features/ntfy/index.ts";
 import { moduleServer } from "../features/plugins/index.ts";
 import { liveSockets } from "../features/streams/index.ts";
 import type { Feature, FeatureServer } from "../module/feature.ts";
 import type { CoreServices } from "../module/module-api.ts";
-import { ntfyOwn } from "./face-features.ts";
-import { allowsOrigin, builtInFeatures } from "./features.ts";
 import type { Parts } from "./parts.ts";
 import { registerSystemMetrics, registerUpkeepMetrics } from "./system-metrics.ts";
 
@@ -16,7 +13,8 @@ export async function registerFeatures(parts: Parts): Promise<void> {
   handleOwnJobs(parts);
   registerMetrics(parts);
   const { features } = parts.services;
-  features.push(...builtInFeatures(parts));
+  // In the order of their names, which is that of their routes in the router and the API description.
+  features.push(...parts.features.withRoutes.sort((a, b) => (a.name < b.name ? -1 : 1)));
   for (const feature of features) await registerFeature(feature, parts);
   mountSockets(parts);
 }
@@ -96,9 +94,8 @@ function mountSockets(parts: Parts): void {
     pusherRegistry,
     markRead: (id, userId) => services.notify.markRead(id, userId),
     marks: new DeliveryMarks(base.database, base.committer, clock),
-    allowsOrigin: (origin) => allowsOrigin(parts, origin),
+    allowsOrigin: (origin) => parts.features.core.allowsOrigin(origin),
   });
   listener.mount(mount);
-  listener.mount(ntfySockets(ntfyOwn(parts)));
   listener.serve((res, req, entrance) => kernel.handle(res, req, entrance));
 }

@@ -2,17 +2,17 @@ import { sql } from "kysely";
 import type { SealedBox } from "../core/sealed-box.ts";
 import { UnsealError } from "../core/sealed-box.ts";
 import { factorSealContext } from "../features/access/index.ts";
-import type { AuditService } from "../features/audit/index.ts";
 import { channelSealContext, refSealContext } from "../features/channels/index.ts";
 import { mailSealContext, secretSealContext } from "../features/delivery/index.ts";
 import { gotifySealContext } from "../features/gotify/index.ts";
 import { contentPlace } from "../features/messages/index.ts";
 import { receiverSealContext } from "../features/receivers/index.ts";
 import { addressSealContext } from "../features/statuspage/index.ts";
+import type { CoreServices } from "../module/module-api.ts";
 import type { Database, Trx } from "../store/database.ts";
 import { type SealedColumn, sealedColumn } from "../store/sealed-column.ts";
 import { SEALED_SETTINGS, settingSealContext } from "../store/sealed-settings.ts";
-import { FEATURES } from "./open-features.ts";
+import { FEATURES } from "./feature-list.ts";
 
 /** Everything that is encrypted at rest. A test finds each use of {@link SealedBox.seal} here. */
 export const SEALED_COLUMNS: readonly SealedColumn[] = [
@@ -53,7 +53,7 @@ export interface Resealed {
  * each with an audit row. The key id shows what is done, so an interrupted run can be repeated.
  */
 export async function reseal(
-  parts: { readonly database: Database; readonly audit: AuditService; readonly box: SealedBox },
+  parts: { readonly database: Database; readonly audit: CoreServices["audit"]; readonly box: SealedBox },
   onBatch: (resealed: number) => void = () => undefined,
   columns: readonly SealedColumn[] = SEALED_COLUMNS,
 ): Promise<Resealed> {
@@ -73,7 +73,7 @@ export async function reseal(
 }
 
 async function resealBatch(
-  { audit, box }: { readonly audit: AuditService; readonly box: SealedBox },
+  { audit, box }: { readonly audit: CoreServices["audit"]; readonly box: SealedBox },
   column: SealedColumn,
   after: string,
   trx: Trx,

@@ -105,7 +105,7 @@ export async function startCommandApp(options: BaseOptions, socket: string): Pro
     scansIn: "main",
     loaded: { ...loaded, config: { ...config, ...forOne, secrets: secrets.orRandom() } },
   });
-  await registerFeature(exclusiveFeature(parts), parts);
+  await registerFeature(exclusiveFeature(parts.features.core), parts);
   const { lastSeq } = parts.upkeep.auditHead;
   const listening = listenForCommand(parts.http.listener, socket);
   const stop = async (): Promise<void> => {
@@ -137,12 +137,12 @@ async function openParts(options: BaseOptions): Promise<Parts> {
   const core = await startCore(base);
   const http = openHttp(base, core);
   const services = openServices(base, core, http);
-  const features = openFeatures(base, core, http, services);
+  const upkeep = openUpkeep(base, core, http, services);
+  const features = openFeatures(base, core, http, services, upkeep, (next) => reloadSources(parts, next));
+  const parts: Parts = { base, core, http, services, features, upkeep };
   applyEffects(base, core, services, features);
   await features.load(!base.readsOnly);
   services.ntfy.load();
-  const upkeep = openUpkeep(base, core, http, services);
-  const parts: Parts = { base, core, http, services, features, upkeep };
   await registerFeatures(parts);
   loadAlerts(services.alerting, base);
   services.pages.load(base.reader);

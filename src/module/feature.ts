@@ -4,14 +4,23 @@ import type { Clock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
+import type { BodyReader } from "../http/body.ts";
 import type { Idempotency } from "../http/idempotency.ts";
 import type { HttpKernel } from "../http/kernel.ts";
+import type { HttpListener } from "../http/listener.ts";
 import type { LiveSettings } from "../http/live-settings.ts";
 import type { Route } from "../http/route.ts";
+import type { Router } from "../http/router.ts";
+import type { WorkBudget } from "../http/work-budget.ts";
+import type { Connections } from "../live/connections.ts";
+import type { Hub } from "../live/hub.ts";
+import type { Presence } from "../live/presence.ts";
+import type { Committer } from "../store/commit/committer.ts";
 import type { Database } from "../store/database.ts";
 import type { EffectTable } from "../store/effect.ts";
 import type { NamedSweep } from "../store/retention.ts";
 import type { SealedColumn } from "../store/sealed-column.ts";
+import type { Store } from "../store/store.ts";
 import type { StorageGuard } from "../store/write-health.ts";
 import type * as api from "./module-api.ts";
 
@@ -32,7 +41,10 @@ export interface FeatureCore {
   readonly db: Database;
   /** Synchronous reads of committed rows. */
   readonly reader: Sqlite;
+  readonly committer: Committer;
+  readonly store: Store;
   readonly clock: Clock;
+  readonly startedAt: number;
   readonly log: Logger;
   readonly metrics: Metrics;
   /** The configuration of the start. */
@@ -40,6 +52,7 @@ export interface FeatureCore {
   /** Its values that a reload changes. */
   readonly settings: LiveSettings;
   readonly audit: api.CoreServices["audit"];
+  readonly events: api.CoreServices["events"];
   readonly idempotency: Idempotency;
   readonly storage: StorageGuard;
   /** Encrypts at rest. */
@@ -47,8 +60,18 @@ export interface FeatureCore {
   /** Key of hashes that outlive a rotation of the encryption key. */
   readonly auditKey: Uint8Array;
   readonly kernel: HttpKernel;
+  readonly router: Router;
+  readonly listener: HttpListener;
+  readonly bodies: BodyReader;
+  /** What requests and replays may cost on the main thread. */
+  readonly work: WorkBudget;
+  readonly hub: Hub;
+  readonly connections: Connections;
+  readonly presence: Presence;
   /** The server's address for clients, without a slash at the end. */
   publicUrl(): string;
+  /** Whether a web page of this origin may open live connections. */
+  allowsOrigin(origin: string): boolean;
 }
 
 /** What features offer to each other. Each adds its own members, in its index.ts. */
@@ -66,7 +89,7 @@ export interface FeatureParts<N extends keyof Offers, O extends Partial<Offers>>
   /** Offers of other features; they are opened before. */
   readonly needs: readonly N[];
   /** Makes the services. Nothing is read, nothing runs. */
-  open(context: Context<N>): O;
+  open?(context: Context<N>): O;
   /** What commits change in its memory. */
   effects?(context: Context<N> & O): Partial<EffectTable>;
   /** Writes that an earlier version left to do, before anything is loaded. */
@@ -74,7 +97,7 @@ export interface FeatureParts<N extends keyof Offers, O extends Partial<Offers>>
   /** Reads memory from the tables. Before the port opens. */
   load?(context: Context<N> & O): Promise<void> | void;
   /** Adds the routes. */
-  register?(server: FeatureServer, context: Context<N> & O): void;
+  register?(server: FeatureServer, context: Context<N> & O): Promise<void> | void;
   /** Begins timers and sending. */
   start?(context: Context<N> & O): void;
   /** Ends what {@link FeatureParts.start} began. */
@@ -89,7 +112,7 @@ export interface FeatureParts<N extends keyof Offers, O extends Partial<Offers>>
 export interface OpenableFeature extends Omit<FeatureParts<never, object>, "needs" | "open"> {
   readonly name: string;
   readonly needs: readonly (keyof Offers)[];
-  open(context: FeatureCore & Partial<Offers>): Partial<Offers>;
+  open?(context: FeatureCore & Partial<Offers>): Partial<Offers>;
 }
 
 /** @param name of its routes in the log, such as `heartbeats` */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import test from "node:test";
 import type { GenericSchema } from "valibot";
 // All features, with their resources.
-import "../../src/app/features.ts";
+import "../../src/app/feature-list.ts";
 import { resources } from "../../src/http/resource.ts";
 import { promise } from "../helpers/promise.ts";
 import { column, openBeside, temporaryDatabase } from "../helpers/store.ts";

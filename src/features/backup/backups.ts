@@ -2,28 +2,21 @@ import { createReadStream, existsSync, mkdirSync, readFileSync, rmSync } from "n
 import { rename, rm, stat, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Readable } from "node:stream";
-import { type Config, sealedBoxOf } from "../../config/load.ts";
-import { type Clock, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { sealedBoxOf } from "../../config/load.ts";
+import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { archivesIn, archiveTime, BACKUPS_DIR, freeName } from "../../core/data-dir.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Json } from "../../core/json-text.ts";
 import { UnsealError } from "../../core/sealed-box.ts";
+import type { Context } from "../../module/feature.ts";
 import { SchemaRefused } from "../../store/sqlite/migrate.ts";
-import type { AuditTrail } from "../audit/index.ts";
-import { type JobRunner, type JobService, type NewJob, PermanentError, type RunningJob } from "../jobs/index.ts";
+import { type NewJob, PermanentError, type RunningJob } from "../jobs/index.ts";
 import { ArchiveReader } from "./archive.ts";
 import { createBackup } from "./create-backup.ts";
 import { ArchiveRefused, KEYS_MEMBER } from "./manifest.ts";
 import { checkArchive } from "./restore.ts";
 
-export interface BackupsParts {
-  readonly config: Config;
-  readonly clock: Clock;
-  readonly runner: JobRunner;
-  readonly jobs: JobService;
-}
-
-type BackupsContext = BackupsParts & { readonly audit: AuditTrail };
+type BackupsContext = Context<"runner" | "jobs">;
 
 const CREATE = "backup.create";
 const VERIFY = "backup.verify";

@@ -1,22 +1,16 @@
 import type { Selectable } from "kysely";
-import type { Config } from "../../config/load.ts";
-import { type Clock, type EpochMs, toRfc3339 } from "../../core/clock.ts";
+import { type EpochMs, toRfc3339 } from "../../core/clock.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import type { QueueName } from "../../core/queues.ts";
-import type { Idempotency } from "../../http/idempotency.ts";
 import { requireVersion } from "../../http/negotiation.ts";
 import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
-import type { CoreServices } from "../../module/module-api.ts";
-import type { Database, InTransaction, ReadDb, Trx } from "../../store/database.ts";
+import type { Context } from "../../module/feature.ts";
+import type { InTransaction, ReadDb, Trx } from "../../store/database.ts";
 import type { TransferBucketsTable } from "../../store/schema.ts";
 import { countOf, holdsText, newestFirst } from "../../store/sqlite/list-queries.ts";
-import type { StorageGuard } from "../../store/write-health.ts";
-import type { Projects } from "../access/index.ts";
-import type { IngestService } from "../events/index.ts";
-import { COMPLETED, finishOf, type JobRunner, type JobService, type RunningJob } from "../jobs/index.ts";
-import type { Schedules } from "../schedules/index.ts";
+import { COMPLETED, finishOf, type RunningJob } from "../jobs/index.ts";
 import { isMoney, moneyOf, moneyText } from "./money.ts";
 import type { ChangeBalance, ChangeThreshold, CreateBucket, ListBuckets } from "./schema.ts";
 
@@ -81,21 +75,7 @@ function judge(bucket: BucketRow, now: EpochMs): Verdict {
     : { state: "below", lastAlertAt: now, event: "bucket.below_threshold" };
 }
 
-/** Dependencies besides the services of every module. */
-export interface TransferBucketsOwn {
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly config: Config;
-  readonly runner: JobRunner;
-  readonly jobs: JobService;
-  readonly schedules: Schedules;
-  readonly projects: Projects;
-  readonly storage: StorageGuard;
-  readonly idempotency: Idempotency;
-  readonly ingest: IngestService;
-}
-
-export type TransferBucketsContext = TransferBucketsOwn & Pick<CoreServices, "audit">;
+export type TransferBucketsContext = Context<"runner" | "jobs" | "schedules" | "projects" | "ingest">;
 
 const QUEUE: QueueName = "bucket-monitoring";
 const CHECK = "bucket.check";

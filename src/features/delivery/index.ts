@@ -23,7 +23,7 @@ export { MAIL_TEST_RESULTS, testMail } from "./channels/mail/mail-test.ts";
 export { ACKNOWLEDGE_HINT, inZone, withoutLink } from "./channels/mail/message.ts";
 export { secretSealContext } from "./channels/webhook/message.ts";
 export { OutsideHosts } from "./channels/webhook/outside-hosts.ts";
-export { SafeFetch, safeFetchOf } from "./channels/webhook/safe-fetch.ts";
+export { SafeFetch, type SafeFetchOptions, safeFetchOf } from "./channels/webhook/safe-fetch.ts";
 export { closedWebPush, openWebPush, type WebPushSender } from "./channels/webpush/sender.ts";
 export { Channels } from "./channels.ts";
 export type { CircuitFacts, Circuits } from "./circuits.ts";

@@ -1,34 +1,18 @@
 import { ConfigRefused } from "../../config/option.ts";
 import { countText } from "../../core/clean-text.ts";
-import { type Clock, DAY_MS, type EpochMs, zoneOffsetMs } from "../../core/clock.ts";
+import { DAY_MS, type EpochMs, zoneOffsetMs } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { QueueName } from "../../core/queues.ts";
 import { LEVELS } from "../../core/vocabulary.ts";
-import type { LiveSettings } from "../../http/live-settings.ts";
-import type { CoreServices } from "../../module/module-api.ts";
-import type { Database } from "../../store/database.ts";
-import { findProject, type Projects, projectPeople, type UserDirectory } from "../access/index.ts";
-import { COMPLETED, type JobRunner, type JobService, type RunningJob } from "../jobs/index.ts";
-import type { Notifier } from "../notifications/index.ts";
+import type { Context } from "../../module/feature.ts";
+import { findProject, projectPeople } from "../access/index.ts";
+import { COMPLETED, type RunningJob } from "../jobs/index.ts";
 import { cutText } from "../rules/index.ts";
-import { readCron, type Schedules } from "../schedules/index.ts";
+import { readCron } from "../schedules/index.ts";
 import type { EventCount, RuleCount } from "./queries.ts";
 import * as queries from "./queries.ts";
 
-/** Dependencies besides the services of every module. */
-export interface DigestOwn {
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly settings: Pick<LiveSettings, "current">;
-  readonly runner: JobRunner;
-  readonly jobs: JobService;
-  readonly schedules: Schedules;
-  readonly projects: Projects;
-  readonly users: UserDirectory;
-  readonly notify: Notifier;
-}
-
-type DigestContext = DigestOwn & Pick<CoreServices, "events">;
+type DigestContext = Context<"runner" | "jobs" | "schedules" | "projects" | "users" | "notify">;
 
 const QUEUE: QueueName = "digest";
 const SEND = "digest";

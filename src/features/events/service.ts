@@ -1,13 +1,8 @@
-import type { Config } from "../../config/load.ts";
-import { type Clock, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { csvLine } from "../../core/csv.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { Principal } from "../../core/principal.ts";
-import type { BodyReader } from "../../http/body.ts";
-import type { Idempotency } from "../../http/idempotency.ts";
-import type { HttpKernel } from "../../http/kernel.ts";
-import type { LiveSettings } from "../../http/live-settings.ts";
 import {
   cursorOf,
   isFarPage,
@@ -18,19 +13,14 @@ import {
   requireCursor,
 } from "../../http/pagination.ts";
 import { arrayJson, jsonOf, RawJson, withFirst, withMember } from "../../http/route.ts";
-import type { WorkBudget } from "../../http/work-budget.ts";
-import type { CoreServices } from "../../module/module-api.ts";
+import type { Context } from "../../module/feature.ts";
 import { eventJobKey } from "../../store/commit/write-set.ts";
 import type { Database, ReadDb } from "../../store/database.ts";
 import type { EventsTable } from "../../store/schema.ts";
 import { countFitting } from "../../store/sqlite/list-queries.ts";
-import type { Principals, Projects } from "../access/index.ts";
-import type { JobRunner, JobService } from "../jobs/index.ts";
 import { eventJson } from "../notifications/index.ts";
-import type { PipelineMetrics } from "../rules/index.ts";
 import { pathsOf } from "./paths.ts";
 import type { EventJobPayload } from "./pipeline/backlog.ts";
-import type { EventPipeline } from "./pipeline/pipeline.ts";
 import * as queries from "./queries.ts";
 import {
   EVENT_OUTCOMES,
@@ -42,25 +32,7 @@ import {
   type PathsQuery,
 } from "./schema.ts";
 
-/** Dependencies besides the services of every module. */
-export interface EventsOwn {
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly config: Config;
-  readonly kernel: HttpKernel;
-  readonly bodies: BodyReader;
-  readonly work: WorkBudget;
-  readonly pipeline: EventPipeline;
-  readonly pipelineMetrics: PipelineMetrics;
-  readonly jobs: JobService;
-  readonly runner: JobRunner;
-  readonly principals: Principals;
-  readonly projects: Projects;
-  readonly settings: LiveSettings;
-  readonly idempotency: Idempotency;
-}
-
-export type EventsContext = EventsOwn & Pick<CoreServices, "audit">;
+export type EventsContext = Context<"pipeline" | "pipelineMetrics" | "jobs" | "runner" | "principals" | "projects">;
 
 /** No slug has this character. */
 const EVERY_PROJECT = "*";

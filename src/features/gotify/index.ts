@@ -1,4 +1,3 @@
 /** The part of `gotify` that the wiring may use. */
 
 export { gotifySealContext } from "./applications.ts";
-export { gotifyFeature } from "./routes.ts";

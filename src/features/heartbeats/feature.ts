@@ -18,7 +18,8 @@ export const heartbeats = feature("heartbeats", {
   needs: ["projects", "principals", "alerts"],
   open: ({ db, clock, log, metrics, box, auditKey, projects, alerts }) => ({
     heartbeats: new Heartbeats({
-      ...{ db, log, metrics, projects },
+      ...{ db, metrics, projects },
+      log: log.namespace("heartbeats"),
       wall: clock,
       ids: new PingIds(auditKey, box),
       submitAlerts: (inputs, options) => alerts.submit(inputs, options),

@@ -1,51 +1,13 @@
-import { type Clock, toRfc3339 } from "../../core/clock.ts";
+import { toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import type { SealedBox } from "../../core/sealed-box.ts";
-import type { Idempotency } from "../../http/idempotency.ts";
-import type { LiveSettings } from "../../http/live-settings.ts";
-import type { CoreServices } from "../../module/module-api.ts";
-import type { Database, Trx } from "../../store/database.ts";
+import type { Context } from "../../module/feature.ts";
+import type { Trx } from "../../store/database.ts";
 import type { MessageStatus } from "../../store/schema.ts";
-import type { StorageGuard } from "../../store/write-health.ts";
-import type { UserDirectory } from "../access/index.ts";
-import {
-  COMPLETED,
-  type JobControl,
-  type JobRunner,
-  type JobService,
-  LostLease,
-  type MovedJob,
-  PermanentError,
-  type RunningJob,
-} from "../jobs/index.ts";
+import { COMPLETED, LostLease, type MovedJob, PermanentError, type RunningJob } from "../jobs/index.ts";
 import type { MessageRow, Step, TrackedMessage } from "./queries.ts";
 import * as queries from "./queries.ts";
 
-/** Dependencies besides the services of every module. */
-export interface MessagesOwn {
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly box: SealedBox;
-  readonly runner: JobRunner;
-  readonly jobControl: JobControl;
-  readonly jobs: JobService;
-  readonly users: UserDirectory;
-  readonly storage: StorageGuard;
-  readonly settings: LiveSettings;
-  readonly idempotency: Idempotency;
-  readonly realtime: MessageStream;
-}
-
-interface MessageStream {
-  publish(
-    stream: { readonly kind: "messages"; readonly userId: string },
-    type: string,
-    data: unknown,
-    options: { readonly trx: Trx; readonly isAbridged?: boolean },
-  ): Promise<unknown>;
-}
-
-export type MessagesContext = MessagesOwn & Pick<CoreServices, "audit" | "log">;
+export type MessagesContext = Context<"runner" | "jobControl" | "jobs" | "users" | "realtime">;
 
 /** Limit of stored steps: an operator may retry a dead message any number of times. */
 const MAX_STEPS = 200;

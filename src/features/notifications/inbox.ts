@@ -1,24 +1,15 @@
 import { setImmediate } from "node:timers/promises";
-import type { Config } from "../../config/load.ts";
-import { type Clock, parseRfc3339, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { parseRfc3339, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { PermissionHolder, UserPrincipal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
-import type { Idempotency } from "../../http/idempotency.ts";
 import { checkShape } from "../../http/input.ts";
 import { cursorOf, isFarPage, MAX_PAGE_BYTES, pageBody, pageEntries, readPage } from "../../http/pagination.ts";
-import type { Route } from "../../http/route.ts";
 import { object } from "../../http/shapes.ts";
-import type { CoreServices, NotificationView, Page, PageInput } from "../../module/module-api.ts";
-import type { Committer } from "../../store/commit/committer.ts";
-import type { Database } from "../../store/database.ts";
+import type { Context } from "../../module/feature.ts";
+import type { NotificationView, Page, PageInput } from "../../module/module-api.ts";
 import type { FittingRows } from "../../store/sqlite/list-queries.ts";
-import type { StorageGuard } from "../../store/write-health.ts";
-import type { UserDirectory } from "../access/index.ts";
-import type { SoundServices } from "../sounds/index.ts";
-import type { RealtimeService } from "../streams/index.ts";
-import type { Notifier, ServedChannels } from "./notifier.ts";
 import * as queries from "./queries.ts";
 import {
   type ExportQuery,
@@ -30,24 +21,7 @@ import {
   type WebviewActionView,
 } from "./schema.ts";
 
-/** Dependencies besides the services of every module. */
-export interface NotificationsOwn {
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly config: Config;
-  readonly committer: Committer;
-  /** Routes of scheduled notifications, inserted between this feature's own. */
-  readonly scheduledRoutes: readonly Route[];
-  readonly channels: ServedChannels;
-  readonly users: UserDirectory;
-  readonly storage: StorageGuard;
-  readonly idempotency: Idempotency;
-  readonly sounds: SoundServices;
-  readonly realtime: RealtimeService;
-  readonly notify: Notifier;
-}
-
-export type NotificationsContext = NotificationsOwn & Pick<CoreServices, "events" | "audit">;
+export type NotificationsContext = Context<"scheduledRoutes" | "channels" | "users" | "sounds" | "realtime" | "notify">;
 
 const DEFAULT_MISSED = 100;
 /** Unread notifications are counted here up to this number, and by the scan thread beyond it. */

@@ -9,7 +9,7 @@ import { parseJson } from "../../http/input.ts";
 import { ANSWERS_LATER, type Method, Reply, type Route, route, undescribed } from "../../http/route.ts";
 import * as account from "./account.ts";
 import type { Visitor } from "./auth.ts";
-import { countVisitor, type NtfyOwn, PREFIX, requestOf, subscriberParts } from "./context.ts";
+import { countVisitor, type NtfyContext, PREFIX, requestOf, subscriberParts } from "./context.ts";
 import { NtfyError } from "./errors.ts";
 import { MAX_MESSAGE_BYTES } from "./message.ts";
 import { DISALLOWED_TOPICS, isTrue, type Parameters, parametersOf, requireTopic, requireTopics } from "./parameters.ts";
@@ -34,12 +34,12 @@ interface Call {
 
 /** The routes of the protocol. */
 export class NtfyApi {
-  readonly #own: NtfyOwn;
+  readonly #own: NtfyContext;
   readonly #account: account.AccountContext;
   /** Callers of requests, from before their bodies are read. */
   readonly #visitors = new WeakMap<Exchange, Visitor | Promise<Visitor>>();
 
-  constructor(own: NtfyOwn, accounts: account.AccountContext) {
+  constructor(own: NtfyContext, accounts: account.AccountContext) {
     this.#own = own;
     this.#account = accounts;
   }

@@ -1,57 +1,36 @@
-import type { Config } from "../../config/load.ts";
-import type { Clock } from "../../core/clock.ts";
-import type { Logger } from "../../core/log.ts";
-import type { BodyReader } from "../../http/body.ts";
 import type { Exchange } from "../../http/exchange.ts";
-import type { HttpKernel } from "../../http/kernel.ts";
-import type { LiveSettings } from "../../http/live-settings.ts";
-import type { Router } from "../../http/router.ts";
-import type { Connections } from "../../live/connections.ts";
-import type { Hub } from "../../live/hub.ts";
-import type { Database } from "../../store/database.ts";
-import type { Principals, Projects, UserDirectory } from "../access/index.ts";
+import type { Context } from "../../module/feature.ts";
 import type { Visitor } from "./auth.ts";
 import { parametersOf, requireTopics } from "./parameters.ts";
-import type { Ntfy } from "./service.ts";
 import { parseSince } from "./subscribe/positions.ts";
 import type { Request } from "./subscribe/subscriber.ts";
 import { filterOf, scopeOf } from "./subscribe/views.ts";
 
 /** What the routes and sockets of ntfy need. */
-export interface NtfyOwn {
-  readonly ntfy: Ntfy;
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly settings: LiveSettings;
-  readonly projects: Projects;
-  readonly principals: Principals;
-  readonly users: UserDirectory;
-  readonly kernel: HttpKernel;
-  readonly router: Router;
-  readonly bodies: Pick<BodyReader, "hold">;
-  readonly hub: Hub;
-  readonly connections: Connections;
-  readonly config: Config;
-}
+export type NtfyContext = Context<"ntfy" | "projects" | "principals" | "users">;
 
 export const PREFIX = "/ntfy";
 const MAX_SCHEDULED = 1000;
 
 /** What every subscriber needs. */
-export function subscriberParts({ ntfy, hub, connections, clock, log }: NtfyOwn) {
+export function subscriberParts({ ntfy, hub, connections, clock, log }: NtfyContext) {
   const { topics, auth, open } = ntfy;
   return { hub, connections, clock, log: log.namespace("ntfy"), topics, auth, open };
 }
 
 /** Counts a request by its caller or address. @throws RATE_LIMITED */
-export function countVisitor({ kernel }: NtfyOwn, exchange: Exchange, { principal }: Visitor): void {
+export function countVisitor({ kernel }: NtfyContext, exchange: Exchange, { principal }: Visitor): void {
   if (principal) kernel.limitPrincipal(exchange, principal);
   else kernel.limitAddress(exchange);
 }
 
 /** What a subscriber asks for. @throws NtfyError 40007, 40008, 40009, 40301 */
-export function requestOf({ ntfy, clock }: NtfyOwn, exchange: Exchange, visitor: Visitor, address: string): Request {
+export function requestOf(
+  { ntfy, clock }: NtfyContext,
+  exchange: Exchange,
+  visitor: Visitor,
+  address: string,
+): Request {
   const parameters = parametersOf(exchange);
   const list = exchange.params["topics"] ?? exchange.params["topic"] ?? "";
   const topics = ntfy.topics.requireReadable(requireTopics(list), visitor.principal);

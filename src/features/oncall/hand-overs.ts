@@ -138,7 +138,7 @@ async function sendNotice(context: OnCallContext, look: Look, user: string, { st
     ? ` You are away ${daysText(away)}: no swap or override is taken, so you stay on call on these days.`
     : "";
   const data = { start: toRfc3339(start), end: toRfc3339(end) };
-  const proof = await context.proofOf(trx, user);
+  const proof = await context.drills.proofOf(trx, user);
   await send(context, look, [user], { title, message: message + warning + (proof ? `\n\n${proof}` : ""), data });
 }
 

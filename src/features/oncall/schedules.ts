@@ -1,18 +1,14 @@
-import type { Config } from "../../config/load.ts";
-import { type Clock, DAY_MS, type EpochMs, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { DAY_MS, type EpochMs, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
 import type { PermissionHolder, Principal } from "../../core/principal.ts";
 import { createToken } from "../../core/tokens.ts";
 import { missingPermission } from "../../http/access.ts";
-import type { Idempotency } from "../../http/idempotency.ts";
 import { requireVersion } from "../../http/negotiation.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
-import type { CoreServices } from "../../module/module-api.ts";
-import { addEffect, type Database, type InTransaction, type ReadDb, type Trx } from "../../store/database.ts";
-import type { StorageGuard } from "../../store/write-health.ts";
-import { type Principals, type Projects, reauthorize, type UserDirectory } from "../access/index.ts";
-import type { Notifier } from "../notifications/index.ts";
+import type { Context } from "../../module/feature.ts";
+import { addEffect, type InTransaction, type ReadDb, type Trx } from "../../store/database.ts";
+import { reauthorize } from "../access/index.ts";
 import type { CalendarRow, ScheduleRow } from "./queries.ts";
 import * as queries from "./queries.ts";
 import { pastOf, spansOf } from "./roster.ts";
@@ -33,30 +29,12 @@ export interface OutsideFetch {
   }>;
 }
 
-/** Dependencies besides the services of every module. */
-export interface OnCallOwn {
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly config: Config;
-  readonly projects: Projects;
-  readonly principals: Principals;
-  readonly users: UserDirectory;
-  readonly storage: StorageGuard;
-  readonly notify: Notifier;
+export type OnCallContext = Context<
+  "projects" | "principals" | "users" | "notify" | "drills" | "policiesWithSchedule"
+> & {
   /** For answers of at most 1 MiB. */
   readonly fetch: OutsideFetch;
-  readonly idempotency: Idempotency;
-  /** The policies of all projects that name a schedule. */
-  policiesWith(
-    trx: Trx,
-    scheduleId: string,
-  ): Promise<readonly { readonly id: string; readonly projectId: string; readonly name: string }[]>;
-  publicUrl(): string;
-  /** A sentence on whether drills have shown that pages reach the user; null: no way is configured. */
-  proofOf(db: ReadDb | Trx, userId: string): Promise<string | null>;
-}
-
-export type OnCallContext = OnCallOwn & Pick<CoreServices, "audit" | "events" | "log">;
+};
 
 /** A schedule or its shifts changed: hand-overs and gaps are searched again after the commit. */
 export const DUE_EVENT = "oncall:due";
@@ -231,7 +209,7 @@ export function deleteSchedule(
 ): Promise<void> {
   return changeSchedule(context, principal, id, "oncall:write", async (trx, old) => {
     requireVersion(ifMatch, old.version);
-    const policies = await context.policiesWith(trx, id);
+    const policies = await context.policiesWithSchedule(trx, id);
     if (policies.length > 0 && !force) throw inUse(context, principal, policies);
     await trx.deleteFrom("oncall_schedules").where("id", "=", id).execute();
     const metadata = { projectId: old.projectId, version: old.version, policies: policies.map((each) => each.id) };
@@ -345,7 +323,7 @@ function viewsFor({ projects }: OnCallContext, principal: Principal) {
 function inUse(
   { projects }: OnCallContext,
   principal: PermissionHolder,
-  policies: Awaited<ReturnType<OnCallOwn["policiesWith"]>>,
+  policies: Awaited<ReturnType<OnCallContext["policiesWithSchedule"]>>,
 ): PrismError {
   const code = "ON_CALL_SCHEDULE_IN_USE";
   const shown = policies.filter(({ projectId }) => projects.has(principal, projectId, "events:read"));

@@ -11,7 +11,7 @@ import { isEncryptedChannel, isPresenceChannel, isUserId } from "../../live/prot
 import { MAX_WATCHLIST } from "../../live/protocols/pusher/pusher-message.ts";
 import type { PusherRegistry } from "../../live/protocols/pusher/pusher-registry.ts";
 import { maySubscribe } from "./channel-access.ts";
-import { type PusherOwn, sharedSecretOf, signChannel, signUser } from "./pusher-app.ts";
+import { type PusherContext, sharedSecretOf, signChannel, signUser } from "./pusher-app.ts";
 import { ChannelName, SocketId } from "./schema.ts";
 
 /** What Pusher's clients send; whatever they send besides is theirs. */
@@ -62,7 +62,13 @@ const FORM_OR_JSON = { types: ["application/json", "application/x-www-form-urlen
  * What lets a client of Pusher into private and presence channels (docs/pusher.md): GET
  * reads the query, POST a form or JSON.
  */
-export function pusherAuthRoutes({ projects, channelAuthorizers, pusher, pusherRegistry, config }: PusherOwn): Route[] {
+export function pusherAuthRoutes({
+  projects,
+  channelAuthorizers,
+  pusher,
+  pusherRegistry,
+  config,
+}: PusherContext): Route[] {
   const common = {
     path: PATH,
     summary: "Sign the subscription of a Pusher client to a private or presence channel",
@@ -114,7 +120,7 @@ export function pusherAuthRoutes({ projects, channelAuthorizers, pusher, pusherR
  * What lets a client of Pusher sign in as the caller: for `sendToUser`, watchlists, and the end of
  * all of a user's connections.
  */
-export function pusherUserAuthRoute({ pusher, pusherRegistry }: PusherOwn): Route {
+export function pusherUserAuthRoute({ pusher, pusherRegistry }: PusherContext): Route {
   return route({
     path: USER_PATH,
     aliases: ["/pusher/user-auth"],

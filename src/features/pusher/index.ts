@@ -10,7 +10,6 @@ export {
 export {
   openPusherApp,
   type PusherApp,
-  type PusherOwn,
   rotatePusherSecret,
   signChannel,
   signUser,

@@ -1,17 +1,9 @@
 import { createHash, createHmac, randomBytes, randomInt } from "node:crypto";
 import type { Config } from "../../config/load.ts";
-import type { Clock } from "../../core/clock.ts";
-import type { Connections } from "../../live/connections.ts";
-import type { Hub } from "../../live/hub.ts";
-import type { PusherRegistry } from "../../live/protocols/pusher/pusher-registry.ts";
+import type { Context } from "../../module/feature.ts";
 import type { CoreServices } from "../../module/module-api.ts";
-import type { Database, InTransaction } from "../../store/database.ts";
 import { type OwnSecretParts, ownSecret, storeSecret } from "../../store/own-secret.ts";
 import { PUSHER_APP_SETTING } from "../../store/sealed-settings.ts";
-import type { StorageGuard } from "../../store/write-health.ts";
-import type { Projects } from "../access/index.ts";
-import type { AuditService } from "../audit/index.ts";
-import type { ChannelAuthorizers } from "./channel-access.ts";
 
 /** Credentials of an app of Pusher Channels; clients know all but the secret. */
 export interface PusherApp {
@@ -44,7 +36,9 @@ export function ownPusherApp(parts: OwnSecretParts): Promise<PusherApp> {
  * Requires the data directory's lock: a running server would keep using the old secret.
  * @throws UnsealError
  */
-export async function rotatePusherSecret(parts: OwnSecretParts & { readonly audit: AuditService }): Promise<PusherApp> {
+export async function rotatePusherSecret(
+  parts: OwnSecretParts & { readonly audit: CoreServices["audit"] },
+): Promise<PusherApp> {
   const { database, audit } = parts;
   const old = await ownPusherApp(parts);
   const rotated = { ...old, secret: makeSecret() };
@@ -107,29 +101,14 @@ export interface TriggeredEntry {
   readonly correlationId: string;
 }
 
-interface WebhookRequest {
+/** A call of Pusher's webhooks. */
+export interface WebhookRequest {
   readonly method: "POST";
   readonly headers: Readonly<Record<string, string>>;
   readonly body: Buffer;
   readonly signal: AbortSignal;
 }
 
-/** Dependencies besides the services of every module. */
-export interface PusherOwn {
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly config: Config;
-  readonly hub: Hub;
-  readonly connections: Connections;
-  readonly storage: StorageGuard;
-  readonly pusher: PusherApp;
-  readonly projects: Projects;
-  readonly channelAuthorizers: ChannelAuthorizers;
-  readonly pusherRegistry: PusherRegistry;
-  /** Stores entries and sends them to the channels' subscribers. */
-  readonly realtime: { publishAll(entries: readonly TriggeredEntry[], options: InTransaction): Promise<unknown> };
-  /** Calls a URL of Pusher's webhooks. @throws PermanentError for a refused URL, Error to retry */
-  callWebhook(url: string, request: WebhookRequest): Promise<{ readonly status: number }>;
-}
-
-export type PusherContext = PusherOwn & Pick<CoreServices, "scheduler" | "events" | "log">;
+export type PusherContext = Context<
+  "pusher" | "projects" | "channelAuthorizers" | "pusherRegistry" | "realtime" | "modules" | "outside"
+>;

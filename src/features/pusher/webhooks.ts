@@ -4,8 +4,9 @@ import type { Clock } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
 import { VERSION } from "../../core/runtime.ts";
 import type { PusherHappening } from "../../live/protocols/pusher/pusher-registry.ts";
+import type { CoreServices } from "../../module/module-api.ts";
 import { PermanentError } from "../jobs/index.ts";
-import type { PusherContext } from "./pusher-app.ts";
+import type { PusherContext, WebhookRequest } from "./pusher-app.ts";
 
 /** As at Pusher: a return within this time cancels the departure. */
 const GRACE_MS = 3000;
@@ -92,7 +93,11 @@ interface Batch {
   readonly events: readonly PusherHappening[];
 }
 
-type Feed = Pick<PusherContext, "db" | "scheduler" | "config" | "log" | "clock" | "pusher" | "callWebhook">;
+interface Feed extends Pick<PusherContext, "db" | "config" | "log" | "clock" | "pusher"> {
+  readonly scheduler: Pick<CoreServices["scheduler"], "handle" | "add">;
+  /** Calls a URL of Pusher's webhooks. @throws PermanentError for a refused URL, Error to retry */
+  callWebhook(url: string, request: WebhookRequest): Promise<{ readonly status: number }>;
+}
 
 /**
  * Pusher's webhooks: batches of channel events. A batch is sent at once without a write; a failed

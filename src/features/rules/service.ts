@@ -1,22 +1,15 @@
-import type { Config } from "../../config/load.ts";
-import { type Clock, DAY_MS, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { DAY_MS, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import { checkShape } from "../../http/input.ts";
-import type { LiveSettings } from "../../http/live-settings.ts";
 import { requireVersion } from "../../http/negotiation.ts";
 import { pageBody, readPage } from "../../http/pagination.ts";
-import type { ServedChannels } from "../../http/shapes.ts";
-import type { WorkBudget } from "../../http/work-budget.ts";
-import type { CoreServices } from "../../module/module-api.ts";
-import { addEffect, type Database } from "../../store/database.ts";
-import type { Projects, UserDirectory } from "../access/index.ts";
-import type { SoundServices } from "../sounds/index.ts";
-import type { RuleBook } from "./deciding/rule-book.ts";
+import type { Context } from "../../module/feature.ts";
+import { addEffect } from "../../store/database.ts";
 import { COUNTED_AS } from "./deciding/rule-stats.ts";
 import { importRules } from "./import-rules.ts";
-import { conditionWarnings, type RuleEvent } from "./language/language.ts";
+import { conditionWarnings } from "./language/language.ts";
 import * as queries from "./queries.ts";
 import {
   allowedRow,
@@ -38,24 +31,7 @@ import {
 } from "./schema.ts";
 import { countsView, ruleView } from "./view.ts";
 
-/** Dependencies besides the services of every module. */
-export interface RulesOwn {
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly config: Config;
-  readonly rules: RuleBook;
-  readonly channels: ServedChannels;
-  readonly projects: Projects;
-  readonly users: UserDirectory;
-  readonly settings: LiveSettings;
-  readonly sounds: SoundServices;
-  /** Trials and backtests are charged to who asks for them. */
-  readonly work: WorkBudget;
-  /** Builds an event as ingest would. @throws VALIDATION_FAILED */
-  trialEvent(value: Readonly<Record<string, unknown>>, projectId: string, now: number): RuleEvent;
-}
-
-export type RulesContext = RulesOwn & Pick<CoreServices, "events" | "audit">;
+export type RulesContext = Context<"rules" | "channels" | "projects" | "users" | "sounds" | "trialEvent">;
 
 // A rule, its version and its audit row are one transaction.
 

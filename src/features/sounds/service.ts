@@ -1,32 +1,13 @@
-import type { Config } from "../../config/load.ts";
-import { type Clock, toRfc3339 } from "../../core/clock.ts";
+import { toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
-import type { BodyReader } from "../../http/body.ts";
-import type { LiveSettings } from "../../http/live-settings.ts";
 import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
-import type { CoreServices } from "../../module/module-api.ts";
-import type { Database, ReadDb, Trx } from "../../store/database.ts";
-import type { StorageGuard } from "../../store/write-health.ts";
-import type { JobRunner, JobService } from "../jobs/index.ts";
-import type { SoundServices } from "./open-sounds.ts";
+import type { Context } from "../../module/feature.ts";
+import type { ReadDb, Trx } from "../../store/database.ts";
 import * as queries from "./queries.ts";
 import type { ListQuery, UploadedSound } from "./upload.ts";
 
-/** Dependencies besides the services of every module. */
-export interface SoundsOwn {
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly config: Config;
-  readonly bodies: BodyReader;
-  readonly runner: JobRunner;
-  readonly jobs: JobService;
-  readonly storage: StorageGuard;
-  readonly settings: LiveSettings;
-  readonly sounds: SoundServices;
-}
-
-export type SoundsContext = SoundsOwn & Pick<CoreServices, "audit" | "log">;
+export type SoundsContext = Context<"runner" | "jobs" | "sounds">;
 
 const DEFAULT_TTL_MS = 3_600_000;
 const MAX_NAMED_RULES = 50;

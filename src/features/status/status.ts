@@ -1,26 +1,17 @@
 import { statSync } from "node:fs";
 import { sql } from "kysely";
-import type { Config } from "../../config/load.ts";
-import { type Clock, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { withinOr } from "../../core/promises.ts";
 import { VERSION } from "../../core/runtime.ts";
-import type { HttpKernel } from "../../http/kernel.ts";
 import { Reply } from "../../http/route.ts";
-import type { Connections } from "../../live/connections.ts";
+import type { Context } from "../../module/feature.ts";
 import type { ReadDb } from "../../store/database.ts";
 import type { OutsideChannel } from "../../store/schema.ts";
-import type { Store } from "../../store/store.ts";
-import type { StorageGuard, WriteProblem } from "../../store/write-health.ts";
-import type { Projects } from "../access/index.ts";
-import { type Channels, type Circuits, failingWays, type PageSender } from "../delivery/index.ts";
+import type { WriteProblem } from "../../store/write-health.ts";
+import { failingWays } from "../delivery/index.ts";
 import { unprovenPeople } from "../drill/index.ts";
-import type { Backlog, EventConsumers, EventPipeline } from "../events/index.ts";
-import { type QueueParts, queueViews } from "../jobs/index.ts";
-import type { LoadedModules } from "../plugins/index.ts";
-import type { PusherApp } from "../pusher/index.ts";
-import type { RuleBook } from "../rules/index.ts";
-import type { ServerWatch } from "../watch/index.ts";
+import { queueViews } from "../jobs/index.ts";
 
 const PROBE_EVERY_MS = 1000;
 /** A database that takes longer is of no use to clients, and probes have timed out. */
@@ -32,15 +23,8 @@ interface Probe {
   readonly latencyMs: number;
 }
 
-/** Sources of the server's health. */
-export interface HealthParts {
-  readonly clock: Clock;
-  readonly startedAt: number;
-  readonly kernel: HttpKernel;
-  readonly storage: StorageGuard;
-  readonly store: Store;
-  readonly backlog: Backlog;
-}
+/** What probes look at. */
+type HealthParts = Pick<Context<"backlog">, "clock" | "startedAt" | "kernel" | "storage" | "store" | "backlog">;
 
 interface RunningProbe {
   readonly startedAt: number;
@@ -132,34 +116,16 @@ function probeOf(problem: WriteProblem | null, startedAt: number): Probe {
   return { ok: problem === null, database: problem ?? "ok", latencyMs };
 }
 
-/** Sources of the operators' status besides health. */
-export interface StatusParts {
-  readonly config: Config;
-  readonly projects: Pick<Projects, "readable" | "storage">;
-  readonly queues: QueueParts;
-  readonly channels: Channels;
-  readonly circuits: Circuits;
-  readonly pages: PageSender;
-  readonly pusher: PusherApp;
-  readonly loaded: LoadedModules;
-  readonly connections: Connections;
-  readonly consumers: EventConsumers;
-  readonly rules: RuleBook;
-  readonly pipeline: EventPipeline;
-  readonly watch: ServerWatch;
-  /** Problems, for an operator. */
-  warnings(): readonly string[];
-}
+export type StatusParts = Context<
+  | ("projects" | "runner" | "channels" | "circuits" | "pages" | "pusher" | "loaded" | "consumers" | "rules")
+  | ("pipeline" | "watch" | "backlog" | "ownWarnings" | "auditHead")
+>;
 
 /** The operators' overview. Ways and people of projects that the caller does not see have no names. */
-export async function systemStatus(
-  health: Health,
-  { store, storage, backlog, clock }: HealthParts,
-  parts: StatusParts,
-  caller: PermissionHolder,
-) {
+export async function systemStatus(health: Health, parts: StatusParts, caller: PermissionHolder) {
   const reader = { userId: caller.userId, projectIds: parts.projects.readable(caller, "project:read") };
-  const { config, circuits, pages, queues, loaded, connections, consumers, rules, pipeline } = parts;
+  const { config, circuits, pages, loaded, connections, consumers, rules, pipeline } = parts;
+  const { db, store, storage, backlog, clock, auditHead } = parts;
   const { databaseBytes, walBytes } = store.sizes();
   const { status, version, uptimeMs, checks } = await health.report();
   return {
@@ -185,23 +151,24 @@ export async function systemStatus(
     apns: channelStatus(parts, "apns"),
     webpush: channelStatus(parts, "webpush"),
     paused: circuits.paused().map(({ channel, target, state }) => ({ channel, target, state })),
-    ways: (await failingWays(pages, queues.db.scan, clock, reader)).map(
-      ({ target: _, isHidden: _hidden, since, ...way }) => ({ ...way, since: toRfc3339(since) }),
-    ),
-    unproven: (await unprovenPeople(queues.db.scan, clock.now())).map(({ userId, name, takesPart }) => ({
+    ways: (await failingWays(pages, db.scan, clock, reader)).map(({ target: _, isHidden: _hidden, since, ...way }) => ({
+      ...way,
+      since: toRfc3339(since),
+    })),
+    unproven: (await unprovenPeople(db.scan, clock.now())).map(({ userId, name, takesPart }) => ({
       name: reader.projectIds === null || userId === reader.userId ? name : "another user",
       takesPart,
     })),
-    pages: { waiting: pages.waiting, incidentsUnreached: pages.hasWays ? await countUnreached(queues.db.scan) : 0 },
+    pages: { waiting: pages.waiting, incidentsUnreached: pages.hasWays ? await countUnreached(db.scan) : 0 },
     modules: loaded.list().map(({ name, version, state, error }) => ({ name, version, state, error })),
-    queues: await queueViews(parts.queues),
+    queues: await queueViews(parts),
     realtime: { connections: connections.counts },
     consumers: [{ name: "rule-engine", lag: backlog.lag() }, ...consumers.lags()],
-    fullProjects: await fullProjects(queues.db.scan, parts.projects, reader.projectIds),
+    fullProjects: await fullProjects(db.scan, parts.projects, reader.projectIds),
     rules: { active: rules.size },
     ingest: { pendingBytes: pipeline.pendingBytes },
     watch: parts.watch.view(),
-    warnings: parts.warnings(),
+    warnings: [...parts.ownWarnings(), ...(auditHead.warning === null ? [] : [auditHead.warning])],
   };
 }
 

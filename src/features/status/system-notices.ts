@@ -1,10 +1,6 @@
 import type { Logger } from "../../core/log.ts";
-import type { CoreServices } from "../../module/module-api.ts";
-import type { StorageGuard } from "../../store/write-health.ts";
-import type { Circuits } from "../delivery/index.ts";
-import type { JobRunner } from "../jobs/index.ts";
-import type { LoadedModules } from "../plugins/index.ts";
-import type { NewEntry, RealtimeService } from "../streams/index.ts";
+import type { Context } from "../../module/feature.ts";
+import type { NewEntry } from "../streams/index.ts";
 
 /** Type and data of an entry of the stream `system`. */
 type Notice = readonly [type: string, data: Readonly<Record<string, unknown>>];
@@ -22,15 +18,7 @@ const MAX_DEAD_REPORTED = 50;
 const MAX_WAITING = 1000;
 
 /** Its sources and its target. */
-export interface NoticeParts {
-  readonly runner: JobRunner;
-  readonly circuits: Circuits;
-  readonly storage: StorageGuard;
-  readonly loaded: LoadedModules;
-  readonly realtime: RealtimeService;
-  /** Whether a client follows the stream. */
-  isFollowed(): boolean;
-}
+type NoticeParts = Context<"runner" | "circuits" | "loaded" | "realtime">;
 
 /**
  * Writes the stream `system` (docs/realtime.md): what an operator wants to know at once. Once a
@@ -49,7 +37,8 @@ export class SystemNotices {
   #timer: NodeJS.Timeout | null = null;
   #writing: Promise<void> | null = null;
 
-  constructor(parts: NoticeParts, { events, log }: Pick<CoreServices, "events" | "log">) {
+  constructor(parts: NoticeParts) {
+    const { events, log } = parts;
     this.#parts = parts;
     this.#log = log.namespace("system");
     events.on("system:ready", () => {
@@ -59,6 +48,11 @@ export class SystemNotices {
     });
     events.on("job:dead", (job) => this.#died(job));
     events.on("system:stopping", () => this.#stop());
+  }
+
+  #isFollowed(): boolean {
+    const { hub } = this.#parts;
+    return hub.hasListeners({ kind: "system" }) || hub.isFollowed("system");
   }
 
   #died(job: unknown): void {
@@ -85,7 +79,7 @@ export class SystemNotices {
     for (const [key, { ended }] of this.#known) if (!conditions.has(key)) this.#waiting.push(ended);
     this.#known = conditions;
     const changes = this.#parts.runner.takeChanges();
-    if (changes && this.#parts.isFollowed()) this.#waiting.push(["jobs.changed", changes]);
+    if (changes && this.#isFollowed()) this.#waiting.push(["jobs.changed", changes]);
     return this.#write();
   }
 

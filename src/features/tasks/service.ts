@@ -1,16 +1,15 @@
 import { type Selectable, sql } from "kysely";
-import { type Clock, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
 import type { PermissionHolder, UserPrincipal } from "../../core/principal.ts";
 import { sha256Hex } from "../../core/tokens.ts";
 import { missingPermission, requireAccount } from "../../http/access.ts";
-import type { Idempotency } from "../../http/idempotency.ts";
 import { requireVersion, tagOf } from "../../http/negotiation.ts";
 import { isFarPage, type PageBody, type PageRequest, pageBody, readPage } from "../../http/pagination.ts";
 import { jsonOf } from "../../http/route.ts";
-import type { CoreServices } from "../../module/module-api.ts";
-import { addEffect, type Database, type ReadDb, type Trx } from "../../store/database.ts";
+import type { Context } from "../../module/feature.ts";
+import { addEffect, type ReadDb, type Trx } from "../../store/database.ts";
 import type { TaskStatus, TasksTable } from "../../store/schema.ts";
 import {
   bytesOf,
@@ -20,21 +19,10 @@ import {
   holdsText,
   type RowBytes,
 } from "../../store/sqlite/list-queries.ts";
-import type { StorageGuard } from "../../store/write-health.ts";
-import { type KeptAnswer, keptAnswer, type ReadCaches, type UserDirectory } from "../access/index.ts";
+import { type KeptAnswer, keptAnswer } from "../access/index.ts";
 import { type CreateTask, type ListTasks, MAX_TASKS, type SortField, type UpdateTask } from "./schema.ts";
 
-/** Dependencies besides the services of every module. */
-export interface TasksOwn {
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly users: UserDirectory;
-  readonly reads: ReadCaches;
-  readonly storage: StorageGuard;
-  readonly idempotency: Idempotency;
-}
-
-export type TasksContext = TasksOwn & Pick<CoreServices, "realtime">;
+export type TasksContext = Context<"users" | "reads" | "realtime">;
 
 type TaskRow = Selectable<TasksTable>;
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { PrismError } from "../../../src/core/errors.ts";
-import { requireBody, requireSignature } from "../../../src/features/pusher/routes.ts";
+import { requireBody, requireSignature } from "../../../src/features/pusher/feature.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { LogLines } from "../../helpers/log-lines.ts";
 import { startPrism } from "../../helpers/prism.ts";

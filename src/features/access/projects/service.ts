@@ -1,48 +1,26 @@
 import type { Selectable } from "kysely";
-import type { Config } from "../../../config/load.ts";
-import type { Clock } from "../../../core/clock.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
 import { DEFAULT_KEY_SCOPES, type KeyScope, type Permission } from "../../../core/permissions.ts";
 import type { PermissionHolder, Principal } from "../../../core/principal.ts";
 import { hasTokenScope, missingPermission } from "../../../http/access.ts";
-import type { LiveSettings } from "../../../http/live-settings.ts";
 import { requireVersion } from "../../../http/negotiation.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
 import type { RateLimiter } from "../../../http/rate-limiter.ts";
-import type { WorkBudget } from "../../../http/work-budget.ts";
-import type { CoreServices } from "../../../module/module-api.ts";
-import type { Database } from "../../../store/database.ts";
+import type { Context } from "../../../module/feature.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import type { Schema } from "../../../store/schema.ts";
 import type { AuditEntry } from "../../audit/index.ts";
-import type { JobRunner, JobService } from "../../jobs/index.ts";
-import type { Principals } from "../authenticate/principals.ts";
-import { changeProject, type Projects } from "../authorize.ts";
-import { type AccountContext, recordChange } from "../context.ts";
-import type { UserDirectory } from "../users/user-directory.ts";
+import { changeProject } from "../authorize.ts";
+import { recordChange } from "../context.ts";
 import { createKey, type IssuedKey, revokeKey, rotateKey } from "./keys.ts";
 import * as queries from "./queries.ts";
 import type { CreateKey, CreateProject, ListProjects, ProjectSettings, UpdateProject } from "./schema.ts";
 
-/** Dependencies besides the services of every module. */
-export interface ProjectsOwn {
-  readonly accounts: AccountContext;
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly config: Config;
-  readonly runner: JobRunner;
-  readonly jobs: JobService;
-  readonly principals: Principals;
-  readonly projects: Projects;
-  readonly users: UserDirectory;
-  readonly settings: LiveSettings;
-  readonly work: WorkBudget;
-}
-
-export type ProjectsContext = ProjectsOwn &
-  Pick<CoreServices, "events" | "audit"> & { readonly inviteLimiter: RateLimiter };
+export type ProjectsContext = Context<"accounts" | "runner" | "jobs" | "principals" | "projects" | "users"> & {
+  readonly inviteLimiter: RateLimiter;
+};
 
 type Settings = Readonly<Record<string, unknown>>;
 

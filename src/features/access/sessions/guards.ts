@@ -1,35 +1,14 @@
-import type { Config } from "../../../config/load.ts";
 import { isHttps } from "../../../config/public-url.ts";
 import type { Bucket } from "../../../core/bucket.ts";
-import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { addressGroup, coarseAddressGroup } from "../../../http/client-address.ts";
 import type { Exchange } from "../../../http/exchange.ts";
-import type { HttpKernel } from "../../../http/kernel.ts";
 import type { LiveSettings } from "../../../http/live-settings.ts";
 import { RateLimiter, requireAllowed } from "../../../http/rate-limiter.ts";
-import type { PusherRegistry } from "../../../live/protocols/pusher/pusher-registry.ts";
-import type { CoreServices } from "../../../module/module-api.ts";
-import type { Database } from "../../../store/database.ts";
-import type { AccountContext } from "../context.ts";
-import type { UserDirectory } from "../users/user-directory.ts";
+import type { Context } from "../../../module/feature.ts";
 import { WIDE_NETWORK_FACTOR } from "./login-backoff.ts";
 
-/** Dependencies besides the services of every module. */
-export interface AuthOwn {
-  readonly accounts: AccountContext;
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly config: Config;
-  readonly kernel: HttpKernel;
-  allowsOrigin(origin: string): boolean;
-  readonly users: UserDirectory;
-  readonly settings: LiveSettings;
-  readonly devUserId: string | null;
-  readonly pusherRegistry: PusherRegistry;
-}
-
-export type AuthContext = AuthOwn & Pick<CoreServices, "audit" | "log">;
+export type AuthContext = Context<"accounts" | "users" | "devUserId" | "pusherRegistry">;
 
 /** Counted separately: requests for mails never use up the attempts of logins. */
 type Purpose = "login" | "mail";

@@ -1,6 +1,4 @@
 import * as v from "valibot";
-import type { Config } from "../../../config/load.ts";
-import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import { decodeUtf8 } from "../../../core/json-text.ts";
@@ -10,14 +8,9 @@ import type { Exchange } from "../../../http/exchange.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
 import { type Route, route } from "../../../http/route.ts";
 import { doc, example, named, object, pageOf, queryBoolean } from "../../../http/shapes.ts";
-import type { PusherRegistry } from "../../../live/protocols/pusher/pusher-registry.ts";
-import type { CoreServices } from "../../../module/module-api.ts";
-import type { Database } from "../../../store/database.ts";
-import type { Principals } from "../authenticate/principals.ts";
+import type { Context } from "../../../module/feature.ts";
 import { granterOf, permissionsOf, requireHeld, rolesByName } from "../authorize.ts";
-import type { AccountContext } from "../context.ts";
 import { requireStrong } from "../passwords/password-text.ts";
-import type { ReadCaches } from "../read-caches.ts";
 import { createOneTimeToken } from "../sessions/mail-links.ts";
 import { createUser } from "./create-user.ts";
 import { type AccountFormat, EXISTING, Imported, importAccounts, readAccounts } from "./import-accounts.ts";
@@ -45,18 +38,7 @@ import {
 } from "./schema.ts";
 import { approveUser, rejectUser, removeUser, signOutUser, unlockUser, updateUser } from "./user-lifecycle.ts";
 
-/** What the feature needs besides the services of every module. */
-export interface UsersOwn {
-  readonly accounts: AccountContext;
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly config: Config;
-  readonly principals: Principals;
-  readonly reads: ReadCaches;
-  readonly pusherRegistry: PusherRegistry;
-}
-
-export type UsersContext = UsersOwn & Pick<CoreServices, "audit">;
+export type UsersContext = Context<"accounts" | "principals" | "reads" | "pusherRegistry">;
 
 type NewAccount = v.InferOutput<typeof CreateBody>;
 

@@ -1,36 +1,24 @@
 import { sql } from "kysely";
-import { type Clock, toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
+import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import type { PermissionHolder, Principal } from "../../../core/principal.ts";
 import { cursorOf, type PageRequest, pageBody, readPage } from "../../../http/pagination.ts";
-import type { Database, ReadDb } from "../../../store/database.ts";
-import type { Projects } from "../../access/index.ts";
-import type { AuditTrail } from "../../audit/index.ts";
+import type { Context } from "../../../module/feature.ts";
+import type { ReadDb } from "../../../store/database.ts";
 import { namedSeverity, SEVERITIES } from "../incidents/notice-text.ts";
 import { mayReadAlert } from "../incidents/paged.ts";
 import { fingerprintOf } from "../model/fingerprint.ts";
 import { sortedLabels } from "../model/labels.ts";
 import { parseMatchers } from "../model/matchers.ts";
 import { compileMatchers } from "../model/matching.ts";
-import { isWithheld, type Withheld } from "../silences/withholding.ts";
+import { isWithheld } from "../silences/withholding.ts";
 import type { AlertInput, AlertRow, AlertView } from "../types.ts";
 import { StoredAlert } from "./alert-book.ts";
-import type { Alerts } from "./alerts.ts";
 import type { ListAlerts, PostAlerts, PostedAlert } from "./schema.ts";
 import { reporterOf } from "./senders.ts";
 
-/** Dependencies besides the services of every module. */
-export interface AlertsOwn {
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly projects: Projects;
-  readonly alerts: Alerts;
-  /** What withholds the notifications of a firing alert now. */
-  readonly withheldBy: (alert: AlertView) => Withheld;
-}
-
-export type AlertsContext = AlertsOwn & { readonly audit: AuditTrail };
+export type AlertsContext = Context<"projects" | "alerts" | "withheldBy">;
 
 const DEFAULT_LIMIT = 100;
 /** Rows of the table that one request examines: a rare label is found by following the cursor. */
@@ -250,7 +238,7 @@ function liveView({ withheldBy }: AlertsContext, alert: AlertView) {
 }
 
 /** What withholds an alert now; null: nothing, or it does not fire. */
-export function withheldNow(withheldBy: AlertsOwn["withheldBy"], alert: AlertView) {
+export function withheldNow(withheldBy: AlertsContext["withheldBy"], alert: AlertView) {
   if (alert.state !== "firing") return null;
   const withheld = withheldBy(alert);
   if (!isWithheld(withheld)) return null;

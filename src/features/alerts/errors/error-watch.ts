@@ -1,17 +1,12 @@
-import type { Database as Sqlite } from "better-sqlite3";
 import { sql } from "kysely";
-import type { Clock, EpochMs } from "../../../core/clock.ts";
+import type { EpochMs } from "../../../core/clock.ts";
 import { deferred } from "../../../core/promises.ts";
 import { isOwnEvent } from "../../../core/vocabulary.ts";
-import type { LiveSettings } from "../../../http/live-settings.ts";
-import type { CoreServices } from "../../../module/module-api.ts";
-import type { Database, ReadDb, Trx } from "../../../store/database.ts";
-import type { Projects, UserDirectory } from "../../access/index.ts";
+import type { Context } from "../../../module/feature.ts";
+import type { ReadDb, Trx } from "../../../store/database.ts";
 import { firstSeqSince, IS_ERROR_ROW, IS_IN_ALERT, IS_OF_PRODUCER, isErrorEvent } from "../../events/index.ts";
-import type { JobRunner, JobService } from "../../jobs/index.ts";
-import type { Announcer, Notifier, Observer } from "../../notifications/index.ts";
+import type { Observer } from "../../notifications/index.ts";
 import { type IncomingEvent, MatchCounts } from "../../rules/index.ts";
-import type { Silences } from "../silences/silences.ts";
 
 const MARK = "alert:";
 
@@ -144,22 +139,7 @@ export function burstLabels(project: string, source: string | null): Readonly<Re
   return { alertname: "ErrorBurst", project, severity: "error", ...(source === null ? {} : { source }) };
 }
 
-/** Dependencies besides the services of every module. */
-export interface AlertsOwn {
-  readonly db: Database;
-  readonly reader: Sqlite;
-  readonly clock: Clock;
-  readonly runner: JobRunner;
-  readonly jobs: JobService;
-  readonly announcer: Announcer;
-  readonly projects: Projects;
-  readonly users: UserDirectory;
-  readonly settings: LiveSettings;
-  readonly notify: Notifier;
-  readonly silences: Pick<Silences, "silencing">;
-}
-
-export type AlertsContext = AlertsOwn & Pick<CoreServices, "log">;
+export type AlertsContext = Context<"runner" | "jobs" | "announcer" | "projects" | "users" | "notify" | "silences">;
 
 const PAGE = 5000;
 /** Limit of errors that wait until earlier ones are loaded. */

@@ -30,7 +30,7 @@ import {
 } from "../../../store/sqlite/list-queries.ts";
 import { type Projects, userNames } from "../../access/index.ts";
 import type { PageRow } from "../../delivery/index.ts";
-import { type AlertsOwn, withheldNow } from "../book/service.ts";
+import { type AlertsContext, withheldNow } from "../book/service.ts";
 import type { Policies } from "../policies/policies.ts";
 import type { AlertView } from "../types.ts";
 import type { Actor, AlertsOfIncidents } from "./context.ts";
@@ -126,7 +126,7 @@ export interface IncidentsContext {
   readonly policies: Policies;
   readonly incidents: Incidents;
   readonly alerts: AlertsOfIncidents;
-  readonly withheldBy: AlertsOwn["withheldBy"];
+  readonly withheldBy: AlertsContext["withheldBy"];
 }
 
 /** Dependencies of {@link withheldOf}. */

@@ -1,14 +1,12 @@
 import { redactText } from "../../../config/logger.ts";
-import { type Clock, toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
+import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import { cursorOf, pageBody, readPage } from "../../../http/pagination.ts";
 import type { Channel } from "../../../http/shapes.ts";
-import type { CoreServices } from "../../../module/module-api.ts";
+import type { Context } from "../../../module/feature.ts";
 import type { Database, Trx } from "../../../store/database.ts";
 import type { OutsideChannel } from "../../../store/schema.ts";
-import type { JobControl, JobService } from "../../jobs/index.ts";
-import type { RuleBook } from "../../rules/index.ts";
 import { type NotificationFacts, PROJECT_RECIPIENT } from "../channel.ts";
 import type { Channels } from "../channels.ts";
 import type { CircuitFacts, Circuits } from "../circuits.ts";
@@ -26,18 +24,7 @@ import {
   type RetryDeliveries,
 } from "./schema.ts";
 
-/** Dependencies besides the services of every module. */
-export interface DeliveriesOwn {
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly channels: Channels;
-  readonly circuits: Circuits;
-  readonly jobs: JobService;
-  readonly jobControl: JobControl;
-  readonly rules: Pick<RuleBook, "recipientPage">;
-}
-
-export type DeliveriesContext = DeliveriesOwn & Pick<CoreServices, "audit">;
+export type DeliveriesContext = Context<"channels" | "circuits" | "jobs" | "jobControl" | "rules">;
 
 /** @throws INVALID_CURSOR, VALIDATION_FAILED */
 export async function listDeliveries(

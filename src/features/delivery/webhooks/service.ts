@@ -1,19 +1,15 @@
-import type { Config } from "../../../config/load.ts";
 import { redactText } from "../../../config/logger.ts";
-import { type Clock, toRfc3339 } from "../../../core/clock.ts";
+import { toRfc3339 } from "../../../core/clock.ts";
 import { limitReached, PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
 import { type PermissionHolder, personKey } from "../../../core/principal.ts";
-import type { SealedBox } from "../../../core/sealed-box.ts";
 import { Slots } from "../../../core/slots.ts";
 import { missingPermission, requireAccount } from "../../../http/access.ts";
-import type { LiveSettings } from "../../../http/live-settings.ts";
 import { requireVersion } from "../../../http/negotiation.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
-import type { CoreServices } from "../../../module/module-api.ts";
-import { addEffect, type Database, type ReadDb, type Trx } from "../../../store/database.ts";
-import type { StorageGuard } from "../../../store/write-health.ts";
-import { findProject, type Projects } from "../../access/index.ts";
+import type { Context } from "../../../module/feature.ts";
+import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import { findProject } from "../../access/index.ts";
 import { notificationView, UNTOUCHED } from "../../notifications/index.ts";
 import { asPrevious, callWebhook, newSecret, type WebhookRow } from "../channels/webhook/message.ts";
 import * as queries from "../channels/webhook/queries.ts";
@@ -28,19 +24,8 @@ import {
   webhookView,
 } from "./schema.ts";
 
-/** Dependencies besides the services of every module. */
-export interface WebhooksOwn {
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly config: Config;
-  readonly box: SealedBox;
-  readonly projects: Projects;
-  readonly storage: StorageGuard;
-  readonly settings: LiveSettings;
-}
-
 /** A webhook's change and its audit row share a transaction. */
-export type WebhooksContext = WebhooksOwn & Pick<CoreServices, "audit"> & { readonly fetch: SafeFetch };
+export type WebhooksContext = Context<"projects"> & { readonly fetch: SafeFetch };
 
 /** A webhook, with its secret if that was just created. */
 export interface Changed {

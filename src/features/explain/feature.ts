@@ -1,0 +1,80 @@
+import { holderOf } from "../../http/access.ts";
+import { type FeatureServer, feature } from "../../module/feature.ts";
+import * as a from "./alert-schema.ts";
+import { explainAlert, explainIncident, explainLabels } from "./alert-service.ts";
+import * as s from "./schema.ts";
+import { type ExplainOwn, explainEvent, explainNotification } from "./service.ts";
+
+const shared = {
+  method: "GET",
+  tag: "Explain",
+  access: { tokenScopes: ["notifications:own", "notifications:read_all"] },
+  params: s.Params,
+  query: s.Query,
+  response: s.ExplainView,
+} as const;
+
+/** Why a user was notified, or was not. */
+export const explainFeature = feature("explain", {
+  needs: ["projects", "users", "steadyClock", "alerts", "policies", "withholding", "incidents"],
+  register: (server, context) => serve(server, { ...context, alerting: { ...context, clock: context.steadyClock } }),
+});
+
+function serve(server: FeatureServer, context: ExplainOwn): void {
+  server.route({
+    ...shared,
+    path: "/api/v1/explain/event/:id",
+    id: "explainEvent",
+    summary: "Explain an event: rules, notifications, recipients, channels; recipients see their own part",
+    errors: ["EVENT_NOT_FOUND", "USER_NOT_FOUND"],
+    handle: (exchange, { params, query }) => explainEvent(context, holderOf(exchange), params.id, query.userId),
+  });
+  server.route({
+    ...shared,
+    path: "/api/v1/explain/notification/:id",
+    id: "explainNotification",
+    summary: "Explain a notification: its cause and its deliveries; recipients see their own part",
+    errors: ["NOTIFICATION_NOT_FOUND", "USER_NOT_FOUND"],
+    handle: (exchange, { params, query }) => explainNotification(context, holderOf(exchange), params.id, query.userId),
+  });
+  serveAlerts(server, context);
+}
+
+const ofProject = { tag: "Explain", access: { permission: "events:read", within: "project" } } as const;
+
+function serveAlerts(server: FeatureServer, context: ExplainOwn): void {
+  server.route({
+    ...ofProject,
+    method: "GET",
+    path: "/api/v1/explain/incident/:id",
+    id: "explainIncident",
+    summary: "Explain an incident: why people were notified, and why not, and what comes next",
+    params: a.IncidentParams,
+    query: s.Query,
+    response: a.AlertExplanation,
+    errors: ["INCIDENT_NOT_FOUND", "USER_NOT_FOUND"],
+    handle: (exchange, { params, query }) => explainIncident(context, holderOf(exchange), params.id, query.userId),
+  });
+  server.route({
+    ...ofProject,
+    method: "GET",
+    path: "/api/v1/explain/alert/:id",
+    id: "explainAlert",
+    summary: "Explain an alert: what opened it, its incidents, and what silenced, inhibited or muted it",
+    params: a.AlertParams,
+    response: a.AlertExplanation,
+    errors: ["ALERT_NOT_FOUND"],
+    handle: (exchange, { params }) => explainAlert(context, holderOf(exchange), params.id),
+  });
+  server.route({
+    ...ofProject,
+    method: "POST",
+    path: "/api/v1/explain/alert",
+    id: "explainLabels",
+    summary: "Explain what would happen to an alert with these labels now; nothing is stored",
+    body: a.TrialBody,
+    response: a.AlertTrial,
+    errors: ["PROJECT_NOT_FOUND"],
+    handle: (exchange, { body }) => explainLabels(context, holderOf(exchange), body),
+  });
+}

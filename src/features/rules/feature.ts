@@ -1,0 +1,215 @@
+import { PrismError } from "../../core/errors.ts";
+import { callerOf, holderOf, missingPermission } from "../../http/access.ts";
+import { stateOf } from "../../http/negotiation.ts";
+import { versioned } from "../../http/route.ts";
+import { pageOf } from "../../http/shapes.ts";
+import { type FeatureServer, feature } from "../../module/feature.ts";
+import { answerBacktest, Backtests } from "./backtest.ts";
+import { BacktestReply, BacktestRule } from "./backtest-schema.ts";
+import * as s from "./schema.ts";
+import type { RulesContext } from "./service.ts";
+import * as service from "./service.ts";
+import { readableEvent, TestReply, TestRule, trialOf } from "./trial.ts";
+
+const tag = "Rules";
+const PATH = "/api/v1/rules";
+const WRITE_ERRORS = [
+  "INVALID_CONDITION",
+  "INVALID_TEMPLATE",
+  "ROLE_NOT_FOUND",
+  "SOUND_NOT_FOUND",
+  "PROJECT_NOT_FOUND",
+  "RECIPIENT_NOT_FOUND",
+  "NOT_CONFIGURED",
+  "LIMIT_REACHED",
+  "NAME_TAKEN",
+] as const;
+
+/** The rules that decide who is notified of an event. */
+export const rulesFeature = feature("rules", {
+  needs: ["rules", "channels", "projects", "users", "sounds", "trialEvent"],
+  register: serve,
+});
+
+function serve(server: FeatureServer, context: RulesContext): void {
+  const backtests = new Backtests(context.config.databaseFile);
+  context.events.on("system:stopping", () => backtests.stop());
+  const read = { permission: "rules:read", within: "project" } as const;
+  const write = { permission: "rules:write", within: "project" } as const;
+
+  server.route({
+    method: "POST",
+    path: PATH,
+    id: "createRule",
+    summary: "Create a rule",
+    tag,
+    access: write,
+    body: s.CreateRule,
+    status: 201,
+    response: s.RuleWithWarnings,
+    errors: WRITE_ERRORS,
+    async handle(exchange, { body }) {
+      const { version, body: rule } = await service.createRule(context, holderOf(exchange), body);
+      return versioned(version, rule, { status: 201 });
+    },
+  });
+  server.route({
+    method: "GET",
+    path: PATH,
+    id: "listRules",
+    summary: "List rules, newest first",
+    tag,
+    access: read,
+    query: s.ListRules,
+    response: pageOf(s.RuleView),
+    errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
+    handle: (exchange, { query }) => service.listRules(context, holderOf(exchange), query),
+  });
+  server.route({
+    method: "POST",
+    path: `${PATH}/test`,
+    id: "testRule",
+    summary: "Test a condition against an event; nothing is stored",
+    tag,
+    access: read,
+    body: TestRule,
+    response: TestReply,
+    errors: ["INVALID_CONDITION", "INVALID_TEMPLATE", "EVENT_NOT_FOUND"],
+    async handle(exchange, { body: { event, eventId, ...draft } }) {
+      if ((event === undefined) === (eventId === undefined))
+        throw new PrismError("VALIDATION_FAILED", "Give event or eventId");
+      const principal = callerOf(exchange);
+      if (!context.projects.hasAnywhere(principal, "rules:read")) throw missingPermission("rules:read");
+      const subject =
+        eventId === undefined
+          ? context.trialEvent(event ?? {}, context.projects.defaultId, context.clock.now())
+          : await readableEvent(context, principal, eventId);
+      return trialOf(context, principal, { ...draft, event: subject });
+    },
+  });
+  server.route({
+    method: "POST",
+    path: `${PATH}/import`,
+    id: "importRules",
+    summary: "Create and update many rules, all or none; rules match by name within a project",
+    tag,
+    access: write,
+    body: s.ImportRules,
+    response: s.ImportView,
+    errors: WRITE_ERRORS,
+    handle: (exchange, { body }) => service.importAs(context, holderOf(exchange), body),
+  });
+  server.route({
+    method: "POST",
+    path: `${PATH}/backtest`,
+    id: "backtestRule",
+    details: "With `Accept: application/x-ndjson` the answer is NDJSON with progress before the result.",
+    summary: "Evaluate a rule against stored events; nothing is stored",
+    tag,
+    access: read,
+    body: BacktestRule,
+    response: BacktestReply,
+    errors: ["INVALID_CONDITION", "INVALID_TEMPLATE", "RULE_NOT_FOUND", "PROJECT_NOT_FOUND", "OVERLOADED"],
+    handle: (exchange, { body }) => answerBacktest(context, backtests, exchange, body),
+  });
+  server.route({
+    method: "GET",
+    path: `${PATH}/:id`,
+    id: "getRule",
+    summary: "Get a rule with its counters",
+    tag,
+    access: read,
+    params: s.RuleParams,
+    response: s.RuleWithWarnings,
+    errors: ["RULE_NOT_FOUND"],
+    async handle(exchange, { params }) {
+      const { version, body } = await service.getRule(context, holderOf(exchange), params.id);
+      const { stats, soundUrl, broken } = body;
+      // Totals, which no version counts; a rule that has met no event has none. And a link that is
+      // another from time to time.
+      const isUnmet = stats.lastMatchedAt === null && stats.errors === 0;
+      const hasState = !isUnmet || soundUrl !== null || broken !== null;
+      const state = hasState ? stateOf({ stats, soundUrl, broken }) : "";
+      return versioned(version, body, { state });
+    },
+  });
+  for (const method of ["PUT", "PATCH"] as const) {
+    server.route({
+      method,
+      path: `${PATH}/:id`,
+      id: method === "PUT" ? "updateRule" : "patchRule",
+      summary: "Update a rule; absent members keep their values",
+      details: "The change applies to every event that is stored after the answer.",
+      tag,
+      access: write,
+      params: s.RuleParams,
+      body: s.UpdateRule,
+      response: s.RuleWithWarnings,
+      errors: ["RULE_NOT_FOUND", "VERSION_CONFLICT", ...WRITE_ERRORS],
+      async handle(exchange, { params, body }) {
+        const updated = await service.updateRule(
+          context,
+          holderOf(exchange),
+          params.id,
+          exchange.header("if-match"),
+          body,
+        );
+        return versioned(updated.version, updated.body);
+      },
+    });
+  }
+  server.route({
+    method: "DELETE",
+    path: `${PATH}/:id`,
+    id: "deleteRule",
+    summary: "Delete a rule; its decisions and notifications stay",
+    tag,
+    access: write,
+    params: s.RuleParams,
+    errors: ["RULE_NOT_FOUND"],
+    handle: (exchange, { params }) => service.deleteRule(context, holderOf(exchange), params.id),
+  });
+  server.route({
+    method: "GET",
+    path: `${PATH}/:id/versions`,
+    id: "listRuleVersions",
+    summary: "List the versions of a rule, newest first",
+    tag,
+    access: read,
+    params: s.RuleParams,
+    query: s.VersionsQuery,
+    response: pageOf(s.VersionView),
+    errors: ["RULE_NOT_FOUND", "INVALID_CURSOR"],
+    handle: (exchange, { params, query }) => service.listVersions(context, holderOf(exchange), params.id, query),
+  });
+  server.route({
+    method: "POST",
+    path: `${PATH}/:id/versions/:version/restore`,
+    id: "restoreRuleVersion",
+    summary: "Store the content of an earlier version as a new version",
+    details: "The rule stays in its project, and enabled or disabled as it is.",
+    tag,
+    access: write,
+    params: s.VersionParams,
+    body: s.NoBody,
+    response: s.RuleWithWarnings,
+    errors: ["RULE_NOT_FOUND", "VERSION_CONFLICT", ...WRITE_ERRORS],
+    async handle(exchange, { params }) {
+      const restored = await service.restoreVersion(context, holderOf(exchange), params, exchange.header("if-match"));
+      return versioned(restored.version, restored.body);
+    },
+  });
+  server.route({
+    method: "GET",
+    path: `${PATH}/:id/stats`,
+    id: "getRuleStats",
+    summary: "Count how often a rule matched and fired, in total and per day",
+    tag,
+    access: read,
+    params: s.RuleParams,
+    query: s.StatsQuery,
+    response: s.StatsView,
+    errors: ["RULE_NOT_FOUND"],
+    handle: (exchange, { params, query }) => service.ruleStats(context, holderOf(exchange), params.id, query),
+  });
+}

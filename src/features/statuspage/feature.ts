@@ -1,0 +1,204 @@
+import { HOUR_MS } from "../../core/clock.ts";
+import { PrismError } from "../../core/errors.ts";
+import { holderOf } from "../../http/access.ts";
+import { stateOf } from "../../http/negotiation.ts";
+import { pageBody, pageEntries, readPage } from "../../http/pagination.ts";
+import { RateLimiter } from "../../http/rate-limiter.ts";
+import { versioned } from "../../http/route.ts";
+import { object, pageOf } from "../../http/shapes.ts";
+import { type FeatureServer, feature } from "../../module/feature.ts";
+import { countOf, newestFirst } from "../../store/sqlite/list-queries.ts";
+import { silenceAt } from "../alerts/index.ts";
+import { handleMails } from "./mails.ts";
+import { getStatusPage, listSubscribers, type ManageContext, putStatusPage } from "./manage.ts";
+import { createNotice, deleteNotice, noticeView, updateNotice } from "./notices.ts";
+import { publicRoutes } from "./public-routes.ts";
+import * as s from "./schema.ts";
+import { removeSubscriber } from "./subscribers.ts";
+import { withUpdates } from "./table.ts";
+
+const PATH = "/api/v1/status-page";
+const tag = "Status pages";
+
+/** The public status page of each project, and its settings. */
+/** Addresses of the network and of subscribers, whose requests are counted. */
+const MAX_SUBSCRIPTION_BUCKETS = 50_000;
+
+export const statusPageFeature = feature("statuspage", {
+  needs: ["projects", "statusPages", "silences", "jobs", "runner"],
+  register(server, given) {
+    const { db, clock, box, settings, jobs, runner, statusPages: pages, silences } = given;
+    const mails = { db, clock, box, jobs, runner, pages, config: () => settings.current };
+    const limiter = new RateLimiter(clock, MAX_SUBSCRIPTION_BUCKETS, HOUR_MS);
+    const context = {
+      ...{ ...given, pages, mails },
+      subscribers: { db, clock, mails, settings, limiter },
+      maintenanceOf: (projectId: string, now: number) =>
+        silences.live(projectId).flatMap(({ row }) => (row.kind === "maintenance" ? silenceAt(row, now) : [])),
+    };
+    handleMails(mails);
+    servePage(server, context);
+    serveNotices(server, context);
+    serveSubscribers(server, context);
+    for (const each of publicRoutes(context)) server.route(each);
+  },
+});
+
+type Context = ManageContext;
+
+const read = { tag, access: { permission: "events:read", within: "project" } } as const;
+const write = { tag, access: { permission: "policies:write", within: "project" } } as const;
+
+function servePage(server: FeatureServer, context: Context): void {
+  const answer = (page: s.StatusPageView) => {
+    const { state, states, subscribers, url, canSubscribe, subscriptionsLack } = page;
+    return versioned(page.version, page, {
+      state: stateOf({ state, states, subscribers, url, canSubscribe, subscriptionsLack }),
+    });
+  };
+  server.route({
+    ...read,
+    method: "GET",
+    path: PATH,
+    id: "getStatusPage",
+    summary: "Get the status page of a project; off until it is set",
+    query: s.StatusPageQuery,
+    response: s.StatusPageView,
+    errors: ["PROJECT_NOT_FOUND"],
+    handle: async (exchange, { query }) => answer(await getStatusPage(context, holderOf(exchange), query.projectId)),
+  });
+  server.route({
+    ...write,
+    method: "PUT",
+    path: PATH,
+    id: "putStatusPage",
+    summary: "Set the status page of a project",
+    details: "The whole page. Components keep their history by their `id`; those without one are new.",
+    query: s.StatusPageQuery,
+    body: s.PutStatusPage,
+    response: s.StatusPageView,
+    errors: ["PROJECT_NOT_FOUND", "VERSION_CONFLICT"],
+    async handle(exchange, { query, body }) {
+      const request = { projectId: query.projectId, ifMatch: exchange.header("if-match"), body: s.documentOf(body) };
+      return answer(await putStatusPage(context, holderOf(exchange), request));
+    },
+  });
+}
+
+function serveNotices(server: FeatureServer, context: Context): void {
+  const { db, clock, projects } = context;
+  server.route({
+    ...read,
+    method: "GET",
+    path: `${PATH}/notices`,
+    id: "listStatusNotices",
+    summary: "List the notices of a status page, newest first",
+    query: object({ ...s.StatusPageQuery.entries, ...pageEntries() }),
+    response: pageOf(s.NoticeView),
+    errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
+    async handle(exchange, { query }) {
+      const projectId = projects.requireOrDefault(holderOf(exchange), query.projectId, "events:read");
+      const page = readPage(query, ["string"]);
+      const all = db.read.selectFrom("status_notices").selectAll().where("projectId", "=", projectId);
+      const rows = await newestFirst(all, page).execute();
+      const total = page.wantsTotal ? await countOf(all) : undefined;
+      const notices = await withUpdates(db.read, rows);
+      const now = clock.now();
+      return pageBody(
+        page,
+        notices,
+        (notice) => noticeView(notice, now),
+        ({ row }) => [row.id],
+        total,
+      );
+    },
+  });
+  server.route({
+    ...write,
+    method: "POST",
+    path: `${PATH}/notices`,
+    id: "createStatusNotice",
+    summary: "Announce a disturbance or planned maintenance",
+    body: s.CreateNotice,
+    status: 201,
+    response: s.NoticeView,
+    errors: ["PROJECT_NOT_FOUND", "LIMIT_REACHED"],
+    async handle(exchange, { body }) {
+      const notice = await createNotice(context, holderOf(exchange), body);
+      return versioned(notice.version, notice, { status: 201 });
+    },
+  });
+  const one = { path: `${PATH}/notices/:id`, params: s.NoticeParams };
+  server.route({
+    ...read,
+    ...one,
+    method: "GET",
+    id: "getStatusNotice",
+    summary: "Get a notice of a status page",
+    response: s.NoticeView,
+    errors: ["STATUS_NOTICE_NOT_FOUND"],
+    async handle(exchange, { params }) {
+      const row = await db.read.selectFrom("status_notices").selectAll().where("id", "=", params.id).executeTakeFirst();
+      const principal = holderOf(exchange);
+      if (!row || !projects.exists(row.projectId) || !projects.has(principal, row.projectId, "project:read"))
+        throw new PrismError("STATUS_NOTICE_NOT_FOUND", "No such notice");
+      projects.require(principal, row.projectId, "events:read");
+      const [notice] = await withUpdates(db.read, [row]);
+      const view = noticeView(notice ?? { row, updates: [] }, clock.now());
+      return versioned(view.version, view, { state: view.state });
+    },
+  });
+  server.route({
+    ...write,
+    ...one,
+    method: "PATCH",
+    id: "updateStatusNotice",
+    summary: "Change a notice; a state or text adds an update",
+    body: s.UpdateNotice,
+    response: s.NoticeView,
+    errors: ["STATUS_NOTICE_NOT_FOUND", "VERSION_CONFLICT", "LIMIT_REACHED"],
+    async handle(exchange, { params, body }) {
+      const notice = await updateNotice(context, holderOf(exchange), params.id, exchange.header("if-match"), body);
+      return versioned(notice.version, notice);
+    },
+  });
+  server.route({
+    ...write,
+    ...one,
+    method: "DELETE",
+    id: "deleteStatusNotice",
+    summary: "Remove a notice with its updates; nothing is sent",
+    errors: ["STATUS_NOTICE_NOT_FOUND"],
+    handle: (exchange, { params }) => deleteNotice(context, holderOf(exchange), params.id),
+  });
+}
+
+function serveSubscribers(server: FeatureServer, context: Context): void {
+  server.route({
+    ...write,
+    method: "GET",
+    path: `${PATH}/subscribers`,
+    id: "listStatusSubscribers",
+    summary: "List the subscribers of a status page, newest first",
+    query: object({ ...s.StatusPageQuery.entries, ...pageEntries() }),
+    response: pageOf(s.SubscriberView),
+    errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
+    handle: (exchange, { query }) => listSubscribers(context, holderOf(exchange), query),
+  });
+  server.route({
+    ...write,
+    method: "DELETE",
+    path: `${PATH}/subscribers/:id`,
+    params: s.SubscriberParams,
+    query: s.StatusPageQuery,
+    id: "removeStatusSubscriber",
+    summary: "Remove a subscriber of a status page",
+    errors: ["PROJECT_NOT_FOUND", "SUBSCRIBER_NOT_FOUND"],
+    async handle(exchange, { params, query }) {
+      const { projects } = context;
+      const projectId = projects.requireOrDefault(holderOf(exchange), query.projectId, "policies:write");
+      if (!(await removeSubscriber(context, projectId, params.id)))
+        throw new PrismError("SUBSCRIBER_NOT_FOUND", "No such subscriber");
+    },
+  });
+}
