@@ -1,8 +1,8 @@
 import type { Clock } from "../../src/core/clock.ts";
 
 /**
- * A clock that only moves on request. It starts at the real time, because tokens and ids are
- * checked against it.
+ * A clock that only moves on request. It starts at noon (UTC) of the real day: close enough for
+ * what is checked against the real time, and no test depends on the hour at which it runs.
  * @param tickMs passes between two looks at the elapsed time: a fraction, as on a real machine
  */
 export class FakeClock implements Clock {
@@ -10,7 +10,7 @@ export class FakeClock implements Clock {
   #elapsed = 0;
   readonly #tickMs: number;
 
-  constructor(now = Date.now(), { tickMs = 0 }: { readonly tickMs?: number } = {}) {
+  constructor(now = noon(), { tickMs = 0 }: { readonly tickMs?: number } = {}) {
     this.#now = now;
     this.#tickMs = tickMs;
   }
@@ -34,4 +34,9 @@ export class FakeClock implements Clock {
   set(byMs: number): void {
     this.#now += byMs;
   }
+}
+
+/** Noon (UTC) of today, in milliseconds. */
+function noon(): number {
+  return new Date().setUTCHours(12, 0, 0, 0);
 }

@@ -440,6 +440,8 @@ test("random filters select the same alerts as in Debian's Alertmanager", async 
   );
   await fc.assert(
     fc.asyncProperty(filter, async (parts) => {
+      // Since 0.27 a comma may follow a quoted value; Debian's version refuses it.
+      fc.pre(!/",\s*$/.test(parts.join("")));
       const path = `${ALERTS}?filter=${encodeURIComponent(parts.join(""))}`;
       const [expected, got] = await Promise.all([theirs, ours].map((side) => side.send({ method: "GET", path })));
       assert.equal(got?.status, expected?.status);

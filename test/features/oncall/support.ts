@@ -24,13 +24,8 @@ export interface OnCallWorld {
   readonly grace: Person;
 }
 
-/** The next full hour, so that texts have no odd minutes. */
-export function fullHour(at = Date.now()): number {
-  return Math.ceil(at / HOUR) * HOUR;
-}
-
 export async function onCallWorld(t: TestContext, settings: Record<string, string> = {}): Promise<OnCallWorld> {
-  const clock = new FakeClock(fullHour());
+  const clock = new FakeClock();
   const prism = await startPrism(t, {
     clock,
     settings: { "rateLimit.enabled": "false", "auth.accessExpires": "30d", ...settings },
