@@ -2,7 +2,10 @@
  * The attacks of a security test on one server, beside requests of others: ingest with a key, the
  * public status page and the console's list of incidents, each at a fixed pace. Attackers are one
  * project, one creator with all projects, and a thousand addresses that know public URLs. Rounds
- * without and with the attack alternate; medians are reported. `npm run test:abuse` builds first.
+ * without and with the attack alternate; medians are reported. A third kind of round says how much
+ * of the difference is the processor that attackers take from server and measurement: they send as
+ * many requests of the same bytes to a program that only reads them. `npm run test:abuse` builds
+ * first.
  */
 import { spawn } from "node:child_process";
 import { createServer } from "node:net";
@@ -10,7 +13,7 @@ import { join } from "node:path";
 import type { Attack, Door } from "./lib/attacks.ts";
 import { percentile } from "./lib/percentile.ts";
 import { call, eventBodies, setUp } from "./lib/prism-setup.ts";
-import { type Server, startPrism } from "./lib/processes.ts";
+import { type Server, startPrism, startProgram } from "./lib/processes.ts";
 import { median, type Row, report, round, SECONDS } from "./lib/report.ts";
 
 const ROUNDS = Number(process.env["BENCH_ROUNDS"] ?? 5);
@@ -20,13 +23,17 @@ const MANY_MATCHES = Array.from({ length: 180 }, (_, i) => `matches(body.text, '
 const PASSWORD = "correct horse battery staple";
 /** What others may notice: twice the time without an attack, and this. */
 const MARGIN_MS = 20;
+/** Attackers are on other machines: their own processor time is not what others wait for here. */
+const NICENESS = 10;
 
 type Kind = "ingest" | "pages" | "console";
 /** p99 in milliseconds, and requests that were refused. */
 type Times = Readonly<Record<Kind, { readonly p99: number; readonly refused: number }>>;
 
 const mailPort = await freePort();
+const executable = process.env["BENCH_EXECUTABLE"];
 const server = await startPrism({
+  ...(executable !== undefined && { executable }),
   env: {
     PRISM_MAIL_IN_PORT: String(mailPort),
     PRISM_MAIL_IN_DOMAIN: "in.example",
@@ -36,6 +43,11 @@ const server = await startPrism({
     PRISM_RATE_LIMIT_ENABLED: "false",
   },
 });
+// As nice as the attackers, which are on other machines.
+const sinks = {
+  http: await startProgram("lib/sink.ts", ["http"], { niceness: NICENESS }),
+  smtp: await startProgram("lib/sink.ts", ["smtp"], { niceness: NICENESS }),
+};
 const others = await setUp(server);
 const page = await statusPageOf(server, others);
 const token = await attackerOf(server);
@@ -46,12 +58,18 @@ const rows: Row[] = [];
 for (const [name, attack] of Object.entries(attacks).filter(([each]) => each.includes(wanted))) {
   const idle: Times[] = [];
   const attacked: Times[] = [];
+  const elsewhere: Times[] = [];
   const answers: Record<string, number>[] = [];
   for (let i = 0; i < ROUNDS; i++) {
     idle.push(await measure());
     const running = startAttack(attack);
     attacked.push(await measure());
-    answers.push(await running.stop());
+    const answered = await running.stop();
+    answers.push(answered);
+    const perSecond = Object.values(answered).reduce((sum, count) => sum + count, 0) / SECONDS;
+    const beside = startAttack({ ...attack, perSecond, sink: sinks.http.port, mailPort: sinks.smtp.port });
+    elsewhere.push(await measure());
+    await beside.stop();
   }
   for (const kind of ["ingest", "pages", "console"] as const) {
     const p99Of = (times: readonly Times[]): number => median(times.map((each) => each[kind].p99));
@@ -62,14 +80,17 @@ for (const [name, attack] of Object.entries(attacks).filter(([each]) => each.inc
       attack: name,
       of: kind,
       "idle p99 ms": round(before, 1),
+      "attack elsewhere p99 ms": round(p99Of(elsewhere), 1),
       "attacked p99 ms": round(during, 1),
       refused: `${refusedIn(idle)} / ${refused}`,
+      "limit ms": round(2 * before + MARGIN_MS, 1),
       within: refused === 0 && during <= 2 * before + MARGIN_MS ? "yes" : "no",
       "answers a round": JSON.stringify(answers.at(-1) ?? {}),
     });
   }
 }
 await server.stop();
+await Promise.all(Object.values(sinks).map((each) => each.stop()));
 report(
   "abuse",
   `${PER_SECOND} requests a second of each kind, ${ROUNDS} × ${SECONDS} s with and without the attack`,
@@ -198,8 +219,7 @@ async function paced(send: () => Promise<Response>): Promise<Times[Kind]> {
 /** @returns how many answers of each status the attackers got */
 function startAttack(attack: Attack): { stop(): Promise<Record<string, number>> } {
   const file = join(import.meta.dirname, "lib/attacks.ts");
-  // Attackers are on other machines: their own processor time is not what others wait for here.
-  const args = ["-n", "10", process.execPath, "--import", "tsx", file, JSON.stringify(attack)];
+  const args = ["-n", String(NICENESS), process.execPath, "--import", "tsx", file, JSON.stringify(attack)];
   const child = spawn("nice", args, {
     stdio: ["ignore", "pipe", "inherit"],
   });

@@ -25,6 +25,10 @@ export interface Attack {
   /** Requests come from so many addresses, behind a proxy. */
   readonly addresses: number;
   readonly seconds: number;
+  /** Of all connections together; default: as fast as they are answered. */
+  readonly perSecond?: number;
+  /** A port of this machine that gets the requests instead (`sink.ts`). */
+  readonly sink?: number;
 }
 
 const CONNECTIONS = 20;
@@ -76,9 +80,18 @@ let sent = 0;
 async function post(url: string, body: Uint8Array | string, headers: Record<string, string>): Promise<number> {
   const n = sent++ % attack.addresses;
   const address = `10.9.${n >> 8}.${n & 255}`;
-  const reply = await fetch(url, { method: "POST", body, headers: { ...headers, "x-forwarded-for": address } });
+  const reply = await fetch(targetOf(url), {
+    method: "POST",
+    body,
+    headers: { ...headers, "x-forwarded-for": address },
+  });
   await reply.arrayBuffer();
   return reply.status;
+}
+
+function targetOf(url: string): string {
+  if (attack.sink === undefined) return url;
+  return `http://127.0.0.1:${attack.sink}${new URL(url).pathname}`;
 }
 
 /** Sends a mail. @returns the code of the reply to it */
@@ -107,12 +120,17 @@ function mail(port: number, to: string): Promise<string> {
 }
 
 const attack = JSON.parse(process.argv[2] ?? "{}") as Attack;
-const endsAt = Date.now() + attack.seconds * 1000;
+const beganAt = Date.now();
+const endsAt = beganAt + attack.seconds * 1000;
 const answers: Record<string, number> = {};
 const projects = attack.receivers.length / 4;
 
 async function connection(first: number): Promise<void> {
   for (let i = first; Date.now() < endsAt; i++) {
+    if (attack.perSecond !== undefined) {
+      const due = beganAt + ((i - first) * CONNECTIONS * 1000) / attack.perSecond;
+      await new Promise((resolve) => setTimeout(resolve, due - Date.now()));
+    }
     const send = SENDS[i % SENDS.length] as Send;
     const status = await send(attack, Math.floor(i / SENDS.length) % projects).then(
       (answer) => String(answer),

@@ -24,6 +24,8 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Processors in taskset's syntax; default: all. */
   readonly cpus?: string;
+  /** Added to that of this process; default: none. */
+  readonly niceness?: number;
   /**
    * An existing data directory, which the caller removes; default: a new one, removed when the
    * server stops.
@@ -64,8 +66,11 @@ export async function startProgram(
   return running(child, dir, /listening (\d+)/);
 }
 
-function launch(command: string, args: readonly string[], cwd: string, { env = {}, cpus }: StartOptions): ChildProcess {
-  const [program, ...all] = cpus === undefined ? [command, ...args] : ["taskset", "-c", cpus, command, ...args];
+function launch(command: string, args: readonly string[], cwd: string, options: StartOptions): ChildProcess {
+  const { env = {}, cpus, niceness } = options;
+  const on = cpus === undefined ? [] : ["taskset", "-c", cpus];
+  const nice = niceness === undefined ? [] : ["nice", "-n", String(niceness)];
+  const [program, ...all] = [...on, ...nice, command, ...args];
   const child = spawn(program as string, all, {
     cwd,
     env: { ...process.env, NODE_ENV: "development", ...env },
