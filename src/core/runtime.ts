@@ -1,7 +1,7 @@
 import { readFileSync, readlinkSync } from "node:fs";
 import { setPriority } from "node:os";
 import { join } from "node:path";
-import { Worker } from "node:worker_threads";
+import { type MessagePort, Worker } from "node:worker_threads";
 
 /**
  * Installed by the prelude of the packed executable (src/prelude.cjs) before the bundle runs;
@@ -72,10 +72,11 @@ export type ThreadRole =
   | "calendar"
   | "prepare";
 
-export function startThread(role: ThreadRole, data: unknown): Worker {
+/** @param transferList ports in `data` that the thread takes over */
+export function startThread(role: ThreadRole, data: unknown, transferList: readonly MessagePort[] = []): Worker {
   const workerData = { role, data };
   const code = packed ? packed.asset("start.js").toString("utf8") : sourceWorker();
-  return new Worker(code, { eval: true, workerData });
+  return new Worker(code, { eval: true, workerData, transferList: [...transferList] });
 }
 
 /**

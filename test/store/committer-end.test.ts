@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { statSync } from "node:fs";
 import test, { type TestContext } from "node:test";
 import { Worker } from "node:worker_threads";
@@ -7,19 +8,16 @@ import { column, openBeside, openTestStore } from "../helpers/store.ts";
 import { testBothWriters } from "./support/both-writers.ts";
 import { failureOfOutcome, TestSource, WRITTEN } from "./support/write-sets.ts";
 
-/**
- * Gives the thread that a message was posted to last: nothing else can make a writer die that does
- * nothing wrong.
- */
-function threadInUse(t: TestContext): () => Worker {
+/** Gives the thread that was started last: nothing else can make a writer die that does nothing wrong. */
+function startedThread(t: TestContext): () => Worker {
   let last: Worker | null = null;
-  const { postMessage } = Worker.prototype;
-  t.mock.method(Worker.prototype, "postMessage", function (this: Worker, ...args: Parameters<Worker["postMessage"]>) {
-    last = this;
-    postMessage.apply(this, args);
-  });
+  const onStart = (message: unknown): void => {
+    last = (message as { readonly worker: Worker }).worker;
+  };
+  subscribe("worker_threads", onStart);
+  t.after(() => unsubscribe("worker_threads", onStart));
   return () => {
-    assert.ok(last, "a thread has been asked something");
+    assert.ok(last, "a thread has started");
     return last;
   };
 }
@@ -93,7 +91,7 @@ testBothWriters("close writes the delivered marks that wait for a set", async (t
 });
 
 test("when the writer thread dies, its waiters get an error and nothing hangs", async (t) => {
-  const thread = threadInUse(t);
+  const thread = startedThread(t);
   const store = openTestStore(t, { writer: "thread", busyTimeoutMs: 2000 });
   const beside = openBeside(t, store.file);
   beside.exec("begin immediate");
@@ -118,7 +116,7 @@ test("when the writer thread dies, its waiters get an error and nothing hangs", 
 });
 
 test("when the writer thread dies inside a transaction, the transaction fails as unavailable", async (t) => {
-  const thread = threadInUse(t);
+  const thread = startedThread(t);
   const store = openTestStore(t, { writer: "thread" });
   const write = store.database.write(async (trx) => {
     await trx.insertInto("settings").values({ key: "lost", value: 1, updatedAt: 0 }).execute();

@@ -1,4 +1,4 @@
-import { parentPort, type Worker } from "node:worker_threads";
+import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from "node:worker_threads";
 import { startThread } from "../../core/runtime.ts";
 import { openForWriting, type WritingOptions } from "../sqlite/connection.ts";
 import { failureOf, sqliteCode, THREAD_GONE, ThreadError } from "../sqlite/sqlite-errors.ts";
@@ -9,6 +9,10 @@ import { WritingConnection } from "./writing-connection.ts";
 export interface WriterThreadData {
   readonly options: WritingOptions;
   readonly auditKey: Uint8Array;
+  /** Requests and replies. */
+  readonly port: MessagePort;
+  /** The number of messages that the thread has sent, for a main thread that waits for one. */
+  readonly sent: Int32Array;
 }
 
 type ThreadRequest = WriterRequest | { readonly op: "set"; readonly set: WriteSet };
@@ -20,16 +24,21 @@ type WriterReply =
 /** Sent while a set is written, when only the sync to disk remains. */
 const SYNCING = "syncing";
 
+type ThreadMessage = WriterReply | typeof SYNCING;
+
 /**
  * Main function of the writer thread: one connection, requests in, replies out. Waiting for the
  * disk blocks no other thread.
  */
-export function runWriterThread(data: WriterThreadData): void {
-  const port = parentPort;
-  if (!port) throw new TypeError("the writer runs in a thread of its own");
-  const connection = new WritingConnection(openForWriting(data.options), data.auditKey, data.options.maxBytes);
+export function runWriterThread({ options, auditKey, port, sent }: WriterThreadData): void {
+  const connection = new WritingConnection(openForWriting(options), auditKey, options.maxBytes);
+  const send = (message: ThreadMessage): void => {
+    port.postMessage(message);
+    Atomics.add(sent, 0, 1);
+    Atomics.notify(sent, 0);
+  };
   port.on("message", (request: ThreadRequest) => {
-    port.postMessage(answer(connection, request, () => port.postMessage(SYNCING)));
+    send(answer(connection, request, () => send(SYNCING)));
     if (request.op === "close") port.close();
   });
 }
@@ -44,9 +53,19 @@ function answer(connection: WritingConnection, request: ThreadRequest, onSync: (
   }
 }
 
+/** Requests that wait for the disk, or may take long. */
+const SLOW_REQUESTS: ReadonlySet<ThreadRequest["op"]> = new Set(["set", "commit", "checkpoint", "ping", "close"]);
+/** How long the main thread waits for the answer to a statement; usually it is there in 0.05 ms. */
+const WAIT_MS = 0.5;
+/** How long it waits in one turn of the event loop. */
+const WAIT_OF_TURN_MS = 2;
+
 /**
  * The writing connection in a thread, for machines with two cores or more: the event loop never
  * waits for the disk.
+ *
+ * It does wait, shortly, for the statements of a transaction: each would otherwise cost a turn of the
+ * loop, which under load takes many times longer, and nothing else is written meanwhile.
  *
  * Two sets may be in flight, so that the thread does not idle between two syncs. The second one is
  * taken when the first starts to sync, because until then it can still grow (0.347 of a bare echo
@@ -58,23 +77,29 @@ export class ThreadWriter extends WriterPort {
   /** The set in flight is written and waits for the disk. */
   #isSyncing = false;
   readonly #thread: Worker;
+  readonly #port: MessagePort;
+  readonly #sent = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  /** Pending requests of {@link SLOW_REQUESTS}. */
+  #slow = 0;
+  /** In this turn of the loop; null: nothing yet. */
+  #waitedMs: number | null = null;
   /** Pending requests, oldest first: the thread answers in order. */
   readonly #waiting: ((reply: WriterReply) => void)[] = [];
   #dead: Error | null = null;
   #isClosing = false;
 
   /** @param onDeath called once if the thread ends unasked; nothing can be written any more. */
-  constructor(data: WriterThreadData, onDeath: (error: Error) => void) {
+  constructor(data: Omit<WriterThreadData, "port" | "sent">, onDeath: (error: Error) => void) {
     super();
-    this.#thread = startThread("writer", data);
-    this.#thread.on("message", (message: WriterReply | typeof SYNCING) => {
-      if (message === SYNCING) {
-        this.#isSyncing = true;
-        this.onRoom?.();
-      } else this.#waiting.shift()?.(message);
-    });
+    const { port1, port2 } = new MessageChannel();
+    this.#port = port1;
+    this.#thread = startThread("writer", { ...data, port: port2, sent: this.#sent }, [port2]);
+    port1.on("message", (message: ThreadMessage) => this.#receive(message));
     const die = (error: Error): void => {
       if (this.#dead) return;
+      // What it answered before it died counts.
+      while (this.#receiveNext());
+      port1.close();
       this.#dead = error;
       for (const resolve of this.#waiting.splice(0)) resolve(deathReply(error));
       if (!this.#isClosing) onDeath(error);
@@ -104,11 +129,13 @@ export class ThreadWriter extends WriterPort {
       await super.close();
     } finally {
       this.#dead = new Error("the writer is closed");
+      this.#port.close();
       await this.#thread.terminate();
     }
   }
 
   unref(): void {
+    this.#port.unref();
     this.#thread.unref();
   }
 
@@ -126,9 +153,48 @@ export class ThreadWriter extends WriterPort {
       done(deathReply(this.#dead));
       return;
     }
+    const isSlow = SLOW_REQUESTS.has(request.op);
     // In this order: postMessage may throw, and the waiter would never be answered.
-    this.#thread.postMessage(request);
-    this.#waiting.push(done);
+    this.#port.postMessage(request);
+    if (isSlow) this.#slow++;
+    this.#waiting.push((reply) => {
+      if (isSlow) this.#slow--;
+      done(reply);
+    });
+    if (this.#slow === 0) this.#awaitAnswers();
+  }
+
+  /** Blocks until all requests are answered, or for as long as is left. */
+  #awaitAnswers(): void {
+    if (this.#waitedMs === null) {
+      this.#waitedMs = 0;
+      setImmediate(() => {
+        this.#waitedMs = null;
+      });
+    }
+    const mayWaitMs = Math.min(WAIT_MS, WAIT_OF_TURN_MS - this.#waitedMs);
+    if (mayWaitMs <= 0) return;
+    const startedAt = performance.now();
+    for (let leftMs = mayWaitMs; leftMs > 0; leftMs = mayWaitMs - (performance.now() - startedAt)) {
+      const seen = Atomics.load(this.#sent, 0);
+      while (this.#receiveNext());
+      if (this.#waiting.length === 0 || Atomics.wait(this.#sent, 0, seen, leftMs) === "timed-out") break;
+    }
+    this.#waitedMs += performance.now() - startedAt;
+  }
+
+  /** @returns whether there was a message */
+  #receiveNext(): boolean {
+    const received = receiveMessageOnPort(this.#port) as { readonly message: ThreadMessage } | undefined;
+    if (received) this.#receive(received.message);
+    return received !== undefined;
+  }
+
+  #receive(message: ThreadMessage): void {
+    if (message === SYNCING) {
+      this.#isSyncing = true;
+      this.onRoom?.();
+    } else this.#waiting.shift()?.(message);
   }
 }
 
