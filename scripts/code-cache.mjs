@@ -69,7 +69,7 @@ function emulate(require, work, text) {
   const fs = require("node:fs");
   const vm = require("node:vm");
   const { join } = require("node:path");
-  const { isMainThread, parentPort, workerData } = require("node:worker_threads");
+  const { isMainThread, workerData } = require("node:worker_threads");
   const files = JSON.parse(fs.readFileSync(join(work, "assets.json"), "utf8"));
   const start = `const made = (${text})(require, ${JSON.stringify(work)}, ${JSON.stringify(text)});`;
   const scripts = [];
@@ -91,7 +91,7 @@ function emulate(require, work, text) {
   };
   // The writer uses most of what threads share.
   if (!isMainThread && workerData.role === "writer")
-    parentPort.on("message", () => {
+    workerData.data.port.on("message", () => {
       const path = join(work, "worker.js.cache");
       fs.writeFileSync(`${path}.tmp`, scripts[0].createCachedData());
       fs.renameSync(`${path}.tmp`, path);

@@ -55,10 +55,11 @@ const MAX_MARKS = 100_000;
 
 /**
  * The only way to disk. It grants the writer to write sets and transactions in the order of their
- * requests; after each commit of transactions a waiting set goes first, so that transactions never
- * block ingest. A transaction has the writer alone; several sets may be in flight. Waiting
- * transactions may share a commit, see {@link CommitGroup}. Only the holder draws offsets, so
- * grants, commits, offsets and decisions have the same order.
+ * requests; after each commit of transactions the sets that wait go first, so that an event waits for
+ * one such commit, however many sources and transactions there are. A transaction has the writer
+ * alone; several sets may be in flight. Waiting transactions may share a commit, see
+ * {@link CommitGroup}. Only the holder draws offsets, so grants, commits, offsets and decisions have
+ * the same order.
  *
  * When a set fails, the writer refuses the later sets of its epoch. Once all have been answered the
  * next epoch starts. Sources and their callbacks must not throw: the order would be lost, so the
@@ -76,7 +77,8 @@ export class Committer {
   #sets: SetTicket[] = [];
   #transactions: TransactionTicket[] = [];
   #tickets = 0;
-  #lastWasTransaction = false;
+  /** Sets up to this order were requested before the last commit of transactions ended. */
+  #waitedFor = 0;
   readonly #wanted = new Set<SetSource>();
   #pumpScheduled = false;
   #setsInFlight = 0;
@@ -114,12 +116,15 @@ export class Committer {
 
   /**
    * Requests a slot for this source. It is granted at the end of this loop turn at the earliest, so
-   * that items that arrive together are written together.
+   * that items that arrive together are written together. @param isFirst before all that waits, for
+   * a source that others wait for
    */
-  wantSet(source: SetSource): void {
-    if (this.#isClosed || this.#wanted.has(source)) return;
+  wantSet(source: SetSource, isFirst = false): void {
+    if (this.#isClosed || (this.#wanted.has(source) && !isFirst)) return;
+    if (isFirst) {
+      this.#sets = [{ order: 0, source }, ...this.#sets.filter((ticket) => ticket.source !== source)];
+    } else this.#sets.push({ order: ++this.#tickets, source });
     this.#wanted.add(source);
-    this.#sets.push({ order: ++this.#tickets, source });
     this.#schedulePump();
   }
 
@@ -173,6 +178,7 @@ export class Committer {
   async #endGroup(group: CommitGroup): Promise<void> {
     if (group.hasTransaction) await this.#commitGroup(group);
     this.#group = null;
+    this.#waitedFor = this.#tickets;
     this.#schedulePump();
   }
 
@@ -286,7 +292,7 @@ export class Committer {
     const [set] = this.#sets;
     const [transaction] = this.#transactions;
     if (!set || !transaction) return set ?? transaction;
-    return this.#lastWasTransaction || set.order < transaction.order ? set : transaction;
+    return set.order <= this.#waitedFor || set.order < transaction.order ? set : transaction;
   }
 
   /** Grants the writer while the next ticket may have it. */
@@ -303,13 +309,11 @@ export class Committer {
       if ("grant" in ticket) {
         if (this.#setsInFlight > 0) return;
         this.#group = new CommitGroup(ticket.sharesCommit);
-        this.#lastWasTransaction = true;
         this.#grantNext(this.#group);
         return;
       }
       if (!this.#port.hasRoom()) return;
       this.#sets.shift();
-      this.#lastWasTransaction = false;
       this.#wanted.delete(ticket.source);
       const sealed = ticket.source.seal();
       if (!sealed) continue;

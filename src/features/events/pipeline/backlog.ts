@@ -110,7 +110,6 @@ export class Backlog implements SetSource {
   /** Ingest sets in flight with undecided events. */
   #setsStoring = 0;
   #sealedUpTo = 0;
-  #setsDeciding = 0;
   #retries: Retry[] = [];
   /** A slice of the oldest event is in flight: the tables do not have its remaining rules yet. */
   #isSlicing = false;
@@ -176,7 +175,8 @@ export class Backlog implements SetSource {
   /** A transaction has stored undecided events. */
   appended(): void {
     this.#isBehind = true;
-    this.#parts.committer.wantSet(this);
+    // Before ingest's, which then decides its own events.
+    this.#parts.committer.wantSet(this, true);
   }
 
   /** An ingest set with undecided events was sealed. */
@@ -188,14 +188,15 @@ export class Backlog implements SetSource {
   /** That set is committed or has failed. */
   stored(): void {
     this.#setsStoring--;
-    this.#parts.committer.wantSet(this);
+    this.#parts.committer.wantSet(this, true);
   }
 
-  /** Sets ahead of the tables have failed: read the index from its start. */
+  /** Sets ahead of the tables have failed, perhaps with decisions: read the index from its start. */
   reset(): void {
     this.#sealedUpTo = 0;
+    this.#isBehind = true;
     this.#setEnding(false);
-    if (this.#isBehind) this.#parts.committer.wantSet(this);
+    this.#parts.committer.wantSet(this);
   }
 
   /**
@@ -220,7 +221,6 @@ export class Backlog implements SetSource {
     const processed = wasSlicing ? [] : this.#decidePage(stats, now, outcome);
     if (outcome.effects.length === 0 && processed.length === 0) return null;
     this.#parts.metrics.deciding(startedAt);
-    this.#setsDeciding++;
     const suppression = this.#parts.decider.takeSuppression();
     const isPartial = !wasSlicing && this.#isSlicing;
     return {
@@ -311,8 +311,9 @@ export class Backlog implements SetSource {
       }
       this.#sealedUpTo = row.seq;
     }
-    // The index is empty: ingest may decide again, unless it has undecided events in flight.
-    if (events === 0 && this.#setsStoring === 0 && this.#setsDeciding === 0) this.#isBehind = false;
+    // All that is stored is decided, in the tables or in flight: ingest may decide again, unless it has
+    // undecided events in flight.
+    if (this.#setsStoring === 0) this.#isBehind = false;
     this.#setEnding(this.#isBehind);
     return page.processed;
   }
@@ -347,7 +348,6 @@ export class Backlog implements SetSource {
 
   #settle(committed: CommitOutcome, { effects, notified }: Outcome, set: SetInFlight): void {
     const { stats, suppression, tried } = set;
-    this.#setsDeciding--;
     if (set.isPartial) this.#isSlicing = false;
     if (this.#isBehind) this.#parts.committer.wantSet(this);
     if (!committed.ok) {

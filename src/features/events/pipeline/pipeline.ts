@@ -132,7 +132,7 @@ export class EventPipeline implements SetSource {
   seal(): SealedSet | null {
     const { decider, backlog, clock, committer, metrics } = this.#parts;
     if (backlog.isEnding) {
-      backlog.whenEnded(() => committer.wantSet(this));
+      backlog.whenEnded(() => committer.wantSet(this, true));
       return null;
     }
     const taken = this.#take();
