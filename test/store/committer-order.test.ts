@@ -76,7 +76,7 @@ testBothWriters(
   },
 );
 
-testBothWriters("the writer is granted first come, first served, to sets and to transactions", async (t, writer) => {
+testBothWriters("after a transaction the sets that wait are written, then the next transaction", async (t, writer) => {
   const store = openTestStore(t, { writer });
   const order: string[] = [];
   const sources = [1, 2, 3].map(() => new TestSource(store.committer));
@@ -94,7 +94,7 @@ testBothWriters("the writer is granted first come, first served, to sets and to 
     );
   });
   await Promise.all(work);
-  assert.deepEqual(order, ["set 0", "transaction 0", "set 1", "transaction 1", "set 2", "transaction 2"]);
+  assert.deepEqual(order, ["set 0", "transaction 0", "set 1", "set 2", "transaction 1", "transaction 2"]);
 });
 
 testBothWriters("what arrives in one turn of the loop goes in one set", async (t, writer) => {
