@@ -88,3 +88,27 @@ test("after kill -9 the next start decides the events of committed transactions"
   );
   await eventually("each notifies", () => rowsOf(killed, "select 1 from notifications").length === 2);
 });
+
+test("an event waits for no more than two transactions, while many of them store events", async (t) => {
+  const prism = await startPrism(t, { settings: { "store.writer": "thread" } });
+  assert.equal((await prism.post("/api/v1/rules", rule)).status, 201);
+  const projectId = prism.parts.core.access.defaultProjectId;
+  const count = 150;
+  let begun = 0;
+  const appends = Promise.all(
+    Array.from({ length: count }, (_, i) =>
+      append(prism, [`own.a${i}`], () => {
+        begun++;
+      }),
+    ),
+  );
+  let most = 0;
+  while (begun < count - 3) {
+    const before = begun;
+    await prism.parts.core.pipeline.ingest.ingest({ projectId, type: "posted", level: "info", source: "test", payload: {} });
+    most = Math.max(most, begun - before);
+  }
+  await appends;
+  // One that has the writer, and one that is granted in the turn in which the event is answered.
+  assert.ok(most <= 2, `it has waited for ${most}`);
+});
