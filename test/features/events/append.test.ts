@@ -105,7 +105,13 @@ test("an event waits for no more than two transactions, while many of them store
   let most = 0;
   while (begun < count - 3) {
     const before = begun;
-    await prism.parts.core.pipeline.ingest.ingest({ projectId, type: "posted", level: "info", source: "test", payload: {} });
+    await prism.parts.core.pipeline.ingest.ingest({
+      projectId,
+      type: "posted",
+      level: "info",
+      source: "test",
+      payload: {},
+    });
     most = Math.max(most, begun - before);
   }
   await appends;
