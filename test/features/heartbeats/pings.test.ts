@@ -334,7 +334,7 @@ test("a ping creates no heartbeat in a project that has the most it may have", a
 });
 
 test("pings with slugs that the project does not have are limited together, and those of its heartbeats go on", async (t) => {
-  const prism = await startPrism(t, { settings: { "rateLimit.enabled": "true" } });
+  const prism = await startPrism(t, { clock: new FakeClock(), settings: { "rateLimit.enabled": "true" } });
   await create(prism, { name: "job" });
   const { body: key } = await prism.post<{ pingKey: string }>(`${PATH}/key/rotate`, {});
   const statuses: number[] = [];

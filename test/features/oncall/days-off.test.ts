@@ -391,26 +391,35 @@ test("the notices of a hand-over name the days off", async (t) => {
   assert.match(last(grace), /Now on call: ada \(away on .*; no swap is taken\)/);
 });
 
+/** Midnight in UTC of the next last Sunday of March or October, when the clocks change in Berlin. */
+function lastSunday(after: number, month: number): number {
+  for (let year = new Date(after).getUTCFullYear(); ; year++) {
+    const last = Date.UTC(year, month, 31);
+    const sunday = last - new Date(last).getUTCDay() * DAY;
+    if (sunday > after + 2 * DAY) return sunday;
+  }
+}
+
 test("days off are whole days of the user's zone: also when the clocks change, and when the zone does", async (t) => {
   const world = await onCallWorld(t);
   const { prism, ada } = world;
   const zone = (timezone: string) => made(prism.patch(`/api/v1/users/${ada.id}`, { timezone }));
   await zone("Europe/Berlin");
-  const spring = await addDaysOff(world, ada, { firstDay: "2027-03-28", lastDay: "2027-03-28" });
-  assert.deepEqual([spring.start, spring.end], ["2027-03-27T23:00:00.000Z", "2027-03-28T22:00:00.000Z"]);
-  const autumn = await addDaysOff(world, ada, { firstDay: "2027-10-31", lastDay: "2027-11-01" });
-  assert.deepEqual([autumn.start, autumn.end], ["2027-10-30T22:00:00.000Z", "2027-11-01T23:00:00.000Z"]);
+  const [march, october] = [2, 9].map((month) => lastSunday(world.clock.now(), month)) as [number, number];
+  const spring = await addDaysOff(world, ada, { firstDay: day(march), lastDay: day(march) });
+  assert.deepEqual([spring.start, spring.end], [iso(march - HOUR), iso(march + 22 * HOUR)]);
+  const autumn = await addDaysOff(world, ada, { firstDay: day(october), lastDay: day(october + DAY) });
+  assert.deepEqual([autumn.start, autumn.end], [iso(october - 2 * HOUR), iso(october + 47 * HOUR)]);
   const schedule = await makeSchedule(world);
-  const start = "2027-03-27T22:00:00";
-  const shift = { start, durationMs: 30 * HOUR, turns: [["ada"]] };
+  const from = march - 2 * HOUR;
+  const shift = { start: local(from), durationMs: 30 * HOUR, turns: [["ada"]] };
   await makeShift(world, schedule, shift);
-  const from = Date.parse(`${start}Z`);
   const range = `from=${iso(from)}&to=${iso(from + 3 * DAY)}`;
   assert.deepEqual(await conflictTexts(world, from, range), ["ada 1-24"]);
   await zone("America/New_York");
   assert.deepEqual(await conflictTexts(world, from, range), ["ada 6-30"]);
   const moved = await made<DaysOff>(prism.get(`${DAYS_OFF}/${spring.id}`, { token: ada.token }));
-  assert.deepEqual([moved.timezone, moved.start, moved.version], ["America/New_York", "2027-03-28T04:00:00.000Z", 1]);
+  assert.deepEqual([moved.timezone, moved.start, moved.version], ["America/New_York", iso(march + 4 * HOUR), 1]);
 });
 
 test("a deleted user has no days off; a user who leaves the project, or a deleted project, no conflict", async (t) => {
