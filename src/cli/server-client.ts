@@ -6,7 +6,7 @@ import { PrismError } from "../client/errors.ts";
 import { type Environment, readDotEnv } from "../config/environment.ts";
 import { maskCredentials } from "../config/option.ts";
 import { localUrlOf } from "../config/public-url.ts";
-import type { ErrorDetail } from "../core/errors.ts";
+import { connectionReason, type ErrorDetail } from "../core/errors.ts";
 import { type Context, isSet } from "./context.ts";
 import type { ControlTransport } from "./control-transport.ts";
 import { readTextFile } from "./files.ts";
@@ -138,7 +138,7 @@ export class ServerClient {
     } catch (error) {
       throw new CommandError(
         EXIT.unreachable,
-        `${this.base} stopped in the middle of the response: ${reasonOf(error)}`,
+        `${this.base} stopped in the middle of the response: ${connectionReason(error)}`,
         {
           cause: error,
         },
@@ -283,28 +283,6 @@ function hintOf(
 }
 
 export function unreachable(base: string, error: unknown): CommandError {
-  const message = `cannot reach ${base}: ${reasonOf(error)}; is it running there? (--url or PRISM_URL)`;
+  const message = `cannot reach ${base}: ${connectionReason(error)}; is it running there? (--url or PRISM_URL)`;
   return new CommandError(EXIT.unreachable, message, { cause: error });
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: "nothing listens there",
-  ENOTFOUND: "there is no such host",
-  EAI_AGAIN: "the host name could not be looked up",
-  ECONNRESET: "the connection was cut",
-  ETIMEDOUT: "no answer",
-  UND_ERR_CONNECT_TIMEOUT: "no answer",
-  ERR_SSL_WRONG_VERSION_NUMBER: "it does not speak TLS",
-  EPROTO: "it does not speak TLS, or another version of it",
-};
-
-/** The innermost cause: fetch wraps errors once or twice. */
-export function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  if (error.name === "TimeoutError") return "no answer in time";
-  const inner = error instanceof AggregateError ? error.errors[0] : error.cause;
-  if (inner instanceof Error) return reasonOf(inner);
-  const code = "code" in error ? String(error.code) : "";
-  const [line = ""] = error.message.split("\n");
-  return REASONS[code] ?? (line || code);
 }

@@ -67,3 +67,22 @@ export function plainWords(text: string): string {
 export function countText(count: number, one: string, many = `${one}s`): string {
   return `${count} ${count === 1 ? one : many}`;
 }
+
+/** `1536` is `1.5 KiB`. */
+export function bytesText(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10));
+  const amount = bytes / 1024 ** power;
+  return `${power === 0 ? amount : amount.toFixed(1)} ${units[power]}`;
+}
+
+/** In the largest unit with at least two: `90 s`, `45 min`. */
+export function ageText(ms: number): string {
+  for (const [unit, size] of [
+    ["d", 86_400_000],
+    ["h", 3_600_000],
+    ["min", 60_000],
+  ] as const)
+    if (ms >= 2 * size) return `${Math.floor(ms / size)} ${unit}`;
+  return `${Math.floor(ms / 1000)} s`;
+}

@@ -191,3 +191,26 @@ const CODES: ReadonlySet<unknown> = new Set(["EMFILE", "ENFILE", "ERR_WORKER_INI
 export function isOutOfDescriptors(error: unknown): error is Error & { readonly code: string } {
   return error instanceof Error && "code" in error && CODES.has(error.code);
 }
+
+/** What codes of failed connections mean. */
+const REASONS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "nothing listens there",
+  ENOTFOUND: "there is no such host",
+  EAI_AGAIN: "the host name could not be looked up",
+  ECONNRESET: "the connection was cut",
+  ETIMEDOUT: "no answer",
+  UND_ERR_CONNECT_TIMEOUT: "no answer",
+  ERR_SSL_WRONG_VERSION_NUMBER: "it does not speak TLS",
+  EPROTO: "it does not speak TLS, or another version of it",
+};
+
+/** Why a connection failed, for people. The innermost cause: fetch wraps errors once or twice. */
+export function connectionReason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === "TimeoutError") return "no answer in time";
+  const inner = error instanceof AggregateError ? error.errors[0] : error.cause;
+  if (inner instanceof Error) return connectionReason(inner);
+  const code = "code" in error ? String(error.code) : "";
+  const [line = ""] = error.message.split("\n");
+  return REASONS[code] ?? (line || code);
+}

@@ -97,3 +97,6 @@ const NAME = /^\/[\w.~:@/-]{1,64}$/;
 export function isNamespaceName(name: string): boolean {
   return NAME.test(name);
 }
+
+/** Of the addresses of `prism seed`: a top-level domain without mail servers (RFC 2606). */
+export const SAMPLE_DOMAIN = "prism.example";

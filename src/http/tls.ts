@@ -1,6 +1,11 @@
 import { createHash, createPrivateKey, X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
+import { isIP } from "node:net";
 import { createSecureContext } from "node:tls";
+import type { Config } from "../config/load.ts";
+import { tlsFilesOf } from "../config/public-url.ts";
+import { type Check, fail, pass, warn } from "../core/check.ts";
+import { DAY_MS } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 
 /** PEM files: the certificate chain, and its private key. */
@@ -69,4 +74,59 @@ function parse<T>(problem: string, read: () => T): T {
     const reason = (cause as NodeJS.ErrnoException).code;
     throw new TlsRefused(reason === undefined ? problem : `${problem} (${reason})`, { cause });
   }
+}
+
+/** Certificates are renewed a month before they expire; with less time left, that has failed. */
+const RENEW_BEFORE_DAYS = 14;
+
+/** Whether clients will accept the certificate; nothing without TLS. */
+export function checkTls(config: Config, now = Date.now()): Check[] {
+  const files = tlsFilesOf(config);
+  if (!files) return [];
+  return [...checkKeyMode(files.keyFile), ...checkCertificate(config, files, now)];
+}
+
+/** A reader of the key can impersonate the server. A group such as `ssl-cert` is common. */
+function checkKeyMode(keyFile: string): Check[] {
+  const mode = (statSync(keyFile, { throwIfNoEntry: false })?.mode ?? 0) & 0o777;
+  if (process.platform === "win32" || (mode & 0o007) === 0) return [];
+  const now = mode.toString(8).padStart(4, "0");
+  return [
+    fail("tls", `${keyFile} has mode ${now}: every account of this machine can read the key`, `chmod 600 ${keyFile}`),
+  ];
+}
+
+function checkCertificate(config: Config, files: TlsFiles, now: number): Check[] {
+  try {
+    const { leaf } = readCertificate(files);
+    const days = Math.floor((Date.parse(leaf.validTo) - now) / DAY_MS);
+    const until = `the certificate of ${leaf.subjectAltName ?? leaf.subject} expires ${leaf.validTo}`;
+    if (days < 0) return [fail("tls", `${until}: clients refuse it`, "renew it, then send SIGHUP")];
+    if (Date.parse(leaf.validFrom) > now)
+      return [fail("tls", `the certificate is not valid before ${leaf.validFrom}: is the clock right?`)];
+    if (days < RENEW_BEFORE_DAYS) return [warn("tls", `${until}, in ${days} days`, "renew it, then send SIGHUP")];
+    return (
+      checkName(config, leaf.checkHost.bind(leaf), leaf.checkIP.bind(leaf)) ?? [
+        pass("tls", `${until}, in ${days} days`),
+      ]
+    );
+  } catch (error) {
+    if (error instanceof TlsRefused) return [fail("tls", error.message)];
+    throw error;
+  }
+}
+
+/** Whether the certificate matches `publicUrl`, the clients' address. */
+function checkName(
+  { publicUrl }: Config,
+  checkHost: (name: string) => string | undefined,
+  checkIP: (ip: string) => string | undefined,
+): Check[] | undefined {
+  if (publicUrl === undefined) return undefined;
+  const { protocol, hostname } = new URL(publicUrl);
+  if (protocol !== "https:")
+    return [warn("tls", "publicUrl starts with http:, but the server speaks TLS", "change it to https:")];
+  const name = hostname.replace(/^\[|\]$/g, "");
+  const isNamed = (isIP(name) === 0 ? checkHost(name) : checkIP(name)) !== undefined;
+  return isNamed ? undefined : [warn("tls", `the certificate does not name ${name}, the host of publicUrl`)];
 }

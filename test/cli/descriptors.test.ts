@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { connect, type Socket } from "node:net";
 import test, { type TestContext } from "node:test";
-import { checkDescriptors } from "../../src/cli/commands/doctor/file-checks.ts";
+import { checkDescriptors } from "../../src/store/doctor.ts";
 import { ChildOutput } from "../helpers/child-output.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { lastingPort } from "../helpers/free-ports.ts";

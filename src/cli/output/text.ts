@@ -51,17 +51,6 @@ function isOnPath(executable: string): boolean {
   return first !== undefined && first === real(executable);
 }
 
-/** In the largest unit with at least two: `90 s`, `45 min`. */
-export function ageText(ms: number): string {
-  for (const [unit, size] of [
-    ["d", 86_400_000],
-    ["h", 3_600_000],
-    ["min", 60_000],
-  ] as const)
-    if (ms >= 2 * size) return `${Math.floor(ms / size)} ${unit}`;
-  return `${Math.floor(ms / 1000)} s`;
-}
-
 /** A time in this terminal's time zone with its offset: `2026-03-29 03:00:05.250 +02:00`. */
 export function localTime(rfc3339: string): string {
   const at = new Date(rfc3339);

@@ -213,7 +213,7 @@ test("who is on call without a proof is named by attention, status, doctor and t
   const named = async (caller: { token?: string } = {}) =>
     (await prism.get<{ unproven: unknown[] }>("/api/v1/status", caller)).body.unproven;
   const doctor = async () => {
-    const { checkDrills } = await import("../../../src/cli/commands/doctor/drill-checks.ts");
+    const { checkDrills } = await import("../../../src/features/drill/doctor.ts");
     const [check] = await checkDrills(prism.services.db.read, prism.parts.base.config);
     return `${check?.status} ${check?.message}`;
   };

@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import SqliteDatabase from "better-sqlite3";
-import { checkAccounts } from "../../../src/cli/commands/doctor/data-checks.ts";
+import { checkAccounts } from "../../../src/features/access/doctor.ts";
 import { createUser } from "../../../src/features/access/users/create-user.ts";
 import { migrateUp } from "../../../src/store/sqlite/migrate.ts";
 import { MIGRATIONS } from "../../../src/store/sqlite/migrations.gen.ts";

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import PostalMime from "postal-mime";
-import { checkHeaders } from "../../../src/cli/commands/doctor/check.ts";
+import { checkHeaders } from "../../../src/cli/commands/doctor/checks.ts";
 import { parametersOf } from "../../../src/features/ntfy/parameters.ts";
 import type { Exchange } from "../../../src/http/exchange.ts";
 import { eventually } from "../../helpers/eventually.ts";

@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import { ageText } from "../../../core/clean-text.ts";
 import type { QueueView } from "../../../features/jobs/view.ts";
 import { JOB_STATES, type JobState } from "../../../store/schema.ts";
 import type { Context } from "../../context.ts";
@@ -6,7 +7,6 @@ import { everyItem, online } from "../../on-server.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { integerFlag, listFlag } from "../../output/flag-values.ts";
 import { printable, table } from "../../output/output.ts";
-import { ageText } from "../../output/text.ts";
 import { type Query, type ServerClient, SLICED_LIMIT_MS } from "../../server-client.ts";
 import { confirm } from "../access/prompt.ts";
 import { type Look, show } from "../server/tail.ts";

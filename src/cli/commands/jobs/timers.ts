@@ -1,8 +1,8 @@
 import type { Command } from "commander";
+import { ageText } from "../../../core/clean-text.ts";
 import type { ScheduleView } from "../../../features/schedules/schema.ts";
 import type { TimerView } from "../../../features/timers/schema.ts";
 import { pick } from "../../on-server.ts";
-import { ageText } from "../../output/text.ts";
 import { filled, listOf, resource, tableOf } from "../../resource.ts";
 import type { ServerClient } from "../../server-client.ts";
 

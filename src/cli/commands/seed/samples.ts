@@ -1,4 +1,5 @@
 import { DAY_MS, HOUR_MS, toRfc3339 } from "../../../core/clock.ts";
+import { SAMPLE_DOMAIN } from "../../../core/vocabulary.ts";
 
 /**
  * What `prism seed` puts into a database. Everything has a name by which it is known again, so that
@@ -15,9 +16,6 @@ export interface SeedAmounts {
 
 export const PLAIN: SeedAmounts = { users: 1, events: 20, tasks: 5 };
 export const DEMO: SeedAmounts = { users: 5, events: 500, tasks: 25 };
-
-/** A top-level domain without mail servers (RFC 2606). */
-export const MAIL_DOMAIN = "prism.example";
 
 export interface SampleAccount {
   readonly username: string;
@@ -46,7 +44,7 @@ export function sampleAccounts(count: number): readonly SampleAccount[] {
 }
 
 function account(username: string, name: string, role: string): SampleAccount {
-  return { username, name, role, email: `${username}@${MAIL_DOMAIN}` };
+  return { username, name, role, email: `${username}@${SAMPLE_DOMAIN}` };
 }
 
 /** Title, status, priority, and the day on which it is due. */

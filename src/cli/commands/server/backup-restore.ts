@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } fro
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import type { LoadedConfig } from "../../../config/load.ts";
-import { countText } from "../../../core/clean-text.ts";
+import { bytesText, countText } from "../../../core/clean-text.ts";
 import { systemClock } from "../../../core/clock.ts";
 import { archivesIn, archiveTime, BACKUPS_DIR, freeName } from "../../../core/data-dir.ts";
 import { UnsealError } from "../../../core/sealed-box.ts";
@@ -32,7 +32,6 @@ import { mebibytes } from "../../output/output.ts";
 import { cleaningUp } from "../../output/process-ends.ts";
 import { servedOrLocked } from "../../with-server.ts";
 import { confirm, readPassphrase } from "../access/prompt.ts";
-import { bytesText } from "../doctor/check.ts";
 
 export interface BackupFlags {
   readonly verify?: boolean;

@@ -10,6 +10,7 @@ import { prepareDataDir } from "../../../core/data-dir.ts";
 import type { Logger } from "../../../core/log.ts";
 import { nodeWarning } from "../../../core/runtime.ts";
 import { hasLocalPublicUrl } from "../../../features/access/sessions/dev-token.ts";
+import { backupWarning, newestBackupAt } from "../../../features/backup/doctor.ts";
 import { UpgradePort } from "../../../http/upgrade-port.ts";
 import type { DataDirLock } from "../../../store/sqlite/data-dir-lock.ts";
 import { beatFileOf } from "../../../store/write-health.ts";
@@ -20,7 +21,6 @@ import { openLog } from "../../output/output.ts";
 import { exitOnUncaught, ignoreSignals, interrupt } from "../../output/process-ends.ts";
 import { asTyped } from "../../output/text.ts";
 import { lockUnlessServed } from "../../with-server.ts";
-import { backupWarning, newestBackupAt } from "./archives.ts";
 import { notifySystemd, upgradeReporter } from "./systemd.ts";
 
 interface ServeFlags {

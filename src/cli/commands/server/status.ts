@@ -1,13 +1,11 @@
 import type { Command } from "commander";
-import { countText } from "../../../core/clean-text.ts";
+import { ageText, bytesText, countText } from "../../../core/clean-text.ts";
 import { type Parts, partsOfBuild, VERSION } from "../../../core/runtime.ts";
 import type { systemStatus } from "../../../features/status/status.ts";
 import { contextOf } from "../../context.ts";
 import { online } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { type Output, printable, table } from "../../output/output.ts";
-import { ageText } from "../../output/text.ts";
-import { bytesText } from "../doctor/check.ts";
 
 type Status = Awaited<ReturnType<typeof systemStatus>>;
 type Queue = Status["queues"][number];

@@ -1,5 +1,6 @@
 import { existsSync, realpathSync, renameSync, rmSync, statfsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
+import { bytesText } from "../../../core/clean-text.ts";
 import { createDatabaseFile, syncDir, syncFile } from "../../../core/data-dir.ts";
 import { closing, openForWriting } from "../../../store/sqlite/connection.ts";
 import { snapshotBytes, snapshotDatabase } from "../../../store/sqlite/snapshot.ts";
@@ -8,7 +9,6 @@ import { requireDatabase, withDataDirLock } from "../../data-dir.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { mebibytes } from "../../output/output.ts";
 import { cleaningUp } from "../../output/process-ends.ts";
-import { bytesText } from "../doctor/check.ts";
 
 /**
  * Copies the rows into a new file, checks it, and replaces the database with one rename: an

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { checkKeys } from "../../../../src/cli/commands/doctor/data-checks.ts";
+import { checkKeys } from "../../../../src/features/access/doctor.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { scalarOf } from "../../../helpers/tables.ts";

@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
-import type { Config } from "../../../config/load.ts";
-import { publicUrlOf } from "../../../config/public-url.ts";
-import { messageOf } from "../../../features/emergency/message.ts";
-import { configuredWays, sendBy } from "../../../features/emergency/ways.ts";
-import { type Check, fail, pass, readOrNull, warn } from "./check.ts";
+import type { Config } from "../../config/load.ts";
+import { publicUrlOf } from "../../config/public-url.ts";
+import { type Check, fail, pass, warn } from "../../core/check.ts";
+import { readOrNull } from "../../store/doctor.ts";
+import { messageOf } from "./message.ts";
+import { configuredWays, sendBy } from "./ways.ts";
 
 const NAME = "emergency";
 const REMEDY = "set emergency.webhook, emergency.smtp or emergency.command (docs/who-watches-prism.md)";

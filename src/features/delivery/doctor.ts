@@ -1,19 +1,19 @@
 import { statSync } from "node:fs";
-import type { Config } from "../../../config/load.ts";
-import { systemClock } from "../../../core/clock.ts";
-import { uuidv7 } from "../../../core/ids.ts";
-import { sha256Hex } from "../../../core/tokens.ts";
-import { fetchKeySet, usableKeys } from "../../../features/access/authenticate/issuer-tokens.ts";
-import { addressOf, MailClient, smtpOptionsOf } from "../../../features/delivery/channels/mail/client.ts";
-import { ApnsClient, apnsOptionsOf, readApnsKey } from "../../../features/delivery/channels/push/apns-client.ts";
-import { FcmClient, fcmOptionsOf, readFcmCredentials } from "../../../features/delivery/channels/push/fcm-client.ts";
-import { PusherClient } from "../../../features/delivery/channels/pusher/client.ts";
-import { OutsideHosts, outsideRulesOf } from "../../../features/delivery/channels/webhook/outside-hosts.ts";
-import { safeFetchOf } from "../../../features/delivery/channels/webhook/safe-fetch.ts";
-import { contactOf } from "../../../features/delivery/channels/webpush/sender.ts";
-import { bucketOf } from "../../../features/sounds/open-sounds.ts";
-import { reasonOf as failureReason } from "../../server-client.ts";
-import { type Check, fail, pass, readOrNull, warn } from "./check.ts";
+import type { Config } from "../../config/load.ts";
+import { type Check, fail, pass, warn } from "../../core/check.ts";
+import { systemClock } from "../../core/clock.ts";
+import { uuidv7 } from "../../core/ids.ts";
+import { sha256Hex } from "../../core/tokens.ts";
+import type { ReadDb } from "../../store/database.ts";
+import { readOrNull } from "../../store/doctor.ts";
+import { bucketOf } from "../sounds/index.ts";
+import { addressOf, MailClient, smtpOptionsOf } from "./channels/mail/client.ts";
+import { ApnsClient, apnsOptionsOf, readApnsKey } from "./channels/push/apns-client.ts";
+import { FcmClient, fcmOptionsOf, readFcmCredentials } from "./channels/push/fcm-client.ts";
+import { PusherClient } from "./channels/pusher/client.ts";
+import { OutsideHosts, outsideRulesOf } from "./channels/webhook/outside-hosts.ts";
+import { safeFetchOf } from "./channels/webhook/safe-fetch.ts";
+import { contactOf } from "./channels/webpush/sender.ts";
 
 /**
  * Whether the bucket of the sounds and the app at Pusher can be used; nothing for unconfigured
@@ -136,6 +136,11 @@ export async function checkSmtp(config: Config, sends: boolean): Promise<Check[]
   }
 }
 
+const TEST_MAIL = {
+  subject: "Prism: test message",
+  text: "Sent by prism doctor --deep to test mail delivery. No action is needed.",
+};
+
 /** Without rules that send mail no mail server is needed. */
 function checkUnsentMail(config: Config): Check {
   const { auth, delivery, digest } = config;
@@ -165,43 +170,11 @@ function countMailRules({ databaseFile }: Config): number {
   return readOrNull(databaseFile, (connection) => connection.prepare<[], number>(count).pluck().get()) ?? 0;
 }
 
-const PAGE_LIMIT_MS = 3000;
-
-/** Whether the external pages of account links are served; nothing for Prism's own. */
-export async function checkAccountPages({ accountUrl }: Config): Promise<Check[]> {
-  if (accountUrl === undefined) return [];
-  const url = `${accountUrl.replace(/\/+$/, "")}/reset-password`;
-  const remedy = "serve it, or unset accountUrl: Prism has its own pages";
-  try {
-    const { status } = await fetch(url, { signal: AbortSignal.timeout(PAGE_LIMIT_MS) });
-    if (status >= 400) return [warn("account pages", `mails link to ${url}, which answers ${status}`, remedy)];
-    return [pass("account pages", `${url} is served`)];
-  } catch (error) {
-    return [warn("account pages", `mails link to ${url}, which cannot be reached: ${failureReason(error)}`, remedy)];
-  }
+/** Whether messages to services can have links that acknowledge. In production the configuration is warned of. */
+export async function checkLinks(db: ReadDb, { env, publicUrl }: Config): Promise<Check[]> {
+  if (env === "production" || publicUrl !== undefined) return [];
+  const used = await db.selectFrom("channels").select("id").where("active", "=", 1).limit(1).executeTakeFirst();
+  if (!used) return [];
+  const what = "publicUrl is not set: messages of incidents have no link that acknowledges";
+  return [warn("channels", what, "set it to the address that the phones reach")];
 }
-
-const TEST_MAIL = {
-  subject: "Prism: test message",
-  text: "Sent by prism doctor --deep to test mail delivery. No action is needed.",
-};
-
-/** Whether the keys of another token issuer can be fetched; nothing if none is configured. */
-export async function checkIssuer({ auth: { trusted } }: Config): Promise<Check[]> {
-  const { jwksUrl, algorithms } = trusted;
-  if (jwksUrl === undefined) return [];
-  try {
-    const keys = usableKeys(await fetchKeySet(jwksUrl));
-    const kinds = [...new Set(keys.map(({ kind }) => kind))].join(", ");
-    if (keys.length > 0) return [pass("issuer", `${jwksUrl} publishes ${keys.length} keys: ${kinds}`)];
-    return [
-      fail("issuer", `${jwksUrl} publishes no key that signatures can be checked with`, HINT + algorithms.join(", ")),
-    ];
-  } catch (error) {
-    return [
-      fail("issuer", `the keys at ${jwksUrl} cannot be fetched: ${failureReason(error)}`, "check auth.trusted.jwksUrl"),
-    ];
-  }
-}
-
-const HINT = "its keys must be for one of auth.trusted.algorithms: ";

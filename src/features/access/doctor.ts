@@ -1,0 +1,166 @@
+import { sql } from "kysely";
+import type { Config } from "../../config/load.ts";
+import { type Check, fail, pass, warn } from "../../core/check.ts";
+import { bytesText } from "../../core/clean-text.ts";
+import { connectionReason } from "../../core/errors.ts";
+import { SAMPLE_DOMAIN } from "../../core/vocabulary.ts";
+import type { ReadDb } from "../../store/database.ts";
+import { fetchKeySet, usableKeys } from "./authenticate/issuer-tokens.ts";
+import { DEFAULT_OPEN_SETTING } from "./first-start.ts";
+import { lostView, membersWhoLost } from "./projects/leftovers.ts";
+
+/** Lines of members in one message. */
+const SHOWN_MEMBERS = 50;
+
+/** Accounts whose external id is the mail address of another one: made of a recipient. */
+export async function checkAccounts(db: ReadDb): Promise<Check[]> {
+  const rows = await db
+    .selectFrom("users as made")
+    .innerJoin("users as owner", (join) => join.on("owner.email", "=", sql<string>`lower(made.externalId)`))
+    .whereRef("owner.id", "!=", "made.id")
+    .where("made.deletedAt", "is", null)
+    .where("owner.deletedAt", "is", null)
+    .select("made.id")
+    .orderBy("made.id")
+    .limit(21)
+    .execute();
+  if (rows.length === 0) return [pass("accounts", "no external id is the mail address of another account")];
+  const shown = rows.slice(0, 20).map(({ id }) => id);
+  const more = rows.length > shown.length ? " and more" : "";
+  const what = `the external id is the mail address of another account: ${shown.join(", ")}${more}`;
+  return [warn("accounts", what, "remove these accounts if no one signs in to them: prism user delete <id>")];
+}
+
+/** API keys of disabled accounts, which are refused, and of accounts that version 0.1 deleted, which still work. */
+export async function checkKeys(db: ReadDb): Promise<Check[]> {
+  const rows = await db
+    .selectFrom("api_keys as k")
+    .innerJoin("projects as p", "p.id", "k.projectId")
+    .innerJoin("users as u", "u.id", "k.createdBy")
+    .where("k.revokedAt", "is", null)
+    .where("p.deletedAt", "is", null)
+    .where((e) => e.or([e("u.deletedAt", "is not", null), e("u.status", "=", "disabled")]))
+    .select(["k.id", "p.slug", "u.deletedAt", "u.username"])
+    .orderBy("k.id")
+    .limit(SHOWN_MEMBERS + 1)
+    .execute();
+  if (rows.length === 0) return [pass("keys", "no API key belongs to an account that is deleted or disabled")];
+  const nameOf = ({ id, slug, deletedAt, username }: (typeof rows)[0]): string =>
+    `${id} of ${slug} (${deletedAt === null ? `${username ?? "an account"} is disabled: refused` : "account deleted: works"})`;
+  const shown = rows.slice(0, SHOWN_MEMBERS).map(nameOf).join(", ");
+  const more = rows.length > SHOWN_MEMBERS ? " and more" : "";
+  const what = `API keys of accounts that are deleted or disabled: ${shown}${more}`;
+  return [warn("keys", what, "make new keys for programs that use them, and end these: prism key revoke <id>")];
+}
+
+/** In production: administrators of `prism seed`, whom an incident that reaches no one falls back to. */
+export async function checkSamples(db: ReadDb, { env }: Config): Promise<Check[]> {
+  if (env !== "production") return [];
+  const rows = await db
+    .selectFrom("users")
+    .innerJoin("user_roles", "user_roles.userId", "users.id")
+    .innerJoin("roles", "roles.id", "user_roles.roleId")
+    .select("users.username")
+    .distinct()
+    .where("roles.name", "=", "Admin")
+    .where("users.status", "=", "active")
+    .where("users.deletedAt", "is", null)
+    .where("users.email", "like", `%@${SAMPLE_DOMAIN}`)
+    .execute();
+  if (rows.length === 0) return [];
+  const who = rows.map(({ username }) => username).join(", ");
+  const what = `administrators of the sample data: ${who}; an incident that reaches no one pages their addresses, which no one reads`;
+  return [warn("accounts", what, "prism user disable <name>, or prism user delete <name>")];
+}
+
+/** Members whose server roles gave them more in a project before, and who reads the default project. */
+export async function checkRights(db: ReadDb, { auth, projects }: Config): Promise<Check[]> {
+  const rows = (await membersWhoLost(db).execute()).map(lostView);
+  const lines = rows
+    .slice(0, SHOWN_MEMBERS)
+    .map((row) => `${row.username ?? row.userId} (${row.role} of ${row.slug}): ${row.rights.join(", ")}`);
+  const more = rows.length > lines.length ? [`and ${rows.length - lines.length} more`] : [];
+  const what = `only the role in a project counts; members lost ${[...lines, ...more].join("; ")}`;
+  const lost = rows.length === 0 ? [] : [warn("rights", what, "prism projects raise lists them and gives them back")];
+  const stored = await db
+    .selectFrom("settings")
+    .select("value")
+    .where("key", "=", DEFAULT_OPEN_SETTING)
+    .executeTakeFirst();
+  const isOpen = projects.defaultOpen ?? stored?.value === 1;
+  const isForAll = isOpen && auth.registration === "open";
+  const open = "every account reads the project default, and registration is open: so does everyone who can reach it";
+  const kept = "every account reads the project default, as before the upgrade: projects.defaultOpen is not set";
+  const opened = isForAll
+    ? [warn("rights", open, "set projects.defaultOpen to false, and add members")]
+    : isOpen && projects.defaultOpen === undefined
+      ? [warn("rights", kept, "set projects.defaultOpen to false and add members, or to true to keep it")]
+      : [];
+  if (lost.length + opened.length > 0) return [...lost, ...opened];
+  const reads = isOpen ? "every account reads" : "members and holders of events:read read";
+  return [pass("rights", `${reads} the project default`)];
+}
+
+const STORED = "stored bytes";
+const SHOWN_PROJECTS = 20;
+
+/** Projects that store as much as they may, as the server has last written it. */
+export async function checkStored(db: ReadDb, { limits }: Config): Promise<Check[]> {
+  const { rows } = await sql<{ slug: string; bytes: number; most: number }>`
+    select * from (
+      select p.slug, ifnull(s.bytes, 0) + ifnull(t.bytes, 0) as bytes, ifnull(p.storageBytes, case
+        when p.slug <> 'default' and p.ownerId is not null and not exists (
+          select 1 from user_roles u join roles r on r.id = u.roleId
+          where u.userId = p.ownerId and r.permissions like '%"projects:all"%')
+        then ${limits.storageBytesPerProject} end) as most
+      from projects p left join project_storage s on s.projectId = p.id left join project_texts t on t.projectId = p.id
+      where p.deletedAt is null)
+    where bytes >= most order by bytes desc`.execute(db);
+  if (rows.length === 0) return [pass(STORED, "no project stores as much as it may")];
+  const shown = rows
+    .slice(0, SHOWN_PROJECTS)
+    .map(({ slug, bytes, most }) => `${slug} (${bytesText(bytes)} of ${bytesText(most)})`);
+  const more = rows.length > shown.length ? [`and ${rows.length - shown.length} more`] : [];
+  const what = `events are refused with 507 in projects that store as much as they may: ${[...shown, ...more].join(", ")}`;
+  return [warn(STORED, what, "prism projects storage <project> --limit <bytes>, or limits.storageBytesPerProject")];
+}
+
+/** Whether the keys of another token issuer can be fetched; nothing if none is configured. */
+export async function checkIssuer({ auth: { trusted } }: Config): Promise<Check[]> {
+  const { jwksUrl, algorithms } = trusted;
+  if (jwksUrl === undefined) return [];
+  try {
+    const keys = usableKeys(await fetchKeySet(jwksUrl));
+    const kinds = [...new Set(keys.map(({ kind }) => kind))].join(", ");
+    if (keys.length > 0) return [pass("issuer", `${jwksUrl} publishes ${keys.length} keys: ${kinds}`)];
+    return [
+      fail("issuer", `${jwksUrl} publishes no key that signatures can be checked with`, HINT + algorithms.join(", ")),
+    ];
+  } catch (error) {
+    return [
+      fail(
+        "issuer",
+        `the keys at ${jwksUrl} cannot be fetched: ${connectionReason(error)}`,
+        "check auth.trusted.jwksUrl",
+      ),
+    ];
+  }
+}
+
+const HINT = "its keys must be for one of auth.trusted.algorithms: ";
+
+const PAGE_LIMIT_MS = 3000;
+
+/** Whether the external pages of account links are served; nothing for Prism's own. */
+export async function checkAccountPages({ accountUrl }: Config): Promise<Check[]> {
+  if (accountUrl === undefined) return [];
+  const url = `${accountUrl.replace(/\/+$/, "")}/reset-password`;
+  const remedy = "serve it, or unset accountUrl: Prism has its own pages";
+  try {
+    const { status } = await fetch(url, { signal: AbortSignal.timeout(PAGE_LIMIT_MS) });
+    if (status >= 400) return [warn("account pages", `mails link to ${url}, which answers ${status}`, remedy)];
+    return [pass("account pages", `${url} is served`)];
+  } catch (error) {
+    return [warn("account pages", `mails link to ${url}, which cannot be reached: ${connectionReason(error)}`, remedy)];
+  }
+}
