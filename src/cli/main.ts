@@ -1,9 +1,8 @@
 import { Command } from "commander";
 import { VERSION } from "../core/runtime.ts";
-import { addKey } from "./commands/access/key.ts";
+import { addKey, addToken } from "./commands/access/key.ts";
 import { addNotifications } from "./commands/access/notifications.ts";
 import { addProjects } from "./commands/access/projects.ts";
-import { addToken } from "./commands/access/token.ts";
 import { addUser } from "./commands/access/user.ts";
 import { addAlerts } from "./commands/alerts/alerts.ts";
 import { addDrill } from "./commands/alerts/drill.ts";

@@ -1,10 +1,11 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import { nearestName } from "../config/nearest.ts";
 import { isUuid } from "../core/ids.ts";
 import { confirm } from "./commands/access/prompt.ts";
 import { type Context, contextOf } from "./context.ts";
 import { CommandError, EXIT } from "./output/exit-codes.ts";
-import { printable } from "./output/output.ts";
+import { type Output, printable } from "./output/output.ts";
 import type { Query, ServerClient } from "./server-client.ts";
 import { type ServerUse, withServer } from "./with-server.ts";
 
@@ -116,4 +117,36 @@ export async function deleteAfterQuestion<T>(
     throw new CommandError(EXIT.usage, "nothing was deleted; --yes deletes without asking");
   await online(command, (server) => remove(server, found));
   return found;
+}
+
+const EVERY_MS = 1000;
+
+/** A view, for --json and for people. */
+export interface Look {
+  readonly value: unknown;
+  readonly human: () => readonly string[];
+}
+
+/**
+ * Prints a view once, or with `isWatched` every second until the command is interrupted: redrawn on
+ * a terminal, one line each with --json. Waits for a server that disconnects.
+ * @throws errors of the first view
+ */
+export async function show(out: Output, isWatched: boolean, look: () => Promise<Look>): Promise<void> {
+  const { value, human } = await look();
+  if (!isWatched) {
+    out.result(value, human);
+    return;
+  }
+  out.frame(value, human);
+  for (;;) {
+    await sleep(EVERY_MS);
+    try {
+      const { value, human } = await look();
+      out.frame(value, human);
+    } catch (error) {
+      if (!(error instanceof CommandError) || error.exitCode !== EXIT.unreachable) throw error;
+      out.note(error.message);
+    }
+  }
 }

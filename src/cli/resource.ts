@@ -1,10 +1,10 @@
 import { type Command, Option } from "commander";
-import { contextOf } from "./context.ts";
-import { deleteAfterQuestion, everyItem, online, pick } from "./on-server.ts";
-import { operations, pathOf } from "./operations.ts";
+import { type Context, contextOf } from "./context.ts";
+import { deleteAfterQuestion, everyItem, type Look, online, pick, show } from "./on-server.ts";
+import { type Operation, operations, pathOf } from "./operations.ts";
 import { integerFlag } from "./output/flag-values.ts";
 import { cut, type Output, printable, shortTime, table } from "./output/output.ts";
-import type { Query, ServerClient } from "./server-client.ts";
+import { type Query, type ServerClient, SLICED_LIMIT_MS } from "./server-client.ts";
 
 /* Commands that list, show and change one kind of thing, as data: a verb calls an operation of the API. */
 
@@ -37,14 +37,14 @@ export interface Verb {
   readonly examples: string | readonly string[];
   /** A sentence above the examples. */
   readonly about?: string;
-  /** The operation; absent: the verb shows the thing, or does its work itself (`run`). */
+  /** The operation, or one of the operator such as `POST /api/v1/operator/unlock`; absent: the verb shows the thing. */
   readonly of?: string;
   /** The first argument names the thing. */
   readonly one?: true;
   /** Arguments and flags by the names of the API, in this order. */
   readonly args?: Readonly<Record<string, readonly [name: string, text: string]>>;
   readonly flags?: Readonly<Record<string, Flag>>;
-  /** A list: its columns as {@link cell}s. */
+  /** A list: its columns as {@link cell}s, or texts with them in braces. */
   readonly columns?: Columns;
   /** Lines of a list in place of a table. */
   rows?(rows: unknown, call: Call): readonly string[];
@@ -54,16 +54,20 @@ export interface Verb {
   readonly global?: true;
   /** Name of the list in JSON; default: that of the group. */
   readonly as?: string;
-  /** What a list without entries prints. */
-  readonly none?: string | ((given: Values) => string);
+  /** What a list without entries prints; null: its headings. */
+  readonly none?: string | null | ((given: Values) => string);
   /** Adds --limit with this default. */
   readonly limit?: number;
   /** Asked before, unless --yes is given. */
   readonly ask?: string;
   /** A line with {@link cell}s in braces. */
   readonly say?: string;
-  /** Refuses flags before a server is asked. @throws CommandError 2 */
-  check?(given: Values): void;
+  /** Refuses flags, and reads what it returns as further values, before a server is asked. @throws CommandError 2 */
+  check?(given: Values): unknown;
+  /** The server does it in slices, which may take minutes. */
+  readonly isLong?: true;
+  /** It has the flag `watch`, and is repeated with it. */
+  readonly watch?: true;
   /** What the request has; default: the given values. */
   values?(given: Values, call: Call): Values | Promise<Values>;
   /** What --json prints; default: the answer, or the thing. */
@@ -71,14 +75,21 @@ export interface Verb {
   lines?(subject: unknown, call: Call): string | readonly string[];
   /** After the result. */
   after?(subject: unknown, call: Call): void | Promise<void>;
+  /** What is shown, where one operation does not give it. */
+  get?(call: Call): Promise<unknown>;
   run?(call: Call): Promise<void>;
+  /** Does everything itself, without a server that is opened for it; false: it was not meant. */
+  act?(context: Context, given: Values): unknown;
+  /** In a group of the operator: any server will do. */
+  readonly anywhere?: true;
 }
 
 type Columns = Readonly<Record<string, string | ((row: never) => string | number | null)>>;
 
 export interface Resource {
   readonly text: string;
-  readonly examples: readonly string[];
+  /** Words after `prism`, or the whole text below the help. */
+  readonly examples: string | readonly string[];
   /** Of the argument that names a thing. */
   readonly ref?: string;
   /** The operation that lists the things. */
@@ -93,16 +104,19 @@ export interface Resource {
   readonly scope?: Readonly<Record<string, Flag>>;
   /** Finds a thing in place of a search in the list. */
   find?(server: ServerClient, ref: string, scope: Values): Promise<object>;
+  readonly alias?: string;
+  /** Its routes are of the operator: the commands work on the data directory only. */
+  readonly operator?: true;
   readonly verbs: Readonly<Record<string, Verb>>;
 }
 
 /** Adds a group of commands for the things of one kind. @param one singular, such as `silence` */
 export function resource(program: Command, name: string, one: string, given: Resource): Command {
-  const shown = given.examples.map((each) => `\n  $ prism ${each}`).join("");
   const group = program
     .command(name)
     .description(given.text)
-    .addHelpText("after", `\n${given.examples.length === 1 ? "Example" : "Examples"}:${shown}`);
+    .addHelpText("after", `\n${exampleText(given.examples, "")}`);
+  if (given.alias !== undefined) group.alias(given.alias);
   for (const [each, verb] of Object.entries(given.verbs)) addVerb(group, each, one, verb, given);
   return group;
 }
@@ -117,10 +131,7 @@ function addVerb(group: Command, name: string, one: string, verb: Verb, resource
   if (limit !== undefined) command.option("--limit <n>", "list at most this many", integerFlag(1, 100_000), limit);
   if (ask !== undefined) command.option("--yes", "do not ask");
   const prefix = `${group.name()} ${name}`;
-  const lines =
-    typeof verb.examples === "string"
-      ? verb.examples
-      : `${verb.examples.length === 1 ? "Example" : "Examples"}:\n${verb.examples.map((each) => exampleOf(prefix, each)).join("\n")}`;
+  const lines = exampleText(verb.examples, prefix);
   command.addHelpText("after", `${verb.about === undefined ? "" : `\n${verb.about}\n`}\n${lines}`);
   command.action(async (...words: unknown[]) => {
     const [ref = "", ...more] = verb.one ? (words as string[]) : ["", ...(words as string[])];
@@ -133,22 +144,33 @@ function addVerb(group: Command, name: string, one: string, verb: Verb, resource
       ...Object.fromEntries(Object.keys(args).map((key, at) => [key, more[at]])),
       ...valuesOf(own),
     };
-    verb.check?.(values);
+    const given: Values = { ...values, ...((await verb.check?.(values)) as Values | undefined) };
     const find = (server: ServerClient): Promise<Values> => findOne(server, ref, one, resource, scoped);
     const context = contextOf(command);
-    if (ask !== undefined)
-      return askAndDo(command, verb, find, { out: context.out, given: values, scope: scoped }, opts["yes"] === true);
-    return online(command, async (server, { out }) => {
-      const call: Call = { server, out, given: values, scope: scoped, found: verb.one ? await find(server) : {} };
-      if (verb.run) return verb.run(call);
-      if (verb.columns || verb.rows) return printList(call, verb, group.name(), opts);
-      await print(await request(call, verb), call, verb);
-    });
+    const { out } = context;
+    if (verb.act && (await verb.act(context, given)) !== false) return;
+    if (ask !== undefined) return askAndDo(command, verb, find, { out, given, scope: scoped }, opts["yes"] === true);
+    const isWatched = verb.watch === true && given["watch"] === true;
+    const use = resource.operator && !verb.anywhere ? { localOnly: prefix } : { mustRun: isWatched };
+    await online(
+      command,
+      async (server) => {
+        const call: Call = { server, out, given, scope: scoped, found: verb.one ? await find(server) : {} };
+        if (verb.run) return verb.run(call);
+        if (verb.watch) return show(out, isWatched, () => look(call, verb, group.name(), opts));
+        const { subject, value, human } = await look(call, verb, group.name(), opts);
+        out.result(value, human);
+        await verb.after?.(subject, call);
+      },
+      use,
+    );
   });
 }
 
-function exampleOf(prefix: string, words: string): string {
-  return `  $ prism ${prefix}${words === "" ? "" : ` ${words}`}`;
+function exampleText(examples: string | readonly string[], prefix: string): string {
+  if (typeof examples === "string") return examples;
+  const lines = examples.map((words) => `  $ ${["prism", prefix, words].filter((part) => part !== "").join(" ")}`);
+  return [lines.length === 1 ? "Example:" : "Examples:", ...lines].join("\n");
 }
 
 /** @returns the attributes of Commander by the names of the API */
@@ -188,7 +210,7 @@ export function listOf(server: ServerClient, id: string, values: Values, limit?:
 }
 
 /** Calls an operation: each value goes where the API takes it. */
-export function callOf<T = Values>(server: ServerClient, id: string, values: Values): Promise<T> {
+export function callOf<T = Values>(server: ServerClient, id: string, values: Values, limitMs?: number): Promise<T> {
   const operation = operationOf(id);
   const places = new Map(operation.members.map((member) => [member.name, member.in]));
   const others = operation.body ? "body" : "query";
@@ -200,51 +222,78 @@ export function callOf<T = Values>(server: ServerClient, id: string, values: Val
     path: pathOf(operation, values),
     query: at("query"),
     headers: at("header") as Record<string, string>,
+    ...(limitMs === undefined ? {} : { limitMs }),
   };
   return server.request<T>({ ...head, ...(operation.body ? { body: at("body") } : {}) });
 }
 
-function operationOf(id: string) {
+function operationOf(id: string): Operation {
+  const [method = "", path] = id.split(" ");
+  if (path !== undefined) return ofOperator(id, method, path);
   const found = operations().get(id);
   if (!found) throw new TypeError(`there is no operation ${id}`);
   return found;
+}
+
+/** Routes of the operator are not described. */
+function ofOperator(id: string, method: string, path: string): Operation {
+  const members = [...path.matchAll(/\{(\w+)\}/g)].map(
+    ([, name = ""]) => ({ name, in: "path", kind: "string" }) as const,
+  );
+  const body = method === "GET" || method === "DELETE" ? {} : { body: ["application/json"] };
+  return { id, method, path, summary: "", members, ...body };
 }
 
 async function request(call: Call, verb: Verb): Promise<unknown> {
   const { server, given, found } = call;
   if (verb.of === undefined) return undefined;
   const values = verb.values ? await verb.values(given, call) : given;
-  return callOf(server, verb.of, { ...idIn(verb, found), ...values });
+  return callOf(server, verb.of, { ...idIn(verb, found), ...values }, verb.isLong ? SLICED_LIMIT_MS : undefined);
 }
 
 function idIn({ of = "" }: Verb, { id }: Values): Values {
   return operationOf(of).path.includes("{id}") ? { id } : {};
 }
 
-async function print(answer: unknown, call: Call, { say = "", json, lines, after }: Verb): Promise<void> {
-  const subject = answer ?? call.found;
-  call.out.result(json ? json(subject, call) : subject, () => lines?.(subject, call) ?? filled(say, subject));
-  await after?.(subject, call);
-}
-
 interface Limited {
   readonly limit?: number;
 }
 
-async function printList(call: Call, verb: Verb, name: string, { limit }: Limited): Promise<void> {
-  const { server, out, given, found } = call;
-  const { columns = {}, none = `no ${name}`, as = name } = verb;
+/** What a verb shows: its subject, and how. */
+async function look(call: Call, verb: Verb, name: string, { limit }: Limited): Promise<Look & { subject: unknown }> {
+  const isList = verb.columns !== undefined || verb.rows !== undefined;
+  const subject = verb.get
+    ? await verb.get(call)
+    : isList
+      ? await rowsOf(call, verb, limit)
+      : ((await request(call, verb)) ?? call.found);
+  const value = isList && !verb.json ? { [verb.as ?? name]: subject } : shownAs(subject, call, verb);
+  return {
+    subject,
+    value,
+    human: () => (isList ? listLines(subject as object[], call, verb, name) : linesOf(subject, call, verb)),
+  };
+}
+
+function shownAs(subject: unknown, call: Call, { json }: Verb): unknown {
+  return json ? json(subject, call) : subject;
+}
+
+function linesOf(subject: unknown, call: Call, { say = "", lines }: Verb): readonly string[] {
+  return [lines?.(subject, call) ?? filled(say, subject)].flat();
+}
+
+async function rowsOf(call: Call, verb: Verb, limit: number | undefined): Promise<Values[]> {
+  const { server, given, found } = call;
   const values = verb.values ? await verb.values(given, call) : given;
   const paged = limit === undefined ? values : { ...values, limit: Math.min(limit, 100) };
-  const rows = await listOf(server, verb.of ?? "", { ...idIn(verb, found), ...paged }, limit ?? verb.most);
-  const listed = verb.json ? verb.json(rows, call) : { [as]: rows };
-  out.result(listed, () =>
-    rows.length === 0
-      ? typeof none === "string"
-        ? none
-        : none(given)
-      : (verb.rows?.(rows, call) ?? tableOf(columns, rows)),
-  );
+  return listOf(server, verb.of ?? "", { ...idIn(verb, found), ...paged }, limit ?? verb.most);
+}
+
+function listLines(rows: readonly object[], call: Call, verb: Verb, name: string): readonly string[] {
+  const { columns = {}, none = `no ${name}` } = verb;
+  if (rows.length === 0 && none !== null) return [typeof none === "string" ? none : none(call.given)];
+  return verb.rows?.(rows, call) ?? tableOf(columns, rows);
 }
 
 /** Rows below the names of their columns. */
@@ -252,7 +301,11 @@ export function tableOf(columns: Columns, rows: readonly object[]): string[] {
   const cells = Object.values(columns);
   return table(
     Object.keys(columns),
-    rows.map((row) => cells.map((each) => (typeof each === "string" ? cell(row, each) : each(row as never)))),
+    rows.map((row) =>
+      cells.map((each) =>
+        typeof each !== "string" ? each(row as never) : each.includes("{") ? filled(each, row) : cell(row, each),
+      ),
+    ),
   );
 }
 
@@ -272,7 +325,10 @@ async function askAndDo(
       await request(call, verb);
     },
   });
-  if (call) await print(found, call, verb);
+  if (!call) return;
+  const done = call;
+  call.out.result(shownAs(found, call, verb), () => linesOf(found, done, verb));
+  await verb.after?.(found, call);
 }
 
 /**

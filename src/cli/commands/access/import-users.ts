@@ -1,23 +1,11 @@
 import { extname } from "node:path";
-import { type Command, Option } from "commander";
+import { Option } from "commander";
 import type { ErrorDetail } from "../../../core/errors.ts";
-import type {
-  AccountFormat,
-  AccountsImported,
-  FiledAccount,
-  ImportOptions,
-} from "../../../features/access/users/import-accounts.ts";
-import { type Context, contextOf } from "../../context.ts";
+import type { AccountFormat, AccountsImported, FiledAccount } from "../../../features/access/users/import-accounts.ts";
 import { readStdin, readTextFile } from "../../files.ts";
 import { CommandError, EXIT, importRefusal } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
-import { withServer } from "../../with-server.ts";
-
-interface Flags {
-  readonly format?: AccountFormat;
-  readonly existing: ImportOptions["existing"];
-  readonly dryRun?: boolean;
-}
+import { callOf, type Values, type Verb } from "../../resource.ts";
 
 const FORMAT_OF_ENDING: Readonly<Record<string, AccountFormat>> = {
   ".csv": "csv",
@@ -26,58 +14,55 @@ const FORMAT_OF_ENDING: Readonly<Record<string, AccountFormat>> = {
   ".jsonl": "ndjson",
 };
 
-export function addImportUsers(user: Command): void {
-  user
-    .command("import")
-    .description("import accounts of another program, all or none")
-    .argument("<file>", "CSV, one JSON object per line, or a JSON list; - for stdin")
-    .addOption(
-      new Option("--format <format>", "format of the file, if its name and text do not show it").choices([
-        "csv",
-        "ndjson",
-        "json",
-      ]),
-    )
-    .addOption(
-      new Option("--existing <what>", "what to do with an existing account that differs")
-        .choices(["refuse", "skip", "update"])
-        .default("refuse"),
-    )
-    .option("--dry-run", "check everything, report what would be done, and change nothing")
-    .addHelpText(
-      "after",
-      `
-Members: id, externalId, email, username, phone, name, passwordHash (bcrypt), roles, status, timezone, locale.
-In CSV the first line names them, and several roles are separated by semicolons.
+/** `prism user import`. */
+export const IMPORT_USERS: Verb = {
+  text: "import accounts of another program, all or none",
+  about: `Members: id, externalId, email, username, phone, name, passwordHash (bcrypt), roles, status, timezone, locale.
+In CSV the first line names them, and several roles are separated by semicolons.`,
+  examples:
+    "Examples:\n  $ prism user import users.csv --dry-run\n" +
+    "  $ prism export users --format ndjson | prism user import - --existing update",
+  anywhere: true,
+  args: { file: ["<file>", "CSV, one JSON object per line, or a JSON list; - for stdin"] },
+  flags: {
+    format: new Option("--format <format>", "format of the file, if its name and text do not show it").choices([
+      ...["csv", "ndjson", "json"],
+    ]),
+    existing: new Option("--existing <what>", "what to do with an existing account that differs")
+      .choices(["refuse", "skip", "update"])
+      .default("refuse"),
+    dryRun: ["--dry-run", "check everything, report what would be done, and change nothing"],
+  },
+  check: async ({ file, format }) => ({ filed: await filedIn(String(file), format as AccountFormat | undefined) }),
+  get: ({ server, given }) => {
+    const users = filedOf(given).map(({ value }) => value);
+    const { existing, dryRun = false } = given;
+    return callOf(server, "importUsers", { existing, dryRun, users }).catch((error: unknown) => {
+      throw importRefusal(error, "users", (problem) => [`  ${problemLine(problem, filedOf(given))}`]);
+    });
+  },
+  lines: ({ users }: AccountsImported, { given }) =>
+    table(
+      ["ID", given["dryRun"] ? "WOULD BE" : "OUTCOME", "ACCOUNT"],
+      users.map(({ id, outcome }, at) => [id ?? "-", outcome, labelOf(filedOf(given)[at])]),
+    ),
+  after({ created, updated, unchanged, skipped }: AccountsImported, { out, given }) {
+    const counts = `${created} created, ${updated} updated, ${unchanged} unchanged, ${skipped} skipped`;
+    out.note(`${given["dryRun"] ? "Would be: " : ""}${counts}`);
+  },
+};
 
-Examples:
-  $ prism user import users.csv --dry-run
-  $ prism export users --format ndjson | prism user import - --existing update`,
-    )
-    .action(async (file: string, flags: Flags, command: Command) => run(contextOf(command), file, flags));
-}
-
-async function run(context: Context, file: string, { format, existing, dryRun = false }: Flags): Promise<void> {
+/** @throws CommandError 2, 7 */
+async function filedIn(file: string, format: AccountFormat | undefined): Promise<readonly FiledAccount[]> {
   const { formatOfText, readAccounts } = await import("../../../features/access/users/import-accounts.ts");
   const text = file === "-" ? await readStdin() : readTextFile(file, "<file>");
   // Decoded with replacement characters: names would be damaged.
   if (text.includes("\ufffd")) throw new CommandError(EXIT.conflict, "the file is not UTF-8; save it as UTF-8");
-  const filed = await readAccounts(text, format ?? FORMAT_OF_ENDING[extname(file).toLowerCase()] ?? formatOfText(text));
-  const users = filed.map(({ value }) => value);
-  const path = `/api/v1/users/import?existing=${existing}&dryRun=${dryRun}`;
-  const work = withServer(context, (api) => api.post<AccountsImported>(path, { users }));
-  const reply = await work.catch((error: unknown) => {
-    throw importRefusal(error, "users", (problem) => [`  ${problemLine(problem, filed)}`]);
-  });
-  context.out.result(reply, () =>
-    table(
-      ["ID", dryRun ? "WOULD BE" : "OUTCOME", "ACCOUNT"],
-      reply.users.map(({ id, outcome }, at) => [id ?? "-", outcome, labelOf(filed[at])]),
-    ),
-  );
-  const { created, updated, unchanged, skipped } = reply;
-  const counts = `${created} created, ${updated} updated, ${unchanged} unchanged, ${skipped} skipped`;
-  context.out.note(`${dryRun ? "Would be: " : ""}${counts}`);
+  return readAccounts(text, format ?? FORMAT_OF_ENDING[extname(file).toLowerCase()] ?? formatOfText(text));
+}
+
+function filedOf({ filed }: Values): readonly FiledAccount[] {
+  return filed as readonly FiledAccount[];
 }
 
 function problemLine({ path = "", message }: ErrorDetail, filed: readonly FiledAccount[]): string {

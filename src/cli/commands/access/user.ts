@@ -1,209 +1,101 @@
 import { type Command, Option } from "commander";
+import { nearestName } from "../../../config/nearest.ts";
+import { cleanText, codePointLength } from "../../../core/clean-text.ts";
+import { isUuid } from "../../../core/ids.ts";
 import type { UserStatus } from "../../../store/schema.ts";
-import { contextOf } from "../../context.ts";
-import { asOperator } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { collectFlag } from "../../output/flag-values.ts";
-import { printable, table } from "../../output/output.ts";
+import { printable } from "../../output/output.ts";
+import { type Call, callOf, resource, type Values } from "../../resource.ts";
 import type { ServerClient } from "../../server-client.ts";
-import { addCreateUser, knownRoles, roleNames, USER_STATUSES, userLine } from "./create-user.ts";
-import { addImportUsers } from "./import-users.ts";
+import { IMPORT_USERS } from "./import-users.ts";
 import { confirm, readNewPassword } from "./prompt.ts";
 
-/** An account as `user list` shows it. */
+const STATUSES: readonly UserStatus[] = ["pending", "active", "disabled", "unverified"];
+const USERS = "GET /api/v1/operator/users";
+/** Default roles of an approved account. */
+const DEFAULT_ROLES = ["User"];
+const MAX_NAME = 255;
+const MAX_EXTERNAL_ID = 128;
+const REF = "id, external id, username or mail address";
+const STDIN = ["--stdin", "read the password from stdin instead of asking for it"] as const;
+
+/** An account as the operator sees it. */
 interface ShownUser {
   readonly id: string;
   readonly username: string | null;
   readonly email: string | null;
   readonly externalId: string | null;
-  readonly name: string;
   readonly status: string;
   readonly roles: readonly string[];
 }
 
-/**
- * Changes the account of a reference (id, external id, username or mail address) and prints it.
- * @throws USER_NOT_FOUND, and errors of `change`
- */
-async function changeUser(
-  command: Command,
-  ref: string,
-  change: (user: ShownUser, api: ServerClient) => Promise<unknown>,
-): Promise<void> {
-  const user = await asOperator(command, async (api) => {
-    const found = await userByRef(api, ref);
-    await change(found, api);
-    return userByRef(api, found.id);
+/** Canonical role names, without duplicates. @throws CommandError 6 with the nearest role */
+async function knownRoles(server: ServerClient, given: unknown): Promise<string[]> {
+  const { data } = await callOf<{ readonly data: readonly { readonly name: string }[] }>(server, "listRoles", {});
+  const known = data.map(({ name }) => name).sort();
+  const roles = ((given ?? []) as readonly string[]).map((name) => {
+    const found = known.find((each) => each.toLowerCase() === name.toLowerCase());
+    if (found !== undefined) return found;
+    const nearest = nearestName(name, known);
+    const hint = nearest ? `did you mean ${nearest}?` : `there are ${known.join(", ")}`;
+    throw new CommandError(EXIT.notFound, `there is no role ${name}; ${hint}`);
   });
-  contextOf(command).out.result(user, () => userLine(user));
+  return [...new Set(roles)];
 }
 
-function userByRef(api: ServerClient, ref: string): Promise<ShownUser> {
-  return api.get<ShownUser>(`/api/v1/operator/users/${encodeURIComponent(ref)}`);
+function labelOf({ id, username, email, externalId }: ShownUser): string {
+  return printable(username ?? email ?? externalId ?? id);
 }
 
-function userPath({ id }: ShownUser, action = ""): string {
-  return `/api/v1/users/${id}${action}`;
+function userLine(user: ShownUser): string {
+  return `${user.id}  ${labelOf(user)}  ${user.status}  ${user.roles.join(", ") || "-"}`;
 }
 
-interface ListUsersFlags {
-  readonly email?: string;
-  readonly username?: string;
-  readonly role?: string;
-  readonly status?: UserStatus;
+/** The account of an id, external id, username or mail address. @throws USER_NOT_FOUND */
+function userByRef(server: ServerClient, id: unknown): Promise<ShownUser> {
+  return callOf<ShownUser>(server, `${USERS}/{id}`, { id });
 }
 
-function addListUsers(user: Command): void {
-  user
-    .command("list")
-    .description("list users with their roles, oldest first")
-    .option("--email <address>", "only the user with this mail address")
-    .option("--username <name>", "only the user with this username")
-    .option("--role <name>", "only users with this role")
-    .addOption(new Option("--status <status>", "only users in this state").choices(USER_STATUSES))
-    .addHelpText("after", "\nExamples:\n  $ prism user list\n  $ prism user list --role Admin --json")
-    .action(async (flags: ListUsersFlags, command: Command) => {
-      const { out } = contextOf(command);
-      const { email, username, role, status } = flags;
-      const { users } = await asOperator(command, async (api) => {
-        if (role !== undefined) knownRoles([role], await roleNames(api));
-        const query = { email, username, role, status };
-        return api.get<{ readonly users: readonly ShownUser[] }>("/api/v1/operator/users", query);
-      });
-      out.result({ users }, () =>
-        table(
-          ["ID", "USERNAME", "EMAIL", "NAME", "STATUS", "ROLES"],
-          users.map((each) => [each.id, each.username, each.email, each.name, each.status, each.roles.join(", ")]),
-        ),
-      );
-      if (users.length === 0) out.note("There are no such users.");
-    });
+async function usersOf(server: ServerClient, filter: Values): Promise<readonly ShownUser[]> {
+  return (await callOf<{ readonly users: readonly ShownUser[] }>(server, USERS, filter)).users;
 }
 
-interface ApproveUserFlags {
-  readonly role?: readonly string[];
+/** A change of an account, which is shown afterwards. @param values what the operation gets besides the id */
+function change(of: string, values: (given: Values, call: Call) => Values | Promise<Values> = () => ({})) {
+  return {
+    one: true,
+    async get(call: Call) {
+      const { id } = call.found;
+      await callOf(call.server, of, { id, ...(await values(call.given, call)) });
+      return userByRef(call.server, id);
+    },
+    lines: userLine,
+  } as const;
 }
 
-const DEFAULT_ROLES = ["User"];
-
-function addApproveUser(user: Command): void {
-  user
-    .command("approve")
-    .description("approve an account that waits for approval, and set its roles")
-    .argument("<user>", "id, external id, username or mail address")
-    .option("--role <name>", "role of the user; may be given several times (default: User)", collectFlag)
-    .addHelpText(
-      "after",
-      "\nExamples:\n" +
-        "  $ prism user approve ann@example.org\n" +
-        "  $ prism user approve ann --role Operator --role RuleManager",
-    )
-    .action(async (ref: string, flags: ApproveUserFlags, command: Command) => {
-      await changeUser(command, ref, async (user, api) => {
-        const roles = knownRoles(flags.role ?? DEFAULT_ROLES, await roleNames(api));
-        await api.post(userPath(user, "/approve"), { roles });
-      });
-    });
-}
-
-function addOpenAndCloseUser(user: Command): void {
-  for (const [action, status, description] of [
-    ["disable", "disabled", "disable an account; its sessions, tokens and live connections end within a second"],
-    ["enable", "active", "enable a disabled account; its sessions and tokens stay revoked"],
-  ] as const)
-    user
-      .command(action)
-      .description(description)
-      .argument("<user>", "id, external id, username or mail address")
-      .addHelpText("after", `\nExample:\n  $ prism user ${action} ann@example.org`)
-      .action(async (ref: string, _flags: object, command: Command) => {
-        await changeUser(command, ref, (user, api) => api.change("PATCH", userPath(user), { status }));
-      });
-}
-
-interface SetUserRolesFlags {
-  readonly role?: readonly string[];
-  readonly add?: readonly string[];
-  readonly remove?: readonly string[];
-}
-
-function addSetUserRoles(user: Command): void {
-  user
-    .command("role")
-    .description("change the roles of an account, from its next request on")
-    .argument("<user>", "id, external id, username or mail address")
-    .option("--role <name>", "role to set in place of the present ones; may be given several times", collectFlag)
-    .option("--add <name>", "role to add; may be given several times", collectFlag)
-    .option("--remove <name>", "role to remove; may be given several times", collectFlag)
-    .addHelpText(
-      "after",
-      "\nExamples:\n  $ prism user role ann --role Operator\n  $ prism user role ann --add RuleManager --remove Viewer",
-    )
-    .action(async (ref: string, flags: SetUserRolesFlags, command: Command) => {
-      const { role, add = [], remove = [] } = flags;
-      const isChange = add.length + remove.length > 0;
-      if (isChange === (role !== undefined)) throw new CommandError(EXIT.usage, "give --role, or --add and --remove");
-      await changeUser(command, ref, async (user, api) => {
-        const known = await roleNames(api);
-        const lost = knownRoles(remove, known);
-        const base = role === undefined ? user.roles : [];
-        const roles = [...base, ...knownRoles([...(role ?? []), ...add], known)].filter((name) => !lost.includes(name));
-        await api.change("PATCH", userPath(user), { roles });
-      });
-    });
-}
-
-interface SetUserPasswordFlags {
-  readonly stdin?: boolean;
-}
-
-function addSetUserPassword(user: Command): void {
-  user
-    .command("passwd")
-    .description("set the password of an account; its sessions end")
-    .argument("<user>", "id, external id, username or mail address")
-    .option("--stdin", "read the password from stdin instead of asking for it")
-    .addHelpText(
-      "after",
-      "\nExamples:\n" +
-        "  $ prism user passwd admin\n" +
-        "  $ openssl rand -base64 18 | tee /dev/tty | prism user passwd admin --stdin",
-    )
-    .action(async (ref: string, flags: SetUserPasswordFlags, command: Command) => {
-      const password = await readNewPassword(flags.stdin === true);
-      await changeUser(command, ref, ({ id }, api) => api.post(`/api/v1/operator/users/${id}/password`, { password }));
-    });
-}
-
-function addUnlockUsers(user: Command): void {
-  user
-    .command("unlock")
-    .description("clear all failed logins, so that users with too many of them can log in again")
-    .argument("[user]", "the user to name in the audit trail: id, external id, username or mail address")
-    .addHelpText("after", "\nExamples:\n  $ prism user unlock\n  $ prism user unlock ann@example.org")
-    .action(async (ref: string | undefined, _flags: object, command: Command) => {
-      const { id } = await asOperator(command, (api) =>
-        api.post<{ readonly id: string | null }>("/api/v1/operator/unlock", { user: ref }),
-      );
-      contextOf(command).out.result({ id, unlocked: true }, () => "failed logins are cleared");
-    });
-}
-
-function addResetSecondFactor(user: Command): void {
-  user
-    .command("reset-second-factor")
-    .description("remove the second factor of an account, such as after the loss of a device")
-    .argument("<user>", "id, external id, username or mail address")
-    .addHelpText("after", "\nExample:\n  $ prism user reset-second-factor ann@example.org")
-    .action(async (ref: string, _flags: object, command: Command) => {
-      await changeUser(command, ref, (user, api) => api.delete(userPath(user, "/second-factor")));
-    });
+/** @throws CommandError 2, 7 */
+async function checkNewUser({ id, externalId, email, username, password, stdin, ...given }: Values): Promise<Values> {
+  if ([email, username, externalId].every((flag) => flag === undefined))
+    throw new CommandError(EXIT.usage, "give --username, --email or --external-id");
+  if (id !== undefined && !isUuid(String(id)))
+    throw new CommandError(EXIT.conflict, "--id must be a UUID in its canonical lower-case form");
+  if (externalId !== undefined && (externalId === "" || codePointLength(String(externalId)) > MAX_EXTERNAL_ID))
+    throw new CommandError(EXIT.conflict, `--external-id must be 1 to ${MAX_EXTERNAL_ID} characters long`);
+  const name = cleanText(String(given["name"] ?? ""));
+  if (codePointLength(name) > MAX_NAME)
+    throw new CommandError(EXIT.conflict, `--name is longer than ${MAX_NAME} characters`);
+  const hasPassword = password === true || stdin === true;
+  return {
+    name: name === "" ? undefined : name,
+    password: hasPassword ? await readNewPassword(stdin === true) : undefined,
+    stdin: undefined,
+  };
 }
 
 /** The only active administrator. @throws CommandError 6 without one, 2 with several */
-async function soleAdmin(api: ServerClient): Promise<string> {
-  const query = { role: "Admin", status: "active" };
-  const { users } = await api.get<{ readonly users: readonly ShownUser[] }>("/api/v1/operator/users", query);
+async function soleAdmin(server: ServerClient): Promise<string> {
+  const users = await usersOf(server, { role: "Admin", status: "active" });
   const [first] = users;
   if (!first) throw new CommandError(EXIT.notFound, "there is no active administrator; prism user create makes one");
   if (users.length === 1) return first.id;
@@ -211,69 +103,166 @@ async function soleAdmin(api: ServerClient): Promise<string> {
   throw new CommandError(EXIT.usage, `name the account; administrators are ${names.join(", ")}`);
 }
 
-function addSignInLink(user: Command): void {
-  user
-    .command("sign-in-link")
-    .description("print a link that signs an account in to the console, once, within 15 minutes")
-    .argument("[user]", "id, external id, username or mail address (default: the only administrator)")
-    .addHelpText("after", "\nExamples:\n  $ prism user sign-in-link\n  $ prism user sign-in-link ann@example.org")
-    .action(async (ref: string | undefined, _flags: object, command: Command) => {
-      const link = await asOperator(command, async (api) => {
-        const account = encodeURIComponent(ref ?? (await soleAdmin(api)));
-        return api.post<{ readonly url: string }>(`/api/v1/operator/users/${account}/sign-in-link`, undefined);
-      });
-      contextOf(command).out.result(link, () => link.url);
-    });
-}
-
-interface DeleteUserFlags {
-  readonly yes?: boolean;
-}
-
-function addDeleteUser(user: Command): void {
-  user
-    .command("delete")
-    .description("delete an account; its history is kept, and its names can be used again")
-    .argument("<user>", "id, external id, username or mail address")
-    .option("--yes", "do not ask")
-    .addHelpText("after", "\nExample:\n  $ prism user delete ann@example.org --yes")
-    .action(async (ref: string, flags: DeleteUserFlags, command: Command) => {
-      if (flags.yes !== true && !(await confirm(`Delete the account ${printable(ref)}?`)))
-        throw new CommandError(EXIT.usage, "nothing was deleted; --yes deletes without asking");
-      const user = await asOperator(command, async (api) => {
-        const found = await userByRef(api, ref);
-        await api.delete(userPath(found));
-        return found;
-      });
-      const { id } = user;
-      const label = user.username ?? user.email ?? user.externalId ?? id;
-      contextOf(command).out.result({ id, deleted: true }, () => `${id}  ${printable(label)}  deleted`);
-    });
-}
-
+/** Accounts, next to the server. */
 export function addUser(program: Command): void {
-  const user = program
-    .command("user")
-    .alias("users")
-    .description(
-      "create, import, list, approve, enable, disable and delete accounts; set roles and passwords; print sign-in links",
-    )
-    .addHelpText(
-      "after",
-      "\nExamples:\n" +
-        "  $ prism user create --username admin --role Admin --password\n" +
-        "  $ prism user list --status pending\n" +
-        "  $ prism user approve ann --role Operator",
-    );
-  addListUsers(user);
-  addCreateUser(user);
-  addImportUsers(user);
-  addApproveUser(user);
-  addOpenAndCloseUser(user);
-  addSetUserRoles(user);
-  addSetUserPassword(user);
-  addDeleteUser(user);
-  addUnlockUsers(user);
-  addSignInLink(user);
-  addResetSecondFactor(user);
+  const role = (text: string) => ["--role <name>", `${text}; may be given several times`, collectFlag] as const;
+  const newRole = [
+    "--role <name>",
+    "role of the user; may be given several times (default: User)",
+    collectFlag,
+  ] as const;
+  resource(program, "user", "user", {
+    alias: "users",
+    operator: true,
+    text: "create, import, list, approve, enable, disable and delete accounts; set roles and passwords; print sign-in links",
+    examples: [
+      "user create --username admin --role Admin --password",
+      "user list --status pending",
+      "user approve ann --role Operator",
+    ],
+    ref: REF,
+    find: userByRef,
+    verbs: {
+      list: {
+        text: "list users with their roles, oldest first",
+        examples: ["", "--role Admin --json"],
+        flags: {
+          email: ["--email <address>", "only the user with this mail address"],
+          username: ["--username <name>", "only the user with this username"],
+          role: ["--role <name>", "only users with this role"],
+          status: new Option("--status <status>", "only users in this state").choices(STATUSES),
+        },
+        async get({ server, given }) {
+          if (given["role"] !== undefined) await knownRoles(server, [given["role"]]);
+          return usersOf(server, given);
+        },
+        as: "users",
+        none: null,
+        columns: {
+          ...{ ID: "id", USERNAME: "username", EMAIL: "email", NAME: "name", STATUS: "status" },
+          ROLES: ({ roles }: ShownUser) => roles.join(", "),
+        },
+        after(users: readonly ShownUser[], { out }) {
+          if (users.length === 0) out.note("There are no such users.");
+        },
+      },
+      create: {
+        text: "create a user",
+        examples: [
+          "--username admin --role Admin --password",
+          "--email ann@example.org --name 'Ann Lee' --role Operator --role RuleManager",
+        ],
+        flags: {
+          email: ["--email <address>", "mail address"],
+          username: ["--username <name>", "3 to 64 of a-z, 0-9, dot, dash, underscore"],
+          phone: ["--phone <number>", "phone number with country code, such as +4930123456"],
+          externalId: ["--external-id <id>", "id of the user in another program"],
+          id: ["--id <uuid>", "id of the account (default: a new one)"],
+          name: ["--name <name>", "display name"],
+          roles: newRole,
+          status: new Option("--status <status>", "state of the account").choices(STATUSES).default("active"),
+          password: ["--password", "ask for a password; without this option the account has none"],
+          stdin: ["--stdin", "read that password from stdin"],
+        },
+        check: checkNewUser,
+        of: "POST /api/v1/operator/users",
+        values: async (given, { server }) => ({
+          ...given,
+          roles: await knownRoles(server, given["roles"] ?? DEFAULT_ROLES),
+        }),
+        lines: userLine,
+        after(created: ShownUser, { out, given }) {
+          const label = labelOf(created);
+          if (given["password"] === undefined) out.note(`A password for ${label}: prism user passwd ${label}`);
+          out.note(`A token for ${label}: prism token create --user ${label}`);
+        },
+      },
+      import: IMPORT_USERS,
+      approve: {
+        ...change("approveUser", async ({ roles = DEFAULT_ROLES }, { server }) => ({
+          roles: await knownRoles(server, roles),
+        })),
+        text: "approve an account that waits for approval, and set its roles",
+        examples: ["ann@example.org", "ann --role Operator --role RuleManager"],
+        flags: { roles: newRole },
+      },
+      disable: {
+        ...change("updateUser", () => ({ status: "disabled" })),
+        text: "disable an account; its sessions, tokens and live connections end within a second",
+        examples: ["ann@example.org"],
+      },
+      enable: {
+        ...change("updateUser", () => ({ status: "active" })),
+        text: "enable a disabled account; its sessions and tokens stay revoked",
+        examples: ["ann@example.org"],
+      },
+      role: {
+        ...change("updateUser", async ({ roles, add, remove }, { server, found }) => {
+          const lost = await knownRoles(server, remove);
+          const base = roles === undefined ? (found["roles"] as readonly string[]) : [];
+          const given = [...((roles ?? []) as readonly string[]), ...((add ?? []) as readonly string[])];
+          return { roles: [...base, ...(await knownRoles(server, given))].filter((name) => !lost.includes(name)) };
+        }),
+        text: "change the roles of an account, from its next request on",
+        examples: ["ann --role Operator", "ann --add RuleManager --remove Viewer"],
+        flags: {
+          roles: role("role to set in place of the present ones"),
+          add: ["--add <name>", "role to add; may be given several times", collectFlag],
+          remove: ["--remove <name>", "role to remove; may be given several times", collectFlag],
+        },
+        check({ roles, add, remove }) {
+          if ((add !== undefined || remove !== undefined) === (roles !== undefined))
+            throw new CommandError(EXIT.usage, "give --role, or --add and --remove");
+        },
+      },
+      passwd: {
+        ...change("POST /api/v1/operator/users/{id}/password", ({ password }) => ({ password })),
+        text: "set the password of an account; its sessions end",
+        examples:
+          "Examples:\n  $ prism user passwd admin\n  $ openssl rand -base64 18 | tee /dev/tty | prism user passwd admin --stdin",
+        flags: { stdin: STDIN },
+        check: async ({ stdin }) => ({ password: await readNewPassword(stdin === true) }),
+      },
+      delete: {
+        text: "delete an account; its history is kept, and its names can be used again",
+        examples: ["ann@example.org --yes"],
+        args: { ref: ["<user>", REF] },
+        flags: { yes: ["--yes", "do not ask"] },
+        async check({ ref, yes }) {
+          if (yes !== true && !(await confirm(`Delete the account ${printable(String(ref))}?`)))
+            throw new CommandError(EXIT.usage, "nothing was deleted; --yes deletes without asking");
+        },
+        async get({ server, given: { ref } }) {
+          const found = await userByRef(server, ref);
+          await callOf(server, "deleteUser", { id: found.id });
+          return found;
+        },
+        json: ({ id }: ShownUser) => ({ id, deleted: true }),
+        lines: (user: ShownUser) => `${user.id}  ${labelOf(user)}  deleted`,
+      },
+      unlock: {
+        text: "clear all failed logins, so that users with too many of them can log in again",
+        examples: ["", "ann@example.org"],
+        args: { user: ["[user]", `the user to name in the audit trail: ${REF}`] },
+        of: "POST /api/v1/operator/unlock",
+        json: ({ id }: { readonly id: string | null }) => ({ id, unlocked: true }),
+        say: "failed logins are cleared",
+      },
+      "sign-in-link": {
+        text: "print a link that signs an account in to the console, once, within 15 minutes",
+        examples: ["", "ann@example.org"],
+        args: { user: ["[user]", `${REF} (default: the only administrator)`] },
+        async get({ server, given: { user } }) {
+          const account = encodeURIComponent(String(user ?? (await soleAdmin(server))));
+          return server.post(`/api/v1/operator/users/${account}/sign-in-link`, undefined);
+        },
+        say: "{url}",
+      },
+      "reset-second-factor": {
+        ...change("resetSecondFactor"),
+        text: "remove the second factor of an account, such as after the loss of a device",
+        examples: ["ann@example.org"],
+      },
+    },
+  });
 }

@@ -1,194 +1,88 @@
 import { type Command, Option } from "commander";
+import type { JobDetail, Queue } from "../../../client/api-types.gen.ts";
 import { ageText } from "../../../core/clean-text.ts";
-import type { QueueView } from "../../../features/jobs/view.ts";
-import { JOB_STATES, type JobState } from "../../../store/schema.ts";
-import type { Context } from "../../context.ts";
-import { everyItem, online } from "../../on-server.ts";
+import { JOB_STATES } from "../../../store/schema.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { integerFlag, listFlag } from "../../output/flag-values.ts";
 import { printable, table } from "../../output/output.ts";
-import { type Query, type ServerClient, SLICED_LIMIT_MS } from "../../server-client.ts";
+import { type Call, callOf, filled, listOf, resource, tableOf, type Values } from "../../resource.ts";
+import { type ServerClient, SLICED_LIMIT_MS } from "../../server-client.ts";
 import { confirm } from "../access/prompt.ts";
-import { type Look, show } from "../server/tail.ts";
 import { timersOf } from "./timers.ts";
 
-/** A job as the server lists it. */
-interface JobLine {
-  readonly id: string;
-  readonly queue: string;
-  readonly kind: string;
-  readonly state: JobState;
-  readonly label: string | null;
-  readonly runAt: string;
-  readonly attempts: number;
-  readonly maxAttempts: number;
-  readonly lastError: string | null;
-  readonly finishedAt: string | null;
-}
+const MAX_PAGE = 1000;
+const WATCH = ["--watch", "repeat every second until interrupted; with --json one line each"] as const;
+const STATES = `only jobs in these states, comma separated: ${JOB_STATES.join(", ")}`;
+/** Flags of lists of jobs. */
+const LIST = {
+  queue: ["--queue <name>", "only jobs of this queue"],
+  limit: ["--limit <n>", "list at most this many", integerFlag(1, 100_000), 20],
+  watch: WATCH,
+} as const;
+const JOB = new Option("--id <job>", "id of the job");
+const QUEUE = new Option("--queue <name>", "name of the queue");
+const required = ({ flags, description }: Option): Option => new Option(flags, description).makeOptionMandatory();
 
-interface JobDetail extends JobLine {
-  readonly payload: unknown;
-  readonly progress: unknown;
-  readonly result: unknown;
-  readonly history: readonly {
-    readonly attempt: number;
-    readonly startedAt: string;
-    readonly endedAt: string | null;
-    readonly outcome: string;
-    readonly error: string | null;
-  }[];
-}
-
-function jobPath(id: string, action = ""): string {
-  return `/api/v1/jobs/${encodeURIComponent(id)}${action}`;
-}
-
-/** A job after a change, in one line. */
-function jobLine({ id, queue, kind, state }: JobLine): string {
-  return `${id}  ${queue}  ${printable(kind)}  ${state}`;
-}
+const JOBS = {
+  ...{ ID: "id", QUEUE: "queue", KIND: "kind", STATE: "state", ATTEMPTS: "{attempts}/{maxAttempts}" },
+  ...{ "RUNS AT": "runAt", LABEL: "label" },
+};
+const DEAD = {
+  ...{ ID: "id", QUEUE: "queue", KIND: "kind", ATTEMPTS: "{attempts}/{maxAttempts}", "DIED AT": "finishedAt" },
+  ...{ LABEL: "label", ERROR: "lastError" },
+};
+const ATTEMPTS = {
+  ...{ ATTEMPT: "attempt", STARTED: "startedAt", ENDED: "endedAt", OUTCOME: "outcome", ERROR: "error" },
+};
+const QUEUES = {
+  QUEUE: "name",
+  READY: "ready",
+  OLDEST: ({ oldestReadyAgeMs: age }: Queue) => (age === null ? null : ageText(age)),
+  SCHEDULED: "scheduled",
+  RUNNING: "{running}/{concurrency}",
+  ...{ RETRYING: "retrying", DEAD: "dead" },
+  STATE: ({ paused }: Queue) => (paused ? "paused" : "open"),
+};
 
 /** One job with its attempts, for people. */
 function jobLines(job: JobDetail): string[] {
   const { id, queue, kind, state, label, runAt, attempts, maxAttempts, lastError, payload, progress, result } = job;
+  const text = (value: unknown): string | null => (value === null ? null : JSON.stringify(value));
   const members = table(
     ["JOB", id],
     [
-      ["queue", queue],
-      ["kind", kind],
-      ["state", state],
-      ["label", label],
+      ...[["queue", queue] as const, ["kind", kind] as const, ["state", state] as const, ["label", label] as const],
       ["runs at", runAt],
       ["attempts", `${attempts} of ${maxAttempts}`],
-      ["payload", jsonText(payload)],
-      ["progress", jsonText(progress)],
-      ["result", jsonText(result)],
+      ["payload", text(payload)],
+      ["progress", text(progress)],
+      ["result", text(result)],
       ["last error", lastError],
     ],
   );
-  if (job.history.length === 0) return members;
-  const history = table(
-    ["ATTEMPT", "STARTED", "ENDED", "OUTCOME", "ERROR"],
-    job.history.map(({ attempt, startedAt, endedAt, outcome, error }) => [attempt, startedAt, endedAt, outcome, error]),
-  );
-  return [...members, "", ...history];
+  return job.history.length === 0 ? members : [...members, "", ...tableOf(ATTEMPTS, job.history)];
 }
 
-function jsonText(value: unknown): string | null {
-  return value === null ? null : JSON.stringify(value);
+function jobsOf({ server, given: { queue, limit } }: Call, state: unknown): Promise<Values[]> {
+  return listOf(server, "listJobs", { queue, state, limit: Math.min(Number(limit), MAX_PAGE) }, Number(limit));
 }
 
-const MAX_PAGE = 1000;
-const DEFAULT_LIMIT = 20;
-
-interface ListJobsFlags {
-  readonly queue?: string;
-  readonly state?: readonly string[];
-  readonly id?: string;
-  readonly limit: number;
-  readonly watch?: boolean;
-}
-
-function addListJobs(queue: Command): void {
-  addFlags(queue.command("list"), "list jobs, newest first, or show one with its attempts")
-    .option(
-      "--state <states>",
-      `only jobs in these states, comma separated: ${JOB_STATES.join(", ")}`,
-      listFlag(JOB_STATES),
-    )
-    .addOption(new Option("--id <job>", "show this job with its attempts").conflicts(["queue", "state"]))
-    .addHelpText(
-      "after",
-      `
-Examples:
-  $ prism queue list --queue timers --state scheduled,retrying
-  $ prism queue list --id 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60`,
-    )
-    .action((flags: ListJobsFlags, command: Command) =>
-      look(command, flags, async (server) => {
-        if (flags.id !== undefined) {
-          const job = await server.get<JobDetail>(jobPath(flags.id)).catch(timerHint(server, flags.id));
-          return { value: job, human: () => jobLines(job) };
-        }
-        const jobs = await jobsOf(server, flags.limit, { queue: flags.queue, state: flags.state?.join() });
-        return { value: { jobs }, human: () => jobsTable(jobs) };
-      }),
-    );
-  addFlags(queue.command("dead"), "list dead jobs, newest first, with their last error")
-    .addHelpText("after", "\nExamples:\n  $ prism queue dead\n  $ prism queue dead --queue messages-dead-letter --json")
-    .action(({ limit, ...flags }: ListJobsFlags, command: Command) =>
-      look(command, flags, async (server) => {
-        const jobs = await jobsOf(server, limit, { queue: flags.queue, state: "dead" });
-        return { value: { jobs }, human: () => deadTable(jobs) };
-      }),
-    );
-}
-
-/** Prints a view of the server once or every second; only a running server can be watched. */
-function look(
-  command: Command,
-  { watch = false }: { readonly watch?: boolean },
-  at: (server: ServerClient) => Promise<Look>,
-): Promise<void> {
-  return online(command, (server, { out }) => show(out, watch, () => at(server)), { mustRun: watch });
-}
-
-function addFlags(command: Command, description: string): Command {
-  return command
-    .description(description)
-    .option("--queue <name>", "only jobs of this queue")
-    .option("--limit <n>", "list at most this many", integerFlag(1, 100_000), DEFAULT_LIMIT)
-    .option("--watch", "repeat every second until interrupted; with --json one line each");
-}
-
-function jobsOf(server: ServerClient, limit: number, query: Query): Promise<JobLine[]> {
-  return everyItem(server, "/api/v1/jobs", { ...query, limit: Math.min(limit, MAX_PAGE) }, limit);
-}
-
-function jobsTable(jobs: readonly JobLine[]): string[] {
-  if (jobs.length === 0) return ["no jobs"];
-  return table(
-    ["ID", "QUEUE", "KIND", "STATE", "ATTEMPTS", "RUNS AT", "LABEL"],
-    jobs.map((job) => [job.id, job.queue, job.kind, job.state, attemptsText(job), job.runAt, job.label]),
-  );
-}
-
-function deadTable(jobs: readonly JobLine[]): string[] {
-  if (jobs.length === 0) return ["no dead jobs"];
-  return table(
-    ["ID", "QUEUE", "KIND", "ATTEMPTS", "DIED AT", "LABEL", "ERROR"],
-    jobs.map((job) => [
-      job.id,
-      job.queue,
-      job.kind,
-      attemptsText(job),
-      job.finishedAt,
-      job.label,
-      printable(job.lastError ?? ""),
-    ]),
-  );
-}
-
-function attemptsText({ attempts, maxAttempts }: JobLine): string {
-  return `${attempts}/${maxAttempts}`;
-}
-
-function addCancelJob(queue: Command): void {
-  queue
-    .command("cancel")
-    .description("cancel a waiting job; a running job continues")
-    .requiredOption("--id <job>", "id of the job")
-    .addHelpText("after", "\nExample:\n  $ prism queue cancel --id 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60")
-    .action(({ id }: { readonly id: string }, command: Command) =>
-      online(command, async (server, { out }) => {
-        const job = await server.post<JobDetail>(jobPath(id, "/cancel"), {}).catch(timerHint(server, id));
-        out.result(job, () => jobLine(job));
-      }),
-    );
+/** Lists of jobs and of queues, which may be watched. */
+function listed(name: string, columns: Parameters<typeof tableOf>[0], none: string | null) {
+  return {
+    watch: true,
+    json: (rows: unknown) => (Array.isArray(rows) ? { [name]: rows } : rows),
+    lines: (rows: unknown) =>
+      !Array.isArray(rows)
+        ? jobLines(rows as JobDetail)
+        : rows.length === 0 && none !== null
+          ? none
+          : tableOf(columns, rows),
+  } as const;
 }
 
 /** A recurring timer is a schedule, not a job, although `prism trigger` prints its id. */
-function timerHint(server: ServerClient, id: string): (error: unknown) => Promise<never> {
+function timerHint(server: ServerClient, id: unknown): (error: unknown) => Promise<never> {
   return async (error) => {
     if (!(error instanceof ServerRefused) || error.code !== "JOB_NOT_FOUND") throw error;
     const timers = await timersOf(server).catch(() => []);
@@ -198,175 +92,117 @@ function timerHint(server: ServerClient, id: string): (error: unknown) => Promis
   };
 }
 
-interface RetryJobsFlags {
-  readonly id?: string;
-  readonly queue?: string;
+async function queuesOf({ server, given: { name } }: Call): Promise<readonly Queue[]> {
+  if (name !== undefined) return [await callOf<Queue>(server, "getQueue", { name })];
+  return (await callOf<{ queues: Queue[] }>(server, "listQueues", {})).queues;
 }
 
-function addRetryJobs(queue: Command): void {
-  queue
-    .command("retry")
-    .description("retry a dead or cancelled job, or all dead jobs of a queue")
-    .option("--id <job>", "id of the job")
-    .option("--queue <name>", "all dead jobs of this queue")
-    .addHelpText(
-      "after",
-      `
-Examples:
-  $ prism queue retry --id 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60
-  $ prism queue retry --queue messages-dead-letter`,
-    )
-    .action(({ id, queue: name }: RetryJobsFlags, command: Command) => {
-      if ((id === undefined) === (name === undefined))
-        throw new CommandError(EXIT.usage, "give either --id or --queue");
-      return online(command, async (server, { out }) => {
-        if (name === undefined) {
-          const job = await server.post<JobDetail>(jobPath(id ?? "", "/retry"), {});
-          return out.result(job, () => jobLine(job));
-        }
-        const path = queuePath(name, "/requeue-dead");
-        const reply = await server.post<{ requeued: number }>(path, {}, SLICED_LIMIT_MS);
-        out.result(reply, () => `${reply.requeued} requeued`);
-      });
-    });
+async function resume({ server, given: { name } }: Call): Promise<Queue | Queue[]> {
+  if (name !== undefined) return callOf<Queue>(server, "resumeQueue", { name });
+  const { queues } = await callOf<{ queues: Queue[] }>(server, "listQueues", {});
+  const resumed: Queue[] = [];
+  for (const { name: each, paused } of queues)
+    if (paused) resumed.push(await callOf<Queue>(server, "resumeQueue", { name: each }));
+  return resumed;
 }
 
-interface QueueStatusFlags {
-  readonly queue?: string;
-  readonly watch?: boolean;
-}
+const JOB_LINE = "{id}  {queue}  {kind}  {state}";
 
-function addQueueStatus(queue: Command): void {
-  queue
-    .command("status")
-    .description("count waiting, running and dead jobs of each queue")
-    .option("--queue <name>", "only this queue")
-    .option("--watch", "repeat every second until interrupted; with --json one line each")
-    .addHelpText(
-      "after",
-      "\nExamples:\n" +
-        "  $ prism queue status\n" +
-        "  $ prism queue status --queue timers --json\n" +
-        "  $ prism queue status --watch",
-    )
-    .action((flags: QueueStatusFlags, command: Command) =>
-      look(command, flags, async (server) => {
-        const queues =
-          flags.queue === undefined
-            ? (await server.get<{ queues: QueueView[] }>("/api/v1/queues")).queues
-            : [await server.get<QueueView>(queuePath(flags.queue))];
-        return { value: { queues }, human: () => queuesTable(queues) };
-      }),
-    );
-}
-
-function queuePath(queue: string, action = ""): string {
-  return `/api/v1/queues/${encodeURIComponent(queue)}${action}`;
-}
-
-function queuesTable(queues: readonly QueueView[]): string[] {
-  return table(
-    ["QUEUE", "READY", "OLDEST", "SCHEDULED", "RUNNING", "RETRYING", "DEAD", "STATE"],
-    queues.map((queue) => [
-      queue.name,
-      queue.ready,
-      queue.oldestReadyAgeMs === null ? null : ageText(queue.oldestReadyAgeMs),
-      queue.scheduled,
-      `${queue.running}/${queue.concurrency}`,
-      queue.retrying,
-      queue.dead,
-      queue.paused ? "paused" : "open",
-    ]),
-  );
-}
-
-interface DrainQueueFlags {
-  readonly queue: string;
-  readonly yes?: boolean;
-}
-
-function addDrainQueue(queue: Command): void {
-  queue
-    .command("drain")
-    .description("cancel all waiting jobs of a queue; running jobs continue")
-    .requiredOption("--queue <name>", "name of the queue")
-    .option("--yes", "do not ask")
-    .addHelpText("after", "\nExample:\n  $ prism queue drain --queue digest --yes")
-    .action(async ({ queue: name, yes }: DrainQueueFlags, command: Command) => {
-      if (yes !== true && !(await confirm(`Cancel all waiting jobs of ${printable(name)}?`)))
-        throw new CommandError(EXIT.usage, "nothing was cancelled; --yes cancels without asking");
-      await online(command, async (server, { out }) => {
-        const reply = await server.post<{ cancelled: number }>(queuePath(name, "/drain"), {}, SLICED_LIMIT_MS);
-        out.result(reply, () => `${reply.cancelled} cancelled`);
-      });
-    });
-}
-
-function addPauseQueue(queue: Command): void {
-  queue
-    .command("pause")
-    .description("start no jobs of a queue until it is resumed, also after a restart; running jobs continue")
-    .requiredOption("--queue <name>", "name of the queue")
-    .addHelpText("after", "\nExample:\n  $ prism queue pause --queue notification-delivery")
-    .action((flags: { readonly queue: string }, command: Command) =>
-      online(command, async (server, { out }) => {
-        const changed = await server.post<QueueView>(queuePath(flags.queue, "/pause"), {});
-        out.result(changed, () => queuesTable([changed]));
-      }),
-    );
-}
-
-interface ResumeFlags {
-  readonly queue?: string;
-  readonly all?: boolean;
-}
-
-function addResumeQueue(queue: Command): void {
-  queue
-    .command("resume")
-    .description("start the jobs of a paused queue, or of all paused queues")
-    .option("--queue <name>", "name of the queue")
-    .addOption(new Option("--all", "all paused queues, such as after a restore").conflicts("queue"))
-    .addHelpText(
-      "after",
-      "\nExamples:\n  $ prism queue resume --all\n  $ prism queue resume --queue notification-delivery",
-    )
-    .action((flags: ResumeFlags, command: Command) => {
-      if (flags.queue === undefined && flags.all !== true)
-        throw new CommandError(EXIT.usage, "give either --queue <name> or --all");
-      return online(command, async (server, context) => {
-        if (flags.queue === undefined) return resumeAll(context, server);
-        const changed = await server.post<QueueView>(queuePath(flags.queue, "/resume"), {});
-        context.out.result(changed, () => queuesTable([changed]));
-      });
-    });
-}
-
-async function resumeAll({ out }: Context, server: ServerClient): Promise<void> {
-  const { queues } = await server.get<{ queues: QueueView[] }>("/api/v1/queues");
-  const resumed: QueueView[] = [];
-  for (const { name, paused } of queues)
-    if (paused) resumed.push(await server.post<QueueView>(queuePath(name, "/resume"), {}));
-  out.result({ queues: resumed }, () => (resumed.length === 0 ? ["no queue is paused"] : queuesTable(resumed)));
-}
-
+/** Queues and jobs of a running server. */
 export function addQueue(program: Command): void {
-  const queue = program
-    .command("queue")
-    .alias("queues")
-    .description("show queues and jobs; pause, resume, retry and cancel them")
-    .addHelpText(
-      "after",
-      "\nExamples:\n" +
-        "  $ prism queue status --watch\n" +
-        "  $ prism queue dead\n" +
-        "  $ prism queue retry --queue notification-delivery",
-    );
-  addQueueStatus(queue);
-  addListJobs(queue);
-  addPauseQueue(queue);
-  addResumeQueue(queue);
-  addRetryJobs(queue);
-  addCancelJob(queue);
-  addDrainQueue(queue);
+  resource(program, "queue", "queue", {
+    alias: "queues",
+    text: "show queues and jobs; pause, resume, retry and cancel them",
+    examples: ["queue status --watch", "queue dead", "queue retry --queue notification-delivery"],
+    verbs: {
+      status: {
+        ...listed("queues", QUEUES, null),
+        text: "count waiting, running and dead jobs of each queue",
+        examples: ["", "--queue timers --json", "--watch"],
+        flags: { name: ["--queue <name>", "only this queue"], watch: WATCH },
+        get: queuesOf,
+      },
+      list: {
+        ...listed("jobs", JOBS, "no jobs"),
+        text: "list jobs, newest first, or show one with its attempts",
+        examples: ["--queue timers --state scheduled,retrying", "--id 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60"],
+        flags: {
+          ...LIST,
+          state: ["--state <states>", STATES, listFlag(JOB_STATES)],
+          id: new Option("--id <job>", "show this job with its attempts").conflicts(["queue", "state"]),
+        },
+        get: (call) => {
+          const { id, state } = call.given;
+          if (id === undefined) return jobsOf(call, state === undefined ? undefined : String(state));
+          return callOf(call.server, "getJob", { id }).catch(timerHint(call.server, id));
+        },
+      },
+      dead: {
+        ...listed("jobs", DEAD, "no dead jobs"),
+        text: "list dead jobs, newest first, with their last error",
+        examples: ["", "--queue messages-dead-letter --json"],
+        flags: LIST,
+        get: (call) => jobsOf(call, "dead"),
+      },
+      pause: {
+        text: "start no jobs of a queue until it is resumed, also after a restart; running jobs continue",
+        examples: ["--queue notification-delivery"],
+        of: "pauseQueue",
+        flags: { name: required(QUEUE) },
+        lines: (queue: Queue) => tableOf(QUEUES, [queue]),
+      },
+      resume: {
+        text: "start the jobs of a paused queue, or of all paused queues",
+        examples: ["--all", "--queue notification-delivery"],
+        flags: {
+          name: QUEUE,
+          all: new Option("--all", "all paused queues, such as after a restore").conflicts("queue"),
+        },
+        check({ name, all }) {
+          if (name === undefined && all !== true)
+            throw new CommandError(EXIT.usage, "give either --queue <name> or --all");
+        },
+        get: resume,
+        json: (changed) => (Array.isArray(changed) ? { queues: changed } : changed),
+        lines: (changed) => {
+          const queues = [changed].flat() as Queue[];
+          return queues.length === 0 ? "no queue is paused" : tableOf(QUEUES, queues);
+        },
+      },
+      retry: {
+        text: "retry a dead or cancelled job, or all dead jobs of a queue",
+        examples: ["--id 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60", "--queue messages-dead-letter"],
+        flags: { id: JOB, name: ["--queue <name>", "all dead jobs of this queue"] },
+        check({ id, name }) {
+          if ((id === undefined) === (name === undefined))
+            throw new CommandError(EXIT.usage, "give either --id or --queue");
+        },
+        get: ({ server, given: { id, name } }) =>
+          name === undefined
+            ? callOf(server, "retryJob", { id })
+            : callOf(server, "requeueDeadJobs", { name }, SLICED_LIMIT_MS),
+        lines: (answer: object) => filled("requeued" in answer ? "{requeued} requeued" : JOB_LINE, answer),
+      },
+      cancel: {
+        text: "cancel a waiting job; a running job continues",
+        examples: ["--id 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60"],
+        flags: { id: required(JOB) },
+        get: ({ server, given: { id } }) => callOf(server, "cancelJob", { id }).catch(timerHint(server, id)),
+        say: JOB_LINE,
+      },
+      drain: {
+        text: "cancel all waiting jobs of a queue; running jobs continue",
+        examples: ["--queue digest --yes"],
+        of: "drainQueue",
+        isLong: true,
+        flags: { name: required(QUEUE), yes: ["--yes", "do not ask"] },
+        async check({ name, yes }) {
+          if (yes !== true && !(await confirm(`Cancel all waiting jobs of ${printable(String(name))}?`)))
+            throw new CommandError(EXIT.usage, "nothing was cancelled; --yes cancels without asking");
+        },
+        values: ({ name }) => ({ name }),
+        say: "{cancelled} cancelled",
+      },
+    },
+  });
 }

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { EventFilter } from "../../../client/wire.ts";
 import { LEVELS } from "../../../core/vocabulary.ts";
@@ -10,38 +9,6 @@ import { type Output, printable } from "../../output/output.ts";
 import type { ServerClient } from "../../server-client.ts";
 import { withServer } from "../../with-server.ts";
 import { slugsOf } from "../access/projects.ts";
-
-const EVERY_MS = 1000;
-
-/** A view, for --json and for people. */
-export interface Look {
-  readonly value: unknown;
-  readonly human: () => readonly string[];
-}
-
-/**
- * Prints a view once, or with `isWatched` every second until the command is interrupted: redrawn on
- * a terminal, one line each with --json. Waits for a server that disconnects.
- * @throws errors of the first view
- */
-export async function show(out: Output, isWatched: boolean, look: () => Promise<Look>): Promise<void> {
-  const { value, human } = await look();
-  if (!isWatched) {
-    out.result(value, human);
-    return;
-  }
-  out.frame(value, human);
-  for (;;) {
-    await sleep(EVERY_MS);
-    try {
-      const { value, human } = await look();
-      out.frame(value, human);
-    } catch (error) {
-      if (!(error instanceof CommandError) || error.exitCode !== EXIT.unreachable) throw error;
-      out.note(error.message);
-    }
-  }
-}
 
 interface Flags {
   readonly project: string;
