@@ -10,7 +10,6 @@ import { prepareDataDir } from "../../../core/data-dir.ts";
 import type { Logger } from "../../../core/log.ts";
 import { nodeWarning } from "../../../core/runtime.ts";
 import { hasLocalPublicUrl } from "../../../features/access/sessions/dev-token.ts";
-import { backupWarning, newestBackupAt } from "../../../features/backup/doctor.ts";
 import { UpgradePort } from "../../../http/upgrade-port.ts";
 import type { DataDirLock } from "../../../store/sqlite/data-dir-lock.ts";
 import { beatFileOf } from "../../../store/write-health.ts";
@@ -114,7 +113,7 @@ async function run(context: Context, flags: ServeFlags, loaded: LoadedConfig, lo
   // A process that waits for the ready line may send a signal at once.
   stopOnSignals(app, lock, log);
   reloadOnSignal(app, log);
-  if (!isNew) warnOfBackups(config, app, log);
+  if (!isNew) await warnOfBackups(config, app, log);
   notifySystemd(log);
   await announce(context, loaded, app, log);
 }
@@ -137,7 +136,8 @@ function sharedDataDir({ dataDir }: Config): string[] {
 }
 
 /** A database created by this start has no backup yet. */
-function warnOfBackups({ dataDir, env }: Config, app: App, log: Logger): void {
+async function warnOfBackups({ dataDir, env }: Config, app: App, log: Logger): Promise<void> {
+  const { backupWarning, newestBackupAt } = await import("../../../features/backup/doctor.ts");
   const warning = backupWarning(env, newestBackupAt(dataDir, app.parts.base.store.lastBackupAt()));
   if (warning !== null) log.warn({}, `${warning}: schedule prism backup`);
 }
