@@ -40,7 +40,7 @@ export interface Verb {
   /** The operation, or one of the operator such as `POST /api/v1/operator/unlock`; absent: the verb shows the thing. */
   readonly of?: string;
   /** The first argument names the thing. */
-  readonly one?: true;
+  readonly one?: true | undefined;
   /** Arguments and flags by the names of the API, in this order. */
   readonly args?: Readonly<Record<string, readonly [name: string, text: string]>>;
   readonly flags?: Readonly<Record<string, Flag>>;
@@ -121,7 +121,19 @@ export function resource(program: Command, name: string, one: string, given: Res
   return group;
 }
 
-function addVerb(group: Command, name: string, one: string, verb: Verb, resource: Resource): void {
+const NO_GROUP: Resource = { text: "", examples: "", verbs: {} };
+
+/** Adds one command that is in no group. */
+export function single(program: Command, name: string, verb: Verb): Command {
+  return addVerb(program, name, "", verb, NO_GROUP);
+}
+
+/** Adds commands below one. */
+export function nested(command: Command, verbs: Resource["verbs"]): void {
+  for (const [name, verb] of Object.entries(verbs)) addVerb(command, name, "", verb, NO_GROUP);
+}
+
+function addVerb(group: Command, name: string, one: string, verb: Verb, resource: Resource): Command {
   const { args = {}, flags = {}, limit, ask } = verb;
   const command = group.command(name).description(verb.text);
   if (verb.one) command.argument(`<${one}>`, resource.ref);
@@ -130,10 +142,10 @@ function addVerb(group: Command, name: string, one: string, verb: Verb, resource
   const own = addFlags(command, flags);
   if (limit !== undefined) command.option("--limit <n>", "list at most this many", integerFlag(1, 100_000), limit);
   if (ask !== undefined) command.option("--yes", "do not ask");
-  const prefix = `${group.name()} ${name}`;
+  const prefix = group.parent ? `${group.name()} ${name}` : name;
   const lines = exampleText(verb.examples, prefix);
   command.addHelpText("after", `${verb.about === undefined ? "" : `\n${verb.about}\n`}\n${lines}`);
-  command.action(async (...words: unknown[]) => {
+  return command.action(async (...words: unknown[]) => {
     const [ref = "", ...more] = verb.one ? (words as string[]) : ["", ...(words as string[])];
     const opts = command.opts();
     const valuesOf = (names: Readonly<Record<string, string>>): Values =>

@@ -1,52 +1,17 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { type Command, Option } from "commander";
-import { online } from "../../on-server.ts";
+import type { Drill, DrillPreferences, OnCallProofs } from "../../../client/api-types.gen.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { durationFlag, integerFlag } from "../../output/flag-values.ts";
 import { cut, shortTime, table } from "../../output/output.ts";
+import { type Call, callOf, nested, single } from "../../resource.ts";
 import type { ServerClient } from "../../server-client.ts";
-import { nameOf, type Person } from "./oncall-things.ts";
-import { OF_PROJECT, type ProjectFlag, subcommand } from "./things.ts";
+import { nameOf } from "./oncall.ts";
+import { OF_PROJECT } from "./things.ts";
 
-const PATH = "/api/v1/drills";
 const LOOK_EVERY_MS = 1000;
+const DEFAULT_WAIT_MS = 120_000;
 const DAYS = ["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"] as const;
-
-interface Drill {
-  readonly id: string;
-  readonly user: Person;
-  readonly ways: readonly {
-    readonly name: string;
-    readonly state: "queued" | "trying" | "accepted" | "confirmed" | "failed" | "not-sent";
-    readonly acceptedMs: number | null;
-    readonly confirmedMs: number | null;
-    readonly error: string | null;
-  }[];
-}
-
-interface Proofs {
-  readonly data: readonly {
-    readonly user: Person;
-    readonly onCallFrom: string;
-    readonly isProven: boolean;
-    readonly takesPart: boolean;
-    readonly ways: readonly { readonly name: string; readonly text: string }[];
-  }[];
-}
-
-interface Preferences {
-  readonly takesPart: boolean;
-  readonly day: string;
-  readonly hour: number;
-  readonly timezone: string;
-  readonly isEnabled: boolean;
-  readonly nextAt: string | null;
-}
-
-interface DrillFlags {
-  readonly now?: true;
-  readonly wait?: number | true;
-}
 
 const OWN_APPS = [
   "An app of ntfy or Gotify with Prism as its server is the app, not a way:",
@@ -55,7 +20,7 @@ const OWN_APPS = [
 
 const seconds = (ms: number | null): string => (ms === null ? "-" : `${(ms / 1000).toFixed(1)} s`);
 
-function drillText(drills: readonly Drill[]): string[] {
+function drillText({ data: drills }: Drills): string[] {
   const rows = drills.flatMap(({ user, ways }) =>
     ways.length === 0
       ? [[cut(nameOf(user), 16), "-", "no way outside of the app", "-", "-"]]
@@ -71,6 +36,10 @@ function drillText(drills: readonly Drill[]): string[] {
   return drills.some(({ ways }) => ways.length === 0) ? [...lines, ...OWN_APPS] : lines;
 }
 
+interface Drills {
+  readonly data: readonly Drill[];
+}
+
 const isOpen = ({ ways }: Drill): boolean =>
   ways.some(({ state }) => state === "queued" || state === "trying" || state === "accepted");
 
@@ -80,95 +49,78 @@ async function waited(server: ServerClient, started: readonly Drill[], limitMs: 
   let drills = started;
   while (drills.some(isOpen) && performance.now() < until) {
     await wait(LOOK_EVERY_MS);
-    drills = await Promise.all(started.map(({ id }) => server.get<Drill>(`${PATH}/${id}`)));
+    drills = await Promise.all(started.map(({ id }) => callOf<Drill>(server, "getDrill", { id })));
   }
   return drills;
 }
 
-const DEFAULT_WAIT_MS = 120_000;
-
-/** Test pages to people. */
-export function addDrill(program: Command): void {
-  const drill = program
-    .command("drill")
-    .description("send test pages to people, each of whom confirms them with one tap")
-    .argument("[users...]", "ids, external ids or usernames (default: yourself)")
-    .option("--now", "also in quiet hours of others, and during their incidents")
-    .option("--wait [duration]", "wait until each way is confirmed or has failed (default: 2m)", durationFlag)
-    .addHelpText(
-      "after",
-      "\nThe message goes by each way that pages of high urgency use. With --wait, exit 1 if a way is not confirmed.\n" +
-        "\nExamples:\n  $ prism drill\n  $ prism drill ann bob --wait 5m\n  $ prism drill status",
-    )
-    .action((users: string[], flags: DrillFlags, command: Command) =>
-      online(command, async (server, { out }) => {
-        const body = { ...(users.length > 0 && { users }), ...(flags.now && { now: true }) };
-        const { data } = await server.post<{ data: readonly Drill[] }>(PATH, body);
-        const limitMs = flags.wait === true ? DEFAULT_WAIT_MS : flags.wait;
-        const drills = limitMs === undefined ? data : await waited(server, data, limitMs);
-        out.result({ data: drills }, () => drillText(drills));
-        const isConfirmed = drills.every(
-          ({ ways }) => ways.length > 0 && ways.every(({ state }) => state === "confirmed"),
-        );
-        if (limitMs !== undefined && !isConfirmed) throw new CommandError(EXIT.failure, "not every way is confirmed");
-      }),
-    );
-  addDrillStatus(drill);
-  addDrillPreferences(drill);
+async function started({ server, given: { users, now, wait: limit } }: Call): Promise<Drills> {
+  const people = (users as readonly string[]).length > 0 ? { users } : {};
+  const { data } = await callOf<Drills>(server, "startDrills", { ...people, ...(now === true && { now }) });
+  if (limit === undefined) return { data };
+  return { data: await waited(server, data, limit === true ? DEFAULT_WAIT_MS : Number(limit)) };
 }
 
-function addDrillStatus(drill: Command): void {
-  subcommand(drill, "status", "show who is on call within 7 days, and when pages last reached them", [""])
-    .option(...OF_PROJECT)
-    .action(({ project }: ProjectFlag, command: Command) =>
-      online(command, async (server, { out }) => {
-        const proofs = await server.get<Proofs>("/api/v1/oncall/proofs", { projectId: project });
-        const rows = proofs.data.flatMap(({ user, onCallFrom, takesPart, ways }) => {
-          const person = cut(nameOf(user), 16);
-          const shown = ways.length === 0 ? [{ name: "-", text: "no way outside of the app" }] : ways;
-          const lines = shown.map(({ name, text }) => [person, shortTime(onCallFrom), cut(name, 24), cut(text)]);
-          return takesPart ? lines : [...lines, [person, shortTime(onCallFrom), "-", "does not take part in drills"]];
-        });
-        out.result(proofs, () =>
-          rows.length === 0 ? "no one is on call within 7 days" : table(["PERSON", "ON CALL", "WAY", "PROOF"], rows),
-        );
-      }),
-    );
+function proofLines({ data }: OnCallProofs): string | string[] {
+  const rows = data.flatMap(({ user, onCallFrom, takesPart, ways }) => {
+    const head = [cut(nameOf(user), 16), shortTime(onCallFrom)];
+    const shown = ways.length === 0 ? [{ name: "-", text: "no way outside of the app" }] : ways;
+    const lines = shown.map(({ name, text }) => [...head, cut(name, 24), cut(text)]);
+    return takesPart ? lines : [...lines, [...head, "-", "does not take part in drills"]];
+  });
+  return rows.length === 0 ? "no one is on call within 7 days" : table(["PERSON", "ON CALL", "WAY", "PROOF"], rows);
 }
 
-interface PreferenceFlags {
-  readonly day?: string;
-  readonly hour?: number;
-  readonly off?: true;
-  readonly on?: true;
-}
-
-function addDrillPreferences(drill: Command): void {
-  subcommand(drill, "preferences", "show or choose when you have weekly drills, while you are on call", [
-    "",
-    "--day tuesday --hour 10",
-    "--off",
-  ])
-    .addOption(new Option("--day <day>", "day of the week").choices(DAYS))
-    .option("--hour <hour>", "hour of the day in your time zone", integerFlag(0, 23))
-    .addOption(new Option("--off", "take no part").conflicts("on"))
-    .option("--on", "take part")
-    .action(({ day, hour, off, on }: PreferenceFlags, command: Command) =>
-      online(command, async (server, { out }) => {
-        const path = `${PATH}/preferences`;
-        const change = { day, hour, ...(off && { takesPart: false }), ...(on && { takesPart: true }) };
-        const isChange = Object.values(change).some((value) => value !== undefined);
-        const view = isChange
-          ? await server.change<Preferences>("PUT", path, change)
-          : await server.get<Preferences>(path);
-        out.result(view, () => preferencesText(view));
-      }),
-    );
-}
-
-function preferencesText({ takesPart, day, hour, timezone, isEnabled, nextAt }: Preferences): string {
+function preferencesText({ takesPart, day, hour, timezone, isEnabled, nextAt }: DrillPreferences): string {
   if (!isEnabled) return "this server has no weekly drills (drill.enabled)";
   if (!takesPart) return "you do not take part in weekly drills: the page of on-call shows it to others";
   const next = nextAt === null ? "none is planned: you are not on call within 7 days" : `next: ${shortTime(nextAt)}`;
   return `${day} ${String(hour).padStart(2, "0")}:00 (${timezone}), ${next}`;
+}
+
+/** Test pages to people. */
+export function addDrill(program: Command): void {
+  const drill = single(program, "drill", {
+    text: "send test pages to people, each of whom confirms them with one tap",
+    about:
+      "The message goes by each way that pages of high urgency use. With --wait, exit 1 if a way is not confirmed.",
+    examples: "Examples:\n  $ prism drill\n  $ prism drill ann bob --wait 5m\n  $ prism drill status",
+    args: { users: ["[users...]", "ids, external ids or usernames (default: yourself)"] },
+    flags: {
+      now: ["--now", "also in quiet hours of others, and during their incidents"],
+      wait: ["--wait [duration]", "wait until each way is confirmed or has failed (default: 2m)", durationFlag],
+    },
+    get: started,
+    lines: drillText,
+    after({ data }: Drills, { given }) {
+      const isConfirmed = data.every(({ ways }) => ways.length > 0 && ways.every(({ state }) => state === "confirmed"));
+      if (given["wait"] !== undefined && !isConfirmed)
+        throw new CommandError(EXIT.failure, "not every way is confirmed");
+    },
+  });
+  nested(drill, {
+    status: {
+      text: "show who is on call within 7 days, and when pages last reached them",
+      examples: [""],
+      flags: { projectId: OF_PROJECT },
+      of: "listOnCallProofs",
+      lines: proofLines,
+    },
+    preferences: {
+      text: "show or choose when you have weekly drills, while you are on call",
+      examples: ["", "--day tuesday --hour 10", "--off"],
+      flags: {
+        day: new Option("--day <day>", "day of the week").choices(DAYS),
+        hour: ["--hour <hour>", "hour of the day in your time zone", integerFlag(0, 23)],
+        off: new Option("--off", "take no part").conflicts("on"),
+        on: ["--on", "take part"],
+      },
+      get({ server, given: { day, hour, off, on } }) {
+        const change = { day, hour, takesPart: on ? true : off ? false : undefined };
+        const isChange = Object.values(change).some((value) => value !== undefined);
+        return callOf(server, isChange ? "updateDrillPreferences" : "getDrillPreferences", isChange ? change : {});
+      },
+      lines: preferencesText,
+    },
+  });
 }

@@ -1,133 +1,269 @@
-import type { Command } from "commander";
-import { online } from "../../on-server.ts";
+import { type Command, Option } from "commander";
+import type {
+  OnCallConflicts,
+  OnCallDaysOff,
+  OnCallFinalShifts,
+  OnCallNow,
+  OnCallOverride,
+  OnCallPerson,
+  OnCallSchedule,
+  OnCallUser,
+} from "../../../client/api-types.gen.ts";
+import { zoneOffsetMs } from "../../../core/clock.ts";
+import { pick } from "../../on-server.ts";
 import { futureFlag } from "../../output/flag-values.ts";
-import { cut, table } from "../../output/output.ts";
-import { addDaysOff } from "./days-off.ts";
-import {
-  at,
-  findSchedule,
-  PATH,
-  type Person,
-  peopleText,
-  type RangeFlags,
-  schedulesOf,
-  type Warned,
-  warningLines,
-  zonedTime,
-} from "./oncall-things.ts";
-import { OF_PROJECT, type ProjectFlag, subcommand } from "./things.ts";
+import { cut, shortTime, table } from "../../output/output.ts";
+import { type Call, callOf, listOf, resource, tableOf, type Values, type Verb } from "../../resource.ts";
+import type { ServerClient } from "../../server-client.ts";
+import { OF_PROJECT } from "./things.ts";
 
 /** Width of names beside two times with their offsets, on a line of 80 characters. */
 const PEOPLE = 28;
+const DAY_MS = 86_400_000;
+const ADVICE = "Days off are advisory: the user stays on call until a swap or an override is taken.";
+const FROM = ["--from <time>", "start (default: now)", futureFlag] as const;
+const TO = ["--to <time>", "end (default: 14 days after the start)", futureFlag] as const;
+const REF = "id, external id, username or mail address";
+const NOTE = ["--note <text>", "text for the user and those who may change it"] as const;
 
-interface Shift {
-  readonly start: string;
-  readonly end: string;
+const at = (ms: unknown): string | undefined => (ms === undefined ? undefined : new Date(Number(ms)).toISOString());
+
+/** As clocks of a schedule's zone show it, with the offset: `2026-11-16 09:00 +01:00`; `-` for null. */
+function zonedTime(rfc3339: string | null, timezone: string): string {
+  if (rfc3339 === null) return "-";
+  const ms = Date.parse(rfc3339);
+  const offset = zoneOffsetMs(timezone, ms);
+  const wall = new Date(ms + offset).toISOString();
+  const ofDay = new Date(Math.abs(offset)).toISOString().slice(11, 16);
+  return `${wall.slice(0, 10)} ${wall.slice(11, 16)} ${offset < 0 ? "-" : "+"}${ofDay}`;
 }
 
-interface Duty {
-  readonly name: string;
-  readonly timezone: string;
-  readonly current: readonly Person[];
-  readonly until: string | null;
-  readonly next: (Shift & { readonly users: readonly Person[] }) | null;
+/** How a person is named in tables. */
+export const nameOf = ({ id, username, name }: OnCallUser): string => username ?? name ?? id;
+
+function peopleText(people: readonly OnCallPerson[] | undefined): string {
+  if (people === undefined || people.length === 0) return "no one";
+  return people.map((each) => `${nameOf(each)}${each.away ? ` (away to ${each.away.lastDay})` : ""}`).join(", ");
 }
 
-function addNow(oncall: Command): void {
-  for (const [name, description] of [
-    ["now", "show who is on call now, and until when"],
-    ["next", "show who is on call next, and from when"],
-  ] as const)
-    subcommand(oncall, name, description, ["", "--project ops --json"])
-      .option(...OF_PROJECT)
-      .action(({ project }: ProjectFlag, command: Command) =>
-        online(command, async (server, { out }) => {
-          const view = await server.get<{ data: readonly Duty[] }>(`${PATH}/now`, { projectId: project });
-          const row = ({ name: schedule, timezone, current, until, next }: Duty) =>
-            name === "now"
-              ? [cut(schedule, 24), cut(peopleText(current), PEOPLE), zonedTime(until, timezone)]
-              : [cut(schedule, 24), cut(peopleText(next?.users), PEOPLE), zonedTime(next?.start ?? null, timezone)];
-          const headings = ["SCHEDULE", "ON CALL", name === "now" ? "UNTIL" : "FROM"];
-          out.result(view, () => (view.data.length === 0 ? "no schedules" : table(headings, view.data.map(row))));
-        }),
-      );
-  subcommand(oncall, "schedules", "list schedules", [""])
-    .option(...OF_PROJECT)
-    .action((flags: ProjectFlag, command: Command) =>
-      online(command, async (server, { out }) => {
-        const schedules = await schedulesOf(server, flags);
-        out.result({ schedules }, () =>
-          table(
-            ["ID", "TIME ZONE", "NAME"],
-            schedules.map(({ id, timezone, name }) => [id, timezone, cut(name, 24)]),
+/** The schedule of an id or name, or a prefix of one. @throws CommandError 6, 7 */
+export async function findSchedule(server: ServerClient, ref: string, scope: Values): Promise<OnCallSchedule> {
+  return pick((await listOf(server, "listOnCallSchedules", scope)) as unknown as OnCallSchedule[], ref, {
+    one: "schedule",
+    namesOf: ({ name }) => [name],
+    lineOf: ({ id, name }) => `${id}  ${name}`,
+  });
+}
+
+/** Lines below the result of a change that puts a user on call on days off. */
+function warningLines({ warnings = [] }: Pick<OnCallDaysOff, "warnings">): string[] {
+  return warnings.map(
+    ({ name, user, start, end }) =>
+      `warning: ${cut(nameOf(user), 16)} is away, on call ${shortTime(start)} to ${shortTime(end)}: ${cut(name, 12)}`,
+  );
+}
+
+/** Who is on call now or next. */
+function duty(text: string, heading: string, cells: (each: OnCallNow["data"][number]) => readonly string[]): Verb {
+  return {
+    text,
+    examples: ["", "--project ops --json"],
+    of: "getOnCallNow",
+    lines: ({ data }: OnCallNow) =>
+      data.length === 0
+        ? "no schedules"
+        : table(
+            ["SCHEDULE", "ON CALL", heading],
+            data.map((each) => [cut(each.name, 24), ...cells(each)]),
           ),
-        );
-      }),
-    );
+  };
 }
 
-function addRanges(oncall: Command): void {
-  for (const [name, path, description] of [
-    ["shifts", "final-shifts", "list who is on call when"],
-    ["gaps", "gaps", "list times without anyone on call"],
-  ] as const)
-    subcommand(oncall, name, `${description}, by default for 14 days`, ["Database --to 30d"])
-      .argument("<schedule>", "id or name, or a prefix")
-      .option(...OF_PROJECT)
-      .option("--from <time>", "start (default: now)", futureFlag)
-      .option("--to <time>", "end (default: 14 days after the start)", futureFlag)
-      .action((ref: string, flags: RangeFlags, command: Command) =>
-        online(command, async (server, { out }) => {
-          const { id, timezone } = await findSchedule(server, ref, flags);
-          const view = await server.get<{ data: readonly (Shift & { users?: readonly Person[] })[] }>(
-            `${PATH}/schedules/${id}/${path}`,
-            { from: at(flags.from), to: at(flags.to) },
-          );
-          const rows = view.data.map(({ start, end, users }) => [
-            zonedTime(start, timezone),
-            zonedTime(end, timezone),
-            cut(peopleText(users), PEOPLE),
-          ]);
-          out.result(view, () => (rows.length === 0 ? `no ${name}` : table(["FROM", "UNTIL", "ON CALL"], rows)));
-        }),
-      );
+type Range = Partial<OnCallFinalShifts["data"][number]> & { readonly start: string; readonly end: string };
+
+/** Times of a schedule. */
+function range(name: string, of: string, text: string): Verb {
+  return {
+    text: `${text}, by default for 14 days`,
+    examples: ["Database --to 30d"],
+    one: true,
+    of,
+    flags: { from: FROM, to: TO },
+    values: ({ from, to }) => ({ from: at(from), to: at(to) }),
+    lines({ data }: { readonly data: readonly Range[] }, { found }) {
+      const zone = String(found["timezone"]);
+      const columns = {
+        FROM: ({ start }: Range) => zonedTime(start, zone),
+        UNTIL: ({ end }: Range) => zonedTime(end, zone),
+        "ON CALL": ({ users }: Range) => cut(peopleText(users), PEOPLE),
+      };
+      return data.length === 0 ? `no ${name}` : tableOf(columns, data);
+    },
+  };
 }
 
-interface OverrideFlags extends RangeFlags {
-  readonly user: string;
-  readonly for?: string;
-  readonly reason?: string;
+async function daysOffOf({ server, given: { userId, schedule }, scope }: Call) {
+  type List = { readonly data: readonly OnCallDaysOff[] };
+  if (schedule === undefined) return callOf<List>(server, "listOnCallDaysOff", { userId });
+  const { id } = await findSchedule(server, String(schedule), scope);
+  return callOf<List>(server, "listOnCallScheduleDaysOff", { id, to: at(Date.now() + 365 * DAY_MS) });
 }
 
-function addOverride(oncall: Command): void {
-  subcommand(oncall, "override", "put a user on call for a time", ["Database --user ann --to 8h --reason Dentist"])
-    .argument("<schedule>", "id or name, or a prefix")
-    .option(...OF_PROJECT)
-    .requiredOption("--user <user>", "who is on call: id, external id, username or mail address")
-    .option("--for <user>", "replace only this user (default: all who are on call)")
-    .option("--from <time>", "start (default: now)", futureFlag)
-    .requiredOption("--to <time>", "end", futureFlag)
-    .option("--reason <text>", "text for other people")
-    .action((ref: string, flags: OverrideFlags, command: Command) =>
-      online(command, async (server, { out }) => {
-        const { id, timezone } = await findSchedule(server, ref, flags);
-        const { user, for: replaces, reason, from = Date.now(), to } = flags;
-        const body = { start: at(from), end: at(to), users: [user], replaces, reason };
-        const made = await server.post<Shift & Warned & { id: string }>(`${PATH}/schedules/${id}/overrides`, body);
-        const times = `  ${zonedTime(made.start, timezone)} to ${zonedTime(made.end, timezone)}`;
-        out.result(made, () => [`${made.id}  ${user}`, times, ...warningLines(made)]);
-      }),
-    );
+const daysLine = ({ id, user, firstDay, lastDay }: OnCallDaysOff): string =>
+  `${id}  ${firstDay} to ${lastDay}  ${cut(nameOf(user), 16)}`;
+
+/** @throws CommandError 6, 7 */
+async function findDaysOff(call: Call): Promise<OnCallDaysOff> {
+  const { server, given } = call;
+  const { data } = await daysOffOf({ ...call, server, given: { userId: given["userId"] } });
+  return pick(data, String(given["ref"]), { one: "days off", namesOf: ({ firstDay }) => [firstDay], lineOf: daysLine });
 }
+
+const changedDays = (made: OnCallDaysOff): string[] => [daysLine(made), ...warningLines(made)];
+const OF_USER = ["--user <user>", `of this user (default: yours): ${REF}`] as const;
+const DAYS = ["<days-off>", "first day or id, or a prefix"] as const;
 
 /** Who is on call, from a running server. */
 export function addOnCall(program: Command): void {
-  const oncall = program
-    .command("oncall")
-    .description("show who is on call now, next and when; put a user on call; days off")
-    .addHelpText("after", "\nExamples:\n  $ prism oncall now\n  $ prism oncall gaps Database");
-  addNow(oncall);
-  addRanges(oncall);
-  addOverride(oncall);
-  addDaysOff(oncall);
+  resource(program, "oncall", "schedule", {
+    text: "show who is on call now, next and when; put a user on call; days off",
+    examples: ["oncall now", "oncall gaps Database"],
+    ref: "id or name, or a prefix",
+    scope: { projectId: OF_PROJECT },
+    find: findSchedule,
+    verbs: {
+      now: duty("show who is on call now, and until when", "UNTIL", ({ current, until, timezone }) => [
+        cut(peopleText(current), PEOPLE),
+        zonedTime(until, timezone),
+      ]),
+      next: duty("show who is on call next, and from when", "FROM", ({ next, timezone }) => [
+        cut(peopleText(next?.users), PEOPLE),
+        zonedTime(next?.start ?? null, timezone),
+      ]),
+      schedules: {
+        text: "list schedules",
+        examples: [""],
+        of: "listOnCallSchedules",
+        as: "schedules",
+        none: null,
+        columns: { ID: "id", "TIME ZONE": "timezone", NAME: "name:24" },
+      },
+      shifts: range("shifts", "listOnCallFinalShifts", "list who is on call when"),
+      gaps: range("gaps", "listOnCallGaps", "list times without anyone on call"),
+      override: {
+        text: "put a user on call for a time",
+        examples: ["Database --user ann --to 8h --reason Dentist"],
+        one: true,
+        of: "createOnCallOverride",
+        flags: {
+          user: new Option("--user <user>", `who is on call: ${REF}`).makeOptionMandatory(),
+          replaces: ["--for <user>", "replace only this user (default: all who are on call)"],
+          start: FROM,
+          end: new Option("--to <time>", "end").argParser(futureFlag).makeOptionMandatory(),
+          reason: ["--reason <text>", "text for other people"],
+        },
+        values: ({ user, start = Date.now(), end, ...given }) => ({
+          ...{ start: at(start), end: at(end), users: [user] },
+          ...given,
+        }),
+        lines(made: OnCallOverride, { given, found }) {
+          const [start, end] = [made.start, made.end].map((time) => zonedTime(time, String(found["timezone"])));
+          return [`${made.id}  ${given["user"]}`, `  ${start} to ${end}`, ...warningLines(made)];
+        },
+      },
+      "days-off": {
+        text: "list days off, your own by default",
+        examples: ["", "--schedule Database"],
+        flags: {
+          userId: ["--user <user>", `of this user: ${REF}`],
+          schedule: ["--schedule <schedule>", "of all users of a schedule, for a year"],
+        },
+        get: daysOffOf,
+        lines: ({ data }: { readonly data: readonly OnCallDaysOff[] }) =>
+          data.length === 0
+            ? "no days off"
+            : tableOf(
+                {
+                  ...{ ID: "id", "FIRST DAY": "firstDay", "LAST DAY": "lastDay" },
+                  USER: ({ user }: OnCallDaysOff) => cut(nameOf(user), 16),
+                },
+                data,
+              ),
+      },
+      "add-days-off": {
+        text: "say on which days you or a user are away",
+        about: ADVICE,
+        examples: ["2030-12-24 2030-12-26", "2030-12-24 --user ann"],
+        global: true,
+        of: "createOnCallDaysOff",
+        args: {
+          firstDay: ["<first>", "first day, such as 2030-12-24, in the user's time zone"],
+          lastDay: ["[last]", "last day (default: the first)"],
+        },
+        flags: { userId: ["--user <user>", `who is away (default: you): ${REF}`], note: NOTE },
+        values: ({ lastDay, ...given }) => ({ ...given, lastDay: lastDay ?? given["firstDay"] }),
+        lines: changedDays,
+      },
+      "change-days-off": {
+        text: "change days off",
+        examples: ["2030-12-24 --last 2030-12-27"],
+        global: true,
+        args: { ref: DAYS },
+        flags: {
+          userId: OF_USER,
+          firstDay: ["--first <day>", "first day"],
+          lastDay: ["--last <day>", "last day"],
+          note: NOTE,
+        },
+        async get(call) {
+          const { firstDay, lastDay, note } = call.given;
+          const { id } = await findDaysOff(call);
+          return callOf(call.server, "updateOnCallDaysOff", { id, firstDay, lastDay, note });
+        },
+        lines: changedDays,
+      },
+      "delete-days-off": {
+        text: "delete days off",
+        examples: ["2030-12-24", "2030-12-24 --user ann"],
+        global: true,
+        args: { ref: DAYS },
+        flags: { userId: OF_USER },
+        async get(call) {
+          const found = await findDaysOff(call);
+          await callOf(call.server, "deleteOnCallDaysOff", { id: found.id });
+          return found;
+        },
+        lines: (found: OnCallDaysOff) => `${daysLine(found)}  deleted`,
+      },
+      conflicts: {
+        text: "list who is on call on days off, by default for 14 days",
+        about: ADVICE,
+        examples: ["", "Database --to 90d"],
+        of: "listOnCallConflicts",
+        args: { schedule: ["[schedule]", "id or name, or a prefix (default: all)"] },
+        flags: {
+          userId: ["--user <user>", "only this user: id, external id, username, mail address, or me"],
+          from: FROM,
+          to: TO,
+        },
+        values: async ({ schedule, from, to, ...given }, { server, scope }) => ({
+          ...given,
+          ...{ from: at(from), to: at(to) },
+          scheduleId: schedule === undefined ? undefined : (await findSchedule(server, String(schedule), scope)).id,
+        }),
+        lines: ({ data }: OnCallConflicts) =>
+          data.length === 0
+            ? "no conflicts"
+            : tableOf(
+                {
+                  SCHEDULE: "name:16",
+                  AWAY: ({ user }: OnCallConflicts["data"][number]) => cut(nameOf(user), 16),
+                  ...{ FROM: "start@", UNTIL: "end@" },
+                  SWAP: ({ swapId }: OnCallConflicts["data"][number]) => (swapId === null ? "-" : "asked"),
+                },
+                data,
+              ),
+      },
+    },
+  });
 }

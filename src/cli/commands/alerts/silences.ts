@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import type { Silence, SilencePreview } from "../../../client/api-types.gen.ts";
 import { countText } from "../../../core/clean-text.ts";
 import { durationFlag } from "../../output/flag-values.ts";
 import { cut, shortTime } from "../../output/output.ts";
@@ -6,23 +7,6 @@ import { type Call, resource, type Values } from "../../resource.ts";
 import { findIncident, OF_PROJECT, requireOne, SEARCHED, wrapped } from "./things.ts";
 
 const STATES = ["pending", "active", "expired"];
-
-interface Silence {
-  readonly id: string;
-  readonly state: string;
-  readonly text: string;
-  readonly comment: string;
-  readonly hits: number;
-  readonly startsAt: string;
-  readonly endsAt: string | null;
-}
-
-interface Preview {
-  readonly text: string;
-  readonly hits: number;
-  readonly incidents: readonly { readonly number: number; readonly title: string }[];
-  readonly warnings: readonly { readonly message: string }[];
-}
 
 /** What a silence matches. */
 const SELECTION = {
@@ -38,9 +22,11 @@ const SELECTION = {
   },
   /** @throws CommandError 2, 6, 7 */
   async values({ incidentId, matchers, ...given }: Values, { server }: Call) {
-    const project = (given["projectId"] as string | undefined) ?? "default";
+    const projectId = given["projectId"] ?? "default";
     const incident =
-      incidentId === undefined ? {} : { incidentId: (await findIncident(server, String(incidentId), { project })).id };
+      incidentId === undefined
+        ? {}
+        : { incidentId: (await findIncident(server, String(incidentId), { projectId })).id };
     return { ...given, ...incident, ...((matchers as readonly string[]).length === 0 ? {} : { matchers }) };
   },
 } as const;
@@ -95,7 +81,7 @@ export function addSilences(program: Command): void {
         text: "show what a silence would withhold now; nothing is stored",
         examples: [`'team="db"'`],
         of: "previewSilence",
-        lines: (preview: Preview) => [
+        lines: (preview: SilencePreview) => [
           ...wrapped(preview.text),
           countText(preview.hits, "firing alert matches", "firing alerts match"),
           ...preview.incidents.map(({ number, title }) => `  incident ${number}  ${cut(title, 60)}`),

@@ -1,9 +1,10 @@
 import type { Command } from "commander";
+import type { Incident } from "../../../client/api-types.gen.ts";
 import { isUuid } from "../../../core/ids.ts";
-import { everyItem } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { cut, type Output, printable } from "../../output/output.ts";
 import { localTime, withLocalTimes } from "../../output/text.ts";
+import { callOf, listOf, type Values } from "../../resource.ts";
 import type { ServerClient } from "../../server-client.ts";
 
 /* What the commands about alerts, incidents and on-call share. */
@@ -12,10 +13,6 @@ export const OF_PROJECT = ["--project <project>", "project: id or slug"] as cons
 const WIDTH = 80;
 /** Number of things searched for a prefix or name. */
 export const SEARCHED = 1000;
-
-export interface ProjectFlag {
-  readonly project?: string;
-}
 
 export type Labels = Readonly<Record<string, string>>;
 
@@ -67,34 +64,14 @@ export function timelineText(lines: readonly Line[], out: Output): string[] {
   ]);
 }
 
-export interface Incident {
-  readonly id: string;
-  readonly number: number;
-  readonly projectId: string;
-  readonly title: string;
-  /** What its first alert says; in lists only. */
-  readonly summary?: string | null;
-  readonly state: string;
-  readonly resolvedBy: string | null;
-  readonly isSnoozed: boolean;
-  /** A server of an earlier version has none. */
-  readonly severity?: string | null;
-  readonly firing: number;
-  readonly openedAt: string;
-}
-
 /** The incident of a number, an id, or a number with `#`. @throws CommandError 2, 6, 7 */
-export async function findIncident(server: ServerClient, ref: string, { project }: ProjectFlag): Promise<Incident> {
-  if (isUuid(ref)) return server.get<Incident>(`/api/v1/incidents/${ref}`);
+export async function findIncident(server: ServerClient, ref: string, { projectId }: Values): Promise<Incident> {
+  if (isUuid(ref)) return callOf<Incident>(server, "getIncident", { id: ref });
   const number = /^#?([1-9]\d{0,14})$/.exec(ref)?.[1];
   if (number === undefined)
     throw new CommandError(EXIT.usage, `${printable(ref)} is not the number or id of an incident`);
-  const found = await everyItem<Incident>(
-    server,
-    "/api/v1/incidents",
-    { projectId: project, number: Number(number) },
-    20,
-  );
+  const query = { projectId, number: Number(number) };
+  const found = (await listOf(server, "listIncidents", query, 20)) as unknown as Incident[];
   const [first] = found;
   if (first && found.length === 1) return first;
   if (!first) throw new CommandError(EXIT.notFound, `there is no incident ${number}`);

@@ -36,7 +36,10 @@ Examples:
       await online(command, async (server, context) => {
         const { out } = context;
         const view = await explained(server, id, user);
-        if ("incidents" in view) return (await import("../alerts/alerts.ts")).showExplanation(context, view);
+        if ("incidents" in view) {
+          const { explanationLines } = await import("../alerts/alerts.ts");
+          return out.result(view, () => explanationLines(view, out));
+        }
         const project = out.json || !view.event ? "" : await slugOf(server, view.event.projectId);
         out.result(view, () => explainText(view, project, out));
       });
