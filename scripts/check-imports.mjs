@@ -15,7 +15,7 @@ const CORE = {
   live: ["core", "http"],
   client: [],
 };
-const ABOVE = ["app", "remote-worker", "cli", "bin"];
+const ABOVE = ["app", "remote", "cli", "bin"];
 /** The features that each feature may import. */
 const FEATURES = {
   audit: [],
@@ -107,7 +107,7 @@ const WIRING = { "src/app/feature-list.ts": "/feature.ts" };
  * A command starts in 0.1 s because it loads only the files of a feature that it needs; through
  * index.ts it took 0.16 s.
  */
-const LOADS_PARTS = ["cli", "remote-worker", "bin"];
+const LOADS_PARTS = ["cli", "remote", "bin"];
 const EXCEPTIONS = new Set(["src/core/runtime.ts -> src/worker.ts"]);
 
 const files = ["src", "bin"].flatMap((folder) => find(join(root, folder))).map((path) => relative(root, path));

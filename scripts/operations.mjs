@@ -29,7 +29,7 @@ import { startCommandApp } from "./src/app/start.ts";
 import { loadConfig } from "./src/config/load.ts";
 import { silentLogger } from "./src/core/log.ts";
 import { migrateFile } from "./src/store/sqlite/migrate.ts";
-export { operationsOf } from "./src/cli/operations.ts";
+export { operationsOf } from "./src/http/openapi/operation-table.ts";
 export function start(dataDir, key) {
   const loaded = loadConfig({
     flags: { dataDir },

@@ -5,14 +5,14 @@ import { type Config, type LoadedConfig, sealedBoxOf, sourceOf } from "../config
 import { generateSecrets } from "../config/secrets.ts";
 import { archivesIn, BACKUPS_DIR, prepareDataDir } from "../core/data-dir.ts";
 import { type DataPaths, finishRestore, isRestorePending } from "../features/backup/swap.ts";
+import type { UpgradeOptions } from "../features/backup/upgrade.ts";
 import { hasAuditKey } from "../store/sealed-settings.ts";
 import { reading } from "../store/sqlite/connection.ts";
 import { DataDirLock } from "../store/sqlite/data-dir-lock.ts";
 import { migrateFile, pendingMigrations } from "../store/sqlite/migrate.ts";
 import { beatFileOf } from "../store/write-health.ts";
 import type { Context } from "./context.ts";
-import { CommandError, EXIT } from "./output/exit-codes.ts";
-import type { UpgradeOptions } from "./upgrade.ts";
+import { CommandError, describeFailure, EXIT } from "./output/exit-codes.ts";
 
 /**
  * Takes the lock on the data directory, which is created if missing, and on its database, and
@@ -87,8 +87,8 @@ export async function makeCurrent(
   }
   const pending = pendingMigrations(databaseFile);
   if (pending.length === 0) return [];
-  const { upgrade } = await import("./upgrade.ts");
-  return upgrade({ ...use, out, loaded, pending });
+  const { upgrade } = await import("../features/backup/upgrade.ts");
+  return upgrade({ ...use, out, loaded, pending, describe: (error) => describeFailure(error)?.summary });
 }
 
 /**

@@ -40,8 +40,8 @@ import { addTail } from "./commands/server/tail.ts";
 import { addWebhooks } from "./commands/server/webhooks.ts";
 import { addWorker } from "./commands/server/worker.ts";
 import { addHelp } from "./output/flag-values.ts";
+import { cliLog } from "./output/output.ts";
 import {
-  cliLog,
   endOnInterrupt,
   endQuietlyOnBrokenPipe,
   exitOnUncaught,

@@ -2,11 +2,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Command } from "commander";
 import { nearestName } from "../config/nearest.ts";
 import { isUuid } from "../core/ids.ts";
+import type { Query, ServerClient } from "../remote/server-client.ts";
 import { confirm } from "./commands/access/prompt.ts";
 import { type Context, contextOf } from "./context.ts";
 import { CommandError, EXIT } from "./output/exit-codes.ts";
 import { type Output, printable } from "./output/output.ts";
-import type { Query, ServerClient } from "./server-client.ts";
 import { type ServerUse, withServer } from "./with-server.ts";
 
 /** Runs the work of a command on its server ({@link withServer}), with the command's context. */

@@ -1,10 +1,11 @@
 import { type Command, Option } from "commander";
+import type { Operation } from "../http/openapi/operation-table.ts";
+import { type Query, type ServerClient, SLICED_LIMIT_MS } from "../remote/server-client.ts";
 import { type Context, contextOf } from "./context.ts";
 import { deleteAfterQuestion, everyItem, type Look, online, pick, show } from "./on-server.ts";
-import { type Operation, operations, pathOf } from "./operations.ts";
+import { operations, pathOf } from "./operations.ts";
 import { integerFlag } from "./output/flag-values.ts";
 import { cut, type Output, printable, shortTime, table } from "./output/output.ts";
-import { type Query, type ServerClient, SLICED_LIMIT_MS } from "./server-client.ts";
 
 /* Commands that list, show and change one kind of thing, as data: a verb calls an operation of the API. */
 

@@ -8,12 +8,13 @@ import type { Clock } from "../core/clock.ts";
 import { prepareDataDir } from "../core/data-dir.ts";
 import { CONTROL_SOCKET } from "../core/listening.ts";
 import { silentLogger } from "../core/log.ts";
+import { ControlTransport, socketState } from "../remote/control-transport.ts";
+import { ServerClient } from "../remote/server-client.ts";
 import { DataDirLock } from "../store/sqlite/data-dir-lock.ts";
 import { type Context, isOnline, refuseUrl } from "./context.ts";
-import { ControlTransport, socketState } from "./control-transport.ts";
 import { giveToOwner, heldBy, makeCurrent, requireDatabase, tryLockDataDir } from "./data-dir.ts";
 import { CommandError, EXIT } from "./output/exit-codes.ts";
-import { ServerClient, serverOf, tokenOf } from "./server-client.ts";
+import { serverOf, tokenOf } from "./server-of.ts";
 
 /** A starting server has no socket yet, and another command is soon done. For each that holds it. */
 const LOCK_WAIT_MS = 5000;

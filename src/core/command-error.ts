@@ -45,3 +45,11 @@ export class ServerRefused extends Error {
     this.retryAfterMs = retryAfterMs;
   }
 }
+
+/** The exit of a refusal: HTTP 401 and 403 → 5, 404 and RECIPIENT_NOT_FOUND → 6, 429 and 5xx → 4, other 4xx → 7. */
+export function exitCodeOf(status: number, code: string): number {
+  if (code === "RECIPIENT_NOT_FOUND") return EXIT.notFound;
+  if (status === 401 || status === 403) return EXIT.unauthorised;
+  if (status === 404) return EXIT.notFound;
+  return status >= 500 || status === 429 ? EXIT.unreachable : EXIT.conflict;
+}

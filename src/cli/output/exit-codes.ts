@@ -1,5 +1,5 @@
 import { ConfigRefused } from "../../config/option.ts";
-import { CommandError, EXIT, ServerRefused } from "../../core/command-error.ts";
+import { CommandError, EXIT, exitCodeOf, ServerRefused } from "../../core/command-error.ts";
 import { DataDirRefused } from "../../core/data-dir.ts";
 import { type ErrorDetail, PrismError, STATUS_OF } from "../../core/errors.ts";
 import { ControlSocketRefused, ListenRefused } from "../../core/listening.ts";
@@ -103,14 +103,6 @@ const DISK_FULL =
 const OTHER_KEY =
   "the encryption key is not the one this database was made with; set PRISM_ENCRYPTION_KEY, " +
   "or restore secrets.json of its data directory";
-
-/** HTTP 401 and 403 → 5, 404 and RECIPIENT_NOT_FOUND → 6, 429 and 5xx → 4, other 4xx → 7. */
-export function exitCodeOf(status: number, code: string): number {
-  if (code === "RECIPIENT_NOT_FOUND") return EXIT.notFound;
-  if (status === 401 || status === 403) return EXIT.unauthorised;
-  if (status === 404) return EXIT.notFound;
-  return status >= 500 || status === 429 ? EXIT.unreachable : EXIT.conflict;
-}
 
 /** One line per detail that the message does not say already. */
 function withDetails(message: string, details: readonly ErrorDetail[] = []): string {

@@ -1,6 +1,7 @@
 import { stdout } from "node:process";
 import type { Config } from "../../config/load.ts";
 import { createLogger, type ReloadableLogger } from "../../config/logger.ts";
+import type { Logger } from "../../core/log.ts";
 import { asTyped, localTime } from "./text.ts";
 
 interface OutputOptions {
@@ -41,6 +42,11 @@ export class Output {
   /** A message for the user. */
   note(text: string): void {
     if (!this.quiet) process.stderr.write(`${asTyped(text)}\n`);
+  }
+
+  /** A step, for `DEBUG=prism:cli`. */
+  trace(fields: Readonly<Record<string, unknown>>, text: string): void {
+    cliLog().debug(fields, text);
   }
 
   bold(text: string): string {
@@ -194,4 +200,14 @@ function prettyLog(out: Output): { write(line: string): void } {
 
 function shown(value: unknown): string {
   return printable(typeof value === "string" ? value : JSON.stringify(value));
+}
+
+let log: Logger | undefined;
+
+/** The command line's log for `DEBUG=prism:cli`: JSON lines on stderr; results are on stdout. */
+export function cliLog(): Logger {
+  const { DEBUG, PRISM_DEBUG } = process.env;
+  const destination = { write: (line: string) => void process.stderr.write(line) };
+  log ??= createLogger({ level: "error", debug: PRISM_DEBUG ?? DEBUG, destination }).namespace("cli");
+  return log;
 }

@@ -1,9 +1,8 @@
 import { CommanderError } from "commander";
-import { createLogger } from "../../config/logger.ts";
 import type { Logger } from "../../core/log.ts";
 import { isUncaughtHandled } from "../../core/runtime.ts";
 import { CommandError, describeFailure, EXIT, type Failure } from "./exit-codes.ts";
-import { printable } from "./output.ts";
+import { cliLog, printable } from "./output.ts";
 import { asTyped } from "./text.ts";
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
@@ -34,16 +33,6 @@ export async function cleaningUp<T>(cleanUp: () => void, work: () => Promise<T>)
 }
 
 /** The ways in which a command ends early. */
-
-let log: Logger | undefined;
-
-/** The command line's log for `DEBUG=prism:cli`: JSON lines on stderr; results are on stdout. */
-export function cliLog(): Logger {
-  const { DEBUG, PRISM_DEBUG } = process.env;
-  const destination = { write: (line: string) => void process.stderr.write(line) };
-  log ??= createLogger({ level: "error", debug: PRISM_DEBUG ?? DEBUG, destination }).namespace("cli");
-  return log;
-}
 
 /** Whether errors are printed as JSON. Commander may fail before it has parsed the flags. */
 export function wantsJson(argv: readonly string[] = process.argv): boolean {

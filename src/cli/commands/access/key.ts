@@ -2,11 +2,11 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import type { IssuedApiKey } from "../../../client/api-types.gen.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { KEY_SCOPES, PERMISSIONS, TOKEN_SCOPES } from "../../../core/permissions.ts";
+import type { ServerClient } from "../../../remote/server-client.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { durationFlag, futureFlag, listFlag } from "../../output/flag-values.ts";
 import { requireFuture, requireLabel } from "../../output/text.ts";
 import { callOf, resource, type Values } from "../../resource.ts";
-import type { ServerClient } from "../../server-client.ts";
 
 const TOKENS = "/api/v1/operator/tokens";
 const MAX_GRACE_MS = 604_800_000;

@@ -1,10 +1,10 @@
 import { type Command, Option } from "commander";
 import { isUuid } from "../../../core/ids.ts";
+import type { ServerClient } from "../../../remote/server-client.ts";
 import { pick } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { withLocalTimes } from "../../output/text.ts";
 import { type Call, callOf, filled, listOf, resource, type Values } from "../../resource.ts";
-import type { ServerClient } from "../../server-client.ts";
 
 const STATUSES = ["unread", "read", "acknowledged", "undelivered", "all"];
 const DEFAULT_LIMIT = 20;

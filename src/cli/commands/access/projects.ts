@@ -1,10 +1,10 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { bytesText } from "../../../core/clean-text.ts";
 import type { Leftovers } from "../../../features/access/projects/leftovers.ts";
+import type { ServerClient } from "../../../remote/server-client.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
 import { type Call, callOf, filled, listOf, resource, tableOf } from "../../resource.ts";
-import type { ServerClient } from "../../server-client.ts";
 
 const ROLES = ["owner", "editor", "viewer"];
 const DEFAULT_ROLE = "viewer";

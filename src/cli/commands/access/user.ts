@@ -2,12 +2,12 @@ import { type Command, Option } from "commander";
 import { nearestName } from "../../../config/nearest.ts";
 import { cleanText, codePointLength } from "../../../core/clean-text.ts";
 import { isUuid } from "../../../core/ids.ts";
+import type { ServerClient } from "../../../remote/server-client.ts";
 import type { UserStatus } from "../../../store/schema.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { collectFlag } from "../../output/flag-values.ts";
 import { printable } from "../../output/output.ts";
 import { type Call, callOf, resource, type Values } from "../../resource.ts";
-import type { ServerClient } from "../../server-client.ts";
 import { IMPORT_USERS } from "./import-users.ts";
 import { confirm, readNewPassword } from "./prompt.ts";
 

@@ -2,12 +2,12 @@ import type { Command } from "commander";
 import type { Alert, AlertDetails } from "../../../client/api-types.gen.ts";
 import { isUuid } from "../../../core/ids.ts";
 import type { AlertExplanation, AlertTrial } from "../../../features/explain/alert-schema.ts";
+import type { ServerClient } from "../../../remote/server-client.ts";
 import { pick } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { integerFlag } from "../../output/flag-values.ts";
 import { cut, type Output, printable, shortTime } from "../../output/output.ts";
 import { type Call, callOf, listOf, resource, type Values } from "../../resource.ts";
-import type { ServerClient } from "../../server-client.ts";
 import { labelsOf, labelText, OF_PROJECT, SEARCHED, timelineText, wrapped } from "./things.ts";
 
 const SEVERITIES = ["critical", "error", "warning", "info"];

@@ -1,11 +1,11 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { type Command, Option } from "commander";
 import type { Drill, DrillPreferences, OnCallProofs } from "../../../client/api-types.gen.ts";
+import type { ServerClient } from "../../../remote/server-client.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { durationFlag, integerFlag } from "../../output/flag-values.ts";
 import { cut, shortTime, table } from "../../output/output.ts";
 import { type Call, callOf, nested, single } from "../../resource.ts";
-import type { ServerClient } from "../../server-client.ts";
 import { nameOf } from "./oncall.ts";
 import { OF_PROJECT } from "./things.ts";
 

@@ -10,11 +10,11 @@ import type {
   OnCallUser,
 } from "../../../client/api-types.gen.ts";
 import { zoneOffsetMs } from "../../../core/clock.ts";
+import type { ServerClient } from "../../../remote/server-client.ts";
 import { pick } from "../../on-server.ts";
 import { futureFlag } from "../../output/flag-values.ts";
 import { cut, shortTime, table } from "../../output/output.ts";
 import { type Call, callOf, listOf, resource, tableOf, type Values, type Verb } from "../../resource.ts";
-import type { ServerClient } from "../../server-client.ts";
 import { OF_PROJECT } from "./things.ts";
 
 /** Width of names beside two times with their offsets, on a line of 80 characters. */

@@ -1,11 +1,11 @@
 import type { Command } from "commander";
 import type { Incident } from "../../../client/api-types.gen.ts";
 import { isUuid } from "../../../core/ids.ts";
+import type { ServerClient } from "../../../remote/server-client.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { cut, type Output, printable } from "../../output/output.ts";
 import { localTime, withLocalTimes } from "../../output/text.ts";
 import { callOf, listOf, type Values } from "../../resource.ts";
-import type { ServerClient } from "../../server-client.ts";
 
 /* What the commands about alerts, incidents and on-call share. */
 

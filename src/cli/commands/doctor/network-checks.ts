@@ -7,9 +7,9 @@ import { otherPorts, tlsFilesOf } from "../../../config/public-url.ts";
 import { type Check, fail, pass, warn } from "../../../core/check.ts";
 import { CONTROL_SOCKET, tryListen } from "../../../core/listening.ts";
 import { VERSION } from "../../../core/runtime.ts";
-import { ControlTransport, socketState } from "../../control-transport.ts";
+import { ControlTransport, socketState } from "../../../remote/control-transport.ts";
+import { ServerClient } from "../../../remote/server-client.ts";
 import type { Output } from "../../output/output.ts";
-import { ServerClient } from "../../server-client.ts";
 
 const ANSWER_LIMIT_MS = 2000;
 

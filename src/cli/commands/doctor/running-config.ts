@@ -7,11 +7,11 @@ import { ConfigRefused } from "../../../config/option.ts";
 import { type Check, fail, pass, warn } from "../../../core/check.ts";
 import { CONTROL_SOCKET } from "../../../core/listening.ts";
 import type { SettingView } from "../../../features/settings/service.ts";
-import { ControlTransport, type SocketState, socketState } from "../../control-transport.ts";
+import { ControlTransport, type SocketState, socketState } from "../../../remote/control-transport.ts";
+import { ServerClient } from "../../../remote/server-client.ts";
 import { isUnused } from "../../data-dir.ts";
 import { CommandError, ServerRefused } from "../../output/exit-codes.ts";
 import type { Output } from "../../output/output.ts";
-import { ServerClient } from "../../server-client.ts";
 
 /* doctor judges the settings of the running server, not those of the shell that it is called from. */
 

@@ -1,12 +1,12 @@
 import { type Command, Option } from "commander";
 import type { JobDetail, Queue } from "../../../client/api-types.gen.ts";
 import { ageText } from "../../../core/clean-text.ts";
+import { type ServerClient, SLICED_LIMIT_MS } from "../../../remote/server-client.ts";
 import { JOB_STATES } from "../../../store/schema.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { integerFlag, listFlag } from "../../output/flag-values.ts";
 import { printable, table } from "../../output/output.ts";
 import { type Call, callOf, filled, listOf, resource, tableOf, type Values } from "../../resource.ts";
-import { type ServerClient, SLICED_LIMIT_MS } from "../../server-client.ts";
 import { confirm } from "../access/prompt.ts";
 import { timersOf } from "./timers.ts";
 

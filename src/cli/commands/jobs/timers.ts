@@ -2,9 +2,9 @@ import type { Command } from "commander";
 import { ageText } from "../../../core/clean-text.ts";
 import type { ScheduleView } from "../../../features/schedules/schema.ts";
 import type { TimerView } from "../../../features/timers/schema.ts";
+import type { ServerClient } from "../../../remote/server-client.ts";
 import { pick } from "../../on-server.ts";
 import { filled, listOf, resource, tableOf } from "../../resource.ts";
-import type { ServerClient } from "../../server-client.ts";
 
 type Timer = TimerView & { readonly id: string };
 

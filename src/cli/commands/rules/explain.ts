@@ -8,11 +8,11 @@ import type {
   RecipientView,
   RuleView,
 } from "../../../features/explain/schema.ts";
+import type { ServerClient } from "../../../remote/server-client.ts";
 import { online } from "../../on-server.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { type Output, printable } from "../../output/output.ts";
 import { localTime, withLocalTimes } from "../../output/text.ts";
-import type { ServerClient } from "../../server-client.ts";
 
 /** Why a user was notified, or was not. */
 export function addExplain(program: Command): void {

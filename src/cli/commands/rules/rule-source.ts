@@ -1,8 +1,8 @@
 import type { AlertSetting } from "../../../features/rules/over-time/schema.ts";
 import type { ruleView } from "../../../features/rules/view.ts";
+import type { ServerClient } from "../../../remote/server-client.ts";
 import { readInput, readTextFile } from "../../files.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
-import type { ServerClient } from "../../server-client.ts";
 
 /** The tested part of a rule: condition, texts and alert. */
 export interface RuleDraft {

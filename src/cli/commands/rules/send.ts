@@ -4,13 +4,13 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { countText } from "../../../core/clean-text.ts";
 import { LEVELS } from "../../../core/vocabulary.ts";
 import type { ExplainView } from "../../../features/explain/schema.ts";
+import type { ServerClient } from "../../../remote/server-client.ts";
 import type { Context } from "../../context.ts";
 import { readJsonObject, readStdin } from "../../files.ts";
 import { online } from "../../on-server.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { integerFlag } from "../../output/flag-values.ts";
 import { printable } from "../../output/output.ts";
-import type { ServerClient } from "../../server-client.ts";
 
 interface Flags {
   readonly project?: string;

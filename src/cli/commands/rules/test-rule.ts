@@ -1,11 +1,11 @@
 import { type Command, Option } from "commander";
 import type { ConditionWarning } from "../../../features/rules/language/language.ts";
 import type { RuleTestResult } from "../../../features/rules/trial.ts";
+import type { ServerClient } from "../../../remote/server-client.ts";
 import { type Context, contextOf, isOnline } from "../../context.ts";
 import { readJsonObject } from "../../files.ts";
 import { CommandError, EXIT, type ServerRefused } from "../../output/exit-codes.ts";
 import { printable } from "../../output/output.ts";
-import type { ServerClient } from "../../server-client.ts";
 import { withServer } from "../../with-server.ts";
 import { type RuleDraft, readRuleDraft, storedDraft } from "./rule-source.ts";
 

@@ -4,21 +4,14 @@ import { pipeline } from "node:stream/promises";
 import type { Command } from "commander";
 import type { PrismRequest } from "../../../client/api.ts";
 import { nearestName } from "../../../config/nearest.ts";
+import { type Member, type OpenApiDocument, type Operation, operationsOf } from "../../../http/openapi/operation-table.ts";
+import type { Page, ServerClient } from "../../../remote/server-client.ts";
 import { contextOf } from "../../context.ts";
 import { readStdin, readTextFile } from "../../files.ts";
 import { online } from "../../on-server.ts";
-import {
-  byId,
-  type Member,
-  type OpenApiDocument,
-  type Operation,
-  operations,
-  operationsOf,
-  pathOf,
-} from "../../operations.ts";
+import { byId, operations, pathOf } from "../../operations.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { type Output, printable, table } from "../../output/output.ts";
-import type { Page, ServerClient } from "../../server-client.ts";
 
 interface ApiFlags {
   readonly data?: string;

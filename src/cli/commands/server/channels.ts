@@ -1,12 +1,12 @@
 import type { Command } from "commander";
 import type { ChangedChannel, ChannelView, PresetView, TestResult } from "../../../features/channels/schema.ts";
+import type { ServerClient } from "../../../remote/server-client.ts";
 import { readInput, readJsonObject } from "../../files.ts";
 import { pick } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { collectFlag, integerFlag } from "../../output/flag-values.ts";
 import { type Output, printable, table } from "../../output/output.ts";
 import { type Call, callOf, filled, listOf, resource, tableOf, type Values } from "../../resource.ts";
-import type { ServerClient } from "../../server-client.ts";
 import { ofProjects, projectCell, typesIn } from "./webhooks.ts";
 
 const LIST = "listChannels";

@@ -57,7 +57,7 @@ async function printTopic(asked: string, words: readonly string[], out: Output):
     throw new CommandError(EXIT.notFound, `there is no topic ${asked}; ${next}`);
   }
   // Loaded late: no other command needs it.
-  const { renderMarkdown } = await import("../../output/markdown.ts");
+  const { renderMarkdown } = await import("../../../features/status/manual-text.ts");
   const topic: Topic | undefined = topics().find((each) => each.name === name);
   out.result({ topic: name, summary: topic?.summary ?? null, markdown }, () =>
     renderMarkdown(markdown, {

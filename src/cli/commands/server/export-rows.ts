@@ -1,6 +1,6 @@
 import { parseRfc3339, toRfc3339 } from "../../../core/clock.ts";
+import type { Query, ServerClient } from "../../../remote/server-client.ts";
 import { csvRecords } from "../../output/text.ts";
-import type { Query, ServerClient } from "../../server-client.ts";
 import {
   type ExportRequest,
   type ExportRow,

@@ -14,11 +14,11 @@ import {
   wordsOf,
 } from "../../../features/alertmanager/import/request.ts";
 import type { ImportNote } from "../../../features/alertmanager/import/yaml-file.ts";
+import type { ServerClient } from "../../../remote/server-client.ts";
 import { type Context, contextOf } from "../../context.ts";
 import { readStdin, readTextFile } from "../../files.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
-import type { ServerClient } from "../../server-client.ts";
 import { withServer } from "../../with-server.ts";
 
 interface Flags {

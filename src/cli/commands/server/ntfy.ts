@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import { countText } from "../../../core/clean-text.ts";
+import type { ServerClient } from "../../../remote/server-client.ts";
 import { contextOf } from "../../context.ts";
 import { deleteAfterQuestion, online } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
-import type { ServerClient } from "../../server-client.ts";
 
 const PATH = "/api/v1/ntfy/access";
 

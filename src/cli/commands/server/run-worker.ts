@@ -2,14 +2,14 @@ import { hostname } from "node:os";
 import type { Logger } from "../../../core/log.ts";
 import { deliveryQueue, isModuleQueue, type ModuleQueue } from "../../../core/queues.ts";
 import type { WorkerChannel } from "../../../core/vocabulary.ts";
-import type { ChannelWork, LeasedJob, Work } from "../../../remote-worker/link.ts";
-import { type Claimed, channelWork, WorkerLink } from "../../../remote-worker/link.ts";
-import { WorkerLoop } from "../../../remote-worker/loop.ts";
+import type { ChannelWork, LeasedJob, Work } from "../../../remote/worker/link.ts";
+import { type Claimed, channelWork, WorkerLink } from "../../../remote/worker/link.ts";
+import { WorkerLoop } from "../../../remote/worker/loop.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { Output, openLog } from "../../output/output.ts";
 import { exitOnUncaught, ignoreSignals, interrupt } from "../../output/process-ends.ts";
-import { serverOf } from "../../server-client.ts";
+import { serverOf } from "../../server-of.ts";
 
 export type ServedQueue = "notification-delivery" | "push-notification" | ModuleQueue;
 
@@ -43,7 +43,7 @@ export async function runWorker(context: Context, { queues, concurrency, modules
   const wanted = channelsOf(queues, channels);
   const names = queues.filter(isModuleQueue).map((queue) => queue.slice("module:".length));
   const modules =
-    names.length > 0 ? await (await import("../../../remote-worker/modules.ts")).moduleWork(names, config, log) : null;
+    names.length > 0 ? await (await import("../../../remote/worker/modules.ts")).moduleWork(names, config, log) : null;
   const link = new WorkerLink(server, hostname());
   const loop = new WorkerLoop({
     link,

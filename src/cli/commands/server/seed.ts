@@ -1,14 +1,14 @@
 import type { Command } from "commander";
 import { type Clock, systemClock } from "../../../core/clock.ts";
+import type { Filled, PastClock, SeededAccount } from "../../../remote/demo/fill.ts";
+import * as samples from "../../../remote/demo/samples.ts";
+import type { ServerClient } from "../../../remote/server-client.ts";
 import { type Context, contextOf, refuseUrl } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { integerFlag } from "../../output/flag-values.ts";
 import { table } from "../../output/output.ts";
-import type { ServerClient } from "../../server-client.ts";
 import { withWholeServer } from "../../with-server.ts";
 import { confirm } from "../access/prompt.ts";
-import type { Filled, PastClock, SeededAccount } from "../seed/fill.ts";
-import * as samples from "../seed/samples.ts";
 
 interface Flags {
   readonly demo?: boolean;
@@ -51,7 +51,7 @@ async function seed(context: Context, { demo = false, yes = false, ...given }: F
     !(await confirm(`Create sample accounts and data in ${config.databaseFile}?`))
   )
     throw new CommandError(EXIT.usage, "this is production: nothing was created; --yes creates without asking");
-  const { PastClock } = await import("../seed/fill.ts");
+  const { PastClock } = await import("../../../remote/demo/fill.ts");
   let past: PastClock | null = null;
   const clockOf = (isNew: boolean): Clock => {
     if (!isNew || !demo) return systemClock;
@@ -68,13 +68,15 @@ async function fill(
   amounts: samples.SeedAmounts,
   demo: { readonly past: PastClock | null } | null,
 ): Promise<void> {
-  const { SeedFill } = await import("../seed/fill.ts");
+  const { SeedFill } = await import("../../../remote/demo/fill.ts");
   const seed = new SeedFill(api, context.out);
   const seeded = await seed.accounts(samples.sampleAccounts(amounts.users));
   const usernames = seeded.map(({ username }) => username);
   const filling = demo
-    ? import("../seed/demo.ts").then(({ DemoFill }) => new DemoFill(seed, demo.past, usernames).run(amounts))
-    : import("../seed/demo-walk.ts")
+    ? import("../../../remote/demo/demo.ts").then(({ DemoFill }) =>
+        new DemoFill(seed, demo.past, usernames).run(amounts),
+      )
+    : import("../../../remote/demo/walk.ts")
         .then(({ plainSeed }) => plainSeed(seed, amounts, usernames))
         .then((kinds) => ({ kinds, apiKey: null }));
   const filled = await filling

@@ -2,11 +2,11 @@ import type { Command } from "commander";
 import type { EventFilter } from "../../../client/wire.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { LEVELS } from "../../../core/vocabulary.ts";
+import type { ServerClient } from "../../../remote/server-client.ts";
 import { everyItem, online } from "../../on-server.ts";
 import { integerFlag, listFlag, pastFlag } from "../../output/flag-values.ts";
 import { cut, table } from "../../output/output.ts";
 import { localTime } from "../../output/text.ts";
-import type { ServerClient } from "../../server-client.ts";
 import { OF_PROJECT, subcommand } from "../alerts/things.ts";
 
 interface ListFlags {

@@ -1,12 +1,12 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { EventFilter } from "../../../client/wire.ts";
 import { LEVELS } from "../../../core/vocabulary.ts";
+import type { Entry, StreamStart } from "../../../remote/follow-stream.ts";
+import type { ServerClient } from "../../../remote/server-client.ts";
 import { type Context, contextOf } from "../../context.ts";
-import type { Entry, StreamStart } from "../../follow-stream.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { integerFlag, listFlag } from "../../output/flag-values.ts";
 import { type Output, printable } from "../../output/output.ts";
-import type { ServerClient } from "../../server-client.ts";
 import { withServer } from "../../with-server.ts";
 import { slugsOf } from "../access/projects.ts";
 
@@ -58,7 +58,7 @@ Examples:
 
 async function tail(context: Context, flags: Flags): Promise<void> {
   const { out } = context;
-  const { followStream } = await import("../../follow-stream.ts");
+  const { followStream } = await import("../../../remote/follow-stream.ts");
   let shown = 0;
   await withServer(
     context,

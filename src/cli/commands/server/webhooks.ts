@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import type { TestView, WebhookView } from "../../../features/delivery/webhooks/schema.ts";
+import type { ServerClient } from "../../../remote/server-client.ts";
 import { pick } from "../../on-server.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { printable } from "../../output/output.ts";
 import { filled, listOf, resource, tableOf } from "../../resource.ts";
-import type { ServerClient } from "../../server-client.ts";
 import { slugsOf } from "../access/projects.ts";
 
 const LIST = "listWebhooks";

@@ -1,15 +1,15 @@
 import * as v from "valibot";
-import type { Config } from "../config/load.ts";
-import { systemClock } from "../core/clock.ts";
-import { CommandError, EXIT, ServerRefused } from "../core/command-error.ts";
-import { uuidv7 } from "../core/ids.ts";
-import { WORKER_CHANNELS, type WorkerChannel } from "../core/vocabulary.ts";
-import type { ChannelCalls } from "../features/delivery/channel.ts";
-import { callWithin, ProviderDown, TargetGone } from "../features/delivery/channel.ts";
-import { channelCalls } from "../features/delivery/channel-calls.ts";
-import { ATTEMPT_JOB } from "../features/delivery/deliveries.ts";
-import { jitteredDelayMs } from "../features/jobs/runner/attempt-end.ts";
-import { PermanentError, RetryLater } from "../features/jobs/runner/job.ts";
+import type { Config } from "../../config/load.ts";
+import { systemClock } from "../../core/clock.ts";
+import { CommandError, EXIT, ServerRefused } from "../../core/command-error.ts";
+import { uuidv7 } from "../../core/ids.ts";
+import { WORKER_CHANNELS, type WorkerChannel } from "../../core/vocabulary.ts";
+import type { ChannelCalls } from "../../features/delivery/channel.ts";
+import { callWithin, ProviderDown, TargetGone } from "../../features/delivery/channel.ts";
+import { channelCalls } from "../../features/delivery/channel-calls.ts";
+import { ATTEMPT_JOB } from "../../features/delivery/deliveries.ts";
+import { jitteredDelayMs } from "../../features/jobs/runner/attempt-end.ts";
+import { PermanentError, RetryLater } from "../../features/jobs/runner/job.ts";
 
 /** A job as dispatched by a server. */
 export interface LeasedJob {

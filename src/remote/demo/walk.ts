@@ -1,7 +1,7 @@
-import { DAY_MS, HOUR_MS, MINUTE_MS, toRfc3339 } from "../../../core/clock.ts";
-import { readAsset } from "../../../core/runtime.ts";
-import { ServerRefused } from "../../output/exit-codes.ts";
-import type { Page, ServerClient } from "../../server-client.ts";
+import { DAY_MS, HOUR_MS, MINUTE_MS, toRfc3339 } from "../../core/clock.ts";
+import { ServerRefused } from "../../core/command-error.ts";
+import { readAsset } from "../../core/runtime.ts";
+import type { Page, ServerClient } from "../server-client.ts";
 import { counted, type NewEvent, type SeededKind, type SeedFill, until } from "./fill.ts";
 import { ADMIN, type SeedAmounts, sampleEvent } from "./samples.ts";
 

@@ -1,8 +1,8 @@
 import { setMaxListeners } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Logger } from "../core/log.ts";
-import { deferred, within } from "../core/promises.ts";
-import { StoppedCall } from "../features/delivery/channel.ts";
+import type { Logger } from "../../core/log.ts";
+import { deferred, within } from "../../core/promises.ts";
+import { StoppedCall } from "../../features/delivery/channel.ts";
 import {
   awayMs,
   CLAIM_WAIT_MS,

@@ -4,8 +4,8 @@ import type { ConnectionState } from "../client/connection.ts";
 import type { PrismError } from "../client/errors.ts";
 import type { Subscription } from "../client/subscription.ts";
 import { type Environment, type EventFilter, REAL_ENVIRONMENT, type WebSocketConstructor } from "../client/wire.ts";
+import { CommandError, exitCodeOf, ServerRefused } from "../core/command-error.ts";
 import { type ErrorCode, STATUS_OF } from "../core/errors.ts";
-import { CommandError, exitCodeOf, ServerRefused } from "./output/exit-codes.ts";
 import { refusalOf, type ServerClient, unreachable } from "./server-client.ts";
 
 /** Start: after an offset, with stored entries, or with future entries. */

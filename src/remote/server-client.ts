@@ -3,21 +3,13 @@ import { type FetchLike, PrismApi, type PrismRequest, queryText } from "../clien
 import type { PrismClientOptions } from "../client/client.ts";
 import { Credentials } from "../client/credentials.ts";
 import { PrismError } from "../client/errors.ts";
-import { type Environment, readDotEnv } from "../config/environment.ts";
-import { maskCredentials } from "../config/option.ts";
-import { localUrlOf } from "../config/public-url.ts";
+import { CommandError, EXIT, ServerRefused } from "../core/command-error.ts";
 import { connectionReason, type ErrorDetail } from "../core/errors.ts";
-import { type Context, isSet } from "./context.ts";
 import type { ControlTransport } from "./control-transport.ts";
-import { readTextFile } from "./files.ts";
-import { CommandError, EXIT, ServerRefused } from "./output/exit-codes.ts";
-import type { Output } from "./output/output.ts";
-import { cliLog } from "./output/process-ends.ts";
 
 const REPLY_LIMIT_MS = 30_000;
 /** For work that a server does in slices. */
 export const SLICED_LIMIT_MS = 600_000;
-const DEV_TOKEN_LIMIT_MS = 5000;
 
 /** Members of a query; undefined ones are omitted. */
 export type Query = Readonly<Record<string, string | number | undefined>>;
@@ -26,6 +18,13 @@ export type Query = Readonly<Record<string, string | number | undefined>>;
 export interface Page<T> {
   readonly data: readonly T[];
   readonly nextCursor: string | null;
+}
+
+/** Where a client shows that it waits, and notes what it does. */
+export interface Shown {
+  progress(label: string): { update(done: number, total?: number): void; end(): void };
+  trace(fields: Readonly<Record<string, unknown>>, text: string): void;
+  note(text: string): void;
 }
 
 interface ServerTarget {
@@ -44,9 +43,9 @@ export class ServerClient {
   readonly live: Required<Pick<PrismClientOptions, "url" | "token" | "fetch">> & { readonly connect?: () => Socket };
   readonly #target: ServerTarget;
   readonly #api: PrismApi;
-  readonly #out: Output;
+  readonly #out: Shown;
 
-  constructor(target: ServerTarget, out: Output) {
+  constructor(target: ServerTarget, out: Shown) {
     const { base, token, transport } = target;
     this.#target = target;
     this.base = base;
@@ -162,7 +161,7 @@ export class ServerClient {
     const trace = (status: number | string): void => {
       const durationMs = Math.round(performance.now() - startedAt);
       const url = this.live.url + path + queryText(query);
-      cliLog().debug({ server: this.base, method, url, status, durationMs }, "request");
+      this.#out.trace({ server: this.base, method, url, status, durationMs }, "request");
     };
     try {
       const response = await this.#api.open(request);
@@ -183,73 +182,6 @@ const SOCKET_URL = "http://localhost";
 
 /** A token must not follow a redirect. */
 const fetchDirectly: FetchLike = (url, init) => fetch(url, { ...init, redirect: "error" });
-
-/**
- * The server of `--url` or PRISM_URL; without them the one that `serve` would start here, with its
- * settings. In development that one hands out a token, so none has to be given.
- * @param useDevToken false for programs that run longer than such a token is valid
- * @throws CommandError 2 for no URL, for a token that cannot be one, or a file of PRISM_TOKEN_FILE
- * that cannot be read
- * @throws ConfigRefused for settings that `serve` would refuse, where no URL is given
- */
-export async function serverOf({ flags, out, loadConfig }: Context, useDevToken = true): Promise<ServerClient> {
-  const named = flags.url ?? process.env["PRISM_URL"];
-  const config = isSet(named) ? undefined : loadConfig("none").config;
-  const base = isSet(named) ? named : config ? localUrlOf(config, config.port) : "";
-  requireServerUrl(base);
-  const asksForToken = useDevToken && config?.env === "development";
-  const token = tokenOf({ flags }) ?? (asksForToken ? await devToken(base) : undefined);
-  // Checked here: errors of an invalid header quote its content.
-  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
-    throw new CommandError(
-      EXIT.usage,
-      "the token is empty or has characters that no token has; check --token or PRISM_TOKEN",
-    );
-  return new ServerClient({ base: base.replace(/\/+$/, ""), token }, out);
-}
-
-/** Errors name the server by its URL, so that it may contain no secret. @throws CommandError 2 */
-function requireServerUrl(base: string): void {
-  const url = URL.canParse(base) ? new URL(base) : undefined;
-  if (url === undefined || !/^https?:$/.test(url.protocol))
-    throw new CommandError(
-      EXIT.usage,
-      `${maskCredentials(base)} is not the URL of a server; use one such as http://127.0.0.1:3000`,
-    );
-  if (url.username + url.password + url.search + url.hash !== "")
-    throw new CommandError(
-      EXIT.usage,
-      "the URL of a server has no user, password, query or fragment; give a token with --token or PRISM_TOKEN",
-    );
-}
-
-/** The token of a flag, the environment or the folder: `.env` is for its server only. */
-export function tokenOf({ flags }: Pick<Context, "flags">): string | undefined {
-  const isNamed = isSet(flags.url ?? process.env["PRISM_URL"]);
-  return flags.token ?? tokenIn(process.env) ?? (isNamed ? undefined : tokenIn(readDotEnv(process.cwd(), [])));
-}
-
-/**
- * The token that a development server gives to this machine; undefined without an answer, so that
- * the command itself reports why.
- */
-async function devToken(base: string): Promise<string | undefined> {
-  try {
-    const response = await fetch(`${base}/dev/token`, {
-      redirect: "error",
-      signal: AbortSignal.timeout(DEV_TOKEN_LIMIT_MS),
-    });
-    const { token } = (await response.json()) as { token?: unknown };
-    return typeof token === "string" ? token : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function tokenIn({ PRISM_TOKEN, PRISM_TOKEN_FILE }: Environment): string | undefined {
-  if (isSet(PRISM_TOKEN)) return PRISM_TOKEN;
-  return isSet(PRISM_TOKEN_FILE) ? readTextFile(PRISM_TOKEN_FILE, "PRISM_TOKEN_FILE").trim() : undefined;
-}
 
 /** Converts a failed request to the error that ends a command. */
 export function refusalOf(error: PrismError, { base, token }: Pick<ServerClient, "base" | "token">): Error {

@@ -1,15 +1,14 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Config, LoadedConfig } from "../config/load.ts";
-import { systemClock } from "../core/clock.ts";
-import { archivesIn, BACKUPS_DIR, freeName, PARTIAL, syncDir } from "../core/data-dir.ts";
-import { type Logger, silentLogger } from "../core/log.ts";
-import { createBackup, recordInFile } from "../features/backup/create-backup.ts";
-import { hasAuditKey } from "../store/sealed-settings.ts";
-import { reading } from "../store/sqlite/connection.ts";
-import { type MigrationStep, migrateInThread } from "../store/sqlite/migrate.ts";
-import type { Context } from "./context.ts";
-import { CommandError, describeFailure, EXIT } from "./output/exit-codes.ts";
+import type { Config, LoadedConfig } from "../../config/load.ts";
+import { systemClock } from "../../core/clock.ts";
+import { CommandError, EXIT } from "../../core/command-error.ts";
+import { archivesIn, BACKUPS_DIR, freeName, PARTIAL, syncDir } from "../../core/data-dir.ts";
+import { type Logger, silentLogger } from "../../core/log.ts";
+import { hasAuditKey } from "../../store/sealed-settings.ts";
+import { reading } from "../../store/sqlite/connection.ts";
+import { type MigrationStep, migrateInThread } from "../../store/sqlite/migrate.ts";
+import { createBackup, recordInFile } from "./create-backup.ts";
 
 /** Archives of upgrades, in the directory of backups; `prism backup --keep` leaves them alone. */
 const UPGRADES_DIR = "upgrade";
@@ -17,6 +16,11 @@ const KEPT = 2;
 /** Lists what was pending at the backup of an upgrade that has not ended. */
 const UNFINISHED = "unfinished.json";
 const LOG_EVERY_MS = 10_000;
+
+interface Shown {
+  progress(label: string): { show(state: string): void; end(): void };
+  note(text: string): void;
+}
 
 /** Where an upgrade is, for the log, the port and the terminal. */
 export interface UpgradeProgress {
@@ -27,7 +31,9 @@ export interface UpgradeProgress {
 }
 
 export interface UpgradeOptions {
-  readonly out: Context["out"];
+  readonly out: Shown;
+  /** Why a backup failed, for people; undefined for an unexpected error. */
+  describe(error: unknown): string | undefined;
   readonly loaded: LoadedConfig;
   readonly pending: readonly string[];
   /** Overrides `store.backupBeforeUpgrade`. */
@@ -60,7 +66,7 @@ export async function upgrade(options: UpgradeOptions): Promise<readonly string[
     const isSaved = (options.withBackup ?? config.store.backupBeforeUpgrade) && isUsed(config.databaseFile);
     // Saving and migrating copy about the same bytes.
     const share = isSaved ? 50 : 0;
-    if (isSaved) await backUp(config, pending, log, (done) => tell(done * share, "making a backup"));
+    if (isSaved) await backUp(options, log, (done) => tell(done * share, "making a backup"));
     let last = "";
     const onStep = ({ name, at, of, done }: MigrationStep): void => {
       if (name !== last) log.info({ migration: name, at, of }, "migrating");
@@ -91,8 +97,7 @@ function folderOf({ dataDir }: Config): string {
  * @param onDone from 0 to 1
  */
 async function backUp(
-  config: Config,
-  pending: readonly string[],
+  { loaded: { config }, pending, describe }: UpgradeOptions,
   log: Logger,
   onDone: (done: number) => void,
 ): Promise<void> {
@@ -115,8 +120,8 @@ async function backUp(
     record: (entry) => recordInFile(config, { ...entry, upgrade: true }, systemClock),
     onBytes: (done, of) => onDone(Math.min(1, done / of)),
   }).catch((error: unknown) => {
-    const failure = describeFailure(error);
-    throw failure === undefined ? error : refused(failure.summary, error);
+    const reason = describe(error);
+    throw reason === undefined ? error : refused(reason, error);
   });
   writeFileSync(unfinished, JSON.stringify(pending), { mode: 0o600 });
   syncDir(folder);

@@ -1,18 +1,25 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Config, publicConfig } from "../config/load.ts";
-import { systemClock } from "../core/clock.ts";
-import { CommandError, EXIT } from "../core/command-error.ts";
-import type { Logger } from "../core/log.ts";
-import { unlessAborted } from "../core/promises.ts";
-import { PermanentError } from "../features/jobs/runner/job.ts";
-import { ModuleImporter } from "../features/plugins/import-module.ts";
-import { failureText, withinLimit } from "../features/plugins/module-failure.ts";
-import { jobFailure } from "../features/plugins/module-jobs.ts";
-import { findModules, type ModuleFolder, modulesDirs } from "../features/plugins/modules-directory.ts";
-import { TimeService } from "../features/timers/time.ts";
-import type { AppModule, CoreServices, JobHandler, Json, ModuleServer, RunningJobView } from "../module/module-api.ts";
+import { type Config, publicConfig } from "../../config/load.ts";
+import { systemClock } from "../../core/clock.ts";
+import { CommandError, EXIT } from "../../core/command-error.ts";
+import type { Logger } from "../../core/log.ts";
+import { unlessAborted } from "../../core/promises.ts";
+import { PermanentError } from "../../features/jobs/runner/job.ts";
+import { ModuleImporter } from "../../features/plugins/import-module.ts";
+import { failureText, withinLimit } from "../../features/plugins/module-failure.ts";
+import { jobFailure } from "../../features/plugins/module-jobs.ts";
+import { findModules, type ModuleFolder, modulesDirs } from "../../features/plugins/modules-directory.ts";
+import { TimeService } from "../../features/timers/time.ts";
+import type {
+  AppModule,
+  CoreServices,
+  JobHandler,
+  Json,
+  ModuleServer,
+  RunningJobView,
+} from "../../module/module-api.ts";
 import { type LeasedJob, ServerOnly, type Work } from "./link.ts";
 
 /** Calls for the module's instance in the server; a worker's registration ignores them. */

@@ -1,5 +1,5 @@
-import { DAY_MS, HOUR_MS, toRfc3339 } from "../../../core/clock.ts";
-import { SAMPLE_DOMAIN } from "../../../core/vocabulary.ts";
+import { DAY_MS, HOUR_MS, toRfc3339 } from "../../core/clock.ts";
+import { SAMPLE_DOMAIN } from "../../core/vocabulary.ts";
 
 /**
  * What `prism seed` puts into a database. Everything has a name by which it is known again, so that

@@ -1,9 +1,9 @@
 import { createServer, type Server } from "node:http";
-import { DAY_MS, HOUR_MS, MINUTE_MS, toRfc3339 } from "../../../core/clock.ts";
-import type { Page } from "../../server-client.ts";
-import { type DemoTable, DemoWalk, demoTable } from "./demo-walk.ts";
+import { DAY_MS, HOUR_MS, MINUTE_MS, toRfc3339 } from "../../core/clock.ts";
+import type { Page } from "../server-client.ts";
 import { counted, type Filled, type PastClock, type SeededKind, type SeedFill, until } from "./fill.ts";
 import * as samples from "./samples.ts";
+import { type DemoTable, DemoWalk, demoTable } from "./walk.ts";
 
 /** Ports of this machine where the command itself answers webhooks; the second ends before it does. */
 const PORTS = [9911, 9912] as const;

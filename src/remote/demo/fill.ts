@@ -1,9 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Clock, HOUR_MS, systemClock, toRfc3339 } from "../../../core/clock.ts";
-import { ServerRefused } from "../../output/exit-codes.ts";
-import type { Output } from "../../output/output.ts";
-import type { Query, ServerClient } from "../../server-client.ts";
+import { type Clock, HOUR_MS, systemClock, toRfc3339 } from "../../core/clock.ts";
+import { ServerRefused } from "../../core/command-error.ts";
+import type { Query, ServerClient, Shown } from "../server-client.ts";
 import type { SampleAccount } from "./samples.ts";
 import * as samples from "./samples.ts";
 
@@ -67,12 +66,12 @@ export interface NewEvent {
  */
 export class SeedFill {
   readonly operator: ServerClient;
-  readonly out: Output;
+  readonly out: Shown;
   readonly #clients = new Map<string, { readonly id: string; readonly client: ServerClient }>();
   readonly #ids = new Map<string, string>();
   readonly #people = new Set<string>();
 
-  constructor(operator: ServerClient, out: Output) {
+  constructor(operator: ServerClient, out: Shown) {
     this.operator = operator;
     this.out = out;
   }

@@ -1,0 +1,76 @@
+import { type Environment, readDotEnv } from "../config/environment.ts";
+import { maskCredentials } from "../config/option.ts";
+import { localUrlOf } from "../config/public-url.ts";
+import { CommandError, EXIT } from "../core/command-error.ts";
+import { ServerClient } from "../remote/server-client.ts";
+import { type Context, isSet } from "./context.ts";
+import { readTextFile } from "./files.ts";
+
+const DEV_TOKEN_LIMIT_MS = 5000;
+
+/**
+ * The server of `--url` or PRISM_URL; without them the one that `serve` would start here, with its
+ * settings. In development that one hands out a token, so none has to be given.
+ * @param useDevToken false for programs that run longer than such a token is valid
+ * @throws CommandError 2 for no URL, for a token that cannot be one, or a file of PRISM_TOKEN_FILE
+ * that cannot be read
+ * @throws ConfigRefused for settings that `serve` would refuse, where no URL is given
+ */
+export async function serverOf({ flags, out, loadConfig }: Context, useDevToken = true): Promise<ServerClient> {
+  const named = flags.url ?? process.env["PRISM_URL"];
+  const config = isSet(named) ? undefined : loadConfig("none").config;
+  const base = isSet(named) ? named : config ? localUrlOf(config, config.port) : "";
+  requireServerUrl(base);
+  const asksForToken = useDevToken && config?.env === "development";
+  const token = tokenOf({ flags }) ?? (asksForToken ? await devToken(base) : undefined);
+  // Checked here: errors of an invalid header quote its content.
+  if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
+    throw new CommandError(
+      EXIT.usage,
+      "the token is empty or has characters that no token has; check --token or PRISM_TOKEN",
+    );
+  return new ServerClient({ base: base.replace(/\/+$/, ""), token }, out);
+}
+
+/** Errors name the server by its URL, so that it may contain no secret. @throws CommandError 2 */
+function requireServerUrl(base: string): void {
+  const url = URL.canParse(base) ? new URL(base) : undefined;
+  if (url === undefined || !/^https?:$/.test(url.protocol))
+    throw new CommandError(
+      EXIT.usage,
+      `${maskCredentials(base)} is not the URL of a server; use one such as http://127.0.0.1:3000`,
+    );
+  if (url.username + url.password + url.search + url.hash !== "")
+    throw new CommandError(
+      EXIT.usage,
+      "the URL of a server has no user, password, query or fragment; give a token with --token or PRISM_TOKEN",
+    );
+}
+
+/** The token of a flag, the environment or the folder: `.env` is for its server only. */
+export function tokenOf({ flags }: Pick<Context, "flags">): string | undefined {
+  const isNamed = isSet(flags.url ?? process.env["PRISM_URL"]);
+  return flags.token ?? tokenIn(process.env) ?? (isNamed ? undefined : tokenIn(readDotEnv(process.cwd(), [])));
+}
+
+/**
+ * The token that a development server gives to this machine; undefined without an answer, so that
+ * the command itself reports why.
+ */
+async function devToken(base: string): Promise<string | undefined> {
+  try {
+    const response = await fetch(`${base}/dev/token`, {
+      redirect: "error",
+      signal: AbortSignal.timeout(DEV_TOKEN_LIMIT_MS),
+    });
+    const { token } = (await response.json()) as { token?: unknown };
+    return typeof token === "string" ? token : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function tokenIn({ PRISM_TOKEN, PRISM_TOKEN_FILE }: Environment): string | undefined {
+  if (isSet(PRISM_TOKEN)) return PRISM_TOKEN;
+  return isSet(PRISM_TOKEN_FILE) ? readTextFile(PRISM_TOKEN_FILE, "PRISM_TOKEN_FILE").trim() : undefined;
+}
