@@ -19,14 +19,6 @@ export function online<T>(
   return withServer(context, (server) => work(server, context), use);
 }
 
-/** {@link online} for routes of the operator: the command works on the data directory only. */
-export function asOperator<T>(
-  command: Command,
-  work: (server: ServerClient, context: Context) => Promise<T>,
-): Promise<T> {
-  return online(command, work, { localOnly: `${command.parent?.name()} ${command.name()}` });
-}
-
 /** @param limit of the items; the query's is that of a page */
 export async function everyItem<T>(
   server: ServerClient,

@@ -152,8 +152,6 @@ export interface QueueParts {
   readonly settings: LiveSettings;
 }
 
-export type QueueView = ReturnType<typeof viewOf>;
-
 /**
  * The built-in queues, those of loaded modules and of remote workers, and all others that are
  * paused or have unfinished or dead jobs.

@@ -1,77 +1,59 @@
-import type { Command } from "commander";
 import { countText } from "../../../core/clean-text.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
 import type { BacktestReply } from "../../../features/rules/backtest-schema.ts";
-import { type Context, contextOf } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { integerFlag, pastFlag, rateFlag } from "../../output/flag-values.ts";
 import { type Output, table } from "../../output/output.ts";
-import { withServer } from "../../with-server.ts";
+import type { Call, Verb } from "../../resource.ts";
 import { warningLines, withCaret } from "./test-rule.ts";
-
-interface Flags {
-  readonly condition?: string;
-  readonly rule?: string;
-  readonly project?: string;
-  readonly from?: number;
-  readonly to?: number;
-  readonly suppress?: { readonly count: number; readonly windowMs: number };
-  readonly samples?: number;
-}
 
 type Line = BacktestReply | { readonly scanned: number; readonly total: number };
 
-export function addBacktestRule(rules: Command): void {
-  rules
-    .command("backtest")
-    .description("evaluate a rule on stored events; nothing is stored or sent")
-    .option("--condition <text>", "the condition; with --rule it replaces the condition of the rule")
-    .option("--rule <id>", "id of a stored rule; the result shows the difference from it")
-    .option("--project <project>", "id or slug (default: the rule's project, otherwise default)")
-    .option("--from <time>", "events received from this time on (default: the first stored event)", pastFlag)
-    .option("--to <time>", "events received before this time", pastFlag)
-    .option("--suppress <n/ms>", "fire for at most n matches in a window, such as 20/60000 or 20/1m", rateFlag)
-    .option("--samples <n>", "number of events to show for which it fires, 0 to 20", integerFlag(0, 20))
-    .addHelpText(
-      "after",
-      `
-The server evaluates on a separate thread. Ctrl-C stops it there too.
+/** `prism rules backtest`. */
+export const BACKTEST_RULE: Verb = {
+  text: "evaluate a rule on stored events; nothing is stored or sent",
+  about: "The server evaluates on a separate thread. Ctrl-C stops it there too.",
+  examples: [
+    `--condition "event.amount > 1000" --from 7d`,
+    "--rule 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60 --suppress 20/1m",
+  ],
+  global: true,
+  flags: {
+    condition: ["--condition <text>", "the condition; with --rule it replaces the condition of the rule"],
+    ruleId: ["--rule <id>", "id of a stored rule; the result shows the difference from it"],
+    projectId: ["--project <project>", "id or slug (default: the rule's project, otherwise default)"],
+    from: ["--from <time>", "events received from this time on (default: the first stored event)", pastFlag],
+    to: ["--to <time>", "events received before this time", pastFlag],
+    suppression: ["--suppress <n/ms>", "fire for at most n matches in a window, such as 20/60000 or 20/1m", rateFlag],
+    samples: ["--samples <n>", "number of events to show for which it fires, 0 to 20", integerFlag(0, 20)],
+  },
+  check({ condition, ruleId }) {
+    if (condition === undefined && ruleId === undefined)
+      throw new CommandError(EXIT.usage, "give --condition or --rule");
+  },
+  get: (call) =>
+    backtest(call).catch((error: unknown) => {
+      throw withCaret(error, String(call.given["condition"] ?? ""));
+    }),
+  lines: (reply: BacktestReply, { out }) => backtestText(reply, out),
+  after({ warnings = [] }: BacktestReply, { out, given: { condition = "" } }) {
+    for (const line of warningLines(warnings, String(condition))) out.note(line);
+  },
+};
 
-Examples:
-  $ prism rules backtest --condition "event.amount > 1000" --from 7d
-  $ prism rules backtest --rule 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60 --suppress 20/1m`,
-    )
-    .action(async (flags: Flags, command: Command) => {
-      const context = contextOf(command);
-      if (flags.condition === undefined && flags.rule === undefined)
-        throw new CommandError(EXIT.usage, "give --condition or --rule");
-      const reply = await backtest(context, flags).catch((error: unknown) => {
-        throw withCaret(error, flags.condition ?? "");
-      });
-      context.out.result(reply, () => backtestText(reply, context.out));
-      for (const line of warningLines(reply.warnings ?? [], flags.condition ?? "")) context.out.note(line);
-    });
-}
-
-async function backtest(context: Context, flags: Flags): Promise<BacktestReply> {
-  const { condition, rule: ruleId, project: projectId, from, to, suppress: suppression, samples } = flags;
-  const times = {
-    ...(from === undefined ? {} : { from: toRfc3339(from) }),
-    ...(to === undefined ? {} : { to: toRfc3339(to) }),
-  };
-  const body = { condition, ruleId, projectId, suppression, samples, ...times };
-  return withServer(context, async (server) => {
-    const progress = context.out.progress("events");
-    try {
-      for await (const line of server.postLines<Line>("/api/v1/rules/backtest", body)) {
-        if ("matched" in line) return line;
-        progress.update(line.scanned, line.total);
-      }
-    } finally {
-      progress.end();
+async function backtest({ server, out, given: { from, to, ...given } }: Call): Promise<BacktestReply> {
+  const time = (ms: unknown): string | undefined => (ms === undefined ? undefined : toRfc3339(Number(ms)));
+  const body = { ...given, from: time(from), to: time(to) };
+  const progress = out.progress("events");
+  try {
+    for await (const line of server.postLines<Line>("/api/v1/rules/backtest", body)) {
+      if ("matched" in line) return line;
+      progress.update(line.scanned, line.total);
     }
-    throw new CommandError(EXIT.unreachable, `${server.base} stopped the backtest early`);
-  });
+  } finally {
+    progress.end();
+  }
+  throw new CommandError(EXIT.unreachable, `${server.base} stopped the backtest early`);
 }
 
 const SHOWN_ALERTS = 10;

@@ -1,60 +1,55 @@
-import type { Command } from "commander";
 import type { ErrorDetail } from "../../../core/errors.ts";
 import type { ImportReply } from "../../../features/rules/schema.ts";
-import { type Context, contextOf } from "../../context.ts";
 import { readStdin, readTextFile } from "../../files.ts";
 import { importRefusal } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
-import { withServer } from "../../with-server.ts";
+import { callOf, type Values, type Verb } from "../../resource.ts";
 import { type FiledRule, rulesOfText } from "./rule-source.ts";
 import { caretLines, warningLines } from "./test-rule.ts";
 
-interface Flags {
-  readonly dryRun?: boolean;
-  readonly update?: boolean;
-}
-
-export function addImportRules(rules: Command): void {
-  rules
-    .command("import")
-    .description("create the rules of a file, all or none")
-    .argument("<file>", "file of rules export: JSON, or one rule per line; - for stdin")
-    .option("--dry-run", "check everything, report what would be done, and change nothing")
-    .option("--update", "change rules that have the same name in the same project")
-    .addHelpText(
-      "after",
-      `
-A rule is identified by its name in its project. An equal rule is left unchanged; one that differs is changed with
+/** `prism rules import`. */
+export const IMPORT_RULES: Verb = {
+  text: "create the rules of a file, all or none",
+  about: `A rule is identified by its name in its project. An equal rule is left unchanged; one that differs is changed with
 --update, and refused without. Nothing is stored unless every rule is valid; each problem is reported with its
-position, and the exit code is 7.
-
-Examples:
-  $ prism rules import rules.json --dry-run
-  $ prism rules export --url https://old.example.org | prism rules import - --update`,
-    )
-    .action(async (file: string, flags: Flags, command: Command) => run(contextOf(command), file, flags));
-}
-
-async function run(context: Context, file: string, { dryRun = false, update = false }: Flags): Promise<void> {
-  const filed = rulesOfText(file === "-" ? await readStdin() : readTextFile(file, "<file>"));
-  const body = { rules: filed.map(({ rule }) => rule), update, dryRun };
-  const path = "/api/v1/rules/import";
-  const reply = await withServer(context, (server) => server.post<ImportReply>(path, body)).catch((error: unknown) => {
-    throw importRefusal(error, "rules", (problem) => problemLines(problem, filed));
-  });
-  context.out.result(reply, () =>
+position, and the exit code is 7.`,
+  examples:
+    "Examples:\n  $ prism rules import rules.json --dry-run\n" +
+    "  $ prism rules export --url https://old.example.org | prism rules import - --update",
+  global: true,
+  args: { file: ["<file>", "file of rules export: JSON, or one rule per line; - for stdin"] },
+  flags: {
+    dryRun: ["--dry-run", "check everything, report what would be done, and change nothing"],
+    update: ["--update", "change rules that have the same name in the same project"],
+  },
+  check: async ({ file }) => ({
+    filed: rulesOfText(file === "-" ? await readStdin() : readTextFile(String(file), "<file>")),
+  }),
+  get: ({ server, given }) => {
+    const { update = false, dryRun = false } = given;
+    const rules = filedOf(given).map(({ rule }) => rule);
+    return callOf(server, "importRules", { rules, update, dryRun }).catch((error: unknown) => {
+      throw importRefusal(error, "rules", (problem) => problemLines(problem, filedOf(given)));
+    });
+  },
+  lines: ({ rules }: ImportReply, { given }) =>
     table(
-      ["PROJECT", dryRun ? "WOULD BE" : "OUTCOME", "RULE"],
-      reply.rules.map(({ name, outcome }, at) => [projectOf(filed[at]), outcome, name]),
+      ["PROJECT", given["dryRun"] ? "WOULD BE" : "OUTCOME", "RULE"],
+      rules.map(({ name, outcome }, at) => [projectOf(filedOf(given)[at]), outcome, name]),
     ),
-  );
-  for (const [at, { name, warnings }] of reply.rules.entries()) {
-    const condition = memberOf(filed[at]?.rule, "condition");
-    const lines = warningLines(warnings ?? [], typeof condition === "string" ? condition : "");
-    for (const line of lines) context.out.note(`${printable(name)}: ${line}`);
-  }
-  const { created, updated, unchanged } = reply;
-  context.out.note(`${dryRun ? "Would be: " : ""}${created} created, ${updated} updated, ${unchanged} unchanged`);
+  after({ rules, created, updated, unchanged }: ImportReply, { out, given }) {
+    for (const [at, { name, warnings }] of rules.entries()) {
+      const condition = memberOf(filedOf(given)[at]?.rule, "condition");
+      const lines = warningLines(warnings ?? [], typeof condition === "string" ? condition : "");
+      for (const line of lines) out.note(`${printable(name)}: ${line}`);
+    }
+    const counts = `${created} created, ${updated} updated, ${unchanged} unchanged`;
+    out.note(`${given["dryRun"] ? "Would be: " : ""}${counts}`);
+  },
+};
+
+function filedOf({ filed }: Values): readonly FiledRule[] {
+  return filed as readonly FiledRule[];
 }
 
 /** The project as named in the file. */

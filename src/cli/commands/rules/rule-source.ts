@@ -3,6 +3,8 @@ import type { ruleView } from "../../../features/rules/view.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import { readInput, readTextFile } from "../../files.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
+import { listOf } from "../../resource.ts";
+import { slugsOf } from "../access/projects.ts";
 
 /** The tested part of a rule: condition, texts and alert. */
 export interface RuleDraft {
@@ -71,7 +73,7 @@ function alertOf({ alert, name }: Pick<StoredRule, "alert" | "name">): Pick<Rule
 export type ShownRule = ReturnType<typeof ruleView>;
 
 /** Rules, oldest first, and portable names for their ids. */
-interface RuleSet {
+export interface RuleSet {
   readonly rules: readonly ShownRule[];
   /** Slug of a project; its id if it is not readable. */
   readonly slugs: ReadonlyMap<string, string>;
@@ -82,14 +84,12 @@ interface RuleSet {
 /** The readable rules of all projects, or of one. @throws ServerRefused */
 export async function readRules(
   server: ServerClient,
-  project: string | undefined,
+  project: unknown,
   { withUsers }: { readonly withUsers: boolean },
 ): Promise<RuleSet> {
   const query = { sort: "createdAt", projectId: project };
-  const rules: ShownRule[] = [];
-  for await (const rule of server.list<ShownRule>("/api/v1/rules", query)) rules.push(rule);
-  const slugs = new Map<string, string>();
-  for await (const { id, slug } of server.list<{ id: string; slug: string }>("/api/v1/projects")) slugs.set(id, slug);
+  const rules = (await listOf(server, "listRules", query)) as unknown as ShownRule[];
+  const slugs = await slugsOf(server);
   const users = new Map<string, string>();
   const ids = new Set(withUsers ? rules.flatMap(({ targetUsers }) => targetUsers) : []);
   for (const id of ids) {
@@ -152,7 +152,7 @@ export function textOfRules(rules: readonly object[], format: "json" | "ndjson")
 export function rulesOfText(text: string): readonly FiledRule[] {
   const [value, problem] = parsed(text);
   if (problem === undefined)
-    return listOf(value).map((rule, at) => ({ location: `rule ${at + 1}`, rule: settable(rule) }));
+    return rulesIn(value).map((rule, at) => ({ location: `rule ${at + 1}`, rule: settable(rule) }));
   const lines = text.split("\n").map((line, at) => ({ line, location: `line ${at + 1}` }));
   const rows = lines.filter(({ line }) => line.trim() !== "");
   const [first] = rows;
@@ -174,7 +174,7 @@ function parsed(text: string): readonly [value: unknown, problem?: string] {
   }
 }
 
-function listOf(value: unknown): readonly unknown[] {
+function rulesIn(value: unknown): readonly unknown[] {
   if (Array.isArray(value)) return value;
   if (!isObject(value)) throw invalid("it holds neither a rule nor a list of rules");
   if (!Array.isArray(value["rules"])) return [value];

@@ -1,134 +1,116 @@
 import { type Command, Option } from "commander";
 import { countText } from "../../../core/clean-text.ts";
-import { contextOf } from "../../context.ts";
+import type { Context } from "../../context.ts";
 import { requireReplaceable, writeRows } from "../../files.ts";
-import { table } from "../../output/output.ts";
+import { resource, tableOf, type Values } from "../../resource.ts";
 import { withServer } from "../../with-server.ts";
-import { addBacktestRule } from "./backtest-rule.ts";
-import { addChangeRules } from "./change-rules.ts";
-import { addImportRules } from "./import-rules.ts";
-import { portableRule, readRules, type ShownRule, textOfRules } from "./rule-source.ts";
-import { addTestRule } from "./test-rule.ts";
+import { BACKTEST_RULE } from "./backtest-rule.ts";
+import { EDIT_RULE, findRule } from "./edit-rule.ts";
+import { IMPORT_RULES } from "./import-rules.ts";
+import { portableRule, type RuleSet, readRules, type ShownRule, textOfRules } from "./rule-source.ts";
+import { TEST_RULE } from "./test-rule.ts";
 
-interface Flags {
-  readonly project?: string;
-  readonly active?: boolean;
+const OF_PROJECT = ["--project <project>", "rules of one project: id or slug"] as const;
+
+function listed({ rules, slugs }: RuleSet): string[] {
+  const columns = {
+    ID: "id",
+    PROJECT: ({ projectId }: ShownRule) => (projectId === null ? "(all)" : (slugs.get(projectId) ?? projectId)),
+    ...{ ACTIVE: "active", PRIORITY: "priority", MATCHED: "stats.matched", FIRED: "stats.fired" },
+    "HELD BACK": ({ stats: { suppressed, deduped, cooled } }: ShownRule) => suppressed + deduped + cooled,
+    ...{ ERRORS: "stats.errors", "LAST MATCHED": "stats.lastMatchedAt", NAME: "name" },
+  };
+  return tableOf(columns, rules);
 }
 
-function addListRules(rules: Command): void {
-  rules
-    .command("list")
-    .description("list rules with their totals, oldest first")
-    .option("--project <project>", "rules of one project: id or slug")
-    .option("--active", "only active rules")
-    .addHelpText(
-      "after",
-      `
-With a token it lists the rules that the token may read.
-
-Examples:
-  $ prism rules list
-  $ prism rules list --project shop --active --json`,
-    )
-    .action(async ({ project, active }: Flags, command: Command) => {
-      const context = contextOf(command);
-      const { rules: all, slugs } = await withServer(context, (server) =>
-        readRules(server, project, { withUsers: false }),
-      );
-      const shown = active ? all.filter((rule) => rule.active) : all;
-      context.out.result({ rules: shown }, () =>
-        table(
-          HEADINGS,
-          shown.map((rule) => cellsOf(rule, slugs)),
-        ),
-      );
-      if (shown.length === 0) context.out.note("There are no rules.");
-    });
-}
-
-const HEADINGS = [
-  "ID",
-  "PROJECT",
-  "ACTIVE",
-  "PRIORITY",
-  "MATCHED",
-  "FIRED",
-  "HELD BACK",
-  "ERRORS",
-  "LAST MATCHED",
-  "NAME",
-] as const;
-
-function cellsOf({ id, projectId, active, priority, stats, name }: ShownRule, slugs: ReadonlyMap<string, string>) {
-  const { matched, fired, suppressed, deduped, cooled, errors, lastMatchedAt } = stats;
-  const project = projectId === null ? "(all)" : (slugs.get(projectId) ?? projectId);
-  const heldBack = suppressed + deduped + cooled;
-  return [id, project, active ? "yes" : "no", priority, matched, fired, heldBack, errors, lastMatchedAt, name];
-}
-
-interface ExportFlags {
-  readonly project?: string;
-  readonly format: "json" | "ndjson";
-  readonly out?: string;
-  readonly force?: boolean;
-}
-
-function addExportRules(rules: Command): void {
-  rules
-    .command("export")
-    .description("export rules for prism rules import")
-    .option("--project <project>", "rules of one project: id or slug")
-    .addOption(
-      new Option("--format <format>", "one JSON document, or one rule per line")
-        .choices(["json", "ndjson"])
-        .default("json"),
-    )
-    .option("--out <file>", "file to write (default, and with -: stdout)")
-    .option("--force", "replace the file of --out if it exists")
-    .addHelpText(
-      "after",
-      `
-Roles are written by name, projects by slug and users by external id, username or mail address, so that another
-server can import the file.
-Users that the token may not read are written by id.
-
-Examples:
-  $ prism rules export --out rules.json
-  $ prism rules export --project shop --format ndjson | wc -l`,
-    )
-    .action(async ({ project, format, out, force = false }: ExportFlags, command: Command) => {
-      const context = contextOf(command);
-      const file = out === "-" ? undefined : out;
-      requireReplaceable(file, force);
-      const set = await withServer(context, (server) => readRules(server, project, { withUsers: true }));
-      const rules = set.rules.map((rule) => portableRule(rule, set));
-      await writeRows([textOfRules(rules, format)], { file, gzip: false, force });
-      const unnamed = new Set(set.rules.flatMap(({ targetUsers }) => targetUsers).filter((id) => !set.users.has(id)));
-      if (file !== undefined) context.out.result({ format, rules: rules.length, file }, () => "");
-      const count = countText(rules.length, "rule");
-      context.out.note(file === undefined ? count : `${count} in ${file}`);
-      if (unnamed.size > 0)
-        context.out.note(
-          `${unnamed.size} of their users are written by id: the token may not read users, or they are deleted.`,
-        );
-    });
-}
-
-export function addRules(program: Command): void {
-  const rules = program
-    .command("rules")
-    .description("test, backtest, list, enable, disable, edit, delete, export and import rules")
-    .addHelpText(
-      "after",
-      `\nExamples:\n` +
-        `  $ prism rules test --condition "event.level == 'error'" --event '{"level":"error"}'\n` +
-        `  $ prism rules list --project shop\n` +
-        `  $ prism rules disable 'Disk full'`,
+async function exportRules(context: Context, { project, format, out, force }: Values): Promise<void> {
+  const file = out === "-" ? undefined : (out as string | undefined);
+  const isForced = force === true;
+  requireReplaceable(file, isForced);
+  const set = await withServer(context, (server) => readRules(server, project, { withUsers: true }));
+  const rules = set.rules.map((rule) => portableRule(rule, set));
+  await writeRows([textOfRules(rules, format as "json" | "ndjson")], { file, gzip: false, force: isForced });
+  const unnamed = new Set(set.rules.flatMap(({ targetUsers }) => targetUsers).filter((id) => !set.users.has(id)));
+  if (file !== undefined) context.out.result({ format, rules: rules.length, file }, () => "");
+  const count = countText(rules.length, "rule");
+  context.out.note(file === undefined ? count : `${count} in ${file}`);
+  if (unnamed.size > 0)
+    context.out.note(
+      `${unnamed.size} of their users are written by id: the token may not read users, or they are deleted.`,
     );
-  addTestRule(rules);
-  addBacktestRule(rules);
-  addListRules(rules);
-  addExportRules(rules);
-  addImportRules(rules);
-  addChangeRules(rules);
+}
+
+/** Rules, on a running server and in files. */
+export function addRules(program: Command): void {
+  const change = (action: "enable" | "disable") =>
+    ({
+      examples: ["'Disk full'", "'Disk full' --project ops"],
+      one: true,
+      of: "updateRule",
+      values: () => ({ active: action === "enable" }),
+      say: `{id}  {name}  ${action}d`,
+    }) as const;
+  resource(program, "rules", "rule", {
+    text: "test, backtest, list, enable, disable, edit, delete, export and import rules",
+    examples: [
+      `rules test --condition "event.level == 'error'" --event '{"level":"error"}'`,
+      "rules list --project shop",
+      "rules disable 'Disk full'",
+    ],
+    ref: "id or name, or a prefix of one",
+    scope: { projectId: ["--project <project>", "find the name among the rules of this project: id or slug"] },
+    find: findRule,
+    verbs: {
+      test: TEST_RULE,
+      backtest: BACKTEST_RULE,
+      list: {
+        text: "list rules with their totals, oldest first",
+        about: "With a token it lists the rules that the token may read.",
+        examples: ["", "--project shop --active --json"],
+        global: true,
+        flags: { project: OF_PROJECT, active: ["--active", "only active rules"] },
+        async get({ server, given: { project, active } }) {
+          const { rules, ...names } = await readRules(server, project, { withUsers: false });
+          return { rules: active ? rules.filter((rule) => rule.active) : rules, ...names };
+        },
+        json: ({ rules }: RuleSet) => ({ rules }),
+        lines: listed,
+        after({ rules }: RuleSet, { out }) {
+          if (rules.length === 0) out.note("There are no rules.");
+        },
+      },
+      export: {
+        text: "export rules for prism rules import",
+        about: `Roles are written by name, projects by slug and users by external id, username or mail address, so that another
+server can import the file.
+Users that the token may not read are written by id.`,
+        examples:
+          "Examples:\n  $ prism rules export --out rules.json\n" +
+          "  $ prism rules export --project shop --format ndjson | wc -l",
+        global: true,
+        flags: {
+          project: OF_PROJECT,
+          format: new Option("--format <format>", "one JSON document, or one rule per line")
+            .choices(["json", "ndjson"])
+            .default("json"),
+          out: ["--out <file>", "file to write (default, and with -: stdout)"],
+          force: ["--force", "replace the file of --out if it exists"],
+        },
+        act: exportRules,
+      },
+      import: IMPORT_RULES,
+      enable: { ...change("enable"), text: "evaluate a rule again, from the next event on" },
+      disable: { ...change("disable"), text: "stop evaluating a rule, from the next event on; it is kept" },
+      edit: EDIT_RULE,
+      delete: {
+        text: "delete a rule; its decisions and notifications are kept",
+        examples: ["'Disk full' --project ops --yes"],
+        one: true,
+        of: "deleteRule",
+        ask: "Delete the rule {name} ({id})?",
+        json: ({ id, name }: ShownRule) => ({ id, name, deleted: true }),
+        say: "{id}  {name}  deleted",
+      },
+    },
+  });
 }

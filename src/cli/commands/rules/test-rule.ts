@@ -1,11 +1,12 @@
-import { type Command, Option } from "commander";
+import { Option } from "commander";
 import type { ConditionWarning } from "../../../features/rules/language/language.ts";
 import type { RuleTestResult } from "../../../features/rules/trial.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
-import { type Context, contextOf, isOnline } from "../../context.ts";
+import { type Context, isOnline } from "../../context.ts";
 import { readJsonObject } from "../../files.ts";
 import { CommandError, EXIT, type ServerRefused } from "../../output/exit-codes.ts";
 import { printable } from "../../output/output.ts";
+import type { Verb } from "../../resource.ts";
 import { withServer } from "../../with-server.ts";
 import { type RuleDraft, readRuleDraft, storedDraft } from "./rule-source.ts";
 
@@ -43,26 +44,24 @@ interface Flags {
   readonly expect?: "true" | "false";
 }
 
-export function addTestRule(rules: Command): void {
-  rules
-    .command("test")
-    .description("test a condition on an event and show why it matches or not; nothing is stored")
-    .addOption(new Option("--condition <text>", "the condition").conflicts(["rule", "file"]))
-    .addOption(new Option("--rule <id>", "id of a stored rule: test its condition and templates").conflicts("file"))
-    .option("--file <path>", "file with the condition, or with a rule as JSON; - for stdin")
-    .requiredOption("--event <json>", "the event: JSON, @file, or - for stdin")
-    .addOption(new Option("--expect <answer>", "exit 8 if the result differs").choices(["true", "false"]))
-    .addHelpText(
-      "after",
-      `
---condition and --file need no server, unless --url or PRISM_URL is set. It exits 7 for a condition that is not valid.
-
-Examples:
-  $ prism rules test --condition "event.amount > 1000" --event '{"type":"payment","amount":1500}'
-  $ prism rules test --rule 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60 --event @payment.json --expect true`,
-    )
-    .action(async (flags: Flags, command: Command) => testRule(contextOf(command), flags));
-}
+/** `prism rules test`. */
+export const TEST_RULE: Verb = {
+  text: "test a condition on an event and show why it matches or not; nothing is stored",
+  about: `--condition and --file need no server, unless --url or PRISM_URL is set. It exits 7 for a condition that is not valid.`,
+  examples: [
+    `--condition "event.amount > 1000" --event '{"type":"payment","amount":1500}'`,
+    "--rule 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60 --event @payment.json --expect true",
+  ],
+  global: true,
+  flags: {
+    condition: new Option("--condition <text>", "the condition").conflicts(["rule", "file"]),
+    rule: new Option("--rule <id>", "id of a stored rule: test its condition and templates").conflicts("file"),
+    file: ["--file <path>", "file with the condition, or with a rule as JSON; - for stdin"],
+    event: new Option("--event <json>", "the event: JSON, @file, or - for stdin").makeOptionMandatory(),
+    expect: new Option("--expect <answer>", "exit 8 if the result differs").choices(["true", "false"]),
+  },
+  act: (context, flags) => testRule(context, flags as unknown as Flags),
+};
 
 async function testRule(context: Context, flags: Flags): Promise<void> {
   if (flags.file === "-" && flags.event === "-")

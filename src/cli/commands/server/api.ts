@@ -4,7 +4,12 @@ import { pipeline } from "node:stream/promises";
 import type { Command } from "commander";
 import type { PrismRequest } from "../../../client/api.ts";
 import { nearestName } from "../../../config/nearest.ts";
-import { type Member, type OpenApiDocument, type Operation, operationsOf } from "../../../http/openapi/operation-table.ts";
+import {
+  type Member,
+  type OpenApiDocument,
+  type Operation,
+  operationsOf,
+} from "../../../http/openapi/operation-table.ts";
 import type { Page, ServerClient } from "../../../remote/server-client.ts";
 import { contextOf } from "../../context.ts";
 import { readStdin, readTextFile } from "../../files.ts";
