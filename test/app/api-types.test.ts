@@ -7,7 +7,7 @@ import test from "node:test";
 // written by hand beside them would differ from them sooner or later.
 
 const root = join(import.meta.dirname, "../..");
-const FOLDERS = ["console", "src/client"];
+const FOLDERS = ["console", "src/cli", "src/client"];
 const MIN_MEMBERS = 4;
 const MIN_SHARE = 0.8;
 /** A part of an answer with so many members is written as `Pick<…>`. */

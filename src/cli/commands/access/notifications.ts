@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import type { Notification } from "../../../client/api-types.gen.ts";
 import { isUuid } from "../../../core/ids.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import { pick } from "../../on-server.ts";
@@ -10,17 +11,6 @@ const STATUSES = ["unread", "read", "acknowledged", "undelivered", "all"];
 const DEFAULT_LIMIT = 20;
 /** Number of latest notifications searched for an id prefix. */
 const RECENT = 500;
-
-interface Notification {
-  readonly id: string;
-  readonly offset: number;
-  readonly title: string;
-  readonly message: string;
-  readonly priority: number;
-  readonly createdAt: string;
-  readonly read: boolean;
-  readonly me: { readonly readAt: string | null; readonly acknowledgedAt: string | null };
-}
 
 const OF_USER = [
   "--user <user>",

@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
+import type { ProjectMember } from "../../../client/api-types.gen.ts";
 import { bytesText } from "../../../core/clean-text.ts";
 import type { Leftovers } from "../../../features/access/projects/leftovers.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
@@ -15,13 +16,6 @@ export interface Project {
   readonly name: string;
   readonly role: string | null;
   readonly createdAt: string;
-}
-
-interface Member {
-  readonly userId: string;
-  readonly username: string | null;
-  readonly name: string;
-  readonly role: string;
 }
 
 const KIND_WORDS: Readonly<Record<string, string>> = {
@@ -75,9 +69,9 @@ async function showStorage({ server, out, given: { id, limit } }: Call): Promise
   out.result({ slug, ...storage }, () => storageText({ slug, storage }));
 }
 
-type Added = Member & Leftovers & { readonly email?: string; readonly inviteUrl?: string };
+type Added = ProjectMember & Leftovers & { readonly email?: string; readonly inviteUrl?: string };
 
-interface LostRights extends Member {
+interface LostRights extends ProjectMember {
   readonly projectId: string;
   readonly slug: string;
   readonly rights: readonly string[];
@@ -121,10 +115,13 @@ async function raise({ server, out, given }: Call): Promise<void> {
   const isSkipped = (row: LostRights) =>
     user === undefined && row.roleWithThem === "owner" && flags.role === undefined && flags.keep !== true;
   const lost = listed.filter((row) => !isSkipped(row));
-  const members: (Member & { readonly slug: string })[] = [];
+  const members: (ProjectMember & { readonly slug: string })[] = [];
   for (const { projectId, slug, userId, ...row } of lost) {
     const role = flags.keep === true ? row.role : (flags.role ?? row.roleWithThem);
-    members.push({ ...(await callOf<Member>(server, "updateProjectMember", { id: projectId, userId, role })), slug });
+    members.push({
+      ...(await callOf<ProjectMember>(server, "updateProjectMember", { id: projectId, userId, role })),
+      slug,
+    });
   }
   out.result({ members }, () =>
     table(

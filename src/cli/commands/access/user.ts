@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import type { User } from "../../../client/api-types.gen.ts";
 import { nearestName } from "../../../config/nearest.ts";
 import { cleanText, codePointLength } from "../../../core/clean-text.ts";
 import { isUuid } from "../../../core/ids.ts";
@@ -21,14 +22,7 @@ const REF = "id, external id, username or mail address";
 const STDIN = ["--stdin", "read the password from stdin instead of asking for it"] as const;
 
 /** An account as the operator sees it. */
-interface ShownUser {
-  readonly id: string;
-  readonly username: string | null;
-  readonly email: string | null;
-  readonly externalId: string | null;
-  readonly status: string;
-  readonly roles: readonly string[];
-}
+type ShownUser = Pick<User, "id" | "username" | "email" | "externalId" | "status" | "roles">;
 
 /** Canonical role names, without duplicates. @throws CommandError 6 with the nearest role */
 async function knownRoles(server: ServerClient, given: unknown): Promise<string[]> {

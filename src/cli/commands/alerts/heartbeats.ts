@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import type { Heartbeat } from "../../../client/api-types.gen.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { durationFlag } from "../../output/flag-values.ts";
 import { printable, shortTime } from "../../output/output.ts";
@@ -7,17 +8,6 @@ import { OF_PROJECT } from "./things.ts";
 
 const PINGS = ["success", "start", "fail", "log"];
 const LINE = "{id}  {status}  {name}";
-
-interface Heartbeat {
-  readonly id: string;
-  readonly slug: string;
-  readonly schedule: string | null;
-  readonly timeoutMs: number;
-  readonly lastPingAt: string | null;
-  readonly dueAt: string | null;
-  readonly pingUrl: string | null;
-  readonly fedBy: string | null;
-}
 
 /** Heartbeats on a running server. */
 export function addHeartbeats(program: Command): void {

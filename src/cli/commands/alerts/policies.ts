@@ -1,21 +1,10 @@
 import type { Command } from "commander";
+import type { ChangedPolicy } from "../../../client/api-types.gen.ts";
 import { readStdin, readTextFile } from "../../files.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { cut, printable } from "../../output/output.ts";
 import { type Call, callOf, filled, listOf, resource } from "../../resource.ts";
 import { labelsOf, OF_PROJECT, wrapped } from "./things.ts";
-
-interface Policy {
-  readonly id: string;
-  readonly projectId: string;
-  readonly name: string;
-  readonly description: string;
-  readonly steps: readonly { readonly type: string }[];
-  readonly opensIncidents: boolean;
-  readonly version: number;
-  /** Of an answer to a change. */
-  readonly warnings?: readonly { readonly message: string }[];
-}
 
 /** The members that a request takes. */
 function portable(policy: object): object {
@@ -73,14 +62,14 @@ function portableText(value: object): string {
 /** Creates policies, or changes those of the same name. */
 async function importPolicies({ server, out, given: { file, projectId } }: Call): Promise<void> {
   const given = [await jsonOf(String(file))].flat() as readonly { readonly name?: string }[];
-  const known = (await listOf(server, "listPolicies", { projectId })) as unknown as Policy[];
-  const stored: Policy[] = [];
+  const known = (await listOf(server, "listPolicies", { projectId })) as unknown as ChangedPolicy[];
+  const stored: ChangedPolicy[] = [];
   for (const policy of given) {
     const old = known.find(({ name }) => name === policy.name);
     const [of, values] = old
       ? ["updatePolicy", { id: old.id, "If-Match": `"${old.version}"` }]
       : ["createPolicy", { projectId }];
-    stored.push(await callOf<Policy>(server, of, { ...portable(policy), ...values }));
+    stored.push(await callOf<ChangedPolicy>(server, of, { ...portable(policy), ...values }));
   }
   out.result({ policies: stored }, () => stored.map((each) => filled("{name}  version {version}", each)));
   for (const { warnings = [] } of stored)
@@ -105,7 +94,7 @@ export function addPolicies(program: Command): void {
         none: "VERSION  STEPS  NAME",
         columns: {
           VERSION: "version",
-          STEPS: ({ steps, opensIncidents }: Policy) =>
+          STEPS: ({ steps, opensIncidents }: ChangedPolicy) =>
             opensIncidents ? cut(steps.map(({ type }) => type).join(" ")) : "opens no incidents",
           NAME: "name:30",
         },
@@ -115,8 +104,8 @@ export function addPolicies(program: Command): void {
         text: "print all policies as JSON for prism policies import",
         examples: ["--project ops"],
         of: "listPolicies",
-        json: ({ data }: { readonly data: readonly Policy[] }) => data.map(portable),
-        lines: ({ data }: { readonly data: readonly Policy[] }) => portableText(data),
+        json: ({ data }: { readonly data: readonly ChangedPolicy[] }) => data.map(portable),
+        lines: ({ data }: { readonly data: readonly ChangedPolicy[] }) => portableText(data),
       },
       import: {
         text: "create or change policies by name from a JSON file; - is stdin",

@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import type { IssuedReceiver, Receiver, ReceiverRequest, ReceiverTest } from "../../../client/api-types.gen.ts";
 import { readInput, readJsonObject } from "../../files.ts";
 import { durationFlag } from "../../output/flag-values.ts";
 import type { Output } from "../../output/output.ts";
@@ -7,6 +8,8 @@ import { type Call, filled, resource, type Values } from "../../resource.ts";
 import { OF_PROJECT, wrapped } from "../alerts/things.ts";
 
 const LINE = "{id}  {preset}  {state}  {name}";
+type ShownReceiver = Receiver & Partial<Pick<IssuedReceiver, "url" | "mailAddress">>;
+
 const NOTIFY = "who is notified of its events that no rule takes: the project's members (default of create), or none";
 const FLAGS = {
   mapping: ["--mapping <json>", "members that override the preset's mapping: JSON, @file, or - for stdin"] as const,
@@ -15,35 +18,7 @@ const FLAGS = {
   },
 };
 
-interface Receiver {
-  readonly id: string;
-  readonly name: string;
-  readonly preset: string;
-  readonly active: boolean;
-  readonly notify: "members" | "none";
-  readonly hasSecret: boolean;
-  readonly prefix: string;
-  readonly lastRequestAt: string | null;
-  readonly url?: string | null;
-  readonly mailAddress?: string | null;
-}
-
-interface LoggedRequest {
-  readonly outcome: { readonly message?: string; readonly problem?: string };
-}
-
-interface Tried {
-  readonly result: string;
-  readonly problem: string | null;
-  readonly events: readonly { readonly type: string; readonly level: string; readonly payload: { title?: unknown } }[];
-  readonly alerts: readonly {
-    readonly key: string;
-    readonly status: string;
-    readonly labels: Record<string, string>;
-  }[];
-}
-
-function lineOf(receiver: Receiver): string {
+function lineOf(receiver: ShownReceiver): string {
   return filled(LINE, { ...receiver, state: receiver.active ? "active" : "paused" });
 }
 
@@ -57,7 +32,7 @@ async function withFiles({ secret, mapping, ...given }: Values): Promise<Values>
 }
 
 /** URL and mail address, which are shown once. */
-function issuedLines({ id, preset, url, mailAddress }: Receiver, { out }: { readonly out: Output }): string[] {
+function issuedLines({ id, preset, url, mailAddress }: ShownReceiver, { out }: { readonly out: Output }): string[] {
   if (preset === "mail" && !mailAddress)
     out.note("No mail arrives: the mail listener is off. Set PRISM_MAIL_IN_PORT, restart, and rotate the receiver.");
   if (url && /^https?:\/\/localhost[:/]/.test(url))
@@ -90,7 +65,7 @@ export function addReceivers(program: Command): void {
         text: "show a receiver",
         examples: ["Backups", "Backups --json"],
         one: true,
-        lines: (found: Receiver) => [
+        lines: (found: ShownReceiver) => [
           lineOf(found),
           `  URL ${found.prefix}…, ${found.hasSecret ? "with" : "without"} a secret, last request ${shortTime(found.lastRequestAt)}`,
           `  notifies ${found.notify === "none" ? "no one" : "its project's members"} of events that no rule takes`,
@@ -142,7 +117,7 @@ export function addReceivers(program: Command): void {
           graceMs: ["--grace <duration>", "how long the old one still works", durationFlag],
         },
         values: withFiles,
-        lines: (made: Receiver, call: Call) => (made.url ? issuedLines(made, call) : lineOf(made)),
+        lines: (made: ShownReceiver, call: Call) => (made.url ? issuedLines(made, call) : lineOf(made)),
       },
       pause: { ...change, text: "refuse its requests", of: "pauseReceiver" },
       resume: { ...change, text: "take its requests again", of: "resumeReceiver" },
@@ -152,7 +127,7 @@ export function addReceivers(program: Command): void {
         one: true,
         of: "deleteReceiver",
         ask: "Delete the receiver {name}?",
-        json: ({ id }: Receiver) => ({ id, deleted: true }),
+        json: ({ id }: ShownReceiver) => ({ id, deleted: true }),
         say: "{id}  {name}  deleted",
       },
       requests: {
@@ -163,7 +138,7 @@ export function addReceivers(program: Command): void {
         most: 100,
         as: "requests",
         none: "no requests",
-        rows: (requests: readonly LoggedRequest[]) => requests.flatMap(requestLines),
+        rows: (requests: readonly ReceiverRequest[]) => requests.flatMap(requestLines),
       },
       test: {
         text: "show what a request would store; nothing is stored",
@@ -196,12 +171,15 @@ export function addReceivers(program: Command): void {
   });
 }
 
-function requestLines(request: LoggedRequest): string[] {
-  const why = request.outcome.message ?? request.outcome.problem;
-  return [filled("{id}  {at@}  {result} {status}  {method} {bytes} bytes", request), ...wrapped(why ?? "", "  ")];
+function requestLines(request: ReceiverRequest): string[] {
+  const { message, problem } = request.outcome;
+  return [
+    filled("{id}  {at@}  {result} {status}  {method} {bytes} bytes", request),
+    ...wrapped(String(message ?? problem ?? ""), "  "),
+  ];
 }
 
-function triedLines({ result, problem, events, alerts }: Tried): string[] {
+function triedLines({ result, problem, events, alerts }: ReceiverTest): string[] {
   return [
     result,
     ...(problem === null ? [] : wrapped(problem, "  ")),

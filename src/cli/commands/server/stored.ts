@@ -1,116 +1,90 @@
 import type { Command } from "commander";
-import type { EventFilter } from "../../../client/wire.ts";
+import type { AuditRow } from "../../../client/api-types.gen.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { LEVELS } from "../../../core/vocabulary.ts";
-import type { ServerClient } from "../../../remote/server-client.ts";
-import { everyItem, online } from "../../on-server.ts";
 import { integerFlag, listFlag, pastFlag } from "../../output/flag-values.ts";
-import { cut, table } from "../../output/output.ts";
+import { cut } from "../../output/output.ts";
 import { localTime } from "../../output/text.ts";
-import { OF_PROJECT, subcommand } from "../alerts/things.ts";
-
-interface ListFlags {
-  readonly project?: string;
-  readonly type?: string;
-  readonly level?: NonNullable<EventFilter["level"]>;
-  readonly action?: string;
-  readonly user?: string;
-  readonly search?: string;
-  readonly from?: number;
-  readonly limit: number;
-}
-
-interface ListedEvent {
-  readonly seq: number;
-  readonly receivedAt: string;
-  readonly level: string;
-  readonly type: string;
-  readonly source: string | null;
-  readonly payload: unknown;
-}
-
-interface AuditRow {
-  readonly timestamp: string;
-  readonly action: string;
-  readonly userId: string | null;
-  readonly actor: { readonly type?: string; readonly name?: string };
-  readonly actorName?: string | null;
-  readonly resourceType: string | null;
-  readonly resourceId: string | null;
-  readonly resourceName?: string | null;
-}
+import { type Call, callOf, listOf, resource, type Values } from "../../resource.ts";
+import { OF_PROJECT } from "../alerts/things.ts";
 
 /** Rows of one request. */
 const PAGE_ROWS = 100;
-const MOST_ROWS = 10_000;
-const FROM_FLAG = ["--from <time>", "at or after: 2h, 1d, a day or an RFC 3339 time", pastFlag] as const;
-const LIMIT_FLAG = ["--limit <n>", "list at most this many", integerFlag(1, MOST_ROWS), 50] as const;
+const RANGE = {
+  from: ["--from <time>", "at or after: 2h, 1d, a day or an RFC 3339 time", pastFlag],
+  limit: ["--limit <n>", "list at most this many", integerFlag(1, 10_000), 50],
+} as const;
+
+function rowsOf({ server, given }: Call, of: string, filter: Values): Promise<Values[]> {
+  const [from, limit] = [given["from"], Number(given["limit"])];
+  const since = { from: from === undefined ? undefined : toRfc3339(Number(from)), limit: Math.min(limit, PAGE_ROWS) };
+  return listOf(server, of, { ...filter, ...since }, limit);
+}
+
+function who({ actor, actorName, userId }: AuditRow): string | null {
+  const { name, type } = actor as { readonly name?: string; readonly type?: string };
+  return actorName ?? name ?? userId ?? type ?? null;
+}
 
 /** Stored events and the audit trail, newest first; `export` has all of them. */
 export function addStored(program: Command): void {
-  const events = program
-    .command("events")
-    .description("list stored events")
-    .addHelpText("after", "\nExample:\n  $ prism events list --type 'order.*'");
-  subcommand(events, "list", "list events of a project, newest first", ["--type 'order.*' --from 2h", "--search db-2"])
-    .option(...OF_PROJECT)
-    .option("--type <type>", "only events of this type, or with this prefix: order.*")
-    .option("--level <levels>", `only events of these levels, comma separated: ${LEVELS.join(", ")}`, listFlag(LEVELS))
-    .option("--search <text>", "text in the type, source or payload")
-    .option(...FROM_FLAG)
-    .option(...LIMIT_FLAG)
-    .action(({ project, type, level, search, from, limit }: ListFlags, command: Command) =>
-      online(command, async (server, { out }) => {
-        const filter = { projectId: project, type, level: level?.join(","), q: search, ...since(from, limit) };
-        const found = await everyItem<ListedEvent>(server, "/api/v1/events", filter, limit);
-        out.result({ events: found }, () => (found.length === 0 ? "no events" : eventTable(found)));
-      }),
-    );
-  const audit = program
-    .command("audit")
-    .description("list the audit trail")
-    .addHelpText("after", "\nExample:\n  $ prism audit list --action rule");
-  subcommand(audit, "list", "list who changed what, newest first", ["--action rule --from 1d", "--user ann"])
-    .option("--action <action>", "only this action, or its beginning: rule, rule.update, user.*")
-    .option("--user <user>", "only what this user did: id or username")
-    .option(...FROM_FLAG)
-    .option(...LIMIT_FLAG)
-    .action(({ action, user, from, limit }: ListFlags, command: Command) =>
-      online(command, async (server, { out }) => {
-        const userId = user === undefined ? undefined : (await userOf(server, user)).id;
-        const filter = { action, userId, ...since(from, limit) };
-        const rows = await everyItem<AuditRow>(server, "/api/v1/audit", filter, limit);
-        out.result({ rows }, () => (rows.length === 0 ? "no rows" : auditTable(rows)));
-      }),
-    );
-}
-
-function since(from: number | undefined, limit: number) {
-  return { from: from === undefined ? undefined : toRfc3339(from), limit: Math.min(limit, PAGE_ROWS) };
-}
-
-function userOf(server: ServerClient, ref: string): Promise<{ readonly id: string }> {
-  return server.get(`/api/v1/users/${encodeURIComponent(ref)}`);
-}
-
-function eventTable(events: readonly ListedEvent[]): string[] {
-  return table(
-    ["RECEIVED", "OFFSET", "LEVEL", "TYPE", "SOURCE", "PAYLOAD"],
-    events.map(({ receivedAt, seq, level, type, source, payload }) => [
-      ...[localTime(receivedAt), seq, level, type, source],
-      cut(JSON.stringify(payload), 60),
-    ]),
-  );
-}
-
-function auditTable(rows: readonly AuditRow[]): string[] {
-  return table(
-    ["TIME", "WHO", "ACTION", "ON"],
-    rows.map(({ timestamp, actor, actorName, userId, action, ...on }) => [
-      localTime(timestamp),
-      actorName ?? actor.name ?? userId ?? actor.type ?? null,
-      action,
-      on.resourceType && `${on.resourceType} ${on.resourceName ?? on.resourceId ?? ""}`.trimEnd(),
-    ]),
-  );
+  resource(program, "events", "event", {
+    text: "list stored events",
+    examples: ["events list --type 'order.*'"],
+    scope: { projectId: OF_PROJECT },
+    verbs: {
+      list: {
+        text: "list events of a project, newest first",
+        examples: ["--type 'order.*' --from 2h", "--search db-2"],
+        flags: {
+          type: ["--type <type>", "only events of this type, or with this prefix: order.*"],
+          level: [
+            "--level <levels>",
+            `only events of these levels, comma separated: ${LEVELS.join(", ")}`,
+            listFlag(LEVELS),
+          ],
+          q: ["--search <text>", "text in the type, source or payload"],
+          ...RANGE,
+        },
+        get: (call) => {
+          const { projectId, type, level, q } = call.given;
+          return rowsOf(call, "listEvents", { projectId, type, level: level === undefined ? level : String(level), q });
+        },
+        columns: {
+          RECEIVED: ({ receivedAt }: { readonly receivedAt: string }) => localTime(receivedAt),
+          ...{ OFFSET: "seq", LEVEL: "level", TYPE: "type", SOURCE: "source" },
+          PAYLOAD: ({ payload }: { readonly payload: unknown }) => cut(JSON.stringify(payload), 60),
+        },
+      },
+    },
+  });
+  resource(program, "audit", "row", {
+    text: "list the audit trail",
+    examples: ["audit list --action rule"],
+    verbs: {
+      list: {
+        text: "list who changed what, newest first",
+        examples: ["--action rule --from 1d", "--user ann"],
+        flags: {
+          action: ["--action <action>", "only this action, or its beginning: rule, rule.update, user.*"],
+          user: ["--user <user>", "only what this user did: id or username"],
+          ...RANGE,
+        },
+        async get(call) {
+          const { action, user } = call.given;
+          const userId = user === undefined ? undefined : (await callOf(call.server, "getUser", { id: user }))["id"];
+          return rowsOf(call, "listAuditRows", { action, userId });
+        },
+        as: "rows",
+        none: "no rows",
+        columns: {
+          TIME: ({ timestamp }: AuditRow) => localTime(timestamp),
+          WHO: who,
+          ACTION: "action",
+          ON: ({ resourceType, resourceName, resourceId }: AuditRow) =>
+            resourceType && `${resourceType} ${resourceName ?? resourceId ?? ""}`.trimEnd(),
+        },
+      },
+    },
+  });
 }
