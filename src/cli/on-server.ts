@@ -3,7 +3,6 @@ import type { Command } from "commander";
 import { nearestName } from "../config/nearest.ts";
 import { isUuid } from "../core/ids.ts";
 import type { Query, ServerClient } from "../remote/server-client.ts";
-import { confirm } from "./commands/access/prompt.ts";
 import { type Context, contextOf } from "./context.ts";
 import { CommandError, EXIT } from "./output/exit-codes.ts";
 import { type Output, printable } from "./output/output.ts";
@@ -79,36 +78,6 @@ function ambiguous(ref: string, one: string, lines: readonly string[]): CommandE
   const more = lines.length > shown.length ? [`  and ${lines.length - shown.length} more`] : [];
   const head = `${printable(ref)} matches ${lines.length} ${one}s; give the id of one:`;
   return new CommandError(EXIT.conflict, [head, ...shown, ...more].join("\n"));
-}
-
-/**
- * Deletes what `find` gives, after a question unless --yes was given. The question is asked while no
- * connection, and without a server no lock, is held. @throws CommandError 2 for any answer but yes
- */
-export async function deleteAfterQuestion<T>(
-  command: Command,
-  isYes: boolean | undefined,
-  {
-    find,
-    question,
-    remove,
-  }: {
-    find(server: ServerClient): Promise<T>;
-    question(found: T): string;
-    remove(server: ServerClient, found: T): Promise<void>;
-  },
-): Promise<T> {
-  if (isYes === true)
-    return online(command, async (server) => {
-      const found = await find(server);
-      await remove(server, found);
-      return found;
-    });
-  const found = await online(command, find);
-  if (!(await confirm(question(found))))
-    throw new CommandError(EXIT.usage, "nothing was deleted; --yes deletes without asking");
-  await online(command, (server) => remove(server, found));
-  return found;
 }
 
 const EVERY_MS = 1000;

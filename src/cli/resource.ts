@@ -1,11 +1,14 @@
 import { type Command, Option } from "commander";
 import type { Operation } from "../http/openapi/operation-table.ts";
 import { type Query, type ServerClient, SLICED_LIMIT_MS } from "../remote/server-client.ts";
+import { confirm } from "./commands/access/prompt.ts";
 import { type Context, contextOf } from "./context.ts";
-import { deleteAfterQuestion, everyItem, type Look, online, pick, show } from "./on-server.ts";
+import { everyItem, type Look, online, pick, show } from "./on-server.ts";
 import { operations, pathOf } from "./operations.ts";
+import { CommandError, EXIT } from "./output/exit-codes.ts";
 import { integerFlag } from "./output/flag-values.ts";
 import { cut, type Output, printable, shortTime, table } from "./output/output.ts";
+import { withServer } from "./with-server.ts";
 
 /* Commands that list, show and change one kind of thing, as data: a verb calls an operation of the API. */
 
@@ -81,6 +84,8 @@ export interface Verb {
   run?(call: Call): Promise<void>;
   /** Does everything itself, without a server that is opened for it; false: it was not meant. */
   act?(context: Context, given: Values): unknown;
+  /** It needs a server that runs. */
+  readonly mustRun?: true;
   /** In a group of the operator: any server will do. */
   readonly anywhere?: true;
 }
@@ -162,9 +167,10 @@ function addVerb(group: Command, name: string, one: string, verb: Verb, resource
     const context = contextOf(command);
     const { out } = context;
     if (verb.act && (await verb.act(context, given)) !== false) return;
-    if (ask !== undefined) return askAndDo(command, verb, find, { out, given, scope: scoped }, opts["yes"] === true);
+    if (ask !== undefined) return askAndDo(context, verb, find, { given, scope: scoped }, opts["yes"] === true);
     const isWatched = verb.watch === true && given["watch"] === true;
-    const use = resource.operator && !verb.anywhere ? { localOnly: prefix } : { mustRun: isWatched };
+    const use =
+      resource.operator && !verb.anywhere ? { localOnly: prefix } : { mustRun: isWatched || verb.mustRun === true };
     await online(
       command,
       async (server) => {
@@ -322,26 +328,26 @@ export function tableOf(columns: Columns, rows: readonly object[]): string[] {
   );
 }
 
+/** The question is asked while no connection, and without a server no lock, is held. @throws CommandError 2 */
 async function askAndDo(
-  command: Command,
+  context: Context,
   verb: Verb,
   find: (server: ServerClient) => Promise<Values>,
-  given: Omit<Call, "server" | "found">,
+  given: Omit<Call, "server" | "found" | "out">,
   isYes: boolean,
 ): Promise<void> {
-  let call: Call | undefined;
-  const found = await deleteAfterQuestion(command, isYes, {
-    find,
-    question: (thing) => filled(verb.ask ?? "", thing),
-    remove: async (server, thing) => {
-      call = { ...given, server, found: thing };
-      await request(call, verb);
-    },
+  const { out } = context;
+  let found = isYes ? undefined : await withServer(context, find);
+  if (found && !(await confirm(filled(verb.ask ?? "", found))))
+    throw new CommandError(EXIT.usage, "nothing was deleted; --yes deletes without asking");
+  const call = await withServer(context, async (server): Promise<Call> => {
+    found ??= await find(server);
+    const done = { ...given, out, server, found };
+    await request(done, verb);
+    return done;
   });
-  if (!call) return;
-  const done = call;
-  call.out.result(shownAs(found, call, verb), () => linesOf(found, done, verb));
-  await verb.after?.(found, call);
+  out.result(shownAs(call.found, call, verb), () => linesOf(call.found, call, verb));
+  await verb.after?.(call.found, call);
 }
 
 /**

@@ -86,3 +86,10 @@ export class CsvReader {
     return record;
   }
 }
+
+/** The cells of each CSV record from chunks of text; the first record is the header. */
+export async function* csvRecords(chunks: AsyncIterable<string>): AsyncIterable<string[]> {
+  const reader = new CsvReader();
+  for await (const chunk of chunks) for (const { cells } of reader.push(chunk)) yield cells;
+  for (const { cells } of reader.end()) yield cells;
+}

@@ -1,7 +1,6 @@
 import { realpathSync } from "node:fs";
 import { delimiter, join, relative } from "node:path";
 import { cleanText, codePointLength } from "../../core/clean-text.ts";
-import { CsvReader } from "../../core/csv.ts";
 import { executablePath } from "../../core/runtime.ts";
 import { CommandError, EXIT } from "./exit-codes.ts";
 
@@ -65,11 +64,4 @@ export function localTime(rfc3339: string): string {
 /** A sentence of the server with its times as {@link localTime}. */
 export function withLocalTimes(text: string): string {
   return text.replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z/g, localTime);
-}
-
-/** The cells of each CSV record from chunks of text; the first record is the header. */
-export async function* csvRecords(chunks: AsyncIterable<string>): AsyncIterable<string[]> {
-  const reader = new CsvReader();
-  for await (const chunk of chunks) for (const { cells } of reader.push(chunk)) yield cells;
-  for (const { cells } of reader.end()) yield cells;
 }

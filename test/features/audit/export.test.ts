@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test, { after, before } from "node:test";
-import { csvRecords } from "../../../src/cli/output/text.ts";
+import { csvRecords } from "../../../src/core/csv.ts";
 import { AUDIT_COLUMNS, auditRow } from "../../../src/features/audit/audit-log.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { TestPrism } from "../../helpers/prism.ts";

@@ -1,4 +1,3 @@
-import type { Command } from "commander";
 import type { Incident } from "../../../client/api-types.gen.ts";
 import { isUuid } from "../../../core/ids.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
@@ -80,20 +79,4 @@ export async function findIncident(server: ServerClient, ref: string, { projectI
     EXIT.conflict,
     [`several projects have an incident ${number}; give --project:`, ...lines].join("\n"),
   );
-}
-
-/** A command of a group with its text of help and examples. */
-export function subcommand(
-  group: Command,
-  name: string,
-  description: string,
-  examples: readonly string[],
-  text = "",
-): Command {
-  const lines = examples.map((example) => `  $ prism ${group.name()} ${name}${example === "" ? "" : ` ${example}`}`);
-  const head = text === "" ? "" : `\n${text}\n`;
-  return group
-    .command(name)
-    .description(description)
-    .addHelpText("after", `${head}\n${lines.length === 1 ? "Example" : "Examples"}:\n${lines.join("\n")}`);
 }

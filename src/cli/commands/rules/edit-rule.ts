@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
+import { portableRule, type ShownRule, settable } from "../../../features/rules/rule-file.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import type { Context } from "../../context.ts";
 import { readStdin, readTextFile } from "../../files.ts";
@@ -12,7 +13,6 @@ import { printable } from "../../output/output.ts";
 import { callOf, listOf, type Values, type Verb } from "../../resource.ts";
 import { withServer } from "../../with-server.ts";
 import { confirm } from "../access/prompt.ts";
-import { portableRule, type ShownRule, settable } from "./rule-source.ts";
 import { warningLines, withCaret } from "./test-rule.ts";
 
 /** The rule of an id or name, or a prefix of one. @throws CommandError 6, 7 */

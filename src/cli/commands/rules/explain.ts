@@ -9,41 +9,29 @@ import type {
   RuleView,
 } from "../../../features/explain/schema.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
-import { online } from "../../on-server.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { type Output, printable } from "../../output/output.ts";
 import { localTime, withLocalTimes } from "../../output/text.ts";
+import { single } from "../../resource.ts";
 
 /** Why a user was notified, or was not. */
 export function addExplain(program: Command): void {
-  program
-    .command("explain")
-    .description(
-      "show what an event, a notification, an incident or an alert led to, and why a user was notified or not",
-    )
-    .argument("<id>", "id of an event, a notification, an incident or an alert")
-    .option("--user <user>", "also show why this user was notified or not: id, username or me")
-    .addHelpText(
-      "after",
-      `
-Recipients see their own part; the full view needs events:read and notifications:read_all.
-
-Examples:
-  $ prism explain 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60
-  $ prism explain 0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60 --user anna`,
-    )
-    .action(async (id: string, { user }: { user?: string }, command: Command) => {
-      await online(command, async (server, context) => {
-        const { out } = context;
-        const view = await explained(server, id, user);
-        if ("incidents" in view) {
-          const { explanationLines } = await import("../alerts/alerts.ts");
-          return out.result(view, () => explanationLines(view, out));
-        }
-        const project = out.json || !view.event ? "" : await slugOf(server, view.event.projectId);
-        out.result(view, () => explainText(view, project, out));
-      });
-    });
+  single(program, "explain", {
+    text: "show what an event, a notification, an incident or an alert led to, and why a user was notified or not",
+    about: "Recipients see their own part; the full view needs events:read and notifications:read_all.",
+    examples: ["0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60", "0198c1de-7a11-7c3e-8f00-1b2c3d4e5f60 --user anna"],
+    args: { id: ["<id>", "id of an event, a notification, an incident or an alert"] },
+    flags: { user: ["--user <user>", "also show why this user was notified or not: id, username or me"] },
+    async run({ server, out, given: { id, user } }) {
+      const view = await explained(server, String(id), user as string | undefined);
+      if ("incidents" in view) {
+        const { explanationLines } = await import("../alerts/alerts.ts");
+        return out.result(view, () => explanationLines(view, out));
+      }
+      const project = out.json || !view.event ? "" : await slugOf(server, view.event.projectId);
+      out.result(view, () => explainText(view, project, out));
+    },
+  });
 }
 
 /** The slug of a project, or its id if the caller may not read it, as a recipient may not. */

@@ -1,10 +1,10 @@
 import type { ErrorDetail } from "../../../core/errors.ts";
+import { type FiledRule, rulesOfText } from "../../../features/rules/rule-file.ts";
 import type { ImportReply } from "../../../features/rules/schema.ts";
 import { readStdin, readTextFile } from "../../files.ts";
 import { importRefusal } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
 import { callOf, type Values, type Verb } from "../../resource.ts";
-import { type FiledRule, rulesOfText } from "./rule-source.ts";
 import { caretLines, warningLines } from "./test-rule.ts";
 
 /** `prism rules import`. */

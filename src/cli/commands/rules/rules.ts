@@ -1,5 +1,6 @@
 import { type Command, Option } from "commander";
 import { countText } from "../../../core/clean-text.ts";
+import { portableRule, type RuleSet, type ShownRule, textOfRules } from "../../../features/rules/rule-file.ts";
 import type { Context } from "../../context.ts";
 import { requireReplaceable, writeRows } from "../../files.ts";
 import { resource, tableOf, type Values } from "../../resource.ts";
@@ -7,7 +8,7 @@ import { withServer } from "../../with-server.ts";
 import { BACKTEST_RULE } from "./backtest-rule.ts";
 import { EDIT_RULE, findRule } from "./edit-rule.ts";
 import { IMPORT_RULES } from "./import-rules.ts";
-import { portableRule, type RuleSet, readRules, type ShownRule, textOfRules } from "./rule-source.ts";
+import { readRules } from "./rule-source.ts";
 import { TEST_RULE } from "./test-rule.ts";
 
 const OF_PROJECT = ["--project <project>", "rules of one project: id or slug"] as const;

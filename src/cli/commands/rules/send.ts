@@ -5,12 +5,11 @@ import { countText } from "../../../core/clean-text.ts";
 import { LEVELS } from "../../../core/vocabulary.ts";
 import type { ExplainView } from "../../../features/explain/schema.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
-import type { Context } from "../../context.ts";
 import { readJsonObject, readStdin } from "../../files.ts";
-import { online } from "../../on-server.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { integerFlag } from "../../output/flag-values.ts";
-import { printable } from "../../output/output.ts";
+import { type Output, printable } from "../../output/output.ts";
+import { single } from "../../resource.ts";
 
 interface Flags {
   readonly project?: string;
@@ -33,44 +32,46 @@ interface Content {
 
 const DEFAULT_TYPE = "message";
 
+/** Sends an event, or a notification. */
 export function addSend(program: Command): void {
-  program
-    .command("send")
-    .description("send an event to a project, or with --to a notification to users")
-    .argument("[text...]", "the text (default, and with -: text or a JSON object from stdin)")
-    .option("--project <project>", "id or slug of the event's project (default: default, or the API key's)")
-    .option("--type <type>", `type of the event (default: ${DEFAULT_TYPE})`)
-    .addOption(new Option("--severity <level>", "level of the event (default: info)").choices(LEVELS))
-    .option("--source <source>", "origin of the event, such as a host name")
-    .option("--to <users>", "notify these users instead: usernames or ids, comma separated", namesFlag)
-    .option("--priority <n>", "with --to: 0 to 1000; from 500 on, quiet hours do not delay it", integerFlag(0, 1000))
-    .option("--title <title>", "title (default for a notification: first line of the text)")
-    .option("--link <url>", "URL to open when the notification is tapped")
-    .option("--data <json>", "further payload members: JSON, @file, or - for stdin")
-    .option("--dedupe-key <key>", "do not store it if an earlier one has the same key")
-    .addHelpText(
-      "after",
-      `
-An event's payload is {"message": text, "title", "link"} with the members of --data, so that rules read
-event.message; a notification has the text as its message, and --data as its data.
-
-Examples:
+  single(program, "send", {
+    text: "send an event to a project, or with --to a notification to users",
+    about: `An event's payload is {"message": text, "title", "link"} with the members of --data, so that rules read
+event.message; a notification has the text as its message, and --data as its data.`,
+    examples: `Examples:
   $ prism send "Backup failed"
   $ prism send --project ops --type backup.failed --severity error "Backup failed"
   $ df -h / | prism send --type disk.report --source "$(hostname)"
   $ prism send --type order.paid --data '{"amount":1500}'
   $ prism send --to ann,bob --title "Backup failed" --priority 600 "No archive since Monday"`,
-    )
-    .action(async (words: readonly string[], flags: Flags, command: Command) => {
-      const { to } = flags;
-      requireMatchingFlags(flags);
-      const content = await contentOf(words, flags);
-      await online(command, (server, context) =>
-        to === undefined
-          ? sendEvent(server, context, content, flags)
-          : sendNotification(server, context, content, to, flags),
-      );
-    });
+    args: { words: ["[text...]", "the text (default, and with -: text or a JSON object from stdin)"] },
+    flags: {
+      project: ["--project <project>", "id or slug of the event's project (default: default, or the API key's)"],
+      type: ["--type <type>", `type of the event (default: ${DEFAULT_TYPE})`],
+      severity: new Option("--severity <level>", "level of the event (default: info)").choices(LEVELS),
+      source: ["--source <source>", "origin of the event, such as a host name"],
+      to: ["--to <users>", "notify these users instead: usernames or ids, comma separated", namesFlag],
+      priority: [
+        "--priority <n>",
+        "with --to: 0 to 1000; from 500 on, quiet hours do not delay it",
+        integerFlag(0, 1000),
+      ],
+      title: ["--title <title>", "title (default for a notification: first line of the text)"],
+      link: ["--link <url>", "URL to open when the notification is tapped"],
+      data: ["--data <json>", "further payload members: JSON, @file, or - for stdin"],
+      dedupeKey: ["--dedupe-key <key>", "do not store it if an earlier one has the same key"],
+    },
+    async check(given) {
+      requireMatchingFlags(given);
+      return { content: await contentOf(given["words"] as readonly string[], given) };
+    },
+    run({ server, out, given }) {
+      const { to, content, ...flags } = given as unknown as Flags & { readonly content: Content };
+      return to === undefined
+        ? sendEvent(server, out, content, flags)
+        : sendNotification(server, out, content, to, flags);
+    },
+  });
 }
 
 function namesFlag(text: string): readonly string[] {
@@ -128,7 +129,7 @@ interface Accepted {
   readonly status: "accepted" | "duplicate";
 }
 
-async function sendEvent(server: ServerClient, { out }: Context, { text, data }: Content, flags: Flags): Promise<void> {
+async function sendEvent(server: ServerClient, out: Output, { text, data }: Content, flags: Flags): Promise<void> {
   const { project: projectId, type = DEFAULT_TYPE, severity: level, source, dedupeKey, title, link } = flags;
   const payload = { ...data, ...given({ message: text === "" ? undefined : text, title, link }) };
   const body = { type, payload, ...given({ projectId, level, source, dedupeKey }) };
@@ -193,7 +194,7 @@ const MAX_TITLE = 255;
 
 async function sendNotification(
   server: ServerClient,
-  { out }: Context,
+  out: Output,
   { text, data }: Content,
   recipients: readonly string[],
   { title, link, priority, dedupeKey }: Flags,

@@ -1,10 +1,5 @@
 import { Argument, type Command, Option } from "commander";
 import { countText } from "../../../core/clean-text.ts";
-import { type Context, contextOf } from "../../context.ts";
-import { requireReplaceable, writeRows } from "../../files.ts";
-import { CommandError, EXIT } from "../../output/exit-codes.ts";
-import { pastFlag } from "../../output/flag-values.ts";
-import { withServer } from "../../with-server.ts";
 import {
   DEFAULT_FORMATS,
   EXPORT_FORMATS,
@@ -13,7 +8,12 @@ import {
   type ExportKind,
   type ExportSelection,
   formatRows,
-} from "./export-kinds.ts";
+} from "../../../remote/export/kinds.ts";
+import { type Context, contextOf } from "../../context.ts";
+import { requireReplaceable, writeRows } from "../../files.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { pastFlag } from "../../output/flag-values.ts";
+import { withServer } from "../../with-server.ts";
 
 interface Flags extends ExportSelection {
   readonly format?: ExportFormat;
@@ -63,7 +63,7 @@ async function run(
   requireReplaceable(file, force);
   const format = given ?? (context.out.json ? "ndjson" : DEFAULT_FORMATS[kind]);
   const wanted = { kind, format, ...selection };
-  const { exportedRows } = await import("./export-rows.ts");
+  const { exportedRows } = await import("../../../remote/export/rows.ts");
   const rows = await withServer(context, async (api) => {
     const source = await exportedRows(api, wanted);
     const progress = context.out.progress(`exporting ${kind}`);

@@ -2,50 +2,44 @@ import type { Command } from "commander";
 import { ageText, bytesText, countText } from "../../../core/clean-text.ts";
 import { type Parts, partsOfBuild, VERSION } from "../../../core/runtime.ts";
 import type { systemStatus } from "../../../features/status/status.ts";
-import { contextOf } from "../../context.ts";
-import { online } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { type Output, printable, table } from "../../output/output.ts";
+import { single } from "../../resource.ts";
 
 type Status = Awaited<ReturnType<typeof systemStatus>>;
 type Queue = Status["queues"][number];
 
 /** State of a running server, and the program's version. */
 export function addStatus(program: Command): void {
-  program
-    .command("status")
-    .description("show health, version, queues, connections and storage of a server; exits 8 when degraded")
-    .option("--strict", "exit 8 also when something needs attention: paused, failing or dead deliveries, jobs, modules")
-    .addHelpText(
-      "after",
-      "\nExamples:\n  $ prism status\n  $ prism status --strict\n  $ prism status --json | jq -r .status",
-    )
-    .action(({ strict = false }: { strict?: boolean }, command: Command) =>
-      online(
-        command,
-        async (server, { out }) => {
-          const status = await server.get<Status>("/api/v1/status");
-          out.result(status, () => statusLines(status, out));
-          if (status.status !== "ok") throw new CommandError(EXIT.checkFailed, `the server is ${status.status}`);
-          const found = troublesOf(status);
-          if (strict && found.length > 0)
-            throw new CommandError(EXIT.checkFailed, `the server needs attention: ${found.join(", ")}`);
-        },
-        { mustRun: true },
-      ),
-    );
-  program
-    .command("version")
-    .description("print the version of Prism and of its Node.js")
-    .option("--all", "also the commit, SQLite, uWebSockets, the glibc that it needs, and the platform")
-    .addHelpText("after", "\nExamples:\n  $ prism version\n  $ prism version --all --json")
-    .action(({ all = false }: { all?: boolean }, command: Command) => {
-      const { out } = contextOf(command);
+  single(program, "status", {
+    text: "show health, version, queues, connections and storage of a server; exits 8 when degraded",
+    examples: "Examples:\n  $ prism status\n  $ prism status --strict\n  $ prism status --json | jq -r .status",
+    flags: {
+      strict: [
+        "--strict",
+        "exit 8 also when something needs attention: paused, failing or dead deliveries, jobs, modules",
+      ],
+    },
+    mustRun: true,
+    get: ({ server }) => server.get<Status>("/api/v1/status"),
+    lines: (status: Status, { out }) => statusLines(status, out),
+    after(status: Status, { given: { strict } }) {
+      if (status.status !== "ok") throw new CommandError(EXIT.checkFailed, `the server is ${status.status}`);
+      const found = strict ? troublesOf(status) : [];
+      if (found.length > 0) throw new CommandError(EXIT.checkFailed, `the server needs attention: ${found.join(", ")}`);
+    },
+  });
+  single(program, "version", {
+    text: "print the version of Prism and of its Node.js",
+    examples: ["", "--all --json"],
+    flags: { all: ["--all", "also the commit, SQLite, uWebSockets, the glibc that it needs, and the platform"] },
+    act({ out }, { all }) {
       const { version: node } = process;
       if (!all) return out.result({ version: VERSION, node }, () => `${VERSION}  (Node.js ${node.slice(1)})`);
       const parts = { version: VERSION, ...partsOfBuild(), node };
       out.result(parts, () => partLines(parts));
-    });
+    },
+  });
 }
 
 function partLines(parts: Parts & { readonly version: string; readonly node: string }): string[] {

@@ -1,14 +1,7 @@
-import { parseRfc3339, toRfc3339 } from "../../../core/clock.ts";
-import type { Query, ServerClient } from "../../../remote/server-client.ts";
-import { csvRecords } from "../../output/text.ts";
-import {
-  type ExportRequest,
-  type ExportRow,
-  isSelected,
-  OBJECT_COLUMNS,
-  objectRow,
-  type RowSource,
-} from "./export-kinds.ts";
+import { parseRfc3339, toRfc3339 } from "../../core/clock.ts";
+import { csvRecords } from "../../core/csv.ts";
+import type { Query, ServerClient } from "../server-client.ts";
+import { type ExportRequest, type ExportRow, isSelected, OBJECT_COLUMNS, objectRow, type RowSource } from "./kinds.ts";
 
 /** The rows that the caller may read. @throws CommandError, ServerRefused */
 export async function exportedRows(server: ServerClient, selection: ExportRequest): Promise<RowSource> {
