@@ -86,3 +86,14 @@ export function ageText(ms: number): string {
     if (ms >= 2 * size) return `${Math.floor(ms / size)} ${unit}`;
   return `${Math.floor(ms / 1000)} s`;
 }
+
+// Control characters of both blocks and marks that change the text direction: foreign text must not
+// control the reader's terminal.
+const UNPRINTABLE = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
+
+/** Foreign text for a terminal: one line, without control sequences. */
+export function printable(text: string): string {
+  return text.replace(UNPRINTABLE, (character) =>
+    character === "\n" || character === "\t" ? " " : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}

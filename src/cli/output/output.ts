@@ -1,8 +1,11 @@
 import { stdout } from "node:process";
 import type { Config } from "../../config/load.ts";
 import { createLogger, type ReloadableLogger } from "../../config/logger.ts";
+import { printable } from "../../core/clean-text.ts";
 import type { Logger } from "../../core/log.ts";
 import { asTyped, localTime } from "./text.ts";
+
+export { printable } from "../../core/clean-text.ts";
 
 interface OutputOptions {
   readonly json: boolean;
@@ -140,17 +143,6 @@ export function table(headings: readonly string[], rows: readonly (readonly (str
   const widths = headings.map((_, column) => Math.max(...cells.map((row) => (row[column] ?? "").length)));
   return cells.map((row) =>
     row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join("  "),
-  );
-}
-
-// Control characters of both blocks and marks that change the text direction: foreign text must not
-// control the reader's terminal.
-const UNPRINTABLE = /[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
-
-/** Foreign text for a terminal: one line, without control sequences. */
-export function printable(text: string): string {
-  return text.replace(UNPRINTABLE, (character) =>
-    character === "\n" || character === "\t" ? " " : `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 }
 
