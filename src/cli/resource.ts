@@ -1,4 +1,5 @@
 import { type Command, Option } from "commander";
+import type { Answers } from "../client/api-types.gen.ts";
 import type { Operation } from "../http/openapi/operation-table.ts";
 import { type Query, type ServerClient, SLICED_LIMIT_MS } from "../remote/server-client.ts";
 import { confirm } from "./commands/access/prompt.ts";
@@ -218,18 +219,32 @@ async function findOne(
   });
 }
 
+/** What an operation answers; operations of the operator are not described. */
+type Answer<K extends string> = K extends keyof Answers ? Answers[K] : Values;
+type Entry<K extends string> = Answer<K> extends { readonly data: readonly (infer T)[] } ? T : Values;
+
 /** All entries of a list, at most `limit`. */
-export function listOf(server: ServerClient, id: string, values: Values, limit?: number): Promise<Values[]> {
+export function listOf<const K extends string>(
+  server: ServerClient,
+  id: K,
+  values: Values,
+  limit?: number,
+): Promise<Entry<K>[]> {
   const operation = operationOf(id);
   const path = pathOf(operation, values);
   const inPath = (name: string): boolean => operation.path.includes(`{${name}}`);
   const query = Object.fromEntries(Object.entries(values).filter(([name]) => !inPath(name))) as Query;
   if (operation.paged) return everyItem(server, path, query, limit);
-  return server.get<{ readonly data: Values[] }>(path, query).then(({ data }) => data);
+  return server.get<{ readonly data: Entry<K>[] }>(path, query).then(({ data }) => data);
 }
 
-/** Calls an operation: each value goes where the API takes it. */
-export function callOf<T = Values>(server: ServerClient, id: string, values: Values, limitMs?: number): Promise<T> {
+/** Calls an operation: each value goes where the API takes it. @typeParam T of an answer that is not described */
+export function callOf<T = never, const K extends string = string>(
+  server: ServerClient,
+  id: K,
+  values: Values,
+  limitMs?: number,
+): Promise<[T] extends [never] ? Answer<K> : T> {
   const operation = operationOf(id);
   const places = new Map(operation.members.map((member) => [member.name, member.in]));
   const others = operation.body ? "body" : "query";
@@ -243,7 +258,7 @@ export function callOf<T = Values>(server: ServerClient, id: string, values: Val
     headers: at("header") as Record<string, string>,
     ...(limitMs === undefined ? {} : { limitMs }),
   };
-  return server.request<T>({ ...head, ...(operation.body ? { body: at("body") } : {}) });
+  return server.request({ ...head, ...(operation.body ? { body: at("body") } : {}) });
 }
 
 function operationOf(id: string): Operation {

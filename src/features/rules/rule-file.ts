@@ -1,14 +1,11 @@
+import type { Rule } from "../../client/api-types.gen.ts";
 import { CommandError, EXIT } from "../../core/command-error.ts";
-import type { ruleView } from "./view.ts";
 
 /* Files of `prism rules export`: rules with names in place of ids, for another server. */
 
-/** A rule as the API returns it. */
-export type ShownRule = ReturnType<typeof ruleView>;
-
 /** Rules, oldest first, and portable names for their ids. */
 export interface RuleSet {
-  readonly rules: readonly ShownRule[];
+  readonly rules: readonly Rule[];
   /** Slug of a project; its id if it is not readable. */
   readonly slugs: ReadonlyMap<string, string>;
   /** External id, username or mail address of a user; missing for unreadable users. */
@@ -28,7 +25,7 @@ export interface FiledRule {
 }
 
 /** A portable rule: the body of `POST /rules`, with names instead of ids. */
-export function portableRule(shown: ShownRule, { slugs, users }: RuleSet): Readonly<Record<string, unknown>> {
+export function portableRule(shown: Rule, { slugs, users }: RuleSet): Readonly<Record<string, unknown>> {
   const { projectId, targetUsers } = shown;
   return {
     ...(settable(shown) as object),

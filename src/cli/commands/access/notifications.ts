@@ -26,7 +26,7 @@ function stateOf({ me }: Notification): string {
 async function find(server: ServerClient, ref: string, scope: Values): Promise<{ readonly id: string }> {
   if (isUuid(ref)) return { id: ref };
   const latest = await listOf(server, "listNotifications", { ...scope, limit: 100 }, RECENT);
-  return pick(latest as unknown as Notification[], ref, {
+  return pick(latest, ref, {
     one: "notification",
     namesOf: () => [],
     lineOf: ({ id, title }) => `${id}  ${title}`,
@@ -43,7 +43,7 @@ async function markRead({ server, out, given: { ref, all, ...user } }: Call): Pr
     return out.result(result, () => filled("{updated} marked read", result));
   }
   const { id } = await find(server, String(ref), user);
-  const changed = await callOf<Notification>(server, "markNotificationRead", { id, ...user });
+  const changed = await callOf(server, "markNotificationRead", { id, ...user });
   out.result(changed, () => changedLine(changed));
 }
 

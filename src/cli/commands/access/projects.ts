@@ -41,7 +41,7 @@ const MEMBERS = { "USER ID": "userId", USERNAME: "username", ROLE: "role", NAME:
 
 /** The slugs of all projects that the caller may read, by id. */
 export async function slugsOf(server: ServerClient): Promise<ReadonlyMap<string, string>> {
-  const projects = (await listOf(server, "listProjects", {})) as unknown as Project[];
+  const projects = await listOf(server, "listProjects", {});
   return new Map(projects.map(({ id, slug }) => [id, slug]));
 }
 
@@ -65,7 +65,7 @@ function limitIn(value: string): number | "default" {
 async function showStorage({ server, out, given: { id, limit } }: Call): Promise<void> {
   const storageBytes = limit === "default" ? null : limit;
   if (storageBytes !== undefined) await callOf(server, "updateProject", { id, storageBytes });
-  const { slug, storage } = await callOf<Stored>(server, "getProject", { id });
+  const { slug, storage } = await callOf(server, "getProject", { id });
   out.result({ slug, ...storage }, () => storageText({ slug, storage }));
 }
 
@@ -119,7 +119,7 @@ async function raise({ server, out, given }: Call): Promise<void> {
   for (const { projectId, slug, userId, ...row } of lost) {
     const role = flags.keep === true ? row.role : (flags.role ?? row.roleWithThem);
     members.push({
-      ...(await callOf<ProjectMember>(server, "updateProjectMember", { id: projectId, userId, role })),
+      ...(await callOf(server, "updateProjectMember", { id: projectId, userId, role })),
       slug,
     });
   }

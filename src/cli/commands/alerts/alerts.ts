@@ -1,7 +1,6 @@
 import type { Command } from "commander";
-import type { Alert, AlertDetails } from "../../../client/api-types.gen.ts";
+import type { Alert, AlertDetails, AlertExplanation, AlertTrial } from "../../../client/api-types.gen.ts";
 import { isUuid } from "../../../core/ids.ts";
-import type { AlertExplanation, AlertTrial } from "../../../features/explain/alert-schema.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import { pick } from "../../on-server.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
@@ -21,20 +20,20 @@ function rankOf({ severity }: Alert): number {
 async function alertsOf({ server, given: { projectId, matcher, resolved, limit } }: Call): Promise<Alert[]> {
   const order = resolved ? { state: "resolved" } : { order: "severity" };
   const query = { projectId, matcher, ...order, limit: Math.min(Number(limit), 100) };
-  const found = (await listOf(server, "listAlerts", query, Number(limit))) as unknown as Alert[];
+  const found = await listOf(server, "listAlerts", query, Number(limit));
   return found.sort((a, b) => rankOf(a) - rankOf(b));
 }
 
 /** An alert by its id, or a prefix of id, key or name among those that fire. @throws CommandError 6, 7 */
 async function findAlert(server: ServerClient, ref: string, { projectId }: Values): Promise<AlertDetails> {
-  if (isUuid(ref)) return callOf<AlertDetails>(server, "getAlert", { id: ref });
-  const firing = (await listOf(server, "listAlerts", { projectId }, SEARCHED)) as unknown as Alert[];
+  if (isUuid(ref)) return callOf(server, "getAlert", { id: ref });
+  const firing = await listOf(server, "listAlerts", { projectId }, SEARCHED);
   const { id } = pick(firing, ref, {
     one: "firing alert",
     namesOf: ({ key, labels }) => [key.replace(/^\w+:/, ""), labels["alertname"] ?? null],
     lineOf: ({ id, labels }) => `${id}  ${cut(labelText(labels))}`,
   });
-  return callOf<AlertDetails>(server, "getAlert", { id });
+  return callOf(server, "getAlert", { id });
 }
 
 function alertLines(alert: AlertDetails, out: Output): string[] {
@@ -64,10 +63,10 @@ async function fire({ server, given: { projectId, labels: words, key, severity, 
 async function explained({ server, given: { words, projectId } }: Call): Promise<AlertTrial | AlertExplanation> {
   const given = words as readonly string[];
   if (given.some((text) => text.includes("=")))
-    return callOf<AlertTrial>(server, "explainLabels", { projectId, labels: labelsOf(given) });
+    return callOf(server, "explainLabels", { projectId, labels: labelsOf(given) });
   if (given.length > 1) throw new CommandError(EXIT.usage, "give one alert, or labels such as team=db");
   const { id } = await findAlert(server, given[0] ?? "", { projectId });
-  return callOf<AlertExplanation>(server, "explainAlert", { id });
+  return callOf(server, "explainAlert", { id });
 }
 
 function trialLines({ routes, answer }: AlertTrial, out: Output): string[] {

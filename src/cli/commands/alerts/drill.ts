@@ -49,14 +49,14 @@ async function waited(server: ServerClient, started: readonly Drill[], limitMs: 
   let drills = started;
   while (drills.some(isOpen) && performance.now() < until) {
     await wait(LOOK_EVERY_MS);
-    drills = await Promise.all(started.map(({ id }) => callOf<Drill>(server, "getDrill", { id })));
+    drills = await Promise.all(started.map(({ id }) => callOf(server, "getDrill", { id })));
   }
   return drills;
 }
 
 async function started({ server, given: { users, now, wait: limit } }: Call): Promise<Drills> {
   const people = (users as readonly string[]).length > 0 ? { users } : {};
-  const { data } = await callOf<Drills>(server, "startDrills", { ...people, ...(now === true && { now }) });
+  const { data } = await callOf(server, "startDrills", { ...people, ...(now === true && { now }) });
   if (limit === undefined) return { data };
   return { data: await waited(server, data, limit === true ? DEFAULT_WAIT_MS : Number(limit)) };
 }

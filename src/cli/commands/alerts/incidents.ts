@@ -1,6 +1,5 @@
 import { type Command, Option } from "commander";
-import type { Incident, IncidentResults, ListedIncident } from "../../../client/api-types.gen.ts";
-import type { AlertExplanation } from "../../../features/explain/alert-schema.ts";
+import type { AlertExplanation, Incident, IncidentResults, ListedIncident } from "../../../client/api-types.gen.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { durationFlag } from "../../output/flag-values.ts";
@@ -100,8 +99,8 @@ interface Shown {
 }
 
 async function shownOf({ server, given: { userId }, found: { id } }: Call): Promise<Shown> {
-  const view = await callOf<AlertExplanation>(server, "explainIncident", { id, userId });
-  return { view, incident: await callOf<Incident>(server, "getIncident", { id }) };
+  const view = await callOf(server, "explainIncident", { id, userId });
+  return { view, incident: await callOf(server, "getIncident", { id }) };
 }
 
 /** Incidents on a running server. */

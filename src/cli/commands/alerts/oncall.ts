@@ -48,7 +48,7 @@ function peopleText(people: readonly OnCallPerson[] | undefined): string {
 
 /** The schedule of an id or name, or a prefix of one. @throws CommandError 6, 7 */
 export async function findSchedule(server: ServerClient, ref: string, scope: Values): Promise<OnCallSchedule> {
-  return pick((await listOf(server, "listOnCallSchedules", scope)) as unknown as OnCallSchedule[], ref, {
+  return pick(await listOf(server, "listOnCallSchedules", scope), ref, {
     one: "schedule",
     namesOf: ({ name }) => [name],
     lineOf: ({ id, name }) => `${id}  ${name}`,
@@ -103,10 +103,9 @@ function range(name: string, of: string, text: string): Verb {
 }
 
 async function daysOffOf({ server, given: { userId, schedule }, scope }: Call) {
-  type List = { readonly data: readonly OnCallDaysOff[] };
-  if (schedule === undefined) return callOf<List>(server, "listOnCallDaysOff", { userId });
+  if (schedule === undefined) return callOf(server, "listOnCallDaysOff", { userId });
   const { id } = await findSchedule(server, String(schedule), scope);
-  return callOf<List>(server, "listOnCallScheduleDaysOff", { id, to: at(Date.now() + 365 * DAY_MS) });
+  return callOf(server, "listOnCallScheduleDaysOff", { id, to: at(Date.now() + 365 * DAY_MS) });
 }
 
 const daysLine = ({ id, user, firstDay, lastDay }: OnCallDaysOff): string =>

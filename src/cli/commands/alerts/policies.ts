@@ -62,7 +62,7 @@ function portableText(value: object): string {
 /** Creates policies, or changes those of the same name. */
 async function importPolicies({ server, out, given: { file, projectId } }: Call): Promise<void> {
   const given = [await jsonOf(String(file))].flat() as readonly { readonly name?: string }[];
-  const known = (await listOf(server, "listPolicies", { projectId })) as unknown as ChangedPolicy[];
+  const known = await listOf(server, "listPolicies", { projectId });
   const stored: ChangedPolicy[] = [];
   for (const policy of given) {
     const old = known.find(({ name }) => name === policy.name);

@@ -65,12 +65,12 @@ export function timelineText(lines: readonly Line[], out: Output): string[] {
 
 /** The incident of a number, an id, or a number with `#`. @throws CommandError 2, 6, 7 */
 export async function findIncident(server: ServerClient, ref: string, { projectId }: Values): Promise<Incident> {
-  if (isUuid(ref)) return callOf<Incident>(server, "getIncident", { id: ref });
+  if (isUuid(ref)) return callOf(server, "getIncident", { id: ref });
   const number = /^#?([1-9]\d{0,14})$/.exec(ref)?.[1];
   if (number === undefined)
     throw new CommandError(EXIT.usage, `${printable(ref)} is not the number or id of an incident`);
   const query = { projectId, number: Number(number) };
-  const found = (await listOf(server, "listIncidents", query, 20)) as unknown as Incident[];
+  const found = await listOf(server, "listIncidents", query, 20);
   const [first] = found;
   if (first && found.length === 1) return first;
   if (!first) throw new CommandError(EXIT.notFound, `there is no incident ${number}`);

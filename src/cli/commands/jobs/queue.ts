@@ -6,7 +6,7 @@ import { JOB_STATES } from "../../../store/schema.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { integerFlag, listFlag } from "../../output/flag-values.ts";
 import { printable, table } from "../../output/output.ts";
-import { type Call, callOf, filled, listOf, resource, tableOf, type Values } from "../../resource.ts";
+import { type Call, callOf, filled, listOf, resource, tableOf } from "../../resource.ts";
 import { confirm } from "../access/prompt.ts";
 import { timersOf } from "./timers.ts";
 
@@ -63,7 +63,7 @@ function jobLines(job: JobDetail): string[] {
   return job.history.length === 0 ? members : [...members, "", ...tableOf(ATTEMPTS, job.history)];
 }
 
-function jobsOf({ server, given: { queue, limit } }: Call, state: unknown): Promise<Values[]> {
+function jobsOf({ server, given: { queue, limit } }: Call, state: unknown): Promise<object[]> {
   return listOf(server, "listJobs", { queue, state, limit: Math.min(Number(limit), MAX_PAGE) }, Number(limit));
 }
 
@@ -93,16 +93,16 @@ function timerHint(server: ServerClient, id: unknown): (error: unknown) => Promi
 }
 
 async function queuesOf({ server, given: { name } }: Call): Promise<readonly Queue[]> {
-  if (name !== undefined) return [await callOf<Queue>(server, "getQueue", { name })];
+  if (name !== undefined) return [await callOf(server, "getQueue", { name })];
   return (await callOf<{ queues: Queue[] }>(server, "listQueues", {})).queues;
 }
 
 async function resume({ server, given: { name } }: Call): Promise<Queue | Queue[]> {
-  if (name !== undefined) return callOf<Queue>(server, "resumeQueue", { name });
+  if (name !== undefined) return callOf(server, "resumeQueue", { name });
   const { queues } = await callOf<{ queues: Queue[] }>(server, "listQueues", {});
   const resumed: Queue[] = [];
   for (const { name: each, paused } of queues)
-    if (paused) resumed.push(await callOf<Queue>(server, "resumeQueue", { name: each }));
+    if (paused) resumed.push(await callOf(server, "resumeQueue", { name: each }));
   return resumed;
 }
 

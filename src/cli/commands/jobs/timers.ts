@@ -10,7 +10,7 @@ type Timer = TimerView & { readonly id: string };
 
 /** The timers that the caller may see. */
 export async function timersOf(server: ServerClient): Promise<Timer[]> {
-  const timers = (await listOf(server, "listTimers", {})) as unknown as TimerView[];
+  const timers = await listOf(server, "listTimers", {});
   return timers.map((timer) => ({ ...timer, id: timer.jobId }));
 }
 

@@ -3,7 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { portableRule, type ShownRule, settable } from "../../../features/rules/rule-file.ts";
+import type { Rule } from "../../../client/api-types.gen.ts";
+import { portableRule, settable } from "../../../features/rules/rule-file.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import type { Context } from "../../context.ts";
 import { readStdin, readTextFile } from "../../files.ts";
@@ -16,8 +17,8 @@ import { confirm } from "../access/prompt.ts";
 import { warningLines, withCaret } from "./test-rule.ts";
 
 /** The rule of an id or name, or a prefix of one. @throws CommandError 6, 7 */
-export async function findRule(server: ServerClient, ref: string, { projectId }: Values): Promise<ShownRule> {
-  return pick((await listOf(server, "listRules", { projectId })) as unknown as ShownRule[], ref, {
+export async function findRule(server: ServerClient, ref: string, { projectId }: Values): Promise<Rule> {
+  return pick(await listOf(server, "listRules", { projectId }), ref, {
     one: "rule",
     namesOf: ({ name }) => [name],
     lineOf: ({ id, name, projectId: of }) => `${id}  ${name}  ${of === null ? "(all projects)" : of}`,
@@ -54,13 +55,13 @@ function textOf(file = "-"): Promise<string> | string {
   return file === "-" ? readStdin() : readTextFile(file, "--file");
 }
 
-type ChangedRule = ShownRule & { readonly warnings?: Parameters<typeof warningLines>[0] };
+type ChangedRule = Rule & { readonly warnings?: Parameters<typeof warningLines>[0] };
 
 /**
  * Stores the members of a JSON object that differ from the rule. @returns undefined if none does.
  * @throws CommandError 7, with a caret at the error of a condition
  */
-async function applyText(server: ServerClient, shown: ShownRule, text: string): Promise<ChangedRule | undefined> {
+async function applyText(server: ServerClient, shown: Rule, text: string): Promise<ChangedRule | undefined> {
   const given = settable(objectOf(text)) as Readonly<Record<string, unknown>>;
   const before: Readonly<Record<string, unknown>> = { ...shown };
   const changes = Object.fromEntries(
@@ -68,7 +69,7 @@ async function applyText(server: ServerClient, shown: ShownRule, text: string): 
   );
   if (Object.keys(changes).length === 0) return undefined;
   try {
-    return await callOf<ChangedRule>(server, "updateRule", {
+    return await callOf(server, "updateRule", {
       ...changes,
       id: shown.id,
       "If-Match": `"${shown.version}"`,
@@ -99,7 +100,7 @@ function objectOf(text: string): Readonly<Record<string, unknown>> {
  * Opens the editor until the rule is stored or the user gives up; a file with refused text stays,
  * and the error names it.
  */
-async function editInTerminal(context: Context, shown: ShownRule): Promise<ChangedRule | undefined> {
+async function editInTerminal(context: Context, shown: Rule): Promise<ChangedRule | undefined> {
   const dir = mkdtempSync(join(tmpdir(), "prism-rule-"));
   const file = join(dir, "rule.json");
   // Ids instead of names: unchanged members must equal the stored rule.

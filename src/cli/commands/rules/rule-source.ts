@@ -1,5 +1,5 @@
 import type { AlertSetting } from "../../../features/rules/over-time/schema.ts";
-import type { RuleSet, ShownRule } from "../../../features/rules/rule-file.ts";
+import type { RuleSet } from "../../../features/rules/rule-file.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import { readInput, readTextFile } from "../../files.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
@@ -76,7 +76,7 @@ export async function readRules(
   { withUsers }: { readonly withUsers: boolean },
 ): Promise<RuleSet> {
   const query = { sort: "createdAt", projectId: project };
-  const rules = (await listOf(server, "listRules", query)) as unknown as ShownRule[];
+  const rules = await listOf(server, "listRules", query);
   const slugs = await slugsOf(server);
   const users = new Map<string, string>();
   const ids = new Set(withUsers ? rules.flatMap(({ targetUsers }) => targetUsers) : []);

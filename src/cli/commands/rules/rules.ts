@@ -1,6 +1,7 @@
 import { type Command, Option } from "commander";
+import type { Rule } from "../../../client/api-types.gen.ts";
 import { countText } from "../../../core/clean-text.ts";
-import { portableRule, type RuleSet, type ShownRule, textOfRules } from "../../../features/rules/rule-file.ts";
+import { portableRule, type RuleSet, textOfRules } from "../../../features/rules/rule-file.ts";
 import type { Context } from "../../context.ts";
 import { requireReplaceable, writeRows } from "../../files.ts";
 import { resource, tableOf, type Values } from "../../resource.ts";
@@ -16,9 +17,9 @@ const OF_PROJECT = ["--project <project>", "rules of one project: id or slug"] a
 function listed({ rules, slugs }: RuleSet): string[] {
   const columns = {
     ID: "id",
-    PROJECT: ({ projectId }: ShownRule) => (projectId === null ? "(all)" : (slugs.get(projectId) ?? projectId)),
+    PROJECT: ({ projectId }: Rule) => (projectId === null ? "(all)" : (slugs.get(projectId) ?? projectId)),
     ...{ ACTIVE: "active", PRIORITY: "priority", MATCHED: "stats.matched", FIRED: "stats.fired" },
-    "HELD BACK": ({ stats: { suppressed, deduped, cooled } }: ShownRule) => suppressed + deduped + cooled,
+    "HELD BACK": ({ stats: { suppressed, deduped, cooled } }: Rule) => suppressed + deduped + cooled,
     ...{ ERRORS: "stats.errors", "LAST MATCHED": "stats.lastMatchedAt", NAME: "name" },
   };
   return tableOf(columns, rules);
@@ -109,7 +110,7 @@ Users that the token may not read are written by id.`,
         one: true,
         of: "deleteRule",
         ask: "Delete the rule {name} ({id})?",
-        json: ({ id, name }: ShownRule) => ({ id, name, deleted: true }),
+        json: ({ id, name }: Rule) => ({ id, name, deleted: true }),
         say: "{id}  {name}  deleted",
       },
     },

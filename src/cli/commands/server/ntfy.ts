@@ -28,7 +28,7 @@ function checkAccess({ topic, word, reset }: Values): Values {
   );
 }
 
-function listed(server: ServerClient, { user, projectId }: Values): Promise<Values[]> {
+function listed(server: ServerClient, { user, projectId }: Values): Promise<NtfyAccess[]> {
   return listOf(server, "listNtfyAccess", { user, projectId });
 }
 
