@@ -1,18 +1,16 @@
 import type { Command } from "commander";
+import type { AlertExplanation, Explanation } from "../../../client/api-types.gen.ts";
 import { countText } from "../../../core/clean-text.ts";
-import type { AlertExplanation } from "../../../features/explain/alert-schema.ts";
-import type {
-  DeliveryView,
-  ExplainView,
-  NotificationView,
-  RecipientView,
-  RuleView,
-} from "../../../features/explain/schema.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { type Output, printable } from "../../output/output.ts";
 import { localTime, withLocalTimes } from "../../output/text.ts";
 import { single } from "../../resource.ts";
+
+type RuleView = Explanation["rules"][number];
+type NotificationView = Explanation["notifications"][number];
+type RecipientView = NotificationView["recipients"][number];
+type DeliveryView = RecipientView["deliveries"][number];
 
 /** Why a user was notified, or was not. */
 export function addExplain(program: Command): void {
@@ -49,17 +47,17 @@ async function explained(
   server: ServerClient,
   id: string,
   userId: string | undefined,
-): Promise<ExplainView | AlertExplanation> {
+): Promise<Explanation | AlertExplanation> {
   const get = <T>(kind: string, query?: { userId: string | undefined }) =>
     // Recipients may not read incidents and alerts.
     found(server.get<T>(`/api/v1/explain/${kind}/${encodeURIComponent(id)}`, query), query ? [404] : [403, 404]);
   const alert = () => get<AlertExplanation>("alert");
-  const event = await get<ExplainView>("event", { userId });
+  const event = await get<Explanation>("event", { userId });
   // The event of its opening has the id of the alert.
   if (event?.event?.type === "alert.opened" && userId === undefined) return (await alert()) ?? event;
   const view =
     event ??
-    (await get<ExplainView>("notification", { userId })) ??
+    (await get<Explanation>("notification", { userId })) ??
     (await get<AlertExplanation>("incident", userId === undefined ? undefined : { userId })) ??
     (await alert());
   if (view) return view;
@@ -85,7 +83,7 @@ const SHOWN_VALUES = 6;
 const SHOWN_SILENT = 10;
 
 /** The timeline of an event or a notification, for a person on call. The answer comes last. */
-function explainText(view: ExplainView, project: string, out: Output): string[] {
+function explainText(view: Explanation, project: string, out: Output): string[] {
   const parts = [
     eventLines(view, project, out),
     ruleLines(view, out),
@@ -96,7 +94,7 @@ function explainText(view: ExplainView, project: string, out: Output): string[] 
   return parts.filter((lines) => lines.length > 0).flatMap((lines, at) => (at === 0 ? lines : ["", ...lines]));
 }
 
-function eventLines({ event }: ExplainView, project: string, out: Output): string[] {
+function eventLines({ event }: Explanation, project: string, out: Output): string[] {
   if (!event) return [];
   const source = event.source === null ? "" : ` from ${printable(event.source)}`;
   const lines = [
@@ -116,7 +114,7 @@ function eventLines({ event }: ExplainView, project: string, out: Output): strin
   return lines;
 }
 
-function ruleLines({ rules, rulesLeftOut, event, scope }: ExplainView, out: Output): string[] {
+function ruleLines({ rules, rulesLeftOut, event, scope }: Explanation, out: Output): string[] {
   if (!event) return [];
   const matched = rules.filter(({ at }) => at !== null);
   const silent = rules.filter(({ at }) => at === null);
@@ -208,7 +206,7 @@ function deliveryLines({ channel, state, reason, attempts, lastError, updatedAt,
   ];
 }
 
-function userLines({ user }: ExplainView, out: Output): string[] {
+function userLines({ user }: Explanation, out: Output): string[] {
   if (!user) return [];
   const head = `${printable(user.name)} was ${user.told ? "notified" : "not notified"}`;
   return [user.told ? out.green(head) : out.red(head), ...user.reasons.map((reason) => `  ${clean(reason)}`)];

@@ -1,9 +1,9 @@
 import { fstatSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Command, InvalidArgumentError, Option } from "commander";
+import type { Explanation } from "../../../client/api-types.gen.ts";
 import { countText } from "../../../core/clean-text.ts";
 import { LEVELS } from "../../../core/vocabulary.ts";
-import type { ExplainView } from "../../../features/explain/schema.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import { readJsonObject, readStdin } from "../../files.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
@@ -165,7 +165,7 @@ async function outcomeOf(server: ServerClient, id: string): Promise<Outcome> {
   return UNKNOWN;
 }
 
-function outcomeIn({ counts, notifications }: ExplainView): Outcome {
+function outcomeIn({ counts, notifications }: Explanation): Outcome {
   const matched = Object.entries(counts).filter(([outcome]) => !UNMATCHED.includes(outcome));
   return {
     rulesMatched: matched.reduce((sum, [, count]) => sum + count, 0),
@@ -174,9 +174,9 @@ function outcomeIn({ counts, notifications }: ExplainView): Outcome {
   };
 }
 
-async function explained(server: ServerClient, id: string): Promise<ExplainView | undefined> {
+async function explained(server: ServerClient, id: string): Promise<Explanation | undefined> {
   try {
-    return await server.get<ExplainView>(`/api/v1/explain/event/${id}`);
+    return await server.get<Explanation>(`/api/v1/explain/event/${id}`);
   } catch (error) {
     // An API key, and a token for ingest only, may send but not read.
     if (error instanceof ServerRefused && (error.status === 403 || error.status === 404)) return undefined;
