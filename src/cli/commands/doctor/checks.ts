@@ -15,6 +15,7 @@ import { checkQueues } from "../../../features/jobs/doctor.ts";
 import { checkModuleStates, checkModulesDir } from "../../../features/plugins/doctor.ts";
 import { checkClock } from "../../../features/retention/clock-trust.ts";
 import { checkTls } from "../../../http/tls.ts";
+import { checkPort, checkServer } from "../../../remote/running-server.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import * as store from "../../../store/doctor.ts";
 import { reading } from "../../../store/sqlite/connection.ts";
@@ -22,7 +23,6 @@ import { DataDirLock } from "../../../store/sqlite/data-dir-lock.ts";
 import { beatFileOf, lostCommits } from "../../../store/write-health.ts";
 import { lostDatabase, missingDatabase } from "../../data-dir.ts";
 import type { Output } from "../../output/output.ts";
-import { checkPort, checkServer } from "./network-checks.ts";
 
 /** The flags of `prism doctor`. */
 export interface DoctorFlags {

@@ -44,9 +44,10 @@ Examples:
 async function doctor(context: Context, flags: DoctorFlags): Promise<void> {
   refuseUrl(context, "doctor");
   const { out } = context;
-  const [{ checkAll, isPartial }, { checkConfig, judgedConfig, readConfig }] = await Promise.all([
+  const [{ checkAll, isPartial }, { checkConfig, readConfig }, { judgedConfig }] = await Promise.all([
     import("../doctor/checks.ts"),
-    import("../doctor/running-config.ts"),
+    import("../doctor/config-checks.ts"),
+    import("../../../remote/running-server.ts"),
   ]);
   const read = readConfig(() =>
     // The checks of the database and of Redis use no token.
