@@ -1,5 +1,5 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
-import type { ProjectMember } from "../../../client/api-types.gen.ts";
+import type { Answers, Project, ProjectDetail, ProjectMember } from "../../../client/api-types.gen.ts";
 import { bytesText } from "../../../core/clean-text.ts";
 import type { Leftovers } from "../../../features/access/projects/leftovers.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
@@ -9,14 +9,6 @@ import { type Call, callOf, filled, listOf, resource, tableOf } from "../../reso
 
 const ROLES = ["owner", "editor", "viewer"];
 const DEFAULT_ROLE = "viewer";
-
-export interface Project {
-  readonly id: string;
-  readonly slug: string;
-  readonly name: string;
-  readonly role: string | null;
-  readonly createdAt: string;
-}
 
 const KIND_WORDS: Readonly<Record<string, string>> = {
   apiKey: "API key",
@@ -45,12 +37,7 @@ export async function slugsOf(server: ServerClient): Promise<ReadonlyMap<string,
   return new Map(projects.map(({ id, slug }) => [id, slug]));
 }
 
-interface Stored {
-  readonly slug: string;
-  readonly storage: { readonly bytes: number; readonly limit: number | null; readonly isOwnLimit: boolean };
-}
-
-function storageText({ slug, storage: { bytes, limit, isOwnLimit } }: Stored): string {
+function storageText({ slug, storage: { bytes, limit, isOwnLimit } }: Pick<ProjectDetail, "slug" | "storage">): string {
   const most = limit === null ? "without a limit" : `of ${bytesText(limit)}${isOwnLimit ? ", a limit of its own" : ""}`;
   return `${printable(slug)} stores ${bytesText(bytes)} ${most}`;
 }
@@ -71,12 +58,7 @@ async function showStorage({ server, out, given: { id, limit } }: Call): Promise
 
 type Added = ProjectMember & Leftovers & { readonly email?: string; readonly inviteUrl?: string };
 
-interface LostRights extends ProjectMember {
-  readonly projectId: string;
-  readonly slug: string;
-  readonly rights: readonly string[];
-  readonly roleWithThem: string;
-}
+type LostRights = Answers["listLostRights"]["data"][number];
 
 interface RaiseFlags {
   readonly user?: string;
@@ -97,7 +79,7 @@ function lostTable(lost: readonly LostRights[]): string[] {
 /** Setting a role, also the same one, removes the member from the list. */
 async function raise({ server, out, given }: Call): Promise<void> {
   const { user, ...flags } = given as RaiseFlags;
-  const { data } = await callOf<{ readonly data: LostRights[] }>(server, "listLostRights", {});
+  const { data } = await callOf(server, "listLostRights", {});
   const listed = data.filter(
     (row) =>
       (user === undefined || row.userId === user || row.username === user) &&
