@@ -1,8 +1,6 @@
 import { currentCaller, runAs, SYSTEM } from "../core/caller.ts";
 import type { RightsChange } from "../core/principal.ts";
-import type { QueueName } from "../core/queues.ts";
 import { storedEvent } from "../features/rules/index.ts";
-import { announceEntry } from "../features/streams/index.ts";
 import { applyEffect, type Effect, type EffectTable } from "../store/effect.ts";
 import { alertsChanged, personChanged, policiesChanged, silencesChanged, waysChanged } from "./open-alerts.ts";
 import type { OpenFeatures } from "./open-features.ts";
@@ -25,33 +23,19 @@ export function applyEffects(base: Base, core: Core, services: Services, feature
 
 /** The change in memory for each type of effect: the only way from a commit to memory. */
 function effectTable({ bus }: Base, core: Core, services: Services): Partial<EffectTable> {
-  const { schedules, delivery, pages, alerting, ntfy } = services;
-  const { reads, projects } = core.access;
-  const { storage } = projects;
-  const { runner, workerLeases } = core.jobs;
-  const { announcer, backlog, throttle, rules, receiverRules, absences, alertLink } = core.pipeline;
-  const { hub } = core.live;
+  const { pages, alerting } = services;
+  const { storage } = core.access.projects;
+  const { announcer, backlog, rules, absences } = core.pipeline;
   return {
     "events-appended"({ events }) {
       backlog.appended();
       announcer.events(events.map(storedEvent));
     },
-    "events-removed": ({ projectId, events }) => storage.removed(projectId, events),
-    "texts-changed": ({ projectIds }) => storage.textsChanged(projectIds),
     "alerts-changed"({ alerts: rows = [] }) {
       storage.textsChanged(rows.map(({ projectId }) => projectId));
       alertsChanged(alerting, rows);
     },
-    "integrations-changed": (change) => alerting.integrations.changed(change),
-    "receivers-changed"(change) {
-      alerting.receivers.changed(change);
-      receiverRules.changed(change);
-    },
     "silences-changed": ({ silences }) => silencesChanged(alerting, silences),
-    "ntfy-topics-changed": (change) => ntfy.topicsChanged(change),
-    "ntfy-access-changed": (change) => ntfy.accessChanged(change),
-    "ntfy-scheduled": ({ id, dueAt }) => ntfy.publisher.scheduled(id, dueAt),
-    "status-pages-changed": (change) => alerting.statusPages.changed(change),
     "incidents-changed"(effect) {
       storage.textsChanged(effect.incidents.map(({ projectId }) => projectId));
       alerting.incidents.changed(effect);
@@ -69,34 +53,11 @@ function effectTable({ bus }: Base, core: Core, services: Services): Partial<Eff
         personChanged(alerting, core, change.userId);
       }
     },
-    "answers-changed": ({ of, userId }) => (of === "tasks" ? reads.tasks : reads.profiles).changed(userId),
     "rules-changed"({ ruleIds }) {
       for (const id of ruleIds) rules.changed(id);
       alerting.alerts.rulesChanged(ruleIds);
     },
-    "absences-fired": ({ keys, at }) => absences.fired(keys, at),
-    "signals-taken": ({ signals }) => alertLink.taken(signals),
-    "jobs-added": ({ jobs }) => runner.enqueued(jobs),
-    "jobs-removed": ({ queue, count }) => runner.removed(queue, count),
-    "jobs-died"({ jobs }) {
-      for (const job of jobs) runner.died(job);
-    },
-    "queue-changed"({ queue, isPaused }) {
-      if (isPaused) runner.pause(queue as QueueName);
-      else runner.resume(queue as QueueName);
-    },
-    "worker-leased": (lease) => workerLeases.leased(lease),
-    "schedules-changed": () => schedules.changed(),
-    entry: (entry) => announceEntry(hub, entry),
-    notified: ({ notified }) => announcer.notifications(notified),
-    "storm-closed": ({ ruleId, key }) => throttle.closed(ruleId, key),
-    "delivery-outcome"({ channel, state, latencyMs }) {
-      if (latencyMs === undefined) delivery.results.count(channel, state);
-      else delivery.results.delivered(channel, latencyMs);
-    },
-    "pages-changed": (change) => pages.changed(change),
     "ways-changed": (change) => waysChanged(alerting, pages, change),
-    "turn-ended": ({ target, jobId }) => delivery.endTurn(target, jobId),
     announced: ({ event, data }) => bus.emit(event, data),
   };
 }

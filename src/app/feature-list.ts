@@ -26,6 +26,7 @@ import { heartbeats } from "../features/heartbeats/feature.ts";
 import { integrationsFeature } from "../features/integrations/feature.ts";
 import { jobsFeature } from "../features/jobs/feature.ts";
 import { workersFeature } from "../features/jobs/workers/feature.ts";
+import { mailInFeature } from "../features/mail-in/feature.ts";
 import { messagesFeature } from "../features/messages/feature.ts";
 import { notificationsFeature } from "../features/notifications/feature.ts";
 import { ntfyFeature } from "../features/ntfy/feature.ts";
@@ -45,7 +46,7 @@ import { tasksFeature } from "../features/tasks/feature.ts";
 import { timeFeature } from "../features/timers/feature.ts";
 import type { OpenableFeature } from "../module/feature.ts";
 
-/** The features that declare themselves, in any order. */
+/** The features, in the order in which they open and start; those that one needs come before it. */
 export const FEATURES: readonly OpenableFeature[] = [
   operatorFeature,
   projectsFeature,
@@ -71,13 +72,14 @@ export const FEATURES: readonly OpenableFeature[] = [
   eventsFeature,
   explainFeature,
   gotifyFeature,
-  heartbeats,
   integrationsFeature,
   jobsFeature,
   workersFeature,
+  mailInFeature,
   messagesFeature,
   notificationsFeature,
   ntfyFeature,
+  heartbeats,
   onCallFeature,
   overviewFeature,
   modulesFeature,

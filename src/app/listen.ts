@@ -54,8 +54,7 @@ export async function startWork({ base, core, services, features, upkeep }: Part
   startAlerts(services.alerting);
   services.pages.start();
   await services.schedules.start();
-  features.start();
-  await services.ntfy.start();
+  await features.start();
   services.modules.moduleWatch.start();
   await upkeep.watch.start();
   base.bus.emit("system:ready");
@@ -74,9 +73,9 @@ async function openPort({ base: { config, store }, http: { listener } }: Parts):
 }
 
 /** @throws ConfigRefused */
-async function openMailPort({ base: { store }, http: { listener }, services: { mailIn } }: Parts): Promise<void> {
+async function openMailPort({ base: { store }, http: { listener }, features }: Parts): Promise<void> {
   try {
-    await mailIn.start();
+    await features.offers.mailIn.start();
   } catch (error) {
     listener.close();
     void store.close();
@@ -95,13 +94,13 @@ function openControl({ base: { config, log }, http: { listener } }: Parts): void
 }
 
 /** Applies reloadable settings and a renewed certificate. */
-export function reload({ base, core, http: { listener }, services, upkeep }: Parts, config: Config): void {
+export function reload({ base, core, http: { listener }, services, features, upkeep }: Parts, config: Config): void {
   const tls = tlsFilesOf(config);
   if (tls && listener.isTls && listener.renewCertificate(tls)) noteCertificate(listener.certificate, base.log);
   base.settings.reload(config);
   upkeep.emergencyWatch.start();
   upkeep.watch.reload();
-  services.mailIn.reload();
+  features.offers.mailIn.reload();
   services.alerting.receiverPresets.reload();
   services.alerting.receivers.presetsChanged();
   core.jobs.runner.reload();

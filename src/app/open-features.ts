@@ -2,6 +2,7 @@ import type { ChangedSettings } from "../config/changes.ts";
 import { serverWarnings } from "../config/checks.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import { ownOrigins, publicUrlOf } from "../config/public-url.ts";
+import { within } from "../core/promises.ts";
 import { passwordOwner } from "../features/access/index.ts";
 import { type AlertView, policiesWithChannel, policiesWithSchedule, type Withheld } from "../features/alerts/index.ts";
 import { channelsOfImport, type ManageContext } from "../features/channels/index.ts";
@@ -78,13 +79,13 @@ export class OpenFeatures {
     }));
   }
 
-  start(): void {
-    for (const each of this.#open) each.start?.(this.#context);
+  async start(): Promise<void> {
+    for (const each of this.#open) await each.start?.(this.#context);
   }
 
-  /** The last one first. */
-  async stop(): Promise<void> {
-    for (const each of this.#open.toReversed()) await each.stop?.(this.#context);
+  /** The last one first. @param leftMs what remains of the time to stop */
+  async stop(leftMs: () => number): Promise<void> {
+    for (const each of this.#open.toReversed()) if (each.stop) await within(leftMs(), each.stop(this.#context));
   }
 
   /** All that is open: the types say what a feature may use of it. */
@@ -99,7 +100,7 @@ declare module "../module/feature.ts" {
       Omit<Live, "hub" | "connections" | "presence">,
       JobServices,
       Omit<Pipeline, "events" | "metrics">,
-      Omit<Services, "alerting" | "idempotency" | "features" | "onCall" | "delivery">,
+      Omit<Services, "alerting" | "idempotency" | "features" | "onCall">,
       Omit<AlertServices, "clock" | "warnings">,
       Pick<Upkeep, "auditHead" | "watch">,
       Pick<ModulesServices, "loaded" | "consumers"> {
@@ -133,7 +134,7 @@ function offered(
   services: Services,
   upkeep: Upkeep,
   reloadSettings: Offers["reloadSettings"],
-): Omit<Offers, "heartbeats"> {
+): Omit<Offers, "drills" | "heartbeats" | "mailIn" | "ntfy"> {
   const { settings, config, storage, store, clockTrust, configuration } = base;
   const { access, live, jobs, pipeline } = core;
   const { accounts, projects, users } = access;
@@ -172,10 +173,10 @@ export function openFeatures(
   const { database: db, reader, committer, store, clock, startedAt, log, metrics, config, settings } = base;
   const { audit, storage, box, listening, bus: events } = base;
   const { hub, connections, presence } = core.live;
-  const { kernel, router, listener, bodies, work } = http;
+  const { kernel, router, listener, bodies, work, forwards } = http;
   const featureCore: FeatureCore = {
     ...{ db, reader, committer, store, clock, startedAt, log, metrics, config, settings, audit, storage, box, events },
-    ...{ hub, connections, presence, kernel, router, listener, bodies, work },
+    ...{ hub, connections, presence, kernel, router, listener, bodies, work, forwards },
     idempotency: services.idempotency,
     auditKey: store.auditKey,
     publicUrl: () => publicUrlOf(settings.current, listening.port),

@@ -1,18 +1,14 @@
-import { passwordOwner } from "../features/access/index.ts";
 import { openServiceChannels, type ServiceChannels } from "../features/channels/index.ts";
 import {
   type Circuits,
   type DeliveryMemory,
   type DeliveryServices,
-  enqueueMail,
-  mailBounces,
   openDelivery,
+  type PagePeople,
   type PageSender,
+  type WaysOfPeople,
 } from "../features/delivery/index.ts";
-import { Drills } from "../features/drill/index.ts";
-import { MailListener } from "../features/mail-in/index.ts";
 import { handleStorms, Notifier } from "../features/notifications/index.ts";
-import { Ntfy } from "../features/ntfy/index.ts";
 import { ON_CALL_CHANGED, type OnCallPort, onCall } from "../features/oncall/index.ts";
 import { type ModulesServices, openModules } from "../features/plugins/index.ts";
 import { Preparing } from "../features/receivers/index.ts";
@@ -50,11 +46,10 @@ export interface Services {
   readonly idempotency: Idempotency;
   readonly onCall: OnCallPort;
   readonly alerting: AlertServices;
-  readonly drills: Drills;
-  readonly mailIn: MailListener;
+  readonly pagePeople: PagePeople;
+  readonly waysOf: WaysOfPeople;
   /** Reads what receivers are sent. */
   readonly preparing: Preparing;
-  readonly ntfy: Ntfy;
   readonly modules: ModulesServices;
   /** The built-in features, once they are registered. */
   readonly features: Feature[];
@@ -81,42 +76,11 @@ export function openServices(base: Base, core: Core, http: Http): Services {
     alerting,
     idempotency: new Idempotency(base.reader, base.clock, base.store.auditKey),
     onCall: (db, scheduleId, at) => onCall(core.access.users, db, scheduleId, at),
-    drills: openDrills(base, core, notifying, channels),
-    mailIn: openMailIn(base, alerting, channels.pages, {
-      work: http.work,
-      preparing,
-      storage: core.access.projects.storage,
-    }),
+    pagePeople: channels.pagePeople,
+    waysOf: channels.waysOf,
     modules: openModuleFolder(base, core, http, notifying, serviceChannels, features),
-    ntfy: openNtfy(base, core, notifying.realtime),
     features,
   };
-}
-
-function openDrills(
-  { database: db, clock, log, audit, settings }: Base,
-  { access: { users } }: Core,
-  { notify }: Notifying,
-  { pages, pagePeople, waysOf }: DeliveryServices,
-): Drills {
-  const parts = { db, clock, log: log.namespace("drill"), audit, notify, users, pages, pagePeople, waysOf };
-  return new Drills({ ...parts, settings: () => settings.current });
-}
-
-function openMailIn(
-  { database: db, clock, metrics, log, settings, storage }: Base,
-  alerting: AlertServices,
-  pages: PageSender,
-  reading: Pick<ConstructorParameters<typeof MailListener>[0], "work" | "preparing" | "storage">,
-): MailListener {
-  const { alerts, incidents, receivers } = alerting;
-  const config = () => settings.current;
-  return new MailListener({
-    ...{ db, clock, metrics, settings, config, alerts, incidents, receivers, ...reading },
-    log: log.namespace("mail-in"),
-    bounces: mailBounces(pages, config),
-    requireSpace: () => storage.requireSpace(),
-  });
 }
 
 function openNotifying(base: Base, core: Core): Notifying {
@@ -166,17 +130,6 @@ function openNotifying(base: Base, core: Core): Notifying {
   });
   const time = new TimeService({ reader, clock, timezone: config.timezone });
   return { time, schedules, notify, timer, pendingTimers: pending, realtime };
-}
-
-function openNtfy(base: Base, { access, live, jobs: { jobs } }: Core, realtime: RealtimeService): Ntfy {
-  const { accounts, projects, principals } = access;
-  const { hub, connections } = live;
-  return new Ntfy({
-    ...{ ...base, db: base.database, hub, connections, projects, principals, realtime },
-    passwordOwner: (login, password, ip) => passwordOwner(accounts, login, password, ip),
-    requireSpace: () => base.storage.requireSpace(),
-    enqueueMail: (mail, trx) => enqueueMail({ box: base.box, clock: base.clock, jobs }, mail, trx),
-  });
 }
 
 function openSchedules({ config, database, reader, clock, log, settings }: Base, core: Core): Schedules {

@@ -4,7 +4,8 @@ import { rotatePusherSecret } from "../features/pusher/index.ts";
 import { type Route, route, undescribed } from "../http/route.ts";
 import { integer, object, text, uuid } from "../http/shapes.ts";
 import { type Context, type Feature, type FeatureCore, feature } from "../module/feature.ts";
-import { reseal } from "./sealed-columns.ts";
+import { reseal } from "../store/sealed-column.ts";
+import { SEALED_COLUMNS } from "./sealed-columns.ts";
 
 const PATH = "/api/v1/operator";
 /** On the control socket only. */
@@ -46,7 +47,7 @@ function encryptionRoute({ db: database, audit, box }: FeatureCore): Route {
     body: Rotation,
     handle(_exchange, { body: { keyId } }) {
       if (keyId !== undefined && keyId !== box.keyId.toString("hex")) throw otherKey();
-      return reseal({ database, audit, box });
+      return reseal({ database, audit, box }, SEALED_COLUMNS);
     },
   });
 }

@@ -6,12 +6,10 @@ import { liveSockets } from "../features/streams/index.ts";
 import type { Feature, FeatureServer } from "../module/feature.ts";
 import type { CoreServices } from "../module/module-api.ts";
 import type { Parts } from "./parts.ts";
-import { registerSystemMetrics, registerUpkeepMetrics } from "./system-metrics.ts";
 
 /** Registers the features with their jobs, metrics and sockets, before the server answers. */
 export async function registerFeatures(parts: Parts): Promise<void> {
   handleOwnJobs(parts);
-  registerMetrics(parts);
   const { features } = parts.services;
   // In the order of their names, which is that of their routes in the router and the API description.
   features.push(...parts.features.withRoutes.sort((a, b) => (a.name < b.name ? -1 : 1)));
@@ -61,16 +59,6 @@ function handleOwnJobs({ base, core, services }: Parts): void {
   const { backlog, rules, channels } = core.pipeline;
   handleEventJobs(db, runner, backlog);
   handleRecipients(runner, { db, clock, audit, jobs, rules, channels, notify: services.notify });
-}
-
-function registerMetrics({ base, core, http, services }: Parts): void {
-  const { config, metrics, startedAt, storage, store } = base;
-  const { principals, projects, reads } = core.access;
-  const { backlog, events: pipeline } = core.pipeline;
-  const { connections } = core.live;
-  const { consumers } = services.modules;
-  registerSystemMetrics({ metrics, startedAt, store, connections, principals, reads, backlog, pipeline, consumers });
-  registerUpkeepMetrics({ metrics, config, storage, store, http, stored: projects.storage });
 }
 
 function mountSockets(parts: Parts): void {

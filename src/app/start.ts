@@ -142,7 +142,6 @@ async function openParts(options: BaseOptions): Promise<Parts> {
   const parts: Parts = { base, core, http, services, features, upkeep };
   applyEffects(base, core, services, features);
   await features.load(!base.readsOnly);
-  services.ntfy.load();
   await registerFeatures(parts);
   loadAlerts(services.alerting, base);
   services.pages.load(base.reader);

@@ -35,7 +35,7 @@ export async function stop({ base, core, http, services, features, upkeep }: Par
   await Promise.all([
     within(left(), answered),
     connections.drain(Math.min(1000, left())),
-    services.mailIn.stop(left()),
+    features.offers.mailIn.stop(left()),
   ]);
   await services.preparing.stop();
   upkeep.retention.stop();
@@ -43,8 +43,7 @@ export async function stop({ base, core, http, services, features, upkeep }: Par
   await within(left(), upkeep.watch.stop());
   await within(left(), services.schedules.stop());
   await within(lastLeft(), core.pipeline.absences.stop());
-  await within(left(), features.stop());
-  await within(left(), services.ntfy.stop());
+  await features.stop(left);
   await within(left(), stopAlerts(services.alerting));
   modules.moduleWatch.stop();
   await within(lastLeft(), core.jobs.runner.stop(left()));

@@ -5,6 +5,7 @@ import type { Logger } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
 import type { BodyReader } from "../http/body.ts";
+import type { UntrustedForwards } from "../http/client-address.ts";
 import type { Idempotency } from "../http/idempotency.ts";
 import type { HttpKernel } from "../http/kernel.ts";
 import type { HttpListener } from "../http/listener.ts";
@@ -63,6 +64,8 @@ export interface FeatureCore {
   readonly router: Router;
   readonly listener: HttpListener;
   readonly bodies: BodyReader;
+  /** Peers that send X-Forwarded-For without being trusted. */
+  readonly forwards: UntrustedForwards;
   /** What requests and replays may cost on the main thread. */
   readonly work: WorkBudget;
   readonly hub: Hub;
@@ -99,7 +102,7 @@ export interface FeatureParts<N extends keyof Offers, O extends Partial<Offers>>
   /** Adds the routes. */
   register?(server: FeatureServer, context: Context<N> & O): Promise<void> | void;
   /** Begins timers and sending. */
-  start?(context: Context<N> & O): void;
+  start?(context: Context<N> & O): Promise<void> | void;
   /** Ends what {@link FeatureParts.start} began. */
   stop?(context: Context<N> & O): Promise<void>;
   /** Old rows of its tables. */

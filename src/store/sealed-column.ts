@@ -1,6 +1,6 @@
 import { type RawBuilder, sql } from "kysely";
-import { KEY_ID_BYTES } from "../core/sealed-box.ts";
-import type { ReadDb, Trx } from "./database.ts";
+import { KEY_ID_BYTES, type SealedBox, UnsealError } from "../core/sealed-box.ts";
+import type { Database, ReadDb, Trx } from "./database.ts";
 import type { Schema } from "./schema.ts";
 
 /** A column with sealed values, each with its own seal context. */
@@ -53,4 +53,79 @@ export function sealedColumn(
       return rows;
     },
   };
+}
+
+const BATCH = 200;
+
+interface Audit {
+  record(
+    entry: {
+      readonly action: "key.rotate";
+      readonly resourceType: string;
+      readonly metadata: { readonly column: string; readonly values: number };
+    },
+    options: { readonly trx: Trx },
+  ): Promise<unknown>;
+}
+
+export interface Resealed {
+  /** Values sealed again with the current key. */
+  readonly resealed: number;
+  /** Values that no configured key opens; they are unchanged. */
+  readonly unreadable: number;
+}
+
+/**
+ * Reseals values of earlier keys with the current one, in transactions of a few hundred values,
+ * each with an audit row. The key id shows what is done, so an interrupted run can be repeated.
+ */
+export async function reseal(
+  parts: { readonly database: Database; readonly audit: Audit; readonly box: SealedBox },
+  columns: readonly SealedColumn[],
+  onBatch: (resealed: number) => void = () => undefined,
+): Promise<Resealed> {
+  let resealed = 0;
+  let unreadable = 0;
+  for (const column of columns) {
+    for (let after = ""; ; ) {
+      const batch = await parts.database.write((trx) => resealBatch(parts, column, after, trx));
+      resealed += batch.resealed;
+      unreadable += batch.unreadable;
+      onBatch(resealed);
+      if (batch.last === null) break;
+      after = batch.last;
+    }
+  }
+  return { resealed, unreadable };
+}
+
+async function resealBatch(
+  { audit, box }: { readonly audit: Audit; readonly box: SealedBox },
+  column: SealedColumn,
+  after: string,
+  trx: Trx,
+): Promise<Resealed & { last: string | null }> {
+  const stale = await column.stale(trx, box.keyId, after, BATCH);
+  let resealed = 0;
+  for (const { id, place, sealed } of stale) {
+    const fresh = sealWithCurrentKey(box, place, sealed);
+    if (!fresh) continue;
+    await column.replace(trx, id, fresh);
+    resealed++;
+  }
+  if (resealed > 0) {
+    const metadata = { column: column.name, values: resealed };
+    await audit.record({ action: "key.rotate", resourceType: "encryption", metadata }, { trx });
+  }
+  const last = stale.length < BATCH ? null : (stale.at(-1)?.id ?? null);
+  return { resealed, unreadable: stale.length - resealed, last };
+}
+
+function sealWithCurrentKey(box: SealedBox, place: string, sealed: Uint8Array): Buffer | undefined {
+  try {
+    return box.seal(place, box.open(place, sealed));
+  } catch (error) {
+    if (error instanceof UnsealError) return undefined;
+    throw error;
+  }
 }

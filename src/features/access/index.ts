@@ -18,7 +18,6 @@ export { ACCOUNT_SWEEPS } from "./retention.ts";
 export { linksIdle } from "./sessions/account-links.ts";
 export { DevGate } from "./sessions/dev-token.ts";
 export { type PasswordOwner, passwordOwner } from "./sessions/login.ts";
-export { factorSealContext } from "./sessions/second-factor.ts";
 export { createSignInLink, type SignInLink } from "./sessions/sign-in.ts";
 export { type UserName, userNames } from "./users/queries.ts";
 export { UserDirectory } from "./users/user-directory.ts";

@@ -1,14 +1,17 @@
+import { sql } from "kysely";
 import * as v from "valibot";
 import { holderOf } from "../../http/access.ts";
 import { stateOf } from "../../http/negotiation.ts";
 import { route, versioned } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import { type FeatureServer, feature } from "../../module/feature.ts";
+import { sealedColumn } from "../../store/sealed-column.ts";
 import { type ButtonsContext, buttonRoutes } from "./buttons.ts";
 import * as s from "./schema.ts";
 import type { ManageContext } from "./service.ts";
 import * as service from "./service.ts";
 import type { ChannelRow } from "./store.ts";
+import { channelSealContext, refSealContext } from "./store.ts";
 import { ChannelTester } from "./tester.ts";
 
 const PATH = "/api/v1/channels";
@@ -21,6 +24,10 @@ type ChannelsOwn = ManageContext & ButtonsContext;
 /** Management of channels to chat, push and paging services, and the buttons of their messages. */
 export const channelsFeature = feature("channels", {
   needs: ["channelManagement", "incidents"],
+  sealedColumns: [
+    sealedColumn("channels", "secrets", channelSealContext),
+    sealedColumn("channel_messages", "ref", refSealContext, { where: sql`ref is not null` }),
+  ],
   register: (server, { channelManagement, incidents }) =>
     serve(server, {
       ...channelManagement,

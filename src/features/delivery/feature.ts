@@ -4,18 +4,24 @@ import { userOf } from "../../http/access.ts";
 import { Reply, type Route, route } from "../../http/route.ts";
 import { type FeatureCore, feature } from "../../module/feature.ts";
 import { addEffect, type ReadDb } from "../../store/database.ts";
+import { sealedColumn } from "../../store/sealed-column.ts";
 import { acknowledgeRoutes } from "./channels/mail/acknowledge.ts";
 import { unsubscribeRoute } from "./channels/mail/unsubscribe.ts";
 import { DeviceView, PushBody, replaceDevices } from "./channels/push/devices.ts";
 import { safeFetchOf } from "./channels/webhook/safe-fetch.ts";
 import { WebPushClient } from "./channels/webpush/channel.ts";
 import * as s from "./channels/webpush/subscriptions.ts";
+import { mailSealContext } from "./mails.ts";
 import { ChangedPreferences, FullPreferences, Preferences, preferenceWarnings } from "./preferences.ts";
 
 /** What the feature needs besides the services of every module. */
 /** How and where a user is notified: preferences, devices, and the link that ends mails. */
 export const preferencesFeature = feature("preferences", {
   needs: ["channels", "notify", "webPush", "drills", "incidents"],
+  sealedColumns: [
+    sealedColumn("push_devices", "token", (id) => `push_devices.token.${id}`),
+    sealedColumn("sealed_mails", "content", mailSealContext),
+  ],
   register(server, given) {
     const fetch = safeFetchOf(given.config);
     const context = {

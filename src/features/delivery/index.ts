@@ -21,14 +21,13 @@ export { BOUNCE_HEADER, type Bounce, type MailBounces, mailBounces } from "./cha
 export { smtpOptionsOf } from "./channels/mail/client.ts";
 export { MAIL_TEST_RESULTS, testMail } from "./channels/mail/mail-test.ts";
 export { ACKNOWLEDGE_HINT, inZone, withoutLink } from "./channels/mail/message.ts";
-export { secretSealContext } from "./channels/webhook/message.ts";
 export { OutsideHosts } from "./channels/webhook/outside-hosts.ts";
 export { SafeFetch, type SafeFetchOptions, safeFetchOf } from "./channels/webhook/safe-fetch.ts";
 export { closedWebPush, openWebPush, type WebPushSender } from "./channels/webpush/sender.ts";
 export { Channels } from "./channels.ts";
 export type { CircuitFacts, Circuits } from "./circuits.ts";
 export type { ReadEventAlerts } from "./context.ts";
-export { type DirectMail, enqueueMail, mailSealContext } from "./mails.ts";
+export { type DirectMail, enqueueMail } from "./mails.ts";
 export {
   type DeliveryMemory,
   type DeliveryServices,

@@ -2,6 +2,7 @@ import { callerOf, holderOf, userOf } from "../../http/access.ts";
 import { pageOf } from "../../http/shapes.ts";
 import { type FeatureServer, feature } from "../../module/feature.ts";
 import { DUE_EVENT } from "../oncall/index.ts";
+import { Drills } from "./drills.ts";
 import type { DrillContext } from "./requests.ts";
 import * as requests from "./requests.ts";
 import * as s from "./schema.ts";
@@ -12,9 +13,22 @@ const tag = "On-call";
 const member = { tag, access: { permission: "events:read", within: "project" } } as const;
 const own = { tag, access: { tokenScopes: ["account:own"] } } as const;
 
+declare module "../../module/feature.ts" {
+  interface Offers {
+    drills: Drills;
+  }
+}
+
 /** Test pages to people: `prism drill`. */
 export const drillFeature = feature("drill", {
-  needs: ["projects", "drills"],
+  needs: ["projects", "notify", "users", "pages", "pagePeople", "waysOf"],
+  open: ({ db, clock, log, audit, notify, users, pages, pagePeople, waysOf, settings }) => ({
+    drills: new Drills({
+      ...{ db, clock, audit, notify, users, pages, pagePeople, waysOf },
+      log: log.namespace("drill"),
+      settings: () => settings.current,
+    }),
+  }),
   register(server, { drills, projects, events }) {
     const { plan } = drills;
     events.on("system:ready", () => plan.start());

@@ -1,4 +1,3 @@
 /** The part of `drill` that other features and the wiring may use. */
-export { Drills } from "./drills.ts";
 export { DRILL_SWEEPS } from "./retention.ts";
 export { unprovenPeople, unprovenText } from "./unproven.ts";

@@ -1,17 +1,15 @@
 import { randomBytes } from "node:crypto";
-import type { Database as Sqlite } from "better-sqlite3";
 import type { Selectable } from "kysely";
-import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Principal, UserPrincipal } from "../../core/principal.ts";
 import { hashToken } from "../../core/tokens.ts";
 import { hasTokenScope } from "../../http/access.ts";
 import { type Basic, MAX_SECRET_LENGTH, readBasic } from "../../http/credentials.ts";
 import type { Exchange } from "../../http/exchange.ts";
-import type { HttpKernel } from "../../http/kernel.ts";
 import { CHECK_ROWS } from "../../http/request-work.ts";
+import type { Context } from "../../module/feature.ts";
 import type { GotifyApplicationsTable, GotifyClientsTable } from "../../store/schema.ts";
-import { KnownPasswords, type PasswordOwner, type Principals } from "../access/index.ts";
+import { KnownPasswords, type PasswordOwner } from "../access/index.ts";
 import { asGotifyError, unauthenticated } from "./errors.ts";
 
 export type ApplicationRow = Selectable<GotifyApplicationsTable>;
@@ -35,14 +33,7 @@ export interface UserVisitor {
   readonly password: PasswordOwner | null;
 }
 
-export interface AuthParts {
-  readonly reader: Sqlite;
-  readonly clock: Clock;
-  readonly kernel: HttpKernel;
-  readonly principals: Principals;
-  /** @throws INVALID_CREDENTIALS, RATE_LIMITED, … */
-  passwordOwner(login: string, password: string, ip: string): Promise<PasswordOwner>;
-}
+export type AuthParts = Context<"principals" | "passwordOwner">;
 
 const PASSWORD_MS = 3_600_000;
 const TOKEN_CHARACTERS = 14;

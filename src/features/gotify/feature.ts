@@ -9,6 +9,7 @@ import { MEDIA_HEADERS } from "../../http/headers.ts";
 import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
 import { ANSWERS_LATER, type Method, Reply, type Route, route, undescribed } from "../../http/route.ts";
 import { type Context, feature } from "../../module/feature.ts";
+import { sealedColumn } from "../../store/sealed-column.ts";
 import { DeliveryMarks } from "../notifications/index.ts";
 import * as a from "./applications.ts";
 import { GotifyAuth, type UserVisitor, type Visitor } from "./auth.ts";
@@ -46,6 +47,7 @@ const common = { tag: "Gotify", undocumented: true, response: undescribed, acces
 /** The API of Gotify: applications send messages to their owner, whose clients read them. */
 export const gotifyFeature = feature("gotify", {
   needs: ["principals", "passwordOwner", "notify", "announcer"],
+  sealedColumns: [sealedColumn("gotify_applications", "sealedToken", a.gotifySealContext, { id: "tokenHash" })],
   register(server, given) {
     const { settings } = given;
     const context = { ...given, consoleUrl: () => consoleUrlOf(settings.current) };

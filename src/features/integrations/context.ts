@@ -1,10 +1,9 @@
-import type { Clock, EpochMs } from "../../core/clock.ts";
+import type { EpochMs } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import type { HttpKernel } from "../../http/kernel.ts";
-import type { Database, InTransaction, Trx } from "../../store/database.ts";
-import type { Projects } from "../access/index.ts";
+import type { Context } from "../../module/feature.ts";
+import type { Trx } from "../../store/database.ts";
 import type { Alerts, AlertView } from "../alerts/index.ts";
-import type { Integration, Integrations } from "./integrations.ts";
+import type { Integration } from "./integrations.ts";
 
 /** Who acts on an incident: `integration:<id>`. */
 interface Actor {
@@ -12,24 +11,8 @@ interface Actor {
   readonly via: string;
 }
 
-/** What integrations do with incidents. */
-export interface IncidentActions {
-  acknowledge(id: string, actor: Actor, options?: InTransaction): Promise<unknown>;
-  unacknowledge(id: string, actor: Actor, options?: InTransaction): Promise<unknown>;
-  snooze(id: string, until: EpochMs, actor: Actor, options?: InTransaction): Promise<unknown>;
-  note(id: string, text: string, actor: Actor, options?: InTransaction): Promise<unknown>;
-}
-
 /** What the routes of both protocols need. */
-export interface ProtocolContext {
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly kernel: HttpKernel;
-  readonly projects: Projects;
-  readonly alerts: Alerts;
-  readonly incidents: IncidentActions;
-  readonly integrations: Integrations;
-}
+export type ProtocolContext = Context<"projects" | "alerts" | "incidents" | "integrations">;
 
 /** Resolves what an integration opened; nothing happens if it does not fire. */
 export async function resolveAlert(context: ProtocolContext, integration: Integration, key: string): Promise<void> {

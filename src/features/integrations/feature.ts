@@ -16,6 +16,7 @@ type IntegrationsOwn = Omit<m.ManageContext, "audit"> & ProtocolContext;
 /** Programs that send alerts in PagerDuty's and Opsgenie's protocols, and their keys. */
 export const integrationsFeature = feature("integrations", {
   needs: ["projects", "alerts", "integrations", "incidents"],
+  effects: ({ integrations }) => ({ "integrations-changed": (change) => integrations.changed(change) }),
   register(server, context) {
     serve(server, context);
     for (const each of [...pagerDutyRoutes(context), ...opsgenieRoutes(context)]) server.route(each);

@@ -1,24 +1,18 @@
-import { type Clock, toRfc3339OrNull } from "../../core/clock.ts";
+import { toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { listing, ofProjects } from "../../http/listing.ts";
 import { requireVersion } from "../../http/negotiation.ts";
-import { addEffect, type Database, type Trx } from "../../store/database.ts";
-import { owned, type Projects } from "../access/index.ts";
+import type { Context } from "../../module/feature.ts";
+import { addEffect, type Trx } from "../../store/database.ts";
+import { owned } from "../access/index.ts";
 import { checkLabels } from "../alerts/index.ts";
-import type { AuditTrail } from "../audit/index.ts";
 import { Integration, type IntegrationRow, type IntegrationView } from "./integration.ts";
-import { createIntegrationKey, type Integrations } from "./integrations.ts";
+import { createIntegrationKey } from "./integrations.ts";
 import type { CreateIntegration, ListIntegrations, UpdateIntegration } from "./schema.ts";
 
-export interface ManageContext {
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly projects: Projects;
-  readonly integrations: Integrations;
-  readonly audit: AuditTrail;
-}
+export type ManageContext = Context<"projects" | "integrations">;
 
 const integrationAccess = owned<IntegrationRow>(Integration, {
   see: "project:read",

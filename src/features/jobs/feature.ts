@@ -63,7 +63,19 @@ function requireOne({ filter, ids }: Pick<BulkRequest, "filter" | "ids">): void 
 
 /** Queues and jobs for those who operate the server. */
 export const jobsFeature = feature("jobs", {
-  needs: ["runner", "jobControl", "queueControl", "bulk", "channels"],
+  needs: ["runner", "jobControl", "queueControl", "bulk", "channels", "workerLeases"],
+  effects: ({ runner, workerLeases }) => ({
+    "jobs-added": ({ jobs }) => runner.enqueued(jobs),
+    "jobs-removed": ({ queue, count }) => runner.removed(queue, count),
+    "jobs-died"({ jobs }) {
+      for (const job of jobs) runner.died(job);
+    },
+    "queue-changed"({ queue, isPaused }) {
+      if (isPaused) runner.pause(queue as QueueName);
+      else runner.resume(queue as QueueName);
+    },
+    "worker-leased": (lease) => workerLeases.leased(lease),
+  }),
   register: serve,
 });
 

@@ -1,14 +1,12 @@
 import type { Selectable } from "kysely";
 import { redactFields, redactText } from "../../config/logger.ts";
-import { type Clock, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { parseQueueName, QUEUES, type QueueName } from "../../core/queues.ts";
-import { WORKER_CHANNELS, type WorkerChannel } from "../../core/vocabulary.ts";
-import type { LiveSettings } from "../../http/live-settings.ts";
-import type { Database } from "../../store/database.ts";
+import { WORKER_CHANNELS } from "../../core/vocabulary.ts";
+import type { Context } from "../../module/feature.ts";
 import type { JobAttemptsTable, JobsTable } from "../../store/schema.ts";
-import type { JobRunner } from "./runner/runner.ts";
 import { countJobs, type JobCount } from "./runner/waiting-counts.ts";
 
 /** Replaces text that the caller may not read. */
@@ -138,19 +136,7 @@ function masked(json: string | null): unknown {
   return JSON.parse(redactText(JSON.stringify(value)));
 }
 
-/** Channels of remote workers, and the queues of their attempts. */
-export interface WorkerChannels {
-  isForWorkers(channel: WorkerChannel): boolean;
-  queueOf(channel: WorkerChannel): QueueName;
-}
-
-export interface QueueParts {
-  readonly db: Pick<Database, "scan">;
-  readonly clock: Clock;
-  readonly runner: JobRunner;
-  readonly channels: WorkerChannels;
-  readonly settings: LiveSettings;
-}
+export type QueueParts = Context<"runner" | "channels">;
 
 /**
  * The built-in queues, those of loaded modules and of remote workers, and all others that are

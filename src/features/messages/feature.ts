@@ -3,7 +3,9 @@ import { holderOf, userOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { pageOf } from "../../http/shapes.ts";
 import { type FeatureServer, feature } from "../../module/feature.ts";
+import { sealedColumn } from "../../store/sealed-column.ts";
 import { handleDeliveries, type MessagesContext } from "./deliver.ts";
+import { contentPlace } from "./queries.ts";
 import * as s from "./schema.ts";
 import * as service from "./service.ts";
 
@@ -15,6 +17,7 @@ const PATH = "/api/v1/messages";
 /** Delayed messages from one user to another. */
 export const messagesFeature = feature("messages", {
   needs: ["runner", "jobControl", "jobs", "users", "realtime"],
+  sealedColumns: [sealedColumn("messages", "content", contentPlace)],
   register: serve,
 });
 

@@ -1,3 +1,3 @@
 /** The part of `messages` that other features may use. */
 
-export { contentPlace, MESSAGE_SWEEPS, type MessageRow, mayUseMessages, messageView } from "./queries.ts";
+export { MESSAGE_SWEEPS, type MessageRow, mayUseMessages, messageView } from "./queries.ts";

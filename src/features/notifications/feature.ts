@@ -21,7 +21,8 @@ const ofAnyone = { tag, access: { tokenScopes: ["notifications:own", "notificati
 
 /** Notifications of people: sending, listing, and what recipients do with them. */
 export const notificationsFeature = feature("notifications", {
-  needs: ["scheduledRoutes", "channels", "users", "sounds", "realtime", "notify"],
+  needs: ["scheduledRoutes", "channels", "users", "sounds", "realtime", "notify", "announcer"],
+  effects: ({ announcer }) => ({ notified: ({ notified }) => announcer.notifications(notified) }),
   register: serve,
 });
 

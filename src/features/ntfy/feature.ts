@@ -1,15 +1,39 @@
 import type { TemplatedApp } from "uWebSockets.js";
 import type { Entrance } from "../../http/faces.ts";
 import { feature } from "../../module/feature.ts";
+import { enqueueMail } from "../delivery/index.ts";
 import { accessRoutes } from "./access-routes.ts";
 import { NtfyApi } from "./api.ts";
 import { countVisitor, type NtfyContext, PREFIX, requestOf, subscriberParts } from "./context.ts";
 import { errorBodyOf } from "./errors.ts";
+import { Ntfy } from "./service.ts";
 import { type SocketParts, serveSockets } from "./subscribe/sockets.ts";
 import { topicRoutes } from "./topic-routes.ts";
+
+declare module "../../module/feature.ts" {
+  interface Offers {
+    ntfy: Ntfy;
+  }
+}
+
 /** The API of ntfy (docs/ntfy.md), and the topics in Prism's own. */
 export const ntfyFeature = feature("ntfy", {
-  needs: ["ntfy", "projects", "principals", "users"],
+  needs: ["projects", "principals", "users", "realtime", "passwordOwner", "jobs"],
+  open: (context) => ({
+    ntfy: new Ntfy({
+      ...context,
+      requireSpace: () => context.storage.requireSpace(),
+      enqueueMail: (mail, trx) => enqueueMail(context, mail, trx),
+    }),
+  }),
+  start: ({ ntfy }) => ntfy.start(),
+  stop: ({ ntfy }) => ntfy.stop(),
+  effects: ({ ntfy }) => ({
+    "ntfy-topics-changed": (change) => ntfy.topicsChanged(change),
+    "ntfy-access-changed": (change) => ntfy.accessChanged(change),
+    "ntfy-scheduled": ({ id, dueAt }) => ntfy.publisher.scheduled(id, dueAt),
+  }),
+  load: ({ ntfy }) => ntfy.load(),
   register(server, context) {
     const { kernel, listener, ntfy } = context;
     kernel.addDialect({

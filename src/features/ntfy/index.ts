@@ -1,4 +1,3 @@
 /** The part of `ntfy` that other features may use. */
 
 export { attachmentSweep, NTFY_SWEEPS } from "./retention.ts";
-export { Ntfy } from "./service.ts";

@@ -1,19 +1,9 @@
 import { join } from "node:path";
-import type { Database as Sqlite } from "better-sqlite3";
-import type { Config } from "../../config/load.ts";
-import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import type { Logger } from "../../core/log.ts";
-import type { Metrics } from "../../core/metrics.ts";
-import type { LiveSettings } from "../../http/live-settings.ts";
 import { RateLimiter } from "../../http/rate-limiter.ts";
-import type { Connections } from "../../live/connections.ts";
-import type { Hub } from "../../live/hub.ts";
-import type { Database, Trx } from "../../store/database.ts";
-import type { PasswordOwner, Principals, Projects } from "../access/index.ts";
-import type { AuditTrail } from "../audit/index.ts";
+import type { Context } from "../../module/feature.ts";
+import type { Trx } from "../../store/database.ts";
 import { acknowledgeLink, type DirectMail } from "../delivery/index.ts";
-import type { RealtimeService } from "../streams/index.ts";
 import type { AccessChange } from "./access.ts";
 import { ATTACHMENTS_DIR, Attachments } from "./attachments.ts";
 import { NtfyAuth } from "./auth.ts";
@@ -25,25 +15,11 @@ import { type Topic, type TopicRow, Topics } from "./topics.ts";
 
 const FLUSH_EVERY_MS = 60_000;
 
-export interface NtfyParts {
-  readonly config: Config;
-  readonly settings: LiveSettings;
-  readonly db: Database;
-  readonly reader: Sqlite;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly metrics: Metrics;
-  readonly audit: AuditTrail;
-  readonly hub: Hub;
-  readonly connections: Connections;
-  readonly projects: Projects;
-  readonly principals: Principals;
-  readonly realtime: RealtimeService;
-  readonly passwordOwner: (login: string, password: string, ip: string) => Promise<PasswordOwner>;
+export type NtfyParts = Context<"projects" | "principals" | "realtime" | "passwordOwner"> & {
   /** @throws STORAGE_FULL while the disk has too little space. */
   requireSpace(): void;
   enqueueMail(mail: DirectMail, trx: Trx): Promise<void>;
-}
+};
 
 /** Topics, messages, callers and subscribers of ntfy. */
 export class Ntfy {

@@ -1,12 +1,15 @@
+import { sql } from "kysely";
 import * as v from "valibot";
 import { PrismError } from "../../core/errors.ts";
 import { holderOf } from "../../http/access.ts";
 import { versioned } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import { type FeatureServer, feature } from "../../module/feature.ts";
+import { sealedColumn } from "../../store/sealed-column.ts";
 import { receiverRoutes } from "./door.ts";
 import * as m from "./manage.ts";
 import { Receiver } from "./receiver.ts";
+import { receiverSealContext } from "./receivers.ts";
 import * as s from "./schema.ts";
 import * as t from "./try-requests.ts";
 
@@ -14,7 +17,29 @@ const PATH = "/api/v1/receivers";
 
 /** URLs at which other programs deliver requests, and their log. */
 export const receiversFeature = feature("receivers", {
-  needs: ["alerts", "incidents", "receivers", "receiverPresets", "projects", "preparing", "mailIn", "outside"],
+  needs: [
+    "alerts",
+    "incidents",
+    "receivers",
+    "receiverPresets",
+    "projects",
+    "preparing",
+    "mailIn",
+    "outside",
+    "receiverRules",
+  ],
+  effects: ({ receivers, receiverRules }) => ({
+    "receivers-changed"(change) {
+      receivers.changed(change);
+      receiverRules.changed(change);
+    },
+  }),
+  sealedColumns: [
+    sealedColumn("receivers", "secret", (id) => receiverSealContext("secret", id), { where: sql`secret is not null` }),
+    sealedColumn("receivers", "previousSecret", (id) => receiverSealContext("previousSecret", id), {
+      where: sql`previousSecret is not null`,
+    }),
+  ],
   register(server, given) {
     const { receiverPresets: presets, projects, mailIn } = given;
     const outside = given.outside();

@@ -2,5 +2,5 @@
 export { acceptMail, type MailContext, mailReceiver } from "./mail.ts";
 export { Preparing } from "./preparing.ts";
 export { Presets } from "./presets.ts";
-export { Receivers, receiverSealContext } from "./receivers.ts";
+export { Receivers } from "./receivers.ts";
 export { RECEIVER_SWEEPS } from "./retention.ts";

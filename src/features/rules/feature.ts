@@ -27,7 +27,12 @@ const WRITE_ERRORS = [
 
 /** The rules that decide who is notified of an event. */
 export const rulesFeature = feature("rules", {
-  needs: ["rules", "channels", "projects", "users", "sounds", "trialEvent"],
+  needs: ["rules", "channels", "projects", "users", "sounds", "trialEvent", "absences", "alertLink", "throttle"],
+  effects: ({ absences, alertLink, throttle }) => ({
+    "absences-fired": ({ keys, at }) => absences.fired(keys, at),
+    "signals-taken": ({ signals }) => alertLink.taken(signals),
+    "storm-closed": ({ ruleId, key }) => throttle.closed(ruleId, key),
+  }),
   register: serve,
 });
 

@@ -146,6 +146,7 @@ const ACTION = ["RECIPIENT_NOT_FOUND", "SOUND_NOT_FOUND", "NOT_CONFIGURED"] as c
 /** What recurs. */
 export const schedulesFeature = feature("schedules", {
   needs: ["schedules"],
+  effects: ({ schedules }) => ({ "schedules-changed": () => schedules.changed() }),
   register: serve,
 });
 

@@ -13,6 +13,7 @@ import { type JobCount, recentJobCounts } from "../jobs/index.ts";
 import { API_PAGES, CLIENT_SCRIPT, imageHandler, jsonPage, MANUAL_STYLE, manualHandler, searchReply } from "./docs.ts";
 import { INDEX } from "./manual.ts";
 import { Health, probeReply, type StatusParts, systemStatus } from "./status.ts";
+import { registerSystemMetrics } from "./system-metrics.ts";
 import { SystemNotices } from "./system-notices.ts";
 
 const tag = "Operations";
@@ -36,7 +37,13 @@ export const operationsFeature = feature("operations", {
     "ownWarnings",
     "auditHead",
     "realtime",
+    "principals",
+    "reads",
   ],
+  open: (context) => {
+    registerSystemMetrics(context);
+    return {};
+  },
   register(server, context) {
     const probes = new Health(context);
     serveHealth(server, context, probes);

@@ -7,9 +7,10 @@ import { RateLimiter } from "../../http/rate-limiter.ts";
 import { versioned } from "../../http/route.ts";
 import { object, pageOf } from "../../http/shapes.ts";
 import { type FeatureServer, feature } from "../../module/feature.ts";
+import { sealedColumn } from "../../store/sealed-column.ts";
 import { countOf, newestFirst } from "../../store/sqlite/list-queries.ts";
 import { silenceAt } from "../alerts/index.ts";
-import { handleMails } from "./mails.ts";
+import { addressSealContext, handleMails } from "./mails.ts";
 import { getStatusPage, listSubscribers, type ManageContext, putStatusPage } from "./manage.ts";
 import { createNotice, deleteNotice, noticeView, updateNotice } from "./notices.ts";
 import { publicRoutes } from "./public-routes.ts";
@@ -26,6 +27,8 @@ const MAX_SUBSCRIPTION_BUCKETS = 50_000;
 
 export const statusPageFeature = feature("statuspage", {
   needs: ["projects", "statusPages", "silences", "jobs", "runner"],
+  effects: ({ statusPages }) => ({ "status-pages-changed": (change) => statusPages.changed(change) }),
+  sealedColumns: [sealedColumn("status_subscribers", "address", addressSealContext)],
   register(server, given) {
     const { db, clock, box, settings, jobs, runner, statusPages: pages, silences } = given;
     const mails = { db, clock, box, jobs, runner, pages, config: () => settings.current };

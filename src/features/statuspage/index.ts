@@ -1,4 +1,3 @@
 /** The part of `statuspage` that the wiring may use. */
-export { addressSealContext } from "./mails.ts";
 export { StatusPages } from "./pages.ts";
 export { statusSweeps } from "./table.ts";

@@ -21,6 +21,7 @@ import {
 import { parseFrom } from "../../live/subscription.ts";
 import { type Context, type FeatureServer, feature } from "../../module/feature.ts";
 import { requireTicketFor } from "./realtime-access.ts";
+import { announceEntry } from "./realtime-service.ts";
 
 type RealtimeContext = Context<"realtimeAccess" | "projects" | "tickets" | "realtime">;
 
@@ -174,6 +175,7 @@ function ownStreamRoute(context: RealtimeContext, parts: EventStreamParts): Rout
 /** Live streams over HTTP (docs/realtime.md); WebSocket protocols are in src/live. */
 export const realtimeFeature = feature("realtime", {
   needs: ["realtimeAccess", "projects", "tickets", "realtime"],
+  effects: ({ hub }) => ({ entry: (entry) => announceEntry(hub, entry) }),
   register: serve,
 });
 

@@ -1,12 +1,13 @@
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import test, { type TestContext } from "node:test";
-import { reseal, SEALED_COLUMNS } from "../../../src/app/sealed-columns.ts";
+import { SEALED_COLUMNS } from "../../../src/app/sealed-columns.ts";
 import { SealedBox } from "../../../src/core/sealed-box.ts";
 import { AuditService } from "../../../src/features/audit/audit-log.ts";
 import { NoAnswer, RefusedNow, TargetGone } from "../../../src/features/delivery/channel.ts";
 import { asPrevious, signingKeys } from "../../../src/features/delivery/channels/webhook/message.ts";
 import { RetryLater } from "../../../src/features/jobs/runner/job.ts";
+import { reseal } from "../../../src/store/sealed-column.ts";
 import { TEST_KEY } from "../../helpers/store.ts";
 import { send as sendBy } from "./support/push-world.ts";
 import { reset, silence, slowBody, status, WebPeer } from "./support/web-peer.ts";
@@ -206,7 +207,7 @@ test("12.8 a rotation of the encryption key encrypts both secrets of a webhook a
   const audit = new AuditService(database, world.clock);
   const columns = SEALED_COLUMNS.filter(({ name }) => name.startsWith("webhooks."));
   const box = new SealedBox([key, TEST_KEY]);
-  assert.deepEqual(await reseal({ database, audit, box }, undefined, columns), { resealed: 2, unreadable: 0 });
+  assert.deepEqual(await reseal({ database, audit, box }, columns), { resealed: 2, unreadable: 0 });
   const row = { ...(await world.row(hook.id)), previousSecretUntil: 1 };
   assert.deepEqual(signingKeys(new SealedBox([key]), row, 0), [hook.key, hook.key]);
   const error = await thrownBy(send());

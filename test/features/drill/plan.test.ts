@@ -70,7 +70,7 @@ async function planned(world: DrillWorld, { inDays = 3 } = {}): Promise<number> 
 
 async function goTo({ clock, prism }: DrillWorld, at: number): Promise<void> {
   clock.advance(at - clock.now());
-  await prism.parts.services.drills.plan.check();
+  await prism.parts.features.offers.drills.plan.check();
 }
 
 const drills = ({ prism }: DrillWorld): number =>
@@ -104,7 +104,7 @@ test("who is on call later than in 7 days has none yet", async (t) => {
   const { prism, clock } = world;
   const schedule = await makeSchedule(world);
   await makeShift(world, schedule, { start: local(clock.now() + 20 * DAY), durationMs: DAY, turns: [["ada"]] });
-  await prism.parts.services.drills.plan.changed();
+  await prism.parts.features.offers.drills.plan.changed();
   assert.deepEqual(rowsOf(prism, "select * from drill_people"), []);
 });
 
@@ -143,7 +143,7 @@ test("a drill that no server could start waits for the hour of the next day", as
   const at = await planned(world);
   await goTo(world, at - HOUR);
   await prism.restart(() => clock.advance(15 * HOUR));
-  await prism.parts.services.drills.plan.check();
+  await prism.parts.features.offers.drills.plan.check();
   await eventually("it is planned again", async () => (await nextAt(world)) === at + DAY);
   assert.equal(drills(world), 0, "not at three in the morning");
   await goTo(world, at + DAY);
@@ -160,7 +160,7 @@ test("a restart in a drill neither repeats nor loses it", async (t) => {
   assert.equal(drills(world), 1);
   await prism.restart();
   await eventually("the mail arrives", () => mail.accepted.length === 1);
-  await prism.parts.services.drills.plan.check();
+  await prism.parts.features.offers.drills.plan.check();
   assert.equal(drills(world), 1);
   assert.equal(mail.accepted.length, 1);
 });
@@ -181,7 +181,7 @@ test("who takes no part, and a server with drill.enabled false, have none", asyn
   const other = await drillWorld(t, { "drill.enabled": "false" });
   const schedule = await makeSchedule(other);
   await makeShift(other, schedule, { start: local(other.clock.now() + DAY), durationMs: DAY, turns: [["ada"]] });
-  await other.prism.parts.services.drills.plan.changed();
+  await other.prism.parts.features.offers.drills.plan.changed();
   assert.deepEqual(rowsOf(other.prism, "select * from drill_people"), []);
 });
 

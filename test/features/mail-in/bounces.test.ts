@@ -76,7 +76,7 @@ function report(original: string, action = "failed"): string {
 
 /** @returns the server's reply, also of a refusal */
 async function send({ prism }: IncidentWorld, raw: string, from = "", to = RETURN_PATH): Promise<string> {
-  const { port } = prism.parts.services.mailIn;
+  const { port } = prism.parts.features.offers.mailIn;
   const transport = createTransport({ host: "127.0.0.1", port, ignoreTLS: true });
   try {
     return ((await transport.sendMail({ raw, envelope: { from, to } })) as { response: string }).response;

@@ -190,7 +190,7 @@ test("STARTTLS with the configured certificate; without one it is not offered, a
 
 test("without mailIn.port nothing listens; a taken port refuses the start", async (t) => {
   const off = await startPrism(t);
-  assert.equal(off.parts.services.mailIn.port, 0);
+  assert.equal(off.parts.features.offers.mailIn.port, 0);
   const { body } = await off.post("/api/v1/receivers", { name: "Mail", preset: "mail" });
   assert.equal(body["mailAddress"], null);
   const taken = createServer();

@@ -22,7 +22,7 @@ export class MailInTest extends ReceiverTest {
   }
 
   get port(): number {
-    return this.prism.parts.services.mailIn.port;
+    return this.prism.parts.features.offers.mailIn.port;
   }
 
   async receiver(body: Record<string, unknown> = {}): Promise<MailReceiver> {

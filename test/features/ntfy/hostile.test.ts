@@ -127,10 +127,10 @@ test(`${REQUESTS} hostile requests: each is answered below 500, nothing is left,
     );
   }
   t.diagnostic(JSON.stringify(Object.fromEntries([...statuses].sort())));
-  const { http, services } = ntfy.prism.parts;
+  const { http, features } = ntfy.prism.parts;
   await eventually(
     "nothing is left",
-    () => http.kernel.requests.count === 0 && http.bodies.bufferedBytes === 0 && services.ntfy.open.size === 0,
+    () => http.kernel.requests.count === 0 && http.bodies.bufferedBytes === 0 && features.offers.ntfy.open.size === 0,
   );
   const { body } = await ntfy.publish("after", "still here");
   assert.deepEqual(
@@ -153,10 +153,10 @@ test("bodies that end early and sockets that send garbage leave nothing", async 
   const follower = await ntfy.socket(t, "/t/ws").opened();
   follower.socket.send("x".repeat(65));
   await eventually("more than 64 bytes end the socket", () => follower.closed);
-  const { http, services } = ntfy.prism.parts;
+  const { http, features } = ntfy.prism.parts;
   await eventually(
     "nothing is left",
-    () => http.kernel.requests.count === 0 && http.bodies.bufferedBytes === 0 && services.ntfy.open.size === 0,
+    () => http.kernel.requests.count === 0 && http.bodies.bufferedBytes === 0 && features.offers.ntfy.open.size === 0,
   );
   assert.deepEqual(await ntfy.poll("t"), []);
 });

@@ -143,7 +143,7 @@ test("a topic that a publish made expires after 30 days without messages and sub
   await days(20);
   await ntfy.publish("used", "m", {}, { auth });
   await ntfy.publish("waits", "m", { In: "2d" }, { auth });
-  await prism.parts.services.ntfy.storeUses();
+  await prism.parts.features.offers.ntfy.storeUses();
   await days(20);
   assert.deepEqual(await names(), ["followed", "made", "used", "waits"]);
   assert.equal((await ntfy.publish("unused", "m", {}, { auth })).status, 200, "it can be made again");

@@ -1,8 +1,8 @@
-import type { Resealed } from "../../../app/sealed-columns.ts";
 import { type Config, ConfigRefused, sealedBoxOf } from "../../../config/load.ts";
 import { countText } from "../../../core/clean-text.ts";
 import { archiveKeys, archivesText } from "../../../features/backup/doctor.ts";
 import { SLICED_LIMIT_MS } from "../../../remote/server-client.ts";
+import type { Resealed } from "../../../store/sealed-column.ts";
 import type { Context } from "../../context.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { withServer } from "../../with-server.ts";

@@ -38,6 +38,10 @@ const PATH = "/api/v1/projects";
 /** Projects, their members and keys, and the removal of their events. */
 export const projectsFeature = feature("projects", {
   needs: ["accounts", "runner", "jobs", "principals", "projects", "users"],
+  effects: ({ projects: { storage } }) => ({
+    "events-removed": ({ projectId, events }) => storage.removed(projectId, events),
+    "texts-changed": ({ projectIds }) => storage.textsChanged(projectIds),
+  }),
   register: (server, context) => serve(server, { ...context, inviteLimiter: inviteLimiter(context.clock) }),
 });
 

@@ -13,11 +13,13 @@ import { doc, named, object, pageOf } from "../../../http/shapes.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
 import type { Trx } from "../../../store/database.ts";
 import type { Schema } from "../../../store/schema.ts";
+import { sealedColumn } from "../../../store/sealed-column.ts";
 import { countOf, newestFirst } from "../../../store/sqlite/list-queries.ts";
 import { accountError } from "../authenticate/principals.ts";
 import { granterOf, requireMayManage } from "../authorize.ts";
 import { keptAnswer } from "../read-caches.ts";
 import { changePassword, requirePassword } from "../sessions/login.ts";
+import { factorSealContext } from "../sessions/second-factor.ts";
 import { clientOf } from "../sessions/sessions.ts";
 import { adminRoutes, importRoute, type UsersContext } from "./admin-routes.ts";
 import { createServiceToken, namesOf, revokeServiceToken } from "./create-user.ts";
@@ -119,6 +121,10 @@ function ownRoutes(context: UsersContext): Route[] {
 
 export const usersFeature = feature("users", {
   needs: ["accounts", "principals", "reads", "pusherRegistry"],
+  effects: ({ reads }) => ({
+    "answers-changed": ({ of, userId }) => (of === "tasks" ? reads.tasks : reads.profiles).changed(userId),
+  }),
+  sealedColumns: [sealedColumn("second_factors", "secret", factorSealContext, { id: "userId" })],
   register: serve,
 });
 

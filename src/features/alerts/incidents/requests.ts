@@ -19,7 +19,8 @@ import {
   text,
   uuid,
 } from "../../../http/shapes.ts";
-import type { Database, ReadDb, Trx } from "../../../store/database.ts";
+import type { Context } from "../../../module/feature.ts";
+import type { ReadDb, Trx } from "../../../store/database.ts";
 import {
   bytesOf,
   countOf,
@@ -28,12 +29,11 @@ import {
   newestFirst,
   type RowBytes,
 } from "../../../store/sqlite/list-queries.ts";
-import { type Projects, userNames } from "../../access/index.ts";
+import { userNames } from "../../access/index.ts";
 import type { PageRow } from "../../delivery/index.ts";
-import { type AlertsContext, withheldNow } from "../book/service.ts";
-import type { Policies } from "../policies/policies.ts";
+import { withheldNow } from "../book/service.ts";
 import type { AlertView } from "../types.ts";
-import type { Actor, AlertsOfIncidents } from "./context.ts";
+import type { Actor } from "./context.ts";
 import type { Incidents } from "./engine.ts";
 import { acksOf } from "./facts.ts";
 import { SEVERITIES } from "./notice-text.ts";
@@ -120,14 +120,7 @@ export const BulkView = named(
   }),
 );
 
-export interface IncidentsContext {
-  readonly db: Database;
-  readonly projects: Projects;
-  readonly policies: Policies;
-  readonly incidents: Incidents;
-  readonly alerts: AlertsOfIncidents;
-  readonly withheldBy: AlertsContext["withheldBy"];
-}
+export type IncidentsContext = Context<"projects" | "policies" | "incidents" | "alerts" | "withheldBy">;
 
 /** Dependencies of {@link withheldOf}. */
 export type WithheldParts = Pick<IncidentsContext, "db" | "alerts" | "withheldBy">;

@@ -14,7 +14,15 @@ const acts = { tag, access: { permission: "jobs:manage" } } as const;
 
 /** Deliveries and channels for those who operate the server. */
 export const deliveriesFeature = feature("deliveries", {
-  needs: ["channels", "circuits", "jobs", "jobControl", "rules"],
+  needs: ["channels", "circuits", "jobs", "jobControl", "rules", "delivery", "pages"],
+  effects: ({ delivery, pages }) => ({
+    "delivery-outcome"({ channel, state, latencyMs }) {
+      if (latencyMs === undefined) delivery.results.count(channel, state);
+      else delivery.results.delivered(channel, latencyMs);
+    },
+    "pages-changed": (change) => pages.changed(change),
+    "turn-ended": ({ target, jobId }) => delivery.endTurn(target, jobId),
+  }),
   register(server, context) {
     for (const each of routesOf(context)) server.route(each);
   },

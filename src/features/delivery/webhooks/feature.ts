@@ -1,8 +1,11 @@
+import { sql } from "kysely";
 import { holderOf } from "../../../http/access.ts";
 import { stateOf } from "../../../http/negotiation.ts";
 import { route, versioned } from "../../../http/route.ts";
 import { pageOf } from "../../../http/shapes.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
+import { sealedColumn } from "../../../store/sealed-column.ts";
+import { secretSealContext } from "../channels/webhook/message.ts";
 import { safeFetchOf } from "../channels/webhook/safe-fetch.ts";
 import * as s from "./schema.ts";
 import type { Changed, WebhooksContext } from "./service.ts";
@@ -16,6 +19,12 @@ const one = { ...common, params: s.WebhookParams } as const;
 /** Management of webhooks, which are called for notifications. */
 export const webhooksFeature = feature("webhooks", {
   needs: ["projects"],
+  sealedColumns: [
+    sealedColumn("webhooks", "secret", (id) => secretSealContext("secret", id)),
+    sealedColumn("webhooks", "previousSecret", (id) => secretSealContext("previousSecret", id), {
+      where: sql`previousSecret is not null`,
+    }),
+  ],
   register: (server, context) => serve(server, { ...context, fetch: safeFetchOf(context.config) }),
 });
 

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { factorSealContext } from "../../../../src/features/access/index.ts";
+import { factorSealContext } from "../../../../src/features/access/sessions/second-factor.ts";
 import { CALLERS_PASSWORD } from "./known.ts";
 import { openSession } from "./makers.ts";
 import { inPerson, may, ownersAnd, scoped } from "./refusals.ts";

@@ -1,14 +1,8 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { monitorEventLoopDelay, PerformanceObserver } from "node:perf_hooks";
-import type { Config } from "../config/load.ts";
-import { type Labels, type Metrics, topProjects } from "../core/metrics.ts";
-import { VERSION } from "../core/runtime.ts";
-import type { Principals, ProjectStorage, ReadCaches } from "../features/access/index.ts";
-import type { Backlog, EventConsumers, EventPipeline } from "../features/events/index.ts";
-import type { Connections } from "../live/connections.ts";
-import type { Store } from "../store/store.ts";
-import type { StorageGuard } from "../store/write-health.ts";
-import type { Http } from "./open-http.ts";
+import { type Labels, type Metrics, topProjects } from "../../core/metrics.ts";
+import { VERSION } from "../../core/runtime.ts";
+import type { Context } from "../../module/feature.ts";
 
 /** As in prom-client. */
 const GC_BUCKETS = [0.001, 0.01, 0.1, 1, 2, 5];
@@ -51,21 +45,11 @@ function readLimit(): number {
   }
 }
 
-export interface SystemMetricsParts {
-  readonly metrics: Metrics;
-  readonly startedAt: number;
-  readonly store: Store;
-  readonly connections: Connections;
-  readonly principals: Principals;
-  readonly reads: ReadCaches;
-  readonly backlog: Backlog;
-  readonly pipeline: EventPipeline;
-  readonly consumers: EventConsumers;
-}
-
 /** Gauges and counters kept by other parts, read at each scrape. */
-export function registerSystemMetrics(parts: SystemMetricsParts): void {
-  const { metrics, startedAt, store, connections, principals, reads, backlog, pipeline, consumers } = parts;
+export function registerSystemMetrics(
+  context: Context<"principals" | "reads" | "backlog" | "pipeline" | "consumers" | "projects">,
+): void {
+  const { metrics, startedAt, store, connections, principals, reads, backlog, pipeline, consumers } = context;
   const lag = monitorEventLoopDelay({ resolution: 20 });
   lag.enable();
   metrics.gauge("prism_eventloop_lag_seconds", "Longest delay of the event loop since the last reading", () => {
@@ -102,22 +86,21 @@ export function registerSystemMetrics(parts: SystemMetricsParts): void {
     return (user + kernel) / 1e6;
   });
   registerProcessMetrics(metrics);
-}
-
-interface UpkeepMetricsParts {
-  readonly metrics: Metrics;
-  readonly config: Config;
-  readonly storage: StorageGuard;
-  readonly store: Store;
-  readonly http: Http;
-  /** What projects store. */
-  readonly stored: ProjectStorage;
+  registerUpkeepMetrics(context);
 }
 
 /** Metrics for alerts on disks, backups and certificates. A missing value has no sample. */
-export function registerUpkeepMetrics({ metrics, config, storage, store, http, stored }: UpkeepMetricsParts): void {
+function registerUpkeepMetrics({
+  metrics,
+  config,
+  storage,
+  store,
+  listener,
+  forwards,
+  projects,
+}: Context<"projects">): void {
+  const { storage: stored } = projects;
   const { maxDbBytes } = config;
-  const { listener, forwards } = http;
   metrics.gauge("prism_disk_free_bytes", "Free space of the disk that has the least", () =>
     known(Number.isFinite(storage.freeBytes) ? storage.freeBytes : null),
   );

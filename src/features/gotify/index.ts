@@ -1,3 +1,0 @@
-/** The part of `gotify` that the wiring may use. */
-
-export { gotifySealContext } from "./applications.ts";

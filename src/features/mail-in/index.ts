@@ -1,2 +1,0 @@
-/** The part of `mail-in` that the application uses. */
-export { MailListener } from "./listener.ts";
