@@ -119,3 +119,25 @@ test("each test file belongs to a set: npm test runs those that are not slow, an
     [],
   );
 });
+
+/** Types of services that many features use: those of `FeatureCore`, and the most frequent offers. */
+const SERVICES =
+  /^(?:Pick<)?(?:Database|Sqlite|Clock|Logger|Metrics|LiveSettings|SealedBox|Idempotency|StorageGuard|Committer|Store|HttpKernel|Router|BodyReader|WorkBudget|Hub|Connections|Presence|AuditService|AuditTrail|JobRunner|JobService|JobControl|Projects|Principals|UserDirectory|Notifier|Schedules|Alerts|Incidents|Policies|Silences|PageSender|Channels|RuleBook|Announcer|IngestService|RealtimeService)\b/;
+const RECORD = /^(?:export )?interface (\w+)[^{]*\{\n(.*?)^\}/gms;
+const MEMBER = /^ {2}(?:readonly )?\w+\??: ([^;]*);/gm;
+/** To become fewer: a feature's parts take its `Context<…>`. */
+const MAX_RECORDS = 130;
+
+test("interfaces that list services again do not become more", () => {
+  const found = sources
+    .filter((file) => !/^(?:client|cli|remote)\//.test(file))
+    .flatMap((file) =>
+      [...readFileSync(join(root, "src", file), "utf8").matchAll(RECORD)]
+        .filter(([, , body = ""]) => {
+          const services = [...body.matchAll(MEMBER)].filter(([, type = ""]) => SERVICES.test(type));
+          return services.length >= 2;
+        })
+        .map(([, name]) => `${file}: ${name}`),
+    );
+  assert.ok(found.length <= MAX_RECORDS, `${found.length}:\n${found.join("\n")}`);
+});
