@@ -3,9 +3,9 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join, relative } from "node:path";
 
-const SLOW_MS = 1500;
+const SLOW_MS = 1000;
 const LINE = /^ *(\d+(?:\.\d)?) (.+)$/;
-const HEADER = `# Seconds of each test file that took more than ${SLOW_MS / 1000}, on two processors, three files at a time.
+const HEADER = `# Seconds of each test file that took more than one, on two processors, three files at a time.
 # npm test leaves these out, but for those that docs/promises.md names; npm run test:all runs them.
 # Written by: npm run test:all -- --record
 `;
