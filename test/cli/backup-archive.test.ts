@@ -1,69 +1,18 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import {
-  chmodSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, cpSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import test, { after, before, type TestContext } from "node:test";
+import test, { type TestContext } from "node:test";
 import SqliteDatabase from "better-sqlite3";
 import { sha256Hex } from "../../src/core/tokens.ts";
 import { MIGRATIONS } from "../../src/store/sqlite/migrations.gen.ts";
 import { ChildOutput } from "../helpers/child-output.ts";
 import { startPrism } from "../helpers/prism.ts";
-import { column, temporaryDir } from "../helpers/store.ts";
-import { commandLine, databaseIn, eachCase, makeDatabase, RunningCli, runCli, runJson } from "./run-cli.ts";
-
-interface Made {
-  readonly file: string;
-  readonly bytes: number;
-  readonly sha256: string;
-  readonly schema: string;
-  readonly removed?: readonly string[];
-}
-
-const template = mkdtempSync(join(tmpdir(), "prism-backup-"));
+import { temporaryDir } from "../helpers/store.ts";
+import { leftovers, type Made, madeDir, users } from "./backup-support.ts";
+import { commandLine, databaseIn, eachCase, RunningCli, runCli, runJson } from "./run-cli.ts";
 
 const PASSPHRASE = "correct horse battery";
-
-before(async () => {
-  await makeDatabase({ cwd: template });
-  await runJson(["user", "create", "--username", "ann", "--role", "Admin"], { cwd: template });
-  await runJson(["backup", "archive.tar"], { cwd: template });
-});
-
-after(() => rmSync(template, { recursive: true }));
-
-/**
- * A working directory with a data directory that has one user, and the archive that was made of it.
- */
-function madeDir(t: TestContext): { cwd: string; data: string; archive: string } {
-  const cwd = temporaryDir(t);
-  for (const name of ["data", "archive.tar"]) cpSync(join(template, name), join(cwd, name), { recursive: true });
-  return { cwd, data: join(cwd, "data"), archive: join(cwd, "archive.tar") };
-}
-
-function users(dataDir: string): string[] {
-  const db = new SqliteDatabase(databaseIn(dataDir), { readonly: true });
-  try {
-    return column(db, "select username from users where username <> 'dev' order by username");
-  } finally {
-    db.close();
-  }
-}
-
-function leftovers(...dirs: string[]): string[] {
-  return dirs.flatMap((dir) => readdirSync(dir)).filter((name) => /partial|pending/.test(name));
-}
 
 test("--keep removes the oldest archives that Prism named, and no other file", async (t) => {
   const { cwd, data } = madeDir(t);

@@ -1,56 +1,14 @@
 import assert from "node:assert/strict";
-import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import test, { after, before, type TestContext } from "node:test";
-import SqliteDatabase from "better-sqlite3";
+import test from "node:test";
 import { sha256Hex } from "../../src/core/tokens.ts";
 import { MIGRATIONS } from "../../src/store/sqlite/migrations.gen.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { promise } from "../helpers/promise.ts";
-import { column, temporaryDir } from "../helpers/store.ts";
 import { rowsOf } from "../helpers/tables.ts";
-import { databaseIn, makeDatabase, runCli, runJson } from "./run-cli.ts";
-
-interface Made {
-  readonly file: string;
-  readonly bytes: number;
-  readonly sha256: string;
-  readonly schema: string;
-  readonly removed?: readonly string[];
-}
-
-const template = mkdtempSync(join(tmpdir(), "prism-backup-"));
-
-before(async () => {
-  await makeDatabase({ cwd: template });
-  await runJson(["user", "create", "--username", "ann", "--role", "Admin"], { cwd: template });
-  await runJson(["backup", "archive.tar"], { cwd: template });
-});
-
-after(() => rmSync(template, { recursive: true }));
-
-/**
- * A working directory with a data directory that has one user, and the archive that was made of it.
- */
-function madeDir(t: TestContext): { cwd: string; data: string; archive: string } {
-  const cwd = temporaryDir(t);
-  for (const name of ["data", "archive.tar"]) cpSync(join(template, name), join(cwd, name), { recursive: true });
-  return { cwd, data: join(cwd, "data"), archive: join(cwd, "archive.tar") };
-}
-
-function users(dataDir: string): string[] {
-  const db = new SqliteDatabase(databaseIn(dataDir), { readonly: true });
-  try {
-    return column(db, "select username from users where username <> 'dev' order by username");
-  } finally {
-    db.close();
-  }
-}
-
-function leftovers(...dirs: string[]): string[] {
-  return dirs.flatMap((dir) => readdirSync(dir)).filter((name) => /partial|pending/.test(name));
-}
+import { leftovers, type Made, madeDir, users } from "./backup-support.ts";
+import { runCli, runJson } from "./run-cli.ts";
 
 test(
   "S4-17, 12.10 backup.create: beside a server, an archive of mode 0600 that tar knows; its path, size and hash are said and recorded",

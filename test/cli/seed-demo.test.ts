@@ -6,48 +6,7 @@ import { makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { RunningCli, runCli, runJson } from "./run-cli.ts";
-
-interface Seeded {
-  readonly accounts: readonly { username: string; email: string; role: string; password: string | null }[];
-  readonly made: Readonly<Record<string, number>>;
-  readonly kept: Readonly<Record<string, number>>;
-  readonly apiKey: string | null;
-}
-
-const env = { PRISM_AUTH_BCRYPT_COST: "4" };
-
-/** What `seed --demo --events 200` creates in an empty database. */
-const DEMO_MADE = {
-  accounts: 6,
-  roles: 1,
-  colleagues: 5,
-  projects: 2,
-  sounds: 2,
-  rules: 11,
-  buckets: 5,
-  webhooks: 3,
-  schedules: 5,
-  preferences: 2,
-  events: 200,
-  tasks: 25,
-  notifications: 1,
-  messages: 5,
-  timers: 3,
-  "dead jobs": 3,
-  "on-call schedules": 2,
-  heartbeats: 5,
-  "status pages": 3,
-  receivers: 3,
-  channels: 3,
-  publications: 1,
-  invitations: 1,
-  backups: 1,
-  policies: 3,
-  routes: 1,
-  "contact rules": 1,
-  silences: 4,
-  incidents: 6,
-};
+import { DEMO_MADE, env, type Seeded } from "./seed-support.ts";
 
 test("a seed that fails midway shows the passwords that it has made, and a second run continues", async (t) => {
   const cwd = temporaryDir(t);
