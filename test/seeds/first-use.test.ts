@@ -229,10 +229,11 @@ test("S0: a program that is compiled names the command for each module of src/mo
   const [, command = ""] = await server.until(
     /compile it: (npx esbuild src\/modules\/my-module\/index\.ts .*?--outfile=\S+\/data\/modules\/my-module\/index\.mjs)/,
   );
+  // From then on the modules directory is watched.
+  const [, base] = await server.until(/Prism is ready: (\S+)/);
   const [, , ...args] = command.split(" ");
   const built = spawnSync(join(root, "node_modules/.bin/esbuild"), args, { cwd });
   assert.equal(built.status, 0, String(built.stderr));
-  const [, base] = await server.until(/Prism is ready: (\S+)/);
   await eventually("the compiled module answers", async () => (await fetch(`${base}/my-route`)).status === 401);
 });
 
