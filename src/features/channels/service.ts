@@ -301,6 +301,11 @@ function mayUse(
   return userId === principal.userId && hasTokenScope(principal, ["account:own"]);
 }
 
+/** Whether the caller may test a channel. @throws CHANNEL_NOT_FOUND, UNAUTHORIZED_ROLE */
+export async function requireTest(context: ManageContext, principal: PermissionHolder, id: string): Promise<void> {
+  await existing(context, principal, id, context.database.read, "channels:write");
+}
+
 /** A channel that the caller tests. @throws CHANNEL_NOT_FOUND, UNAUTHORIZED_ROLE */
 export async function channelToTest(
   context: ManageContext,

@@ -6,7 +6,7 @@ import { type NoticeText, noticeOf, SEVERITIES } from "./notice.ts";
 import type { TestChannel, TestResult } from "./schema.ts";
 import { BadRequest } from "./sending/request.ts";
 import { type Outcome, perform, previewOf } from "./sending/sender.ts";
-import { channelToTest, type ManageContext } from "./service.ts";
+import { channelToTest, type ManageContext, requireTest } from "./service.ts";
 import { textOf } from "./templates/template.ts";
 
 const STATUSES: readonly string[] = ["firing", "acknowledged", "escalated", "resolved", "event"];
@@ -22,7 +22,9 @@ export class ChannelTester {
   }
 
   /** @throws CHANNEL_NOT_FOUND, UNAUTHORIZED_ROLE, RATE_LIMITED, OVERLOADED */
-  run(principal: PermissionHolder, id: string, input: TestChannel): Promise<TestResult> {
+  async run(principal: PermissionHolder, id: string, input: TestChannel): Promise<TestResult> {
+    // Callers without the right must not take the slots of others.
+    await requireTest(this.#context, principal, id);
     return this.#slots.run(personKey(principal), () => this.#test(principal, id, input));
   }
 

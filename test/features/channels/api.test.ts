@@ -410,3 +410,18 @@ test("hostile input leaves nothing behind and breaks nothing", async (t) => {
   assert.equal(scalarOf(prism, "select count(*) from channels"), 0);
   assert.equal(service.requests.length, 0);
 });
+
+test("callers who may not test a channel take no slot of those who may", async (t) => {
+  const world = await open(t);
+  const { prism } = world;
+  const made = await create(world);
+  const stranger = await makeUser(prism, "stranger");
+  const path = `${PATH}/${made.body.id}/test`;
+  const refused = Array.from({ length: 20 }, () => prism.post(path, { dryRun: true }, { token: stranger.token }));
+  const mine = await prism.post(path, { dryRun: true });
+  assert.equal(mine.status, 200, mine.text);
+  assert.deepEqual(
+    (await Promise.all(refused)).map(({ status }) => status),
+    Array(20).fill(404),
+  );
+});

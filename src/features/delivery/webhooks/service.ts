@@ -226,7 +226,9 @@ export class WebhookTester {
   }
 
   /** @throws WEBHOOK_NOT_FOUND, URL_REFUSED, RATE_LIMITED, OVERLOADED */
-  run(principal: PermissionHolder, id: string): Promise<TestView> {
+  async run(principal: PermissionHolder, id: string): Promise<TestView> {
+    // Callers without the right must not take the slots of others.
+    await existingWebhook(this.#context, principal, id, this.#context.db.read);
     return this.#slots.run(personKey(principal), () => this.#call(principal, id));
   }
 
