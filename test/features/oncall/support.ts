@@ -25,7 +25,8 @@ export interface OnCallWorld {
 }
 
 export async function onCallWorld(t: TestContext, settings: Record<string, string> = {}): Promise<OnCallWorld> {
-  const clock = new FakeClock();
+  // A full hour, so that texts have no odd minutes.
+  const clock = new FakeClock(Math.ceil(new FakeClock().now() / HOUR) * HOUR);
   const prism = await startPrism(t, {
     clock,
     settings: { "rateLimit.enabled": "false", "auth.accessExpires": "30d", ...settings },
