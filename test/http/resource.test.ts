@@ -16,7 +16,7 @@ import {
 } from "../../src/http/resource.ts";
 import { integer, text } from "../../src/http/shapes.ts";
 
-const Lamp = resource("Lamp", "A lamp", "lamps", () => ({
+const Lamp = resource("Lamp", "A lamp", "test_lamps", () => ({
   id: stored(v.string()),
   name: given(text(20), "Name"),
   brightness: given(integer(0, 100), "Percent").or(50),
@@ -48,7 +48,7 @@ test("what requests cannot set is not written, even if it is in the input", () =
 });
 
 test("a computed member is answered as it is given, whatever codec its column has", () => {
-  const Switch = resource("Switch", "A switch", "switches", () => ({
+  const Switch = resource("Switch", "A switch", "test_switches", () => ({
     on: given(v.boolean(), "Position", flag).or(0).shownAs(v.boolean()),
     kind: given(v.picklist(["a", "b"]), "Cannot be changed").atCreation(),
   }));
@@ -61,7 +61,7 @@ test("a member that may be null keeps its checks", () => {
     v.nullable(v.number()),
     v.check((value) => value === null || value % 2 === 0, "must be even"),
   );
-  const Pair = resource("Pair", "A pair", "pairs", () => ({
+  const Pair = resource("Pair", "A pair", "test_pairs", () => ({
     size: given(even, "Size").or(null).shown(v.nullable(v.number())),
   }));
   assert.ok(!v.safeParse(v.object(Pair.forUpdate), { size: 3 }).success);

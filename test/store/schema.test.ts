@@ -52,13 +52,15 @@ function sqlTypeOf(type: string): string {
   return plain === "number" || plain === "Flag" ? "INTEGER" : "TEXT";
 }
 
-/** The tables of resources, which add themselves to Kysely's in the file of their declaration. */
+/** The tables of resources, which add themselves to Kysely's in the file of their declaration; `test_`: of a test. */
 function resourceTables(): Map<string, Column[]> {
   return new Map(
-    resources().map(({ table, columnSchemas }) => [
-      table,
-      [...columnSchemas].map(([name, schema]) => ({ name, ...sqlColumnOf(schema) })),
-    ]),
+    resources()
+      .filter(({ table }) => !table.startsWith("test_"))
+      .map(({ table, columnSchemas }) => [
+        table,
+        [...columnSchemas].map(([name, schema]) => ({ name, ...sqlColumnOf(schema) })),
+      ]),
   );
 }
 
