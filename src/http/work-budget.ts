@@ -52,11 +52,14 @@ type Level = "address" | "url" | "project" | "creator";
 export interface WorkAccount {
   readonly projectId: string | null;
   readonly levels: readonly (readonly [level: Level, key: string])[];
-  /** The budget of all that it is part of; senders that have proved nothing are `unknown`. */
+  /**
+   * The budget of all that it is part of. Senders that know a URL are `byUrl`; those that have proved
+   * nothing are `unknown`.
+   */
   readonly all: All;
 }
 
-type All = "known" | "unknown" | "reads" | "exports" | "replays";
+type All = "known" | "byUrl" | "unknown" | "reads" | "exports" | "replays";
 
 /** Why a payer is refused. */
 export interface Debt {
@@ -82,11 +85,13 @@ interface WorkParts {
 
 /** A full bucket holds the work of this time. */
 const BURST_MS = 10_000;
+/** The same of all who only know a URL: a thousand addresses must not fill seconds. */
+const BURST_BY_URL_MS = 2000;
 /** Of a project's limit: work of one address before its sender is verified. */
 const ADDRESS_SHARE = 1 / 4;
-/** Of the limit of all: senders that are not verified have half. */
+/** Of the limit of all: senders without another proof than a URL, and those without any, have half. */
 const SHARE_OF_ALL: Readonly<Record<All, number>> = {
-  ...{ known: 1, unknown: 1 / 2 },
+  ...{ known: 1, byUrl: 1 / 2, unknown: 1 / 2 },
   ...{ reads: 1, exports: 1, replays: 1 },
 };
 /** Part of its own budget that is left to a payer who is not refused for the work of all. */
@@ -131,7 +136,8 @@ export class WorkBudget {
     const by = from === null ? "" : " by URL";
     const creator: WorkAccount["levels"] = ownerId === null ? [] : [["creator", `${ownerId}${by}`]];
     const address: WorkAccount["levels"] = from === null ? [] : [["address", addressKey(from)]];
-    return { projectId, all: "known", levels: [...address, ["project", `${projectId}${by}`], ...creator] };
+    const all = from === null ? "known" : "byUrl";
+    return { projectId, all, levels: [...address, ["project", `${projectId}${by}`], ...creator] };
   }
 
   /** The project of a key with its creator, or the user; null for the operator. */
@@ -257,10 +263,11 @@ export class WorkBudget {
 
   #allOf({ all: name }: WorkAccount): Bucket {
     const now = this.#parts.clock.elapsed();
-    const limit = microsIn(this.#parts.limits().allMsPerSecond * SHARE_OF_ALL[name]);
+    const burstMs = name === "byUrl" ? BURST_BY_URL_MS : BURST_MS;
+    const limit = microsIn(this.#parts.limits().allMsPerSecond * SHARE_OF_ALL[name], burstMs);
     const bucket = this.#all[name];
     if (bucket?.limit === limit) return bucket.refill(now);
-    this.#all[name] = new Bucket(limit, BURST_MS, now);
+    this.#all[name] = new Bucket(limit, burstMs, now);
     return this.#all[name];
   }
 }
@@ -286,8 +293,8 @@ const SETTINGS: Readonly<Record<Level | "all", { readonly setting: keyof WorkLim
   all: { setting: "allMsPerSecond", part: 1 },
 };
 
-function microsIn(msPerSecond: number): number {
-  return Math.max(1, Math.round(msPerSecond * BURST_MS));
+function microsIn(msPerSecond: number, burstMs = BURST_MS): number {
+  return Math.max(1, Math.round(msPerSecond * burstMs));
 }
 
 /** Debt is at most a full bucket, which bounds the wait. */

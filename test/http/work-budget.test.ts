@@ -135,6 +135,17 @@ test("a thousand addresses together have a quarter of the thread, and take none 
   assert.equal(tenthsOf(budget, budget.ofProject("eve-1")), 11);
 });
 
+test("a thousand addresses that know URLs of a creator use up half of that budget at once, and nothing of the owners' part", () => {
+  const { budget } = open();
+  let done = 0;
+  for (let i = 0; i < 1000; i++) {
+    const from = { address: `10.${i >> 8}.${i & 255}.1`, url: `r${i}` };
+    done += tenthsOf(budget, budget.ofProject(`eve-${i}`, from));
+  }
+  assert.equal(done, 11);
+  for (const owner of ["a", "b", "c"]) assert.equal(tenthsOf(budget, budget.ofProject(`${owner}-1`)), 11);
+});
+
 test("debt is at most a full budget, however much is charged", () => {
   const { budget, clock } = open();
   const project = budget.ofProject("free-1");
