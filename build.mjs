@@ -8,6 +8,7 @@ import { delimiter, dirname, join, relative } from "node:path";
 import * as esbuild from "esbuild";
 import { adaptAddon, addonFile } from "./scripts/adapt-uws.mjs";
 import { buildConsole } from "./scripts/build-console.mjs";
+import { buildScripts } from "./scripts/chunks.mjs";
 import { writeClientPackage } from "./scripts/client-package.mjs";
 import { writeModuleTypes } from "./scripts/module-types.mjs";
 import { newestGlibc, newestOf } from "./scripts/package/glibc.mjs";
@@ -31,6 +32,20 @@ const ASSETS = {
   "web/swagger-ui.css": "node_modules/swagger-ui-dist/swagger-ui.css",
   "web/swagger-ui-bundle.js": "node_modules/swagger-ui-dist/swagger-ui-bundle.js",
   ...Object.fromEntries([...manualFiles(), ...serviceFiles()].map((file) => [file, file])),
+};
+
+/**
+ * Code that is read together. The command line is in every process; the server has what must work
+ * when the disk is full. Other code that is imported late is read by itself.
+ */
+const TOGETHER = {
+  main: ["<stdin>"],
+  server: [
+    "src/app/start.ts",
+    "src/features/delivery/emergency/emergency.ts",
+    "src/features/delivery/emergency/message.ts",
+    "src/features/delivery/emergency/ways.ts",
+  ],
 };
 
 /** The console with the list of its files. */
@@ -89,7 +104,8 @@ writeModuleTypes(join(root, "dist/module.d.ts"));
 await writeClientPackage(join(root, "dist/prism-client"));
 const { firstLoad, total, inputs } = await buildConsole();
 const natives = findNatives();
-inputs.push(...(await bundle(natives)));
+const scripts = await bundle(natives);
+inputs.push(...scripts.inputs);
 const bundledAt = Date.now();
 writeParts(inputs);
 const assets = {
@@ -98,7 +114,7 @@ const assets = {
     Object.entries({ ...ASSETS, ...consoleFiles() }).map(([name, file]) => [name, join(root, file)]),
   ),
   ...Object.fromEntries(
-    ["about.json", "start.js", "main.js", "main.js.cache", "worker.js", "worker.js.cache"].map((name) => [
+    ["about.json", "start.js", ...scripts.names.flatMap((name) => [`${name}.js`, `${name}.js.cache`])].map((name) => [
       name,
       join(work, name),
     ]),
@@ -141,16 +157,13 @@ function libc() {
   return process.report.getReport().header.glibcVersionRuntime ? "glibc." : "musl.";
 }
 
-/** @returns the files in the bundles */
+/** @returns the scripts by their names, and the files in them */
 async function bundle(natives) {
   const digest = Object.fromEntries(Object.entries(natives).map(([name, file]) => [name, sha256(readFileSync(file))]));
   const common = {
     bundle: true,
     platform: "node",
-    format: "cjs",
     target: "node20",
-    // Late imports are in the bundle or built into Node: the executable's script has no importer.
-    supported: { "dynamic-import": false },
     minify: true,
     legalComments: "none",
     logLevel: "warning",
@@ -161,6 +174,7 @@ async function bundle(natives) {
       "import.meta.url": "__filename",
       "import.meta.resolve": "undefined",
       DIGEST: JSON.stringify(digest),
+      VERSION: JSON.stringify(version),
     },
   };
   const start = await esbuild.build({
@@ -169,26 +183,24 @@ async function bundle(natives) {
     entryPoints: [join(root, "src/prelude.cjs")],
     outfile: join(work, "start.js"),
   });
-  // Functions for the script above.
-  const wrapped = {
-    ...common,
-    banner: { js: "(function (exports, require, module, __filename, __dirname) {'use strict';" },
-    footer: { js: "})" },
-  };
-  const thread = { entryPoints: [join(root, "src/worker.ts")], outfile: join(work, "worker.js") };
-  const worker = await esbuild.build({ ...wrapped, ...thread });
-  const main = await esbuild.build({
-    ...wrapped,
-    stdin: {
-      // Exported for a host that runs several commands (test/cli/command-host.ts).
-      contents: 'import { main } from "./src/cli/main.ts"; export const ended = main(process.argv);',
-      resolveDir: root,
-      loader: "ts",
-    },
-    outfile: join(work, "main.js"),
+  // A host that runs several commands waits for `ended` (test/cli/command-host.ts).
+  const main = await buildScripts(common, {
+    code: 'import { main } from "./src/cli/main.ts"; globalThis.__packed.ended = main(process.argv);',
+    resolveDir: root,
+    together: TOGETHER,
   });
-  for (const name of ["start.js", "worker.js", "main.js"]) toAscii(join(work, name));
-  return [start, worker, main].flatMap(({ metafile }) => Object.keys(metafile.inputs));
+  const worker = await buildScripts(common, {
+    code: 'import "./src/worker.ts";',
+    resolveDir: root,
+    together: { worker: ["<stdin>"] },
+    others: "worker",
+  });
+  const scripts = { ...main.scripts, ...worker.scripts };
+  for (const [name, text] of Object.entries(scripts)) writeFileSync(join(work, `${name}.js`), text);
+  return {
+    names: Object.keys(scripts),
+    inputs: [...Object.keys(start.metafile.inputs), ...worker.inputs, ...main.inputs],
+  };
 }
 
 /**
@@ -218,16 +230,6 @@ function writeParts(files) {
 /** @returns such as node_modules/a/node_modules/@b/c; null for a file that is in no package */
 function packageOf(file) {
   return /node_modules\/(?:.*\/node_modules\/)?(?:@[^/]+\/)?[^/]+/.exec(file.replaceAll("\\", "/"))?.[0] ?? null;
-}
-
-/**
- * Escapes what esbuild leaves as it is in regular expressions: V8 keeps a script with one character
- * above U+00FF with two bytes for each of its characters.
- */
-function toAscii(file) {
-  const text = readFileSync(file, "utf8");
-  const escaped = text.replace(/[\u0080-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, "0")}`);
-  if (escaped !== text) writeFileSync(file, escaped);
 }
 
 /**

@@ -14,9 +14,11 @@ import type { Attack, Door } from "./lib/attacks.ts";
 import { percentile } from "./lib/percentile.ts";
 import { call, eventBodies, setUp } from "./lib/prism-setup.ts";
 import { type Server, startPrism, startProgram } from "./lib/processes.ts";
-import { median, type Row, report, round, SECONDS } from "./lib/report.ts";
+import { median, type Row, report, round } from "./lib/report.ts";
 
 const ROUNDS = Number(process.env["BENCH_ROUNDS"] ?? 5);
+/** Longer than the bursts that the budgets allow. */
+const SECONDS = Number(process.env["BENCH_SECONDS"] ?? 15);
 const PER_SECOND = 50;
 const PROJECTS = 20;
 const MANY_MATCHES = Array.from({ length: 180 }, (_, i) => `matches(body.text, '(a|b|c)*x${i % 40}(d|e)*z')`);

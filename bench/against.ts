@@ -7,190 +7,24 @@
  * Parts are version, start, http-64, http-256, ndjson and socket; default: all. BENCH_PAIRS is the
  * number of pairs (10), BENCH_SECONDS the time of each load.
  */
-import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { type Build, buildOf } from "./lib/build-of.ts";
-import { type Figures, ratioRows } from "./lib/pairs.ts";
-import { addRules, eventBodies, setUp } from "./lib/prism-setup.ts";
-import { memoryMiB, processorTime } from "./lib/process-figures.ts";
-import { type Server, startPrism } from "./lib/processes.ts";
-import { type Row, report, SECONDS } from "./lib/report.ts";
-import { runPaced } from "./lib/run-paced.ts";
-import { runWrk } from "./lib/wrk.ts";
+import { buildOf, builtHere } from "./lib/build-of.ts";
+import { ratioRows } from "./lib/pairs.ts";
+import { copiesOf, type Measure, PARTS, type Pair, pairOf } from "./lib/parts.ts";
+import { type Row, report } from "./lib/report.ts";
 
 const PAIRS = Number(process.env["BENCH_PAIRS"] ?? 10);
-const LINES = 1000;
-const STARTS = 5;
-const VERSIONS = 10;
-const IDLE_MS = 5000;
-const PACE = 2000;
-const root = join(import.meta.dirname, "..");
-
-type Measure = (executable: string) => Promise<Figures>;
-
-const PARTS: Readonly<Record<string, Measure>> = {
-  version,
-  start,
-  "http-64": (executable) => ingest(executable, { path: "/events", connections: 64, bodies: eventBodies(), lines: 1 }),
-  "http-256": (executable) =>
-    ingest(executable, { path: "/events", connections: 256, bodies: eventBodies(), lines: 1 }),
-  ndjson: (executable) => ingest(executable, ndjsonLoad()),
-  socket,
-};
 
 const [ref, ...chosen] = process.argv.slice(2);
 if (ref === undefined) throw new Error("usage: npm run bench -- --against <commit> [part]…");
 const unknown = chosen.filter((name) => !(name in PARTS));
 if (unknown.length > 0)
   throw new Error(`no such part: ${unknown.join(", ")}; parts are ${Object.keys(PARTS).join(", ")}`);
-const before = buildOf(ref);
-const dist = join(root, "dist");
-const after: Build = { commit: "this checkout", dist, executable: join(dist, "prism") };
-const dir = mkdtempSync(join(tmpdir(), "prism-bench-"));
-// Copies, like downloads: how a file was written changes how it is mapped.
-const copies = { before: copyOf(before, "before"), after: copyOf(after, "after") };
+const [before, after] = [buildOf(ref), builtHere()];
+const copies = copiesOf(before, after);
 const rows: Row[] = [];
 for (const name of chosen.length > 0 ? chosen : Object.keys(PARTS)) {
-  const pairs = await pairsOf(PARTS[name] as Measure);
+  const pairs: Pair[] = [];
+  for (let i = 0; i < PAIRS; i++) pairs.push(await pairOf(PARTS[name] as Measure, copies, i));
   rows.push(...ratioRows(name, pairs));
 }
-rmSync(dir, { recursive: true, force: true });
 report("against", `${after.commit} beside ${before.commit}, ${PAIRS} alternating pairs, medians`, rows);
-
-function copyOf({ executable }: Build, name: string): string {
-  const copy = join(dir, name);
-  copyFileSync(executable, copy);
-  return copy;
-}
-
-/** The order within a pair alternates, too. */
-async function pairsOf(measure: Measure): Promise<{ before: Figures; after: Figures }[]> {
-  const pairs = [];
-  for (let i = 0; i < PAIRS; i++) {
-    const first = i % 2 === 0 ? await measure(copies.before) : null;
-    const later = await measure(copies.after);
-    pairs.push({ before: first ?? (await measure(copies.before)), after: later });
-  }
-  return pairs;
-}
-
-async function version(executable: string): Promise<Figures> {
-  const script = `for i in $(seq ${VERSIONS}); do "$0" --version >/dev/null; done; times`;
-  const text = execFileSync("bash", ["-c", script, executable], {
-    encoding: "utf8",
-    env: { ...process.env, LC_ALL: "C" },
-  });
-  // The second line is of the children: user and system time.
-  const times = [...(text.split("\n")[1] ?? "").matchAll(/(\d+)m([\d.]+)s/g)];
-  const seconds = times.reduce((sum, [, minutes, rest]) => sum + Number(minutes) * 60 + Number(rest), 0);
-  return { "processor ms": (seconds * 1000) / VERSIONS };
-}
-
-async function start(executable: string): Promise<Figures> {
-  const data = mkdtempSync(join(tmpdir(), "prism-bench-"));
-  const [readyMs, processorMs]: [number[], number[]] = [[], []];
-  let memory = { anonymous: 0, resident: 0 };
-  // The first start makes the database.
-  for (let i = 0; i <= STARTS; i++) {
-    const startedAt = performance.now();
-    const server = await startPrism({ dir: data, executable });
-    const ms = performance.now() - startedAt;
-    const used = processorTime(server.pid).total * 1000;
-    if (i > 0) {
-      readyMs.push(ms);
-      processorMs.push(used);
-    }
-    if (i === STARTS) {
-      await new Promise((resolve) => setTimeout(resolve, IDLE_MS));
-      memory = memoryMiB(server.pid);
-    }
-    await server.stop();
-  }
-  rmSync(data, { recursive: true, force: true });
-  return {
-    "processor ms until ready": Math.min(...processorMs),
-    "ms until ready": Math.min(...readyMs),
-    "anonymous MiB idle": memory.anonymous,
-    "resident MiB idle": memory.resident,
-  };
-}
-
-interface IngestLoad {
-  readonly path: string;
-  readonly connections: number;
-  readonly bodies: readonly string[];
-  /** Events of a body. */
-  readonly lines: number;
-}
-
-function ndjsonLoad(): IngestLoad {
-  const lines = Array.from({ length: LINES / 100 }, eventBodies).flat();
-  return { path: "/ingest?results=errors", connections: 4, bodies: [lines.join("\n")], lines: LINES };
-}
-
-async function ingest(executable: string, { path, connections, bodies, lines }: IngestLoad): Promise<Figures> {
-  const server = await startPrism({ executable });
-  const setup = await setUp(server);
-  await addRules(server, setup, 10);
-  const type = lines > 1 ? "application/x-ndjson" : "application/json";
-  const headers = { "Content-Type": type, "X-API-Key": setup.apiKey };
-  const load = { url: `${server.url}${path}`, connections, headers, bodies };
-  await runWrk({ ...load, seconds: 1 });
-  const { result, figures } = await measured(
-    server,
-    () => runWrk({ ...load, seconds: SECONDS }),
-    ({ requestsPerSecond }) => requestsPerSecond * SECONDS * lines,
-  );
-  const memory = memoryMiB(server.pid);
-  await server.stop();
-  if (result.errors > 0) throw new Error(`${result.errors} requests were refused`);
-  return {
-    ...figures,
-    "events/s": result.requestsPerSecond * lines,
-    "p99 ms": result.p99Ms,
-    "anonymous MiB after": memory.anonymous,
-  };
-}
-
-/** A notification's way to a socket at a fixed pace, half of what ingest takes or less. */
-async function socket(executable: string): Promise<Figures> {
-  const server = await startPrism({ executable });
-  const setup = await setUp(server);
-  await addRules(server, setup, 100);
-  const { token, userId, projectId, apiKey } = setup;
-  const listener = { protocol: "native", follows: "project", token, userId, projectId } as const;
-  const load = { port: server.port, headers: { "X-API-Key": apiKey }, bodies: markedBodies(), perSecond: PACE };
-  await runPaced({ ...load, count: PACE });
-  const count = PACE * SECONDS;
-  const { result, figures } = await measured(
-    server,
-    () => runPaced({ ...load, count, listeners: [listener] }),
-    () => count,
-  );
-  await server.stop();
-  return {
-    ...figures,
-    "message p50 ms": result.messages[0]?.p50Ms ?? Number.NaN,
-    "message p99 ms": result.messages[0]?.p99Ms ?? Number.NaN,
-  };
-}
-
-function markedBodies(): string[] {
-  return eventBodies().map((body) => body.replace('"note":"paid by card, second attempt"', '"note":"mark-0;"'));
-}
-
-/** Microseconds of processor time per unit of what runs. */
-async function measured<T>(
-  { pid }: Server,
-  run: () => Promise<T>,
-  unitsOf: (result: T) => number,
-): Promise<{ readonly result: T; readonly figures: Figures }> {
-  const from = processorTime(pid);
-  const result = await run();
-  const to = processorTime(pid);
-  const perUnit = (used: number): number => (used * 1e6) / unitsOf(result);
-  const main = perUnit(to.main - from.main);
-  return { result, figures: { "µs each": perUnit(to.total - from.total), "µs main thread": main } };
-}

@@ -1,12 +1,13 @@
 /**
  * A hundred thousand jobs without work: enqueued one by one, then drained. Compared with plainjob,
- * a queue on the same SQLite binding.
+ * a queue on the same SQLite binding, and with BullMQ where Redis is installed.
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import SqliteDatabase from "better-sqlite3";
 import { better, defineQueue, defineWorker, JobStatus } from "plainjob";
+import { bullmq, hasBullmq } from "./lib/bullmq.ts";
 import { startEmbedded } from "./lib/embedded.ts";
 import { median, ROUNDS, type Row, report, round } from "./lib/report.ts";
 
@@ -25,6 +26,10 @@ for (let i = 0; i < ROUNDS; i++) {
   await add("prism, 8 at a time (default)", () => prism(8));
   await add("prism, 50 at a time", () => prism(50));
   await add("plainjob, every commit on disk", () => plainjob("FULL"));
+  if (hasBullmq()) {
+    await add("BullMQ, 50 at a time, every write on disk", () => bull(true));
+    await add("BullMQ, 50 at a time, not durable", () => bull(false));
+  }
   await add("plainjob as it comes, not durable", () => plainjob("NORMAL"));
 }
 const rows: Row[] = Object.entries(runs).map(([program, rates]) => ({
@@ -40,7 +45,7 @@ async function add(name: string, run: () => Promise<Rates>): Promise<void> {
 
 async function prism(concurrency: number): Promise<Rates> {
   const server = await startEmbedded({ "queues.timers.concurrency": String(concurrency) });
-  const { jobs, runner } = server.parts.core.jobs;
+  const { jobs, runner } = server.parts.offers;
   const { store, clock } = server.parts.base;
   let done = 0;
   let finished = (): void => undefined;
@@ -67,6 +72,10 @@ async function prism(concurrency: number): Promise<Rates> {
   });
   await server.stop();
   return { enqueued, drained };
+}
+
+function bull(isDurable: boolean): Promise<Rates> {
+  return bullmq({ jobs: JOBS, callers: CALLERS, concurrency: 50, payload: PAYLOAD, isDurable, rate });
 }
 
 async function plainjob(synchronous: "FULL" | "NORMAL"): Promise<Rates> {

@@ -85,7 +85,7 @@ function directory(jobs: number, state: "scheduled" | "succeeded"): string {
 
 async function drainRate(dir: string): Promise<number> {
   const server = await startEmbedded({}, dir);
-  const { jobs, runner } = server.parts.core.jobs;
+  const { jobs, runner } = server.parts.offers;
   const { store, clock } = server.parts.base;
   let done = 0;
   let finish = (): void => undefined;

@@ -54,7 +54,7 @@ function dueTimes(): number[] {
 
 async function prism(): Promise<number[]> {
   const server = await startEmbedded();
-  const { jobs, runner } = server.parts.core.jobs;
+  const { jobs, runner } = server.parts.offers;
   const late = await collected((ran) => {
     runner.handle("bench", async ({ payload }) => ran(payload as number));
     for (const runAt of dueTimes()) void jobs.enqueue({ queue: "timers", kind: "bench", payload: runAt, runAt });

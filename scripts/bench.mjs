@@ -1,4 +1,5 @@
 // Runs all benchmarks, or those with one of the arguments in their name, one after the other.
+// `--report [name]…` runs those that have a reference and writes docs/benchmarks.md.
 // `--against <commit> [part]…` compares this checkout with another commit instead.
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
@@ -6,8 +7,9 @@ import { join } from "node:path";
 
 const root = join(import.meta.dirname, "..");
 const wanted = process.argv.slice(2);
-if (wanted[0] === "--against") {
-  const args = ["--import", "tsx", join(root, "bench/against.ts"), ...wanted.slice(1)];
+const program = { "--against": "against.ts", "--report": "figures.ts" }[wanted[0]];
+if (program) {
+  const args = ["--import", "tsx", join(root, "bench", program), ...wanted.slice(1)];
   process.exit(spawnSync(process.execPath, args, { cwd: root, stdio: "inherit" }).status ?? 1);
 }
 const files = readdirSync(join(root, "bench")).filter((name) => name.endsWith(".bench.ts"));

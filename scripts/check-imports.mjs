@@ -1,9 +1,10 @@
-// Checks imports. The core (core config store http live, and module: the interface of modules)
-// imports no feature. A feature imports another one through src/features/<x>/index.ts only, and
+// Checks imports. The core (core config store http live, module: the interface of modules, and cluster)
+// imports no feature. A feature imports another one through the index.ts of its folder only, and
 // only if FEATURES lists the pair; the list has no cycles. Files have no cycles either, types
-// included. SQL text is never built from parts.
+// included. SQL text is never built from parts. The server, the client package and the console each
+// have one exported type of a name. File names follow NAMES.
 import { readdirSync, readFileSync, statSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 
 const root = join(import.meta.dirname, "..");
 const CORE = {
@@ -14,91 +15,130 @@ const CORE = {
   http: ["core", "config", "store"],
   live: ["core", "http"],
   client: [],
+  cluster: ["core", "config", "store", "http"],
 };
 const ABOVE = ["app", "remote", "cli", "bin"];
 /** The features that each feature may import. */
 const FEATURES = {
-  audit: [],
-  jobs: ["audit"],
-  access: ["audit", "jobs"],
-  backup: ["audit", "jobs"],
-  sounds: ["access", "jobs"],
-  messages: ["access", "jobs"],
-  pusher: ["access", "audit", "jobs"],
-  streams: ["access", "messages", "pusher"],
-  rules: ["access", "audit", "jobs", "sounds"],
-  notifications: ["access", "audit", "jobs", "rules", "sounds", "streams"],
-  events: ["access", "audit", "jobs", "notifications", "rules"],
-  schedules: ["access", "events", "jobs"],
-  delivery: ["access", "audit", "events", "jobs", "notifications", "pusher", "rules", "sounds", "streams"],
-  timers: [
+  "operate/audit": [],
+  "time/jobs": ["operate/audit"],
+  access: ["operate/audit", "time/jobs"],
+  "operate/backup": ["operate/audit", "time/jobs"],
+  "notifications/sounds": ["access", "time/jobs"],
+  "notifications/messages": ["access", "time/jobs"],
+  "compat/pusher": ["access", "operate/audit", "time/jobs"],
+  "events/streams": ["access", "notifications/messages", "compat/pusher"],
+  rules: ["access", "operate/audit", "time/jobs", "notifications/sounds"],
+  notifications: ["access", "operate/audit", "time/jobs", "rules", "notifications/sounds", "events/streams"],
+  events: ["access", "operate/audit", "time/jobs", "notifications", "rules"],
+  "time/schedules": ["access", "events", "time/jobs"],
+  delivery: [
     "access",
-    "audit",
-    "delivery",
+    "operate/audit",
     "events",
-    "jobs",
+    "time/jobs",
     "notifications",
-    "pusher",
-    "schedules",
-    "sounds",
-    "streams",
-  ],
-  retention: [
-    "access",
-    "alerts",
-    "audit",
-    "channels",
-    "delivery",
-    "drill",
-    "events",
-    "heartbeats",
-    "jobs",
-    "messages",
-    "notifications",
-    "receivers",
-    "ntfy",
+    "compat/pusher",
     "rules",
-    "schedules",
-    "statuspage",
-    "streams",
+    "notifications/sounds",
+    "events/streams",
   ],
-  ntfy: ["access", "audit", "delivery", "events", "streams"],
-  alerts: ["access", "audit", "delivery", "events", "jobs", "notifications", "rules", "schedules"],
-  alertmanager: ["access", "alerts"],
-  integrations: ["access", "alerts", "audit", "events"],
-  receivers: ["access", "alerts", "audit", "events", "rules"],
-  "mail-in": ["delivery", "receivers"],
-  tasks: ["access"],
-  buckets: ["access", "events", "jobs", "schedules"],
-  channels: ["access", "audit", "delivery", "events", "jobs", "notifications"],
-  digest: ["access", "delivery", "events", "jobs", "notifications", "rules", "schedules"],
-  oncall: ["access", "audit", "events", "notifications"],
-  drill: ["access", "alerts", "audit", "delivery", "notifications", "oncall"],
+  "time/timers": [
+    "access",
+    "operate/audit",
+    "delivery",
+    "events",
+    "time/jobs",
+    "notifications",
+    "compat/pusher",
+    "time/schedules",
+    "notifications/sounds",
+    "events/streams",
+  ],
+  "operate/retention": ["time/schedules"],
+  "compat/ntfy": ["access", "operate/audit", "delivery", "events", "events/streams"],
+  alerts: ["access", "operate/audit", "delivery", "events", "time/jobs", "notifications", "rules", "time/schedules"],
+  "compat/alertmanager": ["access", "alerts"],
+  "intake/integrations": ["access", "alerts", "operate/audit", "events"],
+  "intake/receivers": ["access", "alerts", "operate/audit", "events", "rules"],
+  "intake/mail-in": ["delivery", "intake/receivers"],
+  "time/tasks": ["access"],
+  buckets: ["access", "events", "time/jobs", "time/schedules"],
+  channels: ["access", "alerts", "operate/audit", "delivery", "events", "time/jobs", "notifications"],
+  "notifications/digest": ["access", "delivery", "events", "time/jobs", "notifications", "rules", "time/schedules"],
+  oncall: ["access", "operate/audit", "events", "notifications"],
+  "oncall/drill": ["access", "alerts", "operate/audit", "delivery", "notifications", "oncall"],
   explain: ["access", "alerts", "oncall", "rules"],
-  plugins: ["access", "audit", "events", "jobs", "notifications", "schedules", "sounds", "streams", "timers"],
-  overview: ["access", "alerts", "delivery", "drill", "jobs", "plugins", "watch"],
-  settings: ["audit", "delivery"],
-  heartbeats: ["events", "access", "alerts", "audit", "schedules"],
-  gotify: ["access", "audit", "notifications"],
-  statuspage: ["access", "alerts", "audit", "delivery", "jobs"],
-  console: [],
-  emergency: ["jobs"],
-  watch: ["access", "emergency", "notifications"],
-  status: [
+  plugins: [
     "access",
-    "audit",
-    "delivery",
-    "drill",
+    "operate/audit",
     "events",
-    "jobs",
+    "time/jobs",
+    "notifications",
+    "time/schedules",
+    "notifications/sounds",
+    "events/streams",
+    "time/timers",
+  ],
+  "operate/overview": ["access", "alerts", "delivery", "oncall/drill", "time/jobs", "plugins", "operate/watch"],
+  "operate/settings": ["operate/audit", "delivery"],
+  heartbeats: ["events", "access", "alerts", "operate/audit", "time/schedules"],
+  "compat/gotify": ["access", "operate/audit", "notifications"],
+  statuspage: ["access", "alerts", "operate/audit", "delivery", "time/jobs"],
+  "operate/console": [],
+  "delivery/emergency": ["time/jobs"],
+  "operate/cluster": ["access"],
+  "operate/watch": ["access", "delivery/emergency", "notifications"],
+  "operate/status": [
+    "access",
+    "operate/audit",
+    "delivery",
+    "oncall/drill",
+    "events",
+    "time/jobs",
     "plugins",
-    "pusher",
-    "retention",
+    "compat/pusher",
+    "operate/retention",
     "rules",
-    "streams",
-    "watch",
+    "events/streams",
+    "operate/watch",
   ],
 };
+/**
+ * Tables that more than one feature writes; every other one has one writer among the features. The store
+ * and `http` may write all of them.
+ */
+const SHARED_TABLES = {
+  // Each key has one owner.
+  settings: [
+    "access",
+    "alerts",
+    "heartbeats",
+    "operate/audit",
+    "operate/backup",
+    "operate/retention",
+    "rules",
+    "time/jobs",
+  ],
+  // Those of a removed account go with its name.
+  pages: ["access", "delivery"],
+  // They end with a session, or with a membership.
+  push_devices: ["access", "delivery"],
+  ntfy_access: ["access", "compat/ntfy"],
+  // Preferences, and marks of addresses that refuse mail.
+  users: ["access", "delivery"],
+  notifications: ["delivery", "notifications"],
+  deliveries: ["delivery", "notifications"],
+  stream_gaps: ["events", "events/streams", "operate/backup"],
+};
+/** Where a newcomer looks for them: in files of features, code like this is in files with such a name. */
+const NAMES = [
+  { code: /^export const \w+ = feature\(/m, name: /^feature\.ts$/, is: "declares a feature" },
+  { code: /\bserver\.route\(/, name: /^(feature|routes|[a-z0-9-]+-routes)\.ts$/, is: "registers routes" },
+  { code: /\): Promise<Check\[\]> \{$/m, name: /^doctor\.ts$/, is: "has checks of doctor" },
+];
+/** Names that do not say what is in a file. */
+const EMPTY_NAMES = /^(utils?|helpers?|common|misc)\.ts$/;
 /** Threads start in src/worker.ts, which imports only each thread's file of its feature. */
 const THREADS = "src/worker.ts";
 /** Lists of features: they import the routes or the declaration of each, which no feature does. */
@@ -110,10 +150,19 @@ const WIRING = { "src/app/feature-list.ts": "/feature.ts" };
 const LOADS_PARTS = ["cli", "remote", "bin"];
 const EXCEPTIONS = new Set(["src/core/runtime.ts -> src/worker.ts"]);
 
-const files = ["src", "bin"].flatMap((folder) => find(join(root, folder))).map((path) => relative(root, path));
+const files = ["src", "bin"].flatMap(find);
 const imports = new Map(files.map((file) => [file, importsOf(file)]));
 const problems = [...imports].flatMap(([file, targets]) => targets.flatMap((target) => check(file, target)));
-problems.push(...featureCycles(), ...cycles(), ...files.flatMap(builtSql));
+problems.push(
+  ...featureCycles(),
+  ...cycles(),
+  ...files.flatMap(builtSql),
+  ...files.flatMap(misnamed),
+  ...writtenTwice(),
+);
+const isOfClient = (file) => file.startsWith("src/client/");
+for (const program of [files.filter((file) => !isOfClient(file)), files.filter(isOfClient), find("console")])
+  problems.push(...typesDeclaredTwice(program));
 if (problems.length > 0) {
   console.error(problems.join("\n"));
   process.exit(1);
@@ -143,11 +192,12 @@ function check(from, to) {
 }
 
 function roomOf(file) {
-  const [top, room, feature] = file.split("/");
+  const [top, room, folder, part] = file.split("/");
   if (top === "bin") return { room: "bin" };
   if (file === THREADS) return { room: "app" };
   if (room === "features") {
-    if (!(feature in FEATURES)) throw new Error(`${file}: ${feature} is not in FEATURES`);
+    const feature = [`${folder}/${part}`, folder].find((name) => name in FEATURES);
+    if (!feature) throw new Error(`${file}: ${folder} is not in FEATURES`);
     return { room, feature };
   }
   if (!(room in CORE) && !ABOVE.includes(room)) throw new Error(`${file} is in no room`);
@@ -220,15 +270,64 @@ function builtSql(file) {
     .map(([, sql]) => `${file}: SQL built from parts: ${sql.trim().slice(0, 80)}`);
 }
 
+/** Names by convention: kebab-case, and what NAMES says. */
+function misnamed(file) {
+  const name = basename(file);
+  if (!/^[a-z0-9]+(-[a-z0-9]+)*(\.gen)?\.ts$/.test(name) || EMPTY_NAMES.test(name))
+    return [`${file}: name it by its content, in kebab-case`];
+  if (!file.startsWith("src/features/")) return [];
+  const text = readFileSync(join(root, file), "utf8");
+  const found = NAMES.filter((each) => each.code.test(text) && !each.name.test(name)).map(
+    ({ is }) => `${file} ${is}: another name, or another file`,
+  );
+  if (name === "feature.ts" && !NAMES[0].code.test(text)) found.push(`${file} declares no feature`);
+  const isDoor = Object.keys(FEATURES).some((feature) => file === `src/features/${feature}/index.ts`);
+  const statements = text.replace(/\/\*.*?\*\//gs, "").split(";");
+  if (isDoor && statements.some((each) => !/^\s*(export [^=]*? from "[^"]+")?\s*$/.test(each)))
+    found.push(`${file} has more than exports of other files`);
+  return found;
+}
+
 /** `pragma name = <number>` takes no bound parameter. */
 function isPragmaNumber(sql) {
   return /^\s*[a-z_]+ = \$\{[^}]*\}\s*$/.test(sql);
 }
 
+/** Tables with other writers among the features than one, or than SHARED_TABLES says. */
+function writtenTwice() {
+  const writers = new Map();
+  for (const file of files.filter((each) => each.startsWith("src/features/"))) {
+    const text = readFileSync(join(root, file), "utf8");
+    const calls = text.matchAll(/\b(?:insertInto|replaceInto|updateTable|deleteFrom|sweepRows)\(\s*"(\w+)/g);
+    const sql = text.matchAll(/\b(?:insert (?:or \w+ )?into|update|delete from) (\w+) (?:\(|set |where )/g);
+    for (const [, table] of [...calls, ...sql])
+      writers.set(table, new Set([...(writers.get(table) ?? []), roomOf(file).feature]));
+  }
+  return [...writers].flatMap(([table, found]) => {
+    const features = [...found].sort();
+    const isRight = features.join() === (SHARED_TABLES[table] ?? [features[0]]).join();
+    return isRight ? [] : [`table ${table} is written by ${features.join(", ")}`];
+  });
+}
+
+/** Exported types of a name that another file exports too: one name has one meaning. */
+function typesDeclaredTwice(program) {
+  const places = new Map();
+  for (const file of program.filter((each) => !each.endsWith(".gen.ts"))) {
+    const text = readFileSync(join(root, file), "utf8");
+    for (const [, name] of text.matchAll(/^export (?:declare |abstract )*(?:interface|type|class) (\w+)/gm))
+      places.set(name, [...(places.get(name) ?? []), file]);
+  }
+  return [...places]
+    .filter(([, places]) => places.length > 1)
+    .map(([name, places]) => `type ${name} is exported by ${places.join(" and ")}`);
+}
+
 function find(folder) {
-  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name);
-    return entry.isDirectory() ? find(path) : entry.name.endsWith(".ts") && !entry.name.endsWith(".d.ts") ? [path] : [];
+    if (entry.isDirectory()) return find(path);
+    return /\.tsx?$/.test(entry.name) && !entry.name.endsWith(".d.ts") ? [path] : [];
   });
 }
 

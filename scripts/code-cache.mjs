@@ -1,7 +1,7 @@
-// Runs the bundles in .build as the executable does, with a server and some commands, and writes the
-// functions that V8 compiled meanwhile: main.js.cache and worker.js.cache. With them dist/prism
-// starts without compiling. V8 ignores them under another version or other flags.
-// Usage: node scripts/code-cache.mjs <folder of the bundles>
+// Runs the scripts in .build as the executable does, with a server and some commands, and writes the
+// functions that V8 compiled meanwhile beside each script, such as main.js.cache. With them
+// dist/prism starts without compiling. V8 ignores them under another version or other flags.
+// Usage: node scripts/code-cache.mjs <folder of the scripts>
 import { mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -15,9 +15,8 @@ const COMMANDS = [
   ["status"],
   ["user", "list", "--json"],
   ["send", "start.warm", "--json"],
-  // They end their process after a second.
+  // It ends its process after a second.
   ["--help"],
-  ["--version"],
 ];
 
 const require = createRequire(import.meta.url);
@@ -39,40 +38,40 @@ const notes = [];
 const writeError = process.stderr.write.bind(process.stderr);
 process.stderr.write = (text) => notes.push(text) > 0;
 const scripts = emulate(require, work, emulate.toString());
-compileFunction(readFileSync(join(work, "start.js"), "utf8"), ["require"])(require);
-const [script] = scripts;
+const start = compileFunction(readFileSync(join(work, "start.js"), "utf8"), ["require"]);
 for (const command of COMMANDS) await run(command);
-save(script, "main.js.cache");
+const assets = JSON.parse(readFileSync(join(work, "assets.json"), "utf8"));
+const caches = Object.keys(assets).filter((name) => name.endsWith(".cache") && name !== "worker.js.cache");
+// Those that no command needed, too.
+for (const name of caches) __packed.load(name.replace(/\.js\.cache$/, "/0"));
+for (const name of caches) {
+  writeFileSync(`${assets[name]}.tmp`, scripts.get(name.slice(0, -".cache".length)).createCachedData());
+  renameSync(`${assets[name]}.tmp`, assets[name]);
+}
 process.exit();
 
 async function run(command) {
   process.argv = [process.execPath, process.execPath, ...command];
-  const module = { exports: {} };
-  script.runInThisContext()(module.exports, require, module, process.execPath, work);
-  await module.exports.ended;
+  start(require);
+  await __packed.ended;
   if (process.exitCode) {
     writeError(`${notes.join("")}prism ${command.join(" ")} ended with ${process.exitCode}\n`);
     process.exit(1);
   }
 }
 
-function save(script, name) {
-  writeFileSync(join(work, `${name}.tmp`), script.createCachedData());
-  renameSync(join(work, `${name}.tmp`), join(work, name));
-}
-
 /**
  * Gives this thread the assets of the executable, and its threads the same. @returns the scripts
- * that it compiles; the main thread does not run it yet. Evaluated in each thread from its text.
+ * that it compiles, each once, by their names. Evaluated in each thread from its text.
  */
 function emulate(require, work, text) {
   const fs = require("node:fs");
   const vm = require("node:vm");
-  const { join } = require("node:path");
+  const { basename, join } = require("node:path");
   const { isMainThread, workerData } = require("node:worker_threads");
   const files = JSON.parse(fs.readFileSync(join(work, "assets.json"), "utf8"));
   const start = `const made = (${text})(require, ${JSON.stringify(work)}, ${JSON.stringify(text)});`;
-  const scripts = [];
+  const scripts = new Map();
   const sea = {
     getRawAsset(name) {
       if (name.endsWith(".cache")) return Buffer.alloc(0);
@@ -85,15 +84,15 @@ function emulate(require, work, text) {
   module._load = (name, ...rest) => (name === "node:sea" ? sea : load(name, ...rest));
   const Script = vm.Script;
   vm.Script = function compile(source, { filename }) {
-    const script = new Script(source, { filename });
-    scripts.push(script);
-    return isMainThread ? { runInThisContext: () => () => undefined } : script;
+    const name = basename(filename);
+    if (!scripts.has(name)) scripts.set(name, new Script(source, { filename }));
+    return scripts.get(name);
   };
   // The writer uses most of what threads share.
   if (!isMainThread && workerData.role === "writer")
     workerData.data.port.on("message", () => {
       const path = join(work, "worker.js.cache");
-      fs.writeFileSync(`${path}.tmp`, scripts[0].createCachedData());
+      fs.writeFileSync(`${path}.tmp`, scripts.get("worker.js").createCachedData());
       fs.renameSync(`${path}.tmp`, path);
     });
   return scripts;

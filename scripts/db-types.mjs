@@ -26,17 +26,13 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 for (const table of tables.filter((name) => wanted.length === 0 || wanted.includes(name))) {
-  console.log(`interface ${pascal(table)}Table {`);
+  console.log(`  ${table}: {`);
   for (const { name, type, notnull, pk, dflt_value } of connection
     .prepare("select * from pragma_table_info(?)")
     .all(table)) {
     const nullable = notnull || pk ? "" : " | null";
     const value = `${TYPES[type.toUpperCase()] ?? "unknown"}${nullable}`;
-    console.log(`  ${name}: ${dflt_value === null ? value : `Generated<${value}>`};`);
+    console.log(`    ${name}: ${dflt_value === null ? value : `Generated<${value}>`};`);
   }
-  console.log("}\n");
-}
-
-function pascal(name) {
-  return name.replace(/(?:^|_)([a-z])/g, (_, letter) => letter.toUpperCase());
+  console.log("  };");
 }

@@ -4,7 +4,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { PRESETS as CHANNELS } from "../src/features/channels/presets/index.ts";
-import { BUILT_IN_PRESETS as RECEIVERS } from "../src/features/receivers/presets/index.ts";
+import { BUILT_IN_PRESETS as RECEIVERS } from "../src/features/intake/receivers/presets/index.ts";
 
 const directory = join(import.meta.dirname, "../docs/integrations");
 const page = join(directory, "README.md");

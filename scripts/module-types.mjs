@@ -14,7 +14,7 @@ const ENTRY = "module/module-api";
 const PACKAGES = /^import type \{[^}]*\} from "(?:kysely|luxon)";$/gm;
 const OWN_IMPORTS = /^import type \{[^}]*\} from "(\.[^"]+)\.ts";$/gm;
 /** Re-exports of files that are in the bundle themselves. */
-const LISTS = /^export (?:type )?\{[^}]*\}(?: from "[^"]+")?;$/gm;
+const LISTS = /^export (?:type )?(?:\{[^}]*\}|\*)(?: from "[^"]+")?;$/gm;
 /** Functions are removed: types do not refer to them. */
 const FUNCTIONS = /^(?:\/\*\*(?:(?!\*\/)[\s\S])*\*\/\n)?export declare function .*(?:\n[ }].*)*$/gm;
 
@@ -75,7 +75,7 @@ ${constants.join("\n")}
 
 function withTables(text, tables) {
   const members = [...tables].map(([table, row]) => `    ${table}: ${row.replaceAll("\n", "\n    ")};\n`);
-  return text.replace(/^interface Schema \{\n/m, (head) => head + members.join(""));
+  return text.replace(/^interface Schema extends [^{]*\{\n/m, (head) => head + members.join(""));
 }
 
 /** Writes the types of a file of src and of its imports, each into a separate file. */
@@ -114,7 +114,7 @@ function dependenciesOf(work, file, found = []) {
   return found;
 }
 
-/** Only the entry's own exports are exported: a list of exports hides the rest. */
+/** Only the entry's own exports are exported, by the names it gives them: a list of exports hides the rest. */
 function bundle(texts) {
   const entry = texts.at(-1);
   const packages = [...new Set(texts.flatMap((text) => text.match(PACKAGES) ?? []))];
@@ -130,7 +130,12 @@ function bundle(texts) {
   }
   const head = entry.match(/^\/\*\*[\s\S]*?\*\//)?.[0] ?? "";
   const own = bodies.at(-1).replace(head, "").trim();
-  return `${[head, packages.join("\n"), own, ...hidden].join("\n\n")}\n`;
+  const text = `${[head, packages.join("\n"), own, ...hidden].join("\n\n")}\n`;
+  const renamed = [...entry.matchAll(/\b(\w+) as (\w+),/g)];
+  return renamed.reduce(
+    (all, [given, from, to]) => all.replace(given, `${to},`).replaceAll(new RegExp(`\\b${from}\\b`, "g"), to),
+    text,
+  );
 }
 
 function read(work, file) {

@@ -13,4 +13,8 @@ const numbers = readdirSync(folder).map((file) => Number(/^(\d{4})_\w+\.ts$/.exe
 const next = String(Math.max(0, ...numbers) + 1).padStart(4, "0");
 const file = join(folder, `${next}_${name}.ts`);
 writeFileSync(file, "/** What it is for. */\nexport const sql = /* sql */ `\n\n`;\n", { flag: "wx" });
-console.log(`migrations/${next}_${name}.ts; describe its tables in src/store/schema/, too`);
+// Adds the file to the list of migrations that programs of this tree read.
+await import("./collect.mjs");
+console.log(
+  `migrations/${next}_${name}.ts; put its columns into the resource() of the table, or into src/store/schema/ for a table without one`,
+);

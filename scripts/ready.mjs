@@ -84,6 +84,7 @@ function buildIfStale() {
     "scripts/uws-digests.json",
     "scripts/build-console.mjs",
     "scripts/client-package.mjs",
+    "scripts/chunks.mjs",
     "scripts/code-cache.mjs",
     "scripts/collect.mjs",
     "scripts/module-types.mjs",

@@ -157,6 +157,7 @@ async function pagesOf(api) {
     modules: "/modules",
     audit: "/audit",
     backups: "/backups",
+    cluster: "/cluster",
     settings: "/settings",
     reference: "/reference",
     account: "/account",
@@ -213,7 +214,7 @@ async function picture(context, url, path, fullPage = false) {
   // It depends on the Node of the machine that built the executable.
   await page.evaluate(() => {
     for (const row of document.querySelectorAll(".attention"))
-      if (row.textContent.includes("The program carries Node.js")) row.remove();
+      if (row.textContent.includes("The program includes Node.js")) row.remove();
   });
   const png = await page.screenshot({ animations: "disabled", caret: "hide", fullPage });
   await page.close();

@@ -67,6 +67,9 @@ await compileTests(root, folder);
 // Commands from the sources read the table of operations.
 if (files.some((file) => /^test.(?:cli|e2e)\b/.test(file)))
   spawnSync(process.execPath, [join(root, "scripts/operations.mjs"), "--if-stale"], { stdio: "inherit" });
+// Tests of the console open dist/console.
+if (files.some((file) => /^test.console\b/.test(file)))
+  spawnSync(process.execPath, [join(root, "scripts/ready.mjs")], { stdio: "inherit" });
 const scratch = memoryFolder();
 // Tests of commands start the compiled sources when dist/prism is older than the sources.
 // Each line: a test file and the id of a promise that it has shown (test/helpers/promise.ts).

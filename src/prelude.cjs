@@ -1,145 +1,16 @@
 /*
- * The script of the packed executable, in the main thread and in every worker: gives the bundle its
- * assets and native addons, and runs it. An addon cannot be loaded from memory, so it is unpacked once, by its
- * content's hash, into a private cache folder. Before it is loaded, every folder above it must be
- * safe from other users, and the file must have the hash that the build has noted.
- * DIGEST is put in by build.mjs.
+ * The script of the packed executable. The version alone is printed without the program, for those
+ * who ask for it often. VERSION is put in by build.mjs.
  */
-const crypto = require("node:crypto");
-const sea = require("node:sea");
-const fs = require("node:fs");
-const os = require("node:os");
-const path = require("node:path");
-const vm = require("node:vm");
-const worker = require("node:worker_threads");
-const { unsafeReason, findUnsafeParent } = require("./features/plugins/directory-safety.ts");
+const [, , asked, ...others] = process.argv;
+if (!(["--version", "-v"].includes(asked) && others.length === 0 && isPrinted())) require("./loader.cjs");
 
-// Until the command line sets its handlers: by default Node opens its debugger at this signal.
-if (worker.isMainThread) process.on("SIGUSR1", () => {});
-
-const loaded = new Map();
-
-function native(name) {
-  const known = loaded.get(name);
-  if (known) return known.exports;
-  const problems = [];
-  for (const load of [...cacheFolders().map((base) => fromCache(base)), fromTemporary]) {
-    try {
-      const module = { exports: {} };
-      load(name, (file) => process.dlopen(module, file));
-      loaded.set(name, module);
-      return module.exports;
-    } catch (error) {
-      problems.push(error.message);
-    }
-  }
-  const message = `${reasonOf(name, problems)}\n  ${problems.join("\n  ")}`;
-  if (!worker.isMainThread) throw new Error(message);
-  process.stderr.write(`prism: ${message}\n`);
-  process.exit(4);
-}
-
-function reasonOf(name, problems) {
-  if (problems.some((problem) => /version `GLIBC_[\d.]+' not found/.test(problem))) {
-    const { glibc } = JSON.parse(asset("about.json"));
-    const { glibcVersionRuntime } = process.report.getReport().header;
-    return `this build needs glibc ${glibc} or newer, and this system has ${glibcVersionRuntime}`;
-  }
-  return `cannot unpack ${name}; set PRISM_CACHE_DIR to a folder that can be written \
-and executed from, and that only you and root can write`;
-}
-
-function cacheFolders() {
-  return [
-    process.env.PRISM_CACHE_DIR,
-    process.env.XDG_CACHE_HOME,
-    process.env.HOME && path.join(process.env.HOME, ".cache"),
-  ].filter((folder) => folder && path.isAbsolute(folder));
-}
-
-/** Loads from a folder that stays, and unpacks into it what it does not hold unchanged. */
-function fromCache(base) {
-  return (name, open) => {
-    const folder = ownFolder(path.join(base, "prism-native", DIGEST[name].slice(0, 16)));
-    const file = path.join(folder, name);
-    if (!isUnchanged(name, file)) {
-      // Written aside and renamed: several processes may start at once.
-      const aside = `${file}.${process.pid}.${crypto.randomBytes(8).toString("hex")}`;
-      unpack(name, aside);
-      fs.renameSync(aside, file);
-    }
-    open(file);
-  };
-}
-
-/** Loads from a new folder, which no other user can have prepared. A loaded addon no longer needs its file. */
-function fromTemporary(name, open) {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "prism-"));
+/** The program itself has the answer to an output that is closed or full. */
+function isPrinted() {
   try {
-    const file = path.join(ownFolder(folder), name);
-    unpack(name, file);
-    open(file);
-  } finally {
-    fs.rmSync(folder, { recursive: true, force: true });
+    require("node:fs").writeSync(1, `${VERSION}\n`);
+    return true;
+  } catch {
+    return false;
   }
-}
-
-/**
- * Makes the folder. @returns its real path, which has no links. @throws when another user could
- * change what it holds
- */
-function ownFolder(folder) {
-  fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const real = fs.realpathSync(folder);
-  const reason = findUnsafeParent(real);
-  if (reason !== undefined) throw new Error(reason);
-  return real;
-}
-
-/**
- * Whether the file is there, is safe, and holds exactly this addon. It is read in pieces: all of
- * them together are 9 MB.
- */
-function isUnchanged(name, file) {
-  const stats = fs.lstatSync(file, { throwIfNoEntry: false });
-  if (!stats?.isFile() || unsafeReason(file, stats) !== undefined) return false;
-  const hash = crypto.createHash("sha256");
-  const piece = Buffer.allocUnsafe(262_144);
-  const opened = fs.openSync(file, "r");
-  try {
-    for (let bytes = fs.readSync(opened, piece); bytes > 0; bytes = fs.readSync(opened, piece))
-      hash.update(piece.subarray(0, bytes));
-  } finally {
-    fs.closeSync(opened);
-  }
-  return hash.digest("hex") === DIGEST[name];
-}
-
-function unpack(name, file) {
-  fs.writeFileSync(file, Buffer.from(sea.getRawAsset(name)), { mode: 0o700, flag: "wx" });
-}
-
-const importFile = vm.compileFunction("return import(url)", ["url"], {
-  importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
-});
-
-// Node 20 prints a notice about the loader constant; it is nothing that an operator could do anything about.
-const { emitWarning } = process;
-process.emitWarning = function (warning, ...rest) {
-  if (String(warning?.message ?? warning).startsWith("vm.USE_MAIN_CONTEXT_DEFAULT_LOADER")) return;
-  emitWarning.call(this, warning, ...rest);
-};
-
-const asset = (name) => Buffer.from(sea.getRawAsset(name));
-
-globalThis.__packed = { asset, native, importFile };
-runBundle(worker.isMainThread ? "main.js" : "worker.js");
-
-/** With the compiled functions of a run at the build. Under other flags of V8, it compiles them itself. */
-function runBundle(name) {
-  const cachedData = asset(`${name}.cache`);
-  // The build leaves only ASCII in the bundles.
-  const script = new vm.Script(asset(name).toString("latin1"), { filename: process.execPath, cachedData });
-  const module = { exports: {} };
-  script.runInThisContext()(module.exports, require, module, process.execPath, path.dirname(process.execPath));
 }

@@ -1,5 +1,7 @@
 /** Where every thread of the program starts; `workerData.role` says which it is. */
 import { workerData } from "node:worker_threads";
+import type { LogThreadData } from "./cluster/sync-log.ts";
+import type { ReplicatedWriterData } from "./cluster/writer-thread.ts";
 import type { ThreadRole } from "./core/runtime.ts";
 import type { CalendarThreadData } from "./features/oncall/calendar-thread.ts";
 import type { WatchdogThreadData } from "./features/plugins/watchdog-thread.ts";
@@ -11,6 +13,12 @@ import { runSnapshotThread, type SnapshotThreadData } from "./store/sqlite/snaps
 
 const { role, data } = workerData as { role: ThreadRole; data: unknown };
 if (role === "writer") runWriterThread(data as WriterThreadData);
+else if (role === "replicated-writer")
+  void import("./cluster/writer-thread.ts").then(({ runReplicatedWriter }) =>
+    runReplicatedWriter(data as ReplicatedWriterData),
+  );
+else if (role === "log")
+  void import("./cluster/log-thread.ts").then(({ runLogThread }) => runLogThread(data as LogThreadData));
 else if (role === "scan") runScanThread(data as ScanThreadData);
 else if (role === "snapshot") runSnapshotThread(data as SnapshotThreadData);
 else if (role === "migrate") runMigrateThread(data as string);
@@ -23,7 +31,7 @@ else if (role === "calendar")
     runCalendarThread(data as CalendarThreadData),
   );
 else if (role === "prepare")
-  void import("./features/receivers/prepare-thread.ts").then(({ runPrepareThread }) => runPrepareThread());
+  void import("./features/intake/receivers/prepare-thread.ts").then(({ runPrepareThread }) => runPrepareThread());
 else if (role === "watchdog")
   void import("./features/plugins/watchdog-thread.ts").then(({ runWatchdogThread }) =>
     runWatchdogThread(data as WatchdogThreadData),

@@ -1,4 +1,4 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 
@@ -26,6 +26,17 @@ export function buildOf(ref: string): Build {
   const dist = join(folder, commit);
   if (!existsSync(dist)) build(commit, dist);
   return { commit, dist, executable: join(dist, "prism") };
+}
+
+/** Whether this clone has the commit. */
+export function hasCommit(commit: string): boolean {
+  return spawnSync("git", ["cat-file", "-e", `${commit}^{commit}`], { cwd: root, stdio: "ignore" }).status === 0;
+}
+
+/** The last build of this checkout. */
+export function builtHere(): Build {
+  const dist = join(root, "dist");
+  return { commit: "this checkout", dist, executable: join(dist, "prism") };
 }
 
 function build(commit: string, dist: string): void {

@@ -23,7 +23,7 @@ export async function makeCrowd(users: number): Promise<Crowd> {
   process.once("exit", () => rmSync(dir, { recursive: true, force: true }));
   const server = await startEmbedded({ "auth.accessExpires": "12h" }, dir);
   const { audit, clock, database: db } = server.parts.base;
-  const { accounts, accessTokens } = server.parts.core.access;
+  const { accounts, accessTokens } = server.parts.offers;
   const people: string[] = [];
   for (let from = 0; from < users; from += USERS_PER_COMMIT) {
     const names = Array.from({ length: Math.min(USERS_PER_COMMIT, users - from) }, (_, i) => `user-${from + i}`);

@@ -44,3 +44,12 @@ function interval(values: readonly number[]): { readonly low: number; readonly h
   const half = (T_95[count - 2] ?? T_MANY) * Math.sqrt(variance / count);
   return { low: mean - half, high: mean + half };
 }
+
+/** Whether a figure of which less is better is worse by this factor in each pair. */
+export function isWorse(
+  pairs: readonly { readonly before: Figures; readonly after: Figures }[],
+  figure: string,
+  factor: number,
+): boolean {
+  return pairs.every(({ before, after }) => (after[figure] ?? Number.NaN) > (before[figure] ?? Number.NaN) * factor);
+}

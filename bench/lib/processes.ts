@@ -1,7 +1,10 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 
 const root = join(import.meta.dirname, "../..");
 const children = new Set<ChildProcess>();
@@ -66,6 +69,59 @@ export async function startProgram(
   return running(child, dir, /listening (\d+)/);
 }
 
+/** Starts another program that listens at `port`. @throws Error when it is not installed */
+export async function startCommand(
+  command: string,
+  args: readonly string[],
+  /** `readyPath` answers 200 once the program is ready; null: it accepts connections then. */
+  { dir, port, readyPath }: { readonly dir: string; readonly port: number; readonly readyPath: string | null },
+): Promise<Server> {
+  const child = launch(command, args, dir, {});
+  let failure: Error | null = null;
+  child.once("error", (error) => {
+    failure = error;
+  });
+  child.once("exit", (code) => {
+    failure ??= new Error(`${command} ended with ${code} before it was ready`);
+  });
+  child.stdout?.resume();
+  child.stderr?.resume();
+  const url = `http://127.0.0.1:${port}`;
+  const isReady = (): Promise<boolean> => (readyPath === null ? accepts(port) : answers(url + readyPath));
+  while (!(await isReady())) {
+    if (failure) {
+      rmSync(dir, { recursive: true, force: true });
+      throw failure;
+    }
+    await setTimeout(50);
+  }
+  return { url, port, pid: child.pid ?? 0, dir, stop: () => ended(child, dir) };
+}
+
+function answers(url: string): Promise<boolean> {
+  return fetch(url).then(
+    (reply) => reply.ok,
+    () => false,
+  );
+}
+
+async function accepts(port: number): Promise<boolean> {
+  const socket = connect(port, "127.0.0.1");
+  const isOpen = await once(socket, "connect").then(
+    () => true,
+    () => false,
+  );
+  socket.destroy();
+  return isOpen;
+}
+
+async function ended(child: ChildProcess, dir: string | null): Promise<void> {
+  const exit = once(child, "exit");
+  child.kill("SIGTERM");
+  await exit;
+  if (dir !== null) rmSync(dir, { recursive: true, force: true });
+}
+
 function launch(command: string, args: readonly string[], cwd: string, options: StartOptions): ChildProcess {
   const { env = {}, cpus, niceness } = options;
   const on = cpus === undefined ? [] : ["taskset", "-c", cpus];
@@ -98,11 +154,6 @@ async function running(child: ChildProcess, dir: string, ready: RegExp, keeps = 
     port,
     pid: child.pid ?? 0,
     dir,
-    async stop() {
-      const ended = new Promise((resolve) => child.once("exit", resolve));
-      child.kill("SIGTERM");
-      await ended;
-      if (!keeps) rmSync(dir, { recursive: true, force: true });
-    },
+    stop: () => ended(child, keeps ? null : dir),
   };
 }

@@ -4,6 +4,17 @@ import { join } from "node:path";
 
 export type Row = Readonly<Record<string, string | number>>;
 
+/** What a benchmark leaves in bench/results/. */
+export interface Report {
+  readonly name: string;
+  /** What was measured, in one sentence without a full stop. */
+  readonly workload: string;
+  readonly machine: string;
+  /** ISO 8601. */
+  readonly at: string;
+  readonly rows: readonly Row[];
+}
+
 /** Prints a table and writes the same figures as JSON to bench/results/. */
 export function report(name: string, workload: string, rows: readonly Row[]): void {
   const machine = `${cpus().length} cores, ${cpus()[0]?.model ?? "unknown processor"}, Node ${process.versions.node}`;
@@ -11,10 +22,8 @@ export function report(name: string, workload: string, rows: readonly Row[]): vo
   console.table(rows);
   const folder = join(import.meta.dirname, "../results");
   mkdirSync(folder, { recursive: true });
-  writeFileSync(
-    join(folder, `${name}.json`),
-    `${JSON.stringify({ name, workload, machine, at: new Date().toISOString(), rows }, null, 2)}\n`,
-  );
+  const result: Report = { name, workload, machine, at: new Date().toISOString(), rows };
+  writeFileSync(join(folder, `${name}.json`), `${JSON.stringify(result, null, 2)}\n`);
 }
 
 export function median(values: readonly number[]): number {

@@ -8,6 +8,8 @@ export interface Load {
   readonly url: string;
   readonly connections: number;
   readonly seconds: number;
+  /** Default: POST. */
+  readonly method?: string;
   readonly headers: Readonly<Record<string, string>>;
   /** Sent in rotation. */
   readonly bodies: readonly string[];
@@ -21,9 +23,13 @@ export interface LoadResult {
   readonly errors: number;
 }
 
-/** Sends POST requests with wrk, limited in connections and time, and parses its report. */
+export function hasWrk(): boolean {
+  return spawnSync("wrk", ["-v"]).error === undefined;
+}
+
+/** Sends requests with wrk, limited in connections and time, and parses its report. */
 export function runWrk(load: Load): Promise<LoadResult> {
-  if (spawnSync("wrk", ["-v"]).error) throw new Error("wrk is not installed (Debian: apt-get install wrk)");
+  if (!hasWrk()) throw new Error("wrk is not installed (Debian: apt-get install wrk)");
   const dir = mkdtempSync(join(tmpdir(), "prism-wrk-"));
   const script = join(dir, "load.lua");
   writeFileSync(script, luaScript(load));
@@ -54,12 +60,12 @@ export function runWrk(load: Load): Promise<LoadResult> {
   });
 }
 
-function luaScript({ headers, bodies }: Load): string {
+function luaScript({ method = "POST", headers, bodies }: Load): string {
   const headerLines = Object.entries(headers).map(
     ([name, value]) => `wrk.headers[${JSON.stringify(name)}] = ${JSON.stringify(value)}`,
   );
   return `
-wrk.method = "POST"
+wrk.method = ${JSON.stringify(method)}
 ${headerLines.join("\n")}
 local bodies = { ${bodies.map((body) => `[==[${body}]==]`).join(", ")} }
 local requests = {}

@@ -3,7 +3,7 @@ import { api, PrismError } from "./api.ts";
 
 interface Question {
   readonly title: string;
-  /** What is lost. */
+  /** Consequence of the deletion. */
   readonly text?: string;
   /** The verb on the button. */
   readonly action?: string;

@@ -9,7 +9,7 @@ interface Versioned {
 }
 
 interface Options<S extends Versioned, D> {
-  /** What is stored, as far as the page knows. */
+  /** The stored value, as far as the page knows. */
   readonly stored: S;
   readonly draftOf: (stored: S) => D;
   readonly isChanged: (base: D, draft: D) => boolean;
@@ -18,7 +18,7 @@ interface Options<S extends Versioned, D> {
 }
 
 export interface Draft<S extends Versioned, D> {
-  /** What the edits started from. */
+  /** The value from which the edits started. */
   readonly base: S;
   readonly stored: S;
   readonly draft: D;
@@ -74,7 +74,7 @@ export function useDraft<S extends Versioned, D>({ stored, draftOf, isChanged, r
 
 interface ConflictProps<S extends Versioned, D> {
   readonly edit: Draft<S, D>;
-  /** What the user may do with the own edits. */
+  /** Choices of the user for the own edits. */
   readonly mine: { readonly label: string; readonly onClick: () => unknown };
   readonly children?: ComponentChildren;
 }

@@ -6,7 +6,7 @@ interface Membership {
   readonly role: "viewer" | "editor" | "owner" | null;
 }
 
-/** What roles in a project allow; the server checks it again. */
+/** Rights of roles in a project; the server checks them again. */
 const EDITOR = [
   ...["events:read", "rules:read", "incidents:act", "silences:write", "heartbeats:write"],
   ...["receivers:write", "channels:write"],

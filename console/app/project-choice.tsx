@@ -53,7 +53,7 @@ interface FilterProps {
   readonly value: string;
   readonly onChange: (project: string) => void;
   readonly small?: boolean;
-  /** What the value is. */
+  /** Meaning of the value. */
   readonly by?: "id" | "slug";
 }
 

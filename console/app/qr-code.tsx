@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 
 interface Props {
   readonly text: string;
-  /** What it has, for people who do not see it. */
+  /** Its content, for people who do not see it. */
   readonly label: string;
 }
 

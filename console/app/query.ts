@@ -4,7 +4,7 @@ import { api, type Page, PrismError, type Query } from "./api.ts";
 import { shownFrom } from "./offline.ts";
 import { me } from "./session.ts";
 
-/** What a page shows of a request: data, perhaps older, beside the state of the latest request. */
+/** State of a request on a page: data, perhaps older, beside the state of the latest request. */
 export interface Loaded<T> {
   readonly data: T | undefined;
   readonly error: PrismError | undefined;

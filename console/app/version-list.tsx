@@ -20,7 +20,7 @@ interface Props<V extends Version> {
   readonly first: string;
   /** Without any version. */
   readonly empty?: ComponentChildren;
-  /** What changed. */
+  /** Summary of the change. */
   readonly children: (version: V, previous: V) => ComponentChildren;
 }
 

@@ -21,7 +21,7 @@ import { HOSTILE } from "./samples.ts";
 const TONES: readonly Tone[] = ["ok", "bad", "warn", "info", "plain"];
 const ERROR = Object.assign(new Error("The database is busy"), { code: "STORAGE_BUSY", requestId: "01HZX4QY7M" });
 
-/** What a part of a page shows when it has something to say about itself. */
+/** Notices of a part of a page. */
 export function StatesSection() {
   return (
     <>

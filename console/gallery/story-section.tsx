@@ -108,23 +108,17 @@ const ROWS: readonly Row[] = [
 }));
 
 const COLUMNS: readonly Column<Row>[] = [
-  { key: "time", label: "Time", cell: (row) => <span class="num muted">{row.time}</span>, card: "meta", width: "min" },
-  { key: "type", label: "Type", cell: (row) => <CodeInline>{row.type}</CodeInline>, card: "title", width: "min" },
-  { key: "source", label: "Source", cell: (row) => row.source, card: "hide", width: "min" },
-  { key: "summary", label: "Summary", cell: (row) => row.summary, card: "text" },
-  {
-    key: "result",
-    label: "Result",
-    cell: (row) => <Badge tone={row.tone}>{row.result}</Badge>,
-    card: "aside",
-    width: "min",
-  },
+  { label: "Time", cell: (row) => <span class="num muted">{row.time}</span>, card: "meta", width: "min" },
+  { label: "Type", cell: (row) => <CodeInline>{row.type}</CodeInline>, card: "title", width: "min" },
+  { label: "Source", cell: (row) => row.source, card: "hide", width: "min" },
+  { label: "Summary", cell: (row) => row.summary, card: "text" },
+  { label: "Result", cell: (row) => <Badge tone={row.tone}>{row.result}</Badge>, card: "aside", width: "min" },
 ];
 
 function LatestEvents() {
   return (
     <Card title="Latest events" link={{ href: "#tables", text: "All events" }} flush>
-      <DataTable label="Latest events" bare rows={ROWS} rowKey={(row) => row.id} columns={COLUMNS} />
+      <DataTable label="Latest events" bare rows={ROWS} columns={COLUMNS} />
     </Card>
   );
 }

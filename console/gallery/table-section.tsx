@@ -45,32 +45,29 @@ function jobs(count: number): readonly Job[] {
 }
 
 const COLUMNS: readonly Column<Job>[] = [
-  { key: "kind", label: "Kind", cell: (job) => <CodeInline>{job.kind}</CodeInline>, sortable: true, card: "title" },
+  { label: "Kind", cell: (job) => <CodeInline>{job.kind}</CodeInline>, sortBy: "kind", card: "title" },
   {
-    key: "state",
     label: "State",
     cell: (job) => <Badge tone={STATE_TONE[job.state]}>{job.state}</Badge>,
     card: "aside",
     width: "min",
   },
   {
-    key: "error",
     label: "Error",
     cell: (job) => job.error && <UserText lines={2}>{job.error}</UserText>,
     card: "text",
     width: "wide",
   },
   {
-    key: "attempts",
     label: "Attempts",
     cell: (job) => <Num n={job.attempts} />,
     align: "end",
-    sortable: true,
+    sortBy: "attempts",
     priority: 2,
     width: "min",
   },
-  { key: "took", label: "Took", cell: (job) => <Duration ms={job.tookMs} />, align: "end", priority: 3, width: "min" },
-  { key: "at", label: "Created", cell: (job) => <Time at={job.at} />, sortable: true, width: "min" },
+  { label: "Took", cell: (job) => <Duration ms={job.tookMs} />, align: "end", priority: 3, width: "min" },
+  { label: "Created", cell: (job) => <Time at={job.at} />, sortBy: "at", width: "min" },
 ];
 
 /** Lists in each of their states. */
@@ -84,7 +81,6 @@ export function TableSection() {
       <DataTable
         label="Jobs"
         rows={rows}
-        rowKey={(job) => job.id}
         columns={COLUMNS}
         onOpen={(job) => toast.info(`Opens ${job.id}`)}
         rowTone={(job) => (job.state === "dead" ? "bad" : undefined)}
@@ -122,7 +118,6 @@ export function TableSection() {
           rows={rows.slice(0, 2)}
           error={new Error("The connection was lost")}
           retry={() => undefined}
-          rowKey={(job) => job.id}
           columns={COLUMNS.slice(0, 2)}
         />
         <DataTable label="Loading" rows={undefined} loading rowKey={(job: Job) => job.id} columns={COLUMNS} />
@@ -147,7 +142,6 @@ export function TableSection() {
             bare
             dense
             rows={rows.slice(0, 4)}
-            rowKey={(job) => job.id}
             columns={COLUMNS.slice(0, 2)}
             rowHref={() => "#tables"}
             rowActions={() => <IconButton small icon={X} label="Remove" />}

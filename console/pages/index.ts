@@ -5,6 +5,7 @@ import { alerts } from "./alerts/index.ts";
 import { audit } from "./audit/index.ts";
 import { backups } from "./backups/index.ts";
 import { buckets } from "./buckets/index.ts";
+import { cluster } from "./cluster/index.ts";
 import { connect } from "./connect/index.ts";
 import { deliveries } from "./deliveries/index.ts";
 import { events } from "./events/index.ts";
@@ -56,6 +57,7 @@ export const pages: readonly PageModule[] = [
   modules,
   audit,
   backups,
+  cluster,
   settings,
   reference,
   account,

@@ -9,7 +9,7 @@ import { Input, Textarea } from "./inputs.tsx";
 export interface ConfirmOptions {
   /** The question: "Delete the rule Host down?" */
   readonly title: string;
-  /** What it will do. */
+  /** Consequence of the action. */
   readonly text?: string | undefined;
   /** The verb on the button: "Delete". */
   readonly action: string;

@@ -1,4 +1,4 @@
-/** What an error shows to a person. */
+/** An error as a person sees it. */
 export interface ErrorInfo {
   readonly message: string;
   readonly code: string | undefined;

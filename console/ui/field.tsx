@@ -16,7 +16,7 @@ interface FieldState {
 
 const CurrentField = createContext<FieldState | undefined>(undefined);
 
-/** What a control needs to belong to its Field, or to name itself outside one. */
+/** Attributes that tie a control to its Field, or name it outside one. */
 export function useControl(label: string | undefined) {
   const field = useContext(CurrentField);
   const ownId = useId();

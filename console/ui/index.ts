@@ -38,4 +38,4 @@ export { Bytes, Duration, Num, Percent, Time } from "./time.tsx";
 export { Answer, Condition, Timeline, type TimelineItem } from "./timeline.tsx";
 export { Tooltip } from "./tips.tsx";
 export { toast } from "./toast-store.ts";
-export { type IconNode, type Option, optionsOf, type Tone } from "./types.ts";
+export { type AccentTone, choices, type IconNode, type Option, optionsOf, type Tone } from "./types.ts";

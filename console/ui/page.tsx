@@ -6,10 +6,10 @@ import { cx } from "./dom.ts";
 import { Icon } from "./icon.tsx";
 import type { IconNode, Tone } from "./types.ts";
 
-/** What the shell puts into the header of every page: the search box. */
+/** The shell's part of every page's header: the search box. */
 export const PageTools = createContext<ComponentChildren>(null);
 
-export interface PageProps {
+export interface PageFrame {
   readonly title: string;
   /** One line that answers the page's question. */
   readonly subtitle?: ComponentChildren;
@@ -40,7 +40,7 @@ function ZoneNote() {
 }
 
 /** A page: where it is, its title, the line that answers its question, its actions, its content. */
-export function Page(props: PageProps) {
+export function Page(props: PageFrame) {
   const {
     title,
     subtitle,

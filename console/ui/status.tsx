@@ -223,7 +223,7 @@ export function Skeleton({
   );
 }
 
-/** What `useQuery` of the application returns. */
+/** Result of the application's `useQuery`. */
 export interface QueryState<T> {
   readonly data?: T | undefined;
   readonly error?: unknown;

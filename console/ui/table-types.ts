@@ -3,7 +3,7 @@ import type { Action, Tone } from "./types.ts";
 
 /** One column of a DataTable. */
 export interface Column<T> {
-  readonly key: string;
+  /** No two of a table are the same. */
   readonly label: string;
   readonly cell: (row: T) => ComponentChildren;
   /**
@@ -14,7 +14,8 @@ export interface Column<T> {
   /** 2 is hidden below 900 px, 3 below 1200 px. */
   readonly priority?: 1 | 2 | 3 | undefined;
   readonly align?: "end" | undefined;
-  readonly sortable?: boolean | undefined;
+  /** The rows can be sorted by it, under this name. */
+  readonly sortBy?: string | undefined;
   /** `min`: as narrow as its content; `wide`: takes the room that is left. */
   readonly width?: "min" | "wide" | undefined;
   /** The heading is for screen readers only. */
@@ -31,7 +32,7 @@ export interface Selection {
   readonly bulk: (ids: readonly string[]) => ComponentChildren;
 }
 
-/** What `useList` returns, or `useGet` of one page: rows and the state of their request. */
+/** Result of `useList`, or of `useGet` for one page: rows and the state of their request. */
 export interface TableList<T> {
   readonly items?: readonly T[] | undefined;
   readonly data?: { readonly data: readonly T[] } | undefined;
@@ -42,7 +43,8 @@ export interface TableList<T> {
   more?(): void;
 }
 
-export interface DataTableProps<T> {
+/** Props of a table whose parts know the key of each row. */
+export interface TableProps<T> {
   readonly label: string;
   /** Gives `rows`, `loading`, `error`, `retry` and `more`; those that are given, too, come first. */
   readonly list?: TableList<T> | undefined;
@@ -75,3 +77,7 @@ export interface DataTableProps<T> {
   /** No card around it. */
   readonly bare?: boolean | undefined;
 }
+
+/** Rows are known by their `id`, unless `rowKey` is given. */
+export type DataTableProps<T> = Omit<TableProps<T>, "rowKey"> &
+  ([T] extends [{ readonly id: string }] ? Partial<Pick<TableProps<T>, "rowKey">> : Pick<TableProps<T>, "rowKey">);

@@ -9,7 +9,7 @@ import { formatNumber } from "./format.ts";
 import { Icon } from "./icon.tsx";
 import { Banner, EmptyState, ErrorState, Skeleton } from "./status.tsx";
 import { useTableKeys } from "./table-keys.ts";
-import type { Column, DataTableProps, Selection, TableList } from "./table-types.ts";
+import type { Column, DataTableProps, Selection, TableList, TableProps } from "./table-types.ts";
 import { useRowWindow } from "./table-window.ts";
 import { InList } from "./time.tsx";
 import type { Action } from "./types.ts";
@@ -18,8 +18,9 @@ import type { Action } from "./types.ts";
  * A list: a table on wide screens, cards below 640 px, from the same markup. j and k move between
  * rows, Enter opens, x selects.
  */
-export function DataTable<T>({ list, ...own }: DataTableProps<T>) {
-  const props = list ? { ...propsOf(list), ...own } : own;
+export function DataTable<T>(given: DataTableProps<T>) {
+  const { list, ...own }: Partial<TableProps<T>> & Omit<TableProps<T>, "rowKey"> = given;
+  const props: TableProps<T> = { rowKey: idOf, ...(list && propsOf(list)), ...own };
   const { label, rows, selection, loading, error, retry, empty, more, bare, dense } = props;
   const body = useRef<HTMLTableSectionElement>(null);
   const lastSelected = useRef<number | undefined>(undefined);
@@ -69,7 +70,11 @@ export function DataTable<T>({ list, ...own }: DataTableProps<T>) {
   );
 }
 
-function propsOf<T>(list: TableList<T>): Partial<DataTableProps<T>> {
+function idOf(row: unknown): string {
+  return (row as { readonly id: string }).id;
+}
+
+function propsOf<T>(list: TableList<T>): Partial<TableProps<T>> {
   const { items, data, loading, error, more, hasMore = false } = list;
   const pager = more && { more: { has: hasMore, load: () => more() } };
   return { rows: items ?? data?.data, loading, error, retry: () => list.reload(), ...pager };
@@ -105,7 +110,7 @@ function openRow(row: HTMLTableRowElement | undefined): void {
 
 /** Toggles one row, or with Shift all from the last toggled one. */
 function toggleRows<T>(
-  { rows = [], rowKey, selection }: DataTableProps<T>,
+  { rows = [], rowKey, selection }: TableProps<T>,
   index: number,
   extend: boolean,
   last: { current?: number | undefined },
@@ -147,7 +152,7 @@ function Head<T>({
   rowActions,
   rows,
   rowKey,
-}: DataTableProps<T> & { readonly rows: readonly T[] }) {
+}: TableProps<T> & { readonly rows: readonly T[] }) {
   return (
     <thead role="rowgroup">
       <tr role="row">
@@ -157,22 +162,17 @@ function Head<T>({
           </th>
         )}
         {columns.map((column, index) => {
-          const isSorted = sort?.by === column.key;
+          const { label, sortBy } = column;
+          const isSorted = sortBy !== undefined && sort?.by === sortBy;
           const direction = isSorted ? (sort?.desc === true ? "descending" : "ascending") : undefined;
-          const name = column.hideLabel === true ? <span class="sr-only">{column.label}</span> : column.label;
+          const name = column.hideLabel === true ? <span class="sr-only">{label}</span> : label;
           return (
-            <th
-              key={column.key}
-              role="columnheader"
-              scope="col"
-              class={columnClass(column, index)}
-              aria-sort={direction}
-            >
-              {column.sortable === true && sort !== undefined ? (
+            <th key={label} role="columnheader" scope="col" class={columnClass(column, index)} aria-sort={direction}>
+              {sortBy !== undefined && sort !== undefined ? (
                 <button
                   type="button"
                   class={cx("sort", isSorted && "on")}
-                  onClick={() => sort.onChange(column.key, isSorted ? !sort.desc : false)}
+                  onClick={() => sort.onChange(sortBy, isSorted ? !sort.desc : false)}
                 >
                   {name}
                   <Icon node={isSorted && sort.desc ? ArrowDown : ArrowUp} size={12} />
@@ -193,7 +193,7 @@ function Head<T>({
   );
 }
 
-interface RowProps<T> extends DataTableProps<T> {
+interface RowProps<T> extends TableProps<T> {
   readonly row: T;
   readonly index: number;
   readonly onSelect: ((index: number, extend: boolean) => void) | undefined;
@@ -234,7 +234,7 @@ function Row<T>(props: RowProps<T>) {
         const isTitle = at === columns.findIndex((each, i) => cardSlot(each, i) === "title");
         return (
           <td
-            key={column.key}
+            key={column.label}
             role="cell"
             class={columnClass(column, at)}
             data-label={withLabel ? column.label : undefined}
@@ -291,7 +291,7 @@ function Opener<T>(props: {
 
 interface SelectionProps {
   readonly selection: Selection;
-  /** Of all shown rows. */
+  /** Ids of all shown rows. */
   readonly ids: readonly string[];
 }
 

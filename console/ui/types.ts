@@ -1,4 +1,4 @@
-/** What a colour means: every toned element also carries a word. */
+/** Meaning of a colour: every toned element also carries a word. */
 export type Tone = "ok" | "bad" | "warn" | "info" | "plain";
 
 /** A tone, or the accent colour where nothing is good or bad. */
@@ -13,6 +13,13 @@ export interface Option {
   readonly group?: string | undefined;
   readonly disabled?: boolean | undefined;
   readonly icon?: IconNode | undefined;
+}
+
+/** Options by their values, in this order. */
+export function choices<const K extends string>(
+  labels: Readonly<Record<K, string>>,
+): readonly { value: K; label: string }[] {
+  return Object.entries<string>(labels).map(([value, label]) => ({ value: value as K, label }));
 }
 
 /** Options of a filter. @param first the label of "", which filters nothing */

@@ -3,47 +3,51 @@ import { projectsFeature } from "../features/access/projects/feature.ts";
 import { rolesFeature } from "../features/access/roles/feature.ts";
 import { authFeature } from "../features/access/sessions/feature.ts";
 import { usersFeature } from "../features/access/users/feature.ts";
-import { alertmanagerFeature } from "../features/alertmanager/feature.ts";
 import { alertsFeature } from "../features/alerts/book/feature.ts";
 import { errorAlertFeature } from "../features/alerts/errors/feature.ts";
 import { incidentsFeature } from "../features/alerts/incidents/feature.ts";
 import { policiesFeature } from "../features/alerts/policies/feature.ts";
 import { silencesFeature } from "../features/alerts/silences/feature.ts";
-import { auditFeature } from "../features/audit/feature.ts";
-import { backupsFeature } from "../features/backup/feature.ts";
 import { transferBucketsFeature } from "../features/buckets/feature.ts";
 import { channelsFeature } from "../features/channels/feature.ts";
-import { consoleFeature } from "../features/console/feature.ts";
+import { alertmanagerFeature } from "../features/compat/alertmanager/feature.ts";
+import { gotifyFeature } from "../features/compat/gotify/feature.ts";
+import { ntfyFeature } from "../features/compat/ntfy/feature.ts";
+import { pusherFeature } from "../features/compat/pusher/feature.ts";
+import { emergencyFeature } from "../features/delivery/emergency/feature.ts";
 import { preferencesFeature } from "../features/delivery/feature.ts";
 import { deliveriesFeature } from "../features/delivery/operate/feature.ts";
 import { webhooksFeature } from "../features/delivery/webhooks/feature.ts";
-import { digestFeature } from "../features/digest/feature.ts";
-import { drillFeature } from "../features/drill/feature.ts";
 import { eventsFeature } from "../features/events/feature.ts";
+import { realtimeFeature } from "../features/events/streams/feature.ts";
 import { explainFeature } from "../features/explain/feature.ts";
-import { gotifyFeature } from "../features/gotify/feature.ts";
 import { heartbeats } from "../features/heartbeats/feature.ts";
-import { integrationsFeature } from "../features/integrations/feature.ts";
-import { jobsFeature } from "../features/jobs/feature.ts";
-import { workersFeature } from "../features/jobs/workers/feature.ts";
-import { mailInFeature } from "../features/mail-in/feature.ts";
-import { messagesFeature } from "../features/messages/feature.ts";
+import { integrationsFeature } from "../features/intake/integrations/feature.ts";
+import { mailInFeature } from "../features/intake/mail-in/feature.ts";
+import { receiversFeature } from "../features/intake/receivers/feature.ts";
+import { digestFeature } from "../features/notifications/digest/feature.ts";
 import { notificationsFeature } from "../features/notifications/feature.ts";
-import { ntfyFeature } from "../features/ntfy/feature.ts";
+import { messagesFeature } from "../features/notifications/messages/feature.ts";
+import { soundsFeature } from "../features/notifications/sounds/feature.ts";
+import { drillFeature } from "../features/oncall/drill/feature.ts";
 import { onCallFeature } from "../features/oncall/feature.ts";
-import { overviewFeature } from "../features/overview/feature.ts";
+import { auditFeature } from "../features/operate/audit/feature.ts";
+import { backupsFeature } from "../features/operate/backup/feature.ts";
+import { clusterFeature } from "../features/operate/cluster/feature.ts";
+import { consoleFeature } from "../features/operate/console/feature.ts";
+import { overviewFeature } from "../features/operate/overview/feature.ts";
+import { retentionFeature } from "../features/operate/retention/feature.ts";
+import { settingsFeature } from "../features/operate/settings/feature.ts";
+import { operationsFeature } from "../features/operate/status/feature.ts";
+import { watchFeature } from "../features/operate/watch/feature.ts";
 import { modulesFeature } from "../features/plugins/feature.ts";
-import { pusherFeature } from "../features/pusher/feature.ts";
-import { receiversFeature } from "../features/receivers/feature.ts";
 import { rulesFeature } from "../features/rules/feature.ts";
-import { schedulesFeature } from "../features/schedules/feature.ts";
-import { settingsFeature } from "../features/settings/feature.ts";
-import { soundsFeature } from "../features/sounds/feature.ts";
-import { operationsFeature } from "../features/status/feature.ts";
 import { statusPageFeature } from "../features/statuspage/feature.ts";
-import { realtimeFeature } from "../features/streams/feature.ts";
-import { tasksFeature } from "../features/tasks/feature.ts";
-import { timeFeature } from "../features/timers/feature.ts";
+import { jobsFeature } from "../features/time/jobs/feature.ts";
+import { workersFeature } from "../features/time/jobs/workers/feature.ts";
+import { schedulesFeature } from "../features/time/schedules/feature.ts";
+import { tasksFeature } from "../features/time/tasks/feature.ts";
+import { timeFeature } from "../features/time/timers/feature.ts";
 import type { OpenableFeature } from "../module/feature.ts";
 
 /** The features, in the order in which they open and start; those that one needs come before it. */
@@ -63,6 +67,7 @@ export const FEATURES: readonly OpenableFeature[] = [
   backupsFeature,
   transferBucketsFeature,
   channelsFeature,
+  clusterFeature,
   consoleFeature,
   deliveriesFeature,
   preferencesFeature,
@@ -94,4 +99,7 @@ export const FEATURES: readonly OpenableFeature[] = [
   realtimeFeature,
   tasksFeature,
   timeFeature,
+  retentionFeature,
+  emergencyFeature,
+  watchFeature,
 ];

@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { dirname } from "node:path";
 import type { Database as Sqlite } from "better-sqlite3";
+import type { ClusterLead } from "../cluster/lead.ts";
 import { type Config, type LoadedConfig, sealedBoxOf } from "../config/load.ts";
 import type { ReloadableLogger } from "../config/logger.ts";
 import { publicUrlOf } from "../config/public-url.ts";
@@ -8,10 +9,10 @@ import { type Clock, systemClock } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import { Metrics } from "../core/metrics.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
-import { AuditService } from "../features/audit/index.ts";
-import { Emergency } from "../features/emergency/index.ts";
-import { EventBus } from "../features/events/index.ts";
-import { ClockTrust } from "../features/retention/index.ts";
+import { Emergency } from "../features/delivery/emergency/index.ts";
+import { EventService } from "../features/events/index.ts";
+import { AuditLog } from "../features/operate/audit/index.ts";
+import { ClockTrust } from "../features/operate/retention/index.ts";
 import { LiveSettings } from "../http/live-settings.ts";
 import type { Committer } from "../store/commit/committer.ts";
 import type { Database } from "../store/database.ts";
@@ -26,6 +27,10 @@ export interface BaseOptions {
   /** Why nothing may be stored: a core without the encryption key only reads. */
   readonly readsOnly?: Error | null;
   readonly scansIn?: "thread" | "main";
+  /** How the leader of a cluster replicates its commits. */
+  readonly replication?: object | undefined;
+  /** What the leader of a cluster knows of it. */
+  readonly cluster?: ClusterLead | undefined;
   /** Called when the store has failed and the process should exit. */
   readonly onFatal: (error: Error) => void;
 }
@@ -45,15 +50,19 @@ export interface Base {
   /** Encrypts at rest. */
   readonly box: SealedBox;
   readonly readsOnly: Error | null;
+  /** Commits go to the log of a cluster. */
+  readonly isReplicated: boolean;
   readonly store: Store;
   readonly database: Database;
   readonly committer: Committer;
   readonly reader: Sqlite;
   readonly storage: StorageGuard;
+  /** Null: this server is no node of a cluster. */
+  readonly cluster: ClusterLead | null;
   /** The last resort when Prism itself cannot reach anyone. */
   readonly emergency: Emergency;
-  readonly audit: AuditService;
-  readonly bus: EventBus;
+  readonly audit: AuditLog;
+  readonly bus: EventService;
   /** Problems of the configuration, for operators. */
   readonly warnings: readonly string[];
   /** The configured port; once the server listens, the actual one. */
@@ -79,12 +88,14 @@ export function openBase(options: BaseOptions): Base {
     settings,
     configuration: { loaded },
     clock,
-    clockTrust: new ClockTrust({ database, reader, clock, log, isTrusted: () => settings.retention.trustClock }),
+    clockTrust: new ClockTrust({ db: database, reader, clock, log, isTrusted: () => settings.retention.trustClock }),
     startedAt,
     log,
     metrics,
     box,
     readsOnly: options.readsOnly ?? null,
+    cluster: options.cluster ?? null,
+    isReplicated: options.replication !== undefined,
     store,
     database,
     committer,
@@ -96,8 +107,8 @@ export function openBase(options: BaseOptions): Base {
       limitOf(config, store),
       () => store.health.known() === "gone",
     ),
-    audit: new AuditService(database, clock),
-    bus: new EventBus(log.namespace("bus")),
+    audit: new AuditLog(database, clock),
+    bus: new EventService(log.namespace("bus")),
     warnings,
     listening,
     publicUrl: serverUrl,
@@ -119,7 +130,7 @@ function limitOf({ maxDbBytes }: Config, store: Store) {
  * when the encryption key is another one
  */
 function openServerStore(
-  { loaded: { config }, log, onFatal, readsOnly = null, scansIn = "thread" }: BaseOptions,
+  { loaded: { config }, log, onFatal, replication, readsOnly = null, scansIn = "thread" }: BaseOptions,
   box: SealedBox,
   metrics: Metrics,
 ): Store {
@@ -138,6 +149,7 @@ function openServerStore(
     box,
     writer: config.store.writer === "auto" ? (availableParallelism() > 1 ? "adaptive" : "main") : config.store.writer,
     isOwner: true,
+    replication,
     readsOnly,
     scansIn,
     beatFile: beatFileOf(config.dataDir),

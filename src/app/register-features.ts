@@ -1,20 +1,19 @@
 import { publicConfig } from "../config/load.ts";
-import { handleEventJobs } from "../features/events/index.ts";
-import { DeliveryMarks, handleRecipients } from "../features/notifications/index.ts";
+import { liveSockets } from "../features/events/streams/index.ts";
 import { moduleServer } from "../features/plugins/index.ts";
-import { liveSockets } from "../features/streams/index.ts";
+import { route } from "../http/route.ts";
 import type { Feature, FeatureServer } from "../module/feature.ts";
 import type { CoreServices } from "../module/module-api.ts";
 import type { Parts } from "./parts.ts";
 
-/** Registers the features with their jobs, metrics and sockets, before the server answers. */
+/** Registers the features with their routes, and the sockets, before the server answers. */
 export async function registerFeatures(parts: Parts): Promise<void> {
-  handleOwnJobs(parts);
-  const { features } = parts.services;
-  // In the order of their names, which is that of their routes in the router and the API description.
-  features.push(...parts.features.withRoutes.sort((a, b) => (a.name < b.name ? -1 : 1)));
-  for (const feature of features) await registerFeature(feature, parts);
-  mountSockets(parts);
+  const { core, offers, features } = parts;
+  const { listener, kernel } = core;
+  offers.builtIn.push(...features.withRoutes);
+  for (const feature of offers.builtIn) await registerFeature(feature, parts);
+  listener.mount(liveSockets(features.context));
+  listener.serve((res, req, entrance) => kernel.handle(res, req, entrance));
 }
 
 /** A failed registration is a defect and ends the start. */
@@ -23,67 +22,22 @@ export async function registerFeature(feature: Feature, parts: Parts): Promise<v
 }
 
 /** The services of every module, for a feature or part with this name. */
-export function servicesOf(name: string, { base, services }: Parts): CoreServices {
-  const { scheduler, kv } = services.modules.own(name);
-  return {
-    time: services.time,
-    notify: services.notify,
-    scheduler,
-    timer: services.timer,
-    events: base.bus,
-    db: base.database,
-    audit: base.audit,
-    realtime: services.realtime,
-    log: base.log,
-    config: publicConfig(base.settings.current),
-    kv,
-  };
+export function servicesOf(name: string, { core, offers }: Parts): CoreServices {
+  const { db, audit, events, log, settings } = core;
+  const { time, notify, timer, realtime, modules } = offers;
+  const { scheduler, kv } = modules.own(name);
+  const config = publicConfig(settings.current);
+  return { time, notify, scheduler, timer, events, db, audit, realtime, log, config, kv };
 }
 
-function serverOf(name: string, { base, http: { router, bodies }, services }: Parts): FeatureServer {
+function serverOf(name: string, { core: { clock, router, bodies }, offers }: Parts): FeatureServer {
   const server = moduleServer({
-    module: name,
-    clock: base.clock,
+    ...{ module: name, clock },
     hold: (exchange, bytes) => bodies.hold(exchange, bytes),
     add: (route) => router.add(route),
-    addChannel: (channel) => services.serviceChannels.addModuleChannel(channel),
+    addChannel: (channel) => offers.serviceChannels.addModuleChannel(channel),
     enter: (work) => work(),
     call: (code) => code(),
   });
-  return { ...server, route: (definition) => router.add(definition) };
-}
-
-function handleOwnJobs({ base, core, services }: Parts): void {
-  const { database: db, clock, audit } = base;
-  const { runner, jobs } = core.jobs;
-  const { backlog, rules, channels } = core.pipeline;
-  handleEventJobs(db, runner, backlog);
-  handleRecipients(runner, { db, clock, audit, jobs, rules, channels, notify: services.notify });
-}
-
-function mountSockets(parts: Parts): void {
-  const { base, core, http, services } = parts;
-  const { config, clock, log } = base;
-  const { kernel, router, listener } = http;
-  const { hub, realtimeAccess, connections, pusher, pusherRegistry } = core.live;
-  const { principals, projects } = core.access;
-  const mount = liveSockets({
-    config,
-    clock,
-    log,
-    kernel,
-    router,
-    hub,
-    realtimeAccess,
-    connections,
-    principals,
-    projects,
-    pusher,
-    pusherRegistry,
-    markRead: (id, userId) => services.notify.markRead(id, userId),
-    marks: new DeliveryMarks(base.database, base.committer, clock),
-    allowsOrigin: (origin) => parts.features.core.allowsOrigin(origin),
-  });
-  listener.mount(mount);
-  listener.serve((res, req, entrance) => kernel.handle(res, req, entrance));
+  return { ...server, route: (definition) => router.add(route(definition)) };
 }

@@ -3,26 +3,25 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import type { ChangedSettings } from "../config/changes.ts";
 import type { Config } from "../config/load.ts";
+import { currentCaller, runAs, SYSTEM } from "../core/caller.ts";
 import { PrismError } from "../core/errors.ts";
 import { ControlSocketRefused } from "../core/listening.ts";
 import { awaitFirstAdmin, createSignInLink, type FirstAdmin, type SignInLink } from "../features/access/index.ts";
 import type { HttpListener } from "../http/listener.ts";
 import type { CoreServices } from "../module/module-api.ts";
-import { applyEffects } from "./effects.ts";
 import { type ListenOptions, listen, reload, reloadSources, startWork } from "./listen.ts";
-import { loadAlerts } from "./open-alerts.ts";
-import { openFeatures } from "./open-features.ts";
-import { openHttp } from "./open-http.ts";
-import { openServices } from "./open-services.ts";
+import { openCore, warningsOf } from "./open-core.ts";
+import { OpenFeatures } from "./open-features.ts";
 import { type BaseOptions, openBase } from "./open-store.ts";
-import { openUpkeep } from "./open-upkeep.ts";
-import { exclusiveFeature } from "./operator-routes.ts";
 import type { Parts } from "./parts.ts";
-import { registerFeature, registerFeatures, servicesOf } from "./register-features.ts";
-import { startCore } from "./start-core.ts";
+import { registerFeatures, servicesOf } from "./register-features.ts";
+import { SEALED_COLUMNS } from "./sealed-columns.ts";
 import { stop, stopCommand } from "./stop.ts";
 
-export interface AppOptions extends BaseOptions, ListenOptions {}
+export interface AppOptions extends BaseOptions, ListenOptions {
+  /** Requests are answered; resolves when timers, jobs and deliveries may begin. */
+  readonly beforeWork?: () => Promise<void>;
+}
 
 /** A running Prism. */
 export interface App {
@@ -55,7 +54,8 @@ export async function startApp(options: AppOptions): Promise<App> {
   await listen(parts, options);
   const { base } = parts;
   const { config, database, clock, log } = base;
-  const firstAdmin = await awaitFirstAdmin({ config, database, clock, log: log.namespace("auth") });
+  const firstAdmin = await awaitFirstAdmin({ config, db: database, clock, log: log.namespace("auth") });
+  await options.beforeWork?.();
   await startWork(parts);
   return {
     port: base.listening.port,
@@ -69,8 +69,8 @@ export async function startApp(options: AppOptions): Promise<App> {
   };
 }
 
-async function devSignInLink({ base, core }: Parts): Promise<SignInLink | null> {
-  const { accounts, devUserId } = core.access;
+async function devSignInLink({ base, offers }: Parts): Promise<SignInLink | null> {
+  const { accounts, devUserId } = offers;
   if (devUserId === null || base.config.env !== "development") return null;
   return createSignInLink(accounts, devUserId).catch((error: unknown) => {
     // The account is disabled, or nothing can be written: the server runs all the same.
@@ -99,15 +99,10 @@ export async function startCommandApp(options: BaseOptions, socket: string): Pro
     store: { ...config.store, writer: "main" as const },
     tls: { certFile: undefined, keyFile: undefined },
   };
-  const parts = await openParts({
-    ...options,
-    readsOnly,
-    scansIn: "main",
-    loaded: { ...loaded, config: { ...config, ...forOne, secrets: secrets.orRandom() } },
-  });
-  await registerFeature(exclusiveFeature(parts.features.core), parts);
-  const { lastSeq } = parts.upkeep.auditHead;
-  const listening = listenForCommand(parts.http.listener, socket);
+  const own = { ...loaded, config: { ...config, ...forOne, secrets: secrets.orRandom() } };
+  const parts = await openParts({ ...options, readsOnly, scansIn: "main", loaded: own }, true);
+  const { lastSeq } = parts.offers.auditHead;
+  const listening = listenForCommand(parts.core.listener, socket);
   const stop = async (): Promise<void> => {
     await stopCommand(parts, lastSeq);
     if (listening !== socket) rmSync(dirname(listening), { recursive: true, force: true });
@@ -132,18 +127,25 @@ function withoutKey(): PrismError {
   return new PrismError("NOT_CONFIGURED", "This needs the encryption key of the database (PRISM_ENCRYPTION_KEY)");
 }
 
-async function openParts(options: BaseOptions): Promise<Parts> {
+async function openParts(options: BaseOptions, isForCommand = false): Promise<Parts> {
   const base = openBase(options);
-  const core = await startCore(base);
-  const http = openHttp(base, core);
-  const services = openServices(base, core, http);
-  const upkeep = openUpkeep(base, core, http, services);
-  const features = openFeatures(base, core, http, services, upkeep, (next) => reloadSources(parts, next));
-  const parts: Parts = { base, core, http, services, features, upkeep };
-  applyEffects(base, core, services, features);
-  await features.load(!base.readsOnly);
+  const { bus, cluster, clockTrust, configuration, emergency } = base;
+  const core = openCore(base, isForCommand, () => features.offers);
+  const features = new OpenFeatures(core, {
+    ...{ bus, cluster, clockTrust, configuration, emergency, builtIn: [] },
+    reloadSettings: (next) => reloadSources(parts, next),
+    ownWarnings: () => warningsOf(base, core),
+    sealedColumns: SEALED_COLUMNS,
+  });
+  const parts: Parts = { base, core, offers: features.offers, features };
+  await features.open();
+  await base.storage.start();
+  // What an effect starts goes on when the client of the request that caused it has gone.
+  base.database.whenCommitted((effect) =>
+    currentCaller() === SYSTEM ? features.apply(effect) : runAs(SYSTEM, () => features.apply(effect)),
+  );
+  if (!base.readsOnly) await features.all("upgrade");
+  await features.all("load");
   await registerFeatures(parts);
-  loadAlerts(services.alerting, base);
-  services.pages.load(base.reader);
   return parts;
 }

@@ -16,7 +16,7 @@ export interface GlobalFlags {
 }
 
 /** The inputs and outputs of a command. */
-export interface Context {
+export interface CommandContext {
   readonly flags: GlobalFlags;
   readonly out: Output;
   /**
@@ -26,7 +26,7 @@ export interface Context {
   loadConfig(secrets: SecretsUse, overrides?: ConfigSources["flags"]): LoadedConfig;
 }
 
-export function contextOf(command: Command): Context {
+export function contextOf(command: Command): CommandContext {
   const flags = command.optsWithGlobals<GlobalFlags>();
   const color = flags.color !== false && process.env["NO_COLOR"] === undefined && process.stdout.isTTY === true;
   return {
@@ -48,7 +48,7 @@ export function contextOf(command: Command): Context {
  * by a flag is nearer than a server named by the environment.
  * @throws CommandError 2 when flags name both.
  */
-export function isOnline({ flags }: Context): boolean {
+export function isOnline({ flags }: CommandContext): boolean {
   if (flags.url !== undefined && flags.dataDir !== undefined)
     throw new CommandError(EXIT.usage, "give --url or --data-dir, not both");
   if (flags.url !== undefined) return true;
@@ -59,7 +59,7 @@ export function isOnline({ flags }: Context): boolean {
  * For commands that only work on the data directory: ignoring `--url` would change the wrong
  * database. @throws CommandError 2
  */
-export function refuseUrl({ flags }: Context, command: string): void {
+export function refuseUrl({ flags }: CommandContext, command: string): void {
   if (flags.url !== undefined)
     throw new CommandError(EXIT.usage, `prism ${command} works on the data directory and takes no --url`);
 }

@@ -4,14 +4,14 @@ import { sudoAs } from "../config/config-file.ts";
 import { type Config, type LoadedConfig, sealedBoxOf, sourceOf } from "../config/load.ts";
 import { generateSecrets } from "../config/secrets.ts";
 import { archivesIn, BACKUPS_DIR, prepareDataDir } from "../core/data-dir.ts";
-import { type DataPaths, finishRestore, isRestorePending } from "../features/backup/swap.ts";
-import type { UpgradeOptions } from "../features/backup/upgrade.ts";
+import { type DataPaths, finishRestore, isRestorePending } from "../features/operate/backup/swap.ts";
+import type { UpgradeOptions } from "../features/operate/backup/upgrade.ts";
 import { hasAuditKey } from "../store/sealed-settings.ts";
 import { reading } from "../store/sqlite/connection.ts";
 import { DataDirLock } from "../store/sqlite/data-dir-lock.ts";
 import { migrateFile, pendingMigrations } from "../store/sqlite/migrate.ts";
 import { beatFileOf } from "../store/write-health.ts";
-import type { Context } from "./context.ts";
+import type { CommandContext } from "./context.ts";
 import { CommandError, describeFailure, EXIT } from "./output/exit-codes.ts";
 
 /**
@@ -70,7 +70,7 @@ interface DatabaseUse extends Pick<UpgradeOptions, "withBackup" | "log" | "onPro
  * SchemaRefused
  */
 export async function makeCurrent(
-  { out }: Pick<Context, "out">,
+  { out }: Pick<CommandContext, "out">,
   loaded: LoadedConfig,
   use: DatabaseUse = {},
 ): Promise<readonly string[]> {
@@ -87,7 +87,7 @@ export async function makeCurrent(
   }
   const pending = pendingMigrations(databaseFile);
   if (pending.length === 0) return [];
-  const { upgrade } = await import("../features/backup/upgrade.ts");
+  const { upgrade } = await import("../features/operate/backup/upgrade.ts");
   return upgrade({ ...use, out, loaded, pending, describe: (error) => describeFailure(error)?.summary });
 }
 

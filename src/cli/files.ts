@@ -12,17 +12,20 @@ export async function readInput(given: string, flag: string): Promise<string> {
 
 /** {@link readInput} as a JSON object. @throws CommandError 2 */
 export async function readJsonObject(given: string, flag: string): Promise<Record<string, unknown>> {
-  const text = await readInput(given, flag);
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new CommandError(EXIT.usage, `${flag} is not JSON: ${reason}`);
-  }
+  const value = parseJson(await readInput(given, flag), flag, EXIT.usage);
   if (typeof value !== "object" || value === null || Array.isArray(value))
     throw new CommandError(EXIT.usage, `${flag} must be a JSON object`);
   return value as Record<string, unknown>;
+}
+
+/** @param what names the text in the error. @throws CommandError with the exit code */
+export function parseJson(text: string, what: string, exitCode: number): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new CommandError(exitCode, `${what} is not JSON: ${reason}`);
+  }
 }
 
 export function readTextFile(path: string, flag: string): string {

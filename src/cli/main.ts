@@ -21,6 +21,7 @@ import { addTrigger } from "./commands/rules/trigger.ts";
 import { addApi } from "./commands/server/api.ts";
 import { addBackup, addRestore, addVacuum } from "./commands/server/backup.ts";
 import { addChannels } from "./commands/server/channels.ts";
+import { addCluster } from "./commands/server/cluster.ts";
 import { addCompletion } from "./commands/server/completion.ts";
 import { addConfig } from "./commands/server/config.ts";
 import { addDocs, addMan } from "./commands/server/docs.ts";
@@ -54,7 +55,7 @@ const LINGER_MS = 1000;
 
 /** Runs one command line and sets the exit code; long-running commands go on after it resolves. */
 export async function main(argv: readonly string[]): Promise<void> {
-  // What Prism writes is for its owner: the database, its log, secrets and exports alike.
+  // Only the owner may read files that Prism writes: the database, its log, secrets and exports.
   process.umask(0o077);
   keepDebuggerClosed();
   endOnInterrupt();
@@ -132,6 +133,7 @@ Examples:
   addBackup(program);
   addRestore(program);
   addVacuum(program);
+  addCluster(program);
   addDoctor(program);
   addConfig(program);
   addStatus(program);

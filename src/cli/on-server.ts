@@ -3,15 +3,15 @@ import type { Command } from "commander";
 import { nearestName } from "../config/nearest.ts";
 import { isUuid } from "../core/ids.ts";
 import type { Query, ServerClient } from "../remote/server-client.ts";
-import { type Context, contextOf } from "./context.ts";
-import { CommandError, EXIT } from "./output/exit-codes.ts";
+import { type CommandContext, contextOf } from "./context.ts";
+import { CommandError, EXIT, ServerRefused } from "./output/exit-codes.ts";
 import { type Output, printable } from "./output/output.ts";
 import { type ServerUse, withServer } from "./with-server.ts";
 
 /** Runs the work of a command on its server ({@link withServer}), with the command's context. */
 export function online<T>(
   command: Command,
-  work: (server: ServerClient, context: Context) => Promise<T>,
+  work: (server: ServerClient, context: CommandContext) => Promise<T>,
   use?: ServerUse,
 ): Promise<T> {
   const context = contextOf(command);
@@ -31,6 +31,16 @@ export async function everyItem<T>(
     if (items.length === limit) break;
   }
   return items;
+}
+
+/** Undefined if the caller may not read it, or it does not exist. @throws other errors of the request */
+export async function unlessHidden<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof ServerRefused && (error.status === 403 || error.status === 404)) return undefined;
+    throw error;
+  }
 }
 
 /** How things of a kind are named on the command line. */

@@ -3,7 +3,7 @@ import type { Answers } from "../client/api-types.gen.ts";
 import type { Operation } from "../http/openapi/operation-table.ts";
 import { type Query, type ServerClient, SLICED_LIMIT_MS } from "../remote/server-client.ts";
 import { confirm } from "./commands/access/prompt.ts";
-import { type Context, contextOf } from "./context.ts";
+import { type CommandContext, contextOf } from "./context.ts";
 import { everyItem, type Look, online, pick, show } from "./on-server.ts";
 import { operations, pathOf } from "./operations.ts";
 import { CommandError, EXIT } from "./output/exit-codes.ts";
@@ -23,7 +23,7 @@ type Flag =
   | readonly [flags: string, text: string, initial: string]
   | readonly [flags: string, text: string, parse: (text: string, before: never) => unknown, initial?: unknown];
 
-/** What a verb has when its request is made and its answer printed. */
+/** Context of a verb when its request is made and its answer printed. */
 export interface Call {
   readonly server: ServerClient;
   readonly out: Output;
@@ -59,7 +59,7 @@ export interface Verb {
   readonly global?: true;
   /** Name of the list in JSON; default: that of the group. */
   readonly as?: string;
-  /** What a list without entries prints; null: its headings. */
+  /** Text for a list without entries; null: its headings. */
   readonly none?: string | null | ((given: Values) => string);
   /** Adds --limit with this default. */
   readonly limit?: number;
@@ -73,31 +73,31 @@ export interface Verb {
   readonly isLong?: true;
   /** It has the flag `watch`, and is repeated with it. */
   readonly watch?: true;
-  /** What the request has; default: the given values. */
+  /** Values of the request; default: the given ones. */
   values?(given: Values, call: Call): Values | Promise<Values>;
-  /** What --json prints; default: the answer, or the thing. */
+  /** Value that --json prints; default: the answer, or the row. */
   json?(subject: unknown, call: Call): unknown;
   lines?(subject: unknown, call: Call): string | readonly string[];
   /** After the result. */
   after?(subject: unknown, call: Call): void | Promise<void>;
-  /** What is shown, where one operation does not give it. */
+  /** Reads the shown value, where one operation does not give it. */
   get?(call: Call): Promise<unknown>;
   run?(call: Call): Promise<void>;
   /** Does everything itself, without a server that is opened for it; false: it was not meant. */
-  act?(context: Context, given: Values): unknown;
+  act?(context: CommandContext, given: Values): unknown;
   /** It needs a server that runs. */
   readonly mustRun?: true;
-  /** In a group of the operator: any server will do. */
+  /** In a group for the operator: the command also works at a server named by --url. */
   readonly anywhere?: true;
 }
 
 type Columns = Readonly<Record<string, string | ((row: never) => string | number | null)>>;
 
-export interface Resource {
+export interface CommandGroup {
   readonly text: string;
   /** Words after `prism`, or the whole text below the help. */
   readonly examples: string | readonly string[];
-  /** Of the argument that names a thing. */
+  /** Description of the argument that names a row. */
   readonly ref?: string;
   /** The operation that lists the things. */
   readonly list?: string;
@@ -118,7 +118,7 @@ export interface Resource {
 }
 
 /** Adds a group of commands for the things of one kind. @param one singular, such as `silence` */
-export function resource(program: Command, name: string, one: string, given: Resource): Command {
+export function resource(program: Command, name: string, one: string, given: CommandGroup): Command {
   const group = program
     .command(name)
     .description(given.text)
@@ -128,7 +128,7 @@ export function resource(program: Command, name: string, one: string, given: Res
   return group;
 }
 
-const NO_GROUP: Resource = { text: "", examples: "", verbs: {} };
+const NO_GROUP: CommandGroup = { text: "", examples: "", verbs: {} };
 
 /** Adds one command that is in no group. */
 export function single(program: Command, name: string, verb: Verb): Command {
@@ -136,11 +136,11 @@ export function single(program: Command, name: string, verb: Verb): Command {
 }
 
 /** Adds commands below one. */
-export function nested(command: Command, verbs: Resource["verbs"]): void {
+export function nested(command: Command, verbs: CommandGroup["verbs"]): void {
   for (const [name, verb] of Object.entries(verbs)) addVerb(command, name, "", verb, NO_GROUP);
 }
 
-function addVerb(group: Command, name: string, one: string, verb: Verb, resource: Resource): Command {
+function addVerb(group: Command, name: string, one: string, verb: Verb, resource: CommandGroup): Command {
   const { args = {}, flags = {}, limit, ask } = verb;
   const command = group.command(name).description(verb.text);
   if (verb.one) command.argument(`<${one}>`, resource.ref);
@@ -207,7 +207,7 @@ async function findOne(
   server: ServerClient,
   ref: string,
   one: string,
-  { find, list = "", names = [], line = "", searched }: Resource,
+  { find, list = "", names = [], line = "", searched }: CommandGroup,
   scope: Values,
 ): Promise<Values> {
   if (find) return (await find(server, ref, scope)) as Values;
@@ -219,7 +219,7 @@ async function findOne(
   });
 }
 
-/** What an operation answers; operations of the operator are not described. */
+/** Type of an operation's answer; operations of the operator are not described. */
 type Answer<K extends string> = K extends keyof Answers ? Answers[K] : Values;
 type Entry<K extends string> = Answer<K> extends { readonly data: readonly (infer T)[] } ? T : Values;
 
@@ -293,7 +293,7 @@ interface Limited {
   readonly limit?: number;
 }
 
-/** What a verb shows: its subject, and how. */
+/** The shown value of a verb, and its form. */
 async function look(call: Call, verb: Verb, name: string, { limit }: Limited): Promise<Look & { subject: unknown }> {
   const isList = verb.columns !== undefined || verb.rows !== undefined;
   const subject = verb.get
@@ -345,7 +345,7 @@ export function tableOf(columns: Columns, rows: readonly object[]): string[] {
 
 /** The question is asked while no connection, and without a server no lock, is held. @throws CommandError 2 */
 async function askAndDo(
-  context: Context,
+  context: CommandContext,
   verb: Verb,
   find: (server: ServerClient) => Promise<Values>,
   given: Omit<Call, "server" | "found" | "out">,

@@ -1,9 +1,9 @@
-import { type Environment, readDotEnv } from "../config/environment.ts";
+import { type EnvironmentVariables, readDotEnv } from "../config/environment.ts";
 import { maskCredentials } from "../config/option.ts";
 import { localUrlOf } from "../config/public-url.ts";
 import { CommandError, EXIT } from "../core/command-error.ts";
 import { ServerClient } from "../remote/server-client.ts";
-import { type Context, isSet } from "./context.ts";
+import { type CommandContext, isSet } from "./context.ts";
 import { readTextFile } from "./files.ts";
 
 const DEV_TOKEN_LIMIT_MS = 5000;
@@ -16,7 +16,7 @@ const DEV_TOKEN_LIMIT_MS = 5000;
  * that cannot be read
  * @throws ConfigRefused for settings that `serve` would refuse, where no URL is given
  */
-export async function serverOf({ flags, out, loadConfig }: Context, useDevToken = true): Promise<ServerClient> {
+export async function serverOf({ flags, out, loadConfig }: CommandContext, useDevToken = true): Promise<ServerClient> {
   const named = flags.url ?? process.env["PRISM_URL"];
   const config = isSet(named) ? undefined : loadConfig("none").config;
   const base = isSet(named) ? named : config ? localUrlOf(config, config.port) : "";
@@ -27,7 +27,7 @@ export async function serverOf({ flags, out, loadConfig }: Context, useDevToken 
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
     throw new CommandError(
       EXIT.usage,
-      "the token is empty or has characters that no token has; check --token or PRISM_TOKEN",
+      "the token is empty or has characters that a token cannot have; check --token or PRISM_TOKEN",
     );
   return new ServerClient({ base: base.replace(/\/+$/, ""), token }, out);
 }
@@ -48,7 +48,7 @@ function requireServerUrl(base: string): void {
 }
 
 /** The token of a flag, the environment or the folder: `.env` is for its server only. */
-export function tokenOf({ flags }: Pick<Context, "flags">): string | undefined {
+export function tokenOf({ flags }: Pick<CommandContext, "flags">): string | undefined {
   const isNamed = isSet(flags.url ?? process.env["PRISM_URL"]);
   return flags.token ?? tokenIn(process.env) ?? (isNamed ? undefined : tokenIn(readDotEnv(process.cwd(), [])));
 }
@@ -70,7 +70,7 @@ async function devToken(base: string): Promise<string | undefined> {
   }
 }
 
-function tokenIn({ PRISM_TOKEN, PRISM_TOKEN_FILE }: Environment): string | undefined {
+function tokenIn({ PRISM_TOKEN, PRISM_TOKEN_FILE }: EnvironmentVariables): string | undefined {
   if (isSet(PRISM_TOKEN)) return PRISM_TOKEN;
   return isSet(PRISM_TOKEN_FILE) ? readTextFile(PRISM_TOKEN_FILE, "PRISM_TOKEN_FILE").trim() : undefined;
 }

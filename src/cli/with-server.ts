@@ -11,7 +11,7 @@ import { silentLogger } from "../core/log.ts";
 import { ControlTransport, socketState } from "../remote/control-transport.ts";
 import { ServerClient } from "../remote/server-client.ts";
 import { DataDirLock } from "../store/sqlite/data-dir-lock.ts";
-import { type Context, isOnline, refuseUrl } from "./context.ts";
+import { type CommandContext, isOnline, refuseUrl } from "./context.ts";
 import { giveToOwner, heldBy, makeCurrent, requireDatabase, tryLockDataDir } from "./data-dir.ts";
 import { CommandError, EXIT } from "./output/exit-codes.ts";
 import { serverOf, tokenOf } from "./server-of.ts";
@@ -43,7 +43,7 @@ export interface ServerUse {
  * @throws CommandError 4 without a server and a database, or without access to them; ConfigRefused
  */
 export async function withServer<T>(
-  context: Context,
+  context: CommandContext,
   work: (api: ServerClient) => Promise<T>,
   { mustRun = false, localOnly, alone = false }: ServerUse = {},
 ): Promise<T> {
@@ -74,7 +74,7 @@ export async function withServer<T>(
  * @param clockOf the clock of that server. @throws CommandError 4, ConfigRefused
  */
 export async function withWholeServer<T>(
-  context: Context,
+  context: CommandContext,
   loaded: LoadedConfig,
   work: (api: ServerClient) => Promise<T>,
   clockOf: (isNew: boolean) => Clock,
@@ -128,7 +128,7 @@ function namesPort({ origins }: LoadedConfig): boolean {
 }
 
 async function overSocket<T>(
-  { flags, out }: Context,
+  { flags, out }: CommandContext,
   socket: string,
   dataDir: string,
   work: (api: ServerClient) => Promise<T>,
@@ -143,7 +143,7 @@ async function overSocket<T>(
 
 /** The core of the server, for this command alone. @param served what to do with a server that starts. */
 function inProcess<T>(
-  context: Context,
+  context: CommandContext,
   loaded: LoadedConfig,
   work: (api: ServerClient) => Promise<T>,
   served = work,
@@ -173,7 +173,7 @@ function inProcess<T>(
  * none does. @throws CommandError 4 while another process holds the directory
  */
 export async function servedOrLocked<T>(
-  context: Context,
+  context: CommandContext,
   loaded: LoadedConfig,
   served: (api: ServerClient) => Promise<T>,
   locked: () => Promise<T> | T,
@@ -191,7 +191,7 @@ export async function servedOrLocked<T>(
 }
 
 /** Why there is no encryption key, as the configuration says it. */
-function keyError(context: Context, error: Error): unknown {
+function keyError(context: CommandContext, error: Error): unknown {
   try {
     void context.loadConfig("encryption").config.secrets.encryptionKey;
     return error;
@@ -205,12 +205,12 @@ function fail(error: Error): never {
 }
 
 /** {@link commandLog} without errors that the command's data cause; refused requests are its own. */
-function quietLog(context: Context, loaded: LoadedConfig) {
+function quietLog(context: CommandContext, loaded: LoadedConfig) {
   return context.flags.logLevel === undefined ? silentLogger : commandLog(context, loaded);
 }
 
 /** Results are on stdout. */
-function commandLog({ flags }: Context, { config }: LoadedConfig) {
+function commandLog({ flags }: CommandContext, { config }: LoadedConfig) {
   return createLogger({
     level: flags.logLevel === undefined ? "error" : config.log.level,
     debug: config.debug,

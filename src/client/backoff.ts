@@ -7,7 +7,7 @@ export interface ReconnectOptions {
   readonly maxMs?: number;
 }
 
-/** What the end of a connection means for the next one. @internal */
+/** How a connection's end affects the next one. @internal */
 export type Verdict = "again" | "slower" | "new token" | "end";
 
 /** The server asks for a lower rate: the first delay is at least this. */

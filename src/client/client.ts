@@ -118,9 +118,9 @@ export class PrismClient {
    */
   subscribe<const Stream extends string>(stream: Stream, options: SubscribeOptions = {}): Subscription<Stream> {
     if (this.#subscriptions.has(stream))
-      throw new TypeError(`${stream} is followed already: add handlers to that subscription`);
+      throw new TypeError(`already subscribed to ${stream}: add handlers to that subscription`);
     if (options.ack !== undefined && !stream.startsWith("user:"))
-      throw new TypeError("Only a user's stream is acknowledged");
+      throw new TypeError("Only a user's stream can be acknowledged");
     const subscription: Subscription<Stream> = new Subscription(stream, options, {
       environment: this.#environment,
       storage: this.#options.storage,

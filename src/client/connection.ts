@@ -131,7 +131,7 @@ export class Connection {
       });
     } catch (error) {
       // An invalid token or address: a retry would fail too.
-      this.#end(new PrismError("CONNECTION_FAILED", "The WebSocket could not be made", { cause: error }));
+      this.#end(new PrismError("CONNECTION_FAILED", "Cannot open the WebSocket", { cause: error }));
     }
   }
 

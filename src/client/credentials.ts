@@ -89,5 +89,5 @@ async function attempt(give: () => string | null | Promise<string | null>): Prom
 }
 
 function noToken(): PrismError {
-  return new PrismError("NO_TOKEN", "There is no token, or no other than the one that was refused");
+  return new PrismError("NO_TOKEN", "There is no token, or only the one that was refused");
 }

@@ -1,4 +1,4 @@
-/** What the server sends, with fixed shapes (docs/realtime.md). Instants are RFC 3339 texts. */
+/** Entries of the server, with fixed shapes (docs/realtime.md). Instants are RFC 3339 texts. */
 
 import type { Action, Event, Notification } from "./api-types.gen.ts";
 

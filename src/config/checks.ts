@@ -1,4 +1,5 @@
 import { statSync } from "node:fs";
+import { hostname } from "node:os";
 import { decodeKey32 } from "./kinds.ts";
 import { environmentName, flattenOptions } from "./option.ts";
 import { type ConfigValues, OPTIONS } from "./options.ts";
@@ -18,7 +19,7 @@ export function checkLimits({ ingest }: ConfigValues): string[] {
   ];
 }
 
-/** Checks settings of which one needs the other. @returns the problems */
+/** Checks settings that need each other. @returns the problems */
 export function checkPairs({ tls, smtp, mailIn }: Pick<ConfigValues, "tls" | "smtp" | "mailIn">): string[] {
   const pairs = [
     ["tls.certFile", tls.certFile, "tls.keyFile", tls.keyFile],
@@ -36,6 +37,23 @@ export function checkEmergency({ emergency }: Pick<ConfigValues, "emergency">): 
   if (host !== undefined && to.length === 0)
     return ["emergency.smtp.to must hold at least one mail address with emergency.smtp.host"];
   return host === undefined && to.length > 0 ? ["emergency.smtp.to needs emergency.smtp.host"] : [];
+}
+
+/** Checks what a node needs. @returns the problems */
+export function checkCluster({ cluster, port }: Pick<ConfigValues, "cluster" | "port">): string[] {
+  if (cluster.servers.length === 0) return [];
+  return [
+    ...(cluster.secret === undefined ? ["cluster.secret is needed with cluster.servers"] : []),
+    ...(cluster.advertise === undefined
+      ? ["cluster.advertise is needed with cluster.servers: the URL under which the other nodes reach this one"]
+      : []),
+    ...(port === 0 ? ["port must not be 0 with cluster.servers"] : []),
+  ];
+}
+
+/** The name of this node. */
+export function nodeOf({ cluster }: Pick<ConfigValues, "cluster">): string {
+  return cluster.node ?? hostname().split(".", 1)[0] ?? "node";
 }
 
 /** Warnings about valid but risky settings. `serve` logs each once, `doctor` shows each as WARN. */

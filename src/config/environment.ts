@@ -5,7 +5,7 @@ import { nearestName } from "./nearest.ts";
 import { environmentName, flattenOptions } from "./option.ts";
 import { OPTIONS } from "./options.ts";
 
-export type Environment = Readonly<Record<string, string | undefined>>;
+export type EnvironmentVariables = Readonly<Record<string, string | undefined>>;
 
 /** Variables that start with PRISM_ but are not settings. */
 const OTHER_VARIABLES = ["PRISM_URL", "PRISM_TOKEN", "PRISM_CONFIG", "PRISM_CONFIG_DIR", "PRISM_CACHE_DIR"];
@@ -17,7 +17,7 @@ interface Variable {
 }
 
 /** Whether the variable or its `_FILE` variant has a value. */
-export function isVariableSet(environment: Environment, name: string): boolean {
+export function isVariableSet(environment: EnvironmentVariables, name: string): boolean {
   return [name, `${name}_FILE`].some((each) => (environment[each] ?? "") !== "");
 }
 
@@ -27,7 +27,7 @@ export function isVariableSet(environment: Environment, name: string): boolean {
  */
 export function readVariable(
   names: readonly string[],
-  environment: Environment,
+  environment: EnvironmentVariables,
   problems: string[],
 ): Variable | undefined {
   for (const name of names) {
@@ -46,7 +46,7 @@ export function readVariable(
 }
 
 /** The variables of the file .env in the working directory; empty without that file. */
-export function readDotEnv(workingDir: string, problems: string[]): Environment {
+export function readDotEnv(workingDir: string, problems: string[]): EnvironmentVariables {
   const path = join(workingDir, ".env");
   if (!existsSync(path)) return {};
   try {
@@ -60,7 +60,7 @@ export function readDotEnv(workingDir: string, problems: string[]): Environment 
 /** `secrets.env` of the system's configuration: the secret variables of the service. */
 export interface SecretsFile {
   readonly path: string;
-  readonly variables: Environment;
+  readonly variables: EnvironmentVariables;
   /**
    * Error code if this user cannot read it, such as EACCES. Commands that need no secret work
    * without it.
@@ -86,7 +86,7 @@ function codeOf(error: unknown): string {
 }
 
 /** One warning for each `PRISM_…` variable that is not a setting. */
-export function unknownVariables(environment: Environment): string[] {
+export function unknownVariables(environment: EnvironmentVariables): string[] {
   const known = [...flattenOptions(OPTIONS).map(([key]) => environmentName(key)), ...OTHER_VARIABLES];
   const names = new Set(known.flatMap((name) => [name, `${name}_FILE`]));
   return Object.keys(environment)

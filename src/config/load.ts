@@ -2,6 +2,7 @@ import { join, resolve } from "node:path";
 import * as v from "valibot";
 import { SealedBox } from "../core/sealed-box.ts";
 import {
+  checkCluster,
   checkEmergency,
   checkFaces,
   checkLimits,
@@ -15,7 +16,7 @@ import {
 import { readConfigFile, sudoAs } from "./config-file.ts";
 import {
   databasePath,
-  type Environment,
+  type EnvironmentVariables,
   foreignDatabaseUrl,
   ignoredSeedVariables,
   readDotEnv,
@@ -61,7 +62,7 @@ export interface LoadedConfig {
   /** By dotted key: the flag, variable or setting that gave the value. */
   readonly names: ReadonlyMap<string, string>;
   readonly files: ConfigFiles;
-  /** What the console has stored, also where another source takes precedence. */
+  /** Settings stored by the console, also those that another source overrides. */
   readonly stored: StoredSettings;
   readonly warnings: readonly string[];
   /** Loads all sources again. @param stored replaces what is stored. @throws ConfigRefused */
@@ -83,7 +84,7 @@ export type SecretsUse = "all" | "encryption" | "none";
 export interface ConfigSources {
   /** Values of flags by dotted key, as text. */
   readonly flags: Readonly<Record<string, string | undefined>>;
-  readonly environment: Environment;
+  readonly environment: EnvironmentVariables;
   readonly workingDir: string;
   /**
    * `--config`; default: prism.config.json in the working directory, otherwise in PRISM_CONFIG_DIR.
@@ -101,7 +102,7 @@ const SYSTEM_CONFIG_DIR = "/etc/prism";
 /** Sources of settings; the first one that has a setting takes precedence. */
 interface SettingSources {
   readonly flags: ConfigSources["flags"];
-  readonly environments: readonly (readonly [origin: Origin, environment: Environment])[];
+  readonly environments: readonly (readonly [origin: Origin, environment: EnvironmentVariables])[];
   readonly file: ReadonlyMap<string, unknown>;
   readonly stored: StoredSettings;
 }
@@ -133,6 +134,7 @@ export function loadConfig(sources: ConfigSources): LoadedConfig {
   problems.push(
     ...checkPairs(given),
     ...checkEmergency(given),
+    ...checkCluster(given),
     ...checkLimits(given),
     ...checkProviders(given),
     ...checkFaces(given),

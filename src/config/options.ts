@@ -1,5 +1,6 @@
 import { WORKER_CHANNELS } from "../core/vocabulary.ts";
 import { AUTH_OPTIONS } from "./auth-options.ts";
+import { CLUSTER_OPTIONS } from "./cluster-options.ts";
 import { GOTIFY_OPTIONS, NTFY_OPTIONS } from "./face-options.ts";
 import * as k from "./kinds.ts";
 import {
@@ -116,6 +117,7 @@ export const OPTIONS = {
   mailIn: MAIL_IN_OPTIONS,
   emergency: EMERGENCY_OPTIONS,
   watch: WATCH_OPTIONS,
+  cluster: CLUSTER_OPTIONS,
   pusher: PUSHER_OPTIONS,
   ntfy: NTFY_OPTIONS,
   gotify: GOTIFY_OPTIONS,

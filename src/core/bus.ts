@@ -54,8 +54,7 @@ export class Bus {
   ): Promise<{ called: number }> {
     const subscriptions = this.#matching(event).filter(({ handler }) => handler !== done);
     const caller = currentCaller();
-    if (this.#log.isDebug())
-      this.#log.debug({ event, correlationId, handlers: subscriptions.length }, "an event is emitted");
+    if (this.#log.isDebug()) this.#log.debug({ event, correlationId, handlers: subscriptions.length }, "event emitted");
     await Promise.resolve();
     let called = 0;
     for (const subscription of subscriptions) {
@@ -109,7 +108,7 @@ export class Bus {
 
   #call({ handler, module }: Subscription, payload: unknown, meta: BusMeta, caller: Caller): void {
     const facts = { ...meta, ...(module === undefined ? {} : { module }) };
-    const failed = (error: unknown): void => this.#log.error({ ...facts, err: error }, "a bus handler failed");
+    const failed = (error: unknown): void => this.#log.error({ ...facts, err: error }, "event handler failed");
     try {
       const result = this.#outside.runInAsyncScope(() => runAs(caller, () => handler(payload, meta)));
       if (!(result instanceof Promise)) return;

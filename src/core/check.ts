@@ -1,4 +1,4 @@
-/* What `prism doctor` finds. Each feature has the checks of what it owns; the list is in cli/commands/doctor/. */
+/* Findings of `prism doctor`. Each feature has the checks of its data; the list is in cli/commands/doctor/. */
 
 export interface Check {
   readonly name: string;

@@ -1,6 +1,6 @@
 import type { ErrorDetail } from "./errors.ts";
 
-/** What a command's exit says (docs/cli.md). */
+/** Exit code of a command (docs/cli.md). */
 export const EXIT = {
   done: 0,
   failure: 1,

@@ -68,9 +68,9 @@ export function createDatabaseFile(file: string): void {
   } catch (cause) {
     if (codeOf(cause) === "EEXIST") return;
     throw dataDirRefused(
-      `the database cannot be made in ${dirname(file)}`,
+      `cannot create the database in ${dirname(file)}`,
       cause,
-      "make the directory, or change its owner",
+      "create the directory, or change its owner",
     );
   }
 }
@@ -148,7 +148,7 @@ export async function readOwnFiles<T>(folder: string, read: (value: unknown) => 
       if (value === undefined) throw new Error("it is not JSON, or it nests too deeply");
       values.push(read(value));
     } catch (error) {
-      log.warn({ path, err: error }, "a file cannot be used");
+      log.warn({ path, err: error }, "cannot open file in data directory");
     }
   }
   return values;

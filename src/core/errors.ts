@@ -84,6 +84,7 @@ export const STATUS_OF = {
   DEFAULT_PROJECT: 409,
   ID_CONFLICT: 409,
   SETTING_FIXED: 409,
+  NO_STANDBY: 409,
   INVITATION_NOT_FOUND: 404,
   LINK_EXPIRED: 410,
   VERSION_CONFLICT: 412,
@@ -106,6 +107,8 @@ export const STATUS_OF = {
   OVERLOADED: 503,
   SHUTTING_DOWN: 503,
   UPGRADING: 503,
+  NO_LEADER: 503,
+  OUTCOME_UNKNOWN: 503,
   DATABASE_UNAVAILABLE: 503,
   MODULE_UNAVAILABLE: 503,
   STORAGE_FULL: 507,
@@ -192,11 +195,11 @@ export function isOutOfDescriptors(error: unknown): error is Error & { readonly 
   return error instanceof Error && "code" in error && CODES.has(error.code);
 }
 
-/** What codes of failed connections mean. */
+/** Codes of failed connections, in words. */
 const REASONS: Readonly<Record<string, string>> = {
   ECONNREFUSED: "nothing listens there",
   ENOTFOUND: "there is no such host",
-  EAI_AGAIN: "the host name could not be looked up",
+  EAI_AGAIN: "the host name could not be resolved",
   ECONNRESET: "the connection was cut",
   ETIMEDOUT: "no answer",
   UND_ERR_CONNECT_TIMEOUT: "no answer",

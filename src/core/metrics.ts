@@ -12,9 +12,9 @@ export interface Histogram {
   observe(value: number): void;
 }
 
-export type Labels = Readonly<Record<string, string>>;
+export type MetricLabels = Readonly<Record<string, string>>;
 /** Returns one number, or one per set of labels. */
-type Read = () => number | Iterable<readonly [Labels, number]>;
+type Read = () => number | Iterable<readonly [MetricLabels, number]>;
 
 interface Family {
   readonly name: string;
@@ -33,7 +33,7 @@ export class Metrics {
    * @returns a function that returns the series of a set of labels and creates it on first use.
    * Keep label values bounded.
    */
-  counter(name: string, help: string): (labels?: Labels) => Counter {
+  counter(name: string, help: string): (labels?: MetricLabels) => Counter {
     const series = new Map<string, { value: number; add(by?: number): void }>();
     this.#register({
       name,
@@ -59,7 +59,7 @@ export class Metrics {
     };
   }
 
-  histogram(name: string, help: string, bounds: readonly number[]): (labels?: Labels) => Histogram {
+  histogram(name: string, help: string, bounds: readonly number[]): (labels?: MetricLabels) => Histogram {
     const series = new Map<string, BucketHistogram>();
     this.#register({
       name,
@@ -78,6 +78,21 @@ export class Metrics {
       }
       return histogram;
     };
+  }
+
+  /** A histogram kept elsewhere, read at each scrape. @param read counts by bucket, the last of all larger values */
+  histogramOf(
+    name: string,
+    help: string,
+    bounds: readonly number[],
+    read: () => { readonly counts: ArrayLike<number>; readonly sum: number },
+  ): void {
+    this.#register({
+      name,
+      help,
+      type: "histogram",
+      render: (lines) => renderHistogram(lines, { name, labels: "", bounds, ...read() }),
+    });
   }
 
   /** A value that is read at each scrape. */
@@ -137,23 +152,35 @@ class BucketHistogram implements Histogram {
   }
 
   render(lines: string[], name: string, labels: string): void {
-    const inner = labels === "" ? "" : `${labels.slice(1, -1)},`;
-    let cumulative = 0;
-    this.#bounds.forEach((bound, at) => {
-      cumulative += this.#counts[at] as number;
-      lines.push(`${name}_bucket{${inner}le="${bound}"} ${cumulative}`);
-    });
-    cumulative += this.#counts[this.#bounds.length] as number;
-    lines.push(`${name}_bucket{${inner}le="+Inf"} ${cumulative}`, `${name}_sum${labels} ${this.#sum}`);
-    lines.push(`${name}_count${labels} ${cumulative}`);
+    renderHistogram(lines, { name, labels, bounds: this.#bounds, counts: this.#counts, sum: this.#sum });
   }
+}
+
+interface HistogramValues {
+  readonly name: string;
+  readonly labels: string;
+  readonly bounds: readonly number[];
+  readonly counts: ArrayLike<number>;
+  readonly sum: number;
+}
+
+function renderHistogram(lines: string[], { name, labels, bounds, counts, sum }: HistogramValues): void {
+  const inner = labels === "" ? "" : `${labels.slice(1, -1)},`;
+  let cumulative = 0;
+  bounds.forEach((bound, at) => {
+    cumulative += counts[at] as number;
+    lines.push(`${name}_bucket{${inner}le="${bound}"} ${cumulative}`);
+  });
+  cumulative += counts[bounds.length] as number;
+  lines.push(`${name}_bucket{${inner}le="+Inf"} ${cumulative}`, `${name}_sum${labels} ${sum}`);
+  lines.push(`${name}_count${labels} ${cumulative}`);
 }
 
 function renderValue(value: number): string {
   return String(value).replace(/^(-?)Infinity$/, (_, sign: string) => `${sign || "+"}Inf`);
 }
 
-function renderLabels(labels: Labels | undefined): string {
+function renderLabels(labels: MetricLabels | undefined): string {
   if (!labels) return "";
   const parts = Object.entries(labels).map(([key, value]) => `${key}="${value.replace(/[\\"\n]/g, escapeLabel)}"`);
   return parts.length === 0 ? "" : `{${parts.join(",")}}`;
@@ -166,8 +193,11 @@ function escapeLabel(character: string): string {
 /** Labels for single projects: each is a series for ever. */
 const TOP = 20;
 
-/** The projects with the highest values, and all others as one. @param others what is known of them besides */
-export function topProjects(values: Iterable<readonly [string, number]>, others = 0): (readonly [Labels, number])[] {
+/** The projects with the highest values, and all others as one. @param others their further values */
+export function topProjects(
+  values: Iterable<readonly [string, number]>,
+  others = 0,
+): (readonly [MetricLabels, number])[] {
   const sorted = [...values].sort(([, a], [, b]) => b - a);
   const rest = sorted.slice(TOP).reduce((sum, [, value]) => sum + value, others);
   const shown = sorted.slice(0, TOP).map(([project, value]) => [{ project }, value] as const);

@@ -8,7 +8,7 @@ export const PERMISSION_TEXTS = {
   "users:manage": "Create, change, disable and delete accounts; end sessions, revoke tokens, reset second factors",
   "roles:read": "See roles and their permissions",
   "roles:manage": "Create, change and delete roles",
-  "rules:read": "See rules and explanations of their decisions, in projects of which the user is a member",
+  "rules:read": "See rules and explanations of their decisions, in projects that the user is a member of",
   "rules:write": "Create, change and delete rules in those projects",
   "events:read": "Read and follow events in those projects",
   "events:write": "Send events to those projects",

@@ -95,4 +95,6 @@ export type RightsChange =
   | { readonly of: "token"; readonly tokenId: string; readonly userId: string }
   | { readonly of: "key"; readonly keyId: string }
   | { readonly of: "role"; readonly roleId: string }
-  | { readonly of: "project"; readonly projectId: string };
+  | { readonly of: "project"; readonly projectId: string }
+  /** After a change of settings: all are read again. */
+  | { readonly of: "all" };

@@ -2,13 +2,13 @@ import { setImmediate } from "node:timers/promises";
 import { PrismError } from "./errors.ts";
 
 /** A promise with its resolve and reject functions. Node 20 has no `Promise.withResolvers`. */
-export interface Deferred<T> {
+export interface DeferredPromise<T> {
   readonly promise: Promise<T>;
   resolve(value: T): void;
   reject(error: unknown): void;
 }
 
-export function deferred<T>(): Deferred<T> {
+export function deferred<T>(): DeferredPromise<T> {
   let resolve: (value: T) => void = unset;
   let reject: (error: unknown) => void = unset;
   const promise = new Promise<T>((onResolve, onReject) => {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type MessagePort, Worker } from "node:worker_threads";
 
 /**
- * Installed by the prelude of the packed executable (src/prelude.cjs) before the bundle runs;
+ * Installed in the packed executable by src/loader.cjs before the program runs;
  * undefined when run from source.
  */
 interface PackedRuntime {
@@ -55,7 +55,7 @@ export function nodeWarning(now: number, version = process.versions.node): strin
   const until = NODE_SUPPORT_ENDS[version.split(".", 1)[0] ?? ""];
   if (until === undefined || now < Date.parse(`${until}T23:59:59Z`)) return null;
   return (
-    `the program carries Node.js ${version}, which gets no security fixes since ${until}; ` +
+    `the program includes Node.js ${version}, which gets no security fixes since ${until}; ` +
     "install a build with a newer one"
   );
 }
@@ -63,6 +63,8 @@ export function nodeWarning(now: number, version = process.versions.node): strin
 /** The threads of this program; src/worker.ts starts them. */
 export type ThreadRole =
   | "writer"
+  | "replicated-writer"
+  | "log"
   | "scan"
   | "snapshot"
   | "migrate"
@@ -122,8 +124,8 @@ export function isUncaughtHandled(error: unknown): boolean {
   return false;
 }
 
-/** What build.mjs packed; null is unknown, as all of it is from source but the platform. */
-export interface Parts {
+/** Versions that build.mjs packed; null is unknown, as all of it is from source but the platform. */
+export interface RuntimeParts {
   /** Of the sources, in hex; null unless a release was built from a commit. */
   readonly commit: string | null;
   readonly sqlite: string | null;
@@ -135,12 +137,38 @@ export interface Parts {
   readonly platform: string;
 }
 
-export function partsOfBuild(): Parts {
+export function partsOfBuild(): RuntimeParts {
   const none = { commit: null, sqlite: null, uWebSockets: null, glibc: null };
   const platform = `${process.platform}-${process.arch}`;
   if (!packed) return { ...none, platform };
-  return JSON.parse(packed.asset("about.json").toString("utf8")) as Parts;
+  return JSON.parse(packed.asset("about.json").toString("utf8")) as RuntimeParts;
 }
 
 /** A test compares it with package.json. */
 export const VERSION = "0.2.0";
+
+/** Resolves when this process may act again; null: it may now. */
+type Gate = () => Promise<void> | null;
+
+let gate: Gate | null = null;
+
+/** The leader of a cluster may act outside only while the log accepts its records (docs/cluster.md). */
+export function limitActing(next: Gate | null): void {
+  gate = next;
+}
+
+/** Ask it directly before a call to a service or a handler of a job. @returns null when nothing limits them */
+export function untilMayAct(): Promise<void> | null {
+  return gate?.() ?? null;
+}
+
+let warning = "";
+
+/** What every page of this process begins with. */
+export function warnOnPages(text: string): void {
+  warning = text;
+}
+
+export function pageWarning(): string {
+  return warning;
+}

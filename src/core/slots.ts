@@ -3,9 +3,9 @@ import { PrismError } from "./errors.ts";
 interface Options {
   /** At the same time. */
   readonly total: number;
-  /** Of one owner at the same time, so that others find room. */
+  /** Limit of one owner at the same time, so that others find room. */
   readonly perOwner: number;
-  /** What there is too much of, such as "tests of channels". */
+  /** Name of the limited work, such as "tests of channels". */
   readonly what: string;
 }
 

@@ -98,5 +98,5 @@ export function isNamespaceName(name: string): boolean {
   return NAME.test(name);
 }
 
-/** Of the addresses of `prism seed`: a top-level domain without mail servers (RFC 2606). */
+/** Domain of the addresses of `prism seed`: a top-level domain without mail servers (RFC 2606). */
 export const SAMPLE_DOMAIN = "prism.example";

@@ -2,13 +2,13 @@ import { PrismError } from "../core/errors.ts";
 import type { TokenScope } from "../core/permissions.ts";
 import type { PermissionHolder, Principal, UserPrincipal } from "../core/principal.ts";
 import type { Exchange } from "./exchange.ts";
-import type { Access } from "./route.ts";
+import type { RouteAccess } from "./route.ts";
 
 /** The only check of a route's requirements. @throws UNAUTHORIZED_ROLE, SCOPE_MISSING, FORBIDDEN */
-export function requireAccess(access: Access, principal: Principal): void {
+export function requireAccess(access: RouteAccess, principal: Principal): void {
   if (access === "public") return;
   if (access.operatorOnly && principal.kind !== "operator")
-    throw new PrismError("FORBIDDEN", "Only the operator may do this, by the control socket");
+    throw new PrismError("FORBIDDEN", "Only the operator may do this, through the control socket");
   if (principal.kind === "apiKey") {
     if (access.anyKey) return;
     if (access.keyScope === undefined) throw new PrismError("FORBIDDEN", "API keys cannot be used here");

@@ -193,7 +193,7 @@ export class BodyReader {
     const limit = bodyLimitOf(route, exchange);
     if (Number(exchange.header("content-length")) > limit) throw tooLarge(limit);
     requireBodyType(exchange, route);
-    const reading = new Reading(this, exchange, route, sink);
+    const reading = new Reading(this, exchange, route, sink, limit);
     if (this.#fresh.length === 0) setImmediate(this.#watchFresh);
     this.#fresh.push(reading);
     exchange.res.onData((chunk, isLast) => reading.take(chunk, isLast));
@@ -264,7 +264,7 @@ export class BodyReader {
 }
 
 class Reading {
-  lastChunkAt = performance.now();
+  lastChunkAt: number;
   readonly #reader: BodyReader;
   readonly #exchange: Exchange;
   readonly #route: Route;
@@ -278,12 +278,13 @@ class Reading {
   #account: BodyAccount | null = null;
   isOver = false;
 
-  constructor(reader: BodyReader, exchange: Exchange, route: Route, sink: BodySink) {
+  constructor(reader: BodyReader, exchange: Exchange, route: Route, sink: BodySink, limitBytes: number) {
     this.#reader = reader;
     this.#exchange = exchange;
     this.#route = route;
-    this.#limitBytes = bodyLimitOf(route, exchange);
+    this.#limitBytes = limitBytes;
     this.#sink = sink;
+    this.lastChunkAt = exchange.startedAt;
   }
 
   take(chunk: ArrayBuffer, isLast: boolean): void {
@@ -352,7 +353,7 @@ export function tooLarge(limitBytes: number): PrismError {
 }
 
 function tooMuchAtOnce(): PrismError {
-  return new PrismError("OVERLOADED", "Too much is being received at once", { retryAfterMs: 1000 });
+  return new PrismError("OVERLOADED", "Too many bytes are being received at once; try again", { retryAfterMs: 1000 });
 }
 
 /** The library reads and drops the rest of a body that is too large up to this length. */

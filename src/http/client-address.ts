@@ -122,7 +122,7 @@ export class UntrustedForwards {
     this.#peer = peer;
     this.#log.warn(
       { peer },
-      "X-Forwarded-For from a peer that is not in trustedProxies; its clients count as one address",
+      "ignored X-Forwarded-For of a peer that is not in trustedProxies; its clients count as one address",
     );
   }
 }

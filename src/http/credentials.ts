@@ -138,12 +138,12 @@ export function tracedAuthenticator(inner: Authenticator, log: Logger): Authenti
       const { kind: credentialKind } = credential;
       try {
         const principal = inner.authenticate(credential);
-        log.debug({ credentialKind, kind: principal.kind, caller: principal.key }, "a caller is authenticated");
+        log.debug({ credentialKind, kind: principal.kind, caller: principal.key }, "caller authenticated");
         return principal;
       } catch (error) {
         log.debug(
           { credentialKind, code: error instanceof PrismError ? error.code : "INTERNAL" },
-          "a credential is refused",
+          "credential refused",
         );
         throw error;
       }

@@ -23,6 +23,12 @@ export const NO_PARAMS: Readonly<Record<string, string>> = Object.freeze(Object.
 
 const NO_HEADERS: readonly string[] = [];
 
+/** One of 32 bits, by the length and two letters of a header's name. */
+function bitOf(name: string): number {
+  const { length } = name;
+  return 1 << (length + name.charCodeAt(0) + 3 * name.charCodeAt(length - 1));
+}
+
 /** The route of a request, as named in logs, metrics and idempotency keys. */
 export interface FoundRoute {
   /** The route's own path, or the requested alias. */
@@ -67,6 +73,8 @@ export class Exchange {
   readonly queryText: string;
   /** Alternating names (lower case) and values. */
   #headers: readonly string[];
+  /** A bit for each name: most headers that are looked for are not there. */
+  #names = 0;
   readonly requestId: string;
   /** It arrived through the control socket: without a credential the caller is the operator. */
   readonly isControl: boolean;
@@ -119,6 +127,7 @@ export class Exchange {
     this.path = parts.path;
     this.queryText = parts.queryText;
     this.#headers = parts.headers;
+    for (let i = 0; i < parts.headers.length; i += 2) this.#names |= bitOf(parts.headers[i] as string);
     this.#readAddress = readAddress;
     this.#onEnd = onEnd;
     this.isControl = isControl;
@@ -168,7 +177,7 @@ export class Exchange {
    * section 5.2). @param name in lower case.
    */
   header(name: string): string {
-    return headerOf(this.#headers, name);
+    return (this.#names & bitOf(name)) === 0 ? "" : headerOf(this.#headers, name);
   }
 
   /** Names of the fields, in lower case, in order. */

@@ -7,6 +7,7 @@ import { SealedBox } from "../core/sealed-box.ts";
 import type { IdempotencyRow } from "../store/commit/write-set.ts";
 import type { Database, Trx, WriteOptions } from "../store/database.ts";
 import { type BodyFingerprint, bodyFingerprint } from "../store/sealed-settings.ts";
+import { runLater } from "../store/statements.ts";
 import type { Exchange } from "./exchange.ts";
 import { Reply } from "./route.ts";
 
@@ -85,7 +86,7 @@ export class Idempotency {
       return new Reply(stored.status, response === null ? undefined : JSON.parse(response), headers);
     }
     if (this.#running.has(`${scope} ${key}`)) {
-      throw new PrismError("IDEMPOTENCY_IN_PROGRESS", "A request with this Idempotency-Key is under way");
+      throw new PrismError("IDEMPOTENCY_IN_PROGRESS", "A request with this Idempotency-Key is still running");
     }
     this.#running.add(`${scope} ${key}`);
     return { scope, key, fingerprint, itemsDone: Number(stored?.response ?? 0) };
@@ -122,13 +123,13 @@ export class Idempotency {
     return { scope, key, fingerprint, status, response: kept, createdAt: now, expiresAt: now + KEPT_MS };
   }
 
-  async store(trx: Trx, row: IdempotencyRow): Promise<void> {
+  store(trx: Trx, row: IdempotencyRow): void {
     const { scope: _scope, key: _key, ...changes } = row;
-    await trx
+    const insert = trx
       .insertInto("idempotency_keys")
       .values(row)
-      .onConflict((conflict) => conflict.columns(["scope", "key"]).doUpdateSet(changes))
-      .execute();
+      .onConflict((conflict) => conflict.columns(["scope", "key"]).doUpdateSet(changes));
+    runLater(trx, insert.compile());
   }
 
   /**
@@ -150,7 +151,7 @@ export class Idempotency {
         const reply = await effect(trx);
         if (request) {
           const row = this.row(request, reply.status, JSON.stringify(reply.body));
-          await this.store(trx, hasSecrets ? this.#sealed(row) : row);
+          this.store(trx, hasSecrets ? this.#sealed(row) : row);
         }
         return reply;
       }, options);

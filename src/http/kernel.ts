@@ -19,7 +19,7 @@ import { endsConnection, errorBody, errorHeaders, toPrismError } from "./error-r
 import { Exchange } from "./exchange.ts";
 import { type Entrance, type Faces, PORT } from "./faces.ts";
 import { BadHead } from "./headers.ts";
-import { bodyValue, checkShape, mayRepeat, parseQuery, withoutRepeated } from "./input.ts";
+import { bodyValue, checkShape, mayRepeat, queryOf, withoutRepeated } from "./input.ts";
 import { ActiveRequests } from "./listener.ts";
 import { isAmongTags } from "./negotiation.ts";
 import { type RateLimiter, requireAllowed } from "./rate-limiter.ts";
@@ -34,11 +34,12 @@ export type RequestLimits = Pick<Config["rateLimit"], "enabled" | "global" | "ip
 
 export interface KernelParts {
   readonly router: Router;
-  readonly authenticator: Authenticator;
+  /** Opened later than the kernel. */
+  authenticator(): Authenticator;
   readonly bodies: BodyReader;
   readonly limiter: RateLimiter;
   readonly accessLog: AccessLog;
-  /** What the bodies of requests may cost. */
+  /** Budget for bodies of requests. */
   readonly work: WorkBudget;
   readonly readAddress: AddressReader;
   /** Whether bodies may be chunked; default: yes. */
@@ -153,7 +154,7 @@ export class HttpKernel implements BodySink {
       this.#countUnrouted(exchange);
       if (!match) throw new PrismError("NOT_FOUND", "No such route");
       exchange.extraHeaders += `Allow: ${match.allowed.join(", ")}\r\n`;
-      throw new PrismError("METHOD_NOT_ALLOWED", `This path answers ${match.allowed.join(", ")}`);
+      throw new PrismError("METHOD_NOT_ALLOWED", `This path accepts ${match.allowed.join(", ")}`);
     }
     exchange.mount = match.mount;
     exchange.params = match.params;
@@ -206,9 +207,9 @@ export class HttpKernel implements BodySink {
   /** @throws LENGTH_REQUIRED for a chunked body that the settings or the method do not allow. */
   #requireLength({ method }: Exchange): void {
     if (this.#parts.acceptsChunked === false)
-      throw new PrismError("LENGTH_REQUIRED", "Send Content-Length; this server takes no chunked bodies");
+      throw new PrismError("LENGTH_REQUIRED", "Send Content-Length; this server accepts no chunked bodies");
     if (method === "GET" || method === "HEAD" || method === "OPTIONS")
-      throw new PrismError("LENGTH_REQUIRED", `A ${method} request takes no chunked body`);
+      throw new PrismError("LENGTH_REQUIRED", `A ${method} request accepts no chunked body`);
   }
 
   /**
@@ -219,7 +220,7 @@ export class HttpKernel implements BodySink {
     const credential = readCredential(exchange, allowQuery, allowBasic);
     if (!credential && exchange.isControl) return OPERATOR;
     if (!credential) throw new PrismError("UNAUTHENTICATED", "Send an access token, a service token or an API key");
-    return this.#parts.authenticator.authenticate(credential);
+    return this.#parts.authenticator().authenticate(credential);
   }
 
   /**
@@ -227,14 +228,14 @@ export class HttpKernel implements BodySink {
    * charged to the address. @throws WORK_LIMITED
    */
   check(exchange: Exchange, allowQuery = false, allowBasic = false): Promise<void> | null {
-    if (!this.#parts.authenticator.prepare) return null;
+    if (!this.#parts.authenticator().prepare) return null;
     const credential = credentialIfAny(exchange, allowQuery, allowBasic);
     return credential ? this.checkOf(exchange, credential) : null;
   }
 
   /** {@link check} of a credential that a request or message has elsewhere. @throws WORK_LIMITED */
   checkOf(sender: Sender, credential: Credential): Promise<void> | null {
-    const start = this.#parts.authenticator.prepare?.(credential);
+    const start = this.#parts.authenticator().prepare?.(credential);
     if (!start) return null;
     this.#work.beforeCheck(sender, { bytes: credential.secret.length, rows: CHECK_ROWS });
     return start();
@@ -244,7 +245,7 @@ export class HttpKernel implements BodySink {
   spendTicket(exchange: Exchange): void {
     try {
       const ticket = ticketOf(exchange);
-      if (ticket !== undefined) void this.#parts.authenticator.authenticate({ kind: "ticket", secret: ticket });
+      if (ticket !== undefined) void this.#parts.authenticator().authenticate({ kind: "ticket", secret: ticket });
     } catch {
       // The ticket is invalid or used.
     }
@@ -388,7 +389,7 @@ export class HttpKernel implements BodySink {
     const given = bodyValue(route, body, (members) => this.#work.charge(exchange, { members }));
     this.#work.beforeRaw(exchange, route, body);
     const params = route.params ? checkShape(route.params, exchange.params, "path") : undefined;
-    const query = route.query ? checkShape(route.query, parseQuery(exchange.queryText), "query") : undefined;
+    const query = queryOf(route, exchange.queryText);
     if (mayRepeat(route, given)) {
       withoutRepeated(this.#parts.router, exchange, route, given, requestCaller(exchange)).then(
         (settled) => this.#guard(exchange, () => this.#handle(exchange, route, { params, query, body: settled })),

@@ -1,13 +1,64 @@
 import type { HttpRequest, HttpResponse, TemplatedApp, us_listen_socket } from "uWebSockets.js";
-import { close, open } from "node:fs";
+import { close, open, rmSync } from "node:fs";
 import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import { promisify } from "node:util";
-import { ListenRefused } from "../core/listening.ts";
+import { ControlSocketRefused, ListenRefused, withSocketPath } from "../core/listening.ts";
 import type { Logger } from "../core/log.ts";
-import { ControlSocket } from "./control-socket.ts";
 import { CONTROL, type Entrance, PORT } from "./faces.ts";
 import { type Certificate, readCertificate, TLS_CIPHERS, type TlsFiles, TlsRefused } from "./tls.ts";
 import { uWS } from "./uws.ts";
+
+/** Only the account of the server may connect. */
+const OTHERS_RIGHTS = 0o177;
+
+/**
+ * The Unix socket of a running server. Its file exists while connections are accepted; a file left
+ * by a killed process is replaced.
+ */
+class ControlSocket {
+  readonly #app: TemplatedApp;
+  readonly #path: string;
+  #socket: us_listen_socket | null = null;
+
+  /** @throws ControlSocketRefused */
+  constructor(app: TemplatedApp, path: string) {
+    this.#app = app;
+    this.#path = path;
+    this.open();
+  }
+
+  /** Listens, again after {@link close}. @throws ControlSocketRefused */
+  open(): void {
+    if (this.#socket) return;
+    try {
+      rmSync(this.#path, { force: true });
+      withSocketPath(this.#path, (path) => this.#listen(path));
+    } catch (cause) {
+      throw new ControlSocketRefused(this.#path, { cause });
+    }
+    if (!this.#socket) throw new ControlSocketRefused(this.#path);
+  }
+
+  /** The mode comes from the umask: bind and chmod would leave a moment with another mode. */
+  #listen(path: string): void {
+    const umask = process.umask(OTHERS_RIGHTS);
+    try {
+      this.#app.listen_unix((socket) => {
+        if (socket) this.#socket = socket;
+      }, path);
+    } finally {
+      process.umask(umask);
+    }
+  }
+
+  /** Accepts no more connections; those that are open stay. */
+  close(): void {
+    if (!this.#socket) return;
+    uWS.us_listen_socket_close(this.#socket);
+    this.#socket = null;
+    rmSync(this.#path, { force: true });
+  }
+}
 
 /** Registers a protocol on the app of an entrance. */
 type Mount = (app: TemplatedApp, entrance: Entrance) => void;
@@ -47,7 +98,7 @@ export class HttpListener {
   #tls: TlsFiles | null;
   #certificate: Certificate | null;
   readonly #mounts: Mount[] = [];
-  /** Of the ports that have no face. */
+  /** For the ports without a face. */
   readonly #main: Served;
   /** All that have open connections. */
   readonly #apps: TemplatedApp[];
@@ -372,10 +423,10 @@ export class DescriptorWatch {
     this.#isPaused = !isFree;
     if (isFree) {
       this.#accepting.resume();
-      this.#log.info({}, "file descriptors are free again; connections are accepted");
+      this.#log.info({}, "file descriptors are free again; accepting connections");
     } else {
       this.#accepting.pause();
-      this.#log.error({}, "no file descriptor is free; no connections are accepted for now. Raise LimitNOFILE");
+      this.#log.error({}, "out of file descriptors; accepting no connections for now: raise LimitNOFILE");
     }
   }
 }

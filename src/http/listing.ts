@@ -1,7 +1,8 @@
 import { type RawBuilder, sql } from "kysely";
 import * as v from "valibot";
+import { once } from "../core/once.ts";
 import type { Database } from "../store/database.ts";
-import { countOf, holdsText, rowsOf } from "../store/sqlite/list-queries.ts";
+import { bytesOf, countOf, fittingRows, holdsText, rowsOf } from "../store/sqlite/list-queries.ts";
 import { isFarPage, pageBody, readPage } from "./pagination.ts";
 import type { Table } from "./resource.ts";
 import type { Shape } from "./route.ts";
@@ -48,7 +49,7 @@ type Filters = Readonly<Record<string, Filter<unknown>>>;
 type ValueOf<F> = F extends { readonly schema: Shape<infer T> } ? T : never;
 type Values<F> = { readonly [K in keyof F]?: ValueOf<F[K]> | undefined };
 type FilterEntries<F> = { readonly [K in keyof F]: v.OptionalSchema<Shape<ValueOf<F[K]>>, undefined> };
-/** What the conditions of all filters need to know. */
+/** Context of the conditions of all filters. */
 type StateOf<F extends Filters> = {
   [K in keyof F]: (state: Parameters<F[K]["condition"]>[1]) => void;
 }[keyof F] extends (state: infer S) => void
@@ -60,6 +61,10 @@ interface Options {
   readonly order?: Readonly<Record<string, "string" | "number">>;
   /** Default: descending, newest first. */
   readonly isAscending?: boolean;
+  /** Columns that the caller may order by, ties by `id`, instead of `order`; default: `createdAt`, newest first. */
+  readonly sorts?: Readonly<Record<string, "string" | "number">>;
+  /** Columns that can be large, and what they hold at most together: a page ends where it is too large. */
+  readonly large?: { readonly columns: readonly string[]; readonly largest: number };
   /** Its filters read many rows: each page is read in the scan thread, not only those far away. */
   readonly searches?: true;
 }
@@ -69,30 +74,58 @@ export function ofProjects(ids: readonly string[] | null): RawBuilder<boolean> {
   return ids === null ? sql`true` : sql`projectId in (${sql.join(ids)})`;
 }
 
+/** A user or a project, of which a row is. */
+export type RowOwner = { readonly projectId: string } | { readonly userId: string };
+
+/** The rows of an owner. @param owner null: all rows */
+export function ofOwner(owner: RowOwner | null): RawBuilder<boolean> {
+  if (owner === null) return sql`true`;
+  return "projectId" in owner ? sql`projectId = ${owner.projectId}` : sql`userId = ${owner.userId}`;
+}
+
 /** A list of a table's rows: its parameters, its order and its pages. */
 export class Listing<R, F extends Filters> {
   readonly #resource: Table;
-  readonly #filters: F;
-  readonly #position: Readonly<Record<string, "string" | "number">>;
+  readonly #filters: () => F;
   readonly #options: Options;
 
-  /** @throws TypeError for columns that the table does not have, or that cannot order */
-  constructor(resource: Table, filters: F, options: Options) {
+  constructor(resource: Table, filters: () => F, options: Options) {
     this.#resource = resource;
-    this.#filters = filters;
     this.#options = options;
-    this.#position = options.order ?? { id: "string" };
-    const { columnSchemas } = resource;
-    const named = Object.values(filters).flatMap(({ columns = [] }) => columns);
-    const unknown = [...named, ...Object.keys(this.#position)].find((column) => !columnSchemas.has(column));
-    const nullable = Object.keys(this.#position).find((column) => columnSchemas.get(column)?.type === "nullable");
-    if (unknown ?? nullable) throw new TypeError(`${resource.table} cannot be listed by ${unknown ?? nullable}`);
+    this.#filters = once(() => this.#checked(filters()));
+  }
+
+  /** @throws TypeError for columns that the table does not have, or that cannot order */
+  #checked(filters: F): F {
+    const { table, columnSchemas } = this.#resource;
+    const { order = { id: "string" }, sorts = order, large } = this.#options;
+    const named = [...Object.values(filters).flatMap(({ columns = [] }) => columns), ...(large?.columns ?? [])];
+    const unknown = [...named, ...Object.keys(sorts)].find((column) => !columnSchemas.has(column));
+    const nullable = Object.keys(sorts).find((column) => columnSchemas.get(column)?.type === "nullable");
+    if (unknown ?? nullable) throw new TypeError(`${table} cannot be listed by ${unknown ?? nullable}`);
+    return filters;
   }
 
   /** The parameters that filter, for the schema of a query beside `pageEntries()`. */
   get entries(): FilterEntries<F> {
-    const entries = Object.entries(this.#filters).map(([name, { schema }]) => [name, v.optional(schema)]);
+    const entries = Object.entries(this.#filters()).map(([name, { schema }]) => [name, v.optional(schema)]);
     return Object.fromEntries(entries) as FilterEntries<F>;
+  }
+
+  /** The parameter of a chosen order. */
+  get sort() {
+    const names = Object.keys(this.#options.sorts ?? {}).flatMap((name) => [name, `-${name}`]);
+    return v.optional(doc(v.picklist(names), "Order; `-` descends"));
+  }
+
+  /** The columns of the order, with the types of their values. */
+  #orderBy(sort = "-createdAt") {
+    const { order = { id: "string" }, isAscending = false, sorts } = this.#options;
+    const name = sort.replace("-", "");
+    const type = sorts?.[name];
+    return type
+      ? { order: { [name]: type, id: "string" } as const, isAscending: name === sort }
+      : { order, isAscending };
   }
 
   /**
@@ -103,47 +136,45 @@ export class Listing<R, F extends Filters> {
   async page<V>(
     db: Pick<Database, "read" | "scan">,
     { visible, state }: { readonly visible: RawBuilder<boolean>; readonly state: StateOf<F> },
-    query: PageQuery & Values<F>,
+    query: PageQuery & Values<F> & { readonly sort?: string | undefined },
     viewOf: (rows: readonly R[]) => ((row: R) => V) | Promise<(row: R) => V>,
   ) {
-    const request = readPage(query, Object.values(this.#position));
+    const { order, isAscending } = this.#orderBy(query.sort);
+    const request = readPage(query, Object.values(order));
     const isFar = this.#options.searches || isFarPage(request) || request.wantsTotal;
     let filtered = rowsOf(isFar ? db.scan : db.read, this.#resource.table).where(visible);
     if (this.#resource.columnSchemas.has("deletedAt")) filtered = filtered.where(sql<boolean>`deletedAt is null`);
     for (const condition of this.#conditions(query, state)) filtered = filtered.where(condition);
-    const names = Object.keys(this.#position);
-    let rows = filtered.selectAll().$castTo<R>();
-    if (request.after) rows = rows.where(this.#after(request.after));
-    for (const name of names) rows = rows.orderBy(sql.ref(name), this.#options.isAscending ? "asc" : "desc");
-    const found = await rows
-      .limit(request.limit + 1)
-      .offset(request.offset)
-      .execute();
+    const names = Object.keys(order);
+    let rows = filtered.selectAll().$castTo<R>().offset(request.offset);
+    if (request.after) rows = rows.where(after(names, isAscending, request.after));
+    for (const name of names) rows = rows.orderBy(sql.ref(name), isAscending ? "asc" : "desc");
+    const { columns, largest } = this.#options.large ?? { columns: [], largest: 0 };
+    const { rows: found, isCut } = await fittingRows(rows, request.limit + 1, { bytes: bytesOf(...columns), largest });
     const total = request.wantsTotal ? await countOf(filtered) : undefined;
     const view = await viewOf(found.slice(0, request.limit));
     const position = (row: R) => names.map((name) => row[name as keyof R] as string | number);
-    return pageBody(request, found, view, position, total);
+    return pageBody({ ...request, isCut }, found, view, position, total);
   }
 
   #conditions(query: Values<F>, state: StateOf<F>): RawBuilder<boolean>[] {
     const values = query as Readonly<Record<string, unknown>>;
-    const used = Object.entries(this.#filters).filter(([name]) => values[name] !== undefined);
+    const used = Object.entries(this.#filters()).filter(([name]) => values[name] !== undefined);
     return used.map(([name, filter]) => filter.condition(values[name], state, this.#resource.columnOf(name)));
   }
+}
 
-  #after(position: readonly (string | number)[]): RawBuilder<boolean> {
-    const names = sql.join(Object.keys(this.#position).map((name) => sql.ref(name)));
-    const comparison = this.#options.isAscending ? sql`>` : sql`<`;
-    return sql`(${names}) ${comparison} (${sql.join(position)})`;
-  }
+function after(names: readonly string[], isAscending: boolean, position: readonly (string | number)[]) {
+  const columns = sql.join(names.map((name) => sql.ref(name)));
+  return sql<boolean>`(${columns}) ${isAscending ? sql`>` : sql`<`} (${sql.join(position)})`;
 }
 
 type PageQuery = Parameters<typeof readPage>[0];
 
-/** @param filters by parameter, in the order of the API description */
+/** @param filters by parameter, in the order of the API description; called once, as a resource's fields */
 export function listing<R, F extends Filters>(
   resource: Table & { view(row: R, computed: never): object },
-  filters: F,
+  filters: () => F,
   options: Options = {},
 ): Listing<R, F> {
   return new Listing(resource, filters, options);

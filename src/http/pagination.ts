@@ -144,5 +144,5 @@ function decodeCursor(cursor: string, position: Position): readonly (string | nu
   } catch {
     // Refused like any other text below.
   }
-  throw new PrismError("INVALID_CURSOR", "The cursor is not one that this server gave");
+  throw new PrismError("INVALID_CURSOR", "This server did not issue the cursor");
 }

@@ -220,7 +220,7 @@ function gzipped(source: AsyncIterable<string>): AsyncIterable<Buffer> {
 const compress = promisify(gzip);
 
 /** A text that the server returns unchanged. */
-export interface Page {
+export interface HtmlPage {
   readonly contentType: string;
   readonly fixedHeaders: string;
   /** Default: `no-cache`, which asks again with the ETag. */
@@ -234,7 +234,7 @@ export interface Page {
  * Serves a page, compressed if the client accepts it, with an ETag. Built and compressed on first
  * request, and again after a change.
  */
-export function pageHandler(page: Page): (exchange: Exchange) => Promise<typeof ANSWERS_LATER> {
+export function pageHandler(page: HtmlPage): (exchange: Exchange) => Promise<typeof ANSWERS_LATER> {
   let plain: Buffer | undefined;
   let tag = "";
   let compressed: Promise<Buffer> | undefined;

@@ -80,7 +80,7 @@ export class RequestWork {
       this.#budget.require(this.payerOf(exchange));
   }
 
-  /** What a known caller reads is charged by its length, besides the rows. */
+  /** The answer to a known caller is charged by its length, besides its rows. */
   answered(exchange: Exchange, length: number): void {
     if (isRead(exchange) && exchange.principal) this.charge(exchange, { bytes: length });
   }
@@ -98,7 +98,7 @@ export class RequestWork {
     if (debt !== null) {
       if (bytes > SURE_BYTES) throw this.#budget.refusal(debt);
       this.#budget.require(payer, true);
-      // Of chunks and gzip the length is known once they are read.
+      // The length of chunks and gzip is known once they are read.
       if (bodyLimitOf(route, exchange) > SURE_BYTES) {
         exchange.maxBodyBytes = SURE_BYTES;
         exchange.debt = debt;

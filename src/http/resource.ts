@@ -1,13 +1,18 @@
+import { sql } from "kysely";
 import * as v from "valibot";
 import { type EpochMs, toRfc3339 } from "../core/clock.ts";
-import type { Shape } from "./route.ts";
-import { doc, named } from "./shapes.ts";
+import { type ErrorCode, PrismError } from "../core/errors.ts";
+import { isUuid } from "../core/ids.ts";
+import type { ReadDb, Trx } from "../store/database.ts";
+import { rowsOf } from "../store/sqlite/list-queries.ts";
+import type { Shape, Shown } from "./route.ts";
+import { doc, named, nameOf } from "./shapes.ts";
 
 /** How a column of SQLite stores a member: `I` comes from requests, `V` is shown in answers. */
 export interface Codec<C, I, V> {
-  /** Of the column. */
+  /** Shape of the column. */
   readonly column: Shape<C>;
-  /** Of the member in answers; undefined: that of the request's. */
+  /** Shape of the member in answers; undefined: that of requests. */
   readonly shape?: Shape<V>;
   encode(value: I): C;
   decode(column: C): V;
@@ -112,8 +117,8 @@ export function given<C, I, V>(
   codec: Codec<C, I, V>,
 ): Field<C, I, V, false, never, unknown>;
 export function given(schema: v.GenericSchema, text: string, codec?: FieldParts["codec"]): Field {
-  // The text belongs to the value, not to null; a nullable with checks of its own stays as it is.
-  const isPlain = isNullable(schema) && !("pipe" in schema) && schema.default === undefined;
+  // The text belongs to the value, not to null, unless that has a name or the nullable checks of its own.
+  const isPlain = isNullable(schema) && !("pipe" in schema) && schema.default === undefined && !nameOf(schema.wrapped);
   const input = isPlain ? v.nullable(doc(schema.wrapped, text)) : doc(schema, text);
   return new Field({ codec, isStored: true, input, view: codec?.shape ?? withoutLimits(schema) });
 }
@@ -183,12 +188,28 @@ type CreateEntries<F extends Fields> = {
 type Defaults<F extends Fields> = {
   -readonly [K in keyof F as HasDefault<F[K]> extends true ? NameOf<F[K], K> : never]: ColumnOf<F[K]>;
 };
+/** The body of a request that creates one. */
+type Created<F extends Fields> = Changes<F> & {
+  readonly [K in keyof F as HasDefault<F[K]> extends true ? never : Unless<InputOf<F[K]>, K>]: InputOf<F[K]>;
+};
+/** The columns of a new row that neither a request nor a default gives, and any others. */
+type Remaining<F extends Fields> = Partial<Columns<F>> & {
+  readonly [K in keyof F as HasDefault<F[K]> extends true
+    ? never
+    : [InputOf<F[K]>] extends [never]
+      ? NameOf<F[K], K>
+      : never]: ColumnOf<F[K]>;
+};
 type Maybe<T> = unknown extends T ? false : undefined extends T ? true : false;
 /** An answer. */
 type View<F extends Fields> = {
   -readonly [K in keyof F as Maybe<ViewOf<F[K]>> extends true ? never : Unless<ViewOf<F[K]>, K>]: ViewOf<F[K]>;
 } & { -readonly [K in keyof F as Maybe<ViewOf<F[K]>> extends true ? K : never]?: ViewOf<F[K]> };
-type ShownEntries<F extends Fields> = { readonly [K in keyof View<F>]-?: Shape<View<F>[K]> };
+type ShownEntries<F extends Fields> = {
+  readonly [K in keyof View<F>]-?: undefined extends View<F>[K]
+    ? v.OptionalSchema<Shape<View<F>[K]>, undefined>
+    : Shape<View<F>[K]>;
+};
 /** The members of an answer that are not read from columns. */
 type Computed<F extends Fields> = {
   -readonly [K in keyof F as Maybe<ComputedOf<F[K]>> extends true ? never : Unless<ComputedOf<F[K]>, K>]: ComputedOf<
@@ -298,12 +319,21 @@ export class Resource<F extends Fields> {
     return columns as Given<F>;
   }
 
+  /** A new row. @param input of a request to create it; other members are left out */
+  newRow(input: Created<F>, others: Remaining<F>): Columns<F> {
+    return { ...this.initial, ...this.columns(input as never), ...others } as Columns<F>;
+  }
+
   /** The answer with a row. @param computed the members that are not read from columns */
-  view(row: Columns<F>, ...[computed]: object extends Computed<F> ? [Computed<F>?] : [Computed<F>]): View<F> {
-    const [columns, others]: (Readonly<Record<string, unknown>> | undefined)[] = [row, computed];
+  view(
+    row: Columns<F>,
+    ...[computed]: object extends Computed<F> ? [Shown<Computed<F>>?] : [Shown<Computed<F>>]
+  ): View<F> {
+    const columns: Readonly<Record<string, unknown>> = row;
+    const others = computed as Readonly<Record<string, unknown>> | undefined;
     const view: Record<string, unknown> = {};
     for (const { name, column, decode } of this.#plan) {
-      const value = column === null ? others?.[name] : columns?.[column];
+      const value = column === null ? others?.[name] : columns[column];
       if (value !== undefined) view[name] = decode ? decode(value) : value;
     }
     return view as View<F>;
@@ -325,6 +355,21 @@ export class Resource<F extends Fields> {
     const codec = this.fields[name]?.parts.codec;
     const column = row[name as K & keyof Columns<F>];
     return (codec ? codec.decode(column) : column) as ViewOf<F[K]>;
+  }
+
+  /** The row that a request names by its id, unless it is deleted. */
+  async find(db: ReadDb | Trx, id: string): Promise<Columns<F> | undefined> {
+    if (!isUuid(id)) return undefined;
+    let found = rowsOf(db, this.table).where(sql<boolean>`id = ${id}`);
+    if (this.columnSchemas.has("deletedAt")) found = found.where(sql<boolean>`deletedAt is null`);
+    return found.selectAll().$castTo<Columns<F>>().executeTakeFirst();
+  }
+
+  /** As {@link find}. @param noun what the row is, for the error's message. @throws `missing` */
+  async require(db: ReadDb | Trx, id: string, missing: ErrorCode, noun: string): Promise<Columns<F>> {
+    const row = await this.find(db, id);
+    if (!row) throw new PrismError(missing, `No such ${noun}`);
+    return row;
   }
 
   #entries<E>(entryOf: (parts: FieldParts) => v.GenericSchema | undefined): E {
@@ -364,8 +409,9 @@ export function resource<F extends Fields>(name: string, title: string, table: s
   return made;
 }
 
-function columnOf({ codec, column, input, view }: FieldParts): v.GenericSchema {
-  const schema = codec?.column ?? column ?? input ?? view;
+function columnOf({ codec, column, input, view, isComputed }: FieldParts): v.GenericSchema {
+  // A request may write a value in more forms than it is stored in.
+  const schema = codec?.column ?? column ?? (isComputed ? input : view) ?? input;
   if (!schema) throw new TypeError("a column has no schema");
   return schema;
 }

@@ -7,7 +7,7 @@ import { tagOf } from "./negotiation.ts";
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
 /** Who may call. Anything not allowed here is refused. */
-export type Access =
+export type RouteAccess =
   | "public"
   | {
       /** The user's required permission; undefined: any active user. */
@@ -67,11 +67,14 @@ export interface Described {
   readonly description: string;
 }
 
+/** A schema, or a function that makes it: called once, when a request or the description first needs it. */
+type Lazy<T> = T | (() => T);
+
 /**
  * A route. Matching, validation, authorisation, rate limits, 405, HEAD, CORS and the OpenAPI
  * document derive from it. `path` is absolute; `:name` is a parameter.
  */
-export interface Route<P = unknown, Q = unknown, B = unknown, R = unknown> {
+export interface RouteDefinition<P = unknown, Q = unknown, B = unknown, R = unknown> {
   /** The `operationId`, such as `createRule`. Routes of modules have none. */
   readonly id?: string;
   readonly method: Method;
@@ -83,11 +86,11 @@ export interface Route<P = unknown, Q = unknown, B = unknown, R = unknown> {
   /** The description of a success; undefined: that of the response's shape. */
   readonly returns?: string;
   readonly tag: string;
-  readonly access: Access;
+  readonly access: RouteAccess;
   readonly params?: Shape<P>;
-  readonly query?: Shape<Q>;
+  readonly query?: Lazy<Shape<Q>>;
   /** Undefined: no body. With `raw` the handler reads the bytes; the shape is documentation. */
-  readonly body?: Shape<B>;
+  readonly body?: Lazy<Shape<B>>;
   /** For PUT and PATCH: the path whose GET returns the resource, if it differs. */
   readonly resource?: string;
   readonly raw?: {
@@ -109,7 +112,7 @@ export interface Route<P = unknown, Q = unknown, B = unknown, R = unknown> {
   /** Further statuses with the same body (204: none), for the OpenAPI document. */
   readonly otherStatuses?: readonly number[];
   /** Undefined: no body. */
-  readonly response?: Shape<R> | Described;
+  readonly response?: Lazy<Shape<R>> | Described;
   /** Errors of this route besides those of every route. */
   readonly errors?: readonly ErrorCode[];
   /** Not counted by the limits for callers without credentials (health checks). */
@@ -141,13 +144,20 @@ export interface Route<P = unknown, Q = unknown, B = unknown, R = unknown> {
    * @returns the JSON body for `status` (default 200), undefined for 204, a {@link Reply}, or
    * {@link ANSWERS_LATER}.
    */
-  handle(exchange: Exchange, input: Input<P, Q, B>): Awaitable<Answer<NoInfer<R>>>;
+  handle(exchange: Exchange, input: Input<P, Q, B>): Awaitable<RouteAnswer<NoInfer<R>>>;
+}
+
+/** A route with its schemas. */
+export interface Route<P = unknown, Q = unknown, B = unknown, R = unknown> extends RouteDefinition<P, Q, B, R> {
+  readonly query?: Shape<Q>;
+  readonly body?: Shape<B>;
+  readonly response?: Shape<R> | Described;
 }
 
 export type Awaitable<T> = T | Promise<T>;
 
 /** What a handler may return when the response has the shape R; undefined: no body. */
-export type Answer<R> =
+export type RouteAnswer<R> =
   | Shown<R>
   // biome-ignore lint/suspicious/noConfusingVoidType: a function without a result returns nothing.
   | (R extends undefined ? void : never)
@@ -155,7 +165,7 @@ export type Answer<R> =
   | RawJson<Shown<R>>
   | AnswersLater;
 
-/** A value as a response: whoever built it may keep it, so nothing in it is written to. */
+/** A value as a response. Its builder may keep it, so it is never changed. */
 export type Shown<T> = T extends readonly (infer E)[]
   ? readonly Shown<E>[]
   : T extends object
@@ -181,11 +191,24 @@ export interface Dialect {
   errorBody(error: PrismError, exchange: Exchange, allowed: readonly string[]): object;
 }
 
+const made = new WeakMap<() => unknown, unknown>();
+
 /** Lets TypeScript infer the shapes of a route from its schemas, and compares its answers with them. */
 export function route<P = undefined, Q = undefined, B = undefined, R = undefined>(
-  definition: Route<P, Q, B, R>,
+  definition: RouteDefinition<P, Q, B, R>,
 ): Route {
+  for (const name of ["query", "body", "response"] as const) {
+    const make: unknown = Object.getOwnPropertyDescriptor(definition, name)?.value;
+    if (typeof make === "function")
+      Object.defineProperty(definition, name, { get: () => madeBy(make as () => unknown) });
+  }
   return definition as unknown as Route;
+}
+
+/** Two routes with the same function have the same schema, which is one component of the description. */
+function madeBy(make: () => unknown): unknown {
+  if (!made.has(make)) made.set(make, make());
+  return made.get(make);
 }
 
 class AnswersLater {
@@ -267,4 +290,12 @@ export class RawJson<out T> {
  */
 export function versioned<T>(version: number, body: T, { status = 200, state = "" } = {}): Reply<T> {
   return new Reply(status, body, { ETag: tagOf(version, state), "Cache-Control": "private, no-cache" });
+}
+
+/** {@link versioned} for a body that shows its version. */
+export function withVersion<T extends { readonly version: number }>(
+  body: T,
+  options: Parameters<typeof versioned>[2] = {},
+): Reply<T> {
+  return versioned(body.version, body, options);
 }

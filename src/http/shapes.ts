@@ -245,16 +245,16 @@ export function pageOf<T extends v.GenericSchema>(item: T) {
 
 /** Channels. `in_app`: the live streams and the list; the others need a device or provider. */
 export const CHANNELS = ["in_app", "pusher", "fcm", "apns", "webpush", "email", "webhook", "service"] as const;
-export type Channel = (typeof CHANNELS)[number];
+export type ChannelName = (typeof CHANNELS)[number];
 
-export const DEFAULT_CHANNELS: readonly Channel[] = ["in_app", "pusher", "fcm", "apns", "webpush", "service"];
+export const DEFAULT_CHANNELS: readonly ChannelName[] = ["in_app", "pusher", "fcm", "apns", "webpush", "service"];
 
 /** Notifications of this priority and above ignore quiet hours, and a push is immediate. */
 export const URGENT_PRIORITY = 500;
 
 /** The channels that this server has. */
-export interface ServedChannels {
-  accepts(channel: Channel): boolean;
+export interface KnownChannels {
+  accepts(channel: ChannelName): boolean;
 }
 
 const MAX_ACTION_BYTES = 4096;
@@ -282,7 +282,7 @@ export const Action = v.pipe(
 );
 
 /** @throws NOT_CONFIGURED for an unavailable channel. */
-export function requireServed(channels: readonly Channel[] | undefined, served: ServedChannels): void {
+export function requireServed(channels: readonly ChannelName[] | undefined, served: KnownChannels): void {
   const unserved = channels?.find((channel) => !served.accepts(channel));
   if (unserved) throw new PrismError("NOT_CONFIGURED", `This server has no channel ${unserved}`);
 }

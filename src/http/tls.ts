@@ -59,8 +59,8 @@ export function noteCertificate(certificate: Certificate | null, log: Logger): v
   if (!certificate) return;
   const { subject, validTo, fingerprint256 } = certificate.leaf;
   const fields = { subject, validTo, fingerprint: fingerprint256 };
-  if (Date.parse(validTo) < Date.now()) log.warn(fields, "the certificate has expired; clients will refuse it");
-  else log.info(fields, "new connections get this certificate");
+  if (Date.parse(validTo) < Date.now()) log.warn(fields, "the TLS certificate has expired; clients will refuse it");
+  else log.info(fields, "new connections use this TLS certificate");
 }
 
 function readPem(file: string, setting: string): Buffer {

@@ -74,7 +74,7 @@ export class UpgradePort {
   }
 }
 
-/** What a browser shows meanwhile: it asks again by itself. No style and no script. */
+/** The page for browsers meanwhile: it reloads by itself. No style and no script. */
 function upgradePage(percent: number): string {
   return `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">

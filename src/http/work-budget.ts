@@ -4,7 +4,7 @@ import type { Reader, ReplayBudget, Work } from "../core/caller.ts";
 import type { Clock } from "../core/clock.ts";
 import { PrismError } from "../core/errors.ts";
 import { membersAtMost } from "../core/json-text.ts";
-import { type Labels, type Metrics, topProjects } from "../core/metrics.ts";
+import { type MetricLabels, type Metrics, topProjects } from "../core/metrics.ts";
 import type { Principal } from "../core/principal.ts";
 import { addressGroup, coarseAddressGroup } from "./client-address.ts";
 import { RateLimiter } from "./rate-limiter.ts";
@@ -28,7 +28,7 @@ export function microsOf(work: Work): number {
 
 const COUNTED = Object.keys(COST) as (keyof typeof COST)[];
 
-/** Of receiving a body: JSON is parsed; a handler that reads raw bytes charges what it does with them. */
+/** Cost of receiving a body: JSON is parsed; a handler of raw bytes charges its own work. */
 export function readWork(isRaw: boolean, bytes: number): Work {
   return isRaw ? { read: bytes } : { bytes };
 }
@@ -36,7 +36,7 @@ export function readWork(isRaw: boolean, bytes: number): Work {
 /** Bodies of more members are refused by whatever parses them. */
 const MAX_COUNTED = 200_000;
 
-/** Of a body that a handler of raw bytes may parse; files are only kept. */
+/** Cost of a body that a handler of raw bytes may parse; files are only stored. */
 export function parsedWork(type: string, body: Buffer): Work {
   let start = 0;
   // JSON may begin with any number of spaces, tabs and line ends.
@@ -68,7 +68,7 @@ export interface Debt {
   readonly waitMs: number;
 }
 
-/** What a project used of its budget. */
+/** Use of a project's budget. */
 export interface WorkUse {
   readonly usedMs: number;
   readonly refused: number;
@@ -87,9 +87,9 @@ interface WorkParts {
 const BURST_MS = 10_000;
 /** The same of all who only know a URL: a thousand addresses must not fill seconds. */
 const BURST_BY_URL_MS = 2000;
-/** Of a project's limit: work of one address before its sender is verified. */
+/** Share of a project's limit for one address before its sender is verified. */
 const ADDRESS_SHARE = 1 / 4;
-/** Of the limit of all: senders without another proof than a URL, and those without any, have half. */
+/** Share of the total limit for senders without a proof, or with only a URL: half. */
 const SHARE_OF_ALL: Readonly<Record<All, number>> = {
   ...{ known: 1, byUrl: 1 / 2, unknown: 1 / 2 },
   ...{ reads: 1, exports: 1, replays: 1 },
@@ -331,7 +331,7 @@ class UsedWork {
   }
 
   /** Seconds of the projects with the most, and of all others. */
-  top(): (readonly [Labels, number])[] {
+  top(): (readonly [MetricLabels, number])[] {
     const seconds = Array.from(this.#projects, ([id, { micros }]) => [id, micros / 1e6] as const);
     return topProjects(seconds, this.#other / 1e6);
   }
@@ -370,7 +370,7 @@ export class Turns {
   async run<T>(owner: string, work: () => T): Promise<T> {
     if (this.#count === 0 && this.#spent < TURN_MICROS) return work();
     if (this.#count >= MAX_WAITING)
-      throw new PrismError("OVERLOADED", "Too many requests wait for the main thread", { retryAfterMs: 1000 });
+      throw new PrismError("OVERLOADED", "Too many requests are waiting", { retryAfterMs: 1000 });
     return new Promise<T>((resolve, reject) => {
       // Bound to its own request: it runs in the turn of another.
       const run = AsyncResource.bind((): void => {

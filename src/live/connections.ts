@@ -57,7 +57,7 @@ export interface Connection {
 interface ConnectionLimits {
   readonly maxConnections: number;
   readonly maxPerUser: number;
-  /** Of a user with all API keys of theirs. */
+  /** Limit of a user with all their API keys. */
   readonly maxPerCreator: number;
   readonly maxPerIp: number;
   readonly maxPendingPerIp: number;
@@ -66,7 +66,7 @@ interface ConnectionLimits {
 interface ConnectionsParts {
   readonly limits: ConnectionLimits;
   readonly presence: Presence;
-  readonly access: RealtimeAccess;
+  readonly access: Pick<RealtimeAccess, "refresh">;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -127,11 +127,8 @@ export class Connections {
   #turn = 0;
   /** Changes of rights of one caller, applied at the next tick. */
   #changes: RightsChange[] = [];
-  /**
-   * Changes that affect many callers: each tick compares one slot of connections; null: all
-   * callers.
-   */
-  #scanned: (RightsChange | null)[] = [];
+  /** Changes that affect many callers: each tick compares one slot of connections. */
+  #scanned: RightsChange[] = [];
   #slotsToScan = 0;
   #scanTurn = 0;
   /** Connections whose rights must be re-read. */
@@ -239,11 +236,10 @@ export class Connections {
 
   /**
    * Re-reads the rights of affected connections: of one caller at the next tick, of a role's or
-   * project's users within half a second, or later with tens of thousands. @param change null: all
-   * rights may have changed
+   * project's users within half a second, or later with tens of thousands.
    */
-  noteRightsChanged(change: RightsChange | null): void {
-    if (change && callerOf(change) !== null) this.#changes.push(change);
+  noteRightsChanged(change: RightsChange): void {
+    if (callerOf(change) !== null) this.#changes.push(change);
     else {
       this.#scanned.push(change);
       this.#slotsToScan = SLOTS;
@@ -282,8 +278,7 @@ export class Connections {
     const slot = this.#slots[this.#scanTurn++ % SLOTS] as Set<Connection>;
     for (const connection of slot) {
       const { principal } = connection;
-      if (principal && this.#scanned.some((change) => change === null || concerns(change, principal)))
-        this.#stale.add(connection);
+      if (principal && this.#scanned.some((change) => concerns(change, principal))) this.#stale.add(connection);
     }
     if (--this.#slotsToScan === 0) this.#scanned = [];
   }
@@ -298,7 +293,7 @@ export class Connections {
       try {
         if (connection.principal) connection.rightsChanged(access.refresh(connection.principal));
       } catch (error) {
-        log.error({ err: error }, "rights of a live connection could not be read, retrying");
+        log.error({ err: error }, "cannot read the rights of a live connection; retrying");
         this.#stale.add(connection);
         this.#isRechecking = false;
         return;
@@ -316,7 +311,7 @@ export class Connections {
     this.#warnedAt = now;
     log.warn(
       { address, setting },
-      `live connections of one address are refused by ${setting}; if it is a proxy, list it in trustedProxies`,
+      `refusing live connections of one address (${setting}); if it is a proxy, add it to trustedProxies`,
     );
   }
 
@@ -378,6 +373,7 @@ function callerOf(change: RightsChange): string | null {
       return `key:${change.keyId}`;
     case "role":
     case "project":
+    case "all":
       return null;
     default:
       return assertNever(change);
@@ -398,6 +394,8 @@ function concerns(change: RightsChange, principal: Principal): boolean {
     case "project":
       if (principal.kind === "apiKey") return principal.projectId === change.projectId;
       return principal.memberships.has(change.projectId) || principal.permissions.has("projects:all");
+    case "all":
+      return true;
     default:
       return assertNever(change);
   }

@@ -27,10 +27,10 @@ const EXPIRY_NOTICE_MS = 60_000;
 const MESSAGE_BURST = 100;
 /** 50 messages a second. */
 const BURST_REFILL_MS = 2000;
-/** What `WebSocket.send` returns for a dropped message. */
+/** Result of `WebSocket.send` for a dropped message. */
 export const SEND_DROPPED = 2;
 
-/** What all sockets of a protocol share. */
+/** Services that all sockets of a protocol share. */
 export interface SocketParts {
   readonly hub: Hub;
   readonly access: RealtimeAccess;

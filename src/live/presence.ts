@@ -1,5 +1,5 @@
 /**
- * Which users have a connection. A user stays present for a moment after the last connection
+ * The users who have a connection. A user stays present for a moment after the last connection
  * closes: a page may be reloading.
  */
 export class Presence {

@@ -4,7 +4,7 @@ import type { CloseReason, Transport } from "./connections.ts";
 import type { StreamEntry, StreamGap } from "./stream.ts";
 
 /**
- * What a `LiveSocket` writes to: a WebSocket, or a substitute where a protocol has other
+ * The transport of a `LiveSocket`: a WebSocket, or a substitute where a protocol has other
  * transports too.
  */
 export type SocketOutput = Pick<

@@ -130,7 +130,7 @@ export function parseStreamName(name: string): StreamRef | undefined {
 
 /** Resolves relative names. */
 interface NameContext {
-  /** Of the caller; null for an API key. */
+  /** Id of the caller; null for an API key. */
   readonly userId: string | null;
   readonly projects: ProjectNames;
 }

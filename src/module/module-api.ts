@@ -16,11 +16,11 @@ import type {
   ModuleChannel,
   ModuleChannelField,
   ModuleChannelMessage,
+  ModulePrincipal,
+  ModuleReply,
   ModuleRequest,
   ModuleSendOptions,
   ModuleServer,
-  Principal,
-  Reply,
   RouteHandler,
   RouteOptions,
   SchemaIssue,
@@ -41,12 +41,15 @@ export type {
   ModuleChannel,
   ModuleChannelField,
   ModuleChannelMessage,
+  ModuleDatabase as Database,
+  ModulePage as Page,
+  ModulePrincipal as Principal,
+  ModuleReply as Reply,
   ModuleRequest,
   ModuleSendOptions,
   ModuleServer,
+  ModuleTransaction as InTransaction,
   Permission,
-  Principal,
-  Reply,
   RouteHandler,
   RouteOptions,
   Schema,
@@ -88,7 +91,7 @@ export interface CoreServices {
   readonly scheduler: Scheduler;
   readonly timer: TimerService;
   readonly events: EventBus;
-  readonly db: Database;
+  readonly db: ModuleDatabase;
   readonly audit: AuditService;
   readonly realtime: RealtimeService;
   readonly log: Logger;
@@ -98,7 +101,7 @@ export interface CoreServices {
 }
 
 /** Last argument of every method that writes: joins your transaction. */
-export interface InTransaction {
+interface ModuleTransaction {
   readonly trx?: Transaction<Schema> | undefined;
 }
 
@@ -133,19 +136,19 @@ export interface NotifyInput {
 
 export interface NotificationService {
   /** @throws RECIPIENT_NOT_FOUND, VALIDATION_FAILED */
-  send(notification: NotifyInput, options?: InTransaction): Promise<{ id: string }>;
+  send(notification: NotifyInput, options?: ModuleTransaction): Promise<{ id: string }>;
   /** Sends it later, exactly once, across restarts. */
   schedule(
     notification: NotifyInput,
     when: { readonly at?: string | Date; readonly delayMs?: number },
-    options?: InTransaction,
+    options?: ModuleTransaction,
   ): Promise<{ jobId: string }>;
   /** @returns whether it was cancelled: false if it was sent, or is not this module's. */
-  cancel(jobId: string, options?: InTransaction): Promise<boolean>;
+  cancel(jobId: string, options?: ModuleTransaction): Promise<boolean>;
   /** A user's notifications, newest first. @throws USER_NOT_FOUND */
-  history(userId: string, page?: PageInput): Promise<Page<NotificationView>>;
+  history(userId: string, page?: PageInput): Promise<ModulePage<NotificationView>>;
   /** @throws NOTIFICATION_NOT_FOUND */
-  markRead(id: string, userId: string, options?: InTransaction): Promise<void>;
+  markRead(id: string, userId: string, options?: ModuleTransaction): Promise<void>;
 }
 
 /** `page` or `offset` or `cursor`, as in every list of the API. */
@@ -156,7 +159,7 @@ export interface PageInput {
   readonly cursor?: string;
 }
 
-export interface Page<T> {
+interface ModulePage<T> {
   readonly data: readonly T[];
   /** Null in cursor mode. */
   readonly page: number | null;
@@ -191,14 +194,14 @@ export interface Scheduler {
    * also mean. @returns the job, or the unfinished one with the same `dedupeKey`.
    * @throws QUEUE_NOT_FOUND for any other queue, OVERLOADED, PAYLOAD_TOO_LARGE
    */
-  add(queue: string, kind: string, payload: Json, options?: JobOptions & InTransaction): Promise<{ jobId: string }>;
+  add(queue: string, kind: string, payload: Json, options?: JobOptions & ModuleTransaction): Promise<{ jobId: string }>;
   /** Creates or changes a schedule; an unchanged one keeps its next run. @throws INVALID_CRON */
   cron(
     name: string,
     pattern: string,
     kind: string,
     payload: Json,
-    options?: { readonly timezone?: string; readonly missed?: "skip" | "once" | "all" } & InTransaction,
+    options?: { readonly timezone?: string; readonly missed?: "skip" | "once" | "all" } & ModuleTransaction,
   ): Promise<{ scheduleId: string }>;
   /** Runs jobs of this kind, each at least once. The resolved value is stored as the result. */
   handle(kind: string, handler: JobHandler): void;
@@ -207,7 +210,7 @@ export interface Scheduler {
    * @param id a job's id, a schedule's id, or the name given to {@link cron}. @returns whether it
    * existed: false for running and finished jobs, and for those of other modules
    */
-  cancel(id: string, options?: InTransaction): Promise<boolean>;
+  cancel(id: string, options?: ModuleTransaction): Promise<boolean>;
   /** One of the module's own jobs. */
   get(jobId: string): Promise<JobView | null>;
 }
@@ -264,10 +267,10 @@ export interface TimerService {
    * Cancels the module's timer by job id or schedule id, or all its timers with a label. @returns
    * whether any was pending
    */
-  cancel(jobIdOrLabel: string, options?: InTransaction): Promise<boolean>;
+  cancel(jobIdOrLabel: string, options?: ModuleTransaction): Promise<boolean>;
 }
 
-export interface TimerOptions extends InTransaction {
+export interface TimerOptions extends ModuleTransaction {
   /**
    * Handling of a pending timer of the module with the same label: keep it and create none
    * (`keep`), cancel it (`replace`), keep both (`add`), or throw NAME_TAKEN (`fail`). Default while
@@ -288,7 +291,7 @@ export type TimerAction =
     }
   | { readonly type: "message"; readonly channel: string; readonly payload: Json };
 
-export interface Database {
+interface ModuleDatabase {
   /** Sees every commit whose promise has settled. */
   readonly read: Kysely<Schema>;
   /**
@@ -311,7 +314,7 @@ export interface AuditService {
       readonly resourceId?: string;
       readonly metadata?: { readonly [name: string]: Json };
     },
-    options?: InTransaction,
+    options?: ModuleTransaction,
   ): Promise<void>;
 }
 
@@ -320,7 +323,7 @@ export interface RealtimeService {
    * Appends to a stream such as `channel:<name>` or `user:<id>` (also by external id, username or mail address),
    * for current and later followers. Data: at most 64 KiB.
    */
-  publish(stream: string, type: string, data: Json, options?: InTransaction): Promise<{ offset: number }>;
+  publish(stream: string, type: string, data: Json, options?: ModuleTransaction): Promise<{ offset: number }>;
   /** Whether the user (by id, external id, username or mail address) has a live connection. */
   isLive(userId: string): boolean;
   /**
@@ -330,14 +333,14 @@ export interface RealtimeService {
    * access when it throws. @returns a function that ends it; so does the end of the module. @throws
    * TypeError for a prefix that is taken or Prism's own
    */
-  authorizeChannel(prefix: string, allows: (principal: Principal, channel: string) => boolean): () => void;
+  authorizeChannel(prefix: string, allows: (principal: ModulePrincipal, channel: string) => boolean): () => void;
 }
 
 /** The module's own storage: JSON by key. Keys have up to 256 characters, values up to 256 KiB. */
 export interface ModuleStore {
   get(key: string): Promise<Json | undefined>;
-  set(key: string, value: Json, options?: InTransaction): Promise<void>;
-  delete(key: string, options?: InTransaction): Promise<void>;
+  set(key: string, value: Json, options?: ModuleTransaction): Promise<void>;
+  delete(key: string, options?: ModuleTransaction): Promise<void>;
   /**
    * Entries whose keys start with `prefix`, sorted.
    * @param page `after`: a key to continue after; `limit`: 1 to 1000, default 100.

@@ -45,7 +45,7 @@ export interface ModuleChannel {
 export interface ModuleSendOptions {
   /** Equal in every attempt. */
   readonly id: string;
-  /** Of the earlier message about the same alert. */
+  /** Id of the earlier message about the same alert. */
   readonly ref: string | undefined;
   readonly signal: AbortSignal;
 }
@@ -87,7 +87,7 @@ export interface ModuleChannelMessage {
 }
 
 /**
- * The return value is the answer: JSON with 200, undefined with 204, or a {@link Reply}. An error
+ * The return value is the answer: JSON with 200, undefined with 204, or a {@link ModuleReply}. An error
  * is answered with 500 INTERNAL.
  */
 export type RouteHandler<T> = (req: ModuleRequest) => T | Promise<T>;
@@ -156,22 +156,22 @@ export interface ModuleRequest {
   /** Names in lower case; values of repeated fields are joined by commas. */
   readonly headers: Readonly<Record<string, string>>;
   /** The caller; null on a public route. */
-  readonly user: Principal | null;
+  readonly user: ModulePrincipal | null;
   /** The request id, as in the answer and the log. */
   readonly id: string;
   /** Aborts when the client disconnects. */
   readonly signal: AbortSignal;
   /** An answer with more than a body. With your own `Content-Type` the body is sent unchanged. */
-  reply(status: number, body?: unknown, headers?: Readonly<Record<string, string>>): Reply;
+  reply(status: number, body?: unknown, headers?: Readonly<Record<string, string>>): ModuleReply;
 }
 
 /** Made by {@link ModuleRequest.reply}. */
-export interface Reply {
+export interface ModuleReply {
   readonly status: number;
 }
 
 /** The caller. Permissions are current. */
-export type Principal =
+export type ModulePrincipal =
   | {
       readonly kind: "user" | "service";
       readonly userId: string;

@@ -13,7 +13,7 @@ export type SocketState = "open" | "none" | "denied";
 export async function socketState(path: string): Promise<SocketState> {
   try {
     const user = process.geteuid?.() ?? 0;
-    // Of a link its own owner counts, who chose its target.
+    // For a link its own owner counts, who chose its target.
     const { uid } = lstatSync(path);
     const trusted = user === 0 ? [user, statSync(dirname(path)).uid] : [user];
     if (!trusted.includes(uid)) return "denied";

@@ -8,9 +8,9 @@ import { type Check, fail, pass, warn } from "../core/check.ts";
 import { CommandError, ServerRefused } from "../core/command-error.ts";
 import { CONTROL_SOCKET, tryListen } from "../core/listening.ts";
 import { VERSION } from "../core/runtime.ts";
-import type { SettingView } from "../features/settings/service.ts";
+import type { SettingView } from "../features/operate/settings/service.ts";
 import { ControlTransport, type SocketState, socketState } from "./control-transport.ts";
-import { ServerClient, type Shown } from "./server-client.ts";
+import { type ClientOutput, ServerClient } from "./server-client.ts";
 
 /* doctor judges the settings of the running server, not those of the shell that it is called from. */
 
@@ -31,7 +31,7 @@ export interface Judged {
 }
 
 /** The settings of the server that runs on the data directory, else those that this shell gives. */
-export async function judgedConfig(loaded: LoadedConfig, out: Shown): Promise<Judged> {
+export async function judgedConfig(loaded: LoadedConfig, out: ClientOutput): Promise<Judged> {
   const { dataDir } = loaded.config;
   const path = join(dataDir, CONTROL_SOCKET);
   const socket = await socketState(path);
@@ -122,7 +122,7 @@ async function checkOne(config: Config, isServed: boolean, setting = "PORT", hea
 export async function checkServer(
   { dataDir }: Config,
   isServed: boolean,
-  out: Shown,
+  out: ClientOutput,
   known: ReadonlySet<string>,
 ): Promise<Check[]> {
   const socket = join(dataDir, CONTROL_SOCKET);
@@ -146,7 +146,7 @@ export async function checkServer(
 
 const LISTED = 20;
 
-/** What would keep pages from arriving; nothing for a server whose policies are all the built-in one and work. */
+/** Reasons why pages would not arrive; none for a server whose policies are all the built-in one and work. */
 async function checkPaging(api: ServerClient): Promise<Check[]> {
   type Found = { data: readonly { message: string; project: string }[]; hasOutsideWay: boolean };
   const { data, hasOutsideWay } = await api.get<Found>("/api/v1/policies/warnings", { scope: "all" });

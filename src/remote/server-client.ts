@@ -21,7 +21,7 @@ export interface Page<T> {
 }
 
 /** Where a client shows that it waits, and notes what it does. */
-export interface Shown {
+export interface ClientOutput {
   progress(label: string): { update(done: number, total?: number): void; end(): void };
   trace(fields: Readonly<Record<string, unknown>>, text: string): void;
   note(text: string): void;
@@ -43,9 +43,9 @@ export class ServerClient {
   readonly live: Required<Pick<PrismClientOptions, "url" | "token" | "fetch">> & { readonly connect?: () => Socket };
   readonly #target: ServerTarget;
   readonly #api: PrismApi;
-  readonly #out: Shown;
+  readonly #out: ClientOutput;
 
-  constructor(target: ServerTarget, out: Shown) {
+  constructor(target: ServerTarget, out: ClientOutput) {
     const { base, token, transport } = target;
     this.#target = target;
     this.base = base;

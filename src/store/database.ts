@@ -167,7 +167,7 @@ export function later(trx: Trx, sql: string, parameters: readonly unknown[]): vo
 const runners = new WeakMap<ReadDb, RunAll>();
 
 /**
- * Rows of a statement of which the text is constant: building and compiling it each time takes longer
+ * Rows of a statement whose text is constant: building and compiling it each time takes longer
  * than running it.
  */
 export async function rowsOf<T>(db: ReadDb | Trx, sql: string, parameters: readonly unknown[]): Promise<T[]> {

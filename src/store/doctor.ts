@@ -12,7 +12,7 @@ import { DataDirLock } from "./sqlite/data-dir-lock.ts";
 import { migrationStatusOf, requireOwnSchema, SchemaRefused } from "./sqlite/migrate.ts";
 import { type DiskProblem, diskProblem } from "./sqlite/sqlite-errors.ts";
 
-/** What the checks of the store need of the configuration. */
+/** The configuration that the checks of the store need. */
 interface StoreFiles {
   readonly dataDir: string;
   readonly databaseFile: string;

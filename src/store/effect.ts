@@ -15,7 +15,7 @@ import type {
 } from "./schema.ts";
 
 /**
- * What the server's memory must know about a commit: plain data that names what changed. Effects
+ * Changes of a commit for the server's memory: plain data that names what changed. Effects
  * are collected with the transaction, pass through the writer with it, and are applied after the
  * commit, before the write resolves.
  */
@@ -43,7 +43,7 @@ interface EffectData {
   "texts-changed": { readonly projectIds: readonly string[] };
   /** Alerts that are new, or changed in more than a repetition. */
   "alerts-changed": { readonly alerts?: readonly Selectable<AlertsTable>[] };
-  /** Silences that are new or changed, or of which a start or end was reported. */
+  /** Silences that are new or changed, or whose start or end was reported. */
   "silences-changed": { readonly silences: readonly Selectable<Schema["silences"]>[] };
   /** Rules have fired because nothing matched. */
   "absences-fired": {
@@ -102,7 +102,7 @@ interface EffectData {
   "delivery-outcome": DeliveryOutcome;
   /** Heartbeats with another due time; null: they are not watched. */
   "heartbeats-changed": { readonly heartbeats: readonly WatchedHeartbeat[] };
-  /** Pages that are new or changed their times, and ids of those of which nothing more is sent. */
+  /** Pages that are new or changed their times, and ids of pages that are no longer sent. */
   "pages-changed": { readonly open?: readonly OpenPageFacts[]; readonly ended?: readonly string[] };
   /** Settings of a way of pages: of a channel, or what a person has and wants. */
   "ways-changed": { readonly channelId?: string; readonly userId?: string };
@@ -114,7 +114,7 @@ interface EffectData {
   announced: { readonly event: string; readonly data: unknown };
 }
 
-/** What memory keeps of a page that waits. */
+/** A waiting page, as memory keeps it. */
 export type OpenPageFacts = Pick<
   Selectable<PagesTable>,
   | ("id" | "incidentId" | "projectId" | "kind" | "target" | "provider" | "owner" | "channel" | "urgency" | "severity")
@@ -190,12 +190,7 @@ export interface DeliveryOutcome {
   readonly latencyMs?: number;
 }
 
-/** What the job runner needs to know about new rows. */
+/** New rows, as the job runner needs them. */
 export function jobsAdded(rows: readonly EnqueuedRow[]): EffectOf<"jobs-added"> {
   return { type: "jobs-added", jobs: rows.map(({ queue, state, runAt }) => ({ queue, state, runAt })) };
-}
-
-export function applyEffect<T extends EffectType>(table: Partial<EffectTable>, effect: EffectOf<T>): void {
-  // The mapped types guarantee that the function takes this effect.
-  table[effect.type]?.(effect);
 }

@@ -1,10 +1,11 @@
 import type { Clock } from "../core/clock.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
 import type { Database, ReadDb, Trx } from "./database.ts";
-import { type OWN_SECRETS, settingSealContext } from "./sealed-settings.ts";
+import { type CONSOLE_SETTINGS, type OWN_SECRETS, settingSealContext } from "./sealed-settings.ts";
 
+/** `store` knows no features: members of their core. */
 export interface OwnSecretParts {
-  readonly database: Database;
+  readonly db: Database;
   readonly box: SealedBox;
   readonly clock: Clock;
 }
@@ -13,10 +14,10 @@ type Setting = (typeof OWN_SECRETS)[number];
 
 /** A secret of this server, created on first use and stored sealed as JSON. @throws UnsealError */
 export async function ownSecret<T>(parts: OwnSecretParts, key: Setting, make: () => T): Promise<T> {
-  const { database, box } = parts;
-  const stored = await storedSecret<T>(database.read, box, key);
+  const { db, box } = parts;
+  const stored = await storedSecret<T>(db.read, box, key);
   if (stored) return stored;
-  return database.write(async (trx) => {
+  return db.write(async (trx) => {
     // A server and a command may both be the first.
     const other = await storedSecret<T>(trx, box, key);
     if (other) return other;
@@ -28,7 +29,7 @@ export async function ownSecret<T>(parts: OwnSecretParts, key: Setting, make: ()
 
 export async function storeSecret<T>(
   { box, clock }: Pick<OwnSecretParts, "box" | "clock">,
-  key: Setting,
+  key: Setting | typeof CONSOLE_SETTINGS,
   secret: T,
   trx: Trx,
 ): Promise<void> {

@@ -1,14 +1,51 @@
-import { setImmediate } from "node:timers/promises";
-import { type SelectQueryBuilder, sql } from "kysely";
+import { setTimeout } from "node:timers/promises";
+import { type RawBuilder, type SelectQueryBuilder, type SqlBool, sql } from "kysely";
 import { type Clock, DAY_MS } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import type { Database, ReadDb, Trx } from "./database.ts";
+import type { Schema } from "./schema.ts";
 
-/** Rows per transaction: ingest then waits no longer than for a commit. */
+/** Most rows per transaction. */
 const SLICE_ROWS = 500;
+const MIN_SLICE_ROWS = 20;
+/** How long a transaction may take: an event waits for one. On a large database a row takes longer. */
+const SLICE_MS = 5;
+/** Pause after a transaction that took as long as it may. */
+const PAUSE_MS = 10;
+
+/** Slices of a table that grow and shrink with the time that each takes. */
+export class Slices {
+  readonly #most: number;
+  #rows: number;
+
+  constructor(most = SLICE_ROWS) {
+    this.#most = most;
+    this.#rows = Math.min(most, MIN_SLICE_ROWS);
+  }
+
+  /** Rows of the next one. */
+  get rows(): number {
+    return this.#rows;
+  }
+
+  /** Runs a transaction for {@link rows} rows, and lets others write afterwards. */
+  async write<T>(db: Database, work: (trx: Trx) => Promise<T>): Promise<T> {
+    let startedAt = 0;
+    const result = await db.write((trx) => {
+      startedAt = performance.now();
+      return work(trx);
+    });
+    const tookMs = performance.now() - startedAt;
+    // It grows slowly: the next rows may be on pages that are not in memory.
+    const fitting = Math.floor(this.#rows * Math.min(2, SLICE_MS / tookMs));
+    this.#rows = Math.max(Math.min(this.#most, MIN_SLICE_ROWS), Math.min(this.#most, fitting));
+    await setTimeout(Math.min(PAUSE_MS, 2 * tookMs));
+    return result;
+  }
+}
 
 /** A rule that removes expired rows of one table. */
-export interface RetentionRule<Key> {
+interface RetentionRule<Key> {
   /** Table name, for the log. */
   readonly name: string;
   /**
@@ -20,9 +57,9 @@ export interface RetentionRule<Key> {
   remove(trx: Trx, keys: readonly Key[], now: number): Promise<number>;
 }
 
-/** @returns the instant before which rows that are kept for this many days expire. */
+/** @returns the instant before which rows that are kept for this many days expire; 0 days: none does */
 export function daysBefore(now: number, days: number): number {
-  return now - days * DAY_MS;
+  return days === 0 ? -1 : now - days * DAY_MS;
 }
 
 /** Removes rows that have expired at `now`. @returns the number of removed rows. */
@@ -31,18 +68,21 @@ type Sweep = (database: Database, now: number, isStopped: () => boolean) => Prom
 /** A sweep, and its table for the log. */
 export interface NamedSweep {
   readonly name: string;
+  /** Comes after all that are not. */
+  readonly isLong?: true;
   readonly sweep: Sweep;
 }
 
-/** Names a rule and its sweep: transactions of few rows, each in a separate turn of the loop. */
+/** Names a rule and its sweep: short transactions, with room for others between them. */
 export function sweepOf<Key>(rule: RetentionRule<Key>, rows = SLICE_ROWS): NamedSweep {
   return {
     name: rule.name,
     async sweep(database, now, isStopped) {
-      for (let removed = 0; ; await setImmediate()) {
+      const slices = new Slices(rows);
+      for (let removed = 0; ; ) {
         if (isStopped()) return removed;
-        const keys = await rule.find(database.scan, now, rows);
-        const gone = keys.length === 0 ? 0 : await database.write((trx) => rule.remove(trx, keys, now));
+        const keys = await rule.find(database.scan, now, slices.rows);
+        const gone = keys.length === 0 ? 0 : await slices.write(database, (trx) => rule.remove(trx, keys, now));
         removed += gone;
         // Rows held by others are found next time; rows that changed meanwhile no longer match.
         if (gone === 0) return removed;
@@ -51,36 +91,43 @@ export function sweepOf<Key>(rule: RetentionRule<Key>, rows = SLICE_ROWS): Named
   };
 }
 
-type SweptTable =
-  | "api_keys"
-  | "channel_messages"
-  | "deliveries"
-  | "messages"
-  | "project_invitations"
-  | "push_devices"
-  | "sealed_mails"
-  | "service_tokens"
-  | "sessions"
-  | "suppressed_batches"
-  | "workers";
-
 /**
- * {@link sweepOf} for the rows that `expired` selects. It runs again before they are deleted: they
- * may have changed, as a dead job that an operator retried.
+ * Removes the rows of a table that `expired` selects by the columns of their primary key. The scan
+ * thread finds them; it is asked again before they are removed, as they may have changed meanwhile:
+ * an operator may have retried a dead job.
  */
-export function sweepRows<DB, TB extends keyof DB>(
-  table: SweptTable,
-  expired: (db: ReadDb | Trx, now: number) => SelectQueryBuilder<DB, TB, { id: string }>,
+export function sweepRows<DB, TB extends keyof DB, K extends object>(
+  table: keyof Schema & string,
+  expired: (db: ReadDb | Trx, now: number) => SelectQueryBuilder<DB, TB, K>,
+  {
+    remove = (trx, keys) => sql`delete from ${sql.table(table)} where ${isAmong(keys)}`.execute(trx),
+    atOnce = SLICE_ROWS,
+  }: {
+    /** Removes rows that others depend on; default: deletes only those of the table. */
+    readonly remove?: (trx: Trx, keys: readonly K[], now: number) => Promise<unknown>;
+    /** Rows per transaction. */
+    readonly atOnce?: number;
+  } = {},
 ): NamedSweep {
-  return sweepOf({
-    name: table,
-    find: async (scan, now, limit) => (await expired(scan, now).limit(limit).execute()).map(({ id }) => id),
-    async remove(trx, ids, now) {
-      const gone = (await expired(trx, now).where(sql`id`, "in", ids).execute()).map(({ id }) => id);
-      if (gone.length > 0) await trx.deleteFrom(table).where("id", "in", gone).execute();
-      return gone.length;
+  return sweepOf<K>(
+    {
+      name: table,
+      find: (scan, now, limit) => expired(scan, now).limit(limit).execute(),
+      async remove(trx, keys, now) {
+        const gone = await expired(trx, now).where(isAmong(keys)).execute();
+        if (gone.length > 0) await remove(trx, gone, now);
+        return gone.length;
+      },
     },
-  });
+    atOnce,
+  );
+}
+
+/** Whether a row has one of these keys. */
+function isAmong(keys: readonly object[]): RawBuilder<SqlBool> {
+  const columns = Object.keys(keys[0] ?? {}).map((name) => sql.ref(name));
+  const values = keys.map((key) => sql`(${sql.join(Object.values(key))})`);
+  return sql`(${sql.join(columns)}) in (values ${sql.join(values)})`;
 }
 
 export interface SweepContext {
@@ -109,10 +156,10 @@ export async function sweepAll(
       const rows = await sweep(database, clock.now(), isStopped);
       if (rows === 0) continue;
       removed[name] = (removed[name] ?? 0) + rows;
-      log.info({ table: name, rows }, "removed what is no longer kept");
+      log.info({ table: name, rows }, "removed expired rows");
     } catch (error) {
       failed.push(name);
-      log.warn({ table: name, err: error }, "what is no longer kept could not be removed");
+      log.warn({ table: name, err: error }, "removing expired rows failed");
     }
   }
   if (failed.length > 0) throw new Error(`retention failed for ${failed.join(", ")}`);

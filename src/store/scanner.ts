@@ -2,7 +2,7 @@ import { parentPort, type Worker } from "node:worker_threads";
 import { type Caller, currentCaller } from "../core/caller.ts";
 import { isOutOfDescriptors, PrismError } from "../core/errors.ts";
 import { personKey } from "../core/principal.ts";
-import { type Deferred, deferred } from "../core/promises.ts";
+import { type DeferredPromise, deferred } from "../core/promises.ts";
 import { startThread } from "../core/runtime.ts";
 import { openForReading, StatementCache } from "./sqlite/connection.ts";
 import { sqliteCode, THREAD_GONE, ThreadError } from "./sqlite/sqlite-errors.ts";
@@ -55,7 +55,7 @@ interface WaitingScan {
   drop(): void;
 }
 
-/** Of a person with all API keys. */
+/** Limit of a person together with their API keys. */
 const MAX_WAITING_OF_PERSON = 64;
 
 /**
@@ -76,7 +76,7 @@ class ScanTurns<T extends WaitingScan> {
       (queue.length >= MAX_WAITING && this.#withoutGone(queue) >= MAX_WAITING) ||
       [...queues.values()].reduce((sum, each) => sum + each.length, 0) >= MAX_WAITING_OF_PERSON;
     if (caller !== OWN && isFull)
-      throw new PrismError("RATE_LIMITED", "Too many of your reads wait already", { retryAfterMs: 1000 });
+      throw new PrismError("RATE_LIMITED", "Too many of your reads are waiting; try again", { retryAfterMs: 1000 });
     queue.push(scan);
     this.#people.set(person, queues.set(caller, queue));
   }
@@ -128,7 +128,7 @@ const IDLE_MS = 60_000;
 
 interface Scan extends WaitingScan {
   readonly request: ScanRequest;
-  readonly answer: Deferred<unknown[]>;
+  readonly answer: DeferredPromise<unknown[]>;
 }
 
 /**
@@ -167,7 +167,7 @@ export class Scanner {
       caller: currentCaller(),
       request: { id: ++this.#lastId, sql, parameters },
       answer,
-      drop: () => answer.reject(new PrismError("REQUEST_TIMEOUT", "The client has gone away")),
+      drop: () => answer.reject(new PrismError("REQUEST_TIMEOUT", "The client has disconnected")),
     });
     if (!this.#running) this.#runNext();
     return answer.promise;

@@ -62,8 +62,11 @@ export const VAPID_KEYS_SETTING = "webpush.vapidKeys";
 /** Secrets that the server creates on first use. */
 export const OWN_SECRETS = [PUSHER_APP_SETTING, VAPID_KEYS_SETTING] as const;
 
+/** The settings of the console, by dotted key; written in a cluster only. */
+export const CONSOLE_SETTINGS = "console.settings";
+
 /** Rows of `settings` with sealed values. */
-export const SEALED_SETTINGS = [AUDIT_KEY_SETTING, ...OWN_SECRETS] as const;
+export const SEALED_SETTINGS = [AUDIT_KEY_SETTING, ...OWN_SECRETS, CONSOLE_SETTINGS] as const;
 
 /** The data authenticated with a sealed setting. */
 export function settingSealContext(key: string): string {

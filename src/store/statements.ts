@@ -1,8 +1,8 @@
-import type { Insertable, Updateable } from "kysely";
+import type { CompiledQuery, Insertable, Updateable } from "kysely";
 import { later, type Trx } from "./database.ts";
 import type { Schema } from "./schema.ts";
 
-/* Writes of single rows whose result is not needed, see `later`. */
+/* Writes that need no result, see `later`. */
 
 const texts = new Map<string, string>();
 
@@ -12,6 +12,11 @@ function textOf(key: string, make: () => string): string {
   const text = make();
   texts.set(key, text);
   return text;
+}
+
+/** Runs a built statement at the latest with the commit. */
+export function runLater(trx: Trx, { sql, parameters }: CompiledQuery): void {
+  later(trx, sql, parameters);
 }
 
 /** Inserts a row at the latest with the commit. */

@@ -1,11 +1,18 @@
 import { randomBytes } from "node:crypto";
 import { statSync } from "node:fs";
 import type { Database as Sqlite } from "better-sqlite3";
+import { DataDirRefused } from "../core/data-dir.ts";
 import type { Logger } from "../core/log.ts";
 import { within } from "../core/promises.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
 import { Committer, type OnCommit } from "./commit/committer.ts";
-import { markSequencesClean, markSequencesInUse, readSequences, type Sequences } from "./commit/sequences.ts";
+import {
+  markSequencesClean,
+  markSequencesInUse,
+  REPLICATED_BLOCKS,
+  readSequences,
+  type Sequences,
+} from "./commit/sequences.ts";
 import { SmallWrites } from "./commit/small-writes.ts";
 import { ThreadWriter } from "./commit/thread-writer.ts";
 import type { WriterPort } from "./commit/writers.ts";
@@ -36,6 +43,8 @@ export interface StoreOptions {
   /** File outside the database in which the server records its progress. */
   readonly beatFile?: string | undefined;
   readonly maxBytes?: number | undefined;
+  /** How commits are replicated; the writer is a thread then. */
+  readonly replication?: object | undefined;
   /** How long another process's lock on the file is waited for before a write fails. */
   readonly busyTimeoutMs?: number | undefined;
   readonly log: Logger;
@@ -89,7 +98,7 @@ export function openStore(options: StoreOptions): Store {
   const port = openPort(options, auditKey, (fn) => committer.alone(fn));
   const onCommit: OnCommit = (durationMs, events) => {
     options.onCommit(durationMs, events);
-    if (log.isDebug()) log.debug({ durationMs, events }, "a commit is on disk");
+    if (log.isDebug()) log.debug({ durationMs, events }, "commit is on disk");
   };
   const committer: Committer = new Committer(port, sequences, onCommit);
   const reader = openForReading(file);
@@ -106,7 +115,7 @@ export function openStore(options: StoreOptions): Store {
           beatFile: options.beatFile,
           last: lastBeat,
           commits: () => committer.record.commits,
-          commit: (beat) => writes.commit([[BEAT_SQL, [beat, Date.now()]]]),
+          commit: (beat) => writes.commit([{ sql: BEAT_SQL, parameters: [beat, Date.now()] }]),
         });
   return {
     committer,
@@ -131,7 +140,8 @@ export function openStore(options: StoreOptions): Store {
         // Closing the last connection would move the WAL too.
         if (isOver) return;
         await port.close();
-        if (isOwner) leaveSequences(options, sequences);
+        // Only what is in the log may be written to a file of a cluster.
+        if (isOwner && options.replication === undefined) leaveSequences(options, sequences);
       })();
       if (limitMs === undefined) return closing;
       await within(limitMs, closing).finally(() => {
@@ -152,11 +162,12 @@ interface Prepared {
 }
 
 /** Reads the counters and the audit chain on a temporary connection. */
-function prepare({ file, box, isOwner, readsOnly, beatFile, log }: StoreOptions): Prepared {
+function prepare({ file, box, isOwner, readsOnly, beatFile, log, replication }: StoreOptions): Prepared {
   const connection = openForWriting({ file, busyTimeoutMs: BUSY_TIMEOUT_MS });
   try {
+    if (isOwner && !readsOnly && replication === undefined) requireAlone(connection);
     const auditKey = readsOnly ? randomBytes(AUDIT_KEY_BYTES) : loadAuditKey(connection, box);
-    const sequences = readSequences(connection);
+    const sequences = readSequences(connection, replication === undefined ? undefined : REPLICATED_BLOCKS);
     const warnings: string[] = [];
     if (isOwner && !readsOnly) {
       markSequencesInUse(connection);
@@ -165,7 +176,7 @@ function prepare({ file, box, isOwner, readsOnly, beatFile, log }: StoreOptions)
       const lost = beatFile === undefined ? null : lostCommits(connection, beatFile, file);
       if (lost !== null) warnings.push(lost);
       const foreign = foreignSchema(connection);
-      if (foreign !== null) log.error({ foreign }, "the database can be backed up and restored only without this");
+      if (foreign !== null) log.error({ foreign }, "the database has objects that a restore refuses; remove them");
     }
     for (const warning of warnings) log.error({}, warning);
     const noted = beatFile === undefined ? 0 : notedBeat(beatFile, file);
@@ -173,6 +184,15 @@ function prepare({ file, box, isOwner, readsOnly, beatFile, log }: StoreOptions)
   } finally {
     connection.close();
   }
+}
+
+/** @throws DataDirRefused for the file of a node, where a write beside the log would be lost */
+function requireAlone(connection: Sqlite): void {
+  const position = connection.prepare("select 1 from local_state where key = 'cluster.position'").get();
+  if (position === undefined) return;
+  throw new DataDirRefused(
+    "the database belongs to a cluster: set cluster.servers and use prism serve, or end that with prism cluster leave --yes",
+  );
 }
 
 /**
@@ -185,16 +205,16 @@ function leaveSequences({ file, log }: StoreOptions, sequences: Sequences): void
       markSequencesClean(connection, sequences),
     );
   } catch (error) {
-    log.warn({ err: error }, "the positions of the counters could not be kept; the next start skips some numbers");
+    log.warn({ err: error }, "cannot store the counters; the next start skips some numbers");
   }
 }
 
 function openPort(options: StoreOptions, auditKey: Uint8Array, alone: AdaptiveParts["alone"]): WriterPort {
-  const { file, maxBytes, writer, log, onWriterDeath, busyTimeoutMs = BUSY_TIMEOUT_MS } = options;
+  const { file, maxBytes, writer, log, onWriterDeath, replication, busyTimeoutMs = BUSY_TIMEOUT_MS } = options;
   if (options.readsOnly) return new NoWriter(options.readsOnly);
   const openThread = (onDeath: (error: Error) => void): WriterPort =>
-    new ThreadWriter({ options: { file, maxBytes, busyTimeoutMs }, auditKey }, onDeath);
-  if (writer === "thread") return openThread(onWriterDeath);
+    new ThreadWriter({ options: { file, maxBytes, busyTimeoutMs }, auditKey, replication }, onDeath);
+  if (writer === "thread" || replication !== undefined) return openThread(onWriterDeath);
   // SQLite waits inside the event loop; only a tool beside Prism, which is alone, can hold the file.
   const connection = openForWriting({ file, maxBytes, busyTimeoutMs: Math.min(busyTimeoutMs, LOCAL_BUSY_MS) });
   const local = new LocalWriter(new WritingConnection(connection, auditKey, maxBytes));
@@ -208,8 +228,8 @@ function openPort(options: StoreOptions, auditKey: Uint8Array, alone: AdaptivePa
       }),
     alone,
     onMoved(error) {
-      if (error) log.warn({ err: error }, "the writer stays in the main thread");
-      else log.debug({}, "the writer has a thread of its own now");
+      if (error) log.warn({ err: error }, "writer stays in the main thread");
+      else log.debug({}, "moved the writer to a thread of its own");
     },
   });
   return adaptive;

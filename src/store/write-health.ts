@@ -72,7 +72,7 @@ interface WriteHealthParts {
 /** While commits succeed no probe is needed; an idle server writes at most once in this time. */
 const TRUSTED_MS = 5000;
 
-/** What each problem means for people; also those of {@link StorageGuard}, and a write without an answer. */
+/** Each problem in words for people; also those of {@link StorageGuard}, and a write without an answer. */
 export const PROBLEM_TEXT: Readonly<Record<WriteProblem | "disk" | "limit" | "blocked", string>> = {
   full: "the disk or the database is full: nothing can be stored",
   readonly: "the file system of the database is read-only: nothing can be stored",
@@ -120,7 +120,7 @@ export class WriteHealth {
   #report(problem: WriteProblem | null): void {
     const { log } = this.#parts;
     this.#reported = problem;
-    if (problem === null) log.info({}, "the database can be written again");
+    if (problem === null) log.info({}, "database is writable again");
     else log.error({ problem }, PROBLEM_TEXT[problem]);
   }
 }
@@ -136,12 +136,12 @@ function identityOf(file: string): string {
   return stat ? `${stat.dev}:${stat.ino}` : "none";
 }
 
-/** The setting that counts the beats of a database. */
-const BEAT_SETTING = "store.beat";
+/** Counts the beats of a database file. */
+const BEAT_KEY = "store.beat";
 /** Interval of beats while commits are made. */
 const BEAT_EVERY_MS = 2000;
 
-export const BEAT_SQL = `insert into settings (key, value, updatedAt) values ('store.beat', ?, ?)
+export const BEAT_SQL = `insert into local_state (key, value, updatedAt) values ('store.beat', ?, ?)
   on conflict (key) do update set value = excluded.value, updatedAt = excluded.updatedAt`;
 
 /** Recorded outside the database: this beat of this file was on disk. */
@@ -156,8 +156,8 @@ export function beatFileOf(dataDir: string): string {
 }
 
 export function storedBeat(connection: Sqlite): number {
-  const read = connection.prepare<[string], number>("select value from settings where key = ?").pluck();
-  return read.get(BEAT_SETTING) ?? 0;
+  const read = connection.prepare<[string], number>("select value from local_state where key = ?").pluck();
+  return read.get(BEAT_KEY) ?? 0;
 }
 
 /** The recorded beat of a database; 0 for none, or for another file. */
@@ -296,7 +296,7 @@ export class StorageGuard {
     if (this.#timer) clearInterval(this.#timer);
   }
 
-  /** Of the disk with the least free space. */
+  /** Free space of the disk with the least. */
   get freeBytes(): number {
     return this.#freeBytes;
   }
@@ -334,8 +334,8 @@ export class StorageGuard {
     this.#countedAt = performance.now();
     if (wasOver === this.#isOverLimit) return;
     const fields = { usedBytes: used, limitBytes, maxDbBytes: maxBytes };
-    if (wasOver) this.#log.info(fields, "the database is below its size limit again: everything is accepted");
-    else this.#log.error(fields, "the database has reached its size limit: what would fill it is refused with 507");
+    if (wasOver) this.#log.info(fields, "database is below its size limit again; accepting all writes");
+    else this.#log.error(fields, "database reached its size limit; refusing writes that fill it with 507");
   }
 
   async #check(): Promise<void> {
@@ -346,7 +346,7 @@ export class StorageGuard {
       const disks = await Promise.all(this.#dirs.map((dir) => statfs(dir)));
       this.#freeBytes = Math.min(...disks.map(({ bavail, bsize }) => bavail * bsize));
     } catch (error) {
-      this.#log.warn({ err: error }, "the free disk space cannot be read");
+      this.#log.warn({ err: error }, "cannot read the free disk space");
     }
     const isFull = this.#freeBytes < this.#minFreeBytes;
     if (isFull === wasFull) return;
@@ -354,8 +354,8 @@ export class StorageGuard {
     if (isFull)
       this.#log.error(
         fields,
-        "too little free disk space: events, notifications and timers are refused with 507 until there is more",
+        "too little free disk space; refusing events, notifications and timers with 507 until there is more",
       );
-    else this.#log.info(fields, "free disk space again: everything is accepted");
+    else this.#log.info(fields, "enough free disk space again; accepting all writes");
   }
 }

@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { BUILT_IN_ROLES } from "../../src/core/permissions.ts";
 import { type Bootstrapped, bootstrap } from "../../src/features/access/first-start.ts";
-import { AuditService } from "../../src/features/audit/audit-log.ts";
+import { AuditLog } from "../../src/features/operate/audit/audit-log.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { column, openTestStore, type TestStore } from "../helpers/store.ts";
 
 function run(store: TestStore, isDevelopment: boolean): Promise<Bootstrapped> {
   const clock = new FakeClock();
-  return bootstrap(store.database, store.reader, new AuditService(store.database, clock), clock, isDevelopment);
+  return bootstrap(store.database, store.reader, new AuditLog(store.database, clock), clock, isDevelopment);
 }
 
 const permissionsOf = (store: TestStore, role: string): unknown =>

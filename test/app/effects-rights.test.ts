@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { deserialize, serialize } from "node:v8";
+import type { WriterRequest } from "../../src/store/commit/writers.ts";
 import type { Effect } from "../../src/store/effect.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { makeUser } from "../helpers/people.ts";
@@ -12,14 +13,14 @@ test("effects go through the writer with their commit, as plain data", async (t)
   const prism = await startPrism(t);
   const { port } = prism.parts.base.store;
   const committed: Effect[] = [];
-  const [commitOf, endPartOf] = [port.commit.bind(port), port.endPart.bind(port)];
-  port.commit = (end) => {
-    committed.push(...end.effects);
-    return commitOf(end);
+  const ask = port.ask.bind(port);
+  const note = (request: WriterRequest): void => {
+    if (request.op === "together") request.requests.forEach(note);
+    else if ("end" in request) committed.push(...request.end.effects);
   };
-  port.endPart = (end, isFirst) => {
-    committed.push(...end.effects);
-    return endPartOf(end, isFirst);
+  port.ask = (request) => {
+    note(request);
+    return ask(request);
   };
   const ann = await makeUser(prism, "ann", ["User"]);
   const { token } = await session(prism, ann.id);
@@ -49,7 +50,7 @@ test("a logout re-reads the rights of its own connections and of no other", asyn
   const client = await WebSocketClient.welcomed(t, prism.wsUrl, ended.token);
   for (const token of [second.token, bobs.token, prism.adminToken])
     await WebSocketClient.welcomed(t, prism.wsUrl, token);
-  const access = prism.parts.core.live.realtimeAccess;
+  const access = prism.parts.offers.realtimeAccess;
   const refresh = access.refresh.bind(access);
   const reread: string[] = [];
   access.refresh = (principal) => {

@@ -3,6 +3,8 @@ import test, { type TestContext } from "node:test";
 import { uuidv7 } from "../../src/core/ids.ts";
 import type { QueueName } from "../../src/core/queues.ts";
 import type { AlertRow } from "../../src/features/alerts/index.ts";
+import { ScheduleTable } from "../../src/features/time/schedules/schedule.ts";
+import { Task } from "../../src/features/time/tasks/schema.ts";
 import type { StreamEntry, StreamRef } from "../../src/live/stream.ts";
 import type { JobRow } from "../../src/store/commit/write-set.ts";
 import { addEffect, type Trx } from "../../src/store/database.ts";
@@ -72,8 +74,8 @@ const CASES: readonly Case[] = [
   {
     name: "alerts-changed",
     async set(_t, prism) {
-      const { alerts } = prism.parts.services.alerting;
-      const row = alertRow(prism.parts.core.access.defaultProjectId);
+      const { alerts } = prism.parts.offers;
+      const row = alertRow(prism.parts.offers.defaultProjectId);
       return {
         see: () => [alerts.find(row.id)?.state ?? null, alerts.counts().firing],
         effect: { type: "alerts-changed", alerts: [row] },
@@ -189,7 +191,7 @@ const CASES: readonly Case[] = [
     name: "answers-changed of tasks",
     async set(_t, prism) {
       const { id: userId, token } = await makeUser(prism, "ann", ["User"]);
-      const task = { id: uuidv7(), userId, title: "x", status: "TODO", createdAt: 1, updatedAt: 1 } as const;
+      const task = Task.newRow({ title: "x" }, { id: uuidv7(), userId, createdAt: 1, updatedAt: 1 });
       return {
         see: async () => (await prism.get<{ data: unknown[] }>("/api/v1/tasks", { token })).body.data.length,
         effect: { type: "answers-changed", of: "tasks", userId },
@@ -207,7 +209,7 @@ const CASES: readonly Case[] = [
       const change = { condition: "event.type ==", version: 2 };
       return {
         see: () => {
-          const { rules } = prism.parts.core.pipeline;
+          const { rules } = prism.parts.offers;
           return [rules.size, rules.brokenOf(id)?.code];
         },
         effect: { type: "rules-changed", ruleIds: [id] },
@@ -222,7 +224,7 @@ const CASES: readonly Case[] = [
     async set(_t, prism) {
       const job = waitingJob();
       return {
-        see: () => prism.parts.core.jobs.runner.waitingIn("retention"),
+        see: () => prism.parts.offers.runner.waitingIn("retention"),
         effect: { type: "jobs-added", jobs: [{ queue: job.queue, state: job.state, runAt: job.runAt }] },
         write: (trx) => trx.insertInto("jobs").values(job).execute(),
       };
@@ -236,7 +238,7 @@ const CASES: readonly Case[] = [
       const job = waitingJob();
       await commit(prism, { type: "jobs-added", jobs: [job] }, (trx) => trx.insertInto("jobs").values(job).execute());
       return {
-        see: () => prism.parts.core.jobs.runner.waitingIn("retention"),
+        see: () => prism.parts.offers.runner.waitingIn("retention"),
         effect: { type: "jobs-removed", queue: job.queue, count: 1 },
         write: (trx) => trx.deleteFrom("jobs").where("id", "=", job.id).execute(),
       };
@@ -249,7 +251,7 @@ const CASES: readonly Case[] = [
     async set(_t, prism) {
       const queue: QueueName = "timers";
       return {
-        see: () => prism.parts.core.jobs.runner.isPaused(queue),
+        see: () => prism.parts.offers.runner.isPaused(queue),
         effect: { type: "queue-changed", queue, isPaused: true },
         write: (trx) =>
           trx
@@ -280,14 +282,14 @@ for (const { name, set, before, after } of CASES)
 /** Collects entries that followers of a stream get from now on. */
 function heard(prism: TestPrism, stream: StreamRef): StreamEntry[] {
   const entries: StreamEntry[] = [];
-  prism.parts.core.live.hub.listen(stream, { live: (entry) => void entries.push(entry) });
+  prism.parts.core.hub.listen(stream, { live: (entry) => void entries.push(entry) });
   return entries;
 }
 
 test("an entry reaches followers as the history has it, also one of which the log keeps less", async (t) => {
   const prism = await startPrism(t);
   const { database } = prism.parts.base;
-  const { hub } = prism.parts.core.live;
+  const { hub } = prism.parts.core;
   const stream = { kind: "channel", projectId: null, name: "news" } as const;
   const entries = heard(prism, stream);
   const row = { stream: "channel:news", data: '{"n":1}', correlationId: "c" };
@@ -313,7 +315,7 @@ test("a notification reaches its recipient's stream as the history has it", asyn
   const prism = await startPrism(t);
   const { id: userId } = await makeUser(prism, "ann");
   const { database } = prism.parts.base;
-  const { hub } = prism.parts.core.live;
+  const { hub } = prism.parts.core;
   const stream = { kind: "user", userId } as const;
   const entries = heard(prism, stream);
   const content = { kind: "direct", title: "t", message: "m", sound: null, action: null, data: null } as const;
@@ -359,10 +361,9 @@ test("storm-closed: the next storm of the rule is another one", async (t) => {
 
 test("schedules-changed: a schedule that is due fires", async (t) => {
   const prism = await startPrism(t);
-  const job = { queue: "retention", kind: "test", payload: "null", label: null, maxAttempts: null };
-  const times = { cron: null, everyMs: 3_600_000, timezone: "UTC", missed: "once", overlap: "allow" } as const;
+  const given = { name: "s", queue: "retention", kind: "test", everyMs: 3_600_000, overlap: "allow" } as const;
   const origin = { module: null, createdBy: null, createdAt: 1, updatedAt: 1 };
-  const schedule = { ...job, ...times, ...origin, id: uuidv7(), name: "s", lastRunAt: null, nextRunAt: Date.now() };
+  const schedule = ScheduleTable.newRow(given, { ...origin, id: uuidv7(), nextRunAt: Date.now() });
   await commit(prism, { type: "schedules-changed" }, (trx) => trx.insertInto("schedules").values(schedule).execute());
   await eventually("its job is made", () => scalarOf(prism, "select 1 from jobs where scheduleId = ?", schedule.id));
 });

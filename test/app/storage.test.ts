@@ -10,6 +10,7 @@ import { makeProject } from "../helpers/people.ts";
 import { type Reply, startPrism, type TestPrism } from "../helpers/prism.ts";
 import { openBeside, temporaryDir } from "../helpers/store.ts";
 import { countOf, scalarOf } from "../helpers/tables.ts";
+import { runOn } from "../store/support/statements-of.ts";
 
 type Answer = Reply<{ id?: string; error?: { code: string } }>;
 
@@ -136,8 +137,8 @@ test("while another process holds the database longer than Prism waits, writes g
 test("while the database is read-only, writes get 503, health says so, and reads go on", async (t) => {
   const prism = await startPrism(t, { settings: { "store.writer": "main" } });
   const { port } = prism.parts.base.store;
-  await port.begin();
-  await port.query("pragma query_only = 1", []);
+  await port.ask({ op: "begin" });
+  await runOn(port, "pragma query_only = 1");
   await port.rollback();
   for (const [path, body] of [
     ["/events", { type: "a" }],
@@ -257,5 +258,5 @@ test("a directory without readable free space refuses nothing: a full disk is de
   await guard.start();
   t.after(() => guard.stop());
   assert.equal(guard.isFull, false);
-  assert.match(log.lines[0]?.message ?? "", /cannot be read/);
+  assert.match(log.lines[0]?.message ?? "", /cannot read the free disk space/);
 });

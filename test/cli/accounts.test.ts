@@ -2,29 +2,16 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
+import type { IssuedApiKey as Key, User } from "../../src/client/api-types.gen.ts";
 import { isTokenOf } from "../../src/core/tokens.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { databaseIn, eachCase, makeDatabase, runCli, runJson } from "./run-cli.ts";
-
-interface User {
-  readonly id: string;
-  readonly username: string;
-  readonly roles: string[];
-  readonly status: string;
-}
 
 interface Token {
   readonly id: string;
   readonly token: string;
   readonly scopes: string[];
   readonly expiresAt: string | null;
-}
-
-interface Key {
-  readonly id: string;
-  readonly key: string;
-  readonly prefix: string;
-  readonly scopes: string[];
 }
 
 test("user, token and key work on a new database without a server", async (t) => {
@@ -89,14 +76,13 @@ test("user, token and key work on a new database without a server", async (t) =>
     assert.match(stderr, /Token \S+ of ann, valid until 20\d\d-.*not shown again/);
     const list = await runCli(["token", "list", "--user", "ann", "--json"], { cwd });
     assert.doesNotMatch(list.stdout, new RegExp(token));
+    const [listed] = (JSON.parse(list.stdout) as { tokens: Record<string, unknown>[] }).tokens;
+    const { user, name, state, expiresAt, lastUsedAt, revokedAt } = listed ?? {};
     assert.deepEqual(
-      (JSON.parse(list.stdout) as { tokens: Record<string, unknown>[] }).tokens.map(({ user, name, state }) => ({
-        user,
-        name,
-        state,
-      })),
-      [{ user: "ann", name: "cli", state: "active" }],
+      { user, name, state, lastUsedAt, revokedAt },
+      { user: "ann", name: "cli", state: "active", lastUsedAt: null, revokedAt: null },
     );
+    assert.match(String(expiresAt), /^20\d\d-\d\d-\d\dT/);
   });
 
   await t.test("a token carries the scopes it is given, and can be revoked once", async () => {
@@ -139,6 +125,9 @@ test("user, token and key work on a new database without a server", async (t) =>
     const { keys } = await runJson<{ keys: Record<string, unknown>[] }>(["key", "list", "--all"], { cwd });
     const states = new Map(keys.map(({ id, state }) => [id, state]));
     assert.deepEqual([states.get(key.id), states.get(rotated.id)], ["active", "revoked"]);
+    const [first] = keys.filter(({ id }) => id === key.id);
+    assert.match(String(first?.["expiresAt"]), /^20\d\d-/, "the end of the grace");
+    assert.equal(first?.["lastUsedAt"], null);
     assert.ok(keys.every((each) => !("hash" in each) && !("key" in each)));
   });
 

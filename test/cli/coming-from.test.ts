@@ -117,7 +117,7 @@ test("docs/coming-from.md has a row for every route, variable and command of the
 
 test("every route that docs/coming-from.md says is here is one of the router's, every socket opens", async (t) => {
   const prism = await startPrism(t);
-  const mounts = new Set(prism.parts.http.router.mounts.map(({ route, path }) => shapeOf(`${route.method} ${path}`)));
+  const mounts = new Set(prism.parts.core.router.mounts.map(({ route, path }) => shapeOf(`${route.method} ${path}`)));
   const routes = here.filter((code) => /^(GET|POST|PUT|PATCH|DELETE) \//.test(code));
   assert.ok(routes.length > 70, String(routes.length));
   for (const name of routes) assert.ok(mounts.has(shapeOf(name)), name);

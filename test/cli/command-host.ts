@@ -1,5 +1,5 @@
-// A process that runs many commands, one after the other, with the script of dist/prism: its start
-// and the compilation of 4 MB cost a new process more than most commands do. The script is evaluated
+// A process that runs many commands, one after the other, with the scripts of dist/prism: its start
+// and their compilation cost a new process more than most commands do. The scripts are evaluated
 // for each command, so none has state of another. The host restores what a process shares. It ends
 // with a command that leaves something open or calls process.exit, as that command's process would.
 import { readdirSync, readFileSync, readlinkSync } from "node:fs";
@@ -9,12 +9,10 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
-import vm, { compileFunction, Script } from "node:vm";
+import vm, { compileFunction, Script, type ScriptOptions } from "node:vm";
 import type { HostedCommand } from "./command-hosts.ts";
 
 type Listener = (...given: unknown[]) => void;
-type Bundle = (exports: object, require: unknown, module: BundleModule, ...paths: string[]) => void;
-type BundleModule = { exports: { ended?: Promise<void> } };
 type Listeners = Map<string | symbol, readonly Listener[]>;
 
 const DISPATCHER = Symbol.for("undici.globalDispatcher.1");
@@ -25,7 +23,7 @@ const MOST_RSS_BYTES = 500 * 2 ** 20;
 const [, , root = "", executable = ""] = process.argv;
 const build = join(root, ".build");
 const assets = JSON.parse(readFileSync(join(build, "assets.json"), "utf8")) as Record<string, string>;
-const builtins = createRequire(join(build, "main.js"));
+const builtins = createRequire(join(build, "start.js"));
 /** For the threads of a command: the start of their script. */
 const threadAssets = `{ const load = require("node:module")._load, files = ${JSON.stringify(assets)};
 const sea = { getRawAsset: (name) => require("node:fs").readFileSync(files[name]) };
@@ -40,10 +38,8 @@ const { emitWarning } = process;
 process.emitWarning = () => undefined;
 process.execPath = executable;
 const start = compileFunction(textOf("start.js"), ["require"]) as (require: (name: string) => unknown) => void;
-const bundle = new Script(textOf("main.js"), {
-  filename: executable,
-  cachedData: readFileSync(join(build, "main.js.cache")),
-}).runInThisContext() as Bundle;
+/** Each script is read and compiled once. */
+const scripts = new Map<string, Script>();
 const emitters: readonly NodeJS.EventEmitter[] = [process, process.stdout, process.stderr];
 const umask = process.umask();
 const starters = { setTimeout, setInterval };
@@ -73,22 +69,19 @@ async function runOne({ args, cwd, env, input, mark }: HostedCommand): Promise<v
   process.send?.(status);
 }
 
-/** Runs the script of the executable. @returns what it waits for */
+/** Runs the scripts of the executable. @returns what the command waits for */
 function started(): Promise<void> | undefined {
-  let ended: Promise<void> | undefined;
-  const run: Bundle = (exports, _require, module, ...paths) => {
-    bundle(exports, requireOne, module, ...paths);
-    ended = module.exports.ended;
-  };
-  // It would read the code cache for each command.
   const compiled = {
     ...vm,
-    Script: class {
-      runInThisContext = () => run;
+    Script: function compile(source: string, options: ScriptOptions): Script {
+      const { filename = "" } = options;
+      const script = scripts.get(filename) ?? new Script(source, options);
+      scripts.set(filename, script);
+      return script;
     },
   };
   start((name) => (name === "node:vm" ? compiled : requireOne(name)));
-  return ended;
+  return (globalThis.__packed as { readonly ended?: Promise<void> } | undefined)?.ended;
 }
 
 function requireOne(name: string): unknown {

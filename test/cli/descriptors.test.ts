@@ -12,7 +12,7 @@ import { commandLine } from "./run-cli.ts";
 
 async function serveWithFewDescriptors(t: TestContext, port: number): Promise<ChildOutput> {
   const [program, args] = commandLine(["serve", "--data-dir", temporaryDir(t), "--port", String(port)]);
-  const child = spawn("bash", ["-c", 'ulimit -n 200; exec "$0" "$@"', program, ...args]);
+  const child = spawn("bash", ["-c", 'ulimit -n 400; exec "$0" "$@"', program, ...args]);
   const output = new ChildOutput(child);
   t.after(() => output.stop());
   await output.until("the server is ready", () => output.stdout.includes('"msg":"ready"'));
@@ -22,11 +22,11 @@ async function serveWithFewDescriptors(t: TestContext, port: number): Promise<Ch
 test("without free file descriptors the server does not listen, and it is there again when some are free", async (t) => {
   const port = await lastingPort();
   const server = await serveWithFewDescriptors(t, port);
-  const sockets: Socket[] = Array.from({ length: 250 }, () => connect(port, "127.0.0.1").on("error", () => undefined));
+  const sockets: Socket[] = Array.from({ length: 450 }, () => connect(port, "127.0.0.1").on("error", () => undefined));
   t.after(() => {
     for (const socket of sockets) socket.destroy();
   });
-  await server.until("it has stopped listening", () => server.stdout.includes("no file descriptor is free"));
+  await server.until("it has stopped listening", () => server.stdout.includes("out of file descriptors"));
   for (const socket of sockets) socket.destroy();
   await server.until("it listens again", () => server.stdout.includes("file descriptors are free again"));
   await eventually("it answers", async () => {
@@ -41,11 +41,11 @@ test("what needs a thread or a file while no descriptor is free is answered 503 
   const { token } = (await (await fetch(`http://127.0.0.1:${port}/dev/token`)).json()) as { token: string };
   const kept = await RawConnection.open(t, port);
   const request = requestText("GET", "/api/v1/audit/verify", [`Authorization: Bearer ${token}`]);
-  const sockets: Socket[] = Array.from({ length: 250 }, () => connect(port, "127.0.0.1").on("error", () => undefined));
+  const sockets: Socket[] = Array.from({ length: 450 }, () => connect(port, "127.0.0.1").on("error", () => undefined));
   t.after(() => {
     for (const socket of sockets) socket.destroy();
   });
-  await server.until("no descriptor is free", () => server.stdout.includes("no file descriptor is free"));
+  await server.until("no descriptor is free", () => server.stdout.includes("out of file descriptors"));
   kept.send(request);
   const refused = await kept.reply();
   assert.deepEqual([refused.status, refused.headers.get("retry-after")], [503, "1"]);

@@ -5,7 +5,7 @@ import test from "node:test";
 import type { Command } from "commander";
 import { buildProgram } from "../../src/cli/main.ts";
 import { EXIT } from "../../src/cli/output/exit-codes.ts";
-import { topics } from "../../src/features/status/manual.ts";
+import { topics } from "../../src/features/operate/status/manual.ts";
 import { runCli, runJson } from "./run-cli.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -15,6 +15,7 @@ const manual = [
   "docs/cli-users.md",
   "docs/cli-queue.md",
   "docs/cli-backup.md",
+  "docs/cli-cluster.md",
   "docs/cli-rules.md",
   "docs/cli-projects.md",
   "docs/cli-alerts.md",

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
-import { mailReceiver, webhookReceiver } from "../features/emergency/support.ts";
+import { mailReceiver, webhookReceiver } from "../features/delivery/emergency/support.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { runCli } from "./run-cli.ts";
@@ -29,7 +29,7 @@ test("doctor --emergency calls each way for real and says what answered; one tha
   assert.equal(good.stdout.trim().split("\n").length, 3, "nothing else is checked");
   assert.deepEqual([hook.calls.length, hook.calls[0]?.test, hook.calls[0]?.reason], [1, true, "test"]);
   assert.equal(mails.length, 1);
-  assert.match(mails[0] ?? "", /This|Test of the emergency ways/);
+  assert.match(mails[0] ?? "", /This|Test of the emergency contacts/);
 
   hook.status = 403;
   const bad = await runCli(["doctor", "--emergency"], { ...options, env: { ...env, PRISM_EMERGENCY_SMTP_PASS: "no" } });
@@ -53,7 +53,7 @@ test("doctor warns of a missing emergency way once a policy is in use, and not b
     return (await runCli(args, { cwd: prism.dir, env: { PORT: "0" } })).stdout;
   };
   assert.doesNotMatch(await doctor(), /emergency/);
-  const projectId = prism.parts.core.access.defaultProjectId;
+  const projectId = prism.parts.offers.defaultProjectId;
   const made = await prism.post("/api/v1/policies", { projectId, name: "Ops", steps: [{ type: "wait", ms: 60_000 }] });
   assert.equal(made.status, 201, made.text);
   assert.match(await doctor(), /^WARN {2}emergency +no one learns when Prism itself cannot reach anyone; set /m);

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { environmentName } from "../../src/config/option.ts";
 import { pusherPeer } from "../features/delivery/support/pusher-peer.ts";
-import { fakeS3 } from "../features/sounds/support/fake-s3.ts";
+import { fakeS3 } from "../features/notifications/sounds/support/fake-s3.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { runCli } from "./run-cli.ts";
 

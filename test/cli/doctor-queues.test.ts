@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { jobOf, makeJob } from "../features/jobs/support/make-jobs.ts";
+import { jobOf, makeJob } from "../features/time/jobs/support/make-jobs.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { FakeClock } from "../helpers/fake-clock.ts";
 import { startPrism } from "../helpers/prism.ts";

@@ -67,7 +67,7 @@ test("prism explain", async (t) => {
       [{ kind: "notification", id: notificationId }, id, true],
     );
     const { stdout } = await run(notificationId);
-    assert.match(stdout, /A rule made it of an event, and it went to 1 person/);
+    assert.match(stdout, /A rule made it from an event, and it went to 1 person/);
     const direct = await prism.post<{ id: string }>("/api/v1/notifications", {
       recipients: ["anna"],
       title: "Hello",

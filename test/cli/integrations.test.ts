@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { tmpdir } from "node:os";
 import test from "node:test";
 import { EXIT } from "../../src/cli/output/exit-codes.ts";
-import { readPage } from "../../src/features/status/manual.ts";
+import { readPage } from "../../src/features/operate/status/manual.ts";
 import { runCli, runJson } from "./run-cli.ts";
 
 const HERE = { cwd: tmpdir() };

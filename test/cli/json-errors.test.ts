@@ -211,7 +211,7 @@ test("no error repeats a password or a token that is in the URL of a server", as
 
 test("a command that meets a used-up budget of work exits with 4, and names its owner and when to try again", async (t) => {
   const prism = await startPrism(t, { clock: new FakeClock(Date.now()) });
-  const { work } = prism.parts.http;
+  const { work } = prism.parts.core;
   const options = { cwd: prism.dir, env: { PRISM_URL: prism.url, PRISM_TOKEN: prism.adminToken } };
   const { body: me } = await prism.get<{ id: string }>("/api/v1/users/me");
   work.charge({ projectId: null, all: "known", levels: [["creator", me.id]] }, { steps: 10_000_000_000 });

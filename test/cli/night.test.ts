@@ -247,7 +247,7 @@ test("status shows how the server is, and fails when it is degraded", async (t) 
   const paused = await run("status");
   assert.match(paused.stdout, /^STATUS +attention\n[\s\S]*\npaused queues +digest\n/);
   assert.equal(paused.status, 0);
-  const circuit = prism.parts.services.circuits.ofHost("webhook", "pager.example");
+  const circuit = prism.parts.offers.circuits.ofHost("webhook", "pager.example");
   t.mock.getter(circuit, "state", () => "open");
   const strict = await run("status", "--strict");
   assert.equal(strict.status, 8);

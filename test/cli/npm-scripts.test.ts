@@ -94,7 +94,7 @@ test(
     const types = call("db:types", "stream_gaps");
     assert.equal(
       types.stdout,
-      "interface StreamGapsTable {\n  stream: string;\n  fromSeq: number;\n  toSeq: number;\n}\n\n",
+      "  stream_gaps: {\n    stream: string;\n    fromSeq: number;\n    toSeq: number;\n  };\n",
     );
     assert.equal(call("db:types", "no_table").status, 2);
   }),

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { makeJob } from "../features/jobs/support/make-jobs.ts";
+import { makeJob } from "../features/time/jobs/support/make-jobs.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { jobOf, makeJob, queueOf } from "../features/jobs/support/make-jobs.ts";
+import { jobOf, makeJob, queueOf } from "../features/time/jobs/support/make-jobs.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";

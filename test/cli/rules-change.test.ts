@@ -4,17 +4,9 @@ import { once } from "node:events";
 import { chmodSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
+import type { Rule } from "../../src/client/api-types.gen.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { eachCase, executableOf, runCli, runJson } from "./run-cli.ts";
-
-interface Rule {
-  readonly id: string;
-  readonly name: string;
-  readonly active: boolean;
-  readonly priority: number;
-  readonly condition: string;
-  readonly version: number;
-}
 
 const RULE = { condition: "event.type == 'x'", targetUsers: ["me"] };
 

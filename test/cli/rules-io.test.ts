@@ -3,18 +3,12 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
+import type { RuleImport as Imported } from "../../src/client/api-types.gen.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { makeUser } from "../helpers/people.ts";
 import { startPrism, type TestPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { databaseIn, eachCase, jsonLines, makeDatabase, runCli, runJson } from "./run-cli.ts";
-
-interface Imported {
-  readonly created: number;
-  readonly updated: number;
-  readonly unchanged: number;
-  readonly rules: readonly { readonly id: string | null; readonly name: string; readonly outcome: string }[];
-}
 
 interface Listed {
   readonly rules: readonly {
@@ -139,7 +133,7 @@ test("rules export and import carry all of a rule to another Prism, by names: fr
     const dir = ["--data-dir", prism.dir];
     const input = JSON.stringify([rule]);
     assert.deepEqual(counts(await runJson(["rules", "import", "-", ...dir], { cwd, input })), [1, 0, 0]);
-    await eventually("the server has taken notice", () => prism.parts.core.pipeline.rules.size === 2);
+    await eventually("the server has taken notice", () => prism.parts.offers.rules.size === 2);
     await prism.post("/api/v1/events", { type: "beside" });
     const listed = await runJson<Listed>(["rules", "list", ...dir], { cwd });
     assert.equal(listed.rules.find(({ name }) => name === "Beside")?.stats.matched, 1);
@@ -151,7 +145,7 @@ test("rules export and import carry all of a rule to another Prism, by names: fr
 
   await t.test("a table for people has project, state and totals; --active leaves the others out", async () => {
     const { stdout } = await runCli(["rules", "list"], online);
-    assert.match(stdout, /^ID +PROJECT +ACTIVE +PRIORITY +MATCHED +FIRED +HELD BACK +ERRORS +LAST MATCHED +NAME$/m);
+    assert.match(stdout, /^ID +PROJECT +ACTIVE +PRIORITY +MATCHED +FIRED +SUPPRESSED +ERRORS +LAST MATCHED +NAME$/m);
     assert.match(stdout, / \(all\) +no +700 +0 +0 +0 +0 +- +Big payment failed$/m);
     assert.match(stdout, / default +yes +0 +1 +1 +0 +0 +\S+Z +Beside$/m);
     const { rules } = await runJson<Listed>(["rules", "list", "--project", "shop", "--active"], online);

@@ -2,15 +2,10 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
+import type { RuleTest as Verdict } from "../../src/client/api-types.gen.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { eachCase, runCli, runJson } from "./run-cli.ts";
-
-interface Verdict {
-  readonly matched: boolean;
-  readonly trace: { readonly text: string; readonly value: unknown }[];
-  readonly title?: string;
-}
 
 test("rules test, without server or data directory", async (t) => {
   const cwd = temporaryDir(t);

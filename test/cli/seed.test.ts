@@ -50,9 +50,10 @@ function pagesOfMenu(): string[] {
   const sources = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) =>
     /index\.tsx?$/.test(file),
   );
+  const entry = /^ {4}"(\/[^"]*)": \{(.*?)\}(?=,\n(?: {4}["/]| {2}\}))/gms;
   return sources.flatMap((file) =>
-    [...readFileSync(join(folder, file), "utf8").matchAll(/label: "[^"]+",\s*path: "([^"]+)"/g)].map(
-      ([, path = ""]) => path,
+    [...readFileSync(join(folder, file), "utf8").matchAll(entry)].flatMap(([, path = "", page = ""]) =>
+      /\bnav: \{/.test(page) ? [path] : [],
     ),
   );
 }

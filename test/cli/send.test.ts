@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
+import type { Event as StoredEvent } from "../../src/client/api-types.gen.ts";
 import { makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { countOf } from "../helpers/tables.ts";
@@ -14,13 +15,6 @@ interface Sent {
   readonly rulesMatched: number | null;
   readonly recipients: number | null;
   readonly notifications: readonly string[] | null;
-}
-
-interface StoredEvent {
-  readonly type: string;
-  readonly level: string;
-  readonly source: string | null;
-  readonly payload: Record<string, unknown>;
 }
 
 test("send", async (t) => {

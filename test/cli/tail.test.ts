@@ -231,6 +231,9 @@ test("events list and audit list show what is stored; plural names of commands a
   assert.match(stdout, /^RECEIVED .* PAYLOAD\n.* error +order\.failed +- +\{"host":"db-2"\}\n$/);
   const audit = await runCli(["audit", "list", "--action", "rule"], options);
   assert.match(audit.stdout, /^TIME +WHO +ACTION +ON\n\S+ \S+ +\S.* rule\.create +rule Orders\n$/, audit.stderr);
+  const { username } = (await prism.get<{ username: string }>("/api/v1/users/me")).body;
+  const own = await runCli(["audit", "list", "--action", "rule", "--user", username], options);
+  assert.equal(own.stdout, audit.stdout, own.stderr);
   assert.equal((await runCli(["audit", "list", "--user", "no-such"], options)).status, 6);
   for (const name of ["users", "tokens", "keys", "queues"]) {
     const help = await runCli([name, "--help"], options);

@@ -173,7 +173,7 @@ test("trigger", async (t) => {
       name: "a token that cannot be sent, which is not repeated",
       args: [...notify, "--token", "prt_a\nb"],
       status: 2,
-      says: /^prism: the token is empty or has characters that no token has; check --token or PRISM_TOKEN\n$/,
+      says: /^prism: the token is empty or has characters that a token cannot have; check --token or PRISM_TOKEN\n$/,
     },
     { name: "a wrong token", args: [...notify, "--token", "nonsense"], status: 5, says: /TOKEN_INVALID/ },
     {

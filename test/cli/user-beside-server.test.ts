@@ -66,7 +66,7 @@ test("prism user beside a running server: what it changes counts there at once",
   await t.test("unlock lets a user in who is locked out by failed logins", async () => {
     const { id } = await makeAccount(prism, { username: "bob" });
     // From as many addresses as it takes to close the name for a quarter of an hour.
-    for (let i = 0; i < 50; i++) prism.parts.core.access.accounts.backoff.begin("bob", `203.0.113.${i}`);
+    for (let i = 0; i < 50; i++) prism.parts.offers.accounts.backoff.begin("bob", `203.0.113.${i}`);
     assert.equal(outcomeOf(await login("bob")), "429 RATE_LIMITED");
     assert.deepEqual(await user<object>("unlock", "bob"), { id, unlocked: true });
     await until("bob is let in", "200", () => login("bob"));

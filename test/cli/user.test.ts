@@ -2,15 +2,9 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
+import type { User } from "../../src/client/api-types.gen.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { databaseIn, eachCase, makeDatabase, runCli, runJson } from "./run-cli.ts";
-
-interface User {
-  readonly id: string;
-  readonly username: string | null;
-  readonly status: string;
-  readonly roles: readonly string[];
-}
 
 const env = { PRISM_AUTH_BCRYPT_COST: "4" };
 const PASSWORD = "correct horse battery";

@@ -58,7 +58,7 @@ async function follow(
   const time = new FakeTime();
   const prism = await startPrism(t, { clock });
   const { id } = await viewer(prism, "uma");
-  const issue = async () => (await prism.parts.core.access.accessTokens.issue(id)).token;
+  const issue = async () => (await prism.parts.offers.accessTokens.issue(id)).token;
   const reasons: TokenReason[] = [];
   const getToken = (reason: TokenReason) => give(issue, reasons.push(reason));
   const observed = startClient(t, { url: prism.url, getToken, environment: time });
@@ -140,7 +140,7 @@ test("tickets open connections in place of a token, one for each, and renew what
   let tickets = 0;
   const getTicket = async () => {
     tickets++;
-    const { token } = await prism.parts.core.access.accessTokens.issue(id);
+    const { token } = await prism.parts.offers.accessTokens.issue(id);
     const { body } = await prism.post<{ ticket: string }>("/api/v1/realtime/ticket", {}, { token });
     return body.ticket;
   };

@@ -163,7 +163,7 @@ test("a closed client reports nothing more, and connects again on request", asyn
   await eventually("one", () => numbers.length === 1);
   await client.close();
   assert.deepEqual(states.at(-1), { state: "closed", error: null });
-  await eventually("gone", async () => server.prism.parts.core.live.connections.counts.websocket === 0);
+  await eventually("gone", async () => server.prism.parts.core.connections.counts.websocket === 0);
   await server.feed.publish(1);
   followProject(client, server.projectId, numbers);
   await eventually("all, for offsets went with the subscription", () => numbers.length === 3);

@@ -17,16 +17,16 @@ const SECRET = "zebra-crossing";
 
 const SHOWN = {
   "prism:http": /^request$/,
-  "prism:auth": /^a caller is authenticated$/,
-  "prism:pipeline": /^a batch of events is committed$/,
+  "prism:auth": /^caller authenticated$/,
+  "prism:pipeline": /^committed a batch of events$/,
   "prism:rules": /^a rule has matched in a batch$/,
-  "prism:jobs": /^an attempt has ended$/,
-  "prism:schedules": /^a schedule fires$/,
-  "prism:delivery": /^a delivery is accepted$/,
+  "prism:jobs": /^attempt ended$/,
+  "prism:schedules": /^schedule fired$/,
+  "prism:delivery": /^delivery accepted$/,
   "prism:realtime": /^live connection opened$/,
-  "prism:bus": /^an event is emitted$/,
-  "prism:modules": /^a module is imported$/,
-  "prism:store": /^a commit is on disk$/,
+  "prism:bus": /^event emitted$/,
+  "prism:modules": /^importing module$/,
+  "prism:store": /^commit is on disk$/,
 };
 
 /** A webhook target that accepts everything. */
@@ -76,7 +76,7 @@ test("DEBUG shows what each part does, without payloads and secrets, and its nam
   assert.equal((await prism.post("/api/v1/notifications", note)).status, 201);
   prism.services.events.emit("traced:bus", { text: SECRET });
   clock.advance(60_000);
-  await prism.parts.services.schedules.look();
+  await prism.parts.offers.schedules.look();
   for (const [ns, msg] of Object.entries(SHOWN))
     await t.test(ns, async () => {
       const isShown = (): boolean =>

@@ -24,28 +24,12 @@ test("a command in a variable is a JSON list, or one program whose name is never
 });
 
 test("what of emergency is not valid is refused", (t) => {
-  for (const { name, environment, problem } of [
-    {
-      name: "a broken list",
-      environment: { PRISM_EMERGENCY_COMMAND: '["/bin/page"' },
-      problem: /must be a list of texts/,
-    },
-    {
-      name: "mail without a recipient",
-      environment: { PRISM_EMERGENCY_SMTP_HOST: "mx" },
-      problem: /smtp\.to must hold/,
-    },
-    {
-      name: "a recipient without a server",
-      environment: { PRISM_EMERGENCY_SMTP_TO: "a@b.org" },
-      problem: /needs emergency\.smtp\.host/,
-    },
-    {
-      name: "a recipient with a name",
-      environment: { PRISM_EMERGENCY_SMTP_TO: "A <a@b.org>" },
-      problem: /must be a mail address/,
-    },
-  ])
+  for (const [name, environment, problem] of [
+    ["a broken list", { PRISM_EMERGENCY_COMMAND: '["/bin/page"' }, /must be a list of texts/],
+    ["mail without a recipient", { PRISM_EMERGENCY_SMTP_HOST: "mx" }, /smtp\.to must hold/],
+    ["a recipient without a server", { PRISM_EMERGENCY_SMTP_TO: "a@b.org" }, /needs emergency\.smtp\.host/],
+    ["a recipient with a name", { PRISM_EMERGENCY_SMTP_TO: "A <a@b.org>" }, /must be a mail address/],
+  ] as const)
     assert.match(problemsOf(t, { environment }).join("\n"), problem, name);
 });
 

@@ -76,7 +76,7 @@ test("an administrator verifies the audit trail, makes backups and changes setti
   await step("settings change at once; those of the command line say where they come from", async () => {
     await go(console, page, "/settings");
     await page
-      .getByText(/Held by command line, --\S+; change it there/)
+      .getByText(/Set by command line, --\S+; change it there/)
       .first()
       .waitFor();
     assert.equal(await page.getByLabel("Keep events for").isDisabled(), true);

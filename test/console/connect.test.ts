@@ -122,7 +122,7 @@ test("a receiver is set up, gets a signed request, and its mapping is edited wit
     await page.getByText("Requests are refused until it is resumed.").waitFor();
     assert.equal((await deliver(url)).status, 403);
     await press(page, "Resume");
-    await page.getByText("Requests are taken again.").waitFor();
+    await page.getByText("Requests are accepted again.").waitFor();
     await press(page, "More for Code");
     await page.getByRole("menuitem", { name: "Replace the URL" }).click();
     await press(dialog, "Replace");

@@ -118,7 +118,7 @@ test("the story of an incident's notification names route, step and people, and 
   if (!console) return;
   const { prism } = console;
   const claire = await console.person("viewer", ["User"]);
-  const { defaultProjectId } = prism.parts.core.access;
+  const { defaultProjectId } = prism.parts.offers;
   await prism.parts.base.database.write(async (trx) => {
     await trx.updateTable("users").set({ name: "Claire Martin" }).where("id", "=", claire.id).execute();
     const member = { projectId: defaultProjectId, userId: claire.id, role: "editor", createdAt: Date.now() } as const;

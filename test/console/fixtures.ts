@@ -180,7 +180,7 @@ async function tokenOf(console: ConsoleTest): Promise<string> {
     .select("id")
     .where("username", "=", "admin")
     .executeTakeFirstOrThrow();
-  return (await parts.core.access.accessTokens.issue(admin.id)).token;
+  return (await parts.offers.accessTokens.issue(admin.id)).token;
 }
 
 /** The paths of all pages, with those that show one thing. */
@@ -253,6 +253,7 @@ export function allPages(ids: Filled): readonly string[] {
     "/modules",
     "/audit",
     "/backups",
+    "/cluster",
     "/settings",
     "/settings?tab=all",
     "/reference",

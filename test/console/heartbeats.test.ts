@@ -1,16 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Page } from "playwright-core";
+import type { Heartbeat as Stored } from "../../src/client/api-types.gen.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { stepsOf } from "../helpers/steps.ts";
 import { assertAccessible, startConsole } from "./helpers.ts";
-
-interface Stored {
-  readonly kind: string;
-  readonly schedule: string;
-  readonly labels: object;
-  readonly filters: object;
-}
 
 const press = (scope: Pick<Page, "getByRole">, name: string) =>
   scope.getByRole("button", { name, exact: true }).click();

@@ -34,8 +34,8 @@ export class ConsoleTest {
   /** A user who can sign in with {@link PASSWORD}. @returns the id and an access token */
   async person(username: string, roles: readonly string[] = []): Promise<{ id: string; token: string }> {
     const user = await makeUser(this.prism, username, roles);
-    const { base, core } = this.prism.parts;
-    const passwordHash = await core.access.accounts.passwords.hash(PASSWORD);
+    const { base, offers } = this.prism.parts;
+    const passwordHash = await offers.accounts.passwords.hash(PASSWORD);
     await base.database.write((trx) =>
       trx.updateTable("users").set({ passwordHash, name: username }).where("id", "=", user.id).execute(),
     );

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import type { Page } from "playwright-core";
-import { makeJob } from "../features/jobs/support/make-jobs.ts";
+import { makeJob } from "../features/time/jobs/support/make-jobs.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { promise } from "../helpers/promise.ts";
 import { stepsOf } from "../helpers/steps.ts";
@@ -99,8 +99,8 @@ test(
     await step("the others are retried together, after a preview of their number", async () => {
       await go(console, page, "/jobs?state=dead");
       await page.getByText("The drive of Initech is full").waitFor();
-      await press(page, "All that match");
-      await page.getByRole("menuitem", { name: "Retry all that match" }).click();
+      await press(page, "All matches");
+      await page.getByRole("menuitem", { name: "Retry all matches" }).click();
       await dialog.getByText("Retry: 2 jobs?").waitFor();
       await press(dialog, "Retry 2");
       await page.getByText("Retry: 2 jobs.").waitFor();

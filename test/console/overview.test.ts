@@ -104,15 +104,15 @@ test("operators resume queues and channels and retry dead jobs where they see th
   const console = await startConsole(t);
   if (!console) return;
   const { prism } = console;
-  const { core, services, base } = prism.parts;
+  const { offers, base } = prism.parts;
   await prism.post("/api/v1/events", { type: "first", payload: {} });
   await prism.post("/api/v1/queues/digest/pause");
-  const mail = core.pipeline.channels.of("email");
+  const mail = offers.channels.of("email");
   assert.ok(mail);
-  services.circuits.of(mail, "").open(new Error("mail.example.org refused the connection"));
+  offers.circuits.of(mail, "").open(new Error("mail.example.org refused the connection"));
   let isHealthy = false;
-  core.jobs.runner.handle("test.dies", () => (isHealthy ? Promise.resolve() : Promise.reject(new Error("no"))));
-  await core.jobs.jobs.enqueue({
+  offers.runner.handle("test.dies", () => (isHealthy ? Promise.resolve() : Promise.reject(new Error("no"))));
+  await offers.jobs.enqueue({
     queue: "timers",
     kind: "test.dies",
     payload: {},
@@ -141,7 +141,7 @@ test("a user who reads no project has an overview of the own work, and the page 
   if (!console) return;
   const { prism } = console;
   const ben = await console.person("ben", ["User"]);
-  const { defaultProjectId } = prism.parts.core.access;
+  const { defaultProjectId } = prism.parts.offers;
   const policy = { name: "default", steps: [{ type: "notify", users: [ben.id] }] };
   assert.equal((await prism.put(`/api/v1/policies/${defaultProjectId}`, policy)).status, 200);
   await prism.post("/api/v1/alerts", { alerts: [{ labels: { alertname: "DiskFull" } }] });

@@ -66,7 +66,7 @@ test("an incident at work: it appears at once, is acknowledged, snoozed, escalat
     await row(page, "DiskFull").getByRole("link", { name: "DiskFull" }).first().click();
     await page.getByRole("heading", { name: "DiskFull" }).waitFor();
     await page.locator(".alert-card").getByText("DiskFull on db-2").waitFor();
-    await page.getByRole("list", { name: "Timeline" }).getByText("Opened by 2 alerts").waitFor();
+    await page.getByRole("list", { name: "Timeline" }).getByText("opened by 2 alerts").waitFor();
     await page.getByRole("list", { name: "Timeline" }).getByText("notified").first().waitFor();
     await assertAccessible(page, "the incident");
   });
@@ -82,7 +82,7 @@ test("an incident at work: it appears at once, is acknowledged, snoozed, escalat
     await timeline.getByText("snoozed it").waitFor();
     await button(page, "Escalate now").click();
     await page.getByRole("dialog").getByRole("button", { name: "Escalate" }).click();
-    await timeline.getByText("escalated to step 1").waitFor();
+    await timeline.getByText("escalated it: step 1").waitFor();
   });
 
   await step("a note is text; a label leads to the alerts with it", async () => {
@@ -99,7 +99,7 @@ test("an incident at work: it appears at once, is acknowledged, snoozed, escalat
     await page.goBack();
     await button(page, "Resolve").click();
     await page.getByRole("dialog").getByRole("button", { name: "Resolve" }).click();
-    await page.getByRole("list", { name: "Timeline" }).getByText("You resolved it").waitFor();
+    await page.getByRole("list", { name: "Timeline" }).getByText("Resolved: by you").waitFor();
     await console.visit(page, "/incidents");
     await row(page, "DiskFull").waitFor({ state: "detached" });
   });
@@ -301,7 +301,7 @@ test("someone is paged from the incidents and on-call pages, added to an inciden
   await page.getByRole("heading", { name: "The shop is slow" }).waitFor();
   const timeline = page.getByRole("list", { name: "Timeline" });
   await timeline.getByText("opened it to page people").waitFor();
-  await timeline.getByText("as they were paged directly").waitFor();
+  await timeline.getByText("The users paged first are notified").waitFor();
   await page.getByText("People were paged directly.", { exact: false }).waitFor();
   assert.equal(await button(page, "Silence").count(), 0, "it has no alerts");
   await assertAccessible(page, "an incident without alerts");

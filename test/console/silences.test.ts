@@ -1,21 +1,13 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import type { Page } from "playwright-core";
+import type { Silence } from "../../src/client/api-types.gen.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { stepsOf } from "../helpers/steps.ts";
 import { startConsole } from "./helpers.ts";
 
 const press = (scope: Pick<Page, "getByRole">, name: string) =>
   scope.getByRole("button", { name, exact: true }).click();
-
-interface Silence {
-  readonly id: string;
-  readonly text: string;
-  readonly state: string;
-  readonly startsAt: string;
-  readonly endsAt: string | null;
-  readonly recurrence: { readonly cron: string; readonly timezone: string } | null;
-}
 
 test("silences are made with a preview, extended, changed and ended", async (t) => {
   const console = await startConsole(t);

@@ -140,7 +140,7 @@ test("an administrator who came by a sign-in link is offered the set-up", async 
   const console = new ConsoleTest(prism, browser);
   const { body: me } = await prism.get<{ id: string }>("/api/v1/users/me");
   const { createSignInLink } = await import("../../src/features/access/index.ts");
-  const { url } = await createSignInLink(prism.parts.core.access.accounts, me.id);
+  const { url } = await createSignInLink(prism.parts.offers.accounts, me.id);
   const link = url.slice(url.indexOf("/dashboard") + "/dashboard".length);
   const page = await console.open(link, { as: null });
   await heading(page, "Overview");
@@ -171,11 +171,11 @@ test("signing in: wrong password, second factor with a code or a recovery code, 
   };
   await heading(page, "Sign in");
   await enter("wrong");
-  await page.getByText("The name or the password is not right.").waitFor();
+  await page.getByText("The name or the password is wrong.").waitFor();
   await enter(PASSWORD);
   await page.getByLabel("Code of the authenticator app").fill(app.wrong());
   await press(page, "Sign in");
-  await page.getByText("The code is not right").waitFor();
+  await page.getByText("The code is wrong").waitFor();
   await assertAccessible(page, "second factor");
   await page.getByLabel("Code of the authenticator app").fill(app.code());
   await press(page, "Sign in");
@@ -240,7 +240,7 @@ test("the links in mails open pages of the console that do what the mail says", 
     await open("/forgot-password");
     await page.getByLabel("Mail address").fill("ann@example.com");
     await press(page, "Send the link");
-    await page.getByText("Look into your mailbox").waitFor();
+    await page.getByText("Check your mailbox").waitFor();
     const path = pathIn(await mail.mailTo("ann@example.com"));
     // As mails of earlier versions: the fragment survives the redirect.
     await page.goto(`${prism.url}/account${path}`);

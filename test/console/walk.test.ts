@@ -39,7 +39,12 @@ for (const { theme, width, text } of [
 }
 
 const ROLES = [
-  { username: "olga", roles: ["Operator"], hidden: ["Settings", "Backups"], shown: ["Jobs", "Deliveries", "Rules"] },
+  {
+    username: "olga",
+    roles: ["Operator"],
+    hidden: ["Settings", "Backups", "Cluster"],
+    shown: ["Jobs", "Deliveries", "Rules"],
+  },
   {
     username: "uwe",
     roles: ["User"],

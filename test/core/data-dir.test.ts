@@ -23,15 +23,11 @@ test("one that cannot be used is refused with its name and what to do", async (t
   const file = join(temporaryDir(t), "file");
   writeFileSync(file, "");
   chmodSync(file, 0o700);
-  for (const { name, dir, words } of [
-    { name: "a file", dir: file, words: /is a file; choose another with --data-dir/ },
-    {
-      name: "inside a file",
-      dir: join(file, "data"),
-      words: /cannot be written \(ENOTDIR\); choose another with --data-dir/,
-    },
-    { name: "where nothing can be made", dir: "/proc/prism", words: /\/proc\/prism cannot be written \(E/ },
-  ])
+  for (const [name, dir, words] of [
+    ["a file", file, /is a file; choose another with --data-dir/],
+    ["inside a file", join(file, "data"), /cannot be written \(ENOTDIR\); choose another with --data-dir/],
+    ["where nothing can be made", "/proc/prism", /\/proc\/prism cannot be written \(E/],
+  ] as const)
     await t.test(name, () =>
       assert.throws(
         () => prepareDataDir(dir),

@@ -1,14 +1,14 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { ChildOutput } from "../helpers/child-output.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { promise } from "../helpers/promise.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { fencesOf, isShown } from "../helpers/transcripts.ts";
 import { PrismBinary } from "./prism-binary.ts";
+import { Terminal } from "./terminal.ts";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -44,36 +44,6 @@ const BUILD_MARK = {
   preserveTimestamps: true,
   filter: (path: string): boolean => /\.build(\/built)?$/.test(path),
 };
-
-/** A terminal of the new user. */
-class Terminal {
-  readonly #child: ChildProcess;
-  readonly output: ChildOutput;
-
-  constructor({ dir, home, text }: { dir: string; home: string; text: string }) {
-    const child = spawn("sh", ["-e"], {
-      cwd: dir,
-      env: { PATH: process.env["PATH"], HOME: home, PORT: "0", PRISM_MIN_FREE_BYTES: "0" },
-      stdio: ["pipe", "pipe", "pipe"],
-      detached: true,
-    });
-    child.stdin.end(text);
-    this.#child = child;
-    this.output = new ChildOutput(child);
-  }
-
-  /** @returns the exit code and everything that was printed. */
-  async end(): Promise<{ code: number | null; text: string }> {
-    const ended = await this.output.ended;
-    return { code: ended.code, text: this.output.all };
-  }
-
-  /** Closes the window: what runs in it ends. */
-  async close(): Promise<void> {
-    if (this.#child.pid !== undefined && this.#child.exitCode === null) process.kill(-this.#child.pid, "SIGKILL");
-    await this.output.ended;
-  }
-}
 
 test(
   "S0-13 a new user types the README's quick start, and what it sends arrives, from any directory",

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import SqliteDatabase from "better-sqlite3";
+import type { Incident as IncidentRow } from "../../src/client/api-types.gen.ts";
 import { chanceOf, type Random } from "../helpers/chance.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { PrismBinary } from "./prism-binary.ts";
@@ -134,14 +135,6 @@ async function acknowledgeOne(prism: PrismBinary, random: Random): Promise<void>
   const open = (await openIncidents(prism)).filter(({ title }) => NAMES.includes(title));
   const one = open[random.integer(0, Math.max(0, open.length - 1))];
   if (one) await post(prism, `/incidents/${one.id}/acknowledge`, {});
-}
-
-interface IncidentRow {
-  readonly id: string;
-  readonly title: string;
-  readonly step: number;
-  readonly round: number;
-  readonly notifiedAt: number | null;
 }
 
 interface Notified {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import test from "node:test";
 import SqliteDatabase from "better-sqlite3";
+import type { Incident } from "../../src/client/api-types.gen.ts";
 import { chanceOf, type Random } from "../helpers/chance.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { PrismBinary } from "./prism-binary.ts";
@@ -9,11 +10,6 @@ import { PrismBinary } from "./prism-binary.ts";
 const KILLS = 10;
 const NAMES = ["A", "B", "C"];
 const LONG_MS = 86_400_000;
-
-interface Incident {
-  readonly id: string;
-  readonly isSnoozed: boolean;
-}
 
 interface Silence {
   readonly id: string;

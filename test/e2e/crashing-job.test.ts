@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
+import type { Job } from "../../src/client/api-types.gen.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { PrismBinary } from "./prism-binary.ts";
 
@@ -18,13 +19,6 @@ const MODULE = `export default {
     });
   },
 };`;
-
-interface Job {
-  readonly kind: string;
-  readonly state: string;
-  readonly attempts: number;
-  readonly lastError: string | null;
-}
 
 test("a job that ends the process each time is dead after its attempts; jobs that wait beside it lose none and are done", async (t) => {
   const prism = new PrismBinary(t, {

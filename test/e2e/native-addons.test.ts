@@ -1,6 +1,16 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { chmodSync, chownSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { Script } from "node:vm";
@@ -79,6 +89,32 @@ test("an addon in the own cache that is not the build's is replaced before it is
   assert.deepEqual(readdirSync(folder), [ADDON]);
 });
 
+test("an addon gets a stamp of its content, and one that has changed since is unpacked again", (t) => {
+  const cache = temporaryDir(t);
+  const folder = join(cache, "prism-native", folderName);
+  const addon = join(folder, ADDON);
+  const prism = new PrismBinary(t, { env: { PRISM_CACHE_DIR: cache } });
+  assert.equal(prism.run(["migrate"]).status, 0);
+  assert.equal(prism.run(["migrate"]).status, 0);
+  assert.deepEqual(readdirSync(folder), [ADDON, `${ADDON}.stamp`]);
+
+  const { atime, mtime } = statSync(addon);
+  writeFileSync(addon, NOT_AN_ADDON.padEnd(bytes.length));
+  utimesSync(addon, atime, mtime);
+  assert.equal(prism.run(["migrate"]).status, 0);
+  assert.ok(readFileSync(addon).equals(bytes));
+});
+
+test("a stamp that others can write is not trusted", (t) => {
+  const cache = temporaryDir(t);
+  const stamp = join(cache, "prism-native", folderName, `${ADDON}.stamp`);
+  const prism = new PrismBinary(t, { env: { PRISM_CACHE_DIR: cache } });
+  for (let run = 0; run < 2; run++) assert.equal(prism.run(["migrate"]).status, 0);
+  chmodSync(stamp, 0o666);
+  assert.equal(prism.run(["migrate"]).status, 0);
+  assert.equal(statSync(stamp).mode & 0o777, 0o600, "it is written again");
+});
+
 test("where every folder can be changed by others the executable ends with 4 and says why", (t) => {
   const open = temporaryDir(t);
   chmodSync(open, 0o777);
@@ -91,7 +127,7 @@ test("where every folder can be changed by others the executable ends with 4 and
 
 test("the functions that the build has compiled are taken by the Node that it packs", () => {
   const build = join(import.meta.dirname, "../../.build");
-  for (const name of ["main.js", "worker.js"]) {
+  for (const name of ["main.js", "server.js", "worker.js"]) {
     const cachedData = readFileSync(join(build, `${name}.cache`));
     const script = new Script(readFileSync(join(build, name), "utf8"), { cachedData });
     assert.equal(script.cachedDataRejected, false, name);

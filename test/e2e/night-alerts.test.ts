@@ -3,8 +3,9 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import test, { type TestContext } from "node:test";
+import type { AlertExplanation as Explanation, Incident } from "../../src/client/api-types.gen.ts";
 import { MailServer, type ReceivedMail } from "../features/access/sessions/support/mail-server.ts";
-import { startPrometheus } from "../features/alertmanager/support/programs.ts";
+import { startPrometheus } from "../features/compat/alertmanager/support/programs.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { lastingPort } from "../helpers/free-ports.ts";
 import { PrismBinary } from "./prism-binary.ts";
@@ -26,12 +27,6 @@ groups:
     expr: replica_lag > 10
     labels: { team: db }
 `;
-
-interface Incident {
-  readonly id: string;
-  readonly title: string;
-  readonly state: string;
-}
 
 test("the night: the first on call does not answer, the second acknowledges, every recipient receives the resolution", async (t) => {
   const mail = await MailServer.start(t);
@@ -88,14 +83,6 @@ test("the night: the first on call does not answer, the second acknowledges, eve
 
 interface Timeline {
   readonly timeline: readonly { readonly kind: string }[];
-}
-
-interface Explanation {
-  readonly answer: string;
-  readonly incidents: readonly {
-    readonly lines: readonly { readonly text: string }[];
-    readonly people: readonly { readonly name: string; readonly reasons: readonly string[] }[];
-  }[];
 }
 
 interface Trial {

@@ -45,24 +45,16 @@ test("targets fail, the executable is killed, the targets recover: every page ar
   await Promise.all(courses);
 });
 
-const LONG: readonly { readonly name: string; readonly fault: Fault; readonly hours: number }[] = [
-  { name: "refusing connections for 20 h", fault: "refused", hours: 20 },
-  { name: "answering 500 for 2 h", fault: { status: 500 }, hours: 2 },
-  { name: "answering 429 for 2 h", fault: { status: 429 }, hours: 2 },
-  {
-    name: "answering 429 with seconds for 2 h",
-    fault: { status: 429, retryAfter: { as: "seconds", ms: 10 * MINUTE } },
-    hours: 2,
-  },
-  {
-    name: "answering 429 with a date for 20 h",
-    fault: { status: 429, retryAfter: { as: "date", ms: 2 * HOUR } },
-    hours: 20,
-  },
+const LONG: readonly (readonly [name: string, fault: Fault, hours: number])[] = [
+  ["refusing connections for 20 h", "refused", 20],
+  ["answering 500 for 2 h", { status: 500 }, 2],
+  ["answering 429 for 2 h", { status: 429 }, 2],
+  ["answering 429 with seconds for 2 h", { status: 429, retryAfter: { as: "seconds", ms: 10 * MINUTE } }, 2],
+  ["answering 429 with a date for 20 h", { status: 429, retryAfter: { as: "date", ms: 2 * HOUR } }, 20],
 ];
 
 test("targets fail for hours, the server is restarted, the targets recover: every page arrives", async (t) => {
-  for (const { name, fault, hours } of LONG)
+  for (const [name, fault, hours] of LONG)
     await t.test(name, async () => {
       const times = { outageMs: hours * HOUR, steps: 20, recoveryStepMs: 2 * SECOND };
       const course = { fault, ways: WAY_NAMES, ...times };

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
-import { ChildOutput } from "../helpers/child-output.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { fencesOf } from "../helpers/transcripts.ts";
+import { Terminal } from "./terminal.ts";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -17,36 +17,6 @@ const blocks = fencesOf(readme).filter(({ language }) => language === "sh");
 const [DOWNLOAD = "", , FOLLOW = ""] = blocks.map(({ text }) => text);
 
 const START_LIMIT_MS = 120_000;
-
-/** A terminal of the new user. */
-class Terminal {
-  readonly #child: ChildProcess;
-  readonly output: ChildOutput;
-
-  constructor({ dir, home, text }: { dir: string; home: string; text: string }) {
-    const child = spawn("sh", ["-e"], {
-      cwd: dir,
-      env: { PATH: process.env["PATH"], HOME: home, PORT: "0", PRISM_MIN_FREE_BYTES: "0" },
-      stdio: ["pipe", "pipe", "pipe"],
-      detached: true,
-    });
-    child.stdin.end(text);
-    this.#child = child;
-    this.output = new ChildOutput(child);
-  }
-
-  /** @returns the exit code and everything that was printed. */
-  async end(): Promise<{ code: number | null; text: string }> {
-    const ended = await this.output.ended;
-    return { code: ended.code, text: this.output.all };
-  }
-
-  /** Closes the window: what runs in it ends. */
-  async close(): Promise<void> {
-    if (this.#child.pid !== undefined && this.#child.exitCode === null) process.kill(-this.#child.pid, "SIGKILL");
-    await this.output.ended;
-  }
-}
 
 test("the README's download is unpacked and run, and a second terminal in its folder sends", async (t) => {
   const terminals: Terminal[] = [];

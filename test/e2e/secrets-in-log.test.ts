@@ -249,7 +249,7 @@ class FullRun {
     const unreachable = { email: "refused@example.org", password: this.book.note("another password") };
     this.#noteLogin(await this.#call("POST", "/auth/register", { body: unreachable }));
     await this.#call("POST", "/api/v1/auth/forgot-password", { body: { email: unreachable.email } });
-    await this.#cli.until(/a mail could not be sent/);
+    await this.#cli.until(/cannot send a mail/);
   }
 
   /** @returns an API key and a service token. */

@@ -1,23 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import type { Incident, Notification } from "../../src/client/api-types.gen.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { PrismBinary } from "./prism-binary.ts";
 
 /** Alerts of Alertmanager's API are over so long after their last repetition. */
 const TIMEOUT_MS = 4000;
 const SILENT = "Source silent: prometheus";
-
-interface Incident {
-  readonly number: number;
-  readonly title: string;
-  readonly state: string;
-  readonly resolvedBy: string | null;
-}
-
-interface Notification {
-  readonly kind: string;
-  readonly title: string;
-}
 
 test("a Prometheus that dies leaves one incident about it, also after kill -9, until it is back", async (t) => {
   const prism = new PrismBinary(t, { env: { PRISM_RATE_LIMIT_ENABLED: "false" } });

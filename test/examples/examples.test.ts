@@ -190,5 +190,5 @@ test("who may call: an API key that may write events; with its own token only wh
       const reply = await open.post("/hooks/alertmanager/token", payload("grafana"), { token: null, headers });
       assert.equal(reply.status, status);
     });
-  assert.equal(storedIn(open, open.parts.core.access.projects.defaultId).length, 1);
+  assert.equal(storedIn(open, open.parts.offers.projects.defaultId).length, 1);
 });

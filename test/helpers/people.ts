@@ -9,7 +9,7 @@ export async function makeUser(
 ): Promise<{ id: string; token: string }> {
   const { parts } = prism;
   const { id } = await parts.base.database.write((trx) => createUser(parts.base, { username, roles }, trx));
-  const { token } = await parts.core.access.accessTokens.issue(id);
+  const { token } = await parts.offers.accessTokens.issue(id);
   return { id, token };
 }
 

@@ -1,8 +1,8 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { forgetRights } from "../../src/app/effects.ts";
 import { type App, startApp } from "../../src/app/start.ts";
+import type { ClusterLead } from "../../src/cluster/lead.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { generateSecrets } from "../../src/config/secrets.ts";
 import type { Clock } from "../../src/core/clock.ts";
@@ -21,6 +21,8 @@ export interface PrismOptions {
   readonly log?: Logger;
   /** Whether a start notifies administrators of the time without a server. */
   readonly reportsDownTime?: boolean;
+  /** The server is the leader of a cluster. */
+  readonly cluster?: ClusterLead;
   /** An existing data directory; it is then the caller's to remove. */
   readonly dir?: string;
 }
@@ -82,7 +84,7 @@ export class TestPrism {
    * To be called after the test wrote rights by itself: everything that is kept of them is read
    * again.
    */
-  readonly rightsChanged = (): void => forgetRights(this.parts.core, null);
+  readonly rightsChanged = (): void => this.parts.features.apply({ type: "rights-changed", of: "all" });
 
   get services(): App["services"] {
     return this.app.services;
@@ -92,7 +94,7 @@ export class TestPrism {
    * What is to be done first when the test ends, while the server is still there: hooks of a test
    * run in the order in which they were set.
    */
-  readonly farewells: (() => void)[] = [];
+  readonly onClose: (() => void)[] = [];
 
   /** May be called twice: a server that a test stops is stopped again at the test's end. */
   async stop(): Promise<void> {
@@ -169,7 +171,7 @@ export class TestPrism {
 export async function startPrism(t: Scope, options: PrismOptions = {}): Promise<TestPrism> {
   const prism = await TestPrism.start(options);
   t.after(async () => {
-    for (const farewell of prism.farewells) farewell();
+    for (const close of prism.onClose) close();
     await prism.stop();
     if (!options.dir) rmSync(prism.dir, { recursive: true, force: true });
   });
@@ -207,6 +209,7 @@ async function run(dir: string, options: PrismOptions): Promise<[App, DataDirLoc
     loaded,
     log,
     ...(clock ? { clock } : {}),
+    cluster: options.cluster,
     onFatal: (error) => {
       throw error;
     },

@@ -1,6 +1,6 @@
 import { createHash, createHmac } from "node:crypto";
 import Pusher from "pusher";
-import type { PusherApp } from "../../src/features/pusher/pusher-app.ts";
+import type { PusherApp } from "../../src/features/compat/pusher/pusher-app.ts";
 import type { TestPrism } from "./prism.ts";
 
 export interface SignedOptions {
@@ -35,7 +35,7 @@ export function signedTarget(
 }
 
 /** Pusher's own server library, which talks to this server. */
-export function serverSdk(prism: TestPrism, app: PusherApp = prism.parts.core.live.pusher): Pusher {
+export function serverSdk(prism: TestPrism, app: PusherApp = prism.parts.offers.pusher): Pusher {
   return new Pusher({ ...app, host: "127.0.0.1", port: String(prism.app.port), useTLS: false });
 }
 

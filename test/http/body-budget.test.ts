@@ -51,7 +51,7 @@ async function sendInPieces(t: TestContext, prism: TestPrism, key: Key): Promise
 
 test("half-sent bodies without credentials leave room for the requests of tenants", async (t) => {
   const prism = await startPrism(t, { settings });
-  const { bodies } = prism.parts.http;
+  const { bodies } = prism.parts.core;
   const tenant = await newKey(prism, "tenant");
   const bytes = 16_000;
   const held = await Promise.all(Array.from({ length: 300 }, () => sendHalf(t, prism, loginHead(bytes), bytes)));

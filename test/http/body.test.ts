@@ -6,7 +6,7 @@ import { PrismError } from "../../src/core/errors.ts";
 import { type Route, route, undescribed } from "../../src/http/route.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { startPrism } from "../helpers/prism.ts";
-import { type BareKernel, startBareKernel } from "./support/bare-kernel.ts";
+import { type BareKernel, ping, startBareKernel } from "./support/bare-kernel.ts";
 import { errorCodeOf, exchangeRaw, RawConnection, requestText } from "./support/raw-connection.ts";
 
 const JSON_FIELD = "Content-Type: application/json";
@@ -31,16 +31,6 @@ function measure(access: Route["access"] = "public"): Route {
     }),
   });
 }
-
-const ping = route({
-  method: "GET",
-  path: "/ping",
-  summary: "",
-  tag: "test",
-  access: "public",
-  response: undescribed,
-  handle: () => "pong",
-});
 
 function chunked(...parts: readonly string[]): string {
   return [...parts, ""].map((part) => `${Buffer.byteLength(part).toString(16)}\r\n${part}\r\n`).join("");
@@ -278,7 +268,7 @@ test("of an event that was cut short nothing is stored", async (t) => {
     requestText("POST", "/events", [JSON_FIELD, credential, "Content-Length: 30"], '{"type":"a"}'),
   );
   connection.destroy();
-  await eventually("the request has ended", () => prism.parts.http.kernel.requests.count === 0);
+  await eventually("the request has ended", () => prism.parts.core.kernel.requests.count === 0);
   assert.equal(count(), 0);
   assert.equal((await prism.post("/events", { type: "a" })).status, 202);
   assert.equal(count(), 1);

@@ -37,7 +37,7 @@ function isOf(account: WorkAccount | null, payer: string): boolean {
 async function start(t: TestContext, settings: Record<string, string> = {}) {
   const prism = await startPrism(t, { clock: new FakeClock(), settings });
   const { body: shop } = await prism.post<Project>("/api/v1/projects", { name: "shop" });
-  return { prism, shop, charges: chargesOf(t, prism.parts.http.work) };
+  return { prism, shop, charges: chargesOf(t, prism.parts.core.work) };
 }
 
 const alertsOf = (n: number, more = {}) =>
@@ -57,7 +57,7 @@ test("alerts are charged one by one: those that change by the rows of alert and 
     await charges.during("members", foreign(450), id),
   ];
   assert.ok(many - few >= 440 * 5, `${few} and ${many} members`);
-  const used = prism.parts.http.work.useOf(id).usedMs;
+  const used = prism.parts.core.work.useOf(id).usedMs;
   assert.ok(used >= (1100 * 40) / 1000, `${used} ms`);
 });
 
@@ -74,7 +74,7 @@ test("alerts of Opsgenie are charged to the integration whose key sent them", as
 
 test("a large batch of alerts is checked in slices, which share the main thread with others'", async (t) => {
   const { prism, shop } = await start(t);
-  const { mock } = t.mock.method(prism.parts.http.work.turns, "run");
+  const { mock } = t.mock.method(prism.parts.core.work.turns, "run");
   const reply = await prism.post<{ data: unknown[] }>("/api/v1/alerts", { alerts: alertsOf(500) }, shop);
   assert.equal(reply.body.data.length, 500);
   assert.deepEqual(
@@ -108,7 +108,7 @@ test("an export is charged apart from other reads, and held back instead of refu
   const download = () => prism.get(`/api/v1/events/export?projectId=${shop.id}`);
   assert.ok((await charges.during("found", download, " exports")) >= 300);
   assert.ok((await charges.during("found", download, " reads")) < 100);
-  const { work } = prism.parts.http;
+  const { work } = prism.parts.core;
   const principal = { kind: "user", userId: "eve" } as Parameters<typeof work.ofReader>[0];
   const eve = work.ofReader(principal, "exports") as WorkAccount;
   assert.equal(work.debtOf(eve), null);
@@ -171,7 +171,7 @@ test("checking a password is charged to its address, which its own debt refuses;
     assert.equal(await charges.during("rows", () => status(path, "192.0.2.1"), "192.0.2.1"), 4, path);
     assert.equal(await charges.during("rows", () => status(path, "192.0.2.1"), "192.0.2.1"), 0, path);
   }
-  const { work } = prism.parts.http;
+  const { work } = prism.parts.core;
   for (let i = 0; i < 5; i++) work.charge(work.ofAddress("192.0.2.66"), { steps: 8_000_000 });
   assert.equal(await status("/ntfy/v1/account", "192.0.2.66", "another password"), 429);
   assert.equal(await status("/gotify/application", "192.0.2.66", "another password"), 429);

@@ -92,7 +92,7 @@ test("the live protocol is there: the operator follows the events of a project",
   const prism = await startPrism(t);
   const socket = new WebSocket(`ws+unix://${join(prism.dir, "prism.sock")}:/ws`);
   t.after(() => socket.terminate());
-  const projectId = prism.parts.core.access.defaultProjectId;
+  const projectId = prism.parts.offers.defaultProjectId;
   const event = await new Promise<{ type?: string }>((resolve, reject) => {
     socket.on("error", reject);
     socket.on("message", (data: Buffer) => {

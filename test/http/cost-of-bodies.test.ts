@@ -158,8 +158,8 @@ test("cost per member: what a body is charged grows with its members, and never 
   const prism = await startPrism(t, {
     settings: { "work.projectMsPerSecond": "10000", "work.creatorMsPerSecond": "10000" },
   });
-  const { work } = prism.parts.http;
-  const projectId = prism.parts.core.access.defaultProjectId;
+  const { work } = prism.parts.core;
+  const projectId = prism.parts.offers.defaultProjectId;
   const { url } = (await prism.post<{ url: string }>("/api/v1/receivers", { name: "r", preset: "generic" })).body;
   const path = new URL(url).pathname;
   const chargeOf = async (n: number): Promise<number> => {

@@ -103,7 +103,7 @@ test("a plain request on a WebSocket path is answered 426 with Upgrade", async (
   const { port } = startBareKernel(t, {
     routes: [
       answering("/ws", () => {
-        throw new PrismError("UPGRADE_REQUIRED", "This path speaks WebSocket");
+        throw new PrismError("UPGRADE_REQUIRED", "This path accepts WebSocket connections only");
       }),
     ],
   });

@@ -68,7 +68,7 @@ test(
 /** Ingest has tests of its own: it takes arrays, lines and unknown members. */
 async function routesWithBody(prism: TestPrism, world: AccessWorld, admin: Caller & { kind: "user" }): Promise<Sent[]> {
   const routes: Sent[] = [];
-  for (const mount of prism.parts.http.router.mounts) {
+  for (const mount of prism.parts.core.router.mounts) {
     const { route, isAlias } = mount;
     const isByPort = route.access === "public" || !route.access.operatorOnly;
     if (isAlias || !route.body || route.raw || !isByPort) continue;

@@ -29,7 +29,7 @@ test("every route that takes a body charges it to its caller, or to the address 
     "work.creatorMsPerSecond": "10000",
   };
   const prism = await startPrism(t, { clock: new FakeClock(), settings });
-  const { router, work } = prism.parts.http;
+  const { router, work } = prism.parts.core;
   const { url } = (await prism.post<{ url: string }>("/api/v1/receivers", { name: "r", preset: "generic" })).body;
   const made = await prism.post<{ key: string }>("/api/v1/integrations", { kind: "opsgenie", name: "og" });
   const token = new URL(url).pathname.split("/").at(-1) ?? "";

@@ -58,7 +58,7 @@ after(async () => {
 /** What each path of the router serves. */
 function methodsByPath(): Map<string, Mount[]> {
   const paths = new Map<string, Mount[]>();
-  for (const mount of prism.parts.http.router.mounts) {
+  for (const mount of prism.parts.core.router.mounts) {
     paths.set(mount.path, [...(paths.get(mount.path) ?? []), mount]);
   }
   return paths;
@@ -84,7 +84,7 @@ async function goesOn(connection: RawConnection): Promise<void> {
 test(
   "S2-07, S0-02: canonical paths are under /api/v1, but for those that the contract names absolutely",
   promise(["S0-02", "S2-07"], () => {
-    const absolute = prism.parts.http.router.mounts
+    const absolute = prism.parts.core.router.mounts
       .filter(({ isAlias, path }) => !isAlias && !path.startsWith("/api/v1/"))
       .map(({ path }) => path);
     const listed = [
@@ -201,7 +201,7 @@ test(
 test(
   "S2-100: every GET answers HEAD with the same head, served or refused, and keeps the connection",
   promise("S2-100", async (t) => {
-    for (const mount of prism.parts.http.router.mounts) {
+    for (const mount of prism.parts.core.router.mounts) {
       if (mount.route.method !== "GET") continue;
       await t.test(mount.path, async (t) => {
         const [row] = ACCESS[`GET ${mount.route.path}`] ?? [];
@@ -251,8 +251,8 @@ async function compare(
 }
 
 test("a burst of HEAD and OPTIONS over every route, interrupted at any moment, leaves nothing in memory", async (t: TestContext) => {
-  const { kernel } = prism.parts.http;
-  for (const mount of prism.parts.http.router.mounts) {
+  const { kernel } = prism.parts.core;
+  for (const mount of prism.parts.core.router.mounts) {
     const connection = await RawConnection.open(t, prism.app.port);
     connection.send(requestText("HEAD", filled(mount.path), [credential]) + requestText("OPTIONS", filled(mount.path)));
     connection.destroy();

@@ -10,7 +10,7 @@ import { unsubscribeHeaders } from "../../src/features/delivery/channels/mail/un
 import { acknowledgeToken } from "../../src/features/delivery/channels/webpush/message.ts";
 import { runCli } from "../cli/run-cli.ts";
 import { challengeOf, pend, protect } from "../features/access/sessions/support/second-factor.ts";
-import { addJob, QUEUE } from "../features/jobs/workers/support.ts";
+import { addJob, QUEUE } from "../features/time/jobs/workers/support.ts";
 import { type Reply, startPrism, type TestPrism } from "../helpers/prism.ts";
 import { temporaryDir } from "../helpers/store.ts";
 
@@ -85,7 +85,7 @@ class Seeded {
   /** The token of the link of an invitation to the administrator's address. */
   async invitation(): Promise<string> {
     const owner = await this.create("/api/v1/users", { username: this.unique("owner"), password: PASSWORD });
-    const { token } = await this.prism.parts.core.access.accessTokens.issue(owner);
+    const { token } = await this.prism.parts.offers.accessTokens.issue(owner);
     const project = await this.create("/api/v1/projects", { name: this.unique("project") }, token);
     const { body } = await this.prism.post<{ inviteUrl: string }>(
       `/api/v1/projects/${project}/members`,
@@ -164,16 +164,16 @@ function onOnCall(kind?: string, operationId = ""): Prepare {
 }
 const onIncident: Prepare = async (seeded) => {
   const { prism } = seeded;
-  const { access } = prism.parts.core;
+  const { defaultProjectId } = prism.parts.offers;
   const labels = { alertname: seeded.unique("alert") };
   const input = {
-    projectId: access.defaultProjectId,
+    projectId: defaultProjectId,
     source: "api",
     sourceId: null,
     key: labels.alertname,
     labels,
   } as const;
-  await prism.parts.services.alerting.alerts.submit([input]);
+  await prism.parts.offers.alerts.submit([input]);
   const { id } = await prism.services.db.read
     .selectFrom("incidents")
     .select("id")
@@ -342,7 +342,7 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
     return { query: `?${link?.split("?")[1]}` };
   },
   unsubscribe: async ({ prism }) => {
-    const userId = prism.parts.core.access.users.find("user") ?? "";
+    const userId = prism.parts.offers.users.find("user") ?? "";
     const { config } = prism.parts.base;
     const headers = unsubscribeHeaders({ ...config, publicUrl: "https://prism.example" }, { userId, kind: "digest" });
     return { query: `?${/\?([^>]+)>/.exec(headers["List-Unsubscribe"] ?? "")?.[1]}` };

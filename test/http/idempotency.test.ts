@@ -5,6 +5,9 @@ import { FakeClock } from "../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../helpers/people.ts";
 import { type RequestOptions, startPrism, type TestPrism } from "../helpers/prism.ts";
 import { countOf, rowsOf } from "../helpers/tables.ts";
+import { ACCESS } from "./support/access/index.ts";
+import { adminOf, makeAccessWorld } from "./support/access/world.ts";
+import { documentOf, operationAt } from "./support/openapi-document.ts";
 import { errorCodeOf, exchangeRaw, requestText } from "./support/raw-connection.ts";
 
 const DAY_MS = 86_400_000;
@@ -102,7 +105,7 @@ for (const kind of KINDS) {
     });
     await t.test("until 24 hours have passed", async () => {
       clock.advance(DAY_MS - 1);
-      const token = (await prism.parts.core.access.accessTokens.issue(prism.parts.core.access.devUserId ?? "")).token;
+      const token = (await prism.parts.offers.accessTokens.issue(prism.parts.offers.devUserId ?? "")).token;
       assert.deepEqual(await send(prism, kind, body, keyed("k-1", { token })), same);
       clock.advance(1);
       const repeated = await send(prism, kind, body, keyed("k-1", { token }));
@@ -151,6 +154,33 @@ for (const kind of KINDS) {
     assert.equal((await send(prism, kind, body, keyed("k"))).isReplayed, true);
   });
 }
+
+test("every route that takes an Idempotency-Key answers a repeated request with its first answer", async (t) => {
+  const prism = await startPrism(t, { settings: { "rateLimit.enabled": "false" } });
+  const world = await makeAccessWorld(prism);
+  const { headers } = adminOf(world);
+  const document = await documentOf(prism);
+  let tried = 0;
+  for (const mount of prism.parts.core.router.mounts) {
+    const { route, isAlias } = mount;
+    if (isAlias || route.undocumented) continue;
+    const { operationId, parameters } = operationAt(document, mount);
+    if (!parameters.some(({ name }) => name === "Idempotency-Key")) continue;
+    tried += 1;
+    await t.test(`${route.method} ${route.path}`, async () => {
+      const [row] = ACCESS[`${route.method} ${route.path}`] ?? [];
+      assert.ok(row);
+      const { path, body } = await row.request(world, adminOf(world), true);
+      const ask = () => prism.request<Answer>(route.method, path, body, keyed(operationId, { token: null, headers }));
+      const first = await ask();
+      assert.ok(first.status < 300, first.text);
+      const again = await ask();
+      assert.deepEqual([again.status, again.text], [first.status, first.text]);
+      assert.equal(again.headers.get("idempotency-replayed"), "true");
+    });
+  }
+  assert.ok(tried > 10, `${tried} routes`);
+});
 
 test("an Idempotency-Key belongs to its caller and its route", async (t) => {
   const prism = await startPrism(t);

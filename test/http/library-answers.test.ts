@@ -4,7 +4,7 @@ import * as v from "valibot";
 import { route, undescribed } from "../../src/http/route.ts";
 import { object } from "../../src/http/shapes.ts";
 import { uWS } from "../../src/http/uws.ts";
-import { type BareKernel, startBareKernel } from "./support/bare-kernel.ts";
+import { type BareKernel, ping, startBareKernel } from "./support/bare-kernel.ts";
 import { errorCodeOf, exchangeRaw, RawConnection, type RawReply, requestText } from "./support/raw-connection.ts";
 
 /**
@@ -16,15 +16,6 @@ import { errorCodeOf, exchangeRaw, RawConnection, type RawReply, requestText } f
 const SILENCE_LIMIT_MS = 100_000;
 
 function start(t: TestContext): BareKernel {
-  const ping = route({
-    method: "GET",
-    path: "/ping",
-    summary: "",
-    tag: "test",
-    access: "public",
-    response: undescribed,
-    handle: () => "pong",
-  });
   const echo = route({
     method: "POST",
     path: "/echo",

@@ -21,7 +21,7 @@ test(
       ),
     );
     assert.equal(senders.length, 5);
-    for (const mount of prism.parts.http.router.mounts) {
+    for (const mount of prism.parts.core.router.mounts) {
       const { route } = mount;
       if (mount.isAlias || route.undocumented) continue;
       await t.test(`${route.method} ${route.path}`, async () => {

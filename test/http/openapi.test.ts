@@ -45,7 +45,7 @@ test(
   promise(["S2-08", "S2-117"], async (t) => {
     const prism = await startPrism(t);
     const document = await documentOf(prism);
-    const served = prism.parts.http.router.mounts
+    const served = prism.parts.core.router.mounts
       .filter(({ route }) => route.undocumented !== true)
       .map(({ route, path }) => `${route.method} ${templateOf(path)}`);
     assert.deepEqual(
@@ -54,7 +54,7 @@ test(
         .sort(),
       served.sort(),
     );
-    const left = prism.parts.http.router.mounts.filter(({ route }) => route.undocumented === true);
+    const left = prism.parts.core.router.mounts.filter(({ route }) => route.undocumented === true);
     assert.deepEqual(
       left.map(({ path }) => path).sort(),
       [
@@ -390,7 +390,7 @@ test(
     const prism = await startPrism(t);
     const document = await documentOf(prism);
     const { ip, user, key, uploads } = prism.parts.base.config.rateLimit;
-    for (const mount of prism.parts.http.router.mounts) {
+    for (const mount of prism.parts.core.router.mounts) {
       if (mount.route.undocumented) continue;
       const { security, responses, "x-rate-limit": limit } = operationAt(document, mount);
       const rows = ACCESS[`${mount.route.method} ${mount.route.path}`] ?? [];

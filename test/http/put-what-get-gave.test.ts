@@ -27,7 +27,7 @@ test("every resource that PUT or PATCH changes takes back the object that GET ga
   const world = await makeAccessWorld(prism);
   const admin = adminOf(world);
   const token = String(admin.headers["Authorization"]).replace("Bearer ", "");
-  for (const mount of prism.parts.http.router.mounts) {
+  for (const mount of prism.parts.core.router.mounts) {
     const { route } = mount;
     const key = `${route.method} ${route.path}`;
     const isChange = route.method === "PUT" || route.method === "PATCH";

@@ -322,7 +322,7 @@ test("a key is limited by its own limit, over requests and over events, and not 
 test("all tokens of a user count together", async (t) => {
   const prism = await startPrism(t, { clock: new FakeClock(), settings: { "rateLimit.user": "4" } });
   const anna = await makeUser(prism, "anna", ["Viewer"]);
-  const { token: second } = await prism.parts.core.access.accessTokens.issue(anna.id);
+  const { token: second } = await prism.parts.offers.accessTokens.issue(anna.id);
   const seen: number[] = [];
   for (const token of [anna.token, second, anna.token, second, anna.token]) {
     seen.push((await prism.get("/api/v1/users/me", { token })).status);

@@ -1,23 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { isUuid } from "../../src/core/ids.ts";
-import { route, undescribed } from "../../src/http/route.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { LogLines } from "../helpers/log-lines.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { promise } from "../helpers/promise.ts";
-import { startBareKernel } from "./support/bare-kernel.ts";
+import { ping, startBareKernel } from "./support/bare-kernel.ts";
 import { exchangeRaw, requestText } from "./support/raw-connection.ts";
-
-const ping = route({
-  method: "GET",
-  path: "/ping",
-  summary: "",
-  tag: "test",
-  access: "public",
-  response: undescribed,
-  handle: () => "pong",
-});
 
 test(
   "S2-101, S2-104: request and correlation ids are taken over where they are well formed, else made, and always echoed",

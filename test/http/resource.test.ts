@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import * as v from "valibot";
+import { equals, listing } from "../../src/http/listing.ts";
 import {
   column,
   computed,
@@ -14,7 +15,8 @@ import {
   time,
   words,
 } from "../../src/http/resource.ts";
-import { integer, text } from "../../src/http/shapes.ts";
+import { route } from "../../src/http/route.ts";
+import { integer, object, text } from "../../src/http/shapes.ts";
 
 const Lamp = resource("Lamp", "A lamp", "test_lamps", () => ({
   id: stored(v.string()),
@@ -106,4 +108,22 @@ test("each column of a resource has a schema, by the name of the column", () => 
     ],
   );
   assert.ok(resources().some(({ name }) => name === "Lamp"));
+});
+
+test("fields, filters and schemas of routes are made once, when they are first used", () => {
+  let made = 0;
+  const Fan = resource("Fan", "A fan", "test_fans", () => {
+    made += 1;
+    return { id: stored(v.string()), speed: given(integer(1, 3), "Level").or(1) };
+  });
+  const list = listing(Fan, () => ({ speed: equals(integer(1, 3), "Level") }));
+  const path = { method: "POST", path: "/fans", summary: "", tag: "", access: "public" } as const;
+  const body = () => object(Fan.forCreate);
+  const create = route({ ...path, body, response: () => Fan.View, handle: () => ({ id: "1", speed: 1 }) });
+  const again = route(route({ ...path, body, handle: () => undefined }));
+  assert.equal(made, 0);
+  assert.deepEqual(Object.keys(list.entries), ["speed"]);
+  assert.equal(create.response, Fan.View);
+  assert.equal(create.body, again.body);
+  assert.equal(made, 1);
 });

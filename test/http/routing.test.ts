@@ -246,7 +246,7 @@ test(
   "S1-05, S2-100: every alias of the contract is bound to the handler of its canonical path",
   promise("S1-05", async (t) => {
     const prism = await startPrism(t);
-    const { mounts } = prism.parts.http.router;
+    const { mounts } = prism.parts.core.router;
     for (const [method, alias, canonical] of [
       ["GET", "/api/v1/health", "/health"],
       ["GET", "/openapi.json", "/api/v1/openapi.json"],

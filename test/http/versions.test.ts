@@ -1,14 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import type { Rule } from "../../src/client/api-types.gen.ts";
 import { makeProject, makeUser } from "../helpers/people.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { promise } from "../helpers/promise.ts";
-
-interface Rule {
-  readonly id: string;
-  readonly name: string;
-  readonly version: number;
-}
 
 const RULE = { name: "first", condition: "event.type == 'x'", targetUsers: ["me"] };
 

@@ -22,7 +22,7 @@ async function start(t: TestContext) {
     ["shop", "blog"].map(async (name) => (await prism.post<Project>("/api/v1/projects", { name })).body),
   );
   const [shop, blog] = made as [Project, Project];
-  const { work } = prism.parts.http;
+  const { work } = prism.parts.core;
   const owe = (account: WorkAccount, seconds: number): void => {
     for (let i = 0; i < seconds; i++) work.charge(account, SECOND);
   };
@@ -54,7 +54,7 @@ async function* chunksOf(text: string): AsyncIterable<Uint8Array> {
 test("while a project and its creator are in debt, alerts, ends, events and requests of Prometheus with its key pass up to 16 KiB", async (t) => {
   const { prism, shop } = await start(t);
   const { apiKey } = shop;
-  const { refused } = prism.parts.http.work.useOf(shop.id);
+  const { refused } = prism.parts.core.work.useOf(shop.id);
   const json = { apiKey };
   const labels = { alertname: "disk" };
   for (let i = 0; i < 20; i++)
@@ -64,7 +64,7 @@ test("while a project and its creator are in debt, alerts, ends, events and requ
   const payload = Object.fromEntries(Array.from({ length: 1500 }, (_, i) => [`m${i}`, 1]));
   const event = await prism.post("/api/v1/events", { type: "a", payload }, json);
   assert.equal(event.status, 202, event.text);
-  assert.equal(prism.parts.http.work.useOf(shop.id).refused, refused, "none of them counts as refused");
+  assert.equal(prism.parts.core.work.useOf(shop.id).refused, refused, "none of them counts as refused");
   const large = await prism.post<Refusal>("/api/v1/events", { type: "a", payload, text: "x".repeat(SURE_BYTES) }, json);
   assert.equal(large.body.error?.code, "WORK_LIMITED");
 });
@@ -84,7 +84,7 @@ test("the boundary is 16 384 bytes, also of a body in chunks, whose length is kn
 
 test("small requests of a key are refused only while its own project or creator and all together are in debt", async (t) => {
   const { prism, shop, blog, owe } = await start(t);
-  const { work } = prism.parts.http;
+  const { work } = prism.parts.core;
   for (let i = 0; i < 12; i++) owe(work.ofSigner(`another tenant ${i}`), 1);
   assert.equal(await codeOf(prism, shop, alertOf(1000)), "WORK_LIMITED");
   // Its creator is in debt.

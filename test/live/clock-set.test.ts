@@ -24,7 +24,7 @@ test("setting the clock forward or back closes no connection, and silent ones ar
   const clock = new FakeClock();
   const settings = { "auth.accessExpires": "24h" };
   const server = await LiveServer.start(t, { clock, settings });
-  const { connections } = server.prism.parts.core.live;
+  const { connections } = server.prism.parts.core;
   const clients = await server.connectAll(UNLIKE_PROTOCOLS.map((protocol) => [protocol] as const));
   const onlooker = new Onlooker();
   connections.add(onlooker);

@@ -30,7 +30,6 @@ test("after a change of rights all connections are rechecked, a few in each turn
     limits: { maxConnections: COUNT, maxPerUser: 1, maxPerCreator: COUNT, maxPendingPerIp: 20, maxPerIp: COUNT },
     presence: new Presence(),
     access: {
-      check: () => "allowed",
       refresh(principal) {
         seen.set(principal.key, (seen.get(principal.key) ?? 0) + 1);
         perTurn.set(turn, (perTurn.get(turn) ?? 0) + 1);
@@ -52,7 +51,7 @@ test("after a change of rights all connections are rechecked, a few in each turn
     };
     connections.add(connection);
   }
-  connections.noteRightsChanged(null);
+  connections.noteRightsChanged({ of: "all" });
   const spin = (): void => {
     turn++;
     if (seen.size < COUNT) setImmediate(spin);
@@ -62,10 +61,10 @@ test("after a change of rights all connections are rechecked, a few in each turn
   // A turn of the loop may start a batch by its timer and continue with one in its check phase.
   assert.ok(Math.max(...perTurn.values()) <= 200, `${Math.max(...perTurn.values())} in a turn`);
   // Another change meanwhile: connections that were checked are checked again.
-  connections.noteRightsChanged(null);
+  connections.noteRightsChanged({ of: "all" });
   await eventually("some", () => [...seen.values()].some((times) => times > 1));
   const before = new Map(seen);
-  connections.noteRightsChanged(null);
+  connections.noteRightsChanged({ of: "all" });
   await eventually("all once more", () => [...seen].every(([key, times]) => times > (before.get(key) ?? 0)));
 });
 
@@ -73,7 +72,7 @@ test("connections of all API keys of one creator have a limit together", (t) => 
   const connections = new Connections({
     limits: { maxConnections: 100, maxPerUser: 2, maxPerCreator: 3, maxPendingPerIp: 20, maxPerIp: 100 },
     presence: new Presence(),
-    access: { check: () => "allowed", refresh: (principal) => principal },
+    access: { refresh: (principal) => principal },
     clock: systemClock,
     log: silentLogger,
   });

@@ -32,6 +32,6 @@ describe("drain at shutdown", { concurrency: true }, () => {
 });
 
 function assertNobody({ prism }: LiveServer): void {
-  const { counts } = prism.parts.core.live.connections;
+  const { counts } = prism.parts.core.connections;
   assert.deepEqual(counts, { websocket: 0, pulse: 0, tasks: 0, sse: 0, socketio: 0, pusher: 0, ntfy: 0, gotify: 0 });
 }

@@ -139,7 +139,7 @@ test("an account that is not active gets 403", async (t) => {
   const { id } = await parts.base.database.write((trx) =>
     createUser(parts.base, { username: "pia", roles: ["User"], status: "pending" }, trx),
   );
-  const { token } = await parts.core.access.accessTokens.issue(id);
+  const { token } = await parts.offers.accessTokens.issue(id);
   assert.equal(await upgradeOf(t, `${prism.wsUrl}/ws?token=${token}`, {}), "403 ACCOUNT_PENDING");
   assert.equal(await streamOf(`${prism.url}/realtime/${shop.id}/sse?token=${token}`, {}), "403 ACCOUNT_PENDING");
 });

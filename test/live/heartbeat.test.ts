@@ -61,7 +61,7 @@ for (const [path, ping] of Object.entries(PINGS)) {
       const client = await WebSocketClient.openFor(t, `${prism.wsUrl}${path}?token=${prism.adminToken}`, {
         autoPong: false,
       });
-      const { connections } = prism.parts.core.live;
+      const { connections } = prism.parts.core;
       const live = () => Object.values(connections.counts).reduce((sum, count) => sum + count, 0);
       assert.equal(live(), 1);
       clock.advance(59_999);
@@ -110,7 +110,7 @@ test("60 s before its token expires a native client is notified, and a new token
   // JWTs count in seconds.
   assert.ok(Math.abs(Date.parse(String(notice["expiresAt"])) - end) <= 1000);
 
-  const { token } = await prism.parts.core.access.accessTokens.issue(user.id);
+  const { token } = await prism.parts.offers.accessTokens.issue(user.id);
   const answer = await client.ask({ op: "auth", id: "renewal", token });
   assert.equal(answer["op"], "authenticated");
   assert.ok(Math.abs(Date.parse(String(answer["expiresAt"])) - (end + 14 * 60_000)) <= 1000);
@@ -133,7 +133,7 @@ test("a token without expiry is reported as such", async (t) => {
 
 test("a close is answered, and a disconnected client is removed", async (t) => {
   const server = await LiveServer.start(t);
-  const { connections } = server.prism.parts.core.live;
+  const { connections } = server.prism.parts.core;
   for (const protocol of [nativeProtocol, pulseProtocol]) {
     const client = await server.connect(protocol);
     await client.close();

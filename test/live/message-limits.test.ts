@@ -100,7 +100,7 @@ test("a client that asks and does not read the answers is closed as too slow", a
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock, settings: { "auth.accessExpires": "24h" } });
   const client = await WebSocketClient.welcomed(t, prism.wsUrl, prism.adminToken);
-  const { connections } = prism.parts.core.live;
+  const { connections } = prism.parts.core;
   client.socket.pause();
   // Comes back several times as long.
   const id = "\u0001".repeat(64);

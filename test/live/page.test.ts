@@ -101,7 +101,7 @@ test("every program of docs/realtime.md, and the one of docs/pusher.md, prints e
 
   // The one for Pusher starts with new events.
   const channel = `private-user-${userId}`;
-  const { pusherRegistry } = prism.parts.core.live;
+  const { pusherRegistry } = prism.parts.offers;
   await eventually("it has joined", () => pusherRegistry.subscriptionCount(channel) === 1, PATIENCE_MS);
   await publish(3);
   await havePrinted(3);

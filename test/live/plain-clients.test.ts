@@ -21,7 +21,7 @@ async function notify(prism: TestPrism, userId: string, title: string, token: st
 
 /** The tokens of one user, the newest on request; and those of an administrator. */
 async function people(prism: TestPrism) {
-  const { accessTokens } = prism.parts.core.access;
+  const { accessTokens } = prism.parts.offers;
   const uma = await makeUser(prism, "uma", ["Operator"]);
   const admin = await makeUser(prism, "boss", ["Admin"]);
   const fresh = async (id: string) => (await accessTokens.issue(id)).token;
@@ -39,7 +39,7 @@ test("a plain socket.io-client with a newer token reconnects after the old one e
     reconnectionDelay: 20,
     auth: (give) => give({ token }),
   });
-  prism.farewells.push(() => socket.disconnect());
+  prism.onClose.push(() => socket.disconnect());
   const titles: string[] = [];
   let connects = 0;
   socket.on("connect", () => connects++);
@@ -63,7 +63,7 @@ test("a plain socket.io-client with only the expired token tries once and stops"
     reconnectionDelay: 20,
     auth: { token: uma.token },
   });
-  prism.farewells.push(() => socket.disconnect());
+  prism.onClose.push(() => socket.disconnect());
   const refusals: string[] = [];
   let isConnected = false;
   socket.on("connect", () => {
@@ -81,7 +81,7 @@ test("a plain socket.io-client whose token has just expired is not connected aga
   const prism = await startPrism(t, { clock, settings: SHORT });
   const { uma } = await people(prism);
   const socket = io(prism.url, { forceNew: true, reconnectionDelay: 20, auth: { token: uma.token } });
-  prism.farewells.push(() => socket.disconnect());
+  prism.onClose.push(() => socket.disconnect());
   let connects = 0;
   const refusals: string[] = [];
   socket.on("connect", () => connects++);
@@ -124,7 +124,7 @@ test("EventSource.onmessage receives the events of a project", async (t) => {
   const prism = await startPrism(t);
   const { id, apiKey } = await makeProject(prism);
   const source = new EventSource(`${prism.url}/realtime/${id}/sse?token=${apiKey}`);
-  prism.farewells.push(() => source.close());
+  prism.onClose.push(() => source.close());
   const types: string[] = [];
   source.onmessage = ({ data }) => types.push((JSON.parse(String(data)) as { type: string }).type);
   await new Promise((resolve) => {
@@ -138,7 +138,7 @@ test("EventSource.onmessage receives the events of a project", async (t) => {
 test(`${CLIENTS} pusher-js clients of one address connect and subscribe at once`, async (t) => {
   const prism = await startPrism(t);
   const clients = Array.from({ length: CLIENTS }, () => new PusherClient(prism).pusher);
-  prism.farewells.push(() => {
+  prism.onClose.push(() => {
     for (const client of clients) leave(client);
   });
   let subscribed = 0;

@@ -72,7 +72,7 @@ test(
 
     const closedFrom = performance.now();
     for (const { client } of followers) await client.close();
-    const { connections } = prism.parts.core.live;
+    const { connections } = prism.parts.core;
     await eventually("all have gone", () => Object.values(connections.counts).every((count) => count === 0));
     for (const { protocol, userId } of followers) {
       const isLive = prism.services.realtime.isLive(userId);

@@ -52,10 +52,9 @@ test("client events are not cached, and other channels cache nothing", async (t)
 test("a cached event expires after pusher.cacheTtlMs; the REST API shows it with its remaining seconds", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock, settings: { "pusher.cacheTtlMs": "10m" } });
-  const trigger = () =>
-    prism.parts.services.realtime.publish({ kind: "pusher", channel: "cache-a" }, "price", '{"n":1}');
+  const trigger = () => prism.parts.offers.realtime.publish({ kind: "pusher", channel: "cache-a" }, "price", '{"n":1}');
   const cacheOf = async (channel: string) => {
-    const app = prism.parts.core.live.pusher;
+    const app = prism.parts.offers.pusher;
     const path = `/apps/${app.appId}/channels/${channel}`;
     const target = signedTarget(app, path, { query: { info: "cache" }, at: clock.now() });
     const { body, status } = await prism.get<{ cache: unknown }>(target);

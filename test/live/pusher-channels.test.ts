@@ -19,7 +19,7 @@ async function notify(prism: TestPrism, userId: string, title: string, data: unk
 }
 
 function trigger(prism: TestPrism, channel: string, event: string, data: string): Promise<unknown> {
-  return prism.parts.services.realtime.publish({ kind: "pusher", channel }, event, data);
+  return prism.parts.offers.realtime.publish({ kind: "pusher", channel }, event, data);
 }
 
 test("S2-03: a client with the key follows a public channel and receives only events triggered on it", async (t) => {
@@ -41,7 +41,7 @@ test("S2-03: a client with the key follows a public channel and receives only ev
   await trigger(prism, "sports", "goal", '{"n":3}');
   await client.expect("goal");
   assert.equal(client.dataOf("flash").length, 2);
-  assert.equal([...prism.parts.core.live.pusherRegistry.occupied()].join(), "sports");
+  assert.equal([...prism.parts.offers.pusherRegistry.occupied()].join(), "sports");
 });
 
 test("S2-125, S2-10: private-user-{id} carries the user's notifications and their changes; they count as delivered", async (t) => {
@@ -49,10 +49,10 @@ test("S2-125, S2-10: private-user-{id} carries the user's notifications and thei
   const uma = await makeUser(prism, "uma");
   const vic = await makeUser(prism, "vic");
   const client = await PusherClient.connect(t, prism, { token: uma.token });
-  assert.equal(prism.parts.services.realtime.isLive(uma.id), false);
+  assert.equal(prism.parts.offers.realtime.isLive(uma.id), false);
   const channel = `private-user-${uma.id}`;
   await client.join(channel);
-  assert.equal(prism.parts.services.realtime.isLive(uma.id), true);
+  assert.equal(prism.parts.offers.realtime.isLive(uma.id), true);
   const [succeeded] = client.dataOf("pusher:subscription_succeeded");
   assert.deepEqual(succeeded, { offset: 0, resumes: false, missed: "/api/v1/notifications/missed" });
 
@@ -145,6 +145,6 @@ test("a presence channel shows each member once, and reports joins and leaves", 
     ],
   );
   assert.equal(lobby.members.count, 1);
-  assert.deepEqual(prism.parts.core.live.pusherRegistry.channelsOf(uma.id), ["presence-lobby"]);
-  assert.deepEqual(prism.parts.core.live.pusherRegistry.channelsOf(vic.id), []);
+  assert.deepEqual(prism.parts.offers.pusherRegistry.channelsOf(uma.id), ["presence-lobby"]);
+  assert.deepEqual(prism.parts.offers.pusherRegistry.channelsOf(vic.id), []);
 });

@@ -9,7 +9,7 @@ import { dataOf, endOf, establish, openRaw, type RawPusher, subscribe } from "./
 
 test("clients with the key may use protocols 5 to 7; all others are closed with Pusher's code and a reason", async (t) => {
   const prism = await startPrism(t);
-  const { key } = prism.parts.core.live.pusher;
+  const { key } = prism.parts.offers.pusher;
   const ids = new Set<string>();
   for (const protocol of [5, 6, 7]) {
     const client = await openRaw(t, prism, `/app/${key}?protocol=${protocol}&client=js&version=8.6.0&flash=false`);
@@ -32,7 +32,7 @@ test("clients with the key may use protocols 5 to 7; all others are closed with 
   ] as const) {
     assert.deepEqual(await endOf(await openRaw(t, prism, path)), [code, code], path);
   }
-  const { connections } = prism.parts.core.live;
+  const { connections } = prism.parts.core;
   await eventually("those are gone", () => connections.counts.pusher === 3);
 });
 
@@ -53,7 +53,7 @@ test("in mode remote the path does not exist; pages of foreign origins are refus
   const remote = await startPrism(t, { settings: { ...settings, "pusher.mode": "remote", "pusher.cluster": "eu" } });
   await assert.rejects(openRaw(t, remote, path), (error: Refused) => error.status === 404);
   assert.equal((await remote.get("/app/key")).status, 404);
-  assert.deepEqual([...remote.parts.core.live.pusherRegistry.occupied()], []);
+  assert.deepEqual([...remote.parts.offers.pusherRegistry.occupied()], []);
   const prism = await startPrism(t, { settings: { ...settings, publicUrl: "https://prism.example.org" } });
   const from = (origin: string) => openRaw(t, prism, path, { headers: { Origin: origin } });
   await assert.rejects(from("https://example.com"), (error: Refused) => error.code === "ORIGIN_REFUSED");
@@ -168,10 +168,10 @@ test("a client that never reads is closed with 4100, and the others are served",
   slow.client.socket.pause();
   // 24 MiB: more than the kernel takes.
   const data = "x".repeat(20_000);
-  const publish = () => prism.parts.services.realtime.publish({ kind: "pusher", channel: "news" }, "n", data);
+  const publish = () => prism.parts.offers.realtime.publish({ kind: "pusher", channel: "news" }, "n", data);
   for (let sent = 0; sent < 1200; sent += 100) await Promise.all(Array.from({ length: 100 }, publish));
   await eventually("the quick one has everything", () => quick.client.all({ event: "n" }).length === 1200);
-  const { connections } = prism.parts.core.live;
+  const { connections } = prism.parts.core;
   clock.advance(29_999);
   assert.equal(connections.slowClosed, 0);
   clock.advance(30_000);

@@ -11,7 +11,10 @@ const ROOMS = ["presence-one", "presence-two"] as const;
 
 test("a closing connection receives nothing more, even when its leaving closes others", async (t) => {
   const prism = await startPrism(t);
-  const { connections, pusherRegistry: registry } = prism.parts.core.live;
+  const {
+    core: { connections },
+    offers: { pusherRegistry: registry },
+  } = prism.parts;
   const opened: Connection[] = [];
   const add = connections.add.bind(connections);
   connections.add = (connection) => {

@@ -25,7 +25,7 @@ test(
     for (const channel of [`private-user-${vic.id}`, "private-orders", "presence-lobby", "private-encrypted-x"]) {
       await assert.rejects(client.join(channel), /"status":403/, channel);
     }
-    assert.deepEqual(prism.parts.core.live.pusherRegistry.channelsOf(uma.id), [`private-user-${uma.id}`]);
+    assert.deepEqual(prism.parts.offers.pusherRegistry.channelsOf(uma.id), [`private-user-${uma.id}`]);
     const { body } = await prism.get<{ realtime: { connections: { pusher: number } } }>("/api/v1/status");
     assert.equal(body.realtime.connections.pusher, 1);
   }),
@@ -98,7 +98,7 @@ test("another backend with the secret admits its own users, but not to Prism's o
   assert.equal(prism.services.realtime.isLive(uma.id), false);
   for (const channel of ["private-room", "presence-room"])
     raw.client.send({ event: "pusher:unsubscribe", data: { channel } });
-  await eventually("it has left", () => [...prism.parts.core.live.pusherRegistry.occupied()].length === 0);
+  await eventually("it has left", () => [...prism.parts.offers.pusherRegistry.occupied()].length === 0);
   const again = await prism.post<{ auth: string }>(
     "/pusher/auth",
     { socket_id: raw.socketId, channel_name },
@@ -158,11 +158,11 @@ test(
     await isEnded(out);
     await prism.patch(`/api/v1/users/${id}`, { roles: ["User"] });
     await isEnded(role);
-    assert.deepEqual([...prism.parts.core.live.pusherRegistry.occupied("presence-")], []);
+    assert.deepEqual([...prism.parts.offers.pusherRegistry.occupied("presence-")], []);
     assert.equal(disabled.pusher.connection.state, "connected", "what she follows is still hers");
     await prism.patch(`/api/v1/users/${id}`, { status: "disabled" });
     await isEnded(disabled);
-    assert.deepEqual([...prism.parts.core.live.pusherRegistry.occupied()], []);
+    assert.deepEqual([...prism.parts.offers.pusherRegistry.occupied()], []);
   }),
 );
 
@@ -194,7 +194,7 @@ test("the auth route refuses connections beyond the limit per user, and the exis
   await assert.rejects(third.join(channel), /"status":429/);
   await third.join("news");
   second.pusher.disconnect();
-  await eventually("one has gone", () => prism.parts.core.live.connections.counts.pusher === 2);
+  await eventually("one has gone", () => prism.parts.core.connections.counts.pusher === 2);
   third.pusher.unsubscribe(channel);
   third.heard.length = 0;
   await third.join(channel);

@@ -29,7 +29,7 @@ test("users of another backend sign in; sendToUser reaches all their connections
     await signedIn(t, prism, ann),
     await signedIn(t, prism, { id: "bob" }),
   ];
-  const { pusherRegistry: registry } = prism.parts.core.live;
+  const { pusherRegistry: registry } = prism.parts.offers;
   await eventually("all listen", () => registry.subscriptionCount("#server-to-user-bob") === 1);
   await eventually("both of hers", () => registry.subscriptionCount(`#server-to-user-${ann.id}`) === 2);
   await backendOf(prism).sendToUser(ann.id, "hello", { text: "Ann" });
@@ -62,7 +62,7 @@ test("a client signs in as its user of Prism over the auth route, and its sessio
   client.pusher.user.bind_global((event: string, data: unknown) => client.heard.push({ channel: "", event, data }));
   client.pusher.signin();
   await client.pusher.user.signinDonePromise;
-  const { pusherRegistry: registry } = prism.parts.core.live;
+  const { pusherRegistry: registry } = prism.parts.offers;
   await eventually("it listens", () => registry.subscriptionCount(`#server-to-user-${uma.id}`) === 1);
   assert.equal(prism.services.realtime.isLive(uma.id), true);
   await backendOf(prism).sendToUser(uma.id, "hello", "you");
@@ -126,7 +126,7 @@ test("#server-to-user channels are for connections that have signed in as that u
   const refused = async (channel: string, signed = {}) =>
     assert.equal((await subscribe(raw, channel, signed))["event"], "pusher:subscription_error", channel);
   await refused("#server-to-user-ann");
-  await refused("#server-to-user-ann", { auth: `${prism.parts.core.live.pusher.key}:00` });
+  await refused("#server-to-user-ann", { auth: `${prism.parts.offers.pusher.key}:00` });
   await signIn(prism, raw, { id: 'an"n' });
   await refused("#server-to-user-ann");
   assert.equal((await subscribe(raw, '#server-to-user-an"n'))["event"], SUCCEEDED);
@@ -195,7 +195,7 @@ test("a watchlist of a Prism user stops once the user may no longer list users",
   await signIn(prism, bob, { id: "bob" });
   await eventually("bob", () => changes().length === 2);
   await prism.patch(`/api/v1/users/${uma.id}`, { roles: ["User"] });
-  const { pusherRegistry: registry } = prism.parts.core.live;
+  const { pusherRegistry: registry } = prism.parts.offers;
   const hers = registry.find(raw.socketId);
   await eventually("the right is gone", () => hers?.principal?.permissions.has("users:read") === false);
   await signIn(prism, carl, { id: "carl" });
@@ -253,7 +253,7 @@ function ids(count: number): string[] {
 
 /** A rightly signed sign-in with any text for `user_data`. */
 function signUserData(prism: TestPrism, { socketId }: RawPusher, userData: string) {
-  const { key, secret } = prism.parts.core.live.pusher;
+  const { key, secret } = prism.parts.offers.pusher;
   const signature = createHmac("sha256", secret).update(`${socketId}::user::${userData}`).digest("hex");
   return { auth: `${key}:${signature}`, user_data: userData };
 }

@@ -63,7 +63,7 @@ test("a client closes its session with a packet: a pending poll is answered, a W
   await eventually("the handshake", () => socket.texts.length === 1);
   socket.send(frame("1"));
   await eventually("the end", () => socket.connection.isClosed);
-  assert.equal(prism.parts.core.live.connections.counts.socketio, 0);
+  assert.equal(prism.parts.core.connections.counts.socketio, 0);
 });
 
 test("a probe answers the pending poll, and polls are refused after the upgrade", async (t) => {

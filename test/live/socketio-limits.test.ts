@@ -87,7 +87,7 @@ test("a page of a foreign origin neither polls nor opens a socket; one of ours d
 test("unauthenticated connections per address are limited in number, to 10 seconds and to 4 KiB each", async (t) => {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock, settings: { "realtime.maxPendingPerIp": "20" } });
-  const counts = () => prism.parts.core.live.connections.counts;
+  const counts = () => prism.parts.core.connections.counts;
   const sids: string[] = [];
   for (let i = 0; i < 10; i++) sids.push(await handshake(prism));
   const sockets: WebSocket[] = [];
@@ -199,9 +199,9 @@ test("clients that disconnect, cleanly or not, leak nothing", async (t) => {
   for (const carrier of CARRIERS) {
     const polite = await SocketIoClient.ready(t, prism.url, carrier, { token: prism.adminToken });
     const rude = await SocketIoClient.ready(t, prism.url, carrier, { token: prism.adminToken });
-    assert.equal(prism.parts.core.live.connections.counts.socketio, 2);
+    assert.equal(prism.parts.core.connections.counts.socketio, 2);
     polite.socket.disconnect();
     rude.socket.io.engine.close();
-    await eventually("none is left", () => prism.parts.core.live.connections.counts.socketio === 0);
+    await eventually("none is left", () => prism.parts.core.connections.counts.socketio === 0);
   }
 });

@@ -18,7 +18,7 @@ function notify(prism: TestPrism, userId: string, title: string): Promise<unknow
   return prism.post("/api/v1/notifications", { userId, title, message: "x" });
 }
 
-const openCount = (prism: TestPrism): number => prism.parts.core.live.connections.counts.socketio;
+const openCount = (prism: TestPrism): number => prism.parts.core.connections.counts.socketio;
 
 for (const carrier of CARRIERS) {
   test(`over ${carrier} each namespace of a connection has its own caller and subscriptions`, async (t) => {

@@ -77,27 +77,6 @@ test("curl -N with a service token", async (t) => {
   await eventually("the notification", () => titlesOf({ text }).includes("to curl"));
 });
 
-test("who may not follow it", async (t) => {
-  const server = await LiveServer.start(t);
-  const { prism } = server;
-  const make = (scopes: string[]) => prism.post<{ token: string }>("/api/v1/users/me/tokens", { name: "n", scopes });
-  const { body } = await make(["events:read"]);
-  for (const row of [
-    { name: "nobody", options: { token: null }, status: 401, code: "UNAUTHENTICATED" },
-    { name: "an API key", options: { apiKey: server.apiKey }, status: 403, code: "FORBIDDEN" },
-    { name: "a token without the scope", options: { token: body.token }, status: 403, code: "SCOPE_MISSING" },
-    {
-      name: "a page of another origin",
-      options: { headers: { Origin: "https://evil.example" } },
-      status: 403,
-      code: "ORIGIN_REFUSED",
-    },
-  ]) {
-    const reply = await prism.get<{ error?: { code?: string } }>(PATH, row.options);
-    assert.deepEqual([row.name, reply.status, reply.body.error?.code], [row.name, row.status, row.code]);
-  }
-});
-
 test("it ends when its service token is revoked", async (t) => {
   const server = await LiveServer.start(t);
   const scopes = ["notifications:own"];

@@ -74,7 +74,7 @@ test("HEAD gets only the headers of the stream, and leaves no connection open", 
   const server = await LiveServer.start(t);
   const { status, headers, body } = await RawStream.head(server.target);
   assert.deepEqual([status, headers["content-type"], body], [200, "text/event-stream", ""]);
-  assert.equal(server.prism.parts.core.live.connections.counts.sse, 0);
+  assert.equal(server.prism.parts.core.connections.counts.sse, 0);
 });
 
 test("a listed origin may read the stream across origins", async (t) => {
@@ -152,7 +152,7 @@ test("expiry is sent as an event before the close; a deleted project answers 204
 
 test("a disconnected client is removed", async (t) => {
   const server = await LiveServer.start(t);
-  const { connections, hub } = server.prism.parts.core.live;
+  const { connections, hub } = server.prism.parts.core;
   const abort = new AbortController();
   await fetch(`${server.prism.url}/realtime/shop/sse?token=${server.apiKey}`, { signal: abort.signal });
   assert.equal(connections.counts.sse, 1);

@@ -40,7 +40,7 @@ test("S2-97: only holders of system:status follow the stream system, by any cred
   await t.test("an Admin cannot publish to it, and a module cannot either", async () => {
     const entry = { stream: "system", type: "job.dead", data: {} };
     assert.equal((await prism.post("/api/v1/realtime/publish", entry)).status, 403);
-    await assert.rejects(prism.parts.services.realtime.publish("system", "job.dead", {}), TypeError);
+    await assert.rejects(prism.parts.offers.realtime.publish("system", "job.dead", {}), TypeError);
   });
 });
 
@@ -48,9 +48,9 @@ test("the stream system reports the start and end of conditions, live and in its
   const prism = await startPrism(t);
   const { client } = await follow(t, prism, prism.adminToken);
   const { parts } = prism;
-  const { queueControl } = parts.core.jobs;
+  const { queueControl } = parts.offers;
   const { storage } = parts.base;
-  const { circuits } = parts.services;
+  const { circuits } = parts.offers;
   let problem: "disk" | null = "disk";
   t.mock.getter(storage, "problem", () => problem);
   await client.expect({ type: "storage.low" });

@@ -255,7 +255,7 @@ test(
     });
     assert.match((await prism.get("/metrics")).text, /^prism_ws_connections{transport="tasks"} 1$/m);
     await client.close();
-    await eventually("it is gone", () => prism.parts.core.live.connections.counts.tasks === 0);
+    await eventually("it is gone", () => prism.parts.core.connections.counts.tasks === 0);
   }),
 );
 

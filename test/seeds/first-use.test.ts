@@ -7,6 +7,7 @@ import { RunningCli, runCli } from "../cli/run-cli.ts";
 import { GOOD_SECRETS } from "../config/support/load.ts";
 import { makeAccount, startAccounts } from "../features/access/sessions/support/auth-client.ts";
 import { ModuleDir, moduleText, startWith, stateOf } from "../features/plugins/support/module-dir.ts";
+import { S0_MODULE } from "../features/plugins/support/s0-module.ts";
 import { ChildOutput } from "../helpers/child-output.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { LogLines } from "../helpers/log-lines.ts";
@@ -159,29 +160,6 @@ test("S0: a module in TypeScript is named in the log with the command that compi
   await startWith(t, modules, { log });
   assert.ok(log.lines.some(({ level, message }) => level === "warn" && /compile it: npx esbuild/.test(message)));
 });
-
-/** S0's README, word for word. */
-const S0_MODULE = `import type { AppModule } from '../../shared/types/module'
-
-const MyModule: AppModule = {
-  name: 'my-module',
-  version: '1.0.0',
-  async register(server, services) {
-    server.get('/my-route', async () => ({ hello: 'world' }))
-
-    // Schedule a timer-triggered notification
-    await services.timer.after('daily-digest', 86_400_000, {
-      type: 'notify',
-      payload: { userId: 'user-id', title: 'Daily Digest', body: 'Your summary.' }
-    })
-
-    // Emit an event to other modules
-    services.events.emit('my-module:initialized', { at: services.time.now().toISO() })
-  }
-}
-
-export default MyModule
-`;
 
 test(
   "S0: npm run dev loads src/modules/<name>/index.ts, and loads it again when it changes",

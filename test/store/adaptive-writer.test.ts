@@ -19,7 +19,7 @@ async function beBusy(store: TestStore, events = BUSY): Promise<void> {
 }
 
 const hasMoved = (store: TestStore): boolean =>
-  store.log.lines.some((line) => line.message === "the writer has a thread of its own now");
+  store.log.lines.some((line) => line.message === "moved the writer to a thread of its own");
 
 test("the writer moves to a thread when there is much to do, and nothing is lost or doubled on the way", async (t) => {
   const store = openTestStore(t, { writer: "adaptive" });

@@ -3,7 +3,7 @@ import { createHmac } from "node:crypto";
 import test from "node:test";
 import type { Database as Sqlite } from "better-sqlite3";
 import { SealedBox, UnsealError } from "../../src/core/sealed-box.ts";
-import { lastAuditSeq, verifyAudit } from "../../src/features/audit/audit-log.ts";
+import { lastAuditSeq, verifyAudit } from "../../src/features/operate/audit/audit-log.ts";
 import { GENESIS_HASH } from "../../src/store/commit/audit-chain.ts";
 import { loadAuditKey } from "../../src/store/sealed-settings.ts";
 import { column, openBeside, openTestStore, TEST_KEY, type TestStore, temporaryDatabase } from "../helpers/store.ts";

@@ -2,15 +2,15 @@ import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { runAs } from "../../src/core/caller.ts";
 import { deferred } from "../../src/core/promises.ts";
-import { lastAuditSeq, verifyAudit } from "../../src/features/audit/audit-log.ts";
+import { lastAuditSeq, verifyAudit } from "../../src/features/operate/audit/audit-log.ts";
 import { Committer } from "../../src/store/commit/committer.ts";
-import type { TransactionEnd } from "../../src/store/commit/writers.ts";
 import { addEffect, Database, type Trx } from "../../src/store/database.ts";
 import { Scanner } from "../../src/store/scanner.ts";
 import { StatementCache } from "../../src/store/sqlite/connection.ts";
 import { column, openBeside, openTestStore, type WriterKind } from "../helpers/store.ts";
 import { testBothWriters } from "./support/both-writers.ts";
 import { effect, nameOf } from "./support/effects.ts";
+import { runOn } from "./support/statements-of.ts";
 import { TwoSlots } from "./support/two-slots.ts";
 import { auditRow, TestSource } from "./support/write-sets.ts";
 
@@ -23,10 +23,9 @@ class CountingPort extends TwoSlots {
   commits = 0;
   failure: Error | null = null;
 
-  override async commit(end: TransactionEnd): Promise<void> {
+  protected override async beforeCommit(): Promise<void> {
     this.commits++;
     if (this.failure) throw this.failure;
-    await super.commit(end);
   }
 }
 
@@ -112,7 +111,7 @@ testBothWriters(
     const results = await Promise.allSettled([
       write("test.1"),
       write("test.2", async (trx) => {
-        await port.query("rollback", []);
+        await runOn(port, "rollback");
         await put(trx, "test.lost");
       }),
     ]);

@@ -7,6 +7,7 @@ import { commitError } from "../../src/store/sqlite/sqlite-errors.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { column, openBeside, openTestStore, type TestStore } from "../helpers/store.ts";
 import { testBothWriters } from "./support/both-writers.ts";
+import { runOn } from "./support/statements-of.ts";
 import { TwoSlots } from "./support/two-slots.ts";
 import { effectsOf, eventColumns, failureOfOutcome, jobRow, TestSource, WRITTEN } from "./support/write-sets.ts";
 
@@ -236,13 +237,13 @@ testBothWriters(
 
 testBothWriters("a read-only database fails sets and transactions as unavailable", async (t, writer) => {
   const store = openTestStore(t, { writer });
-  await store.port.begin();
-  await store.port.query("pragma query_only = 1", []);
+  await store.port.ask({ op: "begin" });
+  await runOn(store.port, "pragma query_only = 1");
   await store.port.rollback();
   assert.equal(failureOfOutcome((await new TestSource(store.committer).writeEvent()).outcome), "readonly");
   assert.equal(commitError("readonly", null).code, "DATABASE_UNAVAILABLE");
   await assert.rejects(
-    store.database.write(async () => undefined),
+    store.database.write((trx) => trx.deleteFrom("settings").execute()),
     { code: "DATABASE_UNAVAILABLE" },
   );
   assert.equal(await store.canWrite(), false);

@@ -3,7 +3,6 @@ import test from "node:test";
 import { PrismError } from "../../src/core/errors.ts";
 import { deferred } from "../../src/core/promises.ts";
 import { Committer } from "../../src/store/commit/committer.ts";
-import type { TransactionEnd } from "../../src/store/commit/writers.ts";
 import { addEffect, Database, type Trx } from "../../src/store/database.ts";
 import { Scanner } from "../../src/store/scanner.ts";
 import { StatementCache } from "../../src/store/sqlite/connection.ts";
@@ -163,7 +162,7 @@ testBothWriters(
     assert.deepEqual([keys(store), isSecondCalled], [["test.1"], true]);
     assert.deepEqual(
       store.log.lines.filter(({ level }) => level === "error").map(({ message }) => message),
-      ["an effect of a commit could not be applied"],
+      ["applying an effect of a commit failed"],
     );
   },
 );
@@ -175,10 +174,9 @@ testBothWriters(
     const commit = deferred<void>();
     let isCommitting = false;
     class GatedCommit extends TwoSlots {
-      override async commit(end: TransactionEnd): Promise<void> {
+      protected override async beforeCommit(): Promise<void> {
         isCommitting = true;
         await commit.promise;
-        await super.commit(end);
       }
     }
     const port = new GatedCommit(store.port);
@@ -254,7 +252,7 @@ testBothWriters("a file that another process holds too long answers DATABASE_UNA
   const beside = openBeside(t, store.file);
   beside.exec("begin immediate");
   await assert.rejects(
-    store.database.write(async () => undefined),
+    store.database.write((trx) => put(trx, "test.0")),
     { code: "DATABASE_UNAVAILABLE" },
   );
   beside.exec("commit");

@@ -117,7 +117,7 @@ test("a database whose directory is not there is refused with the directory's na
   const file = join(temporaryDir(t), "absent", "prism.db");
   assert.throws(
     () => migrateFile(file),
-    (error) => error instanceof DataDirRefused && /absent \(ENOENT\); make the directory/.test(error.message),
+    (error) => error instanceof DataDirRefused && /absent \(ENOENT\); create the directory/.test(error.message),
   );
 });
 

@@ -355,6 +355,10 @@ test(
     const { reader } = prism.parts.base.store;
     for (const sql of statements) {
       assert.equal(whyNotTheSame(sql), null, sql);
+      // SQLite begins at the first of two lower bounds, and reads up to the other.
+      for (const bound of [/ "seq" >=? /g, / "seq" <=? /g, / "id" >=? /g, / "id" <=? /g])
+        for (const part of sql.split(/\bselect\b/))
+          assert.ok((part.match(bound) ?? []).length < 2, `two bounds of a key: ${sql}`);
       const text = sql.replaceAll(/\s+/g, " ").trim();
       // A condition on a member of JSON only narrows what an index, or a short list, has found.
       const readsJson = /json_extract|->>?/.test(

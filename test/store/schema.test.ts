@@ -29,19 +29,22 @@ function declaredTables(): Map<string, Column[]> {
     [...text.matchAll(/interface (\w+) \{\n(.*?)\n\}/gs)].map(([, name = "", body = ""]) => [name, body]),
   );
   const tables = new Map<string, Column[]>();
-  for (const [, table = "", type = ""] of (blocks.get("Schema") ?? "").matchAll(/^ {2}(\w+): (\w+);$/gm)) {
-    const members = [...(blocks.get(type) ?? "").matchAll(/^ {2}(\w+): (.+);$/gm)];
-    tables.set(
-      table,
-      members.map(([, name = "", type = ""]) => ({
-        name,
-        type: sqlTypeOf(type),
-        isNullable: type.endsWith("| null"),
-        isGenerated: type.startsWith("Generated<"),
-      })),
-    );
+  for (const [, group = ""] of text.matchAll(/interface \w+Tables \{\n(.*?)\n\}/gs)) {
+    for (const [, table = "", type = ""] of group.matchAll(/^ {2}(\w+): (\w+);$/gm))
+      tables.set(table, columnsIn(blocks.get(type) ?? ""));
+    for (const [, table = "", body = ""] of group.matchAll(/^ {2}(\w+): \{\n(.*?)\n {2}\};$/gms))
+      tables.set(table, columnsIn(body));
   }
   return tables;
+}
+
+function columnsIn(members: string): Column[] {
+  return [...members.matchAll(/^ +(\w+): (.+);$/gm)].map(([, name = "", type = ""]) => ({
+    name,
+    type: sqlTypeOf(type),
+    isNullable: type.endsWith("| null"),
+    isGenerated: type.startsWith("Generated<"),
+  }));
 }
 
 function sqlTypeOf(type: string): string {

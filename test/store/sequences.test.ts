@@ -1,7 +1,13 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import fc from "fast-check";
-import { Sequence, Sequences } from "../../src/store/commit/sequences.ts";
+import {
+  endSequenceBlocks,
+  REPLICATED_BLOCKS,
+  readSequences,
+  Sequence,
+  Sequences,
+} from "../../src/store/commit/sequences.ts";
 import { column, openBeside, openTestStore, type TestStore } from "../helpers/store.ts";
 import { testBothWriters } from "./support/both-writers.ts";
 import { eventColumns, TestSource, WRITTEN } from "./support/write-sets.ts";
@@ -156,4 +162,26 @@ test("no order of draws, commits, failures and crashes gives a number twice or o
       }
     }),
   );
+});
+
+test("a leader goes on where the one before it, or the server before the cluster, stopped", async (t) => {
+  const store = openTestStore(t);
+  await new TestSource(store.committer).writeEvent();
+  await store.close();
+  const connection = openBeside(t, store.file);
+  endSequenceBlocks(connection);
+  const first = readSequences(connection, REPLICATED_BLOCKS);
+  assert.deepEqual([first.events.next(), first.streams.next()], [2, 1]);
+  const ends = first.unstoredEnds().map(({ name, end }) => [name, end]);
+  assert.deepEqual(ends, [
+    ["events", 2],
+    ["streams", 100],
+  ]);
+  const write = connection.prepare(
+    "insert into settings (key, value, updatedAt) values (?, ?, 0) on conflict (key) do update set value = excluded.value",
+  );
+  for (const [name, end] of ends) write.run(`sequence.${name}`, end);
+  endSequenceBlocks(connection);
+  const next = readSequences(connection, REPLICATED_BLOCKS);
+  assert.deepEqual([next.events.next(), next.streams.next()], [3, 101]);
 });

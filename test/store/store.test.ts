@@ -9,6 +9,7 @@ import { openStore } from "../../src/store/store.ts";
 import { promise } from "../helpers/promise.ts";
 import { column, openBeside, openTestStore, temporaryDatabase, temporaryDir } from "../helpers/store.ts";
 import { testBothWriters } from "./support/both-writers.ts";
+import { runOn } from "./support/statements-of.ts";
 import { TestSource } from "./support/write-sets.ts";
 
 testBothWriters(
@@ -16,9 +17,9 @@ testBothWriters(
   async (t, writer) => {
     const store = openTestStore(t, { writer });
     const pragmas = ["journal_mode", "synchronous", "foreign_keys", "recursive_triggers", "trusted_schema"];
-    await store.port.begin();
+    await store.port.ask({ op: "begin" });
     const values = [];
-    for (const name of pragmas) values.push(...(await store.port.query(`pragma ${name}`, [])).rows);
+    for (const name of pragmas) values.push(...(await runOn(store.port, `pragma ${name}`)));
     await store.port.rollback();
     assert.deepEqual(values, [
       { journal_mode: "wal" },

@@ -36,7 +36,7 @@ testBothWriters(
     await assert.rejects(put(kept, "test.late"), { code: "DATABASE_UNAVAILABLE" });
     assert.deepEqual(
       store.log.lines.map(({ level, message }) => [level, message]),
-      [["error", "a transaction held the writer too long and was rolled back"]],
+      [["error", "rolled back a transaction that held the writer too long"]],
     );
     assert.match(String(store.log.lines[0]?.fields["firstQuery"]), /^insert into "settings"/);
   },

@@ -1,6 +1,6 @@
 import { LogOut, Monitor, MonitorSmartphone, Moon, Settings2, Sun } from "lucide";
 import { navigate } from "../../app/navigate.ts";
-import type { PageModule, PaletteEntry } from "../../app/page-module.ts";
+import { type PageModule, type PaletteEntry, pagesOf } from "../../app/page-module.ts";
 import { signOut } from "../../app/session.ts";
 import { installPrompt } from "../../app/worker.ts";
 import { setTheme } from "../../ui/index.ts";
@@ -19,23 +19,16 @@ function install(): void {
   else navigate("/account/device");
 }
 
-/** One file for all pages of this folder: it compresses better than one for each. */
-const pages = () => import("./pages.ts");
-
 /** The caller's own account. It is reached by the menu of the user. */
 export const account: PageModule = {
-  routes: [
-    { path: "/account", title: "Profile", load: async () => ({ default: (await pages()).Profile }) },
-    { path: "/account/security", title: "Security", load: async () => ({ default: (await pages()).Security }) },
-    { path: "/account/tokens", title: "Service tokens", load: async () => ({ default: (await pages()).Tokens }) },
-    {
-      path: "/account/notifications",
-      title: "Notifications",
-      load: async () => ({ default: (await pages()).NotificationPreferences }),
-    },
-    { path: "/account/device", title: "This device", load: async () => ({ default: (await pages()).Device }) },
-    { path: "/account/appearance", title: "Appearance", load: async () => ({ default: (await pages()).Appearance }) },
-  ],
+  ...pagesOf(() => import("./pages.ts"), {
+    "/account": { page: "Profile" },
+    "/account/security": { page: "Security" },
+    "/account/tokens": { page: "Tokens" },
+    "/account/notifications": { page: "NotificationPreferences" },
+    "/account/device": { page: "Device" },
+    "/account/appearance": { page: "Appearance" },
+  }),
   actions: [
     ...tabs,
     { label: "Install the console", kind: "Action", icon: MonitorSmartphone, run: install },

@@ -47,7 +47,6 @@ export default function Tokens() {
       <DataTable<ServiceToken>
         label="Service tokens"
         list={list}
-        rowKey={({ id }) => id}
         empty={
           <EmptyState
             icon={KeyRound}
@@ -56,16 +55,15 @@ export default function Tokens() {
           />
         }
         columns={[
-          { key: "name", label: "Name", card: "title", cell: ({ name }) => name },
-          { key: "prefix", label: "Begins with", cell: ({ prefix }) => <code class="code-in">{prefix}…</code> },
+          { label: "Name", card: "title", cell: ({ name }) => name },
+          { label: "Begins with", cell: ({ prefix }) => <code class="code-in">{prefix}…</code> },
           {
-            key: "scopes",
             label: "May",
             width: "wide",
             cell: ({ scopes }) => <span title={scopes.join(", ")}>{scopeText(scopes)}</span>,
           },
-          { key: "used", label: "Last used", cell: ({ lastUsedAt }) => <Time at={lastUsedAt} empty="never" /> },
-          { key: "expires", label: "Expires", cell: ({ expiresAt }) => <Time at={expiresAt} empty="never" /> },
+          { label: "Last used", cell: ({ lastUsedAt }) => <Time at={lastUsedAt} empty="never" /> },
+          { label: "Expires", cell: ({ expiresAt }) => <Time at={expiresAt} empty="never" /> },
         ]}
         rowActions={(token) => (
           <Button small onClick={() => revoke(token)}>
@@ -96,7 +94,7 @@ const LIVES = [
   { value: "365", label: "1 year" },
   { value: "", label: "never" },
 ];
-/** What belongs to the user needs no permission, but a token needs these scopes for it. */
+/** The user's own data needs no permission, but a token needs these scopes for it. */
 const OWN_SCOPES = [
   { value: "account:own", label: "account:own", hint: "Your account and preferences" },
   { value: "notifications:own", label: "notifications:own", hint: "Your inbox" },

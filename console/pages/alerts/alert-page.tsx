@@ -217,12 +217,10 @@ function History({ alert }: Props) {
         label="Earlier alerts"
         list={query}
         rows={path === null ? [] : earlier}
-        rowKey={(each) => each.id}
         rowHref={(each) => href(`/alerts/${each.id}`)}
         columns={[
-          { key: "from", label: "Began", cell: ({ startsAt }) => <Time at={startsAt} mode="full" /> },
+          { label: "Began", cell: ({ startsAt }) => <Time at={startsAt} mode="full" /> },
           {
-            key: "for",
             label: "Lasted",
             cell: ({ startsAt, resolvedAt }) =>
               resolvedAt === null ? "" : <Duration ms={Date.parse(resolvedAt) - Date.parse(startsAt)} />,

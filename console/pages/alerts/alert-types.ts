@@ -19,7 +19,7 @@ export function quietWord({ silencedBy, inhibitedBy }: NonNullable<Alert["withhe
   return inhibitedBy.length > 0 ? "inhibited" : "muted";
 }
 
-/** What it is called: its summary, or its name. */
+/** Title of an alert: its summary, or its name. */
 export function nameOf({ labels, annotations, key }: Pick<Alert, "labels" | "annotations" | "key">): string {
   return annotations["summary"] || labels["alertname"] || key;
 }
@@ -43,7 +43,7 @@ export function isResolvable({ state, source }: Alert): boolean {
 }
 
 export async function resolveAlert(alert: Alert): Promise<void> {
-  const text = `“${nameOf(alert)}” is over, although its source has not reported it. Its incident ends when no alert of it fires.`;
+  const text = `“${nameOf(alert)}” is resolved, although its source has not reported it. Its incident is resolved when none of its alerts is firing.`;
   if (!(await confirm({ title: "Resolve this alert?", text, action: "Resolve" }))) return;
   await api.post(`/alerts/${alert.id}/resolve`);
   toast.ok("The alert is resolved.");

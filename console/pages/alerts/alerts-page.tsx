@@ -14,6 +14,7 @@ import {
   Button,
   Card,
   type Column,
+  choices,
   DataTable,
   EmptyState,
   Menu,
@@ -30,11 +31,7 @@ import { useAlertingChanges } from "../incidents/changes.ts";
 import { Age, SEVERITY_OPTIONS, SeverityBadge, severityTone, wordsOf } from "../incidents/severity.tsx";
 import { isResolvable, nameOf, quietWord, resolveAlert, silencePath, stateOf } from "./alert-types.ts";
 
-const STATES = [
-  { value: "firing", label: "Firing" },
-  { value: "pending", label: "Pending" },
-  { value: "resolved", label: "Resolved" },
-];
+const STATES = choices({ firing: "Firing", pending: "Pending", resolved: "Resolved" });
 /** As many as fit into the line; the detail has all of them. */
 const SHOWN_LABELS = 6;
 const IN_OTHER_COLUMNS: ReadonlySet<string> = new Set(["severity"]);
@@ -48,15 +45,8 @@ function labelsText({ labels }: Alert): string {
 }
 
 const COLUMNS: readonly Column<Alert>[] = [
+  { label: "Severity", card: "aside", width: "min", cell: ({ severity }) => <SeverityBadge word={severity} /> },
   {
-    key: "severity",
-    label: "Severity",
-    card: "aside",
-    width: "min",
-    cell: ({ severity }) => <SeverityBadge word={severity} />,
-  },
-  {
-    key: "alert",
     label: "Alert",
     card: "title",
     width: "wide",
@@ -69,15 +59,8 @@ const COLUMNS: readonly Column<Alert>[] = [
       </span>
     ),
   },
+  { label: "State", card: "meta", width: "min", cell: (alert) => <State alert={alert} /> },
   {
-    key: "state",
-    label: "State",
-    card: "meta",
-    width: "min",
-    cell: (alert) => <State alert={alert} />,
-  },
-  {
-    key: "since",
     label: "Fires",
     card: "meta",
     width: "min",
@@ -85,7 +68,7 @@ const COLUMNS: readonly Column<Alert>[] = [
   },
 ];
 
-/** The colour of a row is its severity; one of which no one is notified says why. */
+/** The colour of a row is its severity; an alert that notifies no one says why. */
 function State({ alert }: { readonly alert: Alert }) {
   const { text, tone } = stateOf(alert);
   if (alert.withheld !== null) return <Badge tone="plain">{text}</Badge>;
@@ -109,7 +92,7 @@ function groupsOf(alerts: readonly Alert[], label: string): readonly Group[] {
     .sort((a, b) => b.alerts.length - a.alerts.length || a.value.localeCompare(b.value));
 }
 
-/** What fires, and how bad it is. */
+/** Firing alerts, the most severe first. */
 export function AlertsPage() {
   const [project, setProject, projects] = useProjectChoice();
   const filters = useFilters({ state: "firing", severity: "", matcher: "", q: "" });
@@ -132,7 +115,6 @@ export function AlertsPage() {
       label={label}
       list={list}
       rows={rows}
-      rowKey={({ id }) => id}
       rowHref={({ id }) => href(`/alerts/${id}`)}
       columns={COLUMNS}
       rowTone={(alert) => (stateOf(alert).tone === "bad" ? severityTone(alert.severity) : undefined)}
@@ -227,7 +209,7 @@ function NoAlert({ state, isFiltered, onClear }: NoAlertProps) {
   return (
     <EmptyState
       icon={BellRing}
-      title="Nothing fires"
+      title="No alert is firing"
       text="Prometheus, rules, heartbeats and programs open alerts. For Prometheus, name Prism as its Alertmanager; or try one:"
       command={`amtool --alertmanager.url=${location.origin}/alertmanager alert add alertname=Test severity=warning`}
     />
@@ -235,13 +217,13 @@ function NoAlert({ state, isFiltered, onClear }: NoAlertProps) {
 }
 
 function subtitleOf(items: readonly Alert[] | undefined, state: string, hasMore: boolean): string {
-  if (items === undefined) return "What fires, and how bad it is.";
+  if (items === undefined) return "Firing alerts, the most severe first.";
   const count = `${items.length}${hasMore ? "+" : ""}`;
-  if (state === "resolved") return "What is over, the latest first.";
+  if (state === "resolved") return "Resolved alerts, the latest first.";
   if (state === "pending")
-    return items.length === 0 ? "Nothing is pending." : `${count} pending: they fire if it lasts.`;
+    return items.length === 0 ? "Nothing is pending." : `${count} pending: they fire if the condition lasts.`;
   const quiet = items.flatMap(({ withheld }) => withheld ?? []).map(quietWord);
-  if (items.length === 0) return "Nothing fires.";
+  if (items.length === 0) return "No alert is firing.";
   const words = [...new Set(quiet)].map((word) => `${quiet.filter((each) => each === word).length} ${word}`);
   return `${[`${count} firing`, ...words].join(", ")}.`;
 }

@@ -30,9 +30,8 @@ import {
 } from "../../ui/index.ts";
 
 const COLUMNS: readonly Column<AuditRow>[] = [
-  { key: "action", label: "Action", cell: ({ action }) => <span class="mono nowrap">{action}</span>, card: "title" },
+  { label: "Action", cell: ({ action }) => <span class="mono nowrap">{action}</span>, card: "title" },
   {
-    key: "by",
     label: "By",
     cell: (row) => (
       <span class="nowrap">
@@ -40,22 +39,9 @@ const COLUMNS: readonly Column<AuditRow>[] = [
       </span>
     ),
   },
-  {
-    key: "resource",
-    label: "On",
-    cell: (row) => <Resource row={row} />,
-    priority: 2,
-    card: "text",
-    width: "wide",
-  },
-  {
-    key: "ip",
-    label: "Address",
-    cell: ({ ip }) => <span class="mono nowrap">{ip ?? ""}</span>,
-    priority: 3,
-    card: "hide",
-  },
-  { key: "at", label: "Time", cell: ({ timestamp }) => <Time at={timestamp} />, align: "end", card: "aside" },
+  { label: "On", cell: (row) => <Resource row={row} />, priority: 2, card: "text", width: "wide" },
+  { label: "Address", cell: ({ ip }) => <span class="mono nowrap">{ip ?? ""}</span>, priority: 3, card: "hide" },
+  { label: "Time", cell: ({ timestamp }) => <Time at={timestamp} />, align: "end", card: "aside" },
 ];
 
 const PATHS: Readonly<Record<string, string>> = {
@@ -106,7 +92,7 @@ function Actor({ row }: { readonly row: AuditRow }) {
   return <PersonName id={row.userId} />;
 }
 
-/** What finds actions by the beginning that a person types. */
+/** Finds actions by the beginning that a person types. */
 function beginning(text: string): string {
   const found = /[a-z_]+(\.[a-z_]*)?/.exec(text.toLowerCase())?.[0];
   return found === undefined ? "" : `${found}*`;
@@ -118,7 +104,7 @@ export default function Audit() {
   const [shown, setShown] = useState<AuditRow>();
   const [verified, setVerified] = useState<AuditVerification>();
   const { resource, notifications, ...others } = filters.values;
-  // Those who look for them by name find them, whatever the switch says.
+  // A search by name finds them, whatever the switch says.
   const isWithNotifications = notifications !== "" || resource !== "" || others.action.startsWith("notification");
   const filter = {
     ...others,
@@ -132,7 +118,7 @@ export default function Audit() {
   return (
     <Page
       title="Audit"
-      subtitle="Every change and sign-in, in a chain of hashes that shows later changes."
+      subtitle="Every change and sign-in, in a chain of hashes that reveals later changes."
       actions={
         <>
           {can("audit:export") && (
@@ -163,7 +149,6 @@ export default function Audit() {
       <DataTable<AuditRow>
         label="Audit trail"
         list={list}
-        rowKey={({ id }) => id}
         columns={COLUMNS}
         onOpen={setShown}
         empty={

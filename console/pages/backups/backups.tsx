@@ -48,16 +48,15 @@ const POLL_MS = 2000;
 const ENDED = new Set(["succeeded", "dead", "cancelled"]);
 
 const COLUMNS: readonly Column<Backup>[] = [
-  { key: "name", label: "Archive", cell: ({ name }) => <span class="mono">{name}</span>, card: "title", width: "wide" },
-  { key: "bytes", label: "Size", cell: ({ bytes }) => <Bytes n={bytes} />, align: "end" },
-  { key: "createdAt", label: "Created", cell: ({ createdAt }) => <Time at={createdAt} />, align: "end" },
+  { label: "Archive", cell: ({ name }) => <span class="mono">{name}</span>, card: "title", width: "wide" },
+  { label: "Size", cell: ({ bytes }) => <Bytes n={bytes} />, align: "end" },
+  { label: "Created", cell: ({ createdAt }) => <Time at={createdAt} />, align: "end" },
   {
-    key: "holds",
     label: "Secrets",
     cell: ({ withSecrets }) => <span class="nowrap">{withSecrets ? "included" : "not included"}</span>,
     priority: 3,
   },
-  { key: "checkedAt", label: "Verified", cell: (backup) => <Verified backup={backup} />, card: "aside" },
+  { label: "Verified", cell: (backup) => <Verified backup={backup} />, card: "aside" },
 ];
 
 function Verified({ backup: { checkedAt, problem, key } }: { readonly backup: Backup }) {
@@ -96,7 +95,7 @@ export default function BackupsPage() {
   );
   const remove = async ({ name, bytes, createdAt }: Backup) => {
     const isLast = query.data?.data.length === 1;
-    const text = `Its ${formatBytes(bytes)} of ${formatRelative(createdAt)} are deleted from the disk for good.${isLast ? " It is the only archive here: without it, this server has nothing to restore from." : ""}`;
+    const text = `The archive of ${formatBytes(bytes)}, made ${formatRelative(createdAt)}, is deleted from the disk for good.${isLast ? " It is the only archive here: without it, this server has nothing to restore from." : ""}`;
     await confirmDelete(
       `/backups/${encodeURIComponent(name)}`,
       { title: `Delete ${name}?`, text, done: "The archive is deleted." },
@@ -108,7 +107,7 @@ export default function BackupsPage() {
       title="Backups"
       subtitle={
         newest
-          ? `The newest archive is of ${formatRelative(newest.createdAt)}.`
+          ? `The newest archive was made ${formatRelative(newest.createdAt)}.`
           : "Archives of the database, from which a server can be restored."
       }
       actions={make}

@@ -1,23 +1,12 @@
 import { DatabaseBackup } from "lucide";
-import type { PageModule } from "../../app/page-module.ts";
+import { type PageModule, pagesOf } from "../../app/page-module.ts";
 
 export const backups: PageModule = {
-  routes: [
-    {
-      path: "/backups",
-      title: "Backups",
-      load: async () => ({ default: (await import("../single-pages.ts")).Backups }),
+  ...pagesOf(() => import("../single-pages.ts"), {
+    "/backups": {
+      page: "Backups",
       permission: "system:manage",
+      nav: { label: "Backups", icon: DatabaseBackup, group: "administer", shortcut: "k" },
     },
-  ],
-  nav: [
-    {
-      label: "Backups",
-      path: "/backups",
-      icon: DatabaseBackup,
-      group: "administer",
-      permission: "system:manage",
-      shortcut: "k",
-    },
-  ],
+  }),
 };

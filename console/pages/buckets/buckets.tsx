@@ -9,6 +9,7 @@ import {
   ask,
   Badge,
   type Column,
+  choices,
   DataTable,
   Dialog,
   EmptyState,
@@ -35,36 +36,29 @@ function Amount({ value, currency }: { readonly value: string; readonly currency
 }
 
 const COLUMNS: readonly Column<TransferBucket>[] = [
-  { key: "name", label: "Bucket", cell: ({ name }) => <UserText>{name}</UserText>, card: "title", width: "wide" },
+  { label: "Bucket", cell: ({ name }) => <UserText>{name}</UserText>, card: "title", width: "wide" },
   {
-    key: "balance",
     label: "Balance",
     cell: ({ currentBalance, currency }) => <Amount value={currentBalance} currency={currency} />,
     align: "end",
   },
   {
-    key: "threshold",
     label: "Threshold",
     cell: ({ threshold, currency }) => <Amount value={threshold} currency={currency} />,
     align: "end",
     priority: 2,
   },
   {
-    key: "state",
     label: "State",
     cell: ({ state }) => (
       <Badge tone={state === "ok" ? "ok" : "bad"}>{state === "ok" ? "enough" : "below threshold"}</Badge>
     ),
     card: "aside",
   },
-  { key: "updatedAt", label: "Changed", cell: ({ updatedAt }) => <Time at={updatedAt} />, align: "end", priority: 3 },
+  { label: "Changed", cell: ({ updatedAt }) => <Time at={updatedAt} />, align: "end", priority: 3 },
 ];
 
-const STATES = [
-  { value: "", label: "All" },
-  { value: "below", label: "Below threshold" },
-  { value: "ok", label: "Enough" },
-];
+const STATES = choices({ "": "All", below: "Below threshold", ok: "Enough" });
 
 /** Balances that are watched against a threshold. */
 export default function Buckets() {
@@ -91,7 +85,6 @@ export default function Buckets() {
       <DataTable<TransferBucket>
         label="Transfer buckets"
         list={list}
-        rowKey={({ id }) => id}
         columns={COLUMNS}
         rowTone={(bucket) => (bucket.state === "below" ? "bad" : undefined)}
         rowActions={(bucket) => <BucketMenu bucket={bucket} onDone={list.reload} />}

@@ -1,16 +1,12 @@
 import { Landmark } from "lucide";
-import type { PageModule } from "../../app/page-module.ts";
+import { type PageModule, pagesOf } from "../../app/page-module.ts";
 
 export const buckets: PageModule = {
-  routes: [
-    {
-      path: "/buckets",
-      title: "Transfer buckets",
-      load: async () => ({ default: (await import("../single-pages.ts")).Buckets }),
+  ...pagesOf(() => import("../single-pages.ts"), {
+    "/buckets": {
+      page: "Buckets",
       permission: "buckets:read",
+      nav: { label: "Buckets", icon: Landmark, group: "operate", shortcut: "b" },
     },
-  ],
-  nav: [
-    { label: "Buckets", path: "/buckets", icon: Landmark, group: "operate", permission: "buckets:read", shortcut: "b" },
-  ],
+  }),
 };

@@ -60,7 +60,7 @@ function FieldControl({ field: { secret, type, choices, example }, value, onChan
   return <Input value={value} onChange={onChange} placeholder={example} type={type === "url" ? "url" : "text"} />;
 }
 
-/** What a request sends: changed values only; an emptied one is removed, an empty secret is kept. */
+/** Body of a request: changed values only; an emptied one is removed, an empty secret is kept. */
 export function changedFields(fields: readonly PresetField[], values: Values, stored: Values = {}) {
   const changes = fields.flatMap(({ key, secret }): [string, string | null][] => {
     const value = values[key]?.trim() ?? "";

@@ -7,7 +7,7 @@ import { Banner, Button, CodeBlock, UserText } from "../../ui/index.ts";
 const CLASSES = {
   ok: { tone: "ok", text: "The service has accepted the message" },
   wait: { tone: "warn", text: "The service asks to wait" },
-  retry: { tone: "warn", text: "The service was not reached, or fails; messages are repeated" },
+  retry: { tone: "warn", text: "The service was not reached, or fails; messages are retried" },
   dead: { tone: "bad", text: "The service refuses the message" },
   refused: { tone: "bad", text: "The service refuses the credentials, the address or the room" },
   gone: { tone: "bad", text: "The address does not exist any more" },

@@ -6,7 +6,7 @@ type Preset = Pick<ReceiverPreset, "name" | "title" | "group" | "docs" | "setup"
 
 export type PresetField = ChannelPreset["fields"][number];
 
-/** What became of it, by its result. */
+/** Words of each result. */
 export interface LoggedRequest extends ReceiverRequest {
   readonly outcome: {
     readonly events?: number;
@@ -77,7 +77,7 @@ export function galleryOrder(a: Preset, b: Preset): number {
   return names.indexOf(a.name) - names.indexOf(b.name);
 }
 
-/** What became of a request, in words. */
+/** Outcome of a request, in words. */
 export function outcomeText({ result, outcome }: LoggedRequest): string {
   const { events = 0, alerts = [], problem, message } = outcome;
   if (result === "replayed") return "A repetition: nothing was stored";

@@ -9,6 +9,7 @@ import { useGet, useList } from "../../app/query.ts";
 import {
   Badge,
   type Column,
+  choices,
   DataTable,
   EmptyState,
   Loaded,
@@ -21,10 +22,7 @@ import {
 } from "../../ui/index.ts";
 import { GROUPS, galleryOrder, serviceOf } from "./connect-types.ts";
 
-const KINDS = [
-  { value: "receivers", label: "Receive" },
-  { value: "channels", label: "Send" },
-];
+const KINDS = choices({ receivers: "Receive", channels: "Send" });
 
 /** All senders and services, those that are set up first. */
 export default function Connect() {
@@ -54,21 +52,15 @@ function matches(q: string, ...texts: readonly string[]): boolean {
 }
 
 const RECEIVER_COLUMNS: readonly Column<Receiver>[] = [
-  { key: "name", label: "Receiver", cell: ({ name }) => <UserText>{name}</UserText>, width: "wide" },
+  { label: "Receiver", cell: ({ name }) => <UserText>{name}</UserText>, width: "wide" },
   {
-    key: "state",
     label: "State",
     cell: ({ active }) => <Badge tone={active ? "ok" : "warn"}>{active ? "on" : "paused"}</Badge>,
     card: "aside",
     width: "min",
   },
-  { key: "preset", label: "From", cell: ({ preset }) => preset },
-  {
-    key: "last",
-    label: "Last request",
-    cell: ({ lastRequestAt }) => <Time at={lastRequestAt} empty="none yet" />,
-    align: "end",
-  },
+  { label: "From", cell: ({ preset }) => preset },
+  { label: "Last request", cell: ({ lastRequestAt }) => <Time at={lastRequestAt} empty="none yet" />, align: "end" },
 ];
 
 function Receivers({ q, project }: PartProps) {
@@ -81,7 +73,6 @@ function Receivers({ q, project }: PartProps) {
         label="Receivers"
         list={list}
         rows={rows}
-        rowKey={({ id }) => id}
         columns={RECEIVER_COLUMNS}
         rowHref={({ id }) => href(`/connect/receivers/${id}`)}
         empty={<Empty what="receiver" q={q} text="Choose what sends below: Prism gives you a URL for it." />}
@@ -96,10 +87,10 @@ function Receivers({ q, project }: PartProps) {
 }
 
 const CHANNEL_COLUMNS: readonly Column<Channel>[] = [
-  { key: "name", label: "Channel", cell: ({ name }) => <UserText>{name}</UserText>, width: "wide" },
-  { key: "state", label: "State", cell: (channel) => <ChannelBadge channel={channel} />, card: "aside", width: "min" },
-  { key: "preset", label: "To", cell: ({ preset }) => preset },
-  { key: "owner", label: "Of", cell: ({ projectId }) => (projectId === null ? "you" : "the project"), align: "end" },
+  { label: "Channel", cell: ({ name }) => <UserText>{name}</UserText>, width: "wide" },
+  { label: "State", cell: (channel) => <ChannelBadge channel={channel} />, card: "aside", width: "min" },
+  { label: "To", cell: ({ preset }) => preset },
+  { label: "Of", cell: ({ projectId }) => (projectId === null ? "you" : "the project"), align: "end" },
 ];
 
 export function ChannelBadge({ channel }: { readonly channel: Channel }) {
@@ -125,7 +116,6 @@ function Channels({ q, project }: PartProps) {
           own.reload();
           shared.reload();
         }}
-        rowKey={({ id }) => id}
         columns={CHANNEL_COLUMNS}
         rowHref={({ id }) => href(`/connect/channels/${id}`)}
         rowTone={({ disabledAt }) => (disabledAt === null ? undefined : "bad")}

@@ -7,7 +7,7 @@ import { useRefresh } from "../../app/refresh.ts";
 import { Banner, Button, Field, Select, toast, UserText } from "../../ui/index.ts";
 import { type LoggedRequest, outcomeText, RESULTS } from "./connect-types.ts";
 
-/** What the answer of `GET /explain/event/:id` says of people. */
+/** People in the answer of `GET /explain/event/:id`. */
 interface Told {
   readonly event: { readonly state: "decided" | "waiting" | "failed" } | null;
   readonly notifications: readonly {
@@ -31,7 +31,7 @@ interface NotifyProps {
   readonly onChange: (next: Receiver["notify"]) => void;
 }
 
-/** Who is notified of events that no rule takes. */
+/** Who is notified of events that match no rule. */
 export function NotifyField({ value, onChange }: NotifyProps) {
   return (
     <Field label="Who is notified" hint={NOTIFY_HINT}>

@@ -1,38 +1,14 @@
 import { Cable } from "lucide";
-import type { PageModule } from "../../app/page-module.ts";
-
-/** One file for all pages of this folder: it compresses better than one for each. */
-const pages = () => import("./pages.ts");
+import { inProject, type PageModule, pagesOf } from "../../app/page-module.ts";
 
 /** No permission: every user may have channels of their own. */
 export const connect: PageModule = {
-  routes: [
-    { path: "/connect", title: "Connect", load: async () => ({ default: (await pages()).Connect }) },
-    {
-      path: "/connect/receivers/new/:preset",
-      title: "New receiver",
-      load: async () => ({ default: (await pages()).NewReceiver }),
-      permission: "receivers:write",
-      within: "project",
-    },
-    {
-      path: "/connect/receivers/:id",
-      title: "Receiver",
-      load: async () => ({ default: (await pages()).ReceiverPage }),
-      permission: "events:read",
-      within: "project",
-    },
-    {
-      path: "/connect/channels/new/:preset",
-      title: "New channel",
-      load: async () => ({ default: (await pages()).NewChannel }),
-    },
-    {
-      path: "/connect/channels/:id",
-      title: "Channel",
-      load: async () => ({ default: (await pages()).ChannelPage }),
-    },
-  ],
-  nav: [{ label: "Connect", path: "/connect", icon: Cable, group: "operate" }],
+  ...pagesOf(() => import("./pages.ts"), {
+    "/connect": { page: "Connect", nav: { label: "Connect", icon: Cable, group: "operate" } },
+    "/connect/receivers/new/:preset": { page: "NewReceiver", ...inProject("receivers:write") },
+    "/connect/receivers/:id": { page: "ReceiverPage", ...inProject("events:read") },
+    "/connect/channels/new/:preset": { page: "NewChannel" },
+    "/connect/channels/:id": { page: "ChannelPage" },
+  }),
   search: async (text) => (await import("./search.ts")).searchTargets(text),
 };

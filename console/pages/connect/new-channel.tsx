@@ -8,17 +8,14 @@ import { canInProject } from "../../app/memberships.ts";
 import type { PageProps } from "../../app/page-module.ts";
 import { ProjectField, useProjectOfNew } from "../../app/project-choice.tsx";
 import { invalidate, useGet } from "../../app/query.ts";
-import { Button, Card, EmptyState, Field, Form, Input, Page, Segmented, Stepper } from "../../ui/index.ts";
+import { Button, Card, choices, EmptyState, Field, Form, Input, Page, Segmented, Stepper } from "../../ui/index.ts";
 import { ChannelFields, changedFields, type Values } from "./channel-fields.tsx";
 import { ChannelTest } from "./channel-test.tsx";
 import { docsUrl } from "./connect-types.ts";
 import { SetupLines } from "./setup-lines.tsx";
 
 const STEPS = [{ label: "Name" }, { label: "Fields" }, { label: "Test" }];
-const OWNERS = [
-  { value: "own", label: "My notifications" },
-  { value: "project", label: "A project's notifications" },
-];
+const OWNERS = choices({ own: "My notifications", project: "A project's notifications" });
 
 export default function NewChannel({ params }: PageProps) {
   const query = useGet<{ readonly presets: readonly ChannelPreset[] }>("/channels/presets");

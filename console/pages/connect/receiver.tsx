@@ -85,7 +85,7 @@ function Actions({ receiver: { id, name, active } }: { readonly receiver: Receiv
   const toggle = async () => {
     await api.post(`${path}/${active ? "pause" : "resume"}`);
     invalidate("/receivers");
-    toast.ok(active ? "Requests are refused until it is resumed." : "Requests are taken again.");
+    toast.ok(active ? "Requests are refused until it is resumed." : "Requests are accepted again.");
   };
   const rotate = async () => {
     const text = "Requests to the current URL are refused at once: the sender needs the new one.";
@@ -125,28 +125,20 @@ function Actions({ receiver: { id, name, active } }: { readonly receiver: Receiv
 }
 
 const COLUMNS: readonly Column<LoggedRequest>[] = [
-  { key: "at", label: "Time", cell: ({ at }) => <Time at={at} />, card: "title", width: "min" },
+  { label: "Time", cell: ({ at }) => <Time at={at} />, card: "title", width: "min" },
   {
-    key: "result",
     label: "Result",
     cell: ({ result }) => <Badge tone={RESULTS[result].tone}>{RESULTS[result].text}</Badge>,
     card: "aside",
     width: "min",
   },
   {
-    key: "outcome",
-    label: "What became of it",
+    label: "Outcome",
     cell: (request) => <UserText lines={1}>{outcomeText(request)}</UserText>,
     card: "text",
     width: "wide",
   },
-  {
-    key: "status",
-    label: "Answer",
-    cell: ({ status }) => <span class="num">{status}</span>,
-    align: "end",
-    priority: 2,
-  },
+  { label: "Answer", cell: ({ status }) => <span class="num">{status}</span>, align: "end", priority: 2 },
 ];
 
 function Editable({ receiver, preset }: ViewProps) {
@@ -168,10 +160,9 @@ function Editable({ receiver, preset }: ViewProps) {
           dense
           label="Last requests"
           list={list}
-          rowKey={(request) => request.id}
           columns={COLUMNS}
           onOpen={setShown}
-          empty={<EmptyState small title="No request yet" text="What the sender delivers appears here." />}
+          empty={<EmptyState small title="No request yet" text="Requests of the sender appear here." />}
         />
       </Card>
       <Card>

@@ -7,7 +7,7 @@ import { me } from "../../app/session.ts";
 
 /** Each key asks again: the answer is kept while a name is typed. */
 const KEPT_MS = 15_000;
-/** Of others the page Connect has the list. */
+/** Projects that the search reads; the page Connect lists the others. */
 const PROJECTS = 10;
 const SHOWN = 5;
 

@@ -26,34 +26,23 @@ import { ChannelCards } from "./channel-cards.tsx";
 import { CHANNELS, recipientOf, STATES } from "./delivery-types.ts";
 
 const COLUMNS: readonly Column<DeliveryItem>[] = [
+  { label: "Notification", cell: ({ title }) => <UserText lines={1}>{title ?? "removed"}</UserText>, card: "title" },
+  { label: "To", cell: (delivery) => <span class="ellipsis">{recipientOf(delivery)}</span> },
+  { label: "Channel", cell: ({ channel }) => <span class="nowrap">{CHANNELS[channel]}</span> },
   {
-    key: "title",
-    label: "Notification",
-    cell: ({ title }) => <UserText lines={1}>{title ?? "removed"}</UserText>,
-    card: "title",
-  },
-  { key: "to", label: "To", cell: (delivery) => <span class="ellipsis">{recipientOf(delivery)}</span> },
-  { key: "channel", label: "Channel", cell: ({ channel }) => <span class="nowrap">{CHANNELS[channel]}</span> },
-  {
-    key: "error",
     label: "Last error",
     cell: ({ lastError, reason }) => <UserText lines={1}>{lastError ?? reason ?? ""}</UserText>,
     card: "text",
     priority: 3,
   },
-  {
-    key: "state",
-    label: "State",
-    cell: ({ state }) => <Badge tone={STATES[state].tone}>{STATES[state].text}</Badge>,
-    card: "aside",
-  },
-  { key: "at", label: "Time", cell: ({ updatedAt }) => <Time at={updatedAt} />, align: "end" },
+  { label: "State", cell: ({ state }) => <Badge tone={STATES[state].tone}>{STATES[state].text}</Badge>, card: "aside" },
+  { label: "Time", cell: ({ updatedAt }) => <Time at={updatedAt} />, align: "end" },
 ];
 
-const STATE_OPTIONS = optionsOf("Any state", { waiting: "not over yet", ...STATES });
+const STATE_OPTIONS = optionsOf("Any state", { waiting: "unfinished", ...STATES });
 const CHANNEL_OPTIONS = optionsOf("All channels", CHANNELS);
 
-/** What was sent outside: mails, pushes, webhooks. */
+/** Mails, pushes and webhooks that were sent. */
 export default function Deliveries() {
   const filters = useFilters({ state: "", channel: "", from: "", notification: "", webhook: "" });
   const { notification: notificationId, webhook: webhookId, ...others } = filters.values;
@@ -70,7 +59,9 @@ export default function Deliveries() {
     <Page
       title="Deliveries"
       subtitle={subtitleOf(channels.data?.channels)}
-      actions={can("jobs:manage") ? <Button onClick={() => retryDead(filter)}>Retry failed ones</Button> : undefined}
+      actions={
+        can("jobs:manage") ? <Button onClick={() => retryDead(filter)}>Retry failed deliveries</Button> : undefined
+      }
     >
       {channels.data && <ChannelCards channels={channels.data.channels} />}
       <Toolbar>
@@ -81,7 +72,6 @@ export default function Deliveries() {
       <DataTable<DeliveryItem>
         label="Deliveries"
         list={list}
-        rowKey={({ id }) => id}
         columns={COLUMNS}
         rowHref={({ id }) => href(`/deliveries/${id}`)}
         rowTone={(delivery) => (delivery.state === "dead" ? "bad" : undefined)}
@@ -97,7 +87,7 @@ export default function Deliveries() {
 }
 
 function subtitleOf(channels: readonly ChannelState[] | undefined): string {
-  if (!channels) return "What was sent by mail, push and webhook.";
+  if (!channels) return "Messages sent by mail, push and webhook.";
   const stopped = channels.filter(({ state }) => state === "paused" || state === "failing");
   const waiting = channels.reduce((sum, channel) => sum + channel.waiting, 0);
   const start =

@@ -1,46 +1,18 @@
 import { Send, Webhook } from "lucide";
-import type { PageModule } from "../../app/page-module.ts";
-
-/** One file for all pages of this folder: it compresses better than one for each. */
-const pages = () => import("./pages.ts");
+import { type PageModule, pagesOf } from "../../app/page-module.ts";
 
 export const deliveries: PageModule = {
-  routes: [
-    {
-      path: "/deliveries",
-      title: "Deliveries",
-      load: async () => ({ default: (await pages()).Deliveries }),
+  ...pagesOf(() => import("./pages.ts"), {
+    "/deliveries": {
+      page: "Deliveries",
       permission: "notifications:read_all",
+      nav: { label: "Deliveries", icon: Send, group: "operate", shortcut: "l" },
     },
-    {
-      path: "/deliveries/:id",
-      title: "Delivery",
-      load: async () => ({ default: (await pages()).DeliveryPage }),
-      permission: "notifications:read_all",
-    },
-    {
-      path: "/webhooks",
-      title: "Webhooks",
-      load: async () => ({ default: (await pages()).Webhooks }),
+    "/deliveries/:id": { page: "DeliveryPage", permission: "notifications:read_all" },
+    "/webhooks": {
+      page: "Webhooks",
       permission: "webhooks:manage",
+      nav: { label: "Webhooks", icon: Webhook, group: "operate", shortcut: "w" },
     },
-  ],
-  nav: [
-    {
-      label: "Deliveries",
-      path: "/deliveries",
-      icon: Send,
-      group: "operate",
-      permission: "notifications:read_all",
-      shortcut: "l",
-    },
-    {
-      label: "Webhooks",
-      path: "/webhooks",
-      icon: Webhook,
-      group: "operate",
-      permission: "webhooks:manage",
-      shortcut: "w",
-    },
-  ],
+  }),
 };

@@ -9,6 +9,7 @@ import {
   Badge,
   Button,
   type Column,
+  choices,
   confirm,
   DataTable,
   EmptyState,
@@ -29,15 +30,10 @@ import { WebhookDialog } from "./webhook-dialog.tsx";
 const GRACE_MS = 24 * 3_600_000;
 
 const COLUMNS: readonly Column<ListedWebhook>[] = [
-  { key: "url", label: "URL", cell: ({ url }) => <UserText lines={1}>{url}</UserText>, card: "title", width: "wide" },
-  {
-    key: "types",
-    label: "Events",
-    cell: ({ eventTypes }) => <UserText lines={1}>{eventTypes.join(", ")}</UserText>,
-    card: "text",
-  },
-  { key: "state", label: "State", cell: (webhook) => <WebhookState webhook={webhook} />, card: "aside" },
-  { key: "last", label: "Last call", cell: ({ lastResult }) => <LastCall result={lastResult ?? null} />, align: "end" },
+  { label: "URL", cell: ({ url }) => <UserText lines={1}>{url}</UserText>, card: "title", width: "wide" },
+  { label: "Events", cell: ({ eventTypes }) => <UserText lines={1}>{eventTypes.join(", ")}</UserText>, card: "text" },
+  { label: "State", cell: (webhook) => <WebhookState webhook={webhook} />, card: "aside" },
+  { label: "Last call", cell: ({ lastResult }) => <LastCall result={lastResult ?? null} />, align: "end" },
 ];
 
 function WebhookState({ webhook }: { readonly webhook: ListedWebhook }) {
@@ -81,21 +77,12 @@ export default function Webhooks() {
     >
       {can("projects:all") && (
         <Toolbar>
-          <Segmented
-            label="Owner"
-            value={scope}
-            onChange={setScope}
-            options={[
-              { value: "own", label: "Mine" },
-              { value: "all", label: "All" },
-            ]}
-          />
+          <Segmented label="Owner" value={scope} onChange={setScope} options={choices({ own: "Mine", all: "All" })} />
         </Toolbar>
       )}
       <DataTable<ListedWebhook>
         label="Webhooks"
         list={list}
-        rowKey={({ id }) => id}
         columns={COLUMNS}
         onOpen={setEditing}
         rowActions={(webhook) => <Actions webhook={webhook} onDone={list.reload} onSecret={setSecret} />}

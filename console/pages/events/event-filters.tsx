@@ -13,11 +13,11 @@ import {
   Toolbar,
 } from "../../ui/index.ts";
 import { LEVELS, RESULTS } from "./event-types.ts";
-import type { Filters, SetFilter } from "./filters.ts";
+import type { FilterValues, SetFilter } from "./filters.ts";
 import { outcomeText } from "./outcome-badge.tsx";
 
 interface Props {
-  readonly filters: Filters;
+  readonly filters: FilterValues;
   readonly setFilter: SetFilter;
   readonly projects: readonly Project[];
   /** The filters that are used less often are shown too. */

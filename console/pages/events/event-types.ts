@@ -3,7 +3,7 @@ import type { Level, PrismEvent } from "../../../src/client/views.ts";
 
 export type OutcomeResult = Outcome["result"];
 
-/** What the rules decided about an event. */
+/** Decision of the rules about an event. */
 export type Outcome = NonNullable<Event["outcome"]>;
 
 export const LEVELS: readonly Level[] = ["debug", "info", "warn", "error", "fatal"];
@@ -26,7 +26,7 @@ const TEXT_MEMBERS = ["message", "title", "summary", "text", "reason", "error", 
 const SUMMARY_MEMBERS = 3;
 const SUMMARY_LENGTH = 200;
 
-/** What happened to the things that Prism's own events are about. */
+/** Words for Prism's own events. */
 const OWN_WORDS: Readonly<Record<string, string>> = {
   "alert.opened": "is firing",
   "alert.resolved": "is resolved",

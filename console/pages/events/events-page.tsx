@@ -25,7 +25,7 @@ import {
 import { ExplainDrawer } from "../explain/index.ts";
 import { EventFilters } from "./event-filters.tsx";
 import { summaryOf } from "./event-types.ts";
-import { type Filters, isFiltered, queryOf, useFilters } from "./filters.ts";
+import { type FilterValues, isFiltered, queryOf, useFilters } from "./filters.ts";
 import { type LiveEvents, MAX_ROWS, useLiveEvents } from "./live-events.ts";
 import { LevelText, OutcomeBadge } from "./outcome-badge.tsx";
 import { SendDialog } from "./send-dialog.tsx";
@@ -34,29 +34,16 @@ import { SendDialog } from "./send-dialog.tsx";
 const ENOUGH_MATCHES = 25;
 
 const COLUMNS: readonly Column<Event>[] = [
+  { label: "Time", cell: ({ receivedAt }) => <Time at={receivedAt} mode="clock" />, card: "meta", width: "min" },
+  { label: "Type", cell: ({ type }) => <CodeInline>{type}</CodeInline>, card: "title" },
+  { label: "Level", cell: ({ level }) => <LevelText level={level} />, width: "min", priority: 2 },
   {
-    key: "time",
-    label: "Time",
-    cell: ({ receivedAt }) => <Time at={receivedAt} mode="clock" />,
-    card: "meta",
-    width: "min",
-  },
-  { key: "type", label: "Type", cell: ({ type }) => <CodeInline>{type}</CodeInline>, card: "title" },
-  { key: "level", label: "Level", cell: ({ level }) => <LevelText level={level} />, width: "min", priority: 2 },
-  {
-    key: "source",
     label: "Source",
     cell: ({ source }) => (source === null ? <span class="faint">—</span> : <UserText lines={1}>{source}</UserText>),
     priority: 2,
   },
-  {
-    key: "summary",
-    label: "Summary",
-    cell: (event) => <UserText lines={1}>{summaryOf(event)}</UserText>,
-    card: "text",
-    width: "wide",
-  },
-  { key: "result", label: "Result", cell: (event) => <OutcomeBadge event={event} />, card: "aside", width: "min" },
+  { label: "Summary", cell: (event) => <UserText lines={1}>{summaryOf(event)}</UserText>, card: "text", width: "wide" },
+  { label: "Result", cell: (event) => <OutcomeBadge event={event} />, card: "aside", width: "min" },
 ];
 
 export default function EventsPage() {
@@ -120,7 +107,6 @@ export default function EventsPage() {
             label="Events"
             list={events}
             rows={rows}
-            rowKey={({ id }) => id}
             columns={COLUMNS}
             rowHref={({ id }) => href(`/events/${id}`)}
             rowTone={({ level }) => (level === "error" || level === "fatal" ? "bad" : undefined)}
@@ -140,8 +126,8 @@ export default function EventsPage() {
   );
 }
 
-function subtitleOf(rows: readonly Event[] | undefined, filters: Filters, isPaused: boolean): string {
-  if (!rows) return "What arrived, and what the rules made of it.";
+function subtitleOf(rows: readonly Event[] | undefined, filters: FilterValues, isPaused: boolean): string {
+  if (!rows) return "Received events, and the outcome of their rules.";
   const fired = rows.filter(({ outcome }) => outcome?.result === "fired").length;
   const state = isPaused ? "paused" : connection.value === "live" ? "live" : "reconnecting";
   const what = isFiltered(filters) ? "that match" : "shown";
@@ -149,7 +135,7 @@ function subtitleOf(rows: readonly Event[] | undefined, filters: Filters, isPaus
 }
 
 /** The result is not a filter of the server: more pages are read until enough rows match. */
-function useMatching({ items, hasMore, loading, more }: LiveEvents, { outcome }: Filters) {
+function useMatching({ items, hasMore, loading, more }: LiveEvents, { outcome }: FilterValues) {
   const rows = outcome === "" ? items : items?.filter((event) => event.outcome?.result === outcome);
   const isShort = outcome !== "" && rows !== undefined && rows.length < ENOUGH_MATCHES;
   useEffect(() => {
@@ -231,7 +217,7 @@ function NoEvents({ isFiltered: hasFilters, onClear, onSend }: NoEventsProps) {
     <EmptyState
       icon={Activity}
       title="No events yet"
-      text="What your programs send appears here at once, with what the rules made of it."
+      text="Events of your programs appear here at once, with the outcome of their rules."
       command='prism send --type test.hello "Hello"'
       action={
         can("events:write") && (
@@ -244,7 +230,7 @@ function NoEvents({ isFiltered: hasFilters, onClear, onSend }: NoEventsProps) {
   );
 }
 
-function exportItems(filters: Filters) {
+function exportItems(filters: FilterValues) {
   const { q: _q, ...query } = queryOf(filters);
   const save = async (format: "csv" | "ndjson") =>
     saveFile(await api.blob("/events/export", { ...query, format }), `events.${format}`);

@@ -2,7 +2,7 @@ import type { Event } from "../../../src/client/api-types.gen.ts";
 import { useFilters as useAddressFilters } from "../../app/filters.ts";
 
 /** The filters of the list, as they are in the address. Empty: not filtered. */
-export interface Filters {
+export interface FilterValues {
   /** Id of a project; "": all that the user may read. */
   readonly project: string;
   /** Types or prefixes such as `order.*`, separated by commas. */
@@ -21,10 +21,10 @@ export interface Filters {
 /** Start of the sources of events that Prism itself writes. */
 const OWN = "prism:";
 
-export type SetFilter = (name: keyof Filters, value: string) => void;
+export type SetFilter = (name: keyof FilterValues, value: string) => void;
 
 /** Filters of the list of all events. */
-export const ALL_EVENTS: Filters = {
+export const ALL_EVENTS: FilterValues = {
   project: "",
   type: "",
   level: "",
@@ -37,24 +37,24 @@ export const ALL_EVENTS: Filters = {
   own: "",
 };
 
-export function useFilters(): [Filters, SetFilter] {
-  const { values, set } = useAddressFilters<keyof Filters>(ALL_EVENTS);
+export function useFilters(): [FilterValues, SetFilter] {
+  const { values, set } = useAddressFilters<keyof FilterValues>(ALL_EVENTS);
   return [values, (name, value) => set({ [name]: value })];
 }
 
 /** Filters that the server applies. */
-export function queryOf({ project, type, level, source, q, from, to, processed, own }: Filters) {
+export function queryOf({ project, type, level, source, q, from, to, processed, own }: FilterValues) {
   const isAsked = own === "true" || source.startsWith(OWN);
   const projectId = project === "" ? "*" : project;
   return { projectId, type, level, source, q, from, to, processed, own: isAsked ? "" : "false" };
 }
 
-export function isFiltered(filters: Filters): boolean {
+export function isFiltered(filters: FilterValues): boolean {
   return Object.values(filters).some((value) => value !== "");
 }
 
 /** Whether a live event belongs into the list. Events of the future of `to` do not arrive. */
-export function accepts(filters: Filters, event: Event): boolean {
+export function accepts(filters: FilterValues, event: Event): boolean {
   const { type, level, source, q, to, processed, own } = filters;
   if (own !== "true" && !source.startsWith(OWN) && event.source?.startsWith(OWN)) return false;
   if (to !== "" || processed === "true") return false;

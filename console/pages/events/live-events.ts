@@ -4,7 +4,7 @@ import { api, type Page } from "../../app/api.ts";
 import { listen, useReconnected } from "../../app/live.ts";
 import { useList } from "../../app/query.ts";
 import type { Outcome } from "./event-types.ts";
-import { accepts, type Filters, queryOf } from "./filters.ts";
+import { accepts, type FilterValues, queryOf } from "./filters.ts";
 
 /** Rows in the page; older ones are loaded again by "load more". */
 export const MAX_ROWS = 500;
@@ -29,7 +29,7 @@ export interface LiveEvents {
   show(): void;
 }
 
-/** What arrived since the list was loaded. It changes without a render. */
+/** Events since the list was loaded. It changes without a render. */
 interface Arrived {
   /** Newest first. */
   shown: Event[];
@@ -51,7 +51,7 @@ function nothing(): Arrived {
  * @param streams the projects to follow @param isHeld whether new events must wait, so that rows do
  * not move under the pointer
  */
-export function useLiveEvents(filters: Filters, streams: readonly string[], isHeld: boolean): LiveEvents {
+export function useLiveEvents(filters: FilterValues, streams: readonly string[], isHeld: boolean): LiveEvents {
   const query = { ...queryOf(filters), include: "outcome", limit: PAGE };
   const key = JSON.stringify(query);
   const list = useList<Event>("/events", query);

@@ -23,7 +23,7 @@ export function outcomeText(result: OutcomeResult): string {
   return WORDS[result].text;
 }
 
-/** What the rules made of an event; the colour of a notification follows the event's level. */
+/** Outcome of the rules for an event; the colour of a notification follows the event's level. */
 export function OutcomeBadge({ event }: { readonly event: Pick<Event, "outcome" | "level"> }) {
   const { outcome, level } = event;
   if (!outcome) return <span class="faint">…</span>;

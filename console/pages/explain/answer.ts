@@ -38,7 +38,7 @@ function incidentAnswer({ user, notifications }: Explanation, incident: Explaine
   return `It is of incident ${number}. ${cause} ${people}`;
 }
 
-/** Who acknowledged the incident. @param userId not this user, of whom it is said already */
+/** Who acknowledged the incident. @param userId not this user, whom the text names already */
 function acknowledgedBy({ acknowledgements }: ExplainedIncident, userId: string | undefined): string {
   return acknowledgements
     .filter((each) => each.userId !== userId)
@@ -46,7 +46,7 @@ function acknowledgedBy({ acknowledgements }: ExplainedIncident, userId: string 
     .join(" ");
 }
 
-/** What the rules made of it, for everyone. */
+/** The outcome of the rules, for everyone. */
 function generalAnswer(explanation: Explanation): string {
   const { subject, event, rules, counts, notifications } = explanation;
   const [only] = notifications;

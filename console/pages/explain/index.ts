@@ -1,8 +1,10 @@
 import "./explain.css";
-import type { PageModule } from "../../app/page-module.ts";
+import { type PageModule, pagesOf } from "../../app/page-module.ts";
 
 export { ExplainDrawer } from "./explain-drawer.tsx";
 
 export const explain: PageModule = {
-  routes: [{ path: "/explain/:kind/:id", title: "Explain", load: () => import("./explain-page.tsx") }],
+  ...pagesOf(() => import("./explain-page.tsx"), {
+    "/explain/:kind/:id": { page: "default" },
+  }),
 };

@@ -56,7 +56,7 @@ const LINE_TONES: Readonly<Record<string, TimelineItem["tone"]>> = {
   resolved: "ok",
 };
 
-/** What led to the notification of an incident; its acknowledgements follow the notification. */
+/** The cause of an incident's notification; its acknowledgements follow the notification. */
 function incidentSteps({ incidentId, number, lines }: ExplainedIncident, areAcks: boolean): TimelineItem[] {
   return lines
     .filter(({ kind }) => (kind === "acknowledged") === areAcks)

@@ -108,7 +108,7 @@ export function deliveryWords({
   return { ...words, why: reason === null ? lastError : (REASONS[reason] ?? reason) };
 }
 
-/** What a recipient has done, most advanced first. */
+/** Actions of a recipient, most advanced first. */
 export function recipientWords(recipient: ExplainedRecipient): { readonly tone: Tone; readonly text: string } {
   const { acknowledgedAt, readAt, deletedAt, delivered, deliveries } = recipient;
   if (acknowledgedAt !== null) return { tone: "ok", text: "acknowledged it" };

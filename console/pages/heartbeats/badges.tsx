@@ -1,15 +1,10 @@
 import { useState } from "preact/hooks";
 import type { Heartbeat } from "../../../src/client/api-types.gen.ts";
 import { useGet } from "../../app/query.ts";
-import { Card, CodeBlock, Segmented } from "../../ui/index.ts";
+import { Card, CodeBlock, choices, Segmented } from "../../ui/index.ts";
 import { titleOf } from "./heartbeat-types.ts";
 
-const FORMATS = [
-  { value: "svg", label: "SVG" },
-  { value: "json", label: "JSON" },
-  { value: "shields", label: "Shields.io" },
-  { value: "markdown", label: "Markdown" },
-];
+const FORMATS = choices({ svg: "SVG", json: "JSON", shields: "Shields.io", markdown: "Markdown" });
 
 /** Badges need no key: they are at the address of this page also when the public URL differs. */
 function ownPath(url: string): string {

@@ -1,14 +1,14 @@
 import type { Heartbeat, HeartbeatPing } from "../../../src/client/api-types.gen.ts";
 import { formatDuration, type Tone } from "../../ui/index.ts";
 
-// What the pages use of the answers of /api/v1/heartbeats.
+// The members of answers of /api/v1/heartbeats that the pages use.
 
 export type Status = Heartbeat["status"];
 export type PingKind = HeartbeatPing["kind"];
 
 export type RecentPing = NonNullable<Heartbeat["recentPings"]>[number];
 
-export type Filters = Heartbeat["filters"];
+export type PingFilters = Heartbeat["filters"];
 
 export const STATUS: Readonly<Record<Status, { readonly tone: Tone; readonly text: string }>> = {
   new: { tone: "plain", text: "new" },

@@ -32,7 +32,7 @@ import {
   toast,
 } from "../../ui/index.ts";
 import { Badges } from "./badges.tsx";
-import { type Filters, planOf, STATUS, titleOf } from "./heartbeat-types.ts";
+import { type PingFilters, planOf, STATUS, titleOf } from "./heartbeat-types.ts";
 import { Flips, Pings } from "./history.tsx";
 import { HowTo } from "./how-to.tsx";
 import { useHeartbeatsLive } from "./live.ts";
@@ -211,13 +211,13 @@ const KEYWORDS = [
   ["failureKeywords", "Failure keywords"],
 ] as const;
 
-/** What a ping means by words in its body. */
+/** Meaning of a ping by words in its body. */
 function FilterFields({
   filters,
   onChange,
 }: {
-  readonly filters: Filters;
-  readonly onChange: (next: Filters) => void;
+  readonly filters: PingFilters;
+  readonly onChange: (next: PingFilters) => void;
 }) {
   return (
     <>

@@ -12,6 +12,7 @@ import {
   Badge,
   Button,
   type Column,
+  choices,
   DataTable,
   EmptyState,
   formatDuration,
@@ -29,17 +30,10 @@ import { planOf, type RecentPing, STATUS, titleOf } from "./heartbeat-types.ts";
 import { useHeartbeatsLive } from "./live.ts";
 import { PingBars } from "./ping-bars.tsx";
 
-const STATUSES = [
-  { value: "", label: "All" },
-  { value: "down", label: "Down" },
-  { value: "up", label: "Up" },
-  { value: "new", label: "New" },
-  { value: "paused", label: "Paused" },
-];
+const STATUSES = choices({ "": "All", down: "Down", up: "Up", new: "New", paused: "Paused" });
 
 const COLUMNS: readonly Column<Heartbeat>[] = [
   {
-    key: "name",
     label: "Heartbeat",
     cell: (heartbeat) => (
       <span class="stack s2">
@@ -59,7 +53,6 @@ const COLUMNS: readonly Column<Heartbeat>[] = [
     width: "wide",
   },
   {
-    key: "status",
     label: "State",
     cell: ({ status, isStarted }) => (
       <Badge tone={STATUS[status].tone}>{isStarted ? `${STATUS[status].text}, running` : STATUS[status].text}</Badge>
@@ -68,27 +61,14 @@ const COLUMNS: readonly Column<Heartbeat>[] = [
     width: "min",
   },
   {
-    key: "plan",
     label: "Expected",
     cell: (heartbeat) => <UserText lines={1}>{planOf(heartbeat)}</UserText>,
     card: "text",
     priority: 3,
   },
+  { label: "Last pings", cell: ({ recentPings = [] }) => <PingBars pings={recentPings} />, priority: 2, card: "text" },
+  { label: "Last ping", cell: ({ lastPingAt }) => <Time at={lastPingAt} empty="never" />, align: "end" },
   {
-    key: "pings",
-    label: "Last pings",
-    cell: ({ recentPings = [] }) => <PingBars pings={recentPings} />,
-    priority: 2,
-    card: "text",
-  },
-  {
-    key: "last",
-    label: "Last ping",
-    cell: ({ lastPingAt }) => <Time at={lastPingAt} empty="never" />,
-    align: "end",
-  },
-  {
-    key: "next",
     label: "Next due",
     cell: ({ nextPingAt, status, recentPings = [] }) => (
       <Time at={nextPingAt} empty={status !== "down" ? "—" : hasFailed(recentPings) ? "failed" : "overdue"} />
@@ -122,7 +102,6 @@ export default function Heartbeats() {
       <DataTable<Heartbeat>
         label="Heartbeats"
         list={list}
-        rowKey={({ id }) => id}
         columns={COLUMNS}
         rowHref={({ id }) => href(`/heartbeats/${id}`)}
         rowTone={(heartbeat) => (heartbeat.status === "down" ? "bad" : undefined)}

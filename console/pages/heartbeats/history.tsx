@@ -19,10 +19,9 @@ import {
 import { PING, STATUS } from "./heartbeat-types.ts";
 
 const COLUMNS: readonly Column<HeartbeatPing>[] = [
-  { key: "n", label: "#", cell: ({ n }) => <span class="num muted">{n}</span>, width: "min", priority: 2 },
-  { key: "at", label: "Time", cell: ({ at }) => <Time at={at} />, card: "title" },
+  { label: "#", cell: ({ n }) => <span class="num muted">{n}</span>, width: "min", priority: 2 },
+  { label: "Time", cell: ({ at }) => <Time at={at} />, card: "title" },
   {
-    key: "kind",
     label: "Ping",
     cell: ({ kind, exitStatus }) => (
       <Badge tone={PING[kind].tone}>{exitStatus === null ? PING[kind].text : `exit ${exitStatus}`}</Badge>
@@ -31,13 +30,11 @@ const COLUMNS: readonly Column<HeartbeatPing>[] = [
     width: "min",
   },
   {
-    key: "took",
     label: "Took",
     cell: ({ durationMs }) => (durationMs === null ? <span class="faint">—</span> : <Duration ms={durationMs} />),
     align: "end",
   },
   {
-    key: "from",
     label: "From",
     cell: ({ address, method, scheme, userAgent }) => (
       <span title={userAgent}>
@@ -49,12 +46,7 @@ const COLUMNS: readonly Column<HeartbeatPing>[] = [
     card: "text",
     priority: 2,
   },
-  {
-    key: "body",
-    label: "Body",
-    cell: ({ hasBody }) => (hasBody ? "show" : <span class="faint">—</span>),
-    width: "min",
-  },
+  { label: "Body", cell: ({ hasBody }) => (hasBody ? "show" : <span class="faint">—</span>), width: "min" },
 ];
 
 /** The last pings; Enter shows the body of one. */

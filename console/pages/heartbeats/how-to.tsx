@@ -2,19 +2,14 @@ import { useState } from "preact/hooks";
 import type { Heartbeat } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { useGet } from "../../app/query.ts";
-import { Button, Card, CodeBlock, Segmented, toast } from "../../ui/index.ts";
+import { Button, Card, CodeBlock, choices, Segmented, toast } from "../../ui/index.ts";
 
 interface Keys {
   readonly pingUrl: string | null;
   readonly badgeUrl: string | null;
 }
 
-const FORMS = [
-  { value: "curl", label: "curl" },
-  { value: "cron", label: "cron" },
-  { value: "systemd", label: "systemd" },
-  { value: "shell", label: "With log" },
-];
+const FORMS = choices({ curl: "curl", cron: "cron", systemd: "systemd", shell: "With log" });
 
 /** Lines to copy; cron patterns of the heartbeat are used as they are. */
 function lines(form: string, url: string, { kind, schedule }: Heartbeat): string {

@@ -1,8 +1,10 @@
-import { useEffect, useState } from "preact/hooks";
 import type { Heartbeat } from "../../../src/client/api-types.gen.ts";
-import { api, errorText } from "../../app/api.ts";
+import { errorText } from "../../app/api.ts";
+import { usePreview } from "../../app/preview.ts";
+import { ZONES } from "../../app/zones.ts";
 import {
   Combobox,
+  choices,
   Field,
   formatDuration,
   formatInstant,
@@ -13,13 +15,7 @@ import {
   Time,
 } from "../../ui/index.ts";
 
-const PREVIEW_DELAY_MS = 300;
-const ZONES = Intl.supportedValuesOf("timeZone").map((value) => ({ value, label: value }));
-const KINDS = [
-  { value: "simple", label: "Simple" },
-  { value: "cron", label: "Cron" },
-  { value: "oncalendar", label: "OnCalendar" },
-];
+const KINDS = choices({ simple: "Simple", cron: "Cron", oncalendar: "OnCalendar" });
 const MINUTE_MS = 60_000;
 const PERIODS = [1, 5, 15, 30, 60, 180, 360, 720, 1440, 2880, 10_080, 43_200].map((minutes) => minutes * MINUTE_MS);
 const STARTS = { cron: "30 2 * * *", oncalendar: "Mon..Fri 08:00" } as const;
@@ -130,35 +126,16 @@ interface DueProps extends Pick<Plan, "kind" | "schedule" | "timezone"> {
 
 /** The next times of a schedule while it is typed. */
 function DueTimes({ kind, schedule, timezone, projectId }: DueProps) {
-  const [times, setTimes] = useState<readonly string[]>([]);
-  const [error, setError] = useState("");
-  useEffect(() => {
-    if (schedule.trim() === "") return;
-    let isCurrent = true;
-    const timer = setTimeout(async () => {
-      try {
-        const body = { kind, schedule, timezone, ...(projectId === undefined ? {} : { projectId }) };
-        const found = await api.post<{ times: readonly string[] }>("/heartbeats/preview", body);
-        if (!isCurrent) return;
-        setTimes(found.times);
-        setError("");
-      } catch (cause) {
-        if (isCurrent) setError(errorText(cause));
-      }
-    }, PREVIEW_DELAY_MS);
-    return () => {
-      isCurrent = false;
-      clearTimeout(timer);
-    };
-  }, [kind, schedule, timezone, projectId]);
+  const body = schedule.trim() === "" ? null : { kind, schedule, timezone, projectId };
+  const { data, error } = usePreview<{ times: readonly string[] }>("/heartbeats/preview", body, "keep");
   return (
     <section class="section" aria-live="polite">
       <h3>Next due times</h3>
-      {error !== "" ? (
-        <p class="text-bad">{error}</p>
+      {error !== undefined ? (
+        <p class="text-bad">{errorText(error)}</p>
       ) : (
         <ol class="stack s2 plain-list">
-          {times.map((at) => (
+          {data?.times.map((at) => (
             <li key={at} class="spread">
               <span class="num">{formatInstant(at, "full", timezone)}</span>
               <span class="muted small">

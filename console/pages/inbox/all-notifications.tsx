@@ -30,7 +30,6 @@ const STATES = [
 ];
 const COLUMNS: readonly Column<NotificationSummary>[] = [
   {
-    key: "title",
     label: "Notification",
     cell: ({ title, message, kind }) => (
       <>
@@ -44,13 +43,12 @@ const COLUMNS: readonly Column<NotificationSummary>[] = [
     width: "wide",
   },
   {
-    key: "origin",
     label: "From",
     cell: ({ ruleName, kind }) => <UserText lines={1}>{ruleName ?? kindName(kind)}</UserText>,
     priority: 2,
   },
-  { key: "people", label: "People", cell: ({ counts }) => <People counts={counts} />, card: "aside" },
-  { key: "createdAt", label: "Sent", cell: ({ createdAt }) => <Time at={createdAt} />, width: "min" },
+  { label: "People", cell: ({ counts }) => <People counts={counts} />, card: "aside" },
+  { label: "Sent", cell: ({ createdAt }) => <Time at={createdAt} />, width: "min" },
 ];
 
 function People({ counts: { recipients, seen, acknowledged } }: Pick<NotificationSummary, "counts">) {
@@ -86,7 +84,6 @@ export function AllNotifications() {
       <DataTable<NotificationSummary>
         label="Notifications of all users"
         list={list}
-        rowKey={({ id }) => id}
         columns={COLUMNS}
         rowHref={({ id }) => href(`/inbox/${id}`)}
         rowTone={({ priority, counts }) => (priority >= URGENT && counts.acknowledged === 0 ? "bad" : undefined)}

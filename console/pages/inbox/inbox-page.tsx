@@ -39,7 +39,6 @@ import { unread } from "./unread.ts";
 
 const COLUMNS: readonly Column<Notification>[] = [
   {
-    key: "title",
     label: "Notification",
     cell: (notification) => (
       <>
@@ -58,7 +57,6 @@ const COLUMNS: readonly Column<Notification>[] = [
     width: "wide",
   },
   {
-    key: "state",
     label: "State",
     cell: (notification) => {
       const { text, tone } = stateOf(notification);
@@ -72,7 +70,7 @@ const COLUMNS: readonly Column<Notification>[] = [
     card: "aside",
     width: "min",
   },
-  { key: "createdAt", label: "Received", cell: ({ createdAt }) => <Time at={createdAt} />, card: "meta", width: "min" },
+  { label: "Received", cell: ({ createdAt }) => <Time at={createdAt} />, card: "meta", width: "min" },
 ];
 
 const URGENCIES = [
@@ -203,7 +201,6 @@ function MyNotifications({ filter, onShowAll }: { readonly filter: Filter; reado
       <DataTable<Notification>
         label="Notifications"
         list={list}
-        rowKey={({ id }) => id}
         columns={COLUMNS}
         rowHref={({ id }) => href(`/inbox/${id}`)}
         rowActions={rowActions}

@@ -8,7 +8,7 @@ export type Filter = "unread" | "all" | "acknowledged";
 /** Rows in the page; older ones are loaded by "load more". */
 const MAX_ROWS = 500;
 
-/** What is searched for; empty members do not matter. */
+/** Search of the inbox; empty members do not matter. */
 export interface Search {
   readonly q: string;
   readonly kind: string;

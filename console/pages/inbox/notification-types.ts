@@ -27,7 +27,7 @@ export function kindName(kind: Notification["kind"]): string {
   return KINDS[kind];
 }
 
-/** What the user has done with it. */
+/** Actions of the user on it. */
 export function stateOf({ read, me }: Pick<Notification, "read" | "me">): {
   readonly text: string;
   readonly tone: Tone;

@@ -20,7 +20,7 @@ import { countSoon } from "./open-incidents.ts";
 
 type Named = Pick<Incident, "id" | "number" | "title">;
 
-/** What shows incidents and what they contain. */
+/** Reloads lists of incidents and their contents. */
 export function changed(): void {
   invalidate("/incidents", "/alerts", "/attention", "/notifications", "/silences", "/explain/");
   countSoon();
@@ -58,8 +58,8 @@ export async function resolve(incident: Named & Pick<Incident, "firing">): Promi
   const text =
     firing === 0
       ? "Everyone who was notified is notified of the end."
-      : `${plural(firing, "alert fires", "alerts fire")}. Those of rules, PagerDuty, Opsgenie and the native API are ` +
-        "resolved, those of Alertmanager and heartbeats fire on without this incident. Everyone who was notified " +
+      : `${plural(firing, "alert is firing", "alerts are firing")}. Alerts of rules, PagerDuty, Opsgenie and the native API are ` +
+        "resolved, alerts of Alertmanager and heartbeats keep firing without this incident. Everyone who was notified " +
         "is notified of the end.";
   if (!(await confirm({ title: `Resolve incident ${number}?`, text, action: "Resolve" }))) return;
   await act(incident, "resolve");

@@ -130,7 +130,7 @@ function mayAcknowledge(incident: IncidentDetail): boolean {
   return incident.state === "open" && !isMine;
 }
 
-/** What happens in the words of its first alert, then since when, where, and who has it. */
+/** The words of its first alert, then since when, where, and who takes care of it. */
 function Subtitle({ incident }: Props) {
   const { title, alertList } = incident;
   const [first] = alertList;
@@ -171,7 +171,7 @@ function Facts({ incident }: Props) {
       ? `opened by ${direct.byName}`
       : firing === alerts
         ? plural(firing, "alert fires", "alerts fire")
-        : `${firing} of ${alerts} alerts fire`;
+        : `${firing} of ${alerts} alerts are firing`;
   const where = project === undefined ? "" : ` in ${project}`;
   if (resolvedAt !== null)
     return (
@@ -272,7 +272,7 @@ function BarActions({ incident, onSnooze, onAsk }: ActionProps) {
   );
 }
 
-/** What the person wrote who pages others. */
+/** The text of the person who pages others. */
 function Message({ incident: { direct } }: Props) {
   return (
     <Card title="Message" sub={`by ${direct?.byName ?? "a person"}`}>

@@ -1,14 +1,14 @@
 import type { Alert, IncidentDetail as ApiIncident, Incident } from "../../../src/client/api-types.gen.ts";
 import { me } from "../../app/session.ts";
-import type { Step } from "../policies/policy-types.ts";
+import type { DraftStep } from "../policies/policy-types.ts";
 
 export type AlertOfIncident = ApiIncident["alertList"][number];
 export type LogEntry = ApiIncident["timeline"][number];
 
 /** Defaults of the policy are filled in. */
 export type PolicyStep =
-  | Required<Extract<Step, { type: "notify" | "onlyIn" }>>
-  | Exclude<Step, { type: "notify" | "onlyIn" }>;
+  | Required<Extract<DraftStep, { type: "notify" | "onlyIn" }>>
+  | Exclude<DraftStep, { type: "notify" | "onlyIn" }>;
 
 export interface IncidentDetail extends ApiIncident {
   readonly steps: readonly PolicyStep[];
@@ -35,7 +35,7 @@ export function actorName({ userId, name }: { readonly userId: string; readonly 
   return name ?? (userId.startsWith("integration:") ? "an integration" : "a user");
 }
 
-/** What silences, inhibits or mutes all firing alerts of an incident; null: one notifies, or none fires. */
+/** Silences, alerts and intervals that apply to all firing alerts of an incident; null: one notifies, or none fires. */
 export function withheldOf({ alertList, firing }: IncidentDetail): Alert["withheld"] {
   const alerts = alertList.filter(({ state }) => state === "firing");
   const all = alerts.flatMap(({ withheld }) => withheld ?? []);

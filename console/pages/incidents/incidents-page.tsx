@@ -53,14 +53,12 @@ const FILTERS = [
 function columnsOf(projects: readonly Project[]): readonly Column<ListedIncident>[] {
   return [
     {
-      key: "severity",
       label: "Severity",
       cell: ({ severity, urgency }) => <SeverityBadge word={severity} urgency={urgency} />,
       width: "min",
       card: "aside",
     },
     {
-      key: "title",
       label: "Incident",
       cell: ({ number, title, summary }) => (
         <span class="one-line">
@@ -76,7 +74,6 @@ function columnsOf(projects: readonly Project[]): readonly Column<ListedIncident
       ? []
       : [
           {
-            key: "project",
             label: "Project",
             cell: ({ projectId }: ListedIncident) => (
               <UserText lines={1}>{projects.find(({ id }) => id === projectId)?.name ?? ""}</UserText>
@@ -86,15 +83,8 @@ function columnsOf(projects: readonly Project[]): readonly Column<ListedIncident
             width: "min",
           } as const,
         ]),
+    { label: "State", cell: (incident) => <State incident={incident} />, card: "meta", width: "min" },
     {
-      key: "state",
-      label: "State",
-      cell: (incident) => <State incident={incident} />,
-      card: "meta",
-      width: "min",
-    },
-    {
-      key: "alerts",
       label: "Firing",
       cell: ({ alerts, firing }) => <span class="num nowrap">{`${firing} of ${alerts}`}</span>,
       align: "end",
@@ -103,14 +93,13 @@ function columnsOf(projects: readonly Project[]): readonly Column<ListedIncident
       priority: 2,
     },
     {
-      key: "since",
       label: "Fires",
       cell: ({ firingSince, resolvedAt }) =>
         resolvedAt === null ? <Age at={firingSince} /> : <Time at={resolvedAt} />,
       card: "meta",
       width: "min",
     },
-    { key: "next", label: "Then", cell: (incident) => <Next incident={incident} />, card: "meta", width: "min" },
+    { label: "Then", cell: (incident) => <Next incident={incident} />, card: "meta", width: "min" },
   ];
 }
 
@@ -148,7 +137,7 @@ function Next({ incident }: { readonly incident: ListedIncident }) {
   );
 }
 
-/** What people are notified of, and who has it. */
+/** Open incidents, and who takes care of them. */
 export function IncidentsPage() {
   const filters = useFilters({ state: "unresolved", severity: "", q: "", project: "", mine: "" });
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
@@ -162,7 +151,7 @@ export function IncidentsPage() {
     q,
     projectId: project,
     mine,
-    // What is over is read from its end.
+    // Resolved incidents are listed by their end.
     order: filter === "resolved" ? "newest" : "attention",
     limit: 50,
   };
@@ -188,7 +177,6 @@ export function IncidentsPage() {
       <DataTable<ListedIncident>
         label="Incidents"
         list={list}
-        rowKey={({ id }) => id}
         rowHref={({ id }) => href(`/incidents/${id}`)}
         rows={list.items?.toSorted((a, b) => Number(isQuiet(a)) - Number(isQuiet(b)))}
         columns={columnsOf(projects)}
@@ -298,8 +286,8 @@ function RowActions({ incident, onSnooze }: { readonly incident: ListedIncident;
 }
 
 function subtitleOf(items: readonly ListedIncident[] | undefined, filter: string): string {
-  if (items === undefined) return "What people are notified of, and who has it.";
-  if (filter === "resolved") return "What is over, the latest first.";
+  if (items === undefined) return "Open incidents, and who takes care of them.";
+  if (filter === "resolved") return "Resolved incidents, the latest first.";
   const open = items.filter(isWaiting).length;
   const taken = items.filter((each) => each.state !== "resolved" && !isOpen(each)).length;
   const rest = taken === 0 ? "" : `, ${taken} acknowledged or snoozed`;

@@ -3,35 +3,19 @@ import "./incidents.css";
 import { Siren } from "lucide";
 import { api, type Page } from "../../app/api.ts";
 import { canInProject } from "../../app/memberships.ts";
-import type { PageModule } from "../../app/page-module.ts";
+import { inProject, type PageModule, pagesOf } from "../../app/page-module.ts";
 import { openIncidents } from "./open-incidents.ts";
 
-/** One file for all pages of this folder: it compresses better than one for each. */
-const pages = () => import("./pages.ts");
-const read = { permission: "events:read", within: "project" } as const;
-
 export const incidents: PageModule = {
-  routes: [
-    { ...read, path: "/incidents", title: "Incidents", load: async () => ({ default: (await pages()).IncidentsPage }) },
-    {
-      // Without a permission: a paged person follows the link of the notification. The server decides.
-      path: "/incidents/:id",
-      title: "Incident",
-      load: async () => ({ default: (await pages()).IncidentPage }),
+  ...pagesOf(() => import("./pages.ts"), {
+    "/incidents": {
+      page: "IncidentsPage",
+      ...inProject("events:read"),
+      nav: { label: "Incidents", icon: Siren, group: "respond", shortcut: "n", badge: openIncidents, tab: 3 },
     },
-  ],
-  nav: [
-    {
-      ...read,
-      label: "Incidents",
-      path: "/incidents",
-      icon: Siren,
-      group: "respond",
-      shortcut: "n",
-      badge: openIncidents,
-      tab: 3,
-    },
-  ],
+    // Without a permission: a paged person follows the link of the notification. The server decides.
+    "/incidents/:id": { page: "IncidentPage" },
+  }),
   async search(text) {
     if (canInProject("events:read") !== true) return [];
     const number = /^#?(\d{1,9})$/.exec(text)?.[1];

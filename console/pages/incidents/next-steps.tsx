@@ -27,7 +27,7 @@ function plannedOf({ steps, step: next, nextStepAt }: IncidentDetail): readonly 
   });
 }
 
-/** What happens if no one acts. */
+/** The next steps if no one acts. */
 export function NextSteps({ incident }: { readonly incident: IncidentDetail }) {
   const { policy, notifiedAt, nextDueAt, snoozedUntil, isSnoozed, state } = incident;
   const planned = plannedOf(incident);

@@ -40,7 +40,7 @@ effect(() => {
   }
   void load();
   const timer = setInterval(() => document.hidden || void load(), EVERY_MS);
-  // Those who are notified of an incident have it in their own stream.
+  // Notified users have an incident in their own stream.
   const stop = listen("user:me", countSoon);
   return () => {
     clearInterval(timer);

@@ -5,13 +5,10 @@ import { memberFinder } from "../../app/members.ts";
 import { navigate } from "../../app/navigate.ts";
 import { ProjectField, useProjectOfNew } from "../../app/project-choice.tsx";
 import { useGet } from "../../app/query.ts";
-import { Dialog, Field, Input, MultiCombobox, Select, Textarea, toast } from "../../ui/index.ts";
+import { choices, Dialog, Field, Input, MultiCombobox, Select, Textarea, toast } from "../../ui/index.ts";
 import { changed } from "./incident-actions.tsx";
 
-const URGENCIES = [
-  { value: "high", label: "High: at once, also in quiet hours" },
-  { value: "low", label: "Low" },
-];
+const URGENCIES = choices({ high: "High: at once, also in quiet hours", low: "Low" });
 
 interface Props {
   readonly isOpen: boolean;
@@ -97,7 +94,7 @@ const ASKS = {
     title: "Reassign",
     text: "They are paged now in place of those notified before. If no one acknowledges it for 10 minutes, the policy starts again.",
     action: "Reassign",
-    done: "It is theirs now.",
+    done: "The incident is assigned to them.",
   },
 } as const;
 

@@ -22,7 +22,7 @@ export const SEVERITY_OPTIONS = [
   { value: "info", label: "Info" },
 ];
 
-/** What the word of a sender means; undefined: none of the known words. */
+/** Severity of a sender's word; undefined: an unknown word. */
 export function severityOf(word: string | null): Severity | undefined {
   return word === null ? undefined : MEANS[word.toLowerCase()];
 }

@@ -10,7 +10,7 @@ interface Line {
   readonly text: string;
 }
 
-/** What `GET /api/v1/explain/incident/:id` returns, as far as it is shown here (docs/explain.md). */
+/** The shown members of `GET /api/v1/explain/incident/:id` (docs/explain.md). */
 interface Explanation {
   readonly incidents: readonly {
     readonly answer: string;

@@ -27,7 +27,6 @@ import { ACTIONS, type JobFilter, STATES } from "./job-types.ts";
 
 const COLUMNS: readonly Column<Job>[] = [
   {
-    key: "kind",
     label: "Job",
     cell: ({ kind, label }) => (
       <>
@@ -37,28 +36,16 @@ const COLUMNS: readonly Column<Job>[] = [
     ),
     card: "title",
   },
-  { key: "queue", label: "Queue", cell: ({ queue }) => <span class="nowrap">{queue}</span>, priority: 2 },
+  { label: "Queue", cell: ({ queue }) => <span class="nowrap">{queue}</span>, priority: 2 },
   {
-    key: "error",
     label: "Last error",
     cell: ({ lastError }) => <UserText lines={1}>{lastError ?? ""}</UserText>,
     card: "text",
     width: "wide",
   },
-  {
-    key: "attempts",
-    label: "Attempts",
-    cell: (job) => `${job.attempts} of ${job.maxAttempts}`,
-    align: "end",
-    priority: 2,
-  },
-  {
-    key: "state",
-    label: "State",
-    cell: ({ state }) => <Badge tone={STATES[state].tone}>{STATES[state].text}</Badge>,
-    card: "aside",
-  },
-  { key: "time", label: "Time", cell: (job) => <JobTime job={job} />, align: "end" },
+  { label: "Attempts", cell: (job) => `${job.attempts} of ${job.maxAttempts}`, align: "end", priority: 2 },
+  { label: "State", cell: ({ state }) => <Badge tone={STATES[state].tone}>{STATES[state].text}</Badge>, card: "aside" },
+  { label: "Time", cell: (job) => <JobTime job={job} />, align: "end" },
 ];
 
 /** When the job ended, or when it runs. */
@@ -66,7 +53,7 @@ function JobTime({ job }: { readonly job: Job }) {
   return <Time at={job.finishedAt ?? job.startedAt ?? job.runAt} />;
 }
 
-/** What is left to do, and what failed: finished jobs are far more, many of them Prism's own. */
+/** Unfinished and failed jobs: finished ones are far more, many of them Prism's own. */
 const OPEN = "dead,retrying,running,ready,scheduled";
 const ANY = "any";
 const STATE_OPTIONS = optionsOf("Not finished", STATES);
@@ -110,7 +97,6 @@ export default function Jobs() {
       <DataTable<Job>
         label="Jobs"
         list={list}
-        rowKey={({ id }) => id}
         columns={COLUMNS}
         rowHref={({ id }) => href(`/jobs/${id}`)}
         rowTone={(job) => (job.state === "dead" ? "bad" : undefined)}
@@ -125,11 +111,11 @@ export default function Jobs() {
           : {})}
         empty={
           <EmptyState
-            title={isFiltered ? "No job matches" : "Nothing waits, and nothing has failed"}
+            title={isFiltered ? "No job matches" : "No job waits or has failed"}
             text={
               isFiltered
                 ? "Change the search, the state or the queue."
-                : "Deliveries, timers and schedules run as jobs. Those that are done are under “Any state”."
+                : "Deliveries, timers and schedules run as jobs. Finished jobs are under “Any state”."
             }
           />
         }
@@ -139,7 +125,7 @@ export default function Jobs() {
 }
 
 function subtitleOf(counts: JobCounts | undefined): string {
-  if (!counts) return "What runs, waits and failed.";
+  if (!counts) return "Jobs that run, wait or have failed.";
   const { dead, retrying, running, ready, scheduled } = counts.states;
   const waiting = formatNumber(ready + scheduled);
   const start = dead > 0 ? `${formatNumber(dead)} dead, ${formatNumber(retrying)} retrying` : "None is dead";
@@ -162,12 +148,12 @@ function AllMenu({ filter }: { readonly filter: JobFilter }) {
     const states = action.states.filter((each) => filter.state === undefined || filter.state.includes(each));
     if (states.length === 0) return [];
     return {
-      label: `${action.label} all that match`,
+      label: `${action.label} all matches`,
       danger: action.isDangerous === true,
       onSelect: async () => void (await runBulk(action, { filter: { ...filter, state: states } })),
     };
   });
-  return <Menu label="All that match" text="All that match" variant="default" items={items} align="end" />;
+  return <Menu label="All matches" text="All matches" variant="default" items={items} align="end" />;
 }
 
 function BulkButtons({ ids, onDone }: { readonly ids: readonly string[]; readonly onDone: () => void }) {

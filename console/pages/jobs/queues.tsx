@@ -23,26 +23,23 @@ import { JobTabs } from "./job-tabs.tsx";
 const count = (n: number) => <span class={n === 0 ? "num faint" : "num"}>{formatNumber(n)}</span>;
 
 const COLUMNS: readonly Column<Queue>[] = [
-  { key: "name", label: "Queue", cell: ({ name }) => name, card: "title", width: "wide" },
-  { key: "ready", label: "Ready", cell: ({ ready }) => count(ready), align: "end" },
-  { key: "running", label: "Running", cell: ({ running }) => count(running), align: "end" },
-  { key: "scheduled", label: "Scheduled", cell: ({ scheduled }) => count(scheduled), align: "end", priority: 2 },
-  { key: "retrying", label: "Retrying", cell: ({ retrying }) => count(retrying), align: "end", priority: 2 },
+  { label: "Queue", cell: ({ name }) => name, card: "title", width: "wide" },
+  { label: "Ready", cell: ({ ready }) => count(ready), align: "end" },
+  { label: "Running", cell: ({ running }) => count(running), align: "end" },
+  { label: "Scheduled", cell: ({ scheduled }) => count(scheduled), align: "end", priority: 2 },
+  { label: "Retrying", cell: ({ retrying }) => count(retrying), align: "end", priority: 2 },
   {
-    key: "dead",
     label: "Dead",
     cell: ({ dead }) => (dead > 0 ? <Badge tone="bad">{formatNumber(dead)}</Badge> : count(0)),
     align: "end",
   },
   {
-    key: "oldest",
     label: "Oldest waits",
     cell: ({ oldestReadyAgeMs }) => (oldestReadyAgeMs === null ? "" : <Duration ms={oldestReadyAgeMs} />),
     align: "end",
     priority: 3,
   },
   {
-    key: "state",
     label: "State",
     cell: ({ paused }) => (paused ? <Badge tone="warn">paused</Badge> : <Badge tone="ok">active</Badge>),
     card: "aside",

@@ -1,32 +1,13 @@
 import { MessageSquare } from "lucide";
-import type { PageModule } from "../../app/page-module.ts";
-
-/** One file for all pages of this folder: it compresses better than one for each. */
-const pages = () => import("./pages.ts");
+import { type PageModule, pagesOf } from "../../app/page-module.ts";
 
 export const messages: PageModule = {
-  routes: [
-    {
-      path: "/messages",
-      title: "Messages",
-      load: async () => ({ default: (await pages()).Messages }),
+  ...pagesOf(() => import("./pages.ts"), {
+    "/messages": {
+      page: "Messages",
       permission: "messages:own",
+      nav: { label: "Messages", icon: MessageSquare, group: "operate", shortcut: "m" },
     },
-    {
-      path: "/messages/:id",
-      title: "Message",
-      load: async () => ({ default: (await pages()).MessagePage }),
-      permission: "messages:own",
-    },
-  ],
-  nav: [
-    {
-      label: "Messages",
-      path: "/messages",
-      icon: MessageSquare,
-      group: "operate",
-      permission: "messages:own",
-      shortcut: "m",
-    },
-  ],
+    "/messages/:id": { page: "MessagePage", permission: "messages:own" },
+  }),
 };

@@ -12,6 +12,7 @@ import {
   Badge,
   type Column,
   Combobox,
+  choices,
   DataTable,
   DateTimeInput,
   Dialog,
@@ -30,35 +31,29 @@ import {
 } from "../../ui/index.ts";
 import { STATUS } from "./message-types.ts";
 
-const BOXES = [
-  { value: "inbox", label: "Received" },
-  { value: "sent", label: "Sent" },
-];
+const BOXES = choices({ inbox: "Received", sent: "Sent" });
 
 const STATUS_OPTIONS = optionsOf("Any status", STATUS);
 
 function columns(box: string): readonly Column<Message>[] {
   return [
     {
-      key: "person",
       label: box === "sent" ? "To" : "From",
       cell: ({ senderId, recipientId }) => <PersonName id={box === "sent" ? recipientId : senderId} isPlain />,
       card: "title",
     },
     {
-      key: "content",
       label: "Text",
       cell: ({ content }) => <UserText lines={1}>{content ?? ""}</UserText>,
       card: "text",
       width: "wide",
     },
     {
-      key: "status",
       label: "Status",
       cell: ({ status }) => <Badge tone={STATUS[status].tone}>{STATUS[status].text}</Badge>,
       card: "aside",
     },
-    { key: "deliverAt", label: "Delivery", cell: ({ deliverAt }) => <Time at={deliverAt} />, align: "end" },
+    { label: "Delivery", cell: ({ deliverAt }) => <Time at={deliverAt} />, align: "end" },
   ];
 }
 
@@ -73,7 +68,7 @@ export default function Messages() {
   return (
     <Page
       title="Messages"
-      subtitle={box === "sent" ? "What you sent, and when it arrives." : "What other users sent you."}
+      subtitle={box === "sent" ? "Messages you sent, and when they arrive." : "Messages from other users."}
       actions={write}
     >
       <Toolbar>
@@ -83,7 +78,6 @@ export default function Messages() {
       <DataTable<Message>
         label="Messages"
         list={list}
-        rowKey={({ id }) => id}
         columns={columns(box)}
         rowHref={({ id }) => href(`/messages/${id}`)}
         isUnread={(message) => box === "inbox" && message.status === "delivered"}

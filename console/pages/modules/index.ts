@@ -1,14 +1,12 @@
 import { Blocks } from "lucide";
-import type { PageModule } from "../../app/page-module.ts";
+import { type PageModule, pagesOf } from "../../app/page-module.ts";
 
 export const modules: PageModule = {
-  routes: [
-    {
-      path: "/modules",
-      title: "Modules",
-      load: async () => ({ default: (await import("../single-pages.ts")).Modules }),
+  ...pagesOf(() => import("../single-pages.ts"), {
+    "/modules": {
+      page: "Modules",
       permission: "system:status",
+      nav: { label: "Modules", icon: Blocks, group: "administer" },
     },
-  ],
-  nav: [{ label: "Modules", path: "/modules", icon: Blocks, group: "administer", permission: "system:status" }],
+  }),
 };

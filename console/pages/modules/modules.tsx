@@ -26,16 +26,11 @@ const STATE = {
 } as const;
 
 const COLUMNS: readonly Column<Module>[] = [
-  { key: "name", label: "Module", cell: ({ name }) => <UserText>{name}</UserText>, card: "title", width: "wide" },
-  { key: "version", label: "Version", cell: ({ version }) => <span class="mono">{version ?? "unknown"}</span> },
-  {
-    key: "state",
-    label: "State",
-    cell: ({ state }) => <Badge tone={STATE[state].tone}>{STATE[state].text}</Badge>,
-    card: "aside",
-  },
-  { key: "routes", label: "Routes", cell: ({ routes }) => plural(routes.length, "route"), align: "end", priority: 2 },
-  { key: "updatedAt", label: "Changed", cell: ({ updatedAt }) => <Time at={updatedAt} />, align: "end", priority: 3 },
+  { label: "Module", cell: ({ name }) => <UserText>{name}</UserText>, card: "title", width: "wide" },
+  { label: "Version", cell: ({ version }) => <span class="mono">{version ?? "unknown"}</span> },
+  { label: "State", cell: ({ state }) => <Badge tone={STATE[state].tone}>{STATE[state].text}</Badge>, card: "aside" },
+  { label: "Routes", cell: ({ routes }) => plural(routes.length, "route"), align: "end", priority: 2 },
+  { label: "Changed", cell: ({ updatedAt }) => <Time at={updatedAt} />, align: "end", priority: 3 },
 ];
 
 /** Extensions in JavaScript, and the built-in features. */

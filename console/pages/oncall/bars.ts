@@ -39,7 +39,7 @@ export function barsOf(shifts: readonly FinalShift[], since: number, from: numbe
   return bars;
 }
 
-/** What a time has: its bars, cut at its ends. */
+/** The bars of a time span, cut at its ends. */
 export function barsIn(bars: readonly Bar[], from: number, to: number): readonly Bar[] {
   return bars
     .filter(({ start, end }) => start < to && end > from)

@@ -4,7 +4,17 @@ import type { OnCallDaysOff, OnCallLayers, OnCallSchedule, OnCallUser } from "..
 import { useHotkeys } from "../../app/hotkeys.ts";
 import { useQueryState } from "../../app/navigate.ts";
 import { useGet } from "../../app/query.ts";
-import { Button, displayZone, ErrorState, IconButton, now, Segmented, Skeleton, Toolbar } from "../../ui/index.ts";
+import {
+  Button,
+  choices,
+  displayZone,
+  ErrorState,
+  IconButton,
+  now,
+  Segmented,
+  Skeleton,
+  Toolbar,
+} from "../../ui/index.ts";
 import { type Bar, barsIn, barsOf, marksOf, OVERRIDE_LEVEL, usersOf } from "./bars.ts";
 import {
   clockOf,
@@ -33,14 +43,11 @@ export interface Chosen {
   readonly replaces?: string;
 }
 
-/** Of the whole row on a wide screen, to choose names that fit. */
+/** Width of the whole row on a wide screen, to choose names that fit. */
 const ROW_PX = 1000;
 /** Movement in pixels from which a press is a drag. */
 const DRAG_PX = 5;
-const VIEWS = [
-  { value: "fortnight", label: "2 weeks" },
-  { value: "month", label: "Month" },
-];
+const VIEWS = choices({ fortnight: "2 weeks", month: "Month" });
 
 interface Props {
   readonly schedule: OnCallSchedule;

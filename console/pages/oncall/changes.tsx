@@ -32,7 +32,7 @@ interface Props {
   readonly people: readonly OnCallUser[];
 }
 
-/** What differs from the rotations: overrides and swaps. */
+/** Differences from the rotations: overrides and swaps. */
 export function Changes(props: Props) {
   return (
     <div class="stack">
@@ -66,25 +66,17 @@ function Overrides({ schedule, people }: Props) {
   };
   const columns: readonly Column<OnCallOverride>[] = [
     {
-      key: "who",
       label: "On call",
       cell: ({ users }) => <UserText>{namesOf(users.map((id) => ({ id, name: name(id), username: null })))}</UserText>,
       card: "title",
     },
     {
-      key: "when",
       label: "When",
       cell: ({ start, end }) => <span class="num">{spanLabel(Date.parse(start), Date.parse(end), zone)}</span>,
     },
+    { label: "In place of", cell: ({ replaces }) => (replaces === null ? "everyone" : name(replaces)), priority: 2 },
+    { label: "Reason", cell: ({ reason }) => <UserText lines={1}>{reason}</UserText>, priority: 2 },
     {
-      key: "for",
-      label: "In place of",
-      cell: ({ replaces }) => (replaces === null ? "everyone" : name(replaces)),
-      priority: 2,
-    },
-    { key: "reason", label: "Reason", cell: ({ reason }) => <UserText lines={1}>{reason}</UserText>, priority: 2 },
-    {
-      key: "state",
       label: "State",
       cell: (override) => (
         <Badge tone={isOver(override) ? "plain" : "info"}>{isOver(override) ? "over" : "planned"}</Badge>
@@ -98,7 +90,6 @@ function Overrides({ schedule, people }: Props) {
         bare
         label="Overrides"
         list={list}
-        rowKey={({ id }) => id}
         columns={columns}
         rowActions={(override) =>
           isOver(override) || !(canInProject("oncall:write") || override.replaces === me.value?.id) ? null : (
@@ -148,25 +139,18 @@ function Swaps({ schedule, people }: Props) {
     );
   };
   const columns: readonly Column<OnCallSwap>[] = [
-    { key: "who", label: "Asked by", cell: ({ userId }) => <UserText>{name(userId)}</UserText>, card: "title" },
+    { label: "Asked by", cell: ({ userId }) => <UserText>{name(userId)}</UserText>, card: "title" },
     {
-      key: "when",
       label: "Shifts of",
       cell: ({ start, end }) => <span class="num">{spanLabel(Date.parse(start), Date.parse(end), zone)}</span>,
     },
-    { key: "reason", label: "Reason", cell: ({ reason }) => <UserText lines={1}>{reason}</UserText>, priority: 2 },
+    { label: "Reason", cell: ({ reason }) => <UserText lines={1}>{reason}</UserText>, priority: 2 },
     {
-      key: "by",
       label: "Taken by",
       cell: ({ takenBy }) => (takenBy === null ? <span class="faint">—</span> : name(takenBy)),
       priority: 2,
     },
-    {
-      key: "state",
-      label: "State",
-      cell: ({ state }) => <Badge tone={SWAP_TONES[state]}>{state}</Badge>,
-      card: "aside",
-    },
+    { label: "State", cell: ({ state }) => <Badge tone={SWAP_TONES[state]}>{state}</Badge>, card: "aside" },
   ];
   return (
     <Card
@@ -179,7 +163,6 @@ function Swaps({ schedule, people }: Props) {
         bare
         label="Swaps"
         list={list}
-        rowKey={({ id }) => id}
         columns={columns}
         rowActions={(swap) => (
           <span class="inline">

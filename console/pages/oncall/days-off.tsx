@@ -25,7 +25,7 @@ import { daysLabel, spanLabel } from "./calendar-time.ts";
 import { nameOf } from "./oncall-types.ts";
 
 interface ListProps {
-  /** Of all users of this schedule; undefined: the user's own. */
+  /** Days off of all users of this schedule; undefined: the user's own. */
   readonly scheduleId?: string;
   /** Whose members managers may choose; undefined: the user's own only. */
   readonly projectId?: string;
@@ -39,9 +39,8 @@ export function DaysOffCard({ scheduleId, projectId, people = [] }: ListProps) {
   const path = scheduleId === undefined ? "/oncall/days-off" : `/oncall/schedules/${scheduleId}/days-off`;
   const list = useGet<{ data: readonly OnCallDaysOff[] }>(path, scheduleId === undefined ? {} : { to });
   const columns: readonly Column<OnCallDaysOff>[] = [
-    { key: "who", label: "User", cell: ({ user }) => <UserText>{nameOf(user)}</UserText>, card: "title" },
+    { label: "User", cell: ({ user }) => <UserText>{nameOf(user)}</UserText>, card: "title" },
     {
-      key: "days",
       label: "Away",
       cell: ({ firstDay, lastDay, note }) => (
         <div>
@@ -67,7 +66,6 @@ export function DaysOffCard({ scheduleId, projectId, people = [] }: ListProps) {
         label="Days off"
         list={list}
         rows={list.data?.data}
-        rowKey={({ id }) => id}
         columns={scheduleId === undefined ? columns.slice(1) : columns}
         rowActions={(days) =>
           days.note === null ? null : (
@@ -132,7 +130,7 @@ function DaysOffForm({ known, projectId, people, onClose }: FormProps) {
       open
       onClose={onClose}
       title={known ? "Change the days off" : "Add days off"}
-      subtitle="Pages go on until a swap or an override is taken."
+      subtitle="The user is paged until a swap or an override is taken."
       onSubmit={save}
       action="Save days off"
       blocked={firstDay === ""}
@@ -177,21 +175,18 @@ interface ConflictsProps {
 export function ConflictsCard({ conflicts, days, zone, onSwap, onOverride, isOwn = false }: ConflictsProps) {
   const columns: readonly Column<OnCallConflict>[] = [
     isOwn
-      ? { key: "schedule", label: "Schedule", cell: ({ name }) => <UserText>{name}</UserText>, card: "title" }
-      : { key: "who", label: "User", cell: ({ user }) => <UserText>{nameOf(user)}</UserText>, card: "title" },
+      ? { label: "Schedule", cell: ({ name }) => <UserText>{name}</UserText>, card: "title" }
+      : { label: "User", cell: ({ user }) => <UserText>{nameOf(user)}</UserText>, card: "title" },
     {
-      key: "when",
       label: "On call",
       cell: ({ start, end }) => <span class="num">{spanLabel(Date.parse(start), Date.parse(end), zone)}</span>,
     },
     {
-      key: "away",
       label: "Away",
       cell: ({ firstDay, lastDay }) => <span class="num">{daysLabel(firstDay, lastDay)}</span>,
       priority: 2,
     },
     {
-      key: "swap",
       label: "Swap",
       cell: ({ swapId }) => (swapId === null ? <span class="faint">—</span> : <Badge tone="warn">asked</Badge>),
       card: "aside",

@@ -48,7 +48,6 @@ export default function MyShifts() {
   const shifts = query.data?.data;
   const columns: readonly Column<OwnShift>[] = [
     {
-      key: "name",
       label: "Schedule",
       cell: ({ name, away }) => (
         <span class="inline">
@@ -59,20 +58,18 @@ export default function MyShifts() {
       card: "title",
     },
     {
-      key: "when",
       label: "When",
       cell: ({ start, end }) => (
         <span class="num">{spanLabel(Date.parse(start), Date.parse(end), displayZone.value)}</span>
       ),
     },
     {
-      key: "length",
       label: "Length",
       cell: ({ start, end }) => <Duration ms={Date.parse(end) - Date.parse(start)} />,
       align: "end",
       priority: 2,
     },
-    { key: "in", label: "Starts", cell: ({ start }) => <Time at={start} />, align: "end", card: "aside" },
+    { label: "Starts", cell: ({ start }) => <Time at={start} />, align: "end", card: "aside" },
   ];
   return (
     <Page title="My shifts" subtitle={subtitleOf(shifts)} tabs={<OnCallTabs value="mine" />} documentTitle="My shifts">

@@ -1,4 +1,4 @@
-// What the pages use of the answers of /api/v1/oncall.
+// The members of answers of /api/v1/oncall that the pages use.
 
 import type {
   OnCallConflict,
@@ -27,7 +27,7 @@ export type Frequency = Recurrence["frequency"];
 
 export type Recurrence = NonNullable<OnCallShift["recurrence"]>;
 
-/** What changes of shifts, overrides and swaps answer. */
+/** Answers to changes of shifts, overrides and swaps. */
 export interface Warned {
   readonly warnings?: readonly OnCallConflict[];
 }

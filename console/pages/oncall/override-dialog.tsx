@@ -58,7 +58,7 @@ function OverrideForm({
     ...others.map((person) => ({ value: person.id, label: person.id === own ? "Me" : nameOf(person) })),
     ...(!isWriter && others.length === 0 ? [{ value: own, label: "Me" }] : []),
   ];
-  // Those on call in the next days can serve, which is not sure of others whom the schedule names.
+  // Users on call in the next days can serve; that is not certain of others in the schedule.
   const shifts = useGet<{ data: readonly FinalShift[] }>(`${schedulePath(schedule.id)}/final-shifts`).data?.data;
   const serving = usersOf<OnCallUser>(shifts ?? []);
   const named = [

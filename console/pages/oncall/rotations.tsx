@@ -60,14 +60,12 @@ export function Rotations({ schedule, people }: Props) {
   };
   const columns: readonly Column<OnCallShift>[] = [
     {
-      key: "name",
       label: "Shift",
       cell: ({ name: text, kind }) => <UserText>{text || (kind === "single" ? "Shift" : "Rotation")}</UserText>,
       card: "title",
     },
-    { key: "when", label: "When", cell: (shift) => <span class="num">{rhythmOf(shift)}</span>, card: "text" },
+    { label: "When", cell: (shift) => <span class="num">{rhythmOf(shift)}</span>, card: "text" },
     {
-      key: "turns",
       label: "Turns",
       cell: ({ turns }) => (
         <UserText lines={2}>{turns.map((users) => users.map(name).join(" + ") || "no one").join(" → ")}</UserText>
@@ -76,7 +74,6 @@ export function Rotations({ schedule, people }: Props) {
       width: "wide",
     },
     {
-      key: "level",
       label: "Level",
       cell: ({ level }) => <Badge tone={level > 0 ? "info" : "plain"}>{`level ${level}`}</Badge>,
       card: "aside",
@@ -95,7 +92,6 @@ export function Rotations({ schedule, people }: Props) {
         bare
         label="Rotations"
         list={list}
-        rowKey={({ id }) => id}
         columns={columns}
         rowActions={(shift) =>
           isWriter ? (

@@ -4,9 +4,8 @@ import { api } from "../../app/api.ts";
 import { navigate } from "../../app/navigate.ts";
 import { ProjectField, useProjectOfNew } from "../../app/project-choice.tsx";
 import { me } from "../../app/session.ts";
+import { ZONES } from "../../app/zones.ts";
 import { Combobox, Dialog, Field, Input, Textarea } from "../../ui/index.ts";
-
-export const ZONES = Intl.supportedValuesOf("timeZone").map((value) => ({ value, label: value }));
 
 interface Props {
   readonly isOpen: boolean;

@@ -163,15 +163,14 @@ interface GapsProps {
 function Gaps({ schedule, gaps }: GapsProps) {
   const columns: readonly Column<Gap>[] = [
     {
-      key: "when",
       label: "When",
       cell: ({ start, end }) => (
         <span class="num">{spanLabel(Date.parse(start), Date.parse(end), schedule.timezone)}</span>
       ),
       card: "title",
     },
-    { key: "length", label: "Length", cell: ({ durationMs }) => <Duration ms={durationMs} />, align: "end" },
-    { key: "in", label: "Starts", cell: ({ start }) => <Time at={start} />, align: "end", card: "aside" },
+    { label: "Length", cell: ({ durationMs }) => <Duration ms={durationMs} />, align: "end" },
+    { label: "Starts", cell: ({ start }) => <Time at={start} />, align: "end", card: "aside" },
   ];
   const total = gaps.data?.data.length ?? 0;
   return (

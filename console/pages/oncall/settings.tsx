@@ -5,6 +5,7 @@ import { confirmDelete } from "../../app/confirm-delete.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { navigate } from "../../app/navigate.ts";
 import { invalidate } from "../../app/query.ts";
+import { ZONES } from "../../app/zones.ts";
 import {
   Banner,
   Button,
@@ -22,7 +23,6 @@ import {
 } from "../../ui/index.ts";
 import { CalendarLink } from "./my-shifts.tsx";
 import { schedulePath } from "./oncall-types.ts";
-import { ZONES } from "./schedule-dialog.tsx";
 
 const LEADS = [
   { value: "", label: "Never" },

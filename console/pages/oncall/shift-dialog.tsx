@@ -3,6 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { OnCallSchedule, OnCallShift, OnCallUser } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { memberFinder } from "../../app/members.ts";
+import { ZONES } from "../../app/zones.ts";
 import {
   Button,
   Checkbox,
@@ -22,7 +23,6 @@ import {
 import { dateOf, nextMonday } from "./calendar-time.ts";
 import { type Frequency, nameOf, type Recurrence, schedulePath, type Warned, WEEKDAYS } from "./oncall-types.ts";
 import { showSaved } from "./saved.ts";
-import { ZONES } from "./schedule-dialog.tsx";
 
 const HOUR_MS = 3_600_000;
 const UNIT_MS = { hourly: HOUR_MS, daily: 24 * HOUR_MS, weekly: 168 * HOUR_MS, monthly: 0 } as const;

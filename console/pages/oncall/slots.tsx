@@ -30,7 +30,7 @@ interface Slot {
 
 interface Props {
   readonly duty: Duty;
-  /** Of the shown times; weekends are those of the schedule. */
+  /** Time zone of the shown times and of weekends. */
   readonly zone: string;
   readonly colour: (id: string) => string;
   readonly onChoose: (chosen: Chosen) => void;

@@ -4,7 +4,7 @@ import { type Bar, barsOf, fittingInitials, fittingNames } from "./bars.ts";
 import { type Day, dateOf, dayLabel, daysOf, isWeekend, spanLabel } from "./calendar-time.ts";
 import { type Duty, namesOf } from "./oncall-types.ts";
 
-/** Of the strip on a wide screen. */
+/** Width of the strip on a wide screen. */
 const STRIP_PX = 1080;
 const GAP_PX = 22;
 

@@ -30,7 +30,7 @@ export interface AttentionState {
   readonly done: (key: string) => void;
 }
 
-/** What needs attention, in the order of the server; reloaded after live entries that may change it. */
+/** Open work, in the order of the server; reloaded after live entries that may change it. */
 export function useAttention(): AttentionState {
   const query = useGet<AttentionAnswer>("/attention", { grouped: true });
   const [mended, setMended] = useState<readonly string[]>([]);
@@ -161,7 +161,7 @@ function pathOf({ kind, ids, link }: AttentionItem): string {
 function IncidentAction({ item, onChange }: RowProps) {
   const { ids, link, title } = item;
   const [id = ""] = ids;
-  // Without the right in a project the user may act on incidents of which the user was notified.
+  // Without the right in a project the user may act on incidents that they were notified of.
   const isActing = canInProject("incidents:act") === true;
   const incident = useGet<{ readonly mayAct: boolean }>(isActing ? null : `/incidents/${id}`);
   const take = async () => {
@@ -225,7 +225,7 @@ interface Work {
   readonly run: () => Promise<boolean>;
 }
 
-/** What an operator can do at once. */
+/** Quick actions of an operator. */
 function workOf({ kind, ids, counts, title }: AttentionItem): Work | null {
   const [name = "", target] = ids;
   if (name === "") return null;

@@ -1,7 +1,8 @@
 import { House } from "lucide";
-import type { PageModule } from "../../app/page-module.ts";
+import { type PageModule, pagesOf } from "../../app/page-module.ts";
 
 export const overview: PageModule = {
-  routes: [{ path: "/", title: "Overview", load: () => import("./overview.tsx") }],
-  nav: [{ label: "Overview", path: "/", icon: House, group: "main", shortcut: "o", tab: 1 }],
+  ...pagesOf(() => import("./overview.tsx"), {
+    "/": { page: "default", nav: { label: "Overview", icon: House, group: "main", shortcut: "o", tab: 1 } },
+  }),
 };

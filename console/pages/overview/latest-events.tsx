@@ -12,22 +12,10 @@ const SHOWN = 8;
 const EVERY_MS = 1000;
 
 const COLUMNS: readonly Column<Event>[] = [
-  {
-    key: "time",
-    label: "Time",
-    cell: ({ receivedAt }) => <Time at={receivedAt} mode="clock" />,
-    card: "meta",
-    width: "min",
-  },
-  { key: "type", label: "Type", cell: ({ type }) => <CodeInline>{type}</CodeInline>, card: "title" },
-  {
-    key: "summary",
-    label: "Summary",
-    cell: (event) => <UserText lines={1}>{summaryOf(event)}</UserText>,
-    card: "text",
-    width: "wide",
-  },
-  { key: "result", label: "Result", cell: (event) => <OutcomeBadge event={event} />, card: "aside", width: "min" },
+  { label: "Time", cell: ({ receivedAt }) => <Time at={receivedAt} mode="clock" />, card: "meta", width: "min" },
+  { label: "Type", cell: ({ type }) => <CodeInline>{type}</CodeInline>, card: "title" },
+  { label: "Summary", cell: (event) => <UserText lines={1}>{summaryOf(event)}</UserText>, card: "text", width: "wide" },
+  { label: "Result", cell: (event) => <OutcomeBadge event={event} />, card: "aside", width: "min" },
 ];
 
 export function LatestEvents({ events }: { readonly events: LiveEvents }) {
@@ -43,7 +31,6 @@ export function LatestEvents({ events }: { readonly events: LiveEvents }) {
       <DataTable<Event>
         label="Latest events"
         rows={events.items?.slice(0, SHOWN)}
-        rowKey={({ id }) => id}
         columns={COLUMNS}
         rowHref={({ id }) => href(`/events/${id}`)}
         hotkeys={{ e: ({ id }) => setExplained(id) }}

@@ -28,7 +28,7 @@ const INCIDENTS: ReadonlySet<string> = new Set(["incident", "incidents"]);
 
 /** The answer before the lines: "1 delivery problem, 5 open incidents, 3 other things." */
 function attentionText(items: readonly AttentionItem[] | undefined): string {
-  if (!items) return "What needs you now, and how much happens.";
+  if (!items) return "What needs your attention now, and recent activity.";
   if (items.length === 0) return "Nothing needs you.";
   const delivery = items.filter(({ kind }) => DELIVERY.has(kind)).length;
   const incidents = items

@@ -31,16 +31,9 @@ function OwnNotifications() {
       <DataTable<Notification>
         label="Unread notifications"
         rows={unread}
-        rowKey={({ id }) => id}
         columns={[
-          { key: "title", label: "Notification", cell: ({ title }) => <UserText lines={2}>{title}</UserText> },
-          {
-            key: "at",
-            label: "Received",
-            cell: ({ createdAt }) => <Time at={createdAt} />,
-            align: "end",
-            cardLabel: false,
-          },
+          { label: "Notification", cell: ({ title }) => <UserText lines={2}>{title}</UserText> },
+          { label: "Received", cell: ({ createdAt }) => <Time at={createdAt} />, align: "end", cardLabel: false },
         ]}
         rowHref={({ id }) => href(`/inbox/${id}`)}
         error={list.error}
@@ -69,16 +62,9 @@ function OwnTasks() {
       <DataTable<Task>
         label="Open tasks"
         rows={query.data?.data}
-        rowKey={({ id }) => id}
         columns={[
-          { key: "title", label: "Task", cell: ({ title }) => <UserText lines={2}>{title}</UserText> },
-          {
-            key: "due",
-            label: "Due",
-            cell: ({ dueAt }) => <Time at={dueAt} empty="" />,
-            align: "end",
-            cardLabel: false,
-          },
+          { label: "Task", cell: ({ title }) => <UserText lines={2}>{title}</UserText> },
+          { label: "Due", cell: ({ dueAt }) => <Time at={dueAt} empty="" />, align: "end", cardLabel: false },
         ]}
         error={query.error}
         retry={query.reload}
@@ -100,16 +86,10 @@ function OwnMessages() {
       <DataTable<Message>
         label="Latest messages"
         rows={query.data?.data}
-        rowKey={({ id }) => id}
         isUnread={({ readAt }) => readAt === null}
         columns={[
+          { label: "Message", cell: ({ content }) => <UserText lines={2}>{content ?? "Encrypted"}</UserText> },
           {
-            key: "text",
-            label: "Message",
-            cell: ({ content }) => <UserText lines={2}>{content ?? "Encrypted"}</UserText>,
-          },
-          {
-            key: "at",
             label: "Received",
             cell: ({ deliveredAt, createdAt }) => <Time at={deliveredAt ?? createdAt} />,
             align: "end",

@@ -23,9 +23,9 @@ import { PeopleTabs } from "./people-tabs.tsx";
 import { loginOf } from "./person-types.ts";
 
 const COLUMNS: readonly Column<User>[] = [
-  { key: "name", label: "Name", cell: (person) => <UserText>{personName(person)}</UserText>, card: "title" },
-  { key: "login", label: "Signs in as", cell: (person) => <UserText>{loginOf(person)}</UserText>, card: "text" },
-  { key: "createdAt", label: "Created", cell: ({ createdAt }) => <Time at={createdAt} />, align: "end" },
+  { label: "Name", cell: (person) => <UserText>{personName(person)}</UserText>, card: "title" },
+  { label: "Signs in as", cell: (person) => <UserText>{loginOf(person)}</UserText>, card: "text" },
+  { label: "Created", cell: ({ createdAt }) => <Time at={createdAt} />, align: "end" },
 ];
 
 /** Accounts that wait for approval. */
@@ -45,7 +45,6 @@ export default function Pending() {
       <DataTable<User>
         label="Pending accounts"
         list={list}
-        rowKey={({ id }) => id}
         columns={COLUMNS}
         rowActions={(person) => <Decide person={person} small />}
         empty={

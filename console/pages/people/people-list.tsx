@@ -29,7 +29,6 @@ import { loginOf, STATUS } from "./person-types.ts";
 
 const COLUMNS: readonly Column<User>[] = [
   {
-    key: "name",
     label: "Name",
     cell: (person) => (
       <span class="inline">
@@ -40,16 +39,14 @@ const COLUMNS: readonly Column<User>[] = [
     card: "title",
     width: "wide",
   },
-  { key: "login", label: "Signs in as", cell: (person) => <UserText>{loginOf(person)}</UserText>, card: "text" },
-  { key: "roles", label: "Roles", cell: (person) => person.roles.join(", ") || "none", priority: 2 },
+  { label: "Signs in as", cell: (person) => <UserText>{loginOf(person)}</UserText>, card: "text" },
+  { label: "Roles", cell: (person) => person.roles.join(", ") || "none", priority: 2 },
   {
-    key: "status",
     label: "Status",
     cell: ({ status }) => <Badge tone={STATUS[status].tone}>{STATUS[status].text}</Badge>,
     card: "aside",
   },
   {
-    key: "seen",
     label: "Last sign-in",
     cell: ({ lastLoginAt }) => <Time at={lastLoginAt} empty="never" />,
     priority: 3,
@@ -89,7 +86,6 @@ export default function PeopleList() {
       <DataTable<User>
         label="People"
         list={list}
-        rowKey={({ id }) => id}
         columns={COLUMNS}
         rowHref={({ id }) => href(`/people/${id}`)}
         empty={

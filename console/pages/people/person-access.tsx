@@ -7,7 +7,6 @@ import { deviceName } from "../account/device-name.ts";
 
 const SESSION_COLUMNS: readonly Column<Session>[] = [
   {
-    key: "device",
     label: "Device",
     cell: ({ userAgent }) => (
       <span title={userAgent}>
@@ -16,14 +15,14 @@ const SESSION_COLUMNS: readonly Column<Session>[] = [
     ),
     card: "title",
   },
-  { key: "ip", label: "Address", cell: ({ ip }) => <span class="mono nowrap">{ip}</span> },
-  { key: "used", label: "Last used", cell: ({ lastUsedAt }) => <Time at={lastUsedAt} />, align: "end" },
+  { label: "Address", cell: ({ ip }) => <span class="mono nowrap">{ip}</span> },
+  { label: "Last used", cell: ({ lastUsedAt }) => <Time at={lastUsedAt} />, align: "end" },
 ];
 
 const TOKEN_COLUMNS: readonly Column<ServiceToken>[] = [
-  { key: "name", label: "Name", cell: ({ name }) => <UserText>{name}</UserText>, card: "title" },
-  { key: "prefix", label: "Starts with", cell: ({ prefix }) => <span class="mono">{prefix}…</span> },
-  { key: "used", label: "Last used", cell: ({ lastUsedAt }) => <Time at={lastUsedAt} empty="never" />, align: "end" },
+  { label: "Name", cell: ({ name }) => <UserText>{name}</UserText>, card: "title" },
+  { label: "Starts with", cell: ({ prefix }) => <span class="mono">{prefix}…</span> },
+  { label: "Last used", cell: ({ lastUsedAt }) => <Time at={lastUsedAt} empty="never" />, align: "end" },
 ];
 
 /** Where the account is signed in. */
@@ -40,7 +39,6 @@ export function PersonSessions({ person }: { readonly person: User }) {
         bare
         label="Sessions"
         list={query}
-        rowKey={({ id }) => id}
         columns={SESSION_COLUMNS}
         rowActions={(session) => (
           <Button small onClick={() => end(session)}>
@@ -70,7 +68,6 @@ export function PersonTokens({ person }: { readonly person: User }) {
         bare
         label="Service tokens"
         list={query}
-        rowKey={({ id }) => id}
         columns={TOKEN_COLUMNS}
         rowActions={(token) => (
           <Button small variant="danger" onClick={() => revoke(token)}>

@@ -82,7 +82,7 @@ function PersonView({ person, reload }: ViewProps) {
 function subtitleOf({ roles, status }: User): string {
   if (status === "disabled") return "Cannot sign in. Its past actions stay readable.";
   if (status === "pending")
-    return "Registered, and waits for approval; or invited, and has not opened the account yet.";
+    return "Has registered and waits for approval, or is invited and has not opened the account yet.";
   if (roles.length === 0) return "Has no role: only its own notifications.";
   return `Has the ${roles.length === 1 ? "role" : "roles"} ${roles.join(", ")}.`;
 }

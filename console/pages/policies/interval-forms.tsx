@@ -1,10 +1,9 @@
 import { Plus, X } from "lucide";
 import { MatcherField } from "../../app/matcher-field.tsx";
 import { type Matcher, matcherText, readMatcher } from "../../app/matchers.ts";
+import { ZONES } from "../../app/zones.ts";
 import { Button, Combobox, displayZone, Field, IconButton, Input, MultiCombobox } from "../../ui/index.ts";
 import type { InhibitRule, IntervalItem, NamedInterval } from "./routing-types.ts";
-
-const ZONES = Intl.supportedValuesOf("timeZone").map((value) => ({ value, label: value }));
 
 interface ListProps<T> {
   readonly items: readonly T[];
@@ -120,46 +119,29 @@ function ItemFields({ item, onChange, isOnly }: ItemProps) {
         return { start_time, end_time };
       }),
     });
-  const text = (name: "weekdays" | "days_of_month" | "months" | "years") => (item[name] ?? []).join(", ");
+  const words = (name: "weekdays" | "days_of_month" | "months" | "years") => ({
+    value: (item[name] ?? []).join(", "),
+    onChange: (value: string) => set({ [name]: list(value) }),
+  });
   return (
     <div class="grid3">
       <Field label="Times">
         <Input value={times} onChange={setTimes} placeholder="any, such as 09:00-17:00" mono />
       </Field>
       <Field label="Weekdays">
-        <Input
-          value={text("weekdays")}
-          onChange={(value) => set({ weekdays: list(value) })}
-          placeholder="any, such as monday:friday"
-          mono
-        />
+        <Input {...words("weekdays")} placeholder="any, such as monday:friday" mono />
       </Field>
       <Field label="Time zone">
         <Combobox value={item.location ?? "UTC"} onChange={(location) => set({ location })} options={ZONES} custom />
       </Field>
       <Field label="Days of the month">
-        <Input
-          value={text("days_of_month")}
-          onChange={(value) => set({ days_of_month: list(value) })}
-          placeholder="any, such as 1:7, -1"
-          mono
-        />
+        <Input {...words("days_of_month")} placeholder="any, such as 1:7, -1" mono />
       </Field>
       <Field label="Months">
-        <Input
-          value={text("months")}
-          onChange={(value) => set({ months: list(value) })}
-          placeholder="any, such as december"
-          mono
-        />
+        <Input {...words("months")} placeholder="any, such as december" mono />
       </Field>
       <Field label="Years">
-        <Input
-          value={text("years")}
-          onChange={(value) => set({ years: list(value) })}
-          placeholder="any, such as 2027"
-          mono
-        />
+        <Input {...words("years")} placeholder="any, such as 2027" mono />
       </Field>
       {!isOnly && (
         <div>

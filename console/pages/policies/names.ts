@@ -2,7 +2,7 @@ import type { Page } from "../../app/api.ts";
 import { useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import { useNames } from "../rules/people.ts";
-import type { Names, Step } from "./policy-types.ts";
+import type { DraftStep, Names } from "./policy-types.ts";
 
 interface Named {
   readonly id: string;
@@ -10,7 +10,7 @@ interface Named {
 }
 
 /** Names of what steps refer to. */
-export function useTargetNames(projectId: string, steps: readonly Step[]): Names {
+export function useTargetNames(projectId: string, steps: readonly DraftStep[]): Names {
   const ids = steps.flatMap((step) => (step.type === "notify" ? (step.users ?? []) : []));
   const users = useNames(ids);
   const schedules = useGet<Page<Named>>(projectId === "" ? null : "/oncall/schedules", { projectId, limit: 100 });

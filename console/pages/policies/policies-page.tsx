@@ -72,7 +72,6 @@ export default function PoliciesPage() {
         label="Policies"
         list={query}
         rows={rows}
-        rowKey={({ id }) => id}
         rowHref={({ id }) => href(`/policies/${id}`)}
         columns={columnsOf(names)}
       />
@@ -84,7 +83,7 @@ interface Warnings {
   readonly data: readonly { readonly message: string }[];
 }
 
-/** What would keep pages of the project from arriving. */
+/** Reasons why pages of the project would not arrive. */
 function PagingWarnings({ project }: { readonly project: string }) {
   const { data: found } = useGet<Warnings>("/policies/warnings", { projectId: project });
   const warnings = found?.data ?? [];
@@ -105,7 +104,6 @@ function PagingWarnings({ project }: { readonly project: string }) {
 function columnsOf(names: Names): readonly Column<Policy>[] {
   return [
     {
-      key: "name",
       label: "Policy",
       card: "title",
       cell: ({ name, description }) => (
@@ -120,7 +118,6 @@ function columnsOf(names: Names): readonly Column<Policy>[] {
       ),
     },
     {
-      key: "steps",
       label: "Steps",
       width: "wide",
       card: "text",
@@ -133,14 +130,12 @@ function columnsOf(names: Names): readonly Column<Policy>[] {
       ),
     },
     {
-      key: "version",
       label: "Version",
       width: "min",
       card: "aside",
       cell: ({ version }) => <Badge tone="plain">{version === 0 ? "built in" : `v${version}`}</Badge>,
     },
     {
-      key: "changed",
       label: "Changed",
       align: "end",
       priority: 2,

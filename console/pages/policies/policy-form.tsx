@@ -1,17 +1,17 @@
 import { DurationInput } from "../../app/duration-input.tsx";
 import { Card, Field, Input, Switch, Textarea } from "../../ui/index.ts";
-import type { Definition } from "./policy-types.ts";
+import type { PolicyDefinition } from "./policy-types.ts";
 import { StepsEditor } from "./steps-editor.tsx";
 
 interface Props {
-  readonly draft: Definition;
-  readonly onChange: (draft: Definition) => void;
+  readonly draft: PolicyDefinition;
+  readonly onChange: (draft: PolicyDefinition) => void;
   readonly projectId: string;
   readonly readOnly: boolean;
 }
 
 export function PolicyForm({ draft, onChange, projectId, readOnly }: Props) {
-  const change = (part: Partial<Definition>) => onChange({ ...draft, ...part });
+  const change = (part: Partial<PolicyDefinition>) => onChange({ ...draft, ...part });
   return (
     <fieldset class="plain-set" disabled={readOnly}>
       <div class="two">

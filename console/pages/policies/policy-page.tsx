@@ -15,12 +15,12 @@ import { useProjectChoice } from "../../app/project-choice.tsx";
 import { invalidate, useGet } from "../../app/query.ts";
 import { Button, Form, formatRelative, Menu, Page, Tabs, toast } from "../../ui/index.ts";
 import { PolicyForm } from "./policy-form.tsx";
-import { changedMembers, type Definition, definitionOf, EMPTY, LABELS, problemOf } from "./policy-types.ts";
+import { changedMembers, definitionOf, EMPTY, LABELS, type PolicyDefinition, problemOf } from "./policy-types.ts";
 import { PolicyVersions } from "./policy-versions.tsx";
 
 export function NewPolicy() {
   const [project] = useProjectChoice();
-  const [draft, setDraft] = useState<Definition>(EMPTY);
+  const [draft, setDraft] = useState<PolicyDefinition>(EMPTY);
   const problem = problemOf(draft);
   const create = async () => {
     const made = await api.post<Policy>("/policies", { projectId: project, ...draft });

@@ -6,15 +6,15 @@ export interface ScheduleTarget {
   readonly who?: "current" | "next" | "both";
 }
 
-export type Step = Policy["steps"][number];
+export type DraftStep = Policy["steps"][number];
 
-export type StepType = Step["type"];
+export type StepType = DraftStep["type"];
 
 /** What a person changes. */
-export type Definition = Pick<Policy, keyof UpdatePolicy>;
+export type PolicyDefinition = Pick<Policy, keyof UpdatePolicy>;
 
 export interface PolicyVersion extends ApiPolicyVersion {
-  readonly definition: Definition;
+  readonly definition: PolicyDefinition;
 }
 
 /** Names by id, as far as they are known. */
@@ -35,7 +35,7 @@ export const STEP_WORDS: Readonly<Record<StepType, { readonly label: string; rea
   resolve: { label: "Resolve", hint: "ends the incident" },
 };
 
-export const NEW_STEPS: Readonly<Record<StepType, Step>> = {
+export const NEW_STEPS: Readonly<Record<StepType, DraftStep>> = {
   notify: { type: "notify", members: true, urgency: "high" },
   wait: { type: "wait", ms: 300_000 },
   onlyIn: { type: "onlyIn", interval: "", otherwise: "skip" },
@@ -45,7 +45,7 @@ export const NEW_STEPS: Readonly<Record<StepType, Step>> = {
   resolve: { type: "resolve" },
 };
 
-export const EMPTY: Definition = {
+export const EMPTY: PolicyDefinition = {
   name: "",
   description: "",
   steps: [NEW_STEPS.notify],
@@ -59,7 +59,7 @@ export const EMPTY: Definition = {
   fallback: null,
 };
 
-export const LABELS: Readonly<Record<keyof Definition, string>> = {
+export const LABELS: Readonly<Record<keyof PolicyDefinition, string>> = {
   name: "Name",
   description: "Description",
   steps: "Steps",
@@ -72,18 +72,18 @@ export const LABELS: Readonly<Record<keyof Definition, string>> = {
   opensIncidents: "Open incidents",
   fallback: "Fallback",
 };
-export const MEMBERS = Object.keys(LABELS) as readonly (keyof Definition)[];
+export const MEMBERS = Object.keys(LABELS) as readonly (keyof PolicyDefinition)[];
 
-export function definitionOf(given: Definition): Definition {
-  return Object.fromEntries(MEMBERS.map((member) => [member, given[member]])) as unknown as Definition;
+export function definitionOf(given: PolicyDefinition): PolicyDefinition {
+  return Object.fromEntries(MEMBERS.map((member) => [member, given[member]])) as unknown as PolicyDefinition;
 }
 
-export function changedMembers(before: Definition, after: Definition): readonly (keyof Definition)[] {
+export function changedMembers(before: PolicyDefinition, after: PolicyDefinition): readonly (keyof PolicyDefinition)[] {
   return MEMBERS.filter((member) => JSON.stringify(before[member]) !== JSON.stringify(after[member]));
 }
 
 /** Who a step notifies, in words. */
-export function targetsText(step: Extract<Step, { type: "notify" }>, names: Names): string {
+export function targetsText(step: Extract<DraftStep, { type: "notify" }>, names: Names): string {
   const { users = [], roles = [], schedules = [], members = false } = step;
   const all = [
     ...(members ? ["all members"] : []),
@@ -97,7 +97,7 @@ export function targetsText(step: Extract<Step, { type: "notify" }>, names: Name
   return all.length === 0 ? "no one" : all.join(", ");
 }
 
-export function stepText(step: Step, names: Names): string {
+export function stepText(step: DraftStep, names: Names): string {
   switch (step.type) {
     case "notify": {
       const low = step.urgency === "low" ? ", low urgency" : "";
@@ -121,7 +121,7 @@ export function stepText(step: Step, names: Names): string {
 }
 
 /** The value of a member for the list of differences. */
-export function memberText(definition: Definition, member: keyof Definition, names: Names): string {
+export function memberText(definition: PolicyDefinition, member: keyof PolicyDefinition, names: Names): string {
   const value = definition[member];
   if (member === "steps") return definition.steps.map((step, at) => `${at + 1}. ${stepText(step, names)}`).join("\n");
   if (member === "ackExpiresMs" || member === "autoResolveMs")
@@ -131,7 +131,7 @@ export function memberText(definition: Definition, member: keyof Definition, nam
 }
 
 /** Why a policy cannot be saved. */
-export function problemOf({ name, steps, opensIncidents }: Definition): string | undefined {
+export function problemOf({ name, steps, opensIncidents }: PolicyDefinition): string | undefined {
   if (name.trim() === "") return "The policy needs a name";
   for (const [at, step] of steps.entries()) {
     const where = `Step ${at + 1}`;

@@ -20,7 +20,7 @@ import {
   UserText,
 } from "../../ui/index.ts";
 import { useTargetNames } from "./names.ts";
-import { type Names, type Step, stepText } from "./policy-types.ts";
+import { type DraftStep, type Names, stepText } from "./policy-types.ts";
 import type { RouteMatch, RoutingDocument } from "./routing-types.ts";
 
 interface Props {
@@ -132,7 +132,7 @@ function Outcome({ match, policy, projectId }: OutcomeProps) {
 }
 
 /** When each step runs if no person acknowledges. */
-function timesOf(steps: readonly Step[], groupWaitMs: number): readonly { step: Step; afterMs: number }[] {
+function timesOf(steps: readonly DraftStep[], groupWaitMs: number): readonly { step: DraftStep; afterMs: number }[] {
   let afterMs = groupWaitMs;
   return steps.flatMap((step) => {
     if (step.type === "wait") {
@@ -144,7 +144,7 @@ function timesOf(steps: readonly Step[], groupWaitMs: number): readonly { step: 
 }
 
 interface ReceiversProps {
-  readonly step: Extract<Step, { type: "notify" }>;
+  readonly step: Extract<DraftStep, { type: "notify" }>;
   readonly names: Names;
   readonly onCall: readonly OnCall[];
 }

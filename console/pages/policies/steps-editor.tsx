@@ -5,6 +5,7 @@ import { useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import {
   Checkbox,
+  choices,
   Field,
   IconButton,
   Input,
@@ -19,19 +20,19 @@ import {
 import { findPeople } from "../rules/people.ts";
 import { useTargetNames } from "./names.ts";
 import {
+  type DraftStep,
   moved,
   type Names,
   NEW_STEPS,
   type ScheduleTarget,
   STEP_WORDS,
-  type Step,
   type StepType,
 } from "./policy-types.ts";
 import type { Routing } from "./routing-types.ts";
 
 interface Props {
-  readonly steps: readonly Step[];
-  readonly onChange: (steps: readonly Step[]) => void;
+  readonly steps: readonly DraftStep[];
+  readonly onChange: (steps: readonly DraftStep[]) => void;
   readonly projectId: string;
   readonly readOnly: boolean;
 }
@@ -52,7 +53,7 @@ export function StepsEditor({ steps, onChange, projectId, readOnly }: Props) {
     focusAt.current = to;
     onChange(moved(steps, from, to));
   };
-  const replace = (at: number, step: Step) => onChange(steps.map((each, index) => (index === at ? step : each)));
+  const replace = (at: number, step: DraftStep) => onChange(steps.map((each, index) => (index === at ? step : each)));
   const onKey = (event: KeyboardEvent, at: number) => {
     const by = event.key === "ArrowUp" ? -1 : event.key === "ArrowDown" ? 1 : 0;
     if (by === 0 || !event.altKey || readOnly || isTyping(event.target)) return;
@@ -127,8 +128,8 @@ export function StepsEditor({ steps, onChange, projectId, readOnly }: Props) {
 }
 
 interface FieldsProps {
-  readonly step: Step;
-  readonly onChange: (step: Step) => void;
+  readonly step: DraftStep;
+  readonly onChange: (step: DraftStep) => void;
   readonly names: Names;
   readonly intervals: readonly string[];
   readonly projectId: string;
@@ -161,10 +162,7 @@ function StepFields({ step, onChange, names, intervals, projectId, readOnly }: F
             label="Outside of it"
             value={step.otherwise ?? "skip"}
             onChange={(otherwise) => onChange({ ...step, otherwise: otherwise as "skip" | "hold" })}
-            options={[
-              { value: "skip", label: "Skip the next step" },
-              { value: "hold", label: "Wait until it opens" },
-            ]}
+            options={choices({ skip: "Skip the next step", hold: "Wait until it opens" })}
           />
         </div>
       );
@@ -198,10 +196,7 @@ function StepFields({ step, onChange, names, intervals, projectId, readOnly }: F
             label="Format"
             value={step.format ?? "prism"}
             onChange={(format) => onChange({ ...step, format: format as "prism" | "alertmanager" })}
-            options={[
-              { value: "prism", label: "Prism" },
-              { value: "alertmanager", label: "Alertmanager" },
-            ]}
+            options={choices({ prism: "Prism", alertmanager: "Alertmanager" })}
           />
           <Field label="Alerts in one call" hint="0: all of them">
             <Input
@@ -233,17 +228,13 @@ function StepFields({ step, onChange, names, intervals, projectId, readOnly }: F
   }
 }
 
-type Notify = Extract<Step, { type: "notify" }>;
+type Notify = Extract<DraftStep, { type: "notify" }>;
 
 interface NotifyProps extends Omit<FieldsProps, "step" | "intervals"> {
   readonly step: Notify;
 }
 
-const WHO = [
-  { value: "current", label: "on call now" },
-  { value: "next", label: "next on call" },
-  { value: "both", label: "now and next" },
-];
+const WHO = choices({ current: "on call now", next: "next on call", both: "now and next" });
 
 function NotifyFields({ step, onChange, names, projectId, readOnly }: NotifyProps) {
   const change = (part: Partial<Notify>) => onChange({ ...step, ...part });
@@ -311,10 +302,7 @@ function NotifyFields({ step, onChange, names, projectId, readOnly }: NotifyProp
         label="Urgency"
         value={step.urgency ?? "high"}
         onChange={(urgency) => change({ urgency: urgency as "high" | "low" })}
-        options={[
-          { value: "high", label: "High urgency" },
-          { value: "low", label: "Low urgency" },
-        ]}
+        options={choices({ high: "High urgency", low: "Low urgency" })}
       />
       <Switch
         checked={step.roundRobin ?? false}

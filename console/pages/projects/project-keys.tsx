@@ -34,11 +34,11 @@ const SCOPES = [
 const GRACE_MS = 24 * 3_600_000;
 
 const COLUMNS: readonly Column<ApiKey>[] = [
-  { key: "name", label: "Name", cell: ({ name }) => <UserText>{name}</UserText>, card: "title" },
-  { key: "prefix", label: "Starts with", cell: ({ prefix }) => <span class="mono">{prefix}…</span> },
-  { key: "scopes", label: "May", cell: ({ scopes }) => textOf(scopes), card: "text", width: "wide" },
-  { key: "expiresAt", label: "Ends", cell: ({ expiresAt }) => <Time at={expiresAt} empty="never" />, priority: 2 },
-  { key: "used", label: "Last used", cell: ({ lastUsedAt }) => <Time at={lastUsedAt} empty="never" />, align: "end" },
+  { label: "Name", cell: ({ name }) => <UserText>{name}</UserText>, card: "title" },
+  { label: "Starts with", cell: ({ prefix }) => <span class="mono">{prefix}…</span> },
+  { label: "May", cell: ({ scopes }) => textOf(scopes), card: "text", width: "wide" },
+  { label: "Ends", cell: ({ expiresAt }) => <Time at={expiresAt} empty="never" />, priority: 2 },
+  { label: "Last used", cell: ({ lastUsedAt }) => <Time at={lastUsedAt} empty="never" />, align: "end" },
 ];
 
 function textOf(scopes: readonly string[]): string {
@@ -82,7 +82,6 @@ export function ProjectKeys({ project, isOwner }: Props) {
         bare
         label="API keys"
         list={query}
-        rowKey={({ id }) => id}
         columns={COLUMNS}
         rowActions={(key) =>
           isOwner ? (

@@ -23,15 +23,10 @@ import {
 } from "../../ui/index.ts";
 
 const COLUMNS: readonly Column<Project>[] = [
-  { key: "name", label: "Name", cell: ({ name }) => <UserText>{name}</UserText>, card: "title", width: "wide" },
-  { key: "slug", label: "Short name", cell: ({ slug }) => <span class="mono">{slug}</span> },
-  {
-    key: "role",
-    label: "Your role",
-    cell: ({ role }) => <Badge tone="plain">{role ?? "administrator"}</Badge>,
-    card: "aside",
-  },
-  { key: "createdAt", label: "Created", cell: ({ createdAt }) => <Time at={createdAt} />, align: "end", priority: 2 },
+  { label: "Name", cell: ({ name }) => <UserText>{name}</UserText>, card: "title", width: "wide" },
+  { label: "Short name", cell: ({ slug }) => <span class="mono">{slug}</span> },
+  { label: "Your role", cell: ({ role }) => <Badge tone="plain">{role ?? "administrator"}</Badge>, card: "aside" },
+  { label: "Created", cell: ({ createdAt }) => <Time at={createdAt} />, align: "end", priority: 2 },
 ];
 
 export default function ProjectList() {
@@ -51,7 +46,6 @@ export default function ProjectList() {
       <DataTable<Project>
         label="Projects"
         list={list}
-        rowKey={({ id }) => id}
         columns={COLUMNS}
         rowHref={({ id }) => href(`/projects/${id}`)}
         empty={

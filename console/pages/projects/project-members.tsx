@@ -9,6 +9,7 @@ import {
   Card,
   type Column,
   Combobox,
+  choices,
   confirm,
   DataTable,
   Dialog,
@@ -93,7 +94,7 @@ function linesOf(left: Leftovers = {}): string[] {
   ];
 }
 
-/** What ended, and what must be rotated so that the person can no longer use it. */
+/** Ended rights, and secrets to rotate so that the person can no longer use them. */
 function LeftoversDialog({ left, onClose }: { readonly left: LeftBy | undefined; readonly onClose: () => void }) {
   return (
     <Dialog
@@ -127,9 +128,8 @@ function columns(project: ProjectDetail, isOwner: boolean, done: Done): readonly
     done(name, changed);
   };
   return [
-    { key: "name", label: "Name", cell: ({ name }) => <UserText>{name}</UserText>, card: "title", width: "wide" },
+    { label: "Name", cell: ({ name }) => <UserText>{name}</UserText>, card: "title", width: "wide" },
     {
-      key: "role",
       label: "Role",
       cell: (member) =>
         isOwner ? (
@@ -145,7 +145,7 @@ function columns(project: ProjectDetail, isOwner: boolean, done: Done): readonly
         ),
       card: "aside",
     },
-    { key: "createdAt", label: "Member since", cell: ({ createdAt }) => <Time at={createdAt} />, align: "end" },
+    { label: "Member since", cell: ({ createdAt }) => <Time at={createdAt} />, align: "end" },
   ];
 }
 
@@ -174,15 +174,9 @@ function RemoveMember({ project, member, onDone }: RemoveProps) {
 }
 
 const INVITATION_COLUMNS: readonly Column<ProjectInvitation>[] = [
-  {
-    key: "email",
-    label: "Mail address",
-    cell: ({ email }) => <UserText>{email}</UserText>,
-    card: "title",
-    width: "wide",
-  },
-  { key: "role", label: "Role", cell: ({ role }) => role, card: "aside" },
-  { key: "expiresAt", label: "Ends", cell: ({ expiresAt }) => <Time at={expiresAt} />, align: "end" },
+  { label: "Mail address", cell: ({ email }) => <UserText>{email}</UserText>, card: "title", width: "wide" },
+  { label: "Role", cell: ({ role }) => role, card: "aside" },
+  { label: "Ends", cell: ({ expiresAt }) => <Time at={expiresAt} />, align: "end" },
 ];
 
 function Invitations({ project }: { readonly project: ProjectDetail }) {
@@ -200,7 +194,6 @@ function Invitations({ project }: { readonly project: ProjectDetail }) {
         bare
         label="Open invitations"
         list={query}
-        rowKey={({ id }) => id}
         columns={INVITATION_COLUMNS}
         rowActions={(invitation) => (
           <Button small onClick={() => revoke(invitation)}>
@@ -262,10 +255,7 @@ function AddMember({ isOpen, project, onClose, onDone }: AddProps) {
           label="Who"
           value={way}
           onChange={setWay}
-          options={[
-            { value: "account", label: "An account" },
-            { value: "mail", label: "A mail address" },
-          ]}
+          options={choices({ account: "An account", mail: "A mail address" })}
         />
       )}
       {way === "account" ? (

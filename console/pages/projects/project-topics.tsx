@@ -10,6 +10,7 @@ import {
   Card,
   type Column,
   Combobox,
+  choices,
   DataTable,
   Dialog,
   EmptyState,
@@ -23,21 +24,15 @@ import {
 
 const PATH = "/ntfy/access";
 
-const PERMISSIONS = [
-  { value: "read", label: "Read" },
-  { value: "write", label: "Write" },
-  { value: "read-write", label: "Read and write" },
-  { value: "none", label: "Nothing" },
-];
+const PERMISSIONS = choices({ read: "Read", write: "Write", "read-write": "Read and write", none: "Nothing" });
 
 const nameOf = ({ userId, username }: NtfyAccess): string =>
   userId === null ? "Everyone" : (username ?? "Without a name");
 
 const COLUMNS: readonly Column<NtfyAccess>[] = [
-  { key: "who", label: "Who", cell: (right) => <UserText>{nameOf(right)}</UserText>, card: "title", width: "wide" },
-  { key: "topic", label: "Topic", cell: ({ topic }) => <code>{topic}</code> },
+  { label: "Who", cell: (right) => <UserText>{nameOf(right)}</UserText>, card: "title", width: "wide" },
+  { label: "Topic", cell: ({ topic }) => <code>{topic}</code> },
   {
-    key: "permission",
     label: "May",
     cell: ({ permission }) => PERMISSIONS.find(({ value }) => value === permission)?.label,
     card: "aside",
@@ -112,10 +107,7 @@ function AddRight({ isOpen, project, onClose, onDone }: AddProps) {
           label="Who"
           value={who}
           onChange={setWho}
-          options={[
-            { value: "person", label: "A person" },
-            { value: "everyone", label: "Everyone" },
-          ]}
+          options={choices({ person: "A person", everyone: "Everyone" })}
         />
       )}
       {who === "person" && (

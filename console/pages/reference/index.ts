@@ -1,13 +1,8 @@
 import { BookOpen } from "lucide";
-import type { PageModule } from "../../app/page-module.ts";
+import { type PageModule, pagesOf } from "../../app/page-module.ts";
 
 export const reference: PageModule = {
-  routes: [
-    {
-      path: "/reference",
-      title: "API reference",
-      load: async () => ({ default: (await import("../single-pages.ts")).Reference }),
-    },
-  ],
-  nav: [{ label: "API reference", path: "/reference", icon: BookOpen, group: "administer" }],
+  ...pagesOf(() => import("../single-pages.ts"), {
+    "/reference": { page: "Reference", nav: { label: "API reference", icon: BookOpen, group: "administer" } },
+  }),
 };

@@ -35,21 +35,10 @@ interface DocumentOperation {
 }
 
 const COLUMNS: readonly Column<Operation>[] = [
-  {
-    key: "method",
-    label: "Method",
-    cell: ({ method }) => <span class="mono strong">{method}</span>,
-    card: "aside",
-    width: "min",
-  },
-  { key: "path", label: "Path", cell: ({ path }) => <span class="mono">{path}</span>, card: "title", width: "wide" },
-  { key: "summary", label: "What it does", cell: ({ summary }) => summary, card: "text", width: "wide" },
-  {
-    key: "permission",
-    label: "Permission",
-    cell: ({ permission }) => <span class="mono small nowrap">{permission}</span>,
-    priority: 2,
-  },
+  { label: "Method", cell: ({ method }) => <span class="mono strong">{method}</span>, card: "aside", width: "min" },
+  { label: "Path", cell: ({ path }) => <span class="mono">{path}</span>, card: "title", width: "wide" },
+  { label: "What it does", cell: ({ summary }) => summary, card: "text", width: "wide" },
+  { label: "Permission", cell: ({ permission }) => <span class="mono small nowrap">{permission}</span>, priority: 2 },
 ];
 
 function operationsOf(document: Document): readonly Operation[] {

@@ -9,7 +9,7 @@ import type { Rule } from "./types.ts";
 const DAY_MS = 86_400_000;
 const DAYS = 30;
 
-/** What the rule did: per day, in total, and its notifications. */
+/** Activity of the rule: per day, in total, and its notifications. */
 export function ActivityTab({ rule }: { readonly rule: Rule }) {
   const stats = useGet<RuleStats>(`/rules/${rule.id}/stats`);
   const totals = rule.stats;
@@ -64,21 +64,13 @@ function Notifications({ rule }: { readonly rule: Rule }) {
         bare
         label="Notifications of this rule"
         list={list}
-        rowKey={({ id }) => id}
         rowHref={({ id }) => href(`/inbox/${id}`)}
         columns={[
-          { key: "title", label: "Title", cell: ({ title }) => <UserText lines={2}>{title}</UserText>, width: "wide" },
-          {
-            key: "count",
-            label: "Events",
-            cell: ({ aggregateCount }) => aggregateCount,
-            align: "end",
-            priority: 2,
-          },
+          { label: "Title", cell: ({ title }) => <UserText lines={2}>{title}</UserText>, width: "wide" },
+          { label: "Events", cell: ({ aggregateCount }) => aggregateCount, align: "end", priority: 2 },
           ...(seesAll
             ? [
                 {
-                  key: "acknowledged",
                   label: "Acknowledged",
                   cell: ({ counts }: NotificationSummary) =>
                     counts ? `${counts.acknowledged} of ${counts.recipients}` : "—",
@@ -86,7 +78,7 @@ function Notifications({ rule }: { readonly rule: Rule }) {
                 },
               ]
             : []),
-          { key: "at", label: "When", cell: ({ createdAt }) => <Time at={createdAt} />, card: "aside", width: "min" },
+          { label: "When", cell: ({ createdAt }) => <Time at={createdAt} />, card: "aside", width: "min" },
         ]}
         empty={
           <EmptyState small icon={Bell} title="No notifications yet" text="They appear here when the rule fires." />

@@ -25,7 +25,7 @@ export function useRecentEvents(projectId: string | null) {
 /** A member that recent events have. */
 export type KnownPath = EventPaths["paths"][number];
 
-/** What completion offers for a rule of this project. */
+/** Suggestions of the completion for a rule of this project. */
 export function useKnownPaths(projectId: string | null): readonly KnownPath[] {
   const { data } = useGet<EventPaths>(canInProject("events:read") ? "/events/paths" : null, {
     projectId: projectId ?? "*",

@@ -88,7 +88,7 @@ export function DefinitionDiff({ before, after, names, projects }: DiffProps) {
   );
 }
 
-/** What one member was and is. */
+/** Old and new value of one member. */
 export function Change({
   before,
   after,

@@ -3,7 +3,7 @@ import { me } from "../../app/session.ts";
 import type { Definition, Rule } from "./types.ts";
 
 /** An edited rule in this tab, before it is saved. */
-export interface Draft {
+export interface RuleDraft {
   readonly definition: Definition;
   /** The version that the edits started from; null for a new rule. */
   readonly base: Rule | null;
@@ -148,15 +148,15 @@ const PREFIX = "prism.rule-draft.";
 const keyOf = (id: string): string => `${PREFIX}${me.peek()?.id}.${id}`;
 
 /** The draft that this tab kept over a reload, if there is one. @param id of a rule, or `new` */
-export function keptDraft(id: string): Draft | null {
+export function keptDraft(id: string): RuleDraft | null {
   try {
-    return JSON.parse(sessionStorage.getItem(keyOf(id)) ?? "null") as Draft | null;
+    return JSON.parse(sessionStorage.getItem(keyOf(id)) ?? "null") as RuleDraft | null;
   } catch {
     return null;
   }
 }
 
-export function keepDraft(id: string, draft: Draft | null): void {
+export function keepDraft(id: string, draft: RuleDraft | null): void {
   try {
     if (draft === null) sessionStorage.removeItem(keyOf(id));
     else sessionStorage.setItem(keyOf(id), JSON.stringify(draft));

@@ -1,7 +1,7 @@
 import { ListFilter, Plus } from "lucide";
 import { api, type Page } from "../../app/api.ts";
 import { canInProject } from "../../app/memberships.ts";
-import type { PageModule } from "../../app/page-module.ts";
+import { inProject, type PageModule, pagesOf } from "../../app/page-module.ts";
 import { onSignOut } from "../../app/session.ts";
 import { removeDrafts } from "./draft.ts";
 
@@ -13,44 +13,16 @@ interface Found {
   readonly active: boolean;
 }
 
-/** One file for all pages of this folder: it compresses better than one for each. */
-const pages = () => import("./pages.ts");
-
 export const rules: PageModule = {
-  routes: [
-    {
-      path: "/rules",
-      title: "Rules",
-      permission: "rules:read",
-      within: "project",
-      load: async () => ({ default: (await pages()).RulesPage }),
+  ...pagesOf(() => import("./pages.ts"), {
+    "/rules": {
+      page: "RulesPage",
+      ...inProject("rules:read"),
+      nav: { label: "Rules", icon: ListFilter, group: "main", shortcut: "r" },
     },
-    {
-      path: "/rules/new",
-      title: "New rule",
-      permission: "rules:write",
-      within: "project",
-      load: async () => ({ default: (await pages()).NewRule }),
-    },
-    {
-      path: "/rules/:id",
-      title: "Rule",
-      permission: "rules:read",
-      within: "project",
-      load: async () => ({ default: (await pages()).RulePage }),
-    },
-  ],
-  nav: [
-    {
-      label: "Rules",
-      path: "/rules",
-      icon: ListFilter,
-      group: "main",
-      permission: "rules:read",
-      within: "project",
-      shortcut: "r",
-    },
-  ],
+    "/rules/new": { page: "NewRule", ...inProject("rules:write") },
+    "/rules/:id": { page: "RulePage", ...inProject("rules:read") },
+  }),
   actions: [{ label: "New rule", kind: "Action", icon: Plus, run: "/rules/new", permission: "rules:write" }],
   async search(text) {
     if (!canInProject("rules:read")) return [];

@@ -11,6 +11,7 @@ import { can } from "../../app/session.ts";
 import {
   Button,
   type Column,
+  choices,
   DataTable,
   Menu,
   NewButton,
@@ -99,11 +100,7 @@ export default function RulesPage() {
               small
               label="State"
               {...filters.bind("state")}
-              options={[
-                { value: "all", label: "All" },
-                { value: "enabled", label: "Enabled" },
-                { value: "disabled", label: "Disabled" },
-              ]}
+              options={choices({ all: "All", enabled: "Enabled", disabled: "Disabled" })}
             />
           }
         >
@@ -126,7 +123,6 @@ export default function RulesPage() {
       <DataTable<Rule>
         label="Rules"
         list={list}
-        rowKey={({ id }) => id}
         rowHref={({ id }) => href(`/rules/${id}`)}
         columns={columnsOf((id) => projectName(projects, id))}
         {...(isWritable
@@ -162,9 +158,8 @@ export default function RulesPage() {
 function columnsOf(projectOf: (id: string | null) => string): readonly Column<Rule>[] {
   return [
     {
-      key: "name",
       label: "Rule",
-      sortable: true,
+      sortBy: "name",
       width: "wide",
       card: "title",
       cell: ({ name, condition }) => (
@@ -176,9 +171,8 @@ function columnsOf(projectOf: (id: string | null) => string): readonly Column<Ru
         </>
       ),
     },
-    { key: "state", label: "State", width: "min", card: "aside", cell: (rule) => <RuleState rule={rule} /> },
+    { label: "State", width: "min", card: "aside", cell: (rule) => <RuleState rule={rule} /> },
     {
-      key: "project",
       label: "Project",
       priority: 3,
       card: "meta",
@@ -189,7 +183,6 @@ function columnsOf(projectOf: (id: string | null) => string): readonly Column<Ru
       ),
     },
     {
-      key: "last",
       label: "Last fired",
       width: "min",
       card: "meta",
@@ -197,14 +190,12 @@ function columnsOf(projectOf: (id: string | null) => string): readonly Column<Ru
       cell: ({ activity }) => <Time at={activity?.lastFiredAt} empty="never" />,
     },
     {
-      key: "matched",
       label: "Matches, 24 h",
       align: "end",
       priority: 2,
       cell: ({ activity }) => <Lately n={activity?.matched} isCut={activity?.isCut === true} />,
     },
     {
-      key: "fired",
       label: "Fired, 24 h",
       align: "end",
       cell: ({ activity }) => <Lately n={activity?.fired} isCut={activity?.isCut === true} />,

@@ -5,7 +5,7 @@ import type {
   RuleWithWarnings,
 } from "../../../src/client/api-types.gen.ts";
 
-/** What an author writes in the form; one version of a rule. */
+/** Members of the form; one version of a rule. */
 export type Definition = Pick<ApiRule, Exclude<keyof CreateRule, "threshold" | "absence" | "alert">>;
 
 /** Warnings are not in lists. */

@@ -1,23 +1,20 @@
 import { useEffect, useState } from "preact/hooks";
 import type { Schedule } from "../../../src/client/api-types.gen.ts";
 import { api, errorText } from "../../app/api.ts";
+import { usePreview } from "../../app/preview.ts";
 import { useGet } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
-import { Combobox, Dialog, Field, Input, RadioGroup, Select, Textarea } from "../../ui/index.ts";
+import { ZONES } from "../../app/zones.ts";
+import { Combobox, choices, Dialog, Field, Input, RadioGroup, Select, Textarea } from "../../ui/index.ts";
 import { NextRuns } from "./next-runs.tsx";
 import type { NextRun } from "./schedule-types.ts";
 
-const PREVIEW_DELAY_MS = 300;
-const ZONES = Intl.supportedValuesOf("timeZone").map((value) => ({ value, label: value }));
 const MISSED = [
   { value: "once", label: "Run once", hint: "when the server is back" },
   { value: "skip", label: "Skip them" },
   { value: "all", label: "Run all of them" },
 ];
-const OVERLAP = [
-  { value: "skip", label: "Skip the new run" },
-  { value: "allow", label: "Run both" },
-];
+const OVERLAP = choices({ skip: "Skip the new run", allow: "Run both" });
 
 /** A notification for the user who makes the schedule. */
 const EXAMPLE = { action: { type: "notify", payload: { userId: "me", title: "Stand-up", message: "In ten minutes" } } };
@@ -135,34 +132,12 @@ export function ScheduleDialog({ schedule, onClose, onSaved }: Props) {
 
 /** The next runs of a pattern while it is typed. */
 function Preview({ cron, timezone }: { readonly cron: string; readonly timezone: string }) {
-  const [runs, setRuns] = useState<readonly NextRun[]>();
-  const [error, setError] = useState("");
-  useEffect(() => {
-    if (cron === "") return;
-    let isCurrent = true;
-    const timer = setTimeout(async () => {
-      try {
-        const { nextRuns } = await api.post<{ nextRuns: readonly NextRun[] }>("/schedules/preview", {
-          cron,
-          timezone,
-          count: 8,
-        });
-        if (!isCurrent) return;
-        setRuns(nextRuns);
-        setError("");
-      } catch (cause) {
-        if (isCurrent) setError(errorText(cause));
-      }
-    }, PREVIEW_DELAY_MS);
-    return () => {
-      isCurrent = false;
-      clearTimeout(timer);
-    };
-  }, [cron, timezone]);
+  const body = cron === "" ? null : { cron, timezone, count: 8 };
+  const { data, error } = usePreview<{ nextRuns: readonly NextRun[] }>("/schedules/preview", body, "keep");
   return (
     <section class="section" aria-live="polite">
       <h2>Next runs</h2>
-      {error !== "" ? <p class="text-bad">{error}</p> : runs && <NextRuns runs={runs} />}
+      {error !== undefined ? <p class="text-bad">{errorText(error)}</p> : data && <NextRuns runs={data.nextRuns} />}
     </section>
   );
 }

@@ -3,7 +3,7 @@ import { formatDuration } from "../../ui/index.ts";
 
 export type NextRun = Schedule["nextRuns"][number];
 
-/** What a change of the clock does to a run. */
+/** Effect of a clock change on a run. */
 export const DST = {
   moved: "The clock skips this time; it runs later.",
   skipped: "The clock skips this time; it does not run.",

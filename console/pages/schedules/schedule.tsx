@@ -38,9 +38,8 @@ const TONES: Readonly<Record<string, "ok" | "bad" | "warn" | "info" | "plain">> 
 };
 
 const COLUMNS: readonly Column<PastRun>[] = [
-  { key: "at", label: "Due", cell: ({ at }) => <Time at={at} />, card: "title" },
+  { label: "Due", cell: ({ at }) => <Time at={at} />, card: "title" },
   {
-    key: "state",
     label: "Result",
     cell: ({ state, count }) => (
       <Badge tone={TONES[state] ?? "plain"}>{count > 1 ? `${state}, ${count} times` : state}</Badge>
@@ -48,7 +47,6 @@ const COLUMNS: readonly Column<PastRun>[] = [
     card: "aside",
   },
   {
-    key: "why",
     label: "Why",
     cell: ({ explanation, error, trigger }) => (
       <UserText lines={1}>{explanation ?? error ?? (trigger === "manual" ? "Run by hand." : "")}</UserText>
@@ -56,7 +54,7 @@ const COLUMNS: readonly Column<PastRun>[] = [
     card: "text",
     width: "wide",
   },
-  { key: "took", label: "Took", cell: (run) => <Took run={run} />, align: "end" },
+  { label: "Took", cell: (run) => <Took run={run} />, align: "end" },
 ];
 
 function Took({ run: { startedAt, finishedAt } }: { readonly run: PastRun }) {

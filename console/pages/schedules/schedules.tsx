@@ -33,29 +33,16 @@ function columns(reload: () => void, nameOf: NameOf): readonly Column<Schedule>[
   };
   return [
     {
-      key: "name",
       label: "Schedule",
       cell: (schedule) => <Name schedule={schedule} nameOf={nameOf} />,
       card: "title",
       width: "wide",
     },
+    { label: "Runs", cell: (schedule) => <span class="mono nowrap">{rhythmOf(schedule)}</span>, card: "text" },
+    { label: "Job", cell: ({ kind }) => <span class="mono nowrap">{kind}</span>, priority: 3 },
+    { label: "Next run", cell: (schedule) => <Next schedule={schedule} />, align: "end" },
+    { label: "Last run", cell: ({ lastRunAt }) => <Time at={lastRunAt} empty="never" />, align: "end", priority: 2 },
     {
-      key: "when",
-      label: "Runs",
-      cell: (schedule) => <span class="mono nowrap">{rhythmOf(schedule)}</span>,
-      card: "text",
-    },
-    { key: "kind", label: "Job", cell: ({ kind }) => <span class="mono nowrap">{kind}</span>, priority: 3 },
-    { key: "next", label: "Next run", cell: (schedule) => <Next schedule={schedule} />, align: "end" },
-    {
-      key: "last",
-      label: "Last run",
-      cell: ({ lastRunAt }) => <Time at={lastRunAt} empty="never" />,
-      align: "end",
-      priority: 2,
-    },
-    {
-      key: "active",
       label: "Active",
       cell: (schedule) =>
         can("jobs:manage") ? (
@@ -111,7 +98,7 @@ export default function Schedules() {
   const projects = useProjects();
   const nameOf: NameOf = (schedule) => scheduleName(schedule, (id) => projects.find((each) => each.id === id)?.name);
   const upcoming = (list.items ?? []).filter(({ active, nextRunAt }) => active && nextRunAt !== null);
-  // Those of people first: Prism's own ones run all the time.
+  // People's schedules first: Prism's own ones run all the time.
   const [first] = upcoming.sort(
     (a, b) => Number(isOwn(a)) - Number(isOwn(b)) || (a.nextRunAt ?? "").localeCompare(b.nextRunAt ?? ""),
   );
@@ -128,7 +115,6 @@ export default function Schedules() {
       <DataTable<Schedule>
         label="Schedules"
         list={list}
-        rowKey={({ id }) => id}
         columns={columns(list.reload, nameOf)}
         rowHref={({ id }) => href(`/schedules/${id}`)}
         rowActions={(schedule) =>

@@ -44,11 +44,10 @@ function nameOf({ label, action }: Timer): string {
 const ACTIONS = { notify: "notifies", event: "sends an event", message: "publishes" } as const;
 
 const COLUMNS: readonly Column<Timer>[] = [
-  { key: "label", label: "Timer", cell: (timer) => <UserText>{nameOf(timer)}</UserText>, card: "title", width: "wide" },
-  { key: "action", label: "Then", cell: ({ action }) => <span class="nowrap">{ACTIONS[action.type]}</span> },
-  { key: "by", label: "Created by", cell: ({ createdBy }) => <PersonName id={createdBy} />, priority: 2 },
+  { label: "Timer", cell: (timer) => <UserText>{nameOf(timer)}</UserText>, card: "title", width: "wide" },
+  { label: "Then", cell: ({ action }) => <span class="nowrap">{ACTIONS[action.type]}</span> },
+  { label: "Created by", cell: ({ createdBy }) => <PersonName id={createdBy} />, priority: 2 },
   {
-    key: "rhythm",
     label: "Repeats",
     cell: ({ cron, timezone, everyMs }) =>
       cron !== null ? (
@@ -59,7 +58,6 @@ const COLUMNS: readonly Column<Timer>[] = [
     card: "aside",
   },
   {
-    key: "runAt",
     label: "Fires",
     cell: ({ runAt, state }) => (
       <Time at={state === "paused" ? null : runAt} empty={state === "paused" ? "paused" : undefined} />

@@ -1,23 +1,12 @@
 import { Settings } from "lucide";
-import type { PageModule } from "../../app/page-module.ts";
+import { type PageModule, pagesOf } from "../../app/page-module.ts";
 
 export const settings: PageModule = {
-  routes: [
-    {
-      path: "/settings",
-      title: "Settings",
-      load: async () => ({ default: (await import("../single-pages.ts")).Settings }),
+  ...pagesOf(() => import("../single-pages.ts"), {
+    "/settings": {
+      page: "Settings",
       permission: "system:manage",
+      nav: { label: "Settings", icon: Settings, group: "administer", shortcut: "s" },
     },
-  ],
-  nav: [
-    {
-      label: "Settings",
-      path: "/settings",
-      icon: Settings,
-      group: "administer",
-      permission: "system:manage",
-      shortcut: "s",
-    },
-  ],
+  }),
 };

@@ -1,7 +1,7 @@
 interface Words {
   readonly label: string;
   readonly hint?: string;
-  /** Of the values of a choice, or of a switch that has an automatic state. */
+  /** Words for the values of a choice, or of a switch that has an automatic state. */
   readonly values?: Readonly<Record<string, string>>;
 }
 

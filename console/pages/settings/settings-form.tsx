@@ -89,7 +89,7 @@ interface FieldProps {
 
 function SettingField({ setting, text, error, onChange }: FieldProps) {
   const { key, input, isFree, choices, secret } = setting;
-  const held = isFree ? "" : `Held by ${originText(setting)}; change it there. `;
+  const held = isFree ? "" : `Set by ${originText(setting)}; change it there. `;
   const hint = held + hintOf(setting);
   const label = labelOf(key);
   const words = valueWords(key);

@@ -29,7 +29,7 @@ const GROUPS = [
   { title: "Time zone and log", keys: ["timezone", "log."], text: "Defaults of this server." },
 ] as const;
 
-/** What the server runs with, and what can be changed here. */
+/** Settings of the server, and which can be changed here. */
 export default function SettingsPage() {
   const [tab] = useQueryState("tab", "change");
   const query = useGet<Settings>("/settings");
@@ -41,7 +41,7 @@ export default function SettingsPage() {
   return (
     <Page
       title="Settings"
-      subtitle={pending.length > 0 ? "Some changes take effect after a restart." : "What this server runs with."}
+      subtitle={pending.length > 0 ? "Some changes take effect after a restart." : "Settings of this server."}
       tabs={<Tabs label="Settings" value={tab} tabs={tabs} />}
     >
       {pending.length > 0 && (
@@ -78,15 +78,13 @@ function Groups({ settings, onSaved }: { readonly settings: readonly Setting[]; 
 }
 
 const COLUMNS: readonly Column<Setting>[] = [
-  { key: "key", label: "Setting", cell: ({ key }) => <span class="mono nowrap">{key}</span>, card: "title" },
+  { label: "Setting", cell: ({ key }) => <span class="mono nowrap">{key}</span>, card: "title" },
   {
-    key: "value",
     label: "Value",
     cell: ({ value, input }) => <UserText mono>{fieldText(value, input) || "not set"}</UserText>,
     card: "text",
   },
   {
-    key: "origin",
     label: "From",
     cell: (setting) => (
       <span class={setting.origin === "default" ? "faint small" : "small"}>{originText(setting)}</span>
@@ -94,7 +92,6 @@ const COLUMNS: readonly Column<Setting>[] = [
     card: "meta",
   },
   {
-    key: "doc",
     label: "Effect",
     cell: ({ doc }) => <span class="muted small">{doc}</span>,
     priority: 2,

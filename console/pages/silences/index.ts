@@ -1,55 +1,19 @@
 import { BellOff } from "lucide";
-import type { PageModule } from "../../app/page-module.ts";
-
-/** One file for all pages of this folder: it compresses better than one for each. */
-const pages = () => import("./pages.ts");
+import { inProject, type PageModule, pagesOf } from "../../app/page-module.ts";
 
 export const silences: PageModule = {
-  routes: [
-    {
-      path: "/silences",
-      title: "Silences",
-      permission: "events:read",
-      within: "project",
-      load: async () => ({ default: (await pages()).SilencesPage }),
+  ...pagesOf(() => import("./pages.ts"), {
+    "/silences": {
+      page: "SilencesPage",
+      ...inProject("events:read"),
+      nav: { label: "Silences", icon: BellOff, group: "respond", shortcut: "x" },
     },
-    {
-      path: "/silences/new",
-      title: "New silence",
-      permission: "silences:write",
-      within: "project",
-      load: async () => ({ default: (await pages()).NewSilence }),
-    },
-    {
-      // Without a permission: a paged person may silence alerts of the incident. The server decides.
-      path: "/incidents/:incident/silence",
-      title: "New silence",
-      load: async () => ({ default: (await pages()).NewSilence }),
-    },
-    {
-      path: "/silences/:id",
-      title: "Silence",
-      load: async () => ({ default: (await pages()).SilencePage }),
-    },
-    {
-      path: "/silences/:id/edit",
-      title: "Change silence",
-      permission: "silences:write",
-      within: "project",
-      load: async () => ({ default: (await pages()).EditSilence }),
-    },
-  ],
-  nav: [
-    {
-      label: "Silences",
-      path: "/silences",
-      icon: BellOff,
-      group: "respond",
-      permission: "events:read",
-      within: "project",
-      shortcut: "x",
-    },
-  ],
+    "/silences/new": { page: "NewSilence", ...inProject("silences:write") },
+    // Without a permission: a paged person may silence alerts of the incident. The server decides.
+    "/incidents/:incident/silence": { page: "NewSilence" },
+    "/silences/:id": { page: "SilencePage" },
+    "/silences/:id/edit": { page: "EditSilence", ...inProject("silences:write") },
+  }),
   actions: [
     { label: "New silence", kind: "Action", icon: BellOff, run: "/silences/new", permission: "silences:write" },
   ],

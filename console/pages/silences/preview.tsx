@@ -1,48 +1,16 @@
-import { useEffect, useState } from "preact/hooks";
 import type { SilencePreview } from "../../../src/client/api-types.gen.ts";
-import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
 import { LabelChips } from "../../app/matcher-field.tsx";
 import type { Labels } from "../../app/matchers.ts";
+import type { Preview } from "../../app/preview.ts";
 import { can } from "../../app/session.ts";
 import { Badge, Banner, ErrorState, formatInstant, Link, plural, Skeleton, Time, UserText } from "../../ui/index.ts";
 import type { Span } from "./silence-types.ts";
 
-const PAUSE_MS = 300;
 const SHOWN = 8;
 
-export interface PreviewState {
-  readonly data: SilencePreview | undefined;
-  readonly error: unknown;
-  readonly isLoading: boolean;
-}
-
-/** What a silence would match, requested when the typing pauses. @param body null: no request */
-export function usePreview(body: object | null): PreviewState {
-  const [state, setState] = useState<PreviewState>({ data: undefined, error: undefined, isLoading: body !== null });
-  const key = JSON.stringify(body);
-  useEffect(() => {
-    if (body === null) return setState({ data: undefined, error: undefined, isLoading: false });
-    const stopper = new AbortController();
-    setState((last) => ({ ...last, isLoading: true }));
-    const timer = setTimeout(async () => {
-      try {
-        const data = await api.post<SilencePreview>("/silences/preview", body, {}, { signal: stopper.signal });
-        if (!stopper.signal.aborted) setState({ data, error: undefined, isLoading: false });
-      } catch (error) {
-        if (!stopper.signal.aborted) setState({ data: undefined, error, isLoading: false });
-      }
-    }, PAUSE_MS);
-    return () => {
-      clearTimeout(timer);
-      stopper.abort();
-    };
-  }, [key]);
-  return state;
-}
-
 /** Counts, warnings, alerts, incidents and windows. */
-export function PreviewView({ preview }: { readonly preview: PreviewState }) {
+export function PreviewView({ preview }: { readonly preview: Preview<SilencePreview> }) {
   const { data, error } = preview;
   if (error !== undefined) return <ErrorState small error={error} />;
   if (!data)

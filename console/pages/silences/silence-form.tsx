@@ -7,10 +7,11 @@ import { MatcherField } from "../../app/matcher-field.tsx";
 import { type Matcher, matchersOf, readLabels } from "../../app/matchers.ts";
 import { navigate, useQueryState } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
+import { usePreview } from "../../app/preview.ts";
 import { ProjectChoice, useProjectChoice } from "../../app/project-choice.tsx";
 import { invalidate, useQuery } from "../../app/query.ts";
 import { Button, Card, Field, Form, Page, Textarea, toast } from "../../ui/index.ts";
-import { PreviewView, usePreview } from "./preview.tsx";
+import { PreviewView } from "./preview.tsx";
 import { nameOf } from "./silence-types.ts";
 import { type Times, TimesFields, timesBody, timesOf } from "./times.tsx";
 
@@ -69,7 +70,10 @@ function SilenceForm({ start, silence }: { readonly start: Start; readonly silen
   const [comment, setComment] = useState(start.comment);
   const project = start.projectId ?? chosen;
   const when = timesBody(times, silence);
-  const preview = usePreview(matchers.length === 0 ? null : { projectId: project, matchers, ...(when ?? {}) });
+  const preview = usePreview<SilencePreview>(
+    "/silences/preview",
+    matchers.length === 0 ? null : { projectId: project, matchers, ...(when ?? {}) },
+  );
   const problem =
     matchers.length === 0
       ? "Add a matcher"

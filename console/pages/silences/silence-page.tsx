@@ -1,5 +1,5 @@
 import { Copy, Pencil } from "lucide";
-import type { SilenceDetail } from "../../../src/client/api-types.gen.ts";
+import type { SilenceDetail, SilencePreview } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { useStream } from "../../app/live.ts";
 import { LoadedPage } from "../../app/loaded-page.tsx";
@@ -7,6 +7,7 @@ import { LabelChips, MatcherChips } from "../../app/matcher-field.tsx";
 import { canInProject } from "../../app/memberships.ts";
 import { navigate } from "../../app/navigate.ts";
 import type { PageProps } from "../../app/page-module.ts";
+import { usePreview } from "../../app/preview.ts";
 import { useGet } from "../../app/query.ts";
 import { IDLE_MS, useRefresh } from "../../app/refresh.ts";
 import { me } from "../../app/session.ts";
@@ -25,7 +26,7 @@ import {
   Time,
   UserText,
 } from "../../ui/index.ts";
-import { PreviewView, SpanList, usePreview } from "./preview.tsx";
+import { PreviewView, SpanList } from "./preview.tsx";
 import { expire, timeEntries } from "./silence-actions.ts";
 import { nameOf, rhythmOf, STATES } from "./silence-types.ts";
 import { Creator } from "./silences-page.tsx";
@@ -45,20 +46,22 @@ type Withheld = SilenceDetail["withheld"][number];
 
 const COLUMNS: readonly Column<Withheld>[] = [
   {
-    key: "labels",
     label: "Alert",
     width: "wide",
     card: "title",
     cell: ({ labels }) => (labels ? <LabelChips labels={labels} /> : <span class="muted">no longer kept</span>),
   },
-  { key: "at", label: "Silenced", card: "aside", align: "end", cell: ({ at }) => <Time at={at} /> },
+  { label: "Silenced", card: "aside", align: "end", cell: ({ at }) => <Time at={at} /> },
 ];
 
 function Shown({ silence }: { readonly silence: SilenceDetail }) {
   const { state, matchers, hits, recurrence, window } = silence;
   const isLive = state !== "expired";
   const times = recurrence ? { recurrence, ...(silence.endsAt ? { endsAt: silence.endsAt } : {}) } : {};
-  const preview = usePreview(isLive ? { projectId: silence.projectId, matchers, ...times } : null);
+  const preview = usePreview<SilencePreview>(
+    "/silences/preview",
+    isLive ? { projectId: silence.projectId, matchers, ...times } : null,
+  );
   return (
     <Page
       title={nameOf(silence)}

@@ -4,7 +4,7 @@ import { formatDuration, fromWallClock, toWallClock } from "../../ui/index.ts";
 
 export type Span = SilencePreview["windows"][number];
 
-export type Recurrence = NonNullable<Silence["recurrence"]>;
+export type SilenceRecurrence = NonNullable<Silence["recurrence"]>;
 
 export const STATES = {
   active: { tone: "warn", text: "active" },
@@ -23,7 +23,7 @@ export function tomorrowAtNine(zone: string, now = Date.now()): string {
 }
 
 /** In words when a maintenance window occurs. */
-export function rhythmOf({ cron, durationMs, timezone }: Recurrence): string {
+export function rhythmOf({ cron, durationMs, timezone }: SilenceRecurrence): string {
   return `${cron} for ${formatDuration(durationMs)}, ${timezone}`;
 }
 

@@ -44,7 +44,6 @@ function queryOf(filter: string): Readonly<Record<string, string>> {
 
 const COLUMNS: readonly Column<Silence>[] = [
   {
-    key: "what",
     label: "Silence",
     width: "wide",
     card: "title",
@@ -56,7 +55,6 @@ const COLUMNS: readonly Column<Silence>[] = [
     ),
   },
   {
-    key: "state",
     label: "State",
     card: "aside",
     width: "min",
@@ -67,22 +65,9 @@ const COLUMNS: readonly Column<Silence>[] = [
       </span>
     ),
   },
-  { key: "until", label: "When", card: "meta", cell: (silence) => <When silence={silence} /> },
-  {
-    key: "who",
-    label: "By",
-    card: "meta",
-    priority: 2,
-    cell: ({ createdBy }) => <Creator name={createdBy} />,
-  },
-  {
-    key: "hits",
-    label: "Silenced",
-    align: "end",
-    card: "meta",
-    cardLabel: true,
-    cell: ({ hits }) => <Num n={hits} />,
-  },
+  { label: "When", card: "meta", cell: (silence) => <When silence={silence} /> },
+  { label: "By", card: "meta", priority: 2, cell: ({ createdBy }) => <Creator name={createdBy} /> },
+  { label: "Silenced", align: "end", card: "meta", cardLabel: true, cell: ({ hits }) => <Num n={hits} /> },
 ];
 
 /** Until when it lasts, or when it starts next. */
@@ -121,7 +106,6 @@ export default function SilencesPage() {
       <DataTable<Silence>
         label="Silences"
         list={list}
-        rowKey={({ id }) => id}
         rowHref={({ id }) => href(`/silences/${id}`)}
         columns={COLUMNS}
         {...(isWritable && filter !== "expired"

@@ -1,7 +1,18 @@
 import type { Silence } from "../../../src/client/api-types.gen.ts";
 import { me } from "../../app/session.ts";
-import { Combobox, DateTimeInput, displayZone, Field, Input, Segmented, Select, Switch } from "../../ui/index.ts";
-import { HOUR, MINUTE, type Recurrence, tomorrowAtNine } from "./silence-types.ts";
+import { ZONES } from "../../app/zones.ts";
+import {
+  Combobox,
+  choices,
+  DateTimeInput,
+  displayZone,
+  Field,
+  Input,
+  Segmented,
+  Select,
+  Switch,
+} from "../../ui/index.ts";
+import { HOUR, MINUTE, type SilenceRecurrence, tomorrowAtNine } from "./silence-types.ts";
 
 /** The times of the form. */
 export interface Times {
@@ -11,7 +22,7 @@ export interface Times {
   /** "": now. */
   readonly startsAt: string;
   readonly endsAt: string;
-  readonly recurrence: Recurrence;
+  readonly recurrence: SilenceRecurrence;
 }
 
 const LENGTHS: Readonly<Record<string, number>> = {
@@ -37,7 +48,6 @@ const PATTERNS = [
   { value: "0 3 * * 0", label: "Sundays at 3:00" },
   { value: "0 3 1 * *", label: "On the first of the month at 3:00" },
 ];
-const ZONES = Intl.supportedValuesOf("timeZone").map((value) => ({ value, label: value }));
 
 /** @param length a choice from the address, such as `1h` */
 export function timesOf(silence?: Silence, length = ""): Times {
@@ -83,10 +93,7 @@ export function TimesFields({ times, onChange }: Props) {
         label="Occurrence"
         value={times.isRecurring ? "recurring" : "once"}
         onChange={(value) => change({ isRecurring: value === "recurring" })}
-        options={[
-          { value: "once", label: "Once" },
-          { value: "recurring", label: "Recurring maintenance" },
-        ]}
+        options={choices({ once: "Once", recurring: "Recurring maintenance" })}
       />
       {times.isRecurring ? (
         <Windows rule={times.recurrence} onChange={(recurrence) => change({ recurrence })} />
@@ -126,8 +133,14 @@ export function TimesFields({ times, onChange }: Props) {
   );
 }
 
-function Windows({ rule, onChange }: { readonly rule: Recurrence; readonly onChange: (rule: Recurrence) => void }) {
-  const change = (part: Partial<Recurrence>) => onChange({ ...rule, ...part });
+function Windows({
+  rule,
+  onChange,
+}: {
+  readonly rule: SilenceRecurrence;
+  readonly onChange: (rule: SilenceRecurrence) => void;
+}) {
+  const change = (part: Partial<SilenceRecurrence>) => onChange({ ...rule, ...part });
   const isKnown = PATTERNS.some(({ value }) => value === rule.cron);
   const hours = rule.durationMs / HOUR;
   return (

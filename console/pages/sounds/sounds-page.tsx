@@ -57,23 +57,11 @@ export default function SoundsPage() {
         <DataTable<Sound>
           label="Sounds"
           list={list}
-          rowKey={({ id }) => id}
           columns={[
-            {
-              key: "name",
-              label: "Name",
-              width: "wide",
-              cell: ({ filename }) => <UserText lines={1}>{filename}</UserText>,
-            },
-            { key: "size", label: "Size", align: "end", cell: ({ bytes }) => <Bytes n={bytes} /> },
-            { key: "rules", label: "Used by", cell: (sound) => <UsedBy sound={sound} /> },
-            {
-              key: "created",
-              label: "Uploaded",
-              priority: 2,
-              width: "min",
-              cell: ({ createdAt }) => <Time at={createdAt} />,
-            },
+            { label: "Name", width: "wide", cell: ({ filename }) => <UserText lines={1}>{filename}</UserText> },
+            { label: "Size", align: "end", cell: ({ bytes }) => <Bytes n={bytes} /> },
+            { label: "Used by", cell: (sound) => <UsedBy sound={sound} /> },
+            { label: "Uploaded", priority: 2, width: "min", cell: ({ createdAt }) => <Time at={createdAt} /> },
           ]}
           rowActions={(sound) => (
             <span class="inline">

@@ -176,7 +176,7 @@ export function ForgotPassword() {
     const text = `If there is an account with ${email.trim()}, a link to choose a new password is on its way. It is valid for an hour.`;
     return (
       <StartFrame title="Forgot your password?" links={links}>
-        <EmptyState icon={MailCheck} title="Look into your mailbox" text={text} small />
+        <EmptyState icon={MailCheck} title="Check your mailbox" text={text} small />
       </StartFrame>
     );
   }

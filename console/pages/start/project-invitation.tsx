@@ -2,7 +2,7 @@ import { useEffect, useState } from "preact/hooks";
 import { api, errorText } from "../../app/api.ts";
 import { navigate } from "../../app/navigate.ts";
 import { me, session } from "../../app/session.ts";
-import { Banner, Button, Field, Form, Input, Segmented, Skeleton, toast } from "../../ui/index.ts";
+import { Banner, Button, choices, Field, Form, Input, Segmented, Skeleton, toast } from "../../ui/index.ts";
 import { StartFrame } from "./frame.tsx";
 import { dropToken, linkToken } from "./link-token.ts";
 import { NewPassword } from "./new-password.tsx";
@@ -108,10 +108,7 @@ function JoinAsVisitor({ token, invitation, onRegistered }: VisitorProps) {
       </>
     );
   }
-  const ways = [
-    { value: "account", label: "I have an account" },
-    { value: "new", label: "Create an account" },
-  ];
+  const ways = choices({ account: "I have an account", new: "Create an account" });
   return (
     <>
       <Segmented label="Account" value={way} onChange={setWay} options={ways} />

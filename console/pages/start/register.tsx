@@ -25,7 +25,7 @@ export async function register(account: object): Promise<Registration["status"] 
   }
 }
 
-/** What a person does next after a registration that did not sign them in. */
+/** The next step after a registration without a sign-in. */
 export function Registered({ status }: { readonly status: string }) {
   if (status === "unverified") {
     const text = "We sent a link to your mail address. Open it to confirm the address, then sign in.";

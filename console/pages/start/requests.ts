@@ -14,7 +14,7 @@ export function useSetup(): Setup | undefined {
 
 const TEXTS: Readonly<Record<string, string>> = {
   LINK_EXPIRED: "This link has expired or was used. Ask for another one.",
-  INVALID_CREDENTIALS: "The name or the password is not right.",
+  INVALID_CREDENTIALS: "The name or the password is wrong.",
   ACCOUNT_PENDING: "An administrator has yet to approve your account.",
   ACCOUNT_DISABLED: "Your account is disabled. Ask an administrator.",
 };

@@ -100,7 +100,7 @@ export function SignInForm({ onDone, submitText = "Sign in" }: SignInFormProps) 
 
 function ResendVerification({ email }: { readonly email: string }) {
   const [isSent, setSent] = useState(false);
-  if (isSent) return <Banner tone="ok">The link is on its way. Look into your mailbox.</Banner>;
+  if (isSent) return <Banner tone="ok">The link is on its way. Check your mailbox.</Banner>;
   return (
     <Button
       full
@@ -122,7 +122,7 @@ interface SecondFactorProps {
 }
 
 const CODE_ERRORS = {
-  INVALID_CREDENTIALS: "The code is not right. Codes change every 30 seconds.",
+  INVALID_CREDENTIALS: "The code is wrong. Codes change every 30 seconds.",
   LINK_EXPIRED: "The sign-in took too long. Start again.",
 };
 
@@ -139,9 +139,7 @@ export function SecondFactor({ challenge, rememberMe, onDone, onRestart }: Secon
     } catch (error) {
       throw plainError(
         error,
-        isRecovery
-          ? { ...CODE_ERRORS, INVALID_CREDENTIALS: "The recovery code is not right, or was used." }
-          : CODE_ERRORS,
+        isRecovery ? { ...CODE_ERRORS, INVALID_CREDENTIALS: "The recovery code is wrong, or was used." } : CODE_ERRORS,
       );
     }
   };

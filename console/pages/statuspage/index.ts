@@ -1,16 +1,12 @@
 import { Activity } from "lucide";
-import type { PageModule } from "../../app/page-module.ts";
-
-const access = { permission: "events:read", within: "project" } as const;
+import { inProject, type PageModule, pagesOf } from "../../app/page-module.ts";
 
 export const statuspage: PageModule = {
-  routes: [
-    {
-      path: "/status-page",
-      title: "Status page",
-      load: async () => ({ default: (await import("./status-page.tsx")).StatusPage }),
-      ...access,
+  ...pagesOf(() => import("./status-page.tsx"), {
+    "/status-page": {
+      page: "StatusPage",
+      ...inProject("events:read"),
+      nav: { label: "Status page", icon: Activity, group: "respond" },
     },
-  ],
-  nav: [{ label: "Status page", path: "/status-page", icon: Activity, group: "respond", ...access }],
+  }),
 };

@@ -9,6 +9,7 @@ import {
   Badge,
   Button,
   Card,
+  choices,
   DateTimeInput,
   Dialog,
   EmptyState,
@@ -152,10 +153,7 @@ function NoticeDialog({ projectId, open, onClose, onPosted }: DialogProps) {
           label="Kind"
           value={kind}
           onChange={setKind}
-          options={[
-            { value: "incident", label: "Disturbance" },
-            { value: "maintenance", label: "Planned maintenance" },
-          ]}
+          options={choices({ incident: "Disturbance", maintenance: "Planned maintenance" })}
         />
         <Field label="Title" required>
           <Input value={title} onChange={setTitle} maxLength={200} />

@@ -1,14 +1,12 @@
 import { ListTodo } from "lucide";
-import type { PageModule } from "../../app/page-module.ts";
+import { type PageModule, pagesOf } from "../../app/page-module.ts";
 
 export const tasks: PageModule = {
-  routes: [
-    {
-      path: "/tasks",
-      title: "Tasks",
-      load: async () => ({ default: (await import("../single-pages.ts")).Tasks }),
+  ...pagesOf(() => import("../single-pages.ts"), {
+    "/tasks": {
+      page: "Tasks",
       permission: "tasks:own",
+      nav: { label: "Tasks", icon: ListTodo, group: "operate", shortcut: "t" },
     },
-  ],
-  nav: [{ label: "Tasks", path: "/tasks", icon: ListTodo, group: "operate", permission: "tasks:own", shortcut: "t" }],
+  }),
 };

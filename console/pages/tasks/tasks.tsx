@@ -25,15 +25,14 @@ import {
 import { STATUS, TaskDialog } from "./task-dialog.tsx";
 
 const COLUMNS: readonly Column<Task>[] = [
-  { key: "title", label: "Task", cell: ({ title }) => <UserText>{title}</UserText>, card: "title", width: "wide" },
+  { label: "Task", cell: ({ title }) => <UserText>{title}</UserText>, card: "title", width: "wide" },
   {
-    key: "status",
     label: "Status",
     cell: ({ status }) => <Badge tone={STATUS[status].tone}>{STATUS[status].text}</Badge>,
     card: "aside",
   },
-  { key: "priority", label: "Priority", cell: ({ priority }) => priority, align: "end", priority: 2 },
-  { key: "dueAt", label: "Due", cell: (task) => <Due task={task} />, align: "end" },
+  { label: "Priority", cell: ({ priority }) => priority, align: "end", priority: 2 },
+  { label: "Due", cell: (task) => <Due task={task} />, align: "end" },
 ];
 
 function Due({ task: { dueAt, status } }: { readonly task: Task }) {
@@ -82,7 +81,6 @@ export default function Tasks() {
       <DataTable<Task>
         label="Tasks"
         list={list}
-        rowKey={({ id }) => id}
         columns={COLUMNS}
         onOpen={setEditing}
         rowActions={(task) => (

@@ -4,7 +4,7 @@ import { DataDirRefused } from "../../core/data-dir.ts";
 import { type ErrorDetail, PrismError, STATUS_OF } from "../../core/errors.ts";
 import { ControlSocketRefused, ListenRefused } from "../../core/listening.ts";
 import { UnsealError } from "../../core/sealed-box.ts";
-import { type ArchiveProblem, ArchiveRefused } from "../../features/backup/manifest.ts";
+import { type ArchiveProblem, ArchiveRefused } from "../../features/operate/backup/manifest.ts";
 import { TlsRefused } from "../../http/tls.ts";
 import { SchemaRefused } from "../../store/sqlite/migrate.ts";
 import { failureOf, sqliteCode } from "../../store/sqlite/sqlite-errors.ts";

@@ -1,4 +1,5 @@
 import { cleanText, startOf } from "../clean-text.ts";
+import { recentlyUsed } from "../ttl-cache.ts";
 import { type Level, levelOfWord } from "../vocabulary.ts";
 
 /** The members of an event that its description is made of. */
@@ -9,9 +10,9 @@ export interface DescribedEvent {
   readonly payload: Readonly<Record<string, unknown>>;
 }
 
-/** What an event says to a person who has not seen it. Texts are plain and of one line, unless noted. */
+/** An event in words for a person who has not seen it. Texts are plain and of one line, unless noted. */
 export interface EventDescription {
-  /** What happened; never empty, at most 80 code units. */
+  /** Title; never empty, at most 80 code units. */
   readonly title: string;
   /** How bad it is and where, a line; then {@link body}. At most 4000 code units. */
   readonly text: string;
@@ -19,7 +20,7 @@ export interface EventDescription {
   readonly message: string;
   /** {@link message}, or else the first values. */
   readonly body: string;
-  /** Of the event, or a worse one that its payload names. */
+  /** Level of the event, or a worse one that its payload names. */
   readonly level: Level;
   /** The http or https URL that the event names. */
   readonly link?: string;
@@ -121,26 +122,63 @@ export function describeEvent(event: DescribedEvent, note?: string): EventDescri
   };
 }
 
+const WORKS = ["workflow_run", "workflow_job", "check_run", "check_suite", "deployment_status", "build"];
+const REPOSITORY = ["repository"];
+const CLOUD_EVENT = ["cloudevent"];
+const PLACES = [...HOSTS, ...SERVICES];
+const ACTORS = ["sender", "pusher", "user", "actor"];
+const ACTOR_NAMES = ["user_name", "user_username"];
+/** All names that are looked for. */
+const KNOWN: ReadonlySet<string> = new Set([
+  ...[TITLES, TEXTS, NAMES, STATES, LEVELS, LINKS, PLACES, SENDERS, ALL_WRAPPERS, WORKS].flat(),
+  ...[REPOSITORY, CLOUD_EVENT, ACTORS, ACTOR_NAMES].flat(),
+]);
+
+/** An object and its known members: most payloads have few of the hundred names. */
+interface Scope {
+  readonly members: Json;
+  readonly known: readonly string[];
+}
+
+function scopeOf(members: Json): Scope {
+  return { members, known: Object.keys(members).filter((name) => KNOWN.has(name)) };
+}
+
+/** In the order of `names`. */
+function namesIn({ known }: Scope, names: readonly string[]): readonly string[] {
+  return known.length === 0 ? known : names.filter((name) => known.includes(name));
+}
+
+function wrappedScopes(scope: Scope, names: readonly string[]): Scope[] {
+  return wrappedIn(scope.members, namesIn(scope, names)).map(scopeOf);
+}
+
 /** The look-up of members by their usual names: the payload first, then what it wraps. */
 class Facts {
-  readonly #scopes: readonly Json[];
+  readonly #scopes: readonly Scope[];
   readonly payload: Json;
 
   constructor(payload: Json) {
-    const inner = wrappedIn(payload, ALL_WRAPPERS);
-    const deeper = inner.flatMap((each) => wrappedIn(each, WRAPPERS));
+    const own = scopeOf(payload);
+    const inner = wrappedScopes(own, ALL_WRAPPERS);
+    const deeper = inner.flatMap((each) => wrappedScopes(each, WRAPPERS));
     // The webhook of Alertmanager and what resembles it: the first alert speaks for all.
-    const [first] = listOf(payload, "alerts");
-    const alert = first === undefined ? [] : [first, ...wrappedIn(first, WRAPPERS)];
+    const [first] = listOf(payload, "alerts").map(scopeOf);
+    const alert = first === undefined ? [] : [first, ...wrappedScopes(first, WRAPPERS)];
     this.payload = payload;
-    this.#scopes = [payload, ...inner, ...deeper, ...alert];
+    this.#scopes = [own, ...inner, ...deeper, ...alert];
+  }
+
+  /** No member has a known name. */
+  get areNone(): boolean {
+    return this.#scopes.every(({ known }) => known.length === 0);
   }
 
   /** The first value of these names, in one line. */
   line(names: readonly string[]): string | undefined {
     for (const scope of this.#scopes) {
-      for (const name of names) {
-        const text = oneLine(scalar(scope, name));
+      for (const name of namesIn(scope, names)) {
+        const text = oneLine(scalar(scope.members, name));
         if (text !== "") return text;
       }
     }
@@ -149,8 +187,8 @@ class Facts {
 
   text(): string {
     for (const scope of this.#scopes) {
-      for (const name of TEXTS) {
-        const text = cleanText(startOf(scalar(scope, name), TEXT_LENGTH * 2)).trim();
+      for (const name of namesIn(scope, TEXTS)) {
+        const text = cleanText(startOf(scalar(scope.members, name), TEXT_LENGTH * 2)).trim();
         if (text !== "") return text;
       }
     }
@@ -159,8 +197,8 @@ class Facts {
 
   link(): string | undefined {
     for (const scope of this.#scopes) {
-      for (const name of LINKS) {
-        const url = urlOf(scope, name);
+      for (const name of namesIn(scope, LINKS)) {
+        const url = urlOf(scope.members, name);
         if (url !== undefined) return url;
       }
     }
@@ -171,11 +209,11 @@ class Facts {
   /** Names of things may be objects of them: `repository.full_name`, `sender.login`. */
   named(names: readonly string[]): string | undefined {
     for (const scope of this.#scopes) {
-      for (const name of names) {
-        const within = objectOf(scope, name);
+      for (const name of namesIn(scope, names)) {
+        const within = objectOf(scope.members, name);
         const text = within
           ? oneLine(firstOf(within, ["full_name", "path_with_namespace", "login", "username", "address", "name"]))
-          : oneLine(scalar(scope, name));
+          : oneLine(scalar(scope.members, name));
         if (text !== "" && text.length <= VALUE_LENGTH) return text;
       }
     }
@@ -186,31 +224,45 @@ class Facts {
   fields(shown: readonly string[]): EventDescription["fields"] {
     const fields = new Map<string, string>();
     const all = shown.join("\n").toLowerCase();
-    const words = new Set(all.split(/[^\p{L}\p{N}]+/u));
+    const isWord = (text: string): boolean => all.split(/[^\p{L}\p{N}]+/u).includes(text);
     const told = wrappedIn(this.payload, VALUES);
     const object = objectOf(objectOf(this.payload, "data") ?? NONE, "object");
     // A body that a receiver keeps beside its mapping says it all again, in the sender's own names.
-    const others = told.length === 0 ? this.#scopes.slice(1) : [];
+    const others = told.length === 0 ? this.#scopes.slice(1).map(({ members }) => members) : [];
     const scopes = [this.payload, ...told, ...(object ? [object] : []), ...others];
     const members = scopes.flatMap((scope) => Object.keys(scope).map((title) => ({ scope, title })));
     for (const { scope, title } of members.slice(0, MAX_MEMBERS)) {
       if (fields.size >= MAX_FIELDS) break;
       const value = scalar(scope, title);
-      if (value.length > VALUE_LENGTH || isHidden(title, value)) continue;
+      if (value.length > VALUE_LENGTH || OPAQUE.test(value) || CREDENTIAL.test(value)) continue;
+      const { isHidden, shownAs: name } = memberName(title);
+      if (isHidden) continue;
       const line = oneLine(value);
       const compared = line.toLowerCase();
       // A short value must be a word of the text: `eu` is not shown by `queue`.
-      const isShown = compared.length > 3 ? all.includes(compared) : words.has(compared);
-      const name = startOf(oneLine(title), NAME_LENGTH);
+      const isShown = all.includes(compared) && (compared.length > 3 || isWord(compared));
       if (line !== "" && !isShown && !fields.has(name)) fields.set(name, line);
     }
     return [...fields].map(([title, value]) => ({ title, value }));
   }
 }
 
-function isHidden(name: string, value: string): boolean {
-  if (OPAQUE.test(value) || CREDENTIAL.test(value)) return true;
-  return SHOWN_ELSEWHERE.has(name) || DULL.test(name) || SECRET.test(name);
+interface MemberName {
+  readonly isHidden: boolean;
+  readonly shownAs: string;
+}
+
+/** Senders repeat their names and types: a look-up costs less than five regular expressions. */
+const memberNames = recentlyUsed<string, MemberName>(1000);
+const sentences = recentlyUsed<string, string>(1000);
+
+function memberName(name: string): MemberName {
+  const known = memberNames.get(name);
+  if (known) return known;
+  const isHidden = SHOWN_ELSEWHERE.has(name) || DULL.test(name) || SECRET.test(name);
+  const found = { isHidden, shownAs: startOf(oneLine(name), NAME_LENGTH) };
+  if (name.length <= NAME_LENGTH) memberNames.set(name, found);
+  return found;
 }
 
 function titleOf(event: DescribedEvent, facts: Facts, text: string): string {
@@ -225,13 +277,13 @@ function titleOf(event: DescribedEvent, facts: Facts, text: string): string {
 
 /** The title of an event that has none. */
 function madeTitle({ type, source }: DescribedEvent, facts: Facts, text: string, state: string | undefined): string {
-  const repository = facts.named(["repository"]);
+  const repository = facts.named(REPOSITORY);
   if (type === "receiver.unmapped") return `Request with an unknown form at ${oneLine(source ?? "a receiver")}`;
-  const plain = sentenceOf(type);
+  const plain = knownSentence(type);
   const isVague = plain === "" || VAGUE.test(type);
   const words = withState(plain, state);
   if (repository !== undefined) return ofRepository(plain, repository, facts, state);
-  const name = facts.line(NAMES) ?? facts.named(["cloudevent"]) ?? facts.named([...HOSTS, ...SERVICES]);
+  const name = facts.line(NAMES) ?? facts.named(CLOUD_EVENT) ?? facts.named(PLACES);
   const first = firstLine(text);
   if (isVague && first !== "") return name === undefined ? first : joined(name, first);
   if (isVague && name !== undefined) return state === undefined ? `Event about ${name}` : `${name}: ${state}`;
@@ -264,7 +316,7 @@ function ofRepository(words: string, repository: string, facts: Facts, state: st
     letter.toUpperCase(),
   );
   const isPush = /push/i.test(what);
-  const who = facts.named(["sender", "pusher", "user", "actor"]) ?? facts.line(["user_name", "user_username"]);
+  const who = facts.named(ACTORS) ?? facts.line(ACTOR_NAMES);
   const run = wrappedIn(facts.payload, WORKS)[0];
   const commit = objectOf(facts.payload, "head_commit") ?? listOf(facts.payload, "commits").at(-1);
   const said = run
@@ -275,8 +327,6 @@ function ofRepository(words: string, repository: string, facts: Facts, state: st
   const by = who === undefined || run ? "" : ` by ${who}`;
   return `${what} ${isPush ? "to" : "in"} ${repository}${by}${said === "" ? "" : `: ${said}`}`;
 }
-
-const WORKS = ["workflow_run", "workflow_job", "check_run", "check_suite", "deployment_status", "build"];
 
 function placesOf({ source }: DescribedEvent, facts: Facts, title: string): string[] {
   const candidates = [facts.named(HOSTS), facts.named(SERVICES), facts.named(SENDERS), oneLine(source ?? "")];
@@ -293,6 +343,7 @@ function placesOf({ source }: DescribedEvent, facts: Facts, title: string): stri
 function levelOf({ level, type }: DescribedEvent, facts: Facts): Level {
   const given = levelOfWord(level) ?? "info";
   if (given !== "info") return given;
+  if (facts.areNone) return BAD.test(lastWord(type)) ? "error" : "info";
   const named = LEVELS.map((name) => levelOfWord(facts.line([name]) ?? "")).find((each) => each !== null);
   if (named !== undefined && named !== null) return named;
   const states = [
@@ -308,6 +359,14 @@ function stateOf(payload: Json, name: string): string {
 
 function lastWord(type: string): string {
   return type.split(/[._:/-]+/).at(-1) ?? "";
+}
+
+function knownSentence(type: string): string {
+  const known = sentences.get(type);
+  if (known !== undefined) return known;
+  const sentence = sentenceOf(type);
+  if (type.length <= VALUE_LENGTH) sentences.set(type, sentence);
+  return sentence;
 }
 
 /** `payment.failed` → `Payment failed`, `com.example.scale.overload` → `Scale overload`. */

@@ -43,7 +43,7 @@ const NAMED: ReadonlyMap<string, string> = new Map([
     ["agrave", "à"],
   ] as const),
 ]);
-/** What readers do not see: its content, too, is no text. */
+/** Elements that readers do not see: their content is no text. */
 const HIDDEN = /<(?:(style|script|title|template)\b[^<>]*>|!--)/gi;
 const MAX_LINK = 2000;
 

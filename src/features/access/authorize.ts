@@ -6,7 +6,7 @@ import {
   PROJECT_PERMISSIONS,
   type ProjectPermission,
 } from "../../core/permissions.ts";
-import type { PermissionHolder, Principal } from "../../core/principal.ts";
+import type { PermissionHolder, Principal, RightsChange } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";
 import type { ProjectRole } from "../../store/schema.ts";
@@ -256,14 +256,15 @@ export class Projects implements DefaultProject {
     return ownerId;
   }
 
-  forget(projectId: string): void {
-    this.#owners.delete(projectId);
-    for (const [ref, id] of this.#ids) if (id === projectId) this.#ids.delete(ref);
-  }
-
-  forgetAll(): void {
-    this.#owners.clear();
-    this.#ids.clear();
+  forget(change: RightsChange): void {
+    this.storage.forget(change);
+    if (change.of === "all") {
+      this.#owners.clear();
+      this.#ids.clear();
+    } else if (change.of === "project") {
+      this.#owners.delete(change.projectId);
+      for (const [ref, id] of this.#ids) if (id === change.projectId) this.#ids.delete(ref);
+    }
   }
 
   #resolve(ref: string): string | undefined {

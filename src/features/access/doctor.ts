@@ -12,7 +12,7 @@ import { lostView, membersWhoLost } from "./projects/leftovers.ts";
 /** Lines of members in one message. */
 const SHOWN_MEMBERS = 50;
 
-/** Accounts whose external id is the mail address of another one: made of a recipient. */
+/** Accounts with the mail address of another account as external id: created for an unknown recipient. */
 export async function checkAccounts(db: ReadDb): Promise<Check[]> {
   const rows = await db
     .selectFrom("users as made")
@@ -53,7 +53,7 @@ export async function checkKeys(db: ReadDb): Promise<Check[]> {
   return [warn("keys", what, "make new keys for programs that use them, and end these: prism key revoke <id>")];
 }
 
-/** In production: administrators of `prism seed`, whom an incident that reaches no one falls back to. */
+/** In production: administrators of `prism seed`. An incident that reaches no one pages them. */
 export async function checkSamples(db: ReadDb, { env }: Config): Promise<Check[]> {
   if (env !== "production") return [];
   const rows = await db
@@ -73,7 +73,7 @@ export async function checkSamples(db: ReadDb, { env }: Config): Promise<Check[]
   return [warn("accounts", what, "prism user disable <name>, or prism user delete <name>")];
 }
 
-/** Members whose server roles gave them more in a project before, and who reads the default project. */
+/** Members who lost rights that server roles gave them in a project, and the readers of the default project. */
 export async function checkRights(db: ReadDb, { auth, projects }: Config): Promise<Check[]> {
   const rows = (await membersWhoLost(db).execute()).map(lostView);
   const lines = rows
@@ -104,7 +104,7 @@ export async function checkRights(db: ReadDb, { auth, projects }: Config): Promi
 const STORED = "stored bytes";
 const SHOWN_PROJECTS = 20;
 
-/** Projects that store as much as they may, as the server has last written it. */
+/** Projects at their storage limit, as of the server's last count. */
 export async function checkStored(db: ReadDb, { limits }: Config): Promise<Check[]> {
   const { rows } = await sql<{ slug: string; bytes: number; most: number }>`
     select * from (
@@ -116,12 +116,12 @@ export async function checkStored(db: ReadDb, { limits }: Config): Promise<Check
       from projects p left join project_storage s on s.projectId = p.id left join project_texts t on t.projectId = p.id
       where p.deletedAt is null)
     where bytes >= most order by bytes desc`.execute(db);
-  if (rows.length === 0) return [pass(STORED, "no project stores as much as it may")];
+  if (rows.length === 0) return [pass(STORED, "no project has reached its storage limit")];
   const shown = rows
     .slice(0, SHOWN_PROJECTS)
     .map(({ slug, bytes, most }) => `${slug} (${bytesText(bytes)} of ${bytesText(most)})`);
   const more = rows.length > shown.length ? [`and ${rows.length - shown.length} more`] : [];
-  const what = `events are refused with 507 in projects that store as much as they may: ${[...shown, ...more].join(", ")}`;
+  const what = `events are refused with 507 in projects at their storage limit: ${[...shown, ...more].join(", ")}`;
   return [warn(STORED, what, "prism projects storage <project> --limit <bytes>, or limits.storageBytesPerProject")];
 }
 

@@ -1,17 +1,18 @@
 import type { Database as Sqlite } from "better-sqlite3";
-import type { Config } from "../../config/load.ts";
 import { ConfigRefused } from "../../config/option.ts";
 import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import type { Logger } from "../../core/log.ts";
 import { BUILT_IN_ROLES } from "../../core/permissions.ts";
 import { createToken, hashToken, secretsEqual } from "../../core/tokens.ts";
+import type { Uses } from "../../module/feature.ts";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";
-import type { AuditService } from "../audit/index.ts";
+import type { AuditTrail } from "../operate/audit/index.ts";
 import { recordChange } from "./context.ts";
 import type { PasswordHasher } from "./passwords/hasher.ts";
 import { requireStrong } from "./passwords/password-text.ts";
+import { Project } from "./projects/project.ts";
+import { Role } from "./roles/role.ts";
 import { createUser } from "./users/create-user.ts";
 import { usersWith } from "./users/queries.ts";
 
@@ -35,7 +36,7 @@ export interface Bootstrapped {
 export async function bootstrap(
   database: Database,
   reader: Sqlite,
-  audit: AuditService,
+  audit: AuditTrail,
   clock: Clock,
   isDevelopment: boolean,
 ): Promise<Bootstrapped> {
@@ -75,11 +76,12 @@ function find(reader: Sqlite): {
   return { defaultProjectId: project?.id, devUserId: dev?.id, hasRoles };
 }
 
-async function make(trx: Trx, audit: AuditService, now: number, isDevelopment: boolean): Promise<void> {
+async function make(trx: Trx, audit: AuditTrail, now: number, isDevelopment: boolean): Promise<void> {
   const stamps = { createdAt: now, updatedAt: now };
   for (const [name, permissions] of Object.entries(BUILT_IN_ROLES)) {
     const json = JSON.stringify(permissions);
-    const insert = trx.insertInto("roles").values({ id: uuidv7(), name, permissions: json, builtin: 1, ...stamps });
+    const role = { ...Role.initial, id: uuidv7(), name, permissions: json, builtin: 1 as const, ...stamps };
+    const insert = trx.insertInto("roles").values(role);
     // Operators may edit the other built-in roles; their changes stay.
     await insert
       .onConflict((conflict) =>
@@ -94,7 +96,10 @@ async function make(trx: Trx, audit: AuditService, now: number, isDevelopment: b
   }
   await trx
     .insertInto("projects")
-    .values({ id: uuidv7(), slug: DEFAULT_PROJECT_SLUG, name: "Default", ...stamps })
+    .values({
+      ...{ ...Project.initial, id: uuidv7(), slug: DEFAULT_PROJECT_SLUG, name: "Default" },
+      ...{ ownerId: null, settings: "{}", ...stamps },
+    })
     .onConflict((conflict) => conflict.doNothing())
     .execute();
   if (!isDevelopment) return;
@@ -164,14 +169,7 @@ export async function useSetupToken(token: string, trx: Trx): Promise<void> {
   await trx.deleteFrom("settings").where("key", "=", KEY).execute();
 }
 
-interface FirstAdminParts {
-  readonly config: Config;
-  readonly database: Database;
-  readonly clock: Clock;
-  readonly passwords: PasswordHasher;
-  readonly audit: AuditService;
-  readonly log: Logger;
-}
+type FirstAdminParts = Uses<"config" | "db" | "clock" | "audit" | "log"> & { readonly passwords: PasswordHasher };
 
 /**
  * The state of the first Admin. `exists`: there is one; `setupToken`: the first registration with
@@ -187,15 +185,13 @@ export type FirstAdmin =
  * Creates a setup token while there is no Admin, outside development. Call it when nothing can
  * prevent it from being shown.
  */
-export async function awaitFirstAdmin(
-  parts: Pick<FirstAdminParts, "config" | "database" | "clock" | "log">,
-): Promise<FirstAdmin> {
-  const { config, database, clock, log } = parts;
+export async function awaitFirstAdmin(parts: Uses<"config" | "db" | "clock" | "log">): Promise<FirstAdmin> {
+  const { config, db, clock, log } = parts;
   const isDevelopment = config.env === "development";
-  if (isDevelopment || (await hasAdmin(database.read, isDevelopment))) return { state: "exists" };
-  const token = await database.write((trx) => makeSetupToken(trx, clock.now()));
+  if (isDevelopment || (await hasAdmin(db.read, isDevelopment))) return { state: "exists" };
+  const token = await db.write((trx) => makeSetupToken(trx, clock.now()));
   // The token itself is printed to the terminal only: logs are stored and widely readable.
-  log.warn({ isShownNow: token !== null }, "there is no administrator yet; register with the setup token");
+  log.warn({ isShownNow: token !== null }, "no administrator yet; register one with the setup token");
   return token === null ? { state: "awaited" } : { state: "setupToken", token };
 }
 
@@ -204,23 +200,23 @@ export async function awaitFirstAdmin(
  * settings that are not a valid account
  */
 export async function makeConfiguredAdmin(parts: FirstAdminParts): Promise<void> {
-  const { config, database, audit, clock, passwords, log } = parts;
+  const { config, db, audit, clock, passwords, log } = parts;
   const { email, password } = config.auth.bootstrapAdmin;
   if (email === undefined && password === undefined) return;
   if (email === undefined || password === undefined)
     throw new ConfigRefused(["auth.bootstrapAdmin needs both email and password, or neither"]);
-  if (await hasUsers(database.read)) return;
+  if (await hasUsers(db.read)) return;
   try {
     requireStrong(password, config.auth.passwordMin, [email]);
     const passwordHash = await passwords.hash(password);
-    const { id } = await database.write((trx) =>
+    const { id } = await db.write((trx) =>
       createUser(
         { audit, clock, timezone: config.timezone },
         { email, passwordHash, roles: ["Admin"], isEmailVerified: true },
         trx,
       ),
     );
-    log.info({ userId: id }, "the administrator of auth.bootstrapAdmin was made");
+    log.info({ userId: id }, "created administrator from auth.bootstrapAdmin");
   } catch (error) {
     if (!(error instanceof PrismError) || !REFUSED.has(error.code)) throw error;
     throw new ConfigRefused([`auth.bootstrapAdmin: ${error.message}`]);

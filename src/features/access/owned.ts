@@ -1,35 +1,37 @@
-import { sql } from "kysely";
 import { type ErrorCode, PrismError } from "../../core/errors.ts";
-import { isUuid } from "../../core/ids.ts";
 import type { Principal } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
-import type { Table } from "../../http/resource.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
-import { rowsOf } from "../../store/sqlite/list-queries.ts";
 import type { ProjectRight, Projects } from "./authorize.ts";
 
 interface OwnedRow {
   readonly id: string;
-  readonly projectId: string;
+  readonly projectId: string | null;
+}
+
+interface Found<R> {
+  find(db: ReadDb | Trx, id: string): Promise<R | undefined>;
 }
 
 /** Rights in the project of a row, and the error for a row that the caller may not see. */
-interface OwnedRights {
+interface OwnedRights<R, P> {
   /** Who lacks it does not see that the row exists; default: `read`. */
   readonly see?: ProjectRight;
   readonly read: ProjectRight;
   readonly write: ProjectRight;
   readonly missing: ErrorCode;
-  /** What the row is, for the error's message. */
+  /** Name of the resource, for the error's message. */
   readonly noun: string;
+  /** Whether the caller has a right for a row without a project; default: no caller has. */
+  readonly ofNone?: (principal: P, row: R, right: ProjectRight) => boolean;
 }
 
 /** Finds the rows of a table that belong to projects, for callers with a right in theirs. */
-export class Owned<R extends OwnedRow> {
-  readonly #resource: Table;
-  readonly #rights: OwnedRights;
+export class Owned<R extends OwnedRow, P extends Principal = Principal> {
+  readonly #resource: Found<R>;
+  readonly #rights: OwnedRights<R, P>;
 
-  constructor(resource: Table, rights: OwnedRights) {
+  constructor(resource: Found<R>, rights: OwnedRights<R, P>) {
     this.#resource = resource;
     this.#rights = rights;
   }
@@ -38,30 +40,33 @@ export class Owned<R extends OwnedRow> {
    * @throws {@link OwnedRights.missing}, also for a row of a project that the caller may not see;
    * UNAUTHORIZED_ROLE or SCOPE_MISSING for one that the caller sees and may not read
    */
-  async visible(projects: Projects, principal: Principal, id: string, db: ReadDb | Trx): Promise<R> {
-    const { table, columnSchemas } = this.#resource;
-    let found = rowsOf(db, table).where(sql<boolean>`id = ${id}`);
-    if (columnSchemas.has("deletedAt")) found = found.where(sql<boolean>`deletedAt is null`);
-    const [row] = isUuid(id) ? await found.selectAll().$castTo<R>().execute() : [];
+  async visible(projects: Projects, principal: P, id: string, db: ReadDb | Trx): Promise<R> {
+    const row = await this.#resource.find(db, id);
     const { read, see = read, missing, noun } = this.#rights;
-    if (!row || !projects.exists(row.projectId) || !projects.has(principal, row.projectId, see))
-      throw new PrismError(missing, `No such ${noun}`);
-    if (see !== read) projects.require(principal, row.projectId, read);
+    if (!row || !this.has(projects, principal, row, see)) throw new PrismError(missing, `No such ${noun}`);
+    if (see !== read && row.projectId !== null) projects.require(principal, row.projectId, read);
     return row;
   }
 
+  /** Whether the caller may read the row. */
+  has(projects: Projects, principal: P, row: R, right: ProjectRight = this.#rights.read): boolean {
+    if (row.projectId === null) return this.#rights.ofNone?.(principal, row, right) ?? false;
+    return projects.exists(row.projectId) && projects.has(principal, row.projectId, right);
+  }
+
   /** As {@link visible}. @throws UNAUTHORIZED_ROLE also, if the caller may read but not change it */
-  async writable(projects: Projects, principal: Principal, id: string, db: ReadDb | Trx): Promise<R> {
+  async writable(projects: Projects, principal: P, id: string, db: ReadDb | Trx): Promise<R> {
     const row = await this.visible(projects, principal, id, db);
-    if (!projects.has(principal, row.projectId, this.#rights.write)) throw missingPermission(this.#rights.write);
+    const { write } = this.#rights;
+    if (!this.has(projects, principal, row, write)) throw missingPermission(write);
     return row;
   }
 }
 
-/** @param resource of which rows have an id and a project */
-export function owned<R extends OwnedRow>(
-  resource: Table & { view(row: R, computed: never): object },
-  rights: OwnedRights,
-): Owned<R> {
+/** @param resource its rows have an id and a project */
+export function owned<R extends OwnedRow, P extends Principal = Principal>(
+  resource: Found<R>,
+  rights: OwnedRights<R, P>,
+): Owned<R, P> {
   return new Owned(resource, rights);
 }

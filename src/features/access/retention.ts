@@ -1,5 +1,5 @@
-import { daysBefore, type NamedSweep, type RetentionRule, sweepOf, sweepRows } from "../../store/retention.ts";
-import { forgetWays } from "./projects/queries.ts";
+import { daysBefore, type NamedSweep, sweepRows } from "../../store/retention.ts";
+import { forgetPages } from "./projects/queries.ts";
 
 const SESSION_DAYS = 30;
 const LINK_DAYS = 1;
@@ -15,20 +15,9 @@ function expired(table: "sessions" | "project_invitations", days: number): Named
   );
 }
 
-const links: RetentionRule<string> = {
-  name: "one_time_tokens",
-  async find(scan, now, limit) {
-    const ended = scan
-      .selectFrom("one_time_tokens")
-      .select("hash")
-      .where("expiresAt", "<=", daysBefore(now, LINK_DAYS));
-    return (await ended.limit(limit).execute()).map(({ hash }) => hash);
-  },
-  async remove(trx, hashes) {
-    const { numDeletedRows } = await trx.deleteFrom("one_time_tokens").where("hash", "in", hashes).executeTakeFirst();
-    return Number(numDeletedRows);
-  },
-};
+const links = sweepRows("one_time_tokens", (db, now) =>
+  db.selectFrom("one_time_tokens").select("hash").where("expiresAt", "<=", daysBefore(now, LINK_DAYS)),
+);
 
 /** The owner of a device may register it again in the meantime. */
 const devices = sweepRows("push_devices", (db, now) =>
@@ -36,10 +25,10 @@ const devices = sweepRows("push_devices", (db, now) =>
 );
 
 /** A deleted account keeps its row, as other rows refer to it; personal data is removed. */
-const removedUsers: RetentionRule<string> = {
-  name: "users",
-  async find(scan, now, limit) {
-    const known = scan
+const removedUsers = sweepRows(
+  "users",
+  (db, now) =>
+    db
       .selectFrom("users")
       .select("id")
       .where("deletedAt", "<=", daysBefore(now, REMOVED_USER_DAYS))
@@ -51,20 +40,20 @@ const removedUsers: RetentionRule<string> = {
           e("phone", "is not", null),
           e("externalId", "is not", null),
         ]),
-      );
-    return (await known.limit(limit).execute()).map(({ id }) => id);
+      ),
+  {
+    async remove(trx, keys, now) {
+      const ids = keys.map(({ id }) => id);
+      for (const id of ids) await forgetPages(trx, id);
+      const noName = { name: "", email: null, username: null, phone: null, externalId: null, prefs: "{}" };
+      await trx
+        .updateTable("users")
+        .set({ ...noName, timezone: "UTC", hasChosenTimezone: 0, locale: "en", updatedAt: now })
+        .where("id", "in", ids)
+        .execute();
+    },
   },
-  async remove(trx, ids, now) {
-    for (const id of ids) await forgetWays(trx, id, "pages");
-    const noName = { name: "", email: null, username: null, phone: null, externalId: null, prefs: "{}" };
-    const { numUpdatedRows } = await trx
-      .updateTable("users")
-      .set({ ...noName, timezone: "UTC", hasChosenTimezone: 0, locale: "en", updatedAt: now })
-      .where("id", "in", ids)
-      .executeTakeFirst();
-    return Number(numUpdatedRows);
-  },
-};
+);
 
 function revoked(table: "api_keys" | "service_tokens"): NamedSweep {
   return sweepRows(table, (db, now) =>
@@ -74,10 +63,10 @@ function revoked(table: "api_keys" | "service_tokens"): NamedSweep {
 
 export const ACCOUNT_SWEEPS = [
   expired("sessions", SESSION_DAYS),
-  sweepOf(links),
+  links,
   expired("project_invitations", INVITATION_DAYS),
   devices,
-  sweepOf(removedUsers),
+  removedUsers,
   revoked("service_tokens"),
   revoked("api_keys"),
 ];

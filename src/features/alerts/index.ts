@@ -1,17 +1,15 @@
 /** The part of `alerts` that other features may use. */
-import type { Alerts } from "./book/alerts.ts";
-
-export { Alerts } from "./book/alerts.ts";
-export { alertSweep } from "./book/retention.ts";
+export type { Alerts } from "./book/alerts.ts";
 export { reporterOf } from "./book/senders.ts";
-export { Incidents } from "./incidents/engine.ts";
-export { type Forecast, forecastOf, peopleOf, type Trial, trialAlert, tryAlert } from "./incidents/forecast.ts";
+export type { ChannelsOfIncidents, IncidentMessage, WebhookAccess } from "./incidents/context.ts";
+export type { Incidents } from "./incidents/engine.ts";
+export { type Forecast, forecastOf, type Trial, trialAlert, tryAlert } from "./incidents/forecast.ts";
+export type { IncidentRow } from "./incidents/incident.ts";
 export { PRIORITY as INCIDENT_PRIORITY, pagedChannels } from "./incidents/notices.ts";
-export { lastPages, type NoticeOutcome, withOutcomes } from "./incidents/page-view.ts";
+export { lastPages, withOutcomes } from "./incidents/page-view.ts";
 export { mayRead as mayReadIncident } from "./incidents/paged.ts";
-export { summariesOf, type WithheldParts, withheldOf as withheldIncidents } from "./incidents/requests.ts";
-export { incidentSweep } from "./incidents/retention.ts";
-export { type IncidentRow, incidentsOfAlert, notifiedUsers } from "./incidents/store.ts";
+export { summariesOf, withheldOf as withheldIncidents } from "./incidents/requests.ts";
+export { incidentsOfAlert, notifiedUsers } from "./incidents/store.ts";
 export { candidatesOf } from "./incidents/targets.ts";
 export { ACKNOWLEDGED_RANK, attentionRank, isUnresolved } from "./incidents/view.ts";
 export {
@@ -27,23 +25,13 @@ export { isSameMatcher, type Matcher, matcherText, parseMatcher, parseMatchers }
 export { compileMatchers, type LabelsTest, matchesEmpty, patternTest } from "./model/matching.ts";
 export { parseTimeInterval } from "./model/time-intervals.ts";
 export { durationText, parseAlertTime, parsePrometheusDuration } from "./model/times.ts";
-export { Policies, policiesWithChannel, policiesWithSchedule } from "./policies/policies.ts";
 export { DEFAULT_POLICY, type PolicyStep } from "./policies/policy.ts";
 export type { RouteMatch, RouteNode, RoutingDocument } from "./policies/routing.ts";
 export { type SilenceAt, type SilenceDraft, silenceAt } from "./silences/live-silence.ts";
-export { silenceSweep } from "./silences/queries.ts";
-export { Silences } from "./silences/silences.ts";
-export { type Withheld, Withholding } from "./silences/withholding.ts";
+export type { Silences } from "./silences/silences.ts";
+export type { Withheld, Withholding } from "./silences/withholding.ts";
 export type {
   AlertInput,
   AlertRow,
   AlertView,
 } from "./types.ts";
-export { PagingWarningNotices } from "./ways/warning-notices.ts";
-export type { WarningParts } from "./ways/warnings.ts";
-
-declare module "../../module/feature.ts" {
-  interface Offers {
-    alerts: Alerts;
-  }
-}

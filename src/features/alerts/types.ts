@@ -8,7 +8,7 @@ import type { LabelRecord, Labels } from "./model/labels.ts";
 /** A row of `alerts`. */
 export type AlertRow = Selectable<AlertsTable>;
 
-/** What a source reports about one alert. */
+/** A source's report about one alert. */
 export interface AlertInput {
   readonly projectId: string;
   readonly source: AlertSource;

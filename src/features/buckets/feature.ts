@@ -1,11 +1,12 @@
+import { sql } from "kysely";
 import { holderOf } from "../../http/access.ts";
 import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
-import { type Reply, versioned } from "../../http/route.ts";
+import { versioned } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import { type FeatureServer, feature } from "../../module/feature.ts";
 import * as s from "./schema.ts";
+import type { TransferBucketsContext } from "./service.ts";
 import * as service from "./service.ts";
-import { type BucketRow, bucketView, type TransferBucketsContext } from "./service.ts";
 
 const PATH = "/api/v1/transfer-buckets";
 
@@ -19,7 +20,7 @@ async function serve(server: FeatureServer, context: TransferBucketsContext): Pr
   const read = { tag: "Transfer buckets", access: { permission: "buckets:read" } } as const;
   const write = { tag: "Transfer buckets", access: { permission: "buckets:write" } } as const;
   const balance = { tag: "Transfer buckets", access: { permission: "buckets:balance" } } as const;
-  const one = { path: `${PATH}/:id`, params: s.BucketParams, response: s.BucketView };
+  const one = { path: `${PATH}/:id`, params: s.BucketParams, response: () => s.Bucket.View };
 
   server.route({
     ...read,
@@ -28,11 +29,11 @@ async function serve(server: FeatureServer, context: TransferBucketsContext): Pr
     id: "listTransferBuckets",
     summary: "List transfer buckets, newest first",
     query: s.ListBuckets,
-    response: pageOf(s.BucketView),
+    response: () => pageOf(s.Bucket.View),
     errors: ["INVALID_CURSOR"],
     handle(exchange, { query }) {
       service.requireReader(context, holderOf(exchange));
-      return service.listBuckets(context, query);
+      return s.bucketList.page(context.db, { visible: sql`true`, state: undefined }, query, () => view);
     },
   });
   server.route({
@@ -44,7 +45,7 @@ async function serve(server: FeatureServer, context: TransferBucketsContext): Pr
     errors: ["BUCKET_NOT_FOUND"],
     async handle(exchange, { params }) {
       service.requireReader(context, holderOf(exchange));
-      return answer(await service.getBucket(context, params.id));
+      return answer(await service.requireBucket(context.db.read, params.id));
     },
   });
   server.route({
@@ -55,7 +56,7 @@ async function serve(server: FeatureServer, context: TransferBucketsContext): Pr
     summary: "Create a transfer bucket; its balance is watched from now on",
     body: s.CreateBucket,
     status: 201,
-    response: s.BucketView,
+    response: () => s.Bucket.View,
     errors: ["NAME_TAKEN", ...IDEMPOTENCY_ERRORS],
     handle: (exchange, { body }) =>
       context.idempotency.run(exchange, holderOf(exchange), body, context.db, async (trx) =>
@@ -110,6 +111,8 @@ async function serve(server: FeatureServer, context: TransferBucketsContext): Pr
   await service.startMonitoring(context);
 }
 
-function answer(bucket: BucketRow, status = 200): Reply<s.BucketView> {
-  return versioned(bucket.version, bucketView(bucket), { status });
+const view = (row: s.BucketRow) => s.Bucket.view(row);
+
+function answer(bucket: s.BucketRow, status = 200) {
+  return versioned(bucket.version, view(bucket), { status });
 }

@@ -1,7 +1,16 @@
 import * as v from "valibot";
+import { decimalText } from "../../core/decimal.ts";
+import { equals, listing, within } from "../../http/listing.ts";
 import { pageEntries } from "../../http/pagination.ts";
-import { doc, example, integer, named, object, text } from "../../http/shapes.ts";
-import { moneyText, parseMoney } from "./money.ts";
+import { column, given, type RowOf, resource, stored, time } from "../../http/resource.ts";
+import { doc, example, integer, object, text } from "../../http/shapes.ts";
+import { parseMoney } from "./money.ts";
+
+declare module "../../store/schema.ts" {
+  interface Schema {
+    transfer_buckets: BucketRow;
+  }
+}
 
 const STATES = ["ok", "below"] as const;
 const MAX_RENOTIFY_MS = 2_592_000_000;
@@ -11,24 +20,23 @@ const MONEY =
   "as a JSON number only where that holds it exactly";
 
 /** An amount; gives its one text. */
-const money = v.pipe(
+const amount = v.pipe(
   v.union([v.string(), v.number()], MONEY),
-  v.metadata({ description: 'Decimal text such as "1250.75", or a number that equals it exactly' }),
   v.transform((value) => {
     const units = parseMoney(value);
-    return units === undefined ? undefined : moneyText(units);
+    return units === undefined ? undefined : decimalText(units);
   }),
   v.string(MONEY),
 );
+const MONEY_TEXT = 'Decimal text such as "1250.75", or a number that equals it exactly';
+const money = doc(amount, MONEY_TEXT);
 
-const currency = doc(
-  v.pipe(
-    v.string("must be a string"),
-    v.metadata({ minLength: 3, maxLength: 3 }),
-    v.transform((code) => code.toUpperCase()),
-    v.check((code) => knownCurrencies().has(code), "must be a currency code of ISO 4217, such as EUR"),
-  ),
-  "Currency code of ISO 4217",
+const CURRENCY = "Currency code of ISO 4217";
+const currency = v.pipe(
+  v.string("must be a string"),
+  v.metadata({ minLength: 3, maxLength: 3 }),
+  v.transform((code) => code.toUpperCase()),
+  v.check((code) => knownCurrencies().has(code), "must be a currency code of ISO 4217, such as EUR"),
 );
 
 let currencies: ReadonlySet<string> | null = null;
@@ -38,22 +46,34 @@ function knownCurrencies(): ReadonlySet<string> {
   return currencies;
 }
 
-export const CreateBucket = example(
-  object({
-    name: doc(text(255, 1), "Name"),
-    currency,
-    currentBalance: money,
-    threshold: money,
-    renotifyMs: v.optional(
-      doc(
-        integer(60_000, MAX_RENOTIFY_MS),
-        "Interval of repeated alerts while the balance is below the threshold; default one hour",
-      ),
-    ),
-  }),
-  { name: "Refunds", currency: "EUR", currentBalance: "1250.75", threshold: "500" },
-);
-export type CreateBucket = v.InferOutput<typeof CreateBucket>;
+export const Bucket = resource("TransferBucket", "A transfer bucket", "transfer_buckets", () => ({
+  id: stored(v.string()),
+  name: given(text(255, 1), "Name"),
+  currentBalance: given(amount, MONEY_TEXT).shown(v.string()),
+  threshold: given(amount, MONEY_TEXT).shown(v.string()),
+  currency: given(currency, CURRENCY),
+  state: stored(v.picklist(STATES)).or("ok"),
+  renotifyMs: given(
+    integer(60_000, MAX_RENOTIFY_MS),
+    "Interval of repeated alerts while the balance is below the threshold; default one hour",
+  ).or(3_600_000),
+  updatedAt: stored(v.string(), time),
+  version: stored(v.number()).or(1),
+  lastAlertAt: column(v.nullable(v.number())).or(null),
+  createdAt: column(v.number()),
+}));
+export type BucketRow = RowOf<typeof Bucket>;
+
+export const CreateBucket = () => {
+  const { name, currency, ...amounts } = Bucket.forCreate;
+  return example(object({ name, currency, ...amounts }), {
+    name: "Refunds",
+    currency: "EUR",
+    currentBalance: "1250.75",
+    threshold: "500",
+  });
+};
+export type CreateBucket = v.InferOutput<ReturnType<typeof CreateBucket>>;
 
 export const ChangeThreshold = example(object({ threshold: money }), { threshold: "750" });
 export type ChangeThreshold = v.InferOutput<typeof ChangeThreshold>;
@@ -73,29 +93,15 @@ export const ChangeBalance = example(
 );
 export type ChangeBalance = v.InferOutput<typeof ChangeBalance>;
 
-export const ListBuckets = object({
-  currency: v.optional(currency),
-  state: v.optional(doc(v.picklist(STATES, `must be one of ${STATES.join(", ")}`), "`below`: under the threshold")),
-  q: v.optional(doc(text(100, 1), "Part of the name")),
-  ...pageEntries(),
-});
-export type ListBuckets = v.InferOutput<typeof ListBuckets>;
+export const bucketList = listing(
+  Bucket,
+  () => ({
+    currency: equals(currency, CURRENCY),
+    state: equals(v.picklist(STATES, `must be one of ${STATES.join(", ")}`), "`below`: under the threshold"),
+    q: within(["name"], text(100, 1), "Part of the name"),
+  }),
+  { searches: true },
+);
+export const ListBuckets = () => object({ ...bucketList.entries, ...pageEntries() });
 
 export const BucketParams = object({ id: doc(v.string(), "Id of the transfer bucket") });
-
-export const BucketView = named(
-  "TransferBucket",
-  "A transfer bucket",
-  v.object({
-    id: v.string(),
-    name: v.string(),
-    currentBalance: v.string(),
-    threshold: v.string(),
-    currency: v.string(),
-    state: v.picklist(STATES),
-    renotifyMs: v.number(),
-    updatedAt: v.string(),
-    version: v.number(),
-  }),
-);
-export type BucketView = v.InferOutput<typeof BucketView>;

@@ -1,38 +1,15 @@
-import type { Selectable } from "kysely";
-import { type EpochMs, toRfc3339 } from "../../core/clock.ts";
+import type { EpochMs } from "../../core/clock.ts";
+import { decimalText, isInRange } from "../../core/decimal.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
-import { isUuid, uuidv7 } from "../../core/ids.ts";
+import { uuidv7 } from "../../core/ids.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import type { QueueName } from "../../core/queues.ts";
 import { requireVersion } from "../../http/negotiation.ts";
-import { isFarPage, pageBody, readPage } from "../../http/pagination.ts";
 import type { Context } from "../../module/feature.ts";
 import type { InTransaction, ReadDb, Trx } from "../../store/database.ts";
-import type { TransferBucketsTable } from "../../store/schema.ts";
-import { countOf, holdsText, newestFirst } from "../../store/sqlite/list-queries.ts";
-import { COMPLETED, finishOf, type RunningJob } from "../jobs/index.ts";
-import { isMoney, moneyOf, moneyText } from "./money.ts";
-import type { ChangeBalance, ChangeThreshold, CreateBucket, ListBuckets } from "./schema.ts";
-
-export type BucketRow = Selectable<TransferBucketsTable>;
-
-interface BucketFilter {
-  readonly currency?: string | undefined;
-  readonly state?: BucketRow["state"] | undefined;
-  readonly q?: string | undefined;
-}
-
-function filtered(db: ReadDb, { currency, state, q }: BucketFilter) {
-  let query = db.selectFrom("transfer_buckets");
-  if (currency !== undefined) query = query.where("currency", "=", currency);
-  if (state !== undefined) query = query.where("state", "=", state);
-  if (q !== undefined) query = query.where(holdsText("name", q));
-  return query;
-}
-
-function findBucket(db: ReadDb | Trx, id: string): Promise<BucketRow | undefined> {
-  return db.selectFrom("transfer_buckets").selectAll().where("id", "=", id).executeTakeFirst();
-}
+import { COMPLETED, finishOf, type RunningJob } from "../time/jobs/index.ts";
+import { moneyOf } from "./money.ts";
+import { Bucket, type BucketRow, type ChangeBalance, type ChangeThreshold, type CreateBucket } from "./schema.ts";
 
 async function hasBuckets(db: ReadDb | Trx): Promise<boolean> {
   return (await db.selectFrom("transfer_buckets").select("id").limit(1).executeTakeFirst()) !== undefined;
@@ -151,7 +128,7 @@ async function checkAll(
 function checkOne(context: TransferBucketsContext, id: string): Promise<boolean> {
   const { db, clock } = context;
   return db.write(async (trx) => {
-    const bucket = await findBucket(trx, id);
+    const bucket = await Bucket.find(trx, id);
     if (!bucket || !judge(bucket, clock.now()).event) return false;
     const row = await judged(context, bucket, trx);
     // A new state is a new version; a repeated notification is not.
@@ -180,26 +157,9 @@ async function notifyCrossing(context: TransferBucketsContext, job: RunningJob):
   return COMPLETED;
 }
 
-const RENOTIFY_MS = 3_600_000;
-
 /** Buckets belong to the default project: who does not read it sees no balances. @throws UNAUTHORIZED_ROLE */
 export function requireReader({ projects }: TransferBucketsContext, principal: PermissionHolder): void {
   projects.require(principal, projects.defaultId, "events:read");
-}
-
-export async function listBuckets(context: TransferBucketsContext, query: ListBuckets) {
-  const { db } = context;
-  const request = readPage(query, ["string"]);
-  const { currency, state, q } = query;
-  const isNear = currency === undefined && state === undefined && q === undefined && !isFarPage(request);
-  const rows = await newestFirst(filtered(isNear ? db.read : db.scan, query).selectAll(), request).execute();
-  const total = request.wantsTotal ? await countOf(filtered(db.scan, query)) : undefined;
-  return pageBody(request, rows, bucketView, (row) => [row.id], total);
-}
-
-/** @throws BUCKET_NOT_FOUND */
-export async function getBucket(context: TransferBucketsContext, id: string): Promise<BucketRow> {
-  return requireBucket(context.db.read, id);
 }
 
 /** @throws NAME_TAKEN for a name that another bucket of the currency has */
@@ -209,19 +169,7 @@ export async function createBucket(context: TransferBucketsContext, input: Creat
   if (await isNameTaken(trx, input.name, input.currency))
     throw new PrismError("NAME_TAKEN", `Another bucket in ${input.currency} has this name`);
   const now = clock.now();
-  const bucket: BucketRow = {
-    id: uuidv7(),
-    name: input.name,
-    currency: input.currency,
-    currentBalance: input.currentBalance,
-    threshold: input.threshold,
-    state: "ok",
-    lastAlertAt: null,
-    renotifyMs: input.renotifyMs ?? RENOTIFY_MS,
-    version: 1,
-    createdAt: now,
-    updatedAt: now,
-  };
+  const bucket = Bucket.newRow(input, { id: uuidv7(), createdAt: now, updatedAt: now });
   const row = await judged(context, bucket, trx);
   await trx.insertInto("transfer_buckets").values(row).execute();
   await startChecks(context, { trx });
@@ -290,24 +238,9 @@ async function recordChange(
   await context.audit.record({ action, resourceType: "bucket", resourceId, metadata }, { trx });
 }
 
-export function bucketView(row: BucketRow) {
-  return {
-    id: row.id,
-    name: row.name,
-    currentBalance: row.currentBalance,
-    threshold: row.threshold,
-    currency: row.currency,
-    state: row.state,
-    renotifyMs: row.renotifyMs,
-    updatedAt: toRfc3339(row.updatedAt),
-    version: row.version,
-  };
-}
-
 /** @throws BUCKET_NOT_FOUND, VERSION_CONFLICT */
-async function requireBucket(db: ReadDb | Trx, id: string, ifMatch?: string): Promise<BucketRow> {
-  const bucket = isUuid(id) ? await findBucket(db, id) : undefined;
-  if (!bucket) throw new PrismError("BUCKET_NOT_FOUND", "No such transfer bucket");
+export async function requireBucket(db: ReadDb | Trx, id: string, ifMatch?: string): Promise<BucketRow> {
+  const bucket = await Bucket.require(db, id, "BUCKET_NOT_FOUND", "transfer bucket");
   if (ifMatch !== undefined) requireVersion(ifMatch, bucket.version);
   return bucket;
 }
@@ -315,6 +248,6 @@ async function requireBucket(db: ReadDb | Trx, id: string, ifMatch?: string): Pr
 /** @throws VALIDATION_FAILED */
 function sum(balance: string, delta: string): string {
   const units = moneyOf(balance) + moneyOf(delta);
-  if (isMoney(units)) return moneyText(units);
+  if (isInRange(units)) return decimalText(units);
   throw invalidField("body", "delta", "would take the balance beyond 999999999999999.9999");
 }

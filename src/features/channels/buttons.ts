@@ -9,9 +9,10 @@ import { secretsEqual } from "../../core/tokens.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { ANSWERS_LATER, type Route, route } from "../../http/route.ts";
 import { doc, object } from "../../http/shapes.ts";
+import type { ChannelRow } from "./channel.ts";
 import type { ChannelsContext } from "./context.ts";
 import { withApi } from "./sending/request.ts";
-import { type ChannelRow, findChannel, openFields, type Texts } from "./store.ts";
+import { findChannel, openFields, type Texts } from "./store.ts";
 import { cutTo } from "./templates/measure.ts";
 
 /* Buttons in messages of incidents: services report a press at `/hooks/channels/<id>/<service>`. */
@@ -173,8 +174,7 @@ function unsigned(): PrismError {
   return new PrismError("SIGNATURE_INVALID", "The request is not signed with the secret of this channel, or is old");
 }
 
-export interface ButtonsContext
-  extends Pick<ChannelsContext, "database" | "clock" | "log" | "box" | "sender" | "settings"> {
+export interface ButtonsContext extends Pick<ChannelsContext, "db" | "clock" | "log" | "box" | "sender" | "settings"> {
   /** @param via who pressed, such as `slack:anna` */
   readonly acknowledgeIncident: (incidentId: string, channelId: string, via: string) => Promise<unknown>;
 }
@@ -221,7 +221,7 @@ async function takePress(
   service: string,
   request: HookRequest,
 ): Promise<object | ""> {
-  const channel = isUuid(channelId) ? await findChannel(context.database.read, channelId) : undefined;
+  const channel = isUuid(channelId) ? await findChannel(context.db.read, channelId) : undefined;
   if (!isService(service) || !channel || serviceOf(channel) !== service || !takesPresses(channel))
     throw new PrismError("CHANNEL_NOT_FOUND", "No such channel, or it has no buttons");
   const fields = openFields(context.box, channel);
@@ -250,7 +250,7 @@ function reply({ sender, log }: ButtonsContext, url: string, text: string, { api
   // The URL is a credential, which an error may name.
   sender.fetch
     .request(withApi(new URL(url), api).href, { method: "POST", headers, body })
-    .catch(() => log.debug({}, "Slack did not take the answer to a button"));
+    .catch(() => log.debug({}, "Slack refused the answer to a button"));
 }
 
 function isService(name: string): name is ServiceName {
@@ -267,15 +267,15 @@ function takesPresses({ active, acknowledgeLink, projectId }: ChannelRow): boole
 
 /** A second press, or one after the end, changes nothing. @throws TOKEN_INVALID, TOKEN_EXPIRED */
 async function acknowledge(
-  { database, clock, settings, acknowledgeIncident }: ButtonsContext,
+  { db, clock, settings, acknowledgeIncident }: ButtonsContext,
   channel: ChannelRow,
   service: ServiceName,
   { token, name }: Press,
 ): Promise<string> {
-  const { channelId, incidentId } = readButtonToken(settings(), token, clock.now());
+  const { channelId, incidentId } = readButtonToken(settings.current, token, clock.now());
   // An app of Slack and a bot of Telegram have one URL for all their channels.
-  const shown = channelId === channel.id ? channel : await findChannel(database.read, channelId);
-  const incident = await database.read
+  const shown = channelId === channel.id ? channel : await findChannel(db.read, channelId);
+  const incident = await db.read
     .selectFrom("incidents")
     .select(["projectId", "state", "number"])
     .where("id", "=", incidentId)

@@ -5,7 +5,7 @@ import {
   type Answer,
   type Attempt,
   acknowledgeLink,
-  type Channel,
+  type DeliveryChannel,
   inZone,
   isDrillNotification,
   type NotificationFacts,
@@ -18,11 +18,12 @@ import {
   targetKey,
   withoutLink,
 } from "../delivery/index.ts";
+import type { ChannelRow } from "./channel.ts";
 import type { ChannelsContext } from "./context.ts";
 import { disableChannel, recordFailure, recordSuccess } from "./health.ts";
 import { continuationOf, errorOf, openChannel, recordSent, sendMessage } from "./messages.ts";
 import { type NoticeText, noticeOf, SEVERITIES, severityOf } from "./notice.ts";
-import { type ChannelRow, channelsOfProject, channelsOfUsers, findChannel, openFields } from "./store.ts";
+import { channelsOfProject, channelsOfUsers, findChannel, openFields } from "./store.ts";
 
 /** Event type that selects channels for notifications without an event. */
 const WITHOUT_EVENT = "notification";
@@ -43,7 +44,7 @@ export interface ServiceMessage {
  * of the user's notifications, a project's one message per notification of the project. Incidents
  * reach a project's channels by the steps of policies, not by the notifications of their readers.
  */
-export function serviceChannel(context: ChannelsContext, isUsed: () => boolean): Channel<ServiceMessage> {
+export function serviceChannel(context: ChannelsContext, isUsed: () => boolean): DeliveryChannel<ServiceMessage> {
   /** Why channels are about to be disabled, until the transaction that records it. */
   const reasons = new Map<string, string>();
   return {
@@ -97,7 +98,7 @@ async function typeOfEvent(db: ReadDb | Trx, eventId: string): Promise<string | 
 }
 
 async function sourceOf(context: ChannelsContext, target: string): Promise<TargetSource | undefined> {
-  const row = await findChannel(context.database.read, target);
+  const row = await findChannel(context.db.read, target);
   if (!row) return undefined;
   const { provider, owner, rings } = await placeOfChannel(context, target, row);
   return { host: provider, owner, rings };
@@ -108,7 +109,7 @@ function targetOfChannel(id: string): string {
   return `channel ${id}`;
 }
 
-/** What the calls of a channel share: its own queue, and the host or service that others use too. */
+/** Limits that calls of a channel share: its own queue, and the host or service that others use too. */
 export async function placeOfChannel(
   { box, book }: Pick<ChannelsContext, "box" | "book">,
   id: string,
@@ -135,9 +136,9 @@ function hostOf(box: ChannelsContext["box"], row: ChannelRow): string | undefine
 }
 
 /** The rate of a channel is that of its preset. */
-async function turnMs({ database, book, sender, pages }: ChannelsContext, delivery: Attempt["delivery"]) {
+async function turnMs({ db, book, sender, pages }: ChannelsContext, delivery: Attempt["delivery"]) {
   const { id, target, userId } = delivery;
-  const row = await findChannel(database.read, target);
+  const row = await findChannel(db.read, target);
   const preset = row && (await book.get(row.preset));
   if (!preset) return 0;
   const ready = pages.readyFor(targetOfChannel(target)) + pages.readyFor(targetKey("service", userId, target));
@@ -159,8 +160,8 @@ interface Reader {
   readonly timezone: string;
 }
 
-async function readerOf({ database }: ChannelsContext, userId: string): Promise<Reader | null> {
-  const user = await database.read.selectFrom("users").select("timezone").where("id", "=", userId).executeTakeFirst();
+async function readerOf({ db }: ChannelsContext, userId: string): Promise<Reader | null> {
+  const user = await db.read.selectFrom("users").select("timezone").where("id", "=", userId).executeTakeFirst();
   return user ? { userId, timezone: user.timezone } : null;
 }
 
@@ -170,7 +171,7 @@ async function noticeOfNotification(
   reader: Reader | null,
 ): Promise<NoticeText> {
   const { id, kind, title, message, priority, createdAt, projectId } = notification;
-  const config = context.settings();
+  const config = context.settings.current;
   const data = Object(JSON.parse(notification.data ?? "{}")) as Readonly<Record<string, unknown>>;
   const isIncident = kind === "incident" && typeof data["incidentId"] === "string";
   const stated = isIncident ? SEVERITIES.find((each) => each === data["severity"]) : undefined;
@@ -200,7 +201,7 @@ async function noticeOfNotification(
   });
 }
 
-/** Of a rule's notification: the values that its event names. */
+/** For a rule's notification: the values that its event names. */
 function fieldsOf(fields: unknown): NoticeText["facts"] {
   const list = Array.isArray(fields) ? (fields as readonly unknown[]) : [];
   return list.flatMap((each) => {
@@ -214,8 +215,8 @@ function linkOf(action: string | null): string | undefined {
   return typeof url === "string" && /^https?:\/\//.test(url) ? url : undefined;
 }
 
-async function projectName({ database }: ChannelsContext, id: string): Promise<string | undefined> {
-  const row = await database.read.selectFrom("projects").select("name").where("id", "=", id).executeTakeFirst();
+async function projectName({ db }: ChannelsContext, id: string): Promise<string | undefined> {
+  const row = await db.read.selectFrom("projects").select("name").where("id", "=", id).executeTakeFirst();
   return row?.name;
 }
 

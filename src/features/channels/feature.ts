@@ -7,11 +7,13 @@ import { pageOf } from "../../http/shapes.ts";
 import { type FeatureServer, feature } from "../../module/feature.ts";
 import { sealedColumn } from "../../store/sealed-column.ts";
 import { type ButtonsContext, buttonRoutes } from "./buttons.ts";
+import { Channel, type ChannelRow } from "./channel.ts";
+import { channelsOfImport } from "./import.ts";
+import { openServiceChannels, type ServiceChannels } from "./open.ts";
 import * as s from "./schema.ts";
-import type { ManageContext } from "./service.ts";
+import type { ChannelsApi } from "./service.ts";
 import * as service from "./service.ts";
-import type { ChannelRow } from "./store.ts";
-import { channelSealContext, refSealContext } from "./store.ts";
+import { CHANNEL_SWEEPS, channelSealContext, endChannels, refSealContext } from "./store.ts";
 import { ChannelTester } from "./tester.ts";
 
 const PATH = "/api/v1/channels";
@@ -19,11 +21,29 @@ const PATH = "/api/v1/channels";
 const common = { tag: "Channels", access: { anyToken: true } } as const;
 const one = { ...common, params: s.ChannelParams } as const;
 
-type ChannelsOwn = ManageContext & ButtonsContext;
+type ChannelsOwn = ChannelsApi & ButtonsContext;
+
+declare module "../../module/feature.ts" {
+  interface Offers {
+    readonly serviceChannels: ServiceChannels;
+    readonly channelManagement: ChannelsApi;
+    readonly channelsOfImport: ReturnType<typeof channelsOfImport>;
+  }
+}
 
 /** Management of channels to chat, push and paging services, and the buttons of their messages. */
 export const channelsFeature = feature("channels", {
-  needs: ["channelManagement", "incidents"],
+  needs: ["jobs", "runner", "notify", "pages", "channels", "projects", "users"],
+  uses: ["policiesWithChannel", "incidents"],
+  open(context, later) {
+    const serviceChannels = openServiceChannels(context);
+    const { projects, users, storage } = context;
+    const channelManagement: ChannelsApi = {
+      ...{ ...serviceChannels.context, projects, users, storage },
+      policiesWith: async (trx, id) => (await later().policiesWithChannel(trx, id)).map(({ name }) => name),
+    };
+    return { serviceChannels, channelManagement, channelsOfImport: channelsOfImport(channelManagement) };
+  },
   sealedColumns: [
     sealedColumn("channels", "secrets", channelSealContext),
     sealedColumn("channel_messages", "ref", refSealContext, { where: sql`ref is not null` }),
@@ -33,6 +53,11 @@ export const channelsFeature = feature("channels", {
       ...channelManagement,
       acknowledgeIncident: (id, channelId, via) => incidents.acknowledge(id, { id: `channel:${channelId}`, via }),
     }),
+  async onUserDeleted(trx, userId) {
+    await trx.deleteFrom("channels").where("userId", "=", userId).execute();
+  },
+  onProjectDeleted: async (trx, projectId) => ({ resourceType: "channel", rows: await endChannels(trx, projectId) }),
+  sweeps: () => CHANNEL_SWEEPS,
 });
 
 function serve(server: FeatureServer, context: ChannelsOwn): void {
@@ -55,7 +80,7 @@ function serve(server: FeatureServer, context: ChannelsOwn): void {
       summary: "List the channels of the caller, of a project or of all, newest first",
       ...common,
       query: s.ListChannels,
-      response: pageOf(s.ChannelView),
+      response: () => pageOf(Channel.View),
       errors: ["PROJECT_NOT_FOUND", "UNAUTHORIZED_ROLE", "INVALID_CURSOR"],
       handle: (exchange, { query }) => service.listChannels(context, holderOf(exchange), query),
     }),
@@ -88,7 +113,7 @@ function serve(server: FeatureServer, context: ChannelsOwn): void {
       id: "getChannel",
       summary: "Get a channel, without its secrets",
       ...one,
-      response: s.ChannelView,
+      response: () => Channel.View,
       errors: ["CHANNEL_NOT_FOUND"],
       handle: async (exchange, { params }) =>
         answer(await service.viewOf(context, await service.getChannel(context, holderOf(exchange), params.id))),

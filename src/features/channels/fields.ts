@@ -1,11 +1,12 @@
 import { type ErrorDetail, PrismError } from "../../core/errors.ts";
 import { maskOf } from "../../core/text/redact.ts";
+import type { ChannelRow } from "./channel.ts";
 import { openWith } from "./messages.ts";
 import { noticeOf } from "./notice.ts";
-import { type Field, type Preset, readPreset, requestOf } from "./preset.ts";
+import { type Preset, type PresetField, readPreset, requestOf } from "./preset.ts";
 import { checkRequest } from "./preset-checks.ts";
 import { previewOf } from "./sending/sender.ts";
-import type { ChannelRow, Texts } from "./store.ts";
+import type { Texts } from "./store.ts";
 import { BadTemplate } from "./templates/template.ts";
 import { checkText } from "./templates/tree.ts";
 
@@ -38,7 +39,7 @@ export function fieldsAfter(preset: Preset, given: GivenFields, before: Texts = 
 function keptSecrets({ fields }: Preset, given: GivenFields, before: Texts, after: Texts): ErrorDetail[] {
   const moved = fields.find(({ key, type }) => type === "url" && (before[key] ?? "") !== (after[key] ?? ""));
   if (!moved || Object.keys(before).length === 0) return [];
-  const isKept = ({ key, secret }: Field): boolean => {
+  const isKept = ({ key, secret }: PresetField): boolean => {
     const value = given[key];
     return secret && key !== moved.key && key in after && (value === undefined || value === maskOf(before[key] ?? ""));
   };
@@ -46,7 +47,7 @@ function keptSecrets({ fields }: Preset, given: GivenFields, before: Texts, afte
   return fields.filter(isKept).map(({ key }) => problem(`fields.${key}`, why));
 }
 
-function valueAfter({ key, secret }: Field, given: GivenFields, before: Texts): string {
+function valueAfter({ key, secret }: PresetField, given: GivenFields, before: Texts): string {
   const old = before[key] ?? "";
   const value = given[key];
   if (value === undefined) return old;
@@ -55,11 +56,11 @@ function valueAfter({ key, secret }: Field, given: GivenFields, before: Texts): 
   return value === null ? "" : String(value).trim();
 }
 
-function missing({ required, default: value, title }: Field): string | undefined {
+function missing({ required, default: value, title }: PresetField): string | undefined {
   return required && value === undefined ? `is required: ${title}` : undefined;
 }
 
-function problemWith({ type, pattern, choices, hint }: Field, value: string): string | undefined {
+function problemWith({ type, pattern, choices, hint }: PresetField, value: string): string | undefined {
   const more = hint === undefined ? "" : `; ${hint}`;
   if (type !== "long" && /[\p{Cc}]/u.test(value)) return "must be one line";
   if (type === "number" && !/^-?\d+(\.\d+)?$/.test(value)) return `must be a number${more}`;

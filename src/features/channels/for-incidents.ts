@@ -1,40 +1,17 @@
-import type { EpochMs } from "../../core/clock.ts";
 import type { Trx } from "../../store/database.ts";
-import { channelAcknowledgeLink, type TlsOptions } from "../delivery/index.ts";
-import { PermanentError } from "../jobs/index.ts";
+import type { ChannelsOfIncidents, IncidentMessage, WebhookAccess } from "../alerts/index.ts";
+import { channelAcknowledgeLink } from "../delivery/index.ts";
+import { PermanentError } from "../time/jobs/index.ts";
 import { buttonToken } from "./buttons.ts";
 import type { ChannelsContext } from "./context.ts";
 import { SAMPLE } from "./fields.ts";
 import { opened, recordAccepted } from "./messages.ts";
-import type { ChannelMessage, ChannelOutbox, MessagePage } from "./outbox.ts";
+import type { ChannelOutbox } from "./outbox.ts";
 import { buildRequest, tlsOf } from "./sending/request.ts";
-import { findChannel } from "./store.ts";
-
-export interface IncidentMessage extends ChannelMessage {
-  readonly incidentId: string;
-  readonly page: Pick<MessagePage, "step" | "reason" | "urgency">;
-}
+import { deleteChannelsOf, findChannel } from "./store.ts";
 
 /** Messages of incidents, sent by the steps of policies to the channels of the incident's project. */
-export interface IncidentChannels {
-  /** Adds a page. A channel that is gone, disabled, or of another project is a failed way. @returns its id */
-  send(trx: Trx, projectId: string, message: IncidentMessage): Promise<string>;
-  /** A link that acknowledges an incident without a login; undefined: the channel has none. */
-  acknowledgeUrl(trx: Trx, channelId: string, incidentId: string, now: EpochMs): Promise<string | undefined>;
-  /**
-   * What a webhook step at `url` takes from a channel of the preset `http`.
-   * @throws PermanentError if it is gone, disabled, of another project, or for another host
-   */
-  accessFor(channelId: string, projectId: string, url: string): Promise<WebhookAccess>;
-}
-
-export interface WebhookAccess {
-  readonly headers: Readonly<Record<string, string>>;
-  readonly tls: TlsOptions | undefined;
-  accepted(trx: Trx): Promise<void>;
-}
-
-export function channelsForIncidents(context: ChannelsContext, outbox: ChannelOutbox): IncidentChannels {
+export function channelsForIncidents(context: ChannelsContext, outbox: ChannelOutbox): ChannelsOfIncidents {
   return {
     async send(trx, projectId, message) {
       const project = await trx.selectFrom("projects").select("name").where("id", "=", projectId).executeTakeFirst();
@@ -45,9 +22,10 @@ export function channelsForIncidents(context: ChannelsContext, outbox: ChannelOu
     async acknowledgeUrl(trx, channelId, incidentId, now) {
       const channel = await findChannel(trx, channelId);
       if (channel?.acknowledgeLink !== 1) return undefined;
-      return channelAcknowledgeLink(context.settings(), { channelId, incidentId }, now);
+      return channelAcknowledgeLink(context.settings.current, { channelId, incidentId }, now);
     },
     accessFor: (channelId, projectId, url) => accessFor(context, channelId, projectId, url),
+    deleteOf: deleteChannelsOf,
   };
 }
 
@@ -57,7 +35,7 @@ async function accessFor(
   projectId: string,
   url: string,
 ): Promise<WebhookAccess> {
-  const row = await findChannel(context.database.read, channelId);
+  const row = await findChannel(context.db.read, channelId);
   if (!row || row.projectId !== projectId) throw new PermanentError("the channel of its credentials is gone");
   if (row.active === 0) throw new PermanentError(`the channel ${row.name} is disabled`);
   const channel = await opened(context, row);
@@ -78,7 +56,7 @@ function buttonOf(
   { settings, clock }: ChannelsContext,
   { channelId, incidentId, notice }: IncidentMessage,
 ): { readonly ackToken?: string; readonly hookUrl?: string } {
-  const config = settings();
+  const config = settings.current;
   if (notice.ackUrl === undefined || config.publicUrl === undefined) return {};
   return {
     ackToken: buttonToken(config, { channelId, incidentId }, clock.now()),

@@ -1,11 +1,12 @@
 import { addEffect, type Trx } from "../../store/database.ts";
 import { Refused } from "../delivery/index.ts";
+import type { ChannelRow } from "./channel.ts";
 import type { ChannelsContext } from "./context.ts";
-import { type ChannelRow, findChannel, updateChannel } from "./store.ts";
+import { findChannel, updateChannel } from "./store.ts";
 
 /* Failures of channels. None disables one: only the word of its service that it is gone does. */
 
-type HealthContext = Pick<ChannelsContext, "database" | "audit" | "clock" | "log" | "notify" | "changed">;
+type HealthContext = Pick<ChannelsContext, "db" | "audit" | "clock" | "log" | "notify" | "changed">;
 
 /** Consecutive failures at which the owner of a channel is notified that its service refuses every message. */
 const NOTICES_AT: ReadonlySet<number> = new Set([1, 10, 100]);
@@ -13,7 +14,7 @@ const NOTICES_AT: ReadonlySet<number> = new Set([1, 10, 100]);
 /** Counts consecutive failures, for show. The owner is notified of refusals, which only a person can mend. */
 export async function recordFailure(context: HealthContext, id: string, error: unknown): Promise<void> {
   const reason = error instanceof Error ? error.message : String(error);
-  await context.database
+  await context.db
     .write(async (trx) => {
       const row = await trx
         .updateTable("channels")
@@ -24,7 +25,7 @@ export async function recordFailure(context: HealthContext, id: string, error: u
       if (!row || !(error instanceof Refused) || !NOTICES_AT.has(row.failures)) return;
       await notifyOwner(context, row, trx, {
         title: `The channel ${row.name} does not work`,
-        message: `Its service refuses every message: ${reason}. Mend its fields; Prism goes on trying.`,
+        message: `Its service refuses every message: ${reason}. Correct its fields; Prism keeps trying.`,
       });
     })
     .catch(notCounted(context, id));
@@ -32,15 +33,15 @@ export async function recordFailure(context: HealthContext, id: string, error: u
 
 /** Writes only after a failure, which is rare. */
 export async function recordSuccess(context: HealthContext, id: string): Promise<void> {
-  const { database } = context;
-  const row = await database.read.selectFrom("channels").select("failures").where("id", "=", id).executeTakeFirst();
+  const { db } = context;
+  const row = await db.read.selectFrom("channels").select("failures").where("id", "=", id).executeTakeFirst();
   if (!row || row.failures === 0) return;
-  await database.write((trx) => updateChannel(trx, id, { failures: 0 })).catch(notCounted(context, id));
+  await db.write((trx) => updateChannel(trx, id, { failures: 0 })).catch(notCounted(context, id));
 }
 
-/** What the service said holds whether or not it can be stored. */
+/** The service's answer counts even if it cannot be stored. */
 function notCounted({ log }: HealthContext, channelId: string): (error: unknown) => void {
-  return (error) => log.warn({ channelId, err: error }, "the failures of a channel could not be stored");
+  return (error) => log.warn({ channelId, err: error }, "cannot store the failures of a channel");
 }
 
 /** The owner is notified by other ways. @returns whether it was active */
@@ -55,12 +56,12 @@ export async function disableChannel(context: HealthContext, id: string, reason:
     { action: "channel.disable", resourceType: "channel", resourceId: id, metadata: { reason, version } },
     { trx },
   );
-  log.warn({ channelId: id, preset: row.preset, reason }, "a channel is being disabled");
+  log.warn({ channelId: id, preset: row.preset, reason }, "disabling a channel");
   const { projectId, userId, name } = row;
   addEffect(trx, { type: "announced", event: "channel:disabled", data: { id, name, projectId, userId, reason } });
   await notifyOwner(context, row, trx, {
     title: `The channel ${name} is disabled`,
-    message: `Prism no longer sends to it: ${reason}. Mend its fields and enable it again.`,
+    message: `Prism no longer sends to it: ${reason}. Correct its fields and enable it again.`,
   });
   context.changed();
   return true;
@@ -89,7 +90,7 @@ async function notifyOwner(
           .where("deletedAt", "is", null)
           .executeTakeFirst();
   if (!account) {
-    log.warn({ channelId: row.id }, "a channel that does not work has no owner who could be notified");
+    log.warn({ channelId: row.id }, "a failing channel has no owner to notify");
     return;
   }
   await notify.send(

@@ -3,9 +3,10 @@ import { type ErrorDetail, PrismError } from "../../core/errors.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { eachWithin } from "../../core/promises.ts";
 import { addEffect, type Trx } from "../../store/database.ts";
+import type { ChannelRow } from "./channel.ts";
 import type { CreateChannel } from "./schema.ts";
-import { changedWay, insertNew, type ManageContext, newChannel, openedOrNull, recordAudit } from "./service.ts";
-import { type ChannelRow, openFields, type SealedFields, sealSecrets, updateChannel } from "./store.ts";
+import { type ChannelsApi, changedWay, insertNew, newChannel, openedOrNull, recordAudit } from "./service.ts";
+import { openFields, type SealedFields, sealSecrets, updateChannel } from "./store.ts";
 
 /** For the hosts of all URLs together. */
 const RESOLVE = { atOnce: 6, limitMs: 10_000 } as const;
@@ -25,7 +26,7 @@ interface Stored {
 }
 
 /** The channels of a project that an import names, found again by their names. */
-export function channelsOfImport(context: ManageContext) {
+export function channelsOfImport(context: ChannelsApi) {
   return {
     /** Origin of the URL of a channel with the preset `http`; null if no key opens it. */
     originOf(channel: SealedFields): string | null {
@@ -69,7 +70,7 @@ export function channelsOfImport(context: ManageContext) {
  * @throws INVALID_STATE
  */
 async function storeOne(
-  context: ManageContext,
+  context: ChannelsApi,
   projectId: string,
   row: ChannelRow,
   trx: Trx,

@@ -2,14 +2,14 @@ import { type EpochMs, HOUR_MS } from "../../core/clock.ts";
 import { UnsealError } from "../../core/sealed-box.ts";
 import type { Trx } from "../../store/database.ts";
 import { NoAnswer, Refused, TargetGone, Throttled } from "../delivery/index.ts";
-import { PermanentError } from "../jobs/index.ts";
+import { PermanentError } from "../time/jobs/index.ts";
+import type { ChannelRow } from "./channel.ts";
 import type { ChannelsContext } from "./context.ts";
 import type { NoticeText } from "./notice.ts";
 import { noticeOf } from "./notice.ts";
-import { errorRowsOf, type Preset, requestOf, type Step } from "./preset.ts";
-import { type OpenChannel, type Outcome, perform } from "./sending/sender.ts";
+import { errorRowsOf, type Preset, requestOf, type SendingStep } from "./preset.ts";
+import { type OpenChannel, perform, type SendOutcome } from "./sending/sender.ts";
 import {
-  type ChannelRow,
   findChannel,
   findMessage,
   openFields,
@@ -44,7 +44,7 @@ export interface OpenedChannel extends OpenChannel {
  * PermanentError
  */
 export async function openChannel(context: ChannelsContext, id: string, isPage = false): Promise<OpenedChannel> {
-  const row = await findChannel(context.database.read, id);
+  const row = await findChannel(context.db.read, id);
   if (!row) throw new TargetGone("the channel has been deleted");
   if (row.active === 0) throw new (isPage ? PermanentError : TargetGone)("the channel is disabled");
   return opened(context, row);
@@ -95,11 +95,11 @@ export function stepsOf(
   { status }: Pick<NoticeText, "status">,
   { ref, isKnown, isChange }: Continuation,
   sendResolved: boolean,
-): readonly Step[] {
+): readonly SendingStep[] {
   // A module decides by the message's status and the ref.
   if (preset.code) return ["send"];
   const hasRef = ref !== undefined;
-  const later: Step[] = [];
+  const later: SendingStep[] = [];
   if (hasRef && preset.update) later.push("update");
   else if (hasRef && preset.thread) later.push("thread");
   switch (status) {
@@ -130,7 +130,7 @@ export async function sendMessage(
   channel: OpenedChannel,
   n: NoticeText,
   { id, continues, signal, hasTurn = false }: MessageOptions,
-): Promise<Outcome | null> {
+): Promise<SendOutcome | null> {
   const steps = stepsOf(channel.preset, n, continues, channel.row.sendResolved === 1);
   const options = { n: ownTexts(channel, n), id, ref: continues.ref, signal };
   for (const [at, step] of steps.entries()) {
@@ -141,14 +141,14 @@ export async function sendMessage(
   return null;
 }
 
-/** What is known of the earlier message with this key. */
+/** The earlier message with this key. */
 export async function continuationOf(
-  { database, box }: ChannelsContext,
+  { db, box }: ChannelsContext,
   channelId: string,
   key: string,
   isChange = false,
 ): Promise<Continuation> {
-  const row = await findMessage(database.read, channelId, key);
+  const row = await findMessage(db.read, channelId, key);
   return { ref: openRef(box, row), isKnown: row !== undefined && row.state !== "", isChange };
 }
 
@@ -157,7 +157,7 @@ export async function recordSent(
   { box, clock }: Pick<ChannelsContext, "box" | "clock">,
   channel: OpenedChannel,
   n: NoticeText,
-  outcome: Outcome,
+  outcome: SendOutcome,
   trx: Trx,
 ): Promise<void> {
   const now = clock.now();
@@ -188,7 +188,16 @@ async function storeFields(box: ChannelsContext["box"], channel: OpenedChannel, 
 }
 
 /** The error of a message that was not accepted. */
-export function errorOf({ class: name, error, hint, afterMs, status, isOwnRate, isGuess, noAnswer }: Outcome): Error {
+export function errorOf({
+  class: name,
+  error,
+  hint,
+  afterMs,
+  status,
+  isOwnRate,
+  isGuess,
+  noAnswer,
+}: SendOutcome): Error {
   const message = [error ?? "the message was not accepted", ...(hint === null ? [] : [hint])].join("; ");
   switch (name) {
     case "wait":

@@ -11,7 +11,7 @@ export interface NoticeText {
   readonly severity: Severity;
   readonly level: string;
   readonly status: NoticeStatus;
-  /** Of the status `resolved`: the alerts are no longer reported, and may still fire. */
+  /** For the status `resolved`: the alerts are no longer reported, and may still fire. */
   readonly timedOut: boolean;
   /** The status for readers: `no longer reported` if it timed out. */
   readonly statusText: string;
@@ -26,7 +26,7 @@ export interface NoticeText {
   /** Link into the console; empty without `publicUrl`. */
   readonly url: string;
   readonly ackUrl: string;
-  /** Of a drill's message: the page that proves its way; else empty. */
+  /** For a drill's message: the page that proves its way; otherwise empty. */
   readonly confirmUrl: string;
   /** For a button, and the URL that its press is reported to, less `/<service>`; empty as `ackUrl`. */
   readonly ackToken: string;

@@ -1,8 +1,8 @@
 import { LRUCache } from "lru-cache";
 import { uuidv7 } from "../../core/ids.ts";
 import type { Trx } from "../../store/database.ts";
-import { type Accepted, type NotSent, type PageKind, type PageRow, TargetGone } from "../delivery/index.ts";
-import { COMPLETED, type JobRunner, PermanentError, type RunningJob } from "../jobs/index.ts";
+import { type AcceptedPage, type NotSent, type PageKind, type PageRow, TargetGone } from "../delivery/index.ts";
+import { COMPLETED, type JobRunner, PermanentError, type RunningJob } from "../time/jobs/index.ts";
 import type { ChannelsContext } from "./context.ts";
 import { placeOfChannel } from "./delivery-channel.ts";
 import { disableChannel } from "./health.ts";
@@ -20,7 +20,7 @@ export interface ChannelMessage {
 }
 
 /** The page that carries a message. */
-export interface MessagePage {
+export interface PageOfMessage {
   readonly incidentId: string;
   readonly projectId: string;
   readonly step: number | null;
@@ -55,7 +55,11 @@ export class ChannelOutbox {
   }
 
   /** A channel that is missing or disabled is a failed way. */
-  async enqueue(trx: Trx, { channelId, notice, isChange = false }: ChannelMessage, page: MessagePage): Promise<string> {
+  async enqueue(
+    trx: Trx,
+    { channelId, notice, isChange = false }: ChannelMessage,
+    page: PageOfMessage,
+  ): Promise<string> {
     const { clock, pages } = this.#context;
     const now = clock.now();
     const row = await requireMessage(trx, channelId, notice.key, now);
@@ -94,16 +98,16 @@ export class ChannelOutbox {
     };
   }
 
-  async #send(page: PageRow, signal: AbortSignal): Promise<Accepted | NotSent> {
+  async #send(page: PageRow, signal: AbortSignal): Promise<AcceptedPage | NotSent> {
     const context = this.#context;
-    const { database } = context;
+    const { db } = context;
     const channelId = page.channel ?? "";
     const { key } = JSON.parse(page.content) as { readonly key: string };
-    const channelRow = await findChannel(database.read, channelId);
+    const channelRow = await findChannel(db.read, channelId);
     if (!channelRow) throw new TargetGone("the channel has been deleted");
     if (channelRow.projectId !== page.projectId) throw new PermanentError("the channel is not one of the project");
     if (channelRow.active === 0) throw new PermanentError("the channel is disabled");
-    const row = await findMessage(database.read, channelId, key);
+    const row = await findMessage(db.read, channelId, key);
     if (!row || row.wanted === null || row.wantedVersion === row.sentVersion)
       return { skipped: "the channel shows the incident already" };
     const { notice, isChange } = JSON.parse(row.wanted) as Wanted;
@@ -129,20 +133,20 @@ export class ChannelOutbox {
   }
 
   /** One message for many incidents: it names the most severe, and acknowledges nothing. */
-  async #sendSummary(pages: readonly PageRow[], signal: AbortSignal): Promise<Accepted> {
+  async #sendSummary(pages: readonly PageRow[], signal: AbortSignal): Promise<AcceptedPage> {
     const context = this.#context;
-    const { database, clock, settings } = context;
+    const { db, clock, settings } = context;
     const [first] = pages;
-    const row = first?.channel ? await findChannel(database.read, first.channel) : undefined;
+    const row = first?.channel ? await findChannel(db.read, first.channel) : undefined;
     if (!first || !row) throw new TargetGone("the channel has been deleted");
     if (row.active === 0) throw new PermanentError("the channel is disabled");
     const titles: string[] = [];
     for (const { content } of pages.slice(0, NAMED)) {
       const { key } = JSON.parse(content) as { readonly key: string };
-      const message = await findMessage(database.read, row.id, key);
+      const message = await findMessage(db.read, row.id, key);
       if (message?.wanted) titles.push(`- ${(JSON.parse(message.wanted) as Wanted).notice.title}`);
     }
-    const base = settings().publicUrl?.replace(/\/+$/, "");
+    const base = settings.current.publicUrl?.replace(/\/+$/, "");
     const more = pages.length > titles.length ? [`- and ${pages.length - titles.length} more`] : [];
     const n = noticeOf({
       title: `${pages.length} further incidents`,
@@ -162,9 +166,9 @@ export class ChannelOutbox {
 
   /** A job of an earlier version of Prism: its message becomes a page. */
   async #adopt(job: RunningJob): Promise<typeof COMPLETED> {
-    const { database, jobs } = this.#context;
+    const { db, jobs } = this.#context;
     const { channelId, key } = job.payload as { readonly channelId: string; readonly key: string };
-    await database.write(async (trx) => {
+    await db.write(async (trx) => {
       await jobs.complete(job, trx);
       const row = await findMessage(trx, channelId, key);
       const channel = await findChannel(trx, channelId);

@@ -1,9 +1,9 @@
-import type { Field, Preset, RequestTemplate } from "./preset.ts";
+import type { Preset, PresetField, RequestTemplate } from "./preset.ts";
 import { BadTemplate, compile, readPath } from "./templates/template.ts";
 import { checkText, checkTree, type OnPath } from "./templates/tree.ts";
 
 const ROOTS = new Set(["n", "field", "ref", "id", "key", "ms", "s", "sign", "item", "index"]);
-const API: Field = {
+const API: PresetField = {
   key: "api",
   title: "Base URL in place of the service's own, for proxies and tests",
   secret: false,
@@ -33,7 +33,7 @@ export function checkedPreset(preset: Preset): Preset {
   return { ...preset, fields };
 }
 
-/** What is shown of a request is masked by the values of secrets: a changed part of one would be shown. */
+/** A shown request is masked by the values of secrets: a changed part of one would be visible. */
 function secretsStayWhole(fields: Preset["fields"]): OnPath {
   const secrets = new Set(fields.flatMap(({ key, secret }) => (secret ? [key] : [])));
   return ([root, name], isWhole) => {
@@ -68,7 +68,7 @@ export function checkRequest(
   if (typeof first === "object" && fields.some(({ key, type }) => key === base && type === "url")) {
     // Other text there would be a part of the host.
     const isHostKept = first.filters.length + first.escapes.length === 0 && typeof next === "string";
-    if (!isHostKept || !/^[/?]/.test(next)) throw new BadTemplate(`after field.${base} a URL goes on with / or ?`);
+    if (!isHostKept || !/^[/?]/.test(next)) throw new BadTemplate(`after field.${base} a URL continues with / or ?`);
     return;
   }
   if (!hosts || typeof first !== "string" || !first.startsWith("https://"))

@@ -1,73 +1,49 @@
 import * as v from "valibot";
-import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { once } from "../../core/once.ts";
 import { maskOf } from "../../core/text/redact.ts";
 import { pageEntries } from "../../http/pagination.ts";
-import { doc, example, integer, jsonObject, named, object, selfChanging, text } from "../../http/shapes.ts";
-import { EventTypePattern } from "../events/index.ts";
+import type { AnswerOf } from "../../http/resource.ts";
+import { doc, example, jsonObject, named, object, text } from "../../http/shapes.ts";
+import { boolean, Channel, type ChannelRow, MAX_TEMPLATE_BYTES } from "./channel.ts";
 import { CLASSES, GROUPS, type Preset } from "./preset.ts";
-import type { ChannelRow, Texts } from "./store.ts";
+import type { Texts } from "./store.ts";
 
-const MAX_PATTERNS = 50;
 /** A bundle of certificates. */
 const MAX_FIELD = 16_384;
-const MAX_TEMPLATE_BYTES = 65_536;
 
 const projectId = v.optional(doc(text(64, 1), "Id or slug of the project; default: a channel of the caller"));
 const userId = v.optional(
   doc(text(128, 1), "Id or username of the owner; only the operator of the machine names another user"),
 );
-const flag = v.boolean("must be true or false");
 const fieldValue = v.union([text(MAX_FIELD), v.number(), v.null()], "must be a string, a number or null");
-
-const entries = {
-  name: doc(text(100, 1), "Name for people"),
-  eventTypes: v.optional(
-    doc(
-      v.pipe(v.array(EventTypePattern), v.minLength(1, "must name at least one type"), v.maxLength(MAX_PATTERNS)),
-      'Event types or prefixes to send for; `notification` for those without an event. Default ["*"]',
-    ),
-  ),
-  minPriority: v.optional(doc(integer(0, 1000), "Notifications of lower priority are not sent. Default 0")),
-  sendResolved: v.optional(doc(flag, "Whether the end of an alert is a new message if its first one cannot change")),
-  acknowledgeLink: v.optional(
-    doc(
-      flag,
-      "Whether messages of incidents have a link that acknowledges without a login. Default true; a project's channels only",
-    ),
-  ),
-  template: v.optional(
-    doc(
-      v.nullable(jsonObject(MAX_TEMPLATE_BYTES)),
-      "The channel's own `title` and `message` templates; for the preset `http` also `request`, `ok` and `errors`",
-    ),
-  ),
-  active: v.optional(doc(flag, "False disables it; default true")),
-};
 
 const fields = doc(
   v.record(v.string(), fieldValue),
   "Values of the preset's fields. In a change, missing ones keep their value and null removes one",
 );
 
-export const CreateChannel = example(
-  object({ ...entries, preset: doc(text(40, 1), "Name of the preset"), fields, projectId, userId }),
-  { name: "On-call room", preset: "ntfy", fields: { url: "https://ntfy.example.org", topic: "on-call" } },
-);
-export type CreateChannel = v.InferOutput<typeof CreateChannel>;
+export const CreateChannel = () =>
+  example(object({ ...Channel.forCreate, fields, projectId, userId }), {
+    name: "On-call room",
+    preset: "ntfy",
+    fields: { url: "https://ntfy.example.org", topic: "on-call" },
+  });
+export type CreateChannel = v.InferOutput<ReturnType<typeof CreateChannel>>;
 
 /** Members that are missing stay as they are. */
-export const UpdateChannel = example(
-  object({ ...entries, name: v.optional(entries.name), fields: v.optional(fields) }),
-  { minPriority: 500, active: true },
-);
-export type UpdateChannel = v.InferOutput<typeof UpdateChannel>;
+export const UpdateChannel = () =>
+  example(object({ ...Channel.forUpdate, fields: v.optional(fields) }), {
+    minPriority: 500,
+    active: true,
+  });
+export type UpdateChannel = v.InferOutput<ReturnType<typeof UpdateChannel>>;
 
 export const ChannelParams = object({ id: doc(v.string(), "Id of the channel") });
 
 export const ListChannels = object({
   projectId,
   scope: v.optional(
-    doc(v.picklist(["own", "all"]), "`all`: those of all users and projects; needs `projects:all`; default `own`"),
+    doc(v.picklist(["own", "all"]), "`all`: of all users and projects; needs `projects:all`; default `own`"),
   ),
   ...pageEntries(),
 });
@@ -75,8 +51,8 @@ export type ListChannels = v.InferOutput<typeof ListChannels>;
 
 export const TestChannel = example(
   object({
-    dryRun: v.optional(doc(flag, "Show the request only; nothing is sent")),
-    update: v.optional(doc(flag, "Then change the message to resolved, if the service can")),
+    dryRun: v.optional(doc(boolean, "Show the request only; nothing is sent")),
+    update: v.optional(doc(boolean, "Then change the message to resolved, if the service can")),
     event: v.optional(
       doc(jsonObject(MAX_TEMPLATE_BYTES), "The message: `title`, `message`, `severity`, `status`; or an event"),
     ),
@@ -85,52 +61,20 @@ export const TestChannel = example(
 );
 export type TestChannel = v.InferOutput<typeof TestChannel>;
 
-export const ChannelView = named(
-  "Channel",
-  "A channel, without its secrets",
-  v.object({
-    id: v.string(),
-    name: v.string(),
-    preset: v.string(),
-    projectId: v.nullable(v.string()),
-    userId: doc(v.nullable(v.string()), "Owner; null for a channel of a project"),
-    fields: doc(
-      v.record(v.string(), v.string()),
-      "Secrets are `••••`, with their last four characters if they are long",
-    ),
-    eventTypes: v.array(v.string()),
-    minPriority: v.number(),
-    sendResolved: v.boolean(),
-    acknowledgeLink: v.boolean(),
-    template: v.nullable(v.record(v.string(), v.unknown())),
-    active: v.boolean(),
-    failures: selfChanging(doc(v.number(), "Consecutive failures")),
-    disabledAt: selfChanging(v.nullable(v.string())),
-    disabledReason: selfChanging(doc(v.nullable(v.string()), "Why Prism disabled it")),
-    acceptedAt: selfChanging(
-      doc(
-        v.nullable(v.string()),
-        "When it last accepted a message or a test with its present settings, to about an hour; null: never",
-      ),
-    ),
-    createdBy: v.nullable(v.string()),
-    version: v.number(),
-    createdAt: v.string(),
-    updatedAt: v.string(),
-  }),
-);
-export type ChannelView = v.InferOutput<typeof ChannelView>;
+export type ChannelView = AnswerOf<typeof Channel>;
 
 /** The answer to a change. */
-export const ChangedChannel = named(
-  "ChangedChannel",
-  "A channel, with what would keep its messages from arriving",
-  v.object({
-    ...ChannelView.entries,
-    warnings: v.array(v.object({ code: v.picklist(["channel-untested", "channel-disabled"]), message: v.string() })),
-  }),
+export const ChangedChannel = once(() =>
+  named(
+    "ChangedChannel",
+    "A channel, with what would keep its messages from arriving",
+    v.object({
+      ...Channel.shown,
+      warnings: v.array(v.object({ code: v.picklist(["channel-untested", "channel-disabled"]), message: v.string() })),
+    }),
+  ),
 );
-export type ChangedChannel = v.InferOutput<typeof ChangedChannel>;
+export type ChangedChannel = v.InferOutput<ReturnType<typeof ChangedChannel>>;
 
 export function channelWarnings({ name, active, acceptedAt }: ChannelView): ChangedChannel["warnings"] {
   if (!active) return [{ code: "channel-disabled", message: `The channel ${name} is disabled` }];
@@ -215,26 +159,5 @@ export function channelView(row: ChannelRow, preset: Preset | undefined, all: Te
     key,
     Object.hasOwn(plain, key) && !isSecret(key) ? value : maskOf(value),
   ]);
-  return {
-    id: row.id,
-    name: row.name,
-    preset: row.preset,
-    projectId: row.projectId,
-    userId: row.userId,
-    fields: Object.fromEntries(shown) as Record<string, string>,
-    eventTypes: JSON.parse(row.eventTypes) as string[],
-    minPriority: row.minPriority,
-    sendResolved: row.sendResolved === 1,
-    acknowledgeLink: row.acknowledgeLink === 1,
-    template: row.template === null ? null : (JSON.parse(row.template) as Record<string, unknown>),
-    active: row.active === 1,
-    failures: row.failures,
-    disabledAt: toRfc3339OrNull(row.disabledAt),
-    disabledReason: row.disabledReason,
-    acceptedAt: toRfc3339OrNull(row.acceptedAt),
-    createdBy: row.createdBy,
-    version: row.version,
-    createdAt: toRfc3339(row.createdAt),
-    updatedAt: toRfc3339(row.updatedAt),
-  };
+  return Channel.view(row, { fields: Object.fromEntries(shown) as Record<string, string> });
 }

@@ -1,19 +1,16 @@
-import { type Insertable, type Selectable, sql, type Updateable } from "kysely";
+import { type Selectable, sql, type Updateable } from "kysely";
 import type { EpochMs } from "../../core/clock.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import type { SealedBox } from "../../core/sealed-box.ts";
-import type { PageRequest } from "../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import { daysBefore, sweepRows } from "../../store/retention.ts";
-import type { ChannelMessagesTable, ChannelsTable } from "../../store/schema.ts";
-import { countOf, newestFirst } from "../../store/sqlite/list-queries.ts";
+import type { ChannelMessagesTable } from "../../store/schema.ts";
+import type { ChannelRow } from "./channel.ts";
 
 /* The tables `channels` and `channel_messages`. */
 
-export type ChannelRow = Selectable<ChannelsTable>;
 export type SealedFields = Pick<ChannelRow, "id" | "fields" | "secrets">;
-export type MessageRow = Selectable<ChannelMessagesTable>;
-export type ChannelOwner = { readonly projectId: string } | { readonly userId: string };
+export type ChannelMessageRow = Selectable<ChannelMessagesTable>;
 export type Texts = Readonly<Record<string, string>>;
 
 const MESSAGE_DAYS = 30;
@@ -62,28 +59,7 @@ export async function hasActiveChannel(db: ReadDb | Trx): Promise<boolean> {
   return row !== undefined;
 }
 
-export function listChannels(db: ReadDb, owner: ChannelOwner | null, page: PageRequest): Promise<ChannelRow[]> {
-  return newestFirst(ownedBy(db, owner).selectAll(), page).execute();
-}
-
-export function countChannels(db: ReadDb | Trx, owner: ChannelOwner | null): Promise<number> {
-  return countOf(ownedBy(db, owner));
-}
-
-/** @param owner null: all channels */
-function ownedBy(db: ReadDb | Trx, owner: ChannelOwner | null) {
-  const query = db.selectFrom("channels");
-  if (owner === null) return query;
-  return "projectId" in owner
-    ? query.where("projectId", "=", owner.projectId)
-    : query.where("userId", "=", owner.userId);
-}
-
-export async function insertChannel(trx: Trx, channel: Insertable<ChannelsTable>): Promise<void> {
-  await trx.insertInto("channels").values(channel).execute();
-}
-
-export async function updateChannel(trx: Trx, id: string, values: Updateable<ChannelsTable>): Promise<void> {
+export async function updateChannel(trx: Trx, id: string, values: Partial<ChannelRow>): Promise<void> {
   await trx.updateTable("channels").set(values).where("id", "=", id).execute();
 }
 
@@ -93,7 +69,12 @@ export async function deleteChannel(trx: Trx, id: string): Promise<void> {
   await trx.deleteFrom("channels").where("id", "=", id).execute();
 }
 
-export function findMessage(db: ReadDb | Trx, channelId: string, key: string): Promise<MessageRow | undefined> {
+export async function deleteChannelsOf(trx: Trx, projectId: string): Promise<void> {
+  const rows = await trx.selectFrom("channels").select("id").where("projectId", "=", projectId).execute();
+  for (const { id } of rows) await deleteChannel(trx, id);
+}
+
+export function findMessage(db: ReadDb | Trx, channelId: string, key: string): Promise<ChannelMessageRow | undefined> {
   return db
     .selectFrom("channel_messages")
     .selectAll()
@@ -103,7 +84,12 @@ export function findMessage(db: ReadDb | Trx, channelId: string, key: string): P
 }
 
 /** The row of a message, added if it is new. */
-export async function requireMessage(trx: Trx, channelId: string, key: string, now: EpochMs): Promise<MessageRow> {
+export async function requireMessage(
+  trx: Trx,
+  channelId: string,
+  key: string,
+  now: EpochMs,
+): Promise<ChannelMessageRow> {
   const values = { id: uuidv7(), channelId, key, state: "", createdAt: now, updatedAt: now };
   await trx
     .insertInto("channel_messages")
@@ -120,7 +106,7 @@ export async function updateMessage(trx: Trx, id: string, values: Updateable<Cha
 }
 
 /** The ids of a message. @returns undefined without, or when no key opens them */
-export function openRef(box: SealedBox, row: Pick<MessageRow, "id" | "ref"> | undefined): Texts | undefined {
+export function openRef(box: SealedBox, row: Pick<ChannelMessageRow, "id" | "ref"> | undefined): Texts | undefined {
   if (!row?.ref) return undefined;
   try {
     return JSON.parse(box.open(refSealContext(row.id), row.ref).toString()) as Texts;
@@ -139,3 +125,17 @@ export const CHANNEL_SWEEPS = [
     db.selectFrom("channel_messages").select("id").where("updatedAt", "<=", daysBefore(now, MESSAGE_DAYS)),
   ),
 ];
+
+/** Deletes the channels. While incidents are open they stay until services have their ends: a job deletes them. */
+export async function endChannels(trx: Trx, projectId: string) {
+  const incident = await trx
+    .selectFrom("incidents")
+    .select("id")
+    .where("projectId", "=", projectId)
+    .where("state", "in", ["open", "acknowledged"])
+    .limit(1)
+    .executeTakeFirst();
+  if (incident)
+    return trx.selectFrom("channels").select(["id", "version"]).where("projectId", "=", projectId).execute();
+  return trx.deleteFrom("channels").where("projectId", "=", projectId).returning(["id", "version"]).execute();
+}

@@ -1,36 +1,41 @@
 import { uuidv7 } from "../../core/ids.ts";
 import { type PermissionHolder, personKey } from "../../core/principal.ts";
 import { Slots } from "../../core/slots.ts";
+import type { ChannelRow } from "./channel.ts";
 import { opened, ownTexts, recordAccepted } from "./messages.ts";
 import { type NoticeText, noticeOf, SEVERITIES } from "./notice.ts";
 import type { TestChannel, TestResult } from "./schema.ts";
 import { BadRequest } from "./sending/request.ts";
-import { type Outcome, perform, previewOf } from "./sending/sender.ts";
-import { channelToTest, type ManageContext, requireTest } from "./service.ts";
+import { perform, previewOf, type SendOutcome } from "./sending/sender.ts";
+import { type ChannelsApi, channelToTest, recordAudit } from "./service.ts";
 import { textOf } from "./templates/template.ts";
 
 const STATUSES: readonly string[] = ["firing", "acknowledged", "escalated", "resolved", "event"];
 
 /** Sends test messages for users. They count against the channel's rate, not its failures. */
 export class ChannelTester {
-  readonly #context: ManageContext;
+  readonly #context: ChannelsApi;
   /** Each holds a request open for some seconds. */
   readonly #slots = new Slots({ total: 8, perOwner: 4, what: "tests of channels" });
 
-  constructor(context: ManageContext) {
+  constructor(context: ChannelsApi) {
     this.#context = context;
   }
 
   /** @throws CHANNEL_NOT_FOUND, UNAUTHORIZED_ROLE, RATE_LIMITED, OVERLOADED */
   async run(principal: PermissionHolder, id: string, input: TestChannel): Promise<TestResult> {
     // Callers without the right must not take the slots of others.
-    await requireTest(this.#context, principal, id);
-    return this.#slots.run(personKey(principal), () => this.#test(principal, id, input));
+    const row = await channelToTest(this.#context, principal, id);
+    return this.#slots.run(personKey(principal), () => this.#test(principal, row, input));
   }
 
-  async #test(principal: PermissionHolder, id: string, { dryRun, update, event }: TestChannel): Promise<TestResult> {
+  async #test(
+    principal: PermissionHolder,
+    shown: ChannelRow,
+    { dryRun, update, event }: TestChannel,
+  ): Promise<TestResult> {
     const context = this.#context;
-    const row = await channelToTest(context, principal, id, dryRun === true);
+    const row = dryRun ? shown : await this.#recorded(principal, shown.id);
     const channel = await opened(context, row).catch((error: unknown) => error as Error);
     if (channel instanceof Error) return { ...NOTHING, class: "dead", error: channel.message, update: null };
     const testId = uuidv7();
@@ -38,15 +43,24 @@ export class ChannelTester {
     if (dryRun) return dry(channel, n, testId, context.clock.now());
     const outcome = await perform(context.sender, channel, "send", { n, id: testId });
     const now = context.clock.now();
-    if (outcome.class === "ok") await context.database.write((trx) => recordAccepted(trx, channel, now));
+    if (outcome.class === "ok") await context.db.write((trx) => recordAccepted(trx, channel, now));
     const hint = outcome.hint ?? linkHint(context, channel);
     const mayUpdate = update === true && outcome.class === "ok" && outcome.ref !== null && channel.preset.update;
     if (!mayUpdate) return { ...shownOutcome(outcome), hint, update: null };
     const resolved = noticeOf({ ...n, title: `Resolved: ${n.title}`, status: "resolved" });
-    context.sender.rates.spend(id);
+    context.sender.rates.spend(row.id);
     const again = { n: resolved, id: testId, ref: outcome.ref ?? {}, hasTurn: true };
     const changed = await perform(context.sender, channel, "update", again);
     return { ...shownOutcome(outcome), hint, update: shownOutcome(changed) };
+  }
+
+  /** The channel as it is now, with the test in the audit trail. */
+  #recorded(principal: PermissionHolder, id: string): Promise<ChannelRow> {
+    return this.#context.db.write(async (trx) => {
+      const row = await channelToTest(this.#context, principal, id, trx);
+      await recordAudit(this.#context, "channel.test", row, trx);
+      return row;
+    });
   }
 }
 
@@ -57,8 +71,8 @@ const NOTHING = {
 };
 
 /** A hint if messages of the service have a link that acknowledges and `publicUrl` is missing. */
-function linkHint({ settings }: ManageContext, { preset }: Parameters<typeof previewOf>[0]): string | null {
-  if (settings().publicUrl !== undefined || !/n\.ack(Url|Token)/.test(JSON.stringify(preset.send))) return null;
+function linkHint({ settings }: ChannelsApi, { preset }: Parameters<typeof previewOf>[0]): string | null {
+  if (settings.current.publicUrl !== undefined || !/n\.ack(Url|Token)/.test(JSON.stringify(preset.send))) return null;
   return "publicUrl is not set: messages of incidents have no link that acknowledges";
 }
 
@@ -72,7 +86,7 @@ function dry(channel: Parameters<typeof previewOf>[0], n: NoticeText, id: string
   }
 }
 
-function shownOutcome({ class: name, status, error, hint, request, answer, ref, cut, ms }: Outcome) {
+function shownOutcome({ class: name, status, error, hint, request, answer, ref, cut, ms }: SendOutcome) {
   return {
     ...{ class: name, status, error, hint, answer, ms, cut: [...cut] },
     request: request && { ...request, headers: { ...request.headers } },

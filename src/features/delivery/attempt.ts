@@ -1,7 +1,7 @@
 import type { EpochMs } from "../../core/clock.ts";
 import { deliveryQueue } from "../../core/queues.ts";
 import { addEffect, type Trx } from "../../store/database.ts";
-import { COMPLETED, type MovedJob, type RunningJob } from "../jobs/index.ts";
+import { COMPLETED, type MovedJob, type RunningJob } from "../time/jobs/index.ts";
 import { type Accepted, callChannel, callWithin, NoAnswer, type TargetSource, Throttled } from "./channel.ts";
 import type { CircuitBreaker } from "./circuits.ts";
 import type { DeliveryContext } from "./context.ts";
@@ -40,15 +40,15 @@ export async function attemptDelivery(
   signal: AbortSignal,
 ): Promise<typeof COMPLETED | undefined> {
   const { deliveryId } = job.payload as AttemptPayload;
-  const { database, jobs, channels, queues } = context;
-  const planned = await findDelivery(deliveryId, database.read);
+  const { db, jobs, channels, queues } = context;
+  const planned = await findDelivery(deliveryId, db.read);
   if (!planned) return undefined;
   const { channel, target } = planned.delivery;
   if (isOver(planned) || channels.isForWorkers(channel)) {
     queues.forget(keyOf(planned.delivery), job.id);
     if (isOver(planned)) return undefined;
     // Planned before the channel was assigned to remote workers.
-    await database.write((trx) => jobs.moveTo(channels.queueOf(channel), job, trx));
+    await db.write((trx) => jobs.moveTo(channels.queueOf(channel), job, trx));
     return COMPLETED;
   }
   const source = await channels.of(channel)?.sourceOf?.(target);
@@ -62,7 +62,7 @@ function callOf(
   source: TargetSource | undefined,
   signal: AbortSignal,
 ): TargetCall<typeof COMPLETED | undefined> {
-  const { database, clock, settings } = context;
+  const { db, clock, settings } = context;
   const { channel, id } = planned.delivery;
   const { concurrency } = settings.queue(deliveryQueue(channel));
   return {
@@ -71,7 +71,7 @@ function callOf(
     limits: limitsOf({ channel, ...source }, concurrency),
     run: async () => {
       signal.throwIfAborted();
-      const found = await findDelivery(id, database.read);
+      const found = await findDelivery(id, db.read);
       if (!found || isOver(found)) return undefined;
       await make(context, job, found, source, signal);
       return COMPLETED;
@@ -119,7 +119,7 @@ async function send(
     return;
   }
   const delivery = await recordBegin(context, found);
-  job.begun();
+  await job.begun();
   let accepted: Accepted;
   try {
     accepted = await callWithin((limit) => callChannel(channel, { delivery, notification, offset }, limit), signal);

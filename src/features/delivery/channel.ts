@@ -1,9 +1,10 @@
 import type { Selectable } from "kysely";
 import { DAY_MS, type EpochMs, HOUR_MS } from "../../core/clock.ts";
 import { unlessAborted } from "../../core/promises.ts";
+import { untilMayAct } from "../../core/runtime.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { DeliveriesTable, NotificationsTable, OutsideChannel } from "../../store/schema.ts";
-import { PermanentError, RetryLater } from "../jobs/index.ts";
+import { PermanentError, RetryLater } from "../time/jobs/index.ts";
 
 export type NotificationFacts = Selectable<NotificationsTable>;
 
@@ -23,7 +24,7 @@ export interface Attempt {
   readonly notification: NotificationFacts;
   /** Offset of the recipient's entry; the message carries it so that the app can catch up. */
   readonly offset: number;
-  /** Of a notice of an incident that goes through the sender of pages. */
+  /** Set for a notice of an incident that the page sender sends. */
   readonly isPage?: boolean;
 }
 
@@ -50,7 +51,7 @@ export type Answer = { readonly accepted: Accepted } | { readonly failure: unkno
  * other answers about one message do not. The delivery id is sent as the message id, the same for
  * every attempt (at least once).
  */
-export interface Channel<M extends object = object> extends ChannelCalls<M> {
+export interface DeliveryChannel<M extends object = object> extends ChannelCalls<M> {
   readonly name: OutsideChannel;
   /**
    * Whether each target is its own provider, such as a webhook's host, so that a failing one says
@@ -84,7 +85,7 @@ export interface Channel<M extends object = object> extends ChannelCalls<M> {
 export interface ChannelCalls<M extends object = object> {
   /** Whether this process has the provider's settings; otherwise nothing is planned for it. */
   readonly isConfigured: boolean;
-  /** @param message the result of {@link Channel.prepare}, parsed from JSON */
+  /** @param message the result of {@link DeliveryChannel.prepare}, parsed from JSON */
   call(message: M, signal: AbortSignal): Promise<Accepted>;
   close?(): Promise<void> | void;
 }
@@ -100,7 +101,7 @@ export interface TargetSource {
 }
 
 /** Makes an attempt in this process. @throws the error of a failed attempt */
-export async function callChannel(channel: Channel, attempt: Attempt, signal: AbortSignal): Promise<Accepted> {
+export async function callChannel(channel: DeliveryChannel, attempt: Attempt, signal: AbortSignal): Promise<Accepted> {
   const message = await channel.prepare(attempt);
   const answer = await answerOf(channel, message, signal);
   const ended = (await channel.interpret?.(attempt, answer)) ?? answer;
@@ -109,7 +110,7 @@ export async function callChannel(channel: Channel, attempt: Attempt, signal: Ab
 }
 
 /** @throws only what ended the call before an answer: the signal's reason */
-export async function answerOf(channel: Channel, message: object, signal: AbortSignal): Promise<Answer> {
+export async function answerOf(channel: DeliveryChannel, message: object, signal: AbortSignal): Promise<Answer> {
   try {
     return { accepted: await channel.call(message, signal) };
   } catch (error) {
@@ -221,6 +222,8 @@ export class StoppedCall extends Error {
  * @throws errors of the call, StoppedCall, and Error for the limit
  */
 export async function callWithin<T>(call: (signal: AbortSignal) => Promise<T>, stop: AbortSignal): Promise<T> {
+  const held = untilMayAct();
+  if (held) await unlessAborted(held, stop);
   const controller = new AbortController();
   const { signal } = controller;
   const timers: NodeJS.Timeout[] = [];

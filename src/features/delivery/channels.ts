@@ -1,7 +1,7 @@
 import { deliveryQueue, type QueueName } from "../../core/queues.ts";
 import { isWorkerChannel, type WorkerChannel } from "../../core/vocabulary.ts";
 import type { OutsideChannel } from "../../store/schema.ts";
-import type { Channel } from "./channel.ts";
+import type { DeliveryChannel } from "./channel.ts";
 
 /** All channels of a notification; `in_app` is the recipient's own row. */
 export type AnyChannel = OutsideChannel | "in_app";
@@ -11,7 +11,7 @@ const ALWAYS_ACCEPTED: ReadonlySet<string> = new Set(["in_app", "pusher", "fcm",
 
 /** The external channels by name. All are added before the server listens. */
 export class Channels {
-  readonly #byName = new Map<OutsideChannel, Channel>();
+  readonly #byName = new Map<OutsideChannel, DeliveryChannel>();
   /** By the JSON text of the channels: rules use few combinations. */
   readonly #external = new Map<string, boolean>();
   readonly #workers: ReadonlySet<OutsideChannel>;
@@ -22,7 +22,7 @@ export class Channels {
   }
 
   /** @throws TypeError for a duplicate name. */
-  add(channel: Channel): void {
+  add(channel: DeliveryChannel): void {
     if (this.#byName.has(channel.name)) throw new TypeError(`the channel ${channel.name} was added already`);
     this.#byName.set(channel.name, channel);
     this.#external.clear();
@@ -34,12 +34,12 @@ export class Channels {
   }
 
   /** A channel that can be used, by this server or by remote workers. */
-  get(name: OutsideChannel): Channel | undefined {
+  get(name: OutsideChannel): DeliveryChannel | undefined {
     const channel = this.#byName.get(name);
     return channel && this.#canUse(channel) ? channel : undefined;
   }
 
-  of(name: OutsideChannel): Channel | undefined {
+  of(name: OutsideChannel): DeliveryChannel | undefined {
     return this.#byName.get(name);
   }
 
@@ -69,7 +69,7 @@ export class Channels {
   }
 
   /** The usable channels of a notification. @param names a JSON list, as stored */
-  forChannels(names: string | null): readonly Channel[] {
+  forChannels(names: string | null): readonly DeliveryChannel[] {
     if (names === null) return [];
     const named = new Set(JSON.parse(names) as AnyChannel[]);
     return [...this.#byName.values()].filter((channel) => named.has(channel.name) && this.#canUse(channel));
@@ -84,7 +84,7 @@ export class Channels {
     await Promise.all([...this.#byName.values()].map(async (channel) => channel.close?.()));
   }
 
-  #canUse({ name, isConfigured }: Channel): boolean {
+  #canUse({ name, isConfigured }: DeliveryChannel): boolean {
     return isConfigured || this.isForWorkers(name);
   }
 }

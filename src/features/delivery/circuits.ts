@@ -2,15 +2,15 @@ import type { Clock, EpochMs } from "../../core/clock.ts";
 import type { Logger } from "../../core/log.ts";
 import type { Metrics } from "../../core/metrics.ts";
 import type { OutsideChannel } from "../../store/schema.ts";
-import { PermanentError, RetryLater } from "../jobs/index.ts";
-import { type Channel, ProviderDown, Refused, TargetGone } from "./channel.ts";
+import { PermanentError, RetryLater } from "../time/jobs/index.ts";
+import { type DeliveryChannel, ProviderDown, Refused, TargetGone } from "./channel.ts";
 
 /** Consecutive failures, none about one message alone, after which the provider counts as down. */
 const FAILURES_TO_OPEN = 5;
 const FIRST_PAUSE_MS = 30_000;
 const LONGEST_PAUSE_MS = 600_000;
 
-/** What a circuit has seen since the start. */
+/** Statistics of a circuit since the start. */
 export interface CircuitFacts {
   readonly channel: OutsideChannel;
   readonly target: string;
@@ -99,7 +99,7 @@ export class CircuitBreaker {
 
   /** The provider answered, whatever it said about the message. */
   answered(): void {
-    if (this.#openUntil !== null) this.#log.info({ channel: this.channel }, "a provider answers again");
+    if (this.#openUntil !== null) this.#log.info({ channel: this.channel }, "provider recovered");
     this.#isReached = true;
     this.#lastSuccessAt = this.#clock.now();
     this.close();
@@ -136,7 +136,7 @@ export class CircuitBreaker {
     if (isTrial) this.#pauseMs = Math.min(this.#longestPauseMs, this.#pauseMs * 2);
     this.#openUntil = now + this.#pauseMs;
     this.#failures = 0;
-    this.#log.error({ channel: this.channel, pauseMs: this.#pauseMs, err: error }, "a provider is paused");
+    this.#log.error({ channel: this.channel, pauseMs: this.#pauseMs, err: error }, "provider paused");
   }
 
   #note({ message }: Error): void {
@@ -166,7 +166,7 @@ export class Circuits {
     });
   }
 
-  of({ name, perTargetCircuit }: Channel, target: string): CircuitBreaker {
+  of({ name, perTargetCircuit }: DeliveryChannel, target: string): CircuitBreaker {
     return perTargetCircuit ? this.#get(`${name} ${target}`, name, target) : this.#get(name, name, "");
   }
 
@@ -200,7 +200,7 @@ export class Circuits {
     return this.#circuits.get(channel)?.isReached ?? null;
   }
 
-  /** Those of a channel that were used since the start. */
+  /** Circuits of a channel that were used since the start. */
   ofChannel(channel: OutsideChannel): readonly CircuitBreaker[] {
     return [...this.#circuits.values()].filter((circuit) => circuit.channel === channel);
   }

@@ -1,19 +1,6 @@
-import type { Config } from "../../config/load.ts";
-import type { Clock } from "../../core/clock.ts";
-import type { Logger } from "../../core/log.ts";
 import { type Metrics, SECONDS_BUCKETS } from "../../core/metrics.ts";
-import type { SealedBox } from "../../core/sealed-box.ts";
-import type { LiveSettings } from "../../http/live-settings.ts";
-import type { Presence } from "../../live/presence.ts";
-import type { Database } from "../../store/database.ts";
+import type { Context, Uses } from "../../module/feature.ts";
 import type { DeliveryState, OutsideChannel } from "../../store/schema.ts";
-import type { AuditService } from "../audit/index.ts";
-import type { JobControl, JobRunner, JobService, WorkerLeases } from "../jobs/index.ts";
-import type { Notifier } from "../notifications/index.ts";
-import type { PusherApp } from "../pusher/index.ts";
-import type { SoundServices } from "../sounds/index.ts";
-import type { WebPushSender } from "./channels/webpush/sender.ts";
-import type { Channels } from "./channels.ts";
 import type { Circuits } from "./circuits.ts";
 import type { DeliveryLimits } from "./limits.ts";
 import type { PageSender } from "./pages/sender.ts";
@@ -47,7 +34,7 @@ export class DeliveryMetrics {
   }
 }
 
-/** What incidents do about the alerts of an event. */
+/** How incidents handle the alerts of an event. */
 export interface EventAlerts {
   /** The alerts fire, and silences match all of them. */
   readonly areSilenced: boolean;
@@ -55,7 +42,7 @@ export interface EventAlerts {
   readonly people: ReadonlySet<string>;
 }
 
-/** Reads {@link EventAlerts}; connected at the wiring, because alerts use delivery. */
+/** Reads {@link EventAlerts}; opened later, because alerts use delivery. */
 export type ReadEventAlerts = (event: {
   readonly projectId: string;
   /** The id of the alert that the event was stored with, else another id. */
@@ -65,17 +52,8 @@ export type ReadEventAlerts = (event: {
 }) => Promise<EventAlerts | null>;
 
 /** Dependencies of the steps of a delivery. */
-export interface DeliveryContext {
-  readonly database: Database;
-  readonly jobs: JobService;
-  readonly audit: AuditService;
-  readonly box: SealedBox;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly presence: Presence;
-  readonly settings: LiveSettings;
-  readonly notify: Notifier;
-  readonly channels: Channels;
+export interface DeliveryContext
+  extends Uses<"db" | "jobs" | "audit" | "box" | "clock" | "log" | "presence" | "settings" | "notify" | "channels"> {
   readonly circuits: Circuits;
   readonly limits: DeliveryLimits;
   readonly metrics: DeliveryMetrics;
@@ -87,14 +65,6 @@ export interface DeliveryContext {
 }
 
 /** Dependencies for opening the feature. */
-export interface DeliveryParts
-  extends Omit<DeliveryContext, "circuits" | "limits" | "metrics" | "queues" | "pages" | "eventAlerts"> {
-  readonly config: Config;
-  readonly metrics: Metrics;
-  readonly runner: JobRunner;
-  readonly jobControl: JobControl;
-  readonly workerLeases: WorkerLeases;
-  readonly sounds: SoundServices;
-  readonly pusher: PusherApp;
-  readonly webPush: WebPushSender;
-}
+export type DeliveryParts = Context<
+  "jobs" | "runner" | "jobControl" | "workerLeases" | "notify" | "channels" | "sounds" | "pusher" | "webPush"
+>;

@@ -3,7 +3,7 @@ import type { EpochMs } from "../../core/clock.ts";
 import type { QueueName } from "../../core/queues.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { DeliveriesTable, NotificationRecipientsTable, UsersTable } from "../../store/schema.ts";
-import type { NewJob } from "../jobs/index.ts";
+import type { NewJob } from "../time/jobs/index.ts";
 import { type NotificationFacts, PROJECT_RECIPIENT } from "./channel.ts";
 import { MAX_WAIT_MS } from "./limits.ts";
 

@@ -6,7 +6,7 @@ import { uuidv7 } from "../../core/ids.ts";
 import { sha256Hex } from "../../core/tokens.ts";
 import type { ReadDb } from "../../store/database.ts";
 import { readOrNull } from "../../store/doctor.ts";
-import { bucketOf } from "../sounds/index.ts";
+import { bucketOf } from "../notifications/sounds/index.ts";
 import { addressOf, MailClient, smtpOptionsOf } from "./channels/mail/client.ts";
 import { ApnsClient, apnsOptionsOf, readApnsKey } from "./channels/push/apns-client.ts";
 import { FcmClient, fcmOptionsOf, readFcmCredentials } from "./channels/push/fcm-client.ts";

@@ -3,21 +3,39 @@ import { PrismError } from "../../core/errors.ts";
 import { userOf } from "../../http/access.ts";
 import { Reply, type Route, route } from "../../http/route.ts";
 import { type FeatureCore, feature } from "../../module/feature.ts";
-import { addEffect, type ReadDb } from "../../store/database.ts";
+import { addEffect, type ReadDb, type Trx } from "../../store/database.ts";
 import { sealedColumn } from "../../store/sealed-column.ts";
 import { acknowledgeRoutes } from "./channels/mail/acknowledge.ts";
 import { unsubscribeRoute } from "./channels/mail/unsubscribe.ts";
 import { DeviceView, PushBody, replaceDevices } from "./channels/push/devices.ts";
-import { safeFetchOf } from "./channels/webhook/safe-fetch.ts";
+import { type SafeFetch, type SafeFetchOptions, safeFetchOf } from "./channels/webhook/safe-fetch.ts";
 import { WebPushClient } from "./channels/webpush/channel.ts";
+import { closedWebPush, openWebPush, type WebPushSender } from "./channels/webpush/sender.ts";
 import * as s from "./channels/webpush/subscriptions.ts";
-import { mailSealContext } from "./mails.ts";
+import { Channels } from "./channels.ts";
+import { type DirectMail, enqueueMail, mailSealContext } from "./mails.ts";
 import { ChangedPreferences, FullPreferences, Preferences, preferenceWarnings } from "./preferences.ts";
 
-/** What the feature needs besides the services of every module. */
+declare module "../../module/feature.ts" {
+  interface Offers {
+    readonly channels: Channels;
+    readonly webPush: WebPushSender;
+    readonly enqueueMail: (mail: DirectMail, trx: Trx) => Promise<void>;
+    /** For requests to URLs that users give. */
+    readonly outside: (options?: SafeFetchOptions) => SafeFetch;
+  }
+}
+
 /** How and where a user is notified: preferences, devices, and the link that ends mails. */
 export const preferencesFeature = feature("preferences", {
-  needs: ["channels", "notify", "webPush", "drills", "incidents"],
+  needs: ["jobs"],
+  uses: ["notify", "drills", "incidents"],
+  open: async (context) => ({
+    channels: new Channels(context.config.delivery.workers),
+    webPush: context.readsOnly ? closedWebPush(context.clock) : await openWebPush(context),
+    enqueueMail: (mail, trx) => enqueueMail(context, mail, trx),
+    outside: (options) => safeFetchOf(context.config, options),
+  }),
   sealedColumns: [
     sealedColumn("push_devices", "token", (id) => `push_devices.token.${id}`),
     sealedColumn("sealed_mails", "content", mailSealContext),
@@ -34,6 +52,8 @@ export const preferencesFeature = feature("preferences", {
     const routes = [...preferenceRoutes(context), ...subscriptionRoutes(context), ...links];
     for (const each of routes) server.route(each);
   },
+  reload: ({ channels }) => channels.reload(),
+  close: ({ channels }) => channels.close(),
 });
 
 function preferenceRoutes(context: FeatureCore): Route[] {

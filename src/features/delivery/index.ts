@@ -4,7 +4,7 @@ export type { TlsOptions } from "./calls/connect.ts";
 export {
   type Answer,
   type Attempt,
-  type Channel,
+  type DeliveryChannel,
   NoAnswer,
   type NotificationFacts,
   PROJECT_RECIPIENT,
@@ -22,25 +22,20 @@ export { smtpOptionsOf } from "./channels/mail/client.ts";
 export { MAIL_TEST_RESULTS, testMail } from "./channels/mail/mail-test.ts";
 export { ACKNOWLEDGE_HINT, inZone, withoutLink } from "./channels/mail/message.ts";
 export { OutsideHosts } from "./channels/webhook/outside-hosts.ts";
-export { SafeFetch, type SafeFetchOptions, safeFetchOf } from "./channels/webhook/safe-fetch.ts";
-export { closedWebPush, openWebPush, type WebPushSender } from "./channels/webpush/sender.ts";
-export { Channels } from "./channels.ts";
-export type { CircuitFacts, Circuits } from "./circuits.ts";
+export { SafeFetch, safeFetchOf } from "./channels/webhook/safe-fetch.ts";
+export type { CircuitFacts } from "./circuits.ts";
 export type { ReadEventAlerts } from "./context.ts";
 export { type DirectMail, enqueueMail } from "./mails.ts";
-export {
-  type DeliveryMemory,
-  type DeliveryServices,
-  openDelivery,
-  type PagePeople,
-  type ReachablePeople,
-  type WaysOfPeople,
+export type {
+  PagePeople,
+  ReachablePeople,
+  WaysOfPeople,
 } from "./open.ts";
 export { openByChannel } from "./operate/queries.ts";
 export { isDrillNotification } from "./pages/drill-messages.ts";
 export { type FailingWay, failingWays } from "./pages/failing-ways.ts";
 export {
-  type Accepted,
+  type AcceptedPage,
   DRILL,
   type NewPage,
   type NotSent,
@@ -50,8 +45,6 @@ export {
   type Place,
 } from "./pages/page.ts";
 export { type PageFacts, type PersonWay, targetKey } from "./pages/people.ts";
-export { PageSender } from "./pages/sender.ts";
-export { notAccepted, pagesOf } from "./pages/store.ts";
+export { deletePages, notAccepted, pagesOf } from "./pages/store.ts";
 export { namesOfWays } from "./pages/way-names.ts";
 export { quietUntil } from "./preferences.ts";
-export { DELIVERY_SWEEPS } from "./retention.ts";

@@ -2,7 +2,7 @@ import type { EpochMs } from "../../core/clock.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import { UnsealError } from "../../core/sealed-box.ts";
 import { addEffect, type ReadDb, type Trx } from "../../store/database.ts";
-import { COMPLETED, PermanentError, type RunningJob } from "../jobs/index.ts";
+import { COMPLETED, PermanentError, type RunningJob } from "../time/jobs/index.ts";
 import { callWithin, ProviderDown, TargetGone } from "./channel.ts";
 import type { Mail } from "./channels/mail/client.ts";
 import { mailHtml } from "./channels/mail/html.ts";
@@ -65,7 +65,7 @@ async function attemptMail(
   job: RunningJob,
   signal: AbortSignal,
 ): Promise<typeof COMPLETED | { readonly skipped: string }> {
-  const { database, jobs, clock, channels, circuits } = context;
+  const { db, jobs, clock, channels, circuits } = context;
   const mail = await openMail(context, job.id);
   if (!mail) return { skipped: "expired" };
   const channel = channels.of("email");
@@ -73,7 +73,7 @@ async function attemptMail(
   const circuit = circuits.of(channel, "");
   const waitMs = circuit.waitMs();
   if (waitMs > 0) return postpone(context, job, clock.now() + waitMs);
-  job.begun();
+  await job.begun();
   const html = mailHtml({ title: mail.subject, text: mail.text });
   try {
     await callWithin((limit) => channel.call({ ...mail, html, id: job.id }, limit), signal);
@@ -84,7 +84,7 @@ async function attemptMail(
     circuit.abandoned();
   }
   circuit.answered();
-  await database.write(async (trx) => {
+  await db.write(async (trx) => {
     await jobs.complete(job, trx);
     await trx.deleteFrom("sealed_mails").where("id", "=", job.id).execute();
     addEffect(trx, { type: "delivery-outcome", channel: "email", state: "delivered" });
@@ -101,27 +101,23 @@ async function failed(
 ): Promise<typeof COMPLETED> {
   const { clock, metrics, log } = context;
   circuit.refused(error);
-  log.warn({ jobId: job.id, attempt: job.attempt, err: error }, "a mail could not be sent");
+  log.warn({ jobId: job.id, attempt: job.attempt, err: error }, "cannot send a mail");
   if (error instanceof ProviderDown) return postpone(context, job, clock.now() + circuit.waitMs());
   metrics.count("email", "failed");
   throw error instanceof TargetGone ? new PermanentError(error.message, { cause: error }) : error;
 }
 
-async function postpone(
-  { database, jobs }: DeliveryContext,
-  job: RunningJob,
-  until: EpochMs,
-): Promise<typeof COMPLETED> {
-  await database.write((trx) => jobs.postpone(job, trx, until));
+async function postpone({ db, jobs }: DeliveryContext, job: RunningJob, until: EpochMs): Promise<typeof COMPLETED> {
+  await db.write((trx) => jobs.postpone(job, trx, until));
   return COMPLETED;
 }
 
 /** @returns undefined if its link has expired. @throws PermanentError if no key opens it */
 async function openMail(
-  { database, box, clock }: Pick<DeliveryContext, "database" | "box" | "clock">,
+  { db, box, clock }: Pick<DeliveryContext, "db" | "box" | "clock">,
   id: string,
 ): Promise<Mail | undefined> {
-  const row = await findMail(database.read, id, clock.now());
+  const row = await findMail(db.read, id, clock.now());
   try {
     return row && (JSON.parse(box.open(mailSealContext(id), row.content).toString()) as Mail);
   } catch (error) {

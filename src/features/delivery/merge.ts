@@ -1,8 +1,8 @@
 import { sql } from "kysely";
 import { addEffect, type Trx } from "../../store/database.ts";
 import type { OutsideChannel } from "../../store/schema.ts";
-import { COMPLETED, type RunningJob } from "../jobs/index.ts";
 import { cutText } from "../rules/index.ts";
+import { COMPLETED, type RunningJob } from "../time/jobs/index.ts";
 import type { DeliveryContext } from "./context.ts";
 import { attemptJob, type DeliveryReason, type MergePayload, mergeJob, updateDelivery } from "./deliveries.ts";
 import { recordCompletion } from "./outcome.ts";
@@ -20,8 +20,8 @@ const RATE_LIMITED: DeliveryReason = "rate limited";
  */
 export async function mergeDeliveries(context: DeliveryContext, job: RunningJob): Promise<typeof COMPLETED> {
   const { userId } = job.payload as MergePayload;
-  const { database, jobs, clock } = context;
-  const merged = await database.write(async (trx) => {
+  const { db, jobs, clock } = context;
+  const merged = await db.write(async (trx) => {
     // Read in the transaction: until it ends, this job holds the dedupe key, and no other merge job
     // would be created.
     const waiting = await waitingOf(userId, trx);
@@ -75,10 +75,10 @@ async function sendOne(
 
 /** One transaction per notification, after the commit: they may be many. */
 async function recordMerged(context: DeliveryContext, waiting: readonly Waiting[]): Promise<void> {
-  const { database } = context;
+  const { db } = context;
   const done = new Map(waiting.map((each) => [`${each.notificationId} ${each.channel}`, each] as const));
   for (const { notificationId, channel } of done.values())
-    await database.write((trx) => recordCompletion(context, notificationId, channel, trx));
+    await db.write((trx) => recordCompletion(context, notificationId, channel, trx));
 }
 
 interface Waiting {

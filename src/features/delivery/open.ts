@@ -2,8 +2,8 @@ import type { Logger } from "../../core/log.ts";
 import { WORKER_CHANNELS } from "../../core/vocabulary.ts";
 import type { NotificationRow } from "../../store/commit/write-set.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
-import type { JobService } from "../jobs/index.ts";
 import { DELIVER_JOB } from "../rules/index.ts";
+import type { JobService } from "../time/jobs/index.ts";
 import { attemptDelivery, followJob } from "./attempt.ts";
 import { channelCalls } from "./channel-calls.ts";
 import { mailChannel } from "./channels/mail/channel.ts";
@@ -64,13 +64,11 @@ export type WaysOfPeople = (
 
 export interface DeliveryServices {
   readonly circuits: Circuits;
-  readonly memory: DeliveryMemory;
+  readonly delivery: DeliveryMemory;
   readonly pages: PageSender;
   readonly pagePeople: PagePeople;
   readonly reachable: ReachablePeople;
   readonly waysOf: WaysOfPeople;
-  /** Alerts are opened later. */
-  connectAlerts(read: ReadEventAlerts): void;
 }
 
 /**
@@ -78,51 +76,30 @@ export interface DeliveryServices {
  * plans a delivery with its own job for each recipient and target. Each attempt is a call between
  * two transactions (attempt.ts).
  */
-export function openDelivery(parts: DeliveryParts): DeliveryServices {
-  const { database, jobs, audit, box, clock, presence, settings, notify, channels } = parts;
+export function openDelivery(parts: DeliveryParts, eventAlerts: ReadEventAlerts): DeliveryServices {
+  const { jobs, clock, settings, channels } = parts;
   const log = parts.log.namespace("delivery");
   const circuits = new Circuits(clock, log, parts.metrics);
   const metrics = new DeliveryMetrics(parts.metrics);
   const queues = new TargetQueues(clock, recalling(jobs, log));
-  const pages = new PageSender({ database, clock, log, channels });
+  const pages = new PageSender({ db: parts.db, clock, log, channels });
   addChannels(parts, log);
-  let readAlerts: ReadEventAlerts = async () => null;
-  const context: DeliveryContext = {
-    eventAlerts: (event) => readAlerts(event),
-    database,
-    jobs,
-    audit,
-    box,
-    clock,
-    log,
-    presence,
-    settings,
-    notify,
-    channels,
-    circuits,
-    limits: new DeliveryLimits(clock, () => settings.delivery),
-    metrics,
-    queues,
-    pages,
-  };
+  const limits = new DeliveryLimits(clock, () => settings.delivery);
+  const context: DeliveryContext = { ...parts, log, circuits, limits, metrics, queues, pages, eventAlerts };
   handleJobs(context, parts);
   pages.handle("delivery", peoplePages(context));
   return {
-    circuits,
-    memory: { results: metrics, endTurn: (target, jobId) => queues.forget(target, jobId) },
-    pages,
+    ...{ circuits, pages },
+    delivery: { results: metrics, endTurn: (target, jobId) => queues.forget(target, jobId) },
     pagePeople: (...given) => planPages(context, ...given),
     reachable: (...given) => reachableUsers(context, ...given),
     waysOf: (...given) => waysOf(context, ...given),
-    connectAlerts(read) {
-      readAlerts = read;
-    },
   };
 }
 
 /** Adds all channels; unconfigured ones are never planned for. */
 function addChannels(parts: DeliveryParts, log: Logger): void {
-  const { config, settings, clock, channels, database, sounds, pusher: app } = parts;
+  const { config, settings, clock, channels, db, sounds, pusher: app } = parts;
   const calls = channelCalls(config, clock, () => settings.current);
   channels.add(mailChannel(parts, calls.email));
   channels.add(new PushChannel("fcm", calls.fcm, parts));
@@ -130,7 +107,7 @@ function addChannels(parts: DeliveryParts, log: Logger): void {
   channels.add(webPushChannel(parts, calls.webpush));
   channels.add(webhookChannel(parts, calls.webhook));
   const hosts = new OutsideHosts(outsideRulesOf(config));
-  channels.add(pusherChannel({ database, sounds, log, config, app, hosts }));
+  channels.add(pusherChannel({ db, sounds, log, config, app, hosts }));
 }
 
 function handleJobs(context: DeliveryContext, { runner, jobControl, workerLeases }: DeliveryParts): void {
@@ -158,7 +135,7 @@ function recalling(jobs: JobService, log: Logger): (jobIds: readonly string[]) =
       setImmediate(() => {
         const recalled = waiting;
         waiting = [];
-        jobs.recall(recalled).catch((error: unknown) => log.warn({ err: error }, "attempts could not be recalled"));
+        jobs.recall(recalled).catch((error: unknown) => log.warn({ err: error }, "cannot cancel attempts"));
       });
     waiting.push(...jobIds);
   };

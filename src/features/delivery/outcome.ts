@@ -2,9 +2,9 @@ import { type Selectable, sql } from "kysely";
 import { DAY_MS, type EpochMs } from "../../core/clock.ts";
 import { addEffect, type Trx } from "../../store/database.ts";
 import type { DeliveriesTable, OutsideChannel } from "../../store/schema.ts";
-import { PermanentError, type AttemptFacts as RunnerFacts, type RunningJob } from "../jobs/index.ts";
 import { markNotificationDelivered } from "../notifications/index.ts";
-import { type Accepted, type Channel, ProviderDown, Refused, TargetGone, Throttled } from "./channel.ts";
+import { PermanentError, type AttemptFacts as RunnerFacts, type RunningJob } from "../time/jobs/index.ts";
+import { type Accepted, type DeliveryChannel, ProviderDown, Refused, TargetGone, Throttled } from "./channel.ts";
 import { endTarget } from "./channels/push/last-device.ts";
 import type { CircuitBreaker } from "./circuits.ts";
 import type { DeliveryContext } from "./context.ts";
@@ -18,7 +18,7 @@ const SHARED = { sharesCommit: true } as const;
 
 type OutcomeContext = Pick<
   DeliveryContext,
-  "database" | "jobs" | "audit" | "clock" | "log" | "pages" | "channels" | "box" | "settings"
+  "db" | "jobs" | "audit" | "clock" | "log" | "pages" | "channels" | "box" | "settings"
 >;
 
 /** The job of an attempt, run by this server or claimed by a remote worker. */
@@ -32,19 +32,19 @@ export type AttemptOutcome = RunnerFacts["outcome"];
 
 /** The route of an attempt. Its circuit has let it through and must be given the result. */
 export interface AttemptRoute {
-  readonly channel: Channel;
+  readonly channel: DeliveryChannel;
   readonly circuit: CircuitBreaker;
 }
 
 /** Counted before the call: a crash must still use up an attempt. @returns the updated delivery */
 export async function recordBegin(
-  { database, clock, log }: OutcomeContext,
+  { db, clock, log }: OutcomeContext,
   { delivery }: DeliveryFacts,
 ): Promise<Selectable<DeliveriesTable>> {
   const { id: deliveryId, channel } = delivery;
   const changes = { state: "sending", attempts: delivery.attempts + 1, reason: null, updatedAt: clock.now() } as const;
-  log.debug({ deliveryId, channel, attempt: changes.attempts }, "an attempt begins");
-  await database.write((trx) => updateDelivery(trx, deliveryId, changes), SHARED);
+  log.debug({ deliveryId, channel, attempt: changes.attempts }, "attempt started");
+  await db.write((trx) => updateDelivery(trx, deliveryId, changes), SHARED);
   return { ...delivery, ...changes };
 }
 
@@ -54,10 +54,10 @@ export async function recordDelivered(
   { delivery, notification }: DeliveryFacts,
   { providerId, record }: Accepted,
 ): Promise<void> {
-  const { database, jobs, clock, log } = context;
+  const { db, jobs, clock, log } = context;
   const { id: deliveryId, channel, attempts } = delivery;
   const deliveredAt = clock.now();
-  await database.write(async (trx) => {
+  await db.write(async (trx) => {
     const changes = { state: "delivered", deliveredAt, lastError: null, updatedAt: deliveredAt } as const;
     await updateDelivery(trx, deliveryId, { ...changes, providerId: providerId ?? null });
     await record?.(trx);
@@ -68,7 +68,7 @@ export async function recordDelivered(
     // A page that a remote worker has sent.
     if (job.worker !== undefined) await context.pages.endedElsewhere(trx, deliveryId, "delivered", providerId ?? null);
   }, SHARED);
-  log.debug({ deliveryId, channel, attempt: attempts }, "a delivery is accepted");
+  log.debug({ deliveryId, channel, attempt: attempts }, "delivery accepted");
 }
 
 export async function recordFailure(
@@ -83,7 +83,7 @@ export async function recordFailure(
   const { id: deliveryId } = found.delivery;
   const { worker: workerId, claimed } = job;
   const facts = { deliveryId, channel: channel.name, attempt: claimed.attempts, workerId, err: error };
-  context.log.warn(facts, "a delivery failed");
+  context.log.warn(facts, "delivery failed");
   if (error instanceof ProviderDown || error instanceof Refused)
     return waitForProvider(context, job, found, context.clock.now() + circuit.waitMs(), error);
   if (error instanceof Throttled) return waitAsAsked(context, job, found, error);
@@ -119,7 +119,7 @@ export function waitAsAsked(
 }
 
 export async function postpone(
-  { database, jobs, clock }: OutcomeContext,
+  { db, jobs, clock }: OutcomeContext,
   job: AttemptJob,
   { delivery }: DeliveryFacts,
   until: EpochMs,
@@ -127,7 +127,7 @@ export async function postpone(
   error?: Error,
 ): Promise<AttemptOutcome> {
   const lastError = error ? error.message.slice(0, ERROR_LENGTH) : delivery.lastError;
-  await database.write(async (trx) => {
+  await db.write(async (trx) => {
     await updateDelivery(trx, delivery.id, { state: "queued", reason, lastError, updatedAt: clock.now() });
     await jobs.postpone(job, trx, until);
   }, SHARED);
@@ -140,8 +140,8 @@ export async function skip(
   { delivery: { id, channel }, notification }: DeliveryFacts,
   reason: DeliveryReason,
 ): Promise<void> {
-  const { database, jobs, clock } = context;
-  await database.write(async (trx) => {
+  const { db, jobs, clock } = context;
+  await db.write(async (trx) => {
     await updateDelivery(trx, id, { state: "skipped", reason, updatedAt: clock.now() });
     await jobs.complete(job, trx, { skipped: reason });
     await recordCompletion(context, notification.id, channel, trx);
@@ -156,8 +156,8 @@ async function fail(
   error: Error,
   disable?: (trx: Trx) => Promise<void>,
 ): Promise<AttemptOutcome> {
-  const { database, jobs, clock } = context;
-  return database.write(async (trx) => {
+  const { db, jobs, clock } = context;
+  return db.write(async (trx) => {
     await disable?.(trx);
     const { outcome } = await jobs.fail(job, trx, error, job.worker);
     const state = outcome === "dead" ? "dead" : "failed";

@@ -3,8 +3,8 @@ import type { EpochMs } from "../../core/clock.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import { addEffect, type Trx } from "../../store/database.ts";
 import type { DeliveriesTable } from "../../store/schema.ts";
-import { COMPLETED, type NewJob, type RunningJob } from "../jobs/index.ts";
-import { type Channel, type NotificationFacts, PROJECT_RECIPIENT, type Target } from "./channel.ts";
+import { COMPLETED, type NewJob, type RunningJob } from "../time/jobs/index.ts";
+import { type DeliveryChannel, type NotificationFacts, PROJECT_RECIPIENT, type Target } from "./channel.ts";
 import type { DeliveryContext } from "./context.ts";
 import { attemptJob, type DeliveryReason, mergeJob } from "./deliveries.ts";
 import { recordCompletion } from "./outcome.ts";
@@ -53,8 +53,8 @@ export async function planDeliveries(
   signal: AbortSignal,
 ): Promise<typeof COMPLETED | undefined> {
   const { notificationId } = job.payload as { notificationId: string };
-  const { database, jobs } = context;
-  const notification = await database.read
+  const { db, jobs } = context;
+  const notification = await db.read
     .selectFrom("notifications")
     .selectAll()
     .where("id", "=", notificationId)
@@ -69,7 +69,7 @@ export async function planDeliveries(
     const plan = await planOf(context, recipients, notification, { channels, alarm });
     const isLast = last === undefined || recipients.length < RECIPIENTS_AT_ONCE;
     if (plan.rows.length > 0 || isLast) {
-      await database.write(async (trx) => {
+      await db.write(async (trx) => {
         await storePlan(context, plan, notification, trx);
         if (!isLast) return;
         await jobs.complete(job, trx);
@@ -81,8 +81,8 @@ export async function planDeliveries(
   }
 }
 
-function recipientsAfter({ database }: DeliveryContext, notificationId: string, after: string) {
-  return database.read
+function recipientsAfter({ db }: DeliveryContext, notificationId: string, after: string) {
+  return db.read
     .selectFrom("notification_recipients as r")
     .innerJoin("users as u", "u.id", "r.userId")
     .select(["r.userId", "u.timezone", "u.prefs"])
@@ -97,7 +97,10 @@ async function planOf(
   context: DeliveryContext,
   recipients: Awaited<ReturnType<typeof recipientsAfter>>,
   notification: NotificationFacts,
-  { channels, alarm }: { readonly channels: readonly Channel[]; readonly alarm: Awaited<ReturnType<typeof sameAlarm>> },
+  {
+    channels,
+    alarm,
+  }: { readonly channels: readonly DeliveryChannel[]; readonly alarm: Awaited<ReturnType<typeof sameAlarm>> },
 ): Promise<Plan> {
   const plan: Plan = { rows: [], runAt: new Map(), rateLimited: new Set() };
   if (recipients.length === 0) return plan;
@@ -108,7 +111,7 @@ async function planOf(
   /** One token per user and notification, for any number of targets. */
   const waits = new Map<string, number | null>();
   for (const channel of channels) {
-    for (const target of await channel.targets([...readers.keys()], notification, context.database.read)) {
+    for (const target of await channel.targets([...readers.keys()], notification, context.db.read)) {
       const { userId } = target;
       const reader = userId === PROJECT_RECIPIENT ? PROJECT_READER : readers.get(userId);
       if (!reader) continue;
@@ -134,7 +137,7 @@ function takeToken({ limits }: DeliveryContext, userId: string, { kind }: Notifi
 function waitingOf(
   { clock, presence, settings, channels }: DeliveryContext,
   notification: NotificationFacts,
-  { name }: Channel,
+  { name }: DeliveryChannel,
   { userId, reader, waitMs }: { readonly userId: string; readonly reader: Reader; readonly waitMs: number | null },
 ): Decision {
   if (waitMs === null) return { state: "queued", reason: "rate limited" };

@@ -12,7 +12,7 @@ import {
   type RemoteHandler,
   RetryLater,
   type WorkerLeases,
-} from "../jobs/index.ts";
+} from "../time/jobs/index.ts";
 import { routeOf } from "./attempt.ts";
 import { type Accepted, type Answer, type Attempt, ProviderDown, TargetGone } from "./channel.ts";
 import type { DeliveryContext } from "./context.ts";
@@ -56,11 +56,11 @@ export function serveWorkers(context: DeliveryContext, workerLeases: WorkerLease
 }
 
 async function begin(context: DeliveryContext, held: HeldJob): Promise<DispatchedAttempt | undefined> {
-  const { database, jobs } = context;
+  const { db, jobs } = context;
   const job = attemptJobOf(held);
-  const found = await findDelivery(held.id, database.read);
+  const found = await findDelivery(held.id, db.read);
   if (!found || isOver(found)) {
-    await database.write((trx) => jobs.complete(job, trx));
+    await db.write((trx) => jobs.complete(job, trx));
     return undefined;
   }
   const route = await routeOf(context, job, found);
@@ -94,10 +94,10 @@ async function dispatch(
 }
 
 async function complete(context: DeliveryContext, held: HeldJob, result: unknown): Promise<AttemptOutcome> {
-  const { database, jobs } = context;
+  const { db, jobs } = context;
   const job = attemptJobOf(held);
-  const found = await findDelivery(held.id, database.read);
-  if (!found) await database.write((trx) => jobs.complete(job, trx));
+  const found = await findDelivery(held.id, db.read);
+  if (!found) await db.write((trx) => jobs.complete(job, trx));
   else {
     const { channel, circuit } = usedRoute(context, found);
     const accepted = acceptedOf(result);
@@ -109,11 +109,11 @@ async function complete(context: DeliveryContext, held: HeldJob, result: unknown
 }
 
 async function fail(context: DeliveryContext, held: HeldJob, failure: FailedAttempt): Promise<AttemptOutcome> {
-  const { database, jobs } = context;
+  const { db, jobs } = context;
   const job = attemptJobOf(held);
   const error = errorOf(failure);
-  const found = await findDelivery(held.id, database.read);
-  if (!found) return database.write(async (trx) => (await jobs.fail(job, trx, error, job.worker)).outcome);
+  const found = await findDelivery(held.id, db.read);
+  if (!found) return db.write(async (trx) => (await jobs.fail(job, trx, error, job.worker)).outcome);
   const route = usedRoute(context, found);
   try {
     return await recordFailure(context, job, found, route, await interpreted(route, found, error));

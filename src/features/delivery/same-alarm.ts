@@ -24,7 +24,7 @@ interface Earlier {
  * @returns a function that reads the reasons for a slice of recipients; null: there are none for any
  */
 export async function sameAlarm(
-  context: Pick<DeliveryContext, "database" | "channels" | "eventAlerts">,
+  context: Pick<DeliveryContext, "db" | "channels" | "eventAlerts">,
   notification: NotificationFacts,
 ): Promise<((userIds: readonly string[]) => Promise<SameAlarm>) | null> {
   const { kind, eventId, projectId, correlationId } = notification;
@@ -50,8 +50,8 @@ export async function sameAlarm(
   };
 }
 
-function decisionsOf({ database }: Pick<DeliveryContext, "database">, eventId: string) {
-  return database.read
+function decisionsOf({ db }: Pick<DeliveryContext, "db">, eventId: string) {
+  return db.read
     .selectFrom("events as e")
     .innerJoin("decisions as d", "d.eventSeq", "e.seq")
     .select(["d.ruleId", "d.key", "d.outcome", "d.notificationId"])
@@ -61,12 +61,12 @@ function decisionsOf({ database }: Pick<DeliveryContext, "database">, eventId: s
 
 /** Rules are asked in their order, so ids of equal priority are in it, too. */
 async function earlierOf(
-  { database, channels }: Pick<DeliveryContext, "database" | "channels">,
+  { db, channels }: Pick<DeliveryContext, "db" | "channels">,
   { id, priority }: NotificationFacts,
   ids: readonly string[],
 ): Promise<Earlier[]> {
   if (ids.length < 2) return [];
-  const rows = await database.read
+  const rows = await db.read
     .selectFrom("notifications")
     .select(["id", "channels"])
     .where("id", "in", ids)
@@ -85,13 +85,13 @@ async function earlierOf(
 
 /** The recipients of earlier notifications. Their preferences allow what they allow for this one. */
 function takenBy(
-  { database }: Pick<DeliveryContext, "database">,
+  { db }: Pick<DeliveryContext, "db">,
   earlier: readonly Earlier[],
   userIds: readonly string[],
 ): Promise<{ readonly users: ReadonlySet<string>; readonly channels: ReadonlySet<OutsideChannel> }[]> {
   return Promise.all(
     earlier.map(async ({ ids, channels }) => {
-      const rows = await database.read
+      const rows = await db.read
         .selectFrom("notification_recipients")
         .select("userId")
         .distinct()

@@ -226,7 +226,7 @@ export class TargetQueues {
     ).unref();
   }
 
-  /** They arrived before those already deferred. */
+  /** Puts these jobs before the deferred ones: they are older. */
   #deferLine(target: Target): void {
     const line = target.line.splice(0);
     const entries = line.map(({ jobId }) => [jobId, this.#newDeferred()] as const);
@@ -257,7 +257,7 @@ export class TargetQueues {
     }
   }
 
-  /** One that returns too early keeps its position. */
+  /** A job that returns too early keeps its position. */
   #noteDeferred(target: Target, jobId: string): Deferred | undefined {
     const known = target.deferred.get(jobId);
     if (!known && this.#deferredCount >= MAX_DEFERRED) return undefined;

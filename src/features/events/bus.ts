@@ -4,11 +4,10 @@ import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import { scanJson } from "../../core/json-text.ts";
+import type { Uses } from "../../module/feature.ts";
 import type { ConsumeOptions, EventInput } from "../../module/module-api.ts";
 import type { JobFinish } from "../../store/commit/write-set.ts";
-import type { Database } from "../../store/database.ts";
 import type { NotifiedRecipient } from "../../store/effect.ts";
-import type { Projects } from "../access/index.ts";
 import { type Announcer, eventJson } from "../notifications/index.ts";
 import type { IncomingEvent, RuleEvent } from "../rules/index.ts";
 import type { BatchHandler, EventConsumers } from "./consumers.ts";
@@ -89,15 +88,10 @@ export function trialEvent(value: Readonly<Record<string, unknown>>, projectId: 
   );
 }
 
-interface EventLogParts {
-  readonly database: Database;
-  readonly ingest: IngestService;
-  readonly projects: Projects;
-  readonly consumers: EventConsumers;
-}
+type EventLogParts = Uses<"db" | "ingest" | "projects" | "consumers">;
 
 /** The bus and the event log: emitted signals end with the process, ingested events are stored. */
-export class EventBus extends Bus {
+export class EventService extends Bus {
   #log: EventLogParts | null = null;
 
   /** Connects the log, which is created after the bus and announces stored events on it. */
@@ -110,8 +104,8 @@ export class EventBus extends Bus {
    * VALIDATION_FAILED, ID_CONFLICT, OVERLOADED
    */
   async ingest({ projectId: ref, correlationId, ...event }: EventInput): Promise<{ id: string; seq: number }> {
-    const { database, ingest, projects } = this.#required();
-    database.requireOutside("events.ingest cannot join a transaction; call it after db.write");
+    const { db, ingest, projects } = this.#required();
+    db.requireOutside("events.ingest cannot join a transaction; call it after db.write");
     const projectId = ref === undefined ? projects.defaultId : projects.find(ref);
     if (projectId === undefined) throw new PrismError("PROJECT_NOT_FOUND", "No such project");
     const correlation = correlationId ?? currentCaller().correlationId ?? uuidv7();

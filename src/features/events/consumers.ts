@@ -1,18 +1,11 @@
-import type { Database as Sqlite } from "better-sqlite3";
-import type { Clock } from "../../core/clock.ts";
-import type { Logger } from "../../core/log.ts";
-import { type Deferred, deferred } from "../../core/promises.ts";
+import { type DeferredPromise, deferred } from "../../core/promises.ts";
+import type { Uses } from "../../module/feature.ts";
 import type { ConsumeOptions, StoredEvent } from "../../module/module-api.ts";
-import type { Database } from "../../store/database.ts";
 import type { EventsTable } from "../../store/schema.ts";
-import { jitteredDelayMs } from "../jobs/index.ts";
 import { eventJson } from "../notifications/index.ts";
+import { jitteredDelayMs } from "../time/jobs/index.ts";
 
-export interface ConsumerParts {
-  readonly database: Database;
-  readonly reader: Sqlite;
-  readonly clock: Clock;
-  readonly log: Logger;
+export interface ConsumerParts extends Uses<"db" | "reader" | "clock" | "log"> {
   /** The `seq` of the last event whose commit was announced. */
   head(): number;
 }
@@ -44,7 +37,7 @@ export class EventConsumers {
     );
   }
 
-  /** A new reader starts after the last event. @returns what ends it. @throws TypeError if used */
+  /** A new reader starts after the last event. @returns a function that ends it. @throws TypeError if used */
   consume(name: string, handler: BatchHandler, { maxAttempts = Infinity }: ConsumeOptions = {}): () => Promise<void> {
     if (this.#consumers.has(name)) throw new TypeError(`there is a consumer ${name} already`);
     const consumer = new Consumer(this.#parts, name, handler, maxAttempts, (after, upTo) => this.#read(after, upTo));
@@ -102,7 +95,7 @@ class Consumer {
   /** Everything up to this position is read; null before the table was queried. */
   #doneUpTo: number | null = null;
   #isEnded = false;
-  #wakeUp: Deferred<void> = deferred();
+  #wakeUp: DeferredPromise<void> = deferred();
   #run: Promise<void> = Promise.resolve();
 
   constructor(
@@ -150,7 +143,7 @@ class Consumer {
         failures++;
         const retryMs = jitteredDelayMs(failures, BACKOFF);
         const facts = { consumer: this.name, failures, retryMs, after: this.#doneUpTo, err: error };
-        this.#parts.log.warn(facts, "a consumer failed; its batch comes again");
+        this.#parts.log.warn(facts, "consumer failed; repeating its batch");
         await this.#pause(retryMs);
       }
     }
@@ -179,9 +172,9 @@ class Consumer {
 
   /** The consumer's position; a new one starts at the head. */
   async #place(): Promise<number> {
-    const { database, clock } = this.#parts;
+    const { db, clock } = this.#parts;
     const row = { name: this.name, cursor: this.#startsAt, updatedAt: clock.now() };
-    const kept = await database.write(async (trx) => {
+    const kept = await db.write(async (trx) => {
       await trx
         .insertInto("event_consumers")
         .values(row)
@@ -193,9 +186,9 @@ class Consumer {
   }
 
   async #move(cursor: number): Promise<void> {
-    const { database, clock } = this.#parts;
+    const { db, clock } = this.#parts;
     const row = { cursor, updatedAt: clock.now() };
-    await database.write((trx) => trx.updateTable("event_consumers").set(row).where("name", "=", this.name).execute());
+    await db.write((trx) => trx.updateTable("event_consumers").set(row).where("name", "=", this.name).execute());
   }
 
   /** Skips an event that fails alone, so that it does not block the following ones. */
@@ -207,7 +200,7 @@ class Consumer {
       const { id: eventId, seq } = event;
       this.#parts.log.error(
         { consumer: this.name, eventId, seq, err: error },
-        "a consumer has skipped an event that it cannot handle",
+        "consumer skipped an event that it cannot handle",
       );
     }
   }

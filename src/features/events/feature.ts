@@ -6,9 +6,14 @@ import { streamReply } from "../../http/replies.ts";
 import { Reply } from "../../http/route.ts";
 import { doc, object, pageOf } from "../../http/shapes.ts";
 import { type FeatureServer, feature } from "../../module/feature.ts";
+import { storedEvent } from "../rules/index.ts";
+import { IngestService, trialEvent } from "./bus.ts";
 import { cloudEventsConsent } from "./consent.ts";
 import { ingest, openIngest } from "./ingest.ts";
-import { DELETE_EVENTS_KIND, deleteProjectEvents, runDeletion } from "./retention.ts";
+import { Backlog, handleEventJobs } from "./pipeline/backlog.ts";
+import { EventPipeline } from "./pipeline/pipeline.ts";
+import { storeTestEvent } from "./pipeline/test-event.ts";
+import { DELETE_EVENTS_KIND, deleteProjectEvents, EVENT_SWEEPS, eventSweep, runDeletion } from "./retention.ts";
 import * as s from "./schema.ts";
 import { type EventsContext, eventPaths, exportEvents, getEvent, listEvents, reprocessEvent } from "./service.ts";
 
@@ -24,16 +29,54 @@ function consentOf({ kernel, settings }: EventsContext, exchange: Exchange) {
   return cloudEventsConsent(exchange, settings.rateLimit.keyEvents);
 }
 
+declare module "../../module/feature.ts" {
+  interface Offers {
+    readonly backlog: Backlog;
+    readonly pipeline: EventPipeline;
+    readonly ingest: IngestService;
+    readonly trialEvent: typeof trialEvent;
+    /** Stores an event as ingest does, and removes it in the same commit. */
+    readonly storeTestEvent: () => Promise<void>;
+  }
+}
+
 /** Taking events in, reading and exporting them. */
 export const eventsFeature = feature("events", {
-  needs: ["pipeline", "pipelineMetrics", "jobs", "runner", "principals", "projects"],
+  needs: ["decider", "pipelineMetrics", "announcer", "jobs", "runner", "principals", "projects"],
+  open(context) {
+    const { config, clock, committer, announcer, projects } = context;
+    const backlog = new Backlog(context);
+    committer.whenEpochFails(() => backlog.reset());
+    announcer.observe({ events: (events) => projects.storage.stored(events), notifications: () => undefined });
+    const pipeline = new EventPipeline({ ...context, backlog });
+    return {
+      backlog,
+      pipeline,
+      ingest: new IngestService(pipeline, config.ingest, clock),
+      trialEvent,
+      storeTestEvent: () => storeTestEvent({ committer, pipeline, backlog, clock }),
+    };
+  },
+  effects: ({ backlog, announcer, events: bus }) => ({
+    "events-appended"({ events }) {
+      backlog.appended();
+      announcer.events(events.map(storedEvent));
+    },
+    "rights-changed"(change) {
+      if (change.of === "user") bus.emit("user:rights-changed", { userId: change.userId });
+    },
+    announced: ({ event, data }) => bus.emit(event, data),
+  }),
   register: serve,
+  start: ({ backlog }) => backlog.start(),
+  sweeps: ({ settings }) => [...EVENT_SWEEPS, eventSweep(() => settings.retention.days)],
 });
 
 function serve(server: FeatureServer, context: EventsContext): void {
   const ingestContext = openIngest(context);
   const read = { permission: "events:read", within: "project", keyScope: "events:read" } as const;
 
+  handleEventJobs(context);
   context.runner.handle(DELETE_EVENTS_KIND, (job, signal) => runDeletion(context, job, signal));
 
   server.route({
@@ -99,7 +142,7 @@ function serve(server: FeatureServer, context: EventsContext): void {
     details: "A filtered page may hold fewer entries than the limit: `nextCursor` is null on the last one.",
     tag,
     access: read,
-    query: s.ListQuery,
+    query: s.ListEvents,
     response: pageOf(s.EventView),
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
     handle: (exchange, { query }) => listEvents(context, callerOf(exchange), query),
@@ -111,7 +154,7 @@ function serve(server: FeatureServer, context: EventsContext): void {
     summary: "Download events as NDJSON or CSV, oldest first",
     tag,
     access: read,
-    query: s.ExportQuery,
+    query: s.ExportEvents,
     response: { contentType: "application/x-ndjson", description: "One event per line, or CSV" },
     errors: ["PROJECT_NOT_FOUND"],
     handle: (exchange, { query }) => {

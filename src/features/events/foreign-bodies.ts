@@ -2,10 +2,8 @@ import { PrismError } from "../../core/errors.ts";
 import { decodeUtf8 } from "../../core/json-text.ts";
 import { sha256Hex } from "../../core/tokens.ts";
 import type { Exchange } from "../../http/exchange.ts";
-import { parseJson, parseQuery } from "../../http/input.ts";
+import { type JsonMembers, parseJson, parseQuery } from "../../http/input.ts";
 import { MAX_EVENT_MEMBERS } from "./pipeline/read-events.ts";
-
-type Json = Readonly<Record<string, unknown>>;
 
 const CLOUD_EVENT = "application/cloudevents";
 const BATCH = "application/cloudevents-batch";
@@ -47,10 +45,10 @@ function unsupported(message: string): PrismError {
   return new PrismError("UNSUPPORTED_MEDIA_TYPE", message);
 }
 
-/** Of all events of a batch of CloudEvents, which is parsed at once. */
+/** Limit of a batch of CloudEvents, which is parsed at once. */
 const MAX_BATCH_MEMBERS = 200_000;
 
-function batched(type: string, body: Buffer): Json[] {
+function batched(type: string, body: Buffer): JsonMembers[] {
   if (type !== `${BATCH}+json`) throw unsupported("CloudEvents are read as JSON: application/cloudevents-batch+json");
   const events = parseJson(body, { maxMembers: MAX_BATCH_MEMBERS });
   if (!Array.isArray(events)) throw invalid("", "must be an array of CloudEvents");
@@ -59,18 +57,18 @@ function batched(type: string, body: Buffer): Json[] {
 
 const ONE = { maxMembers: MAX_EVENT_MEMBERS };
 
-function structured(type: string, body: Buffer): Json {
+function structured(type: string, body: Buffer): JsonMembers {
   if (type !== `${CLOUD_EVENT}+json`) throw unsupported("CloudEvents are read as JSON: application/cloudevents+json");
   return eventOf(requireObject(parseJson(body, ONE), ""), "");
 }
 
-function requireObject(value: unknown, path: string): Json {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Json;
+function requireObject(value: unknown, path: string): JsonMembers {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as JsonMembers;
   throw invalid(path, "must be a CloudEvent, a JSON object");
 }
 
 /** Attributes from `ce-` headers, data from the body. */
-function binary(exchange: Exchange, type: string, body: Buffer): Json {
+function binary(exchange: Exchange, type: string, body: Buffer): JsonMembers {
   const attributes = exchange.headerNames().flatMap((name): [string, string][] => {
     const attribute = /^ce-([a-z0-9]{1,64})$/.exec(name)?.[1];
     return attribute === undefined ? [] : [[attribute, headerText(name, exchange.header(name))]];
@@ -96,7 +94,7 @@ function headerText(name: string, value: string): string {
 const ATTRIBUTES = new Set(["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"]);
 
 /** @param at of the event in its batch @throws VALIDATION_FAILED, UNSUPPORTED_MEDIA_TYPE */
-function eventOf(given: Json, at: string): Json {
+function eventOf(given: JsonMembers, at: string): JsonMembers {
   const required = (name: string): string => {
     const value = given[name];
     if (typeof value === "string" && value !== "") return value;
@@ -112,7 +110,7 @@ function eventOf(given: Json, at: string): Json {
   const { data } = given;
   const isMembers = typeof data === "object" && data !== null && !Array.isArray(data);
   const bytes = given["data_base64"] === undefined ? {} : { data_base64: given["data_base64"] };
-  const content = data === undefined ? bytes : isMembers ? (data as Json) : { data };
+  const content = data === undefined ? bytes : isMembers ? (data as JsonMembers) : { data };
   const cloudevent = {
     ...{ id, source, type, subject, time, datacontenttype, dataschema },
     ...Object.fromEntries(extensions),
@@ -121,7 +119,9 @@ function eventOf(given: Json, at: string): Json {
   return {
     type: type.slice(0, MAX_NAME),
     source: source.slice(0, MAX_NAME),
-    level: levelOf(Object.fromEntries(extensions)["severity"] ?? (isMembers ? (data as Json)["severity"] : undefined)),
+    level: levelOf(
+      Object.fromEntries(extensions)["severity"] ?? (isMembers ? (data as JsonMembers)["severity"] : undefined),
+    ),
     dedupeKey: identity.length <= MAX_KEY ? identity : `sha256:${sha256Hex(identity)}`,
     ...(typeof time === "string" && { occurredAt: time }),
     payload: { ...content, cloudevent },
@@ -133,7 +133,7 @@ function levelOf(severity: unknown): string {
 }
 
 /** A text is the message of an event whose type is in the query. */
-function textEvent(exchange: Exchange, body: Buffer): Json {
+function textEvent(exchange: Exchange, body: Buffer): JsonMembers {
   const message = decodeUtf8(body);
   if (message === undefined) throw unsupported("Send the body in UTF-8");
   const { type, level, source, dedupeKey } = parseQuery(exchange.queryText);

@@ -19,6 +19,8 @@ export interface IngestRequest {
   readonly projectId: string | undefined;
   /** The body has at most the length that passes in debt. */
   readonly isSmall: boolean;
+  /** The body has a byte for each character. */
+  isAscii: boolean;
 }
 
 type AnswerContext = Pick<EventsContext, "kernel" | "idempotency">;

@@ -1,25 +1,19 @@
 import type * as v from "valibot";
 import { PrismError } from "../../core/errors.ts";
 import { decodeUtf8 } from "../../core/json-text.ts";
-import { type Deferred, deferred } from "../../core/promises.ts";
+import { type DeferredPromise, deferred } from "../../core/promises.ts";
 import { missingPermission } from "../../http/access.ts";
 import type { BodyReader } from "../../http/body.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
-import { ANSWERS_LATER, type Answer, type Awaitable, Reply } from "../../http/route.ts";
+import { ANSWERS_LATER, type Awaitable, Reply, type RouteAnswer } from "../../http/route.ts";
 import { SURE_BYTES } from "../../http/work-budget.ts";
 import { EVENT_OVERHEAD_BYTES, type IncomingEvent } from "../rules/index.ts";
 import { foreignEvents } from "./foreign-bodies.ts";
 import { BatchIngest, endIdempotent, type IngestRequest, SingleIngest } from "./ingest-requests.ts";
 import type { EventPipeline } from "./pipeline/pipeline.ts";
-import {
-  arrayElements,
-  ndjsonLines,
-  parseItem,
-  readBatch,
-  readEvent,
-  requireItemLength,
-} from "./pipeline/read-events.ts";
+import { FREE_MEMBERS } from "./pipeline/plain-event.ts";
+import { arrayElements, ndjsonLines, readBatch, readEventText, requireItemLength } from "./pipeline/read-events.ts";
 import type { IngestReply } from "./schema.ts";
 import type { EventsContext } from "./service.ts";
 
@@ -36,7 +30,7 @@ export function openIngest(context: EventsContext): IngestContext {
   return { ...context, gate: new BatchGate(bodies, pipeline), limiter: new RateLimiter(clock) };
 }
 
-type Ingested = Awaitable<Answer<v.InferInput<typeof IngestReply>>>;
+type Ingested = Awaitable<RouteAnswer<v.InferInput<typeof IngestReply>>>;
 
 /** POST /events: one object, an array, NDJSON, CloudEvents, or text. */
 export function ingest(
@@ -50,7 +44,15 @@ export function ingest(
   const idempotent = context.idempotency.begin<v.InferInput<typeof IngestReply>>(exchange, principal, body);
   if (idempotent instanceof Reply) return idempotent;
   const isSmall = body.length <= SURE_BYTES;
-  const request = { exchange, principal, receivedAt: context.clock.now(), idempotent, projectId, isSmall };
+  const request = {
+    exchange,
+    principal,
+    receivedAt: context.clock.now(),
+    idempotent,
+    projectId,
+    isSmall,
+    isAscii: false,
+  };
   try {
     return receive(context, request, body, results);
   } catch (error) {
@@ -75,6 +77,7 @@ function receive(
   const text = foreign ?? decodeUtf8(body);
   if (text === undefined)
     throw new PrismError("MALFORMED_JSON", "The body is not UTF-8, or begins with a byte order mark");
+  request.isAscii = foreign === null && text.length === body.length;
   const type = request.exchange.header("content-type");
   const isNdjson =
     foreign === null && type !== "application/json" && type.toLowerCase().startsWith("application/x-ndjson");
@@ -146,20 +149,15 @@ async function receiveBatch(
   return ANSWERS_LATER;
 }
 
-/** Members of an event that are not charged: usual ones have some tens. */
-const FREE_MEMBERS = 1000;
-
 function readItem(context: EventsContext, request: IngestRequest, text: string, newId: string | null): IncomingEvent {
   const { projects, config } = context;
-  const { principal, exchange, receivedAt } = request;
+  const { principal, exchange, receivedAt, isAscii } = request;
   requireItemLength(text, config.ingest);
-  const { value, outline } = parseItem(text, (members) => chargeMembers(context, request, members));
-  return readEvent(
+  return readEventText(
+    text,
     {
-      text,
-      outline,
-      value,
       receivedAt,
+      isAscii,
       newId,
       correlationId: exchange.givenCorrelationId,
       projectOf: (given) => {
@@ -170,6 +168,7 @@ function readItem(context: EventsContext, request: IngestRequest, text: string, 
       },
     },
     config.ingest,
+    (members) => chargeMembers(context, request, members),
   );
 }
 
@@ -236,7 +235,7 @@ type ReadAhead = Pick<EventPipeline, "unsealedBytes" | "onTaken">;
 export class BatchGate {
   readonly #bodies: Pick<BodyReader, "hold">;
   readonly #ahead: ReadAhead;
-  readonly #waiting: Deferred<void>[] = [];
+  readonly #waiting: DeferredPromise<void>[] = [];
   #reading = 0;
 
   constructor(bodies: Pick<BodyReader, "hold">, ahead: ReadAhead) {

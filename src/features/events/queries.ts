@@ -68,12 +68,13 @@ export function sizesOfPage(
 /** The selected events from `first` to `last`, oldest first. */
 export function eventsBetween(
   db: ReadDb,
-  selection: EventSelection,
+  { afterSeq = 0, ...selection }: EventSelection,
   [first, last]: readonly [number, number],
 ): Promise<EventsTable[]> {
+  // With two lower bounds SQLite would begin at the first one, and walk to the other.
   return selected(db, selection)
     .selectAll()
-    .where("seq", ">=", first)
+    .where("seq", ">=", Math.max(first, afterSeq + 1))
     .where("seq", "<=", last)
     .orderBy("seq")
     .execute();
@@ -93,10 +94,15 @@ export function countEvents(db: ReadDb, selection: EventSelection): Promise<numb
 }
 
 /** The events of an export's page, oldest first, without their content. */
-export function sizesAfter(db: ReadDb, selection: EventSelection, after: number, limit: number): Promise<EventSize[]> {
+export function sizesAfter(
+  db: ReadDb,
+  { afterSeq = 0, ...selection }: EventSelection,
+  after: number,
+  limit: number,
+): Promise<EventSize[]> {
   return selected(db, selection)
     .select(["seq", payloadBytes])
-    .where("seq", ">", after)
+    .where("seq", ">", Math.max(after, afterSeq))
     .orderBy("seq")
     .limit(limit)
     .execute();
@@ -139,7 +145,7 @@ export async function outcomesOf(db: ReadDb, seqs: readonly number[]) {
   return rows;
 }
 
-/** Those of the events that could not be evaluated. */
+/** The events that could not be evaluated. */
 export async function failedOf(db: ReadDb, seqs: readonly number[]): Promise<number[]> {
   const { rows } = await sql<{ eventSeq: number }>`
     select eventSeq from event_failures

@@ -1,20 +1,15 @@
-import { setTimeout } from "node:timers/promises";
 import { sql } from "kysely";
-import type { Clock } from "../../core/clock.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
+import type { Uses } from "../../module/feature.ts";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";
-import { daysBefore, type NamedSweep, type RetentionRule, sweepOf } from "../../store/retention.ts";
-import { type Principals, type Projects, reauthorize } from "../access/index.ts";
-import type { AuditTrail } from "../audit/index.ts";
-import type { JobService, RunningJob } from "../jobs/index.ts";
+import { daysBefore, type NamedSweep, Slices, sweepRows } from "../../store/retention.ts";
+import { reauthorize } from "../access/index.ts";
+import type { RunningJob } from "../time/jobs/index.ts";
 import { removeEvents } from "./queries.ts";
 
-/** Limits of one transaction; bytes of payload, because a large text frees many pages. */
-const SLICE_EVENTS = 500;
+/** Limits of one transaction beside its time; bytes of payload, because a large text frees many pages. */
 const SLICE_ROWS = 2000;
 const SLICE_BYTES = 4_194_304;
-/** Pause between transactions, so that ingest has the writer most of the time. */
-const PAUSE_MS = 10;
 
 const RESOLVED_DAYS = 30;
 
@@ -34,10 +29,11 @@ interface OldEvent {
 export function eventSweep(days: () => number): NamedSweep {
   return {
     name: "events",
-    async sweep(database, now, isStopped) {
+    isLong: true,
+    async sweep(db, now, isStopped) {
       let removed = 0;
-      for (const project of await projectDays(database.scan, days()))
-        removed += await sweepProject(database, project.id, daysBefore(now, project.days), isStopped);
+      for (const project of await projectDays(db.scan, days()))
+        removed += await sweepProject(db, project.id, daysBefore(now, project.days), isStopped);
       return removed;
     },
   };
@@ -55,22 +51,24 @@ async function projectDays(scan: ReadDb, days: number): Promise<{ id: string; da
 }
 
 async function sweepProject(
-  database: Database,
+  db: Database,
   projectId: string,
   before: number,
   isStopped: () => boolean,
 ): Promise<number> {
   let removed = 0;
-  for (let after = 0; !isStopped(); await setTimeout(PAUSE_MS)) {
-    const found = await oldest(database.scan, projectId, after);
+  const slices = new Slices();
+  for (let after = 0; !isStopped(); ) {
+    const { rows } = slices;
+    const found = await oldest(db.scan, projectId, after, rows);
     const old = firstOld(found, before);
     const slice = firstOf(old);
     const last = slice.at(-1);
     if (!last) break;
     const seqs = slice.filter(({ isOver }) => isOver === 1).map(({ seq }) => seq);
-    if (seqs.length > 0) removed += await database.write((trx) => removeOver(trx, projectId, seqs));
+    if (seqs.length > 0) removed += await slices.write(db, (trx) => removeOver(trx, projectId, seqs));
     after = last.seq;
-    if (slice.length === found.length && found.length < SLICE_EVENTS) break;
+    if (slice.length === found.length && found.length < rows) break;
   }
   return removed;
 }
@@ -79,7 +77,7 @@ async function sweepProject(
 const IS_OVER = sql<0 | 1>`("processedAt" is not null and not exists (
   select 1 from event_failures f where f.eventSeq = events.seq and f.resolvedAt is null))`;
 
-function oldest(scan: ReadDb, projectId: string, after: number): Promise<OldEvent[]> {
+function oldest(scan: ReadDb, projectId: string, after: number, limit: number): Promise<OldEvent[]> {
   return scan
     .selectFrom("events")
     .select(["seq", "receivedAt", IS_OVER.as("isOver")])
@@ -88,7 +86,7 @@ function oldest(scan: ReadDb, projectId: string, after: number): Promise<OldEven
     .where("projectId", "=", projectId)
     .where("seq", ">", after)
     .orderBy("seq")
-    .limit(SLICE_EVENTS)
+    .limit(limit)
     .execute();
 }
 
@@ -127,31 +125,14 @@ async function removeOver(trx: Trx, projectId: string, seqs: readonly number[]):
   return rows.length;
 }
 
-const eventFailures: RetentionRule<{ consumer: string; eventSeq: number }> = {
-  name: "event_failures",
-  find: (scan, now, limit) =>
-    scan
-      .selectFrom("event_failures")
-      .select(["consumer", "eventSeq"])
-      .where("resolvedAt", "<=", daysBefore(now, RESOLVED_DAYS))
-      .limit(limit)
-      .execute(),
-  async remove(trx, keys, now) {
-    let removed = 0;
-    for (const { consumer, eventSeq } of keys) {
-      const { numDeletedRows } = await trx
-        .deleteFrom("event_failures")
-        .where("consumer", "=", consumer)
-        .where("eventSeq", "=", eventSeq)
-        .where("resolvedAt", "<=", daysBefore(now, RESOLVED_DAYS))
-        .executeTakeFirst();
-      removed += Number(numDeletedRows);
-    }
-    return removed;
-  },
-};
+const failures = sweepRows("event_failures", (db, now) =>
+  db
+    .selectFrom("event_failures")
+    .select(["consumer", "eventSeq"])
+    .where("resolvedAt", "<=", daysBefore(now, RESOLVED_DAYS)),
+);
 
-export const EVENT_SWEEPS = [sweepOf(eventFailures)];
+export const EVENT_SWEEPS = [failures];
 
 /** Up to `limit` events of a project received before an instant, oldest first. */
 async function oldestEvents(db: ReadDb, projectId: string, before: number, limit: number): Promise<number[]> {
@@ -171,14 +152,7 @@ const MAX_AT_ONCE = 10_000;
 
 export const DELETE_EVENTS_KIND = "project.events.delete";
 
-interface DeletionContext {
-  readonly db: Database;
-  readonly audit: AuditTrail;
-  readonly clock: Clock;
-  readonly projects: Projects;
-  readonly principals: Principals;
-  readonly jobs: JobService;
-}
+type DeletionContext = Uses<"db" | "audit" | "clock" | "projects" | "principals" | "jobs">;
 
 interface DeletePayload {
   readonly projectId: string;
@@ -217,8 +191,12 @@ export async function deleteProjectEvents(
     await reauthorize(ctx, principal, projectId, "events:delete", trx);
     await audit.record(entry, { trx });
   });
-  for (let at = 0; at < seqs.length; at += SLICE_EVENTS)
-    await db.write((trx) => removeEvents(trx, projectId, seqs.slice(at, at + SLICE_EVENTS)));
+  const slices = new Slices();
+  for (let at = 0; at < seqs.length; ) {
+    const slice = seqs.slice(at, at + slices.rows);
+    await slices.write(db, (trx) => removeEvents(trx, projectId, slice));
+    at += slice.length;
+  }
   return { deleted: seqs.length };
 }
 
@@ -228,11 +206,12 @@ export async function runDeletion(
   signal: AbortSignal,
 ): Promise<{ deleted: number }> {
   const { projectId, before } = job.payload as DeletePayload;
+  const slices = new Slices();
   for (let deleted = 0; ; ) {
     signal.throwIfAborted();
-    const seqs = await oldestEvents(db.scan, projectId, before, SLICE_EVENTS);
+    const seqs = await oldestEvents(db.scan, projectId, before, slices.rows);
     if (seqs.length === 0) return { deleted };
-    await db.write((trx) => removeEvents(trx, projectId, seqs));
+    await slices.write(db, (trx) => removeEvents(trx, projectId, seqs));
     deleted += seqs.length;
   }
 }

@@ -37,24 +37,24 @@ const projectOrAll = v.optional(
   ),
 );
 
-export const ListQuery = object({
+export const ListEvents = object({
   ...filters,
   projectId: projectOrAll,
   q: v.optional(doc(text(100, 1), "Text in the type, source or payload")),
-  include: v.optional(doc(v.picklist(["outcome"]), "`outcome`: what the rules made of each event")),
+  include: v.optional(doc(v.picklist(["outcome"]), "`outcome`: the outcome of the rules for each event")),
   ...pageEntries(1000),
 });
-export type ListQuery = v.InferOutput<typeof ListQuery>;
+export type ListEvents = v.InferOutput<typeof ListEvents>;
 
-export const ExportQuery = object({
+export const ExportEvents = object({
   ...filters,
   projectId: projectOrAll,
   format: v.optional(doc(v.picklist(["ndjson", "csv"]), "Default `ndjson`")),
 });
-export type ExportQuery = v.InferOutput<typeof ExportQuery>;
+export type ExportEvents = v.InferOutput<typeof ExportEvents>;
 
 export type EventFilters = Omit<
-  v.InferOutput<typeof ListQuery>,
+  v.InferOutput<typeof ListEvents>,
   "projectId" | "include" | "limit" | "page" | "offset" | "cursor"
 >;
 

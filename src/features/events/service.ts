@@ -27,12 +27,14 @@ import {
   type EventFilters,
   type EventOutcome,
   type EventPaths,
-  type ExportQuery,
-  type ListQuery,
+  type ExportEvents,
+  type ListEvents,
   type PathsQuery,
 } from "./schema.ts";
 
-export type EventsContext = Context<"pipeline" | "pipelineMetrics" | "jobs" | "runner" | "principals" | "projects">;
+export type EventsContext = Context<
+  "pipeline" | "pipelineMetrics" | "backlog" | "jobs" | "runner" | "principals" | "projects"
+>;
 
 /** No slug has this character. */
 const EVERY_PROJECT = "*";
@@ -45,7 +47,7 @@ const LARGE_PAGE_BYTES = 262_144;
 export async function listEvents(
   context: EventsContext,
   principal: Principal,
-  { projectId: ref, include, ...query }: ListQuery,
+  { projectId: ref, include, ...query }: ListEvents,
 ) {
   const { db } = context;
   const request = readPage(query, ["number"]);
@@ -192,7 +194,7 @@ export async function reprocessEvent(
 export function exportEvents(
   context: EventsContext,
   principal: Principal,
-  { projectId: ref, format = "ndjson", ...query }: ExportQuery,
+  { projectId: ref, format = "ndjson", ...query }: ExportEvents,
 ): AsyncIterable<string> {
   const projectId = projectsOf(context, principal, ref);
   const selection = { projectId, ...filtersOf(query) };

@@ -1,45 +1,39 @@
 import { toRfc3339 } from "../../core/clock.ts";
 import type { SteadyClock } from "../../core/due-times.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
+import type { Uses } from "../../module/feature.ts";
 import type { ReadDb } from "../../store/database.ts";
-import { type Projects, type UserDirectory, userNames } from "../access/index.ts";
+import { userNames } from "../access/index.ts";
 import {
-  type Alerts,
   candidatesOf,
   type Forecast,
   type IncidentRow,
   type Incidents,
-  type Policies,
   type PolicyStep,
   type Withholding,
 } from "../alerts/index.ts";
 import { onCall } from "../oncall/index.ts";
 import * as queries from "./alert-queries.ts";
 import type { Line, PersonView } from "./alert-schema.ts";
-import { forecastText, type LogRow, labelsText, listText, type Names, sentenceOf } from "./alert-sentences.ts";
+import { type LogRow, listOf, type Part, type Ref, tell } from "./alert-sentences.ts";
 import { unreachableOf } from "./user-reasons.ts";
 
-/* What sentences about alerts are made of: the services they read, names, the steps to come, and the reader. */
+/* Context of sentences about alerts: the services they read, names, the steps to come, and the reader. */
 
 const SHOWN_PEOPLE = 50;
 
 /** The services of alerts. */
-export interface AlertingParts {
+export interface AlertingParts extends Uses<"alerts" | "policies" | "withholding"> {
   readonly clock: SteadyClock;
-  readonly alerts: Alerts;
-  readonly policies: Policies;
-  readonly withholding: Withholding;
   readonly incidents: Pick<Incidents, "hasWays">;
 }
 
-export interface AlertExplainContext {
+export interface AlertExplainContext extends Uses<"projects" | "users"> {
   readonly db: { readonly scan: ReadDb };
-  readonly projects: Projects;
-  readonly users: UserDirectory;
   readonly alerting: AlertingParts;
 }
 
-/** What the machine reads to run ahead. */
+/** Services that the state machine reads for a forecast. */
 export function forecastParts({ db, alerting }: AlertExplainContext) {
   const { clock, alerts, policies, withholding, incidents } = alerting;
   const withheldBy: Withholding["withheldBy"] = (...parameters) => withholding.withheldBy(...parameters);
@@ -87,12 +81,12 @@ export async function nextLines(
   return lines;
 }
 
-/** Of these users, those whom no channel reaches, as far as the caller may read it. */
+/** The users whom no channel reaches, as far as the caller may read it. */
 async function unreachableIn(
   { db }: AlertExplainContext,
   principal: PermissionHolder,
   users: readonly string[],
-  names: Names,
+  names: NameLookup,
 ): Promise<NonNullable<Line["unreachable"]>> {
   const seesAll = principal.permissions.has("notifications:read_all");
   const readable = users.filter((id) => seesAll || id === principal.userId).slice(0, SHOWN_PEOPLE);
@@ -105,12 +99,56 @@ function kindOf({ action }: Forecast): string {
   return action.kind === "renotify" ? action.reason : action.kind;
 }
 
+/** The incident's next action, besides steps that notify; undefined: nothing that people see. */
+function forecastText({ action }: Forecast, names: NameLookup): string | undefined {
+  switch (action.kind) {
+    case "renotify":
+      if (action.reason === "repeat") return "If no one acknowledges it, those notified before are notified again.";
+      return `Those notified before are notified${action.reason === "resolved" ? " of its end" : " of the new alert"}.`;
+    case "webhook":
+      return `Step ${action.step + 1} calls its webhook.`;
+    case "channel":
+      return `Step ${action.step + 1} sends to its channel.`;
+    case "withheld":
+      return "Nothing is sent while its alerts are silenced, inhibited or muted; the incident goes on when that ends.";
+    case "log":
+      return sentenceOf({ kind: action.entry, actor: null, data: action.data }, names);
+    default:
+      return undefined;
+  }
+}
+
+/** The names of what timelines refer to by id. An unknown id is its own name. */
+export type NameLookup = Readonly<
+  Record<"user" | "role" | "schedule" | "shift" | "silence" | "inhibitor", (id: string) => string>
+>;
+
+/** The sentences of a row of the timeline. */
+export function sentenceOf(row: Omit<LogRow, "at">, names: NameLookup): string {
+  return textOf(tell(row), names);
+}
+
+export function textOf(parts: readonly Part[], names: NameLookup): string {
+  return parts.map((part) => (typeof part === "string" ? part : nameOf(part, names))).join("");
+}
+
+function nameOf({ ref, id, more }: Ref, names: NameLookup): string {
+  if (ref === "channel") return "its channel";
+  if (ref === "incident" || ref === "time" || ref === "said") return more ?? id;
+  return `${names[ref](id)}${more === undefined ? "" : `, shift ${names.shift(more)}`}`;
+}
+
+/** Such as `anna, ben and 3 more`. */
+export function listText(names: readonly string[]): string {
+  return listOf(names).join("");
+}
+
 /** The names of everything that rows refer to. */
 export async function namesOf(
   context: AlertExplainContext,
   projectId: string,
   rows: readonly LogRow[],
-): Promise<Names> {
+): Promise<NameLookup> {
   const { db, alerting } = context;
   const sources = rows.flatMap(({ data }) => [...Object.values(data.through ?? {}), ...(data.empty ?? [])]);
   const schedules = [
@@ -138,12 +176,17 @@ export async function namesOf(
   const labels = new Map(firing.map((each) => [each.fingerprint, labelsText(each.labels)]));
   return {
     user: (id) => users.get(id)?.name || users.get(id)?.username || actorText(id),
-    role: (id) => roles.get(id) ?? id,
+    role: (id) => `the role ${roles.get(id) ?? id}`,
     schedule: (id) => ofSchedule.get(id) ?? `the deleted schedule ${id}`,
     shift: (id) => ofShift.get(id) ?? id,
     silence: (id) => comments.get(id) ?? `the deleted silence ${id}`,
-    inhibitor: (fingerprint) => labels.get(fingerprint) ?? fingerprint,
+    inhibitor: (fingerprint) => `the firing alert ${labels.get(fingerprint) ?? fingerprint}`,
   };
+}
+
+export function labelsText(labels: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(labels).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
+  return `{${pairs.join(", ")}}`;
 }
 
 /** Reads names only of what is there. */
@@ -253,7 +296,7 @@ interface Facts {
   /** The user is one of the people whom the step names. */
   readonly isTarget: boolean;
   readonly reached: readonly string[];
-  readonly names: Names;
+  readonly names: NameLookup;
   readonly row: IncidentRow;
   readonly words: Words;
 }
@@ -265,7 +308,7 @@ function stepText(step: Notify, run: LogRow | undefined, { isTarget, reached, na
       : `does not notify ${words.who}: ${missText(step, names, words)}.`;
   const who = reached.length === 0 ? "notified no one" : `notified ${listText(reached)}`;
   if (!isTarget) return `${who}, not ${words.who}: ${missText(step, names, words)}.`;
-  if (step.roundRobin) return `${who}: it takes one person in turn, and it was not ${words.turn} turn.`;
+  if (step.roundRobin) return `${who}: it notifies one person in turn, and it was not ${words.turn} turn.`;
   return `${who}. ${sentence(`${words.who} ${words.belong}`)} to its people, but did not when it ran, or had acknowledged before.`;
 }
 
@@ -277,14 +320,14 @@ function waitText({ state, snoozedUntil, stepAt }: IncidentRow): string {
 }
 
 /** Why the user is none of the people of a step, for each of its targets. */
-function missText(step: Notify, names: Names, { who: person, are, were, hold }: Words): string {
+function missText(step: Notify, names: NameLookup, { who: person, are, were, hold }: Words): string {
   const parts = [
     ...step.schedules.map(({ id, who }) =>
       who === "next"
         ? `${person} ${were} not next on call on ${names.schedule(id)}`
         : `${person} ${were} not on call on ${names.schedule(id)}`,
     ),
-    ...step.roles.map((id) => `${person} ${hold} the role ${names.role(id)}`),
+    ...step.roles.map((id) => `${person} ${hold} ${names.role(id)}`),
     ...(step.users.length > 0 ? [`${person} ${are} not named in it`] : []),
     ...(step.members ? [`${person} ${are} not a member of the project`] : []),
   ];

@@ -1,24 +1,33 @@
+import type { Alert, NoticeOutcome } from "../../client/api-types.gen.ts";
 import { countText } from "../../core/clean-text.ts";
-import { type EpochMs, toRfc3339 } from "../../core/clock.ts";
-import type { AlertView, Forecast, NoticeOutcome, Withheld } from "../alerts/index.ts";
 
-/* Sentences about rows of an incident's timeline, and about what an incident does next. */
+/* Sentences about rows of an incident's timeline: `prism explain` joins their parts, the console shows them with links. */
 
-/** Names of what timelines refer to by id. An unknown id is its own name. */
-export interface Names {
-  user(id: string): string;
-  role(id: string): string;
-  schedule(id: string): string;
-  shift(id: string): string;
-  /** Its comment and author. */
-  silence(id: string): string;
-  /** The labels of the firing alert with a fingerprint. */
-  inhibitor(fingerprint: string): string;
+/** A thing in a sentence, by its id, or a time. */
+export interface Ref {
+  readonly ref: "user" | "role" | "schedule" | "silence" | "inhibitor" | "incident" | "channel" | "time" | "said";
+  readonly id: string;
+  /** Of a schedule the shift, of an incident its text. */
+  readonly more?: string | undefined;
+}
+
+export type Part = string | Ref;
+
+/** Nested as they are written. */
+type Parts = Part | number | undefined | readonly Parts[];
+
+function say(texts: TemplateStringsArray, ...values: readonly Parts[]): Part[] {
+  return texts.flatMap((text, at) => [text, ...partsOf(values[at])]).filter((part) => part !== "");
+}
+
+function partsOf(value: Parts): Part[] {
+  if (Array.isArray(value)) return (value as readonly Parts[]).flatMap(partsOf);
+  return [typeof value === "object" ? (value as Ref) : String(value ?? "")];
 }
 
 /** A row of the timeline with its data. */
 export interface LogRow {
-  readonly at: EpochMs;
+  readonly at: number;
   readonly kind: string;
   readonly actor: string | null;
   readonly data: LogData;
@@ -50,13 +59,13 @@ export interface LogData {
   readonly firing?: number;
   readonly ended?: number;
   readonly number?: number;
-  readonly incidents?: readonly { readonly number: number }[];
+  readonly incidents?: readonly { readonly id: string; readonly number: number }[];
   /** How many alerts were not repeated in time. */
   readonly timedOut?: number;
-  /** The end of which it notifies is a time-out. */
+  /** It notifies of an end by time-out. */
   readonly isUnreported?: boolean;
-  readonly until?: EpochMs;
-  readonly dueAt?: EpochMs;
+  readonly until?: number;
+  readonly dueAt?: number;
   readonly by?: string;
   readonly via?: string;
   readonly given?: number;
@@ -68,11 +77,14 @@ export interface LogData {
   readonly format?: string;
   readonly way?: string;
   readonly userId?: string | null;
+  readonly incidentId?: string;
+  readonly channelId?: string;
+  readonly ways?: readonly string[];
   readonly channel?: string;
   readonly error?: string | null;
   readonly level?: string;
-  readonly from?: EpochMs;
-  readonly to?: EpochMs;
+  readonly from?: number;
+  readonly to?: number;
   readonly outcome?: NoticeOutcome;
   readonly outcomes?: readonly NoticeOutcome[];
   readonly rounds?: number;
@@ -82,51 +94,50 @@ export interface LogData {
   readonly schedules?: readonly string[];
 }
 
+const user = (id: string): Ref => ({ ref: "user", id });
+const people = (ids: readonly string[]): Ref[] => ids.map(user);
+const schedule = (id: string, more?: string): Ref => ({ ref: "schedule", id, more });
+const time = (at: number | string): Ref => ({
+  ref: "time",
+  id: typeof at === "string" ? at : new Date(at).toISOString(),
+});
+const said = (id: string): Ref => ({ ref: "said", id });
+
 const LISTED = 10;
 
 /** Such as `anna, ben and 3 more`. */
-export function listText(names: readonly string[], total = names.length): string {
-  const shown = names.slice(0, LISTED);
-  return total > shown.length ? `${shown.join(", ")} and ${total - shown.length} more` : shown.join(", ");
-}
-
-export function labelsText(labels: Readonly<Record<string, string>>): string {
-  const pairs = Object.entries(labels).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
-  return `{${pairs.join(", ")}}`;
+export function listOf(items: readonly Parts[], total = items.length): Part[] {
+  const shown = items.slice(0, LISTED);
+  const parts = shown.flatMap((item, at) => [...(at === 0 ? [] : [", "]), ...partsOf(item)]);
+  return total > shown.length ? [...parts, ` and ${total - shown.length} more`] : parts;
 }
 
 /** Why a step notified a user. @param source such as `schedule:<id>:current`, `role:<id>`, `members` */
-export function throughText(source: string, shifts: LogData["shifts"], names: Names): string {
+export function throughOf(source: string, shifts: LogData["shifts"]): Part[] {
   const [kind = "", id = "", who] = source.split(":");
-  if (kind === "role") return `holds the role ${names.role(id)}`;
-  if (kind === "members") return "is a member of the project";
-  if (kind === "silent-source") return "was notified of an incident of the silent source";
-  if (kind !== "schedule") return "is named in the step";
-  if (who === "next") return `is next on call on ${names.schedule(id)}`;
-  const shift = shifts?.[id];
-  return `is on call on ${names.schedule(id)}${shift === undefined ? "" : `, shift ${names.shift(shift)}`}`;
+  if (kind === "role") return say`holds ${{ ref: "role", id }}`;
+  if (kind === "members") return ["is a member of the project"];
+  if (kind === "silent-source") return ["was notified of an incident of the silent source"];
+  if (kind !== "schedule") return ["is named in the step"];
+  return who === "next" ? say`is next on call on ${schedule(id)}` : say`is on call on ${schedule(id, shifts?.[id])}`;
 }
 
 /** A target of a step that named no user who can be notified. */
-function emptyText(source: string, names: Names): string {
+function emptyOf(source: string): Part[] {
   const [kind = "", id = "", who] = source.split(":");
   if (kind === "schedule")
-    return `no active member is ${who === "next" ? "next on call" : "on call"} on ${names.schedule(id)}`;
-  if (kind === "role") return `no active member of the project holds the role ${names.role(id)}`;
-  return kind === "members" ? "the project has no active members" : "a named user is not an active member";
+    return say`no active member is ${who === "next" ? "next on call" : "on call"} on ${schedule(id)}`;
+  if (kind === "role") return say`no active member of the project holds ${{ ref: "role", id }}`;
+  return [kind === "members" ? "the project has no active members" : "a named user is not an active member"];
 }
 
-/** Why alerts are not notified, such as `silenced by …`: at least one part. */
-export function withheldParts({ silencedBy, inhibitedBy, mutedBy }: Withheld, names: Names): string[] {
+/** Why alerts are not notified, such as `silenced by …`: at least one. */
+export function withheldBy({ silencedBy, inhibitedBy, mutedBy }: NonNullable<Alert["withheld"]>): Part[][] {
   return [
-    ...silencedBy.map((id) => `silenced by ${names.silence(id)}`),
-    ...inhibitedBy.map((fingerprint) => `inhibited by the firing alert ${names.inhibitor(fingerprint)}`),
-    ...mutedBy.map((name) => `muted by the time interval ${name}`),
+    ...silencedBy.map((id) => say`silenced by ${{ ref: "silence", id }}`),
+    ...inhibitedBy.map((id) => say`inhibited by ${{ ref: "inhibitor", id }}`),
+    ...mutedBy.map((name) => [`muted by the time interval ${name}`]),
   ];
-}
-
-export function withheldOf({ silences = [], inhibitedBy = [], intervals = [] }: LogData): Withheld {
-  return { silencedBy: silences, inhibitedBy, mutedBy: intervals };
 }
 
 const NOTICES: Readonly<Record<string, string>> = {
@@ -137,10 +148,10 @@ const NOTICES: Readonly<Record<string, string>> = {
   unreported: "It is no longer reported: everyone notified before",
 };
 
-/** Those whom a person named. */
+/** Reasons of notices to users named by a person. */
 const ASKED: Readonly<Record<string, string>> = {
-  page: "Those paged first are notified",
-  reassign: "Those who have it now are notified",
+  page: "The users paged first are notified",
+  reassign: "The new assignees are notified",
   responder: "Those asked for help are notified",
 };
 
@@ -151,205 +162,151 @@ const CLOSED_BY: Readonly<Record<string, string>> = {
   policy: "a step of the policy resolves it",
 };
 
-type Sentence = (data: LogData, who: string, names: Names) => string;
+type Sentence = (data: LogData, who: readonly Part[]) => readonly Part[];
+
+const alertsText = (count = 1): string => countText(count, "alert");
 
 const SENTENCES: Readonly<Record<string, Sentence>> = {
-  opened: ({ alerts = 1, text = "" }, who) =>
-    who === ""
-      ? `The incident was opened by ${countText(alerts, "alert")}.`
-      : `${who} opened it to page people${text === "" ? "." : `: ${text}`}`,
-  reassigned: ({ users = [] }, who, names) =>
-    `${who} assigned it to ${listText(users.map((id) => names.user(id)))}: the steps start if they do not acknowledge it.`,
-  "responders-added": ({ users = [], schedules = [] }, who, names) =>
-    `${who} asked for help: ` +
-    `${listText([...users.map((id) => names.user(id)), ...schedules.map((id) => `those on call on ${names.schedule(id)}`)])}.`,
-  "alerts-joined": ({ added = 1, firing }) => `${countText(added, "alert")} joined; ${firing} fire now.`,
-  "alerts-resolved": ({ ended = 0, timedOut = 0, firing }) =>
-    timedOut === 0
-      ? `Alerts were resolved; ${firing} fire now.`
-      : `${countText(timedOut, "alert")} timed out${ended > timedOut ? `, ${ended - timedOut} resolved` : ""}; ${firing} fire now.`,
-  "some-resolved": ({ alerts = 1, firing }) =>
-    `${countText(alerts, "alert")} of those notified ended; ${firing} still fire. Only webhooks report that.`,
-  "source-silent": ({ incidents = [], count = incidents.length }) =>
-    `Its source is silent. In place of these incidents people are notified of this one: ` +
-    `${listText(
-      incidents.map(({ number }) => `#${number}`),
-      count,
-    )}.`,
-  "handed-over": ({ number }) =>
-    `Its source is silent: in place of its end, people are notified of incident ${number}.`,
-  late: ({ dueAt = 0 }) => `What follows was due at ${toRfc3339(dueAt)}: the server did not run then.`,
-  withheld: (data, _who, names) =>
-    `Not notified of ${countText(data.alerts ?? 1, "alert")}: ` +
-    `${listText(withheldParts(withheldOf(data), names))}.`,
-  notified: noticeText,
-  "contact-notified": ({ users = [], channels = [] }, _who, names) =>
-    `The contact rules of ${names.user(users[0] ?? "")} sent a further notification by ${channels.join(", ")}.`,
-  "contact-dropped": ({ users = [], channels = [] }, _who, names) =>
-    `A further notification of ${names.user(users[0] ?? "")} by ${channels.join(", ")} was no longer needed.`,
-  "no-targets": noTargetsText,
-  "not-notified": ({ reason, alerts = 1 }) =>
-    `Not notified of ${countText(alerts, "alert")}: ` +
-    (reason === "renotifyOnNew" ? "the policy does not notify of alerts that join later." : `it is ${reason}.`),
+  opened: ({ alerts, text = "" }, who) =>
+    who.length === 0
+      ? [`The incident was opened by ${alertsText(alerts)}.`]
+      : say`${who} opened it to page people${text === "" ? "." : [": ", said(text)]}`,
+  reassigned: ({ users = [] }, who) =>
+    say`${who} assigned it to ${listOf(people(users))}: the steps start if they do not acknowledge it.`,
+  "responders-added": ({ users = [], schedules = [] }, who) =>
+    say`${who} asked for help: ${listOf([...people(users), ...schedules.map((id) => say`those on call on ${schedule(id)}`)])}.`,
+  "alerts-joined": ({ added, firing }) => [`${alertsText(added)} joined; ${firing} fire now.`],
+  "alerts-resolved": ({ ended = 0, timedOut = 0, firing }) => {
+    const others = ended > timedOut ? `, ${ended - timedOut} resolved` : "";
+    return [
+      `${timedOut === 0 ? "Alerts were resolved" : `${alertsText(timedOut)} timed out${others}`}; ${firing} fire now.`,
+    ];
+  },
+  "some-resolved": ({ alerts, firing }) => [
+    `${alertsText(alerts)} of those notified ended; ${firing} still fire. Only webhooks report that.`,
+  ],
+  "source-silent": ({ incidents = [], count = incidents.length }) => {
+    const shown = incidents.map(({ id, number }): Ref => ({ ref: "incident", id, more: `#${number}` }));
+    return say`Its source is silent. In place of these incidents people are notified of this one: ${listOf(shown, count)}.`;
+  },
+  "handed-over": ({ incidentId = "", number }) =>
+    say`Its source is silent: in place of its end, people are notified of ${{ ref: "incident", id: incidentId, more: `incident ${number}` }}.`,
+  late: ({ dueAt = 0 }) => say`What follows was due at ${time(dueAt)}: the server did not run then.`,
+  withheld: ({ alerts, silences = [], inhibitedBy = [], intervals = [] }) => {
+    const by = withheldBy({ silencedBy: silences, inhibitedBy, mutedBy: intervals });
+    return say`Not notified of ${alertsText(alerts)}: ${listOf(by)}.`;
+  },
+  notified: noticeOf,
+  "contact-notified": ({ users: [id = ""] = [], channels = [] }) =>
+    say`The contact rules of ${user(id)} sent a further notification by ${channels.join(", ")}.`,
+  "contact-dropped": ({ users: [id = ""] = [], channels = [] }) =>
+    say`A further notification of ${user(id)} by ${channels.join(", ")} was no longer needed.`,
+  "no-targets": ({ step = 0, by, empty = [], acknowledged = 0 }) => {
+    const reasons = empty.map(emptyOf);
+    if (acknowledged > 0) reasons.push([`${countText(acknowledged, "user")} had acknowledged it`]);
+    const place = by === undefined ? `Step ${step + 1}` : "The page by a person";
+    return say`${place} had targets without users: ${reasons.length > 0 ? listOf(reasons) : "it names no one"}.`;
+  },
+  "not-notified": ({ reason, alerts }) => [
+    `Not notified of ${alertsText(alerts)}: ` +
+      (reason === "renotifyOnNew" ? "the policy does not notify of alerts that join later." : `it is ${reason}.`),
+  ],
   webhook: ({ step = 0, host, format, outcome }) =>
-    `Step ${step + 1}, the webhook at ${host}${format === "alertmanager" ? " in Alertmanager's form" : ""}: ` +
-    `${outcomeText(outcome)}.`,
-  "left-out": ({ alerts = 0 }) =>
+    say`Step ${step + 1}, the webhook at ${host}${format === "alertmanager" ? " in Alertmanager's form" : ""}: ${outcomeOf(outcome)}.`,
+  "left-out": ({ alerts = 0 }) => [
     alerts === 0
       ? "Webhooks name all its firing alerts again."
-      : `Webhooks left out ${countText(alerts, "alert")}: silenced, inhibited or muted.`,
-  "webhook-shortened": ({ step = 0, shown = 0, truncated = 0 }) =>
-    `The webhook of step ${step + 1} got ${countText(shown, "alert")} and not the other ${truncated}: ` +
-    "the body would be larger than 32 MiB.",
-  channel: ({ step = 0, outcome }) => `Step ${step + 1}, its channel: ${outcomeText(outcome)}.`,
-  "page-failed": ({ way, userId, channel, error, step }, _who, names) =>
-    `${failedWay(way, userId, channel, step, names)} counts as failed${error ? `: ${error}` : ""}. It goes on being tried.`,
+      : `Webhooks left out ${alertsText(alerts)}: silenced, inhibited or muted.`,
+  ],
+  "webhook-shortened": ({ step = 0, shown = 0, truncated = 0 }) => [
+    `The webhook of step ${step + 1} got ${alertsText(shown)} and not the other ${truncated}: ` +
+      "the body would be larger than 32 MiB.",
+  ],
+  channel: ({ step = 0, channelId = "", outcome }) =>
+    say`Step ${step + 1}, ${{ ref: "channel", id: channelId }}: ${outcomeOf(outcome)}.`,
+  "page-failed": ({ way, userId, channel, error, step = 0 }) => {
+    const notice =
+      way === "delivery" && userId
+        ? say`The notice to ${user(userId)} by ${channel ?? "a channel"}`
+        : `The ${way ?? "notice"} of step ${step + 1}`;
+    return say`${notice} counts as failed${error ? `: ${error}` : ""}. Prism keeps trying.`;
+  },
   "wait-shortened": ({ from = 0, to = 0 }) =>
-    `No one was reached: the next step runs at ${toRfc3339(to)} instead of ${toRfc3339(from)}.`,
-  "looked-again": () => "No one was reached so far: the targets of the executed steps are notified again.",
-  unreachable: () => "No one can be reached: no person of the project, and no administrator, has a way that works.",
-  fallback: ({ level = "", users = [], count, ways = [] }, _who, names) =>
-    `The steps reached no one. Fallback to ${level}: ` +
-    `${listText([...users.map((id) => names.user(id)), ...(ways as readonly string[])], count)}.`,
-  read: (_data, who) => `${who} read a notification of it: someone is reached.`,
+    say`No one was reached: the next step runs at ${time(to)} instead of ${time(from)}.`,
+  "looked-again": () => ["No one was reached so far: the targets of the executed steps are notified again."],
+  unreachable: () => ["No one can be reached: no person of the project, and no administrator, has a way that works."],
+  fallback: ({ level, users = [], count, ways = [] }) =>
+    say`The steps reached no one. Fallback to ${level}: ${listOf([...people(users), ...ways], count)}.`,
+  read: (_data, who) => say`${who} read a notification of it: someone is reached.`,
   acknowledged: ({ given = 1, quorum = 1 }, who) =>
     given < quorum
-      ? `${who} acknowledged it, ${given} of ${quorum}: only this user receives nothing more.`
-      : `${who} acknowledged it: the steps stop.`,
-  unacknowledged: (_data, who) => `${who} removed the acknowledgements: the steps start again.`,
-  "ack-expired": ({ users = [] }, _who, names) =>
-    `The acknowledgements of ${listText(users.map((id) => names.user(id)))} expired.`,
-  snoozed: ({ until = 0 }, who) => `${who} snoozed it until ${toRfc3339(until)}: no step runs until then.`,
-  unsnoozed: (_data, who) => `${who} ended the snooze: the steps start again.`,
-  "snooze-ended": () => "The snooze ended: the steps start again.",
-  escalated: ({ step = 0 }, who) => `${who} escalated it: step ${step + 1} runs now.`,
-  "too-few-alerts": ({ step = 0, wanted }) => `Step ${step + 1} waits until ${wanted} alerts have joined.`,
-  "outside-interval": ({ step = 0, interval, otherwise }) =>
+      ? say`${who} acknowledged it, ${given} of ${quorum}: only this user receives nothing more.`
+      : say`${who} acknowledged it: the steps stop.`,
+  unacknowledged: (_data, who) => say`${who} removed the acknowledgements: the steps start again.`,
+  "ack-expired": ({ users = [] }) => say`The acknowledgements of ${listOf(people(users))} expired.`,
+  snoozed: ({ until = 0 }, who) => say`${who} snoozed it until ${time(until)}: no step runs until then.`,
+  unsnoozed: (_data, who) => say`${who} ended the snooze: the steps start again.`,
+  "snooze-ended": () => ["The snooze ended: the steps start again."],
+  escalated: ({ step = 0 }, who) => say`${who} escalated it: step ${step + 1} runs now.`,
+  "too-few-alerts": ({ step = 0, wanted }) => [`Step ${step + 1} waits until ${wanted} alerts have joined.`],
+  "outside-interval": ({ step = 0, interval, otherwise }) => [
     `Step ${step + 1}: the time is outside of the interval ${interval}, so the next step ` +
-    `${otherwise === "hold" ? "waits" : "is passed over"}.`,
-  exhausted: () => "All rounds of the policy are over, and no one acknowledged it.",
-  resolved: ({ by = "" }, who, names) =>
-    `${by === "timeout" ? "No longer reported" : "Resolved"}: ${CLOSED_BY[by] ?? `by ${who || names.user(by)}`}.`,
-  note: ({ text = "" }, who) => `${who} noted: ${text}`,
+      `${otherwise === "hold" ? "waits" : "is passed over"}.`,
+  ],
+  exhausted: () => ["All rounds of the policy are over, and no one acknowledged it."],
+  resolved: ({ by = "" }, who) =>
+    say`${by === "timeout" ? "No longer reported" : "Resolved"}: ${CLOSED_BY[by] ?? ["by ", who.length > 0 ? who : user(by)]}.`,
+  note: ({ text = "" }, who) => say`${who} noted: ${said(text)}`,
 };
 
-/** Who pressed a button in a channel: `slack:anna`. */
-function nameInService({ via = "" }: LogData): string {
-  return via.includes(":") ? ` (${via})` : "";
+/** The parts of the sentences about a row of the timeline. */
+export function tell({ kind, actor, data }: Omit<LogRow, "at">): readonly Part[] {
+  // Who pressed a button in a channel: `slack:anna`.
+  const via = data.via?.includes(":") ? ` (${data.via})` : "";
+  return SENTENCES[kind]?.(data, actor === null ? [] : say`${user(actor)}${via}`) ?? [`${kind}.`];
 }
 
-/** One sentence about a row of the timeline. */
-export function sentenceOf({ kind, actor, data }: LogRow, names: Names): string {
-  const who = actor === null ? "" : `${names.user(actor)}${nameInService(data)}`;
-  return SENTENCES[kind]?.(data, who, names) ?? `${kind}.`;
-}
-
-/** What came of a notice. */
-export function outcomeText(outcome: NoticeOutcome | undefined): string {
-  if (!outcome) return "no outcome is recorded";
+/** Outcome of a notice. */
+function outcomeOf(outcome: NoticeOutcome | undefined): Part[] {
+  if (!outcome) return ["no outcome is recorded"];
   const { attempts, lastError, deliveredAt, answer, note, heldUntil } = outcome;
   const tries = countText(attempts, "attempt");
   const because = lastError === null ? "" : `, last failure: ${lastError}`;
   switch (outcome.outcome) {
     case "queued":
-      return "waits to be sent";
+      return ["waits to be sent"];
     case "trying":
-      return `being tried, ${tries}${because}`;
+      return [`being tried, ${tries}${because}`];
     case "held":
-      return `held until ${heldUntil ?? "later"} (${note ?? "quiet hours"})`;
+      return say`held until ${heldUntil === null ? "later" : time(heldUntil)} (${note ?? "quiet hours"})`;
     case "delivered":
-      return `delivered at ${deliveredAt}${answer === null ? "" : ` (answer: ${answer})`}`;
+      return say`delivered at ${time(deliveredAt ?? "")}${answer === null ? "" : ` (answer: ${answer})`}`;
     case "failed":
-      return `failed after ${tries}${because}${outcome.endedAt === null ? "; it goes on being tried" : ""}`;
+      return [`failed after ${tries}${because}${outcome.endedAt === null ? "; Prism keeps trying" : ""}`];
     case "overtaken":
-      return `not sent: ${note ?? "a later notice replaces it"}`;
+      return [`not sent: ${note ?? "a later notice replaces it"}`];
     default:
-      return `skipped: ${note ?? "not wanted"}`;
+      return [`skipped: ${note ?? "not wanted"}`];
   }
 }
 
-/** What came of the notices to people, the first of them. */
-function outcomesText(outcomes: readonly NoticeOutcome[], names: Names): string {
-  const shown = outcomes.map((each) => `${names.user(each.userId ?? "")} by ${each.channel}: ${outcomeText(each)}`);
-  return shown.length === 0 ? "" : ` ${listText(shown)}.`;
-}
-
-function failedWay(
-  way: string | undefined,
-  userId: string | null | undefined,
-  channel: string | undefined,
-  step: number | undefined,
-  names: Names,
-): string {
-  if (way === "delivery" && userId) return `The notice to ${names.user(userId)} by ${channel ?? "a channel"}`;
-  return `The ${way ?? "notice"} of step ${(step ?? 0) + 1}`;
-}
-
-function noticeText({ reason, step = 0, round = 0, urgency, users = [], ...data }: LogData, _: string, names: Names) {
-  const { count = users.length, through = {}, shifts, delayed = {} } = data;
-  const named = users.map((id) => names.user(id));
-  const end = data.isUnreported === true ? "unreported" : reason;
-  const came = outcomesText(data.outcomes ?? [], names);
-  const asked = ASKED[reason ?? ""];
-  if (reason !== "step" && asked === undefined)
-    return `${NOTICES[end ?? ""] ?? "Notified"}: ${listText(named, count)} notified.${came}`;
-  const why = users.map((id, at) => {
+function noticeOf({ reason = "", step = 0, round = 0, urgency, users = [], ...data }: LogData): Part[] {
+  const { count = users.length, through = {}, shifts, delayed = {}, outcomes = [] } = data;
+  // What came of the notices to people, the first of them.
+  const each = outcomes.map((one) => say`${user(one.userId ?? "")} by ${one.channel ?? ""}: ${outcomeOf(one)}`);
+  const came = each.length === 0 ? "" : say` ${listOf(each)}.`;
+  const asked = ASKED[reason];
+  if (reason !== "step" && asked === undefined) {
+    const why = NOTICES[data.isUnreported === true ? "unreported" : reason] ?? "Notified";
+    return say`${why}: ${listOf(people(users), count)} notified.${came}`;
+  }
+  const why = users.map((id) => {
     const source = through[id];
-    return source === undefined || (asked && source === "user")
-      ? named[at]
-      : `${named[at]} (${throughText(source, shifts, names)})`;
+    const isNamed = source === undefined || (asked !== undefined && source === "user");
+    return isNamed ? user(id) : say`${user(id)} (${throughOf(source, shifts)})`;
   });
-  const later = Object.keys(delayed).map((id) => names.user(id));
-  const more = later.length === 0 ? "" : ` Contact rules delay further notifications of ${listText(later)}.`;
+  const later = Object.keys(delayed);
+  const more = later.length === 0 ? "" : say` Contact rules delay further notifications of ${listOf(people(later))}.`;
   const head = asked ?? `Step ${step + 1}${round === 0 ? "" : `, round ${round + 1},`} notified`;
-  return `${head} with ${urgency} urgency: ${listText(why as string[], count)}.${more}${came}`;
-}
-
-function noTargetsText({ step = 0, by, empty = [], acknowledged = 0 }: LogData, _: string, names: Names): string {
-  const reasons = empty.map((source) => emptyText(source, names));
-  if (acknowledged > 0) reasons.push(`${countText(acknowledged, "user")} had acknowledged it`);
-  const who = by === undefined ? `Step ${step + 1}` : "The page by a person";
-  return `${who} had targets without users: ${reasons.length > 0 ? listText(reasons) : "it names no one"}.`;
-}
-
-/** What an incident does next, without the steps that notify. Undefined: nothing that people see. */
-export function forecastText({ action }: Forecast, names: Names): string | undefined {
-  switch (action.kind) {
-    case "renotify":
-      if (action.reason === "repeat") return "If no one acknowledges it, those notified before are notified again.";
-      return `Those notified before are notified${action.reason === "resolved" ? " of its end" : " of the new alert"}.`;
-    case "webhook":
-      return `Step ${action.step + 1} calls its webhook.`;
-    case "channel":
-      return `Step ${action.step + 1} sends to its channel.`;
-    case "withheld":
-      return "Nothing is sent while its alerts are silenced, inhibited or muted; the incident goes on when that ends.";
-    case "log":
-      return sentenceOf({ at: 0, kind: action.entry, actor: null, data: action.data }, names);
-    default:
-      return undefined;
-  }
-}
-
-/** What a source means for a person. @param name of the rule, heartbeat or integration */
-export function sourceText({ source }: Pick<AlertView, "source">, name: string | undefined): string {
-  const known = name === undefined ? "" : ` ${name}`;
-  switch (source) {
-    case "rule":
-      return `The rule${known} opened it`;
-    case "heartbeat":
-      return `The heartbeat${known} is down`;
-    case "pagerduty":
-      return `A client of PagerDuty's API sent it (integration${known})`;
-    case "opsgenie":
-      return `A client of Opsgenie's API sent it (integration${known})`;
-    case "receiver":
-      return `A request at the receiver${known} reported it`;
-    case "prism":
-      return "Its source fell silent";
-    case "alertmanager":
-      return "A client of Alertmanager's API, such as Prometheus, sent it";
-    default:
-      return "A client of the native API sent it";
-  }
+  return say`${head} with ${urgency} urgency: ${listOf(why, count)}.${more}${came}`;
 }

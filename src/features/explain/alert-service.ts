@@ -15,7 +15,18 @@ import {
   trialAlert,
   tryAlert,
 } from "../alerts/index.ts";
-import { type AlertExplainContext, forecastParts, NOTIFIED, namesOf, nextLines, readerPart } from "./alert-next.ts";
+import {
+  type AlertExplainContext,
+  forecastParts,
+  listText,
+  type NameLookup,
+  NOTIFIED,
+  namesOf,
+  nextLines,
+  readerPart,
+  sentenceOf,
+  textOf,
+} from "./alert-next.ts";
 import * as queries from "./alert-queries.ts";
 import type {
   AlertExplanation,
@@ -26,7 +37,7 @@ import type {
   TrialBody,
   UnreachableView,
 } from "./alert-schema.ts";
-import { type LogRow, listText, type Names, sentenceOf, throughText, withheldParts } from "./alert-sentences.ts";
+import { type LogRow, throughOf, withheldBy } from "./alert-sentences.ts";
 import { alertStories, type IncidentHistory, pathOf, policyOf, routeText } from "./alert-stories.ts";
 import { deliveryText, unreachableOf } from "./user-reasons.ts";
 
@@ -117,7 +128,7 @@ function listedLines({ alerting: { policies } }: AlertExplainContext, alert: Ale
     });
 }
 
-/** What led to a notification of an incident. @param userId the only user of whom it says why; null: all */
+/** The cause of a notification of an incident. @param userId the only user to explain it for; null: all */
 export async function notificationCause(
   context: AlertExplainContext,
   incidentId: string,
@@ -163,7 +174,7 @@ function ofUser(row: LogRow, userId: string): LogRow {
   return { ...row, data };
 }
 
-/** What would happen to an alert with these labels now. @throws PROJECT_NOT_FOUND, VALIDATION_FAILED */
+/** Dry run of an alert with these labels now. @throws PROJECT_NOT_FOUND, VALIDATION_FAILED */
 export async function explainLabels(
   context: AlertExplainContext,
   principal: PermissionHolder,
@@ -196,10 +207,10 @@ async function trialRoute(context: AlertExplainContext, principal: PermissionHol
       number: incident.number,
       state: incident.state === "acknowledged" ? ("acknowledged" as const) : ("open" as const),
     },
-    withheld: withheldParts(withheld, names).map((part) => ({
+    withheld: withheldBy(withheld).map((part) => ({
       at: null,
       kind: "withheld",
-      text: `It is ${part}.`,
+      text: `It is ${textOf(part, names)}.`,
     })),
     next: lines,
   };
@@ -209,7 +220,7 @@ function trialAnswer(routes: AlertTrial["routes"], live: AlertView | undefined):
   const [route] = routes;
   if (!route) return "No route takes the alert.";
   const { isListedOnly, incident, withheld, next, policy } = route;
-  const others = routes.length === 1 ? "" : ` ${countText(routes.length - 1, "further route")} would take it, too.`;
+  const others = routes.length === 1 ? "" : ` ${countText(routes.length - 1, "further route")} would match it, too.`;
   if (isListedOnly) return `The policy ${policy.name} opens no incidents: the alert would only be listed.${others}`;
   const where = incident ? `join incident ${incident.number}` : "open an incident";
   const first = next.find(({ kind }) => kind === "notified");
@@ -329,7 +340,7 @@ function stateText(row: IncidentRow, lines: readonly Line[], next: readonly Line
   return then?.at ? `It is open; next, at ${then.at}: ${then.text}` : "It is open; nothing follows.";
 }
 
-/** Those whom a person named. */
+/** Reasons of notices to users named by a person. */
 const ASKED_FOR: Readonly<Record<string, string>> = {
   page: "A person paged them",
   reassign: "A person assigned the incident to them",
@@ -342,7 +353,7 @@ async function peopleOf(
   principal: PermissionHolder,
   { id }: IncidentRow,
   timeline: readonly LogRow[],
-  names: Names,
+  names: NameLookup,
 ): Promise<PersonView[]> {
   const reasons = new Map<string, Set<string>>();
   for (const { kind, data } of timeline) {
@@ -355,7 +366,7 @@ async function peopleOf(
       if (kind === "fallback") own.add(`The steps reached no one: fallback to ${data.level}`);
       else if (asked) own.add(asked);
       else if (source !== undefined)
-        own.add(`Step ${(data.step ?? 0) + 1}: ${throughText(source, data.shifts, names)}`);
+        own.add(`Step ${(data.step ?? 0) + 1}: ${textOf(throughOf(source, data.shifts), names)}`);
       for (const ms of data.delayed?.[user] ?? []) own.add(`A contact rule delays a notification by ${ms / 1000} s`);
     }
   }

@@ -1,11 +1,11 @@
 import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import type { AlertView, IncidentRow, Withheld } from "../alerts/index.ts";
-import { type AlertExplainContext, namesOf } from "./alert-next.ts";
+import { type AlertExplainContext, labelsText, namesOf, textOf } from "./alert-next.ts";
 import * as queries from "./alert-queries.ts";
 import type { AlertStory, Line } from "./alert-schema.ts";
-import { type LogRow, labelsText, listText, sourceText, withheldParts } from "./alert-sentences.ts";
+import { type LogRow, listOf, withheldBy } from "./alert-sentences.ts";
 
-/* What opened alerts, the route that led them to their incidents, and what the incidents did with them. */
+/* The causes of alerts, the routes to their incidents, and the actions of the incidents. */
 
 /** An incident and its timeline. */
 export interface IncidentHistory {
@@ -28,12 +28,12 @@ export function routeText(
 ): string {
   const built = version === 0 ? "built in" : `version ${version}`;
   if (row.direct !== null) return `The policy ${name} (${built}) follows if no one acknowledges it.`;
-  // Of a silent source: no route led to it.
+  // An incident of a silent source has no route.
   if (pathOf(row).length === 0) return `It follows the policy ${name} (${built}) of the incidents of the source.`;
   return `The route ${pathOf(row).join(" / ")} led it to the policy ${name} (${built}).`;
 }
 
-/** What opened alerts, and what their incidents did with them. The reads do not depend on how many there are. */
+/** The causes of alerts, and the actions of their incidents. The number of reads is the same for any number. */
 export async function alertStories(
   context: AlertExplainContext,
   alerts: readonly AlertView[],
@@ -94,8 +94,8 @@ async function incidentLines(
       return [
         { at: toRfc3339(member.addedAt), kind: "route", text: joinedText(context, row) },
         ...withheld.map((each) => {
-          const parts = withheldParts(ofAlert(each, id, own), names);
-          const text = `Incident ${row.number} did not notify of it: ${listText(parts)}.`;
+          const by = textOf(listOf(withheldBy(ofAlert(each, id, own))), names);
+          const text = `Incident ${row.number} did not notify of it: ${by}.`;
           return { at: toRfc3339(each.at), kind: each.kind, text };
         }),
         ...(member.firingNotifiedAt === null
@@ -118,7 +118,7 @@ function joinedText(context: AlertExplainContext, row: IncidentRow): string {
   return `${routeText(row, policyOf(context, row)).slice(0, -1)}, incident ${row.number}.`;
 }
 
-/** What a row of the timeline says about one of its alerts. */
+/** The part of a timeline row about one of its alerts. */
 function ofAlert(
   { at, data }: LogRow,
   alertId: string,
@@ -126,4 +126,27 @@ function ofAlert(
 ): Withheld {
   const silencedBy = (data.silences ?? []).filter((id) => hits.some((hit) => hit.silenceId === id && hit.at <= at));
   return { silencedBy, inhibitedBy: data.inhibited?.[alertId] ?? [], mutedBy: data.intervals ?? [] };
+}
+
+/** A source in words. @param name of the rule, heartbeat or integration */
+function sourceText({ source }: Pick<AlertView, "source">, name: string | undefined): string {
+  const known = name === undefined ? "" : ` ${name}`;
+  switch (source) {
+    case "rule":
+      return `The rule${known} opened it`;
+    case "heartbeat":
+      return `The heartbeat${known} is down`;
+    case "pagerduty":
+      return `A client of PagerDuty's API sent it (integration${known})`;
+    case "opsgenie":
+      return `A client of Opsgenie's API sent it (integration${known})`;
+    case "receiver":
+      return `A request at the receiver${known} reported it`;
+    case "prism":
+      return "Its source fell silent";
+    case "alertmanager":
+      return "A client of Alertmanager's API, such as Prometheus, sent it";
+    default:
+      return "A client of the native API sent it";
+  }
 }

@@ -1,9 +1,11 @@
 import { holderOf } from "../../http/access.ts";
 import { type FeatureServer, feature } from "../../module/feature.ts";
 import * as a from "./alert-schema.ts";
-import { explainAlert, explainIncident, explainLabels } from "./alert-service.ts";
 import * as s from "./schema.ts";
-import { type ExplainOwn, explainEvent, explainNotification } from "./service.ts";
+import type { ExplainOwn } from "./service.ts";
+
+const events = () => import("./service.ts");
+const alerts = () => import("./alert-service.ts");
 
 const shared = {
   method: "GET",
@@ -27,7 +29,8 @@ function serve(server: FeatureServer, context: ExplainOwn): void {
     id: "explainEvent",
     summary: "Explain an event: rules, notifications, recipients, channels; recipients see their own part",
     errors: ["EVENT_NOT_FOUND", "USER_NOT_FOUND"],
-    handle: (exchange, { params, query }) => explainEvent(context, holderOf(exchange), params.id, query.userId),
+    handle: async (exchange, { params, query }) =>
+      (await events()).explainEvent(context, holderOf(exchange), params.id, query.userId),
   });
   server.route({
     ...shared,
@@ -35,7 +38,8 @@ function serve(server: FeatureServer, context: ExplainOwn): void {
     id: "explainNotification",
     summary: "Explain a notification: its cause and its deliveries; recipients see their own part",
     errors: ["NOTIFICATION_NOT_FOUND", "USER_NOT_FOUND"],
-    handle: (exchange, { params, query }) => explainNotification(context, holderOf(exchange), params.id, query.userId),
+    handle: async (exchange, { params, query }) =>
+      (await events()).explainNotification(context, holderOf(exchange), params.id, query.userId),
   });
   serveAlerts(server, context);
 }
@@ -48,12 +52,13 @@ function serveAlerts(server: FeatureServer, context: ExplainOwn): void {
     method: "GET",
     path: "/api/v1/explain/incident/:id",
     id: "explainIncident",
-    summary: "Explain an incident: why people were notified, and why not, and what comes next",
+    summary: "Explain an incident: why people were notified or not, and the next steps",
     params: a.IncidentParams,
     query: s.Query,
     response: a.AlertExplanation,
     errors: ["INCIDENT_NOT_FOUND", "USER_NOT_FOUND"],
-    handle: (exchange, { params, query }) => explainIncident(context, holderOf(exchange), params.id, query.userId),
+    handle: async (exchange, { params, query }) =>
+      (await alerts()).explainIncident(context, holderOf(exchange), params.id, query.userId),
   });
   server.route({
     ...ofProject,
@@ -64,7 +69,7 @@ function serveAlerts(server: FeatureServer, context: ExplainOwn): void {
     params: a.AlertParams,
     response: a.AlertExplanation,
     errors: ["ALERT_NOT_FOUND"],
-    handle: (exchange, { params }) => explainAlert(context, holderOf(exchange), params.id),
+    handle: async (exchange, { params }) => (await alerts()).explainAlert(context, holderOf(exchange), params.id),
   });
   server.route({
     ...ofProject,
@@ -75,6 +80,6 @@ function serveAlerts(server: FeatureServer, context: ExplainOwn): void {
     body: a.TrialBody,
     response: a.AlertTrial,
     errors: ["PROJECT_NOT_FOUND"],
-    handle: (exchange, { body }) => explainLabels(context, holderOf(exchange), body),
+    handle: async (exchange, { body }) => (await alerts()).explainLabels(context, holderOf(exchange), body),
   });
 }

@@ -2,7 +2,7 @@ import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import type { ReadDb } from "../../store/database.ts";
 import * as queries from "./queries.ts";
 import { stormView } from "./rule-outcomes.ts";
-import type { DeliveryView, NotificationView, RecipientView } from "./schema.ts";
+import type { DeliveryView, ExplainedNotification, RecipientView } from "./schema.ts";
 import { nameOf, unreachableOf } from "./user-reasons.ts";
 
 const LISTED_RECIPIENTS = 50;
@@ -20,7 +20,7 @@ export async function notificationTimeline(
   db: ReadDb,
   notification: queries.Notification,
   { only, also }: ShownRecipients,
-): Promise<NotificationView> {
+): Promise<ExplainedNotification> {
   const { id } = notification;
   // One after the other: only a few reads of one caller may wait at once.
   const counts = await queries.recipientCounts(db, id);
@@ -53,7 +53,7 @@ function stormOf(db: ReadDb, { id, kind, ruleId, data }: queries.Notification) {
 }
 
 /** Hides the number of other recipients. */
-function ownCounts(recipients: readonly RecipientView[]): NotificationView["counts"] {
+function ownCounts(recipients: readonly RecipientView[]): ExplainedNotification["counts"] {
   const count = (is: (recipient: RecipientView) => boolean) => recipients.filter(is).length;
   return {
     recipients: recipients.length,
@@ -93,7 +93,7 @@ async function withDeliveries(
   }));
 }
 
-function deliveryView(delivery: queries.Delivery, attempts: readonly queries.Attempt[]): DeliveryView {
+function deliveryView(delivery: queries.Delivery, attempts: readonly queries.LoggedAttempt[]): DeliveryView {
   return {
     id: delivery.id,
     channel: delivery.channel,

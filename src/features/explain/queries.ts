@@ -287,7 +287,7 @@ export function attemptsOfJobs(db: ReadDb, jobIds: readonly string[]) {
     .execute();
 }
 
-export type Attempt = Awaited<ReturnType<typeof attemptsOfJobs>>[number];
+export type LoggedAttempt = Awaited<ReturnType<typeof attemptsOfJobs>>[number];
 
 /** Whether the job that writes a notification's recipients is unfinished. */
 export async function isAddressing(db: ReadDb, notificationId: string): Promise<boolean> {
@@ -339,7 +339,7 @@ export function devicesOf(db: ReadDb, userId: string) {
     .execute();
 }
 
-/** What channels need of users: an address, an active device or webhook, a login. */
+/** Whether users have an address, an active device or webhook, or a login, for channels. */
 export function reachOf(db: ReadDb, userIds: readonly string[]) {
   return db
     .selectFrom("users as u")

@@ -19,7 +19,7 @@ type Trace = NonNullable<RuleView["trace"]>;
 /** A rule's outcome for an event, and the version that decided. */
 export interface ExplainedRule {
   readonly view: RuleView;
-  readonly definition: Definition | null;
+  readonly definition: OutcomeDefinition | null;
 }
 
 interface OutcomeContext {
@@ -77,7 +77,10 @@ export function silentRule(
   return { definition, view: { ...baseView(row, definition), outcome, reason, trace } };
 }
 
-function baseView(row: { ruleId: string; version: number | null; name: string | null }, definition: Definition | null) {
+function baseView(
+  row: { ruleId: string; version: number | null; name: string | null },
+  definition: OutcomeDefinition | null,
+) {
   return {
     ruleId: row.ruleId,
     name: definition?.name ?? row.name ?? row.ruleId,
@@ -97,7 +100,7 @@ async function suppressedView(
   db: ReadDb,
   defaults: ReturnType<DefaultSuppression>,
   view: RuleView,
-  definition: Definition | null,
+  definition: OutcomeDefinition | null,
   { ruleId }: queries.DecidedRule,
   event: IncomingEvent,
 ): Promise<RuleView> {
@@ -111,12 +114,12 @@ async function suppressedView(
   const matchesInWindow = template ? null : await queries.matchesBefore(db, ruleId, event, windowMs);
   const keyText = key === "" ? "" : ` of the key "${key}"`;
   const stormText = storm
-    ? `; ${countText(storm.count, "was", "were")} held back since ${toRfc3339(storm.startedAt)}`
+    ? `; ${countText(storm.count, "was", "were")} suppressed since ${toRfc3339(storm.startedAt)}`
     : "";
   return {
     ...view,
     reason:
-      `held back: more than ${countText(limit, "match", "matches")}${keyText} ` +
+      `suppressed: more than ${countText(limit, "match", "matches")}${keyText} ` +
       `within ${briefDuration(windowMs)}${stormText}`,
     suppression: { limit, windowMs, key, matchesInWindow, storm: storm ? stormView(storm) : null },
   };
@@ -125,7 +128,7 @@ async function suppressedView(
 async function cooledView(
   db: ReadDb,
   view: RuleView,
-  definition: Definition | null,
+  definition: OutcomeDefinition | null,
   { ruleId, at }: queries.DecidedRule,
   event: IncomingEvent,
 ): Promise<RuleView> {
@@ -140,7 +143,7 @@ async function cooledView(
 async function countedView(
   db: ReadDb,
   view: RuleView,
-  definition: Definition | null,
+  definition: OutcomeDefinition | null,
   { ruleId, key }: queries.DecidedRule,
   event: IncomingEvent,
 ): Promise<RuleView> {
@@ -161,7 +164,7 @@ async function countedView(
 }
 
 /** With the key and labels of the alert. */
-function alertView(view: RuleView, definition: Definition | null, event: IncomingEvent): RuleView {
+function alertView(view: RuleView, definition: OutcomeDefinition | null, event: IncomingEvent): RuleView {
   const alert = definition && alertOf(definition, event);
   if (!alert) return view;
   const { key, labels } = alert;
@@ -177,7 +180,7 @@ function alertView(view: RuleView, definition: Definition | null, event: Incomin
 
 const REASONS = {
   fired: "the condition was true, and it notified its recipients",
-  suppressed: "held back: it had matched more often than it may notify",
+  suppressed: "suppressed: it had matched more often than it may notify",
   deduped: "joined to an earlier notification of the same dedupe key",
   cooled: "silent: it had notified users shortly before",
   counted: "counted: below its threshold, or its alert was already firing",
@@ -188,7 +191,7 @@ const REASONS = {
 
 function silence(
   row: queries.SilentRule,
-  definition: Definition | null,
+  definition: OutcomeDefinition | null,
   event: IncomingEvent,
   state: "decided" | "waiting" | "failed",
 ): [Outcome, string, Trace | null] {
@@ -212,7 +215,7 @@ function silence(
 const OWN_EVENT =
   "not asked: the event is of the server itself, and the condition compares nothing with its source or type";
 
-function traceOf(definition: Definition | null, event: IncomingEvent): Trace | null {
+function traceOf(definition: OutcomeDefinition | null, event: IncomingEvent): Trace | null {
   if (!definition) return null;
   try {
     const result = compileCondition(definition.condition).trace(event);
@@ -241,7 +244,7 @@ export function stormView({ id, key, count, startedAt, lastAt, closedAt, noticeI
 }
 
 /** The content of a stored rule version; old versions lack newer members. */
-export interface Definition {
+export interface OutcomeDefinition {
   readonly projectId: string | null;
   readonly name: string;
   readonly condition: string;
@@ -261,7 +264,7 @@ export interface Definition {
 }
 
 /** The alert of a stored version for an event; null if the version has none or cannot be read. */
-function alertOf(definition: Definition, event: IncomingEvent): ReturnType<typeof previewAlert> {
+function alertOf(definition: OutcomeDefinition, event: IncomingEvent): ReturnType<typeof previewAlert> {
   const column = (value: object | null | undefined): string | null => (value ? JSON.stringify(value) : null);
   const { name, titleTemplate = null, messageTemplate = null } = definition;
   const [threshold, absence, alert] = [definition.threshold, definition.absence, definition.alert].map(column);
@@ -273,8 +276,8 @@ function alertOf(definition: Definition, event: IncomingEvent): ReturnType<typeo
   }
 }
 
-function definitionOf(json: string | null): Definition | null {
-  return json === null ? null : (JSON.parse(json) as Definition);
+function definitionOf(json: string | null): OutcomeDefinition | null {
+  return json === null ? null : (JSON.parse(json) as OutcomeDefinition);
 }
 
 const MAX_KEY_LENGTH = 256;

@@ -121,7 +121,7 @@ const RecipientView = v.object({
   unreachable,
 });
 
-const NotificationView = v.object({
+const ExplainedNotification = v.object({
   id: v.string(),
   ruleId: v.nullable(v.string()),
   kind: v.string(),
@@ -170,7 +170,7 @@ export const ExplainView = named(
     counts: doc(v.record(v.string(), v.number()), "Number of rules by outcome, including those left out of `rules`"),
     rules: v.array(RuleView),
     rulesLeftOut: v.number(),
-    notifications: v.array(NotificationView),
+    notifications: v.array(ExplainedNotification),
     incident: doc(
       v.nullable(NotificationCause),
       "What led to a notification of an incident, or the incident of the alert stored with an event; else null",
@@ -181,7 +181,7 @@ export const ExplainView = named(
 
 export type ExplainView = v.InferOutput<typeof ExplainView>;
 export type RuleView = v.InferOutput<typeof RuleView>;
-export type NotificationView = v.InferOutput<typeof NotificationView>;
+export type ExplainedNotification = v.InferOutput<typeof ExplainedNotification>;
 export type RecipientView = v.InferOutput<typeof RecipientView>;
 export type DeliveryView = v.InferOutput<typeof DeliveryView>;
 export type StormView = v.InferOutput<typeof StormView>;

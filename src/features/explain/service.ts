@@ -5,10 +5,8 @@ import { isUuid } from "../../core/ids.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { LoopTurns } from "../../core/promises.ts";
 import { missingPermission } from "../../http/access.ts";
-import type { LiveSettings } from "../../http/live-settings.ts";
-import type { Database } from "../../store/database.ts";
+import type { Uses } from "../../module/feature.ts";
 import type { EventsTable } from "../../store/schema.ts";
-import type { Projects, UserDirectory } from "../access/index.ts";
 import { incidentsOfAlert, notifiedUsers } from "../alerts/index.ts";
 import { storedEvent } from "../rules/index.ts";
 import type { AlertingParts } from "./alert-next.ts";
@@ -16,15 +14,11 @@ import { notificationCause } from "./alert-service.ts";
 import { notificationTimeline, type ShownRecipients } from "./notification-timeline.ts";
 import * as queries from "./queries.ts";
 import { decidedRule, type ExplainedRule, OUT_OF_REACH, silentRule } from "./rule-outcomes.ts";
-import type { ExplainView, NotificationView } from "./schema.ts";
+import type { ExplainedNotification, ExplainView } from "./schema.ts";
 import { readEligibility, reasonsFor } from "./user-reasons.ts";
 
 /** Dependencies besides the services of every module. */
-export interface ExplainOwn {
-  readonly db: Database;
-  readonly projects: Projects;
-  readonly users: UserDirectory;
-  readonly settings: LiveSettings;
+export interface ExplainOwn extends Uses<"db" | "projects" | "users" | "settings"> {
   readonly alerting: AlertingParts;
 }
 
@@ -139,10 +133,10 @@ async function notificationsOf(
   { db: { scan } }: ExplainOwn,
   rules: readonly ExplainedRule[],
   shown: ShownRecipients,
-): Promise<NotificationView[]> {
+): Promise<ExplainedNotification[]> {
   const ids = rules.flatMap(({ view }) => (view.notificationId === null ? [] : [view.notificationId]));
   const rows = ids.length === 0 ? [] : await queries.findNotifications(scan, [...new Set(ids)]);
-  const timelines: NotificationView[] = [];
+  const timelines: ExplainedNotification[] = [];
   for (const row of rows) timelines.push(await notificationTimeline(scan, row, shown));
   if (shown.only === null) return timelines;
   return timelines.filter(({ recipients }) => recipients.some(({ deletedAt }) => deletedAt === null));
@@ -214,7 +208,7 @@ function withIncident(parts: Parts, { cause, people }: EventIncident): ExplainVi
   return { ...parts, answer: `${answerOf(parts)} ${all}` };
 }
 
-/** What led to a notification of an incident; null for other notifications. */
+/** The cause of a notification of an incident; null for other notifications. */
 async function causeOf(
   context: ExplainOwn,
   notification: queries.Notification | null,
@@ -275,7 +269,7 @@ function eventView(event: EventsTable, { state, failure }: State) {
 }
 
 /** Only the rules that notified the caller, without the values of the event. */
-function ownPart(rules: readonly ExplainedRule[], notifications: readonly NotificationView[]): ExplainedRule[] {
+function ownPart(rules: readonly ExplainedRule[], notifications: readonly ExplainedNotification[]): ExplainedRule[] {
   const ids = new Set(notifications.map(({ id }) => id));
   return rules
     .filter(({ view }) => view.notificationId !== null && ids.has(view.notificationId))
@@ -307,13 +301,13 @@ function answerOf(parts: Parts): string {
   if (subject.kind === "notification") return notificationAnswer(parts);
   if (event?.state === "failed")
     return (
-      "The event is stored, but could not be decided " +
+      "The event is stored, but its rules could not be evaluated " +
       `(${event.failure?.lastError ?? "unknown reason"}); it is retried.`
     );
   if (event?.state === "waiting" && parts.notifications.length === 0)
-    return "The event is stored and waits to be decided; no user was notified yet.";
+    return "The event is stored and waits for its rules; no user was notified yet.";
   if (event?.state === "waiting")
-    return `So many rules match that they are decided in slices, and some still wait. So far: ${eventAnswer(parts)}`;
+    return `So many rules match that they are evaluated in slices, and some still wait. So far: ${eventAnswer(parts)}`;
   return eventAnswer(parts);
 }
 
@@ -335,7 +329,7 @@ function notificationAnswer({ notifications: [notification], event, incident }: 
   const people =
     `${countText(counts.recipients, "person", "people")}: ${counts.delivered} reached live, ` +
     `${counts.read} read it, ${counts.acknowledged} acknowledged it`;
-  if (storm) return `It says that ${storm.heldBack} matches were held back, and went to ${people}.`;
+  if (storm) return `It reports ${storm.heldBack} suppressed matches, and went to ${people}.`;
   if (incident) {
     const cause = incident.lines.findLast(({ kind }) => kind !== "acknowledged")?.text ?? "";
     return `${cause} It is of incident ${incident.number}, and it went to ${people}.${acknowledgedText({ incident })}`;
@@ -344,13 +338,13 @@ function notificationAnswer({ notifications: [notification], event, incident }: 
   const origin =
     kind === "rule"
       ? event
-        ? "A rule made it of an event"
-        : "A rule made it of an event that is no longer stored"
+        ? "A rule made it from an event"
+        : "A rule made it from an event that is no longer stored"
       : `It is of the kind ${kind}`;
   return `${origin}, and it went to ${people}.${repeats}`;
 }
 
-/** Who acknowledged the incident of a notification. @param userId not this user, of whom it is said already */
+/** Who acknowledged the incident of a notification. @param userId not this user, whom the text names already */
 function acknowledgedText({ incident }: Pick<Parts, "incident">, userId?: string): string {
   const acks = incident?.acknowledgements.filter((each) => each.userId !== userId) ?? [];
   const [first, ...others] = acks;

@@ -2,8 +2,8 @@ import { toRfc3339 } from "../../core/clock.ts";
 import type { ReadDb } from "../../store/database.ts";
 import type { UnreachableView } from "./alert-schema.ts";
 import * as queries from "./queries.ts";
-import { type Definition, type ExplainedRule, OUT_OF_REACH } from "./rule-outcomes.ts";
-import type { ExplainView, NotificationView, RecipientView, RuleView } from "./schema.ts";
+import { type ExplainedRule, OUT_OF_REACH, type OutcomeDefinition } from "./rule-outcomes.ts";
+import type { ExplainedNotification, ExplainView, RecipientView, RuleView } from "./schema.ts";
 
 /** Why a rule notified a user, or did not. */
 type NotifiedRecipient = NonNullable<RuleView["user"]>;
@@ -15,7 +15,7 @@ export async function reasonsFor(
   db: ReadDb,
   eligibility: Eligibility,
   rules: readonly ExplainedRule[],
-  notifications: readonly NotificationView[],
+  notifications: readonly ExplainedNotification[],
   at: number | null,
 ): Promise<UserReasons> {
   const { id } = eligibility.person;
@@ -50,7 +50,7 @@ async function ruleReason(
   db: ReadDb,
   eligibility: Eligibility,
   { view, definition }: ExplainedRule,
-  notification: NotificationView | undefined,
+  notification: ExplainedNotification | undefined,
   at: number | null,
 ): Promise<Omit<NotifiedRecipient, "reach">> {
   const mine = notification?.recipients.find(({ userId }) => userId === eligibility.person.id);
@@ -72,14 +72,14 @@ async function ruleReason(
 async function unreached(
   db: ReadDb,
   { notificationId }: RuleView,
-  notification: NotificationView | undefined,
+  notification: ExplainedNotification | undefined,
   missing: string | null,
 ): Promise<string> {
   if (notificationId !== null && (await queries.isAddressing(db, notificationId)))
     return "its recipients are still being written";
   if (missing !== null) return missing;
   if (!notification) return "the notification has been removed by retention";
-  return "is in its reach now, but was not when the event was decided";
+  return "is in its reach now, but was not when the rules were evaluated";
 }
 
 /** Held back, but included in the rolling notice. */
@@ -97,7 +97,7 @@ function orMissing(reason: string, missing: string | null): string {
 function channelLines(
   eligibility: Eligibility,
   { view, definition }: ExplainedRule,
-  notification: NotificationView | undefined,
+  notification: ExplainedNotification | undefined,
 ): string[] {
   const mine = notification?.recipients.find(({ userId }) => userId === eligibility.person.id);
   if (!mine || !definition) return [];
@@ -146,7 +146,7 @@ export async function readEligibility(
 }
 
 /** Why a rule reaches the user, by the current roles; null if it does not. */
-function reachOf({ person, roles }: Eligibility, { targetRoles, targetUsers }: Definition): string | null {
+function reachOf({ person, roles }: Eligibility, { targetRoles, targetUsers }: OutcomeDefinition): string | null {
   if (targetUsers.includes(person.id)) return "is named in the rule";
   const held = roles.filter(({ id, name }) => targetRoles.includes(name) || targetRoles.includes(id));
   if (held.length === 0) return null;
@@ -164,7 +164,7 @@ function strangerReason({ person, memberSince, projectId, defaultProjectId }: El
 /** Why a rule could not reach the user at an instant; null if it could. */
 function missing(
   { person, roles, memberSince, defaultProjectId }: Eligibility,
-  { projectId, targetRoles, targetUsers }: Definition,
+  { projectId, targetRoles, targetUsers }: OutcomeDefinition,
   at: number,
 ): string | null {
   const { status, deletedAt, id } = person;
@@ -180,7 +180,7 @@ function missing(
       : `holds none of its roles (${targetRoles.join(", ")}) and is not named by it`;
   }
   if (projectId === null || projectId === defaultProjectId) return null;
-  if (memberSince === null) return "is no member of the rule's project";
+  if (memberSince === null) return "is not a member of the rule's project";
   return memberSince > at ? `is a member of the project only since ${toRfc3339(memberSince)}` : null;
 }
 

@@ -9,7 +9,7 @@ import { MEDIA_HEADERS } from "../../http/headers.ts";
 import { ANSWERS_LATER, type Route, route } from "../../http/route.ts";
 import type { HeartbeatRow } from "./heartbeat.ts";
 import { type Heartbeats, shownName } from "./heartbeats.ts";
-import type { ManageContext } from "./manage.ts";
+import type { HeartbeatsContext } from "./manage.ts";
 import { openToPages } from "./pings.ts";
 import { countStates, findByBadgeUuid, findKeysByBadgeKey, heartbeatsOf, type KeysRow, runningOf } from "./table.ts";
 
@@ -63,7 +63,7 @@ function added(one: Summary, other: Summary): Summary {
 }
 
 /** Badge files: each answers `<name>.<format>`; `-2` after the signature means two states. */
-export function badgeRoutes(context: Pick<ManageContext, "db" | "heartbeats">): Route[] {
+export function badgeRoutes(context: Pick<HeartbeatsContext, "db" | "heartbeats">): Route[] {
   const { db, heartbeats } = context;
   const common = { method: "GET", tag: "Heartbeats", access: "public", quiet: true, undocumented: true } as const;
   const summary = "Badge of heartbeats";
@@ -179,7 +179,7 @@ function badgeSvg(label: string, status: BadgeStatus): string {
 }
 
 /** Prometheus metrics of a project, with the names of Healthchecks. */
-export function projectMetricsRoutes(context: ManageContext): Route[] {
+export function projectMetricsRoutes(context: HeartbeatsContext): Route[] {
   const { db, projects, principals, kernel } = context;
   const common = { method: "GET", tag: "Heartbeats", undocumented: true } as const;
   const summary = "Metrics of a project's heartbeats for Prometheus";

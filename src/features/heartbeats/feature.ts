@@ -41,7 +41,7 @@ export const heartbeats = feature("heartbeats", {
   register: registerHeartbeats,
   start: (context) => context.heartbeats.start(),
   stop: (context) => context.heartbeats.stop(),
-  sweeps: HEARTBEAT_SWEEPS,
+  sweeps: () => HEARTBEAT_SWEEPS,
   sealedColumns: [
     sealedColumn("heartbeats", "sealedPing", pingSealContext, { where: sql`sealedPing is not null` }),
     sealedColumn("heartbeat_keys", "sealedPingKey", pingKeySealContext, {

@@ -1,7 +1,6 @@
 import { AsyncResource } from "node:async_hooks";
-import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import type { Logger } from "../../core/log.ts";
+import type { Uses } from "../../module/feature.ts";
 import type { FedHeartbeat } from "../../store/effect.ts";
 import {
   type AlertRow,
@@ -19,9 +18,7 @@ export const MAX_FEEDS = 100;
 /** Reports that come faster are not stored: the due time is at most this much too early. */
 const STORE_EVERY_MS = 15_000;
 
-export interface FeedsParts {
-  readonly clock: Clock;
-  readonly log: Logger;
+export interface FeedsParts extends Uses<"clock" | "log"> {
   /** From now on called with each firing alert that its source reports again; null: no longer. */
   listen(fn: ((alert: AlertView) => void) | null): void;
   findAlert(id: string): AlertView | null;
@@ -31,10 +28,10 @@ export interface FeedsParts {
   ping(heartbeatId: string, report: AlertReport): Promise<unknown>;
 }
 
-/** What an alert means for a heartbeat that it feeds. */
+/** The meaning of an alert for a heartbeat that it feeds. */
 export interface AlertReport {
   readonly kind: "success" | "fail";
-  /** Of the alert, for people. */
+  /** Text of the alert, for people. */
   readonly name: string;
 }
 
@@ -133,7 +130,7 @@ export class AlertFeeds {
     this.#reports = new Map();
     for (const [id, report] of reports) {
       await this.#parts.ping(id, report).catch((err: unknown) => {
-        this.#parts.log.warn({ err }, "a ping by an alert could not be stored; the next report is tried");
+        this.#parts.log.warn({ err }, "cannot store a ping from an alert; its next report tries again");
         this.wake(id);
       });
     }

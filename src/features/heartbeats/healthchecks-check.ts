@@ -1,20 +1,20 @@
 import { type EpochMs, isTimezone, toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import { type Definition, Heartbeat, type HeartbeatRow, type PingFilters } from "./heartbeat.ts";
-import { kindOfSchedule, type ManageContext, slugOf, urlsOf } from "./manage.ts";
+import { Heartbeat, type HeartbeatDefinition, type HeartbeatRow, type PingFilters } from "./heartbeat.ts";
+import { type HeartbeatsContext, kindOfSchedule, slugOf, urlsOf } from "./manage.ts";
 import { expectedAt } from "./status.ts";
 
 // A check of the management API of Healthchecks: its members in requests, where unknown ones are
 // ignored, and in answers. The texts of errors are those of Healthchecks.
 
-/** What an answer depends on. */
+/** The caller's rights and options for an answer. */
 interface Viewer {
   readonly isWriter: boolean;
   readonly version: number;
 }
 
 /** A policy, as the API's channel. */
-export interface ChannelName {
+export interface KnownChannel {
   readonly id: string;
   readonly name: string;
 }
@@ -54,7 +54,7 @@ function invalid(member: string, problem: string): PrismError {
  * The columns of a request. @param version 3 has `slug`; before, it follows the name. @param filters
  * those of the check so far
  */
-export function definitionOf(body: Body, version: number, filters: PingFilters, channels: readonly ChannelName[]) {
+export function definitionOf(body: Body, version: number, filters: PingFilters, channels: readonly KnownChannel[]) {
   const name = textOf(body, "name", 100);
   const slug = version === 3 ? textOf(body, "slug", 100) : undefined;
   if (slug !== undefined && !/^[a-z0-9_-]*$/.test(slug)) throw invalid("slug", "does not match pattern");
@@ -63,7 +63,9 @@ export function definitionOf(body: Body, version: number, filters: PingFilters, 
   const isManual = switchOf(body, "manual_resume");
   const methods = textOf(body, "methods", 100);
   if (methods !== undefined && methods !== "" && methods !== "POST") throw invalid("methods", "has unexpected value");
-  const definition: { -readonly [K in keyof Definition]?: Definition[K] } = { ...planOf(body, timeout) };
+  const definition: { -readonly [K in keyof HeartbeatDefinition]?: HeartbeatDefinition[K] } = {
+    ...planOf(body, timeout),
+  };
   if (name !== undefined) definition.name = name;
   if (slug !== undefined) definition.slug = slug;
   else if (name !== undefined && version < 3) definition.slug = slugOf(name);
@@ -82,7 +84,7 @@ export function definitionOf(body: Body, version: number, filters: PingFilters, 
 }
 
 /** With a schedule the time-out is ignored. */
-function planOf(body: Body, timeout: number | undefined): Definition {
+function planOf(body: Body, timeout: number | undefined): HeartbeatDefinition {
   const schedule = textOf(body, "schedule", 100);
   const timezone = textOf(body, "tz", 36);
   if (timezone !== undefined && !isTimezone(timezone)) throw invalid("tz", "is not a valid timezone");
@@ -95,7 +97,7 @@ function planOf(body: Body, timeout: number | undefined): Definition {
   }
 }
 
-function simple(timeout: number): Definition {
+function simple(timeout: number): HeartbeatDefinition {
   return { kind: "simple", schedule: null, timeoutMs: timeout * 1000 };
 }
 
@@ -119,7 +121,7 @@ function filtersOf(body: Body, before: PingFilters): PingFilters | undefined {
 }
 
 /** Names of policies: "" for none, "*" for all, or ids and names separated by commas. */
-function channelsOf(text: string | undefined, known: readonly ChannelName[]): string[] | undefined {
+function channelsOf(text: string | undefined, known: readonly KnownChannel[]): string[] | undefined {
   if (text === undefined) return undefined;
   if (text === "") return [];
   if (text === "*") return known.map(({ name }) => name);
@@ -171,10 +173,10 @@ function secondsOf(body: Body, member: string): number | undefined {
 
 /** A check as callers see it; readers do not see its ping URL. */
 export function checkView(
-  context: Pick<ManageContext, "heartbeats" | "publicUrl">,
+  context: Pick<HeartbeatsContext, "heartbeats" | "publicUrl">,
   row: HeartbeatRow,
   { isWriter, version }: Viewer,
-  channels: readonly ChannelName[],
+  channels: readonly KnownChannel[],
 ) {
   const filters = Heartbeat.value(row, "filters");
   const { uuid, pingUrl, badgeUrl } = urlsOf(context, row, isWriter);

@@ -13,9 +13,9 @@ import type { ReadDb, Trx } from "../../store/database.ts";
 import { creatorOf } from "../access/index.ts";
 import { badgeUrlOf } from "./badges.ts";
 import {
-  type ChannelName,
   checkView,
   definitionOf,
+  type KnownChannel,
   refused,
   timeOf,
   type UniqueMember,
@@ -23,7 +23,7 @@ import {
 } from "./healthchecks-check.ts";
 import { Heartbeat, type HeartbeatRow } from "./heartbeat.ts";
 import { keysOf } from "./heartbeats.ts";
-import type { ManageContext } from "./manage.ts";
+import type { HeartbeatsContext } from "./manage.ts";
 import * as manage from "./manage.ts";
 import * as table from "./table.ts";
 
@@ -48,7 +48,7 @@ const PREFIXES = [
 const TEXT = { "Content-Type": "text/plain; charset=utf-8" };
 
 /** The management API of Healthchecks, versions 1 to 3. A protocol of its own: not in OpenAPI. */
-export function healthchecksRoutes(context: ManageContext): Route[] {
+export function healthchecksRoutes(context: HeartbeatsContext): Route[] {
   for (const prefix of PREFIXES) context.kernel.addDialect({ prefix, errorBody: errorBodyOf });
   // Its Python client asks without the last slash.
   const channels = { prefix: "/healthchecks/api/v1/channels", withKey: "/api/v1/channels" };
@@ -111,7 +111,7 @@ export function healthchecksRoutes(context: ManageContext): Route[] {
   ];
 }
 
-function statusRoute({ kernel }: ManageContext): Route {
+function statusRoute({ kernel }: HeartbeatsContext): Route {
   const [path, ...aliases] = [
     "/healthchecks/api/v3",
     "/healthchecks/api/v2",
@@ -168,7 +168,7 @@ function bodyOf(bytes: unknown): Readonly<Record<string, unknown>> {
 
 /** @throws UNAUTHENTICATED, INVALID_API_KEY, SCOPE_MISSING, UNAUTHORIZED_ROLE */
 function callerOf(
-  { kernel, principals, projects }: ManageContext,
+  { kernel, principals, projects }: HeartbeatsContext,
   exchange: Exchange,
   body: Readonly<Record<string, unknown>>,
   isWrite: boolean,
@@ -183,7 +183,7 @@ function callerOf(
 }
 
 /** A key that sends events may write, as a read-write key of Healthchecks. */
-function mayWrite(principal: Principal, projectId: string, projects: ManageContext["projects"]): boolean {
+function mayWrite(principal: Principal, projectId: string, projects: HeartbeatsContext["projects"]): boolean {
   return projects.has(principal, projectId, principal.kind === "apiKey" ? "events:write" : "heartbeats:write");
 }
 
@@ -198,7 +198,7 @@ function principalOf(kernel: HttpKernel, principals: Authenticator, exchange: Ex
 
 /** A check by its UUID, or by its unique key. @throws HEARTBEAT_NOT_FOUND; FORBIDDEN for another project's */
 async function checkOf(
-  { heartbeats }: Pick<ManageContext, "heartbeats">,
+  { heartbeats }: Pick<HeartbeatsContext, "heartbeats">,
   db: ReadDb | Trx,
   { projectId }: Caller,
   code = "",
@@ -213,13 +213,13 @@ async function checkOf(
   return row;
 }
 
-async function channelsOf(db: ReadDb | Trx, { projectId }: Pick<Caller, "projectId">): Promise<ChannelName[]> {
+async function channelsOf(db: ReadDb | Trx, { projectId }: Pick<Caller, "projectId">): Promise<KnownChannel[]> {
   const named = await table.policyNames(db, projectId);
   // The policy `default` exists in each project, also before it is edited.
   return named.some(({ name }) => name === "default") ? named : [{ id: projectId, name: "default" }, ...named];
 }
 
-async function listChecks(context: ManageContext, caller: Caller, exchange: Exchange) {
+async function listChecks(context: HeartbeatsContext, caller: Caller, exchange: Exchange) {
   const query = new URLSearchParams(exchange.queryText);
   const slug = query.get("slug");
   const tags = query.getAll("tag");
@@ -237,7 +237,7 @@ async function listChecks(context: ManageContext, caller: Caller, exchange: Exch
   return { checks };
 }
 
-async function postCheck(context: ManageContext, caller: Caller, body: Readonly<Record<string, unknown>>) {
+async function postCheck(context: HeartbeatsContext, caller: Caller, body: Readonly<Record<string, unknown>>) {
   const unique = uniqueOf(body);
   return context.db.write(async (trx) => {
     const channels = await channelsOf(trx, caller);
@@ -279,7 +279,7 @@ async function equalCheck(
 }
 
 function updateCheck(
-  context: ManageContext,
+  context: HeartbeatsContext,
   caller: Caller,
   code: string | undefined,
   body: Readonly<Record<string, unknown>>,
@@ -292,7 +292,7 @@ function updateCheck(
 }
 
 async function changed(
-  context: ManageContext,
+  context: HeartbeatsContext,
   caller: Caller,
   code: string | undefined,
   change: (trx: Trx, row: HeartbeatRow) => Promise<HeartbeatRow>,
@@ -303,7 +303,7 @@ async function changed(
   });
 }
 
-async function listPings(context: ManageContext, caller: Caller, { params }: Exchange) {
+async function listPings(context: HeartbeatsContext, caller: Caller, { params }: Exchange) {
   const { db, publicUrl } = context;
   const row = await checkOf(context, db.read, caller, params["code"]);
   const { uuid } = manage.urlsOf(context, row, caller.isWriter);
@@ -323,7 +323,7 @@ async function listPings(context: ManageContext, caller: Caller, { params }: Exc
   return { pings };
 }
 
-async function sendBody(context: ManageContext, caller: Caller, exchange: Exchange) {
+async function sendBody(context: HeartbeatsContext, caller: Caller, exchange: Exchange) {
   const { db } = context;
   const { code, n = "" } = exchange.params;
   const row = await checkOf(context, db.read, caller, code);
@@ -335,7 +335,7 @@ async function sendBody(context: ManageContext, caller: Caller, exchange: Exchan
 
 const MAX_SPAN_SECONDS = 31_536_000;
 
-async function listFlips(context: ManageContext, caller: Caller, exchange: Exchange) {
+async function listFlips(context: HeartbeatsContext, caller: Caller, exchange: Exchange) {
   const { db, heartbeats } = context;
   const row = await checkOf(context, db.read, caller, exchange.params["code"]);
   const { seconds, start, end } = parseQuery(exchange.queryText);
@@ -358,7 +358,7 @@ function secondsOf(name: string, text: string | undefined, max = 10_000_000_000)
   throw refused(`invalid ${name}`);
 }
 
-async function listBadges(context: ManageContext, { projectId }: Caller) {
+async function listBadges(context: HeartbeatsContext, { projectId }: Caller) {
   const { db, heartbeats, publicUrl } = context;
   const known = await table.findKeys(db.read, projectId);
   const keys = known ?? (await db.write((trx) => keysOf(trx, projectId, heartbeats.clock.now())));

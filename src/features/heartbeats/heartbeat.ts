@@ -20,6 +20,7 @@ import { doc, integer, object, pattern, selfChanging, text } from "../../http/sh
 declare module "../../store/schema.ts" {
   interface Schema {
     heartbeats: HeartbeatRow;
+    heartbeat_flips: RowOf<typeof HeartbeatFlip>;
   }
 }
 
@@ -113,4 +114,14 @@ export const Heartbeat = resource("Heartbeat", "A heartbeat", "heartbeats", () =
 }));
 export type HeartbeatRow = RowOf<typeof Heartbeat>;
 /** The columns that a caller sets. */
-export type Definition = ColumnsOf<typeof Heartbeat>;
+export type HeartbeatDefinition = ColumnsOf<typeof Heartbeat>;
+
+export const HeartbeatFlip = resource("HeartbeatFlip", "A change of a heartbeat's status", "heartbeat_flips", () => ({
+  id: stored(v.string()),
+  at: stored(doc(v.string(), "When it changed; for an overdue heartbeat its due time"), time),
+  foundAt: stored(v.string(), time),
+  from: stored(v.picklist(STORED)).inColumn("fromStatus"),
+  to: stored(v.picklist(STORED)).inColumn("status"),
+  reason: stored(v.string()),
+  heartbeatId: column(v.string()),
+}));

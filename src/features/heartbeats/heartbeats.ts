@@ -4,9 +4,9 @@ import { DueTimes, SteadyClock } from "../../core/due-times.ts";
 import { PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import type { Json } from "../../core/json-text.ts";
-import type { Logger } from "../../core/log.ts";
-import type { Counter, Metrics } from "../../core/metrics.ts";
-import { addEffect, type Database, type Trx } from "../../store/database.ts";
+import type { Counter } from "../../core/metrics.ts";
+import type { Uses } from "../../module/feature.ts";
+import { addEffect, type Trx } from "../../store/database.ts";
 import type { WatchedHeartbeat } from "../../store/effect.ts";
 import type { Maker, Projects } from "../access/index.ts";
 import type { AlertInput } from "../alerts/index.ts";
@@ -19,14 +19,14 @@ import {
   afterTimeout,
   alertOf,
   type Back,
-  type Change,
   dueAtOf,
   type Flip,
   fairDueAt,
+  type HeartbeatChange,
   type HeartbeatState,
-  type Moment,
   NEVER_AWAY,
   type ShownStatus,
+  type StatusTime,
   shownStatus,
 } from "./status.ts";
 import type { KeysRow } from "./table.ts";
@@ -45,11 +45,8 @@ export interface HeartbeatEvent {
   readonly payload: Readonly<Record<string, Json>>;
 }
 
-export interface HeartbeatsParts {
-  readonly db: Database;
+export interface HeartbeatsParts extends Uses<"db" | "log" | "metrics"> {
   readonly wall: Clock;
-  readonly log: Logger;
-  readonly metrics: Metrics;
   readonly ids: PingIds;
   readonly projects: Pick<Projects, "quotas" | "storage" | "ownerOf">;
   readonly submitAlerts: SubmitAlerts;
@@ -58,7 +55,7 @@ export interface HeartbeatsParts {
   readonly alerts: Pick<FeedsParts, "listen" | "findAlert" | "firing">;
 }
 
-/** Which heartbeat a URL names. */
+/** The heartbeat addressed by a ping URL. */
 export type PingTarget =
   | { readonly uuid: string }
   | { readonly pingKey: string; readonly slug: string; readonly creates: boolean };
@@ -107,7 +104,7 @@ export class Heartbeats {
     this.#due = new DueTimes({
       clock: this.clock,
       handle: (ids) => this.#overdue(ids),
-      onError: (err) => parts.log.error({ err }, "overdue heartbeats could not be stored, retrying"),
+      onError: (err) => parts.log.error({ err }, "cannot store overdue heartbeats; retrying"),
     });
     this.clock.onJump((jumpMs) => this.#cameBack(jumpMs));
     this.#pings = parts.metrics.counter("prism_heartbeat_pings_total", "Pings by kind");
@@ -120,12 +117,12 @@ export class Heartbeats {
     const { db, log } = this.#parts;
     let sealed = 0;
     while (await table.hasPlain(db.read)) sealed += await db.write((trx) => this.#sealBatch(trx));
-    if (sealed > 0) log.info({ sealed }, "the ids in ping URLs are hashed and sealed now");
+    if (sealed > 0) log.info({ sealed }, "hashed and sealed the ids in ping URLs");
   }
 
   async #sealBatch(trx: Trx): Promise<number> {
     const rows = await table.plainHeartbeats(trx, SEALED_AT_ONCE);
-    for (const { id, pingHash } of rows) await table.updateHeartbeat(trx, id, this.ids.columnsOf(id, pingHash));
+    for (const { id, pingHash } of rows) table.updateHeartbeat(trx, id, this.ids.columnsOf(id, pingHash));
     const keys = await table.plainKeys(trx, SEALED_AT_ONCE);
     for (const { projectId, pingKeyHash } of keys)
       await table.updateKeys(trx, projectId, this.ids.keyColumnsOf(projectId, pingKeyHash));
@@ -142,7 +139,7 @@ export class Heartbeats {
     this.feeds.changed(await table.fed(db.read));
   }
 
-  get moment(): Moment {
+  get moment(): StatusTime {
     return { now: this.clock.now(), back: this.#back };
   }
 
@@ -212,7 +209,7 @@ export class Heartbeats {
     // A ping always counts; its body is not stored in a project that is full.
     const hasRoom = ping.body === null || this.#parts.projects.storage.roomForAlert(row.projectId) === "whole";
     const stored = { ...ping, body: hasRoom ? ping.body : null, heartbeatId: row.id, n, at: now, kind, durationMs };
-    await table.insertPing(trx, stored, row.projectId);
+    table.insertPing(trx, stored, row.projectId);
     await this.store(trx, row, change, { pingCount: n });
     this.#pings({ kind }).add();
     return { outcome: isNew ? "created" : "ok", isIgnored: kind === "ignored" } as const;
@@ -226,7 +223,7 @@ export class Heartbeats {
   async #target(trx: Trx, target: PingTarget | FedTarget) {
     if ("fedId" in target) {
       const row = await table.findHeartbeat(trx, target.fedId);
-      // A pause is ended by a person: an alert that goes on would end it at once.
+      // Only a person ends a pause: an alert that keeps firing would end it at once.
       return row && row.fedBy !== null && row.status !== "paused" ? { row, isNew: false } : "not-found";
     }
     if ("uuid" in target) {
@@ -262,20 +259,20 @@ export class Heartbeats {
    * an alert the transaction must be exclusive.
    * @param columns further columns of the row; they may change the plan
    */
-  async store(trx: Trx, row: HeartbeatRow, change: Change | null, columns: Partial<HeartbeatRow> = {}) {
+  async store(trx: Trx, row: HeartbeatRow, change: HeartbeatChange | null, columns: Partial<HeartbeatRow> = {}) {
     const { status, lastPingAt, lastStartAt, lastStartRid, lastDurationMs }: HeartbeatState = change?.state ?? row;
     const state = { status, lastPingAt, lastStartAt, lastStartRid, lastDurationMs };
     const next: HeartbeatRow = { ...row, ...columns, ...state };
     const dueAt = dueAtOf(next, next);
-    await table.updateHeartbeat(trx, row.id, { ...columns, ...state, dueAt });
-    this.noteDue(trx, { id: row.id, dueAt, graceMs: next.graceMs });
+    table.updateHeartbeat(trx, row.id, { ...columns, ...state, dueAt });
+    this.recordDue(trx, { id: row.id, dueAt, graceMs: next.graceMs });
     // Nothing was watched, so the time of the last watch is missing or old.
     if (dueAt !== null && this.#watched.size === 0) await table.putAliveAt(trx, this.clock.now());
     if (change?.flip) await this.#flip(trx, next, change.flip);
     return { ...next, dueAt };
   }
 
-  noteDue(trx: Trx, heartbeat: WatchedHeartbeat): void {
+  recordDue(trx: Trx, heartbeat: WatchedHeartbeat): void {
     addEffect(trx, { type: "heartbeats-changed", heartbeats: [heartbeat] });
   }
 
@@ -311,17 +308,17 @@ export class Heartbeats {
       for (const row of rows) {
         const { dueAt } = row;
         // A ping may have arrived between the timer and this transaction.
-        if (dueAt === null || fairDueAt(dueAt, row.graceMs, this.#back) > now) this.noteDue(trx, row);
+        if (dueAt === null || fairDueAt(dueAt, row.graceMs, this.#back) > now) this.recordDue(trx, row);
         else await this.store(trx, row, afterTimeout(row, row, dueAt));
       }
       const found = new Set(rows.map(({ id }) => id));
-      for (const id of ids) if (!found.has(id)) this.noteDue(trx, { id, dueAt: null, graceMs: 0 });
+      for (const id of ids) if (!found.has(id)) this.recordDue(trx, { id, dueAt: null, graceMs: 0 });
     });
   }
 
   #cameBack(jumpMs: number): void {
     this.#back = { at: this.#parts.wall.now(), downMs: jumpMs };
-    this.#parts.log.warn({ jumpMs }, "the clock jumped forward: heartbeats get that long again");
+    this.#parts.log.warn({ jumpMs }, "clock jumped forward; extending heartbeat deadlines by the same time");
     this.changed([...this.#watched.values()]);
   }
 
@@ -331,7 +328,7 @@ export class Heartbeats {
     const at = this.clock.now();
     await this.#parts.db
       .write((trx) => table.putAliveAt(trx, at), { sharesCommit: true })
-      .catch((err: unknown) => this.#parts.log.warn({ err }, "the time of the last watch could not be stored"));
+      .catch((err: unknown) => this.#parts.log.warn({ err }, "cannot store the time of the last check"));
   }
 }
 

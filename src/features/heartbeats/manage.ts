@@ -2,18 +2,18 @@ import { isTimezone, toRfc3339 } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Context } from "../../module/feature.ts";
 import { addEffect, type Trx } from "../../store/database.ts";
-import { Recurrence, readCron } from "../schedules/index.ts";
+import { Recurrence, readCron } from "../time/schedules/index.ts";
 import { compileFedBy, MAX_FEEDS } from "./feeds.ts";
-import type { Definition, HeartbeatRow } from "./heartbeat.ts";
+import type { HeartbeatDefinition, HeartbeatRow } from "./heartbeat.ts";
 import { keysOf, newHeartbeat } from "./heartbeats.ts";
 import { nextElapse, readOnCalendar } from "./on-calendar.ts";
 import { paused, resumed } from "./status.ts";
 import type { KeysRow } from "./table.ts";
 import * as table from "./table.ts";
 
-// What people and programs do with heartbeats, besides pings: the same for each API.
+// Changes to heartbeats besides pings: the same for each API.
 
-export type ManageContext = Context<"heartbeats" | "projects" | "principals">;
+export type HeartbeatsContext = Context<"heartbeats" | "projects" | "principals">;
 
 /** Prometheus reports a firing alert each minute. */
 const FED_PLAN = { timeoutMs: 300_000, graceMs: 60_000 } as const;
@@ -22,7 +22,7 @@ const FED_PLAN = { timeoutMs: 300_000, graceMs: 60_000 } as const;
 async function requireFeed(trx: Trx, { projectId, fedBy }: HeartbeatRow): Promise<void> {
   compileFedBy(fedBy ?? "");
   if ((await table.countFed(trx, projectId)) >= MAX_FEEDS)
-    throw new PrismError("LIMIT_REACHED", `A project has at most ${MAX_FEEDS} heartbeats that alerts feed`);
+    throw new PrismError("LIMIT_REACHED", `A project has at most ${MAX_FEEDS} heartbeats with fedBy`);
 }
 
 function noteFeed(trx: Trx, { id, projectId, fedBy: before }: HeartbeatRow, fedBy: string | null): void {
@@ -32,10 +32,10 @@ function noteFeed(trx: Trx, { id, projectId, fedBy: before }: HeartbeatRow, fedB
 
 /** @throws LIMIT_REACHED, INVALID_CRON, INVALID_TIMEZONE */
 export async function createHeartbeat(
-  ctx: ManageContext,
+  ctx: HeartbeatsContext,
   trx: Trx,
   projectId: string,
-  definition: Definition,
+  definition: HeartbeatDefinition,
   createdBy: string | null,
 ): Promise<HeartbeatRow> {
   const { heartbeats, audit } = ctx;
@@ -61,7 +61,12 @@ export async function createHeartbeat(
 }
 
 /** The due time follows the new plan; the status follows the next ping, or the due time. */
-export async function updateHeartbeat(ctx: ManageContext, trx: Trx, row: HeartbeatRow, changes: Definition) {
+export async function updateHeartbeat(
+  ctx: HeartbeatsContext,
+  trx: Trx,
+  row: HeartbeatRow,
+  changes: HeartbeatDefinition,
+) {
   const { heartbeats, audit } = ctx;
   const now = heartbeats.clock.now();
   requirePlan({ ...row, ...changes }, now);
@@ -76,18 +81,18 @@ export async function updateHeartbeat(ctx: ManageContext, trx: Trx, row: Heartbe
 }
 
 /** A heartbeat that is down is resolved by its end. */
-export async function deleteHeartbeat(ctx: ManageContext, trx: Trx, row: HeartbeatRow): Promise<void> {
+export async function deleteHeartbeat(ctx: HeartbeatsContext, trx: Trx, row: HeartbeatRow): Promise<void> {
   const { heartbeats, audit } = ctx;
   const flip = { from: row.status, to: "paused", at: heartbeats.clock.now(), reason: "delete" } as const;
   await heartbeats.alert(trx, row, flip);
-  heartbeats.noteDue(trx, { id: row.id, dueAt: null, graceMs: row.graceMs });
+  heartbeats.recordDue(trx, { id: row.id, dueAt: null, graceMs: row.graceMs });
   noteFeed(trx, row, null);
   await table.deleteHeartbeat(trx, row);
   await audit.record({ action: "heartbeat.delete", resourceType: "heartbeat", resourceId: row.id }, { trx });
 }
 
 /** Idempotent. */
-export async function pauseHeartbeat(ctx: ManageContext, trx: Trx, row: HeartbeatRow): Promise<HeartbeatRow> {
+export async function pauseHeartbeat(ctx: HeartbeatsContext, trx: Trx, row: HeartbeatRow): Promise<HeartbeatRow> {
   const now = ctx.heartbeats.clock.now();
   const change = paused(row, now);
   if (!change) return row;
@@ -96,7 +101,7 @@ export async function pauseHeartbeat(ctx: ManageContext, trx: Trx, row: Heartbea
 }
 
 /** @throws INVALID_STATE for one that is not paused */
-export async function resumeHeartbeat(ctx: ManageContext, trx: Trx, row: HeartbeatRow): Promise<HeartbeatRow> {
+export async function resumeHeartbeat(ctx: HeartbeatsContext, trx: Trx, row: HeartbeatRow): Promise<HeartbeatRow> {
   const now = ctx.heartbeats.clock.now();
   const change = resumed(row, now);
   if (!change) throw new PrismError("INVALID_STATE", "The heartbeat is not paused");
@@ -105,16 +110,16 @@ export async function resumeHeartbeat(ctx: ManageContext, trx: Trx, row: Heartbe
 }
 
 /** Gives the heartbeat another ping URL; the old one is unknown from now on. */
-export async function rotatePingUrl(ctx: ManageContext, trx: Trx, row: HeartbeatRow): Promise<HeartbeatRow> {
+export async function rotatePingUrl(ctx: HeartbeatsContext, trx: Trx, row: HeartbeatRow): Promise<HeartbeatRow> {
   const { ids, clock } = ctx.heartbeats;
   const changes = { ...ids.columnsOf(row.id), version: row.version + 1, updatedAt: clock.now() };
-  await table.updateHeartbeat(trx, row.id, changes);
+  table.updateHeartbeat(trx, row.id, changes);
   await ctx.audit.record({ action: "heartbeat.rotate", resourceType: "heartbeat", resourceId: row.id }, { trx });
   return { ...row, ...changes };
 }
 
 /** Gives the project another ping key; URLs with the old one are unknown from now on. */
-export async function rotatePingKey(ctx: ManageContext, trx: Trx, projectId: string): Promise<KeysRow> {
+export async function rotatePingKey(ctx: HeartbeatsContext, trx: Trx, projectId: string): Promise<KeysRow> {
   const now = ctx.heartbeats.clock.now();
   const keys = {
     ...(await keysOf(trx, projectId, now)),
@@ -136,7 +141,7 @@ export function slugOf(name: string): string {
     .slice(0, 100);
 }
 
-/** Which kind a schedule has: cron if it can be read so. @throws INVALID_CRON */
+/** Kind of a schedule: cron if it can be read as such. @throws INVALID_CRON */
 export function kindOfSchedule(schedule: string): "cron" | "oncalendar" {
   if (/^\s*(@|\S+(\s+\S+){4,5}\s*$)/.test(schedule) && !/[:~]/.test(schedule)) {
     readCron(schedule);
@@ -156,7 +161,7 @@ function requirePlan({ kind, schedule, timezone }: TimePlan, now: number): void 
   }
   if (kind === "simple") return;
   if (nextTime({ kind, schedule, timezone }, now) === null)
-    throw new PrismError("INVALID_CRON", "None of the times of this schedule ever comes");
+    throw new PrismError("INVALID_CRON", "The schedule never matches a date");
 }
 
 const PREVIEWED_TIMES = 5;
@@ -188,7 +193,7 @@ function nextTime({ kind, schedule, timezone }: TimePlan, after: number): number
 }
 
 /** Ping URLs for callers who may write, null for others, and that of the badge. */
-export function urlsOf(ctx: Pick<ManageContext, "publicUrl" | "heartbeats">, row: HeartbeatRow, isWriter: boolean) {
+export function urlsOf(ctx: Pick<HeartbeatsContext, "publicUrl" | "heartbeats">, row: HeartbeatRow, isWriter: boolean) {
   const base = ctx.publicUrl();
   const uuid = isWriter ? ctx.heartbeats.ids.uuidOf(row) : null;
   return {

@@ -15,7 +15,7 @@ interface Item {
 /** Null: any value. */
 type Items = readonly Item[] | null;
 
-export interface CalendarEvent {
+export interface CalendarExpression {
   /** 0 is Monday. */
   readonly weekdays: ReadonlySet<number> | null;
   readonly years: Items;
@@ -46,7 +46,7 @@ const FIRST_YEAR = 1970;
 const LAST_YEAR = 2199;
 
 /** Reads one or several expressions, one per line. @throws INVALID_CRON */
-export function readOnCalendar(text: string): CalendarEvent[] {
+export function readOnCalendar(text: string): CalendarExpression[] {
   const lines = text
     .split("\n")
     .map((line) => line.trim())
@@ -56,12 +56,12 @@ export function readOnCalendar(text: string): CalendarEvent[] {
 }
 
 /** The first time of any of the events strictly after an instant; null for none. */
-export function nextElapse(events: readonly CalendarEvent[], timezone: string, after: EpochMs): EpochMs | null {
+export function nextElapse(events: readonly CalendarExpression[], timezone: string, after: EpochMs): EpochMs | null {
   const times = events.flatMap((event) => nextOf(event, event.timezone ?? timezone, after) ?? []);
   return times.length === 0 ? null : Math.min(...times);
 }
 
-function readLine(line: string): CalendarEvent {
+function readLine(line: string): CalendarExpression {
   const parts = line.split(/\s+/);
   const timezone = zoneOf(parts);
   const name = parts.length === 1 ? NAMED[(parts[0] as string).toLowerCase()] : undefined;
@@ -154,7 +154,7 @@ function holds(items: Items, value: number): boolean {
   return items.some(({ start, stop, step }) => value >= start && value <= stop && (value - start) % step === 0);
 }
 
-function nextOf(event: CalendarEvent, timezone: string, after: EpochMs): EpochMs | null {
+function nextOf(event: CalendarExpression, timezone: string, after: EpochMs): EpochMs | null {
   let wall = Math.floor(after / 1000) * 1000 + zoneOffsetMs(timezone, after);
   for (;;) {
     const next = nextWallTime(event, wall);
@@ -176,7 +176,7 @@ function instantOf(timezone: string, wall: EpochMs): EpochMs | null {
 }
 
 /** The next time on a clock without changes, strictly after another; null for none. */
-function nextWallTime(event: CalendarEvent, after: EpochMs): EpochMs | null {
+function nextWallTime(event: CalendarExpression, after: EpochMs): EpochMs | null {
   const from = after + 1000;
   const first = new Date(from);
   const startDay = Date.UTC(first.getUTCFullYear(), first.getUTCMonth(), first.getUTCDate());
@@ -191,7 +191,7 @@ function nextWallTime(event: CalendarEvent, after: EpochMs): EpochMs | null {
   return null;
 }
 
-function nextInMonth(event: CalendarEvent, year: number, month: number, startDay: EpochMs, from: EpochMs) {
+function nextInMonth(event: CalendarExpression, year: number, month: number, startDay: EpochMs, from: EpochMs) {
   const length = new Date(Date.UTC(year, month + 1, 0)).getUTCDate();
   for (let day = 1; day <= length; day++) {
     const dayStart = Date.UTC(year, month, day);
@@ -202,7 +202,12 @@ function nextInMonth(event: CalendarEvent, year: number, month: number, startDay
   return null;
 }
 
-function holdsDay({ days, isFromEnd, weekdays }: CalendarEvent, day: number, length: number, at: EpochMs): boolean {
+function holdsDay(
+  { days, isFromEnd, weekdays }: CalendarExpression,
+  day: number,
+  length: number,
+  at: EpochMs,
+): boolean {
   if (weekdays !== null && !weekdays.has((new Date(at).getUTCDay() + 6) % 7)) return false;
   if (!isFromEnd || days === null) return holds(days, day);
   const fromEnd = length + 1 - day;
@@ -214,7 +219,7 @@ function holdsDay({ days, isFromEnd, weekdays }: CalendarEvent, day: number, len
 }
 
 /** @param from the earliest second of the day. */
-function nextSecond({ hours, minutes, seconds }: CalendarEvent, from: number): number | null {
+function nextSecond({ hours, minutes, seconds }: CalendarExpression, from: number): number | null {
   for (let hour = Math.floor(from / 3600); hour < 24; hour++) {
     if (!holds(hours, hour)) continue;
     for (let minute = 0; minute < 60; minute++) {

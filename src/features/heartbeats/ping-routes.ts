@@ -1,18 +1,15 @@
-import type { Database as Sqlite } from "better-sqlite3";
 import type { Exchange } from "../../http/exchange.ts";
 import { parseQuery } from "../../http/input.ts";
 import type { HttpKernel } from "../../http/kernel.ts";
-import type { LiveSettings } from "../../http/live-settings.ts";
 import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
 import { ANSWERS_LATER, type Method, type Route, route } from "../../http/route.ts";
+import type { Uses } from "../../module/feature.ts";
 import type { Heartbeats, PingResult, PingTarget } from "./heartbeats.ts";
 import { actionOf, openToPages, PING_BODY_BYTES, type PingAction, readStart, userAgentOf } from "./pings.ts";
 
-export interface PingContext {
+export interface PingContext extends Uses<"reader" | "settings"> {
   readonly heartbeats: Heartbeats;
-  readonly reader: Sqlite;
   readonly kernel: Pick<HttpKernel, "limitAddress" | "fail">;
-  readonly settings: LiveSettings;
 }
 
 /** Pings of one heartbeat per minute, and of all new slugs of a project. A burst of this many is accepted at once. */
@@ -179,7 +176,7 @@ const NO_BODY = new Uint8Array(0);
 
 type Origin = ReturnType<typeof originOf>;
 
-/** What is stored about the sender. */
+/** Stored facts about the sender. */
 function originOf(exchange: Exchange) {
   const { method, clientAddress } = exchange;
   const scheme = exchange.header("x-forwarded-proto").split(",")[0]?.trim() === "https" ? "https" : "http";

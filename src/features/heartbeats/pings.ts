@@ -7,7 +7,7 @@ import { Heartbeat, type HeartbeatRow, type PingFilters } from "./heartbeat.ts";
 export const PING_BODY_BYTES = 10_000;
 const MAX_USER_AGENT = 200;
 
-/** What a URL says about the job. */
+/** The signal in a ping URL. */
 export interface PingAction {
   readonly kind: Exclude<PingKind, "ignored">;
   readonly exitStatus: number | null;
@@ -38,7 +38,7 @@ export function actionOf(suffix: string | undefined): PingAction | null | "out-o
   return { kind: exitStatus === 0 ? "success" : "fail", exitStatus };
 }
 
-/** What a ping means for a heartbeat: filters and a manual pause change what the URL says. */
+/** The meaning of a ping for a heartbeat: filters and a manual pause change that of the URL. */
 export function kindOf(heartbeat: HeartbeatRow, { kind, method, scheme, body }: Ping): PingKind {
   if (heartbeat.status === "paused" && heartbeat.manualResume === 1) return "ignored";
   if (scheme === "email" || scheme === ALERT_SCHEME) return kind;

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { PrismError } from "../../core/errors.ts";
 import type { Principal } from "../../core/principal.ts";
 import { callerOf, holderOf } from "../../http/access.ts";
@@ -12,8 +13,8 @@ import type { Trx } from "../../store/database.ts";
 import { creatorOf } from "../access/index.ts";
 import { badgeRoutes, badgeUrlOf, projectMetricsRoutes } from "./badges.ts";
 import { healthchecksRoutes } from "./healthchecks.ts";
-import { Heartbeat, type HeartbeatRow } from "./heartbeat.ts";
-import type { ManageContext } from "./manage.ts";
+import { Heartbeat, HeartbeatFlip, type HeartbeatRow } from "./heartbeat.ts";
+import type { HeartbeatsContext } from "./manage.ts";
 import * as manage from "./manage.ts";
 import { pingRoutes } from "./ping-routes.ts";
 import * as s from "./schema.ts";
@@ -25,7 +26,7 @@ const PATH = "/api/v1/heartbeats";
 const tag = "Heartbeats";
 const PLAN_ERRORS = ["INVALID_CRON", "INVALID_TIMEZONE", "NAME_TAKEN"] as const;
 
-export function registerHeartbeats(server: FeatureServer, context: ManageContext): void {
+export function registerHeartbeats(server: FeatureServer, context: HeartbeatsContext): void {
   for (const each of [...pingRoutes(context), ...badgeRoutes(context)]) server.route(each);
   for (const each of [...healthchecksRoutes(context), ...projectMetricsRoutes(context)]) server.route(each);
   serveHeartbeats(server, context);
@@ -36,7 +37,7 @@ export function registerHeartbeats(server: FeatureServer, context: ManageContext
 const read = { tag, access: { permission: "events:read", within: "project", keyScope: "events:read" } } as const;
 const write = { tag, access: { permission: "heartbeats:write", within: "project" } } as const;
 
-function serveHeartbeats(server: FeatureServer, context: ManageContext): void {
+function serveHeartbeats(server: FeatureServer, context: HeartbeatsContext): void {
   const { db, projects, idempotency } = context;
   const one = { path: `${PATH}/:id`, params: s.HeartbeatParams } as const;
   server.route({
@@ -46,7 +47,7 @@ function serveHeartbeats(server: FeatureServer, context: ManageContext): void {
     id: "listHeartbeats",
     summary: "List heartbeats, newest first",
     query: s.ListHeartbeats,
-    response: pageOf(Heartbeat.View),
+    response: () => pageOf(Heartbeat.View),
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
     handle(exchange, { query: { projectId, pings, ...query } }) {
       const principal = callerOf(exchange);
@@ -85,7 +86,7 @@ function serveHeartbeats(server: FeatureServer, context: ManageContext): void {
     summary: "Create a heartbeat; its ping URL is in the answer",
     body: s.CreateHeartbeat,
     status: 201,
-    response: Heartbeat.View,
+    response: () => Heartbeat.View,
     errors: ["PROJECT_NOT_FOUND", "LIMIT_REACHED", ...PLAN_ERRORS, ...IDEMPOTENCY_ERRORS],
     handle(exchange, { body }) {
       const principal = holderOf(exchange);
@@ -106,7 +107,7 @@ function serveHeartbeats(server: FeatureServer, context: ManageContext): void {
     method: "GET",
     id: "getHeartbeat",
     summary: "Get a heartbeat",
-    response: Heartbeat.View,
+    response: () => Heartbeat.View,
     errors: ["HEARTBEAT_NOT_FOUND"],
     async handle(exchange, { params }) {
       const principal = callerOf(exchange);
@@ -120,7 +121,7 @@ function serveHeartbeats(server: FeatureServer, context: ManageContext): void {
     id: "updateHeartbeat",
     summary: "Update a heartbeat; absent members keep their values",
     body: s.UpdateHeartbeat,
-    response: Heartbeat.View,
+    response: () => Heartbeat.View,
     errors: ["HEARTBEAT_NOT_FOUND", "VERSION_CONFLICT", ...PLAN_ERRORS],
     async handle(exchange, { params, body }) {
       const definition = s.definitionOf(body);
@@ -160,7 +161,7 @@ function serveHeartbeats(server: FeatureServer, context: ManageContext): void {
       body: s.NoBody,
       id,
       summary,
-      response: Heartbeat.View,
+      response: () => Heartbeat.View,
       errors: ["HEARTBEAT_NOT_FOUND", "VERSION_CONFLICT", ...(name === "resume" ? (["INVALID_STATE"] as const) : [])],
       handle: (exchange, { params }) => change(exchange, params.id, (trx, row) => act(context, trx, row)),
     });
@@ -190,7 +191,7 @@ async function requireFreeSlug(trx: Trx, projectId: string, slug: string | undef
   throw new PrismError("NAME_TAKEN", "Another heartbeat of the project has this slug", { details });
 }
 
-function serveHistory(server: FeatureServer, context: ManageContext): void {
+function serveHistory(server: FeatureServer, context: HeartbeatsContext): void {
   const { db, projects } = context;
   server.route({
     ...read,
@@ -223,7 +224,7 @@ function serveHistory(server: FeatureServer, context: ManageContext): void {
     async handle(exchange, { params }) {
       const row = await heartbeatAccess.visible(projects, callerOf(exchange), params.id, db.read);
       const body = /^\d{1,15}$/.test(params.n) ? await table.pingBody(db.read, row, Number(params.n)) : null;
-      if (!body) throw new PrismError("NOT_FOUND", "The ping has no body, or is no longer kept");
+      if (!body) throw new PrismError("NOT_FOUND", "The ping has no body, or the body was removed");
       exchange.send(200, body, { "Content-Type": "text/plain; charset=utf-8" });
       return ANSWERS_LATER;
     },
@@ -236,18 +237,17 @@ function serveHistory(server: FeatureServer, context: ManageContext): void {
     query: s.HistoryQuery,
     id: "listHeartbeatFlips",
     summary: "List the changes of a heartbeat's status of the last 93 days, newest first",
-    response: pageOf(s.FlipView),
+    response: () => pageOf(HeartbeatFlip.View),
     errors: ["HEARTBEAT_NOT_FOUND", "INVALID_CURSOR"],
     async handle(exchange, { params, query }) {
       const { id } = await heartbeatAccess.visible(projects, callerOf(exchange), params.id, db.read);
-      const page = readPage(query, ["number", "string"]);
-      const { rows, total } = await table.flipPage(db.scan, id, page);
-      return pageBody(page, rows, s.flipView, (row) => [row.at, row.id], total);
+      const scope = { visible: sql<boolean>`heartbeatId = ${id}`, state: undefined };
+      return table.flipList.page(db, scope, query, () => (row) => HeartbeatFlip.view(row));
     },
   });
 }
 
-function serveKeys(server: FeatureServer, context: ManageContext): void {
+function serveKeys(server: FeatureServer, context: HeartbeatsContext): void {
   const { db, projects } = context;
   const view = (projectId: string, keys: KeysRow | undefined) => {
     const pingKey = keys ? context.heartbeats.ids.keyOf(keys) : null;
@@ -290,12 +290,12 @@ function serveKeys(server: FeatureServer, context: ManageContext): void {
   });
 }
 
-function viewFor(context: ManageContext, principal: Principal, row: HeartbeatRow) {
+function viewFor(context: HeartbeatsContext, principal: Principal, row: HeartbeatRow) {
   return s.heartbeatView(context, row, context.projects.has(principal, row.projectId, "heartbeats:write"));
 }
 
 /** Status and times change without a new version, and the ping URL depends on the caller. */
-function answer(context: ManageContext, principal: Principal, row: HeartbeatRow, status = 200) {
+function answer(context: HeartbeatsContext, principal: Principal, row: HeartbeatRow, status = 200) {
   const view = viewFor(context, principal, row);
   const { pingUrl, status: shown, pingCount, lastStartAt } = view;
   return versioned(row.version, view, { status, state: stateOf({ pingUrl, shown, pingCount, lastStartAt }) });

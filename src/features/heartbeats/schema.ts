@@ -3,36 +3,38 @@ import { toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { pageEntries } from "../../http/pagination.ts";
 import type { AnswerOf } from "../../http/resource.ts";
 import { doc, example, named, object, queryInteger, text } from "../../http/shapes.ts";
-import { type Definition, Heartbeat, type HeartbeatRow, PING_KINDS, STORED } from "./heartbeat.ts";
-import type { ManageContext } from "./manage.ts";
+import { Heartbeat, type HeartbeatDefinition, type HeartbeatRow, PING_KINDS } from "./heartbeat.ts";
+import type { HeartbeatsContext } from "./manage.ts";
 import { kindOfSchedule, slugOf, urlsOf } from "./manage.ts";
 import { expectedAt } from "./status.ts";
-import { type FlipRow, heartbeatList, type PingListRow } from "./table.ts";
+import { heartbeatList, type PingListRow } from "./table.ts";
 
-export const CreateHeartbeat = example(
+export const CreateHeartbeat = () =>
+  example(
+    object({
+      projectId: v.optional(doc(text(128, 1), "Id or slug; default: the default project")),
+      ...Heartbeat.forCreate,
+    }),
+    {
+      name: "Nightly export",
+      tags: ["backup"],
+      schedule: "30 2 * * *",
+      timezone: "Europe/Berlin",
+      graceMs: 3_600_000,
+    },
+  );
+export type CreateHeartbeat = v.InferOutput<ReturnType<typeof CreateHeartbeat>>;
+
+export const UpdateHeartbeat = () => example(object(Heartbeat.forUpdate), { graceMs: 7_200_000 });
+export type UpdateHeartbeat = v.InferOutput<ReturnType<typeof UpdateHeartbeat>>;
+
+export const ListHeartbeats = () =>
   object({
-    projectId: v.optional(doc(text(128, 1), "Id or slug; default: the default project")),
-    ...Heartbeat.forCreate,
-  }),
-  {
-    name: "Nightly export",
-    tags: ["backup"],
-    schedule: "30 2 * * *",
-    timezone: "Europe/Berlin",
-    graceMs: 3_600_000,
-  },
-);
-export type CreateHeartbeat = v.InferOutput<typeof CreateHeartbeat>;
-
-export const UpdateHeartbeat = example(object(Heartbeat.forUpdate), { graceMs: 7_200_000 });
-export type UpdateHeartbeat = v.InferOutput<typeof UpdateHeartbeat>;
-
-export const ListHeartbeats = object({
-  projectId: v.optional(doc(text(128, 1), "Id or slug; default: all projects that the caller may read")),
-  ...heartbeatList.entries,
-  pings: v.optional(doc(queryInteger(1, 30), "Adds so many of the last pings of each heartbeat")),
-  ...pageEntries(),
-});
+    projectId: v.optional(doc(text(128, 1), "Id or slug; default: all projects that the caller may read")),
+    ...heartbeatList.entries,
+    pings: v.optional(doc(queryInteger(1, 30), "Adds so many of the last pings of each heartbeat")),
+    ...pageEntries(),
+  });
 
 export const HeartbeatParams = object({ id: doc(v.string(), "Id of the heartbeat") });
 export const PingParams = object({
@@ -46,15 +48,16 @@ export const KeyQuery = object({
 });
 export const RotateKey = example(object({ projectId: v.optional(doc(text(128, 1), "Id or slug")) }), {});
 
-export const PreviewPlan = example(
-  object({
-    projectId: v.optional(doc(text(128, 1), "Id or slug; default: the default project")),
-    kind: Heartbeat.forUpdate.kind,
-    schedule: doc(text(500, 1), "Cron pattern, or calendar events of systemd, one per line"),
-    timezone: Heartbeat.forUpdate.timezone,
-  }),
-  { schedule: "Mon..Fri 08:00", timezone: "Europe/Berlin" },
-);
+export const PreviewPlan = () =>
+  example(
+    object({
+      projectId: v.optional(doc(text(128, 1), "Id or slug; default: the default project")),
+      kind: Heartbeat.forUpdate.kind,
+      schedule: doc(text(500, 1), "Cron pattern, or calendar events of systemd, one per line"),
+      timezone: Heartbeat.forUpdate.timezone,
+    }),
+    { schedule: "Mon..Fri 08:00", timezone: "Europe/Berlin" },
+  );
 
 export const PlanPreview = named(
   "HeartbeatPlanPreview",
@@ -66,7 +69,11 @@ export const PlanPreview = named(
   }),
 );
 
-export function heartbeatView(ctx: ManageContext, row: HeartbeatRow, isWriter: boolean): AnswerOf<typeof Heartbeat> {
+export function heartbeatView(
+  ctx: HeartbeatsContext,
+  row: HeartbeatRow,
+  isWriter: boolean,
+): AnswerOf<typeof Heartbeat> {
   const { pingUrl, pushUrl, badgeUrl } = urlsOf(ctx, row, isWriter);
   return Heartbeat.view(row, {
     status: ctx.heartbeats.shownOf(row),
@@ -79,7 +86,7 @@ export function heartbeatView(ctx: ManageContext, row: HeartbeatRow, isWriter: b
 }
 
 /** The columns of a request; absent members are left out. @throws INVALID_CRON */
-export function definitionOf({ schedule, kind, name, slug, ...same }: UpdateHeartbeat): Definition {
+export function definitionOf({ schedule, kind, name, slug, ...same }: UpdateHeartbeat): HeartbeatDefinition {
   const planned = schedule ? { schedule, kind: kind ?? kindOfSchedule(schedule) } : undefined;
   const simple = schedule === null || kind === "simple" ? ({ schedule: null, kind: "simple" } as const) : undefined;
   return Heartbeat.columns({
@@ -114,23 +121,6 @@ export function recentPingView({ at, kind, durationMs }: Pick<PingListRow, "at" 
 
 export function pingView({ hasBody, at, ...row }: PingListRow): v.InferOutput<typeof PingView> {
   return { ...row, at: toRfc3339(at), hasBody: hasBody === 1 };
-}
-
-export const FlipView = named(
-  "HeartbeatFlip",
-  "A change of a heartbeat's status",
-  v.object({
-    id: v.string(),
-    at: doc(v.string(), "When it changed; for an overdue heartbeat its due time"),
-    foundAt: v.string(),
-    from: v.picklist(STORED),
-    to: v.picklist(STORED),
-    reason: v.string(),
-  }),
-);
-
-export function flipView({ id, at, foundAt, fromStatus, status, reason }: FlipRow): v.InferOutput<typeof FlipView> {
-  return { id, at: toRfc3339(at), foundAt: toRfc3339(foundAt), from: fromStatus, to: status, reason };
 }
 
 export const KeyView = named(

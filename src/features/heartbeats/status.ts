@@ -1,15 +1,15 @@
 import type { EpochMs } from "../../core/clock.ts";
 import type { HeartbeatStatus, PingKind } from "../../store/schema.ts";
-import { Recurrence } from "../schedules/index.ts";
+import { Recurrence } from "../time/schedules/index.ts";
 import type { HeartbeatRow } from "./heartbeat.ts";
 import { nextElapse, readOnCalendar } from "./on-calendar.ts";
 
 // The states of a heartbeat (docs/heartbeats.md): pure functions over its row.
 
 /** When a heartbeat expects pings. */
-export type Plan = Pick<HeartbeatRow, "kind" | "timeoutMs" | "graceMs" | "schedule" | "timezone">;
+export type PingPlan = Pick<HeartbeatRow, "kind" | "timeoutMs" | "graceMs" | "schedule" | "timezone">;
 
-/** What pings change. */
+/** Columns that pings change. */
 export interface HeartbeatState {
   readonly status: HeartbeatStatus;
   readonly lastPingAt: EpochMs | null;
@@ -27,7 +27,7 @@ export interface Flip {
 }
 export type FlipReason = "ping" | "fail" | "timeout" | "run-too-long" | "pause" | "resume" | "delete";
 
-export interface Change {
+export interface HeartbeatChange {
   readonly state: HeartbeatState;
   readonly flip: Flip | null;
   /** Duration of the run that this ping ended. */
@@ -35,7 +35,7 @@ export interface Change {
 }
 
 /** When the next ping is expected; null when the heartbeat is not up, or its schedule has ended. */
-export function expectedAt(plan: Plan, { status, lastPingAt }: HeartbeatState): EpochMs | null {
+export function expectedAt(plan: PingPlan, { status, lastPingAt }: HeartbeatState): EpochMs | null {
   if (status !== "up" || lastPingAt === null) return null;
   if (plan.kind === "simple") return lastPingAt + plan.timeoutMs;
   if (plan.kind === "cron")
@@ -44,7 +44,7 @@ export function expectedAt(plan: Plan, { status, lastPingAt }: HeartbeatState): 
 }
 
 /** When the heartbeat goes down without another ping; null if it does not. */
-export function dueAtOf(plan: Plan, state: HeartbeatState): EpochMs | null {
+export function dueAtOf(plan: PingPlan, state: HeartbeatState): EpochMs | null {
   const { status, lastStartAt } = state;
   if (status === "paused" || status === "down") return null;
   const expected = expectedAt(plan, state) ?? Number.POSITIVE_INFINITY;
@@ -56,7 +56,7 @@ export function dueAtOf(plan: Plan, state: HeartbeatState): EpochMs | null {
 export type ShownStatus = HeartbeatStatus | "grace";
 
 /** @param back see {@link fairDueAt}: what is shown as down has gone down, or is about to */
-export function shownStatus(plan: Plan, state: HeartbeatState, now: EpochMs, back: Back = NEVER_AWAY): ShownStatus {
+export function shownStatus(plan: PingPlan, state: HeartbeatState, now: EpochMs, back: Back = NEVER_AWAY): ShownStatus {
   const { status, lastStartAt } = state;
   if (status === "paused" || status === "down") return status;
   const isOver = (dueAt: EpochMs): boolean => now >= fairDueAt(dueAt, plan.graceMs, back);
@@ -68,7 +68,7 @@ export function shownStatus(plan: Plan, state: HeartbeatState, now: EpochMs, bac
 }
 
 /** The state after a ping of this kind. */
-export function afterPing(state: HeartbeatState, kind: PingKind, rid: string | null, now: EpochMs): Change {
+export function afterPing(state: HeartbeatState, kind: PingKind, rid: string | null, now: EpochMs): HeartbeatChange {
   if (kind === "log" || kind === "ignored") return { state, flip: null, durationMs: null };
   if (kind === "start") {
     const started = { ...state, lastStartAt: now, lastStartRid: rid };
@@ -84,7 +84,7 @@ export function afterPing(state: HeartbeatState, kind: PingKind, rid: string | n
  * Ends the pending run. A success with another run's id leaves it pending: with ids only the latest
  * start is watched.
  */
-function ended(state: HeartbeatState, kind: PingKind, rid: string | null, now: EpochMs): Omit<Change, "flip"> {
+function ended(state: HeartbeatState, kind: PingKind, rid: string | null, now: EpochMs): Omit<HeartbeatChange, "flip"> {
   const { lastStartAt, lastStartRid } = state;
   if (lastStartAt === null) return { state, durationMs: null };
   const none = { lastStartAt: null, lastStartRid: null };
@@ -98,7 +98,7 @@ function ended(state: HeartbeatState, kind: PingKind, rid: string | null, now: E
 }
 
 /** The state of an overdue heartbeat. The flip has the due time, not the time it was found. */
-export function afterTimeout(plan: Plan, state: HeartbeatState, dueAt: EpochMs): Change {
+export function afterTimeout(plan: PingPlan, state: HeartbeatState, dueAt: EpochMs): HeartbeatChange {
   const { lastStartAt } = state;
   const isRun = lastStartAt !== null && lastStartAt + plan.graceMs === dueAt;
   const flip: Flip = { from: state.status, to: "down", at: dueAt, reason: isRun ? "run-too-long" : "timeout" };
@@ -106,14 +106,14 @@ export function afterTimeout(plan: Plan, state: HeartbeatState, dueAt: EpochMs):
 }
 
 /** @returns null for one that is paused already */
-export function paused(state: HeartbeatState, now: EpochMs): Change | null {
+export function paused(state: HeartbeatState, now: EpochMs): HeartbeatChange | null {
   if (state.status === "paused") return null;
   const flip: Flip = { from: state.status, to: "paused", at: now, reason: "pause" };
   return { state: { ...state, status: "paused", lastStartAt: null, lastStartRid: null }, flip, durationMs: null };
 }
 
 /** @returns null for one that is not paused */
-export function resumed(state: HeartbeatState, now: EpochMs): Change | null {
+export function resumed(state: HeartbeatState, now: EpochMs): HeartbeatChange | null {
   if (state.status !== "paused") return null;
   const flip: Flip = { from: "paused", to: "new", at: now, reason: "resume" };
   const cleared = { lastPingAt: null, lastStartAt: null, lastStartRid: null };
@@ -133,7 +133,7 @@ export interface Back {
 }
 
 /** Now, and since when pings can arrive. */
-export interface Moment {
+export interface StatusTime {
   readonly now: EpochMs;
   readonly back: Back;
 }

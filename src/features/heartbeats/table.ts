@@ -2,21 +2,21 @@ import { type Selectable, sql } from "kysely";
 import * as v from "valibot";
 import type { EpochMs } from "../../core/clock.ts";
 import { by, equals, listing, within } from "../../http/listing.ts";
-import type { PageRequest } from "../../http/pagination.ts";
+import type { RowOf } from "../../http/resource.ts";
 import { text } from "../../http/shapes.ts";
 import { addEffect, type ReadDb, type Trx } from "../../store/database.ts";
 import type { FedHeartbeat } from "../../store/effect.ts";
-import { daysBefore, type NamedSweep, sweepOf } from "../../store/retention.ts";
-import type { HeartbeatFlipsTable, HeartbeatKeysTable, HeartbeatPingsTable } from "../../store/schema.ts";
+import { daysBefore, type NamedSweep, sweepRows } from "../../store/retention.ts";
+import type { HeartbeatKeysTable, HeartbeatPingsTable } from "../../store/schema.ts";
 import { countOf } from "../../store/sqlite/list-queries.ts";
+import { insertLater, runLater, updateLater } from "../../store/statements.ts";
 import { owned } from "../access/index.ts";
-import { Heartbeat, type HeartbeatRow, STORED } from "./heartbeat.ts";
-import type { Moment } from "./status.ts";
+import { Heartbeat, HeartbeatFlip, type HeartbeatRow, STORED } from "./heartbeat.ts";
+import type { StatusTime } from "./status.ts";
 
 // All SQL of heartbeats, their pings, flips and keys.
 
 export type PingRow = Selectable<HeartbeatPingsTable>;
-export type FlipRow = Selectable<HeartbeatFlipsTable>;
 export type KeysRow = Selectable<HeartbeatKeysTable>;
 
 /** Pings kept of each heartbeat. */
@@ -40,13 +40,13 @@ export function findByUniqueKey(db: Db, projectId: string, uniqueKey: string): P
   return found.where("projectId", "=", projectId).executeTakeFirst();
 }
 
-/** Heartbeats of an earlier version, of which `pingHash` still is the plain id. */
+/** Heartbeats of an earlier version, whose `pingHash` still is the plain id. */
 export function plainHeartbeats(db: Db, limit: number): Promise<Pick<HeartbeatRow, "id" | "pingHash">[]> {
   const plain = db.selectFrom("heartbeats").select(["id", "pingHash"]).where("sealedPing", "is", null);
   return plain.limit(limit).execute();
 }
 
-/** Keys of an earlier version, of which `pingKeyHash` still is the plain key. */
+/** Keys of an earlier version, whose `pingKeyHash` still is the plain key. */
 export function plainKeys(db: Db, limit: number): Promise<{ projectId: string; pingKeyHash: string }[]> {
   const plain = db.selectFrom("heartbeat_keys").select(["projectId", "pingKeyHash"]).where("sealedPingKey", "is", null);
   return plain.where("pingKeyHash", "is not", null).limit(limit).$narrowType<{ pingKeyHash: string }>().execute();
@@ -72,7 +72,7 @@ export function heartbeatsOf(db: Db, projectId: string): Promise<HeartbeatRow[]>
 }
 
 /** As `fairDueAt`. */
-function isOver({ now, back }: Moment) {
+function isOver({ now, back }: StatusTime) {
   return sql<boolean>`(dueAt <= ${now} and ${back.at} + min(graceMs, ${back.downMs}) <= ${now})`;
 }
 
@@ -80,7 +80,7 @@ function isOver({ now, back }: Moment) {
  * Counts those in which no job runs. Their due time is the end of the grace time of the expected
  * ping, so the schedule is not evaluated. @param tag null: all
  */
-export async function countStates(db: Db, projectId: string, tag: string | null, moment: Moment) {
+export async function countStates(db: Db, projectId: string, tag: string | null, moment: StatusTime) {
   const isDown = sql<boolean>`status = 'down' or (status = 'up' and ${isOver(moment)})`;
   const isLate = sql<boolean>`status = 'up' and not ${isOver(moment)} and dueAt - graceMs <= ${moment.now}`;
   return await ofTag(db, projectId, tag)
@@ -93,7 +93,7 @@ export async function countStates(db: Db, projectId: string, tag: string | null,
     .executeTakeFirstOrThrow();
 }
 
-/** The heartbeats of which a job runs now. */
+/** The heartbeats whose job runs now. */
 export function runningOf(db: Db, projectId: string, tag: string | null): Promise<HeartbeatRow[]> {
   return ofTag(db, projectId, tag).selectAll().where("lastStartAt", "is not", null).execute();
 }
@@ -104,7 +104,7 @@ function ofTag(db: Db, projectId: string, tag: string | null) {
 }
 
 /** A run that began before its ping was late has its own end in `dueAt`, and only a period tells when it was. */
-function isInGrace(moment: Moment) {
+function isInGrace(moment: StatusTime) {
   const { now } = moment;
   return sql<boolean>`status = 'up' and not ${isOver(moment)} and (
     dueAt - graceMs <= ${now} and (lastStartAt is null or dueAt - graceMs < lastStartAt)
@@ -120,15 +120,15 @@ export const heartbeatAccess = owned<HeartbeatRow>(Heartbeat, {
 
 export const heartbeatList = listing(
   Heartbeat,
-  {
+  () => ({
     status: by(
       v.picklist([...STORED, "grace"]),
       "Stored status: `up` has those in their grace time too; `grace` has only these",
-      (status, moment: Moment) => (status === "grace" ? isInGrace(moment) : sql`status = ${status}`),
+      (status, moment: StatusTime) => (status === "grace" ? isInGrace(moment) : sql`status = ${status}`),
     ),
     slug: equals(text(100, 1), "Exact slug"),
     q: within(["name", "tags"], text(100, 1), "Part of the name or of the tags"),
-  },
+  }),
   { searches: true },
 );
 
@@ -136,8 +136,8 @@ export async function insertHeartbeat(trx: Trx, row: HeartbeatRow): Promise<void
   await trx.insertInto("heartbeats").values(row).execute();
 }
 
-export async function updateHeartbeat(trx: Trx, id: string, columns: Partial<HeartbeatRow>): Promise<void> {
-  await trx.updateTable("heartbeats").set(columns).where("id", "=", id).execute();
+export function updateHeartbeat(trx: Trx, id: string, columns: Partial<HeartbeatRow>): void {
+  updateLater(trx, "heartbeats", id, columns);
 }
 
 export async function deleteHeartbeat(trx: Trx, { id, projectId }: HeartbeatRow): Promise<void> {
@@ -149,16 +149,16 @@ export async function deleteHeartbeat(trx: Trx, { id, projectId }: HeartbeatRow)
 }
 
 /** Adds a ping and, now and then, removes those beyond the last {@link KEPT_PINGS}. */
-export async function insertPing(trx: Trx, row: PingRow, projectId: string): Promise<void> {
-  await trx.insertInto("heartbeat_pings").values(row).execute();
+export function insertPing(trx: Trx, row: PingRow, projectId: string): void {
+  insertLater(trx, "heartbeat_pings", row);
   const isPruned = row.n % PRUNE_EVERY === 0;
   if (row.body !== null || isPruned) addEffect(trx, { type: "texts-changed", projectIds: [projectId] });
   if (!isPruned) return;
-  await trx
+  const old = trx
     .deleteFrom("heartbeat_pings")
     .where("heartbeatId", "=", row.heartbeatId)
-    .where("n", "<=", row.n - KEPT_PINGS)
-    .execute();
+    .where("n", "<=", row.n - KEPT_PINGS);
+  runLater(trx, old.compile());
 }
 
 /** Newest first, without their bodies. */
@@ -182,7 +182,7 @@ export async function pingBody(db: ReadDb, { id, pingCount }: HeartbeatRow, n: n
   return (await found.executeTakeFirst())?.body ?? null;
 }
 
-export async function insertFlip(trx: Trx, row: FlipRow): Promise<void> {
+export async function insertFlip(trx: Trx, row: RowOf<typeof HeartbeatFlip>): Promise<void> {
   await trx.insertInto("heartbeat_flips").values(row).execute();
 }
 
@@ -194,22 +194,10 @@ export function flipsOf(db: ReadDb, id: string, span: { from?: EpochMs; to?: Epo
   return query.orderBy("at", "desc").orderBy("id", "desc").limit(limit).execute();
 }
 
-/** A page, newest first, with one row more if there are more. */
-export async function flipPage(db: ReadDb, id: string, { after, limit, offset, wantsTotal }: PageRequest) {
-  const all = db.selectFrom("heartbeat_flips").where("heartbeatId", "=", id);
-  let query = all.selectAll();
-  if (after) {
-    const [at, last] = [Number(after[0]), String(after[1])];
-    query = query.where((e) => e.or([e("at", "<", at), e.and([e("at", "=", at), e("id", "<", last)])]));
-  }
-  const rows = await query
-    .orderBy("at", "desc")
-    .orderBy("id", "desc")
-    .limit(limit + 1)
-    .offset(offset)
-    .execute();
-  return { rows, total: wantsTotal ? await countOf(all) : undefined };
-}
+export const flipList = listing(HeartbeatFlip, () => ({}), {
+  order: { at: "number", id: "string" },
+  searches: true,
+});
 
 export function findKeys(db: Db, projectId: string): Promise<KeysRow | undefined> {
   return db.selectFrom("heartbeat_keys").selectAll().where("projectId", "=", projectId).executeTakeFirst();
@@ -278,15 +266,7 @@ export async function putAliveAt(trx: Trx, at: EpochMs): Promise<void> {
 
 /** Flips are kept for 93 days. */
 export const HEARTBEAT_SWEEPS: readonly NamedSweep[] = [
-  sweepOf<string>({
-    name: "heartbeat_flips",
-    async find(scan, now, limit) {
-      const old = scan.selectFrom("heartbeat_flips").select("id").where("at", "<", daysBefore(now, FLIP_DAYS));
-      return (await old.orderBy("at").limit(limit).execute()).map(({ id }) => id);
-    },
-    async remove(trx, ids) {
-      const { numDeletedRows } = await trx.deleteFrom("heartbeat_flips").where("id", "in", ids).executeTakeFirst();
-      return Number(numDeletedRows);
-    },
-  }),
+  sweepRows("heartbeat_flips", (db, now) =>
+    db.selectFrom("heartbeat_flips").select("id").where("at", "<", daysBefore(now, FLIP_DAYS)).orderBy("at"),
+  ),
 ];

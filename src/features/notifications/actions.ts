@@ -7,10 +7,9 @@ import type { PermissionHolder, UserPrincipal } from "../../core/principal.ts";
 import { missingPermission, requireAccount } from "../../http/access.ts";
 import { requireLink } from "../../http/shapes.ts";
 import type { InTransaction, Trx } from "../../store/database.ts";
-import type { AuditEntry } from "../audit/index.ts";
+import type { AuditEntry } from "../operate/audit/index.ts";
 import type { NotificationsContext } from "./inbox.ts";
 import { inboxItemView, noSuchNotification, noSuchUser } from "./inbox.ts";
-import type { AcknowledgedThrough } from "./notifier.ts";
 import * as queries from "./queries.ts";
 import type { ReadAllBody, WebviewActionView, WebviewBody } from "./schema.ts";
 
@@ -18,6 +17,9 @@ import type { ReadAllBody, WebviewActionView, WebviewBody } from "./schema.ts";
  * Actions of a recipient on a notification. Each change is an entry of the user's stream, so that
  * all devices agree; repeating it changes and publishes nothing.
  */
+
+/** The signed button or link by which a user acknowledges without a login. */
+export type AcknowledgedThrough = "webpush" | "mail";
 
 /** The user whose notification changes, and that user's permissions. */
 type Reader = Pick<UserPrincipal, "userId" | "permissions">;
@@ -108,7 +110,8 @@ function acknowledge(
       if (row.readAt === null) await publishCount(context, trx, row.userId);
     }
     // Acknowledges the person's other notifications of it too.
-    if (row.incidentId !== null) await context.notify.acknowledgeIncident(trx, row.incidentId, row.userId, through);
+    if (row.incidentId !== null)
+      await context.incidents.acknowledgeByNotification(trx, row.incidentId, row.userId, through);
     return changed;
   });
 }
@@ -141,7 +144,7 @@ export async function recordWebviewAction(
     const view: WebviewActionView = { action, url: url ?? null, metadata: metadata ?? null, at: toRfc3339(now) };
     const isNew = !isSameAction(row.webviewAction, view);
     const response = isNew ? { webviewAction: JSON.stringify(view) } : {};
-    if (row.incidentId !== null) await context.notify.openedIncident(trx, row.incidentId, row.userId);
+    if (row.incidentId !== null) await context.incidents.openedByNotification(trx, row.incidentId, row.userId);
     const changed = await queries.mark(trx, row, { times: ["openedAt"], now, response });
     if (isNew) await publishChange(context, trx, changed, "notification.updated", now);
     await recordAudit(
@@ -245,7 +248,8 @@ function markRead(
   options?: InTransaction,
 ) {
   const read = async (trx: Trx, row: queries.InboxRow, now: number) => {
-    if (isOpened && row.incidentId !== null) await context.notify.openedIncident(trx, row.incidentId, row.userId);
+    if (isOpened && row.incidentId !== null)
+      await context.incidents.openedByNotification(trx, row.incidentId, row.userId);
     const changed = await queries.mark(trx, row, { times: ["readAt"], now });
     if (changed === row) return row;
     await publishChange(context, trx, changed, "notification.read", now);

@@ -6,8 +6,8 @@ import type { Committer } from "../../store/commit/committer.ts";
 import type { Database } from "../../store/database.ts";
 import type { NotifiedRecipient } from "../../store/effect.ts";
 import type { IncomingEvent, PipelineMetrics } from "../rules/index.ts";
-import type { SoundUrlOf } from "../sounds/index.ts";
 import { eventJson, notificationView, UNTOUCHED } from "./schema.ts";
+import type { SoundUrlOf } from "./sounds/index.ts";
 
 /** Receives committed data. It must be quick and must not throw. */
 export interface Observer {
@@ -92,12 +92,12 @@ const PAGE_ROWS = 1000;
 
 /** Marks of live delivery. They are written with the next write set, not in their own commit. */
 export class DeliveryMarks {
-  readonly #database: Database;
+  readonly #db: Database;
   readonly #committer: Committer;
   readonly #clock: Clock;
 
-  constructor(database: Database, committer: Committer, clock: Clock) {
-    this.#database = database;
+  constructor(db: Database, committer: Committer, clock: Clock) {
+    this.#db = db;
     this.#committer = committer;
     this.#clock = clock;
   }
@@ -123,7 +123,7 @@ export class DeliveryMarks {
   }
 
   async #undelivered(userId: string, after: number, upTo: number): Promise<number[]> {
-    const rows = await this.#database.read
+    const rows = await this.#db.read
       .selectFrom("notification_recipients")
       .select("seq")
       .where("userId", "=", userId)

@@ -4,14 +4,20 @@ import { IDEMPOTENCY_ERRORS } from "../../http/idempotency.ts";
 import { streamReply } from "../../http/replies.ts";
 import { route } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
-import { type FeatureServer, feature } from "../../module/feature.ts";
+import { type FeatureServer, feature, type Uses } from "../../module/feature.ts";
+import { TableHistory } from "../events/streams/index.ts";
 import * as actions from "./actions.ts";
 import * as all from "./all-notifications.ts";
+import { Announcer, DeliveryMarks } from "./announcer.ts";
 import type { NotificationsContext } from "./inbox.ts";
 import * as inbox from "./inbox.ts";
-import { NOTIFY_EVENT } from "./notifier.ts";
+import { NOTIFY_EVENT, Notifier } from "./notifier.ts";
+import { handleRecipients } from "./recipients.ts";
+import { notificationSweep, STORM_SWEEPS } from "./retention.ts";
 import * as s from "./schema.ts";
+import { eventJson, notificationView } from "./schema.ts";
 import { sendNotification } from "./send.ts";
+import { handleStorms } from "./storms.ts";
 
 const tag = "Notifications";
 const PATH = "/api/v1/notifications";
@@ -19,22 +25,48 @@ const mine = { tag, access: { tokenScopes: ["notifications:own"] } } as const;
 const oneOfMine = { ...mine, params: s.Params, errors: ["NOTIFICATION_NOT_FOUND"] } as const;
 const ofAnyone = { tag, access: { tokenScopes: ["notifications:own", "notifications:read_all"] } } as const;
 
+declare module "../../module/feature.ts" {
+  interface Offers {
+    /** Publishes commits to live connections. */
+    readonly announcer: Announcer;
+    readonly notify: Notifier;
+    /** Notifications that have reached a client. */
+    readonly marks: DeliveryMarks;
+    readonly streamHistory: TableHistory;
+  }
+}
+
 /** Notifications of people: sending, listing, and what recipients do with them. */
 export const notificationsFeature = feature("notifications", {
-  needs: ["scheduledRoutes", "channels", "users", "sounds", "realtime", "notify", "announcer"],
+  needs: ["channels", "users", "sounds", "realtime", "jobs", "pipelineMetrics"],
+  uses: ["incidents", "scheduledRoutes", "scheduling", "runner", "jobControl", "rules", "throttle", "receiverRules"],
+  open(context, later) {
+    const { db, committer, clock, reader, box, hub, pipelineMetrics, sounds } = context;
+    const announcer = new Announcer(hub, pipelineMetrics, sounds.urlOf);
+    return {
+      announcer,
+      notify: new Notifier({ ...context, announcer, later }),
+      marks: new DeliveryMarks(db, committer, clock),
+      streamHistory: new TableHistory(reader, box, {
+        event: eventJson,
+        notification: (row) =>
+          JSON.stringify(notificationView(row, { ...row, delivered: row.recipientDelivered }, null, sounds.urlOf)),
+      }),
+    };
+  },
   effects: ({ announcer }) => ({ notified: ({ notified }) => announcer.notifications(notified) }),
-  register: serve,
+  register(server, context) {
+    handleRecipients(context);
+    handleStorms(context);
+    serve(server, context);
+  },
+  sweeps: ({ settings }) => [...STORM_SWEEPS, notificationSweep(() => settings.retention.notificationDays)],
 });
 
-function serve(server: FeatureServer, context: NotificationsContext): void {
-  context.notify.provideInbox({
-    history: (userRef, page) => inbox.historyAsUser(context, userRef, page),
-    markRead: (id, userRef, options) => actions.markReadAsUser(context, id, userRef, options),
-    acknowledge: (id, userId, through) => actions.acknowledgeAsUser(context, id, userId, through),
-    acknowledgeOf: (...given) => actions.acknowledgeOfIncident(context, ...given),
-    remove: (userId, offsets) => actions.removeAsUser(context, userId, offsets),
-  });
-
+function serve(
+  server: FeatureServer,
+  context: NotificationsContext & Uses<"channels" | "notify" | "scheduledRoutes">,
+): void {
   // The bus event `notify` reaches a user.
   context.events.on(NOTIFY_EVENT, context.notify.onBus);
 
@@ -47,7 +79,7 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       details:
         "A page of a search (`q`, `projectId`, `kind`, `minPriority`) may hold fewer entries than the limit: `nextCursor` is null on the last one.",
       ...ofAnyone,
-      query: s.ListQuery,
+      query: s.ListNotifications,
       response: pageOf(s.NotificationView),
       errors: ["INVALID_CURSOR", "USER_NOT_FOUND"],
       handle: (exchange, { query }) => inbox.listInbox(context, holderOf(exchange), query),
@@ -60,7 +92,7 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       returns: "The notification, or the job that sends it later (202)",
       tag,
       access: { permission: "notifications:send", keyScope: "notifications:send" },
-      body: s.SendBody,
+      body: s.SendNotification,
       status: 201,
       otherStatuses: [202],
       response: v.union([s.SentNotification, s.ScheduledReply]),
@@ -74,7 +106,7 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       aliases: ["/notifications/:id"],
       id: "listUserNotifications",
       details: "The segment `user` takes precedence over the id of a notification.",
-      summary: "List a user's notifications, newest first; those of other users with notifications:read_all",
+      summary: "List a user's notifications, newest first; another user's with notifications:read_all",
       ...ofAnyone,
       params: s.UserParams,
       query: s.HistoryQuery,
@@ -110,10 +142,9 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       method: "GET",
       path: `${PATH}/export`,
       id: "exportNotifications",
-      summary:
-        "Download the caller's notifications as NDJSON, oldest first; with notifications:read_all those of all users",
+      summary: "Download the caller's notifications as NDJSON, oldest first; with notifications:read_all of all users",
       ...ofAnyone,
-      query: s.ExportQuery,
+      query: s.ExportNotifications,
       response: { contentType: "application/x-ndjson", description: "One notification of one recipient per line" },
       handle: (exchange, { query }) =>
         streamReply(
@@ -161,7 +192,7 @@ function serve(server: FeatureServer, context: NotificationsContext): void {
       method: "GET",
       path: `${PATH}/:id/recipients`,
       id: "listNotificationRecipients",
-      summary: "List the recipients of a notification with what they did",
+      summary: "List the recipients of a notification, with their read and acknowledge times",
       tag,
       access: { permission: "notifications:read_all" },
       params: s.Params,

@@ -12,16 +12,16 @@ import type { NotificationView, Page, PageInput } from "../../module/module-api.
 import type { FittingRows } from "../../store/sqlite/list-queries.ts";
 import * as queries from "./queries.ts";
 import {
-  type ExportQuery,
+  type ExportNotifications,
   type Filters,
-  type ListQuery,
+  type ListNotifications,
   MAX_RESPONSES,
   type MissedQuery,
   notificationView,
   type WebviewActionView,
 } from "./schema.ts";
 
-export type NotificationsContext = Context<"scheduledRoutes" | "channels" | "users" | "sounds" | "realtime" | "notify">;
+export type NotificationsContext = Context<"users" | "sounds" | "realtime" | "incidents">;
 
 const DEFAULT_MISSED = 100;
 /** Unread notifications are counted here up to this number, and by the scan thread beyond it. */
@@ -35,7 +35,7 @@ const ID_BYTES = 39;
 export function listInbox(
   context: NotificationsContext,
   principal: PermissionHolder,
-  { userId = "me", ...query }: ListQuery,
+  { userId = "me", ...query }: ListNotifications,
 ) {
   const isOwn = context.users.findAny(userId) === principal.userId;
   if (!isOwn && !principal.permissions.has("notifications:read_all")) throw missingPermission("notifications:read_all");
@@ -46,7 +46,7 @@ export function userHistory(
   context: NotificationsContext,
   principal: PermissionHolder,
   userRef: string,
-  query: Pick<ListQuery, "status" | "limit" | "page" | "offset" | "cursor">,
+  query: Pick<ListNotifications, "status" | "limit" | "page" | "offset" | "cursor">,
 ) {
   return inboxPage(context, principal, ownerOf(context, principal, userRef), query);
 }
@@ -67,7 +67,7 @@ export async function historyAsUser(
 export async function* exportNotifications(
   { db }: NotificationsContext,
   { permissions, userId }: PermissionHolder,
-  { projectId, from, to }: ExportQuery,
+  { projectId, from, to }: ExportNotifications,
 ): AsyncIterable<string> {
   const owner = permissions.has("notifications:read_all") ? null : userId;
   for await (const row of queries.exportedInboxes(db.scan, owner, { projectId, from, to })) {
@@ -145,7 +145,7 @@ async function inboxPage(
   context: NotificationsContext,
   principal: Pick<PermissionHolder, "permissions">,
   userId: string,
-  query: Filters & Pick<ListQuery, "limit" | "page" | "offset" | "cursor">,
+  query: Filters & Pick<ListNotifications, "limit" | "page" | "offset" | "cursor">,
 ) {
   const { db } = context;
   const request = readPage(query, ["number"]);
@@ -231,7 +231,7 @@ function responseView({ userId, acknowledgedAt, acknowledgeNote, openedAt, webvi
   };
 }
 
-function deliveryView({ createdAt, updatedAt, deliveredAt, ...delivery }: queries.DeliveryRow) {
+function deliveryView({ createdAt, updatedAt, deliveredAt, ...delivery }: queries.NotificationDeliveryRow) {
   return {
     ...delivery,
     createdAt: toRfc3339(createdAt),

@@ -1,47 +1,23 @@
 import * as v from "valibot";
 import type { BusHandler } from "../../core/bus.ts";
 import { currentCaller } from "../../core/caller.ts";
-import type { Clock, EpochMs } from "../../core/clock.ts";
+import type { EpochMs } from "../../core/clock.ts";
 import { epochOf, type Moment } from "../../core/clock.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import { checkShape } from "../../http/input.ts";
-import { type Action, type Channel, DEFAULT_CHANNELS, text } from "../../http/shapes.ts";
+import { type Action, type ChannelName, DEFAULT_CHANNELS, text } from "../../http/shapes.ts";
+import type { Uses } from "../../module/feature.ts";
 import type * as api from "../../module/module-api.ts";
 import { notificationRow } from "../../store/commit/notification-row.ts";
 import type { NotificationRow } from "../../store/commit/write-set.ts";
-import { addEffect, type Database, type InTransaction, type Trx } from "../../store/database.ts";
+import { addEffect, type InTransaction, type Trx } from "../../store/database.ts";
 import type { NotifiedRecipient } from "../../store/effect.ts";
 import type { NotificationKind } from "../../store/schema.ts";
-import type { UserDirectory } from "../access/index.ts";
-import type { AuditService } from "../audit/index.ts";
-import type { JobService } from "../jobs/index.ts";
+import { insertLater } from "../../store/statements.ts";
 import { deliverJob, MAX_DIRECT_RECIPIENTS, recipientsJob } from "../rules/index.ts";
-import type { RealtimeService } from "../streams/index.ts";
-import type { Announcer } from "./announcer.ts";
-
-/** Reads and marks notifications, for code without a principal. */
-interface InboxService {
-  /** @throws USER_NOT_FOUND */
-  history(userRef: string, page: api.PageInput): Promise<api.Page<api.NotificationView>>;
-  /** @throws NOTIFICATION_NOT_FOUND */
-  markRead(id: string, userRef: string, options?: InTransaction): Promise<void>;
-  /** @throws NOTIFICATION_NOT_FOUND */
-  acknowledge(id: string, userId: string, through: AcknowledgedThrough): Promise<void>;
-  /** A person has acknowledged an incident: so are the person's notifications of it. */
-  acknowledgeOf(trx: Trx, incidentId: string, userId: string): Promise<void>;
-  /** @returns how many of the offsets were in the user's list */
-  remove(userId: string, offsets: readonly number[]): Promise<number>;
-}
-
-/** What a user without a login acknowledges through: a signed button or link. */
-export type AcknowledgedThrough = "webpush" | "mail";
-
-/** What incidents do with their notifications, in the same transaction. */
-interface IncidentsOfNotifications {
-  acknowledged(trx: Trx, incidentId: string, userId: string, through: string): Promise<void>;
-  /** A recipient has opened one in a live client. */
-  opened(trx: Trx, incidentId: string, userId: string): Promise<void>;
-}
+import * as actions from "./actions.ts";
+import type { NotificationsContext } from "./inbox.ts";
+import * as inbox from "./inbox.ts";
 
 /** The bus event that sends a notification to a user. */
 export const NOTIFY_EVENT = "notify";
@@ -71,7 +47,7 @@ export function readBusNotify(payload: unknown): BusNotification {
 }
 
 /** A notification of a user or code, without a rule. Texts are clean, `action` and `data` JSON. */
-export interface NotifyInput {
+export interface NotificationInput {
   /** References to users, 1 to 1000. */
   readonly recipients: readonly string[];
   readonly title: string;
@@ -87,13 +63,13 @@ export interface NotifyInput {
   /** The sender's: while a notification with this key is stored, it is returned instead. */
   readonly dedupeKey?: string | undefined;
   /** Channels besides the live streams; undefined: all channels of this server. */
-  readonly channels?: readonly Channel[] | undefined;
+  readonly channels?: readonly ChannelName[] | undefined;
   /** The job that sends it, if any. */
   readonly scheduledJobId?: string;
 }
 
 /** A notification as code of Prism or of a module writes it. */
-type GivenNotification = NotifyInput | api.NotifyInput;
+type GivenNotification = NotificationInput | api.NotifyInput;
 
 /** An instant or a delay; neither: now. */
 export interface When {
@@ -109,31 +85,15 @@ export interface ScheduledNotification {
 }
 
 /** Sends notifications later. */
-interface Scheduling {
-  schedule(input: NotifyInput, runAt: EpochMs, options: InTransaction): Promise<ScheduledNotification>;
+export interface Scheduling {
+  schedule(input: NotificationInput, runAt: EpochMs, options: InTransaction): Promise<ScheduledNotification>;
   /** @returns whether it was waiting */
   cancel(jobId: string, options: InTransaction): Promise<boolean>;
 }
 
-/** What features below delivery know about the available channels. */
-export interface ServedChannels {
-  /** Whether a rule or a request may name the channel. */
-  accepts(name: Channel): boolean;
-  /** Whether these channels may need external delivery. @param names a JSON list, as stored */
-  hasExternalChannel(names: string | null): boolean;
-}
-
-interface NotifierParts {
-  readonly database: Database;
-  readonly directory: UserDirectory;
-  readonly announcer: Announcer;
-  readonly audit: AuditService;
-  readonly clock: Clock;
-  readonly jobs: JobService;
-  readonly scheduling: Scheduling;
-  readonly channels: ServedChannels;
-  readonly realtime: Pick<RealtimeService, "publish">;
-}
+type NotifierParts = Uses<"db" | "users" | "announcer" | "audit" | "clock" | "jobs" | "channels" | "realtime"> & {
+  later(): NotificationsContext & Uses<"scheduling">;
+};
 
 /** Members of a stored notification that may change. */
 interface NotificationChange {
@@ -152,28 +112,21 @@ export class Notifier {
     await this.send({ ...readBusNotify(payload), correlationId });
   };
   readonly #parts: NotifierParts;
-  #inbox: InboxService | null = null;
-  #incidents: IncidentsOfNotifications | null = null;
 
   constructor(parts: NotifierParts) {
     this.#parts = parts;
   }
 
-  /** Connects the inbox, for modules, when the feature registers. */
-  provideInbox(inbox: InboxService): void {
-    this.#inbox = inbox;
-  }
-
   /** @returns the id of the new notification, or of the key's. @throws RECIPIENT_NOT_FOUND */
   async send(given: GivenNotification, options: InTransaction = {}): Promise<{ id: string }> {
     const input = asNotifyInput(given);
-    const { database, directory } = this.#parts;
+    const { db, users } = this.#parts;
     const dedupeKey =
       input.dedupeKey === undefined ? null : `${currentCaller().principal?.key ?? "system"} ${input.dedupeKey}`;
-    return database.writeIn(options, async (trx) => {
+    return db.writeIn(options, async (trx) => {
       const held = dedupeKey === null ? undefined : await heldBy(dedupeKey, trx);
       if (held) return held;
-      const recipients = await directory.recipients(input.recipients, trx, input.projectId ?? null);
+      const recipients = await users.recipients(input.recipients, trx, input.projectId ?? null);
       const row = notificationRow({
         projectId: input.projectId ?? null,
         kind: input.kind ?? "direct",
@@ -202,52 +155,37 @@ export class Notifier {
     const input = asNotifyInput(given);
     const now = this.#parts.clock.now();
     const runAt = epochOf(at ?? now + delayMs);
-    return this.#parts.scheduling.schedule(input, Math.max(runAt, now), options);
+    return this.#parts.later().scheduling.schedule(input, Math.max(runAt, now), options);
   }
 
   /** Cancels a scheduled notification, including one of a timer. @returns whether it was waiting */
   cancel(jobId: string, options: InTransaction = {}): Promise<boolean> {
-    return this.#parts.scheduling.cancel(jobId, options);
+    return this.#parts.later().scheduling.cancel(jobId, options);
   }
 
   /** Notifications of a user, newest first. @throws USER_NOT_FOUND */
   async history(userRef: string, page: api.PageInput = {}): Promise<api.Page<api.NotificationView>> {
-    return this.#requireInbox().history(userRef, page);
+    return inbox.historyAsUser(this.#parts.later(), userRef, page);
   }
 
   /** @throws NOTIFICATION_NOT_FOUND */
   async markRead(id: string, userRef: string, options: InTransaction = {}): Promise<void> {
-    return this.#requireInbox().markRead(id, userRef, options);
+    return actions.markReadAsUser(this.#parts.later(), id, userRef, options);
   }
 
   /** Acknowledges for the user that a signed button or link names. @throws NOTIFICATION_NOT_FOUND */
-  async acknowledge(id: string, userId: string, through: AcknowledgedThrough): Promise<void> {
-    return this.#requireInbox().acknowledge(id, userId, through);
+  async acknowledge(id: string, userId: string, through: actions.AcknowledgedThrough): Promise<void> {
+    return actions.acknowledgeAsUser(this.#parts.later(), id, userId, through);
   }
 
   /** Removes notifications from a user's list, at most a few hundred. @returns how many were in it */
   async remove(userId: string, offsets: readonly number[]): Promise<number> {
-    return this.#requireInbox().remove(userId, offsets);
-  }
-
-  /** Connects incidents at the start. */
-  provideIncidents(incidents: IncidentsOfNotifications): void {
-    this.#incidents = incidents;
-  }
-
-  /** For a notification that was acknowledged. */
-  async acknowledgeIncident(trx: Trx, incidentId: string, userId: string, through: string): Promise<void> {
-    await this.#incidents?.acknowledged(trx, incidentId, userId, through);
+    return actions.removeAsUser(this.#parts.later(), userId, offsets);
   }
 
   /** Marks a person's notifications of an incident as acknowledged, and so as read. */
   async acknowledgeOf(trx: Trx, incidentId: string, userId: string): Promise<void> {
-    await this.#requireInbox().acknowledgeOf(trx, incidentId, userId);
-  }
-
-  /** For a notification that its recipient opened. */
-  async openedIncident(trx: Trx, incidentId: string, userId: string): Promise<void> {
-    await this.#incidents?.opened(trx, incidentId, userId);
+    await actions.acknowledgeOfIncident(this.#parts.later(), trx, incidentId, userId);
   }
 
   /**
@@ -273,10 +211,7 @@ export class Notifier {
     },
   ): Promise<void> {
     const { jobs, channels, audit } = this.#parts;
-    await trx
-      .insertInto("notifications")
-      .values({ ...row, scheduledJobId, incidentId })
-      .execute();
+    insertLater(trx, "notifications", { ...row, scheduledJobId, incidentId });
     if (targets && userIds.length > MAX_DIRECT_RECIPIENTS) await jobs.enqueue(recipientsJob(row, targets), { trx });
     else {
       await this.addRecipients(row, userIds, trx);
@@ -312,28 +247,20 @@ export class Notifier {
    * continues with {@link deliverJob}.
    */
   async addRecipients(notification: NotificationRow, userIds: readonly string[], trx: Trx): Promise<void> {
-    const { database } = this.#parts;
+    const { db } = this.#parts;
     const notified: NotifiedRecipient[] = userIds.map((userId) => ({
       notification,
-      recipient: { notificationId: notification.id, userId, seq: database.nextOffset(trx) },
+      recipient: { notificationId: notification.id, userId, seq: db.nextOffset(trx) },
     }));
     if (notified.length === 0) return;
-    await trx
-      .insertInto("notification_recipients")
-      .values(notified.map(({ recipient }) => recipient))
-      .execute();
+    for (const { recipient } of notified) insertLater(trx, "notification_recipients", recipient);
     addEffect(trx, { type: "notified", notified });
-  }
-
-  #requireInbox(): InboxService {
-    if (!this.#inbox) throw new TypeError("the feature notifications has not been registered");
-    return this.#inbox;
   }
 }
 
 /** Maps members with two names in the API to the name used here. */
-function asNotifyInput(given: GivenNotification): NotifyInput {
-  const { userId, body, ...input } = given as NotifyInput & api.NotifyInput;
+function asNotifyInput(given: GivenNotification): NotificationInput {
+  const { userId, body, ...input } = given as NotificationInput & api.NotifyInput;
   return {
     ...input,
     recipients: input.recipients ?? (userId === undefined ? [] : [userId]),

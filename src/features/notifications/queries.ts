@@ -9,6 +9,7 @@ import {
   holdsText,
   type RowBytes,
 } from "../../store/sqlite/list-queries.ts";
+import { runLater } from "../../store/statements.ts";
 import type { Filters } from "./schema.ts";
 
 const MAX_MARKED = 1000;
@@ -305,12 +306,12 @@ export async function mark(
   const unset = times.filter((column) => row[column] === null);
   const changes = { ...Object.fromEntries(unset.map((column) => [column, now])), ...response };
   if (Object.keys(changes).length === 0) return row;
-  await trx
+  const update = trx
     .updateTable("notification_recipients")
     .set(changes)
     .where("userId", "=", row.userId)
-    .where("seq", "=", row.seq)
-    .execute();
+    .where("seq", "=", row.seq);
+  runLater(trx, update.compile());
   return { ...row, ...changes };
 }
 
@@ -360,10 +361,10 @@ const DELIVERY_COLUMNS = [
   "updatedAt",
   "deliveredAt",
 ] as const;
-export type DeliveryRow = Pick<Selectable<DeliveriesTable>, (typeof DELIVERY_COLUMNS)[number]>;
+export type NotificationDeliveryRow = Pick<Selectable<DeliveriesTable>, (typeof DELIVERY_COLUMNS)[number]>;
 
 /** A user's deliveries of a notification, one per target. */
-export function deliveriesOf(db: ReadDb, notificationId: string, userId: string): Promise<DeliveryRow[]> {
+export function deliveriesOf(db: ReadDb, notificationId: string, userId: string): Promise<NotificationDeliveryRow[]> {
   return db
     .selectFrom("deliveries")
     .select(DELIVERY_COLUMNS)
@@ -376,7 +377,7 @@ export function deliveriesOf(db: ReadDb, notificationId: string, userId: string)
 
 const EXPORT_PAGE = 1000;
 
-export interface ExportSelection {
+export interface InboxSelection {
   readonly from: number | undefined;
   readonly to: number | undefined;
   readonly projectId: string | undefined;
@@ -389,7 +390,7 @@ export interface ExportSelection {
 export async function* exportedInboxes(
   db: ReadDb,
   userId: string | null,
-  { from, to, projectId }: ExportSelection,
+  { from, to, projectId }: InboxSelection,
 ): AsyncIterable<InboxRow> {
   for (let after = { userId: userId ?? "", seq: 0 }; ; ) {
     let query = (userId === null ? received(db) : received(db).where("r.userId", "=", userId))

@@ -1,11 +1,9 @@
 import { CompiledQuery } from "kysely";
-import type { Clock } from "../../core/clock.ts";
+import type { Uses } from "../../module/feature.ts";
 import { MARK_NOTIFICATION } from "../../store/commit/delivery-statements.ts";
-import type { Database, Trx } from "../../store/database.ts";
-import type { AuditTrail } from "../audit/index.ts";
-import { COMPLETED, type JobRunner, type JobService, type RunningJob } from "../jobs/index.ts";
-import { deliverJob, type RuleBook } from "../rules/index.ts";
-import type { Notifier, ServedChannels } from "./notifier.ts";
+import type { Trx } from "../../store/database.ts";
+import { deliverJob } from "../rules/index.ts";
+import { COMPLETED, type RunningJob } from "../time/jobs/index.ts";
 
 const RECIPIENTS_PER_TRANSACTION = 500;
 
@@ -17,19 +15,11 @@ interface RecipientsPayload {
   readonly isForMembers?: boolean;
 }
 
-export interface RecipientsContext {
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly audit: AuditTrail;
-  readonly jobs: JobService;
-  readonly rules: RuleBook;
-  readonly channels: ServedChannels;
-  readonly notify: Notifier;
-}
+export type RecipientsContext = Uses<"db" | "clock" | "audit" | "jobs" | "rules" | "channels" | "notify">;
 
 /** Registers the handler of the job that writes the recipients of a rule with many of them. */
-export function handleRecipients(runner: JobRunner, context: RecipientsContext): void {
-  runner.handle("notification.recipients", (job, signal) => writeRecipients(context, job, signal));
+export function handleRecipients(context: RecipientsContext & Uses<"runner">): void {
+  context.runner.handle("notification.recipients", (job, signal) => writeRecipients(context, job, signal));
 }
 
 /**

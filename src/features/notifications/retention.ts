@@ -1,12 +1,13 @@
 import { setTimeout } from "node:timers/promises";
 import type { Database, ReadDb, Trx } from "../../store/database.ts";
-import { daysBefore, type NamedSweep } from "../../store/retention.ts";
-import { noteRemoved } from "../streams/index.ts";
+import { daysBefore, type NamedSweep, sweepRows } from "../../store/retention.ts";
+import { noteRemoved } from "../events/streams/index.ts";
 
 const SLICE_NOTIFICATIONS = 100;
 /** Limit per transaction. Each recipient may need a stream entry about the removal. */
 const SLICE_RECIPIENTS = 100;
 const PAUSE_MS = 10;
+const STORM_DAYS = 7;
 
 /**
  * Removes expired notifications with their recipients' rows and deliveries, and announces it in the
@@ -15,13 +16,14 @@ const PAUSE_MS = 10;
 export function notificationSweep(days: () => number): NamedSweep {
   return {
     name: "notifications",
-    async sweep(database, now, isStopped) {
+    isLong: true,
+    async sweep(db, now, isStopped) {
       let removed = 0;
       if (days() === 0) return removed;
       while (!isStopped()) {
-        const ids = await oldest(database.scan, daysBefore(now, days()));
+        const ids = await oldest(db.scan, daysBefore(now, days()));
         if (ids.length === 0) return removed;
-        removed += await remove(database, ids, isStopped);
+        removed += await remove(db, ids, isStopped);
       }
       return removed;
     },
@@ -41,9 +43,9 @@ async function oldest(scan: ReadDb, before: number): Promise<string[]> {
 }
 
 /** One with many recipients takes many transactions; it is removed with the last recipient. */
-async function remove(database: Database, ids: readonly string[], isStopped: () => boolean): Promise<number> {
+async function remove(db: Database, ids: readonly string[], isStopped: () => boolean): Promise<number> {
   for (; !isStopped(); await setTimeout(PAUSE_MS)) {
-    const isDone = await database.write(async (trx) => {
+    const isDone = await db.write(async (trx) => {
       if ((await removeRecipients(trx, ids)) === SLICE_RECIPIENTS) return false;
       await trx.deleteFrom("deliveries").where("notificationId", "in", ids).execute();
       await trx.deleteFrom("notifications").where("id", "in", ids).execute();
@@ -69,3 +71,15 @@ async function removeRecipients(trx: Trx, notificationIds: readonly string[]): P
   }
   return rows.length;
 }
+
+function closedBatches(db: ReadDb | Trx, now: number) {
+  return db.selectFrom("suppressed_batches").select("id").where("closedAt", "<=", daysBefore(now, STORM_DAYS));
+}
+
+/** Before their batches: a batch can have many. */
+const keysOfClosed = sweepRows("suppressed_keys", (db, now) =>
+  db.selectFrom("suppressed_keys").select(["batchId", "key"]).where("batchId", "in", closedBatches(db, now)),
+);
+
+/** Removes finished storms. */
+export const STORM_SWEEPS = [keysOfClosed, sweepRows("suppressed_batches", closedBatches)];

@@ -19,7 +19,7 @@ import {
   uuid,
 } from "../../http/shapes.ts";
 import type { EventsTable, NotificationRecipientsTable, NotificationsTable } from "../../store/schema.ts";
-import type { SoundUrlOf } from "../sounds/index.ts";
+import type { SoundUrlOf } from "./sounds/index.ts";
 
 export const MAX_DELAY_MS = 31_536_000_000;
 
@@ -35,7 +35,7 @@ const filters = {
   after: v.optional(doc(queryInteger(0, Number.MAX_SAFE_INTEGER), "Only entries after this offset")),
 };
 
-export const ListQuery = object({
+export const ListNotifications = object({
   ...filters,
   q: v.optional(doc(text(100, 1), "Text in title or message")),
   projectId: v.optional(doc(v.pipe(v.string(), v.maxLength(64)), "Id of the project")),
@@ -44,8 +44,8 @@ export const ListQuery = object({
   userId: v.optional(doc(v.pipe(v.string(), v.maxLength(128)), "Another user; needs `notifications:read_all`")),
   ...pageEntries(),
 });
-export type ListQuery = v.InferOutput<typeof ListQuery>;
-export type Filters = Omit<ListQuery, "userId" | "limit" | "page" | "offset" | "cursor">;
+export type ListNotifications = v.InferOutput<typeof ListNotifications>;
+export type Filters = Omit<ListNotifications, "userId" | "limit" | "page" | "offset" | "cursor">;
 
 export const HistoryQuery = object({ status: filters.status, ...pageEntries() });
 
@@ -57,17 +57,17 @@ export const MissedQuery = object({
 });
 export type MissedQuery = v.InferOutput<typeof MissedQuery>;
 
-export const ExportQuery = object({
+export const ExportNotifications = object({
   projectId: v.optional(doc(uuid, "Id of a project")),
   from: filters.from,
   to: filters.to,
 });
-export type ExportQuery = v.InferOutput<typeof ExportQuery>;
+export type ExportNotifications = v.InferOutput<typeof ExportNotifications>;
 
 export const UserParams = object({ userId: doc(v.string(), "Id, external id, username or mail address, or `me`") });
 export const Params = object({ id: doc(v.string(), "Id of the notification") });
 
-export const SendBody = example(
+export const SendNotification = example(
   v.pipe(
     object({
       recipients: v.optional(
@@ -95,7 +95,7 @@ export const SendBody = example(
   ),
   { userId: "me", title: "Backup finished", message: "42 GB in 12 minutes", priority: 100 },
 );
-export type SendBody = v.InferOutput<typeof SendBody>;
+export type SendNotification = v.InferOutput<typeof SendNotification>;
 
 const newRecipients = {
   newRecipients: v.optional(
@@ -241,7 +241,7 @@ export const NotificationDetail = named(
   }),
 );
 
-/** What {@link eventJson} needs of an event, stored or about to be. */
+/** The members of a stored or new event that {@link eventJson} needs. */
 export interface EventFacts extends Omit<EventsTable, "payload"> {
   readonly payload: string;
 }
@@ -276,7 +276,7 @@ type RecipientFacts = Pick<RecipientRow, "userId" | "seq" | "delivered" | "readA
 /** A recipient's part in a notification before any delivery or action. */
 export const UNTOUCHED = { delivered: 0, readAt: null, acknowledgedAt: null, openedAt: null } as const;
 
-/** What an app opened from a notification. */
+/** The part of a notification that an app opened. */
 export type WebviewActionView = v.InferOutput<typeof WebviewAction>;
 
 /**

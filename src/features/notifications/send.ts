@@ -5,29 +5,36 @@ import type { Principal } from "../../core/principal.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { Reply, type Shown } from "../../http/route.ts";
 import { requireLink, requireServed } from "../../http/shapes.ts";
+import type { Uses } from "../../module/feature.ts";
 import type { Trx } from "../../store/database.ts";
-import { requireSound } from "../sounds/index.ts";
 import type { NotificationsContext } from "./inbox.ts";
 import { inboxItemView } from "./inbox.ts";
-import type { NotifyInput, When } from "./notifier.ts";
+import type { NotificationInput, When } from "./notifier.ts";
 import * as queries from "./queries.ts";
-import { MAX_DELAY_MS, type ScheduledReply, type SendBody, type SentNotification, UNTOUCHED } from "./schema.ts";
+import {
+  MAX_DELAY_MS,
+  type ScheduledReply,
+  type SendNotification,
+  type SentNotification,
+  UNTOUCHED,
+} from "./schema.ts";
+import { requireSound } from "./sounds/index.ts";
 
 type Sent = Shown<v.InferInput<typeof SentNotification> | v.InferInput<typeof ScheduledReply>>;
 
 /** POST /notifications: one without a rule. A key reaches only its project's members. */
 export async function sendNotification(
-  context: NotificationsContext,
+  context: NotificationsContext & Uses<"channels" | "notify">,
   exchange: Exchange,
   principal: Principal,
-  body: SendBody,
+  body: SendNotification,
 ): Promise<Reply<Sent>> {
   const { db, idempotency } = context;
   requireServed(body.channels, context.channels);
   requireLink(body.action?.url, "action.url", context.config);
   const sound = await requireSound(body.sound, db.read);
   const when = readWhen(body, context.clock.now());
-  const input: NotifyInput = {
+  const input: NotificationInput = {
     recipients: body.recipients ?? [body.userId ?? ""],
     title: body.title,
     message: body.message ?? body.body ?? "",
@@ -74,7 +81,7 @@ async function asSenderSees(trx: Trx, id: string, principal: Principal, context:
 }
 
 /** The requested time of sending; null for now. @throws VALIDATION_FAILED if too far ahead */
-function readWhen({ sendAt, delayMs }: Pick<SendBody, "sendAt" | "delayMs">, now: number): When | null {
+function readWhen({ sendAt, delayMs }: Pick<SendNotification, "sendAt" | "delayMs">, now: number): When | null {
   if (sendAt === undefined && delayMs === undefined) return null;
   if (sendAt !== undefined && sendAt > now + MAX_DELAY_MS) {
     throw invalidField("body", "sendAt", "must be within 365 days");

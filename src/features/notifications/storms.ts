@@ -1,25 +1,21 @@
 import type { Selectable } from "kysely";
-import type { Bus } from "../../core/bus.ts";
-import { type Clock, toRfc3339 } from "../../core/clock.ts";
+import { toRfc3339 } from "../../core/clock.ts";
+import type { Uses } from "../../module/feature.ts";
 import { notificationRow } from "../../store/commit/notification-row.ts";
-import { addEffect, type Database, type Trx } from "../../store/database.ts";
+import { addEffect, type Trx } from "../../store/database.ts";
 import type { DeadJob } from "../../store/effect.ts";
-import type { RulesTable, SuppressedBatchesTable } from "../../store/schema.ts";
-import { COMPLETED, type JobControl, type JobRunner, type JobService, type RunningJob } from "../jobs/index.ts";
+import type { Schema, SuppressedBatchesTable } from "../../store/schema.ts";
 import {
   cutText,
   MAX_DIRECT_RECIPIENTS,
-  type ReceiverRules,
-  type RuleBook,
   rendered,
   STORM_JOB,
   storedEvent,
   stormJob,
-  type Throttle,
   textsOf,
   throttleSettings,
 } from "../rules/index.ts";
-import type { Notifier } from "./notifier.ts";
+import { COMPLETED, type RunningJob } from "../time/jobs/index.ts";
 
 /** Minimum time between updates of a notice. */
 const UPDATE_EVERY_MS = 5000;
@@ -31,20 +27,11 @@ const COUNTED_KEYS = 1000;
 const KEY_LENGTH = 80;
 
 type Batch = Selectable<SuppressedBatchesTable>;
-type RuleRow = Selectable<RulesTable> & { readonly isForMembers?: boolean };
+type RuleRow = Schema["rules"] & { readonly isForMembers?: boolean };
 
-interface StormContext {
-  readonly notifier: Notifier;
-  readonly jobs: JobService;
-  readonly clock: Clock;
-  readonly database: Database;
-  readonly runner: JobRunner;
-  readonly jobControl: JobControl;
-  readonly bus: Bus;
-  readonly rules: RuleBook;
-  readonly throttle: Throttle;
-  readonly receivers: Pick<ReceiverRules, "rowOf">;
-}
+type StormContext = Uses<
+  "notify" | "jobs" | "clock" | "db" | "runner" | "jobControl" | "events" | "rules" | "throttle" | "receiverRules"
+>;
 
 interface StormPayload {
   readonly batchId: string;
@@ -55,14 +42,14 @@ interface StormPayload {
  * notice with the current number, and a summary at the end. The notice makes a sound only once.
  */
 export function handleStorms(context: StormContext): void {
-  const { runner, jobControl, bus, database } = context;
+  const { runner, jobControl, events, db } = context;
   runner.handle(STORM_JOB, (job) => report(context, job));
   jobControl.whenEnded(STORM_JOB, async (trx, { jobId, state }) => {
     if (state === "cancelled" || state === "dead") await abandon(context, trx, jobId);
   });
-  bus.on("job:dead", async (job) => {
+  events.on("job:dead", async (job) => {
     const { id, kind } = Object(job) as Partial<DeadJob>;
-    if (kind === STORM_JOB && id !== undefined) await database.write((trx) => abandon(context, trx, id));
+    if (kind === STORM_JOB && id !== undefined) await db.write((trx) => abandon(context, trx, id));
   });
 }
 
@@ -78,8 +65,8 @@ async function abandon({ clock }: StormContext, trx: Trx, jobId: string): Promis
 /** Each run is one transaction: what is sent, its record, the end of this job and the next one. */
 async function report(context: StormContext, job: RunningJob): Promise<typeof COMPLETED> {
   const { batchId } = job.payload as StormPayload;
-  const { database, jobs, clock, throttle } = context;
-  await database.write(async (trx) => {
+  const { db, jobs, clock, throttle } = context;
+  await db.write(async (trx) => {
     const batch = await openBatch(trx, batchId);
     // Also an inactive or deleted rule: what it held back is reported all the same.
     const rule = batch && (await ruleOf(context, trx, batch.ruleId));
@@ -97,9 +84,9 @@ async function report(context: StormContext, job: RunningJob): Promise<typeof CO
 }
 
 /** The rule, or that of a receiver, which ends with it. */
-async function ruleOf({ receivers }: StormContext, trx: Trx, id: string): Promise<RuleRow | undefined> {
+async function ruleOf({ receiverRules }: StormContext, trx: Trx, id: string): Promise<RuleRow | undefined> {
   const rule = await trx.selectFrom("rules").selectAll().where("id", "=", id).executeTakeFirst();
-  return rule ?? receivers.rowOf(id);
+  return rule ?? receiverRules.rowOf(id);
 }
 
 async function close(trx: Trx, batch: Batch, toldCount: number, closedAt: number): Promise<void> {
@@ -118,7 +105,7 @@ async function update(context: StormContext, trx: Trx, rule: RuleRow, batch: Bat
     await remember(trx, batch, { noticeId, toldCount: batch.count });
   } else if (batch.count !== batch.toldCount) {
     const text = noticeText(rule, batch, await keysOf(trx, batch));
-    await context.notifier.update(batch.noticeId, { ...text, aggregateCount: batch.count }, trx);
+    await context.notify.update(batch.noticeId, { ...text, aggregateCount: batch.count }, trx);
     await remember(trx, batch, { toldCount: batch.count });
   }
   await jobs.enqueue(stormJob(batch.id, rule.priority, clock.now() + UPDATE_EVERY_MS), { trx });
@@ -128,11 +115,7 @@ async function end(context: StormContext, trx: Trx, rule: RuleRow, batch: Batch)
   const { clock } = context;
   const keys = await keysOf(trx, batch);
   if (batch.noticeId !== null && batch.count !== batch.toldCount)
-    await context.notifier.update(
-      batch.noticeId,
-      { ...noticeText(rule, batch, keys), aggregateCount: batch.count },
-      trx,
-    );
+    await context.notify.update(batch.noticeId, { ...noticeText(rule, batch, keys), aggregateCount: batch.count }, trx);
   const isBatch = throttleSettings(rule).suppression?.mode === "batch";
   const samples = isBatch ? await samplesOf(trx, rule, batch) : [];
   const data = {
@@ -148,7 +131,7 @@ async function end(context: StormContext, trx: Trx, rule: RuleRow, batch: Batch)
 
 /** Sends to all current recipients of the rule. @returns the notification's id. */
 async function send(
-  { rules, notifier, clock }: StormContext,
+  { rules, notify, clock }: StormContext,
   trx: Trx,
   rule: RuleRow,
   { data, ...content }: { title: string; message: string; sound: string | null; data: unknown },
@@ -165,7 +148,7 @@ async function send(
     channels: rule.channels,
   });
   const userIds = rules.recipientPage(rule, "", MAX_DIRECT_RECIPIENTS + 1);
-  await notifier.store(row, userIds, trx, { targets: rule });
+  await notify.store(row, userIds, trx, { targets: rule });
   return row.id;
 }
 
@@ -210,10 +193,10 @@ async function keysOf(trx: Trx, { id }: Batch): Promise<string[]> {
 
 function noticeText(rule: RuleRow, batch: Batch, keys: readonly string[]) {
   return {
-    title: cutText(`${rule.name}: ${batch.count} held back${keyText(batch)}`, TITLE_LENGTH),
+    title: cutText(`${rule.name}: ${batch.count} suppressed${keyText(batch)}`, TITLE_LENGTH),
     message:
       `The rule matches more often than its limit. ${batch.count} further matches since ` +
-      `${toRfc3339(batch.startedAt)} are held back; a summary follows at the end.${keysText(keys)}`,
+      `${toRfc3339(batch.startedAt)} are suppressed; a summary follows at the end.${keysText(keys)}`,
   };
 }
 
@@ -225,9 +208,9 @@ function summaryText(
 ) {
   const list = samples.map(({ title }) => `\n- ${title}`).join("");
   return {
-    title: cutText(`${rule.name}: over, ${batch.count} were held back${keyText(batch)}`, TITLE_LENGTH),
+    title: cutText(`${rule.name}: storm over, ${batch.count} suppressed${keyText(batch)}`, TITLE_LENGTH),
     message:
-      `From ${toRfc3339(batch.startedAt)} to ${toRfc3339(batch.lastAt)} the rule held back ` +
+      `From ${toRfc3339(batch.startedAt)} to ${toRfc3339(batch.lastAt)} the rule suppressed ` +
       `${batch.count} matches.${keysText(keys)}${list === "" ? "" : `\nAmong them:${list}`}`,
   };
 }

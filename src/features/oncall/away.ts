@@ -1,11 +1,12 @@
 import { DAY_MS, type EpochMs, toRfc3339 } from "../../core/clock.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import type { UserName } from "../access/index.ts";
+import type { DaysOffRow } from "./days-off-schema.ts";
 import { type Away, awayIn, type Conflict, dayOf, spanOfDays } from "./model/away.ts";
 import type { FinalShift } from "./model/layers.ts";
-import type { DaysOffRow, ScheduleRow, ShiftRow } from "./queries.ts";
 import * as queries from "./queries.ts";
 import { spanOf } from "./roster.ts";
+import type { OnCallRow, ShiftRow } from "./schema.ts";
 import { daysText, localTime, nameOf } from "./texts.ts";
 
 /** The days off of users that overlap `[from, to)`. @param userIds undefined: of all users */
@@ -36,7 +37,7 @@ export function awayView(away: readonly Away[], userId: string, start: EpochMs, 
   return found ? { daysOffId: found.id, firstDay: found.firstDay, lastDay: found.lastDay } : null;
 }
 
-export function conflictView(schedule: ScheduleRow, swaps: readonly ShiftRow[], user: UserName, conflict: Conflict) {
+export function conflictView(schedule: OnCallRow, swaps: readonly ShiftRow[], user: UserName, conflict: Conflict) {
   const { id: scheduleId, projectId, name } = schedule;
   const { start, end, away } = conflict;
   const isAsked = (row: ShiftRow): boolean => {

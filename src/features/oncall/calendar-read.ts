@@ -1,6 +1,6 @@
 import type ICAL from "ical.js";
 import { DAY_MS, type EpochMs, isTimezone } from "../../core/clock.ts";
-import { FREQUENCIES, instantOf, occurrences, type Recurrence, WEEKDAYS } from "./model/recurrence.ts";
+import { FREQUENCIES, instantOf, occurrences, type ShiftRecurrence, WEEKDAYS } from "./model/recurrence.ts";
 
 /** An event of an imported calendar, with the users that its summary names. */
 export interface ReadEvent {
@@ -12,7 +12,7 @@ export interface ReadEvent {
 }
 
 export interface ReadOptions {
-  /** Of times without a zone, unless the calendar names another one. */
+  /** Time zone for times without one; the calendar's own wins. */
   readonly timezone: string;
   readonly from: EpochMs;
   readonly to: EpochMs;
@@ -29,7 +29,7 @@ const MAX_EVENTS = 20_000;
 const MAX_STEPS = 200_000;
 /** As of shifts. */
 const MAX_INTERVAL = 1000;
-/** Of a summary; longer names are no user's. */
+/** Limits of a summary: users, and characters of a name. */
 const MAX_USERS = 50;
 const MAX_NAME = 320;
 
@@ -238,7 +238,7 @@ function offsetAt(onsets: readonly Onset[], wall: number): number {
 
 const UNSUPPORTED = ["BYSETPOS", "BYWEEKNO", "BYYEARDAY", "BYHOUR", "BYMINUTE", "BYSECOND"];
 
-function recurrenceOf(rule: Rule): Recurrence {
+function recurrenceOf(rule: Rule): ShiftRecurrence {
   const frequency = rule.freq.toLowerCase();
   const parts = rule.parts as Readonly<Record<string, readonly (string | number)[] | undefined>>;
   const unsupported = UNSUPPORTED.find((name) => parts[name]);
@@ -262,7 +262,7 @@ function recurrenceOf(rule: Rule): Recurrence {
   return { ...by, frequency: known, interval };
 }
 
-/** What a clock shows at a time of the file. */
+/** Wall-clock time of the file. */
 interface WallFields {
   readonly wall: number;
   readonly isDate: boolean;

@@ -4,17 +4,18 @@ import type { Trx } from "../../store/database.ts";
 import { CalendarUnreadable, type ReadEvent } from "./calendar-read.ts";
 import { readInThread } from "./calendar-thread.ts";
 import { editorsOf } from "./look.ts";
-import type { CalendarRow, ScheduleRow } from "./queries.ts";
+import type { CalendarRow } from "./queries.ts";
 import * as queries from "./queries.ts";
 import { type CalendarSpan, pastOf, spansOf } from "./roster.ts";
 import { KEPT_MS, noteChange, type OnCallContext } from "./schedules.ts";
+import type { OnCallRow } from "./schema.ts";
 
 const EVERY_MS = 600_000;
 /** Names in one calendar; each is looked up. */
 const MAX_NAMES = 1000;
 /** Events are stored this far ahead; they are read again each day. */
 const AHEAD_MS = 400 * DAY_MS;
-/** Of a calendar file. */
+/** Largest calendar file. */
 export const MAX_CALENDAR_BYTES = 1_048_576;
 
 /** The file of a calendar, or why there is none. */
@@ -57,11 +58,7 @@ function waitAfter(row: CalendarRow, answer: Answer): number {
   return row.error === answer.error ? DAY_MS : HOUR_MS;
 }
 
-async function fetchCalendar(
-  { fetch, clock }: OnCallContext,
-  schedule: ScheduleRow,
-  row: CalendarRow,
-): Promise<Answer> {
+async function fetchCalendar({ fetch, clock }: OnCallContext, schedule: OnCallRow, row: CalendarRow): Promise<Answer> {
   const now = clock.now();
   const isFresh = row.error === null && row.changedAt !== null && now - row.changedAt < DAY_MS;
   const known = isFresh && row.etag !== null ? { "If-None-Match": row.etag } : {};
@@ -88,7 +85,7 @@ async function fetchCalendar(
 async function storeAnswer(
   context: OnCallContext,
   trx: Trx,
-  schedule: ScheduleRow,
+  schedule: OnCallRow,
   row: CalendarRow,
   { answer, now, dueAt }: { readonly answer: Answer; readonly now: EpochMs; readonly dueAt: EpochMs },
 ): Promise<void> {
@@ -137,7 +134,7 @@ function toSpans(context: OnCallContext, events: readonly ReadEvent[]) {
 async function reportError(
   context: OnCallContext,
   trx: Trx,
-  schedule: ScheduleRow,
+  schedule: OnCallRow,
   row: CalendarRow,
   error: string | null,
 ): Promise<void> {

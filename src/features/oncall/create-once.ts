@@ -1,3 +1,4 @@
+import type { PermissionHolder } from "../../core/principal.ts";
 import { holderOf } from "../../http/access.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { type Reply, versioned } from "../../http/route.ts";
@@ -9,11 +10,12 @@ export function createOnce<V>(
   { db, idempotency }: OnCallContext,
   exchange: Exchange,
   request: unknown,
-  create: (trx: Trx) => Promise<{ readonly version: number; readonly body: V }>,
+  create: (trx: Trx, principal: PermissionHolder) => Promise<{ readonly version: number; readonly body: V }>,
 ): Promise<Reply<V>> {
+  const principal = holderOf(exchange);
   const effect = async (trx: Trx): Promise<Reply<V>> => {
-    const { version, body } = await create(trx);
+    const { version, body } = await create(trx, principal);
     return versioned(version, body, { status: 201 });
   };
-  return idempotency.run(exchange, holderOf(exchange), request, db, effect, {});
+  return idempotency.run(exchange, principal, request, db, effect, {});
 }

@@ -8,8 +8,10 @@ import { MAX_CALENDAR_BYTES } from "./calendars.ts";
 import { createOnce } from "./create-once.ts";
 import { serveDaysOff } from "./days-off-routes.ts";
 import { serveCalendars, servePreferences, serveReading } from "./reading-routes.ts";
+import { type GapsPort, gapsBetween, namedOnCall, type OnCallPort, onCall } from "./roster.ts";
 import type { OnCallContext } from "./schedules.ts";
 import * as schedules from "./schedules.ts";
+import { ON_CALL_CHANGED } from "./schedules.ts";
 import * as s from "./schema.ts";
 import * as views from "./shift-views.ts";
 import * as shifts from "./shifts.ts";
@@ -24,13 +26,61 @@ const write = { tag, access: { permission: "oncall:write", within: "project" } }
 const ofSchedule = { params: s.ScheduleParams } as const;
 const ofShift = { params: s.ShiftParams } as const;
 const CHANGE_ERRORS = ["SCHEDULE_NOT_FOUND", "UNAUTHORIZED_ROLE", "RECIPIENT_NOT_FOUND"] as const;
+/** What the routes of shifts, overrides and swaps have in common. */
+const list = {
+  ...read,
+  ...ofSchedule,
+  method: "GET",
+  query: s.ListShifts,
+  errors: ["SCHEDULE_NOT_FOUND", "INVALID_CURSOR"],
+} as const;
+const create = {
+  ...ofSchedule,
+  method: "POST",
+  status: 201,
+  errors: [...CHANGE_ERRORS, "LIMIT_REACHED", ...IDEMPOTENCY_ERRORS],
+} as const;
+const get = { ...read, ...ofShift, method: "GET", errors: ["SCHEDULE_NOT_FOUND", "SHIFT_NOT_FOUND"] } as const;
+const update = {
+  ...ofShift,
+  method: "PUT",
+  errors: [...CHANGE_ERRORS, "SHIFT_NOT_FOUND", "VERSION_CONFLICT"],
+} as const;
+const remove = {
+  ...ofShift,
+  method: "DELETE",
+  errors: ["SCHEDULE_NOT_FOUND", "UNAUTHORIZED_ROLE", "SHIFT_NOT_FOUND", "VERSION_CONFLICT"],
+} as const;
+
+declare module "../../module/feature.ts" {
+  interface Offers {
+    readonly onCall: OnCallPort;
+    /** The times without anyone on call on a schedule. */
+    readonly gapsOf: GapsPort;
+    /** Whom the on-call schedules of a project name from an instant on. */
+    readonly namedOnCall: typeof namedOnCall;
+  }
+}
 
 /** Who is on call: schedules with shifts, overrides, swaps and calendars. */
 export const onCallFeature = feature("oncall", {
-  needs: ["projects", "principals", "users", "notify", "drills", "policiesWithSchedule", "outside"],
+  needs: ["users"],
+  uses: ["projects", "principals", "notify", "drills", "policiesWithSchedule", "outside", "incidents"],
+  open: ({ users }) => ({
+    onCall: (...parameters) => onCall(users, ...parameters),
+    gapsOf: (...parameters) => gapsBetween(users, ...parameters),
+    namedOnCall,
+  }),
   register(server, given) {
     const context: OnCallContext = { ...given, fetch: given.outside({ maxBodyBytes: MAX_CALENDAR_BYTES }) };
     new OnCallWatch(context);
+    // Incidents that reached no one look again when others are on call.
+    context.events.on(ON_CALL_CHANGED, (data) => {
+      const { id: scheduleId } = data as { readonly id: string };
+      given.incidents.tryUnreached((_row, { steps }) =>
+        steps.some((step) => step.type === "notify" && step.schedules.some(({ id }) => id === scheduleId)),
+      );
+    });
     serveSchedules(server, context);
     serveShifts(server, context);
     serveOverrides(server, context);
@@ -40,19 +90,27 @@ export const onCallFeature = feature("oncall", {
     servePreferences(server, context);
     serveCalendars(server, context);
   },
+  async onUserDeleted(trx, userId) {
+    await trx.deleteFrom("oncall_days_off").where("userId", "=", userId).execute();
+  },
+  /** With their shifts and calendars, by the foreign keys. */
+  async onProjectDeleted(trx, projectId) {
+    const gone = trx.deleteFrom("oncall_schedules").where("projectId", "=", projectId).returning(["id", "version"]);
+    return { resourceType: "oncall_schedule", rows: await gone.execute() };
+  },
 });
 
 function serveSchedules(server: FeatureServer, context: OnCallContext): void {
   const path = `${PATH}/schedules`;
-  const one = { ...ofSchedule, path: `${path}/:id`, response: s.ScheduleView } as const;
+  const one = { ...ofSchedule, path: `${path}/:id`, response: () => s.OnCallSchedule.View } as const;
   server.route({
     ...read,
     method: "GET",
     path,
     id: "listOnCallSchedules",
     summary: "List on-call schedules, newest first",
-    query: s.ListSchedules,
-    response: pageOf(s.ScheduleView),
+    query: s.ListOnCallSchedules,
+    response: () => pageOf(s.OnCallSchedule.View),
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
     handle: (exchange, { query }) => schedules.listSchedules(context, callerOf(exchange), query),
   });
@@ -62,9 +120,9 @@ function serveSchedules(server: FeatureServer, context: OnCallContext): void {
     path,
     id: "createOnCallSchedule",
     summary: "Create an on-call schedule",
-    body: s.CreateSchedule,
+    body: s.CreateOnCallSchedule,
     status: 201,
-    response: s.ScheduleView,
+    response: () => s.OnCallSchedule.View,
     errors: ["PROJECT_NOT_FOUND", "NAME_TAKEN", "URL_REFUSED", "LIMIT_REACHED", ...IDEMPOTENCY_ERRORS],
     async handle(exchange, { body }) {
       const principal = holderOf(exchange);
@@ -90,7 +148,7 @@ function serveSchedules(server: FeatureServer, context: OnCallContext): void {
     method: "PUT",
     id: "updateOnCallSchedule",
     summary: "Change an on-call schedule",
-    body: s.UpdateSchedule,
+    body: s.UpdateOnCallSchedule,
     errors: [
       "SCHEDULE_NOT_FOUND",
       "UNAUTHORIZED_ROLE",
@@ -126,75 +184,59 @@ function scheduleReply({ version, body }: Awaited<ReturnType<typeof schedules.re
   return versioned(version, body, { state: stateOf({ calendar, hasCalendarLink, calendarUrl }) });
 }
 
+function reply<V>({ version, body }: { readonly version: number; readonly body: V }) {
+  return versioned(version, body);
+}
+
 function serveShifts(server: FeatureServer, context: OnCallContext): void {
   const path = `${PATH}/schedules/:id/shifts`;
-  const one = { ...ofShift, path: `${path}/:shiftId`, response: s.ShiftView } as const;
+  const one = { path: `${path}/:shiftId`, response: () => s.Shift.View } as const;
   server.route({
-    ...read,
-    ...ofSchedule,
-    method: "GET",
+    ...list,
     path,
     id: "listOnCallShifts",
     summary: "List the shifts and rotations of a schedule, newest first",
-    query: s.ListShifts,
-    response: pageOf(s.ShiftView),
-    errors: ["SCHEDULE_NOT_FOUND", "INVALID_CURSOR"],
+    response: () => pageOf(s.Shift.View),
     handle: (exchange, { params, query }) =>
       shifts.listShifts(context, callerOf(exchange), params.id, shifts.SHIFT_KINDS, query, views.shiftView),
   });
   server.route({
     ...write,
-    ...ofSchedule,
-    method: "POST",
+    ...create,
     path,
     id: "createOnCallShift",
     summary: "Create a shift or a rotation",
     body: s.CreateShift,
-    status: 201,
-    response: s.ShiftView,
-    errors: [...CHANGE_ERRORS, "LIMIT_REACHED", ...IDEMPOTENCY_ERRORS],
-    handle(exchange, { params: { id }, body }) {
-      const principal = holderOf(exchange);
-      return createOnce(context, exchange, { id, body }, (trx) =>
+    response: () => s.Shift.View,
+    handle: (exchange, { params: { id }, body }) =>
+      createOnce(context, exchange, { id, body }, (trx, principal) =>
         shifts.createShift(context, principal, id, body, trx),
-      );
-    },
+      ),
   });
   server.route({
-    ...read,
+    ...get,
     ...one,
-    method: "GET",
     id: "getOnCallShift",
     summary: "Get a shift or a rotation",
-    errors: ["SCHEDULE_NOT_FOUND", "SHIFT_NOT_FOUND"],
-    async handle(exchange, { params }) {
-      const kinds = shifts.SHIFT_KINDS;
-      const found = await shifts.readShift(context, callerOf(exchange), params, kinds, views.shiftView);
-      return versioned(found.version, found.body);
-    },
+    handle: async (exchange, { params }) =>
+      reply(await shifts.readShift(context, callerOf(exchange), params, shifts.SHIFT_KINDS, views.shiftView)),
   });
   server.route({
     ...write,
+    ...update,
     ...one,
-    method: "PUT",
     id: "updateOnCallShift",
     summary: "Change a shift or a rotation from now on; past times do not change",
     body: s.UpdateShift,
-    errors: [...CHANGE_ERRORS, "SHIFT_NOT_FOUND", "VERSION_CONFLICT"],
-    async handle(exchange, { params, body }) {
-      const ifMatch = exchange.header("if-match");
-      const changed = await shifts.updateShift(context, holderOf(exchange), params, ifMatch, body);
-      return versioned(changed.version, changed.body);
-    },
+    handle: async (exchange, { params, body }) =>
+      reply(await shifts.updateShift(context, holderOf(exchange), params, exchange.header("if-match"), body)),
   });
   server.route({
     ...write,
-    ...ofShift,
-    method: "DELETE",
+    ...remove,
     path: one.path,
     id: "deleteOnCallShift",
     summary: "Delete a shift or a rotation from now on; past times do not change",
-    errors: ["SCHEDULE_NOT_FOUND", "UNAUTHORIZED_ROLE", "SHIFT_NOT_FOUND", "VERSION_CONFLICT"],
     handle: (exchange, { params }) =>
       shifts.deleteShift(context, holderOf(exchange), params, shifts.SHIFT_KINDS, exchange.header("if-match")),
   });
@@ -202,73 +244,54 @@ function serveShifts(server: FeatureServer, context: OnCallContext): void {
 
 function serveOverrides(server: FeatureServer, context: OnCallContext): void {
   const path = `${PATH}/schedules/:id/overrides`;
-  const one = { ...ofShift, path: `${path}/:shiftId`, response: s.OverrideView } as const;
+  const one = { path: `${path}/:shiftId`, response: s.OverrideView } as const;
   server.route({
-    ...read,
-    ...ofSchedule,
-    method: "GET",
+    ...list,
     path,
     id: "listOnCallOverrides",
     summary: "List the overrides of a schedule, newest first",
-    query: s.ListShifts,
     response: pageOf(s.OverrideView),
-    errors: ["SCHEDULE_NOT_FOUND", "INVALID_CURSOR"],
     handle: (exchange, { params, query }) =>
       shifts.listShifts(context, callerOf(exchange), params.id, ["override"], query, views.overrideView),
   });
   server.route({
     ...member,
-    ...ofSchedule,
-    method: "POST",
+    ...create,
     path,
     id: "createOnCallOverride",
     summary: "Put other users on call for a span of time",
     details: "Members may replace themselves; to replace others `oncall:write` is needed.",
     body: s.CreateOverride,
-    status: 201,
     response: s.OverrideView,
-    errors: [...CHANGE_ERRORS, "LIMIT_REACHED", ...IDEMPOTENCY_ERRORS],
-    handle(exchange, { params: { id }, body }) {
-      const principal = holderOf(exchange);
-      return createOnce(context, exchange, { id, body }, (trx) =>
+    handle: (exchange, { params: { id }, body }) =>
+      createOnce(context, exchange, { id, body }, (trx, principal) =>
         shifts.createOverride(context, principal, id, body, trx),
-      );
-    },
+      ),
   });
   server.route({
-    ...read,
+    ...get,
     ...one,
-    method: "GET",
     id: "getOnCallOverride",
     summary: "Get an override",
-    errors: ["SCHEDULE_NOT_FOUND", "SHIFT_NOT_FOUND"],
-    async handle(exchange, { params }) {
-      const found = await shifts.readShift(context, callerOf(exchange), params, ["override"], views.overrideView);
-      return versioned(found.version, found.body);
-    },
+    handle: async (exchange, { params }) =>
+      reply(await shifts.readShift(context, callerOf(exchange), params, ["override"], views.overrideView)),
   });
   server.route({
     ...member,
+    ...update,
     ...one,
-    method: "PUT",
     id: "updateOnCallOverride",
     summary: "Change an override from now on; past times do not change",
     body: s.UpdateOverride,
-    errors: [...CHANGE_ERRORS, "SHIFT_NOT_FOUND", "VERSION_CONFLICT"],
-    async handle(exchange, { params, body }) {
-      const ifMatch = exchange.header("if-match");
-      const changed = await shifts.updateOverride(context, holderOf(exchange), params, ifMatch, body);
-      return versioned(changed.version, changed.body);
-    },
+    handle: async (exchange, { params, body }) =>
+      reply(await shifts.updateOverride(context, holderOf(exchange), params, exchange.header("if-match"), body)),
   });
   server.route({
     ...member,
-    ...ofShift,
-    method: "DELETE",
+    ...remove,
     path: one.path,
     id: "deleteOnCallOverride",
     summary: "Delete an override from now on; past times do not change",
-    errors: ["SCHEDULE_NOT_FOUND", "UNAUTHORIZED_ROLE", "SHIFT_NOT_FOUND", "VERSION_CONFLICT"],
     handle: (exchange, { params }) =>
       shifts.deleteShift(context, holderOf(exchange), params, ["override"], exchange.header("if-match")),
   });
@@ -278,43 +301,33 @@ function serveSwaps(server: FeatureServer, context: OnCallContext): void {
   const path = `${PATH}/schedules/:id/swaps`;
   const view = (row: Parameters<typeof views.swapView>[0]) => views.swapView(row, context.clock.now());
   server.route({
-    ...read,
-    ...ofSchedule,
-    method: "GET",
+    ...list,
     path,
     id: "listOnCallSwaps",
     summary: "List the swaps of a schedule, newest first",
-    query: s.ListShifts,
     response: pageOf(s.SwapView),
-    errors: ["SCHEDULE_NOT_FOUND", "INVALID_CURSOR"],
     handle: (exchange, { params, query }) =>
       shifts.listShifts(context, callerOf(exchange), params.id, ["swap"], query, view),
   });
   server.route({
     ...member,
-    ...ofSchedule,
-    method: "POST",
+    ...create,
     path,
     id: "createOnCallSwap",
-    summary: "Ask that another user takes over shifts of a span of time",
+    summary: "Ask another user to take over the shifts of a span of time",
     body: s.CreateSwap,
-    status: 201,
     response: s.SwapView,
-    errors: [...CHANGE_ERRORS, "LIMIT_REACHED", ...IDEMPOTENCY_ERRORS],
-    handle(exchange, { params: { id }, body }) {
-      const principal = holderOf(exchange);
-      return createOnce(context, exchange, { id, body }, (trx) => shifts.createSwap(context, principal, id, body, trx));
-    },
+    handle: (exchange, { params: { id }, body }) =>
+      createOnce(context, exchange, { id, body }, (trx, principal) =>
+        shifts.createSwap(context, principal, id, body, trx),
+      ),
   });
   server.route({
-    ...read,
-    ...ofShift,
-    method: "GET",
+    ...get,
     path: `${path}/:shiftId`,
     id: "getOnCallSwap",
     summary: "Get a swap",
     response: s.SwapView,
-    errors: ["SCHEDULE_NOT_FOUND", "SHIFT_NOT_FOUND"],
     async handle(exchange, { params }) {
       const { version, body } = await shifts.readShift(context, callerOf(exchange), params, ["swap"], view);
       return versioned(version, body, { state: body.state });
@@ -330,19 +343,15 @@ function serveSwaps(server: FeatureServer, context: OnCallContext): void {
     body: s.TakeSwap,
     response: s.SwapView,
     errors: [...CHANGE_ERRORS, "SHIFT_NOT_FOUND", "INVALID_STATE"],
-    async handle(exchange, { params, body }) {
-      const taken = await shifts.takeSwap(context, holderOf(exchange), params, body);
-      return versioned(taken.version, taken.body);
-    },
+    handle: async (exchange, { params, body }) =>
+      reply(await shifts.takeSwap(context, holderOf(exchange), params, body)),
   });
   server.route({
     ...member,
-    ...ofShift,
-    method: "DELETE",
+    ...remove,
     path: `${path}/:shiftId`,
     id: "cancelOnCallSwap",
     summary: "Cancel a swap from now on",
-    errors: ["SCHEDULE_NOT_FOUND", "UNAUTHORIZED_ROLE", "SHIFT_NOT_FOUND", "VERSION_CONFLICT"],
     handle: (exchange, { params }) =>
       shifts.deleteShift(context, holderOf(exchange), params, ["swap"], exchange.header("if-match")),
   });

@@ -3,13 +3,13 @@ import { addEffect, type Trx } from "../../store/database.ts";
 import { type UserName, userNames } from "../access/index.ts";
 import { appendOwnEvents, type OwnEventDraft } from "../events/index.ts";
 import { awayOf } from "./away.ts";
-import { reportConflicts } from "./conflict-notices.ts";
-import { AHEAD_MS, editorsOf, type Look, MAX_LISTED, SOURCE, send } from "./look.ts";
-import { dutiesOf, finalShifts, type Gap, gapsOf } from "./model/layers.ts";
-import type { ScheduleRow } from "./queries.ts";
+import { reportConflicts } from "./conflicts.ts";
+import { AHEAD_MS, type DueSchedule, editorsOf, MAX_LISTED, SOURCE, send } from "./look.ts";
+import { type CoverageGap, dutiesOf, finalShifts, gapsOf } from "./model/layers.ts";
 import * as queries from "./queries.ts";
 import { countsIn, rosterOf, spanOf } from "./roster.ts";
 import { KEPT_MS, ON_CALL_CHANGED, type OnCallContext } from "./schedules.ts";
+import type { OnCallRow } from "./schema.ts";
 import { daysText, listed, localTime, shownUser } from "./texts.ts";
 
 const GAPS_EVERY_MS = DAY_MS;
@@ -41,8 +41,8 @@ export async function reportDue(context: OnCallContext, trx: Trx, id: string, at
   return dueAt;
 }
 
-/** `oncall.changed`, and notifications to those who go off. @returns those on call */
-async function reportChange(context: OnCallContext, look: Look): Promise<readonly string[]> {
+/** `oncall.changed`, and notifications to users whose shift ends. @returns the users on call */
+async function reportChange(context: OnCallContext, look: DueSchedule): Promise<readonly string[]> {
   const { trx, schedule, shifts, now } = look;
   const current = shifts.find(({ start, end }) => start <= now && end > now);
   const users = current?.users ?? [];
@@ -81,7 +81,7 @@ async function reportChange(context: OnCallContext, look: Look): Promise<readonl
 
 /** Their names, with their days off in this time. */
 async function successorsText(
-  { trx, now }: Look,
+  { trx, now }: DueSchedule,
   names: ReadonlyMap<string, UserName>,
   users: readonly string[],
   end: EpochMs,
@@ -95,7 +95,7 @@ async function successorsText(
 }
 
 /** Notifies users of their shifts that start within their lead. @returns when the next one is due */
-async function sendNotices(context: OnCallContext, look: Look): Promise<EpochMs> {
+async function sendNotices(context: OnCallContext, look: DueSchedule): Promise<EpochMs> {
   const { trx, schedule, shifts, now } = look;
   const users = [...new Set(shifts.flatMap((shift) => shift.users))];
   const leads = await leadsOf(trx, schedule, users);
@@ -121,7 +121,12 @@ async function sendNotices(context: OnCallContext, look: Look): Promise<EpochMs>
   return nextAt;
 }
 
-async function sendNotice(context: OnCallContext, look: Look, user: string, { start, end }: Gap): Promise<void> {
+async function sendNotice(
+  context: OnCallContext,
+  look: DueSchedule,
+  user: string,
+  { start, end }: CoverageGap,
+): Promise<void> {
   const { trx, schedule, now } = look;
   const row = { scheduleId: schedule.id, userId: user, startsAt: start, sentAt: now };
   await trx.insertInto("oncall_notices").values(row).execute();
@@ -143,12 +148,12 @@ async function sendNotice(context: OnCallContext, look: Look, user: string, { st
 }
 
 /** Reports each gap once, as long as it overlaps one that was reported. @returns the next search */
-async function reportGaps(context: OnCallContext, look: Look): Promise<EpochMs> {
+async function reportGaps(context: OnCallContext, look: DueSchedule): Promise<EpochMs> {
   const { trx, schedule, roster, counts, now } = look;
   await removeOld(look);
   if (schedule.reportsGaps === 1 && roster.layers.length > 0) {
     const known = await trx.selectFrom("oncall_gaps").selectAll().where("scheduleId", "=", schedule.id).execute();
-    const fresh: Gap[] = [];
+    const fresh: CoverageGap[] = [];
     for (const gap of gapsOf(roster, now, now + AHEAD_MS, counts)) {
       const old = known.find(({ startsAt, endsAt }) => startsAt <= gap.end && endsAt >= gap.start);
       if (!old) fresh.push(gap);
@@ -160,7 +165,12 @@ async function reportGaps(context: OnCallContext, look: Look): Promise<EpochMs> 
 }
 
 /** A reported gap that is still open grows with the time that is searched. */
-async function putGap({ trx, schedule }: Look, startsAt: EpochMs, gap: Gap, reportedAt: EpochMs): Promise<void> {
+async function putGap(
+  { trx, schedule }: DueSchedule,
+  startsAt: EpochMs,
+  gap: CoverageGap,
+  reportedAt: EpochMs,
+): Promise<void> {
   await trx
     .insertInto("oncall_gaps")
     .values({ scheduleId: schedule.id, startsAt, endsAt: gap.end, reportedAt })
@@ -168,7 +178,7 @@ async function putGap({ trx, schedule }: Look, startsAt: EpochMs, gap: Gap, repo
     .execute();
 }
 
-async function announceGaps(context: OnCallContext, look: Look, gaps: readonly Gap[]): Promise<void> {
+async function announceGaps(context: OnCallContext, look: DueSchedule, gaps: readonly CoverageGap[]): Promise<void> {
   const { trx, schedule, now } = look;
   const { id: scheduleId, projectId, name } = schedule;
   const payloads = gaps
@@ -189,7 +199,7 @@ async function announceGaps(context: OnCallContext, look: Look, gaps: readonly G
 }
 
 /** Removes what is older than schedules keep. */
-async function removeOld({ trx, schedule, now }: Look): Promise<void> {
+async function removeOld({ trx, schedule, now }: DueSchedule): Promise<void> {
   const before = now - KEPT_MS;
   await trx
     .deleteFrom("oncall_gaps")
@@ -203,7 +213,7 @@ async function removeOld({ trx, schedule, now }: Look): Promise<void> {
 }
 
 /** The lead of each user who wants notices. */
-async function leadsOf(trx: Trx, schedule: ScheduleRow, users: readonly string[]): Promise<Map<string, number>> {
+async function leadsOf(trx: Trx, schedule: OnCallRow, users: readonly string[]): Promise<Map<string, number>> {
   const rows =
     users.length === 0 ? [] : await trx.selectFrom("oncall_users").selectAll().where("userId", "in", users).execute();
   const own = new Map(rows.map(({ userId, handoverLeadMs }) => [userId, handoverLeadMs]));

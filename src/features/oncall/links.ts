@@ -1,11 +1,10 @@
-import { DAY_MS } from "../../core/clock.ts";
+import { DAY_MS, type EpochMs } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { UserPrincipal } from "../../core/principal.ts";
 import { createToken, hashToken, secretsEqual } from "../../core/tokens.ts";
 import type { UserName } from "../access/index.ts";
 import { awayOf, usersOf } from "./away.ts";
-import { calendarText } from "./calendar-text.ts";
 import { awayIn } from "./model/away.ts";
 import type { FinalShift } from "./model/layers.ts";
 import * as queries from "./queries.ts";
@@ -13,6 +12,7 @@ import { peopleOf, plannedShifts, shiftsOfUser } from "./reading.ts";
 import type { UpdatePreferences } from "./reading-schema.ts";
 import { rosterOf } from "./roster.ts";
 import type { OnCallContext } from "./schedules.ts";
+import type { OnCallRow } from "./schema.ts";
 import { daysText } from "./texts.ts";
 
 const BACK_MS = 15 * DAY_MS;
@@ -122,7 +122,7 @@ async function putPreferences(
 }
 
 /** Whether the member who made the link still reads the project: former members know the URL. */
-function isLinkOfReader({ principals, projects }: OnCallContext, { projectId, tokenBy }: queries.ScheduleRow): boolean {
+function isLinkOfReader({ principals, projects }: OnCallContext, { projectId, tokenBy }: OnCallRow): boolean {
   if (tokenBy === null) return true;
   try {
     return projects.has(principals.ofUser(tokenBy), projectId, "events:read");
@@ -139,7 +139,7 @@ function requireToken(stored: string | null | undefined, token: string): void {
 }
 
 function noCalendar(): PrismError {
-  return new PrismError("NOT_FOUND", "No such calendar, or its link has ended");
+  return new PrismError("NOT_FOUND", "No such calendar, or its link was revoked");
 }
 
 /** The span starts with a day, so that the text is the same for some time. */
@@ -150,4 +150,83 @@ function spanOf({ clock }: OnCallContext) {
 
 function nameOf({ id, username, name }: UserName): string {
   return username ?? name ?? id;
+}
+
+/** An event of a calendar file. */
+interface CalendarEvent {
+  readonly uid: string;
+  readonly start: EpochMs;
+  readonly end: EpochMs;
+  readonly summary: string;
+  readonly description?: string;
+}
+
+interface Calendar {
+  readonly name: string;
+  readonly timezone: string;
+  /** When the data last changed. The text has no other time, so that equal data give equal text. */
+  readonly changedAt: EpochMs;
+  readonly events: readonly CalendarEvent[];
+}
+
+/** A calendar file (RFC 5545). All times are in UTC. */
+export function calendarText({ name, timezone, changedAt, events }: Calendar): string {
+  const lines = [
+    "BEGIN:VCALENDAR",
+    "VERSION:2.0",
+    "PRODID:-//Prism//On-call//EN",
+    "CALSCALE:GREGORIAN",
+    "METHOD:PUBLISH",
+    `X-WR-CALNAME:${escaped(name)}`,
+    `X-WR-TIMEZONE:${timezone}`,
+    "REFRESH-INTERVAL;VALUE=DURATION:PT1H",
+    ...events.flatMap((event) => eventLines(event, changedAt)),
+    "END:VCALENDAR",
+  ];
+  return `${lines.map(folded).join("\r\n")}\r\n`;
+}
+
+function eventLines({ uid, start, end, summary, description }: CalendarEvent, changedAt: EpochMs): string[] {
+  return [
+    "BEGIN:VEVENT",
+    `UID:${uid}`,
+    `DTSTAMP:${utc(changedAt)}`,
+    `DTSTART:${utc(start)}`,
+    `DTEND:${utc(end)}`,
+    `SUMMARY:${escaped(summary)}`,
+    ...(description ? [`DESCRIPTION:${escaped(description)}`] : []),
+    "END:VEVENT",
+  ];
+}
+
+/** Such as `20261123T080000Z`. */
+function utc(at: EpochMs): string {
+  return `${new Date(at).toISOString().slice(0, 19).replaceAll(/[-:]/g, "")}Z`;
+}
+
+/** RFC 5545 section 3.3.11. Other control characters are not allowed in a text. */
+function escaped(text: string): string {
+  return text
+    .replaceAll(/[\\;,]/g, "\\$&")
+    .replaceAll(/\r\n|\n|\r/g, "\\n")
+    .replaceAll(/\p{Cc}/gu, "");
+}
+
+const MAX_OCTETS = 75;
+
+/** RFC 5545 section 3.1: lines of at most 75 octets, cut between characters. */
+function folded(line: string): string {
+  if (Buffer.byteLength(line) <= MAX_OCTETS) return line;
+  let text = "";
+  let octets = 0;
+  for (const character of line) {
+    const size = Buffer.byteLength(character);
+    if (octets + size > MAX_OCTETS) {
+      text += "\r\n ";
+      octets = 1;
+    }
+    text += character;
+    octets += size;
+  }
+  return text;
 }

@@ -1,14 +1,14 @@
 import { DAY_MS, type EpochMs } from "../../core/clock.ts";
 import type { Trx } from "../../store/database.ts";
 import type { Counts, FinalShift, Roster } from "./model/layers.ts";
-import type { ScheduleRow } from "./queries.ts";
 import * as queries from "./queries.ts";
 import type { OnCallContext } from "./schedules.ts";
+import type { OnCallRow } from "./schema.ts";
 
 /** A schedule at an instant at which something of it is due. */
-export interface Look {
+export interface DueSchedule {
   readonly trx: Trx;
-  readonly schedule: ScheduleRow;
+  readonly schedule: OnCallRow;
   readonly roster: Roster;
   readonly counts: Counts;
   readonly shifts: readonly FinalShift[];
@@ -31,7 +31,7 @@ interface Notice {
 /** @returns the id of the notification; null without recipients */
 export async function send(
   { notify }: OnCallContext,
-  { trx, schedule: { id, projectId } }: Pick<Look, "trx" | "schedule">,
+  { trx, schedule: { id, projectId } }: Pick<DueSchedule, "trx" | "schedule">,
   recipients: readonly string[],
   { data, ...texts }: Notice,
 ): Promise<string | null> {
@@ -41,6 +41,6 @@ export async function send(
 }
 
 /** The active users who may change the schedule. */
-export async function editorsOf({ projects, users }: OnCallContext, trx: Trx, { projectId }: ScheduleRow) {
+export async function editorsOf({ projects, users }: OnCallContext, trx: Trx, { projectId }: OnCallRow) {
   return users.reachable(await queries.editorsOf(trx, projectId, projects.defaultId), projectId);
 }

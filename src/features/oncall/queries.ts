@@ -1,46 +1,18 @@
 import { type Selectable, sql } from "kysely";
-import type { PageRequest } from "../../http/pagination.ts";
+import { ofProjects } from "../../http/listing.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
-import type {
-  OnCallCalendarsTable,
-  OnCallDaysOffTable,
-  OnCallSchedulesTable,
-  OnCallShiftsTable,
-} from "../../store/schema.ts";
-import { countOf, holdsText, newestFirst } from "../../store/sqlite/list-queries.ts";
+import type { OnCallCalendarsTable } from "../../store/schema.ts";
+import type { DaysOffRow } from "./days-off-schema.ts";
+import type { OnCallRow, ShiftRow } from "./schema.ts";
 
-export type ScheduleRow = Selectable<OnCallSchedulesTable>;
-export type ShiftRow = Selectable<OnCallShiftsTable>;
 export type CalendarRow = Selectable<OnCallCalendarsTable>;
-export type DaysOffRow = Selectable<OnCallDaysOffTable>;
 
 type Db = ReadDb | Trx;
 
-export interface ScheduleFilter {
-  /** Null: all projects. */
-  readonly projectIds: readonly string[] | null;
-  readonly q?: string | undefined;
-}
-
-function filtered(db: ReadDb, { projectIds, q }: ScheduleFilter) {
-  let query = db.selectFrom("oncall_schedules");
-  if (projectIds) query = query.where("projectId", "in", projectIds);
-  if (q !== undefined) query = query.where(holdsText("name", q));
-  return query;
-}
-
-/** Newest first. */
-export function listSchedules(db: ReadDb, filter: ScheduleFilter, page: PageRequest): Promise<ScheduleRow[]> {
-  return newestFirst(filtered(db, filter).selectAll(), page).execute();
-}
-
-export function countSchedules(db: ReadDb, filter: ScheduleFilter): Promise<number> {
-  return countOf(filtered(db, filter));
-}
-
-/** By name, for answers about all schedules. */
-export function allSchedules(db: ReadDb, filter: ScheduleFilter, limit: number): Promise<ScheduleRow[]> {
-  return filtered(db, filter).selectAll().orderBy("name").orderBy("id").limit(limit).execute();
+/** By name, for answers about all schedules. @param projectIds null: all projects */
+export function allSchedules(db: ReadDb, projectIds: readonly string[] | null, limit: number): Promise<OnCallRow[]> {
+  const query = db.selectFrom("oncall_schedules").selectAll().where(ofProjects(projectIds));
+  return query.orderBy("name").orderBy("id").limit(limit).execute();
 }
 
 /** The schedules of projects; null: of all. */
@@ -49,7 +21,7 @@ export function schedulesOf(db: Db, projectIds: readonly string[] | null) {
   return (projectIds ? query.where("projectId", "in", projectIds) : query).execute();
 }
 
-export function findSchedule(db: Db, id: string): Promise<ScheduleRow | undefined> {
+export function findSchedule(db: Db, id: string): Promise<OnCallRow | undefined> {
   return db.selectFrom("oncall_schedules").selectAll().where("id", "=", id).executeTakeFirst();
 }
 
@@ -79,33 +51,13 @@ export async function schedulesNaming(db: ReadDb, userId: string): Promise<strin
   return rows.map(({ scheduleId }) => scheduleId);
 }
 
-export async function updateSchedule(trx: Trx, id: string, values: Partial<ScheduleRow>): Promise<void> {
+export async function updateSchedule(trx: Trx, id: string, values: Partial<OnCallRow>): Promise<void> {
   await trx.updateTable("oncall_schedules").set(values).where("id", "=", id).execute();
 }
 
 /** All shifts of a schedule, also past ones, in order of creation. */
 export function shiftsOf(db: Db, scheduleId: string): Promise<ShiftRow[]> {
   return db.selectFrom("oncall_shifts").selectAll().where("scheduleId", "=", scheduleId).orderBy("id").execute();
-}
-
-export interface ShiftFilter {
-  readonly scheduleId: string;
-  readonly kinds: readonly ShiftRow["kind"][];
-  readonly withPast: boolean;
-}
-
-function filteredShifts(db: ReadDb, { scheduleId, kinds, withPast }: ShiftFilter) {
-  const query = db.selectFrom("oncall_shifts").where("scheduleId", "=", scheduleId).where("kind", "in", kinds);
-  return withPast ? query : query.where("validUntil", "is", null);
-}
-
-/** Newest first. */
-export function listShifts(db: ReadDb, filter: ShiftFilter, page: PageRequest): Promise<ShiftRow[]> {
-  return newestFirst(filteredShifts(db, filter).selectAll(), page).execute();
-}
-
-export function countShifts(db: ReadDb, filter: ShiftFilter): Promise<number> {
-  return countOf(filteredShifts(db, filter));
 }
 
 export function findShift(db: Db, scheduleId: string, id: string): Promise<ShiftRow | undefined> {
@@ -160,8 +112,8 @@ export function preferencesOf(db: Db, userId: string) {
 }
 
 /** Schedules whose shifts or imported events name the user. */
-export async function schedulesWith(db: Db, userId: string): Promise<ScheduleRow[]> {
-  const { rows } = await sql<ScheduleRow>`
+export async function schedulesWith(db: Db, userId: string): Promise<OnCallRow[]> {
+  const { rows } = await sql<OnCallRow>`
     select s.* from oncall_schedules s where
       exists (select 1 from oncall_shifts h where h.scheduleId = s.id and h.validUntil is null and instr(h.turns, ${userId}) > 0)
       or exists (select 1 from oncall_calendars c where c.scheduleId = s.id and instr(c.content, ${userId}) > 0)

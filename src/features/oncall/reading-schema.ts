@@ -14,7 +14,7 @@ const away = doc(
   v.nullable(v.object({ daysOffId: v.string(), firstDay: v.string(), lastDay: v.string() })),
   "Days off of the user in this time, which no swap or override covers",
 );
-/** Those on call, who may be away. */
+/** Users on call, who may be away. */
 const onCall = v.array(named("OnCallPerson", "A user on call", v.object({ ...Person.entries, away })));
 
 const finalShift = v.object({
@@ -27,7 +27,7 @@ const finalShift = v.object({
 
 export const FinalShifts = named(
   "OnCallFinalShifts",
-  "Who is on call when, after levels, overrides and swaps",
+  "List who is on call when, after priorities, overrides and swaps",
   v.object({
     from: v.string(),
     to: v.string(),
@@ -74,7 +74,7 @@ export type NowQuery = v.InferOutput<typeof NowQuery>;
 
 export const NowView = named(
   "OnCallNow",
-  "Who is on call now, until when, and who is next",
+  "List who is on call now, until when, and who is next",
   v.object({
     at: v.string(),
     data: v.array(

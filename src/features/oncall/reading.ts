@@ -8,10 +8,10 @@ import { userNames } from "../access/index.ts";
 import { awayOf, awayView, usersOf } from "./away.ts";
 import type { Away } from "./model/away.ts";
 import {
+  type CoverageGap,
   dutiesOf,
   type FinalShift,
   finalShifts,
-  type Gap,
   gapsOf,
   type Layer,
   nextOnCall,
@@ -21,6 +21,7 @@ import * as queries from "./queries.ts";
 import type { NowQuery, OwnShiftsQuery, Range } from "./reading-schema.ts";
 import { countsIn, rosterOf, turnsOf } from "./roster.ts";
 import { type OnCallContext, projectsOf, visibleSchedule } from "./schedules.ts";
+import type { OnCallRow, ShiftRow } from "./schema.ts";
 
 /** Schedules of one answer about all of them. */
 export const MAX_SCHEDULES = 500;
@@ -122,7 +123,7 @@ export async function readLayers(context: OnCallContext, principal: Principal, i
 }
 
 /** Overrides are one layer, and so are the events of a level of an imported calendar. */
-function layerView({ id, level }: Layer, row: queries.ShiftRow | undefined) {
+function layerView({ id, level }: Layer, row: ShiftRow | undefined) {
   const spans: { start: string; end: string; users: string[]; id: string }[] = [];
   if (!row) return { id: `calendar ${level}`, kind: "calendar" as const, name: "Imported calendar", level, spans };
   if (row.kind === "override") return { id: "overrides", kind: "override" as const, name: "Overrides", level, spans };
@@ -138,7 +139,7 @@ export async function readGaps(context: OnCallContext, principal: Principal, id:
   return { ...shown(span), data: gaps.map(gapView) };
 }
 
-function gapView({ start, end }: Gap) {
+function gapView({ start, end }: CoverageGap) {
   return { start: toRfc3339(start), end: toRfc3339(end), durationMs: end - start };
 }
 
@@ -151,7 +152,7 @@ export async function readNow(context: OnCallContext, principal: Principal, quer
   if (to !== undefined && !(to > at && to - at <= MAX_AHEAD_MS))
     throw invalidField("query", "to", "must be in the future, by at most 62 days");
   const schedules = await schedulesOf(context, principal, query);
-  const found: { schedule: queries.ScheduleRow; duty: ReturnType<typeof nextOnCall>; shifts: FinalShift[] }[] = [];
+  const found: { schedule: OnCallRow; duty: ReturnType<typeof nextOnCall>; shifts: FinalShift[] }[] = [];
   for (const schedule of schedules) {
     const roster = await rosterOf(db.read, schedule.id);
     const counts = countsIn(users, schedule.projectId);
@@ -192,7 +193,7 @@ export async function schedulesOf(
 ) {
   const { db } = context;
   const projectIds = projectsOf(context, principal, projectId);
-  if (scheduleId === undefined) return queries.allSchedules(db.read, { projectIds }, MAX_SCHEDULES);
+  if (scheduleId === undefined) return queries.allSchedules(db.read, projectIds, MAX_SCHEDULES);
   const schedule = await visibleSchedule(context, principal, scheduleId, db.read);
   return projectIds === null || projectIds.includes(schedule.projectId) ? [schedule] : [];
 }
@@ -232,8 +233,8 @@ export async function shiftsOfUser(
   span: Span,
 ) {
   const { db } = context;
-  const found: { schedule: queries.ScheduleRow; start: EpochMs; end: EpochMs }[] = [];
-  for (const schedule of await queries.allSchedules(db.read, { projectIds }, MAX_SCHEDULES)) {
+  const found: { schedule: OnCallRow; start: EpochMs; end: EpochMs }[] = [];
+  for (const schedule of await queries.allSchedules(db.read, projectIds, MAX_SCHEDULES)) {
     const planned = await plannedShifts(context, await rosterOf(db.read, schedule.id), schedule.projectId, span);
     for (const { start, end } of dutiesOf(planned, userId)) found.push({ schedule, start, end });
   }

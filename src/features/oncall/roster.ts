@@ -3,8 +3,8 @@ import type { ReadDb, Trx } from "../../store/database.ts";
 import type { UserDirectory } from "../access/index.ts";
 import {
   type Counts,
+  type CoverageGap,
   finalShifts,
-  type Gap,
   gapsOf,
   type Layer,
   nextOnCall,
@@ -12,8 +12,9 @@ import {
   type Roster,
   type Span,
 } from "./model/layers.ts";
-import { occurrences, type Recurrence, type ShiftTimes } from "./model/recurrence.ts";
-import { type CalendarRow, calendarOf, findSchedule, type ShiftRow, schedulesOf, shiftsOf } from "./queries.ts";
+import { occurrences, type ShiftRecurrence, type ShiftTimes } from "./model/recurrence.ts";
+import { type CalendarRow, calendarOf, findSchedule, schedulesOf, shiftsOf } from "./queries.ts";
+import type { ShiftRow } from "./schema.ts";
 
 /** An event of an imported calendar as it is stored. */
 export interface CalendarSpan extends Span {
@@ -96,18 +97,20 @@ export async function onCallBetween(
   return [...found.values()].sort((a, b) => a.from - b.from);
 }
 
+export type GapsPort = (db: ReadDb | Trx, scheduleId: string, from: EpochMs, to: EpochMs) => Promise<CoverageGap[]>;
+
 /** The times without anyone on call on a schedule with shifts; one that is gone has none. */
 export async function gapsBetween(
   users: UserDirectory,
-  ...[db, scheduleId, from, to]: [db: ReadDb | Trx, scheduleId: string, from: EpochMs, to: EpochMs]
-): Promise<Gap[]> {
+  ...[db, scheduleId, from, to]: Parameters<GapsPort>
+): Promise<CoverageGap[]> {
   const schedule = await findSchedule(db, scheduleId);
   if (!schedule) return [];
   return gapsOf(await rosterOf(db, scheduleId), from, to, countsIn(users, schedule.projectId));
 }
 
 export function timesOf({ startLocal, durationMs, timezone, recurrence }: ShiftRow): ShiftTimes {
-  const rule = recurrence === null ? null : (JSON.parse(recurrence) as Recurrence);
+  const rule = recurrence === null ? null : (JSON.parse(recurrence) as ShiftRecurrence);
   return { start: Date.parse(`${startLocal}Z`), durationMs, timezone, recurrence: rule };
 }
 
@@ -181,7 +184,7 @@ function substitutionOf(row: ShiftRow) {
   return clipped(row, { id: row.currentId ?? row.id, user: row.swapFor, by, ...spanOf(row) });
 }
 
-/** What a calendar says of the time before an instant. */
+/** Entries of a calendar before an instant. */
 export function pastOf(spans: readonly CalendarSpan[], now: EpochMs): CalendarSpan[] {
   return spans.filter(({ start }) => start < now).map((span) => ({ ...span, end: Math.min(span.end, now) }));
 }

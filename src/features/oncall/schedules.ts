@@ -1,18 +1,25 @@
-import { DAY_MS, type EpochMs, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { DAY_MS, type EpochMs, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
-import { isUuid, uuidv7 } from "../../core/ids.ts";
+import { uuidv7 } from "../../core/ids.ts";
 import type { PermissionHolder, Principal } from "../../core/principal.ts";
 import { createToken } from "../../core/tokens.ts";
 import { missingPermission } from "../../http/access.ts";
+import { ofProjects } from "../../http/listing.ts";
 import { requireVersion } from "../../http/negotiation.ts";
-import { pageBody, readPage } from "../../http/pagination.ts";
 import type { Context } from "../../module/feature.ts";
 import { addEffect, type InTransaction, type ReadDb, type Trx } from "../../store/database.ts";
-import { reauthorize } from "../access/index.ts";
-import type { CalendarRow, ScheduleRow } from "./queries.ts";
+import { owned, reauthorize } from "../access/index.ts";
+import type { CalendarRow } from "./queries.ts";
 import * as queries from "./queries.ts";
 import { pastOf, spansOf } from "./roster.ts";
-import type { CreateSchedule, ListSchedules, ScheduleView, UpdateSchedule } from "./schema.ts";
+import {
+  type CreateOnCallSchedule,
+  type ListOnCallSchedules,
+  type OnCallRow,
+  OnCallSchedule,
+  scheduleList,
+  type UpdateOnCallSchedule,
+} from "./schema.ts";
 
 /** Requests to hosts that users name. */
 export interface OutsideFetch {
@@ -45,16 +52,17 @@ const GAPS_AFTER_MS = 600_000;
 /** The past of a schedule is kept for this time. */
 export const KEPT_MS = 400 * DAY_MS;
 
+const rights = { read: "events:read", write: "oncall:write" } as const;
+const access = owned(OnCallSchedule, { ...rights, missing: "SCHEDULE_NOT_FOUND", noun: "on-call schedule" });
+
 /** @throws SCHEDULE_NOT_FOUND, also for a schedule that the caller may not see */
-export async function visibleSchedule(
+export function visibleSchedule(
   { projects }: Pick<OnCallContext, "projects">,
   principal: Principal,
   id: string,
   db: ReadDb | Trx,
-): Promise<ScheduleRow> {
-  const row = isUuid(id) ? await queries.findSchedule(db, id) : undefined;
-  if (row && projects.has(principal, row.projectId, "events:read")) return row;
-  throw new PrismError("SCHEDULE_NOT_FOUND", "No such on-call schedule");
+): Promise<OnCallRow> {
+  return access.visible(projects, principal, id, db);
 }
 
 /**
@@ -66,8 +74,8 @@ export async function ownSchedule(
   principal: Principal,
   id: string,
   db: ReadDb | Trx,
-): Promise<ScheduleRow> {
-  const row = isUuid(id) ? await queries.findSchedule(db, id) : undefined;
+): Promise<OnCallRow> {
+  const row = await OnCallSchedule.find(db, id);
   if (row && (await isNamed(context, principal, row, db))) return row;
   return visibleSchedule(context, principal, id, db);
 }
@@ -75,7 +83,7 @@ export async function ownSchedule(
 async function isNamed(
   { projects }: Pick<OnCallContext, "projects">,
   principal: Principal,
-  { id, projectId }: ScheduleRow,
+  { id, projectId }: OnCallRow,
   db: ReadDb | Trx,
 ): Promise<boolean> {
   if (principal.kind === "apiKey" || principal.userId === null) return false;
@@ -93,7 +101,7 @@ export async function changeSchedule<T>(
   principal: PermissionHolder,
   id: string,
   right: "oncall:write" | "events:read" | "own",
-  change: (trx: Trx, schedule: ScheduleRow, now: EpochMs) => Promise<T>,
+  change: (trx: Trx, schedule: OnCallRow, now: EpochMs) => Promise<T>,
   options: InTransaction = {},
 ): Promise<T> {
   const { db, clock, storage, projects } = context;
@@ -119,7 +127,7 @@ export async function noteChange(trx: Trx, id: string, now: EpochMs): Promise<vo
 }
 
 /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, URL_REFUSED */
-export async function newCalendarUrl(context: OnCallContext, principal: PermissionHolder, input: CreateSchedule) {
+export async function newCalendarUrl(context: OnCallContext, principal: PermissionHolder, input: CreateOnCallSchedule) {
   const { projects } = context;
   projects.requireOrDefault(principal, input.projectId, "oncall:write");
   return checkedUrl(context, input.calendarUrl ?? null);
@@ -132,7 +140,7 @@ export async function newCalendarUrl(context: OnCallContext, principal: Permissi
 export async function createSchedule(
   context: OnCallContext,
   principal: PermissionHolder,
-  input: CreateSchedule,
+  input: CreateOnCallSchedule,
   calendarUrl: string | null,
   trx: Trx,
 ) {
@@ -145,20 +153,10 @@ export async function createSchedule(
   const maker = { projectId, createdBy: principal.userId };
   await projects.quotas.requireRoom(trx, "onCallSchedules", maker);
   if (calendarUrl !== null) await projects.quotas.requireRoom(trx, "calendars", maker);
-  const row = {
-    id: uuidv7(),
-    projectId,
-    name: input.name,
-    description: input.description ?? "",
-    timezone: input.timezone ?? config.timezone,
-    handoverLeadMs: input.handoverLeadMs === undefined ? 0 : input.handoverLeadMs,
-    notifiesOff: input.notifiesOff ? 1 : 0,
-    reportsGaps: input.reportsGaps === false ? 0 : 1,
-    checkedAt: now,
-    createdBy: principal.userId,
-    createdAt: now,
-    updatedAt: now,
-  } as const;
+  const row = OnCallSchedule.newRow(
+    { ...input, timezone: input.timezone ?? config.timezone },
+    { id: uuidv7(), ...maker, checkedAt: now, createdAt: now, updatedAt: now },
+  );
   await trx.insertInto("oncall_schedules").values(row).execute();
   await putCalendar(trx, row.id, calendarUrl, now);
   await recordChange(context, "oncall_schedule.create", row.id, { projectId, version: 1 }, trx);
@@ -172,23 +170,16 @@ export async function updateSchedule(
   principal: PermissionHolder,
   id: string,
   ifMatch: string,
-  input: UpdateSchedule,
+  input: UpdateOnCallSchedule,
 ) {
   const calendarUrl = input.calendarUrl === undefined ? undefined : await checkedUrl(context, input.calendarUrl);
   await changeSchedule(context, principal, id, "oncall:write", async (trx, old, now) => {
     requireVersion(ifMatch, old.version);
-    const { name = old.name, description = old.description, timezone = old.timezone } = input;
-    if (name !== old.name) await requireFreeName(trx, old.projectId, name);
-    await queries.updateSchedule(trx, id, {
-      name,
-      description,
-      timezone,
-      handoverLeadMs: input.handoverLeadMs === undefined ? old.handoverLeadMs : input.handoverLeadMs,
-      notifiesOff: input.notifiesOff === undefined ? old.notifiesOff : input.notifiesOff ? 1 : 0,
-      reportsGaps: input.reportsGaps === undefined ? old.reportsGaps : input.reportsGaps ? 1 : 0,
-      version: old.version + 1,
-      updatedAt: now,
-    });
+    const { calendarUrl: _, ...given } = input;
+    const changes = OnCallSchedule.columns(given);
+    if (changes.name !== undefined && changes.name !== old.name)
+      await requireFreeName(trx, old.projectId, changes.name);
+    await queries.updateSchedule(trx, id, { ...changes, version: old.version + 1, updatedAt: now });
     const isNewCalendar = (calendarUrl ?? null) !== null && !(await queries.calendarOf(trx, id))?.url;
     if (isNewCalendar) await context.projects.quotas.requireRoom(trx, "calendars", old);
     if (calendarUrl !== undefined) await putCalendar(trx, id, calendarUrl, now);
@@ -227,25 +218,15 @@ export async function readSchedule(context: OnCallContext, principal: Principal,
 }
 
 /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */
-export async function listSchedules(context: OnCallContext, principal: Principal, query: ListSchedules) {
+export async function listSchedules(context: OnCallContext, principal: Principal, query: ListOnCallSchedules) {
   const { db } = context;
-  const filter = { projectIds: projectsOf(context, principal, query.projectId), q: query.q };
-  const request = readPage(query, ["string"]);
-  const rows = await queries.listSchedules(db.read, filter, request);
-  const total = request.wantsTotal ? await queries.countSchedules(db.read, filter) : undefined;
-  const calendars = new Map<string, CalendarRow>();
-  for (const { id } of rows) {
-    const calendar = await queries.calendarOf(db.read, id);
-    if (calendar) calendars.set(id, calendar);
-  }
+  const visible = ofProjects(projectsOf(context, principal, query.projectId));
   const view = viewsFor(context, principal);
-  return pageBody(
-    request,
-    rows,
-    (row) => view(row, calendars.get(row.id)),
-    ({ id }) => [id],
-    total,
-  );
+  return scheduleList.page(db, { visible, state: undefined }, query, async (rows) => {
+    const calendars = new Map<string, CalendarRow | undefined>();
+    for (const { id } of rows) calendars.set(id, await queries.calendarOf(db.read, id));
+    return (row) => view(row, calendars.get(row.id));
+  });
 }
 
 /** The project, or all that the caller reads; null: every one. @throws PROJECT_NOT_FOUND */
@@ -293,30 +274,19 @@ export function recordChange(
 }
 
 function viewsFor({ projects }: OnCallContext, principal: Principal) {
-  return (row: ScheduleRow, calendar: CalendarRow | undefined): ScheduleView => ({
-    id: row.id,
-    projectId: row.projectId,
-    name: row.name,
-    description: row.description,
-    timezone: row.timezone,
-    handoverLeadMs: row.handoverLeadMs,
-    notifiesOff: row.notifiesOff === 1,
-    reportsGaps: row.reportsGaps === 1,
-    // The URL of a calendar is often its only secret.
-    calendarUrl: calendar?.url && projects.has(principal, row.projectId, "oncall:write") ? calendar.url : null,
-    calendar: calendar?.url
-      ? {
-          checkedAt: toRfc3339OrNull(calendar.checkedAt),
-          changedAt: toRfc3339OrNull(calendar.changedAt),
-          error: calendar.error,
-        }
-      : null,
-    hasCalendarLink: row.tokenHash !== null,
-    version: row.version,
-    createdBy: row.createdBy,
-    createdAt: toRfc3339(row.createdAt),
-    updatedAt: toRfc3339(row.updatedAt),
-  });
+  return (row: OnCallRow, calendar: CalendarRow | undefined) =>
+    OnCallSchedule.view(row, {
+      // The URL of a calendar is often its only secret.
+      calendarUrl: calendar?.url && projects.has(principal, row.projectId, "oncall:write") ? calendar.url : null,
+      calendar: calendar?.url
+        ? {
+            checkedAt: toRfc3339OrNull(calendar.checkedAt),
+            changedAt: toRfc3339OrNull(calendar.changedAt),
+            error: calendar.error,
+          }
+        : null,
+      hasCalendarLink: row.tokenHash !== null,
+    });
 }
 
 /** Policies of projects that the caller does not read are counted, but not named. */
@@ -333,7 +303,7 @@ function inUse(
   const hidden = policies.length - shown.length;
   if (hidden > 0) details.push({ code, message: `policies of other projects that name the schedule: ${hidden}` });
   const named = [...shown.map(({ name }) => name), ...(hidden > 0 ? [`${hidden} of other projects`] : [])].join(", ");
-  const message = `Policies name this schedule: ${named}. Change them first; force=true deletes it all the same`;
+  const message = `Policies name this schedule: ${named}. Change them first; force=true deletes it anyway`;
   return new PrismError(code, message, { details });
 }
 

@@ -1,6 +1,19 @@
 import * as v from "valibot";
 import { DAY_MS, isTimezone } from "../../core/clock.ts";
+import { listing, within } from "../../http/listing.ts";
 import { pageEntries } from "../../http/pagination.ts";
+import {
+  column,
+  computed,
+  flag,
+  given,
+  json,
+  orNull,
+  type RowOf,
+  resource,
+  stored,
+  time,
+} from "../../http/resource.ts";
 import {
   doc,
   example,
@@ -15,57 +28,103 @@ import {
 } from "../../http/shapes.ts";
 import { FREQUENCIES, WEEKDAYS } from "./model/recurrence.ts";
 
+declare module "../../store/schema.ts" {
+  interface Schema {
+    oncall_schedules: OnCallRow;
+    oncall_shifts: ShiftRow;
+  }
+}
+
 const MAX_LEAD_MS = 7 * DAY_MS;
 
-const flag = v.boolean("must be true or false");
+const isTrue = v.boolean("must be true or false");
 const timezone = v.pipe(
   v.string("must be a string"),
   v.check(isTimezone, "must be a time zone of the IANA database, such as Europe/Berlin"),
 );
-const projectRef = doc(text(64, 1), "Id or slug of the project; default: the default project");
 export const leadMs = v.nullable(integer(0, MAX_LEAD_MS));
 const users = v.pipe(v.array(text(128, 1)), v.maxLength(50, "must be at most 50 users"));
 
-const scheduleEntries = {
-  description: v.optional(doc(text(4000), "What the schedule is for")),
-  timezone: v.optional(doc(timezone, "Time zone of new shifts; default: that of the server")),
-  handoverLeadMs: v.optional(
-    doc(leadMs, "How long before a shift its users are notified; 0 (default): when it starts; null: never"),
-  ),
-  notifiesOff: v.optional(doc(flag, "Whether users are notified when their shift ends; default false")),
-  reportsGaps: v.optional(
-    doc(flag, "Whether times of the next 14 days without anyone on call are reported; default true"),
-  ),
-  calendarUrl: v.optional(
-    doc(v.nullable(text(2048, 1)), "iCalendar file with shifts as events, read every 10 minutes; null: none"),
-  ),
-};
+const projectId = v.optional(doc(text(64, 1), "Id or slug of the project; default: the default project"));
+export const nullableText = v.nullable(v.string());
 
-export const CreateSchedule = example(
-  object({ projectId: v.optional(projectRef), name: doc(text(100, 1), "Name"), ...scheduleEntries }),
-  { name: "Database", timezone: "Europe/Berlin", handoverLeadMs: 3_600_000 },
+export const OnCallSchedule = resource("OnCallSchedule", "An on-call schedule", "oncall_schedules", () => ({
+  id: stored(v.string()),
+  projectId: stored(v.string()),
+  name: given(text(100, 1), "Name"),
+  description: given(text(4000), "What the schedule is for").or(""),
+  /** Of new shifts, and of the texts about this schedule. */
+  timezone: given(timezone, "Time zone of new shifts; default: that of the server").or("UTC"),
+  handoverLeadMs: given(
+    leadMs,
+    "How long before a shift its users are notified; 0 (default): when it starts; null: never",
+  ).or(0),
+  notifiesOff: given(isTrue, "Whether users are notified when their shift ends; default false", flag).or(0),
+  reportsGaps: given(
+    isTrue,
+    "Whether times of the next 14 days without anyone on call are reported; default true",
+    flag,
+  ).or(1),
+  calendarUrl: computed(doc(nullableText, "Null also for callers who may not change the schedule")),
+  calendar: computed(
+    selfChanging(
+      doc(
+        v.nullable(v.object({ checkedAt: nullableText, changedAt: nullableText, error: nullableText })),
+        "State of the imported calendar; null without one",
+      ),
+    ),
+  ),
+  hasCalendarLink: computed(selfChanging(doc(v.boolean(), "Whether the schedule can be read by a calendar link"))),
+  version: stored(v.number()).or(1),
+  createdBy: stored(nullableText),
+  createdAt: stored(v.string(), time),
+  updatedAt: stored(v.string(), time),
+  tokenHash: column(nullableText).or(null),
+  /** Who made the link of `tokenHash`; null: an earlier version. */
+  tokenBy: column(nullableText).or(null),
+  /** JSON: the users last reported as on call. */
+  onCall: column(v.string()).or("[]"),
+  /** Up to here hand-overs are reported. */
+  checkedAt: column(v.nullable(v.number())),
+  /** When gaps are searched next. */
+  gapsAt: column(v.nullable(v.number())).or(null),
+  dueAt: column(v.nullable(v.number())).or(null),
+}));
+export type OnCallRow = RowOf<typeof OnCallSchedule>;
+
+export const scheduleList = listing(OnCallSchedule, () => ({ q: within(["name"], text(100, 1), "Part of the name") }));
+
+const calendarUrl = v.optional(
+  doc(v.nullable(text(2048, 1)), "iCalendar file with shifts as events, read every 10 minutes; null: none"),
 );
-export type CreateSchedule = v.InferOutput<typeof CreateSchedule>;
+
+export const CreateOnCallSchedule = () =>
+  example(object({ projectId, ...OnCallSchedule.forCreate, calendarUrl }), {
+    name: "Database",
+    timezone: "Europe/Berlin",
+    handoverLeadMs: 3_600_000,
+  });
+export type CreateOnCallSchedule = v.InferOutput<ReturnType<typeof CreateOnCallSchedule>>;
 
 /** Members that are missing stay as they are. */
-export const UpdateSchedule = example(object({ name: v.optional(doc(text(100, 1), "Name")), ...scheduleEntries }), {
-  description: "Who restores databases at night",
-  notifiesOff: true,
-});
-export type UpdateSchedule = v.InferOutput<typeof UpdateSchedule>;
+export const UpdateOnCallSchedule = () =>
+  example(object({ ...OnCallSchedule.forUpdate, calendarUrl }), {
+    description: "Who restores databases at night",
+    notifiesOff: true,
+  });
+export type UpdateOnCallSchedule = v.InferOutput<ReturnType<typeof UpdateOnCallSchedule>>;
 
 export const DeleteSchedule = object({
   force: v.optional(doc(queryBoolean, "Delete it although policies name it")),
 });
 
-export const ListSchedules = object({
-  projectId: v.optional(doc(text(64, 1), "Id or slug of the project; default: every project that the caller reads")),
-  q: v.optional(doc(text(100, 1), "Part of the name")),
-  ...pageEntries(),
-});
-export type ListSchedules = v.InferOutput<typeof ListSchedules>;
-
-export const nullableText = v.nullable(v.string());
+export const ListOnCallSchedules = () =>
+  object({
+    projectId: v.optional(doc(text(64, 1), "Id or slug of the project; default: every project that the caller reads")),
+    ...scheduleList.entries,
+    ...pageEntries(),
+  });
+export type ListOnCallSchedules = v.InferOutput<ReturnType<typeof ListOnCallSchedules>>;
 
 export const Person = named(
   "OnCallUser",
@@ -94,34 +153,6 @@ export const Conflict = named(
 const warnings = v.optional(
   doc(v.array(Conflict), "In answers to changes: users who are put on call on their days off, at most 20, for 92 days"),
 );
-
-export const ScheduleView = named(
-  "OnCallSchedule",
-  "An on-call schedule",
-  v.object({
-    id: v.string(),
-    projectId: v.string(),
-    name: v.string(),
-    description: v.string(),
-    timezone: v.string(),
-    handoverLeadMs: v.nullable(v.number()),
-    notifiesOff: v.boolean(),
-    reportsGaps: v.boolean(),
-    calendarUrl: doc(nullableText, "Null also for callers who may not change the schedule"),
-    calendar: selfChanging(
-      doc(
-        v.nullable(v.object({ checkedAt: nullableText, changedAt: nullableText, error: nullableText })),
-        "State of the imported calendar; null without one",
-      ),
-    ),
-    hasCalendarLink: selfChanging(doc(v.boolean(), "Whether the schedule can be read by a calendar link")),
-    version: v.number(),
-    createdBy: nullableText,
-    createdAt: v.string(),
-    updatedAt: v.string(),
-  }),
-);
-export type ScheduleView = v.InferOutput<typeof ScheduleView>;
 
 const weekday = v.picklist(WEEKDAYS, `must be one of ${WEEKDAYS.join(", ")}`);
 const monthDay = v.pipe(
@@ -160,84 +191,80 @@ const Recurrence = named(
   ),
 );
 
-const shiftEntries = {
-  name: v.optional(doc(text(100), "Name")),
-  level: v.optional(doc(integer(0, 9), "Higher levels win; what they leave free goes to lower ones; default 0")),
-  start: doc(
-    pattern(/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?$/, "must be a local time such as 2026-11-23T09:00:00"),
-    "Start of the first shift, by the clocks of `timezone`",
-  ),
-  durationMs: doc(
-    integer(60_000, 366 * DAY_MS),
-    "Length of each shift: multiples of 24 hours are days of the calendar, others elapsed time",
-  ),
-  timezone: v.optional(doc(timezone, "Default: that of the schedule")),
-  recurrence: v.optional(doc(v.nullable(Recurrence), "Null or absent: the shift happens once")),
-  turns: doc(
-    v.pipe(v.array(users), v.minLength(1, "must have at least one turn"), v.maxLength(100)),
-    "Users of each turn, by id or username; each period of the recurrence takes the next turn",
-  ),
-  startTurn: v.optional(doc(integer(0, 99), "Index of the first turn; default 0")),
-};
-
-export const CreateShift = example(object(shiftEntries), {
-  name: "Weeks",
-  start: "2026-11-23T09:00:00",
-  durationMs: 7 * DAY_MS,
-  timezone: "Europe/Berlin",
-  recurrence: { frequency: "weekly" },
-  turns: [["admin"]],
-});
-export type CreateShift = v.InferOutput<typeof CreateShift>;
-
-export const UpdateShift = example(
-  object({
-    ...shiftEntries,
-    start: v.optional(shiftEntries.start),
-    durationMs: v.optional(shiftEntries.durationMs),
-    turns: v.optional(shiftEntries.turns),
-  }),
-  { name: "Weeks from Monday", level: 1 },
-);
-export type UpdateShift = v.InferOutput<typeof UpdateShift>;
-
 const effect = {
   validFrom: doc(nullableText, "Start of the effect of the last change; null: never changed"),
   validUntil: doc(nullableText, "End of the effect of an earlier form or a deleted shift; null: in effect"),
 };
-const changed = { version: v.number(), createdBy: nullableText, createdAt: v.string(), updatedAt: v.string() };
 
-export const ShiftView = named(
-  "OnCallShift",
-  "A shift or rotation of an on-call schedule",
-  v.object({
-    id: v.string(),
-    scheduleId: v.string(),
-    kind: v.picklist(["rotation", "single"]),
-    name: v.string(),
-    level: v.number(),
-    start: v.string(),
-    durationMs: v.number(),
-    timezone: v.string(),
-    recurrence: v.nullable(
-      v.object({
-        frequency: v.picklist(FREQUENCIES),
-        interval: v.number(),
-        weekStart: v.optional(weekday),
-        byDay: v.optional(v.array(v.string())),
-        byMonth: v.optional(v.array(v.number())),
-        byMonthDay: v.optional(v.array(v.number())),
-        until: v.optional(v.string()),
-      }),
+/** A shift or rotation; overrides and swaps are rows of the same table. */
+export const Shift = resource("OnCallShift", "A shift or rotation of an on-call schedule", "oncall_shifts", () => ({
+  id: stored(v.string()),
+  scheduleId: stored(v.string()),
+  kind: column(v.picklist(["rotation", "single", "override", "swap"]))
+    .or("single")
+    .shownAs(v.picklist(["rotation", "single"])),
+  /** The reason of an override or swap. */
+  name: given(text(100), "Name").or(""),
+  level: given(integer(0, 9), "Higher levels win; what they leave free goes to lower ones; default 0").or(0),
+  start: given(
+    pattern(/^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?$/, "must be a local time such as 2026-11-23T09:00:00"),
+    "Start of the first shift, by the clocks of `timezone`",
+  ).inColumn("startLocal"),
+  durationMs: given(
+    integer(60_000, 366 * DAY_MS),
+    "Length of each shift: multiples of 24 hours are days of the calendar, others elapsed time",
+  ),
+  timezone: given(timezone, "Default: that of the schedule").or("UTC"),
+  recurrence: given(v.nullable(Recurrence), "Null or absent: the shift happens once", orNull(json()))
+    .or(null)
+    .shownAs(
+      v.nullable(
+        v.object({
+          frequency: v.picklist(FREQUENCIES),
+          interval: v.number(),
+          weekStart: v.optional(weekday),
+          byDay: v.optional(v.array(v.string())),
+          byMonth: v.optional(v.array(v.number())),
+          byMonthDay: v.optional(v.array(v.number())),
+          until: v.optional(v.string()),
+        }),
+      ),
     ),
-    turns: v.array(v.array(v.string())),
-    startTurn: v.number(),
-    ...effect,
-    currentId: doc(nullableText, "For an earlier form: the id of the current one"),
-    ...changed,
-    warnings,
-  }),
-);
+  /** Ids of the users. */
+  turns: given(
+    v.pipe(v.array(users), v.minLength(1, "must have at least one turn"), v.maxLength(100)),
+    "Users of each turn, by id or username; each period of the recurrence takes the next turn",
+    json<string[][]>(),
+  ),
+  startTurn: given(integer(0, 99), "Index of the first turn; default 0").or(0),
+  validFrom: stored(effect.validFrom, orNull(time)).or(null),
+  validUntil: stored(effect.validUntil, orNull(time)).or(null),
+  currentId: stored(doc(nullableText, "For an earlier form: the id of the current one")).or(null),
+  version: stored(v.number()).or(1),
+  createdBy: stored(nullableText),
+  createdAt: stored(v.string(), time),
+  updatedAt: stored(v.string(), time),
+  warnings: computed(warnings),
+  /** The user who is replaced. */
+  swapFor: column(nullableText).or(null),
+}));
+export type ShiftRow = RowOf<typeof Shift>;
+
+export const shiftList = listing(Shift, () => ({}));
+
+export const CreateShift = () =>
+  example(object(Shift.forCreate), {
+    name: "Weeks",
+    start: "2026-11-23T09:00:00",
+    durationMs: 7 * DAY_MS,
+    timezone: "Europe/Berlin",
+    recurrence: { frequency: "weekly" },
+    turns: [["admin"]],
+  });
+export type CreateShift = v.InferOutput<ReturnType<typeof CreateShift>>;
+
+export const UpdateShift = () => example(object(Shift.forUpdate), { name: "Weeks from Monday", level: 1 });
+export type UpdateShift = v.InferOutput<ReturnType<typeof UpdateShift>>;
 
 const span = {
   start: doc(instant, "Start"),
@@ -299,7 +326,10 @@ export const OverrideView = named(
     replaces: nullableText,
     reason: v.string(),
     ...effect,
-    ...changed,
+    version: v.number(),
+    createdBy: nullableText,
+    createdAt: v.string(),
+    updatedAt: v.string(),
     warnings,
   }),
 );

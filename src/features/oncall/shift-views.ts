@@ -1,26 +1,12 @@
 import { type EpochMs, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
-import type { ShiftRow } from "./queries.ts";
 import { spanOf, timesOf, turnsOf } from "./roster.ts";
+import { Shift, type ShiftRow } from "./schema.ts";
 
 export function shiftView(row: ShiftRow) {
-  const { start, recurrence } = timesOf(row);
+  const { recurrence } = timesOf(row);
   const until = recurrence?.until === undefined ? undefined : toRfc3339(recurrence.until);
-  return {
-    id: row.id,
-    scheduleId: row.scheduleId,
-    kind: row.kind as "rotation" | "single",
-    name: row.name,
-    level: row.level,
-    start: localText(start),
-    durationMs: row.durationMs,
-    timezone: row.timezone,
-    recurrence: recurrence && { ...recurrence, until },
-    turns: turnsOf(row),
-    startTurn: row.startTurn,
-    ...effectOf(row),
-    currentId: row.currentId,
-    ...changedOf(row),
-  };
+  const kind = row.kind as "rotation" | "single";
+  return Shift.view(row, { kind, recurrence: recurrence && { ...recurrence, until } });
 }
 
 export function overrideView(row: ShiftRow) {

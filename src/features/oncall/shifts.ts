@@ -1,15 +1,14 @@
+import { sql } from "kysely";
 import { type EpochMs, parseRfc3339 } from "../../core/clock.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
 import type { PermissionHolder, Principal } from "../../core/principal.ts";
 import { missingPermission, requireAccount } from "../../http/access.ts";
 import { requireVersion } from "../../http/negotiation.ts";
-import { pageBody, readPage } from "../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
 import { warningsOf } from "./conflicts.ts";
 import { OVERRIDE_LEVEL } from "./model/layers.ts";
-import { occurrences, type Recurrence } from "./model/recurrence.ts";
-import type { ScheduleRow, ShiftRow } from "./queries.ts";
+import { occurrences, type ShiftRecurrence } from "./model/recurrence.ts";
 import * as queries from "./queries.ts";
 import { spanOf, timesOf } from "./roster.ts";
 import {
@@ -20,15 +19,19 @@ import {
   recordChange,
   visibleSchedule,
 } from "./schedules.ts";
-import type {
-  CreateOverride,
-  CreateShift,
-  CreateSwap,
-  ListShifts,
-  ShiftParams,
-  TakeSwap,
-  UpdateOverride,
-  UpdateShift,
+import {
+  type CreateOverride,
+  type CreateShift,
+  type CreateSwap,
+  type ListShifts,
+  type OnCallRow,
+  Shift,
+  type ShiftParams,
+  type ShiftRow,
+  shiftList,
+  type TakeSwap,
+  type UpdateOverride,
+  type UpdateShift,
 } from "./schema.ts";
 import { localText, overrideView, shiftView, swapView } from "./shift-views.ts";
 
@@ -71,9 +74,9 @@ function addShift(
   id: string,
   right: "oncall:write" | "events:read" | "own",
   trx: Trx,
-  rowOf: (schedule: ScheduleRow, now: EpochMs) => ShiftRow,
+  rowOf: (schedule: OnCallRow, now: EpochMs) => ShiftRow,
 ): Promise<string> {
-  const add = (_trx: Trx, schedule: ScheduleRow, now: EpochMs) => insert(context, trx, rowOf(schedule, now), now);
+  const add = (_trx: Trx, schedule: OnCallRow, now: EpochMs) => insert(context, trx, rowOf(schedule, now), now);
   return changeSchedule(context, principal, id, right, add, { trx });
 }
 
@@ -229,60 +232,40 @@ export async function listShifts<V>(
 ) {
   const { db } = context;
   await (isSwap(kinds) ? ownSchedule : visibleSchedule)(context, principal, scheduleId, db.read);
-  const filter = { scheduleId, kinds, withPast: include === "past" };
-  const request = readPage(query, ["string"]);
-  const rows = await queries.listShifts(db.read, filter, request);
-  const total = request.wantsTotal ? await queries.countShifts(db.read, filter) : undefined;
-  return pageBody(request, rows, view, ({ id }) => [id], total);
+  const current = include === "past" ? sql`true` : sql`validUntil is null`;
+  const visible = sql<boolean>`scheduleId = ${scheduleId} and kind in (${sql.join(kinds)}) and ${current}`;
+  return shiftList.page(db, { visible, state: undefined }, query, () => view);
 }
 
-function blank({ id: scheduleId }: ScheduleRow, { userId }: PermissionHolder, now: EpochMs): ShiftRow {
-  return {
-    id: uuidv7(),
-    scheduleId,
-    kind: "single",
-    name: "",
-    level: 0,
-    startLocal: "",
-    durationMs: 0,
-    timezone: "UTC",
-    recurrence: null,
-    turns: "[[]]",
-    startTurn: 0,
-    swapFor: null,
-    validFrom: null,
-    validUntil: null,
-    currentId: null,
-    version: 1,
-    createdBy: userId,
-    createdAt: now,
-    updatedAt: now,
-  };
+function blank({ id: scheduleId }: OnCallRow, { userId }: PermissionHolder, now: EpochMs): ShiftRow {
+  return Shift.newRow(
+    { start: "", durationMs: 0, turns: [[]] },
+    { id: uuidv7(), scheduleId, createdBy: userId, createdAt: now, updatedAt: now },
+  );
 }
 
 /** A stored shift with the members of a request. */
 function merged(row: ShiftRow, input: UpdateShift): CreateShift {
-  const stored =
-    row.recurrence === null ? null : (JSON.parse(row.recurrence) as NonNullable<CreateShift["recurrence"]>);
   return {
     start: input.start ?? row.startLocal,
     durationMs: input.durationMs ?? row.durationMs,
     timezone: input.timezone ?? row.timezone,
     startTurn: input.startTurn ?? row.startTurn,
-    recurrence: input.recurrence === undefined ? stored : input.recurrence,
-    turns: input.turns ?? (JSON.parse(row.turns) as string[][]),
+    recurrence:
+      input.recurrence === undefined ? (timesOf(row).recurrence as CreateShift["recurrence"]) : input.recurrence,
+    turns: input.turns ?? Shift.value(row, "turns"),
   };
 }
 
 /** @param given the turns of the request; null: stored ones, whose users are not checked again */
 function shiftColumns(
   { users }: OnCallContext,
-  schedule: ScheduleRow,
+  schedule: OnCallRow,
   input: CreateShift,
   given: CreateShift["turns"] | null,
 ) {
   const resolved = (given ?? []).map((refs, at) => users.existing(refs, schedule.projectId, `turns.${at}`));
-  const recurrence: Recurrence | null = input.recurrence
+  const recurrence: ShiftRecurrence | null = input.recurrence
     ? { ...input.recurrence, interval: input.recurrence.interval ?? 1 }
     : null;
   return {
@@ -311,7 +294,7 @@ function spanColumns(start: EpochMs, end: EpochMs) {
 function overrideOf(
   context: OnCallContext,
   principal: PermissionHolder,
-  schedule: ScheduleRow,
+  schedule: OnCallRow,
   old: ShiftRow,
   input: UpdateOverride,
 ): ShiftRow {
@@ -332,7 +315,7 @@ function overrideOf(
 function oneOf(
   context: OnCallContext,
   principal: PermissionHolder,
-  schedule: ScheduleRow,
+  schedule: OnCallRow,
   ref: string | undefined,
 ): string {
   const { users } = context;
@@ -341,7 +324,7 @@ function oneOf(
   return users.existingOne(ref, schedule.projectId, "userId");
 }
 
-function requireWriter({ projects }: OnCallContext, principal: PermissionHolder, { projectId }: ScheduleRow): void {
+function requireWriter({ projects }: OnCallContext, principal: PermissionHolder, { projectId }: OnCallRow): void {
   if (!projects.has(principal, projectId, "oncall:write"))
     throw missingPermission("oncall:write", "or replace only yourself");
 }

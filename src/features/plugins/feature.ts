@@ -3,6 +3,7 @@ import { route } from "../../http/route.ts";
 import { doc, object } from "../../http/shapes.ts";
 import { type Context, type FeatureServer, feature } from "../../module/feature.ts";
 import { ModuleView } from "./loaded-modules.ts";
+import { type ModulesServices, openModules } from "./open-modules.ts";
 
 type ModulesContext = Context<"loaded">;
 
@@ -11,27 +12,57 @@ const PATH = "/api/v1/modules";
 
 const Name = object({ name: doc(v.string(), "Name of the module") });
 
+declare module "../../module/feature.ts" {
+  interface Offers extends Pick<ModulesServices, "loaded" | "consumers"> {
+    readonly modules: ModulesServices;
+  }
+}
+
 /** The modules of the modules directory, as operators see and turn them. */
 export const modulesFeature = feature("modules", {
-  needs: ["loaded"],
+  needs: [
+    "projects",
+    "users",
+    "jobs",
+    "runner",
+    "jobControl",
+    "schedules",
+    "ingest",
+    "announcer",
+    "notify",
+    "time",
+    "timer",
+    "realtime",
+    "serviceChannels",
+    "bus",
+    "builtIn",
+  ],
+  open(context) {
+    const modules = openModules(context);
+    return { modules, loaded: modules.loaded, consumers: modules.consumers };
+  },
   register: serve,
+  prepare: ({ loaded }) => loaded.start(),
+  start: ({ modules }) => modules.moduleWatch.start(),
+  stop: ({ modules }) => modules.moduleWatch.stop(),
+  async close({ loaded, consumers }) {
+    await Promise.all([loaded.stop(), consumers.stop()]);
+  },
 });
 
 function serve(server: FeatureServer, context: ModulesContext): void {
   const { loaded } = context;
-  server.route(
-    route({
-      method: "GET",
-      path: PATH,
-      id: "listModules",
-      summary: "List modules by name, built-in ones included",
-      returns: "All modules",
-      tag,
-      access: { permission: "system:status" },
-      response: v.object({ data: v.array(ModuleView) }),
-      handle: () => ({ data: loaded.list() }),
-    }),
-  );
+  server.route({
+    method: "GET",
+    path: PATH,
+    id: "listModules",
+    summary: "List modules by name, built-in ones included",
+    returns: "All modules",
+    tag,
+    access: { permission: "system:status" },
+    response: v.object({ data: v.array(ModuleView) }),
+    handle: () => ({ data: loaded.list() }),
+  });
   for (const [verb, summary] of [
     ["enable", "Load a disabled module, now and at every start"],
     ["disable", "Unload a module; its routes answer 503 until it is enabled, also across restarts"],

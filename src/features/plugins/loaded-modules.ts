@@ -148,17 +148,14 @@ export class LoadedModules {
       mkdirSync(modulesDir, { recursive: true, mode: 0o755 });
       return true;
     } catch (error) {
-      log.warn(
-        { modulesDir, err: error },
-        "the modules directory is not there and cannot be made; no module is loaded",
-      );
+      log.warn({ modulesDir, err: error }, "cannot create the modules directory; no module is loaded");
       return false;
     }
   }
 
   async #loadAll(): Promise<void> {
     const { importer, modulesDir, modulesDirs, log, services } = this.#context;
-    const rows = await readModuleRows(services.database.read);
+    const rows = await readModuleRows(services.db.read);
     const { modules, empty } = findModules(modulesDirs);
     for (const { folder, reason } of [...empty, ...uncompiledModules(modulesDir)]) log.warn({ folder }, reason);
     if (modules.length === 0 && rows.length === 0) return;
@@ -263,7 +260,7 @@ export class LoadedModules {
   ): Promise<void> {
     const { services, clock } = this.#context;
     const row = { ...slot.row(), state, error, isEnabled, updatedAt: clock.now() };
-    await services.database.write(async (trx) => {
+    await services.db.write(async (trx) => {
       await putModuleRow(trx, row);
       const { name: resourceId, version } = row;
       await services.audit.record({ action, resourceType: "module", resourceId, metadata: { version } }, { trx });
@@ -273,7 +270,7 @@ export class LoadedModules {
   }
 
   async #persist(slots: readonly ModuleSlot[], gone: readonly { readonly name: string }[] = []): Promise<void> {
-    await this.#context.services.database.write(async (trx) => {
+    await this.#context.services.db.write(async (trx) => {
       for (const { name } of gone) await deleteModuleRow(trx, name);
       for (const slot of slots) await putModuleRow(trx, slot.row());
     });
@@ -294,7 +291,7 @@ export class LoadedModules {
       if (error instanceof InstanceEnded) return true;
       const module = scope.current ?? this.#ofStack(error);
       if (module === undefined) return false;
-      log.error({ module, err: error }, "a module left an error uncaught");
+      log.error({ module, err: error }, "uncaught error in a module");
       return true;
     });
   }

@@ -1,26 +1,17 @@
 import type { Selectable } from "kysely";
-import type { Clock } from "../../core/clock.ts";
 import { epochOf, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid } from "../../core/ids.ts";
 import type { Json } from "../../core/json-text.ts";
 import type { ModuleQueue } from "../../core/queues.ts";
+import type { Uses } from "../../module/feature.ts";
 import type { JobHandler, JobView, Scheduler } from "../../module/module-api.ts";
 import { isWaiting } from "../../store/commit/job-table.ts";
 import type { Database, Trx } from "../../store/database.ts";
 import type { JobsTable } from "../../store/schema.ts";
-import type { JobControl, JobRunner, JobService } from "../jobs/index.ts";
-import { PermanentError, RetryLater, type RunningJob } from "../jobs/index.ts";
-import type { Schedules } from "../schedules/index.ts";
+import { PermanentError, RetryLater, type RunningJob } from "../time/jobs/index.ts";
 
-export interface ModuleJobParts {
-  readonly database: Database;
-  readonly clock: Clock;
-  readonly runner: JobRunner;
-  readonly jobs: JobService;
-  readonly jobControl: JobControl;
-  readonly schedules: Schedules;
-}
+export type ModuleJobParts = Uses<"db" | "clock" | "runner" | "jobs" | "jobControl" | "schedules">;
 
 /** The module, or built-in feature, that owns jobs. */
 export interface JobOwner {
@@ -46,7 +37,7 @@ export function queueOf(module: string): ModuleQueue {
  */
 export function moduleScheduler(owner: JobOwner, parts: ModuleJobParts, onCron: (name: string) => void): Scheduler {
   const { name: module } = owner;
-  const { database, clock, runner, jobs, jobControl, schedules } = parts;
+  const { db, clock, runner, jobs, jobControl, schedules } = parts;
   const queue = queueOf(module);
   return {
     async add(into, kind, payload, options = {}) {
@@ -69,13 +60,13 @@ export function moduleScheduler(owner: JobOwner, parts: ModuleJobParts, onCron: 
       owner.requireAlive();
       const full = fullKind(module, kind);
       const work = (job: RunningJob, signal: AbortSignal) =>
-        owner.within(() => runJob(owner, database, job, signal, handler));
+        owner.within(() => runJob(owner, db, job, signal, handler));
       owner.added(runner.handle(full, work));
       // Operators may schedule it too.
       owner.added(schedules.offer(queue, full));
     },
     cancel: (id, { trx } = {}) =>
-      database.writeIn({ trx }, async (inner) => {
+      db.writeIn({ trx }, async (inner) => {
         const job = isUuid(id) ? await findJob(inner, queue, id) : undefined;
         if (!job) {
           const schedule = await findSchedule(inner, module, id);
@@ -87,7 +78,7 @@ export function moduleScheduler(owner: JobOwner, parts: ModuleJobParts, onCron: 
         return true;
       }),
     async get(jobId) {
-      const job = isUuid(jobId) ? await findJob(database.read, queue, jobId) : undefined;
+      const job = isUuid(jobId) ? await findJob(db.read, queue, jobId) : undefined;
       return job ? jobView(job, module) : null;
     },
   };

@@ -1,7 +1,5 @@
-import type { Clock } from "../../core/clock.ts";
-import type { Logger } from "../../core/log.ts";
 import { within } from "../../core/promises.ts";
-import type { Router } from "../../http/router.ts";
+import type { Uses } from "../../module/feature.ts";
 import type { AppModule } from "../../module/module-api.ts";
 import { type ImportedModule, type ModuleImporter, requiredModules } from "./import-module.ts";
 import { causeOf, failureOf, failureText, ModuleFailure } from "./module-failure.ts";
@@ -19,14 +17,11 @@ import { moduleAt } from "./modules-directory.ts";
 import type { Watchdog } from "./watchdog.ts";
 
 /** Dependencies of loading modules. */
-export interface ModulesContext {
+export interface ModulesContext extends Uses<"router" | "clock" | "log"> {
   readonly services: ModuleServiceParts;
-  readonly router: Router;
   readonly importer: ModuleImporter;
   readonly scope: ModuleScope;
   readonly watchdog: Watchdog;
-  readonly clock: Clock;
-  readonly log: Logger;
   /** Created at the start if missing. */
   readonly modulesDir: string;
   /** All directories with modules, `modulesDir` first. */
@@ -61,7 +56,7 @@ export class ModuleLifecycle {
   async import(slot: ModuleSlot): Promise<boolean> {
     try {
       slot.imported = await this.#read(slot);
-      this.#context.log.debug({ module: slot.name, folder: slot.folder.folder }, "a module is imported");
+      this.#context.log.debug({ module: slot.name, folder: slot.folder.folder }, "importing module");
       return true;
     } catch (error) {
       this.failed(slot, error);
@@ -85,7 +80,7 @@ export class ModuleLifecycle {
     slot.setState("failed", failureText(error), this.#context.clock.now());
     const { name: module, error: reason } = slot;
     const facts = { module, folder: slot.folder.folder, reason, err: causeOf(error) };
-    this.#context.log.error(facts, "a module was not loaded");
+    this.#context.log.error(facts, "cannot load module");
   }
 
   /** Replaces the running instance by the folder's content; if that fails, it continues. */
@@ -95,7 +90,7 @@ export class ModuleLifecycle {
     const error = failure && failureText(failure);
     const isActive = slot.instance !== null;
     if (failure === null) log.info({ module: slot.name, version: slot.version }, "module reloaded");
-    else log.error({ module: slot.name, error, isActive, err: causeOf(failure) }, "a module was not reloaded");
+    else log.error({ module: slot.name, error, isActive, err: causeOf(failure) }, "cannot reload module");
     slot.setState(isActive ? "active" : "failed", error, clock.now());
   }
 
@@ -110,12 +105,12 @@ export class ModuleLifecycle {
     if (!instance) return;
     if (!isLast) services.runner.withdraw(queueOf(name));
     const ended = instance.end();
-    if (!(await instance.idle(IDLE_LIMIT_MS))) log.warn({ module: name }, "a stopped module still has running work");
+    if (!(await instance.idle(IDLE_LIMIT_MS))) log.warn({ module: name }, "stopped module still has running work");
     await within(IDLE_LIMIT_MS, ended);
     const error = await instance.dispose();
-    if (error !== null) log.warn({ module: name, error }, "dispose of a module failed");
+    if (error !== null) log.warn({ module: name, error }, "dispose() of a module failed");
     instance.close();
-    log.debug({ module: name, version: instance.module.version }, "an instance of a module has ended");
+    log.debug({ module: name, version: instance.module.version }, "module instance ended");
     slot.instance = null;
   }
 
@@ -183,7 +178,7 @@ export class ModuleLifecycle {
       clock,
       caps: services.config.modules,
       hold,
-      addChannel: services.addChannel,
+      addChannel: (channel) => services.serviceChannels.addModuleChannel(channel),
       assertRoutesFree: (path) => assertRoutesFree(path, slot, this.slots, router),
       services: (each) => moduleServices(each, services, durable),
     });

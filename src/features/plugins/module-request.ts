@@ -149,7 +149,7 @@ class Request implements ModuleRequest {
     if (this.#signal) return this.#signal;
     const controller = new AbortController();
     this.#signal = controller.signal;
-    const gone = (): void => controller.abort(new Error("the client has gone away"));
+    const gone = (): void => controller.abort(new Error("the client has disconnected"));
     if (this.#exchange.isOver) gone();
     else this.#exchange.onAbort = gone;
     return this.#signal;
@@ -158,7 +158,7 @@ class Request implements ModuleRequest {
   /** @throws TypeError for a value that cannot be sent. */
   reply(status: number, body?: unknown, headers: Readonly<Record<string, string>> = {}): Reply<unknown> {
     if (!Number.isInteger(status) || status < 200 || status > 599)
-      throw new TypeError(`${status} is no status of an answer; use 200 to 599`);
+      throw new TypeError(`${status} is not the status of a response; use 200 to 599`);
     const bad = Object.keys(headers).find(
       (name) => !TOKEN.test(name) || /^(content-length|transfer-encoding|connection)$/i.test(name),
     );
@@ -185,7 +185,8 @@ export function moduleAnswer(exchange: Exchange, value: unknown): unknown {
 }
 
 function requireJson(value: unknown): void {
-  if (typeof value === "function" || typeof value === "symbol") throw new TypeError(`a ${typeof value} is no answer`);
+  if (typeof value === "function" || typeof value === "symbol")
+    throw new TypeError(`a handler cannot return a ${typeof value}`);
 }
 
 /** Uses the kernel's spelling of header names: otherwise both spellings would be sent. */

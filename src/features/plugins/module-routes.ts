@@ -5,7 +5,7 @@ import { KEY_SCOPES, PERMISSIONS } from "../../core/permissions.ts";
 import { addressGroup, coarseAddressGroup } from "../../http/client-address.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
-import type { Access, BodyType, Method, Route } from "../../http/route.ts";
+import type { BodyType, Method, Route, RouteAccess } from "../../http/route.ts";
 import type { ModuleChannel, ModuleServer, RouteHandler, RouteOptions } from "../../module/module-api.ts";
 import { isSchema, JSON_TYPES, ModuleBody, moduleAnswer, readModuleRequest } from "./module-request.ts";
 
@@ -42,7 +42,7 @@ export interface RouteCaps {
 export interface RouteParts {
   readonly module: string;
   readonly clock: Clock;
-  /** What the options of a route may ask for; absent: anything. */
+  /** Limits for the options of a route; absent: none. */
   readonly caps?: RouteCaps | undefined;
   /** Counts the bytes of a body that a handler keeps. @returns their release. @throws OVERLOADED */
   hold(exchange: Exchange, bytes: number): () => void;
@@ -56,7 +56,7 @@ export interface RouteParts {
 }
 
 /**
- * What a module is given to put its routes on: each becomes a route of the program, which checks,
+ * The server on which a module registers its routes: each becomes a route of the program, which checks,
  * limits and documents it like its own.
  */
 export function moduleServer(parts: RouteParts): ModuleServer {
@@ -133,7 +133,7 @@ async function called(handler: () => unknown, errors: readonly ErrorCode[]): Pro
 }
 
 /** An API key may call if it has the scope; another or no permission is for people only. */
-function accessOf({ public: isPublic, permission }: RouteOptions): Access {
+function accessOf({ public: isPublic, permission }: RouteOptions): RouteAccess {
   if (isPublic === true) return "public";
   const held = PERMISSIONS.find((each) => each === permission);
   const keyScope = KEY_SCOPES.find((each) => each === permission);
@@ -157,7 +157,7 @@ function rateTaker(clock: Clock, rate: RouteOptions["rateLimit"]): Route["limit"
 /** @throws TypeError */
 function checkPath(path: unknown): void {
   if (typeof path === "string" && path.length <= MAX_PATH && PATH.test(path)) return;
-  throw new TypeError(`${JSON.stringify(path)} is no path; write it like /hooks/:name`);
+  throw new TypeError(`${JSON.stringify(path)} is not a path; write it like /hooks/:name`);
 }
 
 /** @throws TypeError */

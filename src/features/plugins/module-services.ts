@@ -1,21 +1,16 @@
-import type { Database as Sqlite } from "better-sqlite3";
-import { type Config, publicConfig } from "../../config/load.ts";
+import { publicConfig } from "../../config/load.ts";
 import { currentCaller, runAs } from "../../core/caller.ts";
 import type { Clock } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
 import type { Json } from "../../core/json-text.ts";
-import type { Logger } from "../../core/log.ts";
 import { requireLink } from "../../http/shapes.ts";
+import type { Uses } from "../../module/feature.ts";
 import type * as api from "../../module/module-api.ts";
 import type { Database } from "../../store/database.ts";
 import type { UserDirectory } from "../access/index.ts";
-import type { AuditService } from "../audit/index.ts";
-import type { EventBus } from "../events/index.ts";
-import type { Notifier } from "../notifications/index.ts";
-import { requireSound } from "../sounds/index.ts";
-import type { RealtimeService } from "../streams/index.ts";
-import type { Timer, TimerService, TimeService } from "../timers/index.ts";
+import { requireSound } from "../notifications/sounds/index.ts";
+import type { Timer } from "../time/timers/index.ts";
 import type { ModuleInstance } from "./module-instance.ts";
 import { type JobOwner, type ModuleJobParts, moduleScheduler, queueOf } from "./module-jobs.ts";
 
@@ -28,22 +23,20 @@ const CONSUMER_NAME = /^[a-z0-9][a-z0-9-]{0,63}$/i;
 const MAX_STREAM_DATA_BYTES = 65_536;
 const STREAM_TYPE = /^[\w.:-]{1,64}$/;
 
-export interface ModuleServiceParts extends ModuleJobParts {
-  readonly config: Config;
-  /** Adds a service of channels. @returns its removal */
-  readonly addChannel: (channel: api.ModuleChannel) => () => void;
-  readonly log: Logger;
-  readonly clock: Clock;
-  readonly database: Database;
-  readonly reader: Sqlite;
-  readonly time: TimeService;
-  readonly notify: Notifier;
-  readonly timer: TimerService;
-  readonly bus: EventBus;
-  readonly audit: AuditService;
-  readonly realtime: RealtimeService;
-  readonly directory: UserDirectory;
-}
+export type ModuleServiceParts = ModuleJobParts &
+  Uses<
+    | "config"
+    | "serviceChannels"
+    | "log"
+    | "reader"
+    | "time"
+    | "notify"
+    | "timer"
+    | "bus"
+    | "audit"
+    | "realtime"
+    | "users"
+  >;
 
 /** Registrations that outlive the process. Those that are not repeated are removed. */
 export interface DurableRegistrations {
@@ -94,10 +87,10 @@ export function moduleServices(
   durable: DurableRegistrations,
 ): api.CoreServices {
   const { name } = instance;
-  const { database, clock, log, time, audit } = parts;
+  const { db, clock, log, time, audit } = parts;
   const guarded = <T extends object>(service: string, methods: T): T => guard(instance, service, methods);
   const write: api.Database["write"] = (fn) =>
-    database.write(async (trx) => {
+    db.write(async (trx) => {
       const result = await instance.within(() => fn(trx));
       // An instance that has ended in the meantime changes nothing: the transaction is rolled back.
       instance.requireOpen("db.write");
@@ -110,19 +103,19 @@ export function moduleServices(
     time: {
       now: (zone) => time.now(zone),
       convert: (at, zone) => time.convert(at, zone),
-      forUser: async (at, userId) => time.forUser(at, parts.directory.findAny(userId) ?? userId),
+      forUser: async (at, userId) => time.forUser(at, parts.users.findAny(userId) ?? userId),
       isValidZone: (zone) => time.isValidZone(zone),
     },
     notify: guarded("notify", notifications(name, parts)),
     scheduler: guarded("scheduler", moduleScheduler(instance, parts, onCron)),
     timer: guarded("timer", timers(instance, parts, durable)),
     events: guarded("events", events(instance, parts)),
-    db: { read: guardedReader(instance, database), ...guarded("db", { write }) },
+    db: { read: guardedReader(instance, db), ...guarded("db", { write }) },
     audit: guarded<api.AuditService>("audit", { record: (entry, options) => audit.record(entry, options) }),
     realtime: guarded("realtime", realtime(instance, parts)),
     log: log.namespace(`module:${name}`),
     config: publicConfig(parts.config),
-    kv: guarded("kv", moduleStore(name, database, clock)),
+    kv: guarded("kv", moduleStore(name, db, clock)),
   };
 }
 
@@ -140,7 +133,7 @@ export function featureServices(name: string, parts: ModuleJobParts): Pick<api.C
     scheduler.handle(kind, handler);
     parts.runner.serve(queueOf(name));
   };
-  return { scheduler: { ...scheduler, handle }, kv: moduleStore(name, parts.database, parts.clock) };
+  return { scheduler: { ...scheduler, handle }, kv: moduleStore(name, parts.db, parts.clock) };
 }
 
 /** Wraps a service: methods check that the instance is open, then leave the module's scope. */
@@ -174,7 +167,7 @@ function guardedReader(instance: ModuleInstance, { read }: Database): Database["
 }
 
 function notifications(module: string, parts: ModuleServiceParts): api.NotificationService {
-  const { notify, timer, config, database } = parts;
+  const { notify, timer, config, db } = parts;
   const read = async (input: api.NotifyInput) => {
     const action = timer.read({ type: "notify", payload: input });
     if (action.type !== "notify") throw new TypeError("a notification was not read as one");
@@ -183,7 +176,7 @@ function notifications(module: string, parts: ModuleServiceParts): api.Notificat
     requireLink(typeof url === "string" ? url : undefined, "action.url", config);
     // Keys of different modules never collide.
     const key = dedupeKey === undefined ? {} : { dedupeKey: `${module} ${dedupeKey}` };
-    const sound = await requireSound(rest.sound, database.read);
+    const sound = await requireSound(rest.sound, db.read);
     return { ...rest, sound, action: link, priority, ...key };
   };
   return {
@@ -193,7 +186,7 @@ function notifications(module: string, parts: ModuleServiceParts): api.Notificat
       return { jobId };
     },
     cancel: (jobId, { trx } = {}) =>
-      database.writeIn({ trx }, async (inner) => {
+      db.writeIn({ trx }, async (inner) => {
         const job = isUuid(jobId)
           ? await inner.selectFrom("jobs").select("module").where("id", "=", jobId).executeTakeFirst()
           : undefined;
@@ -213,12 +206,12 @@ function timers(
   const noted = async <T extends Timer>(adding: Promise<T>): Promise<T> => {
     const { isRegistering } = instance;
     const added = await adding;
-    const { jobId, label, isOther } = added;
+    const { jobId, label, differs } = added;
     // One from an earlier start is kept on purpose; a second in one registration is a mistake.
-    if (isRegistering && isOther && made.has(jobId))
+    if (isRegistering && differs && made.has(jobId))
       log.warn(
         { module, label, jobId },
-        "register makes two timers with one label and different actions; the first was kept",
+        "register() creates two timers with the same label and different actions; kept the first",
       );
     if (isRegistering) made.add(jobId);
     return added;
@@ -282,25 +275,26 @@ function events(instance: ModuleInstance, { bus }: ModuleServiceParts): api.Even
 const USER_STREAM = "user:";
 
 /** Names a user's stream by id if it uses another reference. */
-function ownStream(stream: string, directory: UserDirectory): string {
+function ownStream(stream: string, users: UserDirectory): string {
   if (!stream.startsWith(USER_STREAM)) return stream;
-  const userId = directory.findAny(stream.slice(USER_STREAM.length));
+  const userId = users.findAny(stream.slice(USER_STREAM.length));
   return userId === undefined ? stream : `${USER_STREAM}${userId}`;
 }
 
-function realtime(instance: ModuleInstance, { realtime: service, directory }: ModuleServiceParts): api.RealtimeService {
+function realtime(instance: ModuleInstance, { realtime: service, users }: ModuleServiceParts): api.RealtimeService {
   return {
     publish: async (stream, type, data, options) => {
       if (!STREAM_TYPE.test(type)) throw new TypeError("a type must be 1 to 64 letters, digits or any of _ . : -");
       const text = JSON.stringify(data) as string | undefined;
-      if (text === undefined) throw new TypeError("data must be something that JSON can say");
+      if (text === undefined) throw new TypeError("data must be a JSON value");
       if (Buffer.byteLength(text) > MAX_STREAM_DATA_BYTES)
         throw new PrismError("PAYLOAD_TOO_LARGE", `The data of an entry exceeds ${MAX_STREAM_DATA_BYTES} bytes`);
-      return service.publish(ownStream(String(stream), directory), type, data, options);
+      return service.publish(ownStream(String(stream), users), type, data, options);
     },
-    isLive: (userId) => service.isLive(directory.find(userId) ?? userId),
+    isLive: (userId) => service.isLive(users.find(userId) ?? userId),
     authorizeChannel: (prefix, allows) => {
-      if (typeof allows !== "function") throw new TypeError("who may subscribe is said by a function");
+      if (typeof allows !== "function")
+        throw new TypeError("the second argument must be a function that says who may subscribe");
       instance.requireAlive();
       const asked = service.authorizeChannel(String(prefix), (principal, channel) =>
         instance.call(() => allows(principal, channel)),
@@ -311,8 +305,8 @@ function realtime(instance: ModuleInstance, { realtime: service, directory }: Mo
 }
 
 /** The rows of one module in `module_kv`. */
-function moduleStore(module: string, database: Database, clock: Clock): api.ModuleStore {
-  const rows = () => database.read.selectFrom("module_kv").where("module", "=", module);
+function moduleStore(module: string, db: Database, clock: Clock): api.ModuleStore {
+  const rows = () => db.read.selectFrom("module_kv").where("module", "=", module);
   return {
     async get(key) {
       const row = await rows().select("value").where("key", "=", checkedKey(key)).executeTakeFirst();
@@ -320,11 +314,11 @@ function moduleStore(module: string, database: Database, clock: Clock): api.Modu
     },
     async set(key, value, options = {}) {
       const text = JSON.stringify(value) as string | undefined;
-      if (text === undefined) throw new TypeError("a value must be something that JSON can say");
+      if (text === undefined) throw new TypeError("a value must be a JSON value");
       if (Buffer.byteLength(text) > MAX_VALUE_BYTES)
         throw new PrismError("PAYLOAD_TOO_LARGE", `A value exceeds ${MAX_VALUE_BYTES} bytes`);
       const row = { module, key: checkedKey(key), value: text, updatedAt: clock.now() };
-      await database.writeIn(options, (trx) =>
+      await db.writeIn(options, (trx) =>
         trx
           .insertInto("module_kv")
           .values(row)
@@ -348,7 +342,7 @@ function moduleStore(module: string, database: Database, clock: Clock): api.Modu
       return found.map(({ key, value }) => ({ key, value: JSON.parse(value) as Json }));
     },
     async delete(key, options = {}) {
-      await database.writeIn(options, (trx) =>
+      await db.writeIn(options, (trx) =>
         trx.deleteFrom("module_kv").where("module", "=", module).where("key", "=", checkedKey(key)).execute(),
       );
     },

@@ -208,13 +208,13 @@ export class ModuleWatch {
     const timer = setTimeout(() => {
       this.#changed.delete(folder);
       this.#onChange(folder).catch((error: unknown) => {
-        this.#log.warn({ folder, err: error }, "a changed module was not loaded");
+        this.#log.warn({ folder, err: error }, "cannot load a changed module");
       });
     }, QUIET_MS);
     this.#changed.set(folder, timer);
   }
 
   #failed(error: unknown): void {
-    this.#log.warn({ err: error }, "the modules directory is not watched");
+    this.#log.warn({ err: error }, "cannot watch the modules directory");
   }
 }

@@ -1,11 +1,6 @@
 import { join } from "node:path";
-import type { BodyReader } from "../../http/body.ts";
-import type { Router } from "../../http/router.ts";
-import type { Hub } from "../../live/hub.ts";
-import type { Projects } from "../access/index.ts";
-import type { IngestService } from "../events/index.ts";
+import type { Uses } from "../../module/feature.ts";
 import { EventConsumers, notifyBus } from "../events/index.ts";
-import type { Announcer } from "../notifications/index.ts";
 import { ModuleImporter } from "./import-module.ts";
 import { LoadedModules } from "./loaded-modules.ts";
 import { ModuleScope } from "./module-instance.ts";
@@ -13,15 +8,8 @@ import { featureServices, type ModuleServiceParts } from "./module-services.ts";
 import { ModuleWatch, modulesDirs } from "./modules-directory.ts";
 import { Watchdog } from "./watchdog.ts";
 
-export interface ModulesParts extends ModuleServiceParts {
-  readonly router: Router;
-  readonly ingest: IngestService;
-  readonly projects: Projects;
-  readonly hub: Hub;
-  readonly bodies: BodyReader;
-  readonly announcer: Announcer;
-  readonly builtIn: readonly { readonly name: string; readonly version: string }[];
-}
+export type ModulesParts = ModuleServiceParts &
+  Uses<"router" | "ingest" | "projects" | "hub" | "bodies" | "announcer" | "builtIn">;
 
 export interface ModulesServices {
   readonly consumers: EventConsumers;
@@ -35,12 +23,12 @@ export interface ModulesServices {
  * Creates the loader of modules, and what only modules use: readers of the event log, and committed
  * rows as bus events.
  */
-export function openModules({ router, hub, bodies, announcer, builtIn, ...parts }: ModulesParts): ModulesServices {
-  const { config, database, reader, clock, bus, ingest, projects } = parts;
+export function openModules(parts: ModulesParts): ModulesServices {
+  const { router, hub, bodies, announcer, builtIn, config, db, reader, clock, bus, ingest, projects } = parts;
   const log = parts.log.namespace("modules");
   const head = (): number => hub.head({ kind: "project", projectId: "" });
-  const consumers = new EventConsumers({ database, reader, clock, log: parts.log.namespace("consumers"), head });
-  bus.connect({ database, ingest, projects, consumers });
+  const consumers = new EventConsumers({ db, reader, clock, log: parts.log.namespace("consumers"), head });
+  bus.connect({ db, ingest, projects, consumers });
   notifyBus(announcer, bus, consumers);
   const watchdog = new Watchdog(log);
   const dirs = modulesDirs(config.modulesDir);

@@ -30,15 +30,14 @@ export class Watchdog {
     const data: WatchdogThreadData = { cells: this.#cells, name: this.#name, blockedMs: this.#blockedMs };
     this.#thread = startThread("watchdog", data);
     this.#thread.unref();
-    this.#thread.once("message", () => this.#log.debug({}, "the event loop is watched"));
-    this.#thread.on("error", (error) => this.#log.warn({ err: error }, "the watchdog of the event loop has stopped"));
+    this.#thread.once("message", () => this.#log.debug({}, "watchdog of the event loop started"));
+    this.#thread.on("error", (error) => this.#log.warn({ err: error }, "watchdog of the event loop stopped"));
     let last = performance.now();
     this.#beats = setInterval(() => {
       Atomics.add(this.#cells, CELL.beat, 1);
       const blockedMs = performance.now() - last - BEAT_MS;
       last = performance.now();
-      if (blockedMs >= this.#blockedMs)
-        this.#log.error({ blockedMs: Math.round(blockedMs) }, "the event loop was blocked");
+      if (blockedMs >= this.#blockedMs) this.#log.error({ blockedMs: Math.round(blockedMs) }, "event loop blocked");
     }, BEAT_MS);
     this.#beats.unref();
   }

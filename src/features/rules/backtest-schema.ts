@@ -1,33 +1,38 @@
 import * as v from "valibot";
 import { doc, example, instant, integer, named, object, uuid } from "../../http/shapes.ts";
-import { entries, outcomeCounts, warnings } from "./schema.ts";
+import { outcomeCounts, Rule } from "./rule.ts";
+import { warnings } from "./schema.ts";
 
-export const BacktestRule = example(
-  v.pipe(
-    object({
-      condition: v.optional(entries.condition),
-      ruleId: v.optional(doc(uuid, "A stored rule: source of absent members, and compared with in `diff`")),
-      suppression: v.optional(entries.suppression),
-      dedupe: v.optional(entries.dedupe),
-      cooldownMs: v.optional(entries.cooldownMs),
-      threshold: v.optional(entries.threshold),
-      absence: v.optional(entries.absence),
-      alert: v.optional(entries.alert),
-      projectId: v.optional(
-        doc(v.pipe(v.string(), v.maxLength(64)), "Id or slug; default: that of the rule, or `default`"),
-      ),
-      from: v.optional(doc(instant, "Receipt of the first event; default: the oldest stored event")),
-      to: v.optional(doc(instant, "Receipt of the last event, exclusive; default: now")),
-      samples: v.optional(doc(integer(0, 20), "Number of sample events in the result; default 5")),
-      changes: v.optional(
-        doc(integer(0, 100), "With `ruleId`: number of listed events that were added, and of removed ones; default 20"),
-      ),
-    }),
-    v.check(({ condition, ruleId }) => condition !== undefined || ruleId !== undefined, "give condition or ruleId"),
-  ),
-  { condition: "event.level == 'error'", suppression: { count: 5, windowMs: 60_000 }, projectId: "default" },
-);
-export type BacktestRule = v.InferOutput<typeof BacktestRule>;
+export const BacktestRule = () =>
+  example(
+    v.pipe(
+      object({
+        condition: Rule.forUpdate.condition,
+        ruleId: v.optional(doc(uuid, "A stored rule: source of absent members, and compared with in `diff`")),
+        suppression: Rule.forUpdate.suppression,
+        dedupe: Rule.forUpdate.dedupe,
+        cooldownMs: Rule.forUpdate.cooldownMs,
+        threshold: Rule.forUpdate.threshold,
+        absence: Rule.forUpdate.absence,
+        alert: Rule.forUpdate.alert,
+        projectId: v.optional(
+          doc(v.pipe(v.string(), v.maxLength(64)), "Id or slug; default: that of the rule, or `default`"),
+        ),
+        from: v.optional(doc(instant, "Receipt of the first event; default: the oldest stored event")),
+        to: v.optional(doc(instant, "Receipt of the last event, exclusive; default: now")),
+        samples: v.optional(doc(integer(0, 20), "Number of sample events in the result; default 5")),
+        changes: v.optional(
+          doc(
+            integer(0, 100),
+            "With `ruleId`: number of listed events that were added, and of removed ones; default 20",
+          ),
+        ),
+      }),
+      v.check(({ condition, ruleId }) => condition !== undefined || ruleId !== undefined, "give condition or ruleId"),
+    ),
+    { condition: "event.level == 'error'", suppression: { count: 5, windowMs: 60_000 }, projectId: "default" },
+  );
+export type BacktestRule = v.InferOutput<ReturnType<typeof BacktestRule>>;
 
 const REPLAYED = [
   ...(["fired", "suppressed", "deduped", "cooled"] as const),

@@ -2,7 +2,7 @@ import type { Worker } from "node:worker_threads";
 import { DAY_MS, type EpochMs, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
-import { type Deferred, deferred } from "../../core/promises.ts";
+import { type DeferredPromise, deferred } from "../../core/promises.ts";
 import { startThread } from "../../core/runtime.ts";
 import { holderOf } from "../../http/access.ts";
 import type { Exchange } from "../../http/exchange.ts";
@@ -10,11 +10,11 @@ import { streamReply } from "../../http/replies.ts";
 import { ANSWERS_LATER, Reply } from "../../http/route.ts";
 import type { BacktestReply, BacktestRule } from "./backtest-schema.ts";
 import { compileCondition, conditionWarnings } from "./language/language.ts";
-import { overTimeColumns } from "./over-time/settings.ts";
-import type { RuleRow } from "./queries.ts";
-import { visibleRule } from "./rule-access.ts";
-import { throttlingColumns } from "./rule-store.ts";
+import { requireOverTime } from "./over-time/settings.ts";
+import { Rule, type RuleRow } from "./rule.ts";
+import { ruleAccess } from "./rule-access.ts";
 import type { RulesContext } from "./service.ts";
+import { throttleSettings } from "./throttle/throttle.ts";
 
 /** The deciding members of a rule, as stored. */
 export interface TriedRule
@@ -147,7 +147,7 @@ export class Backtests {
   /** @throws OVERLOADED when too many are running */
   start(plan: BacktestPlan, onProgress: (progress: BacktestProgress) => void): BacktestRun {
     if (this.#running.size >= MAX_RUNNING)
-      throw new PrismError("OVERLOADED", `${MAX_RUNNING} backtests are under way; try again when one has ended`);
+      throw new PrismError("OVERLOADED", `${MAX_RUNNING} backtests are running; try again when one has ended`);
     const thread = startThread("backtest", { file: this.#file, plan });
     const answer = deferred<BacktestOutcome>();
     const run: BacktestRun = {
@@ -155,7 +155,7 @@ export class Backtests {
         this.#running.delete(run);
         return thread.terminate();
       }),
-      cancel: () => answer.reject(new PrismError("OVERLOADED", "The backtest was called off")),
+      cancel: () => answer.reject(new PrismError("OVERLOADED", "The backtest was cancelled")),
     };
     // A caller that cancels may not await the outcome.
     run.outcome.catch(() => undefined);
@@ -172,7 +172,7 @@ export class Backtests {
 
 function listen(
   thread: Worker,
-  answer: Deferred<BacktestOutcome>,
+  answer: DeferredPromise<BacktestOutcome>,
   onProgress: (progress: BacktestProgress) => void,
 ): void {
   thread.on("message", (message: BacktestMessage) => {
@@ -191,7 +191,7 @@ const DEFAULT_CHANGES = 20;
 const COUNTED_USERS = 10_000;
 const PAGE_USERS = 500;
 
-/** Of a backtest, in steps: some microseconds for an event, and a second of one that was called off. */
+/** Work of a backtest, in steps: some microseconds for an event, and a second after a cancellation. */
 const STEPS_PER_EVENT = 400;
 const CANCELLED_STEPS = 8_000_000;
 
@@ -263,29 +263,22 @@ async function* progressLines(
  * UNAUTHORIZED_ROLE, VALIDATION_FAILED
  */
 async function prepare(context: RulesContext, principal: PermissionHolder, input: BacktestRule): Promise<Prepared> {
-  const { projects, clock, settings } = context;
+  const { condition, suppression, dedupe, cooldownMs, threshold, absence, alert } = input;
+  const { projects, clock } = context;
   const rule =
-    input.ruleId === undefined ? null : await visibleRule(projects, principal, input.ruleId, context.db.read);
+    input.ruleId === undefined ? null : await ruleAccess.visible(projects, principal, input.ruleId, context.db.read);
   const ref = input.projectId ?? rule?.projectId ?? projects.refOf(principal, undefined);
   const projectId = projects.require(principal, ref, "rules:read");
   projects.require(principal, ref, "events:read");
   const to = Math.min(input.to ?? Number.POSITIVE_INFINITY, clock.now() + DAY_MS);
   if (input.from !== undefined && input.from >= to) throw invalidField("body", "from", "must lie before to");
-  const defaults = settings.defaultSuppression;
-  const texts = {
-    name: rule?.name ?? "backtest",
-    titleTemplate: rule?.titleTemplate ?? null,
-    messageTemplate: rule?.messageTemplate ?? null,
-  };
-  const overTime = overTimeColumns(input, texts, rule ?? undefined);
-  const tried: TriedRule = {
-    condition: input.condition ?? rule?.condition ?? "",
-    ...throttlingColumns(input, rule ?? undefined),
-    ...overTime,
-    ...texts,
-    hasTargets: rule ? hasTargets(rule) : overTime.alert === null,
-  };
-  compileCondition(tried.condition);
+  const defaults = context.settings.defaultSuppression;
+  const given = Rule.columns({ condition, suppression, dedupe, cooldownMs, threshold, absence, alert });
+  const row = { ...Rule.initial, condition: "", name: "backtest", ...rule, ...given };
+  requireOverTime(row);
+  throttleSettings(row);
+  compileCondition(row.condition);
+  const hasTargets = row.targetRoles !== "[]" || row.targetUsers !== "[]";
   const plan: BacktestPlan = {
     projectId,
     from: input.from ?? null,
@@ -293,8 +286,8 @@ async function prepare(context: RulesContext, principal: PermissionHolder, input
     now: clock.now(),
     samples: input.samples ?? DEFAULT_SAMPLES,
     changes: input.changes ?? DEFAULT_CHANGES,
-    rule: tried,
-    stored: rule && triedOf(rule),
+    rule: triedOf(row, rule ? hasTargets : row.alert === null),
+    stored: rule && triedOf(rule, hasTargets),
     defaults: defaults && { count: defaults.count, windowMs: defaults.windowMs },
   };
   return { plan, rule };
@@ -344,15 +337,11 @@ async function countReached({ rules }: RulesContext, rule: RuleRow): Promise<num
   return users;
 }
 
-function triedOf(rule: RuleRow): TriedRule {
+function triedOf(rule: Omit<TriedRule, "hasTargets">, hasTargets: boolean): TriedRule {
   const { condition, suppression, dedupe, cooldownMs, threshold, absence, alert } = rule;
   const { name, titleTemplate, messageTemplate } = rule;
   const limits = { suppression, dedupe, cooldownMs, threshold, absence, alert };
-  return { condition, ...limits, name, titleTemplate, messageTemplate, hasTargets: hasTargets(rule) };
-}
-
-function hasTargets({ targetRoles, targetUsers }: RuleRow): boolean {
-  return targetRoles !== "[]" || targetUsers !== "[]";
+  return { condition, ...limits, name, titleTemplate, messageTemplate, hasTargets };
 }
 
 function alertsView({ spans, ...counts }: ReplayedAlerts): NonNullable<BacktestReply["alerts"]> {

@@ -4,8 +4,13 @@ import { stateOf } from "../../http/negotiation.ts";
 import { versioned } from "../../http/route.ts";
 import { pageOf } from "../../http/shapes.ts";
 import { type FeatureServer, feature } from "../../module/feature.ts";
+import { addEffect } from "../../store/database.ts";
 import { answerBacktest, Backtests } from "./backtest.ts";
 import { BacktestReply, BacktestRule } from "./backtest-schema.ts";
+import { MAX_DIRECT_RECIPIENTS } from "./deciding/rule-book.ts";
+import { openRules } from "./open.ts";
+import { SUPPRESSION_SWEEPS } from "./retention.ts";
+import { Rule, RuleVersion } from "./rule.ts";
 import * as s from "./schema.ts";
 import type { RulesContext } from "./service.ts";
 import * as service from "./service.ts";
@@ -27,13 +32,41 @@ const WRITE_ERRORS = [
 
 /** The rules that decide who is notified of an event. */
 export const rulesFeature = feature("rules", {
-  needs: ["rules", "channels", "projects", "users", "sounds", "trialEvent", "absences", "alertLink", "throttle"],
-  effects: ({ absences, alertLink, throttle }) => ({
+  needs: ["defaultProjectId", "projects", "channels"],
+  uses: ["users", "sounds", "trialEvent", "notify", "alerts"],
+  open: openRules,
+  effects: ({ rules, absences, alertLink, throttle }) => ({
+    "rights-changed"({ of }) {
+      // Changes that affect the recipients of rules.
+      if (of === "user" || of === "role" || of === "project" || of === "all") rules.forgetRecipients();
+      if (of === "project") absences.ownersChanged();
+    },
+    "rules-changed"({ ruleIds }) {
+      for (const id of ruleIds) rules.changed(id);
+    },
     "absences-fired": ({ keys, at }) => absences.fired(keys, at),
     "signals-taken": ({ signals }) => alertLink.taken(signals),
     "storm-closed": ({ ruleId, key }) => throttle.closed(ruleId, key),
   }),
   register: serve,
+  async onProjectDeleted(trx, projectId, now) {
+    const rows = await trx
+      .updateTable("rules")
+      .set({ deletedAt: now, active: 0, updatedAt: now })
+      .where("projectId", "=", projectId)
+      .where("deletedAt", "is", null)
+      .returning(["id", "version"])
+      .execute();
+    addEffect(trx, { type: "rules-changed", ruleIds: rows.map(({ id }) => id) });
+    return { resourceType: "rule", rows };
+  },
+  start: ({ absences, rules, notify }) =>
+    absences.start({
+      recipientsOf: (rule) => rules.recipientPage(rule, "", MAX_DIRECT_RECIPIENTS + 1),
+      send: (trx, notification, userIds, targets) => notify.store(notification, userIds, trx, { targets }),
+    }),
+  stop: ({ absences }) => absences.stop(),
+  sweeps: () => SUPPRESSION_SWEEPS,
 });
 
 function serve(server: FeatureServer, context: RulesContext): void {
@@ -66,7 +99,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
     tag,
     access: read,
     query: s.ListRules,
-    response: pageOf(s.RuleView),
+    response: () => pageOf(Rule.View),
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
     handle: (exchange, { query }) => service.listRules(context, holderOf(exchange), query),
   });
@@ -183,7 +216,7 @@ function serve(server: FeatureServer, context: RulesContext): void {
     access: read,
     params: s.RuleParams,
     query: s.VersionsQuery,
-    response: pageOf(s.VersionView),
+    response: () => pageOf(RuleVersion.View),
     errors: ["RULE_NOT_FOUND", "INVALID_CURSOR"],
     handle: (exchange, { params, query }) => service.listVersions(context, holderOf(exchange), params.id, query),
   });

@@ -5,6 +5,7 @@ import { LoopTurns } from "../../core/promises.ts";
 import type { Database, Trx } from "../../store/database.ts";
 import { conditionWarnings } from "./language/language.ts";
 import * as queries from "./queries.ts";
+import type { RuleRow } from "./rule.ts";
 import {
   changedRow,
   insertRule,
@@ -28,14 +29,14 @@ export interface Importer {
   /** The id of an active user whom the project reaches. @throws RECIPIENT_NOT_FOUND */
   userOf(ref: string, projectId: string | null, path: string): string;
   /** @throws UNAUTHORIZED_ROLE where the importer may not store a rule like this */
-  requireStorable?(row: queries.RuleRow): void;
+  requireStorable?(row: RuleRow): void;
 }
 
 type Outcome = ImportReply["rules"][number]["outcome"];
 
 interface Step {
   readonly outcome: Outcome;
-  readonly row: queries.RuleRow;
+  readonly row: RuleRow;
 }
 
 /**
@@ -137,8 +138,8 @@ async function stepOf(
   return { outcome: "updated", row };
 }
 
-/** What a rule consists of; the order of those it reaches says nothing. */
-function comparable(row: queries.RuleRow, roles: ReadonlyMap<string, string>) {
+/** The parts of a rule that count in a comparison; the order of its recipients does not. */
+function comparable(row: RuleRow, roles: ReadonlyMap<string, string>) {
   const { targetRoles, targetUsers, ...definition } = definitionView(row, roles);
   return { ...definition, targetRoles: [...targetRoles].sort(), targetUsers: [...targetUsers].sort() };
 }

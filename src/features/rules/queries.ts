@@ -1,137 +1,22 @@
-import { type Selectable, sql } from "kysely";
-import type { PageRequest } from "../../http/pagination.ts";
+import { sql } from "kysely";
 import type { ReadDb, Trx } from "../../store/database.ts";
-import type { RuleStatsTable, RulesTable } from "../../store/schema.ts";
-import {
-  bytesOf,
-  countOf,
-  type FittingRows,
-  fittingRows,
-  holdsText,
-  type RowBytes,
-} from "../../store/sqlite/list-queries.ts";
+import { countOf, valuesOf } from "../../store/sqlite/list-queries.ts";
+import { ofVisible, type RuleRow, type VisibleProjects } from "./rule.ts";
 
-export type RuleRow = Selectable<RulesTable>;
-type StatsColumns = Omit<Selectable<RuleStatsTable>, "ruleId">;
-/** A rule with its totals; null before its first match. */
-export type RuleWithStats = RuleRow & { [K in keyof StatsColumns]: StatsColumns[K] | null };
-
-/** The projects whose rules a caller may see. */
-export interface VisibleProjects {
-  /** Null: all projects. */
-  readonly projectIds: readonly string[] | null;
-  /** Whether rules for every project are included. */
-  readonly withGlobal: boolean;
-}
-
-export interface RuleFilter extends VisibleProjects {
-  readonly active: boolean | undefined;
-  readonly q: string | undefined;
-  readonly projectId: string | undefined;
-  readonly createdBy: string | undefined;
-  readonly sound: string | undefined;
-  readonly roleId: string | undefined;
-}
-
-export type RuleSort = {
-  readonly field: "name" | "priority" | "createdAt" | "updatedAt";
-  readonly descending: boolean;
-};
-
-function stored(db: ReadDb | Trx) {
-  return db
-    .selectFrom("rules")
-    .leftJoin("rule_stats", "rule_stats.ruleId", "rules.id")
-    .where("rules.deletedAt", "is", null);
-}
-
-export const STATS = [
-  "matched",
-  "fired",
-  "suppressed",
-  "deduped",
-  "cooled",
-  "noRecipients",
-  "counted",
-  "alertsOpened",
-  "alertsResolved",
-  "errors",
-  "lastMatchedAt",
-  "lastError",
-] as const;
-
-function withStats(query: ReturnType<typeof stored>) {
-  return query.selectAll("rules").select(STATS.map((column) => `rule_stats.${column}` as const));
-}
-
-function filtered(db: ReadDb, filter: RuleFilter) {
-  const { projectIds, withGlobal, active, q, projectId, createdBy, sound, roleId } = filter;
-  let query = stored(db);
-  if (projectIds !== null) {
-    query = query.where((e) =>
-      e.or([
-        ...(projectIds.length > 0 ? [e("rules.projectId", "in", projectIds)] : []),
-        ...(withGlobal ? [e("rules.projectId", "is", null)] : []),
-      ]),
-    );
-  }
-  if (active !== undefined) query = query.where("rules.active", "=", active ? 1 : 0);
-  if (projectId !== undefined) query = query.where("rules.projectId", "=", projectId);
-  if (createdBy !== undefined) query = query.where("rules.createdBy", "=", createdBy);
-  if (sound !== undefined) query = query.where(sql<string>`rules.sound collate nocase`, "=", sound);
-  if (q !== undefined)
-    query = query.where((e) => e.or([holdsText("rules.name", q), holdsText("rules.description", q)]));
-  if (roleId !== undefined)
-    query = query.where(sql<boolean>`exists (select 1 from json_each(rules.targetRoles) where value = ${roleId})`);
-  return query;
-}
-
-export function countRules(db: ReadDb, filter: RuleFilter): Promise<number> {
-  return countOf(filtered(db, filter));
-}
-
-/** Conditions, templates and recipients. */
-const RULE_BYTES: RowBytes = {
-  bytes: bytesOf(
-    ...["description", "condition", "targetRoles", "targetUsers", "messageTemplate", "action", "alert"].map(
-      (column) => `rules.${column}`,
-    ),
-  ),
-  largest: 131_072,
-};
-
-/** A page of rules and the first of the next one. */
-export function listRules(
-  db: ReadDb,
-  filter: RuleFilter,
-  sort: RuleSort,
-  page: PageRequest,
-): Promise<FittingRows<RuleWithStats>> {
-  return fittingRows(sorted(db, filter, sort, page.after).offset(page.offset), page.limit + 1, RULE_BYTES);
-}
-
-function sorted(db: ReadDb, filter: RuleFilter, sort: RuleSort, after: PageRequest["after"]) {
-  const column = `rules.${sort.field}` as const;
-  const direction = sort.descending ? "desc" : "asc";
-  let query = withStats(filtered(db, filter));
-  if (after) {
-    const [value = "", id = ""] = after;
-    const operator = sort.descending ? "<" : ">";
-    query = query.where((e) =>
-      e.or([e(column, operator, value), e.and([e(column, "=", value), e("rules.id", operator, String(id))])]),
-    );
-  }
-  return query.orderBy(column, direction).orderBy("rules.id", direction);
-}
-
-export function findRule(db: ReadDb | Trx, id: string): Promise<RuleWithStats | undefined> {
-  return withStats(stored(db)).where("rules.id", "=", id).executeTakeFirst();
+export function findRule(db: ReadDb | Trx, id: string): Promise<RuleRow | undefined> {
+  return db.selectFrom("rules").selectAll().where("id", "=", id).where("deletedAt", "is", null).executeTakeFirst();
 }
 
 /** The rule of a project, or with null of all projects, that has this name. */
-export function ruleByName(db: Trx, projectId: string | null, name: string): Promise<RuleWithStats | undefined> {
-  const named = withStats(stored(db)).where("rules.name", "=", name);
-  return named.where("rules.projectId", projectId === null ? "is" : "=", projectId).executeTakeFirst();
+export function ruleByName(db: Trx, projectId: string | null, name: string): Promise<RuleRow | undefined> {
+  const named = db.selectFrom("rules").selectAll().where("deletedAt", "is", null).where("name", "=", name);
+  return named.where("projectId", projectId === null ? "is" : "=", projectId).executeTakeFirst();
+}
+
+/** The totals of rules; before its first match a rule has none. */
+export async function statsOf(db: ReadDb, ruleIds: readonly string[]) {
+  const rows = await db.selectFrom("rule_stats").selectAll().where("ruleId", "in", valuesOf(ruleIds)).execute();
+  return new Map(rows.map((row) => [row.ruleId, row]));
 }
 
 export async function hasProjectBesides(db: Trx, projectId: string): Promise<boolean> {
@@ -146,24 +31,8 @@ export async function roleNames(db: ReadDb | Trx): Promise<ReadonlyMap<string, s
 }
 
 /** A version belongs to the project it names: a rule may have moved. */
-function visibleVersions(db: ReadDb, ruleId: string, { projectIds, withGlobal }: VisibleProjects) {
-  const query = db.selectFrom("rule_versions").where("ruleId", "=", ruleId);
-  if (projectIds === null) return query;
-  const projectId = sql<string | null>`json_extract(definition, '$.projectId')`;
-  return query.where((e) =>
-    e.or([
-      ...(projectIds.length > 0 ? [e(projectId, "in", projectIds)] : []),
-      ...(withGlobal ? [e(projectId, "is", null)] : []),
-    ]),
-  );
-}
-
-const VERSION_BYTES: RowBytes = { bytes: bytesOf("definition"), largest: RULE_BYTES.largest };
-
-export function listVersions(db: ReadDb, ruleId: string, visible: VisibleProjects, page: PageRequest) {
-  let query = visibleVersions(db, ruleId, visible).selectAll();
-  if (page.after) query = query.where("version", "<", Number(page.after[0]));
-  return fittingRows(query.orderBy("version", "desc").offset(page.offset), page.limit + 1, VERSION_BYTES);
+export function versionsOf(ruleId: string, visible: VisibleProjects) {
+  return sql<boolean>`(ruleId = ${ruleId} and ${ofVisible(visible, sql`json_extract(definition, '$.projectId')`)})`;
 }
 
 export async function definitionOf(
@@ -172,15 +41,8 @@ export async function definitionOf(
   visible: VisibleProjects,
   version: number,
 ): Promise<string | undefined> {
-  const row = await visibleVersions(db, ruleId, visible)
-    .select("definition")
-    .where("version", "=", version)
-    .executeTakeFirst();
-  return row?.definition;
-}
-
-export function countVersions(db: ReadDb, ruleId: string, visible: VisibleProjects): Promise<number> {
-  return countOf(visibleVersions(db, ruleId, visible));
+  const versions = db.selectFrom("rule_versions").select("definition").where(versionsOf(ruleId, visible));
+  return (await versions.where("version", "=", version).executeTakeFirst())?.definition;
 }
 
 /** Decisions of a rule by day (UTC) and outcome. */
@@ -203,22 +65,18 @@ export function decisionsPerDay(db: ReadDb, ruleId: string, from: number, to: nu
 /** Decisions that are read for a rule's activity. */
 export const ACTIVITY_DECISIONS = 500;
 
-export interface Activity {
-  readonly ruleId: string;
-  /** At most {@link ACTIVITY_DECISIONS}. */
-  readonly matched: number;
-  /** Matches that notified, or opened an alert. */
-  readonly fired: number;
-  readonly lastFiredAt: number | null;
-}
+/** Matches, at most {@link ACTIVITY_DECISIONS}, and those that notified or opened an alert. */
+type Activity = typeof NO_ACTIVITY;
 
-/** What rules did since an instant, from their latest decisions: a busy rule has millions. */
+export const NO_ACTIVITY = { matched: 0, fired: 0, lastFiredAt: null as number | null };
+
+/** Activity of rules since an instant, from their latest decisions: a busy rule has millions. */
 export async function activityOf(
   db: ReadDb,
   ruleIds: readonly string[],
   since: number,
 ): Promise<ReadonlyMap<string, Activity>> {
-  const { rows } = await sql<Activity>`
+  const { rows } = await sql<Activity & { readonly ruleId: string }>`
     with latest as (
       select wanted.value as ruleId, d.at, d.outcome from json_each(${JSON.stringify(ruleIds)}) as wanted
       join decisions as d on d.ruleId = wanted.value and d.eventSeq >= coalesce((

@@ -1,44 +1,26 @@
 import { isDeepStrictEqual } from "node:util";
-import { PrismError } from "../../core/errors.ts";
-import { isUuid } from "../../core/ids.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import { URGENT_PRIORITY } from "../../http/shapes.ts";
-import type { ReadDb, Trx } from "../../store/database.ts";
-import type { Projects } from "../access/index.ts";
+import type { Trx } from "../../store/database.ts";
+import { owned, type Projects } from "../access/index.ts";
 import * as queries from "./queries.ts";
+import { Rule, type RuleRow, type VisibleProjects } from "./rule.ts";
 
 // Access to rules. A rule with `projectId` null acts on the events of every project. A caller with
 // `rules:write` but without `projects:all` may restrict such a rule (disable it, delete it, move it
 // to a project) but not create one: it would reveal events of projects that the caller may not
 // read.
 
-/** @throws RULE_NOT_FOUND, also for a rule that the caller may not see. */
-export async function visibleRule(
-  projects: Projects,
-  principal: PermissionHolder,
-  id: string,
-  db: ReadDb | Trx,
-): Promise<queries.RuleWithStats> {
-  const rule = isUuid(id) ? await queries.findRule(db, id) : undefined;
-  if (!rule || !hasRight(projects, principal, rule.projectId, "rules:read"))
-    throw new PrismError("RULE_NOT_FOUND", "No such rule");
-  return rule;
-}
+export const ruleAccess = owned<RuleRow, PermissionHolder>(Rule, {
+  read: "rules:read",
+  write: "rules:write",
+  missing: "RULE_NOT_FOUND",
+  noun: "rule",
+  ofNone: ({ permissions }, _row, right) => (permissions as ReadonlySet<string>).has(right),
+});
 
-/** @throws RULE_NOT_FOUND, UNAUTHORIZED_ROLE */
-export async function writableRule(
-  projects: Projects,
-  principal: PermissionHolder,
-  id: string,
-  trx: Trx,
-): Promise<queries.RuleWithStats> {
-  const rule = await visibleRule(projects, principal, id, trx);
-  if (!hasRight(projects, principal, rule.projectId, "rules:write")) throw missingPermission("rules:write");
-  return rule;
-}
-
-export function visibleProjects(projects: Projects, principal: PermissionHolder): queries.VisibleProjects {
+export function visibleProjects(projects: Projects, principal: PermissionHolder): VisibleProjects {
   const withGlobal = principal.permissions.has("rules:read");
   if (withGlobal && seesAllProjects(principal)) return { projectIds: null, withGlobal };
   const candidates = new Set([projects.defaultId, ...principal.memberships.keys()]);
@@ -67,7 +49,7 @@ export function projectOf(
 export function projectAfter(
   projects: Projects,
   principal: PermissionHolder,
-  old: queries.RuleRow,
+  old: RuleRow,
   ref: string | null | undefined,
 ): string | null {
   return ref === undefined || ref === old.projectId ? old.projectId : projectOf(projects, principal, ref);
@@ -81,10 +63,10 @@ export function projectAfter(
 export async function allowedRow(
   { defaultId }: Projects,
   principal: PermissionHolder,
-  old: queries.RuleRow,
-  row: queries.RuleRow,
+  old: RuleRow,
+  row: RuleRow,
   trx: Trx,
-): Promise<queries.RuleRow> {
+): Promise<RuleRow> {
   if (row.projectId !== null || seesAllProjects(principal)) return row;
   if (isDeepStrictEqual(contentOf(row), contentOf(old))) return row;
   if (!(await queries.hasProjectBesides(trx, defaultId))) return { ...row, projectId: defaultId };
@@ -95,20 +77,11 @@ export async function allowedRow(
   );
 }
 
-function hasRight(
-  projects: Projects,
-  principal: PermissionHolder,
-  projectId: string | null,
-  right: "rules:read" | "rules:write",
-): boolean {
-  return projectId === null ? principal.permissions.has(right) : projects.has(principal, projectId, right);
-}
-
 /**
  * An active rule that ignores quiet hours requires the permission to send notifications: otherwise
  * a project's owner could wake people who only agreed to be members. @throws UNAUTHORIZED_ROLE
  */
-export function requirePriority({ permissions }: PermissionHolder, { priority, active }: queries.RuleRow): void {
+export function requirePriority({ permissions }: PermissionHolder, { priority, active }: RuleRow): void {
   if (priority < URGENT_PRIORITY || active === 0 || permissions.has("notifications:send")) return;
   throw missingPermission("notifications:send", `or a priority below ${URGENT_PRIORITY}`);
 }
@@ -118,7 +91,7 @@ function seesAllProjects(principal: PermissionHolder): boolean {
 }
 
 /** The members that decide who sees which events. */
-function contentOf(row: queries.RuleRow) {
+function contentOf(row: RuleRow) {
   const { condition, targetRoles, targetUsers, channels, titleTemplate, messageTemplate, action } = row;
   const { suppression, dedupe, threshold, absence, alert } = row;
   const texts = { channels, titleTemplate, messageTemplate, action };

@@ -2,7 +2,7 @@ import { cleanText } from "../../core/clean-text.ts";
 import { type DescribedEvent, describeEvent, type EventDescription } from "../../core/text/describe-event.ts";
 import type { Level } from "../../core/vocabulary.ts";
 import { compileTemplate, cutText, type RuleEvent } from "./language/language.ts";
-import type { RuleRow } from "./queries.ts";
+import type { RuleRow } from "./rule.ts";
 
 /** A text made of an event, at most as long as its field. */
 export interface Text {
@@ -73,7 +73,7 @@ function descriptionOf(event: DescribedEvent): EventDescription {
   return description;
 }
 
-/** What a notification takes from its event besides its texts. */
+/** Values that a notification takes from its event besides its texts. */
 export interface EventExtras {
   /** JSON of an action that opens the event's link. */
   readonly action: string | null;

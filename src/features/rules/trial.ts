@@ -13,35 +13,37 @@ import {
   type RuleEvent,
 } from "./language/language.ts";
 import { previewAlert } from "./over-time/alert-link.ts";
-import { type AlertSetting, overTimeEntries } from "./over-time/schema.ts";
-import { overTimeColumns, overTimeSettings } from "./over-time/settings.ts";
+import type { AlertSetting } from "./over-time/schema.ts";
+import { overTimeSettings, requireOverTime } from "./over-time/settings.ts";
+import { Rule } from "./rule.ts";
 import { evaluation, warnings } from "./schema.ts";
 import type { RulesContext } from "./service.ts";
 import { textsOf } from "./texts.ts";
 
-export const TestRule = example(
-  object({
-    condition: doc(v.string("must be a string"), "Expression over the event; see /docs/rules"),
-    event: v.optional(doc(jsonObject(262_144), "Event to test, not stored; this or `eventId`")),
-    eventId: v.optional(doc(uuid, "Id of a stored event; this or `event`")),
-    templates: v.optional(
-      doc(
-        object({
-          title: v.optional(doc(v.nullable(v.pipe(v.string(), v.maxLength(255))), "Template of the title")),
-          message: v.optional(doc(v.nullable(v.pipe(v.string(), v.maxLength(4000))), "Template of the message")),
-        }),
-        "Templates to render with the event; null for what the event says",
+export const TestRule = () =>
+  example(
+    object({
+      condition: doc(v.string("must be a string"), "Expression over the event; see /docs/rules"),
+      event: v.optional(doc(jsonObject(262_144), "Event to test, not stored; this or `eventId`")),
+      eventId: v.optional(doc(uuid, "Id of a stored event; this or `event`")),
+      templates: v.optional(
+        doc(
+          object({
+            title: v.optional(doc(v.nullable(v.pipe(v.string(), v.maxLength(255))), "Template of the title")),
+            message: v.optional(doc(v.nullable(v.pipe(v.string(), v.maxLength(4000))), "Template of the message")),
+          }),
+          "Templates to render with the event; null for what the event says",
+        ),
       ),
-    ),
-    alert: v.optional(overTimeEntries.alert),
-    name: v.optional(doc(v.pipe(v.string(), v.maxLength(255)), "Name of the rule, for the label `alertname`")),
-  }),
-  {
-    condition: "event.type == 'payment.failed' && event.amount >= 1000",
-    event: { type: "payment.failed", payload: { amount: 1200, orderId: "A-1001" } },
-    templates: { title: "Payment of {{ event.amount }} failed" },
-  },
-);
+      alert: Rule.forUpdate.alert,
+      name: v.optional(doc(v.pipe(v.string(), v.maxLength(255)), "Name of the rule, for the label `alertname`")),
+    }),
+    {
+      condition: "event.type == 'payment.failed' && event.amount >= 1000",
+      event: { type: "payment.failed", payload: { amount: 1200, orderId: "A-1001" } },
+      templates: { title: "Payment of {{ event.amount }} failed" },
+    },
+  );
 
 export const TestReply = named(
   "RuleTest",
@@ -149,11 +151,14 @@ function alertOf(
   event: RuleEvent,
   isMatch: boolean,
 ): NonNullable<RuleTestResult["alert"]> {
-  const texts = { name, titleTemplate: title, messageTemplate: message };
-  const columns = overTimeColumns({ alert: setting }, texts);
-  const preview = previewAlert({ ...columns, ...texts }, event);
+  const row = {
+    ...{ ...Rule.initial, ...Rule.columns({ alert: setting }) },
+    ...{ name, titleTemplate: title, messageTemplate: message },
+  };
+  requireOverTime(row);
+  const preview = previewAlert(row, event);
   if (!preview) throw new TypeError("an alert was given");
-  const resolve = overTimeSettings({ ...columns, ...texts })?.alert?.resolve;
+  const resolve = overTimeSettings(row)?.alert?.resolve;
   const { key, labels, annotations = {}, severity = null } = preview;
   return { key, labels, annotations, severity, resolves: !isMatch && resolve?.test(event) === true };
 }

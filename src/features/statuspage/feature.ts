@@ -1,61 +1,74 @@
 import { HOUR_MS } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import { holderOf } from "../../http/access.ts";
+import { ofProjects } from "../../http/listing.ts";
 import { stateOf } from "../../http/negotiation.ts";
-import { pageBody, pageEntries, readPage } from "../../http/pagination.ts";
 import { RateLimiter } from "../../http/rate-limiter.ts";
-import { versioned } from "../../http/route.ts";
-import { object, pageOf } from "../../http/shapes.ts";
+import { withVersion } from "../../http/route.ts";
+import { pageOf } from "../../http/shapes.ts";
 import { type FeatureServer, feature } from "../../module/feature.ts";
 import { sealedColumn } from "../../store/sealed-column.ts";
-import { countOf, newestFirst } from "../../store/sqlite/list-queries.ts";
 import { silenceAt } from "../alerts/index.ts";
 import { addressSealContext, handleMails } from "./mails.ts";
-import { getStatusPage, listSubscribers, type ManageContext, putStatusPage } from "./manage.ts";
+import { getStatusPage, listSubscribers, type ManagePagesContext, putStatusPage } from "./manage.ts";
+import { noticeList, StatusNotice, StatusSubscriber } from "./notice.ts";
+import type { NoticesContext } from "./notices.ts";
 import { createNotice, deleteNotice, noticeView, updateNotice } from "./notices.ts";
+import { StatusPages } from "./pages.ts";
 import { publicRoutes } from "./public-routes.ts";
 import * as s from "./schema.ts";
 import { removeSubscriber } from "./subscribers.ts";
-import { withUpdates } from "./table.ts";
+import { statusSweeps, updatesOf } from "./table.ts";
 
 const PATH = "/api/v1/status-page";
 const tag = "Status pages";
 
-/** The public status page of each project, and its settings. */
-/** Addresses of the network and of subscribers, whose requests are counted. */
+/** Rate-limited addresses: networks and subscribers. */
 const MAX_SUBSCRIPTION_BUCKETS = 50_000;
 
+declare module "../../module/feature.ts" {
+  interface Offers {
+    readonly statusPages: StatusPages;
+  }
+}
+
 export const statusPageFeature = feature("statuspage", {
-  needs: ["projects", "statusPages", "silences", "jobs", "runner"],
-  effects: ({ statusPages }) => ({ "status-pages-changed": (change) => statusPages.changed(change) }),
+  needs: ["projects", "alerts", "silences", "steadyClock", "jobs", "runner"],
+  open: (context) => ({ statusPages: new StatusPages({ ...context, log: context.log.namespace("alerts") }) }),
+  effects: ({ statusPages }) => ({
+    "status-pages-changed": (change) => statusPages.changed(change),
+    "alerts-changed": ({ alerts = [] }) => statusPages.alertsChanged(alerts),
+    "silences-changed": ({ silences }) =>
+      statusPages.silencesChanged(new Set(silences.map(({ projectId }) => projectId))),
+  }),
+  load: ({ statusPages }) => statusPages.load(),
+  start: ({ statusPages }) => statusPages.start(),
+  close: ({ statusPages, readsOnly }) => (readsOnly ? undefined : statusPages.stop()),
   sealedColumns: [sealedColumn("status_subscribers", "address", addressSealContext)],
   register(server, given) {
-    const { db, clock, box, settings, jobs, runner, statusPages: pages, silences } = given;
-    const mails = { db, clock, box, jobs, runner, pages, config: () => settings.current };
-    const limiter = new RateLimiter(clock, MAX_SUBSCRIPTION_BUCKETS, HOUR_MS);
+    const { clock, silences } = given;
     const context = {
-      ...{ ...given, pages, mails },
-      subscribers: { db, clock, mails, settings, limiter },
+      ...given,
+      limiter: new RateLimiter(clock, MAX_SUBSCRIPTION_BUCKETS, HOUR_MS),
       maintenanceOf: (projectId: string, now: number) =>
         silences.live(projectId).flatMap(({ row }) => (row.kind === "maintenance" ? silenceAt(row, now) : [])),
     };
-    handleMails(mails);
+    handleMails(context);
     servePage(server, context);
     serveNotices(server, context);
     serveSubscribers(server, context);
     for (const each of publicRoutes(context)) server.route(each);
   },
+  sweeps: ({ settings }) => statusSweeps(() => settings.retention.alertDays),
 });
-
-type Context = ManageContext;
 
 const read = { tag, access: { permission: "events:read", within: "project" } } as const;
 const write = { tag, access: { permission: "policies:write", within: "project" } } as const;
 
-function servePage(server: FeatureServer, context: Context): void {
+function servePage(server: FeatureServer, context: ManagePagesContext): void {
   const answer = (page: s.StatusPageView) => {
     const { state, states, subscribers, url, canSubscribe, subscriptionsLack } = page;
-    return versioned(page.version, page, {
+    return withVersion(page, {
       state: stateOf({ state, states, subscribers, url, canSubscribe, subscriptionsLack }),
     });
   };
@@ -88,7 +101,7 @@ function servePage(server: FeatureServer, context: Context): void {
   });
 }
 
-function serveNotices(server: FeatureServer, context: Context): void {
+function serveNotices(server: FeatureServer, context: NoticesContext): void {
   const { db, clock, projects } = context;
   server.route({
     ...read,
@@ -96,24 +109,16 @@ function serveNotices(server: FeatureServer, context: Context): void {
     path: `${PATH}/notices`,
     id: "listStatusNotices",
     summary: "List the notices of a status page, newest first",
-    query: object({ ...s.StatusPageQuery.entries, ...pageEntries() }),
-    response: pageOf(s.NoticeView),
+    query: s.ListOfPage,
+    response: () => pageOf(StatusNotice.View),
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
     async handle(exchange, { query }) {
       const projectId = projects.requireOrDefault(holderOf(exchange), query.projectId, "events:read");
-      const page = readPage(query, ["string"]);
-      const all = db.read.selectFrom("status_notices").selectAll().where("projectId", "=", projectId);
-      const rows = await newestFirst(all, page).execute();
-      const total = page.wantsTotal ? await countOf(all) : undefined;
-      const notices = await withUpdates(db.read, rows);
-      const now = clock.now();
-      return pageBody(
-        page,
-        notices,
-        (notice) => noticeView(notice, now),
-        ({ row }) => [row.id],
-        total,
-      );
+      const scope = { visible: ofProjects([projectId]), state: undefined };
+      return noticeList.page(db, scope, query, async (rows) => {
+        const updates = await updatesOf(db.read, rows);
+        return (row) => noticeView({ row, updates: updates.get(row.id) ?? [] }, clock.now());
+      });
     },
   });
   server.route({
@@ -124,12 +129,10 @@ function serveNotices(server: FeatureServer, context: Context): void {
     summary: "Announce a disturbance or planned maintenance",
     body: s.CreateNotice,
     status: 201,
-    response: s.NoticeView,
+    response: () => StatusNotice.View,
     errors: ["PROJECT_NOT_FOUND", "LIMIT_REACHED"],
-    async handle(exchange, { body }) {
-      const notice = await createNotice(context, holderOf(exchange), body);
-      return versioned(notice.version, notice, { status: 201 });
-    },
+    handle: async (exchange, { body }) =>
+      withVersion(await createNotice(context, holderOf(exchange), body), { status: 201 }),
   });
   const one = { path: `${PATH}/notices/:id`, params: s.NoticeParams };
   server.route({
@@ -138,7 +141,7 @@ function serveNotices(server: FeatureServer, context: Context): void {
     method: "GET",
     id: "getStatusNotice",
     summary: "Get a notice of a status page",
-    response: s.NoticeView,
+    response: () => StatusNotice.View,
     errors: ["STATUS_NOTICE_NOT_FOUND"],
     async handle(exchange, { params }) {
       const row = await db.read.selectFrom("status_notices").selectAll().where("id", "=", params.id).executeTakeFirst();
@@ -146,9 +149,9 @@ function serveNotices(server: FeatureServer, context: Context): void {
       if (!row || !projects.exists(row.projectId) || !projects.has(principal, row.projectId, "project:read"))
         throw new PrismError("STATUS_NOTICE_NOT_FOUND", "No such notice");
       projects.require(principal, row.projectId, "events:read");
-      const [notice] = await withUpdates(db.read, [row]);
-      const view = noticeView(notice ?? { row, updates: [] }, clock.now());
-      return versioned(view.version, view, { state: view.state });
+      const updates = await updatesOf(db.read, [row]);
+      const view = noticeView({ row, updates: updates.get(row.id) ?? [] }, clock.now());
+      return withVersion(view, { state: view.state });
     },
   });
   server.route({
@@ -158,12 +161,10 @@ function serveNotices(server: FeatureServer, context: Context): void {
     id: "updateStatusNotice",
     summary: "Change a notice; a state or text adds an update",
     body: s.UpdateNotice,
-    response: s.NoticeView,
+    response: () => StatusNotice.View,
     errors: ["STATUS_NOTICE_NOT_FOUND", "VERSION_CONFLICT", "LIMIT_REACHED"],
-    async handle(exchange, { params, body }) {
-      const notice = await updateNotice(context, holderOf(exchange), params.id, exchange.header("if-match"), body);
-      return versioned(notice.version, notice);
-    },
+    handle: async (exchange, { params, body }) =>
+      withVersion(await updateNotice(context, holderOf(exchange), params.id, exchange.header("if-match"), body)),
   });
   server.route({
     ...write,
@@ -176,15 +177,15 @@ function serveNotices(server: FeatureServer, context: Context): void {
   });
 }
 
-function serveSubscribers(server: FeatureServer, context: Context): void {
+function serveSubscribers(server: FeatureServer, context: ManagePagesContext): void {
   server.route({
     ...write,
     method: "GET",
     path: `${PATH}/subscribers`,
     id: "listStatusSubscribers",
     summary: "List the subscribers of a status page, newest first",
-    query: object({ ...s.StatusPageQuery.entries, ...pageEntries() }),
-    response: pageOf(s.SubscriberView),
+    query: s.ListOfPage,
+    response: () => pageOf(StatusSubscriber.View),
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
     handle: (exchange, { query }) => listSubscribers(context, holderOf(exchange), query),
   });

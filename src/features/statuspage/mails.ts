@@ -2,16 +2,17 @@ import { createHmac, hkdfSync } from "node:crypto";
 import type { Selectable } from "kysely";
 import type { Config } from "../../config/load.ts";
 import { plainWords } from "../../core/clean-text.ts";
-import { type Clock, DAY_MS, type EpochMs } from "../../core/clock.ts";
+import { DAY_MS, type EpochMs } from "../../core/clock.ts";
 import { isUuid } from "../../core/ids.ts";
-import type { SealedBox } from "../../core/sealed-box.ts";
 import { secretsEqual } from "../../core/tokens.ts";
-import type { Database, Trx } from "../../store/database.ts";
+import type { Uses } from "../../module/feature.ts";
+import type { Trx } from "../../store/database.ts";
 import type { StatusSentTable } from "../../store/schema.ts";
 import { enqueueMail } from "../delivery/index.ts";
-import { COMPLETED, type JobRunner, type JobService, type RunningJob } from "../jobs/index.ts";
-import { type PageDocument, SUBSCRIPTION_SETTINGS } from "./schema.ts";
-import { type NoticeRow, type NoticeUpdate, type PageRow, PENDING_MS, type SubscriberRow } from "./table.ts";
+import { COMPLETED, type RunningJob } from "../time/jobs/index.ts";
+import type { NoticeRow, SubscriberRow } from "./notice.ts";
+import { SUBSCRIPTION_SETTINGS } from "./schema.ts";
+import { type NoticeUpdate, PENDING_MS, type StatusPageRow } from "./table.ts";
 import { COMPONENT_WORDS, NOTICE_WORDS } from "./words.ts";
 
 /** Mails about one component are at least this far apart. */
@@ -23,16 +24,7 @@ const MAIL_JOB = "status-mail";
 const BATCH = 200;
 const PRIORITY = 400;
 
-export interface MailParts {
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly box: SealedBox;
-  readonly jobs: JobService;
-  readonly runner: JobRunner;
-  readonly pages: { of(projectId: string): { readonly document: PageDocument; readonly row: PageRow } | null };
-  /** Follows the configuration. */
-  readonly config: () => Pick<Config, "publicUrl" | "secrets" | "smtp" | "statusPages">;
-}
+export type MailParts = Uses<"db" | "clock" | "box" | "jobs" | "runner" | "settings" | "statusPages">;
 
 export function addressSealContext(id: string): string {
   return `status_subscribers.address.${id}`;
@@ -40,16 +32,16 @@ export function addressSealContext(id: string): string {
 
 /** Subscribing needs a mail server, a public address for the links, and that the operator allows it. */
 export function subscriptionsLack(
-  { config }: Pick<MailParts, "config">,
-  row: PageRow | null,
+  { settings }: Uses<"settings">,
+  row: StatusPageRow | null,
 ): (typeof SUBSCRIPTION_SETTINGS)[number][] {
-  const { publicUrl, smtp, statusPages } = config();
+  const { publicUrl, smtp, statusPages } = settings.current;
   const isAllowed = statusPages.subscriptions || row?.keepsSubscriptions === 1;
   const has = { "smtp.host": smtp.host !== undefined, publicUrl: publicUrl !== undefined };
   return SUBSCRIPTION_SETTINGS.filter((key) => !{ ...has, "statusPages.subscriptions": isAllowed }[key]);
 }
 
-export function canSubscribe(parts: Pick<MailParts, "config">, row: PageRow | null): boolean {
+export function canSubscribe(parts: Uses<"settings">, row: StatusPageRow | null): boolean {
   return subscriptionsLack(parts, row).length === 0;
 }
 
@@ -61,17 +53,17 @@ function keyed({ secrets }: Pick<Config, "secrets">, text: string): string {
   return createHmac("sha256", key).update(text).digest("base64url");
 }
 
-export function addressHash({ config }: Pick<MailParts, "config">, address: string): string {
-  return keyed(config(), `address ${address.toLowerCase()}`);
+export function addressHash({ settings }: Uses<"settings">, address: string): string {
+  return keyed(settings.current, `address ${address.toLowerCase()}`);
 }
 
-export function readToken({ config }: Pick<MailParts, "config">, use: LinkUse, token: string): string | null {
+export function readToken({ settings }: Uses<"settings">, use: LinkUse, token: string): string | null {
   const [id = "", signature = ""] = token.split(".");
-  return isUuid(id) && secretsEqual(signature, keyed(config(), `${use} ${id}`)) ? id : null;
+  return isUuid(id) && secretsEqual(signature, keyed(settings.current, `${use} ${id}`)) ? id : null;
 }
 
-function linkOf({ config }: Pick<MailParts, "config">, slug: string, use: LinkUse, id: string): string {
-  return `${pageUrl(config().publicUrl, slug)}/${use}?token=${id}.${keyed(config(), `${use} ${id}`)}`;
+function linkOf({ settings }: Uses<"settings">, slug: string, use: LinkUse, id: string): string {
+  return `${pageUrl(settings.current.publicUrl, slug)}/${use}?token=${id}.${keyed(settings.current, `${use} ${id}`)}`;
 }
 
 export function pageUrl(publicUrl: string | undefined, slug: string): string {
@@ -146,7 +138,7 @@ export async function enqueueNotice(
   notice: NoticeRow,
   update: NoticeUpdate,
 ): Promise<void> {
-  const page = parts.pages.of(notice.projectId);
+  const page = parts.statusPages.of(notice.projectId);
   if (!page?.document.enabled || !page.document.subscriptions) return;
   const when =
     notice.kind === "maintenance" && notice.endsAt !== null
@@ -177,11 +169,11 @@ export function handleMails(parts: MailParts): void {
 }
 
 async function sendChange(parts: MailParts, job: RunningJob): Promise<typeof COMPLETED> {
-  const { db, jobs, clock, pages } = parts;
+  const { db, jobs, clock, statusPages } = parts;
   const { projectId, componentId } = job.payload as ChangePayload;
   await db.write(async (trx) => {
     const { last, known } = await statesOf(trx, componentId);
-    const document = pages.of(projectId)?.document;
+    const document = statusPages.of(projectId)?.document;
     const name = document?.groups.flatMap(({ components }) => components).find(({ id }) => id === componentId)?.name;
     if (last && name !== undefined && document?.enabled && document.subscriptions && last.state !== known) {
       await noteSent(trx, { componentId, projectId, state: last.state, at: clock.now() });
@@ -223,7 +215,7 @@ async function noteSent(trx: Trx, row: Selectable<StatusSentTable>): Promise<voi
 }
 
 async function sendBatch(parts: MailParts, job: RunningJob): Promise<typeof COMPLETED> {
-  const { db, jobs, clock, pages } = parts;
+  const { db, jobs, clock, statusPages } = parts;
   const { projectId, after, expiresAt, ...mail } = job.payload as MailPayload;
   await db.write(async (trx) => {
     const project = await trx
@@ -232,7 +224,7 @@ async function sendBatch(parts: MailParts, job: RunningJob): Promise<typeof COMP
       .where("id", "=", projectId)
       .where("deletedAt", "is", null)
       .executeTakeFirst();
-    const document = pages.of(projectId)?.document;
+    const document = statusPages.of(projectId)?.document;
     const isWanted = project && document?.enabled && document.subscriptions && clock.now() < expiresAt;
     const rows = isWanted
       ? await trx
@@ -266,7 +258,7 @@ async function mailUpdate(
   { text, ...mail }: Pick<MailPayload, "subject" | "text" | "thread" | "expiresAt">,
 ): Promise<void> {
   const unsubscribe = linkOf(parts, slug, "unsubscribe", row.id);
-  const body = `${text}\n${pageUrl(parts.config().publicUrl, slug)}\n\nTo receive no more of these mails: ${unsubscribe}\n`;
+  const body = `${text}\n${pageUrl(parts.settings.current.publicUrl, slug)}\n\nTo receive no more of these mails: ${unsubscribe}\n`;
   // RFC 8058 section 3.1 requires https for one click.
   const oneClick = unsubscribe.startsWith("https:") ? { "List-Unsubscribe-Post": "List-Unsubscribe=One-Click" } : {};
   const headers = { "List-Unsubscribe": `<${unsubscribe}>`, ...oneClick };

@@ -1,52 +1,44 @@
 import { randomBytes } from "node:crypto";
-import { type Clock, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { toRfc3339OrNull } from "../../core/clock.ts";
 import { invalidField } from "../../core/errors.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
+import { ofProjects } from "../../http/listing.ts";
 import { requireVersion } from "../../http/negotiation.ts";
-import { pageBody, readPage } from "../../http/pagination.ts";
-import { addEffect, type Database } from "../../store/database.ts";
-import { newestFirst } from "../../store/sqlite/list-queries.ts";
-import type { Projects } from "../access/index.ts";
-import type { AuditTrail } from "../audit/index.ts";
-import { addressOf, canSubscribe, type MailParts, pageUrl, subscriptionsLack } from "./mails.ts";
-import type { StatusPages } from "./pages.ts";
-import { documentOf, type PageDocument, type StatusPageView } from "./schema.ts";
+import type { Uses } from "../../module/feature.ts";
+import { addEffect } from "../../store/database.ts";
+import { addressOf, canSubscribe, pageUrl, subscriptionsLack } from "./mails.ts";
+import { StatusSubscriber, subscriberList } from "./notice.ts";
+import { documentOf, type ListOfPage, type PageDocument, type StatusPageView } from "./schema.ts";
 import { worst } from "./state.ts";
-import { countSubscribers, type PageRow } from "./table.ts";
+import { countSubscribers, type StatusPageRow } from "./table.ts";
 
-export interface ManageContext {
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly projects: Projects;
-  readonly pages: StatusPages;
-  readonly audit: AuditTrail;
-  readonly mails: MailParts;
-  readonly publicUrl: () => string;
-}
+export type ManagePagesContext = Uses<
+  "db" | "clock" | "projects" | "audit" | "box" | "settings" | "statusPages" | "publicUrl"
+>;
 
 const MAX_COMPONENTS = 100;
 
 /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE */
-export async function getStatusPage(context: ManageContext, principal: PermissionHolder, ref: string | undefined) {
+export async function getStatusPage(context: ManagePagesContext, principal: PermissionHolder, ref: string | undefined) {
   const { projects } = context;
   const projectId = projects.requireOrDefault(principal, ref, "events:read");
-  const page = context.pages.of(projectId);
+  const page = context.statusPages.of(projectId);
   return view(context, projectId, page?.row ?? null, page?.document ?? null);
 }
 
 async function view(
-  context: ManageContext,
+  context: ManagePagesContext,
   projectId: string,
-  row: PageRow | null,
+  row: StatusPageRow | null,
   document: PageDocument | null,
 ): Promise<StatusPageView> {
-  const { db, pages, mails, publicUrl } = context;
+  const { db, statusPages, publicUrl } = context;
   const project = await db.read
     .selectFrom("projects")
     .select(["slug", "name"])
     .where("id", "=", projectId)
     .executeTakeFirstOrThrow();
-  const states = pages.statesOf(projectId);
+  const states = statusPages.statesOf(projectId);
   return {
     projectId,
     ...(document ?? documentOf({ enabled: false, title: project.name.slice(0, 100) })),
@@ -54,8 +46,8 @@ async function view(
     state: worst(states.values()),
     states: Object.fromEntries(states),
     subscribers: await countSubscribers(db.read, projectId),
-    canSubscribe: canSubscribe(mails, row),
-    subscriptionsLack: subscriptionsLack(mails, row),
+    canSubscribe: canSubscribe(context, row),
+    subscriptionsLack: subscriptionsLack(context, row),
     version: row?.version ?? 0,
     updatedAt: toRfc3339OrNull(row?.updatedAt ?? null),
   };
@@ -63,7 +55,7 @@ async function view(
 
 /** Components without an id are new. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, VERSION_CONFLICT, VALIDATION_FAILED */
 export async function putStatusPage(
-  context: ManageContext,
+  context: ManagePagesContext,
   principal: PermissionHolder,
   {
     projectId: ref,
@@ -81,7 +73,7 @@ export async function putStatusPage(
     const keepsSubscriptions = old?.keepsSubscriptions ?? 0;
     const times = { createdAt: old?.createdAt ?? now, updatedAt: now, updatedBy: principal.userId };
     const version = (old?.version ?? 0) + 1;
-    const next: PageRow = { projectId, document: JSON.stringify(wanted), version, keepsSubscriptions, ...times };
+    const next: StatusPageRow = { projectId, document: JSON.stringify(wanted), version, keepsSubscriptions, ...times };
     await trx
       .insertInto("status_pages")
       .values(next)
@@ -95,7 +87,7 @@ export async function putStatusPage(
     addEffect(trx, { type: "status-pages-changed", rows: [next] });
     return { row: next, document: wanted };
   });
-  await context.pages.flush();
+  await context.statusPages.flush();
   return view(context, projectId, row, document);
 }
 
@@ -122,25 +114,16 @@ function withIds(body: PageDocument, old: PageDocument | null): PageDocument {
 
 /** Newest first. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */
 export async function listSubscribers(
-  { db, projects, mails }: ManageContext,
+  { db, projects, box }: ManagePagesContext,
   principal: PermissionHolder,
-  query: Parameters<typeof readPage>[0] & { readonly projectId?: string | undefined },
+  query: ListOfPage,
 ) {
   const projectId = projects.requireOrDefault(principal, query.projectId, "policies:write");
-  const page = readPage(query, ["string"]);
-  const all = db.read.selectFrom("status_subscribers").selectAll().where("projectId", "=", projectId);
-  const rows = await newestFirst(all, page).execute();
-  const counts = page.wantsTotal ? await countSubscribers(db.read, projectId) : undefined;
-  return pageBody(
-    page,
-    rows,
-    (row) => ({
-      id: row.id,
-      address: addressOf(mails, row),
-      confirmedAt: toRfc3339OrNull(row.confirmedAt),
-      createdAt: toRfc3339(row.createdAt),
-    }),
-    ({ id }) => [id],
-    counts && counts.confirmed + counts.pending,
+  const scope = { visible: ofProjects([projectId]), state: undefined };
+  return subscriberList.page(
+    db,
+    scope,
+    query,
+    () => (row) => StatusSubscriber.view(row, { address: addressOf({ box }, row) }),
   );
 }

@@ -1,23 +1,19 @@
-import { type Clock, type EpochMs, parseRfc3339, toRfc3339, toRfc3339OrNull } from "../../core/clock.ts";
+import { type EpochMs, parseRfc3339, toRfc3339 } from "../../core/clock.ts";
 import { invalidField, limitReached, PrismError } from "../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../core/ids.ts";
 import type { PermissionHolder } from "../../core/principal.ts";
 import { missingPermission } from "../../http/access.ts";
 import { requireVersion } from "../../http/negotiation.ts";
-import { addEffect, type Database, type Trx } from "../../store/database.ts";
-import type { Projects } from "../access/index.ts";
-import type { AuditTrail } from "../audit/index.ts";
+import type { AnswerOf } from "../../http/resource.ts";
+import type { Uses } from "../../module/feature.ts";
+import { addEffect, type Trx } from "../../store/database.ts";
+import { countOf } from "../../store/sqlite/list-queries.ts";
 import { enqueueNotice, type MailParts } from "./mails.ts";
-import type { CreateNotice, NoticeState, NoticeView, UpdateNotice } from "./schema.ts";
-import { type Notice, type NoticeRow, type NoticeUpdate, withUpdates } from "./table.ts";
+import { type NoticeRow, type NoticeState, StatusNotice } from "./notice.ts";
+import type { CreateNotice, UpdateNotice } from "./schema.ts";
+import { type NoticeUpdate, type PostedNotice, updatesOf } from "./table.ts";
 
-export interface NoticesContext {
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly projects: Projects;
-  readonly audit: AuditTrail;
-  readonly mails: MailParts;
-}
+export type NoticesContext = MailParts & Uses<"projects" | "audit">;
 
 const MAX_NOTICES = 2000;
 const MAX_UPDATES = 200;
@@ -25,29 +21,19 @@ const OF_INCIDENT: readonly NoticeState[] = ["investigating", "identified", "mon
 const OF_MAINTENANCE: readonly NoticeState[] = ["scheduled", "in_progress", "completed"];
 
 /** Of a maintenance, time decides until it is completed. */
-export function stateOfNotice({ row, updates }: Notice, now: EpochMs): NoticeState {
+export function stateOfNotice({ row, updates }: PostedNotice, now: EpochMs): NoticeState {
   const said = updates.at(-1)?.state ?? "investigating";
   if (row.kind === "incident") return said;
   if (said === "completed" || (row.endsAt !== null && now >= row.endsAt)) return "completed";
   return now >= row.startsAt ? "in_progress" : said;
 }
 
-export function noticeView(notice: Notice, now: EpochMs): NoticeView {
+export function noticeView(notice: PostedNotice, now: EpochMs): AnswerOf<typeof StatusNotice> {
   const { row, updates } = notice;
-  return {
-    id: row.id,
-    projectId: row.projectId,
-    kind: row.kind,
-    title: row.title,
+  return StatusNotice.view(row, {
     state: stateOfNotice(notice, now),
-    components: JSON.parse(row.components) as string[],
-    startsAt: toRfc3339(row.startsAt),
-    endsAt: toRfc3339OrNull(row.endsAt),
-    resolvedAt: toRfc3339OrNull(row.resolvedAt),
     updates: updates.map(({ at, state, text }) => ({ at: toRfc3339(at), state, text })),
-    createdAt: toRfc3339(row.createdAt),
-    version: row.version,
-  };
+  });
 }
 
 /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, VALIDATION_FAILED, LIMIT_REACHED */
@@ -55,27 +41,28 @@ export async function createNotice(
   context: NoticesContext,
   principal: PermissionHolder,
   input: CreateNotice,
-): Promise<NoticeView> {
+): Promise<AnswerOf<typeof StatusNotice>> {
   const { db, clock, projects } = context;
+  const { kind, title, components } = input;
   const projectId = projects.requireOrDefault(principal, input.projectId, "policies:write");
   const now = clock.now();
   const startsAt = instantOf("startsAt", input.startsAt) ?? now;
   const endsAt = instantOf("endsAt", input.endsAt) ?? null;
-  const first: NoticeState = input.kind === "incident" ? "investigating" : startsAt > now ? "scheduled" : "in_progress";
+  const first: NoticeState = kind === "incident" ? "investigating" : startsAt > now ? "scheduled" : "in_progress";
   const state = input.state ?? first;
   const row: NoticeRow = {
+    ...StatusNotice.initial,
+    ...StatusNotice.columns({ components }),
     id: uuidv7(),
     projectId,
-    kind: input.kind,
-    title: input.title,
-    components: JSON.stringify(input.components ?? []),
+    kind,
+    title,
     startsAt,
     endsAt,
     resolvedAt: isOver(state) ? now : null,
     createdBy: principal.userId,
     createdAt: now,
     updatedAt: now,
-    version: 1,
   };
   check(row, state);
   const update = { at: now, state, text: input.text };
@@ -83,7 +70,7 @@ export async function createNotice(
     await requireRoom(trx, projectId);
     await trx.insertInto("status_notices").values(row).execute();
     await addUpdate(trx, row, update, 1);
-    if (input.notify !== false) await enqueueNotice(context.mails, trx, row, update);
+    if (input.notify !== false) await enqueueNotice(context, trx, row, update);
     await record(context, trx, "create", row, { kind: row.kind, state });
     return noticeView({ row, updates: [update] }, now);
   });
@@ -96,7 +83,7 @@ export function updateNotice(
   id: string,
   ifMatch: string,
   input: UpdateNotice,
-): Promise<NoticeView> {
+): Promise<AnswerOf<typeof StatusNotice>> {
   return context.db.write(async (trx) => {
     const { row: old, updates } = await writableNotice(context, trx, principal, id);
     requireVersion(ifMatch, old.version);
@@ -105,8 +92,7 @@ export function updateNotice(
     const state = input.state ?? before;
     const row: NoticeRow = {
       ...old,
-      title: input.title ?? old.title,
-      components: input.components ? JSON.stringify(input.components) : old.components,
+      ...StatusNotice.columns({ title: input.title, components: input.components }),
       startsAt: instantOf("startsAt", input.startsAt) ?? old.startsAt,
       endsAt: instantOf("endsAt", input.endsAt) ?? old.endsAt,
       resolvedAt: isOver(state) ? (old.resolvedAt ?? now) : null,
@@ -120,7 +106,7 @@ export function updateNotice(
     if (isNew) {
       if (updates.length >= MAX_UPDATES) throw limitReached("A notice has too many updates", null, MAX_UPDATES);
       await addUpdate(trx, row, update, updates.length + 1);
-      if (input.notify !== false) await enqueueNotice(context.mails, trx, row, update);
+      if (input.notify !== false) await enqueueNotice(context, trx, row, update);
     }
     await record(context, trx, "update", row, { state });
     return noticeView({ row, updates: isNew ? [...updates, update] : updates }, now);
@@ -142,15 +128,14 @@ async function writableNotice(
   trx: Trx,
   principal: PermissionHolder,
   id: string,
-): Promise<Notice> {
+): Promise<PostedNotice> {
   const row = isUuid(id)
     ? await trx.selectFrom("status_notices").selectAll().where("id", "=", id).executeTakeFirst()
     : undefined;
   if (!row || !projects.exists(row.projectId) || !projects.has(principal, row.projectId, "project:read"))
     throw new PrismError("STATUS_NOTICE_NOT_FOUND", "No such notice");
   if (!projects.has(principal, row.projectId, "policies:write")) throw missingPermission("policies:write");
-  const [notice] = await withUpdates(trx, [row]);
-  return notice ?? { row, updates: [] };
+  return { row, updates: (await updatesOf(trx, [row])).get(id) ?? [] };
 }
 
 async function addUpdate(trx: Trx, { id }: NoticeRow, update: NoticeUpdate, n: number): Promise<void> {
@@ -173,11 +158,7 @@ async function record(
 }
 
 async function requireRoom(trx: Trx, projectId: string): Promise<void> {
-  const { count } = await trx
-    .selectFrom("status_notices")
-    .select((e) => e.fn.countAll<number>().as("count"))
-    .where("projectId", "=", projectId)
-    .executeTakeFirstOrThrow();
+  const count = await countOf(trx.selectFrom("status_notices").where("projectId", "=", projectId));
   if (count >= MAX_NOTICES) throw limitReached("A status page has too many notices", null, MAX_NOTICES);
 }
 

@@ -1,9 +1,7 @@
 import { AsyncResource } from "node:async_hooks";
-import type { Database as Sqlite } from "better-sqlite3";
-import type { Clock, EpochMs } from "../../core/clock.ts";
-import type { Logger } from "../../core/log.ts";
-import type { Metrics } from "../../core/metrics.ts";
-import { addEffect, type Database } from "../../store/database.ts";
+import type { EpochMs } from "../../core/clock.ts";
+import type { Uses } from "../../module/feature.ts";
+import { addEffect } from "../../store/database.ts";
 import type { EffectOf } from "../../store/effect.ts";
 import type { ComponentState } from "../../store/schema.ts";
 import {
@@ -14,29 +12,19 @@ import {
   type Matcher,
   parseMatcher,
 } from "../alerts/index.ts";
-import { enqueueChange, type MailParts } from "./mails.ts";
+import { enqueueChange } from "./mails.ts";
 import type { PageComponent, PageDocument } from "./schema.ts";
-import { type Effect, worst } from "./state.ts";
-import { insertChange, lastChanges, type PageRow } from "./table.ts";
+import { type StatusEffect, worst } from "./state.ts";
+import { insertChange, lastChanges, type StatusPageRow } from "./table.ts";
 
-export interface StatusPagesParts {
-  readonly db: Database;
-  readonly reader: Sqlite;
-  /** Never goes back. */
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly metrics: Metrics;
-  readonly jobs: MailParts["jobs"];
-  readonly alertsOf: (projectId: string) => readonly AlertView[];
-  readonly findAlert: (id: string) => AlertView | null;
-  /** Whether a maintenance window withholds the alert now. */
-  readonly isInMaintenance: (alert: AlertView, now: EpochMs) => boolean;
-}
+export type StatusPagesParts = Uses<
+  "db" | "reader" | "clock" | "steadyClock" | "log" | "metrics" | "jobs" | "alerts" | "silences"
+>;
 
 /** A component in memory, with the firing alerts that concern it. */
 interface LiveComponent {
   readonly id: string;
-  readonly effectOf: (alert: AlertView) => Effect | null;
+  readonly effectOf: (alert: AlertView) => StatusEffect | null;
   readonly alerts: Map<string, ComponentState>;
   /** The matchers of its sources. */
   readonly matchers: readonly (readonly Matcher[])[];
@@ -45,7 +33,7 @@ interface LiveComponent {
 }
 
 export interface LivePage {
-  readonly row: PageRow;
+  readonly row: StatusPageRow;
   readonly document: PageDocument;
   readonly components: ReadonlyMap<string, LiveComponent>;
 }
@@ -93,7 +81,7 @@ export class StatusPages {
 
   /** Builds the memory from the tables, after the alerts and silences. */
   load(): void {
-    const rows = this.#parts.reader.prepare<[], PageRow>("select * from status_pages").all();
+    const rows = this.#parts.reader.prepare<[], StatusPageRow>("select * from status_pages").all();
     for (const row of rows) this.#put(row);
   }
 
@@ -132,7 +120,7 @@ export class StatusPages {
       (component) =>
         component.matchers.some((own) => mayShareAlerts(own, matchers)) ||
         [...component.alerts.keys()].some((id) => {
-          const alert = this.#parts.findAlert(id);
+          const alert = this.#parts.alerts.find(id);
           return alert !== null && test(alert.labelSet);
         }),
     );
@@ -146,11 +134,11 @@ export class StatusPages {
 
   /** A commit has changed these alerts. Call it when the alerts in memory are current. */
   alertsChanged(rows: readonly AlertRow[]): void {
-    const now = this.#parts.clock.now();
+    const now = this.#parts.steadyClock.now();
     for (const { id, projectId } of rows) {
       const page = this.#pages.get(projectId);
       if (!page) continue;
-      const alert = this.#parts.findAlert(id);
+      const alert = this.#parts.alerts.find(id);
       for (const component of page.components.values()) {
         const state = alert?.state === "firing" ? this.#stateBy(component, alert, now) : null;
         if (state === null) component.alerts.delete(id);
@@ -163,14 +151,14 @@ export class StatusPages {
 
   /** A commit has changed silences of these projects, or one has started or ended. */
   silencesChanged(projectIds: ReadonlySet<string>): void {
-    const now = this.#parts.clock.now();
+    const now = this.#parts.steadyClock.now();
     for (const projectId of projectIds) {
       const page = this.#pages.get(projectId);
       if (!page) continue;
       this.#touch(projectId);
       for (const component of page.components.values()) {
         for (const id of [...component.alerts.keys()]) {
-          const alert = this.#parts.findAlert(id);
+          const alert = this.#parts.alerts.find(id);
           const state = alert && this.#stateBy(component, alert, now);
           if (state) component.alerts.set(id, state);
         }
@@ -191,7 +179,7 @@ export class StatusPages {
     }
   }
 
-  #put(row: PageRow): void {
+  #put(row: StatusPageRow): void {
     const { projectId } = row;
     const document = JSON.parse(row.document) as PageDocument;
     const before = this.#pages.get(projectId)?.components;
@@ -200,8 +188,8 @@ export class StatusPages {
       this.#parts.reader,
       listed.flatMap(({ id }) => id ?? []),
     );
-    const alerts = this.#parts.alertsOf(projectId);
-    const now = this.#parts.clock.now();
+    const alerts = this.#parts.alerts.list(projectId);
+    const now = this.#parts.steadyClock.now();
     const components = new Map<string, LiveComponent>();
     for (const each of listed) {
       if (each.id === undefined) continue;
@@ -221,7 +209,7 @@ export class StatusPages {
   #stateBy(component: LiveComponent, alert: AlertView, now: EpochMs): ComponentState | null {
     const effect = component.effectOf(alert);
     if (effect === null) return null;
-    return this.#parts.isInMaintenance(alert, now) ? "maintenance" : effect;
+    return isInMaintenance(this.#parts, alert, now) ? "maintenance" : effect;
   }
 
   #record(projectId: string, component: LiveComponent, at: EpochMs): void {
@@ -250,7 +238,7 @@ export class StatusPages {
       for (const { state } of changes) this.#changes({ state }).add();
     } catch (error) {
       this.#pending = [...changes, ...this.#pending];
-      this.#parts.log.warn({ err: error }, "changes of status pages could not be stored, retrying");
+      this.#parts.log.warn({ err: error }, "cannot store changes of status pages; retrying");
       this.#retry ??= setTimeout(() => {
         this.#retry = null;
         this.#flushOutside();
@@ -264,7 +252,7 @@ function liveComponent(id: string, { sources = [] }: PageComponent, recorded: Co
   const tests = sources.map(({ heartbeats, tag, effect }, at) => {
     const matchers = parsed[at];
     const test = matchers ? compileMatchers(matchers) : null;
-    return (alert: AlertView): Effect | null => {
+    return (alert: AlertView): StatusEffect | null => {
       if (test) return test(alert.labelSet) ? effect : null;
       if (alert.source !== "heartbeat") return null;
       if (heartbeats) return heartbeats.includes(alert.sourceId ?? "") ? effect : null;
@@ -276,9 +264,9 @@ function liveComponent(id: string, { sources = [] }: PageComponent, recorded: Co
         : null;
     };
   });
-  const effectOf = (alert: AlertView): Effect | null => {
+  const effectOf = (alert: AlertView): StatusEffect | null => {
     const found = tests.flatMap((test) => test(alert) ?? []);
-    return found.length === 0 ? null : (worst(found) as Effect);
+    return found.length === 0 ? null : (worst(found) as StatusEffect);
   };
   return { id, effectOf, alerts: new Map(), matchers: parsed.flatMap((each) => (each ? [each] : [])), recorded };
 }
@@ -291,4 +279,11 @@ function mayShareAlerts(left: readonly Matcher[], right: readonly Matcher[]): bo
 
 function accepts(one: Matcher, { name, operator, value }: Matcher): boolean {
   return operator !== "=" || compileMatchers([one])(labelsOf({ [name]: value }));
+}
+
+/** Whether a maintenance window withholds the alert now. */
+function isInMaintenance({ silences }: Uses<"silences">, alert: AlertView, now: number): boolean {
+  const silencing = silences.silencing(alert.projectId, alert, now);
+  if (silencing.length === 0) return false;
+  return silences.live(alert.projectId).some(({ id, row }) => row.kind === "maintenance" && silencing.includes(id));
 }

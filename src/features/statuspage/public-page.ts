@@ -3,11 +3,11 @@ import { DAY_MS, type EpochMs, toRfc3339, toRfc3339OrNull } from "../../core/clo
 import type { Database } from "../../store/database.ts";
 import type { ComponentState } from "../../store/schema.ts";
 import type { SilenceAt } from "../alerts/index.ts";
+import type { NoticeState } from "./notice.ts";
 import { stateOfNotice } from "./notices.ts";
 import type { LivePage, StatusPages } from "./pages.ts";
-import type { NoticeState } from "./schema.ts";
 import { type Change, type DayFacts, dayFacts, disturbances, lastDays, uptimeOf, worst } from "./state.ts";
-import { changesOf, type Notice, shownNotices } from "./table.ts";
+import { changesOf, type PostedNotice, shownNotices } from "./table.ts";
 
 /** The annotation of a maintenance silence that the page shows; its comment stays private. */
 const PUBLIC_TEXT = "status_page";
@@ -18,7 +18,7 @@ const MAX_WINDOWS = 20;
 
 export interface PublicParts {
   readonly db: Database;
-  readonly pages: StatusPages;
+  readonly statusPages: StatusPages;
   /** Maintenance windows of the project's silences. */
   readonly maintenanceOf: (projectId: string, now: EpochMs) => readonly SilenceAt[];
 }
@@ -87,7 +87,7 @@ export async function publicPage(
     await changesOf(parts.db.read, projectId),
     await shownNotices(parts.db.read, projectId, MAX_NOTICES),
   ];
-  const states = parts.pages.statesOf(projectId);
+  const states = parts.statusPages.statesOf(projectId);
   const groups = document.groups.map(({ name, components }) => ({
     name,
     components: components.map((component) => {
@@ -138,7 +138,7 @@ function publicComponent(
 }
 
 function sorted(
-  notices: readonly Notice[],
+  notices: readonly PostedNotice[],
   names: ReadonlyMap<string, string>,
   { historyDays, showIncidents, showMaintenance }: LivePage["document"],
   now: EpochMs,
@@ -174,9 +174,9 @@ function publicId(id: string): string {
 }
 
 /** Silences with a public text, and those that concern a component of the page. */
-function shownSilences({ pages, maintenanceOf }: PublicParts, page: LivePage, now: EpochMs): SilenceAt[] {
+function shownSilences({ statusPages, maintenanceOf }: PublicParts, page: LivePage, now: EpochMs): SilenceAt[] {
   return maintenanceOf(page.row.projectId, now).filter(
-    ({ annotations, matchers }) => annotations[PUBLIC_TEXT] !== undefined || pages.concerns(page, matchers),
+    ({ annotations, matchers }) => annotations[PUBLIC_TEXT] !== undefined || statusPages.concerns(page, matchers),
   );
 }
 

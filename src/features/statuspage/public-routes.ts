@@ -1,11 +1,11 @@
 import * as v from "valibot";
-import { type Clock, MINUTE_MS } from "../../core/clock.ts";
+import { MINUTE_MS } from "../../core/clock.ts";
 import { PrismError } from "../../core/errors.ts";
 import type { Exchange } from "../../http/exchange.ts";
 import { DOCUMENT_HEADERS, JSON_TYPE } from "../../http/headers.ts";
 import { isAmongTags, weakTagOf } from "../../http/negotiation.ts";
-import { ANSWERS_LATER, type Answer, type Route, route } from "../../http/route.ts";
-import type { Projects } from "../access/index.ts";
+import { ANSWERS_LATER, type Route, type RouteAnswer, route } from "../../http/route.ts";
+import type { Uses } from "../../module/feature.ts";
 import { ASSET_VERSION, SCRIPT, STYLE } from "./assets.ts";
 import { feedXml } from "./feed.ts";
 import { messageHtml, pageHtml } from "./html.ts";
@@ -14,12 +14,7 @@ import { type PublicPage, type PublicParts, publicPage } from "./public-page.ts"
 import { confirmSubscription, type SubscriberContext, subscribe, unsubscribe } from "./subscribers.ts";
 import { COMPONENT_WORDS } from "./words.ts";
 
-export interface PublicContext extends PublicParts {
-  readonly clock: Clock;
-  readonly projects: Projects;
-  readonly publicUrl: () => string;
-  readonly subscribers: SubscriberContext;
-}
+export type PublicContext = PublicParts & SubscriberContext & Uses<"projects" | "publicUrl">;
 
 interface Cached {
   /** Page, revision and minute of the texts. */
@@ -35,7 +30,7 @@ const COMMON = { tag: "Status pages", access: "public", quiet: true, undocumente
 /** The routes of visitors. Without an enabled page of the project all of them are 404. */
 export function publicRoutes(context: PublicContext): Route[] {
   const texts = new PublicTexts(context);
-  const get = (path: string, summary: string, handle: (exchange: Exchange) => Promise<Answer<undefined>>): Route =>
+  const get = (path: string, summary: string, handle: (exchange: Exchange) => Promise<RouteAnswer<undefined>>): Route =>
     route({ ...COMMON, method: "GET", path, summary, handle });
   return [
     get("/status/:page", "A public status page, as HTML or JSON", (exchange) => {
@@ -91,24 +86,24 @@ class PublicTexts {
 
   /** The project of an enabled page. @throws NOT_FOUND, the same for each reason */
   require(slug: string): string {
-    const { projects, pages } = this.#context;
+    const { projects, statusPages } = this.#context;
     const projectId = projects.find(slug);
     // The id of a project is no public name of it.
-    if (projectId === undefined || projectId === slug || !pages.of(projectId)?.document.enabled)
+    if (projectId === undefined || projectId === slug || !statusPages.of(projectId)?.document.enabled)
       throw new PrismError("NOT_FOUND", "No such page");
     return projectId;
   }
 
   #read(projectId: string): Promise<Cached> {
-    const { pages, clock, subscribers } = this.#context;
+    const { statusPages, clock } = this.#context;
     const now = clock.now();
-    const isOpen = canSubscribe(subscribers.mails, pages.of(projectId)?.row ?? null);
-    const key = `${pages.revision(projectId)} ${Math.floor(now / MINUTE_MS)} ${isOpen}`;
+    const isOpen = canSubscribe(this.#context, statusPages.of(projectId)?.row ?? null);
+    const key = `${statusPages.revision(projectId)} ${Math.floor(now / MINUTE_MS)} ${isOpen}`;
     const known = this.#cache.get(projectId);
     const fresh = async (): Promise<Cached> => {
       const cached = await known?.catch(() => undefined);
       if (cached?.key === key) return cached;
-      const page = pages.of(projectId);
+      const page = statusPages.of(projectId);
       if (!page) throw new PrismError("NOT_FOUND", "No such page");
       return {
         key,
@@ -224,7 +219,7 @@ function subscriptionRoutes(context: PublicContext, texts: PublicTexts): Route[]
       summary: "Subscribe to a status page by mail",
       async handle(exchange, { body }) {
         const slug = exchange.params["page"] ?? "";
-        await subscribe(context.subscribers, exchange, { projectId: texts.require(slug), slug, body: bytesOf(body) });
+        await subscribe(context, exchange, { projectId: texts.require(slug), slug, body: bytesOf(body) });
         return answer(
           exchange,
           "Check your mail",
@@ -239,7 +234,7 @@ function subscriptionRoutes(context: PublicContext, texts: PublicTexts): Route[]
       summary: "Confirm a subscription by the signed link of a mail",
       async handle(exchange) {
         const projectId = texts.require(exchange.params["page"] ?? "");
-        const isDone = await confirmSubscription(context.subscribers, projectId, tokenOf(exchange));
+        const isDone = await confirmSubscription(context, projectId, tokenOf(exchange));
         return isDone
           ? answer(exchange, "Subscribed", "<p>You receive a mail when the status changes.</p>")
           : answer(exchange, "This link does not work", "<p>It has expired, or the subscription has ended.</p>");
@@ -251,7 +246,7 @@ function subscriptionRoutes(context: PublicContext, texts: PublicTexts): Route[]
       path: "/status/:page/unsubscribe",
       summary: "End a subscription by the signed link of a mail (RFC 8058)",
       async handle(exchange) {
-        const isKnown = await unsubscribe(context.subscribers, tokenOf(exchange));
+        const isKnown = await unsubscribe(context, tokenOf(exchange));
         return isKnown
           ? answer(exchange, "Unsubscribed", "<p>You receive no more mails of this page.</p>")
           : answer(exchange, "This link does not work", "<p>It was not made by this server.</p>");

@@ -1,7 +1,9 @@
 import * as v from "valibot";
 import { isTimezone } from "../../core/clock.ts";
+import { pageEntries } from "../../http/pagination.ts";
 import { doc, example, integer, named, object, text, uuid } from "../../http/shapes.ts";
 import { compileMatchers, parseMatcher } from "../alerts/index.ts";
+import { noticeState, StatusNotice } from "./notice.ts";
 import { STATES } from "./state.ts";
 
 const projectId = v.optional(
@@ -107,6 +109,8 @@ export function documentOf(given: GivenDocument): PageDocument {
 export type PageComponent = v.InferOutput<typeof Component>;
 
 export const StatusPageQuery = object({ projectId });
+export const ListOfPage = object({ projectId, ...pageEntries() });
+export type ListOfPage = v.InferOutput<typeof ListOfPage>;
 
 export const PutStatusPage = example(object(documentEntries), {
   enabled: true,
@@ -139,7 +143,7 @@ const viewEntries = {
   groups: v.array(Group),
 };
 
-/** What subscriptions by mail need. */
+/** Needs of subscriptions by mail. */
 export const SUBSCRIPTION_SETTINGS = ["smtp.host", "publicUrl", "statusPages.subscriptions"] as const;
 
 export const StatusPageView = named(
@@ -166,93 +170,43 @@ export const StatusPageView = named(
 );
 export type StatusPageView = v.InferOutput<typeof StatusPageView>;
 
-const NOTICE_STATES = [
-  "investigating",
-  "identified",
-  "monitoring",
-  "resolved",
-  "scheduled",
-  "in_progress",
-  "completed",
-] as const;
-export type NoticeState = (typeof NOTICE_STATES)[number];
-
-const noticeState = doc(
-  v.picklist(NOTICE_STATES),
-  "Of an incident: `investigating`, `identified`, `monitoring`, `resolved`; of a maintenance: `scheduled`, `in_progress`, `completed`",
-);
-const noticeText = doc(line(5000), "Public");
-const noticeTitle = doc(line(200), "Public");
-const components = doc(v.pipe(v.array(v.string()), v.maxLength(100)), "Ids of the components in question");
 const instant = (what: string) => doc(v.pipe(v.string(), v.isoTimestamp()), what);
 const sends = v.optional(doc(v.boolean(), "Whether subscribers receive a mail; default true"));
 
 export const NoticeParams = object({ id: doc(uuid, "Id of the notice") });
 
-export const CreateNotice = example(
-  object({
-    projectId,
-    kind: doc(v.picklist(["incident", "maintenance"] as const), "A disturbance, or planned work"),
-    title: noticeTitle,
-    text: noticeText,
-    state: v.optional(noticeState),
-    components: v.optional(components),
-    startsAt: v.optional(instant("Start; default: now")),
-    endsAt: v.optional(instant("Planned end of a maintenance, which needs one")),
-    notify: sends,
-  }),
-  {
-    kind: "incident",
-    title: "Payments fail",
-    text: "We are looking into failed card payments.",
-    state: "investigating",
-  },
-);
-export type CreateNotice = v.InferOutput<typeof CreateNotice>;
+export const CreateNotice = () =>
+  example(
+    object({
+      projectId,
+      ...StatusNotice.forCreate,
+      text: doc(text(5000, 1), "Public"),
+      state: v.optional(noticeState),
+      startsAt: v.optional(instant("Start; default: now")),
+      endsAt: v.optional(instant("Planned end of a maintenance, which needs one")),
+      notify: sends,
+    }),
+    {
+      kind: "incident",
+      title: "Payments fail",
+      text: "We are looking into failed card payments.",
+      state: "investigating",
+    },
+  );
+export type CreateNotice = v.InferOutput<ReturnType<typeof CreateNotice>>;
 
-export const UpdateNotice = example(
-  object({
-    title: v.optional(noticeTitle),
-    components: v.optional(components),
-    startsAt: v.optional(instant("Start")),
-    endsAt: v.optional(instant("Planned end of a maintenance")),
-    state: v.optional(noticeState),
-    text: v.optional(doc(line(5000), "Adds an update; public")),
-    notify: sends,
-  }),
-  { text: "The provider has fixed it.", state: "resolved" },
-);
-export type UpdateNotice = v.InferOutput<typeof UpdateNotice>;
-
-export const NoticeView = named(
-  "StatusNotice",
-  "An announcement of a status page",
-  v.object({
-    id: v.string(),
-    projectId: v.string(),
-    kind: v.picklist(["incident", "maintenance"] as const),
-    title: v.string(),
-    state: v.picklist(NOTICE_STATES),
-    components: v.array(v.string()),
-    startsAt: v.string(),
-    endsAt: v.nullable(v.string()),
-    resolvedAt: v.nullable(v.string()),
-    updates: v.array(v.object({ at: v.string(), state: v.picklist(NOTICE_STATES), text: v.string() })),
-    createdAt: v.string(),
-    version: v.number(),
-  }),
-);
-export type NoticeView = v.InferOutput<typeof NoticeView>;
+export const UpdateNotice = () =>
+  example(
+    object({
+      ...StatusNotice.forUpdate,
+      startsAt: v.optional(instant("Start")),
+      endsAt: v.optional(instant("Planned end of a maintenance")),
+      state: v.optional(noticeState),
+      text: v.optional(doc(line(5000), "Adds an update; public")),
+      notify: sends,
+    }),
+    { text: "The provider has fixed it.", state: "resolved" },
+  );
+export type UpdateNotice = v.InferOutput<ReturnType<typeof UpdateNotice>>;
 
 export const SubscriberParams = object({ id: doc(uuid, "Id of the subscriber") });
-
-export const SubscriberView = named(
-  "StatusSubscriber",
-  "A subscriber of a status page",
-  v.object({
-    id: v.string(),
-    address: doc(v.string(), "The mail address"),
-    confirmedAt: v.nullable(v.string()),
-    createdAt: v.string(),
-  }),
-);

@@ -7,7 +7,7 @@ import type { ComponentState } from "../../store/schema.ts";
 export const STATES: readonly ComponentState[] = ["operational", "maintenance", "degraded", "partial", "outage"];
 
 /** The state of a component while an alert fires. */
-export type Effect = "degraded" | "partial" | "outage";
+export type StatusEffect = "degraded" | "partial" | "outage";
 
 export function worst(states: Iterable<ComponentState>): ComponentState {
   let found = 0;
@@ -22,14 +22,14 @@ export interface Change {
 }
 
 /** A span of one state. */
-export interface Span {
+export interface OutageSpan {
   readonly from: EpochMs;
   readonly to: EpochMs;
   readonly state: ComponentState;
 }
 
 /** The spans between two instants; time before the first change is unknown and has none. */
-export function spansOf(changes: readonly Change[], from: EpochMs, to: EpochMs): Span[] {
+export function spansOf(changes: readonly Change[], from: EpochMs, to: EpochMs): OutageSpan[] {
   return changes.flatMap(({ at, state }, i) => {
     const span = { state, from: Math.max(at, from), to: Math.min(changes[i + 1]?.at ?? to, to) };
     return span.from < span.to ? [span] : [];
@@ -91,14 +91,14 @@ export function isDown(state: ComponentState): boolean {
   return state === "partial" || state === "outage";
 }
 
-function lengthOf(spans: readonly Span[]): number {
+function lengthOf(spans: readonly OutageSpan[]): number {
   return spans.reduce((sum, { from, to }) => sum + to - from, 0);
 }
 
-/** What visitors see as one disturbance: from the first change for the worse to the recovery. */
+/** One disturbance for visitors: from the first change for the worse to the recovery. */
 export interface Disturbance {
   readonly from: EpochMs;
-  /** Null: it goes on. */
+  /** Null: it lasts. */
   readonly to: EpochMs | null;
   readonly state: ComponentState;
 }

@@ -1,25 +1,22 @@
-import { type Clock, HOUR_MS } from "../../core/clock.ts";
+import { HOUR_MS } from "../../core/clock.ts";
 import { invalidField, PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
 import { addressGroup } from "../../http/client-address.ts";
 import type { Exchange } from "../../http/exchange.ts";
-import type { LiveSettings } from "../../http/live-settings.ts";
 import { type RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
+import type { Uses } from "../../module/feature.ts";
 import type { Database, Trx } from "../../store/database.ts";
-import type { AuditTrail } from "../audit/index.ts";
+import type { AuditTrail } from "../operate/audit/index.ts";
 import { addressHash, addressSealContext, canSubscribe, type MailParts, mailConfirmation, readToken } from "./mails.ts";
-import { countSubscribers, PENDING_MS, type SubscriberRow } from "./table.ts";
+import type { SubscriberRow } from "./notice.ts";
+import { countSubscribers, PENDING_MS } from "./table.ts";
 
-export interface SubscriberContext {
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly mails: MailParts;
-  readonly settings: LiveSettings;
+export interface SubscriberContext extends MailParts {
   /** By the hour: requests of an address of the network, and mails to a mail address. */
   readonly limiter: RateLimiter;
 }
 
-/** Of one page, confirmed or not. */
+/** Limit of one page, confirmed or not. */
 const MAX_SUBSCRIBERS = 10_000;
 const REQUESTS_PER_HOUR = 20;
 /** To one mail address, for all pages. */
@@ -36,13 +33,13 @@ export async function subscribe(
   exchange: Exchange,
   { projectId, slug, body }: { readonly projectId: string; readonly slug: string; readonly body: Buffer },
 ): Promise<void> {
-  const { db, clock, mails, settings, limiter } = context;
-  const { document, row: page = null } = mails.pages.of(projectId) ?? {};
-  if (!document?.subscriptions || !canSubscribe(mails, page)) throw new PrismError("NOT_FOUND", "No such page");
+  const { db, clock, settings, statusPages, limiter } = context;
+  const { document, row: page = null } = statusPages.of(projectId) ?? {};
+  if (!document?.subscriptions || !canSubscribe(context, page)) throw new PrismError("NOT_FOUND", "No such page");
   const address = (new URLSearchParams(body.toString()).get("email") ?? "").trim();
   if (address.length > 254 || !ADDRESS.test(address))
     throw invalidField("mail address", "email", "must be a mail address");
-  const hash = addressHash(mails, address);
+  const hash = addressHash(context, address);
   if (settings.rateLimit.enabled)
     requireAllowed(
       limiter.take(`ip ${addressGroup(exchange.clientAddress)}`, REQUESTS_PER_HOUR),
@@ -56,7 +53,7 @@ export async function subscribe(
     if (known?.confirmedAt != null || (known && now - known.mailedAt < HOUR_MS / MAILS_PER_HOUR)) return;
     const row = known
       ? { ...known, createdAt: now, mailedAt: now }
-      : newSubscriber(mails, projectId, { hash, address }, now);
+      : newSubscriber(context, projectId, { hash, address }, now);
     if (known) await trx.updateTable("status_subscribers").set(row).where("id", "=", known.id).execute();
     else {
       const { confirmed, pending } = await countSubscribers(trx, projectId);
@@ -64,12 +61,12 @@ export async function subscribe(
         throw new PrismError("LIMIT_REACHED", "This page takes no further subscriptions");
       await trx.insertInto("status_subscribers").values(row).execute();
     }
-    await mailConfirmation(mails, trx, row, { slug, title: document.title });
+    await mailConfirmation(context, trx, row, { slug, title: document.title });
   });
 }
 
 function newSubscriber(
-  { box }: Pick<MailParts, "box">,
+  { box }: Uses<"box">,
   projectId: string,
   { hash, address }: { readonly hash: string; readonly address: string },
   now: number,
@@ -90,11 +87,11 @@ function byHash(trx: Trx, projectId: string, hash: string) {
 
 /** @returns false for a link that has expired, or was not made by this server for this page */
 export async function confirmSubscription(
-  { db, clock, mails }: SubscriberContext,
+  { db, clock, settings }: SubscriberContext,
   projectId: string,
   token: string,
 ): Promise<boolean> {
-  const id = readToken(mails, "confirm", token);
+  const id = readToken({ settings }, "confirm", token);
   if (id === null) return false;
   return db.write(async (trx) => {
     const row = await trx
@@ -113,8 +110,8 @@ export async function confirmSubscription(
 }
 
 /** Idempotent. Works without the page, too. @returns false for a link that this server did not make */
-export async function unsubscribe({ db, mails }: SubscriberContext, token: string): Promise<boolean> {
-  const id = readToken(mails, "unsubscribe", token);
+export async function unsubscribe({ db, settings }: SubscriberContext, token: string): Promise<boolean> {
+  const id = readToken({ settings }, "unsubscribe", token);
   if (id === null) return false;
   await db.write((trx) => trx.deleteFrom("status_subscribers").where("id", "=", id).execute());
   return true;

@@ -2,19 +2,13 @@ import type { Database as Sqlite } from "better-sqlite3";
 import type { Selectable } from "kysely";
 import { DAY_MS, type EpochMs } from "../../core/clock.ts";
 import type { ReadDb, Trx } from "../../store/database.ts";
-import { daysBefore, type NamedSweep, sweepOf } from "../../store/retention.ts";
-import type {
-  ComponentState,
-  StatusNoticesTable,
-  StatusPagesTable,
-  StatusSubscribersTable,
-} from "../../store/schema.ts";
-import type { NoticeState } from "./schema.ts";
+import { daysBefore, type NamedSweep, sweepRows } from "../../store/retention.ts";
+import type { ComponentState, StatusPagesTable } from "../../store/schema.ts";
+import { valuesOf } from "../../store/sqlite/list-queries.ts";
+import type { NoticeRow, NoticeState } from "./notice.ts";
 import type { Change } from "./state.ts";
 
-export type PageRow = Selectable<StatusPagesTable>;
-export type NoticeRow = Selectable<StatusNoticesTable>;
-export type SubscriberRow = Selectable<StatusSubscribersTable>;
+export type StatusPageRow = Selectable<StatusPagesTable>;
 
 /** The history that pages can show, and a day for time zones. */
 const KEPT_DAYS = 92;
@@ -71,42 +65,30 @@ export interface NoticeUpdate {
   readonly text: string;
 }
 
-export interface Notice {
+export interface PostedNotice {
   readonly row: NoticeRow;
   readonly updates: readonly NoticeUpdate[];
 }
 
-export async function withUpdates(db: ReadDb | Trx, rows: readonly NoticeRow[]): Promise<Notice[]> {
-  if (rows.length === 0) return [];
-  const updates = await db
-    .selectFrom("status_notice_updates")
-    .selectAll()
-    .where(
-      "noticeId",
-      "in",
-      rows.map(({ id }) => id),
-    )
-    .orderBy("n")
-    .execute();
-  return rows.map((row) => ({
-    row,
-    updates: updates
-      .filter(({ noticeId }) => noticeId === row.id)
-      .map(({ at, state, text }) => ({ at, state: state as NoticeState, text })),
-  }));
+export async function updatesOf(db: ReadDb | Trx, rows: readonly NoticeRow[]) {
+  const found = new Map<string, NoticeUpdate[]>();
+  const all = db.selectFrom("status_notice_updates").selectAll();
+  const ids = valuesOf(rows.map(({ id }) => id));
+  for (const { noticeId, at, state, text } of await all.where("noticeId", "in", ids).orderBy("n").execute())
+    found.set(noticeId, [...(found.get(noticeId) ?? []), { at, state: state as NoticeState, text }]);
+  return found;
 }
 
 /** Notices that are open, and the newest others, newest first. */
-export async function shownNotices(db: ReadDb, projectId: string, limit: number): Promise<Notice[]> {
+export async function shownNotices(db: ReadDb, projectId: string, limit: number): Promise<PostedNotice[]> {
   const of = db.selectFrom("status_notices").selectAll().where("projectId", "=", projectId);
   const open = await of.where("resolvedAt", "is", null).execute();
   const newest = await of.orderBy("id", "desc").limit(limit).execute();
   const seen = new Set(open.map(({ id }) => id));
   const rows = [...open, ...newest.filter(({ id }) => !seen.has(id))];
-  return withUpdates(
-    db,
-    rows.sort((a, b) => b.startsAt - a.startsAt || (a.id < b.id ? 1 : -1)),
-  );
+  const updates = await updatesOf(db, rows);
+  rows.sort((a, b) => b.startsAt - a.startsAt || (a.id < b.id ? 1 : -1));
+  return rows.map((row) => ({ row, updates: updates.get(row.id) ?? [] }));
 }
 
 export async function countSubscribers(db: ReadDb | Trx, projectId: string) {
@@ -121,65 +103,40 @@ export async function countSubscribers(db: ReadDb | Trx, projectId: string) {
 /** @param days of resolved notices; 0 keeps all */
 export function statusSweeps(days: () => number): readonly NamedSweep[] {
   return [
-    sweepOf<{ componentId: string; at: number }>({
-      name: "status_changes",
-      async find(scan, now, limit) {
-        const old = daysBefore(now, KEPT_DAYS);
-        // The last change before the history says with which state it starts.
-        return scan
-          .selectFrom("status_changes as c")
-          .select(["c.componentId", "c.at"])
-          .where("c.at", "<", old)
-          .where(({ exists, selectFrom, ref }) =>
-            exists(
-              selectFrom("status_changes as later")
-                .select("later.at")
-                .where("later.componentId", "=", ref("c.componentId"))
-                .where("later.at", ">", ref("c.at"))
-                .where("later.at", "<", old),
-            ),
-          )
-          .limit(limit)
-          .execute();
-      },
-      async remove(trx, keys) {
-        for (const { componentId, at } of keys)
-          await trx.deleteFrom("status_changes").where("componentId", "=", componentId).where("at", "=", at).execute();
-        return keys.length;
-      },
+    sweepRows("status_changes", (db, now) => {
+      const old = daysBefore(now, KEPT_DAYS);
+      // The last change before the history says with which state it starts.
+      return db
+        .selectFrom("status_changes as c")
+        .select(["c.componentId", "c.at"])
+        .where("c.at", "<", old)
+        .where(({ exists, selectFrom, ref }) =>
+          exists(
+            selectFrom("status_changes as later")
+              .select("later.at")
+              .where("later.componentId", "=", ref("c.componentId"))
+              .where("later.at", ">", ref("c.at"))
+              .where("later.at", "<", old),
+          ),
+        );
     }),
-    sweepOf<string>({
-      name: "status_notices",
-      async find(scan, now, limit) {
-        if (days() === 0) return [];
-        const old = scan.selectFrom("status_notices").select("id").where("resolvedAt", "<", daysBefore(now, days()));
-        return (await old.limit(limit).execute()).map(({ id }) => id);
+    sweepRows(
+      "status_notices",
+      (db, now) => db.selectFrom("status_notices").select("id").where("resolvedAt", "<", daysBefore(now, days())),
+      {
+        async remove(trx, keys) {
+          const ids = keys.map(({ id }) => id);
+          await trx.deleteFrom("status_notice_updates").where("noticeId", "in", ids).execute();
+          await trx.deleteFrom("status_notices").where("id", "in", ids).execute();
+        },
       },
-      async remove(trx, ids) {
-        await trx.deleteFrom("status_notice_updates").where("noticeId", "in", ids).execute();
-        const { numDeletedRows } = await trx.deleteFrom("status_notices").where("id", "in", ids).executeTakeFirst();
-        return Number(numDeletedRows);
-      },
-    }),
-    sweepOf<string>({
-      name: "status_subscribers",
-      async find(scan, now, limit) {
-        const old = pendingBefore(scan, now - PENDING_MS);
-        return (await old.limit(limit).execute()).map(({ id }) => id);
-      },
-      async remove(trx, ids, now) {
-        const gone = (
-          await pendingBefore(trx, now - PENDING_MS)
-            .where("id", "in", ids)
-            .execute()
-        ).map(({ id }) => id);
-        if (gone.length > 0) await trx.deleteFrom("status_subscribers").where("id", "in", gone).execute();
-        return gone.length;
-      },
-    }),
+    ),
+    sweepRows("status_subscribers", (db, now) =>
+      db
+        .selectFrom("status_subscribers")
+        .select("id")
+        .where("createdAt", "<", now - PENDING_MS)
+        .where("confirmedAt", "is", null),
+    ),
   ];
-}
-
-function pendingBefore(db: ReadDb | Trx, at: EpochMs) {
-  return db.selectFrom("status_subscribers").select("id").where("createdAt", "<", at).where("confirmedAt", "is", null);
 }

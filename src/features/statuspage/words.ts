@@ -1,5 +1,5 @@
 import type { ComponentState } from "../../store/schema.ts";
-import type { NoticeState } from "./schema.ts";
+import type { NoticeState } from "./notice.ts";
 
 // The words that visitors read.
 

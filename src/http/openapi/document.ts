@@ -1,17 +1,18 @@
 import type { Config } from "../../config/load.ts";
+import type { JsonMembers } from "../input.ts";
 import type { Mount } from "../router.ts";
-import { ALIASES, type Json, operation } from "./operation.ts";
+import { ALIASES, operation } from "./operation.ts";
 import type { Components } from "./schema.ts";
 
 /**
  * The OpenAPI 3.1 document of the routes. Everything except its introduction comes from the routes.
  * @throws when a schema has no form in JSON Schema.
  */
-export function openApiDocument(mounts: readonly Mount[], version: string, limits: Config["rateLimit"]): Json {
+export function openApiDocument(mounts: readonly Mount[], version: string, limits: Config["rateLimit"]): JsonMembers {
   const shown = mounts.filter(({ route }) => route.undocumented !== true);
   const components: Components = new Map();
   const context = { limits, components, bodies: new Map<unknown, string>(), versioned: versionedPaths(mounts) };
-  const paths: Record<string, Record<string, Json>> = {};
+  const paths: Record<string, Record<string, JsonMembers>> = {};
   for (const mount of shown) {
     const path = mount.path.replace(/:(\w+)/g, "{$1}");
     paths[path] ??= {};
@@ -84,6 +85,7 @@ const TAGS: readonly (readonly [name: string, text: string, topic: string])[] = 
   ["Workers", "For programs that run jobs outside the server", "operating"],
   ["Modules", "Loaded modules", "modules"],
   ["Operations", "Health, status and metrics", "operating"],
+  ["Cluster", "Several machines: nodes, log and hand-over", "cluster"],
   ["Backups", "Archives of the database: making, checking and downloading them", "backup"],
   ["Settings", "The configuration in use, and changing a part of it", "configuration"],
   ["Audit", "The tamper-evident log of changes", "security"],
@@ -91,7 +93,7 @@ const TAGS: readonly (readonly [name: string, text: string, topic: string])[] = 
 
 const MODULE_TAG = /^Module /;
 
-function tagsOf(mounts: readonly Mount[]): readonly Json[] {
+function tagsOf(mounts: readonly Mount[]): readonly JsonMembers[] {
   // A link in the text: the URL of externalDocs must be absolute.
   const known = TAGS.map(([name, text, topic]) => ({ name, description: `${text} ([more](/docs/${topic}))` }));
   const loaded = new Set(mounts.map(({ route }) => route.tag).filter((tag) => MODULE_TAG.test(tag)));
@@ -101,9 +103,9 @@ function tagsOf(mounts: readonly Mount[]): readonly Json[] {
 }
 
 /** Paths in the order of their tags: pages and linters show them as they come. */
-function inTagOrder(paths: Readonly<Record<string, Record<string, Json>>>): Json {
+function inTagOrder(paths: Readonly<Record<string, Record<string, JsonMembers>>>): JsonMembers {
   const order = new Map(TAGS.map(([name], at) => [name, at]));
-  const rank = (methods: Record<string, Json>): number => {
+  const rank = (methods: Record<string, JsonMembers>): number => {
     const tag = String(Object.values(methods)[0]?.["tags"]);
     return order.get(tag) ?? (tag === ALIASES ? TAGS.length + 1 : TAGS.length);
   };
@@ -116,11 +118,11 @@ function versionedPaths(mounts: readonly Mount[]): ReadonlySet<string> {
   return new Set(changing.map(({ route }) => route.path));
 }
 
-function sortedByName(components: Components): Json {
+function sortedByName(components: Components): JsonMembers {
   return Object.fromEntries([...components].sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-const SECURITY_SCHEMES: Json = {
+const SECURITY_SCHEMES: JsonMembers = {
   bearer: {
     type: "http",
     scheme: "bearer",
@@ -141,7 +143,7 @@ const SECURITY_SCHEMES: Json = {
   },
 };
 
-const ERROR_SCHEMA: Json = {
+const ERROR_SCHEMA: JsonMembers = {
   type: "object",
   description: "The body of every answer from 400 on",
   required: ["error"],

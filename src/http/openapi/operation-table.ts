@@ -1,8 +1,8 @@
-/** What a parameter or a member of a body holds; `json` is anything else than a plain value. */
+/** Kind of value of a parameter or body member; `json` is any other than a plain value. */
 export type ValueKind = "string" | "integer" | "number" | "boolean" | "json";
 
 /** A parameter, or a member of a JSON body. */
-export interface Member {
+export interface OperationMember {
   readonly name: string;
   readonly in: "path" | "query" | "header" | "body";
   readonly kind: ValueKind;
@@ -21,7 +21,7 @@ export interface Operation {
   /** With parameters as `{id}`. */
   readonly path: string;
   readonly summary: string;
-  readonly members: readonly Member[];
+  readonly members: readonly OperationMember[];
   /** Content types of the body, JSON first; absent without a body. */
   readonly body?: readonly string[];
   /** A list that `cursor` and `nextCursor` page through. */
@@ -49,7 +49,7 @@ interface Described {
   readonly "x-alias-of"?: string;
   readonly parameters?: readonly {
     readonly name: string;
-    readonly in: Member["in"];
+    readonly in: OperationMember["in"];
     readonly required?: boolean;
     readonly description?: string;
     readonly schema: Schema;
@@ -57,7 +57,7 @@ interface Described {
   readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: Schema }>> };
 }
 
-/** What of an OpenAPI document the command line reads. */
+/** The parts of an OpenAPI document that the command line reads. */
 export interface OpenApiDocument {
   readonly info: { readonly version: string };
   readonly paths: Readonly<Record<string, Readonly<Record<string, Described>>>>;
@@ -102,7 +102,7 @@ function rank(type: string): number {
 }
 
 /** Members of an object, also of one that has several forms. */
-function membersOf(schema: Schema, resolve: Resolve): Member[] {
+function membersOf(schema: Schema, resolve: Resolve): OperationMember[] {
   const { properties = {}, required = [], anyOf = [], oneOf = [], allOf = [] } = resolve(schema);
   const own = Object.entries(properties).map(([name, each]) =>
     member(name, "body", required.includes(name), { schema: each }, resolve),
@@ -114,11 +114,11 @@ function membersOf(schema: Schema, resolve: Resolve): Member[] {
 
 function member(
   name: string,
-  place: Member["in"],
+  place: OperationMember["in"],
   isRequired: boolean,
   given: { readonly schema: Schema; readonly description?: string },
   resolve: Resolve,
-): Member {
+): OperationMember {
   const { schema, isNullable } = withoutNull(resolve(given.schema), resolve);
   const isMany = schema.type === "array" && schema.items !== undefined;
   const value = isMany && schema.items ? resolve(schema.items) : schema;

@@ -1,12 +1,11 @@
 import type * as v from "valibot";
 import type { Config } from "../../config/load.ts";
 import { type ErrorCode, STATUS_OF } from "../../core/errors.ts";
-import type { Access, Route } from "../route.ts";
+import type { JsonMembers } from "../input.ts";
+import type { Route, RouteAccess } from "../route.ts";
 import type { Mount } from "../router.ts";
 import { exampleOf, nameOf, textOf } from "../shapes.ts";
 import { addComponent, type Components, descriptionOf, foreignSchemaOf, schemaOf } from "./schema.ts";
-
-export type Json = Readonly<Record<string, unknown>>;
 
 /** The tag of alternative paths, used by clients of earlier systems. */
 export const ALIASES = "Aliases";
@@ -43,7 +42,7 @@ const WITH_BODY: readonly ErrorCode[] = [
 ];
 const WRITES: readonly ErrorCode[] = ["DATABASE_UNAVAILABLE", "STORAGE_FULL"];
 
-export function operation(mount: Mount, context: DocumentContext): Json {
+export function operation(mount: Mount, context: DocumentContext): JsonMembers {
   const { route, path, isAlias } = mount;
   const canonical = route.path.replace(/:(\w+)/g, "{$1}");
   const givesTag = route.method === "GET" && (context.versioned.has(route.path) || route.tagged === true);
@@ -80,7 +79,7 @@ function accessText({ access }: Route): string {
   return `**Access:** ${[userText(access), keyText(access)].join("; ")}.`;
 }
 
-function userText({ permission, within, tokenScopes, anyToken }: Exclude<Access, "public">): string {
+function userText({ permission, within, tokenScopes, anyToken }: Exclude<RouteAccess, "public">): string {
   if (permission !== undefined)
     return `permission \`${permission}\`${within === "project" ? ", also by a role in the project" : ""}`;
   if (anyToken) return "any active user, also by a service token";
@@ -88,7 +87,7 @@ function userText({ permission, within, tokenScopes, anyToken }: Exclude<Access,
   return `any active user; a service token needs the scope ${tokenScopes.map((scope) => `\`${scope}\``).join(" or ")}`;
 }
 
-function keyText({ keyScope, anyKey }: Exclude<Access, "public">): string {
+function keyText({ keyScope, anyKey }: Exclude<RouteAccess, "public">): string {
   if (keyScope !== undefined) return `an API key needs the scope \`${keyScope}\``;
   return anyKey ? "any API key" : "no API keys";
 }
@@ -119,11 +118,11 @@ function limitText(route: Route, limits: Config["rateLimit"]): string {
   return `**Rate limit:** requests per minute: ${texts.join(", ")}.`;
 }
 
-function takesKeys(access: Exclude<Access, "public">): boolean {
+function takesKeys(access: Exclude<RouteAccess, "public">): boolean {
   return access.keyScope !== undefined || access.anyKey === true;
 }
 
-function security({ access }: Route): Json {
+function security({ access }: Route): JsonMembers {
   if (access === "public") return { security: [] };
   const permission = access.permission === undefined ? {} : { "x-permission": access.permission };
   const tokenScopes = access.tokenScopes === undefined ? {} : { "x-token-scopes": access.tokenScopes };
@@ -137,7 +136,7 @@ function security({ access }: Route): Json {
 }
 
 /** An alias may name a parameter differently: the position identifies it. */
-function pathParameters({ route, parameterNames, givenNames }: Mount): Json[] {
+function pathParameters({ route, parameterNames, givenNames }: Mount): JsonMembers[] {
   const shape = route.params;
   const entries = shape && "entries" in shape ? (shape.entries as Readonly<Record<string, v.GenericSchema>>) : {};
   return parameterNames.map((name, at) => ({
@@ -149,12 +148,12 @@ function pathParameters({ route, parameterNames, givenNames }: Mount): Json[] {
   }));
 }
 
-function queryParameters({ query, described }: Route): Json[] {
+function queryParameters({ query, described }: Route): JsonMembers[] {
   if (!query && !described?.query) return [];
   const { properties = {}, required = [] } = query
     ? schemaOf(query, "input")
     : foreignSchemaOf(described?.query, "input");
-  return Object.entries(properties as Record<string, Json>).map(([name, { description, ...schema }]) => ({
+  return Object.entries(properties as Record<string, JsonMembers>).map(([name, { description, ...schema }]) => ({
     name,
     in: "query",
     required: required.includes(name),
@@ -163,8 +162,8 @@ function queryParameters({ query, described }: Route): Json[] {
   }));
 }
 
-function headerParameters({ errors = [] }: Route, givesTag: boolean): Json[] {
-  const headers: Json[] = [];
+function headerParameters({ errors = [] }: Route, givesTag: boolean): JsonMembers[] {
+  const headers: JsonMembers[] = [];
   const add = (name: string, description: string): number =>
     headers.push({ name, in: "header", required: false, description, schema: { type: "string" } });
   if (errors.includes("IDEMPOTENCY_KEY_REUSED"))
@@ -174,7 +173,7 @@ function headerParameters({ errors = [] }: Route, givesTag: boolean): Json[] {
   return headers;
 }
 
-function requestBody(route: Route, context: DocumentContext): Json {
+function requestBody(route: Route, context: DocumentContext): JsonMembers {
   const { body, raw, described } = route;
   if (!body) return {};
   const schema = described?.body
@@ -185,7 +184,7 @@ function requestBody(route: Route, context: DocumentContext): Json {
   const required = raw !== undefined || (form.required ?? []).length > 0;
   const shown = bodyReference(route, schema, context);
   const given = exampleOf(body) ?? (isEmptyObject(schema) ? {} : undefined);
-  const media = (type: string): Json => {
+  const media = (type: string): JsonMembers => {
     const text = LINES[type];
     if (text) return { schema: { type: "string", description: text.form }, ...shownExample(text.write(given)) };
     return { schema: shown, ...shownExample(given) };
@@ -199,17 +198,21 @@ function requestBody(route: Route, context: DocumentContext): Json {
   };
 }
 
-function shownExample(value: unknown): Json {
+function shownExample(value: unknown): JsonMembers {
   return value === undefined ? {} : { example: value };
 }
 
 /** The body as a named shape, after its first operation: `CreateRule`. */
-function bodyReference({ id, body }: Route, schema: ReturnType<typeof schemaOf>, context: DocumentContext): Json {
+function bodyReference(
+  { id, body }: Route,
+  schema: ReturnType<typeof schemaOf>,
+  context: DocumentContext,
+): JsonMembers {
   const isOwnShape = schema.properties !== undefined && !isEmptyObject(schema);
-  if (id === undefined || (!isOwnShape && schema.anyOf === undefined)) return schema as Json;
+  if (id === undefined || (!isOwnShape && schema.anyOf === undefined)) return schema as JsonMembers;
   const name = context.bodies.get(body) ?? pascal(id);
   context.bodies.set(body, name);
-  return addComponent(context.components, name, schema) as Json;
+  return addComponent(context.components, name, schema) as JsonMembers;
 }
 
 function isEmptyObject({ type, properties = {} }: ReturnType<typeof schemaOf>): boolean {
@@ -229,20 +232,23 @@ const LINES: Readonly<Record<string, { readonly form: string; readonly write: (e
   "text/csv": { form: "A header line, then one line per object", write: (value) => value && csvOf(rowsOf(value)) },
 };
 
-function rowsOf(value: unknown): readonly Json[] {
-  return (Array.isArray(value) ? value : [value]) as Json[];
+function rowsOf(value: unknown): readonly JsonMembers[] {
+  return (Array.isArray(value) ? value : [value]) as JsonMembers[];
 }
 
-function csvOf(rows: readonly Json[]): string {
+function csvOf(rows: readonly JsonMembers[]): string {
   const names = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   return [names, ...rows.map((row) => names.map((name) => row[name] ?? ""))]
     .map((line) => `${line.join(",")}\n`)
     .join("");
 }
 
-const NO_CONTENT: Json = { description: "Succeeded; the answer has no body" };
+const NO_CONTENT: JsonMembers = { description: "Succeeded; the answer has no body" };
 
-function success({ status, otherStatuses = [], response, returns, described }: Route, components: Components): Json {
+function success(
+  { status, otherStatuses = [], response, returns, described }: Route,
+  components: Components,
+): JsonMembers {
   if (described) {
     const schema = described.response ? foreignSchemaOf(described.response, "output") : {};
     const answer = { description: "The answer of the module", content: { "application/json": { schema } } };
@@ -260,10 +266,10 @@ function success({ status, otherStatuses = [], response, returns, described }: R
   return Object.fromEntries([status ?? 200, ...otherStatuses].map((each) => [each, each === 204 ? none : answer]));
 }
 
-const NOT_MODIFIED: Json = { 304: { description: "The version that `If-None-Match` names is current" } };
+const NOT_MODIFIED: JsonMembers = { 304: { description: "The version that `If-None-Match` names is current" } };
 
 /** Codes by status, each status once. */
-function failures(route: Route): Json {
+function failures(route: Route): JsonMembers {
   // A malformed head is refused on every route.
   const codes = new Set<ErrorCode>(["INTERNAL", "VALIDATION_FAILED", ...(route.errors ?? [])]);
   const add = (more: readonly ErrorCode[]): void => {

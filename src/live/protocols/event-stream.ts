@@ -20,7 +20,7 @@ export interface EventStreamParts {
   readonly log: Logger;
 }
 
-/** What a stream of server-sent events sends. */
+/** Messages of a stream of server-sent events. */
 export interface EventStreamOptions {
   readonly stream: StreamRef;
   readonly from: From;

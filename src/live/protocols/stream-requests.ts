@@ -99,7 +99,7 @@ export class StreamRequests {
     const stream = this.#streamOf(request.stream);
     if (this.#parts.access.check(this.#socket.caller, stream) !== "allowed") throw forbidden();
     if (this.#socket.subscriptionCount >= MAX_SUBSCRIPTIONS && !this.#socket.has(stream)) {
-      throw new PrismError("RATE_LIMITED", `A connection may follow ${MAX_SUBSCRIPTIONS} streams`);
+      throw new PrismError("RATE_LIMITED", `A connection may follow at most ${MAX_SUBSCRIPTIONS} streams`);
     }
     const offset = this.#parts.hub.head(stream);
     let replayed = 0;
@@ -180,5 +180,5 @@ export class StreamRequests {
  * The same for streams that do not exist, so that a client without rights cannot distinguish them.
  */
 function forbidden(): PrismError {
-  return new PrismError("CHANNEL_FORBIDDEN", "You may not follow this stream, or it does not exist");
+  return new PrismError("CHANNEL_FORBIDDEN", "No such stream, or you may not follow it");
 }

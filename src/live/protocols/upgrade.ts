@@ -20,13 +20,13 @@ export interface UpgradeParts {
   allowsOrigin(origin: string): boolean;
 }
 
-/** What a socket keeps of its upgrade request. */
+/** Data that a socket keeps of its upgrade request. */
 export interface Upgraded<P extends Principal | null = Principal> {
   readonly principal: P;
   readonly address: string;
   /** Requested by `?observe=true`: it does not make its user present. */
   readonly isObserver: boolean;
-  /** Of the upgrade request, as in the log. */
+  /** Id of the upgrade request, as in the log. */
   readonly requestId: string;
 }
 

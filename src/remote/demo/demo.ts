@@ -1,7 +1,7 @@
 import { createServer, type Server } from "node:http";
 import { DAY_MS, HOUR_MS, MINUTE_MS, toRfc3339 } from "../../core/clock.ts";
 import type { Page } from "../server-client.ts";
-import { counted, type Filled, type PastClock, type SeededKind, type SeedFill, until } from "./fill.ts";
+import { counted, type PastClock, type SeededData, type SeededKind, type SeedFill, until } from "./fill.ts";
 import * as samples from "./samples.ts";
 import { type DemoTable, DemoWalk, demoTable } from "./walk.ts";
 
@@ -42,7 +42,7 @@ export class DemoFill {
   }
 
   /** Order matters: history is decided by rules and sent to people who exist already. */
-  async run({ events, tasks }: samples.SeedAmounts): Promise<Filled> {
+  async run({ events, tasks }: samples.SeedAmounts): Promise<SeededData> {
     this.#receivers = await Promise.all(PORTS.map(receiveWebhooks));
     try {
       const walk = new DemoWalk(this.#fill, await this.#variables());
@@ -62,7 +62,7 @@ export class DemoFill {
 
   /** Names in braces of the table. */
   async #variables() {
-    const [admin = samples.ADMIN.username, second, third] = this.#usernames;
+    const [admin = samples.ADMIN, second, third] = this.#usernames;
     const known = (username: string) => (this.#usernames.includes(username) ? username : admin);
     // No person is put on call: sample data would page them, and test the way to them each week.
     const team = this.#usernames.filter((username) => !this.#fill.isPerson(username)).slice(0, 3);
@@ -128,8 +128,8 @@ export class DemoFill {
   /** People read what is new, and acknowledge what is urgent with a note. */
   async #read(): Promise<void> {
     const { notes } = this.#table;
-    const operator = this.#usernames.includes("operator") ? "operator" : samples.ADMIN.username;
-    for (const username of new Set([operator, samples.ADMIN.username])) {
+    const operator = this.#usernames.includes("operator") ? "operator" : samples.ADMIN;
+    for (const username of new Set([operator, samples.ADMIN])) {
       const query = { userId: await this.#fill.idOf(username), status: "unread", limit: 50 };
       const { data } = await this.#fill.operator.get<Page<Notification>>("/api/v1/notifications", query);
       // Without a past of its own only the older half has been read.
@@ -147,7 +147,7 @@ export class DemoFill {
   /** Policies with routes, and contact rules, in the project `default`. */
   async #respond(): Promise<readonly SeededKind[]> {
     const { policies, route, inhibition, office, contactRules } = this.#table.respond;
-    const admin = () => this.#fill.as(samples.ADMIN.username);
+    const admin = () => this.#fill.as(samples.ADMIN);
     const stored = await this.#fill.operator.get<Routing>(ROUTING);
     const routes = stored.route.routes ?? [];
     const isFirst = !routes.some(({ matchers }) => matchers?.includes(route.matchers[0] ?? ""));
@@ -167,7 +167,7 @@ export class DemoFill {
         ...(isFirst ? { routing } : {}),
         replace: true,
       });
-    const hasContactRules = isFirst && !this.#fill.isPerson(samples.ADMIN.username);
+    const hasContactRules = isFirst && !this.#fill.isPerson(samples.ADMIN);
     if (hasContactRules) await (await admin()).change("PUT", "/api/v1/users/me/contact-rules", contactRules);
     return [
       counted(
@@ -190,9 +190,9 @@ export class DemoFill {
   #incidents(): Promise<SeededKind> {
     const { incidents, checkouts } = this.#table.respond;
     return this.#fill.each("incidents", incidents, async (incident) => {
-      const { name, act, by = samples.ADMIN.username, notes = [], isOver } = incident;
+      const { name, act, by = samples.ADMIN, notes = [], isOver } = incident;
       if ((await this.#incidentOf(name)) !== undefined) return false;
-      const admin = await this.#fill.as(samples.ADMIN.username);
+      const admin = await this.#fill.as(samples.ADMIN);
       const alerts = alertsOf(incident, Date.now());
       if (alerts.length > 0) await admin.post(ALERTS, { projectId: PROJECT, alerts });
       else await this.#fill.events(checkouts);

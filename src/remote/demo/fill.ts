@@ -2,8 +2,7 @@ import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Clock, HOUR_MS, systemClock, toRfc3339 } from "../../core/clock.ts";
 import { ServerRefused } from "../../core/command-error.ts";
-import type { Query, ServerClient, Shown } from "../server-client.ts";
-import type { SampleAccount } from "./samples.ts";
+import type { ClientOutput, Query, ServerClient } from "../server-client.ts";
 import * as samples from "./samples.ts";
 
 /** 96 bits. */
@@ -30,7 +29,7 @@ export interface SeededKind {
   readonly kept: number;
 }
 
-export interface Filled {
+export interface SeededData {
   readonly kinds: readonly SeededKind[];
   /** The first key of the demo project, shown only once; null for an existing project. */
   readonly apiKey: string | null;
@@ -66,18 +65,18 @@ export interface NewEvent {
  */
 export class SeedFill {
   readonly operator: ServerClient;
-  readonly out: Shown;
+  readonly out: ClientOutput;
   readonly #clients = new Map<string, { readonly id: string; readonly client: ServerClient }>();
   readonly #ids = new Map<string, string>();
   readonly #people = new Set<string>();
 
-  constructor(operator: ServerClient, out: Shown) {
+  constructor(operator: ServerClient, out: ClientOutput) {
     this.operator = operator;
     this.out = out;
   }
 
   /** Creates the missing accounts with random passwords; existing ones are not changed. */
-  async accounts(wanted: readonly SampleAccount[]): Promise<SeededAccount[]> {
+  async accounts(wanted: ReturnType<typeof samples.sampleAccounts>): Promise<SeededAccount[]> {
     const progress = this.out.progress("creating accounts");
     const seeded: SeededAccount[] = [];
     for (const { username, email, name, role } of wanted) {
@@ -115,7 +114,7 @@ export class SeedFill {
     const today = new Date().setUTCHours(0, 0, 0, 0);
     return this.each("tasks", [...Array(count).keys()], async (at) => {
       const task = samples.sampleTask(at, today);
-      const username = owners[at % owners.length] ?? samples.ADMIN.username;
+      const username = owners[at % owners.length] ?? samples.ADMIN;
       if (titles.get(username)?.has(task.title)) return false;
       await (await this.as(username)).post("/api/v1/tasks", task);
       return true;

@@ -1,11 +1,10 @@
 import { DAY_MS, HOUR_MS, MINUTE_MS, toRfc3339 } from "../../core/clock.ts";
 import { ServerRefused } from "../../core/command-error.ts";
-import { readAsset } from "../../core/runtime.ts";
 import type { Page, ServerClient } from "../server-client.ts";
 import { counted, type NewEvent, type SeededKind, type SeedFill, until } from "./fill.ts";
-import { ADMIN, type SeedAmounts, sampleEvent } from "./samples.ts";
+import { ADMIN, demoFile, plainEvents, type SeedAmounts } from "./samples.ts";
 
-/** What `prism seed` creates: examples/demo.json. */
+/** The demo of `prism seed`: examples/demo.json. */
 export interface DemoTable {
   readonly steps: readonly Step[];
   readonly respond: {
@@ -18,7 +17,7 @@ export interface DemoTable {
     /** They pass the rule about checkouts. */
     readonly checkouts: readonly NewEvent[];
   };
-  /** What people write when they acknowledge. */
+  /** Notes of acknowledgements. */
   readonly notes: readonly string[];
 }
 
@@ -105,7 +104,7 @@ interface Step {
 type Item = NonNullable<Step["items"]>[number];
 
 export function demoTable(): DemoTable {
-  return JSON.parse(readAsset("demo.json", "examples/demo.json").toString("utf8")) as DemoTable;
+  return demoFile();
 }
 
 /** The things without which a server shows little. @param usernames of the existing accounts, `admin` first. */
@@ -114,8 +113,7 @@ export async function plainSeed(
   { events, tasks }: SeedAmounts,
   usernames: readonly string[],
 ): Promise<SeededKind[]> {
-  const now = Date.now();
-  const wanted = Array.from({ length: events }, (_, at) => sampleEvent(at, events, now));
+  const wanted = plainEvents(events, Date.now());
   const walk = new DemoWalk(fill, {});
   const kinds: SeededKind[] = [];
   for (const step of demoTable().steps)
@@ -142,7 +140,7 @@ export class DemoWalk {
   async step(step: Step): Promise<SeededKind> {
     const { kind, items = [], ifEmpty, after = [], once } = step;
     const isOff = (once && this.apiKey === null) || (ifEmpty !== undefined && !(await this.#isEmpty(ifEmpty)));
-    const wanted = items.filter(({ as = ADMIN.username }) => this.#text(as, {}) !== null);
+    const wanted = items.filter(({ as = ADMIN }) => this.#text(as, {}) !== null);
     const made = await this.#fill.each(kind, wanted, async (item) => !isOff && (await this.#one(step, item)));
     if (made.made > 0) for (const request of after) await this.#request(request, {});
     return made;
@@ -152,7 +150,7 @@ export class DemoWalk {
     const body = this.#filled(item.body, item.body) as Body;
     const own = { ...item.with, ...body };
     if (await this.#exists(step, own)) return false;
-    const as = this.#text(item.as ?? step.as ?? ADMIN.username, body) ?? "";
+    const as = this.#text(item.as ?? step.as ?? ADMIN, body) ?? "";
     if (step.sparesPeople && this.#fill.isPerson(as)) return false;
     let answer: Body | null;
     try {
@@ -197,9 +195,9 @@ export class DemoWalk {
     return some ? some.includes(value) : !notIn?.includes(value);
   }
 
-  /** @returns what is known afterwards */
+  /** @returns the values known afterwards */
   async #request(request: Request, before: Body): Promise<Body> {
-    const { read, do: call, as = ADMIN.username, body, for: each = [null], keep, until: check } = request;
+    const { read, do: call, as = ADMIN, body, for: each = [null], keep, until: check } = request;
     const found = read === undefined ? {} : await this.#fill.operator.get<Body>(read);
     const known = { ...before, ...found };
     if (check) await until(() => this.#holds(check, known));

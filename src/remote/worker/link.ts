@@ -8,8 +8,8 @@ import type { ChannelCalls } from "../../features/delivery/channel.ts";
 import { callWithin, ProviderDown, TargetGone } from "../../features/delivery/channel.ts";
 import { channelCalls } from "../../features/delivery/channel-calls.ts";
 import { ATTEMPT_JOB } from "../../features/delivery/deliveries.ts";
-import { jitteredDelayMs } from "../../features/jobs/runner/attempt-end.ts";
-import { PermanentError, RetryLater } from "../../features/jobs/runner/job.ts";
+import { jitteredDelayMs } from "../../features/time/jobs/runner/attempt-end.ts";
+import { PermanentError, RetryLater } from "../../features/time/jobs/runner/job.ts";
 
 /** A job as dispatched by a server. */
 export interface LeasedJob {
@@ -26,7 +26,7 @@ export interface LeasedJob {
 }
 
 /** The work of a worker for some queues. */
-export interface Work {
+export interface WorkerCalls {
   /**
    * Runs a job, at least once. @returns its result. @throws RetryLater, PermanentError, TargetGone
    * or ProviderDown for what they say, {@link ServerOnly} for a job that this process can never
@@ -39,7 +39,7 @@ export interface Work {
   close(): Promise<void>;
 }
 
-export interface ChannelWork extends Work {
+export interface ChannelWork extends WorkerCalls {
   /** Channels configured in this process. */
   readonly channels: readonly WorkerChannel[];
 }
@@ -127,7 +127,7 @@ export class WorkerLink {
     return this.#server.post<Claimed>("/api/v1/workers/claim", body, CLAIM_LIMIT_MS, signal);
   }
 
-  /** @param jobs those it holds: others dispatched to it never arrived. */
+  /** @param jobs of this worker: others dispatched to it never arrived. */
   async renew(jobs: readonly string[]): Promise<void> {
     await this.#server.post("/api/v1/workers/renew", { workerId: this.workerId, jobs });
   }

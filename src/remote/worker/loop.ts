@@ -12,7 +12,7 @@ import {
   type LeasedJob,
   ServerOnly,
   verdictOf,
-  type Work,
+  type WorkerCalls,
   type WorkerLink,
 } from "./link.ts";
 
@@ -31,7 +31,7 @@ export interface WorkerLoopParts {
   readonly claim: ClaimOf;
   readonly concurrency: number;
   readonly shutdownMs: number;
-  workOf(job: LeasedJob): Work;
+  workOf(job: LeasedJob): WorkerCalls;
   /** The server has answered a claim. */
   onClaimed(claimed: Claimed): void;
 }
@@ -100,7 +100,7 @@ export class WorkerLoop {
         // The first claim, also after an interruption, registers the worker and does not wait.
         const claimed = await this.#claim(free, this.#isRegistered && failures === 0 ? CLAIM_WAIT_MS : 0);
         this.#took(claimed);
-        if (failures > 0) this.#parts.log.info({ failures }, "the server answers again");
+        if (failures > 0) this.#parts.log.info({ failures }, "server answers again");
         failures = 0;
       } catch (error) {
         if (this.#isStopping) return;
@@ -184,7 +184,7 @@ export class WorkerLoop {
     const { log } = this.#parts;
     if (!this.#queues.includes(queue)) return;
     this.#queues = this.#queues.filter((name) => name !== queue);
-    log.error({ queue, reason: error.message }, "jobs of the queue cannot run in a worker; it is no longer claimed");
+    log.error({ queue, reason: error.message }, "jobs of the queue cannot run in a worker; no longer claiming from it");
     if (this.#queues.length === 0) this.#failed.reject(error);
   }
 
@@ -199,7 +199,7 @@ export class WorkerLoop {
         const facts = { jobId: job.id, queue: job.queue, reason: error instanceof Error ? error.message : "" };
         if (verdict === "away") await sleep(awayMs(++failures, error));
         else if (verdict === "over") {
-          log.warn(facts, "a job ended after its lease: the server has requeued it");
+          log.warn(facts, "job ended after its lease; the server has requeued it");
           return;
         } else {
           this.#failed.reject(error instanceof Error ? error : new Error(String(error)));
@@ -218,7 +218,7 @@ export class WorkerLoop {
       const verdict = verdictOf(error);
       if (verdict === "end") this.#failed.reject(error instanceof Error ? error : new Error(String(error)));
       if (verdict !== "over" || this.#hands.size === 0) return;
-      log.warn({ jobs: this.#hands.size }, "the lease expired: running jobs are abandoned, the server requeues them");
+      log.warn({ jobs: this.#hands.size }, "lease expired; abandoning running jobs, the server requeues them");
       for (const { controller } of this.#hands.values()) controller.abort("lost" satisfies AbortReason);
     }
   }

@@ -6,12 +6,12 @@ import { systemClock } from "../../core/clock.ts";
 import { CommandError, EXIT } from "../../core/command-error.ts";
 import type { Logger } from "../../core/log.ts";
 import { unlessAborted } from "../../core/promises.ts";
-import { PermanentError } from "../../features/jobs/runner/job.ts";
 import { ModuleImporter } from "../../features/plugins/import-module.ts";
 import { failureText, withinLimit } from "../../features/plugins/module-failure.ts";
 import { jobFailure } from "../../features/plugins/module-jobs.ts";
 import { findModules, type ModuleFolder, modulesDirs } from "../../features/plugins/modules-directory.ts";
-import { TimeService } from "../../features/timers/time.ts";
+import { PermanentError } from "../../features/time/jobs/runner/job.ts";
+import { Times } from "../../features/time/timers/time.ts";
 import type {
   AppModule,
   CoreServices,
@@ -20,7 +20,7 @@ import type {
   ModuleServer,
   RunningJobView,
 } from "../../module/module-api.ts";
-import { type LeasedJob, ServerOnly, type Work } from "./link.ts";
+import { type LeasedJob, ServerOnly, type WorkerCalls } from "./link.ts";
 
 /** Calls for the module's instance in the server; a worker's registration ignores them. */
 const LEFT_TO_SERVER = new Set([
@@ -51,7 +51,7 @@ export function workerServices(name: string, config: Config, log: Logger) {
     if (!isRegistering || !LEFT_TO_SERVER.has(what)) return refuse(what);
     return LEAVE;
   };
-  const time = new TimeService({ reader: null, clock: systemClock, timezone: config.timezone });
+  const time = new Times({ reader: null, clock: systemClock, timezone: config.timezone });
   const services = {
     time: {
       now: (zone?: string) => time.now(zone),
@@ -111,7 +111,7 @@ interface Loaded {
 }
 
 /** Loads the modules of the served queues. @throws CommandError 3 for one that cannot run here */
-export async function moduleWork(names: readonly string[], config: Config, log: Logger): Promise<Work> {
+export async function moduleWork(names: readonly string[], config: Config, log: Logger): Promise<WorkerCalls> {
   const copies = mkdtempSync(join(tmpdir(), "prism-worker-"));
   const loaded = new Map<string, Loaded>();
   const close = async (): Promise<void> => {
@@ -209,6 +209,6 @@ async function dispose(module: AppModule, log: Logger): Promise<void> {
   try {
     await withinLimit((async () => module.dispose?.())(), DISPOSE_LIMIT_MS, "dispose");
   } catch (error) {
-    log.warn({ module: module.name, err: error }, "disposing of a module failed");
+    log.warn({ module: module.name, err: error }, "dispose() of a module failed");
   }
 }

@@ -117,7 +117,7 @@ export class WriteSetApplier {
   }
 
   #insertEvents(events: EventColumns): void {
-    const count = events.seq.length;
+    const count = events.count;
     let at = 0;
     for (; at + EVENTS_AT_ONCE <= count; at += EVENTS_AT_ONCE) {
       const values = this.#eventValues;

@@ -1,4 +1,4 @@
-import { type Deferred, deferred } from "../../core/promises.ts";
+import { type DeferredPromise, deferred } from "../../core/promises.ts";
 
 /** Limit of transactions in one commit, so that the first ones do not wait for long. */
 const MAX_MEMBERS = 64;
@@ -6,7 +6,7 @@ export const MAX_OPEN_MS = 15;
 
 interface Ended {
   readonly afterCommit: () => void;
-  readonly onDisk: Deferred<void>;
+  readonly onDisk: DeferredPromise<void>;
 }
 
 /**
@@ -19,6 +19,8 @@ export class CommitGroup {
   readonly #sharesCommit: boolean;
   #granted = 0;
   #ended: Ended[] = [];
+  /** The answers of the writer to the ends of the transactions. */
+  readonly #answers: Promise<unknown>[] = [];
   /** The writer has an open transaction for the group. */
   hasTransaction = false;
 
@@ -33,26 +35,29 @@ export class CommitGroup {
     return this.#sharesCommit && this.#granted < MAX_MEMBERS && isYoung;
   }
 
-  /** The running transaction is the first of the group. */
-  get isFirst(): boolean {
-    return this.#granted === 1;
-  }
-
   granted(): void {
     this.#granted++;
   }
 
   /**
-   * The running transaction has written everything. Resolves when it is on disk. @param afterCommit
-   * called then, in the order of the calls
+   * The running transaction has sent everything. Resolves when it is on disk.
+   * @param afterCommit called then, in the order of the calls
+   * @param answer rejects when the writer has rolled back this transaction alone
    */
-  ended(afterCommit: () => void): Promise<void> {
-    const onDisk = deferred<void>();
-    this.#ended.push({ afterCommit, onDisk });
-    return onDisk.promise;
+  ended(afterCommit: () => void, answer: Promise<unknown>): Promise<void> {
+    const member: Ended = { afterCommit, onDisk: deferred<void>() };
+    this.#ended.push(member);
+    const taken = answer.catch((error: unknown) => {
+      this.#ended = this.#ended.filter((each) => each !== member);
+      member.onDisk.reject(error);
+    });
+    this.#answers.push(taken);
+    return member.onDisk.promise;
   }
 
-  committed(): void {
+  /** To be called when the writer has answered the commit, so that it has answered all before it. */
+  async committed(): Promise<void> {
+    await Promise.all(this.#answers);
     this.hasTransaction = false;
     const ended = this.#ended.splice(0);
     for (const { afterCommit } of ended) afterCommit();

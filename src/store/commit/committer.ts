@@ -1,16 +1,16 @@
 import { AsyncResource } from "node:async_hooks";
 import { currentCaller } from "../../core/caller.ts";
 import { PrismError } from "../../core/errors.ts";
-import { type Deferred, deferred } from "../../core/promises.ts";
+import { type DeferredPromise, deferred } from "../../core/promises.ts";
 import { commitError, failureOf } from "../sqlite/sqlite-errors.ts";
 import { WriteRecord } from "../write-health.ts";
 import { CommitGroup, MAX_OPEN_MS } from "./commit-group.ts";
-import { eventColumns } from "./event-columns.ts";
+import { NO_EVENTS } from "./event-columns.ts";
 import type { Sequences } from "./sequences.ts";
 import type { CommitFailure, CommitOutcome, DeliveredMark, WriteSet } from "./write-set.ts";
 import type { WriterPort } from "./writers.ts";
 
-/** What a source returns when it is granted a slot; the committer adds the rest. */
+/** Result of a source that is granted a slot; the committer adds the rest. */
 export type SetContent = Omit<WriteSet, "epoch" | "delivered" | "sequenceEnds">;
 
 export interface SealedSet {
@@ -43,7 +43,7 @@ interface SetTicket {
 interface TransactionTicket {
   readonly order: number;
   readonly sharesCommit: boolean;
-  readonly grant: Deferred<CommitGroup>;
+  readonly grant: DeferredPromise<CommitGroup>;
 }
 
 /** Limit of waiting transactions of requests: some seconds' worth. */
@@ -120,10 +120,9 @@ export class Committer {
    * a source that others wait for
    */
   wantSet(source: SetSource, isFirst = false): void {
-    if (this.#isClosed || (this.#wanted.has(source) && !isFirst)) return;
-    if (isFirst) {
-      this.#sets = [{ order: 0, source }, ...this.#sets.filter((ticket) => ticket.source !== source)];
-    } else this.#sets.push({ order: ++this.#tickets, source });
+    if (this.#isClosed) return;
+    if (isFirst) this.#sets = [{ order: 0, source }, ...this.#sets.filter((ticket) => ticket.source !== source)];
+    else if (!this.#wanted.has(source)) this.#sets.push({ order: ++this.#tickets, source });
     this.#wanted.add(source);
     this.#schedulePump();
   }
@@ -142,7 +141,7 @@ export class Committer {
     this.requireOpen();
     const isRequest = currentCaller().requestId !== null;
     if (isRequest && this.#transactions.length >= MAX_WAITING_TRANSACTIONS)
-      throw new PrismError("OVERLOADED", "Too many writes wait for the disk", { retryAfterMs: 1000 });
+      throw new PrismError("OVERLOADED", "Too many writes are waiting for the disk", { retryAfterMs: 1000 });
     const grant = deferred<CommitGroup>();
     this.#transactions.push({ order: ++this.#tickets, sharesCommit, grant });
     this.#schedulePump();
@@ -199,7 +198,7 @@ export class Committer {
       await this.#port.commit({ statements: [], audit: [], sequenceEnds, effects: [] });
       this.record.committed();
       this.sequences.stored(sequenceEnds);
-      group.committed();
+      await group.committed();
     } catch (error) {
       this.record.failed(failureOf(error));
       await this.#port.rollback().catch(() => undefined);
@@ -337,7 +336,7 @@ export class Committer {
         this.sequences.stored(sequenceEnds);
       } else this.#failed(outcome.failure, delivered);
       this.#setMs = performance.now() - startedAt;
-      if (outcome.ok) this.#onCommit(this.#setMs, content.events.seq.length - content.withdrawn.length);
+      if (outcome.ok) this.#onCommit(this.#setMs, content.events.count - content.withdrawn.length);
       settle(outcome);
       if (this.#epochFailed && this.#setsInFlight === 0) this.#nextEpoch();
       this.#schedulePump();
@@ -367,7 +366,7 @@ function shuttingDown(): PrismError {
 /** Content without rows; a source fills in its own. */
 export function emptyContent(): SetContent {
   return {
-    events: eventColumns([]),
+    events: NO_EVENTS,
     withdrawn: [],
     effects: [],
     processed: null,

@@ -136,6 +136,7 @@ export function entersHistory({ outcome }: JobFinish): boolean {
 }
 
 const PROGRESS = `update jobs set progress = @progress ${HELD}`;
+const BEGUN = `update jobs set begunFence = @fence ${HELD}`;
 const PROMOTE = "update jobs set state = 'ready' where state in ('scheduled', 'retrying') and runAt <= @dueAt";
 // Compares with the old clock: rows made after the step have times of the new one.
 const PROMOTE_MADE_BEFORE = `
@@ -153,7 +154,18 @@ export class JobStatements {
 
   constructor(connection: Sqlite) {
     this.#insert = connection.prepare<(string | number | null)[]>(INSERT);
-    const texts = [SUCCEED, RETRY, BURY, GIVE_BACK, ADD_ATTEMPT, PROGRESS, PROMOTE, PROMOTE_MADE_BEFORE, SET_BACK];
+    const texts = [
+      SUCCEED,
+      RETRY,
+      BURY,
+      GIVE_BACK,
+      ADD_ATTEMPT,
+      PROGRESS,
+      BEGUN,
+      PROMOTE,
+      PROMOTE_MADE_BEFORE,
+      SET_BACK,
+    ];
     const statements = new Map(texts.map((text) => [text, prepareByPosition(connection, text)]));
     this.#run = (text, parameters) => {
       const run = statements.get(text);
@@ -165,8 +177,9 @@ export class JobStatements {
     this.#claim = ({ oldestFirst, ...claim }) => inClaimOrder((oldestFirst ? byAge : byPriority).all(claim));
   }
 
-  apply({ progress, finish, insert, promoteDueAt: dueAt, setBack, claim }: JobWork): ClaimedJob[] {
+  apply({ progress, begun = [], finish, insert, promoteDueAt: dueAt, setBack, claim }: JobWork): ClaimedJob[] {
     for (const note of progress) this.#run(PROGRESS, note);
+    for (const attempt of begun) this.#run(BEGUN, attempt);
     for (const end of finish) this.#finish(end);
     for (const job of insert) this.insert(job);
     if (dueAt !== null && setBack) this.#run(PROMOTE_MADE_BEFORE, { dueAt, ...setBack });

@@ -1,6 +1,7 @@
 import { CompiledQuery, type Selectable, sql } from "kysely";
 import type { ReadDb, Trx } from "../database.ts";
 import type { JobState, JobsTable } from "../schema.ts";
+import { runLater } from "../statements.ts";
 import { ADD_ATTEMPT, CLAIM_THESE, CLAIMS, endOf, entersHistory, inClaimOrder, READY } from "./job-sql.ts";
 import type { ClaimedJob, JobClaim, JobFinish, JobRow } from "./write-set.ts";
 
@@ -35,13 +36,14 @@ export function holdersOf(db: ReadDb | Trx, queue: string, dedupeKeys: readonly 
 }
 
 /** Inserts jobs; skips those whose dedupe key is held by an unfinished job of their queue. */
-export async function insertJobs(trx: Trx, rows: readonly JobRow[]): Promise<void> {
-  for (let at = 0; at < rows.length; at += ROWS_AT_ONCE)
-    await trx
+export function insertJobs(trx: Trx, rows: readonly JobRow[]): void {
+  for (let at = 0; at < rows.length; at += ROWS_AT_ONCE) {
+    const insert = trx
       .insertInto("jobs")
       .values(rows.slice(at, at + ROWS_AT_ONCE))
-      .onConflict((conflict) => conflict.doNothing())
-      .execute();
+      .onConflict((conflict) => conflict.doNothing());
+    runLater(trx, insert.compile());
+  }
 }
 
 export async function claimJobs(trx: Trx, { oldestFirst, ...claim }: JobClaim): Promise<ClaimedJob[]> {

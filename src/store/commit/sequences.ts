@@ -7,7 +7,15 @@ import type { SequenceEnd } from "./write-set.ts";
  */
 export type SequenceName = "events" | "streams";
 
-const BLOCK = 100_000;
+export type SequenceBlocks = Readonly<Record<SequenceName, number>>;
+
+const BLOCKS: SequenceBlocks = { events: 100_000, streams: 100_000 };
+
+/**
+ * Of a leader, for which each stop is a crash. Events are stored with their number; what only goes
+ * to live connections writes nothing but the end of a block.
+ */
+export const REPLICATED_BLOCKS: SequenceBlocks = { events: 1, streams: 100 };
 
 /**
  * A counter in memory that reserves blocks of numbers. The end of a block is stored before any of
@@ -16,11 +24,13 @@ const BLOCK = 100_000;
  */
 export class Sequence {
   readonly name: SequenceName;
+  readonly #block: number;
   #last: number;
   #storedEnd: number;
 
-  constructor(name: SequenceName, last: number, storedEnd: number) {
+  constructor(name: SequenceName, last: number, storedEnd: number, block = BLOCKS[name]) {
     this.name = name;
+    this.#block = block;
     this.#last = last;
     this.#storedEnd = storedEnd;
   }
@@ -37,7 +47,7 @@ export class Sequence {
   /** The row to store with the numbers drawn since the last {@link stored}. */
   unstoredEnd(): SequenceEnd | null {
     if (this.#last <= this.#storedEnd) return null;
-    return { name: this.name, end: Math.ceil(this.#last / BLOCK) * BLOCK, at: Date.now() };
+    return { name: this.name, end: Math.ceil(this.#last / this.#block) * this.#block, at: Date.now() };
   }
 
   stored(end: number): void {
@@ -64,12 +74,12 @@ export class Sequences {
 }
 
 /** Reads the counters: `sequence.<name>.last` of a graceful stop, or the next block. */
-export function readSequences(connection: Sqlite): Sequences {
+export function readSequences(connection: Sqlite, blocks = BLOCKS): Sequences {
   const setting = connection.prepare<[string], { value: number }>("select value from settings where key = ?");
   const read = (name: SequenceName): Sequence => {
     const end = setting.get(`sequence.${name}`)?.value ?? 0;
     const clean = setting.get(`sequence.${name}.last`)?.value;
-    return new Sequence(name, clean ?? end, end);
+    return new Sequence(name, clean ?? end, end, blocks[name]);
   };
   return new Sequences(read("events"), read("streams"));
 }
@@ -77,6 +87,14 @@ export function readSequences(connection: Sqlite): Sequences {
 /** Call it once the counters are in use: from now on a crash skips the rest of the block. */
 export function markSequencesInUse(connection: Sqlite): void {
   connection.prepare("delete from settings where key in ('sequence.events.last', 'sequence.streams.last')").run();
+}
+
+/** {@link markSequencesInUse} for a leader: after a graceful stop the block ends with its last number. */
+export function endSequenceBlocks(connection: Sqlite): void {
+  const end = connection.prepare("update settings set value = ? where key = ?");
+  const { events, streams } = readSequences(connection);
+  for (const { name, last } of [events, streams]) end.run(last, `sequence.${name}`);
+  markSequencesInUse(connection);
 }
 
 /** Stores the exact positions for the next start. Call it when nothing draws any more. */

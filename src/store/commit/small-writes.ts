@@ -1,13 +1,12 @@
+import type { BoundStatement } from "../sqlite/connection.ts";
 import { failureOf } from "../sqlite/sqlite-errors.ts";
 import type { Committer } from "./committer.ts";
 import type { WriterPort } from "./writers.ts";
 
-type Statement = readonly [sql: string, parameters: readonly unknown[]];
-
 /** Larger than a page, so that it needs new space. */
-const ROOM_SQL = `insert into settings (key, value, updatedAt) values ('store.probe', zeroblob(8192), ?)
+const ROOM_SQL = `insert into local_state (key, value, updatedAt) values ('store.probe', zeroblob(8192), ?)
   on conflict (key) do update set value = excluded.value, updatedAt = excluded.updatedAt`;
-const NO_ROOM_SQL = "update settings set value = 0 where key = 'store.probe'";
+const NO_ROOM_SQL = "update local_state set value = 0 where key = 'store.probe'";
 
 /** Small commits of the store itself, queued like all others; no feature reads their rows. */
 export class SmallWrites {
@@ -20,13 +19,12 @@ export class SmallWrites {
   }
 
   /** @throws SHUTTING_DOWN, and errors of SQLite */
-  commit(statements: readonly Statement[]): Promise<void> {
+  commit(statements: readonly BoundStatement[]): Promise<void> {
     const { record } = this.#committer;
     return this.#committer.alone(async () => {
       try {
-        await this.#port.begin();
-        for (const [sql, parameters] of statements) await this.#port.query(sql, parameters);
-        await this.#port.commit({ statements: [], audit: [], sequenceEnds: [], effects: [] });
+        const end = { statements, audit: [], sequenceEnds: [], effects: [] };
+        await this.#port.ask({ op: "together", requests: [{ op: "begin" }, { op: "commit", end }] });
         record.committed();
       } catch (error) {
         record.failed(failureOf(error));
@@ -40,8 +38,8 @@ export class SmallWrites {
   async probe(): Promise<boolean> {
     try {
       await this.commit([
-        [ROOM_SQL, [Date.now()]],
-        [NO_ROOM_SQL, []],
+        { sql: ROOM_SQL, parameters: [Date.now()] },
+        { sql: NO_ROOM_SQL, parameters: [] },
       ]);
       return true;
     } catch {

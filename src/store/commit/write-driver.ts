@@ -11,16 +11,16 @@ import {
 } from "kysely";
 import { PrismError } from "../../core/errors.ts";
 import type { Logger } from "../../core/log.ts";
-import { type Deferred, deferred } from "../../core/promises.ts";
+import { type DeferredPromise, deferred } from "../../core/promises.ts";
 import type { Effect } from "../effect.ts";
 import type { Schema } from "../schema.ts";
-import type { BoundStatement, QueryRows } from "../sqlite/connection.ts";
+import type { BoundStatement, QueryRows, StatementCache } from "../sqlite/connection.ts";
 import { failureOf } from "../sqlite/sqlite-errors.ts";
 import type { CommitGroup } from "./commit-group.ts";
 import type { Committer } from "./committer.ts";
 import type { Sequences } from "./sequences.ts";
 import type { AuditRow } from "./write-set.ts";
-import type { WriterPort } from "./writers.ts";
+import type { WriterPort, WriterRequest } from "./writers.ts";
 
 /** Kysely over a driver of one query at a time, with Kysely's SQLite adapter and compiler. */
 export function kyselyOver(driver: Driver): Kysely<Schema> {
@@ -96,7 +96,7 @@ export class TransactionScope {
   /** Effects to apply in this order once it is on disk. */
   readonly effects: Effect[] = [];
   /** Rejects when the writer was withdrawn, which the callback may never notice. */
-  readonly expiry: Deferred<never> = deferred<never>();
+  readonly expiry: DeferredPromise<never> = deferred<never>();
   state: "open" | "ended" | "expired" = "open";
   /** Runs statements of the transaction in one message; null before it has begun. */
   run: RunAll | null = null;
@@ -113,6 +113,10 @@ export class TransactionScope {
   /** Runs the statement before the next one that is awaited, or at the commit. */
   defer(statement: BoundStatement): void {
     this.#deferred.push(statement);
+  }
+
+  get hasDeferred(): boolean {
+    return this.#deferred.length > 0;
   }
 
   takeDeferred(): readonly BoundStatement[] {
@@ -136,6 +140,7 @@ function expired(): PrismError {
 export interface WriteParts {
   readonly committer: Committer;
   readonly port: WriterPort;
+  readonly reader: StatementCache;
   readonly log: Logger;
 }
 
@@ -179,23 +184,28 @@ export class WriteDriver implements Driver {
   }
 }
 
+/**
+ * One transaction. A message to the writer's thread costs many times what a statement costs, so few are
+ * sent: until the first write, statements that only read run on the main thread's reader, which sees the
+ * same rows because nothing else is written meanwhile; the transaction begins with its first message; and
+ * the end of one that shares its commit is answered together with the commit.
+ */
 class WriteConnection implements DatabaseConnection {
   readonly #parts: WriteParts;
   readonly #scope: TransactionScope;
   readonly #connection: RunConnection;
   readonly #onEffect: (effect: Effect) => void;
   #startedAt = 0;
-  /** The wait for the commit before, which takes long on a slow disk. */
+  /** Duration of the first message, which waits for the commit before; that takes long on a slow disk. */
   #beginMs = 0;
-  /** The answer to `begin`, until it is there. */
-  #beginning: Promise<void> | null = null;
   #limit: NodeJS.Timeout | null = null;
   #released = false;
-  /** Written; waits for the commit or is committed. */
+  /** The writer has, or was sent, all of it. */
   #hasEnded = false;
   readonly #group: CommitGroup;
-  readonly #isFirst: boolean;
-  /** The last error of a statement, which may explain a rollback by SQLite. */
+  /** The writer has begun it; null: nothing was sent yet. */
+  #begun: { readonly isFirst: boolean } | null = null;
+  /** The last error of a message, which may explain a rollback by SQLite. */
   #lastError: unknown;
   /** Names the transaction in the log. It contains no values: they are bound. */
   #firstQuery: string | null = null;
@@ -205,86 +215,86 @@ class WriteConnection implements DatabaseConnection {
     this.#parts = parts;
     this.#scope = scope;
     this.#group = group;
-    this.#isFirst = group.isFirst;
-    scope.run = async (statements) => (await this.#run(statements)).slice(-statements.length);
+    scope.run = (statements) => this.#run(statements);
     this.#connection = new RunConnection(async (sql, parameters) => {
-      const answers = await this.#run([{ sql, parameters }]);
-      return answers.at(-1) ?? { rows: [], changes: 0 };
+      const [answer] = await this.#run([{ sql, parameters }]);
+      return answer ?? { rows: [], changes: 0 };
     });
   }
 
-  /** Runs the deferred statements, and these. */
+  /** Runs the deferred statements, and these. @returns the rows of these */
   async #run(statements: readonly BoundStatement[]): Promise<QueryRows[]> {
-    const { port } = this.#parts;
     this.#scope.requireOpen();
-    const all = [...this.#scope.takeDeferred(), ...statements];
-    const [first] = all;
-    this.#firstQuery ??= first?.sql ?? null;
-    const isOne = all.length === 1 && first;
-    // Sent before the answer to `begin` is there.
-    const call = isOne ? port.query(first.sql, first.parameters).then((rows) => [rows]) : port.queries(all);
-    call.catch(() => undefined);
+    if (this.#readsCommitted(statements))
+      return statements.map(({ sql, parameters }) => this.#parts.reader.readQuickly(sql, parameters));
+    const all = this.#scope.hasDeferred ? [...this.#scope.takeDeferred(), ...statements] : statements;
+    this.#firstQuery ??= all[0]?.sql ?? null;
+    const answers = (await this.#ask({ op: "queries", statements: all })) as QueryRows[];
+    return answers.slice(-statements.length);
+  }
+
+  /** Whether the statements only read, take little time, and nothing is written that is not committed. */
+  #readsCommitted(statements: readonly BoundStatement[]): boolean {
+    if (this.#begun !== null || this.#group.hasTransaction || this.#scope.hasDeferred) return false;
+    return statements.every(({ sql }) => this.#parts.reader.isQuickRead(sql));
+  }
+
+  /** Sends a request of the transaction; the first one begins it. */
+  async #ask(request: WriterRequest): Promise<unknown> {
+    const { port, committer } = this.#parts;
     try {
-      await this.#begun();
-      return await this.#recorded(call);
+      if (this.#begun !== null) return await port.ask(request);
+      this.#begun = { isFirst: !this.#group.hasTransaction };
+      this.#group.hasTransaction = true;
+      const askedAt = performance.now();
+      const begin = { op: this.#begun.isFirst ? "begin" : "beginPart" } as const;
+      const answer = await port.ask({ op: "together", requests: [begin, request] });
+      this.#beginMs = performance.now() - askedAt;
+      return answer;
     } catch (error) {
+      committer.record.failed(failureOf(error));
       this.#lastError = error;
       throw error;
     }
   }
 
-  /** @throws what `begin` met */
-  async #begun(): Promise<void> {
-    const beginning = this.#beginning;
-    if (beginning === null) return;
-    const askedAt = performance.now();
-    await this.#recorded(beginning);
-    // First queries that wait together wait for the same time.
-    if (this.#beginning !== beginning) return;
-    this.#beginning = null;
-    this.#beginMs += performance.now() - askedAt;
-  }
-
-  async #recorded<T>(call: Promise<T>): Promise<T> {
-    try {
-      return await call;
-    } catch (error) {
-      this.#parts.committer.record.failed(failureOf(error));
-      throw error;
-    }
-  }
-
   async begin(): Promise<void> {
-    const { port } = this.#parts;
-    this.#beginning = this.#isFirst ? port.begin() : port.beginPart();
-    this.#beginning.catch(() => undefined);
-    this.#group.hasTransaction = true;
+    if (this.#parts.port.refusal) throw this.#parts.port.refusal;
     this.#startedAt = performance.now();
     this.#limit = setTimeout(() => void this.#expire(), TRANSACTION_LIMIT_MS);
   }
 
   async commit(): Promise<void> {
     this.#scope.requireOpen();
-    await this.#begun();
-    this.#scope.requireOpen();
     const statements = this.#scope.takeDeferred();
     this.#firstQuery ??= statements[0]?.sql ?? null;
     this.#end();
-    const { committer, port } = this.#parts;
-    const sequenceEnds = committer.sequences.unstoredEnds();
+    const { committer } = this.#parts;
     const { audit, effects } = this.#scope;
+    const sequenceEnds = committer.sequences.unstoredEnds();
+    const adds = statements.length + audit.length + sequenceEnds.length;
+    if (adds === 0 && this.#begun === null && !this.#group.hasTransaction) {
+      this.#hasEnded = true;
+      for (const effect of effects) this.#apply(effect);
+      return;
+    }
     const end = { statements, audit, sequenceEnds, effects };
-    const isLast = committer.isLastOfCommit;
-    await this.#recorded(isLast ? port.commit(end) : port.endPart(end, this.#isFirst));
-    this.#hasEnded = true;
-    const onDisk = this.#group.ended(() => {
+    const afterCommit = (): void => {
       committer.sequences.stored(sequenceEnds);
       for (const effect of effects) this.#apply(effect);
-    });
-    if (isLast) {
+    };
+    if (committer.isLastOfCommit) {
+      await this.#ask({ op: "commit", end });
+      this.#hasEnded = true;
+      void this.#group.ended(afterCommit, Promise.resolve());
       committer.record.committed();
-      this.#group.committed();
-    } else this.release();
+      await this.#group.committed();
+      return;
+    }
+    this.#hasEnded = true;
+    const isFirst = this.#begun?.isFirst ?? !this.#group.hasTransaction;
+    const onDisk = this.#group.ended(afterCommit, this.#ask({ op: "endPart", end, isFirst }));
+    this.release();
     await onDisk;
   }
 
@@ -297,7 +307,8 @@ class WriteConnection implements DatabaseConnection {
   /** Rolls back this transaction; others of its commit only if SQLite rolled back everything. */
   async #rollBack(): Promise<void> {
     const { port } = this.#parts;
-    if (this.#isFirst) {
+    if (this.#begun === null) return;
+    if (this.#begun.isFirst) {
       this.#group.hasTransaction = false;
       await port.rollback();
       return;
@@ -331,7 +342,7 @@ class WriteConnection implements DatabaseConnection {
       const { type } = effect;
       this.#parts.log.error(
         { err: error, type, firstQuery: this.#firstQuery },
-        "an effect of a commit could not be applied",
+        "applying an effect of a commit failed",
       );
     }
   }
@@ -341,7 +352,7 @@ class WriteConnection implements DatabaseConnection {
     this.#scope.state = "expired";
     this.#parts.log.error(
       { limitMs: TRANSACTION_LIMIT_MS, firstQuery: this.#firstQuery },
-      "a transaction held the writer too long and was rolled back",
+      "rolled back a transaction that held the writer too long",
     );
     await this.#rollBack().catch(() => undefined);
     this.release();

@@ -198,6 +198,8 @@ export interface JobRow {
 export interface JobWork {
   readonly insert: readonly JobRow[];
   readonly progress: readonly JobProgress[];
+  /** Attempts whose handlers may begin after this commit; only in a cluster. */
+  readonly begun?: readonly Pick<JobProgress, "id" | "fence">[];
   readonly finish: readonly JobFinish[];
   /** Makes every waiting job that is due by this instant ready. */
   readonly promoteDueAt: number | null;

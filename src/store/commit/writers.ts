@@ -11,12 +11,19 @@ export interface TransactionEnd extends TransactionRows {
   readonly effects: readonly Effect[];
 }
 
-/** Requests to a writing connection besides write sets. Each is answered once, in order. */
+/**
+ * Requests to a writing connection besides write sets. Each is answered once, in order.
+ *
+ * `queries` runs several statements, up to the first that fails. `beginPart` starts a part of the
+ * transaction that can be rolled back alone; `endPart` keeps what was written since then for the commit,
+ * and rolls it back if it fails. `together` runs several requests up to the first that fails, and answers
+ * with the result of the last.
+ */
 export type WriterRequest =
-  | ({ readonly op: "query" } & BoundStatement)
   | { readonly op: "queries"; readonly statements: readonly BoundStatement[] }
   | { readonly op: "commit"; readonly end: TransactionEnd }
   | { readonly op: "endPart"; readonly end: TransactionEnd; readonly isFirst: boolean }
+  | { readonly op: "together"; readonly requests: readonly WriterRequest[] }
   | { readonly op: "begin" | "rollback" | "beginPart" | "rollbackPart" | "ping" | "checkpoint" | "close" };
 
 /**
@@ -25,6 +32,8 @@ export type WriterRequest =
  * transactions and write sets.
  */
 export abstract class WriterPort {
+  /** Why every write is refused; null: it is not. */
+  readonly refusal: Error | null = null;
   /** Called when another set can be sent while sets are in flight. */
   abstract onRoom: (() => void) | null;
   /** Whether a set may be sent now. */
@@ -39,19 +48,6 @@ export abstract class WriterPort {
   /** Lets the process exit although the writer was not closed. */
   abstract unref(): void;
 
-  async begin(): Promise<void> {
-    await this.ask({ op: "begin" });
-  }
-
-  async query(sql: string, parameters: readonly unknown[]): Promise<QueryRows> {
-    return (await this.ask({ op: "query", sql, parameters })) as QueryRows;
-  }
-
-  /** Runs several statements, up to the first one that fails. */
-  async queries(statements: readonly BoundStatement[]): Promise<QueryRows[]> {
-    return (await this.ask({ op: "queries", statements })) as QueryRows[];
-  }
-
   async commit(end: TransactionEnd): Promise<void> {
     await this.ask({ op: "commit", end });
   }
@@ -60,17 +56,7 @@ export abstract class WriterPort {
     await this.ask({ op: "rollback" });
   }
 
-  /** Starts a part that can be rolled back alone, until {@link endPart} or {@link rollbackPart}. */
-  async beginPart(): Promise<void> {
-    await this.ask({ op: "beginPart" });
-  }
-
-  /** Keeps the writes since the transaction or its last part started, for the commit. */
-  async endPart(end: TransactionEnd, isFirst: boolean): Promise<void> {
-    await this.ask({ op: "endPart", end, isFirst });
-  }
-
-  /** @throws when SQLite has rolled back the whole transaction */
+  /** Rolls back the current part alone. @throws when SQLite has rolled back the whole transaction */
   async rollbackPart(): Promise<void> {
     await this.ask({ op: "rollbackPart" });
   }
@@ -84,10 +70,12 @@ export abstract class WriterPort {
   }
 }
 
-export function perform(connection: WritingConnection, request: WriterRequest): QueryRows | QueryRows[] | undefined {
+type Answer = QueryRows[] | undefined;
+
+export function perform(connection: WritingConnection, request: WriterRequest): Answer {
   switch (request.op) {
-    case "query":
-      return connection.query(request.sql, request.parameters);
+    case "together":
+      return request.requests.map((each) => perform(connection, each)).at(-1);
     case "queries":
       return connection.queries(request.statements);
     case "commit":
@@ -129,11 +117,11 @@ export class LocalWriter extends WriterPort {
 /** Refuses every write with the same error. */
 export class NoWriter extends WriterPort {
   onRoom: (() => void) | null = null;
-  readonly #error: Error;
+  override readonly refusal: Error;
 
-  constructor(error: Error) {
+  constructor(refusal: Error) {
     super();
-    this.#error = error;
+    this.refusal = refusal;
   }
 
   hasRoom(): boolean {
@@ -141,11 +129,11 @@ export class NoWriter extends WriterPort {
   }
 
   commitSet(_set: WriteSet, done: (outcome: CommitOutcome) => void): void {
-    done({ ok: false, failure: "readonly", superseded: false, message: this.#error.message });
+    done({ ok: false, failure: "readonly", superseded: false, message: this.refusal.message });
   }
 
   async ask({ op }: WriterRequest): Promise<unknown> {
-    if (op === "begin") throw this.#error;
+    if (op === "begin" || op === "together") throw this.refusal;
     return undefined;
   }
 
@@ -170,7 +158,7 @@ export interface AdaptiveParts {
    * the store is closing.
    */
   alone(fn: () => Promise<void>): Promise<void>;
-  /** @param error why the writer stays in the main thread, if it does. */
+  /** @param error why writer stays in the main thread, if it does. */
   onMoved(error: Error | null): void;
 }
 
@@ -224,7 +212,7 @@ export class AdaptiveWriter extends WriterPort {
     let isFirst = true;
     this.#port.commitSet(set, (outcome) => {
       const tookMs = performance.now() - startedAt;
-      const isBusy = isFirst && (this.#isBusy(tookMs, set.events.seq.length) || tookMs >= SLOW_COMMIT_MS);
+      const isBusy = isFirst && (this.#isBusy(tookMs, set.events.count) || tookMs >= SLOW_COMMIT_MS);
       if (isBusy) this.#moveOutside();
       isFirst = false;
       done(outcome);

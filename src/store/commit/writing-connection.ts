@@ -7,7 +7,7 @@ import { WriteSetApplier } from "./apply-write-set.ts";
 import { AuditChain } from "./audit-chain.ts";
 import type { AuditRow, CommitFailure, CommitOutcome, SequenceEnd, WriteSet } from "./write-set.ts";
 
-/** What a transaction adds at its end: the numbers it drew, and the audit rows, which come last. */
+/** Additions of a transaction at its end: the numbers it drew, and the audit rows, which come last. */
 export interface TransactionRows {
   readonly audit: readonly AuditRow[];
   readonly sequenceEnds: readonly SequenceEnd[];
@@ -31,10 +31,12 @@ export class WritingConnection {
   readonly #beginPart;
   readonly #endPart;
   readonly #rollbackToPart;
+  /** Why SQLite rolled the transaction back by itself; null when it did not. */
+  #rolledBackBy: unknown = null;
   #failedEpoch = -1;
   #failure: CommitFailure = "internal";
 
-  /** @param maxBytes the database's size limit, of which ingest may fill a part. */
+  /** @param maxBytes the database's size limit; ingest may fill a part of it. */
   constructor(connection: Sqlite, auditKey: Uint8Array, maxBytes?: number) {
     this.#connection = connection;
     this.#limit = maxBytes === undefined ? null : new IngestLimit(connection, maxBytes);
@@ -63,6 +65,7 @@ export class WritingConnection {
       if (this.#limit && isIngest(set) && !this.#limit.enter()) throw limitReached();
       const written = this.#applier.apply(set);
       onSync?.();
+      this.beforeCommit();
       this.#commit.run();
       return { ok: true, ...written };
     } catch (thrown) {
@@ -91,6 +94,7 @@ export class WritingConnection {
   }
 
   begin(): void {
+    this.#rolledBackBy = null;
     this.#explained(() => this.#begin.run());
   }
 
@@ -113,9 +117,13 @@ export class WritingConnection {
     if (version !== this.#schemaVersion) this.#checkSchema();
     this.#applier.storeSequenceEnds(end.sequenceEnds);
     this.#audit.append(end.audit);
+    this.beforeCommit();
     this.#explained(() => this.#commit.run());
     this.#schemaVersion = version;
   }
+
+  /** The rows of a transaction are written, and the commit is next. */
+  protected beforeCommit(): void {}
 
   /** Another connection still sees the schema from before the transaction. */
   #checkSchema(): void {
@@ -125,8 +133,10 @@ export class WritingConnection {
   #explained<T>(run: () => T): T {
     try {
       return run();
-    } catch (error) {
-      throw this.#withReason(error);
+    } catch (thrown) {
+      const error = this.#withReason(thrown);
+      if (!this.#connection.inTransaction) this.#rolledBackBy = error;
+      throw error;
     }
   }
 
@@ -142,11 +152,24 @@ export class WritingConnection {
   }
 
   endPart(end: TransactionRows & { readonly statements: readonly BoundStatement[] }, isFirst: boolean): void {
-    this.#requireTransaction();
-    this.queries(end.statements);
-    this.#applier.storeSequenceEnds(end.sequenceEnds);
-    this.#audit.append(end.audit);
-    if (!isFirst) this.#endPart.run();
+    try {
+      this.#requireTransaction();
+      this.queries(end.statements);
+      this.#applier.storeSequenceEnds(end.sequenceEnds);
+      this.#audit.append(end.audit);
+      if (!isFirst) this.#endPart.run();
+    } catch (error) {
+      if (this.#connection.inTransaction) this.#takeBackPart(isFirst);
+      else this.#rolledBackBy ??= error;
+      throw error;
+    }
+  }
+
+  /** The transaction stays open: the next part may have been sent already. */
+  #takeBackPart(isFirst: boolean): void {
+    if (!isFirst) return this.rollbackPart();
+    this.#rollback.run();
+    this.#begin.run();
   }
 
   /** @throws when the transaction is gone: the earlier parts are lost too */
@@ -162,7 +185,8 @@ export class WritingConnection {
   }
 
   #requireTransaction(): void {
-    if (!this.#connection.inTransaction) throw new Error("the transaction has been rolled back");
+    if (this.#connection.inTransaction) return;
+    throw this.#rolledBackBy ?? new Error("the transaction has been rolled back");
   }
 
   /** Answers once the connection is open and its turn has come. */
@@ -179,5 +203,5 @@ export class WritingConnection {
 }
 
 function isIngest({ events, effects }: WriteSet): boolean {
-  return events.seq.length > 0 || effects.length > 0;
+  return events.count > 0 || effects.length > 0;
 }

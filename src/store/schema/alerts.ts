@@ -1,4 +1,4 @@
-/** Alerts, incidents, silences, policies and routing; heartbeats, integrations, status pages. */
+/** Alerts, incidents, silences, policies and routing; heartbeats, receivers, integrations, status pages. */
 import type { Generated } from "kysely";
 import type { Flag } from "./system.ts";
 
@@ -14,7 +14,6 @@ export type AlertSource =
   | "prism";
 /** `pending`: the condition has to hold for some time before the alert fires. */
 export type AlertState = "pending" | "firing" | "resolved";
-export type IncidentState = "open" | "acknowledged" | "resolved";
 export type Urgency = "high" | "low";
 export type IncidentSeverity = "critical" | "error" | "warning" | "info";
 
@@ -46,7 +45,7 @@ export interface AlertsTable {
   sender: string | null;
 }
 
-/** What a rule decided about an alert, until the alerts have taken it. */
+/** A rule's decision about an alert, until the alerts have handled it. */
 export interface AlertSignalsTable {
   eventSeq: number;
   ruleId: string;
@@ -54,22 +53,6 @@ export interface AlertSignalsTable {
   projectId: string;
   input: string;
   at: number;
-}
-
-export interface AlertRoutingTable {
-  projectId: string;
-  document: string;
-  version: number;
-  updatedBy: string | null;
-  updatedAt: number;
-}
-
-export interface AlertRoutingVersionsTable {
-  projectId: string;
-  version: number;
-  document: string;
-  createdBy: string | null;
-  createdAt: number;
 }
 
 export interface PoliciesTable {
@@ -84,73 +67,6 @@ export interface PoliciesTable {
   deletedAt: number | null;
 }
 
-export interface PolicyVersionsTable {
-  policyId: string;
-  version: number;
-  definition: string;
-  createdBy: string | null;
-  createdAt: number;
-}
-
-/** The last user of each round-robin step. */
-export interface PolicyTurnsTable {
-  policyId: string;
-  step: number;
-  userId: string;
-}
-
-export interface IncidentsTable {
-  id: string;
-  number: number;
-  projectId: string;
-  policyId: string;
-  policyVersion: number;
-  groupKey: string;
-  groupLabels: string;
-  /** The route's settings when the incident was opened. */
-  route: string;
-  title: string;
-  urgency: Generated<Urgency>;
-  state: IncidentState;
-  openedAt: number;
-  acknowledgedAt: number | null;
-  resolvedAt: number | null;
-  resolvedBy: string | null;
-  snoozedUntil: number | null;
-  step: Generated<number>;
-  round: Generated<number>;
-  /** Number of notifications so far, for their dedupe keys. */
-  notices: Generated<number>;
-  /** Number of alerts that joined, and of those that fire. */
-  alerts: Generated<number>;
-  firing: Generated<number>;
-  lastFlushAt: number | null;
-  notifiedAt: number | null;
-  flushAt: number | null;
-  stepAt: number | null;
-  repeatAt: number | null;
-  ackExpiresAt: number | null;
-  autoResolveAt: number | null;
-  version: Generated<number>;
-  updatedAt: number;
-  /** When a page was first accepted outside of the app, or a person acknowledged or opened one. */
-  reachedAt: number | null;
-  /** When the last step that notifies was executed. */
-  steppedAt: number | null;
-  /** The incident that reports that its source is silent: its own end notifies no person. */
-  sourceIncidentId: string | null;
-  /** JSON text: what a person wrote who opened it without alerts. */
-  direct: string | null;
-  /** JSON text: people who are paged before the steps of the policy. */
-  assigned: string | null;
-  /** The highest of its alerts; null: they name none. */
-  severity: IncidentSeverity | null;
-  /** Start of its earliest alert. */
-  firingSince: Generated<number>;
-  /** 0: its policy only calls webhooks. */
-  forPeople: Generated<Flag>;
-}
-
 /** Notices of incidents, one for each target. */
 export interface PagesTable {
   id: string;
@@ -159,7 +75,7 @@ export interface PagesTable {
   kind: "delivery" | "channel" | "webhook";
   /** The way within the incident. */
   way: string;
-  /** What is sent in order, and what shares a probe. */
+  /** Group of pages that are sent in order, and share a probe. */
   target: string;
   provider: string;
   /** The user or project that named the target. */
@@ -181,7 +97,7 @@ export interface PagesTable {
   failedAt: number | null;
   heldUntil: number | null;
   lastError: string | null;
-  /** What the other side said when it accepted. */
+  /** The recipient's answer when it accepted. */
   answer: string | null;
   deliveredAt: number | null;
   createdAt: number;
@@ -194,64 +110,6 @@ export interface PagesTable {
   lostAnswers: Generated<number>;
   /** Start of the last of them. */
   lostAt: number | null;
-}
-
-/** Targets of a project's pages that accept nothing. */
-export interface FailedWaysTable {
-  target: string;
-  projectId: string;
-  kind: PagesTable["kind"];
-  provider: string;
-  /** The policy of the incident whose page failed first. */
-  policyId: string;
-  error: string;
-  since: number;
-  /** When a page to it failed last. */
-  failedAt: number;
-}
-
-/** A warning of paging of which people have a notice; gone when its cause is. */
-export interface PagingWarningsTable {
-  cause: string;
-  projectId: string;
-  notificationId: string;
-  sentAt: number;
-}
-
-/** The last notice of failed ways to a person who looks after a project. */
-export interface WayNoticesTable {
-  projectId: string;
-  userId: string;
-  notificationId: string;
-  sentAt: number;
-  /** The ways accept messages again, and the person has a notice of it. */
-  endedAt: number | null;
-}
-
-/** A test page to a person. */
-export interface DrillsTable {
-  id: string;
-  userId: string;
-  /** A user's id, or `operator`; null: the weekly plan. */
-  startedBy: string | null;
-  notificationId: string;
-  startedAt: number;
-}
-
-/** A way of a drill; its page has the same id. */
-export interface DrillWaysTable {
-  id: string;
-  drillId: string;
-  userId: string;
-  /** Key of the target, as in `pages.target`. */
-  target: string;
-  /** Hash of where the target led then. */
-  address: string;
-  name: string;
-  /** As in `pages.channel`. */
-  channel: string;
-  startedAt: number;
-  confirmedAt: number | null;
 }
 
 /** When a person has the weekly drill. */
@@ -267,22 +125,6 @@ export interface DrillPeopleTable {
   deferredUntil: number | null;
 }
 
-export interface IncidentAlertsTable {
-  incidentId: string;
-  alertId: string;
-  addedAt: number;
-  firingNotifiedAt: number | null;
-  resolvedNotifiedAt: number | null;
-}
-
-export interface IncidentAcksTable {
-  incidentId: string;
-  userId: string;
-  at: number;
-  expiresAt: number | null;
-  via: string;
-}
-
 export interface IncidentLogTable {
   incidentId: string;
   seq: number;
@@ -290,22 +132,6 @@ export interface IncidentLogTable {
   kind: string;
   actor: string | null;
   data: Generated<string>;
-}
-
-/** The alerts that a silence withheld, each with the first time. */
-export interface SilenceHitsTable {
-  silenceId: string;
-  alertId: string;
-  incidentId: string;
-  at: number;
-}
-
-export interface ContactRulesTable {
-  userId: string;
-  urgency: Urgency;
-  position: number;
-  afterMs: number;
-  channels: string;
 }
 
 export type HeartbeatStatus = "new" | "up" | "down" | "paused";
@@ -326,17 +152,6 @@ export interface HeartbeatPingsTable {
   body: Uint8Array | null;
 }
 
-export interface HeartbeatFlipsTable {
-  id: string;
-  heartbeatId: string;
-  /** When the status changed; for an overdue heartbeat its due time. */
-  at: number;
-  foundAt: number;
-  fromStatus: HeartbeatStatus;
-  status: HeartbeatStatus;
-  reason: string;
-}
-
 export interface HeartbeatKeysTable {
   projectId: string;
   /** Keyed hash of the secret in ping URLs with a slug, the plain one while `sealedPingKey` is null; null: there are none. */
@@ -347,7 +162,7 @@ export interface HeartbeatKeysTable {
   sealedPingKey: Uint8Array | null;
 }
 
-/** What a status page shows of a component, from best to worst. */
+/** State of a component on a status page, from best to worst. */
 export type ComponentState = "operational" | "maintenance" | "degraded" | "partial" | "outage";
 
 export interface StatusPagesTable {
@@ -361,14 +176,6 @@ export interface StatusPagesTable {
   keepsSubscriptions: Generated<Flag>;
 }
 
-/** From `at` on a component has this state. */
-export interface StatusChangesTable {
-  componentId: string;
-  at: number;
-  projectId: string;
-  state: ComponentState;
-}
-
 /** The state of a component that subscribers know. */
 export interface StatusSentTable {
   componentId: string;
@@ -377,40 +184,141 @@ export interface StatusSentTable {
   at: number;
 }
 
-export interface StatusNoticesTable {
-  id: string;
-  projectId: string;
-  kind: "incident" | "maintenance";
-  title: string;
-  /** JSON: ids of components. */
-  components: Generated<string>;
-  startsAt: number;
-  /** The planned end of a maintenance. */
-  endsAt: number | null;
-  resolvedAt: number | null;
-  createdBy: string | null;
-  createdAt: number;
-  updatedAt: number;
-  version: Generated<number>;
-}
+/**
+ * accepted: stored; replayed: known before, so not stored; unmapped: stored as an event without
+ * meaning; ignored: the mapping leaves it out; handshake: a check of the URL; refused: not stored.
+ */
+export type RequestResult = "accepted" | "replayed" | "unmapped" | "ignored" | "handshake" | "refused";
 
-export interface StatusNoticeUpdatesTable {
-  noticeId: string;
-  n: number;
-  at: number;
-  state: string;
-  text: string;
-}
+export type IntegrationKind = "pagerduty" | "opsgenie";
 
-export interface StatusSubscribersTable {
-  id: string;
-  projectId: string;
-  /** Keyed hash of the address: one subscription per page and address. */
-  hash: string;
-  /** Sealed. */
-  address: Uint8Array;
-  createdAt: number;
-  /** When the last mail that asks for a confirmation was sent. */
-  mailedAt: number;
-  confirmedAt: number | null;
+export interface AlertTables {
+  /** The events of receivers that notify, until the events are removed. */
+  receiver_events: {
+    eventSeq: Generated<number>;
+    receiverId: string;
+  };
+  receiver_replays: {
+    receiverId: string;
+    replayId: string;
+    at: number;
+  };
+  alerts: AlertsTable;
+  alert_signals: AlertSignalsTable;
+  alert_routing: {
+    projectId: string;
+    document: string;
+    version: number;
+    updatedBy: string | null;
+    updatedAt: number;
+  };
+  policies: PoliciesTable;
+  /** The last user of each round-robin step. */
+  policy_turns: {
+    policyId: string;
+    step: number;
+    userId: string;
+  };
+  pages: PagesTable;
+  /** Targets of a project's pages that accept nothing. */
+  failed_ways: {
+    target: string;
+    projectId: string;
+    kind: PagesTable["kind"];
+    provider: string;
+    /** The policy of the incident whose page failed first. */
+    policyId: string;
+    error: string;
+    since: number;
+    /** When a page to it failed last. */
+    failedAt: number;
+  };
+  /** A warning of paging that people were notified of; deleted with its cause. */
+  paging_warnings: {
+    cause: string;
+    projectId: string;
+    notificationId: string;
+    sentAt: number;
+  };
+  /** The last notice of failed ways to a person who looks after a project. */
+  way_notices: {
+    projectId: string;
+    userId: string;
+    notificationId: string;
+    sentAt: number;
+    /** The ways accept messages again, and the person has a notice of it. */
+    endedAt: number | null;
+  };
+  /** A test page to a person. */
+  drills: {
+    id: string;
+    userId: string;
+    /** A user's id, or `operator`; null: the weekly plan. */
+    startedBy: string | null;
+    notificationId: string;
+    startedAt: number;
+  };
+  /** A way of a drill; its page has the same id. */
+  drill_ways: {
+    id: string;
+    drillId: string;
+    userId: string;
+    /** Key of the target, as in `pages.target`. */
+    target: string;
+    /** Hash of where the target led then. */
+    address: string;
+    name: string;
+    /** As in `pages.channel`. */
+    channel: string;
+    startedAt: number;
+    confirmedAt: number | null;
+  };
+  drill_people: DrillPeopleTable;
+  incident_alerts: {
+    incidentId: string;
+    alertId: string;
+    addedAt: number;
+    firingNotifiedAt: number | null;
+    resolvedNotifiedAt: number | null;
+  };
+  incident_acks: {
+    incidentId: string;
+    userId: string;
+    at: number;
+    expiresAt: number | null;
+    via: string;
+  };
+  incident_log: IncidentLogTable;
+  /** The alerts that a silence withheld, each with the first time. */
+  silence_hits: {
+    silenceId: string;
+    alertId: string;
+    incidentId: string;
+    at: number;
+  };
+  contact_rules: {
+    userId: string;
+    urgency: Urgency;
+    position: number;
+    afterMs: number;
+    channels: string;
+  };
+  heartbeat_pings: HeartbeatPingsTable;
+  heartbeat_keys: HeartbeatKeysTable;
+  status_pages: StatusPagesTable;
+  /** From `at` on a component has this state. */
+  status_changes: {
+    componentId: string;
+    at: number;
+    projectId: string;
+    state: ComponentState;
+  };
+  status_sent: StatusSentTable;
+  status_notice_updates: {
+    noticeId: string;
+    n: number;
+    at: number;
+    state: string;
+    text: string;
+  };
 }

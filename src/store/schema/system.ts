@@ -32,6 +32,8 @@ export interface JobsTable {
   startedAt: number | null;
   finishedAt: number | null;
   createdAt: number;
+  /** The fence of the claim whose handler has begun; kept in a cluster only. */
+  begunFence: number | null;
 }
 
 export interface JobAttemptsTable {
@@ -42,75 +44,6 @@ export interface JobAttemptsTable {
   outcome: string;
   error: string | null;
   worker: string;
-}
-
-export interface WorkersTable {
-  id: string;
-  pid: number;
-  host: string;
-  startedAt: number;
-  leaseUntil: number;
-  /** The service token that registered it; no other may renew it. */
-  tokenId: string | null;
-}
-
-export interface SchedulesTable {
-  id: string;
-  name: string;
-  cron: string | null;
-  everyMs: number | null;
-  timezone: string;
-  queue: string;
-  kind: string;
-  payload: string;
-  label: string | null;
-  missed: "skip" | "once" | "all";
-  overlap: "skip" | "allow";
-  active: Generated<Flag>;
-  lastRunAt: number | null;
-  nextRunAt: number | null;
-  maxAttempts: number | null;
-  module: string | null;
-  createdBy: string | null;
-  version: Generated<number>;
-  createdAt: number;
-  updatedAt: number;
-}
-
-export interface SettingsTable {
-  key: string;
-  value: string | number | Uint8Array | null;
-  updatedBy: string | null;
-  updatedAt: number;
-}
-
-export interface ModulesTable {
-  name: string;
-  version: string;
-  path: string;
-  state: "loading" | "active" | "failed" | "disabled";
-  error: string | null;
-  enabled: Generated<Flag>;
-  /** Its routes when it was last active; they answer 503 while it is not. */
-  routes: Generated<string>;
-  updatedAt: number;
-}
-
-export interface ModuleKvTable {
-  module: string;
-  key: string;
-  value: string;
-  updatedAt: number;
-}
-
-export interface IdempotencyKeysTable {
-  scope: string;
-  key: string;
-  fingerprint: string;
-  status: number | null;
-  response: string | null;
-  createdAt: number;
-  expiresAt: number;
 }
 
 export interface AuditLogTable {
@@ -129,8 +62,60 @@ export interface AuditLogTable {
   hash: string;
 }
 
-export interface MigrationsTable {
-  name: string;
-  checksum: string;
-  appliedAt: number;
+export interface SystemTables {
+  jobs: JobsTable;
+  job_attempts: JobAttemptsTable;
+  workers: {
+    id: string;
+    pid: number;
+    host: string;
+    startedAt: number;
+    leaseUntil: number;
+    /** The service token that registered it; no other may renew it. */
+    tokenId: string | null;
+  };
+  settings: {
+    key: string;
+    value: string | number | Uint8Array | null;
+    updatedBy: string | null;
+    updatedAt: number;
+  };
+  /** What describes this file and not the data, such as beats of its disk. */
+  local_state: {
+    key: string;
+    value: string | number | Uint8Array | null;
+    updatedAt: number;
+  };
+  modules: {
+    name: string;
+    version: string;
+    path: string;
+    state: "loading" | "active" | "failed" | "disabled";
+    error: string | null;
+    enabled: Generated<Flag>;
+    /** Its routes when it was last active; they answer 503 while it is not. */
+    routes: Generated<string>;
+    updatedAt: number;
+  };
+  module_kv: {
+    module: string;
+    key: string;
+    value: string;
+    updatedAt: number;
+  };
+  idempotency_keys: {
+    scope: string;
+    key: string;
+    fingerprint: string;
+    status: number | null;
+    response: string | null;
+    createdAt: number;
+    expiresAt: number;
+  };
+  audit_log: AuditLogTable;
+  migrations: {
+    name: string;
+    checksum: string;
+    appliedAt: number;
+  };
 }

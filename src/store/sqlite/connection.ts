@@ -125,11 +125,16 @@ export function openForReading(file: string): Sqlite {
 }
 
 const MAX_STATEMENTS = 500;
+/** Longest time that a read of a transaction may block the event loop more than once. */
+const QUICK_MS = 4;
+const READS = /^\s*(select|with)\b/i;
 
 /** Prepared statements of one connection by SQL text. Bounded: evicts the one prepared first. */
 export class StatementCache {
   readonly #connection: Sqlite;
   readonly #statements = new Map<string, Statement<unknown[]>>();
+  /** Texts that took longer than {@link QUICK_MS}. */
+  readonly #slow = new Set<string>();
 
   constructor(connection: Sqlite) {
     this.#connection = connection;
@@ -146,6 +151,25 @@ export class StatementCache {
       this.#statements.set(sql, statement);
     }
     return statement;
+  }
+
+  /**
+   * Whether a statement changes nothing, and did not block the thread for long when {@link readQuickly}
+   * ran it before. A text of another kind is not compiled: its table may not exist yet.
+   */
+  isQuickRead(sql: string): boolean {
+    return READS.test(sql) && !this.#slow.has(sql) && this.get(sql).readonly;
+  }
+
+  /** {@link run} for a statement of {@link isQuickRead}. */
+  readQuickly(sql: string, parameters: readonly unknown[]): QueryRows {
+    const startedAt = performance.now();
+    const rows = this.run(sql, parameters);
+    if (performance.now() - startedAt > QUICK_MS) {
+      if (this.#slow.size >= MAX_STATEMENTS) this.#slow.clear();
+      this.#slow.add(sql);
+    }
+    return rows;
   }
 
   /** Runs any statement. `rows` is empty for statements that return none. */

@@ -10,7 +10,7 @@ export interface LockedPaths {
   readonly databaseFile: string;
 }
 
-/** What another process holds. */
+/** The directory or file that another process holds. */
 export interface HeldLock {
   /** As words for a message. */
   readonly what: string;
@@ -47,7 +47,7 @@ export class DataDirLock {
   }
 
   /**
-   * Which of the two another process holds, and which process that is. Takes no lock that could keep a
+   * The lock that another process holds, and that process. Takes no lock that could keep a
    * server from starting, and makes no file. Not for the holder itself: closing the file here would
    * drop its lock (https://www.sqlite.org/howtocorrupt.html, section 2.2).
    */

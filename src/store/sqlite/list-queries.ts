@@ -44,7 +44,7 @@ export function newestFirst<DB, TB extends keyof DB, O>(
 /** Limit for the large columns of a page's rows together. A larger row is a page of its own. */
 export const FITTING_BYTES = 4_194_304;
 
-/** Which columns of a list can be large. */
+/** The columns of a list that can be large. */
 export interface RowBytes {
   readonly bytes: RawBuilder<number>;
   /** The largest possible row: pages that are small in any case are not measured. */

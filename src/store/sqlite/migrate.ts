@@ -67,6 +67,9 @@ function readStatus(connection: Sqlite, migrations: readonly Migration[]): Migra
   };
 }
 
+/** Made before the migrations of a node in a cluster. */
+const LOCAL_TABLE = "local_state";
+
 /** @throws SchemaRefused when an object of the migration exists although it was never recorded */
 function requireNoTrace(connection: Sqlite, { name, sql }: Migration): void {
   const hasObject = connection.prepare("select 1 from sqlite_schema where name = ?");
@@ -75,7 +78,7 @@ function requireNoTrace(connection: Sqlite, { name, sql }: Migration): void {
     [...sql.matchAll(/drop (?:table|index|trigger|view) (?:if exists )?(\w+)/gi)].map(([, made]) => made),
   );
   const made = [...sql.matchAll(/create (?:unique )?(table|index|trigger|view) (?:if not exists )?(\w+)/gi)]
-    .filter(([, , object]) => !dropped.has(object) && hasObject.get(object))
+    .filter(([, , object]) => !dropped.has(object) && object !== LOCAL_TABLE && hasObject.get(object))
     .map(([, kind, object]) => `${kind} ${object}`);
   const added = [...sql.matchAll(/alter table (\w+) add column (\w+)/gi)]
     .filter(([, table, column]) => hasColumn.get(table, column))
@@ -102,6 +105,9 @@ export interface MigrationStep {
  */
 const COPIED_AGAIN = [{ name: "0021_web_push", table: "deliveries", by: "0032_channels" }];
 
+/** Its first parameter is the name of a migration that has been applied. */
+export const NOTE_MIGRATION = "insert into migrations (name, checksum, appliedAt) values (?, ?, ?)";
+
 /**
  * Applies pending migrations, forward only, each in one transaction, so that a kill loses at most
  * the running one. The caller holds the data directory's lock.
@@ -111,29 +117,30 @@ export function migrateUp(
   connection: Sqlite,
   migrations: readonly Migration[] = MIGRATIONS,
   onStep?: (step: MigrationStep) => void,
+  transaction = (work: () => void): void => connection.transaction(work).immediate(),
 ): readonly string[] {
   const { pending } = migrationStatus(connection, migrations);
   if (pending.length === 0) return [];
-  connection.exec(
-    "create table if not exists migrations (name text primary key, checksum text not null, " +
-      "appliedAt integer not null) strict, without rowid",
-  );
-  const record = connection.prepare("insert into migrations (name, checksum, appliedAt) values (?, ?, ?)");
+  transaction(() => {
+    connection.exec(
+      "create table if not exists migrations (name text primary key, checksum text not null, " +
+        "appliedAt integer not null) strict, without rowid",
+    );
+  });
+  const record = connection.prepare(NOTE_MIGRATION);
   const plan = planOf(migrations.filter(({ name }) => pending.includes(name)));
   const progress = onStep && progressOf(connection, plan, onStep);
   for (const together of plan) {
-    connection
-      .transaction(() => {
-        for (const { name, sql, statements } of together) {
-          progress?.begins(name);
-          for (const statement of statements) {
-            connection.exec(statement);
-            progress?.ran(name, statement);
-          }
-          record.run(name, sha256Hex(sql), Date.now());
+    transaction(() => {
+      for (const { name, sql, statements } of together) {
+        progress?.begins(name);
+        for (const statement of statements) {
+          connection.exec(statement);
+          progress?.ran(name, statement);
         }
-      })
-      .immediate();
+        record.run(name, sha256Hex(sql), Date.now());
+      }
+    });
   }
   return pending;
 }
@@ -240,7 +247,7 @@ type MigrateReply =
   | { readonly code: string; readonly message: string; readonly isRefused: boolean };
 
 /**
- * {@link migrateFile} in a thread: the event loop goes on answering. @throws SchemaRefused,
+ * {@link migrateFile} in a thread: the event loop keeps answering. @throws SchemaRefused,
  * ThreadError with SQLite's code
  */
 export async function migrateInThread(file: string, onStep: (step: MigrationStep) => void): Promise<readonly string[]> {
@@ -315,9 +322,9 @@ export function requireOwnSchema(connection: Sqlite, migrations: readonly Migrat
  * The last `schema_version` (https://www.sqlite.org/pragma.html#pragma_schema_version) that was
  * found free of foreign objects.
  */
-const CHECKED_SETTING = "schema.checked";
+const CHECKED_KEY = "schema.checked";
 
-/** What a module may create; part of messages. */
+/** Objects that a module may create; part of messages. */
 const ALLOWED_FORM = "modules may make tables named module_<name>_… and indexes on them, and nothing else";
 
 /** Counts the schema changes of a database. */
@@ -329,10 +336,10 @@ export function schemaVersion(connection: Sqlite): number {
 function noteOwnSchema(connection: Sqlite): void {
   connection
     .prepare(
-      `insert into settings (key, value, updatedAt) values (?, ?, ?)
+      `insert into local_state (key, value, updatedAt) values (?, ?, ?)
        on conflict (key) do update set value = excluded.value, updatedAt = excluded.updatedAt`,
     )
-    .run(CHECKED_SETTING, schemaVersion(connection), Date.now());
+    .run(CHECKED_KEY, schemaVersion(connection), Date.now());
 }
 
 /**
@@ -340,8 +347,8 @@ function noteOwnSchema(connection: Sqlite): void {
  * only after a schema change, because it takes 10 ms.
  */
 export function foreignSchema(connection: Sqlite): string | null {
-  const checked = connection.prepare<[string], number>("select value from settings where key = ?").pluck();
-  if (checked.get(CHECKED_SETTING) === schemaVersion(connection)) return null;
+  const checked = connection.prepare<[string], number>("select value from local_state where key = ?").pluck();
+  if (checked.get(CHECKED_KEY) === schemaVersion(connection)) return null;
   try {
     requireOwnSchema(connection);
     noteOwnSchema(connection);

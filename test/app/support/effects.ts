@@ -17,9 +17,9 @@ export const roleId = (prism: TestPrism, name: string): string =>
 
 /** A session of the user, as a login opens it. */
 export async function session(prism: TestPrism, userId: string): Promise<{ id: string; token: string }> {
-  const { access } = prism.parts.core;
+  const { accessTokens, accounts } = prism.parts.offers;
   const { id } = await prism.parts.base.database.write((trx) =>
-    openSession(access.accounts, userId, { ip: "127.0.0.1", userAgent: "test" }, trx),
+    openSession(accounts, userId, { ip: "127.0.0.1", userAgent: "test" }, trx),
   );
-  return { id, token: (await access.accessTokens.issue(userId, id)).token };
+  return { id, token: (await accessTokens.issue(userId, id)).token };
 }

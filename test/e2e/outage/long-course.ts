@@ -67,9 +67,9 @@ export async function runLongCourse(scope: Scope, course: LongCourse): Promise<C
 
 /** Until nothing is due, and no call runs. */
 async function settle(prism: TestPrism): Promise<void> {
-  const { pages, alerting } = prism.parts.services;
-  await alerting.incidents.check();
-  prism.parts.core.jobs.runner.enqueued([]);
+  const { pages, incidents } = prism.parts.offers;
+  await incidents.check();
+  prism.parts.offers.runner.enqueued([]);
   await pages.check();
   await pages.idle();
 }

@@ -153,7 +153,7 @@ test("development is ready at once: an Admin dev with a token to fetch, who may 
   const { body } = await prism.get<{ id: string; roles: string[] }>("/api/v1/users/me");
   assert.deepEqual(body.roles, ["Admin"]);
   assert.equal((await makeAccount(prism, { username: "ann" })).status, "active");
-  await setPassword(prism.parts.core.access.accounts, body.id, PASSWORD);
+  await setPassword(prism.parts.offers.accounts, body.id, PASSWORD);
   assert.equal((await logIn(prism, "dev")).user.id, body.id);
 });
 

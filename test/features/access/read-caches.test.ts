@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { type Deferred, deferred } from "../../../src/core/promises.ts";
+import { type DeferredPromise, deferred } from "../../../src/core/promises.ts";
 import { OwnerCache } from "../../../src/features/access/read-caches.ts";
 import { runs } from "../../helpers/chance.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
@@ -48,7 +48,7 @@ test("S3-15 S3-37: no order of reads, commits and announcements lets a read that
         const stored = { uma: 0, vic: 0 };
         /** The last change that a response has announced. */
         const announced = { uma: 0, vic: 0 };
-        const loads: { owner: keyof typeof stored; seen: number | null; answer: Deferred<Value> }[] = [];
+        const loads: { owner: keyof typeof stored; seen: number | null; answer: DeferredPromise<Value> }[] = [];
         const reads: Promise<void>[] = [];
         const announce = (owner: keyof typeof stored): void => {
           announced[owner] = stored[owner];

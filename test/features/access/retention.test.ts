@@ -3,7 +3,6 @@ import test, { type TestContext } from "node:test";
 import { silentLogger } from "../../../src/core/log.ts";
 import { createOneTimeToken } from "../../../src/features/access/sessions/mail-links.ts";
 import { openSession } from "../../../src/features/access/sessions/sessions.ts";
-import { FIXED_SWEEPS } from "../../../src/features/retention/retention-job.ts";
 import { sweepAll } from "../../../src/store/retention.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeUser } from "../../helpers/people.ts";
@@ -16,13 +15,13 @@ async function start(t: TestContext) {
   const clock = new FakeClock();
   const prism = await startPrism(t, { clock, settings: { "rateLimit.enabled": "false" } });
   const context = { database: prism.parts.base.database, clock, log: silentLogger };
-  return { prism, clock, sweep: () => sweepAll(context, FIXED_SWEEPS) };
+  return { prism, clock, sweep: () => sweepAll(context, prism.parts.offers.sweeps()) };
 }
 
 test("a login goes thirty days after its end, with its refresh tokens", async (t) => {
   const { prism, clock, sweep } = await start(t);
   const { database: db, config } = prism.parts.base;
-  const { accounts } = prism.parts.core.access;
+  const { accounts } = prism.parts.offers;
   const { id } = await makeUser(prism, "anna");
   await db.write((trx) => openSession(accounts, id, { ip: "127.0.0.1", userAgent: "test" }, trx));
   const before = [countOf(prism, "sessions"), countOf(prism, "refresh_tokens")];

@@ -158,7 +158,7 @@ class Run {
 
   /** What must be true at every moment. */
   async #check(): Promise<void> {
-    const live = this.#world.prism.parts.services.alerting.alerts
+    const live = this.#world.prism.parts.offers.alerts
       .list(this.#world.projectId, () => true)
       .map((alert) => alert.label("alertname"))
       .filter((name) => name.startsWith(this.#prefix));

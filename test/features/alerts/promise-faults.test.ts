@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import { Incidents } from "../../../src/features/alerts/incidents/engine.ts";
-import { type Action as Consequence, type Turn, Work } from "../../../src/features/alerts/incidents/machine.ts";
+import { type Action as Consequence, IncidentWork, type Turn } from "../../../src/features/alerts/incidents/machine.ts";
 import { Rates } from "../../../src/features/channels/sending/rates.ts";
 import { Gate } from "../../../src/features/delivery/pages/gate.ts";
 import { Lanes, type Slot } from "../../../src/features/delivery/pages/lanes.ts";
@@ -51,7 +51,7 @@ const FAULTS: readonly Fault[] = [
     // Repetitions went to those notified before, and a change of who is on call changed nothing.
     seed(replace) {
       replace(Incidents, "tryUnreached", () => undefined);
-      const done = replace(Work, "done", function (this: Work): Turn {
+      const done = replace(IncidentWork, "done", function (this: IncidentWork): Turn {
         const { actions, ...turn } = done.call(this);
         const isAgain = (each: Consequence): boolean =>
           each.kind === "page" ? each.isAgain : each.kind === "log" && each.entry === "looked-again";

@@ -1,10 +1,10 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { PrismError } from "../../../src/core/errors.ts";
-import type { IncidentRow } from "../../../src/features/alerts/incidents/store.ts";
+import type { IncidentRow } from "../../../src/features/alerts/incidents/incident.ts";
 import type { PolicyStep } from "../../../src/features/alerts/policies/policy.ts";
+import { CALL_EVERY_MS } from "../../../src/features/delivery/emergency/emergency.ts";
 import type { PageRow } from "../../../src/features/delivery/pages/page.ts";
-import { CALL_EVERY_MS } from "../../../src/features/emergency/emergency.ts";
 import { worldOf } from "./book/support.ts";
 import { MINUTE } from "./incidents/support.ts";
 import { type Action, PEOPLE, type Person, WAYS, type WayName } from "./promise-actions.ts";
@@ -227,11 +227,11 @@ export class PromiseRun {
     try {
       for (let seconds = 0; seconds < 60; seconds += 10) {
         clock.advance(10_000);
-        await prism.parts.services.pages.check();
+        await prism.parts.offers.pages.check();
         if (!way.isDue) continue;
         const isSent = (): boolean => rows.every(({ id }) => way.accepted.has(id));
         const found = await this.#until(async () => {
-          await prism.parts.services.pages.check();
+          await prism.parts.offers.pages.check();
           return isSent();
         });
         assert.ok(found, `${after}: ${who}'s pages are not sent while nothing can be stored`);
@@ -264,7 +264,7 @@ export class PromiseRun {
     let missing: string[] = [];
     const isDone = await this.#until(async () => {
       await this.site.world.incidents.check();
-      await this.site.world.prism.parts.services.pages.check();
+      await this.site.world.prism.parts.offers.pages.check();
       if (!this.#isHanging) await this.#idle();
       missing = await this.#missing();
       return missing.length === 0;
@@ -281,7 +281,7 @@ export class PromiseRun {
   /** No call runs and everything is stored. What hangs is let go. */
   async #idle(): Promise<void> {
     let isIdle = false;
-    const idle = this.site.world.prism.parts.services.pages.idle().finally(() => {
+    const idle = this.site.world.prism.parts.offers.pages.idle().finally(() => {
       isIdle = true;
     });
     while (!isIdle) {
@@ -311,7 +311,7 @@ export class PromiseRun {
   }
 
   #stepsOf({ policyId, policyVersion }: IncidentRow): readonly PolicyStep[] {
-    const { policies } = this.site.world.prism.parts.services.alerting;
+    const { policies } = this.site.world.prism.parts.offers;
     return policies.definitionOf({ id: policyId, version: policyVersion }).steps;
   }
 
@@ -371,7 +371,7 @@ export class PromiseRun {
   async #check(after: string): Promise<void> {
     await this.#settle(after);
     await this.#checkEmergency(after);
-    const { clock } = this.site.world.prism.parts.services.alerting;
+    const { steadyClock: clock } = this.site.world.prism.parts.offers;
     for (const row of await this.#waiting()) {
       const { title, stepAt, repeatAt, flushAt, notifiedAt, reachedAt } = row;
       const times = (notifiedAt === null ? [flushAt, stepAt] : [stepAt, repeatAt]).filter((at) => at !== null);
@@ -438,7 +438,7 @@ export class PromiseRun {
   async #checkEmergency(after: string): Promise<void> {
     const { clock, prism } = this.site.world;
     const before = await this.#isUnreached();
-    await prism.parts.upkeep.emergencyWatch.check();
+    await prism.parts.offers.emergencyWatch.check();
     await prism.parts.base.emergency.check();
     const isUnreached = await this.#isUnreached();
     const reasons = this.site.calls.map(({ reason }) => reason);
@@ -460,7 +460,7 @@ export class PromiseRun {
 
   /** Whether an incident has reached no one for `emergency.afterMs`. */
   async #isUnreached(): Promise<boolean> {
-    const now = this.site.world.prism.parts.services.alerting.clock.now();
+    const now = this.site.world.prism.parts.offers.steadyClock.now();
     for (const row of await this.#open()) {
       const isLong = row.notifiedAt !== null && row.notifiedAt <= now - AFTER_MS;
       if (isLong && row.steppedAt !== null && !(await this.#isReached(row))) return true;

@@ -1,10 +1,9 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { io, type Socket } from "socket.io-client";
-import { withheldNow } from "../../../src/app/open-alerts.ts";
-import type { IncidentRow } from "../../../src/features/alerts/incidents/store.ts";
+import type { IncidentRow } from "../../../src/features/alerts/incidents/incident.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
-import { type CallBody, webhookReceiver } from "../emergency/support.ts";
+import { type CallBody, webhookReceiver } from "../delivery/emergency/support.ts";
 import { IncidentWorld, MINUTE } from "./incidents/support.ts";
 import { LISTED, PEOPLE, type Person, policies, WAYS, type WayName } from "./promise-actions.ts";
 import { Way } from "./promise-ways.ts";
@@ -45,7 +44,7 @@ export class PromiseSite {
     const ways: Partial<Record<WayName, Way>> = {};
     for (const name of WAYS) ways[name] = await Way.start(t, () => clock.elapsed());
     const site = new PromiseSite(world, ways as Record<WayName, Way>, hook.calls);
-    world.prism.farewells.push(() => site.#leave());
+    world.prism.onClose.push(() => site.#leave());
     await site.#make();
     await site.holdWatch();
     return site;
@@ -68,7 +67,7 @@ export class PromiseSite {
 
   /** Looks for reasons of `emergency` come when the test says so. */
   async holdWatch(): Promise<void> {
-    await this.world.prism.parts.upkeep.emergencyWatch.stop();
+    await this.world.prism.parts.offers.emergencyWatch.stop();
   }
 
   /** @returns whether the policy was edited: it cannot name a person who is away */
@@ -122,7 +121,7 @@ export class PromiseSite {
   async connect(who: Person): Promise<void> {
     if (this.#sockets.has(who)) return;
     const { prism } = this.world;
-    const { token } = await prism.parts.core.access.accessTokens.issue(this.id(who));
+    const { token } = await prism.parts.offers.accessTokens.issue(this.id(who));
     const socket = io(prism.url, { auth: { token }, transports: ["websocket"], reconnection: false });
     this.#sockets.set(who, socket);
     await new Promise<void>((resolve) => {
@@ -149,12 +148,10 @@ export class PromiseSite {
 
   /** Whether all alerts of the incident that fire are silenced, inhibited or muted now. */
   isWithheld({ title }: IncidentRow): boolean {
-    const { alerting } = this.world.prism.parts.services;
-    const alerts = alerting.alerts
-      .list(this.world.projectId, () => true)
-      .filter((alert) => alert.label("alertname") === title);
-    return alerts.every((alert) => {
-      const { silencedBy, inhibitedBy, mutedBy } = withheldNow(alerting, alert);
+    const { alerts, withheldBy } = this.world.prism.parts.offers;
+    const own = alerts.list(this.world.projectId, () => true).filter((alert) => alert.label("alertname") === title);
+    return own.every((alert) => {
+      const { silencedBy, inhibitedBy, mutedBy } = withheldBy(alert);
       assert.ok(mutedBy.length === 0 || (this.#isMuted && title === "A"), `${title} is muted, but by no interval`);
       return silencedBy.length + inhibitedBy.length + mutedBy.length > 0;
     });

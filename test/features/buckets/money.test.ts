@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { isMoney, moneyOf, moneyText, parseMoney } from "../../../src/features/buckets/money.ts";
+import { decimalText, isInRange } from "../../../src/core/decimal.ts";
+import { moneyOf, parseMoney } from "../../../src/features/buckets/money.ts";
 
 const LARGEST = 10n ** 19n - 1n;
 const amounts = fc.bigInt({ min: -LARGEST, max: LARGEST });
@@ -9,28 +10,28 @@ const amounts = fc.bigInt({ min: -LARGEST, max: LARGEST });
 test("S2-14 an amount written and read again is the same amount, over the whole of DECIMAL(19,4)", () =>
   fc.assert(
     fc.property(amounts, (units) => {
-      const text = moneyText(units);
+      const text = decimalText(units);
       assert.match(text, /^-?\d{1,15}(\.\d{1,4})?$/);
       assert.equal(moneyOf(text), units);
-      assert.equal(isMoney(units), true);
+      assert.equal(isInRange(units), true);
     }),
   ));
 
 test("an amount has one text, however many zeros it was written with", () =>
   fc.assert(
     fc.property(amounts, fc.nat(3), (units, zeros) => {
-      const [whole = "", fraction = ""] = moneyText(units).replace("-", "").split(".");
+      const [whole = "", fraction = ""] = decimalText(units).replace("-", "").split(".");
       const padded = "0".repeat(Math.min(zeros, 15 - whole.length)) + whole;
       const written = `${units < 0n ? "-" : ""}${padded}.${fraction.padEnd(4, "0")}`;
-      assert.equal(moneyText(moneyOf(written)), moneyText(units));
+      assert.equal(decimalText(moneyOf(written)), decimalText(units));
     }),
   ));
 
 test("sums and differences are exact: what was added and taken away again leaves the same amount", () =>
   fc.assert(
     fc.property(amounts, amounts, (a, b) => {
-      assert.equal(moneyOf(moneyText(a)) + moneyOf(moneyText(b)) - b, a);
-      assert.equal(isMoney(a + b), a + b <= LARGEST && a + b >= -LARGEST);
+      assert.equal(moneyOf(decimalText(a)) + moneyOf(decimalText(b)) - b, a);
+      assert.equal(isInRange(a + b), a + b <= LARGEST && a + b >= -LARGEST);
     }),
   ));
 
@@ -46,7 +47,7 @@ test("D57 a number counts as its shortest decimal form, and is refused where a d
     ["999999999999999.9999", "999999999999999.9999"],
     ["-999999999999999.9999", "-999999999999999.9999"],
   ] as const)
-    assert.equal(moneyText(parseMoney(given) ?? -1n), text, String(given));
+    assert.equal(decimalText(parseMoney(given) ?? -1n), text, String(given));
   for (const refused of [
     0.12345,
     0.1 + 0.2,

@@ -45,7 +45,7 @@ test(
       [
         { bucketId: id, name: "payouts", balance: "49.9999", threshold: "50", currency: "EUR" },
         "warn",
-        prism.parts.core.access.projects.defaultId,
+        prism.parts.offers.projects.defaultId,
         "transfer-buckets",
       ],
     );
@@ -95,11 +95,11 @@ test("a rule matches a crossing like any event", async (t) => {
 
 test("a pending crossing is notified after a restart, once", async (t) => {
   const { prism } = await bucketWorld(t);
-  await prism.parts.core.jobs.queueControl.pause("bucket-monitoring");
+  await prism.parts.offers.queueControl.pause("bucket-monitoring");
   const id = await made(prism, { currentBalance: "1" });
   await prism.restart();
   assert.deepEqual(told(prism), []);
-  await prism.parts.core.jobs.queueControl.resume("bucket-monitoring");
+  await prism.parts.offers.queueControl.resume("bucket-monitoring");
   await settled(prism);
   assert.deepEqual(told(prism), ["below_threshold"]);
   assert.equal((await prism.get<BucketView>(`${PATH}/${id}`)).body.state, "below");

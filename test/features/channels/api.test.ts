@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
+import type { Delivery } from "../../../src/client/api-types.gen.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { LogLines } from "../../helpers/log-lines.ts";
@@ -50,14 +51,6 @@ async function notify({ prism }: World, recipients: readonly string[], body: obj
   });
   assert.equal(made.status, 201, made.text);
   return made.body.id;
-}
-
-interface Delivery {
-  readonly id: string;
-  readonly state: string;
-  readonly reason: string | null;
-  readonly attempts: number;
-  readonly lastError: string | null;
 }
 
 const deliveriesOf = ({ prism }: World, notificationId: string): Delivery[] =>
@@ -150,10 +143,10 @@ test("a service that asks to wait is asked no earlier, and no attempt is used up
   const second = await notify(world, [ann.id]);
   await until(world, second, ({ reason }) => reason === "asked to wait");
   assert.equal(world.service.requests.length, 1);
-  const { jobControl } = world.prism.parts.core.jobs;
+  const { jobControl } = world.prism.parts.offers;
   assert.ok(jobControl);
   world.clock.advance(130_000);
-  world.prism.parts.core.jobs.runner.reload();
+  world.prism.parts.offers.runner.reload();
   await until(world, first, ({ state }) => state === "delivered");
   await until(world, second, ({ state }) => state === "delivered");
   assert.deepEqual(rowsOf(world.prism, "select max(attempts) as n from jobs where kind = 'delivery.attempt'"), [
@@ -200,7 +193,7 @@ test("a channel whose credentials are refused stays active, its messages wait, a
   assert.match(waiting.lastError ?? "", /answered 401.*the bot token is not valid/);
   const pass = (): void => {
     clock.advance(61_000);
-    prism.parts.core.jobs.runner.reload();
+    prism.parts.offers.runner.reload();
   };
   pass();
   await eventually("it is tried again", () => service.requests.length === 2);
@@ -291,7 +284,7 @@ test("messages of an alert change the first one, in order, and while the service
   const { prism, service, clock } = world;
   const { id: projectId } = await makeProject(prism);
   const { body } = await create(world, { projectId });
-  const { outbox } = prism.parts.services.serviceChannels;
+  const { outbox } = prism.parts.offers.serviceChannels;
   const show = (title: string, status: "firing" | "acknowledged" | "resolved", key = "incident:1") =>
     prism.services.db.write((trx) =>
       outbox.enqueue(
@@ -324,9 +317,9 @@ test("messages of an alert change the first one, in order, and while the service
   await show("Second, later", "acknowledged", "incident:2");
   await show("Second, over", "resolved", "incident:2");
   clock.advance(61_000);
-  prism.parts.core.jobs.runner.reload();
+  prism.parts.offers.runner.reload();
   await eventually("the last one is sent", async () => {
-    await prism.parts.services.pages.check();
+    await prism.parts.offers.pages.check();
     return text(1).includes("Second, over");
   });
   assert.equal(service.seen.length, 2);
@@ -352,7 +345,7 @@ test("presets in files are added and replace built-in ones; a broken file is a w
   const { body } = await prism.get<{ presets: { name: string; title: string }[] }>(`${PATH}/presets`);
   const titles = new Map(body.presets.map(({ name, title }) => [name, title]));
   assert.deepEqual([titles.get("own"), titles.get("ntfy"), titles.get("broken")], ["Own", "Our ntfy", undefined]);
-  const warned = log.lines.filter(({ message }) => message === "a file cannot be used");
+  const warned = log.lines.filter(({ message }) => message === "cannot open file in data directory");
   assert.deepEqual(
     warned.map(({ fields }) => String(fields["path"]).split("/").at(-1)),
     ["broken.json", "wrong.json"],

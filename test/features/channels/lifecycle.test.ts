@@ -26,7 +26,7 @@ function open(clock: FakeClock): Parameters<typeof startPrism>[1] {
 
 async function show(prism: TestPrism, clock: FakeClock, rooms: readonly Room[], status: Status): Promise<void> {
   clock.advance(STEP_MS);
-  const { outbox } = prism.parts.services.serviceChannels;
+  const { outbox } = prism.parts.offers.serviceChannels;
   const severity = "critical";
   const texts = { title: `Disk ${status}`, message: "db-1", url: "https://prism.example/i/1" };
   const notice = { ...texts, severity, status, priority: 800, key: "incident:1", atMs: clock.now() } as const;
@@ -40,7 +40,7 @@ async function show(prism: TestPrism, clock: FakeClock, rooms: readonly Room[], 
     } as const;
     for (const { id } of rooms) await outbox.enqueue(trx, { channelId: id, notice }, page);
   });
-  prism.parts.core.jobs.runner.reload();
+  prism.parts.offers.runner.reload();
   await eventually(`all channels have sent: ${status}`, () => {
     const rows = rowsOf<{ wantedVersion: number; sentVersion: number }>(prism, "select * from channel_messages");
     return rows.every(({ wantedVersion, sentVersion }) => wantedVersion === sentVersion);

@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { eventually } from "../../helpers/eventually.ts";
 import { startPrism } from "../../helpers/prism.ts";
 import { PASSWORD } from "../access/sessions/support/auth-client.ts";
-import { GotifyTest } from "../gotify/support.ts";
+import { GotifyTest } from "../compat/gotify/support.ts";
 import { sendTo } from "./support/example.ts";
 
 test("the preset gotify sends to the API of Gotify that Prism has itself", async (t) => {
@@ -49,9 +49,9 @@ test("a user's channel that points at the user's own application here sends noth
   const client = await it.client();
   const listed = async () => (await it.list(client.token)).messages.map(({ title }) => title);
   await eventually("it comes back as a message", async () => (await listed()).length === 2);
-  const { jobs } = it.prism.parts.core;
+  const { runner } = it.prism.parts.offers;
   await eventually("all is delivered", async () => {
-    jobs.runner.enqueued([]);
+    runner.enqueued([]);
     const rows = await it.prism.services.db.read
       .selectFrom("deliveries")
       .select(["channel", "state"])

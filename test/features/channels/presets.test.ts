@@ -4,20 +4,31 @@ import { type ChannelPreset, type Preset, readPreset } from "../../../src/featur
 import { checkedPreset } from "../../../src/features/channels/preset-checks.ts";
 import { PRESETS } from "../../../src/features/channels/presets/index.ts";
 import { classify } from "../../../src/features/channels/sending/answers.ts";
+import { SERVICES } from "./support/all.ts";
+import { recordedOf } from "./support/recorded.ts";
 
 test("every built-in preset is valid, has its own name and records an accepted and a refused answer", () => {
   const presets: Preset[] = PRESETS.map((preset: ChannelPreset) => readPreset(preset));
   assert.equal(new Set(presets.map(({ name }) => name)).size, presets.length);
-  for (const { name, recorded } of presets) {
-    const classes = new Set(recorded.map((answer) => answer.class));
+  for (const { name } of presets) {
+    const classes = new Set(recordedOf(name).map((answer) => answer.class));
     assert.ok(classes.has("ok"), `${name} records no accepted answer`);
     assert.ok(classes.has("dead") || classes.has("refused"), `${name} records no final answer`);
   }
 });
 
+test("every built-in preset has a stand-in, for which the contract of all services runs", () => {
+  const withStandIn = SERVICES.map((service) => service().preset);
+  assert.deepEqual(
+    PRESETS.map((preset: ChannelPreset) => readPreset(preset).name).filter((name) => !withStandIn.includes(name)),
+    [],
+    "add test/features/channels/presets/<name>.ts to support/all.ts",
+  );
+});
+
 test("only documented words of a service mean that an address is gone, never a status alone", () => {
   for (const preset of PRESETS) {
-    const { name, errors, recorded } = readPreset(preset);
+    const { name, errors } = readPreset(preset);
     for (const row of errors.filter((each) => each.class === "gone"))
       assert.ok(row.text !== undefined || (row.path !== undefined && row.equals !== undefined), name);
     for (const status of [401, 403, 404, 410, 500, 503]) {
@@ -26,7 +37,7 @@ test("only documented words of a service mean that an address is gone, never a s
     }
     assert.equal(
       errors.some((each) => each.class === "gone"),
-      recorded.some((each) => each.class === "gone"),
+      recordedOf(name).some((each) => each.class === "gone"),
       name,
     );
   }

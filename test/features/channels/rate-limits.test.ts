@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
 import fc from "fast-check";
+import type { DeliveryItem as Line } from "../../../src/client/api-types.gen.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeUser } from "../../helpers/people.ts";
@@ -47,13 +48,6 @@ async function notify({ prism, ann }: World, title: string): Promise<void> {
   assert.equal(made.status, 201, made.text);
 }
 
-interface Line {
-  readonly state: string;
-  readonly reason: string | null;
-  readonly attempts: number;
-  readonly lastError: string | null;
-}
-
 function linesOf({ prism }: World, channelId: string): Line[] {
   const columns = "d.state, d.reason, j.attempts, coalesce(j.lastError, d.lastError) as lastError";
   const from = "deliveries d join jobs j on j.id = d.jobId where d.channel = 'service' and d.target = ?";
@@ -69,7 +63,7 @@ async function drain(world: World, channelId: string, count: number, stepMs = 10
       const lines = linesOf(world, channelId);
       if (lines.length === count && lines.every(isOver)) return lines;
       world.clock.advance(stepMs);
-      world.prism.parts.core.jobs.runner.reload();
+      world.prism.parts.offers.runner.reload();
       return null;
     },
   );

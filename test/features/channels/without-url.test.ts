@@ -39,7 +39,7 @@ for (const publicUrl of [undefined, "http://localhost:4321"])
     const sent = async (count: number): Promise<Sent> => {
       await eventually(`${count} messages`, async () => {
         clock.advance(1000);
-        await prism.parts.services.pages.check();
+        await prism.parts.offers.pages.check();
         return phone.requests.length >= count;
       });
       return phone.requests[count - 1]?.json as Sent;

@@ -6,7 +6,7 @@ import { DAY_MS } from "../../../src/core/clock.ts";
 import { NoAnswer, ProviderDown, TargetGone } from "../../../src/features/delivery/channel.ts";
 import { ApnsClient, type ApnsOptions } from "../../../src/features/delivery/channels/push/apns-client.ts";
 import { PushChannel } from "../../../src/features/delivery/channels/push/channel.ts";
-import { PermanentError, RetryLater } from "../../../src/features/jobs/runner/job.ts";
+import { PermanentError, RetryLater } from "../../../src/features/time/jobs/runner/job.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { promise } from "../../helpers/promise.ts";
 import { ApnsServer, apnsError, keyFile } from "./support/apns-server.ts";

@@ -1,9 +1,10 @@
 import type { TestContext } from "node:test";
 import { scalarOf } from "../../helpers/tables.ts";
-import { type Answer, type Peer, senderContract } from "./support/sender-contract.ts";
-import { type Answering, reset, status, WebPeer } from "./support/web-peer.ts";
+import { contractPeer } from "./support/contract-peer.ts";
+import { type Peer, senderContract } from "./support/sender-contract.ts";
+import { reset, status } from "./support/web-peer.ts";
 
-const ANSWERS: Readonly<Record<Exclude<Answer, "deny" | "slow">, Answering>> = {
+const ANSWERS = {
   accept: status(204),
   later: status(503),
   refuse: status(400),
@@ -15,33 +16,9 @@ const ANSWERS: Readonly<Record<Exclude<Answer, "deny" | "slow">, Answering>> = {
 let url = "";
 
 async function peerOf(t: TestContext): Promise<Peer> {
-  const server = await WebPeer.start(t);
+  const { server, peer } = await contractPeer(t, ANSWERS, "idempotency-key");
   url = server.url;
-  const next: Answer[] = [];
-  const accepted: string[] = [];
-  const waiting: (() => void)[] = [];
-  server.answer = (response, request) => {
-    const answer = next.shift() ?? "accept";
-    const take = (): void => {
-      accepted.push(server.received.at(-1)?.body ?? "");
-      ANSWERS.accept(response, request);
-    };
-    if (answer === "slow") waiting.push(take);
-    else if (answer === "accept") take();
-    else if (answer === "deny") throw new TypeError(`a service cannot answer ${answer}`);
-    else ANSWERS[answer](response, request);
-  };
-  return {
-    answer: (...answers) => void next.push(...answers),
-    get seen() {
-      return server.received.map(({ headers }) => String(headers["idempotency-key"]));
-    },
-    accepted,
-    goOn: () => {
-      for (const go of waiting.splice(0)) go();
-    },
-    settings: { "webhooks.allowPrivateCidrs": "127.0.0.0/8" },
-  };
+  return peer;
 }
 
 senderContract({

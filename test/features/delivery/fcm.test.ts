@@ -4,7 +4,7 @@ import test, { type TestContext } from "node:test";
 import { NoAnswer, ProviderDown, TargetGone, Throttled } from "../../../src/features/delivery/channel.ts";
 import { PushChannel } from "../../../src/features/delivery/channels/push/channel.ts";
 import { FcmClient, type FcmOptions } from "../../../src/features/delivery/channels/push/fcm-client.ts";
-import { PermanentError, RetryLater } from "../../../src/features/jobs/runner/job.ts";
+import { PermanentError, RetryLater } from "../../../src/features/time/jobs/runner/job.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { promise } from "../../helpers/promise.ts";
 import { credentialsFile, FCM_REFUSALS, FcmServer, fcmError } from "./support/fcm-server.ts";

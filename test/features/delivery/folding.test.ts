@@ -13,7 +13,7 @@ async function submit(world: IncidentWorld, count: number): Promise<void> {
   const { projectId, prism } = world;
   const route = { policy: "default", groupBy: ["..."], groupWaitMs: 0, groupIntervalMs: 5 * MINUTE };
   assert.equal((await prism.put("/api/v1/routes", { route })).status, 200);
-  await prism.parts.services.alerting.alerts.submit(
+  await prism.parts.offers.alerts.submit(
     Array.from({ length: count }, (_, n) => ({
       ...{ projectId, source: "api" as const, sourceId: null, key: `api:${n}` },
       labels: { alertname: `A${n}`, severity: n === count - 1 ? "critical" : "warning" },
@@ -34,7 +34,7 @@ test("more incidents than a room takes in a minute are one summary, which the ti
   await submit(world, COUNT);
   await eventually("all are delivered", async () => {
     world.clock.advance(1000);
-    await world.prism.parts.services.pages.check();
+    await world.prism.parts.offers.pages.check();
     const rows = await world.db.read.selectFrom("pages").select("outcome").execute();
     return rows.length === COUNT && rows.every(({ outcome }) => outcome === "delivered");
   });
@@ -63,7 +63,7 @@ test("after an outage of a person's way the oldest message and one summary arriv
   await eventually("it is tried", () => phone.requests.length === 1);
   await eventually("all are delivered", async () => {
     world.clock.advance(1000);
-    await world.prism.parts.services.pages.check();
+    await world.prism.parts.offers.pages.check();
     const rows = await world.db.read.selectFrom("pages").select("outcome").execute();
     return rows.length === 12 && rows.every(({ outcome }) => outcome === "delivered");
   });

@@ -4,7 +4,7 @@ import test, { type TestContext } from "node:test";
 import { Deferred, NoAnswer, ProviderDown, TargetGone } from "../../../src/features/delivery/channel.ts";
 import { MailClient, mailFailure, smtpOptionsOf } from "../../../src/features/delivery/channels/mail/client.ts";
 import { mailOf } from "../../../src/features/delivery/channels/mail/message.ts";
-import { PermanentError } from "../../../src/features/jobs/runner/job.ts";
+import { PermanentError } from "../../../src/features/time/jobs/runner/job.ts";
 import { DeliveryWorld } from "./support/delivery-world.ts";
 import { mailPeer } from "./support/mail-peer.ts";
 

@@ -64,7 +64,7 @@ test("S2-35 what comes too fast waits for its turn, and beyond five minutes beco
 test("notifications beyond the limit while the merging job runs are sent, too", async (t) => {
   const { world, peer } = await open(t);
   const { database: db } = world.prism.parts.base;
-  const { jobs } = world.prism.parts.core.jobs;
+  const { jobs } = world.prism.parts.offers;
   const ann = await world.person("ann");
   const ids = await send(world, ann.id, 9);
   const late = world.deliveries(ids.at(-1) ?? "")[0]?.id ?? "";
@@ -131,7 +131,7 @@ test("a plan that is made twice adds nothing", async (t) => {
   const ann = await world.person("ann");
   const id = await world.notify([ann.id], ["email"]);
   await world.until(id, "delivered");
-  const { jobs } = world.prism.parts.core.jobs;
+  const { jobs } = world.prism.parts.offers;
   await jobs.enqueue({
     queue: "notification-delivery",
     kind: "notification.deliver",

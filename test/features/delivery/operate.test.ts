@@ -1,24 +1,16 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
+import type {
+  ChannelState as Channel,
+  DeliveryItem as Delivery,
+  DeliveryItemPage as Page,
+} from "../../../src/client/api-types.gen.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
 import { rowsOf } from "../../helpers/tables.ts";
 import { status, WebPeer } from "./support/web-peer.ts";
 
-interface Delivery {
-  id: string;
-  channel: string;
-  target: string;
-  state: string;
-  reason: string | null;
-  title: string | null;
-  userName: string | null;
-  webhookHost: string | null;
-  notificationId: string;
-  nextAttemptAt: string | null;
-  lastError: string | null;
-}
 interface Detail extends Delivery {
   canRetry: boolean;
   history: {
@@ -29,19 +21,6 @@ interface Detail extends Delivery {
     durationMs: number | null;
   }[];
 }
-interface Page {
-  data: Delivery[];
-  nextCursor: string | null;
-}
-interface Channel {
-  name: string;
-  state: string;
-  waiting: number;
-  pausedUntil: string | null;
-  lastError: string | null;
-  targets: { target: string; state: string }[];
-}
-
 /** A failed attempt is the last one. */
 const SETTINGS = { "webhooks.allowPrivateCidrs": "127.0.0.0/8", "queues.notification-delivery.maxAttempts": "1" };
 
@@ -63,7 +42,7 @@ async function send(prism: TestPrism, title: string): Promise<string> {
   return body.id;
 }
 
-const list = async (prism: TestPrism, query: string): Promise<Delivery[]> => {
+const list = async (prism: TestPrism, query: string): Promise<readonly Delivery[]> => {
   const { status, body, text } = await prism.get<Page>(`/api/v1/deliveries?${query}`);
   assert.equal(status, 200, text);
   return body.data;
@@ -144,9 +123,9 @@ test("resuming a channel ends the pause and attempts what waits for it", async (
       ({ name }) => name === "webhook",
     );
   assert.deepEqual([(await channel())?.state, (await channel())?.targets], ["ok", []]);
-  const sender = prism.parts.core.pipeline.channels.get("webhook");
+  const sender = prism.parts.offers.channels.get("webhook");
   assert.ok(sender);
-  prism.parts.services.circuits.of(sender, webhook).open(new Error("the host refused five connections"));
+  prism.parts.offers.circuits.of(sender, webhook).open(new Error("the host refused five connections"));
   await send(prism, "Fire");
   await eventually("it waits", async () => (await list(prism, "state=waiting"))[0]?.reason === "provider paused");
   const [waiting] = await list(prism, "state=waiting");

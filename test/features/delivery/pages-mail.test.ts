@@ -27,8 +27,8 @@ async function notify(world: IncidentWorld, users: readonly string[]): Promise<v
 /** Time passes for pages. */
 async function pass({ clock, prism }: IncidentWorld, ms: number): Promise<void> {
   clock.advance(ms);
-  await prism.parts.services.pages.check();
-  await prism.parts.services.pages.idle();
+  await prism.parts.offers.pages.check();
+  await prism.parts.offers.pages.idle();
 }
 
 test("a mail that the server puts off is tried after 1, 2 and each further 5 minutes, and holds no other", async (t) => {
@@ -46,7 +46,7 @@ test("a mail that the server puts off is tried after 1, 2 and each further 5 min
   await server.mailTo("bob@example.com");
   const triesOfAnn = (): number => tries.filter((each) => each === ann).length;
   await eventually("the first attempt", () => triesOfAnn() === 1);
-  await world.prism.parts.services.pages.idle();
+  await world.prism.parts.offers.pages.idle();
   const started = world.clock.now();
   const times: number[] = [];
   for (let seconds = 5; seconds <= 15 * 60; seconds += 5) {

@@ -70,7 +70,7 @@ test("a token that is not registered removes the device and fails the way; the l
     [],
   );
   await world.fire("B");
-  await world.prism.parts.services.pages.idle();
+  await world.prism.parts.offers.pages.idle();
   assert.equal(told().length, 1, "it is told once");
   await phone("another-phone");
   await world.fire("C");

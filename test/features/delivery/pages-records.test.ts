@@ -47,7 +47,7 @@ async function sendWithoutStore(t: TestContext, page: typeof pageRoom): Promise<
   pager.next.push({ status: 503, body: "down" });
   await world.fire("A");
   await eventually("it is tried", () => pager.requests.length === 1);
-  await prism.parts.services.pages.idle();
+  await prism.parts.offers.pages.idle();
 
   const { database } = prism.parts.base;
   const write = database.write;
@@ -57,14 +57,14 @@ async function sendWithoutStore(t: TestContext, page: typeof pageRoom): Promise<
   });
   await eventually("it arrives all the same", async () => {
     clock.advance(1000);
-    await prism.parts.services.pages.check();
+    await prism.parts.offers.pages.check();
     return pager.seen.length === 1;
   });
   const outcomes = () => world.db.read.selectFrom("pages").select("outcome").execute();
   assert.deepEqual(await outcomes(), [{ outcome: "trying" }]);
   for (let seconds = 0; seconds < 40; seconds += 5) {
     clock.advance(5000);
-    await prism.parts.services.pages.check();
+    await prism.parts.offers.pages.check();
   }
   Object.defineProperty(database, "write", { configurable: true, value: write });
   await eventually("the outcome is stored", async () => (await outcomes())[0]?.outcome === "delivered");
@@ -79,12 +79,12 @@ test("a 429 that names no time fails no way, and the page leaves at most 30 s af
   for (let n = 0; n < 4; n++) pager.next.push({ status: 429, body: "slow down" });
   await world.fire("A");
   await eventually("it is tried", () => pager.requests.length === 1);
-  await prism.parts.services.pages.idle();
+  await prism.parts.offers.pages.idle();
   const startedAt = clock.now();
   await eventually("it arrives", async () => {
     clock.advance(1000);
-    await prism.parts.services.pages.check();
-    await prism.parts.services.pages.idle();
+    await prism.parts.offers.pages.check();
+    await prism.parts.offers.pages.idle();
     return pager.seen.length === 1;
   });
   assert.ok(clock.now() - startedAt <= 30_000, `${clock.now() - startedAt} ms`);
@@ -114,7 +114,7 @@ test("a person's own webhook that answers 403 is a failed way at once, and is tr
   const tried = peer.received.length;
   peer.answer = status(204);
   clock.advance(301_000);
-  await prism.parts.services.pages.check();
+  await prism.parts.offers.pages.check();
   await eventually("it arrives", async () => (await page())?.outcome === "delivered");
   assert.equal(peer.received.length, tried + 1);
 });

@@ -60,7 +60,7 @@ async function calling(t: TestContext, to: Telephone, settings: Record<string, s
 
 /** Minutes after which the telephone is called, while time passes in steps of 5 s. */
 async function callsIn({ prism, clock }: IncidentWorld, to: Telephone, minutes: number): Promise<number[]> {
-  const { pages } = prism.parts.services;
+  const { pages } = prism.parts.offers;
   const startedAt = clock.now();
   const times: number[] = [];
   while (clock.now() < startedAt + minutes * MINUTE) {
@@ -76,7 +76,7 @@ async function callsIn({ prism, clock }: IncidentWorld, to: Telephone, minutes: 
 test("a call whose answer is lost is repeated three times in 15 minutes, and the way fails", async (t) => {
   const to = await telephone(t);
   const world = await calling(t, to, { ...SETTINGS, "delivery.timeouts.answerMs": "400" });
-  await world.prism.parts.services.pages.idle();
+  await world.prism.parts.offers.pages.idle();
   assert.deepEqual(await callsIn(world, to, 20), [0.5, 6.5, 12.5, 18.5]);
   // A repetition of the incident continues the count.
   const page = await world.db.read
@@ -98,7 +98,7 @@ test("an answer that is an error is no lost one: the call is repeated as usual",
   const to = await telephone(t);
   to.status = 503;
   const world = await calling(t, to, SETTINGS);
-  await world.prism.parts.services.pages.idle();
+  await world.prism.parts.offers.pages.idle();
   assert.equal((await callsIn(world, to, 1)).length, 5, "after 1, 2, 4, 8 and 16 s");
   const page = await world.db.read.selectFrom("pages").selectAll().executeTakeFirstOrThrow();
   assert.equal(page.lostAnswers, 0);

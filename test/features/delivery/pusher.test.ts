@@ -116,7 +116,7 @@ test("a private address that the operator has not allowed is not called", async 
 
 test("in embedded mode nothing is planned for the channel", async (t) => {
   const world = await DeliveryWorld.open(t);
-  assert.equal(world.prism.parts.core.pipeline.channels.get("pusher"), undefined);
+  assert.equal(world.prism.parts.offers.channels.get("pusher"), undefined);
   const { id: ann } = await world.person("ann");
   assert.deepEqual(world.deliveries(await world.notify([ann], ["pusher"])), []);
 });

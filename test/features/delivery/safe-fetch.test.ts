@@ -4,10 +4,10 @@ import { PrismError } from "../../../src/core/errors.ts";
 import { addressesIn } from "../../../src/features/delivery/calls/resolve.ts";
 import { type CallPhase, NoAnswer } from "../../../src/features/delivery/channel.ts";
 import {
-  HostUnknown,
   OutsideHosts,
   type OutsideRules,
   type Resolver,
+  UnresolvedHostError,
 } from "../../../src/features/delivery/channels/webhook/outside-hosts.ts";
 import { SafeFetch, type SafeFetchOptions } from "../../../src/features/delivery/channels/webhook/safe-fetch.ts";
 import { makeCertificate } from "../../helpers/certificate.ts";
@@ -111,7 +111,7 @@ test("a name that cannot be resolved has another error than one that is refused"
   };
   await assert.rejects(
     new OutsideHosts(STRICT, fails).require("https://a.example/"),
-    (error) => isRefused(error) && error.cause instanceof HostUnknown,
+    (error) => isRefused(error) && error.cause instanceof UnresolvedHostError,
   );
   await assert.rejects(
     new OutsideHosts(STRICT, to("10.0.0.1")).require("https://a.example/"),

@@ -106,7 +106,7 @@ test("a notification without channels reaches a subscribed browser, and plans no
   });
 });
 
-test("a subscription that has ended is removed with one line in the log, and planned for no more", async (t) => {
+test("removing an expired subscription with one line in the log, and planned for no more", async (t) => {
   const log = new LogLines();
   const { service, world, prism, ann, subscribe } = await openWebPushWorld(t, { log });
   for (const status of [404, 410]) {
@@ -116,7 +116,7 @@ test("a subscription that has ended is removed with one line in the log, and pla
     const dead = await world.only(await world.notify([ann.id], ["webpush"]), "dead");
     assert.equal(dead.lastError, `the push service answered ${status}: the subscription has ended`);
     assert.equal(scalarOf(prism, "select count(*) from push_devices"), 0);
-    const removed = log.lines.filter(({ message }) => message === "a subscription that has ended is removed");
+    const removed = log.lines.filter(({ message }) => message === "removing an expired subscription");
     assert.equal(removed.length, 1);
     assert.ok(!JSON.stringify(log.lines).includes(service.origin), "the endpoint is not logged");
     const next = await world.notify([ann.id], ["webpush", "in_app"]);

@@ -3,10 +3,10 @@ import { createHmac } from "node:crypto";
 import test, { type TestContext } from "node:test";
 import { SEALED_COLUMNS } from "../../../src/app/sealed-columns.ts";
 import { SealedBox } from "../../../src/core/sealed-box.ts";
-import { AuditService } from "../../../src/features/audit/audit-log.ts";
 import { NoAnswer, RefusedNow, TargetGone } from "../../../src/features/delivery/channel.ts";
 import { asPrevious, signingKeys } from "../../../src/features/delivery/channels/webhook/message.ts";
-import { RetryLater } from "../../../src/features/jobs/runner/job.ts";
+import { AuditLog } from "../../../src/features/operate/audit/audit-log.ts";
+import { RetryLater } from "../../../src/features/time/jobs/runner/job.ts";
 import { reseal } from "../../../src/store/sealed-column.ts";
 import { TEST_KEY } from "../../helpers/store.ts";
 import { send as sendBy } from "./support/push-world.ts";
@@ -204,7 +204,7 @@ test("12.8 a rotation of the encryption key encrypts both secrets of a webhook a
   await database.write((trx) =>
     trx.updateTable("webhooks").set({ previousSecret }).where("id", "=", hook.id).execute(),
   );
-  const audit = new AuditService(database, world.clock);
+  const audit = new AuditLog(database, world.clock);
   const columns = SEALED_COLUMNS.filter(({ name }) => name.startsWith("webhooks."));
   const box = new SealedBox([key, TEST_KEY]);
   assert.deepEqual(await reseal({ database, audit, box }, columns), { resealed: 2, unreadable: 0 });

@@ -2,13 +2,13 @@ import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import test from "node:test";
 import { SealedBox } from "../../../src/core/sealed-box.ts";
-import type { WebhookRow } from "../../../src/features/delivery/channels/webhook/message.ts";
 import {
   asPrevious,
   newSecret,
   signatureOf,
   signingKeys,
 } from "../../../src/features/delivery/channels/webhook/message.ts";
+import type { WebhookRow } from "../../../src/features/delivery/webhooks/webhook.ts";
 
 const BOX = new SealedBox([Buffer.alloc(32, 7)]);
 

@@ -12,7 +12,7 @@ async function append(
   types: readonly string[],
   then: () => void = () => undefined,
 ): Promise<string[]> {
-  const projectId = prism.parts.core.access.defaultProjectId;
+  const projectId = prism.parts.offers.defaultProjectId;
   return prism.services.db.write(async (trx) => {
     const events = types.map((type) => ({ projectId, type, level: "warn" as const, payload: { n: 1 } }));
     const ids = await appendEvents(trx, events, { source: "server", now: 1000 });
@@ -36,7 +36,7 @@ test("events of a transaction are stored with it, decided by rules once, and pub
   const prism = await startPrism(t);
   assert.equal((await prism.post("/api/v1/rules", rule)).status, 201);
   const published: number[] = [];
-  prism.parts.core.pipeline.announcer.observe({
+  prism.parts.offers.announcer.observe({
     events: (events) => published.push(...events.map(({ seq }) => seq)),
     notifications: () => undefined,
   });
@@ -92,7 +92,7 @@ test("after kill -9 the next start decides the events of committed transactions"
 test("an event waits for no more than two transactions, while many of them store events", async (t) => {
   const prism = await startPrism(t, { settings: { "store.writer": "thread" } });
   assert.equal((await prism.post("/api/v1/rules", rule)).status, 201);
-  const projectId = prism.parts.core.access.defaultProjectId;
+  const projectId = prism.parts.offers.defaultProjectId;
   const count = 150;
   let begun = 0;
   const appends = Promise.all(
@@ -105,7 +105,7 @@ test("an event waits for no more than two transactions, while many of them store
   let most = 0;
   while (begun < count - 3) {
     const before = begun;
-    await prism.parts.core.pipeline.ingest.ingest({
+    await prism.parts.offers.ingest.ingest({
       projectId,
       type: "posted",
       level: "info",

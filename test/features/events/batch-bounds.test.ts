@@ -19,7 +19,7 @@ interface Refused {
 const producer = () => ({ principal: testUser(), signerKey: null }) as unknown as Exchange;
 const post = (prism: TestPrism, body: string, options?: object) => prism.post<Refused>(PATH, body, options);
 const settled = (prism: TestPrism) =>
-  eventually("nothing is held any more", () => prism.parts.http.bodies.bufferedBytes === 0);
+  eventually("nothing is held any more", () => prism.parts.core.bodies.bufferedBytes === 0);
 
 test("two batches are read at a time, the others in the order in which they came, and what waits is counted until it is done", async () => {
   const bodies = new BodyReader(200_000);

@@ -28,7 +28,7 @@ test(
     await post(prism, "before");
     const seen: string[] = [];
     const read = async (batch: StoredEvent[]): Promise<void> => void seen.push(...names(batch));
-    prism.parts.services.modules.consumers.consume("m:log", read);
+    prism.parts.offers.consumers.consume("m:log", read);
     await post(prism, "a", "b");
     await post(prism, "c");
     await eventually("three events", () => seen.length === 3);
@@ -37,7 +37,7 @@ test(
     await eventually("the place is moved", () => cursorOf(prism, "m:log") === last);
     await prism.restart();
     await post(prism, "d");
-    prism.parts.services.modules.consumers.consume("m:log", read);
+    prism.parts.offers.consumers.consume("m:log", read);
     await eventually("what came while nobody read", () => seen.length === 4);
     assert.deepEqual(seen, ["a", "b", "c", "d"]);
   }),
@@ -46,7 +46,7 @@ test(
 test("a batch is repeated, whole and in order, until its handler succeeds", async (t) => {
   const prism = await startPrism(t);
   const attempts: string[][] = [];
-  prism.parts.services.modules.consumers.consume("m:shaky", async (batch) => {
+  prism.parts.offers.consumers.consume("m:shaky", async (batch) => {
     attempts.push(names(batch));
     if (attempts.length < 3) throw new Error("not yet");
   });
@@ -57,7 +57,7 @@ test("a batch is repeated, whole and in order, until its handler succeeds", asyn
     ["a", "b"],
     ["a", "b"],
   ]);
-  await eventually("then the place moves", () => prism.parts.services.modules.consumers.lags()[0]?.lag === 0);
+  await eventually("then the place moves", () => prism.parts.offers.consumers.lags()[0]?.lag === 0);
 });
 
 test("with maxAttempts an event that always fails is skipped and logged, and all others are handled", async (t) => {
@@ -70,11 +70,11 @@ test("with maxAttempts an event that always fails is skipped and logged, and all
   };
   prism.services.events.consume("m:careful", handle, { maxAttempts: 2 });
   await post(prism, "a", "poison", "b");
-  await eventually("it has passed it", () => prism.parts.services.modules.consumers.lags()[0]?.lag === 0);
+  await eventually("it has passed it", () => prism.parts.offers.consumers.lags()[0]?.lag === 0);
   assert.deepEqual(done, ["a", "b"]);
   await post(prism, "c");
   await eventually("it goes on", () => done.at(-1) === "c");
-  const skipped = log.lines.filter(({ message }) => message.startsWith("a consumer has skipped an event"));
+  const skipped = log.lines.filter(({ message }) => message.startsWith("consumer skipped an event"));
   assert.deepEqual(
     skipped.map(({ level, fields }) => [level, fields["consumer"], typeof fields["eventId"]]),
     [["error", "m:careful", "string"]],
@@ -83,7 +83,7 @@ test("with maxAttempts an event that always fails is skipped and logged, and all
 
 test("one that works slowly gets one batch at a time, and has a lag meanwhile", async (t) => {
   const prism = await startPrism(t);
-  const { consumers } = prism.parts.services.modules;
+  const { consumers } = prism.parts.offers;
   const entered = deferred<void>();
   const gate = deferred<void>();
   let running = 0;
@@ -106,7 +106,7 @@ test("one that works slowly gets one batch at a time, and has a lag meanwhile", 
 
 test("a stopped reader finishes its batch, and another of its name starts after it", async (t) => {
   const prism = await startPrism(t);
-  const { consumers } = prism.parts.services.modules;
+  const { consumers } = prism.parts.offers;
   const entered = deferred<void>();
   const gate = deferred<void>();
   const first: string[] = [];
@@ -132,7 +132,7 @@ test("a stopped reader finishes its batch, and another of its name starts after 
 test("events are what clients see: payload, times, level, correlation", async (t) => {
   const prism = await startPrism(t);
   const seen: StoredEvent[] = [];
-  prism.parts.services.modules.consumers.consume("m:log", async (batch) => void seen.push(...batch));
+  prism.parts.offers.consumers.consume("m:log", async (batch) => void seen.push(...batch));
   const body = { type: "door.opened", payload: { n: 1 }, level: "warn", source: "s", dedupeKey: "k" };
   const posted = await prism.post<{ id: string }>("/api/v1/events", body);
   const [event] = await eventually("the event", () => (seen.length === 1 ? seen : undefined));
@@ -144,7 +144,7 @@ test("events are what clients see: payload, times, level, correlation", async (t
 test("numbers that a crash has skipped are no lag", async (t) => {
   const prism = await startPrism(t);
   await post(prism, "a");
-  prism.parts.services.modules.consumers.consume("m:log", async () => undefined);
+  prism.parts.offers.consumers.consume("m:log", async () => undefined);
   await post(prism, "b");
   await eventually("read", () => cursorOf(prism, "m:log") === 2);
   await prism.services.db.write((trx) =>
@@ -152,7 +152,7 @@ test("numbers that a crash has skipped are no lag", async (t) => {
   );
   await prism.services.db.write((trx) => trx.deleteFrom("events").where("seq", "=", 2).execute());
   await prism.restart();
-  prism.parts.services.modules.consumers.consume("m:log", async () => undefined);
-  await eventually("nothing before it", () => prism.parts.services.modules.consumers.lags()[0]?.lag === 0);
+  prism.parts.offers.consumers.consume("m:log", async () => undefined);
+  await eventually("nothing before it", () => prism.parts.offers.consumers.lags()[0]?.lag === 0);
   assert.equal(rowsOf(prism, "select name from event_consumers").length, 1);
 });

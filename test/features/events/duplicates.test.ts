@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import type { StoredBatch as Batch } from "../../../src/client/api-types.gen.ts";
 import { uuidv7 } from "../../../src/core/ids.ts";
 import { makeProject } from "../../helpers/people.ts";
 import { startPrism } from "../../helpers/prism.ts";
@@ -12,13 +13,6 @@ interface Single {
   status: string;
   error?: { code: string };
 }
-interface Batch {
-  accepted: number;
-  duplicates: number;
-  rejected: number;
-  results: { id?: string; status: string; error?: { code: string; message: string } }[];
-}
-
 test(
   "S2-36: an event that is stored already is a duplicate of the first, whose content stays",
   promise("S2-36", async (t) => {

@@ -99,7 +99,7 @@ test("a client that disconnects during an export ends it; the server keeps runni
     );
     await once(socket, "data");
     socket.destroy();
-    await eventually("the export has ended", () => prism.parts.http.kernel.requests.count === 0);
+    await eventually("the export has ended", () => prism.parts.core.kernel.requests.count === 0);
   }
   assert.equal((await prism.get("/api/v1/events?limit=1")).status, 200);
 });

@@ -7,7 +7,7 @@ import { startPrism } from "../../helpers/prism.ts";
 test("the first offset since an instant is found over gaps, between equal times, before the first event and after the last", async (t) => {
   const prism = await startPrism(t);
   const { db } = prism.services;
-  const { projects } = prism.parts.core.access;
+  const { projects } = prism.parts.offers;
   const steps = fc.array(fc.record({ gap: fc.integer({ min: 1, max: 1000 }), ms: fc.nat(3) }), { maxLength: 40 });
   await fc.assert(
     fc.asyncProperty(steps, async (given) => {

@@ -65,7 +65,7 @@ test("clients that never read hold a share of the budget at most, and give it ba
   const prism = await startPrism(t, {
     settings: { "ingest.highWaterBytes": String(32 * MEBIBYTE), "rateLimit.enabled": "false" },
   });
-  const { bodies } = prism.parts.http;
+  const { bodies } = prism.parts.core;
   await store(prism);
   const request = requestText("GET", `${PATH}?limit=1000`, [`Authorization: Bearer ${prism.adminToken}`]);
   const idle: RawConnection[] = [];

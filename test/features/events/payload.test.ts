@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { scanJson } from "../../../src/core/json-text.ts";
+import { minifyJson, scanJson } from "../../../src/core/json-text.ts";
+import { plainEvent } from "../../../src/features/events/pipeline/plain-event.ts";
 import { readEvent } from "../../../src/features/events/pipeline/read-events.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
 import { promise } from "../../helpers/promise.ts";
@@ -196,10 +197,11 @@ test("a payload of some megabytes is refused for its size, whatever it is made o
   }
 });
 
+const OWN = ["type", "payload", "source", "level", "occurredAt", "id", "dedupeKey", "projectId"];
+
 test("what is stored means what was sent, for any payload and any unknown members", () => {
   const name = fc.oneof(fc.string({ unit: "grapheme" }), fc.constantFrom("__proto__", "constructor", "a\\b", 'q"'));
-  const isUnknown = (key: string): boolean =>
-    !["type", "payload", "source", "level", "occurredAt", "id", "dedupeKey", "projectId"].includes(key);
+  const isUnknown = (key: string): boolean => !OWN.includes(key);
   fc.assert(
     fc.property(
       fc.option(fc.dictionary(name, fc.jsonValue(), { noNullPrototype: true }), { nil: undefined }),
@@ -225,4 +227,68 @@ test("what is stored means what was sent, for any payload and any unknown member
       },
     ),
   );
+});
+
+test("an event that is read without a parser is what a parser reads, and no other text is one", () => {
+  const member = fc.tuple(fc.constantFrom(...OWN, "other"), fc.jsonValue());
+  const payload = fc.tuple(fc.constant("payload"), fc.dictionary(fc.string({ unit: "grapheme" }), fc.jsonValue()));
+  const value = fc.array(fc.oneof(member, payload), { maxLength: 6 }).map((members) => Object.fromEntries(members));
+  const signs = fc.constantFrom(...'{}[]",:\\u0n1-+.eE \n\t\u0001\u00e9');
+  let plain = 0;
+  fc.assert(
+    fc.property(
+      value,
+      fc.constantFrom(undefined, 1),
+      fc.option(fc.tuple(fc.nat(), fc.constantFrom(0, 1), signs), { nil: undefined }),
+      (members, space, change) => {
+        const sent = JSON.stringify(members, null, space);
+        const place = change === undefined ? 0 : change[0] % sent.length;
+        const text = change === undefined ? sent : sent.slice(0, place) + change[2] + sent.slice(place + change[1]);
+        const event = plainEvent(text);
+        if (event === null) return;
+        plain++;
+        const parsed = JSON.parse(text) as Record<string, unknown>;
+        assert.ok(Object.keys(parsed).every((name) => OWN.includes(name)));
+        const { payload: own = {}, ...rest } = parsed;
+        const { payload: _placeholder, ...found } = event.members;
+        assert.deepEqual(found, rest);
+        assert.deepEqual(JSON.parse(event.payloadText), own);
+        assert.equal(event.payloadText, minifyJson(event.payloadText));
+      },
+    ),
+    { numRuns: 3000 },
+  );
+  assert.ok(plain > 300, String(plain));
+});
+
+test("numbers, words and strings of a payload are read as JSON has them", () => {
+  const values = ["0", "-0", "1.50", "1e5", "1E-5", "-1.5e+300", "true", "false", "null", '"a\\n\\"b"', "[]", "[1,{}]"];
+  for (const json of values) assert.equal(plainEvent(`{"payload":{"a":${json}}}`)?.payloadText, `{"a":${json}}`);
+  const refused = [
+    "01",
+    "1.",
+    ".5",
+    "+1",
+    "1e",
+    "tru",
+    "nul",
+    '"\\u00e9"',
+    '"\\x"',
+    "[1,]",
+    "{,}",
+    "'a'",
+    "NaN",
+    '"a',
+    "-",
+  ];
+  for (const json of refused) assert.equal(plainEvent(`{"payload":{"a":${json}}}`), null, json);
+  const deep = `${"[".repeat(40)}${"]".repeat(40)}`;
+  for (const text of ["", "{", "{}x", "[]", '{"type":"a",}', '{"payload":[]}', '{"a":1}', `{"payload":{"a":${deep}}}`])
+    assert.equal(plainEvent(text), null, text);
+  assert.deepEqual(plainEvent(' { "type" : "a\\tb" , "payload" : { "a" : "b c" } } '), {
+    members: { type: "a\tb", payload: {} },
+    payloadText: '{"a":"b c"}',
+  });
+  const many = `{"payload":{"a":[${"1,".repeat(1000)}1]}}`;
+  assert.equal(plainEvent(many), null, "its members are charged before it is parsed");
 });

@@ -26,7 +26,7 @@ test("while the disk has less room than is to be kept free, events, notification
 });
 
 test("a full database answers 507, and takes events in again by itself when there is room", async (t) => {
-  const prism = await startPrism(t, { settings: { maxDbBytes: "1500000" } });
+  const prism = await startPrism(t, { settings: { maxDbBytes: "1700000" } });
   const shop = await makeProject(prism, "shop");
   const send = (n: number) =>
     prism.post<Refusal & { id?: string }>(
@@ -83,7 +83,7 @@ test("while too much waits for the writer, events get 503 with Retry-After and n
       "ingest.maxEventBytes": "2621440",
     },
   });
-  const { events: pipeline } = prism.parts.core.pipeline;
+  const { pipeline } = prism.parts.offers;
   const big = { type: "a", payload: { text: "x".repeat(2_000_000) } };
   let letGo: () => void = () => undefined;
   const writer = prism.services.db.write(

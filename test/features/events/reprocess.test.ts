@@ -102,7 +102,7 @@ test("an event that was deleted before its job came has nothing left to do", asy
   const { body } = await prism.post<{ id: string; seq: number }>("/api/v1/events", { type: "a" });
   await prism.services.db.write(async (trx) => {
     await trx.deleteFrom("events").where("seq", "=", body.seq).execute();
-    await prism.parts.core.jobs.jobs.enqueue(
+    await prism.parts.offers.jobs.enqueue(
       { queue: "event-processing", kind: "event.process", payload: { eventSeq: body.seq, again: true }, runAt: 0 },
       { trx },
     );

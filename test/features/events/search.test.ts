@@ -1,26 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { sql } from "kysely";
+import type { EventPage as Page, EventPaths as Paths } from "../../../src/client/api-types.gen.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
 import { allDecided } from "./pipeline/support/all-decided.ts";
-
-interface Event {
-  id: string;
-  seq: number;
-  type: string;
-  outcome?: { result: string; rules: number; notificationId: string | null };
-}
-interface Page {
-  data: Event[];
-  nextCursor: string | null;
-}
-interface Paths {
-  events: number;
-  paths: { path: string; type: string; types: string[]; examples: unknown[]; count: number }[];
-  types: string[];
-  sources: string[];
-}
 
 const list = async (prism: TestPrism, query: string): Promise<Page> => {
   const reply = await prism.get<Page>(`/api/v1/events?${query}`);

@@ -2,19 +2,13 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect } from "node:net";
 import test from "node:test";
+import type { StoredEvent as Single } from "../../../src/client/api-types.gen.ts";
 import { uuidv7 } from "../../../src/core/ids.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
 import { startPrism } from "../../helpers/prism.ts";
 import { promise } from "../../helpers/promise.ts";
 import { countOf, rowsOf, scalarOf } from "../../helpers/tables.ts";
-
-interface Single {
-  id: string;
-  seq: number;
-  status: string;
-  receivedAt: string;
-}
 
 test(
   "S1-37: one event is taken in with an API key on every path that seeds use",
@@ -72,7 +66,7 @@ test(
       correlationId: null,
     });
     assert.equal(seq, 1);
-    assert.equal(projectId, prism.parts.core.access.projects.defaultId);
+    assert.equal(projectId, prism.parts.offers.projects.defaultId);
     assert.ok(Number(receivedAt) >= before && Number(processedAt) >= before);
   }),
 );
@@ -124,58 +118,6 @@ test("S2-104: the event's id is the request's id and its correlation id, unless 
   });
 });
 
-test("who may take events in", async (t) => {
-  const prism = await startPrism(t);
-  const shop = await makeProject(prism, "shop");
-  const reader = await prism.post<{ key: string }>(`/api/v1/projects/${shop.id}/keys`, { scopes: ["events:read"] });
-  const user = await makeUser(prism, "uma", ["User"]);
-  const viewer = await makeUser(prism, "vic", ["Viewer"]);
-  const editor = await makeUser(prism, "eda", []);
-  await prism.post(`/api/v1/projects/${shop.id}/members`, { userId: editor.id, role: "editor" });
-  for (const { name, caller, projectId, status, code } of [
-    { name: "refuses unknown callers", caller: { token: null }, status: 401, code: "UNAUTHENTICATED" },
-    { name: "no key that is not one", caller: { apiKey: "prk_x" }, status: 401, code: "INVALID_API_KEY" },
-    { name: "no key without events:write", caller: { apiKey: reader.body.key }, status: 403, code: "SCOPE_MISSING" },
-    { name: "a key, into its project", caller: { apiKey: shop.apiKey }, projectId: shop.id, status: 202 },
-    {
-      name: "no key into another project",
-      caller: { apiKey: shop.apiKey },
-      projectId: "default",
-      status: 404,
-      code: "PROJECT_NOT_FOUND",
-    },
-    { name: "a holder of events:write, into default", caller: { token: user.token }, status: 202 },
-    {
-      name: "refuses callers without events:write",
-      caller: { token: viewer.token },
-      status: 403,
-      code: "UNAUTHORIZED_ROLE",
-    },
-    {
-      name: "refuses other projects' callers",
-      caller: { token: user.token },
-      projectId: shop.id,
-      status: 404,
-      code: "PROJECT_NOT_FOUND",
-    },
-    { name: "an editor, into the project", caller: { token: editor.token }, projectId: "shop", status: 202 },
-    {
-      name: "no editor of one project into default",
-      caller: { token: editor.token },
-      status: 403,
-      code: "UNAUTHORIZED_ROLE",
-    },
-  ]) {
-    await t.test(name, async () => {
-      const before = countOf(prism, "events");
-      const event = { type: "a", ...(projectId ? { projectId } : {}) };
-      const { status: got, body } = await prism.post<{ error?: { code: string } }>("/api/v1/events", event, caller);
-      assert.deepEqual([got, body.error?.code], [status, code]);
-      assert.equal(countOf(prism, "events"), before + (status === 202 ? 1 : 0));
-    });
-  }
-});
-
 test("an event of a disconnected sender may be stored; sent again under its key it is the first", async (t) => {
   const prism = await startPrism(t);
   const body = JSON.stringify({ type: "a", dedupeKey: "killed" });
@@ -201,9 +143,9 @@ test("a body that stops half-way stores nothing", async (t) => {
     `POST /api/v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${prism.adminToken}\r\n` +
       `Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{"type":"a"}`,
   );
-  await eventually("the request is under way", () => prism.parts.http.kernel.requests.count === 1);
+  await eventually("the request is under way", () => prism.parts.core.kernel.requests.count === 1);
   socket.destroy();
-  await eventually("the request is over", () => prism.parts.http.kernel.requests.count === 0);
+  await eventually("the request is over", () => prism.parts.core.kernel.requests.count === 0);
   assert.equal(countOf(prism, "events"), 0);
 });
 

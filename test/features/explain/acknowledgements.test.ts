@@ -1,14 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import type { Notification as Row } from "../../../src/client/api-types.gen.ts";
 import type { ExplainView } from "../../../src/features/explain/schema.ts";
 import { IncidentWorld, MINUTE } from "../alerts/incidents/support.ts";
-
-interface Row {
-  readonly id: string;
-  readonly read: boolean;
-  readonly acknowledgedBy: readonly string[];
-  readonly me: { readonly acknowledgedAt: string | null };
-}
 
 /** The inbox, the badge and the explanation of the newest notification, as one person reads them. */
 async function readBy(world: IncidentWorld, token: string) {

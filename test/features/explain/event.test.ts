@@ -90,7 +90,7 @@ test("S2-129 S2-115 every rule says what it made of an event, and why", async (t
     [storm.suppression?.limit, storm.suppression?.matchesInWindow, storm.suppression?.storm?.heldBack],
     [1, 2, 1],
   );
-  assert.match(storm.reason, /^held back: more than 1 match within 1 min; 1 was held back since /);
+  assert.match(storm.reason, /^suppressed: more than 1 match within 1 min; 1 was suppressed since /);
   assert.equal(joins.earlier?.notificationId, joined.notificationId);
   assert.equal(joins.earlier?.aggregateCount, 2);
   assert.equal(ruleOf(view, "cools").earlier?.notificationId, cooled.notificationId);

@@ -10,7 +10,7 @@ const SLICE = 250;
 
 /** Alerts of one group that arrive in slices: the first ones are notified, the others join later. */
 async function fireMany(world: IncidentWorld, alertname: string, count: number): Promise<void> {
-  const { alerting } = world.prism.parts.services;
+  const { alerts, incidents } = world.prism.parts.offers;
   for (let from = 0; from < count; from += SLICE) {
     const inputs = Array.from({ length: Math.min(SLICE, count - from) }, (_, at) => {
       const host = `h${String(from + at).padStart(4, "0")}`;
@@ -20,8 +20,8 @@ async function fireMany(world: IncidentWorld, alertname: string, count: number):
         annotations: { summary: `${host} is down` },
       };
     });
-    await alerting.alerts.submit(inputs);
-    await alerting.incidents.check();
+    await alerts.submit(inputs);
+    await incidents.check();
   }
 }
 

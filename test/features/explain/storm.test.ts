@@ -105,11 +105,11 @@ test("a notice of a storm has its suppressed matches, and a user who was not not
   );
   const notice = await explain(prism, `notification/${noticeId}`);
   assert.equal(notice.notifications[0]?.storm?.heldBack, 2);
-  assert.match(notice.answer, /^It says that 2 matches were held back, and went to 1 person/);
+  assert.match(notice.answer, /^It reports 2 suppressed matches, and went to 1 person/);
   const { user, answer } = await explain(prism, `event/${ids.at(-1)}?userId=${anna.id}`);
   assert.equal(user?.told, false);
   assert.match(
     answer,
-    new RegExp(`^anna was not notified \\(storm: held back: more than 3 .*; the notice ${noticeId} says so`),
+    new RegExp(`^anna was not notified \\(storm: suppressed: more than 3 .*; the notice ${noticeId} says so`),
   );
 });

@@ -47,7 +47,7 @@ test("explain returns why a user was not notified", async (t) => {
   for (const [name, { id }, event, isTold, reason] of [
     ["told", told, high, true, /^notified: waits in the inbox, not delivered yet$/],
     ["role not held", roleless, high, false, /^holds none of its roles \(Auditor\) and is not named by it$/],
-    ["not a member", stranger, high, false, /^is no member of the rule's project$/],
+    ["not a member", stranger, high, false, /^is not a member of the rule's project$/],
     ["account disabled", disabled, high, false, /^the account is disabled$/],
     ["role granted later", late, high, false, /^holds Auditor only since \d{4}-/],
     ["condition false", told, low, false, /^the condition was false: event\.amount was 5$/],

@@ -1,20 +1,12 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
+import type { Heartbeat } from "../../../src/client/api-types.gen.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
 
 const PATH = "/api/v1/heartbeats";
 const MINUTE = 60_000;
 const FED_BY = 'alertname="Watchdog"';
-
-interface Heartbeat {
-  readonly id: string;
-  readonly status: string;
-  readonly pingCount: number;
-  readonly fedBy: string | null;
-  readonly timeoutMs: number;
-  readonly graceMs: number;
-}
 
 /** A server, and Prometheus in front of it. */
 class World {
@@ -42,7 +34,7 @@ class World {
     const endsAt = new Date(this.clock.now() + 4 * MINUTE).toISOString();
     const reply = await this.prism.post("/alertmanager/api/v2/alerts", [{ labels, endsAt, ...more }]);
     assert.equal(reply.status, 200, reply.text);
-    await this.prism.parts.features.offers.heartbeats.feeds.settled();
+    await this.prism.parts.offers.heartbeats.feeds.settled();
   }
 
   async resolve(labels: Record<string, string>): Promise<void> {
@@ -51,9 +43,9 @@ class World {
 
   async pass(ms: number): Promise<void> {
     this.clock.advance(ms);
-    await this.prism.parts.services.alerting.alerts.flush();
-    await this.prism.parts.features.offers.heartbeats.check();
-    await this.prism.parts.features.offers.heartbeats.feeds.settled();
+    await this.prism.parts.offers.alerts.flush();
+    await this.prism.parts.offers.heartbeats.check();
+    await this.prism.parts.offers.heartbeats.feeds.settled();
   }
 
   async status({ id }: Heartbeat): Promise<string> {
@@ -84,7 +76,7 @@ test("a heartbeat that is fed by Watchdog is up while Prometheus repeats it, and
   assert.notEqual(await world.status(heartbeat), "down");
   await world.pass(MINUTE);
   assert.equal(await world.status(heartbeat), "down");
-  const [down] = world.prism.parts.services.alerting.alerts.list(world.prism.parts.core.access.defaultProjectId);
+  const [down] = world.prism.parts.offers.alerts.list(world.prism.parts.offers.defaultProjectId);
   assert.equal(down?.label("alertname"), "HeartbeatDown");
   assert.match(
     down?.annotations["description"] ?? "",
@@ -188,7 +180,7 @@ test("matchers that cannot be read, or that match every alert, are refused", asy
 test("without a fed heartbeat repetitions are not listened to", async (t) => {
   const world = await World.start(t);
   const calls: unknown[] = [];
-  const { alerts } = world.prism.parts.services.alerting;
+  const { alerts } = world.prism.parts.offers;
   const listen = alerts.whenRepeated.bind(alerts);
   alerts.whenRepeated = (fn) => {
     calls.push(fn);

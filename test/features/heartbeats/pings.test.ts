@@ -268,7 +268,7 @@ test("badges show one heartbeat, a tag or the project, as SVG, JSON and for shie
 
 test("a heartbeat that is down opens its alert, and a success, a pause and a deletion resolve it", async (t) => {
   const prism = await startPrism(t);
-  const { alerts } = prism.parts.services.alerting;
+  const { alerts } = prism.parts.offers;
   for (const end of ["", "pause", "delete"]) {
     const { id, pingUrl } = await create(prism, { labels: { team: "db" }, severity: "critical" });
     await ping(prism, `${pathOf(pingUrl)}/fail`);
@@ -365,7 +365,7 @@ test("the body of a ping in chunks of one byte costs about its bytes, not an obj
 test("chunks of a ping's body are charged to its address; in debt the ping counts, and no more of its body is read", async (t) => {
   const prism = await startPrism(t, { clock: new FakeClock() });
   const { id, pingUrl } = await create(prism);
-  const { work } = prism.parts.http;
+  const { work } = prism.parts.core;
   const { mock } = t.mock.method(work, "charge");
   const chunksCharged = (): number => mock.calls.reduce((sum, { arguments: [, { chunks = 0 }] }) => sum + chunks, 0);
   const send = async (chunks: number, end = "") => {

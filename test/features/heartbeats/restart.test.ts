@@ -15,7 +15,7 @@ const COUNT = 3000;
 async function fill(prism: TestPrism, count: number, now: number): Promise<void> {
   const { parts } = prism;
   const { database } = parts.base;
-  const { defaultProjectId } = parts.core.access;
+  const { defaultProjectId } = parts.offers;
   for (let at = 0; at < count; at += 500)
     await database.write(async (trx) => {
       const rows = Array.from({ length: Math.min(count - at, 500) }, (_, i) => {
@@ -36,7 +36,7 @@ async function statuses({ parts }: TestPrism): Promise<Record<string, number>> {
   return counts;
 }
 
-const heartbeatsOf = ({ parts }: TestPrism): Heartbeats => parts.features.offers.heartbeats;
+const heartbeatsOf = ({ parts }: TestPrism): Heartbeats => parts.offers.heartbeats;
 
 test("3000 heartbeats are watched after a restart, and a down time of the server does not make them late at once", async (t) => {
   const clock = new FakeClock();

@@ -10,7 +10,7 @@ import {
   type Flip,
   fairDueAt,
   type HeartbeatState,
-  type Plan,
+  type PingPlan,
   paused,
   resumed,
   shownStatus,
@@ -24,7 +24,7 @@ const NEW: HeartbeatState = {
   lastStartRid: null,
   lastDurationMs: null,
 };
-const PLAN: Plan = { kind: "simple", timeoutMs: 60_000, graceMs: 60_000, schedule: null, timezone: "UTC" };
+const PLAN: PingPlan = { kind: "simple", timeoutMs: 60_000, graceMs: 60_000, schedule: null, timezone: "UTC" };
 
 type Step =
   | { readonly do: "ping"; readonly kind: PingKind; readonly rid: string | null }

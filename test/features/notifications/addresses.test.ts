@@ -29,7 +29,7 @@ async function start(t: TestContext, env: "development" | "production", settings
   const { id } = await parts.base.database.write((trx) =>
     createUser(parts.base, { username: "root", roles: ["Admin"] }, trx),
   );
-  prism.adminToken = (await parts.core.access.accessTokens.issue(id)).token;
+  prism.adminToken = (await parts.offers.accessTokens.issue(id)).token;
   return prism;
 }
 
@@ -117,7 +117,7 @@ for (const env of ["development", "production"] as const)
           if (id !== "accepted") assert.equal(id, ann);
         });
     assert.equal(countOf(prism, "users"), users, "no account was made");
-    const me = (await prism.parts.core.access.accessTokens.issue(ann)).token;
+    const me = (await prism.parts.offers.accessTokens.issue(ann)).token;
     const { body } = await prism.get<{ data: { title: string }[] }>("/api/v1/notifications", { token: me });
     assert.ok(body.data.length >= 2, "they are in her list");
     for (const path of [`/api/v1/notifications/user/${ANN}`, `/api/v1/tasks?userId=${ANN}`])
@@ -127,7 +127,7 @@ for (const env of ["development", "production"] as const)
 test("a module sends to an address", async (t) => {
   const prism = await start(t, "development");
   const ann = await register(prism);
-  const { id } = await prism.parts.services.notify.send({ userId: ANN, title: "t", body: "b" });
+  const { id } = await prism.parts.offers.notify.send({ userId: ANN, title: "t", body: "b" });
   assert.deepEqual(rowsOf(prism, "select userId from notification_recipients where notificationId = ?", id), [
     { userId: ann },
   ]);
@@ -145,7 +145,7 @@ test("in production an address that only its account claims is as unknown as any
       password: "correct horse battery",
     }),
   );
-  const { token } = await prism.parts.core.access.accessTokens.issue(id);
+  const { token } = await prism.parts.offers.accessTokens.issue(id);
   const words = new Set<string>();
   for (const ref of [ANN, "dan@example.com", "unknown@example.com", "unknown"]) {
     const recipients = ["me", ref];
@@ -165,7 +165,7 @@ async function person(prism: TestPrism, name: string, roles: readonly string[]) 
   const password = "correct horse battery";
   const body = { username: name, email: `${name}@example.com`, roles, password };
   const { id } = await made(prism.post<{ id: string }>("/api/v1/users", body));
-  const { token } = await prism.parts.core.access.accessTokens.issue(id);
+  const { token } = await prism.parts.offers.accessTokens.issue(id);
   return { id, token };
 }
 
@@ -224,7 +224,7 @@ test("an address is verified by an administrator, by approval, by an import and 
   const imported = { users: [{ email: "cid@example.com" }], existing: "refuse" };
   await made(prism.post("/api/v1/users/import", imported));
   assert.ok(await isKnown("cid@example.com"), "imported");
-  const { token } = await prism.parts.core.access.accessTokens.issue(pending);
+  const { token } = await prism.parts.offers.accessTokens.issue(pending);
   const change = { email: "boss@example.com", currentPassword: "correct horse battery" };
   await made(prism.put("/api/v1/users/me", change, { token }));
   assert.ok(!(await isKnown("boss@example.com")), "entered by its user");

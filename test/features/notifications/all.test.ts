@@ -1,15 +1,10 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { sql } from "kysely";
+import type { NotificationSummary as Summary } from "../../../src/client/api-types.gen.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
 
-interface Summary {
-  id: string;
-  title: string;
-  ruleName: string | null;
-  counts: { recipients: number; delivered: number; seen: number; acknowledged: number };
-}
 interface Page<T> {
   data: T[];
   nextCursor: string | null;
@@ -92,7 +87,7 @@ test("joined pages give each notification once, by rule, by project and over all
   await send(prism, "direct");
   const all = await list(prism, "limit=100");
   assert.equal(all.data.length, 8);
-  const projectId = prism.parts.core.access.defaultProjectId;
+  const projectId = prism.parts.offers.defaultProjectId;
   for (const filter of [
     "",
     `ruleId=${rule.id}`,

@@ -1,21 +1,13 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
+import type { Notification as Note } from "../../../src/client/api-types.gen.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
 import { promise } from "../../helpers/promise.ts";
 
-interface Note {
-  id: string;
-  title: string;
-  offset: number;
-  createdAt: string;
-  recipients: string[];
-  acknowledgedBy: string[];
-  me: { delivered: boolean };
-}
 interface Page {
   data: Note[];
   page: number | null;

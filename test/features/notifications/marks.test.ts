@@ -19,7 +19,7 @@ test("the last use of keys and tokens is written once a minute for all of them, 
   const { parts } = prism;
   const shop = await makeProject(prism);
   const { token } = await parts.base.database.write((trx) =>
-    createServiceToken(parts.base, { userId: parts.core.access.devUserId ?? "", name: "t" }, trx),
+    createServiceToken(parts.base, { userId: parts.offers.devUserId ?? "", name: "t" }, trx),
   );
   const used = () => [
     scalarOf(prism, "select lastUsedAt from api_keys"),
@@ -46,7 +46,7 @@ test("the last use of keys and tokens is written once a minute for all of them, 
 test("marks that cannot be written are no failure of anything", async (t) => {
   const prism = await startPrism(t);
   const { database: db } = prism.parts.base;
-  const { principals } = prism.parts.core.access;
+  const { principals } = prism.parts.offers;
   const shop = await makeProject(prism);
   await prism.get("/events", { apiKey: shop.apiKey });
   openBeside(t, join(prism.dir, "prism.db")).exec(
@@ -68,7 +68,7 @@ test(
   promise("S2-66", async (t) => {
     const prism = await startPrism(t);
     const { database: db, clock, store } = prism.parts.base;
-    const { notify } = prism.parts.services;
+    const { notify } = prism.parts.offers;
     const uma = await makeUser(prism, "uma");
     const vic = await makeUser(prism, "vic");
     for (let n = 0; n < 5; n++) await notify.send({ recipients: ["uma", "vic"], title: `${n}`, message: "m" });
@@ -92,10 +92,10 @@ test(
 
 test("a notification has not reached all recipients while a job still writes them", async (t) => {
   const prism = await startPrism(t);
-  const { notify } = prism.parts.services;
+  const { notify } = prism.parts.offers;
   const { clock, store } = prism.parts.base;
-  const { jobs } = prism.parts.core.jobs;
-  const { devUserId } = prism.parts.core.access;
+  const { jobs } = prism.parts.offers;
+  const { devUserId } = prism.parts.offers;
   const userId = devUserId ?? "";
   const { id } = await notify.send({ recipients: [userId], title: "t", message: "m" });
   await jobs.enqueue({

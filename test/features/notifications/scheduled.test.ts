@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
+import type { ScheduledNotification as Line } from "../../../src/client/api-types.gen.ts";
 import type { KeyScope } from "../../../src/core/permissions.ts";
 import { crashImage } from "../../helpers/crash-image.ts";
 import { eventually } from "../../helpers/eventually.ts";
@@ -15,13 +16,6 @@ interface Scheduled {
   readonly jobId: string;
   readonly runAt: string;
   readonly error?: { readonly code: string; readonly details?: readonly { readonly path?: string }[] };
-}
-
-interface Line {
-  readonly jobId: string;
-  readonly title: string;
-  readonly kind: string;
-  readonly recipients: readonly string[];
 }
 
 const PATH = "/api/v1/notifications";
@@ -41,7 +35,7 @@ async function server(t: TestContext, settings: Readonly<Record<string, string>>
   const pass = (ms: number, on: TestPrism = prism): void => {
     // Connections would have been silent for as long, if it were more than a step of the clock.
     clock.set(ms);
-    on.parts.core.jobs.runner.enqueued([]);
+    on.parts.offers.runner.enqueued([]);
   };
   return { prism, clock, schedule, pass };
 }
@@ -92,7 +86,7 @@ test("S0-45 a notification is scheduled: answered with its job, sent at its time
   );
   assert.deepEqual(rowsOf(prism, "select userId from notification_recipients"), [{ userId: uma.id }]);
   const [audit] = rowsOf<{ actor: string }>(prism, "select actor from audit_log where action = 'notification.sent'");
-  assert.equal(JSON.parse(audit?.actor ?? "{}").id, prism.parts.core.access.devUserId);
+  assert.equal(JSON.parse(audit?.actor ?? "{}").id, prism.parts.offers.devUserId);
 });
 
 test("a delay counts from now; a time that is past is now; both end within a year", async (t) => {

@@ -178,15 +178,6 @@ test("a key needs the scope and reaches active members of its project only", asy
   assert.equal((await send(await key("default"), { userId: "vic" })).status, 201, "everybody is in default");
 });
 
-test("only who may send sends", async (t) => {
-  const prism = await startPrism(t);
-  const user = await makeUser(prism, "user", ["User"]);
-  const manager = await makeUser(prism, "manager", ["RuleManager"]);
-  const refused = await prism.post<Sent>(PATH, { ...NOTE, userId: "me" }, { token: user.token });
-  assert.deepEqual([refused.status, refused.body.error?.code], [403, "UNAUTHORIZED_ROLE"]);
-  assert.equal((await prism.post(PATH, { ...NOTE, userId: "me" }, { token: manager.token })).status, 201);
-});
-
 test("what a notification may not be made of is refused", async (t) => {
   const prism = await startPrism(t);
   const good = { ...NOTE, userId: "me" };
@@ -273,17 +264,6 @@ test("a repeated dedupe key returns the recipients' states only to callers who m
     });
 });
 
-test("a request with an Idempotency-Key is sent once", async (t) => {
-  const prism = await startPrism(t);
-  const send = (title: string) =>
-    prism.post<Sent>(PATH, { ...NOTE, userId: "me", title }, { headers: { "Idempotency-Key": "k" } });
-  const [first, second] = [await send("a"), await send("a")];
-  assert.deepEqual(second.body, first.body);
-  assert.equal(second.headers.get("idempotency-replayed"), "true");
-  assert.equal((await send("b")).body.error?.code, "IDEMPOTENCY_KEY_REUSED");
-  assert.equal(countOf(prism, "notifications"), 1);
-});
-
 test("D19: the bus event notify reaches a user; an invalid notification has no effect", async (t) => {
   const prism = await startPrism(t);
   const { bus: events } = prism.parts.base;
@@ -301,7 +281,7 @@ test("D19: the bus event notify reaches a user; an invalid notification has no e
 
 test("S0-45: a module sends a notification, also in its own transaction", async (t) => {
   const prism = await startPrism(t);
-  const { notify } = prism.parts.services;
+  const { notify } = prism.parts.offers;
   const { database: db } = prism.parts.base;
   const note = { recipients: ["1"], title: "t", message: "m" };
   const { id } = await notify.send(note);

@@ -10,7 +10,7 @@ import { promise } from "../../helpers/promise.ts";
 import { rowsOf, scalarOf } from "../../helpers/tables.ts";
 import { WebSocketClient } from "../../live/support/web-socket-client.ts";
 import { allDecided } from "../events/pipeline/support/all-decided.ts";
-import { upload } from "../sounds/support/upload.ts";
+import { upload } from "./sounds/support/upload.ts";
 
 interface Told {
   readonly id: string;
@@ -46,7 +46,7 @@ async function open(t: TestContext, rule: Record<string, unknown>) {
   };
   /** Sends events that the first notice counts together. */
   const sendBeforeNotice = async (count: number): Promise<void> => {
-    const { queueControl } = prism.parts.core.jobs;
+    const { queueControl } = prism.parts.offers;
     await queueControl.pause("alert-suppression");
     await send(count);
     await queueControl.resume("alert-suppression");
@@ -54,7 +54,7 @@ async function open(t: TestContext, rule: Record<string, unknown>) {
   const pass = async (ms: number): Promise<void> => {
     const runs = tellings(prism);
     clock.advance(ms);
-    prism.parts.core.jobs.runner.enqueued([]);
+    prism.parts.offers.runner.enqueued([]);
     if (scalarOf<number>(prism, "select min(runAt) from jobs where kind = 'suppression.storm' and finishedAt is null"))
       await eventually("the job has run", () => tellings(prism) > runs);
   };
@@ -86,24 +86,24 @@ test(
     const notice = await eventually("the notice", async () =>
       (await inbox(prism, uma.token)).find(({ kind }) => kind === "aggregate"),
     );
-    assert.deepEqual([notice.title, notice.sound], ["storm: 7 held back", "bell.wav"]);
+    assert.deepEqual([notice.title, notice.sound], ["storm: 7 suppressed", "bell.wav"]);
 
     await send(5);
     clock.advance(UPDATE_EVERY_MS - 1);
-    prism.parts.core.jobs.runner.enqueued([]);
+    prism.parts.offers.runner.enqueued([]);
     await send(5);
     const shown = (await inbox(prism)).find(({ id }) => id === notice.id);
-    assert.equal(shown?.title, "storm: 7 held back", "not before its time");
+    assert.equal(shown?.title, "storm: 7 suppressed", "not before its time");
     await pass(1);
     await eventually("it says how many by now", () => changes().length === 1);
     const { id, title, aggregateCount } = changes()[0] ?? {};
-    assert.deepEqual([id, title, aggregateCount], [notice.id, "storm: 17 held back", 17]);
+    assert.deepEqual([id, title, aggregateCount], [notice.id, "storm: 17 suppressed", 17]);
     await pass(UPDATE_EVERY_MS);
     assert.equal(changes().length, 1, "what has not changed is not told again");
 
     await pass(61_000);
     const summary = await eventually("the summary", async () =>
-      (await inbox(prism, uma.token)).find(({ title }) => title === "storm: over, 17 were held back"),
+      (await inbox(prism, uma.token)).find(({ title }) => title === "storm: storm over, 17 suppressed"),
     );
     assert.deepEqual([summary.kind, summary.sound, summary.data?.heldBack], ["aggregate", null, 17]);
     const seqs = rowsOf<{ seq: number; id: string }>(prism, "select seq, id from events order by seq");
@@ -131,7 +131,7 @@ test(
       targetUsers: ["me"],
       suppression: { count: 3, windowMs: 1000, mode: "suppress" },
     });
-    const { queueControl } = prism.parts.core.jobs;
+    const { queueControl } = prism.parts.offers;
     await queueControl.pause("alert-suppression");
     await send(8);
     clock.advance(2000);
@@ -140,7 +140,7 @@ test(
       const all = await inbox(prism);
       return all.length === 4 ? all : null;
     });
-    assert.deepEqual([summary?.title, summary?.sound], ["storm: over, 5 were held back", null]);
+    assert.deepEqual([summary?.title, summary?.sound], ["storm: storm over, 5 suppressed", null]);
     assert.deepEqual([summary?.data?.heldBack, summary?.data && "samples" in summary.data], [5, false]);
     assert.deepEqual(
       rules.map(({ kind }) => kind),
@@ -176,7 +176,7 @@ test(
     await sendBeforeNotice(50);
     await allHave(4);
     clock.advance(70_000);
-    prism.parts.core.jobs.runner.enqueued([]);
+    prism.parts.offers.runner.enqueued([]);
     await allHave(5);
     const titles = rowsOf<{ title: string }>(
       prism,
@@ -184,7 +184,7 @@ test(
     );
     assert.deepEqual(
       titles.map(({ title }) => title),
-      ["storm: 47 held back", "storm: over, 47 were held back"],
+      ["storm: 47 suppressed", "storm: storm over, 47 suppressed"],
     );
   }),
 );

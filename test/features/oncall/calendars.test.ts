@@ -4,7 +4,7 @@ import type { AddressInfo } from "node:net";
 import test, { type TestContext } from "node:test";
 import ICAL from "ical.js";
 import { readCalendar } from "../../../src/features/oncall/calendar-read.ts";
-import { calendarText } from "../../../src/features/oncall/calendar-text.ts";
+import { calendarText } from "../../../src/features/oncall/links.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { makeUser } from "../../helpers/people.ts";
 import { scalarOf } from "../../helpers/tables.ts";

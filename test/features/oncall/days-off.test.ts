@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import type { OnCallConflict as Conflict, OnCallDaysOff as DaysOff } from "../../../src/client/api-types.gen.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { makeUser } from "../../helpers/people.ts";
 import type { Reply } from "../../helpers/prism.ts";
@@ -20,29 +21,6 @@ import {
   PATH,
   type Person,
 } from "./support.ts";
-
-interface Conflict {
-  readonly name: string;
-  readonly user: { readonly username: string };
-  readonly start: string;
-  readonly end: string;
-  readonly firstDay: string;
-  readonly swapId: string | null;
-  readonly message: string;
-}
-
-interface DaysOff {
-  readonly id: string;
-  readonly user: { readonly username: string };
-  readonly firstDay: string;
-  readonly lastDay: string;
-  readonly timezone: string;
-  readonly start: string;
-  readonly end: string;
-  readonly note: string | null;
-  readonly version: number;
-  readonly warnings?: readonly Conflict[];
-}
 
 /** Such as `403 UNAUTHORIZED_ROLE`. */
 async function refusal(reply: Promise<Reply>): Promise<string> {

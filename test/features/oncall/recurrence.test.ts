@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { DateTime, IANAZone } from "luxon";
-import { occurrences, type Recurrence, type ShiftTimes } from "../../../src/features/oncall/model/recurrence.ts";
+import { occurrences, type ShiftRecurrence, type ShiftTimes } from "../../../src/features/oncall/model/recurrence.ts";
 
 const MINUTE = 60_000;
 const QUARTER = 15 * MINUTE;
@@ -76,7 +76,7 @@ function modelOf(shift: ShiftTimes, from: number, to: number): Set<string> {
   return minutes;
 }
 
-function isStart(rule: Recurrence, start: number, wall: number): boolean {
+function isStart(rule: ShiftRecurrence, start: number, wall: number): boolean {
   const day = DateTime.fromMillis(wall, { zone: "UTC" });
   const name = WEEKDAYS[day.weekday - 1] ?? "";
   if (rule.byMonth && !rule.byMonth.includes(day.month)) return false;
@@ -90,12 +90,12 @@ function isStart(rule: Recurrence, start: number, wall: number): boolean {
   return indexOf(rule, start, wall) % rule.interval === 0;
 }
 
-function keyOf(rule: Recurrence, start: number, wall: number): string {
+function keyOf(rule: ShiftRecurrence, start: number, wall: number): string {
   return String(indexOf(rule, start, wall));
 }
 
 /** Number of hours, days, weeks or months since that of the start. */
-function indexOf(rule: Recurrence, start: number, wall: number): number {
+function indexOf(rule: ShiftRecurrence, start: number, wall: number): number {
   const [a, b] = [start, wall].map((at) => DateTime.fromMillis(at, { zone: "UTC" })) as [DateTime, DateTime];
   if (rule.frequency === "hourly") return Math.round((wall - start) / HOUR);
   if (rule.frequency === "daily") return Math.floor(wall / DAY) - Math.floor(start / DAY);
@@ -154,7 +154,7 @@ function first(shift: ShiftTimes, from: string, count: number): string[] {
   return found;
 }
 
-const berlin = (start: string, durationMs: number, recurrence: Recurrence | null): ShiftTimes => ({
+const berlin = (start: string, durationMs: number, recurrence: ShiftRecurrence | null): ShiftTimes => ({
   start: Date.parse(`${start}Z`),
   durationMs,
   timezone: "Europe/Berlin",
@@ -205,7 +205,7 @@ test("an occurrence far from the start is found at once", () => {
 });
 
 test("a filtered rotation far from its start counts every period before it", () => {
-  const rules: Recurrence[] = [
+  const rules: ShiftRecurrence[] = [
     { frequency: "hourly", interval: 5, byDay: ["MO", "SA"] },
     { frequency: "hourly", interval: 7, byMonth: [2, 12], byMonthDay: [29, -1] },
     { frequency: "daily", interval: 3, byMonth: [1, 6] },

@@ -358,29 +358,3 @@ test("a schedule that policies name is deleted only with force=true", async (t) 
   const unused = await makeSchedule(world, { name: "Unused" });
   assert.equal((await prism.delete(`${PATH}/schedules/${unused}`)).status, 204);
 });
-
-test("a repeated request with an Idempotency-Key creates one schedule, shift, override and swap", async (t) => {
-  const world = await onCallWorld(t);
-  const { prism, projectId } = world;
-  const [start, end] = [iso(world.clock.now() + HOUR), iso(world.clock.now() + 2 * HOUR)];
-  const shift = { start: local(world.clock.now()), durationMs: HOUR, turns: [["ada"]] };
-  const other = await makeSchedule(world, { name: "Other" });
-  const path = `${PATH}/schedules`;
-  const send = (to: string, body: object) =>
-    prism.post<{ id: string; error?: { code: string } }>(to, body, { headers: { "Idempotency-Key": "k" } });
-  const once = async (to: string, body: object): Promise<string> => {
-    const [first, second] = [await send(to, body), await send(to, body)];
-    assert.deepEqual([first.status, second.status], [201, 201], first.text);
-    assert.equal(second.body.id, first.body.id);
-    assert.equal(second.headers.get("idempotency-replayed"), "true");
-    return first.body.id;
-  };
-  const schedule = await once(path, { projectId, name: "Night" });
-  await once(`${path}/${schedule}/shifts`, shift);
-  await once(`${path}/${schedule}/overrides`, { start, end, users: ["grace"] });
-  await once(`${path}/${schedule}/swaps`, { start, end, userId: "ada" });
-  assert.deepEqual([countOf(prism, "oncall_schedules"), countOf(prism, "oncall_shifts")], [2, 3]);
-
-  const reused = await send(`${path}/${other}/shifts`, shift);
-  assert.deepEqual([reused.status, reused.body.error?.code], [422, "IDEMPOTENCY_KEY_REUSED"]);
-});

@@ -41,7 +41,7 @@ test("a module says who may subscribe to channels of its own; without it the per
   ofVic.pusher.unsubscribe("presence-room-1");
   ofVic.heard.length = 0;
   await ofVic.join("presence-room-1");
-  await eventually("vic alone", () => prism.parts.core.live.pusherRegistry.subscriptionCount("presence-room-1") === 1);
+  await eventually("vic alone", () => prism.parts.offers.pusherRegistry.subscriptionCount("presence-room-1") === 1);
 });
 
 test("a prefix is one module's, and none is Prism's own", async (t) => {

@@ -114,7 +114,7 @@ test("an ended instance of a module writes nothing: after a reload, when disable
 
   assert.equal((await prism.post("/api/v1/modules/leak/enable")).status, 200);
   modules.remove("leak");
-  await prism.parts.services.modules.loaded.folderChanged("leak");
+  await prism.parts.offers.loaded.folderChanged("leak");
   assert.equal(await stateOf(prism, "leak"), undefined);
   await requireRefused(seen, "1.0.17");
 
@@ -160,7 +160,7 @@ test("what an ended instance does not catch neither ends the server nor fills th
   const lines = jsonLines<{ msg: string; module?: string }>(server.stdout);
   assert.equal(lines.filter(({ msg }) => LATE.test(msg)).length, 1);
   assert.deepEqual(
-    lines.filter(({ msg }) => msg === "a module left an error uncaught"),
+    lines.filter(({ msg }) => msg === "uncaught error in a module"),
     [],
   );
 });

@@ -9,28 +9,10 @@ import { startPrism } from "../../helpers/prism.ts";
 import { promise } from "../../helpers/promise.ts";
 import { rowsOf } from "../../helpers/tables.ts";
 import { ModuleDir, type ModuleState, moduleText, startWith, stateOf } from "./support/module-dir.ts";
+import { S0_MODULE } from "./support/s0-module.ts";
 
-/** S0's own example, word for word but for the import of a type and the user it writes to. */
-const MY_MODULE = `
-const MyModule = {
-  name: 'my-module',
-  version: '1.0.0',
-  async register(server, services) {
-    server.get('/my-route', async () => ({ hello: 'world' }))
-
-    // Schedule a timer-triggered notification
-    await services.timer.after('daily-digest', 86_400_000, {
-      type: 'notify',
-      payload: { userId: 'user-id', title: 'Daily Digest', body: 'Your summary.' }
-    })
-
-    // Emit an event to other modules
-    services.events.emit('my-module:initialized', { at: services.time.now().toISO() })
-  }
-}
-
-export default MyModule
-`;
+/** As JavaScript. */
+const MY_MODULE = S0_MODULE.replace(/^import type .*$/m, "").replace(": AppModule", "");
 
 const LISTENER = moduleText(
   "a-listener",

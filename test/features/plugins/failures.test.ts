@@ -60,7 +60,7 @@ test("a module that fails says in which file and line, at import, in register an
     await t.test(name, async () => {
       const { error } = (await stateOf(prism, name)) ?? {};
       assert.ok(error?.includes(`(${place}`), `${error}`);
-      const line = find("a module was not loaded", name);
+      const line = find("cannot load module", name);
       assert.equal(line?.reason, error);
       assert.ok(line?.err?.stack, "with the stack of its own error");
       if (name === "register" || name === "import") assert.match(line.err.stack, /lib\.mjs:3:\d+[\s\S]*index\.mjs:\d+/);
@@ -68,7 +68,7 @@ test("a module that fails says in which file and line, at import, in register an
   modules.put("fine", { "index.mjs": register("broken({});").replace('"register"', '"fine"'), "lib.mjs": HELPER });
   await prism.post("/api/v1/modules/fine/reload");
   assert.match((await stateOf(prism, "fine"))?.error ?? "", /reading 'bar'\) \(lib\.mjs:3:/);
-  assert.match(find("a module was not reloaded", "fine")?.err?.stack ?? "", /TypeError[\s\S]*lib\.mjs:3:/);
+  assert.match(find("cannot reload module", "fine")?.err?.stack ?? "", /TypeError[\s\S]*lib\.mjs:3:/);
 });
 
 test("what a handler throws is logged with its module, its own line and the error's text", async (t) => {
@@ -110,5 +110,5 @@ test("what a handler throws is logged with its module, its own line and the erro
   assert.equal((await prism.get("/said", { token: null })).status, 400, "a code that the route names is answered");
   prism.parts.base.bus.emit("faulty:bus");
   await prism.parts.base.bus.idle();
-  assert.equal(find("a bus handler failed", "faulty")?.err?.message, "in a handler of the bus");
+  assert.equal(find("event handler failed", "faulty")?.err?.message, "in a handler of the bus");
 });

@@ -110,7 +110,7 @@ const BAD: readonly { name: string; folder: string; text: string; error: RegExp;
     name: "an invalid path",
     folder: "path",
     text: moduleText("path", `server.get("no-slash", () => 1);`),
-    error: /no path/,
+    error: /is not a path/,
   },
   {
     name: "the name of a part of the program",

@@ -213,7 +213,7 @@ test("a register that makes two timers with one label gets an error, and one tha
   modules.put("twice", moduleText("twice", timer("a", "1") + timer("a", "2") + timer("b", "Date.now()")));
   const log = new LogLines();
   const prism = await startWith(t, modules, { log });
-  const told = () => log.lines.filter(({ message }) => message.startsWith("register makes two timers"));
+  const told = () => log.lines.filter(({ message }) => message.startsWith("register() creates two timers"));
   assert.deepEqual(
     told().map(({ level, fields }) => [level, fields["module"], fields["label"]]),
     [["warn", "twice", "a"]],

@@ -24,22 +24,17 @@ test("a route takes the content types it names, and gives the bytes as they came
   const prism = await startWith(t, modules);
   const send = (path: string, type: string, body: string | Uint8Array) =>
     prism.post(path, body, { token: null, headers: { "Content-Type": type } });
-  for (const { path, type, body, value } of [
-    { path: "/any", type: "application/json", body: ' { "a": 1.0, "b": "\\u00e9" }\n', value: { a: 1, b: "é" } },
-    { path: "/any", type: "application/cloudevents+json", body: '{"a":1}', value: { a: 1 } },
-    {
-      path: "/any",
-      type: "application/x-www-form-urlencoded",
-      body: "a=1&b=x+y&a=2",
-      value: { a: ["1", "2"], b: "x y" },
-    },
-    { path: "/any", type: "text/plain; charset=utf-8", body: "grüße", value: "grüße" },
-    { path: "/any", type: "text/plain; charset=iso-8859-1", body: "abc", value: "bytes 3" },
-    { path: "/any", type: "application/xml", body: "<a/>", value: "bytes 4" },
-    { path: "/any", type: "image/png", body: new Uint8Array([137, 80, 0, 255]), value: "bytes 4" },
-    { path: "/any", type: "application/json", body: "", value: {} },
-    { path: "/json", type: "application/json", body: '{"a" : 1}', value: { a: 1 } },
-  ]) {
+  for (const [path, type, body, value] of [
+    ["/any", "application/json", ' { "a": 1.0, "b": "\\u00e9" }\n', { a: 1, b: "é" }],
+    ["/any", "application/cloudevents+json", '{"a":1}', { a: 1 }],
+    ["/any", "application/x-www-form-urlencoded", "a=1&b=x+y&a=2", { a: ["1", "2"], b: "x y" }],
+    ["/any", "text/plain; charset=utf-8", "grüße", "grüße"],
+    ["/any", "text/plain; charset=iso-8859-1", "abc", "bytes 3"],
+    ["/any", "application/xml", "<a/>", "bytes 4"],
+    ["/any", "image/png", new Uint8Array([137, 80, 0, 255]), "bytes 4"],
+    ["/any", "application/json", "", {}],
+    ["/json", "application/json", '{"a" : 1}', { a: 1 }],
+  ] as const) {
     const reply = await send(path, type, body);
     assert.deepEqual([reply.status, reply.body], [200, { body: value, sha256: sha256(body) }], `${path} ${type}`);
   }
@@ -70,7 +65,7 @@ test("maxBytes bounds the body, up to what the setting allows", async (t) => {
   assert.deepEqual([taken.status, taken.body], [200, { bytes: 3_000_000 }]);
   assert.equal((await send(3_000_001)).status, 413);
   assert.match((await stateOf(prism, "greedy"))?.error ?? "", /maxBytes .* at most 4000000 \(modules\.maxBodyBytes\)/);
-  assert.equal(prism.parts.http.bodies.bufferedBytes, 0, "all bytes are given back");
+  assert.equal(prism.parts.core.bodies.bufferedBytes, 0, "all bytes are given back");
 });
 
 test("the rateLimit of a public route takes the place of the limit for addresses, up to what the setting allows", async (t) => {
@@ -135,7 +130,7 @@ test("a body that comes while its module is replaced is answered 503; sent again
   const send = () => prism.post<{ sha256: string }>("/slow/any", body, { token: null, headers });
   const refused = await send();
   assert.deepEqual([refused.status, refused.headers.get("retry-after")], [503, "1"]);
-  assert.equal(prism.parts.http.bodies.bufferedBytes, 0);
+  assert.equal(prism.parts.core.bodies.bufferedBytes, 0);
   gate.open.resolve();
   assert.equal((await reloaded).status, 200);
   assert.equal((await send()).body.sha256, sha256(body));

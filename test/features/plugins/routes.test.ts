@@ -213,5 +213,5 @@ test("the signal of a request aborts when its client goes away", async (t) => {
   socket.write("GET /patient HTTP/1.1\r\nHost: x\r\n\r\n");
   await entered.promise;
   socket.destroy();
-  assert.equal(await aborted.promise, "the client has gone away");
+  assert.equal(await aborted.promise, "the client has disconnected");
 });

@@ -67,7 +67,7 @@ test("S0-45: notify sends and schedules, cancels, returns the history and marks 
   assert.deepEqual(job(), { state: "scheduled", module: "probe" });
   assert.equal(await given.notify.cancel(jobId), true);
   assert.deepEqual([await given.notify.cancel(jobId), job()?.state], [false, "cancelled"]);
-  const other = await prism.parts.services.notify.schedule(
+  const other = await prism.parts.offers.notify.schedule(
     { recipients: [uma.id], title: "t", message: "m" },
     { delayMs: 3_600_000 },
   );
@@ -110,7 +110,7 @@ test(
     assert.equal(await given.scheduler.cancel(later.jobId), true);
     assert.equal(await given.scheduler.cancel(later.jobId), false);
     await assert.rejects(given.scheduler.add("timers", "note", {}), { code: "QUEUE_NOT_FOUND" });
-    const foreign = await prism.parts.core.jobs.jobs.enqueue({
+    const foreign = await prism.parts.offers.jobs.enqueue({
       queue: "timers",
       kind: "timer",
       payload: {},
@@ -142,7 +142,7 @@ test(
     const again = await given.scheduler.cron("hourly", "0 * * * *", "note", {});
     assert.equal(await given.scheduler.cancel("hourly"), true, "by its name");
     assert.equal(await given.scheduler.cancel(again.scheduleId), false, "it is gone");
-    const others = await prism.parts.services.schedules.create({
+    const others = await prism.parts.offers.schedules.create({
       name: "probe:mine",
       cron: "0 4 * * *",
       queue: "timers",
@@ -197,7 +197,7 @@ test(
     assert.equal(await given.timer.cancel(scheduleId), true);
     assert.equal(await given.timer.cancel("daily"), true);
     assert.equal(await given.timer.cancel(later.scheduleId), false);
-    const foreign = await prism.parts.services.timer.after("other", 3_600_000, {
+    const foreign = await prism.parts.offers.timer.after("other", 3_600_000, {
       type: "event",
       event: "x",
       payload: {},

@@ -133,7 +133,7 @@ test("jobs of a disabled module wait, and run when it is back; its kept values s
   const prism = await startWith(t, modules);
   await prism.post("/api/v1/modules/worker/disable");
   const job = { queue: "module:worker", kind: "worker:count", payload: { by: 2 }, runAt: 0 } as const;
-  const { jobId } = await prism.parts.core.jobs.jobs.enqueue(job);
+  const { jobId } = await prism.parts.offers.jobs.enqueue(job);
   const state = () => rowsOf<{ state: string }>(prism, "select state from jobs where id = ?", jobId)[0]?.state;
   await prism.restart();
   assert.equal(state(), "ready");

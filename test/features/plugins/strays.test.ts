@@ -71,7 +71,7 @@ test("what a module leaves uncaught is logged with its name, and the server keep
   const told = (said: RegExp): Promise<unknown> =>
     server.until(
       new RegExp(
-        `"module":"stray"[^\n]*${said.source}[^\n]*left an error uncaught|left an error uncaught[^\n]*${said.source}`,
+        `"module":"stray"[^\n]*${said.source}[^\n]*uncaught error in a module|uncaught error in a module[^\n]*${said.source}`,
       ),
     );
   await told(/at registration/);
@@ -81,7 +81,7 @@ test("what a module leaves uncaught is logged with its name, and the server keep
       await told(said);
       assert.equal((await get("/health/live")).status, 200);
     });
-  const lines = jsonLines<Line>(server.stdout).filter(({ msg }) => msg === "a module left an error uncaught");
+  const lines = jsonLines<Line>(server.stdout).filter(({ msg }) => msg === "uncaught error in a module");
   assert.ok(lines.every(({ level, module }) => level === "error" && module === "stray"));
   server.signal("SIGTERM");
   assert.equal(await server.ended(), 0);
@@ -91,7 +91,7 @@ test("an endless loop in a module is logged while it lasts", async (t) => {
   const { server, get } = await serve(t, `server.get("/stray/loop", { public: true }, () => { for (;;); });`, {
     LOG_LEVEL: "debug",
   });
-  await server.until(/"msg":"the event loop is watched"/);
+  await server.until(/"msg":"watchdog of the event loop started"/);
   const loop = get("/stray/loop").catch(() => undefined);
   await server.until(/"module":"stray","blockedMs":\d+,"msg":"a module blocks the event loop; nothing is answered"/);
   server.signal("SIGKILL");

@@ -83,7 +83,7 @@ test("rules that were stored without limits are broken, and the server starts an
   assert.equal((await view(prism, good.id)).broken, null);
   const { body: event } = await prism.post<{ seq: number }>("/api/v1/events", { type: "x", a: "xxx" });
   assert.deepEqual(rowsOf(prism, "select ruleId from decisions where eventSeq = ?", event.seq), [{ ruleId: good.id }]);
-  assert.ok(lines.lines.some(({ message }) => message === "a rule is broken and is left out until it is changed"));
+  assert.ok(lines.lines.some(({ message }) => message === "skipping a broken rule until it is changed"));
   const { body: mended } = await prism.patch<View>(`/api/v1/rules/${[...stored.keys()][0]}`, {
     condition: "event.type == 'x'",
   });

@@ -32,7 +32,7 @@ test(
       lastError: null,
     };
     const full = {
-      projectId: prism.parts.core.access.projects.defaultId,
+      projectId: prism.parts.offers.projects.defaultId,
       name: "Big payments",
       description: "Tell the operators",
       condition: "event.type == 'payment' && event.amount > 1000",

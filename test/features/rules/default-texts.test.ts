@@ -12,7 +12,7 @@ import { slackBot } from "../channels/presets/slack.ts";
 import { telegramBot } from "../channels/presets/telegram.ts";
 import { startStandIn } from "../channels/support/stand-in.ts";
 import { mailPeer } from "../delivery/support/mail-peer.ts";
-import { ReceiverTest } from "../receivers/support.ts";
+import { ReceiverTest } from "../intake/receivers/support.ts";
 
 interface Notice {
   readonly title: string;

@@ -1,12 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import type { RuleVersionPage as Page } from "../../../src/client/api-types.gen.ts";
 import { makeProject, makeUser } from "../../helpers/people.ts";
 import { startPrism } from "../../helpers/prism.ts";
-
-interface Page {
-  data: { version: number; definition: { projectId: string | null } }[];
-  total?: number;
-}
 
 test("S2-24 the versions of a rule that moved are shown to who may read the rules of where it was then", async (t) => {
   const prism = await startPrism(t);
@@ -27,16 +23,12 @@ test("S2-24 the versions of a rule that moved are shown to who may read the rule
     for (const id of projects) await prism.post(`/api/v1/projects/${id}/members`, { userId: user.id, role: "editor" });
     return user.token;
   };
-  for (const { who, token, expected } of [
-    { who: "an administrator", token: prism.adminToken, expected: [5, 4, 3, 2, 1] },
-    { who: "an editor of both", token: await person("both", [a.id, b.id]), expected: [5, 4, 2, 1] },
-    { who: "an editor of where it is now", token: await person("now", [b.id]), expected: [5, 4] },
-    {
-      who: "one with rules:read, a member of where it is now",
-      token: await person("reader", [b.id], ["Viewer"]),
-      expected: [5, 4, 3],
-    },
-  ])
+  for (const [who, token, expected] of [
+    ["an administrator", prism.adminToken, [5, 4, 3, 2, 1]],
+    ["an editor of both", await person("both", [a.id, b.id]), [5, 4, 2, 1]],
+    ["an editor of where it is now", await person("now", [b.id]), [5, 4]],
+    ["one with rules:read, a member of where it is now", await person("reader", [b.id], ["Viewer"]), [5, 4, 3]],
+  ] as const)
     await t.test(who, async () => {
       const all = await prism.get<Page>(`${path}/versions?page=1`, { token });
       assert.deepEqual([all.body.data.map(({ version }) => version), all.body.total], [expected, expected.length]);

@@ -5,7 +5,7 @@ import { makeProject, makeUser } from "../../helpers/people.ts";
 import { countOf, rowsOf, scalarOf } from "../../helpers/tables.ts";
 import { slackWebhook } from "../channels/presets/slack.ts";
 import { type StandIn, startStandIn } from "../channels/support/stand-in.ts";
-import { ReceiverTest } from "../receivers/support.ts";
+import { ReceiverTest } from "../intake/receivers/support.ts";
 
 const PEOPLE = ["ann", "bob"] as const;
 

@@ -6,7 +6,7 @@ import { compileCondition } from "../../../src/features/rules/language/language.
 import { eventually } from "../../helpers/eventually.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";
 import { rowsOf, scalarOf } from "../../helpers/tables.ts";
-import { ReceiverTest } from "../receivers/support.ts";
+import { ReceiverTest } from "../intake/receivers/support.ts";
 
 const CONDITIONS: readonly (readonly [condition: string, seesOwn: boolean])[] = [
   ["true", false],

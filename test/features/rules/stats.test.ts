@@ -1,19 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import type { RuleStats as Stats } from "../../../src/client/api-types.gen.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { startPrism } from "../../helpers/prism.ts";
 import { allDecided } from "../events/pipeline/support/all-decided.ts";
 
 const DAY_MS = 86_400_000;
 const START = Date.parse("2026-05-10T23:59:00Z");
-
-interface Stats {
-  matched: number;
-  fired: number;
-  noRecipients: number;
-  lastMatchedAt: string | null;
-  perDay: { day: string; matched: number; fired: number }[];
-}
 
 test("a rule's totals, in all, of a time, and by day", async (t) => {
   const clock = new FakeClock(START);

@@ -24,7 +24,7 @@ test("S7: tests of rules are charged by their steps to who asks; others are not 
 test("the steps of a test grow with what its condition reads", async (t) => {
   const prism = await startPrism(t, { clock: new FakeClock() });
   const eve = await makeUser(prism, "eve", ["RuleManager"]);
-  const { work } = prism.parts.http;
+  const { work } = prism.parts.core;
   const charged: number[] = [];
   const { charge } = work;
   work.charge = (account, each, isElsewhere) => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test, { type TestContext } from "node:test";
 import { sql } from "kysely";
-import { statusSweeps } from "../../../src/features/statuspage/index.ts";
+import { statusSweeps } from "../../../src/features/statuspage/table.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { startPrism, type TestPrism } from "../../helpers/prism.ts";

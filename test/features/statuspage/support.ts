@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import type { StatusPage as View } from "../../../src/client/api-types.gen.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import type { Reply, TestPrism } from "../../helpers/prism.ts";
 
@@ -19,12 +20,7 @@ export interface Summary {
   readonly planned: readonly { readonly title: string; readonly state: string }[];
 }
 
-export interface View {
-  readonly version: number;
-  readonly states: Readonly<Record<string, string>>;
-  readonly subscribers: { readonly confirmed: number; readonly pending: number };
-  readonly groups: readonly { readonly components: readonly { readonly id: string; readonly name: string }[] }[];
-}
+export type { StatusPage as View } from "../../../src/client/api-types.gen.ts";
 
 /** A page with the component "Website", which alerts with `service="web"` concern. */
 export const WEBSITE = {

@@ -10,11 +10,22 @@ import { type FaceHosts, Faces } from "../../../src/http/faces.ts";
 import { HttpKernel, type RequestLimits } from "../../../src/http/kernel.ts";
 import { HttpListener } from "../../../src/http/listener.ts";
 import { RateLimiter } from "../../../src/http/rate-limiter.ts";
-import type { Route } from "../../../src/http/route.ts";
+import { type Route, route, undescribed } from "../../../src/http/route.ts";
 import { Router } from "../../../src/http/router.ts";
 import { WorkBudget, type WorkLimits } from "../../../src/http/work-budget.ts";
 import { FakeClock } from "../../helpers/fake-clock.ts";
 import { LogLines } from "../../helpers/log-lines.ts";
+
+/** `GET /ping` answers `pong`. */
+export const ping = route({
+  method: "GET",
+  path: "/ping",
+  summary: "",
+  tag: "test",
+  access: "public",
+  response: undescribed,
+  handle: () => "pong",
+});
 
 export interface BareKernelOptions {
   readonly routes: readonly Route[];
@@ -57,7 +68,7 @@ export function startBareKernel(t: TestContext, options: BareKernelOptions): Bar
   const kernel = new HttpKernel({
     work,
     router,
-    authenticator: { authenticate: options.authenticate ?? (() => testUser()) },
+    authenticator: () => ({ authenticate: options.authenticate ?? (() => testUser()) }),
     bodies,
     limiter: new RateLimiter(clock, options.maxBuckets),
     accessLog: new AccessLog(log, new Metrics()),

@@ -1,8 +1,8 @@
 import { randomBytes, randomInt } from "node:crypto";
 import { DAY_MS, toRfc3339 } from "../../../src/core/clock.ts";
 import { uuidv7 } from "../../../src/core/ids.ts";
+import { noteRemoved } from "../../../src/features/events/streams/stream-history.ts";
 import { notificationSweep } from "../../../src/features/notifications/retention.ts";
-import { noteRemoved } from "../../../src/features/streams/stream-history.ts";
 import type { TestPrism } from "../../helpers/prism.ts";
 
 /**
@@ -70,7 +70,7 @@ abstract class UserFeed implements Feed {
 export class TaskFeed extends UserFeed {
   async publish(count = 1, { paddingBytes = 0 } = {}): Promise<number> {
     const { database: db } = this.prism.parts.base;
-    const { realtime } = this.prism.parts.services;
+    const { realtime } = this.prism.parts.offers;
     const description = IDEOGRAPHS.slice(0, Math.ceil(paddingBytes / 3));
     await db.write(async (trx) => {
       for (let i = 0; i < count; i++) {
@@ -87,7 +87,7 @@ export class TaskFeed extends UserFeed {
 export class NotificationFeed extends UserFeed {
   async publish(count = 1, { paddingBytes = 0 } = {}): Promise<number> {
     const { database: db } = this.prism.parts.base;
-    const { notify } = this.prism.parts.services;
+    const { notify } = this.prism.parts.offers;
     const data = { padding: NOISE.slice(0, paddingBytes) };
     await db.write(async (trx) => {
       for (let i = 0; i < count; i++) {

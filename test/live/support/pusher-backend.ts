@@ -12,7 +12,7 @@ export const MASTER_KEY = Buffer.alloc(32, 7).toString("base64");
  * own.
  */
 export function backendOf(prism: TestPrism): Pusher {
-  const { appId, key, secret } = prism.parts.core.live.pusher;
+  const { appId, key, secret } = prism.parts.offers.pusher;
   const address = { host: "127.0.0.1", port: String(prism.app.port), useTLS: false };
   return new Pusher({ appId, key, secret, ...address, encryptionMasterKeyBase64: MASTER_KEY });
 }

@@ -48,7 +48,7 @@ export class PusherClient {
   readonly states: string[] = [];
 
   constructor(prism: TestPrism, { token = prism.adminToken, options = {} }: PusherOptions = {}) {
-    this.pusher = new PusherJs(prism.parts.core.live.pusher.key, {
+    this.pusher = new PusherJs(prism.parts.offers.pusher.key, {
       cluster: "",
       wsHost: "127.0.0.1",
       wsPort: prism.app.port,
@@ -71,7 +71,7 @@ export class PusherClient {
   /** Connected, and disconnected when the test ends. */
   static async connect(t: TestContext, prism: TestPrism, options?: PusherOptions): Promise<PusherClient> {
     const client = new PusherClient(prism, options);
-    prism.farewells.push(() => leave(client.pusher));
+    prism.onClose.push(() => leave(client.pusher));
     t.after(() => leave(client.pusher));
     await client.becomes("connected");
     return client;

@@ -157,5 +157,5 @@ export function adminOf(prism: TestPrism): RawTarget {
 
 /** How many live connections the server counts, of all protocols. */
 export function liveCount({ parts }: TestPrism): number {
-  return Object.values(parts.core.live.connections.counts).reduce((sum, count) => sum + count, 0);
+  return Object.values(parts.core.connections.counts).reduce((sum, count) => sum + count, 0);
 }

@@ -13,7 +13,7 @@ export interface RawPusher {
 export function openRaw(
   t: TestContext,
   prism: TestPrism,
-  path = `/app/${prism.parts.core.live.pusher.key}?protocol=7`,
+  path = `/app/${prism.parts.offers.pusher.key}?protocol=7`,
   options: SocketOptions = {},
 ): Promise<WebSocketClient> {
   return WebSocketClient.openFor(t, prism.wsUrl + path, options);
@@ -40,7 +40,7 @@ export function signByLibrary(
   channel: string,
   member?: { readonly user_id: string; readonly user_info?: Record<string, unknown> },
 ): { auth: string; channel_data?: string } {
-  const library = new Pusher({ ...prism.parts.core.live.pusher, host: "127.0.0.1" });
+  const library = new Pusher({ ...prism.parts.offers.pusher, host: "127.0.0.1" });
   return library.authorizeChannel(socketId, channel, member);
 }
 

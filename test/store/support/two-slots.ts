@@ -32,13 +32,12 @@ export class TwoSlots extends WriterPort {
   }
 
   ask(request: WriterRequest): Promise<unknown> {
-    return this.#port.ask(request);
+    const isCommit = request.op === "together" ? request.requests.at(-1)?.op === "commit" : request.op === "commit";
+    return isCommit ? this.beforeCommit().then(() => this.#port.ask(request)) : this.#port.ask(request);
   }
 
-  /** The main thread's writer waits for the lock of another process. */
-  override begin(): Promise<void> {
-    return this.#port.begin();
-  }
+  /** Called before each commit of transactions, for tests that delay it or let it fail. */
+  protected async beforeCommit(): Promise<void> {}
 
   override close(): Promise<void> {
     return this.#port.close();

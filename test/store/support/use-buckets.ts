@@ -18,7 +18,7 @@ export async function useBuckets(prism: TestPrism): Promise<void> {
   assert.equal((await prism.put(`${PATH}/${body.id}/threshold`, { threshold: "200" })).status, 200);
   assert.equal((await prism.put(`${PATH}/${body.id}/balance`, { delta: "100" })).status, 200);
   const { db } = prism.services;
-  const { schedules } = prism.parts.services;
+  const { schedules } = prism.parts.offers;
   await db.write((trx) => trx.updateTable("transfer_buckets").set({ currentBalance: "1" }).execute());
   const schedule = await schedules.findByName("prism:bucket-monitoring");
   assert.equal((await prism.post(`/api/v1/schedules/${schedule?.id}/run`)).status, 201);

@@ -18,14 +18,14 @@ export async function useChannels(prism: TestPrism): Promise<void> {
   assert.equal((await prism.patch(`${PATH}/${body.id}`, { minPriority: 5 })).status, 200);
   assert.equal((await prism.post(`${PATH}/${body.id}/test`, { dryRun: true })).status, 200);
   const { db } = prism.services;
-  const sender = prism.parts.core.pipeline.channels.get("service");
+  const sender = prism.parts.offers.channels.get("service");
   assert.ok(sender);
   const notifications = db.read.selectFrom("notifications").selectAll().where("id", ">", "").orderBy("id").limit(5);
   for (const notification of await notifications.execute())
     await sender.targets([body.userId, "nobody"], notification, db.read);
   await sender.sourceOf?.(body.id);
   await db.write(async (trx) => sender.disable?.(body.id, trx));
-  const { outbox } = prism.parts.services.serviceChannels;
+  const { outbox } = prism.parts.offers.serviceChannels;
   const notice = {
     title: "T",
     message: "",

@@ -5,7 +5,7 @@ const PATH = "/api/v1/heartbeats";
 
 /** Uses every route of heartbeats, each form of ping, and one that is overdue. */
 export async function useHeartbeats(prism: TestPrism): Promise<void> {
-  const { heartbeats } = prism.parts.features.offers;
+  const { heartbeats } = prism.parts.offers;
   const { database, clock } = prism.parts.base;
   const ok = async (path: string, status = 200): Promise<void> => {
     const reply = await prism.get(path);

@@ -11,7 +11,7 @@ export async function useJobs(
   post: (path: string, body?: unknown) => Promise<unknown>,
   both: (path: string, filters: readonly string[]) => readonly string[],
 ): Promise<readonly string[]> {
-  const { jobs } = prism.parts.core.jobs;
+  const { jobs } = prism.parts.offers;
   const { clock } = prism.parts.base;
   const make = async (dedupeKey: string): Promise<string> => {
     const job = { queue: "digest", kind: "test", payload: {}, runAt: clock.now() + DAY_MS, dedupeKey } as const;

@@ -20,7 +20,7 @@ export async function useSchedules(prism: TestPrism): Promise<void> {
   assert.equal((await prism.post(`${PATH}/${body.id}/run`)).status, 201);
   for (const query of ["", "?limit=1", `?cursor=${Buffer.from("[5]").toString("base64url")}`])
     assert.equal((await prism.get(`${PATH}/${body.id}/runs${query}`)).status, 200);
-  const { schedules } = prism.parts.services;
+  const { schedules } = prism.parts.offers;
   await schedules.put({ name: "m", cron: "@daily", queue: "module:clockwork", kind: "k", module: "clockwork" });
   await prism.services.db.write((trx) =>
     trx.updateTable("schedules").set({ nextRunAt: 1 }).where("module", "is", null).execute(),

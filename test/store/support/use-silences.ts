@@ -5,7 +5,7 @@ const PATH = "/api/v1/silences";
 
 /** Uses every route of silences, reports a start, records a hit, and removes an expired one. */
 export async function useSilences(prism: TestPrism): Promise<void> {
-  const { silences } = prism.parts.services.alerting;
+  const { silences } = prism.parts.offers;
   const { database } = prism.parts.base;
   const body = { matchers: ['team="db"'], comment: "c", durationMs: 3_600_000 };
   const { body: made } = await prism.post<{ id: string }>(PATH, body);

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { follow, type Sound, upload } from "../../features/sounds/support/upload.ts";
+import { follow, type Sound, upload } from "../../features/notifications/sounds/support/upload.ts";
 import { wavFile } from "../../helpers/audio.ts";
 import type { TestPrism } from "../../helpers/prism.ts";
 

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { statusSweeps } from "../../../src/features/statuspage/index.ts";
+import { statusSweeps } from "../../../src/features/statuspage/table.ts";
 import type { TestPrism } from "../../helpers/prism.ts";
 
 const PATH = "/api/v1/status-page";

@@ -28,10 +28,10 @@ export async function useTimers(prism: TestPrism): Promise<void> {
     for (const id of ids) assert.equal((await prism.delete(v1(`/timers/${id}`), { token })).status, 200);
   }
   const { parts } = prism;
-  await parts.services.timer.after("l", 60_000, { type: "event", event: "x" }, { module: "a" });
-  await parts.services.timer.after("l", 60_000, { type: "event", event: "x" }, { module: "a", onConflict: "replace" });
-  await parts.services.timer.after("l", 60_000, { type: "event", event: "x" });
-  for (const options of [{ module: "a" }, {}]) assert.equal(await parts.services.timer.cancel("l", options), true);
+  await parts.offers.timer.after("l", 60_000, { type: "event", event: "x" }, { module: "a" });
+  await parts.offers.timer.after("l", 60_000, { type: "event", event: "x" }, { module: "a", onConflict: "replace" });
+  await parts.offers.timer.after("l", 60_000, { type: "event", event: "x" });
+  for (const options of [{ module: "a" }, {}]) assert.equal(await parts.offers.timer.cancel("l", options), true);
   const { status } = await prism.post(v1("/realtime/publish"), { stream: "channel:a", type: "x", data: 1 });
   assert.equal(status, 202);
   for (const path of ["/time/now", "/time/convert?datetime=2026-01-31T08:00:00Z"])

@@ -17,7 +17,7 @@ export async function useWebhooks(prism: TestPrism): Promise<void> {
   assert.equal((await prism.get(`${PATH}/${body.id}`)).status, 200);
   assert.equal((await prism.put(`${PATH}/${body.id}`, { rotateSecret: true, eventTypes: ["x"] })).status, 200);
   const { db } = prism.services;
-  const { channels } = prism.parts.core.pipeline;
+  const { channels } = prism.parts.offers;
   const sender = channels.get("webhook");
   assert.ok(sender);
   for (const notification of await db.read

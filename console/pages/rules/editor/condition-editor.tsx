@@ -13,7 +13,7 @@ export interface ConditionEditorProps {
   /** At first; the editor then owns its text, and a new key replaces it. */
   readonly value: string;
   readonly onChange: (value: string) => void;
-  /** What completion offers. */
+  /** Suggestions of the completion. */
   readonly paths: readonly KnownPath[];
   readonly problems: readonly Problem[];
   readonly readOnly?: boolean;

@@ -185,7 +185,7 @@ function Channels({ draft, onChange, readOnly }: Omit<SectionProps, "trial" | "r
   );
 }
 
-/** What recipients read, with the texts of the chosen event. */
+/** Texts for recipients, with the values of the chosen event. */
 export function TextSection({ draft, onChange, trial, readOnly }: SectionProps) {
   const paths = useKnownPaths(draft.projectId);
   const { templateErrors, result } = trial;

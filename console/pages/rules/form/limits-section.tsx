@@ -14,7 +14,7 @@ const MINUTE_MS = 60_000;
 export function LimitsSection({ draft, onChange, readOnly }: SectionProps) {
   const { suppression, dedupe, cooldownMs } = draft;
   return (
-    <Card title="How often" sub="Withheld events are still counted, and explained with each event.">
+    <Card title="How often" sub="Suppressed events are still counted, and explained with each event.">
       <div class="form">
         <Limit
           label="Repeats join the first notification"
@@ -50,8 +50,8 @@ export function LimitsSection({ draft, onChange, readOnly }: SectionProps) {
           label="Own storm limit"
           hint={
             suppression === null
-              ? "The server's limit applies: it keeps a storm from flooding people and never withholds a first alarm."
-              : "Further matches are withheld; one notice shows their number and a summary follows."
+              ? "The server's limit applies: it keeps a storm from flooding people and never suppresses a first alarm."
+              : "Further matches are suppressed; one notice shows their number and a summary follows."
           }
           isOn={suppression !== null}
           onToggle={(isOn) => onChange({ suppression: isOn ? { count: 5, windowMs: MINUTE_MS } : null })}
@@ -95,7 +95,7 @@ export function LimitsSection({ draft, onChange, readOnly }: SectionProps) {
                 onChange={(isBatch) =>
                   onChange({ suppression: { ...suppression, mode: isBatch ? "batch" : "suppress" } })
                 }
-                label="The summary lists five of the withheld events"
+                label="The summary lists five of the suppressed events"
                 disabled={readOnly}
               />
             </>

@@ -18,7 +18,7 @@ import {
   Time,
 } from "../../../ui/index.ts";
 import type { Definition, Rule } from "../types.ts";
-import { type BacktestChange, type BacktestSample, type Outcome, RANGES, runBacktest } from "./backtest.ts";
+import { type BacktestChange, type BacktestOutcome, type BacktestSample, RANGES, runBacktest } from "./backtest.ts";
 
 export interface BacktestState {
   readonly result: Backtest | undefined;
@@ -53,7 +53,7 @@ export interface BacktestCardProps {
   readonly isValid: boolean;
 }
 
-/** What the draft would have done with the events of the last day or week. */
+/** Backtest of the draft on the events of the last day or week. */
 export function BacktestCard({ draft, rule, isValid }: BacktestCardProps) {
   const [hours, setHours] = useState("168");
   const backtest = useBacktest(draft, rule, Number(hours));
@@ -176,7 +176,7 @@ function BacktestChart({ result: { series } }: { readonly result: Backtest }) {
 
 const OUTCOME_WORDS = {
   fired: "notifies",
-  suppressed: "withheld in a storm",
+  suppressed: "suppressed in a storm",
   deduped: "joins an earlier one",
   cooled: "in the cooldown",
   counted: "counted",
@@ -185,7 +185,7 @@ const OUTCOME_WORDS = {
   error: "fails",
 } as const;
 
-function outcomeWord(outcome: Outcome): string {
+function outcomeWord(outcome: BacktestOutcome): string {
   return outcome === null ? "does not match" : OUTCOME_WORDS[outcome];
 }
 

@@ -8,7 +8,7 @@ export type BacktestSample = BacktestResult["samples"][number];
 export type BacktestChange = NonNullable<BacktestResult["changes"]>[number];
 
 /** What a decision about one event was; null: the condition was false. */
-export type Outcome = BacktestChange["after"];
+export type BacktestOutcome = BacktestChange["after"];
 
 export const RANGES = [
   { value: "24", label: "24 hours" },

@@ -9,7 +9,7 @@ import type { Definition, Rule, RuleVersion } from "../types.ts";
 import { MEMBER_LABELS } from "../words.ts";
 
 export interface ConflictDialogProps {
-  /** What the edits started from. */
+  /** The version from which the edits started. */
   readonly base: Rule;
   readonly draft: Definition;
   readonly onClose: () => void;

@@ -22,7 +22,7 @@ export interface SaveDialogProps {
   readonly onSave: () => Promise<void>;
 }
 
-/** What a save changes, and what it would have done in the last week, before it is stored. */
+/** The changes of a save, and their effect on the events of the last week, before they are stored. */
 export function SaveDialog({ draft, rule, onClose, onSave }: SaveDialogProps) {
   const projects = useProjects();
   const names = useNames([...draft.targetUsers, ...(rule?.targetUsers ?? [])]);

@@ -6,6 +6,7 @@ import {
   Card,
   Combobox,
   Condition,
+  choices,
   EmptyState,
   ErrorState,
   Field,
@@ -18,7 +19,7 @@ import {
 import type { Definition } from "../types.ts";
 import { isInEvent } from "./event-path.ts";
 import { Reach } from "./reach.tsx";
-import type { Subject, Trial } from "./trial.ts";
+import type { Trial, TriedEvent } from "./trial.ts";
 
 /** The event that a draft is tested on. */
 export interface TestEvent {
@@ -35,7 +36,7 @@ export function useTestEvent(eventId: string) {
 }
 
 /** What the server tests on; null while no event is chosen. */
-export function subjectOf({ mode, text, eventId }: TestEvent): Subject | null {
+export function subjectOf({ mode, text, eventId }: TestEvent): TriedEvent | null {
   if (mode === "recent") return eventId === "" ? null : { eventId };
   const event = parsed(text);
   return event === null ? null : { event };
@@ -98,10 +99,7 @@ export function TestCard({ draft, test, onTest, recent, isLoading, chosen, trial
           label="Event to test"
           value={test.mode}
           onChange={(mode) => onTest({ ...test, mode: mode === "own" ? "own" : "recent" })}
-          options={[
-            { value: "recent", label: "Recent" },
-            { value: "own", label: "JSON" },
-          ]}
+          options={choices({ recent: "Recent", own: "JSON" })}
         />
       }
     >

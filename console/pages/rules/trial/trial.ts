@@ -5,7 +5,7 @@ import type { Problem } from "../editor/problems.ts";
 import type { Definition } from "../types.ts";
 
 /** An event to test on: a stored one, or one written by the author. */
-export type Subject = { readonly eventId: string } | { readonly event: object };
+export type TriedEvent = { readonly eventId: string } | { readonly event: object };
 
 /** The server's answer about a draft. */
 export interface Trial {
@@ -32,7 +32,7 @@ const DELAY_MS = 250;
 type Tried = Pick<Definition, "condition" | "titleTemplate" | "messageTemplate">;
 
 /** Tests a draft on the server when typing pauses. @param subject null: only checks the draft */
-export function useTrial(draft: Tried, subject: Subject | null): Trial {
+export function useTrial(draft: Tried, subject: TriedEvent | null): Trial {
   const [trial, setTrial] = useState(EMPTY);
   const { condition, titleTemplate, messageTemplate } = draft;
   const key = JSON.stringify([condition, titleTemplate, messageTemplate, subject]);
@@ -55,7 +55,7 @@ export function useTrial(draft: Tried, subject: Subject | null): Trial {
   return trial;
 }
 
-async function tryDraft(draft: Tried, subject: Subject | null, signal: AbortSignal): Promise<Trial> {
+async function tryDraft(draft: Tried, subject: TriedEvent | null, signal: AbortSignal): Promise<Trial> {
   const templates = { title: draft.titleTemplate, message: draft.messageTemplate };
   const send = (part: object) =>
     api.post<RuleTest>(

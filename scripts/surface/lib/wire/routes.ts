@@ -16,7 +16,8 @@ export async function recordAliases(document: ApiDocument, world: World, transcr
       : await targetOf(document, world, path, aliasOf);
     const { schema, example } = bodies["application/json"] ?? {};
     const body = schema === undefined || example === undefined ? undefined : distinct(example, world);
-    const asked = path.endsWith("/sse") ? "HEAD" : method;
+    // The document has a recorder of its own.
+    const asked = /\/(?:sse|openapi\.json)$/.test(path) ? "HEAD" : method;
     await world.talk.record(transcript, "with an example", { method: asked, path: target, body }, tag !== "Operations");
     await world.talk.record(transcript, "without a credential", { method: asked, path: target, body, token: null });
   }

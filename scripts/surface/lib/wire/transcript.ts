@@ -8,6 +8,8 @@ const TIME = /20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)/g;
 const TIME_ONLY = /^20\d\d-/;
 const EPOCH_MS = /(?<![A-Za-z\d])1[67]\d{11}(?![A-Za-z\d])/g;
 const EPOCH_S = /(?<![A-Za-z\d.])1[67]\d{8}(?![A-Za-z\d])/g;
+/** The date of {@link STARTS_AT}. */
+const TODAY = "2026-11-25T";
 /** Local time of a zone. */
 const LOCAL = /20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?![\dZ.+-])/g;
 /** Of calendars and names of files; not full minutes. */
@@ -159,7 +161,7 @@ export class Transcript {
       .replace(TIME, (found) => this.#time(Date.parse(found), found, formOf(found)))
       .replace(EPOCH_MS, (found) => this.#time(Number(found), found, " in ms"))
       .replace(EPOCH_S, (found) => this.#time(Number(found) * 1000, found, " in s"))
-      .replace(LOCAL, (found) => (found.endsWith(":00") ? found : "<local time>"))
+      .replace(LOCAL, (found) => (found.endsWith(":00") && !found.startsWith(TODAY) ? found : "<local time>"))
       .replace(COMPACT, "<now>")
       .replace(ONE_TIME_CODE, '"code":"<code>"');
     for (const [kind, pattern] of Object.entries(NUMBERED))

@@ -55,7 +55,7 @@ async function usersOf(server: ServerClient, filter: Values): Promise<readonly S
   return (await callOf<{ readonly users: readonly ShownUser[] }>(server, USERS, filter)).users;
 }
 
-/** A change of an account, which is shown afterwards. @param values what the operation gets besides the id */
+/** A change of an account, which is shown afterwards. @param values parameters of the operation besides the id */
 function change(of: string, values: (given: Values, call: Call) => Values | Promise<Values> = () => ({})) {
   return {
     one: true,

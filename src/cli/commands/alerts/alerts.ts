@@ -7,7 +7,7 @@ import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { integerFlag } from "../../output/flag-values.ts";
 import { cut, type Output, printable, shortTime } from "../../output/output.ts";
 import { type Call, callOf, listOf, resource, type Values } from "../../resource.ts";
-import { labelsOf, labelText, OF_PROJECT, SEARCHED, timelineText, wrapped } from "./things.ts";
+import { labelsOf, labelText, OF_PROJECT, SEARCHED, timelineText, wrapped } from "./shared.ts";
 
 const SEVERITIES = ["critical", "error", "warning", "info"];
 

@@ -7,7 +7,7 @@ import { durationFlag, integerFlag } from "../../output/flag-values.ts";
 import { cut, shortTime, table } from "../../output/output.ts";
 import { type Call, callOf, nested, single } from "../../resource.ts";
 import { nameOf } from "./oncall.ts";
-import { OF_PROJECT } from "./things.ts";
+import { OF_PROJECT } from "./shared.ts";
 
 const LOOK_EVERY_MS = 1000;
 const DEFAULT_WAIT_MS = 120_000;

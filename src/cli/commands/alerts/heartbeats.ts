@@ -4,7 +4,7 @@ import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { durationFlag } from "../../output/flag-values.ts";
 import { printable, shortTime } from "../../output/output.ts";
 import { type Call, callOf, filled, resource } from "../../resource.ts";
-import { OF_PROJECT } from "./things.ts";
+import { OF_PROJECT } from "./shared.ts";
 
 const PINGS = ["success", "start", "fail", "log"];
 const LINE = "{id}  {status}  {name}";

@@ -1,6 +1,6 @@
 import { type Command, Option } from "commander";
 import type { AlertExplanation, Incident, IncidentResults, ListedIncident } from "../../../client/api-types.gen.ts";
-import type { Context } from "../../context.ts";
+import type { CommandContext } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { durationFlag } from "../../output/flag-values.ts";
 import { cut, printable, shortTime } from "../../output/output.ts";
@@ -9,7 +9,7 @@ import { withServer } from "../../with-server.ts";
 import { confirm } from "../access/prompt.ts";
 import { explanationLines } from "./alerts.ts";
 import { findSchedule } from "./oncall.ts";
-import { findIncident, OF_PROJECT, timelineText } from "./things.ts";
+import { findIncident, OF_PROJECT, timelineText } from "./shared.ts";
 
 const STATES = ["open", "acknowledged", "snoozed", "resolved", "unresolved"];
 const NONE: Readonly<Record<string, string>> = { unresolved: "no open incidents" };
@@ -64,7 +64,7 @@ function bulkAction(of: string, text: string, example: string): Verb {
 }
 
 /** The question is asked while no connection is held. @throws CommandError 2, 7 */
-async function actOnAll(context: Context, of: string, { projectId, note, yes }: Values): Promise<void> {
+async function actOnAll(context: CommandContext, of: string, { projectId, note, yes }: Values): Promise<void> {
   const open = await withServer(context, (server) => listOf(server, "listIncidents", { projectId, state: "open" }));
   const question = `${of === "resolveIncident" ? "Resolve" : "Acknowledge"} ${open.length} open incidents?`;
   if (open.length > 0 && yes !== true && !(await confirm(question)))

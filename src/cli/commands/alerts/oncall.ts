@@ -15,7 +15,7 @@ import { pick } from "../../on-server.ts";
 import { futureFlag } from "../../output/flag-values.ts";
 import { cut, shortTime, table } from "../../output/output.ts";
 import { type Call, callOf, listOf, resource, tableOf, type Values, type Verb } from "../../resource.ts";
-import { OF_PROJECT } from "./things.ts";
+import { OF_PROJECT } from "./shared.ts";
 
 /** Width of names beside two times with their offsets, on a line of 80 characters. */
 const PEOPLE = 28;

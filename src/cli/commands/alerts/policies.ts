@@ -1,10 +1,10 @@
 import type { Command } from "commander";
 import type { ChangedPolicy } from "../../../client/api-types.gen.ts";
-import { readStdin, readTextFile } from "../../files.ts";
-import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { parseJson, readStdin, readTextFile } from "../../files.ts";
+import { EXIT } from "../../output/exit-codes.ts";
 import { cut, printable } from "../../output/output.ts";
 import { type Call, callOf, filled, listOf, resource } from "../../resource.ts";
-import { labelsOf, OF_PROJECT, wrapped } from "./things.ts";
+import { labelsOf, OF_PROJECT, wrapped } from "./shared.ts";
 
 /** The members that a request takes. */
 function portable(policy: object): object {
@@ -23,15 +23,7 @@ function portable(policy: object): object {
 
 /** A JSON value of a file or of stdin. @throws CommandError 7 */
 async function jsonOf(file: string): Promise<unknown> {
-  const text = file === "-" ? await readStdin() : readTextFile(file, "the file");
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new CommandError(
-      EXIT.conflict,
-      `this is not JSON: ${error instanceof Error ? error.message : String(error)}`,
-    );
-  }
+  return parseJson(file === "-" ? await readStdin() : readTextFile(file, "the file"), "this", EXIT.conflict);
 }
 
 interface Matches {
@@ -42,7 +34,7 @@ interface Matches {
   }[];
 }
 
-/** What the routes do with an alert. The built-in policy has the version 0. */
+/** Result of the routes for an alert. The built-in policy has the version 0. */
 function matchLines({ path, policy: { name, version }, groupLabels }: Matches["matches"][number]): string[] {
   const [, ...children] = path;
   const group = Object.entries(groupLabels).map(([label, value]) => `${label}=${JSON.stringify(value)}`);
@@ -142,7 +134,7 @@ export function addRoutes(program: Command): void {
         },
       },
       test: {
-        text: "show which routes and policies take labels",
+        text: "show which routes and policies match labels",
         examples: ["team=db severity=critical"],
         of: "testRoutes",
         args: { labels: ["<labels...>", "labels, such as team=db"] },

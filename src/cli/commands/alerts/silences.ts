@@ -4,11 +4,11 @@ import { countText } from "../../../core/clean-text.ts";
 import { durationFlag } from "../../output/flag-values.ts";
 import { cut, shortTime } from "../../output/output.ts";
 import { type Call, resource, type Values } from "../../resource.ts";
-import { findIncident, OF_PROJECT, requireOne, SEARCHED, wrapped } from "./things.ts";
+import { findIncident, OF_PROJECT, requireOne, SEARCHED, wrapped } from "./shared.ts";
 
 const STATES = ["pending", "active", "expired"];
 
-/** What a silence matches. */
+/** Options for the matchers of a silence. */
 const SELECTION = {
   args: { matchers: ["[matchers...]", `matchers such as team="db" or instance=~"db-.*"`] },
   flags: {
@@ -78,7 +78,7 @@ export function addSilences(program: Command): void {
       },
       preview: {
         ...SELECTION,
-        text: "show what a silence would withhold now; nothing is stored",
+        text: "show which alerts a silence would silence now; nothing is stored",
         examples: [`'team="db"'`],
         of: "previewSilence",
         lines: (preview: SilencePreview) => [

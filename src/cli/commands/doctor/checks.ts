@@ -5,15 +5,15 @@ import type { Config, LoadedConfig } from "../../../config/load.ts";
 import { attempt, type Check, fail, pass, warn } from "../../../core/check.ts";
 import { KEEPS_UTF8_HEADERS, nodeWarning } from "../../../core/runtime.ts";
 import * as access from "../../../features/access/doctor.ts";
-import type { AuditHead } from "../../../features/audit/audit-log.ts";
-import { checkAudit } from "../../../features/audit/doctor.ts";
-import * as backup from "../../../features/backup/doctor.ts";
 import * as delivery from "../../../features/delivery/doctor.ts";
-import { checkDrills } from "../../../features/drill/doctor.ts";
-import { checkEmergency, testEmergency } from "../../../features/emergency/doctor.ts";
-import { checkQueues } from "../../../features/jobs/doctor.ts";
+import { checkEmergency, testEmergency } from "../../../features/delivery/emergency/doctor.ts";
+import { checkDrills } from "../../../features/oncall/drill/doctor.ts";
+import type { AuditHead } from "../../../features/operate/audit/audit-log.ts";
+import { checkAudit } from "../../../features/operate/audit/doctor.ts";
+import * as backup from "../../../features/operate/backup/doctor.ts";
+import { checkClock } from "../../../features/operate/retention/doctor.ts";
 import { checkModuleStates, checkModulesDir } from "../../../features/plugins/doctor.ts";
-import { checkClock } from "../../../features/retention/clock-trust.ts";
+import { checkQueues } from "../../../features/time/jobs/doctor.ts";
 import { checkTls } from "../../../http/tls.ts";
 import { checkPort, checkServer } from "../../../remote/running-server.ts";
 import type { ReadDb } from "../../../store/database.ts";
@@ -34,7 +34,7 @@ export interface DoctorFlags {
   readonly anchor?: AuditHead;
 }
 
-/** What the checks look at. */
+/** Context of the checks. */
 interface Installation {
   readonly config: Config;
   readonly loaded: LoadedConfig;
@@ -66,7 +66,7 @@ const OF_MACHINE: List<Installation> = [
   ["modules", ({ config }) => checkModulesDir(config)],
 ];
 
-/** Of a database that is intact and current. */
+/** Checks of a database that is intact and current. */
 const OF_DATABASE: List<Opened> = [
   ["size limit", ({ config }) => store.checkLimit(config)],
   ["schema", ({ config }) => store.checkSchema(config)],
@@ -93,6 +93,7 @@ const OF_SERVICES: List<Installation> = [
   ["providers", ({ config, flags }) => delivery.checkProviders(config, flags.deep === true)],
   ["issuer", ({ config }) => access.checkIssuer(config)],
   ["account pages", ({ config }) => access.checkAccountPages(config)],
+  ["cluster", ({ config }) => checkCluster(config)],
   ["port", ({ config, isServed }) => checkPort(config, isServed)],
   ["server", ({ config, isServed, out, known }) => checkServer(config, isServed, out, known)],
 ];
@@ -133,7 +134,7 @@ async function checkDatabaseOf(at: Installation, isWhole: boolean): Promise<read
   const checks = [...(await attempt("database", async () => checkDatabaseFile(loaded)))];
   if (!existsSync(config.databaseFile)) return [...checks, ...(await checkClock(null, config))];
   const { db, close } = store.openForChecks(config.databaseFile);
-  const progress = out.progress("looking into the database");
+  const progress = out.progress("checking the database");
   const found = await checkDatabase({ ...at, db });
   const isReadable = found.every(({ name, status }) => status === "PASS" || !["database", "migrations"].includes(name));
   checks.push(...found, ...(await attempt("clock", () => checkClock(isReadable ? db : null, config))));
@@ -180,6 +181,13 @@ export function checkHeaders(keepsUtf8 = KEEPS_UTF8_HEADERS): Check[] {
   if (keepsUtf8) return [];
   const lost = "on this platform characters that are not ASCII are lost at the ends of header values";
   return [warn("headers", lost, "let publishers of ntfy use the query, JSON or RFC 2047 for titles and tags")];
+}
+
+/** Without a cluster none of its code is read. */
+async function checkCluster(config: Config): Promise<readonly Check[]> {
+  if (config.cluster.servers.length === 0) return [];
+  const { checkNodes } = await import("../../../cluster/doctor.ts");
+  return checkNodes(config);
 }
 
 /** There is no Redis to reach, which `redis:check` reports. */

@@ -32,7 +32,8 @@ export function checkConfig({ loaded, server, socket }: Judged): Check[] {
   // With other settings than those of this shell the server may have read other files.
   const own = server && server.differing.length > 0 ? [] : [filesText(files)];
   const source = [...own, ...(server ? [`of the running server${differenceText(server)}`] : [])].join("; ");
-  const denied = "a server runs that this user may not ask: judged are the settings of this shell, not the server's";
+  const denied =
+    "a server is running that this user may not ask; this checks the settings of this shell, not the server's";
   return [
     pass("configuration", `${config.env}; ${source}; ${given.length} of ${settings.length} settings are set`),
     ...(socket === "denied" ? [warn("configuration", denied, `run ${sudoAs(config.dataDir)}`)] : []),

@@ -1,7 +1,7 @@
 import type { Command } from "commander";
+import type { Schedule } from "../../../client/api-types.gen.ts";
 import { ageText } from "../../../core/clean-text.ts";
-import type { ScheduleView } from "../../../features/schedules/schema.ts";
-import type { TimerView } from "../../../features/timers/schema.ts";
+import type { TimerView } from "../../../features/time/timers/schema.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import { pick } from "../../on-server.ts";
 import { filled, listOf, resource, tableOf } from "../../resource.ts";
@@ -63,10 +63,10 @@ export function addTimers(program: Command): void {
 
 const SCHEDULES = {
   ID: "id",
-  STATE: ({ active }: ScheduleView) => (active ? "active" : "paused"),
+  STATE: ({ active }: Schedule) => (active ? "active" : "paused"),
   "NEXT RUN": "nextRunAt",
   "LAST RUN": "lastRunAt",
-  REPEATS: ({ cron, everyMs }: ScheduleView) => cron ?? (everyMs === null ? null : `every ${ageText(everyMs)}`),
+  REPEATS: ({ cron, everyMs }: Schedule) => cron ?? (everyMs === null ? null : `every ${ageText(everyMs)}`),
   ZONE: "timezone",
   QUEUE: "queue",
   NAME: "name",
@@ -77,7 +77,7 @@ export function addSchedules(program: Command): void {
   const change = {
     one: true,
     of: "updateSchedule",
-    lines: (schedule: ScheduleView) => tableOf(SCHEDULES, [schedule]),
+    lines: (schedule: Schedule) => tableOf(SCHEDULES, [schedule]),
   } as const;
   resource(program, "schedules", "schedule", {
     text: "list, run, pause, resume and cancel schedules of recurring jobs",
@@ -120,7 +120,7 @@ export function addSchedules(program: Command): void {
         one: true,
         of: "deleteSchedule",
         ask: "Delete the schedule {name} ({id})?",
-        json: ({ id, name }: ScheduleView) => ({ id, name, cancelled: true }),
+        json: ({ id, name }: Schedule) => ({ id, name, cancelled: true }),
         say: "{id}  {name}  cancelled",
       },
     },

@@ -5,12 +5,12 @@ import { durationFlag } from "../../output/flag-values.ts";
 import type { Output } from "../../output/output.ts";
 import { shortTime } from "../../output/output.ts";
 import { type Call, filled, resource, type Values } from "../../resource.ts";
-import { OF_PROJECT, wrapped } from "../alerts/things.ts";
+import { OF_PROJECT, wrapped } from "../alerts/shared.ts";
 
 const LINE = "{id}  {preset}  {state}  {name}";
 type ShownReceiver = Receiver & Partial<Pick<IssuedReceiver, "url" | "mailAddress">>;
 
-const NOTIFY = "who is notified of its events that no rule takes: the project's members (default of create), or none";
+const NOTIFY = "who is notified of its events that match no rule: the project's members (default of create), or none";
 const FLAGS = {
   mapping: ["--mapping <json>", "members that override the preset's mapping: JSON, @file, or - for stdin"] as const,
   get notify() {
@@ -68,7 +68,7 @@ export function addReceivers(program: Command): void {
         lines: (found: ShownReceiver) => [
           lineOf(found),
           `  URL ${found.prefix}…, ${found.hasSecret ? "with" : "without"} a secret, last request ${shortTime(found.lastRequestAt)}`,
-          `  notifies ${found.notify === "none" ? "no one" : "its project's members"} of events that no rule takes`,
+          `  notifies ${found.notify === "none" ? "no one" : "its project's members"} of events that match no rule`,
           ...(found.preset === "mail" ? ["  its mail address is shown once, by create and rotate"] : []),
         ],
       },

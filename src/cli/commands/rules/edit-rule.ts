@@ -6,8 +6,8 @@ import { isDeepStrictEqual } from "node:util";
 import type { Rule } from "../../../client/api-types.gen.ts";
 import { portableRule, settable } from "../../../features/rules/rule-file.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
-import type { Context } from "../../context.ts";
-import { readStdin, readTextFile } from "../../files.ts";
+import type { CommandContext } from "../../context.ts";
+import { parseJson, readStdin, readTextFile } from "../../files.ts";
 import { pick } from "../../on-server.ts";
 import { CommandError, describeFailure, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { printable } from "../../output/output.ts";
@@ -82,15 +82,7 @@ async function applyText(server: ServerClient, shown: Rule, text: string): Promi
 
 /** @throws CommandError 7 */
 function objectOf(text: string): Readonly<Record<string, unknown>> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw new CommandError(
-      EXIT.conflict,
-      `this is not JSON: ${error instanceof Error ? error.message : String(error)}`,
-    );
-  }
+  const value = parseJson(text, "this", EXIT.conflict);
   if (typeof value === "object" && value !== null && !Array.isArray(value))
     return value as Readonly<Record<string, unknown>>;
   throw new CommandError(EXIT.conflict, "a rule is a JSON object");
@@ -100,7 +92,7 @@ function objectOf(text: string): Readonly<Record<string, unknown>> {
  * Opens the editor until the rule is stored or the user gives up; a file with refused text stays,
  * and the error names it.
  */
-async function editInTerminal(context: Context, shown: Rule): Promise<ChangedRule | undefined> {
+async function editInTerminal(context: CommandContext, shown: Rule): Promise<ChangedRule | undefined> {
   const dir = mkdtempSync(join(tmpdir(), "prism-rule-"));
   const file = join(dir, "rule.json");
   // Ids instead of names: unchanged members must equal the stored rule.

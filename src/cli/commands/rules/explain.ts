@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { AlertExplanation, Explanation } from "../../../client/api-types.gen.ts";
 import { countText } from "../../../core/clean-text.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
+import { unlessHidden } from "../../on-server.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { type Output, printable } from "../../output/output.ts";
 import { localTime, withLocalTimes } from "../../output/text.ts";
@@ -34,12 +35,8 @@ export function addExplain(program: Command): void {
 
 /** The slug of a project, or its id if the caller may not read it, as a recipient may not. */
 async function slugOf(server: ServerClient, projectId: string): Promise<string> {
-  try {
-    return (await server.get<{ slug: string }>(`/api/v1/projects/${projectId}`)).slug;
-  } catch (error) {
-    if (error instanceof ServerRefused && (error.status === 403 || error.status === 404)) return projectId;
-    throw error;
-  }
+  const project = await unlessHidden(server.get<{ slug: string }>(`/api/v1/projects/${projectId}`));
+  return project?.slug ?? projectId;
 }
 
 /** An id does not show its type: tries each, an event first. */

@@ -2,8 +2,9 @@ import type { AlertSetting } from "../../../features/rules/over-time/schema.ts";
 import type { RuleSet } from "../../../features/rules/rule-file.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import { readInput, readTextFile } from "../../files.ts";
-import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
-import { listOf } from "../../resource.ts";
+import { unlessHidden } from "../../on-server.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { callOf, listOf } from "../../resource.ts";
 import { slugsOf } from "../access/projects.ts";
 
 /** The tested part of a rule: condition, texts and alert. */
@@ -87,20 +88,8 @@ export async function readRules(
   return { rules, slugs, users };
 }
 
-interface Named {
-  readonly id: string;
-  readonly externalId: string | null;
-  readonly username: string | null;
-  readonly email: string | null;
-}
-
 /** A reference that is valid on another server; undefined if the caller may not read users. */
 async function referenceOf(server: ServerClient, userId: string): Promise<string | undefined> {
-  try {
-    const { id, externalId, username, email } = await server.get<Named>(`/api/v1/users/${userId}`);
-    return externalId ?? username ?? email ?? id;
-  } catch (error) {
-    if (error instanceof ServerRefused && (error.status === 403 || error.status === 404)) return undefined;
-    throw error;
-  }
+  const user = await unlessHidden(callOf(server, "getUser", { id: userId }));
+  return user && (user.externalId ?? user.username ?? user.email ?? user.id);
 }

@@ -2,7 +2,7 @@ import { type Command, Option } from "commander";
 import type { Rule } from "../../../client/api-types.gen.ts";
 import { countText } from "../../../core/clean-text.ts";
 import { portableRule, type RuleSet, textOfRules } from "../../../features/rules/rule-file.ts";
-import type { Context } from "../../context.ts";
+import type { CommandContext } from "../../context.ts";
 import { requireReplaceable, writeRows } from "../../files.ts";
 import { resource, tableOf, type Values } from "../../resource.ts";
 import { withServer } from "../../with-server.ts";
@@ -19,13 +19,13 @@ function listed({ rules, slugs }: RuleSet): string[] {
     ID: "id",
     PROJECT: ({ projectId }: Rule) => (projectId === null ? "(all)" : (slugs.get(projectId) ?? projectId)),
     ...{ ACTIVE: "active", PRIORITY: "priority", MATCHED: "stats.matched", FIRED: "stats.fired" },
-    "HELD BACK": ({ stats: { suppressed, deduped, cooled } }: Rule) => suppressed + deduped + cooled,
+    SUPPRESSED: ({ stats: { suppressed, deduped, cooled } }: Rule) => suppressed + deduped + cooled,
     ...{ ERRORS: "stats.errors", "LAST MATCHED": "stats.lastMatchedAt", NAME: "name" },
   };
   return tableOf(columns, rules);
 }
 
-async function exportRules(context: Context, { project, format, out, force }: Values): Promise<void> {
+async function exportRules(context: CommandContext, { project, format, out, force }: Values): Promise<void> {
   const file = out === "-" ? undefined : (out as string | undefined);
   const isForced = force === true;
   requireReplaceable(file, isForced);

@@ -6,7 +6,8 @@ import { countText } from "../../../core/clean-text.ts";
 import { LEVELS } from "../../../core/vocabulary.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
 import { readJsonObject, readStdin } from "../../files.ts";
-import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
+import { unlessHidden } from "../../on-server.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { integerFlag } from "../../output/flag-values.ts";
 import { type Output, printable } from "../../output/output.ts";
 import { single } from "../../resource.ts";
@@ -174,14 +175,9 @@ function outcomeIn({ counts, notifications }: Explanation): Outcome {
   };
 }
 
-async function explained(server: ServerClient, id: string): Promise<Explanation | undefined> {
-  try {
-    return await server.get<Explanation>(`/api/v1/explain/event/${id}`);
-  } catch (error) {
-    // An API key, and a token for ingest only, may send but not read.
-    if (error instanceof ServerRefused && (error.status === 403 || error.status === 404)) return undefined;
-    throw error;
-  }
+/** Undefined for an API key, or a token for ingest only: they may send but not read. */
+function explained(server: ServerClient, id: string): Promise<Explanation | undefined> {
+  return unlessHidden(server.get<Explanation>(`/api/v1/explain/event/${id}`));
 }
 
 function outcomeText({ rulesMatched, recipients }: Outcome, id: string): string {

@@ -2,7 +2,7 @@ import { Option } from "commander";
 import type { ConditionWarning } from "../../../features/rules/language/language.ts";
 import type { RuleTestResult } from "../../../features/rules/trial.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
-import { type Context, isOnline } from "../../context.ts";
+import { type CommandContext, isOnline } from "../../context.ts";
 import { readJsonObject } from "../../files.ts";
 import { CommandError, EXIT, type ServerRefused } from "../../output/exit-codes.ts";
 import { printable } from "../../output/output.ts";
@@ -63,7 +63,7 @@ export const TEST_RULE: Verb = {
   act: (context, flags) => testRule(context, flags as unknown as Flags),
 };
 
-async function testRule(context: Context, flags: Flags): Promise<void> {
+async function testRule(context: CommandContext, flags: Flags): Promise<void> {
   if (flags.file === "-" && flags.event === "-")
     throw new CommandError(EXIT.usage, "--file and --event cannot both be read from stdin");
   const given = await readRuleDraft(flags);
@@ -124,7 +124,7 @@ export function withCaret(error: unknown, condition: string): unknown {
   return new CommandError(EXIT.conflict, [head, ...lines, ...hint].join("\n"), { cause: error });
 }
 
-function explain({ out }: Context, result: RuleTestResult, condition: string): string[] {
+function explain({ out }: CommandContext, result: RuleTestResult, condition: string): string[] {
   const values = result.trace.map(({ value, type }) =>
     type === "decimal" ? `${String(value)} (decimal)` : printable(JSON.stringify(value)),
   );

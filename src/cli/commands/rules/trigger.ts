@@ -52,7 +52,7 @@ export function addTrigger(program: Command): void {
   });
 }
 
-/** What the timer will do, in a sentence. */
+/** The action of the timer, in a sentence. */
 function effectOf({ notify, event, channel, persist }: Values): string {
   if (notify !== undefined) return `It notifies ${notify}.`;
   if (channel !== undefined) return `It publishes to the channel ${channel}.`;

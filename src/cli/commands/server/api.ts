@@ -5,9 +5,9 @@ import type { Command } from "commander";
 import type { PrismRequest } from "../../../client/api.ts";
 import { nearestName } from "../../../config/nearest.ts";
 import {
-  type Member,
   type OpenApiDocument,
   type Operation,
+  type OperationMember,
   operationsOf,
 } from "../../../http/openapi/operation-table.ts";
 import type { Page, ServerClient } from "../../../remote/server-client.ts";
@@ -145,7 +145,7 @@ async function operationAt(server: ServerClient, id: string, refusal?: ServerRef
 
 /** Values from the command line by place and name; names that the operation lacks. */
 interface Given {
-  readonly values: Readonly<Record<Member["in"], Record<string, unknown>>>;
+  readonly values: Readonly<Record<OperationMember["in"], Record<string, unknown>>>;
   readonly unknown: readonly string[];
 }
 
@@ -169,10 +169,10 @@ function valuesOf({ members }: Operation, words: readonly string[]): Given {
   return { values, unknown };
 }
 
-const PLACES: readonly Member["in"][] = ["path", "body", "query", "header"];
+const PLACES: readonly OperationMember["in"][] = ["path", "body", "query", "header"];
 
 /** `--project-id` is `--projectId`, too. */
-function memberNamed(members: readonly Member[], name: string): Member | undefined {
+function memberNamed(members: readonly OperationMember[], name: string): OperationMember | undefined {
   const plain = (text: string): string => text.toLowerCase().replace(/[-_]/g, "");
   const found = members.filter((each) => plain(each.name) === plain(name));
   return found.sort((a, b) => PLACES.indexOf(a.in) - PLACES.indexOf(b.in))[0];
@@ -188,7 +188,7 @@ function requireKnown({ id, members }: Operation, [name]: readonly string[]): vo
   throw new CommandError(EXIT.usage, `${id} has no parameter ${name}; ${hint}`);
 }
 
-function setValue(values: Record<string, unknown>, member: Member, text: string): void {
+function setValue(values: Record<string, unknown>, member: OperationMember, text: string): void {
   const { name, many } = member;
   if (member.nullable && text === "null") values[name] = null;
   else if (!many) values[name] = parsedValue(member, text);
@@ -197,7 +197,7 @@ function setValue(values: Record<string, unknown>, member: Member, text: string)
 }
 
 /** @throws CommandError 2 */
-function parsedValue({ name, kind, many }: Pick<Member, "name" | "kind" | "many">, text: string): unknown {
+function parsedValue({ name, kind, many }: Pick<OperationMember, "name" | "kind" | "many">, text: string): unknown {
   if (kind === "string") return text;
   if (kind === "boolean" && (text === "true" || text === "false")) return text === "true";
   if ((kind === "integer" || kind === "number") && text.trim() !== "" && Number.isFinite(Number(text)))

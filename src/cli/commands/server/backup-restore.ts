@@ -13,19 +13,19 @@ import {
   recordInFile,
   requireNew,
   workDirOf,
-} from "../../../features/backup/create-backup.ts";
-import { ArchiveRefused } from "../../../features/backup/manifest.ts";
+} from "../../../features/operate/backup/create-backup.ts";
+import { ArchiveRefused } from "../../../features/operate/backup/manifest.ts";
 import {
   type ArchiveOptions,
   checkArchive,
   type Restored,
   restore,
   stagedName,
-} from "../../../features/backup/restore.ts";
-import { type DataPaths, foldersOf, isRestorePending } from "../../../features/backup/swap.ts";
+} from "../../../features/operate/backup/restore.ts";
+import { type DataPaths, foldersOf, isRestorePending } from "../../../features/operate/backup/swap.ts";
 import { SchemaRefused } from "../../../store/sqlite/migrate.ts";
 import { failureOf, sqliteCode } from "../../../store/sqlite/sqlite-errors.ts";
-import { type Context, refuseUrl } from "../../context.ts";
+import { type CommandContext, refuseUrl } from "../../context.ts";
 import { requireSomeDatabase, withDataDirLock } from "../../data-dir.ts";
 import { CommandError, describeFailure, EXIT } from "../../output/exit-codes.ts";
 import { mebibytes } from "../../output/output.ts";
@@ -44,7 +44,11 @@ export interface BackupFlags {
  * @param given the archive, or a directory for it. @throws CommandError, ArchiveRefused,
  * ConfigRefused, SchemaRefused, UnsealError
  */
-export async function makeBackup(context: Context, given: string | undefined, flags: BackupFlags): Promise<void> {
+export async function makeBackup(
+  context: CommandContext,
+  given: string | undefined,
+  flags: BackupFlags,
+): Promise<void> {
   refuseUrl(context, "backup");
   const { out } = context;
   const loaded = context.loadConfig("encryption");
@@ -73,7 +77,7 @@ export async function makeBackup(context: Context, given: string | undefined, fl
 }
 
 /** By the server that runs; without one in the database itself, whose schema may be behind. */
-function recordBackup(context: Context, loaded: LoadedConfig, entry: BackupRecord): Promise<void> {
+function recordBackup(context: CommandContext, loaded: LoadedConfig, entry: BackupRecord): Promise<void> {
   return servedOrLocked(
     context,
     loaded,
@@ -82,7 +86,7 @@ function recordBackup(context: Context, loaded: LoadedConfig, entry: BackupRecor
   );
 }
 
-function reportBackup({ out }: Context, { file, bytes, sha256, manifest }: Backup, { keep }: BackupFlags): void {
+function reportBackup({ out }: CommandContext, { file, bytes, sha256, manifest }: Backup, { keep }: BackupFlags): void {
   const removed = keep === undefined ? [] : removeOlder(file, keep);
   const schema = manifest.schema.at(-1)?.name ?? null;
   const said = { file, bytes, sha256, schema, ...(keep === undefined ? {} : { removed }) };
@@ -128,7 +132,7 @@ export interface RestoreFlags {
 }
 
 /** @throws CommandError, ArchiveRefused, ConfigRefused, SchemaRefused, UnsealError */
-export async function restoreArchive(context: Context, given: string, flags: RestoreFlags): Promise<void> {
+export async function restoreArchive(context: CommandContext, given: string, flags: RestoreFlags): Promise<void> {
   refuseUrl(context, "restore");
   const file = resolve(given);
   if (!existsSync(file)) throw new CommandError(EXIT.notFound, `there is no archive ${file}`);
@@ -155,7 +159,7 @@ export async function restoreArchive(context: Context, given: string, flags: Res
   }
 }
 
-async function check({ out }: Context, archive: ArchiveOptions): Promise<void> {
+async function check({ out }: CommandContext, archive: ArchiveOptions): Promise<void> {
   // A new directory with an unpredictable name: others may write into the parent.
   const work = mkdtempSync(join(tmpdir(), "prism-check-"));
   const cleanUp = (): void => rmSync(work, { recursive: true, force: true });
@@ -184,7 +188,7 @@ function isFinding(error: unknown): boolean {
 }
 
 async function replace(
-  context: Context,
+  context: CommandContext,
   archive: ArchiveOptions,
   loaded: LoadedConfig,
   flags: RestoreFlags,
@@ -216,7 +220,7 @@ function pathsOf({ config }: LoadedConfig, to: string | undefined): DataPaths {
   return { dataDir, databaseFile: join(dataDir, "prism.db") };
 }
 
-function reportRestore({ out }: Context, file: string, places: DataPaths, restored: Restored): void {
+function reportRestore({ out }: CommandContext, file: string, places: DataPaths, restored: Restored): void {
   const { manifest, offsets, paused, migrated, kept } = restored;
   const { id, version, createdAt } = manifest;
   const { dataDir, databaseFile: database } = places;
@@ -233,7 +237,7 @@ function reportRestore({ out }: Context, file: string, places: DataPaths, restor
 
 /** The database needs its keys, whose location varies. */
 function noteKeys(
-  { out }: Context,
+  { out }: CommandContext,
   { dataDir }: DataPaths,
   { keys }: Restored,
   { config, origins }: LoadedConfig,

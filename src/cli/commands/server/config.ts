@@ -5,7 +5,7 @@ import { type DescribedOption, describeConfig } from "../../../config/describe.t
 import { isVariableSet } from "../../../config/environment.ts";
 import type { LoadedConfig } from "../../../config/load.ts";
 import { flagName } from "../../../config/option.ts";
-import { type Context, contextOf, refuseUrl } from "../../context.ts";
+import { type CommandContext, contextOf, refuseUrl } from "../../context.ts";
 import { table } from "../../output/output.ts";
 
 export function addConfig(program: Command): void {
@@ -28,7 +28,7 @@ Examples:
 }
 
 /** @throws ConfigRefused */
-function showConfig(context: Context, isAll: boolean): void {
+function showConfig(context: CommandContext, isAll: boolean): void {
   refuseUrl(context, "config");
   const loaded = context.loadConfig("none");
   const { config, secrets } = loaded.files;

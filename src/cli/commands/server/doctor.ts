@@ -2,9 +2,9 @@ import { type Command, InvalidArgumentError } from "commander";
 import type { Check } from "../../../core/check.ts";
 import { countText } from "../../../core/clean-text.ts";
 import { nodeWarning } from "../../../core/runtime.ts";
-import { parseAuditHead } from "../../../features/audit/audit-head.ts";
-import type { AuditHead } from "../../../features/audit/audit-log.ts";
-import { type Context, contextOf, refuseUrl } from "../../context.ts";
+import { parseAuditHead } from "../../../features/operate/audit/audit-head.ts";
+import type { AuditHead } from "../../../features/operate/audit/audit-log.ts";
+import { type CommandContext, contextOf, refuseUrl } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import type { Output } from "../../output/output.ts";
 import type { DoctorFlags } from "../doctor/checks.ts";
@@ -41,7 +41,7 @@ Examples:
     .action(async (flags: DoctorFlags, command: Command) => doctor(contextOf(command), flags));
 }
 
-async function doctor(context: Context, flags: DoctorFlags): Promise<void> {
+async function doctor(context: CommandContext, flags: DoctorFlags): Promise<void> {
   refuseUrl(context, "doctor");
   const { out } = context;
   const [{ checkAll, isPartial }, { checkConfig, readConfig }, { judgedConfig }] = await Promise.all([

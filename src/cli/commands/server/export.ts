@@ -1,15 +1,14 @@
 import { Argument, type Command, Option } from "commander";
 import { countText } from "../../../core/clean-text.ts";
 import {
-  DEFAULT_FORMATS,
+  defaultFormat,
   EXPORT_FORMATS,
   EXPORT_KINDS,
   type ExportFormat,
   type ExportKind,
   type ExportSelection,
-  formatRows,
 } from "../../../remote/export/kinds.ts";
-import { type Context, contextOf } from "../../context.ts";
+import { type CommandContext, contextOf } from "../../context.ts";
 import { requireReplaceable, writeRows } from "../../files.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { pastFlag } from "../../output/flag-values.ts";
@@ -51,7 +50,7 @@ Examples:
 }
 
 async function run(
-  context: Context,
+  context: CommandContext,
   kind: ExportKind,
   { out, gzip = false, force = false, format: given, ...selection }: Flags,
 ): Promise<void> {
@@ -61,9 +60,9 @@ async function run(
   if (gzip && file === undefined && process.stdout.isTTY === true)
     throw new CommandError(EXIT.usage, "--gzip writes no text for a terminal; give --out, or redirect stdout");
   requireReplaceable(file, force);
-  const format = given ?? (context.out.json ? "ndjson" : DEFAULT_FORMATS[kind]);
+  const format = given ?? (context.out.json ? "ndjson" : defaultFormat(kind));
   const wanted = { kind, format, ...selection };
-  const { exportedRows } = await import("../../../remote/export/rows.ts");
+  const { exportedRows, formatRows } = await import("../../../remote/export/rows.ts");
   const rows = await withServer(context, async (api) => {
     const source = await exportedRows(api, wanted);
     const progress = context.out.progress(`exporting ${kind}`);

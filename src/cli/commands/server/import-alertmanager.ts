@@ -8,9 +8,9 @@ import {
   type ImportReport,
   importInto,
   refusal,
-} from "../../../features/alertmanager/import/apply.ts";
-import type { ImportedConfiguration } from "../../../features/alertmanager/import/configuration.ts";
-import { type Context, contextOf } from "../../context.ts";
+} from "../../../features/compat/alertmanager/import/apply.ts";
+import type { ImportedConfiguration } from "../../../features/compat/alertmanager/import/configuration.ts";
+import { type CommandContext, contextOf } from "../../context.ts";
 import { readStdin, readTextFile } from "../../files.ts";
 import { EXIT } from "../../output/exit-codes.ts";
 import { printable, table } from "../../output/output.ts";
@@ -51,8 +51,8 @@ Examples:
     .action(async (file: string, flags: Flags, command: Command) => run(contextOf(command), file, flags));
 }
 
-async function run(context: Context, file: string, flags: Flags): Promise<void> {
-  const { readConfiguration } = await import("../../../features/alertmanager/import/configuration.ts");
+async function run(context: CommandContext, file: string, flags: Flags): Promise<void> {
+  const { readConfiguration } = await import("../../../features/compat/alertmanager/import/configuration.ts");
   const text = file === "-" ? await readStdin() : readTextFile(file, "<file>");
   // As in Alertmanager, files of secrets are named relative to the configuration.
   const folder = file === "-" ? "." : dirname(file);

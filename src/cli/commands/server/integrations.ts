@@ -55,7 +55,7 @@ Examples:
 /** The built-in presets. Loaded late: no other command needs them without a server. */
 async function builtIn(): Promise<Integration[]> {
   const [{ BUILT_IN_PRESETS }, { PRESETS }] = await Promise.all([
-    import("../../../features/receivers/presets/index.ts"),
+    import("../../../features/intake/receivers/presets/index.ts"),
     import("../../../features/channels/presets/index.ts"),
   ]);
   const views = (direction: "in" | "out", presets: readonly Omit<Integration, "direction" | "preset">[]) =>
@@ -67,7 +67,7 @@ async function builtIn(): Promise<Integration[]> {
   return [...views("in", BUILT_IN_PRESETS), ...views("out", PRESETS)];
 }
 
-/** Those with exactly this preset; otherwise those with the text in preset or title. */
+/** Entries with exactly this preset; otherwise those with the text in preset or title. */
 function matching(all: readonly Integration[], name: string): readonly Integration[] {
   const text = name.toLowerCase();
   const exact = all.filter(({ preset }) => preset === text);

@@ -7,7 +7,7 @@ import { countText } from "../../../core/clean-text.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { migrateFile, migrationStatusOf } from "../../../store/sqlite/migrate.ts";
 import { beatFileOf } from "../../../store/write-health.ts";
-import { type Context, contextOf, refuseUrl } from "../../context.ts";
+import { type CommandContext, contextOf, refuseUrl } from "../../context.ts";
 import { makeCurrent, requireSomeDatabase, withDataDirLock } from "../../data-dir.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { table } from "../../output/output.ts";
@@ -52,7 +52,7 @@ Examples:
     });
 }
 
-async function up(context: Context, loaded: LoadedConfig, flags: Flags): Promise<void> {
+async function up(context: CommandContext, loaded: LoadedConfig, flags: Flags): Promise<void> {
   const { config } = loaded;
   // A running server holds the lock; with a current schema there is nothing to do.
   const isCurrent = existsSync(config.databaseFile) && migrationStatusOf(config.databaseFile).pending.length === 0;
@@ -63,7 +63,7 @@ async function up(context: Context, loaded: LoadedConfig, flags: Flags): Promise
   );
 }
 
-function showStatus(context: Context, loaded: LoadedConfig): void {
+function showStatus(context: CommandContext, loaded: LoadedConfig): void {
   const pending = requireSomeDatabase(loaded);
   report(context, loaded.config, []);
   if (pending.length > 0) {
@@ -73,7 +73,7 @@ function showStatus(context: Context, loaded: LoadedConfig): void {
 }
 
 /** Current `applied` and `pending` migrations; new ones are also in `appliedNow`. */
-function report({ out }: Context, { databaseFile }: Config, appliedNow: readonly string[]): void {
+function report({ out }: CommandContext, { databaseFile }: Config, appliedNow: readonly string[]): void {
   const { applied, pending } = migrationStatusOf(databaseFile);
   out.result({ applied: applied.map(({ name }) => name), pending, appliedNow }, () =>
     table(
@@ -87,7 +87,7 @@ function report({ out }: Context, { databaseFile }: Config, appliedNow: readonly
   if (appliedNow.length > 0) out.note(`${appliedNow.length} applied to ${databaseFile}`);
 }
 
-async function reset(context: Context, config: Config, { dryRun, yes, force }: Flags): Promise<void> {
+async function reset(context: CommandContext, config: Config, { dryRun, yes, force }: Flags): Promise<void> {
   const { dataDir, databaseFile } = config;
   // Records of this database would contradict the next one.
   const parts = [

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import type { NtfyAccess } from "../../../client/api-types.gen.ts";
 import { countText } from "../../../core/clean-text.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
-import type { Context } from "../../context.ts";
+import type { CommandContext } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { printable } from "../../output/output.ts";
 import { callOf, listOf, resource, type Values } from "../../resource.ts";
@@ -33,7 +33,7 @@ function listed(server: ServerClient, { user, projectId }: Values): Promise<Ntfy
 }
 
 /** Several rights are removed after a question; a single one, which is named, without. @returns false to go on */
-async function askToReset(context: Context, { reset, user, topic, projectId = "default", yes }: Values) {
+async function askToReset(context: CommandContext, { reset, user, topic, projectId = "default", yes }: Values) {
   if (reset !== true || topic !== undefined || yes === true) return false;
   const { length } = await withServer(context, (server) => listed(server, { user, projectId }));
   const question = `Remove ${countText(length, "right")} on topics of the project ${printable(String(projectId))}?`;

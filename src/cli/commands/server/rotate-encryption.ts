@@ -1,9 +1,9 @@
 import { type Config, ConfigRefused, sealedBoxOf } from "../../../config/load.ts";
 import { countText } from "../../../core/clean-text.ts";
-import { archiveKeys, archivesText } from "../../../features/backup/doctor.ts";
+import { archiveKeys, archivesText } from "../../../features/operate/backup/doctor.ts";
 import { SLICED_LIMIT_MS } from "../../../remote/server-client.ts";
 import type { Resealed } from "../../../store/sealed-column.ts";
-import type { Context } from "../../context.ts";
+import type { CommandContext } from "../../context.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { withServer } from "../../with-server.ts";
 
@@ -13,7 +13,7 @@ import { withServer } from "../../with-server.ts";
  * @throws CommandError 4 beside a server without the key, 1 when something is left that no
  * configured key opens
  */
-export async function rotateEncryption(context: Context): Promise<void> {
+export async function rotateEncryption(context: CommandContext): Promise<void> {
   const { out } = context;
   const { config } = context.loadConfig("none");
   const keyId = keyIdOf(config);
@@ -48,7 +48,7 @@ async function noteOnPreviousKeys(config: Config): Promise<string> {
   return `${database}: none are in the data directory; if you keep none elsewhere either, ${REMOVE_KEYS}.`;
 }
 
-/** Of the key that this command knows; undefined where the server alone has one. */
+/** Id of the key that this command knows; undefined where the server alone has one. */
 function keyIdOf(config: Config): string | undefined {
   try {
     return sealedBoxOf(config).keyId.toString("hex");

@@ -2,10 +2,10 @@ import { hostname } from "node:os";
 import type { Logger } from "../../../core/log.ts";
 import { deliveryQueue, isModuleQueue, type ModuleQueue } from "../../../core/queues.ts";
 import type { WorkerChannel } from "../../../core/vocabulary.ts";
-import type { ChannelWork, LeasedJob, Work } from "../../../remote/worker/link.ts";
+import type { ChannelWork, LeasedJob, WorkerCalls } from "../../../remote/worker/link.ts";
 import { type Claimed, channelWork, WorkerLink } from "../../../remote/worker/link.ts";
 import { WorkerLoop } from "../../../remote/worker/loop.ts";
-import type { Context } from "../../context.ts";
+import type { CommandContext } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { Output, openLog } from "../../output/output.ts";
 import { exitOnUncaught, ignoreSignals, interrupt } from "../../output/process-ends.ts";
@@ -20,7 +20,10 @@ export interface WorkerFlags {
 }
 
 /** Runs until a signal. @throws CommandError, ServerRefused when the server refuses the worker */
-export async function runWorker(context: Context, { queues, concurrency, modulesDir }: WorkerFlags): Promise<void> {
+export async function runWorker(
+  context: CommandContext,
+  { queues, concurrency, modulesDir }: WorkerFlags,
+): Promise<void> {
   if (context.flags.dataDir !== undefined)
     throw new CommandError(
       EXIT.usage,
@@ -51,14 +54,14 @@ export async function runWorker(context: Context, { queues, concurrency, modules
     claim: { queues, channels: wanted },
     concurrency,
     shutdownMs: config.shutdownMs,
-    workOf: ({ queue }: LeasedJob): Work => (modules && isModuleQueue(queue) ? modules : channels),
+    workOf: ({ queue }: LeasedJob): WorkerCalls => (modules && isModuleQueue(queue) ? modules : channels),
     onClaimed: announcer(context, log, { url: server.base, queues, wanted, concurrency, workerId: link.workerId }),
   });
   stopOnSignals(loop, log);
   try {
     await loop.run();
   } catch (error) {
-    log.error({ reason: error instanceof Error ? error.message : String(error) }, "the worker stops");
+    log.error({ reason: error instanceof Error ? error.message : String(error) }, "worker stopping");
     throw error;
   } finally {
     await Promise.all([channels.close(), modules?.close()]);
@@ -87,7 +90,7 @@ interface Facts {
 }
 
 /** Reports the worker once the server has answered, and its channels after each change. */
-function announcer({ out }: Context, log: Logger, { wanted, ...facts }: Facts): (claimed: Claimed) => void {
+function announcer({ out }: CommandContext, log: Logger, { wanted, ...facts }: Facts): (claimed: Claimed) => void {
   let last: string | null = null;
   return ({ channels }) => {
     const now = channels.join(", ");
@@ -97,14 +100,12 @@ function announcer({ out }: Context, log: Logger, { wanted, ...facts }: Facts): 
     if (isFirst) {
       log.info({ ...facts, channels, pid: process.pid }, "ready");
       out.note(`Prism worker is ready: ${facts.url}  queues ${facts.queues.join(" ")}`);
-    } else log.info({ channels }, "the channels that the server leaves to workers have changed");
+    } else log.info({ channels }, "delivery.workers of the server has changed");
     const missing = wanted.filter((channel) => !channels.includes(channel));
     if (channels.length === 0 && wanted.length > 0)
-      log.warn(
-        { wanted },
-        "the server leaves none of these channels to workers: name them in its setting delivery.workers",
-      );
-    else if (missing.length > 0) log.info({ missing }, "the server sends by these channels itself (delivery.workers)");
+      log.warn({ wanted }, "no channel of this worker is in delivery.workers of the server; add them there");
+    else if (missing.length > 0)
+      log.info({ missing }, "the server sends by these channels itself: they are not in its delivery.workers");
   };
 }
 

@@ -1,9 +1,9 @@
 import type { Command } from "commander";
 import { type Clock, systemClock } from "../../../core/clock.ts";
-import type { Filled, PastClock, SeededAccount } from "../../../remote/demo/fill.ts";
+import type { PastClock, SeededAccount, SeededData } from "../../../remote/demo/fill.ts";
 import * as samples from "../../../remote/demo/samples.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
-import { type Context, contextOf, refuseUrl } from "../../context.ts";
+import { type CommandContext, contextOf, refuseUrl } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { integerFlag } from "../../output/flag-values.ts";
 import { table } from "../../output/output.ts";
@@ -40,7 +40,7 @@ Examples:
     .action(async (flags: Flags, command: Command) => seed(contextOf(command), flags));
 }
 
-async function seed(context: Context, { demo = false, yes = false, ...given }: Flags): Promise<void> {
+async function seed(context: CommandContext, { demo = false, yes = false, ...given }: Flags): Promise<void> {
   refuseUrl(context, "seed");
   const loaded = context.loadConfig("all");
   const { config } = loaded;
@@ -63,7 +63,7 @@ async function seed(context: Context, { demo = false, yes = false, ...given }: F
 
 /** @param demo its clock is that of a server with a new database, otherwise null. */
 async function fill(
-  context: Context,
+  context: CommandContext,
   api: ServerClient,
   amounts: samples.SeedAmounts,
   demo: { readonly past: PastClock | null } | null,
@@ -95,7 +95,7 @@ async function fill(
     );
 }
 
-function show({ out }: Context, accounts: readonly SeededAccount[], { kinds, apiKey }: Filled): void {
+function show({ out }: CommandContext, accounts: readonly SeededAccount[], { kinds, apiKey }: SeededData): void {
   const made = accounts.filter(({ password }) => password !== null);
   const all = [{ kind: "accounts", made: made.length, kept: accounts.length - made.length }, ...kinds];
   const perKind = (key: "made" | "kept") => Object.fromEntries(all.map((each) => [each.kind, each[key]]));

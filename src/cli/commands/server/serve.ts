@@ -13,7 +13,7 @@ import { hasLocalPublicUrl } from "../../../features/access/sessions/dev-token.t
 import { UpgradePort } from "../../../http/upgrade-port.ts";
 import type { DataDirLock } from "../../../store/sqlite/data-dir-lock.ts";
 import { beatFileOf } from "../../../store/write-health.ts";
-import { type Context, contextOf, refuseUrl } from "../../context.ts";
+import { type CommandContext, contextOf, refuseUrl } from "../../context.ts";
 import { heldBy, lostDatabase, makeCurrent, requireSomeDatabase } from "../../data-dir.ts";
 import { CommandError, describeFailure, EXIT } from "../../output/exit-codes.ts";
 import { openLog } from "../../output/output.ts";
@@ -58,7 +58,7 @@ Examples:
     .action(async (flags: ServeFlags, command: Command) => serve(contextOf(command), flags));
 }
 
-async function serve(context: Context, flags: ServeFlags): Promise<void> {
+async function serve(context: CommandContext, flags: ServeFlags): Promise<void> {
   refuseUrl(context, "serve");
   const { port, host, dev, modulesDir } = flags;
   const overrides = { port, host, env: dev ? "development" : undefined, modulesDir };
@@ -74,13 +74,28 @@ async function serve(context: Context, flags: ServeFlags): Promise<void> {
   }
 }
 
-async function run(context: Context, flags: ServeFlags, loaded: LoadedConfig, log: Logger): Promise<void> {
+async function run(context: CommandContext, flags: ServeFlags, loaded: LoadedConfig, log: Logger): Promise<void> {
   const { config } = loaded;
   prepareDataDir(config.dataDir);
+  if (config.cluster.servers.length > 0) {
+    const { clusterProcess, serveNodeCopy, superviseNode } = await import("./cluster-node.ts");
+    if (clusterProcess() === null) return superviseNode();
+    if (clusterProcess() === "copy") return serveNodeCopy(loaded, log);
+  }
   const lock = await lockUnlessServed(loaded);
   if (!lock) throw heldBy(config);
   const warnings = warningsOf(loaded);
   for (const warning of [...warnings, ...serverWarnings(config)]) log.warn({}, warning);
+  if (config.cluster.servers.length > 0) {
+    const { serveNode } = await import("./cluster-node.ts");
+    return serveNode({
+      loaded,
+      log,
+      lock,
+      warnings,
+      ready: (app, shared) => isRunning(context, shared, app, lock, log),
+    });
+  }
   if (flags.newDatabase === true) forgetLost(config);
   if (flags.migrate === false) requireCurrent(loaded);
   const isNew = !existsSync(config.databaseFile);
@@ -105,15 +120,26 @@ async function run(context: Context, flags: ServeFlags, loaded: LoadedConfig, lo
     acceptAudit: flags.acceptAudit === true,
     beforeListen: () => port.close(),
     onFatal: (error) => {
-      log.error({ err: error }, "the database can no longer be written; exiting");
+      log.error({ err: error }, "cannot write to the database; exiting");
       const text = "the writer of the database ended; the server exits";
       void callForStore(loaded, log, text).finally(() => process.exit(EXIT.failure));
     },
   });
+  if (!isNew) await warnOfBackups(config, app, log);
+  await isRunning(context, loaded, app, lock, log);
+}
+
+/** Says that the server is ready, and lets signals stop and reload it. */
+async function isRunning(
+  context: CommandContext,
+  loaded: LoadedConfig,
+  app: App,
+  lock: DataDirLock,
+  log: Logger,
+): Promise<void> {
   // A process that waits for the ready line may send a signal at once.
   stopOnSignals(app, lock, log);
   reloadOnSignal(app, log);
-  if (!isNew) await warnOfBackups(config, app, log);
   notifySystemd(log);
   await announce(context, loaded, app, log);
 }
@@ -137,7 +163,7 @@ function sharedDataDir({ dataDir }: Config): string[] {
 
 /** A database created by this start has no backup yet. */
 async function warnOfBackups({ dataDir, env }: Config, app: App, log: Logger): Promise<void> {
-  const { backupWarning, newestBackupAt } = await import("../../../features/backup/doctor.ts");
+  const { backupWarning, newestBackupAt } = await import("../../../features/operate/backup/doctor.ts");
   const warning = backupWarning(env, newestBackupAt(dataDir, app.parts.base.store.lastBackupAt()));
   if (warning !== null) log.warn({}, `${warning}: schedule prism backup`);
 }
@@ -158,7 +184,7 @@ function requireCurrent(loaded: LoadedConfig): void {
   );
 }
 
-async function announce({ out }: Context, loaded: LoadedConfig, app: App, log: Logger): Promise<void> {
+async function announce({ out }: CommandContext, loaded: LoadedConfig, app: App, log: Logger): Promise<void> {
   const { config, origins } = loaded;
   const { host, env, dataDir } = config;
   const extraPorts = furtherPorts(config);
@@ -176,7 +202,7 @@ async function announce({ out }: Context, loaded: LoadedConfig, app: App, log: L
   await announceConsole(out, app, `${publicUrlOf(config, app.port)}/dashboard/`, there);
 }
 
-function announceDevelopment(out: Context["out"], config: Config, base: string, there: string): void {
+function announceDevelopment(out: CommandContext["out"], config: Config, base: string, there: string): void {
   const where = isLoopback(config.host) ? "this machine only (HOST=0.0.0.0 changes it)" : config.host;
   out.note(`Development mode: listening on ${where}. For production set NODE_ENV=production.`);
   if (hasLocalPublicUrl(config))
@@ -194,7 +220,7 @@ function announceDevelopment(out: Context["out"], config: Config, base: string, 
  * The address of the console and the way in, last, so that it is found. The set-up link is shown on
  * a terminal, also with --quiet, because this is the only time.
  */
-async function announceConsole(out: Context["out"], app: App, dashboard: string, there: string): Promise<void> {
+async function announceConsole(out: CommandContext["out"], app: App, dashboard: string, there: string): Promise<void> {
   const { firstAdmin } = app;
   const orByCommand = `or: prism user create --username admin --role Admin --password${there}`;
   if (firstAdmin.state === "setupToken") {
@@ -224,7 +250,7 @@ function stopOnSignals(app: App, lock: DataDirLock, log: Logger): void {
         process.exit(EXIT.done);
       },
       (error: unknown) => {
-        log.error({ err: error }, "stopping failed");
+        log.error({ err: error }, "stopping the server failed");
         process.exit(EXIT.failure);
       },
     );
@@ -271,7 +297,7 @@ async function callEmergency({ config }: LoadedConfig, log: Logger, error: unkno
 
 /** As {@link callEmergency}, for a server whose writer has ended. */
 async function callForStore({ config }: Pick<LoadedConfig, "config">, log: Logger, text: string): Promise<void> {
-  const { Emergency } = await import("../../../features/emergency/emergency.ts");
+  const { Emergency } = await import("../../../features/delivery/emergency/emergency.ts");
   const emergency = new Emergency({
     ...{ dataDir: config.dataDir, clock: systemClock, log: log.namespace("emergency") },
     options: () => config.emergency,

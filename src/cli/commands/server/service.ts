@@ -19,7 +19,7 @@ import {
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
 import { nodeWarning, readAsset } from "../../../core/runtime.ts";
-import { type Context, contextOf } from "../../context.ts";
+import { type CommandContext, contextOf } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { table } from "../../output/output.ts";
 
@@ -124,12 +124,12 @@ function packagedTextOf(source: string): string {
     );
 }
 
-function printFiles({ out }: Context, of: typeof FILES, read: typeof textOf): void {
+function printFiles({ out }: CommandContext, of: typeof FILES, read: typeof textOf): void {
   const files = of.map(({ path, source }) => ({ path, text: read(source) }));
   out.result(files, () => files.map(({ path, text }) => `# ---- ${path}\n${text}`));
 }
 
-function install({ out }: Context, { root, start, unmaintainedNode }: ServiceFlags): void {
+function install({ out }: CommandContext, { root, start, unmaintainedNode }: ServiceFlags): void {
   requireAdministrator(root, "install");
   if (resolve(root) === "/" && isPackaged(root) && process.execPath === PACKAGED_EXECUTABLE)
     throw new CommandError(
@@ -156,7 +156,7 @@ function install({ out }: Context, { root, start, unmaintainedNode }: ServiceFla
   ]);
 }
 
-/** User, configuration, secrets and directories, as the two files for systemd's tools say. @returns what it did */
+/** User, configuration, secrets and directories, as in the two files for systemd's tools. @returns its actions */
 function makeOwnFiles(root: string): readonly string[] {
   const at = (path: string): string => pathIn(root, path);
   // By name: those in /etc come before those of a package.
@@ -169,7 +169,7 @@ function makeOwnFiles(root: string): readonly string[] {
   return done;
 }
 
-function prepare({ out }: Context, { root }: ServiceFlags): void {
+function prepare({ out }: CommandContext, { root }: ServiceFlags): void {
   requireAdministrator(root, "prepare");
   process.umask(0o022);
   for (const path of [CONFIG, SECRETS, DATABASE]) pathIn(root, path);
@@ -337,7 +337,7 @@ function startUnits(root: string, isUpgrade: boolean): string {
   return "the service runs: journalctl -u prism";
 }
 
-function uninstall({ out }: Context, { root }: ServiceFlags): void {
+function uninstall({ out }: CommandContext, { root }: ServiceFlags): void {
   requireAdministrator(root, "uninstall");
   if (isBooted(root) && existsSync(FILES[0]?.path ?? "")) systemctl("disable", "--now", ...UNITS);
   const removed = [...FILES.map(({ path }) => path), EXECUTABLE]
@@ -353,7 +353,7 @@ function uninstall({ out }: Context, { root }: ServiceFlags): void {
 
 type FileState = "current" | "differs" | "missing" | "present" | "readable by everyone";
 
-function showStatus({ out }: Context, { root }: ServiceFlags): void {
+function showStatus({ out }: CommandContext, { root }: ServiceFlags): void {
   const [executable, ofService, read] = isPackaged(root)
     ? ([PACKAGED_EXECUTABLE, PACKAGED_FILES, packagedTextOf] as const)
     : ([EXECUTABLE, FILES, textOf] as const);

@@ -1,6 +1,6 @@
 import type { Config } from "../../../config/load.ts";
 import { localUrlOf } from "../../../config/public-url.ts";
-import { type Context, refuseUrl } from "../../context.ts";
+import { type CommandContext, refuseUrl } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { withServer } from "../../with-server.ts";
 
@@ -20,7 +20,7 @@ interface ServedApp {
  * @throws CommandError 7 for `rotate` of an app that is configured, 4 while a server holds the data
  * directory, which would go on with the old secret; ConfigRefused, SchemaRefused, UnsealError
  */
-export async function showPusherApp(context: Context, { rotate }: { readonly rotate: boolean }): Promise<void> {
+export async function showPusherApp(context: CommandContext, { rotate }: { readonly rotate: boolean }): Promise<void> {
   refuseUrl(context, NAME);
   const { config } = context.loadConfig("none");
   const { appId, key, secret } = config.pusher;
@@ -40,7 +40,7 @@ export async function showPusherApp(context: Context, { rotate }: { readonly rot
   showOwn(context, config, { ...app, secret: app.secret }, rotate);
 }
 
-function showOwn({ out }: Context, config: Config, app: Required<ServedApp>, isRotated: boolean): void {
+function showOwn({ out }: CommandContext, config: Config, app: Required<ServedApp>, isRotated: boolean): void {
   const { appId, key, secret } = app;
   show(out, { mode: "embedded", source: "generated", appId, key, secret, ...endpointOf(config) });
   out.note("The server generated this app. Keep its secret in backends: it gives full access to the app.");
@@ -48,7 +48,7 @@ function showOwn({ out }: Context, config: Config, app: Required<ServedApp>, isR
   if (isRotated) out.note("The old secret no longer works; id and key have not changed.");
 }
 
-function showConfigured({ out }: Context, config: Config, { appId, key }: ServedApp): void {
+function showConfigured({ out }: CommandContext, config: Config, { appId, key }: ServedApp): void {
   const { mode } = config.pusher;
   show(out, { mode, source: "configured", appId, key, ...endpointOf(config) });
   out.note("The app is in the configuration; its secret is not shown: pusher.secret (PUSHER_SECRET).");
@@ -70,7 +70,7 @@ function addressOf(url: string) {
 }
 
 function show(
-  out: Context["out"],
+  out: CommandContext["out"],
   shown: Readonly<Record<string, string | number | boolean | null | undefined>>,
 ): void {
   const members = Object.entries(shown).filter(([, value]) => value !== undefined);

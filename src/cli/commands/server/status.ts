@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { ageText, bytesText, countText } from "../../../core/clean-text.ts";
-import { type Parts, partsOfBuild, VERSION } from "../../../core/runtime.ts";
-import type { systemStatus } from "../../../features/status/status.ts";
+import { partsOfBuild, type RuntimeParts, VERSION } from "../../../core/runtime.ts";
+import type { systemStatus } from "../../../features/operate/status/status.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { type Output, printable, table } from "../../output/output.ts";
 import { single } from "../../resource.ts";
@@ -42,7 +42,7 @@ export function addStatus(program: Command): void {
   });
 }
 
-function partLines(parts: Parts & { readonly version: string; readonly node: string }): string[] {
+function partLines(parts: RuntimeParts & { readonly version: string; readonly node: string }): string[] {
   const { version, commit, node, sqlite, uWebSockets, glibc, platform } = parts;
   return table(
     ["prism", version],
@@ -57,7 +57,7 @@ function partLines(parts: Parts & { readonly version: string; readonly node: str
   );
 }
 
-/** What works only in part, or not at all, although the server itself is well. */
+/** Parts that work only partly or not at all, although the server itself is healthy. */
 function troublesOf({ queues, modules, paused, ways, pages, watch }: Status): string[] {
   const dead = queues.reduce((sum, queue) => sum + queue.dead, 0);
   const failed = modules.filter(({ state }) => state === "failed");

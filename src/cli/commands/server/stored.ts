@@ -1,12 +1,14 @@
 import type { Command } from "commander";
 import type { AuditRow } from "../../../client/api-types.gen.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
+import { isUuid } from "../../../core/ids.ts";
 import { LEVELS } from "../../../core/vocabulary.ts";
+import { pick } from "../../on-server.ts";
 import { integerFlag, listFlag, pastFlag } from "../../output/flag-values.ts";
 import { cut } from "../../output/output.ts";
 import { localTime } from "../../output/text.ts";
 import { type Call, callOf, listOf, resource, type Values } from "../../resource.ts";
-import { OF_PROJECT } from "../alerts/things.ts";
+import { OF_PROJECT } from "../alerts/shared.ts";
 
 /** Rows of one request. */
 const PAGE_ROWS = 100;
@@ -14,6 +16,13 @@ const RANGE = {
   from: ["--from <time>", "at or after: 2h, 1d, a day or an RFC 3339 time", pastFlag],
   limit: ["--limit <n>", "list at most this many", integerFlag(1, 10_000), 50],
 } as const;
+
+async function userId({ server }: Call, ref: string): Promise<string> {
+  const users = isUuid(ref)
+    ? [await callOf(server, "getUser", { id: ref })]
+    : await listOf(server, "listUsers", { q: ref });
+  return pick(users, ref, { one: "user", namesOf: ({ username }) => [username], lineOf: ({ id }) => id }).id;
+}
 
 function rowsOf({ server, given }: Call, of: string, filter: Values): Promise<Values[]> {
   const [from, limit] = [given["from"], Number(given["limit"])];
@@ -72,8 +81,7 @@ export function addStored(program: Command): void {
         },
         async get(call) {
           const { action, user } = call.given;
-          const userId = user === undefined ? undefined : (await callOf(call.server, "getUser", { id: user }))["id"];
-          return rowsOf(call, "listAuditRows", { action, userId });
+          return rowsOf(call, "listAuditRows", { action, userId: user && (await userId(call, String(user))) });
         },
         as: "rows",
         none: "no rows",

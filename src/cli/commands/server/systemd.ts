@@ -11,14 +11,14 @@ const PINGS_PER_LIMIT = 4;
 export function notifySystemd(log: Logger, env: NodeJS.ProcessEnv = process.env): void {
   if (env["NOTIFY_SOCKET"] === undefined) return;
   notify(["--ready"], (reason) =>
-    log.error({ reason }, "systemd-notify failed: systemd does not know that the server is ready"),
+    log.error({ reason }, "systemd-notify failed; systemd does not know that the server is ready"),
   );
   const limitMs = Number(env["WATCHDOG_USEC"]) / 1000;
   if (!(limitMs > 0)) return;
   let isReported = false;
   setInterval(() => {
     notify(["WATCHDOG=1"], (reason) => {
-      if (!isReported) log.error({ reason }, "systemd-notify failed: systemd will restart the server");
+      if (!isReported) log.error({ reason }, "systemd-notify failed; systemd will restart the server");
       isReported = true;
     });
   }, limitMs / PINGS_PER_LIMIT).unref();

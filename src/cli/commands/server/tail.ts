@@ -3,7 +3,7 @@ import type { EventFilter } from "../../../client/wire.ts";
 import { LEVELS } from "../../../core/vocabulary.ts";
 import type { Entry, StreamStart } from "../../../remote/follow-stream.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
-import { type Context, contextOf } from "../../context.ts";
+import { type CommandContext, contextOf } from "../../context.ts";
 import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
 import { integerFlag, listFlag } from "../../output/flag-values.ts";
 import { type Output, printable } from "../../output/output.ts";
@@ -56,7 +56,7 @@ Examples:
     .action(async (flags: Flags, command: Command) => tail(contextOf(command), flags));
 }
 
-async function tail(context: Context, flags: Flags): Promise<void> {
+async function tail(context: CommandContext, flags: Flags): Promise<void> {
   const { out } = context;
   const { followStream } = await import("../../../remote/follow-stream.ts");
   let shown = 0;

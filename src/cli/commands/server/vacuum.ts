@@ -4,7 +4,7 @@ import { bytesText } from "../../../core/clean-text.ts";
 import { createDatabaseFile, syncDir, syncFile } from "../../../core/data-dir.ts";
 import { closing, openForWriting } from "../../../store/sqlite/connection.ts";
 import { snapshotBytes, snapshotDatabase } from "../../../store/sqlite/snapshot.ts";
-import { type Context, refuseUrl } from "../../context.ts";
+import { type CommandContext, refuseUrl } from "../../context.ts";
 import { requireDatabase, withDataDirLock } from "../../data-dir.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { mebibytes } from "../../output/output.ts";
@@ -16,7 +16,7 @@ import { cleaningUp } from "../../output/process-ends.ts";
  * @throws CommandError 1 without space for the copy, 4 while a server runs, 7 for a damaged
  * database
  */
-export async function vacuum(context: Context): Promise<void> {
+export async function vacuum(context: CommandContext): Promise<void> {
   refuseUrl(context, "vacuum");
   const loaded = context.loadConfig("none");
   requireDatabase(loaded);
@@ -45,7 +45,7 @@ export async function vacuum(context: Context): Promise<void> {
 
 const LOOK_EVERY_MS = 200;
 
-async function copyRows({ out }: Context, file: string, copy: string, expected: number): Promise<void> {
+async function copyRows({ out }: CommandContext, file: string, copy: string, expected: number): Promise<void> {
   const progress = out.progress("copying, MiB");
   const timer = setInterval(() => {
     progress.update(mebibytes(statSync(copy, { throwIfNoEntry: false })?.size ?? 0), mebibytes(expected));

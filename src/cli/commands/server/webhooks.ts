@@ -1,8 +1,8 @@
 import type { Command } from "commander";
 import type { TestView, WebhookView } from "../../../features/delivery/webhooks/schema.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
-import { pick } from "../../on-server.ts";
-import { CommandError, EXIT, ServerRefused } from "../../output/exit-codes.ts";
+import { pick, unlessHidden } from "../../on-server.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { printable } from "../../output/output.ts";
 import { filled, listOf, resource, tableOf } from "../../resource.ts";
 import { slugsOf } from "../access/projects.ts";
@@ -17,7 +17,7 @@ interface OfAll<T> {
 
 /**
  * The things of one project; by default the caller's own and those of each readable project.
- * @param otherwise those of a caller who has none, such as the operator of the machine
+ * @param otherwise for a caller without any, such as the operator of the machine
  */
 export async function ofProjects<T>(
   server: ServerClient,
@@ -28,17 +28,12 @@ export async function ofProjects<T>(
   const slugs = await slugsOf(server);
   const of = async (projectId?: unknown): Promise<T[]> => (await listOf(server, list, { projectId })) as T[];
   if (project !== undefined) return { found: await of(project), slugs };
-  const own = await of().catch(nullIfRefused);
-  if (own === null && otherwise) return { found: (await otherwise()) as T[], slugs };
+  const own = await unlessHidden(of());
+  if (own === undefined && otherwise) return { found: (await otherwise()) as T[], slugs };
   const found = own ?? [];
-  for (const projectId of slugs.keys()) found.push(...((await of(projectId).catch(nullIfRefused)) ?? []));
+  // Members of a project may lack the right to its things.
+  for (const projectId of slugs.keys()) found.push(...((await unlessHidden(of(projectId))) ?? []));
   return { found, slugs };
-}
-
-/** Members of a project may lack the right to its things. */
-function nullIfRefused(error: unknown): null {
-  if (error instanceof ServerRefused && (error.status === 403 || error.status === 404)) return null;
-  throw error;
 }
 
 /** The project of a thing in a table. */

@@ -2,10 +2,10 @@ import { createPublicKey, type JsonWebKey, type KeyObject } from "node:crypto";
 import { compactVerify, decodeJwt, decodeProtectedHeader, type JWTPayload } from "jose";
 import { type Clock, DAY_MS } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
-import type { Logger } from "../../../core/log.ts";
 import { sha256Hex } from "../../../core/tokens.ts";
 import { TtlCache } from "../../../core/ttl-cache.ts";
 import { type IssuerAlgorithm, KEY_KIND_OF } from "../../../core/vocabulary.ts";
+import type { Uses } from "../../../module/feature.ts";
 
 const MAX_BYTES = 262_144;
 const MAX_KEYS = 64;
@@ -26,10 +26,8 @@ interface IssuerKey {
   readonly key: KeyObject;
 }
 
-interface IssuerKeysParts {
+interface IssuerKeysParts extends Uses<"clock" | "log"> {
   readonly url: string;
-  readonly clock: Clock;
-  readonly log: Logger;
   /** Called when the keys have changed. */
   changed(): void;
 }
@@ -95,7 +93,7 @@ export class IssuerKeys {
       this.#hasFailed = false;
     } catch (error) {
       if (!this.#hasFailed && !this.#closing.signal.aborted)
-        log.warn({ err: error, url: this.#parts.url }, "the keys of the token issuer could not be fetched");
+        log.warn({ err: error, url: this.#parts.url }, "cannot fetch the keys of the token issuer");
       this.#hasFailed = true;
     }
     this.#isFetching = false;
@@ -108,7 +106,7 @@ export class IssuerKeys {
     if (text === this.#text) return;
     this.#keys = usableKeys(text);
     this.#text = text;
-    this.#parts.log.info({ keys: this.#keys.length, url: this.#parts.url }, "the keys of the token issuer are loaded");
+    this.#parts.log.info({ keys: this.#keys.length, url: this.#parts.url }, "loaded the keys of the token issuer");
     this.#parts.changed();
   }
 }
@@ -116,7 +114,7 @@ export class IssuerKeys {
 /** The usable keys of a key set. @throws Error for an invalid key set */
 export function usableKeys(text: string): IssuerKey[] {
   const { keys } = { keys: undefined, ...(JSON.parse(text) as { keys?: unknown }) };
-  if (!Array.isArray(keys)) throw new Error("the answer is no key set");
+  if (!Array.isArray(keys)) throw new Error("the answer is not a key set");
   return keys
     .slice(0, MAX_KEYS)
     .map(keyOf)

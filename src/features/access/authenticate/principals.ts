@@ -1,14 +1,13 @@
-import type { Database as Sqlite } from "better-sqlite3";
-import type { Clock } from "../../../core/clock.ts";
 import { assertNever, PrismError } from "../../../core/errors.ts";
 import { KEY_SCOPES, type KeyScope, PERMISSIONS, type Permission } from "../../../core/permissions.ts";
 import type { KeyPrincipal, Principal, RightsChange, UserPrincipal } from "../../../core/principal.ts";
 import { hashToken, isTokenOf } from "../../../core/tokens.ts";
 import { TtlCache } from "../../../core/ttl-cache.ts";
 import type { Authenticator, Credential } from "../../../http/credentials.ts";
+import type { Uses } from "../../../module/feature.ts";
 import type { Database } from "../../../store/database.ts";
 import type { ProjectRole, UserStatus } from "../../../store/schema.ts";
-import type { AccessClaims, AccessTokens } from "./access-tokens.ts";
+import type { AccessClaims } from "./access-tokens.ts";
 import type { TrustedIssuer } from "./trusted-issuer.ts";
 
 interface UserRecord {
@@ -49,12 +48,9 @@ interface SessionRow {
   readonly expiresAt: number;
 }
 
-interface PrincipalsParts {
-  readonly reader: Sqlite;
-  readonly accessTokens: AccessTokens;
+interface PrincipalsParts extends Uses<"reader" | "clock" | "accessTokens"> {
   /** Checks tokens of another issuer, if one is configured. */
   readonly issuer?: Pick<TrustedIssuer, "verify" | "prepare"> | undefined;
-  readonly clock: Clock;
   /** Tickets of live connections; each is valid once. */
   readonly tickets: { redeem(ticket: string): Principal | undefined };
   readonly cache: { readonly ttlMs: number; readonly maxEntries: number };
@@ -209,16 +205,12 @@ export class Principals implements Authenticator {
         this.#users.deleteWhere(({ memberships }) => memberships.has(change.projectId));
         this.#keys.deleteWhere(({ projectId }) => projectId === change.projectId);
         break;
+      case "all":
+        for (const cache of [this.#users, this.#keys, this.#tokens, this.#sessions]) cache.clear();
+        break;
       default:
         assertNever(change);
     }
-  }
-
-  forgetAll(): void {
-    this.#users.clear();
-    this.#keys.clear();
-    this.#tokens.clear();
-    this.#sessions.clear();
   }
 
   /** Keys and tokens used since the last call, with the time of last use. */

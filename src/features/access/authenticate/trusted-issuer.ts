@@ -1,13 +1,8 @@
-import type { Database as Sqlite } from "better-sqlite3";
-import type { Config } from "../../../config/load.ts";
 import { cleanText, codePointLength } from "../../../core/clean-text.ts";
-import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
-import type { Logger } from "../../../core/log.ts";
 import { TtlCache } from "../../../core/ttl-cache.ts";
-import type { Database } from "../../../store/database.ts";
-import type { AuditService } from "../../audit/index.ts";
+import type { Uses } from "../../../module/feature.ts";
 import { createUser, type NewUser, plainName, type UserContext } from "../users/create-user.ts";
 import type { AccessClaims } from "./access-tokens.ts";
 import {
@@ -23,12 +18,8 @@ const FAILED_MS = 60_000;
 const MAX_FAILED = 1000;
 const MAX_EXTERNAL_ID = 128;
 
-interface IssuerUsersParts {
-  readonly reader: Sqlite;
-  readonly database: Database;
+interface IssuerUsersParts extends Uses<"reader" | "db" | "clock" | "log"> {
   readonly making: UserContext;
-  readonly clock: Clock;
-  readonly log: Logger;
   /** The field the claim is compared with. */
   readonly userField: "externalId" | "id" | "email";
   /** Roles of an account created for a user's first token; null: none is created. */
@@ -63,7 +54,7 @@ class IssuerUsers {
     const found = this.#find.get(ref);
     if (found) return found.id;
     if (this.#isMissing(ref)) throw new PrismError("TOKEN_INVALID", "The account of this token does not exist");
-    throw overloaded("The account of this token is being made");
+    throw overloaded("The account of this token is being created");
   }
 
   /** Whether {@link provide} has an account to create. */
@@ -100,13 +91,13 @@ class IssuerUsers {
   }
 
   async #provision(identity: IssuerIdentity, ref: string, roles: readonly string[]): Promise<void> {
-    const { database, making, userField, log } = this.#parts;
+    const { db, making, userField, log } = this.#parts;
     const name = cleanText(identity.name ?? "").slice(0, MAX_EXTERNAL_ID) || ref;
     // The issuer has confirmed each address that it gives (issuer-tokens.ts).
     const user: NewUser = { name, roles, [userField]: ref, isEmailVerified: true };
     const { email } = identity;
     const make = (values: NewUser): Promise<void> =>
-      database.write(async (trx) => {
+      db.write(async (trx) => {
         await createUser(making, values, trx, "issuer");
       });
     try {
@@ -115,18 +106,9 @@ class IssuerUsers {
       else await make({ ...user, email }).catch(() => make(user));
     } catch (error) {
       this.#failed.set(ref, true);
-      log.warn({ err: error }, "the account of a token of the issuer could not be made");
+      log.warn({ err: error }, "cannot create the account of an issuer's token");
     }
   }
-}
-
-interface TrustedIssuerParts {
-  readonly config: Config;
-  readonly reader: Sqlite;
-  readonly database: Database;
-  readonly audit: AuditService;
-  readonly clock: Clock;
-  readonly log: Logger;
 }
 
 /** Another issuer whose tokens authenticate accounts here. */
@@ -140,8 +122,10 @@ export interface TrustedIssuer {
 }
 
 /** The issuer of `auth.trusted`; undefined if none is configured. */
-export function openTrustedIssuer(parts: TrustedIssuerParts): TrustedIssuer | undefined {
-  const { config, reader, database, clock, audit, log } = parts;
+export function openTrustedIssuer(
+  parts: Uses<"config" | "reader" | "db" | "audit" | "clock" | "log">,
+): TrustedIssuer | undefined {
+  const { config, reader, db, clock, audit, log } = parts;
   const { trusted } = config.auth;
   const { issuer, audience, userClaim, userField, clockSkewMs, jwksUrl, secret } = trusted;
   const jwks =
@@ -156,7 +140,7 @@ export function openTrustedIssuer(parts: TrustedIssuerParts): TrustedIssuer | un
   const tokens = new IssuerTokens({ issuer, audience, userClaim, isUserEmail, clockSkewMs, clock, keys });
   const users = new IssuerUsers({
     reader,
-    database,
+    db,
     clock,
     log,
     userField,

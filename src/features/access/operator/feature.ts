@@ -21,7 +21,7 @@ const BY_ID = object({ id: v.string() });
 const shared = { tag: "Operator", access: { operatorOnly: true }, undocumented: true, response: undescribed } as const;
 const PATH = "/api/v1/operator";
 
-/** What the operator of a server does that no permission gives to others. */
+/** Operations of the server's operator that no permission gives to others. */
 export const operatorFeature = feature("operator", {
   needs: ["accounts"],
   register(server, context) {

@@ -1,9 +1,11 @@
 import type { Selectable } from "kysely";
-import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
+import { toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { Schema, UserStatus } from "../../../store/schema.ts";
+import { ApiKey, type StoredKey } from "../projects/keys.ts";
 import { findUser, userFields } from "../users/queries.ts";
+import { ServiceToken } from "../users/service-token.ts";
 
 /** Lists of users, tokens, keys and projects for the operator, without secrets and hashes. */
 
@@ -101,16 +103,11 @@ export async function listTokens(
   if (userId !== undefined) query = query.where("service_tokens.userId", "=", userId);
   const rows = await query.execute();
   return rows
-    .map((row) => ({
-      id: row.id,
-      userId: row.userId,
-      user: row.username ?? row.email ?? row.externalId,
-      name: row.name,
-      prefix: row.prefix,
-      scopes: JSON.parse(row.scopes) as string[],
-      ...endOf(row, now),
-      createdAt: toRfc3339(row.createdAt),
-    }))
+    .map((row) => {
+      const { id, name, prefix, scopes, createdAt } = ServiceToken.view(row);
+      const user = row.username ?? row.email ?? row.externalId;
+      return { id, userId: row.userId, user, name, prefix, scopes, ...lifeOf(row, now), createdAt };
+    })
     .filter(({ state }) => all || state === "active");
 }
 
@@ -128,17 +125,11 @@ export async function listKeys(
   if (projectId !== undefined) query = query.where("api_keys.projectId", "=", projectId);
   const rows = await query.execute();
   return rows
-    .map((row) => ({
-      id: row.id,
-      projectId: row.projectId,
-      project: row.slug,
-      name: row.name,
-      prefix: row.prefix,
-      scopes: JSON.parse(row.scopes) as string[],
-      rateLimit: row.rateLimit,
-      ...endOf(row, now),
-      createdAt: toRfc3339(row.createdAt),
-    }))
+    .map((row) => {
+      const { id, name, prefix, scopes, createdAt } = ApiKey.view(row);
+      const { projectId, slug: project, rateLimit } = row;
+      return { id, projectId, project, name, prefix, scopes, rateLimit, ...lifeOf(row, now), createdAt };
+    })
     .filter(({ state }) => all || state === "active");
 }
 
@@ -159,15 +150,14 @@ export async function projectOfKey(db: ReadDb | Trx, keyId: string, expected: st
   return key.projectId;
 }
 
-function endOf(
-  row: { readonly expiresAt: number | null; readonly lastUsedAt: number | null; readonly revokedAt: number | null },
-  now: number,
-) {
-  const isExpired = row.expiresAt !== null && row.expiresAt <= now;
+/** Whether it works, and until when. */
+function lifeOf(row: Pick<StoredKey, "expiresAt" | "lastUsedAt" | "revokedAt">, now: number) {
+  const { expiresAt, lastUsedAt, revokedAt } = row;
+  const isExpired = expiresAt !== null && expiresAt <= now;
   return {
-    state: row.revokedAt !== null ? "revoked" : isExpired ? "expired" : "active",
-    expiresAt: toRfc3339OrNull(row.expiresAt),
-    lastUsedAt: toRfc3339OrNull(row.lastUsedAt),
-    revokedAt: toRfc3339OrNull(row.revokedAt),
+    state: revokedAt !== null ? "revoked" : isExpired ? "expired" : "active",
+    expiresAt: toRfc3339OrNull(expiresAt),
+    lastUsedAt: toRfc3339OrNull(lastUsedAt),
+    revokedAt: toRfc3339OrNull(revokedAt),
   } as const;
 }

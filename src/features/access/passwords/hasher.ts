@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import type { Worker } from "node:worker_threads";
 import { PrismError } from "../../../core/errors.ts";
-import { type Deferred, deferred } from "../../../core/promises.ts";
+import { type DeferredPromise, deferred } from "../../../core/promises.ts";
 import { startThread } from "../../../core/runtime.ts";
 import type { HashAnswer, HashTask } from "./hash-thread.ts";
 import { bcryptInput, costOf, decoyHash } from "./password-text.ts";
@@ -19,7 +19,7 @@ export interface PasswordHasherOptions {
 
 interface Waiting {
   readonly task: HashTask;
-  readonly answer: Deferred<string | boolean>;
+  readonly answer: DeferredPromise<string | boolean>;
 }
 
 /**

@@ -1,11 +1,13 @@
 import * as v from "valibot";
 import { PROJECT_SCOPES } from "../../../core/permissions.ts";
+import { within } from "../../../core/promises.ts";
 import { callerOf, holderOf, userOf } from "../../../http/access.ts";
 import { stateOf } from "../../../http/negotiation.ts";
 import { NO_CONTENT, Reply, type Route, route, versioned } from "../../../http/route.ts";
 import { pageOf } from "../../../http/shapes.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
-
+import { openAccess } from "../open.ts";
+import { linksIdle } from "../sessions/account-links.ts";
 import {
   acceptInvitationLink,
   acceptOwnInvitation,
@@ -16,8 +18,10 @@ import {
   ownInvitations,
   revokeInvitation,
 } from "./invitations.ts";
+import { ApiKey } from "./keys.ts";
 import { lostRights } from "./leftovers.ts";
 import { addMember, changeMember, membersPage, removeMember } from "./members.ts";
+import { Project } from "./project.ts";
 import * as s from "./schema.ts";
 import type { ProjectsContext } from "./service.ts";
 import {
@@ -35,14 +39,40 @@ import {
 const tag = "Projects";
 const PATH = "/api/v1/projects";
 
+/** How long requested account links may delay a stop; users can request them again. */
+const LINK_LIMIT_MS = 5000;
+
 /** Projects, their members and keys, and the removal of their events. */
 export const projectsFeature = feature("projects", {
-  needs: ["accounts", "runner", "jobs", "principals", "projects", "users"],
-  effects: ({ projects: { storage } }) => ({
-    "events-removed": ({ projectId, events }) => storage.removed(projectId, events),
-    "texts-changed": ({ projectIds }) => storage.textsChanged(projectIds),
+  needs: ["runner", "jobs"],
+  uses: ["enqueueMail", "tickets", "deletions"],
+  open: openAccess,
+  effects: ({ projects, principals, reads }) => ({
+    "rights-changed"(change) {
+      principals.forget(change);
+      projects.forget(change);
+      if (change.of === "all" || change.of === "role" || change.of === "project") reads.profiles.changedAll();
+      else if (change.of !== "key") reads.profiles.changed(change.userId);
+    },
+    "alerts-changed": ({ alerts = [] }) => projects.storage.textsChanged(alerts.map(({ projectId }) => projectId)),
+    "incidents-changed": ({ incidents }) => projects.storage.textsChanged(incidents.map(({ projectId }) => projectId)),
+    "events-removed": ({ projectId, events }) => projects.storage.removed(projectId, events),
+    "texts-changed": ({ projectIds }) => projects.storage.textsChanged(projectIds),
   }),
+  load: ({ projects }) => projects.storage.load(),
   register: (server, context) => serve(server, { ...context, inviteLimiter: inviteLimiter(context.clock) }),
+  prepare: ({ issuer }) => issuer?.start(),
+  start({ usage, projects }) {
+    usage.start();
+    projects.storage.start();
+  },
+  async close({ usage, projects, accounts, issuer, readsOnly }, leftMs) {
+    // What was begun at the last moment holds the end for as long as the disk takes.
+    if (leftMs() > 0 && !readsOnly) await Promise.all([usage.stop(), projects.storage.stop()]);
+    await within(Math.min(LINK_LIMIT_MS, leftMs()), linksIdle(accounts));
+    await accounts.passwords.close();
+    issuer?.stop();
+  },
 });
 
 function serve(server: FeatureServer, context: ProjectsContext): void {
@@ -56,7 +86,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     summary: "List the projects that the caller is a member of",
     ...reading,
     query: s.ListProjects,
-    response: pageOf(s.ProjectView),
+    response: () => pageOf(Project.View),
     errors: ["INVALID_CURSOR"],
     handle: (exchange, { query }) => projectsPage(context, holderOf(exchange), query),
   });
@@ -102,7 +132,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     ...managing,
     params: s.ProjectParams,
     body: s.UpdateProject,
-    response: s.ProjectView,
+    response: () => Project.View,
     errors: ["PROJECT_NOT_FOUND", "VERSION_CONFLICT"],
     async handle(exchange, { params, body }) {
       const updated = await updateProject(context, holderOf(exchange), params.id, exchange.header("if-match"), body);
@@ -203,7 +233,7 @@ function serve(server: FeatureServer, context: ProjectsContext): void {
     returns: "The API keys",
     ...managing,
     params: s.ProjectParams,
-    response: v.object({ data: v.array(s.KeyView) }),
+    response: () => v.object({ data: v.array(ApiKey.View) }),
     errors: ["PROJECT_NOT_FOUND"],
     handle: (exchange, { params }) => projectKeys(context, holderOf(exchange), params.id),
   });

@@ -1,9 +1,35 @@
+import * as v from "valibot";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
-import { DEFAULT_KEY_SCOPES, type KeyScope } from "../../../core/permissions.ts";
+import { DEFAULT_KEY_SCOPES, KEY_SCOPES, type KeyScope } from "../../../core/permissions.ts";
 import { createToken } from "../../../core/tokens.ts";
+import { column, json, orNull, type RowOf, resource, stored, time } from "../../../http/resource.ts";
+import { doc } from "../../../http/shapes.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import { type RecordContext, recordChange } from "../context.ts";
+
+declare module "../../../store/schema.ts" {
+  interface Schema {
+    api_keys: RowOf<typeof ApiKey>;
+  }
+}
+
+/** Acts for its project, with no more than its scopes. */
+export const ApiKey = resource("ApiKey", "An API key, without its secret", "api_keys", () => ({
+  id: stored(v.string()),
+  name: stored(v.string()),
+  prefix: stored(v.string()),
+  scopes: stored(v.array(v.picklist(KEY_SCOPES)), json<KeyScope[]>()),
+  expiresAt: stored(v.nullable(v.string()), orNull(time)),
+  lastUsedAt: stored(v.nullable(v.string()), orNull(time)).or(null),
+  createdBy: stored(doc(v.nullable(v.string()), "Id of the user who made it: it ends when that member is removed")),
+  createdAt: stored(v.string(), time),
+  projectId: column(v.string()),
+  hash: column(v.string()),
+  rateLimit: column(v.nullable(v.number())).or(null),
+  revokedAt: column(v.nullable(v.number())).or(null),
+}));
+export type StoredKey = RowOf<typeof ApiKey>;
 
 export interface NewKey {
   readonly projectId: string;
@@ -15,14 +41,7 @@ export interface NewKey {
 }
 
 /** A key with its secret, returned only when it is created. */
-export interface IssuedKey {
-  readonly id: string;
-  readonly name: string;
-  readonly prefix: string;
-  readonly scopes: readonly KeyScope[];
-  readonly expiresAt: number | null;
-  readonly key: string;
-}
+export type IssuedKey = Awaited<ReturnType<typeof insertKey>>;
 
 export async function createKey(ctx: RecordContext, key: NewKey, trx: Trx): Promise<IssuedKey> {
   const issued = await insertKey(ctx, key, trx);
@@ -88,23 +107,14 @@ async function insertKey(
   ctx: RecordContext,
   { projectId, name, scopes = DEFAULT_KEY_SCOPES, expiresAt, rateLimit, createdBy }: NewKey,
   trx: Trx,
-): Promise<IssuedKey> {
+) {
   const { token, prefix, hash } = createToken("prk");
-  const id = uuidv7();
-  await trx
-    .insertInto("api_keys")
-    .values({
-      id,
-      projectId,
-      name,
-      prefix,
-      hash,
-      scopes: JSON.stringify(scopes),
-      rateLimit: rateLimit ?? null,
-      expiresAt: expiresAt ?? null,
-      createdBy,
-      createdAt: ctx.clock.now(),
-    })
-    .execute();
-  return { id, name, prefix, scopes, expiresAt: expiresAt ?? null, key: token };
+  const row: StoredKey = {
+    ...ApiKey.initial,
+    ...{ id: uuidv7(), projectId, name, prefix, hash, createdBy, createdAt: ctx.clock.now() },
+    ...{ scopes: JSON.stringify(scopes), rateLimit: rateLimit ?? null, expiresAt: expiresAt ?? null },
+  };
+  await trx.insertInto("api_keys").values(row).execute();
+  const view = ApiKey.view(row);
+  return { id: row.id, name, prefix, scopes: view.scopes, key: token, expiresAt: view.expiresAt };
 }

@@ -1,8 +1,7 @@
-import { type SelectQueryBuilder, sql } from "kysely";
+import type { SelectQueryBuilder } from "kysely";
 import type { Json } from "../../../core/json-text.ts";
 import type { KeyScope, Permission } from "../../../core/permissions.ts";
 import { OPERATOR, type PermissionHolder } from "../../../core/principal.ts";
-import { cancelWaiting } from "../../../store/commit/job-table.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { ProjectRole, Schema } from "../../../store/schema.ts";
 import { countOf } from "../../../store/sqlite/list-queries.ts";
@@ -37,7 +36,7 @@ interface KnownSecret {
   readonly name: string;
 }
 
-/** What became of a person's API keys, and what to rotate; empty lists are left out. */
+/** Changes to a person's API keys, and secrets to rotate; empty lists are left out. */
 export interface Leftovers {
   readonly keysRevoked?: readonly KeyRef[];
   readonly keysRestricted?: readonly (KeyRef & { readonly scopes: readonly KeyScope[] })[];
@@ -331,24 +330,6 @@ export async function endOwnershipOf(
     await trx.updateTable("projects").set({ ownerId }).where("id", "=", id).execute();
     addEffect(trx, { type: "rights-changed", of: "project", projectId: id });
   }
-}
-
-/** Cancels the timers and scheduled notifications of a deleted account; its schedules of jobs belong to the server. */
-export async function endWorkOf({ clock }: Pick<RecordContext, "clock">, userId: string, trx: Trx): Promise<void> {
-  const waiting = await trx
-    .selectFrom("jobs")
-    .select("seq")
-    // A literal, to match the partial index.
-    .where("queue", "=", sql.lit("timers"))
-    .where("finishedAt", "is", null)
-    .where("createdBy", "=", userId)
-    .execute();
-  const seqs = waiting.map(({ seq }) => seq);
-  const ended = seqs.length === 0 ? [] : await cancelWaiting(trx, "timers", seqs, clock.now());
-  if (ended.length > 0) addEffect(trx, { type: "jobs-removed", queue: "timers", count: ended.length });
-  await trx.deleteFrom("schedules").where("createdBy", "=", userId).where("queue", "=", "timers").execute();
-  await trx.updateTable("schedules").set({ createdBy: null }).where("createdBy", "=", userId).execute();
-  addEffect(trx, { type: "schedules-changed" });
 }
 
 /** Members who had more rights before only the role counted, of the projects that the caller manages. */

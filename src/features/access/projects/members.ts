@@ -96,7 +96,7 @@ export async function changeMember(
 /**
  * Owners remove members; members may leave. The API keys that the member made are revoked.
  * @param keepsKeys hands the keys to the caller, or to another owner if the operator does it; not for oneself
- * @returns what ended, and which secrets the person still knows; null for nothing. @throws USER_NOT_FOUND
+ * @returns ended rights, and secrets that the person still knows; null for none. @throws USER_NOT_FOUND
  * if no member, LAST_ADMIN, VALIDATION_FAILED
  */
 export async function removeMember(

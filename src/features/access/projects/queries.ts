@@ -1,39 +1,7 @@
 import type { PageRequest } from "../../../http/pagination.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
-import type { ProjectRole } from "../../../store/schema.ts";
-import { countOf, holdsText, newestFirst } from "../../../store/sqlite/list-queries.ts";
-import type { ListMembers } from "./schema.ts";
-
-export interface ProjectFilter {
-  /** Only projects of this member; null for all. */
-  readonly memberId: string | null;
-  /** One more project, read without membership. */
-  readonly alsoId: string | null;
-  readonly q: string | undefined;
-}
-
-function filtered(db: ReadDb, { memberId, alsoId, q }: ProjectFilter) {
-  let query = db.selectFrom("projects").where("deletedAt", "is", null);
-  if (memberId !== null) {
-    query = query.where((e) =>
-      e.or([
-        e("id", "=", alsoId),
-        e("id", "in", e.selectFrom("project_members").select("projectId").where("userId", "=", memberId)),
-      ]),
-    );
-  }
-  if (q !== undefined) query = query.where((e) => e.or([holdsText("name", q), holdsText("slug", q)]));
-  return query;
-}
-
-/** Newest first. */
-export function listProjects(db: ReadDb, filter: ProjectFilter, page: PageRequest) {
-  return newestFirst(filtered(db, filter).selectAll(), page).execute();
-}
-
-export function countProjects(db: ReadDb, filter: ProjectFilter): Promise<number> {
-  return countOf(filtered(db, filter));
-}
+import type { ProjectRole, UserStatus } from "../../../store/schema.ts";
+import { countOf, holdsText } from "../../../store/sqlite/list-queries.ts";
 
 export function findProject(db: ReadDb | Trx, id: string) {
   return db.selectFrom("projects").selectAll().where("id", "=", id).where("deletedAt", "is", null).executeTakeFirst();
@@ -59,8 +27,8 @@ export function lastEvent(db: ReadDb, projectId: string) {
     .executeTakeFirst();
 }
 
-export function countProjectEvents(db: ReadDb, projectId: string): Promise<number> {
-  return countOf(db.selectFrom("events").where("projectId", "=", projectId));
+export function countEventsUpTo(db: ReadDb, projectId: string, seq: number): Promise<number> {
+  return countOf(db.selectFrom("events").where("projectId", "=", projectId).where("seq", "<=", seq));
 }
 
 export function listKeys(db: ReadDb, projectId: string) {
@@ -93,50 +61,12 @@ export function revokeKeys(trx: Trx, projectId: string, now: number) {
     .execute();
 }
 
-export function deleteWebhooks(trx: Trx, projectId: string) {
-  return trx.deleteFrom("webhooks").where("projectId", "=", projectId).returning(["id", "version"]).execute();
-}
-
-/** What is known of their messages expires by itself. */
-/** Deletes the channels. While incidents are open they stay until services have their ends: a job deletes them. */
-export async function endChannels(trx: Trx, projectId: string) {
-  const incident = await trx
-    .selectFrom("incidents")
-    .select("id")
-    .where("projectId", "=", projectId)
-    .where("state", "in", ["open", "acknowledged"])
-    .limit(1)
-    .executeTakeFirst();
-  if (incident)
-    return trx.selectFrom("channels").select(["id", "version"]).where("projectId", "=", projectId).execute();
-  return trx.deleteFrom("channels").where("projectId", "=", projectId).returning(["id", "version"]).execute();
-}
-
-/**
- * Deletes what is known of the ways of a person who is deleted. @param table pages: their errors
- * may hold addresses
- */
-export async function forgetWays(trx: Trx, userId: string, table: "failed_ways" | "pages"): Promise<void> {
+/** Deletes the pages of deleted accounts: their errors may hold addresses. */
+export async function forgetPages(trx: Trx, userId: string): Promise<void> {
   for (const channel of ["email", "webhook", "service", "fcm", "apns", "webpush", "pusher"]) {
     const [from, before] = [`${channel} ${userId} `, `${channel} ${userId}!`];
-    await trx.deleteFrom(table).where("target", ">=", from).where("target", "<", before).execute();
+    await trx.deleteFrom("pages").where("target", ">=", from).where("target", "<", before).execute();
   }
-  if (table === "failed_ways") await trx.deleteFrom("way_notices").where("userId", "=", userId).execute();
-}
-
-/** With their shifts and calendars, by the foreign keys. */
-export function deleteOnCallSchedules(trx: Trx, projectId: string) {
-  return trx.deleteFrom("oncall_schedules").where("projectId", "=", projectId).returning(["id", "version"]).execute();
-}
-
-export function deleteRules(trx: Trx, projectId: string, now: number) {
-  return trx
-    .updateTable("rules")
-    .set({ deletedAt: now, active: 0, updatedAt: now })
-    .where("projectId", "=", projectId)
-    .where("deletedAt", "is", null)
-    .returning(["id", "version"])
-    .execute();
 }
 
 /** A member with the user's public fields. */
@@ -149,7 +79,10 @@ export interface MemberRow {
   readonly name: string;
 }
 
-type MemberFilters = Pick<ListMembers, "q" | "status">;
+interface MemberFilters {
+  readonly q?: string | undefined;
+  readonly status?: UserStatus | undefined;
+}
 
 function members(db: ReadDb | Trx, projectId: string, { q, status }: MemberFilters = {}) {
   let query = db

@@ -4,7 +4,7 @@ import type { Principal } from "../../../core/principal.ts";
 import type { Trx } from "../../../store/database.ts";
 import { countOf } from "../../../store/sqlite/list-queries.ts";
 
-/** What people make in projects: its table, the setting with the limit of a project, and its name. */
+/** A countable resource of projects: its table, the setting with the limit of a project, and its name. */
 const KINDS = {
   topics: { table: "ntfy_topics", setting: "topicsPerProject", name: "topics" },
   receivers: { table: "receivers", setting: "receiversPerProject", name: "receivers" },

@@ -1,6 +1,6 @@
 import * as v from "valibot";
-import { isTimezone } from "../../../core/clock.ts";
 import { isUuid } from "../../../core/ids.ts";
+import { once } from "../../../core/once.ts";
 import { KEY_SCOPES } from "../../../core/permissions.ts";
 import { pageEntries } from "../../../http/pagination.ts";
 import {
@@ -10,37 +10,16 @@ import {
   integer,
   named,
   object,
-  openObject,
   pattern,
   queryBoolean,
   selfChanging,
   text,
 } from "../../../http/shapes.ts";
+import { ApiKey } from "./keys.ts";
+import { PROJECT_ROLES, Project, ProjectSettings, projectList } from "./project.ts";
 
-const ROLES = ["owner", "editor", "viewer"] as const;
-
-const timezone = doc(
-  v.pipe(v.string("must be a string"), v.check(isTimezone, "must be an IANA time zone such as Europe/Berlin")),
-  "IANA time zone",
-);
-
-/** Other members are the owners' own and kept. A member that is null is none, or removed. */
-const Settings = openObject({
-  alertThreshold: v.nullish(doc(integer(1, 1_000_000), "Number of errors in the window that alerts the members")),
-  retentionDays: v.nullish(doc(integer(1, 3650), "Days that events are kept")),
-  emailAlerts: v.nullish(doc(v.boolean(), "Whether alerts are also sent by email")),
-  digest: v.nullish(
-    doc(
-      v.union([v.boolean(), object({ timezone })], "must be true, false or an object with a timezone"),
-      "Daily digest for the members, optionally in a time zone",
-    ),
-  ),
-});
-
-export type ProjectSettings = v.InferOutput<typeof Settings>;
-
-export const ListProjects = object({ q: v.optional(doc(text(100), "Part of the name or slug")), ...pageEntries() });
-export type ListProjects = v.InferOutput<typeof ListProjects>;
+export const ListProjects = () => object({ ...projectList.entries, ...pageEntries() });
+export type ListProjects = v.InferOutput<ReturnType<typeof ListProjects>>;
 
 export const CreateProject = example(
   object({
@@ -55,7 +34,7 @@ export const CreateProject = example(
         "Short name for paths; default: made from the name",
       ),
     ),
-    settings: v.optional(doc(Settings, "Settings; other members are kept")),
+    settings: v.optional(doc(ProjectSettings, "Settings; other members are kept")),
   }),
   { name: "Billing", settings: { retentionDays: 90 } },
 );
@@ -64,11 +43,11 @@ export type CreateProject = v.InferOutput<typeof CreateProject>;
 export const UpdateProject = example(
   object({
     name: v.optional(doc(text(255, 1), "Name")),
-    settings: v.optional(doc(Settings, "Settings to change; null removes one")),
+    settings: v.optional(doc(ProjectSettings, "Settings to change; null removes one")),
     storageBytes: v.optional(
       doc(
         v.nullable(integer(1_048_576, 1e15)),
-        "Limit of stored bytes in place of those of the configuration (needs `projects:all`); null: those again",
+        "Limit of stored bytes in place of the configured one (needs `projects:all`); null: the configured one",
       ),
     ),
   }),
@@ -120,7 +99,7 @@ const leftoverEntries = {
           name: v.string(),
         }),
       ),
-      "Secrets and URLs that the person knows and that still work: rotate those that must not; 100 of each kind",
+      "Secrets and URLs that the person knows and that still work: rotate them if they must not; 100 of each kind",
     ),
   ),
   toRotateCount: v.optional(doc(v.number(), "Number of secrets to rotate, if `toRotate` has not all of them")),
@@ -141,9 +120,9 @@ export const LostRightsView = named(
     userId: v.string(),
     username: v.nullable(v.string()),
     name: v.string(),
-    role: v.picklist(ROLES),
+    role: v.picklist(PROJECT_ROLES),
     rights: doc(v.array(v.string()), "Permissions that no longer count in the project"),
-    roleWithThem: doc(v.picklist(ROLES), "The least role that has these rights"),
+    roleWithThem: doc(v.picklist(PROJECT_ROLES), "The least role that has these rights"),
   }),
 );
 
@@ -151,7 +130,7 @@ export const AddMember = example(
   object({
     email: v.optional(doc(text(255, 1), "Email address to invite; this or `userId`")),
     userId: v.optional(doc(text(255, 1), "Id, external id or username (needs `users:read`), or an email address")),
-    role: doc(v.picklist(ROLES), "Role in the project"),
+    role: doc(v.picklist(PROJECT_ROLES), "Role in the project"),
     keepKeys: v.optional(doc(v.boolean(), KEEP_KEYS)),
   }),
   { email: "grace@example.com", role: "editor" },
@@ -172,7 +151,7 @@ export const InvitationView = named(
   v.object({
     id: v.string(),
     email: v.string(),
-    role: v.picklist(ROLES),
+    role: v.picklist(PROJECT_ROLES),
     invitedBy: doc(v.string(), "Id of the user who invited"),
     createdAt: v.string(),
     expiresAt: v.string(),
@@ -187,7 +166,7 @@ export const InvitedView = named(
     id: v.string(),
     projectId: v.string(),
     projectName: v.string(),
-    role: v.picklist(ROLES),
+    role: v.picklist(PROJECT_ROLES),
     invitedBy: doc(v.string(), "Name of the user who invited"),
     expiresAt: v.string(),
   }),
@@ -195,7 +174,7 @@ export const InvitedView = named(
 
 export const ChangeMember = example(
   object({
-    role: doc(v.picklist(ROLES), "Role in the project"),
+    role: doc(v.picklist(PROJECT_ROLES), "Role in the project"),
     keepKeys: v.optional(doc(v.boolean(), KEEP_KEYS)),
   }),
   { role: "viewer" },
@@ -206,7 +185,7 @@ const memberEntries = {
   userId: v.string(),
   username: v.nullable(v.string()),
   name: v.string(),
-  role: v.picklist(ROLES),
+  role: v.picklist(PROJECT_ROLES),
   createdAt: v.string(),
 };
 export const MemberView = named("ProjectMember", "A member of a project", v.object(memberEntries));
@@ -239,72 +218,49 @@ export const RotateKey = example(
   { graceMs: 3_600_000 },
 );
 
-const keyEntries = {
-  id: v.string(),
-  name: v.string(),
-  prefix: v.string(),
-  scopes: v.array(v.picklist(KEY_SCOPES)),
-  expiresAt: v.nullable(v.string()),
-};
+export const IssuedKeyView = once(() => {
+  const { id, name, prefix, scopes, expiresAt } = ApiKey.shown;
+  const key = doc(v.string(), "Secret, returned only once");
+  return named(
+    "IssuedApiKey",
+    "The new API key with its secret",
+    v.object({ id, name, prefix, scopes, expiresAt, key }),
+  );
+});
 
-export const KeyView = named(
-  "ApiKey",
-  "An API key, without its secret",
-  v.object({
-    ...keyEntries,
-    lastUsedAt: v.nullable(v.string()),
-    createdBy: doc(v.nullable(v.string()), "Id of the user who made it: it ends when that member is removed"),
-    createdAt: v.string(),
-  }),
+export const CreatedProjectView = once(() =>
+  named(
+    "CreatedProject",
+    "The new project with its first API key",
+    v.object({
+      ...Project.shown,
+      apiKey: v.optional(doc(v.string(), "Secret of its first API key, returned only once")),
+    }),
+  ),
 );
-
-export const IssuedKeyView = named(
-  "IssuedApiKey",
-  "The new API key with its secret",
-  v.object({ ...keyEntries, key: doc(v.string(), "Secret, returned only once") }),
-);
-
-const projectEntries = {
-  id: v.string(),
-  slug: v.string(),
-  name: v.string(),
-  role: v.nullable(v.picklist(ROLES)),
-  ownerId: v.nullable(v.string()),
-  settings: Settings,
-  version: v.number(),
-  createdAt: v.string(),
-};
-
-export const ProjectView = named("Project", "A project", v.object(projectEntries));
-export const CreatedProjectView = named(
-  "CreatedProject",
-  "The new project with its first API key",
-  v.object({
-    ...projectEntries,
-    apiKey: v.optional(doc(v.string(), "Secret of its first API key, returned only once")),
-  }),
-);
-export const ProjectDetail = named(
-  "ProjectDetail",
-  "A project with its keys and event count",
-  v.object({
-    ...projectEntries,
-    eventCount: selfChanging(v.number()),
-    lastEventAt: selfChanging(v.nullable(v.string())),
-    keys: selfChanging(v.array(KeyView)),
-    work: selfChanging(
-      v.object({
-        usedMs: doc(v.number(), "Counted work of the main thread for its requests since the start, in ms"),
-        refused: doc(v.number(), "Requests refused with WORK_LIMITED since the start"),
-        left: doc(v.number(), "Part of its budget that is left, 0 to 1"),
-      }),
-    ),
-    storage: selfChanging(
-      v.object({
-        bytes: doc(v.number(), "Bytes that it stores, as docs/limits.md counts them"),
-        limit: doc(v.nullable(v.number()), "Its limit; null: none"),
-        isOwnLimit: doc(v.boolean(), "The operator has set it for this project (`storageBytes`)"),
-      }),
-    ),
-  }),
+export const ProjectDetail = once(() =>
+  named(
+    "ProjectDetail",
+    "A project with its keys and event count",
+    v.object({
+      ...Project.shown,
+      eventCount: selfChanging(v.number()),
+      lastEventAt: selfChanging(v.nullable(v.string())),
+      keys: selfChanging(v.array(ApiKey.View)),
+      work: selfChanging(
+        v.object({
+          usedMs: doc(v.number(), "Counted work of the main thread for its requests since the start, in ms"),
+          refused: doc(v.number(), "Requests refused with WORK_LIMITED since the start"),
+          left: doc(v.number(), "Part of its budget that is left, 0 to 1"),
+        }),
+      ),
+      storage: selfChanging(
+        v.object({
+          bytes: doc(v.number(), "Bytes that it stores, as docs/limits.md counts them"),
+          limit: doc(v.nullable(v.number()), "Its limit; null: none"),
+          isOwnLimit: doc(v.boolean(), "The operator has set it for this project (`storageBytes`)"),
+        }),
+      ),
+    }),
+  ),
 );

@@ -1,24 +1,26 @@
-import type { Selectable } from "kysely";
-import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
+import { sql } from "kysely";
+import { toRfc3339OrNull } from "../../../core/clock.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
 import { DEFAULT_KEY_SCOPES, type KeyScope, type Permission } from "../../../core/permissions.ts";
 import type { PermissionHolder, Principal } from "../../../core/principal.ts";
 import { hasTokenScope, missingPermission } from "../../../http/access.ts";
+import { ofProjects } from "../../../http/listing.ts";
 import { requireVersion } from "../../../http/negotiation.ts";
-import { pageBody, readPage } from "../../../http/pagination.ts";
 import type { RateLimiter } from "../../../http/rate-limiter.ts";
-import type { Context } from "../../../module/feature.ts";
+import type { Context, DeletedRows } from "../../../module/feature.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
-import type { Schema } from "../../../store/schema.ts";
-import type { AuditEntry } from "../../audit/index.ts";
+import type { AuditEntry } from "../../operate/audit/index.ts";
 import { changeProject } from "../authorize.ts";
 import { recordChange } from "../context.ts";
-import { createKey, type IssuedKey, revokeKey, rotateKey } from "./keys.ts";
+import { ApiKey, createKey, revokeKey, rotateKey } from "./keys.ts";
+import { Project, projectList, type StoredProject } from "./project.ts";
 import * as queries from "./queries.ts";
-import type { CreateKey, CreateProject, ListProjects, ProjectSettings, UpdateProject } from "./schema.ts";
+import type { CreateKey, CreateProject, ListProjects, UpdateProject } from "./schema.ts";
 
-export type ProjectsContext = Context<"accounts" | "runner" | "jobs" | "principals" | "projects" | "users"> & {
+export type ProjectsContext = Context<
+  "accounts" | "deletions" | "runner" | "jobs" | "principals" | "projects" | "users"
+> & {
   readonly inviteLimiter: RateLimiter;
 };
 
@@ -37,9 +39,6 @@ function mergedSettings(stored: string, given: Settings = {}): string {
   if (Buffer.byteLength(merged) <= MAX_BYTES) return merged;
   throw invalidField("body", "settings", `must be at most ${MAX_BYTES} bytes together`);
 }
-
-type ProjectRow = Selectable<Schema["projects"]>;
-type KeyRow = Selectable<Schema["api_keys"]>;
 
 /** Scopes that reach beyond the project: only holders of the permission may grant them. */
 const GUARDED_SCOPES: readonly KeyScope[] = ["notifications:send", "realtime:publish"];
@@ -60,20 +59,14 @@ const MAX_SLUG_BASE = 56;
 
 export async function projectsPage(ctx: ProjectsContext, principal: PermissionHolder, query: ListProjects) {
   const { db, projects } = ctx;
-  const request = readPage(query, ["string"]);
   const memberId = principal.permissions.has("projects:all") ? null : principal.userId;
   const { defaultId } = projects;
   const alsoId = projects.has(principal, defaultId, "project:read") ? defaultId : null;
-  const filter = { memberId, alsoId, q: query.q };
-  const rows = await queries.listProjects(db.read, filter, request);
-  const total = request.wantsTotal ? await queries.countProjects(db.read, filter) : undefined;
-  return pageBody(
-    request,
-    rows,
-    (row) => projectView(ctx, row, principal),
-    (row) => [row.id],
-    total,
-  );
+  const visible =
+    memberId === null
+      ? ofProjects(null)
+      : sql<boolean>`(id = ${alsoId} or id in (select projectId from project_members where userId = ${memberId}))`;
+  return projectList.page(db, { visible, state: undefined }, query, () => (row) => projectView(ctx, row, principal));
 }
 
 /** The first key has the default scopes; a service token gives those it holds. @throws LIMIT_REACHED */
@@ -88,15 +81,9 @@ export async function createProject(
   const scopes = DEFAULT_KEY_SCOPES.filter((scope) => mayGive(principal, scope));
   const created = await db.write(async (trx) => {
     await projects.quotas.requireProjectRoom(trx, principal.userId);
-    const row = {
-      id: uuidv7(),
-      slug: await freeSlug(trx, slug, name),
-      name,
-      ownerId: principal.userId,
-      settings: kept,
-      createdAt: now,
-      updatedAt: now,
-      storageBytes: null,
+    const row: StoredProject = {
+      ...{ ...Project.initial, id: uuidv7(), slug: await freeSlug(trx, slug, name), name },
+      ...{ ownerId: principal.userId, settings: kept, createdAt: now, updatedAt: now },
     };
     await trx.insertInto("projects").values(row).execute();
     const { userId } = principal;
@@ -111,8 +98,7 @@ export async function createProject(
     return { row, key };
   });
   events.emit("project:changed", { id: created.row.id });
-  const row = { ...created.row, version: 1, deletedAt: null };
-  return { ...projectView(ctx, row, principal), role: "owner" as const, apiKey: created.key?.key };
+  return { ...projectView(ctx, created.row, principal), role: "owner" as const, apiKey: created.key?.key };
 }
 
 export async function getProject(ctx: ProjectsContext, principal: Principal, ref: string) {
@@ -120,14 +106,14 @@ export async function getProject(ctx: ProjectsContext, principal: Principal, ref
   const row = await requireProject(ctx, projects.require(principal, ref, "project:read"));
   const [last, eventCount, keys] = await Promise.all([
     queries.lastEvent(db.read, row.id),
-    queries.countProjectEvents(db.scan, row.id),
+    projects.storage.eventsOf(row.id),
     projects.has(principal, row.id, "keys:read") ? queries.listKeys(db.read, row.id) : [],
   ]);
   const body = {
     ...projectView(ctx, row, principal),
     eventCount,
     lastEventAt: toRfc3339OrNull(last?.receivedAt ?? null),
-    keys: keys.map(keyView),
+    keys: keys.map((key) => ApiKey.view(key)),
     work: { ...ctx.work.useOf(row.id) },
     storage: {
       bytes: projects.storage.bytesOf(row.id),
@@ -181,16 +167,15 @@ export async function createProjectKey(
   input: CreateKey,
 ) {
   const { scopes = DEFAULT_KEY_SCOPES, name = "key" } = input;
-  const issued = await changeAsOwner(ctx, principal, ref, (projectId, trx) => {
+  return changeAsOwner(ctx, principal, ref, (projectId, trx) => {
     requireMayGive(ctx, principal, projectId, scopes);
     return createKey(ctx, { ...input, projectId, name, scopes, createdBy: principal.userId }, trx);
   });
-  return issuedView(issued);
 }
 
 export async function projectKeys({ db, projects }: ProjectsContext, principal: PermissionHolder, ref: string) {
   const keys = await queries.listKeys(db.read, projects.require(principal, ref, "keys:read"));
-  return { data: keys.map(keyView) };
+  return { data: keys.map((key) => ApiKey.view(key)) };
 }
 
 export async function rotateProjectKey(
@@ -200,14 +185,13 @@ export async function rotateProjectKey(
   keyId: string,
   graceMs: number,
 ) {
-  const issued = await changeAsOwner(ctx, principal, ref, async (projectId, trx) => {
+  return changeAsOwner(ctx, principal, ref, async (projectId, trx) => {
     requireKeyId(keyId);
     const key = await rotateKey(ctx, projectId, keyId, graceMs, principal.userId, trx);
     // The new secret is a new key for the caller.
     requireMayGive(ctx, principal, projectId, key.scopes);
     return key;
   });
-  return issuedView(issued);
 }
 
 export async function revokeProjectKey(
@@ -233,26 +217,17 @@ async function changeAsOwner<T>(
   return changeProject(ctx, principal, projectId, "project:manage", (trx) => change(projectId, trx));
 }
 
-async function requireProject(ctx: ProjectsContext, id: string): Promise<ProjectRow> {
+async function requireProject(ctx: ProjectsContext, id: string): Promise<StoredProject> {
   const row = await queries.findProject(ctx.db.read, id);
   if (!row) throw new PrismError("PROJECT_NOT_FOUND", "No such project");
   return row;
 }
 
-function projectView(ctx: ProjectsContext, row: ProjectRow, principal: Principal) {
+function projectView(ctx: ProjectsContext, row: StoredProject, principal: Principal) {
   const membership = principal.kind === "apiKey" ? null : (principal.memberships.get(row.id) ?? null);
   const { defaultId, isDefaultOpen } = ctx.projects;
   const isImplicitViewer = principal.kind !== "apiKey" && row.id === defaultId && isDefaultOpen;
-  return {
-    id: row.id,
-    slug: row.slug,
-    name: row.name,
-    role: membership ?? (isImplicitViewer ? "viewer" : null),
-    ownerId: row.ownerId,
-    settings: JSON.parse(row.settings) as ProjectSettings,
-    version: row.version,
-    createdAt: toRfc3339(row.createdAt),
-  };
+  return Project.view(row, { role: membership ?? (isImplicitViewer ? "viewer" : null) });
 }
 
 /** @throws PRIVILEGE_ESCALATION */
@@ -298,25 +273,10 @@ async function freeSlug(trx: Trx, given: string | undefined, name: string): Prom
   }
 }
 
-function keyView(key: KeyRow) {
-  return {
-    id: key.id,
-    name: key.name,
-    prefix: key.prefix,
-    scopes: JSON.parse(key.scopes) as KeyScope[],
-    expiresAt: toRfc3339OrNull(key.expiresAt),
-    lastUsedAt: toRfc3339OrNull(key.lastUsedAt),
-    createdBy: key.createdBy,
-    createdAt: toRfc3339(key.createdAt),
-  };
-}
-
-function issuedView({ expiresAt, ...key }: IssuedKey) {
-  return { ...key, expiresAt: toRfc3339OrNull(expiresAt) };
-}
-
 /** Beyond this many keys or rules no separate audit rows are written: transactions stay short. */
 const MAX_ROWS = 100;
+/** Their entries name the project. */
+const NAMES_PROJECT: ReadonlySet<string> = new Set(["webhook", "channel"]);
 
 /**
  * Deletes a project with its keys, rules, webhooks and channels in one transaction; jobs remove its events, and what
@@ -326,17 +286,17 @@ const MAX_ROWS = 100;
  * @throws PROJECT_NOT_FOUND, also for the second of two concurrent deletions; DEFAULT_PROJECT
  */
 export async function deleteProject(context: ProjectsContext, principal: PermissionHolder, ref: string): Promise<void> {
-  const { audit, clock, projects, jobs } = context;
+  const { audit, clock, projects, jobs, deletions } = context;
   const id = projects.require(principal, ref, "project:manage");
   if (id === projects.defaultId) throw new PrismError("DEFAULT_PROJECT", "The default project cannot be deleted");
   await changeProject(context, principal, id, "project:manage", async (trx) => {
     const now = clock.now();
     await trx.updateTable("projects").set({ deletedAt: now, updatedAt: now }).where("id", "=", id).execute();
     const keys = await queries.revokeKeys(trx, id, now);
-    const deleted = await queries.deleteRules(trx, id, now);
-    const webhooks = await queries.deleteWebhooks(trx, id);
-    const channels = await queries.endChannels(trx, id);
-    const schedules = await queries.deleteOnCallSchedules(trx, id);
+    const deleted = await deletions.project(trx, id, now);
+    const of = (type: DeletedRows["resourceType"]) =>
+      deleted.find(({ resourceType }) => resourceType === type)?.rows ?? [];
+    const [rules, webhooks] = [of("rule"), of("webhook")];
     const by = { by: "project.delete" };
     for (const entry of [
       ...rowsOf(keys, (key) => ({
@@ -345,40 +305,24 @@ export async function deleteProject(context: ProjectsContext, principal: Permiss
         resourceId: key.id,
         metadata: { projectId: id, ...by },
       })),
-      ...rowsOf(deleted, (rule) => ({
-        action: "rule.delete",
-        resourceType: "rule",
-        resourceId: rule.id,
-        metadata: { version: rule.version, ...by },
-      })),
-      ...rowsOf(webhooks, (webhook) => ({
-        action: "webhook.delete",
-        resourceType: "webhook",
-        resourceId: webhook.id,
-        metadata: { version: webhook.version, projectId: id, ...by },
-      })),
-      ...rowsOf(channels, (channel) => ({
-        action: "channel.delete",
-        resourceType: "channel",
-        resourceId: channel.id,
-        metadata: { version: channel.version, projectId: id, ...by },
-      })),
-      ...rowsOf(schedules, (schedule) => ({
-        action: "oncall_schedule.delete",
-        resourceType: "oncall_schedule",
-        resourceId: schedule.id,
-        metadata: { version: schedule.version, ...by },
-      })),
+      ...deleted.flatMap(({ resourceType, rows }) =>
+        rowsOf(rows, (row) => ({
+          action: `${resourceType}.delete`,
+          resourceType,
+          resourceId: row.id,
+          metadata: { version: row.version, ...(NAMES_PROJECT.has(resourceType) ? { projectId: id } : {}), ...by },
+        })),
+      ),
       {
         action: "project.delete",
         resourceType: "project",
         resourceId: id,
         metadata: {
           keys: keys.length,
-          rules: deleted.length,
+          rules: rules.length,
           ...(webhooks.length > 0 ? { webhooks: webhooks.length } : {}),
           ...(keys.length > MAX_ROWS ? { first100Keys: firstIds(keys) } : {}),
-          ...(deleted.length > MAX_ROWS ? { first100Rules: firstIds(deleted) } : {}),
+          ...(rules.length > MAX_ROWS ? { first100Rules: firstIds(rules) } : {}),
         },
       },
     ])
@@ -403,7 +347,6 @@ export async function deleteProject(context: ProjectsContext, principal: Permiss
       },
       { trx },
     );
-    addEffect(trx, { type: "rules-changed", ruleIds: deleted.map((rule) => rule.id) });
     addEffect(trx, { type: "rights-changed", of: "project", projectId: id });
   });
 }

@@ -1,10 +1,9 @@
-import type { Database as Sqlite } from "better-sqlite3";
 import type { Config } from "../../../config/load.ts";
-import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
-import type { Logger } from "../../../core/log.ts";
 import type { RightsChange } from "../../../core/principal.ts";
-import { addEffect, type Database, type Trx } from "../../../store/database.ts";
+import type { Uses } from "../../../module/feature.ts";
+import { addEffect, type Trx } from "../../../store/database.ts";
+import { countEventsUpTo } from "./queries.ts";
 
 /** A row of `events` besides its payload, with its entries in indexes. */
 const ROW_BYTES = 300;
@@ -36,14 +35,10 @@ interface RoomOptions {
 interface StoredEvent {
   readonly seq: number;
   readonly projectId: string;
-  readonly payloadText: string;
+  readonly payloadBytes: number;
 }
 
-interface StorageParts {
-  readonly reader: Sqlite;
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly log: Logger;
+interface StorageParts extends Uses<"reader" | "db" | "clock" | "log"> {
   readonly defaultId: string;
   limits(): Pick<Config["limits"], "storageBytesPerProject" | "creatorFactor" | "serverFactor">;
 }
@@ -85,13 +80,14 @@ export interface FullProject {
 }
 
 /**
- * The bytes that each project stores, in memory. Those of events are counted by commits, and by what
+ * The bytes and events that each project stores, in memory. Those of events are counted by commits, and by what
  * the table had up to an event at the last start: counted are the events after `#from`, up to `#to`.
  * Those of alerts, timelines and logged requests are sums that triggers keep (`project_texts`).
  */
 export class ProjectStorage {
   readonly #parts: StorageParts;
   readonly #bytes = new Map<string, number>();
+  readonly #events = new Map<string, number>();
   readonly #texts = new Map<string, number>();
   readonly #changed = new Set<string>();
   readonly #facts = new Map<string, Facts>();
@@ -136,8 +132,9 @@ export class ProjectStorage {
     this.#from = setting.get(FROM) ?? last;
     this.#to = last;
     this.#flushedTo = last;
-    this.#read("select projectId, bytes from project_storage", this.#bytes);
-    this.#read("select projectId, bytes from project_texts", this.#texts);
+    this.#read("select projectId, bytes as n from project_storage", this.#bytes);
+    this.#read("select projectId, events as n from project_storage", this.#events);
+    this.#read("select projectId, bytes as n from project_texts", this.#texts);
     if (to !== undefined && to < last) this.#loadAfter(to);
   }
 
@@ -145,30 +142,31 @@ export class ProjectStorage {
   #loadAfter(to: number): void {
     const later = this.#parts.reader.prepare<
       [number, number, number],
-      { projectId: string; bytes: number; last: number }
+      { projectId: string; bytes: number; n: number; last: number }
     >(
-      `select projectId, sum(octet_length(payload) + ?) as bytes, max(seq) as last
+      `select projectId, sum(octet_length(payload) + ?) as bytes, count(*) as n, max(seq) as last
        from (select seq, projectId, payload from events where seq > ? order by seq limit ?) group by projectId`,
     );
     const rows = later.all(ROW_BYTES, to, MAX_LOADED);
-    for (const { projectId, bytes } of rows) this.#add(projectId, bytes);
+    for (const { projectId, bytes, n } of rows) this.#add(projectId, bytes, n);
     if (rows.some(({ last }) => last === this.#to)) return;
     // Too many for a start: all are counted again, in the background.
     for (const projectId of this.#bytes.keys()) this.#changed.add(projectId);
     this.#bytes.clear();
+    this.#events.clear();
     this.#from = this.#to;
   }
 
   #read(select: string, into: Map<string, number>): void {
-    const rows = this.#parts.reader.prepare<[], { projectId: string; bytes: number }>(select);
-    for (const { projectId, bytes } of rows.iterate()) into.set(projectId, bytes);
+    const rows = this.#parts.reader.prepare<[], { projectId: string; n: number }>(select);
+    for (const { projectId, n } of rows.iterate()) into.set(projectId, n);
   }
 
   /** Counts what earlier versions have stored, and writes the counters each minute. */
   start(): void {
     this.#timer = setInterval(() => void this.flush(), FLUSH_EVERY_MS).unref();
     this.#counting = this.#countEarlier().catch((err: unknown) =>
-      this.#parts.log.warn({ err }, "counting what projects store failed; the next start continues"),
+      this.#parts.log.warn({ err }, "counting the storage of projects failed; the next start continues"),
     );
   }
 
@@ -184,6 +182,13 @@ export class ProjectStorage {
     return (this.#bytes.get(projectId) ?? 0) + (this.#texts.get(projectId) ?? 0);
   }
 
+  /** The project's number of events. While those of earlier versions are counted, the rest is read. */
+  async eventsOf(projectId: string): Promise<number> {
+    const from = this.#from;
+    const counted = this.#events.get(projectId) ?? 0;
+    return from === 0 ? counted : counted + (await countEventsUpTo(this.#parts.db.scan, projectId, from));
+  }
+
   /** The limit of a project; null: none. */
   limitOf(projectId: string): number | null {
     const { limitedOwner, ownLimit } = this.#factsOf(projectId);
@@ -192,9 +197,15 @@ export class ProjectStorage {
 
   /** A commit has stored events. */
   stored(events: readonly StoredEvent[]): void {
-    for (const { seq, projectId, payloadText } of events) {
-      this.#add(projectId, Buffer.byteLength(payloadText) + ROW_BYTES);
+    let [bytes, n] = [0, 0];
+    for (const [i, { seq, projectId, payloadBytes }] of events.entries()) {
+      bytes += payloadBytes + ROW_BYTES;
+      n++;
       if (seq > this.#to) this.#to = seq;
+      // Events of a commit are of few projects, and those of a request of one.
+      if (events[i + 1]?.projectId === projectId) continue;
+      this.#add(projectId, bytes, n);
+      [bytes, n] = [0, 0];
     }
     if (this.#to - this.#flushedTo < FLUSH_EVENTS || this.#timer === null) return;
     this.#flushedTo = this.#to;
@@ -204,9 +215,8 @@ export class ProjectStorage {
 
   /** A commit has removed events. */
   removed(projectId: string, events: readonly { readonly seq: number; readonly bytes: number }[]): void {
-    let bytes = 0;
-    for (const event of events) if (event.seq > this.#from) bytes += event.bytes + ROW_BYTES;
-    this.#add(projectId, -bytes);
+    const counted = events.filter(({ seq }) => seq > this.#from);
+    this.#add(projectId, -counted.reduce((sum, event) => sum + event.bytes + ROW_BYTES, 0), -counted.length);
   }
 
   /** A commit has changed alerts, timelines or logged requests of these projects. */
@@ -215,7 +225,7 @@ export class ProjectStorage {
   }
 
   /**
-   * @param isAlert what is stored beside an alert, and passes from a reserve of a tenth
+   * @param isAlert for rows stored beside an alert, which may use a reserve of a tenth
    * @throws STORAGE_LIMIT_REACHED
    */
   requireRoom(projectId: string, { sender = "known", isAlert = false }: RoomOptions = {}): void {
@@ -228,7 +238,7 @@ export class ProjectStorage {
     throw refusal(problem, `${subject} ${part} the bytes that ${setting} allows: ${limit}; nothing was stored`);
   }
 
-  /** What other projects store takes nothing from alerts: only the limit of the project counts. */
+  /** The storage of other projects does not limit alerts: only the limit of the project counts. */
   roomForAlert(projectId: string, sender: StorageSender = "known"): AlertRoom {
     const { reserve, end } = SHARES[sender];
     if (this.#problemOf(projectId, reserve)?.of !== "project") return "whole";
@@ -246,7 +256,7 @@ export class ProjectStorage {
     return refusal(problem, `${subject} ${part} (${setting}: ${limit} bytes); new alerts are refused`);
   }
 
-  /** What each project stores. */
+  /** Stored bytes of each project. */
   *all(): Iterable<readonly [projectId: string, bytes: number]> {
     for (const projectId of new Set([...this.#bytes.keys(), ...this.#texts.keys()]))
       yield [projectId, this.bytesOf(projectId)];
@@ -270,7 +280,10 @@ export class ProjectStorage {
   #report(projectId: string, { setting, limit }: Problem): void {
     if (this.#reported.has(projectId)) return;
     this.#reported.add(projectId);
-    this.#parts.log.warn({ projectId, setting, limit }, "a project stores as much as it may: more is refused with 507");
+    this.#parts.log.warn(
+      { projectId, setting, limit },
+      "project reached its storage limit; writes are refused with 507",
+    );
   }
 
   #problemOf(projectId: string, factor: number): Problem | null {
@@ -304,11 +317,11 @@ export class ProjectStorage {
   }
 
   /** @param change null: all */
-  forget(change: RightsChange | null): void {
-    if (change === null || change.of === "role") this.#facts.clear();
+  forget(change: RightsChange): void {
+    if (change.of === "all" || change.of === "role") this.#facts.clear();
     else if (change.of === "project") this.#facts.delete(change.projectId);
     else if (change.of === "user") {
-      // Those without a limit may belong to the user as well.
+      // Projects without a limit may belong to the user as well.
       for (const [id, { limitedOwner }] of this.#facts)
         if (limitedOwner === null || limitedOwner === change.userId) this.#facts.delete(id);
     } else return;
@@ -322,7 +335,7 @@ export class ProjectStorage {
     if (this.#changed.size === 0) return;
     await db
       .write((trx) => this.#store(trx))
-      .catch((err: unknown) => log.warn({ err }, "sizes of projects are not stored"));
+      .catch((err: unknown) => log.warn({ err }, "cannot store the sizes of projects"));
   }
 
   /** Memory has all commits before this transaction, and none after it. */
@@ -331,9 +344,12 @@ export class ProjectStorage {
     this.#changed.clear();
     try {
       for (const projectId of changed) {
-        const bytes = this.#bytes.get(projectId) ?? 0;
-        const row = { projectId, bytes };
-        if (bytes === 0) await trx.deleteFrom("project_storage").where("projectId", "=", projectId).execute();
+        const row = {
+          projectId,
+          bytes: this.#bytes.get(projectId) ?? 0,
+          events: this.#events.get(projectId) ?? 0,
+        };
+        if (row.bytes === 0) await trx.deleteFrom("project_storage").where("projectId", "=", projectId).execute();
         else
           await trx
             .insertInto("project_storage")
@@ -364,12 +380,15 @@ export class ProjectStorage {
         .where("seq", "<=", this.#from)
         .groupBy("projectId")
         .execute();
-      for (const { projectId, n, bytes } of rows) this.#add(projectId, Number(bytes) + n * ROW_BYTES);
+      for (const { projectId, n, bytes } of rows) this.#add(projectId, Number(bytes) + n * ROW_BYTES, n);
       this.#from = from;
     }
   }
 
-  #add(projectId: string, bytes: number): void {
+  #add(projectId: string, bytes: number, events: number): void {
+    const count = Math.max(0, (this.#events.get(projectId) ?? 0) + events);
+    if (count === 0) this.#events.delete(projectId);
+    else this.#events.set(projectId, count);
     this.#set(this.#bytes, projectId, Math.max(0, (this.#bytes.get(projectId) ?? 0) + bytes));
     this.#changed.add(projectId);
   }
@@ -437,7 +456,10 @@ export async function noteRemoved(trx: Trx, projectId: string, seqs: readonly nu
   const bytes = counted.reduce((sum, event) => sum + event.bytes + ROW_BYTES, 0);
   await trx
     .updateTable("project_storage")
-    .set((e) => ({ bytes: e.fn<number>("max", [e.val(0), e("bytes", "-", bytes)]) }))
+    .set((e) => ({
+      bytes: e.fn<number>("max", [e.val(0), e("bytes", "-", bytes)]),
+      events: e.fn<number>("max", [e.val(0), e("events", "-", counted.length)]),
+    }))
     .where("projectId", "=", projectId)
     .execute();
   addEffect(trx, { type: "events-removed", projectId, events });

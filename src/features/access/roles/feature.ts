@@ -1,8 +1,7 @@
 import { sql } from "kysely";
 import * as v from "valibot";
-import { toRfc3339 } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
-import { isUuid, uuidv7 } from "../../../core/ids.ts";
+import { uuidv7 } from "../../../core/ids.ts";
 import {
   BUILT_IN_ROLES,
   PERMISSION_TEXTS,
@@ -15,25 +14,18 @@ import { sha256Hex } from "../../../core/tokens.ts";
 import { holderOf } from "../../../http/access.ts";
 import { requireVersion } from "../../../http/negotiation.ts";
 import { Reply, versioned } from "../../../http/route.ts";
-import { doc, example, named, object, text } from "../../../http/shapes.ts";
+import { doc, example, named, object } from "../../../http/shapes.ts";
 import { type Context, type FeatureServer, feature } from "../../../module/feature.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { countOf } from "../../../store/sqlite/list-queries.ts";
 import { type Granter, granterOf, requireHeld } from "../authorize.ts";
 import { recordChange } from "../context.ts";
 import { keyMakersWith, restrictKeysOfUsers } from "../projects/leftovers.ts";
+import { Role, type StoredRole } from "./role.ts";
 
 export type RolesContext = Context<"accounts">;
 
-interface RoleInput {
-  readonly name?: string | undefined;
-  readonly permissions?: readonly string[] | undefined;
-  readonly description?: string | undefined;
-}
-
-function listRoles(ctx: RolesContext) {
-  return ctx.db.read.selectFrom("roles").selectAll().orderBy("builtin", "desc").orderBy("name").execute();
-}
+type RoleInput = v.InferOutput<ReturnType<typeof UpdateBody>>;
 
 /** @throws ROLE_NOT_FOUND */
 async function getRole(id: string, db: ReadDb | Trx) {
@@ -43,27 +35,20 @@ async function getRole(id: string, db: ReadDb | Trx) {
 }
 
 /** @throws NAME_TAKEN, PRIVILEGE_ESCALATION */
-async function createRole(ctx: RolesContext, input: RoleInput & { readonly name: string }, granter: Granter) {
+async function createRole(ctx: RolesContext, input: v.InferOutput<ReturnType<typeof CreateBody>>, granter: Granter) {
   const { db, clock } = ctx;
-  const permissions = storedPermissions(input.permissions ?? [], []);
+  const permissions = storedPermissions(input.permissions, []);
   requireHeld(permissions, granter, "permissions");
   return db.write(async (trx) => {
     await requireFreeName(input.name, null, trx);
     const now = clock.now();
-    const id = uuidv7();
-    await trx
-      .insertInto("roles")
-      .values({
-        id,
-        name: input.name,
-        permissions: JSON.stringify(permissions),
-        description: input.description ?? "",
-        createdAt: now,
-        updatedAt: now,
-      })
-      .execute();
-    await recordChange(ctx, "role.create", "role", id, { permissions }, trx);
-    return getRole(id, trx);
+    const row: StoredRole = {
+      ...{ ...Role.initial, ...Role.columns({ description: input.description }) },
+      ...{ id: uuidv7(), name: input.name, permissions: JSON.stringify(permissions), createdAt: now, updatedAt: now },
+    };
+    await trx.insertInto("roles").values(row).execute();
+    await recordChange(ctx, "role.create", "role", row.id, { permissions }, trx);
+    return row;
   });
 }
 
@@ -83,18 +68,12 @@ async function updateRole(ctx: RolesContext, id: string, input: RoleInput, ifMat
     if (role.name === "Admin" && added.length + removed.length > 0) throw builtIn("Admin has every permission, always");
     // Taking away asks for as much as giving: who lacks a right decides nothing about it.
     requireHeld([...added, ...removed], granter, "permissions");
-    await trx
-      .updateTable("roles")
-      .set({
-        name: input.name ?? role.name,
-        permissions: JSON.stringify(permissions),
-        description: input.description ?? role.description,
-        version: role.version + 1,
-        updatedAt: clock.now(),
-      })
-      .where("id", "=", id)
-      .execute();
-    const changed = (["name", "description"] as const).filter((each) => (input[each] ?? role[each]) !== role[each]);
+    const row: StoredRole = {
+      ...{ ...role, ...Role.columns({ name: input.name, description: input.description }) },
+      ...{ permissions: JSON.stringify(permissions), version: role.version + 1, updatedAt: clock.now() },
+    };
+    await trx.updateTable("roles").set(row).where("id", "=", id).execute();
+    const changed = (["name", "description"] as const).filter((each) => row[each] !== role[each]);
     await recordChange(ctx, "role.update", "role", id, { changed, added, removed }, trx);
     await restrictKeysOfUsers(
       { ...ctx, projects: ctx.accounts.projects },
@@ -104,7 +83,7 @@ async function updateRole(ctx: RolesContext, id: string, input: RoleInput, ifMat
       trx,
     );
     addEffect(trx, { type: "rights-changed", of: "role", roleId: id });
-    return getRole(id, trx);
+    return row;
   });
 }
 
@@ -163,7 +142,7 @@ async function requireFreeName(name: string, owner: string | null, trx: Trx): Pr
   if (holder && holder.id !== owner) throw new PrismError("NAME_TAKEN", "Another role has this name");
 }
 
-/** Those who were deleted keep their roles for the record, and hold none. */
+/** Deleted users keep their roles for the record, and hold none. */
 function countUsers(roleId: string, trx: Trx): Promise<number> {
   return countOf(
     trx
@@ -196,49 +175,16 @@ function builtIn(message: string): PrismError {
   return new PrismError("ROLE_BUILTIN", message);
 }
 
-const roleName = doc(
-  v.pipe(
-    text(100, 1),
-    v.check(
-      (name) => name.trim() === name && !/[\n\t]/.test(name),
-      "must be one line that neither begins nor ends with a space",
-    ),
-    // Rules name roles by name or id.
-    v.check((name) => !isUuid(name), "must not be a UUID"),
-  ),
-  "Name",
-);
-const permissions = doc(
-  v.pipe(
-    v.array(doc(text(100, 1), "A permission of Prism, or a name of another program that has no effect here")),
-    v.maxLength(128, "must be at most 128 permissions"),
-  ),
-  "Permissions",
-);
-const description = v.optional(doc(text(2000), "Purpose of the role"));
-const CreateBody = example(object({ name: roleName, permissions, description }), {
-  name: "On call",
-  permissions: ["events:read", "rules:read", "notifications:own"],
-  description: "Reads events and rules",
-});
-const UpdateBody = example(object({ name: v.optional(roleName), permissions: v.optional(permissions), description }), {
-  description: "Reads events and rules, day and night",
-});
-
-const RoleView = named(
-  "Role",
-  "A role",
-  v.object({
-    id: v.string(),
-    name: v.string(),
-    description: v.string(),
-    permissions: v.array(v.string()),
-    builtin: v.boolean(),
-    version: v.number(),
-    createdAt: v.string(),
-    updatedAt: v.string(),
-  }),
-);
+const CreateBody = () =>
+  example(object(Role.forCreate), {
+    name: "On call",
+    permissions: ["events:read", "rules:read", "notifications:own"],
+    description: "Reads events and rules",
+  });
+const UpdateBody = () =>
+  example(object(Role.forUpdate), {
+    description: "Reads events and rules, day and night",
+  });
 
 const PermissionView = named(
   "Permission",
@@ -283,9 +229,10 @@ function serve(server: FeatureServer, context: RolesContext): void {
     summary: "List all roles",
     returns: "All roles",
     tagged: true,
-    response: v.object({ data: v.array(RoleView) }),
+    response: () => v.object({ data: v.array(Role.View) }),
     async handle() {
-      const data = (await listRoles(context)).map(roleView);
+      const roles = context.db.read.selectFrom("roles").selectAll().orderBy("builtin", "desc").orderBy("name");
+      const data = (await roles.execute()).map(roleView);
       const tag = sha256Hex(data.map(({ id, version }) => `${id}:${version}`).join());
       return new Reply(200, { data }, { ETag: `"${tag.slice(0, 32)}"`, "Cache-Control": "private, no-cache" });
     },
@@ -307,7 +254,7 @@ function serve(server: FeatureServer, context: RolesContext): void {
     id: "getRole",
     summary: "Get a role",
     params,
-    response: RoleView,
+    response: () => Role.View,
     errors: ["ROLE_NOT_FOUND"],
     async handle(_exchange, { params: { id } }) {
       const role = await getRole(id, context.db.read);
@@ -322,7 +269,7 @@ function serve(server: FeatureServer, context: RolesContext): void {
     summary: "Create a role with permissions that the caller has",
     body: CreateBody,
     status: 201,
-    response: RoleView,
+    response: () => Role.View,
     errors: ["NAME_TAKEN", "PRIVILEGE_ESCALATION"],
     async handle(exchange, { body }) {
       const role = await createRole(context, body, granterOf(holderOf(exchange)));
@@ -337,7 +284,7 @@ function serve(server: FeatureServer, context: RolesContext): void {
     summary: "Update a role; the change applies to its holders at once",
     params,
     body: UpdateBody,
-    response: RoleView,
+    response: () => Role.View,
     errors: ["ROLE_NOT_FOUND", "ROLE_BUILTIN", "NAME_TAKEN", "PRIVILEGE_ESCALATION", "VERSION_CONFLICT"],
     async handle(exchange, { params: { id }, body }) {
       const role = await updateRole(context, id, body, exchange.header("if-match"), granterOf(holderOf(exchange)));
@@ -360,17 +307,6 @@ function serve(server: FeatureServer, context: RolesContext): void {
   });
 }
 
-type Row = Awaited<ReturnType<typeof getRole>>;
-
-function roleView(role: Row) {
-  return {
-    id: role.id,
-    name: role.name,
-    description: role.description,
-    permissions: shownPermissions(JSON.parse(role.permissions) as string[]),
-    builtin: role.builtin === 1,
-    version: role.version,
-    createdAt: toRfc3339(role.createdAt),
-    updatedAt: toRfc3339(role.updatedAt),
-  };
+function roleView(role: StoredRole) {
+  return Role.view(role, { permissions: shownPermissions(JSON.parse(role.permissions) as string[]) });
 }

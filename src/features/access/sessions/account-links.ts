@@ -148,7 +148,7 @@ function sendLink(
   const work = makeLink(ctx, plainName(email), kind, isMeant)
     .catch((error: unknown) => {
       const code = error instanceof PrismError ? error.code : "INTERNAL";
-      log.warn({ err: error, code, kind }, "a link could not be made");
+      log.warn({ err: error, code, kind }, "cannot create account link");
     })
     .finally(() => ctx.linksUnderWay.delete(work));
   ctx.linksUnderWay.add(work);

@@ -104,7 +104,7 @@ export function devTokenRoute({ settings, users, audit, log, db, devUserId, acco
         return { userId, sessionId: (await openSession(accounts, userId, client, trx)).id };
       });
       const { token } = await accounts.accessTokens.issue(userId, sessionId, config.auth.devTokenExpires);
-      log.warn({ userId, ip: exchange.clientAddress }, "a development token was issued");
+      log.warn({ userId, ip: exchange.clientAddress }, "issued a development token");
       return { token };
     },
   });

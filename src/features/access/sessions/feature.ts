@@ -12,7 +12,16 @@ import { findUser, UserView, userView } from "../users/queries.ts";
 import { forgotPassword, resendVerification, resetPassword, verifyEmail } from "./account-links.ts";
 import { devTokenRoute } from "./dev-token.ts";
 import { type AuthContext, AuthLimits, RefreshCookie, requireOwnOrigin } from "./guards.ts";
-import { checkPassword, continueLogin, endSession, isKnownClient, logout, register } from "./login.ts";
+import {
+  checkPassword,
+  continueLogin,
+  endSession,
+  isKnownClient,
+  logout,
+  type PasswordOwner,
+  passwordOwner,
+  register,
+} from "./login.ts";
 import {
   EmailBody,
   LoginBody,
@@ -261,7 +270,7 @@ function sessionRoutes({ db, accounts }: AuthContext): Route[] {
   ];
 }
 
-/** What the links in mails lead to, and asking for such mails. */
+/** Routes for the links in mails, and for requesting such mails. */
 function linkRoutes({ accounts, kernel }: AuthContext, limits: AuthLimits): Route[] {
   const callerOf = async (exchange: Exchange) => (await sessionOfBearer(kernel, exchange))?.userId ?? null;
 
@@ -334,9 +343,19 @@ function linkRoutes({ accounts, kernel }: AuthContext, limits: AuthLimits): Rout
   ];
 }
 
+declare module "../../../module/feature.ts" {
+  interface Offers {
+    /** Whose name and password they are. @throws INVALID_CREDENTIALS, RATE_LIMITED */
+    readonly passwordOwner: (login: string, password: string, ip: string) => Promise<PasswordOwner>;
+  }
+}
+
 /** How people show who they are. */
 export const authFeature = feature("auth", {
   needs: ["accounts", "users", "devUserId", "pusherRegistry"],
+  open: ({ accounts }) => ({
+    passwordOwner: passwordOwner.bind(null, accounts),
+  }),
   register: serve,
 });
 

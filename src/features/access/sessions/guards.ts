@@ -137,5 +137,5 @@ export function requireOwnOrigin(exchange: Exchange, allowsOrigin: (origin: stri
 }
 
 function originRefused(): PrismError {
-  return new PrismError("ORIGIN_REFUSED", "Pages of this origin may not use the cookie; list it in cors.origins");
+  return new PrismError("ORIGIN_REFUSED", "Pages of this origin may not use the cookie; add it to cors.origins");
 }

@@ -156,7 +156,7 @@ export async function checkPassword(
   const { db, passwords } = ctx;
   const name = loginNameOf(names);
   const user = await guessPassword(ctx, name.key, password, client, () => findByLoginName(name, db.read));
-  if (!user) throw new PrismError("INVALID_CREDENTIALS", "The login name or the password is not right");
+  if (!user) throw new PrismError("INVALID_CREDENTIALS", "The login name or the password is wrong");
   if (user.status !== "active") {
     await recordFailedLogin(ctx, user.id, user.status);
     throw accountError(user.status);
@@ -168,7 +168,7 @@ export async function checkPassword(
     // Read again: while the password was checked the account may have changed.
     const now = await accountOf(user.id, trx);
     if (!now || now.passwordChangedAt !== user.passwordChangedAt)
-      throw new PrismError("INVALID_CREDENTIALS", "The login name or the password is not right");
+      throw new PrismError("INVALID_CREDENTIALS", "The login name or the password is wrong");
     if (now.status !== "active") throw accountError(now.status);
     if (newHash !== null && now.passwordHash === user.passwordHash)
       await writeUser(trx, user.id, { passwordHash: newHash });
@@ -269,7 +269,7 @@ export async function passwordOwner(
   const client = { ip, userAgent: "" };
   const user = await guessPassword(ctx, name.key, password, client, () => findByLoginName(name, ctx.db.read));
   if (user?.status !== "active" || (await hasSecondFactor(user.id, ctx.db.read)))
-    throw new PrismError("INVALID_CREDENTIALS", "The login name or the password is not right");
+    throw new PrismError("INVALID_CREDENTIALS", "The login name or the password is wrong");
   return { userId: user.id, passwordChangedAt: user.passwordChangedAt };
 }
 
@@ -328,7 +328,7 @@ export async function requirePassword(
   client: ClientInfo,
 ): Promise<void> {
   const account = await guessPassword(ctx, ownKey(userId), password, client, () => accountOf(userId, ctx.db.read));
-  if (!account) throw new PrismError("INVALID_CREDENTIALS", "The password is not right");
+  if (!account) throw new PrismError("INVALID_CREDENTIALS", "The password is wrong");
 }
 
 /** No login name starts with a tab: guesses at those do not slow the owner down here. */

@@ -2,8 +2,8 @@ import { randomBytes } from "node:crypto";
 import { plainWords } from "../../../core/clean-text.ts";
 import { type Clock, type EpochMs, HOUR_MS, MINUTE_MS } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
-import type { Logger } from "../../../core/log.ts";
 import { hashToken } from "../../../core/tokens.ts";
+import type { Uses } from "../../../module/feature.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 
 /**
@@ -130,17 +130,15 @@ const MAILS = {
   invite: {
     subject: "You are invited",
     lifeMs: LINK_LIFE_MS.invite,
-    opening: "An administrator has made an account for you.",
+    opening: "An administrator has created an account for you.",
     request: "Choose a password within a week",
     closing: [],
   },
 } as const;
 
-export interface AccountMailParts {
+export interface AccountMailParts extends Uses<"clock" | "log"> {
   /** Without a mail server a link must be passed on by other means. */
   isConfigured(): boolean;
-  readonly clock: Clock;
-  readonly log: Logger;
   /** Address of the pages of {@link AccountPage}, without a trailing slash. */
   pagesUrl(): string;
   /** Enqueues a mail as a job in the transaction, to be sent before its link expires. */
@@ -170,7 +168,7 @@ export class AccountMail {
   warnUnconfigured(): void {
     if (this.#hasWarned) return;
     this.#hasWarned = true;
-    this.#parts.log.warn({}, "a mail was requested, but smtp.host is not set");
+    this.#parts.log.warn({}, "cannot send a requested mail: smtp.host is not set");
   }
 
   async send(page: keyof typeof MAILS, to: string, token: string, trx: Trx): Promise<void> {

@@ -5,9 +5,9 @@ import { hashToken, secretsEqual } from "../../../core/tokens.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { type AccountContext, recordFailedLogin } from "../context.ts";
 
-/** Of a user, one of both. */
+/** One of both, of a user. */
 export interface FactorProof {
-  /** Of the authenticator app. */
+  /** Code of the authenticator app. */
   readonly code?: string | undefined;
   readonly recoveryCode?: string | undefined;
 }
@@ -19,7 +19,7 @@ interface Guesser {
 
 export type FactorKind = "code" | "recovery code";
 
-/** What the user and managers of users see. */
+/** Shown to the user and to managers of users. */
 export interface SecondFactorState {
   readonly enabled: boolean;
   /** RFC 3339. */
@@ -106,7 +106,7 @@ export async function withFactor<T>(
 }
 
 /**
- * A guess at a code. @param check null for a wrong one, the transaction of which is committed too.
+ * A guess at a code. @param check null for a wrong one; its transaction is committed too.
  * @throws INVALID_CREDENTIALS, RATE_LIMITED, and errors of `check`
  */
 export async function guessFactor<T>(
@@ -125,7 +125,7 @@ export async function guessFactor<T>(
     return accepted;
   }
   await recordFailedLogin(ctx, userId, "second factor");
-  const message = "The code is not right, or was used before";
+  const message = "The code is wrong, or was used before";
   throw new PrismError("INVALID_CREDENTIALS", message, { details: [{ path: "code", code: "VALUE", message }] });
 }
 
@@ -227,7 +227,7 @@ export function base32(bytes: Uint8Array, alphabet = BASE32): string {
   return (bits.match(/.{1,5}/g) ?? []).map((five) => alphabet[Number.parseInt(five.padEnd(5, "0"), 2)]).join("");
 }
 
-/** What authenticator apps read from a QR code. */
+/** The URI that authenticator apps read from a QR code. */
 export function totpUri(secret: Uint8Array, issuer: string, account: string): string {
   const [from, label] = [encodeURIComponent(issuer), encodeURIComponent(account)];
   const parameters = `secret=${base32(secret)}&issuer=${from}&algorithm=SHA1&digits=${DIGITS}&period=${STEP_MS / 1000}`;

@@ -38,11 +38,11 @@ import {
 } from "./schema.ts";
 import { approveUser, rejectUser, removeUser, signOutUser, unlockUser, updateUser } from "./user-lifecycle.ts";
 
-export type UsersContext = Context<"accounts" | "principals" | "reads" | "pusherRegistry">;
+export type UsersContext = Context<"accounts" | "deletions" | "principals" | "reads" | "pusherRegistry">;
 
 type NewAccount = v.InferOutput<typeof CreateBody>;
 
-/** @param viewer of whom it depends how much of each user is shown. */
+/** @param viewer decides which members of each user are shown. */
 async function usersPage(
   { db, pusherRegistry }: UsersContext,
   filter: UserFilter,
@@ -181,7 +181,7 @@ const RIGHTS = ["ROLE_NOT_FOUND", "PRIVILEGE_ESCALATION"] as const;
 /** Permissions to choose recipients. */
 const FINDING = ["rules:write", "notifications:send", "users:read"] as const;
 
-/** What administrators do with accounts. */
+/** Administration of accounts. */
 export function adminRoutes(context: UsersContext): Route[] {
   const { accounts } = context;
   const managing = { tag: "Users", access: { permission: "users:manage" } } as const;
@@ -281,7 +281,7 @@ export function adminRoutes(context: UsersContext): Route[] {
       status: 204,
       errors: ["USER_NOT_FOUND", "LAST_ADMIN", "PRIVILEGE_ESCALATION"],
       async handle(exchange, { params: { id } }) {
-        await removeUser(accounts, known(id), granter(exchange));
+        await removeUser(accounts, context.deletions, known(id), granter(exchange));
       },
     }),
     route({

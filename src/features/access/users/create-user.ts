@@ -8,6 +8,7 @@ import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { type RecordContext, recordChange } from "../context.ts";
 import { usersWith, writeUser } from "./queries.ts";
 import type { ImportedAccount } from "./schema.ts";
+import { ServiceToken } from "./service-token.ts";
 
 /** The names a login can use: exactly one of these. */
 export type LoginNames = UserNames & { readonly login?: string | undefined };
@@ -177,19 +178,11 @@ export async function createServiceToken(
   if (unknown !== undefined) throw new PrismError("SCOPE_MISSING", `${unknown} is not a scope`);
   const { token, prefix, hash } = createToken("prt");
   const id = uuidv7();
-  await trx
-    .insertInto("service_tokens")
-    .values({
-      id,
-      userId,
-      name,
-      hash,
-      prefix,
-      scopes: JSON.stringify(scopes ?? TOKEN_SCOPES),
-      expiresAt: expiresAt ?? null,
-      createdAt: ctx.clock.now(),
-    })
-    .execute();
+  const row = {
+    ...{ ...ServiceToken.initial, id, userId, name, hash, prefix },
+    ...{ scopes: JSON.stringify(scopes ?? TOKEN_SCOPES), expiresAt: expiresAt ?? null, createdAt: ctx.clock.now() },
+  };
+  await trx.insertInto("service_tokens").values(row).execute();
   await recordChange(ctx, "token.create", "serviceToken", id, { userId }, trx);
   return { id, token };
 }
@@ -218,7 +211,7 @@ async function roleIdOf(trx: Trx, name: string): Promise<string> {
 async function requireNewId(id: string, trx: Trx): Promise<void> {
   const holder = await trx.selectFrom("users").select("id").where("id", "=", id).executeTakeFirst();
   if (!holder) return;
-  throw new PrismError("ID_CONFLICT", "There is, or was, an account with this id", {
+  throw new PrismError("ID_CONFLICT", "An account has, or had, this id", {
     details: [{ path: "id", code: "ID_CONFLICT", message: "is taken" }],
   });
 }

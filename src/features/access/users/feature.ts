@@ -1,30 +1,30 @@
-import type { Selectable } from "kysely";
+import { sql } from "kysely";
 import * as v from "valibot";
-import { MINUTE_MS, toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
+import { MINUTE_MS } from "../../../core/clock.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import { OWN_SCOPES } from "../../../core/permissions.ts";
 import { TtlCache } from "../../../core/ttl-cache.ts";
 import { holderOf, userOf } from "../../../http/access.ts";
 import type { Exchange } from "../../../http/exchange.ts";
-import { pageBody, pageEntries, readPage } from "../../../http/pagination.ts";
+import { pageEntries } from "../../../http/pagination.ts";
 import { type Input, jsonOf, RawJson, Reply, type Route, route, withMember } from "../../../http/route.ts";
 import { doc, named, object, pageOf } from "../../../http/shapes.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
 import type { Trx } from "../../../store/database.ts";
-import type { Schema } from "../../../store/schema.ts";
 import { sealedColumn } from "../../../store/sealed-column.ts";
-import { countOf, newestFirst } from "../../../store/sqlite/list-queries.ts";
 import { accountError } from "../authenticate/principals.ts";
 import { granterOf, requireMayManage } from "../authorize.ts";
 import { keptAnswer } from "../read-caches.ts";
+import { ACCOUNT_SWEEPS } from "../retention.ts";
 import { changePassword, requirePassword } from "../sessions/login.ts";
 import { factorSealContext } from "../sessions/second-factor.ts";
 import { clientOf } from "../sessions/sessions.ts";
 import { adminRoutes, importRoute, type UsersContext } from "./admin-routes.ts";
 import { createServiceToken, namesOf, revokeServiceToken } from "./create-user.ts";
 import { findUser, ownDetails, UserView, userView } from "./queries.ts";
-import { OwnBody, PasswordBody, TokenBody, TokenView } from "./schema.ts";
+import { OwnBody, PasswordBody, TokenBody } from "./schema.ts";
+import { ServiceToken, tokenList } from "./service-token.ts";
 import { noteBrowserTimezone, updateUser } from "./user-lifecycle.ts";
 
 type OwnChange = v.InferOutput<typeof OwnBody>;
@@ -43,7 +43,7 @@ function ownRoutes(context: UsersContext): Route[] {
     const principal = userOf(exchange);
     const { currentPassword, browserTimezone, ...patch } = body;
     // A person who finds an open session must not be able to take the account over.
-    if (patch.email !== undefined && (await isOther(patch.email, principal.userId))) {
+    if (patch.email !== undefined && (await differs(patch.email, principal.userId))) {
       if (currentPassword === undefined) {
         throw invalidField("body", "currentPassword", "is required to change the mail address", "REQUIRED");
       }
@@ -61,11 +61,11 @@ function ownRoutes(context: UsersContext): Route[] {
   const view = async (user: Awaited<ReturnType<typeof findUser>>) =>
     userView(user, await ownDetails(db.read, pusherRegistry, user.id));
   const profile = async (userId: string) => {
-    // What is live is not kept: it changes without a row that is written.
+    // Live state is not cached: it changes without a row that is written.
     const { pusherChannels: _live, ...kept } = await view(await findUser(db.read, userId));
     return keptAnswer(userId, jsonOf(kept));
   };
-  const isOther = async (email: string, userId: string): Promise<boolean> =>
+  const differs = async (email: string, userId: string): Promise<boolean> =>
     namesOf({ email }).email !== (await findUser(db.read, userId)).email;
   const changing = {
     summary: "Update the caller's account",
@@ -93,7 +93,7 @@ function ownRoutes(context: UsersContext): Route[] {
           const { json } = await reads.profiles.read(`profile:${userId}`, () => profile(userId));
           return new RawJson(withMember(json, "pusherChannels", jsonOf(pusherRegistry.channelsOf(userId))));
         }
-        // Of a service token, what it may do.
+        // Scopes of a service token.
         const user = await findUser(db.read, userId);
         const held = user.permissions.filter((permission) => permissions.has(permission));
         return view({ ...user, permissions: held });
@@ -120,12 +120,13 @@ function ownRoutes(context: UsersContext): Route[] {
 }
 
 export const usersFeature = feature("users", {
-  needs: ["accounts", "principals", "reads", "pusherRegistry"],
+  needs: ["accounts", "deletions", "principals", "reads", "pusherRegistry"],
   effects: ({ reads }) => ({
     "answers-changed": ({ of, userId }) => (of === "tasks" ? reads.tasks : reads.profiles).changed(userId),
   }),
   sealedColumns: [sealedColumn("second_factors", "secret", factorSealContext, { id: "userId" })],
   register: serve,
+  sweeps: () => ACCOUNT_SWEEPS,
 });
 
 function serve(server: FeatureServer, context: UsersContext): void {
@@ -143,15 +144,14 @@ const IssuedToken = named(
   v.object({ id: v.string(), token: v.string() }),
 );
 
+const Pages = object(pageEntries());
+
 function tokenRoutes({ db, clock, audit }: UsersContext): Route[] {
   const tag = "Users";
   const managing = { tag, access: { permission: "users:manage" } } as const;
-  const tokensOf = async (userId: string, query: Parameters<typeof readPage>[0]) => {
-    const request = readPage(query, ["string"]);
-    const tokens = db.read.selectFrom("service_tokens").where("userId", "=", userId).where("revokedAt", "is", null);
-    const rows = await newestFirst(tokens.selectAll(), request).execute();
-    const total = request.wantsTotal ? await countOf(tokens) : undefined;
-    return pageBody(request, rows, tokenView, ({ id }) => [id], total);
+  const tokensOf = (userId: string, query: v.InferOutput<typeof Pages>) => {
+    const visible = sql<boolean>`userId = ${userId} and revokedAt is null`;
+    return tokenList.page(db, { visible, state: undefined }, query, () => (row) => ServiceToken.view(row));
   };
   const revoke = async (userId: string, id: string, mayRevoke?: (trx: Trx) => Promise<void>) => {
     await db.write(async (trx) => {
@@ -171,8 +171,8 @@ function tokenRoutes({ db, clock, audit }: UsersContext): Route[] {
       id: "listServiceTokensOfUser",
       summary: "List the service tokens of any user",
       params: v.object({ id: doc(v.string(), "Id of the user") }),
-      query: object(pageEntries()),
-      response: pageOf(TokenView),
+      query: Pages,
+      response: () => pageOf(ServiceToken.View),
       errors: ["INVALID_CURSOR", "USER_NOT_FOUND"],
       async handle(_exchange, { params: { id }, query }) {
         await findUser(db.read, id);
@@ -198,8 +198,8 @@ function tokenRoutes({ db, clock, audit }: UsersContext): Route[] {
       summary: "List the caller's service tokens",
       tag,
       access: {},
-      query: object(pageEntries()),
-      response: pageOf(TokenView),
+      query: Pages,
+      response: () => pageOf(ServiceToken.View),
       errors: ["INVALID_CURSOR"],
       handle: (exchange, { query }) => tokensOf(userOf(exchange).userId, query),
     }),
@@ -243,16 +243,4 @@ function tokenRoutes({ db, clock, audit }: UsersContext): Route[] {
       handle: (exchange, { params: { tokenId } }) => revoke(userOf(exchange).userId, tokenId),
     }),
   ];
-}
-
-function tokenView(row: Selectable<Schema["service_tokens"]>) {
-  return {
-    id: row.id,
-    name: row.name,
-    prefix: row.prefix,
-    scopes: JSON.parse(row.scopes) as string[],
-    expiresAt: toRfc3339OrNull(row.expiresAt),
-    lastUsedAt: toRfc3339OrNull(row.lastUsedAt),
-    createdAt: toRfc3339(row.createdAt),
-  };
 }

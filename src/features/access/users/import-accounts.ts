@@ -147,7 +147,7 @@ async function bringIn(account: ImportedAccount, context: Context): Promise<{ id
   if (changed.length === 0) return { id: held.id, outcome: "unchanged" };
   if (context.options.existing === "update") return { id: held.id, outcome: "updated" };
   // The transaction is rolled back with its changes.
-  throw refused("ID_CONFLICT", "", `the account is there already and differs in ${changed.join(", ")}; skip or update`);
+  throw refused("ID_CONFLICT", "", `the account exists and differs in ${changed.join(", ")}; skip or update`);
 }
 
 interface Holder {

@@ -33,7 +33,7 @@ const roleNames = doc(
   "Names of roles",
 );
 
-/** Which zones there are says the domain, with a code of its own. */
+/** The domain checks that the zone exists, with an error code of its own. */
 const timezone = doc(
   v.pipe(v.string("must be a string"), v.maxLength(64, "must be at most 64 characters long")),
   "IANA time zone such as Europe/Berlin",
@@ -49,7 +49,7 @@ const locale = doc(
   "Language tag such as en or de-AT",
 );
 
-/** Of another program. A cost above the limit would keep a hashing thread busy for seconds. */
+/** A hash of another program. A cost above the limit would keep a hashing thread busy for seconds. */
 const passwordHash = doc(
   v.pipe(
     v.string("must be a string"),
@@ -183,18 +183,4 @@ export const TokenBody = example(
     expiresInMs: v.optional(doc(integer(1000, 3650 * DAY_MS), "Time until it expires; default: never")),
   }),
   { name: "deploy script", scopes: ["events:write", "notifications:send"], expiresInMs: 2_592_000_000 },
-);
-
-export const TokenView = named(
-  "ServiceToken",
-  "A service token, without its secret",
-  v.object({
-    id: v.string(),
-    name: v.string(),
-    prefix: v.string(),
-    scopes: v.array(v.string()),
-    expiresAt: v.nullable(v.string()),
-    lastUsedAt: v.nullable(v.string()),
-    createdAt: v.string(),
-  }),
 );

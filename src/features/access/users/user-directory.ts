@@ -1,31 +1,15 @@
-import type { Database as Sqlite } from "better-sqlite3";
 import { currentCaller } from "../../../core/caller.ts";
 import { cleanText } from "../../../core/clean-text.ts";
-import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
-import type { Logger } from "../../../core/log.ts";
 import { requireAccount } from "../../../http/access.ts";
-import { addEffect, type Database, type Trx } from "../../../store/database.ts";
-import type { AuditService } from "../../audit/index.ts";
+import type { Uses } from "../../../module/feature.ts";
+import { addEffect, type Trx } from "../../../store/database.ts";
 import { recordChange } from "../context.ts";
 import { plainName } from "./create-user.ts";
 import { usersWith } from "./queries.ts";
 
-export interface DirectoryParts {
-  readonly database: Database;
-  readonly reader: Sqlite;
-  readonly audit: AuditService;
-  readonly clock: Clock;
-  readonly log: Logger;
-  readonly unknownRecipient: "provision" | "reject";
-  /** Whether {@link unknownRecipient} also creates users of mail addresses. */
-  readonly provisionAddresses: boolean;
-  /** In development any address finds its account, elsewhere only a verified one. */
-  readonly isDevelopment: boolean;
-  readonly timezone: string;
-  readonly defaultProjectId: string;
-}
+type DirectoryParts = Uses<"db" | "reader" | "audit" | "clock" | "log" | "config" | "defaultProjectId">;
 
 interface Found {
   readonly id: string;
@@ -58,6 +42,8 @@ function absenceText(row: Account | undefined): string {
  */
 export class UserDirectory {
   readonly #parts: DirectoryParts;
+  /** In development any address finds its account, elsewhere only a verified one. */
+  readonly #isDevelopment: boolean;
   readonly #find;
   readonly #findAddress;
   readonly #account;
@@ -66,6 +52,7 @@ export class UserDirectory {
 
   constructor(parts: DirectoryParts) {
     this.#parts = parts;
+    this.#isDevelopment = parts.config.env === "development";
     // Three look-ups instead of `or`, for which SQLite would read all users.
     this.#find = parts.reader.prepare<{ ref: string }, Found>(
       `select id, status from (
@@ -105,7 +92,7 @@ export class UserDirectory {
       const owner = this.#accountOfAddress(ref);
       if (owner?.isEmailVerified === 1) return owner;
       // Users may enter any address: messages to it must not reach someone who only claims it.
-      return this.#find.get({ ref }) ?? (this.#parts.isDevelopment ? owner : undefined);
+      return this.#find.get({ ref }) ?? (this.#isDevelopment ? owner : undefined);
     }
     const { principal } = currentCaller();
     if (!principal || principal.kind === "apiKey") return undefined;
@@ -145,7 +132,7 @@ export class UserDirectory {
   async correspondent(ref: string, senderId: string, trx: Trx, path: string): Promise<string> {
     const id = await this.recipient(ref, trx, null, path);
     const isKnown = this.#accountOfAddress(ref)?.id !== id || this.#find.get({ ref })?.id === id;
-    if (isKnown || this.#parts.isDevelopment || this.#mayReadUsers()) return id;
+    if (isKnown || this.#isDevelopment || this.#mayReadUsers()) return id;
     const isNear = id === senderId || this.#sharesProject.get(id, senderId) !== undefined;
     return this.#requireReachable(ref, isNear ? id : undefined, null, path);
   }
@@ -172,7 +159,7 @@ export class UserDirectory {
 
   /** One text for all reasons, unless the caller may know which addresses have an account. */
   #reasonOf(ref: string): string {
-    const isUnverified = this.#accountOfAddress(ref)?.isEmailVerified === 0 && !this.#parts.isDevelopment;
+    const isUnverified = this.#accountOfAddress(ref)?.isEmailVerified === 0 && !this.#isDevelopment;
     if (isUnverified && this.#mayReadUsers())
       return "is a mail address that is not verified; its owner can confirm it, or an administrator set it again";
     return "is no active user that you can reach";
@@ -212,7 +199,7 @@ export class UserDirectory {
     return [...new Set(refs)].filter((ref) => this.findAny(ref) === undefined);
   }
 
-  /** Which of these {@link unknown} references the transaction has created an account for. */
+  /** Those of these {@link unknown} references that have an account since this transaction. */
   async madeOf(refs: readonly string[], trx: Trx): Promise<string[]> {
     if (refs.length === 0) return [];
     const rows = await trx.selectFrom("users").select("externalId").where("externalId", "in", refs).execute();
@@ -221,11 +208,12 @@ export class UserDirectory {
 
   /** Creates a user who only receives notifications: no password, no role, an external id. */
   async #provision(ref: string, trx: Trx): Promise<string | undefined> {
-    const { clock, timezone, audit, log, unknownRecipient, provisionAddresses } = this.#parts;
+    const { clock, audit, log, config } = this.#parts;
+    const { timezone, unknownRecipient } = config;
     const externalId = cleanText(ref);
     if (unknownRecipient !== "provision" || ref === "me" || isUuid(ref) || externalId !== ref || ref.length > 128)
       return undefined;
-    if (ref.includes("@") && !provisionAddresses) return undefined;
+    if (ref.includes("@") && !config.notifications.provisionAddresses) return undefined;
     // Known but not active or not verified: the account of this name is not created again.
     if (this.#find.get({ ref }) ?? this.#accountOfAddress(ref)) return undefined;
     // This transaction may have created it for an earlier reference.

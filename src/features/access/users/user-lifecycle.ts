@@ -1,20 +1,13 @@
 import type * as v from "valibot";
 import { cleanText } from "../../../core/clean-text.ts";
 import { PrismError } from "../../../core/errors.ts";
+import type { Deletions } from "../../../module/feature.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { Flag, UserStatus } from "../../../store/schema.ts";
 import { type Granter, heldRoles, permissionsOf, replaceRoles, requireMayManage } from "../authorize.ts";
 import { type AccountContext, recordChange } from "../context.ts";
 import { hasAdmin } from "../first-start.ts";
-import {
-  endKeysOf,
-  endOwnershipOf,
-  endTopicRights,
-  endWorkOf,
-  keysMadeBy,
-  restrictKeysOfUsers,
-} from "../projects/leftovers.ts";
-import { forgetWays } from "../projects/queries.ts";
+import { endKeysOf, endOwnershipOf, endTopicRights, keysMadeBy, restrictKeysOfUsers } from "../projects/leftovers.ts";
 import { ownKey } from "../sessions/login.ts";
 import { revokeOneTimeTokens } from "../sessions/mail-links.ts";
 import { clearFactorFailures, factorKey } from "../sessions/second-factor.ts";
@@ -159,7 +152,12 @@ export async function noteBrowserTimezone(
  * A soft delete: references to the user stay readable, but the account can no longer be used.
  * @throws USER_NOT_FOUND, LAST_ADMIN
  */
-export async function removeUser(ctx: AccountContext, id: string, granter: Granter): Promise<void> {
+export async function removeUser(
+  ctx: AccountContext,
+  deletions: Deletions,
+  id: string,
+  granter: Granter,
+): Promise<void> {
   await changeManaged(ctx, id, granter, async (_user, now, trx) => {
     await revokeCredentials(ctx, id, now, trx);
     await writeUser(trx, id, { status: "disabled", passwordHash: null, deletedAt: now, updatedAt: now });
@@ -167,13 +165,9 @@ export async function removeUser(ctx: AccountContext, id: string, granter: Grant
     await endOwnershipOf(id, null, trx);
     await trx.deleteFrom("second_factors").where("userId", "=", id).execute();
     await trx.deleteFrom("push_devices").where("userId", "=", id).execute();
-    await trx.deleteFrom("webhooks").where("userId", "=", id).execute();
-    await trx.deleteFrom("channels").where("userId", "=", id).execute();
-    await trx.deleteFrom("oncall_days_off").where("userId", "=", id).execute();
-    await forgetWays(trx, id, "failed_ways");
+    await deletions.user(trx, id, now);
     await endKeysOf(ctx, { userId: id, projectId: null, by: "user.delete" }, trx);
     await endTopicRights(trx, id, null);
-    await endWorkOf(ctx, id, trx);
     await recordChange(ctx, "user.update", "user", id, { changed: ["deletedAt"] }, trx);
   });
 }
@@ -267,7 +261,7 @@ async function revokeCredentials(ctx: AccountContext, userId: string, now: numbe
   for (const { id } of tokens) addEffect(trx, { type: "rights-changed", of: "token", tokenId: id, userId });
   // API keys stay, but are refused while the account is disabled.
   for (const keyId of await keysMadeBy(userId, trx)) addEffect(trx, { type: "rights-changed", of: "key", keyId });
-  // Those of sessions are gone with them; a service token may have subscribed others.
+  // Subscriptions of sessions are deleted with them; a service token may have added others.
   await trx.deleteFrom("push_devices").where("userId", "=", userId).where("kind", "=", "webpush").execute();
 }
 

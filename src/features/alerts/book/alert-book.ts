@@ -3,7 +3,7 @@ import type { AlertSource, AlertState } from "../../../store/schema.ts";
 import { type LabelRecord, type Labels, labelRecord, labelsOf, labelValue } from "../model/labels.ts";
 import type { AlertRow, AlertView } from "../types.ts";
 
-/** What a repetition moves: in memory at once, in the table with the next flush. */
+/** Members that a repetition moves: in memory at once, in the table with the next flush. */
 export interface Repetition {
   readonly sender: string | null;
   readonly startsAt: EpochMs;

@@ -72,7 +72,7 @@ export interface SignalRow {
   readonly at: EpochMs;
 }
 
-/** What rules have left, in the order of their events. */
+/** Signals of rules, in the order of their events. */
 export function firstSignals(trx: Trx, limit: number): Promise<SignalRow[]> {
   return trx.selectFrom("alert_signals").selectAll().orderBy("eventSeq").orderBy("ruleId").limit(limit).execute();
 }

@@ -7,7 +7,7 @@ import { labelRecord } from "../model/labels.ts";
 import type { AlertRow, AlertView, JoinIncidents, Transition, TransitionReason } from "../types.ts";
 import { type AlertBook, type Repetition, StoredAlert } from "./alert-book.ts";
 import { deleteAlert, insertAlerts, replaceAlerts } from "./alert-rows.ts";
-import { timesAfter, type Verdict, verdictOn } from "./decide.ts";
+import { type AlertVerdict, timesAfter, verdictOn } from "./decide.ts";
 import type { CheckedInput } from "./normalise.ts";
 
 interface TransactionParts {
@@ -27,7 +27,7 @@ interface Draft {
 }
 
 export interface Taken {
-  readonly verdict: Verdict;
+  readonly verdict: AlertVerdict;
   readonly alert: AlertView | null;
 }
 
@@ -39,7 +39,7 @@ interface Ending {
 const SEVERE: ReadonlySet<string> = new Set(["critical", "page", "error", "fatal", "emergency", "p1"]);
 
 /**
- * What one transaction makes of alerts. It decides by the book, which is current while the
+ * Changes of alerts in one transaction. It decides by the book, which is current while the
  * transaction has the writer, and by its own changes; {@link store} writes them with their events
  * and incidents. The book takes them after the commit, from the effect.
  */
@@ -241,7 +241,7 @@ export function repetitionOf(known: StoredAlert, input: CheckedInput, now: Epoch
   const { annotations, generatorUrl = known.generatorUrl, sender } = input;
   return {
     ...timesAfter(known, input),
-    // One that ends by other means, such as a person, was still reported by its sender.
+    // An alert that ends by other means, such as a person, was still reported by its sender.
     sender: sender ?? known.sender,
     annotations: annotations ?? known.annotationsText,
     generatorUrl,

@@ -1,13 +1,11 @@
 import { AsyncResource } from "node:async_hooks";
-import type { Database as Sqlite } from "better-sqlite3";
 import { type Caller, currentCaller } from "../../../core/caller.ts";
 import { type Clock, type EpochMs, Seldom } from "../../../core/clock.ts";
 import { DueTimes, type SteadyClock } from "../../../core/due-times.ts";
 import { limitReached, PrismError } from "../../../core/errors.ts";
-import type { Logger } from "../../../core/log.ts";
-import type { Metrics } from "../../../core/metrics.ts";
 import type { Turns } from "../../../http/work-budget.ts";
-import type { Database, InTransaction, ReadDb, Trx } from "../../../store/database.ts";
+import type { Uses } from "../../../module/feature.ts";
+import type { InTransaction, ReadDb, Trx } from "../../../store/database.ts";
 import type { AlertSource } from "../../../store/schema.ts";
 import type { ProjectStorage, StorageSender } from "../../access/index.ts";
 import type { AlertInput, AlertOutcome, AlertRow, AlertView, JoinIncidents, TransitionReason } from "../types.ts";
@@ -29,14 +27,10 @@ interface SubmitOptions extends InTransaction {
   readonly sender?: StorageSender;
 }
 
-export interface AlertsParts {
-  readonly db: Database;
-  readonly reader: Sqlite;
+export interface AlertsParts extends Uses<"db" | "reader" | "log" | "metrics"> {
   /** The time as senders see it; `clock` never goes back. */
   readonly wall: Clock;
   readonly clock: SteadyClock;
-  readonly log: Logger;
-  readonly metrics: Metrics;
   readonly joinIncidents: JoinIncidents;
   /** Shares the main thread among projects that submit many alerts at once. */
   readonly turns: Pick<Turns, "run">;
@@ -104,7 +98,7 @@ export class Alerts {
     this.#due = new DueTimes({
       clock,
       handle: (alerts) => this.#handleDue(alerts),
-      onError: (error) => log.error({ err: error }, "alerts that are due could not be stored, retrying"),
+      onError: (error) => log.error({ err: error }, "cannot store due alerts; retrying"),
     });
     this.#queue = new InputQueue(db, (trx, inputs) => this.#take(trx, inputs, "input"));
     this.#signals = new SignalReader({ db, log, wall, take: (trx, inputs) => this.#takeSignals(trx, inputs) });
@@ -274,7 +268,7 @@ export class Alerts {
       this.#queue.add(input).catch((error: unknown) => {
         this.#parts.log.warn(
           { err: error, sender: sourceId },
-          "the end of a source's silence was not stored, retrying",
+          "cannot store that a silent source sends again; retrying",
         );
       });
     }
@@ -304,7 +298,7 @@ export class Alerts {
     return { status: "repeated", alert: known };
   }
 
-  /** Of an alert that is new. Those of the server itself are bounded by what has been set up. */
+  /** Requires room for a new alert. Alerts of the server itself are bounded by its resources. */
   #refusalOf({ projectId, source }: CheckedInput, sender: StorageSender = "known"): AlertOutcome | null {
     if (OWN_SOURCES.has(source)) return null;
     const { firing, pending } = this.#book.counts(projectId);
@@ -329,7 +323,7 @@ export class Alerts {
     try {
       for (let ids = next(); ids.length > 0; ids = next()) await db.write((trx) => this.resolve(trx, ids));
     } catch (error) {
-      log.warn({ err: error }, "alerts of a deleted project or rule could not be ended; the next start ends them");
+      log.warn({ err: error }, "cannot end the alerts of a deleted project or rule; the next start ends them");
     }
   }
 
@@ -388,7 +382,7 @@ export class Alerts {
       const refusal = resolves || this.#book.byKey(projectId, key) ? null : this.#refusalOf(input);
       if (refusal?.status !== "refused") return true;
       if (this.#warnings.passes(`${sourceId} ${projectId}`))
-        log.warn({ projectId, key, reason: refusal.error.message }, "a rule's alert is left out");
+        log.warn({ projectId, key, reason: refusal.error.message }, "skipped the alert of a rule");
       return false;
     });
     const fitted = permitted.map((input) => this.#fitted(input));

@@ -4,7 +4,7 @@ import type { Labels } from "../model/labels.ts";
 import type { Repetition } from "./alert-book.ts";
 import type { CheckedInput } from "./normalise.ts";
 
-/** What is known of a live alert when an input for it arrives. */
+/** The state of a live alert when an input for it arrives. */
 export interface Known {
   readonly state: AlertState;
   readonly labelSet: Labels;
@@ -16,14 +16,14 @@ export interface Known {
 
 /**
  * - `open`, `hold`: a new alert fires, or stays pending first.
- * - `repeat`: a live alert goes on; with the same labels and severity nothing is stored now.
- * - `change`: it goes on with other labels or another severity.
+ * - `repeat`: a live alert is reported again; with the same labels and severity nothing is stored now.
+ * - `change`: it is reported with other labels or another severity.
  * - `resolve`, `drop`: a firing alert is over; a pending one has never fired.
  * - `ignore`: what is over was not known.
  */
-export type Verdict = "open" | "hold" | "repeat" | "change" | "resolve" | "drop" | "ignore";
+export type AlertVerdict = "open" | "hold" | "repeat" | "change" | "resolve" | "drop" | "ignore";
 
-export function verdictOn(known: Known | null, input: CheckedInput): Verdict {
+export function verdictOn(known: Known | null, input: CheckedInput): AlertVerdict {
   if (known === null) {
     if (input.resolves) return "ignore";
     return input.holdMs > 0 ? "hold" : "open";

@@ -1,6 +1,8 @@
 import { callerOf, holderOf } from "../../../http/access.ts";
 import { pageOf } from "../../../http/shapes.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
+import { alertsChanged, openAlerts, policiesChanged, waysChanged } from "../open.ts";
+import { alertSweep, incidentSweep } from "../retention.ts";
 import * as s from "./schema.ts";
 import type { AlertsContext } from "./service.ts";
 import * as service from "./service.ts";
@@ -8,10 +10,68 @@ import * as service from "./service.ts";
 const PATH = "/api/v1/alerts";
 const tag = "Alerts";
 
-/** What fires, and what has fired. */
+/** Firing and resolved alerts. */
 export const alertsFeature = feature("alerts", {
-  needs: ["projects", "alerts", "withheldBy"],
+  needs: [
+    "projects",
+    "users",
+    "jobs",
+    "runner",
+    "notify",
+    "rules",
+    "pages",
+    "pagePeople",
+    "reachable",
+    "serviceChannels",
+    "outside",
+    "onCall",
+    "gapsOf",
+    "namedOnCall",
+  ],
+  open: openAlerts,
+  effects: (context) => {
+    const { alerts, incidents, silences, users } = context;
+    return {
+      "alerts-changed": ({ alerts: rows = [] }) => alertsChanged(context, rows),
+      "silences-changed": ({ silences: rows }) => silences.changed(rows),
+      "incidents-changed": (effect) => incidents.changed(effect),
+      "policies-changed": ({ projectIds }) => policiesChanged(context, projectIds),
+      "rights-changed"(change) {
+        if (change.of === "project") alerts.projectChanged(change.projectId);
+        if (change.of !== "user") return;
+        waysChanged(context, { userId: change.userId });
+        // A person may be active, or a member, again.
+        incidents.tryUnreached(({ projectId }) => users.reachable([change.userId], projectId).length > 0);
+      },
+      "rules-changed": ({ ruleIds }) => alerts.rulesChanged(ruleIds),
+      "ways-changed": (change) => waysChanged(context, change),
+    };
+  },
+  load({ alerts, silences, incidents, warningNotices, reader }) {
+    alerts.load();
+    silences.load();
+    incidents.load(reader);
+    warningNotices.load(reader);
+  },
   register: serve,
+  start({ alerts, silences, incidents, warningNotices }) {
+    warningNotices.start();
+    alerts.start();
+    silences.start();
+    incidents.start();
+  },
+  async close({ alerts, silences, incidents, warningNotices, readsOnly }) {
+    if (readsOnly) return;
+    await warningNotices.stop();
+    await incidents.stop();
+    await silences.stop();
+    await alerts.stop();
+  },
+  /** Incidents first: alerts stay as long as their incident. */
+  sweeps: ({ settings }) => [
+    incidentSweep(() => settings.retention.alertDays),
+    alertSweep(() => settings.retention.alertDays),
+  ],
 });
 
 function serve(server: FeatureServer, context: AlertsContext): void {
@@ -21,7 +81,7 @@ function serve(server: FeatureServer, context: AlertsContext): void {
     method: "GET",
     path: PATH,
     id: "listAlerts",
-    summary: "List alerts of a project, latest first; by default those that fire",
+    summary: "List alerts of a project, latest first; by default firing ones",
     tag,
     access: read,
     query: s.ListAlerts,
@@ -36,7 +96,7 @@ function serve(server: FeatureServer, context: AlertsContext): void {
     summary: "Fire and resolve alerts; answered once every change of state is on disk",
     details:
       "An alert that fires already is repeated: this moves its time-out and annotations and is no event. Valid " +
-      "alerts of a request are taken even if others are refused.",
+      "alerts of a request are stored even if others are refused.",
     tag,
     access: { permission: "events:write", within: "project", keyScope: "events:write" },
     body: s.PostAlerts,

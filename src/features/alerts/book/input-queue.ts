@@ -1,6 +1,6 @@
 import { AsyncResource } from "node:async_hooks";
 import { PrismError } from "../../../core/errors.ts";
-import { type Deferred, deferred } from "../../../core/promises.ts";
+import { type DeferredPromise, deferred } from "../../../core/promises.ts";
 import type { Database, Trx } from "../../../store/database.ts";
 import type { Taken } from "./alert-transaction.ts";
 import type { CheckedInput } from "./normalise.ts";
@@ -10,7 +10,7 @@ const MAX_INPUTS = 200;
 
 interface Entry {
   readonly input: CheckedInput;
-  readonly taken: Deferred<Taken>;
+  readonly taken: DeferredPromise<Taken>;
 }
 
 type TakeInputs = (trx: Trx, inputs: readonly CheckedInput[]) => Promise<readonly Taken[]>;
@@ -49,7 +49,7 @@ export class InputQueue {
   }
 
   async #run(): Promise<void> {
-    // What arrives in this turn of the loop is stored together.
+    // Inputs of the same turn of the event loop are stored together.
     await Promise.resolve();
     while (this.#waiting.length > 0) {
       const entries = this.#waiting.splice(0, MAX_INPUTS);

@@ -71,7 +71,7 @@ export class Repetitions {
       try {
         await this.#db.write((trx) => storeRepetitions(trx, some), { sharesCommit: true });
       } catch (error) {
-        this.#log.warn({ err: error, alerts: some.length }, "repetitions of alerts could not be stored, retrying");
+        this.#log.warn({ err: error, alerts: some.length }, "cannot store repetitions of alerts; retrying");
         for (const alert of alerts.slice(at)) if (alert.state !== "resolved") this.add(alert);
         return;
       }

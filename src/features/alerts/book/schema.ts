@@ -62,7 +62,7 @@ const PostedAlert = object({
   ),
   status: v.optional(doc(v.picklist(["firing", "resolved"]), "Default `firing`")),
   labels: v.optional(doc(stringRecord(65_536), "At least one, unless a key is given and it resolves")),
-  annotations: v.optional(doc(stringRecord(262_144), "Texts for people; those of an earlier input are replaced")),
+  annotations: v.optional(doc(stringRecord(262_144), "Texts for people; they replace the texts of an earlier input")),
   severity: v.optional(doc(text(100, 1), "Default: the label `severity`")),
   generatorUrl: v.optional(doc(text(8192), "Link to the cause")),
   startsAt: v.optional(doc(instant, "Default: now")),
@@ -100,7 +100,7 @@ export const WithheldNow = selfChanging(
         mutedBy: doc(v.array(v.string()), "Time intervals, if all its routes are muted now"),
       }),
     ),
-    "What withholds its notifications now; null: nothing, or it does not fire",
+    "Silences, alerts or time intervals that keep it from notifying now; null: none, or it is not firing",
   ),
 );
 

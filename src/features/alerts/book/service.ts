@@ -6,7 +6,8 @@ import type { PermissionHolder, Principal } from "../../../core/principal.ts";
 import { cursorOf, type PageRequest, pageBody, readPage } from "../../../http/pagination.ts";
 import type { Context } from "../../../module/feature.ts";
 import type { ReadDb } from "../../../store/database.ts";
-import { namedSeverity, SEVERITIES } from "../incidents/notice-text.ts";
+import { SEVERITIES } from "../incidents/incident.ts";
+import { namedSeverity } from "../incidents/notice-text.ts";
 import { mayReadAlert } from "../incidents/paged.ts";
 import { fingerprintOf } from "../model/fingerprint.ts";
 import { sortedLabels } from "../model/labels.ts";
@@ -90,7 +91,7 @@ export async function resolveAlert(context: AlertsContext, principal: Permission
       await audit.record({ action: "alert.resolve", resourceType: "alert", resourceId: alert.id }, { trx });
     return ended;
   });
-  if (!ended) throw new PrismError("INVALID_STATE", "The alert does not fire");
+  if (!ended) throw new PrismError("INVALID_STATE", "The alert is not firing");
   return alertView(ended);
 }
 
@@ -210,7 +211,7 @@ async function resolvedPage(
   }
   const position = (alert: AlertView) => [alert.resolvedAt ?? 0, alert.id];
   const page = pageBody(request, found, alertView, position);
-  // Examined enough: the next page goes on from there, whether it has found any or not.
+  // Examined enough: the next page continues from there, whether any was found or not.
   const isUnfinished = !isEnd && page.nextCursor === null && after !== null;
   return isUnfinished ? { ...page, nextCursor: cursorOf(after ?? []) } : page;
 }
@@ -237,7 +238,7 @@ function liveView({ withheldBy }: AlertsContext, alert: AlertView) {
   return { ...alertView(alert), withheld: withheldNow(withheldBy, alert) };
 }
 
-/** What withholds an alert now; null: nothing, or it does not fire. */
+/** Silences, alerts and intervals that apply to an alert now; null: none, or it is not firing. */
 export function withheldNow(withheldBy: AlertsContext["withheldBy"], alert: AlertView) {
   if (alert.state !== "firing") return null;
   const withheld = withheldBy(alert);

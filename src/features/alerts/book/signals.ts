@@ -2,8 +2,8 @@ import { AsyncResource } from "node:async_hooks";
 import { setTimeout } from "node:timers/promises";
 import type { Clock, EpochMs } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
-import type { Logger } from "../../../core/log.ts";
-import type { Database, Trx } from "../../../store/database.ts";
+import type { Uses } from "../../../module/feature.ts";
+import type { Trx } from "../../../store/database.ts";
 import type { AlertInput } from "../types.ts";
 import { deleteSignals, firstSignals, type SignalRow } from "./alert-rows.ts";
 import { type CheckedInput, checkInput } from "./normalise.ts";
@@ -11,9 +11,7 @@ import { type CheckedInput, checkInput } from "./normalise.ts";
 const MAX_SIGNALS = 200;
 const RETRY_MS = 1000;
 
-interface SignalParts {
-  readonly db: Database;
-  readonly log: Logger;
+interface SignalParts extends Uses<"db" | "log"> {
   readonly wall: Clock;
   take(trx: Trx, inputs: readonly CheckedInput[]): Promise<unknown>;
 }
@@ -84,14 +82,14 @@ export class SignalReader {
       if (signal.action === "fire") return [checkInput(firing(input, at, now), now)];
       return [checkInput({ ...input, endsAt: at, resolvesAtOnce: true }, Math.max(at, now))];
     } catch (error) {
-      this.#parts.log.warn({ err: error, eventSeq, ruleId }, "a rule's alert is not valid and was left out");
+      this.#parts.log.warn({ err: error, eventSeq, ruleId }, "skipped an invalid alert of a rule");
       return [];
     }
   }
 
   async #pause(error: unknown): Promise<void> {
     if (this.#isStopped) return;
-    this.#parts.log.warn({ err: error }, "alerts of rules could not be stored, retrying");
+    this.#parts.log.warn({ err: error }, "cannot store alerts of rules; retrying");
     await setTimeout(RETRY_MS, undefined, { ref: false });
   }
 
@@ -101,7 +99,10 @@ export class SignalReader {
       .write(async (trx) => {
         const signals = await firstSignals(trx, 1);
         await deleteSignals(trx, signals);
-        this.#parts.log.error({ err: cause, signal: signals[0] }, "a rule's alert failed and was discarded");
+        this.#parts.log.error(
+          { err: cause, signal: signals[0] },
+          "storing the alert of a rule failed; alert discarded",
+        );
       })
       .catch((error: unknown) => this.#pause(error));
   }

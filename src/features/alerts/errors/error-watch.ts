@@ -139,7 +139,7 @@ export function burstLabels(project: string, source: string | null): Readonly<Re
   return { alertname: "ErrorBurst", project, severity: "error", ...(source === null ? {} : { source }) };
 }
 
-export type AlertsContext = Context<"runner" | "jobs" | "announcer" | "projects" | "users" | "notify" | "silences">;
+export type ErrorWatchContext = Context<"runner" | "jobs" | "announcer" | "projects" | "users" | "notify" | "silences">;
 
 const PAGE = 5000;
 /** Limit of errors that wait until earlier ones are loaded. */
@@ -188,7 +188,7 @@ type Raise = (projectId: string, burst: RaisedBurst) => Promise<void>;
  * read once, in the scan thread.
  */
 export class ErrorWatch implements Observer {
-  readonly #context: AlertsContext;
+  readonly #context: ErrorWatchContext;
   readonly #raise: Raise;
   readonly #thresholdOf;
   readonly #counts: MatchCounts;
@@ -205,7 +205,7 @@ export class ErrorWatch implements Observer {
   #bursts = new Map<string, RaisedBurst>();
   #wakeUp = deferred<void>();
 
-  constructor(context: AlertsContext, raise: Raise) {
+  constructor(context: ErrorWatchContext, raise: Raise) {
     this.#context = context;
     this.#raise = raise;
     this.#thresholdOf = context.reader.prepare<[string], { threshold: number | null }>(
@@ -241,7 +241,7 @@ export class ErrorWatch implements Observer {
     try {
       await this.#recall(last);
     } catch (error) {
-      log.warn({ err: error }, "errors before the start are not counted for alerts");
+      log.warn({ err: error }, "errors before this start do not count for alerts");
     }
     const held = this.#held ?? [];
     this.#held = null;
@@ -351,7 +351,7 @@ export class ErrorWatch implements Observer {
       for (const [projectId, burst] of bursts)
         await this.#raise(projectId, burst).catch((error: unknown) => {
           this.released(projectId);
-          this.#context.log.warn({ projectId, err: error }, "an alert could not be queued; the next error tries again");
+          this.#context.log.warn({ projectId, err: error }, "cannot queue an alert; the next error tries again");
         });
     }
   }

@@ -11,6 +11,7 @@ import { holdersOf, type PagedBy } from "./assigned.ts";
 import { type ChannelCause, sendToChannel } from "./channel-steps.ts";
 import type { Actor, IncidentParts } from "./context.ts";
 import type { IncidentFacts } from "./facts.ts";
+import { decidedColumns, type IncidentRow } from "./incident.ts";
 import type { Action, NoticeReason, Turn } from "./machine.ts";
 import { isUnreported } from "./notice-text.ts";
 import { type Notice, notifyAudience, notifyUsers } from "./notices.ts";
@@ -20,8 +21,6 @@ import {
   addLog,
   audienceOf,
   calledSteps,
-  columnsOf,
-  type IncidentRow,
   type LogEntry,
   lastLog,
   lastLogSeq,
@@ -38,7 +37,7 @@ const LEVELS: Readonly<Record<string, Level>> = { "incident.exhausted": "error",
 /** A timeline row names this many alerts and users of a list. */
 const LISTED = 100;
 
-/** What a change is stored with. */
+/** Context of storing a change. */
 export interface ApplyOptions {
   readonly facts: IncidentFacts;
   readonly now: EpochMs;
@@ -56,7 +55,7 @@ export async function applyTurn(
   turn: Turn,
   options: ApplyOptions,
 ): Promise<IncidentRow> {
-  const isSame = turn.actions.length === 0 && isDeepStrictEqual(columnsOf(row), columnsOf(turn.incident));
+  const isSame = turn.actions.length === 0 && isDeepStrictEqual(decidedColumns(row), decidedColumns(turn.incident));
   if (isSame && turn.firingNotified.length + turn.resolvedNotified.length === 0) return row;
   const change = new Change(parts, trx, row, turn, options);
   const { notices } = await change.store();
@@ -77,7 +76,7 @@ function isReachedByNoOne({ pages }: IncidentParts, before: IncidentRow, after: 
   return !pages.hasWays && before.reachedAt === null && after.reachedAt !== null && change.people === 0;
 }
 
-/** Which looks at the incident this turn repeated, and whether alerts were withheld. */
+/** The looks at the incident that this turn repeated, and whether alerts were withheld. */
 function holdsOf(before: IncidentRow, { actions }: Turn, now: EpochMs): Holds {
   const looked = { flush: before.flushAt, step: before.stepAt, repeat: before.repeatAt };
   const holds: { -readonly [K in keyof Holds]: Holds[K] } = {};
@@ -207,7 +206,7 @@ class Change {
     return `Step ${step + 1} of the policy ${name}${round === 0 ? "" : `, round ${round + 1}`}`;
   }
 
-  /** What a person wants of those whom the person named; an incident that pages them says it itself. */
+  /** The request of a person to the users named; an incident that pages them says it itself. */
   async #askedBy(by: PagedBy): Promise<string | undefined> {
     if (by === "page") return undefined;
     const name = (await this.#nameOf(this.#options.actor?.id ?? null)) ?? "A person";
@@ -216,7 +215,7 @@ class Change {
       : `${name} asks you to help with this incident.`;
   }
 
-  /** Those who received earlier notifications are notified again; of a reassigned incident those who have it. */
+  /** Users with earlier notifications are notified again; of a reassigned incident its assignees. */
   async #renotify({ reason, urgency }: Extract<Action, { kind: "renotify" }>): Promise<void> {
     const notified = await audienceOf(this.#trx, this.#row.id);
     // Not those who have left the project, nor administrators whom only the fallback asked.
@@ -228,7 +227,7 @@ class Change {
     );
     const audience = notified.filter(({ userId }) => members.has(userId));
     const users = audience.map(({ userId }) => userId);
-    // Those who acknowledged work on it: an alert that joins is news for them, a repetition is not.
+    // Users who acknowledged work on it: an alert that joins is news for them, a repetition is not.
     const left = new Set(reason === "repeat" ? this.#withoutAcks(users) : users);
     const holders = reason === "resolved" ? null : holdersOf(this.#row.assigned);
     const wanted = audience.filter(({ userId }) => left.has(userId) && (holders?.has(userId) ?? true));

@@ -11,7 +11,7 @@ import type { ScheduleTarget } from "../policies/policy.ts";
  * `reassign` ends where `page` is `over`, and when a person removes the acknowledgements.
  */
 
-/** Unacknowledged for this long, an incident goes on with its policy. */
+/** After this time without an acknowledgement, an incident continues with its policy. */
 export const ASSIGNED_MS = 600_000;
 
 export interface Assigned {
@@ -26,7 +26,7 @@ export interface Assigned {
 /** Why people are paged without a step of the policy. */
 export type PagedBy = Assigned["by"] | "responder";
 
-/** What a person wrote who opened an incident without alerts. */
+/** The text of a person who opened an incident without alerts. */
 export interface Direct {
   readonly message: string;
   /** A user's id, or `operator`. */
@@ -70,7 +70,7 @@ export function unassigned(stored: string | null): string | null {
   return assignedOf(stored)?.by === "page" ? stored : null;
 }
 
-/** Those who have the incident alone, because it was reassigned to them; null: it is as its policy says. */
+/** Users to whom the incident was reassigned; null: the policy applies. */
 export function holdersOf(stored: string | null): ReadonlySet<string> | null {
   const assigned = assignedOf(stored);
   return assigned?.by === "reassign" && assigned.phase !== "over" ? new Set(assigned.users) : null;

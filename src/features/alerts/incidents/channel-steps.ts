@@ -3,9 +3,9 @@ import type { Trx } from "../../../store/database.ts";
 import { inZone } from "../../delivery/index.ts";
 import { directOf } from "./assigned.ts";
 import type { ChannelStatus, IncidentParts } from "./context.ts";
+import type { IncidentRow } from "./incident.ts";
 import type { NoticeReason } from "./machine.ts";
-import { isUnreported, type NoticeText, noticeMessage, noticeTitle, severityOf } from "./notice-text.ts";
-import type { IncidentRow } from "./store.ts";
+import { isUnreported, type NoticeWording, noticeMessage, noticeTitle, severityOf } from "./notice-text.ts";
 
 /* Steps that send to a channel: one message for each incident and channel, changed with the incident. */
 
@@ -15,7 +15,7 @@ const PRIORITY = { high: 800, low: 300 } as const;
 export interface ChannelCause {
   /** `state`: it was acknowledged, is open again, or ended without a notification. */
   readonly reason: Exclude<NoticeReason, "some-resolved"> | "state";
-  readonly notice: NoticeText & { readonly step: number | null };
+  readonly notice: NoticeWording & { readonly step: number | null };
   /** The name of the user who caused it. */
   readonly by: string | null;
   readonly now: EpochMs;

@@ -1,21 +1,16 @@
 import type { EpochMs } from "../../../core/clock.ts";
 import type { SteadyClock } from "../../../core/due-times.ts";
-import type { Logger } from "../../../core/log.ts";
-import type { Metrics } from "../../../core/metrics.ts";
-import type { Database, InTransaction, ReadDb, Trx } from "../../../store/database.ts";
+import type { Uses } from "../../../module/feature.ts";
+import type { InTransaction, ReadDb, Trx } from "../../../store/database.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
-import type { Projects, UserDirectory } from "../../access/index.ts";
-import type { AuditTrail } from "../../audit/index.ts";
-import type { PagePeople, PageSender, ReachablePeople, TlsOptions } from "../../delivery/index.ts";
-import type { JobRunner, JobService } from "../../jobs/index.ts";
-import type { Notifier } from "../../notifications/index.ts";
-import type { Policies } from "../policies/policies.ts";
+import type { PagePeople, ReachablePeople, TlsOptions } from "../../delivery/index.ts";
+import type { AuditTrail } from "../../operate/audit/index.ts";
 import type { RouteSettings } from "../policies/routing.ts";
 import type { Withheld } from "../silences/withholding.ts";
 import type { AlertInput, AlertOutcome, AlertView } from "../types.ts";
 
 /** The answer of an on-call schedule. */
-export interface OnCall {
+export interface OnCallNow {
   readonly current: readonly string[];
   readonly next: readonly string[];
   readonly shift: string | null;
@@ -28,7 +23,7 @@ export interface WebhookAnswer {
   readonly retryAfter: string | undefined;
 }
 
-/** What incidents need of alerts. */
+/** The alerts, as incidents use them. */
 export interface AlertsOfIncidents {
   find(id: string): AlertView | null;
   read(ids: readonly string[], db?: Trx): Promise<AlertView[]>;
@@ -67,17 +62,19 @@ export interface IncidentMessage {
   readonly page: { readonly step: number | null; readonly reason: string; readonly urgency: Urgency };
 }
 
-/** What incidents need of channels. */
+/** The channels, as incidents use them. */
 export interface ChannelsOfIncidents {
   /** Adds a page. A channel that is gone, disabled, or of another project is a failed way. @returns its id */
   send(trx: Trx, projectId: string, message: IncidentMessage): Promise<string>;
   /** A link that acknowledges an incident without a login; undefined: the channel has none. */
   acknowledgeUrl(trx: Trx, channelId: string, incidentId: string, now: EpochMs): Promise<string | undefined>;
-  /** What a webhook step takes from its channel. @throws PermanentError if it is not the project's, or for another host */
+  /** Settings of a webhook step's channel. @throws PermanentError if it is not the project's, or for another host */
   accessFor(channelId: string, projectId: string, url: string): Promise<WebhookAccess>;
+  /** Deletes the channels of a project that is gone. */
+  deleteOf(trx: Trx, projectId: string): Promise<void>;
 }
 
-/** What a call has of a channel. */
+/** Settings of a call from its channel. */
 export interface WebhookAccess {
   readonly headers: Readonly<Record<string, string>>;
   readonly tls: TlsOptions | undefined;
@@ -85,18 +82,10 @@ export interface WebhookAccess {
   accepted(trx: Trx): Promise<void>;
 }
 
-export interface IncidentParts {
-  readonly db: Database;
+export interface IncidentParts
+  extends Uses<"db" | "log" | "metrics" | "policies" | "projects" | "users" | "notify" | "jobs" | "runner" | "pages"> {
   readonly clock: SteadyClock;
-  readonly log: Logger;
-  readonly metrics: Metrics;
-  readonly policies: Policies;
-  readonly projects: Projects;
-  readonly users: UserDirectory;
-  readonly notify: Notifier;
   readonly audit: AuditTrail;
-  readonly jobs: JobService;
-  readonly runner: JobRunner;
   /** Address of the server for links; undefined: none. */
   readonly publicUrl: () => string | undefined;
   readonly alerts: () => AlertsOfIncidents;
@@ -111,9 +100,8 @@ export interface IncidentParts {
     hits: readonly { readonly silenceId: string; readonly alertId: string; readonly incidentId: string }[],
     now: EpochMs,
   ) => Promise<void>;
-  readonly onCall: (db: ReadDb | Trx, scheduleId: string, at: EpochMs) => Promise<OnCall>;
+  readonly onCall: (db: ReadDb | Trx, scheduleId: string, at: EpochMs) => Promise<OnCallNow>;
   readonly channels: () => ChannelsOfIncidents;
-  readonly pages: PageSender;
   readonly pagePeople: PagePeople;
   readonly reachable: ReachablePeople;
   /** When a step of a project was last shortened because of failed ways. */

@@ -7,9 +7,10 @@ import type { UserDirectory } from "../../access/index.ts";
 import type { PolicyRef } from "../policies/policies.ts";
 import { schedules, users } from "../policies/policy.ts";
 import { requireSchedules } from "../policies/service.ts";
+import type { IncidentView } from "./incident.ts";
 import { type Act, act, actorOf, type IncidentsContext } from "./requests.ts";
 import type { Named } from "./responders.ts";
-import { type IncidentView, incidentView } from "./view.ts";
+import { incidentView } from "./view.ts";
 
 /* People page others: they open an incident, add responders to one, or give it to others. */
 

@@ -11,9 +11,10 @@ import { rootSettings } from "../policies/routing.ts";
 import type { AlertView } from "../types.ts";
 import { type Assigned, type Direct, directOf } from "./assigned.ts";
 import type { IncidentParts } from "./context.ts";
+import type { IncidentRow } from "./incident.ts";
 import { opened } from "./machine.ts";
 import type { Named } from "./responders.ts";
-import { addLog, type IncidentRow, nextNumber } from "./store.ts";
+import { addLog, nextNumber } from "./store.ts";
 import { incidentEvent } from "./view.ts";
 
 /* Incidents that a person opens to page others. They have no alerts: a person ends them. */

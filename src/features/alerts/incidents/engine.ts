@@ -14,21 +14,13 @@ import { applyTurn } from "./apply.ts";
 import type { Actor, IncidentParts } from "./context.ts";
 import { type DirectPage, insertDirect } from "./direct.ts";
 import { ENDED_BY_PEOPLE, factsOf, factsOfAll, type IncidentFacts, readIncidents } from "./facts.ts";
+import type { Incident, IncidentRow } from "./incident.ts";
 import { joinTransitions } from "./joining.ts";
 import * as machine from "./machine.ts";
 import { handleDelayed } from "./notices.ts";
 import { pageFollower, reached } from "./outcomes.ts";
 import { addResponders, type Named, reassign, start } from "./responders.ts";
-import {
-  addLog,
-  countEnded,
-  findIncident,
-  heldReader,
-  type IncidentRow,
-  incidentsWith,
-  saveIncident,
-  settingsOf,
-} from "./store.ts";
+import { addLog, countEnded, findIncident, heldReader, incidentsWith, saveIncident, settingsOf } from "./store.ts";
 import { turn } from "./turn.ts";
 import { noteChanged } from "./view.ts";
 import { handleWayNotices } from "./way-notices.ts";
@@ -40,7 +32,7 @@ const LATE_MS = 600_000;
 const FEW_HELD = 50;
 /** Incidents per transaction: the writer is not held longer than for a set of events. */
 const TURNS_AT_ONCE = 32;
-/** What is due again at once within one transaction. */
+/** Limit of repeated turns within one transaction. */
 const MAX_TURNS = 10;
 
 type Changed = EffectOf<"incidents-changed">["incidents"][number];
@@ -48,14 +40,14 @@ type Changed = EffectOf<"incidents-changed">["incidents"][number];
 interface Live {
   readonly projectId: string;
   readonly state: Changed["state"];
-  /** What waits for withheld alerts. */
+  /** The actions that wait for silenced, inhibited or muted alerts. */
   readonly holds: ReadonlySet<"flush" | "step" | "repeat">;
 }
 
 type HeldAgain = Live["holds"] | undefined;
 
 type Decide = (
-  incident: machine.Incident,
+  incident: Incident,
   facts: machine.Facts,
   settings: ReturnType<typeof settingsOf>,
   now: EpochMs,
@@ -86,7 +78,7 @@ export class Incidents {
     this.#due = new DueTimes({
       clock,
       handle: (ids) => this.#handleDue(ids),
-      onError: (error) => log.error({ err: error }, "incidents that are due could not be handled, retrying"),
+      onError: (error) => log.error({ err: error }, "handling due incidents failed; retrying"),
     });
     this.#sent = metrics.counter("prism_incident_notifications_total", "Users notified of incidents, by reason");
     metrics.gauge("prism_incidents", "Incidents that are not resolved, by state", () => this.#counts());
@@ -137,7 +129,7 @@ export class Incidents {
     }
   }
 
-  /** What withheld alerts may have ended while the process was down, or just before it died. */
+  /** Checks incidents whose silenced alerts may have ended while the process was down. */
   start(): void {
     this.#isRunning = true;
     this.#lookAgain([...this.#live].flatMap(([id, { holds }]) => (holds.size > 0 ? [id] : [])));
@@ -176,7 +168,7 @@ export class Incidents {
     else
       void incidentsWith(this.#parts.db.read, alertIds).then(
         (found) => this.#lookAgain(ids.filter((id) => found.has(id))),
-        (error: unknown) => this.#parts.log.error({ err: error }, "incidents of silenced alerts were not found"),
+        (error: unknown) => this.#parts.log.error({ err: error }, "cannot find the incidents of silenced alerts"),
       );
   }
 
@@ -194,7 +186,7 @@ export class Incidents {
       }
     };
     if (!this.#isRunning || this.#live.size === 0) return;
-    search().catch((error: unknown) => log.error({ err: error }, "incidents that reach no one were not found"));
+    search().catch((error: unknown) => log.error({ err: error }, "cannot find incidents without reachable users"));
   }
 
   #lookAgain(ids: readonly string[]): void {
@@ -214,7 +206,7 @@ export class Incidents {
     });
   }
 
-  /** Of a notification: a resolved incident stays as it is. */
+  /** Acknowledgement by a notification: a resolved incident stays as it is. */
   async acknowledgeByNotification(trx: Trx, id: string, userId: string, via: string): Promise<void> {
     const row = await findIncident(trx, id);
     if (!row || row.state === "resolved" || !(await this.#reaches(trx, row, userId))) return;
@@ -347,12 +339,12 @@ export class Incidents {
           () => this.#failing.delete(id),
           (error: unknown) => {
             if (!this.#failing.has(id)) this.#failing.set(id, clock.elapsed());
-            log.error({ err: error, incident: id }, "an incident that is due could not be handled, retrying");
+            log.error({ err: error, incident: id }, "handling a due incident failed; retrying");
           },
         );
   }
 
-  /** What of an incident that is looked at again waits for withheld alerts. */
+  /** The waiting actions of an incident that is checked again. */
   #holdsAgain(id: string): HeldAgain {
     return this.#reconsidered.delete(id) ? this.#live.get(id)?.holds : undefined;
   }

@@ -5,10 +5,11 @@ import type { AlertSource } from "../../../store/schema.ts";
 import type { RouteSettings } from "../policies/routing.ts";
 import { isWithheld, type Withheld } from "../silences/withholding.ts";
 import type { IncidentParts } from "./context.ts";
+import type { IncidentRow } from "./incident.ts";
 import type { Ack, Facts, Member } from "./machine.ts";
-import { type IncidentRow, incidentsOf } from "./store.ts";
+import { incidentsOf } from "./store.ts";
 
-/* What a decision about an incident is based on, besides its row. */
+/* Facts for a decision about an incident, besides its row. */
 
 /** These sources send no end of their own, or not reliably: a resolved incident ends their alerts. */
 export const ENDED_BY_PEOPLE: ReadonlySet<AlertSource> = new Set([
@@ -20,7 +21,7 @@ export const ENDED_BY_PEOPLE: ReadonlySet<AlertSource> = new Set([
   "prism",
 ]);
 
-/** What facts are read from, besides the rows. */
+/** Sources of facts, besides the rows. */
 export interface FactParts extends Pick<IncidentParts, "policies" | "clock" | "withheldBy"> {
   readonly pages: Pick<IncidentParts["pages"], "hasWays">;
   readonly alerts: () => Pick<ReturnType<IncidentParts["alerts"]>, "find">;

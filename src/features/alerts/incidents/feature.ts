@@ -5,13 +5,14 @@ import { callerOf, holderOf, userOf } from "../../../http/access.ts";
 import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../../http/idempotency.ts";
 import { Reply } from "../../../http/route.ts";
 import { doc, example, integer, object, pageOf } from "../../../http/shapes.ts";
-import { type FeatureServer, feature } from "../../../module/feature.ts";
-import { addEffect, type Database, type ReadDb, type Trx } from "../../../store/database.ts";
-import type { AuditTrail } from "../../audit/index.ts";
+import { type FeatureServer, feature, type Uses } from "../../../module/feature.ts";
+import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import * as d from "./direct-requests.ts";
+import { IncidentItem } from "./incident.ts";
 import { CONTACT_CHANNELS, type ContactChannel } from "./notices.ts";
 import * as s from "./requests.ts";
-import { IncidentDetail, IncidentView, ListedIncident } from "./view.ts";
+import { IncidentDetail, ListedIncident } from "./view.ts";
+import { forgetWays } from "./way-notices.ts";
 
 const PATH = "/api/v1/incidents";
 const tag = "Incidents";
@@ -30,6 +31,7 @@ export const incidentsFeature = feature("incidents", {
     servePaging(server, context);
     serveContactRules(server, context);
   },
+  onUserDeleted: forgetWays,
 });
 
 const read = { tag, access: { permission: "events:read", within: "project", keyScope: "events:read" } } as const;
@@ -44,7 +46,7 @@ function serveIncidents(server: FeatureServer, context: IncidentsOwn): void {
     id: "listIncidents",
     summary: "List incidents, newest first",
     query: s.ListIncidents,
-    response: pageOf(ListedIncident),
+    response: () => pageOf(ListedIncident()),
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
     handle: (exchange, { query }) => s.listIncidents(context, callerOf(exchange), query),
   });
@@ -82,7 +84,13 @@ function serveIncidents(server: FeatureServer, context: IncidentsOwn): void {
 }
 
 function serveActions(server: FeatureServer, context: IncidentsOwn): void {
-  const one = { ...write, method: "POST", params: s.IncidentParams, response: IncidentView, errors } as const;
+  const one = {
+    ...write,
+    method: "POST",
+    params: s.IncidentParams,
+    response: () => IncidentItem.View,
+    errors,
+  } as const;
   const actions = [
     ["acknowledge", "acknowledgeIncident", "Acknowledge an incident: with enough acknowledgements its steps stop"],
     ["unacknowledge", "unacknowledgeIncident", "Remove all acknowledgements; the steps start again"],
@@ -154,7 +162,7 @@ function servePaging(server: FeatureServer, context: IncidentsOwn): void {
       "10 minutes without an acknowledgement the steps of the policy start.",
     body: d.PageBody,
     status: 201,
-    response: IncidentView,
+    response: () => IncidentItem.View,
     errors: ["PROJECT_NOT_FOUND", "POLICY_NOT_FOUND", ...refusals],
     handle(exchange, { body }) {
       const principal = holderOf(exchange);
@@ -169,7 +177,7 @@ function servePaging(server: FeatureServer, context: IncidentsOwn): void {
     summary: "Page further people of an incident now, in any state but resolved",
     params: s.IncidentParams,
     body: d.RespondersBody,
-    response: IncidentView,
+    response: () => IncidentItem.View,
     errors: [...errors, ...refusals],
     handle(exchange, { params: { id }, body }) {
       const principal = holderOf(exchange);
@@ -181,12 +189,12 @@ function servePaging(server: FeatureServer, context: IncidentsOwn): void {
     ...paging,
     path: `${PATH}/:id/reassign`,
     id: "reassignIncident",
-    summary: "Give an incident to others, who are paged now in place of those notified before",
+    summary: "Assign an incident to others, who are paged now in place of the users notified before",
     details:
       "Acknowledgements and a snooze end. After 10 minutes without an acknowledgement the steps of the policy start.",
     params: s.IncidentParams,
     body: d.ReassignBody,
-    response: IncidentView,
+    response: () => IncidentItem.View,
     errors: [...errors, ...refusals],
     handle(exchange, { params: { id }, body }) {
       const principal = holderOf(exchange);
@@ -222,10 +230,7 @@ const ContactRules = example(
 );
 type ContactRules = v.InferOutput<typeof ContactRules>;
 
-interface ContactContext {
-  readonly db: Database;
-  readonly audit: AuditTrail;
-}
+type ContactContext = Uses<"db" | "audit">;
 
 function serveContactRules(server: FeatureServer, context: ContactContext): void {
   const own = {

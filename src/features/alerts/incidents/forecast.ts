@@ -11,12 +11,13 @@ import type { Withheld } from "../silences/withholding.ts";
 import type { AlertView } from "../types.ts";
 import type { IncidentParts } from "./context.ts";
 import { acksOf, type FactParts, IncidentFacts, membersOf } from "./facts.ts";
-import { type Action, dueAt, type Facts, type Incident, joined, opened } from "./machine.ts";
-import { type IncidentRow, incidentsOfAlert, notifiedUsers, settingsOf, unresolvedOf } from "./store.ts";
+import type { Incident, IncidentRow } from "./incident.ts";
+import { type Action, dueAt, type Facts, joined, opened } from "./machine.ts";
+import { incidentsOfAlert, notifiedUsers, settingsOf, unresolvedOf } from "./store.ts";
 import { candidatesOf } from "./targets.ts";
 import { turn } from "./turn.ts";
 
-/* What incidents would do if nothing changes. Nothing is stored. */
+/* Forecast of incidents if nothing changes. Nothing is stored. */
 
 /** An action that the incident takes if nothing changes. */
 export interface Forecast {
@@ -27,7 +28,7 @@ export interface Forecast {
 const MAX_TURNS = 200;
 const MAX_ACTIONS = 50;
 const AHEAD_MS = 7 * DAY_MS;
-/** What follows only repeats it. */
+/** Later entries only repeat it. */
 const LAST: ReadonlySet<string> = new Set(["withheld", "incident.resolved"]);
 
 interface ForecastParts extends Omit<FactParts, "alerts">, Pick<IncidentParts, "policies"> {
@@ -43,7 +44,7 @@ export async function forecastOf(parts: ForecastParts, row: IncidentRow): Promis
   return forecast(row, facts, settingsOf(parts.policies, row), now);
 }
 
-/** What one route would do with an alert. */
+/** Forecast of one route for an alert. */
 export interface Trial {
   readonly match: RouteMatch;
   readonly policy: PolicyRef;
@@ -68,7 +69,7 @@ export function trialAlert(projectId: string, given: LabelRecord, now: EpochMs):
   });
 }
 
-/** What each route that takes the alert would do with it now. */
+/** Forecasts of each route that matches the alert. */
 export async function tryAlert(parts: ForecastParts, alert: AlertView): Promise<Trial[]> {
   const matches = parts.policies.routingOf(alert.projectId).match(alert.labels);
   const trials: Trial[] = [];
@@ -79,7 +80,7 @@ export async function tryAlert(parts: ForecastParts, alert: AlertView): Promise<
 /** A first page later than this is no reason to be silent until then. */
 const SOON_MS = 5 * 60_000;
 
-/** What incidents do about alerts now. */
+/** Services that handle alerts of incidents. */
 export interface AlertPeople {
   /** The alerts fire, and silences match all of them. */
   readonly areSilenced: boolean;
@@ -156,7 +157,7 @@ function timesOf({ groupWaitMs, groupIntervalMs, repeatMs }: RouteMatch["setting
 }
 
 /**
- * What an incident does within the next week if no person acts and no alert changes: the machine
+ * The incident's next actions of a week if no person acts and no alert changes: the machine
  * runs ahead of time. It ends with the first repetition of the last notification.
  */
 function forecast(incident: Incident, facts: Facts, settings: StepSettings, now: EpochMs): Forecast[] {

@@ -9,17 +9,16 @@ import { notifiesPeople, type StepSettings } from "../policies/policy.ts";
 import type { RouteMatch } from "../policies/routing.ts";
 import type { AlertView, Transition } from "../types.ts";
 import type { IncidentParts } from "./context.ts";
+import { decidedColumns, type IncidentRow } from "./incident.ts";
 import { joined, memberResolved, opened } from "./machine.ts";
 import { highestSeverity, namedSeverity } from "./notice-text.ts";
 import { type TimedOut, timedOut } from "./silent-source.ts";
 import {
   addLog,
   addMembers,
-  columnsOf,
   type EndedMember,
   endedMembers,
   type GroupOfIncident,
-  type IncidentRow,
   markNotified,
   nextNumber,
   settingsOf,
@@ -100,7 +99,7 @@ class Joining {
       const machine = isFirst ? draft.row : joined(draft.row, settings, this.#now);
       const counts = { alerts: draft.row.alerts + 1, firing: draft.row.firing + 1 };
       const firingNotifiedAt = await this.#continued(draft, alert);
-      draft.row = { ...draft.row, ...columnsOf(machine), ...counts };
+      draft.row = { ...draft.row, ...decidedColumns(machine), ...counts };
       draft.members.push({ alertId: alert.id, firingNotifiedAt });
     }
   }
@@ -119,7 +118,7 @@ class Joining {
         this.#drafts.set(found.id, draft);
         const firing = Math.max(0, draft.row.firing - 1);
         const machine = memberResolved(draft.row, { firing, atOnce }, of, this.#now);
-        draft.row = { ...draft.row, ...columnsOf(machine), firing };
+        draft.row = { ...draft.row, ...decidedColumns(machine), firing };
         draft.ended += 1;
         if (reason === "timeout") draft.timedOut += 1;
         draft.silentSender = firing === 0 && reason === "timeout" ? alert.sender : null;
@@ -130,7 +129,7 @@ class Joining {
     return [...this.#drafts.values()].map(({ row }) => row);
   }
 
-  /** Incidents of which no alert fires any more, as their senders did not repeat the last ones. */
+  /** Incidents without a firing alert: their senders did not repeat the last ones. */
   get timedOut(): TimedOut[] {
     return [...this.#drafts.values()].flatMap(({ row, silentSender: sender }) =>
       sender === null ? [] : { row, sender },
@@ -145,7 +144,7 @@ class Joining {
       if (isNew) insertLater(this.#trx, "incidents", row);
       else {
         const counted = { alerts, firing, severity, firingSince };
-        const changes = { ...columnsOf(row), ...counted, version: row.version + 1, updatedAt: this.#now };
+        const changes = { ...decidedColumns(row), ...counted, version: row.version + 1, updatedAt: this.#now };
         updateLater(this.#trx, "incidents", id, changes);
       }
       addMembers(this.#trx, id, members, this.#now);

@@ -1,8 +1,9 @@
 import type { EpochMs } from "../../../core/clock.ts";
 import type { OwnEventType } from "../../../core/vocabulary.ts";
-import type { IncidentState, Urgency } from "../../../store/schema/alerts.ts";
+import type { Urgency } from "../../../store/schema/alerts.ts";
 import type { GroupTimes, PolicyStep, StepSettings } from "../policies/policy.ts";
 import { dueAgain, type PagedBy, released, unassigned } from "./assigned.ts";
+import type { Incident } from "./incident.ts";
 
 /*
  * The states and due times of an incident as pure functions: they read rows, and return the changed
@@ -14,38 +15,6 @@ import { dueAgain, type PagedBy, released, unassigned } from "./assigned.ts";
  */
 
 export type IncidentEventType = Extract<OwnEventType, `incident.${string}`>;
-
-/** The columns of `incidents` that change. */
-export interface Incident {
-  readonly state: IncidentState;
-  readonly urgency: Urgency;
-  readonly openedAt: EpochMs;
-  readonly acknowledgedAt: EpochMs | null;
-  readonly resolvedAt: EpochMs | null;
-  readonly resolvedBy: string | null;
-  /** The incident that reports that its source is silent. */
-  readonly sourceIncidentId: string | null;
-  readonly snoozedUntil: EpochMs | null;
-  /** Index of the next step. */
-  readonly step: number;
-  readonly round: number;
-  /** The tick of the last look at its alerts: ticks are `groupIntervalMs` apart, from the first look on. */
-  readonly lastFlushAt: EpochMs | null;
-  /** When recipients were first notified, or would have been if it had any. */
-  readonly notifiedAt: EpochMs | null;
-  /** When a page was first accepted outside of the app, or a person acknowledged or opened one. */
-  readonly reachedAt: EpochMs | null;
-  /** When the last step that notifies was executed. */
-  readonly steppedAt: EpochMs | null;
-  readonly flushAt: EpochMs | null;
-  readonly stepAt: EpochMs | null;
-  readonly repeatAt: EpochMs | null;
-  readonly ackExpiresAt: EpochMs | null;
-  readonly autoResolveAt: EpochMs | null;
-  /** Set: a person opened it, and it has no alerts; see assigned.ts for both. */
-  readonly direct: string | null;
-  readonly assigned: string | null;
-}
 
 /** An alert of the incident. */
 export interface Member {
@@ -64,7 +33,7 @@ export interface Ack {
   readonly expiresAt: EpochMs | null;
 }
 
-/** What the machine decides by, besides the incident itself. */
+/** Input of the state machine, besides the incident itself. */
 export interface Facts {
   readonly members: readonly Member[];
   readonly acks: readonly Ack[];
@@ -121,7 +90,7 @@ export interface Turn {
 type Draft = { -readonly [K in keyof Incident]: Incident[K] };
 
 /** One change of an incident: the draft and what follows from it. */
-export class Work {
+export class IncidentWork {
   readonly incident: Draft;
   acks: readonly Ack[];
   readonly actions: Action[] = [];
@@ -319,7 +288,7 @@ function autoResolve({ autoResolveMs }: StepSettings, now: EpochMs): EpochMs | n
 }
 
 /** Steps start again from the first. */
-export function reopen({ incident, now }: Work): void {
+export function reopen({ incident, now }: IncidentWork): void {
   incident.state = "open";
   incident.acknowledgedAt = null;
   incident.snoozedUntil = null;
@@ -331,7 +300,7 @@ export function reopen({ incident, now }: Work): void {
 }
 
 /** @param by a user's id, or `alerts`, `timeout`, `auto`, `policy` */
-export function close(work: Work, by: string): void {
+export function close(work: IncidentWork, by: string): void {
   const { incident, settings, facts, now } = work;
   const times = { flushAt: null, stepAt: null, repeatAt: null, ackExpiresAt: null, autoResolveAt: null };
   Object.assign(incident, { ...times, state: "resolved", resolvedAt: now, resolvedBy: by, snoozedUntil: null });
@@ -359,7 +328,7 @@ export function acknowledge(
   settings: StepSettings,
   now: EpochMs,
 ): Turn {
-  const work = new Work(incident, facts, settings, now);
+  const work = new IncidentWork(incident, facts, settings, now);
   const held = facts.acks.find((each) => each.userId === userId);
   if (incident.state === "resolved" || (held && held.expiresAt === null)) return work.done();
   work.incident.reachedAt ??= now;
@@ -380,7 +349,7 @@ export function acknowledge(
 
 /** Removes all acknowledgements. */
 export function unacknowledge(incident: Incident, facts: Facts, settings: StepSettings, now: EpochMs): Turn {
-  const work = new Work(incident, facts, settings, now);
+  const work = new IncidentWork(incident, facts, settings, now);
   if (incident.state === "resolved" || facts.acks.length === 0) return work.done();
   work.setAcks([]);
   work.log("unacknowledged");
@@ -394,7 +363,7 @@ export function unacknowledge(incident: Incident, facts: Facts, settings: StepSe
 }
 
 export function snooze(incident: Incident, until: EpochMs, facts: Facts, settings: StepSettings, now: EpochMs): Turn {
-  const work = new Work(incident, facts, settings, now);
+  const work = new IncidentWork(incident, facts, settings, now);
   if (incident.state === "resolved") return work.done();
   Object.assign(work.incident, { snoozedUntil: until, stepAt: null, repeatAt: null });
   work.log("snoozed", { until });
@@ -404,7 +373,7 @@ export function snooze(incident: Incident, until: EpochMs, facts: Facts, setting
 
 /** Ends a snooze now; as at its end, acknowledgements are removed. */
 export function unsnooze(incident: Incident, facts: Facts, settings: StepSettings, now: EpochMs): Turn {
-  const work = new Work(incident, facts, settings, now);
+  const work = new IncidentWork(incident, facts, settings, now);
   if (incident.state === "resolved" || incident.snoozedUntil === null) return work.done();
   work.log("unsnoozed");
   work.setAcks([]);
@@ -414,7 +383,7 @@ export function unsnooze(incident: Incident, facts: Facts, settings: StepSetting
 
 /** A person resolves the incident. */
 export function resolve(incident: Incident, by: string, facts: Facts, settings: StepSettings, now: EpochMs): Turn {
-  const work = new Work(incident, facts, settings, now);
+  const work = new IncidentWork(incident, facts, settings, now);
   if (incident.state !== "resolved") close(work, by);
   return work.done();
 }
@@ -431,7 +400,7 @@ export function isNotifying({ type }: PolicyStep): boolean {
  * is open again. After the last step the first one follows.
  */
 export function escalate(incident: Incident, facts: Facts, settings: StepSettings, now: EpochMs): Turn {
-  const work = new Work(incident, facts, settings, now);
+  const work = new IncidentWork(incident, facts, settings, now);
   const { steps } = settings;
   const notifying = steps.flatMap((step, index) => (isNotifying(step) ? [index] : []));
   const next = notifying.find((index) => index >= incident.step);

@@ -1,13 +1,14 @@
 import { cleanText, countText } from "../../../core/clean-text.ts";
 import { type EpochMs, spanText, toRfc3339 } from "../../../core/clock.ts";
+import { pageWarning } from "../../../core/runtime.ts";
 import { ACKNOWLEDGE_HINT } from "../../delivery/index.ts";
 import { cutText } from "../../rules/index.ts";
 import type { AlertView } from "../types.ts";
 import { directOf } from "./assigned.ts";
 import type { ChannelSeverity } from "./context.ts";
 import { ENDED_BY_PEOPLE } from "./facts.ts";
+import type { IncidentRow } from "./incident.ts";
 import type { NoticeReason } from "./machine.ts";
-import type { IncidentRow } from "./store.ts";
 
 /*
  * Texts of notifications of incidents. A lock screen shows the title and about 80 characters: the
@@ -35,15 +36,15 @@ const MEANS: Readonly<Record<string, ChannelSeverity>> = {
 type Labels = Readonly<Record<string, string>>;
 type TitledRow = Pick<IncidentRow, "title" | "groupLabels" | "alerts" | "firing" | "urgency" | "resolvedBy" | "direct">;
 
-export interface NoticeText {
+export interface NoticeWording {
   readonly reason: Exclude<NoticeReason, "some-resolved">;
-  /** Those that fire, new ones first; of a resolved incident those that have ended. */
+  /** Firing alerts, new ones first; for a resolved incident its ended alerts. */
   readonly alerts: readonly AlertView[];
   /** The notification should have been sent at this time. */
   readonly lateSince: EpochMs | null;
-  /** Of a resolved incident: the name of the user who resolved it. */
+  /** For a resolved incident: the name of the user who resolved it. */
   readonly resolvedBy: string | null;
-  /** What another person wants of the reader. */
+  /** The request of another person to the reader. */
   readonly asked?: string | undefined;
 }
 
@@ -72,15 +73,19 @@ export function highestSeverity(named: readonly (ChannelSeverity | null)[]): Cha
  * "No longer reported: disk_full (h1)" and, in channels, "Acknowledged by ann: disk_full (h1)".
  * @param acknowledged undefined: its readers see that it fires
  */
-export function noticeTitle(row: TitledRow, notice: NoticeText, acknowledged?: { readonly by: string | null }): string {
+export function noticeTitle(
+  row: TitledRow,
+  notice: NoticeWording,
+  acknowledged?: { readonly by: string | null },
+): string {
   // Labels are stored as senders write them.
   return cutText(cleanText(`${titlePrefix(row, notice, acknowledged)}${nameOf(row, notice)}`), TITLE_LENGTH);
 }
 
-function titlePrefix(row: TitledRow, { reason, alerts }: NoticeText, acknowledged?: { by: string | null }): string {
+function titlePrefix(row: TitledRow, { reason, alerts }: NoticeWording, acknowledged?: { by: string | null }): string {
   if (acknowledged) return acknowledged.by === null ? "Acknowledged: " : `Acknowledged by ${acknowledged.by}: `;
   if (reason === "resolved") return isUnreported(row) ? "No longer reported: " : "Resolved: ";
-  // What a person wrote, and what the server itself says, has its own words.
+  // Texts by a person or by the server itself are used as they are.
   if (row.direct !== null || ownAlertOf(alerts)) return "";
   const severity = severityOf(row.urgency, alerts);
   return `${severity.slice(0, 1).toUpperCase()}${severity.slice(1)}: `;
@@ -92,7 +97,7 @@ function ownAlertOf(alerts: readonly AlertView[]): AlertView | undefined {
 }
 
 /** The title, with what its only alert is about unless the group names it already, or how many fire. */
-function nameOf(row: TitledRow, { alerts, reason }: NoticeText): string {
+function nameOf(row: TitledRow, { alerts, reason }: NoticeWording): string {
   const { title, firing } = row;
   const isOne = row.alerts === 1 || (reason !== "resolved" && firing === 1 && alerts.length === 1);
   if (!isOne) return reason !== "resolved" && firing > 1 ? `${title}, ${firing} alerts` : title;
@@ -104,19 +109,19 @@ function nameOf(row: TitledRow, { alerts, reason }: NoticeText): string {
 }
 
 /** Why, where, since when, the number and how to acknowledge, and where to read on. */
-export function noticeMessage(row: IncidentRow, notice: NoticeText, { isForChannel = false } = {}): string {
+export function noticeMessage(row: IncidentRow, notice: NoticeWording, { isForChannel = false } = {}): string {
   const { reason, lateSince, asked = "" } = notice;
   const late = lateSince === null ? "" : `This is late: it was due at ${toRfc3339(lateSince)}.`;
   const hint = reason === "resolved" ? "" : ` ${ACKNOWLEDGE_HINT}`;
   // Channels have the number among their facts, and a link instead of the hint.
   const end = isForChannel ? "" : `Incident ${row.number}.${hint}`;
   const content = reason === "resolved" ? endContent(row, notice) : firingContent(row, notice);
-  const parts = [asked, ...content, late, end];
+  const parts = [pageWarning(), asked, ...content, late, end];
   const more = reason === "resolved" ? "" : furtherLines(notice.alerts, parts.join("\n"));
   return cutText(cleanText([...parts, more].filter((part) => part !== "").join("\n\n")), MESSAGE_LENGTH);
 }
 
-/** What all alerts have in common: their runbook, where they come from, and the key at their receiver. */
+/** Common parts of all alerts: their runbook, their origin, and the key at their receiver. */
 function furtherLines([first, ...others]: readonly AlertView[], text: string): string {
   if (!first || first.source === "prism") return "";
   return FURTHER.flatMap(([name, read]) => {
@@ -144,8 +149,8 @@ const BECAUSE = {
   resolved: "",
 };
 
-/** What the alerts state comes first, then where, then since when. */
-function firingContent(row: IncidentRow, { reason, alerts }: NoticeText): string[] {
+/** First the alerts' own words, then the place, then the time. */
+function firingContent(row: IncidentRow, { reason, alerts }: NoticeWording): string[] {
   const because = BECAUSE[reason];
   const own = ownAlertOf(alerts);
   if (own) return [own.annotations["description"] ?? row.title, because.trim()];
@@ -160,7 +165,7 @@ function firingContent(row: IncidentRow, { reason, alerts }: NoticeText): string
 }
 
 /** How it ended comes first. What a resolved alert stated is no longer so, and is left out. */
-function endContent(row: IncidentRow, { alerts, resolvedBy }: NoticeText): string[] {
+function endContent(row: IncidentRow, { alerts, resolvedBy }: NoticeWording): string[] {
   const own = ownAlertOf(alerts);
   if (own && row.resolvedBy === "alerts") return [returnedLine(own)];
   const end = isUnreported(row) ? unreportedLine(row, alerts) : resolvedLine(row, alerts, resolvedBy);
@@ -193,7 +198,7 @@ function stillFiring({ firing }: IncidentRow, alerts: readonly AlertView[]): num
   return alerts.some(({ state, source }) => state !== "resolved" && ENDED_BY_PEOPLE.has(source)) ? left : firing;
 }
 
-/** Of a resolved incident: the alert ended before it, or ends with it. */
+/** For a resolved incident: the alert ended before it, or ends with it. */
 function isOver({ state, source }: AlertView): boolean {
   return state === "resolved" || ENDED_BY_PEOPLE.has(source);
 }
@@ -205,7 +210,7 @@ const ENDED_BY: Readonly<Record<string, string>> = {
 
 function returnedLine({ labels, resolvedAt, lastAt }: AlertView): string {
   const at = toRfc3339(resolvedAt ?? lastAt);
-  return `${labels["sender"]} reports alerts again since ${at}. Those that still fire are notified as new incidents.`;
+  return `${labels["sender"]} reports alerts again since ${at}. Alerts that still fire are notified as new incidents.`;
 }
 
 /** A source that falls silent says nothing about what it reported. */
@@ -241,7 +246,7 @@ function alertLine(row: IncidentRow, alert: AlertView, common: Labels): string {
   return listed(`${what}, ${state}since ${toRfc3339(alert.startsAt)}`);
 }
 
-/** What a resolved alert stated is no longer so; of one that is not reported it may be. */
+/** The statement of a resolved alert is no longer true; that of an unreported one may be. */
 function endedText({ timedOut, lastAt, resolvedAt }: AlertView, name: string, text: string | undefined): string {
   if (!timedOut) return `${name}, resolved at ${toRfc3339(resolvedAt ?? lastAt)}`;
   const report = text === undefined ? "" : `; last report: ${text}`;

@@ -3,13 +3,14 @@ import { notificationRow } from "../../../store/commit/notification-row.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 import type { PageFacts } from "../../delivery/index.ts";
-import { COMPLETED, type RunningJob } from "../../jobs/index.ts";
+import { COMPLETED, type RunningJob } from "../../time/jobs/index.ts";
 import type { AlertView } from "../types.ts";
 import { isBurning, type PagedBy } from "./assigned.ts";
 import type { IncidentParts } from "./context.ts";
 import { acksOf, membersOf } from "./facts.ts";
-import { isUnreported, type NoticeText, noticeMessage, noticeTitle, SEVERITIES, severityOf } from "./notice-text.ts";
-import { type AudienceMember, addLog, findIncident, type IncidentRow, lastLog } from "./store.ts";
+import { type IncidentRow, SEVERITIES } from "./incident.ts";
+import { isUnreported, type NoticeWording, noticeMessage, noticeTitle, severityOf } from "./notice-text.ts";
+import { type AudienceMember, addLog, findIncident, lastLog } from "./store.ts";
 
 /* Notifications of incidents: contact rules, and the jobs of delayed ones. */
 
@@ -28,7 +29,7 @@ export type ContactChannel = keyof typeof CONTACT_CHANNELS;
 /** Without contact rules the preferences decide, as for every notification. */
 const ALL_CHANNELS = Object.values(CONTACT_CHANNELS).flat().sort();
 
-export interface Notice extends NoticeText {
+export interface Notice extends NoticeWording {
   readonly urgency: Urgency;
   /** Such as "Step 2 of the policy Database". */
   readonly cause: string;
@@ -40,7 +41,7 @@ export interface Notice extends NoticeText {
   readonly by?: PagedBy;
 }
 
-/** What was stored: for the timeline. */
+/** Stored notices, for the timeline. */
 export interface Sent {
   readonly notificationIds: readonly string[];
   /** Users whose contact rules delay a further notification, with the delays. */

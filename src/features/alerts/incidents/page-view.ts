@@ -21,7 +21,7 @@ export const NoticeOutcome = named(
     urgency: v.picklist(["high", "low"]),
     outcome: doc(
       v.picklist(OUTCOMES),
-      "`trying`: attempts fail, others follow. `failed`: it counts as failed, and goes on being tried until `endedAt`",
+      "`trying`: attempts fail, others follow. `failed`: it counts as failed, and attempts go on until `endedAt`",
     ),
     attempts: v.number(),
     lastError: v.nullable(v.string()),

@@ -1,7 +1,7 @@
 import type { Principal } from "../../../core/principal.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { Projects } from "../../access/index.ts";
-import type { IncidentRow } from "./store.ts";
+import type { IncidentRow } from "./incident.ts";
 
 /*
  * The right of a paged person: a user who received a notification of an incident may read it, and act on
@@ -61,7 +61,7 @@ export async function mayReadAlert(
   return row !== undefined;
 }
 
-/** Those of the incidents of which the user received a notification. */
+/** The incidents that the user was notified of. */
 async function pagedOf(db: ReadDb | Trx, userId: string, ids: readonly string[]): Promise<string[]> {
   const rows = await db
     .selectFrom("notifications as n")

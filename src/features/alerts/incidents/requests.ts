@@ -36,13 +36,12 @@ import type { AlertView } from "../types.ts";
 import type { Actor } from "./context.ts";
 import type { Incidents } from "./engine.ts";
 import { acksOf } from "./facts.ts";
-import { SEVERITIES } from "./notice-text.ts";
+import { type IncidentRow, type IncidentView, SEVERITIES } from "./incident.ts";
 import { lastPages, noticeOutcome, withOutcomes } from "./page-view.ts";
 import { actingOn, mayRead } from "./paged.ts";
-import { findIncident, type IncidentRow } from "./store.ts";
+import { findIncident } from "./store.ts";
 import {
   attentionRank,
-  type IncidentView,
   inAttentionOrder,
   incidentView,
   isUnresolved,
@@ -66,7 +65,7 @@ export const ListIncidents = object({
   policy: v.optional(doc(v.pipe(v.string(), v.maxLength(255)), "Id of the policy")),
   number: v.optional(doc(queryInteger(1, Number.MAX_SAFE_INTEGER), "Number in the project")),
   q: v.optional(doc(text(100, 1), "Part of the title")),
-  mine: v.optional(doc(queryBoolean, "Only incidents of which the caller was notified")),
+  mine: v.optional(doc(queryBoolean, "Only incidents that the caller was notified of")),
   severity: v.optional(
     doc(queryList(v.picklist([...SEVERITIES, "none"])), "Highest severities, separated by commas; `none`: not named"),
   ),
@@ -125,7 +124,7 @@ export type IncidentsContext = Context<"projects" | "policies" | "incidents" | "
 /** Dependencies of {@link withheldOf}. */
 export type WithheldParts = Pick<IncidentsContext, "db" | "alerts" | "withheldBy">;
 
-type Acknowledger = v.InferOutput<typeof ListedIncident>["acknowledgedBy"][number];
+type Acknowledger = v.InferOutput<ReturnType<typeof ListedIncident>>["acknowledgedBy"][number];
 
 /** In the order of ids SQLite would read the resolved ones too, which are nearly all. */
 const isAmongUnresolved = sql<boolean>`id in (
@@ -214,7 +213,7 @@ async function acknowledgersOf(db: ReadDb, ids: readonly string[]): Promise<Read
   return byIncident;
 }
 
-/** What the first alert of each incident says; ids of alerts grow with time. */
+/** The statement of the first alert of each incident; ids of alerts grow with time. */
 export async function summariesOf(db: ReadDb, ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
   if (ids.length === 0) return new Map();
   const text = sql<string | null>`substr(coalesce(nullif(a.annotations ->> '$.summary', ''),

@@ -2,7 +2,8 @@ import type { EpochMs } from "../../../core/clock.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 import type { PolicyStep, ScheduleTarget, StepSettings } from "../policies/policy.ts";
 import { ASSIGNED_MS, type Assigned, assignedOf, holdersOf, type PagedBy, released, waiting } from "./assigned.ts";
-import { type Facts, type Incident, reopen, type Turn, Work } from "./machine.ts";
+import type { Incident } from "./incident.ts";
+import { type Facts, IncidentWork, reopen, type Turn } from "./machine.ts";
 
 /* People whom a person names for an incident, see assigned.ts: part of the machine. */
 
@@ -16,12 +17,12 @@ function notifyOf({ users, schedules }: Named, urgency: Urgency): Extract<Policy
   return { type: "notify", users, roles: [], schedules, members: false, urgency, roundRobin: false };
 }
 
-function page(work: Work, named: Named, by: PagedBy, isAgain: boolean): void {
+function page(work: IncidentWork, named: Named, by: PagedBy, isAgain: boolean): void {
   const { round, urgency } = work.incident;
   work.actions.push({ kind: "page", step: null, by, round, notify: notifyOf(named, urgency), isAgain });
 }
 
-function pageAssigned(work: Work, assigned: Assigned): void {
+function pageAssigned(work: IncidentWork, assigned: Assigned): void {
   const { incident, now } = work;
   incident.urgency = assigned.urgency;
   page(work, assigned, assigned.by, false);
@@ -32,7 +33,7 @@ function pageAssigned(work: Work, assigned: Assigned): void {
 }
 
 /** What is due of those who come before the steps. @returns false: the next step of the policy is due */
-export function runAssigned(work: Work): boolean {
+export function runAssigned(work: IncidentWork): boolean {
   const { incident } = work;
   const assigned = assignedOf(incident.assigned);
   if (assigned?.phase === "due") {
@@ -44,7 +45,7 @@ export function runAssigned(work: Work): boolean {
 }
 
 /** No one was reached so far. @returns whether those who were asked by the policy are left alone */
-export function pageAssignedAgain(work: Work): boolean {
+export function pageAssignedAgain(work: IncidentWork): boolean {
   const assigned = assignedOf(work.incident.assigned);
   if (assigned && assigned.phase !== "due") page(work, assigned, assigned.by, true);
   return holdersOf(work.incident.assigned) !== null;
@@ -52,7 +53,7 @@ export function pageAssignedAgain(work: Work): boolean {
 
 /** A person opened the incident: those whom the person named are paged now, or the policy starts. */
 export function start(incident: Incident, facts: Facts, settings: StepSettings, now: EpochMs): Turn {
-  const work = new Work(incident, facts, settings, now);
+  const work = new IncidentWork(incident, facts, settings, now);
   work.incident.notifiedAt = now;
   work.incident.stepAt = now;
   runAssigned(work);
@@ -65,7 +66,7 @@ export function start(incident: Incident, facts: Facts, settings: StepSettings, 
  * acknowledged or snoozed incident is open again.
  */
 export function reassign(incident: Incident, named: Named, facts: Facts, settings: StepSettings, now: EpochMs): Turn {
-  const work = new Work(incident, facts, settings, now);
+  const work = new IncidentWork(incident, facts, settings, now);
   if (incident.state === "resolved") return work.done();
   work.setAcks([]);
   reopen(work);
@@ -85,7 +86,7 @@ export function addResponders(
   settings: StepSettings,
   now: EpochMs,
 ): Turn {
-  const work = new Work(incident, facts, settings, now);
+  const work = new IncidentWork(incident, facts, settings, now);
   if (incident.state === "resolved") return work.done();
   work.log("responders-added", { users: named.users, schedules: named.schedules.map(({ id }) => id) });
   page(work, named, "responder", false);

@@ -8,12 +8,12 @@ import { isWithheld } from "../silences/withholding.ts";
 import type { AlertInput, AlertView } from "../types.ts";
 import type { IncidentParts } from "./context.ts";
 import { membersOf } from "./facts.ts";
+import type { IncidentRow } from "./incident.ts";
 import { type Notice, notifyUsers } from "./notices.ts";
 import {
   addLog,
   addSameLog,
   changeIncidents,
-  type IncidentRow,
   incidentsById,
   lastLog,
   lastLogSeq,
@@ -177,7 +177,7 @@ class Source {
       labels: { alertname: ALERT_NAME, sender: name },
       annotations: {
         summary: `Source silent: ${name}`,
-        description: `Nothing came from the ${noun} ${name}${since}. ${ended} ended as their alerts were not repeated in time; what they report may go on.`,
+        description: `Nothing came from the ${noun} ${name}${since}. ${ended} ended because their alerts were not repeated in time; the problems may still exist.`,
       },
       severity: urgency === "high" ? "critical" : "warning",
     };
@@ -283,7 +283,7 @@ const NOUNS = {
   receiver: { noun: "receiver", table: "receivers" },
 } as const;
 
-/** What people call a sender. */
+/** The name of a sender, for people. */
 async function nameOf(trx: Trx, sender: string): Promise<{ readonly noun: string; readonly name: string }> {
   const [kind = "", id = ""] = sender.split(":");
   if (!Object.hasOwn(NOUNS, kind)) return { noun: "sender", name: sender };

@@ -2,19 +2,18 @@ import type { Database as Sqlite } from "better-sqlite3";
 import { type Selectable, sql } from "kysely";
 import type { EpochMs } from "../../../core/clock.ts";
 import { type BoundStatement, later, type ReadDb, rowsOf, type Trx } from "../../../store/database.ts";
-import type { IncidentLogTable, IncidentsTable } from "../../../store/schema/alerts.ts";
+import type { IncidentLogTable } from "../../../store/schema/alerts.ts";
 import { valuesOf } from "../../../store/sqlite/list-queries.ts";
 import { updateLater } from "../../../store/statements.ts";
 import type { Policies } from "../policies/policies.ts";
 import type { PolicyStep, StepSettings } from "../policies/policy.ts";
 import type { RouteSettings } from "../policies/routing.ts";
-import type { Ack, Incident, Turn } from "./machine.ts";
+import { decidedColumns, type Incident, type IncidentRow } from "./incident.ts";
+import type { Ack, Turn } from "./machine.ts";
 
 /* Rows of incidents; the only writer of these tables besides retention. */
 
-export type IncidentRow = Selectable<IncidentsTable>;
-
-/** What a row of the timeline says; `data` depends on the kind (docs/alerts.md). */
+/** A row of the timeline; `data` depends on the kind (docs/alerts.md). */
 export interface LogEntry {
   readonly kind: string;
   readonly actor?: string | null;
@@ -184,21 +183,9 @@ export function saveTurn(
 
 /** Stores the columns that the machine decides about, and the number of notices of the row. */
 export function saveIncident(trx: Trx, row: IncidentRow, incident: Incident, now: EpochMs): IncidentRow {
-  const changes = { ...columnsOf(incident), notices: row.notices, version: row.version + 1, updatedAt: now };
+  const changes = { ...decidedColumns(incident), notices: row.notices, version: row.version + 1, updatedAt: now };
   updateLater(trx, "incidents", row.id, changes);
   return { ...row, ...changes };
-}
-
-/** The columns that the machine decides about. */
-export function columnsOf(incident: Incident): Incident {
-  const { state, urgency, openedAt, acknowledgedAt, resolvedAt, resolvedBy, snoozedUntil, step, round } = incident;
-  const { lastFlushAt, notifiedAt, reachedAt, steppedAt, flushAt, stepAt, repeatAt, ackExpiresAt, autoResolveAt } =
-    incident;
-  const { direct, assigned } = incident;
-  const reached = { reachedAt, steppedAt, direct, assigned };
-  const times = { ...reached, lastFlushAt, notifiedAt, flushAt, stepAt, repeatAt, ackExpiresAt, autoResolveAt };
-  const ends = { acknowledgedAt, resolvedAt, resolvedBy, sourceIncidentId: incident.sourceIncidentId, snoozedUntil };
-  return { state, urgency, openedAt, ...ends, step, round, ...times };
 }
 
 /** Sets when the firing or the end of these alerts was notified. */
@@ -316,7 +303,7 @@ const UNNOTIFIED = `select 1 from incident_alerts m join alerts a on a.id = m.al
 const LAST = `select kind, data from incident_log where incidentId = @id
   and kind not in ('note', 'contact-notified', 'contact-dropped', 'left-out', 'webhook-shortened') order by seq desc limit 1`;
 
-/** What waited for withheld alerts when the process stopped, as the members and the timeline show. */
+/** Actions that waited for silenced alerts when the process stopped, from members and timeline. */
 export function heldReader(reader: Sqlite): (row: IncidentRow) => Held {
   const unnotified = reader.prepare(UNNOTIFIED);
   const last = reader.prepare<{ id: string }, { kind: string; data: string }>(LAST);

@@ -3,11 +3,12 @@ import type { ReadDb, Trx } from "../../../store/database.ts";
 import { projectPeople } from "../../access/index.ts";
 import type { RouteSettings } from "../policies/routing.ts";
 import type { IncidentParts } from "./context.ts";
+import type { IncidentRow } from "./incident.ts";
 import type { Action } from "./machine.ts";
-import { type IncidentRow, notifiedUsers } from "./store.ts";
+import { notifiedUsers } from "./store.ts";
 
 /** The users of a step, and why each of them. */
-export interface Targets {
+export interface NotifyTargets {
   readonly users: readonly string[];
   /** Such as `schedule:<id>:current`, `role:<id>`, `user`, `members`. */
   readonly through: ReadonlyMap<string, string>;
@@ -28,7 +29,7 @@ export async function targetsOf(
   row: IncidentRow,
   { notify, step }: Page,
   now: EpochMs,
-): Promise<Targets> {
+): Promise<NotifyTargets> {
   const { projectId, policyId } = row;
   const targets = await candidatesOf(parts, trx, projectId, notify, now);
   // A person who names people means those alone.
@@ -54,7 +55,7 @@ export async function candidatesOf(
   projectId: string,
   notify: Page["notify"],
   now: EpochMs,
-): Promise<Targets> {
+): Promise<NotifyTargets> {
   const through = new Map<string, string>();
   const shifts: Record<string, string> = {};
   const empty: string[] = [];

@@ -1,17 +1,18 @@
 import type { EpochMs } from "../../../core/clock.ts";
 import { assertNever } from "../../../core/errors.ts";
 import type { PolicyStep, StepSettings } from "../policies/policy.ts";
-import { close, type Facts, type Incident, type Member, reopen, type Turn, tickUpTo, Work } from "./machine.ts";
+import type { Incident } from "./incident.ts";
+import { close, type Facts, IncidentWork, type Member, reopen, type Turn, tickUpTo } from "./machine.ts";
 import { pageAssignedAgain, runAssigned } from "./responders.ts";
 
-/* What an incident does when one of its times is due, see machine.ts. */
+/* Actions of an incident when one of its times is due, see machine.ts. */
 
 /** After its last step a round waits at least this long for an answer. */
 const ROUND_GAP_MS = 60_000;
 
 /** Does what is due at `now`. Running it again changes nothing. */
 export function turn(incident: Incident, facts: Facts, settings: StepSettings, now: EpochMs): Turn {
-  const work = new Work(incident, facts, settings, now);
+  const work = new IncidentWork(incident, facts, settings, now);
   if (incident.state === "resolved") return work.done();
   if (work.isDue(incident.autoResolveAt)) close(work, "auto");
   else {
@@ -28,7 +29,7 @@ export function turn(incident: Incident, facts: Facts, settings: StepSettings, n
   return work.done();
 }
 
-function expireAcks(work: Work): void {
+function expireAcks(work: IncidentWork): void {
   const { incident, acks } = work;
   if (!work.isDue(incident.ackExpiresAt)) return;
   const expired = acks.filter(({ expiresAt }) => work.isDue(expiresAt));
@@ -39,7 +40,7 @@ function expireAcks(work: Work): void {
   work.event("incident.unacknowledged", { reason: "expired" });
 }
 
-function flush(work: Work): void {
+function flush(work: IncidentWork): void {
   const { incident, facts, settings, now } = work;
   const tick = tickUpTo(incident.lastFlushAt ?? now, settings, now);
   incident.flushAt = null;
@@ -63,7 +64,7 @@ function flush(work: Work): void {
 }
 
 /** Alerts that webhooks left out are in the next ones: a receiver may take their absence for an end. */
-function showAgain(work: Work): void {
+function showAgain(work: IncidentWork): void {
   const { firing, returned, facts, incident } = work;
   if (returned.length === 0 || incident.snoozedUntil !== null) return;
   const left = firing.filter(({ alertId }) => work.isLeftOut(alertId) && facts.isWithheld(alertId));
@@ -71,7 +72,7 @@ function showAgain(work: Work): void {
   work.actions.push({ kind: "webhooks", reason: "new-alerts" });
 }
 
-function notifyFirst(work: Work, fresh: readonly Member[]): void {
+function notifyFirst(work: IncidentWork, fresh: readonly Member[]): void {
   const { incident, now } = work;
   if (!work.isEscalating) {
     work.log("not-notified", { reason: work.pausedBy, alerts: fresh.length });
@@ -85,7 +86,7 @@ function notifyFirst(work: Work, fresh: readonly Member[]): void {
 }
 
 /** Alerts that joined after the first notification. */
-function notifyNew(work: Work, fresh: readonly Member[]): void {
+function notifyNew(work: IncidentWork, fresh: readonly Member[]): void {
   const { incident, settings, now } = work;
   const isAcknowledged = incident.state === "acknowledged" && incident.snoozedUntil === null;
   if (work.isEscalating && incident.reachedAt === null && incident.step > 0) {
@@ -103,7 +104,7 @@ function notifyNew(work: Work, fresh: readonly Member[]): void {
   if (incident.stepAt === null && incident.step < settings.steps.length) incident.stepAt = now;
 }
 
-function notifyPartlyResolved(work: Work): void {
+function notifyPartlyResolved(work: IncidentWork): void {
   const resolved = work.facts.members.filter(
     ({ isFiring, firingNotifiedAt, resolvedNotifiedAt }) =>
       !isFiring && firingNotifiedAt !== null && resolvedNotifiedAt === null,
@@ -115,17 +116,17 @@ function notifyPartlyResolved(work: Work): void {
 }
 
 /** Executes steps up to the next wait. */
-function runSteps(work: Work): void {
+function runSteps(work: IncidentWork): void {
   const { incident, settings } = work;
   if (!work.isEscalating || !work.isDue(incident.stepAt) || isHeld(work, "step")) return;
-  // Those that joined later are notified with the next look: a step may reach others, or no one.
+  // Alerts that joined later are notified at the next check: a step may reach others, or no one.
   if (incident.notifiedAt === null) work.markFiringNotified(work.fresh);
   incident.notifiedAt ??= work.now;
   // A round that ends starts the next one at once; the limit stops rounds without any wait.
   for (let left = 2 * settings.steps.length + 2; left > 0 && work.isDue(incident.stepAt); left -= 1) runStep(work);
 }
 
-function runStep(work: Work): void {
+function runStep(work: IncidentWork): void {
   const { incident, settings, facts, now } = work;
   if (runAssigned(work)) return;
   const index = incident.step;
@@ -171,7 +172,7 @@ function runStep(work: Work): void {
 }
 
 /** `skip` passes over the next step, `hold` waits until the interval opens. */
-function outside(work: Work, step: Extract<PolicyStep, { type: "onlyIn" }>, index: number): void {
+function outside(work: IncidentWork, step: Extract<PolicyStep, { type: "onlyIn" }>, index: number): void {
   const { incident, facts, settings, now } = work;
   work.log("outside-interval", { step: index, interval: step.interval, otherwise: step.otherwise });
   if (step.otherwise === "skip") {
@@ -182,7 +183,7 @@ function outside(work: Work, step: Extract<PolicyStep, { type: "onlyIn" }>, inde
   incident.stepAt = facts.opensAt(step.interval, now);
 }
 
-function endRound(work: Work): void {
+function endRound(work: IncidentWork): void {
   const { incident, settings, now } = work;
   incident.stepAt = null;
   if (settings.steps.length === 0) {
@@ -202,7 +203,7 @@ function endRound(work: Work): void {
   work.event("incident.exhausted", { rounds: incident.round + 1 });
 }
 
-function repeat(work: Work): void {
+function repeat(work: IncidentWork): void {
   const { incident } = work;
   if (!work.isEscalating || !work.isDue(incident.repeatAt) || isHeld(work, "repeat")) return;
   if (incident.reachedAt === null) tryAgain(work);
@@ -213,7 +214,7 @@ function repeat(work: Work): void {
  * No one was reached so far: the targets of the executed steps are asked again, because another
  * person may be on call, or a way may work by now. Steps to come keep their times.
  */
-function tryAgain(work: Work): void {
+function tryAgain(work: IncidentWork): void {
   const { incident, settings, facts, now } = work;
   work.log("looked-again");
   const isTheirs = pageAssignedAgain(work);
@@ -228,7 +229,7 @@ function tryAgain(work: Work): void {
 }
 
 /** While no alert fires, or all that fire are withheld, the incident notifies no one. */
-function isHeld(work: Work, holds: "step" | "repeat"): boolean {
+function isHeld(work: IncidentWork, holds: "step" | "repeat"): boolean {
   const { incident, firing, facts, settings, now } = work;
   if (incident.direct !== null || firing.some(({ alertId }) => !facts.isWithheld(alertId))) return false;
   const again = firing.length === 0 ? Math.max(incident.flushAt ?? 0, now + 1) : now + settings.groupIntervalMs;

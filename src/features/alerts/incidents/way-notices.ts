@@ -3,10 +3,10 @@ import { DAY_MS, type EpochMs, MINUTE_MS, toRfc3339 } from "../../../core/clock.
 import { notificationRow } from "../../../store/commit/notification-row.ts";
 import type { Trx } from "../../../store/database.ts";
 import { namesOfWays, type PageRow } from "../../delivery/index.ts";
-import { COMPLETED } from "../../jobs/index.ts";
+import { COMPLETED } from "../../time/jobs/index.ts";
 import { responsibleFor } from "../ways/responsible.ts";
 import type { IncidentParts } from "./context.ts";
-import type { IncidentRow } from "./store.ts";
+import type { IncidentRow } from "./incident.ts";
 
 /*
  * Notices of failed ways to those who look after a project: docs/alerts.md, "Failed ways". They are
@@ -75,7 +75,7 @@ export async function waysWork(parts: IncidentParts, trx: Trx, pages: readonly P
       await report(parts, trx, projectId, now);
       continue;
     }
-    // Of the others nothing waits: whether they work shows with the next page.
+    // Nothing waits for the others: their next page shows whether they work.
     await trx.deleteFrom("failed_ways").where("projectId", "=", projectId).execute();
     const own = mended.filter((way) => way.projectId === projectId);
     const works = own.map(({ target }) => names.get(target)?.name ?? target);
@@ -107,7 +107,7 @@ async function hasWaiting(trx: Trx, projectId: string): Promise<boolean> {
   return row !== undefined;
 }
 
-/** Those that failed within a day, or of which messages wait; the longest first. */
+/** Ways that failed within a day, or have waiting messages; the longest first. */
 async function waysOf(trx: Trx, projectId: string, now: EpochMs): Promise<Way[]> {
   const rows = await trx
     .selectFrom("failed_ways as w")
@@ -259,4 +259,13 @@ function failedText(project: string, ways: readonly Way[]): Pick<WayNotice, "tit
 function listed(lines: readonly string[]): string[] {
   const more = lines.length - LISTED;
   return more > 0 ? [...lines.slice(0, LISTED), `and ${more} more`] : [...lines];
+}
+
+/** Deletes what is known of the ways of a person who is deleted. */
+export async function forgetWays(trx: Trx, userId: string): Promise<void> {
+  for (const channel of ["email", "webhook", "service", "fcm", "apns", "webpush", "pusher"]) {
+    const [from, before] = [`${channel} ${userId} `, `${channel} ${userId}!`];
+    await trx.deleteFrom("failed_ways").where("target", ">=", from).where("target", "<", before).execute();
+  }
+  await trx.deleteFrom("way_notices").where("userId", "=", userId).execute();
 }

@@ -5,16 +5,16 @@ import type { PolicyStep } from "../policies/policy.ts";
 import type { RouteSettings } from "../policies/routing.ts";
 import type { AlertView } from "../types.ts";
 import { directOf } from "./assigned.ts";
+import type { IncidentRow } from "./incident.ts";
 import type { NoticeReason } from "./machine.ts";
 import { isUnreported } from "./notice-text.ts";
 import type { NoticeCounts } from "./page-view.ts";
-import type { IncidentRow } from "./store.ts";
 
 /* Bodies of webhook steps: pure functions over rows as they are when the body is made. */
 
 /** A larger body is shortened, as by `maxAlerts`. */
 const MAX_BODY_BYTES = 33_554_432;
-/** What the members beside the alerts need at most. */
+/** Largest size of the members beside the alerts. */
 const REST_BYTES = 524_288;
 /** Entries between two breaths of the event loop: about a millisecond. */
 const SLICE = 100;
@@ -35,7 +35,7 @@ export interface BodyEntry {
   readonly isFiring: boolean;
 }
 
-/** What decides about entries, besides the alerts. */
+/** Context of entries, besides the alerts. */
 export interface EntryRules {
   /** The incident has ended. */
   readonly isEnded: boolean;
@@ -83,7 +83,7 @@ function isNewer(alert: AlertView, other: AlertView): boolean {
   return fires === otherFires ? alert.id > other.id : fires;
 }
 
-/** What a body is made of. */
+/** Parts of a body. */
 export interface BodyContent {
   readonly row: IncidentRow;
   /** Name of the policy. */
@@ -115,7 +115,7 @@ interface Format {
   tail(content: BodyContent, all: Shown): object;
 }
 
-/** What the members beside the alerts say of all entries. */
+/** The members beside the alerts, for all entries. */
 interface Shown {
   readonly labels: LabelRecord;
   readonly annotations: LabelRecord;
@@ -290,7 +290,7 @@ function statusOf({ state, alerts }: IncidentRow, entries: readonly BodyEntry[])
   return isFiring ? "firing" : "resolved";
 }
 
-/** What the sender stated, as in Alertmanager. An alert of an incident that a person ended may go on firing. */
+/** The sender's statement, as in Alertmanager. An alert of an incident that a person ended may keep firing. */
 function endOf({ endsAt, resolvedAt, lastAt }: AlertView, row: IncidentRow): EpochMs {
   return Math.min(endsAt ?? Number.POSITIVE_INFINITY, resolvedAt ?? row.resolvedAt ?? lastAt);
 }

@@ -5,7 +5,7 @@ import { uuidv7 } from "../../../core/ids.ts";
 import { VERSION } from "../../../core/runtime.ts";
 import type { Trx } from "../../../store/database.ts";
 import {
-  type Accepted,
+  type AcceptedPage,
   type NewPage,
   NoAnswer,
   type NotSent,
@@ -15,7 +15,7 @@ import {
   readRetryAfter,
   Throttled,
 } from "../../delivery/index.ts";
-import { COMPLETED, PermanentError } from "../../jobs/index.ts";
+import { COMPLETED, PermanentError } from "../../time/jobs/index.ts";
 import type { PolicyRef } from "../policies/policies.ts";
 import type { PolicyStep } from "../policies/policy.ts";
 import type { RouteSettings } from "../policies/routing.ts";
@@ -24,18 +24,10 @@ import type { AlertView } from "../types.ts";
 import type { IncidentParts, WebhookAnswer } from "./context.ts";
 import { pagedAlert } from "./direct.ts";
 import { leftOutOf } from "./facts.ts";
+import type { IncidentRow } from "./incident.ts";
 import { lookAgain, type NoticeReason } from "./machine.ts";
 import { noticeCounts } from "./page-view.ts";
-import {
-  addLog,
-  findIncident,
-  firingIn,
-  type IncidentRow,
-  reportedMembers,
-  saveIncident,
-  settingsOf,
-  unresolvedOf,
-} from "./store.ts";
+import { addLog, findIncident, firingIn, reportedMembers, saveIncident, settingsOf, unresolvedOf } from "./store.ts";
 import { noteChanged } from "./view.ts";
 import { type Body, bodyOf, type EntryRules, entriesOf } from "./webhook-bodies.ts";
 
@@ -93,7 +85,7 @@ export function webhookPages(parts: IncidentParts): PageKind {
   return { atOnce: 8, needsRecord: true, send: (page, { signal }) => send(parts, page, signal) };
 }
 
-async function send(parts: IncidentParts, page: PageRow, signal: AbortSignal): Promise<Accepted | NotSent> {
+async function send(parts: IncidentParts, page: PageRow, signal: AbortSignal): Promise<AcceptedPage | NotSent> {
   const { step: index, reason, at, policy } = JSON.parse(page.content) as WebhookContent;
   const row = await findIncident(parts.db.read, page.incidentId);
   const step = row && webhookOf(parts, policy ?? { id: row.policyId, version: row.policyVersion }, index);
@@ -148,7 +140,7 @@ export function webhookOf(
 
 const STRONGEST: readonly NoticeReason[] = ["step", "new-alerts", "resolved", "some-resolved", "repeat"];
 
-/** Which reason one call states if there are two, as in Alertmanager. */
+/** The reason that a call states if there are two, as in Alertmanager. */
 export function strongerOf(left: NoticeReason, right: NoticeReason): NoticeReason {
   return STRONGEST.indexOf(left) < STRONGEST.indexOf(right) ? left : right;
 }
@@ -179,7 +171,7 @@ function withoutAddress(error: unknown, step: WebhookStep): Error {
   return new NoAnswer(`${hostOf(step)} was not reached (${String(code ?? name ?? "error")})`);
 }
 
-/* What a webhook step posts, read when it is sent: what is sent late says what is true now. */
+/* Body of a webhook step, read when it is sent: a late call says what is true then. */
 
 /** Alerts in a row of the timeline; the others are in webhooks again with the next repetition. */
 const MAX_LEFT_OUT = 1000;
@@ -220,7 +212,7 @@ async function postOf(
     : await parts.alerts().read(await reportedMembers(parts.db.read, row.id, since));
   const { shown: entries, leftOut } = await entriesOf(alerts, await rulesOf(parts, row, sendResolved));
   if (entries.length === 0 && row.alerts > 0)
-    return { skipped: "its alerts are withheld, or fire in a later incident", leftOut };
+    return { skipped: "its alerts are silenced, inhibited or muted, or fire in a later incident", leftOut };
   const notices = step.format === "prism" ? await noticeCounts(parts.db.read, row.id) : null;
   const content = { row, policy: name, entries, reason, at, id, publicUrl: parts.publicUrl(), notices };
   return { body: await bodyOf(step, content), leftOut };

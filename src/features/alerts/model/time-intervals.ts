@@ -2,7 +2,7 @@ import { DAY_MS, type EpochMs, isTimezone, offsetChange, zoneOffsetMs } from "..
 import { PrismError } from "../../../core/errors.ts";
 
 /** Both inclusive. */
-export interface Range {
+export interface NumberRange {
   readonly from: number;
   readonly to: number;
 }
@@ -13,14 +13,14 @@ export interface Range {
  */
 export interface TimeInterval {
   /** Minutes of the day; `to` is exclusive, up to 1440. */
-  readonly times?: readonly Range[];
+  readonly times?: readonly NumberRange[];
   /** 0 is Sunday. */
-  readonly weekdays?: readonly Range[];
+  readonly weekdays?: readonly NumberRange[];
   /** Negative: from the end of the month. */
-  readonly daysOfMonth?: readonly Range[];
+  readonly daysOfMonth?: readonly NumberRange[];
   /** 1 is January. */
-  readonly months?: readonly Range[];
-  readonly years?: readonly Range[];
+  readonly months?: readonly NumberRange[];
+  readonly years?: readonly NumberRange[];
   /** IANA time zone. */
   readonly location: string;
 }
@@ -122,11 +122,11 @@ function contains(interval: TimeInterval, at: EpochMs, offsetMs: number): boolea
   );
 }
 
-function isIn(ranges: readonly Range[] | undefined, value: number): boolean {
+function isIn(ranges: readonly NumberRange[] | undefined, value: number): boolean {
   return ranges === undefined || ranges.some(({ from, to }) => value >= from && value <= to);
 }
 
-function isDayIn(range: Range, local: Date): boolean {
+function isDayIn(range: NumberRange, local: Date): boolean {
   const length = new Date(Date.UTC(local.getUTCFullYear(), local.getUTCMonth() + 1, 0)).getUTCDate();
   const dayOf = (day: number) => (day < 0 ? length + day + 1 : day);
   const day = local.getUTCDate();
@@ -144,14 +144,14 @@ function membersOf(given: unknown, known: readonly string[], name: string): Read
 function rangesOf(
   item: Readonly<Record<string, unknown>>,
   member: string,
-  parse: (entry: unknown) => Range,
-): readonly Range[] | undefined {
+  parse: (entry: unknown) => NumberRange,
+): readonly NumberRange[] | undefined {
   const list = item[member] ?? [];
   if (!Array.isArray(list)) throw invalid(`${member} must be a list`);
   return list.length === 0 ? undefined : list.map(parse);
 }
 
-function parseTimes(given: unknown): Range {
+function parseTimes(given: unknown): NumberRange {
   const item = membersOf(given, ["start_time", "end_time"], "an entry of times");
   const range = { from: minuteOf(item["start_time"]), to: minuteOf(item["end_time"]) };
   if (range.from >= range.to)
@@ -166,10 +166,10 @@ function minuteOf(given: unknown): number {
   throw invalid(`"${String(given)}" is not a time of day; use HH:MM, 00:00 to 24:00`);
 }
 
-function parseDays(given: unknown): Range {
+function parseDays(given: unknown): NumberRange {
   const range = rangeOf(given, dayOf, "day of the month", true);
   // Alertmanager counts -1 as the 27th here: a range that runs backwards in a short month is refused.
-  const early = ({ from, to }: Range) => (from < 0 ? 28 + from : from) > (to < 0 ? 28 + to : to);
+  const early = ({ from, to }: NumberRange) => (from < 0 ? 28 + from : from) > (to < 0 ? 28 + to : to);
   if ((range.from < 0 && range.to > 0) || early(range))
     throw invalid(`the days of the month "${String(given)}" run backwards`);
   return range;
@@ -180,7 +180,7 @@ function rangeOf(
   readValue: (text: string) => number | undefined,
   name: string,
   isAnyOrder = false,
-): Range {
+): NumberRange {
   const parts = String(given).trim().toLowerCase().split(":");
   const [from, to = from] = parts.map((part) => readValue(part.trim()));
   if (from === undefined || to === undefined || parts.length > 2) throw invalid(`"${String(given)}" is not a ${name}`);

@@ -1,8 +1,7 @@
 import * as v from "valibot";
 import { holderOf } from "../../../http/access.ts";
 import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../../http/idempotency.ts";
-import { pageEntries, readPage } from "../../../http/pagination.ts";
-import { versioned } from "../../../http/route.ts";
+import { withVersion } from "../../../http/route.ts";
 import { doc, object, pageOf } from "../../../http/shapes.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
 import type { Trx } from "../../../store/database.ts";
@@ -12,19 +11,11 @@ import * as s from "./service.ts";
 
 const PATH = "/api/v1/policies";
 const ROUTES = "/api/v1/routes";
-const projectId = v.optional(
-  doc(v.pipe(v.string(), v.maxLength(64)), "Id or slug of a project; default: the default project"),
-);
-const ProjectQuery = object({ projectId });
+const ProjectQuery = object({ projectId: s.projectId });
 const WarningsQuery = object({
-  projectId,
-  scope: v.optional(
-    doc(v.picklist(["own", "all"]), "`all`: those of all projects; needs `projects:all`; default `own`"),
-  ),
+  projectId: s.projectId,
+  scope: v.optional(doc(v.picklist(["own", "all"]), "`all`: of all projects; needs `projects:all`; default `own`")),
 });
-const paging = { limit: pageEntries().limit, cursor: pageEntries().cursor };
-const VersionsQuery = object(paging);
-const RoutingVersionsQuery = object({ projectId, ...paging });
 
 interface PoliciesOwn extends Omit<ImportContext, "audit"> {
   readonly idempotency: Idempotency;
@@ -79,7 +70,7 @@ function servePolicies(server: FeatureServer, context: s.PolicyContext, { db, id
       await s.requireUrls(context, body.steps);
       const create = async (trx: Trx) => {
         const policy = await s.createPolicy(context, principal, body, trx);
-        return versioned(policy.version, policy, { status: 201 });
+        return withVersion(policy, { status: 201 });
       };
       return idempotency.run(exchange, principal, body, db, create, {});
     },
@@ -106,10 +97,7 @@ function servePolicies(server: FeatureServer, context: s.PolicyContext, { db, id
     access: read,
     response: s.PolicyView,
     errors: ["POLICY_NOT_FOUND"],
-    async handle(exchange, { params }) {
-      const policy = await s.getPolicy(context, holderOf(exchange), params.id);
-      return versioned(policy.version, policy);
-    },
+    handle: async (exchange, { params }) => withVersion(await s.getPolicy(context, holderOf(exchange), params.id)),
   });
   for (const method of ["PUT", "PATCH"] as const) {
     server.route({
@@ -122,11 +110,8 @@ function servePolicies(server: FeatureServer, context: s.PolicyContext, { db, id
       body: s.UpdatePolicy,
       response: s.ChangedPolicy,
       errors: ["POLICY_NOT_FOUND", "VERSION_CONFLICT", "INVALID_STATE", ...invalid],
-      async handle(exchange, { params, body }) {
-        const ifMatch = exchange.header("if-match");
-        const policy = await s.updatePolicy(context, holderOf(exchange), params.id, ifMatch, body);
-        return versioned(policy.version, policy);
-      },
+      handle: async (exchange, { params, body }) =>
+        withVersion(await s.updatePolicy(context, holderOf(exchange), params.id, exchange.header("if-match"), body)),
     });
   }
   server.route({
@@ -145,11 +130,10 @@ function servePolicies(server: FeatureServer, context: s.PolicyContext, { db, id
     id: "listPolicyVersions",
     summary: "List the versions of a policy, newest first",
     access: read,
-    query: VersionsQuery,
-    response: pageOf(s.PolicyVersion),
+    query: s.VersionsQuery,
+    response: () => pageOf(s.PolicyVersion.View),
     errors: ["POLICY_NOT_FOUND", "INVALID_CURSOR"],
-    handle: (exchange, { params, query }) =>
-      s.listPolicyVersions(context, holderOf(exchange), params.id, readPage(query, ["number"])),
+    handle: (exchange, { params, query }) => s.listPolicyVersions(context, holderOf(exchange), params.id, query),
   });
 }
 
@@ -165,10 +149,8 @@ function serveRouting(server: FeatureServer, context: ImportContext): void {
     query: ProjectQuery,
     response: r.RoutingView,
     errors: ["PROJECT_NOT_FOUND"],
-    async handle(exchange, { query }) {
-      const routing = await r.getRouting(context, holderOf(exchange), query.projectId);
-      return versioned(routing.version, routing);
-    },
+    handle: async (exchange, { query }) =>
+      withVersion(await r.getRouting(context, holderOf(exchange), query.projectId)),
   });
   server.route({
     method: "PUT",
@@ -182,11 +164,8 @@ function serveRouting(server: FeatureServer, context: ImportContext): void {
     body: r.PutRouting,
     response: r.RoutingView,
     errors: ["PROJECT_NOT_FOUND", "VERSION_CONFLICT"],
-    async handle(exchange, { query, body }) {
-      const ifMatch = exchange.header("if-match");
-      const routing = await r.putRouting(context, holderOf(exchange), query.projectId, ifMatch, body);
-      return versioned(routing.version, routing);
-    },
+    handle: async (exchange, { query, body }) =>
+      withVersion(await r.putRouting(context, holderOf(exchange), query.projectId, exchange.header("if-match"), body)),
   });
   server.route({
     method: "GET",
@@ -195,11 +174,10 @@ function serveRouting(server: FeatureServer, context: ImportContext): void {
     summary: "List the versions of a project's routing document, newest first",
     tag,
     access: read,
-    query: RoutingVersionsQuery,
-    response: pageOf(r.RoutingVersion),
+    query: r.RoutingVersionsQuery,
+    response: () => pageOf(r.RoutingVersion.View),
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
-    handle: (exchange, { query: { projectId, ...query } }) =>
-      r.listRoutingVersions(context, holderOf(exchange), projectId, readPage(query, ["number"])),
+    handle: (exchange, { query }) => r.listRoutingVersions(context, holderOf(exchange), query),
   });
   server.route({
     method: "POST",
@@ -219,7 +197,7 @@ function serveRouting(server: FeatureServer, context: ImportContext): void {
     method: "POST",
     path: `${ROUTES}/test`,
     id: "testRoutes",
-    summary: "Show which routes and policies would take an alert; nothing is stored",
+    summary: "Show which routes and policies an alert would match; nothing is stored",
     tag,
     access: read,
     query: ProjectQuery,

@@ -15,7 +15,7 @@ import * as s from "./service.ts";
 
 const MAX_ITEMS = 500;
 const MAX_FIELD = 16_384;
-/** Of all policies together: they are stored in one transaction. */
+/** Limit of all policies together: they are stored in one transaction. */
 const MAX_STEPS = 500;
 /** For the hosts of all URLs together. */
 const RESOLVE = { atOnce: 6, limitMs: 10_000 } as const;
@@ -59,7 +59,7 @@ export const ImportAlerting = example(
 type Input = v.InferOutput<typeof ImportAlerting>;
 
 const outcome = v.picklist(["created", "updated", "unchanged"]);
-export type Outcome = v.InferOutput<typeof outcome>;
+export type ImportOutcome = v.InferOutput<typeof outcome>;
 
 export const ImportedAlerting = named(
   "ImportedAlerting",
@@ -155,7 +155,7 @@ async function storePolicy(
   trx: Trx,
   owner: s.PolicyOwner,
   input: s.CreatePolicy,
-): Promise<Outcome> {
+): Promise<ImportOutcome> {
   const { principal, projectId } = owner;
   const found = await trx
     .selectFrom("policies")
@@ -180,7 +180,7 @@ async function routingIn(
   trx: Trx,
   { principal, projectId }: s.PolicyOwner,
   document: RoutingDocument,
-): Promise<Outcome> {
+): Promise<ImportOutcome> {
   const rows = await trx
     .selectFrom("policies")
     .select("name")

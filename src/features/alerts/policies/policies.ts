@@ -4,7 +4,7 @@ import { LRUCache } from "lru-cache";
 import type { EpochMs } from "../../../core/clock.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
-import type { ChannelsTable, PoliciesTable } from "../../../store/schema.ts";
+import type { PoliciesTable, Schema } from "../../../store/schema.ts";
 import { holdsText, valuesOf } from "../../../store/sqlite/list-queries.ts";
 import { nextChange, isWithin as within } from "../model/time-intervals.ts";
 import { BUILT_IN_POLICY, DEFAULT_POLICY, type PolicyDefinition, type PolicyStep, storedDefinition } from "./policy.ts";
@@ -12,7 +12,7 @@ import { builtInRouting, type CompiledRouting, compileRouting, type RoutingDocum
 
 export type PolicyRow = Selectable<PoliciesTable>;
 
-/** Which version of which policy an incident follows. */
+/** The policy and version that an incident follows. */
 export interface PolicyRef {
   readonly id: string;
   readonly version: number;
@@ -148,12 +148,9 @@ async function policiesWith(
 /** Its channels have a URL and credentials of any service. */
 const CREDENTIALS_PRESET = "http";
 
-export type NamedChannel = Pick<
-  Selectable<ChannelsTable>,
-  "id" | "name" | "projectId" | "preset" | "fields" | "secrets"
->;
+export type NamedChannel = Pick<Schema["channels"], "id" | "name" | "projectId" | "preset" | "fields" | "secrets">;
 
-/** What steps may name. */
+/** Resources that steps may name. */
 export interface References {
   readonly roles: ReadonlyMap<string, string>;
   readonly channels: ReadonlyMap<string, NamedChannel>;
@@ -203,7 +200,7 @@ export function requireChannel(
   const at = `${path}.${step.type === "webhook" ? "channel" : "id"}`;
   const found = channels.get(id);
   if (found?.projectId !== projectId || (preset !== null && found.preset !== preset)) {
-    const message = `is no channel of the project${preset === null ? "" : ` with the preset ${preset}`}`;
+    const message = `is not a channel of the project${preset === null ? "" : ` with the preset ${preset}`}`;
     throw new PrismError("RECIPIENT_NOT_FOUND", "No such channel in the project", {
       details: [{ path: at, code: "RECIPIENT_NOT_FOUND", message }],
     });

@@ -2,7 +2,7 @@ import * as v from "valibot";
 import { doc, integer, object, text, uuid } from "../../../http/shapes.ts";
 import type { Urgency } from "../../../store/schema/alerts.ts";
 
-/* What an incident does from the first notification on; docs/alerts.md describes each step. */
+/* Settings of an incident from the first notification on; docs/alerts.md describes each step. */
 
 const WEEK_MS = 604_800_000;
 const YEAR_MS = 31_536_000_000;
@@ -147,9 +147,7 @@ export const definitionEntries = {
   description: v.optional(doc(text(1000), "Free text")),
   steps: v.optional(doc(v.pipe(v.array(Step), v.maxLength(MAX_STEPS)), "Executed in this order")),
   repeat: v.optional(doc(integer(0, 9), "Further rounds of all steps while the incident is open; default 0")),
-  sendResolved: v.optional(
-    doc(v.boolean(), "Whether those who were notified are also notified of the end; default true"),
-  ),
+  sendResolved: v.optional(doc(v.boolean(), "Whether the notified users are also notified of the end; default true")),
   ackQuorum: v.optional(doc(integer(1, 100), "Acknowledgements by different users that stop the steps; default 1")),
   ackExpiresMs: v.optional(
     doc(v.nullable(integer(60_000, YEAR_MS)), "An acknowledgement expires after this time; default null: never"),
@@ -196,7 +194,7 @@ export interface GroupTimes {
   readonly repeatMs: number;
 }
 
-/** What the machine reads of policy and route. */
+/** The members of policy and route that the state machine reads. */
 export type StepSettings = Omit<PolicyDefinition, "name" | "description"> & GroupTimes;
 
 export const DEFAULT_POLICY = "default";

@@ -1,15 +1,23 @@
 import { isDeepStrictEqual } from "node:util";
+import { sql } from "kysely";
 import * as v from "valibot";
-import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
+import { toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
+import { listing } from "../../../http/listing.ts";
 import { requireVersion } from "../../../http/negotiation.ts";
-import { type PageRequest, pageBody } from "../../../http/pagination.ts";
+import { column, json, type RowOf, resource, stored, time } from "../../../http/resource.ts";
 import { doc, example, named, object } from "../../../http/shapes.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { isWithin as within } from "../model/time-intervals.ts";
 import { BUILT_IN_ROUTING, checkedRouting, compileRouting, policiesIn, RoutingDocument } from "./routing.ts";
-import type { PolicyContext } from "./service.ts";
+import { type PolicyContext, projectId as projectRef, versionsPaging } from "./service.ts";
+
+declare module "../../../store/schema.ts" {
+  interface Schema {
+    alert_routing_versions: RowOf<typeof RoutingVersion>;
+  }
+}
 
 /* Routing documents and their versions, and what would happen to an alert. */
 
@@ -38,16 +46,20 @@ export const RoutingView = named(
   }),
 );
 
-export const RoutingVersion = named(
+export const RoutingVersion = resource(
   "RoutingVersion",
   "A version of a routing document",
-  v.object({
-    version: v.number(),
-    document: RoutingDocument,
-    createdBy: v.nullable(v.string()),
-    createdAt: v.string(),
+  "alert_routing_versions",
+  () => ({
+    version: stored(v.number()),
+    document: stored(RoutingDocument, json()),
+    createdBy: stored(v.nullable(v.string())),
+    createdAt: stored(v.string(), time),
+    projectId: column(v.string()),
   }),
 );
+const versionList = listing(RoutingVersion, () => ({}), { order: { version: "number" } });
+export const RoutingVersionsQuery = object({ projectId: projectRef, ...versionsPaging });
 
 const labels = v.record(v.string(), v.pipe(v.string(), v.maxLength(4096)));
 export const TestRoutes = example(
@@ -61,7 +73,7 @@ export type TestRoutes = v.InferOutput<typeof TestRoutes>;
 
 export const TestedRoutes = named(
   "TestedRoutes",
-  "Which routes take an alert",
+  "Which routes match an alert",
   v.object({
     matches: doc(
       v.array(
@@ -75,7 +87,7 @@ export const TestedRoutes = named(
           repeatMs: v.number(),
           muteIntervals: v.array(v.string()),
           activeIntervals: v.array(v.string()),
-          mutedBy: doc(v.array(v.string()), "Time intervals that withhold it now"),
+          mutedBy: doc(v.array(v.string()), "Time intervals that mute it now"),
         }),
       ),
       "In the order of the tree; each is an incident of its own",
@@ -199,25 +211,12 @@ export async function storeRouting(
   return { ...row, updatedAt };
 }
 
-export async function listRoutingVersions(
+export function listRoutingVersions(
   { db, projects }: PolicyContext,
   principal: PermissionHolder,
-  ref: string | undefined,
-  page: PageRequest,
+  { projectId: ref, ...query }: v.InferOutput<typeof RoutingVersionsQuery>,
 ) {
   const projectId = projects.requireOrDefault(principal, ref, "events:read");
-  let query = db.read.selectFrom("alert_routing_versions").selectAll().where("projectId", "=", projectId);
-  if (page.after) query = query.where("version", "<", Number(page.after[0]));
-  const rows = await query
-    .orderBy("version", "desc")
-    .limit(page.limit + 1)
-    .offset(page.offset)
-    .execute();
-  const view = (row: (typeof rows)[number]) => ({
-    version: row.version,
-    document: JSON.parse(row.document) as RoutingDocument,
-    createdBy: row.createdBy,
-    createdAt: toRfc3339(row.createdAt),
-  });
-  return pageBody(page, rows, view, ({ version }) => [version]);
+  const scope = { visible: sql<boolean>`projectId = ${projectId}`, state: undefined };
+  return versionList.page(db, scope, query, () => (row) => RoutingVersion.view(row));
 }

@@ -105,11 +105,11 @@ export interface RouteSettings extends GroupTimes {
   readonly labels: Readonly<Record<string, string>>;
   /** Texts of the matchers from the root to the node, such as `{}`, `{team="db"}`. */
   readonly path: readonly string[];
-  /** Of the incident that reports that a source is silent. */
+  /** Set for the incident that reports a silent source. */
   readonly silentSource?: SilentSource;
 }
 
-/** What an incident about a silent source takes over from the incidents in its place. */
+/** Settings that an incident about a silent source takes over from the incidents it replaces. */
 export interface SilentSource {
   readonly sender: string;
   /** The highest of theirs: steps of lower urgency are raised to it. */

@@ -1,16 +1,18 @@
 import { isDeepStrictEqual } from "node:util";
+import { sql } from "kysely";
 import * as v from "valibot";
-import { type Clock, toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
+import { toRfc3339OrNull } from "../../../core/clock.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
 import { missingPermission } from "../../../http/access.ts";
+import { listing } from "../../../http/listing.ts";
 import { requireVersion } from "../../../http/negotiation.ts";
-import { type PageRequest, pageBody } from "../../../http/pagination.ts";
+import { pageEntries } from "../../../http/pagination.ts";
+import { column, type RowOf, resource, stored, time } from "../../../http/resource.ts";
 import { doc, example, named, object, text, uuid } from "../../../http/shapes.ts";
-import { addEffect, type Database, type ReadDb, type Trx } from "../../../store/database.ts";
-import type { Projects, UserDirectory } from "../../access/index.ts";
-import type { AuditTrail } from "../../audit/index.ts";
+import type { Uses } from "../../../module/feature.ts";
+import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { PagingWarnings, policyWarnings, projectWarnings, type WarningParts } from "../ways/warnings.ts";
 import {
   type NamedChannel,
@@ -37,14 +39,20 @@ import {
 } from "./policy.ts";
 import { policiesIn } from "./routing.ts";
 
-/** More would make lists without pages too long. */
+declare module "../../../store/schema.ts" {
+  interface Schema {
+    policy_versions: RowOf<typeof PolicyVersion>;
+  }
+}
 
 const name = doc(text(255, 1), "Name that routes refer to; unique in its project");
-const projectRef = v.pipe(v.string(), v.maxLength(64));
+export const projectId = v.optional(
+  doc(v.pipe(v.string(), v.maxLength(64)), "Id or slug of a project; default: the default project"),
+);
 
 export const CreatePolicy = example(
   object({
-    projectId: v.optional(doc(projectRef, "Id or slug of a project; default: the default project")),
+    projectId,
     name,
     ...definitionEntries,
   }),
@@ -111,26 +119,22 @@ export const PolicyWarnings = v.object({
   ),
 });
 
-export const PolicyVersion = named(
-  "PolicyVersion",
-  "A version of a policy",
-  v.object({
-    version: v.number(),
-    definition: doc(v.record(v.string(), v.unknown()), "The content of the version"),
-    createdBy: v.nullable(v.string()),
-    createdAt: v.string(),
-  }),
-);
+export const PolicyVersion = resource("PolicyVersion", "A version of a policy", "policy_versions", () => ({
+  version: stored(v.number()),
+  definition: column(v.string()).shownAs(doc(v.record(v.string(), v.unknown()), "The content of the version")),
+  createdBy: stored(v.nullable(v.string())),
+  createdAt: stored(v.string(), time),
+  policyId: column(v.string()),
+}));
+const versionList = listing(PolicyVersion, () => ({}), { order: { version: "number" } });
+
+const { limit, cursor } = pageEntries();
+export const versionsPaging = { limit, cursor };
+export const VersionsQuery = object(versionsPaging);
 
 export const PolicyParams = object({ id: doc(uuid, "Id of the policy; that of `default` is the project's") });
 
-export interface PolicyContext {
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly projects: Projects;
-  readonly users: UserDirectory;
-  readonly policies: Policies;
-  readonly audit: AuditTrail;
+export interface PolicyContext extends Uses<"db" | "clock" | "projects" | "users" | "policies" | "audit"> {
   readonly warnings: WarningParts;
   /** Checks whether requests to a URL are permitted. @throws URL_REFUSED */
   requireUrl(url: string): Promise<void>;
@@ -138,7 +142,7 @@ export interface PolicyContext {
   originOf(channel: NamedChannel): string | null;
 }
 
-export type Stored = Omit<PolicyRow, "createdAt" | "updatedAt"> & {
+export type StoredPolicy = Omit<PolicyRow, "createdAt" | "updatedAt"> & {
   readonly createdAt: number | null;
   readonly updatedAt: number | null;
 };
@@ -153,7 +157,7 @@ export async function listPolicies(context: PolicyContext, principal: Permission
     .where("deletedAt", "is", null)
     .orderBy("name")
     .execute();
-  const all: Stored[] = rows.some(({ id }) => id === projectId) ? rows : [implicit(projectId), ...rows];
+  const all: StoredPolicy[] = rows.some(({ id }) => id === projectId) ? rows : [implicit(projectId), ...rows];
   return { data: await Promise.all(all.map((row) => viewOf(context, principal, row))) };
 }
 
@@ -173,7 +177,7 @@ export async function insertPolicy(
   trx: Trx,
   owner: PolicyOwner,
   input: CreatePolicy,
-): Promise<Stored> {
+): Promise<StoredPolicy> {
   const { principal, projectId } = owner;
   await context.projects.quotas.requireRoom(trx, "policies", { projectId, createdBy: principal.userId });
   const unset = { ...UNSET, name: input.name };
@@ -212,9 +216,9 @@ export async function storeChanged(
   context: PolicyContext,
   principal: PermissionHolder,
   trx: Trx,
-  old: Stored,
+  old: StoredPolicy,
   definition: PolicyDefinition,
-): Promise<Stored> {
+): Promise<StoredPolicy> {
   const now = context.clock.now();
   const changes = { name: definition.name, definition: JSON.stringify(definition), updatedAt: now };
   const row = { ...old, ...changes, version: old.version + 1, createdAt: old.createdAt ?? now };
@@ -230,7 +234,7 @@ export async function storeChanged(
   return values;
 }
 
-/** What would keep pages of a project from arriving. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE */
+/** Reasons why pages of a project would not arrive. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE */
 export async function listPolicyWarnings(
   { warnings, projects, db }: PolicyContext,
   principal: PermissionHolder,
@@ -247,7 +251,7 @@ export async function listPolicyWarnings(
   return { data, hasOutsideWay: warnings.pages.hasWays };
 }
 
-async function changedView(context: PolicyContext, principal: PermissionHolder, row: Stored, db: ReadDb | Trx) {
+async function changedView(context: PolicyContext, principal: PermissionHolder, row: StoredPolicy, db: ReadDb | Trx) {
   const { id, projectId } = row;
   const definition = storedDefinition(row.definition);
   const found = await policyWarnings(context.warnings, db, { id, projectId, definition });
@@ -273,31 +277,16 @@ export async function listPolicyVersions(
   context: PolicyContext,
   principal: PermissionHolder,
   id: string,
-  page: PageRequest,
+  query: v.InferOutput<typeof VersionsQuery>,
 ) {
-  const row = await visiblePolicy(context, principal, id, context.db.read);
-  const isWriter = context.projects.has(principal, row.projectId, "policies:write");
-  const rows = await versions(context.db.read, id, page);
-  return pageBody(
-    page,
-    rows,
-    ({ version, definition, createdBy, createdAt }) => {
-      const content = storedDefinition(definition);
-      const steps = content.steps.map((step) => (isWriter ? step : masked(step)));
-      return { version, definition: { ...content, steps }, createdBy, createdAt: toRfc3339(createdAt) };
-    },
-    ({ version }) => [version],
-  );
-}
-
-function versions(db: ReadDb, id: string, { after, limit, offset }: PageRequest) {
-  let query = db.selectFrom("policy_versions").selectAll().where("policyId", "=", id);
-  if (after) query = query.where("version", "<", Number(after[0]));
-  return query
-    .orderBy("version", "desc")
-    .limit(limit + 1)
-    .offset(offset)
-    .execute();
+  const { db, projects } = context;
+  const { projectId } = await visiblePolicy(context, principal, id, db.read);
+  const isWriter = projects.has(principal, projectId, "policies:write");
+  return versionList.page(db, { visible: sql`policyId = ${id}`, state: undefined }, query, () => (row) => {
+    const content = storedDefinition(row.definition);
+    const steps = content.steps.map((step) => (isWriter ? step : masked(step)));
+    return PolicyVersion.view(row, { definition: { ...content, steps } });
+  });
 }
 
 /** @throws NOT_FOUND, also for a policy that the caller may not see. */
@@ -306,7 +295,7 @@ async function visiblePolicy(
   principal: PermissionHolder,
   id: string,
   db: ReadDb | Trx,
-): Promise<Stored> {
+): Promise<StoredPolicy> {
   const row = isUuid(id)
     ? await db.selectFrom("policies").selectAll().where("id", "=", id).where("deletedAt", "is", null).executeTakeFirst()
     : undefined;
@@ -322,7 +311,7 @@ async function writablePolicy(context: PolicyContext, principal: PermissionHolde
   return row;
 }
 
-export function implicit(projectId: string): Stored {
+export function implicit(projectId: string): StoredPolicy {
   const definition = JSON.stringify(BUILT_IN_POLICY);
   const times = { createdBy: null, createdAt: null, updatedAt: null, deletedAt: null };
   return { id: projectId, projectId, name: DEFAULT_POLICY, definition, version: 0, ...times };
@@ -334,7 +323,7 @@ export interface PolicyOwner {
   readonly projectId: string;
   /** Whether the routes have a time interval of this name; default: the routes that are stored. */
   readonly hasInterval?: ((name: string) => boolean) | undefined;
-  /** What the steps of all its policies name, if it was read before. */
+  /** Names in the steps of all its policies, if they were read before. */
   readonly references?: References | undefined;
 }
 
@@ -400,7 +389,7 @@ function requireReadable(
   for (const [at, { id }] of targets.entries()) {
     const projectId = schedules.get(id);
     if (projectId !== undefined && projects.has(principal, projectId, "events:read")) continue;
-    const message = "is no on-call schedule that you can read";
+    const message = "is not an on-call schedule that you can read";
     throw new PrismError("RECIPIENT_NOT_FOUND", "No such on-call schedule", {
       details: [{ path: `${path}.${at}.id`, code: "RECIPIENT_NOT_FOUND", message }],
     });
@@ -435,14 +424,19 @@ async function requireFreeName(trx: Trx, projectId: string, policy: string, id: 
   throw new PrismError("NAME_TAKEN", `name: ${message}`, { details: [{ path: "name", code: "NAME_TAKEN", message }] });
 }
 
-async function requireRenamable({ policies }: PolicyContext, trx: Trx, old: Stored, policy: string): Promise<void> {
+async function requireRenamable(
+  { policies }: PolicyContext,
+  trx: Trx,
+  old: StoredPolicy,
+  policy: string,
+): Promise<void> {
   if (old.name === DEFAULT_POLICY) throw new PrismError("INVALID_STATE", "The policy default cannot be renamed");
   requireUnused(policies, old);
   await requireFreeName(trx, old.projectId, policy, old.id);
 }
 
 /** @throws INVALID_STATE while routes name the policy */
-function requireUnused(policies: Policies, { projectId, name: policy }: Stored): void {
+function requireUnused(policies: Policies, { projectId, name: policy }: StoredPolicy): void {
   const uses = policiesIn(policies.routingOf(projectId).document).filter((each) => each.name === policy);
   const [first] = uses;
   if (!first) return;
@@ -453,7 +447,7 @@ function requireUnused(policies: Policies, { projectId, name: policy }: Stored):
 async function recordVersion(
   { audit }: PolicyContext,
   trx: Trx,
-  { id, projectId, version, definition, updatedAt }: Stored,
+  { id, projectId, version, definition, updatedAt }: StoredPolicy,
   principal: PermissionHolder,
   action: "policy.create" | "policy.update",
 ): Promise<void> {
@@ -464,7 +458,7 @@ async function recordVersion(
   addEffect(trx, { type: "policies-changed", projectIds: [projectId] });
 }
 
-async function viewOf(context: PolicyContext, principal: PermissionHolder, row: Stored) {
+async function viewOf(context: PolicyContext, principal: PermissionHolder, row: StoredPolicy) {
   const { id, projectId, version, createdBy, createdAt, updatedAt } = row;
   const { steps, ...rest } = storedDefinition(row.definition);
   const roles = await roleNames(context.db.read);

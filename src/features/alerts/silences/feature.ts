@@ -1,9 +1,10 @@
 import { callerOf } from "../../../http/access.ts";
 import { IDEMPOTENCY_ERRORS, type Idempotency } from "../../../http/idempotency.ts";
 import { stateOf } from "../../../http/negotiation.ts";
-import { type Reply, versioned } from "../../../http/route.ts";
+import { type Reply, withVersion } from "../../../http/route.ts";
 import { pageOf } from "../../../http/shapes.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
+import { silenceSweep } from "../retention.ts";
 import type { SilencesContext } from "./requests.ts";
 import * as requests from "./requests.ts";
 import * as s from "./schema.ts";
@@ -19,6 +20,7 @@ interface SilencesOwn extends SilencesContext {
 export const silencesFeature = feature("silences", {
   needs: ["projects", "silences"],
   register: (server, context) => serve(server, { ...context, warnHits: () => context.settings.silences.warnHits }),
+  sweeps: ({ settings }) => [silenceSweep(() => settings.retention.silenceDays)],
 });
 
 function serve(server: FeatureServer, context: SilencesOwn): void {
@@ -37,9 +39,9 @@ function serve(server: FeatureServer, context: SilencesOwn): void {
     method: "GET",
     path: PATH,
     id: "listSilences",
-    summary: "List the silences of a project; those that end last come first",
+    summary: "List the silences of a project, the last to end first",
     query: s.ListSilences,
-    response: pageOf(Silence.View),
+    response: () => pageOf(Silence.View),
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
     handle: (exchange, { query }) => requests.listSilences(context, callerOf(exchange), query),
   });
@@ -54,7 +56,7 @@ function serve(server: FeatureServer, context: SilencesOwn): void {
       "permission `silences:broad` too.",
     body: s.CreateSilence,
     status: 201,
-    response: Silence.View,
+    response: () => Silence.View,
     errors: [...setErrors, ...IDEMPOTENCY_ERRORS],
     handle: (exchange, { body }) =>
       idempotency.run(
@@ -74,7 +76,7 @@ function serve(server: FeatureServer, context: SilencesOwn): void {
     method: "POST",
     path: `${PATH}/preview`,
     id: "previewSilence",
-    summary: "List the alerts and incidents that a silence would withhold now; nothing is stored",
+    summary: "List the alerts and incidents that a silence would silence now; nothing is stored",
     body: s.PreviewSilence,
     response: s.PreviewView,
     errors: ["INCIDENT_NOT_FOUND", "PROJECT_NOT_FOUND", "INVALID_CRON"],
@@ -101,7 +103,7 @@ function serve(server: FeatureServer, context: SilencesOwn): void {
       "A new comment, annotations or end, or times of a pending silence, keep the `id`. Any other change " +
       "creates a silence with a new `id`, which is in the answer, and ends the old one.",
     body: s.UpdateSilence,
-    response: Silence.View,
+    response: () => Silence.View,
     errors: ["SILENCE_NOT_FOUND", "VERSION_CONFLICT", "INVALID_CRON", "LIMIT_REACHED"],
     async handle(exchange, { params, body }) {
       const ifMatch = exchange.header("if-match");
@@ -124,5 +126,5 @@ function serve(server: FeatureServer, context: SilencesOwn): void {
 
 function answer<V extends SilenceView>(silence: V, status = 200): Reply<V> {
   const { state, window, hits, lastHitAt } = silence;
-  return versioned(silence.version, silence, { status, state: stateOf({ state, window, hits, lastHitAt }) });
+  return withVersion(silence, { status, state: stateOf({ state, window, hits, lastHitAt }) });
 }

@@ -7,9 +7,9 @@ import { Silence, type SilenceRow } from "./silence.ts";
 import { type CompiledMatcher, compiled } from "./silence-index.ts";
 import {
   requireWindows,
+  type SilenceSpan,
   type SilenceState,
   type SilenceTimes,
-  type Span,
   spanAt,
   stateAt,
   type WindowRule,
@@ -31,7 +31,7 @@ export function textOf(row: Pick<SilenceRow, "matchers">): string {
 }
 
 /** A silence as Alertmanager knows it: of a recurring one the current or next window. */
-export interface SilenceAt extends Span {
+export interface SilenceAt extends SilenceSpan {
   readonly row: SilenceRow;
   readonly matchers: readonly Matcher[];
   readonly state: SilenceState;
@@ -50,8 +50,8 @@ export class LiveSilence {
   readonly row: SilenceRow;
   readonly times: SilenceTimes;
   readonly matchers: readonly CompiledMatcher[];
-  #span: Span | null = null;
-  /** Earliest instant of which {@link #span} is the span. */
+  #span: SilenceSpan | null = null;
+  /** Earliest instant in the span {@link #span}. */
   #spanFrom = Number.POSITIVE_INFINITY;
 
   /** @throws VALIDATION_FAILED for a pattern that this version cannot read */
@@ -66,7 +66,7 @@ export class LiveSilence {
   }
 
   /** As {@link spanAt}. Times of a pattern are computed once per window. */
-  spanAt(now: EpochMs): Span | null {
+  spanAt(now: EpochMs): SilenceSpan | null {
     const isKnown = now >= this.#spanFrom && (this.#span === null || now < this.#span.endsAt);
     if (!isKnown) {
       this.#span = spanAt(this.times, now);

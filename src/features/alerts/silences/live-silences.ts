@@ -1,15 +1,12 @@
 import { setImmediate } from "node:timers/promises";
-import type { Database as Sqlite } from "better-sqlite3";
 import type { EpochMs } from "../../../core/clock.ts";
-import type { Logger } from "../../../core/log.ts";
+import type { Uses } from "../../../module/feature.ts";
 import type { AlertView } from "../types.ts";
 import { LiveSilence } from "./live-silence.ts";
 import type { SilenceRow } from "./silence.ts";
 import { type Labelled, matchesAll, SilenceIndex } from "./silence-index.ts";
 
-export interface LiveSilencesParts {
-  readonly reader: Sqlite;
-  readonly log: Logger;
+export interface LiveSilencesParts extends Uses<"reader" | "log"> {
   /** The firing alerts of a project. */
   readonly alertsOf: (projectId: string) => readonly AlertView[];
   /** The incidents with these alerts are looked at again: what is withheld from them may differ. */
@@ -90,7 +87,7 @@ export class LiveSilences {
       this.#byId.set(row.id, silence);
       return silence;
     } catch (error) {
-      this.#parts.log.error({ silence: row.id, err: error }, "a silence cannot be read; it withholds nothing");
+      this.#parts.log.error({ silence: row.id, err: error }, "cannot read a silence; it has no effect");
       return undefined;
     }
   }

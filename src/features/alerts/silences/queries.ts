@@ -4,23 +4,22 @@ import type { EpochMs } from "../../../core/clock.ts";
 import { by, equals, listing } from "../../../http/listing.ts";
 import { queryList } from "../../../http/shapes.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
-import { daysBefore, type NamedSweep, type RetentionRule, sweepOf } from "../../../store/retention.ts";
 import { valuesOf } from "../../../store/sqlite/list-queries.ts";
 import type { LabelRecord } from "../model/labels.ts";
 import { KIND, KINDS, Silence, STATES } from "./silence.ts";
 import type { SilenceState } from "./spans.ts";
 
-/** What the state of a silence depends on. */
+/** Columns that decide the state of a silence. */
 interface States {
   /** Ids of the active silences of the project. */
   readonly active: readonly string[];
   readonly now: EpochMs;
 }
 
-/** Those that end last come first. */
+/** The last to end first. */
 export const silenceList = listing(
   Silence,
-  {
+  () => ({
     state: by(
       queryList(v.picklist(STATES, `must be among ${STATES.join(", ")}`)),
       "States, by comma",
@@ -31,7 +30,7 @@ export const silenceList = listing(
       },
     ),
     kind: equals(v.picklist(KINDS, `must be one of ${KINDS.join(", ")}`), KIND),
-  },
+  }),
   { order: { endsAt: "number", id: "string" }, searches: true },
 );
 
@@ -89,25 +88,4 @@ export async function labelsOfIncident(db: ReadDb | Trx, incidentId: string): Pr
     .execute();
   const firing = rows.filter(({ state }) => state === "firing");
   return (firing.length > 0 ? firing : rows).map(({ labels }) => JSON.parse(labels) as LabelRecord);
-}
-
-/** Removes silences some days after their end. @param days 0 keeps all */
-export function silenceSweep(days: () => number): NamedSweep {
-  const expired = (db: ReadDb | Trx, now: EpochMs) =>
-    db
-      .selectFrom("silences")
-      .select("id")
-      .where("endsAt", "<=", days() === 0 ? -1 : daysBefore(now, days()));
-  const rule: RetentionRule<string> = {
-    name: "silences",
-    find: async (scan, now, limit) => (await expired(scan, now).limit(limit).execute()).map(({ id }) => id),
-    async remove(trx, ids, now) {
-      const gone = (await expired(trx, now).where("id", "in", ids).execute()).map(({ id }) => id);
-      if (gone.length === 0) return 0;
-      await trx.deleteFrom("silence_hits").where("silenceId", "in", gone).execute();
-      await trx.deleteFrom("silences").where("id", "in", gone).execute();
-      return gone.length;
-    },
-  };
-  return sweepOf(rule);
 }

@@ -1,29 +1,102 @@
+import { sql } from "kysely";
 import { countText } from "../../../core/clean-text.ts";
-import { type EpochMs, toRfc3339 } from "../../../core/clock.ts";
+import { DAY_MS, type EpochMs, toRfc3339 } from "../../../core/clock.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import type { Principal } from "../../../core/principal.ts";
 import { missingPermission } from "../../../http/access.ts";
 import { ofProjects } from "../../../http/listing.ts";
-import type { Database, Trx } from "../../../store/database.ts";
+import type { Uses } from "../../../module/feature.ts";
+import type { Trx } from "../../../store/database.ts";
 import type { Projects } from "../../access/index.ts";
 import { mayReadAlert } from "../incidents/paged.ts";
 import type { LabelRecord } from "../model/labels.ts";
 import { type Matcher, matchersText, parseMatcher, sortedMatchers } from "../model/matchers.ts";
 import type { AlertView } from "../types.ts";
 import { checkMatchers, matchersOf, matchesAnyValue, type SilenceDraft, textOf, timesOf } from "./live-silence.ts";
-import { requirePagedSilence } from "./paged.ts";
 import * as queries from "./queries.ts";
 import { silenceList } from "./queries.ts";
 import type { CreateSilence, GivenMatcher, ListSilences, PreviewSilence, UpdateSilence } from "./schema.ts";
 import { Silence, type SilenceRow, type SilenceView } from "./silence.ts";
-import type { Silences } from "./silences.ts";
-import { NO_END, type SilenceTimes, type Span, spanAt, spansFrom, stateAt } from "./spans.ts";
+import { NO_END, type SilenceSpan, type SilenceTimes, spanAt, spansFrom, stateAt } from "./spans.ts";
 
-export interface SilencesContext {
-  readonly db: Database;
-  readonly clock: { now(): EpochMs };
+/*
+ * Silences of a person without `silences:write` who was notified of an incident: for at most a day, by
+ * equality with labels of an alert of it that fires, and of no alert of which the person was not notified.
+ */
+
+const MAX_MS = DAY_MS;
+
+interface PagedContext {
   readonly projects: Projects;
-  readonly silences: Silences;
+  /** The firing alerts that the matchers match. */
+  readonly hits: readonly AlertView[];
+}
+
+/** @throws UNAUTHORIZED_ROLE unless the silence is one that a page allows */
+async function requirePagedSilence(
+  { projects, hits }: PagedContext,
+  principal: Principal,
+  draft: SilenceDraft,
+  now: EpochMs,
+  trx: Trx,
+): Promise<void> {
+  const { projectId, matchers } = draft;
+  if (principal.kind === "apiKey" || principal.userId === null) throw missingPermission("silences:write");
+  if (!projects.mayBeGiven(principal, projectId, "silences:write")) throw missingPermission("silences:write");
+  const { userId } = principal;
+  const own = await ownAlert(trx, userId, projectId, matchers);
+  if (!own) throw refused("no alert with it fires in an open incident that you were notified of");
+  if (!isPlain(draft, now)) throw refused("of an incident that you were notified of, silence labels for a day at most");
+  if (own.isNamed === 0) throw refused("add the matcher of alertname, or of each label of an alert without it");
+  const others = await othersOf(trx, userId, hits);
+  if (others > 0)
+    throw refused(`${countText(others, "other alert matches", "other alerts match")}; add labels of the alert`);
+}
+
+function refused(hint: string) {
+  return missingPermission("silences:write", hint);
+}
+
+/** Starts now, ends within a day, and has equality matchers only. */
+function isPlain({ matchers, startsAt, endsAt, recurrence }: SilenceDraft, now: EpochMs): boolean {
+  const isNow = startsAt === null || startsAt <= now;
+  const isEqual = matchers.every(({ operator, value }) => operator === "=" && value !== "");
+  return recurrence === null && isNow && isEqual && endsAt <= now + MAX_MS;
+}
+
+/**
+ * A firing alert with these labels, of an open incident of which the user was notified. It is named if
+ * its alertname is among them, or all labels of an alert without that: what fires later is matched too.
+ */
+async function ownAlert(trx: Trx, userId: string, projectId: string, matchers: readonly Matcher[]) {
+  const wanted = JSON.stringify(matchers.map(({ name, value }) => [name, value]));
+  const { rows } = await sql<{ isNamed: 0 | 1 }>`select not exists (select 1 from json_each(a.labels) l
+      where (l.key = 'alertname' or json_type(a.labels, '$.alertname') is null)
+      and not exists (select 1 from json_each(${wanted}) w where l.key = w.value ->> 0)) as isNamed
+    from incidents i join incident_alerts m on m.incidentId = i.id join alerts a on a.id = m.alertId
+    where i.projectId = ${projectId} and i.state <> 'resolved' and a.state = 'firing' and ${wasNotified(userId)}
+    and not exists (select 1 from json_each(${wanted}) w where not exists (
+      select 1 from json_each(a.labels) l where l.key = w.value ->> 0 and l.value = w.value ->> 1))
+    order by isNamed desc limit 1`.execute(trx);
+  return rows[0];
+}
+
+/** How many of the alerts are in no open incident that the user was notified of. */
+async function othersOf(trx: Trx, userId: string, alerts: readonly AlertView[]): Promise<number> {
+  const ids = JSON.stringify(alerts.map(({ id }) => id));
+  const { rows } = await sql<{ others: number }>`select count(*) as others from json_each(${ids}) e where not exists (
+    select 1 from incident_alerts m join incidents i on i.id = m.incidentId
+    where m.alertId = e.value and i.state <> 'resolved' and ${wasNotified(userId)})`.execute(trx);
+  return rows[0]?.others ?? 0;
+}
+
+function wasNotified(userId: string) {
+  return sql<boolean>`exists (select 1 from notifications n join notification_recipients r on r.notificationId = n.id
+    where n.incidentId = i.id and r.userId = ${userId})`;
+}
+
+export interface SilencesContext extends Uses<"db" | "projects" | "silences"> {
+  readonly clock: { now(): EpochMs };
   readonly warnHits: () => number;
 }
 
@@ -145,7 +218,7 @@ function isOwn(
   return createdBy === creatorOf(principal) && projects.mayBeGiven(principal, projectId, "silences:write");
 }
 
-/** Which alerts a silence would withhold now. Nothing is stored. */
+/** The alerts that a silence would suppress now. Nothing is stored. */
 export async function previewSilence(context: SilencesContext, principal: Principal, input: PreviewSilence) {
   const { silences, clock, db } = context;
   const { projectId, matchers } = await selected(context, principal, input, "events:read");
@@ -230,7 +303,7 @@ async function readable(
   return found;
 }
 
-/** Alerts of which a preview asks whether they paged the person. */
+/** Alerts that a preview checks for pages to the person. */
 const MAX_READ = 100;
 
 type Selection = Pick<CreateSilence, "projectId" | "matchers" | "incidentId" | "notificationId">;
@@ -302,7 +375,7 @@ function creatorOf(principal: Principal): string {
   return principal.kind === "apiKey" ? `key:${principal.keyId}` : (principal.userId ?? principal.kind);
 }
 
-/** Those that end last come first. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */
+/** The last to end first. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */
 export async function listSilences(context: SilencesContext, principal: Principal, query: ListSilences) {
   const { db, clock, projects, silences } = context;
   const projectId = projects.requireOrDefault(principal, query.projectId, "events:read");
@@ -332,6 +405,6 @@ export function silenceView(row: SilenceRow, now: EpochMs): SilenceView {
   return Silence.view(row, { state, matchers: matchersOf(row), text: textOf(row), window: span && spanView(span) });
 }
 
-function spanView({ startsAt, endsAt }: Span) {
+function spanView({ startsAt, endsAt }: SilenceSpan) {
   return { startsAt: toRfc3339(startsAt), endsAt: toRfc3339(endsAt) };
 }

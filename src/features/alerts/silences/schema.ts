@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { isTimezone } from "../../../core/clock.ts";
+import { once } from "../../../core/once.ts";
 import { pageEntries } from "../../../http/pagination.ts";
 import { doc, example, instant, integer, named, object, selfChanging, text, uuid } from "../../../http/shapes.ts";
 import { MATCH_OPERATORS } from "../model/utf8-matchers.ts";
@@ -42,7 +43,7 @@ const recurrence = object({
   ),
 });
 
-/** What the silence matches; exactly one of these. */
+/** The matchers of the silence; exactly one of these. */
 const selection = {
   matchers: v.optional(doc(matchers, "All must match")),
   incidentId: v.optional(doc(uuid, "Instead of matchers: the labels that all alerts of this incident have")),
@@ -56,33 +57,39 @@ const times = {
   recurrence: v.optional(doc(v.nullable(recurrence), "Windows by the wall clock; null: one span")),
 };
 
-export const CreateSilence = example(
-  object({
-    projectId: v.optional(doc(text(128, 1), "Id or slug of the project; default: that of the incident, or `default`")),
-    ...selection,
-    ...times,
-    ...Silence.forCreate,
-  }),
-  {
-    matchers: ['team="db"', 'instance=~"db-[0-9]+"'],
-    durationMs: 7_200_000,
-    comment: "The disks are exchanged",
-  },
+const projectId = v.optional(
+  doc(text(128, 1), "Id or slug of the project; default: that of the incident, or `default`"),
 );
+
+export const CreateSilence = () =>
+  example(
+    object({
+      projectId,
+      ...selection,
+      ...times,
+      ...Silence.forCreate,
+    }),
+    {
+      matchers: ['team="db"', 'instance=~"db-[0-9]+"'],
+      durationMs: 7_200_000,
+      comment: "The disks are exchanged",
+    },
+  );
 export type GivenMatcher = v.InferOutput<typeof matcher>;
-export type CreateSilence = v.InferOutput<typeof CreateSilence>;
+export type CreateSilence = v.InferOutput<ReturnType<typeof CreateSilence>>;
 
-export const UpdateSilence = example(
-  object({
-    matchers: v.optional(doc(matchers, "All must match; other matchers make a silence with a new id")),
-    ...times,
-    ...Silence.forUpdate,
-  }),
-  { durationMs: 14_400_000, comment: "The disks are exchanged; it takes longer" },
-);
-export type UpdateSilence = v.InferOutput<typeof UpdateSilence>;
+export const UpdateSilence = () =>
+  example(
+    object({
+      matchers: v.optional(doc(matchers, "All must match; other matchers make a silence with a new id")),
+      ...times,
+      ...Silence.forUpdate,
+    }),
+    { durationMs: 14_400_000, comment: "The disks are exchanged; it takes longer" },
+  );
+export type UpdateSilence = v.InferOutput<ReturnType<typeof UpdateSilence>>;
 
-export const PreviewSilence = example(object({ projectId: CreateSilence.entries.projectId, ...selection, ...times }), {
+export const PreviewSilence = example(object({ projectId, ...selection, ...times }), {
   matchers: ['team="db"'],
   recurrence: { cron: "0 22 * * 6", durationMs: 14_400_000, timezone: "Europe/Berlin" },
 });
@@ -99,37 +106,40 @@ export const ExpireQuery = object({
   ),
 });
 
-export const ListSilences = object({
-  projectId: v.optional(doc(text(128, 1), "Id or slug; default: the key's project, or `default`")),
-  ...silenceList.entries,
-  ...pageEntries(),
-});
-export type ListSilences = v.InferOutput<typeof ListSilences>;
+export const ListSilences = () =>
+  object({
+    projectId: v.optional(doc(text(128, 1), "Id or slug; default: the key's project, or `default`")),
+    ...silenceList.entries,
+    ...pageEntries(),
+  });
+export type ListSilences = v.InferOutput<ReturnType<typeof ListSilences>>;
 
-export const SilenceDetail = named(
-  "SilenceDetail",
-  "A silence with the alerts that it silenced last",
-  v.object({
-    ...Silence.shown,
-    withheld: selfChanging(
-      doc(
-        v.array(
-          v.object({
-            alertId: v.string(),
-            incidentId: v.string(),
-            at: doc(v.string(), "When it silenced the alert for the first time"),
-            labels: doc(v.nullable(v.record(v.string(), v.string())), "Null if the alert is no longer kept"),
-          }),
+export const SilenceDetail = once(() =>
+  named(
+    "SilenceDetail",
+    "A silence with the alerts that it silenced last",
+    v.object({
+      ...Silence.shown,
+      withheld: selfChanging(
+        doc(
+          v.array(
+            v.object({
+              alertId: v.string(),
+              incidentId: v.string(),
+              at: doc(v.string(), "When it silenced the alert for the first time"),
+              labels: doc(v.nullable(v.record(v.string(), v.string())), "Null if the alert is no longer kept"),
+            }),
+          ),
+          "The last 20",
         ),
-        "The last 20",
       ),
-    ),
-  }),
+    }),
+  ),
 );
 
 export const PreviewView = named(
   "SilencePreview",
-  "What a silence would withhold now",
+  "Alerts that a silence would silence now",
   v.object({
     projectId: v.string(),
     matchers: v.array(MatcherObject),

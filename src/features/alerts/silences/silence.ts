@@ -25,7 +25,7 @@ declare module "../../../store/schema.ts" {
 
 export const STATES = ["pending", "active", "expired"] as const;
 export const KINDS = ["silence", "maintenance"] as const;
-/** Of the member `kind`. */
+/** Values of the member `kind`. */
 export const KIND = "`maintenance`: a planned window; the default with `recurrence`";
 
 /** A condition on one label, in answers. */

@@ -1,13 +1,15 @@
 import { countText } from "../../../core/clean-text.ts";
-import type { Clock, EpochMs } from "../../../core/clock.ts";
+import { type Clock, type EpochMs, toRfc3339 } from "../../../core/clock.ts";
 import { DueTimes, type SteadyClock } from "../../../core/due-times.ts";
 import { limitReached, PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
-import type { Metrics } from "../../../core/metrics.ts";
 import { missingPermission } from "../../../http/access.ts";
 import { requireVersion } from "../../../http/negotiation.ts";
-import { addEffect, type Database, type InTransaction, type Trx } from "../../../store/database.ts";
-import type { AuditTrail } from "../../audit/index.ts";
+import type { Uses } from "../../../module/feature.ts";
+import { addEffect, type InTransaction, type Trx } from "../../../store/database.ts";
+import type { UserDirectory } from "../../access/index.ts";
+import { appendOwnEvents, type OwnEventDraft } from "../../events/index.ts";
+import type { Notifier } from "../../notifications/index.ts";
 import { isSameMatchers, type Matcher } from "../model/matchers.ts";
 import type { AlertView } from "../types.ts";
 import {
@@ -17,21 +19,26 @@ import {
   matchersOf,
   matchesAnyValue,
   type SilenceDraft,
+  textOf,
   timesOf,
 } from "./live-silence.ts";
 import { LiveSilences, type LiveSilencesParts } from "./live-silences.ts";
 import type { SilenceRow } from "./silence.ts";
-import { type Reported, reportBorders, type SilenceEventParts } from "./silence-events.ts";
 import { compiled, type Labelled, matchesAll } from "./silence-index.ts";
-import { type Border, bordersBetween, nextBorderAt, type SilenceState, type Span, spanAt, stateAt } from "./spans.ts";
+import {
+  type Border,
+  bordersBetween,
+  nextBorderAt,
+  type SilenceSpan,
+  type SilenceState,
+  spanAt,
+  stateAt,
+} from "./spans.ts";
 
-export interface SilencesParts extends LiveSilencesParts, SilenceEventParts {
-  readonly db: Database;
+export interface SilencesParts extends LiveSilencesParts, SilenceEventParts, Uses<"db" | "audit" | "metrics"> {
   /** The clock that people see: times of silences are instants of it. */
   readonly wall: Clock;
   readonly clock: SteadyClock;
-  readonly audit: AuditTrail;
-  readonly metrics: Metrics;
   /** `limits.silencesPerProject` and `silences.warnHits`. */
   readonly limits: () => { readonly perProject: number; readonly warnHits: number };
   /** False for a deleted project: its silences end without events. */
@@ -89,7 +96,7 @@ export class Silences {
       clock,
       batch: BORDERS,
       handle: (ids) => this.#reportDue(ids),
-      onError: (error) => log.error({ err: error }, "starts and ends of silences were not stored, retrying"),
+      onError: (error) => log.error({ err: error }, "cannot store starts and ends of silences; retrying"),
     });
   }
 
@@ -166,9 +173,9 @@ export class Silences {
       const draft = old && options.seesWindow ? withRecurrence(given, old, now) : given;
       checkDraft(draft, now);
       if (old) requireVersion(options.ifMatch ?? "", old.version);
-      const isOther = !old || !isSameMatchers(matchersOf(old), draft.matchers);
-      if (isOther && !options.mayBeBroad) this.#requireNarrow(draft);
-      if (old && !isOther && mayChangeInPlace(old, draft, now)) {
+      const differs = !old || !isSameMatchers(matchersOf(old), draft.matchers);
+      if (differs && !options.mayBeBroad) this.#requireNarrow(draft);
+      if (old && !differs && mayChangeInPlace(old, draft, now)) {
         const startsAt = stateAt(timesOf(old), now) === "active" ? old.startsAt : (draft.startsAt ?? old.startsAt);
         const next = { ...old, ...columnsOf(draft), startsAt };
         return { silence: await this.#replace(old, next, trx), isNew: false };
@@ -340,7 +347,7 @@ function withRecurrence(draft: SilenceDraft, old: SilenceRow, now: EpochMs): Sil
   return { ...draft, ...(isSame ? times : {}), kind: old.kind };
 }
 
-function activeSpan(row: SilenceRow, at: EpochMs): Span | null {
+function activeSpan(row: SilenceRow, at: EpochMs): SilenceSpan | null {
   const span = spanAt(timesOf(row), at);
   return span && span.startsAt <= at ? span : null;
 }
@@ -363,4 +370,74 @@ function mayChangeInPlace(old: SilenceRow, draft: SilenceDraft, now: EpochMs): b
 
 function seconds(at: EpochMs): number {
   return Math.floor(at / 1000);
+}
+
+interface SilenceEventParts {
+  readonly notify: Pick<Notifier, "send">;
+  readonly directory: Pick<UserDirectory, "find">;
+}
+
+/** A border of a silence that is reported. */
+interface Reported {
+  readonly row: SilenceRow;
+  readonly border: Border;
+}
+
+/** Stores an event for each border, and notifies creators of silences that expire soon. */
+async function reportBorders(
+  parts: SilenceEventParts,
+  trx: Trx,
+  reported: readonly Reported[],
+  now: EpochMs,
+): Promise<void> {
+  await appendOwnEvents(trx, reported.map(eventOf), { source: "prism:alerts", now });
+  // A silence that ended during a down time is reported by its events only.
+  for (const { row, border } of reported)
+    if (border.kind === "expiring" && border.span.endsAt > now) await notifyCreator(parts, trx, row, border);
+}
+
+function eventOf({ row, border: { kind, span } }: Reported): OwnEventDraft {
+  const { id, projectId, comment, createdBy, hits, recurrence } = row;
+  return {
+    projectId,
+    type: `silence.${kind}`,
+    level: "info",
+    payload: {
+      silenceId: id,
+      kind: row.kind,
+      matchers: textOf(row),
+      comment,
+      createdBy,
+      isRecurring: recurrence !== null,
+      startsAt: toRfc3339(span.startsAt),
+      endsAt: toRfc3339(span.endsAt),
+      hits,
+    },
+  };
+}
+
+/** Other creators are names that a client of Alertmanager's API sent. */
+async function notifyCreator(
+  { notify, directory }: SilenceEventParts,
+  trx: Trx,
+  row: SilenceRow,
+  { at, span }: Border,
+): Promise<void> {
+  const { id, projectId, createdBy, comment, hits } = row;
+  if (!isUuid(createdBy) || directory.find(createdBy) === undefined) return;
+  const hours = Math.round((span.endsAt - at) / 3_600_000);
+  const input = {
+    recipients: [createdBy],
+    projectId,
+    title: `Silence ends in ${countText(hours, "hour")}: ${comment || textOf(row)}`.slice(0, 255),
+    message: `${textOf(row)} ends at ${toRfc3339(span.endsAt)}. It has silenced ${countText(hits, "alert")}.`.slice(
+      0,
+      4000,
+    ),
+    data: { silenceId: id, endsAt: toRfc3339(span.endsAt) },
+  };
+  await notify.send(input, { trx }).catch((error: unknown) => {
+    // The creator is no longer a member of the project.
+    if (!(error instanceof PrismError && error.code === "RECIPIENT_NOT_FOUND")) throw error;
+  });
 }

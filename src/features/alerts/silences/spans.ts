@@ -1,9 +1,9 @@
 import { DAY_MS, type EpochMs, HOUR_MS } from "../../../core/clock.ts";
 import { invalidField, type PrismError } from "../../../core/errors.ts";
-import { Recurrence, recurrenceOf } from "../../schedules/index.ts";
+import { Recurrence, recurrenceOf } from "../../time/schedules/index.ts";
 
 /** A time in which a silence is active; the end is exclusive. */
-export interface Span {
+export interface SilenceSpan {
   readonly startsAt: EpochMs;
   readonly endsAt: EpochMs;
 }
@@ -16,7 +16,7 @@ export interface WindowRule {
 }
 
 /** With `recurrence`, `startsAt` and `endsAt` bound its windows; otherwise they are the only one. */
-export interface SilenceTimes extends Span {
+export interface SilenceTimes extends SilenceSpan {
   readonly recurrence: WindowRule | null;
 }
 
@@ -32,7 +32,7 @@ const MAX_SKIPPED = 10_000;
 const CHECKED_WINDOWS = 60;
 
 /** The current span, otherwise the next one; null after the last. */
-export function spanAt(times: SilenceTimes, now: EpochMs): Span | null {
+export function spanAt(times: SilenceTimes, now: EpochMs): SilenceSpan | null {
   if (now >= times.endsAt) return null;
   if (times.recurrence === null) return times;
   const { recurrence, endsAt } = times;
@@ -49,7 +49,7 @@ export function spanAt(times: SilenceTimes, now: EpochMs): Span | null {
 }
 
 /** The spans that have not ended at `now`, ascending. */
-export function* spansFrom(times: SilenceTimes, now: EpochMs): Generator<Span, undefined> {
+export function* spansFrom(times: SilenceTimes, now: EpochMs): Generator<SilenceSpan, undefined> {
   for (let span = spanAt(times, now); span !== null; span = spanAt(times, span.endsAt)) {
     yield span;
     if (times.recurrence === null) return;
@@ -93,7 +93,7 @@ function overlapping(): PrismError {
 export interface Border {
   readonly kind: "started" | "expiring" | "ended";
   readonly at: EpochMs;
-  readonly span: Span;
+  readonly span: SilenceSpan;
 }
 
 /** A span that is longer than `longerMs` is reported this long before its end. */
@@ -103,7 +103,7 @@ const WARNINGS = [
 ] as const;
 
 /** The borders of a span, ascending. Windows of a recurring silence end as planned: no warning. */
-function bordersOf(span: Span, isRecurring: boolean): Border[] {
+function bordersOf(span: SilenceSpan, isRecurring: boolean): Border[] {
   const lengthMs = span.endsAt - span.startsAt;
   const warnings = isRecurring ? [] : WARNINGS.filter(({ longerMs }) => lengthMs > longerMs);
   return [

@@ -5,7 +5,7 @@ import { isWithin, type TimeInterval } from "../model/time-intervals.ts";
 import type { AlertView } from "../types.ts";
 import { type CompiledMatcher, compiled, type Labelled, matchesAll } from "./silence-index.ts";
 
-/** What withholds alerts in a project's routing. A changed routing is another object. */
+/** Inhibition rules and intervals of a project's routing. A changed routing is another object. */
 export interface WithholdingRules {
   readonly inhibitRules: readonly {
     readonly sourceMatchers: readonly Matcher[];

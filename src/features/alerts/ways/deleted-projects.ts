@@ -1,10 +1,11 @@
 import { DAY_MS } from "../../../core/clock.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
-import { COMPLETED, type RunningJob } from "../../jobs/index.ts";
+import { deletePages } from "../../delivery/index.ts";
+import { COMPLETED, type RunningJob } from "../../time/jobs/index.ts";
 import type { Actor, IncidentParts } from "../incidents/context.ts";
 
 /*
- * What is left of a deleted project: its incidents end, its rooms, keyed services and webhooks get
+ * Cleans up after a deleted project: its incidents end, its rooms, keyed services and webhooks get
  * the ends, and then its channels and the rows of its pages go. The deletion adds the job.
  */
 
@@ -69,29 +70,26 @@ function openPages(db: IncidentParts["db"]["read"] | Trx, projectId: string) {
   return db.selectFrom("pages").select("id").where("endedAt", "is", null).where("projectId", "=", projectId);
 }
 
-async function removeRows({ db }: IncidentParts, projectId: string): Promise<void> {
+async function removeRows({ db, channels }: IncidentParts, projectId: string): Promise<void> {
   await db.write(async (trx) => {
     const ended = (await openPages(trx, projectId).execute()).map(({ id }) => id);
     if (ended.length > 0) addEffect(trx, { type: "pages-changed", ended });
-    for (const { id } of await trx.selectFrom("channels").select("id").where("projectId", "=", projectId).execute()) {
-      await trx.deleteFrom("channel_messages").where("channelId", "=", id).execute();
-      await trx.deleteFrom("channels").where("id", "=", id).execute();
-    }
+    await channels().deleteOf(trx, projectId);
     await trx.deleteFrom("failed_ways").where("projectId", "=", projectId).execute();
     await trx.deleteFrom("way_notices").where("projectId", "=", projectId).execute();
   });
-  while ((await db.write((trx) => removePages(trx, projectId))) === ROWS_AT_ONCE);
+  while ((await db.write((trx) => removePages(trx, projectId))) > 0);
 }
 
 async function removePages(trx: Trx, projectId: string): Promise<number> {
-  const rows = await trx
+  const incidents = await trx
     .selectFrom("incidents as i")
     .innerJoin("pages as p", "p.incidentId", "i.id")
-    .select("p.id")
+    .select("i.id")
+    .distinct()
     .where("i.projectId", "=", projectId)
     .limit(ROWS_AT_ONCE)
     .execute();
-  const ids = rows.map(({ id }) => id);
-  if (ids.length > 0) await trx.deleteFrom("pages").where("id", "in", ids).execute();
-  return ids.length;
+  const ids = incidents.map(({ id }) => id);
+  return deletePages(trx, ids, ROWS_AT_ONCE);
 }

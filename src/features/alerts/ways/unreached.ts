@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import type { EpochMs } from "../../../core/clock.ts";
 import type { ReadDb } from "../../../store/database.ts";
-import type { IncidentRow } from "../incidents/store.ts";
+import type { IncidentRow } from "../incidents/incident.ts";
 import { isUnresolved } from "../incidents/view.ts";
 
 /* Incidents that have reached no one. `isUnresolved` finds them by the index of the unresolved ones. */

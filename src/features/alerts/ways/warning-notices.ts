@@ -2,8 +2,8 @@ import type { Database as Sqlite } from "better-sqlite3";
 import type { Clock } from "../../../core/clock.ts";
 import { HOUR_MS, MINUTE_MS } from "../../../core/clock.ts";
 import { DueTimes, SteadyClock } from "../../../core/due-times.ts";
-import type { Logger } from "../../../core/log.ts";
-import type { Database, Trx } from "../../../store/database.ts";
+import type { Uses } from "../../../module/feature.ts";
+import type { Trx } from "../../../store/database.ts";
 import type { Notifier } from "../../notifications/index.ts";
 import { responsibleFor } from "./responsible.ts";
 import { type PagingWarning, projectWarnings, type WarningParts } from "./warnings.ts";
@@ -12,10 +12,8 @@ import { type PagingWarning, projectWarnings, type WarningParts } from "./warnin
 const AFTER_CHANGE_MS = 10 * MINUTE_MS;
 const PRIORITY = 300;
 
-interface NoticeParts {
-  readonly db: Database;
+interface NoticeParts extends Uses<"db" | "log"> {
   readonly wall: Clock;
-  readonly log: Logger;
   readonly notify: Pick<Notifier, "send" | "update">;
   readonly warnings: WarningParts;
 }
@@ -36,7 +34,7 @@ export class PagingWarningNotices {
     this.#due = new DueTimes({
       clock: this.#clock,
       handle: (ids) => this.#look(ids),
-      onError: (error) => parts.log.error({ err: error }, "warnings of paging could not be looked for, retrying"),
+      onError: (error) => parts.log.error({ err: error }, "checking for warnings of paging failed; retrying"),
       batch: 20,
     });
   }

@@ -9,7 +9,7 @@ import { candidatesOf } from "../incidents/targets.ts";
 import { channelOf } from "../policies/policies.ts";
 import { BUILT_IN_POLICY, type PolicyDefinition, type PolicyStep } from "../policies/policy.ts";
 
-/* What would keep a page from arriving, found before one is sent: docs/alerts.md, "Warnings". */
+/* Reasons why a page would not arrive, found before one is sent: docs/alerts.md, "Warnings". */
 
 /** A gap this near is warned of, unless the step has another target meanwhile. */
 const GAP_AHEAD_MS = DAY_MS;
@@ -34,7 +34,7 @@ export interface PagingWarning {
 
 export const PagingWarnings = doc(
   v.array(v.object({ code: v.picklist(CODES), message: v.string() })),
-  "What would keep a page from arriving: nothing is refused because of it",
+  "A reason why pages would not arrive; nothing is refused because of it",
 );
 
 type Db = ReadDb | Trx;
@@ -48,7 +48,7 @@ interface NamedPerson {
   readonly in: string;
 }
 
-/** What the search needs of incidents. */
+/** The incidents, as the search uses them. */
 export interface WarningParts
   extends Pick<IncidentParts, "policies" | "users" | "projects" | "onCall" | "reachable" | "pages"> {
   readonly clock: { now(): EpochMs };

@@ -54,14 +54,4 @@ export const apprise = {
   cut: { title: 250, body: 10_000 },
   unit: "codepoints",
   rate: { perSecond: 2, burst: 10 },
-  recorded: [
-    { status: 200, body: { error: null, details: [["INFO", "2026-01-31", "Sent."]] }, class: "ok" },
-    { name: "a proxy's limit", status: 429, headers: { "retry-after": "5" }, class: "wait", afterMs: 5000 },
-    { status: 204, class: "refused" },
-    { status: 424, body: { error: "One or more notification could not be sent." }, class: "dead" },
-    { status: 400, body: { error: "Bad FORM Payload provided." }, class: "dead" },
-    { status: 403, body: { error: "…" }, class: "refused" },
-    { name: "200 but failed", status: 200, body: { error: "…" }, class: "dead" },
-    { status: 500, body: "", class: "retry" },
-  ],
 } satisfies ChannelPreset;

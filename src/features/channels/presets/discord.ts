@@ -85,19 +85,4 @@ export const discord = {
   maxText: 6000,
   drop: ["embeds.0.fields"],
   rate: { perSecond: 2, burst: 4 },
-  recorded: [
-    { status: 200, body: { id: "1100000000000000001", type: 0 }, class: "ok", ref: { id: "1100000000000000001" } },
-    {
-      status: 429,
-      headers: { "retry-after": "65" },
-      body: { message: "You are being rate limited.", retry_after: 64.57, global: false },
-      class: "wait",
-      afterMs: 64_570,
-    },
-    { status: 400, body: { embeds: ["0"], code: 50035, message: "Invalid Form Body" }, class: "dead" },
-    { status: 404, body: { message: "Unknown Webhook", code: 10015 }, class: "gone" },
-    { for: "update", status: 404, body: { message: "Unknown Message", code: 10008 }, class: "resend" },
-    { status: 401, body: { message: "Invalid Webhook Token", code: 50027 }, class: "refused" },
-    { name: "204: wait was ignored, so the message may not be stored", status: 204, class: "dead" },
-  ],
 } satisfies ChannelPreset;

@@ -97,32 +97,4 @@ export const googleChat = {
   maxBytes: 31_000,
   rate: { perSecond: 1, burst: 1 },
   mentions: "angle",
-  recorded: [
-    {
-      status: 200,
-      body: { name: "spaces/AAAA/messages/abc.def", thread: { name: "spaces/AAAA/threads/abc", threadKey: "k" } },
-      class: "ok",
-      ref: { name: "spaces/AAAA/messages/abc.def" },
-    },
-    {
-      status: 429,
-      body: {
-        error: { code: 429, message: "Resource has been exhausted (e.g. check quota).", status: "RESOURCE_EXHAUSTED" },
-      },
-      class: "wait",
-      afterMs: 60_000,
-    },
-    {
-      status: 404,
-      body: { error: { code: 404, message: "Space not found.", status: "NOT_FOUND" } },
-      class: "refused",
-    },
-    {
-      status: 400,
-      body: { error: { code: 400, message: "Invalid JSON payload received.", status: "INVALID_ARGUMENT" } },
-      class: "dead",
-    },
-    { name: "200 but failed", status: 200, body: {}, class: "dead" },
-    { status: 503, body: { error: { code: 503, status: "UNAVAILABLE" } }, class: "retry" },
-  ],
 } satisfies ChannelPreset;

@@ -53,29 +53,4 @@ export const gotify = {
   cut: { title: 250, message: 8000 },
   unit: "codepoints",
   rate: { perSecond: 5, burst: 20 },
-  recorded: [
-    {
-      status: 200,
-      body: { id: 25, appid: 5, message: "…", title: "…", priority: 5, date: "2026-01-31T08:15:00Z" },
-      class: "ok",
-      ref: { id: "25" },
-    },
-    { name: "a proxy's limit", status: 429, headers: { "retry-after": "5" }, class: "wait", afterMs: 5000 },
-    {
-      status: 401,
-      body: {
-        error: "Unauthorized",
-        errorCode: 401,
-        errorDescription: "you need to provide a valid access token or user credentials to access this api",
-      },
-      class: "refused",
-    },
-    {
-      status: 400,
-      body: { error: "Bad Request", errorCode: 400, errorDescription: "Field 'message' is required" },
-      class: "dead",
-    },
-    { name: "200 but failed: the page of a proxy", status: 200, body: "<!doctype html>", class: "dead" },
-    { status: 500, body: { error: "Internal Server Error", errorCode: 500, errorDescription: "…" }, class: "retry" },
-  ],
 } satisfies ChannelPreset;

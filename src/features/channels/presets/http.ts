@@ -74,12 +74,4 @@ export const http = {
   errors: [{ status: [401, 403], class: "dead", hint: "the URL asks for other credentials" }],
   maxBytes: 262_144,
   rate: { perSecond: 5, burst: 50 },
-  recorded: [
-    { status: 204, class: "ok" },
-    { status: 429, headers: { "retry-after": "7" }, class: "wait", afterMs: 7000 },
-    { status: 503, headers: { "retry-after": "7" }, class: "wait", afterMs: 7000 },
-    { status: 403, class: "dead" },
-    { status: 410, class: "dead" },
-    { status: 502, class: "retry" },
-  ],
 } satisfies ChannelPreset;

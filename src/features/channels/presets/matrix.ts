@@ -106,27 +106,4 @@ export const matrix = {
   maxBytes: 60_000,
   rate: { perSecond: 0.5, burst: 5 },
   mentions: "at",
-  recorded: [
-    {
-      status: 200,
-      body: { event_id: "$YUwRidLecu:example.com" },
-      class: "ok",
-      ref: { event: "$YUwRidLecu:example.com" },
-    },
-    {
-      status: 429,
-      body: { errcode: "M_LIMIT_EXCEEDED", error: "Too many requests", retry_after_ms: 2000 },
-      class: "wait",
-      afterMs: 2000,
-    },
-    {
-      status: 401,
-      body: { errcode: "M_UNKNOWN_TOKEN", error: "Invalid access token", soft_logout: false },
-      class: "refused",
-    },
-    { status: 403, body: { errcode: "M_FORBIDDEN", error: "User not in room" }, class: "refused" },
-    { status: 413, body: { errcode: "M_TOO_LARGE", error: "event too large" }, class: "shorten" },
-    { status: 400, body: { errcode: "M_BAD_JSON", error: "…" }, class: "dead" },
-    { name: "200 but failed", status: 200, body: {}, class: "dead" },
-  ],
 } satisfies ChannelPreset;

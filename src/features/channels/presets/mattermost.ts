@@ -94,26 +94,6 @@ export const mattermost = {
   drop: ["attachments.0.fields"],
   rate: { perSecond: 5, burst: 10 },
   mentions: "at",
-  recorded: [
-    { status: 200, body: "ok", class: "ok" },
-    { status: 429, headers: { "x-ratelimit-reset": "1" }, body: "limit exceeded", class: "wait", afterMs: 1000 },
-    {
-      status: 400,
-      body: { id: "web.incoming_webhook.invalid.app_error", message: "Invalid webhook.", status_code: 400 },
-      class: "refused",
-    },
-    {
-      status: 404,
-      body: { id: "web.incoming_webhook.channel.app_error", message: "Couldn't find the channel.", status_code: 404 },
-      class: "refused",
-    },
-    {
-      status: 400,
-      body: { id: "web.incoming_webhook.text.app_error", message: "No text specified.", status_code: 400 },
-      class: "dead",
-    },
-    { name: "200 but failed: the page of a login", status: 200, body: "<!doctype html>", class: "dead" },
-  ],
 } satisfies ChannelPreset;
 
 /** https://developers.mattermost.com/api-documentation/#/operations/CreatePost */
@@ -169,31 +149,4 @@ export const mattermostApi = {
   drop: ["props.attachments.0.fields"],
   rate: { perSecond: 5, burst: 10 },
   mentions: "at",
-  recorded: [
-    {
-      status: 201,
-      body: { id: "post45678901234567890123456", channel_id: "zyxwvutsrqponmlkjihgfedcba", message: "" },
-      class: "ok",
-      ref: { id: "post45678901234567890123456" },
-    },
-    { status: 429, headers: { "retry-after": "2" }, body: "limit exceeded", class: "wait", afterMs: 2000 },
-    {
-      status: 401,
-      body: { id: "api.context.session_expired.app_error", message: "Invalid or expired session", status_code: 401 },
-      class: "refused",
-    },
-    {
-      status: 403,
-      body: { id: "api.context.permissions.app_error", message: "You do not have the permissions.", status_code: 403 },
-      class: "refused",
-    },
-    {
-      for: "update",
-      status: 400,
-      body: { id: "api.post.update_post.permissions_time_limit.app_error", message: "…", status_code: 400 },
-      class: "resend",
-    },
-    { name: "200 but failed: the page of a login", status: 200, body: "<!doctype html>", class: "dead" },
-    { status: 500, body: { id: "api.post.deduplicate_create_post.pending", status_code: 500 }, class: "retry" },
-  ],
 } satisfies ChannelPreset;

@@ -74,22 +74,6 @@ export const signal = {
   cut: { message: 2000 },
   unit: "codepoints",
   rate: { perSecond: 0.5, burst: 5 },
-  recorded: [
-    { status: 201, body: { timestamp: "1700000000000" }, class: "ok", ref: { timestamp: "1700000000000" } },
-    {
-      status: 429,
-      body: {
-        error: "Rate limited. Use the attached challenge tokens …",
-        challenge_tokens: ["t"],
-        account: "+4930123456",
-      },
-      class: "refused",
-    },
-    { status: 400, body: { error: 'Failed to send message: Unregistered user "+4930654321"' }, class: "refused" },
-    { status: 400, body: { error: "Couldn't process request - invalid request" }, class: "dead" },
-    { status: 400, body: { error: "Failed to send message: Untrusted identity" }, class: "retry" },
-    { name: "200 but failed", status: 200, body: {}, class: "dead" },
-  ],
 } satisfies ChannelPreset;
 
 /** https://developers.line.biz/en/reference/messaging-api/#send-push-message */
@@ -147,34 +131,6 @@ export const line = {
   cut: { "messages.0.text": 4900 },
   unit: "utf16",
   rate: { perSecond: 5, burst: 20 },
-  recorded: [
-    { status: 200, body: { sentMessages: [{ id: "461230966842064897", quoteToken: "q" }] }, class: "ok" },
-    {
-      name: "sent before",
-      status: 409,
-      headers: { "x-line-accepted-request-id": "123e4567-e89b-12d3-a456-426655440000" },
-      body: { message: "The retry key is already accepted" },
-      class: "ok",
-    },
-    {
-      status: 429,
-      body: { message: "The API rate limit has been exceeded. Try again later." },
-      class: "wait",
-      afterMs: 60_000,
-    },
-    { status: 429, body: { message: "You have reached your monthly limit." }, class: "dead" },
-    {
-      status: 401,
-      body: { message: "Authentication failed. Confirm that the access token in the authorization header is valid." },
-      class: "refused",
-    },
-    {
-      status: 400,
-      body: { message: "The property, 'to', in the request body is invalid (line: -, column: -)" },
-      class: "refused",
-    },
-    { status: 400, body: { message: "The request body has 1 error(s)" }, class: "dead" },
-  ],
 } satisfies ChannelPreset;
 
 /** https://gateway.threema.ch/en/developer/api */
@@ -240,12 +196,4 @@ export const threema = {
   cut: { text: 3400 },
   unit: "bytes",
   rate: { perSecond: 1, burst: 10 },
-  recorded: [
-    { status: 200, body: "0123456789abcdef", class: "ok" },
-    { status: 429, headers: { "retry-after": "10" }, class: "wait", afterMs: 10_000 },
-    { status: 402, class: "refused" },
-    { status: 413, class: "shorten" },
-    { name: "200 but failed", status: 200, body: "error", class: "dead" },
-    { status: 500, class: "retry" },
-  ],
 } satisfies ChannelPreset;

@@ -85,10 +85,4 @@ export const ntfy = {
   unit: "bytes",
   maxBytes: 8192,
   rate: { perSecond: 1, burst: 20 },
-  recorded: [
-    { status: 200, body: { id: "hwQ2YpKdmg", event: "message" }, class: "ok", ref: { id: "hwQ2YpKdmg" } },
-    { status: 429, body: { code: 42901, http: 429, error: "limit reached" }, class: "wait", afterMs: 10_000 },
-    { status: 403, body: { code: 40301, http: 403, error: "forbidden" }, class: "refused" },
-    { name: "200 but failed", status: 200, body: {}, class: "dead" },
-  ],
 } satisfies ChannelPreset;

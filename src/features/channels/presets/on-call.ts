@@ -93,25 +93,6 @@ export const opsgenie = {
   cut: { message: 130, description: 15_000, note: 5000, "details.project": 200 },
   unit: "codepoints",
   rate: { perSecond: 2, burst: 10 },
-  recorded: [
-    {
-      status: 202,
-      body: { result: "Request will be processed", took: 0.302, requestId: "43a29c5c-3dbf-4fa4-9c26-f4f71023e120" },
-      class: "ok",
-      ref: { request: "43a29c5c-3dbf-4fa4-9c26-f4f71023e120" },
-    },
-    {
-      status: 429,
-      headers: { "x-ratelimit-state": "THROTTLED", "x-ratelimit-period-in-sec": "60" },
-      body: { message: "You are making too many requests!", took: 0 },
-      class: "wait",
-      afterMs: 60_000,
-    },
-    { status: 401, body: { message: "Could not authenticate", took: 0.001, requestId: "rId" }, class: "refused" },
-    { status: 422, body: { message: "Request body is not processable.", errors: { message: "…" } }, class: "dead" },
-    { name: "200 but failed", status: 200, body: { result: "…" }, class: "dead" },
-    { status: 503, body: "", class: "retry" },
-  ],
 } satisfies ChannelPreset;
 
 const signl4Url = "https://connect.signl4.com/webhook/{{ field.secret }}";
@@ -162,14 +143,6 @@ export const signl4 = {
   cut: { Title: 250, Message: 5000 },
   unit: "codepoints",
   rate: { perSecond: 1, burst: 10 },
-  recorded: [
-    { status: 200, body: { eventId: "2517456790999999999_39b5a2bb" }, class: "ok" },
-    { status: 429, headers: { "retry-after": "10" }, class: "wait", afterMs: 10_000 },
-    { status: 404, body: "", class: "refused" },
-    { status: 400, body: "Bad Request", class: "dead" },
-    { name: "200 but failed: the page of a proxy", status: 200, body: "<!doctype html>", class: "dead" },
-    { status: 500, body: "", class: "retry" },
-  ],
 } satisfies ChannelPreset;
 
 const victorOps = "https://alert.victorops.com/integrations/generic/20131114/alert/{{ field.key }}/{{ field.route }}";
@@ -221,13 +194,6 @@ export const splunkOnCall = {
   cut: { entity_display_name: 500, state_message: 20_480 },
   unit: "codepoints",
   rate: { perSecond: 1, burst: 10 },
-  recorded: [
-    { status: 200, body: { result: "success", entity_id: "incident:1" }, class: "ok", ref: { entity: "incident:1" } },
-    { status: 429, headers: { "retry-after": "30" }, class: "wait", afterMs: 30_000 },
-    { status: 404, body: "", class: "refused" },
-    { name: "200 but failed", status: 200, body: { result: "failure", message: "…" }, class: "dead" },
-    { status: 500, body: "", class: "retry" },
-  ],
 } satisfies ChannelPreset;
 
 const incidentIoUrl = "https://api.incident.io/v2/alert_events/http/{{ field.source }}";
@@ -286,28 +252,6 @@ export const incidentIo = {
   unit: "codepoints",
   maxBytes: 500_000,
   rate: { perSecond: 2, burst: 20 },
-  recorded: [
-    {
-      status: 202,
-      body: { deduplication_key: "incident:1", message: "Event accepted for processing", status: "success" },
-      class: "ok",
-      ref: { key: "incident:1" },
-    },
-    {
-      status: 429,
-      headers: { "retry-after": "20" },
-      body: { type: "too_many_requests", status: 429, errors: [{ code: "too_many_requests", message: "…" }] },
-      class: "wait",
-      afterMs: 20_000,
-    },
-    { status: 401, body: { type: "authentication_error", status: 401, errors: [] }, class: "refused" },
-    {
-      status: 422,
-      body: { type: "validation_error", status: 422, errors: [{ message: "title is required" }] },
-      class: "dead",
-    },
-    { name: "200 but failed", status: 200, body: {}, class: "dead" },
-  ],
 } satisfies ChannelPreset;
 
 const jiraAuth: ChannelPreset["send"]["auth"] = { basic: ["{{ field.email }}", "{{ field.token }}"] };
@@ -374,18 +318,4 @@ export const jira = {
   unit: "utf16",
   counts: "escaped",
   rate: { perSecond: 1, burst: 5 },
-  recorded: [
-    {
-      status: 201,
-      body: { id: "10000", key: "OPS-24", self: "https://example.atlassian.net/…" },
-      class: "ok",
-      ref: { key: "OPS-24" },
-    },
-    { status: 429, headers: { "retry-after": "15" }, class: "wait", afterMs: 15_000 },
-    { status: 401, body: "Client must be authenticated to access this resource.", class: "refused" },
-    { status: 400, body: { errorMessages: [], errors: { project: "valid project is required" } }, class: "refused" },
-    { status: 400, body: { errorMessages: [], errors: { customfield_1: "Team is required." } }, class: "dead" },
-    { for: "thread", status: 404, body: { errorMessages: ["Issue does not exist"], errors: {} }, class: "resend" },
-    { name: "200 but failed: the page of a login", status: 200, body: "<!doctype html>", class: "dead" },
-  ],
 } satisfies ChannelPreset;

@@ -83,29 +83,4 @@ export const pagerduty = {
   maxBytes: 500_000,
   drop: ["payload.custom_details"],
   rate: { perSecond: 2, burst: 20 },
-  recorded: [
-    {
-      status: 202,
-      body: { status: "success", message: "Event processed", dedup_key: "incident:1" },
-      class: "ok",
-      ref: { key: "incident:1" },
-    },
-    { status: 429, body: { status: "throttle exceeded" }, class: "wait", afterMs: 30_000 },
-    {
-      status: 400,
-      body: {
-        status: "invalid event",
-        message: "Event object is invalid",
-        errors: ["Length of 'summary' is incorrect"],
-      },
-      class: "dead",
-    },
-    {
-      status: 400,
-      body: { status: "invalid event", message: "Event object is invalid", errors: ["Invalid routing key"] },
-      class: "refused",
-    },
-    { name: "200 but failed", status: 200, body: { status: "invalid event" }, class: "dead" },
-    { status: 500, body: "", class: "retry" },
-  ],
 } satisfies ChannelPreset;

@@ -76,19 +76,6 @@ export const bark = {
   unit: "bytes",
   maxBytes: 3500,
   rate: { perSecond: 1, burst: 10 },
-  recorded: [
-    { status: 200, body: { code: 200, message: "success", timestamp: 1_712_000_000 }, class: "ok" },
-    { name: "a proxy's limit", status: 429, class: "wait", afterMs: 30_000 },
-    {
-      status: 400,
-      body: { code: 400, message: "failed to get device token: failed to get [x] device token from database" },
-      class: "refused",
-    },
-    { status: 400, body: { code: 400, message: "push failed: BadDeviceToken" }, class: "gone" },
-    { status: 400, body: { code: 400, message: "request bind failed: …" }, class: "dead" },
-    { name: "200 but failed", status: 200, body: { code: 500, message: "push failed" }, class: "dead" },
-    { status: 500, body: { code: 500, message: "push failed: …" }, class: "retry" },
-  ],
 } satisfies ChannelPreset;
 
 /** https://www.prowlapp.com/api.php */
@@ -134,27 +121,6 @@ export const prowl = {
   cut: { event: 1024, description: 5000 },
   unit: "bytes",
   rate: { perSecond: 0.25, burst: 20 },
-  recorded: [
-    {
-      status: 200,
-      body: '<?xml version="1.0"?><prowl><success code="200" remaining="994" resetdate="1234567890"/></prowl>',
-      class: "ok",
-    },
-    {
-      status: 406,
-      body: '<?xml version="1.0"?><prowl><error code="406">Not acceptable, API limit exceeded</error></prowl>',
-      class: "wait",
-      afterMs: 3_600_000,
-    },
-    {
-      status: 401,
-      body: '<?xml version="1.0" encoding="UTF-8"?><prowl><error code="401">Invalid API key</error></prowl>',
-      class: "refused",
-    },
-    { status: 400, body: '<prowl><error code="400">Bad request</error></prowl>', class: "dead" },
-    { name: "200 but failed", status: 200, body: '<prowl><error code="500">…</error></prowl>', class: "dead" },
-    { status: 500, body: "", class: "retry" },
-  ],
 } satisfies ChannelPreset;
 
 /** https://docs.pushbullet.com/#create-push */
@@ -217,28 +183,6 @@ export const pushbullet = {
   cut: { title: 250, body: 4000 },
   unit: "codepoints",
   rate: { perSecond: 0.8, burst: 5 },
-  recorded: [
-    {
-      status: 200,
-      body: { iden: "ubdpj29aOK0sKG", type: "note", active: true },
-      class: "ok",
-      ref: { iden: "ubdpj29aOK0sKG" },
-    },
-    { status: 429, body: { error: { code: "ratelimited", type: "invalid_request" } }, class: "wait", afterMs: 60_000 },
-    {
-      status: 401,
-      body: {
-        error: {
-          code: "invalid_access_token",
-          type: "invalid_request",
-          message: "Access token is missing or invalid.",
-        },
-      },
-      class: "refused",
-    },
-    { status: 400, body: { error: { code: "invalid_param", type: "invalid_request", param: "type" } }, class: "dead" },
-    { name: "200 but failed", status: 200, body: {}, class: "dead" },
-  ],
 } satisfies ChannelPreset;
 
 /** https://www.pushsafer.com/en/pushapi */
@@ -297,21 +241,6 @@ export const pushsafer = {
   cut: { t: 250, m: 4000 },
   unit: "codepoints",
   rate: { perSecond: 1, burst: 5 },
-  recorded: [
-    {
-      status: 200,
-      body: { status: 1, success: "message transmitted", available: 4711, message_ids: "18265430:34011" },
-      class: "ok",
-    },
-    { name: "a proxy's limit", status: 429, headers: { "retry-after": "5" }, class: "wait", afterMs: 5000 },
-    {
-      name: "200 but failed",
-      status: 200,
-      body: { status: 0, error: "Private or Alias Key is invalid" },
-      class: "refused",
-    },
-    { name: "200 but failed", status: 200, body: { status: 0, error: "missing message" }, class: "dead" },
-  ],
 } satisfies ChannelPreset;
 
 /** https://simplepush.io/api */
@@ -340,15 +269,4 @@ export const simplepush = {
   cut: { title: 250, msg: 5000 },
   unit: "codepoints",
   rate: { perSecond: 1, burst: 5 },
-  recorded: [
-    { status: 200, body: { status: "OK" }, class: "ok" },
-    { name: "a proxy's limit", status: 429, headers: { "retry-after": "5" }, class: "wait", afterMs: 5000 },
-    {
-      name: "200 but failed",
-      status: 200,
-      body: { status: "BadRequest", message: "Title or message missing" },
-      class: "dead",
-    },
-    { status: 404, body: { status: "NotFound", message: "Key not found" }, class: "refused" },
-  ],
 } satisfies ChannelPreset;

@@ -111,43 +111,4 @@ export const pushover = {
   cut: { title: 250, message: 1024 },
   unit: "codepoints",
   rate: { perSecond: 0.5, burst: 10 },
-  recorded: [
-    {
-      status: 200,
-      body: { status: 1, request: "647d2300-702c-4b38-8b2f-d56326ae460b", receipt: "KAWXTswy4cekx6vZbHBKbCKk1c1fdf" },
-      class: "ok",
-      ref: { receipt: "KAWXTswy4cekx6vZbHBKbCKk1c1fdf" },
-    },
-    { name: "not an emergency", status: 200, body: { status: 1, request: "647d2300" }, class: "ok" },
-    {
-      status: 429,
-      headers: { "retry-after": "86000" },
-      body: { status: 0, errors: ["your application is over its quota"] },
-      class: "wait",
-      afterMs: 86_000_000,
-    },
-    {
-      status: 400,
-      body: { token: "invalid", errors: ["application token is invalid"], status: 0, request: "5042853c" },
-      class: "refused",
-    },
-    {
-      status: 400,
-      body: {
-        user: "invalid",
-        errors: ["user identifier is not a valid user, group, or subscribed user key"],
-        status: 0,
-      },
-      class: "refused",
-    },
-    {
-      status: 400,
-      body: { message: "cannot be blank", errors: ["message cannot be blank"], status: 0 },
-      class: "dead",
-    },
-    { for: "resolve", status: 200, body: { status: 1, canceled: 1, request: "5042853c" }, class: "ok" },
-    { for: "resolve", status: 200, body: { status: 1, canceled: 0, request: "5042853c" }, class: "resend" },
-    { name: "200 but failed", status: 200, body: { status: 0, errors: ["…"] }, class: "dead" },
-    { status: 500, body: "", class: "retry" },
-  ],
 } satisfies ChannelPreset;

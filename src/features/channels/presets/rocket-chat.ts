@@ -66,24 +66,6 @@ export const rocketChat = {
   unit: "utf16",
   rate: { perSecond: 0.16, burst: 10 },
   mentions: "at",
-  recorded: [
-    { status: 200, body: { success: true }, class: "ok" },
-    {
-      status: 429,
-      body: { success: false, error: "Error, too many requests. Please slow down. … [error-too-many-requests]" },
-      class: "wait",
-      afterMs: 60_000,
-    },
-    { status: 503, body: { success: false, error: "Service Unavailable" }, class: "refused" },
-    { status: 401, body: { success: false, error: "Invalid integration id or token provided." }, class: "refused" },
-    { status: 400, body: { success: false, error: "error-message-size-exceeded" }, class: "shorten" },
-    {
-      status: 400,
-      body: { success: false, error: "overriding destination channel is disabled for this integration" },
-      class: "dead",
-    },
-    { name: "200 but failed", status: 200, body: { success: false, error: "unknown-error" }, class: "dead" },
-  ],
 } satisfies ChannelPreset;
 
 const headers = { "X-Auth-Token": "{{ field.token }}", "X-User-Id": "{{ field.user }}" };
@@ -155,36 +137,4 @@ export const rocketChatApi = {
   unit: "utf16",
   rate: { perSecond: 0.16, burst: 10 },
   mentions: "at",
-  recorded: [
-    {
-      status: 200,
-      body: {
-        ts: 1_712_000_000_000,
-        channel: "alerts",
-        message: { _id: "7aDSXtjMA3KPLxLjt", rid: "GENERAL" },
-        success: true,
-      },
-      class: "ok",
-      ref: { id: "7aDSXtjMA3KPLxLjt", room: "GENERAL" },
-    },
-    {
-      status: 429,
-      body: { success: false, error: "Error, too many requests. … [error-too-many-requests]" },
-      class: "wait",
-      afterMs: 60_000,
-    },
-    { status: 401, body: { status: "error", message: "You must be logged in to do this." }, class: "refused" },
-    {
-      status: 400,
-      body: { success: false, error: "[invalid-channel]", errorType: "invalid-channel" },
-      class: "refused",
-    },
-    {
-      for: "update",
-      status: 400,
-      body: { success: false, error: "No message found with the id of …" },
-      class: "resend",
-    },
-    { name: "200 but failed", status: 200, body: { success: false, error: "unknown-error" }, class: "dead" },
-  ],
 } satisfies ChannelPreset;

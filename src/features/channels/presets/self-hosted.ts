@@ -45,24 +45,6 @@ export const synologyChat = {
   unit: "codepoints",
   rate: { perSecond: 0.5, burst: 1 },
   mentions: "at",
-  recorded: [
-    { status: 200, body: { success: true }, class: "ok" },
-    {
-      name: "200, rate limit",
-      status: 200,
-      body: { error: { code: 411, errors: "create post too fast" }, success: false },
-      class: "wait",
-      afterMs: 5000,
-    },
-    {
-      name: "200 but failed",
-      status: 200,
-      body: { error: { code: 407, errors: "invalid token" }, success: false },
-      class: "refused",
-    },
-    { name: "200 but failed", status: 200, body: { error: { code: 120, errors: {} }, success: false }, class: "dead" },
-    { status: 200, body: { error: { code: 117, errors: "network busy" }, success: false }, class: "retry" },
-  ],
 } satisfies ChannelPreset;
 
 const talk: Pick<ChannelPreset["send"], "headers" | "auth"> = {
@@ -127,36 +109,6 @@ export const nextcloudTalk = {
   unit: "codepoints",
   rate: { perSecond: 1, burst: 10 },
   mentions: "at",
-  recorded: [
-    {
-      status: 201,
-      body: { ocs: { meta: { status: "ok", statuscode: 201, message: null }, data: { id: 1234, token: "abcdef12" } } },
-      class: "ok",
-      ref: { id: "1234" },
-    },
-    {
-      status: 429,
-      body: { ocs: { meta: { status: "failure", statuscode: 429 }, data: [] } },
-      class: "wait",
-      afterMs: 30_000,
-    },
-    {
-      status: 401,
-      body: {
-        ocs: { meta: { status: "failure", statuscode: 997, message: "Current user is not logged in" }, data: [] },
-      },
-      class: "refused",
-    },
-    { status: 404, body: { ocs: { meta: { status: "failure", statuscode: 404 }, data: [] } }, class: "refused" },
-    {
-      for: "update",
-      status: 405,
-      body: { ocs: { meta: { status: "failure", statuscode: 405 }, data: [] } },
-      class: "resend",
-    },
-    { status: 400, body: { ocs: { meta: { status: "failure", statuscode: 400 }, data: [] } }, class: "dead" },
-    { name: "200 but failed: the page of a login", status: 200, body: "<!DOCTYPE html>", class: "dead" },
-  ],
 } satisfies ChannelPreset;
 
 /** https://companion.home-assistant.io/docs/notifications/notifications-basic */
@@ -218,13 +170,4 @@ export const homeAssistant = {
   unit: "codepoints",
   maxBytes: 4000,
   rate: { perSecond: 1, burst: 10 },
-  recorded: [
-    { status: 200, body: [], class: "ok" },
-    { name: "a proxy's limit", status: 429, headers: { "retry-after": "5" }, class: "wait", afterMs: 5000 },
-    { status: 401, body: "401: Unauthorized", class: "refused" },
-    { status: 400, body: "400: Bad Request", class: "dead" },
-    { status: 400, body: { message: "extra keys not allowed @ data['x']" }, class: "dead" },
-    { name: "200 but failed: the page of a proxy", status: 200, body: "<!doctype html>", class: "dead" },
-    { status: 500, body: "500 Internal Server Error", class: "retry" },
-  ],
 } satisfies ChannelPreset;

@@ -128,14 +128,6 @@ export const slack = {
     { status: 400, class: "dead" },
   ],
   ...limits,
-  recorded: [
-    { status: 200, body: "ok", class: "ok" },
-    { status: 429, headers: { "retry-after": "30" }, body: "rate_limited", class: "wait", afterMs: 30_000 },
-    { status: 400, body: "no_text", class: "dead" },
-    { status: 404, body: "no_service", class: "gone" },
-    { status: 410, body: "channel_is_archived", class: "gone" },
-    { status: 500, body: "rollup_error", class: "retry" },
-  ],
 } satisfies ChannelPreset;
 
 /** https://docs.slack.dev/reference/methods/chat.postMessage */
@@ -211,24 +203,4 @@ export const slackApi = {
     { path: "$.error", class: "dead" },
   ],
   ...limits,
-  recorded: [
-    {
-      status: 200,
-      body: { ok: true, channel: "C0123456789", ts: "1712000000.000100", message: { text: "…" } },
-      class: "ok",
-      ref: { channel: "C0123456789", ts: "1712000000.000100" },
-    },
-    {
-      status: 429,
-      headers: { "retry-after": "30" },
-      body: { ok: false, error: "ratelimited" },
-      class: "wait",
-      afterMs: 30_000,
-    },
-    { name: "200 but failed", status: 200, body: { ok: false, error: "channel_not_found" }, class: "refused" },
-    { name: "200 but failed", status: 200, body: { ok: false, error: "is_archived" }, class: "gone" },
-    { name: "200 but failed", status: 200, body: { ok: false, error: "invalid_blocks" }, class: "dead" },
-    { for: "update", status: 200, body: { ok: false, error: "message_not_found" }, class: "resend" },
-    { status: 200, body: { ok: false, error: "internal_error" }, class: "retry" },
-  ],
 } satisfies ChannelPreset;

@@ -66,34 +66,6 @@ export const vonage = {
   cut: { text: 306 },
   unit: "gsm",
   rate: { perSecond: 1, burst: 3 },
-  recorded: [
-    {
-      status: 200,
-      body: { "message-count": "1", messages: [{ to: "49", "message-id": "aaaaaaaa-bbbb", status: "0" }] },
-      class: "ok",
-      ref: { id: "aaaaaaaa-bbbb" },
-    },
-    {
-      name: "200, throttled",
-      status: 200,
-      body: { "message-count": "1", messages: [{ status: "1", "error-text": "Throughput Rate Exceeded" }] },
-      class: "wait",
-      afterMs: 5000,
-    },
-    {
-      name: "200 but failed",
-      status: 200,
-      body: { "message-count": "1", messages: [{ status: "4", "error-text": "Bad Credentials" }] },
-      class: "refused",
-    },
-    {
-      name: "200 but failed",
-      status: 200,
-      body: { "message-count": "1", messages: [{ status: "6", "error-text": "Unroutable message" }] },
-      class: "dead",
-    },
-    { status: 200, body: { messages: [{ status: "5", "error-text": "Internal Error" }] }, class: "retry" },
-  ],
 } satisfies ChannelPreset;
 
 /** Gateways with a form of the usual names; others by the channel's own `template.request`. */
@@ -139,14 +111,4 @@ export const sms = {
   cut: { text: 306 },
   unit: "gsm",
   rate: { perSecond: 1, burst: 5 },
-  recorded: [
-    { status: 200, body: "OK 0123456789", class: "ok" },
-    { status: 200, body: { count: 1, list: [{ id: "1" }] }, class: "ok" },
-    { status: 429, headers: { "retry-after": "30" }, class: "wait", afterMs: 30_000 },
-    { status: 401, body: { error: 101, message: "Authorization failed" }, class: "refused" },
-    { name: "200 but failed", status: 200, body: { error: 13, message: "No correct phone numbers" }, class: "dead" },
-    { name: "200 but failed", status: 200, body: "ERROR: 13", class: "dead" },
-    { name: "200 but failed", status: 200, body: { success: false }, class: "dead" },
-    { status: 503, body: "", class: "retry" },
-  ],
 } satisfies ChannelPreset;

@@ -131,26 +131,4 @@ export const teams = {
   unit: "utf16",
   maxBytes: 27_000,
   rate: { perSecond: 3, burst: 4 },
-  recorded: [
-    { status: 202, class: "ok" },
-    { status: 429, headers: { "retry-after": "17" }, body: "Rate limit is exceeded", class: "wait", afterMs: 17_000 },
-    {
-      status: 400,
-      body: { error: { code: "WorkflowTriggerIsNotEnabled", message: "Could not execute workflow …" } },
-      class: "refused",
-    },
-    {
-      status: 404,
-      body: { error: { code: "WorkflowNotFound", message: "The workflow … was not found" } },
-      class: "gone",
-    },
-    { status: 400, body: { error: { code: "TriggerInputSchemaMismatch", message: "…" } }, class: "dead" },
-    {
-      name: "200 but failed",
-      status: 200,
-      body: "Webhook message delivery failed with error: Microsoft Teams endpoint returned HTTP error 403",
-      class: "refused",
-    },
-    { status: 502, body: { error: { code: "NoResponse" } }, class: "retry" },
-  ],
 } satisfies ChannelPreset;

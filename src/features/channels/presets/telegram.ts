@@ -124,47 +124,4 @@ export const telegram = {
   cut: { text: 4096 },
   unit: "utf16",
   rate: { perSecond: 0.33, burst: 5 },
-  recorded: [
-    {
-      status: 200,
-      body: { ok: true, result: { message_id: 17, chat: { id: -100123, type: "supergroup" }, date: 1712000000 } },
-      class: "ok",
-      ref: { id: "17", chat: "-100123" },
-    },
-    {
-      status: 429,
-      body: {
-        ok: false,
-        error_code: 429,
-        description: "Too Many Requests: retry after 8",
-        parameters: { retry_after: 8 },
-      },
-      class: "wait",
-      afterMs: 8000,
-    },
-    {
-      status: 403,
-      body: { ok: false, error_code: 403, description: "Forbidden: bot was blocked by the user" },
-      class: "gone",
-    },
-    { status: 400, body: { ok: false, error_code: 400, description: "Bad Request: chat not found" }, class: "refused" },
-    {
-      status: 400,
-      body: { ok: false, error_code: 400, description: "Bad Request: can't parse entities: unclosed start tag" },
-      class: "plain",
-    },
-    {
-      for: "update",
-      status: 400,
-      body: { ok: false, error_code: 400, description: "Bad Request: message is not modified" },
-      class: "ok",
-    },
-    {
-      for: "update",
-      status: 400,
-      body: { ok: false, error_code: 400, description: "Bad Request: message to edit not found" },
-      class: "resend",
-    },
-    { name: "200 but failed", status: 200, body: { ok: false, description: "Bad Request" }, class: "dead" },
-  ],
 } satisfies ChannelPreset;

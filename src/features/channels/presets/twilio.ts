@@ -68,27 +68,6 @@ const errors: NonNullable<ChannelPreset["errors"]> = [
   { path: "$.status", equals: ["failed", "undelivered", "canceled"], class: "dead" },
 ];
 
-const recorded: NonNullable<ChannelPreset["recorded"]> = [
-  {
-    status: 429,
-    body: {
-      status: 429,
-      code: 20_429,
-      message: "Too Many Requests",
-      more_info: "https://www.twilio.com/docs/errors/20429",
-    },
-    class: "wait",
-    afterMs: 30_000,
-  },
-  { status: 401, body: { status: 401, code: 20_003, message: "Authenticate" }, class: "refused" },
-  {
-    status: 400,
-    body: { status: 400, code: 21_211, message: "The 'To' number is not a valid phone number" },
-    class: "refused",
-  },
-  { status: 500, body: { status: 500, code: 20_500, message: "Internal Server Error" }, class: "retry" },
-];
-
 /** https://www.twilio.com/docs/messaging/api/message-resource */
 export const twilioSms = {
   name: "twilio-sms",
@@ -138,22 +117,6 @@ export const twilioSms = {
   cut: { Body: 306 },
   unit: "gsm",
   rate: { perSecond: 1, burst: 3 },
-  recorded: [
-    {
-      status: 201,
-      body: { sid: "SM1f0e8ae6ade43cb3c0ce4525424e404f", status: "queued" },
-      class: "ok",
-      ref: { sid: "SM1f0e8ae6ade43cb3c0ce4525424e404f" },
-    },
-    ...recorded,
-    {
-      status: 400,
-      body: { status: 400, code: 21_610, message: "Attempt to send to unsubscribed recipient" },
-      class: "refused",
-    },
-    { status: 400, body: { status: 400, code: 21_602, message: "Message body is required" }, class: "dead" },
-    { name: "201 but failed", status: 201, body: { sid: "SM1", status: "failed", error_code: 30_007 }, class: "dead" },
-  ],
 } satisfies ChannelPreset;
 
 /** https://www.twilio.com/docs/voice/api/call-resource */
@@ -200,20 +163,4 @@ export const twilioVoice = {
   unit: "codepoints",
   counts: "escaped",
   rate: { perSecond: 1, burst: 1 },
-  recorded: [
-    {
-      status: 201,
-      body: { sid: "CA1f0e8ae6ade43cb3c0ce4525424e404f", status: "queued" },
-      class: "ok",
-      ref: { sid: "CA1f0e8ae6ade43cb3c0ce4525424e404f" },
-    },
-    ...recorded,
-    {
-      status: 400,
-      body: { status: 400, code: 21_215, message: "Account not authorized to call +49…" },
-      class: "refused",
-    },
-    { status: 400, body: { status: 400, code: 21_205, message: "Url is not a valid URL" }, class: "dead" },
-    { name: "201 but failed", status: 201, body: { sid: "CA1", status: "failed" }, class: "dead" },
-  ],
 } satisfies ChannelPreset;

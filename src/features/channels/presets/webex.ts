@@ -86,29 +86,4 @@ export const webex = {
   counts: "escaped",
   rate: { perSecond: 1, burst: 5 },
   mentions: "angle",
-  recorded: [
-    {
-      status: 200,
-      body: { id: "Y2lzY29zcGFyazovL3VzL01FU1NBR0UvMQ", roomId: "Y2lzY29zcGFyazovL3VzL1JPT00vYWJj", markdown: "…" },
-      class: "ok",
-      ref: { id: "Y2lzY29zcGFyazovL3VzL01FU1NBR0UvMQ", room: "Y2lzY29zcGFyazovL3VzL1JPT00vYWJj" },
-    },
-    {
-      status: 429,
-      headers: { "retry-after": "9" },
-      body: { message: "Too Many Requests" },
-      class: "wait",
-      afterMs: 9000,
-    },
-    {
-      status: 401,
-      body: { message: "The request requires a valid access token set in the Authorization request header." },
-      class: "refused",
-    },
-    { status: 404, body: { message: "Could not find a room with provided ID." }, class: "refused" },
-    { for: "update", status: 400, body: { message: "Unable to edit message" }, class: "resend" },
-    { status: 400, body: { message: "One of the following must be non-empty: toPersonId, roomId" }, class: "refused" },
-    { status: 400, body: { message: "Unable to post message" }, class: "dead" },
-    { name: "200 but failed", status: 200, body: {}, class: "dead" },
-  ],
 } satisfies ChannelPreset;

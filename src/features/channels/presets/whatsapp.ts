@@ -122,39 +122,4 @@ export const whatsapp = {
   cut: { "template.components.0.parameters.0.text": 1000, "text.body": 4000 },
   unit: "codepoints",
   rate: { perSecond: 1, burst: 5 },
-  recorded: [
-    {
-      status: 200,
-      body: {
-        messaging_product: "whatsapp",
-        contacts: [{ input: "49", wa_id: "49" }],
-        messages: [{ id: "wamid.HBg" }],
-      },
-      class: "ok",
-      ref: { id: "wamid.HBg" },
-    },
-    {
-      status: 400,
-      body: { error: { message: "(#130429) Rate limit hit", type: "OAuthException", code: 130_429 } },
-      class: "wait",
-      afterMs: 60_000,
-    },
-    {
-      status: 401,
-      body: { error: { message: "Error validating access token", type: "OAuthException", code: 190 } },
-      class: "refused",
-    },
-    {
-      status: 400,
-      body: { error: { message: "(#131047) Re-engagement message", type: "OAuthException", code: 131_047 } },
-      class: "dead",
-    },
-    {
-      status: 404,
-      body: { error: { message: "(#132001) Template name does not exist in the translation", code: 132_001 } },
-      class: "refused",
-    },
-    { name: "200 but failed", status: 200, body: {}, class: "dead" },
-    { status: 500, body: { error: { message: "(#131000) Something went wrong", code: 131_000 } }, class: "retry" },
-  ],
 } satisfies ChannelPreset;

@@ -130,29 +130,6 @@ export const lark = {
   maxBytes: 19_000,
   rate: { perSecond: 1.5, burst: 5 },
   mentions: "angle",
-  recorded: [
-    { status: 200, body: { StatusCode: 0, StatusMessage: "success", code: 0, data: {}, msg: "success" }, class: "ok" },
-    {
-      name: "200, rate limit",
-      status: 200,
-      body: { StatusCode: 0, StatusMessage: "", code: 9499, msg: "too many request" },
-      class: "wait",
-      afterMs: 60_000,
-    },
-    {
-      name: "200 but failed",
-      status: 200,
-      body: { code: 19_021, data: {}, msg: "sign match fail or timestamp is not within one hour from current time" },
-      class: "refused",
-    },
-    {
-      name: "200 but failed",
-      status: 200,
-      body: { code: 19_001, data: {}, msg: "param invalid: incoming webhook access token invalid" },
-      class: "refused",
-    },
-    { name: "200 but failed", status: 200, body: { code: 9499, msg: "Bad Request", data: {} }, class: "dead" },
-  ],
 } satisfies ChannelPreset;
 
 /** https://open.dingtalk.com/document/robots/custom-robot-access */
@@ -236,20 +213,6 @@ export const dingtalk = {
   // 20 a minute; a robot that sends more is muted for ten minutes.
   rate: { perSecond: 0.3, burst: 2 },
   mentions: "at",
-  recorded: [
-    { status: 200, body: { errcode: 0, errmsg: "ok" }, class: "ok" },
-    {
-      name: "200, rate limit",
-      status: 200,
-      body: { errcode: 130_101, errmsg: "send too fast, exceed 20 times per minute" },
-      class: "wait",
-      afterMs: 60_000,
-    },
-    { name: "200 but failed", status: 200, body: { errcode: 310_000, errmsg: "sign not match" }, class: "refused" },
-    { name: "200 but failed", status: 200, body: { errcode: 300_005, errmsg: "token is not exist" }, class: "refused" },
-    { name: "200 but failed", status: 200, body: { errcode: 40_035, errmsg: "参数异常" }, class: "dead" },
-    { status: 200, body: { errcode: -1, errmsg: "系统繁忙" }, class: "retry" },
-  ],
 } satisfies ChannelPreset;
 
 /** https://developer.work.weixin.qq.com/document/path/91770 */
@@ -304,17 +267,4 @@ export const wecom = {
   counts: "escaped",
   rate: { perSecond: 0.3, burst: 5 },
   mentions: "angle",
-  recorded: [
-    { status: 200, body: { errcode: 0, errmsg: "ok" }, class: "ok" },
-    {
-      name: "200, rate limit",
-      status: 200,
-      body: { errcode: 45_009, errmsg: "api freq out of limit" },
-      class: "wait",
-      afterMs: 60_000,
-    },
-    { name: "200 but failed", status: 200, body: { errcode: 93_000, errmsg: "invalid webhook url" }, class: "refused" },
-    { name: "200 but failed", status: 200, body: { errcode: 40_008, errmsg: "invalid message type" }, class: "dead" },
-    { status: 200, body: { errcode: -1, errmsg: "system busy" }, class: "retry" },
-  ],
 } satisfies ChannelPreset;

@@ -89,28 +89,4 @@ export const zulip = {
   counts: "escaped",
   rate: { perSecond: 2, burst: 20 },
   mentions: "at",
-  recorded: [
-    { status: 200, body: { id: 42, msg: "", result: "success" }, class: "ok", ref: { id: "42" } },
-    {
-      status: 429,
-      headers: { "retry-after": "28.7" },
-      body: { code: "RATE_LIMIT_HIT", msg: "API usage exceeded rate limit", result: "error", "retry-after": 28.7 },
-      class: "wait",
-      afterMs: 28_700,
-    },
-    { status: 401, body: { code: "INVALID_API_KEY", msg: "Invalid API key", result: "error" }, class: "refused" },
-    {
-      status: 400,
-      body: { code: "STREAM_DOES_NOT_EXIST", msg: "Stream 'x' does not exist", result: "error", stream: "x" },
-      class: "refused",
-    },
-    { status: 400, body: { code: "BAD_REQUEST", msg: "Message must not be empty", result: "error" }, class: "dead" },
-    {
-      for: "update",
-      status: 400,
-      body: { code: "BAD_REQUEST", msg: "The time limit for editing this message has passed", result: "error" },
-      class: "resend",
-    },
-    { name: "200 but failed", status: 200, body: { result: "error", msg: "…" }, class: "dead" },
-  ],
 } satisfies ChannelPreset;

@@ -1,6 +1,6 @@
 import { DAY_MS, type EpochMs } from "../../../core/clock.ts";
 import { untilDate } from "../../delivery/index.ts";
-import type { ErrorRow, OkRow, OutcomeClass, Preset, Step } from "../preset.ts";
+import type { ErrorRow, OkRow, OutcomeClass, Preset, SendingStep } from "../preset.ts";
 import { readPath, textOf, valueAt } from "../templates/template.ts";
 import { isPresent } from "../templates/tree.ts";
 
@@ -11,8 +11,8 @@ export interface ServiceAnswer {
   readonly body: string;
 }
 
-/** What an answer means, by the tables of the preset. */
-export interface Verdict {
+/** Meaning of an answer, by the tables of the preset. */
+export interface AnswerVerdict {
   readonly class: OutcomeClass;
   /** With `wait`. */
   readonly afterMs?: number;
@@ -30,7 +30,7 @@ const TEXT_LENGTH = 2048;
 const WAIT_MS = 30_000;
 const RETRIED = new Set([408, 425]);
 
-export function classify(preset: Preset, step: Step, answer: ServiceAnswer, now: EpochMs): Verdict {
+export function classify(preset: Preset, step: SendingStep, answer: ServiceAnswer, now: EpochMs): AnswerVerdict {
   const read = reader(answer);
   const isFor = ({ for: steps }: OkRow | ErrorRow): boolean => steps === undefined || steps.includes(step);
   const fits = (row: OkRow | ErrorRow): boolean => isFor(row) && matches(row, answer, read);
@@ -41,7 +41,7 @@ export function classify(preset: Preset, step: Step, answer: ServiceAnswer, now:
   return byStatus(answer.status, read, now);
 }
 
-function verdictOf(row: ErrorRow, preset: Preset, read: Read, now: EpochMs): Verdict {
+function verdictOf(row: ErrorRow, preset: Preset, read: Read, now: EpochMs): AnswerVerdict {
   const { class: name, hint, after = [], set } = row;
   const values = Object.entries(set ?? {}).map(([field, path]) => [field, textOf(read(path))]);
   return {
@@ -53,7 +53,7 @@ function verdictOf(row: ErrorRow, preset: Preset, read: Read, now: EpochMs): Ver
   };
 }
 
-function byStatus(status: number, read: Read, now: EpochMs): Verdict {
+function byStatus(status: number, read: Read, now: EpochMs): AnswerVerdict {
   const hasTime = isPresent(read("header:retry-after"));
   if (status === 429 || (status === 503 && hasTime))
     return { class: "wait", ...waitOf(["header:retry-after"], read, now) };
@@ -63,7 +63,7 @@ function byStatus(status: number, read: Read, now: EpochMs): Verdict {
   return { class: "dead" };
 }
 
-function refOf({ ref }: Preset, read: Read): Pick<Verdict, "ref"> {
+function refOf({ ref }: Preset, read: Read): Pick<AnswerVerdict, "ref"> {
   if (!ref) return {};
   const found = Object.entries(ref).map(([name, path]) => [name, textOf(read(path))] as const);
   return found.every(([, value]) => value !== "") ? { ref: Object.fromEntries(found) } : {};
@@ -110,7 +110,7 @@ function isStatus(wanted: number | string, status: number): boolean {
 }
 
 /** The first time that the answer has, in whole ms: at most a day, of an instant at most an hour. */
-function waitOf(sources: readonly string[], read: Read, now: EpochMs): Pick<Verdict, "afterMs" | "isGuess"> {
+function waitOf(sources: readonly string[], read: Read, now: EpochMs): Pick<AnswerVerdict, "afterMs" | "isGuess"> {
   for (const source of sources) {
     const constant = /^(\d+)s$/.exec(source);
     if (constant) return { afterMs: Number(constant[1]) * 1000, isGuess: true };

@@ -33,7 +33,7 @@ interface State {
 }
 
 /**
- * What each channel may send now, in memory. Nothing here waits: a caller whose turn is later
+ * The rates of channels, in memory. Nothing here waits: a caller whose turn is later
  * returns its message to its queue until then. Pages come first; the other messages of a channel
  * keep their order, and each has a time at which it comes back.
  */

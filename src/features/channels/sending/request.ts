@@ -3,7 +3,7 @@ import type { TlsOptions } from "../../delivery/index.ts";
 import { type NoticeText, withoutMentions } from "../notice.ts";
 import type { Preset, RequestTemplate } from "../preset.ts";
 import { cutTo, measure } from "../templates/measure.ts";
-import { compile, readPath, render, type Scope, type TextLimit, valueAt } from "../templates/template.ts";
+import { compile, readPath, render, type TemplateScope, type TextLimit, valueAt } from "../templates/template.ts";
 import { type Filled, fillTree, isPresent } from "../templates/tree.ts";
 
 /** The values of a request besides the preset. */
@@ -60,7 +60,7 @@ function bodyOf(preset: Preset, template: RequestTemplate, values: RequestValues
   return built;
 }
 
-function scopeOf(preset: Preset, { n, field, ref = {}, id, now }: RequestValues, halved: number): Scope {
+function scopeOf(preset: Preset, { n, field, ref = {}, id, now }: RequestValues, halved: number): TemplateScope {
   const scope = { n: halve(withoutMentions(n, preset.mentions), halved), field, ref, id, ms: now };
   const timed = { ...scope, s: Math.floor(now / 1000), key: n.key };
   const keyed = preset.key === undefined ? timed : { ...timed, key: render(compile(preset.key), timed).text };
@@ -80,11 +80,11 @@ function halve(n: NoticeText, times: number): NoticeText {
 interface FilledBody {
   readonly body: string | undefined;
   readonly cut: readonly string[];
-  readonly scope: Scope;
+  readonly scope: TemplateScope;
   readonly isTooLarge: boolean;
 }
 
-function filledBody(preset: Preset, template: RequestTemplate, scope: Scope): FilledBody {
+function filledBody(preset: Preset, template: RequestTemplate, scope: TemplateScope): FilledBody {
   if (template.body === undefined) return { body: undefined, cut: [], scope, isTooLarge: false };
   const cut = new Set<string>();
   const limits = limitsOf(preset);
@@ -147,7 +147,7 @@ function serialised({ type }: RequestTemplate, filled: Filled): string {
 function urlOf(
   preset: Preset,
   { url, query }: RequestTemplate,
-  scope: Scope,
+  scope: TemplateScope,
   field: Readonly<Record<string, string>>,
 ): string {
   const [first, ...rest] = compile(url);
@@ -187,7 +187,7 @@ export function withApi(target: URL, api: string | undefined): URL {
 const RESERVED = new Set(["host", "content-length", "transfer-encoding", "connection", "cookie", "upgrade", "te"]);
 const TOKEN = /^[!#$%&'*+\-.^_`|~\w]+$/;
 
-function headersOf(template: RequestTemplate, scope: Scope, hasBody: boolean): Record<string, string> {
+function headersOf(template: RequestTemplate, scope: TemplateScope, hasBody: boolean): Record<string, string> {
   const headers: Record<string, string> = {};
   if (hasBody) headers["Content-Type"] = template.contentType ?? CONTENT_TYPES[template.type];
   for (const [written, value] of Object.entries(template.headers ?? {})) {
@@ -232,7 +232,7 @@ const CONTENT_TYPES = {
   text: "text/plain; charset=utf-8",
 } as const;
 
-function authorizationOf({ auth }: RequestTemplate, scope: Scope): string | undefined {
+function authorizationOf({ auth }: RequestTemplate, scope: TemplateScope): string | undefined {
   if (!auth) return undefined;
   if ("bearer" in auth) {
     const token = render(compile(auth.bearer), scope).text;

@@ -5,8 +5,8 @@ import { ORIGIN_HEADER } from "../../../core/tokens.ts";
 import { NoAnswer, type SafeFetch } from "../../delivery/index.ts";
 import { sendByModule } from "../module-channel.ts";
 import type { NoticeText } from "../notice.ts";
-import type { OutcomeClass, Preset, RequestTemplate, Step } from "../preset.ts";
-import { classify, type Verdict } from "./answers.ts";
+import type { OutcomeClass, Preset, RequestTemplate, SendingStep } from "../preset.ts";
+import { type AnswerVerdict, classify } from "./answers.ts";
 import type { Rates } from "./rates.ts";
 import { BadRequest, type BuiltRequest, buildRequest, headerLinesOf, tlsOf } from "./request.ts";
 
@@ -31,14 +31,14 @@ export interface SendOptions {
 }
 
 /** The result of one step. Its texts hold no secret. */
-export interface Outcome {
+export interface SendOutcome {
   readonly class: OutcomeClass;
-  readonly step: Step;
+  readonly step: SendingStep;
   /** Null without an answer. */
   readonly status: number | null;
   /** The rate of the channel is used up: there was no call. */
   readonly isOwnRate: boolean;
-  /** Of a call without an answer, how far it came. */
+  /** How far a call without an answer came. */
   readonly noAnswer: Pick<NoAnswer, "phase" | "timedOut"> | null;
   readonly error: string | null;
   readonly hint: string | null;
@@ -76,7 +76,7 @@ export interface SenderParts {
 }
 
 /** The request that a step makes. */
-export function templateOf({ preset, request }: OpenChannel, step: Step): RequestTemplate | undefined {
+export function templateOf({ preset, request }: OpenChannel, step: SendingStep): RequestTemplate | undefined {
   if (step === "send") return (preset.custom ? request : undefined) ?? preset.send;
   return preset[step];
 }
@@ -92,10 +92,10 @@ export function redactorFor({ preset, fields }: OpenChannel, built?: BuiltReques
   );
 }
 
-/** What the step would send. @throws BadRequest */
+/** The request that the step would send. @throws BadRequest */
 export function previewOf(
   channel: OpenChannel,
-  step: Step,
+  step: SendingStep,
   options: SendOptions,
   now: number,
 ): { readonly request: ShownRequest; readonly cut: readonly string[] } | undefined {
@@ -112,9 +112,9 @@ export function previewOf(
 export async function perform(
   parts: SenderParts,
   channel: OpenChannel,
-  step: Step,
+  step: SendingStep,
   options: SendOptions,
-): Promise<Outcome> {
+): Promise<SendOutcome> {
   const waitMs = options.hasTurn ? 0 : parts.rates.take(channel.id, channel.preset.rate);
   if (waitMs > 0) return waiting(step, waitMs);
   let template = templateOf(channel, step) ?? channel.preset.send;
@@ -123,8 +123,8 @@ export async function perform(
   let set: Readonly<Record<string, string>> | null = null;
   for (let round = 1; ; round++) {
     if (round > 1) parts.rates.spend(channel.id);
-    const outcome: Outcome = await once(parts, current, step, template, options, shortened);
-    const result: Outcome = set === null ? outcome : { ...outcome, set };
+    const outcome: SendOutcome = await once(parts, current, step, template, options, shortened);
+    const result: SendOutcome = set === null ? outcome : { ...outcome, set };
     if (round >= MAX_ROUNDS) return final(result);
     if (outcome.set) {
       set = { ...(set ?? {}), ...outcome.set };
@@ -137,7 +137,7 @@ export async function perform(
 }
 
 /** A repetition that did not help either. */
-function final(outcome: Outcome): Outcome {
+function final(outcome: SendOutcome): SendOutcome {
   return outcome.class === "shorten" || outcome.class === "plain" ? { ...outcome, class: "dead" } : outcome;
 }
 
@@ -146,9 +146,9 @@ async function byModule(
   { clock, rates, count }: SenderParts,
   channel: OpenChannel,
   code: NonNullable<Preset["code"]>,
-  step: Step,
+  step: SendingStep,
   options: SendOptions,
-): Promise<Outcome> {
+): Promise<SendOutcome> {
   const { id, preset, fields } = channel;
   const startedAt = clock.now();
   const result = await sendByModule(code, options, fields);
@@ -172,11 +172,11 @@ async function byModule(
 async function once(
   parts: SenderParts,
   channel: OpenChannel,
-  step: Step,
+  step: SendingStep,
   template: RequestTemplate,
   options: SendOptions,
   shortened: boolean,
-): Promise<Outcome> {
+): Promise<SendOutcome> {
   const { code } = channel.preset;
   return code
     ? byModule(parts, channel, code, step, options)
@@ -186,18 +186,18 @@ async function once(
 async function byRequest(
   { fetch, clock, rates, count, origin }: SenderParts,
   channel: OpenChannel,
-  step: Step,
+  step: SendingStep,
   template: RequestTemplate,
   options: SendOptions,
   shortened: boolean,
-): Promise<Outcome> {
+): Promise<SendOutcome> {
   const { preset, fields, id } = channel;
   const startedAt = clock.now();
   let built: BuiltRequest | undefined;
-  let verdict: Verdict;
+  let verdict: AnswerVerdict;
   let answer: { status: number; text: string } | null = null;
   let error: string | null = null;
-  let noAnswer: Outcome["noAnswer"] = null;
+  let noAnswer: SendOutcome["noAnswer"] = null;
   try {
     built = buildRequest(preset, template, { ...options, field: fields, now: startedAt }, { shortened });
     const { method, url, headers, body } = built;
@@ -252,7 +252,7 @@ function isRefused(error: unknown): boolean {
   return error instanceof BadRequest || error instanceof PrismError;
 }
 
-function waiting(step: Step, afterMs: number): Outcome {
+function waiting(step: SendingStep, afterMs: number): SendOutcome {
   const none = {
     status: null,
     isOwnRate: true,

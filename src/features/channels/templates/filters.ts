@@ -2,11 +2,11 @@ import { createHash } from "node:crypto";
 import { html, markdown, markdownV2, mrkdwn, notCommand, wiki, withoutLinks } from "./markup.ts";
 import { cutTo, toGsm } from "./measure.ts";
 
-/** What a filter gets besides the text: its argument, filled in. */
-export type Filter = (text: string, argument: string) => string;
+/** A filter's argument, filled in. */
+export type TextFilter = (text: string, argument: string) => string;
 
 /** Filters of the value itself. */
-export const FILTERS: Readonly<Record<string, Filter>> = {
+export const FILTERS: Readonly<Record<string, TextFilter>> = {
   upper: (text) => text.toUpperCase(),
   lower: (text) => text.toLowerCase(),
   trim: (text) => text.trim(),
@@ -28,7 +28,7 @@ export const FILTERS: Readonly<Record<string, Filter>> = {
 };
 
 /** Filters that escape: a text is shortened before them. */
-export const ESCAPES: Readonly<Record<string, Filter>> = {
+export const ESCAPES: Readonly<Record<string, TextFilter>> = {
   html,
   mrkdwn,
   br: (text, by) => text.replace(/\r?\n/g, by === "" ? "<br>" : by),

@@ -1,14 +1,14 @@
 import { escapeHtml } from "../../../core/clean-text.ts";
 
 /**
- * What makes a value plain text in each kind of markup: one function for each. Values of messages
+ * Escapes a value for each kind of markup: one function for each. Values of messages
  * come from strangers; the texts of a preset around them are not changed.
  *
  * A link whose text differs from its target becomes text. A URL on its own stays one, and readers see
  * every character. Where a service has no escape, a space of no width parts what would be read.
  */
 
-/** Readers do not see it, and no markup, mention or command goes on after it. */
+/** Invisible to readers; it ends any markup, mention or command. */
 export const NOTHING = "\u200b";
 
 const URLS = /(https?:\/\/[A-Za-z0-9\-._~:/?#@!$&'+,;=%]+)/;

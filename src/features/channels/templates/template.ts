@@ -7,7 +7,7 @@ export class BadTemplate extends Error {
 }
 
 /** The roots of a template by name. Only own members are read. */
-export type Scope = Readonly<Record<string, unknown>>;
+export type TemplateScope = Readonly<Record<string, unknown>>;
 
 interface Call {
   readonly name: string;
@@ -21,7 +21,7 @@ export interface Fill {
 }
 
 /** Texts and placeholders, alternating as written. */
-export type Template = readonly (string | Fill)[];
+export type ValueTemplate = readonly (string | Fill)[];
 
 const MAX_PLACEHOLDERS = 32;
 const MAX_FILTERS = 8;
@@ -29,12 +29,12 @@ const PATH = /^[A-Za-z_$][\w$]*(?:\.[\w$-]+|\[(?:\d+|'[^']*'|"[^"]*")\])*$/;
 const STEP = /[\w$-]+|'[^']*'|"[^"]*"/g;
 const FORBIDDEN = new Set(["__proto__", "constructor", "prototype"]);
 
-const compiled = new Map<string, Template>();
+const compiled = new Map<string, ValueTemplate>();
 /** Texts of presets and channels; an installation has a few thousand at most. */
 const MAX_COMPILED = 20_000;
 
 /** @throws BadTemplate */
-export function compile(source: string): Template {
+export function compile(source: string): ValueTemplate {
   const known = compiled.get(source);
   if (known) return known;
   const template = read(source);
@@ -42,7 +42,7 @@ export function compile(source: string): Template {
   return template;
 }
 
-function read(source: string): Template {
+function read(source: string): ValueTemplate {
   const parts: (string | Fill)[] = [];
   let at = 0;
   for (let opening = source.indexOf("{{"); opening !== -1; opening = source.indexOf("{{", at)) {
@@ -145,8 +145,8 @@ interface Piece {
  * @param encode applied to every value, last
  */
 export function render(
-  template: Template,
-  scope: Scope,
+  template: ValueTemplate,
+  scope: TemplateScope,
   { limit, encode }: { readonly limit?: TextLimit; readonly encode?: (text: string) => string } = {},
 ): { readonly text: string; readonly isCut: boolean } {
   const pieces = template.map(
@@ -164,7 +164,7 @@ export function render(
   return { text: text.join(""), isCut };
 }
 
-function escapedText({ text, fill }: Piece, scope: Scope): string {
+function escapedText({ text, fill }: Piece, scope: TemplateScope): string {
   return fill === null ? text : apply(fill.escapes, { ...FILTERS, ...ESCAPES }, text, scope);
 }
 
@@ -172,7 +172,7 @@ function apply(
   calls: readonly Call[],
   filters: Readonly<Record<string, (text: string, argument: string) => string>>,
   text: string,
-  scope: Scope,
+  scope: TemplateScope,
 ): string {
   let result = text;
   for (const { name, argument } of calls) {
@@ -185,7 +185,7 @@ function apply(
 const MAX_ROUNDS = 24;
 
 /** @returns whether a text was shortened */
-function shorten(pieces: Piece[], scope: Scope, { limit, unit, counts }: TextLimit): boolean {
+function shorten(pieces: Piece[], scope: TemplateScope, { limit, unit, counts }: TextLimit): boolean {
   const lengthOf = (): number => {
     const texts = pieces.map((piece) => (counts === "escaped" ? escapedText(piece, scope) : piece.text));
     return measure(texts.join(""), unit);

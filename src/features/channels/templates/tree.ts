@@ -5,8 +5,8 @@ import {
   type Fill,
   readPath,
   render,
-  type Scope,
   splitOutside,
+  type TemplateScope,
   type TextLimit,
   textOf,
   valueAt,
@@ -40,7 +40,7 @@ export interface FillOptions {
 }
 
 /** Fills the strings of a tree and resolves its `$` members. @returns undefined for nothing */
-export function fillTree(tree: Tree, scope: Scope, options: FillOptions = {}): Filled | undefined {
+export function fillTree(tree: Tree, scope: TemplateScope, options: FillOptions = {}): Filled | undefined {
   const result = new Filling(options).of(tree, scope, "");
   if (result === NOTHING) return undefined;
   return result instanceof Spread ? [...result.items] : result;
@@ -53,26 +53,26 @@ class Filling {
     this.#options = options;
   }
 
-  of(tree: Tree, scope: Scope, path: string): Result {
+  of(tree: Tree, scope: TemplateScope, path: string): Result {
     if (typeof tree === "string") return tree === "@send" ? this.#send(scope, path) : this.#text(tree, scope, path);
     if (tree === null || typeof tree !== "object") return tree;
     if (Array.isArray(tree)) return this.#list(tree as readonly Tree[], scope, path);
     return this.#object(tree as Members, scope, path);
   }
 
-  #text(source: string, scope: Scope, path: string): string {
+  #text(source: string, scope: TemplateScope, path: string): string {
     const limit = this.#options.limitAt?.(path);
     const { text, isCut } = render(compile(source), scope, limit ? { limit } : {});
     if (isCut) this.#options.onCut?.(path);
     return text;
   }
 
-  #send(scope: Scope, path: string): Result {
+  #send(scope: TemplateScope, path: string): Result {
     const { send } = this.#options;
     return send === undefined || send === "@send" ? NOTHING : this.of(send, scope, path);
   }
 
-  #list(items: readonly Tree[], scope: Scope, path: string): Filled[] {
+  #list(items: readonly Tree[], scope: TemplateScope, path: string): Filled[] {
     const list: Filled[] = [];
     for (const item of items) {
       const result = this.of(item, scope, join(path, list.length));
@@ -82,7 +82,7 @@ class Filling {
     return list;
   }
 
-  #object(members: Members, scope: Scope, path: string): Result {
+  #object(members: Members, scope: TemplateScope, path: string): Result {
     if (typeof members.$map === "string") return this.#map(members, members.$map, scope, path);
     if (typeof members.$if === "string") return this.#if(members, members.$if, scope, path);
     if (typeof members.$each === "string") return this.#each(members, members.$each, scope, path);
@@ -95,7 +95,7 @@ class Filling {
     return this.#members(members, scope, path);
   }
 
-  #members(members: Members, scope: Scope, path: string): Filled {
+  #members(members: Members, scope: TemplateScope, path: string): Filled {
     const object: Record<string, Filled> = {};
     if (members.$extend !== undefined) {
       const base = this.of(members.$extend, scope, path);
@@ -112,13 +112,13 @@ class Filling {
     return object;
   }
 
-  #map(members: Members, source: string, scope: Scope, path: string): Result {
+  #map(members: Members, source: string, scope: TemplateScope, path: string): Result {
     const key = textOf(valueAt(scope, readPath(source)));
     const chosen = !key.startsWith("$") && Object.hasOwn(members, key) ? members[key] : members.$else;
     return chosen === undefined ? NOTHING : this.of(chosen, scope, path);
   }
 
-  #if(members: Members, source: string, scope: Scope, path: string): Result {
+  #if(members: Members, source: string, scope: TemplateScope, path: string): Result {
     const holds = readCondition(source)(scope);
     if (members.$then === undefined && members.$else === undefined) {
       if (!holds) return NOTHING;
@@ -129,7 +129,7 @@ class Filling {
     return chosen === undefined ? NOTHING : this.of(chosen, scope, path);
   }
 
-  #each(members: Members, source: string, scope: Scope, path: string): Result {
+  #each(members: Members, source: string, scope: TemplateScope, path: string): Result {
     const items = valueAt(scope, readPath(source));
     const inner = members.$do;
     if (!Array.isArray(items) || inner === undefined) return new Spread([]);
@@ -163,7 +163,7 @@ function isEmpty(value: Filled | Spread): boolean {
   return typeof value === "object" && Object.keys(value).length === 0;
 }
 
-function numberAt(scope: Scope, path: readonly string[]): Result {
+function numberAt(scope: TemplateScope, path: readonly string[]): Result {
   const text = textOf(valueAt(scope, path));
   const number = Number(text);
   return text === "" || !Number.isFinite(number) ? NOTHING : number;
@@ -173,7 +173,7 @@ function jsonOf(value: unknown): Result {
   return value === undefined ? NOTHING : (JSON.parse(JSON.stringify(value)) as Filled);
 }
 
-type Condition = (scope: Scope) => boolean;
+type Condition = (scope: TemplateScope) => boolean;
 
 /** `path`, `!path`, `path == 'x'` and `path != 'x'`, joined by `&&`. @throws BadTemplate */
 export function readCondition(source: string): Condition {

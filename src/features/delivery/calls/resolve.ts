@@ -8,7 +8,7 @@ export interface ResolvedAddress {
 }
 
 const HOSTS_FILE = "/etc/hosts";
-/** Of one query; `delivery.timeouts.dnsMs` leaves time for a second one. */
+/** Limit of one query; `delivery.timeouts.dnsMs` leaves time for a second one. */
 const QUERY_MS = 1200;
 const TRIES = 2;
 /** The name does not exist, or has no address of this family. */

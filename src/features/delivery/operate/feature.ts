@@ -2,6 +2,8 @@ import * as v from "valibot";
 import { route } from "../../../http/route.ts";
 import { pageOf } from "../../../http/shapes.ts";
 import { feature } from "../../../module/feature.ts";
+import { type DeliveryServices, openDelivery } from "../open.ts";
+import { DELIVERY_SWEEPS } from "../retention.ts";
 import * as s from "./schema.ts";
 import type { DeliveriesContext } from "./service.ts";
 import * as service from "./service.ts";
@@ -12,9 +14,15 @@ const tag = "Deliveries";
 const reads = { tag, access: { permission: "notifications:read_all" } } as const;
 const acts = { tag, access: { permission: "jobs:manage" } } as const;
 
+declare module "../../../module/feature.ts" {
+  interface Offers extends DeliveryServices {}
+}
+
 /** Deliveries and channels for those who operate the server. */
 export const deliveriesFeature = feature("deliveries", {
-  needs: ["channels", "circuits", "jobs", "jobControl", "rules", "delivery", "pages"],
+  needs: ["jobs", "runner", "jobControl", "workerLeases", "notify", "channels", "sounds", "pusher", "webPush"],
+  uses: ["rules", "eventAlerts"],
+  open: (context, later) => openDelivery(context, (event) => later().eventAlerts(event)),
   effects: ({ delivery, pages }) => ({
     "delivery-outcome"({ channel, state, latencyMs }) {
       if (latencyMs === undefined) delivery.results.count(channel, state);
@@ -26,6 +34,11 @@ export const deliveriesFeature = feature("deliveries", {
   register(server, context) {
     for (const each of routesOf(context)) server.route(each);
   },
+  load: ({ pages, reader }) => pages.load(reader),
+  start: ({ pages }) => pages.start(),
+  reload: ({ pages }) => pages.retryNow(() => true),
+  stop: ({ pages }) => pages.stop(),
+  sweeps: () => DELIVERY_SWEEPS,
 });
 
 function routesOf(context: DeliveriesContext) {
@@ -96,9 +109,9 @@ function routesOf(context: DeliveriesContext) {
       method: "GET",
       path: CHANNELS_PATH,
       id: "listDeliveryChannels",
-      summary: "List the channels that lead out, with their state and waiting deliveries",
+      summary: "List the outside channels, with their state and waiting deliveries",
       returns: "All channels",
-      response: v.object({ channels: v.array(s.ChannelView) }),
+      response: v.object({ channels: v.array(s.DeliveryChannelView) }),
       handle: async () => ({ channels: await service.listChannels(context) }),
     }),
     route({

@@ -163,7 +163,7 @@ export async function roleIds(db: ReadDb, refs: readonly string[]): Promise<stri
 }
 
 /** A user's data that decides about deliveries. */
-export interface Reader {
+export interface PreviewedUser {
   readonly id: string;
   readonly name: string | null;
   readonly username: string | null;
@@ -174,7 +174,7 @@ export interface Reader {
 }
 
 /** In the order of the ids. */
-export async function readers(db: ReadDb, ids: readonly string[]): Promise<ReadonlyMap<string, Reader>> {
+export async function readers(db: ReadDb, ids: readonly string[]): Promise<ReadonlyMap<string, PreviewedUser>> {
   if (ids.length === 0) return new Map();
   const columns = ["id", "name", "username", "email", "timezone", "prefs"] as const;
   const rows = await db.selectFrom("users").select(columns).where("id", "in", ids).orderBy("id").execute();

@@ -15,7 +15,7 @@ import { DeliveryView } from "../../notifications/index.ts";
 
 const CHANNELS = DeliveryView.entries.channel.options;
 export const STATES = DeliveryView.entries.state.options;
-/** Of deliveries that are not finished. */
+/** States of unfinished deliveries. */
 export const OPEN_STATES = ["queued", "sending", "failed"] as const;
 
 const StateFilter = v.picklist([...STATES, "waiting"]);
@@ -118,7 +118,7 @@ export type DeliveryDetail = v.InferOutput<typeof DeliveryDetail>;
 
 const time = v.nullable(v.string());
 
-export const ChannelView = named(
+export const DeliveryChannelView = named(
   "ChannelState",
   "A channel and its providers since the start of the server",
   v.object({
@@ -145,7 +145,7 @@ export const ChannelView = named(
     ),
   }),
 );
-export type ChannelView = v.InferOutput<typeof ChannelView>;
+export type DeliveryChannelView = v.InferOutput<typeof DeliveryChannelView>;
 
 export const ChannelParams = object({ name: doc(v.string(), "Name of the channel") });
 
@@ -157,7 +157,7 @@ export const ResumeChannel = example(
 export const Resumed = named(
   "ResumedChannel",
   "The channel, and what is attempted now",
-  v.object({ channel: ChannelView, attempted: doc(v.number(), "Waiting deliveries that are attempted now") }),
+  v.object({ channel: DeliveryChannelView, attempted: doc(v.number(), "Waiting deliveries that are attempted now") }),
 );
 
 export const PreviewRecipients = example(

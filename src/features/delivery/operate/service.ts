@@ -3,7 +3,7 @@ import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
 import { cursorOf, pageBody, readPage } from "../../../http/pagination.ts";
-import type { Channel } from "../../../http/shapes.ts";
+import type { ChannelName } from "../../../http/shapes.ts";
 import type { Context } from "../../../module/feature.ts";
 import type { Database, Trx } from "../../../store/database.ts";
 import type { OutsideChannel } from "../../../store/schema.ts";
@@ -14,7 +14,7 @@ import { attemptJob, updateDelivery } from "../deliveries.ts";
 import { heldUntil, type Preferences, refusal } from "../preferences.ts";
 import * as queries from "./queries.ts";
 import {
-  type ChannelView,
+  type DeliveryChannelView,
   type DeliveryDetail,
   type DeliveryFilters,
   type ListDeliveries,
@@ -200,12 +200,17 @@ async function retrySlice(context: DeliveriesContext, rows: readonly queries.Del
 
 const MAX_TARGETS = 100;
 
-export async function listChannels({ db, channels, circuits }: DeliveriesContext): Promise<ChannelView[]> {
+export async function listChannels({ db, channels, circuits }: DeliveriesContext): Promise<DeliveryChannelView[]> {
   const waiting = await queries.openByChannel(db.scan);
   return channels.names.map((name) => channelView(channels, circuits, name, waiting.get(name) ?? 0));
 }
 
-function channelView(channels: Channels, circuits: Circuits, name: OutsideChannel, waiting: number): ChannelView {
+function channelView(
+  channels: Channels,
+  circuits: Circuits,
+  name: OutsideChannel,
+  waiting: number,
+): DeliveryChannelView {
   const all = circuits.ofChannel(name).map(({ facts }) => facts);
   const paused = all.filter(({ state }) => state !== "closed");
   const failed = latestOf(all, ({ lastFailureAt }) => lastFailureAt);
@@ -293,8 +298,8 @@ export async function previewRecipients(
 type ChannelPreview = Omit<RecipientsPreview["people"][number]["channels"][number], "channel">;
 
 function previewChannel(
-  channel: Channel,
-  { id, prefs, timezone }: queries.Reader,
+  channel: ChannelName,
+  { id, prefs, timezone }: queries.PreviewedUser,
   reachable: ReadonlySet<string> | undefined,
   facts: NotificationFacts,
   now: number,

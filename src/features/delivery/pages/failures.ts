@@ -1,5 +1,5 @@
 import { MINUTE_MS } from "../../../core/clock.ts";
-import { PermanentError, RetryLater } from "../../jobs/index.ts";
+import { PermanentError, RetryLater } from "../../time/jobs/index.ts";
 import { Deferred, NoAnswer, ProviderDown, RefusedNow, TargetGone, Throttled } from "../channel.ts";
 
 /** A final refusal is tried again after this time: keys are renewed, chats come back. */
@@ -7,7 +7,7 @@ export const REFUSED_PAUSE_MS = 5 * MINUTE_MS;
 /** A longer time that a service names counts as a failed way at once. */
 const LONGEST_WAIT_MS = 30_000;
 const ERROR_LENGTH = 500;
-/** From start to start; the last one goes on. */
+/** From start to start; the last one repeats. */
 const DEFERRED_PAUSES_MS = [MINUTE_MS, 2 * MINUTE_MS, 5 * MINUTE_MS] as const;
 
 /** When a message that was put off by itself is tried again. @param times it was, before this one */
@@ -16,7 +16,7 @@ export function deferredPauseMs(times: number): number {
 }
 
 /**
- * What a failed attempt means for its target.
+ * Effect of a failed attempt on its target.
  * `gone`: the service's own word that the target no longer exists: nothing more is sent.
  * `refused`: this message, or every one, is refused: it is tried again some minutes later.
  * `deferred`: this message alone is to be tried again later, such as after greylisting.

@@ -9,7 +9,7 @@ export const FAILED_AFTER_MS = { high: 45_000, low: 300_000 } as const;
 
 type Urgency = keyof typeof LONGEST_PAUSE_MS;
 
-/** What a gate knows of failures since the last acceptance. Times are elapsed milliseconds. */
+/** Failures since the last acceptance. Times are elapsed milliseconds. */
 interface Trouble {
   readonly since: number;
   tries: number;

@@ -1,4 +1,4 @@
-import { type Deferred, deferred, unlessAborted } from "../../../core/promises.ts";
+import { type DeferredPromise, deferred, unlessAborted } from "../../../core/promises.ts";
 import { callWithin } from "../channel.ts";
 
 /** Calls of pages that run at the same time. Each is a socket. */
@@ -29,7 +29,7 @@ export class Lanes {
   /** Slots by owner. */
   readonly #owners = new Map<string, number>();
   /** Calls that are no pages: they get the next free slot. */
-  readonly #waiting: Deferred<Slot>[] = [];
+  readonly #waiting: DeferredPromise<Slot>[] = [];
 
   /** @returns undefined if there is no room now */
   take(standing: Standing, owner: string): Slot | undefined {

@@ -93,7 +93,7 @@ export class PageQueue {
   /** Calls that run. */
   calls = 0;
   #ordered: Waiting[] = [];
-  /** Those with a time of their own. */
+  /** Pages with a time of their own. */
   readonly #later = new Set<Waiting>();
   readonly #byId = new Map<string, Waiting>();
 
@@ -114,7 +114,7 @@ export class PageQueue {
     return this.#byId.size;
   }
 
-  /** Those that may be sent now, or are being sent. */
+  /** Pages that may be sent now, or are being sent. */
   get ready(): number {
     return this.#ordered.length + this.running.size;
   }

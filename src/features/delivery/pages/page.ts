@@ -49,8 +49,8 @@ export interface NewPage extends Place {
   readonly skipped?: string | null;
 }
 
-/** What the other side answered when it accepted a page. */
-export interface Accepted {
+/** The other side's answer when it accepted a page. */
+export interface AcceptedPage {
   /** For people, such as "250 queued" or an id. */
   readonly answer: string | null;
   /** Stores what the answer says, in the transaction that records it. The target's next page waits for it. */
@@ -63,7 +63,7 @@ export interface NotSent {
   readonly record?: (trx: Trx) => Promise<void>;
 }
 
-export interface SendOptions {
+export interface PageSendOptions {
   readonly signal: AbortSignal;
 }
 
@@ -72,7 +72,7 @@ export interface Folding {
   /** How many pages may wait until they are combined. @param isBack the target works again after an outage */
   above(target: string, isBack: boolean): number;
   /** The pages are in the order in which they would be sent. @throws as {@link PageKind.send} */
-  send(pages: readonly PageRow[], options: SendOptions): Promise<Accepted>;
+  send(pages: readonly PageRow[], options: PageSendOptions): Promise<AcceptedPage>;
 }
 
 /** How pages of one kind are sent. */
@@ -83,7 +83,7 @@ export interface PageKind {
    * Makes one attempt. @throws as a channel's call: TargetGone, PermanentError, Throttled,
    * ProviderDown, NoAnswer, and any other error for a retry
    */
-  send(page: PageRow, options: SendOptions): Promise<Accepted | NotSent>;
+  send(page: PageRow, options: PageSendOptions): Promise<AcceptedPage | NotSent>;
   readonly fold?: Folding;
   /** The next page of the incident needs the outcome of this one. */
   readonly needsRecord?: boolean;
@@ -94,12 +94,12 @@ export interface PageKind {
 }
 
 /**
- * What came of a bounce. `unknown`: no page by mail that was sent. `early`: its acceptance is not
+ * Result of a bounce. `unknown`: no page by mail that was sent. `early`: its acceptance is not
  * stored yet.
  */
 export type BounceResult = "failed" | "repeated" | "unknown" | "early";
 
-/** What incidents do with outcomes, in the transaction that records them. */
+/** Handlers of incidents for outcomes, in the transaction that records them. */
 export interface PageFollower {
   delivered(trx: Trx, pages: readonly PageRow[]): Promise<void>;
   /** They count as failed from now on, and go on being tried. */
@@ -111,7 +111,7 @@ export interface PageFollower {
 /** The reason of pages of a drill: they are about no incident. */
 export const DRILL = "drill";
 
-/** Which of two waiting pages of a target is sent first. */
+/** Order of two waiting pages of a target. */
 export function comparePages(a: OpenPageFacts, b: OpenPageFacts): number {
   return (
     Number(a.urgency === "low") - Number(b.urgency === "low") ||

@@ -3,13 +3,13 @@ import { uuidv7 } from "../../../core/ids.ts";
 import { withinOr } from "../../../core/promises.ts";
 import type { NotificationRow } from "../../../store/commit/write-set.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
-import { PermanentError } from "../../jobs/index.ts";
+import { PermanentError } from "../../time/jobs/index.ts";
 import {
+  type Accepted,
   type Answer,
   type Attempt,
   answerOf,
-  type Channel,
-  type Accepted as ChannelAccepted,
+  type DeliveryChannel,
   NoAnswer,
   type NotificationFacts,
   Throttled,
@@ -20,12 +20,12 @@ import { attemptJob, findDelivery, updateDelivery } from "../deliveries.ts";
 import { recordCompletion } from "../outcome.ts";
 import { heldUntil, isPush, type Preferences, refusal } from "../preferences.ts";
 import { isDrillOver, withConfirmLink } from "./drill-messages.ts";
-import type { Accepted, NewPage, NotSent, PageKind, PageRow } from "./page.ts";
+import type { AcceptedPage, NewPage, NotSent, PageKind, PageRow } from "./page.ts";
 import { hasFailed } from "./store.ts";
 
 /* Pages to people: one delivery for each target of a person, sent by the page with its id. */
 
-/** What a notice of an incident is about. */
+/** Subject of an incident's notice. */
 export interface PageFacts extends Pick<NewPage, "incidentId" | "projectId" | "urgency" | "severity" | "isEnd"> {
   readonly reason: string;
   readonly step: number | null;
@@ -96,7 +96,7 @@ async function readersOf(db: ReadDb | Trx, userIds: readonly string[]) {
   );
 }
 
-async function placeOf(channel: Channel, userId: string, target: string) {
+async function placeOf(channel: DeliveryChannel, userId: string, target: string) {
   const source = await channel.sourceOf?.(target);
   return {
     target: targetKey(channel.name, userId, target),
@@ -134,11 +134,11 @@ async function sendSummary(
   context: DeliveryContext,
   pages: readonly PageRow[],
   signal: AbortSignal,
-): Promise<Accepted> {
-  const { database, channels, settings } = context;
+): Promise<AcceptedPage> {
+  const { db, channels, settings } = context;
   const found = [];
   for (const { id } of pages.slice(0, NAMED)) {
-    const each = await findDelivery(id, database.read);
+    const each = await findDelivery(id, db.read);
     if (each) found.push(each);
   }
   const [first] = found;
@@ -160,7 +160,7 @@ async function sendSummary(
   return taken(await channel.call(message, signal));
 }
 
-function taken({ providerId, record }: ChannelAccepted): Accepted {
+function taken({ providerId, record }: Accepted): AcceptedPage {
   return { answer: providerId ?? null, ...(record && { record }) };
 }
 
@@ -173,17 +173,17 @@ function targetOf({ channel, userId, target }: PageRow): string {
   return target.slice(`${channel} ${userId} `.length);
 }
 
-async function send(context: DeliveryContext, page: PageRow, signal: AbortSignal): Promise<Accepted | NotSent> {
-  const { database, channels, clock, log, settings } = context;
+async function send(context: DeliveryContext, page: PageRow, signal: AbortSignal): Promise<AcceptedPage | NotSent> {
+  const { db, channels, clock, log, settings } = context;
   if (isDrillOver(page, clock.now())) return { skipped: "the drill is over" };
-  const found = await findDelivery(page.id, database.read);
+  const found = await findDelivery(page.id, db.read);
   if (!found) return { skipped: "recipient not active" };
   const { delivery, notification, recipient, user, offset } = found;
   if (delivery.state === "skipped" || delivery.state === "delivered")
     return { skipped: delivery.reason ?? "cancelled" };
   if (user.status !== "active" || user.deletedAt !== null) return { skipped: "recipient not active" };
   if (recipient.deletedAt !== null) return { skipped: "deleted by recipient" };
-  // Of a service the row of the channel says whether it is in use.
+  // For a service, the channel's row says whether it is active.
   const channel = delivery.channel === "service" ? channels.of("service") : channels.get(delivery.channel);
   if (!channel) throw new PermanentError("the channel is not configured");
   if (channels.isForWorkers(delivery.channel)) {
@@ -197,7 +197,7 @@ async function send(context: DeliveryContext, page: PageRow, signal: AbortSignal
   const message = await channel.prepare(attempt);
   const answer = await answerOf(channel, message, signal);
   if ("failure" in answer)
-    log.warn({ deliveryId: page.id, channel: channel.name, err: answer.failure }, "an attempt to page a person failed");
+    log.warn({ deliveryId: page.id, channel: channel.name, err: answer.failure }, "paging a user failed");
   const ended = await interpreted(context, channel, attempt, answer);
   if ("failure" in ended) throw ended.failure;
   return taken(ended.accepted);
@@ -207,11 +207,11 @@ const LEAST_TTL_MS = HOUR_MS;
 
 /** A push service keeps a page until the next step, or repetition, of its incident; an hour at least. */
 async function untilNextStep(
-  { database, clock }: DeliveryContext,
+  { db, clock }: DeliveryContext,
   { incidentId }: PageRow,
   notification: NotificationFacts,
 ): Promise<NotificationFacts> {
-  const incident = await database.read
+  const incident = await db.read
     .selectFrom("incidents")
     .select(["stepAt", "repeatAt"])
     .where("id", "=", incidentId)
@@ -223,10 +223,10 @@ async function untilNextStep(
 /** An answer is not kept back for longer by a store that takes no writes. */
 const INTERPRET_MS = 2000;
 
-/** What the answer says about the target. That it cannot be stored now changes nothing. */
+/** Stores the result for the target; a failure to store changes nothing. */
 async function interpreted(
   { log }: DeliveryContext,
-  channel: Channel,
+  channel: DeliveryChannel,
   attempt: Attempt,
   answer: Answer,
 ): Promise<Answer> {
@@ -234,7 +234,7 @@ async function interpreted(
     const ended = channel.interpret?.(attempt, answer) ?? answer;
     return await withinOr(INTERPRET_MS, Promise.resolve(ended), () => answer);
   } catch (error) {
-    log.warn({ err: error }, "what an answer says about its target could not be stored");
+    log.warn({ err: error }, "cannot store the result for a target");
     return answer;
   }
 }
@@ -289,7 +289,7 @@ export async function reachableUsers(
 /** A target of a person, outside of the app. */
 export interface PersonWay extends Pick<NewPage, "target" | "provider"> {
   readonly userId: string;
-  readonly channel: Channel["name"];
+  readonly channel: DeliveryChannel["name"];
   /** The target within its channel, as in `deliveries.target`. */
   readonly address: string;
 }

@@ -1,12 +1,12 @@
 import { setTimeout as wait } from "node:timers/promises";
-import type { Clock, EpochMs } from "../../../core/clock.ts";
-import type { Logger } from "../../../core/log.ts";
-import { addEffect, type Database, type Trx } from "../../../store/database.ts";
-import type { Accepted, BounceResult, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";
+import type { EpochMs } from "../../../core/clock.ts";
+import type { Uses } from "../../../module/feature.ts";
+import { addEffect, type Trx } from "../../../store/database.ts";
+import type { AcceptedPage, BounceResult, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";
 import type { Waiting } from "./page-queue.ts";
 import { findPages, pageBegun, updatePage } from "./store.ts";
 
-interface Delivered extends Accepted {
+interface Delivered extends AcceptedPage {
   readonly attempts: number;
   /** Epoch ms. */
   readonly startedAt: number;
@@ -30,18 +30,14 @@ interface Attempted {
 type Outcome =
   | ({ readonly is: "delivered" } & Delivered)
   | ({ readonly is: "attempted" } & Attempted)
-  | { readonly is: "skipped"; readonly note: string; readonly record?: Accepted["record"] };
+  | { readonly is: "skipped"; readonly note: string; readonly record?: AcceptedPage["record"] };
 
 const ROWS_AT_ONCE = 64;
 const RETRY_MS = 1000;
 /** At least this long between two writes. */
 const SHARED_MS = 20;
 
-interface RecordParts {
-  readonly database: Database;
-  readonly clock: Clock;
-  readonly log: Logger;
-}
+type RecordParts = Uses<"db" | "clock" | "log">;
 
 /**
  * Stores what came of attempts, several in one transaction. While nothing can be stored it keeps the
@@ -83,14 +79,14 @@ export class PageRecords {
    * unknown whether they arrived.
    */
   async begun(pages: readonly Waiting[], startedAt: EpochMs): Promise<void> {
-    const { database, log } = this.#parts;
+    const { db, log } = this.#parts;
     // The transaction that added a page ends first: its effects start the call.
     await new Promise(setImmediate);
-    await database
+    await db
       .write(async (trx) => {
         for (const { facts, lost } of pages) await pageBegun(trx, facts.id, lost, startedAt);
       })
-      .catch((error: unknown) => log.warn({ err: error }, "an attempt could not be counted"));
+      .catch((error: unknown) => log.warn({ err: error }, "cannot count an attempt"));
   }
 
   /** Another process has sent the page, or it was ended: its delivery is stored already. */
@@ -117,8 +113,8 @@ export class PageRecords {
 
   /** The acceptance of a mail is taken back; what follows from a failed way follows. */
   bounced(id: string, error: string): Promise<BounceResult> {
-    const { database, clock } = this.#parts;
-    return database.write(async (trx) => {
+    const { db, clock } = this.#parts;
+    return db.write(async (trx) => {
       const [row] = await findPages(trx, [id]);
       if (row?.channel !== "email" || row.outcome === "overtaken" || row.outcome === "skipped") return "unknown";
       if (row.outcome !== "delivered") return row.endedAt === null ? "early" : "repeated";
@@ -154,7 +150,7 @@ export class PageRecords {
   }
 
   async #write(): Promise<void> {
-    // What ends in the same turn of the event loop shares a transaction.
+    // Outcomes of the same turn of the event loop share a transaction.
     await new Promise(setImmediate);
     while (this.#pending.size > 0) {
       // So does what ends shortly after a write: in a storm there are few commits.
@@ -166,7 +162,7 @@ export class PageRecords {
         this.#writtenAt = performance.now();
         for (const [id, outcome] of batch) if (this.#pending.get(id) === outcome) this.#isStored(id);
       } catch (error) {
-        this.#parts.log.error({ err: error }, "outcomes of pages could not be stored, retrying");
+        this.#parts.log.error({ err: error }, "cannot store outcomes of pages; retrying");
         if (this.#isStopped) return;
         await wait(RETRY_MS, undefined, { ref: false });
       }
@@ -181,17 +177,17 @@ export class PageRecords {
 
   /** One by one after an error, without what follows: an outcome is stored in any case. */
   async #store(batch: readonly (readonly [string, Outcome])[]): Promise<void> {
-    const { database, log } = this.#parts;
+    const { db, log } = this.#parts;
     try {
-      await database.write((trx) => this.#apply(trx, batch, true));
+      await db.write((trx) => this.#apply(trx, batch, true));
     } catch (error) {
-      log.warn({ err: error }, "outcomes of pages could not be stored together");
+      log.warn({ err: error }, "cannot store outcomes of pages together; storing them one by one");
       for (const each of batch)
-        await database
+        await db
           .write((trx) => this.#apply(trx, [each], true))
           .catch(async (single: unknown) => {
-            log.error({ err: single, page: each[0] }, "what follows from the outcome of a page failed");
-            await database.write((trx) => this.#apply(trx, [each], false));
+            log.error({ err: single, page: each[0] }, "handling the outcome of a page failed");
+            await db.write((trx) => this.#apply(trx, [each], false));
           });
     }
   }

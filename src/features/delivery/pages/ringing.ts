@@ -4,7 +4,7 @@ import { putOff, type Waiting } from "./page-queue.ts";
 
 /* Pages that ring or cost, such as calls and SMS: one whose answer was lost may have arrived. */
 
-/** From start to start, the last one goes on: 3 repetitions in any 15 minutes. */
+/** From start to start, the last one repeats: 3 repetitions in any 15 minutes. */
 const PAUSES_MS = [30_000, 6 * MINUTE_MS] as const;
 
 /** @param lost answers of the message so far */

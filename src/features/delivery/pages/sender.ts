@@ -1,28 +1,24 @@
 import { setMaxListeners } from "node:events";
 import type { Database as Sqlite } from "better-sqlite3";
-import type { Clock } from "../../../core/clock.ts";
 import { DAY_MS } from "../../../core/clock.ts";
 import { DueTimes, SteadyClock } from "../../../core/due-times.ts";
-import type { Logger } from "../../../core/log.ts";
 import { within } from "../../../core/promises.ts";
-import type { Database, Trx } from "../../../store/database.ts";
+import type { Uses } from "../../../module/feature.ts";
+import type { Trx } from "../../../store/database.ts";
 import type { EffectOf, OpenPageFacts } from "../../../store/effect.ts";
 import { callWithin, NoAnswer } from "../channel.ts";
 import type { Channels } from "../channels.ts";
 import { deferredPauseMs, failsAtOnce, failureOf, type PageFailure, REFUSED_PAUSE_MS } from "./failures.ts";
 import { Gate, type TroubleFacts } from "./gate.ts";
 import { Lanes } from "./lanes.ts";
-import type { Accepted, NewPage, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";
+import type { AcceptedPage, NewPage, NotSent, PageFollower, PageKind, PageKindName, PageRow } from "./page.ts";
 import { deferredFailsAt, elapsedOf, isDrill, PageQueue, putOff, type Waiting, waitingFrom } from "./page-queue.ts";
 import { isHost, isWay, longestUnattemptedMs, troublesOf } from "./queue-facts.ts";
 import { PageRecords } from "./records.ts";
 import { noteLost, resumeLost } from "./ringing.ts";
 import { type AddOptions, addPages, findPage, findPages, overtakePages, pagesOf, readOpenPages } from "./store.ts";
 
-export interface PageSenderParts {
-  readonly database: Database;
-  readonly clock: Clock;
-  readonly log: Logger;
+export interface PageSenderParts extends Uses<"db" | "clock" | "log"> {
   readonly channels: Pick<Channels, "names" | "get">;
 }
 
@@ -60,7 +56,7 @@ export class PageSender {
       handle: async (keys) => {
         for (const key of keys) this.#advanceKey(key);
       },
-      onError: (error) => log.error({ err: error }, "pages that are due could not be sent, retrying"),
+      onError: (error) => log.error({ err: error }, "sending due pages failed; retrying"),
     });
     this.#records = new PageRecords(parts, this.#kinds);
     // Every call listens for the stop.
@@ -230,7 +226,7 @@ export class PageSender {
     this.#trim(queue);
   }
 
-  /** What is known of a target without pages is kept only while it is in trouble. */
+  /** A target without pages is remembered only while it fails. */
   #trim(queue: PageQueue): void {
     if (queue.size === 0) queue.isBack = false;
     if (queue.size > 0 || queue.running.size > 0) return;
@@ -350,7 +346,7 @@ export class PageSender {
 
   async #sendFolded(queue: PageQueue, batch: readonly Waiting[], startedAt: number): Promise<void> {
     const byId = new Map(batch.map((page) => [page.facts.id, page]));
-    const rows = await findPages(this.#parts.database.read, [...byId.keys()]);
+    const rows = await findPages(this.#parts.db.read, [...byId.keys()]);
     const open = new Set(rows.flatMap(({ id, endedAt }) => (endedAt === null ? [id] : [])));
     for (const id of byId.keys()) if (!open.has(id)) this.#remove(id);
     const sent = batch.filter(({ facts }) => open.has(facts.id));
@@ -363,15 +359,15 @@ export class PageSender {
   }
 
   /** @returns undefined if the page is gone */
-  async #send(id: string, name: PageKindName): Promise<Accepted | NotSent | undefined> {
+  async #send(id: string, name: PageKindName): Promise<AcceptedPage | NotSent | undefined> {
     const kind = this.#kinds.get(name);
     if (!kind) throw new TypeError(`pages of the kind ${name} have no handler`);
-    const row = await findPage(this.#parts.database.read, id);
+    const row = await findPage(this.#parts.db.read, id);
     if (!row || row.endedAt !== null) return undefined;
     return callWithin((signal) => kind.send(row, { signal }), this.#stop.signal);
   }
 
-  #accepted(queue: PageQueue, page: Waiting, accepted: Accepted, startedAt: number): void {
+  #accepted(queue: PageQueue, page: Waiting, accepted: AcceptedPage, startedAt: number): void {
     const provider = this.#gateOf(queue);
     queue.isBack ||= queue.gate.trouble !== null || provider.trouble !== null;
     queue.gate.accepted();
@@ -490,7 +486,7 @@ interface AttemptTimes {
   readonly timedOut: boolean;
 }
 
-/** Pages that one message stands for at most. */
+/** Largest number of pages in one message. */
 const MAX_FOLDED = 500;
 /** A page waits no longer for the record of the one before it. */
 const RECORD_MS = 2000;

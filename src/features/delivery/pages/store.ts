@@ -28,7 +28,7 @@ const FACTS = [
 
 const OPEN_PAGES = `select ${FACTS.join(", ")} from pages where endedAt is null order by createdAt`;
 
-/** All pages of which something may still be sent. For the start. */
+/** All pages that may still be sent. For the start. */
 export function readOpenPages(reader: Sqlite): OpenPageFacts[] {
   return reader.prepare<[], OpenPageFacts>(OPEN_PAGES).all();
 }
@@ -137,7 +137,7 @@ function rowOf(page: NewPage, before: PageRow | undefined, now: EpochMs): PageRo
   };
 }
 
-/** Ends waiting pages of which nothing is sent any more. @param note why, for the timeline */
+/** Ends waiting pages that are no longer sent. @param note why, for the timeline */
 export function overtakePages(trx: Trx, rows: readonly PageRow[], note: string, now: EpochMs): PageRow[] {
   const ended = rows.map((row) => ({ ...row, outcome: "overtaken" as const, note, updatedAt: now, endedAt: now }));
   for (const { id, outcome } of ended) updatePage(trx, id, { outcome, note, updatedAt: now, endedAt: now });
@@ -147,6 +147,20 @@ export function overtakePages(trx: Trx, rows: readonly PageRow[], note: string, 
 
 export function updatePage(trx: Trx, id: string, values: Updateable<PagesTable>): void {
   updateLater(trx, "pages", id, values);
+}
+
+/** Deletes pages of incidents or drills, up to a number of them. @returns how many */
+export async function deletePages(trx: Trx, incidentIds: readonly string[], most: number): Promise<number> {
+  if (incidentIds.length === 0) return 0;
+  const some = trx
+    .selectFrom("pages")
+    .select("id")
+    .where("incidentId", "in", incidentIds)
+    .orderBy("incidentId")
+    .orderBy("createdAt")
+    .limit(most);
+  const { numDeletedRows } = await trx.deleteFrom("pages").where("id", "in", some).executeTakeFirst();
+  return Number(numDeletedRows);
 }
 
 /** An attempt of a page that rings begins. @param lost answers, should this one be lost too */

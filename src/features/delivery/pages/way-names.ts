@@ -9,7 +9,7 @@ export interface NamedWay {
   /** The same without the person, such as "mail". */
   readonly short: string;
   readonly userId: string | null;
-  /** Of a person's way. */
+  /** Channel of a person's way. */
   readonly channel: OutsideChannel | null;
 }
 

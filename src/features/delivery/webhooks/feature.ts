@@ -11,6 +11,7 @@ import * as s from "./schema.ts";
 import type { Changed, WebhooksContext } from "./service.ts";
 import * as service from "./service.ts";
 import { WebhookTester } from "./service.ts";
+import { Webhook } from "./webhook.ts";
 
 const PATH = "/api/v1/webhooks";
 const common = { tag: "Webhooks", access: { permission: "webhooks:manage" } } as const;
@@ -26,6 +27,13 @@ export const webhooksFeature = feature("webhooks", {
     }),
   ],
   register: (server, context) => serve(server, { ...context, fetch: safeFetchOf(context.config) }),
+  async onUserDeleted(trx, userId) {
+    await trx.deleteFrom("webhooks").where("userId", "=", userId).execute();
+  },
+  async onProjectDeleted(trx, projectId) {
+    const gone = trx.deleteFrom("webhooks").where("projectId", "=", projectId).returning(["id", "version"]);
+    return { resourceType: "webhook", rows: await gone.execute() };
+  },
 });
 
 function serve(server: FeatureServer, context: WebhooksContext): void {
@@ -47,7 +55,7 @@ function serve(server: FeatureServer, context: WebhooksContext): void {
       summary: "List the webhooks of the caller, of a project or of all, newest first",
       ...common,
       query: s.ListWebhooks,
-      response: pageOf(s.ListedWebhook),
+      response: () => pageOf(s.ListedWebhook()),
       errors: ["PROJECT_NOT_FOUND", "UNAUTHORIZED_ROLE", "INVALID_CURSOR"],
       handle: (exchange, { query }) => service.listWebhooks(context, holderOf(exchange), query),
     }),
@@ -69,7 +77,7 @@ function serve(server: FeatureServer, context: WebhooksContext): void {
       id: "getWebhook",
       summary: "Get a webhook, without its secret",
       ...one,
-      response: s.WebhookView,
+      response: () => Webhook.View,
       errors: ["WEBHOOK_NOT_FOUND"],
       handle: async (exchange, { params }) =>
         reply({ webhook: await service.getWebhook(context, holderOf(exchange), params.id) }),

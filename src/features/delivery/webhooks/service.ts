@@ -1,18 +1,18 @@
 import { redactText } from "../../../config/logger.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { limitReached, PrismError } from "../../../core/errors.ts";
-import { isUuid, uuidv7 } from "../../../core/ids.ts";
+import { uuidv7 } from "../../../core/ids.ts";
 import { type PermissionHolder, personKey } from "../../../core/principal.ts";
 import { Slots } from "../../../core/slots.ts";
 import { missingPermission, requireAccount } from "../../../http/access.ts";
+import { ofOwner, type RowOwner } from "../../../http/listing.ts";
 import { requireVersion } from "../../../http/negotiation.ts";
-import { pageBody, readPage } from "../../../http/pagination.ts";
 import type { Context } from "../../../module/feature.ts";
-import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
+import { addEffect, type Trx } from "../../../store/database.ts";
+import { countOf } from "../../../store/sqlite/list-queries.ts";
 import { findProject } from "../../access/index.ts";
 import { notificationView, UNTOUCHED } from "../../notifications/index.ts";
-import { asPrevious, callWebhook, newSecret, type WebhookRow } from "../channels/webhook/message.ts";
-import * as queries from "../channels/webhook/queries.ts";
+import { asPrevious, callWebhook, newSecret } from "../channels/webhook/message.ts";
 import type { SafeFetch } from "../channels/webhook/safe-fetch.ts";
 import { lastResults } from "../operate/queries.ts";
 import {
@@ -23,6 +23,7 @@ import {
   type UpdateWebhook,
   webhookView,
 } from "./schema.ts";
+import { Webhook, type WebhookRow, webhookAccess, webhookList } from "./webhook.ts";
 
 /** A webhook's change and its audit row share a transaction. */
 export type WebhooksContext = Context<"projects"> & { readonly fetch: SafeFetch };
@@ -42,27 +43,25 @@ export async function listWebhooks(
   const { db, clock } = context;
   if (scope === "all" && !principal.permissions.has("projects:all")) throw missingPermission("projects:all");
   const owner = scope === "all" && projectId === undefined ? null : ownerOf(context, principal, projectId);
-  const request = readPage(query, ["string"]);
-  const rows = await queries.listWebhooks(db.read, owner, request);
-  const total = request.wantsTotal ? await queries.countWebhooks(db.read, owner) : undefined;
-  const ids = rows.map(({ id }) => id);
-  const results = include === "result" ? await lastResults(db.scan, ids) : null;
-  const view = (row: WebhookRow) => {
-    const result = results?.get(row.id);
-    const lastResult = result
-      ? { state: result.state, at: toRfc3339(result.at), error: result.lastError && redactText(result.lastError) }
-      : null;
-    const shown = webhookView(row, clock.now());
-    // The path of another user's URL may be a secret.
-    const url = mayUse(context, principal, row) ? shown.url : `${new URL(shown.url).origin}/…`;
-    return { ...shown, url, ...(results ? { lastResult } : {}) };
-  };
-  return pageBody(request, rows, view, ({ id }) => [id], total);
+  return webhookList.page(db, { visible: ofOwner(owner), state: undefined }, query, async (rows) => {
+    const ids = rows.map(({ id }) => id);
+    const results = include === "result" ? await lastResults(db.scan, ids) : null;
+    return (row) => {
+      const result = results?.get(row.id);
+      const lastResult = result
+        ? { state: result.state, at: toRfc3339(result.at), error: result.lastError && redactText(result.lastError) }
+        : null;
+      const shown = webhookView(row, clock.now());
+      // The path of another user's URL may be a secret.
+      const url = webhookAccess.has(context.projects, principal, row) ? shown.url : `${new URL(shown.url).origin}/…`;
+      return { ...shown, url, ...(results ? { lastResult } : {}) };
+    };
+  });
 }
 
 /** @throws WEBHOOK_NOT_FOUND, also for one that is not the caller's */
 export function getWebhook(context: WebhooksContext, principal: PermissionHolder, id: string): Promise<WebhookRow> {
-  return existingWebhook(context, principal, id, context.db.read);
+  return webhookAccess.visible(context.projects, principal, id, context.db.read);
 }
 
 /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, URL_REFUSED, LIMIT_REACHED */
@@ -82,18 +81,13 @@ export async function createWebhook(
     const id = uuidv7();
     const secret = newSecret(box, id);
     const now = clock.now();
-    await queries.insertWebhook(trx, {
-      id,
+    const webhook: WebhookRow = {
+      ...Webhook.initial,
+      ...Webhook.columns({ eventTypes, active }),
       ...owner,
-      url,
-      secret: secret.sealed,
-      eventTypes: JSON.stringify(eventTypes ?? ["*"]),
-      active: active === false ? 0 : 1,
-      createdBy: principal.userId,
-      createdAt: now,
-      updatedAt: now,
-    });
-    const webhook = await existingWebhook(context, principal, id, trx);
+      ...{ id, url, secret: secret.sealed, createdBy: principal.userId, createdAt: now, updatedAt: now },
+    };
+    await trx.insertInto("webhooks").values(webhook).execute();
     addChanged(trx, webhook);
     await recordAudit(context, "webhook.create", webhook, trx);
     return { webhook, secret: secret.text };
@@ -102,13 +96,13 @@ export async function createWebhook(
 
 async function requireRoom(
   { projects, settings }: WebhooksContext,
-  owner: queries.WebhookOwner,
+  owner: RowOwner,
   { userId }: PermissionHolder,
   trx: Trx,
 ): Promise<void> {
   if ("projectId" in owner) return projects.quotas.requireRoom(trx, "webhooks", { ...owner, createdBy: userId });
   const { webhooksPerOwner } = settings.limits;
-  if ((await queries.countWebhooks(trx, owner)) >= webhooksPerOwner)
+  if ((await countOf(trx.selectFrom("webhooks").where(ofOwner(owner)))) >= webhooksPerOwner)
     throw limitReached("A user has too many webhooks", "limits.webhooksPerOwner", webhooksPerOwner);
 }
 
@@ -126,20 +120,19 @@ export async function updateWebhook(
   // Outside the transaction: it resolves a name.
   if (input.url !== undefined) await context.fetch.check(input.url);
   return db.write(async (trx) => {
-    const old = await existingWebhook(context, principal, id, trx);
+    const old = await webhookAccess.visible(context.projects, principal, id, trx);
     requireVersion(ifMatch, old.version);
-    const { url = old.url, eventTypes, active } = input;
+    const { url, eventTypes, active } = input;
     const rotation = input.rotateSecret === true ? rotationOf(context, old, input.graceMs ?? DEFAULT_GRACE_MS) : null;
-    await queries.updateWebhook(trx, id, {
-      url,
-      eventTypes: eventTypes ? JSON.stringify(eventTypes) : old.eventTypes,
-      ...(active === undefined ? {} : { active: active ? 1 : 0 }),
+    const webhook: WebhookRow = {
+      ...old,
+      ...Webhook.columns({ url, eventTypes, active }),
       ...(active === true ? { failures: 0, disabledAt: null } : {}),
       ...rotation?.values,
       version: old.version + 1,
       updatedAt: clock.now(),
-    });
-    const webhook = await existingWebhook(context, principal, id, trx);
+    };
+    await trx.updateTable("webhooks").set(webhook).where("id", "=", id).execute();
     addChanged(trx, webhook);
     await recordAudit(context, "webhook.update", webhook, trx, { members: Object.keys(input) });
     return rotation ? { webhook, secret: rotation.secret } : { webhook };
@@ -154,8 +147,8 @@ function addChanged(trx: Trx, { userId }: { readonly userId: string | null }): v
 /** @throws WEBHOOK_NOT_FOUND */
 export async function deleteWebhook(context: WebhooksContext, principal: PermissionHolder, id: string): Promise<void> {
   await context.db.write(async (trx) => {
-    const webhook = await existingWebhook(context, principal, id, trx);
-    await queries.deleteWebhook(trx, id);
+    const webhook = await webhookAccess.visible(context.projects, principal, id, trx);
+    await trx.deleteFrom("webhooks").where("id", "=", id).execute();
     await recordAudit(context, "webhook.delete", webhook, trx);
   });
 }
@@ -163,7 +156,7 @@ export async function deleteWebhook(context: WebhooksContext, principal: Permiss
 /** Records that a user starts a test of the webhook. @throws WEBHOOK_NOT_FOUND */
 export function beginTest(context: WebhooksContext, principal: PermissionHolder, id: string): Promise<WebhookRow> {
   return context.db.write(async (trx) => {
-    const webhook = await existingWebhook(context, principal, id, trx);
+    const webhook = await webhookAccess.visible(context.projects, principal, id, trx);
     await recordAudit(context, "webhook.test", webhook, trx);
     return webhook;
   });
@@ -179,29 +172,9 @@ function rotationOf(context: WebhooksContext, old: WebhookRow, graceMs: number) 
   return { secret: text, values: { secret: sealed, ...previous } };
 }
 
-function ownerOf(
-  context: WebhooksContext,
-  principal: PermissionHolder,
-  projectRef: string | undefined,
-): queries.WebhookOwner {
+function ownerOf(context: WebhooksContext, principal: PermissionHolder, projectRef: string | undefined): RowOwner {
   if (projectRef === undefined) return { userId: requireAccount(principal).userId };
   return { projectId: context.projects.require(principal, projectRef, "events:read") };
-}
-
-async function existingWebhook(
-  context: WebhooksContext,
-  principal: PermissionHolder,
-  id: string,
-  db: ReadDb | Trx,
-): Promise<WebhookRow> {
-  const webhook = isUuid(id) ? await queries.findWebhook(db, id) : undefined;
-  if (!webhook || !mayUse(context, principal, webhook)) throw new PrismError("WEBHOOK_NOT_FOUND", "No such webhook");
-  return webhook;
-}
-
-function mayUse(context: WebhooksContext, principal: PermissionHolder, { projectId, userId }: WebhookRow): boolean {
-  if (projectId === null) return userId === principal.userId || principal.kind === "operator";
-  return context.projects.has(principal, projectId, "events:read");
 }
 
 async function recordAudit(
@@ -228,7 +201,7 @@ export class WebhookTester {
   /** @throws WEBHOOK_NOT_FOUND, URL_REFUSED, RATE_LIMITED, OVERLOADED */
   async run(principal: PermissionHolder, id: string): Promise<TestView> {
     // Callers without the right must not take the slots of others.
-    await existingWebhook(this.#context, principal, id, this.#context.db.read);
+    await webhookAccess.visible(this.#context.projects, principal, id, this.#context.db.read);
     return this.#slots.run(personKey(principal), () => this.#call(principal, id));
   }
 

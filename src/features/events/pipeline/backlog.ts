@@ -1,45 +1,31 @@
-import type { Database as Sqlite } from "better-sqlite3";
-import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { Logger } from "../../../core/log.ts";
-import { type Committer, emptyContent, type SealedSet, type SetSource } from "../../../store/commit/committer.ts";
+import type { Uses } from "../../../module/feature.ts";
+import { emptyContent, type SealedSet, type SetSource } from "../../../store/commit/committer.ts";
 import {
   type CommitOutcome,
   type Effects,
   RULE_ENGINE,
   type SuppressionRows,
 } from "../../../store/commit/write-set.ts";
-import type { Database } from "../../../store/database.ts";
-import type { EnqueuedRow, NotifiedRecipient } from "../../../store/effect.ts";
+import type { NotifiedRecipient } from "../../../store/effect.ts";
 import type { DecisionOutcome, EventsTable, Flag } from "../../../store/schema.ts";
 import { commitError } from "../../../store/sqlite/sqlite-errors.ts";
-import type { JobRunner } from "../../jobs/index.ts";
-import type { Announcer } from "../../notifications/index.ts";
 import {
   Budget,
-  type Decider,
   type Decision,
   type Earlier,
   enqueuedBy,
   type IncomingEvent,
-  type PipelineMetrics,
   type RulePosition,
   RuleStats,
   sliceMark,
   storedEvent,
 } from "../../rules/index.ts";
 
-export interface BacklogParts {
-  readonly committer: Committer;
-  readonly reader: Sqlite;
-  readonly decider: Decider;
-  readonly announcer: Announcer;
-  readonly clock: Clock;
-  readonly metrics: PipelineMetrics;
-  readonly log: Logger;
-  /** Called with jobs that were committed. */
-  onJobs(jobs: readonly EnqueuedRow[]): void;
-}
+export type BacklogParts = Uses<
+  "committer" | "reader" | "decider" | "announcer" | "clock" | "pipelineMetrics" | "log" | "runner"
+>;
 
 type DecidableRow = EventsTable & { readonly receiverId: string | null };
 
@@ -94,12 +80,13 @@ class Outcome {
 
 /**
  * Step 5: the consumer `rule-engine`. It decides events that were stored undecided, in `seq` order,
- * from committed rows only, in sets that alternate with ingest's. It relies on the partial index of
+ * from committed rows only, in sets of its own. It relies on the partial index of
  * unprocessed events without an open failure, not on a cursor; memory only records which of them
  * are in flight. While it is behind, ingest leaves all deciding to it, so the order holds.
  */
 export class Backlog implements SetSource {
   readonly #parts: BacklogParts;
+  readonly #log: Logger;
   readonly #unprocessed;
   readonly #decided;
   readonly #sliced;
@@ -116,6 +103,7 @@ export class Backlog implements SetSource {
 
   constructor(parts: BacklogParts) {
     this.#parts = parts;
+    this.#log = parts.log.namespace("rules");
     this.#unprocessed = parts.reader.prepare<[number], DecidableRow>(
       `select *, ${RECEIVER} from events where processedAt is null and seq > ? and not exists
        (select 1 from event_failures f where f.consumer = '${RULE_ENGINE}' and f.eventSeq = events.seq
@@ -145,9 +133,9 @@ export class Backlog implements SetSource {
   }
 
   /**
-   * All undecided events are in sets in flight. Storing more undecided events now would keep the
-   * backlog from ending, while deciding later costs twice as much; so ingest waits these few
-   * milliseconds: see {@link whenEnded}.
+   * All that the reader sees is decided, or is about to be; the rest is in ingest's sets in flight.
+   * More undecided events would keep the backlog from ending, and deciding later costs twice as
+   * much; so ingest waits these few milliseconds: see {@link whenEnded}.
    */
   get isEnding(): boolean {
     return this.#isEnding;
@@ -220,7 +208,7 @@ export class Backlog implements SetSource {
     const wasSlicing = this.#isSlicing;
     const processed = wasSlicing ? [] : this.#decidePage(stats, now, outcome);
     if (outcome.effects.length === 0 && processed.length === 0) return null;
-    this.#parts.metrics.deciding(startedAt);
+    this.#parts.pipelineMetrics.deciding(startedAt);
     const suppression = this.#parts.decider.takeSuppression();
     const isPartial = !wasSlicing && this.#isSlicing;
     return {
@@ -320,7 +308,7 @@ export class Backlog implements SetSource {
 
   /** @returns whether rules of the event remain for the next set. */
   #decideNext(event: IncomingEvent, earlier: Earlier | null, page: Page): boolean {
-    const { decider, metrics, log } = this.#parts;
+    const { decider, pipelineMetrics: metrics } = this.#parts;
     const { stats, now, outcome, processed, budget } = page;
     let decision: Decision | null;
     try {
@@ -338,9 +326,9 @@ export class Backlog implements SetSource {
     if (isPartial) metrics.sliced();
     else if (earlier) {
       const rules = earlier.outcomes.size + (effects?.decisions.length ?? 0);
-      log.warn(
+      this.#log.warn(
         { eventId: event.id, projectId: event.projectId, rules },
-        "an event was decided in slices: many rules match it, or their conditions are costly",
+        "evaluated an event in slices: many rules match it, or their conditions are costly",
       );
     }
     return isPartial;
@@ -355,7 +343,7 @@ export class Backlog implements SetSource {
       for (const { retry } of tried) retry.reject(error);
       return;
     }
-    this.#parts.metrics.decided(stats);
+    this.#parts.pipelineMetrics.decided(stats);
     this.#parts.decider.committed(effects, committed.failedEffects);
     const refused = new Set(committed.failedEffects);
     // Retries come first in the set, in their order.
@@ -368,7 +356,7 @@ export class Backlog implements SetSource {
     if (this.#retries.length > 0) this.#parts.committer.wantSet(this);
     this.#parts.announcer.notifications(notified.filter((_, i) => !refused.has(i)).flat());
     const jobs = enqueuedBy(effects, refused, suppression);
-    if (jobs.length > 0) this.#parts.onJobs(jobs);
+    if (jobs.length > 0) this.#parts.runner.enqueued(jobs);
   }
 }
 
@@ -380,7 +368,7 @@ export interface EventJobPayload {
 }
 
 /** Registers the handler of jobs that decide an event again. */
-export function handleEventJobs(db: Database, runner: JobRunner, backlog: Backlog): void {
+export function handleEventJobs({ db, runner, backlog }: Uses<"db" | "runner" | "backlog">): void {
   runner.handle("event.process", async (job) => {
     const { eventSeq, again } = job.payload as EventJobPayload;
     const event = await db.read

@@ -1,6 +1,7 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import { PrismError } from "../../../core/errors.ts";
 import type { Logger } from "../../../core/log.ts";
+import type { Uses } from "../../../module/feature.ts";
 import { emptyContent, type SealedSet, type SetSource } from "../../../store/commit/committer.ts";
 import { eventColumns } from "../../../store/commit/event-columns.ts";
 import type {
@@ -13,7 +14,7 @@ import type {
 import type { NotifiedRecipient } from "../../../store/effect.ts";
 import { commitError } from "../../../store/sqlite/sqlite-errors.ts";
 import { Budget, type EventResult, enqueuedBy, type IncomingEvent, RuleStats } from "../../rules/index.ts";
-import type { Backlog, BacklogParts } from "./backlog.ts";
+import type { BacklogParts } from "./backlog.ts";
 
 /** The request or call that submitted an event and waits for its result. */
 export interface EventOwner {
@@ -37,14 +38,7 @@ export interface OwnerRows {
   readonly finish?: JobFinish;
 }
 
-interface PipelineParts extends BacklogParts {
-  readonly backlog: Backlog;
-  readonly highWaterBytes: number;
-  /** Logs the result of the rules for each batch. */
-  readonly rulesLog: Logger;
-  /** @throws STORAGE_FULL while the disk has too little space. */
-  requireSpace(): void;
-}
+type PipelineParts = BacklogParts & Uses<"backlog" | "config" | "storage">;
 
 /** Limit of events per write set. */
 const MAX_SET_EVENTS = 1000;
@@ -68,6 +62,8 @@ interface Pending {
  */
 export class EventPipeline implements SetSource {
   readonly #parts: PipelineParts;
+  readonly #log: Logger;
+  readonly #rulesLog: Logger;
   readonly #duplicates: Duplicates;
   #pending: Pending[] = [];
   #pendingBytes = 0;
@@ -76,6 +72,8 @@ export class EventPipeline implements SetSource {
 
   constructor(parts: PipelineParts) {
     this.#parts = parts;
+    this.#log = parts.log.namespace("pipeline");
+    this.#rulesLog = parts.log.namespace("rules");
     this.#duplicates = new Duplicates(parts.reader);
   }
 
@@ -99,11 +97,13 @@ export class EventPipeline implements SetSource {
    * STORAGE_FULL when the disk is full.
    */
   requireRoom(bytes: number): void {
-    this.#parts.requireSpace();
+    this.#parts.storage.requireSpace();
     const waitingBytes = this.pendingBytes;
     // With nothing waiting, any request is accepted: a refusal would last for ever.
-    if (waitingBytes > 0 && waitingBytes + bytes > this.#parts.highWaterBytes) {
-      throw new PrismError("OVERLOADED", "The writer is behind; nothing was stored", { retryAfterMs: 1000 });
+    if (waitingBytes > 0 && waitingBytes + bytes > this.#parts.config.ingest.highWaterBytes) {
+      throw new PrismError("OVERLOADED", "Too many events wait to be stored; nothing was stored", {
+        retryAfterMs: 1000,
+      });
     }
   }
 
@@ -130,7 +130,7 @@ export class EventPipeline implements SetSource {
 
   /** Steps 2 to 4. */
   seal(): SealedSet | null {
-    const { decider, backlog, clock, committer, metrics } = this.#parts;
+    const { decider, backlog, clock, committer, pipelineMetrics: metrics } = this.#parts;
     if (backlog.isEnding) {
       backlog.whenEnded(() => committer.wantSet(this, true));
       return null;
@@ -205,7 +205,7 @@ export class EventPipeline implements SetSource {
 
   /** Steps 6 and 7 after the commit; after a failure the same error for every owner. */
   #settle(outcome: CommitOutcome, set: SetInFlight): void {
-    const { announcer, backlog, decider, metrics, onJobs } = this.#parts;
+    const { announcer, backlog, decider, pipelineMetrics: metrics, runner } = this.#parts;
     for (const event of set.stored) this.#duplicates.delete(event);
     if (set.isLeavingSome) backlog.stored();
     if (!outcome.ok) {
@@ -226,18 +226,20 @@ export class EventPipeline implements SetSource {
     announcer.events(set.stored);
     announcer.notifications(set.notified.filter((_, i) => !refused.has(i)).flat());
     const jobs = enqueuedBy(set.effects, refused, set.suppression);
-    if (jobs.length > 0) onJobs(jobs);
+    if (jobs.length > 0) runner.enqueued(jobs);
   }
 
   #trace({ taken, stored, notified, stats, isLeavingSome }: SetInFlight): void {
-    const { log, rulesLog } = this.#parts;
-    if (log.isDebug()) {
+    if (this.#log.isDebug()) {
       const facts = { events: taken.length, stored: stored.length, notified: notified.flat().length, isLeavingSome };
-      log.debug(facts, "a batch of events is committed");
+      this.#log.debug(facts, "committed a batch of events");
     }
-    if (!rulesLog.isDebug()) return;
+    if (!this.#rulesLog.isDebug()) return;
     for (const { ruleId, matched, fired, suppressed, deduped, cooled, errors } of stats.rows())
-      rulesLog.debug({ ruleId, matched, fired, suppressed, deduped, cooled, errors }, "a rule has matched in a batch");
+      this.#rulesLog.debug(
+        { ruleId, matched, fired, suppressed, deduped, cooled, errors },
+        "a rule has matched in a batch",
+      );
   }
 
   #take(): readonly Pending[] {

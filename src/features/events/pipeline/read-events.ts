@@ -5,7 +5,8 @@ import { type JsonSpans, jsonValueEnd, minifyJson, replaceLoneSurrogates, scanJs
 import { claimsOwnSource, OWN_SOURCE } from "../../../core/vocabulary.ts";
 import { MAX_JSON_DEPTH, parseJsonText, tooDeep } from "../../../http/input.ts";
 import { IncomingEvent } from "../../rules/index.ts";
-import { foreignTime, isPlainObject, readEnvelope } from "./event-envelope.ts";
+import { type Envelope, foreignTime, isPlainObject, readEnvelope } from "./event-envelope.ts";
+import { plainEvent } from "./plain-event.ts";
 
 /**
  * Limit of an item's text as a multiple of the payload limit, plus room for an envelope. The
@@ -38,12 +39,8 @@ export interface ItemError {
 /** One item of a batch: an event to store, or its error. */
 export type BatchItem = IncomingEvent | ItemError;
 
-interface EventSource {
-  /** The JSON text of the event, and the positions of its members. */
-  readonly text: string;
-  readonly outline: JsonSpans;
-  /** The parsed text. */
-  readonly value: unknown;
+/** How an event arrived. */
+interface Arrival {
   readonly receivedAt: number;
   /** Becomes the event's id if it has none. */
   readonly newId: string | null;
@@ -51,6 +48,14 @@ interface EventSource {
   readonly correlationId: string | null;
   /** @returns the project's id. @throws PrismError when the caller may not write there. */
   projectOf(given: string | undefined): string;
+}
+
+interface EventSource extends Arrival {
+  /** The JSON text of the event, and the positions of its members. */
+  readonly text: string;
+  readonly outline: JsonSpans;
+  /** The parsed text. */
+  readonly value: unknown;
 }
 
 /** Checked before any of the text is read. @throws PAYLOAD_TOO_LARGE */
@@ -75,15 +80,57 @@ export function readEvent(source: EventSource, limits: EventLimits): IncomingEve
   const given = readEnvelope(value, limits.lenient);
   const foreignAt = given.unknown && limits.lenient ? foreignTime(value, receivedAt, DAY_MS) : undefined;
   const occurredAt = given.occurredAt ?? foreignAt ?? receivedAt;
-  if (occurredAt > receivedAt + DAY_MS)
-    throw invalidField("event", "occurredAt", "must not be more than 24 hours ahead");
-  if (limits.takesOwn !== true && claimsOwnSource(given.source)) throw reservedSource();
+  requireAllowed(given, occurredAt, receivedAt, limits);
   if (given.unknown && !limits.lenient) throw unknownMembers(given.unknown);
   const sentText = readPayloadText(source, given.payload, given.unknown);
   const payloadText = source.outline.unicodeEscape ? replaceLoneSurrogates(sentText) : sentText;
-  if (payloadText.length * 3 > limits.maxEventBytes && Buffer.byteLength(payloadText) > limits.maxEventBytes) {
-    throw payloadTooLarge(limits.maxEventBytes);
-  }
+  return incomingEvent(
+    source,
+    { given, occurredAt, payloadText, payloadBytes: Buffer.byteLength(payloadText) },
+    limits,
+  );
+}
+
+/** @param charge called before many members are parsed. @throws what {@link parseItem} and {@link readEvent} throw */
+export function readEventText(
+  text: string,
+  arrival: Arrival & {
+    /** A byte for each character. */
+    readonly isAscii: boolean;
+  },
+  limits: EventLimits,
+  charge: (members: number) => void,
+): IncomingEvent {
+  const plain = plainEvent(text);
+  const given = plain && readEnvelope(plain.members, limits.lenient);
+  // Members of other systems become a part of the payload.
+  if (!given || given.unknown !== null) return readEvent({ ...arrival, text, ...parseItem(text, charge) }, limits);
+  const occurredAt = given.occurredAt ?? arrival.receivedAt;
+  requireAllowed(given, occurredAt, arrival.receivedAt, limits);
+  const { payloadText } = plain;
+  const payloadBytes = arrival.isAscii ? payloadText.length : Buffer.byteLength(payloadText);
+  return incomingEvent(arrival, { given, occurredAt, payloadText, payloadBytes }, limits);
+}
+
+function requireAllowed(given: Envelope, occurredAt: number, receivedAt: number, { takesOwn }: EventLimits): void {
+  if (occurredAt > receivedAt + DAY_MS)
+    throw invalidField("event", "occurredAt", "must not be more than 24 hours ahead");
+  if (takesOwn !== true && claimsOwnSource(given.source)) throw reservedSource();
+}
+
+interface ReadMembers {
+  readonly given: Envelope;
+  readonly occurredAt: number;
+  readonly payloadText: string;
+  readonly payloadBytes: number;
+}
+
+function incomingEvent(
+  source: Arrival,
+  { given, occurredAt, payloadText, payloadBytes }: ReadMembers,
+  { maxEventBytes }: EventLimits,
+): IncomingEvent {
+  if (payloadBytes > maxEventBytes) throw payloadTooLarge(maxEventBytes);
   const id = given.id ?? source.newId ?? uuidv7();
   return new IncomingEvent({
     id,
@@ -92,16 +139,11 @@ export function readEvent(source: EventSource, limits: EventLimits): IncomingEve
     type: given.type,
     level: given.level,
     source: given.source,
-    // The text is authoritative. If it differs from the parsed value it is parsed again, because a
-    // later decision reads it too.
-    payload:
-      given.unknown || payloadText !== sentText
-        ? (JSON.parse(payloadText) as Record<string, unknown>)
-        : (given.payload ?? {}),
     payloadText,
+    payloadBytes,
     dedupeKey: given.dedupeKey,
     occurredAt,
-    receivedAt,
+    receivedAt: source.receivedAt,
     givenCorrelationId: source.correlationId === id ? null : source.correlationId,
   });
 }
@@ -269,10 +311,7 @@ export function* arrayElements(text: string): Iterable<string> {
  * Parses an item and finds the positions of its members. @throws MALFORMED_JSON; VALIDATION_FAILED
  * for more members than an event may have. @param charge called before it is parsed
  */
-export function parseItem(
-  text: string,
-  charge: (members: number) => void = () => undefined,
-): { value: unknown; outline: JsonSpans } {
+function parseItem(text: string, charge: (members: number) => void): { value: unknown; outline: JsonSpans } {
   const outline = scanJson(text, MAX_JSON_DEPTH, MAX_EVENT_MEMBERS);
   if (outline.depth > MAX_JSON_DEPTH) throw tooDeep();
   if (outline.members > MAX_EVENT_MEMBERS)

@@ -1,7 +1,7 @@
-import type { Clock } from "../../../core/clock.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import { deferred } from "../../../core/promises.ts";
-import { type Committer, emptyContent, type SealedSet } from "../../../store/commit/committer.ts";
+import type { Uses } from "../../../module/feature.ts";
+import { emptyContent, type SealedSet } from "../../../store/commit/committer.ts";
 import { type EventToStore, eventColumns } from "../../../store/commit/event-columns.ts";
 import { commitError } from "../../../store/sqlite/sqlite-errors.ts";
 import type { Backlog } from "./backlog.ts";
@@ -11,11 +11,9 @@ import type { EventPipeline } from "./pipeline.ts";
 const HIDDEN_PROJECT = "prism:watch";
 const TYPE = "prism.watch";
 
-export interface TestEventParts {
-  readonly committer: Committer;
+export interface TestEventParts extends Uses<"committer" | "clock"> {
   readonly pipeline: Pick<EventPipeline, "requireRoom">;
   readonly backlog: Pick<Backlog, "isBehind">;
-  readonly clock: Clock;
 }
 
 /**

@@ -1,8 +1,8 @@
 import { DAY_MS, type EpochMs, startOfDay } from "../../../core/clock.ts";
-import { dutiesOf, type FinalShift, type Gap } from "./layers.ts";
+import { type CoverageGap, dutiesOf, type FinalShift } from "./layers.ts";
 
 /** Days on which a user is away. They are whole days of the user's zone, so 23 or 25 hours may be one. */
-export interface Away extends Gap {
+export interface Away extends CoverageGap {
   /** Of the stored days off. */
   readonly id: string;
   readonly userId: string;
@@ -13,12 +13,12 @@ export interface Away extends Gap {
 }
 
 /** A time in which a user is on call and away. */
-export interface Conflict extends Gap {
+export interface Conflict extends CoverageGap {
   readonly away: Away;
 }
 
 /** From the first instant of a day to the end of another one, by the clocks of a zone. */
-export function spanOfDays(firstDay: string, lastDay: string, timezone: string): Gap {
+export function spanOfDays(firstDay: string, lastDay: string, timezone: string): CoverageGap {
   return { start: startOfDay(midnightOf(firstDay), timezone), end: startOfDay(midnightOf(lastDay) + DAY_MS, timezone) };
 }
 

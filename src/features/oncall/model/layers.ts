@@ -77,7 +77,7 @@ export function stints(shifts: readonly FinalShift[]): FinalShift[] {
 }
 
 /** The spans in which a user is on call, alone or with others. */
-export function dutiesOf(shifts: readonly FinalShift[], userId: string): Gap[] {
+export function dutiesOf(shifts: readonly FinalShift[], userId: string): CoverageGap[] {
   const own = shifts.filter(({ users }) => users.includes(userId)).map((shift) => ({ ...shift, users: [userId] }));
   return stints(own).map(({ start, end }) => ({ start, end }));
 }
@@ -108,14 +108,14 @@ export function nextOnCall(roster: Roster, at: EpochMs, counts = everyUser): OnC
   return found;
 }
 
-export interface Gap {
+export interface CoverageGap {
   readonly start: EpochMs;
   readonly end: EpochMs;
 }
 
 /** The times in `[from, to)` without anyone on call. */
-export function gapsOf(roster: Roster, from: EpochMs, to: EpochMs, counts = everyUser): Gap[] {
-  const gaps: Gap[] = [];
+export function gapsOf(roster: Roster, from: EpochMs, to: EpochMs, counts = everyUser): CoverageGap[] {
+  const gaps: CoverageGap[] = [];
   let covered = from;
   for (const { start, end } of finalShifts(roster, from, to, counts)) {
     if (start > covered) gaps.push({ start: covered, end: start });

@@ -7,7 +7,7 @@ export const WEEKDAYS = ["SU", "MO", "TU", "WE", "TH", "FR", "SA"] as const;
 export type ByDay = string;
 
 /** The parts of RFC 5545 section 3.3.10 that a shift may have. */
-export interface Recurrence {
+export interface ShiftRecurrence {
   readonly frequency: (typeof FREQUENCIES)[number];
   readonly interval: number;
   readonly weekStart?: (typeof WEEKDAYS)[number] | undefined;
@@ -31,10 +31,10 @@ export interface ShiftTimes {
   readonly durationMs: number;
   readonly timezone: string;
   /** Null: one occurrence. */
-  readonly recurrence: Recurrence | null;
+  readonly recurrence: ShiftRecurrence | null;
 }
 
-export interface Occurrence {
+export interface ShiftOccurrence {
   readonly start: EpochMs;
   readonly end: EpochMs;
   /** Counts the periods (`frequency` times `interval`) with an occurrence, from 0. */
@@ -76,7 +76,7 @@ export function* occurrences(
   from: EpochMs,
   to: EpochMs,
   onMiss: () => void = () => undefined,
-): Generator<Occurrence, undefined> {
+): Generator<ShiftOccurrence, undefined> {
   const { timezone, durationMs, recurrence } = shift;
   const until = recurrence?.until ?? Number.POSITIVE_INFINITY;
   // No zone is further from UTC than 15 hours.
@@ -155,7 +155,7 @@ class Misses {
 /** Hourly and daily: one wall time per period, on the days that the rule allows. */
 function* steps(
   start: WallTime,
-  recurrence: Recurrence,
+  recurrence: ShiftRecurrence,
   unitMs: number,
   { from, misses }: Search,
 ): Generator<WallOccurrence, undefined> {
@@ -190,7 +190,7 @@ function stepsTo(end: WallTime, wall: WallTime, stepMs: number): number {
 }
 
 /** The end of the month or day that a filter excludes; the time itself if it is allowed. */
-function skippedUntil(recurrence: Recurrence, wall: WallTime): WallTime {
+function skippedUntil(recurrence: ShiftRecurrence, wall: WallTime): WallTime {
   const date = new Date(wall);
   if (!isInMonths(recurrence, date)) return Date.UTC(date.getUTCFullYear(), date.getUTCMonth() + 1, 1);
   return isAllowed(recurrence, date) ? wall : startOfDay(wall) + DAY_MS;
@@ -199,7 +199,7 @@ function skippedUntil(recurrence: Recurrence, wall: WallTime): WallTime {
 /** Weekly and monthly: the days of each period. */
 function* periods(
   start: WallTime,
-  recurrence: Recurrence,
+  recurrence: ShiftRecurrence,
   { from, misses }: Search,
   daysOf: (index: number) => { readonly days: readonly WallTime[]; readonly first: WallTime },
 ): Generator<WallOccurrence, undefined> {
@@ -221,7 +221,7 @@ function* periods(
   }
 }
 
-function daysOfWeek(start: WallTime, { interval, weekStart = "MO", byDay }: Recurrence, index: number) {
+function daysOfWeek(start: WallTime, { interval, weekStart = "MO", byDay }: ShiftRecurrence, index: number) {
   const startDay = startOfDay(start);
   const weekday = new Date(start).getUTCDay();
   const offset = (weekday - WEEKDAYS.indexOf(weekStart) + 7) % 7;
@@ -231,7 +231,7 @@ function daysOfWeek(start: WallTime, { interval, weekStart = "MO", byDay }: Recu
   return { first, days: days.filter((day) => wanted.includes(weekdayOf(new Date(day)))) };
 }
 
-function daysOfMonth(start: WallTime, { interval, byDay, byMonthDay }: Recurrence, index: number) {
+function daysOfMonth(start: WallTime, { interval, byDay, byMonthDay }: ShiftRecurrence, index: number) {
   const date = new Date(start);
   const month = date.getUTCMonth() + index * interval;
   const first = Date.UTC(date.getUTCFullYear(), month, 1);
@@ -244,12 +244,12 @@ function daysOfMonth(start: WallTime, { interval, byDay, byMonthDay }: Recurrenc
   return { first, days };
 }
 
-function isAllowed({ byDay, byMonthDay }: Recurrence, date: Date): boolean {
+function isAllowed({ byDay, byMonthDay }: ShiftRecurrence, date: Date): boolean {
   if (byDay && !byDay.includes(weekdayOf(date))) return false;
   return !byMonthDay || isMonthDay(byMonthDay, date, lengthOfMonth(date));
 }
 
-function isInMonths({ byMonth }: Recurrence, date: Date): boolean {
+function isInMonths({ byMonth }: ShiftRecurrence, date: Date): boolean {
   return !byMonth || byMonth.includes(date.getUTCMonth() + 1);
 }
 

@@ -15,7 +15,7 @@ import type {
 } from "../../../store/commit/write-set.ts";
 import type { EnqueuedRow, NotifiedRecipient } from "../../../store/effect.ts";
 import type { DecisionOutcome } from "../../../store/schema.ts";
-import { type NewJob, newJobRow } from "../../jobs/index.ts";
+import { type NewJob, newJobRow } from "../../time/jobs/index.ts";
 import { inRuleOrder, RULES_START, type RuleEvent, type RulePosition } from "../language/language.ts";
 import type { AlertLink } from "../over-time/alert-link.ts";
 import { type OverTime, outcomeOf, type Pass, type TimedRule } from "../over-time/over-time.ts";
@@ -76,7 +76,7 @@ export interface DeciderParts {
   readonly throttle: Throttle;
   /** Rules with a threshold, an absence or an alert. */
   readonly overTime: OverTime;
-  readonly alerts: Pick<AlertLink, "taken" | "port">;
+  readonly alerts: Pick<AlertLink, "taken" | "alerts">;
   readonly receivers: Pick<ReceiverRules, "ruleOf" | "limitOf">;
   /** The offset of user streams. */
   readonly offsets: Sequence;
@@ -281,7 +281,7 @@ export class Decider {
       for (const notification of effects[i]?.notifications ?? []) throttle.refused(notification);
       alerts.taken(effects[i]?.signals ?? NONE);
     }
-    if (effects.some(({ signals }) => signals.length > 0)) alerts.port?.signalled();
+    if (effects.some(({ signals }) => signals.length > 0)) void alerts.alerts().signalled();
   }
 
   /** Effects of an undecided event: it stays stored, the failure is recorded, a job retries. */
@@ -350,9 +350,9 @@ interface Decided {
   readonly verdict: Verdict | null;
   readonly notification: NotificationRow | null;
   readonly outcome: DecisionOutcome;
-  /** Of a rule over time. */
+  /** Set for a rule over time. */
   readonly pass: Pass | null;
-  /** Of a receiver: what also counts for all receivers of its project. */
+  /** Set for a receiver: the key that counts for all receivers of its project. */
   readonly ofProject?: Verdict;
 }
 

@@ -2,7 +2,7 @@ import type { Level } from "../../../core/vocabulary.ts";
 import type { EventsTable } from "../../../store/schema.ts";
 import type { RuleEvent } from "../language/language.ts";
 
-type OwnFields = "seq" | "processedAt" | "receiverId" | "isInAlert" | "correlationId" | "bytes";
+type OwnFields = "seq" | "payload" | "processedAt" | "receiverId" | "isInAlert" | "correlationId" | "bytes";
 type EventFields = Omit<IncomingEvent, OwnFields>;
 
 /** The result of an event once its commit is on disk or has failed. */
@@ -22,9 +22,11 @@ export class IncomingEvent implements RuleEvent {
   readonly type: string;
   readonly level: Level;
   readonly source: string | null;
-  readonly payload: Record<string, unknown>;
+  #payload: Record<string, unknown> | null = null;
   /** The stored form: the payload as written, without whitespace between tokens. */
   readonly payloadText: string;
+  /** Its length in UTF-8. */
+  readonly payloadBytes: number;
   readonly dedupeKey: string | null;
   readonly occurredAt: number;
   readonly receivedAt: number;
@@ -45,12 +47,18 @@ export class IncomingEvent implements RuleEvent {
     this.type = fields.type;
     this.level = fields.level;
     this.source = fields.source;
-    this.payload = fields.payload;
     this.payloadText = fields.payloadText;
+    this.payloadBytes = fields.payloadBytes;
     this.dedupeKey = fields.dedupeKey;
     this.occurredAt = fields.occurredAt;
     this.receivedAt = fields.receivedAt;
     this.givenCorrelationId = fields.givenCorrelationId;
+  }
+
+  /** Parsed at its first use: few rules read it. */
+  get payload(): Record<string, unknown> {
+    this.#payload ??= JSON.parse(this.payloadText) as Record<string, unknown>;
+    return this.#payload;
   }
 
   get correlationId(): string {
@@ -68,8 +76,8 @@ export function storedEvent(row: EventsTable & { readonly receiverId?: string | 
   const event = new IncomingEvent({
     ...row,
     isGivenId: false,
-    payload: JSON.parse(row.payload) as Record<string, unknown>,
     payloadText: row.payload,
+    payloadBytes: Buffer.byteLength(row.payload),
     givenCorrelationId: row.correlationId,
   });
   event.seq = row.seq;

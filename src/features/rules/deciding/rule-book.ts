@@ -1,7 +1,6 @@
-import type { Database as Sqlite } from "better-sqlite3";
-import type { Clock } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { Logger } from "../../../core/log.ts";
+import type { Uses } from "../../../module/feature.ts";
 import {
   type Condition,
   ConditionTooCostly,
@@ -11,7 +10,7 @@ import {
   readCondition,
 } from "../language/language.ts";
 import { type OverTimeSettings, overTimeSettings } from "../over-time/settings.ts";
-import type { RuleRow } from "../queries.ts";
+import type { RuleRow } from "../rule.ts";
 import { type Text, textsOf } from "../texts.ts";
 import { type ThrottleSettings, throttleSettings } from "../throttle/throttle.ts";
 import type { IncomingEvent } from "./incoming-event.ts";
@@ -56,12 +55,8 @@ const TOO_COSTLY: BrokenRule = {
 
 type OnRuleError = (rule: ActiveRule, error: unknown) => void;
 
-export interface RuleBookParts {
-  readonly reader: Sqlite;
-  readonly defaultProjectId: string;
+export interface RuleBookParts extends Uses<"reader" | "clock" | "log" | "defaultProjectId"> {
   readonly limits: PatternLimits & { readonly ruleStepsPerMinute: number };
-  readonly clock: Clock;
-  readonly log: Logger;
   /** Called for a rule that is no longer evaluated because its condition is too costly. */
   onTooCostly(row: RuleRow): void;
   /** Called for each rule that takes effect, and for each that no longer is in force. */
@@ -106,7 +101,7 @@ interface Page {
   readonly limit: number;
 }
 
-export type Targets = Pick<RuleRow, "targetUsers" | "targetRoles" | "projectId"> & ForMembers;
+export type RuleTargets = Pick<RuleRow, "targetUsers" | "targetRoles" | "projectId"> & ForMembers;
 
 /**
  * The active rules, compiled and indexed, and their recipients. A copy of tables, kept current by
@@ -172,7 +167,7 @@ export class RuleBook {
       if (row) this.put(row);
     }
     this.forgetRecipients();
-    this.#log.debug({ rules: this.#versions.size, broken: this.#broken.size }, "the active rules are read");
+    this.#log.debug({ rules: this.#versions.size, broken: this.#broken.size }, "loaded the active rules");
   }
 
   /** Reads a new, changed or deleted rule. */
@@ -211,7 +206,7 @@ export class RuleBook {
       }
       this.#measureLater(rule);
       this.#overTime.put(rule);
-      this.#log.debug({ ruleId: row.id, projectId: row.projectId, version: row.version }, "a rule is in force");
+      this.#log.debug({ ruleId: row.id, projectId: row.projectId, version: row.version }, "rule is active");
     } catch (error) {
       // Valid when stored, so it comes from another version. The other rules continue.
       this.#break(row, reasonOf(error));
@@ -320,7 +315,7 @@ export class RuleBook {
     this.#broken.set(row.id, reason);
     this.#log.error(
       { ruleId: row.id, projectId: row.projectId, code: reason.code, reason: reason.message },
-      "a rule is broken and is left out until it is changed",
+      "skipping a broken rule until it is changed",
     );
   }
 
@@ -345,7 +340,7 @@ export class RuleBook {
   }
 
   /** The rule's next recipients with an id greater than `after`, ascending. */
-  recipientPage(rule: Targets, after: string, limit: number): string[] {
+  recipientPage(rule: RuleTargets, after: string, limit: number): string[] {
     if (rule.isForMembers) return this.#memberPage(rule.projectId ?? this.#defaultProjectId, after, limit);
     const projectId = rule.projectId === this.#defaultProjectId ? null : rule.projectId;
     const page = { projectId, after, limit };
@@ -356,7 +351,7 @@ export class RuleBook {
     return [...found].sort().slice(0, limit);
   }
 
-  /** Of the project `default`, to which all users belong: its explicit members, else administrators. */
+  /** Members of the project `default`: its explicit members, otherwise administrators. */
   #memberPage(projectId: string, after: string, limit: number): string[] {
     const members = this.#members.all({ projectId, after, limit });
     const hasMembers = members.length > 0 || this.#members.get({ projectId, after: "", limit: 1 }) !== undefined;

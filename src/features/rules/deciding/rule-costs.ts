@@ -2,8 +2,8 @@ import { runAs, SYSTEM } from "../../../core/caller.ts";
 import type { Clock } from "../../../core/clock.ts";
 import type { Logger } from "../../../core/log.ts";
 import type { Database } from "../../../store/database.ts";
-import type { AuditService } from "../../audit/index.ts";
-import type { RuleRow } from "../queries.ts";
+import type { AuditTrail } from "../../operate/audit/index.ts";
+import type { RuleRow } from "../rule.ts";
 import type { IncomingEvent } from "./incoming-event.ts";
 
 const WINDOW_MS = 60_000;
@@ -118,15 +118,15 @@ export class RuleWork {
  * condition is too costly. Applies to this version of the rule: a restart does not evaluate it
  * again, a change does.
  */
-export function recordCostlyRules(database: Database, audit: AuditService, log: Logger): (row: RuleRow) => void {
+export function recordCostlyRules(database: Database, audit: AuditTrail, log: Logger): (row: RuleRow) => void {
   return (row) => {
     runAs(SYSTEM, () => storeTooCostly(database, audit, row)).catch((error: unknown) =>
-      log.warn({ ruleId: row.id, err: error }, "storing that a rule is broken failed"),
+      log.warn({ ruleId: row.id, err: error }, "cannot store that a rule is broken"),
     );
   };
 }
 
-function storeTooCostly(database: Database, audit: AuditService, { id, version, projectId }: RuleRow): Promise<void> {
+function storeTooCostly(database: Database, audit: AuditTrail, { id, version, projectId }: RuleRow): Promise<void> {
   const metadata = { version, projectId, code: "TOO_COSTLY" };
   return database.write(async (trx) => {
     const rule = trx.updateTable("rules").set({ tooCostlyVersion: version });

@@ -1,12 +1,12 @@
 import type { NotificationRow } from "../../../store/commit/write-set.ts";
-import type { NewJob } from "../../jobs/index.ts";
-import type { RuleRow } from "../queries.ts";
-import type { Targets } from "./rule-book.ts";
+import type { NewJob } from "../../time/jobs/index.ts";
+import type { RuleRow } from "../rule.ts";
+import type { RuleTargets } from "./rule-book.ts";
 
 /** The job that writes the recipients of a rule with many of them. */
 export function recipientsJob(
   { id, correlationId, createdAt }: NotificationRow,
-  { targetUsers, targetRoles, projectId, priority, isForMembers = false }: Targets & Pick<RuleRow, "priority">,
+  { targetUsers, targetRoles, projectId, priority, isForMembers = false }: RuleTargets & Pick<RuleRow, "priority">,
 ): Omit<NewJob, "maxAttempts"> {
   return {
     queue: "notification-delivery",

@@ -5,6 +5,12 @@ import type { EventResult } from "./incoming-event.ts";
 
 type Sum = { -readonly [K in keyof RuleStatSum]: RuleStatSum[K] };
 
+/** The totals of a rule before its first match. */
+export const NO_COUNTS: Readonly<Omit<Sum, "ruleId">> = {
+  ...{ matched: 0, fired: 0, suppressed: 0, deduped: 0, cooled: 0, noRecipients: 0 },
+  ...{ counted: 0, alertsOpened: 0, alertsResolved: 0, errors: 0, lastMatchedAt: null, lastError: null },
+};
+
 /** Rule totals of a write set. */
 export class RuleStats {
   readonly #sums = new Map<string, Sum>();
@@ -12,21 +18,7 @@ export class RuleStats {
   of(ruleId: string): Sum {
     let sum = this.#sums.get(ruleId);
     if (!sum) {
-      sum = {
-        ruleId,
-        matched: 0,
-        fired: 0,
-        suppressed: 0,
-        deduped: 0,
-        cooled: 0,
-        noRecipients: 0,
-        counted: 0,
-        alertsOpened: 0,
-        alertsResolved: 0,
-        errors: 0,
-        lastMatchedAt: null,
-        lastError: null,
-      };
+      sum = { ruleId, ...NO_COUNTS };
       this.#sums.set(ruleId, sum);
     }
     return sum;

@@ -41,7 +41,7 @@ export class Refusal extends Error {
   readonly code: RefusalCode;
   /** 0-based index in the source, in UTF-16 units. */
   readonly position: number;
-  /** What is allowed there, for people; empty if no short list is correct. */
+  /** Expected tokens, for people; empty if no short list is correct. */
   readonly expected: readonly string[];
 
   constructor(code: RefusalCode, position: number, message: string, expected: readonly string[] = []) {

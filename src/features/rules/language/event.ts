@@ -1,4 +1,5 @@
-import { isList, type JsonObject, timestampText, toValue, type Value } from "./evaluate/values.ts";
+import { toRfc3339 } from "../../../core/clock.ts";
+import { isList, type JsonObject, toValue, type Value } from "./evaluate/values.ts";
 
 /**
  * The part of an event that rules see. Times are epoch ms here and RFC 3339 strings in the
@@ -37,8 +38,8 @@ const ENVELOPE: Readonly<Record<EnvelopeMember, Read>> = {
   source: (event) => event.source,
   level: (event) => event.level,
   projectId: (event) => event.projectId,
-  occurredAt: (event) => timestampText(event.occurredAt),
-  receivedAt: (event) => timestampText(event.receivedAt),
+  occurredAt: (event) => toRfc3339(event.occurredAt),
+  receivedAt: (event) => toRfc3339(event.receivedAt),
   payload: (event) => event.payload,
   correlationId: (event) => event.correlationId,
 };

@@ -4,7 +4,7 @@ import type { Value } from "./evaluate/values.ts";
 import type { Read, RuleEvent } from "./event.ts";
 import { LIMITS } from "./limits.ts";
 import { measurePatterns, parseCondition, parseExpression } from "./parse/parse-condition.ts";
-import type { Names } from "./parse/path.ts";
+import type { NameSet } from "./parse/path.ts";
 import { compileTemplate } from "./template.ts";
 
 /** Values by the names that expressions read. */
@@ -20,7 +20,7 @@ const MAX_TEMPLATE_CHARACTERS = 65_536;
  * that it may read; unlike a condition it reads no event. @throws INVALID_CONDITION,
  * INVALID_TEMPLATE
  */
-export function compileText(source: string, field: string, names: Names): CompiledText {
+export function compileText(source: string, field: string, names: NameSet): CompiledText {
   const trimmed = source.trimStart();
   if (trimmed.startsWith("=")) return compileExpression(trimmed.slice(1), names, "any");
   if (!source.includes("{{")) return () => source;
@@ -33,13 +33,13 @@ export function compileText(source: string, field: string, names: Names): Compil
 }
 
 /** Compiles a condition over named values, with or without `=`. @throws INVALID_CONDITION */
-export function compileTest(source: string, names: Names): CompiledText {
+export function compileTest(source: string, names: NameSet): CompiledText {
   const trimmed = source.trimStart();
   const isMarked = trimmed.startsWith("=") && !trimmed.startsWith("==");
   return compileExpression(isMarked ? trimmed.slice(1) : source, names, "condition");
 }
 
-function compileExpression(source: string, names: Names, kind: "any" | "condition"): CompiledText {
+function compileExpression(source: string, names: NameSet, kind: "any" | "condition"): CompiledText {
   const root = kind === "any" ? parseExpression(source, names) : parseCondition(source, names);
   if (source.includes("matches")) measurePatterns(source, root);
   const read: Read = compileTree(root);

@@ -6,7 +6,7 @@ export const LIMITS = {
   sourceCharacters: 4096,
   tokens: 1024,
   nodes: 512,
-  /** Of brackets, and of nested operators; a chain such as `a + b + c` is one level. */
+  /** Depth of brackets and nested operators; a chain such as `a + b + c` is one level. */
   depth: 32,
   listElements: 256,
   stringCharacters: 1024,

@@ -1,9 +1,10 @@
+import { toRfc3339 } from "../../../core/clock.ts";
 import { InvalidTemplate, Refusal } from "./errors.ts";
 import { scalarText } from "./evaluate/functions.ts";
-import { cutText, timestampText, toEpochMs, type Value, wellFormed } from "./evaluate/values.ts";
+import { cutText, toEpochMs, type Value, wellFormed } from "./evaluate/values.ts";
 import { compilePath, type Read, type RuleEvent } from "./event.ts";
 import { LIMITS } from "./limits.ts";
-import { type Names, readPath } from "./parse/path.ts";
+import { type NameSet, readPath } from "./parse/path.ts";
 import { type TokenList, tokenize } from "./parse/tokens.ts";
 
 type Part = string | Fill;
@@ -17,7 +18,7 @@ const CLOSING = "}}";
  * @param field name of the template's member, for the error.
  * @param names of paths, in place of `event`. @throws InvalidTemplate
  */
-export function compileTemplate(source: string, field: string, names?: Names): Template {
+export function compileTemplate(source: string, field: string, names?: NameSet): Template {
   try {
     return new Template(source, readParts(source, names));
   } catch (error) {
@@ -52,7 +53,7 @@ export class Template {
   }
 }
 
-function readParts(source: string, names: Names | undefined): readonly Part[] {
+function readParts(source: string, names: NameSet | undefined): readonly Part[] {
   const parts: Part[] = [];
   let count = 0;
   let at = 0;
@@ -78,7 +79,7 @@ function readParts(source: string, names: Names | undefined): readonly Part[] {
 type Fill = (event: RuleEvent, limitUnits: number) => string;
 
 /** Reads the content of the braces. @throws Refusal SYNTAX, UNKNOWN_NAME, UNSAFE_NAME, LIMIT */
-function readPlaceholder(tokens: TokenList, names: Names | undefined): Fill {
+function readPlaceholder(tokens: TokenList, names: NameSet | undefined): Fill {
   const { path, next } = readPath(tokens, 0, false, names);
   const read = compilePath(path);
   const asJson = tokens.isSymbol(next, "|") && isJson(tokens, next + 1);
@@ -194,7 +195,7 @@ function isFilterName(name: string): name is keyof typeof FILTERS {
 function dateText(value: Value): string | null {
   const epochMs = typeof value === "number" ? value : toEpochMs(value);
   if (epochMs === null || Math.abs(epochMs) > LATEST_MS) return null;
-  const text = timestampText(epochMs);
+  const text = toRfc3339(epochMs);
   return `${text.slice(0, 10)} ${text.slice(11, 19)} UTC`;
 }
 

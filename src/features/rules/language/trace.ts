@@ -1,7 +1,8 @@
+import { decimalText } from "../../../core/decimal.ts";
 import { compileTree } from "./evaluate/compile.ts";
 import { evaluationBudget } from "./evaluate/evaluation-budget.ts";
 import { numberOf } from "./evaluate/functions.ts";
-import { cutText, decimalText, isList, type JsonObject, toValue, type Value, wellFormed } from "./evaluate/values.ts";
+import { cutText, isList, type JsonObject, toValue, type Value, wellFormed } from "./evaluate/values.ts";
 import type { RuleEvent } from "./event.ts";
 import { parseCondition } from "./parse/parse-condition.ts";
 import { constantOf, type Node, type NodeOf } from "./parse/tree.ts";

@@ -1,15 +1,14 @@
-import type { Database as Sqlite } from "better-sqlite3";
-import { type Clock, DAY_MS, type EpochMs, Seldom } from "../../../core/clock.ts";
+import { DAY_MS, type EpochMs, Seldom } from "../../../core/clock.ts";
 import { DueTimes, SteadyClock } from "../../../core/due-times.ts";
-import type { Logger } from "../../../core/log.ts";
+import type { Uses } from "../../../module/feature.ts";
 import type { NotificationRow } from "../../../store/commit/write-set.ts";
-import { addEffect, type Database, type Trx } from "../../../store/database.ts";
+import { addEffect, type Trx } from "../../../store/database.ts";
 import type { EventsTable } from "../../../store/schema.ts";
 import { notificationOf } from "../deciding/decide.ts";
 import { storedEvent } from "../deciding/incoming-event.ts";
 import type { ActiveRule } from "../deciding/rule-book.ts";
 import type { RuleEvent } from "../language/language.ts";
-import type { RuleRow } from "../queries.ts";
+import type { RuleRow } from "../rule.ts";
 import { type AlertLink, firing } from "./alert-link.ts";
 import type { SeenMatches } from "./over-time.ts";
 import { keyOf, type OverTimeSettings, seriesKey } from "./settings.ts";
@@ -21,10 +20,10 @@ const ALIVE_MS = 60_000;
 const ALIVE_KEY = "rules.absences";
 /** Events that may be decided after newer ones. */
 const LATE_EVENTS = 20_000;
-/** Of a rule in one project: a rule for all projects has as many in each. */
+/** Limit of a rule in one project: a rule for all projects has as many in each. */
 const MAX_KEYS_OF_RULE = 10_000;
 const MAX_KEYS = 100_000;
-/** Those of one project, and of all projects of one person, leave room for others. */
+/** Limit of one project, and of all projects of one person, so that others have room. */
 const MAX_KEYS_OF_PROJECT = 20_000;
 const MAX_KEYS_OF_OWNER = 40_000;
 /** A key that stays away for this time after the rule has fired is forgotten; retention removes its row. */
@@ -62,11 +61,7 @@ export interface AbsenceNotifier {
   send(trx: Trx, notification: NotificationRow, userIds: readonly string[], rule: RuleRow): Promise<void>;
 }
 
-export interface AbsencesParts {
-  readonly db: Database;
-  readonly reader: Sqlite;
-  readonly clock: Clock;
-  readonly log: Logger;
+export interface AbsencesParts extends Uses<"db" | "reader" | "clock" | "log"> {
   readonly link: AlertLink;
   /** The user who owns a project; null for none. */
   ownerOf(projectId: string): string | null;
@@ -108,7 +103,7 @@ export class Absences implements SeenMatches {
     this.#due = new DueTimes({
       clock: this.#clock,
       handle: (due) => this.#fire(due),
-      onError: (error) => parts.log.warn({ err: error }, "an absence could not be recorded, retrying"),
+      onError: (error) => parts.log.warn({ err: error }, "cannot record an absence; retrying"),
     });
     this.#clock.onJump((jumpMs) => this.#postpone(jumpMs));
     const row = parts.reader
@@ -155,7 +150,7 @@ export class Absences implements SeenMatches {
     this.#obsolete.delete(id);
     this.#rules.set(id, rule);
     if (before === undefined) this.#load(rule);
-    else if (isOther(before, rule)) this.#clear(id);
+    else if (differs(before, rule)) this.#clear(id);
     for (const awaited of this.#awaited.get(id)?.values() ?? []) this.#schedule(awaited, absence.forMs);
     if (absence.key === null && rule.row.projectId !== null) this.#awaitFirst(rule.row.projectId, id, absence.forMs);
   }
@@ -204,7 +199,10 @@ export class Absences implements SeenMatches {
     if (known) return known;
     if (this.#isFull(ruleId, projectId)) {
       if (this.#warnings.passes(ruleId))
-        this.#parts.log.warn({ ruleId, keys: ofRule.size }, "a rule awaits too many keys; new ones are not awaited");
+        this.#parts.log.warn(
+          { ruleId, keys: ofRule.size },
+          "a rule expects matches of too many keys; ignoring new keys",
+        );
       return null;
     }
     const made: Awaited = { ruleId, projectId, key, lastAt: at, lastSeq: 0, firedAt: null };
@@ -271,7 +269,7 @@ export class Absences implements SeenMatches {
       return;
     }
     const dueAt = this.#clock.fromWall(awaited.lastAt) + forMs;
-    // What happened while this process was down may not have reached it yet.
+    // Events during a downtime may not have reached this process yet.
     const graceAt = this.#isStarting ? this.#clock.now() + Math.min(forMs, this.#downMs) : 0;
     this.#due.set(awaited, Math.max(dueAt, graceAt));
   }
@@ -321,7 +319,7 @@ export class Absences implements SeenMatches {
       const inputs = absent.flatMap(({ rule, settings: { alert }, awaited, event }) =>
         alert ? [firing(rule.row.id, alert, awaited.key, event, this.#parts.clock.now())] : [],
       );
-      if (inputs.length > 0) await this.#parts.link.port?.submit(inputs, { trx });
+      if (inputs.length > 0) await this.#parts.link.alerts().submit(inputs, { trx });
       for (const each of absent) await this.#record(trx, each);
       const at = this.#parts.clock.now();
       const keys = absent.map(({ awaited: { ruleId, projectId, key } }) => ({ ruleId, projectId, key }));
@@ -375,7 +373,7 @@ export class Absences implements SeenMatches {
 
   async #flushSafely(isLast = false): Promise<void> {
     await this.#flush(isLast).catch((error: unknown) => {
-      this.#parts.log.warn({ err: error }, "the last matches of rules with an absence were not stored, retrying");
+      this.#parts.log.warn({ err: error }, "cannot store the last matches of absence rules; retrying");
     });
   }
 
@@ -435,7 +433,7 @@ function add(counts: Map<string, number>, name: string, by: number): void {
 }
 
 /** Whether keys that were seen by one version say nothing about the other. */
-function isOther(before: AwaitingRule, after: AwaitingRule): boolean {
+function differs(before: AwaitingRule, after: AwaitingRule): boolean {
   const keyOfRule = ({ overTime }: AwaitingRule) => overTime?.absence?.key?.source ?? "";
   return (
     before.condition.source !== after.condition.source ||

@@ -1,12 +1,12 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { EpochMs } from "../../../core/clock.ts";
 import type { Logger } from "../../../core/log.ts";
+import type { Offers } from "../../../module/feature.ts";
 import type { AlertSignalRow } from "../../../store/commit/write-set.ts";
-import type { InTransaction } from "../../../store/database.ts";
 import type { RuleEvent } from "../language/language.ts";
 import { type AlertTemplates, keyOf, overTimeSettings, seriesKey } from "./settings.ts";
 
-/** What a rule reports about an alert; an `AlertInput` of the alerts. */
+/** A rule's report about an alert; an `AlertInput` of the alerts. */
 export interface RuleAlert {
   readonly projectId: string;
   readonly source: "rule";
@@ -24,14 +24,7 @@ export interface RuleAlert {
   readonly resolvesAtOnce?: boolean;
 }
 
-/** The alerts as rules use them; connected at the wiring. */
-export interface AlertPort {
-  /** Whether an alert with this key is firing or pending. */
-  isLive(projectId: string, key: string): boolean;
-  submit(inputs: readonly RuleAlert[], options?: InTransaction): Promise<unknown>;
-  /** A commit has added rows to `alert_signals`. */
-  signalled(): void;
-}
+type AlertsOfRules = Pick<Offers["alerts"], "byKey" | "submit" | "signalled">;
 
 export function alertKey(ruleId: string, key: string): string {
   return `rule:${ruleId}:${key}`;
@@ -93,27 +86,21 @@ function withoutEmpty({ description, ...others }: Record<string, string>): Recor
 type Action = AlertSignalRow["action"];
 
 /**
- * Which alerts of rules are live: those of the alerts, and the signals that they have not taken
+ * The live alerts of rules: those of the alerts, and the signals that they have not taken
  * yet. A match of a live alert is a repetition, which costs no row.
  */
 export class AlertLink {
   readonly #log: Logger;
-  #port: AlertPort | null = null;
+  /** Opened later than the rules. */
+  readonly alerts: () => AlertsOfRules;
   /** The last signal of each alert that has not been taken. */
   readonly #signals = new Map<string, { readonly action: Action; readonly eventSeq: number }>();
   #repeats: RuleAlert[] = [];
 
-  constructor(reader: Sqlite, log: Logger) {
+  constructor(reader: Sqlite, log: Logger, alerts: () => AlertsOfRules) {
     this.#log = log;
+    this.alerts = alerts;
     this.reload(reader);
-  }
-
-  connect(port: AlertPort): void {
-    this.#port = port;
-  }
-
-  get port(): AlertPort | null {
-    return this.#port;
   }
 
   /** Reads the signals that wait in the table. */
@@ -131,7 +118,7 @@ export class AlertLink {
   isLive(projectId: string, key: string): boolean {
     const signal = this.#signals.get(seriesKey(projectId, key));
     if (signal) return signal.action === "fire";
-    return this.#port?.isLive(projectId, key) ?? false;
+    return this.alerts().byKey(projectId, key) !== null;
   }
 
   /** A signal will be written with its event. */
@@ -154,13 +141,13 @@ export class AlertLink {
   }
 
   #sendRepeats(): void {
-    const port = this.#port;
+    const alerts = this.alerts();
     // An alert whose signal still waits is opened by that signal, and one that was resolved stays so.
-    const repeats = this.#repeats.filter(({ projectId, key }) => port?.isLive(projectId, key));
+    const repeats = this.#repeats.filter(({ projectId, key }) => alerts.byKey(projectId, key));
     this.#repeats = [];
     if (repeats.length === 0) return;
-    port?.submit(repeats).catch((error: unknown) => {
-      this.#log.warn({ err: error, count: repeats.length }, "matches of firing alerts were not counted");
+    alerts.submit(repeats).catch((error: unknown) => {
+      this.#log.warn({ err: error, count: repeats.length }, "cannot count matches of firing alerts");
     });
   }
 }

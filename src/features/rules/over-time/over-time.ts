@@ -3,7 +3,7 @@ import type { AlertSignalRow } from "../../../store/commit/write-set.ts";
 import type { DecisionOutcome } from "../../../store/schema.ts";
 import type { IncomingEvent } from "../deciding/incoming-event.ts";
 import type { RuleEvent } from "../language/language.ts";
-import type { RuleRow } from "../queries.ts";
+import type { RuleRow } from "../rule.ts";
 import type { Verdict } from "../throttle/throttle.ts";
 import { alertKey, firing, isAboutAlerts, type RuleAlert, resolving } from "./alert-link.ts";
 import type { MatchCounts, Window } from "./match-counts.ts";

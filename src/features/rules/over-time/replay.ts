@@ -79,7 +79,7 @@ export class Replay {
   }
 
   #pass(event: IncomingEvent, overTime: OverTimeSettings, isResolve: boolean): ReplayOutcome {
-    // Of one project: keys need not name it.
+    // Keys need no project: the replay is of one.
     const rule: TimedRule = { row: { id: RULE_ID, projectId: event.projectId }, overTime, isResolve };
     this.#alerts.at = event.receivedAt;
     const pass = this.#judge.judge(rule, event, false);
@@ -181,7 +181,7 @@ class AlertReplay implements LiveAlerts, SeenMatches {
     };
   }
 
-  /** What happens to a key until an instant without another match. */
+  /** Advances a key to an instant without another match. */
   #pass(key: string, at: EpochMs): void {
     const awaited = this.#awaited.get(key);
     if (awaited && awaited.dueAt <= at) {

@@ -24,7 +24,7 @@ function templates(what: string) {
   );
 }
 
-const Threshold = named(
+export const Threshold = named(
   "Threshold",
   "Number of matches within a window that a rule waits for",
   object({
@@ -34,7 +34,7 @@ const Threshold = named(
   }),
 );
 
-const Absence = named(
+export const Absence = named(
   "Absence",
   "Reverses a rule: it passes when there was no match for a time",
   object({
@@ -43,7 +43,7 @@ const Absence = named(
   }),
 );
 
-const RuleAlert = named(
+export const RuleAlert = named(
   "RuleAlert",
   "The alert that a rule opens and resolves",
   object({
@@ -65,13 +65,6 @@ const RuleAlert = named(
     forMs: v.optional(doc(integer(1000, 7 * DAY_MS), "The alert is pending for this time before it fires")),
   }),
 );
-
-/** Members of a rule about time and alerts. */
-export const overTimeEntries = {
-  threshold: doc(v.nullable(Threshold), "The rule passes only when it matches this often"),
-  absence: doc(v.nullable(Absence), "The rule passes when nothing matches for this time; not with `threshold`"),
-  alert: doc(v.nullable(RuleAlert), "Opens an alert when the rule passes; the rule then needs no targets"),
-};
 
 export type ThresholdSetting = v.InferOutput<typeof Threshold>;
 export type AbsenceSetting = v.InferOutput<typeof Absence>;

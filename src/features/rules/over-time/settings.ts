@@ -1,6 +1,6 @@
 import { PrismError } from "../../../core/errors.ts";
 import { type Condition, compileTemplate, type RuleEvent, readCondition, type Template } from "../language/language.ts";
-import type { RuleRow } from "../queries.ts";
+import { Rule, type RuleRow } from "../rule.ts";
 import { type Text, textsOf } from "../texts.ts";
 import type { AbsenceSetting, AlertSetting, ThresholdSetting } from "./schema.ts";
 
@@ -38,9 +38,7 @@ type NamedText = readonly [string, Text];
  */
 export function overTimeSettings(row: Columns & Texts): OverTimeSettings | null {
   if (row.threshold === null && row.absence === null && row.alert === null) return null;
-  const threshold = parsed<ThresholdSetting>(row.threshold);
-  const absence = parsed<AbsenceSetting>(row.absence);
-  const alert = parsed<AlertSetting>(row.alert);
+  const { threshold, absence, alert } = settingsOf(row);
   return {
     threshold: threshold && { ...threshold, key: optionalTemplate(threshold.key, "threshold.key") },
     absence: absence && { ...absence, key: optionalTemplate(absence.key, "absence.key") },
@@ -67,29 +65,23 @@ function alertTemplates(alert: AlertSetting, absence: AbsenceSetting | null, tex
   };
 }
 
-/** The stored form of a rule's settings about time. @throws VALIDATION_FAILED, and as above */
-export function overTimeColumns(
-  input: { [K in keyof Columns]?: object | null | undefined },
-  texts: Texts,
-  old: Columns = { threshold: null, absence: null, alert: null },
-): Columns {
-  const column = (name: keyof Columns) => {
-    const value = input[name];
-    return value === undefined ? old[name] : value && JSON.stringify(value);
+function settingsOf(row: Columns) {
+  return {
+    threshold: Rule.value(row, "threshold"),
+    absence: Rule.value(row, "absence"),
+    alert: Rule.value(row, "alert"),
   };
-  const stored = { threshold: column("threshold"), absence: column("absence"), alert: column("alert") };
-  requireMeaningful(parsed(stored.threshold), parsed(stored.absence), parsed(stored.alert));
-  const settings = overTimeSettings({ ...stored, ...texts });
+}
+
+/** @throws VALIDATION_FAILED, and as above */
+export function requireOverTime(row: Columns & Texts): void {
+  requireMeaningful(settingsOf(row));
+  const settings = overTimeSettings(row);
   refusedAs("alert.resolve", () => settings?.alert?.resolve?.measure());
-  return stored;
 }
 
 /** @throws VALIDATION_FAILED for settings that exclude each other */
-function requireMeaningful(
-  threshold: ThresholdSetting | null,
-  absence: AbsenceSetting | null,
-  alert: AlertSetting | null,
-): void {
+function requireMeaningful({ threshold, absence, alert }: ReturnType<typeof settingsOf>): void {
   if (!absence) return;
   if (threshold) throw invalid("absence", "a rule counts matches (threshold) or awaits them (absence), not both");
   if (alert?.key !== undefined)
@@ -131,10 +123,6 @@ function compiled(texts: Readonly<Record<string, string>>, field: string): (read
 
 function optionalTemplate(text: string | undefined, field: string): Template | null {
   return text === undefined ? null : compileTemplate(text, field);
-}
-
-function parsed<T>(json: string | null): T | null {
-  return json === null ? null : (JSON.parse(json) as T);
 }
 
 /** A text that a template shows as it is. */

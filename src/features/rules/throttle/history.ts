@@ -1,7 +1,7 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { EpochMs } from "../../../core/clock.ts";
 import type { StormRow } from "../../../store/commit/write-set.ts";
-import type { Bucket } from "./match-window.ts";
+import type { WindowBucket } from "./match-window.ts";
 
 /** The last notification of a rule, by the time of receipt of its event. */
 interface Firing {
@@ -78,7 +78,7 @@ const YOUNGEST = `select n.id as notificationId, coalesce(e.receivedAt, n.create
 
 /** A throttle's past: from before it started, or for rules and keys it has no room for. */
 export interface ThrottleHistory {
-  buckets(ruleId: string, key: string): Iterable<Bucket>;
+  buckets(ruleId: string, key: string): Iterable<WindowBucket>;
   storm(ruleId: string, key: string): StormRow | null;
   readonly firing: EarlierFiring;
 }
@@ -100,7 +100,7 @@ export class StoredHistory implements ThrottleHistory {
     this.#byRule = reader.prepare<[string], Firing>(
       `${YOUNGEST} where n.ruleId = ? and n.kind = 'rule' order by n.createdAt desc limit ${CANDIDATES}`,
     );
-    this.#buckets = reader.prepare<[string, string], Bucket>(
+    this.#buckets = reader.prepare<[string, string], WindowBucket>(
       "select bucketStart, count from suppression_windows where ruleId = ? and key = ? order by bucketStart",
     );
     this.#storm = reader.prepare<[string, string], Omit<StormRow, "samples"> & { samples: string }>(
@@ -112,7 +112,7 @@ export class StoredHistory implements ThrottleHistory {
   readonly firing: EarlierFiring = (ruleId, dedupeKey) =>
     lastOf(dedupeKey === null ? this.#byRule.all(ruleId) : this.#byKey.all(ruleId, dedupeKey));
 
-  buckets(ruleId: string, key: string): Iterable<Bucket> {
+  buckets(ruleId: string, key: string): Iterable<WindowBucket> {
     return this.#buckets.iterate(ruleId, key);
   }
 

@@ -4,7 +4,7 @@ import type { EpochMs } from "../../../core/clock.ts";
 export const BUCKETS = 10;
 
 /** Matches of one bucket, by the start of the bucket. */
-export interface Bucket {
+export interface WindowBucket {
   readonly bucketStart: EpochMs;
   readonly count: number;
 }
@@ -21,7 +21,7 @@ export class MatchWindow {
   #newest = Number.NEGATIVE_INFINITY;
   #sum = 0;
 
-  constructor(windowMs: number, buckets: Iterable<Bucket> = []) {
+  constructor(windowMs: number, buckets: Iterable<WindowBucket> = []) {
     this.#widthMs = Math.max(1, Math.floor(windowMs / BUCKETS));
     for (const { bucketStart, count } of [...buckets].sort((a, b) => a.bucketStart - b.bucketStart)) {
       this.#moveTo(Math.floor(bucketStart / this.#widthMs));

@@ -11,13 +11,9 @@ import type {
 } from "../../../store/commit/write-set.ts";
 import type { IncomingEvent } from "../deciding/incoming-event.ts";
 import { compileTemplate, type Template } from "../language/language.ts";
-import type { RuleRow } from "../queries.ts";
-import type { CreateRule } from "../schema.ts";
+import { Rule, type RuleRow, type SuppressionSetting } from "../rule.ts";
 import { LastFired, StoredHistory, type ThrottleHistory } from "./history.ts";
 import { MatchWindow } from "./match-window.ts";
-
-/** As stored. */
-export type SuppressionSetting = NonNullable<CreateRule["suppression"]>;
 
 /** Throttle settings of a rule, parsed once when the rule takes effect. */
 export interface ThrottleSettings {
@@ -30,8 +26,8 @@ export interface ThrottleSettings {
 
 /** @throws INVALID_TEMPLATE */
 export function throttleSettings(row: Pick<RuleRow, "suppression" | "dedupe" | "cooldownMs">): ThrottleSettings {
-  const suppression = row.suppression === null ? null : (JSON.parse(row.suppression) as SuppressionSetting);
-  const dedupe = row.dedupe === null ? null : (JSON.parse(row.dedupe) as NonNullable<CreateRule["dedupe"]>);
+  const suppression = Rule.value(row, "suppression");
+  const dedupe = Rule.value(row, "dedupe");
   return {
     suppression: suppression && {
       ...suppression,

@@ -12,7 +12,7 @@ import {
   userOfChannel,
 } from "./pusher-channel.ts";
 import { ChannelData, parseMessage, ToSignIn, type ToSubscribe, UserData } from "./pusher-message.ts";
-import type { Member, PusherRegistry, PusherSocket, PusherUser } from "./pusher-registry.ts";
+import type { PresenceMember, PusherRegistry, PusherSocket, PusherUser } from "./pusher-registry.ts";
 
 export interface AdmissionParts {
   readonly registry: PusherRegistry;
@@ -43,11 +43,14 @@ export class Admission {
    * @returns the member that a presence channel shows. @throws VALIDATION_FAILED,
    * CHANNEL_FORBIDDEN, RATE_LIMITED
    */
-  admit(socket: PusherSocket, { channel, auth, channel_data }: v.InferOutput<typeof ToSubscribe>): Member | null {
+  admit(
+    socket: PusherSocket,
+    { channel, auth, channel_data }: v.InferOutput<typeof ToSubscribe>,
+  ): PresenceMember | null {
     const { registry } = this.#parts;
     if (!isChannelName(channel)) throw new PrismError("VALIDATION_FAILED", "The channel's name is not valid");
     if (!registry.isIn(channel, socket) && registry.channelsIn(socket).length >= MAX_CHANNELS)
-      throw new PrismError("RATE_LIMITED", `A connection may be in ${MAX_CHANNELS} channels`);
+      throw new PrismError("RATE_LIMITED", `A connection may subscribe to at most ${MAX_CHANNELS} channels`);
     if (isPublicChannel(channel)) return null;
     const userId = userOfChannel(channel);
     if (userId === undefined) this.#requireSignature(socket, channel, auth ?? "", channel_data ?? undefined);
@@ -61,7 +64,7 @@ export class Admission {
   admitUser(socket: PusherSocket, data: unknown): { readonly user: PusherUser; readonly userData: string } {
     const { auth, user_data: userData } = parseMessage(ToSignIn, data);
     if (userData.length > MAX_USER_DATA_LENGTH)
-      throw new PrismError("VALIDATION_FAILED", `user_data may have ${MAX_USER_DATA_LENGTH} characters`);
+      throw new PrismError("VALIDATION_FAILED", `user_data may have at most ${MAX_USER_DATA_LENGTH} characters`);
     if (!this.#parts.isUserSigned(auth, socket.socketId, userData))
       throw forbidden("The signature is not valid for this connection and user");
     const user = readUser(userData);
@@ -92,24 +95,24 @@ export class Admission {
   }
 
   /** Without `channel_data` the member is the user that the connection has signed in as. */
-  #memberOf(socket: PusherSocket, channel: string, channelData: string | undefined): Member {
+  #memberOf(socket: PusherSocket, channel: string, channelData: string | undefined): PresenceMember {
     const { registry } = this.#parts;
     const user = registry.users.userOf(socket);
     const member = channelData === undefined && user ? memberOfUser(user) : readMember(channelData ?? "");
     if (!registry.hasRoomFor(channel, member, MAX_MEMBERS))
-      throw new PrismError("RATE_LIMITED", `A presence channel has up to ${MAX_MEMBERS} members`);
+      throw new PrismError("RATE_LIMITED", `A presence channel has at most ${MAX_MEMBERS} members`);
     return member;
   }
 }
 
-function memberOfUser({ id, user_info }: PusherUser): Member {
+function memberOfUser({ id, user_info }: PusherUser): PresenceMember {
   return user_info === undefined ? { user_id: id } : { user_id: id, user_info };
 }
 
 /** @throws VALIDATION_FAILED */
-function readMember(channelData: string): Member {
+function readMember(channelData: string): PresenceMember {
   if (channelData.length > MAX_CHANNEL_DATA_LENGTH)
-    throw new PrismError("VALIDATION_FAILED", `channel_data may have ${MAX_CHANNEL_DATA_LENGTH} characters`);
+    throw new PrismError("VALIDATION_FAILED", `channel_data may have at most ${MAX_CHANNEL_DATA_LENGTH} characters`);
   try {
     return parseMessage(ChannelData, JSON.parse(channelData));
   } catch (error) {

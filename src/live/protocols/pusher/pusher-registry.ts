@@ -116,7 +116,7 @@ function remove(sets: Map<string, Set<PusherSocket>>, key: string, socket: Pushe
 }
 
 /** A member of a presence channel, as signed in `channel_data`. */
-export interface Member {
+export interface PresenceMember {
   readonly user_id: string | number;
   readonly user_info?: unknown;
 }
@@ -138,9 +138,9 @@ export interface PusherSocket {
 }
 
 interface ChannelState {
-  readonly sockets: Map<PusherSocket, Member | null>;
+  readonly sockets: Map<PusherSocket, PresenceMember | null>;
   /** The members of a presence channel and how many sockets each has. */
-  readonly members: Map<string, { readonly member: Member; sockets: number }>;
+  readonly members: Map<string, { readonly member: PresenceMember; sockets: number }>;
 }
 
 /** Channels of the embedded Pusher server and their sockets, on all ports. */
@@ -189,7 +189,7 @@ export class PusherRegistry {
   }
 
   /** @returns whether the member is new in the channel, so that the others must be notified */
-  join(channel: string, socket: PusherSocket, member: Member | null): boolean {
+  join(channel: string, socket: PusherSocket, member: PresenceMember | null): boolean {
     const entry = this.#channels.get(channel) ?? { sockets: new Map(), members: new Map() };
     this.#channels.set(channel, entry);
     const own = this.#channelsOf.get(socket) ?? new Set();
@@ -208,8 +208,8 @@ export class PusherRegistry {
     return true;
   }
 
-  /** @returns the member who left the channel with it, of whom the others must be notified */
-  leave(channel: string, socket: PusherSocket): Member | undefined {
+  /** @returns the member who left the channel with it; the others must be notified */
+  leave(channel: string, socket: PusherSocket): PresenceMember | undefined {
     const entry = this.#channels.get(channel);
     const member = entry?.sockets.get(socket);
     if (!entry?.sockets.delete(socket)) return undefined;
@@ -238,7 +238,7 @@ export class PusherRegistry {
   }
 
   /** The member that a presence channel shows for a socket. */
-  memberIn(channel: string, socket: PusherSocket): Member | null {
+  memberIn(channel: string, socket: PusherSocket): PresenceMember | null {
     return this.#channels.get(channel)?.sockets.get(socket) ?? null;
   }
 
@@ -262,12 +262,12 @@ export class PusherRegistry {
   }
 
   /** Members of a presence channel, each user once. */
-  members(channel: string): Member[] {
+  members(channel: string): PresenceMember[] {
     return [...(this.#channels.get(channel)?.members.values() ?? [])].map(({ member }) => member);
   }
 
   /** Whether a presence channel has the member already or has room for it. */
-  hasRoomFor(channel: string, member: Member, maxMembers: number): boolean {
+  hasRoomFor(channel: string, member: PresenceMember, maxMembers: number): boolean {
     const members = this.#channels.get(channel)?.members;
     return !members || members.size < maxMembers || members.has(String(member.user_id));
   }

@@ -31,7 +31,7 @@ import {
   ToSubscribe,
   ToUnsubscribe,
 } from "./pusher-message.ts";
-import type { Member, PusherRegistry, PusherSocket } from "./pusher-registry.ts";
+import type { PresenceMember, PusherRegistry, PusherSocket } from "./pusher-registry.ts";
 
 interface PusherSessionParts extends SocketRouteParts, AdmissionParts {
   /** How long new subscribers receive the last event of a cache channel. */
@@ -163,7 +163,7 @@ class PusherSession implements Session, PusherSocket {
     this.#socket.subscribe({ kind: "pusher", channel }, { from: "latest" }, () => {});
   }
 
-  #join(channel: string, member: Member | null): void {
+  #join(channel: string, member: PresenceMember | null): void {
     const { registry, connections, hub } = this.#parts;
     const streams = streamsOf(channel);
     const [first = { kind: "pusher", channel } as const] = streams;
@@ -241,7 +241,7 @@ class PusherSession implements Session, PusherSocket {
       );
     const text = clientData(data);
     if (text === undefined)
-      throw new PrismError("VALIDATION_FAILED", `The data of an event may have ${MAX_DATA_BYTES} bytes`);
+      throw new PrismError("VALIDATION_FAILED", `The data of an event may have at most ${MAX_DATA_BYTES} bytes`);
     const sender = registry.memberIn(channel, this);
     hub.broadcastTransient(
       { kind: "pusher", channel },

@@ -38,7 +38,7 @@ const PING_ANSWER_MS = 30_000;
 const UPGRADE_LIMIT_MS = 10_000;
 /** How often polls are answered during a probe: the client switches once its polls have ended. */
 const RELEASE_POLL_MS = 100;
-/** What `WebSocket.send` returns for a sent message. */
+/** Result of `WebSocket.send` for a sent message. */
 const SENT = 1;
 
 /** Socket.IO, and how sessions are passed to it. */

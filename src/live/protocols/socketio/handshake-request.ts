@@ -18,7 +18,7 @@ export interface HandshakeParts {
  */
 export class HandshakeRequest {
   readonly address: string;
-  /** Of this request, as in the log. */
+  /** Id of this request, as in the log. */
   readonly requestId: string;
   readonly #isControl: boolean;
   readonly #parts: HandshakeParts;

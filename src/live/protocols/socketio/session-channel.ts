@@ -4,7 +4,7 @@ import type { SocketOutput } from "../../socket-protocol.ts";
 import { DISCONNECT, type EngineSession } from "./engine.ts";
 import { closingOf, inNamespace, isFinal, MAIN_NAMESPACE } from "./socketio-message.ts";
 
-/** What a write without a WebSocket returns; uWebSockets returns the same for a sent message. */
+/** Result of a write without a WebSocket; uWebSockets returns the same for a sent message. */
 const NOT_DROPPED = 1;
 
 /**

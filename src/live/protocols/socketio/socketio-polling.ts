@@ -66,7 +66,7 @@ export function pollingRoutes(server: SocketIoServer): readonly Route[] {
       handle: (exchange) =>
         counted(exchange, () => {
           const sid = readSessionId(exchange, "polling");
-          if (exchange.method !== "GET") throw new PrismError("METHOD_NOT_ALLOWED", "This path answers GET, POST");
+          if (exchange.method !== "GET") throw new PrismError("METHOD_NOT_ALLOWED", "This path accepts GET, POST");
           if (sid === undefined) return start(exchange);
           if (!server.replyWithCloseReason(exchange, sid)) sessionOf(sid).engine.takePoll(exchange);
           return ANSWERS_LATER;

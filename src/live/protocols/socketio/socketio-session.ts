@@ -261,7 +261,7 @@ export class SocketIoSession {
   join({ nsp: { name }, handshake: { auth } }: Socket): void {
     if (this.#members.has(name)) throw new PrismError("INVALID_STATE", "The namespace is already joined");
     if (this.#members.size >= MAX_NAMESPACES) {
-      throw new PrismError("RATE_LIMITED", `A connection may join ${MAX_NAMESPACES} namespaces`);
+      throw new PrismError("RATE_LIMITED", `A connection may join at most ${MAX_NAMESPACES} namespaces`);
     }
     const handshake = handshakeOf(auth);
     const conversation = this.#conversationOf(this.#parts.request.authenticate(handshake.token));

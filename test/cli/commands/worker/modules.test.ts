@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { addJob, jobRow } from "../../../features/jobs/workers/support.ts";
+import { addJob, jobRow } from "../../../features/time/jobs/workers/support.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { temporaryDir } from "../../../helpers/store.ts";

@@ -57,7 +57,7 @@ test("S2-123: a token that is revoked ends the worker with 5 and a word on what 
   const notificationId = await send();
   assert.equal(await running.ended(), 5, running.stderr);
   assert.match(running.stderr, /valid service token with jobs:work/);
-  await eventually("the log says it", () => running.lines.some(({ msg }) => msg === "the worker stops"));
+  await eventually("the log says it", () => running.lines.some(({ msg }) => msg === "worker stopping"));
   await world.until(notificationId, "queued");
   assert.ok(!`${running.stdout}${running.stderr}`.includes(token.token), "and nobody reads the token");
 });

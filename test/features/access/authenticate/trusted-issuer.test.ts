@@ -345,7 +345,7 @@ test("the first use of a user's token succeeds: of a POST with a body, a WebSock
   const socket = new WebSocket(`${prism.wsUrl}/ws`, ["prism.v1"], {
     headers: { Authorization: `Bearer ${await first()}` },
   });
-  prism.farewells.push(() => socket.terminate());
+  prism.onClose.push(() => socket.terminate());
   await once(socket, "open");
   assert.equal(socket.protocol, "prism.v1");
   const renewal = await token({ sub: `new-${users}`, jti: "second" });
@@ -358,7 +358,7 @@ test("the first use of a user's token succeeds: of a POST with a body, a WebSock
 
   for (const transports of [["websocket"], ["polling"]]) {
     const client = io(prism.url, { forceNew: true, transports, auth: { token: await first() } });
-    prism.farewells.push(() => client.disconnect());
+    prism.onClose.push(() => client.disconnect());
     const refusals: unknown[] = [];
     client.on("connect_error", (error) => refusals.push(error));
     await eventually("it is connected", () => client.connected);
@@ -376,7 +376,7 @@ test("tokens are verified by jose once, refusals too, and an address pays for ea
   const { prism, token } = await world(t);
   assert.equal(await settled(prism, await token()), "served");
   const bad = `${(await token()).slice(0, -8)}AAAAAAAA`;
-  const { work } = prism.parts.http;
+  const { work } = prism.parts.core;
   const charged: number[] = [];
   const charge = work.charge.bind(work);
   work.charge = (account, done, isElsewhere) => {
@@ -400,11 +400,11 @@ test("tokens are verified by jose once, refusals too, and an address pays for ea
   await fetch(`${prism.url}/ntfy/v1/account`, { headers: { Authorization: `Bearer ${await later()}` } });
   assert.equal(charged.length, 2, "ntfy's API");
   const client = io(prism.url, { forceNew: true, transports: ["websocket"], auth: { token: await later() } });
-  prism.farewells.push(() => client.disconnect());
+  prism.onClose.push(() => client.disconnect());
   await eventually("it is connected", () => client.connected);
   assert.equal(charged.length, 3, "a message of Socket.IO");
   const socket = new WebSocket(`${prism.wsUrl}/ws`, ["prism.v1"], { headers: { Authorization: `Bearer ${good}` } });
-  prism.farewells.push(() => socket.terminate());
+  prism.onClose.push(() => socket.terminate());
   await once(socket, "open");
   socket.send(JSON.stringify({ op: "auth", token: await later(), id: "1" }));
   await eventually("a new token on a connection", () => charged.length === 4);

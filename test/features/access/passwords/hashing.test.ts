@@ -162,7 +162,7 @@ test("closing refuses what waits and ends the threads", async () => {
 test("S2-92: with the hashing queue full a login is answered 503 OVERLOADED with Retry-After, and does not count as a guess", async (t) => {
   const prism = await startAccounts(t);
   await makeAccount(prism, { username: "ann" });
-  const { passwords } = prism.parts.core.access.accounts;
+  const { passwords } = prism.parts.offers.accounts;
   const full = t.mock.method(passwords, "verify", () =>
     Promise.reject(new PrismError("OVERLOADED", "Too many passwords wait to be checked", { retryAfterMs: 1000 })),
   );

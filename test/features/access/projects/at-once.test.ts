@@ -42,7 +42,7 @@ async function behind(
   send: () => Promise<Reply<Answer>>,
 ): Promise<Reply<Answer>> {
   const { database: db } = prism.parts.base;
-  const { kernel } = prism.parts.http;
+  const { kernel } = prism.parts.core;
   const holds = deferred<void>();
   const isSent = deferred<void>();
   const first = db.write(async (trx) => {

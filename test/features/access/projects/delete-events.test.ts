@@ -4,7 +4,7 @@ import fc from "fast-check";
 import WebSocket from "ws";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
-import { makeProject, makeUser } from "../../../helpers/people.ts";
+import { makeProject } from "../../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { promise } from "../../../helpers/promise.ts";
 import { countOf, rowsOf, scalarOf } from "../../../helpers/tables.ts";
@@ -110,23 +110,6 @@ test("a follower who resumes across removed events gets a gap instead of them", 
     ["gap", 2, 4],
     ["event", 5, undefined],
   ]);
-});
-
-test("only owners and holders of events:delete remove events", async (t) => {
-  const prism = await startPrism(t);
-  const shop = await makeProject(prism, "shop");
-  const editor = await makeUser(prism, "editor");
-  const operator = await makeUser(prism, "operator", ["Operator"]);
-  await prism.post(`/api/v1/projects/${shop.id}/members`, { userId: editor.id, role: "editor" });
-  for (const { token, ref, status } of [
-    { token: editor.token, ref: shop.id, status: 403 },
-    { token: operator.token, ref: shop.id, status: 404 },
-    { token: operator.token, ref: "default", status: 403 },
-    { token: prism.adminToken, ref: "default", status: 200 },
-    { token: prism.adminToken, ref: "nowhere", status: 404 },
-  ])
-    assert.equal((await prism.delete(`/projects/${ref}/events`, { token })).status, status);
-  assert.equal((await prism.delete(`/projects/${shop.id}/events`, { apiKey: shop.apiKey })).status, 403);
 });
 
 test("whatever is removed in whatever order, the gaps are exactly what cannot be read, and adjoining ones are one", async (t) => {

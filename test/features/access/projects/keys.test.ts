@@ -4,7 +4,6 @@ import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
-import { join } from "../../../http/support/access/makers.ts";
 
 interface Key {
   id: string;
@@ -156,33 +155,12 @@ test("an expired key is refused from that moment on", async (t) => {
   assert.equal(await ingest(prism, key.key), 401);
 });
 
-test("owners make keys, editors see them, and those of another project are not accessible", async (t) => {
+test("a key of another project is not accessible by one's own", async (t) => {
   const prism = await startPrism(t);
   const { owner, project, path } = await setUp(prism);
-  const editor = await makeUser(prism, "editor");
-  const viewer = await makeUser(prism, "viewer");
   const other = await makeUser(prism, "other", ["User"]);
   const theirs = await prism.post<{ id: string }>("/projects", { name: "theirs" }, { token: other.token });
-  for (const [user, role] of [
-    [editor, "editor"],
-    [viewer, "viewer"],
-  ] as const)
-    await join(prism, project.id, user.id, role);
   const [key] = (await prism.get<{ data: Key[] }>(path, { token: owner.token })).body.data;
-  for (const { who, token, list, write } of [
-    { who: "owner", token: owner.token, list: 200, write: 201 },
-    { who: "editor", token: editor.token, list: 200, write: 403 },
-    { who: "viewer", token: viewer.token, list: 403, write: 403 },
-    { who: "another", token: other.token, list: 404, write: 404 },
-    { who: "an administrator", token: prism.adminToken, list: 200, write: 201 },
-  ])
-    await t.test(who, async () => {
-      assert.equal((await prism.get(path, { token })).status, list);
-      assert.equal((await prism.post(path, {}, { token })).status, write);
-      if (write === 201) return;
-      assert.equal((await prism.delete(`${path}/${key?.id}`, { token })).status, write);
-      assert.equal((await prism.post(`${path}/${key?.id}/rotate`, {}, { token })).status, write);
-    });
   const foreign = `/api/v1/projects/${theirs.body.id}/keys/${key?.id}`;
   assert.equal((await prism.delete<Key>(foreign, { token: other.token })).body.error?.code, "API_KEY_NOT_FOUND");
   assert.equal(await ingest(prism, project.apiKey), 202);

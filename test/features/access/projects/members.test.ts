@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import type { ProjectMemberPage as Page } from "../../../../src/client/api-types.gen.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
 import { startPrism } from "../../../helpers/prism.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
@@ -10,12 +11,6 @@ interface Member {
   role: string;
   error?: { code: string };
 }
-interface Page {
-  data: Member[];
-  nextCursor: string | null;
-  total?: number;
-}
-
 test("owners add members, change their roles and remove them; every member sees who belongs", async (t) => {
   const prism = await startPrism(t);
   const owner = await makeUser(prism, "owner", ["Operator"]);
@@ -116,22 +111,11 @@ test("a member is meant by id, external id, username, or as oneself", async (t) 
   assert.equal((await prism.delete<Member>(`${path}/me`, as)).body.error?.code, "LAST_ADMIN");
 });
 
-test("only an owner changes members, and only active users can become members", async (t) => {
+test("only active users can become members", async (t) => {
   const prism = await startPrism(t);
   const shop = await makeProject(prism, "shop");
-  const editor = await makeUser(prism, "editor");
-  const other = await makeUser(prism, "other", ["Operator"]);
+  await makeUser(prism, "other", ["Operator"]);
   const path = `/api/v1/projects/${shop.id}/members`;
-  await prism.post(path, { userId: editor.id, role: "editor" });
-  for (const { who, token, status } of [
-    { who: "an editor", token: editor.token, status: 403 },
-    { who: "a user outside", token: other.token, status: 404 },
-  ])
-    await t.test(who, async () => {
-      assert.equal((await prism.post(path, { userId: other.id, role: "viewer" }, { token })).status, status);
-      assert.equal((await prism.patch(`${path}/${editor.id}`, { role: "owner" }, { token })).status, status);
-      assert.equal((await prism.delete(`${path}/dev`, { token })).status, status);
-    });
   for (const { body, status, code } of [
     { body: { userId: "nobody", role: "viewer" }, status: 404, code: "USER_NOT_FOUND" },
     { body: { userId: "other", role: "boss" }, status: 400, code: "VALIDATION_FAILED" },
@@ -155,7 +139,7 @@ test("a founder's project goes to the owner who removes or demotes the founder, 
   const projects: { readonly id: string }[] = [];
   for (const name of ["a", "b", "c", "d"]) projects.push((await make(name)).body);
   const membersOf = (at: number) => `/api/v1/projects/${projects[at]?.id}/members`;
-  const ownerOf = (at: number) => prism.parts.core.access.projects.ownerOf(projects[at]?.id ?? "");
+  const ownerOf = (at: number) => prism.parts.offers.projects.ownerOf(projects[at]?.id ?? "");
   for (let at = 0; at < 4; at++) {
     assert.equal(ownerOf(at), vic.id);
     for (const { id } of [mal, zoe])

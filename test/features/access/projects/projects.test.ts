@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import type { ProjectPage as Page } from "../../../../src/client/api-types.gen.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { makeProject, makeUser } from "../../../helpers/people.ts";
 import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
@@ -19,12 +20,6 @@ interface Project {
   lastEventAt?: string | null;
   error?: { code: string; details?: { path: string }[] };
 }
-interface Page {
-  data: Project[];
-  nextCursor: string | null;
-  total?: number;
-}
-
 const PATH = "/api/v1/projects";
 
 const make = (prism: TestPrism, body: object, token?: string) =>
@@ -233,7 +228,7 @@ test(
     assert.equal((await prism.post("/ingest", { type: "x" }, { apiKey: shop.apiKey })).status, 401);
     assert.equal((await prism.post("/api/v1/events", { type: "x", projectId: shop.id })).status, 404);
     assert.equal((await prism.get<Page>("/api/v1/rules")).body.data.length, 0);
-    assert.equal(prism.parts.core.pipeline.rules.size, 0);
+    assert.equal(prism.parts.offers.rules.size, 0);
     await eventually("the events are gone", () => scalarOf(prism, "select count(*) from events") === 1);
     assert.equal(scalarOf(prism, "select count(*) from api_keys where revokedAt is null"), 0);
     assert.deepEqual(rowsOf(prism, "select name, deletedAt is not null as gone from rules"), [{ name: "r", gone: 1 }]);

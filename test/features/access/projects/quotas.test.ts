@@ -124,7 +124,7 @@ test("a person has at most limits.projectsPerUser projects, an administrator any
   assert.deepEqual(replies.sort(), ["201", "201", "409 LIMIT_REACHED limits.projectsPerUser 2"]);
   for (const name of ["d", "e", "f"]) assert.equal(await make(name), "201");
   const list = await prism.get<{ data: { id: string }[] }>("/api/v1/projects", { token: eve.token });
-  const own = list.body.data.filter(({ id }) => id !== prism.parts.core.access.defaultProjectId);
+  const own = list.body.data.filter(({ id }) => id !== prism.parts.offers.defaultProjectId);
   await prism.delete(`/api/v1/projects/${own[0]?.id}`, { token: eve.token });
   assert.equal(await make("g", eve.token), "201", "after a delete");
 });

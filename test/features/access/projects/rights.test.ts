@@ -86,7 +86,7 @@ test("S2: a viewer neither fires nor resolves the alerts of a project, also by A
 
 test("S3: the default project is read by members and holders of events:read; a User sends to it and reads nothing", async (t) => {
   const prism = await startPrism(t);
-  const { defaultProjectId } = prism.parts.core.access;
+  const { defaultProjectId } = prism.parts.offers;
   const rightsOf = async (name: string, roles: string[]) =>
     rightsIn(prism, defaultProjectId, (await makeUser(prism, name, roles)).token);
   const seen = "read alerts settings";
@@ -111,7 +111,7 @@ test("S3: the default project is read by members and holders of events:read; a U
 test("S3: projects.defaultOpen lets every active account read the default project; false ends streams at once", async (t) => {
   const prism = await startPrism(t);
   const set = (value: boolean | null) => prism.put("/api/v1/settings", { values: { "projects.defaultOpen": value } });
-  const { defaultProjectId } = prism.parts.core.access;
+  const { defaultProjectId } = prism.parts.offers;
   const { token } = await makeUser(prism, "uma", []);
   assert.equal(await rightsIn(prism, defaultProjectId, token), "");
   assert.equal((await set(true)).status, 200);
@@ -145,7 +145,7 @@ test("in the default project a User fires alerts, and neither ends nor shortens 
   const refused = await prism.post(am, batch, { token });
   assert.equal(refused.status, 400, refused.text);
   assert.match(refused.text, /incidents:act/);
-  await prism.parts.services.alerting.alerts.flush();
+  await prism.parts.offers.alerts.flush();
   assert.equal(endsAt(), Date.parse(inAnHour));
   const names = rowsOf<{ name: string }>(
     prism,

@@ -24,7 +24,7 @@ before(async () => {
   owner = await makeUser(prism, "owner", ["User"]);
   const { body } = await prism.post<Answer>("/projects", { name: "shop" }, { token: owner.token });
   path = `/api/v1/projects/${body.id}/keys`;
-  await join(prism, body.id, prism.parts.core.access.devUserId ?? "", "owner");
+  await join(prism, body.id, prism.parts.offers.devUserId ?? "", "owner");
 });
 after(() => prism.stop());
 
@@ -35,7 +35,7 @@ async function tokenFor(userId: string, ...scopes: Permission[]): Promise<string
 }
 
 test("a service token gives a key no scope that it lacks itself, the default ones included", async (t) => {
-  const admin = prism.parts.core.access.devUserId ?? "";
+  const admin = prism.parts.offers.devUserId ?? "";
   for (const { held, given } of [
     { held: [], given: [] },
     { held: ["events:write"], given: ["events:write"] },

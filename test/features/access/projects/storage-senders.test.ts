@@ -32,7 +32,7 @@ const send = async (prism: TestPrism, apiKey: string, bytes = 10) =>
 const fire = async (prism: TestPrism, apiKey: string, key: string) =>
   outcomeOf(await prism.post<Answer>("/api/v1/alerts", { alerts: [{ key, labels: { alertname: key } }] }, { apiKey }));
 
-const bytesOf = (prism: TestPrism, id: string) => prism.parts.core.access.projects.storage.bytesOf(id);
+const bytesOf = (prism: TestPrism, id: string) => prism.parts.offers.projects.storage.bytesOf(id);
 
 test("an owner's other projects end events, and never alerts", async (t) => {
   const { prism, token, project } = await startWith(t, { "limits.creatorFactor": "1" });

@@ -4,9 +4,8 @@ import { sql } from "kysely";
 import { sql as migration } from "../../../../migrations/0067_ping_bodies.ts";
 import { DAY_MS } from "../../../../src/core/clock.ts";
 import { checkStored } from "../../../../src/features/access/doctor.ts";
-import { ProjectStorage } from "../../../../src/features/access/index.ts";
-import { alertSweep } from "../../../../src/features/alerts/book/retention.ts";
-import { incidentSweep } from "../../../../src/features/alerts/incidents/retention.ts";
+import { ProjectStorage } from "../../../../src/features/access/projects/storage.ts";
+import { alertSweep, incidentSweep } from "../../../../src/features/alerts/retention.ts";
 import { sweepAll } from "../../../../src/store/retention.ts";
 import { runCli } from "../../../cli/run-cli.ts";
 import { eventually } from "../../../helpers/eventually.ts";
@@ -50,8 +49,7 @@ async function fill(prism: TestPrism, apiKey: string): Promise<void> {
 const sizeInTable = (prism: TestPrism, projectId: string): number | undefined =>
   scalarOf<number>(prism, `select sum(octet_length(payload) + 300) from events where projectId = '${projectId}'`);
 
-const sizeInMemory = (prism: TestPrism, projectId: string) =>
-  prism.parts.core.access.projects.storage.bytesOf(projectId);
+const sizeInMemory = (prism: TestPrism, projectId: string) => prism.parts.offers.projects.storage.bytesOf(projectId);
 
 test("S6: a project that stores its bytes is refused more with 507, and others are not", async (t) => {
   const prism = await startPrism(t, { settings: SETTINGS });
@@ -176,12 +174,12 @@ test("alerts, timelines and logged requests count as stored bytes, with every ch
     prism.post<PostedAlerts>("/api/v1/alerts", { projectId: eve.id, alerts: [alert] }, { token: eve.token });
   assert.equal((await post({ key: "first", labels: { alertname: "First" } })).status, 200);
   const disk = { key: "disk", labels: { alertname: "Disk" } };
-  await prism.parts.core.access.projects.storage.flush();
+  await prism.parts.offers.projects.storage.flush();
   assert.equal((await post({ ...disk, annotations: { summary: "x".repeat(50_000) } })).status, 200);
   assert.ok(sizeInMemory(prism, eve.id) > 100_000, "the alert, and its event");
   isRightNow(prism, eve.id, "of a new alert");
   await post({ ...disk, annotations: { summary: "é".repeat(20_000) } });
-  await prism.parts.services.alerting.alerts.flush();
+  await prism.parts.offers.alerts.flush();
   isRightNow(prism, eve.id, "after a repetition");
   const incidents = await prism.get<{ data: { id: string }[] }>(`/api/v1/incidents?projectId=${eve.id}`, {
     token: eve.token,
@@ -225,7 +223,7 @@ test("past the reserve alerts come without annotations, at twice the limit no ne
   const annotationsOf = (key: string) =>
     scalarOf<string>(prism, `select annotations from alerts where key = 'api:${key}'`);
   await fill(prism, eve.apiKey);
-  await prism.parts.core.access.projects.storage.flush();
+  await prism.parts.offers.projects.storage.flush();
   await post(eve, "reserve", { annotations: { summary: "x".repeat(50_000) } });
   assert.equal(annotationsOf("reserve")?.length, 50_000 + '{"summary":""}'.length, "from the reserve");
   await post(eve, "second", { annotations: { summary: "x".repeat(50_000) } });
@@ -233,7 +231,7 @@ test("past the reserve alerts come without annotations, at twice the limit no ne
   const short = await post(eve, "short", { generatorUrl: "https://example.com/" });
   assert.deepEqual([short.status, short.body.data[0]?.status, annotationsOf("short")], [200, "opened", "{}"]);
   await post(eve, "reserve", { annotations: { summary: "y".repeat(60_000) } });
-  await prism.parts.services.alerting.alerts.flush();
+  await prism.parts.offers.alerts.flush();
   assert.ok(annotationsOf("reserve")?.includes("xxx"), "a repetition keeps the annotations");
 
   const made = await prism.post<Answer>(
@@ -312,7 +310,7 @@ test("a project shows what it stores, and an administrator alone gives it a limi
 test("operators see projects at their limit in status, doctor and metrics; others see no names", async (t) => {
   const prism = await startPrism(t, { settings: SETTINGS });
   const [eve, uma] = [await ownedBy(prism, "eve"), await ownedBy(prism, "uma")];
-  const { storage } = prism.parts.core.access.projects;
+  const { storage } = prism.parts.offers.projects;
   interface Status {
     fullProjects: { count: number; shown: { slug: string; bytes: number; limit: number }[] };
   }
@@ -358,7 +356,7 @@ test("operators see projects at their limit in status, doctor and metrics; other
 test("a request of a key is checked for room once, whatever the number of its events", async (t) => {
   const prism = await startPrism(t);
   const eve = await ownedBy(prism, "eve");
-  const { storage } = prism.parts.core.access.projects;
+  const { storage } = prism.parts.offers.projects;
   const calls = t.mock.method(storage, "requireRoom");
   const batch = [1, 2, 3].map((n) => ({ type: "b", payload: { n } }));
   assert.equal((await prism.post("/api/v1/events", batch, { apiKey: eve.apiKey })).status, 202);
@@ -368,7 +366,7 @@ test("a request of a key is checked for room once, whatever the number of its ev
 test("after a kill the counters are right again: few events are counted at the start, many in the background", async (t) => {
   const prism = await startPrism(t);
   const eve = await ownedBy(prism, "eve");
-  const { storage } = prism.parts.core.access.projects;
+  const { storage } = prism.parts.offers.projects;
   await send(prism, eve.apiKey, 10);
   await storage.flush();
   const countedTo = () => scalarOf<number>(prism, "select value from settings where key = 'storage.countedTo'") ?? 0;
@@ -396,18 +394,21 @@ test("after a kill the counters are right again: few events are counted at the s
 /** The counters as another start would build them from the file now, also after a crash. */
 function counted(prism: TestPrism): ProjectStorage {
   const { reader, database: db, clock, log, settings } = prism.parts.base;
-  const { defaultProjectId: defaultId } = prism.parts.core.access;
+  const { defaultProjectId: defaultId } = prism.parts.offers;
   const storage = new ProjectStorage({ reader, db, clock, log, defaultId, limits: () => settings.limits });
   storage.load();
   return storage;
 }
 
-test("sizes are those of the events, also after a stop, a crash, a delete and an upgrade", async (t) => {
+test("sizes and numbers are those of the events, also after a stop, a crash, a delete and an upgrade", async (t) => {
   const prism = await startPrism(t, { settings: SETTINGS });
   const eve = await ownedBy(prism, "eve");
-  const isRight = (text: string) => {
+  const inTable = () => scalarOf<number>(prism, `select count(*) from events where projectId = '${eve.id}'`);
+  const isRight = async (text: string) => {
     assert.equal(sizeInMemory(prism, eve.id), sizeInTable(prism, eve.id), text);
     assert.equal(counted(prism).bytesOf(eve.id), sizeInTable(prism, eve.id), `${text}, after a crash`);
+    const { body } = await prism.get<{ eventCount: number }>(`/api/v1/projects/${eve.id}`, { token: eve.token });
+    assert.deepEqual([body.eventCount, await counted(prism).eventsOf(eve.id)], [inTable(), inTable()], text);
   };
   const sendAll = async () => {
     for (const bytes of [10, 20_000, 3]) await send(prism, eve.apiKey, bytes);
@@ -416,13 +417,13 @@ test("sizes are those of the events, also after a stop, a crash, a delete and an
     await prism.post("/api/v1/events", batch, { apiKey: eve.apiKey });
     await prism.post("/ntfy/eves", "m", { apiKey: eve.apiKey });
   };
-  const { storage } = prism.parts.core.access.projects;
+  const { storage } = prism.parts.offers.projects;
   await sendAll();
   await storage.flush();
   await sendAll();
-  isRight("before a flush");
+  await isRight("before a flush");
   await storage.flush();
-  isRight("after a flush");
+  await isRight("after a flush");
   await sendAll();
   const middle = scalarOf<number>(
     prism,
@@ -430,9 +431,9 @@ test("sizes are those of the events, also after a stop, a crash, a delete and an
   );
   const before = encodeURIComponent(new Date(middle ?? 0).toISOString());
   await prism.delete(`/api/v1/projects/${eve.id}/events?before=${before}`, { token: eve.token });
-  isRight("after a delete of counted events and others");
+  await isRight("after a delete of counted events and others");
   await prism.restart();
-  isRight("after a stop");
+  await isRight("after a stop");
 
   await prism.services.db.write(async (trx) => {
     await trx.deleteFrom("project_storage").execute();
@@ -440,10 +441,11 @@ test("sizes are those of the events, also after a stop, a crash, a delete and an
   });
   const upgraded = counted(prism);
   assert.equal(upgraded.bytesOf(eve.id), 0, "nothing is counted before the port opens");
+  assert.equal(await upgraded.eventsOf(eve.id), inTable(), "what is not counted yet is read");
   upgraded.start();
   await eventually("all is counted", () => upgraded.bytesOf(eve.id) === sizeInTable(prism, eve.id));
   await upgraded.stop();
-  isRight("after an upgrade");
+  await isRight("after an upgrade");
 });
 
 const pingSizes = `select coalesce(sum(100 + octet_length(p.body)), 0) from heartbeat_pings p

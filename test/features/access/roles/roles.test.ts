@@ -1,20 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import type { Role } from "../../../../src/client/api-types.gen.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { promise } from "../../../helpers/promise.ts";
 import { rowsOf, scalarOf } from "../../../helpers/tables.ts";
 import { logIn, makeAccount, outcomeOf, startAccounts, type UserBody } from "../sessions/support/auth-client.ts";
 
 const ROLES = "/api/v1/roles";
-
-interface Role {
-  readonly id: string;
-  readonly name: string;
-  readonly description: string;
-  readonly permissions: readonly string[];
-  readonly builtin: boolean;
-  readonly version: number;
-}
 
 test(
   "S2-15, S2-49, S2-50, S2-51, S2-52: roles are read, made, changed and removed",

@@ -7,7 +7,7 @@ import { call, cookieOf, makeAccount, outcomeOf, PASSWORD, startAccounts } from 
 
 /** Beside the routes: with a public address there is no development token to call them with. */
 async function makeAnn({ parts }: TestPrism): Promise<void> {
-  const passwordHash = await parts.core.access.accounts.passwords.hash(PASSWORD);
+  const passwordHash = await parts.offers.accounts.passwords.hash(PASSWORD);
   await parts.base.database.write((trx) => createUser(parts.base, { username: "ann", roles: [], passwordHash }, trx));
 }
 

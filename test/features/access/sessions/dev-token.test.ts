@@ -142,8 +142,8 @@ test(
       });
     }
     await t.test("every issue is one WARN line and one audit entry, and no refusal is", () => {
-      const { devUserId } = prism.parts.core.access;
-      const warnings = log.lines.filter(({ message }) => message === "a development token was issued");
+      const { devUserId } = prism.parts.offers;
+      const warnings = log.lines.filter(({ message }) => message === "issued a development token");
       assert.equal(warnings.length, served + 1, "and the one that this test began with");
       assert.ok(warnings.every(({ level, fields }) => level === "warn" && fields["userId"] === devUserId));
       const entries = rowsOf<{ resourceId: string; ip: string }>(
@@ -179,7 +179,7 @@ test("D10: a public address, another network or production closes /dev/token", a
       assert.equal(reply.status, 404, method);
     }
     assert.equal(prism.adminToken, undefined);
-    assert.ok(!prism.parts.http.router.mounts.some(({ path }) => path.startsWith("/dev")));
+    assert.ok(!prism.parts.core.router.mounts.some(({ path }) => path.startsWith("/dev")));
     assert.equal((await prism.get("/metrics", { token: null })).status, 401, "what D10 opens besides is closed too");
   });
 });

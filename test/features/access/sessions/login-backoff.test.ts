@@ -254,7 +254,7 @@ test("work that strangers cause from a shared address refuses neither the right 
   const prism = await startAccounts(t, { clock: new FakeClock(), settings: { "rateLimit.enabled": "false" } });
   await makeAccount(prism, { username: "carol" });
   const { refreshToken } = await logIn(prism, "carol");
-  const { work } = prism.parts.http;
+  const { work } = prism.parts.core;
   const members = (n: number) => JSON.stringify({ z: Array.from({ length: n }, () => 1) });
   for (const path of ["/api/v1/auth/verify-email", "/auth/refresh", "/auth/logout"])
     for (let i = 0; i < 30; i++)

@@ -181,7 +181,7 @@ test(
 test("a login that was under way when the password was changed, or the account closed, comes to nothing", async (t) => {
   const prism = await startAccounts(t);
   const { db } = prism.services;
-  const { accounts } = prism.parts.core.access;
+  const { accounts } = prism.parts.offers;
   const { passwords } = accounts;
   const verify = passwords.verify.bind(passwords);
   for (const [what, outcome, change] of [
@@ -246,7 +246,7 @@ const OF_LOGIN: ReadonlySet<string> = new Set(["users", "sessions"]);
 test("a wrong password, an unknown name and an account without password cost the same: queries, one comparison, one audit row", async (t) => {
   const prism = await startAccounts(t);
   const { db } = prism.services;
-  const { passwords } = prism.parts.core.access.accounts;
+  const { passwords } = prism.parts.offers.accounts;
   await makeAccount(prism, { username: "ann", email: "ann@example.com" });
   await db.write((trx) => createUser(prism.parts.base, { username: "no-password", roles: [] }, trx));
   const compared: (string | null)[] = [];

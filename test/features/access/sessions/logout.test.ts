@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import type { Session } from "../../../../src/client/api-types.gen.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { promise } from "../../../helpers/promise.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
@@ -7,15 +8,6 @@ import { WebSocketClient } from "../../../live/support/web-socket-client.ts";
 import { call, cookieOf, logIn, makeAccount, outcomeOf, PASSWORD, startAccounts } from "./support/auth-client.ts";
 
 const LOGOUT = "/api/v1/auth/logout";
-interface Session {
-  readonly id: string;
-  readonly ip: string;
-  readonly userAgent: string;
-  readonly createdAt: string;
-  readonly lastUsedAt: string;
-  readonly current: boolean;
-}
-
 const bearer = (token: string) => ({ Authorization: `Bearer ${token}` });
 
 test(

@@ -230,7 +230,7 @@ test("D15: refresh tokens are worthless under another refresh secret", async (t)
   const prism = await startAccounts(t);
   await makeAccount(prism, { username: "ann" });
   const { refreshToken } = await logIn(prism, "ann");
-  const { accounts } = prism.parts.core.access;
+  const { accounts } = prism.parts.offers;
   const other = { ...accounts, config: { auth: accounts.config.auth, secrets: { refresh: "another".repeat(8) } } };
   await assert.rejects(rotateSession(other, refreshToken, { ip: "", userAgent: "" }), { code: "UNAUTHENTICATED" });
   assert.equal((await call(prism, REFRESH, { refreshToken })).status, 200);

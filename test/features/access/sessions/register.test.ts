@@ -153,7 +153,7 @@ test("an invitation to an account that was closed or removed since opens nothing
 
 test("a registration that fails at its end leaves no rows", async (t) => {
   const prism = await startAccounts(t, { settings: { "auth.registration": "open" } });
-  const { accounts } = prism.parts.core.access;
+  const { accounts } = prism.parts.offers;
   const record = accounts.audit.record.bind(accounts.audit);
   const broken = t.mock.method(accounts.audit, "record", (...given: Parameters<typeof record>) =>
     given[0].action === "auth.login" ? Promise.reject(new Error("disk I/O error")) : record(...given),

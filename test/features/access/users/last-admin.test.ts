@@ -75,6 +75,6 @@ test("outside development the administrator dev does not count until it has a pa
   const { db } = prism.services;
   await prism.patch(`${USERS}/${ann.id}`, { status: "disabled" });
   assert.deepEqual([await hasAdmin(db.read, true), await hasAdmin(db.read, false)], [true, false]);
-  await setPassword(prism.parts.core.access.accounts, await devId(prism), "correct horse battery");
+  await setPassword(prism.parts.offers.accounts, await devId(prism), "correct horse battery");
   assert.equal(await hasAdmin(db.read, false), true, "with a password dev counts");
 });

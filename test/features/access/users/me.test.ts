@@ -13,7 +13,7 @@ test(
   promise(["S2-45", "S3-23"], async (t) => {
     const prism = await startPrism(t);
     const { database: db, audit, clock } = prism.parts.base;
-    const { accessTokens } = prism.parts.core.access;
+    const { accessTokens } = prism.parts.offers;
     const { id } = await db.write((trx) =>
       createUser(
         { audit, clock },

@@ -21,7 +21,7 @@ test("S3-04 S3-15: a profile is answered from memory, and read again after every
   const uma = await makeUser(prism, "uma", ["User"]);
   const as = { token: uma.token };
   const shown = async () => (await prism.get<Profile>("/api/profile", as)).body;
-  const { profiles } = prism.parts.core.access.reads;
+  const { profiles } = prism.parts.offers.reads;
   await shown();
   const { hits } = profiles.cacheStats;
   assert.deepEqual(await shown(), await shown());
@@ -53,7 +53,7 @@ test("S3-04 S3-15: a profile is answered from memory, and read again after every
     const { parts } = prism;
     for (const write of [
       () => prism.put(`${ME}/preferences`, { digest: false }, as),
-      () => setPassword(parts.core.access.accounts, uma.id, "correct horse battery"),
+      () => setPassword(parts.offers.accounts, uma.id, "correct horse battery"),
     ]) {
       const before = (await shown()).updatedAt;
       await eventually("the clock has moved on", () => parts.base.clock.now() > Date.parse(before));

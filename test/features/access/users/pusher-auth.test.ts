@@ -39,16 +39,13 @@ test(
     const channel = { socket_id: "1234.1234", channel_name: "private-foobar" };
     const form = new URLSearchParams(channel).toString();
     const headers = { "Content-Type": "application/x-www-form-urlencoded" };
-    for (const { name, reply } of [
-      { name: "GET", reply: await ask(prism, "private-foobar") },
-      { name: "JSON", reply: await prism.post<Auth>(PATH, channel) },
-      { name: "JSON with members of the client's own", reply: await prism.post<Auth>(PATH, { ...channel, more: 1 }) },
-      { name: "a form", reply: await prism.post<Auth>(PATH, form, { headers }) },
-      {
-        name: "a form at the seed's path",
-        reply: await prism.post<Auth>("/pusher/auth", `${form}&more=1`, { headers }),
-      },
-    ])
+    for (const [name, reply] of [
+      ["GET", await ask(prism, "private-foobar")],
+      ["JSON", await prism.post<Auth>(PATH, channel)],
+      ["JSON with members of the client's own", await prism.post<Auth>(PATH, { ...channel, more: 1 })],
+      ["a form", await prism.post<Auth>(PATH, form, { headers })],
+      ["a form at the seed's path", await prism.post<Auth>("/pusher/auth", `${form}&more=1`, { headers })],
+    ] as const)
       await t.test(name, () => assert.deepEqual([reply.status, reply.body], [200, { auth: expected }]));
   }),
 );
@@ -80,33 +77,18 @@ test(
       return status === 200;
     };
     const admin = undefined;
-    for (const { name, token, channel, expected } of [
-      { name: "one's own", token: ann.token, channel: `private-user-${ann.id}`, expected: true },
-      { name: "another user's", token: bob.token, channel: `private-user-${ann.id}`, expected: false },
-      {
-        name: "another user's, for an administrator",
-        token: admin,
-        channel: `private-user-${ann.id}`,
-        expected: false,
-      },
-      {
-        name: "a project of which one is a member",
-        token: ann.token,
-        channel: `private-project-${shop.id}`,
-        expected: true,
-      },
-      { name: "a project of others", token: bob.token, channel: `private-project-${shop.id}`, expected: false },
-      { name: "a project by its slug", token: ann.token, channel: "private-project-shop", expected: false },
-      { name: "a private channel", token: ann.token, channel: "private-x", expected: false },
-      { name: "a private channel with realtime:publish", token: admin, channel: "private-x", expected: true },
-      {
-        name: "an encrypted channel without a master key",
-        token: admin,
-        channel: "private-encrypted-x",
-        expected: false,
-      },
-      { name: "a public channel", token: admin, channel: "news", expected: false },
-    ])
+    for (const [name, token, channel, expected] of [
+      ["one's own", ann.token, `private-user-${ann.id}`, true],
+      ["another user's", bob.token, `private-user-${ann.id}`, false],
+      ["another user's, for an administrator", admin, `private-user-${ann.id}`, false],
+      ["a project of which one is a member", ann.token, `private-project-${shop.id}`, true],
+      ["a project of others", bob.token, `private-project-${shop.id}`, false],
+      ["a project by its slug", ann.token, "private-project-shop", false],
+      ["a private channel", ann.token, "private-x", false],
+      ["a private channel with realtime:publish", admin, "private-x", true],
+      ["an encrypted channel without a master key", admin, "private-encrypted-x", false],
+      ["a public channel", admin, "news", false],
+    ] as const)
       await t.test(name, async () => assert.equal(await may(token, channel), expected));
   }),
 );
@@ -132,7 +114,7 @@ test("an invalid socket or channel is refused before it is signed", async (t) =>
 
 test("S2-84: without configured credentials the server has its own, the same after a restart, kept encrypted", async (t) => {
   const prism = await startPrism(t);
-  const { appId, key, secret } = prism.parts.core.live.pusher;
+  const { appId, key, secret } = prism.parts.offers.pusher;
   assert.match(`${appId} ${key} ${secret}`, /^\d{6,7} [0-9a-f]{20} [0-9a-f]{32}$/);
   const { body } = await ask(prism, "private-x");
   const expected = createHmac("sha256", secret).update("1234.1234:private-x").digest("hex");

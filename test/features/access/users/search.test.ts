@@ -1,12 +1,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import type { Targets as Found } from "../../../../src/client/api-types.gen.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { startPrism } from "../../../helpers/prism.ts";
-
-interface Found {
-  users: { id: string; name: string; username: string | null }[];
-  roles: { id: string; name: string }[];
-}
 
 test("writers of rules find active users and roles by name, without their addresses", async (t) => {
   const prism = await startPrism(t);

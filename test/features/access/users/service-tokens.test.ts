@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import Database from "better-sqlite3";
+import type { ServiceTokenPage as Page } from "../../../../src/client/api-types.gen.ts";
 import { isTokenOf } from "../../../../src/core/tokens.ts";
 import { MIGRATIONS } from "../../../../src/store/sqlite/migrations.gen.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
@@ -10,12 +11,6 @@ import { WebSocketClient } from "../../../live/support/web-socket-client.ts";
 import { logIn, makeAccount, outcomeOf, startAccounts } from "../sessions/support/auth-client.ts";
 
 const PATH = "/api/v1/users/me/tokens";
-
-interface Page {
-  readonly data: readonly { id: string; name: string; prefix: string; scopes: string[]; expiresAt: string | null }[];
-  readonly total?: number;
-  readonly nextCursor: string | null;
-}
 
 test("a user creates own service tokens, with at most the user's permissions", async (t) => {
   const clock = new FakeClock();

@@ -1,12 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { AlertPage as Page } from "../../../../src/client/api-types.gen.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
 import { alertWorld, MINUTE } from "./support.ts";
 
-interface Page {
-  data: { id: string; key: string; state: string; labels: Record<string, string>; timedOut: boolean }[];
-  nextCursor: string | null;
-}
 interface Posted {
   data: { status: string; id: string; fingerprint: string; error: string | null }[];
 }

@@ -82,7 +82,7 @@ test("resolved alerts are removed after `retention.alertDays`, but none that an 
   });
   clock.advance(11 * 24 * 60 * MINUTE);
   await prism.restart();
-  await prism.parts.upkeep.retention.begin();
+  await prism.parts.offers.retention.begin();
   const keys = () => rowsOf<{ key: string }>(prism, "select key from alerts order by key").map(({ key }) => key);
   await eventually("the old alert is removed", () => keys().length < 3);
   assert.deepEqual(keys(), ["api:firing", "api:listed"]);

@@ -29,8 +29,8 @@ export async function alertWorld(
 }
 
 export function worldOf(prism: TestPrism, clock: FakeClock): AlertWorld {
-  const alerts = (): Alerts => prism.parts.services.alerting.alerts;
-  const projectId = prism.parts.core.access.defaultProjectId;
+  const alerts = (): Alerts => prism.parts.offers.alerts;
+  const projectId = prism.parts.offers.defaultProjectId;
   return {
     prism,
     clock,

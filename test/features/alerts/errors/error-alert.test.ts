@@ -14,7 +14,7 @@ test(
   promise("S1-09", async (t) => {
     const world = await alertWorld(t, {}, {}, "<b>shop</b> & co");
     const { prism, clock, server, projectId } = world;
-    const owner = prism.parts.core.access.devUserId ?? "";
+    const owner = prism.parts.offers.devUserId ?? "";
     const uma = await join(world, "uma", "uma@example.com");
     const vera = await join(world, "vera", "vera@example.com", { emailAlerts: false });
     const will = await join(world, "will", null);
@@ -70,11 +70,11 @@ test("errors during a cooldown are notified once at its end, without another err
   const waits = "select count(*) from jobs where queue = 'alert' and state = 'scheduled'";
   await eventually("the end of the silence is awaited", () => scalarOf(prism, waits) === 1);
   clock.advance(5 * MINUTE);
-  prism.parts.core.jobs.runner.enqueued([]);
+  prism.parts.offers.runner.enqueued([]);
   const told = JSON.parse((await alert(world, 2)).data) as { count: number; eventIds: string[] };
   assert.deepEqual([told.count, told.eventIds.length], [990, 5]);
   clock.advance(10 * MINUTE);
-  prism.parts.core.jobs.runner.enqueued([]);
+  prism.parts.offers.runner.enqueued([]);
   await send(world, ...errors(9));
   assert.equal(alertsOf(world).length, 2, "what was told does not count again");
   assert.equal(scalarOf(prism, waits), 0);
@@ -94,7 +94,7 @@ test("errors that keep coming do not postpone the alert at the end of a cooldown
   openBeside(t, prism.parts.base.config.databaseFile)
     .prepare("update events set processedAt = null, receivedAt = ? where seq = (select max(seq) from events)")
     .run(clock.now());
-  prism.parts.core.jobs.runner.enqueued([]);
+  prism.parts.offers.runner.enqueued([]);
   assert.equal(JSON.parse((await alert(world, 2)).data).count, 15);
 });
 
@@ -110,7 +110,7 @@ test("the end of a cooldown is notified after a restart as well, and few errors 
   await eventually("the end of the silence is awaited", () => scalarOf(prism, waits) === 1);
   await prism.restart();
   clock.advance(5 * MINUTE);
-  prism.parts.core.jobs.runner.enqueued([]);
+  prism.parts.offers.runner.enqueued([]);
   const { count } = JSON.parse((await alert(world, 2)).data) as { count: number };
   assert.ok(count >= 10, `${count} errors`);
   assert.equal(alertsOf(world).length, 2);
@@ -137,18 +137,18 @@ test(
     const world = await alertWorld(t);
     const { prism, projectId } = world;
     await join(world, "uma", "uma@example.com");
-    await prism.parts.core.jobs.queueControl.pause("alert");
+    await prism.parts.offers.queueControl.pause("alert");
     const jobs = () => rowsOf<{ dedupeKey: string }>(prism, "select dedupeKey from jobs where queue = 'alert'");
     await send(world, ...errors(15));
     await eventually("its job is there", () => jobs().length === 1);
     for (let i = 0; i < 5; i++) await send(world, ...errors(30));
     const again = { queue: "alert", kind: "alert", payload: {}, runAt: 0, dedupeKey: `alert:${projectId}` } as const;
-    const held = await prism.parts.core.jobs.jobs.enqueue(again);
+    const held = await prism.parts.offers.jobs.enqueue(again);
     assert.deepEqual(
       [jobs(), held.jobId],
       [[{ dedupeKey: `alert:${projectId}` }], scalarOf(prism, "select id from jobs where queue = 'alert'")],
     );
-    await prism.parts.core.jobs.queueControl.resume("alert");
+    await prism.parts.offers.queueControl.resume("alert");
     await alert(world);
     assert.deepEqual([alertsOf(world).length, world.server.mails.length], [1, 1]);
   }),
@@ -161,7 +161,7 @@ for (const { name, wait } of [
   test(`an alert with its job cancelled ${name}`, async (t) => {
     const world = await alertWorld(t);
     const { prism, clock } = world;
-    const { queueControl, jobControl } = prism.parts.core.jobs;
+    const { queueControl, jobControl } = prism.parts.offers;
     await queueControl.pause("alert");
     await send(world, ...errors(10));
     const id = await eventually("its job is there", () =>
@@ -228,7 +228,7 @@ test("a project may do without alert mails; the default project without members 
   assert.equal(server.mails.length, 0);
   assert.equal((await prism.post("/api/v1/events", errors(10))).status, 202);
   const second = await alert(world, 2);
-  assert.deepEqual(toldBy(world, second), [prism.parts.core.access.devUserId]);
+  assert.deepEqual(toldBy(world, second), [prism.parts.offers.devUserId]);
 });
 
 test("a refused address is given up at once, and others still get the mail", async (t) => {
@@ -339,7 +339,7 @@ test("Prism's own events, and errors that an alert pages for, are not counted", 
   const waiting = "select count(*) from jobs where queue = 'alert' and state in ('ready', 'scheduled', 'active')";
   await eventually("no alert waits", () => {
     world.clock.advance(2000);
-    prism.parts.core.jobs.runner.enqueued([]);
+    prism.parts.offers.runner.enqueued([]);
     return scalarOf(prism, waiting) === 0;
   });
   assert.deepEqual(alertsOf(world), []);

@@ -115,7 +115,7 @@ test("while a service is down, the changes of an incident become one message", a
   }
   await eventually("it arrives at last", () => {
     world.clock.advance(MINUTE);
-    world.prism.parts.core.jobs.runner.enqueued([]);
+    world.prism.parts.offers.runner.enqueued([]);
     return room.seen.length === 1;
   });
   assert.match(room.seen[0]?.text ?? "", /Critical: A/);

@@ -1,14 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { AlertTrial as Explained } from "../../../../src/client/api-types.gen.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { countOf } from "../../../helpers/tables.ts";
 import { startRecorder } from "../../../helpers/webhook-recorder.ts";
 import { IncidentWorld, MINUTE } from "./support.ts";
-
-interface Explained {
-  readonly answer: string;
-  readonly routes: readonly { readonly isListedOnly: boolean; readonly incident: unknown; readonly next: unknown[] }[];
-}
 
 test("alerts of a policy that opens no incidents are listed, and nothing else happens", async (t) => {
   const world = await IncidentWorld.start(t);

@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import type { Incident } from "../../../../src/features/alerts/incidents/incident.ts";
 import {
   acknowledge,
   dueAt,
   escalate,
-  type Incident,
   resolve,
   snooze,
   unacknowledge,

@@ -1,9 +1,9 @@
+import type { Incident } from "../../../../src/features/alerts/incidents/incident.ts";
 import {
   type Ack,
   type Action,
   dueAt,
   type Facts,
-  type Incident,
   joined,
   type Member,
   memberResolved,

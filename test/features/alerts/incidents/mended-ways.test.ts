@@ -204,13 +204,13 @@ test("a deleted project sends the end to its pager first, then its channels and 
   await eventually("the pager has the end", async () => {
     world.clock.advance(MINUTE);
     await world.incidents.check();
-    await prism.parts.services.pages.check();
-    prism.parts.core.jobs.runner.enqueued([]);
+    await prism.parts.offers.pages.check();
+    prism.parts.offers.runner.enqueued([]);
     return pager.seen[0]?.state === "resolved";
   });
   await eventually("the rows are gone", () => {
     world.clock.advance(MINUTE);
-    prism.parts.core.jobs.runner.enqueued([]);
+    prism.parts.offers.runner.enqueued([]);
     const tables = ["channels", "channel_messages", "pages", "failed_ways", "way_notices"];
     return tables.every((table) => rowsOf(prism, `select 1 from ${table}`).length === 0);
   });

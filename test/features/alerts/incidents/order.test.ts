@@ -1,11 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { ListedIncidentPage as Listed } from "../../../../src/client/api-types.gen.ts";
 import { IncidentWorld, MINUTE } from "./support.ts";
-
-interface Listed {
-  data: { title: string; severity: string | null; firingSince: string; notifiesPeople: boolean }[];
-  nextCursor: string | null;
-}
 
 async function listOf({ prism }: IncidentWorld, query: string): Promise<Listed> {
   const reply = await prism.get<Listed>(`/api/v1/incidents?${query}`);

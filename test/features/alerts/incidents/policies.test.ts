@@ -6,7 +6,7 @@ import { crashImage } from "../../../helpers/crash-image.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { startPrism } from "../../../helpers/prism.ts";
-import { countOf, rowsOf } from "../../../helpers/tables.ts";
+import { countOf } from "../../../helpers/tables.ts";
 import { IncidentWorld, MINUTE } from "./support.ts";
 
 interface Refused {
@@ -198,7 +198,7 @@ test("contact rules decide channels and delays; a delayed one is not sent after 
   const [first] = await world.rows();
   await world.prism.post(`/api/v1/incidents/${first?.id}/acknowledge`, {}, { token: ann.token });
   world.clock.advance(300_000);
-  const { runner } = world.prism.parts.core.jobs;
+  const { runner } = world.prism.parts.offers;
   runner.enqueued([]);
   const done = () =>
     world.db.read
@@ -317,30 +317,6 @@ test("kill -9 at any step repeats no notification and loses none", async (t) => 
     await other.pass(10 * MINUTE);
     assert.deepEqual(await other.notified(), expected.slice(0, i < 2 ? 2 : 3));
   }
-});
-
-test("a repeated request with an Idempotency-Key creates one policy and one note", async (t) => {
-  const world = await IncidentWorld.start(t);
-  const { prism } = world;
-  await world.fire("Down");
-  await world.fire("Full");
-  const { body } = await prism.get<{ data: { id: string }[] }>("/api/v1/incidents");
-  const [incident, other] = body.data.map(({ id }) => `/api/v1/incidents/${id}/notes`) as [string, string];
-  const send = (path: string, given: object) => prism.post(path, given, { headers: { "Idempotency-Key": "k" } });
-  for (const [path, given] of [
-    ["/api/v1/policies", { name: "Night", steps: [{ type: "notify", members: true }] }],
-    [incident, { text: "restarted" }],
-  ] as const) {
-    const [first, second] = [await send(path, given), await send(path, given)];
-    assert.ok(first.status < 300, first.text);
-    assert.deepEqual([second.status, second.text], [first.status, first.text]);
-    assert.equal(second.headers.get("idempotency-replayed"), "true");
-  }
-  const reused = await send(other, { text: "restarted" });
-  assert.equal(reused.status, 422);
-  const notes = rowsOf<{ data: string }>(prism, "select data from incident_log where kind = 'note'");
-  assert.equal(notes.length, 1);
-  assert.equal(rowsOf(prism, "select id from policies where name = 'Night'").length, 1);
 });
 
 test("a webhook step refuses the channel of another host when its policy is saved, and in an import", async (t) => {

@@ -1,15 +1,14 @@
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { type TestContext, test } from "node:test";
 import type { StoredAlert } from "../../../../src/features/alerts/book/alert-book.ts";
 import { Senders } from "../../../../src/features/alerts/book/senders.ts";
-import type { IncidentRow } from "../../../../src/features/alerts/incidents/store.ts";
+import type { IncidentRow } from "../../../../src/features/alerts/incidents/incident.ts";
 import { type AlertInput, trialAlert } from "../../../../src/features/alerts/index.ts";
 import { crashImage } from "../../../helpers/crash-image.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { startPrism } from "../../../helpers/prism.ts";
+import { startRecorder } from "../../../helpers/webhook-recorder.ts";
 import { worldOf } from "../book/support.ts";
 import { IncidentWorld, MINUTE } from "./support.ts";
 
@@ -133,8 +132,8 @@ test("three incidents of a source that fell silent end as timed out, and one inc
     .executeTakeFirstOrThrow();
   assert.equal(notice.priority, 800);
   assert.deepEqual(notice.message.replaceAll(INSTANT, "<at>").split("\n\n"), [
-    "Nothing came from the API key Prometheus since <at>. 3 incidents ended as their alerts were not repeated in time; " +
-      "what they report may go on.",
+    "Nothing came from the API key Prometheus since <at>. 3 incidents ended because their alerts were not repeated in time; " +
+      "the problems may still exist.",
     "Incident 4. Acknowledge this notification if you take care of it.",
   ]);
   const explained = await world.prism.get(`/api/v1/explain/incident/${report.id}`);
@@ -168,7 +167,7 @@ test("when the source returns its incident is resolved, and what still fires is 
     .executeTakeFirstOrThrow();
   assert.match(
     end.message,
-    /^Prometheus reports alerts again since .*Z\. Those that still fire are notified as new incidents\./,
+    /^Prometheus reports alerts again since .*Z\. Alerts that still fire are notified as new incidents\./,
   );
 });
 
@@ -383,18 +382,12 @@ test("a sender that is heard while the time-outs are stored is not silent", asyn
 });
 
 test("rooms and webhooks have each end, and the incident of the source", async (t) => {
-  const bodies: { status: string; groupLabels: Record<string, string>; alerts: { timedOut?: boolean }[] }[] = [];
-  const server = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("end", () => {
-      bodies.push(JSON.parse(Buffer.concat(chunks).toString()));
-      response.end("ok");
-    });
-  }).listen(0, "127.0.0.1");
-  t.after(() => server.close());
-  await eventually("the server listens", () => server.address());
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+  interface Body {
+    readonly status: string;
+    readonly groupLabels: Record<string, string>;
+    readonly alerts: { timedOut?: boolean }[];
+  }
+  const { url, posts } = await startRecorder<Body>(t);
   const at = await SilentWorld.start(t, { "webhooks.allowPrivateCidrs": "127.0.0.0/8" });
   const steps = [
     { type: "notify", members: true },
@@ -402,11 +395,11 @@ test("rooms and webhooks have each end, and the incident of the source", async (
   ];
   await at.world.prism.patch(`/api/v1/policies/${at.world.projectId}`, { steps });
   await at.report(["A", "B", "C"]);
-  await eventually("the first calls", () => bodies.length === 3);
-  bodies.length = 0;
+  await eventually("the first calls", () => posts.length === 3);
+  posts.length = 0;
   await at.pass(TIMEOUT + 1000, 5000);
-  await eventually("the ends, and the source", () => bodies.length === 4);
-  const seen = bodies.map(({ status, groupLabels, alerts }) => {
+  await eventually("the ends, and the source", () => posts.length === 4);
+  const seen = posts.map(({ body: { status, groupLabels, alerts } }) => {
     const { alertname, sender = "" } = groupLabels;
     return `${alertname} ${sender} ${status} ${alerts.map(({ timedOut = false }) => timedOut).join()}`;
   });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
+import type { IncidentRow } from "../../../../src/features/alerts/incidents/incident.ts";
 import { dueAt } from "../../../../src/features/alerts/incidents/machine.ts";
-import type { IncidentRow } from "../../../../src/features/alerts/incidents/store.ts";
 import type { AlertInput } from "../../../../src/features/alerts/index.ts";
 import type { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeUser } from "../../../helpers/people.ts";
@@ -19,7 +19,7 @@ export class IncidentWorld {
   private constructor(prism: TestPrism, clock: FakeClock) {
     this.prism = prism;
     this.clock = clock;
-    this.projectId = prism.parts.core.access.defaultProjectId;
+    this.projectId = prism.parts.offers.defaultProjectId;
   }
 
   static async start(t: TestContext, settings: Record<string, string> = {}, given?: FakeClock): Promise<IncidentWorld> {
@@ -33,7 +33,7 @@ export class IncidentWorld {
   }
 
   get incidents() {
-    return this.prism.parts.services.alerting.incidents;
+    return this.prism.parts.offers.incidents;
   }
 
   get db() {

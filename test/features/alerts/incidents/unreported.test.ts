@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { eventually } from "../../../helpers/eventually.ts";
+import { startRecorder } from "../../../helpers/webhook-recorder.ts";
 import { telegramBot } from "../../channels/presets/telegram.ts";
 import { startStandIn } from "../../channels/support/stand-in.ts";
 import { worldOf } from "../book/support.ts";
@@ -39,26 +38,11 @@ async function lastNotice(world: IncidentWorld): Promise<Notice> {
   };
 }
 
-async function webhook(t: TestContext): Promise<{ readonly url: string; readonly bodies: Record<string, unknown>[] }> {
-  const bodies: Record<string, unknown>[] = [];
-  const server = createServer((request, response) => {
-    const chunks: Buffer[] = [];
-    request.on("data", (chunk: Buffer) => chunks.push(chunk));
-    request.on("end", () => {
-      bodies.push(JSON.parse(Buffer.concat(chunks).toString()));
-      response.end("ok");
-    });
-  }).listen(0, "127.0.0.1");
-  t.after(() => server.close());
-  await eventually("the server listens", () => server.address());
-  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, bodies };
-}
-
 test("the end of an alert that was not repeated reads no longer reported, everywhere", async (t) => {
   const world = await IncidentWorld.start(t, SETTINGS);
   const ann = await world.member("ann");
   const room = await startStandIn(t, telegramBot());
-  const { url, bodies } = await webhook(t);
+  const { url, posts } = await startRecorder<Record<string, unknown>>(t);
   const fields = telegramBot().fields(room.url);
   const channel = { name: "room", preset: "telegram", fields, projectId: world.projectId };
   const { body: made } = await world.prism.post<{ id: string }>("/api/v1/channels", channel);
@@ -71,7 +55,7 @@ test("the end of an alert that was not repeated reads no longer reported, everyw
   assert.equal((await world.prism.patch(`/api/v1/policies/${world.projectId}`, { steps })).status, 200);
   const labels = { alertname: "DiskFull", host: "a" };
   await world.fire("DiskFull", { labels, annotations: { summary: "Disk of a is full" }, ...ends(world) });
-  await eventually("all of them are reached", () => room.seen.length === 1 && bodies.length === 2);
+  await eventually("all of them are reached", () => room.seen.length === 1 && posts.length === 2);
   await pass(world, 6 * MINUTE);
   const row = await world.only();
   assert.deepEqual([row.state, row.resolvedBy], ["resolved", "timeout"]);
@@ -88,9 +72,9 @@ test("the end of an alert that was not repeated reads no longer reported, everyw
   });
   await eventually("the room has the end", () => /No longer reported/.test(room.seen[0]?.text ?? ""));
   assert.doesNotMatch(room.seen[0]?.text ?? "", /resolved/i);
-  await eventually("the webhooks have the end", () => bodies.length === 4);
-  const am = bodies.find(({ status }) => status === "resolved") ?? {};
-  const own = bodies.find(({ reason }) => reason === "resolved") ?? {};
+  await eventually("the webhooks have the end", () => posts.length === 4);
+  const am = posts.find(({ body }) => body["status"] === "resolved")?.body ?? {};
+  const own = posts.find(({ body }) => body["reason"] === "resolved")?.body ?? {};
   assert.deepEqual(
     (am["alerts"] as Record<string, unknown>[]).map(({ status, timedOut }) => [status, timedOut]),
     [["resolved", true]],

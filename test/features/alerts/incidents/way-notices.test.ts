@@ -66,9 +66,9 @@ async function notices(world: IncidentWorld, count: number): Promise<Notice[]> {
 /** Time passes for incidents, pages and jobs. */
 async function pass(world: IncidentWorld, ms: number): Promise<void> {
   await world.pass(ms);
-  await world.prism.parts.services.pages.check();
-  await world.prism.parts.services.pages.idle();
-  world.prism.parts.core.jobs.runner.enqueued([]);
+  await world.prism.parts.offers.pages.check();
+  await world.prism.parts.offers.pages.idle();
+  world.prism.parts.offers.runner.enqueued([]);
 }
 
 test("who made the policy has one notice in 15 minutes of its failed ways, and one when they work again", async (t) => {

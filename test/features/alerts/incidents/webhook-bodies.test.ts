@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { StoredAlert } from "../../../../src/features/alerts/book/alert-book.ts";
+import type { IncidentRow } from "../../../../src/features/alerts/incidents/incident.ts";
 import { opened } from "../../../../src/features/alerts/incidents/machine.ts";
-import type { IncidentRow } from "../../../../src/features/alerts/incidents/store.ts";
 import {
   type BodyContent,
   bodyOf,

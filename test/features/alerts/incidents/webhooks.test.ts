@@ -44,7 +44,7 @@ class WebhookWorld {
       ...{ projectId, source: "api" as const, sourceId: null, key: `api:${host}` },
       labels: { alertname: "Disk", host },
     });
-    await prism.parts.services.alerting.alerts.submit([input("a"), input("b")]);
+    await prism.parts.offers.alerts.submit([input("a"), input("b")]);
     await this.world.incidents.check();
   }
 
@@ -62,7 +62,7 @@ class WebhookWorld {
   /** What was posted, once there are so many posts: `reason: host state, host state`. */
   async posts(count: number): Promise<string[]> {
     await eventually(`${count} posts`, () => this.recorder.posts.length >= count);
-    await this.world.prism.parts.services.pages.idle();
+    await this.world.prism.parts.offers.pages.idle();
     return this.recorder.posts.map(({ body }) => {
       const alerts = body.alerts.map(({ status, labels }) => `${labels.host} ${status}`);
       return `${body.notification_reason}: ${alerts.join(", ")}`;

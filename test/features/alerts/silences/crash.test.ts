@@ -29,7 +29,7 @@ test("after kill -9 at any moment each start, warning and end is one event, and 
   const events = ["silence.started", "silence.expiring", "silence.expiring", "silence.ended"];
   for (const [at, dir] of images.entries()) {
     const server = await startPrism(t, { dir, clock: new FakeClock(clock.now()), settings: SETTINGS });
-    await server.parts.services.alerting.silences.flush();
+    await server.parts.offers.silences.flush();
     const stored = rowsOf<{ type: string }>(server, "select type from events where type like 'silence.%' order by seq");
     assert.deepEqual(
       stored.map(({ type }) => type),

@@ -15,7 +15,7 @@ async function worldWith(t: TestContext) {
   const world = await IncidentWorld.start(t, { "auth.accessExpires": "30d" });
   await world.member("ann");
   const { prism } = world;
-  const { silences } = prism.parts.services.alerting;
+  const { silences } = prism.parts.offers;
   return {
     world,
     async silence(more: object = {}): Promise<SilenceBody> {

@@ -216,11 +216,11 @@ test("changes, starts and ends make the incidents of matching alerts looked at a
 test("expired silences are kept for retention.silenceDays", async (t) => {
   const { create, prism, clock, after } = await silenceWorld(t);
   const { body } = await create();
-  const { silences: service } = prism.parts.services.alerting;
+  const { silences: service } = prism.parts.offers;
   await prism.parts.base.database.write((trx) =>
     service.recordHits(trx, [{ silenceId: body.id, alertId: "a", incidentId: "i" }], clock.now()),
   );
-  const { silenceSweep } = await import("../../../../src/features/alerts/silences/queries.ts");
+  const { silenceSweep } = await import("../../../../src/features/alerts/retention.ts");
   const sweep = (days: number) => silenceSweep(() => days).sweep(prism.parts.base.database, clock.now(), () => false);
   await after(HOUR + 5 * DAY - 1);
   assert.equal(await sweep(5), 0);

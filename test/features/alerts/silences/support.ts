@@ -37,7 +37,7 @@ export interface SilenceWorld extends AlertWorld {
 export async function silenceWorld(t: TestContext, settings: Record<string, string> = {}): Promise<SilenceWorld> {
   const world = await alertWorld(t, { "auth.accessExpires": "30d", ...settings });
   const { prism, clock, projectId } = world;
-  const silences = (): Silences => prism.parts.services.alerting.silences;
+  const silences = (): Silences => prism.parts.offers.silences;
   return {
     ...world,
     silences,

@@ -7,13 +7,14 @@ import { PRESETS } from "../../../../src/features/channels/presets/index.ts";
 import { Rates } from "../../../../src/features/channels/sending/rates.ts";
 import {
   type OpenChannel,
-  type Outcome,
   perform,
   type SenderParts,
+  type SendOutcome,
 } from "../../../../src/features/channels/sending/sender.ts";
 import { OutsideHosts, SafeFetch } from "../../../../src/features/delivery/index.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { DISGUISED, disguisedLinks, stringsOf } from "./links.ts";
+import { recordedOf } from "./recorded.ts";
 import { isBroken, type Reply, type Service, type StandIn, startStandIn } from "./stand-in.ts";
 
 const FAMILY = "👩‍👩‍👧‍👦";
@@ -55,11 +56,11 @@ export function channelContract(makeService: () => Service): void {
   });
 
   run("every recorded answer has its class", async ({ standIn, send }) => {
-    for (const answer of preset.recorded) {
+    for (const answer of recordedOf(name)) {
       const reply: Reply = { status: answer.status, headers: answer.headers ?? {}, body: answer.body };
       // A repetition within one step gets the same answer.
       standIn.next.splice(0, 9, reply, reply, reply, reply);
-      const outcome = await send(FIRING, { step: answer.for, channel: `recorded-${Math.random()}` });
+      const outcome = await send(FIRING, { step: answer.for ?? "send", channel: `recorded-${Math.random()}` });
       const expected = answer.class === "shorten" || answer.class === "plain" ? "dead" : answer.class;
       assert.equal(outcome.class, expected, `${answer.status} ${JSON.stringify(answer.body)}`);
       if (answer.afterMs !== undefined) assert.equal(outcome.afterMs, answer.afterMs);
@@ -69,7 +70,7 @@ export function channelContract(makeService: () => Service): void {
   });
 
   run("an answer that names a time pauses the channel until then", async ({ standIn, send, clock }) => {
-    const recorded = preset.recorded.find((answer) => answer.class === "wait" && answer.for === "send");
+    const recorded = recordedOf(name).find((answer) => answer.class === "wait" && !answer.for);
     if (!recorded) return;
     standIn.next.push({ status: recorded.status, headers: recorded.headers ?? {}, body: recorded.body });
     const refused = await send(FIRING);
@@ -205,7 +206,7 @@ export function channelContract(makeService: () => Service): void {
   });
 }
 
-function requireNoSecret(outcome: Outcome, { secrets }: Service): void {
+function requireNoSecret(outcome: SendOutcome, { secrets }: Service): void {
   const text = JSON.stringify(outcome);
   for (const secret of secrets)
     for (const form of [secret, encodeURIComponent(secret), Buffer.from(secret).toString("base64")])
@@ -232,7 +233,7 @@ interface Setup {
   readonly clock: FakeClock;
   /** A sender with the default rules for addresses. */
   readonly closed: SenderParts;
-  send(parts: NoticeParts, how?: SendHow): Promise<Outcome>;
+  send(parts: NoticeParts, how?: SendHow): Promise<SendOutcome>;
 }
 
 async function setUp(t: TestContext, preset: Preset, service: Service): Promise<Setup> {

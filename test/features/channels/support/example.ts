@@ -1,7 +1,7 @@
 import type { TestContext } from "node:test";
 import { type NoticeParts, noticeOf } from "../../../../src/features/channels/notice.ts";
 import { Rates } from "../../../../src/features/channels/sending/rates.ts";
-import { type Outcome, perform } from "../../../../src/features/channels/sending/sender.ts";
+import { perform, type SendOutcome } from "../../../../src/features/channels/sending/sender.ts";
 import { OutsideHosts, SafeFetch } from "../../../../src/features/delivery/index.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { presetOf } from "./contract.ts";
@@ -30,7 +30,7 @@ export async function sendExample(
   service: Service,
   changed: (fields: Fields) => Fields = () => ({}),
   parts: Partial<NoticeParts> = {},
-): Promise<Outcome> {
+): Promise<SendOutcome> {
   return (await sent(await startStandIn(t, service), changed, parts)).outcome;
 }
 
@@ -46,7 +46,7 @@ async function sent(standIn: StandIn, changed: (fields: Fields) => Fields, parts
 }
 
 /** Sends the example to a server on this computer. */
-export function sendTo(name: string, given: Fields, parts: Partial<NoticeParts> = {}): Promise<Outcome> {
+export function sendTo(name: string, given: Fields, parts: Partial<NoticeParts> = {}): Promise<SendOutcome> {
   const preset = presetOf(name);
   const clock = new FakeClock();
   const hosts = new OutsideHosts({ allowsHttp: false, allowPorts: [], allowPrivateCidrs: ["127.0.0.1/32"] });

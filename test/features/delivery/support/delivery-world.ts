@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
+import type { DeliveryItem as DeliveryRow } from "../../../../src/client/api-types.gen.ts";
 import type { OutsideChannel } from "../../../../src/store/schema.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
@@ -8,17 +9,7 @@ import { type PrismOptions, startPrism, type TestPrism } from "../../../helpers/
 import { steadyJitter } from "../../../helpers/steady-jitter.ts";
 import { rowsOf } from "../../../helpers/tables.ts";
 
-export interface DeliveryRow {
-  readonly id: string;
-  readonly notificationId: string;
-  readonly userId: string;
-  readonly channel: string;
-  readonly state: string;
-  readonly reason: string | null;
-  readonly attempts: number;
-  readonly providerId: string | null;
-  readonly lastError: string | null;
-}
+export type { DeliveryItem as DeliveryRow } from "../../../../src/client/api-types.gen.ts";
 
 /** A machine that does much else at once is slow. */
 const PATIENCE_MS = 60_000;
@@ -124,7 +115,7 @@ export class DeliveryWorld {
   /** Time passes, and what has become due begins. */
   pass(ms: number): void {
     this.clock.advance(ms);
-    this.prism.parts.core.jobs.runner.enqueued([]);
+    this.prism.parts.offers.runner.enqueued([]);
   }
 
   /** Goes to the time of the next attempt at a delivery. */

@@ -6,8 +6,8 @@ import { sha256Hex } from "../../../../src/core/tokens.ts";
 import {
   type Accepted,
   type Attempt,
-  type Channel,
   callChannel,
+  type DeliveryChannel,
   type NotificationFacts,
   TargetGone,
 } from "../../../../src/features/delivery/channel.ts";
@@ -33,7 +33,7 @@ export interface SignalledAttempt extends Attempt {
 }
 
 /** An attempt that this process makes. */
-export function send(channel: Channel, { signal, ...attempt }: SignalledAttempt): Promise<Accepted> {
+export function send(channel: DeliveryChannel, { signal, ...attempt }: SignalledAttempt): Promise<Accepted> {
   return callChannel(channel, attempt, signal);
 }
 
@@ -50,7 +50,7 @@ export class PushWorld {
     this.store = openTestStore(t);
     const { database } = this.store;
     database.whenCommitted((effect) => void this.effects.push(effect));
-    this.parts = { database, box: this.#box, clock: this.clock, log: this.store.log };
+    this.parts = { db: database, box: this.#box, clock: this.clock, log: this.store.log };
   }
 
   async user(): Promise<string> {
@@ -143,7 +143,7 @@ export class PushWorld {
    * Sends as the planner of attempts does: the result of an invalid target is recorded in a
    * transaction.
    */
-  async sendAndNote(sender: Channel, device: Device): Promise<Error | null> {
+  async sendAndNote(sender: DeliveryChannel, device: Device): Promise<Error | null> {
     const error = await failureOf(send(sender, this.attempt(device)));
     if (error instanceof TargetGone) await this.store.database.write(async (trx) => sender.disable?.(device.id, trx));
     return error;

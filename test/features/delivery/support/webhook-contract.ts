@@ -1,9 +1,10 @@
 import type { TestContext } from "node:test";
 import { scalarOf } from "../../../helpers/tables.ts";
-import type { Answer, Peer, SenderContract } from "./sender-contract.ts";
-import { type Answering, reset, status, WebPeer } from "./web-peer.ts";
+import { contractPeer } from "./contract-peer.ts";
+import type { Peer, SenderContract } from "./sender-contract.ts";
+import { reset, status } from "./web-peer.ts";
 
-const ANSWERS: Readonly<Record<Exclude<Answer, "refuse" | "deny" | "slow">, Answering>> = {
+const ANSWERS = {
   accept: status(204),
   later: status(429, { "Retry-After": "30" }),
   gone: status(410),
@@ -14,33 +15,9 @@ const ANSWERS: Readonly<Record<Exclude<Answer, "refuse" | "deny" | "slow">, Answ
 let url = "";
 
 async function webhookPeer(t: TestContext): Promise<Peer> {
-  const server = await WebPeer.start(t);
+  const { server, peer } = await contractPeer(t, ANSWERS, "webhook-id");
   url = server.url;
-  const next: Answer[] = [];
-  const accepted: string[] = [];
-  const waiting: (() => void)[] = [];
-  server.answer = (response, request) => {
-    const answer = next.shift() ?? "accept";
-    const take = (): void => {
-      accepted.push(server.received.at(-1)?.body ?? "");
-      ANSWERS.accept(response, request);
-    };
-    if (answer === "slow") waiting.push(take);
-    else if (answer === "accept") take();
-    else if (answer === "refuse" || answer === "deny") throw new TypeError(`a webhook cannot answer ${answer}`);
-    else ANSWERS[answer](response, request);
-  };
-  return {
-    answer: (...answers) => void next.push(...answers),
-    get seen() {
-      return server.received.map(({ headers }) => String(headers["webhook-id"]));
-    },
-    accepted,
-    goOn: () => {
-      for (const go of waiting.splice(0)) go();
-    },
-    settings: { "webhooks.allowPrivateCidrs": "127.0.0.0/8" },
-  };
+  return peer;
 }
 
 export const WEBHOOK_CONTRACT: SenderContract = {

@@ -1,14 +1,14 @@
 import type { TestContext } from "node:test";
 import { uuidv7 } from "../../../../src/core/ids.ts";
 import { SealedBox } from "../../../../src/core/sealed-box.ts";
-import { AuditService } from "../../../../src/features/audit/audit-log.ts";
-import type { Attempt, Channel } from "../../../../src/features/delivery/channel.ts";
+import type { Attempt, DeliveryChannel } from "../../../../src/features/delivery/channel.ts";
 import { webhookChannel } from "../../../../src/features/delivery/channels/webhook/channel.ts";
 import { WebhookClient } from "../../../../src/features/delivery/channels/webhook/client.ts";
-import type { WebhookRow } from "../../../../src/features/delivery/channels/webhook/message.ts";
 import { newSecret } from "../../../../src/features/delivery/channels/webhook/message.ts";
 import { OutsideHosts, type Resolver } from "../../../../src/features/delivery/channels/webhook/outside-hosts.ts";
 import { SafeFetch, type SafeFetchOptions } from "../../../../src/features/delivery/channels/webhook/safe-fetch.ts";
+import { Webhook, type WebhookRow } from "../../../../src/features/delivery/webhooks/webhook.ts";
+import { AuditLog } from "../../../../src/features/operate/audit/audit-log.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { openTestStore, TEST_KEY, type TestStore } from "../../../helpers/store.ts";
 import type { SignalledAttempt } from "./push-world.ts";
@@ -25,7 +25,7 @@ export class WebhookWorld {
   readonly box = new SealedBox([TEST_KEY]);
   /** Events for the bus. */
   readonly heard: unknown[] = [];
-  readonly sender: Channel;
+  readonly sender: DeliveryChannel;
 
   constructor(t: TestContext, { fetch = {}, resolve }: WebhookWorldOptions = {}) {
     this.store = openTestStore(t);
@@ -35,8 +35,8 @@ export class WebhookWorld {
     });
     const rules = { allowsHttp: false, allowPorts: [], allowPrivateCidrs: ["127.0.0.0/8"] };
     const context = {
-      database,
-      audit: new AuditService(database, this.clock),
+      db: database,
+      audit: new AuditLog(database, this.clock),
       clock: this.clock,
       log,
       box: this.box,
@@ -53,7 +53,7 @@ export class WebhookWorld {
   }
 
   async project(id: string): Promise<string> {
-    const row = { id, slug: id, name: id, settings: "{}", createdAt: 0, updatedAt: 0 };
+    const row = { id, slug: id, name: id, settings: "{}", version: 1, createdAt: 0, updatedAt: 0 };
     await this.store.database.write((trx) => trx.insertInto("projects").values(row).execute());
     return id;
   }
@@ -63,7 +63,8 @@ export class WebhookWorld {
     const id = uuidv7();
     const { text, sealed } = newSecret(this.box, id);
     const at = this.clock.now();
-    const row = { id, url, secret: sealed, eventTypes: '["*"]', createdAt: at, updatedAt: at, ...values };
+    const own = { id, url, secret: sealed, createdBy: null, createdAt: at, updatedAt: at };
+    const row = { ...Webhook.initial, ...own, ...values };
     await this.store.database.write((trx) => trx.insertInto("webhooks").values(row).execute());
     return { id, key: Buffer.from(text.slice("whsec_".length), "base64") };
   }

@@ -58,7 +58,7 @@ test("when a seal has used its budget the rest is stored undecided and decided i
 
 test("while the rest waits, new events queue after it; afterwards they are decided with their commit again", async (t) => {
   const prism = await startPrism(t, IN_THREAD);
-  const { backlog } = prism.parts.core.pipeline;
+  const { backlog } = prism.parts.offers;
   await makeRules(prism);
   await prism.post("/api/v1/events", storm(1000));
   assert.equal(backlog.isBehind, true);
@@ -78,7 +78,7 @@ test("while the rest waits, new events queue after it; afterwards they are decid
 
 test("the backlog ends although large requests keep coming", async (t) => {
   const prism = await startPrism(t, IN_THREAD);
-  const { backlog } = prism.parts.core.pipeline;
+  const { backlog } = prism.parts.offers;
   await makeRules(prism);
   await prism.post("/api/v1/events", storm(1000));
   assert.equal(backlog.isBehind, true);
@@ -128,7 +128,7 @@ test("events that were deleted while they waited are not decided", async (t) => 
     storm(1000).map((event) => ({ ...event, projectId: "shop" })),
   );
   assert.equal((await prism.delete(`/api/v1/projects/${shop.id}/events`)).status, 200);
-  await eventually("nothing waits", () => !prism.parts.core.pipeline.backlog.isBehind);
+  await eventually("nothing waits", () => !prism.parts.offers.backlog.isBehind);
   assert.deepEqual(
     [countOf(prism, "events"), countOf(prism, "decisions"), countOf(prism, "event_failures")],
     [0, 0, 0],

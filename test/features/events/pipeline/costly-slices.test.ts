@@ -62,7 +62,7 @@ test("rules that are each just below the limit of one evaluation all fire on one
 function imageAfterFive(t: TestContext, prism: TestPrism): Promise<string> {
   let fired = 0;
   return new Promise((resolve, reject) => {
-    prism.parts.core.pipeline.announcer.observe({
+    prism.parts.offers.announcer.observe({
       events: () => undefined,
       notifications: (told) => {
         fired += told.length;
@@ -109,7 +109,7 @@ test("rules that are changed between slices are asked as they are by then", asyn
   await makeRules(prism);
   const last = scalarOf<string>(prism, "select id from rules order by priority, createdAt desc, id desc limit 1") ?? "";
   const changed = new Promise<void>((resolve) => {
-    prism.parts.core.pipeline.announcer.observe({
+    prism.parts.offers.announcer.observe({
       events: () => undefined,
       notifications: () => resolve(prism.delete(`/api/v1/rules/${last}`).then(() => undefined)),
     });

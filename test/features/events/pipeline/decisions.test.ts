@@ -151,7 +151,7 @@ test(
         id: null,
         ruleId: rule.body.id,
         eventId: event.id,
-        projectId: prism.parts.core.access.projects.defaultId,
+        projectId: prism.parts.offers.projects.defaultId,
         kind: "rule",
         title: "PAY of 11",
         message: "From nowhere: ",

@@ -89,7 +89,7 @@ for (const { how, cut } of [
 test("a notification whose recipients come in slices counts as delivered once, when the last of them has been notified", async (t) => {
   const prism = await startPrism(t);
   const { database: db, store } = prism.parts.base;
-  const { notify } = prism.parts.services;
+  const { notify } = prism.parts.offers;
   await addAuditors(prism, 1200);
   await prism.post("/api/v1/rules", RULE);
   const { committer } = store;
@@ -109,7 +109,7 @@ test("a notification whose recipients come in slices counts as delivered once, w
     await add(notification, userIds, trx);
   };
   let isMarking = true;
-  prism.parts.core.pipeline.announcer.observe({ events: () => undefined, notifications: () => isMarking && markAll() });
+  prism.parts.offers.announcer.observe({ events: () => undefined, notifications: () => isMarking && markAll() });
   const isDelivered = () => scalarOf(prism, "select count(*) from notifications where delivered = 0") === 0;
   const audits = () =>
     rowsOf<{ metadata: string }>(prism, "select metadata from audit_log where action = 'notification.delivered'").map(

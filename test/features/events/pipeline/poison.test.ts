@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import type { RuleRow } from "../../../../src/features/rules/queries.ts";
+import type { RuleRow } from "../../../../src/features/rules/rule.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { type PrismOptions, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { promise } from "../../../helpers/promise.ts";
@@ -35,7 +35,7 @@ async function poison(t: TestContext, way: "sql" | "rendering", options: PrismOp
   }
   const [row] = rowsOf<RuleRow>(prism, "select * from rules where name = 'spoilt'");
   assert.ok(row);
-  const { rules } = prism.parts.core.pipeline;
+  const { rules } = prism.parts.offers;
   rules.put({ ...row, targetRoles: "not JSON" });
   return { prism, ruleIds, cure: () => rules.put(row) };
 }
@@ -77,7 +77,7 @@ for (const way of ["sql", "rendering"] as const) {
         jobId: failure?.["jobId"],
       });
       assert.equal(scalarOf(prism, "select queue from jobs where id = ?", failure?.["jobId"]), "event-processing");
-      assert.equal(prism.parts.core.pipeline.backlog.isBehind, false);
+      assert.equal(prism.parts.offers.backlog.isBehind, false);
       const next = await prism.post<{ seq: number }>("/api/v1/events", { type: "x" });
       assert.notEqual(scalarOf(prism, "select processedAt from events where seq = ?", next.body.seq), null);
       assert.deepEqual(totals(prism, ruleIds[0] ?? ""), { matched: 3, fired: 3 });

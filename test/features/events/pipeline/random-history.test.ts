@@ -139,7 +139,7 @@ async function apply(prism: TestPrism, model: Model, step: Exclude<Step, { do: "
  * Pending events may see a rule before or after its change; the model knows only one of the two.
  */
 async function settled(prism: TestPrism): Promise<void> {
-  await eventually("nothing waits to be decided", () => !prism.parts.core.pipeline.backlog.isBehind);
+  await eventually("nothing waits to be decided", () => !prism.parts.offers.backlog.isBehind);
 }
 
 function assertSame(prism: TestPrism, { decisions }: Model): void {

@@ -106,15 +106,14 @@ test("a stored rule that does not compile is left out with one line in the log; 
   await prism.post("/api/v1/rules", { ...RULE, name: "good" });
   const beside = openBeside(t, join(prism.dir, "prism.db"));
   beside.prepare("update rules set condition = 'event.type ~ 1', version = version + 1 where id = ?").run(broken.id);
-  prism.parts.core.pipeline.rules.reload();
-  const told = () =>
-    log.lines.filter(({ message }) => message === "a rule is broken and is left out until it is changed");
+  prism.parts.offers.rules.reload();
+  const told = () => log.lines.filter(({ message }) => message === "skipping a broken rule until it is changed");
   await eventually("it is reported", () => told().length === 1);
   assert.equal(told()[0]?.fields["ruleId"], broken.id);
   await prism.post("/api/v1/events", { type: "x" });
   assert.equal(countOf(prism, "decisions"), 1);
   beside.exec("update rules set titleTemplate = 'changed', version = version + 1 where name = 'good'");
-  prism.parts.core.pipeline.rules.reload();
+  prism.parts.offers.rules.reload();
   await eventually("the changed rule fires", async () => {
     await prism.post("/api/v1/events", { type: "x" });
     return scalarOf(prism, "select count(*) from notifications where title = 'changed'");
@@ -122,7 +121,7 @@ test("a stored rule that does not compile is left out with one line in the log; 
   assert.equal(told().length, 1, "it is not reported again");
   await prism.restart();
   assert.equal(told().length, 2, "a start reports it");
-  assert.equal(prism.parts.core.pipeline.rules.size, 1);
+  assert.equal(prism.parts.offers.rules.size, 1);
   assert.equal(scalarOf(prism, "select count(*) from event_failures"), 0);
 });
 

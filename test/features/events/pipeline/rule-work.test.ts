@@ -56,7 +56,7 @@ test("a project whose rules take more than their share loses the costliest, one 
   });
   const broken = brokenIds(prism);
   assert.ok(!broken.includes(good.id));
-  const isBreak = ({ message }: { message: string }): boolean => message.startsWith("a rule is broken");
+  const isBreak = ({ message }: { message: string }): boolean => message.startsWith("skipping a broken rule");
   assert.equal(lines.lines.filter(isBreak).length, broken.length);
   const kept = rowsOf<{ ruleId: string }>(prism, "select ruleId from decisions").filter(
     ({ ruleId }) => ruleId !== good.id && !broken.includes(ruleId),

@@ -31,7 +31,7 @@ async function makeRules(prism: TestPrism, more: Readonly<Record<string, unknown
 /** How many notification rows each commit announces. */
 function commitSizes(prism: TestPrism): number[] {
   const sizes: number[] = [];
-  prism.parts.core.pipeline.announcer.observe({
+  prism.parts.offers.announcer.observe({
     events: () => undefined,
     notifications: (told) => sizes.push(told.length),
   });
@@ -111,7 +111,7 @@ test("explain says of an event in slices which rules still wait", async (t) => {
   assert.ok((held.decided ?? 0) > 0);
   if (held.decided !== RULES) {
     assert.equal(held.reply.body.event.state, "waiting");
-    assert.match(held.reply.body.answer, /decided in slices, and some still wait/);
+    assert.match(held.reply.body.answer, /evaluated in slices, and some still wait/);
   }
   await allDecided(prism);
 });
@@ -125,9 +125,9 @@ test("an event that is decided again is decided in slices as well", async (t) =>
     targetUsers: ["me"],
     priority: 100,
   });
-  const [row] = rowsOf<Parameters<typeof prism.parts.core.pipeline.rules.put>[0]>(prism, "select * from rules");
+  const [row] = rowsOf<Parameters<typeof prism.parts.offers.rules.put>[0]>(prism, "select * from rules");
   assert.ok(row);
-  prism.parts.core.pipeline.rules.put({ ...row, targetRoles: "not JSON" });
+  prism.parts.offers.rules.put({ ...row, targetRoles: "not JSON" });
   await prism.post("/api/v1/events", { type: "x", a: 1 });
   await eventually("it is poison", () => countOf(prism, "event_failures") === 1);
   // All rules are there before the retry can succeed.

@@ -154,7 +154,7 @@ async function run(kind: Kind, script: readonly Step[]): Promise<void> {
 /** At the end each suppressed match is in exactly one summary. */
 async function assertReleasedOnce(prism: TestPrism, clock: FakeClock, held: number): Promise<void> {
   const { db } = prism.services;
-  const { runner } = prism.parts.core.jobs;
+  const { runner } = prism.parts.offers;
   const storms = () => db.read.selectFrom("suppressed_batches").selectAll().orderBy("firstSeq").execute();
   await eventually("all storms are over", async () => {
     // A job waits for the time of before the clock was set back.

@@ -1,20 +1,13 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
+import type { RuleStats as Stats } from "../../../../src/client/api-types.gen.ts";
 import { eventually } from "../../../helpers/eventually.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { startPrism, type TestPrism } from "../../../helpers/prism.ts";
 import { openBeside } from "../../../helpers/store.ts";
 import { scalarOf } from "../../../helpers/tables.ts";
 import { allDecided } from "./support/all-decided.ts";
-
-interface Stats {
-  readonly matched: number;
-  readonly fired: number;
-  readonly suppressed: number;
-  readonly deduped: number;
-  readonly cooled: number;
-}
 
 async function withRule(t: TestContext, rule: Record<string, unknown>, settings: Record<string, string> = {}) {
   const clock = new FakeClock();
@@ -62,14 +55,14 @@ test("S2-129: a storm of 10 000 gives count notices, one that is kept up to date
   assert.deepEqual([stats.fired, stats.suppressed], [3, 9997]);
   await eventually("the notice is there", async () => (await inbox(prism)).some(({ kind }) => kind === "aggregate"));
   clock.advance(5000);
-  prism.parts.core.jobs.runner.enqueued([]);
+  prism.parts.offers.runner.enqueued([]);
   await eventually("it says how many", async () =>
-    (await inbox(prism)).some(({ title }) => title === "storm: 9997 held back"),
+    (await inbox(prism)).some(({ title }) => title === "storm: 9997 suppressed"),
   );
   clock.advance(61_000);
-  prism.parts.core.jobs.runner.enqueued([]);
+  prism.parts.offers.runner.enqueued([]);
   await eventually("it is over", async () =>
-    (await inbox(prism)).some(({ title }) => title === "storm: over, 9997 were held back"),
+    (await inbox(prism)).some(({ title }) => title === "storm: storm over, 9997 suppressed"),
   );
   assert.equal((await inbox(prism)).length, 5);
   await send(prism, 1);
@@ -82,9 +75,9 @@ test("under the defaults a storm of 10 000 gives 22 notices: twenty, one that is
   await eventually("all are decided", async () => (await statsOf(prism, ruleId)).matched === 10_000);
   await eventually("the notice is there", async () => (await inbox(prism)).some(({ kind }) => kind === "aggregate"));
   clock.advance(70_000);
-  prism.parts.core.jobs.runner.enqueued([]);
+  prism.parts.offers.runner.enqueued([]);
   await eventually("it is over", async () =>
-    (await inbox(prism)).some(({ title }) => title === "storm: over, 9980 were held back"),
+    (await inbox(prism)).some(({ title }) => title === "storm: storm over, 9980 suppressed"),
   );
   assert.equal((await inbox(prism)).length, 22);
   const stored = await prism.parts.base.database.scan
@@ -115,7 +108,7 @@ test("under the defaults repeats that dedupe joins use up nothing, and a storm o
   const titles = (await inbox(prism)).map(({ title }) => title);
   assert.ok(titles.includes("C down"), titles.join());
   await eventually("the storm of A is told with its key", async () =>
-    (await inbox(prism)).some(({ title }) => /^storm: \d+ held back \(A\)$/.test(title)),
+    (await inbox(prism)).some(({ title }) => /^storm: \d+ suppressed \(A\)$/.test(title)),
   );
 });
 
@@ -128,17 +121,17 @@ test("a rule's own suppression without a key counts every match, and its notice 
   for (let i = 0; i < 25; i++) await send(prism, 2, { host: `h${String(i).padStart(2, "0")}` });
   assert.deepEqual(await countsOf(prism, ruleId), { fired: 1, deduped: 2, suppressed: 50 });
   clock.advance(5000);
-  prism.parts.core.jobs.runner.enqueued([]);
+  prism.parts.offers.runner.enqueued([]);
   const listed = /Keys: h00, h01, .*, h19 and 5 more\.$/;
   await eventually("the notice lists them", async () =>
     (await inbox(prism)).some(({ message }) => listed.test(message)),
   );
   await prism.restart();
   clock.advance(61_000);
-  prism.parts.core.jobs.runner.enqueued([]);
+  prism.parts.offers.runner.enqueued([]);
   await eventually("so does the summary", async () =>
     (await inbox(prism)).some(
-      ({ title, message }) => title === "storm: over, 50 were held back" && listed.test(message),
+      ({ title, message }) => title === "storm: storm over, 50 suppressed" && listed.test(message),
     ),
   );
 });
@@ -276,14 +269,14 @@ for (const way of ["called off", "used up"] as const) {
                    begin select raise(abort, 'refused by a trigger'); end`);
     await send(prism, 3);
     if (way === "used up") await eventually("the job is dead", () => job("dead"));
-    else await prism.parts.core.jobs.jobControl.cancel(await eventually("the job waits", () => job("scheduled")));
+    else await prism.parts.offers.jobControl.cancel(await eventually("the job waits", () => job("scheduled")));
     const isOver = () => scalarOf(prism, "select closedAt from suppressed_batches") !== null;
     await eventually("the storm is over", isOver);
     if (way === "used up") beside.exec("drop trigger refuse");
     clock.advance(61_000);
     await send(prism, 4);
     await eventually("the next storm is told", async () =>
-      (await inbox(prism)).some(({ title }) => title === "storm: 3 held back"),
+      (await inbox(prism)).some(({ title }) => title === "storm: 3 suppressed"),
     );
   });
 }

@@ -2,18 +2,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
+import type { Module as ModuleState } from "../../../../src/client/api-types.gen.ts";
 import { type PrismOptions, startPrism, type TestPrism } from "../../../helpers/prism.ts";
 
-export interface ModuleState {
-  readonly name: string;
-  readonly version: string;
-  readonly state: string;
-  readonly enabled: boolean;
-  readonly builtIn: boolean;
-  readonly folder: string | null;
-  readonly error: string | null;
-  readonly routes: readonly string[];
-}
+export type { Module as ModuleState } from "../../../../src/client/api-types.gen.ts";
 
 /** The text of a module's index.mjs. @param register the body of its register function */
 export function moduleText(

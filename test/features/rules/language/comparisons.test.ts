@@ -186,33 +186,30 @@ for (const { source, result } of [
   });
 }
 
-for (const { source, name } of [
-  { name: "+ of numbers", source: "event.one + event.two == 3" },
-  { name: "- of numbers", source: "event.one - event.two == -1" },
-  { name: "* of numbers", source: "event.two * 3 == 6" },
-  { name: "/ of numbers", source: "event.one / event.two == 0.5" },
-  { name: "% of numbers, with the sign of the left", source: "-5 % 3 == -2" },
-  { name: "- of a number alone", source: "-event.one == -1" },
-  { name: "/ by 0 is null", source: "event.one / 0 == null and event.one / event.minusZero == null" },
-  { name: "% by 0 is null", source: "event.one % event.zero == null" },
-  { name: "a result that is not finite is null", source: "1e308 * 10 == null and -1e308 - 1e308 == null" },
-  { name: "strings do not add", source: "event.text + event.less == null and 'a' + 1 == null" },
-  { name: "booleans do not add", source: "true + true == null" },
-  { name: "null does not add", source: "event.missing + 1 == null and 1 - event.none == null" },
-  { name: "lists do not add", source: "event.list + event.list == null" },
-  { name: "decimals add exactly", source: "dec('0.1') + dec('0.2') == dec('0.3') and dec('1') - 0.7 == 0.3" },
-  { name: "decimals multiply exactly", source: "dec('1.15') * dec('0.19') == dec('0.2185') and 2 * dec('1.5') == 3" },
-  { name: "a product of five places is not a decimal", source: "dec('0.001') * dec('0.01') == null" },
-  { name: "a sum that is too large is not a decimal", source: "dec('999999999999999') + 1 == null" },
-  { name: "a number without a decimal form adds to none", source: "dec('1') + 0.00001 == null" },
-  { name: "decimals do not divide", source: "dec('1') / dec('1') == null and dec('1') % 2 == null" },
-  { name: "decimals and texts do not add", source: "dec('1') + '1' == null" },
-  { name: "- of a decimal", source: "-dec('1.5') == dec('-1.5')" },
-  {
-    name: "- of anything else alone is null",
-    source: "-event.text == null and -event.missing == null",
-  },
-]) {
+for (const [source, name] of [
+  ["event.one + event.two == 3", "+ of numbers"],
+  ["event.one - event.two == -1", "- of numbers"],
+  ["event.two * 3 == 6", "* of numbers"],
+  ["event.one / event.two == 0.5", "/ of numbers"],
+  ["-5 % 3 == -2", "% of numbers, with the sign of the left"],
+  ["-event.one == -1", "- of a number alone"],
+  ["event.one / 0 == null and event.one / event.minusZero == null", "/ by 0 is null"],
+  ["event.one % event.zero == null", "% by 0 is null"],
+  ["1e308 * 10 == null and -1e308 - 1e308 == null", "a result that is not finite is null"],
+  ["event.text + event.less == null and 'a' + 1 == null", "strings do not add"],
+  ["true + true == null", "booleans do not add"],
+  ["event.missing + 1 == null and 1 - event.none == null", "null does not add"],
+  ["event.list + event.list == null", "lists do not add"],
+  ["dec('0.1') + dec('0.2') == dec('0.3') and dec('1') - 0.7 == 0.3", "decimals add exactly"],
+  ["dec('1.15') * dec('0.19') == dec('0.2185') and 2 * dec('1.5') == 3", "decimals multiply exactly"],
+  ["dec('0.001') * dec('0.01') == null", "a product of five places is not a decimal"],
+  ["dec('999999999999999') + 1 == null", "a sum that is too large is not a decimal"],
+  ["dec('1') + 0.00001 == null", "a number without a decimal form adds to none"],
+  ["dec('1') / dec('1') == null and dec('1') % 2 == null", "decimals do not divide"],
+  ["dec('1') + '1' == null", "decimals and texts do not add"],
+  ["-dec('1.5') == dec('-1.5')", "- of a decimal"],
+  ["-event.text == null and -event.missing == null", "- of anything else alone is null"],
+] as const) {
   test(`${name}: ${source}`, () => {
     assert.equal(decide(source), true);
   });

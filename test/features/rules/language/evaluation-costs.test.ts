@@ -201,17 +201,14 @@ test("a thousand rules at their limits take turns whose counted steps are bounde
 });
 
 test("what a condition does is counted in steps that do not depend on the machine", () => {
-  for (const { source, steps } of [
-    { source: "matches(event.a, '^x[0-9]+$')", steps: 16_384 },
-    { source: "contains(event.list, 5)", steps: 1000 },
-    { source: "event.a == event.b", steps: 1024 },
-    { source: "startsWith(event.a, event.b)", steps: 4096 },
-    { source: "event.amount > 5", steps: 0 },
-    {
-      source: "lower(event.status) == 'failed' and matches(event.status, '^f') and contains(event.short, 1)",
-      steps: 0,
-    },
-  ]) {
+  for (const [source, steps] of [
+    ["matches(event.a, '^x[0-9]+$')", 16_384],
+    ["contains(event.list, 5)", 1000],
+    ["event.a == event.b", 1024],
+    ["startsWith(event.a, event.b)", 4096],
+    ["event.amount > 5", 0],
+    ["lower(event.status) == 'failed' and matches(event.status, '^f') and contains(event.short, 1)", 0],
+  ] as const) {
     const condition = compileCondition(source);
     const payload = {
       a: TEXTS[0],

@@ -18,7 +18,7 @@ const notices = ({ prism }: World): Notice[] =>
 
 /** Lets the server look at what is due. */
 async function due({ prism }: World): Promise<void> {
-  await prism.parts.core.pipeline.absences.check();
+  await prism.parts.offers.absences.check();
 }
 
 test("an absence notifies once for each key that was seen, with the last event, and again after the next match", async (t) => {
@@ -152,11 +152,11 @@ test("a rule that is changed, switched off or deleted awaits nothing that it no 
   const off = await timedRule(world, { ...rule, name: "off" });
   const gone = await timedRule(world, { ...rule, name: "gone" });
   await send(world, "x", { host: "a", zone: "z" });
-  assert.equal(prism.parts.core.pipeline.absences.size, 3);
+  assert.equal(prism.parts.offers.absences.size, 3);
   await prism.patch(`/api/v1/rules/${id}`, { absence: { forMs: 2 * MINUTE, key: "{{ event.host }}" } });
   await prism.patch(`/api/v1/rules/${off}`, { active: false });
   await prism.delete(`/api/v1/rules/${gone}`);
-  assert.equal(prism.parts.core.pipeline.absences.size, 1);
+  assert.equal(prism.parts.offers.absences.size, 1);
   clock.advance(MINUTE);
   await due(world);
   assert.equal(notices(world).length, 0, "it takes two minutes now");
@@ -207,7 +207,7 @@ test("a new key costs the same whatever the number of projects, and a full rule 
 test("one project's keys neither use up a rule for all projects nor another person's, and stay its own", async (t) => {
   const world = await timedWorld(t);
   const { prism, clock } = world;
-  const { absences } = prism.parts.core.pipeline;
+  const { absences } = prism.parts.offers;
   const absence = { forMs: 10 * MINUTE, key: "{{ event.host }}" };
   const everywhere = { projectId: null, targetUsers: ["me"], titleTemplate: "No news of {{event.host}}", absence };
   const rules = [await timedRule(world, everywhere), await timedRule(world, { ...everywhere, name: "r2" })];

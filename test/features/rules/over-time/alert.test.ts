@@ -108,10 +108,10 @@ test("resolveAfterMs ends an alert that nothing matches for so long; each match 
   await send(world, "x");
   const end = clock.now() + 10 * MINUTE;
   await eventually("its end has moved", () =>
-    world.prism.parts.services.alerting.alerts.list(projectOf(world)).some(({ endsAt }) => endsAt === end),
+    world.prism.parts.offers.alerts.list(projectOf(world)).some(({ endsAt }) => endsAt === end),
   );
   clock.advance(9 * MINUTE);
-  await world.prism.parts.services.alerting.alerts.flush();
+  await world.prism.parts.offers.alerts.flush();
   assert.deepEqual(await states(world), ["firing "]);
   clock.advance(MINUTE + 1);
   await eventually("it has ended", () => alertsOf(world).every(({ state }) => state === "resolved"));
@@ -196,8 +196,8 @@ test("explain names what an event did to an alert, with key and labels, and why 
   assert.match(views[1]?.answer ?? "", /1 opened an alert/);
 });
 
-function projectOf({ prism }: { prism: { parts: { core: { access: { defaultProjectId: string } } } } }): string {
-  return prism.parts.core.access.defaultProjectId;
+function projectOf({ prism }: { prism: { parts: { offers: { defaultProjectId: string } } } }): string {
+  return prism.parts.offers.defaultProjectId;
 }
 
 test("a trial shows the alert of a rule: its key and labels, and whether the event resolves it", async (t) => {

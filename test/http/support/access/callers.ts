@@ -19,7 +19,7 @@ const bearer = (token: string): Record<string, string> => ({ Authorization: `Bea
 /** Every built-in role and none, each as a stranger and in every role of the project. */
 async function users(prism: TestPrism, shop: string): Promise<Caller[]> {
   const { database: db } = prism.parts.base;
-  const { passwords } = prism.parts.core.access.accounts;
+  const { passwords } = prism.parts.offers.accounts;
   const passwordHash = await passwords.hash(CALLERS_PASSWORD);
   const callers: Caller[] = [];
   for (const role of [null, ...ROLES]) {
@@ -37,7 +37,7 @@ async function users(prism: TestPrism, shop: string): Promise<Caller[]> {
 
 const SERVICE_SCOPES = [
   ...(["users:read", "users:manage", "roles:read", "audit:read", "jobs:work", "tasks:own"] as const),
-  ...(["notifications:read_all", "projects:create", "account:own", "notifications:own"] as const),
+  ...(["notifications:read_all", "projects:create", "account:own", "notifications:own", "messages:own"] as const),
 ];
 
 /** Service tokens of an Admin who is in no project. */
@@ -128,7 +128,7 @@ async function expiredToken(prism: TestPrism): Promise<string> {
 
 async function loggedOut(prism: TestPrism): Promise<string> {
   const { id } = await makeUser(prism, "left", ["Admin"]);
-  const { token } = await prism.parts.core.access.accessTokens.issue(id, await openSession(prism, id));
+  const { token } = await prism.parts.offers.accessTokens.issue(id, await openSession(prism, id));
   await succeeds(prism.get("/api/v1/users/me", { token }));
   await succeeds(prism.post("/api/v1/auth/logout", {}, { token }));
   return token;

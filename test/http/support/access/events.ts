@@ -1,5 +1,5 @@
 import { inShop, may, readEvents } from "./refusals.ts";
-import { inWorld, type Row, type Table } from "./row.ts";
+import { at, inWorld, type Row, type Table } from "./row.ts";
 import type { AccessWorld } from "./world.ts";
 
 /** A key means its own project without saying so. */
@@ -20,6 +20,12 @@ export const EVENTS: Table = {
         path: "/api/v1/events",
         body: { type: "a", ...(who.kind === "user" ? { projectId: world.shop } : {}) },
       }),
+    },
+    {
+      // Both keys are of other projects.
+      refusal: (who) =>
+        may("events:write", "events:write")(who) ?? (who.kind === "key" ? [404, "PROJECT_NOT_FOUND"] : null),
+      request: at("/api/v1/events", { type: "a", projectId: "default" }),
     },
   ],
   "GET /api/v1/events": [

@@ -16,7 +16,7 @@ const write: Omit<InProject, "hidden"> = { from: "owner" };
 
 /** An open incident of the shop. */
 export async function makeIncident({ prism, shop }: AccessWorld): Promise<string> {
-  const { alerts } = prism.parts.services.alerting;
+  const { alerts } = prism.parts.offers;
   const key = uuidv7();
   const input = {
     projectId: shop,
@@ -41,7 +41,7 @@ async function makePagedIncident(world: AccessWorld, who: Known): Promise<string
   const { db } = world.prism.services;
   const notice = { kind: "incident", projectId: world.shop, title: "t", message: "m", channels: null } as const;
   const row = notificationRow({ ...notice, createdAt: Date.now() });
-  await db.write((trx) => world.prism.parts.services.notify.store(row, [who.id], trx, { incidentId }));
+  await db.write((trx) => world.prism.parts.offers.notify.store(row, [who.id], trx, { incidentId }));
   return incidentId;
 }
 
@@ -54,7 +54,7 @@ const makePolicy = (world: AccessWorld): Promise<string> => idOf(world.prism.pos
 
 /** An incident that the action applies to. */
 async function ready({ prism, keeper }: AccessWorld, id: string, action: string): Promise<string> {
-  const { incidents } = prism.parts.services.alerting;
+  const { incidents } = prism.parts.offers;
   if (action === "unacknowledge") await incidents.acknowledge(id, { id: keeper, via: "api" });
   return id;
 }

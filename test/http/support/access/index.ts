@@ -5,6 +5,7 @@ import { AUTH } from "./auth.ts";
 import { BACKUPS } from "./backups.ts";
 import { BUCKETS } from "./buckets.ts";
 import { CHANNELS } from "./channels.ts";
+import { CLUSTER } from "./cluster.ts";
 import { EVENTS } from "./events.ts";
 import { EXPLAIN } from "./explain.ts";
 import { GOTIFY } from "./gotify.ts";
@@ -65,6 +66,7 @@ export const ACCESS: Table = {
   ...NTFY,
   ...SCHEDULES,
   ...CHANNELS,
+  ...CLUSTER,
   ...WEBHOOKS,
   ...WORKERS,
   ...MODULES,

@@ -1,6 +1,7 @@
 import { uuidv7 } from "../../../../src/core/ids.ts";
 import { openSession as openLogin } from "../../../../src/features/access/sessions/sessions.ts";
 import { createServiceToken } from "../../../../src/features/access/users/create-user.ts";
+import { Task } from "../../../../src/features/time/tasks/schema.ts";
 import type { TestPrism } from "../../../helpers/prism.ts";
 import type { Membership } from "./known.ts";
 
@@ -37,7 +38,7 @@ export async function makeKey(
 export async function makeTask({ parts }: TestPrism, userId: string): Promise<string> {
   const id = uuidv7();
   const at = parts.base.clock.now();
-  const task = { id, userId, title: "t", status: "TODO", createdAt: at, updatedAt: at } as const;
+  const task = Task.newRow({ title: "t" }, { id, userId, createdAt: at, updatedAt: at });
   await parts.base.database.write((trx) => trx.insertInto("tasks").values(task).execute());
   return id;
 }
@@ -54,7 +55,7 @@ export function makeServiceToken(
 /** @returns the id of a login of the user's. */
 export async function openSession({ parts }: TestPrism, userId: string): Promise<string> {
   const client = { ip: "127.0.0.1", userAgent: "test" };
-  return (await parts.base.database.write((trx) => openLogin(parts.core.access.accounts, userId, client, trx))).id;
+  return (await parts.base.database.write((trx) => openLogin(parts.offers.accounts, userId, client, trx))).id;
 }
 
 export async function join(prism: TestPrism, projectId: string, userId: string, role: Membership): Promise<void> {
@@ -81,7 +82,7 @@ export async function leave(prism: TestPrism, projectId: string, userId: string)
 
 /** A job of a kind without a handler, due in a year. @returns its id. */
 export async function makeJob({ parts }: TestPrism, state: "scheduled" | "cancelled"): Promise<string> {
-  const { jobs, jobControl } = parts.core.jobs;
+  const { jobs, jobControl } = parts.offers;
   const { jobId } = await jobs.enqueue({
     queue: "retention",
     kind: "test",
@@ -95,7 +96,7 @@ export async function makeJob({ parts }: TestPrism, state: "scheduled" | "cancel
 /** A timer of the user that notifies a user, due in a year. @returns its id. */
 export async function makeTimer({ parts }: TestPrism, userId: string): Promise<string> {
   const action = { type: "notify", payload: { recipients: [userId], title: "t", message: "m" } };
-  const { jobId } = await parts.core.jobs.jobs.enqueue({
+  const { jobId } = await parts.offers.jobs.enqueue({
     queue: "timers",
     kind: "timer",
     payload: { action },

@@ -10,7 +10,7 @@ const notification = ({ notification: id }: AccessWorld): string => `/api/v1/not
 function creatorIn({ prism, callers }: AccessWorld, who: Known): string {
   if (who.kind === "user") return who.id;
   const secret = callers.find((caller) => caller === who)?.headers["X-API-Key"] ?? "";
-  return prism.parts.core.access.principals.authenticate({ kind: "apiKey", secret }).key;
+  return prism.parts.offers.principals.authenticate({ kind: "apiKey", secret }).key;
 }
 
 const isKeepersJob: Rule = (who) => {

@@ -62,6 +62,10 @@ export const PROJECTS: Table = {
   "DELETE /api/v1/projects/:id": [{ refusal: owners, request: deleteProject }],
   "DELETE /api/v1/projects/:id/events": [
     { refusal: deleters, request: inWorld((world) => `${shop(world)}/events?before=2001-01-01T00:00:00Z`) },
+    {
+      refusal: scoped(["events:delete"], may("events:delete")),
+      request: at("/api/v1/projects/default/events?before=2001-01-01T00:00:00Z"),
+    },
   ],
   "GET /api/v1/projects/:id/members": [{ refusal: members, request: inWorld((world) => `${shop(world)}/members`) }],
   // The answer has the projects that the caller manages only.

@@ -48,7 +48,7 @@ function signedRows(method: string, rest: string, body?: unknown): Row[] {
     request: (world) => ({ path: pathOf(world), body }),
     served,
   });
-  const appOf = ({ prism }: AccessWorld) => prism.parts.core.live.pusher;
+  const appOf = ({ prism }: AccessWorld) => prism.parts.offers.pusher;
   const signed: Row["request"] = (world) => {
     const options = body === undefined ? { method } : { method, body: JSON.stringify(body) };
     return { path: signedTarget(appOf(world), pathIn(appOf(world).appId), options), body };

@@ -16,7 +16,7 @@ export type Rule = (who: Known) => Refusal | null;
 
 export interface Row {
   readonly refusal: Rule;
-  /** One that takes the world only is made once for all callers whose request changes nothing. */
+  /** Without the parameter `who` it is built once for all callers whose request changes nothing. */
   readonly request: (world: AccessWorld, who: Known, isServed: boolean) => Request | Promise<Request>;
   /** Served to all callers, with or without a credential. */
   readonly isPublic?: true;

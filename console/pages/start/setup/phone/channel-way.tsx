@@ -38,7 +38,7 @@ export function ChannelWay({ way, onRung }: ChannelWayProps) {
 
 interface FormProps extends ChannelWayProps {
   readonly preset: ChannelPreset;
-  /** One that an earlier set-up has made. */
+  /** A channel of an earlier set-up. */
   readonly known: Channel | undefined;
 }
 

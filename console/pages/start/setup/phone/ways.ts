@@ -5,7 +5,7 @@ interface WayText {
   readonly value: Way;
   readonly label: string;
   readonly hint: string;
-  /** What to look at if it does not ring. */
+  /** Hints if it does not ring. */
   readonly remedies: readonly string[];
 }
 

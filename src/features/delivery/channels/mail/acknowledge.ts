@@ -1,19 +1,20 @@
 import * as v from "valibot";
 import type { Config } from "../../../../config/load.ts";
 import { escapeHtml } from "../../../../core/clean-text.ts";
-import type { Clock, EpochMs } from "../../../../core/clock.ts";
+import type { EpochMs } from "../../../../core/clock.ts";
 import { PrismError, STATUS_OF } from "../../../../core/errors.ts";
 import type { Exchange } from "../../../../http/exchange.ts";
 import { DOCUMENT_HEADERS } from "../../../../http/headers.ts";
 import { ANSWERS_LATER, type Route, route } from "../../../../http/route.ts";
 import { doc, example, object } from "../../../../http/shapes.ts";
+import type { Uses } from "../../../../module/feature.ts";
 import type { Database } from "../../../../store/database.ts";
 import type { Notifier } from "../../../notifications/index.ts";
 import { acknowledgeToken, DRILL_WAY, readAcknowledgeToken } from "../webpush/message.ts";
 
 const ACKNOWLEDGE_PATH = "/account/acknowledge";
 const MAX_BODY_BYTES = 1024;
-/** Mark tokens of mails and of channels: those of push messages name a subscription here. */
+/** Prefix that tells tokens of mails and channels from tokens of push messages. */
 const MAIL = "mail-";
 const CHANNEL = "channel-";
 
@@ -55,10 +56,7 @@ function linkOf(config: LinkConfig, of: Parameters<typeof acknowledgeToken>[1], 
   return `${config.publicUrl.replace(/\/+$/, "")}${ACKNOWLEDGE_PATH}?token=${acknowledgeToken(config, of, now)}`;
 }
 
-export interface AcknowledgeContext {
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly config: Config;
+export interface AcknowledgeContext extends Uses<"db" | "clock" | "config"> {
   readonly notify: Pick<Notifier, "acknowledge">;
   /** Acknowledges an incident as a reader of a channel. @throws INCIDENT_NOT_FOUND */
   readonly acknowledgeIncident: (incidentId: string, channelId: string) => Promise<unknown>;
@@ -108,7 +106,7 @@ function isClick(body: Uint8Array): boolean {
 /** @throws TOKEN_INVALID, TOKEN_EXPIRED, NOTIFICATION_NOT_FOUND */
 async function askPage(context: AcknowledgeContext, token: string): Promise<string> {
   const title = await titleOf(context, token);
-  if (title === undefined) throw new PrismError("NOTIFICATION_NOT_FOUND", "The notification is no longer kept");
+  if (title === undefined) throw new PrismError("NOTIFICATION_NOT_FOUND", "The notification no longer exists");
   const verb = isDrillToken(context, token) ? "Confirm" : "Acknowledge";
   return page(
     `${verb}?`,

@@ -16,7 +16,7 @@ export function bounceToken({ secrets }: BounceConfig, id: string): string {
   return createHmac("sha256", key).update(id).digest("base64url");
 }
 
-/** What a bounce says of one mail. */
+/** The report of a bounce about one mail. */
 export interface Bounce {
   /** The part before the @ of the mail's Message-ID. */
   readonly id: string;

@@ -1,6 +1,6 @@
 import type { Config } from "../../../../config/load.ts";
 import type { ReadDb, Trx } from "../../../../store/database.ts";
-import { type Attempt, type Channel, type ChannelCalls, type Target, TargetGone } from "../../channel.ts";
+import { type Attempt, type ChannelCalls, type DeliveryChannel, type Target, TargetGone } from "../../channel.ts";
 import type { DeliveryParts } from "../../context.ts";
 import { isDrillNotification } from "../../pages/drill-messages.ts";
 import { acknowledgeLink } from "./acknowledge.ts";
@@ -9,10 +9,10 @@ import { type Mail, smtpOptionsOf } from "./client.ts";
 import { digestPostscript, mailOf } from "./message.ts";
 import { unsubscribeHeaders } from "./unsubscribe.ts";
 
-type MailContext = Pick<DeliveryParts, "database" | "settings" | "clock">;
+type MailContext = Pick<DeliveryParts, "db" | "settings" | "clock">;
 
 /** Sends notifications as mail to the address of the account. */
-export function mailChannel(context: MailContext, calls: ChannelCalls<Mail>): Channel<Mail> {
+export function mailChannel(context: MailContext, calls: ChannelCalls<Mail>): DeliveryChannel<Mail> {
   return {
     name: "email",
     get isConfigured() {
@@ -36,10 +36,10 @@ async function targetsOf(userIds: readonly string[], db: ReadDb | Trx): Promise<
 }
 
 /** Uses the current address, in case the user has changed it since. */
-async function prepare({ database, settings, clock }: MailContext, { delivery, notification }: Attempt): Promise<Mail> {
+async function prepare({ db, settings, clock }: MailContext, { delivery, notification }: Attempt): Promise<Mail> {
   const config = settings.current;
   const { userId } = delivery;
-  const user = await database.read
+  const user = await db.read
     .selectFrom("users")
     .select(["email", "timezone"])
     .where("id", "=", userId)
@@ -47,7 +47,7 @@ async function prepare({ database, settings, clock }: MailContext, { delivery, n
   if (!user?.email) throw new TargetGone("the account no longer has a mail address");
   const { kind } = notification;
   const isDigest = kind === "digest";
-  const postscript = isDigest ? `\n\n${digestPostscript(await countUnread(database.scan, userId))}` : "";
+  const postscript = isDigest ? `\n\n${digestPostscript(await countUnread(db.scan, userId))}` : "";
   const message = notification.message + postscript;
   const of = { userId, notificationId: notification.id };
   const acknowledgeUrl = mayAcknowledge(notification) ? acknowledgeLink(config, of, clock.now()) : undefined;
@@ -69,7 +69,7 @@ async function prepare({ database, settings, clock }: MailContext, { delivery, n
   };
 }
 
-/** Readers of an incident that goes on may acknowledge it. */
+/** Readers of an unresolved incident may acknowledge it. */
 function mayAcknowledge({ kind, data }: Attempt["notification"]): boolean {
   const { reason } = JSON.parse(data ?? "{}") as { reason?: unknown };
   return kind === "incident" && reason !== "resolved" && !isDrillNotification({ kind, data });

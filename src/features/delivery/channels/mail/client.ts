@@ -5,7 +5,7 @@ import type { Transporter } from "nodemailer";
 import type { Config } from "../../../../config/load.ts";
 import { withoutAddresses } from "../../../../core/clean-text.ts";
 import { PrismError } from "../../../../core/errors.ts";
-import { PermanentError } from "../../../jobs/index.ts";
+import { PermanentError } from "../../../time/jobs/index.ts";
 import { CALL_LIMITS, type CallLimits, callLimitsOf, connectTo } from "../../calls/connect.ts";
 import { type Accepted, type ChannelCalls, Deferred, NoAnswer, ProviderDown, TargetGone } from "../../channel.ts";
 
@@ -25,7 +25,7 @@ export interface SmtpOptions {
   readonly dkim?: DkimKey | undefined;
   /** For connecting and the greeting. */
   readonly limits?: CallLimits;
-  /** Of each answer. */
+  /** Time limit of each answer. */
   readonly timeoutMs?: number;
 }
 

@@ -22,7 +22,7 @@ export interface MailTest {
   /** The mail server has taken responsibility for the mail (RFC 5321 section 4.2.5). */
   readonly ok: boolean;
   readonly result: (typeof MAIL_TEST_RESULTS)[number];
-  /** What happened and what to do, in one or two sentences. */
+  /** Result and next step, in one or two sentences. */
   readonly message: string;
   /** The lines of both sides, without the login. */
   readonly transcript: readonly string[];

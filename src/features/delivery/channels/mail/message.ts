@@ -68,7 +68,7 @@ function levelOf({ kind, data }: Shown): unknown {
   return kind === "rule" && data !== null ? (JSON.parse(data) as { level?: unknown }).level : undefined;
 }
 
-/** What all mails of an incident have in common, and the color of its state. */
+/** Common parts of all mails of an incident, and the color of its state. */
 function incidentOf({ kind, data }: Shown) {
   if (kind !== "incident") return null;
   const facts = JSON.parse(data ?? "{}") as Readonly<Record<string, unknown>>;
@@ -88,7 +88,7 @@ export function digestPostscript(unread: number): string {
   return `You have ${state}.\n\nTo stop these digests, set \`digest\` to false in your preferences.`;
 }
 
-/** Of a message of an incident, for readers with a button or link. */
+/** In messages of incidents, for readers with a button or link. */
 export const ACKNOWLEDGE_HINT = "Acknowledge this notification if you take care of it.";
 
 /** The message for readers to whom it brings no link that acknowledges, as without `publicUrl`. */

@@ -1,15 +1,14 @@
 import { createHmac, hkdfSync } from "node:crypto";
 import * as v from "valibot";
 import type { Config } from "../../../../config/load.ts";
-import type { Clock } from "../../../../core/clock.ts";
 import { invalidField, PrismError } from "../../../../core/errors.ts";
 import { secretsEqual } from "../../../../core/tokens.ts";
 import type { Exchange } from "../../../../http/exchange.ts";
 import { type Route, route } from "../../../../http/route.ts";
 import { doc, example, object } from "../../../../http/shapes.ts";
-import { addEffect, type Database } from "../../../../store/database.ts";
+import type { Uses } from "../../../../module/feature.ts";
+import { addEffect } from "../../../../store/database.ts";
 import type { NotificationKind } from "../../../../store/schema.ts";
-import type { AuditTrail } from "../../../audit/index.ts";
 import { NOTIFICATION_KINDS, type Preferences, wantsMail, withoutMail } from "../../preferences.ts";
 
 type LinkConfig = Pick<Config, "publicUrl" | "secrets">;
@@ -63,12 +62,7 @@ function sign({ secrets }: LinkConfig, text: string): string {
   return createHmac("sha256", key).update(text).digest("base64url");
 }
 
-interface UnsubscribeContext {
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly config: Config;
-  readonly audit: AuditTrail;
-}
+type UnsubscribeContext = Uses<"db" | "clock" | "config" | "audit">;
 
 const MAX_BODY_BYTES = 4096;
 const OneClick = example(v.object({ "List-Unsubscribe": doc(v.literal("One-Click"), "As RFC 8058 requires") }), {

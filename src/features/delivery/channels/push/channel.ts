@@ -1,12 +1,12 @@
 import type { Clock } from "../../../../core/clock.ts";
 import type { ReadDb, Trx } from "../../../../store/database.ts";
-import { RetryLater } from "../../../jobs/index.ts";
+import { RetryLater } from "../../../time/jobs/index.ts";
 import {
   type Accepted,
   type Answer,
   type Attempt,
-  type Channel,
   type ChannelCalls,
+  type DeliveryChannel,
   type NotificationFacts,
   ProviderDown,
   type Target,
@@ -23,7 +23,7 @@ const MAX_VERDICTS = 1000;
  * unless it was registered again since. If most recent tokens are called invalid, the provider is
  * at fault, and the devices it disabled are enabled again.
  */
-export class PushChannel implements Channel<PushMessage> {
+export class PushChannel implements DeliveryChannel<PushMessage> {
   readonly name: "fcm" | "apns";
   readonly isConfigured: boolean;
   readonly #calls: ChannelCalls<PushMessage>;

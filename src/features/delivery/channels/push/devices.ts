@@ -1,15 +1,16 @@
 import * as v from "valibot";
-import { type Clock, DAY_MS, type EpochMs, toRfc3339 } from "../../../../core/clock.ts";
+import { DAY_MS, type EpochMs, toRfc3339 } from "../../../../core/clock.ts";
 import { uuidv7 } from "../../../../core/ids.ts";
 import type { UserPrincipal } from "../../../../core/principal.ts";
 import type { SealedBox } from "../../../../core/sealed-box.ts";
 import { sha256Hex } from "../../../../core/tokens.ts";
 import { doc, example, named, object, pattern, text } from "../../../../http/shapes.ts";
-import { addEffect, type Database, type ReadDb, type Trx } from "../../../../store/database.ts";
+import type { Uses } from "../../../../module/feature.ts";
+import { addEffect, type ReadDb, type Trx } from "../../../../store/database.ts";
 import type { Target } from "../../channel.ts";
 import type { DeliveryContext } from "../../context.ts";
 
-export type PushContext = Pick<DeliveryContext, "database" | "box" | "clock" | "log">;
+export type PushContext = Pick<DeliveryContext, "db" | "box" | "clock" | "log">;
 
 /** `lastUsedAt` is for people: at a day's resolution a storm of pushes causes few writes. */
 const USED_EVERY_MS = DAY_MS;
@@ -49,7 +50,7 @@ export class PushDevices {
 
   /** @returns undefined when the device is gone or disabled. */
   find(id: string) {
-    return this.#parts.database.read
+    return this.#parts.db.read
       .selectFrom("push_devices")
       .select(["userId", "token as sealed", "updatedAt as registeredAt", "lastUsedAt"])
       .where("id", "=", id)
@@ -67,7 +68,7 @@ export class PushDevices {
 
   /** Enables these devices again. */
   async enable(ids: readonly string[]): Promise<void> {
-    await this.#parts.database.write(async (trx) => {
+    await this.#parts.db.write(async (trx) => {
       const enabled = trx.updateTable("push_devices").set({ disabledAt: null }).where("id", "in", ids);
       profilesChanged(trx, await enabled.returning("userId").execute());
     });
@@ -88,17 +89,17 @@ export class PushDevices {
   }
 
   async #writeUses(): Promise<void> {
-    const { database, clock, log } = this.#parts;
+    const { db, clock, log } = this.#parts;
     while (this.#used.size > 0) {
       const ids = [...this.#used].slice(0, USED_A_WRITE);
       for (const id of ids) this.#used.delete(id);
       try {
-        await database.write((trx) =>
+        await db.write((trx) =>
           trx.updateTable("push_devices").set({ lastUsedAt: clock.now() }).where("id", "in", ids).execute(),
         );
       } catch (error) {
         // The next push to the device records it again.
-        log.warn({ error, devices: ids.length }, "could not record last success of devices");
+        log.warn({ error, devices: ids.length }, "cannot record the last success of devices");
       }
     }
   }
@@ -156,11 +157,7 @@ export const DeviceView = named(
 
 type Kind = "fcm" | "apns";
 
-export interface PushDeviceContext {
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly box: SealedBox;
-}
+export type PushDeviceContext = Uses<"db" | "clock" | "box">;
 
 /**
  * The devices that receive push. A token names one device, of the user who registered it last. One

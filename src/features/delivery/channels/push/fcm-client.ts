@@ -4,7 +4,7 @@ import * as v from "valibot";
 import type { Config } from "../../../../config/load.ts";
 import type { Clock } from "../../../../core/clock.ts";
 import { unlessAborted } from "../../../../core/promises.ts";
-import { PermanentError } from "../../../jobs/index.ts";
+import { PermanentError } from "../../../time/jobs/index.ts";
 import { CALL_LIMITS, type CallLimits } from "../../calls/connect.ts";
 import { type Accepted, type ChannelCalls, ProviderDown, TargetGone, Throttled } from "../../channel.ts";
 import {

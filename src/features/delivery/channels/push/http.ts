@@ -2,7 +2,7 @@ import { createPrivateKey, type KeyObject } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Agent, IncomingMessage } from "node:http";
 import type { Clock } from "../../../../core/clock.ts";
-import { RetryLater } from "../../../jobs/index.ts";
+import { RetryLater } from "../../../time/jobs/index.ts";
 import { broken, type CallLimits, connectTo, late, named } from "../../calls/connect.ts";
 import { ProviderDown, readRetryAfter, TargetGone } from "../../channel.ts";
 

@@ -1,11 +1,11 @@
 import { unlessAborted } from "../../../../core/promises.ts";
+import { userChannel } from "../../../compat/pusher/index.ts";
 import { notificationView, UNTOUCHED } from "../../../notifications/index.ts";
-import { userChannel } from "../../../pusher/index.ts";
-import type { Attempt, Channel } from "../../channel.ts";
+import type { Attempt, DeliveryChannel } from "../../channel.ts";
 import type { DeliveryParts } from "../../context.ts";
 import { PusherBatches, PusherClient, type PusherClientParts, type PusherEvent } from "./client.ts";
 
-type PusherContext = Pick<DeliveryParts, "database" | "sounds" | "log"> & PusherClientParts;
+type PusherContext = Pick<DeliveryParts, "db" | "sounds" | "log"> & PusherClientParts;
 
 /** Pusher's size limit for the data of one event. */
 const MAX_DATA_BYTES = 10_240;
@@ -15,7 +15,7 @@ const EVENT = "notification";
  * Sends notifications to an app at Pusher: the event `notification` on each recipient's private
  * channel, with `pusher.mode` remote.
  */
-export function pusherChannel(context: PusherContext): Channel<PusherEvent> {
+export function pusherChannel(context: PusherContext): DeliveryChannel<PusherEvent> {
   const client = new PusherClient(context);
   const batches = new PusherBatches((events) => client.send(events));
   return {
@@ -53,15 +53,15 @@ function dataOf({ sounds }: PusherContext, { delivery, notification, offset }: A
 }
 
 /** Records it once per notification. Pusher has the event, so a failed write is no error. */
-async function recordSent({ database, log }: PusherContext, { notification }: Attempt): Promise<void> {
+async function recordSent({ db, log }: PusherContext, { notification }: Attempt): Promise<void> {
   if (notification.pusherEventSent === 1) return;
   const { id } = notification;
   const mark = { pusherEventSent: 1 } as const;
-  await database
+  await db
     .write((trx) =>
       trx.updateTable("notifications").set(mark).where("id", "=", id).where("pusherEventSent", "=", 0).execute(),
     )
     .catch((error: unknown) =>
-      log.warn({ err: error, notificationId: id }, "recording that Pusher accepted the event failed"),
+      log.warn({ err: error, notificationId: id }, "cannot record that Pusher accepted the event"),
     );
 }

@@ -1,14 +1,14 @@
 import { UnsealError } from "../../../../core/sealed-box.ts";
 import { matchesType } from "../../../../live/stream.ts";
 import type { ReadDb, Trx } from "../../../../store/database.ts";
-import { PermanentError, RetryLater } from "../../../jobs/index.ts";
 import { notificationView } from "../../../notifications/index.ts";
-import type { SoundServices } from "../../../sounds/index.ts";
+import type { SoundServices } from "../../../notifications/sounds/index.ts";
+import { PermanentError, RetryLater } from "../../../time/jobs/index.ts";
 import {
   type Answer,
   type Attempt,
-  type Channel,
   type ChannelCalls,
+  type DeliveryChannel,
   type NotificationFacts,
   PROJECT_RECIPIENT,
   type Target,
@@ -31,7 +31,7 @@ const WITHOUT_EVENT = "notification";
  * notifications; a project's once per notification of the project. Such a delivery has no user and
  * shows the notification as its first recipient by id sees it.
  */
-export function webhookChannel(context: WebhookContext, calls: ChannelCalls<SignedCall>): Channel<SignedCall> {
+export function webhookChannel(context: WebhookContext, calls: ChannelCalls<SignedCall>): DeliveryChannel<SignedCall> {
   return {
     name: "webhook",
     isConfigured: calls.isConfigured,
@@ -63,20 +63,20 @@ async function targetsOf(
   return hooks.filter(isWanted).map(({ id, userId }) => ({ userId: userId ?? PROJECT_RECIPIENT, target: id }));
 }
 
-async function sourceOf({ database }: WebhookContext, target: string): Promise<TargetSource | undefined> {
-  const webhook = await queries.findWebhook(database.read, target);
+async function sourceOf({ db }: WebhookContext, target: string): Promise<TargetSource | undefined> {
+  const webhook = await queries.findWebhook(db.read, target);
   if (!webhook) return undefined;
   const { url, userId, projectId } = webhook;
   return { host: new URL(url).host, owner: userId ?? `project ${projectId}` };
 }
 
 async function prepare(context: WebhookContext, { delivery, notification }: Attempt): Promise<SignedCall> {
-  const { database, sounds } = context;
-  const webhook = await queries.findWebhook(database.read, delivery.target);
+  const { db, sounds } = context;
+  const webhook = await queries.findWebhook(db.read, delivery.target);
   if (!webhook) throw new TargetGone("the webhook has been deleted");
   if (webhook.active === 0) throw new TargetGone("the webhook is disabled");
   const userId = delivery.userId === PROJECT_RECIPIENT ? null : delivery.userId;
-  const recipient = await queries.findRecipient(database.read, notification.id, userId);
+  const recipient = await queries.findRecipient(db.read, notification.id, userId);
   if (!recipient) throw new PermanentError("the notification has no recipients left");
   const data = notificationView(notification, recipient, null, sounds.urlOf);
   try {

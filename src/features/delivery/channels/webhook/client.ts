@@ -1,6 +1,6 @@
 import type { Clock } from "../../../../core/clock.ts";
 import { PrismError } from "../../../../core/errors.ts";
-import { PermanentError, RetryLater } from "../../../jobs/index.ts";
+import { PermanentError, RetryLater } from "../../../time/jobs/index.ts";
 import { type Accepted, type ChannelCalls, RefusedNow, readRetryAfter, TargetGone, Throttled } from "../../channel.ts";
 import { post, type SignedCall } from "./message.ts";
 import type { SafeAnswer, SafeFetch } from "./safe-fetch.ts";

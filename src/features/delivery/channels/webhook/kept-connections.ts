@@ -6,7 +6,7 @@ const IDLE_MS = 3000;
 const MAX_IDLE = 64;
 const MAX_IDLE_OF_HOST = 8;
 
-/** What the agent is given for a request. */
+/** Options of the agent for a request. */
 export interface KeptOptions extends ClientRequestArgs {
   /** Requests with the same name may share connections. */
   readonly peer: string;

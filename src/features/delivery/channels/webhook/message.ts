@@ -1,9 +1,9 @@
 import { createHmac, randomBytes } from "node:crypto";
-import type { Selectable } from "kysely";
-import { type Clock, toRfc3339 } from "../../../../core/clock.ts";
+import { toRfc3339 } from "../../../../core/clock.ts";
 import { VERSION } from "../../../../core/runtime.ts";
 import type { SealedBox } from "../../../../core/sealed-box.ts";
-import type { WebhooksTable } from "../../../../store/schema.ts";
+import type { Uses } from "../../../../module/feature.ts";
+import type { WebhookRow } from "../../webhooks/webhook.ts";
 import type { SafeAnswer, SafeFetch } from "./safe-fetch.ts";
 
 /** The prefix of secrets in Standard Webhooks, known to secret scanners. */
@@ -22,12 +22,12 @@ export function newSecret(box: SealedBox, webhookId: string): { readonly text: s
 }
 
 /** Seals the current secret as the previous one, for a rotation. @throws UnsealError */
-export function asPrevious(box: SealedBox, { id, secret }: Pick<WebhooksTable, "id" | "secret">): Buffer {
+export function asPrevious(box: SealedBox, { id, secret }: Pick<WebhookRow, "id" | "secret">): Buffer {
   return box.seal(secretSealContext("previousSecret", id), box.open(secretSealContext("secret", id), secret));
 }
 
 /** The current signing keys: during a rotation the new one, then the old. @throws UnsealError */
-export function signingKeys(box: SealedBox, webhook: Selectable<WebhooksTable>, now: number): readonly Buffer[] {
+export function signingKeys(box: SealedBox, webhook: WebhookRow, now: number): readonly Buffer[] {
   const { id, secret, previousSecret, previousSecretUntil } = webhook;
   const current = box.open(secretSealContext("secret", id), secret);
   if (previousSecret === null || previousSecretUntil === null || previousSecretUntil <= now) return [current];
@@ -44,8 +44,6 @@ export function signatureOf(keys: readonly Buffer[], id: string, timestamp: numb
     .map((key) => `v1,${createHmac("sha256", key).update(`${id}.${timestamp}.`).update(body).digest("base64")}`)
     .join(" ");
 }
-
-export type WebhookRow = Selectable<WebhooksTable>;
 
 interface WebhookMessage {
   /** The same for every attempt, so that receivers can deduplicate. */
@@ -64,10 +62,7 @@ export interface SignedCall {
   readonly body: string;
 }
 
-export interface SigningParts {
-  readonly box: SealedBox;
-  readonly clock: Clock;
-}
+export type SigningParts = Uses<"box" | "clock">;
 
 /** The request of one attempt, signed now by Standard Webhooks. @throws UnsealError */
 export function signedCall({ box, clock }: SigningParts, webhook: WebhookRow, message: WebhookMessage): SignedCall {

@@ -18,7 +18,7 @@ export interface OutsideRules {
 
 const PORTS: readonly number[] = [443, 80, 8443];
 const MAX_URL_LENGTH = 2048;
-/** Of a URL with an address, which tells nothing about names. */
+/** For a URL with an address: the refusal reveals nothing about names. */
 const PRIVATE_ADDRESS =
   "the address is not public; an operator allows it with webhooks.allowPrivateCidrs " +
   "(PRISM_WEBHOOKS_ALLOW_PRIVATE_CIDRS)";
@@ -51,7 +51,7 @@ export class OutsideHosts {
   /**
    * Resolves and checks the addresses for this URL. Use them for the next connection only: the name
    * may change.
-   * @throws URL_REFUSED, with {@link HostUnknown} as its cause when the name does not resolve now
+   * @throws URL_REFUSED, with {@link UnresolvedHostError} as its cause when the name does not resolve now
    */
   async require(text: string): Promise<{ readonly url: URL; readonly addresses: readonly ResolvedAddress[] }> {
     const url = readUrl(text);
@@ -64,9 +64,9 @@ export class OutsideHosts {
 
   async #addressesOf(host: string): Promise<readonly ResolvedAddress[]> {
     const addresses = await this.#resolve(host).catch((cause: unknown) => {
-      throw refused(NO_PUBLIC_ADDRESS, new HostUnknown(host, { cause }));
+      throw refused(NO_PUBLIC_ADDRESS, new UnresolvedHostError(host, { cause }));
     });
-    if (addresses.length === 0) throw refused(NO_PUBLIC_ADDRESS, new HostUnknown(host));
+    if (addresses.length === 0) throw refused(NO_PUBLIC_ADDRESS, new UnresolvedHostError(host));
     return addresses;
   }
 
@@ -81,8 +81,8 @@ export class OutsideHosts {
 }
 
 /** The host name does not resolve at the moment, which may change within a minute. */
-export class HostUnknown extends Error {
-  override readonly name = "HostUnknown";
+export class UnresolvedHostError extends Error {
+  override readonly name = "UnresolvedHostError";
 
   constructor(host: string, options?: ErrorOptions) {
     super(`${host} has no address`, options);
@@ -102,7 +102,7 @@ export async function addressesOf(
   try {
     return await withinDns(hosts.require(url), limits, signal);
   } catch (error) {
-    if (!(error instanceof PrismError && error.cause instanceof HostUnknown)) throw error;
+    if (!(error instanceof PrismError && error.cause instanceof UnresolvedHostError)) throw error;
     throw new NoAnswer(error.message, { phase: "dns", cause: error });
   }
 }

@@ -1,10 +1,8 @@
-import type { Insertable, Selectable, Updateable } from "kysely";
-import type { PageRequest } from "../../../../http/pagination.ts";
+import type { Selectable } from "kysely";
 import { addEffect, type ReadDb, type Trx } from "../../../../store/database.ts";
-import type { NotificationRecipientsTable, WebhooksTable } from "../../../../store/schema.ts";
-import { countOf, newestFirst } from "../../../../store/sqlite/list-queries.ts";
+import type { NotificationRecipientsTable } from "../../../../store/schema.ts";
 import type { DeliveryContext } from "../../context.ts";
-import type { WebhookRow } from "./message.ts";
+import type { WebhookRow } from "../../webhooks/webhook.ts";
 
 /** The fields that decide whether a webhook is called. */
 export interface Hook {
@@ -48,44 +46,11 @@ function activeHooks(db: ReadDb | Trx) {
   return db.selectFrom("webhooks").select(["id", "userId", "eventTypes"]).where("active", "=", 1);
 }
 
-/** Owner of webhooks: a user or a project. */
-export type WebhookOwner = { readonly projectId: string } | { readonly userId: string };
-
-/** Newest first: ids are in the order of time. */
-export function listWebhooks(db: ReadDb, owner: WebhookOwner | null, page: PageRequest): Promise<WebhookRow[]> {
-  return newestFirst(ownedBy(db, owner).selectAll(), page).execute();
-}
-
-export function countWebhooks(db: ReadDb | Trx, owner: WebhookOwner | null): Promise<number> {
-  return countOf(ownedBy(db, owner));
-}
-
-export async function insertWebhook(trx: Trx, webhook: Insertable<WebhooksTable>): Promise<void> {
-  await trx.insertInto("webhooks").values(webhook).execute();
-}
-
-export async function updateWebhook(trx: Trx, id: string, values: Updateable<WebhooksTable>): Promise<void> {
-  await trx.updateTable("webhooks").set(values).where("id", "=", id).execute();
-}
-
-export async function deleteWebhook(trx: Trx, id: string): Promise<void> {
-  await trx.deleteFrom("webhooks").where("id", "=", id).execute();
-}
-
-/** @param owner null: all webhooks */
-function ownedBy(db: ReadDb | Trx, owner: WebhookOwner | null) {
-  const query = db.selectFrom("webhooks");
-  if (owner === null) return query;
-  return "projectId" in owner
-    ? query.where("projectId", "=", owner.projectId)
-    : query.where("userId", "=", owner.userId);
-}
-
-export type WebhookHealthContext = Pick<DeliveryContext, "database" | "audit" | "clock" | "log">;
+export type WebhookHealthContext = Pick<DeliveryContext, "db" | "audit" | "clock" | "log">;
 
 /** Counts consecutive failures, for show: none disables a webhook. */
 export async function recordFailure(context: WebhookHealthContext, id: string): Promise<void> {
-  await context.database
+  await context.db
     .write((trx) =>
       trx
         .updateTable("webhooks")
@@ -98,17 +63,17 @@ export async function recordFailure(context: WebhookHealthContext, id: string): 
 
 /** Writes only after a failure, which is rare. */
 export async function recordSuccess(context: WebhookHealthContext, id: string): Promise<void> {
-  const { database } = context;
-  const row = await database.read.selectFrom("webhooks").select("failures").where("id", "=", id).executeTakeFirst();
+  const { db } = context;
+  const row = await db.read.selectFrom("webhooks").select("failures").where("id", "=", id).executeTakeFirst();
   if (!row || row.failures === 0) return;
-  await database
+  await db
     .write((trx) => trx.updateTable("webhooks").set({ failures: 0 }).where("id", "=", id).execute())
     .catch(notCounted(context, id));
 }
 
-/** What the receiver answered holds whether or not it can be stored. */
+/** The receiver's answer counts even if it cannot be stored. */
 function notCounted({ log }: WebhookHealthContext, webhookId: string): (error: unknown) => void {
-  return (error) => log.warn({ webhookId, err: error }, "the failures of a webhook could not be stored");
+  return (error) => log.warn({ webhookId, err: error }, "cannot store the failures of a webhook");
 }
 
 /** The receiver answered that it is gone: the webhook is disabled until a user enables it. */
@@ -127,6 +92,6 @@ export async function disableWebhook({ audit, clock, log }: WebhookHealthContext
     { action: "webhook.disable", resourceType: "webhook", resourceId: id, metadata: { reason } },
     { trx },
   );
-  log.warn({ webhookId: id, reason }, "a webhook is being disabled");
+  log.warn({ webhookId: id, reason }, "disabling a webhook");
   addEffect(trx, { type: "announced", event: "webhook:disabled", data: { id, ...row, reason } });
 }

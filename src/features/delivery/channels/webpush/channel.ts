@@ -1,14 +1,14 @@
-import type { Config } from "../../../../config/load.ts";
 import type { Clock } from "../../../../core/clock.ts";
 import { UnsealError } from "../../../../core/sealed-box.ts";
+import type { Uses } from "../../../../module/feature.ts";
 import type { Trx } from "../../../../store/database.ts";
-import { PermanentError, RetryLater } from "../../../jobs/index.ts";
+import { PermanentError, RetryLater } from "../../../time/jobs/index.ts";
 import {
   type Accepted,
   type Answer,
   type Attempt,
-  type Channel,
   type ChannelCalls,
+  type DeliveryChannel,
   readRetryAfter,
   TargetGone,
   type TargetSource,
@@ -20,7 +20,7 @@ import { parseJson } from "../push/http.ts";
 import { asOutcome } from "../webhook/client.ts";
 import type { SafeAnswer, SafeFetch } from "../webhook/safe-fetch.ts";
 import { acknowledgeToken, DRILL_WAY, pushHeaders, pushPayload } from "./message.ts";
-import type { PushRequest, PushSubscription, WebPushSender } from "./sender.ts";
+import type { PushRequest, PushSubscription } from "./sender.ts";
 
 /** Posts encrypted messages to push services, to addresses checked by the `webhooks.*` settings. */
 export class WebPushClient implements ChannelCalls<PushRequest> {
@@ -80,13 +80,13 @@ function reasonIn(body: Buffer): string {
   return typeof reason === "string" && /^[A-Za-z]{3,40}$/.test(reason) ? ` ${reason}` : "";
 }
 
-export interface WebPushContext extends PushContext {
-  readonly config: Config;
-  readonly webPush: WebPushSender;
-}
+export interface WebPushContext extends PushContext, Uses<"config" | "webPush"> {}
 
 /** Web Push to the browsers that a user has subscribed (RFC 8030, 8291, 8292). */
-export function webPushChannel(context: WebPushContext, calls: ChannelCalls<PushRequest>): Channel<PushRequest> {
+export function webPushChannel(
+  context: WebPushContext,
+  calls: ChannelCalls<PushRequest>,
+): DeliveryChannel<PushRequest> {
   const devices = new PushDevices("webpush", context);
   return {
     name: "webpush",
@@ -146,5 +146,5 @@ export async function openSubscription(devices: PushDevices, id: string) {
 /** The end of a subscription is final: the browser subscribes again with another endpoint. */
 async function remove({ log }: WebPushContext, target: string, trx: Trx): Promise<void> {
   const { numDeletedRows } = await trx.deleteFrom("push_devices").where("id", "=", target).executeTakeFirst();
-  if (numDeletedRows > 0) log.info({ subscription: target }, "a subscription that has ended is removed");
+  if (numDeletedRows > 0) log.info({ subscription: target }, "removing an expired subscription");
 }

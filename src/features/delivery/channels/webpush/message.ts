@@ -79,7 +79,7 @@ type SigningConfig = Pick<Config, "secrets">;
 /** Marks tokens of drills: they name a delivery in place of a subscription. */
 export const DRILL_WAY = "drill-";
 
-/** What the token of a message permits: to acknowledge one notification. */
+/** The right of a message's token: to acknowledge one notification. */
 export interface Acknowledgement {
   readonly subscriptionId: string;
   readonly notificationId: string;

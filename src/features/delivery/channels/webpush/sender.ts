@@ -117,12 +117,12 @@ export async function openWebPush(
   return new WebPushSender(
     keys,
     () => contactOf(parts.settings.current) ?? NO_CONTACT,
-    await hasSubscriptions(parts.database.read),
+    await hasSubscriptions(parts.db.read),
     parts.clock,
   );
 }
 
-/** Of a core that cannot read the keys, and sends nothing. */
+/** For a core that cannot read the keys; sends nothing. */
 export function closedWebPush(clock: Clock): WebPushSender {
   return new WebPushSender({ publicKey: "", privateKey: "" }, () => NO_CONTACT, false, clock);
 }

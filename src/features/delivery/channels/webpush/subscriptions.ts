@@ -1,6 +1,5 @@
 import { ECDH } from "node:crypto";
 import * as v from "valibot";
-import type { Config } from "../../../../config/load.ts";
 import { toRfc3339, toRfc3339OrNull } from "../../../../core/clock.ts";
 import { PrismError } from "../../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../../core/ids.ts";
@@ -8,6 +7,7 @@ import type { UserPrincipal } from "../../../../core/principal.ts";
 import { UnsealError } from "../../../../core/sealed-box.ts";
 import { sha256Hex } from "../../../../core/tokens.ts";
 import { doc, example, named, object, openObject, pattern, text } from "../../../../http/shapes.ts";
+import type { Uses } from "../../../../module/feature.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../../store/database.ts";
 import type { Notifier } from "../../../notifications/index.ts";
 import { TargetGone } from "../../channel.ts";
@@ -16,7 +16,7 @@ import { openToken, type PushDeviceContext, sealToken } from "../push/devices.ts
 import type { SafeFetch } from "../webhook/safe-fetch.ts";
 import type { WebPushClient } from "./channel.ts";
 import { DRILL_WAY, readAcknowledgeToken, testPayload, topicOf } from "./message.ts";
-import type { PushSubscription, WebPushSender } from "./sender.ts";
+import type { PushSubscription } from "./sender.ts";
 
 /** As many as a user has devices; a new browser replaces the one unused for longest. */
 const MAX_SUBSCRIPTIONS = 20;
@@ -83,10 +83,8 @@ export const AcknowledgeBody = example(
   { token: "the-acknowledge-token" },
 );
 
-export interface SubscriptionContext extends PushDeviceContext {
-  readonly config: Config;
+export interface SubscriptionContext extends PushDeviceContext, Uses<"config" | "webPush"> {
   readonly channels: Pick<Channels, "reload">;
-  readonly webPush: WebPushSender;
   readonly fetch: SafeFetch;
   readonly client: WebPushClient;
   readonly notify: Pick<Notifier, "acknowledge">;

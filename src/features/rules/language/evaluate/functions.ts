@@ -1,3 +1,4 @@
+import { decimalText } from "../../../../core/decimal.ts";
 import { parseJsonWithin } from "../../../../core/json-text.ts";
 import { plainText } from "../../../../core/text/plain-text.ts";
 import { LIMITS } from "../limits.ts";
@@ -7,7 +8,6 @@ import { holds } from "./compare.ts";
 import { evaluationBudget, FREE_UNITS } from "./evaluation-budget.ts";
 import {
   addDecimals,
-  decimalText,
   isList,
   type JsonObject,
   multiplyDecimals,

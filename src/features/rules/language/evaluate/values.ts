@@ -1,3 +1,4 @@
+import { isInRange, SCALE, UNIT } from "../../../../core/decimal.ts";
 import { LIMITS } from "../limits.ts";
 
 /** A value of the language. Numbers are finite. A bigint is a decimal in units of 1e-4. */
@@ -30,11 +31,6 @@ export function toValue(member: unknown): Value {
 export function isList(value: Value): value is readonly unknown[] {
   return Array.isArray(value);
 }
-
-const SCALE = 4;
-const UNIT = 10_000n;
-/** 999999999999999.9999, the largest DECIMAL(19,4). */
-const LARGEST = 10n ** 19n - 1n;
 
 const PLAIN = /^(-?)([0-9]+)(?:\.([0-9]+))?$/;
 const SCIENTIFIC = /^(-?)([0-9]+)(?:\.([0-9]+))?(?:e([+-][0-9]+))?$/;
@@ -88,7 +84,7 @@ function ofDecimals(apply: (left: bigint, right: bigint) => bigint | null): Deci
 }
 
 function inRange(units: bigint): bigint | null {
-  return units >= -LARGEST && units <= LARGEST ? units : null;
+  return isInRange(units) ? units : null;
 }
 
 /** Exact order of a decimal and a finite number: negative, 0 or positive. */
@@ -115,13 +111,6 @@ function sign(difference: bigint): number {
   return difference === 0n ? 0 : difference < 0n ? -1 : 1;
 }
 
-/** The shortest plain decimal: no trailing zeros, and no point without digits after it. */
-export function decimalText(units: bigint): string {
-  const digits = String(units < 0n ? -units : units).padStart(SCALE + 1, "0");
-  const fraction = digits.slice(-SCALE).replace(/0+$/, "");
-  return `${units < 0n ? "-" : ""}${digits.slice(0, -SCALE)}${fraction === "" ? "" : `.${fraction}`}`;
-}
-
 // RFC 3339 section 5.6, which permits lower case t and z and any number of fraction digits.
 const RFC_3339 = /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d+))?(?:[Zz]|([+-])(\d\d):(\d\d))$/;
 
@@ -146,21 +135,6 @@ export function toEpochMs(value: Value): number | null {
   const ms = Number((match[7] ?? "").padEnd(3, "0").slice(0, 3));
   const offsetMs = (match[8] === "-" ? -1 : 1) * (offsetHour * 60 + offsetMinute) * 60_000;
   return date.getTime() + ((hour * 60 + minute) * 60 + second) * 1000 + ms - offsetMs;
-}
-
-let lastMs = 0;
-let lastText = new Date(0).toISOString();
-
-/**
- * Epoch ms as RFC 3339 in UTC. Caches the last result: rules that read a time of one event follow
- * each other, and formatting costs more than the rest of a typical rule.
- */
-export function timestampText(epochMs: number): string {
-  if (epochMs !== lastMs) {
-    lastText = new Date(epochMs).toISOString();
-    lastMs = epochMs;
-  }
-  return lastText;
 }
 
 /** Index of the unit after the first `count` code points of `text`; -1 if it is not longer. */

@@ -5,7 +5,7 @@ import { unitsOfCodePoints } from "../evaluate/values.ts";
 import { LIMITS } from "../limits.ts";
 import { Pattern } from "../patterns.ts";
 import { mayBe } from "../types.ts";
-import { BINARY, type Operand, type Sequence } from "./sequence.ts";
+import { BINARY, type Operand, type OperandSequence } from "./sequence.ts";
 import type { ArithmeticSymbol, ComparisonSymbol, TokenList } from "./tokens.ts";
 import { type Extent, type FunctionName, isFunctionName, type Node, signatureOf } from "./tree.ts";
 
@@ -27,15 +27,15 @@ interface Item {
  * @throws Refusal SYNTAX for a comparison or a bare `not` that is compared, LIMIT for operators
  * nested too deeply, and the errors of `buildCall`.
  */
-export function buildTree(tokens: TokenList, sequence: Sequence): Node {
+export function buildTree(tokens: TokenList, sequence: OperandSequence): Node {
   return new TreeBuilder(tokens, sequence).build(orderByPrecedence(sequence.spelling)).node;
 }
 
 class TreeBuilder {
   readonly #tokens: TokenList;
-  readonly #sequence: Sequence;
+  readonly #sequence: OperandSequence;
 
-  constructor(tokens: TokenList, sequence: Sequence) {
+  constructor(tokens: TokenList, sequence: OperandSequence) {
     this.#tokens = tokens;
     this.#sequence = sequence;
   }
@@ -277,7 +277,7 @@ function checkCount({ name, args, end }: Call): void {
 
 function existsOf(node: Node, extent: Extent): Node {
   if (node.kind === "item") return { kind: "itemExists", segments: node.segments, ...extent };
-  if (node.kind !== "path") throw new Refusal("TYPE", node.start, "exists asks about a path", ["event"]);
+  if (node.kind !== "path") throw new Refusal("TYPE", node.start, "exists needs a path", ["event"]);
   return { kind: "exists", path: node.path, ...extent };
 }
 

@@ -4,7 +4,7 @@ import { unitsOfCodePoints } from "../evaluate/values.ts";
 import { LIMITS } from "../limits.ts";
 import { mayBe } from "../types.ts";
 import { buildTree } from "./build-tree.ts";
-import type { Names } from "./path.ts";
+import type { NameSet } from "./path.ts";
 import { checkSequence } from "./sequence.ts";
 import { type TokenList, tokenize } from "./tokens.ts";
 import { type Node, type NodeOf, nodesOf } from "./tree.ts";
@@ -15,24 +15,22 @@ import { type Node, type NodeOf, nodesOf } from "./tree.ts";
  * {@link measurePatterns}.
  * @throws InvalidCondition for an invalid condition, and nothing else. Takes linear time.
  */
-export function parseCondition(source: string, names?: Names): Node {
+export function parseCondition(source: string, names?: NameSet): Node {
   return refusing(source, () => {
     const { tokens, root } = parse(source, names);
     if (!mayBe("boolean", root)) {
-      throw new Refusal("TYPE", tokens.at(0).start, "this is not a condition: it can never be true or false", [
-        "condition",
-      ]);
+      throw new Refusal("TYPE", tokens.at(0).start, "the result of a condition must be true or false", ["condition"]);
     }
     return root;
   });
 }
 
 /** Parses an expression whose value has any type. @throws InvalidCondition */
-export function parseExpression(source: string, names: Names): Node {
+export function parseExpression(source: string, names: NameSet): Node {
   return refusing(source, () => parse(source, names).root);
 }
 
-function parse(source: string, names?: Names): { readonly tokens: TokenList; readonly root: Node } {
+function parse(source: string, names?: NameSet): { readonly tokens: TokenList; readonly root: Node } {
   const tooLong = unitsOfCodePoints(source, LIMITS.sourceCharacters);
   if (tooLong !== -1) {
     throw new Refusal("LIMIT", tooLong, `a condition has at most ${LIMITS.sourceCharacters} characters`);

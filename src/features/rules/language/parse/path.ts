@@ -16,7 +16,7 @@ interface PathReading {
  * First names of the paths of an expression that reads no event; their values are the members of
  * the payload.
  */
-export type Names = ReadonlySet<string>;
+export type NameSet = ReadonlySet<string>;
 
 /**
  * Reads `event`, or `item` where a list is searched, and any number of `.name` and `[key]`.
@@ -24,7 +24,7 @@ export type Names = ReadonlySet<string>;
  * @throws Refusal UNKNOWN_NAME for another name, UNSAFE_NAME, LIMIT past 16 segments, SYNTAX for an
  * invalid key.
  */
-export function readPath(tokens: TokenList, index: number, hasItem = false, names?: Names): PathReading {
+export function readPath(tokens: TokenList, index: number, hasItem = false, names?: NameSet): PathReading {
   const isOfItem = isItem(tokens, index) && (hasItem || names === undefined);
   const root = checkRoot(tokens, index, hasItem, names);
   const segments: Segment[] = [];
@@ -60,7 +60,7 @@ function isItem(tokens: TokenList, index: number): boolean {
 }
 
 /** @returns the name */
-function checkRoot(tokens: TokenList, index: number, hasItem: boolean, names: Names | undefined): string {
+function checkRoot(tokens: TokenList, index: number, hasItem: boolean, names: NameSet | undefined): string {
   const token = tokens.at(index);
   if (token.kind !== "name") {
     const allowed = names ? [...names] : ["event"];
@@ -85,7 +85,7 @@ function checkRoot(tokens: TokenList, index: number, hasItem: boolean, names: Na
   throw new Refusal("UNKNOWN_NAME", token.start, `unknown name ${tokens.quote(index)}; ${hint}`, ["event"]);
 }
 
-function unknownName(tokens: TokenList, index: number, names: Names): Refusal {
+function unknownName(tokens: TokenList, index: number, names: NameSet): Refusal {
   const known = [...names];
   const message = `unknown name ${tokens.quote(index)}; known are ${known.join(", ")}`;
   return new Refusal("UNKNOWN_NAME", tokens.at(index).start, message, known);

@@ -2,7 +2,7 @@ import { nearestName } from "../../../../config/nearest.ts";
 import { Refusal } from "../errors.ts";
 import type { Path } from "../event.ts";
 import { LIMITS } from "../limits.ts";
-import { dashedName, type Names, readPath } from "./path.ts";
+import { dashedName, type NameSet, readPath } from "./path.ts";
 import { isRefusedName, type SymbolName, type TokenList } from "./tokens.ts";
 import { FUNCTION_NAMES, ITEM, isFunctionName, isQuantifier, type Literal, OTHER_NAMES, signatureOf } from "./tree.ts";
 
@@ -14,7 +14,7 @@ export type Operand = { readonly last: number } & (
 );
 
 /** A checked order of tokens: input of the precedence parser and of the tree. */
-export interface Sequence {
+export interface OperandSequence {
   /** The condition with each operand and function name as `t` and its first token's index. */
   readonly spelling: string;
   /** By index of the first token. */
@@ -56,13 +56,13 @@ export const BINARY: ReadonlySet<SymbolName> = new Set<SymbolName>([
  * expectation.
  * @throws Refusal at the first invalid token.
  */
-export function checkSequence(tokens: TokenList, names?: Names): Sequence {
+export function checkSequence(tokens: TokenList, names?: NameSet): OperandSequence {
   return new SequenceReader(tokens, names).read();
 }
 
 class SequenceReader {
   readonly #tokens: TokenList;
-  readonly #names: Names | undefined;
+  readonly #names: NameSet | undefined;
   readonly #operands = new Map<number, Operand>();
   readonly #closings = new Map<number, number>();
   readonly #groups = new Set<number>();
@@ -72,12 +72,12 @@ class SequenceReader {
   #index = 0;
   #nodes = 0;
 
-  constructor(tokens: TokenList, names: Names | undefined) {
+  constructor(tokens: TokenList, names: NameSet | undefined) {
     this.#tokens = tokens;
     this.#names = names;
   }
 
-  read(): Sequence {
+  read(): OperandSequence {
     let wantsOperand = true;
     while (wantsOperand || this.#tokens.at(this.#index).kind !== "end") {
       wantsOperand = wantsOperand ? this.#readOperand() : this.#readOperator();

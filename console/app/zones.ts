@@ -1,0 +1,2 @@
+/** The time zones that the browser knows, as options. */
+export const ZONES = Intl.supportedValuesOf("timeZone").map((value) => ({ value, label: value }));

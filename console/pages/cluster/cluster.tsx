@@ -1,0 +1,195 @@
+import { Network } from "lucide";
+import { useEffect } from "preact/hooks";
+import type { Cluster, ClusterNode, ClusterTakeOver } from "../../../src/client/api-types.gen.ts";
+import { api } from "../../app/api.ts";
+import { SERVER_URL } from "../../app/base.ts";
+import { useGet } from "../../app/query.ts";
+import {
+  Badge,
+  Banner,
+  Button,
+  Card,
+  type Column,
+  confirm,
+  DataTable,
+  DescriptionList,
+  Duration,
+  EmptyState,
+  formatDuration,
+  formatNumber,
+  formatRelative,
+  Link,
+  Num,
+  Page,
+  plural,
+  Time,
+  toast,
+  UserText,
+} from "../../ui/index.ts";
+
+interface State {
+  readonly mode: "single" | "cluster";
+  readonly cluster: Cluster | null;
+}
+
+const POLL_MS = 5000;
+const MOST_SKEW_MS = 500;
+const ROLES = { leader: "leads", follower: "follows", standby: "follows only" } as const;
+
+const COLUMNS: readonly Column<ClusterNode>[] = [
+  { label: "Node", cell: ({ name }) => <UserText>{name}</UserText>, card: "title", width: "wide" },
+  { label: "State", cell: (node) => <NodeBadge node={node} />, card: "aside" },
+  { label: "Not applied", cell: (node) => <Lag node={node} />, align: "end" },
+  { label: "Clock", cell: ({ role, skewMs }) => (role === "leader" ? "—" : <Skew ms={skewMs} />), align: "end" },
+  { label: "Version", cell: ({ version }) => <span class="mono">{version}</span>, priority: 2 },
+  { label: "Heard", cell: ({ role, heardAt }) => (role === "leader" ? "—" : <Time at={heardAt} />), align: "end" },
+  { label: "Address", cell: ({ advertise }) => <UserText>{advertise}</UserText>, priority: 3 },
+];
+
+function NodeBadge({ node: { role, live } }: { readonly node: ClusterNode }) {
+  if (!live) return <Badge tone="bad">gone</Badge>;
+  return <Badge tone={role === "leader" ? "ok" : "plain"}>{ROLES[role]}</Badge>;
+}
+
+function Lag({ node: { role, lagRecords, lagMs } }: { readonly node: ClusterNode }) {
+  if (role === "leader") return <>—</>;
+  if (lagRecords === 0) return <>nothing</>;
+  return (
+    <span class="nowrap">
+      <Num n={lagRecords} /> in <Duration ms={lagMs} />
+    </span>
+  );
+}
+
+function Skew({ ms }: { readonly ms: number }) {
+  const text = formatDuration(ms);
+  return Math.abs(ms) > MOST_SKEW_MS ? <Badge tone="warn">{text}</Badge> : <span class="nowrap">{text}</span>;
+}
+
+/** Several machines with the same data: which node leads, and whether another one can take over. */
+export default function ClusterPage() {
+  const query = useGet<State>("/cluster");
+  const state = query.data;
+  useEffect(() => {
+    if (state?.mode === "single") return;
+    const timer = setInterval(() => query.reload(), POLL_MS);
+    return () => clearInterval(timer);
+  }, [state?.mode]);
+  if (state?.mode === "single") return <SingleServer />;
+  const cluster = state?.cluster ?? undefined;
+  const ready = cluster?.nodes.filter(canLead) ?? [];
+  const stepDown = async (to?: string) => {
+    const text = "Requests wait for about a second, and live connections open again. The node that leads now follows.";
+    const title = to === undefined ? "Let another node lead?" : `Let ${to} lead?`;
+    if (!(await confirm({ title, text, action: "Step down" }))) return;
+    const step = await api.post<{ to: string }>("/cluster/step-down", to === undefined ? {} : { to });
+    toast.ok(`${step.to} leads next.`);
+    query.reload();
+  };
+  return (
+    <Page
+      title="Cluster"
+      subtitle={cluster && subtitleOf(cluster, ready.length)}
+      actions={
+        <Button disabled={ready.length === 0} onClick={() => stepDown()}>
+          Step down
+        </Button>
+      }
+    >
+      {cluster?.warnings.map((warning) => (
+        <Banner key={warning} tone="warn" title={warning} />
+      ))}
+      <DataTable<ClusterNode>
+        label="Nodes"
+        rows={cluster?.nodes}
+        rowKey={({ name }) => name}
+        columns={COLUMNS}
+        rowActions={(node) =>
+          canLead(node) ? (
+            <Button small onClick={() => stepDown(node.name)}>
+              Let it lead
+            </Button>
+          ) : null
+        }
+        loading={query.loading}
+        error={query.error}
+        retry={query.reload}
+      />
+      {cluster && <ClusterFacts cluster={cluster} />}
+      {cluster?.nodes.some(({ live }) => !live) && <MissingNode />}
+    </Page>
+  );
+}
+
+function canLead({ role, live }: ClusterNode): boolean {
+  return role === "follower" && live;
+}
+
+function subtitleOf({ leader }: Cluster, ready: number): string {
+  const next = ready === 0 ? "no other node can take over" : `${plural(ready, "other node")} can take over`;
+  return `${leader} leads; ${next}.`;
+}
+
+function ClusterFacts({ cluster: { term, log, takeOver } }: { readonly cluster: Cluster }) {
+  const reachable = log?.servers.filter(({ isReachable }) => isReachable).length ?? 0;
+  const servers = log && log.servers.length > 0 ? `, ${reachable} of ${plural(log.servers.length, "nats-server")}` : "";
+  return (
+    <Card title="Log and take-overs">
+      <DescriptionList
+        items={[
+          { label: "Last take-over", value: takeOver === null ? "none yet" : takeOverText(takeOver) },
+          { label: "Leaders so far", value: formatNumber(term) },
+          {
+            label: "Log",
+            value:
+              log === null
+                ? "its servers do not answer"
+                : `records ${formatNumber(log.first)} to ${formatNumber(log.last)}${servers}`,
+          },
+        ]}
+      />
+    </Card>
+  );
+}
+
+function takeOverText({ kind, from, withoutLeaderMs, at }: ClusterTakeOver): string {
+  const what = kind === "lost" ? `machine lost (${from})` : `handed over by ${from}`;
+  return `${what}: ${formatDuration(withoutLeaderMs)} without a leader, ${formatRelative(at)}`;
+}
+
+function MissingNode() {
+  return (
+    <Card title="When a node is missing" sub="Until it is back, a loss of this machine stops the service.">
+      <ol>
+        <li>See whether its machine runs and reaches the nats-servers.</li>
+        <li>
+          On it, read the log of Prism: <code>journalctl -u prism -n 100</code>
+        </li>
+        <li>Start Prism there. It reads what it missed, or copies the database from the leader.</li>
+        <li>If its disk is lost, start Prism there with an empty data directory and the same settings.</li>
+      </ol>
+      <DocsLink />
+    </Card>
+  );
+}
+
+function SingleServer() {
+  return (
+    <Page title="Cluster" subtitle="This server works alone.">
+      <EmptyState
+        icon={Network}
+        title="A second machine can take over"
+        text="In a cluster one node leads and another one follows. When the leader's machine is lost, the other one goes on within seconds, and nothing that was acknowledged is lost. It needs two machines for Prism and three for nats-server."
+        action={<DocsLink />}
+      />
+    </Page>
+  );
+}
+
+function DocsLink() {
+  return (
+    <Link href={`${SERVER_URL}/docs/cluster`} external>
+      How a cluster works
+    </Link>
+  );
+}

@@ -1,0 +1,93 @@
+import { serverWarnings } from "../config/checks.ts";
+import { ownOrigins, publicUrlOf, tlsFilesOf } from "../config/public-url.ts";
+import { once } from "../core/once.ts";
+import { AccessLog } from "../http/access-log.ts";
+import { BodyReader } from "../http/body.ts";
+import { clientAddressReader, UntrustedForwards } from "../http/client-address.ts";
+import { tracedAuthenticator } from "../http/credentials.ts";
+import { Idempotency } from "../http/idempotency.ts";
+import { HttpKernel } from "../http/kernel.ts";
+import { DescriptorWatch, HttpListener } from "../http/listener.ts";
+import { RateLimiter } from "../http/rate-limiter.ts";
+import { Router } from "../http/router.ts";
+import { HSTS_LINE } from "../http/tls.ts";
+import { WorkBudget } from "../http/work-budget.ts";
+import { Connections } from "../live/connections.ts";
+import { Hub } from "../live/hub.ts";
+import { Presence } from "../live/presence.ts";
+import type { StreamHistory } from "../live/stream.ts";
+import type { FeatureCore, Offers } from "../module/feature.ts";
+import type { Base } from "./open-store.ts";
+
+/** Offers that requests and live connections need; the features open later. */
+type Asked = () => Pick<Offers, "principals" | "projects" | "realtimeAccess" | "streamHistory">;
+
+/** Services that every feature may use: the base, HTTP and live connections. Nothing listens yet. */
+export function openCore(base: Base, isForCommand: boolean, asked: Asked): FeatureCore {
+  const { config, settings, clock, log, metrics, reader, store, committer, listening } = base;
+  const { sequences } = committer;
+  const listener = new HttpListener(tlsFilesOf(config));
+  const router = new Router();
+  const bodies = new BodyReader(config.ingest.highWaterBytes);
+  const httpLog = log.namespace("http");
+  const authLog = log.namespace("auth");
+  const forwards = new UntrustedForwards(httpLog);
+  const work = new WorkBudget({
+    ...{ clock, metrics, limits: () => settings.work },
+    ownerOf: (projectId) => asked().projects.ownerOf(projectId),
+  });
+  const kernel = new HttpKernel({
+    ...{ router, bodies, work },
+    authenticator: once(() => tracedAuthenticator(asked().principals, authLog)),
+    limiter: new RateLimiter(clock),
+    accessLog: new AccessLog(httpLog, metrics),
+    readAddress: clientAddressReader(config.trustedProxies, (peer) => forwards.add(peer)),
+    acceptsChunked: config.chunkedBodies,
+    ...(listener.isTls ? { transportHeaders: HSTS_LINE } : {}),
+    cors: () => settings.cors,
+    limits: () => settings.rateLimit,
+    faces: () => settings.faces,
+  });
+  const presence = new Presence();
+  const connections = new Connections({
+    ...{ limits: config.realtime, presence, clock, log: log.namespace("realtime") },
+    access: { refresh: (principal) => asked().realtimeAccess.refresh(principal) },
+  });
+  const heads = { events: sequences.events.last, log: sequences.streams.last };
+  const history: StreamHistory = {
+    read: (...range) => asked().streamHistory.read(...range),
+    gaps: (...range) => asked().streamHistory.gaps(...range),
+    last: (...stream) => asked().streamHistory.last(...stream),
+  };
+  return {
+    ...{ reader, committer, store, clock, log, metrics, config, settings, isForCommand },
+    ...{ presence, connections, kernel, router, listener, bodies, work, forwards },
+    descriptors: new DescriptorWatch(listener, httpLog),
+    ...{
+      startedAt: base.startedAt,
+      audit: base.audit,
+      storage: base.storage,
+      box: base.box,
+      readsOnly: base.readsOnly,
+      isReplicated: base.isReplicated,
+    },
+    db: base.database,
+    events: base.bus,
+    hub: new Hub(history, heads, work.replays),
+    idempotency: new Idempotency(reader, clock, store.auditKey),
+    auditKey: store.auditKey,
+    publicUrl: () => publicUrlOf(settings.current, listening.port),
+    allowsOrigin: (origin) =>
+      settings.cors.allows(origin) || ownOrigins(settings.current, listening.port).includes(origin),
+  };
+}
+
+/** Problems of settings, files and proxies. */
+export function warningsOf(
+  { warnings, settings, store, clockTrust, cluster }: Base,
+  { forwards }: FeatureCore,
+): string[] {
+  const found = [...warnings, ...serverWarnings(settings.current), ...store.warnings];
+  const ofCluster = cluster?.conditions().flatMap(({ text, isDue }) => (isDue ? [text] : [])) ?? [];
+  return [...found, ...ofCluster, clockTrust.warning, forwards.warning].filter((text) => text !== null);
+}

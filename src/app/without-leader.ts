@@ -1,0 +1,162 @@
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import type { ClusterNode } from "../cluster/join.ts";
+import { Spool } from "../cluster/spool.ts";
+import { type Config, type LoadedConfig, sealedBoxOf } from "../config/load.ts";
+import { localUrlOf, publicUrlOf } from "../config/public-url.ts";
+import { systemClock } from "../core/clock.ts";
+import type { Logger } from "../core/log.ts";
+import { within } from "../core/promises.ts";
+import { warnOnPages } from "../core/runtime.ts";
+import { Emergency } from "../features/delivery/emergency/index.ts";
+import { closing, openForWriting } from "../store/sqlite/connection.ts";
+import { snapshotDatabase } from "../store/sqlite/snapshot.ts";
+
+const LOOK_MS = 500;
+/** A node waits this long for those with smaller names to call the emergency contacts. */
+const RANK_MS = 30_000;
+const AGAIN_MS = 30_000;
+const STOP_MS = 5000;
+
+interface Parts {
+  readonly config: Config;
+  readonly log: Logger;
+  readonly node: ClusterNode;
+  /** Starts the process of {@link serveCopy}, with a channel for messages. */
+  spawnCopy(): ChildProcess;
+}
+
+/** What {@link serveCopy} sends when it listens. */
+interface CopyMessage {
+  readonly url: string;
+}
+
+/**
+ * Watches for a cluster without a leader. After `cluster.emergencyAfterMs` the emergency contacts are
+ * called, and with `cluster.degraded: page` a process beside this one pages people from a copy of the
+ * database. What it has accepted is sent to the next leader.
+ */
+export function watchForLeader({ config, log, node, spawnCopy }: Parts): { stop(): Promise<void> } {
+  const { emergencyAfterMs, degraded } = config.cluster;
+  const spool = new Spool(config.dataDir, sealedBoxOf(config), log);
+  const emergency = new Emergency({
+    ...{ dataDir: config.dataDir, clock: systemClock, log: log.namespace("emergency") },
+    options: () => config.emergency,
+    serverUrl: () => publicUrlOf(config, config.port),
+  });
+  let copy: ChildProcess | null = null;
+  let triedAt = Number.NEGATIVE_INFINITY;
+
+  const start = (): void => {
+    triedAt = performance.now();
+    log.error({}, "no node leads the cluster: paging people from a copy of the database");
+    const child = spawnCopy();
+    copy = child;
+    child.once("message", ({ url }: CopyMessage) => {
+      if (copy === child) node.setDegraded({ url, spool });
+    });
+    child.once("error", (err) => log.error({ err }, "the process that pages without a leader cannot be started"));
+    child.once("exit", (code) => {
+      if (copy !== child) return;
+      copy = null;
+      node.setDegraded(null);
+      log.error({ code }, "the process that pages without a leader has ended; starting it again");
+    });
+  };
+  const end = async (): Promise<void> => {
+    const child = copy;
+    copy = null;
+    node.setDegraded(null);
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, "exit");
+    child.kill("SIGTERM");
+    await within(STOP_MS, ended);
+    child.kill("SIGKILL");
+    log.warn({}, "a node leads the cluster again: pages leave from it");
+  };
+  const look = (): void => {
+    const leader = node.leaderUrl();
+    if (leader !== null) {
+      emergency.clear("no-leader");
+      if (copy) void end();
+      else if (!spool.isEmpty)
+        spool
+          .sendTo(leader, () => node.leaderUrl() !== leader)
+          .catch((err: unknown) => log.error({ err }, "cannot send to the leader what was accepted without one"));
+      return;
+    }
+    const silentMs = node.silentMs();
+    const since = Date.now() - silentMs;
+    if (silentMs >= emergencyAfterMs + node.rank() * RANK_MS)
+      emergency.raise("no-leader", { text: "no node of the cluster leads.", since });
+    const mayPage = degraded === "page" && existsSync(config.databaseFile);
+    if (mayPage && !copy && silentMs >= emergencyAfterMs && performance.now() - triedAt >= AGAIN_MS) start();
+  };
+  const timer = setInterval(look, LOOK_MS);
+  timer.unref();
+  return {
+    async stop() {
+      clearInterval(timer);
+      await Promise.all([end(), emergency.stop(STOP_MS)]);
+    },
+  };
+}
+
+/** Jobs that page people; the others wait for a leader, which must not find them done a second time. */
+const PAGING_JOBS = [
+  ...["alert", "delivery.attempt", "delivery.merge", "event.process", "incident.contact", "incident.ways"],
+  ...["notification.deliver", "notification.recipients", "suppression.storm"],
+];
+const WARNING = "The cluster has no leader: this may be repeated.";
+
+/** A server on a copy of the database of this node, on a port of the loopback interface. */
+export async function serveCopy(loaded: LoadedConfig, log: Logger): Promise<{ readonly url: string }> {
+  const dataDir = join(loaded.config.dataDir, "without-leader");
+  rmSync(dataDir, { recursive: true, force: true });
+  mkdirSync(dataDir, { mode: 0o700 });
+  const config = configOfCopy(loaded.config, dataDir);
+  await snapshotDatabase({ file: loaded.config.databaseFile, into: config.databaseFile });
+  prepareCopy(config.databaseFile);
+  warnOnPages(WARNING);
+  const { startApp } = await import("./start.ts");
+  const app = await startApp({
+    loaded: { ...loaded, config },
+    log: log.namespace("without-leader"),
+    onFatal: (error) => {
+      log.error({ err: error }, "the copy of the database cannot be written");
+      process.exit(1);
+    },
+  });
+  return { url: localUrlOf(config, app.port) };
+}
+
+/** Only pages leave: no other port, no module, no report to a service outside that all is well. */
+function configOfCopy(config: Config, dataDir: string): Config {
+  return {
+    ...config,
+    ...{ dataDir, databaseFile: join(dataDir, "prism.db"), modulesDir: join(dataDir, "modules") },
+    ...{ host: "127.0.0.1", port: 0, extraPorts: [], dashboardPort: undefined },
+    tls: { certFile: undefined, keyFile: undefined },
+    trustedProxies: [...config.trustedProxies, "127.0.0.1/32"],
+    cluster: { ...config.cluster, servers: [] },
+    ntfy: { ...config.ntfy, port: undefined },
+    mailIn: { ...config.mailIn, port: undefined },
+    watch: { ...config.watch, url: undefined },
+    digest: { ...config.digest, enabled: false },
+  };
+}
+
+function prepareCopy(file: string): void {
+  closing(openForWriting({ file, busyTimeoutMs: 5000 }), (connection) => {
+    connection.pragma("foreign_keys = off");
+    connection.prepare("delete from local_state where key = 'cluster.position'").run();
+    connection
+      .prepare(
+        "delete from jobs where state in ('scheduled', 'ready', 'running', 'retrying') and kind not in (select value from json_each(?))",
+      )
+      .run(JSON.stringify(PAGING_JOBS));
+    connection.prepare("delete from schedules").run();
+  });
+}

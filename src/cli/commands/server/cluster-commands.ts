@@ -1,0 +1,142 @@
+import { setTimeout } from "node:timers/promises";
+import { digestOf } from "../../../cluster/digest.ts";
+import { connectNats, NatsLog } from "../../../cluster/nats-log.ts";
+import { clearPosition, readPosition, START, startPosition } from "../../../cluster/position.ts";
+import { newRecordId, recordBox } from "../../../cluster/record.ts";
+import { type NodeBeat, natsSignals } from "../../../cluster/signals.ts";
+import { nodeOf } from "../../../config/checks.ts";
+import type { LoadedConfig } from "../../../config/load.ts";
+import { CONSOLE_SETTINGS, hasAuditKey } from "../../../store/sealed-settings.ts";
+import { closing, openForReading, openForWriting } from "../../../store/sqlite/connection.ts";
+import { type CommandContext, refuseUrl } from "../../context.ts";
+import { requireSomeDatabase, withDataDirLock } from "../../data-dir.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { table } from "../../output/output.ts";
+import { withServer } from "../../with-server.ts";
+import { confirm } from "../access/prompt.ts";
+
+/** Each node says twice a second what it is. */
+const LISTEN_MS = 2000;
+
+/** @throws CommandError 3 without cluster.servers, 8 when no node leads */
+export async function clusterStatus(context: CommandContext): Promise<void> {
+  refuseUrl(context, "cluster status");
+  const { config } = requireCluster(context);
+  const { cluster } = config;
+  const nats = await connected(config, "status");
+  try {
+    const journal = await NatsLog.open(nats, cluster);
+    const beats = new Map<string, NodeBeat>();
+    natsSignals(nats, cluster.name, recordBox([cluster.secret ?? "", ...cluster.previousSecrets])).onBeat((beat) =>
+      beats.set(beat.node, beat),
+    );
+    const [range] = await Promise.all([
+      journal.exists().then((is) => (is ? journal.range() : null)),
+      setTimeout(LISTEN_MS),
+    ]);
+    const nodes = [...beats.values()].sort((a, b) => a.node.localeCompare(b.node));
+    const rows = nodes.map((beat) => [
+      ...[beat.node, beat.isLeader ? "leader" : "follows", beat.isLeader ? "-" : beat.sequence, beat.term],
+      ...[Date.now() - beat.at, beat.version, beat.advertise],
+    ]);
+    context.out.result({ nodes, log: range }, () => [
+      ...table(["NODE", "ROLE", "APPLIED", "TERM", "CLOCK MS", "VERSION", "URL"], rows),
+      range === null ? "There is no log yet." : `The log has the records ${range.first} to ${range.last}.`,
+    ]);
+    if (!nodes.some(({ isLeader }) => isLeader)) throw new CommandError(EXIT.checkFailed, "no node leads");
+  } finally {
+    await nats.close();
+  }
+}
+
+/** At the leader by its control socket, at any node by HTTP. */
+export async function clusterStepDown(context: CommandContext, { to }: { readonly to?: string }): Promise<void> {
+  const body = to === undefined ? {} : { to };
+  const step = await withServer(context, (server) => server.post<StepDown>("/api/v1/cluster/step-down", body), {
+    mustRun: true,
+  });
+  context.out.result(step, () => [`${step.from} ends its work; ${step.to} leads next.`]);
+}
+
+interface StepDown {
+  readonly from: string;
+  readonly to: string;
+}
+
+export async function clusterDigest(context: CommandContext): Promise<void> {
+  refuseUrl(context, "cluster digest");
+  const loaded = context.loadConfig("none");
+  requireSomeDatabase(loaded);
+  const reader = openForReading(loaded.config.databaseFile);
+  const position = readPosition(reader);
+  const tables = await digestOf(reader).finally(() => reader.close());
+  context.out.result({ position, tables }, () => [
+    ...table(
+      ["TABLE", "ROWS", "DIGEST"],
+      tables.map(({ table: name, rows, digest }) => [name, rows, digest.slice(0, 16)]),
+    ),
+    position === null ? "The database is in no cluster." : `It has the log up to the record ${position.sequence}.`,
+  ]);
+}
+
+/** @throws CommandError 3 when the cluster has a log already, or the database is in one */
+export async function clusterInit(context: CommandContext): Promise<void> {
+  refuseUrl(context, "cluster init");
+  const loaded = requireCluster(context);
+  const { config } = loaded;
+  requireSomeDatabase(loaded);
+  await withDataDirLock(config, async () => {
+    const nats = await connected(config, "init");
+    try {
+      const journal = await NatsLog.open(nats, config.cluster);
+      if ((await journal.exists()) && (await journal.last()) > 0)
+        throw new CommandError(EXIT.refused, `the cluster ${config.cluster.name} has a log already`);
+    } finally {
+      await nats.close();
+    }
+    closing(openForWriting({ file: config.databaseFile, busyTimeoutMs: 5000 }), (connection) => {
+      if (readPosition(connection) !== null)
+        throw new CommandError(EXIT.refused, "the database is in a cluster already");
+      // Another id than that of an empty file: nodes without it copy this one.
+      // Of a cluster before this one: the settings of this node count.
+      if (hasAuditKey(connection)) connection.prepare("delete from settings where key = ?").run(CONSOLE_SETTINGS);
+      startPosition(connection, { ...START, id: newRecordId() });
+    });
+    context.out.result({ cluster: config.cluster.name, node: nodeOf(config) }, () => [
+      `The database is the first one of the cluster ${config.cluster.name}. Start prism serve here, then on the other nodes.`,
+    ]);
+  });
+}
+
+/** @throws CommandError 3 for a database that is in no cluster */
+export async function clusterLeave(context: CommandContext, { yes }: { readonly yes?: boolean }): Promise<void> {
+  refuseUrl(context, "cluster leave");
+  const loaded = context.loadConfig("none");
+  requireSomeDatabase(loaded);
+  const { config } = loaded;
+  const question = "Go on without the cluster? Do so on one node only, and stop the others";
+  if (yes !== true && !(await confirm(question)))
+    throw new CommandError(EXIT.usage, "nothing was changed; --yes changes it without asking");
+  await withDataDirLock(config, () => {
+    closing(openForWriting({ file: config.databaseFile, busyTimeoutMs: 5000 }), (connection) => {
+      if (readPosition(connection) === null) throw new CommandError(EXIT.refused, "the database is in no cluster");
+      clearPosition(connection);
+    });
+    context.out.result({ left: true }, () => ["Remove cluster.servers from the configuration, and start prism serve."]);
+  });
+}
+
+/** @throws CommandError 4 */
+function connected(config: LoadedConfig["config"], what: string): ReturnType<typeof connectNats> {
+  return connectNats(config.cluster, `${nodeOf(config)} ${what}`).catch((cause: unknown) => {
+    const servers = config.cluster.servers.join(", ");
+    throw new CommandError(EXIT.unreachable, `no nats-server answers: ${servers}`, { cause });
+  });
+}
+
+/** @throws CommandError 3 */
+function requireCluster(context: CommandContext): LoadedConfig {
+  const loaded = context.loadConfig("none");
+  if (loaded.config.cluster.servers.length > 0) return loaded;
+  throw new CommandError(EXIT.refused, "cluster.servers is not set: this is no node of a cluster");
+}

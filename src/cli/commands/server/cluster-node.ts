@@ -1,0 +1,174 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { isDeepStrictEqual } from "node:util";
+import type { App } from "../../../app/start.ts";
+import { FENCED_EXIT } from "../../../cluster/lease.ts";
+import { type LoadedConfig, sealedBoxOf } from "../../../config/load.ts";
+import { localUrlOf } from "../../../config/public-url.ts";
+import { writeStoredSettings } from "../../../config/stored-settings.ts";
+import type { Logger } from "../../../core/log.ts";
+import { executablePath } from "../../../core/runtime.ts";
+import { sharedSettings } from "../../../features/operate/settings/service.ts";
+import { reading } from "../../../store/sqlite/connection.ts";
+import type { DataDirLock } from "../../../store/sqlite/data-dir-lock.ts";
+import { CommandError, EXIT } from "../../output/exit-codes.ts";
+import { interrupt } from "../../output/process-ends.ts";
+
+/** Set in the processes that a node consists of. */
+const MARK = "NODE_OF_PRISM_CLUSTER";
+const END_MS = 2000;
+const ENDING = ["SIGTERM", "SIGINT", "SIGQUIT"] as const;
+const SIGNALS = [...ENDING, "SIGHUP"] as const;
+
+/** `node`: of {@link superviseNode}; `copy`: of a node without a leader; null: the first one. */
+export function clusterProcess(): "node" | "copy" | null {
+  const kind = process.env[MARK];
+  return kind === "node" || kind === "copy" ? kind : null;
+}
+
+/** The same command as a process beside this one, with a channel for messages. */
+function spawnAs(kind: "node" | "copy"): ChildProcess {
+  const [program, args] = [executablePath(), process.argv.slice(2)];
+  const script = process.argv[1] ?? "";
+  return spawn(program ?? process.execPath, program ? args : [...process.execArgv, script, ...args], {
+    stdio: ["inherit", "inherit", "inherit", "ipc"],
+    env: { ...process.env, [MARK]: kind },
+  });
+}
+
+/**
+ * Runs the node as a process of its own, and starts it again when it leads no longer: from leading
+ * to following there is only the way through a start. @returns when it has ended otherwise
+ */
+export async function superviseNode(): Promise<void> {
+  let isEnding = false;
+  for (let code = FENCED_EXIT; code === FENCED_EXIT && !isEnding; ) {
+    const child = spawnAs("node");
+    const passOn = (signal: NodeJS.Signals): void => {
+      isEnding ||= signal !== "SIGHUP";
+      child.kill(signal);
+    };
+    process.off("SIGINT", interrupt);
+    for (const signal of SIGNALS) process.on(signal, passOn);
+    let isFenced = false;
+    child.once("message", () => {
+      isFenced = true;
+      // A thread that waits for the log may hold up the end of its process.
+      setTimeout(() => child.kill("SIGKILL"), END_MS).unref();
+    });
+    code = await new Promise<number>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("exit", (exitCode, signal) => resolve(exitCode ?? (signal === null ? EXIT.failure : 128)));
+    });
+    if (isFenced) code = FENCED_EXIT;
+    for (const signal of SIGNALS) process.off(signal, passOn);
+    process.exitCode = isEnding && code === FENCED_EXIT ? EXIT.done : code;
+  }
+}
+
+interface NodeParts {
+  readonly loaded: LoadedConfig;
+  readonly log: Logger;
+  readonly lock: DataDirLock;
+  readonly warnings: readonly string[];
+  /** The server of the leader runs. */
+  ready(app: App, loaded: LoadedConfig): Promise<void>;
+}
+
+/** Follows the cluster, and serves once this node leads. */
+export async function serveNode({ loaded, log, lock, warnings, ready }: NodeParts): Promise<void> {
+  const { config } = loaded;
+  // The process that would start it again is gone: another one may take the data directory.
+  process.once("disconnect", () => process.exit(EXIT.failure));
+  process.channel?.unref();
+  const { Fenced, isFinal, startNode, LogBehind, MemberStopped } = await import("../../../cluster/join.ts");
+  const { watchForLeader } = await import("../../../app/without-leader.ts");
+  try {
+    const node = await startNode(config, sealedBoxOf(config), log);
+    const watch = watchForLeader({ config, log, node, spawnCopy: () => spawnAs("copy") });
+    const leave = (): void => {
+      void Promise.all([node.stop(), watch.stop()]).finally(() => {
+        lock.release();
+        process.exit(EXIT.done);
+      });
+    };
+    process.off("SIGINT", interrupt);
+    for (const signal of ENDING) process.on(signal, leave);
+    const leadership = await node.untilLeader();
+    const endAsLeader = (reason: string): void => {
+      log.error({ reason }, "this node leads the cluster no longer; it starts again as a follower");
+      process.send?.("fenced", () => process.exit(FENCED_EXIT));
+    };
+    const replication = await node.prepare(leadership).catch((error: unknown) => {
+      if (!(error instanceof Fenced)) throw error;
+      endAsLeader(error.message);
+      return new Promise<never>(() => undefined);
+    });
+    const shared = await withSharedSettings(loaded, log);
+    const stop = async (app: App): Promise<void> => {
+      await node.end();
+      await app.stop();
+    };
+    // It may serve, and not have begun its work yet.
+    const finish = (code: number): void => {
+      void starting.then(stop).finally(() => {
+        lock.release();
+        process.exit(code);
+      });
+    };
+    const stepDown = (successor: string): void => {
+      log.info({ successor }, "this node hands over the cluster; it starts again as a follower");
+      finish(FENCED_EXIT);
+    };
+    const stopEarly = (): void => finish(EXIT.done);
+    const cluster = node.lead(leadership, replication, stepDown);
+    const { startApp } = await import("../../../app/start.ts");
+    const starting = startApp({
+      ...{ loaded: shared, log, warnings, replication, cluster },
+      beforeListen: () => node.freePort(),
+      beforeWork: () => {
+        node.watch(replication, () => endAsLeader("the log accepted no record for 20 s"));
+        return node.leads(cluster, leadership, localUrlOf(config, config.port));
+      },
+      onFatal: (error) => endAsLeader(error.message),
+    });
+    for (const signal of ENDING) process.off(signal, leave).on(signal, stopEarly);
+    const app = await starting;
+    for (const signal of ENDING) process.off(signal, stopEarly);
+    await ready({ ...app, stop: () => stop(app) }, shared);
+  } catch (error) {
+    if (error instanceof MemberStopped) return;
+    if (error instanceof LogBehind) {
+      log.warn({ reason: error.message }, "this node was away for too long; it copies the database of the leader");
+      process.exit(FENCED_EXIT);
+    }
+    if (error instanceof Error && isFinal(error)) throw new CommandError(EXIT.refused, error.message, { cause: error });
+    throw error;
+  }
+}
+
+/**
+ * What an administrator has set in the console at any node, which this node's file has from now on.
+ * With settings that do not fit its other sources it goes on with those that it had.
+ */
+async function withSharedSettings(loaded: LoadedConfig, log: Logger): Promise<LoadedConfig> {
+  const { dataDir, databaseFile } = loaded.config;
+  try {
+    const settings = reading(databaseFile, (connection) => sharedSettings(connection, sealedBoxOf(loaded.config)));
+    if (settings === null || isDeepStrictEqual(settings, loaded.stored)) return loaded;
+    const next = loaded.reload(settings);
+    await writeStoredSettings(dataDir, settings);
+    return next;
+  } catch (err) {
+    log.error({ err }, "cannot use the settings that were made in the console of another node; using those of before");
+    return loaded;
+  }
+}
+
+/** Pages people from a copy of the database, for the node that has started this process, until it ends it. */
+export async function serveNodeCopy(loaded: LoadedConfig, log: Logger): Promise<void> {
+  process.once("disconnect", () => process.exit(EXIT.failure));
+  process.off("SIGINT", interrupt);
+  for (const signal of ENDING) process.on(signal, () => process.exit(EXIT.done));
+  const { serveCopy } = await import("../../../app/without-leader.ts");
+  process.send?.(await serveCopy(await withSharedSettings(loaded, log), log));
+}

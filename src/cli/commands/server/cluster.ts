@@ -1,0 +1,96 @@
+import type { Command } from "commander";
+import { contextOf } from "../../context.ts";
+
+export function addCluster(program: Command): void {
+  const cluster = program
+    .command("cluster")
+    .description("nodes of a cluster of several machines")
+    .addHelpText(
+      "after",
+      `
+Example:
+  $ prism cluster status`,
+    );
+  cluster
+    .command("status")
+    .description("list the nodes that are heard, and the log")
+    .addHelpText(
+      "after",
+      `
+It listens on the nats-servers of the configuration for two seconds. Exit code 8: no node leads.
+
+Examples:
+  $ prism cluster status
+  $ prism cluster status --json`,
+    )
+    .action(async (_flags: object, command: Command) => {
+      const { clusterStatus } = await import("./cluster-commands.ts");
+      await clusterStatus(contextOf(command));
+    });
+  cluster
+    .command("step-down")
+    .description("let another node lead")
+    .option("--to <node>", "the node that leads next (default: the one that has applied most of the log)")
+    .addHelpText(
+      "after",
+      `
+On the machine of the leader, or with a token at any node. Requests that come meanwhile wait.
+
+Examples:
+  $ prism cluster step-down
+  $ prism cluster step-down --to b`,
+    )
+    .action(async (flags: { to?: string }, command: Command) => {
+      const { clusterStepDown } = await import("./cluster-commands.ts");
+      await clusterStepDown(contextOf(command), flags);
+    });
+  cluster
+    .command("digest")
+    .description("print a digest of every table of this node's database")
+    .addHelpText(
+      "after",
+      `
+Two nodes at the same position of the log have the same digests.
+
+Examples:
+  $ prism cluster digest
+  $ prism cluster digest --json > a.json`,
+    )
+    .action(async (_flags: object, command: Command) => {
+      const { clusterDigest } = await import("./cluster-commands.ts");
+      await clusterDigest(contextOf(command));
+    });
+  cluster
+    .command("init")
+    .description("make the database of this stopped server the first one of a new cluster")
+    .addHelpText(
+      "after",
+      `
+The other nodes start with empty data directories, and copy the database from this one.
+
+Examples:
+  $ prism cluster init
+  $ prism cluster init --data-dir /var/lib/prism`,
+    )
+    .action(async (_flags: object, command: Command) => {
+      const { clusterInit } = await import("./cluster-commands.ts");
+      await clusterInit(contextOf(command));
+    });
+  cluster
+    .command("leave")
+    .description("let the database of this stopped node go on without a cluster")
+    .option("--yes", "do not ask")
+    .addHelpText(
+      "after",
+      `
+Use it on one node only, and stop the others: two servers that go on alone no longer have the same data.
+
+Examples:
+  $ prism cluster leave
+  $ prism cluster leave --yes`,
+    )
+    .action(async (flags: { yes?: boolean }, command: Command) => {
+      const { clusterLeave } = await import("./cluster-commands.ts");
+      await clusterLeave(contextOf(command), flags);
+    });
+}

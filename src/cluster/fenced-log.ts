@@ -1,0 +1,110 @@
+import { type ClusterLog, Fenced, type Following, LogBehind, LogGone, type LogMessage } from "./log.ts";
+import type { NodeTime } from "./time.ts";
+
+/** Where messages are stored: a stream with one order, of which one group of servers decides. */
+export interface LogTransport {
+  /** Stores a message directly after `after`. @returns its sequence. @throws WrongEnd; any other error is doubt */
+  publish(message: Uint8Array, after: number): Promise<number>;
+  /** The message at a sequence; null: there is none. */
+  get(sequence: number): Promise<Uint8Array | null>;
+  /** Sequences of the first and the last message; of an empty log `last` is 0, or before `first`. */
+  range(): Promise<LogRange>;
+  /** Messages from a sequence on, as they come; ends when none comes for some seconds. */
+  consume(from: number, signal: AbortSignal): AsyncGenerator<LogMessage>;
+}
+
+export interface LogRange {
+  readonly first: number;
+  readonly last: number;
+}
+
+/** The log does not end where the message should follow. */
+export class WrongEnd extends Error {
+  constructor() {
+    super("the log has another end");
+    this.name = "WrongEnd";
+  }
+}
+
+const RETRY_MS = 100;
+/** How long a server may lack the end of the stream after an election. */
+const MOST_BEHIND_MS = 5000;
+
+/** The rules by which nodes append to the log, and read it. */
+export class FencedLog implements ClusterLog {
+  readonly #transport: LogTransport;
+  readonly #time: Pick<NodeTime, "elapsed" | "sleep">;
+
+  constructor(transport: LogTransport, time: Pick<NodeTime, "elapsed" | "sleep">) {
+    this.#transport = transport;
+    this.#time = time;
+  }
+
+  async append(messages: readonly Uint8Array[], after: number): Promise<number> {
+    let last = after;
+    for (const message of messages) last = await this.#appendOne(message, last);
+    return last;
+  }
+
+  async #appendOne(message: Uint8Array, after: number): Promise<number> {
+    for (;;) {
+      try {
+        const sequence = await this.#transport.publish(message, after);
+        if (sequence === after + 1) return sequence;
+        throw new Fenced(`the log gave the sequence ${sequence} after ${after}`);
+      } catch (error) {
+        if (error instanceof Fenced) throw error;
+        if (error instanceof WrongEnd) {
+          if (await this.#hasAt(after + 1, message)) return after + 1;
+          throw new Fenced(`another node has written after ${after}`);
+        }
+        await this.#time.sleep(RETRY_MS);
+      }
+    }
+  }
+
+  /** Whether a message has arrived, although the answer to it was lost. */
+  async #hasAt(sequence: number, message: Uint8Array): Promise<boolean> {
+    for (;;) {
+      try {
+        const found = await this.#transport.get(sequence);
+        return found !== null && Buffer.compare(found, message) === 0;
+      } catch {
+        await this.#time.sleep(RETRY_MS);
+      }
+    }
+  }
+
+  follow(after: number): Following {
+    const stopping = new AbortController();
+    const { signal } = stopping;
+    return {
+      stop: () => stopping.abort(),
+      [Symbol.asyncIterator]: () => this.#read(after, signal),
+    };
+  }
+
+  async *#read(after: number, signal: AbortSignal): AsyncGenerator<LogMessage> {
+    const { first, last } = await this.#rangeFrom(after);
+    if (last < after) throw new LogGone(`the log ends at ${last}, and this node has applied ${after}: it lost its end`);
+    if (first > after + 1) throw new LogBehind(`the log begins at ${first}, and this node needs ${after + 1}`);
+    yield* this.#transport.consume(after + 1, signal);
+  }
+
+  /** A server that has just begun to lead the stream may not have read all of it yet. */
+  async #rangeFrom(after: number): Promise<LogRange> {
+    for (const until = this.#time.elapsed() + MOST_BEHIND_MS; ; await this.#time.sleep(RETRY_MS)) {
+      const range = await this.range();
+      if (range.last >= after || this.#time.elapsed() > until) return range;
+    }
+  }
+
+  async last(): Promise<number> {
+    return (await this.range()).last;
+  }
+
+  /** Sequences of the first and the last message. */
+  range(): Promise<LogRange> {
+    return this.#transport.range();
+  }
+}

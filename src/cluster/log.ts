@@ -1,0 +1,57 @@
+/** A message of the log. */
+export interface LogMessage {
+  readonly sequence: number;
+  readonly bytes: Uint8Array;
+}
+
+/** The one log that all nodes share. One Raft group decides about its order and its end. */
+export interface ClusterLog {
+  /**
+   * Appends the messages of one record, each only directly after the one before, the first one after
+   * `after`. In doubt it asks again until it knows. @returns the sequence of the last. @throws Fenced
+   * when another node has written there
+   */
+  append(messages: readonly Uint8Array[], after: number): Promise<number>;
+  /** The messages after a sequence, as they come; ends when none comes for some seconds. @throws LogGone, LogBehind */
+  follow(after: number): Following;
+  /** Sequence of the last message; 0 for an empty log. */
+  last(): Promise<number>;
+}
+
+/** A server that keeps the log. */
+export interface LogServer {
+  readonly name: string;
+  /** It decides about the order. */
+  readonly isLeader: boolean;
+  readonly isReachable: boolean;
+  /** It has all messages. */
+  readonly isCurrent: boolean;
+}
+
+export interface Following extends AsyncIterable<LogMessage> {
+  stop(): void;
+}
+
+/** Another node has written to the log: this one leads no longer. */
+export class Fenced extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "Fenced";
+  }
+}
+
+/** The log is not the one that this node knows. */
+export class LogGone extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "LogGone";
+  }
+}
+
+/** The log was shortened, and lacks what this node needs next: it copies the leader's file. */
+export class LogBehind extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "LogBehind";
+  }
+}

@@ -1,0 +1,313 @@
+import type { Logger } from "../core/log.ts";
+import { VERSION } from "../core/runtime.ts";
+import type { SealedBox } from "../core/sealed-box.ts";
+import type { Applier } from "./applier.ts";
+import { type ClusterLog, Fenced, type Following } from "./log.ts";
+import type { Position } from "./position.ts";
+import { type ClusterRecord, encodeRecord, newRecordId } from "./record.ts";
+import type { NodeBeat, Signals } from "./signals.ts";
+import type { NodeTime } from "./time.ts";
+
+export interface MemberParts {
+  readonly node: string;
+  readonly advertise: string;
+  /** Follows only. */
+  readonly isStandby: boolean;
+  /** How long the leader may be silent. */
+  readonly deadMs: number;
+  readonly journal: ClusterLog;
+  readonly signals: Signals;
+  readonly applier: Pick<Applier, "position" | "sequence" | "apply">;
+  readonly box: SealedBox;
+  readonly log: Logger;
+  readonly time: NodeTime;
+}
+
+/** This node leads from now on. */
+export interface Leadership {
+  /** Of its `leader` record. */
+  readonly position: Position;
+  /** The leader before has ended its work; otherwise it may still work, until its lease is over. */
+  readonly isHandedOver: boolean;
+  /** The leader before, and its last sign in epoch ms; null: this is the first leader. */
+  readonly before: { readonly node: string; readonly at: number } | null;
+}
+
+/** Another node. */
+export interface KnownNode extends NodeBeat {
+  /** Monotonic, in ms. */
+  readonly heardAt: number;
+  /** How far its clock is before this one's, less the way of the message. */
+  readonly skewMs: number;
+  /** Number of records that it had not applied then. */
+  readonly behind: number;
+}
+
+const BEAT_MS = 500;
+const LOOK_MS = 100;
+/** Each node that is ahead of this one may stand before it. */
+const RANK_MS = 300;
+/** How long other nodes leave the leadership to the one that was named. */
+const SUCCESSOR_MS = 3000;
+const RETRY_MS = 500;
+
+/** A node of a cluster: follows the log, and leads when no other node does. */
+export class ClusterMember {
+  readonly #parts: MemberParts;
+  readonly #nodes = new Map<string, KnownNode>();
+  readonly #listeners: (() => void)[] = [];
+  #following: Following | null = null;
+  #leader: KnownNode | null = null;
+  /** When the leader was heard last, by a beat or a record. */
+  #heardAt: number;
+  /** The leader has ended its work; the next one may begin at once. */
+  #hasResigned = false;
+  /** The node that the leader named when it ended its work. */
+  #successor: string | null = null;
+  /** The last sign of a leader, this node's own among them, in epoch ms. */
+  #sign: { readonly node: string; readonly at: number } | null = null;
+  /** Clock of the leader in the last record. */
+  #recordAt = 0;
+  /** End of the log, while this node leads. */
+  #end: (() => number) | null = null;
+  #isStanding = false;
+  #isLeading = false;
+  #isEnding = false;
+  #isStopped = false;
+  /** The `leader` record that this node has sent. */
+  #candidacy: { readonly id: string; readonly isHandedOver: boolean } | null = null;
+
+  constructor(parts: MemberParts) {
+    this.#parts = parts;
+    this.#heardAt = parts.time.elapsed();
+    parts.signals.onBeat((beat) => this.#heard(beat));
+  }
+
+  /** The leader that was heard within `deadMs`; null: there is none. */
+  get leader(): KnownNode | null {
+    const { time, deadMs } = this.#parts;
+    return this.#leader && !this.#hasResigned && time.elapsed() - this.#leader.heardAt < deadMs ? this.#leader : null;
+  }
+
+  /** How long no leader was heard, in ms. */
+  get silentMs(): number {
+    return this.#isLeading ? 0 : this.#parts.time.elapsed() - this.#heardAt;
+  }
+
+  /** Other nodes that were heard. */
+  get nodes(): readonly KnownNode[] {
+    return [...this.#nodes.values()];
+  }
+
+  /** The number of live nodes with a smaller name. */
+  get namesBefore(): number {
+    return this.#live.filter((other) => other.node < this.#parts.node).length;
+  }
+
+  get #live(): readonly KnownNode[] {
+    const { time, deadMs } = this.#parts;
+    return this.nodes.filter(({ heardAt }) => time.elapsed() - heardAt < deadMs);
+  }
+
+  /** Since a node was heard. */
+  silenceOf({ heardAt }: KnownNode): number {
+    return this.#parts.time.elapsed() - heardAt;
+  }
+
+  /** Where this node is in the log. */
+  get at(): { readonly term: number; readonly sequence: number } {
+    const { position, sequence } = this.#parts.applier;
+    return { term: position.term, sequence };
+  }
+
+  /** What this node has not applied yet. */
+  get lag(): { readonly records: number; readonly ms: number } {
+    const records = Math.max(0, (this.#leader?.sequence ?? 0) - this.#parts.applier.sequence);
+    return { records, ms: records === 0 ? 0 : Math.max(0, this.#parts.time.now() - this.#recordAt) };
+  }
+
+  /** Calls `listener` whenever a leader is heard that was not the leader before. */
+  onLeader(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Follows until this node leads. @throws Diverged, LogGone, UnreadableRecord: it cannot go on */
+  async untilLeader(): Promise<Leadership> {
+    const { time } = this.#parts;
+    const endBeats = time.every(BEAT_MS, () => this.#beat(false));
+    const endLooks = time.every(LOOK_MS, () => void this.#look());
+    try {
+      return await this.#follow();
+    } finally {
+      endBeats();
+      endLooks();
+    }
+  }
+
+  /** Says that this node leads, until {@link stop}. @param end the last sequence of the log */
+  lead(end: () => number): void {
+    this.#isLeading = true;
+    this.#end = end;
+    this.#beat(true);
+    const stop = this.#parts.time.every(BEAT_MS, () => {
+      if (this.#isStopped) stop();
+      else this.#beat(true);
+    });
+  }
+
+  /** Lets the other nodes keep requests for the next leader. */
+  end(): void {
+    this.#isEnding = true;
+    this.#beat(true);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#following?.stop();
+  }
+
+  async #follow(): Promise<Leadership> {
+    const { journal, applier, log } = this.#parts;
+    while (!this.#isStopped) {
+      const following = journal.follow(applier.sequence);
+      this.#following = following;
+      try {
+        for await (const message of following) {
+          const record = applier.apply(message);
+          if (record === null) continue;
+          const leadership = this.#saw(record);
+          if (leadership === null) continue;
+          following.stop();
+          return leadership;
+        }
+      } catch (error) {
+        if (isFinal(error)) throw error;
+        log.warn({ err: error }, "cannot read the log of the cluster; trying again");
+      }
+      await this.#parts.time.sleep(RETRY_MS);
+    }
+    throw new MemberStopped();
+  }
+
+  /** @returns leadership, if it is the record with which this node won it */
+  #saw({ id, content, node, at }: ClusterRecord): Leadership | null {
+    const before = this.#sign;
+    this.#heardAt = this.#parts.time.elapsed();
+    this.#sign = { node, at };
+    this.#recordAt = at;
+    if (content.kind === "resign") {
+      this.#hasResigned = true;
+      this.#successor = content.successor;
+    }
+    if (content.kind !== "leader") return null;
+    const isOwn = this.#candidacy?.id === id;
+    const isHandedOver = this.#candidacy?.isHandedOver ?? false;
+    this.#candidacy = null;
+    this.#hasResigned = false;
+    this.#successor = null;
+    this.#parts.log.info({ leader: node }, isOwn ? "this node leads the cluster" : "another node leads the cluster");
+    return isOwn ? { position: this.#parts.applier.position, isHandedOver, before } : null;
+  }
+
+  #heard(beat: NodeBeat): void {
+    const { node, time } = this.#parts;
+    if (beat.node === node) return;
+    const heardAt = time.elapsed();
+    const skewMs = beat.at - this.#parts.time.now();
+    const known = { ...beat, heardAt, skewMs, behind: Math.max(0, (this.#end?.() ?? 0) - beat.sequence) };
+    this.#nodes.set(beat.node, known);
+    if (!beat.isLeader || beat.term < this.#parts.applier.position.term) return;
+    const isNew = this.leader?.node !== beat.node;
+    this.#leader = beat.isEnding ? null : known;
+    this.#heardAt = heardAt;
+    if (!this.#hasResigned) this.#sign = { node: beat.node, at: this.#parts.time.now() };
+    if (isNew) for (const listener of this.#listeners) listener();
+  }
+
+  #beat(isLeader: boolean): void {
+    const { node, advertise, applier, signals, isStandby } = this.#parts;
+    const { term } = applier.position;
+    const at = this.#parts.time.now();
+    const sequence = this.#end?.() ?? applier.sequence;
+    const recordAt = isLeader ? at : this.#recordAt;
+    signals.send({
+      ...{ node, isLeader, isEnding: this.#isEnding, term, sequence, recordAt },
+      ...{ mayLead: !isStandby, advertise, at, version: VERSION },
+    });
+  }
+
+  async #look(): Promise<void> {
+    const { time, deadMs, isStandby, log } = this.#parts;
+    const isMissing = this.#hasResigned || time.elapsed() - this.#heardAt >= deadMs;
+    if (isStandby || this.#isLeading || this.#isStopped || this.#isStanding || !isMissing) return;
+    this.#isStanding = true;
+    try {
+      await this.#stand();
+    } catch (error) {
+      if (!(error instanceof Fenced)) log.warn({ err: error }, "cannot stand for leader; trying again");
+    } finally {
+      this.#isStanding = false;
+    }
+  }
+
+  /** Reads the log to its end and appends a `leader` record; the log accepts that of one node. */
+  async #stand(): Promise<void> {
+    const { node, journal, applier, box, deadMs, time } = this.#parts;
+    const isHandedOver = this.#hasResigned;
+    const missedSince = this.#heardAt;
+    await this.#parts.time.sleep(this.#waitMs());
+    const end = await journal.last();
+    for (const until = time.elapsed() + deadMs; applier.sequence < end; await this.#parts.time.sleep(LOOK_MS))
+      if (time.elapsed() > until || this.#isStopped) return;
+    if (this.#heardAt !== missedSince && !this.#hasResigned) return;
+    const { id: previous, term } = applier.position;
+    const record = {
+      ...{ id: newRecordId(), previous, term: term + 1, node, at: this.#parts.time.now() },
+      content: { kind: "leader" } as const,
+    };
+    this.#candidacy = { id: record.id, isHandedOver };
+    await journal.append(encodeRecord(record, box), end);
+  }
+
+  /** The node that was named stands at once. */
+  #waitMs(): number {
+    if (!this.#hasResigned || this.#successor === null) return this.#rank() * RANK_MS;
+    return this.#successor === this.#parts.node ? 0 : SUCCESSOR_MS + this.#rank() * RANK_MS;
+  }
+
+  /** Number of live nodes that have applied more, or as much with a smaller name. */
+  #rank(): number {
+    const { node, applier } = this.#parts;
+    const { sequence } = applier;
+    return this.#live.filter(
+      (other) => !other.isLeader && (other.sequence > sequence || (other.sequence === sequence && other.node < node)),
+    ).length;
+  }
+}
+
+/** {@link ClusterMember.stop} ended the wait. */
+export class MemberStopped extends Error {
+  constructor() {
+    super("the node stops");
+    this.name = "MemberStopped";
+  }
+}
+
+/** What another try does not mend. */
+const FINAL: ReadonlySet<string> = new Set([
+  "Diverged",
+  "LogBehind",
+  "LogGone",
+  "NatsServerRefused",
+  "UnreadableRecord",
+]);
+
+/** The node must not go on: its file or its program does not fit to the log. */
+export function isFinal(error: unknown): boolean {
+  return error instanceof Error && (FINAL.has(error.name) || failsForever(error));
+}
+
+/** The file cannot be written; a full disk may have room later. */
+function failsForever(error: Error): boolean {
+  return "code" in error && /^SQLITE_(CORRUPT|NOTADB|READONLY)/.test(String(error.code));
+}

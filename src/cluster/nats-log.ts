@@ -1,0 +1,206 @@
+import { readFileSync } from "node:fs";
+import type { JetStreamClient, JetStreamManager, OrderedConsumerOptions } from "@nats-io/jetstream";
+import * as jetstreamLibrary from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/transport-node";
+import * as transport from "@nats-io/transport-node";
+import { FencedLog, type LogTransport, WrongEnd } from "./fenced-log.ts";
+import { LogGone, type LogMessage, type LogServer } from "./log.ts";
+import { SYSTEM_TIME } from "./time.ts";
+
+/** How a node reaches the servers. */
+export interface LogOptions {
+  /** `host:port` of each nats-server. */
+  readonly servers: readonly string[];
+  /** Of the cluster: part of the names of the stream and of subjects. */
+  readonly name: string;
+  readonly replicas: number;
+  /** File with NATS credentials. */
+  readonly credentialsFile?: string | undefined;
+  /** File with the authority of the servers' certificates; without it connections are plain. */
+  readonly caFile?: string | undefined;
+  readonly allowOldServer: boolean;
+}
+
+/** A server lacks what the cluster depends on. */
+export class NatsServerRefused extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "NatsServerRefused";
+  }
+}
+
+const TIMEOUT_MS = 2000;
+const RETRY_MS = 100;
+/** A leader appends a record every two seconds, even if nothing is written. */
+const SILENT_MS = 6000;
+/** `Nats-Expected-Last-Sequence` was another one (nats-server, errors.json: 10071). */
+const WRONG_LAST_SEQUENCE = 10_071;
+const NO_MESSAGE = 10_037;
+const STREAM_NOT_FOUND = 10_059;
+/** Earlier ones may lose a stream by kill -9 (nats-server #6888). */
+export const OLDEST_SERVER = [2, 10, 23] as const;
+
+export function connectNats(
+  { servers, credentialsFile, caFile, name }: LogOptions,
+  node: string,
+): Promise<NatsConnection> {
+  return transport.connect({
+    servers: [...servers],
+    name: `prism ${name} ${node}`,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: RETRY_MS,
+    timeout: TIMEOUT_MS,
+    pingInterval: 2000,
+    ...(credentialsFile === undefined
+      ? {}
+      : { authenticator: transport.credsAuthenticator(readFileSync(credentialsFile)) }),
+    ...(caFile === undefined ? {} : { tls: { caFile } }),
+  });
+}
+
+/** The log as a stream of NATS JetStream with one subject, in files of a quorum of servers. */
+export class NatsLog extends FencedLog {
+  readonly #stream: string;
+  readonly #subject: string;
+  readonly #manager: JetStreamManager;
+
+  private constructor({ name }: LogOptions, client: JetStreamClient, manager: JetStreamManager) {
+    const [stream, subject] = [streamOf(name), `prism.${name}.log`];
+    super(transportOf({ client, manager, stream, subject }), SYSTEM_TIME);
+    this.#stream = stream;
+    this.#subject = subject;
+    this.#manager = manager;
+  }
+
+  /** @throws NatsServerRefused */
+  static async open(connection: NatsConnection, options: LogOptions): Promise<NatsLog> {
+    requireServer(connection.info?.version ?? "0", options.allowOldServer);
+    const manager = await jetstreamLibrary.jetstreamManager(connection, { timeout: TIMEOUT_MS, checkAPI: false });
+    return new NatsLog(options, jetstreamLibrary.jetstream(connection, { timeout: TIMEOUT_MS }), manager);
+  }
+
+  /** Whether the stream exists. */
+  async exists(): Promise<boolean> {
+    try {
+      await this.#manager.streams.info(this.#stream);
+      return true;
+    } catch (error) {
+      if (codeOf(error) === STREAM_NOT_FOUND) return false;
+      throw error;
+    }
+  }
+
+  /** Makes the stream; of several nodes that do it at once all have the same one. */
+  async create(replicas: number): Promise<void> {
+    await this.#manager.streams.add({
+      name: this.#stream,
+      subjects: [this.#subject],
+      num_replicas: replicas,
+      storage: jetstreamLibrary.StorageType.File,
+      retention: jetstreamLibrary.RetentionPolicy.Limits,
+      discard: jetstreamLibrary.DiscardPolicy.New,
+      deny_delete: true,
+      allow_direct: true,
+    });
+  }
+
+  /** The message at a sequence. @throws when the log has none there */
+  async at(sequence: number): Promise<LogMessage> {
+    const found = await this.#manager.streams.getMessage(this.#stream, { seq: sequence });
+    if (found === null) throw new LogGone(`the log has no message ${sequence}`);
+    return { sequence, bytes: found.data };
+  }
+
+  /** Removes the messages before a sequence. */
+  async purge(before: number): Promise<void> {
+    await this.#manager.streams.purge(this.#stream, { seq: before });
+  }
+
+  /** The servers that keep the stream; none: the server is in no cluster. */
+  async servers(): Promise<LogServer[]> {
+    const { cluster } = await this.#manager.streams.info(this.#stream);
+    const leader = cluster?.leader;
+    const others = (cluster?.replicas ?? []).map(({ name, current, offline }) => ({
+      ...{ name, isLeader: false, isReachable: offline !== true, isCurrent: current },
+    }));
+    return leader ? [{ name: leader, isLeader: true, isReachable: true, isCurrent: true }, ...others] : others;
+  }
+}
+
+interface Stream {
+  readonly client: JetStreamClient;
+  readonly manager: JetStreamManager;
+  readonly stream: string;
+  readonly subject: string;
+}
+
+function transportOf({ client, manager, stream, subject }: Stream): LogTransport {
+  return {
+    async publish(message, after) {
+      try {
+        // Without an id of NATS: its answers are wrong after elections (nats-server #6415).
+        const expect = { streamName: stream, lastSequence: after };
+        const { seq } = await client.publish(subject, message, { expect, timeout: TIMEOUT_MS, retries: 0 });
+        return seq;
+      } catch (error) {
+        throw codeOf(error) === WRONG_LAST_SEQUENCE ? new WrongEnd() : error;
+      }
+    },
+    async get(sequence) {
+      try {
+        return (await manager.streams.getMessage(stream, { seq: sequence }))?.data ?? null;
+      } catch (error) {
+        if (codeOf(error) === NO_MESSAGE) return null;
+        throw error;
+      }
+    },
+    async range() {
+      const { state } = await manager.streams.info(stream);
+      return { first: state.first_seq, last: state.last_seq };
+    },
+    async *consume(from, signal) {
+      const options: Partial<OrderedConsumerOptions> = {
+        deliver_policy: jetstreamLibrary.DeliverPolicy.StartSequence,
+        opt_start_seq: from,
+      };
+      const consumer = await client.consumers.get(stream, options);
+      const messages = await consumer.consume({ max_messages: 500, idle_heartbeat: 1000 });
+      signal.addEventListener("abort", () => messages.stop());
+      // A consumer may stay silent after the servers have restarted; the caller follows again.
+      const silence = setTimeout(() => messages.stop(), SILENT_MS);
+      try {
+        for await (const { seq, data } of messages) {
+          if (signal.aborted) return;
+          silence.refresh();
+          yield { sequence: seq, bytes: data };
+        }
+      } finally {
+        clearTimeout(silence);
+      }
+    },
+  };
+}
+
+export function streamOf(name: string): string {
+  return `prism_${name}`;
+}
+
+function codeOf(error: unknown): number | null {
+  return error instanceof jetstreamLibrary.JetStreamApiError ? error.code : null;
+}
+
+/** Whether a server is older than {@link OLDEST_SERVER}. */
+export function isOldServer(version: string): boolean {
+  const parts = version.split(".").map((part) => Number.parseInt(part, 10));
+  const at = OLDEST_SERVER.findIndex((part, i) => (parts[i] ?? 0) !== part);
+  return at >= 0 && (parts[at] ?? 0) < (OLDEST_SERVER[at] ?? 0);
+}
+
+/** @throws NatsServerRefused */
+function requireServer(version: string, allowsOld: boolean): void {
+  if (allowsOld || !isOldServer(version)) return;
+  throw new NatsServerRefused(
+    `nats-server ${version} is older than ${OLDEST_SERVER.join(".")}, which may lose what it acknowledged; ` +
+      "upgrade it, or set cluster.allowOldServer for a test",
+  );
+}

@@ -1,0 +1,59 @@
+import type { NatsConnection } from "@nats-io/transport-node";
+import type { SealedBox } from "../core/sealed-box.ts";
+
+/** What each node says twice a second, outside of the log. */
+export interface NodeBeat {
+  readonly node: string;
+  readonly isLeader: boolean;
+  /** The leader ends its work: requests wait for the next one. */
+  readonly isEnding: boolean;
+  readonly term: number;
+  /** Last message of the log that it has applied. */
+  readonly sequence: number;
+  /** Clock of the leader in that record, in epoch ms. */
+  readonly recordAt: number;
+  /** False: it follows only. */
+  readonly mayLead: boolean;
+  /** URL under which other nodes reach it. */
+  readonly advertise: string;
+  /** Its clock, in epoch ms. */
+  readonly at: number;
+  readonly version: string;
+}
+
+/** The way of beats between nodes; they may be lost. */
+export interface Signals {
+  send(beat: NodeBeat): void;
+  /** Beats of this and of other nodes. */
+  onBeat(listener: (beat: NodeBeat) => void): void;
+}
+
+const CONTEXT = "prism cluster beat";
+
+/** Beats as messages of NATS, sealed: a server that is not trusted cannot name another leader. */
+export function natsSignals(connection: NatsConnection, name: string, box: SealedBox): Signals {
+  const subject = `prism.${name}.beat`;
+  return {
+    send(beat) {
+      if (!connection.isClosed()) connection.publish(subject, box.seal(CONTEXT, Buffer.from(JSON.stringify(beat))));
+    },
+    onBeat(listener) {
+      connection.subscribe(subject, {
+        callback(error, message) {
+          if (error) return;
+          const beat = opened(box, message.data);
+          if (beat) listener(beat);
+        },
+      });
+    },
+  };
+}
+
+/** @returns null for a message of another cluster, or of one with another secret */
+function opened(box: SealedBox, bytes: Uint8Array): NodeBeat | null {
+  try {
+    return JSON.parse(box.open(CONTEXT, bytes).toString()) as NodeBeat;
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,158 @@
+import { closeSync, openSync, readSync, renameSync, rmSync, statSync, writeSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import type { Msg, NatsConnection } from "@nats-io/transport-node";
+import { createDatabaseFile, syncDir, syncFile } from "../core/data-dir.ts";
+import type { Logger } from "../core/log.ts";
+import type { SealedBox } from "../core/sealed-box.ts";
+import { reading } from "../store/sqlite/connection.ts";
+import { snapshotDatabase } from "../store/sqlite/snapshot.ts";
+import { Diverged } from "./applier.ts";
+import { newRecordId } from "./record.ts";
+
+/* A copy of the leader's database for a node that has none, or that the log no longer reaches. */
+
+/** Bytes of a message; servers refuse 1 MiB and more by default. */
+const CHUNK_BYTES = 524_288;
+const TIMEOUT_MS = 5000;
+const RETRY_MS = 1000;
+/** A copy that no node reads on is removed. */
+const KEPT_MS = 60_000;
+const CONTEXT = "prism cluster snapshot";
+
+interface SnapshotRequest {
+  /** Empty: make a copy. */
+  readonly id: string;
+  readonly offset: number;
+}
+
+interface SnapshotReply {
+  readonly id: string;
+  readonly size: number;
+  readonly chunk: Uint8Array;
+}
+
+interface Transport {
+  readonly nats: NatsConnection;
+  /** Of the cluster. */
+  readonly name: string;
+  readonly box: SealedBox;
+  readonly log: Logger;
+}
+
+const subjectOf = (name: string): string => `prism.${name}.snapshot`;
+
+/** Gives copies of this node's file to other nodes, one at a time; messages are sealed. */
+export function serveSnapshots({ nats, name, box, log }: Transport, file: string): void {
+  const folder = dirname(file);
+  const own = `.cluster-snapshot-${process.pid}`;
+  let current: { readonly id: string; readonly path: string; readonly size: number; usedAt: number } | null = null;
+  const drop = (): void => {
+    if (current) rmSync(current.path, { force: true });
+    current = null;
+  };
+  const timer = setInterval(() => {
+    if (current && performance.now() - current.usedAt > KEPT_MS) drop();
+  }, KEPT_MS);
+  timer.unref();
+  process.once("exit", drop);
+  let making: Promise<void> | null = null;
+  const make = async (): Promise<void> => {
+    drop();
+    const path = join(folder, `${own}.partial`);
+    rmSync(path, { force: true });
+    createDatabaseFile(path);
+    await snapshotDatabase({ file, into: path });
+    current = { id: newRecordId(), path, size: statSync(path).size, usedAt: performance.now() };
+    log.info({ bytes: current.size }, "another node copies the database");
+  };
+  const answer = async (message: Msg): Promise<void> => {
+    const request = JSON.parse(box.open(CONTEXT, message.data).toString()) as SnapshotRequest;
+    if (request.id === "") {
+      making ??= make().finally(() => {
+        making = null;
+      });
+      await making;
+    }
+    if (current === null || (request.id !== "" && request.id !== current.id)) return;
+    current.usedAt = performance.now();
+    const { id, size, path } = current;
+    message.respond(box.seal(CONTEXT, encodeReply({ id, size, chunk: chunkOf(path, request.offset, size) })));
+  };
+  nats.subscribe(subjectOf(name), {
+    callback(error, message) {
+      if (error) return;
+      answer(message).catch((err: unknown) => log.warn({ err }, "cannot give a copy of the database"));
+    },
+  });
+}
+
+function chunkOf(path: string, offset: number, size: number): Uint8Array {
+  const chunk = Buffer.alloc(Math.max(0, Math.min(CHUNK_BYTES, size - offset)));
+  const descriptor = openSync(path, "r");
+  try {
+    readSync(descriptor, chunk, 0, chunk.length, offset);
+    return chunk;
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** Copies the leader's database to `file`, once a leader answers. @throws Diverged for a damaged copy */
+export async function fetchSnapshot(transport: Transport, file: string): Promise<void> {
+  const { log } = transport;
+  const partial = `${file}.copy.partial`;
+  for (let isReported = false; ; isReported = true) {
+    rmSync(partial, { force: true });
+    try {
+      await copyTo(transport, partial);
+      break;
+    } catch (error) {
+      if (!isReported) log.warn({ err: error }, "cannot copy the database from the leader yet; trying again");
+      await setTimeout(RETRY_MS);
+    }
+  }
+  const problem = reading(partial, (connection) => connection.pragma("quick_check", { simple: true }));
+  if (problem !== "ok") throw new Diverged(`the copy of the leader's database is damaged: ${String(problem)}`);
+  syncFile(partial);
+  for (const suffix of ["-wal", "-shm"]) rmSync(`${file}${suffix}`, { force: true });
+  renameSync(partial, file);
+  syncDir(dirname(file));
+}
+
+async function copyTo(transport: Transport, path: string): Promise<void> {
+  createDatabaseFile(path);
+  const descriptor = openSync(path, "r+");
+  try {
+    let { id, size, chunk } = await ask(transport, { id: "", offset: 0 }, 10 * TIMEOUT_MS);
+    for (let offset = 0; ; ) {
+      writeSync(descriptor, chunk, 0, chunk.length, offset);
+      offset += chunk.length;
+      if (offset >= size) break;
+      ({ id, size, chunk } = await ask(transport, { id, offset }, TIMEOUT_MS));
+      if (chunk.length === 0) throw new Error("the copy ended early");
+    }
+    transport.log.info({ bytes: size }, "copied the database from the leader");
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+async function ask({ nats, name, box }: Transport, request: SnapshotRequest, timeout: number): Promise<SnapshotReply> {
+  const sealed = box.seal(CONTEXT, Buffer.from(JSON.stringify(request)));
+  const reply = await nats.request(subjectOf(name), sealed, { timeout });
+  return decodeReply(box.open(CONTEXT, reply.data));
+}
+
+function encodeReply({ id, size, chunk }: SnapshotReply): Buffer {
+  const head = Buffer.from(JSON.stringify({ id, size }));
+  const length = Buffer.alloc(2);
+  length.writeUInt16BE(head.length);
+  return Buffer.concat([length, head, chunk]);
+}
+
+function decodeReply(bytes: Buffer): SnapshotReply {
+  const end = 2 + bytes.readUInt16BE(0);
+  const { id, size } = JSON.parse(bytes.toString("utf8", 2, end)) as { id: string; size: number };
+  return { id, size, chunk: bytes.subarray(end) };
+}

@@ -1,0 +1,72 @@
+import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from "node:worker_threads";
+import { startThread } from "../core/runtime.ts";
+import { type SentAt, sentNow } from "./lease.ts";
+import { Fenced } from "./log.ts";
+import type { LogOptions } from "./nats-log.ts";
+import type { NextRecord } from "./replicated-commits.ts";
+
+/** What the log's thread is started with. */
+export interface LogThreadData {
+  readonly options: LogOptions;
+  readonly node: string;
+  readonly port: MessagePort;
+  /** The number of answers that it has sent. */
+  readonly sent: Int32Array;
+}
+
+export interface AppendRequest {
+  readonly messages: readonly Uint8Array[];
+  readonly after: number;
+}
+
+export type AppendReply =
+  | { readonly sequence: number }
+  /** `isFenced`: another node leads. Otherwise the log cannot be used at all. */
+  | { readonly message: string; readonly isFenced: boolean };
+
+/**
+ * Appends to the log while the thread that asks waits: a commit of SQLite is synchronous, and its
+ * record must be in the log before. The connection to NATS is in a thread of its own.
+ */
+export class SyncLog {
+  readonly #thread: Worker;
+  readonly #port: MessagePort;
+  readonly #sent = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  #answers = 0;
+
+  constructor(options: LogOptions, node: string) {
+    const { port1, port2 } = new MessageChannel();
+    this.#port = port1;
+    const data: LogThreadData = { options, node, port: port2, sent: this.#sent };
+    this.#thread = startThread("log", data, [port2]);
+    this.#thread.unref();
+    port1.unref();
+  }
+
+  /** @returns the sequence of the last message. @throws Fenced */
+  append(messages: readonly Uint8Array[], after: number): number {
+    const request: AppendRequest = { messages, after };
+    this.#port.postMessage(request);
+    Atomics.wait(this.#sent, 0, this.#answers);
+    this.#answers++;
+    const received = receiveMessageOnPort(this.#port) as { readonly message: AppendReply } | undefined;
+    if (received === undefined) throw new Error("the log's thread gave no answer");
+    const { message: reply } = received;
+    if ("sequence" in reply) return reply.sequence;
+    throw reply.isFenced ? new Fenced(reply.message) : new Error(reply.message);
+  }
+
+  /** @throws Fenced */
+  appendNext(next: NextRecord | null, onAccepted: (sent: SentAt, sequence: number) => void): void {
+    if (next === null) return;
+    const sent = sentNow();
+    const sequence = this.append(next.messages, next.after);
+    next.accepted(sequence);
+    onAccepted(sent, sequence);
+  }
+
+  async close(): Promise<void> {
+    this.#port.close();
+    await this.#thread.terminate();
+  }
+}

@@ -1,0 +1,23 @@
+import { setTimeout } from "node:timers/promises";
+
+/** Clocks and timers of a node; the simulation has its own. */
+export interface NodeTime {
+  /** Monotonic, in ms. */
+  elapsed(): number;
+  /** Epoch ms. */
+  now(): number;
+  sleep(ms: number): Promise<void>;
+  /** Calls `work` at this interval. @returns ends it */
+  every(ms: number, work: () => void): () => void;
+}
+
+export const SYSTEM_TIME: NodeTime = {
+  elapsed: () => performance.now(),
+  now: () => Date.now(),
+  sleep: async (ms) => setTimeout(ms),
+  every(ms, work) {
+    const timer = setInterval(work, ms);
+    timer.unref();
+    return () => clearInterval(timer);
+  },
+};

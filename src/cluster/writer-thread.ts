@@ -1,0 +1,98 @@
+import { serveWriter, type WriterThreadData } from "../store/commit/thread-writer.ts";
+import { WritingConnection } from "../store/commit/writing-connection.ts";
+import { openForWriting } from "../store/sqlite/connection.ts";
+import { type AppendFigures, noteAppend, SharedName } from "./lead.ts";
+import { FENCED_EXIT, noteAccepted, silentMsOf } from "./lease.ts";
+import type { LogOptions } from "./nats-log.ts";
+import type { Position } from "./position.ts";
+import { recordBox } from "./record.ts";
+import { refuseChangingFunctions } from "./recorder.ts";
+import { type NextRecord, ReplicatedCommits } from "./replicated-commits.ts";
+import { SyncLog } from "./sync-log.ts";
+
+/** How a leader replicates its commits. */
+export interface Replication {
+  readonly options: LogOptions;
+  readonly node: string;
+  readonly secrets: readonly [string, ...string[]];
+  /** Of the last record that this node wrote. */
+  readonly position: Position;
+  /** When the last accepted record was sent. */
+  readonly accepted: BigInt64Array;
+  readonly figures: AppendFigures;
+  /** {@link SharedName} of the node that shall lead next. */
+  readonly successor: Uint8Array;
+}
+
+export type ReplicatedWriterData = WriterThreadData & { readonly replication: Replication };
+
+/** An idle leader appends a record this often. */
+const BEAT_MS = 2000;
+const LOOK_MS = 500;
+
+/** Main function of the leader's writer thread. */
+export function runReplicatedWriter(data: ReplicatedWriterData): void {
+  const { options, auditKey, replication } = data;
+  const { accepted, figures, successor } = replication;
+  const connection = openForWriting(options);
+  const log = new SyncLog(replication.options, replication.node);
+  const commits = new ReplicatedCommits({
+    ...{ connection, node: replication.node, position: replication.position },
+    box: recordBox(replication.secrets),
+    onLost: () => end("a record is in the log, and its commit failed"),
+  });
+  const append = (next: NextRecord | null): void =>
+    orEnd(() =>
+      log.appendNext(next, (sent, sequence) => {
+        noteAccepted(accepted, sent);
+        noteAppend(figures, sequence, silentMsOf(accepted));
+      }),
+    );
+  refuseChangingFunctions(connection);
+  const writing = new ReplicatedConnection(connection, auditKey, options.maxBytes);
+  writing.replicates({
+    beforeCommit: () => append(commits.changes()),
+    beforeClose: () => append(commits.resign(new SharedName(successor).value)),
+  });
+  const timer = setInterval(() => {
+    if (silentMsOf(accepted) >= BEAT_MS) append(commits.beat());
+  }, LOOK_MS);
+  data.port.once("close", () => clearInterval(timer));
+  serveWriter(writing, data);
+}
+
+interface Steps {
+  beforeCommit(): void;
+  beforeClose(): void;
+}
+
+class ReplicatedConnection extends WritingConnection {
+  #steps: Steps | null = null;
+
+  replicates(steps: Steps): void {
+    this.#steps = steps;
+  }
+
+  protected override beforeCommit(): void {
+    this.#steps?.beforeCommit();
+  }
+
+  override close(): void {
+    this.#steps?.beforeClose();
+    super.close();
+  }
+}
+
+function orEnd(work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    end(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** What may be in the log must not be rolled back here and then written again: the next start applies it. */
+function end(reason: string): never {
+  process.stderr.write(`this node leads no longer: ${reason}\n`);
+  process.exit(FENCED_EXIT);
+}

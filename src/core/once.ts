@@ -1,0 +1,8 @@
+/** Calls `make` at the first use and keeps its result. */
+export function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => {
+    made ??= { value: make() };
+    return made.value;
+  };
+}

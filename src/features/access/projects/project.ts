@@ -1,0 +1,52 @@
+import * as v from "valibot";
+import { isTimezone } from "../../../core/clock.ts";
+import { listing, within } from "../../../http/listing.ts";
+import { column, computed, json, type RowOf, resource, stored, time } from "../../../http/resource.ts";
+import { doc, integer, object, openObject, text } from "../../../http/shapes.ts";
+
+declare module "../../../store/schema.ts" {
+  interface Schema {
+    projects: StoredProject;
+  }
+}
+
+export const PROJECT_ROLES = ["owner", "editor", "viewer"] as const;
+
+const timezone = doc(
+  v.pipe(v.string("must be a string"), v.check(isTimezone, "must be an IANA time zone such as Europe/Berlin")),
+  "IANA time zone",
+);
+
+/** Other members are the owners' own and kept. A member that is null is none, or removed. */
+export const ProjectSettings = openObject({
+  alertThreshold: v.nullish(doc(integer(1, 1_000_000), "Number of errors in the window that alerts the members")),
+  retentionDays: v.nullish(doc(integer(1, 3650), "Days that events are kept")),
+  emailAlerts: v.nullish(doc(v.boolean(), "Whether alerts are also sent by email")),
+  digest: v.nullish(
+    doc(
+      v.union([v.boolean(), object({ timezone })], "must be true, false or an object with a timezone"),
+      "Daily digest for the members, optionally in a time zone",
+    ),
+  ),
+});
+export type ProjectSettings = v.InferOutput<typeof ProjectSettings>;
+
+export const Project = resource("Project", "A project", "projects", () => ({
+  id: stored(v.string()),
+  slug: stored(v.string()),
+  name: stored(v.string()),
+  role: computed(v.nullable(v.picklist(PROJECT_ROLES))),
+  ownerId: stored(v.nullable(v.string())),
+  settings: stored(ProjectSettings, json<ProjectSettings>()),
+  version: stored(v.number()).or(1),
+  createdAt: stored(v.string(), time),
+  updatedAt: column(v.number()),
+  deletedAt: column(v.nullable(v.number())).or(null),
+  /** Its limit of stored bytes, which the operator sets; null: that of the settings. */
+  storageBytes: column(v.nullable(v.number())).or(null),
+}));
+export type StoredProject = RowOf<typeof Project>;
+
+export const projectList = listing(Project, () => ({
+  q: within(["name", "slug"], text(100), "Part of the name or slug"),
+}));

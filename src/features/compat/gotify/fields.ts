@@ -1,0 +1,112 @@
+import { PrismError } from "../../../core/errors.ts";
+import type { Exchange } from "../../../http/exchange.ts";
+import { parseJson } from "../../../http/input.ts";
+import { badRequest } from "./errors.ts";
+
+/** The members of a request, as JSON or as a form with the query's parameters. */
+export interface Fields {
+  readonly values: ReadonlyMap<string, unknown>;
+  readonly isForm: boolean;
+}
+
+/** Bytes of a form's file, and its name. */
+export interface FormFile {
+  readonly filename: string;
+  readonly bytes: Buffer;
+}
+
+/** A body without a content type is a form, as in Gotify. @throws GotifyError 400 */
+export async function readFields(exchange: Exchange, body: Buffer): Promise<Fields> {
+  const type = exchange.header("content-type").split(";")[0]?.trim().toLowerCase();
+  if (type === "application/json") return { values: jsonMembers(body), isForm: false };
+  const query = [...new URLSearchParams(exchange.queryText)];
+  const form = type === "multipart/form-data" ? await multipart(exchange, body) : urlencoded(body);
+  // The body's value wins, and of a repeated one the first.
+  const texts = [...form, ...query].filter(([, value]) => typeof value === "string");
+  return { values: new Map(texts.reverse()), isForm: true };
+}
+
+/** The file of a form. @throws GotifyError 400 */
+export async function readFile(exchange: Exchange, body: Buffer, name: string): Promise<FormFile> {
+  const isForm = /^multipart\/form-data\s*;/i.test(exchange.header("content-type"));
+  const file = isForm ? (await multipart(exchange, body)).find(([key]) => key === name)?.[1] : undefined;
+  if (file === undefined || typeof file === "string") throw badRequest(`file with key '${name}' must be present`);
+  return { filename: file.name, bytes: Buffer.from(await file.arrayBuffer()) };
+}
+
+/** Names are compared without case, as Go reads JSON; an exact name wins. */
+function jsonMembers(body: Buffer): Map<string, unknown> {
+  const value = parsed(body);
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw badRequest("json: cannot unmarshal the body into an object");
+  const members = Object.entries(value).filter(([, member]) => member !== null);
+  return new Map([...members.map(([key, member]) => [key.toLowerCase(), member] as const), ...members]);
+}
+
+function parsed(body: Buffer): unknown {
+  if (body.length === 0) throw badRequest("EOF");
+  try {
+    return parseJson(body);
+  } catch (error) {
+    throw error instanceof PrismError ? badRequest(error.message) : error;
+  }
+}
+
+function urlencoded(body: Buffer): [string, string][] {
+  return [...new URLSearchParams(body.toString("utf8"))];
+}
+
+async function multipart(exchange: Exchange, body: Buffer): Promise<[string, string | File][]> {
+  try {
+    const headers = { "Content-Type": exchange.header("content-type") };
+    return [...(await new Response(new Uint8Array(body), { headers }).formData())] as [string, string | File][];
+  } catch {
+    throw badRequest("multipart: the form cannot be read");
+  }
+}
+
+/** @returns undefined for a missing one. @throws GotifyError 400 */
+export function textField({ values }: Fields, name: string): string | undefined {
+  const value = values.get(name);
+  if (value === undefined || typeof value === "string") return value;
+  throw mismatch(value, name, "string");
+}
+
+/** @throws GotifyError 400, also for an empty one */
+export function requiredText(fields: Fields, name: string): string {
+  const text = textField(fields, name) ?? "";
+  if (text === "") throw badRequest(`Field '${name}' is required`);
+  return text;
+}
+
+/** @returns undefined for a missing one. @throws GotifyError 400 */
+export function integerField({ values, isForm }: Fields, name: string): number | undefined {
+  const value = values.get(name);
+  if (value === undefined || (isForm && value === "")) return undefined;
+  if (!isForm && typeof value !== "number") throw mismatch(value, name, "int");
+  const number = Number(value);
+  const isPlain = !isForm || /^[+-]?\d{1,16}$/.test(String(value));
+  if (isPlain && Number.isSafeInteger(number)) return number === 0 ? 0 : number;
+  if (isForm) throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`);
+  throw mismatch(value, name, "int");
+}
+
+/** An object, which only JSON can have. @throws GotifyError 400 */
+export function objectField({ values, isForm }: Fields, name: string): object | undefined {
+  const value = values.get(name);
+  if (value === undefined || isForm) return undefined;
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  throw mismatch(value, name, "map[string]interface {}");
+}
+
+function mismatch(value: unknown, name: string, type: string): Error {
+  const kind = Array.isArray(value) ? "array" : typeof value === "boolean" ? "bool" : typeof value;
+  return badRequest(`json: cannot unmarshal ${kind} into Go struct field .${name} of type ${type}`);
+}
+
+/** An id in a path. @throws GotifyError 400 */
+export function idOf(exchange: Exchange): number {
+  const { id = "" } = exchange.params;
+  if (!/^\d{1,16}$/.test(id) || !Number.isSafeInteger(Number(id))) throw badRequest("invalid id");
+  return Number(id);
+}

@@ -1,0 +1,178 @@
+import type { Work } from "../../../../core/caller.ts";
+import { NtfyError } from "../errors.ts";
+import { entriesOf, failed, isTruthy, memberOf, shown, TEMPLATE_FUNCTIONS } from "./functions.ts";
+import { type Pipe, parseNodes, type TemplateNode, type TemplateOperand } from "./parser.ts";
+
+/**
+ * The part of Go's `text/template` that webhooks need: fields, `range`, `if`, `with`, variables,
+ * pipes and some functions of Go and Sprig. Texts of users: bounded in steps, output and depth,
+ * and nothing of JavaScript is reachable, because only own members of JSON values are read.
+ */
+export interface GoTemplate {
+  /** @param charge is called with what it took, also when it fails. @throws NtfyError 40045 */
+  render(data: unknown, charge?: (work: Work) => void): string;
+}
+
+const MAX_LENGTH = 16_384;
+const MAX_STEPS = 20_000;
+const MAX_MS = 100;
+const MAX_OUTPUT = 1_048_576;
+/** In steps of a rule: half a microsecond. */
+const COST_OF_STEP = 40;
+
+/** @throws NtfyError 40043, 40044 */
+export function parseTemplate(text: string): GoTemplate {
+  if (text.length > MAX_LENGTH) throw new NtfyError(40043, "the template is too long");
+  const nodes = parseNodes(text);
+  return {
+    render(data, charge) {
+      const run = new Run(data);
+      try {
+        return run.render(nodes);
+      } finally {
+        charge?.(run.work);
+      }
+    },
+  };
+}
+
+/** One rendering. */
+class Run {
+  readonly #root: unknown;
+  readonly #endsAt = performance.now() + MAX_MS;
+  #steps = 0;
+  #length = 0;
+  /** Characters that functions have read. */
+  #read = 0;
+
+  constructor(data: unknown) {
+    this.#root = data;
+  }
+
+  get work(): Work {
+    return { steps: COST_OF_STEP * this.#steps, bytes: this.#length + this.#read };
+  }
+
+  render(nodes: readonly TemplateNode[]): string {
+    const parts: string[] = [];
+    this.#nodes(nodes, { dot: this.#root, variables: new Map([["", this.#root]]) }, parts);
+    return parts.join("");
+  }
+
+  #nodes(nodes: readonly TemplateNode[], scope: Scope, parts: string[]): void {
+    for (const node of nodes) this.#node(node, scope, parts);
+  }
+
+  #node(node: TemplateNode, scope: Scope, parts: string[]): void {
+    this.#step();
+    switch (node.kind) {
+      case "text":
+        return this.#put(node.text, parts);
+      case "print":
+        return this.#put(shown(this.#pipe(node.pipe, scope)), parts);
+      case "set":
+        scope.variables.set(node.name, this.#pipe(node.pipe, scope));
+        return;
+      case "range":
+        return this.#range(node, scope, parts);
+      default:
+        return this.#branches(node, scope, parts);
+    }
+  }
+
+  #branches(
+    { kind, branches, otherwise }: Extract<TemplateNode, { kind: "if" | "with" }>,
+    scope: Scope,
+    parts: string[],
+  ): void {
+    for (const { pipe, body } of branches) {
+      const value = this.#pipe(pipe, scope);
+      if (!isTruthy(value)) continue;
+      this.#nodes(body, inner(scope, kind === "with" ? value : scope.dot), parts);
+      return;
+    }
+    this.#nodes(otherwise, inner(scope, scope.dot), parts);
+  }
+
+  #range(node: Extract<TemplateNode, { kind: "range" }>, scope: Scope, parts: string[]): void {
+    const entries = entriesOf(this.#pipe(node.pipe, scope));
+    if (entries.length === 0) return this.#nodes(node.otherwise, inner(scope, scope.dot), parts);
+    for (const [key, value] of entries) {
+      const each = inner(scope, value);
+      const [first, second] = node.names;
+      if (second !== undefined && first !== undefined) each.variables.set(first, key).set(second, value);
+      else if (first !== undefined) each.variables.set(first, value);
+      this.#nodes(node.body, each, parts);
+    }
+  }
+
+  #pipe(pipe: Pipe, scope: Scope): unknown {
+    let result: unknown;
+    for (const [at, command] of pipe.entries()) {
+      this.#step();
+      const [first, ...rest] = command;
+      if (first?.kind === "call") {
+        const given = (): unknown[] => [
+          ...rest.map((operand) => this.#operand(operand, scope)),
+          ...(at > 0 ? [result] : []),
+        ];
+        result = this.#call(first.name, given, rest, scope);
+      } else if (first && rest.length === 0 && at === 0) result = this.#operand(first, scope);
+      else throw failed("can't give argument to non-function");
+    }
+    return result;
+  }
+
+  #call(name: string, given: () => unknown[], rest: readonly TemplateOperand[], scope: Scope): unknown {
+    if (name === "and" || name === "or") {
+      // Go stops at the value that decides.
+      let value: unknown = null;
+      for (const operand of rest) {
+        value = this.#operand(operand, scope);
+        if (isTruthy(value) === (name === "or")) return value;
+      }
+      return rest.length > 0 ? (given().at(-1) ?? value) : given().at(-1);
+    }
+    const call = TEMPLATE_FUNCTIONS.get(name);
+    if (!call) throw failed(`no function ${name}`);
+    const values = given();
+    for (const value of values) if (typeof value === "string") this.#read += value.length;
+    const result = call(...values);
+    if (typeof result === "string") this.#count(result.length);
+    return result;
+  }
+
+  #operand(operand: TemplateOperand, scope: Scope): unknown {
+    this.#step();
+    if (operand.kind === "value") return operand.value;
+    if (operand.kind === "call") return this.#call(operand.name, () => [], [], scope);
+    const { base, path } = operand;
+    let value =
+      base === "dot" ? scope.dot : "variable" in base ? scope.variables.get(base.variable) : this.#pipe(base, scope);
+    for (const name of path) value = memberOf(value, name);
+    return value;
+  }
+
+  #put(text: string, parts: string[]): void {
+    this.#count(text.length);
+    parts.push(text);
+  }
+
+  #count(length: number): void {
+    this.#length += length;
+    if (this.#length > MAX_OUTPUT) throw failed("the output is too long");
+  }
+
+  #step(): void {
+    if (++this.#steps > MAX_STEPS || performance.now() > this.#endsAt) throw failed("the template takes too long");
+  }
+}
+
+interface Scope {
+  readonly dot: unknown;
+  readonly variables: Map<string, unknown>;
+}
+
+function inner({ variables }: Scope, dot: unknown): Scope {
+  return { dot, variables: new Map(variables) };
+}

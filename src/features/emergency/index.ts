@@ -1,6 +1,0 @@
-/** The part of `emergency` that other features may use. */
-
-export { callUrl } from "./call-url.ts";
-export { Emergency } from "./emergency.ts";
-export type { EmergencyPort } from "./port.ts";
-export { EmergencyWatch } from "./watch.ts";

@@ -1,0 +1,5 @@
+/** The part of `streams` that other features may use. */
+
+export { liveSockets } from "./live-sockets.ts";
+export type { NewEntry, StreamService } from "./realtime-service.ts";
+export { deleteEntries, deleteStream, noteRemoved, TableHistory } from "./stream-history.ts";

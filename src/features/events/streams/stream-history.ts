@@ -1,0 +1,218 @@
+import type { Database as Sqlite } from "better-sqlite3";
+import { type Selectable, sql } from "kysely";
+import type { SealedBox } from "../../../core/sealed-box.ts";
+import {
+  counterOf,
+  everyStreamOf,
+  type LoggedStream,
+  type StreamEntry,
+  type StreamGap,
+  type StreamHistory,
+  type StreamPage,
+  type StreamRef,
+  streamName,
+} from "../../../live/stream.ts";
+import type { Trx } from "../../../store/database.ts";
+import type { EventsTable, NotificationRecipientsTable, NotificationsTable } from "../../../store/schema.ts";
+import { type MessageRow, messageView } from "../../notifications/messages/index.ts";
+
+const PAGE_ROWS = 100;
+const PAGE_BYTES = 524_288;
+
+interface LogRow {
+  readonly seq: number;
+  readonly type: string;
+  readonly data: string;
+  readonly correlationId: string;
+  readonly createdAt: number;
+}
+
+/** A notification with its recipient's row. */
+type InboxRow = Selectable<NotificationsTable> &
+  Omit<Selectable<NotificationRecipientsTable>, "delivered"> & { readonly recipientDelivered: 0 | 1 };
+
+/** How rows are shown in live entries, as JSON. */
+interface EntryViews {
+  event(row: EventsTable): string;
+  notification(row: InboxRow): string;
+}
+
+/** A row of the log and its message; without one for a change of status or a deleted message. */
+interface MessageLogRow extends Omit<MessageRow, "id"> {
+  readonly seq: number;
+  readonly type: string;
+  readonly data: string;
+  readonly entryCorrelationId: string;
+  readonly entryAt: number;
+  readonly id: string | null;
+}
+
+/**
+ * Streams read from their tables: project streams from `events`; user streams from the recipients'
+ * rows and `stream_log`, merged by offset; all others from `stream_log`, which stores only the id
+ * of a message.
+ */
+export class TableHistory implements StreamHistory {
+  readonly #events;
+  readonly #inbox;
+  readonly #log;
+  readonly #last;
+  readonly #messages;
+  readonly #gaps;
+  readonly #box: SealedBox;
+  readonly #views: EntryViews;
+
+  /** @param box opens the content of messages. */
+  constructor(reader: Sqlite, box: SealedBox, views: EntryViews) {
+    this.#box = box;
+    this.#views = views;
+    this.#events = reader.prepare<[string, number, number], EventsTable>(
+      `select * from events where projectId = ? and seq > ? and seq <= ? order by seq limit ${PAGE_ROWS}`,
+    );
+    this.#inbox = reader.prepare<[string, number, number], InboxRow>(
+      `select n.*, r.userId, r.seq, r.delivered as recipientDelivered, r.readAt, r.acknowledgedAt, r.openedAt,
+       r.acknowledgeNote, r.webviewAction
+       from notification_recipients r join notifications n on n.id = r.notificationId
+       where r.userId = ? and r.seq > ? and r.seq <= ? and r.deletedAt is null order by r.seq limit ${PAGE_ROWS}`,
+    );
+    this.#log = reader.prepare<[string, number, number], LogRow>(
+      `select seq, type, data, correlationId, createdAt from stream_log
+       where stream = ? and seq > ? and seq <= ? order by seq limit ${PAGE_ROWS}`,
+    );
+    this.#last = reader.prepare<[string, number], LogRow>(
+      `select seq, type, data, correlationId, createdAt from stream_log
+       where stream = ? and seq <= ? order by seq desc limit 1`,
+    );
+    this.#messages = reader.prepare<[string, number, number], MessageLogRow>(
+      `select m.*, l.seq, l.type, l.data, l.correlationId as entryCorrelationId, l.createdAt as entryAt
+       from stream_log l left join messages m on l.type = 'message' and m.id = l.data ->> 'id'
+       where l.stream = ? and l.seq > ? and l.seq <= ? order by l.seq limit ${PAGE_ROWS}`,
+    );
+    this.#gaps = reader.prepare<[string, string, number, number], StreamGap>(
+      `select fromSeq as "from", toSeq as "to" from stream_gaps
+       where stream in (?, ?, '*') and toSeq > ? and fromSeq < ? order by fromSeq`,
+    );
+  }
+
+  read(stream: StreamRef, after: number, upTo: number): StreamPage {
+    if (stream.kind === "project") {
+      return mapPage(this.#events.iterate(stream.projectId, after, upTo), (row) => eventEntry(row, this.#views));
+    }
+    if (stream.kind === "messages") {
+      const rows = this.#messages.iterate(streamName(stream), after, upTo);
+      return mapPage(rows, (row) => messageEntry(row, this.#box));
+    }
+    const log = mapPage(this.#log.iterate(streamName(stream), after, upTo), logEntry);
+    if (stream.kind !== "user") return log;
+    const inbox = mapPage(this.#inbox.iterate(stream.userId, after, upTo), (row) => inboxEntry(row, this.#views));
+    return mergePages(inbox, log);
+  }
+
+  last(stream: LoggedStream, upTo: number): StreamEntry | undefined {
+    const row = this.#last.get(streamName(stream), upTo);
+    return row && logEntry(row);
+  }
+
+  gaps(stream: StreamRef, after: number, upTo: number): StreamGap[] {
+    return this.#gaps.all(streamName(stream), everyStreamOf(counterOf(stream)), after, upTo);
+  }
+}
+
+/** Reads until the page is full in rows or bytes, so that large rows do not fill the memory. */
+function mapPage<T>(rows: Iterable<T>, map: (row: T) => StreamEntry): StreamPage {
+  const entries: StreamEntry[] = [];
+  let bytes = 0;
+  for (const row of rows) {
+    const entry = map(row);
+    entries.push(entry);
+    bytes += entry.data.length;
+    if (bytes > PAGE_BYTES) return { entries, isEnd: false };
+  }
+  return { entries, isEnd: entries.length < PAGE_ROWS };
+}
+
+/** Merges two pages of one counter in order; ends where the first page with more rows ends. */
+function mergePages(left: StreamPage, right: StreamPage): StreamPage {
+  const limits = [left, right].filter((page) => !page.isEnd).map((page) => page.entries.at(-1)?.offset ?? 0);
+  const upTo = Math.min(...limits, Number.MAX_SAFE_INTEGER);
+  const entries = [...left.entries, ...right.entries].filter((entry) => entry.offset <= upTo);
+  return { entries: entries.sort((a, b) => a.offset - b.offset), isEnd: limits.length === 0 };
+}
+
+function eventEntry(event: EventsTable, views: EntryViews): StreamEntry {
+  return {
+    offset: event.seq,
+    type: event.type,
+    data: views.event(event),
+    at: event.receivedAt,
+    correlationId: event.correlationId ?? event.id,
+  };
+}
+
+function inboxEntry(row: InboxRow, views: EntryViews): StreamEntry {
+  return {
+    offset: row.seq,
+    type: "notification",
+    data: views.notification(row),
+    at: row.createdAt,
+    correlationId: row.correlationId,
+    isDelivered: row.recipientDelivered === 1,
+  };
+}
+
+function logEntry(row: LogRow): StreamEntry {
+  return { offset: row.seq, type: row.type, data: row.data, at: row.createdAt, correlationId: row.correlationId };
+}
+
+function messageEntry({ id, ...row }: MessageLogRow, box: SealedBox): StreamEntry {
+  const data = id === null ? row.data : JSON.stringify(messageView(box, { ...row, id }));
+  return { offset: row.seq, type: row.type, data, at: row.entryAt, correlationId: row.entryCorrelationId };
+}
+
+const USER_STREAM = "user:";
+
+/**
+ * Records in a stream of `stream_log` that entries were removed. A gap starts after the last kept
+ * entry, so adjacent gaps merge, and there are at most as many as kept entries. Call it in the
+ * transaction that removed them. @param seqs offsets that were removed.
+ */
+export async function noteRemoved(trx: Trx, stream: string, seqs: readonly number[]): Promise<void> {
+  for (const [fromSeq, toSeq] of await runsOf(trx, stream, seqs)) {
+    const inside = await trx
+      .deleteFrom("stream_gaps")
+      .where("stream", "=", stream)
+      .where("fromSeq", ">=", fromSeq)
+      .where("fromSeq", "<=", toSeq)
+      .returning("toSeq")
+      .execute();
+    const end = Math.max(toSeq, ...inside.map((gap) => gap.toSeq));
+    await trx.insertInto("stream_gaps").values({ stream, fromSeq, toSeq: end }).execute();
+  }
+}
+
+/**
+ * Removed offsets as runs without a kept entry in between: start and last of each. A user's
+ * notifications count as entries.
+ */
+async function runsOf(trx: Trx, stream: string, seqs: readonly number[]): Promise<ReadonlyMap<number, number>> {
+  const userId = stream.startsWith(USER_STREAM) ? stream.slice(USER_STREAM.length) : "";
+  const { rows } = await sql<{ seq: number; kept: number }>`
+    select value as seq, max(
+      coalesce((select max(r.seq) from notification_recipients r
+        where r.userId = ${userId} and r.seq < value and r.deletedAt is null), 0),
+      coalesce((select max(l.seq) from stream_log l where l.stream = ${stream} and l.seq < value), 0)
+    ) as kept from json_each(${JSON.stringify(seqs)})`.execute(trx);
+  const runs = new Map<number, number>();
+  for (const { seq, kept } of rows) runs.set(kept, Math.max(seq, runs.get(kept) ?? 0));
+  return runs;
+}
+
+/** Deletes entries without a note for subscribers. @returns how many */
+export async function deleteEntries(trx: Trx, seqs: readonly number[]): Promise<number> {
+  const { numDeletedRows } = await trx.deleteFrom("stream_log").where("seq", "in", seqs).executeTakeFirst();
+  return Number(numDeletedRows);
+}
+
+export async function deleteStream(trx: Trx, stream: string): Promise<void> {
+  await trx.deleteFrom("stream_log").where("stream", "=", stream).execute();
+}

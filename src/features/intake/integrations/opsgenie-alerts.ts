@@ -1,0 +1,255 @@
+import { sql } from "kysely";
+import { startOf } from "../../../core/clean-text.ts";
+import { toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
+import type { JsonMembers } from "../../../http/input.ts";
+import type { ReadDb } from "../../../store/database.ts";
+import type { AlertView, LabelRecord } from "../../alerts/index.ts";
+import * as c from "./context.ts";
+import type { Integration } from "./integrations.ts";
+
+const MAX_MESSAGE = 130;
+const MAX_DESCRIPTION = 15_000;
+const MAX_DETAILS = 8000;
+const MAX_TAGS = 20;
+const MAX_TAG = 50;
+/** Closed alerts that a list shows. */
+const MAX_CLOSED = 1000;
+
+const SEVERITY_OF: Readonly<Record<string, string>> = {
+  P1: "critical",
+  P2: "error",
+  P3: "warning",
+  P4: "info",
+  P5: "info",
+};
+export const PRIORITIES = Object.keys(SEVERITY_OF);
+const DEFAULT_PRIORITY = "P3";
+/** Labels that are members of Opsgenie's alert; the others are its details. */
+const OWN_LABELS: ReadonlySet<string> = new Set(["alertname", "priority", "severity", "source", "entity"]);
+
+export function keyOf(integration: Integration, alias: string): string {
+  return `og:${integration.id}:${alias}`;
+}
+
+function aliasOf({ key }: AlertView): string {
+  return key.slice(key.indexOf(":", 3) + 1);
+}
+
+/** The labels and annotations of a request that creates an alert. */
+export function contentOf(body: JsonMembers): { readonly labels: LabelRecord; readonly annotations: LabelRecord } {
+  const message = startOf(c.textIn(body, "message") ?? "", MAX_MESSAGE);
+  const given = c.textIn(body, "priority") ?? "";
+  const priority = PRIORITIES.includes(given) ? given : DEFAULT_PRIORITY;
+  const details = detailsIn(body);
+  const labels = c.present({
+    team: teamIn(body),
+    ...details,
+    alertname: message,
+    priority,
+    severity: SEVERITY_OF[priority],
+    source: c.textIn(body, "source"),
+    entity: c.textIn(body, "entity"),
+  });
+  const annotations = c.present({
+    summary: message,
+    description: descriptionOf(c.textIn(body, "description")),
+    tags: tagsOf(tagsIn(body)),
+    note: c.textIn(body, "note"),
+  });
+  return { labels, annotations };
+}
+
+export function descriptionOf(text: string | undefined): string | undefined {
+  return text === undefined ? undefined : startOf(text, MAX_DESCRIPTION);
+}
+
+export function summaryOf(text: string): string {
+  return startOf(text, MAX_MESSAGE);
+}
+
+export function prioritised(labels: LabelRecord, priority: string): LabelRecord {
+  return { ...labels, priority, severity: SEVERITY_OF[priority] ?? "warning" };
+}
+
+/** Texts of `details`, as long as they are short together. */
+function detailsIn(body: JsonMembers): Record<string, string> {
+  const value = body["details"];
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return {};
+  const found: Record<string, string> = {};
+  let left = MAX_DETAILS;
+  for (const name of Object.keys(value)) {
+    const text = c.textIn(value as JsonMembers, name);
+    left -= name.length + (text ?? "").length;
+    if (text !== undefined && name !== "" && left >= 0) found[name] = text;
+  }
+  return found;
+}
+
+/** The first team among the responders, for routes by the label `team`. */
+function teamIn(body: JsonMembers): string | undefined {
+  const responders = body["responders"] ?? body["teams"];
+  if (!Array.isArray(responders)) return undefined;
+  for (const each of responders as unknown[]) {
+    const responder = typeof each === "object" && each !== null ? (each as JsonMembers) : {};
+    const type = c.textIn(responder, "type") ?? "team";
+    const name = c.textIn(responder, "name");
+    if (type === "team" && name !== undefined) return name;
+  }
+  return undefined;
+}
+
+export function tagsIn(body: JsonMembers): string[] {
+  const value = body["tags"];
+  const tags = Array.isArray(value) ? value.filter((tag): tag is string => typeof tag === "string") : [];
+  return tags.map((tag) => startOf(tag.trim().replaceAll(",", " "), MAX_TAG)).filter((tag) => tag !== "");
+}
+
+/** @returns undefined without tags */
+export function tagsOf(tags: readonly string[]): string | undefined {
+  return tags.length === 0 ? undefined : [...new Set(tags)].slice(0, MAX_TAGS).join(",");
+}
+
+export function tagList({ tags = "" }: LabelRecord): string[] {
+  return tags === "" ? [] : tags.split(",");
+}
+
+/** A short decimal number of an alert, which people read. */
+function tinyIdOf({ id }: Pick<AlertView, "id">): string {
+  return String(Number.parseInt(id.slice(-9), 16));
+}
+
+/** Where the incident of an alert is in its life. */
+interface IncidentState {
+  readonly alertId: string;
+  readonly state: string;
+  readonly openedAt: number;
+  readonly acknowledgedAt: number | null;
+  readonly snoozedUntil: number | null;
+}
+
+/** Alerts as Opsgenie shows them. */
+export async function alertViews(
+  { db }: Pick<c.ProtocolContext, "db">,
+  integration: Integration,
+  alerts: readonly AlertView[],
+): Promise<OpsgenieAlert[]> {
+  const ids = alerts.map(({ id }) => id);
+  const rows: readonly IncidentState[] =
+    ids.length === 0
+      ? []
+      : await db.read
+          .selectFrom("incident_alerts as m")
+          .innerJoin("incidents as i", "i.id", "m.incidentId")
+          .select(["m.alertId", "i.state", "i.openedAt", "i.acknowledgedAt", "i.snoozedUntil"])
+          .where("m.alertId", "in", ids)
+          .execute();
+  const byAlert = new Map(rows.map((row) => [row.alertId, row]));
+  return alerts.map((alert) => viewOf(integration, alert, byAlert.get(alert.id)));
+}
+
+export type OpsgenieAlert = ReturnType<typeof viewOf>;
+
+function viewOf(integration: Integration, alert: AlertView, incident: IncidentState | undefined) {
+  const { labels, annotations } = alert;
+  const isOpen = alert.state !== "resolved";
+  const snoozedUntil = incident?.snoozedUntil ?? null;
+  const ackTime = incident?.acknowledgedAt ?? null;
+  const source = labels["source"] ?? "";
+  return {
+    id: alert.id,
+    tinyId: tinyIdOf(alert),
+    alias: aliasOf(alert),
+    message: annotations["summary"] ?? labels["alertname"] ?? "",
+    status: isOpen ? "open" : "closed",
+    acknowledged: incident?.state === "acknowledged",
+    isSeen: incident?.state === "acknowledged",
+    tags: tagList(annotations),
+    snoozed: isOpen && snoozedUntil !== null,
+    ...(isOpen && snoozedUntil !== null && { snoozedUntil: toRfc3339(snoozedUntil) }),
+    count: alert.count,
+    lastOccurredAt: toRfc3339(alert.lastAt),
+    createdAt: toRfc3339(alert.startsAt),
+    updatedAt: toRfc3339(alert.resolvedAt ?? alert.lastAt),
+    source,
+    owner: "",
+    priority: labels["priority"] ?? DEFAULT_PRIORITY,
+    responders: [],
+    integration: { id: integration.id, name: integration.name, type: "API" },
+    report: {
+      ...(ackTime !== null && incident && { ackTime: Math.max(0, ackTime - incident.openedAt) }),
+      ...(alert.resolvedAt !== null && { closeTime: Math.max(0, alert.resolvedAt - alert.startsAt) }),
+    },
+    actions: [],
+    entity: labels["entity"] ?? "",
+    description: annotations["description"] ?? "",
+    details: Object.fromEntries(Object.entries(labels).filter(([name]) => !OWN_LABELS.has(name))),
+  };
+}
+
+/** The current alert of an alias, otherwise the latest closed one. */
+export async function findAlert(
+  { alerts, db }: Pick<c.ProtocolContext, "alerts" | "db">,
+  integration: Integration,
+  identifier: string,
+  identifierType: string,
+): Promise<AlertView | null> {
+  const { id: sourceId, projectId } = integration;
+  const isOwn = (alert: AlertView): boolean => alert.source === "opsgenie" && alert.sourceId === sourceId;
+  if (identifierType === "tiny")
+    return alerts.list(projectId, (alert) => isOwn(alert) && tinyIdOf(alert) === identifier)[0] ?? null;
+  if (identifierType === "alias") {
+    const key = keyOf(integration, identifier);
+    const live = alerts.byKey(projectId, key);
+    return live ?? (await alerts.read(await latestOfKey(db.read, sourceId, key)))[0] ?? null;
+  }
+  const [alert] = await alerts.read([identifier]);
+  return alert && isOwn(alert) ? alert : null;
+}
+
+async function latestOfKey(db: ReadDb, sourceId: string, key: string): Promise<string[]> {
+  const rows = await ofOpsgenie(db, sourceId).where("key", "=", key).orderBy("startsAt", "desc").limit(1).execute();
+  return rows.map(({ id }) => id);
+}
+
+/** Open alerts, and the latest closed ones, newest first. */
+export async function allAlerts(
+  { alerts, db }: Pick<c.ProtocolContext, "alerts" | "db">,
+  { id: sourceId, projectId }: Integration,
+): Promise<AlertView[]> {
+  const open = alerts.list(projectId, (alert) => alert.source === "opsgenie" && alert.sourceId === sourceId);
+  const rows = await ofOpsgenie(db.read, sourceId)
+    .where("state", "=", "resolved")
+    .orderBy("startsAt", "desc")
+    .orderBy("id", "desc")
+    .limit(MAX_CLOSED)
+    .execute();
+  const closed = await alerts.read(rows.map(({ id }) => id));
+  return [...open, ...closed].sort((a, b) => b.startsAt - a.startsAt || (a.id < b.id ? 1 : -1));
+}
+
+function ofOpsgenie(db: ReadDb, sourceId: string) {
+  return db
+    .selectFrom("alerts")
+    .select("id")
+    .where("source", "=", sql.lit("opsgenie"))
+    .where("sourceId", "=", sourceId);
+}
+
+/** The notes of the incidents of an alert, newest first. */
+export async function notesOf({ db }: Pick<c.ProtocolContext, "db">, alertId: string) {
+  const rows = await db.read
+    .selectFrom("incident_alerts as m")
+    .innerJoin("incident_log as l", "l.incidentId", "m.incidentId")
+    .select(["l.seq", "l.at", "l.actor", "l.data"])
+    .where("m.alertId", "=", alertId)
+    .where("l.kind", "=", "note")
+    .orderBy("l.at", "desc")
+    .limit(100)
+    .execute();
+  return rows.map(({ seq, at, actor, data }) => ({
+    note: (JSON.parse(data) as { text?: string }).text ?? "",
+    owner: actor ?? "",
+    createdAt: toRfc3339OrNull(at),
+    offset: `${at}_${seq}`,
+  }));
+}

@@ -1,0 +1,193 @@
+import { PrismError } from "../../../core/errors.ts";
+import { uuidv7 } from "../../../core/ids.ts";
+import type { WorkAccount } from "../../../http/work-budget.ts";
+import type { Uses } from "../../../module/feature.ts";
+import type { InTransaction, Trx } from "../../../store/database.ts";
+import type { RequestResult } from "../../../store/schema.ts";
+import type { ProjectStorage, StorageSender } from "../../access/index.ts";
+import type { Alerts } from "../../alerts/index.ts";
+import { appendEvents, type EventDraft } from "../../events/index.ts";
+import { type AlertPlan, listed, type Plan, sourceOf } from "./prepare.ts";
+import type { ReceiverRow } from "./receiver.ts";
+import type { Receiver } from "./receivers.ts";
+import { type RequestLogEntry, writeLogEntry } from "./request-log.ts";
+
+/** Acknowledges an incident, in the transaction of the request. */
+interface IncidentActions {
+  acknowledge(
+    id: string,
+    actor: { readonly id: string; readonly via: string },
+    options?: InTransaction,
+  ): Promise<unknown>;
+}
+
+export interface AcceptContext extends Uses<"db" | "clock" | "alerts" | "work" | "preparing"> {
+  readonly incidents: IncidentActions;
+  readonly storage: Pick<ProjectStorage, "requireRoom" | "roomForAlert">;
+}
+
+/** Stored parts, for the log of requests and for answers. */
+export interface Stored {
+  readonly result: RequestResult;
+  readonly eventIds: readonly string[];
+  readonly alerts: readonly { readonly key: string; readonly outcome: string; readonly alertId: string | null }[];
+  /** Parts left out besides those that the plan names; null: none. */
+  readonly problem: string | null;
+}
+
+interface Accepted {
+  readonly replayIds: readonly string[];
+  readonly entry: RequestLogEntry;
+  /** Pays for the alerts. */
+  readonly payer: WorkAccount | null;
+  /** Storage for the sender: less for one who only knows the URL or the address. */
+  readonly sender: StorageSender;
+}
+
+/**
+ * Stores the ids against replays, the events, the alerts and the entry of the log in one
+ * transaction: after a crash the sender's repetition finds all of them or nothing.
+ * @throws STORAGE_FULL, STORAGE_LIMIT_REACHED, DATABASE_UNAVAILABLE, SHUTTING_DOWN
+ */
+export function storeRequest(
+  context: AcceptContext,
+  receiver: Receiver,
+  wanted: Plan,
+  { replayIds, entry, payer, sender }: Accepted,
+): Promise<Stored> {
+  const { db, clock, storage } = context;
+  const { projectId } = receiver.row;
+  const plan = within(storage, projectId, wanted, sender);
+  const isShort = storage.roomForAlert(projectId, sender) !== "whole";
+  const write = async (trx: Trx): Promise<Stored> => {
+    const now = clock.now();
+    const isNew = await keepReplayIds(trx, receiver.row.id, replayIds, now);
+    const stored: Stored = isNew
+      ? await storePlan(context, trx, receiver, { plan, payer, sender, now })
+      : { result: "replayed", eventIds: [], alerts: [], problem: null };
+    const outcome = outcomeOf(plan, stored);
+    writeLogEntry(trx, { ...entry, result: stored.result, outcome }, { projectId, isShort });
+    return stored;
+  };
+  // Alerts are decided by memory, which changes after each commit.
+  return db.write(write, { sharesCommit: plan.alerts.length === 0 });
+}
+
+/**
+ * The storage that a project has left: alerts always, the events beside them from its reserve.
+ * @throws STORAGE_LIMIT_REACHED for a plan without an alert
+ */
+function within(storage: AcceptContext["storage"], projectId: string, plan: Plan, sender: StorageSender): Plan {
+  if (plan.events.length === 0) return plan;
+  try {
+    storage.requireRoom(projectId, { sender, isAlert: plan.alerts.length > 0 });
+    return plan;
+  } catch (error) {
+    if (!(error instanceof PrismError) || plan.alerts.length === 0) throw error;
+    return { ...plan, events: [], problem: listed(plan.problem, error.message) };
+  }
+}
+
+const MAX_SHOWN = 20;
+
+function outcomeOf(plan: Plan, { eventIds, alerts, problem: leftOut }: Stored): Record<string, unknown> {
+  const { ignored } = plan;
+  const problem = leftOut === null ? plan.problem : listed(plan.problem, leftOut);
+  return {
+    events: eventIds.length,
+    eventIds: eventIds.slice(0, MAX_SHOWN),
+    alerts: alerts.slice(0, MAX_SHOWN),
+    ...(ignored > 0 && { ignored }),
+    ...(problem !== null && { problem }),
+  };
+}
+
+/** @returns false if one of them is known */
+async function keepReplayIds(trx: Trx, receiverId: string, ids: readonly string[], at: number): Promise<boolean> {
+  let isNew = true;
+  for (const replayId of ids) {
+    const { numInsertedOrUpdatedRows } = await trx
+      .insertInto("receiver_replays")
+      .values({ receiverId, replayId, at })
+      .onConflict((conflict) => conflict.doNothing())
+      .executeTakeFirstOrThrow();
+    if (numInsertedOrUpdatedRows === 0n) isNew = false;
+  }
+  return isNew;
+}
+
+async function storePlan(
+  context: AcceptContext,
+  trx: Trx,
+  receiver: Receiver,
+  { plan, payer, sender, now }: Pick<Accepted, "payer" | "sender"> & { readonly plan: Plan; readonly now: number },
+): Promise<Stored> {
+  const { alerts, work } = context;
+  const refused: EventDraft[] = [];
+  const events = [...plan.events];
+  const shown: Stored["alerts"][number][] = [];
+  /** Why new alerts were left out. */
+  let full: PrismError | null = null;
+  const inputs = plan.alerts.map((each) => (each.status === "firing" ? withKeptLabels(alerts, each) : each));
+  const submitted = inputs.filter(({ status }) => status !== "acknowledged");
+  const outcomes =
+    submitted.length === 0
+      ? []
+      : await alerts.submit(
+          submitted.map(({ input }) => input),
+          { trx, sender, charge: (done) => work.charge(payer, done) },
+        );
+  for (const [i, outcome] of outcomes.entries()) {
+    const { key, fallback, eventAt = null } = submitted[i] ?? { key: "", fallback: undefined };
+    if (outcome.status === "refused") {
+      if (outcome.error.code === "STORAGE_LIMIT_REACHED") full = outcome.error;
+      else if (fallback) refused.push(withProblem(fallback, outcome.error.message));
+    }
+    shown.push({ key, outcome: outcome.status, alertId: outcome.alert?.id ?? null });
+    const event = eventAt === null ? undefined : events[eventAt];
+    if (event && outcome.alert) events[eventAt ?? 0] = { ...event, correlationId: outcome.alert.id };
+  }
+  for (const each of inputs.filter(({ status }) => status === "acknowledged")) {
+    const alertId = await acknowledge(context, trx, receiver.row, each);
+    if (alertId === null) refused.push(each.fallback);
+    shown.push({ key: each.key, outcome: alertId === null ? "unknown" : "acknowledged", alertId });
+  }
+  const isNothing = shown.every(({ outcome }) => outcome === "refused") && events.length + refused.length === 0;
+  if (full !== null && isNothing) throw full;
+  const source = sourceOf(receiver.row);
+  const eventIds = await appendEvents(trx, [...events, ...refused], { source, now });
+  return { result: plan.result, eventIds, alerts: shown, problem: full?.message ?? null };
+}
+
+/** Another label would move a firing alert to another incident: all but the severity stay. */
+function withKeptLabels(alerts: Alerts, plan: AlertPlan): AlertPlan {
+  const live = alerts.byKey(plan.input.projectId, plan.input.key);
+  if (!live) return plan;
+  const { severity } = plan.input.labels;
+  const labels = { ...live.labels, ...(severity !== undefined && { severity }) };
+  return { ...plan, input: { ...plan.input, labels, startsAt: live.startsAt } };
+}
+
+function withProblem(event: EventDraft, problem: string): EventDraft {
+  return { ...event, id: uuidv7(), payload: { ...event.payload, problem } };
+}
+
+/** @returns the alert's id; null if it does not fire */
+async function acknowledge(
+  { alerts, incidents }: AcceptContext,
+  trx: Trx,
+  row: ReceiverRow,
+  { input }: AlertPlan,
+): Promise<string | null> {
+  const live = alerts.byKey(row.projectId, input.key);
+  if (!live) return null;
+  const open = await trx
+    .selectFrom("incident_alerts as m")
+    .innerJoin("incidents as i", "i.id", "m.incidentId")
+    .select("i.id")
+    .where("m.alertId", "=", live.id)
+    .where("i.state", "<>", "resolved")
+    .execute();
+  for (const { id } of open) await incidents.acknowledge(id, { id: `receiver:${row.id}`, via: "receiver" }, { trx });
+  return live.id;
+}

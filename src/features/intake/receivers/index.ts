@@ -1,0 +1,2 @@
+/** The part of `receivers` that other features may use. */
+export { acceptMail, type MailContext, mailReceiver } from "./mail.ts";

@@ -1,0 +1,269 @@
+import { cleanText, startOf } from "../../../core/clean-text.ts";
+import { scanJson } from "../../../core/json-text.ts";
+import { sha256Hex } from "../../../core/tokens.ts";
+import { type Level, levelOfWord } from "../../../core/vocabulary.ts";
+import { chargeText } from "../../rules/index.ts";
+
+export type ReceiverOutput = "events" | "alerts" | "both";
+export type ItemStatus = "firing" | "resolved" | "acknowledged" | "event";
+
+/** Result of a mapping for a request, or for one element of its list. */
+export interface MappedItem {
+  readonly output: ReceiverOutput;
+  readonly status: ItemStatus;
+  /** null: `<preset>.<status>` */
+  readonly type: string | null;
+  /** null: the mapping has none. */
+  readonly level: Level | null;
+  readonly title: string | null;
+  readonly message: string | null;
+  readonly key: string | null;
+  readonly time: number | null;
+  readonly startsAt: number | null;
+  readonly endsAt: number | null;
+  readonly link: string | null;
+  readonly source: string | null;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly annotations: Readonly<Record<string, string>>;
+  /** null: made of the members above. */
+  readonly payload: Readonly<Record<string, unknown>> | null;
+  /** The element, or the whole body. */
+  readonly content: unknown;
+  /** The mapping found nothing in it. */
+  readonly isUnmapped: boolean;
+  /** Values that were left out, with the reason. */
+  readonly problems: readonly string[];
+}
+
+/** Values of the texts of a mapping. */
+interface MappedValues {
+  readonly output: ReceiverOutput;
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly labels: readonly (readonly [string, unknown])[];
+  readonly annotations: readonly (readonly [string, unknown])[];
+  readonly payload: unknown;
+  readonly content: unknown;
+}
+
+const MAX_TITLE = 250;
+const MAX_MESSAGE = 16_384;
+const MAX_KEY = 512;
+const MAX_NAME = 100;
+const MAX_URL = 4096;
+const MAX_LABEL = 1024;
+const MAX_LABELS = 64;
+const MAX_LABEL_TEXT = 8192;
+const MAX_ANNOTATIONS = 32;
+const MAX_ANNOTATION_TEXT = 32_768;
+
+/** Checks and limits the values of a mapping: too long ones are cut, wrong ones left out. */
+export function checkedItem({ output, fields, labels, annotations, payload, content }: MappedValues, now: number) {
+  const text = (name: string, length: number) => limitedText(fields[name], length);
+  const word = (name: string) => limitedText(fields[name], MAX_NAME);
+  // A payload is charged as a text: it is measured when it is stored.
+  if (isObject(payload)) jsonOf(payload);
+  const item: Omit<MappedItem, "isUnmapped" | "problems"> = {
+    output,
+    status: knownStatus(word("status") ?? "event") ?? "event",
+    type: oneLine(text("type", MAX_NAME)),
+    level: levelOf(word("level")),
+    title: oneLine(text("title", MAX_TITLE)),
+    message: text("message", MAX_MESSAGE),
+    key: keyOf(textOf(fields["key"])),
+    time: instantOf(fields["time"]),
+    startsAt: instantOf(fields["startsAt"]),
+    endsAt: instantOf(fields["endsAt"]),
+    link: linkOf(limitedText(fields["link"], MAX_URL + 1)),
+    source: oneLine(text("source", MAX_NAME)),
+    labels: recordOf(labels, { entries: MAX_LABELS, text: MAX_LABEL, all: MAX_LABEL_TEXT }),
+    annotations: recordOf(annotations, { entries: MAX_ANNOTATIONS, text: MAX_MESSAGE, all: MAX_ANNOTATION_TEXT }),
+    payload: isObject(payload) ? payload : null,
+    content,
+  };
+  const isUnmapped = [item.title, item.message, item.key, item.payload].every((each) => each === null);
+  const problems = isUnmapped ? [NOTHING_FOUND] : problemsOf(item, fields);
+  return { ...item, time: notLaterThan(item.time, now), isUnmapped, problems };
+}
+
+const NOTHING_FOUND = "title, message, key and payload have no value";
+const WANTED = {
+  level: "no level",
+  time: "no time",
+  startsAt: "no time",
+  endsAt: "no time",
+  link: "no http or https URL",
+} as const;
+const MAX_QUOTED = 60;
+
+function problemsOf(item: Omit<MappedItem, "isUnmapped" | "problems">, fields: MappedValues["fields"]): string[] {
+  const problems: string[] = [];
+  const given = (name: string) => limitedText(fields[name], MAX_QUOTED);
+  const add = (name: string, text: string | null, why: string) =>
+    text !== null && problems.push(`${name}: ${JSON.stringify(text)} is ${why}`);
+  for (const [name, why] of Object.entries(WANTED) as [keyof typeof WANTED, string][])
+    if (item[name] === null) add(name, given(name), why);
+  const status = given("status");
+  if (status !== null && knownStatus(status) === undefined)
+    add("status", status, "not firing, resolved, acknowledged or event");
+  if (item.output !== "alerts") return problems;
+  if (status === null) problems.push("status has no value: no alert");
+  else if (item.status !== "event" && item.key === null) problems.push("key has no value: no alert");
+  return problems;
+}
+
+/** A text of any value: lists and objects as JSON; null for nothing and empty text. @throws ConditionTooCostly */
+export function textOf(value: unknown): string | null {
+  const text = rawText(value);
+  return text === null ? null : cleaned(text);
+}
+
+/** Cut before it is cleaned, so that a long text costs no more than its limit. */
+function limitedText(value: unknown, length: number): string | null {
+  const text = rawText(value);
+  if (text === null) return null;
+  // Cleaning removes characters and spaces.
+  const clean = cleaned(startOf(text, length * 4));
+  return clean === null || clean.length <= length ? clean : `${startOf(clean, length - 1)}…`;
+}
+
+function rawText(value: unknown): string | null {
+  if (value === null || value === undefined) return null;
+  return typeof value === "object" ? jsonOf(value) : String(value);
+}
+
+function cleaned(text: string): string | null {
+  chargeText(text);
+  const clean = cleanText(text).trim();
+  return clean === "" ? null : clean;
+}
+
+const serialised = new WeakMap<object, string>();
+
+/** The JSON of a value of a request, made and charged once. @throws ConditionTooCostly */
+function jsonOf(value: object): string {
+  const known = serialised.get(value);
+  if (known !== undefined) return known;
+  const text = JSON.stringify(value);
+  serialised.set(value, text);
+  chargeText(text);
+  return text;
+}
+
+/** Length of a value's JSON. */
+export function jsonLength(value: unknown): number {
+  if (typeof value !== "object" || value === null) return JSON.stringify(value ?? null).length;
+  return (serialised.get(value) ?? JSON.stringify(value)).length;
+}
+
+const fitting = new WeakMap<object, boolean>();
+/** Limit of the content of an event, which the rules read again. */
+const MAX_CONTENT = 131_072;
+const MAX_CONTENT_MEMBERS = 5000;
+
+/** Whether an event may have the value as its payload or body. */
+export function fitsEvent(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return jsonLength(value) <= MAX_CONTENT;
+  const known = fitting.get(value);
+  if (known !== undefined) return known;
+  const text = serialised.get(value) ?? JSON.stringify(value);
+  const fits =
+    text.length <= MAX_CONTENT && scanJson(text, MAX_DEPTH, MAX_CONTENT_MEMBERS).members <= MAX_CONTENT_MEMBERS;
+  fitting.set(value, fits);
+  return fits;
+}
+
+const MAX_DEPTH = 100;
+
+function oneLine(text: string | null): string | null {
+  return text === null ? null : text.replace(/[\s\p{Cc}]+/gu, " ").trim() || null;
+}
+
+/** A long key by its hash: two long keys with the same start differ. */
+function keyOf(text: string | null): string | null {
+  if (text === null || text.length <= MAX_KEY) return text;
+  return `${text.slice(0, MAX_KEY - 65)}:${sha256Hex(text)}`;
+}
+
+/** The words of mappings; `alerting` and `ok` are those of Grafana and OnCall. */
+const STATUS_OF: Readonly<Record<string, ItemStatus>> = {
+  ...{ firing: "firing", resolved: "resolved", acknowledged: "acknowledged", event: "event" },
+  ...{ alerting: "firing", ok: "resolved" },
+};
+
+/** Undefined for another word. */
+function knownStatus(text: string): ItemStatus | undefined {
+  return Object.hasOwn(STATUS_OF, text) ? STATUS_OF[text] : undefined;
+}
+
+/** The level of a usual word for a severity; null for another one. */
+function levelOf(text: string | null): Level | null {
+  return text === null ? null : levelOfWord(text);
+}
+
+const EARLIEST = Date.UTC(2000, 0, 1);
+const LATEST = Date.UTC(2100, 0, 1);
+/** Numbers below are seconds. */
+const FIRST_MS = 1e11;
+const FIRST_US = 1e14;
+
+/** Epoch ms of an ISO 8601 text, or of seconds, ms or µs since 1970; null out of 2000 to 2099. */
+function instantOf(value: unknown): number | null {
+  const text = limitedText(value, MAX_NAME);
+  if (text === null) return null;
+  const number = /^\d{9,16}(\.\d{1,9})?$/.test(text) ? Number(text) : null;
+  const ms =
+    number === null
+      ? Date.parse(text)
+      : number < FIRST_MS
+        ? number * 1000
+        : number >= FIRST_US
+          ? number / 1000
+          : number;
+  return ms >= EARLIEST && ms < LATEST ? Math.round(ms) : null;
+}
+
+/** Clocks of senders may run ahead. */
+function notLaterThan(time: number | null, now: number): number | null {
+  return time === null || time > now ? null : time;
+}
+
+/** A URL that a browser opens. */
+function linkOf(text: string | null): string | null {
+  if (text === null || text.length > MAX_URL || !/^https?:\/\//i.test(text)) return null;
+  return URL.canParse(text) ? text : null;
+}
+
+/** The cost of a member of a spread object, in characters of text. */
+const SPREAD_UNITS = 32;
+
+interface RecordLimits {
+  readonly entries: number;
+  readonly text: number;
+  readonly all: number;
+}
+
+/** Texts by name; the members of an object under `*` come first, so that named ones override them. */
+function recordOf(given: readonly (readonly [string, unknown])[], limits: RecordLimits): Record<string, string> {
+  const spread = given
+    .filter(([name]) => name === "*")
+    .flatMap(([, value]) => (isObject(value) ? Object.entries(value) : []));
+  const named = given.filter(([name]) => name !== "*");
+  const texts = new Map<string, string>();
+  chargeText({ length: spread.length * SPREAD_UNITS });
+  for (const [name, value] of [...spread, ...named]) {
+    const text = limitedText(value, limits.text);
+    const known = limitedText(name, MAX_NAME);
+    if (known !== null && text !== null) texts.set(known, text);
+  }
+  const kept: [string, string][] = [];
+  let size = 0;
+  for (const [name, text] of texts) {
+    size += name.length + text.length;
+    if (kept.length < limits.entries && size <= limits.all) kept.push([name, text]);
+  }
+  return Object.fromEntries(kept);
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,408 @@
+import { startOf } from "../../../core/clean-text.ts";
+import { boundedId } from "../../../core/tokens.ts";
+import { claimsOwnSource, type Level, OWN_SOURCE } from "../../../core/vocabulary.ts";
+import type { RequestResult } from "../../../store/schema.ts";
+import type { AlertInput } from "../../alerts/index.ts";
+import { type EventDraft, reservedSource } from "../../events/index.ts";
+import { ConditionTooCostly, stepsTaken } from "../../rules/index.ts";
+import { parsedBy } from "./hooks.ts";
+import { fitsEvent, type ItemStatus, jsonLength, type MappedItem } from "./mapped-item.ts";
+import { applyMapping, type CompiledMapping, type Mapped, type MappingInput, plainTextOf } from "./mapping.ts";
+import type { LoadedPreset } from "./presets.ts";
+import { MAX_TEXT, type RawRequest, type RequestContent, readContent } from "./read-request.ts";
+import type { ReceiverRow } from "./receiver.ts";
+import type { Receiver } from "./receivers.ts";
+import { Redaction } from "./redaction.ts";
+import { logEntryOf, type RequestLogEntry } from "./request-log.ts";
+
+/** Plan of the rows that a request stores. */
+export interface Plan {
+  readonly result: Extract<RequestResult, "accepted" | "unmapped" | "ignored">;
+  readonly events: readonly EventDraft[];
+  readonly alerts: readonly AlertPlan[];
+  /** Elements that the mapping leaves out. */
+  readonly ignored: number;
+  /** Why the mapping was stopped, or the values that it left out. */
+  readonly problem: string | null;
+}
+
+/** Plan for one alert. */
+export interface AlertPlan {
+  readonly key: string;
+  readonly status: Exclude<ItemStatus, "event">;
+  readonly input: AlertInput & { readonly key: string };
+  /** Stored in its place if it is refused, so that nothing is lost. */
+  readonly fallback: EventDraft;
+  /** Its event among those of the plan. */
+  readonly eventAt: number | null;
+}
+
+/** The settings of a receiver that its requests need: data only, so that a thread can take it. */
+export interface Deciding {
+  readonly row: Pick<ReceiverRow, "id" | "projectId" | "name" | "labels" | "notifies">;
+  readonly preset: Pick<LoadedPreset, "name" | "hook" | "redact">;
+}
+
+/** A request whose sender is known, and what it is decided by. */
+export interface Preparation extends Deciding {
+  readonly request: RawRequest;
+  /** Values that are masked: the secrets, and the token of the URL. */
+  readonly hidden: readonly string[];
+  /** See {@link readContent}. */
+  readonly needsJson: boolean;
+  /** The id of the request that its signature gives. */
+  readonly signed: string | null;
+  /** Status of the answer, for the log. */
+  readonly status: number;
+  readonly now: number;
+}
+
+export interface Prepared {
+  readonly plan: Plan;
+  readonly replayIds: readonly string[];
+  readonly entry: RequestLogEntry;
+  /** The text of a Discord message, for its answer. */
+  readonly content: string | null;
+  /** Steps that the mapping took. */
+  readonly steps: number;
+}
+
+/** Limits of one request. */
+export interface PrepareLimits {
+  readonly members: number;
+  /** Steps of the mapping; null: the limit of a mapping. */
+  readonly steps: number | null;
+  /** Into which a mapping splits the request; null: what a mapping may make. */
+  readonly elements: number | null;
+}
+
+/** The mapping takes more steps than the limits allow, and may take them elsewhere. */
+export class TooManySteps extends Error {
+  override readonly name = "TooManySteps";
+}
+
+/**
+ * Reads, masks and maps a request; stores nothing. @throws TooManyMembers, TooManySteps, and for a
+ * request that is refused MALFORMED_JSON, VALIDATION_FAILED, PAYLOAD_TOO_LARGE
+ */
+export function prepare(
+  given: Preparation,
+  texts: Pick<Receiver, "mapping" | "replayId">,
+  limits: PrepareLimits,
+): Prepared {
+  const { row, preset, request, now, status } = given;
+  const redaction = new Redaction(given.hidden, preset.redact, limits.members);
+  const content = readContent(request, { needsJson: given.needsJson, maxMembers: limits.members });
+  const input = mappingInput(given, request, content, redaction, limits.members);
+  const plan = planRequest(given, texts.mapping, input, now, limits);
+  const steps = stepsTaken();
+  const shown = Object(input.body) as { readonly content?: unknown };
+  return {
+    plan,
+    replayIds: replayIdsOf(texts.replayId, input, given.signed, now),
+    entry: logEntryOf(row.id, request, { redaction, at: now, status, body: shownBody(content, input.body) }),
+    content: typeof shown.content === "string" ? startOf(shown.content, MAX_SHOWN_CONTENT) : null,
+    steps,
+  };
+}
+
+/** Discord's own limit of a message. */
+const MAX_SHOWN_CONTENT = 4000;
+
+/** A body of JSON for the log, which is masked already; undefined for any other. */
+function shownBody({ form, text }: RequestContent, body: unknown): string | undefined {
+  return form === null && text !== null && body !== null ? JSON.stringify(body) : undefined;
+}
+
+/** The values that mappings read, without secrets. */
+function mappingInput(
+  { row, preset }: Deciding,
+  request: Pick<RawRequest, "method" | "query" | "headers">,
+  content: RequestContent,
+  redaction: Redaction,
+  maxMembers: number,
+): MappingInput {
+  const { value: body, isSame } = redaction.masked(content.body);
+  return {
+    body,
+    text: textOf(content, body, isSame, redaction),
+    headers: redaction.record(request.headers),
+    query: redaction.record(request.query),
+    form: content.form && redaction.record(content.form),
+    files: content.files,
+    method: request.method,
+    receiver: { id: row.id, name: row.name, labels: JSON.parse(row.labels) as unknown },
+    parsed: parsedBy(preset.hook, { ...content, body }, maxMembers),
+  };
+}
+
+/** Rebuilds the text after masking, so that it has no masked values. */
+function textOf(content: RequestContent, body: unknown, isSame: boolean, redaction: Redaction): string | null {
+  if (body === null) return content.text === null ? null : redaction.json(content.text);
+  return isSame && content.text !== null ? content.text : JSON.stringify(body).slice(0, MAX_TEXT);
+}
+
+/** Decides what a request stores; stores nothing. @throws VALIDATION_FAILED for a source of the server's own events */
+function planRequest(
+  { row, preset }: Deciding,
+  mapping: CompiledMapping,
+  input: MappingInput,
+  now: number,
+  limits: PrepareLimits,
+): Plan {
+  const whole = { row, preset: preset.name, now };
+  const unmapped = (problem: string | null, ignored = 0): Plan => ({
+    ...{
+      result: "unmapped",
+      events: [notifying(row, "warn", unmappedEvent(row, input))],
+      alerts: [],
+      ignored,
+      problem: listed(problem, membersOf(input), misdeclared(input)),
+    },
+  });
+  let mapped: Mapped;
+  try {
+    mapped = applyMapping(mapping, input, now, limits);
+  } catch (error) {
+    if (!(error instanceof ConditionTooCostly)) throw error;
+    if (limits.steps !== null) throw new TooManySteps();
+    return unmapped(error.message);
+  }
+  const { items, ignored, problem } = mapped;
+  const mappedItems = items.filter((item) => !item.isUnmapped);
+  if (items.length > 0 && mappedItems.length === 0) return unmapped(problem, ignored);
+  const found = mappedItems.filter(({ source }) => !claimsOwnSource(source));
+  const refusedCount = mappedItems.length - found.length;
+  if (found.length === 0 && refusedCount > 0) throw reservedSource();
+  const drafts = draftsOf(found, whole);
+  if (drafts === null) return unmapped(`the mapping makes more than ${MAX_STORED} characters of this request`, ignored);
+  return {
+    result: found.length === 0 ? "ignored" : "accepted",
+    ...drafts,
+    ignored,
+    problem: listed(problem, refusedProblem(refusedCount), misdeclared(input)),
+  };
+}
+
+function refusedProblem(count: number): string | null {
+  if (count === 0) return null;
+  return `${count} of its elements not stored: their source must not start with ${OWN_SOURCE}`;
+}
+
+/** Problems as the log shows them; null for none. */
+export function listed(...problems: readonly (string | null)[]): string | null {
+  return problems.filter((each) => each !== null).join("; ") || null;
+}
+
+/** Largest stored size of one request, in characters of JSON: a mapping may repeat parts in each element. */
+const MAX_STORED = 4_194_304;
+
+/** @returns null if they are larger than the limit together */
+function draftsOf(items: readonly MappedItem[], whole: Whole): Pick<Plan, "events" | "alerts"> | null {
+  const events: EventDraft[] = [];
+  const alerts: AlertPlan[] = [];
+  let size = 0;
+  for (const item of items) {
+    const alert = alertOf(item, whole);
+    const event = item.output === "both" || !isAlert(item) ? eventOf(item, whole) : null;
+    if (alert) alerts.push({ ...alert, eventAt: event ? events.length : null });
+    if (event) events.push(alert ? event : notifying(whole.row, item.level, event));
+    size += jsonLength(event?.payload ?? null) + jsonLength(alert?.input ?? null);
+    if (size > MAX_STORED) return null;
+  }
+  return { events, alerts };
+}
+
+const QUIET: ReadonlySet<Level> = new Set(["debug", "info"]);
+
+/** Marks an event that its receiver notifies of when no rule matches it. @param level null: none */
+function notifying(row: Deciding["row"], level: Level | null, event: EventDraft): EventDraft {
+  const notifies = row.notifies === 1 && (level === null || !QUIET.has(level));
+  return notifies ? { ...event, receiverId: row.id } : event;
+}
+
+/** The ids of a request that refuse its repetition. */
+function replayIdsOf(
+  replayId: Receiver["replayId"],
+  input: MappingInput,
+  signed: string | null,
+  now: number,
+): string[] {
+  const given = replayId === null ? null : plainTextOf(replayId, input, now);
+  return [...(given === null ? [] : [`given:${boundedId(given)}`]), ...(signed === null ? [] : [signed])];
+}
+
+interface Whole {
+  readonly row: Deciding["row"];
+  readonly preset: string;
+  readonly now: number;
+}
+
+type AlertItem = MappedItem & { readonly key: string; readonly status: AlertPlan["status"] };
+
+function isAlert(item: MappedItem): item is AlertItem {
+  return item.output !== "events" && item.key !== null && item.status !== "event";
+}
+
+function eventOf(item: MappedItem, { row, preset, now }: Whole): EventDraft {
+  const { status, title, message, key, link, labels } = item;
+  const made = {
+    receiver: { id: row.id, name: row.name },
+    title: title ?? row.name,
+    message,
+    status,
+    key,
+    link,
+    labels: { ...labels, ...labelsOf(row) },
+    ...contentOf(item.content),
+  };
+  return {
+    projectId: row.projectId,
+    type: item.type ?? `${preset}.${status}`,
+    level: item.level ?? (status === "firing" ? "error" : "info"),
+    source: item.source ?? sourceOf(row),
+    occurredAt: item.time ?? now,
+    payload: item.payload !== null && fitsEvent(item.payload) ? item.payload : made,
+  };
+}
+
+function unmappedEvent(row: Deciding["row"], { body, text, headers, query, method }: MappingInput): EventDraft {
+  const found = firstTextOf({ body, text });
+  const payload = {
+    receiver: { id: row.id, name: row.name },
+    title: unmappedTitle(row.name, found),
+    message: found,
+    ...{ method, headers, query },
+    ...contentOf(body ?? text),
+  };
+  return {
+    projectId: row.projectId,
+    type: UNMAPPED_TYPE,
+    level: "warn",
+    source: sourceOf(row),
+    payload,
+  };
+}
+
+function contentOf(content: unknown): { readonly body: unknown; readonly bodyOmitted?: true } {
+  return fitsEvent(content) ? { body: content } : { body: null, bodyOmitted: true };
+}
+
+/** Names of older receivers may start as the server's own sources do. */
+export function sourceOf({ name }: Pick<ReceiverRow, "name">): string {
+  if (!claimsOwnSource(name)) return name.slice(0, 100);
+  const plain = name.normalize("NFKC");
+  return sourceOf({ name: plain.slice(plain.indexOf(":") + 1).trim() || "receiver" });
+}
+
+function labelsOf(row: Deciding["row"]): Record<string, string> {
+  return JSON.parse(row.labels) as Record<string, string>;
+}
+
+const SEVERITY_OF: Readonly<Record<Level, string>> = {
+  debug: "info",
+  info: "info",
+  warn: "warning",
+  error: "error",
+  fatal: "critical",
+};
+
+/** @returns null for an element that is no alert */
+function alertOf(item: MappedItem, whole: Whole): Omit<AlertPlan, "eventAt"> | null {
+  if (!isAlert(item)) return null;
+  const { row, now } = whole;
+  const { key, status } = item;
+  const base = {
+    projectId: row.projectId,
+    source: "receiver",
+    sourceId: row.id,
+    sender: `receiver:${row.id}`,
+    key: `rc:${row.id}:${key}`,
+  } as const;
+  const input: AlertPlan["input"] =
+    status === "resolved"
+      ? { ...base, labels: {}, endsAt: Math.min(item.endsAt ?? now, now), resolvesAtOnce: true }
+      : { ...base, ...firingOf(item, row, now) };
+  return { key, status, input, fallback: notifying(row, item.level, eventOf(item, whole)) };
+}
+
+function firingOf(item: AlertItem, row: Deciding["row"], now: number) {
+  const { title, message, level, link, startsAt, endsAt } = item;
+  const severity = level === null ? {} : { severity: SEVERITY_OF[level] };
+  const labels = { alertname: title ?? row.name, receiver: row.name, ...severity, ...item.labels, ...labelsOf(row) };
+  const annotations = {
+    ...item.annotations,
+    ...(title !== null && { summary: title }),
+    ...(message !== null && { description: message }),
+  };
+  return {
+    labels,
+    annotations,
+    ...(link !== null && { generatorUrl: link }),
+    ...(startsAt !== null && startsAt <= now && { startsAt }),
+    ...(endsAt !== null && endsAt > now && { endsAt }),
+  };
+}
+
+/** The type of what is stored of a request in which the mapping finds nothing. */
+const UNMAPPED_TYPE = "receiver.unmapped";
+
+/** Members of a body that are looked at, from its top. */
+const MAX_LOOKED_AT = 500;
+const MAX_TITLE = 250;
+const MAX_NAMED = 10;
+const MAX_NAME = 40;
+/** Names of members that say what happened, best first. */
+const TELLING = /^(?:title|subject|summary|headline|name|message|text|msg|description|reason|event|alert)$/i;
+/** Texts that tell a person nothing: masked ones, ids, times, URLs, hashes. */
+const OPAQUE = /^(?:[^\p{L}]*|[\d\s.:+TZ-]*|https?:\S*|[0-9a-f-]{16,}|\S{40,})$/iu;
+
+/**
+ * The first text of a request that tells something: below a telling name, else any; null without
+ * one. Of a list or nested objects the ones nearest to the top are looked at first.
+ */
+function firstTextOf({ body, text }: Pick<MappingInput, "body" | "text">): string | null {
+  let any: string | null = null;
+  const parts: (readonly [string, unknown])[] = [["", body ?? text]];
+  for (let i = 0; i < parts.length && i < MAX_LOOKED_AT; i++) {
+    const [name, value] = parts[i] ?? ["", null];
+    if (typeof value === "string") {
+      const line = lineOf(value);
+      if (line === "" || OPAQUE.test(line)) continue;
+      if (name === "" || TELLING.test(name)) return line;
+      any ??= line;
+    } else if (typeof value === "object" && value !== null)
+      for (const each of Object.entries(value).slice(0, MAX_LOOKED_AT - parts.length)) parts.push(each);
+  }
+  return any;
+}
+
+function lineOf(text: string): string {
+  const [line = ""] = text
+    .slice(0, 4 * MAX_TITLE)
+    .trim()
+    .split(/[\r\n]/, 1);
+  return startOf(line.trim(), MAX_TITLE);
+}
+
+/** The title of what is stored of it: the receiver's name, and the first text found. */
+function unmappedTitle(receiver: string, text: string | null): string {
+  return startOf(text === null ? receiver : `${receiver}: ${text}`, MAX_TITLE);
+}
+
+/** For the log: what the body has, where the mapping found nothing. */
+function membersOf({ body, text }: Pick<MappingInput, "body" | "text">): string {
+  if (typeof body !== "object" || body === null) return text === null ? "the request has no body" : "the body is text";
+  const names = Object.keys(body);
+  const shown = names.slice(0, MAX_NAMED).map((name) => startOf(name, MAX_NAME));
+  return `members of the body: ${shown.join(", ")}${names.length > MAX_NAMED ? ", …" : ""}`;
+}
+
+/** For the log: a body that its header calls JSON and that was read as text; null for any other. */
+function misdeclared({ body, text, headers }: Pick<MappingInput, "body" | "text" | "headers">): string | null {
+  const type = Object(headers) as { readonly "content-type"?: unknown };
+  const isJsonType = /^\s*[^;]*[/+]json\b/i.test(String(type["content-type"] ?? ""));
+  return isJsonType && body === null && text !== null
+    ? "the body is not JSON, as its Content-Type says: it was read as text"
+    : null;
+}

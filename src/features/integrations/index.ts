@@ -1,3 +1,0 @@
-/** The part of `integrations` that the wiring may use. */
-
-export { Integrations } from "./integrations.ts";

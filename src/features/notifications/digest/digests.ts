@@ -1,0 +1,234 @@
+import { ConfigRefused } from "../../../config/option.ts";
+import { countText } from "../../../core/clean-text.ts";
+import { DAY_MS, type EpochMs, zoneOffsetMs } from "../../../core/clock.ts";
+import { PrismError } from "../../../core/errors.ts";
+import type { QueueName } from "../../../core/queues.ts";
+import { LEVELS } from "../../../core/vocabulary.ts";
+import type { Context } from "../../../module/feature.ts";
+import { findProject, projectPeople } from "../../access/index.ts";
+import { cutText } from "../../rules/index.ts";
+import { COMPLETED, type RunningJob } from "../../time/jobs/index.ts";
+import { readCron } from "../../time/schedules/index.ts";
+import type { EventCount, RuleCount } from "./queries.ts";
+import * as queries from "./queries.ts";
+
+type DigestContext = Context<"runner" | "jobs" | "schedules" | "projects" | "users" | "notify">;
+
+const QUEUE: QueueName = "digest";
+const SEND = "digest";
+/** Kind of the job that creates the digests of projects without a setting. */
+const SEND_DEFAULT = "digest.default";
+const DEFAULT_SCHEDULE = "prism:digest";
+const SCHEDULE = "prism:digest:";
+/** Projects per transaction. */
+const PROJECTS_AT_ONCE = 100;
+/** Limit of types and levels in the data for apps; the text names fewer. */
+const DATA_EVENTS = 50;
+
+interface DigestPayload {
+  readonly projectId: string;
+  /** The project has no setting: it gets a digest on days with events. */
+  readonly isDefault?: boolean;
+}
+
+/**
+ * Sends a project's members a daily digest. A project that wants one has a schedule, which follows
+ * its settings. The notification and the end of the digest's job share a transaction, with the key
+ * `digest:<projectId>:<date>`.
+ */
+export function startDigests(context: DigestContext): Promise<void> {
+  context.runner.handle(SEND, (job) => sendDigest(context, job));
+  context.runner.handle(SEND_DEFAULT, () => sendDefault(context));
+  context.events.on("project:changed", (payload) => followProject(context, (payload as { readonly id: string }).id));
+  context.events.on("system:reloaded", () => followDefault(context));
+  return adoptSettings(context);
+}
+
+/**
+ * Applies the configured pattern and zone, and project settings changed while the server was down.
+ * @throws ConfigRefused
+ */
+async function adoptSettings(context: DigestContext): Promise<void> {
+  const { db, settings } = context;
+  requirePattern(settings.current.digest.cron);
+  const projects = await queries.liveProjects(db.read);
+  for (const { id, settings } of projects) if (digestOf(settings).isWanted) await followProject(context, id);
+  await followDefault(context);
+}
+
+/** Whether projects without a setting get a digest. */
+function hasDefault({ settings }: DigestContext): boolean {
+  const { digest, smtp } = settings.current;
+  return digest.enabled ?? smtp.host !== undefined;
+}
+
+async function followDefault(context: DigestContext): Promise<void> {
+  const { db, schedules, settings } = context;
+  const { cron, timezone } = settings.current.digest;
+  const schedule = { name: DEFAULT_SCHEDULE, cron, timezone, queue: QUEUE, kind: SEND_DEFAULT } as const;
+  if (hasDefault(context)) await schedules.put(schedule);
+  else if (await schedules.findByName(DEFAULT_SCHEDULE))
+    await db.write((trx) => schedules.remove(DEFAULT_SCHEDULE, { trx }));
+}
+
+async function sendDefault(context: DigestContext): Promise<{ projects: number }> {
+  const { db, jobs, clock } = context;
+  const projects = (await queries.liveProjects(db.read)).filter(({ settings }) => digestOf(settings).isUnset);
+  for (let from = 0; from < projects.length; from += PROJECTS_AT_ONCE)
+    await db.write(async (trx) => {
+      for (const { id: projectId } of projects.slice(from, from + PROJECTS_AT_ONCE)) {
+        const payload: DigestPayload = { projectId, isDefault: true };
+        const dedupeKey = `digest:default:${projectId}`;
+        await jobs.enqueue({ queue: QUEUE, kind: SEND, payload, runAt: clock.now(), dedupeKey }, { trx });
+      }
+    });
+  return { projects: projects.length };
+}
+
+/** Creates or removes the schedule according to the project's setting. */
+async function followProject(context: DigestContext, projectId: string): Promise<void> {
+  const { db, schedules, settings } = context;
+  const { cron, timezone } = settings.current.digest;
+  const name = SCHEDULE + projectId;
+  const seen = digestOf((await findProject(db.read, projectId))?.settings ?? "{}");
+  const schedule = await schedules.findByName(name);
+  const wanted = seen.isWanted ? { cron, timezone: seen.zone ?? timezone } : undefined;
+  // Nothing changes for most projects, at each start for all of them.
+  if (schedule?.cron === wanted?.cron && schedule?.timezone === wanted?.timezone) return;
+  await db.write(async (trx) => {
+    const project = await findProject(trx, projectId);
+    const { isWanted, zone } = digestOf(project?.settings ?? "{}");
+    if (!isWanted) await schedules.remove(name, { trx });
+    else
+      await schedules.put(
+        { name, cron, timezone: zone ?? timezone, queue: QUEUE, kind: SEND, payload: { projectId } },
+        { trx },
+      );
+  });
+}
+
+async function sendDigest(context: DigestContext, job: RunningJob): Promise<unknown> {
+  const { db, clock, jobs, settings } = context;
+  const { projectId, isDefault = false } = job.payload as DigestPayload;
+  const project = await findProject(db.read, projectId);
+  const { isWanted, isUnset, zone } = digestOf(project?.settings ?? "{}");
+  if (!project || !(isDefault ? isUnset && hasDefault(context) : isWanted)) {
+    await followProject(context, projectId);
+    return { told: 0 };
+  }
+  const now = clock.now();
+  const activity = await queries.activitySince(db.scan, projectId, now - DAY_MS);
+  const hasEvents = activity.events.length > 0;
+  const readers = isDefault && !hasEvents ? [] : await readersOf(context, projectId, hasEvents);
+  const key = `digest:${projectId}:${localDate(now, zone ?? settings.current.digest.timezone)}`;
+  await db.write(async (trx) => {
+    // An operator may have run it a second time.
+    const isDue = readers.length > 0 && !(await queries.isSent(trx, key));
+    if (isDue) {
+      await context.notify.send(
+        {
+          ...digestText({ project: project.name, ...activity }),
+          kind: "digest",
+          recipients: readers,
+          projectId,
+          channels: ["in_app", "email"],
+          data: { projectId, events: activity.events.slice(0, DATA_EVENTS), rules: activity.rules },
+          dedupeKey: key,
+          correlationId: job.correlationId,
+        },
+        { trx },
+      );
+    }
+    await jobs.complete(job, trx, { told: isDue ? readers.length : 0 });
+  });
+  return COMPLETED;
+}
+
+/** Users who want a digest and for whom it has content: events, or unread notifications. */
+async function readersOf(context: DigestContext, projectId: string, hasEvents: boolean): Promise<string[]> {
+  const { db, projects, users } = context;
+  const people = await projectPeople(db.read, projectId, projects.defaultId);
+  const willing = people.filter(({ wantsDigest }) => wantsDigest).map(({ id }) => id);
+  const reachable = users.reachable(willing, projectId);
+  if (hasEvents || reachable.length === 0) return [...reachable];
+  const unread = await queries.withUnread(db.scan, reachable);
+  return reachable.filter((id) => unread.has(id));
+}
+
+/** `digest` in a project's settings: true, or an object with its time zone. */
+function digestOf(settings: string): {
+  readonly isWanted: boolean;
+  readonly isUnset: boolean;
+  readonly zone: string | null;
+} {
+  const { digest } = JSON.parse(settings) as { digest?: boolean | { readonly timezone?: string } };
+  if (typeof digest === "object") return { isWanted: true, isUnset: false, zone: digest.timezone ?? null };
+  return { isWanted: digest === true, isUnset: digest === undefined, zone: null };
+}
+
+/** Checked here, because configuration checks do not know patterns. @throws ConfigRefused */
+function requirePattern(cron: string): void {
+  try {
+    readCron(cron);
+  } catch (error) {
+    if (error instanceof PrismError) throw new ConfigRefused([`digest.cron: ${error.message}`]);
+    throw error;
+  }
+}
+
+function localDate(at: EpochMs, timezone: string): string {
+  return new Date(at + zoneOffsetMs(timezone, at)).toISOString().slice(0, 10);
+}
+
+const TITLE_LENGTH = 255;
+const MESSAGE_LENGTH = 4000;
+const TYPES = 10;
+
+interface DigestFacts {
+  readonly project: string;
+  readonly events: readonly EventCount[];
+  readonly rules: readonly RuleCount[];
+}
+
+/** Title and text of a digest, for all its readers. */
+function digestText({ project, events, rules }: DigestFacts) {
+  const total = sumOf(events);
+  const what = total === 0 ? "no events" : countText(total, "event");
+  const parts = [
+    `The project ${project} had ${what} in the last 24 hours.`,
+    ...(total > 0 ? [`By level: ${byLevel(events)}.`, `By type:\n${byType(events)}`] : []),
+    ...(rules.length > 0 ? [`Rules with the most notifications:\n${rules.map(ruleLine).join("\n")}`] : []),
+  ];
+  return {
+    title: cutText(`${project}: ${what} in the last 24 hours`, TITLE_LENGTH),
+    message: cutText(parts.join("\n\n"), MESSAGE_LENGTH),
+  };
+}
+
+function sumOf(counts: readonly EventCount[]): number {
+  return counts.reduce((sum, { events }) => sum + events, 0);
+}
+
+/** Worst first. */
+function byLevel(counts: readonly EventCount[]): string {
+  return [...LEVELS]
+    .reverse()
+    .map((level) => [level, sumOf(counts.filter((count) => count.level === level))] as const)
+    .filter(([, events]) => events > 0)
+    .map(([level, events]) => `${level} ${events}`)
+    .join(", ");
+}
+
+/** Most frequent first. */
+function byType(counts: readonly EventCount[]): string {
+  const sums = new Map<string, number>();
+  for (const { type, events } of counts) sums.set(type, (sums.get(type) ?? 0) + events);
+  const sorted = [...sums].sort(([a, n], [b, m]) => m - n || (a < b ? -1 : 1));
+  const lines = sorted.slice(0, TYPES).map(([type, events]) => `- ${type}: ${events}`);
+  const more = sorted.length - lines.length;
+  return [...lines, ...(more > 0 ? [`- and ${more} further types`] : [])].join("\n");
+}
+
+function ruleLine({ name, matched, fired }: RuleCount): string {
+  return `- ${name}: notified for ${fired} of ${matched} matches`;
+}

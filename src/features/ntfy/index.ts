@@ -1,3 +1,0 @@
-/** The part of `ntfy` that other features may use. */
-
-export { attachmentSweep, NTFY_SWEEPS } from "./retention.ts";

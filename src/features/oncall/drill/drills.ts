@@ -1,0 +1,39 @@
+import type { ReadDb, Trx } from "../../../store/database.ts";
+import { onCallBetween } from "../index.ts";
+import type { DrillParts } from "./context.ts";
+import { confirmWay, drillFollower } from "./drill.ts";
+import { AHEAD_MS, DrillPlan } from "./plan.ts";
+import { proofSentence, waysOfUsers } from "./ways.ts";
+
+/** Test pages to people, and the weekly plan of them. */
+export class Drills {
+  readonly plan: DrillPlan;
+  /** Needs of drills. */
+  readonly parts: DrillParts;
+
+  constructor(parts: DrillParts) {
+    this.parts = parts;
+    this.plan = new DrillPlan({
+      ...parts,
+      onCallBetween: (db, span) => onCallBetween(parts.users, db, span),
+    });
+    parts.pages.follow(drillFollower(parts));
+  }
+
+  /** A person tapped the link of a way. @throws TOKEN_INVALID */
+  confirm(wayId: string): Promise<void> {
+    return confirmWay(this.parts, wayId);
+  }
+
+  /** A sentence for the notice of a shift; null while the server can reach people in the app only. */
+  async proofOf(db: ReadDb | Trx, userId: string): Promise<string | null> {
+    if (!this.parts.pages.hasWays) return null;
+    return proofSentence(await waysOfUsers(this.parts, db, [userId]), this.parts.clock.now());
+  }
+
+  /** Who is on call within 7 days. @param projectIds null: of all projects */
+  onCallSoon(projectIds: readonly string[] | null, db: ReadDb | Trx = this.parts.db.read) {
+    const from = this.parts.clock.now();
+    return onCallBetween(this.parts.users, db, { from, to: from + AHEAD_MS }, projectIds);
+  }
+}

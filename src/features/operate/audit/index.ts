@@ -1,0 +1,12 @@
+/** The part of `audit` that other features may use. */
+
+export { auditHeadLine, readAuditHead } from "./audit-head.ts";
+export {
+  type AuditEntry,
+  type AuditHead,
+  AuditLog,
+  type AuditTrail,
+  auditRow,
+  lastAuditSeq,
+  verifyAudit,
+} from "./audit-log.ts";

@@ -1,0 +1,203 @@
+import * as v from "valibot";
+import type { ClusterCondition, ClusterLead, NodeState } from "../../../cluster/lead.ts";
+import { spanText, toRfc3339 } from "../../../core/clock.ts";
+import { PrismError } from "../../../core/errors.ts";
+import { doc, example, named, object, text } from "../../../http/shapes.ts";
+import { type Context, feature } from "../../../module/feature.ts";
+import { administrators } from "../../access/index.ts";
+
+const shared = { tag: "Cluster", access: { permission: "system:manage" } } as const;
+const LOOK_MS = 10_000;
+const PRIORITY = 500;
+
+const Node = named(
+  "ClusterNode",
+  "A node of a cluster, as the leader knows it",
+  v.object({
+    name: v.string(),
+    role: doc(v.picklist(["leader", "follower", "standby"]), "`standby`: it follows, and never leads"),
+    live: doc(v.boolean(), "It was heard within `cluster.deadMs`"),
+    version: v.string(),
+    sequence: doc(v.number(), "Last record of the log that it has applied"),
+    lagRecords: v.number(),
+    lagMs: v.number(),
+    skewMs: doc(v.number(), "How far its clock is before the leader's, less the way of the message"),
+    heardAt: v.string(),
+    advertise: doc(v.string(), "URL under which the other nodes reach it"),
+  }),
+);
+
+const TakeOverView = named(
+  "ClusterTakeOver",
+  "How the leader came to lead",
+  v.object({
+    at: doc(v.string(), "Since when it answers requests"),
+    from: doc(v.string(), "The leader before"),
+    withoutLeaderMs: doc(v.number(), "From the last sign of the leader before"),
+    kind: doc(v.picklist(["handed-over", "lost"]), "`lost`: it died, hung or could not be reached"),
+  }),
+);
+
+const LogView = named(
+  "ClusterLog",
+  "The log on NATS JetStream",
+  v.object({
+    first: v.number(),
+    last: v.number(),
+    servers: doc(
+      v.array(v.object({ name: v.string(), isLeader: v.boolean(), isReachable: v.boolean(), isCurrent: v.boolean() })),
+      "The nats-servers that keep it; empty for a single one",
+    ),
+  }),
+);
+
+const ClusterView = named(
+  "Cluster",
+  "The nodes of a cluster",
+  v.object({
+    name: v.string(),
+    leader: v.string(),
+    term: doc(v.number(), "Counts the leaders"),
+    nodes: doc(v.array(Node), "The leader first, then every other node that it has heard"),
+    log: doc(v.nullable(LogView), "Null: the servers do not answer"),
+    takeOver: doc(v.nullable(TakeOverView), "Null: the cluster had no leader before"),
+    warnings: v.array(v.string()),
+  }),
+);
+
+const StateReply = v.object({
+  mode: doc(v.picklist(["single", "cluster"]), "`single`: this server is no node of a cluster"),
+  cluster: doc(v.nullable(ClusterView), "Null: `mode` is `single`"),
+});
+export type StateReply = v.InferOutput<typeof StateReply>;
+
+const StepDownBody = example(
+  object({ to: doc(v.optional(text(40, 1)), "Node that leads next; default: the live node that has applied most") }),
+  { to: "b" },
+);
+
+/** Several machines, seen by the leader: state, hand-over, metrics, notices. */
+export const clusterFeature = feature("cluster", {
+  needs: ["cluster", "notify"],
+  open({ cluster, metrics }) {
+    cluster?.registerMetrics(metrics);
+    return {};
+  },
+  register(server, { cluster, audit, log }) {
+    server.route({
+      ...shared,
+      method: "GET",
+      path: "/api/v1/cluster",
+      id: "getCluster",
+      summary: "Get the nodes of the cluster, its log and its last take-over",
+      response: StateReply,
+      async handle() {
+        if (cluster === null) return { mode: "single", cluster: null } as const;
+        const logState = await cluster.log().catch((err: unknown) => {
+          log.warn({ err }, "the servers of the cluster's log do not answer");
+          return null;
+        });
+        return { mode: "cluster", cluster: viewOf(cluster, logState) } as const;
+      },
+    });
+    server.route({
+      ...shared,
+      method: "POST",
+      path: "/api/v1/cluster/step-down",
+      id: "stepDownCluster",
+      summary: "Hand the leadership of the cluster over to another node",
+      details:
+        "Requests that come meanwhile wait, WebSockets close with 1012. The leader ends its work in order, and follows.",
+      body: StepDownBody,
+      status: 202,
+      response: v.object({ from: v.string(), to: v.string() }),
+      errors: ["NO_STANDBY"],
+      async handle(_exchange, { body }) {
+        if (cluster === null) throw new PrismError("NO_STANDBY", "This server is no node of a cluster");
+        const { node: from } = cluster;
+        const to = cluster.standby(body.to);
+        await audit.record({ action: "cluster.step_down", resourceType: "cluster", metadata: { from, to } });
+        cluster.stepDown(to);
+        return { from, to };
+      },
+    });
+  },
+  start({ cluster, ...parts }) {
+    if (cluster === null) return;
+    const notices = new ClusterNotices(cluster, parts);
+    const timer = setInterval(() => void notices.look(), LOOK_MS);
+    timer.unref();
+    parts.events.on("system:stopping", () => clearInterval(timer));
+  },
+});
+
+function viewOf(cluster: ClusterLead, log: Awaited<ReturnType<ClusterLead["log"]>> | null) {
+  const { takeOver } = cluster;
+  const servers = log?.servers.filter(({ isReachable, isCurrent }) => !isReachable || !isCurrent) ?? [];
+  return {
+    name: cluster.cluster,
+    leader: cluster.node,
+    term: cluster.term,
+    nodes: cluster.nodes().map(nodeView),
+    log: log && { ...log, servers: [...log.servers] },
+    takeOver: takeOver && {
+      at: toRfc3339(takeOver.at),
+      from: takeOver.from,
+      withoutLeaderMs: takeOver.withoutLeaderMs,
+      kind: takeOver.isHandedOver ? ("handed-over" as const) : ("lost" as const),
+    },
+    warnings: [
+      ...cluster.conditions().map(({ text: warning }) => warning),
+      ...(log === null ? ["The servers of the log do not answer"] : []),
+      ...servers.map(
+        ({ name, isReachable }) =>
+          `The nats-server ${name} ${isReachable ? "does not have all of the log yet" : "cannot be reached"}`,
+      ),
+    ],
+  };
+}
+
+function nodeView({ isLeader, isLive, mayLead, heardAt, ...node }: NodeState) {
+  const role = isLeader ? "leader" : mayLead ? "follower" : "standby";
+  return { ...node, role, live: isLive, heardAt: toRfc3339(heardAt) } as const;
+}
+
+/** Tells administrators once what the cluster lacks, and once when that is over. */
+export class ClusterNotices {
+  readonly #cluster: Pick<ClusterLead, "conditions">;
+  readonly #parts: Pick<Context<"notify">, "db" | "clock" | "log" | "notify">;
+  #told = new Map<string, ClusterCondition>();
+
+  constructor(
+    cluster: Pick<ClusterLead, "conditions">,
+    parts: Pick<Context<"notify">, "db" | "clock" | "log" | "notify">,
+  ) {
+    this.#cluster = cluster;
+    this.#parts = parts;
+  }
+
+  async look(): Promise<void> {
+    const due = new Map(this.#cluster.conditions().flatMap((each) => (each.isDue ? [[each.key, each] as const] : [])));
+    const before = this.#told;
+    this.#told = due;
+    const now = this.#parts.clock.now();
+    try {
+      for (const [key, { text: title, since }] of due)
+        if (!before.has(key)) await this.#tell(title, `Since ${toRfc3339(since)}.`);
+      for (const [key, { over: title, since }] of before)
+        if (!due.has(key)) await this.#tell(title, `It lasted ${spanText(now - since)}.`);
+    } catch (err) {
+      this.#told = before;
+      this.#parts.log.warn({ err }, "cannot tell administrators about the cluster");
+    }
+  }
+
+  async #tell(title: string, lasted: string): Promise<void> {
+    const { db, log, notify } = this.#parts;
+    log.warn({ state: title }, "the state of the cluster has changed");
+    const recipients = (await administrators(db.read)).map(({ id }) => id);
+    if (recipients.length === 0) return;
+    const message = `${lasted} The page Cluster of the console and prism cluster status show the nodes.`;
+    await notify.send({ recipients, title, message, priority: PRIORITY, data: {} });
+  }
+}

@@ -1,4 +1,0 @@
-/** The part of `schedules` that other features may use. */
-export { Recurrence, readCron, recurrenceOf } from "./cron/recurrence.ts";
-export { type Schedule, scheduleOf } from "./schedule-definition.ts";
-export { Schedules } from "./schedules.ts";

@@ -1,0 +1,279 @@
+import { setMaxListeners } from "node:events";
+import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
+import { runAs } from "../../../../core/caller.ts";
+import type { EpochMs } from "../../../../core/clock.ts";
+import { unlessAborted, within } from "../../../../core/promises.ts";
+import type { QueueName, QueueSettings } from "../../../../core/queues.ts";
+import { untilMayAct } from "../../../../core/runtime.ts";
+import type { Uses } from "../../../../module/feature.ts";
+import type { ClaimedJob, JobFinish, JobProgress } from "../../../../store/commit/write-set.ts";
+import { endOfFailure, endWithoutSpace, finishOf, noteText } from "./attempt-end.ts";
+import {
+  type AttemptFacts,
+  COMPLETED,
+  type HandlerOptions,
+  type JobFunction,
+  PermanentError,
+  type RunningJob,
+} from "./job.ts";
+
+const SLOT_BYTES = 16;
+
+/** Identifies a claimed job in a note. */
+interface ClaimedKey {
+  readonly seq: number;
+  readonly fence: number;
+}
+
+/** A job whose handler may start. */
+interface BegunNote {
+  /** Call it before code runs that could end the process, and await what it returns. */
+  begin(): Promise<void> | null;
+  /** The handler has returned or thrown. */
+  end(): void;
+}
+
+const NO_NOTE: BegunNote = { begin: () => null, end: () => undefined };
+
+/**
+ * Records which attempts have started, so that only those count after a crash. The claim is in the
+ * database, but recording the start there would cost a commit each. The notes are in a file that is
+ * written without a sync, which survives the death of the process. After a power failure it may be
+ * stale, and an attempt is not counted. A slot is reused by the next note.
+ */
+export class BegunJobs {
+  readonly #file: number;
+  /** Attempts that had started when the last process ended. */
+  readonly #before: ReadonlySet<string>;
+  readonly #free: number[] = [];
+  #slots = 0;
+  #isClosed = false;
+
+  /** @throws errors of the file system when the file cannot be opened */
+  constructor(path: string) {
+    this.#before = readNotes(path);
+    this.#file = openSync(path, "w", 0o600);
+  }
+
+  /** Whether the attempt of an earlier process had started. */
+  hadBegun({ seq, fence }: ClaimedKey): boolean {
+    return this.#before.has(keyOf(seq, fence));
+  }
+
+  noteOf(job: ClaimedKey): BegunNote {
+    let slot: number | undefined;
+    return {
+      begin: () => {
+        if (slot !== undefined) return null;
+        slot = this.#free.pop() ?? this.#slots++;
+        this.#write(slot, job);
+        return null;
+      },
+      end: () => {
+        if (slot !== undefined) this.#free.push(slot);
+        slot = undefined;
+      },
+    };
+  }
+
+  /** Stops recording. Idempotent. */
+  close(): void {
+    if (!this.#isClosed) closeSync(this.#file);
+    this.#isClosed = true;
+  }
+
+  #write(slot: number, { seq, fence }: ClaimedKey): void {
+    if (this.#isClosed) return;
+    const note = Buffer.alloc(SLOT_BYTES);
+    note.writeDoubleLE(seq, 0);
+    note.writeDoubleLE(fence, 8);
+    try {
+      writeSync(this.#file, note, 0, SLOT_BYTES, slot * SLOT_BYTES);
+    } catch {
+      // On a full disk the attempt is not counted, but the job must still run.
+    }
+  }
+}
+
+function keyOf(seq: number, fence: number): string {
+  return `${seq} ${fence}`;
+}
+
+function readNotes(path: string): Set<string> {
+  const notes = new Set<string>();
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(path);
+  } catch {
+    return notes;
+  }
+  for (let at = 0; at + SLOT_BYTES <= bytes.length; at += SLOT_BYTES)
+    notes.add(keyOf(bytes.readDoubleLE(at), bytes.readDoubleLE(at + 8)));
+  return notes;
+}
+
+/** Delay before progress is written; only the latest note of each job is. */
+const PROGRESS_DELAY_MS = 100;
+
+interface ExecutionOptions extends Uses<"clock" | "log"> {
+  readonly workerId: string;
+  readonly begun?: BegunJobs | undefined;
+  settingsOf(queue: QueueName): QueueSettings;
+  /** The wall clock, checked for steps. */
+  now(): EpochMs;
+  /** An attempt has ended; `finish` is null when its handler has written the end. */
+  ended(job: ClaimedJob, finish: JobFinish | null, facts: AttemptFacts): void;
+  /** Resolves when the rows say that the attempt has begun; undefined: the notes are enough. */
+  beginning?: ((job: ClaimedJob) => Promise<void>) | undefined;
+  /** Progress is waiting to be written. */
+  progressed(): void;
+}
+
+interface RegisteredHandler extends HandlerOptions {
+  readonly run: JobFunction;
+}
+
+/**
+ * Runs claimed jobs with the handler of their kind and reports the result. Jobs are `active` until
+ * their handler ends or {@link stop} times out.
+ */
+export class JobExecution {
+  readonly #options: ExecutionOptions;
+  readonly #handlers = new Map<string, RegisteredHandler>();
+  readonly #active = new Map<string, ClaimedJob>();
+  #progress = new Map<string, JobProgress>();
+  #progressTimer: NodeJS.Timeout | null = null;
+  readonly #stop = new AbortController();
+  #whenIdle: (() => void) | null = null;
+
+  constructor(options: ExecutionOptions) {
+    this.#options = options;
+    // Every handler may listen for the stop.
+    setMaxListeners(0, this.#stop.signal);
+  }
+
+  /** @returns a function that removes the handler. @throws TypeError if the kind has one already */
+  handle(kind: string, run: JobFunction, options: HandlerOptions = {}): () => void {
+    if (this.#handlers.has(kind)) throw new TypeError(`jobs of kind ${kind} have a handler already`);
+    const registered = { run, ...options };
+    this.#handlers.set(kind, registered);
+    return () => {
+      if (this.#handlers.get(kind) === registered) this.#handlers.delete(kind);
+    };
+  }
+
+  async run(claimed: ClaimedJob): Promise<void> {
+    const { clock, log } = this.#options;
+    this.#active.set(claimed.id, claimed);
+    const latenessMs = Math.max(0, clock.now() - claimed.runAt);
+    const startedAt = performance.now();
+    const finish = await this.#attempt(claimed);
+    const durationMs = performance.now() - startedAt;
+    const queue = claimed.queue as QueueName;
+    const facts = { queue, outcome: finish?.outcome ?? "succeeded", durationMs, latenessMs } as const;
+    if (log.isDebug()) {
+      const { id: jobId, kind, attempts: attempt } = claimed;
+      log.debug({ jobId, kind, attempt, ...facts }, "attempt ended");
+    }
+    // A stop has released the job in the meantime.
+    if (!this.#active.delete(claimed.id)) return;
+    this.#progress.delete(claimed.id);
+    this.#options.ended(claimed, finish, facts);
+    if (this.#active.size === 0) this.#whenIdle?.();
+  }
+
+  /** Aborts running handlers and waits. @returns the jobs still running after `limitMs` */
+  async stop(limitMs: number): Promise<ClaimedJob[]> {
+    this.#stop.abort(new Error("the server is stopping"));
+    const idle = new Promise<void>((resolve) => {
+      this.#whenIdle = resolve;
+    });
+    if (this.#active.size > 0) await within(limitMs, idle);
+    if (this.#progressTimer) clearTimeout(this.#progressTimer);
+    const active = [...this.#active.values()];
+    this.#active.clear();
+    return active;
+  }
+
+  takeProgress(): JobProgress[] {
+    const progress = [...this.#progress.values()];
+    this.#progress = new Map();
+    return progress;
+  }
+
+  /** Returns notes that could not be written; newer ones of the same job win. */
+  returnProgress(progress: readonly JobProgress[]): void {
+    for (const each of progress) if (!this.#progress.has(each.id)) this.#progress.set(each.id, each);
+  }
+
+  /** @returns the end of the attempt; null when the handler has written it. */
+  async #attempt(claimed: ClaimedJob): Promise<JobFinish | null> {
+    const { log } = this.#options;
+    const note = this.#noteOf(claimed);
+    try {
+      const handler = this.#handlers.get(claimed.kind);
+      if (!handler) throw new PermanentError(`no handler for jobs of kind ${claimed.kind}`);
+      const held = untilMayAct();
+      if (held) await unlessAborted(held, this.#stop.signal);
+      const job = this.#runningJob(claimed, () => note.begin());
+      const begins = handler.notesBegin ? null : job.begun();
+      if (begins) await begins;
+      const caller = { principal: null, ip: null, requestId: null, correlationId: job.correlationId };
+      const result = await runAs({ ...caller, process: "job" }, () => handler.run(job, this.#stop.signal));
+      if (result === COMPLETED) return null;
+      return this.#finishOf(claimed, { outcome: "succeeded", result: noteText(result, claimed, log) });
+    } catch (error) {
+      return this.#failed(claimed, error);
+    } finally {
+      note.end();
+    }
+  }
+
+  #noteOf(claimed: ClaimedJob): BegunNote {
+    const { begun, beginning } = this.#options;
+    if (beginning === undefined) return begun?.noteOf(claimed) ?? NO_NOTE;
+    let begins: Promise<void> | null = null;
+    return {
+      begin: () => (begins ??= unlessAborted(beginning(claimed), this.#stop.signal)),
+      end: () => undefined,
+    };
+  }
+
+  #failed(claimed: ClaimedJob, error: unknown): JobFinish {
+    if (this.#stop.signal.aborted) return this.#finishOf(claimed, { outcome: "returned" });
+    const { settingsOf, log, now } = this.#options;
+    const end = endWithoutSpace(error, now()) ?? endOfFailure(claimed, error, settingsOf, now());
+    const { id: jobId, kind, attempts: attempt } = claimed;
+    log.warn({ jobId, kind, attempt, isDead: end.outcome === "dead", err: error }, "job failed");
+    return this.#finishOf(claimed, end);
+  }
+
+  #finishOf<E extends Parameters<typeof finishOf>[3]>(job: ClaimedJob, end: E) {
+    return finishOf(job, this.#options.workerId, this.#options.now(), end);
+  }
+
+  #runningJob(claimed: ClaimedJob, begun: RunningJob["begun"]): RunningJob {
+    return {
+      id: claimed.id,
+      kind: claimed.kind,
+      payload: JSON.parse(claimed.payload),
+      attempt: claimed.attempts,
+      label: claimed.label,
+      createdBy: claimed.createdBy,
+      correlationId: claimed.correlationId ?? claimed.id,
+      begun,
+      progress: (value) => this.#noteProgress(claimed, value),
+      claimed,
+    };
+  }
+
+  #noteProgress(claimed: ClaimedJob, value: unknown): void {
+    const progress = noteText(value, claimed, this.#options.log);
+    if (progress === null || !this.#active.has(claimed.id)) return;
+    this.#progress.set(claimed.id, { id: claimed.id, fence: claimed.fence, progress });
+    this.#progressTimer ??= setTimeout(() => {
+      this.#progressTimer = null;
+      this.#options.progressed();
+    }, PROGRESS_DELAY_MS);
+  }
+}

@@ -1,0 +1,128 @@
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
+import test, { type TestContext } from "node:test";
+import { type Treatment, treatmentOf } from "../../src/cluster/degraded.ts";
+import { callerOf, environmentOf, type Fired, fire, prepare, Targets } from "../e2e/outage/site.ts";
+import { eventually } from "../helpers/eventually.ts";
+import { startNats } from "./support/nats.ts";
+import { type ClusterNode, startCluster } from "./support/nodes.ts";
+
+const PATIENCE_MS = 60_000;
+
+test("without a leader what alarms is kept, people may read, and everything else waits", () => {
+  const treatments: readonly (readonly [Treatment, string, string])[] = [
+    ["kept", "POST", "/api/v1/alerts"],
+    ["kept", "POST", "/api/v1/events"],
+    ["kept", "POST", "/alertmanager/shop/api/v2/alerts"],
+    ["kept", "POST", "/v2/enqueue"],
+    ["kept", "POST", "/in/token/grafana"],
+    ["kept", "GET", "/ping/5f8e"],
+    ["kept", "POST", "/api/v1/incidents/1/acknowledge"],
+    ["answered", "GET", "/api/v1/incidents"],
+    ["answered", "POST", "/api/v1/auth/login"],
+    ["refused", "POST", "/api/v1/auth/refresh"],
+    ["refused", "POST", "/api/v1/rules"],
+    ["refused", "DELETE", "/api/v1/incidents/1"],
+    ["refused", "POST", "/api/v1/time/trigger"],
+  ];
+  for (const [treatment, method, path] of treatments) assert.equal(treatmentOf(method, path), treatment, path);
+});
+
+test("without a majority of nats-servers people are paged, also by a node that starts then; the next leader has it all", async (t) => {
+  const servers = await startNats(t, 3);
+  const targets = await Targets.open(t, Date.now, ["webhook", "channel-http"]);
+  const contact = await emergencyContact(t);
+  const own = {
+    PRISM_CLUSTER_EMERGENCY_AFTER_MS: "2000",
+    PRISM_CLUSTER_HOLD_MS: "1000",
+    PRISM_EMERGENCY_WEBHOOK: contact.url,
+  };
+  const cluster = await startCluster(t, servers, ["a", "b"], { ...environmentOf(targets.settings), ...own });
+  const token = await cluster.token();
+  const leader = await cluster.leader();
+  await prepare(
+    callerOf(() => ({ url: leader.url, token })),
+    targets,
+  );
+  const [kept, restarted] = cluster.nodes;
+  assert.ok(kept && restarted);
+  await Promise.all(servers.slice(1).map((server) => server.stop("SIGKILL")));
+  await restarted.kill();
+  await restarted.start();
+  const fired: Fired[] = [];
+  for (const node of [kept, restarted]) {
+    await eventually("the node answers from a copy", () => isDegraded(node), PATIENCE_MS);
+    const server = callerOf(() => ({ url: node.url, token }));
+    for (let n = 0; n < 5; n++) fired.push(...(await fire(server, targets, `${node.name}${n}`, Date.now)));
+    await assert.rejects(server.call("POST", "/rules", {}), /503 .*NO_LEADER/s);
+    const { data } = await server.call<{ data: unknown[] }>("GET", "/incidents");
+    assert.equal(data.length, 10, "a person sees what this node was sent");
+  }
+  assert.equal(fired.length, 20);
+  const isPaged = ({ name }: Fired) => targets.accepted.some(({ text }) => text.includes(name));
+  await eventually("everyone is paged", () => fired.every(isPaged), PATIENCE_MS);
+  assert.ok(targets.accepted.some(({ text }) => text.includes("The cluster has no leader")));
+  assert.ok(contact.reasons.includes("no-leader"), `emergency: ${contact.reasons}`);
+
+  await Promise.all(servers.slice(1).map((server) => server.start()));
+  const next = await cluster.leader();
+  const server = callerOf(() => ({ url: next.url, token }));
+  await eventually(
+    "the leader has all alerts",
+    async () => {
+      const { data } = await server.call<{ data: { labels: { alertname: string } }[] }>("GET", "/alerts?limit=100");
+      return fired.every(({ name }) => data.some(({ labels }) => labels.alertname === name));
+    },
+    PATIENCE_MS,
+  );
+  await cluster.requireEqual();
+});
+
+test("with cluster.degraded hold nothing is paged without a leader, and nothing is kept", async (t) => {
+  const servers = await startNats(t, 3);
+  const own = {
+    PRISM_CLUSTER_EMERGENCY_AFTER_MS: "1000",
+    PRISM_CLUSTER_HOLD_MS: "100",
+    PRISM_CLUSTER_DEGRADED: "hold",
+  };
+  const cluster = await startCluster(t, servers, ["a"], own);
+  const token = await cluster.token();
+  const [node] = cluster.nodes;
+  assert.ok(node);
+  await Promise.all(servers.slice(1).map((server) => server.stop("SIGKILL")));
+  await eventually("it follows without a leader", async () => (await health(node))?.leader === null, PATIENCE_MS);
+  const server = callerOf(() => ({ url: node.url, token }));
+  const alerts = [{ key: "a", labels: { alertname: "a" } }];
+  for (const until = Date.now() + 4000; Date.now() < until; )
+    await assert.rejects(server.call("POST", "/alerts", { alerts }), /503 .*NO_LEADER/s);
+  assert.equal(await isDegraded(node), false);
+});
+
+/** What `emergency.webhook` is called with. */
+async function emergencyContact(t: TestContext) {
+  const reasons: string[] = [];
+  const server = createServer(async (req, res) => {
+    const chunks = await req.toArray();
+    reasons.push((JSON.parse(Buffer.concat(chunks).toString()) as { reason: string }).reason);
+    res.end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => server.close());
+  return { reasons, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/` };
+}
+
+interface Health {
+  readonly leader?: string | null;
+  readonly degraded?: boolean;
+}
+
+/** A leader that ends starts again as a follower: meanwhile no process listens. */
+async function health(node: ClusterNode): Promise<Health | null> {
+  const reply = await fetch(`${node.url}/health`).catch(() => null);
+  return ((await reply?.json()) ?? null) as Health | null;
+}
+
+async function isDegraded(node: ClusterNode): Promise<boolean> {
+  return (await health(node))?.degraded === true;
+}

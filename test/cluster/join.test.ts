@@ -1,0 +1,91 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { connectNats, NatsLog } from "../../src/cluster/nats-log.ts";
+import { eventually } from "../helpers/eventually.ts";
+import { startNats } from "./support/nats.ts";
+import { type ClusterNode, makeCluster, startCluster } from "./support/nodes.ts";
+
+const json = { "Content-Type": "application/json" };
+
+async function send(node: ClusterNode, token: string, type: string): Promise<void> {
+  const headers = { ...json, Authorization: `Bearer ${token}` };
+  const body = JSON.stringify({ type, payload: { text: "Grüße 🎉" } });
+  const reply = await fetch(`${node.url}/api/v1/events`, { method: "POST", headers, body });
+  assert.equal(reply.status, 202, await reply.text());
+}
+
+async function typesAt(node: ClusterNode, token: string): Promise<string[]> {
+  const reply = await fetch(`${node.url}/api/v1/events?own=false`, { headers: { Authorization: `Bearer ${token}` } });
+  return ((await reply.json()) as { data: { type: string }[] }).data.map(({ type }) => type).reverse();
+}
+
+test("a server with data becomes the first node of a cluster, and ends it again with all its data", async (t) => {
+  const servers = await startNats(t);
+  const cluster = await makeCluster(t, servers, ["a", "b"]);
+  const [a, b] = cluster.nodes as [ClusterNode, ClusterNode];
+  await a.alone((token) => send(a, token, "alone"));
+  const early = a.command("serve");
+  assert.deepEqual([early.status, /prism cluster init/.test(early.stderr)], [3, true], early.stderr);
+  const init = a.command("cluster", "init");
+  assert.equal(init.status, 0, init.stderr);
+  assert.equal(a.command("cluster", "init").status, 3, "a second time");
+  await a.start();
+  assert.equal((await cluster.leader()).name, "a");
+  // It has no data, and the log does not hold those of before.
+  await b.start();
+  const token = await cluster.token();
+  await send(b, token, "together");
+  await cluster.requireEqual();
+  const status = a.command("cluster", "status", "--json");
+  const { nodes } = JSON.parse(status.stdout) as { nodes: { node: string; isLeader: boolean }[] };
+  assert.deepEqual(
+    nodes.map(({ node, isLeader }) => [node, isLeader]),
+    [
+      ["a", true],
+      ["b", false],
+    ],
+  );
+  await a.kill();
+  await eventually("the other node leads", async () => (await typesAt(b, token).catch(() => [])).length === 2, 60_000);
+  assert.deepEqual(await typesAt(b, token), ["alone", "together"]);
+  assert.equal(await b.stop(), 0);
+  const digest = JSON.parse(b.command("cluster", "digest", "--json").stdout) as { tables: { table: string }[] };
+  assert.ok(digest.tables.some(({ table }) => table === "events"));
+  await assert.rejects(
+    b.alone(() => Promise.resolve()),
+    /belongs to a cluster.*prism cluster leave/s,
+  );
+  assert.equal(b.command("cluster", "leave").status, 2, "not without a confirmation");
+  assert.equal(b.command("cluster", "leave", "--yes").status, 0);
+  await b.alone(async (own) => assert.deepEqual(await typesAt(b, own), ["alone", "together"]));
+  await servers[0]?.stop();
+  const unreachable = a.command("cluster", "status");
+  assert.deepEqual([unreachable.status, /no nats-server answers/.test(unreachable.stderr)], [4, true]);
+});
+
+test("a node that was away while the log was shortened copies the leader's database", async (t) => {
+  const servers = await startNats(t);
+  const cluster = await startCluster(t, servers, ["a", "b"]);
+  const leader = await cluster.leader();
+  const away = cluster.nodes.find((node) => node !== leader) as ClusterNode;
+  const token = await cluster.token();
+  await send(leader, token, "first");
+  await cluster.requireEqual();
+  await away.stop();
+  await send(leader, token, "second");
+  const options = {
+    servers: servers.map(({ address }) => address),
+    ...{ name: "prism", replicas: 1, allowOldServer: false },
+  };
+  const connection = await connectNats(options, "test");
+  t.after(() => connection.close());
+  const log = await NatsLog.open(connection, options);
+  await send(leader, token, "third");
+  await log.purge(await log.last());
+  await away.start();
+  await eventually("it has the database", () => away.output.includes("copied the database from the leader"));
+  await cluster.requireEqual();
+  await leader.kill();
+  await eventually("it leads", async () => (await typesAt(away, token).catch(() => [])).length === 3, 60_000);
+  assert.deepEqual(await typesAt(away, token), ["first", "second", "third"]);
+});

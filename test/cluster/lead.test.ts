@@ -1,0 +1,88 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { type ClusterLead, noteAppend } from "../../src/cluster/lead.ts";
+import { ClusterNotices } from "../../src/features/operate/cluster/feature.ts";
+import { startPrism } from "../helpers/prism.ts";
+import { leadWith } from "./support/lead.ts";
+
+const MINUTE_MS = 60_000;
+
+function keysOf(lead: ClusterLead): string[] {
+  return lead.conditions().map(({ key, isDue }) => (isDue ? `${key} due` : key));
+}
+
+test("a node that is gone is worth a notice after 5 minutes, until it is heard again", () => {
+  const { lead, clock, heard } = leadWith([{}]);
+  assert.deepEqual(keysOf(lead), []);
+  clock.now += 4 * MINUTE_MS;
+  assert.deepEqual(keysOf(lead), ["gone:b"]);
+  clock.now += MINUTE_MS;
+  assert.deepEqual(keysOf(lead), ["gone:b due"]);
+  heard(clock.now);
+  assert.deepEqual(keysOf(lead), []);
+});
+
+test("a node that lags 30 s, other versions for a day, a wrong clock and no other node are conditions", () => {
+  const { lead, clock, heard } = leadWith([{ version: "0.0.1", skewMs: 900 }]);
+  assert.deepEqual(keysOf(lead), ["skew:b", "versions"]);
+  clock.now += 24 * 60 * MINUTE_MS;
+  heard(clock.now, { behind: 5, recordAt: clock.now - 31_000, skewMs: 0 });
+  assert.deepEqual(keysOf(lead), ["lag:b due", "versions due"]);
+  const alone = leadWith([]);
+  assert.deepEqual(keysOf(alone.lead), ["alone"]);
+  alone.clock.now += 5 * MINUTE_MS;
+  assert.deepEqual(keysOf(alone.lead), ["alone due"]);
+});
+
+test("the live node that has applied most leads next; one that follows only never does", () => {
+  const { lead, clock, successor } = leadWith([
+    { node: "b", sequence: 90 },
+    { node: "c", sequence: 100 },
+    { node: "d", sequence: 100, mayLead: false },
+  ]);
+  assert.equal(lead.standby(undefined), "c");
+  assert.equal(lead.standby("b"), "b");
+  for (const other of ["a", "d", "e"]) assert.throws(() => lead.standby(other), { code: "NO_STANDBY" });
+  lead.stepDown("b");
+  assert.equal(successor.value, "b");
+  clock.now += 3000;
+  assert.throws(() => lead.standby(undefined), { code: "NO_STANDBY" });
+});
+
+test("the time without a leader is from its last sign to the first answer", () => {
+  const { lead, clock, figures } = leadWith([{}]);
+  assert.equal(lead.takeOver, null);
+  clock.now += 7800;
+  lead.serves();
+  assert.deepEqual(lead.takeOver, { at: clock.now, from: "b", withoutLeaderMs: 7800, isHandedOver: false });
+  noteAppend(figures, 101, 2);
+  assert.equal(lead.sequence, 101);
+  assert.equal(lead.appends.sum, 0.002);
+  assert.equal(
+    lead.appends.counts.reduce((a, b) => a + b),
+    1,
+  );
+});
+
+test("administrators get one notice when a condition has lasted, and one when it is over", async (t) => {
+  const prism = await startPrism(t);
+  const { lead, clock, heard } = leadWith([{}]);
+  const { core, offers } = prism.parts;
+  const notices = new ClusterNotices(lead, { ...core, notify: offers.notify });
+  const titles = async (): Promise<string[]> => {
+    const { body } = await prism.get<{ data: { title: string }[] }>("/api/v1/notifications");
+    return body.data.map(({ title }) => title).sort();
+  };
+  clock.now += 4 * MINUTE_MS;
+  await notices.look();
+  assert.deepEqual(await titles(), []);
+  clock.now += MINUTE_MS;
+  await notices.look();
+  await notices.look();
+  const gone = "The node b is gone: if this machine is lost, nothing takes over";
+  assert.deepEqual(await titles(), [gone]);
+  heard(clock.now);
+  await notices.look();
+  await notices.look();
+  assert.deepEqual(await titles(), ["The node b is back", gone]);
+});

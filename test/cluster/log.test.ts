@@ -1,0 +1,67 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { Fenced, LogGone } from "../../src/cluster/log.ts";
+import { connectNats, type LogOptions, NatsLog, NatsServerRefused } from "../../src/cluster/nats-log.ts";
+import type { Scope } from "../helpers/scope.ts";
+import { type NatsServer, startNats } from "./support/nats.ts";
+
+async function openLog(t: Scope, servers: readonly NatsServer[], name = "test") {
+  const options: LogOptions = {
+    servers: servers.map(({ address }) => address),
+    ...{ name, replicas: servers.length, allowOldServer: false },
+  };
+  const connection = await connectNats(options, "a");
+  t.after(() => connection.close());
+  const log = await NatsLog.open(connection, options);
+  if (!(await log.exists())) await log.create(options.replicas);
+  return { log, connection, options };
+}
+
+const bytes = (text: string) => Buffer.from(text);
+
+async function take(log: NatsLog, after: number, count: number): Promise<string[]> {
+  const found: string[] = [];
+  const following = log.follow(after);
+  for await (const message of following) {
+    assert.equal(message.sequence, after + found.length + 1);
+    found.push(Buffer.from(message.bytes).toString());
+    if (found.length === count) following.stop();
+  }
+  return found;
+}
+
+test("a record is appended directly after the one before, and by one node only", async (t) => {
+  const servers = await startNats(t, 3);
+  const { log } = await openLog(t, servers);
+  const others = await Promise.all([openLog(t, servers), openLog(t, servers)]);
+  assert.equal(await log.last(), 0);
+  assert.equal(await log.append([bytes("a"), bytes("b")], 0), 2, "the parts of one record");
+  for (let round = 0; round < 20; round++) {
+    const after = await log.last();
+    const all = [log, ...others.map((other) => other.log)];
+    const results = await Promise.allSettled(all.map((each, i) => each.append([bytes(`${round} ${i}`)], after)));
+    const kept = results.filter(({ status }) => status === "fulfilled");
+    assert.equal(kept.length, 1, `round ${round}`);
+    for (const result of results) if (result.status === "rejected") assert.ok(result.reason instanceof Fenced);
+  }
+  assert.equal(await log.last(), 22);
+  assert.deepEqual(await take(log, 0, 2), ["a", "b"]);
+});
+
+test("what a node needs next must be in the log, and what it has must be there", async (t) => {
+  const servers = await startNats(t);
+  const { log } = await openLog(t, servers);
+  await log.append([bytes("a")], 0);
+  await assert.rejects(take(log, 5, 1), (error) => error instanceof LogGone && /lost its end/.test(error.message));
+});
+
+test("servers that may lose what they acknowledged are refused", async (t) => {
+  const servers = await startNats(t);
+  const { connection, options } = await openLog(t, servers);
+  const old = new Proxy(connection, {
+    get: (target, name) =>
+      name === "info" ? { ...target.info, version: "2.9.10" } : Reflect.get(target, name, target),
+  });
+  await assert.rejects(NatsLog.open(old, options), NatsServerRefused);
+  await NatsLog.open(old, { ...options, allowOldServer: true });
+});

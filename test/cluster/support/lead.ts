@@ -1,0 +1,32 @@
+import { ClusterLead, newAppendFigures, SharedName } from "../../../src/cluster/lead.ts";
+import type { KnownNode } from "../../../src/cluster/member.ts";
+import { VERSION } from "../../../src/core/runtime.ts";
+
+/** A leader `a` of nodes that a test makes, with its clock. */
+export function leadWith(others: readonly Partial<KnownNode>[], startedAt = 1_000_000_000) {
+  const clock = { now: startedAt };
+  const steps: string[] = [];
+  const nodes = others.map((other) => ({
+    ...{ node: "b", isLeader: false, isEnding: false, term: 1, sequence: 100, recordAt: clock.now, mayLead: true },
+    ...{ advertise: "http://b", at: clock.now, version: VERSION, heardAt: clock.now, skewMs: 0, behind: 0 },
+    ...other,
+  }));
+  const figures = newAppendFigures(100);
+  const successor = new SharedName();
+  const lead = new ClusterLead({
+    ...{ cluster: "prism", node: "a", advertise: "http://a", deadMs: 3000, figures, successor, refused: {} },
+    member: { nodes, silenceOf: ({ heardAt }) => clock.now - heardAt },
+    journal: { range: async () => ({ first: 1, last: 100 }), servers: async () => [] },
+    leadership: {
+      position: { sequence: 90, id: "", term: 2 },
+      isHandedOver: false,
+      before: { node: "b", at: clock.now },
+    },
+    now: () => clock.now,
+    onStepDown: (to) => steps.push(to),
+  });
+  const heard = (at: number, more: Partial<KnownNode> = {}): void => {
+    nodes.splice(0, nodes.length, ...nodes.map((node) => ({ ...node, heardAt: at, ...more })));
+  };
+  return { lead, clock, heard, figures, successor, steps };
+}

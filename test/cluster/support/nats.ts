@@ -1,0 +1,119 @@
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { accessSync, constants, existsSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { eventually } from "../../helpers/eventually.ts";
+import { lastingPort } from "../../helpers/free-ports.ts";
+import type { Scope } from "../../helpers/scope.ts";
+import { temporaryDir } from "../../helpers/store.ts";
+
+const root = join(import.meta.dirname, "../../..");
+/** Kept between runs, beside the packages. */
+const FETCHED = join(root, "node_modules/.cache/debian-next");
+
+/** The path of nats-server of Debian's next release, which is fetched when it is missing. */
+function natsServer(): string {
+  const given = process.env["NATS_SERVER"];
+  if (given !== undefined) return given;
+  const program = join(FETCHED, "usr/sbin/nats-server");
+  if (!existsSync(program)) {
+    const found = (process.env["PATH"] ?? "").split(delimiter).map((dir) => join(dir, "nats-server"));
+    const installed = found.find(isExecutable);
+    if (installed !== undefined && /v2\.1\d\./.test(execFileSync(installed, ["--version"], { encoding: "utf8" })))
+      return installed;
+    fetchServer();
+  }
+  return program;
+}
+
+/** Several tests may fetch it at once. */
+function fetchServer(): void {
+  const folder = `${FETCHED}.${process.pid}`;
+  execFileSync(join(root, "scripts/debian-next.sh"), [folder, "nats-server"], { stdio: "pipe" });
+  try {
+    renameSync(folder, FETCHED);
+  } catch {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** One of the servers of a test. */
+export interface NatsServer {
+  /** For clients, `127.0.0.1:port`. */
+  readonly address: string;
+  readonly monitor: string;
+  start(): Promise<void>;
+  stop(signal?: NodeJS.Signals): Promise<void>;
+  readonly child: ChildProcess;
+}
+
+/** nats-servers with JetStream on loopback: one alone, or a cluster of three. */
+export async function startNats(t: Scope, count: 1 | 3 = 1): Promise<NatsServer[]> {
+  const program = natsServer();
+  const ports = await Promise.all(
+    Array.from({ length: count }, async () => [await lastingPort(), await lastingPort(), await lastingPort()] as const),
+  );
+  const sync = process.env["PRISM_TEST_SYNC"] === undefined ? "" : `, sync_interval: ${process.env["PRISM_TEST_SYNC"]}`;
+  const routes = ports.map(([, route]) => `nats://127.0.0.1:${route}`);
+  const servers = ports.map(([client, route, monitor], i) => {
+    const dir = temporaryDir(t);
+    const file = join(dir, "nats.conf");
+    const cluster =
+      count === 1 ? "" : `cluster { name: test, listen: "127.0.0.1:${route}", routes: [${routes.join(", ")}] }\n`;
+    writeFileSync(
+      file,
+      `server_name: n${i}\nlisten: "127.0.0.1:${client}"\nhttp: "127.0.0.1:${monitor}"\n` +
+        `jetstream { store_dir: "${dir}/js", max_file_store: 1G${sync} }\n${cluster}`,
+    );
+    return serverOf(program, file, { address: `127.0.0.1:${client}`, monitor: `http://127.0.0.1:${monitor}` });
+  });
+  t.after(async () => {
+    await Promise.all(servers.map((server) => server.stop("SIGKILL")));
+  });
+  await Promise.all(servers.map((server) => server.start()));
+  return servers;
+}
+
+function serverOf(
+  program: string,
+  file: string,
+  { address, monitor }: Pick<NatsServer, "address" | "monitor">,
+): NatsServer {
+  let child: ChildProcess | null = null;
+  return {
+    address,
+    monitor,
+    get child() {
+      if (child === null) throw new Error("nats-server does not run");
+      return child;
+    },
+    async start() {
+      child = spawn(program, ["-c", file], { stdio: "ignore" });
+      const started = child;
+      let seen = "no answer";
+      await eventually(
+        () => `nats-server answers: ${seen}, exit code ${started.exitCode}`,
+        async () => {
+          const reply = await fetch(`${monitor}/healthz?js-server-only=true`).catch(() => null);
+          seen = (await reply?.text()) ?? "no answer";
+          return reply?.status === 200;
+        },
+      );
+    },
+    async stop(signal = "SIGTERM") {
+      if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+      const ended = once(child, "exit");
+      child.kill(signal);
+      await ended;
+    },
+  };
+}

@@ -1,0 +1,241 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import type { Database as Sqlite } from "better-sqlite3";
+import { differing, digestOf, type TableDigest } from "../../../src/cluster/digest.ts";
+import { readPosition } from "../../../src/cluster/position.ts";
+import { closing, openForReading } from "../../../src/store/sqlite/connection.ts";
+import { ChildOutput } from "../../helpers/child-output.ts";
+import { eventually } from "../../helpers/eventually.ts";
+import { lastingPort } from "../../helpers/free-ports.ts";
+import type { Scope } from "../../helpers/scope.ts";
+import { temporaryDir } from "../../helpers/store.ts";
+import type { NatsServer } from "./nats.ts";
+
+const built = join(import.meta.dirname, "../../../dist/prism");
+
+/** How long a test waits for nodes to agree. */
+const PATIENCE_MS = 60_000;
+/** Characters of a node's output that a failure shows. */
+const OUTPUT_END = 6000;
+
+/** A node of a cluster: the executable in a folder of its own. */
+export class ClusterNode {
+  readonly name: string;
+  readonly dir: string;
+  readonly port: number;
+  readonly url: string;
+  /** The executable. */
+  program = built;
+  readonly #env: Readonly<Record<string, string>>;
+  #child: ChildProcess | null = null;
+  #output: ChildOutput | null = null;
+
+  constructor(name: string, dir: string, port: number, env: Readonly<Record<string, string>>) {
+    this.name = name;
+    this.dir = dir;
+    this.port = port;
+    this.url = `http://127.0.0.1:${port}`;
+    this.#env = {
+      ...env,
+      PORT: String(port),
+      PRISM_DATA_DIR: dir,
+      PRISM_CLUSTER_NODE: name,
+      PRISM_CLUSTER_ADVERTISE: this.url,
+    };
+  }
+
+  get file(): string {
+    return join(this.dir, "prism.db");
+  }
+
+  get output(): string {
+    return this.#output?.all ?? "";
+  }
+
+  /** Resolves when it follows or leads. */
+  async start(): Promise<void> {
+    // A group of its own, so that the process and the one that it starts are killed together.
+    const child = spawn(this.program, ["serve"], {
+      cwd: this.dir,
+      env: { PATH: process.env["PATH"] ?? "", ...this.#env },
+      stdio: ["ignore", "pipe", "pipe"],
+      detached: true,
+    });
+    this.#child = child;
+    this.#output = new ChildOutput(child);
+    await this.#output.until("the node follows", () => this.output.includes("following the cluster"));
+  }
+
+  async kill(): Promise<void> {
+    const child = this.#child;
+    if (child?.pid === undefined || this.#isOver) return;
+    const ended = once(child, "exit");
+    process.kill(-child.pid, "SIGKILL");
+    await ended;
+  }
+
+  /** Runs a command of the program in the node's folder. */
+  command(...args: string[]): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
+    const env = { PATH: process.env["PATH"] ?? "", ...this.#env };
+    return spawnSync(this.program, args, { cwd: this.dir, env, encoding: "utf8" });
+  }
+
+  /** Runs the server without the settings of the cluster until `use` is done. */
+  async alone(use: (token: string) => Promise<void>): Promise<void> {
+    const own = Object.entries(this.#env).filter(([name]) => !name.startsWith("PRISM_CLUSTER_"));
+    const child = spawn(this.program, ["serve"], {
+      cwd: this.dir,
+      env: { PATH: process.env["PATH"] ?? "", ...Object.fromEntries(own) },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const output = new ChildOutput(child);
+    await output.until("it is ready", () => output.all.includes("Prism is ready"));
+    try {
+      const { token } = (await (await fetch(`${this.url}/dev/token`)).json()) as { token: string };
+      await use(token);
+    } finally {
+      const ended = once(child, "exit");
+      child.kill("SIGTERM");
+      await ended;
+    }
+  }
+
+  /** Stops or continues all of its processes, as a machine that hangs. */
+  signal(signal: "SIGSTOP" | "SIGCONT"): void {
+    if (this.#child?.pid !== undefined) process.kill(-this.#child.pid, signal);
+  }
+
+  /** Ends it in order. @returns the exit code */
+  async stop(): Promise<number | null> {
+    const child = this.#child;
+    if (!child || this.#isOver) return child?.exitCode ?? null;
+    const ended = once(child, "exit");
+    child.kill("SIGTERM");
+    await ended;
+    return child.exitCode;
+  }
+
+  /** Resolves with the exit code when it has ended by itself. */
+  async ended(): Promise<number | null> {
+    const child = this.#child;
+    if (child && !this.#isOver) await once(child, "exit");
+    return child?.exitCode ?? null;
+  }
+
+  get #isOver(): boolean {
+    return this.#child === null || this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
+  #reading<T>(read: (reader: Sqlite) => T): T {
+    return closing(openForReading(this.file), read);
+  }
+
+  /** Sequence of the last record that its file has. */
+  async position(): Promise<number> {
+    return this.#reading((reader) => readPosition(reader)?.sequence ?? 0);
+  }
+
+  /** Names of the applied migrations. */
+  async migrations(): Promise<string[]> {
+    return this.#reading((reader) => reader.prepare<[], string>("select name from migrations").pluck().all());
+  }
+
+  async digest(): Promise<TableDigest[]> {
+    const reader = openForReading(this.file);
+    try {
+      return await digestOf(reader);
+    } finally {
+      reader.close();
+    }
+  }
+}
+
+export interface TestCluster {
+  readonly nodes: readonly ClusterNode[];
+  /** The node that leads and serves. */
+  leader(): Promise<ClusterNode>;
+  /** A token of the development administrator. */
+  token(): Promise<string>;
+  /** The number of records by which the last node is behind the first one. */
+  behind(): Promise<number>;
+  /** Waits until the tables of all nodes are equal; fails with the nodes' output after a minute. */
+  requireEqual(): Promise<void>;
+}
+
+/** Nodes with empty directories, which form a cluster by their configuration alone. */
+export async function startCluster(
+  t: Scope,
+  servers: readonly NatsServer[],
+  names: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<TestCluster> {
+  const cluster = await makeCluster(t, servers, names, env);
+  await Promise.all(cluster.nodes.map((node) => node.start()));
+  return cluster;
+}
+
+/** {@link startCluster} without the start. */
+export async function makeCluster(
+  t: Scope,
+  servers: readonly NatsServer[],
+  names: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<TestCluster> {
+  const common = {
+    NODE_ENV: "development",
+    PRISM_LOG_LEVEL: "info",
+    JWT_SECRET: "a secret of the tests with enough characters",
+    JWT_REFRESH_SECRET: "another secret of the tests with enough characters",
+    PRISM_ENCRYPTION_KEY: "07".repeat(32),
+    PRISM_CLUSTER_SERVERS: servers.map(({ address }) => address).join(","),
+    PRISM_CLUSTER_SECRET: "the secret of the cluster of the tests",
+    PRISM_CLUSTER_REPLICAS: String(servers.length),
+    ...env,
+  };
+  const nodes: ClusterNode[] = [];
+  for (const name of names) nodes.push(new ClusterNode(name, temporaryDir(t), await lastingPort(), common));
+  t.after(async () => {
+    await Promise.all(nodes.map((node) => node.kill()));
+  });
+  const leader = () =>
+    eventually(
+      "a node leads",
+      async () => {
+        for (const node of nodes) {
+          const reply = await fetch(`${node.url}/health`).catch(() => null);
+          const body = (await reply?.json().catch(() => null)) as { role?: string; checks?: object } | null;
+          if (reply?.status === 200 && body?.checks !== undefined && body.role === undefined) return node;
+        }
+        return undefined;
+      },
+      PATIENCE_MS,
+    );
+  return {
+    nodes,
+    leader,
+    async token() {
+      const reply = await fetch(`${(await leader()).url}/dev/token`);
+      return ((await reply.json()) as { token: string }).token;
+    },
+    async behind() {
+      const all = await Promise.all(nodes.map((node) => node.position()));
+      return Math.max(...all) - Math.min(...all);
+    },
+    requireEqual: () => requireEqual(nodes),
+  };
+}
+
+/** Records that change nothing, such as beats, are not in every file: rows are compared, not positions. */
+async function requireEqual(nodes: readonly ClusterNode[]): Promise<void> {
+  let found: string[] = [];
+  for (const until = Date.now() + PATIENCE_MS; Date.now() < until; await setTimeout(500)) {
+    const [first = [], ...others] = await Promise.all(nodes.map((node) => node.digest()));
+    found = others.flatMap((other) => differing(first, other));
+    if (found.length === 0) return;
+  }
+  const outputs = nodes.map(({ name, output }) => `${name}:\n${output.slice(-OUTPUT_END)}`);
+  assert.fail(`tables differ: ${found.join(", ")}\n${outputs.join("\n")}`);
+}

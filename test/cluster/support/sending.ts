@@ -1,0 +1,61 @@
+import assert from "node:assert/strict";
+import type { TestContext } from "node:test";
+import { setTimeout } from "node:timers/promises";
+import { eventually } from "../../helpers/eventually.ts";
+import { startNats } from "./nats.ts";
+import { type ClusterNode, startCluster, type TestCluster } from "./nodes.ts";
+
+/** Sends events one after the other until it is stopped. @returns the ids that were acknowledged */
+export function sendEvents(target: () => string, token: string) {
+  const acknowledged: string[] = [];
+  /** Of all other answers; 0: none. */
+  const failed: number[] = [];
+  let isStopped = false;
+  const done = (async () => {
+    for (let n = 0; !isStopped; n++) {
+      const reply = await fetch(`${target()}/api/v1/events`, {
+        method: "POST",
+        headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
+        body: JSON.stringify({ type: "ledger", dedupeKey: `k${n}`, payload: { n } }),
+        signal: AbortSignal.timeout(30_000),
+      }).catch(() => null);
+      const body = (await reply?.json().catch(() => null)) as { id?: string } | null;
+      if (reply?.status === 202 && body?.id !== undefined) acknowledged.push(body.id);
+      else failed.push(reply?.status ?? 0);
+      await setTimeout(2);
+    }
+  })();
+  return {
+    acknowledged,
+    failed,
+    async stop() {
+      isStopped = true;
+      await done;
+      return acknowledged;
+    },
+  };
+}
+
+export async function requireAll(node: ClusterNode, token: string, ids: readonly string[]): Promise<void> {
+  for (const id of ids) {
+    const reply = await fetch(`${node.url}/api/v1/events/${id}`, { headers: { Authorization: `Bearer ${token}` } });
+    assert.equal(reply.status, 200, `${id}: ${await reply.text()}`);
+  }
+}
+
+export function other(cluster: TestCluster, node: ClusterNode): ClusterNode {
+  const found = cluster.nodes.find((each) => each !== node);
+  assert.ok(found);
+  return found;
+}
+
+/** Two nodes, and events that come through the one that follows. */
+export async function sendingThroughStandby(t: TestContext) {
+  const cluster = await startCluster(t, await startNats(t), ["a", "b"]);
+  const first = await cluster.leader();
+  const standby = other(cluster, first);
+  const token = await cluster.token();
+  const sending = sendEvents(() => standby.url, token);
+  await eventually("events are stored", () => sending.acknowledged.length > 20);
+  return { cluster, first, standby, token, sending, before: sending.acknowledged.length };
+}

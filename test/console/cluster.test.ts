@@ -1,0 +1,57 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { leadWith } from "../cluster/support/lead.ts";
+import { stepsOf } from "../helpers/steps.ts";
+import { assertAccessible, startConsole } from "./helpers.ts";
+
+test("an administrator sees the nodes of a cluster, and lets another one lead", async (t) => {
+  const { lead, clock, heard, steps } = leadWith([{ node: "b" }, { node: "c", mayLead: false }], Date.now() - 3600_000);
+  clock.now += 7800;
+  lead.serves();
+  clock.now = Date.now();
+  heard(clock.now);
+  const console = await startConsole(t, { cluster: lead });
+  if (!console) return;
+  const page = await console.open("/cluster");
+  const step = stepsOf(t);
+
+  await step("nodes and the last take-over are shown", async () => {
+    await page.getByText("a leads; 1 other node can take over.").waitFor();
+    await page.getByText(/^machine lost \(b\): 7\.8\ss without a leader, /).waitFor();
+    await page.getByRole("row", { name: /c.*follows only/ }).waitFor();
+    await assertAccessible(page, "cluster");
+  });
+
+  await step("another node leads after a confirmation", async () => {
+    await page.getByRole("button", { name: "Let it lead" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByText("Let b lead?").waitFor();
+    await dialog.getByRole("button", { name: "Cancel" }).click();
+    assert.deepEqual(steps, []);
+    await page.locator(".page-head").getByRole("button", { name: "Step down" }).click();
+    await dialog.getByRole("button", { name: "Step down" }).click();
+    await page.getByText("b leads next.").waitFor();
+    assert.deepEqual(steps, ["b"]);
+  });
+
+  await step("a node that is gone has a warning, and what to do", async () => {
+    clock.now += 60_000;
+    await page.reload();
+    await page.getByText("The node b is gone: if this machine is lost, nothing takes over").waitFor();
+    await page.getByText("a leads; no other node can take over.").waitFor();
+    await page.getByRole("heading", { name: "When a node is missing" }).waitFor();
+    assert.equal(await page.locator(".page-head").getByRole("button", { name: "Step down" }).isDisabled(), true);
+  });
+  console.assertClean();
+});
+
+test("a server alone says what a cluster is", async (t) => {
+  const console = await startConsole(t);
+  if (!console) return;
+  const page = await console.open("/cluster", { width: 390 });
+  await page.getByText("A second machine can take over").waitFor();
+  await assertAccessible(page, "cluster of a single server");
+  const link = page.getByRole("link", { name: /How a cluster works/ });
+  assert.match((await link.getAttribute("href")) ?? "", /\/docs\/cluster$/);
+  console.assertClean();
+});

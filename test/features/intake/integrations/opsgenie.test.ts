@@ -1,0 +1,196 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { uuidv7 } from "../../../../src/core/ids.ts";
+import { IntegrationTest, type Made } from "./support.ts";
+
+const PATH = "/v2/alerts";
+const ALIAS = "identifierType=alias";
+
+interface Accepted {
+  readonly result: string;
+  readonly took: number;
+  readonly requestId: string;
+}
+
+interface OpsgenieAlert {
+  readonly id: string;
+  readonly tinyId: string;
+  readonly alias: string;
+  readonly message: string;
+  readonly status: string;
+  readonly acknowledged: boolean;
+  readonly snoozed: boolean;
+  readonly count: number;
+  readonly tags: readonly string[];
+  readonly priority: string;
+  readonly description: string;
+  readonly details: Readonly<Record<string, string>>;
+}
+
+interface Result {
+  readonly data: {
+    readonly isSuccess: boolean;
+    readonly action: string;
+    readonly status: string;
+    readonly alertId: string;
+  };
+}
+
+const NEW = {
+  message: "Disk full on db-2",
+  alias: "disk/2",
+  description: "2 % left",
+  tags: ["disk", "db"],
+  details: { instance: "db-2" },
+  responders: [{ type: "team", name: "database" }],
+  entity: "db-2",
+  source: "Grafana",
+  priority: "P1",
+};
+
+/** The result of an accepted request. */
+async function resultOf(it: IntegrationTest, { requestId }: Accepted): Promise<Result["data"]> {
+  return (await it.genie<Result>("GET", `${PATH}/requests/${requestId}`)).body.data;
+}
+
+const one = (rest = ""): string => `${PATH}/${encodeURIComponent(NEW.alias)}${rest}?${ALIAS}`;
+
+test("an alert is created, repeated, shown by id, alias and tiny id, and closed", async (t) => {
+  const it = await IntegrationTest.start(t, "opsgenie", { env: "prod" });
+  const created = await it.genie<Accepted>("POST", PATH, NEW);
+  assert.deepEqual([created.status, created.body.result], [202, "Request will be processed"]);
+  const result = await resultOf(it, created.body);
+  assert.deepEqual([result.isSuccess, result.action, result.status], [true, "Create", "Created alert"]);
+  const [alert] = await it.alerts();
+  assert.deepEqual(alert?.labels, {
+    alertname: NEW.message,
+    entity: "db-2",
+    env: "prod",
+    instance: "db-2",
+    priority: "P1",
+    severity: "critical",
+    source: "Grafana",
+    team: "database",
+  });
+  assert.equal(result.alertId, alert?.id);
+  // A repetition is counted, and changes nothing else (Opsgenie's "Alert Deduplication").
+  const repeated = await it.genie<Accepted>("POST", PATH, { message: "Disk full again", alias: NEW.alias });
+  assert.equal((await resultOf(it, repeated.body)).status, "Alert count increased");
+  const shown = (await it.genie<{ data: OpsgenieAlert }>("GET", one())).body.data;
+  assert.deepEqual(
+    [shown.id, shown.alias, shown.message, shown.status, shown.count, shown.tags, shown.priority, shown.description],
+    [alert?.id, NEW.alias, NEW.message, "open", 2, ["disk", "db"], "P1", "2 % left"],
+  );
+  assert.deepEqual(shown.details, { env: "prod", instance: "db-2", team: "database" });
+  for (const path of [`${PATH}/${shown.id}`, `${PATH}/${shown.tinyId}?identifierType=tiny`])
+    assert.equal((await it.genie<{ data: OpsgenieAlert }>("GET", path)).body.data.id, shown.id);
+  const closed = await it.genie<Accepted>("POST", one("/close"), { user: "ann", note: "replaced" });
+  assert.deepEqual((await resultOf(it, closed.body)).status, "Closed alert");
+  assert.deepEqual(await it.alerts(), []);
+  const after = (await it.genie<{ data: OpsgenieAlert }>("GET", one())).body.data;
+  assert.deepEqual([after.id, after.status], [shown.id, "closed"]);
+});
+
+test("acknowledge, unacknowledge, snooze and notes act on the incident", async (t) => {
+  const it = await IntegrationTest.start(t, "opsgenie");
+  await it.genie("POST", PATH, NEW);
+  const show = async () => (await it.genie<{ data: OpsgenieAlert }>("GET", one())).body.data;
+  const states = async () => (await it.incidents()).map(({ state }) => state);
+  await it.genie("POST", one("/acknowledge"), { user: "ann", note: "looking" });
+  assert.deepEqual([await states(), (await show()).acknowledged], [["acknowledged"], true]);
+  const notes = await it.genie<{ data: { note: string }[] }>("GET", one("/notes"));
+  assert.deepEqual(
+    notes.body.data.map(({ note }) => note),
+    ["ann: looking"],
+  );
+  await it.genie("POST", one("/unacknowledge"), {});
+  assert.deepEqual([await states(), (await show()).acknowledged], [["open"], false]);
+  await it.genie("POST", one("/snooze"), { endTime: new Date(Date.now() + 3_600_000).toISOString() });
+  assert.equal((await show()).snoozed, true);
+  await it.genie("POST", one("/notes"), { note: "later" });
+  const all = await it.genie<{ data: { note: string }[] }>("GET", one("/notes"));
+  assert.deepEqual(all.body.data.map(({ note }) => note).sort(), ["ann: looking", "later"]);
+});
+
+test("message, description, priority and tags are updated", async (t) => {
+  const it = await IntegrationTest.start(t, "opsgenie");
+  await it.genie("POST", PATH, NEW);
+  await it.genie("PUT", one("/message"), { message: "Disk nearly full" });
+  await it.genie("PUT", one("/description"), { description: "5 % left" });
+  await it.genie("PUT", one("/priority"), { priority: "P4" });
+  await it.genie("POST", one("/tags"), { tags: ["seen", "db"] });
+  const { data } = (await it.genie<{ data: OpsgenieAlert }>("GET", one())).body;
+  assert.deepEqual(
+    [data.message, data.description, data.priority, data.tags],
+    ["Disk nearly full", "5 % left", "P4", ["disk", "db", "seen"]],
+  );
+  assert.equal((await it.alerts())[0]?.severity, "info");
+});
+
+test("lists and counts take Opsgenie's queries, pages and order", async (t) => {
+  const it = await IntegrationTest.start(t, "opsgenie");
+  for (const [at, tag] of ["a", "b", "a"].entries())
+    await it.genie("POST", PATH, { message: `alert ${at}`, alias: `alias-${at}`, tags: [tag], priority: "P2" });
+  await it.genie("POST", `${PATH}/alias-0/close?${ALIAS}`, {});
+  const listed = async (query: string) => {
+    const { body } = await it.genie<{ data: OpsgenieAlert[] }>("GET", `${PATH}?query=${encodeURIComponent(query)}`);
+    return body.data.map(({ alias }) => alias).sort();
+  };
+  assert.deepEqual(await listed(""), ["alias-0", "alias-1", "alias-2"]);
+  assert.deepEqual(await listed("status: open"), ["alias-1", "alias-2"]);
+  assert.deepEqual(await listed("status=open AND tag: a"), ["alias-2"]);
+  assert.deepEqual(await listed("status: none OR status=open AND tag: a"), ["alias-2"]);
+  assert.deepEqual(await listed("NOT status: open"), ["alias-0"]);
+  assert.deepEqual(await listed('message: "alert 1"'), ["alias-1"]);
+  assert.deepEqual(await listed("alias: alias-*"), ["alias-0", "alias-1", "alias-2"]);
+  const count = await it.genie<{ data: { count: number } }>("GET", `${PATH}/count?query=status%3Aopen`);
+  assert.equal(count.body.data.count, 2);
+  const page = await it.genie<{ data: OpsgenieAlert[]; paging: { next?: string } }>("GET", `${PATH}?limit=2&order=asc`);
+  assert.deepEqual([page.body.data.length, typeof page.body.paging.next], [2, "string"]);
+  const last = await it.genie<{ data: OpsgenieAlert[]; paging: object }>("GET", page.body.paging.next ?? "");
+  assert.deepEqual([last.body.data.length, "next" in last.body.paging], [1, false]);
+});
+
+test("each error has Opsgenie's form and status", async (t) => {
+  const it = await IntegrationTest.start(t, "opsgenie");
+  const foreign = (await it.prism.post<Made>("/api/v1/integrations", { kind: "pagerduty", name: "pd" })).body.key;
+  const refused = async (call: Promise<{ status: number; body: unknown }>) => {
+    const { status, body } = await call;
+    const { message, took, requestId, errors } = body as Accepted & { message: string; errors?: object };
+    assert.deepEqual([typeof message, typeof took, typeof requestId], ["string", "number", "string"]);
+    return [status, Object.keys(errors ?? {})];
+  };
+  assert.deepEqual(await refused(it.genie("POST", PATH, NEW, "0".repeat(32))), [401, []]);
+  assert.deepEqual(await refused(it.genie("POST", PATH, NEW, foreign)), [401, []]);
+  assert.deepEqual(await refused(it.prism.post(PATH, NEW, { token: null })), [401, []]);
+  assert.deepEqual(await refused(it.genie("POST", PATH, { alias: "a" })), [422, ["message"]]);
+  assert.deepEqual(await refused(it.genie("POST", PATH, { ...NEW, alias: "a".repeat(513) })), [422, ["alias"]]);
+  assert.deepEqual(await refused(it.genie("POST", PATH, "{")), [400, []]);
+  assert.deepEqual(await refused(it.genie("GET", `${PATH}/${uuidv7()}`)), [404, []]);
+  assert.deepEqual(await refused(it.genie("GET", `${PATH}/requests/${uuidv7()}`)), [404, []]);
+  assert.deepEqual(await refused(it.genie("GET", `${PATH}/x?identifierType=name`)), [400, ["identifierType"]]);
+  assert.deepEqual(await refused(it.genie("GET", `${PATH}?query=owner%3Aann`)), [400, ["query"]]);
+  assert.deepEqual(await refused(it.genie("GET", `${PATH}?query=a%20OR`)), [400, ["query"]]);
+  assert.deepEqual(await refused(it.genie("GET", `${PATH}?query=(a%20OR%20b)%20AND%20c`)), [400, ["query"]]);
+  assert.deepEqual(await refused(it.genie("DELETE", `${PATH}/x`)), [405, []]);
+  await it.genie("POST", PATH, NEW);
+  assert.deepEqual(await refused(it.genie("POST", one("/snooze"), { endTime: "yesterday" })), [400, ["endTime"]]);
+  assert.deepEqual(await refused(it.genie("POST", one("/notes"), {})), [400, ["note"]]);
+  assert.deepEqual(await refused(it.genie("PUT", one("/priority"), { priority: "P9" })), [400, ["priority"]]);
+  // What names no open alert is accepted, and its result says so.
+  const missing = await it.genie<Accepted>("POST", `${PATH}/none/close?${ALIAS}`, {});
+  assert.equal(missing.status, 202);
+  const { isSuccess, status } = await resultOf(it, missing.body);
+  assert.deepEqual([isSuccess, status], [false, "Alert does not exist"]);
+});
+
+test("an integration sees its own alerts only", async (t) => {
+  const it = await IntegrationTest.start(t, "opsgenie");
+  await it.genie("POST", PATH, NEW);
+  const [alert] = await it.alerts();
+  const { key } = (await it.prism.post<Made>("/api/v1/integrations", { kind: "opsgenie", name: "other" })).body;
+  for (const path of [one(), `${PATH}/${alert?.id}`])
+    assert.equal((await it.genie("GET", path, undefined, key)).status, 404);
+  await it.genie("POST", one("/close"), {}, key);
+  assert.equal((await it.alerts()).length, 1);
+});

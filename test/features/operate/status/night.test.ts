@@ -1,0 +1,24 @@
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import { startPrism } from "../../../helpers/prism.ts";
+
+const page = readFileSync(join(import.meta.dirname, "../../../../docs/operating.md"), "utf8");
+
+test("every metric that docs/operating.md names is one that /metrics has, and every one of these is on the page", async (t) => {
+  const prism = await startPrism(t);
+  await prism.post("/api/v1/events", { type: "a" });
+  const { text } = await prism.get("/metrics");
+  const served = new Set([...text.matchAll(/^# TYPE (prism_\w+) /gm)].map(([, name = ""]) => name));
+  const named = new Set([...page.matchAll(/\bprism_[a-z_]+/g)].map(([name]) => name.replace(/_bucket$/, "")));
+  assert.ok(named.size > 20, String(named.size));
+  assert.deepEqual(
+    [...named].filter((name) => !served.has(name)),
+    [],
+  );
+  assert.deepEqual(
+    [...served].filter((name) => !named.has(name)),
+    [],
+  );
+});

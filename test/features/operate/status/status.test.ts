@@ -1,0 +1,77 @@
+import assert from "node:assert/strict";
+import test, { after, before } from "node:test";
+import { WebSocket } from "ws";
+import { QUEUES } from "../../../../src/core/queues.ts";
+import { VERSION } from "../../../../src/core/runtime.ts";
+import { eventually } from "../../../helpers/eventually.ts";
+import { TestPrism } from "../../../helpers/prism.ts";
+import { promise } from "../../../helpers/promise.ts";
+
+let prism: TestPrism;
+before(async () => {
+  prism = await TestPrism.start();
+});
+after(() => prism.stop());
+
+interface Status {
+  readonly database: { engine: string; sizeBytes: number; walBytes: number; lastCheckpointAt: string };
+  readonly queues: readonly Readonly<Record<string, unknown>>[];
+  readonly realtime: { connections: Record<string, number> };
+  readonly consumers: readonly unknown[];
+  readonly rules: { active: number };
+  readonly modules: readonly { name: string; state: string }[];
+  readonly [key: string]: unknown;
+}
+
+test(
+  "S2-135, S1-45: /status reports database, broker, queues, sockets, consumers and modules",
+  promise(["S1-45", "S2-135"], async () => {
+    const { status, body } = await prism.get<Status>("/api/v1/status");
+    assert.equal(status, 200);
+    const { database } = body;
+    assert.equal(database.engine, "sqlite");
+    assert.ok(database.sizeBytes > 0 && database.walBytes >= 0);
+    assert.match(database.lastCheckpointAt, /^\d{4}-\d\d-\d\dT/);
+    const off = { mode: "off", connected: false };
+    const { version, mysql, redis, pusher, smtp, fcm, apns, consumers, warnings } = body;
+    assert.deepEqual(
+      { version, mysql, redis, pusher, smtp, fcm, apns, consumers, warnings },
+      {
+        version: VERSION,
+        mysql: { mode: "embedded" },
+        redis: { mode: "embedded" },
+        pusher: { mode: "embedded", key: prism.parts.offers.pusher.key, connected: true },
+        smtp: off,
+        fcm: off,
+        apns: off,
+        consumers: [{ name: "rule-engine", lag: 0 }],
+        warnings: [],
+      },
+    );
+    assert.deepEqual(
+      body.queues.map(({ name }) => name),
+      QUEUES,
+    );
+    assert.ok(body.modules.some(({ name, state }) => name === "operations" && state === "active"));
+    assert.deepEqual(
+      Object.values(body.realtime.connections).filter((count) => count !== 0),
+      [],
+    );
+  }),
+);
+
+test("a scheduled timer, a rule and a live connection show in it", async () => {
+  await prism.post("/time/trigger", { label: "later", delayMs: 3_600_000, action: { type: "event", event: "later" } });
+  await prism.post("/api/v1/rules", { name: "r", condition: "event.type == 'a.b'", targetUsers: ["me"] });
+  const socket = new WebSocket(`${prism.wsUrl}/ws`, { headers: { Authorization: `Bearer ${prism.adminToken}` } });
+  try {
+    await eventually("all three", async () => {
+      const { body } = await prism.get<Status>("/api/v1/status");
+      const timers = body.queues.find(({ name }) => name === "timers");
+      const sockets = Object.values(body.realtime.connections).reduce((sum, count) => sum + count, 0);
+      return timers?.["scheduled"] === 1 && body.rules.active === 1 && sockets === 1;
+    });
+  } finally {
+    socket.terminate();
+  }
+});
