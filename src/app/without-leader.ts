@@ -11,6 +11,7 @@ import type { Logger } from "../core/log.ts";
 import { within } from "../core/promises.ts";
 import { warnOnPages } from "../core/runtime.ts";
 import { Emergency } from "../features/delivery/emergency/index.ts";
+import { keepOnlyJobs } from "../store/commit/job-sql.ts";
 import { closing, openForWriting } from "../store/sqlite/connection.ts";
 import { snapshotDatabase } from "../store/sqlite/snapshot.ts";
 
@@ -152,11 +153,7 @@ function prepareCopy(file: string): void {
   closing(openForWriting({ file, busyTimeoutMs: 5000 }), (connection) => {
     connection.pragma("foreign_keys = off");
     connection.prepare("delete from local_state where key = 'cluster.position'").run();
-    connection
-      .prepare(
-        "delete from jobs where state in ('scheduled', 'ready', 'running', 'retrying') and kind not in (select value from json_each(?))",
-      )
-      .run(JSON.stringify(PAGING_JOBS));
+    keepOnlyJobs(connection, PAGING_JOBS);
     connection.prepare("delete from schedules").run();
   });
 }

@@ -40,11 +40,12 @@ interface Call {
   readonly args: readonly string[];
 }
 
-/** The calls of a script, one after the other; `./dist/prism` counts as its source. */
+/** The calls of a script, one after the other, without variables set for them; `./dist/prism` counts as its source. */
 function callsOf(script: string): Call[] {
   return script.split(" && ").map((part) => {
     const [program = "", ...args] = part
       .replace("./dist/prism", "bin/prism.ts")
+      .replace(/^([A-Z_]+=\S+ )+/, "")
       .replace(/^node (--watch |--import tsx )*/, "")
       .split(" ");
     return { program, args };

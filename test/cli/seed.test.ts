@@ -85,6 +85,7 @@ const SHOWN_ON: Readonly<Record<string, readonly string[]>> = {
   "/sounds": ["/api/v1/sounds"],
   "/audit": ["/api/v1/audit"],
   "/backups": ["/api/v1/backups"],
+  "/cluster": [],
   "/settings": [],
   "/modules": [],
   "/reference": [],

@@ -38,6 +38,10 @@ function ruleMetrics(): string[] {
   return [...new Set(rules.match(/prism_cluster_[a-z_]+/g))];
 }
 
+function clusterMetricsIn(text: string): string[] {
+  return [...new Set(text.match(/\bprism_cluster_[a-z_]+[a-z]/g))].sort();
+}
+
 function closeCodeOf(node: ClusterNode, token: string) {
   const socket = new WebSocket(`${node.url.replace("http", "ws")}/ws`, {
     headers: { Authorization: `Bearer ${token}` },
@@ -73,6 +77,9 @@ test("the leader steps down for a node, and no write fails; the state shows it",
   assert.match(following, /^prism_cluster_term 1$/m);
   assert.match(following, new RegExp(`^prism_cluster_lag_ms{node="${standby.name}"} `, "m"));
   assert.match(following, /^prism_cluster_refused_total{code="NO_LEADER"} 0$/m);
+  const served = `${leading}${following}`.match(/^# TYPE prism_cluster_[a-z_]+/gm)?.join() ?? "";
+  const documented = readFileSync(join(import.meta.dirname, "../../docs/operating.md"), "utf8");
+  assert.deepEqual(clusterMetricsIn(served), clusterMetricsIn(documented));
   const [status, unknown] = await stepDown(standby, token, { to: "c" });
   assert.deepEqual([status, unknown.error?.code], [409, "NO_STANDBY"]);
   const socket = closeCodeOf(first, token);

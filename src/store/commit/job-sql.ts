@@ -227,3 +227,16 @@ function prepareByPosition(connection: Sqlite, text: string): (parameters: objec
   const statement = connection.prepare<unknown[]>(positional);
   return (parameters) => statement.run(...names.map((name) => Reflect.get(parameters, name))).changes;
 }
+
+/**
+ * Deletes the unfinished jobs of all kinds but `kinds`: in a copy of a database that does only a part
+ * of the work of the original.
+ */
+export function keepOnlyJobs(connection: Sqlite, kinds: readonly string[]): void {
+  connection
+    .prepare(
+      `delete from jobs where state in ('scheduled', 'ready', 'running', 'retrying')
+        and kind not in (select value from json_each(?))`,
+    )
+    .run(JSON.stringify(kinds));
+}
