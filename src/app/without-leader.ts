@@ -14,6 +14,7 @@ import { Emergency } from "../features/delivery/emergency/index.ts";
 import { keepOnlyJobs } from "../store/commit/job-sql.ts";
 import { closing, openForWriting } from "../store/sqlite/connection.ts";
 import { snapshotDatabase } from "../store/sqlite/snapshot.ts";
+import { endClusterOf } from "../store/store.ts";
 
 const LOOK_MS = 500;
 /** A node waits this long for those with smaller names to call the emergency contacts. */
@@ -152,7 +153,7 @@ function configOfCopy(config: Config, dataDir: string): Config {
 function prepareCopy(file: string): void {
   closing(openForWriting({ file, busyTimeoutMs: 5000 }), (connection) => {
     connection.pragma("foreign_keys = off");
-    connection.prepare("delete from local_state where key = 'cluster.position'").run();
+    endClusterOf(connection);
     keepOnlyJobs(connection, PAGING_JOBS);
     connection.prepare("delete from schedules").run();
   });

@@ -54,7 +54,7 @@ export class Applier {
     if (previous !== this.#position.id)
       throw new Diverged(
         `the record ${id} of the log follows ${previous || "none"}, and this node has ${this.#position.id || "none"}: ` +
-          "the log was cut or replaced",
+          "the log was cut or replaced; if the leader is right, use prism cluster join here",
       );
     const [begin, commit, rollback] = this.#transaction;
     const position = { sequence, id, term };

@@ -1,4 +1,4 @@
-import { type ClusterLog, Fenced, type Following, LogBehind, LogGone, type LogMessage } from "./log.ts";
+import { type ClusterLog, Fenced, type Following, LogBehind, LogGone, type LogMessage, RESEED } from "./log.ts";
 import type { NodeTime } from "./time.ts";
 
 /** Where messages are stored: a stream with one order, of which one group of servers decides. */
@@ -86,7 +86,8 @@ export class FencedLog implements ClusterLog {
 
   async *#read(after: number, signal: AbortSignal): AsyncGenerator<LogMessage> {
     const { first, last } = await this.#rangeFrom(after);
-    if (last < after) throw new LogGone(`the log ends at ${last}, and this node has applied ${after}: it lost its end`);
+    if (last < after)
+      throw new LogGone(`the log ends at ${last}, and this node has applied ${after}: it lost its end; ${RESEED}`);
     if (first > after + 1) throw new LogBehind(`the log begins at ${first}, and this node needs ${after + 1}`);
     yield* this.#transport.consume(after + 1, signal);
   }

@@ -1,3 +1,4 @@
+import { createHmac } from "node:crypto";
 import { rmSync, statSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
 import type { NatsConnection } from "@nats-io/transport-node";
@@ -17,7 +18,7 @@ import { Applier } from "./applier.ts";
 import type { DegradedServer } from "./degraded.ts";
 import { ClusterLead, newAppendFigures, SharedName } from "./lead.ts";
 import { LEASE_MS, Lease, newAccepted, noteAccepted } from "./lease.ts";
-import { LogGone } from "./log.ts";
+import { LogGone, RESEED } from "./log.ts";
 import { ClusterMember, isFinal, type Leadership, MemberStopped } from "./member.ts";
 import { followerMetrics } from "./metrics.ts";
 import { connectNats, NatsLog } from "./nats-log.ts";
@@ -75,8 +76,16 @@ interface Joined {
   readonly connection: Sqlite;
 }
 
-/** Opens the port of a node of a cluster. @throws errors of the port */
-export async function startNode(config: Config, box: SealedBox, log: Logger): Promise<ClusterNode> {
+/**
+ * Opens the port of a node of a cluster. @param fencedAt when it led, was replaced, and lived, in epoch ms.
+ * @throws errors of the port
+ */
+export async function startNode(
+  config: Config,
+  box: SealedBox,
+  log: Logger,
+  fencedAt: readonly number[],
+): Promise<ClusterNode> {
   const { cluster, databaseFile } = config;
   const node = nodeOf(config);
   const secrets = [cluster.secret ?? "", ...cluster.previousSecrets] as const;
@@ -101,7 +110,7 @@ export async function startNode(config: Config, box: SealedBox, log: Logger): Pr
   }));
   await port.listen();
   const join = async (): Promise<Joined> => {
-    const own = await joinCluster(config, records, log);
+    const own = await joinCluster({ config, box, records, fencedAt, log });
     own.member.onLeader(() => port.leaderChanged());
     log.info({ node, port: config.port, servers: cluster.servers }, "following the cluster");
     return own;
@@ -122,7 +131,7 @@ export async function startNode(config: Config, box: SealedBox, log: Logger): Pr
       const { member, journal } = joined;
       return new ClusterLead({
         ...{ member, journal, leadership, figures, onStepDown, node, refused: port.refused },
-        ...{ cluster: cluster.name, advertise: cluster.advertise ?? "", deadMs: cluster.deadMs },
+        ...{ cluster: cluster.name, advertise: cluster.advertise ?? "" },
         successor: new SharedName(successor),
         now: Date.now,
       });
@@ -168,8 +177,18 @@ export async function startNode(config: Config, box: SealedBox, log: Logger): Pr
   };
 }
 
+interface JoinParts {
+  readonly config: Config;
+  /** Of what is stored. */
+  readonly box: SealedBox;
+  /** Of what is between nodes. */
+  readonly records: SealedBox;
+  readonly fencedAt: readonly number[];
+  readonly log: Logger;
+}
+
 /** Waits for the nats-servers, and copies the leader's file if this node needs it. @throws NatsServerRefused, LogGone */
-async function joinCluster(config: Config, box: SealedBox, log: Logger): Promise<Joined> {
+async function joinCluster({ config, box: storedBox, records: box, fencedAt, log }: JoinParts): Promise<Joined> {
   const { cluster, databaseFile } = config;
   const node = nodeOf(config);
   const nats = await untilItWorks(() => connectNats(cluster, node), log);
@@ -184,6 +203,12 @@ async function joinCluster(config: Config, box: SealedBox, log: Logger): Promise
   const member = new ClusterMember({
     ...{ node, journal, log, box, advertise: cluster.advertise ?? "", deadMs: cluster.deadMs },
     isStandby: cluster.role === "standby",
+    fencedAt,
+    keys: {
+      encryption: storedBox.keyId.toString("hex"),
+      tokens: createHmac("sha256", config.secrets.access).update("prism cluster").digest("hex").slice(0, 8),
+    },
+    readableKeys: storedBox.keyIds,
     signals: natsSignals(nats, cluster.name, box),
     applier: new Applier(connection, box),
     time: SYSTEM_TIME,
@@ -220,7 +245,7 @@ async function requireOwnLog(journal: NatsLog, file: string, replicas: number, b
     throw new LogGone("the database is in no cluster: make a cluster from it with prism cluster init");
   if (!(await journal.exists())) {
     if (position !== null && position.sequence > 0)
-      throw new LogGone("the log of the cluster is gone: see which nats-servers run");
+      throw new LogGone(`the log of the cluster is gone: see which nats-servers run; ${RESEED}`);
     await journal.create(replicas);
   }
   const { first, last } = await journal.range();

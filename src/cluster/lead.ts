@@ -58,6 +58,8 @@ export interface NodeState {
   readonly isLive: boolean;
   /** False: it follows only. */
   readonly mayLead: boolean;
+  /** Tokens that the leader has signed are valid there too. */
+  readonly hasSameTokens: boolean;
   readonly version: string;
   readonly sequence: number;
   readonly lagRecords: number;
@@ -84,9 +86,7 @@ export interface LeadParts {
   readonly cluster: string;
   readonly node: string;
   readonly advertise: string;
-  /** How long a node may be silent. */
-  readonly deadMs: number;
-  readonly member: Pick<ClusterMember, "nodes" | "silenceOf">;
+  readonly member: Pick<ClusterMember, "nodes" | "silenceOf" | "deadMs" | "fenced" | "keys" | "forget">;
   readonly journal: Pick<NatsLog, "range" | "servers">;
   readonly leadership: Leadership;
   readonly figures: AppendFigures;
@@ -166,7 +166,16 @@ export class ClusterLead {
     const { node: name, member, advertise, now } = this.#parts;
     const { sequence } = this;
     const own: NodeState = {
-      ...{ name, isLeader: true, isLive: true, mayLead: true, version: VERSION, sequence, advertise },
+      ...{
+        name,
+        isLeader: true,
+        isLive: true,
+        mayLead: true,
+        hasSameTokens: true,
+        version: VERSION,
+        sequence,
+        advertise,
+      },
       ...{ lagRecords: 0, lagMs: 0, skewMs: 0, heardAt: now() },
     };
     const others = member.nodes.map((each) => this.#stateOf(each));
@@ -174,15 +183,16 @@ export class ClusterLead {
   }
 
   #stateOf(known: KnownNode): NodeState {
-    const { member, deadMs, now } = this.#parts;
-    const { node: name, mayLead, version, sequence, recordAt, skewMs, advertise } = known;
+    const { member, now } = this.#parts;
+    const { node: name, mayLead, version, sequence, recordAt, skewMs, advertise, keys } = known;
     const silentMs = member.silenceOf(known);
-    const isLive = silentMs < deadMs;
+    const isLive = silentMs < member.deadMs;
     // What was appended since it was heard is no lag of a node that is heard twice a second.
     const lagRecords = isLive ? known.behind : Math.max(0, this.sequence - sequence);
     const lagMs = lagRecords === 0 ? 0 : Math.max(0, now() - (isLive ? silentMs : 0) - recordAt);
     return {
       ...{ name, isLeader: false, isLive, mayLead, version, sequence, advertise },
+      hasSameTokens: keys.tokens === member.keys.tokens,
       ...{ lagRecords, lagMs: Math.round(lagMs), skewMs: Math.round(skewMs), heardAt: now() - Math.round(silentMs) },
     };
   }
@@ -218,6 +228,14 @@ export class ClusterLead {
         over: "The nodes have the same version again",
         afterMs: VERSIONS_MS,
       });
+    const { fenced, deadMs } = this.#parts.member;
+    if (fenced > 2)
+      found.push({
+        key: "fenced",
+        text: `Leaders were blocked or cut off ${fenced} times in ten minutes: the next one waits ${deadMs / 1000} s`,
+        over: "No leader was blocked or cut off for some minutes",
+        afterMs: 0,
+      });
     if (others.length === 0)
       found.push({
         key: "alone",
@@ -245,6 +263,14 @@ export class ClusterLead {
     return next.name;
   }
 
+  /** Expects a node no longer. @throws PrismError NOT_FOUND, INVALID_STATE for one that is live */
+  remove(name: string): void {
+    const found = this.nodes().find((each) => each.name === name);
+    if (!found) throw new PrismError("NOT_FOUND", `The cluster knows no node ${name}`);
+    if (found.isLive) throw new PrismError("INVALID_STATE", `The node ${name} is live: stop it first`);
+    this.#parts.member.forget(name);
+  }
+
   /** Ends the leadership in order; `next` leads without waiting. */
   stepDown(next: string): void {
     const { successor, onStepDown } = this.#parts;
@@ -260,7 +286,7 @@ interface Finding extends Pick<ClusterCondition, "key" | "text" | "over"> {
   readonly from?: number;
 }
 
-function findingsOf({ name, isLive, heardAt, lagMs, skewMs }: NodeState): Finding[] {
+function findingsOf({ name, isLive, heardAt, lagMs, skewMs, hasSameTokens }: NodeState): Finding[] {
   if (!isLive) {
     const text = `The node ${name} is gone: if this machine is lost, nothing takes over`;
     return [{ key: `gone:${name}`, text, over: `The node ${name} is back`, afterMs: GONE_MS, from: heardAt }];
@@ -271,6 +297,13 @@ function findingsOf({ name, isLive, heardAt, lagMs, skewMs }: NodeState): Findin
       key: `lag:${name}`,
       text: `The node ${name} is over ${MOST_LAG_MS / 1000} s behind the log`,
       over: `The node ${name} has caught up with the log`,
+      afterMs: 0,
+    });
+  if (!hasSameTokens)
+    found.push({
+      key: `tokens:${name}`,
+      text: `The node ${name} has another JWT secret than the leader: after a take-over all people must log in again`,
+      over: `The node ${name} has the JWT secret of the leader`,
       afterMs: 0,
     });
   if (Math.abs(skewMs) > MOST_SKEW_MS)

@@ -40,6 +40,9 @@ export class Fenced extends Error {
   }
 }
 
+/** What helps when the log is lost for good. */
+export const RESEED = "if it stays so, stop all nodes and use prism cluster reseed on the one that has applied most";
+
 /** The log is not the one that this node knows. */
 export class LogGone extends Error {
   constructor(message: string) {

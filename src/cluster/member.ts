@@ -5,7 +5,7 @@ import type { Applier } from "./applier.ts";
 import { type ClusterLog, Fenced, type Following } from "./log.ts";
 import type { Position } from "./position.ts";
 import { type ClusterRecord, encodeRecord, newRecordId } from "./record.ts";
-import type { NodeBeat, Signals } from "./signals.ts";
+import type { NodeBeat, NodeKeys, Signals } from "./signals.ts";
 import type { NodeTime } from "./time.ts";
 
 export interface MemberParts {
@@ -15,6 +15,11 @@ export interface MemberParts {
   readonly isStandby: boolean;
   /** How long the leader may be silent. */
   readonly deadMs: number;
+  /** When this node led, was replaced, and lived, in epoch ms. */
+  readonly fencedAt: readonly number[];
+  readonly keys: NodeKeys;
+  /** Ids of the keys with which this node reads what is stored. */
+  readonly readableKeys: readonly string[];
   readonly journal: ClusterLog;
   readonly signals: Signals;
   readonly applier: Pick<Applier, "position" | "sequence" | "apply">;
@@ -47,6 +52,13 @@ const BEAT_MS = 500;
 const LOOK_MS = 100;
 /** Each node that is ahead of this one may stand before it. */
 const RANK_MS = 300;
+/** A node whose clock differs by more stands only if no other one does: its timers would be early or late. */
+const MOST_SKEW_MS = 5000;
+/** Two leaders that were blocked may be chance; what blocks a third one goes from node to node. */
+const FENCED_BY_CHANCE = 2;
+const FENCED_WITHIN_MS = 600_000;
+const MOST_DEAD_MS = 30_000;
+const SKEWED_MS = 5000;
 /** How long other nodes leave the leadership to the one that was named. */
 const SUCCESSOR_MS = 3000;
 const RETRY_MS = 500;
@@ -74,6 +86,9 @@ export class ClusterMember {
   #isLeading = false;
   #isEnding = false;
   #isStopped = false;
+  /** How far the clock of the last leader was before this node's. */
+  #skewMs = 0;
+  #refusal: NodeRefused | null = null;
   /** The `leader` record that this node has sent. */
   #candidacy: { readonly id: string; readonly isHandedOver: boolean } | null = null;
 
@@ -85,8 +100,28 @@ export class ClusterMember {
 
   /** The leader that was heard within `deadMs`; null: there is none. */
   get leader(): KnownNode | null {
-    const { time, deadMs } = this.#parts;
-    return this.#leader && !this.#hasResigned && time.elapsed() - this.#leader.heardAt < deadMs ? this.#leader : null;
+    return this.#leader && !this.#hasResigned && this.silenceOf(this.#leader) < this.deadMs ? this.#leader : null;
+  }
+
+  get keys(): NodeKeys {
+    return this.#parts.keys;
+  }
+
+  /** How often a leader of the cluster was replaced within ten minutes, and lived. */
+  get fenced(): number {
+    return this.nodes.reduce((sum, { fenced }) => sum + fenced, this.#ownFenced);
+  }
+
+  /** How long a leader may be silent: longer when one node after the other is blocked. */
+  get deadMs(): number {
+    const { deadMs } = this.#parts;
+    const doubled = deadMs * 2 ** Math.max(0, this.fenced - FENCED_BY_CHANCE);
+    return Math.min(doubled, Math.max(deadMs, MOST_DEAD_MS));
+  }
+
+  get #ownFenced(): number {
+    const since = this.#parts.time.now() - FENCED_WITHIN_MS;
+    return this.#parts.fencedAt.filter((at) => at > since).length;
   }
 
   /** How long no leader was heard, in ms. */
@@ -105,8 +140,12 @@ export class ClusterMember {
   }
 
   get #live(): readonly KnownNode[] {
-    const { time, deadMs } = this.#parts;
-    return this.nodes.filter(({ heardAt }) => time.elapsed() - heardAt < deadMs);
+    return this.nodes.filter((each) => this.silenceOf(each) < this.deadMs);
+  }
+
+  /** Forgets a node that was removed; it is known again once it is heard. */
+  forget(name: string): void {
+    this.#nodes.delete(name);
   }
 
   /** Since a node was heard. */
@@ -169,6 +208,7 @@ export class ClusterMember {
   async #follow(): Promise<Leadership> {
     const { journal, applier, log } = this.#parts;
     while (!this.#isStopped) {
+      if (this.#refusal) throw this.#refusal;
       const following = journal.follow(applier.sequence);
       this.#following = following;
       try {
@@ -184,7 +224,7 @@ export class ClusterMember {
         if (isFinal(error)) throw error;
         log.warn({ err: error }, "cannot read the log of the cluster; trying again");
       }
-      await this.#parts.time.sleep(RETRY_MS);
+      if (!this.#refusal) await this.#parts.time.sleep(RETRY_MS);
     }
     throw new MemberStopped();
   }
@@ -217,29 +257,42 @@ export class ClusterMember {
     const known = { ...beat, heardAt, skewMs, behind: Math.max(0, (this.#end?.() ?? 0) - beat.sequence) };
     this.#nodes.set(beat.node, known);
     if (!beat.isLeader || beat.term < this.#parts.applier.position.term) return;
+    this.#requireKeyOf(beat);
     const isNew = this.leader?.node !== beat.node;
     this.#leader = beat.isEnding ? null : known;
     this.#heardAt = heardAt;
+    this.#skewMs = skewMs;
     if (!this.#hasResigned) this.#sign = { node: beat.node, at: this.#parts.time.now() };
     if (isNew) for (const listener of this.#listeners) listener();
   }
 
+  /** A node that cannot read what the leader stores must not take over. */
+  #requireKeyOf({ node, keys }: NodeBeat): void {
+    if (this.#isLeading || this.#parts.readableKeys.includes(keys.encryption)) return;
+    this.#refusal = new NodeRefused(
+      `this node (${this.#parts.node}) lacks the encryption key of the leader ${node}: set the same ` +
+        "PRISM_ENCRYPTION_KEY on both, or add the leader's key to previousEncryptionKeys here",
+    );
+    this.#following?.stop();
+  }
+
   #beat(isLeader: boolean): void {
-    const { node, advertise, applier, signals, isStandby } = this.#parts;
+    const { node, advertise, applier, signals, isStandby, keys } = this.#parts;
     const { term } = applier.position;
     const at = this.#parts.time.now();
     const sequence = this.#end?.() ?? applier.sequence;
     const recordAt = isLeader ? at : this.#recordAt;
     signals.send({
       ...{ node, isLeader, isEnding: this.#isEnding, term, sequence, recordAt },
-      ...{ mayLead: !isStandby, advertise, at, version: VERSION },
+      ...{ mayLead: !isStandby, advertise, at, keys, version: VERSION },
+      fenced: this.#ownFenced,
     });
   }
 
   async #look(): Promise<void> {
-    const { time, deadMs, isStandby, log } = this.#parts;
-    const isMissing = this.#hasResigned || time.elapsed() - this.#heardAt >= deadMs;
-    if (isStandby || this.#isLeading || this.#isStopped || this.#isStanding || !isMissing) return;
+    const { time, isStandby, log } = this.#parts;
+    const isMissing = this.#hasResigned || time.elapsed() - this.#heardAt >= this.deadMs;
+    if (isStandby || this.#isLeading || this.#isStopped || this.#refusal || this.#isStanding || !isMissing) return;
     this.#isStanding = true;
     try {
       await this.#stand();
@@ -257,6 +310,8 @@ export class ClusterMember {
     const missedSince = this.#heardAt;
     await this.#parts.time.sleep(this.#waitMs());
     const end = await journal.last();
+    // The log lacks what this node has applied: it lost its end, or a server has not read all of it yet.
+    if (end < applier.sequence) return;
     for (const until = time.elapsed() + deadMs; applier.sequence < end; await this.#parts.time.sleep(LOOK_MS))
       if (time.elapsed() > until || this.#isStopped) return;
     if (this.#heardAt !== missedSince && !this.#hasResigned) return;
@@ -271,8 +326,10 @@ export class ClusterMember {
 
   /** The node that was named stands at once. */
   #waitMs(): number {
-    if (!this.#hasResigned || this.#successor === null) return this.#rank() * RANK_MS;
-    return this.#successor === this.#parts.node ? 0 : SUCCESSOR_MS + this.#rank() * RANK_MS;
+    const isNamed = this.#hasResigned && this.#successor !== null;
+    if (isNamed && this.#successor === this.#parts.node) return 0;
+    const isSkewed = Math.abs(this.#skewMs) > MOST_SKEW_MS;
+    return this.#rank() * RANK_MS + (isNamed ? SUCCESSOR_MS : 0) + (isSkewed ? SKEWED_MS : 0);
   }
 
   /** Number of live nodes that have applied more, or as much with a smaller name. */
@@ -293,12 +350,21 @@ export class MemberStopped extends Error {
   }
 }
 
+/** The configuration of this node does not fit the leader's. */
+export class NodeRefused extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "NodeRefused";
+  }
+}
+
 /** What another try does not mend. */
 const FINAL: ReadonlySet<string> = new Set([
   "Diverged",
   "LogBehind",
   "LogGone",
   "NatsServerRefused",
+  "NodeRefused",
   "UnreadableRecord",
 ]);
 

@@ -116,6 +116,11 @@ export class NatsLog extends FencedLog {
     await this.#manager.streams.purge(this.#stream, { seq: before });
   }
 
+  /** Removes the log with all its records. */
+  async remove(): Promise<void> {
+    await this.#manager.streams.delete(this.#stream);
+  }
+
   /** The servers that keep the stream; none: the server is in no cluster. */
   async servers(): Promise<LogServer[]> {
     const { cluster } = await this.#manager.streams.info(this.#stream);

@@ -33,10 +33,6 @@ export function startPosition(connection: Sqlite, position: Position): void {
   positionWriter(connection)(position);
 }
 
-export function clearPosition(connection: Sqlite): void {
-  connection.prepare("delete from local_state where key = ?").run(KEY);
-}
-
 /** @returns stores a position in the open transaction */
 export function positionWriter(connection: Sqlite): (position: Position) => void {
   const write = connection.prepare(

@@ -19,6 +19,17 @@ export interface NodeBeat {
   /** Its clock, in epoch ms. */
   readonly at: number;
   readonly version: string;
+  /** How often it led within ten minutes, was replaced, and lived: its loop was blocked, or it was cut off. */
+  readonly fenced: number;
+  readonly keys: NodeKeys;
+}
+
+/** What shows whether two nodes have the same secrets, and reveals nothing about them. */
+export interface NodeKeys {
+  /** Id of the key that encrypts what is stored. */
+  readonly encryption: string;
+  /** Of the secret of access tokens. */
+  readonly tokens: string;
 }
 
 /** The way of beats between nodes; they may be lost. */

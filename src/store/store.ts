@@ -186,6 +186,11 @@ function prepare({ file, box, isOwner, readsOnly, beatFile, log, replication }: 
   }
 }
 
+/** Lets a file that belonged to a cluster be used alone. */
+export function endClusterOf(connection: Sqlite): void {
+  connection.prepare("delete from local_state where key = 'cluster.position'").run();
+}
+
 /** @throws DataDirRefused for the file of a node, where a write beside the log would be lost */
 function requireAlone(connection: Sqlite): void {
   const position = connection.prepare("select 1 from local_state where key = 'cluster.position'").get();

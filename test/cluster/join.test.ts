@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { connectNats, NatsLog } from "../../src/cluster/nats-log.ts";
 import { eventually } from "../helpers/eventually.ts";
-import { startNats } from "./support/nats.ts";
+import { openLog, startNats } from "./support/nats.ts";
 import { type ClusterNode, makeCluster, startCluster } from "./support/nodes.ts";
 
 const json = { "Content-Type": "application/json" };
@@ -73,13 +72,7 @@ test("a node that was away while the log was shortened copies the leader's datab
   await cluster.requireEqual();
   await away.stop();
   await send(leader, token, "second");
-  const options = {
-    servers: servers.map(({ address }) => address),
-    ...{ name: "prism", replicas: 1, allowOldServer: false },
-  };
-  const connection = await connectNats(options, "test");
-  t.after(() => connection.close());
-  const log = await NatsLog.open(connection, options);
+  const log = await openLog(t, servers);
   await send(leader, token, "third");
   await log.purge(await log.last());
   await away.start();

@@ -86,3 +86,10 @@ test("administrators get one notice when a condition has lasted, and one when it
   await notices.look();
   assert.deepEqual(await titles(), ["The node b is back", gone]);
 });
+
+test("another JWT secret, and leaders that were blocked three times, are conditions", () => {
+  const { lead, clock, heard } = leadWith([{ keys: { encryption: "1", tokens: "2" }, fenced: 2 }]);
+  assert.deepEqual(keysOf(lead), ["tokens:b due"]);
+  heard(clock.now, { fenced: 3, keys: { encryption: "1", tokens: "1" } });
+  assert.deepEqual(keysOf(lead), ["fenced due"]);
+});

@@ -2,6 +2,8 @@ import { ClusterLead, newAppendFigures, SharedName } from "../../../src/cluster/
 import type { KnownNode } from "../../../src/cluster/member.ts";
 import { VERSION } from "../../../src/core/runtime.ts";
 
+const KEYS = { encryption: "1", tokens: "1" };
+
 /** A leader `a` of nodes that a test makes, with its clock. */
 export function leadWith(others: readonly Partial<KnownNode>[], startedAt = 1_000_000_000) {
   const clock = { now: startedAt };
@@ -9,13 +11,22 @@ export function leadWith(others: readonly Partial<KnownNode>[], startedAt = 1_00
   const nodes = others.map((other) => ({
     ...{ node: "b", isLeader: false, isEnding: false, term: 1, sequence: 100, recordAt: clock.now, mayLead: true },
     ...{ advertise: "http://b", at: clock.now, version: VERSION, heardAt: clock.now, skewMs: 0, behind: 0 },
+    ...{ fenced: 0, keys: KEYS },
     ...other,
   }));
   const figures = newAppendFigures(100);
   const successor = new SharedName();
   const lead = new ClusterLead({
-    ...{ cluster: "prism", node: "a", advertise: "http://a", deadMs: 3000, figures, successor, refused: {} },
-    member: { nodes, silenceOf: ({ heardAt }) => clock.now - heardAt },
+    ...{ cluster: "prism", node: "a", advertise: "http://a", figures, successor, refused: {} },
+    member: {
+      ...{ nodes, deadMs: 3000, keys: KEYS, silenceOf: ({ heardAt }) => clock.now - heardAt },
+      get fenced() {
+        return nodes.reduce((sum, { fenced }) => sum + fenced, 0);
+      },
+      forget: (name) => {
+        nodes.splice(0, nodes.length, ...nodes.filter(({ node }) => node !== name));
+      },
+    },
     journal: { range: async () => ({ first: 1, last: 100 }), servers: async () => [] },
     leadership: {
       position: { sequence: 90, id: "", term: 2 },

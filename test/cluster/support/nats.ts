@@ -2,6 +2,7 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { accessSync, constants, existsSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { connectNats, NatsLog } from "../../../src/cluster/nats-log.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { lastingPort } from "../../helpers/free-ports.ts";
 import type { Scope } from "../../helpers/scope.ts";
@@ -81,6 +82,17 @@ export async function startNats(t: Scope, count: 1 | 3 = 1): Promise<NatsServer[
   });
   await Promise.all(servers.map((server) => server.start()));
   return servers;
+}
+
+/** The log of the cluster `prism`, as a node has it. */
+export async function openLog(t: Scope, servers: readonly NatsServer[]): Promise<NatsLog> {
+  const options = {
+    servers: servers.map(({ address }) => address),
+    ...{ name: "prism", replicas: servers.length, allowOldServer: false },
+  };
+  const connection = await connectNats(options, "test");
+  t.after(() => connection.close());
+  return NatsLog.open(connection, options);
 }
 
 function serverOf(

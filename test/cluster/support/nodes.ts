@@ -29,7 +29,7 @@ export class ClusterNode {
   readonly url: string;
   /** The executable. */
   program = built;
-  readonly #env: Readonly<Record<string, string>>;
+  #env: Readonly<Record<string, string>>;
   #child: ChildProcess | null = null;
   #output: ChildOutput | null = null;
 
@@ -53,6 +53,11 @@ export class ClusterNode {
 
   get output(): string {
     return this.#output?.all ?? "";
+  }
+
+  /** Changes its configuration from the next start on. */
+  set(env: Readonly<Record<string, string>>): void {
+    this.#env = { ...this.#env, ...env };
   }
 
   /** Resolves when it follows or leads. */

@@ -173,6 +173,7 @@ export class SimulatedNode {
     try {
       const member = new ClusterMember({
         ...{ node: this.name, advertise: this.name, isStandby: false, deadMs: 3000, journal, box },
+        ...{ fencedAt: [], keys: { encryption: "1", tokens: "1" }, readableKeys: ["1"] },
         signals: {
           send: (beat) => this.#world.send(beat),
           onBeat: (listener) => {

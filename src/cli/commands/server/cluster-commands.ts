@@ -1,13 +1,17 @@
+import { existsSync, renameSync, rmSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
+import type { NatsConnection } from "@nats-io/transport-node";
 import { digestOf } from "../../../cluster/digest.ts";
+import type { LogRange } from "../../../cluster/fenced-log.ts";
 import { connectNats, NatsLog } from "../../../cluster/nats-log.ts";
-import { clearPosition, readPosition, START, startPosition } from "../../../cluster/position.ts";
+import { readPosition, START, startPosition } from "../../../cluster/position.ts";
 import { newRecordId, recordBox } from "../../../cluster/record.ts";
 import { type NodeBeat, natsSignals } from "../../../cluster/signals.ts";
 import { nodeOf } from "../../../config/checks.ts";
 import type { LoadedConfig } from "../../../config/load.ts";
 import { CONSOLE_SETTINGS, hasAuditKey } from "../../../store/sealed-settings.ts";
 import { closing, openForReading, openForWriting } from "../../../store/sqlite/connection.ts";
+import { endClusterOf } from "../../../store/store.ts";
 import { type CommandContext, refuseUrl } from "../../context.ts";
 import { requireSomeDatabase, withDataDirLock } from "../../data-dir.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
@@ -26,15 +30,7 @@ export async function clusterStatus(context: CommandContext): Promise<void> {
   const nats = await connected(config, "status");
   try {
     const journal = await NatsLog.open(nats, cluster);
-    const beats = new Map<string, NodeBeat>();
-    natsSignals(nats, cluster.name, recordBox([cluster.secret ?? "", ...cluster.previousSecrets])).onBeat((beat) =>
-      beats.set(beat.node, beat),
-    );
-    const [range] = await Promise.all([
-      journal.exists().then((is) => (is ? journal.range() : null)),
-      setTimeout(LISTEN_MS),
-    ]);
-    const nodes = [...beats.values()].sort((a, b) => a.node.localeCompare(b.node));
+    const [range, nodes] = await Promise.all([rangeOf(journal), heardNodes(nats, config)]);
     const rows = nodes.map((beat) => [
       ...[beat.node, beat.isLeader ? "leader" : "follows", beat.isLeader ? "-" : beat.sequence, beat.term],
       ...[Date.now() - beat.at, beat.version, beat.advertise],
@@ -47,6 +43,21 @@ export async function clusterStatus(context: CommandContext): Promise<void> {
   } finally {
     await nats.close();
   }
+}
+
+/** The nodes that are heard, by name. */
+async function heardNodes(nats: NatsConnection, { cluster }: LoadedConfig["config"]): Promise<NodeBeat[]> {
+  const beats = new Map<string, NodeBeat>();
+  natsSignals(nats, cluster.name, recordBox([cluster.secret ?? "", ...cluster.previousSecrets])).onBeat((beat) =>
+    beats.set(beat.node, beat),
+  );
+  await setTimeout(LISTEN_MS);
+  return [...beats.values()].sort((a, b) => a.node.localeCompare(b.node));
+}
+
+/** Null: there is no log. */
+async function rangeOf(journal: NatsLog): Promise<LogRange | null> {
+  return (await journal.exists()) ? journal.range() : null;
 }
 
 /** At the leader by its control socket, at any node by HTTP. */
@@ -90,7 +101,10 @@ export async function clusterInit(context: CommandContext): Promise<void> {
     try {
       const journal = await NatsLog.open(nats, config.cluster);
       if ((await journal.exists()) && (await journal.last()) > 0)
-        throw new CommandError(EXIT.refused, `the cluster ${config.cluster.name} has a log already`);
+        throw new CommandError(
+          EXIT.refused,
+          `the cluster ${config.cluster.name} has a log already; prism cluster reseed replaces it`,
+        );
     } finally {
       await nats.close();
     }
@@ -115,14 +129,93 @@ export async function clusterLeave(context: CommandContext, { yes }: { readonly 
   requireSomeDatabase(loaded);
   const { config } = loaded;
   const question = "Go on without the cluster? Do so on one node only, and stop the others";
-  if (yes !== true && !(await confirm(question)))
-    throw new CommandError(EXIT.usage, "nothing was changed; --yes changes it without asking");
+  if (yes !== true && !(await confirm(question))) throw new CommandError(EXIT.usage, NOT_CONFIRMED);
   await withDataDirLock(config, () => {
     closing(openForWriting({ file: config.databaseFile, busyTimeoutMs: 5000 }), (connection) => {
       if (readPosition(connection) === null) throw new CommandError(EXIT.refused, "the database is in no cluster");
-      clearPosition(connection);
+      endClusterOf(connection);
     });
     context.out.result({ left: true }, () => ["Remove cluster.servers from the configuration, and start prism serve."]);
+  });
+}
+
+/** The leader forgets a node that is gone for good, at the leader by its control socket, at any node by HTTP. */
+export async function clusterRemove(context: CommandContext, node: string): Promise<void> {
+  const path = `/api/v1/cluster/nodes/${encodeURIComponent(node)}`;
+  await withServer(context, (server) => server.delete(path), { mustRun: true });
+  context.out.result({ removed: node }, () => [`The cluster no longer expects the node ${node}.`]);
+}
+
+/**
+ * Makes a new log that begins with this node's database, in place of one that is lost or damaged.
+ * @throws CommandError 3 while a node runs
+ */
+export async function clusterReseed(context: CommandContext, { yes }: { readonly yes?: boolean }): Promise<void> {
+  refuseUrl(context, "cluster reseed");
+  const loaded = requireCluster(context);
+  const { config } = loaded;
+  requireSomeDatabase(loaded);
+  await withDataDirLock(config, async () => {
+    const nats = await connected(config, "reseed");
+    try {
+      const journal = await NatsLog.open(nats, config.cluster);
+      const [range, running] = await Promise.all([rangeOf(journal), heardNodes(nats, config)]);
+      if (running.length > 0)
+        throw new CommandError(EXIT.refused, `stop all nodes first: ${running.map(({ node }) => node).join(", ")}`);
+      const position = closing(openForReading(config.databaseFile), readPosition);
+      const question = reseedQuestion(position?.sequence ?? null, range);
+      if (yes !== true && !(await confirm(question))) throw new CommandError(EXIT.usage, NOT_CONFIRMED);
+      if (range !== null) await journal.remove();
+      closing(openForWriting({ file: config.databaseFile, busyTimeoutMs: 5000 }), (connection) =>
+        startPosition(connection, { ...START, id: newRecordId() }),
+      );
+      context.out.result({ cluster: config.cluster.name, node: nodeOf(config), before: position, log: range }, () => [
+        "The next log begins with this database. Start prism serve here, then prism cluster join on the other nodes.",
+      ]);
+    } finally {
+      await nats.close();
+    }
+  });
+}
+
+const NOT_CONFIRMED = "nothing was changed; --yes changes it without asking";
+
+function reseedQuestion(applied: number | null, range: LogRange | null): string {
+  const own = applied === null ? "it is in no cluster yet" : `it has applied the record ${applied}`;
+  const log =
+    range === null ? "there is no log" : `the log, with the records ${range.first} to ${range.last}, is removed`;
+  return `Begin a new log with this database (${own}; ${log})? What only other nodes have is lost`;
+}
+
+/** Names of the database that this node had, beside the one of the leader. */
+const GIVEN_UP = ".before-join";
+
+/**
+ * Puts this node's database aside, so that its next start copies the leader's. @throws CommandError 8 when
+ * no node leads
+ */
+export async function clusterJoin(context: CommandContext, { yes }: { readonly yes?: boolean }): Promise<void> {
+  refuseUrl(context, "cluster join");
+  const { config } = requireCluster(context);
+  await withDataDirLock(config, async () => {
+    const nats = await connected(config, "join");
+    const nodes = await heardNodes(nats, config).finally(() => nats.close());
+    const leader = nodes.find(({ isLeader }) => isLeader);
+    if (!leader) throw new CommandError(EXIT.checkFailed, "no node leads: there is no database to copy");
+    const question = `Put this database aside, and copy the one of ${leader.node} at the next start?`;
+    if (yes !== true && !(await confirm(question))) throw new CommandError(EXIT.usage, NOT_CONFIRMED);
+    const kept = `${config.databaseFile}${GIVEN_UP}`;
+    // SQLite finds the log of a database by its name.
+    for (const suffix of ["", "-wal", "-shm"]) {
+      rmSync(`${kept}${suffix}`, { force: true });
+      if (existsSync(`${config.databaseFile}${suffix}`))
+        renameSync(`${config.databaseFile}${suffix}`, `${kept}${suffix}`);
+    }
+    const result = { leader: leader.node, kept: existsSync(kept) ? kept : null };
+    context.out.result(result, () => [
+      `Start prism serve: it copies the database of ${leader.node}.`,
+      ...(result.kept === null ? [] : [`The database of before is ${result.kept}; remove it when all is well.`]),
+    ]);
   });
 }
 

@@ -15,6 +15,9 @@ import { interrupt } from "../../output/process-ends.ts";
 
 /** Set in the processes that a node consists of. */
 const MARK = "NODE_OF_PRISM_CLUSTER";
+/** When the node led, was replaced, and lived: epoch ms, separated by commas. */
+const FENCED_AT = "NODE_OF_PRISM_CLUSTER_FENCED_AT";
+const KEPT_FENCED = 20;
 const END_MS = 2000;
 const ENDING = ["SIGTERM", "SIGINT", "SIGQUIT"] as const;
 const SIGNALS = [...ENDING, "SIGHUP"] as const;
@@ -26,12 +29,12 @@ export function clusterProcess(): "node" | "copy" | null {
 }
 
 /** The same command as a process beside this one, with a channel for messages. */
-function spawnAs(kind: "node" | "copy"): ChildProcess {
+function spawnAs(kind: "node" | "copy", fencedAt: readonly number[] = []): ChildProcess {
   const [program, args] = [executablePath(), process.argv.slice(2)];
   const script = process.argv[1] ?? "";
   return spawn(program ?? process.execPath, program ? args : [...process.execArgv, script, ...args], {
     stdio: ["inherit", "inherit", "inherit", "ipc"],
-    env: { ...process.env, [MARK]: kind },
+    env: { ...process.env, [MARK]: kind, [FENCED_AT]: fencedAt.join(",") },
   });
 }
 
@@ -41,8 +44,9 @@ function spawnAs(kind: "node" | "copy"): ChildProcess {
  */
 export async function superviseNode(): Promise<void> {
   let isEnding = false;
+  const fencedAt: number[] = [];
   for (let code = FENCED_EXIT; code === FENCED_EXIT && !isEnding; ) {
-    const child = spawnAs("node");
+    const child = spawnAs("node", fencedAt.slice(-KEPT_FENCED));
     const passOn = (signal: NodeJS.Signals): void => {
       isEnding ||= signal !== "SIGHUP";
       child.kill(signal);
@@ -52,6 +56,7 @@ export async function superviseNode(): Promise<void> {
     let isFenced = false;
     child.once("message", () => {
       isFenced = true;
+      fencedAt.push(Date.now());
       // A thread that waits for the log may hold up the end of its process.
       setTimeout(() => child.kill("SIGKILL"), END_MS).unref();
     });
@@ -83,7 +88,8 @@ export async function serveNode({ loaded, log, lock, warnings, ready }: NodePart
   const { Fenced, isFinal, startNode, LogBehind, MemberStopped } = await import("../../../cluster/join.ts");
   const { watchForLeader } = await import("../../../app/without-leader.ts");
   try {
-    const node = await startNode(config, sealedBoxOf(config), log);
+    const fencedAt = (process.env[FENCED_AT] ?? "").split(",").map(Number).filter(Boolean);
+    const node = await startNode(config, sealedBoxOf(config), log, fencedAt);
     const watch = watchForLeader({ config, log, node, spawnCopy: () => spawnAs("copy") });
     const leave = (): void => {
       void Promise.all([node.stop(), watch.stop()]).finally(() => {

@@ -61,6 +61,57 @@ Examples:
       await clusterDigest(contextOf(command));
     });
   cluster
+    .command("remove")
+    .description("let the cluster no longer expect a node that is gone for good")
+    .argument("<node>", "its name")
+    .addHelpText(
+      "after",
+      `
+On the machine of the leader, or with a token at any node. A node that starts again is there again.
+
+Examples:
+  $ prism cluster remove b`,
+    )
+    .action(async (node: string, _flags: object, command: Command) => {
+      const { clusterRemove } = await import("./cluster-commands.ts");
+      await clusterRemove(contextOf(command), node);
+    });
+  cluster
+    .command("reseed")
+    .description("begin a new log with the database of this stopped node, when the log is lost")
+    .option("--yes", "do not ask")
+    .addHelpText(
+      "after",
+      `
+Stop all nodes, and use it on the one that has applied most of the log (prism cluster digest shows it), or
+after prism restore. Then start that node, and use prism cluster join on the others.
+
+Examples:
+  $ prism cluster reseed
+  $ prism cluster reseed --yes`,
+    )
+    .action(async (flags: { yes?: boolean }, command: Command) => {
+      const { clusterReseed } = await import("./cluster-commands.ts");
+      await clusterReseed(contextOf(command), flags);
+    });
+  cluster
+    .command("join")
+    .description("put the database of this stopped node aside, and copy the leader's at the next start")
+    .option("--yes", "do not ask")
+    .addHelpText(
+      "after",
+      `
+For a node whose database differs from the log. An empty node needs it not: it copies the database by itself.
+
+Examples:
+  $ prism cluster join
+  $ prism cluster join --yes`,
+    )
+    .action(async (flags: { yes?: boolean }, command: Command) => {
+      const { clusterJoin } = await import("./cluster-commands.ts");
+      await clusterJoin(contextOf(command), flags);
+    });
+  cluster
     .command("init")
     .description("make the database of this stopped server the first one of a new cluster")
     .addHelpText(

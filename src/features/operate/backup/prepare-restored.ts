@@ -11,10 +11,10 @@ import { kyselyOver, ReadDriver } from "../../../store/commit/write-driver.ts";
 import type { Trx } from "../../../store/database.ts";
 import { Scanner } from "../../../store/scanner.ts";
 import { loadAuditKey } from "../../../store/sealed-settings.ts";
-import { reading } from "../../../store/sqlite/connection.ts";
+import { closing, openForWriting, reading } from "../../../store/sqlite/connection.ts";
 import { migrateFile, requireOwnSchema } from "../../../store/sqlite/migrate.ts";
 import { sqliteCode } from "../../../store/sqlite/sqlite-errors.ts";
-import { openStore, type Store } from "../../../store/store.ts";
+import { endClusterOf, openStore, type Store } from "../../../store/store.ts";
 import { pausedKey } from "../../time/jobs/index.ts";
 import { type AuditHead, AuditLog, auditHeadLine, lastAuditSeq, verifyAudit } from "../audit/index.ts";
 import type { Manifest } from "./manifest.ts";
@@ -125,6 +125,7 @@ export interface PreparedRestore {
 export async function prepareRestored(restored: RestoredDatabase): Promise<PreparedRestore> {
   const { file, box } = restored;
   const migrated = migrateFile(file);
+  closing(openForWriting({ file, busyTimeoutMs: 5000 }), endClusterOf);
   const prepared = await withStore(file, box, async (store) => {
     const { offsets, paused } = await runAs(COMMAND_LINE, () => change(store, restored));
     const head = store.reader.prepare<[], AuditHead>(LAST_AUDIT).get();

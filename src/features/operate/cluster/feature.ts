@@ -121,6 +121,22 @@ export const clusterFeature = feature("cluster", {
         return { from, to };
       },
     });
+    server.route({
+      ...shared,
+      method: "DELETE",
+      path: "/api/v1/cluster/nodes/:name",
+      id: "removeClusterNode",
+      summary: "Let the cluster no longer expect a node that is gone for good",
+      details: "A node that starts again is there again.",
+      params: object({ name: text(40, 1) }),
+      status: 204,
+      errors: ["NOT_FOUND", "INVALID_STATE"],
+      async handle(_exchange, { params: { name } }) {
+        if (cluster === null) throw new PrismError("NOT_FOUND", "This server is no node of a cluster");
+        cluster.remove(name);
+        await audit.record({ action: "cluster.remove", resourceType: "cluster", metadata: { node: name } });
+      },
+    });
   },
   start({ cluster, ...parts }) {
     if (cluster === null) return;
@@ -157,7 +173,7 @@ function viewOf(cluster: ClusterLead, log: Awaited<ReturnType<ClusterLead["log"]
   };
 }
 
-function nodeView({ isLeader, isLive, mayLead, heardAt, ...node }: NodeState) {
+function nodeView({ isLeader, isLive, mayLead, hasSameTokens: _, heardAt, ...node }: NodeState) {
   const role = isLeader ? "leader" : mayLead ? "follower" : "standby";
   return { ...node, role, live: isLive, heardAt: toRfc3339(heardAt) } as const;
 }

@@ -1,0 +1,136 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import test from "node:test";
+import { setTimeout } from "node:timers/promises";
+import type { NatsLog } from "../../src/cluster/nats-log.ts";
+import { eventually } from "../helpers/eventually.ts";
+import { openLog, startNats } from "./support/nats.ts";
+import { type ClusterNode, startCluster, type TestCluster } from "./support/nodes.ts";
+
+async function send(node: ClusterNode, token: string, type: string): Promise<void> {
+  const headers = { "Content-Type": "application/json", Authorization: `Bearer ${token}` };
+  const reply = await fetch(`${node.url}/api/v1/events`, { method: "POST", headers, body: JSON.stringify({ type }) });
+  assert.equal(reply.status, 202, await reply.text());
+}
+
+async function typesAt(cluster: TestCluster): Promise<string[]> {
+  const [{ url }, token] = [await cluster.leader(), await cluster.token()];
+  const reply = await fetch(`${url}/api/v1/events?own=false`, { headers: { Authorization: `Bearer ${token}` } });
+  return ((await reply.json()) as { data: { type: string }[] }).data.map(({ type }) => type).reverse();
+}
+
+async function messagesOf(log: NatsLog): Promise<Uint8Array[]> {
+  const { last } = await log.range();
+  return Promise.all(Array.from({ length: last }, async (_, i) => (await log.at(i + 1)).bytes));
+}
+
+async function replaceBy(log: NatsLog, messages: readonly Uint8Array[]): Promise<void> {
+  await log.remove();
+  await log.create(1);
+  for (const [after, message] of messages.entries()) await log.append([message], after);
+}
+
+/** Starts a node that ends by itself. @returns exit code and output */
+async function refusalOf(node: ClusterNode): Promise<readonly [number | null, string]> {
+  await node.start().catch(() => undefined);
+  return [await node.ended(), node.output];
+}
+
+test("a log that was cut, replaced or lost stops every node; a new one begins with all that was acknowledged", async (t) => {
+  const servers = await startNats(t);
+  const log = await openLog(t, servers);
+  const cluster = await startCluster(t, servers, ["a", "b"]);
+  const [a, b] = cluster.nodes as [ClusterNode, ClusterNode];
+  const token = await cluster.token();
+  for (const type of ["one", "two", "three"]) await send(a, token, type);
+  await cluster.requireEqual();
+  const follower = (await cluster.leader()) === a ? b : a;
+  await follower.stop();
+  const busy = follower.command("cluster", "reseed", "--yes");
+  assert.deepEqual([busy.status, /stop all nodes first: [ab]$/m.test(busy.stderr)], [3, true], busy.stderr);
+  for (const node of cluster.nodes) await node.stop();
+  const messages = await messagesOf(log);
+  const kept = messages.slice(0, Math.min(await a.position(), await b.position()) - 1);
+
+  await replaceBy(log, kept);
+  for (const node of cluster.nodes) {
+    const [code, output] = await refusalOf(node);
+    assert.equal(code, 3, output);
+    assert.match(output, /it lost its end; .*prism cluster reseed/);
+  }
+  const first = messages[0] as Uint8Array;
+  await replaceBy(log, [...kept, ...Array.from({ length: messages.length }, () => first)]);
+  const [code, output] = await refusalOf(a);
+  assert.equal(code, 3, output);
+  assert.match(output, /the log was cut or replaced/);
+  await log.remove();
+  for (const node of cluster.nodes) {
+    const [lost, said] = await refusalOf(node);
+    assert.equal(lost, 3, said);
+    assert.match(said, /the log of the cluster is gone.*prism cluster reseed/);
+  }
+  assert.equal(await log.exists(), false, "a node with data makes no log");
+
+  const [last, earlier] = (await a.position()) >= (await b.position()) ? [a, b] : [b, a];
+  assert.equal(last.command("cluster", "reseed").status, 2, "not without a confirmation");
+  const reseed = last.command("cluster", "reseed", "--yes", "--json");
+  assert.equal(reseed.status, 0, reseed.stderr);
+  assert.equal((JSON.parse(reseed.stdout) as { node: string }).node, last.name);
+  const early = earlier.command("cluster", "join", "--yes");
+  assert.deepEqual([early.status, /no node leads/.test(early.stderr)], [8, true], early.stderr);
+  await last.start();
+  await cluster.leader();
+  const [differs, why] = await refusalOf(earlier);
+  assert.equal(differs, 3, why);
+  assert.equal(earlier.command("cluster", "join").status, 2, "not without a confirmation");
+  const join = earlier.command("cluster", "join", "--yes");
+  assert.equal(join.status, 0, join.stderr);
+  assert.ok(existsSync(`${earlier.file}.before-join`));
+  await earlier.start();
+  await send(earlier, token, "four");
+  await cluster.requireEqual();
+  assert.deepEqual(await typesAt(cluster), ["one", "two", "three", "four"]);
+});
+
+test("a node that is gone for good is removed; a live one is not", async (t) => {
+  const cluster = await startCluster(t, await startNats(t), ["a", "b"]);
+  const leader = await cluster.leader();
+  const gone = cluster.nodes.find((node) => node !== leader) as ClusterNode;
+  await eventually("the other node is heard", () => isKnown(leader, gone));
+  const live = leader.command("cluster", "remove", gone.name);
+  assert.match(live.stderr, /is live: stop it first/);
+  assert.match(leader.command("cluster", "remove", "x").stderr, /knows no node x/);
+  await gone.stop();
+  await eventually("it is removed", () => leader.command("cluster", "remove", gone.name).status === 0, 30_000);
+  assert.equal(isKnown(leader, gone), false);
+  const audit = await fetch(`${leader.url}/api/v1/audit?action=cluster.remove`, {
+    headers: { Authorization: `Bearer ${await cluster.token()}` },
+  });
+  const { data } = (await audit.json()) as { data: { metadata: object }[] };
+  assert.deepEqual(
+    data.map(({ metadata }) => metadata),
+    [{ node: gone.name }],
+  );
+  await gone.start();
+  await eventually("it is there again", () => isKnown(leader, gone));
+});
+
+function isKnown(leader: ClusterNode, { name }: ClusterNode): boolean {
+  const { stdout } = leader.command("api", "getCluster");
+  return stdout.includes(`"${name}"`);
+}
+
+test("a node without the encryption key of the leader is refused by name", async (t) => {
+  const cluster = await startCluster(t, await startNats(t), ["a", "b"]);
+  const leader = await cluster.leader();
+  const other = cluster.nodes.find((node) => node !== leader) as ClusterNode;
+  await other.stop();
+  other.set({ PRISM_ENCRYPTION_KEY: "08".repeat(32) });
+  const [code, output] = await refusalOf(other);
+  assert.equal(code, 3, output);
+  assert.ok(output.includes(`this node (${other.name}) lacks the encryption key of the leader ${leader.name}`), output);
+  other.set({ PRISM_ENCRYPTION_KEY: "08".repeat(32), PRISM_PREVIOUS_ENCRYPTION_KEYS: "07".repeat(32) });
+  await other.start();
+  await setTimeout(1000);
+  await cluster.requireEqual();
+});
