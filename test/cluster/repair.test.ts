@@ -4,6 +4,7 @@ import test from "node:test";
 import { setTimeout } from "node:timers/promises";
 import type { NatsLog } from "../../src/cluster/nats-log.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { temporaryDir } from "../helpers/store.ts";
 import { openLog, startNats } from "./support/nats.ts";
 import { type ClusterNode, startCluster, type TestCluster } from "./support/nodes.ts";
 
@@ -133,4 +134,27 @@ test("a node without the encryption key of the leader is refused by name", async
   await other.start();
   await setTimeout(1000);
   await cluster.requireEqual();
+});
+
+test("the backup of a leader is restored without a cluster, and begins a new one", async (t) => {
+  const cluster = await startCluster(t, await startNats(t), ["a"]);
+  const { leader, token } = cluster;
+  const node = await leader();
+  await send(node, await token(), "one");
+  const file = `${temporaryDir(t)}/backup.tar`;
+  const backup = node.command("backup", file);
+  assert.equal(backup.status, 0, backup.stderr);
+  await send(node, await token(), "two");
+  await node.stop();
+  const restore = node.command("restore", file, "--yes");
+  assert.equal(restore.status, 0, restore.stderr);
+  const early = node.command("cluster", "init");
+  assert.match(early.stderr, /the cluster has a log already; .*cluster reseed replaces it/);
+  await node.alone(async (own) => {
+    const reply = await fetch(`${node.url}/api/v1/events?own=false`, { headers: { Authorization: `Bearer ${own}` } });
+    assert.equal(((await reply.json()) as { data: object[] }).data.length, 1);
+  });
+  assert.equal(node.command("cluster", "reseed", "--yes").status, 0);
+  await node.start();
+  assert.deepEqual(await typesAt(cluster), ["one"]);
 });

@@ -101,10 +101,7 @@ export async function clusterInit(context: CommandContext): Promise<void> {
     try {
       const journal = await NatsLog.open(nats, config.cluster);
       if ((await journal.exists()) && (await journal.last()) > 0)
-        throw new CommandError(
-          EXIT.refused,
-          `the cluster ${config.cluster.name} has a log already; prism cluster reseed replaces it`,
-        );
+        throw new CommandError(EXIT.refused, "the cluster has a log already; prism cluster reseed replaces it");
     } finally {
       await nats.close();
     }
