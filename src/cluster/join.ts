@@ -97,7 +97,7 @@ export async function startNode(
   let ownUrl: string | null = null;
   const port = new StandbyPort({
     ...{ host: config.host, port: config.port, holdMs: cluster.holdMs },
-    ...{ certFile: config.tls.certFile, keyFile: config.tls.keyFile },
+    ...{ certFile: config.tls.certFile, keyFile: config.tls.keyFile, caFile: cluster.caFile },
     leader: () => joined?.member.leader?.advertise ?? null,
     degraded: () => degraded,
     own: (path) =>

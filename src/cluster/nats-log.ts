@@ -14,6 +14,8 @@ export interface LogOptions {
   /** Of the cluster: part of the names of the stream and of subjects. */
   readonly name: string;
   readonly replicas: number;
+  readonly user?: string | undefined;
+  readonly password?: string | undefined;
   /** File with NATS credentials. */
   readonly credentialsFile?: string | undefined;
   /** File with the authority of the servers' certificates; without it connections are plain. */
@@ -41,7 +43,7 @@ const STREAM_NOT_FOUND = 10_059;
 export const OLDEST_SERVER = [2, 10, 23] as const;
 
 export function connectNats(
-  { servers, credentialsFile, caFile, name }: LogOptions,
+  { servers, user, password, credentialsFile, caFile, name }: LogOptions,
   node: string,
 ): Promise<NatsConnection> {
   return transport.connect({
@@ -51,6 +53,7 @@ export function connectNats(
     reconnectTimeWait: RETRY_MS,
     timeout: TIMEOUT_MS,
     pingInterval: 2000,
+    ...(user === undefined ? {} : { user, pass: password ?? "" }),
     ...(credentialsFile === undefined
       ? {}
       : { authenticator: transport.credsAuthenticator(readFileSync(credentialsFile)) }),

@@ -10,9 +10,9 @@ import {
   type ServerResponse,
 } from "node:http";
 import { createServer as createSecureServer, Agent as SecureAgent, request as secureRequest } from "node:https";
-import { connect, type Socket } from "node:net";
+import { connect, isIP, type Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { connect as secureConnect } from "node:tls";
+import { rootCertificates, type SecureContextOptions, connect as secureConnect } from "node:tls";
 import { PrismError } from "../core/errors.ts";
 import { uuidv7 } from "../core/ids.ts";
 import { errorBody, errorHeaders } from "../http/error-reply.ts";
@@ -23,6 +23,8 @@ export interface StandbyOptions {
   readonly port: number;
   readonly certFile?: string | undefined;
   readonly keyFile?: string | undefined;
+  /** The authority of the leader's certificate, beside those of the system. */
+  readonly caFile?: string | undefined;
   /** How long a request waits for a leader. */
   readonly holdMs: number;
   /** URL of the leader; null: there is none. */
@@ -50,7 +52,8 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set(["connection", "keep-alive", "pr
 export class StandbyPort {
   readonly #options: StandbyOptions;
   readonly #server: Server;
-  readonly #agents = [new Agent({ keepAlive: true }), new SecureAgent({ keepAlive: true })] as const;
+  readonly #authorities: SecureContextOptions;
+  readonly #agents: readonly [Agent, SecureAgent];
   readonly #waiting = new Set<Waiting>();
   /** Requests that a leader has, by its URL. */
   readonly #passed = new Map<ClientRequest, string>();
@@ -63,7 +66,9 @@ export class StandbyPort {
 
   constructor(options: StandbyOptions) {
     this.#options = options;
-    const { certFile, keyFile } = options;
+    const { certFile, keyFile, caFile } = options;
+    this.#authorities = caFile === undefined ? {} : { ca: [...rootCertificates, readFileSync(caFile)] };
+    this.#agents = [new Agent({ keepAlive: true }), new SecureAgent({ keepAlive: true, ...this.#authorities })];
     const tls = certFile !== undefined && keyFile !== undefined;
     this.#server = tls
       ? createSecureServer({ cert: readFileSync(certFile), key: readFileSync(keyFile) })
@@ -219,7 +224,7 @@ export class StandbyPort {
       );
       return;
     }
-    const server = connectTo(new URL(leader));
+    const server = connectTo(new URL(leader), this.#authorities);
     server.once("error", () => client.destroy());
     server.once("close", () => client.destroy());
     client.once("close", () => server.destroy());
@@ -232,9 +237,14 @@ export class StandbyPort {
   }
 }
 
-function connectTo(target: URL): Socket {
+function connectTo(target: URL, authorities: SecureContextOptions): Socket {
   const host = target.hostname.replace(/^\[|\]$/g, "");
-  if (target.protocol === "https:") return secureConnect({ host, port: Number(target.port || 443), servername: host });
+  if (target.protocol === "https:")
+    return secureConnect({
+      ...{ ...authorities, host, port: Number(target.port || 443) },
+      // An address is no name for it (RFC 6066 section 3).
+      ...(isIP(host) === 0 && { servername: host }),
+    });
   return connect({ host, port: Number(target.port || 80) });
 }
 

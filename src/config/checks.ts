@@ -47,6 +47,9 @@ export function checkCluster({ cluster, port }: Pick<ConfigValues, "cluster" | "
     ...(cluster.advertise === undefined
       ? ["cluster.advertise is needed with cluster.servers: the URL under which the other nodes reach this one"]
       : []),
+    ...((cluster.user === undefined) === (cluster.password === undefined)
+      ? []
+      : ["cluster.user and cluster.password belong together"]),
     ...(port === 0 ? ["port must not be 0 with cluster.servers"] : []),
   ];
 }

@@ -44,10 +44,13 @@ export const CLUSTER_OPTIONS = {
     },
   ),
   replicas: option(k.integer(1, 5), 3, "number of nats-servers that store each record; used when the log is created"),
-  credentialsFile: optional(k.text(), "file with the credentials for the nats-servers"),
+  user: optional(k.text(), "user of the nats-servers"),
+  password: optional(k.text(), "password of that user", { secret: true }),
+  credentialsFile: optional(k.text(), "file with the credentials for the nats-servers, in place of user and password"),
   caFile: optional(
     k.text(),
-    "file with the authority of the nats-servers' certificates; without it connections to them are plain",
+    "file with the authority of the certificates of the nats-servers and of other nodes; without it connections to " +
+      "nats-servers are plain",
   ),
   role: option(k.oneOf("auto", "standby"), "auto", "standby: this node follows and never leads"),
   deadMs: option(k.duration(500, 60_000), 3000, "how long the leader may be silent before another node takes over"),

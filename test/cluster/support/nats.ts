@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, constants, existsSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { connectNats, NatsLog } from "../../../src/cluster/nats-log.ts";
 import { eventually } from "../../helpers/eventually.ts";
@@ -82,6 +82,24 @@ export async function startNats(t: Scope, count: 1 | 3 = 1): Promise<NatsServer[
   });
   await Promise.all(servers.map((server) => server.start()));
   return servers;
+}
+
+/** A nats-server with the configuration that `deploy/cluster` has for a machine, here on loopback. */
+export async function startShippedNats(t: Scope, change: (configuration: string, dir: string) => string) {
+  const [port, route, monitorPort] = [await lastingPort(), await lastingPort(), await lastingPort()];
+  const dir = temporaryDir(t);
+  const shipped = readFileSync(join(root, "deploy/cluster/nats-server.conf"), "utf8")
+    .replace('"0.0.0.0:4222"', `"127.0.0.1:${port}"\nhttp: "127.0.0.1:${monitorPort}"`)
+    .replace('"0.0.0.0:6222"', `"127.0.0.1:${route}"`)
+    .replace("/var/lib/nats", join(dir, "js"))
+    .replace(/nats:\/\/nats-\d\.example\.com:6222\n\s*/g, "");
+  const file = join(dir, "nats.conf");
+  writeFileSync(file, change(shipped, dir));
+  const monitor = `http://127.0.0.1:${monitorPort}`;
+  const server = serverOf(natsServer(), file, { address: `127.0.0.1:${port}`, monitor });
+  t.after(() => server.stop("SIGKILL"));
+  await server.start();
+  return server;
 }
 
 /** The log of the cluster `prism`, as a node has it. */

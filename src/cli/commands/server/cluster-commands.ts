@@ -220,6 +220,8 @@ export async function clusterJoin(context: CommandContext, { yes }: { readonly y
 function connected(config: LoadedConfig["config"], what: string): ReturnType<typeof connectNats> {
   return connectNats(config.cluster, `${nodeOf(config)} ${what}`).catch((cause: unknown) => {
     const servers = config.cluster.servers.join(", ");
+    if (cause instanceof Error && cause.name === "AuthorizationError")
+      throw new CommandError(EXIT.refused, `the nats-servers refuse the user of this node: ${servers}`, { cause });
     throw new CommandError(EXIT.unreachable, `no nats-server answers: ${servers}`, { cause });
   });
 }

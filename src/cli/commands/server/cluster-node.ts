@@ -12,6 +12,7 @@ import { reading } from "../../../store/sqlite/connection.ts";
 import type { DataDirLock } from "../../../store/sqlite/data-dir-lock.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { interrupt } from "../../output/process-ends.ts";
+import { notifySystemd } from "./systemd.ts";
 
 /** Set in the processes that a node consists of. */
 const MARK = "NODE_OF_PRISM_CLUSTER";
@@ -90,6 +91,8 @@ export async function serveNode({ loaded, log, lock, warnings, ready }: NodePart
   try {
     const fencedAt = (process.env[FENCED_AT] ?? "").split(",").map(Number).filter(Boolean);
     const node = await startNode(config, sealedBoxOf(config), log, fencedAt);
+    // A node that follows is ready: it may lead months later, or never.
+    notifySystemd(log);
     const watch = watchForLeader({ config, log, node, spawnCopy: () => spawnAs("copy") });
     const leave = (): void => {
       void Promise.all([node.stop(), watch.stop()]).finally(() => {

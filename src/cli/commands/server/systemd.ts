@@ -4,22 +4,25 @@ import type { Logger } from "../../../core/log.ts";
 /** Pings for each time limit of the watchdog, so that one that is late ends nothing. */
 const PINGS_PER_LIMIT = 4;
 
+let isReported = false;
+
 /**
- * For units with Type=notify: reports that the server is ready, and with WatchdogSec= that its event
+ * For units with Type=notify: reports once that the server is ready, and with WatchdogSec= that its event
  * loop runs. systemd's program sends it, as Node has no datagram sockets.
  */
 export function notifySystemd(log: Logger, env: NodeJS.ProcessEnv = process.env): void {
-  if (env["NOTIFY_SOCKET"] === undefined) return;
+  if (env["NOTIFY_SOCKET"] === undefined || isReported) return;
+  isReported = true;
   notify(["--ready"], (reason) =>
     log.error({ reason }, "systemd-notify failed; systemd does not know that the server is ready"),
   );
   const limitMs = Number(env["WATCHDOG_USEC"]) / 1000;
   if (!(limitMs > 0)) return;
-  let isReported = false;
+  let hasFailed = false;
   setInterval(() => {
     notify(["WATCHDOG=1"], (reason) => {
-      if (!isReported) log.error({ reason }, "systemd-notify failed; systemd will restart the server");
-      isReported = true;
+      if (!hasFailed) log.error({ reason }, "systemd-notify failed; systemd will restart the server");
+      hasFailed = true;
     });
   }, limitMs / PINGS_PER_LIMIT).unref();
 }

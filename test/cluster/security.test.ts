@@ -1,0 +1,137 @@
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { get } from "node:https";
+import { join } from "node:path";
+import test from "node:test";
+import { setTimeout } from "node:timers/promises";
+import { connect } from "@nats-io/transport-node";
+import { parse } from "yaml";
+import { makeCertificate } from "../helpers/certificate.ts";
+import { eventually } from "../helpers/eventually.ts";
+import type { Scope } from "../helpers/scope.ts";
+import { temporaryDir } from "../helpers/store.ts";
+import { startShippedNats } from "./support/nats.ts";
+import { type ClusterNode, makeCluster } from "./support/nodes.ts";
+
+const PASSWORD = "a password of the nats-servers";
+const deploy = join(import.meta.dirname, "../../deploy/cluster");
+
+/** The shipped configuration, with a second account, for a server that is alone. */
+async function startSecured(t: Scope) {
+  const { cert, key } = makeCertificate();
+  const dir = temporaryDir(t);
+  const caFile = join(dir, "ca.crt");
+  writeFileSync(caFile, cert);
+  writeFileSync(join(dir, "server.key"), key);
+  const server = await startShippedNats(t, (configuration, own) => {
+    mkdirSync(join(own, "nats"));
+    writeFileSync(join(own, "nats/password.conf"), `PRISM_NATS_PASSWORD: "${PASSWORD}"\n`);
+    return configuration
+      .replace(/cluster \{[\s\S]*?\n\}\n/, "")
+      .replaceAll(/"\/etc\/nats\/(ca|server)\.crt"/g, `"${caFile}"`)
+      .replace("/etc/nats/server.key", join(dir, "server.key"))
+      .replace("accounts {", 'accounts {\n  OTHER { jetstream: enabled, users: [{ user: other, password: "other" }] }');
+  });
+  return { server, caFile };
+}
+
+test("a cluster forms by TLS and an account of its own; another account sees nothing of it", async (t) => {
+  const { server, caFile } = await startSecured(t);
+  const cluster = await makeCluster(t, [server], ["a", "b"], {
+    PRISM_CLUSTER_CA_FILE: caFile,
+    PRISM_CLUSTER_USER: "prism",
+    PRISM_CLUSTER_PASSWORD: PASSWORD,
+  });
+  const other = await connect({ servers: server.address, user: "other", pass: "other", tls: { caFile } });
+  t.after(() => other.close());
+  const seen: string[] = [];
+  other.subscribe(">", { callback: (_error, { subject }) => void seen.push(subject) });
+  await Promise.all(cluster.nodes.map((node) => node.start()));
+  const leader = await cluster.leader();
+  const token = await cluster.token();
+  const write = () =>
+    fetch(`${leader.url}/api/v1/events`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}` },
+      body: JSON.stringify({ type: "a" }),
+    });
+  assert.equal((await write()).status, 202);
+  await cluster.requireEqual();
+  await setTimeout(600);
+  assert.deepEqual(
+    seen.filter((subject) => subject.startsWith("prism")),
+    [],
+  );
+  for (const subject of ["prism.prism.log", "prism.prism.beat", "prism.prism.snapshot"]) other.publish(subject, "x");
+  const streams = await other.request("$JS.API.STREAM.NAMES", "");
+  assert.deepEqual((streams.json() as { streams: string[] | null }).streams ?? [], []);
+  await other.request("$JS.API.STREAM.DELETE.prism_prism", "").then((reply) => {
+    assert.match(reply.string(), /stream not found/);
+  });
+  assert.equal((await write()).status, 202);
+  await cluster.requireEqual();
+  for (const node of cluster.nodes) assert.ok(!node.output.includes(PASSWORD));
+  const allowed = leader.command("cluster", "status");
+  assert.equal(allowed.status, 0, allowed.stderr);
+
+  leader.set({ PRISM_CLUSTER_PASSWORD: "wrong" });
+  const wrong = leader.command("cluster", "status");
+  assert.equal(wrong.status, 3);
+  assert.match(wrong.stderr, /the nats-servers refuse the user of this node/);
+  const elsewhere = join(temporaryDir(t), "ca.crt");
+  writeFileSync(elsewhere, makeCertificate().cert);
+  leader.set({ PRISM_CLUSTER_PASSWORD: PASSWORD, PRISM_CLUSTER_CA_FILE: elsewhere });
+  assert.equal(leader.command("cluster", "status").status, 4, "a server whose certificate is of another authority");
+});
+
+test("a node passes requests on by https to a leader whose certificate is of the cluster's authority", async (t) => {
+  const { server, caFile } = await startSecured(t);
+  const { cert, key } = makeCertificate();
+  const dir = temporaryDir(t);
+  const [certFile, keyFile] = [join(dir, "node.crt"), join(dir, "node.key")];
+  writeFileSync(certFile, cert);
+  writeFileSync(keyFile, key);
+  writeFileSync(caFile, `${readFileSync(caFile, "utf8")}${cert}`);
+  const cluster = await makeCluster(t, [server], ["a", "b"], {
+    PRISM_CLUSTER_CA_FILE: caFile,
+    PRISM_CLUSTER_USER: "prism",
+    PRISM_CLUSTER_PASSWORD: PASSWORD,
+    PRISM_TLS_CERT_FILE: certFile,
+    PRISM_TLS_KEY_FILE: keyFile,
+  });
+  for (const node of cluster.nodes) node.set({ PRISM_CLUSTER_ADVERTISE: node.url.replace("http:", "https:") });
+  await Promise.all(cluster.nodes.map((node) => node.start()));
+  const read = ({ port }: ClusterNode, path: string) =>
+    new Promise<{ readonly status: number; readonly text: string }>((resolve, reject) => {
+      get({ host: "127.0.0.1", port, path, ca: cert }, (reply) => {
+        const chunks: Buffer[] = [];
+        reply.on("data", (chunk: Buffer) => chunks.push(chunk));
+        reply.on("end", () => resolve({ status: reply.statusCode ?? 0, text: Buffer.concat(chunks).toString() }));
+      }).on("error", reject);
+    });
+  const standby = await eventually("a node follows a leader", async () => {
+    for (const node of cluster.nodes)
+      if (/"role":"standby".*"leader":"/.test((await read(node, "/health").catch(() => ({ text: "" }))).text))
+        return node;
+    return undefined;
+  });
+  const passed = await read(standby, "/openapi.json");
+  assert.equal(passed.status, 200);
+  assert.match(passed.text, /"openapi"/);
+});
+
+test("the shipped files of a cluster have settings that exist", () => {
+  const documented = readFileSync(join(deploy, "../../docs/configuration.md"), "utf8");
+  const compose = parse(readFileSync(join(deploy, "compose.yaml"), "utf8"), { merge: true }) as {
+    services: Record<string, { environment?: object; command?: string[] }>;
+  };
+  const unit = readFileSync(join(deploy, "prism-cluster.conf"), "utf8");
+  const used = [
+    ...Object.values(compose.services).flatMap(({ environment = {} }) => Object.keys(environment)),
+    ...[...unit.matchAll(/^Environment=(\w+)=/gm)].map(([, name = ""]) => name),
+  ];
+  assert.ok(used.length > 10);
+  for (const name of used) assert.ok(documented.includes(`\`${name}\``), name);
+  assert.equal(Object.keys(compose.services).filter((name) => name.startsWith("prism-")).length, 2);
+  assert.equal(Object.keys(compose.services).filter((name) => name.startsWith("nats-")).length, 3);
+});
