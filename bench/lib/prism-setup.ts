@@ -1,5 +1,7 @@
 import type { Server } from "./processes.ts";
 
+type Address = Pick<Server, "url">;
+
 /** The account and project of a fresh server. */
 export interface Setup {
   readonly token: string;
@@ -8,7 +10,7 @@ export interface Setup {
   readonly userId: string;
 }
 
-export async function setUp(server: Server): Promise<Setup> {
+export async function setUp(server: Address): Promise<Setup> {
   const { token } = (await call(server, "GET", "/dev/token")) as { token: string };
   const project = (await call(server, "POST", "/api/v1/projects", token, { name: "bench" })) as {
     id: string;
@@ -22,7 +24,7 @@ export async function setUp(server: Server): Promise<Setup> {
  * Rules of which exactly one fires for one event in a hundred; the others require an equality that
  * is rarely true.
  */
-export async function addRules(server: Server, { token, userId }: Setup, count: number): Promise<void> {
+export async function addRules(server: Address, { token, userId }: Setup, count: number): Promise<void> {
   await call(server, "POST", "/api/v1/rules", token, {
     name: "fires",
     condition: "event.type == 'payment.failed' and event.payload.amount > 1000 and event.payload.region == 'eu'",
@@ -63,7 +65,7 @@ export function eventBodies(): string[] {
 }
 
 export async function call(
-  server: Pick<Server, "url">,
+  server: Address,
   method: string,
   path: string,
   token?: string,

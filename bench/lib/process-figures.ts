@@ -6,12 +6,16 @@ export interface ProcessorTime {
   readonly total: number;
   /** Of the thread that runs the event loop. */
   readonly main: number;
+  /** Of each thread, by its id. */
+  readonly threads: ReadonlyMap<string, number>;
 }
 
 /** Processor time of a process since its start, to the nanosecond (proc_pid_schedstat, field 1). */
 export function processorTime(pid: number): ProcessorTime {
-  const threads = readdirSync(`/proc/${pid}/task`).map((id) => secondsOf(pid, id));
-  return { total: threads.reduce((sum, each) => sum + each, 0), main: secondsOf(pid, String(pid)) };
+  const ids = readdirSync(`/proc/${pid}/task`);
+  const threads = new Map(ids.map((id) => [id, secondsOf(pid, id)]));
+  const total = [...threads.values()].reduce((sum, each) => sum + each, 0);
+  return { total, main: threads.get(String(pid)) ?? 0, threads };
 }
 
 function secondsOf(pid: number, thread: string): number {

@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { setTimeout } from "node:timers/promises";
-import { jetstreamManager } from "@nats-io/jetstream";
-import { connect } from "@nats-io/transport-node";
 import { chanceOf } from "../helpers/chance.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { untilCurrent } from "./support/current.ts";
 import { Clients } from "./support/ledger.ts";
-import { type NatsServer, startNats } from "./support/nats.ts";
-import { startCluster, type TestCluster } from "./support/nodes.ts";
+import { startNats } from "./support/nats.ts";
+import { startCluster } from "./support/nodes.ts";
 
 /* `npm run test:cluster` kills a hundred times. */
 
@@ -61,47 +60,3 @@ test(`${KILLS} kills of nodes, nats-servers and machines: nothing acknowledged i
   t.diagnostic(`ms until the next event: ${stalls.sort((a, b) => a - b).join(" ")}`);
   assert.ok(Object.values(counts).every((all) => all.length > 0));
 });
-
-/** Both nodes run, one leads, and each nats-server has the whole log. */
-async function untilCurrent(cluster: TestCluster, servers: readonly NatsServer[]): Promise<void> {
-  let states: unknown[] = [];
-  await eventually(
-    () => `a node leads and the other follows: ${JSON.stringify(states)}\n${outputs(cluster)}`,
-    async () => {
-      const seen = await Promise.all(
-        cluster.nodes.map(async ({ url }) => {
-          const reply = await fetch(`${url}/health`, { signal: AbortSignal.timeout(5000) }).catch(() => null);
-          return (await reply?.json().catch(() => null)) as {
-            role?: string;
-            leader?: string | null;
-            checks?: object;
-          } | null;
-        }),
-      );
-      states = seen;
-      const leads = seen.filter((state) => state?.role === undefined && state?.checks !== undefined);
-      const follows = seen.filter((state) => state?.role === "standby" && state.leader !== null);
-      return leads.length === 1 && follows.length === 1;
-    },
-    PATIENCE_MS,
-  );
-  const connection = await connect({ servers: servers.map(({ address }) => address), maxReconnectAttempts: -1 });
-  try {
-    const manager = await jetstreamManager(connection, { checkAPI: false });
-    await eventually(
-      "every nats-server has the log",
-      async () => {
-        const info = await manager.streams.info("prism_prism").catch(() => null);
-        const replicas = info?.cluster?.replicas ?? [];
-        return info?.cluster?.leader !== undefined && replicas.length === 2 && replicas.every(({ current }) => current);
-      },
-      PATIENCE_MS,
-    );
-  } finally {
-    await connection.close();
-  }
-}
-
-function outputs(cluster: TestCluster): string {
-  return cluster.nodes.map(({ name, output }) => `${name}:\n${output.slice(-4000)}`).join("\n");
-}

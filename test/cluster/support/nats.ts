@@ -49,6 +49,8 @@ function isExecutable(path: string): boolean {
 
 /** One of the servers of a test. */
 export interface NatsServer {
+  /** As servers call it. */
+  readonly name: string;
   /** For clients, `127.0.0.1:port`. */
   readonly address: string;
   readonly monitor: string;
@@ -66,16 +68,20 @@ export async function startNats(t: Scope, count: 1 | 3 = 1): Promise<NatsServer[
   const sync = process.env["PRISM_TEST_SYNC"] === undefined ? "" : `, sync_interval: ${process.env["PRISM_TEST_SYNC"]}`;
   const routes = ports.map(([, route]) => `nats://127.0.0.1:${route}`);
   const servers = ports.map(([client, route, monitor], i) => {
-    const dir = temporaryDir(t);
+    const [name, dir] = [`n${i}`, temporaryDir(t)];
     const file = join(dir, "nats.conf");
     const cluster =
       count === 1 ? "" : `cluster { name: test, listen: "127.0.0.1:${route}", routes: [${routes.join(", ")}] }\n`;
     writeFileSync(
       file,
-      `server_name: n${i}\nlisten: "127.0.0.1:${client}"\nhttp: "127.0.0.1:${monitor}"\n` +
+      `server_name: ${name}\nlisten: "127.0.0.1:${client}"\nhttp: "127.0.0.1:${monitor}"\n` +
         `jetstream { store_dir: "${dir}/js", max_file_store: 1G${sync} }\n${cluster}`,
     );
-    return serverOf(program, file, { address: `127.0.0.1:${client}`, monitor: `http://127.0.0.1:${monitor}` });
+    return serverOf(program, file, {
+      name,
+      address: `127.0.0.1:${client}`,
+      monitor: `http://127.0.0.1:${monitor}`,
+    });
   });
   t.after(async () => {
     await Promise.all(servers.map((server) => server.stop("SIGKILL")));
@@ -96,7 +102,7 @@ export async function startShippedNats(t: Scope, change: (configuration: string,
   const file = join(dir, "nats.conf");
   writeFileSync(file, change(shipped, dir));
   const monitor = `http://127.0.0.1:${monitorPort}`;
-  const server = serverOf(natsServer(), file, { address: `127.0.0.1:${port}`, monitor });
+  const server = serverOf(natsServer(), file, { name: "nats-1", address: `127.0.0.1:${port}`, monitor });
   t.after(() => server.stop("SIGKILL"));
   await server.start();
   return server;
@@ -116,10 +122,11 @@ export async function openLog(t: Scope, servers: readonly NatsServer[]): Promise
 function serverOf(
   program: string,
   file: string,
-  { address, monitor }: Pick<NatsServer, "address" | "monitor">,
+  { name, address, monitor }: Pick<NatsServer, "name" | "address" | "monitor">,
 ): NatsServer {
   let child: ChildProcess | null = null;
   return {
+    name,
     address,
     monitor,
     get child() {

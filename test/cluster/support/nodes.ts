@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import type { Database as Sqlite } from "better-sqlite3";
@@ -45,6 +46,14 @@ export class ClusterNode {
       PRISM_CLUSTER_NODE: name,
       PRISM_CLUSTER_ADVERTISE: this.url,
     };
+  }
+
+  /** The process that was started, and the one that follows or leads. */
+  get pids(): number[] {
+    const pid = this.#child?.pid;
+    if (pid === undefined || this.#isOver) return [];
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "latin1").split(" ");
+    return [pid, ...children.filter((each) => each !== "").map(Number)];
   }
 
   get file(): string {
