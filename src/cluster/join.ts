@@ -16,7 +16,7 @@ import { migrateUp } from "../store/sqlite/migrate.ts";
 import { beatFileOf } from "../store/write-health.ts";
 import { Applier } from "./applier.ts";
 import type { DegradedServer } from "./degraded.ts";
-import { ClusterLead, newAppendFigures, SharedName } from "./lead.ts";
+import { ClusterLead, type LeadParts, newAppendFigures, SharedName } from "./lead.ts";
 import { LEASE_MS, Lease, newAccepted, noteAccepted } from "./lease.ts";
 import { LogGone, RESEED } from "./log.ts";
 import { ClusterMember, isFinal, type Leadership, MemberStopped } from "./member.ts";
@@ -49,8 +49,8 @@ export interface ClusterNode {
   prepare(leadership: Leadership): Promise<Replication>;
   /** Frees the port for the server of the leader. */
   freePort(): void;
-  /** What the leader's server shows of the cluster. @param onStepDown ends the leadership in order */
-  lead(leadership: Leadership, replication: Replication, onStepDown: (successor: string) => void): ClusterLead;
+  /** What the leader's server shows of the cluster. */
+  lead(leadership: Leadership, replication: Replication, ends: Pick<LeadParts, "onStepDown" | "onLost">): ClusterLead;
   /** The server listens; resolves when work may begin. */
   leads(lead: ClusterLead, leadership: Leadership, url: string): Promise<void>;
   /** Before the leader ends in order: resolves when other nodes send no more requests. */
@@ -126,11 +126,11 @@ export async function startNode(
     prepare: (leadership) =>
       prepareAsLeader(databaseFile, box, { options: cluster, node, secrets, position: leadership.position }),
     freePort: () => port.stopListening(),
-    lead(leadership, { figures, successor }, onStepDown) {
+    lead(leadership, { figures, successor }, ends) {
       if (joined === null) throw new MemberStopped();
       const { member, journal } = joined;
       return new ClusterLead({
-        ...{ member, journal, leadership, figures, onStepDown, node, refused: port.refused },
+        ...{ ...ends, member, journal, leadership, figures, node, refused: port.refused },
         ...{ cluster: cluster.name, advertise: cluster.advertise ?? "" },
         successor: new SharedName(successor),
         now: Date.now,

@@ -97,11 +97,15 @@ export interface LeadParts {
   now(): number;
   /** Ends the leadership in order, after the answer. */
   onStepDown(successor: string): void;
+  /** Ends the process at once, as a lost machine would. */
+  onLost(): void;
 }
 
 const GONE_MS = 5 * 60_000;
 const MOST_LAG_MS = 30_000;
 const MOST_SKEW_MS = 500;
+/** Enough for an answer to leave. */
+const ANSWER_MS = 200;
 const VERSIONS_MS = 24 * 3_600_000;
 
 /** What the process of the leader knows of its cluster. */
@@ -269,6 +273,11 @@ export class ClusterLead {
     if (!found) throw new PrismError("NOT_FOUND", `The cluster knows no node ${name}`);
     if (found.isLive) throw new PrismError("INVALID_STATE", `The node ${name} is live: stop it first`);
     this.#parts.member.forget(name);
+  }
+
+  /** Ends this process after the answer, without a word to the others: they must notice. */
+  endAsLost(): void {
+    setTimeout(() => this.#parts.onLost(), ANSWER_MS);
   }
 
   /** Ends the leadership in order; `next` leads without waiting. */

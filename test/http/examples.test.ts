@@ -351,8 +351,8 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
 
 /** These change the credentials that the others use. */
 const LAST = ["changePassword"];
-/** test/cluster/step-down.test.ts sends it to a cluster. */
-const OF_CLUSTERS = ["stepDownCluster"];
+/** test/cluster sends them to clusters. */
+const OF_CLUSTERS = ["drillCluster", "stepDownCluster"];
 
 function bodyOf(
   type: string,

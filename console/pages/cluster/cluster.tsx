@@ -1,6 +1,6 @@
 import { Network } from "lucide";
 import { useEffect } from "preact/hooks";
-import type { Cluster, ClusterNode, ClusterTakeOver } from "../../../src/client/api-types.gen.ts";
+import type { Cluster, ClusterDrill, ClusterNode, ClusterTakeOver } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { SERVER_URL } from "../../app/base.ts";
 import { useGet } from "../../app/query.ts";
@@ -130,7 +130,7 @@ function subtitleOf({ leader }: Cluster, ready: number): string {
   return `${leader} leads; ${next}.`;
 }
 
-function ClusterFacts({ cluster: { term, log, takeOver } }: { readonly cluster: Cluster }) {
+function ClusterFacts({ cluster: { term, log, takeOver, drill } }: { readonly cluster: Cluster }) {
   const reachable = log?.servers.filter(({ isReachable }) => isReachable).length ?? 0;
   const servers = log && log.servers.length > 0 ? `, ${reachable} of ${plural(log.servers.length, "nats-server")}` : "";
   return (
@@ -138,6 +138,7 @@ function ClusterFacts({ cluster: { term, log, takeOver } }: { readonly cluster: 
       <DescriptionList
         items={[
           { label: "Last take-over", value: takeOver === null ? "none yet" : takeOverText(takeOver) },
+          { label: "Last drill", value: drill === null ? <NoDrill /> : drillText(drill) },
           { label: "Leaders so far", value: formatNumber(term) },
           {
             label: "Log",
@@ -150,6 +151,19 @@ function ClusterFacts({ cluster: { term, log, takeOver } }: { readonly cluster: 
       />
     </Card>
   );
+}
+
+function NoDrill() {
+  return (
+    <>
+      never tried: <code>prism drill --takeover</code>
+    </>
+  );
+}
+
+function drillText({ from, withoutLeaderMs, startedAt }: ClusterDrill): string {
+  const lost = withoutLeaderMs === null ? "no node has led since" : formatDuration(withoutLeaderMs);
+  return `machine lost (${from}): ${lost}, ${formatRelative(startedAt)}`;
 }
 
 function takeOverText({ kind, from, withoutLeaderMs, at }: ClusterTakeOver): string {

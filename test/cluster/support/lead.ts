@@ -35,6 +35,7 @@ export function leadWith(others: readonly Partial<KnownNode>[], startedAt = 1_00
     },
     now: () => clock.now,
     onStepDown: (to) => steps.push(to),
+    onLost: () => steps.push("lost"),
   });
   const heard = (at: number, more: Partial<KnownNode> = {}): void => {
     nodes.splice(0, nodes.length, ...nodes.map((node) => ({ ...node, heardAt: at, ...more })));

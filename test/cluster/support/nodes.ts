@@ -97,6 +97,20 @@ export class ClusterNode {
     return spawnSync(this.program, args, { cwd: this.dir, env, encoding: "utf8" });
   }
 
+  /** {@link command} beside servers of the test. */
+  async run(
+    ...args: string[]
+  ): Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }> {
+    const child = spawn(this.program, args, {
+      cwd: this.dir,
+      env: { PATH: process.env["PATH"] ?? "", ...this.#env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const output = new ChildOutput(child);
+    const { code } = await output.ended;
+    return { code, stdout: output.stdout, stderr: output.stderr };
+  }
+
   /** Runs the server without the settings of the cluster until `use` is done. */
   async alone(use: (token: string) => Promise<void>): Promise<void> {
     const own = Object.entries(this.#env).filter(([name]) => !name.startsWith("PRISM_CLUSTER_"));

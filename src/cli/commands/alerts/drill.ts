@@ -1,11 +1,14 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { type Command, Option } from "commander";
-import type { Drill, DrillPreferences, OnCallProofs } from "../../../client/api-types.gen.ts";
+import type { ClusterDrill, Drill, DrillPreferences, OnCallProofs } from "../../../client/api-types.gen.ts";
 import type { ServerClient } from "../../../remote/server-client.ts";
+import type { CommandContext } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { durationFlag, integerFlag } from "../../output/flag-values.ts";
 import { cut, shortTime, table } from "../../output/output.ts";
-import { type Call, callOf, nested, single } from "../../resource.ts";
+import { type Call, callOf, nested, single, type Values } from "../../resource.ts";
+import { withServer } from "../../with-server.ts";
+import { confirm } from "../access/prompt.ts";
 import { nameOf } from "./oncall.ts";
 import { OF_PROJECT } from "./shared.ts";
 
@@ -78,6 +81,46 @@ function preferencesText({ takesPart, day, hour, timezone, isEnabled, nextAt }: 
   return `${day} ${String(hour).padStart(2, "0")}:00 (${timezone}), ${next}`;
 }
 
+const LONGEST_TAKE_OVER_MS = 120_000;
+
+/** Ends the leader of a cluster. Over HTTP the result is waited for; the socket of the leader ends with it. */
+async function takeOver(context: CommandContext, { users, yes }: Values): Promise<void> {
+  const question =
+    "End the leader of the cluster as if its machine were lost? Another node takes over in some seconds.";
+  if (yes !== true && !(await confirm(question)))
+    throw new CommandError(EXIT.usage, "nothing was done; --yes does it without asking");
+  const people = (users as readonly string[]).length > 0 ? { users } : {};
+  await withServer(
+    context,
+    async (server) => {
+      const begun = await callOf(server, "drillCluster", people);
+      const ended = server.token === undefined ? null : await lostUntil(server, begun.startedAt);
+      const data = ended === null ? [] : await waited(server, await drillsOf(server, begun.drills), LOOK_EVERY_MS);
+      context.out.result({ ...(ended ?? begun), data }, () => [
+        ...(ended === null
+          ? [`${begun.from} ends now. prism status and the page Cluster show the result.`]
+          : [`${ended.from} was lost; ${ended.to} led after ${seconds(ended.withoutLeaderMs)}.`]),
+        ...(data.length === 0 ? [] : drillText({ data })),
+      ]);
+    },
+    { mustRun: true },
+  );
+}
+
+function drillsOf(server: ServerClient, ids: readonly string[]): Promise<Drill[]> {
+  return Promise.all(ids.map((id) => callOf(server, "getDrill", { id })));
+}
+
+/** @throws CommandError 8 when no node leads in time */
+async function lostUntil(server: ServerClient, startedAt: string): Promise<ClusterDrill> {
+  for (const until = performance.now() + LONGEST_TAKE_OVER_MS; performance.now() < until; await wait(LOOK_EVERY_MS)) {
+    // Between two leaders a request may fail.
+    const drill = (await callOf(server, "getCluster", {}).catch(() => null))?.cluster?.drill;
+    if (drill && drill.startedAt === startedAt && drill.withoutLeaderMs !== null) return drill;
+  }
+  throw new CommandError(EXIT.checkFailed, "no other node took over within 2 min: see prism cluster status");
+}
+
 /** Test pages to people. */
 export function addDrill(program: Command): void {
   const drill = single(program, "drill", {
@@ -88,7 +131,16 @@ export function addDrill(program: Command): void {
     args: { users: ["[users...]", "ids, external ids or usernames (default: yourself)"] },
     flags: {
       now: ["--now", "also in quiet hours of others, and during their incidents"],
+      takeover: [
+        "--takeover",
+        "end the leader of the cluster meanwhile, as a lost machine would, and see who takes over",
+      ],
+      yes: ["--yes", "do not ask, with --takeover"],
       wait: ["--wait [duration]", "wait until each way is confirmed or has failed (default: 2m)", durationFlag],
+    },
+    async act(context, given) {
+      if (given["takeover"] !== true) return false;
+      await takeOver(context, given);
     },
     get: started,
     lines: drillText,

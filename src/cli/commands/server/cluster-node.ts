@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { setTimeout as wait } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import type { App } from "../../../app/start.ts";
 import { FENCED_EXIT } from "../../../cluster/lease.ts";
@@ -20,6 +21,8 @@ const MARK = "NODE_OF_PRISM_CLUSTER";
 const FENCED_AT = "NODE_OF_PRISM_CLUSTER_FENCED_AT";
 const KEPT_FENCED = 20;
 const END_MS = 2000;
+/** A machine that is lost does not come back at once, in a drill neither. */
+const LOST_MS = 15_000;
 const ENDING = ["SIGTERM", "SIGINT", "SIGQUIT"] as const;
 const SIGNALS = [...ENDING, "SIGHUP"] as const;
 
@@ -46,17 +49,22 @@ function spawnAs(kind: "node" | "copy", fencedAt: readonly number[] = []): Child
 export async function superviseNode(): Promise<void> {
   let isEnding = false;
   const fencedAt: number[] = [];
+  const ending = new AbortController();
   for (let code = FENCED_EXIT; code === FENCED_EXIT && !isEnding; ) {
     const child = spawnAs("node", fencedAt.slice(-KEPT_FENCED));
     const passOn = (signal: NodeJS.Signals): void => {
       isEnding ||= signal !== "SIGHUP";
+      if (isEnding) ending.abort();
       child.kill(signal);
     };
     process.off("SIGINT", interrupt);
     for (const signal of SIGNALS) process.on(signal, passOn);
     let isFenced = false;
-    child.once("message", () => {
+    let isDrill = false;
+    child.once("message", (reason) => {
       isFenced = true;
+      isDrill = reason === "drill";
+      if (isDrill) return;
       fencedAt.push(Date.now());
       // A thread that waits for the log may hold up the end of its process.
       setTimeout(() => child.kill("SIGKILL"), END_MS).unref();
@@ -66,6 +74,7 @@ export async function superviseNode(): Promise<void> {
       child.once("exit", (exitCode, signal) => resolve(exitCode ?? (signal === null ? EXIT.failure : 128)));
     });
     if (isFenced) code = FENCED_EXIT;
+    if (isDrill) await wait(LOST_MS, null, { signal: ending.signal }).catch(() => null);
     for (const signal of SIGNALS) process.off(signal, passOn);
     process.exitCode = isEnding && code === FENCED_EXIT ? EXIT.done : code;
   }
@@ -129,7 +138,13 @@ export async function serveNode({ loaded, log, lock, warnings, ready }: NodePart
       finish(FENCED_EXIT);
     };
     const stopEarly = (): void => finish(EXIT.done);
-    const cluster = node.lead(leadership, replication, stepDown);
+    const cluster = node.lead(leadership, replication, {
+      onStepDown: stepDown,
+      onLost() {
+        log.warn({}, "drill: this process ends as if its machine were lost");
+        process.send?.("drill", () => process.kill(process.pid, "SIGKILL"));
+      },
+    });
     const { startApp } = await import("../../../app/start.ts");
     const starting = startApp({
       ...{ loaded: shared, log, warnings, replication, cluster },

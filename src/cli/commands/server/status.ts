@@ -115,6 +115,7 @@ function statusLines(status: Status, out: Output): string[] {
       ["paused channels", paused.map(pausedText).join(", ")],
       ["incidents that reach no one", pages.incidentsUnreached === 0 ? "" : String(pages.incidentsUnreached)],
       ["failed modules", names(broken)],
+      ...(status.cluster === null ? [] : [["lost machine", lostText(status.cluster)] as const]),
       ...(watch.url === null ? [] : [["watch.url", watchText(watch.url)] as const]),
     ],
   );
@@ -148,6 +149,15 @@ function fullText({ count, shown }: Status["fullProjects"]): string {
   const names = shown.map(({ slug, bytes, limit }) => `${slug} (${bytesText(bytes)} of ${bytesText(limit)})`);
   const more = count > shown.length ? [countText(count - shown.length, "other project")] : [];
   return printable(`projects at their limit of stored bytes: ${[...names, ...more].join(", ")}`);
+}
+
+/** The last drill of a lost machine. */
+function lostText({ drill }: NonNullable<Status["cluster"]>): string {
+  if (drill === null) return "never tried: prism drill --takeover";
+  const ago = `${ageText(Date.now() - Date.parse(drill.startedAt))} ago`;
+  return drill.withoutLeaderMs === null
+    ? `no result, ${ago}`
+    : `${(drill.withoutLeaderMs / 1000).toFixed(1)} s, ${ago}`;
 }
 
 function watchText({ calledAt, problem }: NonNullable<Status["watch"]["url"]>): string {

@@ -4,12 +4,12 @@ import { doc, example, integer, named, object, text } from "../../../http/shapes
 import { DAYS } from "./plan.ts";
 import { PROOF_STATES } from "./ways.ts";
 
-const userRefs = v.pipe(v.array(text(128, 1)), v.minLength(1), v.maxLength(50, "must be at most 50 users"));
+export const UserRefs = v.pipe(v.array(text(128, 1)), v.minLength(1), v.maxLength(50, "must be at most 50 users"));
 
 export const StartDrills = example(
   object({
     users: v.optional(
-      doc(userRefs, "Ids, external ids or usernames; default: the caller. For others `oncall:write` is needed"),
+      doc(UserRefs, "Ids, external ids or usernames; default: the caller. For others `oncall:write` is needed"),
     ),
     now: v.optional(doc(v.boolean(), "Also in quiet hours of others, and during their incidents of high urgency")),
   }),

@@ -2,9 +2,19 @@ import * as v from "valibot";
 import type { ClusterCondition, ClusterLead, NodeState } from "../../../cluster/lead.ts";
 import { spanText, toRfc3339 } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
+import { holderOf } from "../../../http/access.ts";
 import { doc, example, named, object, text } from "../../../http/shapes.ts";
 import { type Context, feature } from "../../../module/feature.ts";
 import { administrators } from "../../access/index.ts";
+import { DrillUsers, startDrills } from "../../oncall/drill/index.ts";
+import {
+  drillView,
+  endTakeOverDrill,
+  NEXT_AFTER_MS,
+  readTakeOverDrill,
+  storeTakeOverDrill,
+  TakeOverDrillView,
+} from "./drill.ts";
 
 const shared = { tag: "Cluster", access: { permission: "system:manage" } } as const;
 const LOOK_MS = 10_000;
@@ -61,6 +71,7 @@ const ClusterView = named(
     nodes: doc(v.array(Node), "The leader first, then every other node that it has heard"),
     log: doc(v.nullable(LogView), "Null: the servers do not answer"),
     takeOver: doc(v.nullable(TakeOverView), "Null: the cluster had no leader before"),
+    drill: doc(v.nullable(TakeOverDrillView), "Null: there was none yet"),
     warnings: v.array(v.string()),
   }),
 );
@@ -76,14 +87,21 @@ const StepDownBody = example(
   { to: "b" },
 );
 
+const DrillBody = example(
+  object({ users: doc(v.optional(DrillUsers), "Who gets the test pages; default: the caller") }),
+  { users: ["ada"] },
+);
+
 /** Several machines, seen by the leader: state, hand-over, metrics, notices. */
 export const clusterFeature = feature("cluster", {
-  needs: ["cluster", "notify"],
+  needs: ["cluster", "notify", "drills", "projects"],
   open({ cluster, metrics }) {
     cluster?.registerMetrics(metrics);
     return {};
   },
-  register(server, { cluster, audit, log }) {
+  register(server, parts) {
+    const { cluster, audit, log, db, clock, drills, projects } = parts;
+    const context = { ...drills.parts, projects, drills };
     server.route({
       ...shared,
       method: "GET",
@@ -97,7 +115,11 @@ export const clusterFeature = feature("cluster", {
           log.warn({ err }, "the servers of the cluster's log do not answer");
           return null;
         });
-        return { mode: "cluster", cluster: viewOf(cluster, logState) } as const;
+        const drill = await readTakeOverDrill(db.read);
+        return {
+          mode: "cluster",
+          cluster: { ...viewOf(cluster, logState), drill: drill && drillView(drill) },
+        } as const;
       },
     });
     server.route({
@@ -123,6 +145,36 @@ export const clusterFeature = feature("cluster", {
     });
     server.route({
       ...shared,
+      method: "POST",
+      path: "/api/v1/cluster/drill",
+      id: "drillCluster",
+      summary: "End the leader as if its machine were lost, while test pages are on their way",
+      details:
+        "Another node takes over, sends the pages, and notes how long no node led. The process of the leader starts " +
+        "again after 15 s. Requests meanwhile wait at the other nodes; those at the leader get no answer.",
+      body: DrillBody,
+      status: 202,
+      response: TakeOverDrillView,
+      errors: ["NO_STANDBY", "RECIPIENT_NOT_FOUND", "UNAUTHORIZED_ROLE", "INVALID_STATE"],
+      async handle(exchange, { body: { users } }) {
+        if (cluster === null) throw new PrismError("NO_STANDBY", "This server is no node of a cluster");
+        cluster.standby(undefined);
+        const { node: from } = cluster;
+        const startedAt = clock.now();
+        const drill = await db.write(async (trx) => {
+          const people = users === undefined ? {} : { users };
+          const { data } = await startDrills(context, holderOf(exchange), { ...people, now: true }, trx);
+          const started = { startedAt, from, drills: data.map(({ id }) => id), result: null };
+          await storeTakeOverDrill(trx, started, startedAt);
+          await audit.record({ action: "cluster.drill", resourceType: "cluster", metadata: { from } }, { trx });
+          return started;
+        });
+        cluster.endAsLost();
+        return drillView(drill);
+      },
+    });
+    server.route({
+      ...shared,
       method: "DELETE",
       path: "/api/v1/cluster/nodes/:name",
       id: "removeClusterNode",
@@ -140,6 +192,10 @@ export const clusterFeature = feature("cluster", {
   },
   start({ cluster, ...parts }) {
     if (cluster === null) return;
+    const { db, clock, log } = parts;
+    db.write((trx) => endTakeOverDrill(trx, cluster, clock.now())).catch((err: unknown) =>
+      log.warn({ err }, "cannot store the result of the drill"),
+    );
     const notices = new ClusterNotices(cluster, parts);
     const timer = setInterval(() => void notices.look(), LOOK_MS);
     timer.unref();
@@ -193,7 +249,8 @@ export class ClusterNotices {
   }
 
   async look(): Promise<void> {
-    const due = new Map(this.#cluster.conditions().flatMap((each) => (each.isDue ? [[each.key, each] as const] : [])));
+    const conditions = [...this.#cluster.conditions(), ...(await this.#oldDrill())];
+    const due = new Map(conditions.flatMap((each) => (each.isDue ? [[each.key, each] as const] : [])));
     const before = this.#told;
     this.#told = due;
     const now = this.#parts.clock.now();
@@ -206,6 +263,15 @@ export class ClusterNotices {
       this.#told = before;
       this.#parts.log.warn({ err }, "cannot tell administrators about the cluster");
     }
+  }
+
+  /** A cluster that was drilled once is drilled every month. */
+  async #oldDrill(): Promise<ClusterCondition[]> {
+    const drill = await readTakeOverDrill(this.#parts.db.read);
+    const since = drill === null ? Number.POSITIVE_INFINITY : drill.startedAt + NEXT_AFTER_MS;
+    if (this.#parts.clock.now() < since) return [];
+    const text = "The last drill of a lost machine was a month ago: prism drill --takeover";
+    return [{ key: "drill", text, over: "The loss of a machine was drilled", since, isDue: true }];
   }
 
   async #tell(title: string, lasted: string): Promise<void> {

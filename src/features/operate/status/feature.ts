@@ -22,6 +22,7 @@ const PROBE = { method: "GET", tag, access: "public", unlimited: true, quiet: tr
 /** Health, status, metrics and the API's own description. */
 export const operationsFeature = feature("operations", {
   needs: [
+    "cluster",
     "projects",
     "runner",
     "channels",

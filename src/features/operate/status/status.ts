@@ -12,6 +12,7 @@ import type { WriteProblem } from "../../../store/write-health.ts";
 import { failingWays } from "../../delivery/index.ts";
 import { unprovenPeople } from "../../oncall/drill/index.ts";
 import { queueViews } from "../../time/jobs/index.ts";
+import { drillView, readTakeOverDrill } from "../cluster/drill.ts";
 
 const PROBE_EVERY_MS = 1000;
 /** A database that takes longer is of no use to clients, and probes have timed out. */
@@ -118,7 +119,7 @@ function probeOf(problem: WriteProblem | null, startedAt: number): Probe {
 
 export type StatusParts = Context<
   | ("projects" | "runner" | "channels" | "circuits" | "pages" | "pusher" | "loaded" | "consumers" | "rules")
-  | ("pipeline" | "watch" | "backlog" | "ownWarnings" | "auditHead")
+  | ("pipeline" | "watch" | "backlog" | "ownWarnings" | "auditHead" | "cluster")
 >;
 
 /** The operators' overview. Ways and people of projects that the caller does not see have no names. */
@@ -168,8 +169,16 @@ export async function systemStatus(health: Health, parts: StatusParts, caller: P
     rules: { active: rules.size },
     ingest: { pendingBytes: pipeline.pendingBytes },
     watch: parts.watch.view(),
+    cluster: await clusterStatus(parts),
     warnings: [...parts.ownWarnings(), ...(auditHead.warning === null ? [] : [auditHead.warning])],
   };
+}
+
+/** Null: this server is no node of a cluster. */
+async function clusterStatus({ cluster, db }: Pick<StatusParts, "cluster" | "db">) {
+  if (cluster === null) return null;
+  const drill = await readTakeOverDrill(db.read);
+  return { node: cluster.node, drill: drill && drillView(drill) };
 }
 
 const SHOWN_PROJECTS = 20;

@@ -1,0 +1,67 @@
+import * as v from "valibot";
+import type { ClusterLead } from "../../../cluster/lead.ts";
+import { DAY_MS, type EpochMs, toRfc3339 } from "../../../core/clock.ts";
+import { doc, named } from "../../../http/shapes.ts";
+import type { ReadDb, Trx } from "../../../store/database.ts";
+
+/** A leader that was ended as a lost machine would be, to see that another one takes over. */
+interface StoredDrill {
+  readonly startedAt: EpochMs;
+  readonly from: string;
+  /** Pages that were on their way. */
+  readonly drills: readonly string[];
+  /** Null: no other node has led since. */
+  readonly result: { readonly to: string; readonly withoutLeaderMs: number } | null;
+}
+
+const KEY = "cluster.drill";
+/** After this time administrators are asked for the next one. */
+export const NEXT_AFTER_MS = 31 * DAY_MS;
+
+export const TakeOverDrillView = named(
+  "ClusterDrill",
+  "The last drill of a lost machine",
+  v.object({
+    startedAt: v.string(),
+    from: doc(v.string(), "The leader that was ended"),
+    to: doc(v.nullable(v.string()), "The next leader; null: no node has led since"),
+    withoutLeaderMs: doc(v.nullable(v.number()), "From the last sign of the leader to the next one's first answer"),
+    drills: doc(v.array(v.string()), "Ids of the drills whose pages were on their way"),
+  }),
+);
+
+export async function readTakeOverDrill(db: ReadDb | Trx): Promise<StoredDrill | null> {
+  const row = await db.selectFrom("settings").select("value").where("key", "=", KEY).executeTakeFirst();
+  return row === undefined ? null : (JSON.parse(String(row.value)) as StoredDrill);
+}
+
+export async function storeTakeOverDrill(trx: Trx, drill: StoredDrill, updatedAt: EpochMs): Promise<void> {
+  const value = JSON.stringify(drill);
+  await trx
+    .insertInto("settings")
+    .values({ key: KEY, value, updatedAt })
+    .onConflict((conflict) => conflict.column("key").doUpdateSet({ value, updatedAt }))
+    .execute();
+}
+
+/** Call it when this node has begun to lead: the drill that made it do so has its result. */
+export async function endTakeOverDrill(
+  trx: Trx,
+  { node, takeOver }: Pick<ClusterLead, "node" | "takeOver">,
+  now: EpochMs,
+): Promise<void> {
+  const drill = await readTakeOverDrill(trx);
+  if (drill === null || drill.result !== null || takeOver === null || takeOver.from !== drill.from) return;
+  const result = { to: node, withoutLeaderMs: takeOver.withoutLeaderMs };
+  await storeTakeOverDrill(trx, { ...drill, result }, now);
+}
+
+export function drillView({ startedAt, from, drills, result }: StoredDrill) {
+  return {
+    startedAt: toRfc3339(startedAt),
+    from,
+    to: result?.to ?? null,
+    withoutLeaderMs: result?.withoutLeaderMs ?? null,
+    drills: [...drills],
+  };
+}
