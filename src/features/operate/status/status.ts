@@ -12,7 +12,7 @@ import type { WriteProblem } from "../../../store/write-health.ts";
 import { failingWays } from "../../delivery/index.ts";
 import { unprovenPeople } from "../../oncall/drill/index.ts";
 import { queueViews } from "../../time/jobs/index.ts";
-import { drillView, readTakeOverDrill } from "../cluster/drill.ts";
+import { drillView, readTakeOverDrill } from "../cluster/index.ts";
 
 const PROBE_EVERY_MS = 1000;
 /** A database that takes longer is of no use to clients, and probes have timed out. */
