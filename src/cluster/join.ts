@@ -220,12 +220,14 @@ const RETRY_MS = 500;
 
 /** The servers may be electing, or starting like this node. @throws what another try does not mend */
 async function untilItWorks<T>(work: () => Promise<T>, log: Logger): Promise<T> {
-  for (let isReported = false; ; isReported = true) {
+  for (let reported = ""; ; ) {
     try {
       return await work();
     } catch (error) {
       if (isFinal(error)) throw error;
-      if (!isReported) log.warn({ err: error }, "the log of the cluster is not ready; waiting");
+      const reason = String(error);
+      if (reason !== reported) log.warn({ err: error }, "the log of the cluster is not ready; waiting");
+      reported = reason;
       await setTimeout(RETRY_MS);
     }
   }

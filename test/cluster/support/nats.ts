@@ -12,6 +12,13 @@ const root = join(import.meta.dirname, "../../..");
 /** Kept between runs, beside the packages. */
 const FETCHED = join(root, "node_modules/.cache/debian-next");
 
+/** nats-server 2.9.10, which may lose what it acknowledged. */
+export function oldNatsServer(): string {
+  const folder = `${FETCHED}-bookworm`;
+  if (!existsSync(folder)) fetchServer(folder, "bookworm");
+  return join(folder, "usr/sbin/nats-server");
+}
+
 /** The path of nats-server of Debian's next release, which is fetched when it is missing. */
 function natsServer(): string {
   const given = process.env["NATS_SERVER"];
@@ -22,17 +29,18 @@ function natsServer(): string {
     const installed = found.find(isExecutable);
     if (installed !== undefined && /v2\.1\d\./.test(execFileSync(installed, ["--version"], { encoding: "utf8" })))
       return installed;
-    fetchServer();
+    fetchServer(FETCHED, "trixie");
   }
   return program;
 }
 
 /** Several tests may fetch it at once. */
-function fetchServer(): void {
-  const folder = `${FETCHED}.${process.pid}`;
-  execFileSync(join(root, "scripts/debian-next.sh"), [folder, "nats-server"], { stdio: "pipe" });
+function fetchServer(into: string, suite: "bookworm" | "trixie"): void {
+  const folder = `${into}.${process.pid}`;
+  const env = { ...process.env, DEBIAN_SUITE: suite };
+  execFileSync(join(root, "scripts/debian-next.sh"), [folder, "nats-server"], { stdio: "pipe", env });
   try {
-    renameSync(folder, FETCHED);
+    renameSync(folder, into);
   } catch {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -60,8 +68,7 @@ export interface NatsServer {
 }
 
 /** nats-servers with JetStream on loopback: one alone, or a cluster of three. */
-export async function startNats(t: Scope, count: 1 | 3 = 1): Promise<NatsServer[]> {
-  const program = natsServer();
+export async function startNats(t: Scope, count: 1 | 3 = 1, program = natsServer()): Promise<NatsServer[]> {
   const ports = await Promise.all(
     Array.from({ length: count }, async () => [await lastingPort(), await lastingPort(), await lastingPort()] as const),
   );
