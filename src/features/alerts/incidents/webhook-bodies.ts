@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { type EpochMs, toRfc3339, toRfc3339OrNull } from "../../../core/clock.ts";
+import { pageWarning } from "../../../core/runtime.ts";
 import { compareInGroup, type LabelRecord } from "../model/labels.ts";
 import type { PolicyStep } from "../policies/policy.ts";
 import type { RouteSettings } from "../policies/routing.ts";
@@ -250,6 +251,8 @@ const PRISM: Format = {
     id,
     reason,
     timestamp: toRfc3339(at),
+    // It is sent without a leader of the cluster, and may be repeated.
+    ...(pageWarning() !== "" && { warning: pageWarning() }),
     incident: {
       id: row.id,
       number: row.number,
