@@ -2,7 +2,7 @@ import type { Database as Sqlite, Statement } from "better-sqlite3";
 import type { SealedBox } from "../core/sealed-box.ts";
 import { NOTE_MIGRATION } from "../store/sqlite/migrate.ts";
 import { MIGRATIONS } from "../store/sqlite/migrations.gen.ts";
-import type { LogMessage } from "./log.ts";
+import { LogBehind, type LogMessage } from "./log.ts";
 import { type Position, positionWriter, preparePosition, readPosition, START } from "./position.ts";
 import { type ClusterRecord, RecordReader, type Statements, UnreadableRecord } from "./record.ts";
 import { refuseChangingFunctions } from "./recorder.ts";
@@ -43,7 +43,7 @@ export class Applier {
     return this.#sequence;
   }
 
-  /** @returns the record; null for a part of one. @throws Diverged, UnreadableRecord */
+  /** @returns the record; null for a part of one. @throws Diverged, LogBehind, UnreadableRecord */
   apply({ sequence, bytes }: LogMessage): ClusterRecord | null {
     if (sequence !== this.#sequence + 1)
       throw new Diverged(`the message ${sequence} of the log follows ${this.#sequence}: one is missing`);
@@ -51,6 +51,9 @@ export class Applier {
     this.#sequence = sequence;
     if (record === null) return null;
     const { id, previous, term, content } = record;
+    // Both were started at once: the log did not exist when this empty node looked.
+    if (this.#position.id === START.id && previous !== START.id)
+      throw new LogBehind("the log begins with a database that this node does not have");
     if (previous !== this.#position.id)
       throw new Diverged(
         `the record ${id} of the log follows ${previous || "none"}, and this node has ${this.#position.id || "none"}: ` +

@@ -241,7 +241,7 @@ const MOST_READ = 5000;
  * leader. @throws LogGone when the log is not the one of the file
  */
 async function requireOwnLog(journal: NatsLog, file: string, replicas: number, box: SealedBox): Promise<boolean> {
-  const hasRows = (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 0;
+  const hasRows = (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 0 && reading(file, hasTables);
   const position = hasRows ? reading(file, readPosition) : null;
   if (hasRows && position === null)
     throw new LogGone("the database is in no cluster: make a cluster from it with prism cluster init");
@@ -257,6 +257,11 @@ async function requireOwnLog(journal: NatsLog, file: string, replicas: number, b
   // The log of a cluster that was made from a database does not hold what that had.
   const record = new RecordReader(box).read((await journal.at(1)).bytes);
   return record !== null && record.previous !== START.id;
+}
+
+/** Whether the file has more than a node makes before it applies its first record. */
+function hasTables(connection: Sqlite): boolean {
+  return connection.prepare("select 1 from sqlite_schema where name <> 'local_state' limit 1").get() !== undefined;
 }
 
 /** Writes what a start writes beside the writer, as records. */

@@ -162,7 +162,10 @@ export async function serveNode({ loaded, log, lock, warnings, ready }: NodePart
   } catch (error) {
     if (error instanceof MemberStopped) return;
     if (error instanceof LogBehind) {
-      log.warn({ reason: error.message }, "this node was away for too long; it copies the database of the leader");
+      log.warn(
+        { reason: error.message },
+        "this node cannot follow from where it is; it copies the database of the leader",
+      );
       process.exit(FENCED_EXIT);
     }
     if (error instanceof Error && isFinal(error)) throw new CommandError(EXIT.refused, error.message, { cause: error });
