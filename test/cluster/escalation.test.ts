@@ -15,6 +15,8 @@ const STEP_MS = 4000;
 test("an escalation goes on at the next leader, and a heartbeat that was due meanwhile gets its grace", async (t) => {
   const cluster = await makeCluster(t, await startNats(t), ["a", "b"], {
     PRISM_WEBHOOKS_ALLOW_PRIVATE_CIDRS: "127.0.0.0/8",
+    // Longer than the heartbeat may be silent.
+    PRISM_CLUSTER_DEAD_MS: "10000",
   });
   const origin = cluster.nodes[0] as ClusterNode;
   let heartbeat = { id: "", pingUrl: "" };
@@ -24,7 +26,7 @@ test("an escalation goes on at the next leader, and a heartbeat that was due mea
   });
   // The API takes a minute at least.
   closing(openForWriting({ file: origin.file, busyTimeoutMs: 5000 }), (connection) =>
-    connection.prepare("update heartbeats set timeoutMs = 3000, graceMs = 1500").run(),
+    connection.prepare("update heartbeats set timeoutMs = 6000, graceMs = 2000").run(),
   );
   assert.equal(origin.command("cluster", "init").status, 0);
   await Promise.all(cluster.nodes.map((node) => node.start()));
