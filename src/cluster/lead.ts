@@ -2,7 +2,7 @@ import { PrismError } from "../core/errors.ts";
 import { type Metrics, SECONDS_BUCKETS } from "../core/metrics.ts";
 import { VERSION } from "../core/runtime.ts";
 import type { LogServer } from "./log.ts";
-import type { ClusterMember, KnownNode, Leadership } from "./member.ts";
+import { type ClusterMember, FENCED_BY_CHANCE, type KnownNode, type Leadership } from "./member.ts";
 import { registerLeaderMetrics } from "./metrics.ts";
 import type { NatsLog } from "./nats-log.ts";
 
@@ -233,7 +233,7 @@ export class ClusterLead {
         afterMs: VERSIONS_MS,
       });
     const { fenced, deadMs } = this.#parts.member;
-    if (fenced > 2)
+    if (fenced > FENCED_BY_CHANCE)
       found.push({
         key: "fenced",
         text: `Leaders were blocked or cut off ${fenced} times in ten minutes: the next one waits ${deadMs / 1000} s`,

@@ -52,10 +52,10 @@ const BEAT_MS = 500;
 const LOOK_MS = 100;
 /** Each node that is ahead of this one may stand before it. */
 const RANK_MS = 300;
-/** A node whose clock differs by more stands only if no other one does: its timers would be early or late. */
+/** With a clock that differs by more a node stands only if no other one does: its timers would be early or late. */
 const MOST_SKEW_MS = 5000;
 /** Two leaders that were blocked may be chance; what blocks a third one goes from node to node. */
-const FENCED_BY_CHANCE = 2;
+export const FENCED_BY_CHANCE = 2;
 const FENCED_WITHIN_MS = 600_000;
 const MOST_DEAD_MS = 30_000;
 const SKEWED_MS = 5000;
@@ -109,7 +109,8 @@ export class ClusterMember {
 
   /** How often a leader of the cluster was replaced within ten minutes, and lived. */
   get fenced(): number {
-    return this.nodes.reduce((sum, { fenced }) => sum + fenced, this.#ownFenced);
+    const recent = this.nodes.filter((each) => this.silenceOf(each) < FENCED_WITHIN_MS);
+    return recent.reduce((sum, { fenced }) => sum + fenced, this.#ownFenced);
   }
 
   /** How long a leader may be silent: longer when one node after the other is blocked. */

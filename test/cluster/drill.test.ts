@@ -5,7 +5,8 @@ import { eventually } from "../helpers/eventually.ts";
 import { startPrism } from "../helpers/prism.ts";
 import { startRecorder } from "../helpers/webhook-recorder.ts";
 import { startNats } from "./support/nats.ts";
-import { type ClusterNode, startCluster } from "./support/nodes.ts";
+import { startCluster } from "./support/nodes.ts";
+import { other } from "./support/sending.ts";
 
 const PATIENCE_MS = 60_000;
 
@@ -15,7 +16,7 @@ test("a drill ends the leader as a lost machine; the next one sends the page and
     PRISM_WEBHOOKS_ALLOW_PRIVATE_CIDRS: "127.0.0.0/8",
   });
   const leader = await cluster.leader();
-  const standby = cluster.nodes.find((node) => node !== leader) as ClusterNode;
+  const standby = other(cluster, leader);
   const token = await cluster.token();
   const headers = { "Content-Type": "application/json", Authorization: `Bearer ${token}` };
   const call = async (method: string, path: string, body?: object) => {

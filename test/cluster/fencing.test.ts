@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { setTimeout } from "node:timers/promises";
-import { openForReading } from "../../src/store/sqlite/connection.ts";
 import { webhookReceiver } from "../e2e/outage/receivers.ts";
 import { callerOf } from "../e2e/outage/site.ts";
 import { eventually } from "../helpers/eventually.ts";
@@ -15,16 +14,7 @@ const LEASE_MS = 6000;
 const STEPS = 50;
 const PATIENCE_MS = 60_000;
 
-function rowsOf({ file }: ClusterNode, type: string): number {
-  const reader = openForReading(file);
-  try {
-    return reader.prepare<[string], number>("select count(*) from events where type = ?").pluck().get(type) ?? 0;
-  } finally {
-    reader.close();
-  }
-}
-
-/** A leader whose way to the log is cut while it escalates, with a call each second. */
+/** Cuts the way of a leader to the log while it escalates, with a call each second. */
 async function cutLeader(t: Scope, degraded: "hold" | "page"): Promise<void> {
   const [server] = await startNats(t);
   assert.ok(server);
@@ -63,7 +53,7 @@ async function cutLeader(t: Scope, degraded: "hold" | "page"): Promise<void> {
   }).catch(() => null);
   assert.notEqual(sent?.status, 202, "it cannot be acknowledged");
   await eventually("the leader ends", () => node.output.includes("leads the cluster no longer"), PATIENCE_MS);
-  assert.equal(rowsOf(node, "cut"), 0);
+  assert.equal(await node.eventsOf("cut"), 0);
   const isMarked = (text: string): boolean => text.includes("The cluster has no leader");
   if (degraded === "page")
     await eventually("the copy pages", () => receiver.ledger.accepted.some(({ text }) => isMarked(text)), PATIENCE_MS);

@@ -3,26 +3,13 @@ import test from "node:test";
 import { eventually } from "../helpers/eventually.ts";
 import { openLog, startNats } from "./support/nats.ts";
 import { type ClusterNode, makeCluster, startCluster } from "./support/nodes.ts";
-
-const json = { "Content-Type": "application/json" };
-
-async function send(node: ClusterNode, token: string, type: string): Promise<void> {
-  const headers = { ...json, Authorization: `Bearer ${token}` };
-  const body = JSON.stringify({ type, payload: { text: "Grüße 🎉" } });
-  const reply = await fetch(`${node.url}/api/v1/events`, { method: "POST", headers, body });
-  assert.equal(reply.status, 202, await reply.text());
-}
-
-async function typesAt(node: ClusterNode, token: string): Promise<string[]> {
-  const reply = await fetch(`${node.url}/api/v1/events?own=false`, { headers: { Authorization: `Bearer ${token}` } });
-  return ((await reply.json()) as { data: { type: string }[] }).data.map(({ type }) => type).reverse();
-}
+import { sendEvent, typesAt } from "./support/sending.ts";
 
 test("a server with data becomes the first node of a cluster, and ends it again with all its data", async (t) => {
   const servers = await startNats(t);
   const cluster = await makeCluster(t, servers, ["a", "b"]);
   const [a, b] = cluster.nodes as [ClusterNode, ClusterNode];
-  await a.alone((token) => send(a, token, "alone"));
+  await a.alone((token) => sendEvent(a, token, "alone"));
   const early = a.command("serve");
   assert.deepEqual([early.status, /prism cluster init/.test(early.stderr)], [3, true], early.stderr);
   const init = a.command("cluster", "init");
@@ -33,7 +20,7 @@ test("a server with data becomes the first node of a cluster, and ends it again 
   // It has no data, and the log does not hold those of before.
   await b.start();
   const token = await cluster.token();
-  await send(b, token, "together");
+  await sendEvent(b, token, "together");
   await cluster.requireEqual();
   const status = a.command("cluster", "status", "--json");
   const { nodes } = JSON.parse(status.stdout) as { nodes: { node: string; isLeader: boolean }[] };
@@ -68,12 +55,12 @@ test("a node that was away while the log was shortened copies the leader's datab
   const leader = await cluster.leader();
   const away = cluster.nodes.find((node) => node !== leader) as ClusterNode;
   const token = await cluster.token();
-  await send(leader, token, "first");
+  await sendEvent(leader, token, "first");
   await cluster.requireEqual();
   await away.stop();
-  await send(leader, token, "second");
+  await sendEvent(leader, token, "second");
   const log = await openLog(t, servers);
-  await send(leader, token, "third");
+  await sendEvent(leader, token, "third");
   await log.purge(await log.last());
   await away.start();
   await eventually("it has the database", () => away.output.includes("copied the database from the leader"));

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import test from "node:test";
 import { setTimeout } from "node:timers/promises";
-import { openForReading } from "../../src/store/sqlite/connection.ts";
 import { openLog, startNats } from "./support/nats.ts";
 import { type ClusterNode, startCluster } from "./support/nodes.ts";
 
@@ -23,15 +22,6 @@ function send(node: ClusterNode, token: string, body: string): Promise<number | 
     ({ status }) => status,
     () => null,
   );
-}
-
-function countOf({ file }: ClusterNode, type: string): number {
-  const reader = openForReading(file);
-  try {
-    return reader.prepare<[string], number>("select count(*) from events where type = ?").pluck().get(type) ?? 0;
-  } finally {
-    reader.close();
-  }
 }
 
 test("a batch of 4 MB is applied whole; of one whose leader dies meanwhile all or nothing is", async (t) => {
@@ -56,7 +46,7 @@ test("a batch of 4 MB is applied whole; of one whose leader dies meanwhile all o
     const next = await cluster.leader();
     assert.equal(await send(next, token, JSON.stringify({ type: "after" })), 202);
     await cluster.requireEqual();
-    const count = countOf(next, type);
+    const count = await next.eventsOf(type);
     assert.ok(count === 0 || count === EVENTS, `${count} of ${EVENTS}`);
     if (status !== null) assert.equal(count, EVENTS, `answered ${status}`);
     await setTimeout(1000);

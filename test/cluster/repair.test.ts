@@ -2,23 +2,14 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import test from "node:test";
 import { setTimeout } from "node:timers/promises";
+import { differing, type TableDigest } from "../../src/cluster/digest.ts";
 import type { NatsLog } from "../../src/cluster/nats-log.ts";
+import { closing, openForWriting } from "../../src/store/sqlite/connection.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { openLog, startNats } from "./support/nats.ts";
-import { type ClusterNode, startCluster, type TestCluster } from "./support/nodes.ts";
-
-async function send(node: ClusterNode, token: string, type: string): Promise<void> {
-  const headers = { "Content-Type": "application/json", Authorization: `Bearer ${token}` };
-  const reply = await fetch(`${node.url}/api/v1/events`, { method: "POST", headers, body: JSON.stringify({ type }) });
-  assert.equal(reply.status, 202, await reply.text());
-}
-
-async function typesAt(cluster: TestCluster): Promise<string[]> {
-  const [{ url }, token] = [await cluster.leader(), await cluster.token()];
-  const reply = await fetch(`${url}/api/v1/events?own=false`, { headers: { Authorization: `Bearer ${token}` } });
-  return ((await reply.json()) as { data: { type: string }[] }).data.map(({ type }) => type).reverse();
-}
+import { type ClusterNode, startCluster } from "./support/nodes.ts";
+import { other, sendEvent, typesAt } from "./support/sending.ts";
 
 async function messagesOf(log: NatsLog): Promise<Uint8Array[]> {
   const { last } = await log.range();
@@ -43,7 +34,7 @@ test("a log that was cut, replaced or lost stops every node; a new one begins wi
   const cluster = await startCluster(t, servers, ["a", "b"]);
   const [a, b] = cluster.nodes as [ClusterNode, ClusterNode];
   const token = await cluster.token();
-  for (const type of ["one", "two", "three"]) await send(a, token, type);
+  for (const type of ["one", "two", "three"]) await sendEvent(a, token, type);
   await cluster.requireEqual();
   const follower = (await cluster.leader()) === a ? b : a;
   await follower.stop();
@@ -88,15 +79,15 @@ test("a log that was cut, replaced or lost stops every node; a new one begins wi
   assert.equal(join.status, 0, join.stderr);
   assert.ok(existsSync(`${earlier.file}.before-join`));
   await earlier.start();
-  await send(earlier, token, "four");
+  await sendEvent(earlier, token, "four");
   await cluster.requireEqual();
-  assert.deepEqual(await typesAt(cluster), ["one", "two", "three", "four"]);
+  assert.deepEqual(await typesAt(await cluster.leader(), await cluster.token()), ["one", "two", "three", "four"]);
 });
 
 test("a node that is gone for good is removed; a live one is not", async (t) => {
   const cluster = await startCluster(t, await startNats(t), ["a", "b"]);
   const leader = await cluster.leader();
-  const gone = cluster.nodes.find((node) => node !== leader) as ClusterNode;
+  const gone = other(cluster, leader);
   await eventually("the other node is heard", () => isKnown(leader, gone));
   const live = leader.command("cluster", "remove", gone.name);
   assert.match(live.stderr, /is live: stop it first/);
@@ -124,14 +115,17 @@ function isKnown(leader: ClusterNode, { name }: ClusterNode): boolean {
 test("a node without the encryption key of the leader is refused by name", async (t) => {
   const cluster = await startCluster(t, await startNats(t), ["a", "b"]);
   const leader = await cluster.leader();
-  const other = cluster.nodes.find((node) => node !== leader) as ClusterNode;
-  await other.stop();
-  other.set({ PRISM_ENCRYPTION_KEY: "08".repeat(32) });
-  const [code, output] = await refusalOf(other);
+  const stranger = other(cluster, leader);
+  await stranger.stop();
+  stranger.set({ PRISM_ENCRYPTION_KEY: "08".repeat(32) });
+  const [code, output] = await refusalOf(stranger);
   assert.equal(code, 3, output);
-  assert.ok(output.includes(`this node (${other.name}) lacks the encryption key of the leader ${leader.name}`), output);
-  other.set({ PRISM_ENCRYPTION_KEY: "08".repeat(32), PRISM_PREVIOUS_ENCRYPTION_KEYS: "07".repeat(32) });
-  await other.start();
+  assert.ok(
+    output.includes(`this node (${stranger.name}) lacks the encryption key of the leader ${leader.name}`),
+    output,
+  );
+  stranger.set({ PRISM_ENCRYPTION_KEY: "08".repeat(32), PRISM_PREVIOUS_ENCRYPTION_KEYS: "07".repeat(32) });
+  await stranger.start();
   await setTimeout(1000);
   await cluster.requireEqual();
 });
@@ -140,21 +134,38 @@ test("the backup of a leader is restored without a cluster, and begins a new one
   const cluster = await startCluster(t, await startNats(t), ["a"]);
   const { leader, token } = cluster;
   const node = await leader();
-  await send(node, await token(), "one");
+  await sendEvent(node, await token(), "one");
   const file = `${temporaryDir(t)}/backup.tar`;
   const backup = node.command("backup", file);
   assert.equal(backup.status, 0, backup.stderr);
-  await send(node, await token(), "two");
+  await sendEvent(node, await token(), "two");
   await node.stop();
   const restore = node.command("restore", file, "--yes");
   assert.equal(restore.status, 0, restore.stderr);
   const early = node.command("cluster", "init");
   assert.match(early.stderr, /the cluster has a log already; .*cluster reseed replaces it/);
-  await node.alone(async (own) => {
-    const reply = await fetch(`${node.url}/api/v1/events?own=false`, { headers: { Authorization: `Bearer ${own}` } });
-    assert.equal(((await reply.json()) as { data: object[] }).data.length, 1);
-  });
+  await node.alone(async (own) => assert.deepEqual(await typesAt(node, own), ["one"]));
   assert.equal(node.command("cluster", "reseed", "--yes").status, 0);
   await node.start();
-  assert.deepEqual(await typesAt(cluster), ["one"]);
+  assert.deepEqual(await typesAt(await cluster.leader(), await cluster.token()), ["one"]);
+});
+
+test("a row that was changed by hand is found by the digests, and the node copies the leader's database", async (t) => {
+  const cluster = await startCluster(t, await startNats(t), ["a", "b"]);
+  const [leader, token] = [await cluster.leader(), await cluster.token()];
+  const bent = other(cluster, leader);
+  await sendEvent(leader, token, "one");
+  await cluster.requireEqual();
+  await bent.stop();
+  closing(openForWriting({ file: bent.file, busyTimeoutMs: 5000 }), (connection) =>
+    connection.prepare("update events set type = 'two'").run(),
+  );
+  const [ours, theirs] = [leader, bent].map(
+    (node) => (JSON.parse(node.command("cluster", "digest", "--json").stdout) as { tables: TableDigest[] }).tables,
+  );
+  assert.ok(ours && theirs && differing(ours, theirs).includes("events"));
+  assert.equal(bent.command("cluster", "join", "--yes").status, 0);
+  await bent.start();
+  await cluster.requireEqual();
+  assert.equal(await bent.eventsOf("one"), 1);
 });

@@ -166,6 +166,12 @@ export class ClusterNode {
     return this.#reading((reader) => readPosition(reader)?.sequence ?? 0);
   }
 
+  /** The number of events of a type that its file has. */
+  async eventsOf(type: string): Promise<number> {
+    const sql = "select count(*) from events where type = ?";
+    return this.#reading((reader) => reader.prepare<[string], number>(sql).pluck().get(type) ?? 0);
+  }
+
   /** Names of the applied migrations. */
   async migrations(): Promise<string[]> {
     return this.#reading((reader) => reader.prepare<[], string>("select name from migrations").pluck().all());

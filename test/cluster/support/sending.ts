@@ -36,6 +36,20 @@ export function sendEvents(target: () => string, token: string) {
   };
 }
 
+/** Sends one event, which is accepted. */
+export async function sendEvent(node: ClusterNode, token: string, type: string): Promise<void> {
+  const headers = { "Content-Type": "application/json", Authorization: `Bearer ${token}` };
+  const body = JSON.stringify({ type, payload: { text: "Grüße 🎉" } });
+  const reply = await fetch(`${node.url}/api/v1/events`, { method: "POST", headers, body });
+  assert.equal(reply.status, 202, await reply.text());
+}
+
+/** Types of the events that the API shows, the oldest first. */
+export async function typesAt(node: ClusterNode, token: string): Promise<string[]> {
+  const reply = await fetch(`${node.url}/api/v1/events?own=false`, { headers: { Authorization: `Bearer ${token}` } });
+  return ((await reply.json()) as { data: { type: string }[] }).data.map(({ type }) => type).reverse();
+}
+
 export async function requireAll(node: ClusterNode, token: string, ids: readonly string[]): Promise<void> {
   for (const id of ids) {
     const reply = await fetch(`${node.url}/api/v1/events/${id}`, { headers: { Authorization: `Bearer ${token}` } });

@@ -101,7 +101,7 @@ Examples:
     .addHelpText(
       "after",
       `
-For a node whose database differs from the log. An empty node needs it not: it copies the database by itself.
+For a node with a database that differs from the log. An empty node copies the database by itself.
 
 Examples:
   $ prism cluster join

@@ -26,7 +26,7 @@ export const TakeOverDrillView = named(
     from: doc(v.string(), "The leader that was ended"),
     to: doc(v.nullable(v.string()), "The next leader; null: no node has led since"),
     withoutLeaderMs: doc(v.nullable(v.number()), "From the last sign of the leader to the next one's first answer"),
-    drills: doc(v.array(v.string()), "Ids of the drills whose pages were on their way"),
+    drills: doc(v.array(v.string()), "Ids of the drills that were on their way"),
   }),
 );
 
