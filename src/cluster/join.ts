@@ -17,7 +17,7 @@ import { beatFileOf } from "../store/write-health.ts";
 import { Applier } from "./applier.ts";
 import type { DegradedServer } from "./degraded.ts";
 import { ClusterLead, type LeadParts, newAppendFigures, SharedName } from "./lead.ts";
-import { LEASE_MS, Lease, newAccepted, noteAccepted } from "./lease.ts";
+import { LEASE_MS, Lease, MOST_SILENT_MS, newAccepted, noteAccepted } from "./lease.ts";
 import { LogGone, RESEED } from "./log.ts";
 import { ClusterMember, isFinal, type Leadership, MemberStopped } from "./member.ts";
 import { followerMetrics } from "./metrics.ts";
@@ -35,8 +35,6 @@ import type { Replication } from "./writer-thread.ts";
 export { Fenced, LogBehind } from "./log.ts";
 export { isFinal, MemberStopped } from "./member.ts";
 
-/** A leader ends after this time without an accepted record, and starts again as a follower. */
-const MOST_SILENT_MS = 20_000;
 const LOOK_MS = 500;
 /** Enough for a beat to reach the other nodes, and for requests on their way. */
 const ENDING_MS = 100;

@@ -10,6 +10,8 @@ const CLOCK_STEP_MS = 1000;
 /** How long a leader may act after its last accepted record was sent; a shorter suspension is not seen. */
 const ACT_MS = LEASE_MS - CLOCK_STEP_MS;
 const LOOK_MS = 100;
+/** A leader ends after this time without an accepted record, and starts again as a follower. */
+export const MOST_SILENT_MS = 20_000;
 
 export interface LeaseClocks {
   /** Monotonic, in ms; it may stand still while the machine is suspended. */

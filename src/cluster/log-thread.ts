@@ -23,17 +23,16 @@ async function openLog(options: LogOptions, node: string): Promise<NatsLog> {
 export function runLogThread({ options, node, port, sent }: LogThreadData): void {
   const opened = openLog(options, node);
   opened.catch(() => undefined);
+  const reply = (message: AppendReply): void => {
+    port.postMessage(message);
+    Atomics.add(sent, 0, 1);
+    Atomics.notify(sent, 0);
+  };
+  const fail = (error: unknown): void =>
+    reply({ message: error instanceof Error ? error.message : String(error), isFenced: error instanceof Fenced });
+  // The thread that waits sees no event of this one.
+  process.once("uncaughtException", fail);
   port.on("message", ({ messages, after }: AppendRequest) => {
-    void (async (): Promise<AppendReply> => {
-      try {
-        return { sequence: await (await opened).append(messages, after) };
-      } catch (error) {
-        return { message: error instanceof Error ? error.message : String(error), isFenced: error instanceof Fenced };
-      }
-    })().then((reply) => {
-      port.postMessage(reply);
-      Atomics.add(sent, 0, 1);
-      Atomics.notify(sent, 0);
-    });
+    opened.then((log) => log.append(messages, after)).then((sequence) => reply({ sequence }), fail);
   });
 }

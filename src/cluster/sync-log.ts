@@ -1,6 +1,6 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } from "node:worker_threads";
 import { startThread } from "../core/runtime.ts";
-import { type SentAt, sentNow } from "./lease.ts";
+import { MOST_SILENT_MS, type SentAt, sentNow } from "./lease.ts";
 import { Fenced } from "./log.ts";
 import type { LogOptions } from "./nats-log.ts";
 import type { NextRecord } from "./replicated-commits.ts";
@@ -32,9 +32,11 @@ export class SyncLog {
   readonly #thread: Worker;
   readonly #port: MessagePort;
   readonly #sent = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  readonly #mostWaitMs: number;
   #answers = 0;
 
-  constructor(options: LogOptions, node: string) {
+  constructor(options: LogOptions, node: string, mostWaitMs = MOST_SILENT_MS) {
+    this.#mostWaitMs = mostWaitMs;
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
     const data: LogThreadData = { options, node, port: port2, sent: this.#sent };
@@ -43,11 +45,12 @@ export class SyncLog {
     port1.unref();
   }
 
-  /** @returns the sequence of the last message. @throws Fenced */
+  /** @returns the sequence of the last message. @throws Fenced, also when the log accepts nothing in time */
   append(messages: readonly Uint8Array[], after: number): number {
     const request: AppendRequest = { messages, after };
     this.#port.postMessage(request);
-    Atomics.wait(this.#sent, 0, this.#answers);
+    if (Atomics.wait(this.#sent, 0, this.#answers, this.#mostWaitMs) === "timed-out")
+      throw new Fenced(`the log accepted no record for ${this.#mostWaitMs / 1000} s`);
     this.#answers++;
     const received = receiveMessageOnPort(this.#port) as { readonly message: AppendReply } | undefined;
     if (received === undefined) throw new Error("the log's thread gave no answer");

@@ -79,3 +79,15 @@ test("a leader that is stopped in order hands over, and no request fails", async
   await requireAll(standby, token, await sending.stop());
   await cluster.requireEqual();
 });
+
+test("a node whose process crashes starts it again, and follows", async (t) => {
+  const servers = await startNats(t);
+  const cluster = await startCluster(t, servers, ["a", "b"]);
+  const first = await cluster.leader();
+  const [, pid = 0] = first.pids;
+  process.kill(pid, "SIGSEGV");
+  await eventually("its process is started again", () => first.pids.length === 2 && first.pids[1] !== pid, 60_000);
+  assert.match(first.output, /the process of this node was ended by SIGSEGV; starting it again/);
+  await eventually("it follows", () => first.output.split("following the cluster").length === 3, 60_000);
+  await cluster.requireEqual();
+});

@@ -270,6 +270,8 @@ async function requireEqual(nodes: readonly ClusterNode[]): Promise<void> {
     found = others.flatMap((other) => differing(first, other));
     if (found.length === 0) return;
   }
-  const outputs = nodes.map(({ name, output }) => `${name}:\n${output.slice(-OUTPUT_END)}`);
+  const outputs = nodes.map(
+    ({ name, pids, output }) => `${name} (${pids.length} processes):\n${output.slice(-OUTPUT_END)}`,
+  );
   assert.fail(`tables differ: ${found.join(", ")}\n${outputs.join("\n")}`);
 }

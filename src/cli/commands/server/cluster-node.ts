@@ -23,6 +23,8 @@ const KEPT_FENCED = 20;
 const END_MS = 2000;
 /** A machine that is lost does not come back at once, in a drill neither. */
 const LOST_MS = 15_000;
+/** After a process that was ended by a signal, such as one that crashed. */
+const RESTART_MS = 1000;
 const ENDING = ["SIGTERM", "SIGINT", "SIGQUIT"] as const;
 const SIGNALS = [...ENDING, "SIGHUP"] as const;
 
@@ -43,8 +45,8 @@ function spawnAs(kind: "node" | "copy", fencedAt: readonly number[] = []): Child
 }
 
 /**
- * Runs the node as a process of its own, and starts it again when it leads no longer: from leading
- * to following there is only the way through a start. @returns when it has ended otherwise
+ * Runs the node as a process of its own, and starts it again when it leads no longer, as from leading
+ * to following there is only the way through a start, or has crashed. @returns when it has ended otherwise
  */
 export async function superviseNode(): Promise<void> {
   let isEnding = false;
@@ -61,6 +63,7 @@ export async function superviseNode(): Promise<void> {
     for (const signal of SIGNALS) process.on(signal, passOn);
     let isFenced = false;
     let isDrill = false;
+    let isCrashed = false;
     child.once("message", (reason) => {
       isFenced = true;
       isDrill = reason === "drill";
@@ -71,10 +74,16 @@ export async function superviseNode(): Promise<void> {
     });
     code = await new Promise<number>((resolve, reject) => {
       child.once("error", reject);
-      child.once("exit", (exitCode, signal) => resolve(exitCode ?? (signal === null ? EXIT.failure : 128)));
+      child.once("exit", (exitCode, signal) => {
+        isCrashed = signal !== null && !isFenced && !isEnding;
+        if (isCrashed)
+          process.stderr.write(`prism: the process of this node was ended by ${signal}; starting it again\n`);
+        resolve(exitCode ?? (signal === null ? EXIT.failure : 128));
+      });
     });
-    if (isFenced) code = FENCED_EXIT;
-    if (isDrill) await wait(LOST_MS, null, { signal: ending.signal }).catch(() => null);
+    if (isFenced || isCrashed) code = FENCED_EXIT;
+    if (isDrill || isCrashed)
+      await wait(isDrill ? LOST_MS : RESTART_MS, null, { signal: ending.signal }).catch(() => null);
     for (const signal of SIGNALS) process.off(signal, passOn);
     process.exitCode = isEnding && code === FENCED_EXIT ? EXIT.done : code;
   }
