@@ -2,6 +2,7 @@ import type { Database as Sqlite, Statement } from "better-sqlite3";
 import type { SealedBox } from "../core/sealed-box.ts";
 import { NOTE_MIGRATION } from "../store/sqlite/migrate.ts";
 import { MIGRATIONS } from "../store/sqlite/migrations.gen.ts";
+import { failureOf } from "../store/sqlite/sqlite-errors.ts";
 import { LogBehind, type LogMessage } from "./log.ts";
 import { type Position, positionWriter, preparePosition, readPosition, START } from "./position.ts";
 import { type ClusterRecord, RecordReader, type Statements, UnreadableRecord } from "./record.ts";
@@ -16,6 +17,7 @@ export class Applier {
   readonly #reader: RecordReader;
   readonly #store: (position: Position) => void;
   readonly #transaction: readonly [begin: () => void, commit: () => void, rollback: () => void];
+  readonly #runner: StatementRunner;
   #position: Position;
   /** Of the last message, also of a part. */
   #sequence: number;
@@ -27,6 +29,7 @@ export class Applier {
     preparePosition(connection);
     refuseChangingFunctions(connection);
     this.#reader = new RecordReader(box);
+    this.#runner = new StatementRunner(connection);
     this.#store = positionWriter(connection);
     this.#position = readPosition(connection) ?? START;
     this.#sequence = this.#position.sequence;
@@ -65,7 +68,7 @@ export class Applier {
     try {
       if (content.kind === "statements") {
         requireKnownMigrations(content.statements);
-        applyStatements(this.#connection, content.statements);
+        this.#runner.run(content.statements);
       }
       this.#store(position);
       commit();
@@ -99,48 +102,49 @@ function requireKnownMigrations({ texts, calls }: Statements): void {
   }
 }
 
-/** Executes the statements of a record in the open transaction. @throws Diverged */
-export function applyStatements(connection: Sqlite, { texts, calls }: Statements): void {
-  const prepared = new Map<number, Statement<unknown[]>>();
-  for (const [index, count, parameters] of calls) {
-    const text = texts[index] ?? "";
-    if (count === null && parameters.length === 0) {
-      run(connection, text);
-      continue;
+/** Statements that were prepared once; the leader's own are few. */
+const MOST_PREPARED = 500;
+
+/** Executes the statements of records. */
+export class StatementRunner {
+  readonly #connection: Sqlite;
+  readonly #prepared = new Map<string, Statement<unknown[]>>();
+
+  constructor(connection: Sqlite) {
+    this.#connection = connection;
+  }
+
+  /** Executes them in the open transaction. @throws Diverged */
+  run({ texts, calls }: Statements): void {
+    for (const [index, count, parameters] of calls) {
+      const text = texts[index] ?? "";
+      try {
+        if (count === null && parameters.length === 0) {
+          // It may change the schema: a migration with triggers is one text of several statements.
+          this.#prepared.clear();
+          this.#connection.exec(text);
+          continue;
+        }
+        const changed = this.#execute(text, parameters);
+        if (count !== null && changed !== count)
+          throw new Diverged(`a statement changed ${changed} rows, and ${count} at the leader: ${text}`);
+      } catch (cause) {
+        // A full disk says nothing about what the file holds.
+        if (cause instanceof Diverged || failureOf(cause) !== "internal") throw cause;
+        throw new Diverged(`a statement of the leader fails here: ${(cause as Error).message}: ${text}`, { cause });
+      }
     }
-    const changed = execute(connection, prepared, { index, text, parameters });
-    if (count !== null && changed !== count)
-      throw new Diverged(`a statement changed ${changed} rows, and ${count} at the leader: ${text}`);
   }
-}
 
-/** Statements about the schema: a migration with triggers is one text of several. */
-function run(connection: Sqlite, text: string): void {
-  try {
-    connection.exec(text);
-  } catch (cause) {
-    throw failing(text, cause);
-  }
-}
-
-function failing(text: string, cause: unknown): Diverged {
-  return new Diverged(`a statement of the leader fails here: ${(cause as Error).message}: ${text}`, { cause });
-}
-
-interface Call {
-  readonly index: number;
-  readonly text: string;
-  readonly parameters: readonly unknown[];
-}
-
-function execute(connection: Sqlite, prepared: Map<number, Statement<unknown[]>>, call: Call): number {
-  const { index, text, parameters } = call;
-  try {
-    // A statement about the schema can only be prepared when those before it have run.
-    const statement = prepared.get(index) ?? connection.prepare<unknown[]>(text);
-    prepared.set(index, statement);
+  #execute(text: string, parameters: readonly unknown[]): number {
+    const statement = this.#prepared.get(text) ?? this.#prepare(text);
     return statement.reader ? statement.all(...parameters).length : statement.run(...parameters).changes;
-  } catch (cause) {
-    throw failing(text, cause);
+  }
+
+  #prepare(text: string): Statement<unknown[]> {
+    if (this.#prepared.size >= MOST_PREPARED) this.#prepared.clear();
+    const statement = this.#connection.prepare<unknown[]>(text);
+    this.#prepared.set(text, statement);
+    return statement;
   }
 }

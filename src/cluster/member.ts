@@ -208,6 +208,7 @@ export class ClusterMember {
 
   async #follow(): Promise<Leadership> {
     const { journal, applier, log } = this.#parts;
+    let reported = "";
     while (!this.#isStopped) {
       if (this.#refusal) throw this.#refusal;
       const following = journal.follow(applier.sequence);
@@ -215,6 +216,7 @@ export class ClusterMember {
       try {
         for await (const message of following) {
           const record = applier.apply(message);
+          reported = "";
           if (record === null) continue;
           const leadership = this.#saw(record);
           if (leadership === null) continue;
@@ -223,7 +225,9 @@ export class ClusterMember {
         }
       } catch (error) {
         if (isFinal(error)) throw error;
-        log.warn({ err: error }, "cannot read the log of the cluster; trying again");
+        // On a full disk every try fails.
+        if (String(error) !== reported) log.warn({ err: error }, "cannot follow the log of the cluster; trying again");
+        reported = String(error);
       }
       if (!this.#refusal) await this.#parts.time.sleep(RETRY_MS);
     }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import test from "node:test";
 import type { Database as Sqlite } from "better-sqlite3";
 import fc from "fast-check";
-import { applyStatements } from "../../src/cluster/applier.ts";
+import { StatementRunner } from "../../src/cluster/applier.ts";
 import { differing, digestOf } from "../../src/cluster/digest.ts";
 import { encodeRecord, newRecordId, RecordReader, recordBox, statementsOf } from "../../src/cluster/record.ts";
 import { Recorder } from "../../src/cluster/recorder.ts";
@@ -75,6 +75,7 @@ test("a file to which the recorded statements of random transactions are applied
   const recorder = new Recorder(original);
   const box = recordBox(["secret"]);
   const reader = new RecordReader(box);
+  const runner = new StatementRunner(copy);
   let recorded = 0;
   const property = fc.asyncProperty(fc.array(step, { maxLength: 12 }), fc.boolean(), async (steps, isKept) => {
     original.prepare("begin immediate").run();
@@ -93,7 +94,7 @@ test("a file to which the recorded statements of random transactions are applied
     const read = reader.read(message);
     assert.deepEqual(read, record);
     copy.prepare("begin immediate").run();
-    applyStatements(copy, statements);
+    runner.run(statements);
     copy.prepare("commit").run();
   });
   await fc.assert(property, { numRuns: 2000 });
@@ -127,7 +128,7 @@ test("a statement that changes another number of rows than at the leader is refu
   t.after(() => connection.close());
   connection.exec(TABLES);
   const statements = { texts: ["update a set n = 1"], calls: [[0, 1, []]] } as const;
-  assert.throws(() => applyStatements(connection, statements), /changed 0 rows, and 1 at the leader/);
+  assert.throws(() => new StatementRunner(connection).run(statements), /changed 0 rows, and 1 at the leader/);
 });
 
 test("digests tell apart values of different types, and name the tables that differ", async (t) => {

@@ -29,7 +29,7 @@ export class VirtualTime {
         each.work?.();
       }
       // Everything that waits for a promise goes on before time does.
-      await new Promise((resolve) => setImmediate(resolve));
+      await new Promise<void>((resolve) => process.nextTick(resolve));
     }
     this.now = until;
   }
