@@ -36,7 +36,8 @@ async function compile(root, folder, file) {
   // Files that a module reads from its own folder are not copied. In src and in `*-thread.ts`,
   // `import.meta.url` finds the compiled entry of threads.
   const literals = { "import.meta.dirname": JSON.stringify(dirname(source)) };
-  if (!file.startsWith("src/") && !file.endsWith("-thread.ts")) literals["import.meta.url"] = JSON.stringify(pathToFileURL(source).href);
+  if (!file.startsWith("src/") && !file.endsWith("-thread.ts"))
+    literals["import.meta.url"] = JSON.stringify(pathToFileURL(source).href);
   const { code, map } = await esbuild.transform(readFileSync(source, "utf8").replace(RELATIVE_IMPORT, "$1$2.js$3"), {
     loader: "ts",
     format: "esm",
