@@ -70,6 +70,7 @@ export function openCore(base: Base, isForCommand: boolean, asked: Asked): Featu
       box: base.box,
       readsOnly: base.readsOnly,
       isReplicated: base.isReplicated,
+      sharedFiles: base.cluster?.files ?? null,
     },
     db: base.database,
     events: base.bus,

@@ -25,6 +25,7 @@ import { connectNats, NatsLog } from "./nats-log.ts";
 import { type Position, readPosition, START } from "./position.ts";
 import { RecordReader, recordBox } from "./record.ts";
 import { type NextRecord, ReplicatedCommits } from "./replicated-commits.ts";
+import { NatsFiles } from "./shared-files.ts";
 import { natsSignals } from "./signals.ts";
 import { fetchSnapshot, serveSnapshots } from "./snapshot.ts";
 import { StandbyPort } from "./standby.ts";
@@ -126,9 +127,10 @@ export async function startNode(
     freePort: () => port.stopListening(),
     lead(leadership, { figures, successor }, ends) {
       if (joined === null) throw new MemberStopped();
-      const { member, journal } = joined;
+      const { member, journal, nats } = joined;
+      const files = new NatsFiles(nats, cluster.name, cluster.replicas, records);
       return new ClusterLead({
-        ...{ ...ends, member, journal, leadership, figures, node, refused: port.refused },
+        ...{ ...ends, member, journal, files, leadership, figures, node, refused: port.refused },
         ...{ cluster: cluster.name, advertise: cluster.advertise ?? "" },
         successor: new SharedName(successor),
         now: Date.now,

@@ -1,6 +1,7 @@
 import { PrismError } from "../core/errors.ts";
 import { type Metrics, SECONDS_BUCKETS } from "../core/metrics.ts";
 import { VERSION } from "../core/runtime.ts";
+import type { SharedFiles } from "../core/stored-files.ts";
 import type { LogServer } from "./log.ts";
 import { type ClusterMember, FENCED_BY_CHANCE, type KnownNode, type Leadership } from "./member.ts";
 import { registerLeaderMetrics } from "./metrics.ts";
@@ -88,6 +89,7 @@ export interface LeadParts {
   readonly advertise: string;
   readonly member: Pick<ClusterMember, "nodes" | "silenceOf" | "deadMs" | "fenced" | "keys" | "forget">;
   readonly journal: Pick<NatsLog, "range" | "servers">;
+  readonly files: SharedFiles;
   readonly leadership: Leadership;
   readonly figures: AppendFigures;
   readonly successor: SharedName;
@@ -126,6 +128,10 @@ export class ClusterLead {
 
   get node(): string {
     return this.#parts.node;
+  }
+
+  get files(): SharedFiles {
+    return this.#parts.files;
   }
 
   get term(): number {

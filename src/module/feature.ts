@@ -4,6 +4,7 @@ import type { Clock, EpochMs } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
+import type { SharedFiles } from "../core/stored-files.ts";
 import type { BodyReader } from "../http/body.ts";
 import type { UntrustedForwards } from "../http/client-address.ts";
 import type { Idempotency } from "../http/idempotency.ts";
@@ -64,6 +65,8 @@ export interface FeatureCore {
   readonly isForCommand: boolean;
   /** Commits go to the log of a cluster, which this node leads. */
   readonly isReplicated: boolean;
+  /** Files of all nodes of a cluster; null: this server is no node of one. */
+  readonly sharedFiles: SharedFiles | null;
   /** Key of hashes that outlive a rotation of the encryption key. */
   readonly auditKey: Uint8Array;
   readonly kernel: HttpKernel;

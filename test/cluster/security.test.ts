@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { get } from "node:https";
 import { join } from "node:path";
 import test from "node:test";
@@ -8,32 +8,11 @@ import { connect } from "@nats-io/transport-node";
 import { parse } from "yaml";
 import { makeCertificate } from "../helpers/certificate.ts";
 import { eventually } from "../helpers/eventually.ts";
-import type { Scope } from "../helpers/scope.ts";
 import { temporaryDir } from "../helpers/store.ts";
-import { startShippedNats } from "./support/nats.ts";
+import { PASSWORD, startSecured } from "./support/nats.ts";
 import { type ClusterNode, makeCluster } from "./support/nodes.ts";
 
-const PASSWORD = "a password of the nats-servers";
 const deploy = join(import.meta.dirname, "../../deploy/cluster");
-
-/** The shipped configuration, with a second account, for a server that is alone. */
-async function startSecured(t: Scope) {
-  const { cert, key } = makeCertificate();
-  const dir = temporaryDir(t);
-  const caFile = join(dir, "ca.crt");
-  writeFileSync(caFile, cert);
-  writeFileSync(join(dir, "server.key"), key);
-  const server = await startShippedNats(t, (configuration, own) => {
-    mkdirSync(join(own, "nats"));
-    writeFileSync(join(own, "nats/password.conf"), `PRISM_NATS_PASSWORD: "${PASSWORD}"\n`);
-    return configuration
-      .replace(/cluster \{[\s\S]*?\n\}\n/, "")
-      .replaceAll(/"\/etc\/nats\/(ca|server)\.crt"/g, `"${caFile}"`)
-      .replace("/etc/nats/server.key", join(dir, "server.key"))
-      .replace("accounts {", 'accounts {\n  OTHER { jetstream: enabled, users: [{ user: other, password: "other" }] }');
-  });
-  return { server, caFile };
-}
 
 test("a cluster forms by TLS and an account of its own; another account sees nothing of it", async (t) => {
   const { server, caFile } = await startSecured(t);

@@ -27,6 +27,12 @@ export function leadWith(others: readonly Partial<KnownNode>[], startedAt = 1_00
         nodes.splice(0, nodes.length, ...nodes.filter(({ node }) => node !== name));
       },
     },
+    files: {
+      put: async () => undefined,
+      get: async () => null,
+      remove: async () => undefined,
+      list: async () => new Map(),
+    },
     journal: { range: async () => ({ first: 1, last: 100 }), servers: async () => [] },
     leadership: {
       position: { sequence: 90, id: "", term: 2 },

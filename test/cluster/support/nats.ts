@@ -1,8 +1,9 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { accessSync, constants, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { connectNats, NatsLog } from "../../../src/cluster/nats-log.ts";
+import { makeCertificate } from "../../helpers/certificate.ts";
 import { eventually } from "../../helpers/eventually.ts";
 import { lastingPort } from "../../helpers/free-ports.ts";
 import type { Scope } from "../../helpers/scope.ts";
@@ -98,7 +99,7 @@ export async function startNats(t: Scope, count: 1 | 3 = 1, program = natsServer
 }
 
 /** A nats-server with the configuration that `deploy/cluster` has for a machine, here on loopback. */
-export async function startShippedNats(t: Scope, change: (configuration: string, dir: string) => string) {
+async function startShippedNats(t: Scope, change: (configuration: string, dir: string) => string) {
   const [port, route, monitorPort] = [await lastingPort(), await lastingPort(), await lastingPort()];
   const dir = temporaryDir(t);
   const shipped = readFileSync(join(root, "deploy/cluster/nats-server.conf"), "utf8")
@@ -113,6 +114,28 @@ export async function startShippedNats(t: Scope, change: (configuration: string,
   t.after(() => server.stop("SIGKILL"));
   await server.start();
   return server;
+}
+
+/** Of the account of {@link startSecured}. */
+export const PASSWORD = "a password of the nats-servers";
+
+/** The shipped configuration, with a second account, for a server that is alone. */
+export async function startSecured(t: Scope) {
+  const { cert, key } = makeCertificate();
+  const dir = temporaryDir(t);
+  const caFile = join(dir, "ca.crt");
+  writeFileSync(caFile, cert);
+  writeFileSync(join(dir, "server.key"), key);
+  const server = await startShippedNats(t, (configuration, own) => {
+    mkdirSync(join(own, "nats"));
+    writeFileSync(join(own, "nats/password.conf"), `PRISM_NATS_PASSWORD: "${PASSWORD}"\n`);
+    return configuration
+      .replace(/cluster \{[\s\S]*?\n\}\n/, "")
+      .replaceAll(/"\/etc\/nats\/(ca|server)\.crt"/g, `"${caFile}"`)
+      .replace("/etc/nats/server.key", join(dir, "server.key"))
+      .replace("accounts {", 'accounts {\n  OTHER { jetstream: enabled, users: [{ user: other, password: "other" }] }');
+  });
+  return { server, caFile };
 }
 
 /** The log of the cluster `prism`, as a node has it. */

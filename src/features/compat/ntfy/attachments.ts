@@ -1,9 +1,7 @@
-import { open, readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
 import type { EpochMs } from "../../../core/clock.ts";
-import { PARTIAL, writeComplete } from "../../../core/data-dir.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { type Principal, personKey } from "../../../core/principal.ts";
+import type { StoredFiles } from "../../../core/stored-files.ts";
 import { addressGroup } from "../../../http/client-address.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { MEDIA_HEADERS } from "../../../http/headers.ts";
@@ -27,17 +25,21 @@ export interface AttachmentLimits {
 }
 
 interface AttachmentsParts extends Uses<"db" | "clock"> {
-  readonly dir: string;
+  readonly files: StoredFiles;
   limits(): AttachmentLimits;
   /** @throws STORAGE_FULL while the disk has too little space. */
   requireSpace(): void;
 }
 
 export const ATTACHMENTS_DIR = "ntfy";
-const ID = /^[A-Za-z0-9]{12}$/;
 const MAX_NAME = 255;
 
-/** Files of messages, in a folder of the data directory, each under the id of its message. */
+/** Whether a text may be the id of a message. */
+export function isMessageId(text: string): boolean {
+  return /^[A-Za-z0-9]{12}$/.test(text);
+}
+
+/** Files of messages, each under the id of its message. */
 export class Attachments {
   readonly #parts: AttachmentsParts;
   /** Bytes of uploads whose rows are not committed yet, by owner. */
@@ -78,10 +80,10 @@ export class Attachments {
     try {
       if (sizeBytes > this.limits.fileBytes) throw new NtfyError(41301);
       await this.#requireRoom(owner);
-      await writeComplete(this.#pathOf(id), bytes);
+      await this.#parts.files.put(id, bytes);
       return await publish({ row });
     } catch (error) {
-      await rm(this.#pathOf(id), { force: true });
+      await this.#parts.files.remove(id).catch(() => undefined);
       throw isDiskFull(error)
         ? new PrismError("STORAGE_FULL", "The disk is full; nothing was stored", { cause: error })
         : error;
@@ -100,30 +102,28 @@ export class Attachments {
       etag: `"${row.id}"`,
       headers: { "Content-Type": row.type, "Access-Control-Allow-Origin": "*" },
       fixedHeaders: MEDIA_HEADERS,
-      open: async ({ first, last }) => {
-        const file = await open(this.#pathOf(row.id), "r").catch(() => {
-          throw new NtfyError(40401);
-        });
-        return file.createReadStream({ start: first, end: last });
+      open: async (range) => {
+        const file = await this.#parts.files.read(row.id, range).catch(() => null);
+        if (file === null) throw new NtfyError(40401);
+        return file;
       },
     });
   }
 
   async remove(id: string): Promise<void> {
-    await rm(this.#pathOf(id), { force: true });
+    await this.#parts.files.remove(id);
   }
 
   /** Removes files without a row, which a crash has left. Call it before the server answers. */
-  async sweepOrphans(): Promise<number> {
-    const names = await readdir(this.#parts.dir).catch(() => []);
-    let removed = 0;
-    for (const name of names) {
-      const id = name.replace(PARTIAL, "");
-      if (!ID.test(id) || (id === name && (await findAttachment(this.#parts.db.read, id)))) continue;
-      await rm(join(this.#parts.dir, name), { force: true });
-      removed++;
-    }
-    return removed;
+  sweepOrphans(): Promise<number> {
+    const { files, db } = this.#parts;
+    return files.sweep(async (id) => (await findAttachment(db.read, id)) !== undefined);
+  }
+
+  /** Ids of the messages that have a file. */
+  async ids(): Promise<string[]> {
+    const rows = await this.#parts.db.read.selectFrom("ntfy_attachments").select("id").execute();
+    return rows.map(({ id }) => id);
   }
 
   async usedBy(owner: string): Promise<number> {
@@ -144,12 +144,6 @@ export class Attachments {
     const pending = (this.#pending.get(owner) ?? 0) + bytes;
     if (pending === 0) this.#pending.delete(owner);
     else this.#pending.set(owner, pending);
-  }
-
-  /** @throws TypeError for a text that is not an id: client input never becomes a path */
-  #pathOf(id: string): string {
-    if (!ID.test(id)) throw new TypeError("attachments are kept under the ids of their messages");
-    return join(this.#parts.dir, id);
   }
 }
 

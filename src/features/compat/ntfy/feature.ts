@@ -27,6 +27,7 @@ export const ntfyFeature = feature("ntfy", {
       enqueueMail: (mail, trx) => enqueueMail(context, mail, trx),
     }),
   }),
+  prepare: ({ ntfy }) => ntfy.prepare(),
   start: ({ ntfy }) => ntfy.start(),
   stop: ({ ntfy }) => ntfy.stop(),
   effects: ({ ntfy }) => ({
@@ -46,7 +47,7 @@ export const ntfyFeature = feature("ntfy", {
     for (const each of accessRoutes(context)) server.route(each);
     listener.mount(sockets(context));
   },
-  sweeps: ({ config }) => [...NTFY_SWEEPS, attachmentSweep(config.dataDir)],
+  sweeps: ({ ntfy }) => [...NTFY_SWEEPS, attachmentSweep(ntfy.attachments)],
 });
 
 /** Mounts the WebSockets on an app. */

@@ -1,10 +1,8 @@
-import { rm } from "node:fs/promises";
-import { join } from "node:path";
 import { DAY_MS } from "../../../core/clock.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { type NamedSweep, sweepOf, sweepRows } from "../../../store/retention.ts";
 import { deleteEntries } from "../../events/streams/index.ts";
-import { ATTACHMENTS_DIR } from "./attachments.ts";
+import type { Attachments } from "./attachments.ts";
 
 /** Messages with their entries. Clients cannot request expired ones, so no gap is recorded. */
 const messages = sweepRows(
@@ -66,13 +64,13 @@ const topics = sweepRows("ntfy_topics", unusedTopics, {
 export const NTFY_SWEEPS: readonly NamedSweep[] = [messages, tokens, topics];
 
 /** Attachments: the files first, so that none stays without a row. */
-export function attachmentSweep(dataDir: string): NamedSweep {
+export function attachmentSweep(attachments: Attachments): NamedSweep {
   return sweepOf<string>({
     name: "ntfy_attachments",
     find: async (scan, now, limit) => {
       const expired = scan.selectFrom("ntfy_attachments").select("id").where("expiresAt", "<=", now);
       const ids = (await expired.orderBy("expiresAt").limit(limit).execute()).map(({ id }) => id);
-      for (const id of ids) await rm(join(dataDir, ATTACHMENTS_DIR, id), { force: true });
+      for (const id of ids) await attachments.remove(id);
       return ids;
     },
     async remove(trx, ids) {

@@ -1,11 +1,12 @@
 import { join } from "node:path";
 import { PrismError } from "../../../core/errors.ts";
+import { StoredFiles } from "../../../core/stored-files.ts";
 import { RateLimiter } from "../../../http/rate-limiter.ts";
 import type { Context } from "../../../module/feature.ts";
 import type { Trx } from "../../../store/database.ts";
 import { acknowledgeLink, type DirectMail } from "../../delivery/index.ts";
 import type { AccessChange } from "./access.ts";
-import { ATTACHMENTS_DIR, Attachments } from "./attachments.ts";
+import { ATTACHMENTS_DIR, Attachments, isMessageId } from "./attachments.ts";
 import { NtfyAuth } from "./auth.ts";
 import { Publisher } from "./publisher.ts";
 import { Positions } from "./subscribe/positions.ts";
@@ -27,6 +28,8 @@ export class Ntfy {
   readonly publisher: Publisher;
   readonly auth: NtfyAuth;
   readonly attachments: Attachments;
+  /** Of attachments. */
+  readonly files: StoredFiles;
   readonly positions: Positions;
   /** Open subscriptions. */
   readonly open = new Set<Subscriber>();
@@ -46,9 +49,9 @@ export class Ntfy {
     const limiter = new RateLimiter(clock);
     const counting = { limiter, limits: () => settings.rateLimit.enabled };
     this.auth = new NtfyAuth({ reader, clock, authenticator: principals, principals, passwordOwner, ...counting });
-    const dir = join(config.dataDir, ATTACHMENTS_DIR);
+    this.files = new StoredFiles(join(config.dataDir, ATTACHMENTS_DIR), isMessageId, parts.sharedFiles);
     const limits = () => settings.current.ntfy.attachments;
-    this.attachments = new Attachments({ dir, db, clock, limits, requireSpace });
+    this.attachments = new Attachments({ files: this.files, db, clock, limits, requireSpace });
     this.positions = new Positions(reader, clock, this.cacheMs);
   }
 
@@ -80,16 +83,22 @@ export class Ntfy {
     this.topics.load();
   }
 
-  async start(): Promise<void> {
+  async prepare(): Promise<void> {
     const removed = await this.attachments.sweepOrphans();
     if (removed > 0) this.#parts.log.info({ files: removed }, "removed attachments without a message");
+  }
+
+  start(): void {
+    const { clock, log } = this.#parts;
     this.publisher.start();
+    this.files.share({ keys: () => this.attachments.ids(), clock, log });
     this.#timer = setInterval(() => void this.storeUses(), FLUSH_EVERY_MS);
     this.#timer.unref();
   }
 
   async stop(): Promise<void> {
     if (this.#timer) clearInterval(this.#timer);
+    this.files.stop();
     await this.publisher.stop();
     await this.storeUses();
   }

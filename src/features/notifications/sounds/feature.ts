@@ -8,6 +8,7 @@ import { pageOf } from "../../../http/shapes.ts";
 import { type FeatureServer, feature } from "../../../module/feature.ts";
 import type { RunningJob } from "../../time/jobs/index.ts";
 import { MAX_SOUND_BYTES, MEDIA_PATH, openSounds } from "./open-sounds.ts";
+import { storedKeys } from "./queries.ts";
 import {
   getSound,
   REMOVE_KIND,
@@ -75,6 +76,8 @@ export const soundsFeature = feature("sounds", {
   needs: ["runner", "jobs", "outside"],
   open: (context) => ({ sounds: openSounds(context) }),
   register: serve,
+  start: ({ sounds, db, clock, log }) => sounds.stored.share({ keys: () => storedKeys(db.read), clock, log }),
+  stop: ({ sounds }) => sounds.stored.stop(),
 });
 
 async function serve(server: FeatureServer, context: SoundsContext): Promise<void> {
@@ -84,7 +87,7 @@ async function serve(server: FeatureServer, context: SoundsContext): Promise<voi
     const { storage, storageKey } = payload as RemovePayload;
     await sounds.filesOf(storage).remove(storageKey);
   });
-  const swept = await sounds.local.sweep();
+  const swept = await sounds.stored.sweep(() => true);
   if (swept > 0) log.namespace("sounds").info({ files: swept }, "halves of files that a crash had left were removed");
 
   server.route({

@@ -5,6 +5,8 @@ import type { Config } from "../../../config/load.ts";
 import { type Clock, type EpochMs, toRfc3339 } from "../../../core/clock.ts";
 import { SOUNDS_DIR } from "../../../core/data-dir.ts";
 import { PrismError } from "../../../core/errors.ts";
+import { isUuid } from "../../../core/ids.ts";
+import { StoredFiles } from "../../../core/stored-files.ts";
 import { secretsEqual } from "../../../core/tokens.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { SoundRow } from "./sound.ts";
@@ -94,7 +96,8 @@ declare module "../../../module/feature.ts" {
 export interface SoundServices {
   readonly urlOf: SoundUrlOf;
   readonly links: SoundLinks;
-  readonly local: LocalSounds;
+  /** Those in the data directory. */
+  readonly stored: StoredFiles;
   /** Storage of new sounds. */
   readonly files: SoundFiles;
   /** Storage of existing sounds. @throws NOT_CONFIGURED */
@@ -107,7 +110,8 @@ export function openSounds({
   clock,
   publicUrl,
   outside,
-}: Uses<"config" | "reader" | "clock" | "publicUrl" | "outside">): SoundServices {
+  sharedFiles,
+}: Uses<"config" | "reader" | "clock" | "publicUrl" | "outside" | "sharedFiles">): SoundServices {
   const { storage, secrets } = config;
   const links = new SoundLinks({
     clock,
@@ -115,7 +119,8 @@ export function openSounds({
     ttlMs: storage.signTtlMs,
     baseUrl: () => storage.cdnUrl ?? publicUrl(),
   });
-  const local = new LocalSounds(join(config.dataDir, SOUNDS_DIR));
+  const stored = new StoredFiles(join(config.dataDir, SOUNDS_DIR), isUuid, sharedFiles);
+  const local = new LocalSounds(stored);
   const remote = bucketOf(config, (maxBodyBytes) => outside({ maxBodyBytes }));
   const filesOf = (kind: SoundRow["storage"]): SoundFiles => {
     if (kind === "local") return local;
@@ -123,7 +128,7 @@ export function openSounds({
       throw new PrismError("NOT_CONFIGURED", "This sound is stored in a bucket, but no bucket is configured");
     return remote;
   };
-  return { urlOf: soundUrlOf(reader, links), links, local, files: filesOf(storage.kind), filesOf };
+  return { urlOf: soundUrlOf(reader, links), links, stored, files: filesOf(storage.kind), filesOf };
 }
 
 /** The configured bucket, if any, even if new sounds are stored locally. */

@@ -48,3 +48,9 @@ export async function requireSound(sound: string | null | undefined, db: ReadDb 
   if (found === undefined) throw new PrismError("SOUND_NOT_FOUND", "No such sound");
   return found;
 }
+
+/** Keys of the files in the data directory. */
+export async function storedKeys(db: ReadDb): Promise<string[]> {
+  const stored = db.selectFrom("sounds").select("storageKey").where("storage", "=", "local");
+  return (await stored.where("deletedAt", "is", null).execute()).map(({ storageKey }) => storageKey);
+}

@@ -1,10 +1,7 @@
-import { open, readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
 import { Readable } from "node:stream";
 import { AwsV4Signer } from "aws4fetch";
-import { PARTIAL, writeComplete } from "../../../core/data-dir.ts";
 import { PrismError } from "../../../core/errors.ts";
-import { isUuid } from "../../../core/ids.ts";
+import type { StoredFiles } from "../../../core/stored-files.ts";
 import type { ByteRange } from "../../../http/negotiation.ts";
 
 /** Storage of sounds' bytes. Keys are generated; a file's own name is never one. */
@@ -18,53 +15,28 @@ export interface SoundFiles {
   remove(key: string): Promise<void>;
 }
 
-/** Sounds in a folder of the data directory, by id, readable by the owner only. */
+/** Sounds in a folder of the data directory, by id. */
 export class LocalSounds implements SoundFiles {
   readonly kind = "local";
-  readonly #dir: string;
+  readonly files: StoredFiles;
 
-  constructor(dir: string) {
-    this.#dir = dir;
+  constructor(files: StoredFiles) {
+    this.files = files;
   }
 
-  async put(key: string, bytes: Buffer): Promise<void> {
-    await writeComplete(this.#pathOf(key), bytes);
+  put(key: string, bytes: Buffer): Promise<void> {
+    return this.files.put(key, bytes);
   }
 
-  async read(key: string, { first, last }: ByteRange): Promise<Readable> {
-    try {
-      const file = await open(this.#pathOf(key), "r");
-      return file.createReadStream({ start: first, end: last });
-    } catch (cause) {
-      if (!isMissing(cause)) throw cause;
-      throw new PrismError("SOUND_NOT_FOUND", "The file of this sound is gone", { cause });
-    }
+  async read(key: string, range: ByteRange): Promise<Readable> {
+    const found = await this.files.read(key, range);
+    if (found === null) throw new PrismError("SOUND_NOT_FOUND", "The file of this sound is gone");
+    return found;
   }
 
-  async remove(key: string): Promise<void> {
-    await rm(this.#pathOf(key), { force: true });
+  remove(key: string): Promise<void> {
+    return this.files.remove(key);
   }
-
-  /** Removes partial files of a crash. Only at a start, before any upload. @returns their number */
-  async sweep(): Promise<number> {
-    const names = await readdir(this.#dir).catch((error: unknown) => {
-      if (isMissing(error)) return [];
-      throw error;
-    });
-    const partial = names.filter((name) => name.endsWith(PARTIAL) && isUuid(name.slice(0, -PARTIAL.length)));
-    for (const name of partial) await rm(join(this.#dir, name), { force: true });
-    return partial.length;
-  }
-
-  /** @throws TypeError for a key that is not an id: client input never becomes a path */
-  #pathOf(key: string): string {
-    if (!isUuid(key)) throw new TypeError("sounds are kept under their ids");
-    return join(this.#dir, key);
-  }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ENOENT";
 }
 
 interface BucketAnswer {

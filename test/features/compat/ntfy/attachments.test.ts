@@ -117,7 +117,7 @@ test("files end with their time, and files that a crash left are removed at the 
   clock.advance(3 * 3_600_000 + 1000);
   assert.equal((await ntfy.send("GET", `/file/${body.id}.txt`, { auth: null })).status, 404);
   const run = async () => {
-    for (const { sweep } of [...NTFY_SWEEPS, attachmentSweep(prism.dir)])
+    for (const { sweep } of [...NTFY_SWEEPS, attachmentSweep(prism.parts.offers.ntfy.attachments)])
       await sweep(prism.parts.base.database, clock.now(), () => false);
   };
   await run();
