@@ -1,5 +1,6 @@
 /** Where every thread of the program starts; `workerData.role` says which it is. */
 import { workerData } from "node:worker_threads";
+import type { PrepareThreadData } from "./cluster/prepare-leader.ts";
 import type { LogThreadData } from "./cluster/sync-log.ts";
 import type { ReplicatedWriterData } from "./cluster/writer-thread.ts";
 import type { ThreadRole } from "./core/runtime.ts";
@@ -19,6 +20,10 @@ else if (role === "replicated-writer")
   );
 else if (role === "log")
   void import("./cluster/log-thread.ts").then(({ runLogThread }) => runLogThread(data as LogThreadData));
+else if (role === "prepare-leader")
+  void import("./cluster/prepare-leader.ts").then(({ runPrepareLeader }) =>
+    runPrepareLeader(data as PrepareThreadData),
+  );
 else if (role === "scan") runScanThread(data as ScanThreadData);
 else if (role === "snapshot") runSnapshotThread(data as SnapshotThreadData);
 else if (role === "migrate") runMigrateThread(data as string);

@@ -93,7 +93,7 @@ export function watchForLeader({ config, log, node, spawnCopy }: Parts): { stop(
     const since = Date.now() - silentMs;
     if (silentMs >= emergencyAfterMs + node.rank() * RANK_MS)
       emergency.raise("no-leader", { text: "no node of the cluster leads.", since });
-    const mayPage = degraded === "page" && existsSync(config.databaseFile);
+    const mayPage = degraded === "page" && !node.isCopying() && existsSync(config.databaseFile);
     if (mayPage && !copy && silentMs >= emergencyAfterMs && performance.now() - triedAt >= AGAIN_MS) start();
   };
   const timer = setInterval(look, LOOK_MS);

@@ -8,6 +8,7 @@ import { type DataPaths, finishRestore, isRestorePending } from "../features/ope
 import type { UpgradeOptions } from "../features/operate/backup/upgrade.ts";
 import { hasAuditKey } from "../store/sealed-settings.ts";
 import { reading } from "../store/sqlite/connection.ts";
+import { requireAlone } from "../store/store.ts";
 import { DataDirLock } from "../store/sqlite/data-dir-lock.ts";
 import { migrateFile, pendingMigrations } from "../store/sqlite/migrate.ts";
 import { beatFileOf } from "../store/write-health.ts";
@@ -87,6 +88,7 @@ export async function makeCurrent(
   }
   const pending = pendingMigrations(databaseFile);
   if (pending.length === 0) return [];
+  reading(databaseFile, requireAlone);
   const { upgrade } = await import("../features/operate/backup/upgrade.ts");
   return upgrade({ ...use, out, loaded, pending, describe: (error) => describeFailure(error)?.summary });
 }

@@ -34,10 +34,16 @@ const MOST_BEHIND_MS = 5000;
 export class FencedLog implements ClusterLog {
   readonly #transport: LogTransport;
   readonly #time: Pick<NodeTime, "elapsed" | "sleep">;
+  #doubt: unknown = null;
 
   constructor(transport: LogTransport, time: Pick<NodeTime, "elapsed" | "sleep">) {
     this.#transport = transport;
     this.#time = time;
+  }
+
+  /** Why the message that is being appended was not accepted yet; null: nothing is known. */
+  get doubt(): unknown {
+    return this.#doubt;
   }
 
   async append(messages: readonly Uint8Array[], after: number): Promise<number> {
@@ -50,6 +56,7 @@ export class FencedLog implements ClusterLog {
     for (;;) {
       try {
         const sequence = await this.#transport.publish(message, after);
+        this.#doubt = null;
         if (sequence === after + 1) return sequence;
         throw new Fenced(`the log gave the sequence ${sequence} after ${after}`);
       } catch (error) {
@@ -58,6 +65,7 @@ export class FencedLog implements ClusterLog {
           if (await this.#hasAt(after + 1, message)) return after + 1;
           throw new Fenced(`another node has written after ${after}`);
         }
+        this.#doubt = error;
         await this.#time.sleep(RETRY_MS);
       }
     }

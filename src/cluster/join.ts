@@ -9,27 +9,23 @@ import type { Logger } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import { limitActing, VERSION } from "../core/runtime.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
-import { endSequenceBlocks } from "../store/commit/sequences.ts";
-import { keyStoredFingerprints, loadAuditKey, noteServerKeys } from "../store/sealed-settings.ts";
-import { closing, openForWriting, reading } from "../store/sqlite/connection.ts";
-import { migrateUp } from "../store/sqlite/migrate.ts";
+import { openForWriting, reading } from "../store/sqlite/connection.ts";
 import { beatFileOf } from "../store/write-health.ts";
 import { Applier } from "./applier.ts";
 import type { DegradedServer } from "./degraded.ts";
-import { ClusterLead, type LeadParts, newAppendFigures, SharedName } from "./lead.ts";
-import { LEASE_MS, Lease, MOST_SILENT_MS, newAccepted, noteAccepted } from "./lease.ts";
+import { ClusterLead, type LeadParts, SharedName } from "./lead.ts";
+import { LEASE_MS, Lease, MOST_SILENT_MS, noteTurn } from "./lease.ts";
 import { LogGone, RESEED } from "./log.ts";
 import { ClusterMember, isFinal, type Leadership, MemberStopped } from "./member.ts";
 import { followerMetrics } from "./metrics.ts";
 import { connectNats, NatsLog } from "./nats-log.ts";
-import { type Position, readPosition, START } from "./position.ts";
+import { readPosition, START } from "./position.ts";
+import { prepareAsLeader } from "./prepare-leader.ts";
 import { RecordReader, recordBox } from "./record.ts";
-import { type NextRecord, ReplicatedCommits } from "./replicated-commits.ts";
 import { NatsFiles } from "./shared-files.ts";
-import { natsSignals } from "./signals.ts";
-import { fetchSnapshot, serveSnapshots } from "./snapshot.ts";
+import { type NodeBeat, natsSignals } from "./signals.ts";
+import { fetchSnapshot, type Snapshots, serveSnapshots } from "./snapshot.ts";
 import { StandbyPort } from "./standby.ts";
-import { SyncLog } from "./sync-log.ts";
 import { SYSTEM_TIME } from "./time.ts";
 import type { Replication } from "./writer-thread.ts";
 
@@ -39,6 +35,14 @@ export { isFinal, MemberStopped } from "./member.ts";
 const LOOK_MS = 500;
 /** Enough for a beat to reach the other nodes, and for requests on their way. */
 const ENDING_MS = 100;
+
+/** The nats-servers have closed the connection for good, such as after a password was changed: a new one is needed. */
+export class ConnectionClosed extends Error {
+  constructor(reason: string) {
+    super(`the nats-servers have closed the connection: ${reason}`);
+    this.name = "ConnectionClosed";
+  }
+}
 
 /** A node that follows, until it leads. */
 export interface ClusterNode {
@@ -54,12 +58,14 @@ export interface ClusterNode {
   leads(lead: ClusterLead, leadership: Leadership, url: string): Promise<void>;
   /** Before the leader ends in order: resolves when other nodes send no more requests. */
   end(): Promise<void>;
-  /** Limits what the leader does to its lease; calls `onEnd` when the log has accepted nothing for too long. */
-  watch(replication: Replication, onEnd: () => void): void;
+  /** Limits what the leader does to its lease; calls `onEnd` when this node cannot lead any longer. */
+  watch(replication: Replication, onEnd: (reason: string) => void): void;
   /** URL of the leader; null: there is none. */
   leaderUrl(): string | null;
   /** How long no leader was heard, in ms. */
   silentMs(): number;
+  /** Its database is older than the log: it copies that of the leader. */
+  isCopying(): boolean;
   /** The number of live nodes that act before this one. */
   rank(): number;
   /** What answers while no node leads. */
@@ -92,12 +98,19 @@ export async function startNode(
   const startedAt = performance.now();
   let joined: Joined | null = null;
   let isStopped = false;
+  /** Before this node has joined: it may copy the leader's file for minutes. */
+  let early: { readonly advertise: string | null; readonly at: number } | null = null;
+  let isCopying = false;
+  const leaderUrl = (): string | null => {
+    if (joined !== null) return joined.member.leader?.advertise ?? null;
+    return early !== null && performance.now() - early.at < cluster.deadMs ? early.advertise : null;
+  };
   let degraded: DegradedServer | null = null;
   let ownUrl: string | null = null;
   const port = new StandbyPort({
     ...{ host: config.host, port: config.port, holdMs: cluster.holdMs },
     ...{ certFile: config.tls.certFile, keyFile: config.tls.keyFile, caFile: cluster.caFile },
-    leader: () => joined?.member.leader?.advertise ?? null,
+    leader: leaderUrl,
     degraded: () => degraded,
     own: (path) =>
       ownAnswer(path, { node, leader: joined?.member.leader?.node ?? null, isDegraded: degraded !== null }, metrics),
@@ -109,7 +122,18 @@ export async function startNode(
   }));
   await port.listen();
   const join = async (): Promise<Joined> => {
-    const own = await joinCluster({ config, box, records, fencedAt, log });
+    const own = await joinCluster({
+      ...{ config, box, records, fencedAt, log },
+      onBeat({ isLeader, isEnding, advertise }) {
+        if (joined !== null || !isLeader) return;
+        const isNew = leaderUrl() === null;
+        early = { advertise: isEnding ? null : advertise, at: performance.now() };
+        if (isNew && !isEnding) port.leaderChanged();
+      },
+      onCopy: (is) => {
+        isCopying = is;
+      },
+    });
     own.member.onLeader(() => port.leaderChanged());
     log.info({ node, port: config.port, servers: cluster.servers }, "following the cluster");
     return own;
@@ -118,15 +142,23 @@ export async function startNode(
     async untilLeader() {
       joined = await join();
       if (isStopped) throw new MemberStopped();
-      const leadership = await joined.member.untilLeader();
-      joined.connection.close();
+      const { member, nats, connection } = joined;
+      const closed = nats.closed().then((error): never => {
+        throw isStopped ? new MemberStopped() : new ConnectionClosed(error?.message ?? "no reason was given");
+      });
+      const leadership = await Promise.race([member.untilLeader(), closed]);
+      closed.catch(() => undefined);
+      connection.close();
       return leadership;
     },
-    prepare: (leadership) =>
-      prepareAsLeader(databaseFile, box, { options: cluster, node, secrets, position: leadership.position }),
+    prepare: ({ position }) => {
+      const keys = [config.secrets.encryptionKey, ...config.previousEncryptionKeys] as const;
+      return prepareAsLeader({ file: databaseFile, keys, own: { options: cluster, node, secrets, position } });
+    },
     freePort: () => port.stopListening(),
-    lead(leadership, { figures, successor }, ends) {
+    lead(leadership, { figures, successor, accepted }, ends) {
       if (joined === null) throw new MemberStopped();
+      setInterval(() => noteTurn(accepted), LOOK_MS).unref();
       const { member, journal, nats } = joined;
       const files = new NatsFiles(nats, cluster.name, cluster.replicas, records);
       return new ClusterLead({
@@ -142,8 +174,8 @@ export async function startNode(
       ownUrl = url;
       member.lead(() => lead.sequence);
       lead.serves();
-      serveSnapshots({ nats, name: cluster.name, box: records, log }, databaseFile);
-      purgeApplied({ journal, member, log, file: databaseFile });
+      const snapshots = serveSnapshots({ nats, name: cluster.name, box: records, log }, databaseFile);
+      purgeApplied({ journal, member, lead, snapshots, log });
       port.leadsAt(url);
       if (!isHandedOver) await setTimeout(LEASE_MS);
     },
@@ -157,12 +189,16 @@ export async function startNode(
       const timer = setInterval(() => {
         if (lease.silentMs < MOST_SILENT_MS) return;
         clearInterval(timer);
-        onEnd();
+        onEnd("the log accepted no record for 20 s");
       }, LOOK_MS);
       timer.unref();
+      void joined?.nats.closed().then(() => {
+        if (!isStopped) onEnd("the nats-servers have closed the connection");
+      });
     },
-    leaderUrl: () => ownUrl ?? joined?.member.leader?.advertise ?? null,
-    silentMs: () => joined?.member.silentMs ?? performance.now() - startedAt,
+    leaderUrl: () => ownUrl ?? leaderUrl(),
+    silentMs: () => joined?.member.silentMs ?? performance.now() - Math.max(startedAt, early?.at ?? 0),
+    isCopying: () => isCopying,
     rank: () => joined?.member.namesBefore ?? 0,
     setDegraded(server) {
       degraded = server;
@@ -185,17 +221,24 @@ interface JoinParts {
   readonly records: SealedBox;
   readonly fencedAt: readonly number[];
   readonly log: Logger;
+  readonly onBeat: (beat: NodeBeat) => void;
+  onCopy(isCopying: boolean): void;
 }
 
 /** Waits for the nats-servers, and copies the leader's file if this node needs it. @throws NatsServerRefused, LogGone */
-async function joinCluster({ config, box: storedBox, records: box, fencedAt, log }: JoinParts): Promise<Joined> {
+async function joinCluster(parts: JoinParts): Promise<Joined> {
+  const { config, box: storedBox, records: box, fencedAt, log } = parts;
   const { cluster, databaseFile } = config;
   const node = nodeOf(config);
   const nats = await untilItWorks(() => connectNats(cluster, node), log);
+  const signals = natsSignals(nats, cluster.name, box);
+  signals.onBeat(parts.onBeat);
   const journal = await NatsLog.open(nats, cluster);
   const needsCopy = () => requireOwnLog(journal, databaseFile, cluster.replicas, box);
   if (await untilItWorks(needsCopy, log)) {
+    parts.onCopy(true);
     await fetchSnapshot({ nats, name: cluster.name, box, log }, databaseFile);
+    parts.onCopy(false);
     // What was noted about the file before.
     rmSync(beatFileOf(config.dataDir), { force: true });
   }
@@ -209,7 +252,7 @@ async function joinCluster({ config, box: storedBox, records: box, fencedAt, log
       tokens: createHmac("sha256", config.secrets.access).update("prism cluster").digest("hex").slice(0, 8),
     },
     readableKeys: storedBox.keyIds,
-    signals: natsSignals(nats, cluster.name, box),
+    signals,
     applier: new Applier(connection, box),
     time: SYSTEM_TIME,
   });
@@ -253,7 +296,11 @@ async function requireOwnLog(journal: NatsLog, file: string, replicas: number, b
   const { first, last } = await journal.range();
   if (position !== null) return position.sequence + 1 < first;
   if (last === 0) return false;
-  if (first > 1 || last > MOST_READ) return true;
+  if (first > 1 || last > MOST_READ) {
+    // A node with another secret would wait for a copy that it cannot open.
+    new RecordReader(box).read((await journal.at(last)).bytes);
+    return true;
+  }
   // The log of a cluster that was made from a database does not hold what that had.
   const record = new RecordReader(box).read((await journal.at(1)).bytes);
   return record !== null && record.previous !== START.id;
@@ -264,68 +311,30 @@ function hasTables(connection: Sqlite): boolean {
   return connection.prepare("select 1 from sqlite_schema where name <> 'local_state' limit 1").get() !== undefined;
 }
 
-/** Writes what a start writes beside the writer, as records. */
-async function prepareAsLeader(
-  file: string,
-  box: SealedBox,
-  own: Pick<Replication, "options" | "node" | "secrets" | "position">,
-): Promise<Replication> {
-  const log = new SyncLog(own.options, own.node);
-  const accepted = newAccepted();
-  try {
-    const position = closing(openForWriting({ file, busyTimeoutMs: 5000 }), (connection): Position => {
-      const commits = new ReplicatedCommits({
-        ...{ connection, node: own.node, position: own.position, box: recordBox(own.secrets) },
-        onLost: () => {
-          throw new Error("a record is in the log, and its commit failed");
-        },
-      });
-      const append = (next: NextRecord | null): void => log.appendNext(next, (sent) => noteAccepted(accepted, sent));
-      // Another node may have taken over since the record of this leader was sent.
-      append(commits.beat());
-      const transaction = (work: () => void): void => {
-        connection.prepare("begin immediate").run();
-        work();
-        append(commits.changes());
-        connection.prepare("commit").run();
-      };
-      migrateUp(connection, undefined, undefined, transaction);
-      transaction(() => {
-        const auditKey = loadAuditKey(connection, box);
-        endSequenceBlocks(connection);
-        noteServerKeys(connection, box);
-        keyStoredFingerprints(connection, auditKey);
-      });
-      return commits.position;
-    });
-    const figures = newAppendFigures(position.sequence);
-    return { ...own, position, accepted, figures, successor: new SharedName().bytes };
-  } finally {
-    await log.close();
-  }
-}
-
 const PURGE_MS = 600_000;
 /** The log is kept for a node that was heard within this time. */
-const GONE_MS = 3_600_000;
+const KEPT_FOR_MS = 3_600_000;
 /** Messages that are kept although all nodes have them. */
 const KEPT = 10_000;
 
 interface Purging {
   readonly journal: NatsLog;
   readonly member: ClusterMember;
+  readonly lead: ClusterLead;
+  readonly snapshots: Snapshots;
   readonly log: Logger;
-  readonly file: string;
 }
 
 /**
  * Removes what every live node has applied, so that the log stays small: a node that was away for
  * longer copies the leader's file.
  */
-function purgeApplied({ journal, member, log, file }: Purging): void {
+function purgeApplied({ journal, member, lead, snapshots, log }: Purging): void {
   const timer = setInterval(() => {
-    const live = member.nodes.filter(({ heardAt }) => performance.now() - heardAt < GONE_MS);
-    const applied = [reading(file, readPosition)?.sequence ?? 0, ...live.map(({ sequence }) => sequence)];
+    // A node that copies the file needs the log from then on, and sends no beats yet.
+    if (snapshots.isInUse) return;
+    const live = member.nodes.filter(({ heardAt }) => performance.now() - heardAt < KEPT_FOR_MS);
+    const applied = [lead.sequence, ...live.map(({ sequence }) => sequence)];
     const before = Math.min(...applied) - KEPT;
     if (before > 0)
       journal.purge(before).catch((err: unknown) => log.warn({ err }, "cannot shorten the log of the cluster"));

@@ -35,9 +35,26 @@ export function sentNow(clocks: LeaseClocks = SYSTEM): SentAt {
   return { at, offset: clocks.now() - at };
 }
 
-/** When the last accepted record was sent, in ns, in memory that threads share. */
-export function newAccepted(): BigInt64Array {
-  return new BigInt64Array(new SharedArrayBuffer(2 * BigInt64Array.BYTES_PER_ELEMENT));
+/** A leader that loads its tables may block its loop for longer than one that serves. */
+const MOST_LOADING_MS = 20_000;
+/** An idle leader whose loop is blocked for this long appends no records: another node takes over. */
+const MOST_BLOCKED_MS = 5000;
+
+/** When the last accepted record was sent, and when the loop turned, in ns, in memory that threads share. */
+export function newAccepted(clocks: LeaseClocks = SYSTEM): BigInt64Array {
+  const accepted = new BigInt64Array(new SharedArrayBuffer(3 * BigInt64Array.BYTES_PER_ELEMENT));
+  Atomics.store(accepted, 2, toNs(clocks.elapsed() + MOST_LOADING_MS - MOST_BLOCKED_MS));
+  return accepted;
+}
+
+/** The loop of the leader turns. */
+export function noteTurn(accepted: BigInt64Array, clocks: LeaseClocks = SYSTEM): void {
+  const now = toNs(clocks.elapsed());
+  if (now > Atomics.load(accepted, 2)) Atomics.store(accepted, 2, now);
+}
+
+export function isBlocked(accepted: BigInt64Array, clocks: LeaseClocks = SYSTEM): boolean {
+  return clocks.elapsed() - toMs(Atomics.load(accepted, 2)) > MOST_BLOCKED_MS;
 }
 
 export function noteAccepted(accepted: BigInt64Array, { at, offset }: SentAt): void {

@@ -1,18 +1,22 @@
 import { setTimeout } from "node:timers/promises";
+import type { NatsConnection } from "@nats-io/transport-node";
 import { Fenced } from "./log.ts";
 import { connectNats, type LogOptions, NatsLog, NatsServerRefused } from "./nats-log.ts";
 import type { AppendReply, AppendRequest, LogThreadData } from "./sync-log.ts";
 
 const RETRY_MS = 100;
+const GIVE_UP_MS = 200;
 
 /** A server that is busy or electing may not answer in time. @throws NatsServerRefused */
-async function openLog(options: LogOptions, node: string): Promise<NatsLog> {
+async function openLog(options: LogOptions, node: string, onFailure: (error: unknown) => void): Promise<NatsLog> {
   for (;;) {
-    const nats = await connectNats(options, `${node} writer`).catch(() => null);
+    let nats: NatsConnection | null = null;
     try {
-      if (nats) return await NatsLog.open(nats, options);
+      nats = await connectNats(options, `${node} writer`);
+      return await NatsLog.open(nats, options);
     } catch (error) {
       if (error instanceof NatsServerRefused) throw error;
+      onFailure(error);
       await nats?.close();
     }
     await setTimeout(RETRY_MS);
@@ -20,9 +24,18 @@ async function openLog(options: LogOptions, node: string): Promise<NatsLog> {
 }
 
 /** Main function of the log's thread: appends in order, and answers each request once. */
-export function runLogThread({ options, node, port, sent }: LogThreadData): void {
-  const opened = openLog(options, node);
-  opened.catch(() => undefined);
+export function runLogThread({ options, node, port, sent, mostWaitMs }: LogThreadData): void {
+  let failure: unknown = null;
+  let log: NatsLog | null = null;
+  const opened = openLog(options, node, (error) => {
+    failure = error;
+  });
+  opened.then(
+    (own) => {
+      log = own;
+    },
+    () => undefined,
+  );
   const reply = (message: AppendReply): void => {
     port.postMessage(message);
     Atomics.add(sent, 0, 1);
@@ -33,6 +46,23 @@ export function runLogThread({ options, node, port, sent }: LogThreadData): void
   // The thread that waits sees no event of this one.
   process.once("uncaughtException", fail);
   port.on("message", ({ messages, after }: AppendRequest) => {
-    opened.then((log) => log.append(messages, after)).then((sequence) => reply({ sequence }), fail);
+    let isAnswered = false;
+    const answer = (send: () => void): void => {
+      if (!isAnswered) send();
+      isAnswered = true;
+    };
+    // Before the thread that waits gives up: it would not know why.
+    const timer = globalThis.setTimeout(() => {
+      const reason = log?.doubt ?? failure;
+      const why = reason === null ? "" : `: ${reason instanceof Error ? reason.message : String(reason)}`;
+      answer(() => fail(new Fenced(`the log accepted no record for ${mostWaitMs / 1000} s${why}`)));
+    }, mostWaitMs - GIVE_UP_MS);
+    opened
+      .then((own) => own.append(messages, after))
+      .then(
+        (sequence) => answer(() => reply({ sequence })),
+        (error: unknown) => answer(() => fail(error)),
+      )
+      .finally(() => clearTimeout(timer));
   });
 }

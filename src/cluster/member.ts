@@ -15,7 +15,7 @@ export interface MemberParts {
   readonly isStandby: boolean;
   /** How long the leader may be silent. */
   readonly deadMs: number;
-  /** When this node led, was replaced, and lived, in epoch ms. */
+  /** When this node lost the leadership while its process was still running, in epoch ms. */
   readonly fencedAt: readonly number[];
   readonly keys: NodeKeys;
   /** Ids of the keys with which this node reads what is stored. */
@@ -42,7 +42,7 @@ export interface Leadership {
 export interface KnownNode extends NodeBeat {
   /** Monotonic, in ms. */
   readonly heardAt: number;
-  /** How far its clock is before this one's, less the way of the message. */
+  /** Milliseconds by which its clock is ahead of this one's, minus the time that the message took. */
   readonly skewMs: number;
   /** Number of records that it had not applied then. */
   readonly behind: number;
@@ -52,7 +52,7 @@ const BEAT_MS = 500;
 const LOOK_MS = 100;
 /** Each node that is ahead of this one may stand before it. */
 const RANK_MS = 300;
-/** With a clock that differs by more a node stands only if no other one does: its timers would be early or late. */
+/** A node whose clock differs by more becomes a candidate last: its timers would be early or late. */
 const MOST_SKEW_MS = 5000;
 /** Two leaders that were blocked may be chance; what blocks a third one goes from node to node. */
 export const FENCED_BY_CHANCE = 2;
@@ -62,6 +62,8 @@ const SKEWED_MS = 5000;
 /** How long other nodes leave the leadership to the one that was named. */
 const SUCCESSOR_MS = 3000;
 const RETRY_MS = 500;
+/** Beats of this node's last process may be on their way for a moment. */
+const NAMESAKE_MS = 5000;
 
 /** A node of a cluster: follows the log, and leads when no other node does. */
 export class ClusterMember {
@@ -84,17 +86,26 @@ export class ClusterMember {
   #end: (() => number) | null = null;
   #isStanding = false;
   #isLeading = false;
+  /** As the leader. */
+  #serves = false;
   #isEnding = false;
   #isStopped = false;
   /** How far the clock of the last leader was before this node's. */
   #skewMs = 0;
   #refusal: NodeRefused | null = null;
+  readonly #run = newRecordId();
+  readonly #startedAt: number;
+  #beats = 0;
+  /** Another process with this node's name. */
+  #namesake: { readonly run: string; readonly since: number } | null = null;
+  #reported = "";
   /** The `leader` record that this node has sent. */
   #candidacy: { readonly id: string; readonly isHandedOver: boolean } | null = null;
 
   constructor(parts: MemberParts) {
     this.#parts = parts;
     this.#heardAt = parts.time.elapsed();
+    this.#startedAt = parts.time.now();
     parts.signals.onBeat((beat) => this.#heard(beat));
   }
 
@@ -107,7 +118,7 @@ export class ClusterMember {
     return this.#parts.keys;
   }
 
-  /** How often a leader of the cluster was replaced within ten minutes, and lived. */
+  /** How often within ten minutes a leader lost the leadership while its process was still running. */
   get fenced(): number {
     const recent = this.nodes.filter((each) => this.silenceOf(each) < FENCED_WITHIN_MS);
     return recent.reduce((sum, { fenced }) => sum + fenced, this.#ownFenced);
@@ -171,34 +182,41 @@ export class ClusterMember {
     this.#listeners.push(listener);
   }
 
-  /** Follows until this node leads. @throws Diverged, LogGone, UnreadableRecord: it cannot go on */
+  /**
+   * Follows until this node leads. From then on other nodes wait for {@link lead}, however long the
+   * migrations before it take. @throws Diverged, LogGone, UnreadableRecord: it cannot go on
+   */
   async untilLeader(): Promise<Leadership> {
     const { time } = this.#parts;
-    const endBeats = time.every(BEAT_MS, () => this.#beat(false));
+    const endBeats = time.every(BEAT_MS, () => {
+      if (this.#isStopped) endBeats();
+      else this.#beat();
+    });
     const endLooks = time.every(LOOK_MS, () => void this.#look());
     try {
-      return await this.#follow();
-    } finally {
+      const leadership = await this.#follow();
+      this.#isLeading = true;
+      this.#beat();
+      return leadership;
+    } catch (error) {
       endBeats();
+      throw error;
+    } finally {
       endLooks();
     }
   }
 
-  /** Says that this node leads, until {@link stop}. @param end the last sequence of the log */
+  /** Says that this node leads and serves, until {@link stop}. @param end the last sequence of the log */
   lead(end: () => number): void {
-    this.#isLeading = true;
+    this.#serves = true;
     this.#end = end;
-    this.#beat(true);
-    const stop = this.#parts.time.every(BEAT_MS, () => {
-      if (this.#isStopped) stop();
-      else this.#beat(true);
-    });
+    this.#beat();
   }
 
   /** Lets the other nodes keep requests for the next leader. */
   end(): void {
     this.#isEnding = true;
-    this.#beat(true);
+    this.#beat();
   }
 
   stop(): void {
@@ -250,13 +268,16 @@ export class ClusterMember {
     this.#candidacy = null;
     this.#hasResigned = false;
     this.#successor = null;
+    if (this.#leader?.node !== node) this.#leader = null;
     this.#parts.log.info({ leader: node }, isOwn ? "this node leads the cluster" : "another node leads the cluster");
     return isOwn ? { position: this.#parts.applier.position, isHandedOver, before } : null;
   }
 
   #heard(beat: NodeBeat): void {
     const { node, time } = this.#parts;
-    if (beat.node === node) return;
+    if (beat.node === node) return this.#heardOwnName(beat);
+    const earlier = this.#nodes.get(beat.node);
+    if (earlier?.run === beat.run && earlier.count >= beat.count) return;
     const heardAt = time.elapsed();
     const skewMs = beat.at - this.#parts.time.now();
     const known = { ...beat, heardAt, skewMs, behind: Math.max(0, (this.#end?.() ?? 0) - beat.sequence) };
@@ -271,24 +292,39 @@ export class ClusterMember {
     if (isNew) for (const listener of this.#listeners) listener();
   }
 
+  /** Of two nodes with one name the later one ends: neither would count the other. */
+  #heardOwnName({ run, startedAt }: NodeBeat): void {
+    if (run === this.#run || this.#isLeading || startedAt > this.#startedAt) return;
+    const now = this.#parts.time.elapsed();
+    if (this.#namesake?.run !== run) this.#namesake = { run, since: now };
+    if (now - this.#namesake.since >= NAMESAKE_MS)
+      this.#refuse(`another node of the cluster is named ${this.#parts.node}: give each its own cluster.node`);
+  }
+
   /** A node that cannot read what the leader stores must not take over. */
   #requireKeyOf({ node, keys }: NodeBeat): void {
     if (this.#isLeading || this.#parts.readableKeys.includes(keys.encryption)) return;
-    this.#refusal = new NodeRefused(
+    this.#refuse(
       `this node (${this.#parts.node}) lacks the encryption key of the leader ${node}: set the same ` +
         "PRISM_ENCRYPTION_KEY on both, or add the leader's key to previousEncryptionKeys here",
     );
+  }
+
+  #refuse(message: string): void {
+    this.#refusal = new NodeRefused(message);
     this.#following?.stop();
   }
 
-  #beat(isLeader: boolean): void {
+  #beat(): void {
     const { node, advertise, applier, signals, isStandby, keys } = this.#parts;
+    const isLeader = this.#isLeading;
     const { term } = applier.position;
     const at = this.#parts.time.now();
     const sequence = this.#end?.() ?? applier.sequence;
     const recordAt = isLeader ? at : this.#recordAt;
     signals.send({
-      ...{ node, isLeader, isEnding: this.#isEnding, term, sequence, recordAt },
+      ...{ node, run: this.#run, startedAt: this.#startedAt, count: this.#beats++ },
+      ...{ isLeader, isEnding: this.#isEnding || (isLeader && !this.#serves), term, sequence, recordAt },
       ...{ mayLead: !isStandby, advertise, at, keys, version: VERSION },
       fenced: this.#ownFenced,
     });
@@ -301,8 +337,11 @@ export class ClusterMember {
     this.#isStanding = true;
     try {
       await this.#stand();
+      this.#reported = "";
     } catch (error) {
-      if (!(error instanceof Fenced)) log.warn({ err: error }, "cannot stand for leader; trying again");
+      const isNew = String(error) !== this.#reported;
+      if (isNew && !(error instanceof Fenced)) log.warn({ err: error }, "this node cannot take over; trying again");
+      this.#reported = String(error);
     } finally {
       this.#isStanding = false;
     }

@@ -4,8 +4,14 @@ import type { SealedBox } from "../core/sealed-box.ts";
 /** What each node says twice a second, outside of the log. */
 export interface NodeBeat {
   readonly node: string;
+  /** Random id of its process. */
+  readonly run: string;
+  /** When that began, in epoch ms. */
+  readonly startedAt: number;
+  /** The number of beats of this process before this one: an earlier one that comes later does not count. */
+  readonly count: number;
   readonly isLeader: boolean;
-  /** The leader ends its work: requests wait for the next one. */
+  /** The leader does not serve yet, or ends its work: requests wait. */
   readonly isEnding: boolean;
   readonly term: number;
   /** Last message of the log that it has applied. */
@@ -19,7 +25,10 @@ export interface NodeBeat {
   /** Its clock, in epoch ms. */
   readonly at: number;
   readonly version: string;
-  /** How often it led within ten minutes, was replaced, and lived: its loop was blocked, or it was cut off. */
+  /**
+   * How often within ten minutes it lost the leadership while its process was still running: its loop
+   * was blocked, or it was cut off.
+   */
   readonly fenced: number;
   readonly keys: NodeKeys;
 }

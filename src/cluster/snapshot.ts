@@ -28,6 +28,8 @@ interface SnapshotRequest {
 
 interface SnapshotReply {
   readonly id: string;
+  /** Of the request: another answer is not taken for it. */
+  readonly offset: number;
   readonly size: number;
   readonly chunk: Uint8Array;
 }
@@ -42,15 +44,22 @@ interface Transport {
 
 const subjectOf = (name: string): string => `prism.${name}.snapshot`;
 
-/** Gives copies of this node's file to other nodes, one at a time; messages are sealed. */
-export function serveSnapshots({ nats, name, box, log }: Transport, file: string): void {
-  const folder = dirname(file);
-  const own = `.cluster-snapshot-${process.pid}`;
-  let current: { readonly id: string; readonly path: string; readonly size: number; usedAt: number } | null = null;
+/** Copies that a node gives to others. */
+export interface Snapshots {
+  /** A node reads one. */
+  readonly isInUse: boolean;
+}
+
+/** Gives copies of this node's file to other nodes, which share one that is in use; messages are sealed. */
+export function serveSnapshots({ nats, name, box, log }: Transport, file: string): Snapshots {
+  const path = join(dirname(file), ".cluster-snapshot.partial");
+  let current: { readonly id: string; readonly size: number; usedAt: number } | null = null;
   const drop = (): void => {
-    if (current) rmSync(current.path, { force: true });
+    rmSync(path, { force: true });
     current = null;
   };
+  // Of a process that was killed.
+  drop();
   const timer = setInterval(() => {
     if (current && performance.now() - current.usedAt > KEPT_MS) drop();
   }, KEPT_MS);
@@ -59,16 +68,14 @@ export function serveSnapshots({ nats, name, box, log }: Transport, file: string
   let making: Promise<void> | null = null;
   const make = async (): Promise<void> => {
     drop();
-    const path = join(folder, `${own}.partial`);
-    rmSync(path, { force: true });
     createDatabaseFile(path);
     await snapshotDatabase({ file, into: path });
-    current = { id: newRecordId(), path, size: statSync(path).size, usedAt: performance.now() };
+    current = { id: newRecordId(), size: statSync(path).size, usedAt: performance.now() };
     log.info({ bytes: current.size }, "another node copies the database");
   };
   const answer = async (message: Msg): Promise<void> => {
     const request = JSON.parse(box.open(CONTEXT, message.data).toString()) as SnapshotRequest;
-    if (request.id === "") {
+    if (request.id === "" && current === null) {
       making ??= make().finally(() => {
         making = null;
       });
@@ -76,8 +83,9 @@ export function serveSnapshots({ nats, name, box, log }: Transport, file: string
     }
     if (current === null || (request.id !== "" && request.id !== current.id)) return;
     current.usedAt = performance.now();
-    const { id, size, path } = current;
-    message.respond(box.seal(CONTEXT, encodeReply({ id, size, chunk: chunkOf(path, request.offset, size) })));
+    const { id, size } = current;
+    const { offset } = request;
+    message.respond(box.seal(CONTEXT, encodeReply({ id, offset, size, chunk: chunkOf(path, offset, size) })));
   };
   nats.subscribe(subjectOf(name), {
     callback(error, message) {
@@ -85,6 +93,11 @@ export function serveSnapshots({ nats, name, box, log }: Transport, file: string
       answer(message).catch((err: unknown) => log.warn({ err }, "cannot give a copy of the database"));
     },
   });
+  return {
+    get isInUse() {
+      return making !== null || current !== null;
+    },
+  };
 }
 
 function chunkOf(path: string, offset: number, size: number): Uint8Array {
@@ -140,12 +153,15 @@ async function copyTo(transport: Transport, path: string): Promise<void> {
 
 async function ask({ nats, name, box }: Transport, request: SnapshotRequest, timeout: number): Promise<SnapshotReply> {
   const sealed = box.seal(CONTEXT, Buffer.from(JSON.stringify(request)));
-  const reply = await nats.request(subjectOf(name), sealed, { timeout });
-  return decodeReply(box.open(CONTEXT, reply.data));
+  const message = await nats.request(subjectOf(name), sealed, { timeout });
+  const reply = decodeReply(box.open(CONTEXT, message.data));
+  if (reply.offset !== request.offset || (request.id !== "" && reply.id !== request.id))
+    throw new Error("the answer belongs to another request for a copy");
+  return reply;
 }
 
-function encodeReply({ id, size, chunk }: SnapshotReply): Buffer {
-  const head = Buffer.from(JSON.stringify({ id, size }));
+function encodeReply({ id, offset, size, chunk }: SnapshotReply): Buffer {
+  const head = Buffer.from(JSON.stringify({ id, offset, size }));
   const length = Buffer.alloc(2);
   length.writeUInt16BE(head.length);
   return Buffer.concat([length, head, chunk]);
@@ -153,6 +169,6 @@ function encodeReply({ id, size, chunk }: SnapshotReply): Buffer {
 
 function decodeReply(bytes: Buffer): SnapshotReply {
   const end = 2 + bytes.readUInt16BE(0);
-  const { id, size } = JSON.parse(bytes.toString("utf8", 2, end)) as { id: string; size: number };
-  return { id, size, chunk: bytes.subarray(end) };
+  const head = JSON.parse(bytes.toString("utf8", 2, end)) as Omit<SnapshotReply, "chunk">;
+  return { ...head, chunk: bytes.subarray(end) };
 }

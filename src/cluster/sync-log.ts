@@ -12,6 +12,8 @@ export interface LogThreadData {
   readonly port: MessagePort;
   /** The number of answers that it has sent. */
   readonly sent: Int32Array;
+  /** How long the thread that asks waits for an answer. */
+  readonly mostWaitMs: number;
 }
 
 export interface AppendRequest {
@@ -39,7 +41,7 @@ export class SyncLog {
     this.#mostWaitMs = mostWaitMs;
     const { port1, port2 } = new MessageChannel();
     this.#port = port1;
-    const data: LogThreadData = { options, node, port: port2, sent: this.#sent };
+    const data: LogThreadData = { options, node, port: port2, sent: this.#sent, mostWaitMs };
     this.#thread = startThread("log", data, [port2]);
     this.#thread.unref();
     port1.unref();

@@ -2,7 +2,7 @@ import { serveWriter, type WriterThreadData } from "../store/commit/thread-write
 import { WritingConnection } from "../store/commit/writing-connection.ts";
 import { openForWriting } from "../store/sqlite/connection.ts";
 import { type AppendFigures, noteAppend, SharedName } from "./lead.ts";
-import { FENCED_EXIT, noteAccepted, silentMsOf } from "./lease.ts";
+import { FENCED_EXIT, isBlocked, noteAccepted, silentMsOf } from "./lease.ts";
 import type { LogOptions } from "./nats-log.ts";
 import type { Position } from "./position.ts";
 import { recordBox } from "./record.ts";
@@ -27,7 +27,7 @@ export interface Replication {
 export type ReplicatedWriterData = WriterThreadData & { readonly replication: Replication };
 
 /** An idle leader appends a record this often. */
-const BEAT_MS = 2000;
+const IDLE_RECORD_MS = 2000;
 const LOOK_MS = 500;
 
 /** Main function of the leader's writer thread. */
@@ -55,7 +55,7 @@ export function runReplicatedWriter(data: ReplicatedWriterData): void {
     beforeClose: () => append(commits.resign(new SharedName(successor).value)),
   });
   const timer = setInterval(() => {
-    if (silentMsOf(accepted) >= BEAT_MS) append(commits.beat());
+    if (silentMsOf(accepted) >= IDLE_RECORD_MS && !isBlocked(accepted)) append(commits.beat());
   }, LOOK_MS);
   data.port.once("close", () => clearInterval(timer));
   serveWriter(writing, data);

@@ -53,7 +53,7 @@ export const CLUSTER_OPTIONS = {
       "nats-servers are plain",
   ),
   role: option(k.oneOf("auto", "standby"), "auto", "standby: this node follows and never leads"),
-  deadMs: option(k.duration(500, 60_000), 3000, "how long the leader may be silent before another node takes over"),
+  deadMs: option(k.duration(1500, 60_000), 3000, "how long the leader may be silent before another node takes over"),
   holdMs: option(
     k.duration(0, 120_000),
     20_000,

@@ -65,6 +65,7 @@ export type ThreadRole =
   | "writer"
   | "replicated-writer"
   | "log"
+  | "prepare-leader"
   | "scan"
   | "snapshot"
   | "migrate"

@@ -191,8 +191,10 @@ export function endClusterOf(connection: Sqlite): void {
   connection.prepare("delete from local_state where key = 'cluster.position'").run();
 }
 
-/** @throws DataDirRefused for the file of a node, where a write beside the log would be lost */
-function requireAlone(connection: Sqlite): void {
+/** @throws DataDirRefused for the file of a node, where a write beside the log would make it differ */
+export function requireAlone(connection: Sqlite): void {
+  const isThere = connection.prepare("select 1 from sqlite_schema where name = 'local_state'").get();
+  if (!isThere) return;
   const position = connection.prepare("select 1 from local_state where key = 'cluster.position'").get();
   if (position === undefined) return;
   throw new DataDirRefused(

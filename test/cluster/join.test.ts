@@ -1,6 +1,15 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
 import test from "node:test";
+import { digestOf } from "../../src/cluster/digest.ts";
+import { connectNats } from "../../src/cluster/nats-log.ts";
+import { recordBox } from "../../src/cluster/record.ts";
+import { fetchSnapshot, serveSnapshots } from "../../src/cluster/snapshot.ts";
+import { silentLogger } from "../../src/core/log.ts";
+import { closing, openForReading, openForWriting } from "../../src/store/sqlite/connection.ts";
 import { eventually } from "../helpers/eventually.ts";
+import { temporaryDir } from "../helpers/store.ts";
 import { openLog, startNats } from "./support/nats.ts";
 import { type ClusterNode, makeCluster, startCluster } from "./support/nodes.ts";
 import { sendEvent, typesAt } from "./support/sending.ts";
@@ -15,6 +24,8 @@ test("a server with data becomes the first node of a cluster, and ends it again 
   const init = a.command("cluster", "init");
   assert.equal(init.status, 0, init.stderr);
   assert.equal(a.command("cluster", "init").status, 3, "a second time");
+  const reset = a.command("migrate", "reset", "--yes");
+  assert.deepEqual([reset.status, /belongs to a cluster/.test(reset.stderr)], [3, true], reset.stderr);
   await a.start();
   assert.equal((await cluster.leader()).name, "a");
   // It has no data, and the log does not hold those of before.
@@ -62,10 +73,42 @@ test("a node that was away while the log was shortened copies the leader's datab
   const log = await openLog(t, servers);
   await sendEvent(leader, token, "third");
   await log.purge(await log.last());
+  const [stranger] = (await makeCluster(t, servers, ["c"], { PRISM_CLUSTER_SECRET: "another one" })).nodes;
+  assert.ok(stranger);
+  await stranger.start().catch(() => undefined);
+  assert.equal(await stranger.ended(), 3);
+  assert.match(stranger.output, /different values of cluster\.secret/);
   await away.start();
   await eventually("it has the database", () => away.output.includes("copied the database from the leader"));
   await cluster.requireEqual();
   await leader.kill();
   await eventually("it leads", async () => (await typesAt(away, token).catch(() => [])).length === 3, 60_000);
   assert.deepEqual(await typesAt(away, token), ["first", "second", "third"]);
+});
+
+test("nodes that copy a database at the same time share one copy", async (t) => {
+  const dir = temporaryDir(t);
+  const file = join(dir, "prism.db");
+  closing(openForWriting({ file, busyTimeoutMs: 5000 }), (connection) => {
+    connection.exec("create table a (n integer, bytes blob)");
+    const insert = connection.prepare("insert into a values (?, ?)");
+    for (let n = 0; n < 100; n++) insert.run(n, randomBytes(50_000));
+  });
+  const [server] = await startNats(t);
+  const options = { servers: [server?.address ?? ""], name: "test", replicas: 1, allowOldServer: false };
+  const copies: string[] = [];
+  const log = { ...silentLogger, info: (_: object, text: string) => void copies.push(text) };
+  const transport = async () => {
+    const nats = await connectNats(options, "test");
+    t.after(() => nats.close());
+    return { nats, name: "test", box: recordBox(["secret"]), log };
+  };
+  const snapshots = serveSnapshots(await transport(), file);
+  assert.equal(snapshots.isInUse, false);
+  const into = ["b", "c", "d"].map((name) => join(dir, `${name}.db`));
+  await Promise.all(into.map(async (path) => fetchSnapshot(await transport(), path)));
+  assert.equal(snapshots.isInUse, true);
+  assert.equal(copies.filter((text) => text === "another node copies the database").length, 1);
+  const digests = await Promise.all([file, ...into].map((path) => digestOf(openForReading(path))));
+  for (const digest of digests) assert.deepEqual(digest, digests[0]);
 });

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { LEASE_MS, Lease, newAccepted, noteAccepted, sentNow } from "../../src/cluster/lease.ts";
+import { isBlocked, LEASE_MS, Lease, newAccepted, noteAccepted, noteTurn, sentNow } from "../../src/cluster/lease.ts";
 import { limitActing, untilMayAct } from "../../src/core/runtime.ts";
 import { callWithin } from "../../src/features/delivery/channel.ts";
 
@@ -77,4 +77,17 @@ test("without the lease no call to a service begins; it begins when a record is 
   accept();
   limitActing(null);
   assert.equal(untilMayAct(), null);
+});
+
+test("a leader whose loop does not turn for 5 s is blocked; it has 20 s to load", () => {
+  const clock = { now: 1000 };
+  const clocks = { elapsed: () => clock.now, now: () => clock.now };
+  const accepted = newAccepted(clocks);
+  clock.now += 19_999;
+  assert.equal(isBlocked(accepted, clocks), false);
+  noteTurn(accepted, clocks);
+  clock.now += 5000;
+  assert.equal(isBlocked(accepted, clocks), false);
+  clock.now += 1;
+  assert.equal(isBlocked(accepted, clocks), true);
 });

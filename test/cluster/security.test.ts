@@ -11,6 +11,7 @@ import { eventually } from "../helpers/eventually.ts";
 import { temporaryDir } from "../helpers/store.ts";
 import { PASSWORD, startSecured } from "./support/nats.ts";
 import { type ClusterNode, makeCluster } from "./support/nodes.ts";
+import { sendEvent } from "./support/sending.ts";
 
 const deploy = join(import.meta.dirname, "../../deploy/cluster");
 
@@ -97,6 +98,28 @@ test("a node passes requests on by https to a leader whose certificate is of the
   const passed = await read(standby, "/openapi.json");
   assert.equal(passed.status, 200);
   assert.match(passed.text, /"openapi"/);
+});
+
+test("nodes go on after the nats-servers refused their password for a while", async (t) => {
+  const { server, caFile, setPassword } = await startSecured(t);
+  const cluster = await makeCluster(t, [server], ["a", "b"], {
+    PRISM_CLUSTER_CA_FILE: caFile,
+    PRISM_CLUSTER_USER: "prism",
+    PRISM_CLUSTER_PASSWORD: PASSWORD,
+  });
+  await Promise.all(cluster.nodes.map((node) => node.start()));
+  const token = await cluster.token();
+  await sendEvent(await cluster.leader(), token, "before");
+  const before = cluster.nodes.map(({ pids }) => pids[1]);
+  setPassword("another one");
+  await eventually(
+    "both nodes have started again",
+    () => cluster.nodes.every(({ pids }, i) => pids.length === 2 && pids[1] !== before[i]),
+    60_000,
+  );
+  setPassword(PASSWORD);
+  await sendEvent(await cluster.leader(), token, "after");
+  await cluster.requireEqual();
 });
 
 test("the shipped files of a cluster have settings that exist", () => {

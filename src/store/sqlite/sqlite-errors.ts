@@ -70,9 +70,13 @@ export function commitError(failure: CommitFailure, cause: unknown): PrismError 
         cause,
         retryAfterMs: 1000,
       });
+    case "closed":
+      return new PrismError("DATABASE_UNAVAILABLE", "The database was closed; this may or may not have been stored", {
+        cause,
+        retryAfterMs: 5000,
+      });
     case "readonly":
     case "broken":
-    case "closed":
       return new PrismError("DATABASE_UNAVAILABLE", "The database cannot be written; nothing was stored", {
         cause,
         retryAfterMs: 5000,

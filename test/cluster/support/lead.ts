@@ -11,7 +11,7 @@ export function leadWith(others: readonly Partial<KnownNode>[], startedAt = 1_00
   const nodes = others.map((other) => ({
     ...{ node: "b", isLeader: false, isEnding: false, term: 1, sequence: 100, recordAt: clock.now, mayLead: true },
     ...{ advertise: "http://b", at: clock.now, version: VERSION, heardAt: clock.now, skewMs: 0, behind: 0 },
-    ...{ fenced: 0, keys: KEYS },
+    ...{ fenced: 0, keys: KEYS, run: "1", startedAt: 0, count: 0 },
     ...other,
   }));
   const figures = newAppendFigures(100);

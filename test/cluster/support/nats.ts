@@ -126,16 +126,23 @@ export async function startSecured(t: Scope) {
   const caFile = join(dir, "ca.crt");
   writeFileSync(caFile, cert);
   writeFileSync(join(dir, "server.key"), key);
+  let passwordFile = "";
   const server = await startShippedNats(t, (configuration, own) => {
     mkdirSync(join(own, "nats"));
-    writeFileSync(join(own, "nats/password.conf"), `PRISM_NATS_PASSWORD: "${PASSWORD}"\n`);
+    passwordFile = join(own, "nats/password.conf");
+    writeFileSync(passwordFile, `PRISM_NATS_PASSWORD: "${PASSWORD}"\n`);
     return configuration
       .replace(/cluster \{[\s\S]*?\n\}\n/, "")
       .replaceAll(/"\/etc\/nats\/(ca|server)\.crt"/g, `"${caFile}"`)
       .replace("/etc/nats/server.key", join(dir, "server.key"))
       .replace("accounts {", 'accounts {\n  OTHER { jetstream: enabled, users: [{ user: other, password: "other" }] }');
   });
-  return { server, caFile };
+  /** From now on the server accepts this one. */
+  const setPassword = (password: string): void => {
+    writeFileSync(passwordFile, `PRISM_NATS_PASSWORD: "${password}"\n`);
+    server.child.kill("SIGHUP");
+  };
+  return { server, caFile, setPassword };
 }
 
 /** The log of the cluster `prism`, as a node has it. */

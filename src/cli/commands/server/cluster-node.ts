@@ -17,7 +17,7 @@ import { notifySystemd } from "./systemd.ts";
 
 /** Set in the processes that a node consists of. */
 const MARK = "NODE_OF_PRISM_CLUSTER";
-/** When the node led, was replaced, and lived: epoch ms, separated by commas. */
+/** When the node lost the leadership while its process was still running: epoch ms, separated by commas. */
 const FENCED_AT = "NODE_OF_PRISM_CLUSTER_FENCED_AT";
 const KEPT_FENCED = 20;
 const END_MS = 2000;
@@ -45,8 +45,8 @@ function spawnAs(kind: "node" | "copy", fencedAt: readonly number[] = []): Child
 }
 
 /**
- * Runs the node as a process of its own, and starts it again when it leads no longer, as from leading
- * to following there is only the way through a start, or has crashed. @returns when it has ended otherwise
+ * Runs the node as a process of its own, and starts it again when it has crashed or leads no longer,
+ * because a leader can become a follower only in a new process. @returns when it has ended otherwise
  */
 export async function superviseNode(): Promise<void> {
   let isEnding = false;
@@ -104,7 +104,9 @@ export async function serveNode({ loaded, log, lock, warnings, ready }: NodePart
   // The process that would start it again is gone: another one may take the data directory.
   process.once("disconnect", () => process.exit(EXIT.failure));
   process.channel?.unref();
-  const { Fenced, isFinal, startNode, LogBehind, MemberStopped } = await import("../../../cluster/join.ts");
+  const { ConnectionClosed, Fenced, isFinal, startNode, LogBehind, MemberStopped } = await import(
+    "../../../cluster/join.ts"
+  );
   const { watchForLeader } = await import("../../../app/without-leader.ts");
   try {
     const fencedAt = (process.env[FENCED_AT] ?? "").split(",").map(Number).filter(Boolean);
@@ -112,6 +114,8 @@ export async function serveNode({ loaded, log, lock, warnings, ready }: NodePart
     // A node that follows is ready: it may lead months later, or never.
     notifySystemd(log);
     const watch = watchForLeader({ config, log, node, spawnCopy: () => spawnAs("copy") });
+    const cannotReload = (): void =>
+      log.warn({}, "a node that follows does not load its configuration again; restart it to use a new one");
     const leave = (): void => {
       void Promise.all([node.stop(), watch.stop()]).finally(() => {
         lock.release();
@@ -120,6 +124,7 @@ export async function serveNode({ loaded, log, lock, warnings, ready }: NodePart
     };
     process.off("SIGINT", interrupt);
     for (const signal of ENDING) process.on(signal, leave);
+    process.on("SIGHUP", cannotReload);
     const leadership = await node.untilLeader();
     const endAsLeader = (reason: string): void => {
       log.error({ reason }, "this node leads the cluster no longer; it starts again as a follower");
@@ -159,7 +164,7 @@ export async function serveNode({ loaded, log, lock, warnings, ready }: NodePart
       ...{ loaded: shared, log, warnings, replication, cluster },
       beforeListen: () => node.freePort(),
       beforeWork: () => {
-        node.watch(replication, () => endAsLeader("the log accepted no record for 20 s"));
+        node.watch(replication, endAsLeader);
         return node.leads(cluster, leadership, localUrlOf(config, config.port));
       },
       onFatal: (error) => endAsLeader(error.message),
@@ -168,6 +173,7 @@ export async function serveNode({ loaded, log, lock, warnings, ready }: NodePart
     const app = await starting;
     for (const signal of ENDING) process.off(signal, stopEarly);
     await ready({ ...app, stop: () => stop(app) }, shared);
+    process.off("SIGHUP", cannotReload);
   } catch (error) {
     if (error instanceof MemberStopped) return;
     if (error instanceof LogBehind) {
@@ -175,6 +181,10 @@ export async function serveNode({ loaded, log, lock, warnings, ready }: NodePart
         { reason: error.message },
         "this node cannot follow from where it is; it copies the database of the leader",
       );
+      process.exit(FENCED_EXIT);
+    }
+    if (error instanceof ConnectionClosed) {
+      log.warn({ reason: error.message }, "this node cannot reach the log; it starts again");
       process.exit(FENCED_EXIT);
     }
     if (error instanceof Error && isFinal(error)) throw new CommandError(EXIT.refused, error.message, { cause: error });
@@ -205,6 +215,7 @@ export async function serveNodeCopy(loaded: LoadedConfig, log: Logger): Promise<
   process.once("disconnect", () => process.exit(EXIT.failure));
   process.off("SIGINT", interrupt);
   for (const signal of ENDING) process.on(signal, () => process.exit(EXIT.done));
+  process.on("SIGHUP", () => undefined);
   const { serveCopy } = await import("../../../app/without-leader.ts");
   process.send?.(await serveCopy(await withSharedSettings(loaded, log), log));
 }

@@ -5,7 +5,9 @@ import type { Config, LoadedConfig } from "../../../config/load.ts";
 import { generateSecrets } from "../../../config/secrets.ts";
 import { countText } from "../../../core/clean-text.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
+import { reading } from "../../../store/sqlite/connection.ts";
 import { migrateFile, migrationStatusOf } from "../../../store/sqlite/migrate.ts";
+import { requireAlone } from "../../../store/store.ts";
 import { beatFileOf } from "../../../store/write-health.ts";
 import { type CommandContext, contextOf, refuseUrl } from "../../context.ts";
 import { makeCurrent, requireSomeDatabase, withDataDirLock } from "../../data-dir.ts";
@@ -107,6 +109,7 @@ async function reset(context: CommandContext, config: Config, { dryRun, yes, for
   if (!yes && !(await confirm(`Delete ${databaseFile} with everything in it?`)))
     throw new CommandError(EXIT.usage, "nothing was deleted; --yes deletes without asking");
   await withDataDirLock(config, () => {
+    if (existsSync(databaseFile)) reading(databaseFile, requireAlone);
     for (const file of files) rmSync(file, { force: true });
     generateSecrets(config);
     report(context, config, migrateFile(databaseFile));
