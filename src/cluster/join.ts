@@ -17,7 +17,7 @@ import { beatFileOf } from "../store/write-health.ts";
 import { Applier } from "./applier.ts";
 import type { DegradedServer } from "./degraded.ts";
 import { ClusterLead, type LeadParts, newAppendFigures, SharedName } from "./lead.ts";
-import { LEASE_MS, Lease, MOST_SILENT_MS, newAccepted, noteAccepted } from "./lease.ts";
+import { LEASE_MS, Lease, MOST_SILENT_MS, newAccepted, newTurned, noteAccepted, noteTurn } from "./lease.ts";
 import { LogGone, RESEED } from "./log.ts";
 import { ClusterMember, isFinal, type Leadership, MemberStopped } from "./member.ts";
 import { followerMetrics } from "./metrics.ts";
@@ -53,7 +53,7 @@ export interface ClusterNode {
   leads(lead: ClusterLead, leadership: Leadership, url: string): Promise<void>;
   /** Before the leader ends in order: resolves when other nodes send no more requests. */
   end(): Promise<void>;
-  /** Limits what the leader does to its lease; calls `onEnd` when the log has accepted nothing for too long. */
+  /** Before the leader's server starts: limits what it does to its lease; calls `onEnd` when the log has accepted nothing for too long. */
   watch(replication: Replication, onEnd: () => void): void;
   /** URL of the leader; null: there is none. */
   leaderUrl(): string | null;
@@ -149,10 +149,11 @@ export async function startNode(
       joined?.member.end();
       await setTimeout(ENDING_MS);
     },
-    watch({ accepted }, onEnd) {
+    watch({ accepted, turned }, onEnd) {
       const lease = new Lease(accepted);
       limitActing(() => lease.untilHeld());
       const timer = setInterval(() => {
+        noteTurn(turned);
         if (lease.silentMs < MOST_SILENT_MS) return;
         clearInterval(timer);
         onEnd();
@@ -297,7 +298,7 @@ async function prepareAsLeader(
       return commits.position;
     });
     const figures = newAppendFigures(position.sequence);
-    return { ...own, position, accepted, figures, successor: new SharedName().bytes };
+    return { ...own, position, accepted, turned: newTurned(), figures, successor: new SharedName().bytes };
   } finally {
     await log.close();
   }

@@ -12,6 +12,8 @@ const ACT_MS = LEASE_MS - CLOCK_STEP_MS;
 const LOOK_MS = 100;
 /** A leader ends after this time without an accepted record, and starts again as a follower. */
 export const MOST_SILENT_MS = 20_000;
+/** A leader whose main loop makes no turn for this long says no more that it lives. */
+const MOST_BLOCKED_MS = 3000;
 
 export interface LeaseClocks {
   /** Monotonic, in ms; it may stand still while the machine is suspended. */
@@ -44,6 +46,21 @@ export function noteAccepted(accepted: BigInt64Array, { at, offset }: SentAt): v
   // In this order: a reader never has an old offset with a new time.
   Atomics.store(accepted, 1, toNs(offset));
   Atomics.store(accepted, 0, toNs(at));
+}
+
+/** When the leader's main loop made its last turn, in ns, in memory that threads share. */
+export function newTurned(): BigInt64Array {
+  const turned = new BigInt64Array(new SharedArrayBuffer(BigInt64Array.BYTES_PER_ELEMENT));
+  noteTurn(turned);
+  return turned;
+}
+
+export function noteTurn(turned: BigInt64Array): void {
+  Atomics.store(turned, 0, toNs(SYSTEM.elapsed()));
+}
+
+export function isBlocked(turned: BigInt64Array): boolean {
+  return silentMsOf(turned) >= MOST_BLOCKED_MS;
 }
 
 /** Time since the last accepted record was sent, by the monotonic clock. */

@@ -1,5 +1,4 @@
 import { setTimeout } from "node:timers/promises";
-import { Fenced } from "./log.ts";
 import { connectNats, type LogOptions, NatsLog, NatsServerRefused } from "./nats-log.ts";
 import type { AppendReply, AppendRequest, LogThreadData } from "./sync-log.ts";
 
@@ -28,8 +27,7 @@ export function runLogThread({ options, node, port, sent }: LogThreadData): void
     Atomics.add(sent, 0, 1);
     Atomics.notify(sent, 0);
   };
-  const fail = (error: unknown): void =>
-    reply({ message: error instanceof Error ? error.message : String(error), isFenced: error instanceof Fenced });
+  const fail = (error: unknown): void => reply({ message: error instanceof Error ? error.message : String(error) });
   // The thread that waits sees no event of this one.
   process.once("uncaughtException", fail);
   port.on("message", ({ messages, after }: AppendRequest) => {

@@ -2,7 +2,7 @@ import { serveWriter, type WriterThreadData } from "../store/commit/thread-write
 import { WritingConnection } from "../store/commit/writing-connection.ts";
 import { openForWriting } from "../store/sqlite/connection.ts";
 import { type AppendFigures, noteAppend, SharedName } from "./lead.ts";
-import { FENCED_EXIT, noteAccepted, silentMsOf } from "./lease.ts";
+import { FENCED_EXIT, isBlocked, noteAccepted, silentMsOf } from "./lease.ts";
 import type { LogOptions } from "./nats-log.ts";
 import type { Position } from "./position.ts";
 import { recordBox } from "./record.ts";
@@ -19,6 +19,8 @@ export interface Replication {
   readonly position: Position;
   /** When the last accepted record was sent. */
   readonly accepted: BigInt64Array;
+  /** When the main loop made its last turn. */
+  readonly turned: BigInt64Array;
   readonly figures: AppendFigures;
   /** {@link SharedName} of the node that shall lead next. */
   readonly successor: Uint8Array;
@@ -33,7 +35,7 @@ const LOOK_MS = 500;
 /** Main function of the leader's writer thread. */
 export function runReplicatedWriter(data: ReplicatedWriterData): void {
   const { options, auditKey, replication } = data;
-  const { accepted, figures, successor } = replication;
+  const { accepted, turned, figures, successor } = replication;
   const connection = openForWriting(options);
   const log = new SyncLog(replication.options, replication.node);
   const commits = new ReplicatedCommits({
@@ -55,7 +57,8 @@ export function runReplicatedWriter(data: ReplicatedWriterData): void {
     beforeClose: () => append(commits.resign(new SharedName(successor).value)),
   });
   const timer = setInterval(() => {
-    if (silentMsOf(accepted) >= BEAT_MS) append(commits.beat());
+    // A leader that answers nothing must be replaced, although this thread lives.
+    if (silentMsOf(accepted) >= BEAT_MS && !isBlocked(turned)) append(commits.beat());
   }, LOOK_MS);
   data.port.once("close", () => clearInterval(timer));
   serveWriter(writing, data);

@@ -6,6 +6,7 @@ import test from "node:test";
 import { setTimeout } from "node:timers/promises";
 import { connect } from "@nats-io/transport-node";
 import { parse } from "yaml";
+import { connectNats } from "../../src/cluster/nats-log.ts";
 import { makeCertificate } from "../helpers/certificate.ts";
 import { eventually } from "../helpers/eventually.ts";
 import type { Scope } from "../helpers/scope.ts";
@@ -23,16 +24,19 @@ async function startSecured(t: Scope) {
   const caFile = join(dir, "ca.crt");
   writeFileSync(caFile, cert);
   writeFileSync(join(dir, "server.key"), key);
+  let passwordFile = "";
+  const setPassword = (password: string) => writeFileSync(passwordFile, `PRISM_NATS_PASSWORD: "${password}"\n`);
   const server = await startShippedNats(t, (configuration, own) => {
     mkdirSync(join(own, "nats"));
-    writeFileSync(join(own, "nats/password.conf"), `PRISM_NATS_PASSWORD: "${PASSWORD}"\n`);
+    passwordFile = join(own, "nats/password.conf");
+    setPassword(PASSWORD);
     return configuration
       .replace(/cluster \{[\s\S]*?\n\}\n/, "")
       .replaceAll(/"\/etc\/nats\/(ca|server)\.crt"/g, `"${caFile}"`)
       .replace("/etc/nats/server.key", join(dir, "server.key"))
       .replace("accounts {", 'accounts {\n  OTHER { jetstream: enabled, users: [{ user: other, password: "other" }] }');
   });
-  return { server, caFile };
+  return { server, caFile, setPassword };
 }
 
 test("a cluster forms by TLS and an account of its own; another account sees nothing of it", async (t) => {
@@ -134,4 +138,31 @@ test("the shipped files of a cluster have settings that exist", () => {
   for (const name of used) assert.ok(documented.includes(`\`${name}\``), name);
   assert.equal(Object.keys(compose.services).filter((name) => name.startsWith("prism-")).length, 2);
   assert.equal(Object.keys(compose.services).filter((name) => name.startsWith("nats-")).length, 3);
+});
+
+test("a connection outlasts servers that refuse its password for a while", async (t) => {
+  const { server, caFile, setPassword } = await startSecured(t);
+  const options = { servers: [server.address], name: "prism", replicas: 1, allowOldServer: false };
+  const connection = await connectNats({ ...options, caFile, user: "prism", password: PASSWORD }, "a");
+  t.after(() => connection.close());
+  let refusals = 0;
+  const watching = (async () => {
+    for await (const { type } of connection.status()) if (type === "error") refusals++;
+  })();
+  const restart = async (password: string) => {
+    await server.stop();
+    setPassword(password);
+    await server.start();
+  };
+  await restart("another password");
+  await eventually("it is refused several times", () => refusals > 3);
+  await restart(PASSWORD);
+  await eventually("it is connected again", () =>
+    connection
+      .flush()
+      .then(() => true)
+      .catch(() => false),
+  );
+  await connection.close();
+  await watching;
 });
