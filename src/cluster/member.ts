@@ -175,7 +175,7 @@ export class ClusterMember {
   async untilLeader(): Promise<Leadership> {
     const { time } = this.#parts;
     const endBeats = time.every(BEAT_MS, () => this.#beat(false));
-    const endLooks = time.every(LOOK_MS, () => void this.#look());
+    const endLooks = time.every(LOOK_MS, () => this.#look());
     try {
       return await this.#follow();
     } finally {
@@ -287,25 +287,24 @@ export class ClusterMember {
     const at = this.#parts.time.now();
     const sequence = this.#end?.() ?? applier.sequence;
     const recordAt = isLeader ? at : this.#recordAt;
-    signals.send({
-      ...{ node, isLeader, isEnding: this.#isEnding, term, sequence, recordAt },
-      ...{ mayLead: !isStandby, advertise, at, keys, version: VERSION },
-      fenced: this.#ownFenced,
-    });
+    const [isEnding, fenced, mayLead] = [this.#isEnding, this.#ownFenced, !isStandby];
+    const own = { node, isLeader, isEnding, term, sequence, recordAt, mayLead, advertise, at, keys };
+    signals.send({ ...own, version: VERSION, fenced });
   }
 
-  async #look(): Promise<void> {
-    const { time, isStandby, log } = this.#parts;
-    const isMissing = this.#hasResigned || time.elapsed() - this.#heardAt >= this.deadMs;
-    if (isStandby || this.#isLeading || this.#isStopped || this.#refusal || this.#isStanding || !isMissing) return;
+  #look(): void {
+    const { time, isStandby, deadMs, log } = this.#parts;
+    if (isStandby || this.#isLeading || this.#isStopped || this.#refusal || this.#isStanding) return;
+    const silentMs = time.elapsed() - this.#heardAt;
+    if (!this.#hasResigned && (silentMs < deadMs || silentMs < this.deadMs)) return;
     this.#isStanding = true;
-    try {
-      await this.#stand();
-    } catch (error) {
-      if (!(error instanceof Fenced)) log.warn({ err: error }, "cannot stand for leader; trying again");
-    } finally {
-      this.#isStanding = false;
-    }
+    this.#stand()
+      .catch((error: unknown) => {
+        if (!(error instanceof Fenced)) log.warn({ err: error }, "cannot stand for leader; trying again");
+      })
+      .finally(() => {
+        this.#isStanding = false;
+      });
   }
 
   /** Reads the log to its end and appends a `leader` record; the log accepts that of one node. */
