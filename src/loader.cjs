@@ -24,10 +24,18 @@ function native(name) {
   const known = loaded.get(name);
   if (known) return known.exports;
   const problems = [];
-  for (const load of [...cacheFolders().map((base) => fromCache(base)), fromTemporary]) {
+  const path = `prism ${name}`;
+  // Of another file the thread would get a second copy: two copies of SQLite in one process drop each
+  // other's locks. A library that is loaded is found by its path, also when the file is gone.
+  const shared = worker.getEnvironmentData(path);
+  const ways = [...cacheFolders().map((base) => fromCache(base)), fromTemporary];
+  for (const load of shared === undefined ? ways : [(_, open) => open(shared)]) {
     try {
       const module = { exports: {} };
-      load(name, (file) => process.dlopen(module, file));
+      load(name, (file) => {
+        process.dlopen(module, file);
+        worker.setEnvironmentData(path, file);
+      });
       loaded.set(name, module);
       return module.exports;
     } catch (error) {

@@ -36,14 +36,6 @@ const LOOK_MS = 500;
 /** Enough for a beat to reach the other nodes, and for requests on their way. */
 const ENDING_MS = 100;
 
-/** The nats-servers have closed the connection for good, such as after a password was changed: a new one is needed. */
-export class ConnectionClosed extends Error {
-  constructor(reason: string) {
-    super(`the nats-servers have closed the connection: ${reason}`);
-    this.name = "ConnectionClosed";
-  }
-}
-
 /** A node that follows, until it leads. */
 export interface ClusterNode {
   /** Follows the log. @throws Diverged, LogBehind, LogGone, NatsServerRefused, UnreadableRecord, MemberStopped */
@@ -58,8 +50,8 @@ export interface ClusterNode {
   leads(lead: ClusterLead, leadership: Leadership, url: string): Promise<void>;
   /** Before the leader ends in order: resolves when other nodes send no more requests. */
   end(): Promise<void>;
-  /** Limits what the leader does to its lease; calls `onEnd` when this node cannot lead any longer. */
-  watch(replication: Replication, onEnd: (reason: string) => void): void;
+  /** Before the leader's server starts: limits it to its lease; calls `onEnd` when it can lead no longer. */
+  watch(replication: Replication, onEnd: () => void): void;
   /** URL of the leader; null: there is none. */
   leaderUrl(): string | null;
   /** How long no leader was heard, in ms. */
@@ -142,13 +134,8 @@ export async function startNode(
     async untilLeader() {
       joined = await join();
       if (isStopped) throw new MemberStopped();
-      const { member, nats, connection } = joined;
-      const closed = nats.closed().then((error): never => {
-        throw isStopped ? new MemberStopped() : new ConnectionClosed(error?.message ?? "no reason was given");
-      });
-      const leadership = await Promise.race([member.untilLeader(), closed]);
-      closed.catch(() => undefined);
-      connection.close();
+      const leadership = await joined.member.untilLeader();
+      joined.connection.close();
       return leadership;
     },
     prepare: ({ position }) => {
@@ -156,9 +143,8 @@ export async function startNode(
       return prepareAsLeader({ file: databaseFile, keys, own: { options: cluster, node, secrets, position } });
     },
     freePort: () => port.stopListening(),
-    lead(leadership, { figures, successor, accepted }, ends) {
+    lead(leadership, { figures, successor }, ends) {
       if (joined === null) throw new MemberStopped();
-      setInterval(() => noteTurn(accepted), LOOK_MS).unref();
       const { member, journal, nats } = joined;
       const files = new NatsFiles(nats, cluster.name, cluster.replicas, records);
       return new ClusterLead({
@@ -187,14 +173,12 @@ export async function startNode(
       const lease = new Lease(accepted);
       limitActing(() => lease.untilHeld());
       const timer = setInterval(() => {
+        noteTurn(accepted);
         if (lease.silentMs < MOST_SILENT_MS) return;
         clearInterval(timer);
-        onEnd("the log accepted no record for 20 s");
+        onEnd();
       }, LOOK_MS);
       timer.unref();
-      void joined?.nats.closed().then(() => {
-        if (!isStopped) onEnd("the nats-servers have closed the connection");
-      });
     },
     leaderUrl: () => ownUrl ?? leaderUrl(),
     silentMs: () => joined?.member.silentMs ?? performance.now() - Math.max(startedAt, early?.at ?? 0),

@@ -41,8 +41,7 @@ export function runLogThread({ options, node, port, sent, mostWaitMs }: LogThrea
     Atomics.add(sent, 0, 1);
     Atomics.notify(sent, 0);
   };
-  const fail = (error: unknown): void =>
-    reply({ message: error instanceof Error ? error.message : String(error), isFenced: error instanceof Fenced });
+  const fail = (error: unknown): void => reply({ message: error instanceof Error ? error.message : String(error) });
   // The thread that waits sees no event of this one.
   process.once("uncaughtException", fail);
   port.on("message", ({ messages, after }: AppendRequest) => {

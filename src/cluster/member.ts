@@ -192,7 +192,7 @@ export class ClusterMember {
       if (this.#isStopped) endBeats();
       else this.#beat();
     });
-    const endLooks = time.every(LOOK_MS, () => void this.#look());
+    const endLooks = time.every(LOOK_MS, () => this.#look());
     try {
       const leadership = await this.#follow();
       this.#isLeading = true;
@@ -330,21 +330,26 @@ export class ClusterMember {
     });
   }
 
-  async #look(): Promise<void> {
-    const { time, isStandby, log } = this.#parts;
-    const isMissing = this.#hasResigned || time.elapsed() - this.#heardAt >= this.deadMs;
-    if (isStandby || this.#isLeading || this.#isStopped || this.#refusal || this.#isStanding || !isMissing) return;
+  #look(): void {
+    const { time, isStandby, deadMs, log } = this.#parts;
+    if (isStandby || this.#isLeading || this.#isStopped || this.#refusal || this.#isStanding) return;
+    const silentMs = time.elapsed() - this.#heardAt;
+    if (!this.#hasResigned && (silentMs < deadMs || silentMs < this.deadMs)) return;
     this.#isStanding = true;
-    try {
-      await this.#stand();
-      this.#reported = "";
-    } catch (error) {
-      const isNew = String(error) !== this.#reported;
-      if (isNew && !(error instanceof Fenced)) log.warn({ err: error }, "this node cannot take over; trying again");
-      this.#reported = String(error);
-    } finally {
-      this.#isStanding = false;
-    }
+    this.#stand()
+      .then(
+        () => {
+          this.#reported = "";
+        },
+        (error: unknown) => {
+          const isNew = String(error) !== this.#reported;
+          if (isNew && !(error instanceof Fenced)) log.warn({ err: error }, "this node cannot take over; trying again");
+          this.#reported = String(error);
+        },
+      )
+      .finally(() => {
+        this.#isStanding = false;
+      });
   }
 
   /** Reads the log to its end and appends a `leader` record; the log accepts that of one node. */

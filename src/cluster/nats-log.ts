@@ -50,6 +50,8 @@ export function connectNats(
     servers: [...servers],
     name: `prism ${name} ${node}`,
     maxReconnectAttempts: -1,
+    // While a password is replaced it is refused, and right again later.
+    ignoreAuthErrorAbort: true,
     reconnectTimeWait: RETRY_MS,
     timeout: TIMEOUT_MS,
     pingInterval: 2000,

@@ -21,10 +21,8 @@ export interface AppendRequest {
   readonly after: number;
 }
 
-export type AppendReply =
-  | { readonly sequence: number }
-  /** `isFenced`: another node leads. Otherwise the log cannot be used at all. */
-  | { readonly message: string; readonly isFenced: boolean };
+/** `message`: why it was not appended, or may not have been. */
+export type AppendReply = { readonly sequence: number } | { readonly message: string };
 
 /**
  * Appends to the log while the thread that asks waits: a commit of SQLite is synchronous, and its
@@ -47,7 +45,7 @@ export class SyncLog {
     port1.unref();
   }
 
-  /** @returns the sequence of the last message. @throws Fenced, also when the log accepts nothing in time */
+  /** @returns the sequence of the last message. @throws Fenced, also when the log accepts nothing in time or fails */
   append(messages: readonly Uint8Array[], after: number): number {
     const request: AppendRequest = { messages, after };
     this.#port.postMessage(request);
@@ -55,10 +53,10 @@ export class SyncLog {
       throw new Fenced(`the log accepted no record for ${this.#mostWaitMs / 1000} s`);
     this.#answers++;
     const received = receiveMessageOnPort(this.#port) as { readonly message: AppendReply } | undefined;
-    if (received === undefined) throw new Error("the log's thread gave no answer");
+    if (received === undefined) throw new Fenced("the log's thread gave no answer");
     const { message: reply } = received;
     if ("sequence" in reply) return reply.sequence;
-    throw reply.isFenced ? new Fenced(reply.message) : new Error(reply.message);
+    throw new Fenced(reply.message);
   }
 
   /** @throws Fenced */

@@ -55,6 +55,7 @@ export function runReplicatedWriter(data: ReplicatedWriterData): void {
     beforeClose: () => append(commits.resign(new SharedName(successor).value)),
   });
   const timer = setInterval(() => {
+    // A leader that answers nothing must be replaced, although this thread lives.
     if (silentMsOf(accepted) >= IDLE_RECORD_MS && !isBlocked(accepted)) append(commits.beat());
   }, LOOK_MS);
   data.port.once("close", () => clearInterval(timer));

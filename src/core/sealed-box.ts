@@ -21,16 +21,14 @@ export class UnsealError extends Error {
  */
 export class SealedBox {
   readonly #current: Uint8Array;
+  readonly keyId: Buffer;
   readonly #keys: ReadonlyMap<string, Uint8Array>;
 
   /** @param keys 32 bytes each. The first one seals; each of them opens. */
   constructor(keys: readonly [Uint8Array, ...Uint8Array[]]) {
     this.#current = keys[0];
+    this.keyId = keyId(keys[0]);
     this.#keys = new Map(keys.map((key) => [keyId(key).toString("hex"), key]));
-  }
-
-  get keyId(): Buffer {
-    return keyId(this.#current);
   }
 
   /** Ids of all keys in hex, in order. They reveal nothing about the keys. */
@@ -42,7 +40,7 @@ export class SealedBox {
     const nonce = randomBytes(NONCE_BYTES);
     const cipher = createCipheriv("aes-256-gcm", this.#current, nonce);
     cipher.setAAD(Buffer.from(context));
-    return Buffer.concat([keyId(this.#current), nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+    return Buffer.concat([this.keyId, nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
   }
 
   /** @throws UnsealError */

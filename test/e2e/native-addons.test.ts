@@ -80,6 +80,17 @@ for (const { name, needsRoot, prepare } of UNSAFE)
       assert.deepEqual(readdirSync(temporary), [], "the temporary folder is removed once the addons are loaded");
     });
 
+test("without a folder that stays all threads of a server have the same copy of SQLite", async (t) => {
+  const env = { PRISM_CACHE_DIR: "", HOME: "", XDG_CACHE_HOME: "", PRISM_STORE_WRITER: "thread" };
+  const prism = new PrismBinary(t, { env });
+  await prism.start();
+  const { status } = await prism.call("POST", "/api/v1/events", { type: "stored", payload: {} });
+  assert.equal(status, 202);
+  const maps = readFileSync(`/proc/${prism.pid}/maps`, "latin1").split("\n");
+  const copies = new Set(maps.filter((line) => line.includes(ADDON)).map((line) => line.split(/ +/)[4]));
+  assert.equal(copies.size, 1, [...copies].join(", "));
+});
+
 test("an addon in the own cache that is not the build's is replaced before it is loaded", (t) => {
   const cache = temporaryDir(t);
   const folder = prepared(cache);

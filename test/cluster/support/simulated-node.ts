@@ -8,6 +8,7 @@ import type { NodeBeat } from "../../../src/cluster/signals.ts";
 import type { NodeTime } from "../../../src/cluster/time.ts";
 import { silentLogger } from "../../../src/core/log.ts";
 import type { SealedBox } from "../../../src/core/sealed-box.ts";
+import { StatementCache } from "../../../src/store/sqlite/connection.ts";
 import type { SimulatedLog } from "./simulated-log.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
@@ -15,7 +16,7 @@ import type { VirtualTime } from "./virtual-time.ts";
 export interface Write {
   readonly id: string;
   /** Executes its statements in the open transaction. */
-  run(connection: Sqlite): void;
+  run(statements: StatementCache, connection: Sqlite): void;
   isAcknowledged: boolean;
 }
 
@@ -147,13 +148,11 @@ export class SimulatedNode {
       every: (ms, work) => {
         let isOver = false;
         const next = (): void => {
-          later(ms, () => {
-            if (isOver) return;
-            work();
-            next();
-          });
+          if (isOver) return;
+          work();
+          later(ms, next);
         };
-        next();
+        later(ms, next);
         return () => {
           isOver = true;
         };
@@ -225,6 +224,7 @@ export class SimulatedNode {
         throw new Error("the commit of a record failed");
       },
     });
+    const statements = new StatementCache(this.disk);
     const accepted = newAccepted();
     const append = async (next: NextRecord | null): Promise<void> => {
       if (next === null) return;
@@ -260,7 +260,7 @@ export class SimulatedNode {
       inTurn(async () => {
         begin?.run();
         try {
-          write.run(this.disk);
+          write.run(statements, this.disk);
         } catch {
           // Nothing of it is in the log.
           if (this.disk.inTransaction) rollback?.run();

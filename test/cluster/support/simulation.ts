@@ -1,6 +1,7 @@
 import SqliteDatabase, { type Database as Sqlite } from "better-sqlite3";
 import { LEASE_MS } from "../../../src/cluster/lease.ts";
 import { recordBox } from "../../../src/cluster/record.ts";
+import type { StatementCache } from "../../../src/store/sqlite/connection.ts";
 import { Random } from "../../helpers/chance.ts";
 import { SimulatedLog } from "./simulated-log.ts";
 import { SimulatedNode, type World, type Write } from "./simulated-node.ts";
@@ -129,19 +130,19 @@ function send(write: Write, world: World, nodes: readonly SimulatedNode[], prefe
 
 /** @param hidesRollback the fault CL-3: what SQL has refused or taken back is in the log all the same */
 function writeOf(id: string, kind: number, hidesRollback: boolean): Write {
-  const run = (connection: Sqlite): void => {
-    connection.prepare("insert or ignore into b (id) values (?)").run(id);
-    connection
-      .prepare("insert into c (name, count) values (?, 1) on conflict (name) do update set count = count + 1")
+  const run = (statements: StatementCache, connection: Sqlite): void => {
+    statements.get("insert or ignore into b (id) values (?)").run(id);
+    statements
+      .get("insert into c (name, count) values (?, 1) on conflict (name) do update set count = count + 1")
       .run(`c${kind}`);
     if (kind === 1) {
-      connection.prepare("savepoint part").run();
-      connection.prepare("insert into a (id, n) values (?, 1)").run(`${id} taken back`);
+      statements.get("savepoint part").run();
+      statements.get("insert into a (id, n) values (?, 1)").run(`${id} taken back`);
       if (hidesRollback) SqliteDatabase.prototype.exec.call(connection, "rollback to part");
-      else connection.prepare("rollback to part").run();
-      connection.prepare("release part").run();
-    } else if (kind === 2) connection.prepare("delete from a where id like ? returning id").all(`${id.slice(0, 2)}%`);
-    else connection.prepare("insert or replace into a (id, n) values (?, ?)").run(id, kind);
+      else statements.get("rollback to part").run();
+      statements.get("release part").run();
+    } else if (kind === 2) statements.get("delete from a where id like ? returning id").all(`${id.slice(0, 2)}%`);
+    else statements.get("insert or replace into a (id, n) values (?, ?)").run(id, kind);
   };
   return { id, run, isAcknowledged: false };
 }

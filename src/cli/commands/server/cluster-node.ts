@@ -52,29 +52,31 @@ export async function superviseNode(): Promise<void> {
   let isEnding = false;
   const fencedAt: number[] = [];
   const ending = new AbortController();
+  let child: ChildProcess | null = null;
+  const passOn = (signal: NodeJS.Signals): void => {
+    isEnding ||= signal !== "SIGHUP";
+    if (isEnding) ending.abort();
+    child?.kill(signal);
+  };
+  for (const signal of SIGNALS) process.on(signal, passOn);
+  process.off("SIGINT", interrupt);
   for (let code = FENCED_EXIT; code === FENCED_EXIT && !isEnding; ) {
-    const child = spawnAs("node", fencedAt.slice(-KEPT_FENCED));
-    const passOn = (signal: NodeJS.Signals): void => {
-      isEnding ||= signal !== "SIGHUP";
-      if (isEnding) ending.abort();
-      child.kill(signal);
-    };
-    process.off("SIGINT", interrupt);
-    for (const signal of SIGNALS) process.on(signal, passOn);
+    const started = spawnAs("node", fencedAt.slice(-KEPT_FENCED));
+    child = started;
     let isFenced = false;
     let isDrill = false;
     let isCrashed = false;
-    child.once("message", (reason) => {
+    started.once("message", (reason) => {
       isFenced = true;
       isDrill = reason === "drill";
       if (isDrill) return;
       fencedAt.push(Date.now());
       // A thread that waits for the log may hold up the end of its process.
-      setTimeout(() => child.kill("SIGKILL"), END_MS).unref();
+      setTimeout(() => started.kill("SIGKILL"), END_MS).unref();
     });
     code = await new Promise<number>((resolve, reject) => {
-      child.once("error", reject);
-      child.once("exit", (exitCode, signal) => {
+      started.once("error", reject);
+      started.once("exit", (exitCode, signal) => {
         isCrashed = signal !== null && !isFenced && !isEnding;
         if (isCrashed)
           process.stderr.write(`prism: the process of this node was ended by ${signal}; starting it again\n`);
@@ -84,7 +86,6 @@ export async function superviseNode(): Promise<void> {
     if (isFenced || isCrashed) code = FENCED_EXIT;
     if (isDrill || isCrashed)
       await wait(isDrill ? LOST_MS : RESTART_MS, null, { signal: ending.signal }).catch(() => null);
-    for (const signal of SIGNALS) process.off(signal, passOn);
     process.exitCode = isEnding && code === FENCED_EXIT ? EXIT.done : code;
   }
 }
@@ -104,9 +105,7 @@ export async function serveNode({ loaded, log, lock, warnings, ready }: NodePart
   // The process that would start it again is gone: another one may take the data directory.
   process.once("disconnect", () => process.exit(EXIT.failure));
   process.channel?.unref();
-  const { ConnectionClosed, Fenced, isFinal, startNode, LogBehind, MemberStopped } = await import(
-    "../../../cluster/join.ts"
-  );
+  const { Fenced, isFinal, startNode, LogBehind, MemberStopped } = await import("../../../cluster/join.ts");
   const { watchForLeader } = await import("../../../app/without-leader.ts");
   try {
     const fencedAt = (process.env[FENCED_AT] ?? "").split(",").map(Number).filter(Boolean);
@@ -114,18 +113,21 @@ export async function serveNode({ loaded, log, lock, warnings, ready }: NodePart
     // A node that follows is ready: it may lead months later, or never.
     notifySystemd(log);
     const watch = watchForLeader({ config, log, node, spawnCopy: () => spawnAs("copy") });
-    const cannotReload = (): void =>
-      log.warn({}, "a node that follows does not load its configuration again; restart it to use a new one");
     const leave = (): void => {
       void Promise.all([node.stop(), watch.stop()]).finally(() => {
         lock.release();
         process.exit(EXIT.done);
       });
     };
-    process.off("SIGINT", interrupt);
     for (const signal of ENDING) process.on(signal, leave);
-    process.on("SIGHUP", cannotReload);
+    process.off("SIGINT", interrupt);
+    const startAgain = (): void => {
+      log.info({}, "reading the configuration again: this node starts again");
+      process.exit(FENCED_EXIT);
+    };
+    process.on("SIGHUP", startAgain);
     const leadership = await node.untilLeader();
+    process.on("SIGHUP", () => undefined).off("SIGHUP", startAgain);
     const endAsLeader = (reason: string): void => {
       log.error({ reason }, "this node leads the cluster no longer; it starts again as a follower");
       process.send?.("fenced", () => process.exit(FENCED_EXIT));
@@ -159,21 +161,20 @@ export async function serveNode({ loaded, log, lock, warnings, ready }: NodePart
         process.send?.("drill", () => process.kill(process.pid, "SIGKILL"));
       },
     });
+    node.watch(replication, () => endAsLeader("the log accepted no record for 20 s"));
     const { startApp } = await import("../../../app/start.ts");
     const starting = startApp({
       ...{ loaded: shared, log, warnings, replication, cluster },
       beforeListen: () => node.freePort(),
-      beforeWork: () => {
-        node.watch(replication, endAsLeader);
-        return node.leads(cluster, leadership, localUrlOf(config, config.port));
-      },
+      beforeWork: () => node.leads(cluster, leadership, localUrlOf(config, config.port)),
       onFatal: (error) => endAsLeader(error.message),
     });
-    for (const signal of ENDING) process.off(signal, leave).on(signal, stopEarly);
+    // A signal that has come is lost when its last listener is removed before it is heard.
+    for (const signal of ENDING) process.on(signal, stopEarly).off(signal, leave);
     const app = await starting;
+    const running = ready({ ...app, stop: () => stop(app) }, shared);
     for (const signal of ENDING) process.off(signal, stopEarly);
-    await ready({ ...app, stop: () => stop(app) }, shared);
-    process.off("SIGHUP", cannotReload);
+    await running;
   } catch (error) {
     if (error instanceof MemberStopped) return;
     if (error instanceof LogBehind) {
@@ -181,10 +182,6 @@ export async function serveNode({ loaded, log, lock, warnings, ready }: NodePart
         { reason: error.message },
         "this node cannot follow from where it is; it copies the database of the leader",
       );
-      process.exit(FENCED_EXIT);
-    }
-    if (error instanceof ConnectionClosed) {
-      log.warn({ reason: error.message }, "this node cannot reach the log; it starts again");
       process.exit(FENCED_EXIT);
     }
     if (error instanceof Error && isFinal(error)) throw new CommandError(EXIT.refused, error.message, { cause: error });
