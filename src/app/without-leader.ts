@@ -1,8 +1,9 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { ClusterNode } from "../cluster/join.ts";
+import { hasTables } from "../cluster/position.ts";
 import { Spool } from "../cluster/spool.ts";
 import { type Config, type LoadedConfig, sealedBoxOf } from "../config/load.ts";
 import { localUrlOf, publicUrlOf } from "../config/public-url.ts";
@@ -11,6 +12,7 @@ import type { Logger } from "../core/log.ts";
 import { within } from "../core/promises.ts";
 import { warnOnPages } from "../core/runtime.ts";
 import { Emergency } from "../features/delivery/emergency/index.ts";
+import { AliveFile, TOUCH_EVERY_MS } from "../features/operate/watch/index.ts";
 import { keepOnlyJobs } from "../store/commit/job-sql.ts";
 import { closing, openForWriting } from "../store/sqlite/connection.ts";
 import { snapshotDatabase } from "../store/sqlite/snapshot.ts";
@@ -48,6 +50,9 @@ export function watchForLeader({ config, log, node, spawnCopy }: Parts): { stop(
     options: () => config.emergency,
     serverUrl: () => publicUrlOf(config, config.port),
   });
+  // The data is served by the leader: when this node takes over, it was not down for longer.
+  const alive = new AliveFile(config.dataDir, systemClock, log);
+  let notedAt = Number.NEGATIVE_INFINITY;
   let copy: ChildProcess | null = null;
   let triedAt = Number.NEGATIVE_INFINITY;
 
@@ -82,6 +87,10 @@ export function watchForLeader({ config, log, node, spawnCopy }: Parts): { stop(
     const leader = node.leaderUrl();
     if (leader !== null) {
       emergency.clear("no-leader");
+      if (performance.now() - notedAt >= TOUCH_EVERY_MS) {
+        alive.note();
+        notedAt = performance.now();
+      }
       if (copy) void end();
       else if (!spool.isEmpty)
         spool
@@ -93,8 +102,9 @@ export function watchForLeader({ config, log, node, spawnCopy }: Parts): { stop(
     const since = Date.now() - silentMs;
     if (silentMs >= emergencyAfterMs + node.rank() * RANK_MS)
       emergency.raise("no-leader", { text: "no node of the cluster leads.", since });
-    const mayPage = degraded === "page" && !node.isCopying() && existsSync(config.databaseFile);
-    if (mayPage && !copy && silentMs >= emergencyAfterMs && performance.now() - triedAt >= AGAIN_MS) start();
+    const isDue = silentMs >= emergencyAfterMs && performance.now() - triedAt >= AGAIN_MS;
+    const mayPage = degraded === "page" && !copy && !node.isCopying();
+    if (isDue && mayPage && hasTables(config.databaseFile)) start();
   };
   const timer = setInterval(look, LOOK_MS);
   timer.unref();

@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import { rmSync, statSync } from "node:fs";
+import { rmSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Database as Sqlite } from "better-sqlite3";
@@ -10,7 +10,7 @@ import type { Metrics } from "../core/metrics.ts";
 import { limitActing, VERSION } from "../core/runtime.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
 import { openForWriting, reading } from "../store/sqlite/connection.ts";
-import { beatFileOf } from "../store/write-health.ts";
+import { notesOf } from "../store/write-health.ts";
 import { Applier } from "./applier.ts";
 import type { DegradedServer } from "./degraded.ts";
 import { ClusterLead, type LeadParts, SharedName } from "./lead.ts";
@@ -19,7 +19,7 @@ import { LogGone, RESEED } from "./log.ts";
 import { ClusterMember, isFinal, type Leadership, MemberStopped } from "./member.ts";
 import { followerMetrics } from "./metrics.ts";
 import { connectNats, NatsLog } from "./nats-log.ts";
-import { readPosition, START } from "./position.ts";
+import { hasTables, readPosition, START } from "./position.ts";
 import { prepareAsLeader } from "./prepare-leader.ts";
 import { RecordReader, recordBox } from "./record.ts";
 import { NatsFiles } from "./shared-files.ts";
@@ -223,8 +223,7 @@ async function joinCluster(parts: JoinParts): Promise<Joined> {
     parts.onCopy(true);
     await fetchSnapshot({ nats, name: cluster.name, box, log }, databaseFile);
     parts.onCopy(false);
-    // What was noted about the file before.
-    rmSync(beatFileOf(config.dataDir), { force: true });
+    for (const file of notesOf(config.dataDir)) rmSync(file, { force: true });
   }
   const connection = openForWriting({ file: databaseFile, busyTimeoutMs: 5000 });
   const member = new ClusterMember({
@@ -268,7 +267,7 @@ const MOST_READ = 5000;
  * leader. @throws LogGone when the log is not the one of the file
  */
 async function requireOwnLog(journal: NatsLog, file: string, replicas: number, box: SealedBox): Promise<boolean> {
-  const hasRows = (statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 0 && reading(file, hasTables);
+  const hasRows = hasTables(file);
   const position = hasRows ? reading(file, readPosition) : null;
   if (hasRows && position === null)
     throw new LogGone("the database is in no cluster: make a cluster from it with prism cluster init");
@@ -288,11 +287,6 @@ async function requireOwnLog(journal: NatsLog, file: string, replicas: number, b
   // The log of a cluster that was made from a database does not hold what that had.
   const record = new RecordReader(box).read((await journal.at(1)).bytes);
   return record !== null && record.previous !== START.id;
-}
-
-/** Whether the file has more than a node makes before it applies its first record. */
-function hasTables(connection: Sqlite): boolean {
-  return connection.prepare("select 1 from sqlite_schema where name <> 'local_state' limit 1").get() !== undefined;
 }
 
 const PURGE_MS = 600_000;

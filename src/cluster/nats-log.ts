@@ -1,7 +1,9 @@
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
+import { type ConnectionOptions, checkServerIdentity } from "node:tls";
 import type { JetStreamClient, JetStreamManager, OrderedConsumerOptions } from "@nats-io/jetstream";
 import * as jetstreamLibrary from "@nats-io/jetstream";
-import type { NatsConnection } from "@nats-io/transport-node";
+import type { NatsConnection, TlsOptions } from "@nats-io/transport-node";
 import * as transport from "@nats-io/transport-node";
 import { FencedLog, type LogTransport, WrongEnd } from "./fenced-log.ts";
 import { LogGone, type LogMessage, type LogServer } from "./log.ts";
@@ -59,8 +61,26 @@ export function connectNats(
     ...(credentialsFile === undefined
       ? {}
       : { authenticator: transport.credsAuthenticator(readFileSync(credentialsFile)) }),
-    ...(caFile === undefined ? {} : { tls: { caFile } }),
+    ...(caFile === undefined ? {} : { tls: tlsOf(servers, caFile) }),
   });
+}
+
+/**
+ * The client of NATS names no host when a server is named by its address, and Node then compares the
+ * certificate with `localhost`: the certificate must be of one of the addresses that are configured.
+ */
+function tlsOf(servers: readonly string[], caFile: string): TlsOptions {
+  const hosts = servers.map((server) => server.replace(/:\d+$/, "").replace(/^\[|\]$/g, ""));
+  const unnamed = hosts.filter((host) => isIP(host) !== 0 || host === "localhost");
+  const options: TlsOptions & Pick<ConnectionOptions, "checkServerIdentity"> = {
+    caFile,
+    checkServerIdentity(host, certificate) {
+      const names = host === "localhost" ? unnamed : [host];
+      const failures = names.map((name) => checkServerIdentity(name, certificate));
+      return failures.includes(undefined) ? undefined : failures[0];
+    },
+  };
+  return options;
 }
 
 /** The log as a stream of NATS JetStream with one subject, in files of a quorum of servers. */

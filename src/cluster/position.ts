@@ -1,4 +1,6 @@
+import { statSync } from "node:fs";
 import type { Database as Sqlite } from "better-sqlite3";
+import { reading } from "../store/sqlite/connection.ts";
 
 /** Where a node is in the log: what its file holds. */
 export interface Position {
@@ -25,6 +27,13 @@ export function readPosition(connection: Sqlite): Position | null {
   if (!isThere) return null;
   const text = connection.prepare<[string], string>("select value from local_state where key = ?").pluck().get(KEY);
   return text === undefined ? null : (JSON.parse(text) as Position);
+}
+
+/** Whether a file has more than a node makes before it applies its first record. */
+export function hasTables(file: string): boolean {
+  if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) === 0) return false;
+  const query = "select 1 from sqlite_schema where name <> 'local_state' limit 1";
+  return reading(file, (connection) => connection.prepare(query).get() !== undefined);
 }
 
 /** Makes a file the first one of a cluster. */

@@ -150,6 +150,11 @@ interface NotedBeat {
   readonly beat: number;
 }
 
+/** Files beside a database that say what it must hold: another database has none of them. */
+export function notesOf(dataDir: string): string[] {
+  return [join(dataDir, "audit.head"), join(dataDir, "jobs.begun"), beatFileOf(dataDir)];
+}
+
 /** The file that records the beat. It belongs to the database and moves with it. */
 export function beatFileOf(dataDir: string): string {
   return join(dataDir, "store.beat");

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import { digestOf } from "../../src/cluster/digest.ts";
@@ -78,8 +79,12 @@ test("a node that was away while the log was shortened copies the leader's datab
   await stranger.start().catch(() => undefined);
   assert.equal(await stranger.ended(), 3);
   assert.match(stranger.output, /different values of cluster\.secret/);
+  // As of a database that had other rows.
+  const noted = join(away.dir, "audit.head");
+  writeFileSync(noted, `1:${"0".repeat(64)}\n`);
   await away.start();
   await eventually("it has the database", () => away.output.includes("copied the database from the leader"));
+  assert.equal(existsSync(noted), false);
   await cluster.requireEqual();
   await leader.kill();
   await eventually("it leads", async () => (await typesAt(away, token).catch(() => [])).length === 3, 60_000);

@@ -142,3 +142,15 @@ test("a connection outlasts servers that refuse its password for a while", async
   await connection.close();
   await watching;
 });
+
+test("a nats-server that is named by its address must have a certificate for that address", async (t) => {
+  const { server, caFile } = await startSecured(t, "192.0.2.1");
+  const port = server.address.split(":")[1];
+  const connecting = async (host: string) => {
+    const options = { servers: [`${host}:${port}`], name: "prism", replicas: 1, allowOldServer: false };
+    const connection = await connectNats({ ...options, caFile, user: "prism", password: PASSWORD }, "a");
+    await connection.close();
+  };
+  await connecting("localhost");
+  await assert.rejects(connecting("127.0.0.1"), (error: Error) => /127\.0\.0\.1/.test(String(error.cause ?? error)));
+});

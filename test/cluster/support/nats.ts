@@ -120,8 +120,8 @@ async function startShippedNats(t: Scope, change: (configuration: string, dir: s
 export const PASSWORD = "a password of the nats-servers";
 
 /** The shipped configuration, with a second account, for a server that is alone. */
-export async function startSecured(t: Scope) {
-  const { cert, key } = makeCertificate();
+export async function startSecured(t: Scope, address = "127.0.0.1") {
+  const { cert, key } = makeCertificate({ address });
   const dir = temporaryDir(t);
   const caFile = join(dir, "ca.crt");
   writeFileSync(caFile, cert);

@@ -12,6 +12,7 @@ import type { LoadedConfig } from "../../../config/load.ts";
 import { CONSOLE_SETTINGS, hasAuditKey } from "../../../store/sealed-settings.ts";
 import { closing, openForReading, openForWriting } from "../../../store/sqlite/connection.ts";
 import { endClusterOf } from "../../../store/store.ts";
+import { notesOf } from "../../../store/write-health.ts";
 import { type CommandContext, refuseUrl } from "../../context.ts";
 import { requireSomeDatabase, withDataDirLock } from "../../data-dir.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
@@ -208,6 +209,7 @@ export async function clusterJoin(context: CommandContext, { yes }: { readonly y
       if (existsSync(`${config.databaseFile}${suffix}`))
         renameSync(`${config.databaseFile}${suffix}`, `${kept}${suffix}`);
     }
+    for (const file of notesOf(config.dataDir)) rmSync(file, { force: true });
     const result = { leader: leader.node, kept: existsSync(kept) ? kept : null };
     context.out.result(result, () => [
       `Start prism serve: it copies the database of ${leader.node}.`,

@@ -1,5 +1,4 @@
 import { existsSync, rmSync } from "node:fs";
-import { join } from "node:path";
 import { Argument, type Command } from "commander";
 import type { Config, LoadedConfig } from "../../../config/load.ts";
 import { generateSecrets } from "../../../config/secrets.ts";
@@ -8,7 +7,7 @@ import { toRfc3339 } from "../../../core/clock.ts";
 import { reading } from "../../../store/sqlite/connection.ts";
 import { migrateFile, migrationStatusOf } from "../../../store/sqlite/migrate.ts";
 import { requireAlone } from "../../../store/store.ts";
-import { beatFileOf } from "../../../store/write-health.ts";
+import { notesOf } from "../../../store/write-health.ts";
 import { type CommandContext, contextOf, refuseUrl } from "../../context.ts";
 import { makeCurrent, requireSomeDatabase, withDataDirLock } from "../../data-dir.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
@@ -92,13 +91,7 @@ function report({ out }: CommandContext, { databaseFile }: Config, appliedNow: r
 async function reset(context: CommandContext, config: Config, { dryRun, yes, force }: Flags): Promise<void> {
   const { dataDir, databaseFile } = config;
   // Records of this database would contradict the next one.
-  const parts = [
-    databaseFile,
-    `${databaseFile}-wal`,
-    `${databaseFile}-shm`,
-    join(dataDir, "audit.head"),
-    beatFileOf(dataDir),
-  ];
+  const parts = [databaseFile, `${databaseFile}-wal`, `${databaseFile}-shm`, ...notesOf(dataDir)];
   const files = parts.filter((file) => existsSync(file));
   if (dryRun) {
     context.out.result({ wouldDelete: files }, () => files.map((file) => `would delete ${file}`));

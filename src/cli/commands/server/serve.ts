@@ -1,5 +1,4 @@
 import { existsSync, rmSync, statSync } from "node:fs";
-import { join } from "node:path";
 import type { Command } from "commander";
 import type { App } from "../../../app/start.ts";
 import { isLoopback, OPEN_SECRETS, openSecretFiles, serverWarnings } from "../../../config/checks.ts";
@@ -12,7 +11,7 @@ import { nodeWarning } from "../../../core/runtime.ts";
 import { hasLocalPublicUrl } from "../../../features/access/sessions/dev-token.ts";
 import { UpgradePort } from "../../../http/upgrade-port.ts";
 import type { DataDirLock } from "../../../store/sqlite/data-dir-lock.ts";
-import { beatFileOf } from "../../../store/write-health.ts";
+import { notesOf } from "../../../store/write-health.ts";
 import { type CommandContext, contextOf, refuseUrl } from "../../context.ts";
 import { heldBy, lostDatabase, makeCurrent, requireSomeDatabase } from "../../data-dir.ts";
 import { CommandError, describeFailure, EXIT } from "../../output/exit-codes.ts";
@@ -171,7 +170,7 @@ async function warnOfBackups({ dataDir, env }: Config, app: App, log: Logger): P
 /** Records of a lost database would contradict the new one. */
 function forgetLost(config: Config): void {
   if (lostDatabase(config) === null) return;
-  for (const file of [join(config.dataDir, "audit.head"), beatFileOf(config.dataDir)]) rmSync(file, { force: true });
+  for (const file of notesOf(config.dataDir)) rmSync(file, { force: true });
 }
 
 /** @throws SchemaRefused for a newer database, CommandError 3 for an older one, 4 for none */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { Clock, EpochMs } from "../../../core/clock.ts";
 import type { Logger } from "../../../core/log.ts";
 
-const TOUCH_EVERY_MS = 15_000;
+export const TOUCH_EVERY_MS = 15_000;
 
 /** When an earlier server of the data directory was last alive. */
 export interface LastAlive {
@@ -42,8 +42,13 @@ export class AliveFile {
     }
   }
 
-  start(): void {
+  /** A server of the same data lives now: this one, or the leader of its cluster. */
+  note(): void {
     this.#write("running");
+  }
+
+  start(): void {
+    this.note();
     this.#timer = setInterval(() => void this.#touch(), TOUCH_EVERY_MS).unref();
   }
 

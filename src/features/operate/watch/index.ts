@@ -1,0 +1,2 @@
+/** The part of `watch` that other features may use. */
+export { AliveFile, TOUCH_EVERY_MS } from "./alive-file.ts";
