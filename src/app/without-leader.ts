@@ -1,6 +1,7 @@
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync, statSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ClusterNode } from "../cluster/join.ts";
 import { hasTables } from "../cluster/position.ts";
@@ -23,13 +24,20 @@ const LOOK_MS = 500;
 const RANK_MS = 30_000;
 const AGAIN_MS = 30_000;
 const STOP_MS = 5000;
+/** A copy that does not answer then is made again: two minutes, and what a slow disk needs. */
+const START_MS = 120_000;
+const BYTES_PER_MS = 5000;
 
 interface Parts {
   readonly config: Config;
   readonly log: Logger;
-  readonly node: ClusterNode;
+  readonly node: Pick<ClusterNode, "forwarder" | "isCopying" | "leaderUrl" | "silentMs" | "rank" | "setDegraded">;
   /** Starts the process of {@link serveCopy}, with a channel for messages. */
   spawnCopy(): ChildProcess;
+  /** Between two tries to start it. */
+  readonly againMs?: number;
+  /** How long it may take to start, beside the time for its copy. */
+  readonly startMs?: number;
 }
 
 /** What {@link serveCopy} sends when it listens. */
@@ -42,9 +50,11 @@ interface CopyMessage {
  * called, and with `cluster.degraded: page` a process beside this one pages people from a copy of the
  * database. What it has accepted is sent to the next leader.
  */
-export function watchForLeader({ config, log, node, spawnCopy }: Parts): { stop(): Promise<void> } {
+export function watchForLeader(parts: Parts): { stop(): Promise<void> } {
+  const { config, log, node, spawnCopy, againMs = AGAIN_MS, startMs = START_MS } = parts;
   const { emergencyAfterMs, degraded } = config.cluster;
-  const spool = new Spool(config.dataDir, sealedBoxOf(config), log);
+  const { forwarder } = node;
+  const spool = new Spool({ dataDir: config.dataDir, box: sealedBoxOf(config), log, forwarder });
   const emergency = new Emergency({
     ...{ dataDir: config.dataDir, clock: systemClock, log: log.namespace("emergency") },
     options: () => config.emergency,
@@ -54,34 +64,69 @@ export function watchForLeader({ config, log, node, spawnCopy }: Parts): { stop(
   const alive = new AliveFile(config.dataDir, systemClock, log);
   let notedAt = Number.NEGATIVE_INFINITY;
   let copy: ChildProcess | null = null;
+  let ending: Promise<void> | null = null;
   let triedAt = Number.NEGATIVE_INFINITY;
+  // A process that was killed has left it.
+  void removeCopy(config.dataDir, log);
 
-  const start = (): void => {
+  const start = (databaseBytes: number): void => {
     triedAt = performance.now();
     log.error({}, "no node leads the cluster: paging people from a copy of the database");
-    const child = spawnCopy();
+    const failed = (err: unknown): void => {
+      log.error({ err }, "the process that pages without a leader cannot be started; trying again");
+    };
+    let child: ChildProcess;
+    try {
+      child = spawnCopy();
+    } catch (err) {
+      return failed(err);
+    }
     copy = child;
-    child.once("message", ({ url }: CopyMessage) => {
-      if (copy === child) node.setDegraded({ url, spool });
-    });
-    child.once("error", (err) => log.error({ err }, "the process that pages without a leader cannot be started"));
-    child.once("exit", (code) => {
+    const lost = (): void => {
+      clearTimeout(timer);
       if (copy !== child) return;
       copy = null;
       node.setDegraded(null);
-      log.error({ code }, "the process that pages without a leader has ended; starting it again");
+    };
+    const timer = setTimeout(
+      () => {
+        log.error({}, "the process that pages without a leader does not answer; ending it");
+        child.kill("SIGKILL");
+      },
+      startMs + databaseBytes / BYTES_PER_MS,
+    );
+    timer.unref();
+    child.once("message", ({ url }: CopyMessage) => {
+      clearTimeout(timer);
+      if (copy === child) node.setDegraded({ url, spool });
+    });
+    child.on("error", (err) => {
+      failed(err);
+      // Without a process there is no `exit`.
+      if (child.pid === undefined) lost();
+    });
+    child.once("exit", (code) => {
+      if (copy === child) log.error({ code }, "the process that pages without a leader has ended; starting it again");
+      lost();
     });
   };
+  const endCopy = async (child: ChildProcess): Promise<void> => {
+    if (child.exitCode === null && child.signalCode === null) {
+      const ended = once(child, "exit");
+      child.kill("SIGTERM");
+      await within(STOP_MS, ended);
+      child.kill("SIGKILL");
+      await ended;
+    }
+    await removeCopy(config.dataDir, log);
+    log.warn({}, "a node leads the cluster again: pages leave from it");
+  };
   const end = async (): Promise<void> => {
-    const child = copy;
+    if (copy) ending = endCopy(copy);
     copy = null;
     node.setDegraded(null);
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = once(child, "exit");
-    child.kill("SIGTERM");
-    await within(STOP_MS, ended);
-    child.kill("SIGKILL");
-    log.warn({}, "a node leads the cluster again: pages leave from it");
+    await ending;
+    ending = null;
   };
   const look = (): void => {
     const leader = node.leaderUrl();
@@ -102,9 +147,9 @@ export function watchForLeader({ config, log, node, spawnCopy }: Parts): { stop(
     const since = Date.now() - silentMs;
     if (silentMs >= emergencyAfterMs + node.rank() * RANK_MS)
       emergency.raise("no-leader", { text: "no node of the cluster leads.", since });
-    const isDue = silentMs >= emergencyAfterMs && performance.now() - triedAt >= AGAIN_MS;
-    const mayPage = degraded === "page" && !copy && !node.isCopying();
-    if (isDue && mayPage && hasTables(config.databaseFile)) start();
+    if (degraded !== "page" || copy || ending || node.isCopying()) return;
+    if (silentMs < emergencyAfterMs || performance.now() - triedAt < againMs) return;
+    if (hasTables(config.databaseFile)) start(statSync(config.databaseFile).size);
   };
   const timer = setInterval(look, LOOK_MS);
   timer.unref();
@@ -116,6 +161,17 @@ export function watchForLeader({ config, log, node, spawnCopy }: Parts): { stop(
   };
 }
 
+/** It is as large as the database. */
+function removeCopy(dataDir: string, log: Logger): Promise<void> {
+  return rm(folderOf(dataDir), { recursive: true, force: true }).catch((err: unknown) =>
+    log.warn({ err }, "cannot remove the copy of the database that paged without a leader"),
+  );
+}
+
+function folderOf(dataDir: string): string {
+  return join(dataDir, "without-leader");
+}
+
 /** Jobs that page people; the others wait for a leader, which must not find them done a second time. */
 const PAGING_JOBS = [
   ...["alert", "delivery.attempt", "delivery.merge", "event.process", "incident.contact", "incident.ways"],
@@ -125,7 +181,7 @@ const WARNING = "The cluster has no leader: this may be repeated.";
 
 /** A server on a copy of the database of this node, on a port of the loopback interface. */
 export async function serveCopy(loaded: LoadedConfig, log: Logger): Promise<{ readonly url: string }> {
-  const dataDir = join(loaded.config.dataDir, "without-leader");
+  const dataDir = folderOf(loaded.config.dataDir);
   rmSync(dataDir, { recursive: true, force: true });
   mkdirSync(dataDir, { mode: 0o700 });
   const config = configOfCopy(loaded.config, dataDir);

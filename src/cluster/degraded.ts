@@ -1,5 +1,5 @@
-import { type IncomingMessage, request, type ServerResponse } from "node:http";
-import type { SpooledRequest } from "./spool.ts";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Forwarder, WholeRequest } from "./forward.ts";
 
 /* A node without a leader answers from a copy of its own database, by a process beside it
  * (app/without-leader.ts), so that people are still paged. */
@@ -7,11 +7,10 @@ import type { SpooledRequest } from "./spool.ts";
 /** Where requests go while no node leads. */
 export interface DegradedServer {
   readonly url: string;
-  readonly spool: { readonly isFull: boolean; add(request: SpooledRequest): Promise<void> };
+  readonly spool: { readonly isFull: boolean; add(request: WholeRequest): Promise<void> };
 }
 
 const MAX_BODY_BYTES = 8_388_608;
-const TIMEOUT_MS = 30_000;
 
 /** What alarms, and what ends an alarm: it is kept for the next leader. */
 const KEPT = [
@@ -49,62 +48,42 @@ export function treatmentOf(method: string, path: string): Treatment {
 
 /**
  * Answers from the copy. A request that is accepted there is on disk for the next leader before it
- * is answered, with `Prism-Spooled: 1`. @returns false when it cannot be kept
+ * is answered, with `Prism-Spooled: 1`. @throws NotKept, errors of the copy and of the disk
  */
 export async function answerAndKeep(
   { url, spool }: DegradedServer,
+  forwarder: Forwarder,
   req: IncomingMessage,
   res: ServerResponse,
   headers: NodeJS.Dict<string | string[]>,
-): Promise<boolean> {
-  const body = spool.isFull ? null : await bodyOf(req);
-  if (body === null) return false;
+): Promise<void> {
+  if (spool.isFull) throw new NotKept("the spool is full: nothing more is accepted without a leader");
+  const body = await bodyOf(req);
   const { "transfer-encoding": _, ...others } = headers;
   const spooled = { method: req.method ?? "POST", path: req.url ?? "/", headers: others, body };
-  const reply = await pass(url, spooled).catch(() => null);
-  if (reply === null) return false;
+  const reply = await forwarder.exchange(url, spooled);
   const isKept = reply.status < 300;
   if (isKept) await spool.add(spooled);
   res.writeHead(reply.status, isKept ? { ...reply.headers, "prism-spooled": "1" } : reply.headers);
   res.end(reply.body);
-  return true;
 }
 
-/** @returns null for a body that is too large */
-async function bodyOf(req: IncomingMessage): Promise<Buffer | null> {
+/** A request cannot be kept for the next leader. */
+class NotKept extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "NotKept";
+  }
+}
+
+/** @throws NotKept for a body that is too large */
+async function bodyOf(req: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of req as AsyncIterable<Buffer>) {
     length += chunk.length;
-    if (length > MAX_BODY_BYTES) return null;
+    if (length > MAX_BODY_BYTES) throw new NotKept(`a body has over ${MAX_BODY_BYTES} bytes`);
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
-}
-
-interface Answered {
-  readonly status: number;
-  readonly headers: NodeJS.Dict<string | string[]>;
-  readonly body: Buffer;
-}
-
-function pass(url: string, { method, path, headers, body }: SpooledRequest): Promise<Answered> {
-  const options = {
-    ...{ method, agent: false, setHost: false },
-    headers: { ...headers, "content-length": body.length },
-    signal: AbortSignal.timeout(TIMEOUT_MS),
-  };
-  return new Promise((resolve, reject) => {
-    const passed = request(new URL(path, url), options, (reply) => {
-      const chunks: Buffer[] = [];
-      reply.on("data", (chunk: Buffer) => chunks.push(chunk));
-      reply.once("error", reject);
-      reply.once("end", () => {
-        const { connection: _connection, "transfer-encoding": _coding, ...kept } = reply.headers;
-        resolve({ status: reply.statusCode ?? 502, headers: kept, body: Buffer.concat(chunks) });
-      });
-    });
-    passed.once("error", reject);
-    passed.end(body);
-  });
 }

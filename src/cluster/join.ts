@@ -13,6 +13,7 @@ import { openForWriting, reading } from "../store/sqlite/connection.ts";
 import { notesOf } from "../store/write-health.ts";
 import { Applier } from "./applier.ts";
 import type { DegradedServer } from "./degraded.ts";
+import { Forwarder } from "./forward.ts";
 import { ClusterLead, type LeadParts, SharedName } from "./lead.ts";
 import { LEASE_MS, Lease, MOST_SILENT_MS, noteTurn } from "./lease.ts";
 import { LogGone, RESEED } from "./log.ts";
@@ -38,6 +39,8 @@ const ENDING_MS = 100;
 
 /** A node that follows, until it leads. */
 export interface ClusterNode {
+  /** The way to the leader. */
+  readonly forwarder: Forwarder;
   /** Follows the log. @throws Diverged, LogBehind, LogGone, NatsServerRefused, UnreadableRecord, MemberStopped */
   untilLeader(): Promise<Leadership>;
   /** Migrates the file as the leader. @returns how commits are replicated from now on */
@@ -99,13 +102,18 @@ export async function startNode(
   };
   let degraded: DegradedServer | null = null;
   let ownUrl: string | null = null;
+  let hasHeard = false;
+  const forwarder = new Forwarder({ node, advertise: cluster.advertise ?? "", caFile: cluster.caFile, log });
   const port = new StandbyPort({
-    ...{ host: config.host, port: config.port, holdMs: cluster.holdMs },
-    ...{ certFile: config.tls.certFile, keyFile: config.tls.keyFile, caFile: cluster.caFile },
+    ...{ host: config.host, port: config.port, holdMs: cluster.holdMs, forwarder },
+    ...{ certFile: config.tls.certFile, keyFile: config.tls.keyFile },
     leader: leaderUrl,
     degraded: () => degraded,
-    own: (path) =>
-      ownAnswer(path, { node, leader: joined?.member.leader?.node ?? null, isDegraded: degraded !== null }, metrics),
+    own: (path) => {
+      const leader = joined?.member.leader?.node ?? null;
+      const isHeld = hasHeard && joined !== null && joined.member.silentMs < joined.member.deadMs + cluster.holdMs;
+      return ownAnswer(path, { node, leader, isDegraded: degraded !== null, isHeld }, metrics);
+    },
   });
   const metrics = followerMetrics(() => ({
     ...{ node, refused: port.refused, hasLeader: joined !== null && joined.member.leader !== null },
@@ -126,11 +134,15 @@ export async function startNode(
         isCopying = is;
       },
     });
-    own.member.onLeader(() => port.leaderChanged());
+    own.member.onLeader(() => {
+      hasHeard = true;
+      port.leaderChanged();
+    });
     log.info({ node, port: config.port, servers: cluster.servers }, "following the cluster");
     return own;
   };
   return {
+    forwarder,
     async untilLeader() {
       joined = await join();
       if (isStopped) throw new MemberStopped();
@@ -324,15 +336,19 @@ interface OwnState {
   readonly node: string;
   readonly leader: string | null;
   readonly isDegraded: boolean;
+  /** A leader was heard a short time ago: requests wait for the next one. */
+  readonly isHeld: boolean;
 }
 
 /** What a node that does not lead answers itself. */
-function ownAnswer(path: string, state: OwnState, metrics: Metrics) {
+export function ownAnswer(path: string, state: OwnState, metrics: Metrics) {
   if (path === "/health/live") return json(200, { status: "ok" });
   if (path === "/health" || path === "/health/ready") {
-    const isReady = state.leader !== null;
+    const hasLeader = state.leader !== null;
+    // A proxy asks the second one: requests that wait, or are kept, must get here.
+    const isReady = hasLeader || (path === "/health/ready" && (state.isDegraded || state.isHeld));
     return json(isReady ? 200 : 503, {
-      status: isReady ? "ok" : "no leader",
+      status: hasLeader ? "ok" : "no leader",
       role: "standby",
       ...{ node: state.node, leader: state.leader },
       ...(state.isDegraded && { degraded: true }),

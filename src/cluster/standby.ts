@@ -1,32 +1,22 @@
 import { readFileSync } from "node:fs";
-import {
-  Agent,
-  type ClientRequest,
-  createServer,
-  type IncomingMessage,
-  type RequestOptions,
-  request,
-  type Server,
-  type ServerResponse,
-} from "node:http";
-import { createServer as createSecureServer, Agent as SecureAgent, request as secureRequest } from "node:https";
-import { connect, isIP, type Socket } from "node:net";
+import { type ClientRequest, createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { createServer as createSecureServer } from "node:https";
+import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { rootCertificates, type SecureContextOptions, connect as secureConnect } from "node:tls";
 import { PrismError } from "../core/errors.ts";
 import { uuidv7 } from "../core/ids.ts";
 import { errorBody, errorHeaders } from "../http/error-reply.ts";
 import { answerAndKeep, type DegradedServer, treatmentOf } from "./degraded.ts";
+import type { Forwarder } from "./forward.ts";
 
 export interface StandbyOptions {
   readonly host: string;
   readonly port: number;
   readonly certFile?: string | undefined;
   readonly keyFile?: string | undefined;
-  /** The authority of the leader's certificate, beside those of the system. */
-  readonly caFile?: string | undefined;
   /** How long a request waits for a leader. */
   readonly holdMs: number;
+  readonly forwarder: Forwarder;
   /** URL of the leader; null: there is none. */
   leader(): string | null;
   /** What answers instead of a leader; null: nothing does. */
@@ -43,6 +33,10 @@ interface Waiting {
 /** More than this many requests do not wait for a leader. */
 const MAX_WAITING = 10_000;
 const AGAIN_MS = 200;
+/** The system asks a client that is silent for so long whether it is there. */
+const KEEP_ALIVE_MS = 60_000;
+/** Ends what the leader before had. */
+const REPLACED = new Error("another node leads");
 const HOP_BY_HOP: ReadonlySet<string> = new Set(["connection", "keep-alive", "proxy-connection", "te", "upgrade"]);
 
 /**
@@ -52,13 +46,12 @@ const HOP_BY_HOP: ReadonlySet<string> = new Set(["connection", "keep-alive", "pr
 export class StandbyPort {
   readonly #options: StandbyOptions;
   readonly #server: Server;
-  readonly #authorities: SecureContextOptions;
-  readonly #agents: readonly [Agent, SecureAgent];
+  readonly #forwarder: Forwarder;
   readonly #waiting = new Set<Waiting>();
   /** Requests that a leader has, by its URL. */
   readonly #passed = new Map<ClientRequest, string>();
-  /** Connections that are passed on as bytes. */
-  readonly #piped = new Set<Duplex>();
+  /** Connections that are passed on as bytes, with the URL; null: they wait for a leader. */
+  readonly #piped = new Map<Duplex, string | null>();
   /** This node leads: what waited goes to its own port. */
   #ownUrl: string | null = null;
   /** Requests that were answered with 503, by code. */
@@ -66,15 +59,14 @@ export class StandbyPort {
 
   constructor(options: StandbyOptions) {
     this.#options = options;
-    const { certFile, keyFile, caFile } = options;
-    this.#authorities = caFile === undefined ? {} : { ca: [...rootCertificates, readFileSync(caFile)] };
-    this.#agents = [new Agent({ keepAlive: true }), new SecureAgent({ keepAlive: true, ...this.#authorities })];
+    this.#forwarder = options.forwarder;
+    const { certFile, keyFile } = options;
     const tls = certFile !== undefined && keyFile !== undefined;
     this.#server = tls
       ? createSecureServer({ cert: readFileSync(certFile), key: readFileSync(keyFile) })
       : createServer();
     this.#server.on("request", (req, res) => void this.#answer(req, res));
-    this.#server.on("upgrade", (req, socket, head) => void this.#pipe(req, socket, head));
+    this.#server.on("upgrade", (req, socket: Socket, head) => void this.#pipe(req, socket, head));
   }
 
   listen(): Promise<void> {
@@ -85,12 +77,19 @@ export class StandbyPort {
     });
   }
 
+  /** The number of requests that wait for a leader. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
   /** Requests that wait go on to the leader. */
   leaderChanged(): void {
     const leader = this.#leader();
     if (leader === null) return;
+    this.#forwarder.leaderChanged();
     // The one before may hang, and must not answer any more.
-    for (const [passed, to] of this.#passed) if (to !== leader) passed.destroy(new Error("another node leads"));
+    for (const [passed, to] of this.#passed) if (to !== leader) passed.destroy(REPLACED);
+    for (const [client, to] of this.#piped) if (to !== null && to !== leader) client.destroy();
     for (const waiting of [...this.#waiting]) this.#end(waiting, leader);
   }
 
@@ -102,15 +101,16 @@ export class StandbyPort {
   /** This node leads and listens: what waited is passed on to it. */
   leadsAt(url: string): void {
     this.#ownUrl = url;
+    this.#forwarder.leadsAt(url);
     this.leaderChanged();
   }
 
   close(): void {
     for (const waiting of [...this.#waiting]) this.#end(waiting, null);
-    for (const socket of this.#piped) socket.destroy();
+    for (const socket of this.#piped.keys()) socket.destroy();
     this.#server.close();
     this.#server.closeAllConnections();
-    for (const agent of this.#agents) agent.destroy();
+    this.#forwarder.close();
   }
 
   #leader(): string | null {
@@ -123,18 +123,25 @@ export class StandbyPort {
     waiting.go(leader);
   }
 
-  /** @returns null when none came in time */
-  #untilLeader(): Promise<string | null> {
+  /** @returns null when none came in time, or the client has left */
+  #untilLeader(client: ServerResponse | Duplex): Promise<string | null> {
     const leader = this.#leader();
-    if (leader !== null || this.#waiting.size >= MAX_WAITING) return Promise.resolve(leader);
-    return new Promise((go) => {
-      const waiting: Waiting = { go, timer: setTimeout(() => this.#end(waiting, null), this.#options.holdMs) };
+    if (leader !== null || client.destroyed || this.#waiting.size >= MAX_WAITING) return Promise.resolve(leader);
+    return new Promise((resolve) => {
+      const leave = (): void => this.#end(waiting, null);
+      const go = (found: string | null): void => {
+        client.off("close", leave);
+        resolve(found);
+      };
+      const waiting: Waiting = { go, timer: setTimeout(leave, this.#options.holdMs) };
       this.#waiting.add(waiting);
+      client.once("close", leave);
     });
   }
 
   /** @param since when the request came, by the monotonic clock */
   async #answer(req: IncomingMessage, res: ServerResponse, since = performance.now()): Promise<void> {
+    if (res.destroyed) return;
     const [path = "/"] = (req.url ?? "/").split("?");
     const own = this.#ownUrl === null ? this.#options.own(path) : null;
     if (own) {
@@ -144,11 +151,10 @@ export class StandbyPort {
     const degraded = this.#degraded();
     const treatment = degraded ? treatmentOf(req.method ?? "GET", path) : null;
     if (degraded && treatment === "answered") return this.#pass(degraded.url, req, res, since);
-    if (degraded && treatment === "kept") {
-      const isAnswered = await answerAndKeep(degraded, req, res, passedHeaders(req)).catch(() => false);
-      return isAnswered ? undefined : this.#refuse(req, res, "NO_LEADER");
-    }
-    const leader = degraded ? null : await this.#untilLeader();
+    if (degraded && treatment === "kept") return this.#keep(degraded, req, res);
+    if (this.#isInCircle(req)) return this.#refuse(req, res, "NO_LEADER", CIRCLE);
+    const leader = degraded ? null : await this.#untilLeader(res);
+    if (res.destroyed) return;
     if (leader === null) this.#refuse(req, res, "NO_LEADER");
     else this.#pass(leader, req, res, since);
   }
@@ -157,29 +163,46 @@ export class StandbyPort {
     return this.#leader() === null ? this.#options.degraded() : null;
   }
 
+  async #keep(degraded: DegradedServer, req: IncomingMessage, res: ServerResponse): Promise<void> {
+    try {
+      await answerAndKeep(degraded, this.#forwarder, req, res, passedHeaders(req));
+    } catch (error) {
+      if (res.destroyed) return;
+      this.#forwarder.failed(degraded.url, error);
+      this.#refuse(req, res, "NO_LEADER");
+    }
+  }
+
+  /** It would go round until its headers are too large. A client that says so itself gets this answer. */
+  #isInCircle({ headers }: IncomingMessage): boolean {
+    if (this.#ownUrl !== null || !this.#forwarder.hasPassed(headers)) return false;
+    const leader = this.#leader();
+    if (leader !== null) this.#forwarder.failed(leader, new Error(CIRCLE));
+    return true;
+  }
+
   #pass(leader: string, req: IncomingMessage, res: ServerResponse, since: number): void {
-    const target = new URL(leader);
-    const isSecure = target.protocol === "https:";
-    const options: RequestOptions = {
-      host: target.hostname.replace(/^\[|\]$/g, ""),
-      port: target.port || (isSecure ? 443 : 80),
-      method: req.method,
-      path: req.url,
-      headers: passedHeaders(req),
-      agent: this.#agents[isSecure ? 1 : 0],
-      setHost: false,
-    };
-    const passed = (isSecure ? secureRequest : request)(options, (reply) => {
+    let hasBegun = false;
+    // Until the leader can be reached nothing is read of the request: it may go to another one.
+    const head = { method: req.method ?? "GET", path: req.url ?? "/", headers: passedHeaders(req) };
+    const passed = this.#forwarder.open(leader, head, () => {
+      hasBegun = true;
+      req.pipe(passed);
+    });
+    passed.once("response", (reply) => {
       const headers = Object.entries(reply.headers).filter(([name]) => !HOP_BY_HOP.has(name));
+      // This node leads: the client's next connection is one to its server.
+      if (!this.#server.listening) headers.push(["connection", "close"]);
       res.writeHead(reply.statusCode ?? 502, Object.fromEntries(headers));
       reply.pipe(res);
       reply.once("error", () => res.destroy());
     });
     this.#passed.set(passed, leader);
-    let hasBegun = false;
-    passed.once("error", () => {
+    passed.once("error", (error) => {
+      if (res.destroyed) return;
+      if (error !== REPLACED) this.#forwarder.failed(leader, error);
       if (res.headersSent) res.destroy();
-      else if (hasBegun) this.#refuse(req, res, "OUTCOME_UNKNOWN");
+      else if (hasBegun && !isRepeatable(req)) this.#refuse(req, res, "OUTCOME_UNKNOWN");
       else this.#again(req, res, since);
     });
     const end = (): void => {
@@ -190,15 +213,6 @@ export class StandbyPort {
       res.off("close", end);
     });
     res.once("close", end);
-    const begin = (): void => {
-      hasBegun = true;
-      req.pipe(passed);
-    };
-    // Until the leader can be reached nothing is read of the request: it may go to another one.
-    passed.once("socket", (socket: Socket) => {
-      if (socket.connecting) socket.once("connect", begin);
-      else begin();
-    });
   }
 
   /** The leader could not be reached: it is gone, and not known to be. */
@@ -207,45 +221,51 @@ export class StandbyPort {
     else setTimeout(() => void this.#answer(req, res, since), AGAIN_MS);
   }
 
-  #refuse(req: IncomingMessage, res: ServerResponse, code: keyof typeof REFUSALS): void {
+  #refuse(req: IncomingMessage, res: ServerResponse, code: keyof typeof REFUSALS, message?: string): void {
     this.refused[code]++;
-    refuse(req, res, code);
+    refuse(req, res, code, message);
   }
 
   /** WebSocket and other upgrades: bytes in both directions. */
-  async #pipe(req: IncomingMessage, client: Duplex, head: Buffer): Promise<void> {
-    this.#piped.add(client);
+  async #pipe(req: IncomingMessage, client: Socket, head: Buffer): Promise<void> {
+    this.#piped.set(client, null);
     client.once("close", () => this.#piped.delete(client));
     client.on("error", () => client.destroy());
-    const leader = this.#degraded()?.url ?? (await this.#untilLeader());
+    client.setKeepAlive(true, KEEP_ALIVE_MS);
+    const leader = this.#isInCircle(req) ? null : (this.#degraded()?.url ?? (await this.#untilLeaderOrEnd(client)));
+    if (client.destroyed) return;
     if (leader === null) {
-      client.end(
-        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
-      );
+      client.end(UNAVAILABLE);
       return;
     }
-    const server = connectTo(new URL(leader), this.#authorities);
-    server.once("error", () => client.destroy());
+    this.#piped.set(client, leader);
+    const server = this.#forwarder.connect(leader);
+    server.once("error", (error) => {
+      this.#forwarder.failed(leader, error);
+      client.destroy();
+    });
     server.once("close", () => client.destroy());
     client.once("close", () => server.destroy());
-    const lines = Object.entries(passedHeaders(req, true)).flatMap(([name, value]) =>
-      [value].flat().map((each) => `${name}: ${each}\r\n`),
+    const headers = this.#forwarder.headersTo(leader, passedHeaders(req, true));
+    const lines = Object.entries(headers).flatMap(([name, value]) =>
+      [value ?? []].flat().map((each) => `${name}: ${each}\r\n`),
     );
-    server.write(`${req.method} ${req.url} HTTP/1.1\r\n${lines.join("")}\r\n`);
+    server.write(`${req.method} ${req.url} HTTP/1.1\r\n${lines.join("")}\r\n`, "latin1");
     server.write(head);
     server.pipe(client).pipe(server);
   }
-}
 
-function connectTo(target: URL, authorities: SecureContextOptions): Socket {
-  const host = target.hostname.replace(/^\[|\]$/g, "");
-  if (target.protocol === "https:")
-    return secureConnect({
-      ...{ ...authorities, host, port: Number(target.port || 443) },
-      // An address is no name for it (RFC 6066 section 3).
-      ...(isIP(host) === 0 && { servername: host }),
-    });
-  return connect({ host, port: Number(target.port || 80) });
+  /** Nothing reads the connection meanwhile, and its end is only seen by reading. */
+  async #untilLeaderOrEnd(client: Socket): Promise<string | null> {
+    const look = (): void => void client.read(0);
+    const leave = (): void => void client.destroy();
+    client.on("readable", look).once("end", leave);
+    try {
+      return await this.#untilLeader(client);
+    } finally {
+      client.off("readable", look).off("end", leave);
+    }
+  }
 }
 
 /** The client's headers and address (RFC 9110 section 7.6). */
@@ -255,13 +275,23 @@ function passedHeaders(req: IncomingMessage, isUpgrade = false): NodeJS.Dict<str
   return { ...Object.fromEntries(headers), "x-forwarded-for": from };
 }
 
+/** A second time changes nothing (RFC 9110 section 9.2.1), besides a ping, and there is no body that was read. */
+function isRepeatable({ method = "", url = "/", headers }: IncomingMessage): boolean {
+  const hasBody = headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
+  const [path = "/"] = url.split("?");
+  return (method === "GET" || method === "HEAD") && !hasBody && treatmentOf(method, path) !== "kept";
+}
+
+const CIRCLE = "cluster.advertise of the leader leads to a node that does not lead; nothing was stored";
+const UNAVAILABLE =
+  "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 const REFUSALS = {
   NO_LEADER: "No node of the cluster leads at the moment; nothing was stored",
   OUTCOME_UNKNOWN: "The leader of the cluster was lost before it answered; the request may have been stored",
 } as const;
 
-function refuse(req: IncomingMessage, res: ServerResponse, code: keyof typeof REFUSALS): void {
-  const error = new PrismError(code, REFUSALS[code], { retryAfterMs: 5000 });
+function refuse(req: IncomingMessage, res: ServerResponse, code: keyof typeof REFUSALS, message?: string): void {
+  const error = new PrismError(code, message ?? REFUSALS[code], { retryAfterMs: 5000 });
   const isPage = req.method === "GET" && (req.headers.accept ?? "").includes("text/html");
   res.writeHead(503, {
     "Content-Type": isPage ? "text/html; charset=utf-8" : "application/json",

@@ -1,8 +1,20 @@
 import type { HttpResponse } from "uWebSockets.js";
+import { randomUUID } from "node:crypto";
 import { isIP } from "node:net";
 import { addressText, CidrSet } from "../core/ip-addresses.ts";
 import type { Logger } from "../core/log.ts";
 import { headerOf } from "./headers.ts";
+
+/** The nodes of a cluster that a request came through. */
+export const HOPS_HEADER = "prism-hop";
+/** Its value in requests of this process to its own server: what it held as a follower, until it led. */
+export const OWN_HOP: string = randomUUID();
+const ownAddresses = new Set<string>();
+
+/** Believes `X-Forwarded-For` of requests from this address with {@link OWN_HOP}. */
+export function trustOwnHop(address: string): void {
+  ownAddresses.add(canonicalAddress(address) ?? address);
+}
 
 /** Determines the client's address from the peer's and, with trusted proxies, the headers. */
 export type AddressReader = (res: HttpResponse, headers: readonly string[]) => string;
@@ -10,7 +22,7 @@ export type AddressReader = (res: HttpResponse, headers: readonly string[]) => s
 /**
  * The client's address: the peer's, or, if the peer is a trusted proxy, the first address outside
  * the trusted ranges in X-Forwarded-For from the right; addresses further left come from the
- * client.
+ * client. This process is a trusted proxy too.
  * @param onUntrusted called for each request with that header from an untrusted peer.
  */
 export function clientAddressReader(
@@ -20,7 +32,8 @@ export function clientAddressReader(
   const trusted = new CidrSet(trustedProxies);
   return (res, headers) => {
     const peer = addressText(new Uint8Array(res.getRemoteAddress()));
-    if (!trusted.has(peer)) {
+    const isOwn = ownAddresses.has(peer) && headerOf(headers, HOPS_HEADER) === OWN_HOP;
+    if (!isOwn && !trusted.has(peer)) {
       if (headerOf(headers, "x-forwarded-for") !== "") onUntrusted(peer);
       return peer;
     }

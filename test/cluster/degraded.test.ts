@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { type Treatment, treatmentOf } from "../../src/cluster/degraded.ts";
 import { callerOf, environmentOf, type Fired, fire, prepare, Targets } from "../e2e/outage/site.ts";
@@ -58,6 +60,8 @@ test("without a majority of nats-servers people are paged, also by a node that s
     await assert.rejects(server.call("POST", "/rules", {}), /503 .*NO_LEADER/s);
     const { data } = await server.call<{ data: unknown[] }>("GET", "/incidents");
     assert.equal(data.length, 10, "a person sees what this node was sent");
+    await server.call("POST", "/events", { type: "sent.to.each" });
+    assert.equal((await fetch(`${node.url}/health/ready`)).status, 200, "a proxy sends requests here");
   }
   assert.equal(fired.length, 20);
   const isPaged = ({ name }: Fired) => targets.accepted.some(({ text }) => text.includes(name));
@@ -76,6 +80,10 @@ test("without a majority of nats-servers people are paged, also by a node that s
     },
     PATIENCE_MS,
   );
+  const isStored = async () => (await next.eventsOf("sent.to.each")) === 2;
+  await eventually("the leader has the equal events of both nodes", isStored, PATIENCE_MS);
+  const isRemoved = ({ dir }: ClusterNode) => !existsSync(join(dir, "without-leader"));
+  await eventually("no copy of a database is left", () => cluster.nodes.every(isRemoved), PATIENCE_MS);
   await cluster.requireEqual();
 });
 
@@ -97,6 +105,7 @@ test("with cluster.degraded hold nothing is paged without a leader, and nothing 
   for (const until = Date.now() + 4000; Date.now() < until; )
     await assert.rejects(server.call("POST", "/alerts", { alerts }), /503 .*NO_LEADER/s);
   assert.equal(await isDegraded(node), false);
+  assert.equal((await fetch(`${node.url}/health/ready`)).status, 503, "a proxy sends requests elsewhere");
 });
 
 /** What `emergency.webhook` is called with. */

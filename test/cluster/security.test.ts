@@ -144,7 +144,7 @@ test("a connection outlasts servers that refuse its password for a while", async
 });
 
 test("a nats-server that is named by its address must have a certificate for that address", async (t) => {
-  const { server, caFile } = await startSecured(t, "192.0.2.1");
+  const { server, caFile } = await startSecured(t, "localhost");
   const port = server.address.split(":")[1];
   const connecting = async (host: string) => {
     const options = { servers: [`${host}:${port}`], name: "prism", replicas: 1, allowOldServer: false };

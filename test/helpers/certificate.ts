@@ -8,19 +8,18 @@ export interface TestCertificate {
 }
 
 /**
- * Makes a certificate for localhost and 127.0.0.1 (RFC 5280, ECDSA on P-256), without a program or
- * package that would have to be there.
+ * Makes a certificate for localhost and 127.0.0.1, or for `name` alone (RFC 5280, ECDSA on P-256),
+ * without a program or package that would have to be there.
  */
 export function makeCertificate({
   validTo = new Date(Date.now() + 86_400_000),
-  address = "127.0.0.1",
+  name = null,
 }: {
   validTo?: Date;
-  /** Of the machine, besides `localhost`. */
-  address?: string;
+  name?: string | null;
 } = {}): TestCertificate {
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
-  const content = toBeSigned(publicKey, new Date(Date.now() - 365 * 86_400_000), validTo, address);
+  const content = toBeSigned(publicKey, new Date(Date.now() - 365 * 86_400_000), validTo, name);
   const signature = sign("sha256", content, privateKey);
   const der = sequence(content, sequence(ECDSA_WITH_SHA256), tag(0x03, Buffer.from([0]), signature));
   const lines = der.toString("base64").match(/.{1,64}/g) ?? [];
@@ -41,16 +40,14 @@ export function installCertificate({ cert, key }: TestCertificate, certFile: str
   }
 }
 
-function toBeSigned(publicKey: KeyObject, from: Date, to: Date, address: string): Buffer {
+function toBeSigned(publicKey: KeyObject, from: Date, to: Date, only: string | null): Buffer {
   // Each has a name of its own: who trusts several finds the right one by it. What clients compare
   // is the alternative names.
   const serial = randomBytes(8);
   const commonName = Buffer.from(`prism test ${serial.toString("hex")}`);
   const name = sequence(tag(0x31, sequence(oid("550403"), tag(0x0c, commonName))));
-  const alternativeNames = sequence(
-    tag(0x82, Buffer.from("localhost")),
-    tag(0x87, Buffer.from(address.split(".").map(Number))),
-  );
+  const address = only === null ? [tag(0x87, Buffer.from([127, 0, 0, 1]))] : [];
+  const alternativeNames = sequence(tag(0x82, Buffer.from(only ?? "localhost")), ...address);
   const isAuthority = sequence(tag(0x01, Buffer.from([0xff])));
   return sequence(
     tag(0xa0, tag(0x02, Buffer.from([2]))),

@@ -119,9 +119,9 @@ async function startShippedNats(t: Scope, change: (configuration: string, dir: s
 /** Of the account of {@link startSecured}. */
 export const PASSWORD = "a password of the nats-servers";
 
-/** The shipped configuration, with a second account, for a server that is alone. */
-export async function startSecured(t: Scope, address = "127.0.0.1") {
-  const { cert, key } = makeCertificate({ address });
+/** The shipped configuration, with a second account, for a server that is alone. @param name in its certificate */
+export async function startSecured(t: Scope, name: string | null = null) {
+  const { cert, key } = makeCertificate({ name });
   const dir = temporaryDir(t);
   const caFile = join(dir, "ca.crt");
   writeFileSync(caFile, cert);

@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import test, { type TestContext } from "node:test";
+import { watchForLeader } from "../../src/app/without-leader.ts";
+import type { DegradedServer } from "../../src/cluster/degraded.ts";
+import { Forwarder } from "../../src/cluster/forward.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import { generateSecrets } from "../../src/config/secrets.ts";
+import { eventually } from "../helpers/eventually.ts";
+import { LogLines } from "../helpers/log-lines.ts";
+import { temporaryDir } from "../helpers/store.ts";
+
+const ANSWERS = "process.send({ url: 'http://127.0.0.1:9' }); setInterval(() => undefined, 1000)";
+const HANGS = "setInterval(() => undefined, 1000)";
+
+/** A busy machine needs long to start a process. */
+const START_MS = 5000;
+
+/** A node without a leader, with the processes beside it in turn; null: one that cannot be started. The last one stays. */
+function watch(t: TestContext, scripts: readonly (string | null)[], startMs?: number) {
+  const dataDir = temporaryDir(t);
+  const folder = join(dataDir, "without-leader");
+  mkdirSync(folder);
+  writeFileSync(join(dataDir, "prism.db"), "");
+  const { config } = loadConfig({
+    flags: { dataDir, "cluster.emergencyAfterMs": "1000" },
+    environment: { PRISM_CONFIG_DIR: dataDir },
+    workingDir: dataDir,
+  });
+  generateSecrets(config);
+  const log = new LogLines();
+  const forwarder = new Forwarder({ node: "a", advertise: "http://127.0.0.1:1", log });
+  const state: { leader: string | null; degraded: DegradedServer | null } = { leader: null, degraded: null };
+  const children: ChildProcess[] = [];
+  const watching = watchForLeader({
+    ...{ config, log, againMs: 0 },
+    ...(startMs !== undefined && { startMs }),
+    node: {
+      ...{ forwarder, leaderUrl: () => state.leader, silentMs: () => 60_000, rank: () => 1 },
+      setDegraded: (server) => {
+        state.degraded = server;
+      },
+    },
+    spawnCopy() {
+      const script = scripts[Math.min(children.length, scripts.length - 1)] ?? null;
+      const program = script === null ? join(dataDir, "missing") : process.execPath;
+      const child = spawn(program, ["-e", script ?? ""], { stdio: ["ignore", "ignore", "ignore", "ipc"] });
+      children.push(child);
+      return child;
+    },
+  });
+  t.after(() => watching.stop());
+  return { state, children, folder, log };
+}
+
+test("a process that pages is started again when it could not be started, and when it hangs", async (t) => {
+  const { state, children, folder } = watch(t, [null, HANGS, ANSWERS], START_MS);
+  await eventually("what an earlier process left is removed", () => !existsSync(folder));
+  await eventually("the next one answers", () => state.degraded?.url === "http://127.0.0.1:9");
+  assert.equal(children[1]?.signalCode, "SIGKILL");
+});
+
+test("the copy of the database is removed when a node leads again", async (t) => {
+  const { state, children, folder, log } = watch(t, [ANSWERS]);
+  await eventually("it answers", () => state.degraded !== null);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "prism.db"), "large");
+  state.leader = "http://127.0.0.1:1";
+  await eventually("it is removed", () => !existsSync(folder));
+  assert.equal(state.degraded, null);
+  assert.ok(children[0]?.signalCode === "SIGTERM");
+  assert.deepEqual(
+    log.lines.filter(({ message }) => message.includes("has ended")),
+    [],
+  );
+});

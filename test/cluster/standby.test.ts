@@ -1,0 +1,171 @@
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import { WebSocketServer } from "ws";
+import { ownAnswer } from "../../src/cluster/join.ts";
+import { followerMetrics } from "../../src/cluster/metrics.ts";
+import { makeCertificate } from "../helpers/certificate.ts";
+import { eventually } from "../helpers/eventually.ts";
+import { startPrism } from "../helpers/prism.ts";
+import type { Scope } from "../helpers/scope.ts";
+import { temporaryDir } from "../helpers/store.ts";
+import { dial, openPort, openServer } from "./support/port.ts";
+
+const GET = "GET /a HTTP/1.1\r\nHost: prism.example.com\r\n\r\n";
+const POST = "POST /a HTTP/1.1\r\nHost: prism.example.com\r\nContent-Length: 2\r\n\r\n{}";
+const UPGRADE =
+  "GET /realtime HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+  "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEA==\r\n\r\n";
+
+/** A server whose certificate is of the cluster's authority and has the name that other nodes use. */
+async function openSecured(t: Scope) {
+  const certificate = makeCertificate({ name: "a.example.com" });
+  const caFile = join(temporaryDir(t), "ca.crt");
+  writeFileSync(caFile, certificate.cert);
+  return { server: await openServer(t, undefined, certificate), caFile };
+}
+
+test("with TLS a request that was held is answered by the server of this node", async (t) => {
+  const { server, caFile } = await openSecured(t);
+  const port = await openPort(t, { caFile, advertise: "https://a.example.com:3000" });
+  const client = await dial(t, port.port, POST);
+  await eventually("it is held", () => port.standby.waiting === 1);
+  port.standby.leadsAt(server.url);
+  await eventually("an answer", () => client.text.endsWith("ok"));
+  assert.match(client.text, /^HTTP\/1\.1 200 /);
+  assert.deepEqual(
+    server.seen.map(({ line }) => line),
+    ["POST /a"],
+  );
+});
+
+test("a leader with a certificate of another name gets nothing, and the cause is logged once", async (t) => {
+  const { server, caFile } = await openSecured(t);
+  const port = await openPort(t, { caFile, holdMs: 700, leader: server.url });
+  const clients = [await dial(t, port.port, POST), await dial(t, port.port, POST), await dial(t, port.port, UPGRADE)];
+  await eventually("answers", () => clients.every(({ isClosed }) => isClosed));
+  for (const { text } of clients.slice(0, 2)) assert.match(text, /^HTTP\/1\.1 503 .*"NO_LEADER"/s);
+  assert.deepEqual(port.standby.refused, { NO_LEADER: 2, OUTCOME_UNKNOWN: 0 });
+  assert.deepEqual(server.seen, []);
+  const causes = port.log.lines.map(({ fields }) => String(fields["err"]));
+  assert.equal(causes.length, 1, causes.join("\n"));
+  assert.match(causes[0] ?? "", /altnames/);
+});
+
+test("a WebSocket to a leader that was lost ends when another one leads", async (t) => {
+  const [first, second] = [await openServer(t), await openServer(t)];
+  const realtime = new WebSocketServer({ server: first.server });
+  t.after(() => realtime.close());
+  const port = await openPort(t, { leader: first.url });
+  const client = await dial(t, port.port, UPGRADE);
+  await eventually("it is open", () => client.text.includes("101"));
+  // Its machine is gone: nothing comes from it any more.
+  for (const socket of first.sockets) socket.pause();
+  port.leads(second.url);
+  await eventually("it is closed", () => client.isClosed);
+});
+
+test("a request that goes in a circle is answered with the cause", async (t) => {
+  const port = await openPort(t, { node: "b" });
+  const next = await openPort(t, { node: "c", leader: port.url });
+  port.setting.leader = next.url;
+  const client = await dial(t, port.port, GET.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n"));
+  const live = await dial(t, port.port, UPGRADE);
+  await eventually("answers", () => client.isClosed && live.isClosed);
+  assert.match(client.text, /^HTTP\/1\.1 503 .*"NO_LEADER".*cluster\.advertise of the leader leads to a node/s);
+  assert.match(live.text, /^HTTP\/1\.1 503 /);
+  assert.deepEqual([port.standby.refused.NO_LEADER, next.standby.refused.NO_LEADER], [1, 0]);
+  assert.equal(port.log.lines.filter(({ fields }) => /cluster\.advertise/.test(String(fields["err"]))).length, 1);
+
+  const leader = await openServer(t);
+  const named = await openPort(t, { node: "d", leader: leader.url });
+  const other = await dial(t, named.port, GET.replace("\r\n\r\n", "\r\nPrism-Hop: b, c\r\n\r\n"));
+  await eventually("what came through other nodes goes on", () => other.text.includes("200"));
+  assert.equal(leader.seen[0]?.headers["prism-hop"], "b, c, d");
+});
+
+test("a client that leaves while it waits leaves nothing behind at the next leader", async (t) => {
+  const leader = await openServer(t);
+  const realtime = new WebSocketServer({ server: leader.server });
+  t.after(() => realtime.close());
+  const port = await openPort(t);
+  const gone = [await dial(t, port.port, GET), await dial(t, port.port, UPGRADE)];
+  const half = await dial(t, port.port, UPGRADE);
+  const stays = [await dial(t, port.port, GET), await dial(t, port.port, UPGRADE)];
+  await eventually("all wait", () => port.standby.waiting === 5);
+  for (const { socket } of gone) socket.destroy();
+  half.socket.end();
+  await eventually("two wait", () => port.standby.waiting === 2);
+  port.leads(leader.url);
+  await eventually("the others are answered", () => stays.every(({ text }) => /^HTTP\/1\.1 (200|101) /.test(text)));
+  assert.deepEqual([leader.seen.length, realtime.clients.size], [1, 1]);
+});
+
+test("GET is repeated when a connection breaks before the answer, and all else is not", async (t) => {
+  let broken = 3;
+  const leader = await openServer(t, (req, res) => {
+    if (broken-- > 0) req.socket.destroy();
+    else res.end("ok");
+  });
+  const port = await openPort(t, { leader: leader.url });
+  const client = await dial(t, port.port, POST);
+  await eventually("POST", () => client.text.includes("OUTCOME_UNKNOWN"));
+  const ping = await dial(t, port.port, GET.replace("/a", "/ping/1"));
+  await eventually("a ping", () => ping.text.includes("OUTCOME_UNKNOWN"));
+  const read = await dial(t, port.port, GET);
+  await eventually("GET", () => read.text.endsWith("ok"));
+  assert.deepEqual(
+    leader.seen.map(({ line }) => line),
+    ["POST /a", "GET /ping/1", "GET /a", "GET /a"],
+  );
+});
+
+test("an answer may take longer than 5 s, and a connection that was idle for so long is not used again", async (t) => {
+  const leader = await openServer(t, (_req, res) => void setTimeout(() => res.end("ok"), 5500));
+  const port = await openPort(t, { leader: leader.url });
+  const client = await dial(t, port.port, POST);
+  await eventually("an answer", () => client.text.endsWith("ok"));
+  assert.deepEqual([leader.seen.length, leader.sockets.size], [1, 1]);
+  await eventually("it is closed", () => leader.sockets.size === 0);
+});
+
+test("once this node leads, clients of the old port are sent to the new one, each with its own address", async (t) => {
+  const prism = await startPrism(t, { settings: { "rateLimit.enabled": "true" } });
+  const port = await openPort(t);
+  const request =
+    "GET /api/v1/users/me HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer x\r\nX-Forwarded-For: 192.0.2.7\r\n\r\n";
+  const client = await dial(t, port.port, request);
+  await eventually("it is held", () => port.standby.waiting === 1);
+  port.standby.stopListening();
+  port.standby.leadsAt(prism.url);
+  await eventually("the connection is closed after the answer", () => client.isClosed);
+  assert.match(client.text, /^HTTP\/1\.1 401 .*\r\nconnection: close\r\n/is);
+  assert.equal(prism.parts.core.forwards.count, 0, "the address of the client was believed");
+  await prism.get("/api/v1/users/me", { headers: { "X-Forwarded-For": "192.0.2.7", "Prism-Hop": "b" } });
+  assert.equal(prism.parts.core.forwards.count, 1, "not that of another program of this machine");
+});
+
+test("a node is ready while it passes requests on, holds them or keeps them", () => {
+  const metrics = followerMetrics(() => ({
+    ...{ node: "b", hasLeader: false, term: 1, sequence: 1 },
+    ...{ lag: { records: 0, ms: 0 }, refused: {} },
+  }));
+  const rows = [
+    { leader: "a", isDegraded: false, isHeld: true, health: 200, ready: 200 },
+    { leader: null, isDegraded: false, isHeld: true, health: 503, ready: 200 },
+    { leader: null, isDegraded: false, isHeld: false, health: 503, ready: 503 },
+    { leader: null, isDegraded: true, isHeld: false, health: 503, ready: 200 },
+  ];
+  for (const { health, ready, ...state } of rows) {
+    const answers = ["/health", "/health/ready"].map((path) => ownAnswer(path, { node: "b", ...state }, metrics));
+    assert.deepEqual(
+      answers.map((answer) => answer?.status),
+      [health, ready],
+    );
+    for (const answer of answers) {
+      const { status, leader } = JSON.parse(answer?.body ?? "") as { status: string; leader: string | null };
+      assert.deepEqual([status, leader], [state.leader === null ? "no leader" : "ok", state.leader]);
+    }
+  }
+});
