@@ -84,6 +84,14 @@ const TO_CLAIM = {
 } as const;
 const NOTHING = "[]";
 
+/** A claim of more takes as many only if their payloads are small: its text is one string. */
+export const SURE_CLAIM = 500;
+const MAX_CLAIM_BYTES = 16_777_216;
+const CLAIM_BYTES = {
+  byPriority: `select sum(octet_length(payload)) from (select payload ${BY_PRIORITY})`,
+  byAge: `${LEVELS} select sum(octet_length(payload)) from (select payload ${BY_AGE})`,
+} as const;
+
 type ClaimedRow = readonly [
   seq: number,
   id: string,
@@ -213,6 +221,7 @@ export class JobStatements {
   readonly #insert;
   readonly #run: (sql: string, parameters: object) => number;
   readonly #toClaim: (claim: JobClaim) => string;
+  readonly #bytesOf: (claim: JobClaim) => number;
 
   constructor(connection: Sqlite) {
     this.#insert = connection.prepare<(string | number | null)[]>(INSERT);
@@ -241,6 +250,10 @@ export class JobStatements {
     const byAge = connection.prepare<[object], string>(TO_CLAIM.byAge).pluck();
     this.#toClaim = ({ queue, limit, now, oldestFirst }) =>
       (oldestFirst ? byAge : byPriority).get({ queue, limit, now }) ?? NOTHING;
+    const bytesByPriority = connection.prepare<[object], number | null>(CLAIM_BYTES.byPriority).pluck();
+    const bytesByAge = connection.prepare<[object], number | null>(CLAIM_BYTES.byAge).pluck();
+    this.#bytesOf = ({ queue, limit, oldestFirst }) =>
+      (oldestFirst ? bytesByAge : bytesByPriority).get({ queue, limit }) ?? 0;
   }
 
   /** @returns the claimed jobs of each claim, for {@link claimedJobs} */
@@ -280,7 +293,9 @@ export class JobStatements {
     return changes > 0;
   }
 
-  #claim(claim: JobClaim): string {
+  #claim(wanted: JobClaim): string {
+    const isTooLarge = wanted.limit > SURE_CLAIM && this.#bytesOf(wanted) > MAX_CLAIM_BYTES;
+    const claim = isTooLarge ? { ...wanted, limit: SURE_CLAIM } : wanted;
     const claimed = this.#toClaim(claim);
     if (claimed !== NOTHING) this.#run(claim.oldestFirst ? CLAIMS.byAge : CLAIMS.byPriority, claim);
     return claimed;

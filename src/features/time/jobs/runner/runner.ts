@@ -298,7 +298,7 @@ export class JobRunner implements SetSource {
     for (const [i, each] of claim.entries()) {
       const queue = this.#queueOf(each.queue);
       const jobs = claimedJobs(outcome.claimed[i] ?? "[]");
-      queue.answered(each, jobs.length);
+      queue.answered(each, jobs);
       if (jobs.length > 0) this.#changed.add(queue.name);
       this.#waiting.add(queue.name, -jobs.length);
       for (const job of jobs) {
