@@ -5,15 +5,7 @@ import type { AuditChain } from "./audit-chain.ts";
 import { DeliveryStatements } from "./delivery-statements.ts";
 import { EVENT_WIDTH, type EventColumns, insertEventsText, putEvent } from "./event-columns.ts";
 import { JobStatements } from "./job-sql.ts";
-import type {
-  ClaimedJob,
-  DecisionRow,
-  Effects,
-  SequenceEnd,
-  SliceMark,
-  SuppressionRows,
-  WriteSet,
-} from "./write-set.ts";
+import type { DecisionRow, Effects, SequenceEnd, SliceMark, SuppressionRows, WriteSet } from "./write-set.ts";
 import { undecidedRows } from "./write-set.ts";
 
 type Value = string | number | null;
@@ -43,7 +35,7 @@ export class WriteSetApplier {
     this.#sql = prepareAll(connection);
   }
 
-  apply(set: WriteSet): { failedEffects: number[]; claimed: ClaimedJob[] } {
+  apply(set: WriteSet): { failedEffects: number[]; claimed: string[] } {
     const sql = this.#sql;
     this.storeSequenceEnds(set.sequenceEnds);
     this.#insertEvents(set.events);

@@ -34,14 +34,9 @@ const INSERT = `
 const CLAIMED =
   "seq, id, queue, kind, payload, priority, attempts, maxAttempts, fence, runAt, startedAt, " +
   "label, createdBy, correlationId";
-
 const CLAIM = `
   update jobs set state = 'running', workerId = @workerId, fence = fence + 1, attempts = attempts + 1,
     startedAt = max(@now, runAt)`;
-
-// Repeats the partial index's predicate literally: otherwise SQLite cannot use the index.
-const BY_PRIORITY =
-  "select seq from jobs where queue = @queue and state = 'ready' order by priority desc, runAt, seq limit @limit";
 
 /*
  * Finds the priority whose first job waits longest, by stepping along the index from priority to
@@ -56,30 +51,98 @@ const LEVELS = `
       and j.priority < level.priority)
     from level where level.priority is not null
   )`;
+// Repeats the partial index's predicate literally: otherwise SQLite cannot use the index.
+const BY_PRIORITY =
+  "from jobs where queue = @queue and state = 'ready' order by priority desc, runAt, seq limit @limit";
 const BY_AGE = `
-  select seq from jobs where queue = @queue and state = 'ready' and priority = (
+  from jobs where queue = @queue and state = 'ready' and priority = (
     select level.priority from level where level.priority is not null order by
     (select min(j.runAt) from jobs j where j.queue = @queue and j.state = 'ready'
       and j.priority = level.priority) limit 1
   ) order by runAt, seq limit @limit`;
 
-/** Claims by priority, and periodically by age, so that no job starves. */
-export const CLAIMS = {
-  byPriority: `${CLAIM} where seq in (${BY_PRIORITY}) returning ${CLAIMED}`,
-  byAge: `${LEVELS}${CLAIM} where seq in (${BY_AGE}) returning ${CLAIMED}`,
+/** The jobs a claim would take, in its order. Parameters `queue` and `limit`. */
+export const READY = { byPriority: `select seq ${BY_PRIORITY}`, byAge: `${LEVELS} select seq ${BY_AGE}` } as const;
+
+/*
+ * Claims by priority, and periodically by age, so that no job starves. What is claimed is read before
+ * (in TO_CLAIM), as one JSON text: 1 µs a job for the writer, which takes 2.7 for a row of each and 3.3
+ * for rows that the update returns.
+ */
+const CLAIMS = {
+  byPriority: `${CLAIM} where seq in (${READY.byPriority})`,
+  byAge: `${LEVELS} ${CLAIM} where seq in (select seq ${BY_AGE})`,
 } as const;
 
-/** The jobs a claim would take, in its order. Parameters `queue` and `limit`. */
-export const READY = { byPriority: BY_PRIORITY, byAge: `${LEVELS}${BY_AGE}` } as const;
+/** A list of {@link ClaimedRow}, as they are after the claim. */
+const LIST = `
+  select json_group_array(json_array(seq, id, queue, kind, payload, priority, attempts + 1, maxAttempts, fence + 1,
+    runAt, max(@now, runAt), label, createdBy, correlationId))`;
+const TO_CLAIM = {
+  byPriority: `${LIST} from (select * ${BY_PRIORITY})`,
+  byAge: `${LEVELS} ${LIST} from (select * ${BY_AGE})`,
+} as const;
+const NOTHING = "[]";
+
+/** A claim of more takes as many only if their payloads are small: its text is one string. */
+export const SURE_CLAIM = 500;
+const MAX_CLAIM_BYTES = 16_777_216;
+const CLAIM_BYTES = {
+  byPriority: `select sum(octet_length(payload)) from (select payload ${BY_PRIORITY})`,
+  byAge: `${LEVELS} select sum(octet_length(payload)) from (select payload ${BY_AGE})`,
+} as const;
+
+type ClaimedRow = readonly [
+  seq: number,
+  id: string,
+  queue: string,
+  kind: string,
+  payload: string,
+  priority: number,
+  attempts: number,
+  maxAttempts: number,
+  fence: number,
+  runAt: number,
+  startedAt: number,
+  label: string | null,
+  createdBy: string | null,
+  correlationId: string | null,
+];
+
+/** The jobs of a claim. @param text its result in a write set */
+export function claimedJobs(text: string): ClaimedJob[] {
+  if (text === NOTHING) return [];
+  return inClaimOrder((JSON.parse(text) as ClaimedRow[]).map(claimedJob));
+}
+
+function claimedJob(row: ClaimedRow): ClaimedJob {
+  return {
+    seq: row[0],
+    id: row[1],
+    queue: row[2],
+    kind: row[3],
+    payload: row[4],
+    priority: row[5],
+    attempts: row[6],
+    maxAttempts: row[7],
+    fence: row[8],
+    runAt: row[9],
+    startedAt: row[10],
+    label: row[11],
+    createdBy: row[12],
+    correlationId: row[13],
+  };
+}
+
+const THESE = "seq in (select value from json_each(@seqs))";
 
 /** Claims jobs that {@link READY} found: `seqs` is a JSON list; also `workerId` and `now`. */
-export const CLAIM_THESE = `${CLAIM} where seq in (select value from json_each(@seqs))
-  and state = 'ready' returning ${CLAIMED}`;
+export const CLAIM_THESE = `${CLAIM} where ${THESE} and state = 'ready' returning ${CLAIMED}`;
 
 /** Every tenth claim takes the jobs that wait longest, whatever their priority. */
 export const STARVATION_STRIDE = 10;
 
-/** SQLite returns rows in no particular order; jobs of a claim are sorted by due time. */
+/** SQLite promises no order of rows that a statement returns, nor of those in a list. */
 export function inClaimOrder(claimed: readonly ClaimedJob[]): ClaimedJob[] {
   return [...claimed].sort((a, b) => b.priority - a.priority || a.runAt - b.runAt || a.seq - b.seq);
 }
@@ -87,7 +150,14 @@ export function inClaimOrder(claimed: readonly ClaimedJob[]): ClaimedJob[] {
 /** An attempt is finished once, and only by the worker that still holds the claim. */
 const HELD = "where id = @id and fence = @fence and state = 'running'";
 
-const SUCCEED = `update jobs set state = 'succeeded', finishedAt = @now, result = @result, lastError = null ${HELD}`;
+const SUCCEEDED = "state = 'succeeded', finishedAt = @now, lastError = null";
+const SUCCEED = `update jobs set ${SUCCEEDED}, result = @result ${HELD}`;
+/**
+ * Many in one statement: 3.1 µs a job in place of 6.3. Without ids: a running job is not deleted, so no
+ * other one gets its number.
+ */
+const SUCCEED_THESE = `
+  update jobs set ${SUCCEEDED}, result = null where ${THESE} and fence = @fence and state = 'running'`;
 // A dedupe key belongs to a queue: a job that moves to another one loses it.
 const MOVE = "dedupeKey = iif(queue = @queue, dedupeKey, null), queue = @queue";
 const RETRY = `
@@ -150,12 +220,16 @@ const SET_BACK = `
 export class JobStatements {
   readonly #insert;
   readonly #run: (sql: string, parameters: object) => number;
-  readonly #claim: (claim: JobClaim) => ClaimedJob[];
+  readonly #toClaim: (claim: JobClaim) => string;
+  readonly #bytesOf: (claim: JobClaim) => number;
 
   constructor(connection: Sqlite) {
     this.#insert = connection.prepare<(string | number | null)[]>(INSERT);
     const texts = [
+      CLAIMS.byPriority,
+      CLAIMS.byAge,
       SUCCEED,
+      SUCCEED_THESE,
       RETRY,
       BURY,
       GIVE_BACK,
@@ -172,20 +246,28 @@ export class JobStatements {
       if (!run) throw new TypeError("this statement is not one of the job table's");
       return run(parameters);
     };
-    const byPriority = connection.prepare<[object], ClaimedJob>(CLAIMS.byPriority);
-    const byAge = connection.prepare<[object], ClaimedJob>(CLAIMS.byAge);
-    this.#claim = ({ oldestFirst, ...claim }) => inClaimOrder((oldestFirst ? byAge : byPriority).all(claim));
+    const byPriority = connection.prepare<[object], string>(TO_CLAIM.byPriority).pluck();
+    const byAge = connection.prepare<[object], string>(TO_CLAIM.byAge).pluck();
+    this.#toClaim = ({ queue, limit, now, oldestFirst }) =>
+      (oldestFirst ? byAge : byPriority).get({ queue, limit, now }) ?? NOTHING;
+    const bytesByPriority = connection.prepare<[object], number | null>(CLAIM_BYTES.byPriority).pluck();
+    const bytesByAge = connection.prepare<[object], number | null>(CLAIM_BYTES.byAge).pluck();
+    this.#bytesOf = ({ queue, limit, oldestFirst }) =>
+      (oldestFirst ? bytesByAge : bytesByPriority).get({ queue, limit }) ?? 0;
   }
 
-  apply({ progress, begun = [], finish, insert, promoteDueAt: dueAt, setBack, claim }: JobWork): ClaimedJob[] {
+  /** @returns the claimed jobs of each claim, for {@link claimedJobs} */
+  apply(work: JobWork): string[] {
+    const { progress, begun = [], succeeded = [], finish, insert, promoteDueAt: dueAt, setBack, claim } = work;
     for (const note of progress) this.#run(PROGRESS, note);
     for (const attempt of begun) this.#run(BEGUN, attempt);
+    for (const { seqs, ...end } of succeeded) this.#run(SUCCEED_THESE, { ...end, seqs: JSON.stringify(seqs) });
     for (const end of finish) this.#finish(end);
     for (const job of insert) this.insert(job);
     if (dueAt !== null && setBack) this.#run(PROMOTE_MADE_BEFORE, { dueAt, ...setBack });
     else if (dueAt !== null) this.#run(PROMOTE, { dueAt });
     if (setBack) this.#run(SET_BACK, setBack);
-    return claim.flatMap((each) => this.#claim(each));
+    return claim.map((each) => this.#claim(each));
   }
 
   /** @returns whether it was inserted: see {@link INSERT}. */
@@ -209,6 +291,14 @@ export class JobStatements {
       job.createdAt,
     );
     return changes > 0;
+  }
+
+  #claim(wanted: JobClaim): string {
+    const isTooLarge = wanted.limit > SURE_CLAIM && this.#bytesOf(wanted) > MAX_CLAIM_BYTES;
+    const claim = isTooLarge ? { ...wanted, limit: SURE_CLAIM } : wanted;
+    const claimed = this.#toClaim(claim);
+    if (claimed !== NOTHING) this.#run(claim.oldestFirst ? CLAIMS.byAge : CLAIMS.byPriority, claim);
+    return claimed;
   }
 
   #finish(finish: JobFinish): void {

@@ -2,7 +2,7 @@ import { CompiledQuery, type Selectable, sql } from "kysely";
 import type { ReadDb, Trx } from "../database.ts";
 import type { JobState, JobsTable } from "../schema.ts";
 import { runLater } from "../statements.ts";
-import { ADD_ATTEMPT, CLAIM_THESE, CLAIMS, endOf, entersHistory, inClaimOrder, READY } from "./job-sql.ts";
+import { ADD_ATTEMPT, CLAIM_THESE, endOf, entersHistory, inClaimOrder, READY } from "./job-sql.ts";
 import type { ClaimedJob, JobClaim, JobFinish, JobRow } from "./write-set.ts";
 
 /*
@@ -46,8 +46,8 @@ export function insertJobs(trx: Trx, rows: readonly JobRow[]): void {
   }
 }
 
-export async function claimJobs(trx: Trx, { oldestFirst, ...claim }: JobClaim): Promise<ClaimedJob[]> {
-  return inClaimOrder(await rowsOf(trx, oldestFirst ? CLAIMS.byAge : CLAIMS.byPriority, claim));
+export async function claimJobs(trx: Trx, claim: JobClaim): Promise<ClaimedJob[]> {
+  return claimThese(trx, await claimable(trx, claim), claim);
 }
 
 /** Sequence numbers of the jobs a claim would take, in its order. */
@@ -66,6 +66,7 @@ export async function claimThese(
   seqs: readonly number[],
   { workerId, now }: Pick<JobClaim, "workerId" | "now">,
 ): Promise<ClaimedJob[]> {
+  if (seqs.length === 0) return [];
   return inClaimOrder(await rowsOf(trx, CLAIM_THESE, { workerId, now, seqs: JSON.stringify(seqs) }));
 }
 

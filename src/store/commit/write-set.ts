@@ -201,6 +201,8 @@ export interface JobWork {
   /** Attempts whose handlers may begin after this commit; only in a cluster. */
   readonly begun?: readonly Pick<JobProgress, "id" | "fence">[];
   readonly finish: readonly JobFinish[];
+  /** Attempts that end without a result to keep: many in one statement. */
+  readonly succeeded?: readonly SucceededJobs[];
   /** Makes every waiting job that is due by this instant ready. */
   readonly promoteDueAt: number | null;
   /**
@@ -263,6 +265,13 @@ export type JobFinish = {
   | { readonly outcome: "returned"; readonly runAt?: number; readonly queue?: string }
 );
 
+/** Jobs that ended at the same time and have the same fence. */
+export interface SucceededJobs {
+  readonly now: number;
+  readonly fence: number;
+  readonly seqs: readonly number[];
+}
+
 /** A job as a worker receives it. */
 export interface ClaimedJob {
   readonly seq: number;
@@ -299,9 +308,12 @@ export interface SequenceEnd {
  */
 export type CommitFailure = "full" | "limit" | "busy" | "readonly" | "broken" | "closed" | "internal";
 
-/** `superseded`: an earlier set of the epoch failed for that reason. */
+/**
+ * `claimed`: the jobs of each claim, for `claimedJobs` (job-sql.ts). `superseded`: an earlier set of the
+ * epoch failed for that reason.
+ */
 export type CommitOutcome =
-  | { readonly ok: true; readonly failedEffects: readonly number[]; readonly claimed: readonly ClaimedJob[] }
+  | { readonly ok: true; readonly failedEffects: readonly number[]; readonly claimed: readonly string[] }
   | { readonly ok: false; readonly failure: CommitFailure; readonly superseded: boolean; readonly message: string };
 
 /** The consumer of events that evaluates rules, as named in `event_failures`. */

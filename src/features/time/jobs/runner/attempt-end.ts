@@ -1,3 +1,4 @@
+import type { EpochMs } from "../../../../core/clock.ts";
 import { PrismError } from "../../../../core/errors.ts";
 import type { Logger } from "../../../../core/log.ts";
 import type { QueueName, QueueSettings } from "../../../../core/queues.ts";
@@ -69,6 +70,22 @@ export function finishOf<E extends JobEnd>(
   end: E,
 ) {
   return { id: job.id, fence: job.fence, attempt: job.attempts, startedAt: job.startedAt, workerId, now, ...end };
+}
+
+/** Attempts that succeeded and leave no result, by time and fence: few of many are different. */
+export class SucceededAttempts {
+  readonly groups: { readonly now: EpochMs; readonly fence: number; readonly seqs: number[] }[] = [];
+
+  add(end: Pick<JobFinish, "now" | "fence">, ...seqs: readonly number[]): void {
+    const { now, fence } = end;
+    const group = this.groups.findLast((each) => each.now === now && each.fence === fence);
+    if (group) group.seqs.push(...seqs);
+    else this.groups.push({ now, fence, seqs: [...seqs] });
+  }
+
+  addAll({ groups }: SucceededAttempts): void {
+    for (const { seqs, ...end } of groups) this.add(end, ...seqs);
+  }
 }
 
 /** Delay before the next attempt: doubles from the base to the cap. */

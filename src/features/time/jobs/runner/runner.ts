@@ -3,9 +3,10 @@ import { uuidv7 } from "../../../../core/ids.ts";
 import { parentOf, QUEUES, type QueueName, type QueueSettings } from "../../../../core/queues.ts";
 import type { Uses } from "../../../../module/feature.ts";
 import { emptyContent, type SealedSet, type SetSource } from "../../../../store/commit/committer.ts";
+import { claimedJobs } from "../../../../store/commit/job-sql.ts";
 import type { ClaimedJob, CommitOutcome, JobFinish, JobWork } from "../../../../store/commit/write-set.ts";
 import type { DeadJob, EnqueuedRow } from "../../../../store/effect.ts";
-import { finishOf } from "./attempt-end.ts";
+import { finishOf, SucceededAttempts } from "./attempt-end.ts";
 import { CLOCK_TOLERANCE_MS, DueTimer, type SetBack } from "./due-timer.ts";
 import type { AttemptFacts, HandlerOptions, JobFunction } from "./job.ts";
 import type { BegunJobs } from "./job-execution.ts";
@@ -36,6 +37,7 @@ export interface RunnerParts extends Uses<"committer" | "reader" | "clock" | "lo
 }
 
 interface SetInFlight extends Pick<JobWork, "progress" | "finish" | "promoteDueAt" | "claim"> {
+  readonly succeeded: SucceededAttempts;
   readonly setBack: SetBack | null;
   readonly begun: readonly BeginningJob[];
 }
@@ -59,6 +61,7 @@ export class JobRunner implements SetSource {
   readonly #newest;
   readonly #waiting: WaitingCounts;
   #finished: JobFinish[] = [];
+  #succeeded = new SucceededAttempts();
   #beginning: BeginningJob[] = [];
   /** Jobs that the next or current commit makes dead. */
   readonly #dying = new Map<string, DeadJob>();
@@ -227,6 +230,8 @@ export class JobRunner implements SetSource {
     const now = this.#due.now();
     const finish = this.#finished;
     this.#finished = [];
+    const succeeded = this.#succeeded;
+    if (succeeded.groups.length > 0) this.#succeeded = new SucceededAttempts();
     const beginning = this.#beginning;
     this.#beginning = [];
     const begun = beginning.map(({ id, fence }) => ({ id, fence }));
@@ -236,16 +241,22 @@ export class JobRunner implements SetSource {
     if (promoteDueAt !== null) for (const queue of this.#queues.values()) queue.mayHaveReady = true;
     const claimable = this.#isRunning ? [...this.#queues.values()].filter((queue) => queue.isClaimable) : [];
     const claim = claimable.map((queue) => queue.claim(this.workerId, now));
-    const isEmpty = finish.length === 0 && progress.length === 0 && promoteDueAt === null && claim.length === 0;
-    if (isEmpty && begun.length === 0 && !setBack) return null;
+    const isEmpty = [finish, succeeded.groups, progress, begun, claim].every(({ length }) => length === 0);
+    if (isEmpty && promoteDueAt === null && !setBack) return null;
     if (this.#isRunning && this.#hasClaimable()) this.#parts.committer.wantSet(this);
     const sealedAt = performance.now();
     const step = setBack ? { byMs: setBack.byMs, madeFrom: setBack.madeFrom, now } : null;
     return {
-      content: { ...emptyContent(), jobs: { insert: [], progress, begun, finish, promoteDueAt, setBack: step, claim } },
+      content: {
+        ...emptyContent(),
+        jobs: {
+          ...{ insert: [], progress, begun, succeeded: succeeded.groups, finish },
+          ...{ promoteDueAt, setBack: step, claim },
+        },
+      },
       settle: (outcome) => {
         this.#commitMs = this.#commitMs * MEMORY + (performance.now() - sealedAt) * (1 - MEMORY);
-        this.#settle(outcome, { progress, finish, promoteDueAt, setBack, claim, begun: beginning });
+        this.#settle(outcome, { progress, succeeded, finish, promoteDueAt, setBack, claim, begun: beginning });
       },
     };
   }
@@ -266,8 +277,10 @@ export class JobRunner implements SetSource {
     return Math.round(Math.min(Math.max(2 * this.#commitMs, MIN_AHEAD_MS), MAX_AHEAD_MS));
   }
 
-  #settle(outcome: CommitOutcome, { progress, begun, finish, promoteDueAt, setBack, claim }: SetInFlight): void {
+  #settle(outcome: CommitOutcome, set: SetInFlight): void {
+    const { progress, begun, succeeded, finish, promoteDueAt, setBack, claim } = set;
     if (!outcome.ok) {
+      this.#succeeded.addAll(succeeded);
       this.#finished.unshift(...finish);
       this.#beginning.unshift(...begun);
       this.#execution.returnProgress(progress);
@@ -282,10 +295,10 @@ export class JobRunner implements SetSource {
     if (progress.length > 0) this.#hasProgress = true;
     for (const end of finish) if (end.outcome === "dead") this.#reportDead(end.id);
     if (promoteDueAt !== null || finish.some((end) => end.outcome === "returned")) this.#parts.onReady?.(null);
-    for (const each of claim) {
+    for (const [i, each] of claim.entries()) {
       const queue = this.#queueOf(each.queue);
-      const jobs = outcome.claimed.filter((job) => job.queue === queue.name);
-      queue.answered(each, jobs.length);
+      const jobs = claimedJobs(outcome.claimed[i] ?? "[]");
+      queue.answered(each, jobs);
       if (jobs.length > 0) this.#changed.add(queue.name);
       this.#waiting.add(queue.name, -jobs.length);
       for (const job of jobs) {
@@ -316,7 +329,7 @@ export class JobRunner implements SetSource {
       const { id, kind, label } = job;
       this.#dying.set(id, { id, queue: job.queue, kind, label, error: finish.error });
     }
-    if (finish) this.#finish(queue, finish);
+    if (finish) this.#finish(queue, job, finish);
     else queue.claimed--;
     if (this.#isRunning && queue.mayHaveReady) this.#parts.committer.wantSet(this);
   }
@@ -336,14 +349,15 @@ export class JobRunner implements SetSource {
   /** Releases the job without counting the attempt. */
   #release(job: ClaimedJob): void {
     const end = finishOf(job, this.workerId, this.#due.now(), { outcome: "returned" });
-    this.#finish(this.#queueOf(job.queue), end);
+    this.#finish(this.#queueOf(job.queue), job, end);
   }
 
-  #finish(queue: RunnerQueue, finish: JobFinish): void {
+  #finish(queue: RunnerQueue, { seq }: ClaimedJob, finish: JobFinish): void {
     queue.claimed--;
     if (finish.outcome === "retrying") this.#waiting.add(finish.queue, 1);
     if (finish.outcome === "returned") this.#waiting.add(queue.name, 1);
-    this.#finished.push(finish);
+    if (finish.outcome === "succeeded" && finish.result === null) this.#succeeded.add(finish, seq);
+    else this.#finished.push(finish);
     this.#parts.committer.wantSet(this);
   }
 
@@ -363,7 +377,7 @@ export class JobRunner implements SetSource {
       clock: this.#parts.clock,
       settings: this.#parts.settingsOf(name),
       isServed,
-      run: (job) => this.#execution.run(job),
+      run: (job, ended) => this.#execution.run(job, ended),
       parent: this.#queues.get(parentOf(name) ?? name),
     });
     this.#queues.set(name, queue);
