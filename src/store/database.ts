@@ -148,12 +148,18 @@ function scopeOf(trx: Trx): TransactionScope {
   return scope;
 }
 
+/** Their memory decides, also in a transaction that shares its commit: there it must equal the tables. */
+const COMMITS_ALONE: ReadonlySet<Effect["type"]> = new Set(["alerts-changed"]);
+
 /**
  * Adds an {@link Effect} to the transaction: what changed, for memory. Effects are applied in order
  * once the transaction is on disk, before the writer is granted again.
  */
 export function addEffect(trx: Trx, effect: Effect): void {
-  scopeOf(trx).effects.push(effect);
+  const scope = scopeOf(trx);
+  if (scope.sharesCommit && COMMITS_ALONE.has(effect.type))
+    throw new TypeError(`a transaction with the effect ${effect.type} must not share its commit`);
+  scope.effects.push(effect);
 }
 
 /**
