@@ -38,6 +38,11 @@ export interface WriteOptions {
   readonly sharesCommit?: boolean;
 }
 
+/** See {@link Database.writeSharedIfPossible}. */
+export class MustCommitAlone extends Error {
+  override readonly name = "MustCommitAlone";
+}
+
 export interface DatabaseParts extends WriteParts {
   readonly reader: StatementCache;
   /** Null: scans run on the reader. */
@@ -77,7 +82,23 @@ export class Database {
    */
   async write<T>(fn: (trx: Trx) => Promise<T>, { sharesCommit = false }: WriteOptions = {}): Promise<T> {
     this.requireOutside();
-    const scope = new TransactionScope(sharesCommit, this.#committer.sequences);
+    return this.#write(fn, new TransactionScope(this.#committer.sequences, sharesCommit, false));
+  }
+
+  /**
+   * {@link write} of what may share its commit unless it changes something that memory decides: then it
+   * throws {@link MustCommitAlone}, and runs again alone, before the transactions that came later.
+   */
+  async writeSharedIfPossible<T>(fn: (trx: Trx, sharesCommit: boolean) => Promise<T>): Promise<T> {
+    try {
+      return await this.write((trx) => fn(trx, true), { sharesCommit: true });
+    } catch (error) {
+      if (!(error instanceof MustCommitAlone)) throw error;
+    }
+    return this.#write((trx) => fn(trx, false), new TransactionScope(this.#committer.sequences, false, true));
+  }
+
+  async #write<T>(fn: (trx: Trx) => Promise<T>, scope: TransactionScope): Promise<T> {
     try {
       return await this.#running.run(scope, () => Promise.race([this.#transaction(scope, fn), scope.expiry.promise]));
     } catch (error) {

@@ -49,6 +49,8 @@ const NEEDS = {
   gotify: (prism, { name, token }) => made(prism, "token", "/gotify/application", { name }, token),
   ping: (prism, { projectId, name }) =>
     made(prism, "pingUrl", "/api/v1/heartbeats", { projectId, name, timeoutMs: 3_600_000, graceMs: 3_600_000 }),
+  rule: (prism, { projectId, name }) =>
+    idOf(prism, "/api/v1/rules", { projectId, name, condition: "event.type == 'a'", targetRoles: ["User"] }),
   receiver: (prism, { projectId, name }) =>
     made(prism, "url", "/api/v1/receivers", { projectId, name, preset: "generic" }),
   alert: async (prism, { projectId, name }) => {
@@ -66,6 +68,10 @@ const FIRING = { title: "Disk almost full", level: "warning", key: "disk", statu
 
 function postAlert(status: "firing" | "resolved", level = "warning"): Site["run"] {
   return (prism, { made: { alert = "" } }) => prism.post(alert, { ...FIRING, status, level }, { token: null });
+}
+
+function changeRule(input: (world: World) => object): Site["run"] {
+  return (prism, world) => prism.patch(`/api/v1/rules/${world.made.rule}`, input(world));
 }
 
 const SITES: Readonly<Record<string, Site>> = {
@@ -140,6 +146,16 @@ const SITES: Readonly<Record<string, Site>> = {
     run: (prism, { name }) =>
       prism.post("/api/v1/time/trigger", { label: name, delayMs: 60_000, dedupeKey: name, action: TICK }),
   },
+  "rule changed": {
+    needs: ["rule"],
+    run: changeRule(({ name }) => ({ name: `${name} 2`, condition: "event.type == 'b'" })),
+  },
+  "rule enabled": { needs: ["rule"], run: changeRule(() => ({ active: true, cooldownMs: 1000 })) },
+  "rule of patterns": {
+    needs: ["rule"],
+    isAlone: true,
+    run: changeRule(() => ({ condition: "matches(event.type, '^a+$')" })),
+  },
   "receiver event": {
     needs: ["receiver"],
     run: (prism, { made: { receiver = "" } }) => prism.post(receiver, { title: "backup" }, { token: null }),
@@ -168,6 +184,7 @@ const OF_REQUESTS = [
   "src/features/notifications/actions.ts",
   "src/features/notifications/messages/service.ts",
   "src/features/notifications/send.ts",
+  "src/features/rules/service.ts",
   "src/features/time/tasks/feature.ts",
   "src/features/time/tasks/service.ts",
   "src/features/time/timers/feature.ts",
@@ -182,7 +199,7 @@ test("every site that shares commits is known here", () => {
     .filter((file) => file.endsWith(".ts"))
     .filter((file) => {
       const text = readFileSync(join(root, file), "utf8").replace(ALONE, "");
-      return /sharesCommit: true|idempotency\s*\.run[(<]/.test(text);
+      return /sharesCommit: true|writeSharedIfPossible|idempotency\s*\.run[(<]/.test(text);
     });
   assert.deepEqual(files.sort(), [...OF_JOBS, ...OF_REQUESTS].sort());
 });

@@ -3,7 +3,7 @@ import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import type { WorkAccount } from "../../../http/work-budget.ts";
 import type { Uses } from "../../../module/feature.ts";
-import { type InTransaction, rowsOfAll, type Trx } from "../../../store/database.ts";
+import { type InTransaction, MustCommitAlone, rowsOfAll, type Trx } from "../../../store/database.ts";
 import type { RequestResult } from "../../../store/schema.ts";
 import type { ProjectStorage, StorageSender } from "../../access/index.ts";
 import type { Alerts } from "../../alerts/index.ts";
@@ -50,13 +50,13 @@ interface Accepted {
  * transaction: after a crash the sender's repetition finds all of them or nothing.
  * @throws STORAGE_FULL, STORAGE_LIMIT_REACHED, DATABASE_UNAVAILABLE, SHUTTING_DOWN
  */
-export async function storeRequest(
+export function storeRequest(
   context: AcceptContext,
   receiver: Receiver,
   wanted: Plan,
   { replayIds, entry, payer, sender }: Accepted,
 ): Promise<Stored> {
-  const { db, clock, storage, alerts } = context;
+  const { db, clock, storage } = context;
   const { projectId } = receiver.row;
   const plan = within(storage, projectId, wanted, sender);
   const isShort = storage.roomForAlert(projectId, sender) !== "whole";
@@ -70,21 +70,7 @@ export async function storeRequest(
     writeLogEntry(trx, { ...entry, result: stored.result, outcome }, { projectId, isShort });
     return stored;
   };
-  // Alerts are decided by memory, which changes after each commit; their repetitions change none.
-  const mayShare = plan.alerts.every(({ status, input }) => status === "firing" && alerts.byKey(projectId, input.key));
-  if (mayShare) {
-    const stored = await db.write((trx) => write(trx, true), { sharesCommit: true }).catch(nullIfAlertChanges);
-    if (stored !== null) return stored;
-  }
-  return db.write((trx) => write(trx, false));
-}
-
-/** Ends a transaction that shares its commit: the request changes an alert. */
-class AlertChanges extends Error {}
-
-function nullIfAlertChanges(error: unknown): null {
-  if (error instanceof AlertChanges) return null;
-  throw error;
+  return db.writeSharedIfPossible(write);
 }
 
 /**
@@ -155,8 +141,10 @@ async function storePlan(
   const submitted = inputs.filter(({ status }) => status !== "acknowledged");
   const reported = submitted.map(({ input }) => input);
   const options = { sender, charge: (done: Work) => work.charge(payer, done) };
+  // Alerts are decided by memory, which changes after each commit; their repetitions change none.
+  if (sharesCommit && submitted.length < inputs.length) throw new MustCommitAlone();
   const outcomes = sharesCommit ? alerts.repeat(reported, options) : await alerts.submit(reported, { ...options, trx });
-  if (outcomes === null) throw new AlertChanges();
+  if (outcomes === null) throw new MustCommitAlone();
   for (const [i, outcome] of outcomes.entries()) {
     const { key, fallback, eventAt = null } = submitted[i] ?? { key: "", fallback: undefined };
     if (outcome.status === "refused") {
