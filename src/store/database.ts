@@ -38,6 +38,11 @@ export interface WriteOptions {
   readonly sharesCommit?: boolean;
 }
 
+/** See {@link Database.writeSharedIfPossible}. */
+export class MustCommitAlone extends Error {
+  override readonly name = "MustCommitAlone";
+}
+
 export interface DatabaseParts extends WriteParts {
   readonly reader: StatementCache;
   /** Null: scans run on the reader. */
@@ -77,7 +82,23 @@ export class Database {
    */
   async write<T>(fn: (trx: Trx) => Promise<T>, { sharesCommit = false }: WriteOptions = {}): Promise<T> {
     this.requireOutside();
-    const scope = new TransactionScope(sharesCommit, this.#committer.sequences);
+    return this.#write(fn, new TransactionScope(this.#committer.sequences, sharesCommit, false));
+  }
+
+  /**
+   * {@link write} of what may share its commit unless it changes something that memory decides: then it
+   * throws {@link MustCommitAlone}, and runs again alone, before the transactions that came later.
+   */
+  async writeSharedIfPossible<T>(fn: (trx: Trx, sharesCommit: boolean) => Promise<T>): Promise<T> {
+    try {
+      return await this.write((trx) => fn(trx, true), { sharesCommit: true });
+    } catch (error) {
+      if (!(error instanceof MustCommitAlone)) throw error;
+    }
+    return this.#write((trx) => fn(trx, false), new TransactionScope(this.#committer.sequences, false, true));
+  }
+
+  async #write<T>(fn: (trx: Trx) => Promise<T>, scope: TransactionScope): Promise<T> {
     try {
       return await this.#running.run(scope, () => Promise.race([this.#transaction(scope, fn), scope.expiry.promise]));
     } catch (error) {
@@ -148,12 +169,18 @@ function scopeOf(trx: Trx): TransactionScope {
   return scope;
 }
 
+/** Their memory decides, also in a transaction that shares its commit: there it must equal the tables. */
+const COMMITS_ALONE: ReadonlySet<Effect["type"]> = new Set(["alerts-changed"]);
+
 /**
  * Adds an {@link Effect} to the transaction: what changed, for memory. Effects are applied in order
  * once the transaction is on disk, before the writer is granted again.
  */
 export function addEffect(trx: Trx, effect: Effect): void {
-  scopeOf(trx).effects.push(effect);
+  const scope = scopeOf(trx);
+  if (scope.sharesCommit && COMMITS_ALONE.has(effect.type))
+    throw new TypeError(`a transaction with the effect ${effect.type} must not share its commit`);
+  scope.effects.push(effect);
 }
 
 /**

@@ -36,10 +36,22 @@ export function updateLater<T extends keyof Schema & string>(
   id: string,
   values: Updateable<Schema[T]>,
 ): void {
+  updateRowLater(trx, table, { id }, values);
+}
+
+/** Changes the rows with this key, which is not null, at the latest with the commit. */
+export function updateRowLater<T extends keyof Schema & string>(
+  trx: Trx,
+  table: T,
+  key: Readonly<Record<string, string | number>>,
+  values: Updateable<Schema[T]>,
+): void {
   const names = Object.keys(values);
-  const sql = textOf(`update ${table} ${names}`, () => {
+  const keys = Object.keys(key);
+  const sql = textOf(`update ${table} ${names} ${keys}`, () => {
     const columns = names.map((name) => `"${name}" = ?`).join(", ");
-    return `update "${table}" set ${columns} where "id" = ?`;
+    const conditions = keys.map((name) => `"${name}" = ?`).join(" and ");
+    return `update "${table}" set ${columns} where ${conditions}`;
   });
-  later(trx, sql, [...Object.values(values), id]);
+  later(trx, sql, [...Object.values(values), ...Object.values(key)]);
 }

@@ -39,6 +39,7 @@ function watch(t: TestContext, scripts: readonly (string | null)[], startMs?: nu
     ...(startMs !== undefined && { startMs }),
     node: {
       ...{ forwarder, leaderUrl: () => state.leader, silentMs: () => 60_000, rank: () => 1 },
+      isCopying: () => false,
       setDegraded: (server) => {
         state.degraded = server;
       },

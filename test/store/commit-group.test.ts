@@ -4,7 +4,8 @@ import { runAs } from "../../src/core/caller.ts";
 import { deferred } from "../../src/core/promises.ts";
 import { lastAuditSeq, verifyAudit } from "../../src/features/operate/audit/audit-log.ts";
 import { Committer } from "../../src/store/commit/committer.ts";
-import { addEffect, Database, type Trx } from "../../src/store/database.ts";
+import { addEffect, Database, MustCommitAlone, type Trx } from "../../src/store/database.ts";
+import type { Effect } from "../../src/store/effect.ts";
 import { Scanner } from "../../src/store/scanner.ts";
 import { StatementCache } from "../../src/store/sqlite/connection.ts";
 import { column, openBeside, openTestStore, type WriterKind } from "../helpers/store.ts";
@@ -157,6 +158,51 @@ testBothWriters("audit rows of writes that share a commit are one whole chain", 
   const last = await lastAuditSeq(read);
   assert.deepEqual([last, (await verifyAudit(read, store.auditKey, last)).ok], [9, true]);
 });
+
+testBothWriters("a change of alerts is refused in a commit with others, and fails alone", async (t, writer) => {
+  const { database, keys } = world(t, writer);
+  const write = (name: string, options: object, ...effects: Effect[]) =>
+    database.write(async (trx) => {
+      await put(trx, name);
+      for (const each of effects) addEffect(trx, each);
+    }, options);
+  const changed: Effect = { type: "alerts-changed", alerts: [] };
+  const results = await Promise.allSettled([
+    write("test.1", SHARED),
+    write("test.2", SHARED, changed),
+    write("test.3", SHARED),
+  ]);
+  assert.deepEqual(
+    results.map(({ status }) => status),
+    ["fulfilled", "rejected", "fulfilled"],
+  );
+  await write("test.4", {}, changed);
+  assert.deepEqual(keys(), ["test.1", "test.3", "test.4"]);
+});
+
+testBothWriters(
+  "one that finds that it must commit alone keeps its place, and leaves nothing of its try",
+  async (t, writer) => {
+    const { database, keys } = world(t, writer);
+    const order: string[] = [];
+    database.whenCommitted((applied) => order.push(nameOf(applied)));
+    const store = async (trx: Trx, name: string): Promise<void> => {
+      addEffect(trx, effect(name));
+      await put(trx, name);
+    };
+    await Promise.all([
+      database.write((trx) => store(trx, "test.1"), SHARED),
+      database.writeSharedIfPossible(async (trx, sharesCommit) => {
+        await store(trx, sharesCommit ? "test.try" : "test.2");
+        if (sharesCommit) throw new MustCommitAlone();
+      }),
+      database.write((trx) => store(trx, "test.3"), SHARED),
+      database.write((trx) => store(trx, "test.4")),
+    ]);
+    const names = ["test.1", "test.2", "test.3", "test.4"];
+    assert.deepEqual([order, keys()], [names, names]);
+  },
+);
 
 for (const [which, options] of [
   ["", {}],

@@ -125,3 +125,19 @@ test("a read that took long runs in the writer's thread the next time", async (t
   await store.database.write(countIn);
   assert.ok(sent.includes(COUNT));
 });
+
+test("a read that took long once runs in the main thread again after a while, one that always does hardly ever", async (t) => {
+  const store = openTestStore(t, { writer: "thread" });
+  const sent = recordWriter(store);
+  let [now, stepMs] = [0, 5];
+  t.mock.method(performance, "now", () => (now += stepMs));
+  const count = async (times: number): Promise<number> => {
+    sent.length = 0;
+    for (let i = 0; i < times; i++) await store.database.write(countIn);
+    return times - sent.filter((text) => text === COUNT).length;
+  };
+  assert.equal(await count(1000), 7, "in the main thread");
+  stepMs = 0;
+  await count(1000);
+  assert.equal(await count(100), 100, "in the main thread");
+});

@@ -41,7 +41,10 @@ export class Owned<R extends OwnedRow, P extends Principal = Principal> {
    * UNAUTHORIZED_ROLE or SCOPE_MISSING for one that the caller sees and may not read
    */
   async visible(projects: Projects, principal: P, id: string, db: ReadDb | Trx): Promise<R> {
-    const row = await this.#resource.find(db, id);
+    return this.#requireVisible(projects, principal, await this.#resource.find(db, id));
+  }
+
+  #requireVisible(projects: Projects, principal: P, row: R | undefined): R {
     const { read, see = read, missing, noun } = this.#rights;
     if (!row || !this.has(projects, principal, row, see)) throw new PrismError(missing, `No such ${noun}`);
     if (see !== read && row.projectId !== null) projects.require(principal, row.projectId, read);
@@ -56,7 +59,12 @@ export class Owned<R extends OwnedRow, P extends Principal = Principal> {
 
   /** As {@link visible}. @throws UNAUTHORIZED_ROLE also, if the caller may read but not change it */
   async writable(projects: Projects, principal: P, id: string, db: ReadDb | Trx): Promise<R> {
-    const row = await this.visible(projects, principal, id, db);
+    return this.requireWritable(projects, principal, await this.#resource.find(db, id));
+  }
+
+  /** {@link writable} of a row that was read. */
+  requireWritable(projects: Projects, principal: P, found: R | undefined): R {
+    const row = this.#requireVisible(projects, principal, found);
     const { write } = this.#rights;
     if (!this.has(projects, principal, row, write)) throw missingPermission(write);
     return row;

@@ -7,6 +7,7 @@ import type { PermissionHolder, UserPrincipal } from "../../core/principal.ts";
 import { missingPermission, requireAccount } from "../../http/access.ts";
 import { requireLink } from "../../http/shapes.ts";
 import type { InTransaction, Trx } from "../../store/database.ts";
+import type { NewEntry } from "../events/streams/index.ts";
 import type { AuditEntry } from "../operate/audit/index.ts";
 import type { NotificationsContext } from "./inbox.ts";
 import { inboxItemView, noSuchNotification, noSuchUser } from "./inbox.ts";
@@ -97,17 +98,16 @@ function acknowledge(
   id: string,
   { note, audited }: { readonly note: string | undefined; readonly audited: Pick<AuditEntry, "byUser" | "metadata"> },
 ) {
-  return change(context, reader, id, async (trx, row, now) => {
+  return change(context, reader, id, async (trx, { row, unread }, now) => {
     const hasNewNote = note !== undefined && note !== row.acknowledgeNote;
     const through = String(audited.metadata?.["through"] ?? "notification");
     const response = hasNewNote ? { acknowledgeNote: note } : {};
-    const changed = await queries.mark(trx, row, { times: ["readAt", "acknowledgedAt"], now, response });
+    const changed = queries.mark(trx, row, { times: ["readAt", "acknowledgedAt"], now, response });
     if (row.acknowledgedAt === null || hasNewNote) {
       const metadata = { ...audited.metadata, ...(note === undefined ? {} : { noteLength: note.length }) };
       const resource = { resourceType: "notification", resourceId: row.id };
       await context.audit.record({ action: "notification.acknowledged", ...audited, ...resource, metadata }, { trx });
-      await publishChange(context, trx, changed, "notification.acknowledged", now);
-      if (row.readAt === null) await publishCount(context, trx, row.userId);
+      await publishChange(context, trx, changed, { type: "notification.acknowledged", now, unread });
     }
     // Acknowledges the person's other notifications of it too.
     if (row.incidentId !== null)
@@ -126,8 +126,8 @@ export async function acknowledgeOfIncident(
   const now = context.clock.now();
   const rows = await queries.unacknowledgedOf(trx, incidentId, userId);
   for (const row of rows) {
-    const changed = await queries.mark(trx, row, { times: ["readAt", "acknowledgedAt"], now });
-    await publishChange(context, trx, changed, "notification.acknowledged", now);
+    const changed = queries.mark(trx, row, { times: ["readAt", "acknowledgedAt"], now });
+    await publishChange(context, trx, changed, { type: "notification.acknowledged", now });
   }
   if (rows.some(({ readAt }) => readAt === null)) await publishCount(context, trx, userId);
 }
@@ -140,13 +140,13 @@ export async function recordWebviewAction(
   { action = "open", url, metadata }: WebviewBody,
 ) {
   requireLink(url, "url", context.config);
-  await change(context, principal, id, async (trx, row, now) => {
+  await change(context, principal, id, async (trx, { row }, now) => {
     const view: WebviewActionView = { action, url: url ?? null, metadata: metadata ?? null, at: toRfc3339(now) };
     const isNew = !isSameAction(row.webviewAction, view);
     const response = isNew ? { webviewAction: JSON.stringify(view) } : {};
     if (row.incidentId !== null) await context.incidents.openedByNotification(trx, row.incidentId, row.userId);
-    const changed = await queries.mark(trx, row, { times: ["openedAt"], now, response });
-    if (isNew) await publishChange(context, trx, changed, "notification.updated", now);
+    const changed = queries.mark(trx, row, { times: ["openedAt"], now, response });
+    if (isNew) await publishChange(context, trx, changed, { type: "notification.updated", now });
     await recordAudit(
       context,
       "notification.webview",
@@ -164,9 +164,9 @@ export async function deleteNotification(
   principal: UserPrincipal,
   id: string,
 ): Promise<void> {
-  await change(context, principal, id, async (trx, row, now) => {
+  await change(context, principal, id, async (trx, { row, unread }, now) => {
     const changed = await markDeleted(context, trx, row, now);
-    if (row.readAt === null) await publishCount(context, trx, row.userId);
+    if (unread !== null) await context.realtime.publishAll([countEntry(row.userId, unread - 1)], { trx });
     return changed;
   });
 }
@@ -187,7 +187,7 @@ export function removeAsUser(
 }
 
 async function markDeleted(context: NotificationsContext, trx: Trx, row: queries.InboxRow, now: number) {
-  const changed = await queries.mark(trx, row, { times: ["deletedAt"], now });
+  const changed = queries.mark(trx, row, { times: ["deletedAt"], now });
   await context.realtime.publish(streamOf(row), "notification.deleted", { id: row.id, offset: row.seq }, { trx });
   return changed;
 }
@@ -230,8 +230,8 @@ function readSome(
     for (const id of ids) {
       const row = await queries.findInInbox(trx, userId, id);
       if (!row || row.readAt !== null || row.createdAt >= before) continue;
-      const changed = await queries.mark(trx, row, { times: ["readAt"], now });
-      await publishChange(context, trx, changed, "notification.read", now);
+      const changed = queries.mark(trx, row, { times: ["readAt"], now });
+      await publishChange(context, trx, changed, { type: "notification.read", now });
       updated += 1;
     }
     if (updated > 0) await publishCount(context, trx, userId);
@@ -247,13 +247,12 @@ function markRead(
   { isOpened }: { readonly isOpened: boolean },
   options?: InTransaction,
 ) {
-  const read = async (trx: Trx, row: queries.InboxRow, now: number) => {
+  const read = async (trx: Trx, { row, unread }: queries.HeldRow, now: number) => {
     if (isOpened && row.incidentId !== null)
       await context.incidents.openedByNotification(trx, row.incidentId, row.userId);
-    const changed = await queries.mark(trx, row, { times: ["readAt"], now });
+    const changed = queries.mark(trx, row, { times: ["readAt"], now });
     if (changed === row) return row;
-    await publishChange(context, trx, changed, "notification.read", now);
-    await publishCount(context, trx, row.userId);
+    await publishChange(context, trx, changed, { type: "notification.read", now, unread });
     return changed;
   };
   return change(context, reader, id, read, options);
@@ -288,7 +287,7 @@ async function change(
   context: NotificationsContext,
   principal: Reader,
   id: string,
-  apply: (trx: Trx, row: queries.InboxRow, now: number) => Promise<queries.InboxRow>,
+  apply: (trx: Trx, held: queries.HeldRow, now: number) => Promise<queries.InboxRow>,
   options: InTransaction = {},
 ) {
   const { db, clock } = context;
@@ -296,34 +295,51 @@ async function change(
   return db.writeIn(
     options,
     async (trx) => {
-      const row = await queries.findInInbox(trx, principal.userId, id);
-      if (!row) throw noSuchNotification();
-      const changed = await apply(trx, row, clock.now());
       const seesAll = principal.permissions.has("notifications:read_all");
-      return inboxItemView(changed, seesAll ? await queries.allRecipients(trx, id) : null, context);
+      const held = await queries.holdInInbox(trx, principal.userId, id, seesAll);
+      if (!held) throw noSuchNotification();
+      const changed = await apply(trx, held, clock.now());
+      return inboxItemView(changed, held.recipients && recipientsAfter(held.recipients, changed), context);
     },
     { sharesCommit: true },
   );
 }
 
+/** All recipients after the change of one of them. */
+function recipientsAfter(
+  recipients: NonNullable<queries.HeldRow["recipients"]>,
+  changed: queries.InboxRow,
+): queries.AllRecipients {
+  const now = recipients.map((each) => (each.userId === changed.userId ? changed : each));
+  const acknowledged = now.filter(({ acknowledgedAt }) => acknowledgedAt !== null);
+  return { recipients: now.map(({ userId }) => userId), acknowledgedBy: acknowledged.map(({ userId }) => userId) };
+}
+
+interface Change {
+  readonly type: string;
+  readonly now: number;
+  /** The user's unread notifications with this one, which the change marks read; null: it was read. */
+  readonly unread?: number | null;
+}
+
 async function publishChange(
-  context: NotificationsContext,
+  { realtime, sounds }: NotificationsContext,
   trx: Trx,
   row: queries.InboxRow,
-  type: string,
-  now: number,
+  { type, now, unread = null }: Change,
 ): Promise<void> {
-  await context.realtime.publish(
-    streamOf(row),
-    type,
-    { ...inboxItemView(row, null, context), at: toRfc3339(now) },
-    { trx },
-  );
+  const data = { ...inboxItemView(row, null, { sounds }), at: toRfc3339(now) };
+  const entries: NewEntry[] = [{ to: streamOf(row), type, data }];
+  await realtime.publishAll(unread === null ? entries : [...entries, countEntry(row.userId, unread - 1)], { trx });
 }
 
 async function publishCount(context: NotificationsContext, trx: Trx, userId: string): Promise<void> {
   const count = await queries.countUnread(trx, userId);
-  await context.realtime.publish({ kind: "user", userId }, "unread-count", { count, unreadCount: count }, { trx });
+  await context.realtime.publishAll([countEntry(userId, count)], { trx });
+}
+
+function countEntry(userId: string, count: number): NewEntry {
+  return { to: { kind: "user", userId }, type: "unread-count", data: { count, unreadCount: count } };
 }
 
 async function recordAudit(

@@ -6,7 +6,7 @@ import type { Committer } from "../../store/commit/committer.ts";
 import type { Database } from "../../store/database.ts";
 import type { NotifiedRecipient } from "../../store/effect.ts";
 import type { IncomingEvent, PipelineMetrics } from "../rules/index.ts";
-import { eventJson, notificationView, UNTOUCHED } from "./schema.ts";
+import { eventJson, newNotificationView } from "./schema.ts";
 import type { SoundUrlOf } from "./sounds/index.ts";
 
 /** Receives committed data. It must be quick and must not throw. */
@@ -68,19 +68,14 @@ export class Announcer {
     });
   }
 
-  #notification({ notification, recipient }: NotifiedRecipient): void {
+  #notification(notified: NotifiedRecipient): void {
+    const { notification, recipient } = notified;
     const stream = { kind: "user", userId: recipient.userId } as const;
     if (!this.#hub.hasListeners(stream)) return;
-    const view = notificationView(
-      { ...notification, aggregateCount: 1, delivered: 0, pusherEventSent: 0, deliveredAt: null },
-      { ...recipient, ...UNTOUCHED },
-      null,
-      this.#soundUrlOf,
-    );
     this.#hub.publish(stream, {
       offset: recipient.seq,
       type: "notification",
-      data: JSON.stringify(view),
+      data: JSON.stringify(newNotificationView(notified, null, this.#soundUrlOf)),
       at: notification.createdAt,
       correlationId: notification.correlationId,
     });

@@ -71,6 +71,11 @@ export interface NotificationInput {
 /** A notification as code of Prism or of a module writes it. */
 type GivenNotification = NotificationInput | api.NotifyInput;
 
+interface Sent {
+  readonly id: string;
+  readonly notified: readonly NotifiedRecipient[];
+}
+
 /** An instant or a delay; neither: now. */
 export interface When {
   readonly at?: Moment | EpochMs | undefined;
@@ -119,13 +124,19 @@ export class Notifier {
 
   /** @returns the id of the new notification, or of the key's. @throws RECIPIENT_NOT_FOUND */
   async send(given: GivenNotification, options: InTransaction = {}): Promise<{ id: string }> {
+    const { id } = await this.sendNew(given, options);
+    return { id };
+  }
+
+  /** {@link send}. @returns also the rows of the new notification; none for the key's */
+  async sendNew(given: GivenNotification, options: InTransaction = {}): Promise<Sent> {
     const input = asNotifyInput(given);
     const { db, users } = this.#parts;
     const dedupeKey =
       input.dedupeKey === undefined ? null : `${currentCaller().principal?.key ?? "system"} ${input.dedupeKey}`;
     return db.writeIn(options, async (trx) => {
       const held = dedupeKey === null ? undefined : await heldBy(dedupeKey, trx);
-      if (held) return held;
+      if (held) return { ...held, notified: [] };
       const recipients = await users.recipients(input.recipients, trx, input.projectId ?? null);
       const row = notificationRow({
         projectId: input.projectId ?? null,
@@ -141,8 +152,8 @@ export class Notifier {
         createdAt: this.#parts.clock.now(),
         channels: JSON.stringify(input.channels ?? DEFAULT_CHANNELS),
       });
-      await this.store(row, recipients, trx, { scheduledJobId: input.scheduledJobId ?? null });
-      return { id: row.id };
+      const notified = await this.store(row, recipients, trx, { scheduledJobId: input.scheduledJobId ?? null });
+      return { id: row.id, notified };
     });
   }
 
@@ -191,7 +202,7 @@ export class Notifier {
   /**
    * Stores a notification and sends it live and through its channels. For a rule with more
    * recipients than one transaction writes, a job writes them.
-   * @param targets the rule's, if there is a rule
+   * @param targets the rule's, if there is a rule. @returns its recipients, unless a job writes them
    */
   async store(
     row: NotificationRow,
@@ -209,12 +220,13 @@ export class Notifier {
       isPaged?: boolean;
       targets?: Parameters<typeof recipientsJob>[1];
     },
-  ): Promise<void> {
+  ): Promise<readonly NotifiedRecipient[]> {
     const { jobs, channels, audit } = this.#parts;
+    let notified: readonly NotifiedRecipient[] = [];
     insertLater(trx, "notifications", { ...row, scheduledJobId, incidentId });
     if (targets && userIds.length > MAX_DIRECT_RECIPIENTS) await jobs.enqueue(recipientsJob(row, targets), { trx });
     else {
-      await this.addRecipients(row, userIds, trx);
+      notified = this.#notify(row, userIds, trx);
       if (!isPaged && channels.hasExternalChannel(row.channels)) await jobs.enqueue(deliverJob(row), { trx });
     }
     const metadata = { kind: row.kind, channel: "in_app", recipients: userIds.length };
@@ -222,6 +234,7 @@ export class Notifier {
       { action: "notification.sent", resourceType: "notification", resourceId: row.id, metadata },
       { trx },
     );
+    return notified;
   }
 
   /**
@@ -247,14 +260,18 @@ export class Notifier {
    * continues with {@link deliverJob}.
    */
   async addRecipients(notification: NotificationRow, userIds: readonly string[], trx: Trx): Promise<void> {
+    this.#notify(notification, userIds, trx);
+  }
+
+  #notify(notification: NotificationRow, userIds: readonly string[], trx: Trx): readonly NotifiedRecipient[] {
     const { db } = this.#parts;
     const notified: NotifiedRecipient[] = userIds.map((userId) => ({
       notification,
       recipient: { notificationId: notification.id, userId, seq: db.nextOffset(trx) },
     }));
-    if (notified.length === 0) return;
     for (const { recipient } of notified) insertLater(trx, "notification_recipients", recipient);
-    addEffect(trx, { type: "notified", notified });
+    if (notified.length > 0) addEffect(trx, { type: "notified", notified });
+    return notified;
   }
 }
 

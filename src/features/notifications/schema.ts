@@ -18,6 +18,7 @@ import {
   text,
   uuid,
 } from "../../http/shapes.ts";
+import type { NotifiedRecipient } from "../../store/effect.ts";
 import type { EventsTable, NotificationRecipientsTable, NotificationsTable } from "../../store/schema.ts";
 import type { SoundUrlOf } from "./sounds/index.ts";
 
@@ -324,6 +325,20 @@ export function notificationView(
       webviewAction: parseOrNull<WebviewActionView>(recipient.webviewAction ?? null),
     },
   };
+}
+
+/** {@link notificationView} of one that has just been stored. @param recipients all, for those who may see them */
+export function newNotificationView(
+  { notification, recipient }: NotifiedRecipient,
+  recipients: readonly string[] | null,
+  soundUrlOf: SoundUrlOf,
+) {
+  return notificationView(
+    { ...notification, aggregateCount: 1, delivered: 0, pusherEventSent: 0, deliveredAt: null },
+    { ...recipient, ...UNTOUCHED },
+    recipients && { recipients, acknowledgedBy: [] },
+    soundUrlOf,
+  );
 }
 
 function parseOrNull<T>(json: string | null): T | null {

@@ -13,6 +13,7 @@ import type { NotificationInput, When } from "./notifier.ts";
 import * as queries from "./queries.ts";
 import {
   MAX_DELAY_MS,
+  newNotificationView,
   type ScheduledReply,
   type SendNotification,
   type SentNotification,
@@ -57,8 +58,13 @@ export async function sendNotification(
       const { jobId, runAt } = await context.notify.schedule(input, when, { trx });
       return new Reply(202, { jobId, runAt: toRfc3339(runAt), ...(await made()) });
     }
-    const { id } = await context.notify.send(input, { trx });
-    return new Reply(201, { ...(await asSenderSees(trx, id, principal, context)), ...(await made()) });
+    const { id, notified } = await context.notify.sendNew(input, { trx });
+    const [first] = notified;
+    const userIds = notified.map(({ recipient }) => recipient.userId);
+    const view = first
+      ? newNotificationView(first, userIds, context.sounds.urlOf)
+      : await asSenderSees(trx, id, principal, context);
+    return new Reply(201, { ...view, ...(await made()) });
   });
 }
 
@@ -66,9 +72,8 @@ export async function sendNotification(
 const UNDELIVERED = { delivered: 0, deliveredAt: null, pusherEventSent: 0, recipientDelivered: 0 } as const;
 
 /**
- * The notification for all recipients, as the sender sees it. A repeated `dedupeKey` finds an
- * earlier one: callers who may read all see its recipients' responses, others get the original
- * answer.
+ * The notification that a repeated `dedupeKey` finds, for all recipients, as the sender sees it:
+ * callers who may read all see its recipients' responses, others get the original answer.
  */
 async function asSenderSees(trx: Trx, id: string, principal: Principal, context: NotificationsContext) {
   const row = await queries.findAnywhere(trx, id);

@@ -63,7 +63,9 @@ export const rulesFeature = feature("rules", {
   start: ({ absences, rules, notify }) =>
     absences.start({
       recipientsOf: (rule) => rules.recipientPage(rule, "", MAX_DIRECT_RECIPIENTS + 1),
-      send: (trx, notification, userIds, targets) => notify.store(notification, userIds, trx, { targets }),
+      send: async (trx, notification, userIds, targets) => {
+        await notify.store(notification, userIds, trx, { targets });
+      },
     }),
   stop: ({ absences }) => absences.stop(),
   sweeps: () => SUPPRESSION_SWEEPS,

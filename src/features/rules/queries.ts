@@ -1,10 +1,47 @@
-import { sql } from "kysely";
-import type { ReadDb, Trx } from "../../store/database.ts";
+import { type Selectable, sql } from "kysely";
+import { type ReadDb, rowsOf, rowsOfAll, type Trx } from "../../store/database.ts";
+import type { Schema } from "../../store/schema.ts";
 import { countOf, valuesOf } from "../../store/sqlite/list-queries.ts";
 import { ofVisible, type RuleRow, type VisibleProjects } from "./rule.ts";
 
 export function findRule(db: ReadDb | Trx, id: string): Promise<RuleRow | undefined> {
   return db.selectFrom("rules").selectAll().where("id", "=", id).where("deletedAt", "is", null).executeTakeFirst();
+}
+
+/** What a change of a rule reads, in one message to the writer. */
+export interface RuleToChange {
+  readonly rule: RuleRow | undefined;
+  /** Another rule of its project that has the name; null: it is free. */
+  readonly namesakeId: string | null;
+  readonly roles: ReadonlyMap<string, string>;
+}
+
+const RULE_SQL = "select * from rules where id = ? and deletedAt is null";
+const NAMESAKE_SQL = `select other.id from rules r
+  join rules other on coalesce(other.projectId, '') = coalesce(r.projectId, '')
+    and other.name = coalesce(?, r.name) and other.deletedAt is null
+  where r.id = ? and other.id <> r.id limit 1`;
+const ROLES_SQL = "select id, name from roles";
+
+/** @param name of the rule after the change; undefined: it stays */
+export async function ruleToChange(trx: Trx, id: string, name: string | undefined): Promise<RuleToChange> {
+  const [rules, namesakes, roles] = await rowsOfAll(trx, [
+    { sql: RULE_SQL, parameters: [id] },
+    { sql: NAMESAKE_SQL, parameters: [name ?? null, id] },
+    { sql: ROLES_SQL, parameters: [] },
+  ]);
+  const [rule] = rules as RuleRow[];
+  const [namesake] = namesakes as { id: string }[];
+  const names = (roles as { id: string; name: string }[]).map((role) => [role.id, role.name] as const);
+  return { rule, namesakeId: namesake?.id ?? null, roles: new Map(names) };
+}
+
+/** The totals of a rule; undefined before its first match. */
+export async function statsOfOne(db: ReadDb, ruleId: string): Promise<Selectable<Schema["rule_stats"]> | undefined> {
+  const [row] = await rowsOf<Selectable<Schema["rule_stats"]>>(db, "select * from rule_stats where ruleId = ?", [
+    ruleId,
+  ]);
+  return row;
 }
 
 /** The rule of a project, or with null of all projects, that has this name. */

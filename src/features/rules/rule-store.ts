@@ -85,11 +85,18 @@ export async function insertRule(context: RuleStoreContext, trx: Trx, row: RuleR
   await recordVersion(context, row, { by, roles, action: "rule.create" }, trx);
 }
 
-/** {@link insertRule}, replacing the stored rule of the same id. */
-export async function replaceRule(context: RuleStoreContext, trx: Trx, row: RuleRow, by: string | null): Promise<void> {
+/** {@link insertRule}, replacing the stored rule of the same id. @param found read already, for this project and name */
+export async function replaceRule(
+  context: RuleStoreContext,
+  trx: Trx,
+  row: RuleRow,
+  by: string | null,
+  found?: queries.RuleToChange,
+): Promise<void> {
   const { id, createdAt: _c, createdBy: _b, ...changes } = row;
-  await requireFreeName(trx, row);
-  const roles = await queries.roleNames(trx);
+  if (!found) await requireFreeName(trx, row);
+  else if (found.namesakeId !== null) throw nameTaken(found.namesakeId);
+  const roles = found?.roles ?? (await queries.roleNames(trx));
   updateLater(trx, "rules", id, changes);
   await recordVersion(context, row, { by, roles, action: "rule.update" }, trx);
 }
@@ -97,9 +104,12 @@ export async function replaceRule(context: RuleStoreContext, trx: Trx, row: Rule
 /** A name means one rule in its project: exports, imports and commands rely on it. @throws NAME_TAKEN */
 async function requireFreeName(trx: Trx, { id, projectId, name }: RuleRow): Promise<void> {
   const other = await queries.ruleByName(trx, projectId, name);
-  if (other === undefined || other.id === id) return;
-  const message = `the project has a rule of this name (${other.id}); change that one, or choose another name`;
-  throw new PrismError("NAME_TAKEN", `name: ${message}`, { details: [{ path: "name", code: "NAME_TAKEN", message }] });
+  if (other !== undefined && other.id !== id) throw nameTaken(other.id);
+}
+
+function nameTaken(id: string): PrismError {
+  const message = `the project has a rule of this name (${id}); change that one, or choose another name`;
+  return new PrismError("NAME_TAKEN", `name: ${message}`, { details: [{ path: "name", code: "NAME_TAKEN", message }] });
 }
 
 /** Checks this transaction's rules against the limits of active ones. @throws LIMIT_REACHED */
@@ -118,15 +128,20 @@ export async function requireRoom(
       throw limitReached("A user has too many active rules", "limits.rulesPerUser", rulesPerUser);
 }
 
+/** Size of the patterns of a rule; 0 for one without patterns, or that is not active. */
+export function patternSizeOf(row: RuleRow): number {
+  if (row.active === 0) return 0;
+  return readCondition(row.condition).measure() + (overTimeSettings(row)?.alert?.resolve?.measure() ?? 0);
+}
+
 /** @throws INVALID_CONDITION when the patterns of these rules together exceed the limits */
 export function requirePatternRoom({ rules }: RuleStoreContext, rows: readonly RuleRow[]): void {
   const byProject = new Map<string | null, { size: number; ids: string[] }>();
   for (const row of rows) {
-    const { id, projectId, condition, active } = row;
+    const { id, projectId, active } = row;
     if (active === 0) continue;
     const sum = byProject.get(projectId) ?? { size: 0, ids: [] };
-    const resolve = overTimeSettings(row)?.alert?.resolve;
-    sum.size += readCondition(condition).measure() + (resolve?.measure() ?? 0);
+    sum.size += patternSizeOf(row);
     sum.ids.push(id);
     byProject.set(projectId, sum);
   }

@@ -5,14 +5,23 @@ import { missingPermission } from "../../http/access.ts";
 import { checkShape } from "../../http/input.ts";
 import { requireVersion } from "../../http/negotiation.ts";
 import type { Context } from "../../module/feature.ts";
-import { addEffect } from "../../store/database.ts";
+import { addEffect, MustCommitAlone, type Trx } from "../../store/database.ts";
 import { COUNTED_AS, NO_COUNTS } from "./deciding/rule-stats.ts";
 import { importRules } from "./import-rules.ts";
 import { conditionWarnings } from "./language/language.ts";
 import * as queries from "./queries.ts";
-import { ofVisible, RuleVersion, ruleList, versionList } from "./rule.ts";
+import { ofVisible, type RuleRow, RuleVersion, ruleList, versionList } from "./rule.ts";
 import { allowedRow, projectAfter, projectOf, requirePriority, ruleAccess, visibleProjects } from "./rule-access.ts";
-import { changedRow, insertRule, newRow, replaceRule, requirePatternRoom, requireRoom, roleId } from "./rule-store.ts";
+import {
+  changedRow,
+  insertRule,
+  newRow,
+  patternSizeOf,
+  replaceRule,
+  requirePatternRoom,
+  requireRoom,
+  roleId,
+} from "./rule-store.ts";
 import {
   type CreateRule,
   type ImportReply,
@@ -47,19 +56,44 @@ export async function updateRule(
   ifMatch: string,
   input: UpdateRule,
 ) {
-  await context.db.write(async (trx) => {
-    const old = await ruleAccess.writable(context.projects, principal, id, trx);
-    requireVersion(ifMatch, old.version);
-    const projectId = projectAfter(context.projects, principal, old, input.projectId);
-    const row = await changedRow(context, trx, old, projectId, input);
-    const allowed = await allowedRow(context.projects, principal, old, row, trx);
-    if (input.condition !== undefined || input.active || allowed.projectId !== old.projectId)
-      requirePatternRoom(context, [allowed]);
-    requirePriority(principal, allowed);
-    await replaceRule(context, trx, allowed, principal.userId);
-    if (old.active === 0 || old.projectId !== allowed.projectId) await requireRoom(context, trx, [allowed]);
-  });
-  return readRule(context, id);
+  const change = { principal, id, ifMatch, input };
+  const stored = await context.db.writeSharedIfPossible((trx, sharesCommit) =>
+    storeChange(context, trx, change, sharesCommit),
+  );
+  return shownRule(context, stored.row, stored.roles);
+}
+
+interface RuleChange {
+  readonly principal: PermissionHolder;
+  readonly id: string;
+  readonly ifMatch: string;
+  readonly input: UpdateRule;
+}
+
+/** @throws MustCommitAlone */
+async function storeChange(
+  context: RulesContext,
+  trx: Trx,
+  { principal, id, ifMatch, input }: RuleChange,
+  sharesCommit: boolean,
+) {
+  const { projects } = context;
+  const found = await queries.ruleToChange(trx, id, input.name);
+  const old = ruleAccess.requireWritable(projects, principal, found.rule);
+  requireVersion(ifMatch, old.version);
+  const projectId = projectAfter(projects, principal, old, input.projectId);
+  const changed = await changedRow(context, trx, old, projectId, input);
+  const row = await allowedRow(projects, principal, old, changed, trx);
+  const isMoved = row.projectId !== old.projectId;
+  if (input.condition !== undefined || input.active || isMoved) {
+    // The limits of patterns are counted in memory, which changes after each commit.
+    if (sharesCommit && patternSizeOf(row) > 0) throw new MustCommitAlone();
+    requirePatternRoom(context, [row]);
+  }
+  requirePriority(principal, row);
+  await replaceRule(context, trx, row, principal.userId, isMoved ? undefined : found);
+  if (old.active === 0 || isMoved) await requireRoom(context, trx, [row]);
+  return { row, roles: found.roles };
 }
 
 /**
@@ -186,12 +220,16 @@ export async function ruleStats(
   return { ...countsView({ ...totals, errors, lastMatchedAt, lastError }), perDay };
 }
 
-async function readRule({ db, sounds, rules, users }: RulesContext, id: string) {
+async function readRule(context: RulesContext, id: string) {
+  const { db } = context;
   const row = await queries.findRule(db.read, id);
   if (!row) throw new PrismError("RULE_NOT_FOUND", "No such rule");
-  const roles = await queries.roleNames(db.read);
-  const stats = await queries.statsOf(db.read, [id]);
-  const view = ruleView(row, stats.get(id), roles, sounds.urlOf, rules.brokenOf(id));
+  return shownRule(context, row, await queries.roleNames(db.read));
+}
+
+async function shownRule({ db, sounds, rules, users }: RulesContext, row: RuleRow, roles: ReadonlyMap<string, string>) {
+  const stats = await queries.statsOfOne(db.read, row.id);
+  const view = ruleView(row, stats, roles, sounds.urlOf, rules.brokenOf(row.id));
   const people = users.absent(view.targetUsers, row.projectId).map(({ text }) => ({
     code: "RECIPIENT_INACTIVE",
     message: `The rule names ${text}: it notifies others only`,

@@ -24,7 +24,8 @@ export function ruleView(
 /** The content of a version of a rule. */
 export function definitionView(row: RuleRow, roles: ReadonlyMap<string, string>) {
   const shown = ruleView(row, undefined, roles, () => null);
-  const members = Object.entries(shown).filter(([name]) => name in UpdateRule().entries);
+  const { entries } = UpdateRule();
+  const members = Object.entries(shown).filter(([name]) => name in entries);
   return Object.fromEntries(members) as Pick<typeof shown, keyof UpdateRule & keyof typeof shown>;
 }
 

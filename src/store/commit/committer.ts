@@ -134,16 +134,18 @@ export class Committer {
 
   /**
    * Waits for exclusive use of the writer, until {@link releaseTransaction}.
-   * @param sharesCommit whether other such transactions may commit with it. @throws SHUTTING_DOWN;
-   * OVERLOADED for requests when too many wait
+   * @param sharesCommit whether other such transactions may commit with it. @param isFirst before all
+   * transactions that wait. @throws SHUTTING_DOWN; OVERLOADED for requests when too many wait
    */
-  async acquireTransaction(sharesCommit = false): Promise<CommitGroup> {
+  async acquireTransaction(sharesCommit = false, isFirst = false): Promise<CommitGroup> {
     this.requireOpen();
     const isRequest = currentCaller().requestId !== null;
-    if (isRequest && this.#transactions.length >= MAX_WAITING_TRANSACTIONS)
+    if (isRequest && !isFirst && this.#transactions.length >= MAX_WAITING_TRANSACTIONS)
       throw new PrismError("OVERLOADED", "Too many writes are waiting for the disk", { retryAfterMs: 1000 });
     const grant = deferred<CommitGroup>();
-    this.#transactions.push({ order: ++this.#tickets, sharesCommit, grant });
+    const ticket = { order: ++this.#tickets, sharesCommit, grant };
+    if (isFirst) this.#transactions.unshift(ticket);
+    else this.#transactions.push(ticket);
     this.#schedulePump();
     return grant.promise;
   }

@@ -103,10 +103,13 @@ export class TransactionScope {
   #deferred: BoundStatement[] = [];
   /** Whether other transactions may commit with it. */
   readonly sharesCommit: boolean;
+  /** Whether it runs before all that wait. */
+  readonly isFirst: boolean;
   readonly sequences: Sequences;
 
-  constructor(sharesCommit: boolean, sequences: Sequences) {
+  constructor(sequences: Sequences, sharesCommit: boolean, isFirst: boolean) {
     this.sharesCommit = sharesCommit;
+    this.isFirst = isFirst;
     this.sequences = sequences;
   }
 
@@ -163,7 +166,7 @@ export class WriteDriver implements Driver {
   async acquireConnection(): Promise<WriteConnection> {
     const scope = this.#scope();
     if (!scope) throw new TypeError("writes go through Database.write");
-    const group = await this.#parts.committer.acquireTransaction(scope.sharesCommit);
+    const group = await this.#parts.committer.acquireTransaction(scope.sharesCommit, scope.isFirst);
     return new WriteConnection(this.#parts, scope, group, this.#onEffect);
   }
 

@@ -125,16 +125,22 @@ export function openForReading(file: string): Sqlite {
 }
 
 const MAX_STATEMENTS = 500;
-/** Longest time that a read of a transaction may block the event loop more than once. */
+/** How long a read of a transaction may block the event loop, except for attempts that become rare. */
 const QUICK_MS = 4;
+/** Attempts that a text which took longer leaves out the first time; each further time twice as many. */
+const FIRST_PAUSE = 8;
+const LONGEST_PAUSE = 4096;
 const READS = /^\s*(select|with)\b/i;
 
 /** Prepared statements of one connection by SQL text. Bounded: evicts the one prepared first. */
 export class StatementCache {
   readonly #connection: Sqlite;
   readonly #statements = new Map<string, Statement<unknown[]>>();
-  /** Texts that took longer than {@link QUICK_MS}. */
-  readonly #slow = new Set<string>();
+  /**
+   * Texts that took longer than {@link QUICK_MS} the last time. A busy machine or a collection of garbage
+   * makes any read take long now and then, so each is tried again.
+   */
+  readonly #slow = new Map<string, { pause: number; left: number }>();
 
   constructor(connection: Sqlite) {
     this.#connection = connection;
@@ -154,11 +160,16 @@ export class StatementCache {
   }
 
   /**
-   * Whether a statement changes nothing, and did not block the thread for long when {@link readQuickly}
-   * ran it before. A text of another kind is not compiled: its table may not exist yet.
+   * Whether a statement changes nothing, and is not expected to block the thread for long. A text of
+   * another kind is not compiled: its table may not exist yet.
    */
   isQuickRead(sql: string): boolean {
-    return READS.test(sql) && !this.#slow.has(sql) && this.get(sql).readonly;
+    return READS.test(sql) && !this.#isPaused(sql) && this.get(sql).readonly;
+  }
+
+  #isPaused(sql: string): boolean {
+    const slow = this.#slow.get(sql);
+    return slow !== undefined && slow.left-- > 0;
   }
 
   /** {@link run} for a statement of {@link isQuickRead}. */
@@ -167,8 +178,10 @@ export class StatementCache {
     const rows = this.run(sql, parameters);
     if (performance.now() - startedAt > QUICK_MS) {
       if (this.#slow.size >= MAX_STATEMENTS) this.#slow.clear();
-      this.#slow.add(sql);
-    }
+      const before = this.#slow.get(sql)?.pause ?? FIRST_PAUSE / 2;
+      const pause = Math.min(LONGEST_PAUSE, before * 2);
+      this.#slow.set(sql, { pause, left: pause });
+    } else if (this.#slow.size > 0) this.#slow.delete(sql);
     return rows;
   }
 

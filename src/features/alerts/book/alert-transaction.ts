@@ -4,7 +4,7 @@ import type { Level, OwnEventType } from "../../../core/vocabulary.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import { appendOwnEvents, type OwnEventDraft } from "../../events/index.ts";
 import { labelRecord } from "../model/labels.ts";
-import type { AlertRow, AlertView, JoinIncidents, Transition, TransitionReason } from "../types.ts";
+import type { AlertOutcome, AlertRow, AlertView, JoinIncidents, Transition, TransitionReason } from "../types.ts";
 import { type AlertBook, type Repetition, StoredAlert } from "./alert-book.ts";
 import { deleteAlert, insertAlerts, replaceAlerts } from "./alert-rows.ts";
 import { type AlertVerdict, timesAfter, verdictOn } from "./decide.ts";
@@ -197,6 +197,21 @@ export class AlertTransaction {
     this.#events.push({ id, projectId, type, level, correlationId, payload: payloadOf(alert, reason) });
   }
 }
+
+export function outcomeOf({ verdict, alert }: Taken): AlertOutcome {
+  if (alert === null) return { status: "unchanged", alert };
+  return { status: STATUS_OF[verdict], alert };
+}
+
+const STATUS_OF = {
+  open: "opened",
+  hold: "pending",
+  repeat: "repeated",
+  change: "changed",
+  resolve: "resolved",
+  drop: "resolved",
+  ignore: "repeated",
+} as const;
 
 function newDraft(alert: StoredAlert, isInTable: boolean): Draft {
   return { alert, isInTable, isDropped: false };

@@ -11,11 +11,11 @@ import type { ProjectStorage, StorageSender } from "../../access/index.ts";
 import type { AlertInput, AlertOutcome, AlertRow, AlertView, JoinIncidents, TransitionReason } from "../types.ts";
 import { AlertBook, type Repetition, StoredAlert } from "./alert-book.ts";
 import { alertsById, liveAlerts } from "./alert-rows.ts";
-import { AlertTransaction, repetitionOf, type Taken } from "./alert-transaction.ts";
+import { AlertTransaction, outcomeOf, repetitionOf, type Taken } from "./alert-transaction.ts";
 import { verdictOn } from "./decide.ts";
 import { InputQueue } from "./input-queue.ts";
 import { alertMetrics, type CountInput } from "./metrics.ts";
-import { type CheckedInput, checkInput } from "./normalise.ts";
+import { attemptCheck, type CheckedInput, checkInput } from "./normalise.ts";
 import { Repetitions } from "./repetitions.ts";
 import { Senders } from "./senders.ts";
 import { SignalReader } from "./signals.ts";
@@ -152,13 +152,33 @@ export class Alerts {
     inputs: readonly AlertInput[],
     { trx, charge = currentCaller().charge, sender = "known" }: SubmitOptions,
   ): Promise<AlertOutcome[]> {
+    const checked = this.#checked(inputs, sender);
     charge?.({ members: MEMBERS_PER_INPUT * inputs.length });
-    const wall = this.#parts.wall.now();
-    const checked = inputs.map((input) => this.#fitted(attemptCheck(input, wall), sender));
     const outcomes = trx ? await this.#submitIn(trx, checked, sender) : await this.#submitAll(checked);
     for (const [i, { status }] of outcomes.entries()) this.#countInput(inputs[i]?.source ?? "api", status);
     charge?.({ rows: ROWS_PER_CHANGE * outcomes.filter(({ status }) => IS_STORED.has(status)).length });
     return outcomes;
+  }
+
+  /**
+   * {@link submit} of repetitions alone, for a transaction that shares its commit: what changes an alert
+   * does not, so the book equals the tables. @returns null, and takes none, if one is no repetition
+   */
+  repeat(inputs: readonly AlertInput[], { charge, sender = "known" }: SubmitOptions = {}): AlertOutcome[] | null {
+    const repeated: [StoredAlert, CheckedInput][] = [];
+    for (const input of this.#checked(inputs, sender)) {
+      const known = input instanceof PrismError ? undefined : this.#book.byKey(input.projectId, input.key);
+      if (!known || input instanceof PrismError || verdictOn(known, input) !== "repeat") return null;
+      repeated.push([known, input]);
+    }
+    this.#heard(inputs);
+    charge?.({ members: MEMBERS_PER_INPUT * inputs.length });
+    const now = this.#parts.clock.now();
+    return repeated.map(([alert, input]) => {
+      this.#repeated(alert, repetitionOf(alert, input, now));
+      this.#countInput(input.source, "repeated");
+      return { status: "repeated", alert };
+    });
   }
 
   /** Resolves firing alerts in the transaction of a person's action. Other ids are ignored. */
@@ -309,6 +329,11 @@ export class Alerts {
     }
     const error = this.#parts.storage.alertRefusal(projectId, sender);
     return error && { status: "refused", alert: null, error };
+  }
+
+  #checked(inputs: readonly AlertInput[], sender: StorageSender): Checked[] {
+    const wall = this.#parts.wall.now();
+    return inputs.map((input) => this.#fitted(attemptCheck(input, wall), sender));
   }
 
   /** Without its long texts, in a project that stores more than it may. */
@@ -468,27 +493,3 @@ export class Alerts {
 function ruleOf({ source, sourceId }: Pick<AlertView, "source" | "sourceId">): string | null {
   return source === "rule" ? sourceId : null;
 }
-
-function attemptCheck(input: AlertInput, wall: EpochMs): CheckedInput | PrismError {
-  try {
-    return checkInput(input, wall);
-  } catch (error) {
-    if (error instanceof PrismError) return error;
-    throw error;
-  }
-}
-
-function outcomeOf({ verdict, alert }: Taken): AlertOutcome {
-  if (alert === null) return { status: "unchanged", alert };
-  return { status: STATUS_OF[verdict], alert };
-}
-
-const STATUS_OF = {
-  open: "opened",
-  hold: "pending",
-  repeat: "repeated",
-  change: "changed",
-  resolve: "resolved",
-  drop: "resolved",
-  ignore: "repeated",
-} as const;

@@ -71,6 +71,16 @@ export function checkInput(input: AlertInput, wall: EpochMs): CheckedInput {
   };
 }
 
+/** {@link checkInput}. @returns why the input is refused */
+export function attemptCheck(input: AlertInput, wall: EpochMs): CheckedInput | PrismError {
+  try {
+    return checkInput(input, wall);
+  } catch (error) {
+    if (error instanceof PrismError) return error;
+    throw error;
+  }
+}
+
 function checkSizes(input: AlertInput, labelSet: Labels): void {
   if (labelSet.length > 2 * MAX_LABELS) throw invalid(`an alert has at most ${MAX_LABELS} labels`);
   if (sizeOf(labelSet) > MAX_LABEL_TEXT) throw invalid(`labels have at most ${MAX_LABEL_TEXT} characters in all`);

@@ -1,8 +1,9 @@
+import type { Work } from "../../../core/caller.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import type { WorkAccount } from "../../../http/work-budget.ts";
 import type { Uses } from "../../../module/feature.ts";
-import type { InTransaction, Trx } from "../../../store/database.ts";
+import { type InTransaction, MustCommitAlone, rowsOfAll, type Trx } from "../../../store/database.ts";
 import type { RequestResult } from "../../../store/schema.ts";
 import type { ProjectStorage, StorageSender } from "../../access/index.ts";
 import type { Alerts } from "../../alerts/index.ts";
@@ -59,18 +60,17 @@ export function storeRequest(
   const { projectId } = receiver.row;
   const plan = within(storage, projectId, wanted, sender);
   const isShort = storage.roomForAlert(projectId, sender) !== "whole";
-  const write = async (trx: Trx): Promise<Stored> => {
+  const write = async (trx: Trx, sharesCommit: boolean): Promise<Stored> => {
     const now = clock.now();
     const isNew = await keepReplayIds(trx, receiver.row.id, replayIds, now);
     const stored: Stored = isNew
-      ? await storePlan(context, trx, receiver, { plan, payer, sender, now })
+      ? await storePlan(context, trx, receiver, { plan, payer, sender, now, sharesCommit })
       : { result: "replayed", eventIds: [], alerts: [], problem: null };
     const outcome = outcomeOf(plan, stored);
     writeLogEntry(trx, { ...entry, result: stored.result, outcome }, { projectId, isShort });
     return stored;
   };
-  // Alerts are decided by memory, which changes after each commit.
-  return db.write(write, { sharesCommit: plan.alerts.length === 0 });
+  return db.writeSharedIfPossible(write);
 }
 
 /**
@@ -104,23 +104,32 @@ function outcomeOf(plan: Plan, { eventIds, alerts, problem: leftOut }: Stored): 
 
 /** @returns false if one of them is known */
 async function keepReplayIds(trx: Trx, receiverId: string, ids: readonly string[], at: number): Promise<boolean> {
-  let isNew = true;
-  for (const replayId of ids) {
-    const { numInsertedOrUpdatedRows } = await trx
-      .insertInto("receiver_replays")
-      .values({ receiverId, replayId, at })
-      .onConflict((conflict) => conflict.doNothing())
-      .executeTakeFirstOrThrow();
-    if (numInsertedOrUpdatedRows === 0n) isNew = false;
-  }
-  return isNew;
+  if (ids.length === 0) return true;
+  const kept = await rowsOfAll(
+    trx,
+    ids.map((id) => ({ sql: KEEP_REPLAY_SQL, parameters: [receiverId, id, at] })),
+  );
+  return kept.every((rows) => rows.length > 0);
 }
+
+const KEEP_REPLAY_SQL = `insert into receiver_replays (receiverId, replayId, at) values (?, ?, ?)
+  on conflict do nothing returning at`;
 
 async function storePlan(
   context: AcceptContext,
   trx: Trx,
   receiver: Receiver,
-  { plan, payer, sender, now }: Pick<Accepted, "payer" | "sender"> & { readonly plan: Plan; readonly now: number },
+  {
+    plan,
+    payer,
+    sender,
+    now,
+    sharesCommit,
+  }: Pick<Accepted, "payer" | "sender"> & {
+    readonly plan: Plan;
+    readonly now: number;
+    readonly sharesCommit: boolean;
+  },
 ): Promise<Stored> {
   const { alerts, work } = context;
   const refused: EventDraft[] = [];
@@ -130,13 +139,12 @@ async function storePlan(
   let full: PrismError | null = null;
   const inputs = plan.alerts.map((each) => (each.status === "firing" ? withKeptLabels(alerts, each) : each));
   const submitted = inputs.filter(({ status }) => status !== "acknowledged");
-  const outcomes =
-    submitted.length === 0
-      ? []
-      : await alerts.submit(
-          submitted.map(({ input }) => input),
-          { trx, sender, charge: (done) => work.charge(payer, done) },
-        );
+  const reported = submitted.map(({ input }) => input);
+  const options = { sender, charge: (done: Work) => work.charge(payer, done) };
+  // Alerts are decided by memory, which changes after each commit; their repetitions change none.
+  if (sharesCommit && submitted.length < inputs.length) throw new MustCommitAlone();
+  const outcomes = sharesCommit ? alerts.repeat(reported, options) : await alerts.submit(reported, { ...options, trx });
+  if (outcomes === null) throw new MustCommitAlone();
   for (const [i, outcome] of outcomes.entries()) {
     const { key, fallback, eventAt = null } = submitted[i] ?? { key: "", fallback: undefined };
     if (outcome.status === "refused") {

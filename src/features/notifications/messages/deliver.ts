@@ -71,7 +71,8 @@ export async function publishStatus({ realtime }: MessagesContext, trx: Trx, mes
   const { id, status, senderId, deliveredAt, updatedAt } = message;
   const audience = deliveredAt === null ? [senderId] : sidesOf(message);
   const data = { id, status, at: toRfc3339(updatedAt) };
-  for (const userId of audience) await realtime.publish({ kind: "messages", userId }, "message:status", data, { trx });
+  const entryOf = (userId: string) => ({ to: { kind: "messages", userId }, type: "message:status", data }) as const;
+  await realtime.publishAll(audience.map(entryOf), { trx });
 }
 
 export const MESSAGE_JOB = "message.deliver";
@@ -118,36 +119,31 @@ async function claim(context: MessagesContext, trx: Trx, job: RunningJob): Promi
 /** Delivery, notification and completion share a transaction: exactly once. */
 async function end(context: MessagesContext, trx: Trx, job: RunningJob): Promise<void> {
   const { realtime, jobs, clock } = context;
-  const message = await messageOf(trx, job);
-  const obstacle = await obstacleOf(trx, message);
+  const found = await queries.findWithSides(trx, idOf(job));
+  const message = requireMessage(found.message);
+  const obstacle = obstacleOf(message, found.activeIds);
   if (obstacle) {
     await fail(context, trx, job, { error: obstacle, shown: obstacle.message });
     return;
   }
   const at = clock.now();
   const changes = { deliveredAt: at, lastError: null };
-  for (const userId of sidesOf(message))
-    await realtime.publish({ kind: "messages", userId }, "message", { id: message.id }, { trx, isAbridged: true });
+  const data = { id: message.id };
+  const entryOf = (userId: string) =>
+    ({ to: { kind: "messages", userId }, type: "message", data, isAbridged: true }) as const;
+  await realtime.publishAll(sidesOf(message).map(entryOf), { trx });
   await moveTo(context, trx, message, "delivered", { ...changes, at });
   await jobs.complete(job, trx);
 }
 
 /** Why the message cannot reach its recipient now; null if it can. */
-async function obstacleOf(
-  trx: Trx,
+function obstacleOf(
   { senderId, recipientId }: Pick<queries.TrackedMessage, "senderId" | "recipientId">,
-): Promise<Error | null> {
-  const active = await trx
-    .selectFrom("users")
-    .select("id")
-    .where("id", "in", [senderId, recipientId])
-    .where("status", "=", "active")
-    .where("deletedAt", "is", null)
-    .execute();
-  const isActive = (userId: string): boolean => active.some(({ id }) => id === userId);
+  activeIds: ReadonlySet<string>,
+): Error | null {
   // As with timers: a disabled sender sends nothing.
-  if (!isActive(senderId)) return new PermanentError("the sender's account is not active");
-  return isActive(recipientId) ? null : new Error("the recipient's account is not active");
+  if (!activeIds.has(senderId)) return new PermanentError("the sender's account is not active");
+  return activeIds.has(recipientId) ? null : new Error("the recipient's account is not active");
 }
 
 async function fail(
@@ -180,8 +176,15 @@ async function follow(context: MessagesContext, trx: Trx, { jobId, state, error 
     await moveTo(context, trx, message, message.shownStatus, error === null ? {} : { lastError: error });
 }
 
-async function messageOf(trx: Trx, { payload }: RunningJob): Promise<queries.TrackedMessage> {
-  const message = await queries.findMessage(trx, (payload as MessageJob).messageId);
+async function messageOf(trx: Trx, job: RunningJob): Promise<queries.TrackedMessage> {
+  return requireMessage(await queries.findMessage(trx, idOf(job)));
+}
+
+function idOf({ payload }: RunningJob): string {
+  return (payload as MessageJob).messageId;
+}
+
+function requireMessage(message: queries.TrackedMessage | undefined): queries.TrackedMessage {
   if (!message) throw new PermanentError("the message is gone");
   return message;
 }

@@ -1,7 +1,7 @@
 import { sql } from "kysely";
 import type { PermissionHolder } from "../../../core/principal.ts";
 import { type SealedBox, UnsealError } from "../../../core/sealed-box.ts";
-import type { ReadDb, Trx } from "../../../store/database.ts";
+import { type BoundStatement, type ReadDb, rowsOfAll, type Trx } from "../../../store/database.ts";
 import { daysBefore, sweepRows } from "../../../store/retention.ts";
 import type { JobState } from "../../../store/schema.ts";
 import { countOf } from "../../../store/sqlite/list-queries.ts";
@@ -79,8 +79,30 @@ function tracked(db: ReadDb | Trx) {
     ]);
 }
 
-export function findMessage(db: ReadDb | Trx, id: string): Promise<TrackedMessage | undefined> {
-  return tracked(db).where("m.id", "=", id).executeTakeFirst();
+/** Compiled once: that takes longer than running it. */
+let findText: string | undefined;
+
+function find(db: ReadDb | Trx, id: string): BoundStatement {
+  findText ??= tracked(db).where("m.id", "=", id).compile().sql;
+  return { sql: findText, parameters: [id] };
+}
+
+export async function findMessage(db: ReadDb | Trx, id: string): Promise<TrackedMessage | undefined> {
+  const [rows] = await rowsOfAll(db, [find(db, id)]);
+  return (rows as TrackedMessage[])[0];
+}
+
+const ACTIVE_SIDES_SQL = `select u.id from messages m join users u on u.id in (m.senderId, m.recipientId)
+  where m.id = ? and u.status = 'active' and u.deletedAt is null`;
+
+/** A message, and which of its sides have an active account, in one message to the writer. */
+export async function findWithSides(
+  trx: Trx,
+  id: string,
+): Promise<{ readonly message: TrackedMessage | undefined; readonly activeIds: ReadonlySet<string> }> {
+  const [rows, sides] = await rowsOfAll(trx, [find(trx, id), { sql: ACTIVE_SIDES_SQL, parameters: [id] }]);
+  const activeIds = new Set((sides as { id: string }[]).map((side) => side.id));
+  return { message: (rows as TrackedMessage[])[0], activeIds };
 }
 
 export function findByJob(trx: Trx, jobId: string): Promise<TrackedMessage | undefined> {
