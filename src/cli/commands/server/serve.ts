@@ -1,6 +1,7 @@
 import { existsSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Command } from "commander";
+import { freeMemoryWhenIdle } from "../../../app/idle-memory.ts";
 import type { App } from "../../../app/start.ts";
 import { isLoopback, OPEN_SECRETS, openSecretFiles, serverWarnings } from "../../../config/checks.ts";
 import type { Config, LoadedConfig } from "../../../config/load.ts";
@@ -142,6 +143,7 @@ async function isRunning(
   reloadOnSignal(app, log);
   notifySystemd(log);
   await announce(context, loaded, app, log);
+  freeMemoryWhenIdle();
 }
 
 function warningsOf(loaded: LoadedConfig): string[] {
