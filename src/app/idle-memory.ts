@@ -16,7 +16,8 @@ export function freeMemoryWhenIdle(): void {
     last = now;
     if (utilization > IDLE_UTILIZATION) return;
     clearInterval(timer);
-    void collectGarbage();
+    // A Node that was built without the inspector keeps the memory.
+    collectGarbage().catch(() => undefined);
   }, CHECK_MS);
   timer.unref();
 }
