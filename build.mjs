@@ -35,8 +35,8 @@ const ASSETS = {
 };
 
 /**
- * Code that is read together. The command line is in every process; the server has what must work
- * when the disk is full. Other code that is imported late is read by itself.
+ * Code that is read together. The main script is in every process; the server has what must work when
+ * the disk is full. Other code that is imported late is read by itself.
  */
 const TOGETHER = {
   main: ["<stdin>"],
@@ -46,6 +46,7 @@ const TOGETHER = {
     "src/features/delivery/emergency/message.ts",
     "src/features/delivery/emergency/ways.ts",
   ],
+  commands: ["src/cli/program.ts"],
 };
 
 /** The console with the list of its files. */
@@ -89,6 +90,22 @@ const packedNatives = {
     const filter = /^(uWebSockets\.js|bindings|node-gyp-build|bufferutil|utf-8-validate|supports-color|whatwg-url)$/;
     build.onResolve({ filter }, ({ path }) => ({ path, namespace: "packed" }));
     build.onLoad({ filter: /.*/, namespace: "packed" }, ({ path }) => ({ contents: contents[path] }));
+  },
+};
+
+/**
+ * valibot gives each schema a member for other libraries (Standard Schema). Prism asks for it in
+ * schemas of modules only, which bring their own valibot.
+ */
+const plainSchemas = {
+  name: "plain-schemas",
+  setup(build) {
+    build.onLoad({ filter: /[\\/]valibot[\\/]dist[\\/]index\.mjs$/ }, ({ path }) => {
+      const text = readFileSync(path, "utf8");
+      const contents = text.replace(/(function _standardSchema\(schema\) \{)[\s\S]*?(\n\treturn schema;\n\})/, "$1$2");
+      if (contents === text) throw new Error("valibot: _standardSchema is written in another way");
+      return { contents };
+    });
   },
 };
 
@@ -168,7 +185,7 @@ async function bundle(natives) {
     legalComments: "none",
     logLevel: "warning",
     metafile: true,
-    plugins: [packedNatives],
+    plugins: [packedNatives, plainSchemas],
     define: {
       "import.meta.dirname": "__dirname",
       "import.meta.url": "__filename",

@@ -49,7 +49,7 @@ async function measure(
     const child = spawn(command, [...args], {
       cwd: dir,
       stdio: "ignore",
-      env: { ...process.env, NODE_ENV: "development" },
+      env: { ...process.env, NODE_EXTRA_CA_CERTS: undefined, NODE_ENV: "development" },
     });
     await firstAnswer(path);
     // The first start creates the database and unpacks the addons.

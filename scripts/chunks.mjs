@@ -14,8 +14,8 @@ const EXPORTS = /export\{([^}]*)\};\s*$/;
 const EXPORTED_PACKAGE = /export default ([\w$]+\(\));\s*$/;
 
 /**
- * `together` has the entries that each script begins with; all that they import is in it. Other chunks
- * are in the script `others`, or one script each. @returns the text of each script by its name, and
+ * `together` has the entries that each script begins with; all that they import is in it, or in the
+ * first one. Other chunks are in the script `others`, or one script each. @returns the text of each script by its name, and
  * the files in them
  */
 export async function buildScripts(options, { code, resolveDir, together, others }) {
@@ -45,27 +45,47 @@ export async function buildScripts(options, { code, resolveDir, together, others
   };
 }
 
-/** @returns the script and the number in it for each chunk; the first entry of a script is its first chunk */
+/**
+ * What two scripts need is in the first one, which every process reads. @returns the script and the
+ * number in it for each chunk; the first entry of a script is its first chunk
+ */
 function placesOf(chunks, together, others) {
   const places = new Map();
   const sizes = {};
   const place = (name, script) => {
     sizes[script] ??= 0;
-    places.set(name, { script, index: sizes[script]++ });
+    if (!places.has(name)) places.set(name, { script, index: sizes[script]++ });
   };
-  const placeAll = (name, script) => {
-    if (places.has(name)) return;
-    place(name, script);
-    for (const other of importsOf(chunks.get(name))) placeAll(other, script);
-  };
-  for (const [script, entries] of Object.entries(together))
-    for (const entry of entries) {
-      const [name] = [...chunks].find(([, { entryPoint }]) => entryPoint === entry) ?? [];
-      if (name === undefined) throw new Error(`${entry} is not imported late`);
-      placeAll(name, script);
+  const reached = Object.entries(together).map(([script, entries]) => ({
+    script,
+    names: reachedFrom(
+      chunks,
+      entries.map((entry) => entryChunk(chunks, entry)),
+    ),
+  }));
+  for (const { script, names } of reached)
+    for (const name of names) {
+      const isShared = reached.filter((each) => each.names.has(name)).length > 1;
+      place(name, isShared ? reached[0].script : script);
     }
-  for (const name of chunks.keys()) if (!places.has(name)) place(name, others ?? name.slice(0, -".js".length));
+  for (const name of chunks.keys()) place(name, others ?? name.slice(0, -".js".length));
   return places;
+}
+
+function entryChunk(chunks, entry) {
+  const [name] = [...chunks].find(([, { entryPoint }]) => entryPoint === entry) ?? [];
+  if (name === undefined) throw new Error(`${entry} is not imported late`);
+  return name;
+}
+
+/** @returns the chunks and all that they import, each before its imports */
+function reachedFrom(chunks, names, found = new Set()) {
+  for (const name of names) {
+    if (found.has(name)) continue;
+    found.add(name);
+    reachedFrom(chunks, importsOf(chunks.get(name)), found);
+  }
+  return found;
 }
 
 function importsOf({ imports }) {

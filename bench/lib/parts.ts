@@ -62,7 +62,7 @@ async function version(executable: string): Promise<Figures> {
   const script = `for i in $(seq ${VERSIONS}); do "$0" --version >/dev/null; done; times`;
   const text = execFileSync("bash", ["-c", script, executable], {
     encoding: "utf8",
-    env: { ...process.env, LC_ALL: "C" },
+    env: { ...process.env, NODE_EXTRA_CA_CERTS: undefined, LC_ALL: "C" },
   });
   // The second line is of the children: user and system time.
   const times = [...(text.split("\n")[1] ?? "").matchAll(/(\d+)m([\d.]+)s/g)];

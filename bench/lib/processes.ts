@@ -129,7 +129,8 @@ function launch(command: string, args: readonly string[], cwd: string, options: 
   const [program, ...all] = [...on, ...nice, command, ...args];
   const child = spawn(program as string, all, {
     cwd,
-    env: { ...process.env, NODE_ENV: "development", ...env },
+    // Node would parse all certificates of that file in each process.
+    env: { ...process.env, NODE_EXTRA_CA_CERTS: undefined, NODE_ENV: "development", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   children.add(child);

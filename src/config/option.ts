@@ -54,11 +54,19 @@ export function isOption(node: Option<unknown> | OptionTree): node is Option<unk
   return "kind" in node && "fallback" in node;
 }
 
+const flattened = new WeakMap<OptionTree, readonly [string, Option<unknown>][]>();
+
 /** All options of a tree with their dotted keys, in source order. */
-export function flattenOptions(tree: OptionTree, prefix = ""): [string, Option<unknown>][] {
+export function flattenOptions(tree: OptionTree): readonly [string, Option<unknown>][] {
+  const known = flattened.get(tree) ?? flatten(tree, "");
+  flattened.set(tree, known);
+  return known;
+}
+
+function flatten(tree: OptionTree, prefix: string): [string, Option<unknown>][] {
   return Object.entries(tree).flatMap(([name, node]): [string, Option<unknown>][] => {
     const key = prefix === "" ? name : `${prefix}.${name}`;
-    return isOption(node) ? [[key, node]] : flattenOptions(node, key);
+    return isOption(node) ? [[key, node]] : flatten(node, key);
   });
 }
 

@@ -156,7 +156,8 @@ const LATE = [
   /doctor\.ts$|^cli\/|^remote\/(?:demo|worker|export)\//,
 ];
 
-test("a server reads late code only when it is called", () => {
+/** The files that are read with one, by their imports. */
+function reachedFrom(entry: string): ReadonlySet<string> {
   const reached = new Set<string>();
   const visit = (file: string): void => {
     if (reached.has(file)) return;
@@ -168,7 +169,12 @@ test("a server reads late code only when it is called", () => {
     ))
       if (!/^type |^\{\s*(?:type [^,}]*,?\s*)*\}/.test(names)) visit(join(dirname(file), path));
   };
-  visit("app/start.ts");
+  visit(entry);
+  return reached;
+}
+
+test("a server reads late code only when it is called", () => {
+  const reached = reachedFrom("app/start.ts");
   assert.ok(reached.size > 700, `${reached.size} files`);
   assert.deepEqual(
     [...reached].filter((file) => LATE.some((late) => late.test(file))),
@@ -179,4 +185,11 @@ test("a server reads late code only when it is called", () => {
       sources.some((file) => late.test(file)),
       `${late}`,
     );
+});
+
+test("prism serve reads no other command", () => {
+  assert.deepEqual([...reachedFrom("cli/main.ts")].filter((file) => file.startsWith("cli/commands/")).sort(), [
+    "cli/commands/server/serve.ts",
+    "cli/commands/server/systemd.ts",
+  ]);
 });

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import type { Command } from "commander";
-import { buildProgram } from "../../src/cli/main.ts";
+import { buildProgram } from "../../src/cli/program.ts";
 import { ignoredSeedVariables } from "../../src/config/environment.ts";
 import { environmentName, flattenOptions } from "../../src/config/option.ts";
 import { OPTIONS } from "../../src/config/options.ts";

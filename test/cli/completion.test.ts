@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { completionScript } from "../../src/cli/commands/server/completion.ts";
-import { buildProgram } from "../../src/cli/main.ts";
+import { buildProgram } from "../../src/cli/program.ts";
 import { runCli } from "./run-cli.ts";
 
 type Shell = "bash" | "zsh" | "fish";

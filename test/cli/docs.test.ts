@@ -3,8 +3,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import type { Command } from "commander";
-import { buildProgram } from "../../src/cli/main.ts";
 import { EXIT } from "../../src/cli/output/exit-codes.ts";
+import { buildProgram } from "../../src/cli/program.ts";
 import { topics } from "../../src/features/operate/status/manual.ts";
 import { runCli, runJson } from "./run-cli.ts";
 

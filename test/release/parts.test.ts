@@ -5,7 +5,7 @@ import { join } from "node:path";
 import test from "node:test";
 import { parse } from "yaml";
 import { manPage } from "../../src/cli/commands/server/docs.ts";
-import { buildProgram } from "../../src/cli/main.ts";
+import { buildProgram } from "../../src/cli/program.ts";
 import { temporaryDir } from "../helpers/store.ts";
 
 const root = join(import.meta.dirname, "../..");

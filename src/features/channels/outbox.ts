@@ -1,5 +1,5 @@
-import { LRUCache } from "lru-cache";
 import { uuidv7 } from "../../core/ids.ts";
+import { recentlyUsed } from "../../core/ttl-cache.ts";
 import type { Trx } from "../../store/database.ts";
 import { type AcceptedPage, type NotSent, type PageKind, type PageRow, TargetGone } from "../delivery/index.ts";
 import { COMPLETED, type JobRunner, PermanentError, type RunningJob } from "../time/jobs/index.ts";
@@ -46,7 +46,7 @@ const SEVERITY_RANK: Readonly<Record<string, number>> = { critical: 0, error: 1,
 export class ChannelOutbox {
   readonly #context: ChannelsContext;
   /** Messages a minute of channels whose messages may be combined, by target, once one was sent. */
-  readonly #perMinute = new LRUCache<string, number>({ max: 10_000 });
+  readonly #perMinute = recentlyUsed<string, number>(10_000);
 
   constructor(context: ChannelsContext, runner: JobRunner) {
     this.#context = context;

@@ -1,6 +1,7 @@
 import { within } from "../../core/promises.ts";
 import type { Uses } from "../../module/feature.ts";
 import type { AppModule } from "../../module/module-api.ts";
+import { loadTimes } from "../time/timers/index.ts";
 import { type ImportedModule, type ModuleImporter, requiredModules } from "./import-module.ts";
 import { causeOf, failureOf, failureText, ModuleFailure } from "./module-failure.ts";
 import { ModuleInstance, type ModuleScope } from "./module-instance.ts";
@@ -183,6 +184,7 @@ export class ModuleLifecycle {
       services: (each) => moduleServices(each, services, durable),
     });
     try {
+      await loadTimes();
       await instance.register();
     } catch (error) {
       return failureOf(error, imported.copy);

@@ -11,7 +11,7 @@ import { failureText, withinLimit } from "../../features/plugins/module-failure.
 import { jobFailure } from "../../features/plugins/module-jobs.ts";
 import { findModules, type ModuleFolder, modulesDirs } from "../../features/plugins/modules-directory.ts";
 import { PermanentError } from "../../features/time/jobs/runner/job.ts";
-import { Times } from "../../features/time/timers/time.ts";
+import { loadTimes, Times } from "../../features/time/timers/time.ts";
 import type {
   AppModule,
   CoreServices,
@@ -140,6 +140,7 @@ async function load(name: string, importer: ModuleImporter, config: Config, log:
   if (!module)
     throw new CommandError(EXIT.refused, `there is no module ${name} in ${config.modulesDir} (--modules-dir)`);
   const { server, services, handlers, registered } = workerServices(name, config, log);
+  await loadTimes();
   try {
     await withinLimit((async () => module.register(server, services))(), REGISTER_LIMIT_MS, "register");
   } catch (error) {

@@ -1,5 +1,6 @@
 import { existsSync, rmSync, statSync } from "node:fs";
 import type { Command } from "commander";
+import { freeMemoryWhenIdle } from "../../../app/idle-memory.ts";
 import type { App } from "../../../app/start.ts";
 import { isLoopback, OPEN_SECRETS, openSecretFiles, serverWarnings } from "../../../config/checks.ts";
 import type { Config, LoadedConfig } from "../../../config/load.ts";
@@ -141,6 +142,7 @@ async function isRunning(
   reloadOnSignal(app, log);
   notifySystemd(log);
   await announce(context, loaded, app, log);
+  freeMemoryWhenIdle();
 }
 
 function warningsOf(loaded: LoadedConfig): string[] {

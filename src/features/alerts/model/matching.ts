@@ -1,7 +1,7 @@
-import { LRUCache } from "lru-cache";
 import { RE2JS } from "re2js";
 import { PrismError } from "../../../core/errors.ts";
 import { estimatePatternSize } from "../../../core/text/pattern-size.ts";
+import { recentlyUsed } from "../../../core/ttl-cache.ts";
 import { type Labels, labelValue } from "./labels.ts";
 import type { Matcher } from "./matchers.ts";
 
@@ -14,7 +14,7 @@ const MAX_PATTERN_SIZE = 2048;
 const AUTOMATON_BYTES = 65_536;
 
 /** Equal patterns of silences and routes share one test. */
-const patternTests = new LRUCache<string, ValueTest>({ max: 2000 });
+const patternTests = recentlyUsed<string, ValueTest>(2000);
 
 /** Whether labels satisfy all matchers; an absent label counts as "". @throws VALIDATION_FAILED */
 export function compileMatchers(matchers: readonly Matcher[]): LabelsTest {

@@ -1,8 +1,8 @@
 import type { Database as Sqlite } from "better-sqlite3";
 import type { Selectable } from "kysely";
-import { LRUCache } from "lru-cache";
 import type { EpochMs } from "../../../core/clock.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
+import { recentlyUsed } from "../../../core/ttl-cache.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import type { PoliciesTable, Schema } from "../../../store/schema.ts";
 import { holdsText, valuesOf } from "../../../store/sqlite/list-queries.ts";
@@ -30,7 +30,7 @@ export class Policies {
   readonly #routing = new Map<string, CompiledRouting>();
   readonly #byName = new Map<string, ReadonlyMap<string, PolicyRef>>();
   /** Versions never change. */
-  readonly #definitions = new LRUCache<string, PolicyDefinition>({ max: KEPT_DEFINITIONS });
+  readonly #definitions = recentlyUsed<string, PolicyDefinition>(KEPT_DEFINITIONS);
   readonly #readRouting;
   readonly #readPolicies;
   readonly #readVersion;

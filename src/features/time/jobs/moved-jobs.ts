@@ -46,7 +46,8 @@ export interface LostContext {
   settingsOf(queue: QueueName): QueueSettings;
 }
 
-const LOST_LAST_ATTEMPT = new Error("the process ended during the last attempt");
+/** A function: an error made with the module would keep the code of its script in memory. */
+const lostLastAttempt = (): Error => new Error("the process ended during the last attempt");
 
 /**
  * Requeues running jobs of lost workers (docs/jobs.md): they are ready at once. An attempt that had
@@ -72,7 +73,7 @@ export async function requeueLostJobs(
       waiting.push({ queue, state: "ready", runAt: job.runAt });
       continue;
     }
-    const end = endOfFailure(job, LOST_LAST_ATTEMPT, settingsOf, now);
+    const end = endOfFailure(job, lostLastAttempt(), settingsOf, now);
     await endLost(trx, job, finish(end));
     const { outcome: state, error } = end;
     await hooks.notify(trx, kind, { jobId: id, state, error });

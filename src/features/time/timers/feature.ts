@@ -13,7 +13,7 @@ import type { Scheduling } from "../../notifications/index.ts";
 import type { Owner, Pending, PendingRow, PendingTimers } from "./pending-timers.ts";
 import { pendingTimers } from "./pending-timers.ts";
 import * as s from "./schema.ts";
-import { Times } from "./time.ts";
+import { loadTimes, Times } from "./time.ts";
 import { creatorIdOf } from "./timer-action.ts";
 import { handleScheduledNotifications, scheduleNotification } from "./timer-firing.ts";
 import type { NewTimerOptions, Timer, Timers } from "./timers.ts";
@@ -37,8 +37,9 @@ function clockRoutes({ time, users }: Pick<TimeContext, "time" | "users">): Rout
       query: s.NowQuery,
       response: s.NowView,
       errors: ["INVALID_TIMEZONE"],
-      handle(exchange, { query }) {
+      async handle(exchange, { query }) {
         holderOf(exchange);
+        await loadTimes();
         const local = valid(time.now(query.zone));
         const epochMs = local.toMillis();
         const now = toRfc3339(epochMs);
@@ -65,6 +66,7 @@ function clockRoutes({ time, users }: Pick<TimeContext, "time" | "users">): Rout
       errors: ["USER_NOT_FOUND", "INVALID_TIMEZONE"],
       async handle(exchange, { query }) {
         const at = readDatetime(query.datetime);
+        await loadTimes();
         const userId = query.zone === undefined ? requireUser(holderOf(exchange), query.userId ?? "me") : null;
         const local = valid(userId === null ? time.convert(at, query.zone ?? "") : await time.forUser(at, userId));
         return {

@@ -1,2 +1,3 @@
 /** The part of `timers` that other features may use. */
+export { loadTimes } from "./time.ts";
 export type { Timer } from "./timers.ts";

@@ -1,5 +1,5 @@
 import type { Database as Sqlite } from "better-sqlite3";
-import { DateTime } from "luxon";
+import type { DateTime } from "luxon";
 import type { Clock, EpochMs } from "../../../core/clock.ts";
 import { epochOf, isTimezone, type Moment } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
@@ -10,6 +10,13 @@ export interface TimeParts {
   readonly clock: Clock;
   /** The server's time zone. */
   readonly timezone: string;
+}
+
+let luxon: Pick<typeof import("luxon"), "DateTime"> | null = null;
+
+/** Reads Luxon. Modules call {@link Times} synchronously, so it is read before they register. */
+export async function loadTimes(): Promise<void> {
+  luxon ??= await import("luxon");
 }
 
 /** The current time and its conversion to users' time zones, with Luxon and the injected clock. */
@@ -56,6 +63,7 @@ export class Times {
   #inZone(epochMs: EpochMs, zone: string): DateTime {
     if (zone !== this.timezone && !isTimezone(zone))
       throw new PrismError("INVALID_TIMEZONE", "The time zone is not one of the IANA database, such as Europe/Berlin");
-    return DateTime.fromMillis(epochMs, { zone });
+    if (!luxon) throw new TypeError("loadTimes() comes before the first conversion");
+    return luxon.DateTime.fromMillis(epochMs, { zone });
   }
 }

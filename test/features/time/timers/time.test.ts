@@ -1,12 +1,16 @@
 import assert from "node:assert/strict";
-import test from "node:test";
+import test, { before } from "node:test";
 import { DateTime } from "luxon";
+import { loadTimes } from "../../../../src/features/time/timers/time.ts";
 import { FakeClock } from "../../../helpers/fake-clock.ts";
 import { makeUser } from "../../../helpers/people.ts";
 import { startPrism } from "../../../helpers/prism.ts";
 import { promise } from "../../../helpers/promise.ts";
 
 const NEW_YORK = "America/New_York";
+
+// As before a module registers.
+before(loadTimes);
 
 test(
   "S0-39 S0-44 a module asks for the time: services.time.now().toISO()",
