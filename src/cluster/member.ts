@@ -111,7 +111,7 @@ export class ClusterMember {
 
   /** The leader that was heard within `deadMs`; null: there is none. */
   get leader(): KnownNode | null {
-    return this.#leader && !this.#hasResigned && this.silenceOf(this.#leader) < this.deadMs ? this.#leader : null;
+    return this.#leader && !this.#hasResigned && this.#isLive(this.silenceOf(this.#leader)) ? this.#leader : null;
   }
 
   get keys(): NodeKeys {
@@ -152,7 +152,12 @@ export class ClusterMember {
   }
 
   get #live(): readonly KnownNode[] {
-    return this.nodes.filter((each) => this.silenceOf(each) < this.deadMs);
+    return this.nodes.filter((each) => this.#isLive(this.silenceOf(each)));
+  }
+
+  /** Mostly it was heard a moment ago, and nothing has to be summed up. */
+  #isLive(silentMs: number): boolean {
+    return silentMs < this.#parts.deadMs || silentMs < this.deadMs;
   }
 
   /** Forgets a node that was removed; it is known again once it is heard. */
@@ -331,10 +336,9 @@ export class ClusterMember {
   }
 
   #look(): void {
-    const { time, isStandby, deadMs, log } = this.#parts;
+    const { time, isStandby, log } = this.#parts;
     if (isStandby || this.#isLeading || this.#isStopped || this.#refusal || this.#isStanding) return;
-    const silentMs = time.elapsed() - this.#heardAt;
-    if (!this.#hasResigned && (silentMs < deadMs || silentMs < this.deadMs)) return;
+    if (!this.#hasResigned && this.#isLive(time.elapsed() - this.#heardAt)) return;
     this.#isStanding = true;
     this.#stand()
       .then(

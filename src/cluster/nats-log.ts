@@ -54,6 +54,8 @@ export function connectNats(
     maxReconnectAttempts: -1,
     // While a password is replaced it is refused, and right again later.
     ignoreAuthErrorAbort: true,
+    // Each request would make two errors beforehand.
+    noAsyncTraces: true,
     reconnectTimeWait: RETRY_MS,
     timeout: TIMEOUT_MS,
     pingInterval: 2000,

@@ -8,7 +8,7 @@ import type { NodeBeat } from "../../../src/cluster/signals.ts";
 import type { NodeTime } from "../../../src/cluster/time.ts";
 import { silentLogger } from "../../../src/core/log.ts";
 import type { SealedBox } from "../../../src/core/sealed-box.ts";
-import { StatementCache } from "../../../src/store/sqlite/connection.ts";
+import { closing, StatementCache } from "../../../src/store/sqlite/connection.ts";
 import type { SimulatedLog } from "./simulated-log.ts";
 import type { VirtualTime } from "./virtual-time.ts";
 
@@ -44,6 +44,8 @@ const TABLES = `
   create table a (id text primary key, n integer) strict;
   create table b (seq integer primary key autoincrement, id text not null unique) strict;
   create table c (name text primary key, count integer not null) strict;`;
+/** Copied for each disk: making the tables takes longer. */
+const EMPTY = closing(new SqliteDatabase(":memory:"), (made) => made.exec(TABLES).serialize());
 const EPOCH = 1_800_000_000_000;
 const BEAT_MS = 2000;
 const ACT_MS = 250;
@@ -54,7 +56,7 @@ const MOST_SILENT_MS = 20_000;
 /** A process of a node, and the disk that it leaves when it ends. */
 export class SimulatedNode {
   readonly name: string;
-  readonly disk: Sqlite = new SqliteDatabase(":memory:");
+  readonly disk: Sqlite = new SqliteDatabase(EMPTY);
   /** Of the leadership of this process; 0: it follows. */
   term = 0;
   /** When its work began, in ms; null: it has not. */
@@ -76,7 +78,6 @@ export class SimulatedNode {
   constructor(name: string, world: World) {
     this.name = name;
     this.#world = world;
-    this.disk.exec(TABLES);
   }
 
   /** It answers writes. */

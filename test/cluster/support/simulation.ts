@@ -1,8 +1,8 @@
 import SqliteDatabase, { type Database as Sqlite } from "better-sqlite3";
 import { LEASE_MS } from "../../../src/cluster/lease.ts";
-import { recordBox } from "../../../src/cluster/record.ts";
 import type { StatementCache } from "../../../src/store/sqlite/connection.ts";
 import { Random } from "../../helpers/chance.ts";
+import { OpenBox } from "./open-box.ts";
 import { SimulatedLog } from "./simulated-log.ts";
 import { SimulatedNode, type World, type Write } from "./simulated-node.ts";
 import { VirtualTime } from "./virtual-time.ts";
@@ -10,7 +10,7 @@ import { VirtualTime } from "./virtual-time.ts";
 /** Faults of the first design (findings CL-2, CL-3, CL-5), which a simulation must find. */
 export type Fault = "CL-2" | "CL-3" | "CL-5";
 
-const BOX = recordBox(["the secret of a simulated cluster"]);
+const BOX = new OpenBox([new Uint8Array(32)]);
 const NAMES = ["a", "b", "c"];
 const MOST_EVENTS = 40;
 /** Longer than anything lasts: a cut, a stop, an outage, the wait of a new leader. */
