@@ -296,9 +296,7 @@ export class Exchange {
     close: boolean,
   ): void {
     const { res } = this;
-    res.writeStatus(statusLine(status));
-    // The name of the first header is the call's; the other lines are part of its value.
-    res.writeHeader("X-Request-Id", this.#headerBlock(lines, fixedHeaders));
+    res.writeStatus(this.#headerBlock(status, lines, fixedHeaders));
     // Otherwise clients would send the next request over a closing connection (RFC 9112 9.6).
     if (this.#isLast) res.writeHeader("Connection", "close");
     if (status === 204 || status === 304) this.#endWithoutBody(close);
@@ -318,10 +316,11 @@ export class Exchange {
     else this.res.endWithoutBody();
   }
 
-  #headerBlock(lines: string, fixedHeaders: string): string {
+  /** The status line and all headers: the library writes a status unchanged, and each call into it costs. */
+  #headerBlock(status: number, lines: string, fixedHeaders: string): string {
     const rate = this.rate ? rateLimitLines(this.rate) : "";
-    const ids = `${this.requestId}\r\nX-Correlation-Id: ${this.correlationId}\r\n`;
-    return `${ids}${lines}${rate}${this.extraHeaders}${fixedHeaders}`;
+    const ids = `X-Request-Id: ${this.requestId}\r\nX-Correlation-Id: ${this.correlationId}\r\n`;
+    return `${statusLine(status)}\r\n${ids}${lines}${rate}${this.extraHeaders}${fixedHeaders}`;
   }
 
   /**
@@ -367,8 +366,7 @@ export class Exchange {
     }
     this.#isStreaming = true;
     const begin = (): void => {
-      this.res.writeStatus(statusLine(status));
-      this.res.writeHeader("X-Request-Id", this.#headerBlock(lines, fixedHeaders));
+      this.res.writeStatus(this.#headerBlock(status, lines, fixedHeaders));
       if (this.#isLast) this.res.writeHeader("Connection", "close");
     };
     if (this.#isInCallback) begin();

@@ -24,7 +24,7 @@ export interface RuleTexts {
  * event describes, what has not come. @throws INVALID_TEMPLATE
  */
 export function textsOf(row: TextColumns): RuleTexts {
-  const defaults = row.absence ? absent(row) : described(row);
+  const defaults = row.absence ? absent(row) : ofEvent(row);
   const { titleTemplate, messageTemplate } = row;
   const message = messageTemplate === null ? null : compileTemplate(messageTemplate, "messageTemplate");
   return {
@@ -34,7 +34,7 @@ export function textsOf(row: TextColumns): RuleTexts {
   };
 }
 
-function described({ threshold }: TextColumns): RuleTexts {
+function ofEvent({ threshold }: TextColumns): RuleTexts {
   const limit = threshold ? (JSON.parse(threshold) as { count: number; windowMs: number }) : null;
   const note = limit ? `${limit.count} within ${durationText(limit.windowMs)}` : undefined;
   const text = (event: RuleEvent): string =>
@@ -62,15 +62,12 @@ export function rendered(text: Text, event: RuleEvent, length: number): string {
   return cutText(cleanText(text.render(event, length)), length);
 }
 
-/** Several rules may match one event. */
-const descriptions = new WeakMap<DescribedEvent, EventDescription>();
+/** The event described last: several texts of several rules are made of one, one after the other. */
+let described: { readonly event: DescribedEvent; readonly description: EventDescription } | null = null;
 
 function descriptionOf(event: DescribedEvent): EventDescription {
-  const known = descriptions.get(event);
-  if (known) return known;
-  const description = describeEvent(event);
-  descriptions.set(event, description);
-  return description;
+  if (described?.event !== event) described = { event, description: describeEvent(event) };
+  return described.description;
 }
 
 /** Values that a notification takes from its event besides its texts. */

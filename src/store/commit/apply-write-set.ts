@@ -128,8 +128,8 @@ export class WriteSetApplier {
     const failed: number[] = [];
     for (let from = 0; from < all.length; ) {
       let to = from + 1;
-      // A storm produces only decisions, in thousands: they share a savepoint until one is refused.
-      if (isDecisionOnly(all[from])) while (isDecisionOnly(all[to])) to++;
+      // They share a savepoint until one is refused: each savepoint keeps copies of the pages that change in it.
+      if (isDecided(all[from])) while (isDecided(all[to])) to++;
       const run = all.slice(from, to);
       if (run.length === 1 || this.#tryInSavepoint(run) !== null) {
         for (const [i, effects] of run.entries()) if (!this.#applyOne(effects)) failed.push(from + i);
@@ -226,9 +226,8 @@ export class WriteSetApplier {
   }
 }
 
-function isDecisionOnly(effects: Effects | undefined): boolean {
-  if (effects === undefined || effects.poison !== null) return false;
-  return effects.notifications.length + effects.jobs.length + effects.signals.length === 0;
+function isDecided(effects: Effects | undefined): boolean {
+  return effects !== undefined && effects.poison === null;
 }
 
 function prepareAll(connection: Sqlite) {

@@ -6,20 +6,27 @@ type Required = "kind" | "title" | "message" | "channels" | "createdAt";
 /** The members of a new notification that are set. */
 export type NewNotification = Pick<NotificationRow, Required> & Partial<Omit<NotificationRow, Required | "id">>;
 
-/** The row of a new notification. Its correlation id defaults to its own id. */
+/**
+ * The row of a new notification. Its correlation id defaults to its own id. Member by member: it runs
+ * once per match, and to copy an object over the defaults takes several times as long.
+ */
 export function notificationRow(given: NewNotification): NotificationRow {
   const id = uuidv7();
   return {
     id,
-    ruleId: null,
-    eventId: null,
-    projectId: null,
-    sound: null,
-    action: null,
-    data: null,
-    priority: 0,
-    dedupeKey: null,
-    correlationId: id,
-    ...given,
+    ruleId: given.ruleId ?? null,
+    eventId: given.eventId ?? null,
+    projectId: given.projectId ?? null,
+    kind: given.kind,
+    title: given.title,
+    message: given.message,
+    sound: given.sound ?? null,
+    action: given.action ?? null,
+    data: given.data ?? null,
+    priority: given.priority ?? 0,
+    dedupeKey: given.dedupeKey ?? null,
+    correlationId: given.correlationId ?? id,
+    createdAt: given.createdAt,
+    channels: given.channels,
   };
 }

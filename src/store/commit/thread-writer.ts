@@ -2,6 +2,7 @@ import { MessageChannel, type MessagePort, receiveMessageOnPort, type Worker } f
 import { startThread } from "../../core/runtime.ts";
 import { openForWriting, type WritingOptions } from "../sqlite/connection.ts";
 import { failureOf, sqliteCode, THREAD_GONE, ThreadError } from "../sqlite/sqlite-errors.ts";
+import { type PackedEffects, packEffects, unpackEffects } from "./packed-effects.ts";
 import type { CommitFailure, CommitOutcome, WriteSet } from "./write-set.ts";
 import { perform, WriterPort, type WriterRequest } from "./writers.ts";
 import { WritingConnection } from "./writing-connection.ts";
@@ -17,7 +18,9 @@ export interface WriterThreadData {
   readonly replication?: object | undefined;
 }
 
-type ThreadRequest = WriterRequest | { readonly op: "set"; readonly set: WriteSet };
+type ThreadRequest =
+  | WriterRequest
+  | { readonly op: "set"; readonly set: Omit<WriteSet, "effects">; readonly effects: PackedEffects };
 
 type WriterReply =
   | { readonly ok: true; readonly value: unknown }
@@ -58,8 +61,9 @@ export function serveWriter(connection: WritingConnection, { port, sent }: Write
 
 function answer(connection: WritingConnection, request: ThreadRequest, onSync: () => void): WriterReply {
   try {
-    const value = request.op === "set" ? connection.commitSet(request.set, onSync) : perform(connection, request);
-    return { ok: true, value };
+    if (request.op !== "set") return { ok: true, value: perform(connection, request) };
+    const set = { ...request.set, effects: unpackEffects(request.effects) };
+    return { ok: true, value: connection.commitSet(set, onSync) };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     return { ok: false, failure: failureOf(error), code: sqliteCode(error), message };
@@ -131,9 +135,9 @@ export class ThreadWriter extends WriterPort {
     return this.#setsInFlight === 0 || (this.#setsInFlight === 1 && this.#isSyncing);
   }
 
-  commitSet(set: WriteSet, done: (outcome: CommitOutcome) => void): void {
+  commitSet({ effects, ...set }: WriteSet, done: (outcome: CommitOutcome) => void): void {
     this.#setsInFlight++;
-    this.#send({ op: "set", set }, (reply) => {
+    this.#send({ op: "set", set, effects: packEffects(effects) }, (reply) => {
       this.#setsInFlight--;
       this.#isSyncing = false;
       if (reply.ok) done(reply.value as CommitOutcome);

@@ -25,11 +25,12 @@ const LETTER_E = 0x65;
 const LOWER_CASE = 0x20;
 
 /** An event's own members; every other one needs {@link readEvent}. */
-const OWN: ReadonlySet<string> = new Set([
-  ...["type", "payload", "source", "level", "occurredAt", "id", "dedupeKey", "projectId"],
-]);
+const OWN = ["type", "payload", "source", "level", "occurredAt", "id", "dedupeKey", "projectId"];
+/** By their length: a name is compared in place, since a new string would be hashed and looked up twice. */
+const OWN_BY_LENGTH = Array.from({ length: 11 }, (_, length) => OWN.filter((name) => name.length === length));
 /** Escapes of one letter; `\u` may be a lone surrogate. */
-const ESCAPES = '"\\/bfnrt';
+const ESCAPES: ReadonlySet<number> = new Set(Buffer.from('"\\/bfnrt'));
+const WORDS = ["true", "false", "null"];
 /** Members at all depths that are not charged. */
 export const FREE_MEMBERS = 1000;
 const NO_PAYLOAD: Record<string, unknown> = Object.freeze({});
@@ -41,9 +42,17 @@ export interface PlainEvent {
   readonly payloadText: string;
 }
 
-// The place of the reader. Nothing is read meanwhile, so no event needs an object for it.
+/** Of longer texts {@link plainEvent} makes nothing: few events are so long. */
+const MAX_UNITS = 65_536;
+/**
+ * The UTF-16 units of the text being read, and a 0 after them, which ends every loop. Reading a string
+ * unit by unit takes twice as long: the engine looks at its representation each time.
+ */
+const bytes = Buffer.alloc((MAX_UNITS + 1) * Uint16Array.BYTES_PER_ELEMENT);
+const units = new Uint16Array(bytes.buffer, bytes.byteOffset, MAX_UNITS + 1);
+
+// Nothing is read meanwhile, so no event needs an object for it.
 let text = "";
-let at = 0;
 let members = 0;
 let hasSpace = false;
 
@@ -52,8 +61,10 @@ let hasSpace = false;
  * read it. @returns null for what needs a closer look: invalid JSON, other members, `\u`, much
  */
 export function plainEvent(given: string): PlainEvent | null {
+  if (given.length > MAX_UNITS) return null;
+  bytes.write(given, "utf16le");
+  units[given.length] = 0;
   text = given;
-  at = 0;
   members = 0;
   try {
     return readEvent();
@@ -63,127 +74,119 @@ export function plainEvent(given: string): PlainEvent | null {
 }
 
 function readEvent(): PlainEvent | null {
-  skipSpace();
-  if (text.charCodeAt(at) !== OPEN_BRACE) return null;
+  let at = skipSpace(0);
+  if (units[at] !== OPEN_BRACE) return null;
   const found: Record<string, unknown> = {};
   let payloadText = "{}";
   do {
-    at++;
-    skipSpace();
-    const name = readName();
-    if (!OWN.has(name)) return null;
+    const start = skipSpace(at + 1);
+    const nameEnd = skipString(start);
+    const name = readName(start + 1, nameEnd - 1);
+    const from = skipColon(nameEnd);
+    if (name === "" || from < 0) return null;
     hasSpace = false;
-    const start = at;
-    const isObject = text.charCodeAt(at) === OPEN_BRACE;
-    if (!skipValue(2)) return null;
-    const value = text.slice(start, at);
-    if (name !== "payload") found[name] = parsedValue(value);
-    else if (!isObject) return null;
+    at = skipValue(from, 2);
+    if (at < 0) return null;
+    if (name !== "payload") found[name] = parsedValue(from, at);
+    else if (units[from] !== OPEN_BRACE) return null;
     else {
       found[name] = NO_PAYLOAD;
+      const value = text.slice(from, at);
       payloadText = hasSpace ? minifyJson(value) : value;
     }
-    skipSpace();
-  } while (text.charCodeAt(at) === COMMA);
-  if (text.charCodeAt(at++) !== CLOSE_BRACE) return null;
-  skipSpace();
-  return at === text.length ? { members: found, payloadText } : null;
+    at = skipSpace(at);
+  } while (units[at] === COMMA);
+  if (units[at] !== CLOSE_BRACE) return null;
+  return skipSpace(at + 1) === text.length ? { members: found, payloadText } : null;
 }
 
 /** A string without escapes, as nearly all are, is its own value. */
-function parsedValue(json: string): unknown {
-  return json.charCodeAt(0) === QUOTE && !json.includes("\\") ? json.slice(1, -1) : JSON.parse(json);
+function parsedValue(from: number, end: number): unknown {
+  const inner = units[from] === QUOTE ? text.slice(from + 1, end - 1) : "\\";
+  return inner.includes("\\") ? JSON.parse(text.slice(from, end)) : inner;
 }
 
-/** Reads a name, its colon and the space around; "" if there is none. */
-function readName(): string {
-  const start = at + 1;
-  if (text.charCodeAt(at) !== QUOTE || !skipString()) return "";
-  const name = text.slice(start, at - 1);
-  return skipColon() ? name : "";
+/** The name of {@link OWN} in the text; "" for another one, or none. */
+function readName(from: number, end: number): string {
+  for (const name of OWN_BY_LENGTH[end - from] ?? []) if (text.startsWith(name, from)) return name;
+  return "";
 }
 
-function skipColon(): boolean {
-  skipSpace();
-  if (text.charCodeAt(at++) !== COLON) return false;
-  skipSpace();
-  return true;
+/*
+ * Each `skip…` returns the place after what begins at a place, or -1 where the text is not JSON, or needs a
+ * closer look. Places are passed on, not kept in a variable of the module: that would be a store for
+ * each step.
+ */
+
+function skipValue(at: number, depth: number): number {
+  const unit = units[at] as number;
+  if (unit === QUOTE) return skipString(at);
+  if (unit === OPEN_BRACE) return skipList(at, depth, CLOSE_BRACE);
+  if (unit === OPEN_BRACKET) return skipList(at, depth, CLOSE_BRACKET);
+  if (unit === MINUS || (unit >= ZERO && unit <= NINE)) return skipNumber(at);
+  return skipWord(at);
 }
 
-/** Each `skip…` returns false where the text is not JSON, or needs a closer look. */
-function skipValue(depth: number): boolean {
-  const unit = text.charCodeAt(at);
-  if (unit === QUOTE) return skipString();
-  if (unit === OPEN_BRACE) return skipList(depth, CLOSE_BRACE);
-  if (unit === OPEN_BRACKET) return skipList(depth, CLOSE_BRACKET);
-  if (unit === MINUS || (unit >= ZERO && unit <= NINE)) return skipNumber();
-  return skipWord("true") || skipWord("false") || skipWord("null");
-}
-
-function skipList(depth: number, end: number): boolean {
-  if (depth > MAX_JSON_DEPTH) return false;
-  at++;
-  skipSpace();
-  if (text.charCodeAt(at) === end) {
-    at++;
-    return true;
-  }
+function skipList(start: number, depth: number, end: number): number {
+  if (depth > MAX_JSON_DEPTH) return -1;
+  let at = skipSpace(start + 1);
+  if (units[at] === end) return at + 1;
   for (;;) {
-    if (++members > FREE_MEMBERS) return false;
-    if (end === CLOSE_BRACE && !(text.charCodeAt(at) === QUOTE && skipString() && skipColon())) return false;
-    if (!skipValue(depth + 1)) return false;
-    skipSpace();
-    const unit = text.charCodeAt(at++);
-    if (unit === end) return true;
-    if (unit !== COMMA) return false;
-    skipSpace();
+    if (++members > FREE_MEMBERS) return -1;
+    if (end === CLOSE_BRACE) at = skipColon(skipString(at));
+    if (at < 0) return -1;
+    at = skipValue(at, depth + 1);
+    if (at < 0) return -1;
+    at = skipSpace(at);
+    const unit = units[at++];
+    if (unit === end) return at;
+    if (unit !== COMMA) return -1;
+    at = skipSpace(at);
   }
 }
 
-function skipString(): boolean {
-  // Not the variables of the module: this is where the time goes.
-  const all = text;
-  for (let i = at + 1; i < all.length; i++) {
-    const unit = all.charCodeAt(i);
-    if (unit === QUOTE) {
-      at = i + 1;
-      return true;
-    }
-    if (unit < SPACE || (unit === BACKSLASH && !ESCAPES.includes(all.charAt(++i)))) return false;
+/** The place after a colon and the space around it; -1 without one, or after a name that is none. */
+function skipColon(nameEnd: number): number {
+  if (nameEnd < 0) return -1;
+  const colon = skipSpace(nameEnd);
+  return units[colon] === COLON ? skipSpace(colon + 1) : -1;
+}
+
+function skipString(start: number): number {
+  if (units[start] !== QUOTE) return -1;
+  for (let at = start + 1; ; at++) {
+    const unit = units[at] as number;
+    if (unit === QUOTE) return at + 1;
+    if (unit < SPACE || (unit === BACKSLASH && !ESCAPES.has(units[++at] as number))) return -1;
   }
-  return false;
 }
 
-function skipNumber(): boolean {
-  if (text.charCodeAt(at) === MINUS) at++;
-  if (text.charCodeAt(at) === ZERO) at++;
-  else if (!skipDigits()) return false;
-  if (text.charCodeAt(at) === DOT) {
-    at++;
-    if (!skipDigits()) return false;
-  }
-  if ((text.charCodeAt(at) | LOWER_CASE) !== LETTER_E) return true;
-  const sign = text.charCodeAt(++at);
-  if (sign === PLUS || sign === MINUS) at++;
-  return skipDigits();
+function skipNumber(start: number): number {
+  let at = units[start] === MINUS ? start + 1 : start;
+  at = units[at] === ZERO ? at + 1 : skipDigits(at);
+  if (at > 0 && units[at] === DOT) at = skipDigits(at + 1);
+  if (at < 0 || ((units[at] as number) | LOWER_CASE) !== LETTER_E) return at;
+  const sign = units[++at];
+  return skipDigits(sign === PLUS || sign === MINUS ? at + 1 : at);
 }
 
-function skipDigits(): boolean {
-  const start = at;
-  for (let unit = text.charCodeAt(at); unit >= ZERO && unit <= NINE; unit = text.charCodeAt(at)) at++;
-  return at > start;
+function skipDigits(start: number): number {
+  let at = start;
+  for (let unit = units[at] as number; unit >= ZERO && unit <= NINE; unit = units[at] as number) at++;
+  return at > start ? at : -1;
 }
 
-function skipWord(word: string): boolean {
-  if (!text.startsWith(word, at)) return false;
-  at += word.length;
-  return true;
+function skipWord(at: number): number {
+  for (const word of WORDS) if (text.startsWith(word, at)) return at + word.length;
+  return -1;
 }
 
-function skipSpace(): void {
-  for (let unit = text.charCodeAt(at); unit <= SPACE; unit = text.charCodeAt(at)) {
-    if (unit !== SPACE && unit !== NEWLINE && unit !== RETURN && unit !== TAB) return;
+function skipSpace(start: number): number {
+  let at = start;
+  for (let unit = units[at] as number; unit <= SPACE; unit = units[at] as number) {
+    if (unit !== SPACE && unit !== NEWLINE && unit !== RETURN && unit !== TAB) break;
     hasSpace = true;
     at++;
   }
+  return at;
 }

@@ -59,7 +59,6 @@ export type Verdict = {
 type Held = { outcome: "cooled" } | { outcome: "deduped"; notificationId: string } | null;
 
 const COOLED = { outcome: "cooled" } as const;
-const FIRED = { outcome: "fired" } as const;
 
 /** Default suppression for rules without their own; null: none. */
 export type DefaultSuppression = () => NonNullable<ThrottleSettings["suppression"]> | null;
@@ -122,12 +121,18 @@ export class Throttle {
     // first match of another.
     const key = own ? (own.key?.render(event, MAX_KEY_LENGTH) ?? "") : (dedupeKey ?? "");
     const early = own ? null : this.#dedupeOrCooldown(rule, dedupeKey, at);
-    if (early?.outcome === "deduped") return { rule, key, dedupeKey, countsAt: null, ...early };
+    if (early?.outcome === "deduped")
+      return { rule, key, dedupeKey, countsAt: null, outcome: "deduped", notificationId: early.notificationId };
     const window = suppression && this.#stateOf(rule.row.id, key, suppression.windowMs).window;
     const countsAt = window && isLate ? Math.max(at, window.newestAt) : at;
-    const base = { rule, key, dedupeKey, countsAt };
-    if (suppression && window && window.sumAt(countsAt) >= suppression.count) return { ...base, outcome: "suppressed" };
-    return { ...base, ...((own ? this.#dedupeOrCooldown(rule, dedupeKey, at) : early) ?? FIRED) };
+    if (suppression && window && window.sumAt(countsAt) >= suppression.count)
+      return { rule, key, dedupeKey, countsAt, outcome: "suppressed" };
+    const held = own ? this.#dedupeOrCooldown(rule, dedupeKey, at) : early;
+    if (held?.outcome === "deduped") {
+      const { outcome, notificationId } = held;
+      return { rule, key, dedupeKey, countsAt, outcome, notificationId };
+    }
+    return { rule, key, dedupeKey, countsAt, outcome: held?.outcome ?? "fired" };
   }
 
   /** Applies dedupe and cooldown to a match; null when it passes. */
