@@ -373,6 +373,7 @@ export function emptyContent(): SetContent {
     ruleStats: [],
     suppression: null,
     idempotency: [],
+    statements: [],
     jobs: null,
     audit: [],
   };

@@ -15,7 +15,7 @@ import { type NtfyTopic, type TopicRow, Topics } from "./topics.ts";
 
 const FLUSH_EVERY_MS = 60_000;
 
-export type NtfyParts = Context<"projects" | "principals" | "realtime" | "passwordOwner"> & {
+export type NtfyParts = Context<"projects" | "principals" | "realtime" | "passwordOwner" | "ingest"> & {
   /** @throws STORAGE_FULL while the disk has too little space. */
   requireSpace(): void;
   enqueueMail(mail: DirectMail, trx: Trx): Promise<void>;
