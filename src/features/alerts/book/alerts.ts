@@ -3,6 +3,7 @@ import { type Caller, currentCaller } from "../../../core/caller.ts";
 import { type Clock, type EpochMs, Seldom } from "../../../core/clock.ts";
 import { DueTimes, type SteadyClock } from "../../../core/due-times.ts";
 import { limitReached, PrismError } from "../../../core/errors.ts";
+import type { Awaitable } from "../../../http/route.ts";
 import type { Turns } from "../../../http/work-budget.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { InTransaction, ReadDb, Trx } from "../../../store/database.ts";
@@ -15,7 +16,7 @@ import { AlertTransaction, repetitionOf, type Taken } from "./alert-transaction.
 import { verdictOn } from "./decide.ts";
 import { InputQueue } from "./input-queue.ts";
 import { alertMetrics, type CountInput } from "./metrics.ts";
-import { type CheckedInput, checkInput } from "./normalise.ts";
+import { attemptCheck, type CheckedInput, checkInput } from "./normalise.ts";
 import { Repetitions } from "./repetitions.ts";
 import { Senders } from "./senders.ts";
 import { SignalReader } from "./signals.ts";
@@ -135,9 +136,18 @@ export class Alerts {
    * @throws STORAGE_FULL, DATABASE_UNAVAILABLE, SHUTTING_DOWN
    */
   async submit(inputs: readonly AlertInput[], options: SubmitOptions = {}): Promise<AlertOutcome[]> {
+    return this.submitNow(inputs, options);
+  }
+
+  /** {@link submit}, with the outcomes themselves if nothing is stored: promises take more time than a repetition. */
+  submitNow(inputs: readonly AlertInput[], options: SubmitOptions = {}): Awaitable<AlertOutcome[]> {
     if (!options.trx) this.#parts.db.requireOutside();
     this.#heard(inputs);
     if (options.trx || inputs.length <= SLICE) return this.#submitSlice(inputs, options);
+    return this.#submitSlices(inputs, options);
+  }
+
+  async #submitSlices(inputs: readonly AlertInput[], options: SubmitOptions): Promise<AlertOutcome[]> {
     const outcomes: AlertOutcome[] = [];
     for (let at = 0; at < inputs.length; at += SLICE) {
       const slice = inputs.slice(at, at + SLICE);
@@ -148,17 +158,21 @@ export class Alerts {
     return outcomes;
   }
 
-  async #submitSlice(
+  #submitSlice(
     inputs: readonly AlertInput[],
     { trx, charge = currentCaller().charge, sender = "known" }: SubmitOptions,
-  ): Promise<AlertOutcome[]> {
+  ): Awaitable<AlertOutcome[]> {
     charge?.({ members: MEMBERS_PER_INPUT * inputs.length });
     const wall = this.#parts.wall.now();
     const checked = inputs.map((input) => this.#fitted(attemptCheck(input, wall), sender));
-    const outcomes = trx ? await this.#submitIn(trx, checked, sender) : await this.#submitAll(checked);
-    for (const [i, { status }] of outcomes.entries()) this.#countInput(inputs[i]?.source ?? "api", status);
-    charge?.({ rows: ROWS_PER_CHANGE * outcomes.filter(({ status }) => IS_STORED.has(status)).length });
-    return outcomes;
+    const outcomes = trx ? this.#submitIn(trx, checked, sender) : this.#submitAll(checked);
+    const counted = (all: AlertOutcome[]): AlertOutcome[] => {
+      for (const [i, { status }] of all.entries()) this.#countInput(inputs[i]?.source ?? "api", status);
+      const stored = all.filter(({ status }) => IS_STORED.has(status)).length;
+      if (stored > 0) charge?.({ rows: ROWS_PER_CHANGE * stored });
+      return all;
+    };
+    return outcomes instanceof Promise ? outcomes.then(counted) : counted(outcomes);
   }
 
   /** Resolves firing alerts in the transaction of a person's action. Other ids are ignored. */
@@ -274,8 +288,8 @@ export class Alerts {
     }
   }
 
-  /** Waits only if an input does: promises take more time than a repetition. */
-  async #submitAll(checked: readonly Checked[]): Promise<AlertOutcome[]> {
+  /** Waits only if an input does. */
+  #submitAll(checked: readonly Checked[]): Awaitable<AlertOutcome[]> {
     let waits = false;
     const outcomes = checked.map((each): AlertOutcome | Promise<AlertOutcome> => {
       if (each instanceof PrismError) return { status: "refused", alert: null, error: each };
@@ -283,7 +297,7 @@ export class Alerts {
       waits ||= outcome === null;
       return outcome ?? this.#queue.add(each).then(outcomeOf);
     });
-    return waits ? await Promise.all(outcomes) : (outcomes as AlertOutcome[]);
+    return waits ? Promise.all(outcomes) : (outcomes as AlertOutcome[]);
   }
 
   /** @returns null if the input changes a state, or must wait for another one */
@@ -467,15 +481,6 @@ export class Alerts {
 
 function ruleOf({ source, sourceId }: Pick<AlertView, "source" | "sourceId">): string | null {
   return source === "rule" ? sourceId : null;
-}
-
-function attemptCheck(input: AlertInput, wall: EpochMs): CheckedInput | PrismError {
-  try {
-    return checkInput(input, wall);
-  } catch (error) {
-    if (error instanceof PrismError) return error;
-    throw error;
-  }
 }
 
 function outcomeOf({ verdict, alert }: Taken): AlertOutcome {

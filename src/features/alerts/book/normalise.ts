@@ -37,6 +37,16 @@ export interface CheckedInput {
   readonly mayEnd: boolean;
 }
 
+/** {@link checkInput}, with the refusal as its result. */
+export function attemptCheck(input: AlertInput, wall: EpochMs): CheckedInput | PrismError {
+  try {
+    return checkInput(input, wall);
+  } catch (error) {
+    if (error instanceof PrismError) return error;
+    throw error;
+  }
+}
+
 /** @param wall now by the wall clock, as the sender's times are. @throws VALIDATION_FAILED, UNAUTHORIZED_ROLE */
 export function checkInput(input: AlertInput, wall: EpochMs): CheckedInput {
   const { endsAt = null, isTimeoutEnd = false, holdMs = 0, resolvesAtOnce = false, mayEnd = true } = input;
