@@ -5,7 +5,7 @@ import { PrismError } from "../../../core/errors.ts";
 import type { Awaitable, Reply } from "../../../http/route.ts";
 import type { AlertInput, AlertOutcome } from "../../alerts/index.ts";
 import type { AlertmanagerOwn } from "./context.ts";
-import { type AlertmanagerAlert, inputOf, type Origin, readPostedAlerts } from "./post-alerts.ts";
+import { type AlertmanagerAlert, inputOf, type Poster, readPostedAlerts } from "./post-alerts.ts";
 import { empty, messageOf, refused } from "./replies.ts";
 import type { Received, ReceivedAlerts } from "./status.ts";
 
@@ -21,7 +21,7 @@ type Charge = (work: Work) => void;
 export function acceptAlerts(
   own: AlertmanagerOwn,
   received: ReceivedAlerts,
-  from: Origin,
+  from: Poster,
   body: Buffer,
   charge: Charge,
 ): Awaitable<Reply<unknown>> {
@@ -37,14 +37,14 @@ export function acceptAlerts(
 /** The alerts of one request. */
 class Batch {
   readonly #own: AlertmanagerOwn;
-  readonly #from: Origin;
+  readonly #from: Poster;
   readonly #charge: Charge;
   readonly #now: EpochMs;
   readonly #problems: string[] = [];
   readonly #counts = { firing: 0, resolved: 0 };
   #full: PrismError | null = null;
 
-  constructor(own: AlertmanagerOwn, from: Origin, charge: Charge) {
+  constructor(own: AlertmanagerOwn, from: Poster, charge: Charge) {
     this.#own = own;
     this.#from = from;
     this.#charge = charge;

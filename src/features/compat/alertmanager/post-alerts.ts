@@ -108,13 +108,13 @@ function isUri(text: string): boolean {
 }
 
 /** Where posted alerts belong, and who posts them. */
-export type Origin = Pick<AlertInput, "projectId"> & ReturnType<typeof reporterOf>;
+export type Poster = Pick<AlertInput, "projectId"> & ReturnType<typeof reporterOf>;
 
 /**
  * The input of a posted alert, with the times that Alertmanager gives it.
  * @param now by the wall clock. @throws VALIDATION_FAILED in Alertmanager's words
  */
-export function inputOf(alert: AlertmanagerAlert, { projectId, sender, mayEnd }: Origin, now: EpochMs): AlertInput {
+export function inputOf(alert: AlertmanagerAlert, { projectId, sender, mayEnd }: Poster, now: EpochMs): AlertInput {
   const startsAt = alert.startsAt ?? alert.endsAt ?? now;
   const endsAt = alert.endsAt ?? now + RESOLVE_TIMEOUT_MS;
   if (endsAt < startsAt) throw new PrismError("VALIDATION_FAILED", "start time must be before end time");
