@@ -5,8 +5,7 @@ import { cleanText, codePointLength } from "../../../core/clean-text.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { DEFAULT_CHANNELS, isLinkAllowed } from "../../../http/shapes.ts";
 import type { Uses } from "../../../module/feature.ts";
-import type { Trx } from "../../../store/database.ts";
-import { insertLater } from "../../../store/statements.ts";
+import { later, type Trx } from "../../../store/database.ts";
 import type { ApplicationRow } from "./auth.ts";
 import { badRequest, notFound } from "./errors.ts";
 import { type Fields, integerField, objectField, requiredText, textField } from "./fields.ts";
@@ -50,6 +49,10 @@ interface MessageRow {
   readonly extras: string | null;
 }
 
+/** The id is that of the recipient's row, written before: reading it first would cost a message to the writer. */
+const INSERT_SQL = `insert into gotify_messages (id, applicationId, userId, title, message, priority, extras)
+  select seq, ?, ?, ?, ?, ?, ? from notification_recipients where notificationId = ? and userId = ?`;
+
 export interface MessagesParts extends Uses<"db" | "reader" | "clock" | "notify" | "storage"> {
   /** The console's URL; undefined if it is not known. */
   consoleUrl(): string | undefined;
@@ -82,6 +85,9 @@ export class Messages {
          left join gotify_messages g on g.id = r.seq left join gotify_applications a on a.id = g.applicationId
          where r.userId = ? and r.seq = ? and r.deletedAt is null`,
       ),
+      ofNotification: reader.prepare<[string, string], { id: number }>(
+        "select seq as id from notification_recipients where notificationId = ? and userId = ?",
+      ),
       ofUser: reader.prepare<[string, number, number], { id: number }>(
         `select seq as id from notification_recipients
          where userId = ? and seq < ? and deletedAt is null order by seq desc limit ?`,
@@ -112,7 +118,7 @@ export class Messages {
       bytes: COPIES * (title.length + message.length + (extrasText?.length ?? 0)),
       rows: ROWS,
     });
-    const id = await db.write(
+    const notificationId = await db.write(
       async (trx) => {
         storage.requireSpace();
         await this.#touch(trx, application);
@@ -127,23 +133,18 @@ export class Messages {
           },
           { trx },
         );
-        const { seq } = await trx
-          .selectFrom("notification_recipients")
-          .select("seq")
-          .where("notificationId", "=", sent.id)
-          .where("userId", "=", userId)
-          .executeTakeFirstOrThrow();
-        const texts = {
-          title: title === shown.title ? null : title,
-          message: message === shown.message ? null : message,
-        };
-        const row = { id: seq, applicationId: application.id, userId, ...texts, priority, extras: extrasText };
-        insertLater(trx, "gotify_messages", row);
-        return seq;
+        const longTitle = title === shown.title ? null : title;
+        const longMessage = message === shown.message ? null : message;
+        const own = [application.id, userId, longTitle, longMessage, priority, extrasText];
+        later(trx, INSERT_SQL, [...own, sent.id, userId]);
+        return sent.id;
       },
       { sharesCommit: true },
     );
-    return this.#require(userId, id);
+    const { id = 0 } = this.#sql.ofNotification.get(notificationId, userId) ?? {};
+    const sent = this.find(userId, id);
+    if (!sent) throw notFound("message does not exist");
+    return sent;
   }
 
   /** Stores the last use, at most every few minutes. */
@@ -165,12 +166,6 @@ export class Messages {
   find(userId: string, id: number): MessageView | null {
     const row = this.#sql.one.get(userId, id);
     return row ? messageView(row, this.#parts.consoleUrl()) : null;
-  }
-
-  #require(userId: string, id: number): MessageView {
-    const view = this.find(userId, id);
-    if (!view) throw notFound("message does not exist");
-    return view;
   }
 
   /** All of a user's, or those of an application. */
