@@ -12,6 +12,8 @@ interface WriteQueueParts<I, O> {
   readonly mayWait?: number;
   /** Stores them in order. @returns what came of each */
   store(trx: Trx, inputs: readonly I[]): Promise<readonly O[]>;
+  /** Whether an error is about one input, so that the others are stored without it; default: a defect is. */
+  isOfOne?(error: unknown): boolean;
   /** The input is stored, or has failed: called before its promise settles. */
   ended?(input: I): void;
 }
@@ -56,15 +58,14 @@ export class WriteQueue<I, O> {
   }
 
   async #store(entries: readonly Entry<I, O>[]): Promise<void> {
-    const { db, store, options } = this.#parts;
+    const { db, store, options, isOfOne = isDefect } = this.#parts;
     const inputs = entries.map(({ input }) => input);
     try {
       const results = await db.write((trx) => store(trx, inputs), options);
       for (const [i, entry] of entries.entries()) this.#end(entry, () => entry.stored.resolve(results[i] as O));
     } catch (error) {
-      // A defect that one of them meets must not stop the others.
-      const isOfOne = !(error instanceof PrismError) && entries.length > 1;
-      if (isOfOne) for (const entry of entries) await this.#store([entry]);
+      // What one of them meets must not stop the others.
+      if (entries.length > 1 && isOfOne(error)) for (const entry of entries) await this.#store([entry]);
       else for (const entry of entries) this.#end(entry, () => entry.stored.reject(error));
     }
   }
@@ -73,4 +74,8 @@ export class WriteQueue<I, O> {
     this.#parts.ended?.(input);
     settle();
   }
+}
+
+function isDefect(error: unknown): boolean {
+  return !(error instanceof PrismError);
 }

@@ -36,8 +36,6 @@ interface Call {
 export class NtfyApi {
   readonly #own: NtfyContext;
   readonly #account: account.NtfyAccountContext;
-  /** Callers of requests, from before their bodies are read. */
-  readonly #visitors = new WeakMap<Exchange, Visitor | Promise<Visitor>>();
 
   constructor(own: NtfyContext, accounts: account.NtfyAccountContext) {
     this.#own = own;
@@ -144,8 +142,8 @@ export class NtfyApi {
       limit: (exchange) => this.#identify(exchange),
       handle: (exchange, { body }) => {
         const bytes = body instanceof Buffer ? body : NO_BODY;
-        const visitor = this.#visitors.get(exchange);
-        if (!visitor || exchange.isOver) return ANSWERS_LATER;
+        if (exchange.isOver) return ANSWERS_LATER;
+        const visitor = exchange.found as Visitor | Promise<Visitor>;
         if (!(visitor instanceof Promise)) return run({ exchange, visitor, body: bytes }, work);
         // The body's bytes may be valid only now.
         const kept = Buffer.from(bytes);
@@ -171,7 +169,7 @@ export class NtfyApi {
   /** Tokens are checked before the body is read, and count by their owner. @throws NtfyError 40101, 42909 */
   #identify(exchange: Exchange): void {
     const visitor = this.#own.ntfy.auth.visitor(exchange);
-    this.#visitors.set(exchange, visitor);
+    exchange.found = visitor;
     if (visitor instanceof Promise) {
       visitor.catch(() => undefined);
       this.#own.kernel.limitAddress(exchange);

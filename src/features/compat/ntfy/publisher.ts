@@ -136,19 +136,19 @@ export class Publisher {
   }
 
   /** @returns the message as stored. @throws NtfyError 40301, 42904; OVERLOADED, STORAGE_FULL, DATABASE_UNAVAILABLE */
-  async publish(topic: NtfyTopic, visitor: Visitor, draft: Draft, call: PublishCall): Promise<Published> {
-    const { principal } = visitor;
+  publish(topic: NtfyTopic, { principal }: Visitor, draft: Draft, call: PublishCall): Promise<Published> {
     const { projectId } = topic;
     if (projectId !== null) this.#parts.storage.requireRoom(projectId, { sender: principal ? "known" : "unproven" });
     const now = this.#parts.clock.now();
     const message = this.#messageOf(topic.name, draft, now);
-    const published =
-      projectId !== null && isOneEvent(topic, draft)
-        ? await this.#storeWithEvent(projectId, message, this.#expiryOf(draft, now), principal?.key ?? null, call)
-        : await call.run(() => this.#store(topic, principal, message, draft, now));
+    return projectId !== null && isOneEvent(topic, draft)
+      ? this.#storeWithEvent(projectId, message, this.#expiryOf(draft, now), principal?.key ?? null, call)
+      : call.run(() => this.#store(topic, principal, message, draft, now));
+  }
+
+  #countOne(): void {
     this.#count++;
     this.#parts.published.add();
-    return published;
   }
 
   /** The message goes with its event, in a commit of all events that wait. */
@@ -178,7 +178,10 @@ export class Publisher {
             announce: entry.announce,
           };
         },
-        settled: () => resolve(message),
+        settled: () => {
+          this.#countOne();
+          resolve(message);
+        },
         failed: (_event, error) => reject(error),
       };
       ingest.accept(eventOf(projectId, message), { source: "ntfy", now }, owner);
@@ -207,6 +210,7 @@ export class Publisher {
       },
       { sharesCommit: true },
     );
+    this.#countOne();
     return warning === undefined ? message : { ...message, warning };
   }
 
