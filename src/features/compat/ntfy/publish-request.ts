@@ -1,9 +1,9 @@
 import { runAs, type Work } from "../../../core/caller.ts";
-import type { Clock, EpochMs } from "../../../core/clock.ts";
-import type { BodyReader } from "../../../http/body.ts";
+import type { EpochMs } from "../../../core/clock.ts";
 import { requestCaller } from "../../../http/credentials.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { parseJson } from "../../../http/input.ts";
+import type { Uses } from "../../../module/feature.ts";
 import { type ActionButton, checkActions, parseActions } from "./actions.ts";
 import { type Attachments, typeOf, type UploadedFile, uploaderOf } from "./attachments.ts";
 import type { Visitor } from "./auth.ts";
@@ -17,11 +17,9 @@ import { BUILT_IN_TEMPLATES } from "./templates/built-in.ts";
 import { parseTemplate } from "./templates/template.ts";
 import type { NtfyTopic } from "./topics.ts";
 
-export interface PublishContext {
-  readonly clock: Clock;
+export interface PublishContext extends Uses<"clock" | "bodies"> {
   readonly publisher: Publisher;
   readonly attachments: Attachments;
-  readonly bodies: Pick<BodyReader, "hold">;
   /** Time zone of delays in English. */
   readonly timezone: string;
   /** The address of this API without a last slash, as clients see it. */
