@@ -1,7 +1,7 @@
 import { PrismError } from "../core/errors.ts";
 import { type Metrics, SECONDS_BUCKETS } from "../core/metrics.ts";
 import { VERSION } from "../core/runtime.ts";
-import type { SharedFiles } from "../core/stored-files.ts";
+import type { SharedFiles } from "../store/stored-files.ts";
 import type { LogServer } from "./log.ts";
 import { type ClusterMember, FENCED_BY_CHANCE, type KnownNode, type Leadership } from "./member.ts";
 import { registerLeaderMetrics } from "./metrics.ts";

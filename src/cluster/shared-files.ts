@@ -3,7 +3,7 @@ import { type ObjectStore, Objm } from "@nats-io/obj";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { PrismError } from "../core/errors.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
-import type { SharedFile, SharedFiles } from "../core/stored-files.ts";
+import type { SharedFile, SharedFiles } from "../store/stored-files.ts";
 import { streamOf } from "./nats-log.ts";
 
 const TIMEOUT_MS = 5000;

@@ -88,6 +88,8 @@ export class Exchange {
   mount: FoundRoute | null = null;
   params: Readonly<Record<string, string>> = NO_PARAMS;
   principal: Principal | null = null;
+  /** What the `limit` of the route has found, for its handler. */
+  found: unknown = null;
   /** Limit of this request's body, below that of its route. */
   maxBodyBytes: number | null = null;
   /** Rate limit key of a signed request. */

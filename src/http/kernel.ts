@@ -404,9 +404,10 @@ export class HttpKernel implements BodySink {
   #handle(exchange: Exchange, route: Route, input: Input<unknown, unknown, unknown>): void {
     if (exchange.isOver) return;
     // Not on the hot path: an asynchronous context slows every promise and callback after it.
-    const result = route.quiet
-      ? route.handle(exchange, input)
-      : runAs(requestCaller(exchange), () => route.handle(exchange, input));
+    const result =
+      route.quiet || route.withoutContext
+        ? route.handle(exchange, input)
+        : runAs(requestCaller(exchange), () => route.handle(exchange, input));
     if (result === ANSWERS_LATER) return;
     if (result instanceof Promise) {
       result.then(

@@ -130,6 +130,11 @@ export interface RouteDefinition<P = unknown, Q = unknown, B = unknown, R = unkn
   readonly uploads?: true;
   /** Accepted requests are logged at debug, refused ones at most ten a second (ingest). */
   readonly quiet?: boolean;
+  /**
+   * The handler runs outside of the caller's context, as that of a quiet route: it passes on what it needs
+   * of the caller.
+   */
+  readonly withoutContext?: true;
   /** A list with an ETag, which otherwise only versioned resources have; for the OpenAPI text. */
   readonly tagged?: true;
   readonly module?: string;

@@ -4,7 +4,6 @@ import type { Clock, EpochMs } from "../core/clock.ts";
 import type { Logger } from "../core/log.ts";
 import type { Metrics } from "../core/metrics.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
-import type { SharedFiles } from "../core/stored-files.ts";
 import type { BodyReader } from "../http/body.ts";
 import type { UntrustedForwards } from "../http/client-address.ts";
 import type { Idempotency } from "../http/idempotency.ts";
@@ -23,6 +22,7 @@ import type { EffectTable } from "../store/effect.ts";
 import type { NamedSweep } from "../store/retention.ts";
 import type { SealedColumn } from "../store/sealed-column.ts";
 import type { Store } from "../store/store.ts";
+import type { SharedFiles } from "../store/stored-files.ts";
 import type { StorageGuard } from "../store/write-health.ts";
 import type * as api from "./module-api.ts";
 

@@ -32,6 +32,7 @@ export type { Silences } from "./silences/silences.ts";
 export type { Withheld, Withholding } from "./silences/withholding.ts";
 export type {
   AlertInput,
+  AlertOutcome,
   AlertRow,
   AlertView,
 } from "./types.ts";

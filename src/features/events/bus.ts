@@ -9,9 +9,10 @@ import type { ConsumeOptions, EventInput } from "../../module/module-api.ts";
 import type { JobFinish } from "../../store/commit/write-set.ts";
 import type { NotifiedRecipient } from "../../store/effect.ts";
 import { type Announcer, eventJson } from "../notifications/index.ts";
-import type { IncomingEvent, RuleEvent } from "../rules/index.ts";
+import { IncomingEvent, type RuleEvent } from "../rules/index.ts";
+import type { EventDraft } from "./append.ts";
 import type { BatchHandler, EventConsumers } from "./consumers.ts";
-import type { EventPipeline } from "./pipeline/pipeline.ts";
+import type { EventOwner, EventPipeline } from "./pipeline/pipeline.ts";
 import { type EventLimits, readEvent } from "./pipeline/read-events.ts";
 
 /** An event created inside the process. @see EventInput */
@@ -64,6 +65,34 @@ export class IngestService {
         failed: (_event, error) => reject(error),
       });
     });
+  }
+
+  /**
+   * Takes an event of a feature, whose members are checked, with the rows that the owner adds to its
+   * commit. @throws OVERLOADED, STORAGE_FULL
+   */
+  accept(
+    { projectId, type, level, payload }: Pick<EventDraft, "projectId" | "type" | "level" | "payload">,
+    { source, now }: { readonly source: string; readonly now: number },
+    owner: EventOwner,
+  ): void {
+    const payloadText = JSON.stringify(payload);
+    const event = new IncomingEvent({
+      id: uuidv7(),
+      isGivenId: false,
+      projectId,
+      type,
+      level,
+      source,
+      payloadText,
+      payloadBytes: Buffer.byteLength(payloadText),
+      dedupeKey: null,
+      occurredAt: now,
+      receivedAt: now,
+      givenCorrelationId: null,
+    });
+    this.#pipeline.requireRoom(event.bytes);
+    this.#pipeline.accept(event, owner);
   }
 }
 

@@ -3,17 +3,19 @@ import type { Clock, EpochMs } from "../../core/clock.ts";
 import { DueTimes, SteadyClock } from "../../core/due-times.ts";
 import { PrismError } from "../../core/errors.ts";
 import { uuidv7 } from "../../core/ids.ts";
-import type { Json } from "../../core/json-text.ts";
 import type { Counter } from "../../core/metrics.ts";
 import type { Uses } from "../../module/feature.ts";
-import { addEffect, type Trx } from "../../store/database.ts";
+import { addEffect, type BoundStatement, rowsOfAll, type Trx } from "../../store/database.ts";
 import type { WatchedHeartbeat } from "../../store/effect.ts";
+import type { PingKind } from "../../store/schema.ts";
+import { WriteQueue } from "../../store/write-queue.ts";
 import type { Maker, Projects } from "../access/index.ts";
 import type { AlertInput } from "../alerts/index.ts";
 import { AlertFeeds, type AlertReport, type FeedsParts } from "./feeds.ts";
+import { alertInput, eventOf, type HeartbeatEvent } from "./flip-alert.ts";
 import { Heartbeat, type HeartbeatRow } from "./heartbeat.ts";
 import type { PingIds } from "./ping-ids.ts";
-import { ALERT_SCHEME, kindOf, type Ping } from "./pings.ts";
+import { ALERT_SCHEME, type FedTarget, kindOf, type Ping, type PingTarget } from "./pings.ts";
 import {
   afterPing,
   afterTimeout,
@@ -38,13 +40,6 @@ export type SubmitAlerts = (inputs: readonly AlertInput[], options: { trx: Trx }
 /** Adds events to the log in the caller's transaction. */
 export type AppendEvents = (trx: Trx, events: readonly HeartbeatEvent[]) => Promise<unknown>;
 
-export interface HeartbeatEvent {
-  readonly projectId: string;
-  readonly type: "heartbeat.down" | "heartbeat.up";
-  readonly level: "warn" | "info";
-  readonly payload: Readonly<Record<string, Json>>;
-}
-
 export interface HeartbeatsParts extends Uses<"db" | "log" | "metrics"> {
   readonly wall: Clock;
   readonly ids: PingIds;
@@ -53,16 +48,6 @@ export interface HeartbeatsParts extends Uses<"db" | "log" | "metrics"> {
   readonly appendEvents: AppendEvents;
   /** The alerts of all projects. */
   readonly alerts: Pick<FeedsParts, "listen" | "findAlert" | "firing">;
-}
-
-/** The heartbeat addressed by a ping URL. */
-export type PingTarget =
-  | { readonly uuid: string }
-  | { readonly pingKey: string; readonly slug: string; readonly creates: boolean };
-
-/** A heartbeat that an alert feeds. */
-interface FedTarget {
-  readonly fedId: string;
 }
 
 export interface PingResult {
@@ -75,8 +60,16 @@ const MAX_ALERT_NAME = 200;
 /** A transaction of this many takes a few milliseconds. */
 const SEALED_AT_ONCE = 200;
 
-/** A flip that opens or resolves an alert needs a transaction of its own. */
-const NEEDS_ALERT = Symbol("needs alert");
+/** A ping that makes its heartbeat, or opens or resolves an alert, needs a transaction of its own. */
+const ALONE = Symbol("alone");
+/** Pings of one transaction, which takes a few milliseconds. */
+const STORED_AT_ONCE = 200;
+const MAX_WAITING_PINGS = 2000;
+
+interface QueuedPing {
+  readonly target: PingTarget | FedTarget;
+  readonly ping: Ping;
+}
 
 /**
  * Takes pings, and notices the heartbeats that are overdue: their due times are in memory, over the
@@ -88,6 +81,7 @@ export class Heartbeats {
   readonly ids: PingIds;
   readonly feeds: AlertFeeds;
   readonly #due: DueTimes<string>;
+  readonly #queue: WriteQueue<QueuedPing, PingResult | typeof ALONE>;
   readonly #watched = new Map<string, WatchedHeartbeat & { readonly dueAt: EpochMs }>();
   readonly #pings: (labels: { kind: string }) => Counter;
   readonly #flips: (labels: { status: string }) => Counter;
@@ -105,6 +99,14 @@ export class Heartbeats {
       clock: this.clock,
       handle: (ids) => this.#overdue(ids),
       onError: (err) => parts.log.error({ err }, "cannot store overdue heartbeats; retrying"),
+    });
+    this.#queue = new WriteQueue({
+      db: parts.db,
+      // Pings decide by their rows alone.
+      options: { sharesCommit: true },
+      most: STORED_AT_ONCE,
+      mayWait: MAX_WAITING_PINGS,
+      store: (trx, pings) => this.#recordAll(trx, pings),
     });
     this.clock.onJump((jumpMs) => this.#cameBack(jumpMs));
     this.#pings = parts.metrics.counter("prism_heartbeat_pings_total", "Pings by kind");
@@ -186,33 +188,89 @@ export class Heartbeats {
 
   /** Stores a ping and what it changes. Resolves when it is on disk. */
   async ping(target: PingTarget | FedTarget, ping: Ping): Promise<PingResult> {
-    const { db } = this.#parts;
-    // Pings share a commit: they decide by their rows alone.
-    const shared = await db.write((trx) => this.#record(trx, target, ping, false), { sharesCommit: true });
-    if (shared !== NEEDS_ALERT) return shared;
-    const alone = await db.write((trx) => this.#record(trx, target, ping, true));
-    if (alone === NEEDS_ALERT) throw new TypeError("a transaction of its own may open alerts");
-    return alone;
+    const queued = await this.#queue.add({ target, ping });
+    return queued === ALONE ? this.#parts.db.write((trx) => this.#recordAlone(trx, target, ping)) : queued;
   }
 
-  async #record(trx: Trx, target: PingTarget | FedTarget, ping: Ping, isExclusive: boolean) {
+  /** All that wait: their rows are read in one message, and each heartbeat is written once. */
+  async #recordAll(trx: Trx, pings: readonly QueuedPing[]): Promise<(PingResult | typeof ALONE)[]> {
+    const found = await this.#found(trx, pings);
+    const rows = new Map<string, HeartbeatRow>();
+    const alone = new Set<string>();
+    const results: (PingResult | typeof ALONE)[] = [];
+    for (const [i, { ping }] of pings.entries()) {
+      const first = found[i] ?? ALONE;
+      if (first === ALONE || first === "not-found") {
+        results.push(first === ALONE ? ALONE : { outcome: first, isIgnored: false });
+        continue;
+      }
+      const row = rows.get(first.id) ?? first;
+      const { kind, change, now } = this.#read(row, ping);
+      // Later pings of the heartbeat come after the one that waits.
+      if (alone.has(row.id) || (change.flip && alertOf(change.flip) !== null)) {
+        alone.add(row.id);
+        results.push(ALONE);
+        continue;
+      }
+      const next = this.#insert(trx, row, ping, { kind, change, now });
+      rows.set(row.id, next);
+      if (change.flip) await this.#flip(trx, next, change.flip);
+      results.push({ outcome: "ok", isIgnored: kind === "ignored" });
+    }
+    for (const row of rows.values()) await this.#put(trx, row, { pingCount: row.pingCount });
+    return results;
+  }
+
+  async #recordAlone(trx: Trx, target: PingTarget | FedTarget, ping: Ping): Promise<PingResult> {
     const found = await this.#target(trx, target);
-    if (typeof found === "string") return { outcome: found, isIgnored: false } as const;
+    if (typeof found === "string") return { outcome: found, isIgnored: false };
     const { row, isNew } = found;
+    const read = this.#read(row, ping);
+    if (isNew) await table.insertHeartbeat(trx, row);
+    const { pingCount } = this.#insert(trx, row, ping, read);
+    await this.store(trx, row, read.change, { pingCount });
+    return { outcome: isNew ? "created" : "ok", isIgnored: read.kind === "ignored" };
+  }
+
+  #read(row: HeartbeatRow, ping: Ping) {
     const now = this.clock.now();
     const kind = kindOf(row, ping);
-    const change = afterPing(row, kind, ping.rid, now);
-    if (!isExclusive && change.flip && alertOf(change.flip) !== null) return NEEDS_ALERT;
-    if (isNew) await table.insertHeartbeat(trx, row);
+    return { kind, change: afterPing(row, kind, ping.rid, now), now };
+  }
+
+  /** Adds the row of a ping. @returns the heartbeat after it */
+  #insert(
+    trx: Trx,
+    row: HeartbeatRow,
+    ping: Ping,
+    { kind, change, now }: { kind: PingKind; change: HeartbeatChange; now: EpochMs },
+  ): HeartbeatRow {
     const n = row.pingCount + 1;
     const durationMs = change.durationMs ?? ping.durationMs ?? null;
     // A ping always counts; its body is not stored in a project that is full.
     const hasRoom = ping.body === null || this.#parts.projects.storage.roomForAlert(row.projectId) === "whole";
     const stored = { ...ping, body: hasRoom ? ping.body : null, heartbeatId: row.id, n, at: now, kind, durationMs };
     table.insertPing(trx, stored, row.projectId);
-    await this.store(trx, row, change, { pingCount: n });
     this.#pings({ kind }).add();
-    return { outcome: isNew ? "created" : "ok", isIgnored: kind === "ignored" } as const;
+    return { ...row, ...stateOf(change.state), pingCount: n };
+  }
+
+  /** The heartbeats of pings; {@link ALONE} for what only a transaction of its own finds or makes. */
+  async #found(trx: Trx, pings: readonly QueuedPing[]): Promise<(HeartbeatRow | "not-found" | typeof ALONE)[]> {
+    const reads = new Map<string, BoundStatement>();
+    const keys = pings.map(({ target }) => {
+      const read = table.targetRead(target, this.ids);
+      const key = read.parameters.join(" ");
+      reads.set(key, read);
+      return key;
+    });
+    const rows = await rowsOfAll(trx, [...reads.values()]);
+    const byKey = new Map(Array.from(reads.keys(), (key, i) => [key, (rows[i] ?? []) as HeartbeatRow[]]));
+    return pings.map(({ target }, i) => {
+      const [row, second] = byKey.get(keys[i] ?? "") ?? [];
+      if ("pingKey" in target) return row && !second ? row : ALONE;
+      return row && (!("fedId" in target) || isFed(row)) ? row : "not-found";
+    });
   }
 
   #feed(fedId: string, { kind, name }: AlertReport): Promise<PingResult> {
@@ -223,8 +281,7 @@ export class Heartbeats {
   async #target(trx: Trx, target: PingTarget | FedTarget) {
     if ("fedId" in target) {
       const row = await table.findHeartbeat(trx, target.fedId);
-      // Only a person ends a pause: an alert that keeps firing would end it at once.
-      return row && row.fedBy !== null && row.status !== "paused" ? { row, isNew: false } : "not-found";
+      return row && isFed(row) ? { row, isNew: false } : "not-found";
     }
     if ("uuid" in target) {
       const row = await table.findByPingHash(trx, this.ids.hashOf(target.uuid));
@@ -260,16 +317,20 @@ export class Heartbeats {
    * @param columns further columns of the row; they may change the plan
    */
   async store(trx: Trx, row: HeartbeatRow, change: HeartbeatChange | null, columns: Partial<HeartbeatRow> = {}) {
-    const { status, lastPingAt, lastStartAt, lastStartRid, lastDurationMs }: HeartbeatState = change?.state ?? row;
-    const state = { status, lastPingAt, lastStartAt, lastStartRid, lastDurationMs };
-    const next: HeartbeatRow = { ...row, ...columns, ...state };
-    const dueAt = dueAtOf(next, next);
-    table.updateHeartbeat(trx, row.id, { ...columns, ...state, dueAt });
-    this.recordDue(trx, { id: row.id, dueAt, graceMs: next.graceMs });
-    // Nothing was watched, so the time of the last watch is missing or old.
-    if (dueAt !== null && this.#watched.size === 0) await table.putAliveAt(trx, this.clock.now());
+    const next: HeartbeatRow = { ...row, ...columns, ...stateOf(change?.state ?? row) };
+    const dueAt = await this.#put(trx, next, columns);
     if (change?.flip) await this.#flip(trx, next, change.flip);
     return { ...next, dueAt };
+  }
+
+  /** Writes the state of a row and these columns. @returns its due time */
+  async #put(trx: Trx, row: HeartbeatRow, columns: Partial<HeartbeatRow>): Promise<EpochMs | null> {
+    const dueAt = dueAtOf(row, row);
+    table.updateHeartbeat(trx, row.id, { ...columns, ...stateOf(row), dueAt });
+    this.recordDue(trx, { id: row.id, dueAt, graceMs: row.graceMs });
+    // Nothing was watched, so the time of the last watch is missing or old.
+    if (dueAt !== null && this.#watched.size === 0) await table.putAliveAt(trx, this.clock.now());
+    return dueAt;
   }
 
   recordDue(trx: Trx, heartbeat: WatchedHeartbeat): void {
@@ -332,6 +393,15 @@ export class Heartbeats {
   }
 }
 
+function stateOf({ status, lastPingAt, lastStartAt, lastStartRid, lastDurationMs }: HeartbeatState): HeartbeatState {
+  return { status, lastPingAt, lastStartAt, lastStartRid, lastDurationMs };
+}
+
+/** Only a person ends a pause: an alert that keeps firing would end it at once. */
+function isFed({ fedBy, status }: HeartbeatRow): boolean {
+  return fedBy !== null && status !== "paused";
+}
+
 /** A heartbeat with the default plan, which is new. */
 export function newHeartbeat(
   ids: PingIds,
@@ -362,62 +432,4 @@ export async function keysOf(trx: Trx, projectId: string, now: EpochMs): Promise
   const keys = { projectId, ...none, badgeKey: randomUUID(), badgeSecret, updatedAt: now };
   await table.putKeys(trx, keys);
   return keys;
-}
-
-/** The name for people. */
-export function shownName({ name, slug, id }: Pick<HeartbeatRow, "name" | "slug" | "id">): string {
-  return name || slug || id;
-}
-
-function alertInput(row: HeartbeatRow, flip: Flip, action: "open" | "resolve", now: EpochMs): AlertInput {
-  const name = shownName(row);
-  return {
-    projectId: row.projectId,
-    source: "heartbeat",
-    sourceId: row.id,
-    key: `hb:${row.id}`,
-    labels: {
-      alertname: "HeartbeatDown",
-      ...Heartbeat.value(row, "labels"),
-      heartbeat: name,
-      slug: row.slug,
-      tags: row.tags,
-      channels: Heartbeat.value(row, "channels").join(","),
-    },
-    annotations: { summary: `${name} is down`, description: reasonText(row, flip) },
-    severity: row.severity,
-    startsAt: Math.min(flip.at, now),
-    ...(action === "resolve" ? { endsAt: now } : {}),
-    resolvesAtOnce: true,
-  };
-}
-
-function reasonText({ fedBy }: HeartbeatRow, { reason }: Flip): string {
-  if (fedBy !== null && reason === "timeout") return `No firing alert that matches ${fedBy} was reported in time`;
-  if (fedBy !== null && reason === "fail") return `The alert that matches ${fedBy} was resolved`;
-  return REASON_TEXT[reason] ?? "";
-}
-
-const REASON_TEXT: Partial<Record<Flip["reason"], string>> = {
-  timeout: "It sent no ping in time",
-  "run-too-long": "A run started and did not end in time",
-  fail: "It reported a failure",
-};
-
-function eventOf(row: HeartbeatRow, { to, at, reason }: Flip): HeartbeatEvent {
-  const { id, name, slug, tags, projectId } = row;
-  const isDown = to === "down";
-  return {
-    projectId,
-    type: isDown ? "heartbeat.down" : "heartbeat.up",
-    level: isDown ? "warn" : "info",
-    payload: {
-      heartbeatId: id,
-      name,
-      slug,
-      tags: tags.split(" ").filter(Boolean),
-      at: new Date(at).toISOString(),
-      reason,
-    },
-  };
 }

@@ -15,6 +15,9 @@ export function pingKeySealContext(projectId: string): string {
 type PingColumns = Pick<HeartbeatRow, "pingHash" | "sealedPing" | "uniqueKey">;
 
 const PING_KEY_BYTES = 16;
+const MAX_HASHES = 1000;
+/** Longer than any id or key. */
+const MAX_KEPT_LENGTH = 64;
 
 /**
  * The ids and keys in ping URLs at rest: found by a keyed hash and shown from a sealed copy, so that a
@@ -23,6 +26,8 @@ const PING_KEY_BYTES = 16;
 export class PingIds {
   readonly #box: SealedBox;
   readonly #key: Buffer;
+  /** Those of the last pings: each is hashed twice, and comes again. */
+  readonly #hashes = new Map<string, string>();
 
   /** @param auditKey survives a rotation of the encryption key, and the hashes with it */
   constructor(auditKey: Uint8Array, box: SealedBox) {
@@ -32,7 +37,13 @@ export class PingIds {
 
   /** @param secret the UUID or the key of a ping URL */
   hashOf(secret: string): string {
-    return createHmac("sha256", this.#key).update(secret).digest("base64url");
+    const known = this.#hashes.get(secret);
+    if (known !== undefined) return known;
+    const hash = createHmac("sha256", this.#key).update(secret).digest("base64url");
+    if (secret.length > MAX_KEPT_LENGTH) return hash;
+    if (this.#hashes.size >= MAX_HASHES) this.#hashes.clear();
+    this.#hashes.set(secret, hash);
+    return hash;
   }
 
   /** Columns of a heartbeat with a ping id, by default a new one. */

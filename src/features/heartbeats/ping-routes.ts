@@ -4,8 +4,16 @@ import type { HttpKernel } from "../../http/kernel.ts";
 import { RateLimiter, requireAllowed } from "../../http/rate-limiter.ts";
 import { ANSWERS_LATER, type Method, type Route, route } from "../../http/route.ts";
 import type { Uses } from "../../module/feature.ts";
-import type { Heartbeats, PingResult, PingTarget } from "./heartbeats.ts";
-import { actionOf, openToPages, PING_BODY_BYTES, type PingAction, readStart, userAgentOf } from "./pings.ts";
+import type { Heartbeats, PingResult } from "./heartbeats.ts";
+import {
+  actionOf,
+  openToPages,
+  PING_BODY_BYTES,
+  type PingAction,
+  type PingTarget,
+  readStart,
+  userAgentOf,
+} from "./pings.ts";
 
 export interface PingContext extends Uses<"reader" | "settings"> {
   readonly heartbeats: Heartbeats;

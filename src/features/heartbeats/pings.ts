@@ -13,6 +13,16 @@ export interface PingAction {
   readonly exitStatus: number | null;
 }
 
+/** The heartbeat addressed by a ping URL. */
+export type PingTarget =
+  | { readonly uuid: string }
+  | { readonly pingKey: string; readonly slug: string; readonly creates: boolean };
+
+/** A heartbeat that an alert feeds. */
+export interface FedTarget {
+  readonly fedId: string;
+}
+
 /** The scheme of pings by alerts that feed the heartbeat. */
 export const ALERT_SCHEME = "alert";
 

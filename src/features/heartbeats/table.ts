@@ -4,7 +4,7 @@ import type { EpochMs } from "../../core/clock.ts";
 import { by, equals, listing, within } from "../../http/listing.ts";
 import type { RowOf } from "../../http/resource.ts";
 import { text } from "../../http/shapes.ts";
-import { addEffect, type ReadDb, type Trx } from "../../store/database.ts";
+import { addEffect, type BoundStatement, type ReadDb, type Trx } from "../../store/database.ts";
 import type { FedHeartbeat } from "../../store/effect.ts";
 import { daysBefore, type NamedSweep, sweepRows } from "../../store/retention.ts";
 import type { HeartbeatKeysTable, HeartbeatPingsTable } from "../../store/schema.ts";
@@ -12,6 +12,8 @@ import { countOf } from "../../store/sqlite/list-queries.ts";
 import { insertLater, runLater, updateLater } from "../../store/statements.ts";
 import { owned } from "../access/index.ts";
 import { Heartbeat, HeartbeatFlip, type HeartbeatRow, STORED } from "./heartbeat.ts";
+import type { PingIds } from "./ping-ids.ts";
+import type { FedTarget, PingTarget } from "./pings.ts";
 import type { StatusTime } from "./status.ts";
 
 // All SQL of heartbeats, their pings, flips and keys.
@@ -33,6 +35,19 @@ export function findHeartbeat(db: Db, id: string): Promise<HeartbeatRow | undefi
 
 export function findByPingHash(db: Db, pingHash: string): Promise<HeartbeatRow | undefined> {
   return db.selectFrom("heartbeats").selectAll().where("pingHash", "=", pingHash).executeTakeFirst();
+}
+
+const BY_ID = "select * from heartbeats where id = ?";
+const BY_PING_HASH = "select * from heartbeats where pingHash = ?";
+/** At most two, as {@link findBySlug}. */
+const BY_SLUG = `select h.* from heartbeat_keys k join heartbeats h on h.projectId = k.projectId and h.slug = ?
+  where k.pingKeyHash = ? limit 2`;
+
+/** Reads the heartbeat of a ping, if there is one. */
+export function targetRead(target: PingTarget | FedTarget, ids: PingIds): BoundStatement {
+  if ("fedId" in target) return { sql: BY_ID, parameters: [target.fedId] };
+  if ("uuid" in target) return { sql: BY_PING_HASH, parameters: [ids.hashOf(target.uuid)] };
+  return { sql: BY_SLUG, parameters: [target.slug, ids.hashOf(target.pingKey)] };
 }
 
 export function findByUniqueKey(db: Db, projectId: string, uniqueKey: string): Promise<HeartbeatRow | undefined> {

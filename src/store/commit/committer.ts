@@ -375,6 +375,7 @@ export function emptyContent(): SetContent {
     ruleStats: [],
     suppression: null,
     idempotency: [],
+    statements: [],
     jobs: null,
     audit: [],
   };

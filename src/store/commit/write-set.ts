@@ -9,6 +9,7 @@ import type {
   NotificationRecipientsTable,
   NotificationsTable,
 } from "../schema.ts";
+import type { BoundStatement } from "../sqlite/connection.ts";
 import type { EventColumns } from "./event-columns.ts";
 
 /**
@@ -27,6 +28,8 @@ export interface WriteSet {
   readonly ruleStats: readonly RuleStatSum[];
   readonly suppression: SuppressionRows | null;
   readonly idempotency: readonly IdempotencyRow[];
+  /** Rows of features that belong to its events. If SQL refuses one, the set fails. */
+  readonly statements: readonly BoundStatement[];
   readonly delivered: readonly DeliveredMark[];
   readonly jobs: JobWork | null;
   readonly audit: readonly AuditRow[];

@@ -64,6 +64,7 @@ export class WritingConnection {
       this.#begin.run();
       if (this.#limit && isIngest(set) && !this.#limit.enter()) throw limitReached();
       const written = this.#applier.apply(set);
+      for (const { sql, parameters } of set.statements) this.#statements.run(sql, parameters);
       onSync?.();
       this.beforeCommit();
       this.#commit.run();

@@ -254,8 +254,11 @@ function newAlert(input: CheckedInput, now: EpochMs): StoredAlert {
 
 export function repetitionOf(known: StoredAlert, input: CheckedInput, now: EpochMs): Repetition {
   const { annotations, generatorUrl = known.generatorUrl, sender } = input;
+  const { startsAt, endsAt, isTimeoutEnd } = timesAfter(known, input);
   return {
-    ...timesAfter(known, input),
+    startsAt,
+    endsAt,
+    isTimeoutEnd,
     // An alert that ends by other means, such as a person, was still reported by its sender.
     sender: sender ?? known.sender,
     annotations: annotations ?? known.annotationsText,

@@ -3,6 +3,7 @@ import { type Caller, currentCaller } from "../../../core/caller.ts";
 import { type Clock, type EpochMs, Seldom } from "../../../core/clock.ts";
 import { DueTimes, type SteadyClock } from "../../../core/due-times.ts";
 import { limitReached, PrismError } from "../../../core/errors.ts";
+import type { Awaitable } from "../../../http/route.ts";
 import type { Turns } from "../../../http/work-budget.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { InTransaction, ReadDb, Trx } from "../../../store/database.ts";
@@ -135,9 +136,18 @@ export class Alerts {
    * @throws STORAGE_FULL, DATABASE_UNAVAILABLE, SHUTTING_DOWN
    */
   async submit(inputs: readonly AlertInput[], options: SubmitOptions = {}): Promise<AlertOutcome[]> {
+    return this.submitNow(inputs, options);
+  }
+
+  /** {@link submit}, with the outcomes themselves if nothing is stored: promises take more time than a repetition. */
+  submitNow(inputs: readonly AlertInput[], options: SubmitOptions = {}): Awaitable<AlertOutcome[]> {
     if (!options.trx) this.#parts.db.requireOutside();
     this.#heard(inputs);
     if (options.trx || inputs.length <= SLICE) return this.#submitSlice(inputs, options);
+    return this.#submitSlices(inputs, options);
+  }
+
+  async #submitSlices(inputs: readonly AlertInput[], options: SubmitOptions): Promise<AlertOutcome[]> {
     const outcomes: AlertOutcome[] = [];
     for (let at = 0; at < inputs.length; at += SLICE) {
       const slice = inputs.slice(at, at + SLICE);
@@ -148,16 +158,20 @@ export class Alerts {
     return outcomes;
   }
 
-  async #submitSlice(
+  #submitSlice(
     inputs: readonly AlertInput[],
     { trx, charge = currentCaller().charge, sender = "known" }: SubmitOptions,
-  ): Promise<AlertOutcome[]> {
-    const checked = this.#checked(inputs, sender);
+  ): Awaitable<AlertOutcome[]> {
     charge?.({ members: MEMBERS_PER_INPUT * inputs.length });
-    const outcomes = trx ? await this.#submitIn(trx, checked, sender) : await this.#submitAll(checked);
-    for (const [i, { status }] of outcomes.entries()) this.#countInput(inputs[i]?.source ?? "api", status);
-    charge?.({ rows: ROWS_PER_CHANGE * outcomes.filter(({ status }) => IS_STORED.has(status)).length });
-    return outcomes;
+    const checked = this.#checked(inputs, sender);
+    const outcomes = trx ? this.#submitIn(trx, checked, sender) : this.#submitAll(checked);
+    const counted = (all: AlertOutcome[]): AlertOutcome[] => {
+      for (const [i, { status }] of all.entries()) this.#countInput(inputs[i]?.source ?? "api", status);
+      const stored = all.filter(({ status }) => IS_STORED.has(status)).length;
+      if (stored > 0) charge?.({ rows: ROWS_PER_CHANGE * stored });
+      return all;
+    };
+    return outcomes instanceof Promise ? outcomes.then(counted) : counted(outcomes);
   }
 
   /**
@@ -294,8 +308,8 @@ export class Alerts {
     }
   }
 
-  /** Waits only if an input does: promises take more time than a repetition. */
-  async #submitAll(checked: readonly Checked[]): Promise<AlertOutcome[]> {
+  /** Waits only if an input does. */
+  #submitAll(checked: readonly Checked[]): Awaitable<AlertOutcome[]> {
     let waits = false;
     const outcomes = checked.map((each): AlertOutcome | Promise<AlertOutcome> => {
       if (each instanceof PrismError) return { status: "refused", alert: null, error: each };
@@ -303,7 +317,7 @@ export class Alerts {
       waits ||= outcome === null;
       return outcome ?? this.#queue.add(each).then(outcomeOf);
     });
-    return waits ? await Promise.all(outcomes) : (outcomes as AlertOutcome[]);
+    return waits ? Promise.all(outcomes) : (outcomes as AlertOutcome[]);
   }
 
   /** @returns null if the input changes a state, or must wait for another one */

@@ -1,37 +1,21 @@
-import { AsyncResource } from "node:async_hooks";
-import { PrismError } from "../../../core/errors.ts";
-import { type DeferredPromise, deferred } from "../../../core/promises.ts";
 import type { Database, Trx } from "../../../store/database.ts";
+import { WriteQueue } from "../../../store/write-queue.ts";
 import type { Taken } from "./alert-transaction.ts";
 import type { CheckedInput } from "./normalise.ts";
 
 /** A transaction of this many holds the writer for some 10 ms. */
 const MAX_INPUTS = 200;
 
-interface Entry {
-  readonly input: CheckedInput;
-  readonly taken: DeferredPromise<Taken>;
-}
-
 type TakeInputs = (trx: Trx, inputs: readonly CheckedInput[]) => Promise<readonly Taken[]>;
 
-/**
- * Inputs that change the state of an alert. All that wait are stored in one transaction, up to a
- * limit; those that arrive meanwhile are the next one.
- */
+/** Inputs that change the state of an alert. */
 export class InputQueue {
-  readonly #db: Database;
-  readonly #take: TakeInputs;
-  #waiting: Entry[] = [];
+  readonly #queue: WriteQueue<CheckedInput, Taken>;
   /** Inputs by project and key that wait or are being stored. */
   readonly #keys = new Map<string, number>();
-  #running: Promise<void> | null = null;
-  /** The inputs of many callers: not in the asynchronous context of the first one. */
-  readonly #runOutside = AsyncResource.bind(() => this.#run());
 
-  constructor(db: Database, take: TakeInputs) {
-    this.#db = db;
-    this.#take = take;
+  constructor(db: Database, store: TakeInputs) {
+    this.#queue = new WriteQueue({ db, most: MAX_INPUTS, store, ended: (input) => this.#count(input, -1) });
   }
 
   /** Whether an input for this alert waits: later ones must wait, too, or they would overtake it. */
@@ -41,40 +25,8 @@ export class InputQueue {
 
   /** Resolves after the commit. */
   add(input: CheckedInput): Promise<Taken> {
-    const taken = deferred<Taken>();
     this.#count(input, 1);
-    this.#waiting.push({ input, taken });
-    this.#running ??= this.#runOutside();
-    return taken.promise;
-  }
-
-  async #run(): Promise<void> {
-    // Inputs of the same turn of the event loop are stored together.
-    await Promise.resolve();
-    while (this.#waiting.length > 0) {
-      const entries = this.#waiting.splice(0, MAX_INPUTS);
-      await this.#store(entries);
-    }
-    // At once: an input that comes in the same turn starts the next run.
-    this.#running = null;
-  }
-
-  async #store(entries: readonly Entry[]): Promise<void> {
-    const inputs = entries.map(({ input }) => input);
-    try {
-      const taken = await this.#db.write((trx) => this.#take(trx, inputs));
-      for (const [i, entry] of entries.entries()) this.#end(entry, () => entry.taken.resolve(taken[i] as Taken));
-    } catch (error) {
-      // A defect that one of them meets must not stop the others.
-      const isOfOne = !(error instanceof PrismError) && entries.length > 1;
-      if (isOfOne) for (const entry of entries) await this.#store([entry]);
-      else for (const entry of entries) this.#end(entry, () => entry.taken.reject(error));
-    }
-  }
-
-  #end({ input }: Entry, settle: () => void): void {
-    this.#count(input, -1);
-    settle();
+    return this.#queue.add(input);
   }
 
   #count({ projectId, key }: CheckedInput, by: number): void {

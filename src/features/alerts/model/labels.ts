@@ -82,20 +82,13 @@ export function labelsText(labels: Labels): string {
 
 /** Prometheus 3 and Alertmanager 0.27 accept any name that is not empty and valid UTF-8. */
 export function isLabelName(name: string): boolean {
-  return name !== "" && isWellFormed(name);
-}
-
-// With the u flag a pair of surrogates is one character, so only an unpaired one matches.
-const UNPAIRED = /\p{Cs}/gu;
-
-function isWellFormed(text: string): boolean {
-  return text.search(UNPAIRED) === -1;
+  return name !== "" && name.isWellFormed();
 }
 
 /** @throws VALIDATION_FAILED that names the first invalid label. */
 export function checkLabels(record: LabelRecord): void {
   for (const name of Object.keys(record)) {
-    const problem = !isLabelName(name) ? "name" : isWellFormed(record[name] ?? "") ? null : "value";
+    const problem = !isLabelName(name) ? "name" : (record[name] ?? "").isWellFormed() ? null : "value";
     if (problem) throw new PrismError("VALIDATION_FAILED", `invalid label ${problem} ${JSON.stringify(name)}`);
   }
 }
@@ -156,7 +149,7 @@ let older = new Map<string, string>();
 function shared(text: string): string {
   const known = recent.get(text);
   if (known !== undefined) return known;
-  const kept = older.get(text) ?? text.replace(UNPAIRED, "\ufffd");
+  const kept = older.get(text) ?? text.toWellFormed();
   if (recent.size >= GENERATION_SIZE) {
     older = recent;
     recent = new Map();

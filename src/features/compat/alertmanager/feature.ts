@@ -1,19 +1,16 @@
-import { setImmediate } from "node:timers/promises";
 import * as v from "valibot";
-import type { EpochMs } from "../../../core/clock.ts";
-import type { PrismError } from "../../../core/errors.ts";
 import type { KeyScope, Permission } from "../../../core/permissions.ts";
 import { callerOf } from "../../../http/access.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { ANSWERS_LATER, type Method, Reply, type Route, route } from "../../../http/route.ts";
 import { feature } from "../../../module/feature.ts";
 import type { ProjectRight } from "../../access/index.ts";
-import { type AlertInput, reporterOf } from "../../alerts/index.ts";
+import { reporterOf } from "../../alerts/index.ts";
+import { acceptAlerts } from "./accept-alerts.ts";
 import type { AlertmanagerOwn } from "./context.ts";
 import { listAlerts, listGroups } from "./get-alerts.ts";
-import { type AlertmanagerAlert, inputOf, readPostedAlerts } from "./post-alerts.ts";
 import { QueryParameters } from "./query.ts";
-import { BASE, empty, errorBodyOf, messageOf, orRefused, refused } from "./replies.ts";
+import { BASE, errorBodyOf } from "./replies.ts";
 import { deleteSilence, getSilence, listSilences, postSilence } from "./silences.ts";
 import { getStatus, listReceivers, metricsText, ReceivedAlerts, swaggerDocument } from "./status.ts";
 
@@ -50,8 +47,9 @@ function routesOf(own: AlertmanagerOwn): Route[] {
     const caller = callerOf(exchange);
     return own.projects.requireOrDefault(caller, exchange.params["project"], right);
   };
-  const api = (method: Method, path: string, right: Right, handle: Handler): Route[] =>
+  const api = (method: Method, path: string, right: Right, handle: Handler, rest: Partial<Route> = {}): Route[] =>
     mounted(method, path, {
+      ...rest,
       access: { permission: right, within: "project", keyScope: right, basic: true },
       ...(method === "POST" ? BODY : {}),
       maxBodyBytes: own.config.ingest.maxBodyBytes,
@@ -61,8 +59,15 @@ function routesOf(own: AlertmanagerOwn): Route[] {
     ...api("GET", "/api/v2/status", "events:read", (id) => getStatus(own, id)),
     ...api("GET", "/api/v2/receivers", "events:read", (id) => listReceivers(own, id)),
     ...api("GET", "/api/v2/alerts", "events:read", (id, exchange) => listAlerts(own, exchange, id)),
-    ...api("POST", "/api/v2/alerts", "events:write", (projectId, exchange, body) =>
-      postAlerts(own, received, { projectId, ...reporterOf(own.projects, callerOf(exchange), projectId) }, body),
+    ...api(
+      "POST",
+      "/api/v2/alerts",
+      "events:write",
+      (projectId, exchange, body) => {
+        const from = { projectId, ...reporterOf(own.projects, callerOf(exchange), projectId) };
+        return acceptAlerts(own, received, from, body, (work) => exchange.work?.charge(exchange, work));
+      },
+      { withoutContext: true },
     ),
     ...api("GET", "/api/v2/alerts/groups", "events:read", (id, exchange) => listGroups(own, exchange, id)),
     ...api("GET", "/api/v2/silences", "events:read", (id, exchange) =>
@@ -122,57 +127,4 @@ function mounted(method: Method, path: string, rest: Pick<Route, "access" | "han
       undocumented: true,
     } as Route),
   );
-}
-
-/** Alerts of a body that are read before other requests may run. */
-const SLICE = 200;
-
-/** Where posted alerts belong, and who posts them. */
-type Origin = Pick<AlertInput, "projectId"> & ReturnType<typeof reporterOf>;
-
-/** `POST /api/v2/alerts`: valid alerts are stored, whatever the others of the batch are. */
-async function postAlerts(
-  own: AlertmanagerOwn,
-  received: ReceivedAlerts,
-  from: Origin,
-  body: Buffer,
-): Promise<Reply<unknown>> {
-  const posted = readPostedAlerts(body);
-  if ("refusal" in posted) return posted.refusal;
-  const now = own.clock.now();
-  const inputs: AlertInput[] = [];
-  const problems: string[] = [];
-  let full: PrismError | null = null;
-  for (let at = 0; at < posted.alerts.length; at += SLICE) {
-    if (at > 0) await setImmediate();
-    const read = inputsOf(posted.alerts.slice(at, at + SLICE), from, now, problems);
-    const outcomes = read.length === 0 ? [] : await own.alerts.submit(read);
-    for (const outcome of outcomes) {
-      if (outcome.status !== "refused") continue;
-      problems.push(messageOf(outcome.error));
-      if (outcome.error.code === "STORAGE_LIMIT_REACHED") full = outcome.error;
-    }
-    inputs.push(...read);
-  }
-  const counts = received.of(from.projectId);
-  counts.invalid += problems.length;
-  for (const { endsAt } of inputs) counts[endsAt != null && endsAt > now ? "firing" : "resolved"] += 1;
-  // A sender repeats after 5xx only.
-  if (full !== null) throw full;
-  return problems.length === 0 ? empty() : refused(400, problems.join("\n"));
-}
-
-function inputsOf(
-  alerts: readonly AlertmanagerAlert[],
-  { projectId, ...reporter }: Origin,
-  now: EpochMs,
-  problems: string[],
-): readonly AlertInput[] {
-  const inputs: AlertInput[] = [];
-  for (const alert of alerts) {
-    const input = orRefused("", () => ({ ...inputOf(alert, projectId, now), ...reporter }));
-    if ("value" in input) inputs.push(input.value);
-    else problems.push(String(input.refusal.body));
-  }
-  return inputs;
 }

@@ -2,7 +2,7 @@ import type { EpochMs } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { parseJson } from "../../../http/input.ts";
 import type { Reply } from "../../../http/route.ts";
-import { type AlertInput, checkLabels, type LabelRecord, parseAlertTime } from "../../alerts/index.ts";
+import { type AlertInput, checkLabels, type LabelRecord, parseAlertTime, type reporterOf } from "../../alerts/index.ts";
 import { unprocessable, unreadable } from "./replies.ts";
 
 /** `resolve_timeout` of Alertmanager: an alert without an end is over after this time. */
@@ -107,11 +107,14 @@ function isUri(text: string): boolean {
   return (text.startsWith("/") || /^[a-zA-Z][a-zA-Z0-9+.-]*:/.test(text)) && !/[\s\p{Cc}]/u.test(text);
 }
 
+/** Where posted alerts belong, and who posts them. */
+export type Poster = Pick<AlertInput, "projectId"> & ReturnType<typeof reporterOf>;
+
 /**
  * The input of a posted alert, with the times that Alertmanager gives it.
  * @param now by the wall clock. @throws VALIDATION_FAILED in Alertmanager's words
  */
-export function inputOf(alert: AlertmanagerAlert, projectId: string, now: EpochMs): AlertInput {
+export function inputOf(alert: AlertmanagerAlert, { projectId, sender, mayEnd }: Poster, now: EpochMs): AlertInput {
   const startsAt = alert.startsAt ?? alert.endsAt ?? now;
   const endsAt = alert.endsAt ?? now + RESOLVE_TIMEOUT_MS;
   if (endsAt < startsAt) throw new PrismError("VALIDATION_FAILED", "start time must be before end time");
@@ -130,6 +133,8 @@ export function inputOf(alert: AlertmanagerAlert, projectId: string, now: EpochM
     startsAt,
     endsAt,
     isTimeoutEnd: alert.endsAt === null,
+    sender,
+    mayEnd,
   };
 }
 

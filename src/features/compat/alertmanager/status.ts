@@ -37,7 +37,7 @@ export function listReceivers(own: AlertmanagerOwn, projectId: string): object[]
 }
 
 /** Counts of posts to one project since the start. */
-interface Received {
+export interface Received {
   firing: number;
   resolved: number;
   invalid: number;

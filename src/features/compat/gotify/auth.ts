@@ -53,8 +53,6 @@ export function createGotifyToken(kind: "A" | "C"): string {
 export class GotifyAuth {
   readonly #parts: GotifyAuthContext;
   readonly #passwords: KnownPasswords;
-  /** The visitor of a running request; null: its token is wrong. */
-  readonly #visitors = new WeakMap<Exchange, GotifyVisitor | null>();
   readonly #sql;
 
   constructor(parts: GotifyAuthContext) {
@@ -69,13 +67,13 @@ export class GotifyAuth {
 
   /**
    * Finds the caller before the body is read, so that its bytes are counted as the caller's; a
-   * password is checked later. @throws RATE_LIMITED for an address that sends wrong credentials.
+   * password is checked later. The exchange keeps the visitor; null: the token is wrong. @throws RATE_LIMITED for an address that sends wrong credentials.
    */
   readonly begin = (exchange: Exchange): void => {
     const visitor = this.#known(exchange);
     if (visitor) exchange.principal = visitor.principal;
     else if (basicOf(exchange) === null) this.#parts.kernel.limitAddress(exchange);
-    this.#visitors.set(exchange, visitor);
+    exchange.found = visitor;
   };
 
   /** @throws GotifyError 401, RATE_LIMITED, OVERLOADED */
@@ -83,9 +81,9 @@ export class GotifyAuth {
     const check = this.#parts.kernel.checkOf(exchange, { kind: "bearer", secret: tokenOf(exchange) });
     if (check) {
       await check;
-      this.#visitors.set(exchange, this.#known(exchange));
+      exchange.found = this.#known(exchange);
     }
-    const known = this.#visitors.get(exchange);
+    const known = exchange.found as GotifyVisitor | null;
     if (known) return known;
     const basic = basicOf(exchange);
     if (basic === null) throw unauthenticated();

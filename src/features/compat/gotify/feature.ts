@@ -223,7 +223,8 @@ function messageRoutes(context: Open): Route[] {
         const fields = await readFields(exchange, body);
         const application =
           visitor.kind === "application" ? visitor.application : await named(context, visitor, fields);
-        const isOwn = exchange.header("x-prism-origin") === originOf(own.config.secrets.access);
+        const origin = exchange.header("x-prism-origin");
+        const isOwn = origin !== "" && origin === originOf(own.config.secrets.access);
         const sent = await messages.send(application, fields, { isOwn });
         context.count("accepted");
         return new Reply(200, sent);

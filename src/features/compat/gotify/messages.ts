@@ -1,12 +1,13 @@
 import { sql } from "kysely";
 import type { Config } from "../../../config/load.ts";
-import { currentCaller } from "../../../core/caller.ts";
+import { type Caller, currentCaller, runAs } from "../../../core/caller.ts";
 import { cleanText, codePointLength } from "../../../core/clean-text.ts";
 import { toRfc3339 } from "../../../core/clock.ts";
+import { PrismError } from "../../../core/errors.ts";
 import { DEFAULT_CHANNELS, isLinkAllowed } from "../../../http/shapes.ts";
 import type { Uses } from "../../../module/feature.ts";
-import type { Trx } from "../../../store/database.ts";
-import { insertLater } from "../../../store/statements.ts";
+import { later, type Trx } from "../../../store/database.ts";
+import { WriteQueue } from "../../../store/write-queue.ts";
 import type { ApplicationRow } from "./auth.ts";
 import { badRequest, notFound } from "./errors.ts";
 import { type Fields, integerField, objectField, requiredText, textField } from "./fields.ts";
@@ -50,6 +51,12 @@ interface MessageRow {
   readonly extras: string | null;
 }
 
+/** The id is that of the recipient's row, written before: reading it first would cost a message to the writer. */
+const INSERT_SQL = `insert into gotify_messages (id, applicationId, userId, title, message, priority, extras)
+  select seq, ?, ?, ?, ?, ?, ? from notification_recipients where notificationId = ? and userId = ?`;
+
+const TOUCH_SQL = "update gotify_applications set lastUsedAt = ? where id = ?";
+
 export interface MessagesParts extends Uses<"db" | "reader" | "clock" | "notify" | "storage"> {
   /** The console's URL; undefined if it is not known. */
   consoleUrl(): string | undefined;
@@ -66,13 +73,37 @@ export interface MessageRange {
   readonly since: number;
 }
 
+/** A message that waits to be stored. */
+interface Sending {
+  readonly caller: Caller;
+  readonly application: ApplicationRow;
+  readonly notification: Parameters<MessagesParts["notify"]["send"]>[0];
+  /** Columns of its row. */
+  readonly columns: readonly (string | number | null)[];
+}
+
+/** Messages of one transaction, which takes some milliseconds. */
+const STORED_AT_ONCE = 64;
+const MAX_WAITING = 2000;
+
 /** Messages: a user's notifications, numbered by their offsets. */
 export class Messages {
   readonly #parts: MessagesParts;
   readonly #sql;
+  /** Resolves with the id of the notification. */
+  readonly #queue: WriteQueue<Sending, string>;
 
   constructor(parts: MessagesParts) {
     this.#parts = parts;
+    this.#queue = new WriteQueue({
+      db: parts.db,
+      options: { sharesCommit: true },
+      most: STORED_AT_ONCE,
+      mayWait: MAX_WAITING,
+      store: (trx, all) => this.#storeAll(trx, all),
+      // Such as an account that was disabled meanwhile.
+      isOfOne: (error) => !(error instanceof PrismError) || error.code === "RECIPIENT_NOT_FOUND",
+    });
     const { reader } = parts;
     this.#sql = {
       one: reader.prepare<[string, number], MessageRow>(
@@ -81,6 +112,9 @@ export class Messages {
          from notification_recipients r join notifications n on n.id = r.notificationId
          left join gotify_messages g on g.id = r.seq left join gotify_applications a on a.id = g.applicationId
          where r.userId = ? and r.seq = ? and r.deletedAt is null`,
+      ),
+      ofNotification: reader.prepare<[string, string], { id: number }>(
+        "select seq as id from notification_recipients where notificationId = ? and userId = ?",
       ),
       ofUser: reader.prepare<[string, number, number], { id: number }>(
         `select seq as id from notification_recipients
@@ -99,7 +133,6 @@ export class Messages {
    * channels would send it again, without end. @throws GotifyError 400
    */
   async send(application: ApplicationRow, fields: Fields, { isOwn = false } = {}): Promise<MessageView> {
-    const { db, notify, storage } = this.#parts;
     const { userId } = application;
     const message = requiredText(fields, "message");
     const given = textField(fields, "title") ?? "";
@@ -112,45 +145,41 @@ export class Messages {
       bytes: COPIES * (title.length + message.length + (extrasText?.length ?? 0)),
       rows: ROWS,
     });
-    const id = await db.write(
-      async (trx) => {
-        storage.requireSpace();
-        await this.#touch(trx, application);
-        const sent = await notify.send(
-          {
-            ...shown,
-            recipients: [userId],
-            channels: isOwn ? WITHOUT_SERVICE : undefined,
-            priority: Math.min(MAX_PRIORITY, Math.max(0, priority * PRIORITY_FACTOR)),
-            data: dataOf(application, priority, extras, extrasText),
-            action: this.#actionOf(extras),
-          },
-          { trx },
-        );
-        const { seq } = await trx
-          .selectFrom("notification_recipients")
-          .select("seq")
-          .where("notificationId", "=", sent.id)
-          .where("userId", "=", userId)
-          .executeTakeFirstOrThrow();
-        const texts = {
-          title: title === shown.title ? null : title,
-          message: message === shown.message ? null : message,
-        };
-        const row = { id: seq, applicationId: application.id, userId, ...texts, priority, extras: extrasText };
-        insertLater(trx, "gotify_messages", row);
-        return seq;
-      },
-      { sharesCommit: true },
-    );
-    return this.#require(userId, id);
+    const notification = {
+      ...shown,
+      recipients: [userId],
+      channels: isOwn ? WITHOUT_SERVICE : undefined,
+      priority: Math.min(MAX_PRIORITY, Math.max(0, priority * PRIORITY_FACTOR)),
+      data: dataOf(application, priority, extras, extrasText),
+      action: this.#actionOf(extras),
+    };
+    const longTitle = title === shown.title ? null : title;
+    const longMessage = message === shown.message ? null : message;
+    const columns = [application.id, userId, longTitle, longMessage, priority, extrasText];
+    this.#parts.storage.requireSpace();
+    const notificationId = await this.#queue.add({ caller: currentCaller(), application, notification, columns });
+    const { id = 0 } = this.#sql.ofNotification.get(notificationId, userId) ?? {};
+    const sent = this.find(userId, id);
+    if (!sent) throw notFound("message does not exist");
+    return sent;
+  }
+
+  /** Each on behalf of its own caller. @returns the ids of their notifications */
+  async #storeAll(trx: Trx, all: readonly Sending[]): Promise<string[]> {
+    const ids: string[] = [];
+    for (const { application } of all) this.#touch(trx, application);
+    for (const { caller, application, notification, columns } of all) {
+      const { id } = await runAs(caller, () => this.#parts.notify.send(notification, { trx }));
+      later(trx, INSERT_SQL, [...columns, id, application.userId]);
+      ids.push(id);
+    }
+    return ids;
   }
 
   /** Stores the last use, at most every few minutes. */
-  async #touch(trx: Trx, { id, lastUsedAt }: ApplicationRow): Promise<void> {
+  #touch(trx: Trx, { id, lastUsedAt }: ApplicationRow): void {
     const now = this.#parts.clock.now();
-    if (isRecent(lastUsedAt, now)) return;
-    await trx.updateTable("gotify_applications").set({ lastUsedAt: now }).where("id", "=", id).execute();
+    if (!isRecent(lastUsedAt, now)) later(trx, TOUCH_SQL, [now, id]);
   }
 
   /** The link that a tap opens. */
@@ -165,12 +194,6 @@ export class Messages {
   find(userId: string, id: number): MessageView | null {
     const row = this.#sql.one.get(userId, id);
     return row ? messageView(row, this.#parts.consoleUrl()) : null;
-  }
-
-  #require(userId: string, id: number): MessageView {
-    const view = this.find(userId, id);
-    if (!view) throw notFound("message does not exist");
-    return view;
   }
 
   /** All of a user's, or those of an application. */

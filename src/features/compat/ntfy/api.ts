@@ -13,7 +13,7 @@ import { countVisitor, type NtfyContext, PREFIX, requestOf, subscriberParts } fr
 import { NtfyError } from "./errors.ts";
 import { MAX_MESSAGE_BYTES } from "./message.ts";
 import { DISALLOWED_TOPICS, isTrue, type Parameters, parametersOf, requireTopic, requireTopics } from "./parameters.ts";
-import { publish, readJsonPublish } from "./publish-request.ts";
+import { callOf, publish, readJsonPublish } from "./publish-request.ts";
 import { sequenceDraft } from "./publisher.ts";
 import { type StreamFormat, serveStream } from "./subscribe/http-stream.ts";
 
@@ -36,8 +36,6 @@ interface Call {
 export class NtfyApi {
   readonly #own: NtfyContext;
   readonly #account: account.NtfyAccountContext;
-  /** Callers of requests, from before their bodies are read. */
-  readonly #visitors = new WeakMap<Exchange, Visitor | Promise<Visitor>>();
 
   constructor(own: NtfyContext, accounts: account.NtfyAccountContext) {
     this.#own = own;
@@ -52,7 +50,14 @@ export class NtfyApi {
       on("GET", "", "What this is", () => this.#page()),
       on("GET", "/:topic", "What this is; discovery of UnifiedPush", (call) => this.#topicPage(call)),
       ...(["POST", "PUT"] as const).flatMap((method) => [
-        on(method, "/:topic", "Publish a message or a file", (call) => this.#publish(call, ""), this.#maxFileBytes()),
+        on(
+          method,
+          "/:topic",
+          "Publish a message or a file",
+          (call) => this.#publish(call, ""),
+          this.#maxFileBytes(),
+          this.#atOnce,
+        ),
         on(
           method,
           "/:topic/:action",
@@ -120,7 +125,14 @@ export class NtfyApi {
   }
 
   /** @param maxBodyBytes of methods with a body. */
-  #route(method: Method, path: string, summary: string, work: Work, maxBodyBytes?: number): Route {
+  #route(
+    method: Method,
+    path: string,
+    summary: string,
+    work: Work,
+    maxBodyBytes?: number,
+    run: (call: Call, work: Work) => unknown = this.#forCaller,
+  ): Route {
     return route({
       ...{ method, path: PREFIX + path, summary, tag: "ntfy", access: "public", quiet: true, undocumented: true },
       response: undescribed,
@@ -128,23 +140,36 @@ export class NtfyApi {
         ? {}
         : { body: v.unknown(), raw: { types: ["*"], gzip: false, exact: true, encoded: true }, maxBodyBytes }),
       limit: (exchange) => this.#identify(exchange),
-      handle: async (exchange, { body }) => {
+      handle: (exchange, { body }) => {
+        const bytes = body instanceof Buffer ? body : NO_BODY;
+        if (exchange.isOver) return ANSWERS_LATER;
+        const visitor = exchange.found as Visitor | Promise<Visitor>;
+        if (!(visitor instanceof Promise)) return run({ exchange, visitor, body: bytes }, work);
         // The body's bytes may be valid only now.
-        const bytes = body instanceof Uint8Array ? Buffer.from(body) : NO_BODY;
-        const visitor = await this.#visitors.get(exchange);
-        if (!visitor || exchange.isOver) return ANSWERS_LATER;
-        exchange.identified(visitor.principal);
-        const release = this.#own.bodies.hold(exchange, bytes.length);
-        const run = async (): Promise<unknown> => work({ exchange, visitor, body: bytes });
-        return runAs(requestCaller(exchange), run).finally(release);
+        const kept = Buffer.from(bytes);
+        return visitor.then((found) => {
+          if (exchange.isOver) return ANSWERS_LATER;
+          exchange.identified(found.principal);
+          return run({ exchange, visitor: found, body: kept }, work);
+        });
       },
     });
   }
 
+  /** Runs work that keeps what it needs of the body, and knows when it needs a caller. */
+  readonly #atOnce = (call: Call, work: Work): unknown => work(call);
+
+  readonly #forCaller = ({ exchange, visitor, body }: Call, work: Work): Promise<unknown> => {
+    const kept = Buffer.from(body);
+    const release = this.#own.bodies.hold(exchange, kept.length);
+    const run = async (): Promise<unknown> => work({ exchange, visitor, body: kept });
+    return runAs(requestCaller(exchange), run).finally(release);
+  };
+
   /** Tokens are checked before the body is read, and count by their owner. @throws NtfyError 40101, 42909 */
   #identify(exchange: Exchange): void {
     const visitor = this.#own.ntfy.auth.visitor(exchange);
-    this.#visitors.set(exchange, visitor);
+    exchange.found = visitor;
     if (visitor instanceof Promise) {
       visitor.catch(() => undefined);
       this.#own.kernel.limitAddress(exchange);
@@ -183,7 +208,8 @@ export class NtfyApi {
     const topic = ntfy.topics.requireWritable(requireTopic(name), visitor.principal);
     const { publisher, attachments } = ntfy;
     const baseUrl = (from: Exchange): string => this.#baseUrl(from);
-    const context = { clock, publisher, attachments, baseUrl, timezone: this.#own.config.timezone };
+    const { bodies, config } = this.#own;
+    const context = { clock, publisher, attachments, bodies, baseUrl, timezone: config.timezone };
     return publish(context, { exchange, visitor, topic, sequenceId, ...given });
   }
 
@@ -223,7 +249,7 @@ export class NtfyApi {
     const { topic: name = "", action: sequenceId = "" } = exchange.params;
     const topic = this.#own.ntfy.topics.requireWritable(requireTopic(name), visitor.principal);
     if (!/^[-_A-Za-z0-9]{1,64}$/.test(sequenceId)) throw new NtfyError(40049);
-    return this.#own.ntfy.publisher.publish(topic, visitor, sequenceDraft(event, sequenceId));
+    return this.#own.ntfy.publisher.publish(topic, visitor, sequenceDraft(event, sequenceId), callOf(exchange));
   }
 
   #topicPage({ exchange }: Call): unknown {

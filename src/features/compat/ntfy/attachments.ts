@@ -1,7 +1,6 @@
 import type { EpochMs } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { type Principal, personKey } from "../../../core/principal.ts";
-import type { StoredFiles } from "../../../core/stored-files.ts";
 import { addressGroup } from "../../../http/client-address.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { MEDIA_HEADERS } from "../../../http/headers.ts";
@@ -10,6 +9,7 @@ import type { ANSWERS_LATER } from "../../../http/route.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { ReadDb } from "../../../store/database.ts";
 import type { NtfyAttachmentsTable } from "../../../store/schema.ts";
+import type { StoredFiles } from "../../../store/stored-files.ts";
 import { NtfyError } from "./errors.ts";
 
 export interface UploadedFile {

@@ -88,8 +88,7 @@ export class NtfyAuth {
   }
 
   #checked(token: string, exchange: Exchange): Visitor | Promise<Visitor> {
-    const { clientAddress: address } = exchange;
-    const find = (): Visitor => this.#guarded(address, () => this.#byToken(token, address));
+    const find = (): Visitor => this.#guarded(exchange, () => this.#byToken(token, exchange));
     const check = token.startsWith("tk_") ? null : this.#parts.authenticator.prepare?.(fromSecret(token));
     if (!check) return find();
     exchange.work?.beforeCheck(exchange, { bytes: token.length, rows: CHECK_ROWS });
@@ -97,11 +96,11 @@ export class NtfyAuth {
   }
 
   /** Counts failures of an address, whatever it guesses. */
-  #guarded(address: string, check: () => Visitor): Visitor {
+  #guarded(exchange: Exchange, check: () => Visitor): Visitor {
     try {
       return check();
     } catch (error) {
-      this.#failed(address);
+      this.#failed(exchange.clientAddress);
       if (error instanceof PrismError) throw new NtfyError(40101);
       throw error;
     }
@@ -119,13 +118,13 @@ export class NtfyAuth {
     if (!bucket.isAllowed) throw new NtfyError(42909);
   }
 
-  #byToken(token: string, address: string): Visitor {
+  #byToken(token: string, exchange: Exchange): Visitor {
     if (!token.startsWith("tk_"))
       return { principal: this.#parts.authenticator.authenticate(fromSecret(token)), proof: null };
     const tokenHash = hashToken(token);
     const row = this.#liveToken(tokenHash);
     if (!row) throw new NtfyError(40101);
-    this.#used.set(tokenHash, { at: this.#parts.clock.now(), origin: address });
+    this.#used.set(tokenHash, { at: this.#parts.clock.now(), origin: exchange.clientAddress });
     return { principal: this.#parts.principals.ofUser(row.userId), proof: { tokenHash } };
   }
 
@@ -135,11 +134,10 @@ export class NtfyAuth {
   }
 
   #byPassword(login: string, password: string, exchange: Exchange): Visitor | Promise<Visitor> {
-    const { clientAddress: address } = exchange;
     const known = this.#passwords.get(login, password);
-    if (known) return this.#guarded(address, () => this.#ofOwner(known));
+    if (known) return this.#guarded(exchange, () => this.#ofOwner(known));
     exchange.work?.beforeCheck(exchange, { rows: CHECK_ROWS });
-    return this.#parts.passwordOwner(login, password, address).then(
+    return this.#parts.passwordOwner(login, password, exchange.clientAddress).then(
       (owner) => {
         this.#passwords.add(login, password, owner);
         return this.#ofOwner(owner);

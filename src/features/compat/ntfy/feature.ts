@@ -19,7 +19,7 @@ declare module "../../../module/feature.ts" {
 
 /** The API of ntfy (docs/ntfy.md), and the topics in Prism's own. */
 export const ntfyFeature = feature("ntfy", {
-  needs: ["projects", "principals", "users", "realtime", "passwordOwner", "jobs"],
+  needs: ["projects", "principals", "users", "realtime", "passwordOwner", "jobs", "ingest"],
   open: (context) => ({
     ntfy: new Ntfy({
       ...context,

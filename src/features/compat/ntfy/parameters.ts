@@ -33,13 +33,14 @@ export type Parameters = (name: ParameterName) => string;
 
 /** The parameters of a request: a header beats the query (docs/ntfy.md). */
 export function parametersOf(exchange: Exchange, keepsUtf8Headers = KEEPS_UTF8_HEADERS): Parameters {
-  const query = queryOf(exchange.queryText);
+  const query = exchange.queryText === "" ? null : queryOf(exchange.queryText);
   return (name) => {
     for (const header of NAMES[name]) {
       const value = headerText(exchange, header);
       if (value !== "") return value;
       if (!keepsUtf8Headers && LOST.has(name) && exchange.headerNames().includes(header)) throw lost(header);
     }
+    if (query === null) return "";
     for (const key of NAMES[name]) {
       const value = query.get(key)?.trim() ?? "";
       if (value !== "") return value;
@@ -68,8 +69,10 @@ export function queryOf(text: string): ReadonlyMap<string, string> {
  * `Priority` is also a field of RFC 9218, which browsers and proxies add.
  */
 function headerText(exchange: Exchange, name: string): string {
+  const given = exchange.header(name);
+  if (given === "") return "";
   // Other white space may be half of a letter until the bytes are read as UTF-8.
-  const raw = exchange.header(name).replace(/^[ \t]+|[ \t]+$/g, "");
+  const raw = given.replace(/^[ \t]+|[ \t]+$/g, "");
   if (raw === "" || (name === "priority" && /^(?:u=\d|i(?:$|[=;,\s]))/.test(raw))) return "";
   return decodeWords(utf8Of(raw)).trim();
 }

@@ -1,7 +1,9 @@
-import { currentCaller } from "../../../core/caller.ts";
-import type { Clock } from "../../../core/clock.ts";
+import { runAs, type Work } from "../../../core/caller.ts";
+import type { EpochMs } from "../../../core/clock.ts";
+import { requestCaller } from "../../../http/credentials.ts";
 import type { Exchange } from "../../../http/exchange.ts";
 import { parseJson } from "../../../http/input.ts";
+import type { Uses } from "../../../module/feature.ts";
 import { type ActionButton, checkActions, parseActions } from "./actions.ts";
 import { type Attachments, typeOf, type UploadedFile, uploaderOf } from "./attachments.ts";
 import type { Visitor } from "./auth.ts";
@@ -10,13 +12,12 @@ import { NtfyError } from "./errors.ts";
 import { newId } from "./ids.ts";
 import { type Attachment, MAX_MESSAGE_BYTES, secondsOf } from "./message.ts";
 import { isTrue, type Parameters, priorityOf, TOPIC, tagsOf } from "./parameters.ts";
-import type { Content, Draft, Published, Publisher } from "./publisher.ts";
+import type { Content, Draft, PublishCall, Published, Publisher } from "./publisher.ts";
 import { BUILT_IN_TEMPLATES } from "./templates/built-in.ts";
 import { parseTemplate } from "./templates/template.ts";
 import type { NtfyTopic } from "./topics.ts";
 
-export interface PublishContext {
-  readonly clock: Clock;
+export interface PublishContext extends Uses<"clock" | "bodies"> {
   readonly publisher: Publisher;
   readonly attachments: Attachments;
   /** Time zone of delays in English. */
@@ -31,7 +32,10 @@ export interface PublishInput {
   readonly visitor: Visitor;
   readonly topic: NtfyTopic;
   readonly parameters: Parameters;
+  /** Its bytes may be valid during the call only. */
   readonly body: Buffer;
+  /** The bytes stay valid. */
+  readonly isKept?: boolean;
   /** In the path or the JSON; '' without one. */
   readonly sequenceId: string;
   /** Of the JSON form; otherwise the parameter is read. */
@@ -43,29 +47,59 @@ const STRICT = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** @returns the published message. @throws NtfyError, STORAGE_FULL */
 export async function publish(context: PublishContext, input: PublishInput): Promise<Published> {
-  const { clock } = context;
-  const { parameters, topic, visitor } = input;
-  const [uncached, delay] = [/^(?:no|false|0)$/i.test(parameters("cache")), parameters("delay")];
+  const { parameters } = input;
+  const delay = parameters("delay");
   const email = parameters("email");
   if (email !== "" && delay !== "") throw new NtfyError(40003);
   if (parameters("call") !== "") throw new NtfyError(delay === "" ? 40032 : 40037);
-  if (delay !== "" && uncached) throw new NtfyError(40002);
-  const now = clock.now();
-  const dueAt = delay === "" ? null : await dueAtOf(delay, now, context.timezone);
+  if (delay === "") return publishAt(context, input, null);
+  if (isUncached(input)) throw new NtfyError(40002);
+  const now = context.clock.now();
+  return whileKept(context, input, async (kept) =>
+    publishAt(context, kept, await dueAtOf(delay, now, context.timezone)),
+  );
+}
+
+/** @param dueAt null: now */
+function publishAt(context: PublishContext, input: PublishInput, dueAt: EpochMs | null): Promise<Published> {
   const draft = {
     id: newId(),
     sequenceId: sequenceOf(input),
     event: "message",
-    isUncached: uncached,
+    isUncached: isUncached(input),
     dueAt,
     file: null,
-    email,
+    email: input.parameters("email"),
   } as const;
   const common = commonOf(input);
   const body = bodyOf(input);
-  if (body.kind === "text")
-    return context.publisher.publish(topic, visitor, { ...draft, content: { ...body.content, ...common } });
-  return upload(context, input, { ...draft, content: common }, body);
+  if (body.kind === "file")
+    return whileKept(context, input, (kept) => upload(context, kept, { ...draft, content: common }, body));
+  const { exchange, topic, visitor } = input;
+  const content = { ...body.content, ...common };
+  return context.publisher.publish(topic, visitor, { ...draft, content }, callOf(exchange));
+}
+
+function isUncached({ parameters }: PublishInput): boolean {
+  return /^(?:no|false|0)$/i.test(parameters("cache"));
+}
+
+/** Runs what needs the caller, and the body after this call. @throws OVERLOADED */
+function whileKept(
+  { bodies }: PublishContext,
+  input: PublishInput,
+  work: (kept: PublishInput) => Promise<Published>,
+): Promise<Published> {
+  if (input.isKept === true) return work(input);
+  const { exchange } = input;
+  const body = Buffer.from(input.body);
+  const release = bodies.hold(exchange, body.length);
+  return runAs(requestCaller(exchange), () => work({ ...input, body, isKept: true })).finally(release);
+}
+
+/** The caller of a request is known where it is needed only. */
+export function callOf(exchange: Exchange): PublishCall {
+  return { correlationId: exchange.correlationId, run: (fn) => runAs(requestCaller(exchange), fn) };
 }
 
 /** @throws NtfyError 40049 */
@@ -115,7 +149,7 @@ function bodyOf(input: PublishInput): Body {
   const filename = parameters("filename");
   if (filename !== "") return { kind: "file", name: filename, content: textsOf(input, NO_BYTES) };
   const template = parameters("template");
-  if (template !== "") return { kind: "text", content: templateContent(parameters, template, body) };
+  if (template !== "") return { kind: "text", content: templateContent(input, template) };
   if (body.length <= MAX_MESSAGE_BYTES && utf8Of(body) !== undefined)
     return { kind: "text", content: withMessage(textsOf(input, body), "triggered") };
   return { kind: "file", name: "", content: textsOf(input, NO_BYTES) };
@@ -163,15 +197,15 @@ function decoded(text: string): string {
 const PARSED_AS_BYTES = 8;
 
 /** `\n` outside of templates is a line break: in a header there is no other way to write one. */
-function templateContent(parameters: Parameters, name: string, body: Buffer): Content {
+function templateContent({ exchange, parameters, body }: PublishInput, name: string): Content {
   const isInline = /^(?:1|yes|true|0|no|false)$/i.test(name);
   const texts = isInline
     ? { title: parameters("title"), message: parameters("message"), priority: "" }
     : { priority: "", ...(BUILT_IN_TEMPLATES[requireTemplate(name)] as { title: string; message: string }) };
   const data = jsonOf(body);
-  const { charge } = currentCaller();
+  const charge = (work: Work): void => exchange.work?.charge(exchange, work);
   const render = (text: string): string => {
-    charge?.({ bytes: PARSED_AS_BYTES * text.length });
+    charge({ bytes: PARSED_AS_BYTES * text.length });
     return parseTemplate(text).render(data, charge).replaceAll("\\n", "\n").trim();
   };
   const [title, message] = [render(texts.title).replace(/[\r\n]+/g, " "), render(texts.message)];
@@ -220,7 +254,8 @@ async function upload(
   return attachments.store({ id: draft.id, owner, name, type, bytes: body }, draft.dueAt, (file: UploadedFile) => {
     const attachment = { name, type, size: body.length, expires: secondsOf(clock.now() + limits.keptMs), url };
     const texts = withMessage(content, `You received a file: ${name}`);
-    return publisher.publish(topic, visitor, { ...draft, file, content: { ...texts, ...draft.content, attachment } });
+    const whole = { ...texts, ...draft.content, attachment };
+    return publisher.publish(topic, visitor, { ...draft, file, content: whole }, callOf(exchange));
   });
 }
 

@@ -2,7 +2,6 @@ import { startOf } from "../../../core/clean-text.ts";
 import { DAY_MS, type EpochMs, HOUR_MS } from "../../../core/clock.ts";
 import { DueTimes, SteadyClock } from "../../../core/due-times.ts";
 import { PrismError } from "../../../core/errors.ts";
-import { uuidv7 } from "../../../core/ids.ts";
 import type { Counter } from "../../../core/metrics.ts";
 import type { Level } from "../../../core/vocabulary.ts";
 import { RateLimiter } from "../../../http/rate-limiter.ts";
@@ -10,7 +9,7 @@ import type { Uses } from "../../../module/feature.ts";
 import { addEffect, later, type Trx } from "../../../store/database.ts";
 import { creatorOf, type ProjectStorage, type Quotas } from "../../access/index.ts";
 import type { DirectMail } from "../../delivery/index.ts";
-import { appendEvents } from "../../events/index.ts";
+import { appendEvents, type EventOwner } from "../../events/index.ts";
 import type { StreamService } from "../../events/streams/index.ts";
 import type { UploadedFile } from "./attachments.ts";
 import type { Visitor } from "./auth.ts";
@@ -45,8 +44,15 @@ export interface Published extends Message {
   readonly warning?: string;
 }
 
-interface PublisherParts extends Uses<"db" | "reader" | "clock" | "log" | "audit"> {
-  readonly realtime: Pick<StreamService, "publishAll">;
+/** The request that publishes. */
+export interface PublishCall {
+  readonly correlationId: string;
+  /** Runs what needs a caller: without one Node calls back faster. */
+  run<T>(fn: () => Promise<T>): Promise<T>;
+}
+
+interface PublisherParts extends Uses<"db" | "reader" | "clock" | "log" | "audit" | "ingest"> {
+  readonly realtime: Pick<StreamService, "publishAll" | "entryOfSet">;
   readonly quotas: Quotas;
   readonly storage: Pick<ProjectStorage, "requireRoom">;
   readonly published: Counter;
@@ -59,9 +65,10 @@ interface PublisherParts extends Uses<"db" | "reader" | "clock" | "log" | "audit
   enqueueMail(mail: DirectMail, trx: Trx): Promise<void>;
 }
 
-/** A scheduled message has its row already. */
+/** Rows as JSON. A scheduled message has its row already. */
 const MESSAGE_SQL = `insert into ntfy_messages (id, topic, sequenceId, seq, at, dueAt, expiresAt, body, sender)
-  values (?, ?, ?, ?, ?, null, ?, null, ?)
+  select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, null, value ->> 5, null, value ->> 6
+  from json_each(?) where true
   on conflict (id) do update set seq = excluded.seq, at = excluded.at, dueAt = null, body = null`;
 
 /** Mails of one user within an hour, as ntfy's own default. */
@@ -128,27 +135,74 @@ export class Publisher {
     return seconds > 0 ? this.#count / seconds : 0;
   }
 
-  /** @returns the message as stored. @throws NtfyError 40301, 42904; STORAGE_FULL, DATABASE_UNAVAILABLE */
-  async publish(topic: NtfyTopic, { principal }: Visitor, draft: Draft): Promise<Published> {
-    const { db, clock, storage } = this.#parts;
-    if (topic.projectId !== null) storage.requireRoom(topic.projectId, { sender: principal ? "known" : "unproven" });
-    const now = clock.now();
+  /** @returns the message as stored. @throws NtfyError 40301, 42904; OVERLOADED, STORAGE_FULL, DATABASE_UNAVAILABLE */
+  publish(topic: NtfyTopic, { principal }: Visitor, draft: Draft, call: PublishCall): Promise<Published> {
+    const { projectId } = topic;
+    if (projectId !== null) this.#parts.storage.requireRoom(projectId, { sender: principal ? "known" : "unproven" });
+    const now = this.#parts.clock.now();
     const message = this.#messageOf(topic.name, draft, now);
+    return projectId !== null && isOneEvent(topic, draft)
+      ? this.#storeWithEvent(projectId, message, this.#expiryOf(draft, now), principal?.key ?? null, call)
+      : call.run(() => this.#store(topic, principal, message, draft, now));
+  }
+
+  #countOne(): void {
+    this.#count++;
+    this.#parts.published.add();
+  }
+
+  /** The message goes with its event, in a commit of all events that wait. */
+  #storeWithEvent(
+    projectId: string,
+    message: Message,
+    expiresAt: EpochMs,
+    sender: string | null,
+    { correlationId }: PublishCall,
+  ): Promise<Published> {
+    const { clock, ingest, realtime } = this.#parts;
+    const { id, topic, event } = message;
+    const now = clock.now();
+    const entry = realtime.entryOfSet({ kind: "ntfy", topic }, event, JSON.stringify(message), correlationId);
+    return new Promise((resolve, reject) => {
+      const owner: EventOwner = {
+        isAbandoned: false,
+        hasRows: true,
+        rowsFor() {
+          const { offset, sql, row } = entry.seal();
+          const messageRow = [id, topic, message.sequence_id ?? id, offset, now, expiresAt, sender];
+          return {
+            inserts: [
+              { sql, row },
+              { sql: MESSAGE_SQL, row: messageRow },
+            ],
+            announce: entry.announce,
+          };
+        },
+        settled: () => {
+          this.#countOne();
+          resolve(message);
+        },
+        failed: (_event, error) => reject(error),
+      };
+      ingest.accept(eventOf(projectId, message), { source: "ntfy", now }, owner);
+    });
+  }
+
+  async #store(
+    topic: NtfyTopic,
+    principal: Visitor["principal"],
+    message: Message,
+    draft: Draft,
+    now: EpochMs,
+  ): Promise<Published> {
     const sender = principal?.key ?? null;
-    const warning = await db.write(
+    const warning = await this.#parts.db.write(
       async (trx) => {
         if (topic.isNew) await this.#makeTopic(trx, topic, principal ? creatorOf(principal) : ANONYMOUS_MAKER, now);
         if (draft.file) await trx.insertInto("ntfy_attachments").values(draft.file.row).execute();
         if (draft.sequenceId !== "") await cancelScheduled(trx, topic.name, draft.sequenceId);
         if (draft.dueAt !== null) await this.#schedule(trx, message, draft, now, sender);
-        else
-          await this.#append(
-            trx,
-            topic.projectId,
-            message,
-            draft.isUncached ? now : now + this.#parts.cacheMs(),
-            sender,
-          );
+        else await this.#append(trx, topic.projectId, message, this.#expiryOf(draft, now), sender);
         const { email = "" } = draft;
         return email === ""
           ? undefined
@@ -156,9 +210,12 @@ export class Publisher {
       },
       { sharesCommit: true },
     );
-    this.#count++;
-    this.#parts.published.add();
+    this.#countOne();
     return warning === undefined ? message : { ...message, warning };
+  }
+
+  #expiryOf({ isUncached }: Draft, now: EpochMs): EpochMs {
+    return isUncached ? now : now + this.#parts.cacheMs();
   }
 
   /**
@@ -265,14 +322,9 @@ export class Publisher {
     const now = clock.now();
     const [seq = 0] = await realtime.publishAll([{ to: { kind: "ntfy", topic }, type: event, data: message }], { trx });
     const sequenceId = message.sequence_id ?? id;
-    later(trx, MESSAGE_SQL, [id, topic, sequenceId, seq, now, expiresAt, sender]);
+    later(trx, MESSAGE_SQL, [JSON.stringify([[id, topic, sequenceId, seq, now, expiresAt, sender]])]);
     if (projectId === null || event !== "message") return;
-    const { time: _time, expires: _expires, event: _event, ...payload } = message;
-    const level = LEVELS[message.priority ?? 0] ?? "info";
-    await appendEvents(trx, [{ id: uuidv7(), projectId, type: "ntfy.message", level, payload }], {
-      source: "ntfy",
-      now,
-    });
+    await appendEvents(trx, [eventOf(projectId, message)], { source: "ntfy", now });
   }
 
   /**
@@ -306,7 +358,17 @@ export class Publisher {
   }
 }
 
-/** @returns whether one was waiting */
+/** Whether nothing is stored but the message and its event. */
+function isOneEvent({ isNew }: NtfyTopic, { event, sequenceId, dueAt, file, email = "" }: Draft): boolean {
+  return !isNew && event === "message" && sequenceId === "" && dueAt === null && file === null && email === "";
+}
+
+/** The event of a message in its project. */
+function eventOf(projectId: string, message: Message) {
+  const { time: _time, expires: _expires, event: _event, ...payload } = message;
+  return { projectId, type: "ntfy.message", level: LEVELS[message.priority ?? 0] ?? "info", payload };
+}
+
 async function cancelScheduled(trx: Trx, topic: string, sequenceId: string): Promise<void> {
   await trx
     .deleteFrom("ntfy_messages")

@@ -1,9 +1,9 @@
 import { join } from "node:path";
 import { PrismError } from "../../../core/errors.ts";
-import { StoredFiles } from "../../../core/stored-files.ts";
 import { RateLimiter } from "../../../http/rate-limiter.ts";
 import type { Context } from "../../../module/feature.ts";
 import type { Trx } from "../../../store/database.ts";
+import { StoredFiles } from "../../../store/stored-files.ts";
 import { acknowledgeLink, type DirectMail } from "../../delivery/index.ts";
 import type { AccessChange } from "./access.ts";
 import { ATTACHMENTS_DIR, Attachments, isMessageId } from "./attachments.ts";
@@ -16,7 +16,7 @@ import { type NtfyTopic, type TopicRow, Topics } from "./topics.ts";
 
 const FLUSH_EVERY_MS = 60_000;
 
-export type NtfyParts = Context<"projects" | "principals" | "realtime" | "passwordOwner"> & {
+export type NtfyParts = Context<"projects" | "principals" | "realtime" | "passwordOwner" | "ingest"> & {
   /** @throws STORAGE_FULL while the disk has too little space. */
   requireSpace(): void;
   enqueueMail(mail: DirectMail, trx: Trx): Promise<void>;

@@ -12,6 +12,7 @@ import type {
   SuppressionRows,
 } from "../../../store/commit/write-set.ts";
 import type { NotifiedRecipient } from "../../../store/effect.ts";
+import type { BoundStatement } from "../../../store/sqlite/connection.ts";
 import { commitError } from "../../../store/sqlite/sqlite-errors.ts";
 import { Budget, type EventResult, enqueuedBy, type IncomingEvent, RuleStats } from "../../rules/index.ts";
 import type { BacklogParts } from "./backlog.ts";
@@ -36,6 +37,15 @@ export interface EventOwner {
 export interface OwnerRows {
   readonly idempotency?: IdempotencyRow;
   readonly finish?: JobFinish;
+  readonly inserts?: readonly RowInsert[];
+  /** Sends live entries of the rows, once they are on disk; after those of the events, whose offsets are lower. */
+  readonly announce?: () => void;
+}
+
+/** A row for a statement that takes the rows of a whole set: its one parameter is a JSON array of them. */
+export interface RowInsert {
+  readonly sql: string;
+  readonly row: readonly (string | number | null)[];
 }
 
 type PipelineParts = BacklogParts & Uses<"backlog" | "config" | "storage">;
@@ -195,11 +205,12 @@ export class EventPipeline implements SetSource {
         ruleStats: stats.rows(),
         suppression,
         idempotency: rows.flatMap((row) => (row.idempotency ? [row.idempotency] : [])),
+        statements: rows.length > 0 ? insertsOf(rows) : NO_STATEMENTS,
         jobs:
           finish.length > 0 ? { insert: [], progress: [], finish, promoteDueAt: null, setBack: null, claim: [] } : null,
       },
       settle: (outcome) =>
-        this.#settle(outcome, { taken, results, stored, effects, notified, stats, suppression, isLeavingSome }),
+        this.#settle(outcome, { taken, results, stored, effects, notified, stats, suppression, isLeavingSome, rows }),
     };
   }
 
@@ -225,6 +236,7 @@ export class EventPipeline implements SetSource {
     const refused = new Set(outcome.failedEffects);
     announcer.events(set.stored);
     announcer.notifications(set.notified.filter((_, i) => !refused.has(i)).flat());
+    for (const { announce } of set.rows) announce?.();
     const jobs = enqueuedBy(set.effects, refused, set.suppression);
     if (jobs.length > 0) runner.enqueued(jobs);
   }
@@ -266,6 +278,7 @@ interface SetInFlight {
   readonly stats: RuleStats;
   readonly suppression: SuppressionRows | null;
   readonly isLeavingSome: boolean;
+  readonly rows: readonly OwnerRows[];
 }
 
 const CONFLICT: EventResult = { status: "conflict" };
@@ -281,6 +294,22 @@ function ownerRows(taken: readonly Pending[], results: readonly EventResult[]): 
     from = to;
   }
   return rows;
+}
+
+const NO_STATEMENTS: readonly BoundStatement[] = [];
+
+/** One statement for each text. */
+function insertsOf(rows: readonly OwnerRows[]): readonly BoundStatement[] {
+  const bySql = new Map<string, RowInsert["row"][]>();
+  for (const { inserts } of rows) {
+    if (!inserts) continue;
+    for (const { sql, row } of inserts) {
+      const same = bySql.get(sql);
+      if (same) same.push(row);
+      else bySql.set(sql, [row]);
+    }
+  }
+  return Array.from(bySql, ([sql, all]) => ({ sql, parameters: [JSON.stringify(all)] }));
 }
 
 interface Known {

@@ -5,6 +5,7 @@ import type { Hub } from "../../../live/hub.ts";
 import type { Presence } from "../../../live/presence.ts";
 import { type LoggedStream, parseStreamName, streamName } from "../../../live/stream.ts";
 import type { Uses } from "../../../module/feature.ts";
+import type { Committer } from "../../../store/commit/committer.ts";
 import { addEffect, type Database, type InTransaction, later } from "../../../store/database.ts";
 import type { LoggedEntry } from "../../../store/effect.ts";
 import type { AllowsChannel, ChannelAuthorizers } from "../../compat/pusher/index.ts";
@@ -28,17 +29,30 @@ export interface NewEntry extends EntryOptions {
 
 /** The rows come as JSON, so that it is one text, prepared once, for any number of them. */
 const PUBLISH_SQL = `insert into stream_log (createdAt, seq, stream, type, data, correlationId)
-  select ?, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 from json_each(?)`;
+  select value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5 from json_each(?)`;
+
+/** An entry that a write set stores. */
+export interface SetEntry {
+  /** Draws its offset, while the set is sealed. @returns its row */
+  seal(): { readonly offset: number; readonly sql: string; readonly row: (string | number)[] };
+  /** Sends it to followers, once the set is on disk, in the order of the offsets. */
+  announce(): void;
+}
 
 /** Stream entries that are not events: stored in `stream_log`, then sent to followers. */
 export class StreamService {
   readonly #db: Database;
+  readonly #committer: Committer;
+  readonly #hub: Hub;
   readonly #presence: Presence;
   readonly #clock: Clock;
   readonly #channelAuthorizers: ChannelAuthorizers;
 
-  constructor({ db, presence, clock, channelAuthorizers }: Uses<"db" | "presence" | "clock" | "channelAuthorizers">) {
+  constructor(parts: Uses<"db" | "committer" | "hub" | "presence" | "clock" | "channelAuthorizers">) {
+    const { db, committer, hub, presence, clock, channelAuthorizers } = parts;
     this.#db = db;
+    this.#committer = committer;
+    this.#hub = hub;
     this.#presence = presence;
     this.#clock = clock;
     this.#channelAuthorizers = channelAuthorizers;
@@ -72,19 +86,34 @@ export class StreamService {
     return this.#db.writeIn(options, async (trx) => {
       const numbered = made.map((entry) => ({ ...entry, offset: this.#db.nextOffset(trx) }));
       const rows = numbered.map(({ offset, stream, type, json, correlationId }) => [
+        at,
         offset,
         stream,
         type,
         json,
         correlationId,
       ]);
-      later(trx, PUBLISH_SQL, [at, JSON.stringify(rows)]);
+      later(trx, PUBLISH_SQL, [JSON.stringify(rows)]);
       for (const { stream, offset, type: entryType, json, correlationId, isAbridged, except } of numbered) {
         const entry = { stream, offset, entryType, data: isAbridged ? null : json, at, correlationId };
         addEffect(trx, { type: "entry", ...entry, ...(except === undefined ? {} : { except }) });
       }
       return numbered.map(({ offset }) => offset);
     });
+  }
+
+  /** An entry for the write set of an event. @param json its data */
+  entryOfSet(to: LoggedStream, type: string, json: string, correlationId: string): SetEntry {
+    const at = this.#clock.now();
+    const stream = streamName(to);
+    let offset = 0;
+    return {
+      seal: () => {
+        offset = this.#committer.sequences.streams.next();
+        return { offset, sql: PUBLISH_SQL, row: [at, offset, stream, type, json, correlationId] };
+      },
+      announce: () => announceEntry(this.#hub, { stream, offset, entryType: type, data: json, at, correlationId }),
+    };
   }
 
   /** Whether the user has a live connection of any kind, or had one a moment ago. */

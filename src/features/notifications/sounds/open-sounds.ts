@@ -6,9 +6,9 @@ import { type Clock, type EpochMs, toRfc3339 } from "../../../core/clock.ts";
 import { SOUNDS_DIR } from "../../../core/data-dir.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { isUuid } from "../../../core/ids.ts";
-import { StoredFiles } from "../../../core/stored-files.ts";
 import { secretsEqual } from "../../../core/tokens.ts";
 import type { Uses } from "../../../module/feature.ts";
+import { StoredFiles } from "../../../store/stored-files.ts";
 import type { SoundRow } from "./sound.ts";
 import { type BucketFetch, LocalSounds, S3Sounds, type SoundFiles } from "./sound-files.ts";
 

@@ -151,3 +151,24 @@ test("a message is a notification of the application's owner, for every other ch
   const explained = await it.prism.get(`/api/v1/explain/notification/${String(notification?.["id"])}`);
   assert.equal(explained.status, 200, explained.text);
 });
+
+test("messages at the same time: each has a number, its own sender and its own entry of the audit trail", async (t) => {
+  const it = await GotifyTest.start(t);
+  const apps = [await it.application("Backups"), await it.application("Servers")];
+  const sent = await Promise.all(
+    Array.from({ length: 24 }, async (_, n) => {
+      const app = apps[n % 2];
+      const body = { message: `m ${n}`, ...(n % 3 === 0 ? { title: "t".repeat(300) } : {}) };
+      const message = await it.ok<GotifyMessage>("POST", "/message", key(app?.token ?? ""), body);
+      assert.deepEqual([message.appid, message.message], [app?.id, `m ${n}`]);
+      assert.equal(message.title, n % 3 === 0 ? "t".repeat(300) : app?.name);
+      return message;
+    }),
+  );
+  assert.equal(new Set(sent.map(({ id }) => id)).size, 24);
+  const { reader } = it.prism.parts.core;
+  const audited = reader
+    .prepare("select count(distinct requestId) from audit_log where action = 'notification.sent' and userId = ?")
+    .pluck();
+  assert.equal(audited.get(it.userId), 24);
+});
