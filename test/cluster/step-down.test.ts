@@ -32,10 +32,12 @@ async function metricsAt(node: ClusterNode, token: string): Promise<string> {
   return (await fetch(`${node.url}/metrics`, { headers: { Authorization: `Bearer ${token}` } })).text();
 }
 
-/** Metrics of a cluster that the shipped rules of Prometheus read. */
-function ruleMetrics(): string[] {
-  const rules = readFileSync(join(import.meta.dirname, "../../deploy/prometheus/rules.yml"), "utf8");
-  return [...new Set(rules.match(/prism_cluster_[a-z_]+/g))];
+/** Metrics of a cluster that the shipped rules of Prometheus and the dashboard read. */
+function shippedMetrics(): string[] {
+  const shipped = ["prometheus/rules.yml", "grafana/prism.json"]
+    .map((file) => readFileSync(join(import.meta.dirname, "../../deploy", file), "utf8"))
+    .join("\n");
+  return [...new Set(shipped.match(/prism_cluster_[a-z_]+/g)?.map((name) => name.replace(/_bucket$/, "")))];
 }
 
 function clusterMetricsIn(text: string): string[] {
@@ -67,7 +69,7 @@ test("the leader steps down for a node, and no write fails; the state shows it",
   assert.deepEqual([state.name, state.leader, state.takeOver, state.warnings], ["prism", first.name, null, []]);
   assert.ok((state.log?.last ?? 0) > 20 && Math.abs(state.nodes[1]?.skewMs ?? 1000) < 500);
   const leading = await metricsAt(first, token);
-  for (const name of ruleMetrics()) assert.match(leading, new RegExp(`^# TYPE ${name} `, "m"));
+  for (const name of shippedMetrics()) assert.match(leading, new RegExp(`^# TYPE ${name} `, "m"));
   assert.match(leading, /^prism_cluster_leader 1$/m);
   assert.match(leading, new RegExp(`^prism_cluster_lag_records{node="${standby.name}"} `, "m"));
   assert.match(leading, /^prism_cluster_append_seconds_count [1-9]/m);
