@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import test from "node:test";
 import { eventually } from "../helpers/eventually.ts";
 import { startNats } from "./support/nats.ts";
@@ -14,6 +16,39 @@ function findings(node: ClusterNode): string[] {
     .map(({ name, status, message }) => `${status} ${name}: ${message}`);
 }
 
+/** No command of a healthy node that follows ends as if something were wrong. */
+function checkFollower(follower: ClusterNode, leader: string, token: string): void {
+  const doctor = follower.command("doctor");
+  assert.equal(doctor.status, 0, doctor.stdout);
+  assert.match(doctor.stdout, new RegExp(`PASS +port +${follower.port} is held by this node, which follows ${leader}`));
+  assert.match(doctor.stdout, /PASS +audit /);
+  for (const args of [["health"], ["health", "--ready"]]) {
+    const health = follower.command(...args);
+    assert.equal(health.status, 0, health.stderr);
+  }
+  const status = follower.command("status");
+  assert.deepEqual([status.status, status.stdout.includes(`which follows ${leader}`)], [0, true], status.stderr);
+  const whole = follower.command("status", "--token", token);
+  assert.deepEqual([whole.status, /jobs/.test(whole.stdout)], [0, true], whole.stderr);
+  const backup = follower.command("backup", "--keep", "14");
+  assert.deepEqual([backup.status, /the node that leads makes the archives/.test(backup.stdout)], [0, true]);
+  assert.equal(existsSync(join(follower.dir, "backups")), false);
+  const passed = follower.command("incidents", "list", "--token", token);
+  assert.equal(passed.status, 0, passed.stderr);
+  follower.set({ NODE_ENV: "production" });
+  for (const args of [
+    ["send", "a"],
+    ["user", "list"],
+    ["incidents", "list"],
+    ["key", "rotate", "--encryption"],
+  ]) {
+    const other = follower.command(...args);
+    assert.equal(other.status, 4, other.stdout);
+    assert.ok(other.stderr.includes(`which follows ${leader}: run it on the machine of ${leader}`), other.stderr);
+  }
+  follower.set({ NODE_ENV: "development" });
+}
+
 test("doctor checks the servers and the nodes of a cluster", async (t) => {
   const servers = await startNats(t, 3);
   const cluster = await startCluster(t, servers, ["a", "b"]);
@@ -25,6 +60,7 @@ test("doctor checks the servers and the nodes of a cluster", async (t) => {
   assert.match(log, /^PASS cluster log: 3 of 3 nats-servers keep it; .*sync_interval: always/);
   assert.equal(nodes, `PASS cluster nodes: ${leader.name} leads; heard: a, b`);
   assert.match(place, /^WARN cluster place: /);
+  checkFollower(follower, leader.name, await cluster.token());
   await follower.kill();
   await servers[2]?.stop("SIGKILL");
   const found = await eventually(

@@ -98,6 +98,19 @@ test("a node passes requests on by https to a leader whose certificate is of the
   const passed = await read(standby, "/openapi.json");
   assert.equal(passed.status, 200);
   assert.match(passed.text, /"openapi"/);
+  const first = cluster.nodes.find((node) => node !== standby) as ClusterNode;
+  const { token } = JSON.parse((await read(first, "/dev/token")).text) as { token: string };
+  for (const args of [["health"], ["status"], ["cluster", "step-down", "--token", token]]) {
+    const done = standby.command(...args);
+    assert.equal(done.status, 0, `${args.join(" ")}: ${done.stderr}${done.stdout}`);
+  }
+  await eventually("the node that followed leads", async () =>
+    /"role":"standby".*"leader":"/.test((await read(first, "/health").catch(() => ({ text: "" }))).text)
+      ? true
+      : undefined,
+  );
+  const unknown = first.command("cluster", "remove", "x", "--token", token);
+  assert.deepEqual([unknown.status, /knows no node x \(NOT_FOUND\)$/m.test(unknown.stderr)], [6, true], unknown.stderr);
 });
 
 test("the shipped files of a cluster have settings that exist", () => {
