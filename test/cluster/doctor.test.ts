@@ -2,8 +2,13 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
+import { connectNats } from "../../src/cluster/nats-log.ts";
+import { recordBox } from "../../src/cluster/record.ts";
+import { natsSignals } from "../../src/cluster/signals.ts";
+import { VERSION } from "../../src/core/runtime.ts";
 import { eventually } from "../helpers/eventually.ts";
-import { startNats } from "./support/nats.ts";
+import type { Scope } from "../helpers/scope.ts";
+import { type NatsServer, startNats } from "./support/nats.ts";
 import { type ClusterNode, startCluster } from "./support/nodes.ts";
 
 /** Findings about the cluster, as `status name: message`. */
@@ -49,6 +54,27 @@ function checkFollower(follower: ClusterNode, leader: string, token: string): vo
   follower.set({ NODE_ENV: "development" });
 }
 
+/** Commands say how far a clock differs, and in which direction. */
+async function checkSlowClock(t: Scope, servers: readonly NatsServer[], follower: ClusterNode): Promise<void> {
+  const options = { servers: servers.map(({ address }) => address), name: "prism", replicas: 3, allowOldServer: false };
+  const connection = await connectNats(options, "slow");
+  t.after(() => connection.close());
+  const signals = natsSignals(connection, "prism", recordBox(["the secret of the cluster of the tests"]));
+  const startedAt = Date.now();
+  let count = 0;
+  const timer = setInterval(() => {
+    const node = { node: "slow", run: "0123456789abcdef", startedAt, isLeader: false, isEnding: false, mayLead: false };
+    const keys = { encryption: "", tokens: "" };
+    const place = { term: 0, sequence: 0, recordAt: 0, advertise: "http://127.0.0.1:1", version: VERSION, fenced: 0 };
+    signals.send({ ...node, ...place, keys, count: count++, at: Date.now() - 2000 });
+  }, 500);
+  const doctor = await follower.run("doctor");
+  assert.match(doctor.stdout, /the clock of slow is (19|20|21)\d\d ms behind this machine's/);
+  const status = await follower.run("cluster", "status");
+  clearInterval(timer);
+  assert.match(status.stdout, /^slow +follows +0 +0 +-(19|20|21)\d\d /m);
+}
+
 test("doctor checks the servers and the nodes of a cluster", async (t) => {
   const servers = await startNats(t, 3);
   const cluster = await startCluster(t, servers, ["a", "b"]);
@@ -61,6 +87,7 @@ test("doctor checks the servers and the nodes of a cluster", async (t) => {
   assert.equal(nodes, `PASS cluster nodes: ${leader.name} leads; heard: a, b`);
   assert.match(place, /^WARN cluster place: /);
   checkFollower(follower, leader.name, await cluster.token());
+  await checkSlowClock(t, servers, follower);
   await follower.kill();
   await servers[2]?.stop("SIGKILL");
   const found = await eventually(

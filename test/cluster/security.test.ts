@@ -58,10 +58,26 @@ test("a cluster forms by TLS and an account of its own; another account sees not
   const wrong = leader.command("cluster", "status");
   assert.equal(wrong.status, 3);
   assert.match(wrong.stderr, /the nats-servers refuse the user of this node/);
+  assert.match(
+    leader.command("doctor").stdout,
+    /FAIL +nats-server +\S+ does not answer: it refuses the user of this node/,
+  );
   const elsewhere = join(temporaryDir(t), "ca.crt");
   writeFileSync(elsewhere, makeCertificate().cert);
   leader.set({ PRISM_CLUSTER_PASSWORD: PASSWORD, PRISM_CLUSTER_CA_FILE: elsewhere });
-  assert.equal(leader.command("cluster", "status").status, 4, "a server whose certificate is of another authority");
+  const untrusted = leader.command("cluster", "status");
+  assert.equal(untrusted.status, 4, "a server whose certificate is of another authority");
+  assert.match(untrusted.stderr, new RegExp(`no nats-server answers: ${server.address} \\(.*certificate`));
+  // Doctor judges the settings of a server that it can ask.
+  const follower = cluster.nodes.find((node) => node !== leader) as ClusterNode;
+  follower.set({ PRISM_CLUSTER_CA_FILE: elsewhere });
+  assert.match(follower.command("doctor").stdout, /FAIL +nats-server +\S+ does not answer: .*certificate/);
+  leader.set({ PRISM_CLUSTER_CA_FILE: `${elsewhere}.missing` });
+  await leader.stop();
+  for (const args of [["cluster", "status"], ["serve"]]) {
+    const missing = leader.command(...args);
+    assert.deepEqual([missing.status, /cluster\.caFile: \S+ cannot be read/.test(missing.stderr)], [3, true]);
+  }
 });
 
 test("a node passes requests on by https to a leader whose certificate is of the cluster's authority", async (t) => {
