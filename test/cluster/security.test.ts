@@ -125,6 +125,10 @@ test("a node passes requests on by https to a leader whose certificate is of the
       ? true
       : undefined,
   );
+  const sent = first.command("send", "of.node", "--token", token);
+  assert.equal(sent.status, 0, sent.stderr);
+  const tail = await first.run("tail", "--from", "earliest", "--limit", "1", "--token", token);
+  assert.deepEqual([tail.code, /of\.node/.test(tail.stdout)], [0, true], tail.stderr);
   const unknown = first.command("cluster", "remove", "x", "--token", token);
   assert.deepEqual([unknown.status, /knows no node x \(NOT_FOUND\)$/m.test(unknown.stderr)], [6, true], unknown.stderr);
 });
