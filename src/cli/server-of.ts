@@ -1,7 +1,11 @@
+import { isIP } from "node:net";
+import { connect, rootCertificates } from "node:tls";
 import { type EnvironmentVariables, readDotEnv } from "../config/environment.ts";
+import type { Config } from "../config/load.ts";
 import { maskCredentials } from "../config/option.ts";
-import { localUrlOf } from "../config/public-url.ts";
+import { localUrlOf, tlsFilesOf } from "../config/public-url.ts";
 import { CommandError, EXIT } from "../core/command-error.ts";
+import { ControlTransport } from "../remote/control-transport.ts";
 import { ServerClient } from "../remote/server-client.ts";
 import { type CommandContext, isSet } from "./context.ts";
 import { readTextFile } from "./files.ts";
@@ -19,17 +23,40 @@ const DEV_TOKEN_LIMIT_MS = 5000;
 export async function serverOf({ flags, out, loadConfig }: CommandContext, useDevToken = true): Promise<ServerClient> {
   const named = flags.url ?? process.env["PRISM_URL"];
   const config = isSet(named) ? undefined : loadConfig("none").config;
-  const base = isSet(named) ? named : config ? localUrlOf(config, config.port) : "";
+  const transport = config && transportOfNode(config);
+  const base = isSet(named) ? named : config ? ownUrlOf(config) : "";
   requireServerUrl(base);
   const asksForToken = useDevToken && config?.env === "development";
-  const token = tokenOf({ flags }) ?? (asksForToken ? await devToken(base) : undefined);
+  const token = tokenOf({ flags }) ?? (asksForToken ? await devToken(base, transport) : undefined);
   // Checked here: errors of an invalid header quote its content.
   if (token !== undefined && !/^[\x21-\x7e]+$/.test(token))
     throw new CommandError(
       EXIT.usage,
       "the token is empty or has characters that a token cannot have; check --token or PRISM_TOKEN",
     );
-  return new ServerClient({ base: base.replace(/\/+$/, ""), token }, out);
+  const target = { base: base.replace(/\/+$/, ""), token };
+  return new ServerClient(transport ? { ...target, transport } : target, out);
+}
+
+/** The certificate of a node has the name of `cluster.advertise`. */
+function ownUrlOf(config: Config): string {
+  const { advertise } = config.cluster;
+  return isSecureNode(config) && advertise !== undefined ? advertise : localUrlOf(config, config.port);
+}
+
+function isSecureNode(config: Config): boolean {
+  return config.cluster.servers.length > 0 && tlsFilesOf(config) !== null;
+}
+
+/** Connections to the own node, whose certificate may be of the authority in `cluster.caFile`. */
+function transportOfNode(config: Config): ControlTransport | undefined {
+  const { caFile } = config.cluster;
+  const url = new URL(ownUrlOf(config));
+  if (!isSecureNode(config) || caFile === undefined || url.protocol !== "https:") return undefined;
+  const host = url.hostname.replace(/^\[|\]$/g, "");
+  const ca = [...rootCertificates, readTextFile(caFile, "cluster.caFile")];
+  const way = { host, port: Number(url.port || 443), ca, servername: isIP(host) === 0 ? host : "" };
+  return new ControlTransport(() => connect(way), `http://${url.host}`);
 }
 
 /** Errors name the server by its URL, so that it may contain no secret. @throws CommandError 2 */
@@ -57,9 +84,9 @@ export function tokenOf({ flags }: Pick<CommandContext, "flags">): string | unde
  * The token that a development server gives to this machine; undefined without an answer, so that
  * the command itself reports why.
  */
-async function devToken(base: string): Promise<string | undefined> {
+async function devToken(base: string, transport: ControlTransport | undefined): Promise<string | undefined> {
   try {
-    const response = await fetch(`${base}/dev/token`, {
+    const response = await (transport?.fetch ?? fetch)(`${transport?.url ?? base}/dev/token`, {
       redirect: "error",
       signal: AbortSignal.timeout(DEV_TOKEN_LIMIT_MS),
     });

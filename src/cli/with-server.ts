@@ -9,6 +9,7 @@ import { prepareDataDir } from "../core/data-dir.ts";
 import { CONTROL_SOCKET } from "../core/listening.ts";
 import { silentLogger } from "../core/log.ts";
 import { ControlTransport, socketState } from "../remote/control-transport.ts";
+import { type FollowingNode, followerHere, followingText } from "../remote/running-server.ts";
 import { ServerClient } from "../remote/server-client.ts";
 import { DataDirLock } from "../store/sqlite/data-dir-lock.ts";
 import { type CommandContext, isOnline, refuseUrl } from "./context.ts";
@@ -58,6 +59,13 @@ export async function withServer<T>(
   const hasToken = localOnly === undefined && tokenOf(context) !== undefined;
   if (state === "denied" && !hasToken)
     throw ofAnotherUser(dataDir, socket, localOnly === undefined ? ", or give a token (--token, PRISM_TOKEN)" : "");
+  const follower = await followerHere(loaded.config);
+  if (follower !== null) {
+    if (localOnly !== undefined) throw notHere(follower);
+    const server = await serverOf(context);
+    if (server.token === undefined) throw notHere(follower, ", or give a token (--token, PRISM_TOKEN)");
+    return work(server);
+  }
   if (state === "denied" || mustRun) return work(await serverOf(context));
   if (localOnly === undefined && !existsSync(loaded.config.databaseFile) && (hasToken || namesPort(loaded))) {
     // The configuration may be that of a server whose data directory is elsewhere.
@@ -84,6 +92,8 @@ export async function withWholeServer<T>(
   const state = await socketState(socket);
   if (state === "open") return overSocket(context, socket, config.dataDir, work);
   if (state === "denied") throw ofAnotherUser(config.dataDir, socket);
+  const follower = await followerHere(config);
+  if (follower !== null) throw notHere(follower);
   prepareDataDir(config.dataDir);
   return servedOrLocked(context, loaded, work, async () => {
     const clock = clockOf(!existsSync(config.databaseFile));
@@ -115,6 +125,13 @@ function forThisMachine(loaded: LoadedConfig): LoadedConfig {
     tls: { certFile: undefined, keyFile: undefined },
   };
   return { ...loaded, config: { ...config, ...open, webhooks, rateLimit: { ...config.rateLimit, enabled: false } } };
+}
+
+/** The leader writes; a node that follows passes on what comes to its port with a token. */
+function notHere(follower: FollowingNode, hint = ""): CommandError {
+  const { node, leader } = follower;
+  const next = leader === null ? "see prism cluster status" : `run it on the machine of ${leader}${hint}`;
+  return new CommandError(EXIT.unreachable, `this node is ${node}, ${followingText(follower)}: ${next}`);
 }
 
 function ofAnotherUser(dataDir: string, socket: string, hint = ""): CommandError {

@@ -1,47 +1,41 @@
-import { setTimeout } from "node:timers/promises";
 import { nodeOf } from "../config/checks.ts";
 import type { Config } from "../config/load.ts";
 import { type Check, fail, pass, warn } from "../core/check.ts";
-import type { LogServer } from "./log.ts";
-import { connectNats, isOldServer, NatsLog, OLDEST_SERVER } from "./nats-log.ts";
-import { recordBox } from "./record.ts";
-import { type NodeBeat, natsSignals } from "./signals.ts";
+import { type LogServer, RESEED } from "./log.ts";
+import {
+  appliedHere,
+  type Heard,
+  type HeardNode,
+  heardBeats,
+  OTHER_SECRET,
+  requireClusterFiles,
+  type Tried,
+  tryServers,
+} from "./look.ts";
+import { isOldServer, NatsLog, OLDEST_SERVER } from "./nats-log.ts";
 
 type Cluster = Config["cluster"];
-type Connection = Awaited<ReturnType<typeof connectNats>>;
-
 /** A nats-server of the configuration that answers. */
-interface Reached {
-  readonly address: string;
-  readonly connection: Connection;
-}
-
-interface Heard extends NodeBeat {
-  /** How far its clock is before this machine's, less the way of the message. */
-  readonly skewMs: number;
-}
+type Reached = Exclude<Tried, { readonly connection: null }>;
 
 /** Records are sent in parts of half of it. */
 const LEAST_PAYLOAD = 1_048_576;
-/** Each node says twice a second what it is. */
-const LISTEN_MS = 2000;
 const MOST_SKEW_MS = 500;
 
 /** The nats-servers, the log and the nodes of a cluster. */
 export async function checkNodes(config: Config): Promise<Check[]> {
-  const { cluster } = config;
-  const tried = await Promise.all(cluster.servers.map((address) => reach(config, address)));
-  const reached = tried.filter((each) => each !== null);
+  const { cluster, databaseFile } = config;
+  requireClusterFiles(cluster);
+  const tried = await tryServers(cluster, `${nodeOf(config)} doctor`);
+  const reached = tried.filter((each) => each.connection !== null);
+  const servers = tried.map((each) => serverCheck(each, reached.length === 0, cluster));
   const [first] = reached;
-  if (!first)
-    return [fail("nats-server", `none answers: ${cluster.servers.join(", ")}`, "start most of them: docs/cluster.md")];
+  if (!first) return servers;
   try {
-    const servers = cluster.servers.map((address) => serverCheck(address, reached, cluster));
     const journal = await NatsLog.open(first.connection, { ...cluster, allowOldServer: true });
-    if (!(await journal.exists()))
-      return [...servers, warn("cluster log", "there is none yet", "start prism serve on a node")];
+    if (!(await journal.exists())) return [...servers, missingLog(appliedHere(databaseFile))];
     const keepers = await journal.servers();
-    const beats = cluster.secret === undefined ? null : await listen(first.connection, cluster, cluster.secret);
+    const beats = cluster.secret === undefined ? null : await heardBeats(first.connection, cluster, cluster.secret);
     return [
       ...servers,
       logCheck(keepers, cluster),
@@ -58,19 +52,25 @@ const NO_SECRET = warn(
   "give this command the variable PRISM_CLUSTER_SECRET",
 );
 
-async function reach(config: Config, address: string): Promise<Reached | null> {
-  try {
-    const options = { ...config.cluster, servers: [address] };
-    return { address, connection: await connectNats(options, `${nodeOf(config)} doctor`) };
-  } catch {
-    return null;
-  }
+/** @param applied number of records that this node's database has */
+function missingLog(applied: number): Check {
+  const name = "cluster log";
+  if (applied === 0) return warn(name, "there is none yet", "start prism serve on a node");
+  return fail(name, `it is gone, and this node has applied ${applied} records of it`, RESEED);
 }
 
-function serverCheck(address: string, reached: readonly Reached[], { allowOldServer }: Cluster): Check {
+/** @param isNone no server of the configuration answers */
+function serverCheck(tried: Tried, isNone: boolean, { allowOldServer }: Cluster): Check {
   const name = "nats-server";
-  const info = reached.find((each) => each.address === address)?.connection.info;
-  if (!info) return warn(name, `${address} does not answer`, "start it: the log needs most of its servers");
+  const { address } = tried;
+  if (tried.connection === null) {
+    const remedy = tried.isRefusal
+      ? "compare cluster.user and cluster.password, or cluster.credentialsFile, with its configuration"
+      : "the log needs most of its servers: docs/cluster.md";
+    return (isNone ? fail : warn)(name, `${address} does not answer: ${tried.reason}`, remedy);
+  }
+  const { info } = tried.connection;
+  if (!info) return warn(name, `${address} does not answer: it is disconnected`);
   const { version, max_payload: maxPayload } = info;
   if (isOldServer(version)) {
     const text = `${address} has the version ${version}, which may lose what it acknowledged`;
@@ -106,36 +106,46 @@ function logCheck(keepers: readonly LogServer[], { replicas }: Cluster): Check {
   return pass(name, `${copies} of ${replicas} nats-servers keep it; ${SYNC}`);
 }
 
-async function listen(connection: Connection, { name, previousSecrets }: Cluster, secret: string): Promise<Heard[]> {
-  const beats = new Map<string, Heard>();
-  natsSignals(connection, name, recordBox([secret, ...previousSecrets])).onBeat((beat) =>
-    beats.set(beat.node, { ...beat, skewMs: beat.at - Date.now() }),
-  );
-  await setTimeout(LISTEN_MS);
-  return [...beats.values()];
-}
+const SAME_SECRET = "set the same cluster.secret on all nodes";
 
-function nodeChecks(heard: readonly Heard[], keepers: readonly LogServer[], reached: readonly Reached[]): Check[] {
+function nodeChecks(
+  { nodes: heard, unreadable }: Heard,
+  keepers: readonly LogServer[],
+  reached: readonly Reached[],
+): Check[] {
   const name = "cluster nodes";
+  if (heard.length === 0 && unreadable > 0) return [fail(name, OTHER_SECRET, SAME_SECRET)];
   const leader = heard.find(({ isLeader }) => isLeader);
-  const names = heard.map(({ node }) => node).sort();
+  const names = heard.map(({ node }) => node);
   if (!leader) return [fail(name, `no node leads; heard: ${names.join(", ") || "none"}`, "see the log of each node")];
   const alone = heard.length < 2;
   const followed = alone
     ? warn(name, `${leader.node} leads, and no other node was heard: nothing would take over`, "start the other node")
     : pass(name, `${leader.node} leads; heard: ${names.join(", ")}`);
-  return [followed, ...clockChecks(heard), ...versionChecks(heard), ...placeChecks(leader, keepers, reached)];
+  const others = unreadable > 0 ? [warn(name, OTHER_SECRET, SAME_SECRET)] : [];
+  return [
+    followed,
+    ...others,
+    ...clockChecks(heard),
+    ...versionChecks(heard),
+    ...placeChecks(leader, keepers, reached),
+  ];
 }
 
-function clockChecks(heard: readonly Heard[]): Check[] {
+function clockChecks(heard: readonly HeardNode[]): Check[] {
   return heard
     .filter(({ skewMs }) => Math.abs(skewMs) > MOST_SKEW_MS)
-    .map(({ node, skewMs }) =>
-      warn("cluster clocks", `the clock of ${node} is ${skewMs} ms before this machine's`, "set both by NTP"),
-    );
+    .map(({ node, skewMs }) => {
+      const way = skewMs < 0 ? "behind" : "ahead of";
+      return warn(
+        "cluster clocks",
+        `the clock of ${node} is ${Math.abs(skewMs)} ms ${way} this machine's`,
+        "set both by NTP",
+      );
+    });
 }
 
-function versionChecks(heard: readonly Heard[]): Check[] {
+function versionChecks(heard: readonly HeardNode[]): Check[] {
   const versions = [...new Set(heard.map(({ version }) => version))].sort();
   return versions.length < 2
     ? []
@@ -143,12 +153,12 @@ function versionChecks(heard: readonly Heard[]): Check[] {
 }
 
 /** One lost machine then costs two elections, one after the other. */
-function placeChecks(leader: NodeBeat, keepers: readonly LogServer[], reached: readonly Reached[]): Check[] {
+function placeChecks(leader: HeardNode, keepers: readonly LogServer[], reached: readonly Reached[]): Check[] {
   const keeper = keepers.find(({ isLeader }) => isLeader)?.name;
   const server = reached.find(({ connection }) => connection.info?.server_name === keeper);
   const isBeside =
     server !== undefined && new URL(`nats://${server.address}`).hostname === new URL(leader.advertise).hostname;
   if (!isBeside) return [];
   const text = `${leader.node} leads on the machine of the nats-server that leads the log: a take-over takes longer`;
-  return [warn("cluster place", text, "prism cluster step-down, or nats stream cluster step-down")];
+  return [warn("cluster place", text, "prism cluster step-down lets another node lead")];
 }

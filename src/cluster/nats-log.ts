@@ -33,6 +33,16 @@ export class NatsServerRefused extends Error {
   }
 }
 
+/** The servers refuse to make the log as it is configured; an operator can change that. */
+class LogNotMade extends Error {
+  constructor(message: string) {
+    super(message);
+    this.name = "LogNotMade";
+    // The log shows the message, whose cause is not in this program.
+    this.stack = message;
+  }
+}
+
 const TIMEOUT_MS = 2000;
 const RETRY_MS = 100;
 /** A leader appends a record every two seconds, even if nothing is written. */
@@ -41,6 +51,8 @@ const SILENT_MS = 6000;
 const WRONG_LAST_SEQUENCE = 10_071;
 const NO_MESSAGE = 10_037;
 const STREAM_NOT_FOUND = 10_059;
+const NO_SUITABLE_PEERS = 10_005;
+const NO_CLUSTER = 10_074;
 /** Earlier ones may lose a stream by kill -9 (nats-server #6888). */
 export const OLDEST_SERVER = [2, 10, 23] as const;
 
@@ -117,18 +129,22 @@ export class NatsLog extends FencedLog {
     }
   }
 
-  /** Makes the stream; of several nodes that do it at once all have the same one. */
+  /** Makes the stream; of several nodes that do it at once all have the same one. @throws LogNotMade */
   async create(replicas: number): Promise<void> {
-    await this.#manager.streams.add({
-      name: this.#stream,
-      subjects: [this.#subject],
-      num_replicas: replicas,
-      storage: jetstreamLibrary.StorageType.File,
-      retention: jetstreamLibrary.RetentionPolicy.Limits,
-      discard: jetstreamLibrary.DiscardPolicy.New,
-      deny_delete: true,
-      allow_direct: true,
-    });
+    try {
+      await this.#manager.streams.add({
+        name: this.#stream,
+        subjects: [this.#subject],
+        num_replicas: replicas,
+        storage: jetstreamLibrary.StorageType.File,
+        retention: jetstreamLibrary.RetentionPolicy.Limits,
+        discard: jetstreamLibrary.DiscardPolicy.New,
+        deny_delete: true,
+        allow_direct: true,
+      });
+    } catch (error) {
+      throw error instanceof jetstreamLibrary.JetStreamApiError ? notMade(error, replicas) : error;
+    }
   }
 
   /** The message at a sequence. @throws when the log has none there */
@@ -157,6 +173,19 @@ export class NatsLog extends FencedLog {
     }));
     return leader ? [{ name: leader, isLeader: true, isReachable: true, isCurrent: true }, ...others] : others;
   }
+}
+
+function notMade({ code, message }: { readonly code: number; readonly message: string }, replicas: number): Error {
+  if (code === NO_SUITABLE_PEERS)
+    return new LogNotMade(
+      `the first start needs all ${replicas} nats-servers that cluster.replicas names, each with JetStream: ${message}`,
+    );
+  if (code === NO_CLUSTER)
+    return new LogNotMade(
+      `cluster.replicas is ${replicas}, and the nats-server is in no cluster of nats-servers: ` +
+        "make one of them, or set cluster.replicas to 1 for a server alone",
+    );
+  return new LogNotMade(`the nats-servers do not make the log: ${message} (${code})`);
 }
 
 interface Stream {

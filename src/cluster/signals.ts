@@ -44,8 +44,8 @@ export interface NodeKeys {
 /** The way of beats between nodes; they may be lost. */
 export interface Signals {
   send(beat: NodeBeat): void;
-  /** Beats of this and of other nodes. */
-  onBeat(listener: (beat: NodeBeat) => void): void;
+  /** Beats of this and of other nodes. @param onUnreadable called for a message that another secret has sealed */
+  onBeat(listener: (beat: NodeBeat) => void, onUnreadable?: () => void): void;
 }
 
 const CONTEXT = "prism cluster beat";
@@ -57,12 +57,13 @@ export function natsSignals(connection: NatsConnection, name: string, box: Seale
     send(beat) {
       if (!connection.isClosed()) connection.publish(subject, box.seal(CONTEXT, Buffer.from(JSON.stringify(beat))));
     },
-    onBeat(listener) {
+    onBeat(listener, onUnreadable) {
       connection.subscribe(subject, {
         callback(error, message) {
           if (error) return;
           const beat = opened(box, message.data);
           if (beat) listener(beat);
+          else onUnreadable?.();
         },
       });
     },

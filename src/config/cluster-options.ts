@@ -49,8 +49,8 @@ export const CLUSTER_OPTIONS = {
   credentialsFile: optional(k.text(), "file with the credentials for the nats-servers, in place of user and password"),
   caFile: optional(
     k.text(),
-    "file with the authority of the certificates of the nats-servers and of other nodes; without it connections to " +
-      "nats-servers are plain",
+    "file with the authority of the certificates of the nats-servers and of other nodes; without it those of the " +
+      "system count, and connections to nats-servers use TLS only where a server demands it",
   ),
   role: option(k.oneOf("auto", "standby"), "auto", "standby: this node follows and never leads"),
   deadMs: option(k.duration(1500, 60_000), 3000, "how long the leader may be silent before another node takes over"),

@@ -31,13 +31,17 @@ function connectTo(path: string): Socket {
   return withSocketPath(path, (short) => connect(short));
 }
 
-/** HTTP and WebSockets over a control socket, for the client. */
+/** HTTP and WebSockets over a control socket, or over other connections of the caller, for the client. */
 export class ControlTransport {
-  readonly #path: string;
+  /** What requests name as their server. */
+  readonly url: string;
+  /** Opens one connection, for protocols other than HTTP. */
+  readonly connect: () => Socket;
   readonly #agent = new Agent({ keepAlive: true });
 
-  constructor(path: string) {
-    this.#path = path;
+  constructor(to: string | (() => Socket), url = "http://localhost") {
+    this.url = url;
+    this.connect = typeof to === "string" ? () => connectTo(to) : to;
     this.#agent.createConnection = this.connect;
   }
 
@@ -51,9 +55,6 @@ export class ControlTransport {
       sent.once("error", reject);
       sent.end(body);
     });
-
-  /** Opens one connection, for protocols other than HTTP. */
-  readonly connect = (): Socket => connectTo(this.#path);
 
   close(): void {
     this.#agent.destroy();

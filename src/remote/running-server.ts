@@ -2,6 +2,7 @@ import http, { type IncomingMessage } from "node:http";
 import https from "node:https";
 import { join } from "node:path";
 import { json } from "node:stream/consumers";
+import { nodeOf } from "../config/checks.ts";
 import type { Config, LoadedConfig, Origin } from "../config/load.ts";
 import { otherPorts, tlsFilesOf } from "../config/public-url.ts";
 import { type Check, fail, pass, warn } from "../core/check.ts";
@@ -105,6 +106,8 @@ async function checkOne(config: Config, isServed: boolean, setting = "PORT", hea
   if (problem !== "EADDRINUSE") return fail("port", `cannot listen on ${host}:${port} (${problem})`, "choose another");
   const found = await askPrism(config, health);
   if (found === undefined) return fail("port", `${port} is taken by another program`, `choose another with ${setting}`);
+  if (found.follower?.node === nodeOf(config))
+    return pass("port", `${port} is held by this node, ${followingText(found.follower)}`);
   if (!isServed)
     return fail("port", `${port} is taken by a Prism on another data directory`, `choose another with ${setting}`);
   if (found.database !== "ok")
@@ -162,6 +165,28 @@ interface FoundServer {
   readonly version: string | undefined;
   /** `ok`, or the server's problem with the database. */
   readonly database: string;
+  readonly follower?: FollowingNode;
+}
+
+/** A node of a cluster that does not lead. */
+export interface FollowingNode {
+  readonly node: string;
+  /** Null: no node leads. */
+  readonly leader: string | null;
+  readonly version: string;
+  /** It pages people from a copy of its database, because no node leads. */
+  readonly isDegraded: boolean;
+}
+
+/** The node of this configuration that runs and does not lead; null: there is none. */
+export async function followerHere(config: Config): Promise<FollowingNode | null> {
+  if (config.cluster.servers.length === 0) return null;
+  const follower = (await askPrism(config, "/health"))?.follower;
+  return follower?.node === nodeOf(config) ? follower : null;
+}
+
+export function followingText({ leader }: FollowingNode): string {
+  return leader === null ? "which hears no leader" : `which follows ${leader}`;
 }
 
 /** @returns its health, if Prism answers. */
@@ -189,10 +214,18 @@ function askPrism(config: Config, path: string): Promise<FoundServer | undefined
 function serverIn(body: unknown): FoundServer | undefined {
   const { version, uptimeMs, checks, healthy } = Object(body) as Readonly<Record<string, unknown>>;
   if (healthy === true) return { version: undefined, database: "ok" };
+  const follower = followerIn(body);
+  if (follower) return { version: follower.version, database: "ok", follower };
   if (typeof checks !== "object" || checks === null || typeof uptimeMs !== "number") return undefined;
   const { database } = checks as { database?: unknown };
   return {
     version: typeof version === "string" ? version : undefined,
     database: typeof database === "string" ? database : "ok",
   };
+}
+
+function followerIn(body: unknown): FollowingNode | null {
+  const { role, node, leader, version, degraded } = Object(body) as Readonly<Record<string, unknown>>;
+  if (role !== "standby" || typeof node !== "string" || typeof version !== "string") return null;
+  return { node, leader: typeof leader === "string" ? leader : null, version, isDegraded: degraded === true };
 }

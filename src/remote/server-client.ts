@@ -31,7 +31,7 @@ interface ServerTarget {
   /** The URL without a trailing slash; for a control socket the server's public name. */
   readonly base: string;
   readonly token: string | undefined;
-  /** Over a control socket. */
+  /** Over a control socket, or connections with an authority of their own. */
   readonly transport?: ControlTransport;
 }
 
@@ -52,7 +52,7 @@ export class ServerClient {
     this.token = token;
     this.#out = out;
     const given = {
-      url: transport ? SOCKET_URL : base,
+      url: transport?.url ?? base,
       token: token ?? null,
       fetch: transport?.fetch ?? fetchDirectly,
     };
@@ -177,15 +177,12 @@ export class ServerClient {
   }
 }
 
-/** The host name of requests on a socket. */
-const SOCKET_URL = "http://localhost";
-
 /** A token must not follow a redirect. */
 const fetchDirectly: FetchLike = (url, init) => fetch(url, { ...init, redirect: "error" });
 
 /** Converts a failed request to the error that ends a command. */
 export function refusalOf(error: PrismError, { base, token }: Pick<ServerClient, "base" | "token">): Error {
-  const { code, status, requestId, details, retryAfterMs } = error;
+  const { code, status, details, retryAfterMs } = error;
   if (code === "CONNECTION_FAILED") return unreachable(base, error.cause);
   if (status === undefined || code === "BAD_REPLY")
     return new CommandError(
@@ -193,17 +190,17 @@ export function refusalOf(error: PrismError, { base, token }: Pick<ServerClient,
       `${base} answered ${status}, but not like a Prism server; check the URL`,
       { cause: error },
     );
-  const text = error.message + hintOf(status, code, requestId, base, token);
+  const text = error.message + hintOf(error, { status, base, token });
   return new ServerRefused(status, code, text, details as readonly ErrorDetail[], retryAfterMs);
 }
 
+/** What any server answers for a path that it does not have. */
+const NO_ROUTE = "No such route";
+
 /** A hint for a user about a terse refusal. */
 function hintOf(
-  status: number,
-  code: string,
-  requestId: string | undefined,
-  base: string,
-  token: string | undefined,
+  { code, message, requestId }: PrismError,
+  { status, base, token }: Pick<ServerClient, "base" | "token"> & { readonly status: number },
 ): string {
   if (status === 401 && token === undefined)
     return (
@@ -211,7 +208,7 @@ function hintOf(
       `(from prism token create --user <name> --name cli; in development: curl -s ${base}/dev/token)`
     );
   if (code === "INTERNAL") return `; see the log of the server for the request id ${requestId}`;
-  return code === "NOT_FOUND" ? `; is ${base} the URL of a Prism server of this version?` : "";
+  return code === "NOT_FOUND" && message === NO_ROUTE ? `; is ${base} the URL of a Prism server of this version?` : "";
 }
 
 export function unreachable(base: string, error: unknown): CommandError {

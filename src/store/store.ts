@@ -198,7 +198,7 @@ export function requireAlone(connection: Sqlite): void {
   const position = connection.prepare("select 1 from local_state where key = 'cluster.position'").get();
   if (position === undefined) return;
   throw new DataDirRefused(
-    "the database belongs to a cluster: set cluster.servers and use prism serve, or end that with prism cluster leave --yes",
+    "the database belongs to a cluster: start prism serve with cluster.servers, or end that with prism cluster leave",
   );
 }
 

@@ -1,7 +1,14 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import test from "node:test";
+import { connectNats } from "../../src/cluster/nats-log.ts";
+import { recordBox } from "../../src/cluster/record.ts";
+import { natsSignals } from "../../src/cluster/signals.ts";
+import { VERSION } from "../../src/core/runtime.ts";
 import { eventually } from "../helpers/eventually.ts";
-import { startNats } from "./support/nats.ts";
+import type { Scope } from "../helpers/scope.ts";
+import { type NatsServer, startNats } from "./support/nats.ts";
 import { type ClusterNode, startCluster } from "./support/nodes.ts";
 
 /** Findings about the cluster, as `status name: message`. */
@@ -12,6 +19,60 @@ function findings(node: ClusterNode): string[] {
   return checks
     .filter(({ name }) => /^(nats-server|cluster)/.test(name))
     .map(({ name, status, message }) => `${status} ${name}: ${message}`);
+}
+
+/** No command of a healthy node that follows ends as if something were wrong. */
+function checkFollower(follower: ClusterNode, leader: string, token: string): void {
+  const doctor = follower.command("doctor");
+  assert.equal(doctor.status, 0, doctor.stdout);
+  assert.match(doctor.stdout, new RegExp(`PASS +port +${follower.port} is held by this node, which follows ${leader}`));
+  assert.match(doctor.stdout, /PASS +audit /);
+  for (const args of [["health"], ["health", "--ready"]]) {
+    const health = follower.command(...args);
+    assert.equal(health.status, 0, health.stderr);
+  }
+  const status = follower.command("status");
+  assert.deepEqual([status.status, status.stdout.includes(`which follows ${leader}`)], [0, true], status.stderr);
+  const whole = follower.command("status", "--token", token);
+  assert.deepEqual([whole.status, /jobs/.test(whole.stdout)], [0, true], whole.stderr);
+  const backup = follower.command("backup", "--keep", "14");
+  assert.deepEqual([backup.status, /the node that leads makes the archives/.test(backup.stdout)], [0, true]);
+  assert.equal(existsSync(join(follower.dir, "backups")), false);
+  const passed = follower.command("incidents", "list", "--token", token);
+  assert.equal(passed.status, 0, passed.stderr);
+  follower.set({ NODE_ENV: "production" });
+  for (const args of [
+    ["send", "a"],
+    ["user", "list"],
+    ["incidents", "list"],
+    ["key", "rotate", "--encryption"],
+  ]) {
+    const other = follower.command(...args);
+    assert.equal(other.status, 4, other.stdout);
+    assert.ok(other.stderr.includes(`which follows ${leader}: run it on the machine of ${leader}`), other.stderr);
+  }
+  follower.set({ NODE_ENV: "development" });
+}
+
+/** Commands say how far a clock differs, and in which direction. */
+async function checkSlowClock(t: Scope, servers: readonly NatsServer[], follower: ClusterNode): Promise<void> {
+  const options = { servers: servers.map(({ address }) => address), name: "prism", replicas: 3, allowOldServer: false };
+  const connection = await connectNats(options, "slow");
+  t.after(() => connection.close());
+  const signals = natsSignals(connection, "prism", recordBox(["the secret of the cluster of the tests"]));
+  const startedAt = Date.now();
+  let count = 0;
+  const timer = setInterval(() => {
+    const node = { node: "slow", run: "0123456789abcdef", startedAt, isLeader: false, isEnding: false, mayLead: false };
+    const keys = { encryption: "", tokens: "" };
+    const place = { term: 0, sequence: 0, recordAt: 0, advertise: "http://127.0.0.1:1", version: VERSION, fenced: 0 };
+    signals.send({ ...node, ...place, keys, count: count++, at: Date.now() - 2000 });
+  }, 500);
+  const doctor = await follower.run("doctor");
+  assert.match(doctor.stdout, /the clock of slow is (19|20|21)\d\d ms behind this machine's/);
+  const status = await follower.run("cluster", "status");
+  clearInterval(timer);
+  assert.match(status.stdout, /^slow +follows +0 +0 +-(19|20|21)\d\d /m);
 }
 
 test("doctor checks the servers and the nodes of a cluster", async (t) => {
@@ -25,6 +86,8 @@ test("doctor checks the servers and the nodes of a cluster", async (t) => {
   assert.match(log, /^PASS cluster log: 3 of 3 nats-servers keep it; .*sync_interval: always/);
   assert.equal(nodes, `PASS cluster nodes: ${leader.name} leads; heard: a, b`);
   assert.match(place, /^WARN cluster place: /);
+  checkFollower(follower, leader.name, await cluster.token());
+  await checkSlowClock(t, servers, follower);
   await follower.kill();
   await servers[2]?.stop("SIGKILL");
   const found = await eventually(

@@ -51,7 +51,7 @@ test("a server with data becomes the first node of a cluster, and ends it again 
   assert.ok(digest.tables.some(({ table }) => table === "events"));
   await assert.rejects(
     b.alone(() => Promise.resolve()),
-    /belongs to a cluster.*prism cluster leave/s,
+    /belongs to a cluster.*prism cluster leave$/m,
   );
   assert.equal(b.command("cluster", "leave").status, 2, "not without a confirmation");
   assert.equal(b.command("cluster", "leave", "--yes").status, 0);
@@ -81,6 +81,9 @@ test("a node that was away while the log was shortened copies the leader's datab
   await stranger.start().catch(() => undefined);
   assert.equal(await stranger.ended(), 3);
   assert.match(stranger.output, /different values of cluster\.secret/);
+  const [status, doctor] = [stranger.command("cluster", "status"), stranger.command("doctor")];
+  assert.deepEqual([status.status, /cluster\.secret of this machine differs/.test(status.stderr)], [8, true]);
+  assert.match(doctor.stdout, /FAIL +cluster nodes +messages of nodes cannot be opened: cluster\.secret/);
   // As of a database that had other rows.
   const noted = join(away.dir, "audit.head");
   writeFileSync(noted, `1:${"0".repeat(64)}\n`);

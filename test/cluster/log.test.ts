@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { Fenced, LogGone } from "../../src/cluster/log.ts";
 import { connectNats, type LogOptions, NatsLog, NatsServerRefused } from "../../src/cluster/nats-log.ts";
+import { eventually } from "../helpers/eventually.ts";
 import type { Scope } from "../helpers/scope.ts";
 import { type NatsServer, startNats } from "./support/nats.ts";
 
@@ -46,12 +47,25 @@ test("a record is appended directly after the one before, and by one node only",
   }
   assert.equal(await log.last(), 22);
   assert.deepEqual(await take(log, 0, 2), ["a", "b"]);
+  await servers[2]?.stop();
+  const { connection, options } = await openLog(t, servers);
+  const next = await NatsLog.open(connection, { ...options, name: "next" });
+  await eventually("the missing server is named as the reason", async () => {
+    const refusal = await next.create(3).then(
+      () => "",
+      (error: unknown) => String(error),
+    );
+    return refusal.startsWith("LogNotMade: the first start needs all 3 nats-servers") || undefined;
+  });
 });
 
 test("what a node needs next must be in the log, and what it has must be there", async (t) => {
   const servers = await startNats(t);
   const { log } = await openLog(t, servers);
   await log.append([bytes("a")], 0);
+  const { connection, options } = await openLog(t, servers);
+  const other = await NatsLog.open(connection, { ...options, name: "alone" });
+  await assert.rejects(other.create(3), /^LogNotMade: cluster\.replicas is 3, and the nats-server is in no cluster/);
   await assert.rejects(take(log, 5, 1), (error) => error instanceof LogGone && /lost its end/.test(error.message));
 });
 

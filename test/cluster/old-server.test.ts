@@ -11,6 +11,9 @@ test("an old nats-server is refused, and carries a small cluster with cluster.al
   await first.start().catch(() => undefined);
   assert.equal(await first.ended(), 3);
   assert.match(first.output, /nats-server 2\.9\.\d+ is older than 2\.10\.23/);
+  const status = first.command("cluster", "status");
+  assert.equal(status.status, 3);
+  assert.match(status.stderr, /^prism: nats-server 2\.9\.\d+ is older than 2\.10\.23/);
   for (const node of cluster.nodes) node.set({ PRISM_CLUSTER_ALLOW_OLD_SERVER: "true" });
   await Promise.all([first.start(), second.start()]);
   const [leader, token] = [await cluster.leader(), await cluster.token()];

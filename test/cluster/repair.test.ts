@@ -62,6 +62,10 @@ test("a log that was cut, replaced or lost stops every node; a new one begins wi
     assert.match(said, /the log of the cluster is gone.*prism cluster reseed/);
   }
   assert.equal(await log.exists(), false, "a node with data makes no log");
+  const [status, doctor] = [a.command("cluster", "status"), a.command("doctor")];
+  assert.equal(status.status, 8);
+  assert.match(status.stderr, /the log of the cluster is gone, .*prism cluster reseed/);
+  assert.match(doctor.stdout, /FAIL +cluster log +it is gone, .*prism cluster reseed/);
 
   const [last, earlier] = (await a.position()) >= (await b.position()) ? [a, b] : [b, a];
   assert.equal(last.command("cluster", "reseed").status, 2, "not without a confirmation");
@@ -143,7 +147,10 @@ test("the backup of a leader is restored without a cluster, and begins a new one
   const restore = node.command("restore", file, "--yes");
   assert.equal(restore.status, 0, restore.stderr);
   const early = node.command("cluster", "init");
-  assert.match(early.stderr, /the cluster has a log already; .*cluster reseed replaces it/);
+  assert.match(
+    early.stderr,
+    /has a log already\. To follow it: \S*prism cluster join .*Only if .*: \S*prism cluster reseed$/m,
+  );
   await node.alone(async (own) => assert.deepEqual(await typesAt(node, own), ["one"]));
   assert.equal(node.command("cluster", "reseed", "--yes").status, 0);
   await node.start();

@@ -58,10 +58,26 @@ test("a cluster forms by TLS and an account of its own; another account sees not
   const wrong = leader.command("cluster", "status");
   assert.equal(wrong.status, 3);
   assert.match(wrong.stderr, /the nats-servers refuse the user of this node/);
+  assert.match(
+    leader.command("doctor").stdout,
+    /FAIL +nats-server +\S+ does not answer: it refuses the user of this node/,
+  );
   const elsewhere = join(temporaryDir(t), "ca.crt");
   writeFileSync(elsewhere, makeCertificate().cert);
   leader.set({ PRISM_CLUSTER_PASSWORD: PASSWORD, PRISM_CLUSTER_CA_FILE: elsewhere });
-  assert.equal(leader.command("cluster", "status").status, 4, "a server whose certificate is of another authority");
+  const untrusted = leader.command("cluster", "status");
+  assert.equal(untrusted.status, 4, "a server whose certificate is of another authority");
+  assert.match(untrusted.stderr, new RegExp(`no nats-server answers: ${server.address} \\(.*certificate`));
+  // Doctor judges the settings of a server that it can ask.
+  const follower = cluster.nodes.find((node) => node !== leader) as ClusterNode;
+  follower.set({ PRISM_CLUSTER_CA_FILE: elsewhere });
+  assert.match(follower.command("doctor").stdout, /FAIL +nats-server +\S+ does not answer: .*certificate/);
+  leader.set({ PRISM_CLUSTER_CA_FILE: `${elsewhere}.missing` });
+  await leader.stop();
+  for (const args of [["cluster", "status"], ["serve"]]) {
+    const missing = leader.command(...args);
+    assert.deepEqual([missing.status, /cluster\.caFile: \S+ cannot be read/.test(missing.stderr)], [3, true]);
+  }
 });
 
 test("a node passes requests on by https to a leader whose certificate is of the cluster's authority", async (t) => {
@@ -98,6 +114,23 @@ test("a node passes requests on by https to a leader whose certificate is of the
   const passed = await read(standby, "/openapi.json");
   assert.equal(passed.status, 200);
   assert.match(passed.text, /"openapi"/);
+  const first = cluster.nodes.find((node) => node !== standby) as ClusterNode;
+  const { token } = JSON.parse((await read(first, "/dev/token")).text) as { token: string };
+  for (const args of [["health"], ["status"], ["cluster", "step-down", "--token", token]]) {
+    const done = standby.command(...args);
+    assert.equal(done.status, 0, `${args.join(" ")}: ${done.stderr}${done.stdout}`);
+  }
+  await eventually("the node that followed leads", async () =>
+    /"role":"standby".*"leader":"/.test((await read(first, "/health").catch(() => ({ text: "" }))).text)
+      ? true
+      : undefined,
+  );
+  const sent = first.command("send", "of.node", "--token", token);
+  assert.equal(sent.status, 0, sent.stderr);
+  const tail = await first.run("tail", "--from", "earliest", "--limit", "1", "--token", token);
+  assert.deepEqual([tail.code, /of\.node/.test(tail.stdout)], [0, true], tail.stderr);
+  const unknown = first.command("cluster", "remove", "x", "--token", token);
+  assert.deepEqual([unknown.status, /knows no node x \(NOT_FOUND\)$/m.test(unknown.stderr)], [6, true], unknown.stderr);
 });
 
 test("the shipped files of a cluster have settings that exist", () => {

@@ -23,6 +23,7 @@ import {
   stagedName,
 } from "../../../features/operate/backup/restore.ts";
 import { type DataPaths, foldersOf, isRestorePending } from "../../../features/operate/backup/swap.ts";
+import { followerHere } from "../../../remote/running-server.ts";
 import { SchemaRefused } from "../../../store/sqlite/migrate.ts";
 import { failureOf, sqliteCode } from "../../../store/sqlite/sqlite-errors.ts";
 import { type CommandContext, refuseUrl } from "../../context.ts";
@@ -53,6 +54,13 @@ export async function makeBackup(
   const { out } = context;
   const loaded = context.loadConfig("encryption");
   const { config } = loaded;
+  const follower = await followerHere(config);
+  // A timer runs on every node, because each may lead.
+  if (follower !== null) {
+    const { node, leader } = follower;
+    const why = `no archive: this node (${node}) follows, and the node that leads makes the archives`;
+    return out.result({ file: null, node, leader }, () => (out.quiet ? [] : [why]));
+  }
   requireSomeDatabase(loaded);
   const file = targetOf(config.dataDir, given);
   if (flags.keep !== undefined && archiveTime(basename(file)) === undefined)

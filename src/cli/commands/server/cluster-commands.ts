@@ -1,12 +1,19 @@
 import { existsSync, renameSync, rmSync } from "node:fs";
-import { setTimeout } from "node:timers/promises";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { digestOf } from "../../../cluster/digest.ts";
 import type { LogRange } from "../../../cluster/fenced-log.ts";
-import { connectNats, NatsLog } from "../../../cluster/nats-log.ts";
+import { RESEED } from "../../../cluster/log.ts";
+import {
+  appliedHere,
+  type HeardNode,
+  heardBeats,
+  OTHER_SECRET,
+  requireClusterFiles,
+  tryServers,
+} from "../../../cluster/look.ts";
+import { connectNats, NatsLog, NatsServerRefused } from "../../../cluster/nats-log.ts";
 import { readPosition, START, startPosition } from "../../../cluster/position.ts";
-import { newRecordId, recordBox } from "../../../cluster/record.ts";
-import { type NodeBeat, natsSignals } from "../../../cluster/signals.ts";
+import { newRecordId } from "../../../cluster/record.ts";
 import { nodeOf } from "../../../config/checks.ts";
 import type { LoadedConfig } from "../../../config/load.ts";
 import { CONSOLE_SETTINGS, hasAuditKey } from "../../../store/sealed-settings.ts";
@@ -20,9 +27,6 @@ import { table } from "../../output/output.ts";
 import { withServer } from "../../with-server.ts";
 import { confirm } from "../access/prompt.ts";
 
-/** Each node says twice a second what it is. */
-const LISTEN_MS = 2000;
-
 /** @throws CommandError 3 without cluster.servers, 8 when no node leads */
 export async function clusterStatus(context: CommandContext): Promise<void> {
   refuseUrl(context, "cluster status");
@@ -30,15 +34,22 @@ export async function clusterStatus(context: CommandContext): Promise<void> {
   const { cluster } = config;
   const nats = await connected(config, "status");
   try {
-    const journal = await NatsLog.open(nats, cluster);
+    const journal = await openLog(nats, cluster);
     const [range, nodes] = await Promise.all([rangeOf(journal), heardNodes(nats, config)]);
+    const applied = range === null ? appliedHere(config.databaseFile) : 0;
+    if (applied > 0)
+      throw new CommandError(
+        EXIT.checkFailed,
+        `the log of the cluster is gone, and this node has applied ${applied} records of it: ` +
+          `see which nats-servers run; ${RESEED}`,
+      );
     const rows = nodes.map((beat) => [
       ...[beat.node, beat.isLeader ? "leader" : "follows", beat.isLeader ? "-" : beat.sequence, beat.term],
-      ...[Date.now() - beat.at, beat.version, beat.advertise],
+      ...[beat.skewMs, beat.version, beat.advertise],
     ]);
     context.out.result({ nodes, log: range }, () => [
       ...table(["NODE", "ROLE", "APPLIED", "TERM", "CLOCK MS", "VERSION", "URL"], rows),
-      range === null ? "There is no log yet." : `The log has the records ${range.first} to ${range.last}.`,
+      range === null ? NO_LOG_YET : `The log has the records ${range.first} to ${range.last}.`,
     ]);
     if (!nodes.some(({ isLeader }) => isLeader)) throw new CommandError(EXIT.checkFailed, "no node leads");
   } finally {
@@ -46,14 +57,13 @@ export async function clusterStatus(context: CommandContext): Promise<void> {
   }
 }
 
-/** The nodes that are heard, by name. */
-async function heardNodes(nats: NatsConnection, { cluster }: LoadedConfig["config"]): Promise<NodeBeat[]> {
-  const beats = new Map<string, NodeBeat>();
-  natsSignals(nats, cluster.name, recordBox([cluster.secret ?? "", ...cluster.previousSecrets])).onBeat((beat) =>
-    beats.set(beat.node, beat),
-  );
-  await setTimeout(LISTEN_MS);
-  return [...beats.values()].sort((a, b) => a.node.localeCompare(b.node));
+const NO_LOG_YET = "There is no log yet: the first start of prism serve makes it.";
+
+/** The nodes that are heard, by name. @throws CommandError 8 when all that is heard has another secret */
+async function heardNodes(nats: NatsConnection, { cluster }: LoadedConfig["config"]): Promise<readonly HeardNode[]> {
+  const { nodes, unreadable } = await heardBeats(nats, cluster, cluster.secret ?? "");
+  if (nodes.length === 0 && unreadable > 0) throw new CommandError(EXIT.checkFailed, OTHER_SECRET);
+  return nodes;
 }
 
 /** Null: there is no log. */
@@ -91,6 +101,10 @@ export async function clusterDigest(context: CommandContext): Promise<void> {
   ]);
 }
 
+const HAS_LOG =
+  "the cluster has a log already. To follow it: prism cluster join (this database is put aside). " +
+  "Only if this database shall replace the cluster's: prism cluster reseed";
+
 /** @throws CommandError 3 when the cluster has a log already, or the database is in one */
 export async function clusterInit(context: CommandContext): Promise<void> {
   refuseUrl(context, "cluster init");
@@ -100,9 +114,8 @@ export async function clusterInit(context: CommandContext): Promise<void> {
   await withDataDirLock(config, async () => {
     const nats = await connected(config, "init");
     try {
-      const journal = await NatsLog.open(nats, config.cluster);
-      if ((await journal.exists()) && (await journal.last()) > 0)
-        throw new CommandError(EXIT.refused, "the cluster has a log already; prism cluster reseed replaces it");
+      const journal = await openLog(nats, config.cluster);
+      if ((await journal.exists()) && (await journal.last()) > 0) throw new CommandError(EXIT.refused, HAS_LOG);
     } finally {
       await nats.close();
     }
@@ -156,7 +169,7 @@ export async function clusterReseed(context: CommandContext, { yes }: { readonly
   await withDataDirLock(config, async () => {
     const nats = await connected(config, "reseed");
     try {
-      const journal = await NatsLog.open(nats, config.cluster);
+      const journal = await openLog(nats, config.cluster);
       const [range, running] = await Promise.all([rangeOf(journal), heardNodes(nats, config)]);
       if (running.length > 0)
         throw new CommandError(EXIT.refused, `stop all nodes first: ${running.map(({ node }) => node).join(", ")}`);
@@ -218,14 +231,33 @@ export async function clusterJoin(context: CommandContext, { yes }: { readonly y
   });
 }
 
-/** @throws CommandError 4 */
-function connected(config: LoadedConfig["config"], what: string): ReturnType<typeof connectNats> {
-  return connectNats(config.cluster, `${nodeOf(config)} ${what}`).catch((cause: unknown) => {
-    const servers = config.cluster.servers.join(", ");
-    if (cause instanceof Error && cause.name === "AuthorizationError")
-      throw new CommandError(EXIT.refused, `the nats-servers refuse the user of this node: ${servers}`, { cause });
-    throw new CommandError(EXIT.unreachable, `no nats-server answers: ${servers}`, { cause });
-  });
+/** @throws CommandError 3 when all servers refuse this node, 4 when none answers */
+async function connected({ cluster }: LoadedConfig["config"], what: string): Promise<NatsConnection> {
+  requireClusterFiles(cluster);
+  const name = `${nodeOf({ cluster })} ${what}`;
+  const connection = await connectNats(cluster, name).catch(() => null);
+  if (connection !== null) return connection;
+  const tried = await tryServers(cluster, name);
+  const failed = tried.filter((each) => each.connection === null);
+  const [reached, ...others] = tried.flatMap((each) => each.connection ?? []);
+  await Promise.all(others.map((other) => other.close()));
+  if (reached) return reached;
+  if (failed.every(({ isRefusal }) => isRefusal)) {
+    const servers = cluster.servers.join(", ");
+    throw new CommandError(EXIT.refused, `the nats-servers refuse the user of this node: ${servers}`);
+  }
+  const reasons = failed.map(({ address, reason }) => `${address} (${reason})`).join(", ");
+  throw new CommandError(EXIT.unreachable, `no nats-server answers: ${reasons}`);
+}
+
+/** @throws CommandError 3 for a server that is too old */
+async function openLog(nats: NatsConnection, cluster: LoadedConfig["config"]["cluster"]): Promise<NatsLog> {
+  try {
+    return await NatsLog.open(nats, cluster);
+  } catch (error) {
+    if (!(error instanceof NatsServerRefused)) throw error;
+    throw new CommandError(EXIT.refused, error.message, { cause: error });
+  }
 }
 
 /** @throws CommandError 3 */

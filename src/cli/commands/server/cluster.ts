@@ -67,7 +67,7 @@ Examples:
     .addHelpText(
       "after",
       `
-On the machine of the leader, or with a token at any node. A node that starts again is there again.
+On the machine of the leader, or with a token at any node. If that node starts again, it is listed again.
 
 Examples:
   $ prism cluster remove b`,

@@ -78,6 +78,8 @@ async function run(context: CommandContext, flags: ServeFlags, loaded: LoadedCon
   const { config } = loaded;
   prepareDataDir(config.dataDir);
   if (config.cluster.servers.length > 0) {
+    const { requireClusterFiles } = await import("../../../cluster/look.ts");
+    requireClusterFiles(config.cluster);
     const { clusterProcess, serveNodeCopy, superviseNode } = await import("./cluster-node.ts");
     if (clusterProcess() === null) return superviseNode();
     if (clusterProcess() === "copy") return serveNodeCopy(loaded, log);

@@ -2,9 +2,12 @@ import type { Command } from "commander";
 import { ageText, bytesText, countText } from "../../../core/clean-text.ts";
 import { partsOfBuild, type RuntimeParts, VERSION } from "../../../core/runtime.ts";
 import type { systemStatus } from "../../../features/operate/status/status.ts";
+import { followerHere, followingText } from "../../../remote/running-server.ts";
+import { type CommandContext, isOnline } from "../../context.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { type Output, printable, table } from "../../output/output.ts";
 import { single } from "../../resource.ts";
+import { tokenOf } from "../../server-of.ts";
 
 type Status = Awaited<ReturnType<typeof systemStatus>>;
 type Queue = Status["queues"][number];
@@ -21,6 +24,7 @@ export function addStatus(program: Command): void {
       ],
     },
     mustRun: true,
+    act: statusOfFollower,
     get: ({ server }) => server.get<Status>("/api/v1/status"),
     lines: (status: Status, { out }) => statusLines(status, out),
     after(status: Status, { given: { strict } }) {
@@ -40,6 +44,24 @@ export function addStatus(program: Command): void {
       out.result(parts, () => partLines(parts));
     },
   });
+}
+
+/** Without a token a node that follows says what it does; with one it passes the request on. */
+async function statusOfFollower(context: CommandContext): Promise<false | undefined> {
+  if (isOnline(context) || tokenOf(context) !== undefined) return false;
+  const follower = await followerHere(context.loadConfig("none").config);
+  if (follower === null) return false;
+  const { node, leader, version, isDegraded } = follower;
+  const status = leader === null ? "no leader" : "ok";
+  const shown = { status, role: "standby", node, leader, degraded: isDegraded, version };
+  const rows = [
+    ["node", `${node}, ${followingText(follower)}`],
+    ["version", version],
+    ["state of the cluster", "prism cluster status, or this command with a token (--token, PRISM_TOKEN)"],
+  ] as const;
+  context.out.result(shown, () => table(["STATUS", status], rows));
+  if (leader === null) throw new CommandError(EXIT.checkFailed, "no node leads");
+  return undefined;
 }
 
 function partLines(parts: RuntimeParts & { readonly version: string; readonly node: string }): string[] {

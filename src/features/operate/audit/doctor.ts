@@ -13,11 +13,13 @@ import { type AuditHead, type AuditVerdict, firstAuditSeq, lastAuditSeq, verifyA
  */
 export async function checkAudit(db: ReadDb, config: Config, anchor: AuditHead | undefined): Promise<Check[]> {
   const { dataDir, databaseFile } = config;
+  // In a cluster the trail comes from the log, and a node that has never led has no file.
+  const isNode = config.cluster.servers.length > 0;
   if (!(await hasAuditKey(db))) return [pass("audit", "the trail is empty")];
   const noted = await readAuditHead(dataDir);
   let looked: { readonly key: Uint8Array; readonly problem: string | null };
   try {
-    looked = lookAtHead(databaseFile, sealedBoxOf(config), noted);
+    looked = lookAtHead(databaseFile, sealedBoxOf(config), noted, isNode);
   } catch (error) {
     if (!(error instanceof UnsealError)) throw error;
     return [
@@ -33,7 +35,7 @@ export async function checkAudit(db: ReadDb, config: Config, anchor: AuditHead |
   const verdict = await verifyAudit(db, looked.key, lastSeq, {}, heads);
   if (!verdict.ok) return [fail("audit", brokenChain(verdict))];
   // A server of an earlier version also recorded its head, without the mark that requires one.
-  const isMissing = noted === null && lastSeq > 0 && (await hasServed(db));
+  const isMissing = !isNode && noted === null && lastSeq > 0 && (await hasServed(db));
   const problem = looked.problem ?? (isMissing ? "audit.head is missing or damaged, though a server has run" : null);
   if (problem !== null) return [fail("audit", problem, ACCEPT_AUDIT)];
   const whole = `the chain of ${verdict.checked} rows is intact`;
@@ -46,10 +48,10 @@ const ACCEPT_AUDIT =
   "compare with --anchor and a head from a log that is kept elsewhere; prism serve --accept-audit continues from here";
 
 /** @throws UnsealError */
-function lookAtHead(databaseFile: string, box: SealedBox, noted: NotedHead | null) {
+function lookAtHead(databaseFile: string, box: SealedBox, noted: NotedHead | null, isNode: boolean) {
   return reading(databaseFile, (connection) => {
     const key = loadAuditKey(connection, box);
-    const isRequired = isHeadRequired(connection, box);
+    const isRequired = !isNode && isHeadRequired(connection, box);
     const read = connection.prepare<[number], string>("select hash from audit_log where seq = ?").pluck();
     return { key, problem: auditHeadProblem(noted, { key, isRequired, hashAt: (seq) => read.get(seq) }) };
   });

@@ -179,7 +179,7 @@ export const clusterFeature = feature("cluster", {
       path: "/api/v1/cluster/nodes/:name",
       id: "removeClusterNode",
       summary: "Let the cluster no longer expect a node that is gone for good",
-      details: "A node that starts again is there again.",
+      details: "If that node starts again, it is listed again.",
       params: object({ name: text(40, 1) }),
       status: 204,
       errors: ["NOT_FOUND", "INVALID_STATE"],

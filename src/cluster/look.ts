@@ -1,0 +1,82 @@
+import { readFileSync } from "node:fs";
+import { setTimeout } from "node:timers/promises";
+import type { NatsConnection } from "@nats-io/transport-node";
+import type { Config } from "../config/load.ts";
+import { CommandError, EXIT } from "../core/command-error.ts";
+import { connectionReason } from "../core/errors.ts";
+import { reading } from "../store/sqlite/connection.ts";
+import { connectNats } from "./nats-log.ts";
+import { hasTables, readPosition } from "./position.ts";
+import { recordBox } from "./record.ts";
+import { type NodeBeat, natsSignals } from "./signals.ts";
+
+/* What commands see of a cluster, beside its nodes. */
+
+type Cluster = Config["cluster"];
+
+/** A nats-server of the configuration, or why it does not answer. */
+export type Tried =
+  | { readonly address: string; readonly connection: NatsConnection }
+  | { readonly address: string; readonly connection: null; readonly reason: string; readonly isRefusal: boolean };
+
+/** Each nats-server alone. */
+export function tryServers(cluster: Cluster, name: string): Promise<Tried[]> {
+  return Promise.all(
+    cluster.servers.map(async (address) => {
+      try {
+        return { address, connection: await connectNats({ ...cluster, servers: [address] }, name) };
+      } catch (error) {
+        const isRefusal = error instanceof Error && error.name === "AuthorizationError";
+        const reason = isRefusal ? "it refuses the user of this node" : connectionReason(error);
+        return { address, connection: null, reason, isRefusal };
+      }
+    }),
+  );
+}
+
+/** A node that is heard. */
+export interface HeardNode extends NodeBeat {
+  /** How far its clock is ahead of this machine's, less the way of the message. */
+  readonly skewMs: number;
+}
+
+export interface Heard {
+  /** By name. */
+  readonly nodes: readonly HeardNode[];
+  /** Messages of nodes with another secret. */
+  readonly unreadable: number;
+}
+
+/** Each node says twice a second what it is. */
+const LISTEN_MS = 2000;
+
+export async function heardBeats(connection: NatsConnection, cluster: Cluster, secret: string): Promise<Heard> {
+  const nodes = new Map<string, HeardNode>();
+  let unreadable = 0;
+  natsSignals(connection, cluster.name, recordBox([secret, ...cluster.previousSecrets])).onBeat(
+    (beat) => nodes.set(beat.node, { ...beat, skewMs: beat.at - Date.now() }),
+    () => unreadable++,
+  );
+  await setTimeout(LISTEN_MS);
+  return { nodes: [...nodes.values()].sort((a, b) => a.node.localeCompare(b.node)), unreadable };
+}
+
+export const OTHER_SECRET = "messages of nodes cannot be opened: cluster.secret of this machine differs from theirs";
+
+/** The last record of the log that the database of this node has; 0: none. */
+export function appliedHere(databaseFile: string): number {
+  return hasTables(databaseFile) ? (reading(databaseFile, readPosition)?.sequence ?? 0) : 0;
+}
+
+/** @throws CommandError 3 for a file of the settings that cannot be read */
+export function requireClusterFiles({ caFile, credentialsFile }: Cluster): void {
+  const files = { "cluster.caFile": caFile, "cluster.credentialsFile": credentialsFile };
+  for (const [key, file] of Object.entries(files)) {
+    if (file === undefined) continue;
+    try {
+      readFileSync(file);
+    } catch (cause) {
+      throw new CommandError(EXIT.refused, `${key}: ${file} cannot be read: ${connectionReason(cause)}`, { cause });
+    }
+  }
+}
