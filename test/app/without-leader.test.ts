@@ -8,6 +8,7 @@ import type { DegradedServer } from "../../src/cluster/degraded.ts";
 import { Forwarder } from "../../src/cluster/forward.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { generateSecrets } from "../../src/config/secrets.ts";
+import { closing, openForWriting } from "../../src/store/sqlite/connection.ts";
 import { eventually } from "../helpers/eventually.ts";
 import { LogLines } from "../helpers/log-lines.ts";
 import { temporaryDir } from "../helpers/store.ts";
@@ -23,7 +24,9 @@ function watch(t: TestContext, scripts: readonly (string | null)[], startMs?: nu
   const dataDir = temporaryDir(t);
   const folder = join(dataDir, "without-leader");
   mkdirSync(folder);
-  writeFileSync(join(dataDir, "prism.db"), "");
+  closing(openForWriting({ file: join(dataDir, "prism.db"), busyTimeoutMs: 5000 }), (connection) =>
+    connection.exec("create table jobs (id text)"),
+  );
   const { config } = loadConfig({
     flags: { dataDir, "cluster.emergencyAfterMs": "1000" },
     environment: { PRISM_CONFIG_DIR: dataDir },

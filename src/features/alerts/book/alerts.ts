@@ -1,18 +1,17 @@
 import { AsyncResource } from "node:async_hooks";
 import { type Caller, currentCaller } from "../../../core/caller.ts";
-import { type Clock, type EpochMs, Seldom } from "../../../core/clock.ts";
-import { DueTimes, type SteadyClock } from "../../../core/due-times.ts";
+import { type EpochMs, Seldom } from "../../../core/clock.ts";
+import { DueTimes } from "../../../core/due-times.ts";
 import { limitReached, PrismError } from "../../../core/errors.ts";
 import type { Awaitable } from "../../../http/route.ts";
-import type { Turns } from "../../../http/work-budget.ts";
-import type { Uses } from "../../../module/feature.ts";
 import type { InTransaction, ReadDb, Trx } from "../../../store/database.ts";
 import type { AlertSource } from "../../../store/schema.ts";
-import type { ProjectStorage, StorageSender } from "../../access/index.ts";
-import type { AlertInput, AlertOutcome, AlertRow, AlertView, JoinIncidents, TransitionReason } from "../types.ts";
+import type { StorageSender } from "../../access/index.ts";
+import type { AlertInput, AlertOutcome, AlertRow, AlertView, TransitionReason } from "../types.ts";
 import { AlertBook, type Repetition, StoredAlert } from "./alert-book.ts";
 import { alertsById, liveAlerts } from "./alert-rows.ts";
 import { AlertTransaction, outcomeOf, repetitionOf, type Taken } from "./alert-transaction.ts";
+import type { AlertsParts } from "./alerts-parts.ts";
 import { verdictOn } from "./decide.ts";
 import { InputQueue } from "./input-queue.ts";
 import { alertMetrics, type CountInput } from "./metrics.ts";
@@ -26,22 +25,6 @@ type Checked = CheckedInput | PrismError;
 interface SubmitOptions extends InTransaction {
   readonly charge?: Caller["charge"];
   readonly sender?: StorageSender;
-}
-
-export interface AlertsParts extends Uses<"db" | "reader" | "log" | "metrics"> {
-  /** The time as senders see it; `clock` never goes back. */
-  readonly wall: Clock;
-  readonly clock: SteadyClock;
-  readonly joinIncidents: JoinIncidents;
-  /** Shares the main thread among projects that submit many alerts at once. */
-  readonly turns: Pick<Turns, "run">;
-  /** `limits.alertsPerProject` */
-  maxAlerts(): number;
-  readonly storage: Pick<ProjectStorage, "roomForAlert" | "alertRefusal">;
-  /** Whether a project is not deleted. */
-  projectExists(projectId: string): boolean;
-  /** Whether a rule is active and opens alerts in this project. */
-  ruleOpensAlerts(ruleId: string, projectId: string): boolean;
 }
 
 /** Inputs that are checked in one turn of the loop: 4 ms at most. */
@@ -151,9 +134,8 @@ export class Alerts {
     const outcomes: AlertOutcome[] = [];
     for (let at = 0; at < inputs.length; at += SLICE) {
       const slice = inputs.slice(at, at + SLICE);
-      outcomes.push(
-        ...(await this.#parts.turns.run(slice[0]?.projectId ?? "", () => this.#submitSlice(slice, options))),
-      );
+      const submitted = this.#parts.turns.run(slice[0]?.projectId ?? "", () => this.#submitSlice(slice, options));
+      outcomes.push(...(await submitted));
     }
     return outcomes;
   }
@@ -167,8 +149,7 @@ export class Alerts {
     const outcomes = trx ? this.#submitIn(trx, checked, sender) : this.#submitAll(checked);
     const counted = (all: AlertOutcome[]): AlertOutcome[] => {
       for (const [i, { status }] of all.entries()) this.#countInput(inputs[i]?.source ?? "api", status);
-      const stored = all.filter(({ status }) => IS_STORED.has(status)).length;
-      if (stored > 0) charge?.({ rows: ROWS_PER_CHANGE * stored });
+      charge?.({ rows: ROWS_PER_CHANGE * all.filter(({ status }) => IS_STORED.has(status)).length });
       return all;
     };
     return outcomes instanceof Promise ? outcomes.then(counted) : counted(outcomes);
@@ -299,11 +280,9 @@ export class Alerts {
       const end = { projectId, source: "prism", sourceId, key, labels: {}, endsAt, resolvesAtOnce: true } as const;
       const input = checkInput(end, endsAt);
       if (this.#queue.has(input)) continue;
-      this.#queue.add(input).catch((error: unknown) => {
-        this.#parts.log.warn(
-          { err: error, sender: sourceId },
-          "cannot store that a silent source sends again; retrying",
-        );
+      const { log } = this.#parts;
+      this.#queue.add(input).catch((err: unknown) => {
+        log.warn({ err, sender: sourceId }, "cannot store that a silent source sends again; retrying");
       });
     }
   }
@@ -394,8 +373,7 @@ export class Alerts {
       if (each instanceof PrismError) return { status: "refused", alert: null, error: each };
       const isNew = !each.resolves && !this.#book.byKey(each.projectId, each.key);
       const refusal = isNew ? this.#refusalOf(each, sender) : null;
-      if (refusal) return refusal;
-      return outcomeOf(this.#takeOne(transaction, each, "input"));
+      return refusal ?? outcomeOf(this.#takeOne(transaction, each, "input"));
     });
     await transaction.store();
     return outcomes;
