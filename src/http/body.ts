@@ -171,7 +171,7 @@ export class BodyReader {
   readonly #watchFresh = (): void => {
     for (const reading of this.#fresh) if (!reading.isOver) this.#readings.add(reading);
     this.#fresh.length = 0;
-    if (this.#readings.size > 0) this.#timer ??= setInterval(() => this.#tick(), this.#times.tickMs);
+    if (this.#readings.size > 0) this.#timer ??= setInterval(() => this.#tick(), this.#times.tickMs).unref();
   };
   #timer: NodeJS.Timeout | null = null;
 
