@@ -171,12 +171,17 @@ function serverOf(
       return child;
     },
     async start() {
-      child = spawn(program, ["-c", file], { stdio: "ignore" });
-      const started = child;
+      let started = spawn(program, ["-c", file], { stdio: "ignore" });
+      child = started;
       let seen = "no answer";
       await eventually(
         () => `nats-server answers: ${seen}, exit code ${started.exitCode}`,
         async () => {
+          // Another test may have had one of its ports for a moment.
+          if (started.exitCode !== null) {
+            started = spawn(program, ["-c", file], { stdio: "ignore" });
+            child = started;
+          }
           const reply = await fetch(`${monitor}/healthz?js-server-only=true`).catch(() => null);
           seen = (await reply?.text()) ?? "no answer";
           return reply?.status === 200;
