@@ -162,14 +162,32 @@ test("a day that a month does not have leaves out none of the others", () => {
   assert.deepEqual(found, ["2027-01-30", "2027-02-01", "2027-03-01", "2027-03-30"]);
 });
 
+/**
+ * The next times of `text` behind `from`, UTC. A croner that walks from February into March can leave out the first
+ * days (`0 0 1W * 5L`), so it is asked anew at the end of each February.
+ */
+function cronerTimes(text: string, from: number, count: number): number[] {
+  const croner = new Croner(text, { utcOffset: 0, mode: "5-or-6-parts" });
+  const times: number[] = [];
+  let at = new Date(from);
+  for (let nones = 0; times.length < count && nones < 2; ) {
+    const march = Date.UTC(at.getUTCFullYear() + (at.getTime() < Date.UTC(at.getUTCFullYear(), 2) - 1 ? 0 : 1), 2);
+    const next = croner.nextRun(at);
+    nones = next === null ? nones + 1 : 0;
+    const isBeforeMarch = next !== null && next.getTime() < march;
+    if (isBeforeMarch) times.push(next.getTime());
+    at = isBeforeMarch ? next : new Date(march - 1);
+  }
+  return times;
+}
+
 test("days, weekdays, L, W and # mean what they mean to croner", () => {
   const fields = fc.tuple(fieldOf(0, 59), fieldOf(0, 23), dayField, fieldOf(1, 12), weekdayField);
   const start = fc.integer({ min: Date.UTC(2024, 0, 1), max: Date.UTC(2030, 0, 1) });
   fc.assert(
     fc.property(fields, start, ([minute, hour, day, month, weekday], from) => {
       const text = `${minute.text} ${hour.text} ${day} ${month.text} ${weekday}`;
-      const croner = new Croner(text, { utcOffset: 0, mode: "5-or-6-parts" });
-      const theirs = croner.nextRuns(3, new Date(from)).map((date) => date.getTime());
+      const theirs = cronerTimes(text, from, 3);
       if (theirs.length === 0) return assert.throws(() => readCron(text), { code: "INVALID_CRON" });
       const cron = readCron(text);
       const ours: (number | undefined)[] = [];
