@@ -53,7 +53,7 @@ export class FencedLog implements ClusterLog {
   }
 
   async #appendOne(message: Uint8Array, after: number): Promise<number> {
-    for (;;) {
+    for (let unclearSince: number | null = null; ; await this.#time.sleep(RETRY_MS)) {
       try {
         const sequence = await this.#transport.publish(message, after);
         this.#doubt = null;
@@ -61,22 +61,27 @@ export class FencedLog implements ClusterLog {
         throw new Fenced(`the log gave the sequence ${sequence} after ${after}`);
       } catch (error) {
         if (error instanceof Fenced) throw error;
-        if (error instanceof WrongEnd) {
-          if (await this.#hasAt(after + 1, message)) return after + 1;
-          throw new Fenced(`another node has written after ${after}`);
-        }
         this.#doubt = error;
-        await this.#time.sleep(RETRY_MS);
+        if (!(error instanceof WrongEnd)) continue;
+        const found = await this.#untilKnown(after + 1);
+        if (found && Buffer.compare(found, message) === 0) {
+          this.#doubt = null;
+          return after + 1;
+        }
+        if (found) throw new Fenced(`another node has written after ${after}`);
+        // An earlier copy of it may be accepted, and not stored yet.
+        unclearSince ??= this.#time.elapsed();
+        if (this.#time.elapsed() - unclearSince > MOST_BEHIND_MS)
+          throw new Fenced(`the log does not end at ${after}, and has nothing after it`);
       }
     }
   }
 
-  /** Whether a message has arrived, although the answer to it was lost. */
-  async #hasAt(sequence: number, message: Uint8Array): Promise<boolean> {
+  /** What the log has there, however long the answer takes: that to the message may be lost. */
+  async #untilKnown(sequence: number): Promise<Uint8Array | null> {
     for (;;) {
       try {
-        const found = await this.#transport.get(sequence);
-        return found !== null && Buffer.compare(found, message) === 0;
+        return await this.#transport.get(sequence);
       } catch {
         await this.#time.sleep(RETRY_MS);
       }
@@ -106,6 +111,11 @@ export class FencedLog implements ClusterLog {
       const range = await this.range();
       if (range.last >= after || this.#time.elapsed() > until) return range;
     }
+  }
+
+  async get(sequence: number): Promise<LogMessage | null> {
+    const bytes = await this.#transport.get(sequence);
+    return bytes === null ? null : { sequence, bytes };
   }
 
   async last(): Promise<number> {

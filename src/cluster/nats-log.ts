@@ -44,6 +44,10 @@ class LogNotMade extends Error {
 }
 
 const TIMEOUT_MS = 2000;
+/** A message that was not answered is sent again: a server that died has not stored it, mostly. */
+const PUBLISH_MS = 1000;
+/** A request that reached no leader of the stream is answered by none; the next one may be. */
+const AGAIN_MS = 500;
 const RETRY_MS = 100;
 /** A leader appends a record every two seconds, even if nothing is written. */
 const SILENT_MS = 6000;
@@ -201,7 +205,7 @@ function transportOf({ client, manager, stream, subject }: Stream): LogTransport
       try {
         // Without an id of NATS: its answers are wrong after elections (nats-server #6415).
         const expect = { streamName: stream, lastSequence: after };
-        const { seq } = await client.publish(subject, message, { expect, timeout: TIMEOUT_MS, retries: 0 });
+        const { seq } = await client.publish(subject, message, { expect, timeout: PUBLISH_MS, retries: 0 });
         return seq;
       } catch (error) {
         throw codeOf(error) === WRONG_LAST_SEQUENCE ? new WrongEnd() : error;
@@ -209,14 +213,15 @@ function transportOf({ client, manager, stream, subject }: Stream): LogTransport
     },
     async get(sequence) {
       try {
-        return (await manager.streams.getMessage(stream, { seq: sequence }))?.data ?? null;
+        const found = await askAgain(() => manager.streams.getMessage(stream, { seq: sequence }));
+        return found?.data ?? null;
       } catch (error) {
         if (codeOf(error) === NO_MESSAGE) return null;
         throw error;
       }
     },
     async range() {
-      const { state } = await manager.streams.info(stream);
+      const { state } = await askAgain(() => manager.streams.info(stream));
       return { first: state.first_seq, last: state.last_seq };
     },
     async *consume(from, signal) {
@@ -240,6 +245,21 @@ function transportOf({ client, manager, stream, subject }: Stream): LogTransport
       }
     },
   };
+}
+
+/** Asks, and asks again while no answer has come; the first answer counts. @throws what the first one does */
+export function askAgain<T>(ask: () => Promise<T>, everyMs = AGAIN_MS): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const timer = setInterval(() => void ask().then(answered, () => undefined), everyMs);
+    const answered = (answer: T): void => {
+      clearInterval(timer);
+      resolve(answer);
+    };
+    ask().then(answered, (error: unknown) => {
+      clearInterval(timer);
+      reject(error);
+    });
+  });
 }
 
 export function streamOf(name: string): string {

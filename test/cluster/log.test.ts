@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { Fenced, LogGone } from "../../src/cluster/log.ts";
-import { connectNats, type LogOptions, NatsLog, NatsServerRefused } from "../../src/cluster/nats-log.ts";
+import { askAgain, connectNats, type LogOptions, NatsLog, NatsServerRefused } from "../../src/cluster/nats-log.ts";
 import { eventually } from "../helpers/eventually.ts";
 import type { Scope } from "../helpers/scope.ts";
 import { type NatsServer, startNats } from "./support/nats.ts";
@@ -67,6 +67,21 @@ test("what a node needs next must be in the log, and what it has must be there",
   const other = await NatsLog.open(connection, { ...options, name: "alone" });
   await assert.rejects(other.create(3), /^LogNotMade: cluster\.replicas is 3, and the nats-server is in no cluster/);
   await assert.rejects(take(log, 5, 1), (error) => error instanceof LogGone && /lost its end/.test(error.message));
+});
+
+test("a request without an answer is sent again; an error is one, and ends it", async () => {
+  const replies: ((answer: string) => void)[] = [];
+  const answer = askAgain(() => new Promise<string>((resolve) => replies.push(resolve)), 1);
+  await eventually("it is sent again", () => replies.length >= 3);
+  replies[1]?.("second");
+  assert.equal(await answer, "second");
+  let count = 0;
+  const failing = askAgain(async () => {
+    count++;
+    throw new Error("refused");
+  }, 60_000);
+  await assert.rejects(failing, /refused/);
+  assert.equal(count, 1);
 });
 
 test("servers that may lose what they acknowledged are refused", async (t) => {
