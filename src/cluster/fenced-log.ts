@@ -101,8 +101,23 @@ export class FencedLog implements ClusterLog {
     const { first, last } = await this.#rangeFrom(after);
     if (last < after)
       throw new LogGone(`the log ends at ${last}, and this node has applied ${after}: it lost its end; ${RESEED}`);
-    if (first > after + 1) throw new LogBehind(`the log begins at ${first}, and this node needs ${after + 1}`);
-    yield* this.#transport.consume(after + 1, signal);
+    requireFrom(after + 1, first);
+    let next = after + 1;
+    for await (const message of this.#transport.consume(next, signal)) {
+      // A consumer that was made again may begin earlier.
+      if (message.sequence < next) continue;
+      // Or later: the caller follows again, if the log has what was left out.
+      if (message.sequence > next) return this.#requireAt(next);
+      next++;
+      yield message;
+    }
+  }
+
+  /** @throws LogBehind, LogGone */
+  async #requireAt(sequence: number): Promise<void> {
+    requireFrom(sequence, (await this.range()).first);
+    if ((await this.get(sequence)) === null)
+      throw new LogGone(`the log lacks the message ${sequence}, and has later ones; ${RESEED}`);
   }
 
   /** A server that has just begun to lead the stream may not have read all of it yet. */
@@ -126,4 +141,9 @@ export class FencedLog implements ClusterLog {
   range(): Promise<LogRange> {
     return this.#transport.range();
   }
+}
+
+/** @throws LogBehind for a log that begins after what a node needs */
+function requireFrom(sequence: number, first: number): void {
+  if (first > sequence) throw new LogBehind(`the log begins at ${first}, and this node needs ${sequence}`);
 }

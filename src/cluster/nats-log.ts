@@ -7,6 +7,7 @@ import type { NatsConnection, TlsOptions } from "@nats-io/transport-node";
 import * as transport from "@nats-io/transport-node";
 import { FencedLog, type LogTransport, WrongEnd } from "./fenced-log.ts";
 import { LogGone, type LogMessage, type LogServer } from "./log.ts";
+import { newRecordId } from "./record.ts";
 import { SYSTEM_TIME } from "./time.ts";
 
 /** How a node reaches the servers. */
@@ -51,6 +52,8 @@ const AGAIN_MS = 500;
 const RETRY_MS = 100;
 /** A leader appends a record every two seconds, even if nothing is written. */
 const SILENT_MS = 6000;
+/** Servers remove a consumer that no node reads any more. */
+const ABANDONED_MS = 30_000;
 /** `Nats-Expected-Last-Sequence` was another one (nats-server, errors.json: 10071). */
 const WRONG_LAST_SEQUENCE = 10_071;
 const NO_MESSAGE = 10_037;
@@ -225,23 +228,31 @@ function transportOf({ client, manager, stream, subject }: Stream): LogTransport
       return { first: state.first_seq, last: state.last_seq };
     },
     async *consume(from, signal) {
+      const prefix = newRecordId();
       const options: Partial<OrderedConsumerOptions> = {
+        ...{ name_prefix: prefix, inactive_threshold: ABANDONED_MS },
         deliver_policy: jetstreamLibrary.DeliverPolicy.StartSequence,
         opt_start_seq: from,
       };
-      const consumer = await client.consumers.get(stream, options);
-      const messages = await consumer.consume({ max_messages: 500, idle_heartbeat: 1000 });
-      signal.addEventListener("abort", () => messages.stop());
+      let name = `${prefix}_1`;
       // A consumer may stay silent after the servers have restarted; the caller follows again.
-      const silence = setTimeout(() => messages.stop(), SILENT_MS);
+      let silence: NodeJS.Timeout | undefined;
       try {
-        for await (const { seq, data } of messages) {
+        const consumer = await client.consumers.get(stream, options);
+        if (signal.aborted) return;
+        const messages = await consumer.consume({ max_messages: 500, idle_heartbeat: 1000 });
+        signal.addEventListener("abort", () => messages.stop());
+        silence = setTimeout(() => messages.stop(), SILENT_MS);
+        for await (const { seq, data, info } of messages) {
           if (signal.aborted) return;
+          name = info.consumer;
           silence.refresh();
           yield { sequence: seq, bytes: data };
         }
       } finally {
         clearTimeout(silence);
+        // Also one that was asked for, and is made later than the answer was awaited.
+        manager.consumers.delete(stream, name).catch(() => undefined);
       }
     },
   };

@@ -1,5 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { jetstreamManager } from "@nats-io/jetstream";
 import { Fenced, LogGone } from "../../src/cluster/log.ts";
 import { askAgain, connectNats, type LogOptions, NatsLog, NatsServerRefused } from "../../src/cluster/nats-log.ts";
 import { eventually } from "../helpers/eventually.ts";
@@ -67,6 +69,27 @@ test("what a node needs next must be in the log, and what it has must be there",
   const other = await NatsLog.open(connection, { ...options, name: "alone" });
   await assert.rejects(other.create(3), /^LogNotMade: cluster\.replicas is 3, and the nats-server is in no cluster/);
   await assert.rejects(take(log, 5, 1), (error) => error instanceof LogGone && /lost its end/.test(error.message));
+});
+
+test("no consumer is left when a node reads no longer, whether it was made already or only asked for", async (t) => {
+  const servers = await startNats(t);
+  const { log, connection } = await openLog(t, servers);
+  await log.append([bytes("a")], 0);
+  assert.deepEqual(await take(log, 0, 1), ["a"]);
+  for (let turns = 0; turns < 40; turns++) {
+    const following = log.follow(0);
+    const reading = (async () => {
+      for await (const _ of following);
+    })();
+    for (let n = 0; n < turns; n++) await setImmediate();
+    following.stop();
+    await reading;
+  }
+  const manager = await jetstreamManager(connection, { checkAPI: false });
+  await eventually("all consumers are removed", async () => {
+    const consumers = await manager.consumers.list("prism_test").next();
+    return consumers.length === 0;
+  });
 });
 
 test("a request without an answer is sent again; an error is one, and ends it", async () => {

@@ -116,7 +116,9 @@ export class SimulatedLog {
 
   async *#consume(caller: Caller, from: number, signal: AbortSignal): AsyncGenerator<LogMessage> {
     const endsAt = this.#consumerEndsAt;
-    for (let sequence = from; !signal.aborted; sequence++) {
+    // An ordered consumer that was made again may begin earlier.
+    const early = this.#isHealed || this.#chance.integer(1, 10) > 1 ? 0 : this.#chance.integer(0, from - 1);
+    for (let sequence = from - early; !signal.aborted; sequence++) {
       const bytes = await this.#next(caller, sequence, endsAt);
       if (bytes === null) return;
       yield { sequence, bytes };
