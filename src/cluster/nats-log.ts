@@ -185,7 +185,8 @@ export class NatsLog extends FencedLog {
 function notMade({ code, message }: { readonly code: number; readonly message: string }, replicas: number): Error {
   if (code === NO_SUITABLE_PEERS)
     return new LogNotMade(
-      `the first start needs all ${replicas} nats-servers that cluster.replicas names, each with JetStream: ${message}`,
+      `the first start needs all ${replicas} nats-servers that cluster.replicas names, each with JetStream: ${message}; ` +
+        "if all of them run, one has missed the others at its start: restart them, one after the other",
     );
   if (code === NO_CLUSTER)
     return new LogNotMade(
