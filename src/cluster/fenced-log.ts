@@ -53,7 +53,7 @@ export class FencedLog implements ClusterLog {
   }
 
   async #appendOne(message: Uint8Array, after: number): Promise<number> {
-    for (;;) {
+    for (let unclearSince: number | null = null; ; await this.#time.sleep(RETRY_MS)) {
       try {
         const sequence = await this.#transport.publish(message, after);
         this.#doubt = null;
@@ -61,22 +61,27 @@ export class FencedLog implements ClusterLog {
         throw new Fenced(`the log gave the sequence ${sequence} after ${after}`);
       } catch (error) {
         if (error instanceof Fenced) throw error;
-        if (error instanceof WrongEnd) {
-          if (await this.#hasAt(after + 1, message)) return after + 1;
-          throw new Fenced(`another node has written after ${after}`);
-        }
         this.#doubt = error;
-        await this.#time.sleep(RETRY_MS);
+        if (!(error instanceof WrongEnd)) continue;
+        const found = await this.#untilKnown(after + 1);
+        if (found && Buffer.compare(found, message) === 0) {
+          this.#doubt = null;
+          return after + 1;
+        }
+        if (found) throw new Fenced(`another node has written after ${after}`);
+        // An earlier copy of it may be accepted, and not stored yet.
+        unclearSince ??= this.#time.elapsed();
+        if (this.#time.elapsed() - unclearSince > MOST_BEHIND_MS)
+          throw new Fenced(`the log does not end at ${after}, and has nothing after it`);
       }
     }
   }
 
-  /** Whether a message has arrived, although the answer to it was lost. */
-  async #hasAt(sequence: number, message: Uint8Array): Promise<boolean> {
+  /** What the log has there, however long the answer takes: that to the message may be lost. */
+  async #untilKnown(sequence: number): Promise<Uint8Array | null> {
     for (;;) {
       try {
-        const found = await this.#transport.get(sequence);
-        return found !== null && Buffer.compare(found, message) === 0;
+        return await this.#transport.get(sequence);
       } catch {
         await this.#time.sleep(RETRY_MS);
       }
@@ -96,8 +101,23 @@ export class FencedLog implements ClusterLog {
     const { first, last } = await this.#rangeFrom(after);
     if (last < after)
       throw new LogGone(`the log ends at ${last}, and this node has applied ${after}: it lost its end; ${RESEED}`);
-    if (first > after + 1) throw new LogBehind(`the log begins at ${first}, and this node needs ${after + 1}`);
-    yield* this.#transport.consume(after + 1, signal);
+    requireFrom(after + 1, first);
+    let next = after + 1;
+    for await (const message of this.#transport.consume(next, signal)) {
+      // A consumer that was made again may begin earlier.
+      if (message.sequence < next) continue;
+      // Or later: the caller follows again, if the log has what was left out.
+      if (message.sequence > next) return this.#requireAt(next);
+      next++;
+      yield message;
+    }
+  }
+
+  /** @throws LogBehind, LogGone */
+  async #requireAt(sequence: number): Promise<void> {
+    requireFrom(sequence, (await this.range()).first);
+    if ((await this.get(sequence)) === null)
+      throw new LogGone(`the log lacks the message ${sequence}, and has later ones; ${RESEED}`);
   }
 
   /** A server that has just begun to lead the stream may not have read all of it yet. */
@@ -108,6 +128,11 @@ export class FencedLog implements ClusterLog {
     }
   }
 
+  async get(sequence: number): Promise<LogMessage | null> {
+    const bytes = await this.#transport.get(sequence);
+    return bytes === null ? null : { sequence, bytes };
+  }
+
   async last(): Promise<number> {
     return (await this.range()).last;
   }
@@ -116,4 +141,9 @@ export class FencedLog implements ClusterLog {
   range(): Promise<LogRange> {
     return this.#transport.range();
   }
+}
+
+/** @throws LogBehind for a log that begins after what a node needs */
+function requireFrom(sequence: number, first: number): void {
+  if (first > sequence) throw new LogBehind(`the log begins at ${first}, and this node needs ${sequence}`);
 }

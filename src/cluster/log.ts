@@ -14,6 +14,8 @@ export interface ClusterLog {
   append(messages: readonly Uint8Array[], after: number): Promise<number>;
   /** The messages after a sequence, as they come; ends when none comes for some seconds. @throws LogGone, LogBehind */
   follow(after: number): Following;
+  /** The message at a sequence; null: the log has none there. */
+  get(sequence: number): Promise<LogMessage | null>;
   /** Sequence of the last message; 0 for an empty log. */
   last(): Promise<number>;
 }

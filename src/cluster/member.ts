@@ -2,7 +2,7 @@ import type { Logger } from "../core/log.ts";
 import { VERSION } from "../core/runtime.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
 import type { Applier } from "./applier.ts";
-import { type ClusterLog, Fenced, type Following } from "./log.ts";
+import { type ClusterLog, Fenced, type Following, type LogMessage } from "./log.ts";
 import type { Position } from "./position.ts";
 import { type ClusterRecord, encodeRecord, newRecordId } from "./record.ts";
 import type { NodeBeat, NodeKeys, Signals } from "./signals.ts";
@@ -62,6 +62,8 @@ const SKEWED_MS = 5000;
 /** How long other nodes leave the leadership to the one that was named. */
 const SUCCESSOR_MS = 3000;
 const RETRY_MS = 500;
+/** A candidate that lacks more waits for its following. */
+const MOST_READ = 64;
 /** Beats of this node's last process may be on their way for a moment. */
 const NAMESAKE_MS = 5000;
 
@@ -101,6 +103,8 @@ export class ClusterMember {
   #reported = "";
   /** The `leader` record that this node has sent. */
   #candidacy: { readonly id: string; readonly isHandedOver: boolean } | null = null;
+  /** Ends {@link untilLeader}. */
+  #settle: { won(leadership: Leadership): void; failed(error: unknown): void } | null = null;
 
   constructor(parts: MemberParts) {
     this.#parts = parts;
@@ -199,10 +203,10 @@ export class ClusterMember {
     });
     const endLooks = time.every(LOOK_MS, () => this.#look());
     try {
-      const leadership = await this.#follow();
-      this.#isLeading = true;
-      this.#beat();
-      return leadership;
+      return await new Promise<Leadership>((won, failed) => {
+        this.#settle = { won, failed };
+        this.#follow().catch(failed);
+      });
     } catch (error) {
       endBeats();
       throw error;
@@ -229,45 +233,59 @@ export class ClusterMember {
     this.#following?.stop();
   }
 
-  async #follow(): Promise<Leadership> {
+  /** Resolves when this node leads. */
+  async #follow(): Promise<void> {
     const { journal, applier, log } = this.#parts;
     let reported = "";
-    while (!this.#isStopped) {
+    while (!this.#isStopped && !this.#isLeading) {
       if (this.#refusal) throw this.#refusal;
       const following = journal.follow(applier.sequence);
       this.#following = following;
       try {
         for await (const message of following) {
-          const record = applier.apply(message);
+          if (following !== this.#following) break;
+          this.#take(message);
           reported = "";
-          if (record === null) continue;
-          const leadership = this.#saw(record);
-          if (leadership === null) continue;
-          following.stop();
-          return leadership;
         }
       } catch (error) {
+        if (this.#isLeading) return;
         if (isFinal(error)) throw error;
         // On a full disk every try fails.
         if (String(error) !== reported) log.warn({ err: error }, "cannot follow the log of the cluster; trying again");
         reported = String(error);
       }
-      if (!this.#refusal) await this.#parts.time.sleep(RETRY_MS);
+      if (!this.#refusal && !this.#isLeading) await this.#parts.time.sleep(RETRY_MS);
     }
-    throw new MemberStopped();
+    if (!this.#isLeading) throw new MemberStopped();
   }
 
-  /** @returns leadership, if it is the record with which this node won it */
-  #saw({ id, content, node, at }: ClusterRecord): Leadership | null {
+  /** Ends the following, which begins again after what the file has. */
+  #followAgain(): void {
+    this.#following?.stop();
+    this.#following = null;
+  }
+
+  /** A message that was followed, or read by a candidate; each comes from both. */
+  #take(message: LogMessage): void {
+    const { applier } = this.#parts;
+    if (this.#isLeading || message.sequence <= applier.sequence) return;
+    const record = applier.apply(message);
+    if (record) this.#saw(record);
+  }
+
+  #saw({ id, content, node, at }: ClusterRecord): void {
+    const { time, applier } = this.#parts;
     const before = this.#sign;
-    this.#heardAt = this.#parts.time.elapsed();
+    // What was written some time ago, and read now, does not show that its writer lives.
+    const ageMs = content.kind === "leader" ? 0 : Math.max(0, time.now() + this.#skewMs - at);
+    this.#heardAt = Math.max(this.#heardAt, time.elapsed() - ageMs);
     this.#sign = { node, at };
     this.#recordAt = at;
     if (content.kind === "resign") {
       this.#hasResigned = true;
       this.#successor = content.successor;
     }
-    if (content.kind !== "leader") return null;
+    if (content.kind !== "leader") return;
     const isOwn = this.#candidacy?.id === id;
     const isHandedOver = this.#candidacy?.isHandedOver ?? false;
     this.#candidacy = null;
@@ -275,7 +293,11 @@ export class ClusterMember {
     this.#successor = null;
     if (this.#leader?.node !== node) this.#leader = null;
     this.#parts.log.info({ leader: node }, isOwn ? "this node leads the cluster" : "another node leads the cluster");
-    return isOwn ? { position: this.#parts.applier.position, isHandedOver, before } : null;
+    if (!isOwn) return;
+    this.#isLeading = true;
+    this.#followAgain();
+    this.#beat();
+    this.#settle?.won({ position: applier.position, isHandedOver, before });
   }
 
   #heard(beat: NodeBeat): void {
@@ -358,23 +380,55 @@ export class ClusterMember {
 
   /** Reads the log to its end and appends a `leader` record; the log accepts that of one node. */
   async #stand(): Promise<void> {
-    const { node, journal, applier, box, deadMs, time } = this.#parts;
-    const isHandedOver = this.#hasResigned;
-    const missedSince = this.#heardAt;
-    await this.#parts.time.sleep(this.#waitMs());
+    const { node, journal, applier, box, time } = this.#parts;
+    await time.sleep(this.#waitMs());
     const end = await journal.last();
     // The log lacks what this node has applied: it lost its end, or a server has not read all of it yet.
     if (end < applier.sequence) return;
-    for (const until = time.elapsed() + deadMs; applier.sequence < end; await this.#parts.time.sleep(LOOK_MS))
-      if (time.elapsed() > until || this.#isStopped) return;
-    if (this.#heardAt !== missedSince && !this.#hasResigned) return;
+    if (!(await this.#readTo(end))) return this.#followAgain();
+    // As of the end: another one may have led since the leader resigned.
+    const isHandedOver = this.#hasResigned;
+    if (!isHandedOver && this.#isLive(time.elapsed() - this.#heardAt)) return;
     const { id: previous, term } = applier.position;
     const record = {
       ...{ id: newRecordId(), previous, term: term + 1, node, at: this.#parts.time.now() },
       content: { kind: "leader" } as const,
     };
     this.#candidacy = { id: record.id, isHandedOver };
-    await journal.append(encodeRecord(record, box), end);
+    const [message] = encodeRecord(record, box);
+    if (!message) return;
+    const sequence = await journal.append([message], end);
+    this.#takeAsCandidate({ sequence, bytes: message });
+  }
+
+  /**
+   * Applies what the log has up to `end`, beside the following: that may have ended with its server,
+   * and a new one needs an election. @returns whether it did
+   */
+  async #readTo(end: number): Promise<boolean> {
+    const { applier, journal, time, deadMs } = this.#parts;
+    for (const until = time.elapsed() + deadMs; applier.sequence < end; ) {
+      if (time.elapsed() > until || this.#isStopped) return false;
+      if (end - applier.sequence > MOST_READ) {
+        await time.sleep(LOOK_MS);
+        continue;
+      }
+      const message = await journal.get(applier.sequence + 1);
+      if (message === null) return false;
+      this.#takeAsCandidate(message);
+    }
+    return true;
+  }
+
+  #takeAsCandidate(message: LogMessage): void {
+    try {
+      this.#take(message);
+    } catch (error) {
+      // The file is back at its position, and what is followed may be ahead of that.
+      this.#followAgain();
+      if (isFinal(error)) this.#settle?.failed(error);
+      throw error;
+    }
   }
 
   /** The node that was named stands at once. */

@@ -7,6 +7,7 @@ import type { NatsConnection, TlsOptions } from "@nats-io/transport-node";
 import * as transport from "@nats-io/transport-node";
 import { FencedLog, type LogTransport, WrongEnd } from "./fenced-log.ts";
 import { LogGone, type LogMessage, type LogServer } from "./log.ts";
+import { newRecordId } from "./record.ts";
 import { SYSTEM_TIME } from "./time.ts";
 
 /** How a node reaches the servers. */
@@ -44,9 +45,15 @@ class LogNotMade extends Error {
 }
 
 const TIMEOUT_MS = 2000;
+/** A message that was not answered is sent again: a server that died has not stored it, mostly. */
+const PUBLISH_MS = 1000;
+/** A request that reached no leader of the stream is answered by none; the next one may be. */
+const AGAIN_MS = 500;
 const RETRY_MS = 100;
 /** A leader appends a record every two seconds, even if nothing is written. */
 const SILENT_MS = 6000;
+/** Servers remove a consumer that no node reads any more. */
+const ABANDONED_MS = 30_000;
 /** `Nats-Expected-Last-Sequence` was another one (nats-server, errors.json: 10071). */
 const WRONG_LAST_SEQUENCE = 10_071;
 const NO_MESSAGE = 10_037;
@@ -178,7 +185,8 @@ export class NatsLog extends FencedLog {
 function notMade({ code, message }: { readonly code: number; readonly message: string }, replicas: number): Error {
   if (code === NO_SUITABLE_PEERS)
     return new LogNotMade(
-      `the first start needs all ${replicas} nats-servers that cluster.replicas names, each with JetStream: ${message}`,
+      `the first start needs all ${replicas} nats-servers that cluster.replicas names, each with JetStream: ${message}; ` +
+        "if all of them run, one has missed the others at its start: restart them, one after the other",
     );
   if (code === NO_CLUSTER)
     return new LogNotMade(
@@ -201,7 +209,7 @@ function transportOf({ client, manager, stream, subject }: Stream): LogTransport
       try {
         // Without an id of NATS: its answers are wrong after elections (nats-server #6415).
         const expect = { streamName: stream, lastSequence: after };
-        const { seq } = await client.publish(subject, message, { expect, timeout: TIMEOUT_MS, retries: 0 });
+        const { seq } = await client.publish(subject, message, { expect, timeout: PUBLISH_MS, retries: 0 });
         return seq;
       } catch (error) {
         throw codeOf(error) === WRONG_LAST_SEQUENCE ? new WrongEnd() : error;
@@ -209,37 +217,61 @@ function transportOf({ client, manager, stream, subject }: Stream): LogTransport
     },
     async get(sequence) {
       try {
-        return (await manager.streams.getMessage(stream, { seq: sequence }))?.data ?? null;
+        const found = await askAgain(() => manager.streams.getMessage(stream, { seq: sequence }));
+        return found?.data ?? null;
       } catch (error) {
         if (codeOf(error) === NO_MESSAGE) return null;
         throw error;
       }
     },
     async range() {
-      const { state } = await manager.streams.info(stream);
+      const { state } = await askAgain(() => manager.streams.info(stream));
       return { first: state.first_seq, last: state.last_seq };
     },
     async *consume(from, signal) {
+      const prefix = newRecordId();
       const options: Partial<OrderedConsumerOptions> = {
+        ...{ name_prefix: prefix, inactive_threshold: ABANDONED_MS },
         deliver_policy: jetstreamLibrary.DeliverPolicy.StartSequence,
         opt_start_seq: from,
       };
-      const consumer = await client.consumers.get(stream, options);
-      const messages = await consumer.consume({ max_messages: 500, idle_heartbeat: 1000 });
-      signal.addEventListener("abort", () => messages.stop());
+      let name = `${prefix}_1`;
       // A consumer may stay silent after the servers have restarted; the caller follows again.
-      const silence = setTimeout(() => messages.stop(), SILENT_MS);
+      let silence: NodeJS.Timeout | undefined;
       try {
-        for await (const { seq, data } of messages) {
+        const consumer = await client.consumers.get(stream, options);
+        if (signal.aborted) return;
+        const messages = await consumer.consume({ max_messages: 500, idle_heartbeat: 1000 });
+        signal.addEventListener("abort", () => messages.stop());
+        silence = setTimeout(() => messages.stop(), SILENT_MS);
+        for await (const { seq, data, info } of messages) {
           if (signal.aborted) return;
+          name = info.consumer;
           silence.refresh();
           yield { sequence: seq, bytes: data };
         }
       } finally {
         clearTimeout(silence);
+        // Also one that was asked for, and is made later than the answer was awaited.
+        manager.consumers.delete(stream, name).catch(() => undefined);
       }
     },
   };
+}
+
+/** Asks, and asks again while no answer has come; the first answer counts. @throws what the first one does */
+export function askAgain<T>(ask: () => Promise<T>, everyMs = AGAIN_MS): Promise<T> {
+  return new Promise<T>((resolve, reject) => {
+    const timer = setInterval(() => void ask().then(answered, () => undefined), everyMs);
+    const answered = (answer: T): void => {
+      clearInterval(timer);
+      resolve(answer);
+    };
+    ask().then(answered, (error: unknown) => {
+      clearInterval(timer);
+      reject(error);
+    });
+  });
 }
 
 export function streamOf(name: string): string {

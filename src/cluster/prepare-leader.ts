@@ -57,6 +57,7 @@ export async function runPrepareLeader({ file, keys, own, accepted }: PrepareThr
       refuseChangingFunctions(connection);
       const commits = new ReplicatedCommits({
         ...{ connection, node: own.node, position: own.position, box: recordBox(own.secrets) },
+        now: Date.now,
         onLost: () => {
           throw new Error("a record is in the log, and its commit failed");
         },

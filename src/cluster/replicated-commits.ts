@@ -11,6 +11,8 @@ interface Parts {
   readonly node: string;
   /** Of the last record in the log, which this node wrote as the leader. */
   readonly position: Position;
+  /** Epoch ms. */
+  now(): number;
   /** The log has a record, and its commit failed here. It must end the process: the next start applies it. */
   onLost(): never;
 }
@@ -70,9 +72,9 @@ export class ReplicatedCommits {
   }
 
   #next(content: RecordContent, onAccepted?: () => void): NextRecord {
-    const { box, node } = this.#parts;
+    const { box, node, now } = this.#parts;
     const { sequence: after, id: previous, term } = this.#position;
-    const record = { id: newRecordId(), previous, term, node, at: Date.now(), content };
+    const record = { id: newRecordId(), previous, term, node, at: now(), content };
     return {
       messages: encodeRecord(record, box),
       after,

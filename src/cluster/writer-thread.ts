@@ -38,7 +38,7 @@ export function runReplicatedWriter(data: ReplicatedWriterData): void {
   const log = new SyncLog(replication.options, replication.node);
   const commits = new ReplicatedCommits({
     ...{ connection, node: replication.node, position: replication.position },
-    box: recordBox(replication.secrets),
+    ...{ box: recordBox(replication.secrets), now: Date.now },
     onLost: () => end("a record is in the log, and its commit failed"),
   });
   const append = (next: NextRecord | null): void =>

@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { setImmediate } from "node:timers/promises";
+import { jetstreamManager } from "@nats-io/jetstream";
 import { Fenced, LogGone } from "../../src/cluster/log.ts";
-import { connectNats, type LogOptions, NatsLog, NatsServerRefused } from "../../src/cluster/nats-log.ts";
+import { askAgain, connectNats, type LogOptions, NatsLog, NatsServerRefused } from "../../src/cluster/nats-log.ts";
 import { eventually } from "../helpers/eventually.ts";
 import type { Scope } from "../helpers/scope.ts";
 import { type NatsServer, startNats } from "./support/nats.ts";
@@ -55,7 +57,7 @@ test("a record is appended directly after the one before, and by one node only",
       () => "",
       (error: unknown) => String(error),
     );
-    return refusal.startsWith("LogNotMade: the first start needs all 3 nats-servers") || undefined;
+    return /^LogNotMade: the first start needs all 3 nats-servers .*: restart them, one after the other$/.test(refusal);
   });
 });
 
@@ -67,6 +69,42 @@ test("what a node needs next must be in the log, and what it has must be there",
   const other = await NatsLog.open(connection, { ...options, name: "alone" });
   await assert.rejects(other.create(3), /^LogNotMade: cluster\.replicas is 3, and the nats-server is in no cluster/);
   await assert.rejects(take(log, 5, 1), (error) => error instanceof LogGone && /lost its end/.test(error.message));
+});
+
+test("no consumer is left when a node reads no longer, whether it was made already or only asked for", async (t) => {
+  const servers = await startNats(t);
+  const { log, connection } = await openLog(t, servers);
+  await log.append([bytes("a")], 0);
+  assert.deepEqual(await take(log, 0, 1), ["a"]);
+  for (let turns = 0; turns < 40; turns++) {
+    const following = log.follow(0);
+    const reading = (async () => {
+      for await (const _ of following);
+    })();
+    for (let n = 0; n < turns; n++) await setImmediate();
+    following.stop();
+    await reading;
+  }
+  const manager = await jetstreamManager(connection, { checkAPI: false });
+  await eventually("all consumers are removed", async () => {
+    const consumers = await manager.consumers.list("prism_test").next();
+    return consumers.length === 0;
+  });
+});
+
+test("a request without an answer is sent again; an error is one, and ends it", async () => {
+  const replies: ((answer: string) => void)[] = [];
+  const answer = askAgain(() => new Promise<string>((resolve) => replies.push(resolve)), 1);
+  await eventually("it is sent again", () => replies.length >= 3);
+  replies[1]?.("second");
+  assert.equal(await answer, "second");
+  let count = 0;
+  const failing = askAgain(async () => {
+    count++;
+    throw new Error("refused");
+  }, 60_000);
+  await assert.rejects(failing, /refused/);
+  assert.equal(count, 1);
 });
 
 test("servers that may lose what they acknowledged are refused", async (t) => {

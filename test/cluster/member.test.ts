@@ -1,19 +1,34 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import type { Following } from "../../src/cluster/log.ts";
+import { setImmediate } from "node:timers/promises";
+import type { Following, LogMessage } from "../../src/cluster/log.ts";
 import { ClusterMember } from "../../src/cluster/member.ts";
-import { RecordReader, recordBox } from "../../src/cluster/record.ts";
+import type { Position } from "../../src/cluster/position.ts";
+import { encodeRecord, RecordReader, recordBox } from "../../src/cluster/record.ts";
 import type { NodeBeat } from "../../src/cluster/signals.ts";
 import { silentLogger } from "../../src/core/log.ts";
+import { eventually } from "../helpers/eventually.ts";
 
 const KEYS = { encryption: "1", tokens: "1" };
 const MINUTE_MS = 60_000;
 
-function memberWith(fencedAt: readonly number[] = []) {
+const BOX = recordBox(["a secret of the tests"]);
+
+/** A record of an idle leader, sent at a time. */
+function beatOf(id: number, at: number): Uint8Array {
+  const content = { kind: "beat" } as const;
+  const own = { id: id.toString(16).padStart(16, "0"), previous: "", term: 1, node: "b", at, content };
+  return encodeRecord(own, BOX)[0] as Uint8Array;
+}
+
+/** @param missed what the log has, and no following brings */
+function memberWith(fencedAt: readonly number[] = [], missed: readonly Uint8Array[] = []) {
   const clock = { now: 1_000_000_000 };
   let heard: (beat: NodeBeat) => void = () => undefined;
-  const position = { sequence: 0, id: "", term: 0 };
-  const box = recordBox(["a secret of the tests"]);
+  const reader = new RecordReader(BOX);
+  const applied: number[] = [];
+  const calls = { follow: 0, get: 0 };
+  let position: Position = { sequence: 0, id: "", term: 0 };
   const sent: NodeBeat[] = [];
   const works = new Set<() => void>();
   const log = logOfOneReader();
@@ -21,11 +36,19 @@ function memberWith(fencedAt: readonly number[] = []) {
     ...{ node: "a", advertise: "http://a", isStandby: false, deadMs: 3000, fencedAt, keys: KEYS, readableKeys: ["1"] },
     journal: {
       async append([message]) {
-        log.add(message as Uint8Array);
-        return 1;
+        log.add(message as Uint8Array, missed.length + 1);
+        return missed.length + 1;
       },
-      follow: log.follow,
-      last: async () => 0,
+      follow() {
+        calls.follow++;
+        return log.follow();
+      },
+      async get(sequence) {
+        calls.get++;
+        const bytes = missed[sequence - 1];
+        return bytes === undefined ? null : { sequence, bytes };
+      },
+      last: async () => missed.length,
     },
     signals: {
       send: (beat) => void sent.push(beat),
@@ -33,12 +56,28 @@ function memberWith(fencedAt: readonly number[] = []) {
         heard = listener;
       },
     },
-    applier: { position, sequence: 0, apply: ({ bytes }) => new RecordReader(box).read(bytes) },
-    ...{ box, log: silentLogger },
+    applier: {
+      get position() {
+        return position;
+      },
+      get sequence() {
+        return applied.at(-1) ?? 0;
+      },
+      apply({ sequence, bytes }) {
+        applied.push(sequence);
+        const record = reader.read(bytes);
+        if (record) position = { sequence, id: record.id, term: record.term };
+        return record;
+      },
+    },
+    ...{ box: BOX, log: silentLogger },
     time: {
       now: () => clock.now,
       elapsed: () => clock.now,
-      sleep: async () => undefined,
+      async sleep(ms) {
+        clock.now += ms;
+        await setImmediate();
+      },
       every(_ms, work) {
         works.add(work);
         return () => works.delete(work);
@@ -56,35 +95,38 @@ function memberWith(fencedAt: readonly number[] = []) {
   const tick = (): void => {
     for (const work of works) work();
   };
-  return { member, clock, hear, sent, tick };
+  return { member, clock, hear, sent, tick, applied, calls, log };
 }
 
 /** Gives what is added to its reader, until that stops. */
 function logOfOneReader() {
-  const added: Uint8Array[] = [];
+  const added: LogMessage[] = [];
   let wake: () => void = () => undefined;
   let isStopped = false;
   return {
-    add(message: Uint8Array): void {
-      added.push(message);
+    add(bytes: Uint8Array, sequence: number): void {
+      added.push({ sequence, bytes });
       wake();
     },
-    follow: (): Following => ({
-      stop() {
-        isStopped = true;
-        wake();
-      },
-      async *[Symbol.asyncIterator]() {
-        while (!isStopped) {
-          const bytes = added.shift();
-          if (bytes) yield { sequence: 1, bytes };
-          else
-            await new Promise<void>((resolve) => {
-              wake = resolve;
-            });
-        }
-      },
-    }),
+    follow(): Following {
+      isStopped = false;
+      return {
+        stop() {
+          isStopped = true;
+          wake();
+        },
+        async *[Symbol.asyncIterator]() {
+          while (!isStopped) {
+            const message = added.shift();
+            if (message) yield message;
+            else
+              await new Promise<void>((resolve) => {
+                wake = resolve;
+              });
+          }
+        },
+      };
+    },
   };
 }
 
@@ -123,6 +165,49 @@ test("a node that has won says so until it serves: others wait, however long its
   tick();
   tick();
   assert.equal(sent.length, before);
+});
+
+test("a candidate whose following is silent reads the end of the log, and its own record, by itself", async () => {
+  const { member, clock, tick, applied, calls } = memberWith(
+    [],
+    [1, 2, 3].map((id) => beatOf(id, 1_000_000_000)),
+  );
+  const leads = member.untilLeader();
+  clock.now += 3000;
+  tick();
+  const { position } = await leads;
+  assert.deepEqual(applied, [1, 2, 3, 4]);
+  assert.deepEqual([position.sequence, position.term, calls.get], [4, 2, 3]);
+});
+
+test("a candidate that lacks more than it reads by itself follows again", async () => {
+  const missed = Array.from({ length: 65 }, (_, id) => beatOf(id, 0));
+  const { member, clock, tick, applied, calls } = memberWith([], missed);
+  const leads = member.untilLeader();
+  leads.catch(() => undefined);
+  clock.now += 3000;
+  tick();
+  await eventually("it follows again", () => calls.follow === 2);
+  assert.deepEqual([applied, calls.get], [[], 0]);
+  member.stop();
+  await assert.rejects(leads, { name: "MemberStopped" });
+});
+
+test("what is read late is no sign of the leader; what it has just written is one", async () => {
+  const { member, clock, log, applied } = memberWith();
+  const leads = member.untilLeader();
+  clock.now += 10_000;
+  for (const [sequence, ageMs] of [
+    [1, 10_000],
+    [2, 9000],
+    [3, 1500],
+  ] as const) {
+    log.add(beatOf(sequence, clock.now - ageMs), sequence);
+    await eventually("it is applied", () => applied.includes(sequence));
+    assert.equal(member.silentMs, ageMs);
+  }
+  member.stop();
+  await assert.rejects(leads, { name: "MemberStopped" });
 });
 
 test("beats that come a second time, or late, do not count", () => {

@@ -95,7 +95,56 @@ export async function startNats(t: Scope, count: 1 | 3 = 1, program = natsServer
     await Promise.all(servers.map((server) => server.stop("SIGKILL")));
   });
   await Promise.all(servers.map((server) => server.start()));
+  if (count > 1) await untilGrouped(servers);
   return servers;
+}
+
+/** The leader of JetStream's group names the others. */
+interface JetStreamState {
+  readonly meta_cluster?: { readonly leader?: string; readonly replicas?: readonly JetStreamPeer[] };
+}
+
+interface JetStreamPeer {
+  readonly name: string;
+  readonly current: boolean;
+  readonly offline?: boolean;
+}
+
+/** Longer than an election, mostly. */
+const GROUPED_MS = 10_000;
+
+/**
+ * Waits until JetStream has one group of all servers. Of servers that start at the same moment two
+ * may form one without the third, which joins them when it starts again.
+ */
+async function untilGrouped(servers: readonly NatsServer[]): Promise<void> {
+  let names: readonly string[] = [];
+  let since = performance.now();
+  await eventually(
+    () => `one group of nats-servers: ${names.join(", ") || "none"}`,
+    async () => {
+      const found = await Promise.all(servers.map(groupOf));
+      names = found.find((group) => group.length > 0) ?? [];
+      const missing = servers.find(({ name }) => !names.includes(name));
+      if (!missing) return true;
+      if (names.length > 0 && performance.now() - since > GROUPED_MS) {
+        await missing.stop();
+        await missing.start();
+        since = performance.now();
+      }
+      return false;
+    },
+    120_000,
+  );
+}
+
+/** @returns names of the group that this server leads; none: it does not */
+async function groupOf({ name, monitor }: NatsServer): Promise<string[]> {
+  const reply = await fetch(`${monitor}/jsz`).catch(() => null);
+  const state = (await reply?.json().catch(() => null)) as JetStreamState | null;
+  const { leader, replicas = [] } = state?.meta_cluster ?? {};
+  const live = replicas.filter(({ current, offline }) => current && offline !== true);
+  return leader === name ? [name, ...live.map((each) => each.name)] : [];
 }
 
 /** A nats-server with the configuration that `deploy/cluster` has for a machine, here on loopback. */

@@ -115,15 +115,24 @@ export class SimulatedLog {
   }
 
   async *#consume(caller: Caller, from: number, signal: AbortSignal): AsyncGenerator<LogMessage> {
-    for (let sequence = from; !signal.aborted; sequence++) {
-      const bytes = await this.#next(caller, sequence);
+    const endsAt = this.#consumerEndsAt;
+    // An ordered consumer that was made again may begin earlier.
+    const early = this.#isHealed || this.#chance.integer(1, 10) > 1 ? 0 : this.#chance.integer(0, from - 1);
+    for (let sequence = from - early; !signal.aborted; sequence++) {
+      const bytes = await this.#next(caller, sequence, endsAt);
       if (bytes === null) return;
       yield { sequence, bytes };
     }
   }
 
+  /** A consumer is silent once the one server that has it is gone. */
+  get #consumerEndsAt(): number {
+    const lasts = this.#isHealed || this.#chance.integer(1, 10) > 1;
+    return lasts ? Number.POSITIVE_INFINITY : this.#time.now + this.#chance.integer(0, 5000);
+  }
+
   /** @returns null when none comes for some seconds */
-  #next(caller: Caller, sequence: number): Promise<Uint8Array | null> {
+  #next(caller: Caller, sequence: number, endsAt: number): Promise<Uint8Array | null> {
     return new Promise((resolve) => {
       const end = (bytes: Uint8Array | null): void => {
         this.#readers.delete(look);
@@ -132,7 +141,7 @@ export class SimulatedLog {
       };
       const look = (): void => {
         const bytes = this.messages[sequence - 1];
-        if (bytes === undefined || this.#isCut(caller.name)) return;
+        if (bytes === undefined || this.#isCut(caller.name) || this.#time.now >= endsAt) return;
         this.#readers.delete(look);
         this.#time.after(this.#chance.integer(1, 10), () => end(bytes));
       };

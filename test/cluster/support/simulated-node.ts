@@ -221,6 +221,7 @@ export class SimulatedNode {
     const { box, time } = this.#world;
     const commits = new ReplicatedCommits({
       ...{ connection: this.disk, box, node: this.name, position: leadership.position },
+      now: clock.now,
       onLost: () => {
         throw new Error("the commit of a record failed");
       },
