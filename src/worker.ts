@@ -24,6 +24,8 @@ else if (role === "prepare-leader")
   void import("./cluster/prepare-leader.ts").then(({ runPrepareLeader }) =>
     runPrepareLeader(data as PrepareThreadData),
   );
+else if (role === "digest")
+  void import("./cluster/compare.ts").then(({ runDigestThread }) => runDigestThread(data as string));
 else if (role === "scan") runScanThread(data as ScanThreadData);
 else if (role === "snapshot") runSnapshotThread(data as SnapshotThreadData);
 else if (role === "migrate") runMigrateThread(data as string);

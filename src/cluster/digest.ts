@@ -16,9 +16,10 @@ const ROWS_OF_A_TURN = 2000;
 
 /**
  * The content of every table, in the order of primary keys: two nodes at the same position of the log
- * have the same digests. One reading transaction, in turns of the loop.
+ * have the same digests. One reading transaction, in turns of the loop. @param onBegun called in the
+ * transaction, from which on later commits do not show
  */
-export async function digestOf(reader: Sqlite): Promise<TableDigest[]> {
+export async function digestOf(reader: Sqlite, onBegun: () => void = () => undefined): Promise<TableDigest[]> {
   reader.exec("begin");
   try {
     const tables = reader
@@ -26,6 +27,7 @@ export async function digestOf(reader: Sqlite): Promise<TableDigest[]> {
       .pluck()
       .all()
       .filter((table) => !LOCAL_TABLES.has(table) && !/^sqlite_stat\d$/.test(table));
+    onBegun();
     const digests: TableDigest[] = [];
     for (const table of tables) digests.push(await digestOfTable(reader, table));
     return digests;

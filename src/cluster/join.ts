@@ -12,6 +12,7 @@ import type { SealedBox } from "../core/sealed-box.ts";
 import { openForWriting, reading } from "../store/sqlite/connection.ts";
 import { notesOf } from "../store/write-health.ts";
 import { Applier } from "./applier.ts";
+import { answerDigests, compareNodes } from "./compare.ts";
 import type { DegradedServer } from "./degraded.ts";
 import { Forwarder } from "./forward.ts";
 import { ClusterLead, type LeadParts, SharedName } from "./lead.ts";
@@ -163,6 +164,8 @@ export async function startNode(
         ...{ ...ends, member, journal, files, leadership, figures, node, refused: port.refused },
         ...{ cluster: cluster.name, advertise: cluster.advertise ?? "" },
         successor: new SharedName(successor),
+        compare: (others, hold) =>
+          compareNodes({ nats, name: cluster.name, box: records }, { node, file: databaseFile, ...others }, hold),
         now: Date.now,
       });
     },
@@ -238,6 +241,7 @@ async function joinCluster(parts: JoinParts): Promise<Joined> {
     for (const file of notesOf(config.dataDir)) rmSync(file, { force: true });
   }
   const connection = openForWriting({ file: databaseFile, busyTimeoutMs: 5000 });
+  answerDigests({ nats, name: cluster.name, box }, node, databaseFile);
   const member = new ClusterMember({
     ...{ node, journal, log, box, advertise: cluster.advertise ?? "", deadMs: cluster.deadMs },
     isStandby: cluster.role === "standby",

@@ -2,6 +2,7 @@ import { PrismError } from "../core/errors.ts";
 import { type Metrics, SECONDS_BUCKETS } from "../core/metrics.ts";
 import { VERSION } from "../core/runtime.ts";
 import type { SharedFiles } from "../store/stored-files.ts";
+import type { Comparison, compareNodes, Hold } from "./compare.ts";
 import type { LogServer } from "./log.ts";
 import { type ClusterMember, FENCED_BY_CHANCE, type KnownNode, type Leadership } from "./member.ts";
 import { registerLeaderMetrics } from "./metrics.ts";
@@ -95,6 +96,8 @@ export interface LeadParts {
   readonly successor: SharedName;
   /** Requests that this node answered with 503, by code, before it led. */
   readonly refused: Readonly<Record<string, number>>;
+  /** {@link compareNodes}. */
+  compare(nodes: Pick<Parameters<typeof compareNodes>[1], "others" | "isLive">, hold: Hold): Promise<Comparison>;
   /** Epoch ms. */
   now(): number;
   /** Ends the leadership in order, after the answer. */
@@ -116,6 +119,7 @@ export class ClusterLead {
   readonly #since = new Map<string, number>();
   readonly #startedAt: number;
   #takeOver: TakeOver | null = null;
+  #isComparing = false;
 
   constructor(parts: LeadParts) {
     this.#parts = parts;
@@ -279,6 +283,22 @@ export class ClusterLead {
     if (!found) throw new PrismError("NOT_FOUND", `The cluster knows no node ${name}`);
     if (found.isLive) throw new PrismError("INVALID_STATE", `The node ${name} is live: stop it first`);
     this.#parts.member.forget(name);
+  }
+
+  /**
+   * Compares the tables of the other nodes with this one's. @param hold keeps this node from storing anything,
+   * for a moment. @throws PrismError INVALID_STATE while it compares them already
+   */
+  async compare(hold: Hold): Promise<Comparison> {
+    if (this.#isComparing) throw new PrismError("INVALID_STATE", "The nodes are being compared already");
+    this.#isComparing = true;
+    const [, ...others] = this.nodes().map(({ name }) => name);
+    const isLive = (name: string): boolean => this.nodes().some((each) => each.name === name && each.isLive);
+    try {
+      return await this.#parts.compare({ others, isLive }, hold);
+    } finally {
+      this.#isComparing = false;
+    }
   }
 
   /** Ends this process after the answer, without a word to the others: they must notice. */

@@ -66,6 +66,7 @@ export type ThreadRole =
   | "replicated-writer"
   | "log"
   | "prepare-leader"
+  | "digest"
   | "scan"
   | "snapshot"
   | "migrate"

@@ -5,7 +5,10 @@ import { stepsOf } from "../helpers/steps.ts";
 import { assertAccessible, startConsole } from "./helpers.ts";
 
 test("an administrator sees the nodes of a cluster, and lets another one lead", async (t) => {
-  const { lead, clock, heard, steps } = leadWith([{ node: "b" }, { node: "c", mayLead: false }], Date.now() - 3600_000);
+  const { lead, clock, heard, steps, compared } = leadWith(
+    [{ node: "b" }, { node: "c", mayLead: false }],
+    Date.now() - 3600_000,
+  );
   clock.now += 7800;
   lead.serves();
   clock.now = Date.now();
@@ -32,6 +35,20 @@ test("an administrator sees the nodes of a cluster, and lets another one lead", 
     await dialog.getByRole("button", { name: "Step down" }).click();
     await page.getByText("b leads next.").waitFor();
     assert.deepEqual(steps, ["b"]);
+  });
+
+  await step("the tables of the nodes are compared, and the last result stays", async () => {
+    await page.getByText("never compared").waitFor();
+    await page.getByText("none on the machine of a").waitFor();
+    compared.push({ name: "b", result: "equal", tables: [] });
+    await page.getByRole("button", { name: "Compare" }).click();
+    await page.getByText("The tables of all nodes are equal.").waitFor();
+    await page.getByText(/: all nodes equal \(7\srows\)$/).waitFor();
+    compared.splice(0, 1, { name: "b", result: "differs", tables: ["events", "jobs"] });
+    compared.push({ name: "c", result: "no-answer", tables: [] });
+    await page.getByRole("button", { name: "Compare" }).click();
+    await page.getByText(/: b differs in events, jobs\. c did not answer\.$/).waitFor();
+    await page.getByText("The node b differs from a in events, jobs: prism cluster join there copies it").waitFor();
   });
 
   await step("a node that is gone has a warning, and what to do", async () => {

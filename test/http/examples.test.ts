@@ -352,7 +352,7 @@ const PREPARE: Readonly<Record<string, Prepare>> = {
 /** These change the credentials that the others use. */
 const LAST = ["changePassword"];
 /** test/cluster sends them to clusters. */
-const OF_CLUSTERS = ["drillCluster", "stepDownCluster"];
+const OF_CLUSTERS = ["compareCluster", "drillCluster", "stepDownCluster"];
 
 function bodyOf(
   type: string,

@@ -1,6 +1,13 @@
 import { Network } from "lucide";
 import { useEffect } from "preact/hooks";
-import type { Cluster, ClusterDrill, ClusterNode, ClusterTakeOver } from "../../../src/client/api-types.gen.ts";
+import type {
+  Cluster,
+  ClusterBackup,
+  ClusterComparison,
+  ClusterDrill,
+  ClusterNode,
+  ClusterTakeOver,
+} from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { SERVER_URL } from "../../app/base.ts";
 import { useGet } from "../../app/query.ts";
@@ -15,6 +22,7 @@ import {
   DescriptionList,
   Duration,
   EmptyState,
+  formatBytes,
   formatDuration,
   formatNumber,
   formatRelative,
@@ -86,14 +94,26 @@ export default function ClusterPage() {
     toast.ok(`${step.to} leads next.`);
     query.reload();
   };
+  const compare = async () => {
+    const { nodes } = await api.post<ClusterComparison>("/cluster/compare");
+    const others = nodes.filter(({ result }) => result !== "equal");
+    if (others.length === 0) toast.ok("The tables of all nodes are equal.");
+    else toast.error(others.map(comparedText).join(" "));
+    query.reload();
+  };
   return (
     <Page
       title="Cluster"
       subtitle={cluster && subtitleOf(cluster, ready.length)}
       actions={
-        <Button disabled={ready.length === 0} onClick={() => stepDown()}>
-          Step down
-        </Button>
+        <>
+          <Button disabled={(cluster?.nodes.length ?? 0) < 2} onClick={compare}>
+            Compare
+          </Button>
+          <Button disabled={ready.length === 0} onClick={() => stepDown()}>
+            Step down
+          </Button>
+        </>
       }
     >
       {cluster?.warnings.map((warning) => (
@@ -116,6 +136,7 @@ export default function ClusterPage() {
         retry={query.reload}
       />
       {cluster && <ClusterFacts cluster={cluster} />}
+      {cluster && <ClusterData cluster={cluster} />}
       {cluster?.nodes.some(({ live }) => !live) && <MissingNode />}
     </Page>
   );
@@ -169,6 +190,41 @@ function drillText({ from, withoutLeaderMs, startedAt }: ClusterDrill): string {
 function takeOverText({ kind, from, withoutLeaderMs, at }: ClusterTakeOver): string {
   const what = kind === "lost" ? `machine lost (${from})` : `handed over by ${from}`;
   return `${what}: ${formatDuration(withoutLeaderMs)} without a leader, ${formatRelative(at)}`;
+}
+
+/** Whether the nodes have the same data, and what else has it. */
+function ClusterData({ cluster: { comparison, backup, leader } }: { readonly cluster: Cluster }) {
+  return (
+    <Card title="Data">
+      <DescriptionList
+        items={[
+          { label: "Last comparison", value: comparison === null ? "never compared" : comparisonText(comparison) },
+          {
+            label: "Newest backup",
+            value: backup === null ? `none on the machine of ${leader}` : <Backup {...backup} />,
+          },
+        ]}
+      />
+    </Card>
+  );
+}
+
+function comparisonText({ at, rows, nodes }: ClusterComparison): string {
+  const others = nodes.filter(({ result }) => result !== "equal");
+  const result = others.length === 0 ? `all nodes equal (${plural(rows, "row")})` : others.map(comparedText).join(" ");
+  return `${formatRelative(at)}: ${result}`;
+}
+
+function comparedText({ name, result, tables }: ClusterComparison["nodes"][number]): string {
+  return result === "differs" ? `${name} differs in ${tables.join(", ")}.` : `${name} did not answer.`;
+}
+
+function Backup({ at, bytes, file }: ClusterBackup) {
+  return (
+    <>
+      <Time at={at} />, {formatBytes(bytes)}, <span class="mono">{file}</span>
+    </>
+  );
 }
 
 function MissingNode() {

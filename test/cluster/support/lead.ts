@@ -1,3 +1,4 @@
+import type { ComparedNode } from "../../../src/cluster/compare.ts";
 import { ClusterLead, newAppendFigures, SharedName } from "../../../src/cluster/lead.ts";
 import type { KnownNode } from "../../../src/cluster/member.ts";
 import { VERSION } from "../../../src/core/runtime.ts";
@@ -16,6 +17,8 @@ export function leadWith(others: readonly Partial<KnownNode>[], startedAt = 1_00
   }));
   const figures = newAppendFigures(100);
   const successor = new SharedName();
+  /** What a comparison finds. */
+  const compared: ComparedNode[] = [];
   const lead = new ClusterLead({
     ...{ cluster: "prism", node: "a", advertise: "http://a", figures, successor, refused: {} },
     member: {
@@ -39,6 +42,10 @@ export function leadWith(others: readonly Partial<KnownNode>[], startedAt = 1_00
       isHandedOver: false,
       before: { node: "b", at: clock.now },
     },
+    compare: async (_nodes, hold) => {
+      await hold(async () => undefined);
+      return { sequence: 100, rows: 7, nodes: [...compared] };
+    },
     now: () => clock.now,
     onStepDown: (to) => steps.push(to),
     onLost: () => steps.push("lost"),
@@ -46,5 +53,5 @@ export function leadWith(others: readonly Partial<KnownNode>[], startedAt = 1_00
   const heard = (at: number, more: Partial<KnownNode> = {}): void => {
     nodes.splice(0, nodes.length, ...nodes.map((node) => ({ ...node, heardAt: at, ...more })));
   };
-  return { lead, clock, heard, figures, successor, steps };
+  return { lead, clock, heard, figures, successor, steps, compared };
 }

@@ -24,6 +24,7 @@ import { type CommandContext, refuseUrl } from "../../context.ts";
 import { requireSomeDatabase, withDataDirLock } from "../../data-dir.ts";
 import { CommandError, EXIT } from "../../output/exit-codes.ts";
 import { table } from "../../output/output.ts";
+import { callOf } from "../../resource.ts";
 import { withServer } from "../../with-server.ts";
 import { confirm } from "../access/prompt.ts";
 
@@ -83,6 +84,23 @@ export async function clusterStepDown(context: CommandContext, { to }: { readonl
 interface StepDown {
   readonly from: string;
   readonly to: string;
+}
+
+const RESULTS = { equal: "equal", differs: "differs", "no-answer": "did not answer" } as const;
+
+/** At the leader by its control socket, at any node by HTTP. @throws CommandError 8 when not all nodes are equal */
+export async function clusterCompare(context: CommandContext): Promise<void> {
+  const comparison = await withServer(context, (server) => callOf(server, "compareCluster", {}), { mustRun: true });
+  const { leader, sequence, rows, nodes } = comparison;
+  context.out.result(comparison, () => [
+    ...table(
+      ["NODE", "RESULT", "TABLES"],
+      nodes.map(({ name, result, tables }) => [name, RESULTS[result], tables.join(", ") || "-"]),
+    ),
+    `Compared with ${rows} rows of ${leader} at the record ${sequence}.`,
+  ]);
+  const others = nodes.filter(({ result }) => result !== "equal").map(({ name }) => name);
+  if (others.length > 0) throw new CommandError(EXIT.checkFailed, `not equal to ${leader}: ${others.join(", ")}`);
 }
 
 export async function clusterDigest(context: CommandContext): Promise<void> {

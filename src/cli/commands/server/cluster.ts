@@ -61,6 +61,22 @@ Examples:
       await clusterDigest(contextOf(command));
     });
   cluster
+    .command("compare")
+    .description("compare the tables of all nodes at the same record of the log")
+    .addHelpText(
+      "after",
+      `
+On the machine of the leader, or with a token at any node. Exit code 8: a node differs or did not answer.
+
+Examples:
+  $ prism cluster compare
+  $ prism cluster compare --json`,
+    )
+    .action(async (_flags: object, command: Command) => {
+      const { clusterCompare } = await import("./cluster-commands.ts");
+      await clusterCompare(contextOf(command));
+    });
+  cluster
     .command("remove")
     .description("let the cluster no longer expect a node that is gone for good")
     .argument("<node>", "its name")

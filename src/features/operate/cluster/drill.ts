@@ -3,6 +3,7 @@ import type { ClusterLead } from "../../../cluster/lead.ts";
 import { DAY_MS, type EpochMs, toRfc3339 } from "../../../core/clock.ts";
 import { doc, named } from "../../../http/shapes.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
+import { readValue, storeValue } from "./stored-value.ts";
 
 /** A leader that was ended as a lost machine would be, to see that another one takes over. */
 interface StoredDrill {
@@ -30,18 +31,12 @@ export const TakeOverDrillView = named(
   }),
 );
 
-export async function readTakeOverDrill(db: ReadDb | Trx): Promise<StoredDrill | null> {
-  const row = await db.selectFrom("settings").select("value").where("key", "=", KEY).executeTakeFirst();
-  return row === undefined ? null : (JSON.parse(String(row.value)) as StoredDrill);
+export function readTakeOverDrill(db: ReadDb | Trx): Promise<StoredDrill | null> {
+  return readValue<StoredDrill>(db, KEY);
 }
 
-export async function storeTakeOverDrill(trx: Trx, drill: StoredDrill, updatedAt: EpochMs): Promise<void> {
-  const value = JSON.stringify(drill);
-  await trx
-    .insertInto("settings")
-    .values({ key: KEY, value, updatedAt })
-    .onConflict((conflict) => conflict.column("key").doUpdateSet({ value, updatedAt }))
-    .execute();
+export function storeTakeOverDrill(trx: Trx, drill: StoredDrill, updatedAt: EpochMs): Promise<void> {
+  return storeValue(trx, KEY, drill, updatedAt);
 }
 
 /** Call it when this node has begun to lead: the drill that made it do so has its result. */

@@ -1,12 +1,16 @@
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
 import * as v from "valibot";
 import type { ClusterCondition, ClusterLead, NodeState } from "../../../cluster/lead.ts";
 import { spanText, toRfc3339 } from "../../../core/clock.ts";
+import { archivesIn, archiveTime, BACKUPS_DIR } from "../../../core/data-dir.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { holderOf } from "../../../http/access.ts";
 import { doc, example, named, object, text } from "../../../http/shapes.ts";
 import { type Context, feature } from "../../../module/feature.ts";
 import { administrators } from "../../access/index.ts";
 import { DrillUsers, startDrills } from "../../oncall/drill/index.ts";
+import { ComparisonView, compareCluster, comparisonView, comparisonWarnings, readComparison } from "./comparison.ts";
 import {
   drillView,
   endTakeOverDrill,
@@ -61,6 +65,12 @@ const LogView = named(
   }),
 );
 
+const BackupView = named(
+  "ClusterBackup",
+  "The newest archive in the leader's directory of backups",
+  v.object({ at: v.string(), bytes: v.number(), file: doc(v.string(), "Its path on the leader's machine") }),
+);
+
 const ClusterView = named(
   "Cluster",
   "The nodes of a cluster",
@@ -72,6 +82,8 @@ const ClusterView = named(
     log: doc(v.nullable(LogView), "Null: the servers do not answer"),
     takeOver: doc(v.nullable(TakeOverView), "Null: the cluster had no leader before"),
     drill: doc(v.nullable(TakeOverDrillView), "Null: there was none yet"),
+    comparison: doc(v.nullable(ComparisonView), "The last one; null: there was none yet"),
+    backup: doc(v.nullable(BackupView), "Null: this machine has none there"),
     warnings: v.array(v.string()),
   }),
 );
@@ -100,7 +112,7 @@ export const clusterFeature = feature("cluster", {
     return {};
   },
   register(server, parts) {
-    const { cluster, audit, log, db, clock, drills, projects } = parts;
+    const { cluster, config, audit, log, db, clock, drills, projects } = parts;
     const context = { ...drills.parts, projects, drills };
     server.route({
       ...shared,
@@ -115,10 +127,17 @@ export const clusterFeature = feature("cluster", {
           log.warn({ err }, "the servers of the cluster's log do not answer");
           return null;
         });
-        const drill = await readTakeOverDrill(db.read);
+        const [drill, comparison] = await Promise.all([readTakeOverDrill(db.read), readComparison(db.read)]);
+        const state = viewOf(cluster, logState);
         return {
           mode: "cluster",
-          cluster: { ...viewOf(cluster, logState), drill: drill && drillView(drill) },
+          cluster: {
+            ...state,
+            drill: drill && drillView(drill),
+            comparison: comparison && comparisonView(comparison),
+            backup: newestBackup(join(config.dataDir, BACKUPS_DIR)),
+            warnings: [...state.warnings, ...comparisonWarnings(comparison)],
+          },
         } as const;
       },
     });
@@ -175,6 +194,25 @@ export const clusterFeature = feature("cluster", {
     });
     server.route({
       ...shared,
+      method: "POST",
+      path: "/api/v1/cluster/compare",
+      id: "compareCluster",
+      summary: "Compare the tables of all nodes at the same record of the log",
+      details:
+        "Each node computes a digest of every table. The answer comes when all have done so, which takes minutes for " +
+        "a large database; `GET /api/v1/cluster` has it too. Writes wait for a moment, at most two seconds.",
+      response: ComparisonView,
+      errors: ["NO_STANDBY", "INVALID_STATE"],
+      async handle() {
+        if (cluster === null) throw new PrismError("NO_STANDBY", "This server is no node of a cluster");
+        const comparison = comparisonView(await compareCluster(cluster, db, clock.now()));
+        const { sequence, nodes } = comparison;
+        await audit.record({ action: "cluster.compare", resourceType: "cluster", metadata: { sequence, nodes } });
+        return comparison;
+      },
+    });
+    server.route({
+      ...shared,
       method: "DELETE",
       path: "/api/v1/cluster/nodes/:name",
       id: "removeClusterNode",
@@ -227,6 +265,14 @@ function viewOf(cluster: ClusterLead, log: Awaited<ReturnType<ClusterLead["log"]
       ),
     ],
   };
+}
+
+function newestBackup(dir: string) {
+  const [name] = existsSync(dir) ? archivesIn(dir) : [];
+  const at = archiveTime(name ?? "");
+  if (name === undefined || at === undefined) return null;
+  const file = join(dir, name);
+  return { at: toRfc3339(at), bytes: statSync(file, { throwIfNoEntry: false })?.size ?? 0, file };
 }
 
 function nodeView({ isLeader, isLive, mayLead, hasSameTokens: _, heardAt, ...node }: NodeState) {

@@ -325,6 +325,7 @@ const PROVEN_IN: Readonly<Record<string, string>> = {
   "audit.accept": "features/operate/audit/audit-head.test.ts",
   "audit.checkpoint": "features/operate/audit/retention.test.ts",
   "backup.create": "cli/backup.test.ts",
+  "cluster.compare": "cluster/compare.test.ts",
   "cluster.drill": "cluster/drill.test.ts",
   "cluster.remove": "cluster/repair.test.ts",
   "cluster.step_down": "cluster/step-down.test.ts",

@@ -1,0 +1,81 @@
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import test from "node:test";
+import type { Cluster, ClusterComparison } from "../../src/client/api-types.gen.ts";
+import { closing, openForWriting } from "../../src/store/sqlite/connection.ts";
+import { eventually } from "../helpers/eventually.ts";
+import { startPrism } from "../helpers/prism.ts";
+import { startNats } from "./support/nats.ts";
+import { startCluster } from "./support/nodes.ts";
+import { other } from "./support/sending.ts";
+
+test("all nodes compare their tables at one record while events come; a changed row and a stopped node show", async (t) => {
+  const cluster = await startCluster(t, await startNats(t), ["a", "b"]);
+  const leader = await cluster.leader();
+  const standby = other(cluster, leader);
+  const headers = { "Content-Type": "application/json", Authorization: `Bearer ${await cluster.token()}` };
+  const state = async () => {
+    const reply = await fetch(`${leader.url}/api/v1/cluster`, { headers });
+    return ((await reply.json()) as { cluster: Cluster }).cluster;
+  };
+  const compare = async () => {
+    const reply = await fetch(`${leader.url}/api/v1/cluster/compare`, { method: "POST", headers });
+    return [reply.status, (await reply.json()) as ClusterComparison] as const;
+  };
+  await eventually("the other node is heard", async () => (await state()).nodes.length === 2);
+  assert.equal((await state()).comparison, null);
+
+  let isOver = false;
+  let stored = 0;
+  const body = JSON.stringify({ type: "door.opened", payload: {} });
+  const sending = (async () => {
+    for (; !isOver; stored++) {
+      const reply = await fetch(`${leader.url}/api/v1/events`, { method: "POST", headers, body });
+      assert.equal(reply.status, 202);
+    }
+  })();
+  await eventually("events are stored", () => stored > 20);
+  const [status, equal] = await compare();
+  isOver = true;
+  await sending;
+  assert.equal(status, 200, JSON.stringify(equal));
+  assert.deepEqual(equal.nodes, [{ name: standby.name, result: "equal", tables: [] }]);
+  assert.ok(equal.sequence > 0 && equal.rows > 20, JSON.stringify(equal));
+  assert.equal(equal.leader, leader.name);
+
+  const shown = await state();
+  assert.deepEqual([shown.comparison, shown.backup], [equal, null]);
+  const differences = ({ warnings }: Cluster) => warnings.filter((text) => text.includes("differs"));
+  assert.deepEqual(differences(shown), []);
+  await cluster.requireEqual();
+  closing(openForWriting({ file: standby.file, busyTimeoutMs: 5000 }), (connection) =>
+    connection.prepare("update events set type = 'door.closed' where seq = (select min(seq) from events)").run(),
+  );
+  const [, differing] = await compare();
+  assert.deepEqual(differing.nodes, [{ name: standby.name, result: "differs", tables: ["events"] }]);
+  assert.deepEqual(differences(await state()), [
+    `The node ${standby.name} differs from ${leader.name} in events: prism cluster join there copies it`,
+  ]);
+
+  const command = leader.command("cluster", "compare", "--json");
+  assert.equal(command.status, 8, command.stderr);
+  assert.deepEqual(Object.keys(JSON.parse(command.stdout) as object).sort(), Object.keys(equal).sort());
+  assert.match(command.stderr, new RegExp(`not equal to ${leader.name}: ${standby.name}`));
+
+  await standby.kill();
+  await eventually("it is gone", async () => (await state()).nodes.some(({ live }) => !live));
+  const [, alone] = await compare();
+  assert.deepEqual(alone.nodes, [{ name: standby.name, result: "no-answer", tables: [] }]);
+  const audit = await fetch(`${leader.url}/api/v1/audit?action=cluster.compare`, { headers });
+  assert.equal(((await audit.json()) as { data: object[] }).data.length, 4);
+
+  assert.equal(leader.command("backup").status, 0);
+  const { backup } = await state();
+  assert.ok(backup !== null && existsSync(backup.file) && backup.bytes > 0, JSON.stringify(backup));
+});
+
+test("a single server has nothing to compare", async (t) => {
+  const prism = await startPrism(t);
+  const reply = await prism.post<{ error: { code: string } }>("/api/v1/cluster/compare");
+  assert.deepEqual([reply.status, reply.body.error.code], [409, "NO_STANDBY"]);
+});
