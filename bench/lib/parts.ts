@@ -4,6 +4,7 @@ import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Build } from "./build-of.ts";
+import { ENTRIES, type Entry, ofPrism } from "./entries.ts";
 import type { Figures } from "./pairs.ts";
 import { addRules, eventBodies, setUp } from "./prism-setup.ts";
 import { memoryMiB, processorTime } from "./process-figures.ts";
@@ -34,6 +35,11 @@ export const PARTS: Readonly<Record<string, Measure>> = {
   ndjson: (executable) => ingest(executable, ndjsonLoad()),
   socket,
 };
+
+/** Parts that run only if they are named: a request of each entry with the jobs that follow it. */
+export const ENTRY_PARTS: Readonly<Record<string, Measure>> = Object.fromEntries(
+  Object.entries(ENTRIES).map(([name, entry]) => [name, (executable: string) => ofEntry(entry, executable)]),
+);
 
 /** Copies of both executables, like downloads: how a file was written changes how it is mapped. */
 export function copiesOf(before: Build, after: Build): { readonly before: string; readonly after: string } {
@@ -134,6 +140,12 @@ async function ingest(executable: string, { path, connections, bodies, lines }: 
     "p99 ms": result.p99Ms,
     "anonymous MiB after": memory.anonymous,
   };
+}
+
+async function ofEntry(entry: Entry, executable: string): Promise<Figures> {
+  const { totalUs, mainUs, requestsPerSecond, errors } = await ofPrism(entry, () => null, executable);
+  if (errors > 0) throw new Error(`${errors} requests were refused`);
+  return { "µs each": totalUs, "µs main thread": mainUs, "requests/s": requestsPerSecond };
 }
 
 /** A notification's way to a socket at a fixed pace, half of what ingest takes or less. */

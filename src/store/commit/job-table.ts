@@ -1,9 +1,9 @@
 import { CompiledQuery, type Selectable, sql } from "kysely";
-import type { ReadDb, Trx } from "../database.ts";
+import { later, type ReadDb, type Trx } from "../database.ts";
 import type { JobState, JobsTable } from "../schema.ts";
 import { runLater } from "../statements.ts";
-import { ADD_ATTEMPT, CLAIM_THESE, endOf, entersHistory, inClaimOrder, READY } from "./job-sql.ts";
-import type { ClaimedJob, JobClaim, JobFinish, JobRow } from "./write-set.ts";
+import { ADD_ATTEMPT, CLAIM_THESE, endOf, entersHistory, inClaimOrder, READY, SUCCEED_THESE } from "./job-sql.ts";
+import type { ClaimedJob, JobClaim, JobFinish, JobRow, JobWork } from "./write-set.ts";
 
 /*
  * Every change of the job table made in a transaction. Only this file and job-sql.ts write `jobs`
@@ -79,6 +79,11 @@ export async function endAttempt(trx: Trx, finish: JobFinish): Promise<boolean> 
   if ((await run(trx, text, parameters)) === 0) return false;
   if (entersHistory(finish)) await run(trx, ADD_ATTEMPT, finish);
   return true;
+}
+
+/** Ends attempts that succeeded and leave no result, at the latest with the commit. */
+export function succeedLater(trx: Trx, groups: NonNullable<JobWork["succeeded"]>): void {
+  for (const { seqs, now, fence } of groups) later(trx, SUCCEED_THESE, [{ now, fence, seqs: JSON.stringify(seqs) }]);
 }
 
 export function runningJobs(trx: Trx) {

@@ -3,12 +3,15 @@ import { PrismError } from "../../../core/errors.ts";
 import type { Context } from "../../../module/feature.ts";
 import type { Trx } from "../../../store/database.ts";
 import { updateLater } from "../../../store/statements.ts";
+import { WriteQueue } from "../../../store/write-queue.ts";
 import { COMPLETED, LostLease, type MovedJob, PermanentError, type RunningJob } from "../../time/jobs/index.ts";
 import type { MessageStep, TrackedMessage } from "./queries.ts";
 import * as queries from "./queries.ts";
 import type { MessageRow, MessageStatus } from "./schema.ts";
 
 export type MessagesContext = Context<"runner" | "jobControl" | "jobs" | "users" | "realtime">;
+
+type NewEntry = Parameters<MessagesContext["realtime"]["publishAll"]>[0][number];
 
 /** Limit of stored steps: an operator may retry a dead message any number of times. */
 const MAX_STEPS = 200;
@@ -56,23 +59,36 @@ export async function moveTo<M extends MessageRow>(
   trx: Trx,
   message: M,
   status: MessageStatus,
-  { before = [], at = context.clock.now(), ...changes }: Move = {},
+  move: Move = {},
 ): Promise<M> {
-  const steps = [...readSteps(message.history), ...before, { status, at }].slice(-MAX_STEPS);
-  const values = { ...changes, status, history: JSON.stringify(steps), updatedAt: at };
-  updateLater(trx, "messages", message.id, values);
-  const moved = { ...message, ...values };
-  await publishStatus(context, trx, moved);
+  const moved = movedTo(message, status, { at: context.clock.now(), ...move });
+  storeMoved(trx, moved);
+  await context.realtime.publishAll(statusEntries(moved), { trx });
   return moved;
 }
 
-/** Publishes `message:status` in the streams of those who may see it. */
-export async function publishStatus({ realtime }: MessagesContext, trx: Trx, message: MessageRow): Promise<void> {
+/** The message with its next status, not stored yet. */
+function movedTo<M extends MessageRow>(
+  message: M,
+  status: MessageStatus,
+  { before = [], at, ...changes }: Move & { readonly at: number },
+): M {
+  const steps = [...readSteps(message.history), ...before, { status, at }].slice(-MAX_STEPS);
+  return { ...message, ...changes, status, history: JSON.stringify(steps), updatedAt: at };
+}
+
+function storeMoved(trx: Trx, message: MessageRow): void {
+  const { id, status, history, attempts, lastError, deliveredAt, readAt, cancelledAt, updatedAt } = message;
+  const values = { status, history, attempts, lastError, deliveredAt, readAt, cancelledAt, updatedAt };
+  updateLater(trx, "messages", id, values);
+}
+
+/** `message:status` in the streams of those who may see it. */
+export function statusEntries(message: MessageRow): NewEntry[] {
   const { id, status, senderId, deliveredAt, updatedAt } = message;
   const audience = deliveredAt === null ? [senderId] : sidesOf(message);
   const data = { id, status, at: toRfc3339(updatedAt) };
-  const entryOf = (userId: string) => ({ to: { kind: "messages", userId }, type: "message:status", data }) as const;
-  await realtime.publishAll(audience.map(entryOf), { trx });
+  return audience.map((userId) => ({ to: { kind: "messages", userId }, type: "message:status", data }));
 }
 
 export const MESSAGE_JOB = "message.deliver";
@@ -85,55 +101,83 @@ export interface MessageJob {
 /** Sent to the sender instead of an internal error; the job stores the error itself. */
 const INTERNAL = "the delivery failed";
 
+/** Deliveries of one transaction. */
+const DELIVERED_AT_ONCE = 64;
+
+type Deliveries = WriteQueue<RunningJob, undefined>;
+
 /** Registers the handlers: they deliver messages, and follow jobs that operators change. */
 export function handleDeliveries(context: MessagesContext): void {
-  const { runner, jobControl } = context;
-  runner.handle(MESSAGE_JOB, (job) => attempt(context, job), { notesBegin: true });
+  const { db, runner, jobControl } = context;
+  const deliveries: Deliveries = new WriteQueue({
+    db,
+    options: { sharesCommit: true },
+    most: DELIVERED_AT_ONCE,
+    store: (trx, jobs) => deliverAll(context, trx, jobs),
+  });
+  runner.handle(MESSAGE_JOB, (job) => attempt(context, deliveries, job), { notesBegin: true });
   jobControl.whenEnded(MESSAGE_JOB, (trx, moved) => follow(context, trx, moved));
 }
 
-/**
- * An attempt is two transactions. The first records the start. The second delivers the message,
- * notifies both sides and completes the job, or records the failure and schedules the next attempt.
- */
-async function attempt(context: MessagesContext, job: RunningJob): Promise<typeof COMPLETED> {
-  const { db } = context;
-  await db.write((trx) => claim(context, trx, job), { sharesCommit: true });
+/** An attempt is one transaction, which it shares with those that run at the same time. */
+async function attempt(context: MessagesContext, deliveries: Deliveries, job: RunningJob): Promise<typeof COMPLETED> {
   try {
-    await db.write((trx) => end(context, trx, job), { sharesCommit: true });
+    await deliveries.add(job);
   } catch (error) {
-    if (error instanceof LostLease) throw error;
-    await db.write((trx) => fail(context, trx, job, { error, shown: INTERNAL }));
+    if (error instanceof LostLease || error instanceof PermanentError || error instanceof PrismError) throw error;
+    await context.db.write(async (trx) => {
+      const message = delivering(context, requireMessage(await queries.findMessage(trx, idOf(job))));
+      await fail(context, trx, job, message, { error, shown: INTERNAL });
+    });
   }
   return COMPLETED;
 }
 
-async function claim(context: MessagesContext, trx: Trx, job: RunningJob): Promise<void> {
-  const message = await messageOf(trx, job);
+/** Delivery, notification and completion of several messages share a transaction: each exactly once. */
+async function deliverAll(context: MessagesContext, trx: Trx, attempts: readonly RunningJob[]): Promise<undefined[]> {
+  const { realtime, jobs, clock } = context;
+  const { messages, activeIds } = await queries.findWithSides(trx, attempts.map(idOf));
+  const delivered: RunningJob[] = [];
+  const entries: NewEntry[] = [];
+  for (const job of attempts) {
+    const found = requireMessage(messages.get(idOf(job)));
+    if (found.jobState !== "running" || found.jobFence !== job.claimed.fence) throw new LostLease();
+    const message = delivering(context, found);
+    const obstacle = obstacleOf(message, activeIds);
+    if (obstacle) {
+      await fail(context, trx, job, message, { error: obstacle, shown: obstacle.message });
+      continue;
+    }
+    const at = clock.now();
+    const moved = movedTo(message, "delivered", { deliveredAt: at, lastError: null, at });
+    storeMoved(trx, moved);
+    const { correlationId } = job;
+    const all = [...statusEntries(message), ...contentEntries(message), ...statusEntries(moved)];
+    entries.push(...all.map((entry) => ({ ...entry, correlationId })));
+    delivered.push(job);
+  }
+  await realtime.publishAll(entries, { trx });
+  jobs.completeHeld(delivered, trx);
+  return attempts.map(() => undefined);
+}
+
+/** The message whose attempt has begun. @throws PermanentError when it is not to be delivered */
+function delivering(context: MessagesContext, message: queries.TrackedMessage): queries.TrackedMessage {
   if (message.deliveredAt !== null || message.status === "cancelled")
     throw new PermanentError(`the message is ${message.status}`);
   const before = message.status === "scheduled" ? [queuedStep(message)] : [];
-  await moveTo(context, trx, message, "delivering", { attempts: message.attempts + 1, before });
+  const at = context.clock.now();
+  return movedTo(message, "delivering", { attempts: message.attempts + 1, before, at });
 }
 
-/** Delivery, notification and completion share a transaction: exactly once. */
-async function end(context: MessagesContext, trx: Trx, job: RunningJob): Promise<void> {
-  const { realtime, jobs, clock } = context;
-  const found = await queries.findWithSides(trx, idOf(job));
-  const message = requireMessage(found.message);
-  const obstacle = obstacleOf(message, found.activeIds);
-  if (obstacle) {
-    await fail(context, trx, job, { error: obstacle, shown: obstacle.message });
-    return;
-  }
-  const at = clock.now();
-  const changes = { deliveredAt: at, lastError: null };
+function contentEntries(message: MessageRow): NewEntry[] {
   const data = { id: message.id };
-  const entryOf = (userId: string) =>
-    ({ to: { kind: "messages", userId }, type: "message", data, isAbridged: true }) as const;
-  await realtime.publishAll(sidesOf(message).map(entryOf), { trx });
-  await moveTo(context, trx, message, "delivered", { ...changes, at });
-  await jobs.complete(job, trx);
+  return sidesOf(message).map((userId) => ({
+    to: { kind: "messages", userId },
+    type: "message",
+    data,
+    isAbridged: true,
+  }));
 }
 
 /** Why the message cannot reach its recipient now; null if it can. */
@@ -146,16 +190,24 @@ function obstacleOf(
   return activeIds.has(recipientId) ? null : new Error("the recipient's account is not active");
 }
 
+/** @param message its attempt has begun, which is not stored yet */
 async function fail(
   context: MessagesContext,
   trx: Trx,
   job: RunningJob,
+  message: queries.TrackedMessage,
   { error, shown }: { error: unknown; shown: string },
 ): Promise<void> {
-  const { jobs, log } = context;
-  const message = await messageOf(trx, job);
+  const { realtime, jobs, log, clock } = context;
   const { outcome, queue } = await jobs.fail(job, trx, error);
-  await moveTo(context, trx, message, outcome, { lastError: shown });
+  const moved = movedTo(message, outcome, { lastError: shown, at: clock.now() });
+  storeMoved(trx, moved);
+  const { correlationId } = job;
+  const entries = [...statusEntries(message), ...statusEntries(moved)];
+  await realtime.publishAll(
+    entries.map((entry) => ({ ...entry, correlationId })),
+    { trx },
+  );
   log
     .namespace("messages")
     .warn({ messageId: message.id, jobId: job.id, outcome, queue, err: error }, "a message was not delivered");
@@ -174,10 +226,6 @@ async function follow(context: MessagesContext, trx: Trx, { jobId, state, error 
   if (state === "cancelled") await moveTo(context, trx, message, "cancelled", { cancelledAt: at, at });
   else if (message.shownStatus !== message.status)
     await moveTo(context, trx, message, message.shownStatus, error === null ? {} : { lastError: error });
-}
-
-async function messageOf(trx: Trx, job: RunningJob): Promise<queries.TrackedMessage> {
-  return requireMessage(await queries.findMessage(trx, idOf(job)));
 }
 
 function idOf({ payload }: RunningJob): string {

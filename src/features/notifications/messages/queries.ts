@@ -48,6 +48,7 @@ export interface TrackedMessage extends MessageRow {
   readonly queue: string | null;
   readonly jobRunAt: number | null;
   readonly jobStartedAt: number | null;
+  readonly jobFence: number | null;
 }
 
 /**
@@ -76,33 +77,38 @@ function tracked(db: ReadDb | Trx) {
       "j.queue as queue",
       "j.runAt as jobRunAt",
       "j.startedAt as jobStartedAt",
+      "j.fence as jobFence",
     ]);
 }
 
-/** Compiled once: that takes longer than running it. */
+/** Compiled once: that takes longer than running it. The ids are a JSON list. */
 let findText: string | undefined;
 
-function find(db: ReadDb | Trx, id: string): BoundStatement {
-  findText ??= tracked(db).where("m.id", "=", id).compile().sql;
-  return { sql: findText, parameters: [id] };
+function find(db: ReadDb | Trx, ids: readonly string[]): BoundStatement {
+  findText ??= tracked(db).where(sql<boolean>`m.id in (select value from json_each(${""}))`).compile().sql;
+  return { sql: findText, parameters: [JSON.stringify(ids)] };
 }
 
 export async function findMessage(db: ReadDb | Trx, id: string): Promise<TrackedMessage | undefined> {
-  const [rows] = await rowsOfAll(db, [find(db, id)]);
+  const [rows] = await rowsOfAll(db, [find(db, [id])]);
   return (rows as TrackedMessage[])[0];
 }
 
-const ACTIVE_SIDES_SQL = `select u.id from messages m join users u on u.id in (m.senderId, m.recipientId)
-  where m.id = ? and u.status = 'active' and u.deletedAt is null`;
+const ACTIVE_SIDES_SQL = `select u.id from users u where u.status = 'active' and u.deletedAt is null and u.id in (
+  select senderId from messages where id in (select value from json_each(?))
+  union select recipientId from messages where id in (select value from json_each(?)))`;
 
-/** A message, and which of its sides have an active account, in one message to the writer. */
+/** Messages by id, and which of their sides have an active account, in one message to the writer. */
 export async function findWithSides(
   trx: Trx,
-  id: string,
-): Promise<{ readonly message: TrackedMessage | undefined; readonly activeIds: ReadonlySet<string> }> {
-  const [rows, sides] = await rowsOfAll(trx, [find(trx, id), { sql: ACTIVE_SIDES_SQL, parameters: [id] }]);
-  const activeIds = new Set((sides as { id: string }[]).map((side) => side.id));
-  return { message: (rows as TrackedMessage[])[0], activeIds };
+  ids: readonly string[],
+): Promise<{ readonly messages: ReadonlyMap<string, TrackedMessage>; readonly activeIds: ReadonlySet<string> }> {
+  const messagesOf = find(trx, ids);
+  const list = messagesOf.parameters;
+  const sides = { sql: ACTIVE_SIDES_SQL, parameters: [...list, ...list] };
+  const [rows, active] = await rowsOfAll(trx, [messagesOf, sides]);
+  const messages = new Map((rows as TrackedMessage[]).map((message) => [message.id, message]));
+  return { messages, activeIds: new Set((active as { id: string }[]).map((side) => side.id)) };
 }
 
 export function findByJob(trx: Trx, jobId: string): Promise<TrackedMessage | undefined> {

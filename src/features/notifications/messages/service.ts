@@ -10,7 +10,7 @@ import { RateLimiter } from "../../../http/rate-limiter.ts";
 import { Reply } from "../../../http/route.ts";
 import type { ReadDb, Trx } from "../../../store/database.ts";
 import { insertLater } from "../../../store/statements.ts";
-import { MESSAGE_JOB, type MessageJob, type MessagesContext, moveTo, publishStatus, stepsOf } from "./deliver.ts";
+import { MESSAGE_JOB, type MessageJob, type MessagesContext, moveTo, statusEntries, stepsOf } from "./deliver.ts";
 import * as queries from "./queries.ts";
 import { mayUseMessages, messageView, sealContent } from "./queries.ts";
 import { type ListMessages, Message, type SendMessage } from "./schema.ts";
@@ -91,7 +91,7 @@ export function sendMessage(
 }
 
 async function storeMessage(context: MessagesContext, trx: Trx, senderId: string, body: SendMessage) {
-  const { users, jobs, audit, clock, box } = context;
+  const { users, jobs, audit, clock, box, realtime } = context;
   const now = clock.now();
   const delayMs = delayOf(context, body, now);
   const deliverAt = now + delayMs;
@@ -113,7 +113,7 @@ async function storeMessage(context: MessagesContext, trx: Trx, senderId: string
   insertLater(trx, "messages", row);
   const metadata = { recipientId, delayMs };
   await audit.record({ action: "message.send", resourceType: "message", resourceId: id, metadata }, { trx });
-  await publishStatus(context, trx, row);
+  await realtime.publishAll(statusEntries(row), { trx });
   const at = { deliverAt: toRfc3339(deliverAt), createdAt: toRfc3339(now) };
   return { id, status: "scheduled" as const, delayMs, senderId, recipientId, ...at };
 }

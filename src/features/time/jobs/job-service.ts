@@ -2,13 +2,20 @@ import { PrismError } from "../../../core/errors.ts";
 import { type DeferredPromise, deferred } from "../../../core/promises.ts";
 import type { QueueName } from "../../../core/queues.ts";
 import { type Committer, emptyContent, type SealedSet, type SetSource } from "../../../store/commit/committer.ts";
-import { endAttempt, holdersOf, insertJobs, makeReady, runningJobs } from "../../../store/commit/job-table.ts";
+import {
+  endAttempt,
+  holdersOf,
+  insertJobs,
+  makeReady,
+  runningJobs,
+  succeedLater,
+} from "../../../store/commit/job-table.ts";
 import type { ClaimedJob, CommitOutcome, JobRow } from "../../../store/commit/write-set.ts";
 import { addEffect, type InTransaction, type Trx } from "../../../store/database.ts";
 import { jobsAdded } from "../../../store/effect.ts";
 import { commitError } from "../../../store/sqlite/sqlite-errors.ts";
 import { type MovedJobsContext, requeueLostJobs } from "./moved-jobs.ts";
-import { endOfFailure, type FailedEnd, finishOf, type JobEnd } from "./runner/attempt-end.ts";
+import { endOfFailure, type FailedEnd, finishOf, type JobEnd, SucceededAttempts } from "./runner/attempt-end.ts";
 import { type NewJob, newJobRow, type RunningJob, requireWholeMs } from "./runner/job.ts";
 import type { BegunJobs } from "./runner/job-execution.ts";
 import type { JobRunner } from "./runner/runner.ts";
@@ -179,6 +186,17 @@ export class JobService {
   async complete(job: Pick<RunningJob, "id" | "claimed">, trx: Trx, result?: unknown): Promise<void> {
     const text = result === undefined ? null : JSON.stringify(result);
     await this.#end(job.claimed, trx, { outcome: "succeeded", result: text });
+  }
+
+  /**
+   * {@link complete} for several at the latest with the commit. The caller has read in the transaction
+   * that each job runs with the fence of its attempt.
+   */
+  completeHeld(jobs: readonly Pick<RunningJob, "claimed">[], trx: Trx): void {
+    const succeeded = new SucceededAttempts();
+    const now = this.#parts.clock.now();
+    for (const { claimed } of jobs) succeeded.add({ now, fence: claimed.fence }, claimed.seq);
+    succeedLater(trx, succeeded.groups);
   }
 
   /**
