@@ -11,6 +11,7 @@ import { buildConsole } from "./scripts/build-console.mjs";
 import { buildScripts } from "./scripts/chunks.mjs";
 import { writeClientPackage } from "./scripts/client-package.mjs";
 import { writeModuleTypes } from "./scripts/module-types.mjs";
+import { documentFiles } from "./scripts/operations.mjs";
 import { newestGlibc, newestOf } from "./scripts/package/glibc.mjs";
 
 const root = import.meta.dirname;
@@ -127,6 +128,7 @@ const bundledAt = Date.now();
 writeParts(inputs);
 const assets = {
   ...natives,
+  ...Object.fromEntries(documentFiles().map((name) => [name, join(root, "dist", name)])),
   ...Object.fromEntries(
     Object.entries({ ...ASSETS, ...consoleFiles() }).map(([name, file]) => [name, join(root, file)]),
   ),

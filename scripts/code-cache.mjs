@@ -15,6 +15,8 @@ const COMMANDS = [
   ["status"],
   ["user", "list", "--json"],
   ["send", "start.warm", "--json"],
+  // The build has made the document of this server (src/http/openapi/stored.ts).
+  ["api", "getOpenApiDocument"],
   // It ends its process after a second.
   ["--help"],
 ];
@@ -40,6 +42,10 @@ process.stderr.write = (text) => notes.push(text) > 0;
 const scripts = emulate(require, work, emulate.toString());
 const start = compileFunction(readFileSync(join(work, "start.js"), "utf8"), ["require"]);
 for (const command of COMMANDS) await run(command);
+if ([...scripts.keys()].some((name) => name.startsWith("document-"))) {
+  writeError("the server makes the OpenAPI document itself: dist/openapi-*.json are of other routes\n");
+  process.exit(1);
+}
 const assets = JSON.parse(readFileSync(join(work, "assets.json"), "utf8"));
 const caches = Object.keys(assets).filter((name) => name.endsWith(".cache") && name !== "worker.js.cache");
 // Those that no command needed, too.

@@ -1,6 +1,7 @@
 // Writes from the OpenAPI document of the sources what others need of the HTTP API: its operations
-// for the command line, which calls them by their ids (dist/operations.json), and its types for the
-// client and the console (src/client/api-types.gen.ts). scripts/collect.mjs and scripts/test.mjs
+// for the command line, which calls them by their ids (dist/operations.json), its types for the client
+// and the console (src/client/api-types.gen.ts), and the document itself for servers with the usual
+// limits (dist/openapi-<digest>.json). scripts/collect.mjs and scripts/test.mjs
 // call it. Usage: node scripts/operations.mjs [--if-stale]
 import { randomBytes } from "node:crypto";
 import {
@@ -29,11 +30,16 @@ import { startCommandApp } from "./src/app/start.ts";
 import { loadConfig } from "./src/config/load.ts";
 import { silentLogger } from "./src/core/log.ts";
 import { migrateFile } from "./src/store/sqlite/migrate.ts";
+import { VERSION } from "./src/core/runtime.ts";
+import { documentName } from "./src/http/openapi/stored.ts";
 export { operationsOf } from "./src/http/openapi/operation-table.ts";
-export function start(dataDir, key) {
+export function nameOf({ parts: { core } }) {
+  return documentName(core.router.mounts, VERSION, core.settings.rateLimit);
+}
+export function start(dataDir, key, env) {
   const loaded = loadConfig({
     flags: { dataDir },
-    environment: { PRISM_MIN_FREE_BYTES: "0", PRISM_CONFIG_DIR: dataDir, PRISM_ENCRYPTION_KEY: key },
+    environment: { NODE_ENV: env, PRISM_MIN_FREE_BYTES: "0", PRISM_CONFIG_DIR: dataDir, PRISM_ENCRYPTION_KEY: key },
     workingDir: dataDir,
     configFile: undefined,
     secrets: "encryption",
@@ -66,10 +72,17 @@ async function writeOperations() {
       define: { "import.meta.dirname": JSON.stringify(join(root, "src/core")) },
       logLevel: "warning",
     });
-    const { operationsOf, start } = await import(pathToFileURL(bundle));
-    const app = await start(work, randomBytes(32).toString("hex"));
-    const document = JSON.parse(await textOf(app.socket, "/openapi.json").finally(() => app.stop()));
+    const { nameOf, operationsOf, start } = await import(pathToFileURL(bundle));
+    const key = randomBytes(32).toString("hex");
     mkdirSync(dirname(OUTPUT), { recursive: true });
+    for (const name of documentFiles()) rmSync(join(root, "dist", name));
+    let document;
+    for (const env of ["production", "development"]) {
+      const app = await start(work, key, env);
+      const text = await textOf(app.socket, "/openapi.json").finally(() => app.stop());
+      writeFileSync(join(root, "dist", nameOf(app)), text);
+      document = JSON.parse(text);
+    }
     writeFileSync(OUTPUT, JSON.stringify(operationsOf(document)));
     const types = apiTypes(document);
     // Packages made of it are older otherwise.
@@ -93,9 +106,14 @@ function textOf(socketPath, path) {
   });
 }
 
+/** The descriptions that a server has in place of making them (src/http/openapi/stored.ts). */
+export function documentFiles() {
+  return readdirSync(join(root, "dist")).filter((name) => /^openapi-\w+\.json$/.test(name));
+}
+
 /** Whether a source is newer than the table. */
 function isStale() {
-  if (!existsSync(OUTPUT) || !existsSync(TYPES)) return true;
+  if (!existsSync(OUTPUT) || documentFiles().length === 0 || !existsSync(TYPES)) return true;
   const inputs = ["src", "migrations", "package-lock.json", "scripts/operations.mjs", "scripts/api-types.mjs"];
   return inputs.some((name) => hasNewer(join(root, name), statSync(OUTPUT).mtimeMs));
 }

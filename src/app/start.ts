@@ -82,6 +82,8 @@ async function devSignInLink({ base, offers }: Parts): Promise<SignInLink | null
 interface CommandApp {
   /** Where it is reached. */
   readonly socket: string;
+  /** For the build, which describes its routes. */
+  readonly parts: Parts;
   stop(): Promise<void>;
 }
 
@@ -107,7 +109,7 @@ export async function startCommandApp(options: BaseOptions, socket: string): Pro
     await stopCommand(parts, lastSeq);
     if (listening !== socket) rmSync(dirname(listening), { recursive: true, force: true });
   };
-  return { socket: listening, stop };
+  return { socket: listening, parts, stop };
 }
 
 /** Not all file systems have sockets: then it is in a temporary directory that only this user may enter. */

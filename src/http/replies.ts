@@ -225,9 +225,21 @@ export interface HtmlPage {
   readonly fixedHeaders: string;
   /** Default: `no-cache`, which asks again with the ETag. */
   readonly cacheControl?: string;
-  read(): Buffer;
+  read(): Buffer | Promise<Buffer>;
   /** The state that the text depends on: a change rebuilds it. Undefined: it never changes. */
   stateOf?(): unknown;
+}
+
+interface PageText {
+  readonly plain: Buffer;
+  readonly tag: string;
+  /** Once a client has accepted it. */
+  compressed?: Promise<Buffer>;
+}
+
+async function textOf(page: HtmlPage): Promise<PageText> {
+  const plain = await page.read();
+  return { plain, tag: weakTagOf(plain) };
 }
 
 /**
@@ -235,29 +247,29 @@ export interface HtmlPage {
  * request, and again after a change.
  */
 export function pageHandler(page: HtmlPage): (exchange: Exchange) => Promise<typeof ANSWERS_LATER> {
-  let plain: Buffer | undefined;
-  let tag = "";
-  let compressed: Promise<Buffer> | undefined;
+  let text: Promise<PageText> | undefined;
   let state: unknown;
   return async (exchange) => {
     const now = page.stateOf?.();
-    if (now !== state) plain = compressed = undefined;
+    if (now !== state) text = undefined;
     state = now;
+    text ??= textOf(page);
+    const read = text;
+    const made = await read.catch((error: unknown) => {
+      if (text === read) text = undefined;
+      throw error;
+    });
     const { contentType, fixedHeaders, cacheControl = "no-cache" } = page;
-    if (!plain) {
-      plain = page.read();
-      tag = weakTagOf(plain);
-    }
-    const cached = { ETag: tag, "Cache-Control": cacheControl, Vary: "Accept-Encoding" };
-    if (isAmongTags(tag, exchange.header("if-none-match"))) {
+    const cached = { ETag: made.tag, "Cache-Control": cacheControl, Vary: "Accept-Encoding" };
+    if (isAmongTags(made.tag, exchange.header("if-none-match"))) {
       exchange.send(304, null, cached, { fixedHeaders });
       return ANSWERS_LATER;
     }
     const headers = { "Content-Type": contentType, ...cached };
     if (acceptsGzip(exchange.header("accept-encoding"))) {
-      compressed ??= compress(plain);
-      exchange.send(200, await compressed, { ...headers, "Content-Encoding": "gzip" }, { fixedHeaders });
-    } else exchange.send(200, plain, headers, { fixedHeaders });
+      made.compressed ??= compress(made.plain);
+      exchange.send(200, await made.compressed, { ...headers, "Content-Encoding": "gzip" }, { fixedHeaders });
+    } else exchange.send(200, made.plain, headers, { fixedHeaders });
     return ANSWERS_LATER;
   };
 }

@@ -152,6 +152,7 @@ const LATE = [
   /^features\/delivery\/emergency\/(?:ways|message|port)\.ts$/,
   /^features\/operate\/backup\/(?:archive|create-backup|prepare-restored|restore|upgrade)\.ts$/,
   /^features\/operate\/status\/manual-/,
+  /^http\/openapi\/(?:document|operation|schema)\.ts$/,
   /^features\/rules\/(?:backtest-thread|over-time\/replay)\.ts$/,
   /doctor\.ts$|^cli\/|^remote\/(?:demo|worker|export)\//,
 ];

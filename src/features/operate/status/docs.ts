@@ -99,11 +99,11 @@ async function manualPageHandler(topic: string): Promise<PageHandler> {
 /** The package prism-client as one ES module, for pages without a bundler (docs/client.md). */
 export const CLIENT_SCRIPT = asset("prism-client", "js", "dist/prism-client/index.js", API_HEADERS);
 
-export function jsonPage(read: () => string, stateOf: () => unknown): HtmlPage {
+export function jsonPage(read: HtmlPage["read"], stateOf: () => unknown): HtmlPage {
   return {
     stateOf,
     contentType: "application/json; charset=utf-8",
     fixedHeaders: API_HEADERS,
-    read: () => Buffer.from(read()),
+    read,
   };
 }

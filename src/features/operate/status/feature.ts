@@ -3,7 +3,7 @@ import { VERSION } from "../../../core/runtime.ts";
 import { secretsEqual } from "../../../core/tokens.ts";
 import { holderOf } from "../../../http/access.ts";
 import type { Exchange } from "../../../http/exchange.ts";
-import { openApiDocument } from "../../../http/openapi/document.ts";
+import { documentName, storedDocument } from "../../../http/openapi/stored.ts";
 import { pageHandler } from "../../../http/replies.ts";
 import { ANSWERS_LATER, route } from "../../../http/route.ts";
 import { doc } from "../../../http/shapes.ts";
@@ -177,7 +177,14 @@ function serveMetrics(server: FeatureServer, { settings, metrics, runner, db, cl
 function serveDocs(server: FeatureServer, { config, router, settings }: FeatureCore): void {
   const access = config.docsPublic ? ("public" as const) : { anyToken: true as const };
   const document = jsonPage(
-    () => JSON.stringify(openApiDocument(router.mounts, VERSION, settings.rateLimit)),
+    async () => {
+      const parts = [router.mounts, VERSION, settings.rateLimit] as const;
+      const stored = storedDocument(documentName(...parts));
+      if (stored) return stored;
+      // Loaded late: it converts all schemas, and most servers have the stored one.
+      const { openApiDocument } = await import("../../../http/openapi/document.ts");
+      return Buffer.from(JSON.stringify(openApiDocument(...parts)));
+    },
     () => router.loadedState,
   );
   server.route({
