@@ -16,6 +16,7 @@ import { startSwarm } from "./lib/start-swarm.ts";
 const [SOCKETS = 10_000] = numbersFrom("BENCH_SOCKETS", [10_000]);
 /** Prism pings after 30 s of silence, Socket.IO after 25 s. */
 const [IDLE_SECONDS = 45] = numbersFrom("BENCH_IDLE_SECONDS", [45]);
+const SETTLE_MS = 5000;
 const ALL = [...new Set([...protocolsThatFollow("user"), ...protocolsThatFollow("project")])];
 
 const crowd = await makeCrowd(SOCKETS);
@@ -36,6 +37,8 @@ async function onBare(): Promise<Row> {
 }
 
 async function idle(server: Server, protocol: ProtocolName, peopleFile: string): Promise<Row> {
+  // Memory of the start is freed a moment after it, and would count as that of the connections.
+  await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
   const before = memoryMiB(server.pid).resident;
   const follows = PROTOCOLS[protocol].follows[0] ?? "nothing";
   const swarm = await startSwarm({ port: server.port, protocol, follows, peopleFile, sockets: SOCKETS });

@@ -3,6 +3,7 @@ import { assertNever, PrismError } from "../core/errors.ts";
 import type { Logger } from "../core/log.ts";
 import { type Principal, personKey, type RightsChange } from "../core/principal.ts";
 import { addressGroup } from "../http/client-address.ts";
+import { addTo, countOf, type MultiMap, removeFrom, valuesOf } from "./multi-map.ts";
 import type { Presence } from "./presence.ts";
 import type { StreamRef } from "./stream.ts";
 
@@ -95,8 +96,8 @@ interface Registration {
   isPending: boolean;
   /** Key of the principal, and the user whose presence it counts for; null: not authenticated. */
   owner: string | null;
-  /** The user, or the creator of the key. */
-  person: string | null;
+  /** The person who made the API key. */
+  creator: string | null;
   userId: string | null;
 }
 
@@ -107,9 +108,10 @@ export class Connections {
   readonly #parts: ConnectionsParts;
   readonly #slots: readonly Set<Connection>[] = Array.from({ length: SLOTS }, () => new Set<Connection>());
   readonly #entries = new Map<Connection, Registration>();
-  /** By the principal's key. Arrays, because most callers have one connection. */
-  readonly #byPrincipal = new Map<string, Connection[]>();
-  readonly #byPerson = new Map<string, number>();
+  /** By the principal's key. */
+  readonly #byPrincipal: MultiMap<Connection> = new Map();
+  /** Connections of the API keys of a person. */
+  readonly #byCreator = new Map<string, number>();
   readonly #byAddress = new Map<string, number>();
   readonly #pendingByAddress = new Map<string, number>();
   readonly #counts: Record<Transport, number> = {
@@ -169,7 +171,7 @@ export class Connections {
    */
   add(connection: Connection): void {
     const slot = this.#added++ % SLOTS;
-    const entry: Registration = { slot, isPending: false, owner: null, person: null, userId: null };
+    const entry: Registration = { slot, isPending: false, owner: null, creator: null, userId: null };
     this.#entries.set(connection, entry);
     this.#slots[slot]?.add(connection);
     this.#counts[connection.transport]++;
@@ -272,7 +274,7 @@ export class Connections {
 
   #findStale(): void {
     for (const change of this.#changes.splice(0))
-      for (const connection of this.#byPrincipal.get(callerOf(change) ?? "") ?? [])
+      for (const connection of valuesOf(this.#byPrincipal, callerOf(change) ?? ""))
         if (connection.principal && concerns(change, connection.principal)) this.#stale.add(connection);
     if (this.#slotsToScan === 0) return;
     const slot = this.#slots[this.#scanTurn++ % SLOTS] as Set<Connection>;
@@ -319,34 +321,30 @@ export class Connections {
   #requireRoomOf(principal: Principal): void {
     if (principal.kind === "operator") return;
     const { maxPerUser, maxPerCreator } = this.#parts.limits;
-    const ofPerson = this.#byPerson.get(personKey(principal)) ?? 0;
-    const isFull = (this.#byPrincipal.get(principal.key)?.length ?? 0) >= maxPerUser;
+    const person = personKey(principal);
+    const ofPerson = countOf(this.#byPrincipal, person) + (this.#byCreator.get(person) ?? 0);
+    const isFull = countOf(this.#byPrincipal, principal.key) >= maxPerUser;
     if (isFull || ofPerson >= Math.max(maxPerUser, maxPerCreator)) throw tooMany();
   }
 
   #assign(connection: Connection, entry: Registration, principal: Principal): void {
     entry.owner = principal.key;
-    entry.person = personKey(principal);
-    add(this.#byPerson, entry.person, 1);
-    const others = this.#byPrincipal.get(principal.key);
-    if (others) others.push(connection);
-    else this.#byPrincipal.set(principal.key, [connection]);
+    addTo(this.#byPrincipal, principal.key, connection);
+    const person = personKey(principal);
+    if (person !== principal.key) {
+      entry.creator = person;
+      add(this.#byCreator, person, 1);
+    }
     if (principal.kind === "apiKey" || principal.userId === null || connection.isObserver) return;
     entry.userId = principal.userId;
     this.#parts.presence.joined(principal.userId);
   }
 
   #unassign(connection: Connection, entry: Registration): void {
-    if (entry.owner !== null) {
-      const all = this.#byPrincipal.get(entry.owner) ?? [];
-      const last = all.pop();
-      // The order does not matter.
-      if (last && last !== connection) all[all.indexOf(connection)] = last;
-      if (all.length === 0) this.#byPrincipal.delete(entry.owner);
-    }
-    if (entry.person !== null) add(this.#byPerson, entry.person, -1);
+    if (entry.owner !== null) removeFrom(this.#byPrincipal, entry.owner, connection);
+    if (entry.creator !== null) add(this.#byCreator, entry.creator, -1);
     if (entry.userId !== null) this.#parts.presence.left(entry.userId);
-    entry.person = null;
+    entry.creator = null;
     entry.owner = null;
     entry.userId = null;
   }

@@ -1,4 +1,5 @@
 import type { ReplayBudget } from "../core/caller.ts";
+import { addTo, type MultiMap, removeFrom, valuesOf } from "./multi-map.ts";
 import {
   counterOf,
   type StreamCounter,
@@ -165,8 +166,8 @@ export class Hub {
   /** Readers of the history wait here for their turn. */
   readonly turns = new ReadingTurns();
   readonly budget: ReplayBudget;
-  readonly #listeners = new Map<string, Set<Listener>>();
-  readonly #followers = new Map<string, Set<Broadcaster>>();
+  readonly #listeners: MultiMap<Listener> = new Map();
+  readonly #followers: MultiMap<Broadcaster> = new Map();
   readonly #heads: Record<StreamCounter, number>;
 
   /** @param heads the last offsets that were committed before the start. */
@@ -211,13 +212,11 @@ export class Hub {
 
   #publish(name: string, counter: StreamCounter, entry: StreamEntry): void {
     this.advance(counter, entry.offset - 1);
-    const followers = this.#followers.get(name);
-    if (followers) for (const broadcaster of followers) broadcaster.broadcast(name, entry);
+    for (const broadcaster of valuesOf(this.#followers, name)) broadcaster.broadcast(name, entry);
     // Before the listeners are called: one that goes live meanwhile has read up to here from the
     // table.
     this.advance(counter, entry.offset);
-    const listeners = this.#listeners.get(name);
-    if (listeners) for (const listener of [...listeners]) listener.live(entry);
+    if (this.#listeners.has(name)) for (const listener of [...valuesOf(this.#listeners, name)]) listener.live(entry);
   }
 
   /**
@@ -226,7 +225,7 @@ export class Hub {
    */
   broadcastTransient(stream: StreamRef, entry: Omit<StreamEntry, "offset">): void {
     const name = streamName(stream);
-    for (const broadcaster of this.#followers.get(name) ?? []) broadcaster.broadcast(name, { ...entry, offset: 0 });
+    for (const broadcaster of valuesOf(this.#followers, name)) broadcaster.broadcast(name, { ...entry, offset: 0 });
   }
 
   /** All entries up to this offset have been published. */
@@ -234,31 +233,21 @@ export class Hub {
     if (offset > this.#heads[counter]) this.#heads[counter] = offset;
   }
 
-  listen(stream: StreamRef, listener: Listener): void {
-    add(this.#listeners, streamName(stream), listener);
+  /** @param name the stream's name, if the caller keeps it: the text is then in memory once */
+  listen(stream: StreamRef, listener: Listener, name = streamName(stream)): void {
+    addTo(this.#listeners, name, listener);
   }
 
   unlisten(stream: StreamRef, listener: Listener): void {
-    remove(this.#listeners, streamName(stream), listener);
+    removeFrom(this.#listeners, streamName(stream), listener);
   }
 
   /** Sockets of this protocol follow the stream through its broadcasts. */
   follow(stream: StreamRef, broadcaster: Broadcaster): void {
-    add(this.#followers, streamName(stream), broadcaster);
+    addTo(this.#followers, streamName(stream), broadcaster);
   }
 
   unfollow(stream: StreamRef, broadcaster: Broadcaster): void {
-    remove(this.#followers, streamName(stream), broadcaster);
+    removeFrom(this.#followers, streamName(stream), broadcaster);
   }
-}
-
-function add<T>(sets: Map<string, Set<T>>, name: string, item: T): void {
-  const set = sets.get(name);
-  if (set) set.add(item);
-  else sets.set(name, new Set([item]));
-}
-
-function remove<T>(sets: Map<string, Set<T>>, name: string, item: T): void {
-  const set = sets.get(name);
-  if (set?.delete(item) && set.size === 0) sets.delete(name);
 }

@@ -14,7 +14,7 @@ import {
 } from "./connections.ts";
 import type { Hub } from "./hub.ts";
 import type { Closing, SocketOutput, SocketProtocol } from "./socket-protocol.ts";
-import { type StreamEntry, type StreamRef, streamName } from "./stream.ts";
+import { type StreamEntry, type StreamGap, type StreamRef, streamName } from "./stream.ts";
 import { type From, type Sink, Subscription } from "./subscription.ts";
 import { type Follower, isWorthCompressing, MAX_BUFFERED_BYTES, type TopicBroadcaster } from "./topic-broadcaster.ts";
 
@@ -48,14 +48,17 @@ export interface SubscribeOptions {
    * Called when the socket has accepted an entry. Entries are then written to this socket
    * separately.
    */
-  readonly onAccepted?: ((entry: StreamEntry) => void) | undefined;
+  readonly onAccepted?: ((entry: StreamEntry, stream: StreamRef) => void) | undefined;
   /** Called whenever all entries up to now have been sent. */
   readonly onCaughtUp?: (() => void) | undefined;
 }
 
+const NO_SUBSCRIPTIONS: readonly Subscription[] = [];
+
 /**
  * One WebSocket: its subscriptions, backlog, heartbeat and rights. The protocol serializes
- * messages.
+ * messages. There are tens of thousands, so that none has a collection, closure or bucket which an
+ * idle one does not need.
  */
 export class LiveSocket implements Connection, Follower {
   readonly transport: Transport;
@@ -63,16 +66,17 @@ export class LiveSocket implements Connection, Follower {
   readonly isObserver: boolean;
   readonly #ws: SocketOutput;
   readonly #parts: SocketParts;
-  readonly #subscriptions = new Map<string, Subscription>();
+  /** By the time of subscribing; replaced by each change. */
+  #subscriptions = NO_SUBSCRIPTIONS;
   /** Identifies this connection as the origin of entries; null: it is never one. */
   id: string | null = null;
   #principal: Principal | null;
   #isOpen = true;
   /**
    * Responses that wait until the socket accepts more. Entries of streams never wait here: they are
-   * read again.
+   * read again. Null: none waits.
    */
-  #backlog: string[] = [];
+  #backlog: string[] | null = null;
   #backlogBytes = 0;
   /** Since when the socket accepts nothing, or since it last wrote something meanwhile. */
   #blockedSince: number | null = null;
@@ -82,7 +86,8 @@ export class LiveSocket implements Connection, Follower {
   #pingedAt = 0;
   #isPongDue = false;
   #isExpiryNotified = false;
-  readonly #messages: Bucket;
+  /** What the client may send now; null: as much as ever. */
+  #messages: Bucket | null = null;
 
   /** @param principal null when the protocol authenticates later by {@link identify} */
   constructor(ws: SocketOutput, principal: Principal | null, address: string, parts: SocketParts, isObserver = false) {
@@ -92,9 +97,8 @@ export class LiveSocket implements Connection, Follower {
     this.address = address;
     this.isObserver = isObserver;
     this.transport = parts.protocol.transport;
-    this.#activeAt = parts.clock.elapsed();
+    this.#activeAt = this.#elapsed();
     this.#openedAt = this.#activeAt;
-    this.#messages = new Bucket(MESSAGE_BURST, BURST_REFILL_MS, this.#activeAt);
     parts.connections.add(this);
   }
 
@@ -122,7 +126,8 @@ export class LiveSocket implements Connection, Follower {
    * Sends a response as soon as the client accepts it. A client that lets too many wait is closed.
    */
   send(text: string): void {
-    if (!this.#isOpen || this.#tryWrite(text)) return;
+    if (!this.#isOpen || this.tryWrite(text)) return;
+    this.#backlog ??= [];
     this.#backlog.push(text);
     this.#backlogBytes += text.length;
     if (this.#backlogBytes > MAX_BACKLOG_BYTES) this.close("tooSlow");
@@ -151,31 +156,41 @@ export class LiveSocket implements Connection, Follower {
    */
   subscribe(stream: StreamRef, options: SubscribeOptions, announce: () => void): void {
     const name = streamName(stream);
-    this.#subscriptions.get(name)?.end();
-    const sink = this.#sink(stream, options);
-    const subscription = new Subscription(this.#parts.hub, stream, options.from, sink, options.accepts);
-    this.#subscriptions.set(name, subscription);
+    this.#unsubscribe(name);
+    const sink = new SocketSink(this, this.#parts, stream, name, options);
+    const subscription = new Subscription(this.#parts.hub, stream, options.from, sink, options.accepts, name);
+    // Not a literal with `...`, which has room for 16 more.
+    this.#subscriptions = this.#subscriptions.concat(subscription);
     announce();
     subscription.start();
   }
 
   unsubscribe(stream: StreamRef): void {
-    const name = streamName(stream);
-    this.#subscriptions.get(name)?.end();
-    this.#subscriptions.delete(name);
+    this.#unsubscribe(streamName(stream));
+  }
+
+  #unsubscribe(name: string): void {
+    const subscription = this.#subscriptionTo(name);
+    if (!subscription) return;
+    subscription.end();
+    this.#subscriptions = this.#subscriptions.filter((each) => each !== subscription);
   }
 
   unsubscribeAll(): void {
-    for (const subscription of this.#subscriptions.values()) subscription.end();
-    this.#subscriptions.clear();
+    for (const subscription of this.#subscriptions) subscription.end();
+    this.#subscriptions = NO_SUBSCRIPTIONS;
   }
 
   get subscriptionCount(): number {
-    return this.#subscriptions.size;
+    return this.#subscriptions.length;
   }
 
   has(stream: StreamRef): boolean {
-    return this.#subscriptions.has(streamName(stream));
+    return this.#subscriptionTo(streamName(stream)) !== undefined;
+  }
+
+  #subscriptionTo(name: string): Subscription | undefined {
+    return this.#subscriptions.find((each) => each.name === name);
   }
 
   /** Whether a message is too long for a connection that has not authenticated. */
@@ -189,8 +204,9 @@ export class LiveSocket implements Connection, Follower {
    * then closed.
    */
   receive(): boolean {
-    const now = this.#parts.clock.elapsed();
+    const now = this.#elapsed();
     this.#activeAt = now;
+    this.#messages ??= new Bucket(MESSAGE_BURST, BURST_REFILL_MS, now);
     if (this.#messages.take(1, now)) return true;
     this.close("rate");
     return false;
@@ -198,7 +214,7 @@ export class LiveSocket implements Connection, Follower {
 
   /** Notes activity of the client on another connection that shares its socket. */
   noteActivity(): void {
-    this.#activeAt = this.#parts.clock.elapsed();
+    this.#activeAt = this.#elapsed();
   }
 
   /** Handles a pong. An unsolicited one counts as a message, as a ping does. */
@@ -208,22 +224,23 @@ export class LiveSocket implements Connection, Follower {
       return;
     }
     this.#isPongDue = false;
-    this.#activeAt = this.#parts.clock.elapsed();
+    this.#activeAt = this.#elapsed();
   }
 
   /** uWebSockets has written some of its buffer. */
   drained(): void {
     this.#blockedSince = null;
     // A slow client reads older messages before the ping, so accepting data counts as activity.
-    this.#activeAt = this.#parts.clock.elapsed();
+    this.#activeAt = this.#elapsed();
+    const waiting = this.#backlog ?? [];
     let written = 0;
-    for (const text of this.#backlog) {
+    for (const text of waiting) {
       if (!this.#hasRoom() || !this.#write(text)) break;
       this.#backlogBytes -= text.length;
       written++;
     }
-    this.#backlog.splice(0, written);
-    if (this.#isReady()) for (const subscription of this.#subscriptions.values()) subscription.drained();
+    this.#backlog = written === waiting.length ? null : waiting.slice(written);
+    if (this.isReady()) for (const subscription of this.#subscriptions) subscription.drained();
   }
 
   /**
@@ -242,24 +259,26 @@ export class LiveSocket implements Connection, Follower {
 
   /** Sends a message that is useless later, if the client has room for it. */
   sendIfRoom(text: string): void {
-    if (this.#isReady()) this.#write(text);
+    if (this.isReady()) this.#write(text);
   }
 
   detachIfSlow(): void {
-    if (!this.#hasRoom()) for (const subscription of this.#subscriptions.values()) subscription.detach();
+    if (!this.#hasRoom()) for (const subscription of this.#subscriptions) subscription.detach();
   }
 
   closed(): void {
     this.#isOpen = false;
     this.unsubscribeAll();
-    this.#backlog = [];
+    this.#backlog = null;
     this.#parts.connections.delete(this);
   }
 
   tick(now: EpochMs): void {
     // Monotonic: when the clock is set, all connections would look silent.
-    const elapsed = this.#parts.clock.elapsed();
+    const elapsed = this.#elapsed();
     const silentMs = elapsed - this.#activeAt;
+    // A bucket that is full again is equal to none.
+    if (silentMs >= BURST_REFILL_MS) this.#messages = null;
     if (silentMs >= SILENT_LIMIT_MS) {
       const { silence } = this.#parts.protocol;
       if (silence) this.closeWith(silence);
@@ -292,7 +311,7 @@ export class LiveSocket implements Connection, Follower {
       return;
     }
     this.#principal = principal;
-    for (const { stream } of this.#subscriptions.values()) {
+    for (const { stream } of this.#subscriptions) {
       const verdict = this.#parts.access.check(principal, stream);
       if (verdict === "allowed") continue;
       this.close(verdict);
@@ -322,57 +341,99 @@ export class LiveSocket implements Connection, Follower {
     return elapsed - this.#openedAt >= PENDING_LIMIT_MS && this.#parts.connections.isPending(this);
   }
 
-  #sink(stream: StreamRef, { onAccepted, onCaughtUp, accepts }: SubscribeOptions): Sink {
-    const { protocol, broadcaster, log } = this.#parts;
-    const name = streamName(stream);
-    const base: Sink = {
-      ...{ connection: this, reader: this },
-      isReady: () => this.#isReady(),
-      entry: (entry) => {
-        if (!this.#tryWrite(protocol.entryText(name, entry))) return false;
-        onAccepted?.(entry);
-        return true;
-      },
-      gap: (gap) => this.send(protocol.gapText(name, gap)),
-      caughtUp: () => onCaughtUp?.(),
-      failed: (error) => {
-        log.error({ stream: name, err: error }, "reading the history of a stream failed");
-        this.close("internal");
-      },
-    };
-    if (onAccepted || accepts) return base;
-    const topic = broadcaster.topic(name);
-    return {
-      ...base,
-      group: {
-        join: () => {
-          this.#ws.subscribe(topic);
-          broadcaster.joined(stream, this);
-        },
-        leave: () => {
-          if (this.#isOpen) this.#ws.unsubscribe(topic);
-          broadcaster.left(stream, this);
-        },
-      },
-    };
+  /** Joins or leaves broadcasts. */
+  follow(topic: string, isJoining: boolean): void {
+    if (isJoining) this.#ws.subscribe(topic);
+    else if (this.#isOpen) this.#ws.unsubscribe(topic);
   }
 
   /** Whether entries may be written: the socket has room and no response waits. */
-  #isReady(): boolean {
-    return this.#isOpen && this.#backlog.length === 0 && this.#hasRoom();
+  isReady(): boolean {
+    return this.#isOpen && this.#backlog === null && this.#hasRoom();
   }
 
   #hasRoom(): boolean {
     if (this.#ws.getBufferedAmount() < MAX_BUFFERED_BYTES) return true;
-    this.#blockedSince ??= this.#parts.clock.elapsed();
+    this.#blockedSince ??= this.#elapsed();
     return false;
   }
 
-  #tryWrite(text: string): boolean {
-    return this.#isReady() && this.#write(text);
+  /** Sends a text unless the socket has no room now, or a response waits. @returns whether it did */
+  tryWrite(text: string): boolean {
+    return this.isReady() && this.#write(text);
   }
 
   #write(text: string): boolean {
     return this.#ws.send(text, false, isWorthCompressing(text)) !== SEND_DROPPED;
+  }
+
+  /** In whole milliseconds: numbers with a fraction would be objects. */
+  #elapsed(): number {
+    return Math.floor(this.#parts.clock.elapsed());
+  }
+}
+
+/** Where a subscription of a socket sends entries. It is its own group of broadcasts. */
+class SocketSink implements Sink {
+  readonly #socket: LiveSocket;
+  readonly #parts: SocketParts;
+  readonly #stream: StreamRef;
+  readonly #name: string;
+  readonly #onAccepted: SubscribeOptions["onAccepted"];
+  readonly #onCaughtUp: SubscribeOptions["onCaughtUp"];
+  /** Broadcasts reach only sockets that take all entries. */
+  readonly group: this | undefined;
+
+  constructor(socket: LiveSocket, parts: SocketParts, stream: StreamRef, name: string, options: SubscribeOptions) {
+    this.#socket = socket;
+    this.#parts = parts;
+    this.#stream = stream;
+    this.#name = name;
+    this.#onAccepted = options.onAccepted;
+    this.#onCaughtUp = options.onCaughtUp;
+    this.group = options.onAccepted || options.accepts ? undefined : this;
+  }
+
+  get connection(): LiveSocket {
+    return this.#socket;
+  }
+
+  get reader(): LiveSocket {
+    return this.#socket;
+  }
+
+  isReady(): boolean {
+    return this.#socket.isReady();
+  }
+
+  entry(entry: StreamEntry): boolean {
+    if (!this.#socket.tryWrite(this.#parts.protocol.entryText(this.#name, entry))) return false;
+    this.#onAccepted?.(entry, this.#stream);
+    return true;
+  }
+
+  gap(gap: StreamGap): void {
+    this.#socket.send(this.#parts.protocol.gapText(this.#name, gap));
+  }
+
+  caughtUp(): void {
+    this.#onCaughtUp?.();
+  }
+
+  failed(error: unknown): void {
+    this.#parts.log.error({ stream: this.#name, err: error }, "reading the history of a stream failed");
+    this.#socket.close("internal");
+  }
+
+  join(): void {
+    const { broadcaster } = this.#parts;
+    this.#socket.follow(broadcaster.topic(this.#name), true);
+    broadcaster.joined(this.#stream, this.#socket);
+  }
+
+  leave(): void {
+    const { broadcaster } = this.#parts;
+    this.#socket.follow(broadcaster.topic(this.#name), false);
+    broadcaster.left(this.#stream, this.#socket);
   }
 }

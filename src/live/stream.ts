@@ -84,6 +84,9 @@ export function streamName(stream: StreamRef): string {
   switch (stream.kind) {
     case "project":
       return `project:${stream.projectId}`;
+    // With a constant, which the names of all users share.
+    case "user":
+      return `user:${stream.userId}`;
     case "channel":
       return stream.projectId === null ? `channel:${stream.name}` : `channel:${stream.projectId}/${stream.name}`;
     case "pusher":
@@ -118,6 +121,7 @@ export function parseStreamName(name: string): StreamRef | undefined {
   if (!isUuid(id)) return undefined;
   switch (kind) {
     case "user":
+      return { kind: "user", userId: id };
     case "tasks":
     case "messages":
       return { kind, userId: id };
@@ -149,6 +153,8 @@ export interface ProjectNames {
 export function resolveStreamName(name: string, { userId, projects }: NameContext): StreamRef | undefined {
   const isOwn = userId !== null && /^(user|tasks|messages):me$/.test(name);
   const stream = parseStreamName(isOwn ? name.replace(/me$/, userId) : withProjectId(name, projects));
+  // The caller's own text: that of the message would stay in memory with the stream.
+  if (stream && "userId" in stream && stream.userId === userId) return { kind: stream.kind, userId };
   return stream?.kind === "channel" && stream.projectId === projects.defaultId
     ? { ...stream, projectId: null }
     : stream;

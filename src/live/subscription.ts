@@ -1,7 +1,7 @@
 import type { Reader } from "../core/caller.ts";
 import { invalidField } from "../core/errors.ts";
 import type { Hub, Listener, PageReader } from "./hub.ts";
-import type { StreamEntry, StreamGap, StreamRef } from "./stream.ts";
+import { type StreamEntry, type StreamGap, type StreamRef, streamName } from "./stream.ts";
 
 /** Where a subscription sends the entries of its stream. */
 export interface Sink {
@@ -46,6 +46,8 @@ export type From = number | "latest" | "earliest";
  */
 export class Subscription implements Listener, PageReader {
   readonly stream: StreamRef;
+  /** The name of the stream. */
+  readonly name: string;
   readonly #hub: Hub;
   readonly #sink: Sink;
   readonly #accepts: (entry: StreamEntry) => boolean;
@@ -60,15 +62,20 @@ export class Subscription implements Listener, PageReader {
   #firstGap: StreamGap | null = null;
   #mode: "catching up" | "live" | "ended" = "catching up";
 
-  /** @param accepts the subscriber's filter; rejected entries count as sent */
+  /**
+   * @param accepts the subscriber's filter; rejected entries count as sent
+   * @param name the stream's name, if the caller has it
+   */
   constructor(
     hub: Hub,
     stream: StreamRef,
     from: From,
     sink: Sink,
     accepts: (entry: StreamEntry) => boolean = acceptAll,
+    name = streamName(stream),
   ) {
     this.stream = stream;
+    this.name = name;
     this.#hub = hub;
     this.#sink = sink;
     this.#accepts = accepts;
@@ -181,7 +188,7 @@ export class Subscription implements Listener, PageReader {
   #goLive(): void {
     this.#mode = "live";
     if (this.#sink.group) this.#sink.group.join();
-    else this.#hub.listen(this.stream, this);
+    else this.#hub.listen(this.stream, this, this.name);
     this.#sink.caughtUp?.();
   }
 

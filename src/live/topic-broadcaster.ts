@@ -1,5 +1,6 @@
 import type { TemplatedApp } from "uWebSockets.js";
 import type { Broadcaster, Hub } from "./hub.ts";
+import { addTo, type MultiMap, removeFrom, valuesOf } from "./multi-map.ts";
 import { type StreamEntry, type StreamRef, streamName } from "./stream.ts";
 
 /** Bytes buffered for one connection before it reads from the table instead. */
@@ -27,7 +28,7 @@ export class TopicBroadcaster implements Broadcaster {
   readonly #hub: Hub;
   readonly #prefix: string;
   readonly #entryText: (stream: string, entry: StreamEntry) => string;
-  readonly #followers = new Map<string, Set<Follower>>();
+  readonly #followers: MultiMap<Follower> = new Map();
   /** Streams broadcast since followers were last checked for slowness, and their bytes. */
   readonly #unchecked = new Set<string>();
   #uncheckedBytes = 0;
@@ -53,20 +54,15 @@ export class TopicBroadcaster implements Broadcaster {
   /** The follower has subscribed to the stream's topic. */
   joined(stream: StreamRef, follower: Follower): void {
     const name = streamName(stream);
-    const followers = this.#followers.get(name);
-    if (followers) followers.add(follower);
-    else {
-      this.#followers.set(name, new Set([follower]));
-      this.#hub.follow(stream, this);
-    }
+    const isFirst = !this.#followers.has(name);
+    addTo(this.#followers, name, follower);
+    if (isFirst) this.#hub.follow(stream, this);
   }
 
   left(stream: StreamRef, follower: Follower): void {
     const name = streamName(stream);
-    const followers = this.#followers.get(name);
-    if (!followers?.delete(follower) || followers.size > 0) return;
-    this.#followers.delete(name);
-    this.#hub.unfollow(stream, this);
+    removeFrom(this.#followers, name, follower);
+    if (!this.#followers.has(name)) this.#hub.unfollow(stream, this);
   }
 
   broadcast(stream: string, entry: StreamEntry): void {
@@ -81,13 +77,13 @@ export class TopicBroadcaster implements Broadcaster {
   }
 
   #followerOf(stream: string, id: string): Follower | undefined {
-    for (const follower of this.#followers.get(stream) ?? []) if (follower.id === id) return follower;
+    for (const follower of valuesOf(this.#followers, stream)) if (follower.id === id) return follower;
     return undefined;
   }
 
   #detachSlowFollowers(): void {
     for (const stream of this.#unchecked) {
-      for (const follower of this.#followers.get(stream) ?? []) follower.detachIfSlow();
+      for (const follower of valuesOf(this.#followers, stream)) follower.detachIfSlow();
     }
     this.#unchecked.clear();
     this.#uncheckedBytes = 0;

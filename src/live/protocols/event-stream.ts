@@ -44,12 +44,14 @@ export function serveEventStream(
   exchange.startStream(200, { "Content-Type": "text/event-stream", "X-Accel-Buffering": "no" });
   // The response to HEAD is complete.
   if (exchange.isOver) return;
+  exchange.releaseHead();
   const connection = new EventStream(parts, exchange, principal, options);
   parts.connections.add(connection);
   connection.start();
 }
 
-class EventStream implements Connection {
+/** Also the sink of its only subscription: there are tens of thousands. */
+class EventStream implements Connection, Sink {
   readonly transport = "sse";
   readonly address: string;
   principal: Principal;
@@ -57,6 +59,7 @@ class EventStream implements Connection {
   readonly #exchange: Exchange;
   readonly #stream: StreamRef;
   readonly #subscription: Subscription;
+  readonly #nameOf: EventStreamOptions["nameOf"];
   #isOpen = true;
   #pingedAt: number;
   /**
@@ -67,24 +70,41 @@ class EventStream implements Connection {
   #blockedSince: number | null = null;
 
   constructor(parts: EventStreamParts, exchange: Exchange, principal: Principal, options: EventStreamOptions) {
-    const { stream, from, accepts, nameOf } = options;
+    const { stream, from, accepts } = options;
     this.#parts = parts;
     this.#exchange = exchange;
     this.#stream = stream;
     this.principal = principal;
     this.address = exchange.clientAddress;
-    this.#pingedAt = parts.clock.elapsed();
-    const sink: Sink = {
-      ...{ connection: this, reader: this },
-      isReady: () => this.#isReady(),
-      entry: (entry) => this.#isReady() && this.#write(entryText(entry, nameOf?.(entry))),
-      gap: (gap) => void this.#write(gapText(gap)),
-      failed: (error) => {
-        parts.log.error({ requestId: exchange.requestId, err: error }, "reading the history of a stream failed");
-        this.#end();
-      },
-    };
-    this.#subscription = new Subscription(parts.hub, stream, from, sink, accepts);
+    this.#nameOf = options.nameOf;
+    this.#pingedAt = this.#elapsed();
+    this.#subscription = new Subscription(parts.hub, stream, from, this, accepts);
+  }
+
+  get connection(): this {
+    return this;
+  }
+
+  get reader(): this {
+    return this;
+  }
+
+  isReady(): boolean {
+    return this.#isOpen && this.#heldBytes < MAX_BUFFERED_BYTES;
+  }
+
+  entry(entry: StreamEntry): boolean {
+    return this.isReady() && this.#write(entryText(entry, this.#nameOf?.(entry)));
+  }
+
+  gap(gap: StreamGap): void {
+    this.#write(gapText(gap));
+  }
+
+  failed(error: unknown): void {
+    const { requestId } = this.#exchange;
+    this.#parts.log.error({ requestId, err: error }, "reading the history of a stream failed");
+    this.#end();
   }
 
   start(): void {
@@ -98,7 +118,7 @@ class EventStream implements Connection {
   }
 
   tick(now: EpochMs): void {
-    const elapsed = this.#parts.clock.elapsed();
+    const elapsed = this.#elapsed();
     if (this.principal.expiresAt <= now) this.#expire();
     else if (this.#blockedSince !== null) {
       if (elapsed - this.#blockedSince >= STUCK_LIMIT_MS) this.#cut();
@@ -142,8 +162,9 @@ class EventStream implements Connection {
     this.#end();
   }
 
-  #isReady(): boolean {
-    return this.#isOpen && this.#heldBytes < MAX_BUFFERED_BYTES;
+  /** In whole milliseconds: numbers with a fraction would be objects. */
+  #elapsed(): number {
+    return Math.floor(this.#parts.clock.elapsed());
   }
 
   #write(text: string): boolean {
@@ -153,7 +174,7 @@ class EventStream implements Connection {
       this.#blockedSince = null;
     } else {
       this.#heldBytes += Buffer.byteLength(text);
-      this.#blockedSince ??= this.#parts.clock.elapsed();
+      this.#blockedSince ??= this.#elapsed();
     }
     return true;
   }

@@ -59,12 +59,13 @@ type MessageOf<Op extends NativeMessage["op"]> = Extract<NativeMessage, { op: Op
 
 /** Puts `/ws` on the server. */
 export function serveNativeSocket(parts: NativeParts): void {
+  const streams = new StreamRequests(parts);
   serveSocketRoute(parts, {
     paths: ["/ws"],
     protocol: nativeProtocol,
     authenticate: beforeUpgrade,
     prepare: (_exchange, { requestId }) => requestId,
-    open: (socket, requestId) => new NativeSession(socket, requestId, parts),
+    open: (socket, requestId) => new NativeSession(socket, requestId, parts, streams),
   });
 }
 
@@ -75,11 +76,11 @@ class NativeSession implements Session {
   readonly #parts: NativeParts;
   readonly #streams: StreamRequests;
 
-  constructor(socket: LiveSocket, requestId: string, parts: NativeParts) {
+  constructor(socket: LiveSocket, requestId: string, parts: NativeParts, streams: StreamRequests) {
     this.#socket = socket;
     this.#requestId = requestId;
     this.#parts = parts;
-    this.#streams = new StreamRequests(socket, parts);
+    this.#streams = streams;
     const principal = socket.caller;
     this.#send({
       op: "welcome",
@@ -104,13 +105,13 @@ class NativeSession implements Session {
       case "subscribe":
         return this.#subscribe(message);
       case "unsubscribe":
-        return this.#send({ op: "unsubscribed", id, stream: this.#streams.unsubscribe(message.stream) });
+        return this.#send({ op: "unsubscribed", id, stream: this.#streams.unsubscribe(this.#socket, message.stream) });
       case "ack":
         return this.#acknowledge(message);
       case "ping":
         return this.#send({ op: "pong", id, ts: toRfc3339(this.#parts.clock.now()) });
       case "auth":
-        return this.#streams.renew(message.token, {
+        return this.#streams.renew(this.#socket, message.token, {
           renewed: (expiresAt) => this.#send({ op: "authenticated", id, expiresAt }),
           refused: (error) => this.#refuse(id, error),
         });
@@ -121,11 +122,12 @@ class NativeSession implements Session {
 
   #subscribe({ id, stream, from, filter, ack }: MessageOf<"subscribe">): void {
     const asked = { stream, from, accepts: filter && eventFilter(filter), isAcknowledging: ack === true };
-    this.#streams.subscribe(asked, (name, offset) => this.#send({ op: "subscribed", id, stream: name, offset }));
+    const announce = (name: string, at: number): void => this.#send({ op: "subscribed", id, stream: name, offset: at });
+    this.#streams.subscribe(this.#socket, asked, announce);
   }
 
   #acknowledge({ id, stream, offset }: MessageOf<"ack">): void {
-    this.#streams.acknowledge(stream, offset).then(
+    this.#streams.acknowledge(this.#socket, stream, offset).then(
       (name) => this.#send({ op: "acked", id, stream: name, offset }),
       (error: unknown) => this.#refuse(id, error),
     );

@@ -63,8 +63,8 @@ interface SocketRoute<T, P extends Principal | null> {
 }
 
 interface SocketData<T> {
-  readonly upgraded: Upgraded<Principal | null>;
-  readonly start: T;
+  /** Null once the session has started with it. */
+  opening: { readonly upgraded: Upgraded<Principal | null>; readonly start: T } | null;
   socket: LiveSocket | null;
   session: Session | null;
 }
@@ -87,16 +87,18 @@ export function serveSocketRoute<T, P extends Principal | null>(
       compression: parts.compression ? uWS.SHARED_COMPRESSOR : uWS.DISABLED,
       upgrade: (res, req, context) =>
         upgrade<SocketData<T>, P>(parts, res, req, context, route.authenticate, (exchange, upgraded) => ({
-          upgraded,
-          start: route.prepare(exchange, upgraded),
+          opening: { upgraded, start: route.prepare(exchange, upgraded) },
           socket: null,
           session: null,
         })),
       open: (ws) => {
         const data = ws.getUserData();
-        const { principal, address, isObserver } = data.upgraded;
+        if (!data.opening) return;
+        const { upgraded, start } = data.opening;
+        const { principal, address, isObserver } = upgraded;
+        data.opening = null;
         data.socket = new LiveSocket(ws as WebSocket<unknown>, principal, address, shared, isObserver);
-        data.session = route.open(data.socket, data.start);
+        data.session = route.open(data.socket, start);
       },
       message: (ws, message, isBinary) => receive(ws.getUserData(), Buffer.from(message), isBinary),
       drain: (ws) => ws.getUserData().socket?.drained(),

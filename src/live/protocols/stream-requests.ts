@@ -5,7 +5,7 @@ import { type Authenticator, fromSecret, MAX_SECRET_LENGTH } from "../../http/cr
 import type { HttpKernel } from "../../http/kernel.ts";
 import type { RealtimeAccess } from "../connections.ts";
 import type { Hub } from "../hub.ts";
-import type { LiveSocket } from "../live-socket.ts";
+import type { LiveSocket, SubscribeOptions } from "../live-socket.ts";
 import { type ProjectNames, resolveStreamName, type StreamEntry, type StreamRef, streamName } from "../stream.ts";
 import type { From } from "../subscription.ts";
 
@@ -82,11 +82,9 @@ const MAX_SUBSCRIPTIONS = 64;
 
 /** Requests of clients, for the protocols with several streams (docs/realtime.md). */
 export class StreamRequests {
-  readonly #socket: LiveSocket;
   readonly #parts: StreamRequestParts;
 
-  constructor(socket: LiveSocket, parts: StreamRequestParts) {
-    this.#socket = socket;
+  constructor(parts: StreamRequestParts) {
     this.#parts = parts;
   }
 
@@ -95,37 +93,42 @@ export class StreamRequests {
    * before any entry is sent.
    * @throws CHANNEL_FORBIDDEN, RATE_LIMITED
    */
-  subscribe(request: SubscribeRequest, announce: (stream: string, offset: number) => void): void {
-    const stream = this.#streamOf(request.stream);
-    if (this.#parts.access.check(this.#socket.caller, stream) !== "allowed") throw forbidden();
-    if (this.#socket.subscriptionCount >= MAX_SUBSCRIPTIONS && !this.#socket.has(stream)) {
+  subscribe(socket: LiveSocket, request: SubscribeRequest, announce: (stream: string, offset: number) => void): void {
+    const stream = this.#streamOf(socket, request.stream);
+    if (this.#parts.access.check(socket.caller, stream) !== "allowed") throw forbidden();
+    if (socket.subscriptionCount >= MAX_SUBSCRIPTIONS && !socket.has(stream)) {
       throw new PrismError("RATE_LIMITED", `A connection may follow at most ${MAX_SUBSCRIPTIONS} streams`);
     }
     const offset = this.#parts.hub.head(stream);
+    const onAccepted = stream.kind === "user" ? this.#noteFor(socket, request.isAcknowledging === true) : undefined;
+    const { from = "latest", accepts, onReplayed } = request;
+    const options = { from, accepts, onAccepted, ...(onReplayed && this.#counting(stream, onAccepted, onReplayed)) };
+    socket.subscribe(stream, options, () => announce(streamName(stream), offset));
+  }
+
+  /** Counts the entries that are sent before those that come live. */
+  #counting(
+    stream: StreamRef,
+    onAccepted: SubscribeOptions["onAccepted"],
+    onReplayed: (replayed: number, head: number) => void,
+  ): Pick<SubscribeOptions, "onAccepted" | "onCaughtUp"> {
     let replayed = 0;
-    let { onReplayed } = request;
-    const markDelivered = this.#deliveryMark(stream, request.isAcknowledging === true);
-    const options = {
-      from: request.from ?? "latest",
-      accepts: request.accepts,
-      onAccepted:
-        markDelivered &&
-        ((entry: StreamEntry) => {
-          replayed++;
-          markDelivered(entry);
-        }),
-      onCaughtUp: () => {
-        onReplayed?.(replayed, this.#parts.hub.head(stream));
-        onReplayed = undefined;
-      },
+    let isOver = false;
+    const count: SubscribeOptions["onAccepted"] = (entry) => {
+      replayed++;
+      onAccepted?.(entry, stream);
     };
-    this.#socket.subscribe(stream, options, () => announce(streamName(stream), offset));
+    const onCaughtUp = (): void => {
+      if (!isOver) onReplayed(replayed, this.#parts.hub.head(stream));
+      isOver = true;
+    };
+    return { onAccepted: onAccepted && count, onCaughtUp };
   }
 
   /** @returns the resolved name. @throws CHANNEL_FORBIDDEN, FORBIDDEN for `…:me` of the operator */
-  unsubscribe(name: string): string {
-    const stream = this.#streamOf(name);
-    this.#socket.unsubscribe(stream);
+  unsubscribe(socket: LiveSocket, name: string): string {
+    const stream = this.#streamOf(socket, name);
+    socket.unsubscribe(stream);
     return streamName(stream);
   }
 
@@ -133,9 +136,9 @@ export class StreamRequests {
    * Acknowledges the caller's own stream up to an offset. @returns the resolved name. @throws
    * CHANNEL_FORBIDDEN
    */
-  async acknowledge(name: string, offset: number): Promise<string> {
-    const stream = this.#streamOf(name);
-    const principal = this.#socket.caller;
+  async acknowledge(socket: LiveSocket, name: string, offset: number): Promise<string> {
+    const stream = this.#streamOf(socket, name);
+    const principal = socket.caller;
     const isOwn = stream.kind === "user" && principal.kind !== "apiKey" && principal.userId === stream.userId;
     // A ticket may be for another stream.
     if (!isOwn || this.#parts.access.check(principal, stream) !== "allowed") {
@@ -146,26 +149,26 @@ export class StreamRequests {
   }
 
   /** See {@link renewToken}. */
-  renew(token: string, answer: Renewal): void {
-    renewToken(this.#socket, this.#parts, token, answer);
+  renew(socket: LiveSocket, token: string, answer: Renewal): void {
+    renewToken(socket, this.#parts, token, answer);
   }
 
   /**
    * An entry that a socket accepted counts as delivered, unless its client acknowledges entries.
    * Entries of users are written to each socket separately, so that acceptance is known.
    */
-  #deliveryMark(stream: StreamRef, isAcknowledging: boolean): ((entry: StreamEntry) => void) | undefined {
-    if (stream.kind !== "user") return undefined;
-    const { userId } = stream;
-    const isLeftOpen = isAcknowledging || this.#socket.isObserver;
-    return (entry) => {
-      if (isLeftOpen || entry.type !== "notification" || entry.isDelivered) return;
-      this.#parts.markDelivered(userId, entry.offset);
-    };
+  #noteFor(socket: LiveSocket, isAcknowledging: boolean): NonNullable<SubscribeOptions["onAccepted"]> {
+    return isAcknowledging || socket.isObserver ? leaveOpen : this.#markDelivered;
   }
 
-  #streamOf(name: string): StreamRef {
-    const principal = this.#socket.caller;
+  /** One for all sockets. */
+  readonly #markDelivered = (entry: StreamEntry, stream: StreamRef): void => {
+    if (stream.kind !== "user" || entry.type !== "notification" || entry.isDelivered) return;
+    this.#parts.markDelivered(stream.userId, entry.offset);
+  };
+
+  #streamOf(socket: LiveSocket, name: string): StreamRef {
+    const principal = socket.caller;
     const userId = principal.kind === "apiKey" ? null : principal.userId;
     const stream = resolveStreamName(name, { userId, projects: this.#parts.projects });
     if (stream) return stream;
@@ -175,6 +178,8 @@ export class StreamRequests {
     throw forbidden();
   }
 }
+
+function leaveOpen(): void {}
 
 /**
  * The same for streams that do not exist, so that a client without rights cannot distinguish them.

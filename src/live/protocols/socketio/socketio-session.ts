@@ -52,7 +52,7 @@ class SocketIoConversation {
     this.channel = channel;
     this.live = live;
     this.#parts = parts;
-    this.#streams = new StreamRequests(live, {
+    this.#streams = new StreamRequests({
       ...parts,
       // Packets that wait for a poll are not delivered yet.
       markDelivered: (userId, offset) => parts.whenSent(() => parts.markDelivered(userId, offset)),
@@ -85,6 +85,7 @@ class SocketIoConversation {
   /** Sends `ready`, with the number of replayed entries, after all missed entries. */
   #followOwn(ready: Answer): void {
     this.#streams.subscribe(
+      this.live,
       {
         stream: "user:me",
         from: this.#handshake?.offset ?? "latest",
@@ -118,21 +119,23 @@ class SocketIoConversation {
   ): Promise<Answer> | undefined {
     switch (event) {
       case "subscribe":
-        this.#streams.subscribe(message as MessageOf<"subscribe">, (stream, offset) => answer({ stream, offset }));
+        this.#streams.subscribe(this.live, message as MessageOf<"subscribe">, (stream, offset) =>
+          answer({ stream, offset }),
+        );
         return undefined;
       case "unsubscribe":
-        answer({ stream: this.#streams.unsubscribe((message as MessageOf<"unsubscribe">).stream) });
+        answer({ stream: this.#streams.unsubscribe(this.live, (message as MessageOf<"unsubscribe">).stream) });
         return undefined;
       case "ack": {
         const { offset } = message as MessageOf<"ack">;
-        return this.#streams.acknowledge("user:me", offset).then(() => ({ offset }));
+        return this.#streams.acknowledge(this.live, "user:me", offset).then(() => ({ offset }));
       }
       case "notification:read": {
         const { id } = message as MessageOf<"notification:read">;
         return this.#parts.markRead(this.live.caller, id, this.#parts.request).then(() => ({}));
       }
       case "auth":
-        this.#streams.renew((message as MessageOf<"auth">).token, {
+        this.#streams.renew(this.live, (message as MessageOf<"auth">).token, {
           renewed: (expiresAt) => answer({ expiresAt }),
           refused: (error) => this.#refuse(event, error, reply),
         });
