@@ -2,7 +2,7 @@ import { signal } from "@preact/signals";
 import { ChevronDown, ChevronRight, Menu as MenuIcon, Search } from "lucide";
 import { useEffect, useRef } from "preact/hooks";
 import { pages } from "../pages/index.ts";
-import { Avatar, Button, Drawer, Icon, KeyHint, Menu } from "../ui/index.ts";
+import { Avatar, Button, Drawer, Icon, KeyHint, Menu, useClose } from "../ui/index.ts";
 import { href } from "./base.ts";
 import { BrandMark } from "./brand.tsx";
 import { connection } from "./live.ts";
@@ -208,29 +208,24 @@ export function TabBar({ onMore }: { readonly onMore: () => void }) {
   );
 }
 
-interface MoreProps {
-  readonly isOpen: boolean;
-  readonly onClose: () => void;
-  readonly onSearch: () => void;
-}
-
 /** All pages on a phone, with the account. */
-export function MoreMenu({ isOpen, onClose, onSearch }: MoreProps) {
+export function MoreMenu({ onSearch }: { readonly onSearch: () => void }) {
   const path = usePath();
   const items = visibleNav();
+  const close = useClose();
   const search = () => {
-    onClose();
+    close();
     onSearch();
   };
   return (
-    <Drawer open={isOpen} onClose={onClose} title="All pages">
+    <Drawer title="All pages">
       <div class="stack s2">
         <Button icon={Search} full onClick={search}>
           Search
         </Button>
         <Account />
       </div>
-      <nav class="more" aria-label="All pages" onClick={(event) => event.target !== event.currentTarget && onClose()}>
+      <nav class="more" aria-label="All pages" onClick={(event) => event.target !== event.currentTarget && close()}>
         <NavGroups items={items} path={path} />
       </nav>
     </Drawer>

@@ -1,6 +1,6 @@
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { pages } from "../pages/index.ts";
-import { Dialog, Icon } from "../ui/index.ts";
+import { Dialog, Icon, useClose } from "../ui/index.ts";
 import { navigate } from "./navigate.ts";
 import { visibleNav } from "./navigation.tsx";
 import type { PaletteEntry } from "./page-module.ts";
@@ -31,18 +31,19 @@ async function searchModules(text: string): Promise<readonly PaletteEntry[]> {
 }
 
 /** The command palette: finds pages, actions, and what the modules search for. */
-export function Palette({ isOpen, onClose }: { readonly isOpen: boolean; readonly onClose: () => void }) {
+export function Palette() {
   return (
-    <Dialog open={isOpen} onClose={onClose} title="Search" size="md">
-      {isOpen && <PaletteBody onClose={onClose} />}
+    <Dialog title="Search">
+      <PaletteBody />
     </Dialog>
   );
 }
 
-function PaletteBody({ onClose }: { readonly onClose: () => void }) {
+function PaletteBody() {
   const [text, setText] = useState("");
   const [found, setFound] = useState<readonly PaletteEntry[]>([]);
   const [at, setAt] = useState(0);
+  const close = useClose();
   const listId = useId();
   const input = useRef<HTMLInputElement>(null);
   useEffect(() => input.current?.focus(), []);
@@ -64,7 +65,7 @@ function PaletteBody({ onClose }: { readonly onClose: () => void }) {
   const entries = text === "" ? all : all.slice(0, MAX_SHOWN);
   const choose = (entry: PaletteEntry | undefined) => {
     if (!entry) return;
-    onClose();
+    close();
     if (typeof entry.run === "string") navigate(entry.run);
     else void entry.run();
   };

@@ -1,12 +1,13 @@
 import type { ComponentType } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import lazy, { ErrorBoundary } from "preact-iso/lazy";
 import { Route, Router } from "preact-iso/router";
 import { pages } from "../pages/index.ts";
-import { EmptyState, ErrorState, Page } from "../ui/index.ts";
+import { closeDialogs, EmptyState, ErrorState, Page } from "../ui/index.ts";
 import { href } from "./base.ts";
 import { connection } from "./live.ts";
 import { canInProject } from "./memberships.ts";
+import { usePath } from "./navigate.ts";
 import type { PageProps, PageRoute } from "./page-module.ts";
 import { can } from "./session.ts";
 
@@ -44,6 +45,8 @@ function NotFound() {
 export function Pages() {
   const [failure, setFailure] = useState<unknown>();
   const [isLoading, setLoading] = useState(false);
+  const path = usePath();
+  useLayoutEffect(() => closeDialogs, [path]);
   useEffect(() => {
     document.documentElement.toggleAttribute("data-loading", isLoading);
   }, [isLoading]);

@@ -1,6 +1,6 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect } from "preact/hooks";
 import { SetupOffer } from "../pages/start/setup-offer.tsx";
-import { Banner, Button, Time, UiHost } from "../ui/index.ts";
+import { Banner, Button, openDialog, Time, UiHost } from "../ui/index.ts";
 import { goTo, useHotkeys } from "./hotkeys.ts";
 import { connection, isLost, useStream } from "./live.ts";
 import { navigate } from "./navigate.ts";
@@ -14,12 +14,11 @@ import { me, reloadMe } from "./session.ts";
 import { ShortcutHelp } from "./shortcut-help.tsx";
 import { update, updateWaiting } from "./worker.ts";
 
+const search = () => openDialog(<Palette />);
+
 /** The frame around the pages of a signed-in user. */
 export function Shell() {
-  const [isSearching, setSearching] = useState(false);
-  const [isHelpOpen, setHelpOpen] = useState(false);
-  const [isMoreOpen, setMoreOpen] = useState(false);
-  useHotkeys({ "?": () => setHelpOpen(true) });
+  useHotkeys({ "?": () => openDialog(<ShortcutHelp />) });
   // Keeps the connection open, so that its state is shown on every page.
   useStream("user:me", () => undefined);
   // Roles may have changed since.
@@ -36,7 +35,8 @@ export function Shell() {
     const openPalette = (event: KeyboardEvent) => {
       if (event.key !== "k" || !(event.ctrlKey || event.metaKey)) return;
       event.preventDefault();
-      setSearching(true);
+      // Also from a dialog, such as the search itself.
+      if (document.querySelector(".palette") === null) search();
     };
     addEventListener("keydown", openPalette);
     return () => removeEventListener("keydown", openPalette);
@@ -51,17 +51,14 @@ export function Shell() {
       <a class="skip" href="#content">
         Skip to content
       </a>
-      <SideBar onSearch={() => setSearching(true)} />
+      <SideBar onSearch={search} />
       <main class="content" id="content" tabIndex={-1}>
         <OfflineBanner />
         <UpdateBanner />
         <SetupOffer />
         <Pages />
       </main>
-      <TabBar onMore={() => setMoreOpen(true)} />
-      <MoreMenu isOpen={isMoreOpen} onClose={() => setMoreOpen(false)} onSearch={() => setSearching(true)} />
-      <Palette isOpen={isSearching} onClose={() => setSearching(false)} />
-      <ShortcutHelp isOpen={isHelpOpen} onClose={() => setHelpOpen(false)} />
+      <TabBar onMore={() => openDialog(<MoreMenu onSearch={search} />)} />
       <UiHost />
     </div>
   );

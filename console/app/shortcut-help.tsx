@@ -14,10 +14,10 @@ const KEYS = [
 ] as const;
 
 /** The keys of the console, opened by `?`. */
-export function ShortcutHelp({ isOpen, onClose }: { readonly isOpen: boolean; readonly onClose: () => void }) {
+export function ShortcutHelp() {
   const pages = visibleNav().flatMap(({ label, shortcut }) => (shortcut ? [[`g ${shortcut}`, label] as const] : []));
   return (
-    <Dialog open={isOpen} onClose={onClose} title="Keyboard" size="sm">
+    <Dialog title="Keyboard" size="sm">
       <dl class="keys">
         {[...KEYS, ...pages].map(([keys, text]) => (
           <div key={keys}>

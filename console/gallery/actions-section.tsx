@@ -15,9 +15,11 @@ import {
   KeyHint,
   Link,
   Menu,
+  openDialog,
   Tabs,
   Tooltip,
   toast,
+  useClose,
 } from "../ui/index.ts";
 import { HOSTILE } from "./samples.ts";
 import { WhyNotified } from "./story-section.tsx";
@@ -87,17 +89,6 @@ export function ActionsSection() {
 }
 
 function Overlays() {
-  const [shown, setShown] = useState<"dialog" | "drawer">();
-  const [name, setName] = useState("");
-  const close = () => setShown(undefined);
-  const footer = (
-    <>
-      <Button onClick={close}>Cancel</Button>
-      <Button variant="primary" type="submit">
-        Create
-      </Button>
-    </>
-  );
   return (
     <Card title="Menus, dialogs, toasts">
       <div class="inline">
@@ -123,8 +114,8 @@ function Overlays() {
             { label: HOSTILE.long, checked: false },
           ]}
         />
-        <Button onClick={() => setShown("dialog")}>Dialog</Button>
-        <Button onClick={() => setShown("drawer")}>Drawer</Button>
+        <Button onClick={() => openDialog(<NewProject />)}>Dialog</Button>
+        <Button onClick={() => openDialog(<Why />)}>Drawer</Button>
         <Button
           onClick={() =>
             confirm({
@@ -172,28 +163,40 @@ function Overlays() {
           Toast of an error
         </Button>
       </div>
-      <Dialog
-        open={shown === "dialog"}
-        onClose={close}
-        title="New project"
-        subtitle="Rules and members belong to a project."
-        footer={footer}
-        onSubmit={failing}
-      >
-        <Field label="Name" required hint="Lower-case letters, digits and dashes.">
-          <Input value={name} onChange={setName} placeholder="ops" />
-        </Field>
-      </Dialog>
-      <Drawer open={shown === "drawer"} onClose={close} title="Why was Anna notified?" subtitle="Notification 01HZX4QY">
-        <WhyNotified />
-        <DescriptionList
-          items={[
-            { label: "Rule", value: "Host down" },
-            { label: "Long", value: HOSTILE.long },
-          ]}
-        />
-      </Drawer>
     </Card>
+  );
+}
+
+function NewProject() {
+  const [name, setName] = useState("");
+  const footer = (
+    <>
+      <Button onClick={useClose()}>Cancel</Button>
+      <Button variant="primary" type="submit">
+        Create
+      </Button>
+    </>
+  );
+  return (
+    <Dialog title="New project" subtitle="Rules and members belong to a project." footer={footer} onSubmit={failing}>
+      <Field label="Name" required hint="Lower-case letters, digits and dashes.">
+        <Input value={name} onChange={setName} placeholder="ops" />
+      </Field>
+    </Dialog>
+  );
+}
+
+function Why() {
+  return (
+    <Drawer title="Why was Anna notified?" subtitle="Notification 01HZX4QY">
+      <WhyNotified />
+      <DescriptionList
+        items={[
+          { label: "Rule", value: "Host down" },
+          { label: "Long", value: HOSTILE.long },
+        ]}
+      />
+    </Drawer>
   );
 }
 

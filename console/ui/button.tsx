@@ -1,11 +1,11 @@
 import { Plus } from "lucide";
 import { type ComponentChildren, createContext } from "preact";
-import { useContext, useEffect, useRef, useState } from "preact/hooks";
+import { useContext, useState } from "preact/hooks";
 import { cx } from "./dom.ts";
 import { Icon } from "./icon.tsx";
 import { KeyHint } from "./text.tsx";
 import { toast } from "./toast-store.ts";
-import type { Action, IconNode } from "./types.ts";
+import type { IconNode } from "./types.ts";
 
 /** The emphasis of a button; one primary a view. `danger-solid` is for dialogs. */
 export type ButtonVariant = "primary" | "default" | "danger" | "danger-solid" | "quiet";
@@ -17,26 +17,19 @@ export const FormBusy = createContext(false);
  * Runs an action that may be asynchronous: busy until it settles, no second run meanwhile, a
  * rejection becomes an error toast.
  */
-export function useAction(action: Action | undefined): { readonly busy: boolean; readonly run: Action } {
+export function useAction<A extends readonly unknown[]>(action: ((...args: A) => unknown) | undefined) {
   const [busy, setBusy] = useState(false);
-  const isMounted = useRef(true);
-  useEffect(() => {
-    isMounted.current = true;
-    return () => {
-      isMounted.current = false;
-    };
-  }, []);
-  const run = async () => {
+  const run = async (...args: A) => {
     if (busy) return;
     try {
-      const result = action?.();
+      const result = action?.(...args);
       if (!(result instanceof Promise)) return;
       setBusy(true);
       await result;
     } catch (error) {
       toast.error(error);
     } finally {
-      if (isMounted.current) setBusy(false);
+      setBusy(false);
     }
   };
   return { busy, run };
@@ -68,8 +61,7 @@ export interface ButtonProps {
 export function Button(props: ButtonProps) {
   const { variant = "default", icon, iconEnd, small, full, href, download, keys, title, children } = props;
   const inSubmit = useContext(FormBusy) && props.type === "submit";
-  const lastClick = useRef<MouseEvent | undefined>(undefined);
-  const action = useAction(() => lastClick.current && props.onClick?.(lastClick.current));
+  const action = useAction(props.onClick);
   const busy = inSubmit || action.busy;
   const content = (
     <>
@@ -99,8 +91,7 @@ export function Button(props: ButtonProps) {
       title={title}
       onClick={(event) => {
         if (busy) return event.preventDefault();
-        lastClick.current = event;
-        if (props.onClick !== undefined) action.run();
+        action.run(event);
       }}
     >
       {content}
@@ -128,8 +119,7 @@ export interface IconButtonProps {
 /** A square button with an icon only; its label is the tooltip. */
 export function IconButton(props: IconButtonProps) {
   const { icon, label, href, variant = "quiet", small } = props;
-  const lastClick = useRef<MouseEvent | undefined>(undefined);
-  const { busy, run } = useAction(() => lastClick.current && props.onClick?.(lastClick.current));
+  const { busy, run } = useAction(props.onClick);
   const look = cx("btn icon-only", variant, small && "small");
   if (href !== undefined) {
     return (
@@ -147,10 +137,7 @@ export function IconButton(props: IconButtonProps) {
       aria-pressed={props.pressed}
       aria-busy={busy || undefined}
       disabled={props.disabled}
-      onClick={(event) => {
-        lastClick.current = event;
-        run();
-      }}
+      onClick={run}
     >
       {busy ? <span class="spin" /> : <Icon node={icon} />}
     </button>

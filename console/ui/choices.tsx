@@ -28,13 +28,8 @@ export function Checkbox({
 
 /** On or off, at once. A promise shows that it is being saved. */
 export function Switch({ onChange, ...props }: ToggleProps) {
-  const wanted = useRef(props.checked);
-  const { busy, run } = useAction(() => onChange(wanted.current));
-  const change = (checked: boolean) => {
-    wanted.current = checked;
-    run();
-  };
-  return <Toggle {...props} onChange={change} kind="switch" busy={busy} />;
+  const { busy, run } = useAction(onChange);
+  return <Toggle {...props} onChange={run} kind="switch" busy={busy} />;
 }
 
 function Toggle({

@@ -1,8 +1,7 @@
-import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
+import { useLayoutEffect, useState } from "preact/hooks";
 import { Button } from "./button.tsx";
-import { Dialog } from "./dialog.tsx";
+import { Dialog, openDialog, useClose } from "./dialog.tsx";
 import { Field } from "./field.tsx";
 import { Input, Textarea } from "./inputs.tsx";
 
@@ -31,118 +30,89 @@ export interface AskOptions {
   readonly multiline?: boolean | undefined;
 }
 
-type Question =
-  | { readonly kind: "confirm"; readonly options: ConfirmOptions; readonly answer: (value: boolean) => void }
-  | { readonly kind: "ask"; readonly options: AskOptions; readonly answer: (value: string | undefined) => void };
-
-const questions = signal<readonly Question[]>([]);
-
-function put(question: Question): void {
-  questions.value = [...questions.value, question];
-}
-
 /** Asks once before something that cannot be undone. */
 export function confirm(options: ConfirmOptions): Promise<boolean> {
-  return new Promise((answer) => put({ kind: "confirm", options, answer }));
+  return new Promise((answer) => openDialog(<ConfirmDialog {...options} answer={answer} />));
 }
 
 /** Asks for one text; undefined if the user cancels. */
 export function ask(options: AskOptions): Promise<string | undefined> {
-  return new Promise((answer) => put({ kind: "ask", options, answer }));
+  return new Promise((answer) => openDialog(<AskDialog {...options} answer={answer} />));
 }
 
-/** Shows the open question. @internal */
-export function Questions() {
-  const question = questions.value[0];
-  if (question === undefined) return null;
-  const close = () => {
-    questions.value = questions.value.slice(1);
-  };
-  return question.kind === "confirm" ? (
-    <ConfirmDialog
-      {...question.options}
-      onAnswer={(value) => {
-        close();
-        question.answer(value);
-      }}
-    />
-  ) : (
-    <AskDialog
-      {...question.options}
-      onAnswer={(value) => {
-        close();
-        question.answer(value);
-      }}
-    />
+interface QuestionProps {
+  readonly title: string;
+  readonly text: string | undefined;
+  readonly action: string;
+  readonly danger?: boolean;
+  readonly blocked: boolean;
+  /** Cancel gets the focus. */
+  readonly isCancelFirst?: boolean;
+  readonly onSubmit: () => void;
+  readonly onCancel: () => void;
+  readonly children?: ComponentChildren;
+}
+
+function Question({ text, action, danger, blocked, isCancelFirst, onCancel, children, ...dialog }: QuestionProps) {
+  // However it ends; an answer before is not changed.
+  useLayoutEffect(() => onCancel, []);
+  const footer = (
+    <>
+      <Button onClick={useClose()} autoFocus={isCancelFirst}>
+        Cancel
+      </Button>
+      <Button type="submit" variant={danger ? "danger-solid" : "primary"} disabled={blocked}>
+        {action}
+      </Button>
+    </>
   );
-}
-
-function ConfirmDialog(props: ConfirmOptions & { readonly onAnswer: (value: boolean) => void }) {
-  const { title, text, action, danger = false, typed, body, onAnswer } = props;
-  const [word, setWord] = useState("");
-  const isBlocked = typed !== undefined && word.trim() !== typed;
   return (
-    <Dialog
-      open
-      size="sm"
-      title={title}
-      onClose={() => onAnswer(false)}
-      onSubmit={() => isBlocked || onAnswer(true)}
-      footer={
-        <>
-          <Button onClick={() => onAnswer(false)} autoFocus={danger && typed === undefined}>
-            Cancel
-          </Button>
-          <Button type="submit" variant={danger ? "danger-solid" : "primary"} disabled={isBlocked}>
-            {action}
-          </Button>
-        </>
-      }
-    >
+    <Dialog size="sm" {...dialog} footer={footer}>
       {text !== undefined && (
         <p class="small" dir="auto">
           {text}
         </p>
       )}
+      {children}
+    </Dialog>
+  );
+}
+
+function ConfirmDialog(props: ConfirmOptions & { readonly answer: (value: boolean) => void }) {
+  const { title, text, action, danger = false, typed, body, answer } = props;
+  const [word, setWord] = useState("");
+  return (
+    <Question
+      {...{ title, text, action, danger }}
+      blocked={typed !== undefined && word.trim() !== typed}
+      isCancelFirst={danger && typed === undefined}
+      onSubmit={() => answer(true)}
+      onCancel={() => answer(false)}
+    >
       {body}
       {typed !== undefined && (
         <Field label={`Type ${typed} to confirm`}>
           <Input value={word} onChange={setWord} mono autoFocus />
         </Field>
       )}
-    </Dialog>
+    </Question>
   );
 }
 
-function AskDialog(props: AskOptions & { readonly onAnswer: (value: string | undefined) => void }) {
-  const { title, text, label, action, placeholder, hint, required = false, multiline, onAnswer } = props;
+function AskDialog(props: AskOptions & { readonly answer: (value: string | undefined) => void }) {
+  const { title, text, label, action, placeholder, hint, required = false, multiline, answer } = props;
   const [value, setValue] = useState(props.value ?? "");
-  const isBlocked = required && value.trim() === "";
   const control = { value, onChange: setValue, placeholder, autoFocus: true };
   return (
-    <Dialog
-      open
-      size="sm"
-      title={title}
-      onClose={() => onAnswer(undefined)}
-      onSubmit={() => isBlocked || onAnswer(value.trim())}
-      footer={
-        <>
-          <Button onClick={() => onAnswer(undefined)}>Cancel</Button>
-          <Button type="submit" variant="primary" disabled={isBlocked}>
-            {action}
-          </Button>
-        </>
-      }
+    <Question
+      {...{ title, text, action }}
+      blocked={required && value.trim() === ""}
+      onSubmit={() => answer(value.trim())}
+      onCancel={() => answer(undefined)}
     >
-      {text !== undefined && (
-        <p class="small" dir="auto">
-          {text}
-        </p>
-      )}
       <Field label={label} hint={hint} required={required} optional={!required}>
         {multiline === true ? <Textarea {...control} rows={3} /> : <Input {...control} />}
       </Field>
-    </Dialog>
+    </Question>
   );
 }

@@ -1,13 +1,12 @@
+import { computed, signal } from "@preact/signals";
 import { X } from "lucide";
-import type { ComponentChildren } from "preact";
-import { useId, useLayoutEffect, useRef } from "preact/hooks";
+import { type ComponentChildren, createContext, isValidElement, type VNode } from "preact";
+import { useContext, useId, useLayoutEffect, useRef } from "preact/hooks";
 import { Button, FormBusy, IconButton } from "./button.tsx";
 import { cx } from "./dom.ts";
 import { FormFailure, useSubmit } from "./field.tsx";
 
 export interface DialogProps {
-  readonly open: boolean;
-  readonly onClose: () => void;
   readonly title: string;
   readonly subtitle?: ComponentChildren;
   readonly size?: "sm" | "md" | "lg" | undefined;
@@ -17,19 +16,64 @@ export interface DialogProps {
   readonly blocked?: boolean | undefined;
   /** Other buttons at the bottom, the main one last. */
   readonly footer?: ComponentChildren;
-  /** Makes the dialog a form. A rejection is shown inside; closing is the caller's. */
+  /**
+   * Makes the dialog a form, which closes when this is done. A rejection is shown inside; the result
+   * `false` keeps it open, a dialog as the result is shown next.
+   */
   readonly onSubmit?: (() => unknown) | undefined;
+  /** After the user has closed it without a submit. */
+  readonly onClose?: (() => void) | undefined;
   readonly children?: ComponentChildren;
+}
+
+const opened = signal<readonly VNode[]>([]);
+/** Whether something is shown over the page. */
+export const hasDialog = computed(() => opened.value.length > 0);
+
+/**
+ * Shows a component with a {@link Dialog} or {@link Drawer} until it is closed or the page is left.
+ * Its state exists while it is shown, its properties stay as they were given.
+ */
+export function openDialog(dialog: VNode): void {
+  opened.value = [...opened.value, dialog];
+}
+
+/** Closes all dialogs, because the page is left. */
+export function closeDialogs(): void {
+  opened.value = [];
+}
+
+/** Replaces the dialog around a component, or closes it. */
+const Replace = createContext<(next?: VNode) => void>(() => undefined);
+
+/** @returns what closes the dialog around the component */
+export function useClose(): () => void {
+  const replace = useContext(Replace);
+  return () => replace();
+}
+
+/** The open dialogs. @internal */
+export function Dialogs() {
+  return opened.value.map((dialog) => {
+    const replace = (next?: VNode) => {
+      opened.value = opened.value.flatMap((each) => (each === dialog ? (next ?? []) : each));
+    };
+    return (
+      <Replace.Provider key={dialog} value={replace}>
+        {dialog}
+      </Replace.Provider>
+    );
+  });
 }
 
 /** A question or a form over the page. Native: focus trap, Esc, focus returns to where it was. */
 export function Dialog(props: DialogProps) {
-  return props.open ? <Sheet {...props} kind="dialog" /> : null;
+  return <Sheet {...props} kind="dialog" />;
 }
 
 /** Details beside the page: a sheet at the right, on phones at the bottom. */
 export function Drawer(props: DialogProps) {
-  return props.open ? <Sheet {...props} kind="drawer" /> : null;
+  return <Sheet {...props} kind="drawer" />;
 }
 
 function focusFirst(dialog: HTMLDialogElement): void {
@@ -58,7 +102,12 @@ function Sheet({ kind, ...props }: DialogProps & { readonly kind: "dialog" | "dr
   const footer = props.footer ?? (submitButton || undefined);
   const dialog = useRef<HTMLDialogElement>(null);
   const titleId = useId();
-  const { busy, failure, submit } = useSubmit(onSubmit);
+  const replace = useContext(Replace);
+  const send = async () => {
+    const next = await onSubmit?.();
+    if (next !== false) replace(isValidElement(next) ? next : undefined);
+  };
+  const { busy, failure, submit } = useSubmit(send);
   useLayoutEffect(() => {
     const { current } = dialog;
     if (current === null) return;
@@ -67,7 +116,11 @@ function Sheet({ kind, ...props }: DialogProps & { readonly kind: "dialog" | "dr
     return () => current.close(); // closed before it is removed: the focus returns
   }, []);
   // Esc, the backdrop and the cross do nothing while it submits.
-  const close = () => busy || onClose();
+  const close = () => {
+    if (busy) return;
+    replace();
+    onClose?.();
+  };
   const content = (
     <>
       <div class="sheet-body">

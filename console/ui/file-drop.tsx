@@ -1,5 +1,5 @@
 import { Upload } from "lucide";
-import { useId, useRef, useState } from "preact/hooks";
+import { useId, useState } from "preact/hooks";
 import { useAction } from "./button.tsx";
 import { cx } from "./dom.ts";
 import { formatBytes } from "./format.ts";
@@ -21,15 +21,13 @@ export function FileDrop({ label, hint, accept, multiple, maxBytes, onFiles, dis
   const id = useId();
   const [over, setOver] = useState(false);
   const [refused, setRefused] = useState<string>();
-  const files = useRef<File[]>([]);
-  const { busy, run } = useAction(() => onFiles(files.current));
+  const { busy, run } = useAction(onFiles);
   const take = (list: FileList | null | undefined) => {
     const chosen = [...(list ?? [])].slice(0, multiple === true ? undefined : 1);
     const tooLarge = chosen.find((file) => maxBytes !== undefined && file.size > maxBytes);
     setRefused(tooLarge && `${tooLarge.name} has ${formatBytes(tooLarge.size)}; at most ${formatBytes(maxBytes ?? 0)}`);
     if (tooLarge !== undefined || chosen.length === 0) return;
-    files.current = chosen;
-    run();
+    run(chosen);
   };
   return (
     <label

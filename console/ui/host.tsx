@@ -1,11 +1,11 @@
 import { useEffect } from "preact/hooks";
-import { Questions } from "./confirm.tsx";
+import { Dialogs } from "./dialog.tsx";
 import { copyIsoTimes } from "./time.tsx";
 import { Tips } from "./tips.tsx";
 import { Toasts } from "./toasts.tsx";
 
 /**
- * What the design system shows over the page: toasts, confirm(), ask(), tooltips. Mounted once by
+ * What the design system shows over the page: toasts, dialogs, tooltips. Mounted once by
  * the shell.
  */
 export function UiHost() {
@@ -15,7 +15,7 @@ export function UiHost() {
   }, []);
   return (
     <>
-      <Questions />
+      <Dialogs />
       <Toasts />
       <Tips />
     </>

@@ -5,7 +5,7 @@ export { displayZone, formatInstant, formatRelative, fromWallClock, now, toWallC
 export { Code, CodeBlock } from "./code.tsx";
 export { Combobox, MultiCombobox } from "./combobox.tsx";
 export { ask, confirm } from "./confirm.tsx";
-export { Dialog, Drawer } from "./dialog.tsx";
+export { closeDialogs, Dialog, Drawer, hasDialog, openDialog, useClose } from "./dialog.tsx";
 export { isTyping } from "./dom.ts";
 export { Field, Form } from "./field.tsx";
 export { FileDrop } from "./file-drop.tsx";

@@ -2,7 +2,7 @@ import { KeyRound } from "lucide";
 import type { ComponentChildren } from "preact";
 import { useRef, useState } from "preact/hooks";
 import { Button } from "./button.tsx";
-import { Dialog } from "./dialog.tsx";
+import { Dialog, useClose } from "./dialog.tsx";
 import { Icon } from "./icon.tsx";
 import { CopyButton } from "./text.tsx";
 
@@ -43,22 +43,25 @@ export function Secret({ label, value, hint, onStored }: SecretProps) {
   );
 }
 
-interface SecretDialogProps extends Omit<SecretProps, "value" | "onStored"> {
-  /** Undefined: closed. */
-  readonly value: string | undefined;
+interface SecretDialogProps extends Omit<SecretProps, "onStored"> {
   readonly title: string;
   readonly size?: "sm" | "md";
-  readonly onClose: () => void;
+  readonly onClose?: () => void;
   /** Above the secret. */
   readonly children?: ComponentChildren;
 }
 
-/** A new secret, shown once: open while it has a value. */
-export function SecretDialog({ value, title, size = "sm", onClose, children, ...secret }: SecretDialogProps) {
+/** A new secret, shown once. */
+export function SecretDialog({ title, size = "sm", onClose, children, ...secret }: SecretDialogProps) {
+  const close = useClose();
+  const stored = () => {
+    close();
+    onClose?.();
+  };
   return (
-    <Dialog open={value !== undefined} onClose={onClose} title={title} size={size}>
+    <Dialog onClose={onClose} title={title} size={size}>
       {children}
-      <Secret {...secret} value={value ?? ""} onStored={onClose} />
+      <Secret {...secret} onStored={stored} />
     </Dialog>
   );
 }

@@ -154,6 +154,35 @@ test(
       await page.getByText("succeeded").waitFor();
     });
 
+    await step("what is typed at once stays, a dialog starts anew, and the back button closes it", async () => {
+      await go(console, page, "/schedules");
+      // Before the browser draws: effects that run later must not change what was typed.
+      const typed = await page.evaluate(async () => {
+        const drawn = new Promise<Node>((found) => {
+          const observer = new MutationObserver(() => {
+            const input = document.querySelector<HTMLInputElement>("dialog input");
+            if (input === null) return;
+            observer.disconnect();
+            input.value = "Typed at once";
+            input.dispatchEvent(new Event("input", { bubbles: true }));
+            found(input);
+          });
+          observer.observe(document.body, { childList: true, subtree: true });
+        });
+        const buttons = [...document.querySelectorAll<HTMLButtonElement>(".page-head button")];
+        buttons.find(({ innerText }) => innerText.includes("New schedule"))?.click();
+        await drawn;
+        await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 200)));
+        return document.querySelector<HTMLInputElement>("dialog input")?.value;
+      });
+      assert.equal(typed, "Typed at once");
+      await page.keyboard.press("Escape");
+      await page.locator(".page-head").getByRole("button", { name: "New schedule" }).click();
+      assert.equal(await dialog.getByLabel("Name").inputValue(), "");
+      await page.goBack();
+      await dialog.waitFor({ state: "detached" });
+    });
+
     await step("a skipped run says why", async () => {
       await prism.post("/api/v1/queues/timers/pause");
       const payload = { action: { type: "event", event: "tick", payload: {} } };

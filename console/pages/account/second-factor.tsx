@@ -12,9 +12,11 @@ import {
   Field,
   Input,
   Link,
+  openDialog,
   plural,
   Time,
   toast,
+  useClose,
 } from "../../ui/index.ts";
 
 const PATH = "/users/me/second-factor";
@@ -26,11 +28,6 @@ interface CardProps {
 
 /** The second factor of logins: codes of an authenticator app. */
 export function SecondFactorCard({ account, reload }: CardProps) {
-  const [dialog, setDialog] = useState<"enable" | "remove" | "codes" | null>(null);
-  const close = () => {
-    setDialog(null);
-    reload();
-  };
   const factor = account.secondFactor;
   const isOn = factor?.enabled === true;
   return (
@@ -50,80 +47,33 @@ export function SecondFactorCard({ account, reload }: CardProps) {
             </Banner>
           )}
           <div class="inline">
-            <Button onClick={() => setDialog("codes")}>New recovery codes</Button>
-            <Button variant="danger" onClick={() => setDialog("remove")}>
+            <Button onClick={() => openDialog(<NewCodesDialog onDone={reload} />)}>New recovery codes</Button>
+            <Button variant="danger" onClick={() => openDialog(<RemoveDialog onDone={reload} />)}>
               Turn off
             </Button>
           </div>
         </div>
       ) : (
-        <Button variant="primary" onClick={() => setDialog("enable")}>
+        <Button variant="primary" onClick={() => openDialog(<EnableDialog onDone={reload} />)}>
           Turn on
         </Button>
       )}
-      {dialog === "enable" && <EnableDialog onClose={close} />}
-      {dialog === "codes" && <NewCodesDialog onClose={close} />}
-      {dialog === "remove" && <RemoveDialog onClose={close} />}
     </Card>
   );
 }
 
 interface DialogProps {
-  readonly onClose: () => void;
+  readonly onDone: () => void;
 }
 
 /** Password, then the QR code and its first code, then the recovery codes. */
-function EnableDialog({ onClose }: DialogProps) {
+function EnableDialog({ onDone }: DialogProps) {
   const [password, setPassword] = useState("");
-  const [pending, setPending] = useState<PendingSecondFactor>();
-  const [code, setCode] = useState("");
-  const [codes, setCodes] = useState<readonly string[]>();
-  if (codes) return <CodesDialog codes={codes} onClose={onClose} />;
-  if (pending) {
-    const confirmCode = async () => {
-      const given = { code: code.replace(/\s+/g, "") };
-      setCodes((await api.post<RecoveryCodes>(`${PATH}/confirm`, given)).recoveryCodes);
-    };
-    return (
-      <Dialog
-        key="confirm"
-        open
-        onClose={onClose}
-        title="Scan the code with your app"
-        onSubmit={confirmCode}
-        action="Turn on"
-        blocked={code.trim() === ""}
-      >
-        <div class="account-qr">
-          <QrCode text={pending.uri} label="QR code with the secret" />
-          <div class="stack">
-            <p class="small muted">Any app for one-time codes works, such as Aegis, 2FAS or a password manager.</p>
-            <p class="small">
-              <Link href={pending.uri}>Open the app on this device</Link>
-            </p>
-            <Field label="Or type the secret" action={<CopyButton text={pending.secret} quiet />}>
-              <Input value={groupsOf(pending.secret)} onChange={() => undefined} mono readOnly />
-            </Field>
-            <Field label="Code of the app" hint="The second factor counts after this code. Your other sessions end.">
-              <Input value={code} onChange={setCode} autocomplete="one-time-code" inputMode="numeric" mono autoFocus />
-            </Field>
-          </div>
-        </div>
-      </Dialog>
-    );
-  }
-  const start = async () => setPending(await api.post<PendingSecondFactor>(PATH, { password }));
+  const start = async () => (
+    <ScanDialog pending={await api.post<PendingSecondFactor>(PATH, { password })} onDone={onDone} />
+  );
   return (
-    <Dialog
-      key="start"
-      open
-      onClose={onClose}
-      size="sm"
-      title="Turn on the second factor"
-      onSubmit={start}
-      action="Continue"
-      blocked={password === ""}
-    >
+    <Dialog size="sm" title="Turn on the second factor" onSubmit={start} action="Continue" blocked={password === ""}>
       <Field label="Your password">
         <Input type="password" value={password} onChange={setPassword} autocomplete="current-password" autoFocus />
       </Field>
@@ -131,20 +81,57 @@ function EnableDialog({ onClose }: DialogProps) {
   );
 }
 
+function ScanDialog({ pending, onDone }: DialogProps & { readonly pending: PendingSecondFactor }) {
+  const [code, setCode] = useState("");
+  const confirmCode = async () => {
+    const given = { code: code.replace(/\s+/g, "") };
+    const { recoveryCodes } = await api.post<RecoveryCodes>(`${PATH}/confirm`, given);
+    return <CodesDialog codes={recoveryCodes} onDone={onDone} />;
+  };
+  return (
+    <Dialog
+      title="Scan the code with your app"
+      onSubmit={confirmCode}
+      action="Turn on"
+      blocked={code.trim() === ""}
+      onClose={onDone}
+    >
+      <div class="account-qr">
+        <QrCode text={pending.uri} label="QR code with the secret" />
+        <div class="stack">
+          <p class="small muted">Any app for one-time codes works, such as Aegis, 2FAS or a password manager.</p>
+          <p class="small">
+            <Link href={pending.uri}>Open the app on this device</Link>
+          </p>
+          <Field label="Or type the secret" action={<CopyButton text={pending.secret} quiet />}>
+            <Input value={groupsOf(pending.secret)} onChange={() => undefined} mono readOnly />
+          </Field>
+          <Field label="Code of the app" hint="The second factor counts after this code. Your other sessions end.">
+            <Input value={code} onChange={setCode} autocomplete="one-time-code" inputMode="numeric" mono autoFocus />
+          </Field>
+        </div>
+      </div>
+    </Dialog>
+  );
+}
+
 const groupsOf = (secret: string): string => secret.match(/.{1,4}/g)?.join(" ") ?? secret;
 
-function CodesDialog({ codes, onClose }: { readonly codes: readonly string[]; readonly onClose: () => void }) {
+function CodesDialog({ codes, onDone }: DialogProps & { readonly codes: readonly string[] }) {
+  const close = useClose();
+  const stored = () => {
+    close();
+    onDone();
+  };
   const text = codes.join("\n");
   const download = `data:text/plain;charset=utf-8,${encodeURIComponent(`Recovery codes of Prism (${location.host})\n\n${text}\n`)}`;
   return (
     <Dialog
-      key="codes"
-      open
-      onClose={onClose}
+      onClose={onDone}
       title="Store your recovery codes"
       subtitle="Each opens the account once without the app. Prism shows them only now."
       footer={
-        <Button variant="primary" onClick={onClose}>
+        <Button variant="primary" onClick={stored}>
           I have stored them
         </Button>
       }
@@ -186,18 +173,18 @@ function useProof() {
   return { proof, fields, isComplete: password !== "" && given !== "" };
 }
 
-function NewCodesDialog({ onClose }: DialogProps) {
+function NewCodesDialog({ onDone }: DialogProps) {
   const { proof, fields, isComplete } = useProof();
-  const [codes, setCodes] = useState<readonly string[]>();
-  if (codes) return <CodesDialog codes={codes} onClose={onClose} />;
+  const create = async () => {
+    const { recoveryCodes } = await api.post<RecoveryCodes>(`${PATH}/recovery-codes`, proof);
+    return <CodesDialog codes={recoveryCodes} onDone={onDone} />;
+  };
   return (
     <Dialog
-      open
-      onClose={onClose}
       size="sm"
       title="New recovery codes"
       subtitle="The earlier codes no longer work."
-      onSubmit={async () => setCodes((await api.post<RecoveryCodes>(`${PATH}/recovery-codes`, proof)).recoveryCodes)}
+      onSubmit={create}
       action="Create new codes"
       blocked={!isComplete}
     >
@@ -206,17 +193,15 @@ function NewCodesDialog({ onClose }: DialogProps) {
   );
 }
 
-function RemoveDialog({ onClose }: DialogProps) {
+function RemoveDialog({ onDone }: DialogProps) {
   const { proof, fields, isComplete } = useProof();
   const remove = async () => {
     await api.del(PATH, {}, { body: proof });
     toast.ok("The second factor is off.");
-    onClose();
+    onDone();
   };
   return (
     <Dialog
-      open
-      onClose={onClose}
       size="sm"
       title="Turn off the second factor"
       subtitle="The password alone then signs in."

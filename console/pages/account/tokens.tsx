@@ -13,6 +13,7 @@ import {
   Field,
   Input,
   MultiCombobox,
+  openDialog,
   plural,
   SecretDialog,
   Select,
@@ -23,7 +24,6 @@ import { AccountPage } from "./account-page.tsx";
 
 export default function Tokens() {
   const list = useList<ServiceToken>("/users/me/tokens");
-  const [isMaking, setMaking] = useState(false);
   const revoke = async ({ id, name }: ServiceToken) => {
     const title = `Revoke the token ${name}?`;
     const text = "The next request with it is refused. Programs that use it stop working.";
@@ -38,7 +38,7 @@ export default function Tokens() {
       ? "No program acts for you."
       : count && `${plural(count, "token")} ${count === 1 ? "acts" : "act"} for you.`;
   const make = (
-    <Button variant="primary" onClick={() => setMaking(true)}>
+    <Button variant="primary" onClick={() => openDialog(<NewToken onDone={list.reload} />)}>
       New token
     </Button>
   );
@@ -71,14 +71,6 @@ export default function Tokens() {
           </Button>
         )}
       />
-      {isMaking && (
-        <NewToken
-          onClose={() => {
-            setMaking(false);
-            list.reload();
-          }}
-        />
-      )}
     </AccountPage>
   );
 }
@@ -100,14 +92,10 @@ const OWN_SCOPES = [
   { value: "notifications:own", label: "notifications:own", hint: "Your inbox" },
 ];
 
-function NewToken({ onClose }: { readonly onClose: () => void }) {
+function NewToken({ onDone }: { readonly onDone: () => void }) {
   const [name, setName] = useState("");
   const [scopes, setScopes] = useState<readonly string[]>([]);
   const [days, setDays] = useState("90");
-  const [secret, setSecret] = useState<string>();
-  if (secret !== undefined) {
-    return <SecretDialog title="Copy the token now" size="md" label={name} value={secret} onClose={onClose} />;
-  }
   const permissions = (me.value?.permissions ?? []).map((value) => ({ value, label: value }));
   const create = async () => {
     const life = days === "" ? {} : { expiresInMs: Number(days) * DAY_MS };
@@ -116,12 +104,11 @@ function NewToken({ onClose }: { readonly onClose: () => void }) {
       scopes,
       ...life,
     });
-    setSecret(token);
+    onDone();
+    return <SecretDialog title="Copy the token now" size="md" label={name} value={token} />;
   };
   return (
     <Dialog
-      open
-      onClose={onClose}
       title="New service token"
       subtitle="It acts as you, with the permissions that you choose."
       onSubmit={create}

@@ -21,12 +21,14 @@ import {
   Drawer,
   EmptyState,
   formatNumber,
+  openDialog,
   Page,
   SearchInput,
   Switch,
   Time,
   Toolbar,
   UserText,
+  useClose,
 } from "../../ui/index.ts";
 
 const COLUMNS: readonly Column<AuditRow>[] = [
@@ -101,7 +103,6 @@ function beginning(text: string): string {
 /** Who did what, in a chain of hashes. */
 export default function Audit() {
   const filters = useFilters({ action: "", userId: "", resource: "", from: "", to: "", notifications: "" });
-  const [shown, setShown] = useState<AuditRow>();
   const [verified, setVerified] = useState<AuditVerification>();
   const { resource, notifications, ...others } = filters.values;
   // A search by name finds them, whatever the switch says.
@@ -150,7 +151,7 @@ export default function Audit() {
         label="Audit trail"
         list={list}
         columns={COLUMNS}
-        onOpen={setShown}
+        onOpen={(row) => openDialog(<RowDialog row={row} onOnly={(id) => filters.set({ resource: id })} />)}
         empty={
           <EmptyState
             title="No entry matches"
@@ -158,17 +159,6 @@ export default function Audit() {
           />
         }
       />
-      <Drawer open={shown !== undefined} onClose={() => setShown(undefined)} title={shown?.action ?? ""}>
-        {shown && (
-          <RowDetail
-            row={shown}
-            onOnly={(id) => {
-              filters.set({ resource: id });
-              setShown(undefined);
-            }}
-          />
-        )}
-      </Drawer>
     </Page>
   );
 }
@@ -213,10 +203,15 @@ interface DetailProps {
   readonly onOnly: (resourceId: string) => void;
 }
 
-function RowDetail({ row, onOnly }: DetailProps) {
+function RowDialog({ row, onOnly }: DetailProps) {
   const { resourceId } = row;
+  const close = useClose();
+  const showOnly = (id: string) => {
+    close();
+    onOnly(id);
+  };
   return (
-    <div class="stack">
+    <Drawer title={row.action}>
       <DescriptionList
         items={[
           { label: "Number", value: formatNumber(row.seq) },
@@ -231,13 +226,13 @@ function RowDetail({ row, onOnly }: DetailProps) {
       />
       {resourceId !== null && (
         <div>
-          <Button small onClick={() => onOnly(resourceId)}>
+          <Button small onClick={() => showOnly(resourceId)}>
             Everything that happened to it
           </Button>
         </div>
       )}
       <Code label="Details" value={row.metadata} />
       <Code label="Actor" value={row.actor} />
-    </div>
+    </Drawer>
   );
 }

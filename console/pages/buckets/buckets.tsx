@@ -18,6 +18,7 @@ import {
   Menu,
   type MenuEntry,
   NewButton,
+  openDialog,
   Page,
   plural,
   SearchInput,
@@ -63,10 +64,11 @@ const STATES = choices({ "": "All", below: "Below threshold", ok: "Enough" });
 /** Balances that are watched against a threshold. */
 export default function Buckets() {
   const filters = useFilters({ q: "", state: "" });
-  const [isMaking, setMaking] = useState(false);
   const list = useList<TransferBucket>("/transfer-buckets", { ...filters.values, limit: 50 });
   const below = list.items?.filter((bucket) => bucket.state === "below").length ?? 0;
-  const make = can("buckets:balance") ? <NewButton onClick={() => setMaking(true)}>New bucket</NewButton> : undefined;
+  const make = can("buckets:balance") ? (
+    <NewButton onClick={() => openDialog(<NewBucket onDone={list.reload} />)}>New bucket</NewButton>
+  ) : undefined;
   const { isFiltered } = filters;
   return (
     <Page
@@ -100,7 +102,6 @@ export default function Buckets() {
           />
         }
       />
-      <NewBucket isOpen={isMaking} onClose={() => setMaking(false)} onDone={list.reload} />
     </Page>
   );
 }
@@ -132,25 +133,17 @@ function BucketMenu({ bucket, onDone }: { readonly bucket: TransferBucket; reado
   return entries.length === 0 ? null : <Menu label={`Change ${bucket.name}`} small items={entries} />;
 }
 
-interface NewProps {
-  readonly isOpen: boolean;
-  readonly onClose: () => void;
-  readonly onDone: () => void;
-}
-
-function NewBucket({ isOpen, onClose, onDone }: NewProps) {
+function NewBucket({ onDone }: { readonly onDone: () => void }) {
   const [name, setName] = useState("");
   const [currency, setCurrency] = useState("EUR");
   const [currentBalance, setBalance] = useState("");
   const [threshold, setThreshold] = useState("");
   const create = async () => {
     await api.post("/transfer-buckets", { name, currency, currentBalance, threshold });
-    setName("");
     onDone();
-    onClose();
   };
   return (
-    <Dialog open={isOpen} onClose={onClose} title="New bucket" size="sm" onSubmit={create} action="Create bucket">
+    <Dialog title="New bucket" size="sm" onSubmit={create} action="Create bucket">
       <Field label="Name" required>
         <Input value={name} onChange={setName} maxLength={255} autoFocus />
       </Field>

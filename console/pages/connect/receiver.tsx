@@ -23,12 +23,14 @@ import {
   formatRelative,
   Link,
   Menu,
+  openDialog,
   Page,
   Secret,
   SecretDialog,
   Time,
   toast,
   UserText,
+  useClose,
 } from "../../ui/index.ts";
 import { docsUrl, type LoggedRequest, outcomeText, RESULTS } from "./connect-types.ts";
 import { NotifyField, saveNotify } from "./first-request.tsx";
@@ -80,7 +82,6 @@ function ReceiverView({ receiver, preset }: ViewProps) {
 }
 
 function Actions({ receiver: { id, name, active } }: { readonly receiver: Receiver }) {
-  const [issued, setIssued] = useState<IssuedReceiver>();
   const path = `/receivers/${id}`;
   const toggle = async () => {
     await api.post(`${path}/${active ? "pause" : "resume"}`);
@@ -90,7 +91,13 @@ function Actions({ receiver: { id, name, active } }: { readonly receiver: Receiv
   const rotate = async () => {
     const text = "Requests to the current URL are refused at once: the sender needs the new one.";
     if (!(await confirm({ title: "Replace the URL?", text, action: "Replace", danger: true }))) return;
-    setIssued(await api.post<IssuedReceiver>(`${path}/rotate`));
+    const { url, mailAddress } = await api.post<IssuedReceiver>(`${path}/rotate`);
+    const hint = "It is a credential and is shown only now.";
+    openDialog(
+      <SecretDialog title="New URL" label="URL" size="md" value={url} hint={hint}>
+        {mailAddress != null && <Secret label="Mail address" value={mailAddress} />}
+      </SecretDialog>,
+    );
     invalidate("/receivers");
   };
   const remove = async () => {
@@ -110,16 +117,6 @@ function Actions({ receiver: { id, name, active } }: { readonly receiver: Receiv
           { label: "Delete", icon: Trash2, danger: true, onSelect: remove },
         ]}
       />
-      <SecretDialog
-        title="New URL"
-        label="URL"
-        size="md"
-        value={issued?.url}
-        hint="It is a credential and is shown only now."
-        onClose={() => setIssued(undefined)}
-      >
-        {issued?.mailAddress != null && <Secret label="Mail address" value={issued.mailAddress} />}
-      </SecretDialog>
     </span>
   );
 }
@@ -143,7 +140,6 @@ const COLUMNS: readonly Column<LoggedRequest>[] = [
 
 function Editable({ receiver, preset }: ViewProps) {
   const { id } = receiver;
-  const [shown, setShown] = useState<LoggedRequest>();
   const [triedId, setTried] = useState("");
   const list = useList<LoggedRequest>(`/receivers/${id}/requests`, { limit: 20 });
   useRefresh(list.reload, POLL_MS, POLL_MS);
@@ -161,7 +157,7 @@ function Editable({ receiver, preset }: ViewProps) {
           label="Last requests"
           list={list}
           columns={COLUMNS}
-          onOpen={setShown}
+          onOpen={(request) => openDialog(<RequestDialog receiverId={id} request={request} onTry={setTried} />)}
           empty={<EmptyState small title="No request yet" text="Requests of the sender appear here." />}
         />
       </Card>
@@ -175,18 +171,6 @@ function Editable({ receiver, preset }: ViewProps) {
         triedId={triedId}
         onTry={setTried}
       />
-      <Dialog open={shown !== undefined} onClose={() => setShown(undefined)} title="Request" size="lg">
-        {shown && (
-          <RequestView
-            receiverId={id}
-            request={shown}
-            onTry={() => {
-              setTried(shown.id);
-              setShown(undefined);
-            }}
-          />
-        )}
-      </Dialog>
     </div>
   );
 }
@@ -194,11 +178,16 @@ function Editable({ receiver, preset }: ViewProps) {
 interface RequestProps {
   readonly receiverId: string;
   readonly request: LoggedRequest;
-  readonly onTry: () => void;
+  readonly onTry: (id: string) => void;
 }
 
-function RequestView({ receiverId, request, onTry }: RequestProps) {
+function RequestDialog({ receiverId, request, onTry }: RequestProps) {
   const { id, method, query, headers, body, isCut, bytes, outcome } = request;
+  const close = useClose();
+  const tryIt = () => {
+    onTry(id);
+    close();
+  };
   const replay = async () => {
     const text = "It is stored again, as if it arrived now, with the saved mapping.";
     if (!(await confirm({ title: "Replay this request?", text, action: "Replay" }))) return;
@@ -212,7 +201,7 @@ function RequestView({ receiverId, request, onTry }: RequestProps) {
   const [eventId] = outcome.eventIds ?? [];
   const alertId = outcome.alerts?.[0]?.alertId ?? null;
   return (
-    <div class="stack">
+    <Dialog title="Request" size="lg">
       <p>
         <UserText>{outcomeText(request)}</UserText>{" "}
         {eventId !== undefined && <Link href={href(`/events/${eventId}`)}>Event</Link>}{" "}
@@ -229,12 +218,12 @@ function RequestView({ receiverId, request, onTry }: RequestProps) {
       />
       <CodeBlock label={isCut ? `Body, the first 64 KiB of ${bytes} bytes` : "Body"} wrap text={indented(body)} />
       <div class="inline">
-        <Button variant="primary" onClick={onTry}>
+        <Button variant="primary" onClick={tryIt}>
           Try with the mapping
         </Button>
         <Button onClick={replay}>Replay</Button>
       </div>
-    </div>
+    </Dialog>
   );
 }
 

@@ -1,4 +1,3 @@
-import { useState } from "preact/hooks";
 import type { ListedWebhook } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
@@ -15,16 +14,16 @@ import {
   EmptyState,
   Menu,
   NewButton,
+  openDialog,
   Page,
   plural,
-  SecretDialog,
   Segmented,
   Time,
   Toolbar,
   toast,
   UserText,
 } from "../../ui/index.ts";
-import { WebhookDialog } from "./webhook-dialog.tsx";
+import { WebhookDialog, WebhookSecret } from "./webhook-dialog.tsx";
 
 /** How long the previous secret signs, too, after a rotation. */
 const GRACE_MS = 24 * 3_600_000;
@@ -56,14 +55,12 @@ function LastCall({ result }: { readonly result: ListedWebhook["lastResult"] }) 
 /** Signed calls to other servers. */
 export default function Webhooks() {
   const [scope, setScope] = useQueryState("scope", "own");
-  const [editing, setEditing] = useState<ListedWebhook | "new">();
-  const [secret, setSecret] = useState<string>();
   const list = useList<ListedWebhook>("/webhooks", {
     scope: scope === "own" ? "" : scope,
     include: "result",
     limit: 50,
   });
-  const add = <NewButton onClick={() => setEditing("new")}>New webhook</NewButton>;
+  const add = <NewButton onClick={() => openDialog(<WebhookDialog onSaved={list.reload} />)}>New webhook</NewButton>;
   const failing = list.items?.filter(({ disabledAt }) => disabledAt !== null).length ?? 0;
   return (
     <Page
@@ -84,8 +81,8 @@ export default function Webhooks() {
         label="Webhooks"
         list={list}
         columns={COLUMNS}
-        onOpen={setEditing}
-        rowActions={(webhook) => <Actions webhook={webhook} onDone={list.reload} onSecret={setSecret} />}
+        onOpen={(webhook) => openDialog(<WebhookDialog known={webhook} onSaved={list.reload} />)}
+        rowActions={(webhook) => <Actions webhook={webhook} onDone={list.reload} />}
         empty={
           <EmptyState
             title="There is no webhook"
@@ -94,30 +91,11 @@ export default function Webhooks() {
           />
         }
       />
-      <WebhookDialog
-        webhook={editing}
-        onClose={() => setEditing(undefined)}
-        onSaved={list.reload}
-        onSecret={setSecret}
-      />
-      <SecretDialog
-        title="The secret of the webhook"
-        label="Secret"
-        value={secret}
-        hint="The receiver checks signatures with it (Standard Webhooks). It is not shown again."
-        onClose={() => setSecret(undefined)}
-      />
     </Page>
   );
 }
 
-interface ActionProps {
-  readonly webhook: ListedWebhook;
-  readonly onDone: () => void;
-  readonly onSecret: (secret: string) => void;
-}
-
-function Actions({ webhook, onDone, onSecret }: ActionProps) {
+function Actions({ webhook, onDone }: { readonly webhook: ListedWebhook; readonly onDone: () => void }) {
   const path = `/webhooks/${webhook.id}`;
   const test = async () => {
     const { delivered, status, error } = await api.post<{
@@ -137,7 +115,7 @@ function Actions({ webhook, onDone, onSecret }: ActionProps) {
     const text = "Calls carry signatures of both secrets for 24 hours.";
     if (!(await confirm({ title: "Replace the secret?", text, action: "Replace" }))) return;
     const { secret } = await api.put<{ secret?: string }>(path, { rotateSecret: true, graceMs: GRACE_MS });
-    if (secret !== undefined) onSecret(secret);
+    if (secret !== undefined) openDialog(<WebhookSecret value={secret} />);
   };
   const remove = async () => {
     const text = "Deliveries that wait are cancelled.";

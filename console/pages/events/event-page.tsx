@@ -1,5 +1,4 @@
 import { RotateCcw, SlidersVertical } from "lucide";
-import { useState } from "preact/hooks";
 import type { EventDetail } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
@@ -27,7 +26,7 @@ import {
   toast,
   UserText,
 } from "../../ui/index.ts";
-import { ExplainDrawer } from "../explain/index.ts";
+import { openStory } from "../explain/index.ts";
 import { Story } from "../explain/story.tsx";
 import { summaryOf } from "./event-types.ts";
 import { LevelText } from "./outcome-badge.tsx";
@@ -36,8 +35,7 @@ import { LevelText } from "./outcome-badge.tsx";
 export default function EventPage({ params }: PageProps) {
   const id = params["id"] ?? "";
   const query = useGet<EventDetail>(`/events/${encodeURIComponent(id)}`);
-  const [isExplained, setExplained] = useState(false);
-  useHotkeys({ e: () => setExplained(true) });
+  useHotkeys({ e: () => openStory("event", id) });
   const event = query.data;
   return (
     <Page
@@ -50,7 +48,6 @@ export default function EventPage({ params }: PageProps) {
       <Loaded query={query} skeleton={<Skeleton kind="form" />}>
         {(each) => <EventBody event={each} />}
       </Loaded>
-      <ExplainDrawer subject={isExplained ? { kind: "event", id } : null} onClose={() => setExplained(false)} />
     </Page>
   );
 }

@@ -15,14 +15,16 @@ import {
   DataTable,
   EmptyState,
   formatNumber,
+  hasDialog,
   IconButton,
   Menu,
+  openDialog,
   Page,
   plural,
   Time,
   UserText,
 } from "../../ui/index.ts";
-import { ExplainDrawer } from "../explain/index.ts";
+import { openStory } from "../explain/index.ts";
 import { EventFilters } from "./event-filters.tsx";
 import { summaryOf } from "./event-types.ts";
 import { type FilterValues, isFiltered, queryOf, useFilters } from "./filters.ts";
@@ -46,6 +48,8 @@ const COLUMNS: readonly Column<Event>[] = [
   { label: "Result", cell: (event) => <OutcomeBadge event={event} />, card: "aside", width: "min" },
 ];
 
+const send = () => openDialog(<SendDialog />);
+
 export default function EventsPage() {
   const [filters, setFilter] = useFilters();
   const projects = useProjects();
@@ -54,10 +58,8 @@ export default function EventsPage() {
   const [isWide, setWide] = useState(
     filters.level + filters.source + filters.from + filters.to + filters.project !== "",
   );
-  const [isSending, setSending] = useState(false);
-  const [explained, setExplained] = useState<string | null>(null);
   const streams = streamsOf(projects, filters.project);
-  const events = useLiveEvents(filters, streams, isPaused || isHovered || explained !== null);
+  const events = useLiveEvents(filters, streams, isPaused || isHovered || hasDialog.value);
   const rows = useMatching(events, filters);
   const clear = () => navigate("/events", { replace: true });
   return (
@@ -69,7 +71,7 @@ export default function EventsPage() {
         <>
           <Menu label="Export" text="Export" items={exportItems(filters)} />
           {can("events:write") && (
-            <Button icon={Send} onClick={() => setSending(true)}>
+            <Button icon={Send} onClick={send}>
               Send test event
             </Button>
           )}
@@ -110,18 +112,13 @@ export default function EventsPage() {
             columns={COLUMNS}
             rowHref={({ id }) => href(`/events/${id}`)}
             rowTone={({ level }) => (level === "error" || level === "fatal" ? "bad" : undefined)}
-            hotkeys={{ e: ({ id }) => setExplained(id) }}
+            hotkeys={{ e: ({ id }) => openStory("event", id) }}
             dense
-            empty={<NoEvents isFiltered={isFiltered(filters)} onClear={clear} onSend={() => setSending(true)} />}
+            empty={<NoEvents isFiltered={isFiltered(filters)} onClear={clear} onSend={send} />}
           />
           <OlderEvents rows={rows} onOlder={(to) => setFilter("to", to)} />
         </HeldWhileUsed>
       </div>
-      <SendDialog isOpen={isSending} onClose={() => setSending(false)} projects={projects} />
-      <ExplainDrawer
-        subject={explained === null ? null : { kind: "event", id: explained }}
-        onClose={() => setExplained(null)}
-      />
     </Page>
   );
 }

@@ -1,7 +1,7 @@
 import { useState } from "preact/hooks";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
-import type { Project } from "../../app/projects.ts";
+import { useProjects } from "../../app/projects.ts";
 import { invalidate } from "../../app/query.ts";
 import { Dialog, Field, Input, Select, Textarea, toast } from "../../ui/index.ts";
 import { LEVELS } from "./event-types.ts";
@@ -10,14 +10,9 @@ const EXAMPLE = `{
   "message": "Hello from the console"
 }`;
 
-interface Props {
-  readonly isOpen: boolean;
-  readonly onClose: () => void;
-  readonly projects: readonly Project[];
-}
-
 /** Sends an event as a program would, to see what the rules make of it. */
-export function SendDialog({ isOpen, onClose, projects }: Props) {
+export function SendDialog() {
+  const projects = useProjects();
   const [type, setType] = useState("test.hello");
   const [level, setLevel] = useState("info");
   const [source, setSource] = useState("console");
@@ -25,18 +20,14 @@ export function SendDialog({ isOpen, onClose, projects }: Props) {
   const [payload, setPayload] = useState(EXAMPLE);
   const parsed = parseObject(payload);
   const send = async () => {
-    if (!parsed) return;
     const body = { type, level, payload: parsed, ...(source === "" ? {} : { source }) };
     const chosen = project === "" ? {} : { projectId: project };
     const { id } = await api.post<{ id: string }>("/events", { ...body, ...chosen });
     invalidate("/events", "/stats");
     toast.ok("The event is stored.", { href: href(`/events/${id}`), linkText: "Show what happened" });
-    onClose();
   };
   return (
     <Dialog
-      open={isOpen}
-      onClose={onClose}
       title="Send a test event"
       subtitle="It is stored and evaluated like any other event."
       onSubmit={send}

@@ -1,49 +1,42 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { href } from "../../app/base.ts";
-import { Button, Drawer, ErrorState, Skeleton } from "../../ui/index.ts";
+import { Button, Drawer, ErrorState, openDialog, Skeleton, useClose } from "../../ui/index.ts";
 import type { Story as StoryComponent, Subject } from "./story.tsx";
 
-interface Props {
-  /** null: closed. */
-  readonly subject: Subject | null;
-  readonly onClose: () => void;
+/** Shows the story beside a list. Its code is loaded when it is opened first. */
+export function openStory(kind: Subject["kind"], id: string): void {
+  openDialog(<ExplainDrawer subject={{ kind, id }} />);
 }
 
-/** The story beside a list. Its code is loaded when it is opened first. */
-export function ExplainDrawer({ subject, onClose }: Props) {
-  useBackCloses(subject !== null, onClose);
-  if (!subject) return null;
+function ExplainDrawer({ subject }: { readonly subject: Subject }) {
+  const close = useClose();
+  useBackCloses(close);
   const path = `/explain/${subject.kind}/${encodeURIComponent(subject.id)}`;
   return (
     <Drawer
-      open
       size="lg"
-      onClose={onClose}
       title="Why did this happen?"
       subtitle="Step by step, and the answer at the end."
       footer={
         <>
           <Button href={href(path)}>Open as page</Button>
-          <Button onClick={onClose}>Close</Button>
+          <Button onClick={close}>Close</Button>
         </>
       }
     >
-      <LazyStory key={path} subject={subject} />
+      <LazyStory subject={subject} />
     </Drawer>
   );
 }
 
 /** The back button closes what is open over the page, and does not leave the page. */
-function useBackCloses(isOpen: boolean, onClose: () => void): void {
-  const close = useRef(onClose);
-  close.current = onClose;
+function useBackCloses(close: () => void): void {
   useEffect(() => {
-    if (!isOpen) return;
     const entry = { overlay: Math.random() };
     const isOurs = () => (history.state as typeof entry | null)?.overlay === entry.overlay;
     history.pushState(entry, "");
     const onBack = () => {
-      if (!isOurs()) close.current();
+      if (!isOurs()) close();
     };
     addEventListener("popstate", onBack);
     return () => {
@@ -51,7 +44,7 @@ function useBackCloses(isOpen: boolean, onClose: () => void): void {
       // Closed in another way: the entry would need a second press of the button.
       if (isOurs()) history.back();
     };
-  }, [isOpen]);
+  }, []);
 }
 
 function LazyStory({ subject }: { readonly subject: Subject }) {

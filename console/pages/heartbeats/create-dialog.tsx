@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { Heartbeat } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { navigate } from "../../app/navigate.ts";
@@ -9,19 +9,13 @@ import { FedByField, fedPlan, type Plan, PlanForm, planBody } from "./plan-form.
 
 const DAY_MS = 86_400_000;
 
-interface Props {
-  readonly isOpen: boolean;
-  readonly onClose: () => void;
-}
-
 /** Creates a heartbeat and opens its page, which shows the ping URL. */
-export function CreateDialog({ isOpen, onClose }: Props) {
+export function CreateDialog() {
   const [name, setName] = useState("");
   const [tags, setTags] = useState<readonly string[]>([]);
   const [projectId, setProject] = useProjectOfNew();
   const [plan, setPlan] = useState<Plan>(emptyPlan);
   const [fedBy, setFedBy] = useState("");
-  useEffect(() => setPlan(emptyPlan()), [isOpen]);
   const changeFedBy = (next: string) => {
     setFedBy(next);
     if (next !== "") setPlan(fedPlan(plan, emptyPlan()));
@@ -31,21 +25,10 @@ export function CreateDialog({ isOpen, onClose }: Props) {
     const body = { name, tags, ...feed, ...planBody(plan), ...(projectId === undefined ? {} : { projectId }) };
     const { id } = await api.post<Heartbeat>("/heartbeats", body);
     invalidate("/heartbeats");
-    setName("");
-    setTags([]);
-    setFedBy("");
-    onClose();
     navigate(`/heartbeats/${id}`);
   };
   return (
-    <Dialog
-      open={isOpen}
-      onClose={onClose}
-      title="New heartbeat"
-      subtitle="Its ping URL is shown next."
-      onSubmit={create}
-      action="Create heartbeat"
-    >
+    <Dialog title="New heartbeat" subtitle="Its ping URL is shown next." onSubmit={create} action="Create heartbeat">
       <Field label="Name" required>
         <Input value={name} onChange={setName} maxLength={100} autoFocus placeholder="Nightly backup" />
       </Field>

@@ -17,6 +17,7 @@ import {
   EmptyState,
   formatDuration,
   NewButton,
+  openDialog,
   Page,
   plural,
   SearchInput,
@@ -85,12 +86,11 @@ function hasFailed(pings: readonly RecentPing[]): boolean {
 /** Jobs that report that they ran. */
 export default function Heartbeats() {
   const filters = useFilters({ q: "", status: "", project: "" });
-  const [isMaking, setMaking] = useState(false);
   const { project: projectId, ...others } = filters.values;
   const list = useList<Heartbeat>("/heartbeats", { ...others, projectId, pings: 20, limit: 50 });
   useHeartbeatsLive();
   const isWriter = canInProject("heartbeats:write") === true;
-  const make = isWriter ? <NewButton onClick={() => setMaking(true)}>New heartbeat</NewButton> : undefined;
+  const make = isWriter ? <NewButton onClick={() => openDialog(<CreateDialog />)}>New heartbeat</NewButton> : undefined;
   const { isFiltered } = filters;
   return (
     <Page title="Heartbeats" subtitle={subtitleOf(list.items, isFiltered)} actions={make}>
@@ -113,7 +113,6 @@ export default function Heartbeats() {
           )
         }
       />
-      <CreateDialog isOpen={isMaking} onClose={() => setMaking(false)} />
     </Page>
   );
 }

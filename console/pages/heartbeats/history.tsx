@@ -1,4 +1,3 @@
-import { useState } from "preact/hooks";
 import type { HeartbeatFlip, HeartbeatPing } from "../../../src/client/api-types.gen.ts";
 import { api, errorText } from "../../app/api.ts";
 import { useList, useQuery } from "../../app/query.ts";
@@ -11,6 +10,7 @@ import {
   Dialog,
   Duration,
   EmptyState,
+  openDialog,
   Skeleton,
   Time,
   Timeline,
@@ -51,7 +51,6 @@ const COLUMNS: readonly Column<HeartbeatPing>[] = [
 
 /** The last pings; Enter shows the body of one. */
 export function Pings({ id }: { readonly id: string }) {
-  const [shown, setShown] = useState<HeartbeatPing>();
   const list = useList<HeartbeatPing>(`/heartbeats/${id}/pings`, { limit: 20 });
   return (
     <Card title="Pings" sub="The last 100 are kept." flush>
@@ -62,26 +61,22 @@ export function Pings({ id }: { readonly id: string }) {
         list={list}
         rowKey={({ n }) => String(n)}
         columns={COLUMNS}
-        onOpen={(ping) => ping.hasBody && setShown(ping)}
+        onOpen={({ n, hasBody }) => hasBody && openDialog(<BodyDialog id={id} n={n} />)}
         empty={<EmptyState small title="No ping yet" text="Call the ping URL; the ping appears here." />}
       />
-      <Dialog
-        open={shown !== undefined}
-        onClose={() => setShown(undefined)}
-        title={shown ? `Body of ping ${shown.n}` : "Body"}
-        size="lg"
-      >
-        {shown && <Body id={id} n={shown.n} />}
-      </Dialog>
     </Card>
   );
 }
 
-function Body({ id, n }: { readonly id: string; readonly n: number }) {
+function BodyDialog({ id, n }: { readonly id: string; readonly n: number }) {
   const path = `/heartbeats/${id}/pings/${n}/body`;
-  const query = useQuery<string>(path, async () => (await api.blob(path)).text());
-  if (query.error) return <p class="text-bad">{errorText(query.error)}</p>;
-  return query.data === undefined ? <Skeleton kind="text" /> : <CodeBlock text={query.data} wrap label="Body" />;
+  const { data, error } = useQuery<string>(path, async () => (await api.blob(path)).text());
+  return (
+    <Dialog title={`Body of ping ${n}`} size="lg">
+      {error && <p class="text-bad">{errorText(error)}</p>}
+      {!error && (data === undefined ? <Skeleton kind="text" /> : <CodeBlock text={data} wrap label="Body" />)}
+    </Dialog>
+  );
 }
 
 const REASONS: Readonly<Record<string, string>> = {

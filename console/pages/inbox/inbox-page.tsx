@@ -27,7 +27,7 @@ import {
   Toolbar,
   UserText,
 } from "../../ui/index.ts";
-import { ExplainDrawer } from "../explain/index.ts";
+import { openStory } from "../explain/index.ts";
 import { useAlertingChanges } from "../incidents/changes.ts";
 import { AllNotifications } from "./all-notifications.tsx";
 import { acknowledge, askNote, readAll, readSome, remove } from "./inbox-actions.ts";
@@ -159,7 +159,6 @@ function MyNotifications({ filter, onShowAll }: { readonly filter: Filter; reado
     setSelected(new Set());
   };
   useAlertingChanges(() => invalidate("/incidents"));
-  const [explained, setExplained] = useState<string | null>(null);
   const change = (next: Notification) => replace(list, next);
   const acknowledgeWithNote = async (notification: Notification) => {
     const note = await askNote(notification);
@@ -177,7 +176,7 @@ function MyNotifications({ filter, onShowAll }: { readonly filter: Filter; reado
         small
         items={[
           ...incidentEntry(notification),
-          { label: "Explain", keys: "e", onSelect: () => setExplained(notification.id) },
+          { label: "Explain", keys: "e", onSelect: () => openStory("notification", notification.id) },
           {
             label: notification.me.acknowledgedAt === null ? "Acknowledge with a note…" : "Change the note…",
             onSelect: () => acknowledgeWithNote(notification),
@@ -217,7 +216,7 @@ function MyNotifications({ filter, onShowAll }: { readonly filter: Filter; reado
         rowTone={({ priority, me }) => (priority >= URGENT && me.acknowledgedAt === null ? "bad" : undefined)}
         hotkeys={{
           a: (notification) => acknowledge(notification, change),
-          e: ({ id }) => setExplained(id),
+          e: ({ id }) => openStory("notification", id),
         }}
         empty={
           filters.isFiltered ? (
@@ -235,10 +234,6 @@ function MyNotifications({ filter, onShowAll }: { readonly filter: Filter; reado
             />
           )
         }
-      />
-      <ExplainDrawer
-        subject={explained === null ? null : { kind: "notification", id: explained }}
-        onClose={() => setExplained(null)}
       />
     </div>
   );

@@ -11,10 +11,12 @@ import {
   Dialog,
   displayZone,
   fromWallClock,
+  openDialog,
   plural,
   RadioGroup,
   toast,
   toWallClock,
+  useClose,
 } from "../../ui/index.ts";
 import { countSoon } from "./open-incidents.ts";
 
@@ -128,35 +130,35 @@ async function snooze(incident: Named, choice: string): Promise<void> {
   toast.ok(`Incident ${incident.number} is snoozed.`, { undo: () => unsnooze(incident) });
 }
 
-/** Entries of a menu. @param onOther opens {@link SnoozeDialog} */
-export function snoozeEntries(incident: Named, onOther: () => void) {
+/** Entries of a menu. */
+export function snoozeEntries(incident: Named) {
   return [
     ...SNOOZES.map(({ value, label }) => ({ label, onSelect: () => snooze(incident, value) })),
-    { label: "Another time…", onSelect: onOther },
+    { label: "Another time…", onSelect: () => askSnooze(incident) },
   ];
 }
 
-/** For how long an incident is snoozed. @param incident null: closed */
-export function SnoozeDialog({ incident, onClose }: { readonly incident: Named | null; readonly onClose: () => void }) {
+/** Asks for how long an incident is snoozed. */
+export function askSnooze(incident: Named): void {
+  openDialog(<SnoozeDialog incident={incident} />);
+}
+
+function SnoozeDialog({ incident }: { readonly incident: Named }) {
   const [choice, setChoice] = useState("60");
   const [until, setUntil] = useState("");
   const submit = async () => {
-    if (incident === null) return;
     if (choice === "custom" && until === "") throw new Error("Choose a time.");
     await snooze(incident, choice === "custom" ? until : choice);
-    onClose();
   };
   return (
     <Dialog
-      open={incident !== null}
-      onClose={onClose}
-      title={`Snooze incident ${incident?.number ?? ""}`}
+      title={`Snooze incident ${incident.number}`}
       subtitle="No step runs until then; afterwards the steps start from the first."
       size="sm"
       onSubmit={submit}
       footer={
         <>
-          <Button onClick={onClose}>Cancel</Button>
+          <Button onClick={useClose()}>Cancel</Button>
           <Button type="submit" variant="primary">
             Snooze
           </Button>

@@ -14,6 +14,7 @@ import {
   DescriptionList,
   Link,
   Menu,
+  openDialog,
   Page,
   plural,
   StatusDot,
@@ -28,9 +29,9 @@ import { useAlertingChanges } from "./changes.ts";
 import {
   acknowledge,
   addNote,
+  askSnooze,
   escalate,
   resolve,
-  SnoozeDialog,
   silence,
   snoozeEntries,
   unacknowledge,
@@ -39,7 +40,7 @@ import {
 import { type AlertOfIncident, actorName, type IncidentDetail, isOpen, stateOf } from "./incident-types.ts";
 import { LabelLinks } from "./label-links.tsx";
 import { NextSteps } from "./next-steps.tsx";
-import { type Asking, PeopleDialog } from "./page-dialog.tsx";
+import { PeopleDialog } from "./page-dialog.tsx";
 import { Age, SeverityBadge } from "./severity.tsx";
 import { namesOf, sentenceOf } from "./timeline-words.tsx";
 import { WhyPaged } from "./why-paged.tsx";
@@ -59,16 +60,14 @@ export function IncidentPage({ params }: PageProps) {
 
 function IncidentView({ incident }: { readonly incident: IncidentDetail }) {
   const { number, title, urgency, state, mayAct } = incident;
-  const [isSnoozing, setSnoozing] = useState(false);
-  const [asking, setAsking] = useState<Asking | null>(null);
   const isLive = state !== "resolved" && mayAct;
   useHotkeys({
     a: () => void (isLive && mayAcknowledge(incident) && acknowledge(incident)),
     e: () => void (isLive && resolve(incident)),
     s: () => isLive && incident.direct === null && silence(incident),
-    z: () => isLive && setSnoozing(true),
+    z: () => isLive && askSnooze(incident),
   });
-  const actions = mayAct && <Actions incident={incident} onSnooze={() => setSnoozing(true)} onAsk={setAsking} />;
+  const actions = mayAct && <Actions incident={incident} />;
   return (
     <Page
       title={title}
@@ -105,11 +104,9 @@ function IncidentView({ incident }: { readonly incident: IncidentDetail }) {
       </div>
       {isLive && (
         <div class="incident-bar" role="group" aria-label="Actions in reach">
-          <BarActions incident={incident} onSnooze={() => setSnoozing(true)} onAsk={setAsking} />
+          <BarActions incident={incident} />
         </div>
       )}
-      <PeopleDialog incident={incident} asking={asking} onClose={() => setAsking(null)} />
-      <SnoozeDialog incident={isSnoozing ? incident : null} onClose={() => setSnoozing(false)} />
     </Page>
   );
 }
@@ -196,12 +193,7 @@ function Facts({ incident }: Props) {
   );
 }
 
-interface ActionProps extends Props {
-  readonly onSnooze: () => void;
-  readonly onAsk: (asking: Asking) => void;
-}
-
-function Actions({ incident, onSnooze, onAsk }: ActionProps) {
+function Actions({ incident }: Props) {
   if (incident.state === "resolved") return <Button onClick={() => addNote(incident)}>Add a note</Button>;
   return (
     <>
@@ -211,8 +203,8 @@ function Actions({ incident, onSnooze, onAsk }: ActionProps) {
           Silence
         </Button>
       )}
-      <Menu label="People" text="People" variant="default" items={peopleItems(onAsk)} />
-      <Menu label="Snooze" text="Snooze" variant="default" items={snoozeItems(incident, onSnooze)} />
+      <Menu label="People" text="People" variant="default" items={peopleItems(incident)} />
+      <Menu label="Snooze" text="Snooze" variant="default" items={snoozeItems(incident)} />
       <Button onClick={() => escalate(incident)}>Escalate now</Button>
       <Button keys="e" onClick={() => resolve(incident)}>
         Resolve
@@ -232,26 +224,25 @@ function MainAction({ incident }: Props) {
   return <Button onClick={() => unacknowledge(incident)}>Unacknowledge</Button>;
 }
 
-function snoozeItems(incident: IncidentDetail, onSnooze: () => void) {
+function snoozeItems(incident: IncidentDetail) {
   const end = { label: "End the snooze", onSelect: () => unsnooze(incident) };
-  return incident.isSnoozed
-    ? [end, "separator" as const, ...snoozeEntries(incident, onSnooze)]
-    : snoozeEntries(incident, onSnooze);
+  return incident.isSnoozed ? [end, "separator" as const, ...snoozeEntries(incident)] : snoozeEntries(incident);
 }
 
-function peopleItems(onAsk: ActionProps["onAsk"]) {
+function peopleItems(incident: IncidentDetail) {
+  const ask = (asking: "responders" | "reassign") => () => openDialog(<PeopleDialog {...{ incident, asking }} />);
   return [
-    { label: "Add responders…", onSelect: () => onAsk("responders") },
-    { label: "Reassign…", onSelect: () => onAsk("reassign") },
+    { label: "Add responders…", onSelect: ask("responders") },
+    { label: "Reassign…", onSelect: ask("reassign") },
   ];
 }
 
 /** On phones at the bottom of the screen. */
-function BarActions({ incident, onSnooze, onAsk }: ActionProps) {
+function BarActions({ incident }: Props) {
   return (
     <>
       <MainAction incident={incident} />
-      <Button icon={Moon} onClick={onSnooze}>
+      <Button icon={Moon} onClick={() => askSnooze(incident)}>
         Snooze
       </Button>
       <Menu
@@ -263,7 +254,7 @@ function BarActions({ incident, onSnooze, onAsk }: ActionProps) {
           { label: "Resolve…", onSelect: () => resolve(incident) },
           { label: "Escalate now…", onSelect: () => escalate(incident) },
           ...(incident.direct === null ? [{ label: "Silence…", onSelect: () => silence(incident) }] : []),
-          ...peopleItems(onAsk),
+          ...peopleItems(incident),
           { label: "Add a note…", onSelect: () => addNote(incident) },
           ...(incident.isSnoozed ? [{ label: "End the snooze", onSelect: () => unsnooze(incident) }] : []),
         ]}

@@ -3,7 +3,6 @@ import { useState } from "preact/hooks";
 import type { ListedIncident } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { useFilters } from "../../app/filters.ts";
-import { canInProject } from "../../app/memberships.ts";
 import { ProjectFilter, projectIdOf } from "../../app/project-choice.tsx";
 import { type Project, useProjects } from "../../app/projects.ts";
 import { useList } from "../../app/query.ts";
@@ -29,14 +28,14 @@ import {
   acknowledge,
   actOnMany,
   addNote,
+  askSnooze,
   escalate,
   resolve,
-  SnoozeDialog,
   silence,
   snoozeEntries,
 } from "./incident-actions.tsx";
 import { actorName, isOpen, stateOf } from "./incident-types.ts";
-import { PageDialog } from "./page-dialog.tsx";
+import { PageButton } from "./page-dialog.tsx";
 import { Age, SEVERITY_OPTIONS, SeverityBadge, severityTone } from "./severity.tsx";
 
 const SEVERITIES_OF_INCIDENTS = [...SEVERITY_OPTIONS, { value: "none", label: "Not set" }];
@@ -141,8 +140,6 @@ function Next({ incident }: { readonly incident: ListedIncident }) {
 export function IncidentsPage() {
   const filters = useFilters({ state: "unresolved", severity: "", q: "", project: "", mine: "" });
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
-  const [snoozed, setSnoozed] = useState<ListedIncident | null>(null);
-  const [isPaging, setPaging] = useState(false);
   const { state: filter, severity, q, project, mine } = filters.values;
   const projects = useProjects();
   const query = {
@@ -159,11 +156,7 @@ export function IncidentsPage() {
   useAlertingChanges(list.reload, projectIdOf(projects, project));
   const mayAct = list.items?.some((incident) => incident.mayAct) === true;
   return (
-    <Page
-      title="Incidents"
-      subtitle={subtitleOf(list.items, filter)}
-      actions={canInProject("incidents:act") === true && <Button onClick={() => setPaging(true)}>Page someone</Button>}
-    >
+    <Page title="Incidents" subtitle={subtitleOf(list.items, filter)} actions={<PageButton />}>
       <Toolbar end={<Segmented small label="State" {...filters.bind("state")} options={FILTERS} />}>
         <SearchInput {...filters.bind("q")} label="Search incidents" placeholder="Part of the title" />
         <ProjectFilter small by="slug" {...filters.bind("project")} />
@@ -188,21 +181,17 @@ export function IncidentsPage() {
                 onChange: setSelected,
                 bulk: (ids: readonly string[]) => <Bulk ids={ids} onDone={() => setSelected(new Set())} />,
               },
-              rowActions: (incident: ListedIncident) => (
-                <RowActions incident={incident} onSnooze={() => setSnoozed(incident)} />
-              ),
+              rowActions: (incident: ListedIncident) => <RowActions incident={incident} />,
               hotkeys: {
                 a: (incident: ListedIncident) => void (isOpen(incident) && incident.mayAct && acknowledge(incident)),
                 e: (incident: ListedIncident) => void (isLive(incident) && resolve(incident)),
                 s: (incident: ListedIncident) => isLive(incident) && silence(incident),
-                z: (incident: ListedIncident) => isLive(incident) && setSnoozed(incident),
+                z: (incident: ListedIncident) => isLive(incident) && askSnooze(incident),
               },
             }
           : {})}
         empty={filters.isFiltered ? <NoMatch onClear={filters.clear} /> : <NoIncident />}
       />
-      <PageDialog isOpen={isPaging} onClose={() => setPaging(false)} />
-      <SnoozeDialog incident={snoozed} onClose={() => setSnoozed(null)} />
     </Page>
   );
 }
@@ -260,7 +249,7 @@ function Bulk({ ids, onDone }: { readonly ids: readonly string[]; readonly onDon
   );
 }
 
-function RowActions({ incident, onSnooze }: { readonly incident: ListedIncident; readonly onSnooze: () => void }) {
+function RowActions({ incident }: { readonly incident: ListedIncident }) {
   if (!isLive(incident)) return null;
   return (
     <span class="inline">
@@ -278,7 +267,7 @@ function RowActions({ incident, onSnooze }: { readonly incident: ListedIncident;
           ...(incident.direct === null ? [{ label: "Silence…", keys: "s", onSelect: () => silence(incident) }] : []),
           { label: "Add a note…", onSelect: () => addNote(incident) },
           { heading: "Snooze" },
-          ...snoozeEntries(incident, onSnooze),
+          ...snoozeEntries(incident),
         ]}
       />
     </span>

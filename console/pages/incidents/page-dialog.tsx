@@ -2,25 +2,33 @@ import { useState } from "preact/hooks";
 import type { Incident } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { memberFinder } from "../../app/members.ts";
+import { canInProject } from "../../app/memberships.ts";
 import { navigate } from "../../app/navigate.ts";
 import { ProjectField, useProjectOfNew } from "../../app/project-choice.tsx";
 import { useGet } from "../../app/query.ts";
-import { choices, Dialog, Field, Input, MultiCombobox, Select, Textarea, toast } from "../../ui/index.ts";
+import {
+  Button,
+  choices,
+  Dialog,
+  Field,
+  Input,
+  MultiCombobox,
+  openDialog,
+  Select,
+  Textarea,
+  toast,
+} from "../../ui/index.ts";
 import { changed } from "./incident-actions.tsx";
 
 const URGENCIES = choices({ high: "High: at once, also in quiet hours", low: "Low" });
 
-interface Props {
-  readonly isOpen: boolean;
-  readonly onClose: () => void;
+/** Pages people without an alert, for those who may. */
+export function PageButton() {
+  if (canInProject("incidents:act") !== true) return null;
+  return <Button onClick={() => openDialog(<PageDialog />)}>Page someone</Button>;
 }
 
-/** Pages people without an alert. */
-export function PageDialog({ isOpen, onClose }: Props) {
-  return isOpen ? <PageForm onClose={onClose} /> : null;
-}
-
-function PageForm({ onClose }: Pick<Props, "onClose">) {
+function PageDialog() {
   const [projectId, setProject] = useProjectOfNew();
   const [users, setUsers] = useState<readonly string[]>([]);
   const [title, setTitle] = useState("");
@@ -37,7 +45,6 @@ function PageForm({ onClose }: Pick<Props, "onClose">) {
     const { id, number } = await api.post<Incident>("/incidents", body);
     changed();
     toast.ok(`Incident ${number} pages them.`);
-    onClose();
     navigate(`/incidents/${id}`);
   };
   const choose = (id: string) => {
@@ -47,8 +54,6 @@ function PageForm({ onClose }: Pick<Props, "onClose">) {
   };
   return (
     <Dialog
-      open
-      onClose={onClose}
       title="Page someone"
       subtitle="It opens an incident without alerts. If no one acknowledges it for 10 minutes, its policy follows."
       onSubmit={submit}
@@ -98,21 +103,13 @@ const ASKS = {
   },
 } as const;
 
-export type Asking = keyof typeof ASKS;
-
 interface PeopleProps {
   readonly incident: Pick<Incident, "id" | "number" | "projectId">;
-  /** Null: closed. */
-  readonly asking: Asking | null;
-  readonly onClose: () => void;
+  readonly asking: keyof typeof ASKS;
 }
 
 /** Adds people to an incident, or gives it to them. */
-export function PeopleDialog({ asking, ...props }: PeopleProps) {
-  return asking === null ? null : <PeopleForm key={asking} asking={asking} {...props} />;
-}
-
-function PeopleForm({ incident, asking, onClose }: PeopleProps & { readonly asking: Asking }) {
+export function PeopleDialog({ incident, asking }: PeopleProps) {
   const [users, setUsers] = useState<readonly string[]>([]);
   const [note, setNote] = useState("");
   const { title, text, action, done } = ASKS[asking];
@@ -120,12 +117,9 @@ function PeopleForm({ incident, asking, onClose }: PeopleProps & { readonly aski
     await api.post(`/incidents/${incident.id}/${asking}`, { users, ...(note.trim() === "" ? {} : { note }) });
     changed();
     toast.ok(done);
-    onClose();
   };
   return (
     <Dialog
-      open
-      onClose={onClose}
       title={`${title}: incident ${incident.number}`}
       subtitle={text}
       onSubmit={submit}

@@ -1,7 +1,6 @@
-import { useState } from "preact/hooks";
 import { useGet } from "../../app/query.ts";
 import { me } from "../../app/session.ts";
-import { Answer, Drawer, ErrorState, Skeleton, Time, Timeline, UserText } from "../../ui/index.ts";
+import { Answer, Drawer, ErrorState, openDialog, Skeleton, Time, Timeline, UserText } from "../../ui/index.ts";
 import type { IncidentDetail } from "./incident-types.ts";
 
 interface Line {
@@ -24,18 +23,18 @@ interface Explanation {
 
 /** The question of the person who looks at an incident, and its answer beside it. */
 export function WhyPaged({ incident }: { readonly incident: IncidentDetail }) {
-  const [isOpen, setOpen] = useState(false);
   const isPaged = incident.audience.some(({ userId }) => userId === me.value?.id);
   const question = isPaged ? "Why was I paged?" : "Why was I not paged?";
-  return (
-    <>
-      <button type="button" class="why" onClick={() => setOpen(true)}>
-        {question}
-      </button>
-      <Drawer open={isOpen} onClose={() => setOpen(false)} title={question} subtitle={incident.title} size="lg">
+  const explain = () =>
+    openDialog(
+      <Drawer title={question} subtitle={incident.title} size="lg">
         <Why id={incident.id} />
-      </Drawer>
-    </>
+      </Drawer>,
+    );
+  return (
+    <button type="button" class="why" onClick={explain}>
+      {question}
+    </button>
   );
 }
 

@@ -19,6 +19,7 @@ import {
   EmptyState,
   Field,
   NewButton,
+  openDialog,
   optionsOf,
   Page,
   Segmented,
@@ -61,10 +62,9 @@ function columns(box: string): readonly Column<Message>[] {
 export default function Messages() {
   const filters = useFilters({ box: "inbox", status: "" });
   const { box } = filters.values;
-  const [isWriting, setWriting] = useState(false);
   const list = useList<Message>("/messages", { ...filters.values, limit: 50 });
   useStream("messages:me", list.reload);
-  const write = <NewButton onClick={() => setWriting(true)}>New message</NewButton>;
+  const write = <NewButton onClick={() => openDialog(<NewMessage onSent={list.reload} />)}>New message</NewButton>;
   return (
     <Page
       title="Messages"
@@ -88,37 +88,21 @@ export default function Messages() {
           />
         }
       />
-      <NewMessage isOpen={isWriting} onClose={() => setWriting(false)} onSent={list.reload} />
     </Page>
   );
 }
 
-interface NewProps {
-  readonly isOpen: boolean;
-  readonly onClose: () => void;
-  readonly onSent: () => void;
-}
-
-function NewMessage({ isOpen, onClose, onSent }: NewProps) {
+function NewMessage({ onSent }: { readonly onSent: () => void }) {
   const [recipientId, setRecipient] = useState("");
   const [content, setContent] = useState("");
   const [sendAt, setSendAt] = useState("");
   const send = async () => {
     await api.post("/messages", { recipientId, content, ...(sendAt === "" ? {} : { sendAt }) });
     toast.ok(sendAt === "" ? "The message is on its way." : "The message is scheduled.");
-    setContent("");
-    setSendAt("");
     onSent();
-    onClose();
   };
   return (
-    <Dialog
-      open={isOpen}
-      onClose={onClose}
-      title="New message"
-      onSubmit={send}
-      action={sendAt === "" ? "Send" : "Schedule"}
-    >
+    <Dialog title="New message" onSubmit={send} action={sendAt === "" ? "Send" : "Schedule"}>
       <Field label="To" hint={can("users:read") ? undefined : "The id of an account."} required>
         <Combobox
           value={recipientId}

@@ -19,6 +19,7 @@ import {
   EmptyState,
   Field,
   Input,
+  openDialog,
   toast,
   UserText,
 } from "../../ui/index.ts";
@@ -55,7 +56,6 @@ function isOver({ end }: { readonly end: string }): boolean {
 }
 
 function Overrides({ schedule, people }: Props) {
-  const [edited, setEdited] = useState<OnCallOverride>();
   const path = `${schedulePath(schedule.id)}/overrides`;
   const list = useList<OnCallOverride>(path, { limit: 50 });
   const zone = schedule.timezone;
@@ -94,7 +94,10 @@ function Overrides({ schedule, people }: Props) {
         rowActions={(override) =>
           isOver(override) || !(canInProject("oncall:write") || override.replaces === me.value?.id) ? null : (
             <span class="inline">
-              <Button small onClick={() => setEdited(override)}>
+              <Button
+                small
+                onClick={() => openDialog(<OverrideDialog {...{ schedule, people, zone }} chosen={override} />)}
+              >
                 Change
               </Button>
               <Button small variant="quiet" onClick={() => remove(override)}>
@@ -107,13 +110,6 @@ function Overrides({ schedule, people }: Props) {
           <EmptyState small title="No override" text="Drag over the calendar to put others on call for a while." />
         }
       />
-      <OverrideDialog
-        schedule={schedule}
-        chosen={edited}
-        people={people}
-        zone={zone}
-        onClose={() => setEdited(undefined)}
-      />
     </Card>
   );
 }
@@ -121,7 +117,6 @@ function Overrides({ schedule, people }: Props) {
 const SWAP_TONES = { open: "warn", taken: "ok", expired: "plain" } as const;
 
 function Swaps({ schedule, people }: Props) {
-  const [isAsking, setAsking] = useState(false);
   const path = `${schedulePath(schedule.id)}/swaps`;
   const list = useList<OnCallSwap>(path, { limit: 50 });
   const zone = schedule.timezone;
@@ -156,7 +151,7 @@ function Swaps({ schedule, people }: Props) {
     <Card
       title="Swaps"
       sub="A request changes nothing until another member takes it."
-      actions={<Button onClick={() => setAsking(true)}>Ask for a swap</Button>}
+      actions={<Button onClick={() => openDialog(<AskForSwap {...{ schedule, people }} />)}>Ask for a swap</Button>}
       flush
     >
       <DataTable<OnCallSwap>
@@ -182,61 +177,38 @@ function Swaps({ schedule, people }: Props) {
           <EmptyState small title="No swap is requested" text="Users who cannot be on call ask the others here." />
         }
       />
-      <AskForSwap
-        scheduleId={schedule.id}
-        projectId={schedule.projectId}
-        zone={zone}
-        people={people}
-        isOpen={isAsking}
-        onClose={() => setAsking(false)}
-      />
     </Card>
   );
 }
 
 interface AskProps {
-  readonly scheduleId: string;
-  readonly projectId: string;
-  readonly zone: string;
+  readonly schedule: Pick<OnCallSchedule, "id" | "projectId" | "timezone">;
   readonly people: readonly OnCallUser[];
-  readonly isOpen: boolean;
-  readonly span?: { readonly start: string; readonly end: string } | undefined;
+  readonly span?: { readonly start: string; readonly end: string };
   /** Whose shifts; default: the user's own. */
-  readonly asker?: string | undefined;
-  readonly onClose: () => void;
+  readonly asker?: string;
 }
 
 /** Asks that another user takes over shifts. */
-export function AskForSwap({ scheduleId, projectId, zone, people, isOpen, span, asker, onClose }: AskProps) {
-  const [start, setStart] = useState<string>();
-  const [end, setEnd] = useState<string>();
+export function AskForSwap({ schedule: { id, projectId, timezone: zone }, people, span, asker }: AskProps) {
+  const [start, setStart] = useState(span?.start ?? "");
+  const [end, setEnd] = useState(span?.end ?? "");
   const [userId, setUser] = useState(asker ?? me.value?.id ?? "");
   const [reason, setReason] = useState("");
-  const [from, to] = [start ?? span?.start ?? "", end ?? span?.end ?? ""];
   const ask = async () => {
     const other = userId === me.value?.id ? {} : { userId };
-    await api.post(`${schedulePath(scheduleId)}/swaps`, { start: from, end: to, reason, ...other });
+    await api.post(`${schedulePath(id)}/swaps`, { start, end, reason, ...other });
     invalidate("/oncall");
     toast.ok("The swap is requested.");
-    setStart(undefined);
-    setEnd(undefined);
-    onClose();
   };
   return (
-    <Dialog
-      open={isOpen}
-      onClose={onClose}
-      title="Ask for a swap"
-      subtitle={`Times in ${zone}.`}
-      onSubmit={ask}
-      action="Ask"
-    >
+    <Dialog title="Ask for a swap" subtitle={`Times in ${zone}.`} onSubmit={ask} action="Ask">
       <div class="grid2">
         <Field label="From" required>
-          <DateTimeInput value={from} onChange={setStart} zone={zone} />
+          <DateTimeInput value={start} onChange={setStart} zone={zone} />
         </Field>
         <Field label="Until" required>
-          <DateTimeInput value={to} onChange={setEnd} zone={zone} />
+          <DateTimeInput value={end} onChange={setEnd} zone={zone} />
         </Field>
       </div>
       {canInProject("oncall:write") === true && (
@@ -247,7 +219,7 @@ export function AskForSwap({ scheduleId, projectId, zone, people, isOpen, span, 
             options={[
               { value: me.value?.id ?? "", label: "Me" },
               ...people
-                .filter(({ id }) => id !== me.value?.id)
+                .filter((each) => each.id !== me.value?.id)
                 .map((each) => ({ value: each.id, label: nameOf(each) })),
             ]}
             load={memberFinder(projectId)}

@@ -17,6 +17,7 @@ import {
   EmptyState,
   Field,
   Input,
+  openDialog,
   plural,
   toast,
   UserText,
@@ -34,7 +35,6 @@ interface ListProps {
 
 /** Who is away, with forms to enter and change it. */
 export function DaysOffCard({ scheduleId, projectId, people = [] }: ListProps) {
-  const [edited, setEdited] = useState<OnCallDaysOff | "new">();
   const [to] = useState(() => new Date(Date.now() + 365 * 86_400_000).toISOString());
   const path = scheduleId === undefined ? "/oncall/days-off" : `/oncall/schedules/${scheduleId}/days-off`;
   const list = useGet<{ data: readonly OnCallDaysOff[] }>(path, scheduleId === undefined ? {} : { to });
@@ -58,7 +58,7 @@ export function DaysOffCard({ scheduleId, projectId, people = [] }: ListProps) {
     <Card
       title="Days off"
       sub="Whole days of the user's time zone. The user stays on call until a swap or an override is taken."
-      actions={<Button onClick={() => setEdited("new")}>Add days off</Button>}
+      actions={<Button onClick={() => openDialog(<DaysOffForm {...{ projectId, people }} />)}>Add days off</Button>}
       flush
     >
       <DataTable<OnCallDaysOff>
@@ -70,7 +70,7 @@ export function DaysOffCard({ scheduleId, projectId, people = [] }: ListProps) {
         rowActions={(days) =>
           days.note === null ? null : (
             <span class="inline">
-              <Button small onClick={() => setEdited(days)}>
+              <Button small onClick={() => openDialog(<DaysOffForm known={days} {...{ projectId, people }} />)}>
                 Change
               </Button>
               <Button small variant="quiet" onClick={() => remove(days)}>
@@ -81,14 +81,6 @@ export function DaysOffCard({ scheduleId, projectId, people = [] }: ListProps) {
         }
         empty={<EmptyState small title="No days off" text="Days on which users are away appear here." />}
       />
-      {edited && (
-        <DaysOffForm
-          known={edited === "new" ? undefined : edited}
-          projectId={projectId}
-          people={people}
-          onClose={() => setEdited(undefined)}
-        />
-      )}
     </Card>
   );
 }
@@ -99,13 +91,12 @@ async function remove({ id, user, firstDay, lastDay }: OnCallDaysOff): Promise<v
 }
 
 interface FormProps {
-  readonly known: OnCallDaysOff | undefined;
+  readonly known?: OnCallDaysOff;
   readonly projectId: string | undefined;
   readonly people: readonly OnCallUser[];
-  readonly onClose: () => void;
 }
 
-function DaysOffForm({ known, projectId, people, onClose }: FormProps) {
+function DaysOffForm({ known, projectId, people }: FormProps) {
   const own = me.value?.id ?? "";
   const [userId, setUser] = useState(known?.user.id ?? own);
   const [firstDay, setFirst] = useState(known?.firstDay ?? "");
@@ -123,12 +114,9 @@ function DaysOffForm({ known, projectId, people, onClose }: FormProps) {
         ? "Days off saved."
         : `Days off saved. On call ${plural(warnings.length, "time")} on these days: find a substitute.`,
     );
-    onClose();
   };
   return (
     <Dialog
-      open
-      onClose={onClose}
       title={known ? "Change the days off" : "Add days off"}
       subtitle="The user is paged until a swap or an override is taken."
       onSubmit={save}

@@ -15,6 +15,7 @@ import {
   EmptyState,
   Field,
   formatRelative,
+  openDialog,
   Page,
   Secret,
   Select,
@@ -41,7 +42,6 @@ const DAY_MS = 86_400_000;
 /** When the user is on call, on all schedules. */
 export default function MyShifts() {
   const [to] = useState(() => new Date(Date.now() + DAYS * DAY_MS).toISOString());
-  const [given, setGiven] = useState<Given>();
   const query = useGet<{ data: readonly OwnShift[] }>("/oncall/shifts", { to });
   const conflicts = useGet<{ data: readonly OnCallConflict[] }>("/oncall/conflicts", { userId: "me", to });
   useOnCallLive();
@@ -79,7 +79,7 @@ export default function MyShifts() {
             conflicts={conflicts.data?.data ?? []}
             days={DAYS}
             zone={displayZone.value}
-            onSwap={setGiven}
+            onSwap={askForSubstitute}
             isOwn
           />
           <Card title={`The next ${DAYS} days`} sub={`Times in ${displayZone.value}.`} flush>
@@ -92,7 +92,7 @@ export default function MyShifts() {
               columns={columns}
               rowHref={({ scheduleId }) => href(`/oncall/${scheduleId}`)}
               rowActions={(shift) => (
-                <Button small onClick={() => setGiven(shift)}>
+                <Button small onClick={() => askForSubstitute(shift)}>
                   Ask for a swap
                 </Button>
               )}
@@ -108,7 +108,6 @@ export default function MyShifts() {
         </div>
         <OwnSettings />
       </div>
-      {given && <SwapOf key={given.start} shift={given} onClose={() => setGiven(undefined)} />}
     </Page>
   );
 }
@@ -120,21 +119,12 @@ function subtitleOf(shifts: readonly OwnShift[] | undefined): string {
   return `Your next shift, ${first.name}, starts ${formatRelative(first.start)}.`;
 }
 
-function SwapOf({ shift, onClose }: { readonly shift: Given; readonly onClose: () => void }) {
-  const schedule = useGet<OnCallSchedule>(schedulePath(shift.scheduleId)).data;
-  const { scheduleId, projectId } = shift;
-  const zone = schedule?.timezone ?? displayZone.value;
-  return (
-    <AskForSwap
-      scheduleId={scheduleId}
-      projectId={projectId}
-      zone={zone}
-      people={[]}
-      isOpen
-      span={shift}
-      onClose={onClose}
-    />
-  );
+const askForSubstitute = (shift: Given) => openDialog(<SwapOf shift={shift} />);
+
+function SwapOf({ shift }: { readonly shift: Given }) {
+  const { scheduleId: id, projectId } = shift;
+  const { timezone = displayZone.value } = useGet<OnCallSchedule>(schedulePath(id)).data ?? {};
+  return <AskForSwap schedule={{ id, projectId, timezone }} people={[]} span={shift} />;
 }
 
 const LEADS = [

@@ -14,11 +14,12 @@ import {
   EmptyState,
   Loaded,
   NewButton,
+  openDialog,
   Page,
   plural,
   Skeleton,
 } from "../../ui/index.ts";
-import { PageDialog } from "../incidents/page-dialog.tsx";
+import { PageButton } from "../incidents/page-dialog.tsx";
 import { paletteOf } from "./bars.ts";
 import type { Chosen } from "./calendar.tsx";
 import { useOnCallLive } from "./live.ts";
@@ -35,16 +36,13 @@ const COMMAND = `curl -s $PRISM_URL/api/v1/oncall/schedules -H "Authorization: B
 
 /** Who is on call now, on all schedules. */
 export default function OnCallNow() {
-  const [isMaking, setMaking] = useState(false);
   const [to] = useState(untilOfSlots);
   const query = useGet<{ data: readonly Duty[] }>("/oncall/now", { to });
-  const [changed, setChanged] = useState<Changed>();
   const colour = paletteOf((query.data?.data ?? []).flatMap(peopleOf));
   useOnCallLive();
-  const [isPaging, setPaging] = useState(false);
   const make =
     canInProject("oncall:write") === true ? (
-      <NewButton onClick={() => setMaking(true)}>New schedule</NewButton>
+      <NewButton onClick={() => openDialog(<ScheduleDialog />)}>New schedule</NewButton>
     ) : undefined;
   return (
     <Page
@@ -52,7 +50,7 @@ export default function OnCallNow() {
       subtitle={query.data ? subtitleOf(query.data.data) : "Who is on call now, and who is next."}
       actions={
         <>
-          {canInProject("incidents:act") === true && <Button onClick={() => setPaging(true)}>Page someone</Button>}
+          <PageButton />
           {make}
         </>
       }
@@ -75,26 +73,12 @@ export default function OnCallNow() {
         {({ data }) => (
           <div class="stack">
             {data.map((duty) => (
-              <DutyCard
-                key={duty.scheduleId}
-                duty={duty}
-                colour={colour}
-                onChoose={(chosen) => setChanged({ duty, chosen })}
-              />
+              <DutyCard key={duty.scheduleId} duty={duty} colour={colour} />
             ))}
           </div>
         )}
       </Loaded>
       <Proofs />
-      <OverrideDialog
-        schedule={{ id: changed?.duty.scheduleId ?? "", projectId: changed?.duty.projectId ?? "" }}
-        chosen={changed?.chosen}
-        people={changed ? peopleOf(changed.duty) : []}
-        zone={changed?.duty.timezone ?? ""}
-        onClose={() => setChanged(undefined)}
-      />
-      <PageDialog isOpen={isPaging} onClose={() => setPaging(false)} />
-      <ScheduleDialog isOpen={isMaking} onClose={() => setMaking(false)} />
     </Page>
   );
 }
@@ -107,12 +91,6 @@ function subtitleOf(duties: readonly Duty[]): string {
   return own > 0 ? `${covered} You are on call on ${own}.` : covered;
 }
 
-/** A time of a schedule for which others are put on call. */
-interface Changed {
-  readonly duty: Duty;
-  readonly chosen: Chosen;
-}
-
 function peopleOf({ current, next, shifts = [] }: Duty): readonly OnCallUser[] {
   return [...current, ...(next?.users ?? []), ...shifts.flatMap(({ users }) => users)];
 }
@@ -120,14 +98,22 @@ function peopleOf({ current, next, shifts = [] }: Duty): readonly OnCallUser[] {
 interface CardProps {
   readonly duty: Duty;
   readonly colour: (id: string | undefined) => string;
-  readonly onChoose: (chosen: Chosen) => void;
 }
 
-function DutyCard({ duty, colour, onChoose }: CardProps) {
+function DutyCard({ duty, colour }: CardProps) {
   const { scheduleId, projectId, name, current } = duty;
   const project = useProjects().find(({ id }) => id === projectId);
   const isOwn = current.some(({ id }) => id === me.value?.id);
   const zone = displayZone.value;
+  const override = (chosen: Chosen) =>
+    openDialog(
+      <OverrideDialog
+        schedule={{ id: scheduleId, projectId }}
+        chosen={chosen}
+        people={peopleOf(duty)}
+        zone={duty.timezone}
+      />,
+    );
   return (
     <Card
       title={name}
@@ -142,7 +128,7 @@ function DutyCard({ duty, colour, onChoose }: CardProps) {
         </span>
       }
     >
-      <Slots duty={duty} zone={zone} colour={colour} onChoose={onChoose} />
+      <Slots duty={duty} zone={zone} colour={colour} onChoose={override} />
       <Strip duty={duty} zone={zone} colour={colour} />
     </Card>
   );

@@ -17,18 +17,9 @@ const CANNOT_SERVE = "Only active members of the project can be on call. Choose 
 
 interface Props {
   readonly schedule: Pick<OnCallSchedule, "id" | "projectId">;
-  /** Undefined: closed. */
-  readonly chosen: Chosen | OnCallOverride | undefined;
+  readonly chosen: Chosen | OnCallOverride;
   readonly people: readonly OnCallUser[];
   readonly zone: string;
-  readonly onClose: () => void;
-}
-
-/** Puts users on call for a span of time: the form of a drag on the calendar. */
-export function OverrideDialog({ chosen, ...props }: Props) {
-  if (!chosen) return null;
-  // A focused control for dates keeps its text, so that each form starts as a new one.
-  return <OverrideForm key={`${chosen.start} ${chosen.end}`} chosen={chosen} {...props} />;
 }
 
 function firstReplaced(chosen: Chosen | OnCallOverride, isWriter: boolean, own: string): string {
@@ -36,13 +27,8 @@ function firstReplaced(chosen: Chosen | OnCallOverride, isWriter: boolean, own: 
   return isWriter ? EVERYONE : own;
 }
 
-function OverrideForm({
-  schedule,
-  chosen,
-  people,
-  zone,
-  onClose,
-}: Props & { readonly chosen: Chosen | OnCallOverride }) {
+/** Puts users on call for a span of time: the form of a drag on the calendar. */
+export function OverrideDialog({ schedule, chosen, people, zone }: Props) {
   const known = "id" in chosen ? chosen : undefined;
   const isWriter = canInProject("oncall:write") === true;
   const own = me.value?.id ?? "";
@@ -75,14 +61,11 @@ function OverrideForm({
     const saved = await errors.attempt(() =>
       known ? api.put<Warned>(`${path}/${known.id}`, body) : api.post<Warned>(path, body),
     );
-    if (!saved) return;
-    showSaved("Override saved.", saved);
-    onClose();
+    if (!saved) return false;
+    return showSaved("Override saved.", saved);
   };
   return (
     <Dialog
-      open
-      onClose={onClose}
       title={known ? "Change the override" : "New override"}
       subtitle={`Times in ${zone}.`}
       onSubmit={save}

@@ -1,4 +1,3 @@
-import { useState } from "preact/hooks";
 import type { OnCallSchedule, OnCallShift, OnCallUser } from "../../../src/client/api-types.gen.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { canInProject } from "../../app/memberships.ts";
@@ -12,6 +11,7 @@ import {
   EmptyState,
   formatDuration,
   NewButton,
+  openDialog,
   plural,
   UserText,
 } from "../../ui/index.ts";
@@ -44,7 +44,6 @@ interface Props {
 
 /** The shifts of a schedule and who takes turns. */
 export function Rotations({ schedule, people }: Props) {
-  const [edited, setEdited] = useState<OnCallShift | "new">();
   const path = `${schedulePath(schedule.id)}/shifts`;
   const list = useList<OnCallShift>(path, { limit: 100 });
   const isWriter = canInProject("oncall:write") === true;
@@ -80,7 +79,9 @@ export function Rotations({ schedule, people }: Props) {
       width: "min",
     },
   ];
-  const make = isWriter ? <NewButton onClick={() => setEdited("new")}>New rotation</NewButton> : undefined;
+  const make = isWriter ? (
+    <NewButton onClick={() => openDialog(<ShiftDialog {...{ schedule, people }} />)}>New rotation</NewButton>
+  ) : undefined;
   return (
     <Card
       title="Rotations and shifts"
@@ -96,7 +97,7 @@ export function Rotations({ schedule, people }: Props) {
         rowActions={(shift) =>
           isWriter ? (
             <span class="inline">
-              <Button small onClick={() => setEdited(shift)}>
+              <Button small onClick={() => openDialog(<ShiftDialog known={shift} {...{ schedule, people }} />)}>
                 Change
               </Button>
               <Button small variant="quiet" onClick={() => remove(shift)}>
@@ -114,7 +115,6 @@ export function Rotations({ schedule, people }: Props) {
           />
         }
       />
-      <ShiftDialog schedule={schedule} shift={edited} people={people} onClose={() => setEdited(undefined)} />
     </Card>
   );
 }

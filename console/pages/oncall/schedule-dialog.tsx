@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { OnCallSchedule } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { navigate } from "../../app/navigate.ts";
@@ -7,26 +7,18 @@ import { me } from "../../app/session.ts";
 import { ZONES } from "../../app/zones.ts";
 import { Combobox, Dialog, Field, Input, Textarea } from "../../ui/index.ts";
 
-interface Props {
-  readonly isOpen: boolean;
-  readonly onClose: () => void;
-}
-
-export function ScheduleDialog({ isOpen, onClose }: Props) {
+export function ScheduleDialog() {
   const [name, setName] = useState("");
   const [description, setDescription] = useState("");
   const [projectId, setProject] = useProjectOfNew();
-  const [timezone, setZone] = useState("");
-  useEffect(() => setZone(me.value?.timezone ?? "UTC"), [isOpen]);
+  const [timezone, setZone] = useState(me.value?.timezone ?? "UTC");
   const create = async () => {
     const body = { name, description, timezone, ...(projectId === undefined ? {} : { projectId }) };
     const { id } = await api.post<OnCallSchedule>("/oncall/schedules", body);
-    setName("");
-    onClose();
     navigate(`/oncall/${id}?tab=rotations`);
   };
   return (
-    <Dialog open={isOpen} onClose={onClose} title="New on-call schedule" onSubmit={create} action="Create schedule">
+    <Dialog title="New on-call schedule" onSubmit={create} action="Create schedule">
       <Field label="Name" required>
         <Input value={name} onChange={setName} maxLength={100} autoFocus placeholder="Database" />
       </Field>

@@ -15,6 +15,7 @@ import {
   displayZone,
   EmptyState,
   formatRelative,
+  openDialog,
   Page,
   plural,
   Tabs,
@@ -47,7 +48,6 @@ export default function SchedulePage({ params }: PageProps) {
 
 function ScheduleView({ schedule }: { readonly schedule: OnCallSchedule }) {
   const [tab] = useQueryState("tab", "calendar");
-  const [chosen, setChosen] = useState<Chosen>();
   const [zoneChoice] = useQueryState("zone");
   const [to] = useState(() => new Date(Date.now() + GAP_DAYS * DAY_MS).toISOString());
   const [ahead] = useState(untilOfSlots);
@@ -56,8 +56,8 @@ function ScheduleView({ schedule }: { readonly schedule: OnCallSchedule }) {
   const zone = zoneChoice === "own" ? displayZone.value : schedule.timezone;
   const gaps = useGet<{ data: readonly Gap[] }>(`${path}/gaps`, { to });
   const conflicts = useGet<{ data: readonly OnCallConflict[] }>("/oncall/conflicts", { scheduleId: schedule.id, to });
-  const [asked, setAsked] = useState<OnCallConflict>();
   const people = useGet<OnCallLayers>(`${path}/layers`).data?.people ?? [];
+  const override = (chosen: Chosen) => openDialog(<OverrideDialog {...{ schedule, chosen, people, zone }} />);
   const duty = now.data?.data[0];
   const colour = paletteOf([...people, ...(duty?.shifts ?? []).flatMap(({ users }) => users)]);
   const link = (value: string) => href(`/oncall/${schedule.id}${value === "calendar" ? "" : `?tab=${value}`}`);
@@ -74,9 +74,9 @@ function ScheduleView({ schedule }: { readonly schedule: OnCallSchedule }) {
       conflicts={conflicts.data?.data ?? []}
       days={GAP_DAYS}
       zone={schedule.timezone}
-      onSwap={setAsked}
+      onSwap={(span) => openDialog(<AskForSwap {...{ schedule, people, span }} asker={span.user.id} />)}
       onOverride={({ user, start, end }) =>
-        setChosen({ start: Date.parse(start), end: Date.parse(end), users: [user], replaces: user.id })
+        override({ start: Date.parse(start), end: Date.parse(end), users: [user], replaces: user.id })
       }
     />
   );
@@ -92,7 +92,7 @@ function ScheduleView({ schedule }: { readonly schedule: OnCallSchedule }) {
       actions={
         <Button
           variant="primary"
-          onClick={() => setChosen({ start: hour(), end: hour() + 8 * 3_600_000, users: duty?.current ?? [] })}
+          onClick={() => override({ start: hour(), end: hour() + 8 * 3_600_000, users: duty?.current ?? [] })}
         >
           Add override
         </Button>
@@ -115,36 +115,16 @@ function ScheduleView({ schedule }: { readonly schedule: OnCallSchedule }) {
         <div class="stack">
           {duty && (
             <Card>
-              <Slots duty={duty} zone={zone} colour={colour} onChoose={setChosen} />
+              <Slots duty={duty} zone={zone} colour={colour} onChoose={override} />
             </Card>
           )}
-          <Calendar schedule={schedule} colour={colour} onChoose={setChosen} />
+          <Calendar schedule={schedule} colour={colour} onChoose={override} />
           {conflictList}
           <p class="muted small">
             Press a shift or a gap, or drag over the row “On call”, to put others on call for that time. Keys: [ and ]
             move, t is today.
           </p>
         </div>
-      )}
-      <OverrideDialog
-        schedule={schedule}
-        chosen={chosen}
-        people={people}
-        zone={zone}
-        onClose={() => setChosen(undefined)}
-      />
-      {asked && (
-        <AskForSwap
-          key={`${asked.daysOffId} ${asked.start}`}
-          scheduleId={schedule.id}
-          projectId={schedule.projectId}
-          zone={schedule.timezone}
-          people={people}
-          isOpen
-          span={asked}
-          asker={asked.user.id}
-          onClose={() => setAsked(undefined)}
-        />
       )}
     </Page>
   );

@@ -1,5 +1,5 @@
 import { ArrowDown, ArrowUp, Plus, X } from "lucide";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { OnCallSchedule, OnCallShift, OnCallUser } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { memberFinder } from "../../app/members.ts";
@@ -127,31 +127,25 @@ function bodyOf(draft: Draft, known: Recurrence | null | undefined) {
 
 interface Props {
   readonly schedule: OnCallSchedule;
-  /** Undefined: closed. */
-  readonly shift: OnCallShift | "new" | undefined;
+  /** Undefined: a new one. */
+  readonly known?: OnCallShift;
   readonly people: readonly OnCallUser[];
-  readonly onClose: () => void;
 }
 
 /** People, turn length, start, days, hours, zone and level of a rotation. */
-export function ShiftDialog({ schedule, shift, people, onClose }: Props) {
-  const known = shift === "new" ? undefined : shift;
-  const [draft, setDraft] = useState<Draft>(() => emptyDraft(schedule));
-  useEffect(() => setDraft(known ? draftOf(known) : emptyDraft(schedule)), [shift]);
+export function ShiftDialog({ schedule, known, people }: Props) {
+  const [draft, setDraft] = useState<Draft>(() => (known ? draftOf(known) : emptyDraft(schedule)));
   const set = (change: Partial<Draft>) => setDraft({ ...draft, ...change });
   const save = async () => {
     const path = `${schedulePath(schedule.id)}/shifts`;
     const body = bodyOf(draft, known?.recurrence);
     const saved = known ? await api.put<Warned>(`${path}/${known.id}`, body) : await api.post<Warned>(path, body);
     showSaved("Rotation saved. It is in effect from now on.", saved);
-    onClose();
   };
   const { frequency } = draft;
   const hasHours = draft.coverage === "hours" || frequency === "once" || frequency === "monthly";
   return (
     <Dialog
-      open={shift !== undefined}
-      onClose={onClose}
       title={known ? `Change ${known.name || "the shift"}` : "New rotation"}
       subtitle={known ? "The past stays as it was." : undefined}
       size="lg"

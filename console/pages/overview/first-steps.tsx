@@ -1,9 +1,7 @@
 import { Bell, Send, SlidersVertical } from "lucide";
-import { useState } from "preact/hooks";
 import { href, isLoopback, SERVER_URL } from "../../app/base.ts";
-import type { Project } from "../../app/projects.ts";
 import { can } from "../../app/session.ts";
-import { Button, Card, CodeBlock, Link } from "../../ui/index.ts";
+import { Button, Card, CodeBlock, Link, openDialog } from "../../ui/index.ts";
 import { SendDialog } from "../events/send-dialog.tsx";
 
 const CURL = `curl -X POST ${SERVER_URL}/api/v1/events \\
@@ -12,8 +10,7 @@ const CURL = `curl -X POST ${SERVER_URL}/api/v1/events \\
   -d '{"type":"test.hello","payload":{"message":"Hello"}}'`;
 
 /** A server without events: what to do first. */
-export function FirstSteps({ projects }: { readonly projects: readonly Project[] }) {
-  const [isSending, setSending] = useState(false);
+export function FirstSteps() {
   return (
     <div class="grid3 first-steps">
       {can("events:write") && (
@@ -26,7 +23,7 @@ export function FirstSteps({ projects }: { readonly projects: readonly Project[]
             </p>
             <CodeBlock label="prism command" text={'prism send --type test.hello "Hello"'} wrap />
             <div>
-              <Button variant="primary" icon={Send} onClick={() => setSending(true)}>
+              <Button variant="primary" icon={Send} onClick={() => openDialog(<SendDialog />)}>
                 Send it from here
               </Button>
             </div>
@@ -57,7 +54,6 @@ export function FirstSteps({ projects }: { readonly projects: readonly Project[]
           </div>
         </div>
       </Card>
-      <SendDialog isOpen={isSending} onClose={() => setSending(false)} projects={projects} />
     </div>
   );
 }

@@ -1,11 +1,11 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import type { Event } from "../../../src/client/api-types.gen.ts";
 import { href } from "../../app/base.ts";
 import { Card, CodeInline, type Column, DataTable, EmptyState, Time, UserText } from "../../ui/index.ts";
 import { summaryOf } from "../events/event-types.ts";
 import type { LiveEvents } from "../events/live-events.ts";
 import { OutcomeBadge } from "../events/outcome-badge.tsx";
-import { ExplainDrawer } from "../explain/index.ts";
+import { openStory } from "../explain/index.ts";
 
 const SHOWN = 8;
 /** In a burst the list changes this often. */
@@ -19,7 +19,6 @@ const COLUMNS: readonly Column<Event>[] = [
 ];
 
 export function LatestEvents({ events }: { readonly events: LiveEvents }) {
-  const [explained, setExplained] = useState<string | null>(null);
   const latest = useRef(events);
   latest.current = events;
   useEffect(() => {
@@ -33,15 +32,11 @@ export function LatestEvents({ events }: { readonly events: LiveEvents }) {
         rows={events.items?.slice(0, SHOWN)}
         columns={COLUMNS}
         rowHref={({ id }) => href(`/events/${id}`)}
-        hotkeys={{ e: ({ id }) => setExplained(id) }}
+        hotkeys={{ e: ({ id }) => openStory("event", id) }}
         error={events.error}
         retry={events.reload}
         bare
         empty={<EmptyState small title="No events yet" text="They appear here as they arrive." />}
-      />
-      <ExplainDrawer
-        subject={explained === null ? null : { kind: "event", id: explained }}
-        onClose={() => setExplained(null)}
       />
     </Card>
   );

@@ -65,7 +65,7 @@ function OperatorOverview() {
       <div class="stack s5">
         {!(isNew && isCalm) && <AttentionList attention={attention} />}
         {isNew ? (
-          <FirstSteps projects={projects} />
+          <FirstSteps />
         ) : (
           // Below the lines: what was shown earlier would move when they arrive.
           (attention.items !== undefined || attention.isFailed) && (

@@ -1,9 +1,8 @@
 import { useState } from "preact/hooks";
-import type { Role, User } from "../../../src/client/api-types.gen.ts";
+import type { User } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { personName } from "../../app/people.ts";
-import { invalidate, useGet, useList } from "../../app/query.ts";
-import { can } from "../../app/session.ts";
+import { invalidate, useList } from "../../app/query.ts";
 import {
   ask,
   Button,
@@ -11,14 +10,14 @@ import {
   DataTable,
   Dialog,
   EmptyState,
-  Field,
-  MultiCombobox,
+  openDialog,
   Page,
   plural,
   Time,
   toast,
   UserText,
 } from "../../ui/index.ts";
+import { RolesField } from "./invite-dialog.tsx";
 import { PeopleTabs } from "./people-tabs.tsx";
 import { loginOf } from "./person-types.ts";
 
@@ -60,11 +59,7 @@ export default function Pending() {
 
 /** Approves or rejects an account that waits. */
 export function Decide({ person, small = false }: { readonly person: User; readonly small?: boolean }) {
-  const [isApproving, setApproving] = useState(false);
-  const done = () => {
-    setApproving(false);
-    invalidate("/users", "/attention");
-  };
+  const done = () => invalidate("/users", "/attention");
   const reject = async () => {
     const reason = await ask({
       title: `Reject ${personName(person)}?`,
@@ -82,29 +77,24 @@ export function Decide({ person, small = false }: { readonly person: User; reado
       <Button small={small} onClick={reject}>
         Reject
       </Button>
-      <Button small={small} variant="primary" onClick={() => setApproving(true)}>
+      <Button
+        small={small}
+        variant="primary"
+        onClick={() => openDialog(<ApproveDialog person={person} onDone={done} />)}
+      >
         Approve
       </Button>
-      <ApproveDialog isOpen={isApproving} person={person} onClose={() => setApproving(false)} onDone={done} />
     </>
   );
 }
 
 interface ApproveProps {
-  readonly isOpen: boolean;
   readonly person: User;
-  readonly onClose: () => void;
   readonly onDone: () => void;
 }
 
-function ApproveDialog({ isOpen, person, onClose, onDone }: ApproveProps) {
+function ApproveDialog({ person, onDone }: ApproveProps) {
   const [roles, setRoles] = useState<readonly string[]>(["User"]);
-  const known = useGet<{ data: readonly Role[] }>(isOpen && can("roles:read") ? "/roles" : null);
-  const options = (known.data?.data ?? []).map((role) => ({
-    value: role.name,
-    label: role.name,
-    hint: role.description,
-  }));
   const approve = async () => {
     await api.post(`/users/${person.id}/approve`, { roles });
     toast.ok(`${personName(person)} can sign in now.`);
@@ -112,17 +102,13 @@ function ApproveDialog({ isOpen, person, onClose, onDone }: ApproveProps) {
   };
   return (
     <Dialog
-      open={isOpen}
-      onClose={onClose}
       title={`Approve ${personName(person)}`}
       subtitle="The account becomes active with these roles."
       size="sm"
       onSubmit={approve}
       action="Approve"
     >
-      <Field label="Roles">
-        <MultiCombobox values={roles} onChange={setRoles} options={options} />
-      </Field>
+      <RolesField values={roles} onChange={setRoles} />
     </Dialog>
   );
 }

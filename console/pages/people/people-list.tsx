@@ -1,5 +1,4 @@
 import { UserPlus } from "lucide";
-import { useState } from "preact/hooks";
 import type { User } from "../../../src/client/api-types.gen.ts";
 import type { Page as ListPage } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
@@ -14,6 +13,7 @@ import {
   type Column,
   DataTable,
   EmptyState,
+  openDialog,
   optionsOf,
   Page,
   plural,
@@ -58,12 +58,11 @@ const STATUS_OPTIONS = optionsOf("Any status", STATUS);
 
 export default function PeopleList() {
   const filters = useFilters({ q: "", status: "" });
-  const [isInviting, setInviting] = useState(false);
   const list = useList<User>("/users", { ...filters.values, limit: 50 });
   const pending = useGet<ListPage<User>>(can("users:approve") ? "/users/pending" : null, { limit: 100 });
   const waiting = pending.data?.data.length ?? 0;
   const invite = (
-    <Button variant="primary" icon={UserPlus} onClick={() => setInviting(true)}>
+    <Button variant="primary" icon={UserPlus} onClick={() => openDialog(<InviteDialog onDone={list.reload} />)}>
       Invite
     </Button>
   );
@@ -95,7 +94,6 @@ export default function PeopleList() {
           />
         }
       />
-      <InviteDialog isOpen={isInviting} onClose={() => setInviting(false)} onDone={list.reload} />
     </Page>
   );
 }

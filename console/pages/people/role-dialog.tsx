@@ -1,35 +1,27 @@
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { Role } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
+import { invalidate } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
 import { Checkbox, Drawer, Field, Input, toast } from "../../ui/index.ts";
 
 interface Props {
-  /** Undefined: closed. */
-  readonly role: Role | "new" | undefined;
+  /** Undefined: a new one. */
+  readonly known?: Role;
   readonly permissions: readonly { readonly name: string; readonly description: string }[];
-  readonly onClose: () => void;
-  readonly onDone: () => void;
 }
 
 /** Makes or changes a role. Only permissions that the user has can be granted. */
-export function RoleDialog({ role, permissions, onClose, onDone }: Props) {
-  const known = role === "new" ? undefined : role;
-  const [name, setName] = useState("");
-  const [description, setDescription] = useState("");
-  const [granted, setGranted] = useState<ReadonlySet<string>>(new Set());
-  useEffect(() => {
-    setName(known?.name ?? "");
-    setDescription(known?.description ?? "");
-    setGranted(new Set(known?.permissions ?? []));
-  }, [role]);
+export function RoleDialog({ known, permissions }: Props) {
+  const [name, setName] = useState(known?.name ?? "");
+  const [description, setDescription] = useState(known?.description ?? "");
+  const [granted, setGranted] = useState<ReadonlySet<string>>(new Set(known?.permissions));
   const save = async () => {
     const body = { name, description, permissions: [...granted] };
     if (known) await api.put(`/roles/${known.id}`, known.builtin ? { permissions: body.permissions } : body);
     else await api.post("/roles", body);
     toast.ok(`The role ${name} is saved. It applies at once.`);
-    onDone();
-    onClose();
+    invalidate("/roles", "/users");
   };
   const change = (permission: string, isGranted: boolean) => {
     const next = new Set(granted);
@@ -38,13 +30,7 @@ export function RoleDialog({ role, permissions, onClose, onDone }: Props) {
     setGranted(next);
   };
   return (
-    <Drawer
-      open={role !== undefined}
-      onClose={onClose}
-      title={known ? `Role ${known.name}` : "New role"}
-      onSubmit={save}
-      action="Save"
-    >
+    <Drawer title={known ? `Role ${known.name}` : "New role"} onSubmit={save} action="Save">
       <Field label="Name" required>
         <Input value={name} onChange={setName} maxLength={50} disabled={known?.builtin} />
       </Field>

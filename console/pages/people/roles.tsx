@@ -1,10 +1,9 @@
 import { Check } from "lucide";
-import { useState } from "preact/hooks";
 import type { Role } from "../../../src/client/api-types.gen.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
 import { invalidate, useGet } from "../../app/query.ts";
 import { can } from "../../app/session.ts";
-import { Card, Icon, Loaded, Menu, NewButton, Page, plural, UserText } from "../../ui/index.ts";
+import { Card, Icon, Loaded, Menu, NewButton, openDialog, Page, plural, UserText } from "../../ui/index.ts";
 import { PeopleTabs } from "./people-tabs.tsx";
 import { RoleDialog } from "./role-dialog.tsx";
 import "./roles.css";
@@ -23,7 +22,6 @@ interface Matrix {
 export default function Roles() {
   const roles = useGet<{ data: readonly Role[] }>("/roles");
   const permissions = useGet<{ data: readonly Permission[] }>("/permissions");
-  const [editing, setEditing] = useState<Role | "new">();
   const known = roles.data?.data;
   const all = permissions.data?.data;
   const query = {
@@ -35,7 +33,7 @@ export default function Roles() {
       permissions.reload();
     },
   };
-  const add = <NewButton onClick={() => setEditing("new")}>New role</NewButton>;
+  const add = <NewButton onClick={() => openDialog(<RoleDialog permissions={all ?? []} />)}>New role</NewButton>;
   return (
     <Page
       title="Roles"
@@ -48,18 +46,12 @@ export default function Roles() {
       tabs={<PeopleTabs value="roles" />}
       width="wide"
     >
-      <Loaded query={query}>{(data) => <RoleMatrix {...data} onEdit={setEditing} />}</Loaded>
-      <RoleDialog
-        role={editing}
-        permissions={all ?? []}
-        onClose={() => setEditing(undefined)}
-        onDone={() => invalidate("/roles", "/users")}
-      />
+      <Loaded query={query}>{(data) => <RoleMatrix {...data} />}</Loaded>
     </Page>
   );
 }
 
-function RoleMatrix({ roles, permissions, onEdit }: Matrix & { readonly onEdit: (role: Role) => void }) {
+function RoleMatrix({ roles, permissions }: Matrix) {
   const groups = groupsOf(permissions);
   return (
     <Card flush>
@@ -72,7 +64,7 @@ function RoleMatrix({ roles, permissions, onEdit }: Matrix & { readonly onEdit: 
                 <th key={role.id} scope="col">
                   <span class="inline nowrap">
                     <UserText>{role.name}</UserText>
-                    <RoleMenu role={role} onEdit={onEdit} />
+                    <RoleMenu role={role} permissions={permissions} />
                   </span>
                 </th>
               ))}
@@ -122,7 +114,7 @@ function PermissionRow({ permission, roles }: { readonly permission: Permission;
   );
 }
 
-function RoleMenu({ role, onEdit }: { readonly role: Role; readonly onEdit: (role: Role) => void }) {
+function RoleMenu({ role, permissions }: Pick<Matrix, "permissions"> & { readonly role: Role }) {
   if (!can("roles:manage") || role.name === "Admin") return null;
   const remove = async () => {
     const text = "People who hold it lose its permissions at once. A role that a rule notifies cannot be deleted.";
@@ -132,7 +124,7 @@ function RoleMenu({ role, onEdit }: { readonly role: Role; readonly onEdit: (rol
       () => invalidate("/roles", "/users"),
     );
   };
-  const items = [{ label: "Edit", onSelect: () => onEdit(role) }];
+  const items = [{ label: "Edit", onSelect: () => openDialog(<RoleDialog known={role} permissions={permissions} />) }];
   return (
     <Menu
       label={`Change the role ${role.name}`}

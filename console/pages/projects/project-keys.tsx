@@ -15,6 +15,7 @@ import {
   EmptyState,
   Field,
   Input,
+  openDialog,
   SecretDialog,
   Time,
   UserText,
@@ -54,13 +55,11 @@ interface Props {
 export function ProjectKeys({ project, isOwner }: Props) {
   const path = `/projects/${project.id}/keys`;
   const query = useGet<{ data: readonly ApiKey[] }>(path);
-  const [isMaking, setMaking] = useState(false);
-  const [secret, setSecret] = useState<string>();
   const rotate = async (key: ApiKey) => {
     const text = "You get a new secret now. The old one works for 24 more hours.";
     if (!(await confirm({ title: `Replace the secret of ${key.name}?`, text, action: "Replace" }))) return;
     const made = await api.post<{ key: string }>(`${path}/${key.id}/rotate`, { graceMs: GRACE_MS });
-    setSecret(made.key);
+    openDialog(<KeyDialog value={made.key} />);
     query.reload();
   };
   const revoke = async (key: ApiKey) => {
@@ -72,7 +71,7 @@ export function ProjectKeys({ project, isOwner }: Props) {
     );
   };
   const make = (
-    <Button small variant="primary" onClick={() => setMaking(true)}>
+    <Button small variant="primary" onClick={() => openDialog(<NewKey path={path} reload={query.reload} />)}>
       New key
     </Button>
   );
@@ -97,48 +96,26 @@ export function ProjectKeys({ project, isOwner }: Props) {
         }
         empty={<EmptyState small title="This project has no key" text="Programs need one to send events." />}
       />
-      <NewKey isOpen={isMaking} path={path} onClose={() => setMaking(false)} onMade={setSecret} reload={query.reload} />
-      <SecretDialog
-        title="The secret of the key"
-        label="API key"
-        value={secret}
-        hint="It is not shown again."
-        onClose={() => setSecret(undefined)}
-      />
     </Card>
   );
 }
 
-interface NewProps {
-  readonly isOpen: boolean;
-  readonly path: string;
-  readonly onClose: () => void;
-  readonly onMade: (secret: string) => void;
-  readonly reload: () => void;
+function KeyDialog({ value }: { readonly value: string }) {
+  return <SecretDialog title="The secret of the key" label="API key" value={value} hint="It is not shown again." />;
 }
 
-function NewKey({ isOpen, path, onClose, onMade, reload }: NewProps) {
+function NewKey({ path, reload }: { readonly path: string; readonly reload: () => void }) {
   const [name, setName] = useState("");
   const [scopes, setScopes] = useState<readonly string[]>(["events:write", "events:read"]);
   const [expiresAt, setExpiresAt] = useState("");
   const create = async () => {
     const body = { name, scopes, ...(expiresAt === "" ? {} : { expiresAt }) };
     const { key } = await api.post<{ key: string }>(path, body);
-    setName("");
     reload();
-    onClose();
-    onMade(key);
+    return <KeyDialog value={key} />;
   };
   return (
-    <Dialog
-      open={isOpen}
-      onClose={onClose}
-      title="New API key"
-      size="sm"
-      onSubmit={create}
-      action="Create key"
-      blocked={scopes.length === 0}
-    >
+    <Dialog title="New API key" size="sm" onSubmit={create} action="Create key" blocked={scopes.length === 0}>
       <Field label="Name" hint="The program that will use it." required>
         <Input value={name} onChange={setName} maxLength={100} autocomplete="off" autoFocus />
       </Field>

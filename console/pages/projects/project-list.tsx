@@ -14,6 +14,7 @@ import {
   Field,
   Input,
   NewButton,
+  openDialog,
   Page,
   SearchInput,
   SecretDialog,
@@ -31,9 +32,8 @@ const COLUMNS: readonly Column<Project>[] = [
 
 export default function ProjectList() {
   const [text, setText] = useQueryState("q");
-  const [isMaking, setMaking] = useState(false);
   const list = useList<Project>("/projects", { q: text, limit: 50 });
-  const make = <NewButton onClick={() => setMaking(true)}>New project</NewButton>;
+  const make = <NewButton onClick={() => openDialog(<NewProject onDone={list.reload} />)}>New project</NewButton>;
   return (
     <Page
       title="Projects"
@@ -56,46 +56,31 @@ export default function ProjectList() {
           />
         }
       />
-      <NewProject isOpen={isMaking} onClose={() => setMaking(false)} onDone={list.reload} />
     </Page>
   );
 }
 
-interface NewProps {
-  readonly isOpen: boolean;
-  readonly onClose: () => void;
-  readonly onDone: () => void;
-}
-
 /** Makes a project and shows its first API key once. */
-function NewProject({ isOpen, onClose, onDone }: NewProps) {
+function NewProject({ onDone }: { readonly onDone: () => void }) {
   const [name, setName] = useState("");
-  const [made, setMade] = useState<{ id: string; apiKey?: string }>();
   const create = async () => {
-    setMade(await api.post<{ id: string; apiKey?: string }>("/projects", { name }));
-    setName("");
+    const { id, apiKey } = await api.post<{ id: string; apiKey?: string }>("/projects", { name });
     onDone();
-  };
-  const close = () => {
-    if (made) navigate(`/projects/${made.id}`);
-    setMade(undefined);
-    onClose();
-  };
-  if (made?.apiKey !== undefined) {
+    if (apiKey === undefined) return navigate(`/projects/${id}`);
     return (
       <SecretDialog
         title="The project is created"
         label="API key"
-        value={made.apiKey}
+        value={apiKey}
         hint="It is not shown again."
-        onClose={close}
+        onClose={() => navigate(`/projects/${id}`)}
       >
         <p>Programs send events with this key.</p>
       </SecretDialog>
     );
-  }
+  };
   return (
-    <Dialog open={isOpen} onClose={onClose} title="New project" size="sm" onSubmit={create} action="Create project">
+    <Dialog title="New project" size="sm" onSubmit={create} action="Create project">
       <Field label="Name" hint="You can change it later." required>
         <Input value={name} onChange={setName} maxLength={255} autocomplete="off" autoFocus />
       </Field>

@@ -16,6 +16,7 @@ import {
   EmptyState,
   Field,
   Input,
+  openDialog,
   SecretDialog,
   Segmented,
   Select,
@@ -32,15 +33,14 @@ interface Props {
 
 /** The members of a project and the invitations that are open. */
 export function ProjectMembers({ project, isOwner }: Props) {
-  const [isAdding, setAdding] = useState(false);
-  const [left, setLeft] = useState<LeftBy>();
   const list = useList<ProjectMember>(`/projects/${project.id}/members`, { limit: 100 });
   const done = (name: string, leftovers: Leftovers | undefined) => {
     list.reload();
-    if (linesOf(leftovers).length > 0) setLeft({ name, lines: linesOf(leftovers) });
+    const lines = linesOf(leftovers);
+    if (lines.length > 0) openDialog(<LeftoversDialog name={name} lines={lines} />);
   };
   const add = (
-    <Button small variant="primary" onClick={() => setAdding(true)}>
+    <Button small variant="primary" onClick={() => openDialog(<AddMember project={project} onDone={list.reload} />)}>
       Add a member
     </Button>
   );
@@ -62,8 +62,6 @@ export function ProjectMembers({ project, isOwner }: Props) {
         />
       </Card>
       {isOwner && <Invitations project={project} />}
-      <AddMember isOpen={isAdding} project={project} onClose={() => setAdding(false)} onDone={list.reload} />
-      <LeftoversDialog left={left} onClose={() => setLeft(undefined)} />
     </div>
   );
 }
@@ -95,16 +93,11 @@ function linesOf(left: Leftovers = {}): string[] {
 }
 
 /** Ended rights, and secrets to rotate so that the person can no longer use them. */
-function LeftoversDialog({ left, onClose }: { readonly left: LeftBy | undefined; readonly onClose: () => void }) {
+function LeftoversDialog({ name, lines }: LeftBy) {
   return (
-    <Dialog
-      open={left !== undefined}
-      onClose={onClose}
-      title={`Keys and URLs that ${left?.name ?? ""} knows`}
-      size="md"
-    >
+    <Dialog title={`Keys and URLs that ${name} knows`}>
       <ul>
-        {left?.lines.map((line) => (
+        {lines.map((line) => (
           <li key={line}>
             <UserText>{line}</UserText>
           </li>
@@ -206,45 +199,32 @@ function Invitations({ project }: { readonly project: ProjectDetail }) {
 }
 
 interface AddProps {
-  readonly isOpen: boolean;
   readonly project: ProjectDetail;
-  readonly onClose: () => void;
   readonly onDone: () => void;
 }
 
 /** Adds an account, or invites a mail address. */
-function AddMember({ isOpen, project, onClose, onDone }: AddProps) {
+function AddMember({ project, onDone }: AddProps) {
   const canPick = can("users:read");
   const [way, setWay] = useState(canPick ? "account" : "mail");
   const [userId, setUserId] = useState("");
   const [email, setEmail] = useState("");
   const [role, setRole] = useState("viewer");
-  const [link, setLink] = useState<string>();
-  const close = () => {
-    setLink(undefined);
-    setUserId("");
-    setEmail("");
-    onClose();
-  };
   const add = async () => {
     const body = way === "account" ? { userId, role } : { email, role };
     const { inviteUrl } = await api.post<{ inviteUrl?: string }>(`/projects/${project.id}/members`, body);
     onDone();
-    if (inviteUrl !== undefined) return setLink(inviteUrl);
-    toast.ok(way === "account" ? "The member is added." : `An invitation was sent to ${email}.`);
-    close();
-  };
-  if (link !== undefined) {
+    if (inviteUrl === undefined) {
+      return toast.ok(way === "account" ? "The member is added." : `An invitation was sent to ${email}.`);
+    }
     return (
-      <SecretDialog title="The invitation is created" label="Invitation link" value={link} onClose={close}>
+      <SecretDialog title="The invitation is created" label="Invitation link" value={inviteUrl}>
         <p>Mail is not set up, so pass this link on yourself.</p>
       </SecretDialog>
     );
-  }
+  };
   return (
     <Dialog
-      open={isOpen}
-      onClose={close}
       title={`Add a member to ${project.name}`}
       size="sm"
       onSubmit={add}

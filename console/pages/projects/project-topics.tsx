@@ -16,6 +16,7 @@ import {
   EmptyState,
   Field,
   Input,
+  openDialog,
   Segmented,
   Select,
   toast,
@@ -41,7 +42,6 @@ const COLUMNS: readonly Column<NtfyAccess>[] = [
 
 /** Who may read and write topics of ntfy in a project. */
 export function ProjectTopics({ project }: { readonly project: ProjectDetail }) {
-  const [isAdding, setAdding] = useState(false);
   const query = useGet<{ data: readonly NtfyAccess[] }>(PATH, { projectId: project.id });
   const remove = async ({ userId, topic }: NtfyAccess) => {
     await api.del(PATH, { projectId: project.id, user: userId ?? "everyone", topic });
@@ -49,7 +49,7 @@ export function ProjectTopics({ project }: { readonly project: ProjectDetail }) 
     query.reload();
   };
   const add = (
-    <Button small variant="primary" onClick={() => setAdding(true)}>
+    <Button small variant="primary" onClick={() => openDialog(<AddRight project={project} onDone={query.reload} />)}>
       Add a right
     </Button>
   );
@@ -74,20 +74,17 @@ export function ProjectTopics({ project }: { readonly project: ProjectDetail }) 
           />
         }
       />
-      <AddRight isOpen={isAdding} project={project} onClose={() => setAdding(false)} onDone={query.reload} />
     </Card>
   );
 }
 
 interface AddProps {
-  readonly isOpen: boolean;
   readonly project: ProjectDetail;
-  readonly onClose: () => void;
   readonly onDone: () => void;
 }
 
 /** Without `users:read` an owner names members, and everyone in the default project only. */
-function AddRight({ isOpen, project, onClose, onDone }: AddProps) {
+function AddRight({ project, onDone }: AddProps) {
   const mayNameAll = can("users:read");
   const [who, setWho] = useState("person");
   const [userId, setUserId] = useState("");
@@ -98,10 +95,9 @@ function AddRight({ isOpen, project, onClose, onDone }: AddProps) {
     await api.put(PATH, { projectId: project.id, user, topic, permission });
     toast.ok("The right is set.");
     onDone();
-    onClose();
   };
   return (
-    <Dialog open={isOpen} onClose={onClose} title="Add a right on topics" size="sm" onSubmit={save} action="Set">
+    <Dialog title="Add a right on topics" size="sm" onSubmit={save} action="Set">
       {(mayNameAll || project.slug === "default") && (
         <Segmented
           label="Who"

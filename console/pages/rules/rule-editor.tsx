@@ -4,7 +4,7 @@ import { PrismError } from "../../app/api.ts";
 import { canInProject } from "../../app/memberships.ts";
 import { navigate, useLeaveGuard } from "../../app/navigate.ts";
 import { useGet } from "../../app/query.ts";
-import { Banner, Button, confirm, toast } from "../../ui/index.ts";
+import { Banner, Button, confirm, openDialog, toast } from "../../ui/index.ts";
 import { useRecentEvents } from "./data.ts";
 import { changedMembers, definitionOf, keepDraft, keptDraft } from "./draft.ts";
 import { type SectionProps, TextSection, WhenSection, WhoSection } from "./form/form-sections.tsx";
@@ -36,7 +36,6 @@ export function RuleEditor({ rule, initial, draftKey: key, eventId = "", readOnl
   const [kept] = useState(() => (readOnly ? null : keptDraft(key)));
   const [draft, setDraft] = useState<Definition>(kept?.definition ?? initial);
   const [base, setBase] = useState<Rule | null>(kept?.base ?? rule);
-  const [open, setOpen] = useState<"save" | "conflict" | null>(null);
   const [isRestored, setRestored] = useState(kept !== null);
   const [revision, setRevision] = useState(0);
   const replace = (next: Rule | null, definition: Definition) => {
@@ -62,20 +61,33 @@ export function RuleEditor({ rule, initial, draftKey: key, eventId = "", readOnl
     replace(rule, rule === null ? initial : definitionOf(rule));
     setRestored(false);
   };
-  const save = async () => {
+  const save = async (from: Rule | null, edited: Definition) => {
     try {
-      const saved = base === null ? await createRule(draft) : await saveRule(base, draft);
+      const saved = from === null ? await createRule(edited) : await saveRule(from, edited);
       keepDraft(key, null);
       replace(saved, definitionOf(saved));
-      setOpen(null);
       setRestored(false);
-      toast.ok(base === null ? `“${saved.name}” is active` : "Saved");
-      if (base === null) setTimeout(() => navigate(`/rules/${saved.id}`, { replace: true }));
+      toast.ok(from === null ? `“${saved.name}” is active` : "Saved");
+      if (from === null) setTimeout(() => navigate(`/rules/${saved.id}`, { replace: true }));
+      return undefined;
     } catch (error) {
-      if (!(error instanceof PrismError) || error.code !== "VERSION_CONFLICT") throw error;
-      setOpen("conflict");
+      if (from === null || !(error instanceof PrismError) || error.code !== "VERSION_CONFLICT") throw error;
+      return conflict(from, edited);
     }
   };
+  const review = (from: Rule | null, edited: Definition) =>
+    openDialog(<SaveDialog draft={edited} rule={from} onSave={() => save(from, edited)} />);
+  const conflict = (from: Rule, edited: Definition) => (
+    <ConflictDialog
+      base={from}
+      draft={edited}
+      onTheirs={(stored) => replace(stored, definitionOf(stored))}
+      onMine={(stored, merged) => {
+        replace(stored, merged);
+        review(stored, merged);
+      }}
+    />
+  );
   const isOutdated = rule !== null && base !== null && rule.version > base.version && isDirty;
   const onChange = (changes: Partial<Definition>) => setDraft((last) => ({ ...last, ...changes }));
   return (
@@ -98,7 +110,7 @@ export function RuleEditor({ rule, initial, draftKey: key, eventId = "", readOnl
           tone="warn"
           title="Another person saved this rule"
           action={
-            <Button small onClick={() => setOpen("conflict")}>
+            <Button small onClick={() => openDialog(conflict(base, draft))}>
               Compare
             </Button>
           }
@@ -114,27 +126,11 @@ export function RuleEditor({ rule, initial, draftKey: key, eventId = "", readOnl
               changes={changed.map((member) => MEMBER_LABELS[member])}
               problem={problem}
               onDiscard={base === null && !isDirty ? undefined : discard}
-              onSave={() => setOpen("save")}
+              onSave={() => review(base, draft)}
             />
           ) : null
         }
       </Body>
-      {open === "save" && <SaveDialog draft={draft} rule={base} onClose={() => setOpen(null)} onSave={save} />}
-      {open === "conflict" && base !== null && (
-        <ConflictDialog
-          base={base}
-          draft={draft}
-          onClose={() => setOpen(null)}
-          onTheirs={(stored) => {
-            replace(stored, definitionOf(stored));
-            setOpen(null);
-          }}
-          onMine={(stored, merged) => {
-            replace(stored, merged);
-            setOpen("save");
-          }}
-        />
-      )}
     </>
   );
 }

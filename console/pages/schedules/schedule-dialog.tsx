@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { Schedule } from "../../../src/client/api-types.gen.ts";
 import { api, errorText } from "../../app/api.ts";
 import { usePreview } from "../../app/preview.ts";
@@ -26,54 +26,34 @@ interface Kind {
 }
 
 interface Props {
-  /** Undefined: closed. */
-  readonly schedule: Schedule | "new" | undefined;
-  readonly onClose: () => void;
+  /** Undefined: a new one. */
+  readonly known?: Schedule;
   readonly onSaved: () => void;
 }
 
-export function ScheduleDialog({ schedule, onClose, onSaved }: Props) {
-  const known = schedule === "new" ? undefined : schedule;
-  const [name, setName] = useState("");
-  const [cron, setCron] = useState("");
-  const [timezone, setZone] = useState("UTC");
-  const [queue, setQueue] = useState("");
-  const [kind, setKind] = useState("");
-  const [payload, setPayload] = useState("{}");
-  const [missed, setMissed] = useState("once");
-  const [overlap, setOverlap] = useState("skip");
-  const offered = useGet<{ data: readonly Kind[] }>(schedule ? "/schedules/kinds" : null);
+export function ScheduleDialog({ known, onSaved }: Props) {
+  const [name, setName] = useState(known?.name ?? "");
+  const [cron, setCron] = useState(known?.cron ?? (known ? "" : "0 8 * * 1-5"));
+  const [timezone, setZone] = useState(known?.timezone ?? me.value?.timezone ?? "UTC");
+  const [queue, setQueue] = useState(known?.queue ?? "timers");
+  const [kind, setKind] = useState(known?.kind ?? "timer");
+  const [payload, setPayload] = useState(JSON.stringify(known?.payload ?? EXAMPLE, null, 2));
+  const [missed, setMissed] = useState<string>(known?.missed ?? "once");
+  const [overlap, setOverlap] = useState<string>(known?.overlap ?? "skip");
+  const offered = useGet<{ data: readonly Kind[] }>("/schedules/kinds");
   const isFixed = known !== undefined && known.module !== null;
   // The kind of a module that is not loaded stays.
   const kinds = [...(offered.data?.data ?? []), ...(known ? [{ queue: known.queue, kind: known.kind }] : [])];
   const kindsOf = (name: string) => [...new Set(kinds.filter((each) => each.queue === name).map((each) => each.kind))];
-  useEffect(() => {
-    setName(known?.name ?? "");
-    setCron(known?.cron ?? (known ? "" : "0 8 * * 1-5"));
-    setZone(known?.timezone ?? me.value?.timezone ?? "UTC");
-    setQueue(known?.queue ?? "timers");
-    setKind(known?.kind ?? "timer");
-    setPayload(JSON.stringify(known?.payload ?? EXAMPLE, null, 2));
-    setMissed(known?.missed ?? "once");
-    setOverlap(known?.overlap ?? "skip");
-  }, [schedule]);
   const save = async () => {
     const when = known?.everyMs != null ? {} : { cron, timezone };
     const body = { name, queue, kind, payload: JSON.parse(payload) as unknown, missed, overlap, ...when };
     if (known) await api.put(`/schedules/${known.id}`, body);
     else await api.post("/schedules", body);
     onSaved();
-    onClose();
   };
   return (
-    <Dialog
-      open={schedule !== undefined}
-      onClose={onClose}
-      title={known ? `Change ${known.name}` : "New schedule"}
-      size="lg"
-      onSubmit={save}
-      action="Save"
-    >
+    <Dialog title={known ? `Change ${known.name}` : "New schedule"} size="lg" onSubmit={save} action="Save">
       <div class="two">
         <div class="stack">
           <Field label="Name" required>

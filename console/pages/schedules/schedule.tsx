@@ -1,4 +1,3 @@
-import { useState } from "preact/hooks";
 import type { PastRun, Schedule } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
@@ -20,6 +19,7 @@ import {
   Duration,
   EmptyState,
   formatRelative,
+  openDialog,
   Page,
   Time,
   toast,
@@ -72,7 +72,6 @@ export default function SchedulePage({ params }: PageProps) {
 }
 
 function ScheduleView({ schedule }: { readonly schedule: Schedule }) {
-  const [isEditing, setEditing] = useState(false);
   const runs = useList<PastRun>(`/schedules/${schedule.id}/runs`, { limit: 25 });
   useStream("system", ({ type }) => type === "jobs.changed" && invalidate(`/schedules/${schedule.id}`));
   const changed = () => invalidate("/schedules");
@@ -89,7 +88,11 @@ function ScheduleView({ schedule }: { readonly schedule: Schedule }) {
       badge={<Badge tone={schedule.active ? "ok" : "plain"}>{schedule.active ? "active" : "off"}</Badge>}
       actions={
         can("jobs:manage") ? (
-          <Actions schedule={schedule} changed={changed} onEdit={() => setEditing(true)} />
+          <Actions
+            schedule={schedule}
+            changed={changed}
+            onEdit={() => openDialog(<ScheduleDialog known={schedule} onSaved={changed} />)}
+          />
         ) : undefined
       }
     >
@@ -131,7 +134,6 @@ function ScheduleView({ schedule }: { readonly schedule: Schedule }) {
           </Card>
         </div>
       </div>
-      <ScheduleDialog schedule={isEditing ? schedule : undefined} onClose={() => setEditing(false)} onSaved={changed} />
     </Page>
   );
 }

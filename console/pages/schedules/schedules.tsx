@@ -1,4 +1,3 @@
-import { useState } from "preact/hooks";
 import type { Schedule } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { href } from "../../app/base.ts";
@@ -14,6 +13,7 @@ import {
   EmptyState,
   formatRelative,
   NewButton,
+  openDialog,
   Page,
   Switch,
   Time,
@@ -86,7 +86,6 @@ function Next({ schedule }: { readonly schedule: Schedule }) {
 
 /** Jobs that recur. */
 export default function Schedules() {
-  const [isMaking, setMaking] = useState(false);
   const list = useList<Schedule>("/schedules", { runs: 1, limit: 50 });
   useStream("system", ({ type }) => type === "jobs.changed" && list.reload());
   const run = async (schedule: Schedule) => {
@@ -94,7 +93,9 @@ export default function Schedules() {
     toast.ok(`${nameOf(schedule)} runs now.`);
     list.reload();
   };
-  const make = can("jobs:manage") ? <NewButton onClick={() => setMaking(true)}>New schedule</NewButton> : undefined;
+  const make = can("jobs:manage") ? (
+    <NewButton onClick={() => openDialog(<ScheduleDialog onSaved={list.reload} />)}>New schedule</NewButton>
+  ) : undefined;
   const projects = useProjects();
   const nameOf: NameOf = (schedule) => scheduleName(schedule, (id) => projects.find((each) => each.id === id)?.name);
   const upcoming = (list.items ?? []).filter(({ active, nextRunAt }) => active && nextRunAt !== null);
@@ -132,7 +133,6 @@ export default function Schedules() {
           />
         }
       />
-      <ScheduleDialog schedule={isMaking ? "new" : undefined} onClose={() => setMaking(false)} onSaved={list.reload} />
     </Page>
   );
 }

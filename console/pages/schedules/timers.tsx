@@ -17,6 +17,7 @@ import {
   formatRelative,
   Input,
   NewButton,
+  openDialog,
   Page,
   Textarea,
   Time,
@@ -68,7 +69,6 @@ const COLUMNS: readonly Column<Timer>[] = [
 
 /** Pending timers. */
 export default function Timers() {
-  const [isMaking, setMaking] = useState(false);
   const list = useList<Timer>("/timers", { limit: 50 });
   const cancel = async (timer: Timer) => {
     const text = timer.scheduleId === null ? "It does not fire." : "It does not fire any more.";
@@ -78,7 +78,7 @@ export default function Timers() {
       list.reload,
     );
   };
-  const make = <NewButton onClick={() => setMaking(true)}>New timer</NewButton>;
+  const make = <NewButton onClick={() => openDialog(<NewTimer onDone={list.reload} />)}>New timer</NewButton>;
   const [next] = (list.items ?? [])
     .filter(({ runAt, state }) => runAt !== null && state !== "paused")
     .sort((a, b) => (a.runAt ?? "").localeCompare(b.runAt ?? ""));
@@ -110,19 +110,12 @@ export default function Timers() {
           />
         }
       />
-      <NewTimer isOpen={isMaking} onClose={() => setMaking(false)} onDone={list.reload} />
     </Page>
   );
 }
 
-interface NewProps {
-  readonly isOpen: boolean;
-  readonly onClose: () => void;
-  readonly onDone: () => void;
-}
-
 /** A reminder for oneself; other actions need the API. */
-function NewTimer({ isOpen, onClose, onDone }: NewProps) {
+function NewTimer({ onDone }: { readonly onDone: () => void }) {
   const [label, setLabel] = useState("");
   const [message, setMessage] = useState("");
   const [runAt, setRunAt] = useState("");
@@ -130,15 +123,10 @@ function NewTimer({ isOpen, onClose, onDone }: NewProps) {
     const action = { type: "notify", payload: { userId: "me", title: label, message } };
     await api.post("/time/trigger", { label, runAt, action });
     toast.ok("The timer is set.");
-    setLabel("");
-    setMessage("");
     onDone();
-    onClose();
   };
   return (
     <Dialog
-      open={isOpen}
-      onClose={onClose}
       title="New timer"
       subtitle="It notifies you."
       size="sm"

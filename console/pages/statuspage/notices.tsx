@@ -16,6 +16,7 @@ import {
   ErrorState,
   Field,
   Input,
+  openDialog,
   Segmented,
   Textarea,
   Time,
@@ -36,7 +37,6 @@ function isOver({ state }: StatusNotice): boolean {
 
 /** Announcements of the page. */
 export function Notices({ projectId, mayWrite }: Props) {
-  const [isOpen, setOpen] = useState(false);
   const list = useList<StatusNotice>("/status-page/notices", { projectId, limit: 20 });
   const update = async (notice: StatusNotice, state: string) => {
     const text = await ask({
@@ -64,7 +64,11 @@ export function Notices({ projectId, mayWrite }: Props) {
       title="Notices"
       actions={
         mayWrite && (
-          <Button small icon={Megaphone} onClick={() => setOpen(true)}>
+          <Button
+            small
+            icon={Megaphone}
+            onClick={() => openDialog(<NoticeDialog projectId={projectId} onPosted={list.reload} />)}
+          >
             New notice
           </Button>
         )
@@ -111,19 +115,16 @@ export function Notices({ projectId, mayWrite }: Props) {
           </div>
         ))}
       </div>
-      <NoticeDialog projectId={projectId} open={isOpen} onClose={() => setOpen(false)} onPosted={list.reload} />
     </Card>
   );
 }
 
 interface DialogProps {
   readonly projectId: string;
-  readonly open: boolean;
-  readonly onClose: () => void;
   readonly onPosted: () => void;
 }
 
-function NoticeDialog({ projectId, open, onClose, onPosted }: DialogProps) {
+function NoticeDialog({ projectId, onPosted }: DialogProps) {
   const [kind, setKind] = useState("incident");
   const [title, setTitle] = useState("");
   const [text, setText] = useState("");
@@ -134,15 +135,10 @@ function NoticeDialog({ projectId, open, onClose, onPosted }: DialogProps) {
       kind === "incident" ? {} : { ...(startsAt === "" ? {} : { startsAt }), ...(endsAt === "" ? {} : { endsAt }) };
     await api.post("/status-page/notices", { projectId, kind, title, text, ...times });
     toast.ok("The notice is posted.");
-    setTitle("");
-    setText("");
-    onClose();
     onPosted();
   };
   return (
     <Dialog
-      open={open}
-      onClose={onClose}
       title="New notice"
       subtitle="Visitors see it at once; subscribers receive a mail."
       onSubmit={post}

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import type { Task } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { DateTimeInput, Dialog, Field, Input, Select, Textarea } from "../../ui/index.ts";
@@ -11,41 +11,25 @@ export const STATUS = {
 } as const;
 
 interface Props {
-  /** Undefined: closed. */
-  readonly task: Task | "new" | undefined;
-  readonly onClose: () => void;
+  /** Undefined: a new one. */
+  readonly known?: Task;
   readonly onSaved: () => void;
 }
 
-export function TaskDialog({ task, onClose, onSaved }: Props) {
-  const known = task === "new" ? undefined : task;
-  const [title, setTitle] = useState("");
-  const [description, setDescription] = useState("");
-  const [status, setStatus] = useState<string>("TODO");
-  const [priority, setPriority] = useState("0");
-  const [dueAt, setDueAt] = useState("");
-  useEffect(() => {
-    setTitle(known?.title ?? "");
-    setDescription(known?.description ?? "");
-    setStatus(known?.status ?? "TODO");
-    setPriority(String(known?.priority ?? 0));
-    setDueAt(known?.dueAt ?? "");
-  }, [task]);
+export function TaskDialog({ known, onSaved }: Props) {
+  const [title, setTitle] = useState(known?.title ?? "");
+  const [description, setDescription] = useState(known?.description ?? "");
+  const [status, setStatus] = useState<string>(known?.status ?? "TODO");
+  const [priority, setPriority] = useState(String(known?.priority ?? 0));
+  const [dueAt, setDueAt] = useState(known?.dueAt ?? "");
   const save = async () => {
     const body = { title, description, status, priority: Number(priority), dueAt: dueAt === "" ? null : dueAt };
     if (known) await api.put(`/tasks/${known.id}`, body);
     else await api.post("/tasks", body);
     onSaved();
-    onClose();
   };
   return (
-    <Dialog
-      open={task !== undefined}
-      onClose={onClose}
-      title={known ? "Change the task" : "New task"}
-      onSubmit={save}
-      action="Save"
-    >
+    <Dialog title={known ? "Change the task" : "New task"} onSubmit={save} action="Save">
       <Field label="Title" required>
         <Input value={title} onChange={setTitle} maxLength={255} autoFocus />
       </Field>

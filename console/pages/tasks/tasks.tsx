@@ -1,4 +1,3 @@
-import { useState } from "preact/hooks";
 import type { Task } from "../../../src/client/api-types.gen.ts";
 import { api } from "../../app/api.ts";
 import { confirmDelete } from "../../app/confirm-delete.ts";
@@ -12,6 +11,7 @@ import {
   DataTable,
   EmptyState,
   NewButton,
+  openDialog,
   optionsOf,
   Page,
   plural,
@@ -50,7 +50,6 @@ const STATUS_OPTIONS = optionsOf("Any status", STATUS);
 /** The user's own tasks. */
 export default function Tasks() {
   const filters = useFilters({ q: "", status: "" });
-  const [editing, setEditing] = useState<Task | "new">();
   const list = useList<Task>("/tasks", { ...filters.values, limit: 50 });
   useStream("tasks:me", list.reload);
   const open = list.items?.filter((task) => task.status === "TODO" || task.status === "IN_PROGRESS").length ?? 0;
@@ -66,7 +65,7 @@ export default function Tasks() {
   const remove = async (task: Task) => {
     await confirmDelete(`/tasks/${task.id}`, { title: "Delete this task?", text: task.title }, list.reload);
   };
-  const add = <NewButton onClick={() => setEditing("new")}>New task</NewButton>;
+  const add = <NewButton onClick={() => openDialog(<TaskDialog onSaved={list.reload} />)}>New task</NewButton>;
   const { isFiltered } = filters;
   return (
     <Page
@@ -82,7 +81,7 @@ export default function Tasks() {
         label="Tasks"
         list={list}
         columns={COLUMNS}
-        onOpen={setEditing}
+        onOpen={(task) => openDialog(<TaskDialog known={task} onSaved={list.reload} />)}
         rowActions={(task) => (
           <>
             {(task.status === "TODO" || task.status === "IN_PROGRESS") && (
@@ -103,7 +102,6 @@ export default function Tasks() {
           />
         }
       />
-      <TaskDialog task={editing} onClose={() => setEditing(undefined)} onSaved={list.reload} />
     </Page>
   );
 }

@@ -1,7 +1,7 @@
 import { api, type Page } from "../../../app/api.ts";
 import { useProjects } from "../../../app/projects.ts";
 import { useGet, useQuery } from "../../../app/query.ts";
-import { Button, Dialog, formatRelative, Loaded } from "../../../ui/index.ts";
+import { Button, Dialog, formatRelative, Loaded, useClose } from "../../../ui/index.ts";
 import { DefinitionDiff } from "../diff.tsx";
 import { changedMembers, changesOf, definitionOf } from "../draft.ts";
 import { useNames } from "../people.ts";
@@ -12,7 +12,6 @@ export interface ConflictDialogProps {
   /** The version from which the edits started. */
   readonly base: Rule;
   readonly draft: Definition;
-  readonly onClose: () => void;
   /** Continues with the stored version. */
   readonly onTheirs: (stored: Rule) => void;
   /** Continues with the own changes on top of the stored version. */
@@ -21,10 +20,10 @@ export interface ConflictDialogProps {
 
 /** Another person saved the rule: their changes beside the user's own. */
 export function ConflictDialog(props: ConflictDialogProps) {
-  const { base, onClose } = props;
+  const { base } = props;
   const stored = useQuery<Rule>(`/rules/${base.id} conflict`, () => api.get<Rule>(`/rules/${base.id}`));
   return (
-    <Dialog open onClose={onClose} title="This rule was saved meanwhile" size="lg">
+    <Dialog title="This rule was saved meanwhile" size="lg">
       <Loaded query={stored}>{(rule: Rule) => <Choice {...props} stored={rule} />}</Loaded>
     </Dialog>
   );
@@ -35,6 +34,7 @@ function Choice({ base, draft, stored, onTheirs, onMine }: ConflictDialogProps &
   const versions = useGet<Page<RuleVersion>>(`/rules/${base.id}/versions`, { limit: 1 }).data?.data;
   const author = versions?.[0]?.createdBy ?? null;
   const names = useNames([author, ...draft.targetUsers, ...stored.targetUsers, ...base.targetUsers]);
+  const close = useClose();
   const mine = changesOf(base, draft);
   const merged: Definition = { ...definitionOf(stored), ...mine };
   const both = changedMembers(base, stored).filter((member) => Object.hasOwn(mine, member));
@@ -59,8 +59,21 @@ function Choice({ base, draft, stored, onTheirs, onMine }: ConflictDialogProps &
           : `Both change ${both.map((member) => MEMBER_LABELS[member]).join(", ")}: keeping yours replaces theirs there.`}
       </p>
       <div class="inline">
-        <Button onClick={() => onTheirs(stored)}>Show theirs</Button>
-        <Button variant="primary" onClick={() => onMine(stored, merged)}>
+        <Button
+          onClick={() => {
+            close();
+            onTheirs(stored);
+          }}
+        >
+          Show theirs
+        </Button>
+        <Button
+          variant="primary"
+          onClick={() => {
+            close();
+            onMine(stored, merged);
+          }}
+        >
           Keep mine
         </Button>
       </div>

@@ -1,7 +1,7 @@
 import { useEffect } from "preact/hooks";
 import { canInProject } from "../../../app/memberships.ts";
 import { useProjects } from "../../../app/projects.ts";
-import { Button, Dialog, ErrorState, Progress } from "../../../ui/index.ts";
+import { Button, Dialog, ErrorState, Progress, useClose } from "../../../ui/index.ts";
 import { projectName } from "../data.ts";
 import { DefinitionDiff } from "../diff.tsx";
 import { changedMembers, type Member } from "../draft.ts";
@@ -18,12 +18,11 @@ export interface SaveDialogProps {
   readonly draft: Definition;
   /** The stored rule; null for a new one. */
   readonly rule: Rule | null;
-  readonly onClose: () => void;
-  readonly onSave: () => Promise<void>;
+  readonly onSave: () => Promise<unknown>;
 }
 
 /** The changes of a save, and their effect on the events of the last week, before they are stored. */
-export function SaveDialog({ draft, rule, onClose, onSave }: SaveDialogProps) {
+export function SaveDialog({ draft, rule, onSave }: SaveDialogProps) {
   const projects = useProjects();
   const names = useNames([...draft.targetUsers, ...(rule?.targetUsers ?? [])]);
   const backtest = useBacktest(draft, rule, HOURS);
@@ -35,14 +34,12 @@ export function SaveDialog({ draft, rule, onClose, onSave }: SaveDialogProps) {
   const { result, error, isRunning } = backtest;
   return (
     <Dialog
-      open
-      onClose={onClose}
       title={rule ? "Save changes?" : `Create “${draft.name}”?`}
       subtitle={`${rule ? "They apply" : "It applies"} to every event of ${projectName(projects, draft.projectId)} from now on.`}
       onSubmit={onSave}
       footer={
         <>
-          <Button onClick={onClose}>Back</Button>
+          <Button onClick={useClose()}>Back</Button>
           <Button variant="primary" type="submit">
             {rule ? "Save" : "Create rule"}
           </Button>
