@@ -284,10 +284,6 @@ export interface Granter {
   readonly permissions: ReadonlySet<string>;
 }
 
-export function granterOf({ userId, permissions }: PermissionHolder): Granter {
-  return { userId, permissions };
-}
-
 export interface RoleRow {
   readonly id: string;
   readonly name: string;
@@ -396,13 +392,17 @@ export async function reauthorize(
   return row;
 }
 
-/** Changes a project in a transaction that checks the right again, see {@link reauthorize}. */
-export function changeProject<T>(
+/**
+ * Changes a project, named by id or slug, in a transaction that checks the right again.
+ * @throws as {@link Projects.require} and {@link reauthorize}
+ */
+export async function changeProject<T>(
   ctx: Reauthorizing & { readonly db: Database },
   principal: PermissionHolder,
-  projectId: string,
+  ref: string,
   right: ProjectRight,
   change: (trx: Trx, project: Awaited<ReturnType<typeof reauthorize>>) => Promise<T>,
 ): Promise<T> {
-  return ctx.db.write(async (trx) => change(trx, await reauthorize(ctx, principal, projectId, right, trx)));
+  const id = ctx.projects.require(principal, ref, right);
+  return ctx.db.write(async (trx) => change(trx, await reauthorize(ctx, principal, id, right, trx)));
 }

@@ -12,5 +12,6 @@ export { type KeptAnswer, keptAnswer } from "./read-caches.ts";
 export { DevGate } from "./sessions/dev-token.ts";
 export type { PasswordOwner } from "./sessions/login.ts";
 export { createSignInLink, type SignInLink } from "./sessions/sign-in.ts";
+export { TokenIndex } from "./token-index.ts";
 export { type UserName, userNames } from "./users/queries.ts";
 export type { UserDirectory } from "./users/user-directory.ts";

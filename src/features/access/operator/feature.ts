@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { cleanText } from "../../../core/clean-text.ts";
+import { PrismError } from "../../../core/errors.ts";
 import { TOKEN_SCOPES } from "../../../core/permissions.ts";
 import { type Route, route, undescribed } from "../../../http/route.ts";
 import { instant, object, queryBoolean, text, uuid } from "../../../http/shapes.ts";
@@ -9,9 +10,9 @@ import { setPassword } from "../sessions/login.ts";
 import { password } from "../sessions/schema.ts";
 import { createSignInLink } from "../sessions/sign-in.ts";
 import { createServiceToken, createUser, revokeServiceToken } from "../users/create-user.ts";
-import { findProjectRef, findUserRef, getUser, listKeys, listTokens, listUsers, projectOfKey } from "./queries.ts";
+import { findUserRef, getUser, listKeys, listTokens, listUsers } from "./queries.ts";
 
-type OperatorContext = Context<"accounts">;
+type OperatorContext = Context<"accounts" | "projects">;
 
 const STATUS = v.picklist(["pending", "active", "disabled", "unverified"]);
 const REF = v.pipe(v.string(), v.minLength(1), v.maxLength(255));
@@ -23,7 +24,7 @@ const PATH = "/api/v1/operator";
 
 /** Operations of the server's operator that no permission gives to others. */
 export const operatorFeature = feature("operator", {
-  needs: ["accounts"],
+  needs: ["accounts", "projects"],
   register(server, context) {
     const routes = [...userRoutes(context), ...passwordRoutes(context), ...tokenRoutes(context), ...keyRoutes(context)];
     for (const each of routes) server.route(each);
@@ -137,8 +138,7 @@ const NewToken = object({
   expiresAt: v.optional(instant),
 });
 
-function tokenRoutes({ db, accounts }: OperatorContext): Route[] {
-  const { clock } = accounts;
+function tokenRoutes({ db, clock, accounts }: OperatorContext): Route[] {
   return [
     route({
       ...shared,
@@ -179,7 +179,13 @@ function tokenRoutes({ db, accounts }: OperatorContext): Route[] {
   ];
 }
 
-function keyRoutes({ db, accounts: { clock } }: OperatorContext): Route[] {
+function keyRoutes({ db, clock, projects }: OperatorContext): Route[] {
+  /** @throws PROJECT_NOT_FOUND */
+  const idOf = (ref: string | undefined): string | undefined => {
+    const id = ref === undefined ? undefined : projects.find(ref);
+    if (ref !== undefined && id === undefined) throw new PrismError("PROJECT_NOT_FOUND", `There is no project ${ref}`);
+    return id;
+  };
   return [
     route({
       ...shared,
@@ -187,10 +193,9 @@ function keyRoutes({ db, accounts: { clock } }: OperatorContext): Route[] {
       path: `${PATH}/keys`,
       summary: "List API keys of all projects",
       query: object({ project: v.optional(REF), all: ALL }),
-      async handle(_exchange, { query: { project, all = false } }) {
-        const projectId = project === undefined ? undefined : (await findProjectRef(db.read, project)).id;
-        return { keys: await listKeys(db.scan, { projectId, all, now: clock.now() }) };
-      },
+      handle: async (_exchange, { query: { project, all = false } }) => ({
+        keys: await listKeys(db.scan, { projectId: idOf(project), all, now: clock.now() }),
+      }),
     }),
     route({
       ...shared,
@@ -199,9 +204,13 @@ function keyRoutes({ db, accounts: { clock } }: OperatorContext): Route[] {
       summary: "The project of an API key",
       params: BY_ID,
       query: object({ project: v.optional(REF) }),
-      handle: async (_exchange, { params: { id }, query }) => ({
-        projectId: await projectOfKey(db.read, id, query.project),
-      }),
+      async handle(_exchange, { params: { id }, query }) {
+        const expected = idOf(query.project);
+        const key = await db.read.selectFrom("api_keys").select("projectId").where("id", "=", id).executeTakeFirst();
+        if (!key || (expected ?? key.projectId) !== key.projectId)
+          throw new PrismError("API_KEY_NOT_FOUND", `There is no API key ${id}`);
+        return { projectId: key.projectId };
+      },
     }),
   ];
 }

@@ -76,19 +76,6 @@ export async function findUserRef(db: ReadDb | Trx, ref: string) {
   return { ...user, label: user.username ?? user.email ?? user.externalId ?? user.id };
 }
 
-/** The project that an id or a slug means. @throws PROJECT_NOT_FOUND */
-export async function findProjectRef(db: ReadDb | Trx, ref: string): Promise<{ id: string; slug: string }> {
-  const projects = await db
-    .selectFrom("projects")
-    .select(["id", "slug"])
-    .where("deletedAt", "is", null)
-    .where((e) => e.or([e("id", "=", ref), e("slug", "=", ref)]))
-    .execute();
-  const project = projects.find(({ id }) => id === ref) ?? projects[0];
-  if (!project) throw new PrismError("PROJECT_NOT_FOUND", `There is no project ${ref}`);
-  return project;
-}
-
 /** Service tokens, oldest first. @param userId of one user. @param all also those that ended */
 export async function listTokens(
   db: ReadDb | Trx,
@@ -137,17 +124,6 @@ interface ListOptions {
   readonly all: boolean;
   /** Epoch ms. */
   readonly now: number;
-}
-
-/**
- * The project a key belongs to. @param expected id or slug it must have, if given. @throws
- * API_KEY_NOT_FOUND, PROJECT_NOT_FOUND
- */
-export async function projectOfKey(db: ReadDb | Trx, keyId: string, expected: string | undefined): Promise<string> {
-  const key = await db.selectFrom("api_keys").select("projectId").where("id", "=", keyId).executeTakeFirst();
-  const isElsewhere = expected !== undefined && (await findProjectRef(db, expected)).id !== key?.projectId;
-  if (!key || isElsewhere) throw new PrismError("API_KEY_NOT_FOUND", `There is no API key ${keyId}`);
-  return key.projectId;
 }
 
 /** Whether it works, and until when. */

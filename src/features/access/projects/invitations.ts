@@ -1,17 +1,20 @@
 import { randomBytes } from "node:crypto";
+import * as v from "valibot";
 import { type Clock, HOUR_MS, toRfc3339 } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
-import type { PermissionHolder, UserPrincipal } from "../../../core/principal.ts";
+import type { PermissionHolder } from "../../../core/principal.ts";
 import { hashToken } from "../../../core/tokens.ts";
-import { requireAccount } from "../../../http/access.ts";
+import { holderOf, requireAccount, userOf } from "../../../http/access.ts";
 import { RateLimiter, requireAllowed } from "../../../http/rate-limiter.ts";
+import { type Route, route } from "../../../http/route.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { ProjectRole } from "../../../store/schema.ts";
 import { changeProject } from "../authorize.ts";
 import { type RecordContext, recordChange } from "../context.ts";
 import { linkExpired } from "../sessions/mail-links.ts";
 import { namesOf } from "../users/create-user.ts";
+import * as s from "./schema.ts";
 import type { ProjectsContext } from "./service.ts";
 
 const LIFE_MS = 7 * 24 * 3_600_000;
@@ -70,19 +73,6 @@ export async function createInvitation(
   return { id, token };
 }
 
-function invitationsOfProject(
-  ctx: RecordContext,
-  projectId: string,
-  limit: number,
-  db: ReadDb | Trx,
-): Promise<OpenInvitation[]> {
-  return openInvitations(ctx, db).where("i.projectId", "=", projectId).orderBy("i.id").limit(limit).execute();
-}
-
-function findInvitation(ctx: RecordContext, id: string, db: ReadDb | Trx): Promise<OpenInvitation | undefined> {
-  return openInvitations(ctx, db).where("i.id", "=", id).executeTakeFirst();
-}
-
 /** The invitation of a link. @throws LINK_EXPIRED */
 export async function invitationOfToken(ctx: RecordContext, token: string, db: ReadDb | Trx): Promise<OpenInvitation> {
   const found = await openInvitations(ctx, db).where("i.hash", "=", hashToken(token)).executeTakeFirst();
@@ -109,16 +99,6 @@ export async function acceptInvitation(
     await recordChange(ctx, "member.add", "project", projectId, { userId, role }, trx);
 }
 
-async function closeInvitation(
-  ctx: RecordContext,
-  { id, projectId }: OpenInvitation,
-  action: "invitation.revoke" | "invitation.decline",
-  trx: Trx,
-): Promise<void> {
-  await endInvitation(ctx, id, null, trx);
-  await recordChange(ctx, action, "project", projectId, { invitationId: id }, trx);
-}
-
 /** Revokes the invitations a user sent: a removed owner must not return through one of them. */
 export async function revokeInvitationsOf(
   ctx: RecordContext,
@@ -141,6 +121,16 @@ export async function revokeInvitationsOf(
 async function endInvitation(ctx: RecordContext, id: string, acceptedBy: string | null, trx: Trx): Promise<void> {
   const ended = { endedAt: ctx.clock.now(), acceptedBy };
   await trx.updateTable("project_invitations").set(ended).where("id", "=", id).execute();
+}
+
+async function closeInvitation(
+  ctx: RecordContext,
+  { id, projectId }: OpenInvitation,
+  action: "invitation.revoke" | "invitation.decline",
+  trx: Trx,
+): Promise<void> {
+  await endInvitation(ctx, id, null, trx);
+  await recordChange(ctx, action, "project", projectId, { invitationId: id }, trx);
 }
 
 function openInvitations(ctx: RecordContext, db: ReadDb | Trx) {
@@ -183,10 +173,10 @@ export async function inviteToProject(
   const { userId: invitedBy } = requireAccount(principal);
   limitInvitations(ctx, invitedBy, email);
   const { invitation, token } = await changeProject(ctx, principal, projectId, "project:manage", async (trx) => {
-    if ((await invitationsOfProject(ctx, projectId, MAX_OPEN, trx)).length >= MAX_OPEN)
+    if ((await invitationsOf(ctx, projectId, trx)).length >= MAX_OPEN)
       throw new PrismError("LIMIT_REACHED", `${MAX_OPEN} invitations of this project are open; revoke some`);
     const { id, token } = await createInvitation(ctx, { projectId, email, role, invitedBy }, trx);
-    const invitation = await requireInvitation(ctx, id, projectId, trx);
+    const invitation = await requireInvitation(ctx, id, { projectId }, trx);
     if (mail.isConfigured) await mail.projectInvitation(email, invitation, token, trx);
     return { invitation, token };
   });
@@ -195,87 +185,158 @@ export async function inviteToProject(
   return { ...view, inviteUrl: mail.link("project-invitation", token) };
 }
 
-export async function listInvitations(ctx: ProjectsContext, principal: PermissionHolder, ref: string) {
-  const projectId = ctx.projects.require(principal, ref, "project:manage");
-  return { data: (await invitationsOfProject(ctx, projectId, MAX_OPEN, ctx.db.read)).map(invitationView) };
+const OF_PROJECT = "/api/v1/projects/:id/invitations";
+const OWN = "/api/v1/users/me/invitations";
+const managing = { tag: "Projects", access: { tokenScopes: ["projects:create"] } } as const;
+const own = { tag: "Users", access: { tokenScopes: ["account:own"] } } as const;
+
+/** Invitations to projects: what owners see of them, and what invited people do with them. */
+export function invitationRoutes(ctx: ProjectsContext): Route[] {
+  const { db } = ctx;
+  return [
+    route({
+      ...managing,
+      method: "GET",
+      path: OF_PROJECT,
+      id: "listProjectInvitations",
+      summary: "List the open invitations to a project (owner)",
+      returns: "The open invitations",
+      params: s.ProjectParams,
+      response: v.object({ data: v.array(s.InvitationView) }),
+      errors: ["PROJECT_NOT_FOUND"],
+      async handle(exchange, { params }) {
+        const projectId = ctx.projects.require(holderOf(exchange), params.id, "project:manage");
+        return { data: (await invitationsOf(ctx, projectId, db.read)).map(invitationView) };
+      },
+    }),
+    route({
+      ...managing,
+      method: "DELETE",
+      path: `${OF_PROJECT}/:invitationId`,
+      id: "revokeProjectInvitation",
+      summary: "Revoke an invitation to a project (owner)",
+      params: s.InvitationParams,
+      status: 204,
+      errors: ["PROJECT_NOT_FOUND", "INVITATION_NOT_FOUND"],
+      handle: (exchange, { params: { id, invitationId } }) =>
+        changeProject(ctx, holderOf(exchange), id, "project:manage", async (trx, project) => {
+          const invitation = await requireInvitation(ctx, invitationId, { projectId: project.id }, trx);
+          await closeInvitation(ctx, invitation, "invitation.revoke", trx);
+        }),
+    }),
+    route({
+      ...own,
+      method: "GET",
+      path: OWN,
+      id: "listMyInvitations",
+      summary: "List the open project invitations to the caller's email address",
+      returns: "The open invitations",
+      response: v.object({ data: v.array(s.InvitedView) }),
+      async handle(exchange) {
+        const email = await ownAddress(userOf(exchange).userId, db.read);
+        if (email === null) return { data: [] };
+        const found = openInvitations(ctx, db.read).where("i.email", "=", email).orderBy("i.id").limit(MAX_OF_USER);
+        return { data: (await found.execute()).map(invitedView) };
+      },
+    }),
+    route({
+      ...own,
+      method: "POST",
+      path: OWN,
+      id: "acceptInvitationByToken",
+      summary: "Accept a project invitation with the token of its link",
+      body: s.InvitationToken,
+      response: s.InvitedView,
+      errors: ["LINK_EXPIRED"],
+      // The holder of the link may join, with any address.
+      handle(exchange, { body }) {
+        const { userId } = userOf(exchange);
+        return db.write(async (trx) => {
+          const invitation = await invitationOfToken(ctx, body.token, trx);
+          await acceptInvitation(ctx, invitation, userId, trx);
+          return invitedView(invitation);
+        });
+      },
+    }),
+    route({
+      ...own,
+      method: "POST",
+      path: `${OWN}/:invitationId/accept`,
+      id: "acceptInvitation",
+      summary: "Accept a project invitation to the caller's email address",
+      params: s.OwnInvitationParams,
+      response: s.InvitedView,
+      errors: ["INVITATION_NOT_FOUND"],
+      handle(exchange, { params }) {
+        const { userId } = userOf(exchange);
+        return db.write(async (trx) => {
+          const email = await ownAddress(userId, trx);
+          const invitation = await requireInvitation(ctx, params.invitationId, { email }, trx);
+          await acceptInvitation(ctx, invitation, userId, trx);
+          return invitedView(invitation);
+        });
+      },
+    }),
+    route({
+      ...own,
+      method: "DELETE",
+      path: `${OWN}/:invitationId`,
+      id: "declineInvitation",
+      summary: "Decline a project invitation to the caller's email address",
+      params: s.OwnInvitationParams,
+      status: 204,
+      errors: ["INVITATION_NOT_FOUND"],
+      handle(exchange, { params }) {
+        const { userId } = userOf(exchange);
+        return db.write(async (trx) => {
+          const email = await ownAddress(userId, trx);
+          const invitation = await requireInvitation(ctx, params.invitationId, { email }, trx);
+          await closeInvitation(ctx, invitation, "invitation.decline", trx);
+        });
+      },
+    }),
+    route({
+      method: "POST",
+      path: "/api/v1/auth/project-invitation",
+      id: "getInvitationByToken",
+      summary: "Get the invitation of a mailed link: project, role, inviter and registration policy",
+      returns: "The invitation",
+      tag: "Authentication",
+      access: "public",
+      body: s.InvitationToken,
+      response: v.object({
+        ...s.InvitedView.entries,
+        email: v.string(),
+        registration: v.picklist(["approval", "open", "closed"]),
+      }),
+      errors: ["LINK_EXPIRED"],
+      async handle(_exchange, { body }) {
+        const invitation = await invitationOfToken(ctx, body.token, db.read);
+        const { registration } = ctx.config.auth;
+        return { ...invitedView(invitation), email: invitation.email, registration };
+      },
+    }),
+  ];
 }
 
-/** @throws INVITATION_NOT_FOUND */
-export async function revokeInvitation(
-  ctx: ProjectsContext,
-  principal: PermissionHolder,
-  ref: string,
-  id: string,
-): Promise<void> {
-  const projectId = ctx.projects.require(principal, ref, "project:manage");
-  await changeProject(ctx, principal, projectId, "project:manage", async (trx) =>
-    closeInvitation(ctx, await requireInvitation(ctx, id, projectId, trx), "invitation.revoke", trx),
-  );
-}
-
-/** The open invitations for the caller's address. */
-export async function ownInvitations(ctx: ProjectsContext, principal: UserPrincipal) {
-  const { read } = ctx.db;
-  const email = await ownAddress(principal.userId, read);
-  if (email === null) return { data: [] };
-  const found = openInvitations(ctx, read).where("i.email", "=", email).orderBy("i.id").limit(MAX_OF_USER);
-  return { data: (await found.execute()).map(invitedViewOf) };
-}
-
-/** Makes the caller a member. @throws INVITATION_NOT_FOUND */
-export async function acceptOwnInvitation(ctx: ProjectsContext, principal: UserPrincipal, id: string) {
-  return ctx.db.write(async (trx) => {
-    const invitation = await requireOwnInvitation(ctx, principal, id, trx);
-    await acceptInvitation(ctx, invitation, principal.userId, trx);
-    return invitedViewOf(invitation);
-  });
+/** The open invitations to a project. */
+function invitationsOf(ctx: RecordContext, projectId: string, db: ReadDb | Trx): Promise<OpenInvitation[]> {
+  return openInvitations(ctx, db).where("i.projectId", "=", projectId).orderBy("i.id").limit(MAX_OPEN).execute();
 }
 
 /**
- * Like {@link acceptOwnInvitation}, with the token of a link: its holder may join, with any
- * address. @throws LINK_EXPIRED
+ * An open invitation to a project, or to a mail address.
+ * @param of `email` null: the address of no one. @throws INVITATION_NOT_FOUND
  */
-export async function acceptInvitationLink(ctx: ProjectsContext, principal: UserPrincipal, token: string) {
-  return ctx.db.write(async (trx) => {
-    const invitation = await invitationOfToken(ctx, token, trx);
-    await acceptInvitation(ctx, invitation, principal.userId, trx);
-    return invitedViewOf(invitation);
-  });
-}
-
-/** @throws INVITATION_NOT_FOUND */
-export async function declineInvitation(ctx: ProjectsContext, principal: UserPrincipal, id: string): Promise<void> {
-  await ctx.db.write(async (trx) =>
-    closeInvitation(ctx, await requireOwnInvitation(ctx, principal, id, trx), "invitation.decline", trx),
-  );
-}
-
-/** The content of a link, for a page shown before the login. @throws LINK_EXPIRED */
-export async function invitationOfLink(ctx: ProjectsContext, token: string) {
-  const { email, ...invitation } = await invitationOfToken(ctx, token, ctx.db.read);
-  return { ...invitedViewOf({ ...invitation, email }), email, registration: ctx.config.auth.registration };
-}
-
 async function requireInvitation(
-  ctx: ProjectsContext,
+  ctx: RecordContext,
   id: string,
-  projectId: string,
+  of: { readonly projectId: string } | { readonly email: string | null },
   db: ReadDb | Trx,
 ): Promise<OpenInvitation> {
-  const found = await findInvitation(ctx, id, db);
-  if (found?.projectId !== projectId) throw noSuchInvitation();
-  return found;
-}
-
-async function requireOwnInvitation(
-  ctx: ProjectsContext,
-  { userId }: UserPrincipal,
-  id: string,
-  trx: Trx,
-): Promise<OpenInvitation> {
-  const email = await ownAddress(userId, trx);
-  const found = await findInvitation(ctx, id, trx);
-  if (!found || found.email !== email) throw noSuchInvitation();
+  const found = await openInvitations(ctx, db).where("i.id", "=", id).executeTakeFirst();
+  const isMeant = "email" in of ? found?.email === of.email : found?.projectId === of.projectId;
+  if (!found || !isMeant) throw new PrismError("INVITATION_NOT_FOUND", "No such invitation is open");
   return found;
 }
 
@@ -299,14 +360,10 @@ function limitInvitations(ctx: ProjectsContext, inviterId: string, email: string
   }
 }
 
-function noSuchInvitation(): PrismError {
-  return new PrismError("INVITATION_NOT_FOUND", "No such invitation is open");
-}
-
 function invitationView({ id, email, role, invitedBy, createdAt, expiresAt }: OpenInvitation) {
   return { id, email, role, invitedBy, createdAt: toRfc3339(createdAt), expiresAt: toRfc3339(expiresAt) };
 }
 
-function invitedViewOf({ id, projectId, projectName, role, inviterName, expiresAt }: OpenInvitation) {
+function invitedView({ id, projectId, projectName, role, inviterName, expiresAt }: OpenInvitation) {
   return { id, projectId, projectName, role, invitedBy: inviterName, expiresAt: toRfc3339(expiresAt) };
 }

@@ -1,7 +1,7 @@
 import type { SelectQueryBuilder } from "kysely";
 import type { Json } from "../../../core/json-text.ts";
 import type { KeyScope, Permission } from "../../../core/permissions.ts";
-import { OPERATOR, type PermissionHolder } from "../../../core/principal.ts";
+import { OPERATOR } from "../../../core/principal.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import type { ProjectRole, Schema } from "../../../store/schema.ts";
 import { countOf } from "../../../store/sqlite/list-queries.ts";
@@ -11,7 +11,6 @@ import {
   heldRoles,
   leastRoleWith,
   type ProjectRight,
-  type Projects,
   permissionsOf,
   roleHas,
 } from "../authorize.ts";
@@ -330,17 +329,6 @@ export async function endOwnershipOf(
     await trx.updateTable("projects").set({ ownerId }).where("id", "=", id).execute();
     addEffect(trx, { type: "rights-changed", of: "project", projectId: id });
   }
-}
-
-/** Members who had more rights before only the role counted, of the projects that the caller manages. */
-export async function lostRights(
-  { db, projects }: { readonly db: { readonly read: ReadDb }; readonly projects: Projects },
-  principal: PermissionHolder,
-) {
-  const projectIds = projects.readable(principal, "project:manage");
-  let query = membersWhoLost(db.read);
-  if (projectIds !== null) query = query.where("l.projectId", "in", projectIds);
-  return { data: (await query.execute()).map(lostView) };
 }
 
 /** Rows of `lost_rights` with the names of project and member. */

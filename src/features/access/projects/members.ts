@@ -1,8 +1,12 @@
+import * as v from "valibot";
 import { toRfc3339 } from "../../../core/clock.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
+import { PROJECT_SCOPES } from "../../../core/permissions.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
-import { missingPermission } from "../../../http/access.ts";
+import { holderOf, missingPermission } from "../../../http/access.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
+import { NO_CONTENT, Reply, type Route, route } from "../../../http/route.ts";
+import { pageOf } from "../../../http/shapes.ts";
 import { addEffect, type Trx } from "../../../store/database.ts";
 import type { ProjectRole } from "../../../store/schema.ts";
 import { changeProject } from "../authorize.ts";
@@ -15,25 +19,117 @@ import {
   heirWith,
   type Leftovers,
   leftoverIds,
+  lostView,
+  membersWhoLost,
   restrictKeysOfMember,
   secretsKnownTo,
   withSecrets,
 } from "./leftovers.ts";
 import * as queries from "./queries.ts";
-import type { AddMember, ChangeMember, ListMembers } from "./schema.ts";
+import * as s from "./schema.ts";
 import type { ProjectsContext } from "./service.ts";
 
-export async function membersPage(
-  { db, projects }: ProjectsContext,
-  principal: PermissionHolder,
-  ref: string,
-  query: ListMembers,
-) {
-  const projectId = projects.require(principal, ref, "project:read");
-  const request = readPage(query, ["string"]);
-  const rows = await queries.listMembers(db.read, projectId, query, request);
-  const total = request.wantsTotal ? await queries.countMembers(db.read, projectId, query) : undefined;
-  return pageBody(request, rows, memberView, (row) => [row.userId], total);
+const PATH = "/api/v1/projects/:id/members";
+const managing = { tag: "Projects", access: { tokenScopes: ["projects:create"] } } as const;
+
+/** The members of projects. */
+export function memberRoutes(ctx: ProjectsContext): Route[] {
+  const { db } = ctx;
+  return [
+    route({
+      method: "GET",
+      path: PATH,
+      id: "listProjectMembers",
+      summary: "List the members of a project",
+      tag: "Projects",
+      access: { tokenScopes: PROJECT_SCOPES },
+      params: s.ProjectParams,
+      query: s.ListMembers,
+      response: pageOf(s.MemberView),
+      errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
+      async handle(exchange, { params, query }) {
+        const projectId = ctx.projects.require(holderOf(exchange), params.id, "project:read");
+        const request = readPage(query, ["string"]);
+        const rows = await queries.listMembers(db.read, projectId, query, request);
+        const total = request.wantsTotal ? await queries.countMembers(db.read, projectId, query) : undefined;
+        return pageBody(request, rows, memberView, (row) => [row.userId], total);
+      },
+    }),
+    route({
+      method: "POST",
+      path: PATH,
+      id: "addProjectMember",
+      summary: "Invite an email address (202), add a user by id (201, needs users:read), or change a role (owner)",
+      returns: "The member, or the invitation (202)",
+      ...managing,
+      params: s.ProjectParams,
+      body: s.AddMember,
+      status: 201,
+      otherStatuses: [202],
+      response: v.union([s.ChangedMemberView, s.InvitationView]),
+      errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN", "LIMIT_REACHED"],
+      async handle(exchange, { params, body }) {
+        const made = await addMember(ctx, holderOf(exchange), params.id, body);
+        return new Reply("expiresAt" in made ? 202 : 201, made);
+      },
+    }),
+    route({
+      method: "PATCH",
+      path: `${PATH}/:userId`,
+      id: "updateProjectMember",
+      summary: "Change the role of a member (owner)",
+      details:
+        "API keys that the member made lose the scopes to which the member lost the right, and end without one. The answer " +
+        "names them, and secrets in URLs that the person knows.",
+      ...managing,
+      params: s.MemberParams,
+      body: s.ChangeMember,
+      response: s.ChangedMemberView,
+      errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN"],
+      handle(exchange, { params, body: { role, keepKeys = false } }) {
+        const principal = holderOf(exchange);
+        return changeProject(ctx, principal, params.id, "project:manage", async (trx, { id }) => {
+          const member = await requireMember(trx, id, idOf(ctx, params.userId));
+          return setRole(ctx, trx, member, { role, principal, keepsKeys: keepKeys });
+        });
+      },
+    }),
+    route({
+      method: "DELETE",
+      path: `${PATH}/:userId`,
+      id: "removeProjectMember",
+      summary: "Remove a member (owner), or leave the project with `me`; the API keys of the member are revoked",
+      details: "204 when nothing ended and the person knows no secret of the project.",
+      returns: "What ended, what was handed over, and what to rotate; 204 for nothing",
+      ...managing,
+      params: s.MemberParams,
+      query: s.RemoveMember,
+      otherStatuses: [204],
+      response: s.LeftoversView,
+      errors: ["PROJECT_NOT_FOUND", "USER_NOT_FOUND", "LAST_ADMIN"],
+      async handle(exchange, { params: { id, userId }, query: { keepKeys = false } }) {
+        const left = await removeMember(ctx, holderOf(exchange), id, idOf(ctx, userId), keepKeys);
+        return Object.keys(left).length === 0 ? NO_CONTENT : left;
+      },
+    }),
+    route({
+      method: "GET",
+      path: "/api/v1/members/lost-rights",
+      id: "listLostRights",
+      summary: "List members whose server roles gave them more in a project before only the role of a member counted",
+      details:
+        "Of the projects that the caller manages. Setting the role of a member removes the member from the list.",
+      returns: "The members, with the rights that they lost and the least role that has them",
+      ...managing,
+      response: v.object({ data: v.array(s.LostRightsView) }),
+      async handle(exchange) {
+        const projectIds = ctx.projects.readable(holderOf(exchange), "project:manage");
+        let lost = membersWhoLost(db.read);
+        if (projectIds !== null) lost = lost.where("l.projectId", "in", projectIds);
+        return { data: (await lost.execute()).map(lostView) };
+      },
+    }),
+  ];
 }
 
 /**
@@ -43,15 +139,16 @@ export async function membersPage(
  * @throws USER_NOT_FOUND, LAST_ADMIN, UNAUTHORIZED_ROLE, VALIDATION_FAILED, and the errors of
  * {@link inviteToProject}
  */
-export async function addMember(
+async function addMember(
   ctx: ProjectsContext,
   principal: PermissionHolder,
   ref: string,
-  { email, userId: userRef, role, keepKeys }: AddMember,
+  { email, userId: userRef, role, keepKeys }: s.AddMember,
 ) {
   const { projects, users } = ctx;
   const projectId = projects.require(principal, ref, "project:manage");
-  if ((email === undefined) === (userRef === undefined)) throw oneOfBoth();
+  if ((email === undefined) === (userRef === undefined))
+    throw invalidField("body", "email", "give either email or userId");
   if (email !== undefined) return inviteToProject(ctx, principal, projectId, email, role);
   const wanted = userRef ?? "";
   const userId = users.find(wanted);
@@ -74,68 +171,40 @@ export async function addMember(
   });
 }
 
-/**
- * The API keys that the member made lose the scopes to which the member lost the right.
- * @throws USER_NOT_FOUND for a user who is not a member, LAST_ADMIN
- */
-export async function changeMember(
-  ctx: ProjectsContext,
-  principal: PermissionHolder,
-  ref: string,
-  userRef: string,
-  { role, keepKeys }: ChangeMember,
-) {
-  const { projects, users } = ctx;
-  const projectId = projects.require(principal, ref, "project:manage");
-  const userId = users.findAny(userRef) ?? userRef;
-  return changeProject(ctx, principal, projectId, "project:manage", async (trx) =>
-    setRole(ctx, trx, await requireMember(trx, projectId, userId), { role, principal, keepsKeys: keepKeys === true }),
-  );
+/** The user of a reference; another text is the id of no member. */
+function idOf({ users }: ProjectsContext, ref: string): string {
+  return users.findAny(ref) ?? ref;
 }
 
 /**
  * Owners remove members; members may leave. The API keys that the member made are revoked.
  * @param keepsKeys hands the keys to the caller, or to another owner if the operator does it; not for oneself
- * @returns ended rights, and secrets that the person still knows; null for none. @throws USER_NOT_FOUND
+ * @returns ended rights, and secrets that the person still knows. @throws USER_NOT_FOUND
  * if no member, LAST_ADMIN, VALIDATION_FAILED
  */
-export async function removeMember(
+async function removeMember(
   ctx: ProjectsContext,
   principal: PermissionHolder,
   ref: string,
-  userRef: string,
+  userId: string,
   keepsKeys: boolean,
-): Promise<Leftovers | null> {
-  const { projects, users } = ctx;
-  const userId = users.findAny(userRef) ?? userRef;
+): Promise<Leftovers> {
   const isSelf = userId === principal.userId;
   if (isSelf && keepsKeys) throw ownKeys("query");
   const right = isSelf ? "project:read" : "project:manage";
-  const projectId = projects.require(principal, ref, right);
-  return changeProject(ctx, principal, projectId, right, async (trx) => {
+  return changeProject(ctx, principal, ref, right, async (trx, { id: projectId }) => {
     const member = await requireMember(trx, projectId, userId);
     await requireOtherOwner(trx, member);
-    await trx
-      .deleteFrom("project_members")
-      .where("projectId", "=", projectId)
-      .where("userId", "=", member.userId)
-      .execute();
-    addEffect(trx, { type: "rights-changed", of: "user", userId: member.userId });
-    await revokeInvitationsOf(ctx, projectId, member.userId, trx);
+    await trx.deleteFrom("project_members").where("projectId", "=", projectId).where("userId", "=", userId).execute();
+    addEffect(trx, { type: "rights-changed", of: "user", userId: userId });
+    await revokeInvitationsOf(ctx, projectId, userId, trx);
     const heir = keepsKeys ? await heirOf(ctx, trx, member, principal) : undefined;
-    const keys = await endKeysOf(ctx, { userId: member.userId, projectId, heir, by: "member.remove" }, trx);
+    const keys = await endKeysOf(ctx, { userId: userId, projectId, heir, by: "member.remove" }, trx);
     const left = withSecrets(keys, await secretsKnownTo(trx, member, member.role, undefined));
-    await recordChange(
-      ctx,
-      "member.remove",
-      "project",
-      projectId,
-      { userId: member.userId, ...leftoverIds(left) },
-      trx,
-    );
-    if (!isSelf) await endOwnershipOf(member.userId, projectId, trx, principal.userId);
-    await endTopicRights(trx, member.userId, projectId);
-    return Object.keys(left).length === 0 ? null : left;
+    await recordChange(ctx, "member.remove", "project", projectId, { userId: userId, ...leftoverIds(left) }, trx);
+    if (!isSelf) await endOwnershipOf(userId, projectId, trx, principal.userId);
+    await endTopicRights(trx, userId, projectId);
+    return left;
   });
 }
 
@@ -208,10 +277,6 @@ async function readMember(trx: Trx, projectId: string, userId: string) {
 async function requireOtherOwner(trx: Trx, { projectId, userId, role }: queries.MemberRow): Promise<void> {
   if (role !== "owner" || (await queries.hasOtherOwner(trx, projectId, userId))) return;
   throw new PrismError("LAST_ADMIN", "A project keeps at least one owner");
-}
-
-function oneOfBoth(): PrismError {
-  return invalidField("body", "email", "give either email or userId");
 }
 
 /** A member who leaves must not make another owner responsible for keys that the member knows. */

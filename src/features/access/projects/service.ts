@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import { toRfc3339OrNull } from "../../../core/clock.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import { isUuid, uuidv7 } from "../../../core/ids.ts";
-import { DEFAULT_KEY_SCOPES, type KeyScope, type Permission } from "../../../core/permissions.ts";
+import { DEFAULT_KEY_SCOPES } from "../../../core/permissions.ts";
 import type { PermissionHolder, Principal } from "../../../core/principal.ts";
 import { hasTokenScope, missingPermission } from "../../../http/access.ts";
 import { ofProjects } from "../../../http/listing.ts";
@@ -13,10 +13,11 @@ import { addEffect, type Trx } from "../../../store/database.ts";
 import type { AuditEntry } from "../../operate/audit/index.ts";
 import { changeProject } from "../authorize.ts";
 import { recordChange } from "../context.ts";
-import { ApiKey, createKey, revokeKey, rotateKey } from "./keys.ts";
+import { mayGive } from "./key-routes.ts";
+import { ApiKey, createKey } from "./keys.ts";
 import { Project, projectList, type StoredProject } from "./project.ts";
 import * as queries from "./queries.ts";
-import type { CreateKey, CreateProject, ListProjects, UpdateProject } from "./schema.ts";
+import type { CreateProject, ListProjects, UpdateProject } from "./schema.ts";
 
 export type ProjectsContext = Context<
   "accounts" | "deletions" | "runner" | "jobs" | "principals" | "projects" | "users"
@@ -39,20 +40,6 @@ function mergedSettings(stored: string, given: Settings = {}): string {
   if (Buffer.byteLength(merged) <= MAX_BYTES) return merged;
   throw invalidField("body", "settings", `must be at most ${MAX_BYTES} bytes together`);
 }
-
-/** Scopes that reach beyond the project: only holders of the permission may grant them. */
-const GUARDED_SCOPES: readonly KeyScope[] = ["notifications:send", "realtime:publish"];
-
-/** A service token's scope for each scope of a key. Following a project is reading its events. */
-const TOKEN_SCOPES: Readonly<Record<KeyScope, Permission>> = {
-  "events:write": "events:write",
-  "events:read": "events:read",
-  "realtime:subscribe": "events:read",
-  "realtime:publish": "realtime:publish",
-  "notifications:send": "notifications:send",
-  "silences:write": "silences:write",
-  "silences:broad": "silences:broad",
-};
 
 /** A slug has 64 characters; the rest is for a number. */
 const MAX_SLUG_BASE = 56;
@@ -160,63 +147,6 @@ export async function updateProject(
   return { version: row.version, body: projectView(ctx, row, principal) };
 }
 
-export async function createProjectKey(
-  ctx: ProjectsContext,
-  principal: PermissionHolder,
-  ref: string,
-  input: CreateKey,
-) {
-  const { scopes = DEFAULT_KEY_SCOPES, name = "key" } = input;
-  return changeAsOwner(ctx, principal, ref, (projectId, trx) => {
-    requireMayGive(ctx, principal, projectId, scopes);
-    return createKey(ctx, { ...input, projectId, name, scopes, createdBy: principal.userId }, trx);
-  });
-}
-
-export async function projectKeys({ db, projects }: ProjectsContext, principal: PermissionHolder, ref: string) {
-  const keys = await queries.listKeys(db.read, projects.require(principal, ref, "keys:read"));
-  return { data: keys.map((key) => ApiKey.view(key)) };
-}
-
-export async function rotateProjectKey(
-  ctx: ProjectsContext,
-  principal: PermissionHolder,
-  ref: string,
-  keyId: string,
-  graceMs: number,
-) {
-  return changeAsOwner(ctx, principal, ref, async (projectId, trx) => {
-    requireKeyId(keyId);
-    const key = await rotateKey(ctx, projectId, keyId, graceMs, principal.userId, trx);
-    // The new secret is a new key for the caller.
-    requireMayGive(ctx, principal, projectId, key.scopes);
-    return key;
-  });
-}
-
-export async function revokeProjectKey(
-  ctx: ProjectsContext,
-  principal: PermissionHolder,
-  ref: string,
-  keyId: string,
-): Promise<void> {
-  await changeAsOwner(ctx, principal, ref, (projectId, trx) => {
-    requireKeyId(keyId);
-    return revokeKey(ctx, projectId, keyId, trx);
-  });
-}
-
-/** Makes a change that requires an owner. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE */
-async function changeAsOwner<T>(
-  ctx: ProjectsContext,
-  principal: PermissionHolder,
-  ref: string,
-  change: (projectId: string, trx: Trx) => Promise<T>,
-) {
-  const projectId = ctx.projects.require(principal, ref, "project:manage");
-  return changeProject(ctx, principal, projectId, "project:manage", (trx) => change(projectId, trx));
-}
-
 async function requireProject(ctx: ProjectsContext, id: string): Promise<StoredProject> {
   const row = await queries.findProject(ctx.db.read, id);
   if (!row) throw new PrismError("PROJECT_NOT_FOUND", "No such project");
@@ -228,29 +158,6 @@ function projectView(ctx: ProjectsContext, row: StoredProject, principal: Princi
   const { defaultId, isDefaultOpen } = ctx.projects;
   const isImplicitViewer = principal.kind !== "apiKey" && row.id === defaultId && isDefaultOpen;
   return Project.view(row, { role: membership ?? (isImplicitViewer ? "viewer" : null) });
-}
-
-/** @throws PRIVILEGE_ESCALATION */
-function requireMayGive(
-  { projects }: ProjectsContext,
-  principal: PermissionHolder,
-  projectId: string,
-  scopes: readonly KeyScope[],
-): void {
-  const isLacking = (scope: KeyScope): boolean =>
-    scope === "silences:broad" && !projects.has(principal, projectId, scope);
-  const refused = scopes.find((scope) => !mayGive(principal, scope) || isLacking(scope));
-  if (refused) throw new PrismError("PRIVILEGE_ESCALATION", `Only a holder of ${refused} can grant it to a key`);
-}
-
-/** A key outlives the token that created it, so it may do no more than the token. */
-function mayGive({ permissions, tokenScopes }: PermissionHolder, scope: KeyScope): boolean {
-  const needed = TOKEN_SCOPES[scope];
-  return (!GUARDED_SCOPES.includes(scope) || permissions.has(needed)) && tokenScopes?.has(needed) !== false;
-}
-
-function requireKeyId(keyId: string): void {
-  if (!isUuid(keyId)) throw new PrismError("API_KEY_NOT_FOUND", "No such API key");
 }
 
 async function freeSlug(trx: Trx, given: string | undefined, name: string): Promise<string> {

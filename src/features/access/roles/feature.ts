@@ -18,7 +18,7 @@ import { doc, example, named, object } from "../../../http/shapes.ts";
 import { type Context, type FeatureServer, feature } from "../../../module/feature.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { countOf } from "../../../store/sqlite/list-queries.ts";
-import { type Granter, granterOf, requireHeld } from "../authorize.ts";
+import { type Granter, requireHeld } from "../authorize.ts";
 import { recordChange } from "../context.ts";
 import { keyMakersWith, restrictKeysOfUsers } from "../projects/leftovers.ts";
 import { Role, type StoredRole } from "./role.ts";
@@ -272,7 +272,7 @@ function serve(server: FeatureServer, context: RolesContext): void {
     response: () => Role.View,
     errors: ["NAME_TAKEN", "PRIVILEGE_ESCALATION"],
     async handle(exchange, { body }) {
-      const role = await createRole(context, body, granterOf(holderOf(exchange)));
+      const role = await createRole(context, body, holderOf(exchange));
       return versioned(role.version, roleView(role), { status: 201 });
     },
   });
@@ -287,7 +287,7 @@ function serve(server: FeatureServer, context: RolesContext): void {
     response: () => Role.View,
     errors: ["ROLE_NOT_FOUND", "ROLE_BUILTIN", "NAME_TAKEN", "PRIVILEGE_ESCALATION", "VERSION_CONFLICT"],
     async handle(exchange, { params: { id }, body }) {
-      const role = await updateRole(context, id, body, exchange.header("if-match"), granterOf(holderOf(exchange)));
+      const role = await updateRole(context, id, body, exchange.header("if-match"), holderOf(exchange));
       return versioned(role.version, roleView(role));
     },
   });
@@ -302,7 +302,7 @@ function serve(server: FeatureServer, context: RolesContext): void {
     status: 204,
     errors: ["ROLE_NOT_FOUND", "ROLE_BUILTIN", "ROLE_IN_USE", "PRIVILEGE_ESCALATION"],
     async handle(exchange, { params: { id }, query: { reassignTo } }) {
-      await removeRole(context, id, reassignTo, granterOf(holderOf(exchange)));
+      await removeRole(context, id, reassignTo, holderOf(exchange));
     },
   });
 }

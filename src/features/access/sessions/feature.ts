@@ -14,9 +14,9 @@ import { devTokenRoute } from "./dev-token.ts";
 import { type AuthContext, AuthLimits, RefreshCookie, requireOwnOrigin } from "./guards.ts";
 import {
   checkPassword,
-  continueLogin,
   endSession,
   isKnownClient,
+  loginOf,
   logout,
   type PasswordOwner,
   passwordOwner,
@@ -34,7 +34,7 @@ import {
   UserStatusView,
   VerifyBody,
 } from "./schema.ts";
-import { clientOf, listSessions, sessionOfRefreshToken, sessionOwner } from "./sessions.ts";
+import { clientOf, listSessions, rotateSession, sessionOfRefreshToken, sessionOwner } from "./sessions.ts";
 import {
   LoginView,
   loginReply,
@@ -141,7 +141,7 @@ function loginRoutes(context: AuthContext, limits: AuthLimits): Route[] {
         if (fromCookie !== undefined) requireOwnOrigin(exchange, allowsOrigin);
         const token = body.refreshToken ?? fromCookie;
         if (token === undefined) throw new PrismError("UNAUTHENTICATED", "Send a refresh token");
-        const login = await continueLogin(accounts, token, clientOf(exchange));
+        const login = await loginOf(accounts, await rotateSession(accounts, token, clientOf(exchange)));
         const delivery = body.tokenDelivery ?? (fromCookie === undefined ? "body" : "cookie");
         // The cookie's token is used up; sent again it would end the session.
         const isCookieSpent = delivery === "body" && fromCookie !== undefined;

@@ -37,7 +37,6 @@ import {
   type RevokeReason,
   revokeSession,
   revokeSessions,
-  rotateSession,
 } from "./sessions.ts";
 
 /** @property projectInviteToken of a link: the new account is verified and joins the project. */
@@ -273,11 +272,6 @@ export async function passwordOwner(
   return { userId: user.id, passwordChangedAt: user.passwordChangedAt };
 }
 
-/** Continues a session. @throws the errors of {@link rotateSession} */
-export async function continueLogin(ctx: AccountContext, refreshToken: string, client: ClientInfo): Promise<Login> {
-  return loginOf(ctx, await rotateSession(ctx, refreshToken, client));
-}
-
 /** @param session `id` null: the credential has none. @param all ends all of the user's sessions */
 export async function logout(
   ctx: AccountContext,
@@ -303,18 +297,6 @@ export async function endSession(
     await recordChange(ctx, "auth.logout", "user", userId, { sessionId: id, reason }, trx);
     return true;
   });
-}
-
-/** @throws INVALID_CREDENTIALS, WEAK_PASSWORD, RATE_LIMITED */
-export async function changePassword(
-  ctx: AccountContext,
-  { userId, sessionId }: { userId: string; sessionId: string | null },
-  currentPassword: string,
-  password: string,
-  client: ClientInfo,
-): Promise<void> {
-  await requirePassword(ctx, userId, currentPassword, client);
-  await setPassword(ctx, userId, password, { keepSession: sessionId });
 }
 
 /**

@@ -4,7 +4,6 @@ import { VERSION } from "../../../core/runtime.ts";
 import { holderOf, userOf } from "../../../http/access.ts";
 import { Reply, type Route, route } from "../../../http/route.ts";
 import { doc, named } from "../../../http/shapes.ts";
-import { granterOf } from "../authorize.ts";
 import { hasAdmin } from "../first-start.ts";
 import { findUser, ownDetails, UserView, userView } from "../users/queries.ts";
 import {
@@ -265,7 +264,7 @@ export function secondFactorRoutes({ accounts }: AuthContext): Route[] {
       status: 204,
       errors: ["USER_NOT_FOUND", "INVALID_STATE", "PRIVILEGE_ESCALATION"],
       async handle(exchange, { params: { id } }) {
-        await resetSecondFactor(accounts, id, granterOf(holderOf(exchange)));
+        await resetSecondFactor(accounts, id, holderOf(exchange));
       },
     }),
   ];

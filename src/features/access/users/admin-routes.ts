@@ -4,12 +4,11 @@ import { isUuid } from "../../../core/ids.ts";
 import { decodeUtf8 } from "../../../core/json-text.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
 import { hasTokenScope, holderOf, missingPermission } from "../../../http/access.ts";
-import type { Exchange } from "../../../http/exchange.ts";
 import { pageBody, readPage } from "../../../http/pagination.ts";
 import { type Route, route } from "../../../http/route.ts";
 import { doc, example, named, object, pageOf, queryBoolean } from "../../../http/shapes.ts";
 import type { Context } from "../../../module/feature.ts";
-import { granterOf, permissionsOf, requireHeld, rolesByName } from "../authorize.ts";
+import { permissionsOf, requireHeld, rolesByName } from "../authorize.ts";
 import { requireStrong } from "../passwords/password-text.ts";
 import { createOneTimeToken } from "../sessions/mail-links.ts";
 import { createUser } from "./create-user.ts";
@@ -86,7 +85,7 @@ async function inviteUser(ctx: UsersContext, account: NewAccount, creator: Permi
   if (password !== undefined) requireStrong(password, config.auth.passwordMin, [user.email, user.username, user.phone]);
   const passwordHash = password === undefined ? user.passwordHash : await passwords.hash(password);
   const made = await db.write(async (trx) => {
-    requireHeld(permissionsOf(await rolesByName(roles, trx)), granterOf(creator), "roles");
+    requireHeld(permissionsOf(await rolesByName(roles, trx)), creator, "roles");
     const { id, email } = await createUser(
       accounts,
       { ...user, status, roles, passwordHash, isEmailVerified: true },
@@ -153,7 +152,7 @@ export function importRoute({ accounts }: UsersContext): Route {
       // Read before anything is awaited: the bytes are not ours for longer.
       const text = textOf(body as unknown as Buffer);
       const filed = await readAccounts(text, FORMATS[type.trim()] ?? "json");
-      return importAccounts(accounts, filed, { existing, dryRun }, granterOf(holderOf(exchange)));
+      return importAccounts(accounts, filed, { existing, dryRun }, holderOf(exchange));
     },
   });
 }
@@ -267,7 +266,7 @@ export function adminRoutes(context: UsersContext): Route[] {
       response: UserView,
       errors: ["USER_NOT_FOUND", ...TAKEN, ...RIGHTS, "INVALID_TIMEZONE", "INVALID_STATE", "LAST_ADMIN"],
       async handle(exchange, { params: { id }, body }) {
-        await updateUser(accounts, known(id), body, granter(exchange));
+        await updateUser(accounts, known(id), body, holderOf(exchange));
         return userFor(context, id, holderOf(exchange));
       },
     }),
@@ -281,7 +280,7 @@ export function adminRoutes(context: UsersContext): Route[] {
       status: 204,
       errors: ["USER_NOT_FOUND", "LAST_ADMIN", "PRIVILEGE_ESCALATION"],
       async handle(exchange, { params: { id } }) {
-        await removeUser(accounts, context.deletions, known(id), granter(exchange));
+        await removeUser(accounts, context.deletions, known(id), holderOf(exchange));
       },
     }),
     route({
@@ -294,7 +293,7 @@ export function adminRoutes(context: UsersContext): Route[] {
       status: 204,
       errors: ["USER_NOT_FOUND", "PRIVILEGE_ESCALATION"],
       async handle(exchange, { params: { id } }) {
-        await signOutUser(accounts, known(id), granter(exchange));
+        await signOutUser(accounts, known(id), holderOf(exchange));
       },
     }),
     route({
@@ -307,7 +306,7 @@ export function adminRoutes(context: UsersContext): Route[] {
       status: 204,
       errors: ["USER_NOT_FOUND", "PRIVILEGE_ESCALATION"],
       async handle(exchange, { params: { id } }) {
-        await unlockUser(accounts, known(id), granter(exchange));
+        await unlockUser(accounts, known(id), holderOf(exchange));
       },
     }),
     route({
@@ -321,7 +320,7 @@ export function adminRoutes(context: UsersContext): Route[] {
       response: UserView,
       errors: ["USER_NOT_FOUND", "INVALID_STATE", ...RIGHTS],
       async handle(exchange, { params: { id }, body }) {
-        await approveUser(accounts, known(id), body.roles ?? ["User"], granter(exchange));
+        await approveUser(accounts, known(id), body.roles ?? ["User"], holderOf(exchange));
         return userFor(context, id, holderOf(exchange));
       },
     }),
@@ -336,15 +335,11 @@ export function adminRoutes(context: UsersContext): Route[] {
       response: UserView,
       errors: ["USER_NOT_FOUND", "INVALID_STATE", "PRIVILEGE_ESCALATION"],
       async handle(exchange, { params: { id }, body }) {
-        await rejectUser(accounts, known(id), Boolean(body.reason), granter(exchange));
+        await rejectUser(accounts, known(id), Boolean(body.reason), holderOf(exchange));
         return userFor(context, id, holderOf(exchange));
       },
     }),
   ];
-}
-
-function granter(exchange: Exchange) {
-  return granterOf(holderOf(exchange));
 }
 
 /** @throws USER_NOT_FOUND for what no user is called */

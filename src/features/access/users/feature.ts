@@ -14,10 +14,10 @@ import { type FeatureServer, feature } from "../../../module/feature.ts";
 import type { Trx } from "../../../store/database.ts";
 import { sealedColumn } from "../../../store/sealed-column.ts";
 import { accountError } from "../authenticate/principals.ts";
-import { granterOf, requireMayManage } from "../authorize.ts";
+import { requireMayManage } from "../authorize.ts";
 import { keptAnswer } from "../read-caches.ts";
 import { ACCOUNT_SWEEPS } from "../retention.ts";
-import { changePassword, requirePassword } from "../sessions/login.ts";
+import { requirePassword, setPassword } from "../sessions/login.ts";
 import { factorSealContext } from "../sessions/second-factor.ts";
 import { clientOf } from "../sessions/sessions.ts";
 import { adminRoutes, importRoute, type UsersContext } from "./admin-routes.ts";
@@ -50,7 +50,7 @@ function ownRoutes(context: UsersContext): Route[] {
       await requirePassword(accounts, principal.userId, currentPassword, clientOf(exchange));
     }
     // As the person, whatever a service token carries: nothing here gives a right.
-    await updateUser(accounts, principal.userId, patch, granterOf(principals.ofUser(principal.userId)));
+    await updateUser(accounts, principal.userId, patch, principals.ofUser(principal.userId));
     if (browserTimezone !== undefined) {
       const isTooSoon = zonesNoted.get(principal.userId) === true;
       const isNoted = await noteBrowserTimezone(accounts, principal.userId, browserTimezone, isTooSoon);
@@ -112,8 +112,9 @@ function ownRoutes(context: UsersContext): Route[] {
       status: 204,
       errors: ["INVALID_CREDENTIALS", "WEAK_PASSWORD", "RATE_LIMITED", "OVERLOADED"],
       async handle(exchange, { body }) {
-        const principal = userOf(exchange);
-        await changePassword(accounts, principal, body.currentPassword, body.password, clientOf(exchange));
+        const { userId, sessionId } = userOf(exchange);
+        await requirePassword(accounts, userId, body.currentPassword, clientOf(exchange));
+        await setPassword(accounts, userId, body.password, { keepSession: sessionId });
       },
     }),
   ];
@@ -189,7 +190,7 @@ function tokenRoutes({ db, clock, audit }: UsersContext): Route[] {
       status: 204,
       errors: ["TOKEN_NOT_FOUND", "PRIVILEGE_ESCALATION"],
       handle: (exchange, { params: { id, tokenId } }) =>
-        revoke(id, tokenId, (trx) => requireMayManage(id, granterOf(holderOf(exchange)), trx)),
+        revoke(id, tokenId, (trx) => requireMayManage(id, holderOf(exchange), trx)),
     }),
     route({
       method: "GET",

@@ -11,17 +11,14 @@ import { type Context, type FeatureServer, feature } from "../../../module/featu
 import { addEffect, type Trx } from "../../../store/database.ts";
 import { owned } from "../../access/index.ts";
 import { checkLabels } from "../../alerts/index.ts";
-import type { ProtocolContext } from "./context.ts";
 import { Integration, type IntegrationRow, type IntegrationView } from "./integration.ts";
 import { createIntegrationKey, Integrations } from "./integrations.ts";
 import { opsgenieRoutes } from "./opsgenie.ts";
 import { pagerDutyRoutes } from "./pagerduty.ts";
-import type { CreateIntegration, ListIntegrations, UpdateIntegration } from "./schema.ts";
+import type { CreateIntegration, UpdateIntegration } from "./schema.ts";
 import * as s from "./schema.ts";
 
 const PATH = "/api/v1/integrations";
-
-type IntegrationsOwn = Omit<HookContext, "audit"> & ProtocolContext;
 
 declare module "../../../module/feature.ts" {
   interface Offers {
@@ -43,7 +40,8 @@ export const integrationsFeature = feature("integrations", {
   },
 });
 
-function serve(server: FeatureServer, context: IntegrationsOwn & HookContext): void {
+function serve(server: FeatureServer, context: ManageContext): void {
+  const { db, projects } = context;
   const tag = "Integrations";
   const read = { tag, access: { permission: "events:read", within: "project" } } as const;
   const write = { tag, access: { permission: "policies:write", within: "project" } } as const;
@@ -58,7 +56,11 @@ function serve(server: FeatureServer, context: IntegrationsOwn & HookContext): v
     query: s.ListIntegrations,
     response: () => pageOf(Integration.View),
     errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
-    handle: (exchange, { query }) => listIntegrations(context, holderOf(exchange), query),
+    handle(exchange, { query }) {
+      const projectId = projects.requireOrDefault(holderOf(exchange), query.projectId, "events:read");
+      const scope = { visible: ofProjects([projectId]), state: undefined };
+      return integrationList.page(db, scope, query, () => (row) => integrationView(context, row));
+    },
   });
   server.route({
     ...write,
@@ -82,7 +84,8 @@ function serve(server: FeatureServer, context: IntegrationsOwn & HookContext): v
     response: () => Integration.View,
     errors: ["INTEGRATION_NOT_FOUND"],
     async handle(exchange, { params }) {
-      const integration = await getIntegration(context, holderOf(exchange), params.id);
+      const row = await integrationAccess.visible(projects, holderOf(exchange), params.id, db.read);
+      const integration = integrationView(context, row);
       return withVersion(integration, { state: integration.lastUsedAt ?? "" });
     },
   });
@@ -110,8 +113,17 @@ function serve(server: FeatureServer, context: IntegrationsOwn & HookContext): v
     status: 201,
     response: s.IssuedIntegration,
     errors: ["INTEGRATION_NOT_FOUND"],
-    handle: (exchange, { params, body }) =>
-      rotateIntegration(context, holderOf(exchange), params.id, body.graceMs ?? 0),
+    handle: (exchange, { params, body: { graceMs = 0 } }) =>
+      db.write(async (trx) => {
+        const old = await integrationAccess.writable(projects, holderOf(exchange), params.id, trx);
+        const { key, prefix, hash } = createIntegrationKey();
+        const previous =
+          graceMs === 0
+            ? { previousHash: null, previousUntil: null }
+            : { previousHash: old.hash, previousUntil: context.clock.now() + graceMs };
+        const row = await replace(context, trx, "rotate", { ...old, prefix, hash, ...previous }, { graceMs });
+        return { ...integrationView(context, row), key };
+      }),
   });
   server.route({
     ...write,
@@ -120,11 +132,17 @@ function serve(server: FeatureServer, context: IntegrationsOwn & HookContext): v
     id: "deleteIntegration",
     summary: "Delete an integration; its alerts stay, the next request with its key is refused",
     errors: ["INTEGRATION_NOT_FOUND"],
-    handle: (exchange, { params }) => deleteIntegration(context, holderOf(exchange), params.id),
+    handle: (exchange, { params: { id } }) =>
+      db.write(async (trx) => {
+        const row = await integrationAccess.writable(projects, holderOf(exchange), id, trx);
+        await trx.deleteFrom("integrations").where("id", "=", id).execute();
+        addEffect(trx, { type: "integrations-changed", deleted: [id] });
+        await record(context, trx, "delete", row, { kind: row.kind, name: row.name });
+      }),
   });
 }
 
-type HookContext = Context<"projects" | "integrations">;
+type ManageContext = Context<"projects" | "integrations">;
 
 const integrationAccess = owned<IntegrationRow>(Integration, {
   see: "project:read",
@@ -136,20 +154,8 @@ const integrationAccess = owned<IntegrationRow>(Integration, {
 
 const integrationList = listing(Integration, () => ({}), { order: { name: "string" }, isAscending: true });
 
-/** By name. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */
-function listIntegrations(context: HookContext, principal: PermissionHolder, query: ListIntegrations) {
-  const projectId = context.projects.requireOrDefault(principal, query.projectId, "events:read");
-  const scope = { visible: ofProjects([projectId]), state: undefined };
-  return integrationList.page(context.db, scope, query, () => (row) => integrationView(context, row));
-}
-
-/** @throws INTEGRATION_NOT_FOUND, UNAUTHORIZED_ROLE */
-async function getIntegration(context: HookContext, principal: PermissionHolder, id: string) {
-  return integrationView(context, await integrationAccess.visible(context.projects, principal, id, context.db.read));
-}
-
 /** @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, NAME_TAKEN, LIMIT_REACHED, VALIDATION_FAILED */
-async function createIntegration(context: HookContext, principal: PermissionHolder, input: CreateIntegration) {
+async function createIntegration(context: ManageContext, principal: PermissionHolder, input: CreateIntegration) {
   const { db, projects, clock } = context;
   const projectId = projects.requireOrDefault(principal, input.projectId, "policies:write");
   const { kind, name, labels } = input;
@@ -166,14 +172,15 @@ async function createIntegration(context: HookContext, principal: PermissionHold
     await projects.quotas.requireRoom(trx, "integrations", row);
     await requireFreeName(trx, projectId, input.name, null);
     await trx.insertInto("integrations").values(row).execute();
-    await changed(context, trx, "create", row, { kind: row.kind, name: row.name });
+    addEffect(trx, { type: "integrations-changed", changed: [row] });
+    await record(context, trx, "create", row, { kind: row.kind, name: row.name });
   });
   return { ...integrationView(context, row), key };
 }
 
 /** Absent members keep their values. @throws as above, VERSION_CONFLICT */
 function updateIntegration(
-  context: HookContext,
+  context: ManageContext,
   principal: PermissionHolder,
   id: string,
   ifMatch: string,
@@ -186,56 +193,27 @@ function updateIntegration(
     const { name = old.name, labels = old.labels } = Integration.columns(input);
     if (name !== old.name) await requireFreeName(trx, old.projectId, name, id);
     if (name === old.name && labels === old.labels) return integrationView(context, old);
-    const row = await replace(context, trx, { ...old, name, labels });
-    await changed(context, trx, "update", row, { name });
-    return integrationView(context, row);
+    return integrationView(context, await replace(context, trx, "update", { ...old, name, labels }, { name }));
   });
 }
 
-/** A new key; the old one works for `graceMs` more. @throws INTEGRATION_NOT_FOUND, UNAUTHORIZED_ROLE */
-function rotateIntegration(context: HookContext, principal: PermissionHolder, id: string, graceMs: number) {
-  return context.db.write(async (trx) => {
-    const old = await integrationAccess.writable(context.projects, principal, id, trx);
-    const { key, prefix, hash } = createIntegrationKey();
-    const previous =
-      graceMs === 0
-        ? { previousHash: null, previousUntil: null }
-        : { previousHash: old.hash, previousUntil: context.clock.now() + graceMs };
-    const row = await replace(context, trx, { ...old, prefix, hash, ...previous });
-    await changed(context, trx, "rotate", row, { graceMs });
-    return { ...integrationView(context, row), key };
-  });
-}
-
-/** Its alerts stay as they are. @throws INTEGRATION_NOT_FOUND, UNAUTHORIZED_ROLE */
-async function deleteIntegration(context: HookContext, principal: PermissionHolder, id: string): Promise<void> {
-  await context.db.write(async (trx) => {
-    const row = await integrationAccess.writable(context.projects, principal, id, trx);
-    await trx.deleteFrom("integrations").where("id", "=", id).execute();
-    addEffect(trx, { type: "integrations-changed", deleted: [id] });
-    await record(context, trx, "delete", row, { kind: row.kind, name: row.name });
-  });
-}
-
-async function replace({ clock }: HookContext, trx: Trx, next: IntegrationRow): Promise<IntegrationRow> {
-  const row = { ...next, updatedAt: clock.now(), version: next.version + 1 };
+/** Stores the next version of an integration. */
+async function replace(
+  context: ManageContext,
+  trx: Trx,
+  action: string,
+  next: IntegrationRow,
+  metadata: Readonly<Record<string, unknown>>,
+): Promise<IntegrationRow> {
+  const row = { ...next, updatedAt: context.clock.now(), version: next.version + 1 };
   await trx.updateTable("integrations").set(row).where("id", "=", row.id).execute();
+  addEffect(trx, { type: "integrations-changed", changed: [row] });
+  await record(context, trx, action, row, metadata);
   return row;
 }
 
-async function changed(
-  context: HookContext,
-  trx: Trx,
-  action: string,
-  row: IntegrationRow,
-  metadata: Readonly<Record<string, unknown>>,
-): Promise<void> {
-  addEffect(trx, { type: "integrations-changed", changed: [row] });
-  await record(context, trx, action, row, metadata);
-}
-
 function record(
-  { audit }: HookContext,
+  { audit }: ManageContext,
   trx: Trx,
   action: string,
   { id, projectId }: IntegrationRow,
@@ -256,6 +234,6 @@ async function requireFreeName(trx: Trx, projectId: string, name: string, except
     throw new PrismError("NAME_TAKEN", "The project has an integration with this name already");
 }
 
-function integrationView({ integrations }: HookContext, row: IntegrationRow): IntegrationView {
+function integrationView({ integrations }: ManageContext, row: IntegrationRow): IntegrationView {
   return Integration.view(row, { lastUsedAt: toRfc3339OrNull(integrations.lastUsedAt(row)) });
 }

@@ -4,6 +4,7 @@ import { hashToken } from "../../../core/tokens.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { EffectOf } from "../../../store/effect.ts";
 import type { IntegrationKind } from "../../../store/schema.ts";
+import { TokenIndex } from "../../access/index.ts";
 import type { LabelRecord } from "../../alerts/index.ts";
 import type { IntegrationRow } from "./integration.ts";
 
@@ -38,14 +39,13 @@ interface Known {
   readonly row: IntegrationRow;
 }
 
-/**
- * The integrations of all projects in memory, by the hashes of their keys: a request does not read
- * the database to find its integration. Effects of commits keep it current.
- */
+/** The integrations of all projects, in memory. */
 export class Integrations {
   readonly #parts: IntegrationsParts;
-  readonly #byId = new Map<string, Known>();
-  readonly #byHash = new Map<string, Known>();
+  readonly #known = new TokenIndex<IntegrationRow, Known>((row) => {
+    const { id, projectId, kind, name, labels } = row;
+    return { row, integration: { id, projectId, kind, name, labels: JSON.parse(labels) as LabelRecord } };
+  });
   /** Last uses that are not stored yet, by id. */
   readonly #used = new Map<string, EpochMs>();
   readonly #requests;
@@ -77,30 +77,20 @@ export class Integrations {
   }
 
   /** A commit has changed integrations. */
-  changed({ changed = [], deleted = [] }: Omit<EffectOf<"integrations-changed">, "type">): void {
-    for (const id of [...changed.map((row) => row.id), ...deleted]) this.#forget(id);
-    for (const row of changed) {
-      const { id, projectId, kind, name } = row;
-      const known = { row, integration: { id, projectId, kind, name, labels: JSON.parse(row.labels) as LabelRecord } };
-      this.#byId.set(id, known);
-      this.#byHash.set(row.hash, known);
-      if (row.previousHash !== null) this.#byHash.set(row.previousHash, known);
-    }
+  changed(change: Omit<EffectOf<"integrations-changed">, "type">): void {
+    this.#known.changed(change);
   }
 
   /** The integration of a key; null for an unknown or replaced one. Counts the request. */
   use(kind: IntegrationKind, key: string): Integration | null {
     const now = this.#parts.clock.now();
-    const hash = hashToken(key);
-    const known = this.#byHash.get(hash);
-    const isKnown =
-      known !== undefined &&
-      known.row.kind === kind &&
-      (known.row.hash === hash || now < (known.row.previousUntil ?? 0)) &&
-      this.#parts.projects.exists(known.row.projectId);
-    if (isKnown) this.#used.set(known.row.id, now);
-    else this.count(kind, "refused");
-    return isKnown ? known.integration : null;
+    const known = this.#known.find(key, now);
+    if (known?.row.kind === kind && this.#parts.projects.exists(known.row.projectId)) {
+      this.#used.set(known.row.id, now);
+      return known.integration;
+    }
+    this.count(kind, "refused");
+    return null;
   }
 
   count(kind: IntegrationKind, result: InputResult): void {
@@ -127,13 +117,5 @@ export class Integrations {
         },
         (error: unknown) => this.#parts.log.warn({ err: error }, "cannot store the last use of integrations"),
       );
-  }
-
-  #forget(id: string): void {
-    const known = this.#byId.get(id);
-    if (!known) return;
-    this.#byId.delete(id);
-    for (const hash of [known.row.hash, known.row.previousHash])
-      if (hash !== null && this.#byHash.get(hash) === known) this.#byHash.delete(hash);
   }
 }

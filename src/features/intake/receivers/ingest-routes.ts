@@ -36,7 +36,7 @@ const METHODS: readonly Method[] = ["POST", "PUT", "GET"];
 const SHAPES: readonly string[] = ["slack", "github"];
 
 /** The URLs of receivers: `/in/<token>`. */
-export function receiverRoutes(context: IngestRouteContext): Route[] {
+export function deliveryRoutes(context: IngestRouteContext): Route[] {
   const { kernel } = context;
   const requests = new ReceiverRequests(context);
   kernel.addDialect({ prefix: PREFIX, errorBody: (error, exchange) => requests.errorBody(error, exchange) });

@@ -1,23 +1,28 @@
+import * as v from "valibot";
 import type { Config } from "../../../config/load.ts";
 import { toRfc3339OrNull } from "../../../core/clock.ts";
 import { invalidField, PrismError } from "../../../core/errors.ts";
 import { uuidv7 } from "../../../core/ids.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
 import type { SealedBox } from "../../../core/sealed-box.ts";
+import { holderOf } from "../../../http/access.ts";
 import { listing, ofProjects } from "../../../http/listing.ts";
 import type { LiveSettings } from "../../../http/live-settings.ts";
 import { requireVersion } from "../../../http/negotiation.ts";
-import type { AnswerOf } from "../../../http/resource.ts";
+import { type AnswerOf, flag } from "../../../http/resource.ts";
+import { type Route, route, withVersion } from "../../../http/route.ts";
+import { pageOf } from "../../../http/shapes.ts";
 import type { Uses } from "../../../module/feature.ts";
 import { addEffect, type ReadDb, type Trx } from "../../../store/database.ts";
 import { owned } from "../../access/index.ts";
 import { checkLabels } from "../../alerts/index.ts";
 import { compileMapping } from "./mapping.ts";
 import type { VerifyRow } from "./preset.ts";
-import type { Presets } from "./presets.ts";
+import type { LoadedPreset, Presets } from "./presets.ts";
 import { Receiver, type ReceiverRow, type ReceiverSettings } from "./receiver.ts";
 import { boundedBy, createReceiverToken, mergedMapping, receiverSealContext } from "./receivers.ts";
-import type { CreateReceiver, ListReceivers, RotateReceiver, UpdateReceiver } from "./schema.ts";
+import type { CreateReceiver, RotateReceiver, UpdateReceiver } from "./schema.ts";
+import * as s from "./schema.ts";
 import { isUsableSecret } from "./verify.ts";
 
 export interface ReceiverParts extends Uses<"db" | "clock" | "box" | "projects" | "audit"> {
@@ -39,26 +44,143 @@ export const receiverAccess = owned<ReceiverRow>(Receiver, {
 
 const receiverList = listing(Receiver, () => ({}), { order: { name: "string" }, isAscending: true });
 
-/** By name. @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, INVALID_CURSOR */
-export function listReceivers({ db, projects }: ReceiverParts, principal: PermissionHolder, query: ListReceivers) {
-  const projectIds = [projects.requireOrDefault(principal, query.projectId, "events:read")];
-  return receiverList.page(db, { visible: ofProjects(projectIds), state: undefined }, query, async (rows) => {
-    const lasts = await lastRequests(db.read, rows);
-    return (row) => receiverView(row, lasts.get(row.id) ?? null);
-  });
-}
+const PATH = "/api/v1/receivers";
+const tag = "Receivers";
+const read = { tag, access: { permission: "events:read", within: "project" } } as const;
+const write = { tag, access: { permission: "receivers:write", within: "project" } } as const;
+const one = { path: `${PATH}/:id`, params: s.ReceiverParams };
+const SETTING_ERRORS = ["NAME_TAKEN", "INVALID_CONDITION", "INVALID_TEMPLATE"] as const;
 
-/** @throws RECEIVER_NOT_FOUND, UNAUTHORIZED_ROLE */
-export async function getReceiver(context: ReceiverParts, principal: PermissionHolder, id: string) {
-  const row = await receiverAccess.visible(context.projects, principal, id, context.db.read);
-  return shown(context.db.read, row);
+/** Receivers, without the log of their requests. */
+export function receiverRoutes(context: ReceiverParts): Route[] {
+  const { db, projects } = context;
+  return [
+    route({
+      ...read,
+      method: "GET",
+      path: PATH,
+      id: "listReceivers",
+      summary: "List the receivers of a project by name",
+      query: s.ListReceivers,
+      response: () => pageOf(Receiver.View),
+      errors: ["PROJECT_NOT_FOUND", "INVALID_CURSOR"],
+      handle(exchange, { query }) {
+        const projectId = projects.requireOrDefault(holderOf(exchange), query.projectId, "events:read");
+        const scope = { visible: ofProjects([projectId]), state: undefined };
+        return receiverList.page(db, scope, query, async (rows) => {
+          const lasts = await lastRequests(db.read, rows);
+          return (row) => receiverView(row, lasts.get(row.id) ?? null);
+        });
+      },
+    }),
+    route({
+      tag,
+      access: { tokenScopes: ["events:read", "receivers:write"] },
+      method: "GET",
+      path: `${PATH}/presets`,
+      id: "listReceiverPresets",
+      summary: "List the presets: programs that can send to a receiver, and how to set them up",
+      response: v.object({ data: v.array(s.PresetView) }),
+      handle: async () => ({ data: Array.from((await context.presets.all()).values(), presetView) }),
+    }),
+    route({
+      ...write,
+      method: "POST",
+      path: PATH,
+      id: "createReceiver",
+      summary: "Create a receiver; the answer has its URL",
+      body: s.CreateReceiver,
+      status: 201,
+      response: s.IssuedReceiver,
+      errors: ["PROJECT_NOT_FOUND", "LIMIT_REACHED", ...SETTING_ERRORS],
+      handle: async (exchange, { body }) =>
+        withVersion(await createReceiver(context, holderOf(exchange), body), { status: 201 }),
+    }),
+    route({
+      ...read,
+      ...one,
+      method: "GET",
+      id: "getReceiver",
+      summary: "Get a receiver",
+      response: () => Receiver.View,
+      errors: ["RECEIVER_NOT_FOUND"],
+      async handle(exchange, { params }) {
+        const row = await receiverAccess.visible(projects, holderOf(exchange), params.id, db.read);
+        const receiver = await shown(db.read, row);
+        return withVersion(receiver, { state: receiver.lastRequestAt ?? "" });
+      },
+    }),
+    route({
+      ...write,
+      ...one,
+      method: "PATCH",
+      id: "updateReceiver",
+      summary: "Change a receiver; absent members keep their values",
+      details: "`mapping`, `verify` and `secret` are replaced as a whole; null removes them.",
+      body: s.UpdateReceiver,
+      response: () => Receiver.View,
+      errors: ["RECEIVER_NOT_FOUND", "VERSION_CONFLICT", ...SETTING_ERRORS],
+      handle: async (exchange, { params, body }) =>
+        withVersion(await updateReceiver(context, holderOf(exchange), params.id, exchange.header("if-match"), body)),
+    }),
+    route({
+      ...write,
+      ...one,
+      method: "DELETE",
+      id: "deleteReceiver",
+      summary: "Delete a receiver and its log; its events and alerts stay, its URL answers 404",
+      errors: ["RECEIVER_NOT_FOUND"],
+      handle: (exchange, { params: { id } }) =>
+        db.write(async (trx) => {
+          const row = await receiverAccess.writable(projects, holderOf(exchange), id, trx);
+          await trx.deleteFrom("receiver_requests").where("receiverId", "=", id).execute();
+          await trx.deleteFrom("receivers").where("id", "=", id).execute();
+          addEffect(trx, { type: "texts-changed", projectIds: [row.projectId] });
+          addEffect(trx, { type: "receivers-changed", deleted: [id] });
+          await record(context, trx, "delete", row, { preset: row.preset, name: row.name });
+        }),
+    }),
+    route({
+      ...write,
+      ...one,
+      path: `${PATH}/:id/rotate`,
+      method: "POST",
+      id: "rotateReceiver",
+      summary: "Replace the URL, or the secret if one is given; the old one works until the grace period ends",
+      body: s.RotateReceiver,
+      status: 201,
+      response: s.RotatedReceiver,
+      errors: ["RECEIVER_NOT_FOUND"],
+      handle: (exchange, { params, body }) => rotateReceiver(context, holderOf(exchange), params.id, body),
+    }),
+    ...[false, true].map((isActive) =>
+      route({
+        ...write,
+        ...one,
+        path: `${PATH}/:id/${isActive ? "resume" : "pause"}`,
+        method: "POST",
+        id: isActive ? "resumeReceiver" : "pauseReceiver",
+        summary: isActive ? "Accept requests again" : "Refuse requests with 403 until it is resumed",
+        response: () => Receiver.View,
+        errors: ["RECEIVER_NOT_FOUND"],
+        handle: (exchange, { params }) =>
+          db.write(async (trx) => {
+            const old = await receiverAccess.writable(projects, holderOf(exchange), params.id, trx);
+            if ((old.isActive === 1) === isActive) return shown(trx, old);
+            const next = { ...old, isActive: flag.encode(isActive) };
+            const row = await replace(context, trx, isActive ? "resume" : "pause", next, { name: old.name });
+            return shown(trx, row);
+          }),
+      }),
+    ),
+  ];
 }
 
 /**
  * @throws PROJECT_NOT_FOUND, UNAUTHORIZED_ROLE, NAME_TAKEN, LIMIT_REACHED, VALIDATION_FAILED,
  * INVALID_CONDITION, INVALID_TEMPLATE
  */
-export async function createReceiver(context: ReceiverParts, principal: PermissionHolder, input: CreateReceiver) {
+async function createReceiver(context: ReceiverParts, principal: PermissionHolder, input: CreateReceiver) {
   const { db, projects, clock } = context;
   const projectId = projects.requireOrDefault(principal, input.projectId, "receivers:write");
   await checkSettings(context, input.preset, input, { mapping: null, verify: null, hasSecret: false });
@@ -76,13 +198,14 @@ export async function createReceiver(context: ReceiverParts, principal: Permissi
     await projects.quotas.requireRoom(trx, "receivers", row);
     await requireFreeName(trx, projectId, input.name, null);
     await trx.insertInto("receivers").values(row).execute();
-    await changed(context, trx, "create", row, { preset: row.preset, name: row.name });
+    addEffect(trx, { type: "receivers-changed", changed: [row] });
+    await record(context, trx, "create", row, { preset: row.preset, name: row.name });
   });
   return { ...receiverView(row, null), ...issuedOf(context, row, token) };
 }
 
 /** Absent members keep their values. @throws as above, RECEIVER_NOT_FOUND, VERSION_CONFLICT */
-export async function updateReceiver(
+async function updateReceiver(
   context: ReceiverParts,
   principal: PermissionHolder,
   id: string,
@@ -97,19 +220,8 @@ export async function updateReceiver(
     requireVersion(ifMatch, old.version);
     const { name = old.name, preset = old.preset } = input;
     if (name !== old.name) await requireFreeName(trx, old.projectId, name, id);
-    const row = await replace(context, trx, { ...old, name, preset, ...settingsOf(context, id, input) });
-    await changed(context, trx, "update", row, { name, members: Object.keys(input) });
-    return shown(trx, row);
-  });
-}
-
-/** @throws RECEIVER_NOT_FOUND, UNAUTHORIZED_ROLE */
-export function setActive(context: ReceiverParts, principal: PermissionHolder, id: string, isActive: boolean) {
-  return context.db.write(async (trx) => {
-    const old = await receiverAccess.writable(context.projects, principal, id, trx);
-    if ((old.isActive === 1) === isActive) return shown(trx, old);
-    const row = await replace(context, trx, { ...old, isActive: isActive ? 1 : 0 });
-    await changed(context, trx, isActive ? "resume" : "pause", row, { name: row.name });
+    const next = { ...old, name, preset, ...settingsOf(context, id, input) };
+    const row = await replace(context, trx, "update", next, { name, members: Object.keys(input) });
     return shown(trx, row);
   });
 }
@@ -118,7 +230,7 @@ export function setActive(context: ReceiverParts, principal: PermissionHolder, i
  * Replaces the URL, or the secret if one is given; the old one works for `graceMs` more.
  * @returns with `url` if that is new. @throws RECEIVER_NOT_FOUND, UNAUTHORIZED_ROLE
  */
-export async function rotateReceiver(
+async function rotateReceiver(
   context: ReceiverParts,
   principal: PermissionHolder,
   id: string,
@@ -133,31 +245,19 @@ export async function rotateReceiver(
     const old = await receiverAccess.writable(context.projects, principal, id, trx);
     const until = context.clock.now() + graceMs;
     if (secret !== undefined) {
-      const row = await replace(context, trx, { ...old, ...replacedSecret(context, old, secret, graceMs, until) });
-      await changed(context, trx, "rotate", row, { graceMs, of: "secret" });
+      const next = { ...old, ...replacedSecret(context, old, secret, graceMs, until) };
+      const row = await replace(context, trx, "rotate", next, { graceMs, of: "secret" });
       return { ...(await shown(trx, row)), url: null, mailAddress: null };
     }
     const { token, prefix, hash } = createReceiverToken();
     const previous = graceMs === 0 ? NO_PREVIOUS : { previousHash: old.hash, previousUntil: until };
-    const row = await replace(context, trx, { ...old, prefix, hash, ...previous });
-    await changed(context, trx, "rotate", row, { graceMs, of: "url" });
+    const next = { ...old, prefix, hash, ...previous };
+    const row = await replace(context, trx, "rotate", next, { graceMs, of: "url" });
     return { ...(await shown(trx, row)), ...issuedOf(context, row, token) };
   });
 }
 
 const NO_PREVIOUS = { previousHash: null, previousUntil: null };
-
-/** Its alerts and events stay. @throws RECEIVER_NOT_FOUND, UNAUTHORIZED_ROLE */
-export async function deleteReceiver(context: ReceiverParts, principal: PermissionHolder, id: string): Promise<void> {
-  await context.db.write(async (trx) => {
-    const row = await receiverAccess.writable(context.projects, principal, id, trx);
-    await trx.deleteFrom("receiver_requests").where("receiverId", "=", id).execute();
-    await trx.deleteFrom("receivers").where("id", "=", id).execute();
-    addEffect(trx, { type: "texts-changed", projectIds: [row.projectId] });
-    addEffect(trx, { type: "receivers-changed", deleted: [id] });
-    await record(context, trx, "delete", row, { preset: row.preset, name: row.name });
-  });
-}
 
 type Settings = Omit<UpdateReceiver, "name" | "preset">;
 
@@ -227,21 +327,19 @@ function requireUsableSecret(rows: readonly VerifyRow[], secret: string): void {
     throw invalidField("body", "secret", "a signing secret is whsec_ and at least 16 bytes in base64");
 }
 
-async function replace({ clock }: ReceiverParts, trx: Trx, next: ReceiverRow): Promise<ReceiverRow> {
-  const row = { ...next, updatedAt: clock.now(), version: next.version + 1 };
-  await trx.updateTable("receivers").set(row).where("id", "=", row.id).execute();
-  return row;
-}
-
-async function changed(
+/** Stores the next version of a receiver. */
+async function replace(
   context: ReceiverParts,
   trx: Trx,
   action: string,
-  row: ReceiverRow,
+  next: ReceiverRow,
   metadata: Readonly<Record<string, unknown>>,
-): Promise<void> {
+): Promise<ReceiverRow> {
+  const row = { ...next, updatedAt: context.clock.now(), version: next.version + 1 };
+  await trx.updateTable("receivers").set(row).where("id", "=", row.id).execute();
   addEffect(trx, { type: "receivers-changed", changed: [row] });
   await record(context, trx, action, row, metadata);
+  return row;
 }
 
 function record(
@@ -297,4 +395,21 @@ async function lastRequests(db: ReadDb | Trx, rows: readonly ReceiverRow[]): Pro
 
 function receiverView(row: ReceiverRow, lastRequestAt: number | null): AnswerOf<typeof Receiver> {
   return Receiver.view(row, { hasSecret: row.secret !== null, lastRequestAt: toRfc3339OrNull(lastRequestAt) });
+}
+
+/** Presets as the API shows them. */
+function presetView(preset: LoadedPreset) {
+  const { name, title, group, docs, secret, secretTitle = null, setup, methods, mapping, sample } = preset;
+  return {
+    name,
+    title,
+    group,
+    docs,
+    secret,
+    secretTitle,
+    setup,
+    methods,
+    mapping: { ...mapping },
+    sample: { ...sample },
+  };
 }

@@ -5,6 +5,7 @@ import { hashToken } from "../../../core/tokens.ts";
 import type { Uses } from "../../../module/feature.ts";
 import type { EffectOf } from "../../../store/effect.ts";
 import type { RequestResult } from "../../../store/schema.ts";
+import { TokenIndex } from "../../access/index.ts";
 import { type CompiledMapping, compileMapping, compilePlain } from "./mapping.ts";
 import type { Mapping, VerifyRow } from "./preset.ts";
 import type { LoadedPreset } from "./presets.ts";
@@ -79,14 +80,12 @@ interface Known {
 /** How a request ended, as the metric shows it. */
 type CountedResult = RequestResult | "limited";
 
-/**
- * The receivers of all projects in memory, by the hashes of their tokens: a request reads no table
- * to find its receiver. Effects of commits keep it current.
- */
+/** The receivers of all projects, in memory. */
 export class Receivers {
   readonly #parts: ReceiversParts;
-  readonly #byId = new Map<string, Known>();
-  readonly #byHash = new Map<string, Known>();
+  readonly #known = new TokenIndex<ReceiverRow, Known>((row) => ({
+    ...{ row, ready: null, shaped: new Map(), bucket: null, refusedAt: -Infinity },
+  }));
   readonly #requests;
 
   constructor(parts: ReceiversParts) {
@@ -103,29 +102,21 @@ export class Receivers {
   }
 
   /** A commit has changed receivers. */
-  changed({ changed = [], deleted = [] }: Omit<EffectOf<"receivers-changed">, "type">): void {
-    for (const id of [...changed.map((row) => row.id), ...deleted]) this.#forget(id);
-    for (const row of changed) {
-      const known: Known = { row, ready: null, shaped: new Map(), bucket: null, refusedAt: -Infinity };
-      this.#byId.set(row.id, known);
-      this.#byHash.set(row.hash, known);
-      if (row.previousHash !== null) this.#byHash.set(row.previousHash, known);
-    }
+  changed(change: Omit<EffectOf<"receivers-changed">, "type">): void {
+    this.#known.changed(change);
   }
 
   /** The row of the receiver with this token; null for an unknown or replaced one. */
   find(token: string): ReceiverRow | null {
     if (!TOKEN.test(token)) return null;
-    const hash = hashToken(token);
-    const row = this.#byHash.get(hash)?.row;
-    if (!row || !this.#parts.projects.exists(row.projectId)) return null;
-    const isValid = row.hash === hash || this.#parts.clock.now() < (row.previousUntil ?? 0);
-    return isValid ? row : null;
+    const { clock, projects } = this.#parts;
+    const row = this.#known.find(token, clock.now())?.row;
+    return row && projects.exists(row.projectId) ? row : null;
   }
 
   /** The receiver of a row, with its preset and compiled mapping. @throws NOT_CONFIGURED */
   async ready(id: string): Promise<Receiver | null> {
-    const known = this.#byId.get(id);
+    const known = this.#known.byId.get(id);
     if (!known) return null;
     known.ready ??= this.#build(known.row);
     const receiver = await known.ready.catch((error: unknown) => {
@@ -141,7 +132,7 @@ export class Receivers {
    * does not. @throws NOT_CONFIGURED
    */
   async shaped(receiver: Receiver, preset: string): Promise<Receiver> {
-    const known = this.#byId.get(receiver.row.id);
+    const known = this.#known.byId.get(receiver.row.id);
     const built = known?.shaped.get(preset) ?? this.#build({ ...receiver.row, preset, mapping: null });
     known?.shaped.set(preset, built);
     built.catch(() => known?.shaped.delete(preset));
@@ -166,7 +157,7 @@ export class Receivers {
 
   /** The presets may have changed. */
   presetsChanged(): void {
-    for (const known of this.#byId.values()) {
+    for (const known of this.#known.byId.values()) {
       known.ready = null;
       known.shaped.clear();
     }
@@ -174,7 +165,7 @@ export class Receivers {
 
   /** Whether a refused request may be logged: one a second. */
   mayLogRefusal(id: string): boolean {
-    const known = this.#byId.get(id);
+    const known = this.#known.byId.get(id);
     const now = this.#parts.clock.elapsed();
     if (!known || now - known.refusedAt < REFUSALS_EVERY_MS) return false;
     known.refusedAt = now;
@@ -183,7 +174,7 @@ export class Receivers {
 
   /** Takes one request of a receiver's rate. @returns the bucket */
   takeRate(row: ReceiverRow): Bucket {
-    const known = this.#byId.get(row.id);
+    const known = this.#known.byId.get(row.id);
     const now = this.#parts.clock.elapsed();
     const { perSecond, burst } = this.limitsOf(row);
     const windowMs = (burst * 1000) / perSecond;
@@ -210,13 +201,5 @@ export class Receivers {
       ...(secret === null ? [] : [box.open(receiverSealContext("secret", id), secret)]),
       ...(isKept ? [box.open(receiverSealContext("previousSecret", id), previousSecret)] : []),
     ].map((bytes) => bytes.toString("utf8"));
-  }
-
-  #forget(id: string): void {
-    const known = this.#byId.get(id);
-    if (!known) return;
-    this.#byId.delete(id);
-    for (const hash of [known.row.hash, known.row.previousHash])
-      if (hash !== null && this.#byHash.get(hash) === known) this.#byHash.delete(hash);
   }
 }

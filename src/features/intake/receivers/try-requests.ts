@@ -2,7 +2,10 @@ import { sql } from "kysely";
 import { toRfc3339OrNull } from "../../../core/clock.ts";
 import { PrismError } from "../../../core/errors.ts";
 import type { PermissionHolder } from "../../../core/principal.ts";
+import { holderOf } from "../../../http/access.ts";
 import { parseQuery } from "../../../http/input.ts";
+import { type Route, route } from "../../../http/route.ts";
+import { pageOf } from "../../../http/shapes.ts";
 import { type AcceptContext, storeRequest } from "./accept.ts";
 import { type ReceiverParts, receiverAccess } from "./manage.ts";
 import { compileMapping } from "./mapping.ts";
@@ -11,20 +14,65 @@ import type { LoadedPreset } from "./presets.ts";
 import type { RawRequest } from "./read-request.ts";
 import { mergedMapping, type Receiver, type Receivers } from "./receivers.ts";
 import { ReceiverRequest, type RequestRow, requestList } from "./request-log.ts";
-import type { GivenRequest, ListRequests, TestReceiver } from "./schema.ts";
+import type { GivenRequest, TestReceiver } from "./schema.ts";
+import * as s from "./schema.ts";
 
 export type TryContext = ReceiverParts & AcceptContext & { readonly receivers: Receivers };
 
-/** The last requests of a receiver, newest first. @throws RECEIVER_NOT_FOUND, UNAUTHORIZED_ROLE */
-export async function listRequests(context: TryContext, principal: PermissionHolder, id: string, query: ListRequests) {
-  const { db } = context;
-  await receiverAccess.writable(context.projects, principal, id, db.read);
-  const scope = { visible: sql<boolean>`receiverId = ${id}`, state: undefined };
-  return requestList.page(db, scope, query, () => (row) => ReceiverRequest.view(row));
+const PATH = "/api/v1/receivers/:id";
+const write = { tag: "Receivers", access: { permission: "receivers:write", within: "project" } } as const;
+
+/** The log of requests, trying and replaying them. */
+export function requestRoutes(context: TryContext): Route[] {
+  const { db, projects } = context;
+  return [
+    route({
+      ...write,
+      path: `${PATH}/requests`,
+      params: s.ReceiverParams,
+      method: "GET",
+      id: "listReceiverRequests",
+      summary: "List the last 100 requests of a receiver, newest first, without secrets",
+      query: s.ListRequests,
+      response: () => pageOf(ReceiverRequest.View),
+      errors: ["RECEIVER_NOT_FOUND", "INVALID_CURSOR"],
+      async handle(exchange, { params: { id }, query }) {
+        await receiverAccess.writable(projects, holderOf(exchange), id, db.read);
+        const scope = { visible: sql<boolean>`receiverId = ${id}`, state: undefined };
+        return requestList.page(db, scope, query, () => (row) => ReceiverRequest.view(row));
+      },
+    }),
+    route({
+      ...write,
+      path: `${PATH}/test`,
+      params: s.ReceiverParams,
+      method: "POST",
+      id: "testReceiver",
+      summary: "Show what a request would store, with the receiver's or another mapping; nothing is stored",
+      body: s.TestReceiver,
+      response: s.TestView,
+      errors: [
+        ...["RECEIVER_NOT_FOUND", "RECEIVER_REQUEST_NOT_FOUND", "MALFORMED_JSON"],
+        ...["INVALID_CONDITION", "INVALID_TEMPLATE"],
+      ] as const,
+      handle: (exchange, { params, body }) => testReceiver(context, holderOf(exchange), params.id, body),
+    }),
+    route({
+      ...write,
+      path: `${PATH}/requests/:requestId/replay`,
+      params: s.RequestParams,
+      method: "POST",
+      id: "replayReceiverRequest",
+      summary: "Store a request of the log again, as if it arrived now",
+      response: s.ReplayView,
+      errors: ["RECEIVER_NOT_FOUND", "RECEIVER_REQUEST_NOT_FOUND", "INVALID_STATE", "MALFORMED_JSON"],
+      handle: (exchange, { params }) => replayRequest(context, holderOf(exchange), params.id, params.requestId),
+    }),
+  ];
 }
 
 /** Dry run: what this request would store. @throws RECEIVER_NOT_FOUND, RECEIVER_REQUEST_NOT_FOUND … */
-export async function testReceiver(context: TryContext, principal: PermissionHolder, id: string, input: TestReceiver) {
+async function testReceiver(context: TryContext, principal: PermissionHolder, id: string, input: TestReceiver) {
   const receiver = await readyReceiver(context, principal, id);
   const logged = input.requestId === undefined ? null : await findRequest(context, id, input.requestId);
   const { preset } = receiver;
@@ -36,7 +84,7 @@ export async function testReceiver(context: TryContext, principal: PermissionHol
 }
 
 /** Stores a request of the log as if it arrived now. @throws as above */
-export async function replayRequest(context: TryContext, principal: PermissionHolder, id: string, requestId: string) {
+async function replayRequest(context: TryContext, principal: PermissionHolder, id: string, requestId: string) {
   const receiver = await readyReceiver(context, principal, id);
   const logged = await findRequest(context, id, requestId);
   if (logged.isCut === 1)
@@ -146,22 +194,5 @@ function planView({ result, ignored, problem, events, alerts }: Plan) {
       startsAt: toRfc3339OrNull(input.startsAt ?? null),
       endsAt: toRfc3339OrNull(input.endsAt ?? null),
     })),
-  };
-}
-
-/** Presets as the API shows them. */
-export function presetView(preset: LoadedPreset) {
-  const { name, title, group, docs, secret, secretTitle = null, setup, methods, mapping, sample } = preset;
-  return {
-    name,
-    title,
-    group,
-    docs,
-    secret,
-    secretTitle,
-    setup,
-    methods,
-    mapping: { ...mapping },
-    sample: { ...sample },
   };
 }
