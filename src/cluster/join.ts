@@ -1,5 +1,4 @@
 import { createHmac } from "node:crypto";
-import { rmSync } from "node:fs";
 import { setTimeout } from "node:timers/promises";
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Database as Sqlite } from "better-sqlite3";
@@ -25,7 +24,7 @@ import { prepareAsLeader } from "./prepare-leader.ts";
 import { RecordReader, recordBox } from "./record.ts";
 import { NatsFiles } from "./shared-files.ts";
 import { type NodeBeat, natsSignals } from "./signals.ts";
-import { fetchSnapshot, type Snapshots, serveSnapshots } from "./snapshot.ts";
+import { fetchSnapshot, finishCopy, type Snapshots, serveSnapshots } from "./snapshot.ts";
 import { StandbyPort } from "./standby.ts";
 import { SYSTEM_TIME } from "./time.ts";
 import type { Replication } from "./writer-thread.ts";
@@ -87,6 +86,7 @@ export async function startNode(
   fencedAt: readonly number[],
 ): Promise<ClusterNode> {
   const { cluster, databaseFile } = config;
+  finishCopy(databaseFile, notesOf(config.dataDir));
   const node = nodeOf(config);
   const secrets = [cluster.secret ?? "", ...cluster.previousSecrets] as const;
   const records = recordBox(secrets);
@@ -233,9 +233,8 @@ async function joinCluster(parts: JoinParts): Promise<Joined> {
   const needsCopy = () => requireOwnLog(journal, databaseFile, cluster.replicas, box);
   if (await untilItWorks(needsCopy, log)) {
     parts.onCopy(true);
-    await fetchSnapshot({ nats, name: cluster.name, box, log }, databaseFile);
+    await fetchSnapshot({ nats, name: cluster.name, box, log }, databaseFile, { notes: notesOf(config.dataDir) });
     parts.onCopy(false);
-    for (const file of notesOf(config.dataDir)) rmSync(file, { force: true });
   }
   const connection = openForWriting({ file: databaseFile, busyTimeoutMs: 5000 });
   const member = new ClusterMember({

@@ -96,6 +96,7 @@ export class ClusterMember {
   #skewMs = 0;
   #refusal: NodeRefused | null = null;
   readonly #run = newRecordId();
+  /** Monotonic, in ms. */
   readonly #startedAt: number;
   #beats = 0;
   /** Another process with this node's name. */
@@ -109,7 +110,7 @@ export class ClusterMember {
   constructor(parts: MemberParts) {
     this.#parts = parts;
     this.#heardAt = parts.time.elapsed();
-    this.#startedAt = parts.time.now();
+    this.#startedAt = parts.time.elapsed();
     parts.signals.onBeat((beat) => this.#heard(beat));
   }
 
@@ -319,10 +320,14 @@ export class ClusterMember {
     if (isNew) for (const listener of this.#listeners) listener();
   }
 
-  /** Of two nodes with one name the later one ends: neither would count the other. */
-  #heardOwnName({ run, startedAt }: NodeBeat): void {
-    if (run === this.#run || this.#isLeading || startedAt > this.#startedAt) return;
+  /**
+   * Of two nodes with one name the one that leads goes on, or the one that runs for longer, whatever
+   * their clocks say: neither would count the other.
+   */
+  #heardOwnName({ run, at, startedAt, isLeader }: NodeBeat): void {
     const now = this.#parts.time.elapsed();
+    if (run === this.#run || this.#isLeading) return;
+    if (!isLeader && at - startedAt <= now - this.#startedAt) return;
     if (this.#namesake?.run !== run) this.#namesake = { run, since: now };
     if (now - this.#namesake.since >= NAMESAKE_MS)
       this.#refuse(`another node of the cluster is named ${this.#parts.node}: give each its own cluster.node`);
@@ -347,10 +352,11 @@ export class ClusterMember {
     const isLeader = this.#isLeading;
     const { term } = applier.position;
     const at = this.#parts.time.now();
+    const startedAt = at - (this.#parts.time.elapsed() - this.#startedAt);
     const sequence = this.#end?.() ?? applier.sequence;
     const recordAt = isLeader ? at : this.#recordAt;
     signals.send({
-      ...{ node, run: this.#run, startedAt: this.#startedAt, count: this.#beats++ },
+      ...{ node, run: this.#run, startedAt, count: this.#beats++ },
       ...{ isLeader, isEnding: this.#isEnding || (isLeader && !this.#serves), term, sequence, recordAt },
       ...{ mayLead: !isStandby, advertise, at, keys, version: VERSION },
       fenced: this.#ownFenced,

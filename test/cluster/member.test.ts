@@ -223,7 +223,33 @@ test("beats that come a second time, or late, do not count", () => {
   assert.equal(runOfLeader(), "b2", "another process of the node");
 });
 
-test("of two nodes with one name the one that began later ends and says why", async () => {
+const NAMED_TWICE = /another node of the cluster is named a: give each its own cluster\.node/;
+
+/** Another node `a`, that has run for this long, whose clock is ahead by `skewMs`, is heard for ten seconds. */
+async function hearNamesake(ageMs: number, skewMs: number, isLeader = false): Promise<void> {
+  const { member, clock, hear } = memberWith();
+  const leads = member.untilLeader();
+  const began = clock.now;
+  clock.now += 1000;
+  const startedAt = began + 1000 - ageMs + skewMs;
+  for (let beats = 0; beats <= 20; beats++) {
+    hear(0, { node: "a", run: "other", startedAt, at: clock.now + skewMs, isLeader });
+    clock.now += 500;
+  }
+  await Promise.race([leads, setImmediate()]);
+  member.stop();
+  await leads;
+}
+
+test("of two nodes with one name the one that began later ends and says why, whatever their clocks say", async () => {
+  for (const skewMs of [0, -3_600_000, 3_600_000]) {
+    await assert.rejects(hearNamesake(1500, skewMs), NAMED_TWICE, `${skewMs}`);
+    await assert.rejects(hearNamesake(500, skewMs), { name: "MemberStopped" }, `${skewMs}`);
+    await assert.rejects(hearNamesake(500, skewMs, true), NAMED_TWICE, "a leader goes on");
+  }
+});
+
+test("a process of the same node that has just ended is no other node", async () => {
   const { member, clock, hear } = memberWith();
   const leads = member.untilLeader();
   const namesake = { node: "a", run: "other", startedAt: clock.now - 1000 };
@@ -232,7 +258,8 @@ test("of two nodes with one name the one that began later ends and says why", as
   hear(0, namesake);
   hear(0, { ...namesake, run: "later", startedAt: clock.now });
   hear(0, namesake);
-  clock.now += 5000;
+  clock.now += 4999;
   hear(0, namesake);
-  await assert.rejects(leads, /another node of the cluster is named a: give each its own cluster\.node/);
+  member.stop();
+  await assert.rejects(leads, { name: "MemberStopped" });
 });

@@ -168,6 +168,8 @@ async function startShippedNats(t: Scope, change: (configuration: string, dir: s
 /** Of the account of {@link startSecured}. */
 export const PASSWORD = "a password of the nats-servers";
 
+const NOTHING = 'subscribe: ["nothing"]';
+
 /** The shipped configuration, with a second account, for a server that is alone. @param name in its certificate */
 export async function startSecured(t: Scope, name: string | null = null) {
   const { cert, key } = makeCertificate({ name });
@@ -176,7 +178,9 @@ export async function startSecured(t: Scope, name: string | null = null) {
   writeFileSync(caFile, cert);
   writeFileSync(join(dir, "server.key"), key);
   let passwordFile = "";
+  let file = "";
   const server = await startShippedNats(t, (configuration, own) => {
+    file = join(own, "nats.conf");
     mkdirSync(join(own, "nats"));
     passwordFile = join(own, "nats/password.conf");
     writeFileSync(passwordFile, `PRISM_NATS_PASSWORD: "${PASSWORD}"\n`);
@@ -191,7 +195,16 @@ export async function startSecured(t: Scope, name: string | null = null) {
     writeFileSync(passwordFile, `PRISM_NATS_PASSWORD: "${password}"\n`);
     server.child.kill("SIGHUP");
   };
-  return { server, caFile, setPassword };
+  const subscribe = 'subscribe: ["prism.prism.>", "_INBOX.>"]';
+  /** From now on the user may subscribe to what it needs, or to nothing of that. */
+  const setMayRead = (mayRead: boolean): void => {
+    const [before, after] = mayRead ? [NOTHING, subscribe] : [subscribe, NOTHING];
+    const configuration = readFileSync(file, "utf8");
+    if (!configuration.includes(before)) throw new Error("the configuration has other permissions");
+    writeFileSync(file, configuration.replace(before, after));
+    server.child.kill("SIGHUP");
+  };
+  return { server, caFile, setPassword, setMayRead };
 }
 
 /** The log of the cluster `prism`, as a node has it. */
