@@ -16,7 +16,8 @@ import { Forwarder } from "./forward.ts";
 import { ClusterLead, type LeadParts, SharedName } from "./lead.ts";
 import { LEASE_MS, Lease, MOST_SILENT_MS, noteTurn } from "./lease.ts";
 import { LogGone, RESEED } from "./log.ts";
-import { ClusterMember, isFinal, type Leadership, MemberStopped } from "./member.ts";
+import { ClusterMember, type Leadership } from "./member.ts";
+import { isFinal, MemberStopped } from "./member-errors.ts";
 import { followerMetrics } from "./metrics.ts";
 import { connectNats, NatsLog } from "./nats-log.ts";
 import { hasTables, readPosition, START } from "./position.ts";
@@ -30,7 +31,7 @@ import { SYSTEM_TIME } from "./time.ts";
 import type { Replication } from "./writer-thread.ts";
 
 export { Fenced, LogBehind } from "./log.ts";
-export { isFinal, MemberStopped } from "./member.ts";
+export { isFinal, MemberStopped } from "./member-errors.ts";
 
 const LOOK_MS = 500;
 /** Enough for a beat to reach the other nodes, and for requests on their way. */
@@ -112,7 +113,8 @@ export async function startNode(
     own: (path) => {
       const leader = joined?.member.leader?.node ?? null;
       const isHeld = hasHeard && joined !== null && joined.member.silentMs < joined.member.deadMs + cluster.holdMs;
-      return ownAnswer(path, { node, leader, isDegraded: degraded !== null, isHeld }, metrics);
+      const problem = joined?.member.problem ?? null;
+      return ownAnswer(path, { node, leader, problem, isDegraded: degraded !== null, isHeld }, metrics);
     },
   });
   const metrics = followerMetrics(() => ({
@@ -334,6 +336,8 @@ function purgeApplied({ journal, member, lead, snapshots, log }: Purging): void 
 interface OwnState {
   readonly node: string;
   readonly leader: string | null;
+  /** Why no node can lead. */
+  readonly problem: string | null;
   readonly isDegraded: boolean;
   /** A leader was heard a short time ago: requests wait for the next one. */
   readonly isHeld: boolean;
@@ -350,6 +354,7 @@ export function ownAnswer(path: string, state: OwnState, metrics: Metrics) {
       status: hasLeader ? "ok" : "no leader",
       role: "standby",
       ...{ node: state.node, leader: state.leader },
+      ...(!hasLeader && state.problem !== null && { problem: state.problem }),
       ...(state.isDegraded && { degraded: true }),
       version: VERSION,
     });

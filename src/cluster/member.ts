@@ -2,7 +2,8 @@ import type { Logger } from "../core/log.ts";
 import { VERSION } from "../core/runtime.ts";
 import type { SealedBox } from "../core/sealed-box.ts";
 import type { Applier } from "./applier.ts";
-import { type ClusterLog, Fenced, type Following, type LogMessage } from "./log.ts";
+import { type ClusterLog, Fenced, type Following, type LogMessage, LogRefuses } from "./log.ts";
+import { isFinal, MemberStopped, NodeRefused } from "./member-errors.ts";
 import type { Position } from "./position.ts";
 import { type ClusterRecord, encodeRecord, newRecordId } from "./record.ts";
 import type { NodeBeat, NodeKeys, Signals } from "./signals.ts";
@@ -102,6 +103,7 @@ export class ClusterMember {
   /** Another process with this node's name. */
   #namesake: { readonly run: string; readonly since: number } | null = null;
   #reported = "";
+  #problem: string | null = null;
   /** The `leader` record that this node has sent. */
   #candidacy: { readonly id: string; readonly isHandedOver: boolean } | null = null;
   /** Ends {@link untilLeader}. */
@@ -149,6 +151,12 @@ export class ClusterMember {
   /** Other nodes that were heard. */
   get nodes(): readonly KnownNode[] {
     return [...this.#nodes.values()];
+  }
+
+  /** Why no node can lead, and what to do; null: nothing is known. */
+  get problem(): string | null {
+    const { doubt } = this.#parts.journal;
+    return this.#isStanding && doubt instanceof LogRefuses ? doubt.message : this.#problem;
   }
 
   /** The number of live nodes with a smaller name. */
@@ -364,24 +372,34 @@ export class ClusterMember {
   }
 
   #look(): void {
-    const { time, isStandby, log } = this.#parts;
-    if (isStandby || this.#isLeading || this.#isStopped || this.#refusal || this.#isStanding) return;
+    const { time, isStandby } = this.#parts;
+    if (isStandby || this.#isLeading || this.#isStopped || this.#refusal) return;
+    if (this.#isStanding) return this.#report(this.problem);
     if (!this.#hasResigned && this.#isLive(time.elapsed() - this.#heardAt)) return;
     this.#isStanding = true;
     this.#stand()
       .then(
         () => {
           this.#reported = "";
+          this.#problem = null;
         },
         (error: unknown) => {
-          const isNew = String(error) !== this.#reported;
-          if (isNew && !(error instanceof Fenced)) log.warn({ err: error }, "this node cannot take over; trying again");
-          this.#reported = String(error);
+          this.#problem = error instanceof LogRefuses ? error.message : null;
+          this.#report(error instanceof Fenced ? null : error);
         },
       )
       .finally(() => {
         this.#isStanding = false;
       });
+  }
+
+  /** Logs each reason once. */
+  #report(reason: unknown): void {
+    const text = reason instanceof Error ? reason.message : String(reason);
+    if (reason === null || text === this.#reported) return;
+    this.#reported = text;
+    const why = reason instanceof Error ? { err: reason } : { reason };
+    this.#parts.log.warn(why, "this node cannot take over; trying again");
   }
 
   /** Reads the log to its end and appends a `leader` record; the log accepts that of one node. */
@@ -453,40 +471,4 @@ export class ClusterMember {
       (other) => !other.isLeader && (other.sequence > sequence || (other.sequence === sequence && other.node < node)),
     ).length;
   }
-}
-
-/** {@link ClusterMember.stop} ended the wait. */
-export class MemberStopped extends Error {
-  constructor() {
-    super("the node stops");
-    this.name = "MemberStopped";
-  }
-}
-
-/** The configuration of this node does not fit the leader's. */
-export class NodeRefused extends Error {
-  constructor(message: string) {
-    super(message);
-    this.name = "NodeRefused";
-  }
-}
-
-/** What another try does not mend. */
-const FINAL: ReadonlySet<string> = new Set([
-  "Diverged",
-  "LogBehind",
-  "LogGone",
-  "NatsServerRefused",
-  "NodeRefused",
-  "UnreadableRecord",
-]);
-
-/** The node must not go on: its file or its program does not fit to the log. */
-export function isFinal(error: unknown): boolean {
-  return error instanceof Error && (FINAL.has(error.name) || failsForever(error));
-}
-
-/** The file cannot be written; a full disk may have room later. */
-function failsForever(error: Error): boolean {
-  return "code" in error && /^SQLITE_(CORRUPT|NOTADB|READONLY)/.test(String(error.code));
 }

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import { setImmediate } from "node:timers/promises";
-import type { Following, LogMessage } from "../../src/cluster/log.ts";
+import { type ClusterLog, type Following, type LogMessage, LogRefuses } from "../../src/cluster/log.ts";
 import { ClusterMember } from "../../src/cluster/member.ts";
 import type { Position } from "../../src/cluster/position.ts";
 import { encodeRecord, RecordReader, recordBox } from "../../src/cluster/record.ts";
@@ -22,7 +22,11 @@ function beatOf(id: number, at: number): Uint8Array {
 }
 
 /** @param missed what the log has, and no following brings */
-function memberWith(fencedAt: readonly number[] = [], missed: readonly Uint8Array[] = []) {
+function memberWith(
+  fencedAt: readonly number[] = [],
+  missed: readonly Uint8Array[] = [],
+  journal: Partial<ClusterLog> = {},
+) {
   const clock = { now: 1_000_000_000 };
   let heard: (beat: NodeBeat) => void = () => undefined;
   const reader = new RecordReader(BOX);
@@ -49,6 +53,8 @@ function memberWith(fencedAt: readonly number[] = [], missed: readonly Uint8Arra
         return bytes === undefined ? null : { sequence, bytes };
       },
       last: async () => missed.length,
+      doubt: null,
+      ...journal,
     },
     signals: {
       send: (beat) => void sent.push(beat),
@@ -206,6 +212,38 @@ test("what is read late is no sign of the leader; what it has just written is on
     await eventually("it is applied", () => applied.includes(sequence));
     assert.equal(member.silentMs, ageMs);
   }
+  member.stop();
+  await assert.rejects(leads, { name: "MemberStopped" });
+});
+
+test("a candidate whose record the log refuses says why no node leads, until one does", async () => {
+  const full = new LogRefuses("the log is full: give it room");
+  let accept: ((sequence: number) => void) | null = null;
+  const append = () =>
+    new Promise<number>((resolve) => {
+      accept = resolve;
+    });
+  const { member, clock, tick } = memberWith([], [], { append, doubt: full });
+  const leads = member.untilLeader();
+  assert.equal(member.problem, null, "nothing was appended yet");
+  clock.now += 3000;
+  tick();
+  const accepted = await eventually("it stands", () => accept);
+  assert.equal(member.problem, "the log is full: give it room");
+  accepted(1);
+  await leads;
+  await eventually("it is over", () => member.problem === null);
+});
+
+test("a candidate that finds the log sealed says so", async () => {
+  const last = async () => {
+    throw new LogRefuses("the log is sealed");
+  };
+  const { member, clock, tick } = memberWith([], [], { last });
+  const leads = member.untilLeader();
+  clock.now += 3000;
+  tick();
+  await eventually("it says so", () => member.problem === "the log is sealed");
   member.stop();
   await assert.rejects(leads, { name: "MemberStopped" });
 });
